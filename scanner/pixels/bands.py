@@ -1,0 +1,97 @@
+"""The four Euclid bands: what each detector and filter does to light.
+
+Bands are always addressed by name. Order exists only where a network declares one (`networks.package`).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+
+AB_ZERO_POINT_UJY = 23.9
+"""AB magnitude of 1 microjansky (Oke & Gunn 1983)."""
+
+
+@dataclass(frozen=True)
+class Band:
+    """One photometric band of one instrument, in the units of Euclid MER mosaics (ADU/s)."""
+
+    name: str
+    pixel_scale_arcsec: float
+    """Native detector pixel."""
+    zero_point_ab_mag: float
+    """AB magnitude of 1 ADU/s in the coadd."""
+    exposure_s: float
+    """Total exposure of the Wide survey coadd: four dithers."""
+    sky_ab_mag_arcsec2: float
+    read_noise_electrons: float
+    """Per pixel and exposure."""
+    n_exposures: int
+    gain_electrons_per_adu: float
+    psf_fwhm_arcsec: float
+    """Median measured on MER PSF stamps of Q1."""
+    reference: str
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, int | float) and value <= 0:
+                raise ValueError(f"band {self.name}: {field.name} must be > 0, got {value}")
+        if not self.reference:
+            raise ValueError(f"band {self.name}: reference must say where the numbers come from")
+
+    def flux_ujy(self, adu_per_s: float, zero_point_ab_mag: float | None = None) -> float:
+        """Flux density in microjansky of a flux in ADU/s, at the file's zero point (default: the band's)."""
+        zero_point = self.zero_point_ab_mag if zero_point_ab_mag is None else zero_point_ab_mag
+        return adu_per_s * 10 ** (-0.4 * (zero_point - AB_ZERO_POINT_UJY))
+
+    def adu_per_s(self, ab_mag: float) -> float:
+        """Total flux in ADU/s of a source of the given AB magnitude."""
+        return 10 ** (-0.4 * (ab_mag - self.zero_point_ab_mag))
+
+
+_VIS_REFERENCE = (
+    "Cropper et al. 2025 (Euclid II, VIS): 4 x 566 s, 0.1 arcsec, gain 3.5 e/ADU, read noise 3.2 e; sky 22.35 mag/arcsec2 "
+    "(Scaramella et al. 2022, table 2); MAGZERO 24.6 and FWHM 0.18 arcsec measured on Q1 MER files"
+)
+_NISP_REFERENCE = (
+    "Jahnke et al. 2025 (Euclid III, NISP): 4 x 87 s, 0.3 arcsec, read noise 6.1 e; sky per band Scaramella et al. 2022; "
+    "MAGZERO and FWHM measured on Q1 MER files"
+)
+
+VIS = Band("VIS", 0.1, 24.6, 2264.0, 22.35, 3.2, 4, 3.5, 0.18, _VIS_REFERENCE)
+Y = Band("Y", 0.3, 29.8, 348.0, 22.10, 6.1, 4, 1.0, 0.46, _NISP_REFERENCE)
+J = Band("J", 0.3, 30.0, 348.0, 22.11, 6.1, 4, 1.0, 0.47, _NISP_REFERENCE)
+H = Band("H", 0.3, 29.9, 348.0, 22.28, 6.1, 4, 1.0, 0.50, _NISP_REFERENCE)
+
+
+@dataclass(frozen=True)
+class BandSet(Mapping[str, Band]):
+    """Bands by name. Iteration follows the order given, look-up never depends on it."""
+
+    bands: tuple[Band, ...]
+
+    def __post_init__(self) -> None:
+        names = [band.name for band in self.bands]
+        if len(set(names)) != len(names):
+            raise ValueError(f"band names must be unique, got {names}")
+
+    def __getitem__(self, name: str) -> Band:
+        for band in self.bands:
+            if band.name == name:
+                return band
+        raise KeyError(f"band {name!r} is not one of {[band.name for band in self.bands]}")
+
+    def __iter__(self) -> Iterator[str]:
+        return (band.name for band in self.bands)
+
+    def __len__(self) -> int:
+        return len(self.bands)
+
+    def check_order(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The names as a tuple; KeyError when one is unknown, ValueError when one repeats."""
+        order = tuple(self[name].name for name in names)
+        if len(set(order)) != len(order):
+            raise ValueError(f"each band may be named once, got {order}")
+        return order
+
+
+EUCLID = BandSet((VIS, Y, J, H))

@@ -1,0 +1,51 @@
+"""Pixel grids that networks and shards agree on.
+
+Conventions: images are `[y, x]`, batches `[batch, y, x]`, network inputs `[batch, band, y, x]`; sky up; pixel centres at
+integers, so the centre of an n-pixel image is (n - 1) / 2.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.float32]
+"""`[y, x]`, surface brightness or flux per pixel."""
+
+Stamps = Mapping[str, NDArray[np.float32]]
+"""Band name to `[batch, y, x]`; every band has the same batch size."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A square pixel grid about the object."""
+
+    n_pixels: int
+    pixel_scale_arcsec: float
+
+    @property
+    def side_arcsec(self) -> float:
+        return self.n_pixels * self.pixel_scale_arcsec
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """The grid of each band."""
+
+    name: str
+    grids: Mapping[str, Grid]
+
+
+def _geometry(name: str, vis: Grid, nisp: Grid) -> Geometry:
+    return Geometry(name, MappingProxyType({"VIS": vis, "Y": nisp, "J": nisp, "H": nisp}))
+
+
+CHALLENGE = _geometry("challenge", Grid(200, 0.1), Grid(66, 0.3))
+"""Native pixels, 20 arcsec: Wilde et al. 2022, section 2.1."""
+
+MER = _geometry("mer", Grid(200, 0.1), Grid(200, 0.1))
+"""Euclid MER mosaics: all bands on the VIS grid."""
+
+GEOMETRIES: Mapping[str, Geometry] = MappingProxyType({g.name: g for g in (CHALLENGE, MER)})
