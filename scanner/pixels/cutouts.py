@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from scanner.pixels.geometry import Geometry, Grid, Image
-from scanner.pixels.rejections import Rejection, RejectCode
+from scanner.pixels.rejections import RejectCode, Rejection
 from scanner.pixels.resample import area_operator, coverage, regrid
 
 MIN_SIDE_PIXELS = 16
