@@ -1,0 +1,301 @@
+"""The command line. Every command imports what it needs when it runs, so that `--help` answers at once."""
+
+import sys
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, Parameter, validators
+
+from infra.errors import LensscanError
+from infra.telemetry import opt_out
+
+app = App(
+    name="lensscan",
+    help="Find strong gravitational lenses in survey tiles, compound lenses first.",
+    version=lambda: version("lensscan"),
+    help_format="markdown",
+)
+app.register_install_completion_command(help="Install completion for your shell.")
+models = App(name="models", help="Ensembles of networks: list, show, import.")
+app.command(models)
+
+Positive = Annotated[int, Parameter(validator=validators.Number(gte=1))]
+Fraction = Annotated[float, Parameter(validator=validators.Number(gte=0, lte=1))]
+
+
+def main() -> None:
+    """Entry point: a person's mistake ends in one line and exit code 2, never in a traceback."""
+    opt_out()
+    try:
+        app()
+    except LensscanError as error:
+        sys.stderr.write(f"lensscan: {error}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("lensscan: stopped; run the same command again to go on\n")
+        sys.exit(130)
+
+
+@app.command
+def demo(*, out: Path = Path("demo-output"), json: bool = False) -> None:
+    """Simulate a small survey night, scan it, and show the best candidates.
+
+    For example: `lensscan demo --out demo-output`
+
+    Args:
+        out: Folder for tiles and catalogue; a second run goes on where the first stopped.
+        json: Print JSON instead of tables.
+    """
+    from flows.demo import run_demo
+
+    run_demo(out, as_json=json)
+
+
+@app.command
+def simulate(
+    *,
+    out: str,
+    n: Positive = 1000,
+    seed: int = 1,
+    geometry: Literal["challenge", "mer"] = "challenge",
+    workers: Positive | None = None,
+    json: bool = False,
+) -> None:
+    """Write shards of simulated lenses and galaxies with their truth.
+
+    For example: `lensscan simulate --n 1000 --seed 1 --out data/train`
+
+    Args:
+        out: Folder or `s3://` prefix; shards that are there already are kept.
+        n: Objects in all.
+        seed: The data set's seed; object i depends on the seed and i alone.
+        geometry: Pixel grids of the cutouts.
+        workers: Simulation actors.
+        json: Print JSON instead of text.
+    """
+    from flows.simulate import simulate as flow
+    from flows.terminal import print_json, print_lines
+
+    result = flow(out_uri=out, n=n, seed=seed, geometry=geometry, workers=workers)
+    if json:
+        print_json(result)
+    else:
+        print_lines({"shards": len(result["shards"]), "objects": n, "folder": out, "contact sheet": result["contact_sheet"]})
+
+
+@app.command
+def train(
+    shards: str,
+    *,
+    out: Path,
+    name: str,
+    preset: Literal["laptop", "paper"] = "laptop",
+    epochs: Positive | None = None,
+    json: bool = False,
+) -> None:
+    """Train the seven networks and their combiner, and write an ensemble package.
+
+    Killed and started again, it goes on from the last epoch.
+
+    For example: `lensscan train data/train --out runs/first --name first`
+
+    Args:
+        shards: Folder or `s3://` prefix of shards with truth.
+        out: Work folder: checkpoints, histories, learning curves, and the package in `out/NAME`.
+        name: Name of the ensemble.
+        preset: `paper`: 250 epochs as in Wilde et al. 2022; `laptop`: a few.
+        epochs: Instead of the preset's.
+        json: Print JSON instead of text.
+    """
+    from flows.terminal import print_json, print_lines
+    from flows.train import train as flow
+
+    result = flow(shards_uri=shards, out=out, name=name, preset=preset, epochs=epochs)
+    print_json(result) if json else print_lines(result)
+
+
+@models.command(name="list")
+def list_models(*, json: bool = False) -> None:
+    """The ensembles that can be named with `--ensemble`.
+
+    For example: `lensscan models list`
+    """
+    from scanner.networks.locate import list_packages
+    from scanner.networks.package import read_card
+
+    from flows.terminal import print_json, print_table
+    from infra.settings import Settings
+
+    cards = [(folder, read_card(folder)) for folder in list_packages(Settings().ensembles_dir)]
+    rows = [{"name": card.name, "networks": len(card.networks), "folder": str(folder)} for folder, card in cards]
+    print_json(rows) if json else print_table("Ensembles", ["name", "networks", "folder"], rows)
+
+
+@models.command(name="show")
+def show_model(name: str) -> None:
+    """Print the card of an ensemble as JSON: inputs, weights, metrics, limits.
+
+    For example: `lensscan models show ou7-sim`
+    """
+    from scanner.networks.locate import find_package
+    from scanner.networks.package import read_card
+
+    from flows.terminal import print_json
+    from infra.settings import Settings
+
+    print_json(read_card(find_package(name, Settings().ensembles_dir)).model_dump(mode="json"))
+
+
+@models.command(name="import-published")
+def import_published(folder: Path, *, name: str, json: bool = False) -> None:
+    """Turn the seven published `.pt` files of Wilde et al. 2022 into an ensemble package.
+
+    For example: `lensscan models import-published weights/ --name wilde2022`
+
+    Args:
+        folder: Folder with `OU_66_Weights.pt` and the six others.
+        name: Name to give to `--ensemble` later.
+        json: Print JSON instead of text.
+    """
+    from flows.terminal import print_json, print_lines
+    from infra.settings import Settings
+    from scanner.networks import published
+
+    out = Settings().ensembles_dir / name
+    card = published.import_published(folder, out, name)
+    result = {"ensemble": card.name, "networks": ", ".join(n.name for n in card.networks), "folder": str(out)}
+    print_json(result) if json else print_lines(result)
+
+
+@app.command
+def score(
+    manifest: str,
+    *,
+    out: str,
+    ensemble: str | None = None,
+    batch_size: Positive = 64,
+    json: bool = False,
+) -> None:
+    """Score the cutouts that a manifest names: one row out for every row in, in order.
+
+    For example: `lensscan score manifest.csv --out scores.parquet --ensemble ou7-sim`
+
+    Args:
+        manifest: CSV or Parquet with `object_id` and columns VIS, Y, J, H of `URI`, `URI#EXTNAME` or `URI#3`.
+        out: Parquet file to write.
+        ensemble: Name or folder; the configured one by default.
+        batch_size: Cutouts at a time; results do not depend on it.
+        json: Print JSON instead of text.
+    """
+    from flows.scoring import score_to_file
+    from flows.terminal import print_json, print_lines, terminal_progress
+
+    with terminal_progress("scoring", quiet=json) as report:
+        summary = score_to_file(manifest, out, ensemble, batch_size, report)
+    print_json(summary) if json else print_lines(summary)
+
+
+@app.command
+def scan(
+    tiles: str,
+    *,
+    out: str,
+    night: date,
+    ensemble: str | None = None,
+    threshold: Fraction = 0.5,
+    workers: Positive | None = None,
+    ray_address: str | None = None,
+    json: bool = False,
+) -> None:
+    """Scan a folder or prefix of tiles (or shards) into a candidate catalogue.
+
+    What the catalogue holds already is not scanned again: run it twice, or again after a crash.
+
+    For example: `lensscan scan tiles/ --out catalogue/ --night 2026-11-24`
+
+    Args:
+        tiles: Folder or `s3://` prefix of Euclid MER tiles, or of shards.
+        out: Folder or `s3://` prefix of the catalogue.
+        night: Night that the rows carry.
+        ensemble: Name or folder; the configured one by default.
+        threshold: Rows with `p_lens` at or above it are candidates.
+        workers: Scan actors.
+        ray_address: Ray cluster to use, `auto` inside a Ray job; a local one by default.
+        json: Print JSON instead of text.
+    """
+    from scanner.catalogue.plan import ScanConfig
+    from scanner.networks.locate import find_package
+
+    from flows.terminal import print_json, terminal_progress
+    from infra.settings import Settings
+    from scanner.night import scan_night
+
+    settings = Settings()
+    with terminal_progress("scanning", quiet=json) as report:
+        summary = scan_night(
+            tiles,
+            out,
+            night,
+            find_package(ensemble or settings.ensemble, settings.ensembles_dir),
+            config=ScanConfig(candidate_threshold=threshold),
+            workers=workers or settings.workers,
+            ray_address=ray_address or settings.ray_address,
+            progress=report,
+        )
+    print_json(summary.model_dump()) if json else _print_summary(summary)
+
+
+def _print_summary(summary: Any) -> None:
+    from flows.terminal import print_lines
+
+    counts = {f"rows {status}": n for status, n in summary.rows_by_status.items()}
+    units = ", ".join(f"{n} {outcome}" for outcome, n in summary.units_by_outcome.items())
+    nothing = "" if set(summary.units_by_outcome) != {"already_committed"} else " (nothing to do)"
+    lines = {"night": summary.night, "ensemble": summary.ensemble, "units": units + nothing, **counts}
+    print_lines({**lines, "candidates": summary.n_candidates, "catalogue": summary.candidates_uri, "seconds": summary.seconds})
+
+
+@app.command
+def query(
+    catalogue: str,
+    *,
+    sql: str | None = None,
+    min_p_lens: Fraction = 0.0,
+    night: date | None = None,
+    subclass: str | None = None,
+    limit: Positive = 20,
+    json: bool = False,
+) -> None:
+    """Print candidates of a catalogue, best first, or the answer to your SQL.
+
+    For example: `lensscan query catalogue/ --min-p-lens 0.9 --limit 10`
+
+    or: `lensscan query catalogue/ --sql "select night, count(*) as n from candidates group by night"`
+
+    Args:
+        catalogue: Folder or `s3://` prefix given to `scan --out`.
+        sql: A query over the views `candidates` and `scores` (all rows).
+        min_p_lens: Least probability.
+        night: One night only.
+        subclass: One subclass only: single, compound_arc or double_ring.
+        limit: Rows at most.
+        json: Print JSON instead of a table.
+    """
+    from scanner.catalogue.query import query as run
+
+    from flows.terminal import print_json, print_table
+
+    table = run(
+        catalogue, sql=sql, min_p_lens=min_p_lens, night=night.isoformat() if night else None, subclass=subclass, limit=limit
+    )
+    if json:
+        print_json(table.to_pylist())
+        return
+    shown = table.column_names if sql else [c for c in CANDIDATE_COLUMNS if c in table.column_names]
+    print_table(f"{table.num_rows} candidates" if not sql else "", shown, table.to_pylist())
+
+
+CANDIDATE_COLUMNS = ("candidate_id", "ra", "dec", "tile", "night", "p_lens", "p_compound", "subclass")
+"""What fits a terminal; `--json` and `--sql` have the rest."""

@@ -1,0 +1,62 @@
+"""The nightly flow: scan whatever tiles the night brought."""
+
+from datetime import date
+
+from prefect import flow, get_run_logger
+from prefect.artifacts import create_markdown_artifact
+from prefect.runtime import flow_run
+from pydantic import Field
+from scanner.catalogue.plan import ScanConfig
+from scanner.networks.locate import find_package
+
+from flows.artifacts import artifact_progress
+from infra.settings import Settings
+from scanner.night import NightSummary
+from scanner.night import scan_night as scan
+
+
+@flow(name="scan-night", retries=1, retry_delay_seconds=5, persist_result=True, result_serializer="json")
+def scan_night(
+    input_uri: str,
+    root_uri: str,
+    night: date | None = None,
+    ensemble: str | None = None,
+    candidate_threshold: float = Field(default=0.5, ge=0, le=1),
+    workers: int | None = Field(default=None, ge=1),
+) -> NightSummary:
+    """Scan the tiles under `input_uri` into the catalogue at `root_uri`.
+
+    A retry, a second run and a late run are safe: only what storage does not hold yet is scanned.
+
+    Args:
+        input_uri: Folder or `s3://` prefix of Euclid MER tiles, or of shards.
+        root_uri: Folder or `s3://` prefix of the catalogue.
+        night: Night that the catalogue rows carry; the scheduled day of the run by default.
+        ensemble: Name or folder of the ensemble; the configured one by default.
+        candidate_threshold: Rows with `p_lens` at or above it are candidates.
+        workers: Scan actors; the configured number by default.
+    """
+    settings = Settings()
+    night = night or flow_run.scheduled_start_time.date()
+    summary = scan(
+        input_uri,
+        root_uri,
+        night,
+        find_package(ensemble or settings.ensemble, settings.ensembles_dir),
+        config=ScanConfig(candidate_threshold=candidate_threshold),
+        workers=workers or settings.workers,
+        ray_address=settings.ray_address,
+        progress=artifact_progress(f"scan-{night.isoformat()}", f"Rows scored of {night.isoformat()}"),
+    )
+    create_markdown_artifact(_summary_markdown(summary), key=f"summary-{night.isoformat()}")
+    get_run_logger().info("%d candidates of %d rows in %s", summary.n_candidates, summary.n_rows, summary.candidates_uri)
+    return summary
+
+
+def _summary_markdown(summary: NightSummary) -> str:
+    rows = "\n".join(f"| {status} | {n} |" for status, n in summary.rows_by_status.items())
+    return (
+        f"# Night {summary.night}: {summary.n_candidates} candidates\n\n"
+        f"`{summary.candidates_uri}`, plan `{summary.plan_id[:12]}`, ensemble {summary.ensemble}\n\n"
+        f"| status | rows |\n| --- | ---: |\n{rows}\n"
+    )

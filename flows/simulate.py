@@ -1,0 +1,48 @@
+"""Simulate a data set: shards with truth, and a contact sheet to look at."""
+
+from prefect import flow
+from pydantic import BaseModel, ConfigDict, Field
+from simulation.actors import simulate_dataset
+from simulation.dataset import DatasetSpec, write_contact_sheet
+
+from flows.artifacts import artifact_progress
+from infra.cluster import ray_session
+from infra.settings import Settings
+from infra.storage import join
+
+
+class SimulateResult(BaseModel):
+    """Where the data set lies."""
+
+    model_config = ConfigDict(frozen=True)
+
+    n_objects: int
+    shards: list[str]
+    contact_sheet: str
+
+
+@flow(name="simulate", persist_result=True, result_serializer="json")
+def simulate(
+    out_uri: str,
+    n: int = Field(default=1000, ge=1),
+    seed: int = 1,
+    geometry: str = "challenge",
+    workers: int | None = Field(default=None, ge=1),
+) -> SimulateResult:
+    """Write `n` simulated objects as shards under `out_uri`; shards that are there already are kept.
+
+    Args:
+        out_uri: Folder or `s3://` prefix.
+        n: Objects in all.
+        seed: The data set's seed; object i depends on the seed and i alone.
+        geometry: `challenge` or `mer`.
+        workers: Simulation actors; the configured number by default.
+    """
+    settings = Settings()
+    spec = DatasetSpec(n=n, seed=seed, geometry=geometry)
+    progress = artifact_progress("simulate", f"Objects simulated into {out_uri}")
+    with ray_session(settings.ray_address):
+        shards = simulate_dataset(spec, out_uri, workers or settings.workers, progress)
+    sheet = join(out_uri, "contact_sheet.png")
+    write_contact_sheet(shards[0], sheet)
+    return SimulateResult(n_objects=n, shards=shards, contact_sheet=sheet)

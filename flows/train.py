@@ -1,0 +1,47 @@
+"""Train the seven networks and their combiner into an ensemble package."""
+
+from pathlib import Path
+from typing import Literal
+
+from prefect import flow
+from pydantic import BaseModel, ConfigDict, Field
+from training.trainer import PRESETS, train_ensemble
+
+from flows.artifacts import artifact_progress
+from infra.cluster import ray_session
+from infra.settings import Settings
+
+
+class TrainResult(BaseModel):
+    """Where the package lies and how well it does on objects it never saw."""
+
+    model_config = ConfigDict(frozen=True)
+
+    ensemble: str
+    package: Path
+    test_auroc: float
+
+
+@flow(name="train", persist_result=True, result_serializer="json")
+def train(
+    shards_uri: str,
+    out: Path,
+    name: str,
+    preset: Literal["laptop", "paper"] = "laptop",
+    epochs: int | None = Field(default=None, ge=1),
+) -> TrainResult:
+    """Train on the shards under `shards_uri`; killed and started again, it goes on from the last epoch.
+
+    Args:
+        shards_uri: Folder or `s3://` prefix of shards with truth.
+        out: Work folder; the package is written to `out/name`.
+        name: Name of the ensemble.
+        preset: `paper` is Wilde et al. 2022, section 3.2; `laptop` trains a few epochs.
+        epochs: Instead of the preset's.
+    """
+    config = PRESETS[preset]
+    config = config if epochs is None else config.model_copy(update={"epochs": epochs})
+    progress = artifact_progress(f"train-{name}", "Epochs trained, all networks")
+    with ray_session(Settings().ray_address):
+        card = train_ensemble(config, shards_uri, out, name, progress)
+    return TrainResult(ensemble=card.name, package=out / name, test_auroc=card.metrics["auroc"])

@@ -1,0 +1,15 @@
+"""Nothing is reported to anybody unless the user asks for it."""
+
+import os
+
+OPT_OUTS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+}
+
+
+def opt_out() -> None:
+    """Switch off the usage statistics of the libraries that have them; a variable that is set already stays."""
+    for name, value in OPT_OUTS.items():
+        os.environ.setdefault(name, value)

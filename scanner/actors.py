@@ -1,0 +1,72 @@
+"""The Ray shell around `scan`: an actor owns a unit from its first byte to its commit and returns a receipt."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from uuid import uuid4
+
+import ray
+import torch
+
+from infra.cluster import bounded_map
+from infra.errors import LensscanError
+from scanner.catalogue.ledger import Receipt, pending, publish
+from scanner.catalogue.plan import Plan
+from scanner.networks.package import load_package
+from scanner.scan import CutoutScanner, scan_unit
+
+ACTOR_CPUS = 0.5
+"""Less than one, so that two actors on a two-core machine leave Ray room for everything else."""
+
+Progress = Callable[[int, int], None]
+"""Called with (rows done, rows in all)."""
+
+
+class EnsembleMismatchError(LensscanError):
+    """The package on a worker is not the one that the plan froze."""
+
+
+@ray.remote(num_cpus=ACTOR_CPUS)
+class ScanActor:
+    """Scans units of one plan with one resident ensemble; pixels never leave the actor."""
+
+    def __init__(self, plan: Plan, package: Path, root_uri: str, threads: int) -> None:
+        """Load the ensemble once and set the thread count once, so that actors on a machine do not fight."""
+        torch.set_num_threads(threads)
+        ensemble = load_package(package)
+        if ensemble.sha256 != plan.ensemble_sha256:
+            raise EnsembleMismatchError(
+                f"plan {plan.plan_id[:12]} wants ensemble {plan.ensemble_sha256[:12]}, {package} holds {ensemble.sha256[:12]}"
+            )
+        self._plan = plan
+        self._units = {unit.unit_id: unit for unit in plan.units}
+        self._root_uri = root_uri
+        self._scanner = CutoutScanner(ensemble, plan.config.batch_size)
+
+    def scan(self, unit_id: str) -> Receipt:
+        """Score one unit and publish it, unless another attempt was first."""
+        unit = self._units[unit_id]
+        table = scan_unit(unit, self._scanner, self._plan.night)
+        return publish(table, unit, self._plan, self._root_uri, attempt=uuid4().hex)
+
+
+def scan_plan(plan: Plan, package: Path, root_uri: str, workers: int, progress: Progress | None = None) -> list[Receipt]:
+    """Scan every unit of the plan that storage does not hold yet, on `workers` actors of the running Ray session."""
+    todo = pending(plan, root_uri)
+    n_rows = sum(unit.n_rows for unit in plan.units)
+    done = n_rows - sum(unit.n_rows for unit in todo)
+    report = progress or (lambda _done, _total: None)
+    report(done, n_rows)
+    if not todo:
+        return []
+    n_actors = min(workers, len(todo))
+    threads = max(1, (os.cpu_count() or 1) // n_actors)
+    actors = [ScanActor.remote(plan, package, root_uri, threads) for _ in range(n_actors)]
+    receipts = []
+    for _, receipt in bounded_map(actors, "scan", [unit.unit_id for unit in todo]):
+        receipts.append(receipt)
+        done += receipt.n_rows
+        report(done, n_rows)
+    for actor in actors:
+        ray.kill(actor)
+    return receipts

@@ -1,0 +1,75 @@
+"""One night from a folder of tiles to a sealed candidate catalogue: what the flow and the command line both call."""
+
+import time
+from collections import Counter
+from datetime import date
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from infra.cluster import ray_session
+from infra.storage import probe
+from scanner.actors import Progress, scan_plan
+from scanner.catalogue.plan import ScanConfig, build_plan, freeze
+from scanner.catalogue.seal import seal
+from scanner.networks.package import load_package
+
+
+class NightSummary(BaseModel):
+    """What a scan did and where the catalogue lies."""
+
+    model_config = ConfigDict(frozen=True)
+
+    night: str
+    plan_id: str
+    ensemble: str
+    n_units: int
+    units_by_outcome: dict[str, int]
+    """Outcomes of this run; units that were committed before count as `already_committed`."""
+    n_rows: int
+    rows_by_status: dict[str, int]
+    n_candidates: int
+    candidates_uri: str
+    seconds: float
+
+
+def scan_night(
+    input_uri: str,
+    root_uri: str,
+    night: date,
+    package: Path,
+    *,
+    config: ScanConfig | None = None,
+    workers: int = 1,
+    ray_address: str | None = None,
+    progress: Progress | None = None,
+) -> NightSummary:
+    """Scan the tiles or shards under `input_uri` into the catalogue at `root_uri`.
+
+    Everything is decided from storage: what is committed is not scanned again, so the same call after a crash goes on
+    where the last one stopped, and a second call changes nothing.
+
+    Raises:
+        LensscanError: no input found, a store without conditional writes, a package that does not match.
+    """
+    start = time.monotonic()
+    probe(root_uri)
+    plan = build_plan(input_uri, night.isoformat(), load_package(package), config or ScanConfig())
+    freeze(plan, root_uri)
+    with ray_session(ray_address):
+        receipts = scan_plan(plan, package, root_uri, workers, progress)
+    report = seal(plan, root_uri)
+    outcomes = Counter(str(receipt.outcome) for receipt in receipts)
+    outcomes["already_committed"] += len(plan.units) - len(receipts)
+    return NightSummary(
+        night=plan.night,
+        plan_id=plan.plan_id,
+        ensemble=plan.ensemble_name,
+        n_units=len(plan.units),
+        units_by_outcome={name: n for name, n in sorted(outcomes.items()) if n},
+        n_rows=report.n_rows,
+        rows_by_status=report.rows_by_status,
+        n_candidates=report.n_candidates,
+        candidates_uri=report.candidates_uri,
+        seconds=round(time.monotonic() - start, 1),
+    )

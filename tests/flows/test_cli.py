@@ -1,0 +1,110 @@
+"""The command line as a person meets it: fast, with examples, and never a traceback for their own mistake."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+LENSSCAN = str(Path(sys.executable).with_name("lensscan"))
+COMMANDS = (
+    ["demo"],
+    ["simulate"],
+    ["train"],
+    ["score"],
+    ["scan"],
+    ["query"],
+    ["models", "list"],
+    ["models", "show"],
+    ["models", "import-published"],
+)
+
+
+def lensscan(*args, cwd=None, **env):
+    return subprocess.run(
+        [LENSSCAN, *map(str, args)],
+        cwd=cwd,
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_help_answers_in_under_a_second_without_heavy_imports():
+    code = (
+        "import sys, flows.cli\n"
+        "try: flows.cli.app(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print([m for m in ('torch', 'ray', 'prefect', 'lenstronomy', 'pyarrow', 'astropy') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.strip().endswith("[]")
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        assert lensscan("--help").returncode == 0
+        times.append(time.perf_counter() - start)
+    assert min(times) < 1
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_help_shows_an_example_that_names_the_command(command):
+    out = lensscan(*command, "--help", COLUMNS="200").stdout
+    assert re.search(rf"For example:\s+lensscan {' '.join(command)}", out), out
+
+
+def test_help_covers_every_command():
+    listed = set(re.findall(r"^│ ([a-z][a-z-]+) ", lensscan("--help").stdout, flags=re.MULTILINE))
+    assert listed == {command[0] for command in COMMANDS}
+
+
+def test_completion_script_can_be_generated(tmp_path):
+    done = lensscan("--install-completion", "--shell", "bash", "--output", tmp_path / "lensscan.bash", HOME=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    script = (tmp_path / "lensscan.bash").read_text()
+    assert "import-published" in script
+    assert subprocess.run(["bash", "-n", tmp_path / "lensscan.bash"], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["score", "missing.csv", "--out", "x.parquet"], "missing.csv"),
+        (["score", "bad.csv", "--out", "x.parquet"], "object_id"),
+        (["score", "good.csv", "--out", "x.parquet", "--ensemble", "nosuch"], "nosuch"),
+        (["scan", "empty", "--out", "cat", "--night", "2026-01-01"], "empty"),
+        (["query", "nowhere"], "nowhere"),
+        (["models", "show", "nosuch"], "nosuch"),
+        (["models", "import-published", "empty", "--name", "x"], "OU_"),
+    ],
+)
+def test_a_mistake_ends_in_one_line(tmp_path, args, says):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "bad.csv").write_text("id,VIS\n1,a.fits\n")
+    (tmp_path / "good.csv").write_text("object_id,VIS,Y,J,H\n1,a.fits,a.fits,a.fits,a.fits\n")
+    done = lensscan(*args, cwd=tmp_path, LENSSCAN_ENSEMBLES_DIR=str(tmp_path / "ensembles"))
+    assert done.returncode == 2
+    assert done.stderr.startswith("lensscan: ")
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    assert not (tmp_path / "x.parquet").exists()
+
+
+def test_a_wrong_option_is_named(tmp_path):
+    done = lensscan("scan", "t", "--out", "c", "--night", "2026-13-01", cwd=tmp_path)
+    assert done.returncode != 0
+    assert "2026-13-01" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_models_list_speaks_json():
+    rows = json.loads(lensscan("models", "list", "--json").stdout)
+    assert {"name", "networks", "folder"} == set(rows[0])
+    assert "ou7-sim" in {row["name"] for row in rows}

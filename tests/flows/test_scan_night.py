@@ -1,0 +1,121 @@
+"""A night scanned for real: worker counts, repeats, SIGKILL at any time, and S3 do not change the catalogue."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.tiles import write_tiles
+
+LENSSCAN = Path(sys.executable).with_name("lensscan")
+N_TILES, N_OBJECTS = 6, 4
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("night") / "tiles"
+    return folder, write_tiles(folder, N_TILES, N_OBJECTS)
+
+
+def scan_command(tiles, root, workers=2):
+    options = ("--night", "2026-01-01", "--threshold", "0", "--workers", workers, "--json")
+    return [str(part) for part in (LENSSCAN, "scan", tiles, "--out", root, *options)]
+
+
+def scan(tiles, root, workers=2):
+    done = subprocess.run(scan_command(tiles, root, workers), capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def catalogue(root):
+    return pa.concat_tables(pq.read_table(path) for path in sorted((Path(root) / "candidates").rglob("*.parquet")))
+
+
+def unit_rows(root):
+    paths = sorted((Path(root) / "units").rglob("*.parquet"))
+    return paths, [row for path in paths for row in pq.read_table(path).to_pylist()]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tiles, tmp_path_factory):
+    """The catalogue of a scan that nobody disturbed, by one actor."""
+    root = tmp_path_factory.mktemp("undisturbed") / "catalogue"
+    summary = scan(tiles[0], root, workers=1)
+    assert summary["rows_by_status"] == {"scored": N_TILES * N_OBJECTS}
+    return root
+
+
+@pytest.mark.ray
+def test_two_actors_give_the_catalogue_of_one(tiles, undisturbed, tmp_path):
+    scan(tiles[0], tmp_path / "catalogue", workers=2)
+    one, two = catalogue(undisturbed), catalogue(tmp_path / "catalogue")
+    assert one.drop_columns(score_columns(one)).equals(two.drop_columns(score_columns(two)))
+    for name in score_columns(one):
+        assert one[name].to_numpy() == pytest.approx(two[name].to_numpy(), abs=1e-6)
+
+
+def score_columns(table):
+    return [name for name in table.column_names if name.startswith("p_")]
+
+
+@pytest.mark.ray
+def test_a_second_scan_of_the_same_night_has_nothing_to_do(tiles, undisturbed):
+    before = {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in undisturbed.rglob("*") if path.is_file()}
+    summary = scan(tiles[0], undisturbed)
+    assert summary["units_by_outcome"] == {"already_committed": N_TILES}
+    after = {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in undisturbed.rglob("*") if path.is_file()}
+    assert before == after
+
+
+def kill_group(process):
+    """SIGKILL the command and every Ray process that it started: the power cut, not the polite end."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@pytest.mark.ray
+def test_kill_minus_nine_at_any_time_and_rerun_ends_in_the_same_catalogue(tiles, undisturbed, tmp_path):
+    root = tmp_path / "catalogue"
+    committed_at_kill = []
+    for wanted in (0, 1, 3):
+        process = subprocess.Popen(
+            scan_command(tiles[0], root), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        deadline = time.monotonic() + 100
+        while time.monotonic() < deadline and process.poll() is None:
+            committed = len(list((root / "units").rglob("*.parquet")))
+            if committed >= wanted and (root / "plans").exists():
+                break
+            time.sleep(0.01)
+        kill_group(process)
+        committed_at_kill.append(len(list((root / "units").rglob("*.parquet"))))
+    assert committed_at_kill[0] < N_TILES, "the kill must come before the end"
+    scan(tiles[0], root)
+    paths, rows = unit_rows(root)
+    assert len(paths) == N_TILES
+    assert sorted(row["object_id"] for row in rows) == sorted(tiles[1].tolist())
+    assert catalogue(root).equals(catalogue(undisturbed))
+    assert len(list((root / "candidates").rglob("*.parquet"))) == 1
+
+
+@pytest.mark.ray
+@pytest.mark.server
+def test_tiles_and_catalogue_on_s3(tiles, undisturbed, s3):
+    for path in tiles[0].iterdir():
+        s3.upload(path, f"tiles/{path.name}")
+    scan(f"{s3.root}/tiles", f"{s3.root}/catalogue")
+    answer = subprocess.run(
+        [LENSSCAN, "query", f"{s3.root}/catalogue", "--json", "--limit", "100"], capture_output=True, text=True, check=True
+    )
+    rows = json.loads(answer.stdout)
+    local = catalogue(undisturbed).to_pylist()
+    assert [row["object_id"] for row in rows] == [row["object_id"] for row in local]
+    assert [row["p_lens"] for row in rows] == pytest.approx([row["p_lens"] for row in local], abs=1e-6)

@@ -1,0 +1,52 @@
+"""Small tiles in MER layout, made in moments: a galaxy of known size at each catalogue position, noise in between."""
+
+import numpy as np
+from astropy.io import fits
+
+PIXEL_SCALE_DEG = 0.1 / 3600
+MER_BANDS = {"VIS": "VIS", "Y": "NIR-Y", "J": "NIR-J", "H": "NIR-H"}
+
+
+def header(n_pixels, ra, dec):
+    h = fits.Header()
+    h["CTYPE1"], h["CTYPE2"] = "RA---TAN", "DEC--TAN"
+    h["CRVAL1"], h["CRVAL2"] = ra, dec
+    h["CRPIX1"] = h["CRPIX2"] = (n_pixels + 1) / 2
+    h["CD1_1"], h["CD1_2"], h["CD2_1"], h["CD2_2"] = -PIXEL_SCALE_DEG, 0.0, 0.0, PIXEL_SCALE_DEG
+    h["MAGZERO"] = 24.6
+    return h
+
+
+def write_tile(folder, tile_number, n_objects, n_pixels=400, seed=0):
+    """Four mosaics and a catalogue with `n_objects` objects; returns the object ids."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng([seed, tile_number])
+    tile = f"{tile_number:09d}"
+    dec = -45.0 + tile_number
+    x, y = rng.uniform(100, n_pixels - 100, (2, n_objects))
+    yy, xx = np.mgrid[:n_pixels, :n_pixels]
+    light = sum(np.exp(-np.hypot(xx - xi, yy - yi) / 4) for xi, yi in zip(x, y, strict=True))
+    for i, name in enumerate(MER_BANDS.values()):
+        pixels = (0.3 * (i + 1) * light + rng.normal(0, 0.01, light.shape)).astype(np.float32)
+        hdu = fits.PrimaryHDU(pixels, header(n_pixels, 10.0, dec))
+        hdu.writeto(
+            folder / f"EUC_MER_BGSUB-MOSAIC-{name}_TILE{tile}-ABC123_20260101T000000.000000Z_00.00.fits",
+            overwrite=True,
+            checksum=True,
+        )
+    ids = -(tile_number * 1_000_000 + np.arange(n_objects, dtype=np.int64))
+    centre = (n_pixels - 1) / 2
+    columns = [
+        fits.Column("OBJECT_ID", "K", array=ids),
+        fits.Column("RIGHT_ASCENSION", "D", array=10.0 - (x - centre) * PIXEL_SCALE_DEG / np.cos(np.radians(dec))),
+        fits.Column("DECLINATION", "D", array=dec + (y - centre) * PIXEL_SCALE_DEG),
+    ]
+    fits.BinTableHDU.from_columns(columns).writeto(
+        folder / f"EUC_MER_FINAL-CAT_TILE{tile}-ABC123_20260101T000000.000000Z_00.00.fits", overwrite=True
+    )
+    return ids
+
+
+def write_tiles(folder, n_tiles, n_objects, **kwargs):
+    """`n_tiles` tiles of `n_objects` objects each; returns all object ids."""
+    return np.concatenate([write_tile(folder, i + 1, n_objects, **kwargs) for i in range(n_tiles)])
