@@ -1,0 +1,96 @@
+"""Ray: a session that cleans up after itself, and a map over actors that never floods them."""
+
+import contextlib
+import logging
+import os
+import socket
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+
+from infra.errors import LensscanError
+
+Item = TypeVar("Item")
+CONNECT_TIMEOUT_S = 10
+
+
+class ClusterError(LensscanError):
+    """A cluster that cannot be reached, or work that failed on it; the message names the item."""
+
+
+@contextlib.contextmanager
+def ray_session(address: str | None = None, num_cpus: int | None = None) -> Iterator[None]:
+    """Ray for the length of a `with` block: a private one on this machine, or the cluster at `address`.
+
+    A session that is running in this process already is used and left running. A private one listens on the loopback
+    interface only and has no dashboard. Usage statistics are off.
+
+    Args:
+        address: Cluster to connect to (`auto` inside a Ray job).
+        num_cpus: CPUs of a private Ray; all of the machine's by default.
+
+    Raises:
+        ClusterError: nothing answers at `address`.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Silences a warning about a default of GPU-less tasks that we do not rely on.
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    private: dict[str, Any] = {"num_cpus": num_cpus, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+    try:
+        ray.init(address=address or "local", logging_level=logging.ERROR, log_to_driver=False, **({} if address else private))
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise ClusterError(f"no Ray cluster at {address or 'this machine'}: {error}") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def bounded_map(
+    actors: Sequence[Any], method: str, items: Iterable[Item], in_flight_per_actor: int = 1
+) -> Iterator[tuple[Item, Any]]:
+    """Call `actor.method(item)` for every item, each on the next free actor; yield `(item, result)` as they complete.
+
+    At most `in_flight_per_actor` calls wait or run on an actor at a time, and `items` is read no faster than that.
+
+    Raises:
+        ValueError: no actors, or `in_flight_per_actor` below 1.
+        ClusterError: a call raised or its actor died. Calls in flight are left to finish; nothing new is started.
+    """
+    if not actors or in_flight_per_actor < 1:
+        raise ValueError(f"needs an actor and in_flight_per_actor >= 1, got {len(actors)} and {in_flight_per_actor}")
+    queue = iter(items)
+    running: dict[Any, tuple[Any, Item]] = {}
+
+    def start_next(actor: Any) -> None:
+        for item in queue:
+            running[getattr(actor, method).remote(item)] = (actor, item)
+            return
+
+    for actor in [actor for _ in range(in_flight_per_actor) for actor in actors]:
+        start_next(actor)
+    while running:
+        (ready, *_), _ = ray.wait(list(running), num_returns=1)
+        actor, item = running.pop(ready)
+        try:
+            result = ray.get(ready)
+        except RayError as error:
+            cause = error.cause if isinstance(error, RayTaskError) else error
+            raise ClusterError(f"{method}({item!r}) failed: {type(cause).__name__}: {cause}") from error
+        start_next(actor)
+        yield item, result
+
+
+def _check_reachable(address: str) -> None:
+    """Fail in seconds where Ray would go on trying for many minutes."""
+    host, separator, port = address.removeprefix("ray://").rpartition(":")
+    if separator and port.isdecimal():
+        try:
+            socket.create_connection((host, int(port)), CONNECT_TIMEOUT_S).close()
+        except OSError as error:
+            raise ClusterError(f"no Ray cluster at {address}: {error.strerror or error}") from error

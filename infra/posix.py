@@ -1,0 +1,81 @@
+"""Atomic, durable creation of a file on a POSIX file system: a reader sees all of it or nothing, and one writer wins."""
+
+import contextlib
+import errno
+import os
+from pathlib import Path
+from uuid import uuid4
+
+_NO_UNNAMED_FILES = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT}
+"""What file systems without O_TMPFILE (NFS, old kernels) answer."""
+
+
+def link_new(path: Path, data: bytes) -> None:
+    """Write `data` to storage, then give it the name `path` in one step that fails if the name is taken.
+
+    On Linux the data are staged in a file without a name: a killed writer leaves nothing behind. Elsewhere they are staged
+    beside `path` as `.<uuid>.tmp`, a name that neither `**/*.parquet` nor pyarrow's datasets read.
+    `link` and not `rename`, because rename replaces silently.
+
+    Raises:
+        FileExistsError: the name is taken.
+        OSError: anything else, a file system without hard links included.
+    """
+    _durable_folder(path.parent)
+    try:
+        if not _link_unnamed(path, data):
+            _link_named(path, data)
+    finally:
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _durable_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        _durable_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync_folder(folder.parent)
+
+
+def _link_unnamed(path: Path, data: bytes) -> bool:
+    """Create through O_TMPFILE; False where the system cannot, with nothing done."""
+    if not hasattr(os, "O_TMPFILE") or not Path("/proc/self/fd").is_dir():
+        return False
+    try:
+        descriptor = os.open(path.parent, os.O_TMPFILE | os.O_WRONLY, 0o666)
+    except OSError as error:
+        if error.errno in _NO_UNNAMED_FILES:
+            return False
+        raise
+    with os.fdopen(descriptor, "wb") as file:
+        _write_through(file.fileno(), data)
+        # A directory descriptor makes Python call linkat, which alone follows /proc's link to the nameless file.
+        os.link(f"/proc/self/fd/{file.fileno()}", path, src_dir_fd=file.fileno(), follow_symlinks=True)
+    return True
+
+
+def _link_named(path: Path, data: bytes) -> None:
+    staging = path.parent / f".{uuid4().hex}.tmp"
+    descriptor = os.open(staging, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            _write_through(file.fileno(), data)
+        os.link(staging, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            staging.unlink()
+
+
+def _write_through(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+    os.fsync(descriptor)

@@ -1,0 +1,39 @@
+"""What code and which inputs made something: digests that are equal exactly when the things are."""
+
+import functools
+import hashlib
+import importlib.metadata
+import json
+from pathlib import Path
+
+_PACKAGES = ("infra", "scanner")
+"""The packages whose code can change a score."""
+
+
+def sha256_bytes(data: bytes) -> str:
+    """Hexadecimal SHA-256."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def canonical_json(obj: object) -> bytes:
+    """JSON with one spelling only: sorted keys, no spaces, UTF-8; NaN is refused.
+
+    Raises:
+        ValueError: a number is NaN or infinite.
+        TypeError: something JSON cannot hold.
+    """
+    return json.dumps(obj, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def digest(obj: object) -> str:
+    """SHA-256 of `canonical_json(obj)`."""
+    return sha256_bytes(canonical_json(obj))
+
+
+@functools.cache
+def code_version() -> str:
+    """`<release>+<12 hex digits of the source>`: changed code is another version, even between releases and without git."""
+    root = Path(__file__).resolve().parent.parent
+    files = sorted(path for package in _PACKAGES for path in (root / package).rglob("*.py"))
+    source = digest([[path.relative_to(root).as_posix(), sha256_bytes(path.read_bytes())] for path in files])
+    return f"{importlib.metadata.version('lensscan')}+{source[:12]}"

@@ -1,0 +1,99 @@
+"""Every column of the catalogue, declared once: Arrow schemas and the documentation table come from here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+P_PREFIX = "p_"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column with its VOUnit string and UCD1+ words; empty where there is no unit."""
+
+    name: str
+    type: pa.DataType
+    unit: str
+    ucd: str
+    description: str
+    nullable: bool = True
+
+    def field(self, kind: pa.DataType | None = None) -> pa.Field:
+        """The Arrow field, with unit, ucd and description as its metadata."""
+        metadata = {"unit": self.unit, "ucd": self.ucd, "description": self.description}
+        return pa.field(self.name, kind or self.type, self.nullable, metadata)
+
+
+OBJECT_ID = Column("object_id", pa.int64(), "", "meta.id;meta.main", "Identifier in the input catalogue", nullable=False)
+POSITION_COLUMNS = (
+    Column("candidate_id", pa.string(), "", "meta.id", "Name from the position, IAU style"),
+    Column("ra", pa.float64(), "deg", "pos.eq.ra;meta.main", "Right ascension, ICRS"),
+    Column("dec", pa.float64(), "deg", "pos.eq.dec;meta.main", "Declination, ICRS"),
+    Column("tile", pa.string(), "", "meta.id;obs.field", "Survey tile, or input shard, that the row was scanned in"),
+    Column("night", pa.string(), "", "time.epoch;obs", "Night of the scan, YYYY-MM-DD", nullable=False),
+)
+OUTCOME_COLUMNS = (
+    Column("status", pa.string(), "", "meta.code.status", "scored, or rejected:<code>", nullable=False),
+    Column("detail", pa.string(), "", "meta.note", "Why a row was rejected, or what was done to its pixels"),
+)
+COMBINED_COLUMNS = (
+    Column("p_lens", pa.float32(), "", "stat.probability;meta.main", "Calibrated probability of a lens, of the ensemble"),
+    Column("p_compound", pa.float32(), "", "stat.probability", "Calibrated probability of a compound lens"),
+    Column("subclass", pa.string(), "", "src.class", "Most probable kind: single, compound_arc or double_ring"),
+)
+ORIGIN_COLUMNS = (
+    Column("ensemble", pa.string(), "", "meta.version", "Name of the ensemble that scored", nullable=False),
+    Column("plan_id", pa.string(), "", "meta.id;meta.dataset", "Digest of inputs, ensemble, code and settings", nullable=False),
+)
+_COMBINED_NAMES = frozenset(column.name for column in COMBINED_COLUMNS)
+
+
+def network_column(network: str) -> Column:
+    """The column `p_<network>`."""
+    return Column(f"{P_PREFIX}{network}", pa.float32(), "", "stat.probability", f"Probability of a lens, of network {network}")
+
+
+def score_fields(network_names: Sequence[str]) -> list[pa.Field]:
+    """`status`, `detail`, one `p_<network>` per network, `p_lens`, `p_compound`, `subclass`.
+
+    Raises:
+        ValueError: a network's name is repeated or gives the name of another column.
+    """
+    columns = (*OUTCOME_COLUMNS, *(network_column(name) for name in network_names), *COMBINED_COLUMNS)
+    names = [column.name for column in columns]
+    if len(set(names)) != len(names):
+        raise ValueError(f"network names must be different and none 'lens' or 'compound', got {list(network_names)}")
+    return [column.field() for column in columns]
+
+
+def score_schema(id_type: pa.DataType, network_names: Sequence[str]) -> pa.Schema:
+    """`object_id` of the manifest's own type, then `score_fields`: what `lensscan score` writes."""
+    return pa.schema([OBJECT_ID.field(id_type), *score_fields(network_names)])
+
+
+def unit_schema(network_names: Sequence[str]) -> pa.Schema:
+    """Of a unit file: identity and position, then `score_fields`."""
+    identity = [column.field() for column in (OBJECT_ID, *POSITION_COLUMNS)]
+    return pa.schema([*identity, *score_fields(network_names)])
+
+
+def candidate_schema(network_names: Sequence[str]) -> pa.Schema:
+    """Of the candidate catalogue: `unit_schema` and where the row comes from."""
+    return pa.schema([*unit_schema(network_names), *(column.field() for column in ORIGIN_COLUMNS)])
+
+
+def network_names(schema: pa.Schema) -> tuple[str, ...]:
+    """The networks whose columns a schema holds, in its order."""
+    names = [name for name in schema.names if name.startswith(P_PREFIX) and name not in _COMBINED_NAMES]
+    return tuple(name.removeprefix(P_PREFIX) for name in names)
+
+
+def markdown_table(names: Sequence[str]) -> str:
+    """The columns of the candidate catalogue as a table for the documentation."""
+    head = ["| column | type | unit | UCD | meaning |", "|---|---|---|---|---|"]
+    rows = []
+    for field in candidate_schema(names):
+        about = {key.decode(): value.decode() for key, value in field.metadata.items()}
+        rows.append(f"| `{field.name}` | {field.type} | {about['unit']} | `{about['ucd']}` | {about['description']} |")
+    return "\n".join([*head, *rows]) + "\n"
