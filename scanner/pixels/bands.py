@@ -6,6 +6,8 @@ Bands are always addressed by name. Order exists only where a network declares o
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 
+import numpy as np
+
 AB_ZERO_POINT_UJY = 23.9
 """AB magnitude of 1 microjansky (Oke & Gunn 1983)."""
 
@@ -26,6 +28,7 @@ class Band:
     """Per pixel and exposure."""
     n_exposures: int
     gain_electrons_per_adu: float
+    """Electrons collected per ADU of the coadd's flux scale: it ties the sky's brightness to the shot noise."""
     psf_fwhm_arcsec: float
     """Median measured on MER PSF stamps of Q1."""
     reference: str
@@ -37,6 +40,27 @@ class Band:
                 raise ValueError(f"band {self.name}: {field.name} must be > 0, got {value}")
         if not self.reference:
             raise ValueError(f"band {self.name}: reference must say where the numbers come from")
+
+    @property
+    def zero_point_electrons_ab_mag(self) -> float:
+        """AB magnitude of one electron per second."""
+        return self.zero_point_ab_mag + 2.5 * float(np.log10(self.gain_electrons_per_adu))
+
+    @property
+    def sky_electrons_per_pixel(self) -> float:
+        """Sky collected in one native pixel over the whole exposure."""
+        flux = self.adu_per_s(self.sky_ab_mag_arcsec2) * self.pixel_scale_arcsec**2
+        return flux * self.gain_electrons_per_adu * self.exposure_s
+
+    @property
+    def noise_electrons_per_pixel(self) -> float:
+        """Standard deviation of an empty native pixel over the whole exposure: sky shot noise and read noise."""
+        return (self.sky_electrons_per_pixel + self.n_exposures * self.read_noise_electrons**2) ** 0.5
+
+    @property
+    def electrons_per_adu_per_s(self) -> float:
+        """Electrons over the whole exposure of a flux of 1 ADU/s."""
+        return self.gain_electrons_per_adu * self.exposure_s
 
     def flux_ujy(self, adu_per_s: float, zero_point_ab_mag: float | None = None) -> float:
         """Flux density in microjansky of a flux in ADU/s, at the file's zero point (default: the band's)."""
@@ -54,13 +78,14 @@ _VIS_REFERENCE = (
 )
 _NISP_REFERENCE = (
     "Jahnke et al. 2025 (Euclid III, NISP): 4 x 87 s, 0.3 arcsec, read noise 6.1 e; sky per band Scaramella et al. 2022; "
-    "MAGZERO and FWHM measured on Q1 MER files"
+    "MAGZERO and FWHM measured on Q1 MER files; gain from MAGZERO and the zero points for 1 e/s, 25.04, 25.26 and 25.21 "
+    "(Schirmer et al. 2022)"
 )
 
 VIS = Band("VIS", 0.1, 24.6, 2264.0, 22.35, 3.2, 4, 3.5, 0.18, _VIS_REFERENCE)
-Y = Band("Y", 0.3, 29.8, 348.0, 22.10, 6.1, 4, 1.0, 0.46, _NISP_REFERENCE)
-J = Band("J", 0.3, 30.0, 348.0, 22.11, 6.1, 4, 1.0, 0.47, _NISP_REFERENCE)
-H = Band("H", 0.3, 29.9, 348.0, 22.28, 6.1, 4, 1.0, 0.50, _NISP_REFERENCE)
+Y = Band("Y", 0.3, 29.8, 348.0, 22.10, 6.1, 4, 0.01247, 0.46, _NISP_REFERENCE)
+J = Band("J", 0.3, 30.0, 348.0, 22.11, 6.1, 4, 0.01271, 0.47, _NISP_REFERENCE)
+H = Band("H", 0.3, 29.9, 348.0, 22.28, 6.1, 4, 0.01330, 0.50, _NISP_REFERENCE)
 
 
 @dataclass(frozen=True)
