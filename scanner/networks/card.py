@@ -1,0 +1,135 @@
+"""What an ensemble package says about itself: everything needed to run it and to judge what it says."""
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from infra.provenance import digest
+from scanner.networks.architectures import ARCHITECTURES, N_CLASSES
+from scanner.networks.combiner import Combiner
+from scanner.pixels.bands import EUCLID
+from scanner.pixels.geometry import GEOMETRIES
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+_RESERVED = ("lens", "compound")
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+def check_name(name: str) -> str:
+    """The name, if it can be a file name and a column name anywhere.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"a name is 1-64 letters, digits, dots, dashes and underscores, got {name!r}")
+    return name
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class NetworkCard(_Frozen):
+    """One network: what it reads, where its weights lie, how well it does."""
+
+    name: str
+    architecture: str
+    bands: tuple[str, ...] = Field(min_length=1)
+    """In input order."""
+    input_pixels: int
+    geometry: str
+    """Of the stamps before they are resized to `input_pixels`."""
+    normalisation: Literal["min_max_per_band"]
+    lens_class_index: int = Field(ge=0, lt=N_CLASSES)
+    weights_file: str
+    sha256: Sha256
+    """Of the weights file."""
+    n_parameters: int
+    metrics: dict[str, float]
+    """On objects it never saw; empty where unknown."""
+
+    @field_validator("name")
+    @classmethod
+    def _usable_name(cls, value: str) -> str:
+        if value.lower() in _RESERVED:
+            raise ValueError(f"a network may not be called {value!r}: p_{value.lower()} is a column of the ensemble")
+        return check_name(value)
+
+    @field_validator("weights_file")
+    @classmethod
+    def _plain_file_name(cls, value: str) -> str:
+        if not _NAME.fullmatch(value) or not value.endswith(".safetensors"):
+            raise ValueError(f"weights_file must be a plain file name ending in .safetensors, got {value!r}")
+        return value
+
+    @model_validator(mode="after")
+    def _known_input(self) -> Self:
+        if self.architecture not in ARCHITECTURES:
+            raise ValueError(f"architecture must be one of {sorted(ARCHITECTURES)}, got {self.architecture!r}")
+        expected = ARCHITECTURES[self.architecture].input_pixels
+        if self.input_pixels != expected:
+            raise ValueError(f"input_pixels of {self.architecture} must be {expected}, got {self.input_pixels}")
+        unknown = [band for band in self.bands if band not in EUCLID]
+        if unknown or len(set(self.bands)) != len(self.bands):
+            raise ValueError(f"bands must be of {list(EUCLID)}, each once, got {list(self.bands)}")
+        return self
+
+
+class TrainingDataCard(_Frozen):
+    """What the networks learnt from."""
+
+    description: str
+    digest: Sha256 | None
+    """Of the shards; None where unknown."""
+    n_objects: dict[str, int]
+    """Split and kind to number of objects; empty where unknown."""
+
+
+class EnsembleCard(_Frozen):
+    """The whole of `card.json`."""
+
+    format_version: Literal[1]
+    name: str
+    description: str
+    licence: str
+    geometry: str
+    networks: tuple[NetworkCard, ...] = Field(min_length=1)
+    combiner: Combiner
+    training_data: TrainingDataCard
+    metrics: dict[str, float]
+    """Of the combination, on objects that no network saw; empty where unknown."""
+    calibration: str
+    """How far `p_lens` may be read as a probability."""
+    assumed_prevalence: float | None = Field(gt=0, lt=1)
+    """Fraction of lenses that `p_lens` assumes; None where it is not calibrated."""
+    limits: tuple[str, ...]
+    """What the ensemble must not be used for, a sentence each."""
+    citation: str
+
+    _name = field_validator("name")(check_name)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.geometry not in GEOMETRIES:
+            raise ValueError(f"geometry must be one of {sorted(GEOMETRIES)}, got {self.geometry!r}")
+        for what in ("name", "weights_file"):
+            values = [getattr(network, what) for network in self.networks]
+            if len({value.lower() for value in values}) != len(values):
+                raise ValueError(f"{what} must differ between networks, got {values}")
+        strays = [network.name for network in self.networks if network.geometry != self.geometry]
+        if strays:
+            raise ValueError(f"every network must read the geometry {self.geometry}, not so {strays}")
+        missing = [name for name in self.combiner.networks if name not in [network.name for network in self.networks]]
+        if missing:
+            raise ValueError(f"the combiner names networks that the package lacks: {missing}")
+        return self
+
+    @property
+    def sha256(self) -> str:
+        """Of everything that decides a score: inputs, weights and combiner; not of metrics and texts."""
+        networks = [network.model_dump(mode="json", exclude={"metrics"}) for network in self.networks]
+        return digest({"geometry": self.geometry, "networks": networks, "combiner": self.combiner.model_dump(mode="json")})

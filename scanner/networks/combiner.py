@@ -1,0 +1,112 @@
+"""From what each network says to one probability for the ensemble."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from scipy.special import expit, softmax
+
+from scanner.pixels.shards import KINDS
+
+Margins = Mapping[str, NDArray[np.floating]]
+"""Network name to `[batch]`: logit of the lens class minus logit of the other, whose logistic is the softmax probability."""
+
+_NONLENS = KINDS.index("nonlens")
+_COMPOUND = [KINDS.index("compound_arc"), KINDS.index("double_ring")]
+
+
+@dataclass(frozen=True)
+class Combined:
+    """`[batch]` each; None where the combiner does not tell kinds apart."""
+
+    p_lens: NDArray[np.float32]
+    p_compound: NDArray[np.float32] | None
+    subclass: list[str] | None
+
+
+class MeanCombiner(BaseModel):
+    """The mean of the networks' lens probabilities: not calibrated, tells no kinds apart."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["mean"]
+    networks: tuple[str, ...] = Field(min_length=1)
+
+    def combine(self, margins: Margins) -> Combined:
+        probabilities = [expit(np.asarray(margins[name], dtype=np.float64)) for name in self.networks]
+        return Combined(np.mean(probabilities, axis=0).astype(np.float32), None, None)
+
+
+class SoftmaxStack(BaseModel):
+    """Multinomial logistic regression on the networks' margins: one probability per kind of object.
+
+    With m the margins clipped to +-`clip`, p = softmax(W (m - centre) / scale + b). With `prevalence` given, p is moved
+    from the mixture it was fitted on to one where that fraction is lensed, the mix of lens kinds unchanged:
+    p'_k is proportional to p_k pi'_k / pi_k (Saerens et al. 2002, equation 4).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    kind: Literal["softmax_stack"]
+    networks: tuple[str, ...] = Field(min_length=1)
+    classes: tuple[str, ...]
+    clip: float = Field(gt=0)
+    centre: tuple[float, ...]
+    """Per network."""
+    scale: tuple[Annotated[float, Field(gt=0)], ...]
+    """Per network."""
+    weights: tuple[tuple[float, ...], ...]
+    """`[class][network]`."""
+    biases: tuple[float, ...]
+    """Per class."""
+    training_fractions: tuple[Annotated[float, Field(gt=0, lt=1)], ...]
+    """Fraction of each class among the objects that the regression was fitted on."""
+    prevalence: float | None = Field(gt=0, lt=1)
+    """Fraction of lenses to assume instead; None: as fitted."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.classes != KINDS:
+            raise ValueError(f"classes must be {KINDS}, got {self.classes}")
+        n_networks, n_classes = len(self.networks), len(self.classes)
+        lengths = {"centre": n_networks, "scale": n_networks, "biases": n_classes, "training_fractions": n_classes}
+        for name, expected in {**lengths, "weights": n_classes}.items():
+            if len(getattr(self, name)) != expected:
+                raise ValueError(f"{name} must hold {expected} entries, got {len(getattr(self, name))}")
+        if any(len(row) != n_networks for row in self.weights):
+            raise ValueError(f"weights must hold {n_networks} numbers a class, got {[len(row) for row in self.weights]}")
+        if abs(sum(self.training_fractions) - 1) > 1e-6:
+            raise ValueError(f"training_fractions must sum to 1, got {sum(self.training_fractions):g}")
+        return self
+
+    def probabilities(self, margins: Margins) -> NDArray[np.float64]:
+        """`[batch, class]`, each row summing to 1."""
+        features = stack_features(margins, self.networks, self.clip)
+        scaled = (features - np.array(self.centre)) / np.array(self.scale)
+        return softmax(scaled @ np.array(self.weights).T + np.array(self.biases) + self._log_prior_shift(), axis=1)
+
+    def combine(self, margins: Margins) -> Combined:
+        p = self.probabilities(margins)
+        subclass = [self.classes[k] for k in p.argmax(axis=1)]
+        p_lens = np.delete(p, _NONLENS, axis=1).sum(axis=1)
+        return Combined(p_lens.astype(np.float32), p[:, _COMPOUND].sum(axis=1).astype(np.float32), subclass)
+
+    def _log_prior_shift(self) -> NDArray[np.float64]:
+        """`[class]`: ln(pi' / pi)."""
+        if self.prevalence is None:
+            return np.zeros(len(self.classes))
+        fitted = np.array(self.training_fractions)
+        ratio = np.full(len(fitted), self.prevalence / (1 - fitted[_NONLENS]))
+        ratio[_NONLENS] = (1 - self.prevalence) / fitted[_NONLENS]
+        return np.log(ratio)
+
+
+Combiner = Annotated[MeanCombiner | SoftmaxStack, Field(discriminator="kind")]
+
+
+def stack_features(margins: Margins, networks: tuple[str, ...], clip: float) -> NDArray[np.float64]:
+    """`[batch, network]`: margins clipped to +-`clip`, so that one extreme network cannot decide alone."""
+    return np.stack([np.clip(np.asarray(margins[name], dtype=np.float64), -clip, clip) for name in networks], axis=1)

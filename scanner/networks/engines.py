@@ -1,0 +1,29 @@
+"""What runs a network: stamps' pixels in, logits out."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+MAX_CHUNK = 64
+"""Objects that go through the network at once: memory stays bounded however large the batch."""
+
+
+class TorchEngine:
+    """Eager float32 inference on the CPU: what is recorded in catalogues. The network is put in eval mode."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self.network = network.float().eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def logits(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """`[batch, band, y, x]` to `[batch, 2]`; an object's logits do not depend on its batch beyond rounding."""
+        # Not inference_mode: its tensors cannot be used by the hooks and gradients of explanations.
+        with torch.no_grad():
+            chunks = [
+                self.network(self._tensor(inputs[start : start + MAX_CHUNK])) for start in range(0, len(inputs), MAX_CHUNK)
+            ]
+            return np.asarray(torch.cat(chunks).numpy()) if chunks else np.empty((0, 2), dtype=np.float32)
+
+    @staticmethod
+    def _tensor(inputs: NDArray[np.float32]) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(inputs, dtype=np.float32)).to(memory_format=torch.channels_last)

@@ -1,0 +1,37 @@
+"""Where ensemble packages are found by name."""
+
+from pathlib import Path
+
+from scanner.networks.errors import PackageError
+from scanner.networks.package import CARD_FILE
+
+DEFAULT_ENSEMBLE = "ou7-sim"
+
+SHIPPED_DIR = Path(__file__).parent / "shipped"
+"""Packages that come with the program."""
+
+
+def find_package(name_or_path: str, ensembles_dir: Path) -> Path:
+    """The folder of a package: a path to one, or a name among the user's packages, then among the shipped ones.
+
+    Raises:
+        PackageError: neither; the message lists the names there are.
+    """
+    if not name_or_path:
+        raise PackageError("an ensemble must be named, got an empty name")
+    if Path(name_or_path).name == name_or_path:
+        for root in (ensembles_dir, SHIPPED_DIR):
+            if (root / name_or_path / CARD_FILE).is_file():
+                return root / name_or_path
+    if (Path(name_or_path) / CARD_FILE).is_file():
+        return Path(name_or_path)
+    known = ", ".join(sorted({folder.name for folder in list_packages(ensembles_dir)})) or "none yet"
+    raise PackageError(f"{name_or_path}: no ensemble of that name and no folder with {CARD_FILE}; known ensembles: {known}")
+
+
+def list_packages(ensembles_dir: Path) -> list[Path]:
+    """Folders of all packages that can be named, sorted by name; a user's package hides a shipped one of its name."""
+    found: dict[str, Path] = {}
+    for root in (SHIPPED_DIR, ensembles_dir):
+        found |= {card.parent.name: card.parent for card in root.glob(f"*/{CARD_FILE}")}
+    return [found[name] for name in sorted(found)]

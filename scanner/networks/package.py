@@ -1,0 +1,149 @@
+"""Ensemble packages on disk: a folder with `card.json` and one safetensors file per network. Never pickle."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from infra.provenance import sha256_bytes
+from scanner.networks.architectures import ARCHITECTURES, count_parameters
+from scanner.networks.card import EnsembleCard, NetworkCard
+from scanner.networks.engines import TorchEngine
+from scanner.networks.ensemble import Ensemble
+from scanner.networks.errors import PackageError
+
+__all__ = ["CARD_FILE", "EnsembleCard", "NetworkCard", "PackageError", "load_package", "read_card", "write_package"]
+
+CARD_FILE = "card.json"
+
+
+def read_card(folder: Path) -> EnsembleCard:
+    """The card of a package, checked; weights are not read.
+
+    Raises:
+        PackageError: no card, not JSON, or a key missing, unknown or with a value out of range.
+    """
+    path = folder / CARD_FILE
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise PackageError(f"{path}: cannot be read ({reason}); an ensemble package holds {CARD_FILE}") from error
+    try:
+        # Strict about types, but JSON has no tuples.
+        return EnsembleCard.model_validate_json(text, strict=True)
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, e['loc'])) or 'card'}: {e['msg']}, got {_shown(e['input'])}" for e in error.errors()]
+        raise PackageError(f"{path}: {'; '.join(problems)}") from error
+
+
+def load_package(folder: Path) -> Ensemble:
+    """The ensemble of a package, its weights checked against the card and the architecture.
+
+    Raises:
+        PackageError: naming the file, what was expected and what it holds.
+    """
+    card = read_card(folder)
+    return Ensemble(card, {network.name: TorchEngine(load_network(folder, network)) for network in card.networks})
+
+
+def load_network(folder: Path, card: NetworkCard) -> nn.Sequential:
+    """One network of a package, in eval mode.
+
+    Raises:
+        PackageError: the weights file is missing, has another digest, or does not fit the architecture.
+    """
+    path = folder / card.weights_file
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise PackageError(f"{path}: cannot be read ({error.strerror}); {card.name} needs its weights") from error
+    found = sha256_bytes(data)
+    if found != card.sha256:
+        raise PackageError(f"{path}: sha256 must be {card.sha256} as on the card, got {found}")
+    try:
+        state = load(data)
+    except SafetensorError as error:
+        raise PackageError(f"{path}: not a safetensors file ({error})") from error
+    network = ARCHITECTURES[card.architecture].build(len(card.bands))
+    if card.n_parameters != count_parameters(network):
+        raise PackageError(
+            f"{folder / CARD_FILE}: n_parameters of {card.name} must be {count_parameters(network)}, got {card.n_parameters}"
+        )
+    check_state(str(path), network, state)
+    network.load_state_dict(state)
+    return network.eval()
+
+
+def check_state(where: str, network: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Are these exactly the network's tensors?
+
+    Raises:
+        PackageError: a tensor is missing, unknown, or of another shape or type.
+    """
+    expected = network.state_dict()
+    missing, unknown = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
+    if missing or unknown:
+        raise PackageError(f"{where}: tensors must be those of the architecture; missing {missing}, unknown {unknown}")
+    for name, tensor in expected.items():
+        got = state[name]
+        if got.shape != tensor.shape or got.dtype != tensor.dtype:
+            raise PackageError(
+                f"{where}: {name} must be {tensor.dtype} {tuple(tensor.shape)}, got {got.dtype} {tuple(got.shape)}"
+            )
+
+
+def write_package(folder: Path, card: EnsembleCard, state_dicts: Mapping[str, Mapping[str, Tensor]]) -> EnsembleCard:
+    """Write a package and return its card with the digests of the weights as written.
+
+    Args:
+        folder: Created where absent; a package that is there is replaced, its card last.
+        card: Its networks' `sha256` are filled in here.
+        state_dicts: Network name to tensors, named as the architecture names them.
+
+    Raises:
+        PackageError: the tensors do not fit the card.
+    """
+    if sorted(state_dicts) != sorted(network.name for network in card.networks):
+        raise PackageError(f"{folder}: needs weights of {[n.name for n in card.networks]}, got {sorted(state_dicts)}")
+    encoded: dict[str, bytes] = {}
+    for network in card.networks:
+        state = {name: tensor.detach().cpu().contiguous() for name, tensor in state_dicts[network.name].items()}
+        check_state(network.name, ARCHITECTURES[network.architecture].build(len(network.bands)), state)
+        encoded[network.name] = save(state)
+    networks = tuple(n.model_copy(update={"sha256": sha256_bytes(encoded[n.name])}) for n in card.networks)
+    card = card.model_copy(update={"networks": networks})
+    folder.mkdir(parents=True, exist_ok=True)
+    for network in networks:
+        (folder / network.weights_file).write_bytes(encoded[network.name])
+    (folder / CARD_FILE).write_text(json.dumps(card.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8")
+    return card
+
+
+def draft_network_card(
+    name: str, architecture: str, bands: tuple[str, ...], geometry: str, lens_class_index: int, metrics: dict[str, float]
+) -> NetworkCard:
+    """The card of a network that is about to be written: `write_package` fills in the digest."""
+    built = ARCHITECTURES[architecture]
+    return NetworkCard(
+        name=name,
+        architecture=architecture,
+        bands=bands,
+        input_pixels=built.input_pixels,
+        geometry=geometry,
+        normalisation="min_max_per_band",
+        lens_class_index=lens_class_index,
+        weights_file=f"{name}.safetensors",
+        sha256="0" * 64,
+        n_parameters=count_parameters(built.build(len(bands))),
+        metrics=metrics,
+    )
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,104 @@
+"""Import the weights that Wilde et al. published: the only place that reads `.pt` files, and those without unpickling code."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from scanner.networks.architectures import ARCHITECTURES, LENS_CLASS_INDEX, PAPER_NETWORKS, NetworkSpec
+from scanner.networks.card import EnsembleCard, TrainingDataCard, check_name
+from scanner.networks.combiner import MeanCombiner
+from scanner.networks.errors import PackageError
+from scanner.networks.package import draft_network_card, write_package
+from scanner.pixels.geometry import CHALLENGE
+
+LIMITS = (
+    "Not calibrated: p_lens is the mean of seven raw network outputs, not a probability.",
+    "Fails on real Euclid data: on 14 lenses and 33 galaxies of Q1 OU-200 has AUROC 0.70 and calls 58 % of the latter lenses.",
+    "Trained on simulations of the Euclid Strong Lensing Challenge, whose blurring and noise are not those of MER mosaics.",
+    "Tells lenses from non-lenses only: no p_compound, no subclass.",
+)
+CITATION = (
+    "Wilde J., Serjeant S., Bromley J. M., Dickinson H., Koopmans L. V. E., Metcalf R. B., 2022, MNRAS, 512, 3464, "
+    "Detecting gravitational lenses using machine learning: exploring interpretability and sensitivity to rare lensing "
+    "configurations"
+)
+
+
+def weights_file(spec: NetworkSpec) -> str:
+    """The published file name, `OU_J_Weights.pt` for OU-J."""
+    return f"{spec.name.replace('-', '_')}_Weights.pt"
+
+
+def import_published(folder: Path, out: Path, name: str) -> EnsembleCard:
+    """Turn the seven published files in `folder` into the package `out`.
+
+    Raises:
+        PackageError: a file is missing or damaged, or its tensors are not those of the architecture.
+    """
+    try:
+        check_name(name)
+    except ValueError as error:
+        raise PackageError(str(error)) from error
+    card = EnsembleCard(
+        format_version=1,
+        name=name,
+        description="The seven networks published with Wilde et al. 2022, as they are; combined by their mean.",
+        licence="MIT",
+        geometry=CHALLENGE.name,
+        networks=tuple(
+            draft_network_card(spec.name, spec.architecture, spec.bands, CHALLENGE.name, LENS_CLASS_INDEX, {})
+            for spec in PAPER_NETWORKS
+        ),
+        combiner=MeanCombiner(kind="mean", networks=tuple(spec.name for spec in PAPER_NETWORKS)),
+        training_data=TrainingDataCard(
+            description="45 000 images of the Euclid Strong Lensing Challenge (COMP set), trained by the authors",
+            digest=None,
+            n_objects={},
+        ),
+        metrics={},
+        calibration="None: the mean of the networks' outputs.",
+        assumed_prevalence=None,
+        limits=LIMITS,
+        citation=CITATION,
+    )
+    return write_package(out, card, {spec.name: read_published(folder, spec) for spec in PAPER_NETWORKS})
+
+
+def read_published(folder: Path, spec: NetworkSpec) -> dict[str, Tensor]:
+    """One published state dict under the architecture's names.
+
+    The files name their tensors differently (`layer.0.weight`, `VIS_layer.0.weight`); their order is the architecture's.
+
+    Raises:
+        PackageError: missing, damaged, or other shapes than the architecture's.
+    """
+    path = folder / weights_file(spec)
+    published = _load(path)
+    expected = ARCHITECTURES[spec.architecture].build(len(spec.bands)).state_dict()
+    if len(published) != len(expected):
+        raise PackageError(f"{path}: {spec.name} has {len(expected)} tensors, got {len(published)}")
+    state: dict[str, Tensor] = {}
+    for (name, tensor), (found_name, found) in zip(expected.items(), published.items(), strict=True):
+        if not isinstance(found, Tensor) or found.shape != tensor.shape:
+            got = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+            raise PackageError(f"{path}: {found_name} must have the shape {tuple(tensor.shape)}, got {got}")
+        if not torch.isfinite(found).all():
+            raise PackageError(f"{path}: {found_name} must be finite")
+        state[name] = found.to(torch.float32)
+    return state
+
+
+def _load(path: Path) -> Mapping[str, object]:
+    if not path.is_file():
+        raise PackageError(
+            f"{path}: missing; the published ensemble is seven files {weights_file(PAPER_NETWORKS[0])} and so on"
+        )
+    try:
+        content = torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:  # the loader raises many types for damaged files, unpickling errors among them
+        raise PackageError(f"{path}: damaged or not a state dict ({type(error).__name__})") from error
+    if not isinstance(content, Mapping):
+        raise PackageError(f"{path}: must hold a state dict, got {type(content).__name__}")
+    return content

@@ -1,0 +1,66 @@
+"""Shards in, an ensemble package out: the whole training without a cluster."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from scanner.networks.architectures import NetworkSpec
+from scanner.networks.card import EnsembleCard, check_name
+from training.config import TrainConfig
+from training.dataset import Dataset, prepare_dataset
+from training.errors import TrainingError
+from training.fit import FitResult, OnEpoch, fit_network
+from training.publish import publish_ensemble
+
+Progress = Callable[[int, int], None]
+"""Called with (epochs done, epochs in all) over all networks."""
+
+
+class Fit(Protocol):
+    """Fits one network: here or on a cluster."""
+
+    def __call__(
+        self, spec: NetworkSpec, dataset: Dataset, config: TrainConfig, work: Path, on_epoch: OnEpoch, /
+    ) -> FitResult: ...
+
+
+def work_folder(out: Path, name: str) -> Path:
+    """Where the prepared data and the checkpoints of an ensemble lie."""
+    return out / f"{name}-work"
+
+
+def build_ensemble(
+    config: TrainConfig, shards_uri: str, out: Path, name: str, progress: Progress | None = None, fit: Fit = fit_network
+) -> EnsembleCard:
+    """Train every network, combine them, and write the package `out/name`.
+
+    Killed and called again, it goes on after the last whole epoch; what is done is not done again.
+
+    Args:
+        config: What to train and how.
+        shards_uri: Folder or `s3://` prefix of shards with truth, in the challenge geometry.
+        out: Folder for the package and the work folder.
+        name: Of the ensemble.
+        progress: Called after every epoch.
+        fit: Fits one network.
+
+    Raises:
+        TrainingError: the name cannot be used, or the data cannot be trained on.
+    """
+    try:
+        check_name(name)
+    except ValueError as error:
+        raise TrainingError(str(error)) from error
+    work = work_folder(out, name)
+    dataset = prepare_dataset(shards_uri, work / "data")
+    total = sum(config.epochs_of(spec) for spec in config.specs)
+    done = 0
+
+    def on_epoch(_: object) -> None:
+        nonlocal done
+        done += 1
+        if progress:
+            progress(min(done, total), total)
+
+    fits = [fit(spec, dataset, config, work, on_epoch) for spec in config.specs]
+    return publish_ensemble(out / name, name, fits, dataset, config)

@@ -1,0 +1,93 @@
+"""A package's card for people."""
+
+from scanner.networks.card import EnsembleCard
+from scanner.networks.combiner import MeanCombiner
+
+_COLUMNS = (
+    ("AUROC", "auroc"),
+    ("accuracy", "accuracy"),
+    ("precision", "precision"),
+    ("recall", "recall"),
+    ("F 0.03", "f_beta"),
+    ("false positives", "false_positive_rate"),
+    ("single", "recall_single"),
+    ("compound arc", "recall_compound_arc"),
+    ("double ring", "recall_double_ring"),
+)
+
+
+def card_markdown(card: EnsembleCard) -> str:
+    """CARD.md: what `card.json` says, as tables."""
+    rows = [_row(network.name, network.metrics) for network in card.networks] + [_row("**ensemble**", card.metrics)]
+    header = ["", *(title for title, _ in _COLUMNS)]
+    inputs = [
+        f"| {n.name} | {n.architecture} | {', '.join(n.bands)} | {n.input_pixels} | {n.n_parameters} | `{n.sha256[:12]}` |"
+        for n in card.networks
+    ]
+    extra = [f"- {name}: {card.metrics[name]:.3f}" for name in _EXTRA if name in card.metrics]
+    prevalence = "not stated" if card.assumed_prevalence is None else f"{card.assumed_prevalence:.3g}"
+    combiner = "mean of the networks" if isinstance(card.combiner, MeanCombiner) else "multinomial logistic regression"
+    return "\n".join(
+        [
+            f"# {card.name}",
+            "",
+            card.description,
+            "",
+            f"Licence {card.licence}. {card.citation}",
+            "",
+            "## Metrics on held-out objects",
+            "",
+            "At p = 0.5 where a threshold is needed; AUROC with its 95 % interval; last three columns: recall by kind.",
+            "",
+            _line(header),
+            _line(["---"] * len(header)),
+            *rows,
+            "",
+            *extra,
+            "",
+            "## Combination and calibration",
+            "",
+            f"{combiner}; assumes a lens fraction of {prevalence}. {card.calibration}",
+            "",
+            "## Inputs and weights",
+            "",
+            f"Stamps in the `{card.geometry}` geometry, each band resized and min-max scaled on its own.",
+            "",
+            "| network | architecture | bands in order | pixels | parameters | sha256 |",
+            "|---|---|---|---|---|---|",
+            *inputs,
+            "",
+            "## Training data",
+            "",
+            f"{card.training_data.description}. Digest of the shards: `{card.training_data.digest}`.",
+            "",
+            *_counts(card.training_data.n_objects),
+            "",
+            "## Limits",
+            "",
+            *(f"- {sentence}" for sentence in card.limits),
+            "",
+        ]
+    )
+
+
+_EXTRA = ("auroc_compound", "subclass_accuracy", "calibration_error", "f_beta_max")
+
+
+def _row(name: str, found: dict[str, float]) -> str:
+    cells = [f"{found[key]:.3f}" if key in found else "" for _, key in _COLUMNS]
+    if "auroc_low" in found:
+        cells[0] += f" ({found['auroc_low']:.3f}-{found['auroc_high']:.3f})"
+    return _line([name, *cells])
+
+
+def _counts(n_objects: dict[str, int]) -> list[str]:
+    """A table of split by kind."""
+    splits = list(dict.fromkeys(key.split(" ")[0] for key in n_objects))
+    kinds = list(dict.fromkeys(key.split(" ")[1] for key in n_objects))
+    body = [_line([split, *(str(n_objects[f"{split} {kind}"]) for kind in kinds)]) for split in splits]
+    return [_line(["split", *kinds]), _line(["---"] * (len(kinds) + 1)), *body]
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,153 @@
+"""Fit one network: epochs, history, the best weights kept, and a checkpoint after every epoch."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from infra.provenance import digest
+from scanner.networks.architectures import ARCHITECTURES, NetworkSpec, he_initialise
+from training.batches import BatchSource
+from training.checkpoint import EpochRecord, load_checkpoint, save_checkpoint, save_history, save_weights
+from training.config import TrainConfig
+from training.dataset import Dataset
+from training.errors import TrainingError
+from training.step import class_weights, evaluate, train_epoch
+
+OnEpoch = Callable[[EpochRecord], None]
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """Where the weights of lowest validation loss lie, and how the fit went."""
+
+    name: str
+    weights: Path
+    history: tuple[EpochRecord, ...]
+
+    @property
+    def best(self) -> EpochRecord:
+        return min(self.history, key=lambda record: record.validation_loss)
+
+
+@dataclass(frozen=True)
+class Worker:
+    """This process's part in a data-parallel fit; the first worker writes the files."""
+
+    rank: int = 0
+    world_size: int = 1
+    device: str = "cpu"
+    wrap: Callable[[nn.Module], nn.Module] | None = None
+    """Makes the network exchange gradients; not needed by a worker on its own."""
+
+
+def fit_network(
+    spec: NetworkSpec,
+    dataset: Dataset,
+    config: TrainConfig,
+    work: Path,
+    on_epoch: OnEpoch | None = None,
+    worker: Worker | None = None,
+) -> FitResult:
+    """Train one network; killed and called again, it goes on after the last whole epoch, with the same result.
+
+    Args:
+        spec: Which network.
+        dataset: From `prepare_dataset`.
+        config: Epochs, batch sizes, learning rate, seed.
+        work: Folder of this ensemble's fits; this one uses `work/<network>/`.
+        on_epoch: Called after every epoch, also for those found done.
+        worker: In a data-parallel fit.
+
+    Raises:
+        TrainingError: a class is missing, the loss is not finite, or `work` holds another fit.
+    """
+    worker = worker or Worker()
+    folder = work / spec.name
+    folder.mkdir(parents=True, exist_ok=True)
+    last, best = folder / "last.safetensors", folder / "best.safetensors"
+    with _seeded(config, spec, epoch=0):
+        network = ARCHITECTURES[spec.architecture].build(len(spec.bands))
+        he_initialise(network)
+    network = network.to(worker.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
+    fit_id = _fit_id(spec, dataset, config)
+    history = load_checkpoint(last, network, optimiser, fit_id)
+    on_epoch = on_epoch or _ignore
+    for record in history:
+        on_epoch(record)
+    run = _Run(dataset, spec, config, worker)
+    parallel = worker.wrap(network) if worker.wrap else network
+    for epoch in range(len(history) + 1, config.epochs_of(spec) + 1):
+        record = run.epoch(epoch, parallel, optimiser)
+        if worker.rank == 0:
+            if all(record.validation_loss < earlier.validation_loss for earlier in history):
+                save_weights(best, network)
+            save_checkpoint(last, network, optimiser, [*history, record], fit_id)
+            save_history(folder / "history.json", [*history, record])
+        history.append(record)
+        on_epoch(record)
+    return FitResult(spec.name, best, tuple(history))
+
+
+def _ignore(record: EpochRecord) -> None:
+    """Nobody watches."""
+
+
+class _Run:
+    """What stays the same from epoch to epoch."""
+
+    def __init__(self, dataset: Dataset, spec: NetworkSpec, config: TrainConfig, worker: Worker) -> None:
+        self._config, self._spec, self._worker = config, spec, worker
+        self._source = BatchSource(dataset, spec, config.batch_size_of(spec))
+        fractions = (config.validation_fraction, config.test_fraction)
+        self._train, self._validation = (dataset.rows(split, *fractions) for split in ("train", "validation"))
+        self._train_weights = self._weights(dataset, self._train, "train")
+        self._validation_weights = self._weights(dataset, self._validation, "validation")
+
+    def epoch(self, epoch: int, network: nn.Module, optimiser: torch.optim.Optimizer) -> EpochRecord:
+        start = time.perf_counter()
+        config, worker = self._config, self._worker
+        rng = np.random.default_rng([config.seed, _number(self._spec), epoch])
+        batches = self._source.shuffled(
+            self._train, rng, augment=config.augment, rank=worker.rank, world_size=worker.world_size
+        )
+        with _seeded(config, self._spec, epoch, worker.rank):
+            trained = train_epoch(network, optimiser, batches, self._train_weights, bfloat16=config.bfloat16)
+        checked = evaluate(network, self._source.in_order(self._validation), self._validation_weights, bfloat16=config.bfloat16)
+        if not np.isfinite([trained.loss, checked.loss]).all():
+            raise TrainingError(f"{self._spec.name}: loss is not finite in epoch {epoch}; lower the learning rate")
+        seconds = time.perf_counter() - start
+        return EpochRecord(epoch, seconds, trained.loss, trained.accuracy, checked.loss, checked.accuracy)
+
+    def _weights(self, dataset: Dataset, rows: NDArray[np.int64], split: str) -> Tensor:
+        try:
+            return class_weights(dataset.labels[rows]).to(self._worker.device)
+        except ValueError as error:
+            raise TrainingError(f"{split} split: {error}; train on more objects") from error
+
+
+def _number(spec: NetworkSpec) -> int:
+    """A seed of the network's own, the same whichever others are trained."""
+    return int.from_bytes(spec.name.encode(), "big")
+
+
+@contextmanager
+def _seeded(config: TrainConfig, spec: NetworkSpec, epoch: int, rank: int = 0) -> Iterator[None]:
+    """Initialisation and dropout from (seed, network, epoch) only, so that a resumed fit equals an unbroken one."""
+    seed = np.random.SeedSequence([config.seed, _number(spec), epoch, rank]).generate_state(1, np.uint64)[0]
+    with torch.random.fork_rng():
+        torch.manual_seed(int(seed))
+        yield
+
+
+def _fit_id(spec: NetworkSpec, dataset: Dataset, config: TrainConfig) -> str:
+    """Everything that decides an epoch's result; the number of epochs does not, so a fit can be prolonged."""
+    kept = config.model_dump(mode="json", exclude={"epochs", "epochs_ou200", "networks", "cpus_per_worker", "use_gpu"})
+    return digest([asdict(spec), dataset.digest, kept])

@@ -1,0 +1,120 @@
+"""The same training on Ray Train: one run a network, its workers started anew when they die."""
+
+import os
+import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import ray.train
+import torch
+from ray.exceptions import RayError
+from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
+from ray.train.torch import TorchTrainer, get_device, prepare_model
+
+from scanner.networks.architectures import PAPER_NETWORKS, NetworkSpec
+from scanner.networks.card import EnsembleCard
+from training.build import Progress, build_ensemble
+from training.checkpoint import EpochRecord, load_history
+from training.config import PRESETS, TrainConfig
+from training.dataset import Dataset, open_dataset
+from training.errors import TrainingError
+from training.fit import FitResult, OnEpoch, Worker, fit_network
+
+__all__ = ["PRESETS", "TrainConfig", "train_ensemble"]
+
+MAX_RESTARTS = 3
+"""Of a network's workers; each goes on after the last whole epoch."""
+POLL_S = 0.5
+
+
+def train_ensemble(
+    config: TrainConfig, shards_uri: str, out: Path, name: str, progress: Progress | None = None
+) -> EnsembleCard:
+    """`training.build.build_ensemble` with every fit on the Ray cluster that this process is connected to.
+
+    Args:
+        config: What to train and how.
+        shards_uri: Folder or `s3://` prefix of shards with truth.
+        out: Folder for the package `out/name` and the work folder; shared by all machines of the cluster.
+        name: Of the ensemble.
+        progress: Called with (epochs done, epochs in all).
+
+    Raises:
+        TrainingError: the data cannot be trained on, or a network's workers failed again and again.
+    """
+    return build_ensemble(config, shards_uri, out.absolute(), name, progress, fit_on_ray)
+
+
+def fit_on_ray(spec: NetworkSpec, dataset: Dataset, config: TrainConfig, work: Path, on_epoch: OnEpoch) -> FitResult:
+    """`training.fit.fit_network` in Ray Train workers; `dataset` must be the one prepared in `work/data`."""
+    del dataset  # Workers map it from the work folder: pixels never cross the object store.
+    trainer = TorchTrainer(
+        _train_worker,
+        train_loop_config={"spec": spec.name, "config": config.model_dump(mode="json"), "work": str(work)},
+        scaling_config=ScalingConfig(
+            num_workers=config.num_workers,
+            use_gpu=config.use_gpu,
+            resources_per_worker={"CPU": config.cpus_per_worker, **({"GPU": 1} if config.use_gpu else {})},
+        ),
+        run_config=RunConfig(
+            # A name of its own: what to go on from is our checkpoint, not Ray's record of an earlier run.
+            name=f"{spec.name}-{uuid4().hex[:8]}",
+            storage_path=str(work / "ray"),
+            failure_config=FailureConfig(max_failures=MAX_RESTARTS),
+        ),
+    )
+    history_file = work / spec.name / "history.json"
+    history = _watch(trainer, history_file, on_epoch)
+    return FitResult(spec.name, work / spec.name / "best.safetensors", tuple(history))
+
+
+def _watch(trainer: TorchTrainer, history_file: Path, on_epoch: OnEpoch) -> list[EpochRecord]:
+    """Run `trainer` and pass on every epoch as its record appears; the whole history."""
+    seen = 0
+    with warnings.catch_warnings(), ThreadPoolExecutor(1) as pool:
+        # Ray trips over deprecations of its own.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        running = pool.submit(trainer.fit)
+        while True:
+            finished = running.done()
+            history = load_history(history_file)
+            for record in history[seen:]:
+                on_epoch(record)
+            seen = len(history)
+            if finished:
+                break
+            time.sleep(POLL_S)
+    try:
+        running.result()
+    except (TrainingFailedError, RayError) as error:
+        raise TrainingError(f"{history_file.parent.name}: training failed on Ray: {_cause(error)}") from error
+    return history
+
+
+def _cause(error: Exception) -> str:
+    """What a worker raised, in a line."""
+    failures: dict[int, Exception] = getattr(error, "worker_failures", {})
+    first = next(iter(failures.values()), error)
+    return str(first).strip().splitlines()[-1]
+
+
+def _train_worker(given: dict[str, Any]) -> None:
+    """What each worker runs; all of them report once an epoch."""
+    context = ray.train.get_context()
+    # Ray limits threads to the CPUs reserved; workers of a machine share all of its cores instead.
+    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // context.get_local_world_size()))
+    spec = next(spec for spec in PAPER_NETWORKS if spec.name == given["spec"])
+    work = Path(given["work"])
+    device = get_device()
+    worker = Worker(
+        rank=context.get_world_rank(),
+        world_size=context.get_world_size(),
+        device=str(device),
+        wrap=lambda network: prepare_model(network, move_to_device=False),
+    )
+    config = TrainConfig.model_validate(given["config"])
+    fit_network(spec, open_dataset(work / "data"), config, work, lambda record: ray.train.report(asdict(record)), worker)
