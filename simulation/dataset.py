@@ -5,17 +5,19 @@ from typing import Literal, Self
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.random import Generator, SeedSequence, default_rng
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from infra.storage import create_if_absent, exists, join, open_read, read_bytes
 from scanner.pixels.geometry import GEOMETRIES
 from scanner.pixels.shards import ROWS_PER_SHARD, decode_shard, shard_table
-
-from infra.storage import create_if_absent, join, read_bytes
 from simulation.contact_sheet import contact_sheet_png
 from simulation.population import Kind
 from simulation.render import SimulationError, simulate_object, stack
 
 FRACTIONS: tuple[tuple[Kind, float], ...] = (("nonlens", 0.5), ("single", 0.3), ("compound_arc", 0.1), ("double_ring", 0.1))
+_SPEC_KEY = b"lensscan.dataset"
 
 
 class DatasetSpec(BaseModel):
@@ -87,8 +89,36 @@ def simulate_shard(spec: DatasetSpec, shard_number: int) -> pa.Table:
     """
     if not 0 <= shard_number < spec.n_shards:
         raise ValueError(f"shard_number must be in [0, {spec.n_shards}), got {shard_number}")
+    table = simulate_objects(spec, _shard_indices(spec, shard_number))
+    return table.replace_schema_metadata({**table.schema.metadata, _SPEC_KEY: _per_object(spec).encode()})
+
+
+def is_shard_of(spec: DatasetSpec, shard_number: int, uri: str) -> bool:
+    """Does `uri` hold this shard of this data set already? Objects of a longer or shorter set are the same ones.
+
+    Raises:
+        SimulationError: it holds a shard of another data set.
+    """
+    if not exists(uri):
+        return False
+    with open_read(uri) as file:
+        footer = pq.ParquetFile(file)
+        described = (footer.schema_arrow.metadata or {}).get(_SPEC_KEY, b"").decode()
+        n_rows = footer.metadata.num_rows
+    expected = len(_shard_indices(spec, shard_number))
+    if described != _per_object(spec) or n_rows != expected:
+        raise SimulationError(f"{uri} holds {n_rows} objects of {described or 'unknown origin'}, not {expected} of {spec}")
+    return True
+
+
+def _shard_indices(spec: DatasetSpec, shard_number: int) -> range:
     first = shard_number * ROWS_PER_SHARD
-    return simulate_objects(spec, range(first, min(first + ROWS_PER_SHARD, spec.n)))
+    return range(first, min(first + ROWS_PER_SHARD, spec.n))
+
+
+def _per_object(spec: DatasetSpec) -> str:
+    """What decides an object besides its index."""
+    return spec.model_dump_json(exclude={"n"})
 
 
 def write_contact_sheet(shard_uri: str, out_uri: str) -> None:

@@ -6,8 +6,9 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
-from scanner.pixels.bands import EUCLID
 from scipy.special import gamma, gammaincinv
+
+from scanner.pixels.bands import EUCLID
 
 Image = NDArray[np.float32]
 
@@ -103,7 +104,7 @@ class FineGrid:
 
         def along(centre: float) -> slice:
             low, high = (
-                int(round((centre + side) / FINE_SCALE_ARCSEC + (self.n_pixels - 1) / 2))
+                round((centre + side) / FINE_SCALE_ARCSEC + (self.n_pixels - 1) / 2)
                 for side in (-half_side_arcsec, half_side_arcsec)
             )
             return slice(min(max(low, 0), self.n_pixels), min(max(high + 1, 0), self.n_pixels))
@@ -137,8 +138,8 @@ def draw_lensed(
     images = {band: np.zeros(beta_x_arcsec.shape, np.float32) for band in EUCLID}
     for light in lights:
         unit = light.unit_brightness(beta_x_arcsec, beta_y_arcsec) * FINE_SCALE_ARCSEC**2
-        for band, image in images.items():
-            image += (light.sed.flux_adu_per_s(band) * unit).astype(np.float32)
+        for band in images:
+            images[band] += (light.sed.flux_adu_per_s(band) * unit).astype(np.float32)
     return images
 
 

@@ -6,11 +6,11 @@ from functools import lru_cache
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from scanner.pixels.bands import EUCLID, Band
-from scanner.pixels.geometry import Geometry
 from scipy import fft
 from scipy.ndimage import convolve1d
 
+from scanner.pixels.bands import EUCLID, Band
+from scanner.pixels.geometry import Geometry
 from simulation.galaxies import FINE_SCALE_ARCSEC
 
 Image = NDArray[np.float32]

@@ -11,9 +11,9 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.random import Generator
+
 from scanner.pixels.bands import EUCLID
 from scanner.pixels.shards import KINDS
-
 from simulation.galaxies import Light, Sed, SpiralArms
 from simulation.lensing import Mass, velocity_dispersion_km_s
 
@@ -24,6 +24,7 @@ if get_args(Kind) != KINDS:
 EINSTEIN_RADII_ARCSEC = (0.5, 2.5)
 LENS_VIS_MAGS = (18.0, 22.0)
 SOURCE_VIS_MAGS = (22.0, 25.5)
+FAINT_VIS_MAGS = (22.0, 25.0)
 VELOCITY_DISPERSIONS_KM_S = (150.0, 400.0)
 NEIGHBOUR_VIS_MAGS = (19.0, 25.5)
 N_NEIGHBOURS_IN_FIELD = 6.0
@@ -81,8 +82,10 @@ def draw_galaxy(rng: Generator, vis_mag: float | None = None) -> tuple[float, tu
         # In the proportion of the default data set, so that a bright host tells nothing.
         twin = _draw_compound_deflector(rng, x, y) if rng.random() < 0.4 else _draw_single_deflector(rng, x, y)
         return twin.mass.z, (twin.light,)
-    mag = rng.uniform(*LENS_VIS_MAGS) if vis_mag is None else vis_mag
-    return float(rng.uniform(0.1, 1.2)), _draw_disc(rng, x, y, mag)
+    if vis_mag is None:
+        # Most rows of a survey catalogue are faint: a network that never saw one calls it anything.
+        vis_mag = rng.uniform(*(FAINT_VIS_MAGS if rng.random() < 0.4 else LENS_VIS_MAGS))
+    return float(rng.uniform(0.1, 1.2)), _draw_disc(rng, x, y, vis_mag)
 
 
 @dataclass(frozen=True)

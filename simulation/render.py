@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
+
 from scanner.pixels.bands import VIS
 from scanner.pixels.geometry import GEOMETRIES, Geometry, Image
-
 from simulation.galaxies import FINE_SCALE_ARCSEC, FineGrid, Light, draw, draw_lensed
 from simulation.lensing import effective_einstein_radius_arcsec, ray_shoot
 from simulation.observation import Optics, add_noise

@@ -1,0 +1,100 @@
+"""The Ray shell around the simulator: what is written is the same for any number of actors.
+
+The caller starts the Ray session.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+
+import ray
+
+from infra.cluster import bounded_map
+from infra.storage import create_if_absent
+from scanner.pixels.shards import ROWS_PER_SHARD, encode_shard
+from simulation.dataset import DatasetSpec, is_shard_of, shard_uris, simulate_shard
+from simulation.survey_tile import TileSpec, simulate_tile
+
+ACTOR_CPUS = 0.5
+"""Less than one, so that two actors on a two-core machine leave Ray room for everything else."""
+# Matrix products of actors side by side would each take all cores.
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+
+Progress = Callable[[int, int], None]
+"""Called with (done, in all): objects of a data set, tiles of a night."""
+
+
+@ray.remote(num_cpus=ACTOR_CPUS)
+class SimulationActor:
+    """Makes whole shards and tiles and writes them itself; only names come back."""
+
+    def __init__(self, out_uri: str) -> None:
+        """Write under `out_uri`."""
+        self._out_uri = out_uri
+
+    def shard(self, task: tuple[DatasetSpec, int]) -> str:
+        """Simulate one shard and write it unless it is there."""
+        spec, number = task
+        uri = shard_uris(spec, self._out_uri)[number]
+        attempt = f"{os.getpid()}-{number}"
+        create_if_absent(uri, encode_shard(simulate_shard(spec, number)), attempt)
+        return uri
+
+    def tile(self, spec: TileSpec) -> list[str]:
+        """Simulate one tile and write it unless it is there."""
+        return simulate_tile(spec, self._out_uri)
+
+
+def simulate_dataset(spec: DatasetSpec, out_uri: str, n_workers: int, progress: Progress | None = None) -> list[str]:
+    """Write the shards of a data set that are not there yet, and return the URIs of all, in order.
+
+    Raises:
+        SimulationError: the folder holds shards of another data set.
+        ClusterError: a shard could not be made; the message names it.
+    """
+    uris = shard_uris(spec, out_uri)
+    todo = [number for number, uri in enumerate(uris) if not is_shard_of(spec, number, uri)]
+    report = progress or (lambda _done, _total: None)
+
+    def n_objects(number: int) -> int:
+        return min(ROWS_PER_SHARD, spec.n - number * ROWS_PER_SHARD)
+
+    done = spec.n - sum(n_objects(number) for number in todo)
+    report(done, spec.n)
+    actors = _actors(out_uri, n_workers, len(todo))
+    for (_, number), _ in bounded_map(actors, "shard", [(spec, number) for number in todo]) if actors else ():
+        done += n_objects(number)
+        report(done, spec.n)
+    _stop(actors)
+    return uris
+
+
+def simulate_night(specs: Sequence[TileSpec], out_uri: str, n_workers: int, progress: Progress | None = None) -> list[str]:
+    """Write a night's tiles, each into `out_uri/<tile_id>`; complete ones are kept. Returns the URIs of all files, by tile.
+
+    Raises:
+        ValueError: two specs have one tile_id.
+        ClusterError: a tile could not be made; the message names it.
+    """
+    if len({spec.tile_id for spec in specs}) != len(specs):
+        raise ValueError(f"each tile_id may be simulated once, got {[spec.tile_id for spec in specs]}")
+    report = progress or (lambda _done, _total: None)
+    report(0, len(specs))
+    actors = _actors(out_uri, n_workers, len(specs))
+    files: dict[str, list[str]] = {}
+    for spec, uris in bounded_map(actors, "tile", specs) if actors else ():
+        files[spec.tile_id] = uris
+        report(len(files), len(specs))
+    _stop(actors)
+    return [uri for spec in specs for uri in files[spec.tile_id]]
+
+
+def _actors(out_uri: str, n_workers: int, n_tasks: int) -> list:
+    if n_workers < 1:
+        raise ValueError(f"n_workers must be >= 1, got {n_workers}")
+    actor = SimulationActor.options(runtime_env={"env_vars": _ONE_THREAD})
+    return [actor.remote(out_uri) for _ in range(min(n_workers, n_tasks))]
+
+
+def _stop(actors: Sequence) -> None:
+    for actor in actors:
+        ray.kill(actor)
