@@ -24,8 +24,8 @@ class ClusterError(LensscanError):
 def ray_session(address: str | None = None, num_cpus: int | None = None) -> Iterator[None]:
     """Ray for the length of a `with` block: a private one on this machine, or the cluster at `address`.
 
-    A session that is running in this process already is used and left running. A private one listens on the loopback
-    interface only and has no dashboard. Usage statistics are off.
+    A session that is running in this process already is used and left running. A private one has
+    no dashboard and, from Ray 2.59 on, answers only to the token that Ray makes for this user. Usage statistics are off.
 
     Args:
         address: Cluster to connect to (`auto` inside a Ray job).
@@ -40,7 +40,9 @@ def ray_session(address: str | None = None, num_cpus: int | None = None) -> Iter
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Silences a warning about a default of GPU-less tasks that we do not rely on.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    private: dict[str, Any] = {"num_cpus": num_cpus, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+    private: dict[str, Any] = {"num_cpus": num_cpus, "include_dashboard": False}
+    if address:
+        _check_reachable(address)
     try:
         ray.init(address=address or "local", logging_level=logging.ERROR, log_to_driver=False, **({} if address else private))
     except (ConnectionError, ValueError, RuntimeError) as error:

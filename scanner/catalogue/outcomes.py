@@ -1,0 +1,67 @@
+"""How a row ends: `scored`, or `rejected:<code>` with a code of the closed list. Nothing else, and never a NaN."""
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from infra.errors import LensscanError
+from scanner.catalogue.columns import P_PREFIX, network_names
+from scanner.pixels.rejections import RejectCode
+
+SCORED = "scored"
+STATUSES = frozenset({SCORED, *(f"rejected:{code}" for code in RejectCode)})
+RETRIABLE_STATUSES = frozenset(f"rejected:{code}" for code in RejectCode if code.retriable)
+
+
+class OutcomeError(LensscanError):
+    """A table with a row that is neither properly scored nor properly rejected."""
+
+
+def check_outcomes(table: pa.Table) -> None:
+    """Check every row of a table with `score_fields`.
+
+    A failure of the infrastructure is no property of a row: a table with a status worth another try is refused as well.
+
+    Raises:
+        OutcomeError: an unknown or retriable status; a scored row without `p_lens` or a network's probability; a rejected
+            row with one; a probability outside 0-1; a NaN or infinite number in any column.
+    """
+    statuses = set(table["status"].unique().to_pylist())
+    if unknown := statuses - STATUSES:
+        raise OutcomeError(f"status must be one of {sorted(STATUSES)}, got {sorted(map(str, unknown))}")
+    if failed := statuses & RETRIABLE_STATUSES:
+        raise OutcomeError(f"rows failed for a reason that may pass ({', '.join(sorted(failed))}): scan the unit again")
+    for field in table.schema:
+        if pa.types.is_floating(field.type) and not _all(pc.is_finite(table[field.name])):
+            raise OutcomeError(f"{field.name}: must be finite or null, has NaN or infinite values")
+    scored = pc.equal(table["status"], SCORED)
+    for name in (name for name in table.schema.names if name.startswith(P_PREFIX)):
+        _check_probabilities(name, table[name], scored, required=name != "p_compound")
+    if not _all(pc.or_(scored, table["subclass"].is_null())):
+        raise OutcomeError("subclass: must be null in rejected rows")
+    if not network_names(table.schema):
+        raise OutcomeError("a table needs the probabilities of at least one network")
+
+
+def count_statuses(table: pa.Table) -> dict[str, int]:
+    """Rows by status, in the order of the names."""
+    counts = {entry["values"]: entry["counts"] for entry in table["status"].value_counts().to_pylist()}
+    return dict(sorted(counts.items()))
+
+
+def candidate_mask(table: pa.Table, threshold: float) -> pa.ChunkedArray:
+    """True where `p_lens` is at or above the threshold; false in rejected rows."""
+    return pc.fill_null(pc.greater_equal(pc.cast(table["p_lens"], pa.float64()), threshold), False)  # noqa: FBT003
+
+
+def _check_probabilities(name: str, values: pa.ChunkedArray, scored: pa.ChunkedArray, *, required: bool) -> None:
+    if required and not _all(pc.or_(pc.invert(scored), values.is_valid())):
+        raise OutcomeError(f"{name}: must not be null in scored rows")
+    if not _all(pc.or_(scored, values.is_null())):
+        raise OutcomeError(f"{name}: must be null in rejected rows")
+    if not _all(pc.and_(pc.greater_equal(values, 0.0), pc.less_equal(values, 1.0))):
+        raise OutcomeError(f"{name}: a probability must lie in 0-1, got {pc.min_max(values)}")
+
+
+def _all(mask: pa.ChunkedArray) -> bool:
+    """True when no entry is false; nulls and emptiness count as true."""
+    return bool(pc.all(mask, min_count=0).as_py() is not False)

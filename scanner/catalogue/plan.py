@@ -1,0 +1,155 @@
+"""A frozen plan: which rows of which files a night consists of, what scores them, and nothing that can change later."""
+
+import itertools
+import re
+from collections.abc import Iterable
+from datetime import date
+from typing import Any, Protocol
+
+from pydantic import Field, ValidationError, field_validator
+
+from infra.provenance import canonical_json, code_version, digest
+from infra.storage import CreateOutcome, create_if_absent, join, read_bytes
+from scanner.catalogue.units import MAX_EXAMPLES, Frozen, InputFile, PlanError, Unit, find_units, id_digest
+
+__all__ = [
+    "EnsembleIdentity",
+    "InputFile",
+    "Plan",
+    "PlanError",
+    "ScanConfig",
+    "Unit",
+    "build_plan",
+    "check_night",
+    "freeze",
+    "id_digest",
+    "load_plan",
+    "make_plan",
+    "plan_uri",
+]
+
+
+class EnsembleIdentity(Protocol):
+    """What a plan needs to know about an ensemble."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def sha256(self) -> str: ...
+
+
+class ScanConfig(Frozen):
+    """Settings of a scan that can change what is written."""
+
+    candidate_threshold: float = Field(default=0.5, ge=0, le=1)
+    """Rows with `p_lens` at or above it are candidates."""
+    batch_size: int = Field(default=64, ge=1)
+    """Cutouts scored at once."""
+
+
+class Plan(Frozen):
+    """Everything that decides what a scan writes. Equal inputs, ensemble, code and settings give an equal `plan_id`."""
+
+    plan_id: str
+    night: str
+    ensemble_name: str
+    ensemble_sha256: str
+    code_version: str
+    config: ScanConfig
+    units: tuple[Unit, ...]
+
+    @field_validator("night")
+    @classmethod
+    def _is_a_date(cls, value: str) -> str:
+        return check_night(value)
+
+    @property
+    def n_rows(self) -> int:
+        return sum(unit.n_rows for unit in self.units)
+
+
+def check_night(night: str) -> str:
+    """The night itself, when it is a date.
+
+    Raises:
+        ValueError: it is not written YYYY-MM-DD.
+    """
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", night):
+        raise ValueError(f"night must be a date YYYY-MM-DD, got {night!r}")
+    return date.fromisoformat(night).isoformat()
+
+
+def build_plan(input_uri: str, night: str, ensemble: EnsembleIdentity, config: ScanConfig) -> Plan:
+    """Plan the scan of every tile, or else every shard, under `input_uri`.
+
+    Reads all object ids, so that what must come out is known before anything is scanned.
+
+    Raises:
+        PlanError: nothing to scan, an id twice in one file, an unreadable catalogue, or a night that is no date.
+    """
+    return make_plan(night, ensemble, config, find_units(input_uri))
+
+
+def make_plan(night: str, ensemble: EnsembleIdentity, config: ScanConfig, units: Iterable[Unit]) -> Plan:
+    """A plan with the id that its content gives it; units are put in the order of their ids.
+
+    Raises:
+        PlanError: no units, two of one name, or a night that is no date.
+    """
+    ordered = tuple(sorted(units, key=lambda unit: unit.unit_id))
+    names = [unit.unit_id for unit in ordered]
+    if not names:
+        raise PlanError("a plan needs at least one unit")
+    if repeated := sorted({a for a, b in itertools.pairwise(names) if a == b}):
+        raise PlanError(f"units must have different names, repeated: {', '.join(repeated[:MAX_EXAMPLES])}")
+    try:
+        plan = Plan(
+            plan_id="",
+            night=night,
+            ensemble_name=ensemble.name,
+            ensemble_sha256=ensemble.sha256,
+            code_version=code_version(),
+            config=config,
+            units=ordered,
+        )
+    except ValidationError as error:
+        raise PlanError(error.errors()[0]["msg"]) from error
+    return plan.model_copy(update={"plan_id": digest(_content(plan))})
+
+
+def plan_uri(root_uri: str, plan_id: str) -> str:
+    """Where a frozen plan lies."""
+    return join(root_uri, "plans", f"{plan_id}.json")
+
+
+def freeze(plan: Plan, root_uri: str) -> None:
+    """Write the plan once. Freezing an equal plan again changes nothing.
+
+    Raises:
+        PlanError: another file has the plan's name.
+    """
+    uri = plan_uri(root_uri, plan.plan_id)
+    if create_if_absent(uri, canonical_json(plan.model_dump(mode="json")), plan.plan_id) is CreateOutcome.EXISTS:
+        raise PlanError(f"{uri}: holds something else than the plan of that id; was it edited?")
+
+
+def load_plan(root_uri: str, plan_id: str) -> Plan:
+    """Read a frozen plan and check that it has the content its id stands for.
+
+    Raises:
+        PlanError: no such plan, or an edited or damaged one.
+    """
+    uri = plan_uri(root_uri, plan_id)
+    try:
+        plan = Plan.model_validate_json(read_bytes(uri))
+    except FileNotFoundError as error:
+        raise PlanError(f"{uri}: no such plan") from error
+    except ValidationError as error:
+        raise PlanError(f"{uri}: not a plan: {error.errors()[0]['msg']}") from error
+    if not plan.plan_id == plan_id == digest(_content(plan)):
+        raise PlanError(f"{uri}: its content does not give the plan id; was it edited?")
+    return plan
+
+
+def _content(plan: Plan) -> dict[str, Any]:
+    return plan.model_dump(mode="json", exclude={"plan_id"})

@@ -1,0 +1,74 @@
+"""SQL over the catalogue: the views `candidates` (sealed nights) and `scores` (every committed row)."""
+
+import duckdb
+import pyarrow as pa
+
+from infra.errors import LensscanError
+from infra.storage import is_s3, join, list_files, s3_filesystem
+
+_VIEWS = {"candidates": "candidates", "scores": "units"}
+"""View to folder below the root."""
+
+
+class QueryError(LensscanError):
+    """A catalogue without files to query, or SQL that DuckDB does not accept; one line."""
+
+
+def query(
+    root_uri: str,
+    *,
+    sql: str | None = None,
+    min_p_lens: float = 0.0,
+    night: str | None = None,
+    subclass: str | None = None,
+    limit: int | None = None,
+) -> pa.Table:
+    """Candidates, best first, or the answer to `sql`.
+
+    Args:
+        root_uri: The catalogue's root.
+        sql: A query over the views `candidates` and `scores`, instead of the filters.
+        min_p_lens: Least probability.
+        night: One night only, YYYY-MM-DD.
+        subclass: One subclass only.
+        limit: Rows at most.
+
+    Raises:
+        QueryError: SQL together with filters, wrong SQL, or nothing to query.
+    """
+    if limit is not None and limit < 0:
+        raise QueryError(f"limit must be 0 or more, got {limit}")
+    if sql is None:
+        filters = {"p_lens >= ?": min_p_lens, "night = ?": night, "subclass = ?": subclass}
+        given = {condition: value for condition, value in filters.items() if value is not None}
+        statement = f"SELECT * FROM candidates WHERE {' AND '.join(given)} ORDER BY p_lens DESC, object_id"  # noqa: S608
+        return _run(root_uri, statement, list(given.values()), limit)
+    if min_p_lens or night is not None or subclass is not None:
+        raise QueryError("give either SQL or filters, not both")
+    return _run(root_uri, sql, [], limit)
+
+
+def _run(root_uri: str, statement: str, parameters: list[object], limit: int | None) -> pa.Table:
+    # Extensions would be downloaded; S3 is read through fsspec instead.
+    with duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}) as connection:
+        if is_s3(root_uri):
+            connection.register_filesystem(s3_filesystem())
+        try:
+            views = [view for view, folder in _VIEWS.items() if _create_view(connection, view, join(root_uri, folder))]
+            if not views:
+                raise QueryError(f"{root_uri}: no sealed candidates and no committed units")
+            connection.execute(statement, parameters)
+            table: pa.Table = connection.to_arrow_table() if connection.description else pa.table({})
+        except (duckdb.Error, OSError) as error:
+            raise QueryError(" ".join(str(error).split())[:400]) from error
+    return table if limit is None else table.slice(0, limit)
+
+
+def _create_view(connection: duckdb.DuckDBPyConnection, view: str, folder: str) -> bool:
+    """Define the view over the files that are there now; a view cannot be over none."""
+    files = [file.uri for file in list_files(folder, ".parquet")]
+    if files:
+        quoted = ", ".join("'" + uri.replace("'", "''") + "'" for uri in files)
+        options = "union_by_name = true, hive_partitioning = false"
+        connection.execute(f"CREATE VIEW {view} AS SELECT * FROM read_parquet([{quoted}], {options})")  # noqa: S608
+    return bool(files)

@@ -1,0 +1,116 @@
+"""The unit file: a Parquet table with page checksums, and a footer that says which work it is the result of."""
+
+import io
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from infra.errors import LensscanError
+from infra.provenance import canonical_json, sha256_bytes
+from infra.storage import join, read_bytes
+from scanner.catalogue.outcomes import SCORED, candidate_mask, count_statuses
+from scanner.catalogue.plan import Plan, Unit, id_digest
+
+_FOOTER_KEY = b"lensscan.unit"
+
+
+class UnitFileError(LensscanError):
+    """A unit file that is damaged, or not the result of the work it is named for."""
+
+
+class Footer(BaseModel):
+    """What a unit file says about itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    plan_id: str
+    unit_id: str
+    attempt: str
+    n_rows: int
+    n_scored: int
+    n_rejected: int
+    n_candidates: int
+    id_digest: str
+    ensemble_sha256: str
+    code_version: str
+
+
+@dataclass(frozen=True)
+class UnitFile:
+    """A unit file as read, its footer checked against its rows."""
+
+    table: pa.Table
+    footer: Footer
+    sha256: str
+
+
+def units_uri(root_uri: str, plan_id: str) -> str:
+    """The folder of a plan's unit files."""
+    return join(root_uri, "units", f"plan={plan_id}")
+
+
+def unit_uri(root_uri: str, plan_id: str, unit_id: str) -> str:
+    """Where a unit is committed."""
+    return join(units_uri(root_uri, plan_id), f"{unit_id}.parquet")
+
+
+def make_footer(table: pa.Table, unit: Unit, plan: Plan, attempt: str) -> Footer:
+    """The footer that goes with a table of `unit_schema`."""
+    n_scored = count_statuses(table).get(SCORED, 0)
+    return Footer(
+        plan_id=plan.plan_id,
+        unit_id=unit.unit_id,
+        attempt=attempt,
+        n_rows=table.num_rows,
+        n_scored=n_scored,
+        n_rejected=table.num_rows - n_scored,
+        n_candidates=candidate_mask(table, plan.config.candidate_threshold).to_pylist().count(True),
+        id_digest=id_digest(table["object_id"].to_numpy()),
+        ensemble_sha256=plan.ensemble_sha256,
+        code_version=plan.code_version,
+    )
+
+
+def encode_unit(table: pa.Table, footer: Footer) -> bytes:
+    """Parquet bytes; equal tables and footers give equal bytes."""
+    sink = io.BytesIO()
+    metadata = {_FOOTER_KEY: canonical_json(footer.model_dump())}
+    pq.write_table(table.replace_schema_metadata(metadata), sink, compression="zstd", write_page_checksum=True)
+    return sink.getvalue()
+
+
+def decode_unit(data: bytes, unit: Unit, plan: Plan, where: str) -> UnitFile:
+    """Read a unit file, verify its page checksums, and recompute its footer from its rows.
+
+    Raises:
+        UnitFileError: damaged, or of other work than `unit` of `plan`; the message starts with `where`.
+    """
+    try:
+        table = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
+        footer = Footer.model_validate_json((table.schema.metadata or {}).get(_FOOTER_KEY, b""))
+    except (pa.ArrowException, OSError, ValidationError) as error:
+        raise UnitFileError(f"{where}: not a readable unit file: {' '.join(str(error).split())[:200]}") from error
+    table = table.replace_schema_metadata(None)
+    try:
+        expected = make_footer(table, unit, plan, footer.attempt)
+    except (KeyError, ValueError, TypeError, pa.ArrowException) as error:
+        raise UnitFileError(f"{where}: its columns are not those of a unit file: {table.schema.names}") from error
+    if footer != expected:
+        wrong = [name for name, value in footer if value != getattr(expected, name)]
+        raise UnitFileError(f"{where}: its footer does not fit its rows or plan {plan.plan_id[:12]}: {', '.join(wrong)}")
+    if (footer.n_rows, footer.id_digest) != (unit.n_rows, unit.id_digest):
+        raise UnitFileError(f"{where}: holds other rows than the plan: {footer.n_rows} against {unit.n_rows} planned")
+    return UnitFile(table, footer, sha256_bytes(data))
+
+
+def read_unit(root_uri: str, unit: Unit, plan: Plan) -> UnitFile:
+    """Read a committed unit.
+
+    Raises:
+        FileNotFoundError: it is not committed.
+        UnitFileError: it is damaged or of other work.
+    """
+    uri = unit_uri(root_uri, plan.plan_id, unit.unit_id)
+    return decode_unit(read_bytes(uri), unit, plan, uri)

@@ -1,0 +1,156 @@
+"""Units of work: the tiles or shards of an input folder, with the rows that each of them owns."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from infra.errors import LensscanError
+from infra.storage import FileInfo, info, list_files, open_read
+from scanner.pixels.geometry import GEOMETRIES
+from scanner.pixels.rejections import Rejection
+from scanner.pixels.shards import shard_schema
+from scanner.pixels.tiles import Tile, discover_tiles, read_tile_catalogue
+
+MAX_EXAMPLES = 5
+_UNIT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+_UNFIT = re.compile(r"[^A-Za-z0-9._+-]+")
+
+Ids = npt.NDArray[np.int64]
+
+
+class PlanError(LensscanError):
+    """Input that cannot be planned, or a plan in storage that is not what its name says."""
+
+
+class Frozen(BaseModel):
+    """Base of what is written to storage and never changes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class InputFile(Frozen):
+    """A file as it was when the plan was made."""
+
+    uri: str
+    size: int
+    etag: str
+
+
+class Unit(Frozen):
+    """What one actor scans and commits at once: a tile or a shard."""
+
+    unit_id: str
+    kind: Literal["tile", "shard"]
+    files: dict[str, InputFile]
+    """By role: the bands and `catalogue` of a tile, or `shard`."""
+    n_rows: int = Field(ge=0)
+    """Rows that the unit owns."""
+    id_digest: str = Field(pattern="^[0-9a-f]{32}$")
+    """`id_digest` of the ids of those rows."""
+    owned_elsewhere: tuple[int, ...] = ()
+    """Ids that the files hold too but an earlier unit owns: objects where tiles overlap. They are not in the unit file."""
+
+    @field_validator("unit_id")
+    @classmethod
+    def _names_a_file(cls, value: str) -> str:
+        if not _UNIT_ID.fullmatch(value):
+            raise ValueError(f"unit_id must match {_UNIT_ID.pattern}, got {value!r}")
+        return value
+
+
+def id_digest(object_ids: Iterable[int] | npt.NDArray[np.int64]) -> str:
+    """Sum of the BLAKE2b-128 of every id (int64, little endian) modulo 2^128, in hexadecimal.
+
+    The order does not matter and parts add up. A sum and not an exclusive or, in which a row counted twice vanishes.
+    """
+    raw = np.asarray(object_ids, dtype="<i8").tobytes()
+    hashes = (hashlib.blake2b(raw[i : i + 8], digest_size=16).digest() for i in range(0, len(raw), 8))
+    return f"{sum(int.from_bytes(h, 'big') for h in hashes) % 2**128:032x}"
+
+
+def find_units(input_uri: str) -> list[Unit]:
+    """The tiles under `input_uri`, or the shards where there are no tiles, sorted by name.
+
+    An object that several of them hold (tiles overlap) belongs to the first.
+
+    Raises:
+        PlanError: nothing found, an id twice in one file, or a file that cannot be read.
+    """
+    units = []
+    owned: Ids = np.empty(0, np.int64)
+    for unit_id, kind, files, ids in _find(input_uri):
+        _check_unique(unit_id, ids)
+        again = np.isin(ids, owned)
+        own = ids[~again]
+        owned = np.union1d(owned, own)
+        elsewhere = tuple(sorted(ids[again].tolist()))
+        try:
+            unit = Unit(
+                unit_id=unit_id, kind=kind, files=files, n_rows=len(own), id_digest=id_digest(own), owned_elsewhere=elsewhere
+            )
+        except ValidationError as error:
+            raise PlanError(f"{input_uri}: {error.errors()[0]['msg']}") from error
+        units.append(unit)
+    if not units:
+        raise PlanError(f"{input_uri}: holds neither Euclid MER tiles nor shards")
+    return units
+
+
+def _find(input_uri: str) -> Iterator[tuple[str, Literal["tile", "shard"], dict[str, InputFile], Ids]]:
+    tiles = sorted(discover_tiles(input_uri), key=lambda tile: tile.tile_id)
+    for tile in tiles:
+        yield tile.tile_id, "tile", _tile_files(tile), _tile_ids(tile)
+    if tiles:
+        return
+    for file in list_files(input_uri, ".parquet"):
+        name = _UNFIT.sub("-", _below(input_uri, file.uri).removesuffix(".parquet"))
+        yield name, "shard", {"shard": _input_file(file)}, _shard_ids(file.uri)
+
+
+def _below(root_uri: str, uri: str) -> str:
+    """The part of a file's URI after the root that it was listed under."""
+    root = root_uri.removeprefix("file://").strip("/")
+    return uri[uri.find(root) + len(root) :].strip("/") if root in uri else uri.rpartition("/")[2]
+
+
+def _input_file(file: FileInfo) -> InputFile:
+    return InputFile(uri=file.uri, size=file.size, etag=file.etag)
+
+
+def _tile_files(tile: Tile) -> dict[str, InputFile]:
+    try:
+        return {role: _input_file(info(uri)) for role, uri in {**tile.mosaics, "catalogue": tile.catalogue}.items()}
+    except OSError as error:
+        raise PlanError(f"tile {tile.tile_id}: {error}") from error
+
+
+def _tile_ids(tile: Tile) -> Ids:
+    try:
+        return np.asarray(read_tile_catalogue(tile.catalogue).object_ids, dtype=np.int64)
+    except (OSError, ValueError, Rejection) as error:
+        raise PlanError(f"tile {tile.tile_id}: its catalogue cannot be read: {error}") from error
+
+
+def _shard_ids(uri: str) -> Ids:
+    """The ids of a shard, read without its pixels."""
+    try:
+        with open_read(uri) as source, pq.ParquetFile(source) as file:
+            if not any(file.schema_arrow.equals(shard_schema(geometry)) for geometry in GEOMETRIES.values()):
+                raise PlanError(f"{uri}: not a shard: its columns are {file.schema_arrow.names}")
+            return file.read(columns=["object_id"])["object_id"].to_numpy()
+    except (OSError, pa.ArrowInvalid) as error:
+        raise PlanError(f"{uri}: not a readable shard: {error}") from error
+
+
+def _check_unique(unit_id: str, ids: Ids) -> None:
+    values, counts = np.unique(ids, return_counts=True)
+    if len(values) < len(ids):
+        examples = ", ".join(map(str, values[counts > 1][:MAX_EXAMPLES].tolist()))
+        raise PlanError(f"unit {unit_id}: {len(ids) - len(values)} repeated object id(s), such as {examples}")

@@ -1,0 +1,53 @@
+"""Fixtures that several packages' tests share."""
+
+import contextlib
+import subprocess
+import sys
+import uuid
+
+import numpy as np
+import pytest
+
+from infra.storage import s3_filesystem
+from tests.servers import free_port, http_status, stop, wait_for
+
+BUCKET = "lensscan-tests"
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(20261124)
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """A real S3 server in a process of its own, on loopback, with the environment set for every client; gives its bucket."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as cleanup:
+        cleanup.callback(stop, process)
+        wait_for("the S3 server", lambda: http_status(url) is not None)
+        patch.setenv("AWS_ENDPOINT_URL", url)
+        patch.setenv("AWS_ACCESS_KEY_ID", "canary-id")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "canary-secret")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patch.delenv("AWS_PROFILE", raising=False)
+        s3_filesystem().call_s3("create_bucket", Bucket=BUCKET)
+        yield BUCKET
+
+
+@pytest.fixture
+def s3(s3_server):
+    """The URI of an empty prefix on the S3 server."""
+    return f"s3://{s3_server}/{uuid.uuid4().hex}"
+
+
+@pytest.fixture(scope="session")
+def ray_cluster():
+    """A private Ray with two CPUs for the whole test session."""
+    from infra.cluster import ray_session
+
+    with ray_session(num_cpus=2):
+        yield
