@@ -4,7 +4,8 @@ The caller starts the Ray session.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import ray
 
@@ -19,13 +20,13 @@ ACTOR_CPUS = 0.5
 # Matrix products of actors side by side would each take all cores.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
+Task = TypeVar("Task")
 Progress = Callable[[int, int], None]
 """Called with (done, in all): objects of a data set, tiles of a night."""
 
 
-@ray.remote(num_cpus=ACTOR_CPUS)
-class SimulationActor:
-    """Makes whole shards and tiles and writes them itself; only names come back."""
+class Simulator:
+    """Runs as a Ray actor: makes whole shards and tiles and writes them itself; only names come back."""
 
     def __init__(self, out_uri: str) -> None:
         """Write under `out_uri`."""
@@ -60,11 +61,9 @@ def simulate_dataset(spec: DatasetSpec, out_uri: str, n_workers: int, progress: 
 
     done = spec.n - sum(n_objects(number) for number in todo)
     report(done, spec.n)
-    actors = _actors(out_uri, n_workers, len(todo))
-    for (_, number), _ in bounded_map(actors, "shard", [(spec, number) for number in todo]) if actors else ():
+    for (_, number), _ in _run("shard", [(spec, number) for number in todo], out_uri, n_workers):
         done += n_objects(number)
         report(done, spec.n)
-    _stop(actors)
     return uris
 
 
@@ -79,22 +78,23 @@ def simulate_night(specs: Sequence[TileSpec], out_uri: str, n_workers: int, prog
         raise ValueError(f"each tile_id may be simulated once, got {[spec.tile_id for spec in specs]}")
     report = progress or (lambda _done, _total: None)
     report(0, len(specs))
-    actors = _actors(out_uri, n_workers, len(specs))
     files: dict[str, list[str]] = {}
-    for spec, uris in bounded_map(actors, "tile", specs) if actors else ():
+    for spec, uris in _run("tile", specs, out_uri, n_workers):
         files[spec.tile_id] = uris
         report(len(files), len(specs))
-    _stop(actors)
     return [uri for spec in specs for uri in files[spec.tile_id]]
 
 
-def _actors(out_uri: str, n_workers: int, n_tasks: int) -> list:
+def _run(method: str, tasks: Sequence[Task], out_uri: str, n_workers: int) -> Iterator[tuple[Task, Any]]:
+    """Each task with its result, in order of completion, from actors that live as long as the iteration."""
     if n_workers < 1:
         raise ValueError(f"n_workers must be >= 1, got {n_workers}")
-    actor = SimulationActor.options(runtime_env={"env_vars": _ONE_THREAD})
-    return [actor.remote(out_uri) for _ in range(min(n_workers, n_tasks))]
-
-
-def _stop(actors: Sequence) -> None:
-    for actor in actors:
-        ray.kill(actor)
+    if not tasks:
+        return
+    actor: Any = ray.remote(num_cpus=ACTOR_CPUS, runtime_env={"env_vars": _ONE_THREAD})(Simulator)
+    actors = [actor.remote(out_uri) for _ in range(min(n_workers, len(tasks)))]
+    try:
+        yield from bounded_map(actors, method, tasks)
+    finally:
+        for handle in actors:
+            ray.kill(handle)

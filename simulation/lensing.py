@@ -6,7 +6,7 @@ redshift: a galaxy of one velocity dispersion has a different one for each sourc
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -22,7 +22,7 @@ COSMOLOGY = FlatLambdaCDM(H0=70.0, Om0=0.3)
 
 _SPEED_OF_LIGHT_KM_S = 299792.458
 _ARCSEC_PER_RAD = np.degrees(1.0) * 3600
-_RADII_ARCSEC = np.linspace(0.05, 6.0, 239)
+_RADII_ARCSEC = np.linspace(0.05, 8.0, 319)
 _N_AZIMUTHS = 48
 
 
@@ -138,19 +138,25 @@ def lens_parameters(masses: Sequence[Mass], z_source: float) -> list[dict[str, A
 def effective_einstein_radius_arcsec(masses: Sequence[Mass], z_source: float) -> float:
     """Radius of the circle about the first mass inside which all masses together just focus light from `z_source`.
 
-    There the mean inward deflection equals the radius. For spheres on one line of sight this is the radius of the ring: the
-    sum of their Einstein radii for that source.
+    There the mean inward deflection equals the radius. Masses count as spheres without shear, so for one mass this is the
+    radius of equation 1, and for two on one line of sight the radius of the ring: the sum of their radii for that source.
+
+    Raises:
+        ValueError: there is no such circle within 8 arcsec.
     """
+    spheres = [replace(mass, axis_ratio=1.0, shear=(0.0, 0.0)) for mass in masses]
     phi = np.arange(_N_AZIMUTHS) * 2 * np.pi / _N_AZIMUTHS
     x, y = _RADII_ARCSEC[:, None] * np.cos(phi), _RADII_ARCSEC[:, None] * np.sin(phi)
     centre = masses[0]
-    beta_x, beta_y = ray_shoot(masses, z_source, x + centre.x_arcsec, y + centre.y_arcsec)
+    beta_x, beta_y = ray_shoot(spheres, z_source, x + centre.x_arcsec, y + centre.y_arcsec)
     alpha_x, alpha_y = x + centre.x_arcsec - beta_x, y + centre.y_arcsec - beta_y
     inward = (alpha_x * np.cos(phi) + alpha_y * np.sin(phi)).mean(axis=1)
     excess = inward - _RADII_ARCSEC
     focused = np.flatnonzero(excess > 0)
     if focused.size == 0 or focused[-1] + 1 == _RADII_ARCSEC.size:
-        return 0.0
+        raise ValueError(
+            f"no Einstein radius between {_RADII_ARCSEC[0]} and {_RADII_ARCSEC[-1]} arcsec for z_source={z_source}"
+        )
     i = focused[-1]
     step = _RADII_ARCSEC[i + 1] - _RADII_ARCSEC[i]
     return float(_RADII_ARCSEC[i] + step * excess[i] / (excess[i] - excess[i + 1]))

@@ -29,7 +29,8 @@ neighbours."""
 def psf_kernel(band: Band, detector_angle_deg: float, scale_arcsec: float, pixel_arcsec: float) -> Image:
     """`[y, x]` point-spread function summing to 1, to be followed by binning to pixels of `pixel_arcsec`.
 
-    Together with that pixel it has the band's measured FWHM. VIS is three-fold about the detector's orientation, NISP round.
+    Together with that pixel it has the band's measured FWHM, to 6 %: widths are added in quadrature. VIS is three-fold
+    about the detector's orientation, NISP round.
     """
     half = round(_KERNEL_HALF_SIDE_ARCSEC / scale_arcsec)
     axis = np.arange(-half, half + 1) * scale_arcsec

@@ -1,0 +1,60 @@
+from pathlib import Path
+
+import pytest
+
+from infra.cluster import ClusterError, ray_session
+from scanner.pixels.shards import decode_shard
+from simulation.actors import simulate_dataset, simulate_night
+from simulation.dataset import DatasetSpec, simulate_shard
+from simulation.render import SimulationError
+from simulation.survey_tile import TileSpec, simulate_tile
+
+pytestmark = pytest.mark.ray
+
+
+@pytest.fixture(scope="module", autouse=True)
+def session():
+    with ray_session(num_cpus=2):
+        yield
+
+
+def test_a_data_set_is_written_once_and_equals_what_one_process_makes(tmp_path):
+    spec = DatasetSpec(n=4, seed=2)
+    calls = []
+    uris = simulate_dataset(spec, str(tmp_path), 2, lambda done, total: calls.append((done, total)))
+    assert [Path(uri).name for uri in uris] == ["shard-00000.parquet"]
+    assert calls == [(0, 4), (4, 4)]
+    shard = decode_shard(Path(uris[0]).read_bytes())
+    expected = simulate_shard(spec, 0)
+    assert shard.truth.equals(expected.select(shard.truth.column_names))
+    assert shard.stamps["VIS"][2].ravel().tolist() == expected["VIS"][2].as_py()
+    again = []
+    assert simulate_dataset(spec, str(tmp_path), 2, lambda done, total: again.append((done, total))) == uris
+    assert again == [(4, 4)]
+    with pytest.raises(SimulationError, match="holds 4 objects"):
+        simulate_dataset(DatasetSpec(n=4, seed=3), str(tmp_path), 2)
+
+
+def test_a_nights_tiles_are_the_same_for_any_number_of_actors(tmp_path):
+    specs = [TileSpec(tile_id=f"00000000{i}", n_galaxies=2, n_single=1, side_pixels=300, seed=1) for i in (1, 2)]
+    calls = []
+    files = simulate_night(specs, str(tmp_path / "a"), 2, lambda done, total: calls.append((done, total)))
+    assert calls == [(0, 2), (1, 2), (2, 2)]
+    assert len(files) == 12
+    assert all("000000001" in uri for uri in files[:6])
+    alone = simulate_tile(specs[1], str(tmp_path / "b"))
+    assert [Path(uri).read_bytes() for uri in files[6:]] == [Path(uri).read_bytes() for uri in alone]
+
+
+def test_a_tile_that_cannot_be_made_is_named(tmp_path):
+    crowded = TileSpec(tile_id="000000009", n_galaxies=0, n_single=9, side_pixels=300)
+    with pytest.raises(ClusterError, match=r"000000009.*no room"):
+        simulate_night([crowded], str(tmp_path), 1)
+
+
+def test_tiles_are_named_once_and_need_a_worker(tmp_path):
+    spec = TileSpec(tile_id="000000001", n_galaxies=1, side_pixels=300)
+    with pytest.raises(ValueError, match="once"):
+        simulate_night([spec, spec], str(tmp_path), 1)
+    with pytest.raises(ValueError, match="n_workers must be >= 1, got 0"):
+        simulate_night([spec], str(tmp_path), 0)
