@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scanner.pixels.geometry import Geometry, Grid, Image
 from scanner.pixels.rejections import RejectCode, Rejection
@@ -16,14 +17,20 @@ MAX_FILLED_FRACTION = 0.1
 """More non-finite pixels than this and a band is refused."""
 MIN_COVERED_FRACTION = 0.1
 """A cutout that covers less of a network's field (by area) than this is refused, not padded."""
+MIN_RELATIVE_SPAN = 1e-5
+"""An image that varies by less than this fraction of its values drowns in float32 rounding when it is resized."""
+MIN_SPAN, MAX_VALUE = 1e-30, 1e30
+"""Outside these, float32 arithmetic under- or overflows."""
 
 
 @dataclass(frozen=True)
 class BandImage:
-    """Pixels of one band as read: `[y, x]`, north up or not, on a square pixel grid."""
+    """Pixels of one band as read: `[y, x]`, north up or not, on a square pixel grid, the object at the centre."""
 
     pixels: Image
     pixel_scale_arcsec: float
+    outside: NDArray[np.bool_] | None = None
+    """`[y, x]`, true beyond the edge of the data: pixels to be padded with sky, whatever they hold."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +59,9 @@ def to_cutout(bands: Mapping[str, BandImage], geometry: Geometry) -> Cutout:
             raise Rejection(RejectCode.MISSING_BAND, f"{band}: no image")
         image = bands[band]
         _check_shape(band, image)
-        pixels, n_filled = _fill_non_finite(band, image.pixels)
-        stamps[band], is_padded = _to_grid(band, BandImage(pixels, image.pixel_scale_arcsec), grid)
-        _check_content(band, stamps[band])
+        inside = np.ones(image.pixels.shape, dtype=bool) if image.outside is None else ~image.outside
+        pixels, n_filled = _fill_non_finite(band, image.pixels, inside)
+        stamps[band], is_padded = _to_grid(band, pixels, inside, image.pixel_scale_arcsec, grid)
         filled += [band] if n_filled else []
         padded += [band] if is_padded else []
     notes = [f"padded: {', '.join(padded)}"] if padded else []
@@ -74,56 +81,71 @@ def _check_shape(band: str, image: BandImage) -> None:
         )
 
 
-def _fill_non_finite(band: str, pixels: Image) -> tuple[Image, int]:
+def _fill_non_finite(band: str, pixels: Image, inside: NDArray[np.bool_]) -> tuple[Image, int]:
     """Native float32 copy with non-finite pixels replaced by the median of the rest, and how many there were."""
-    pixels = np.array(pixels, dtype=np.float32)
-    bad = ~np.isfinite(pixels)
-    n_bad = int(bad.sum())
-    if n_bad > MAX_FILLED_FRACTION * bad.size:
-        raise Rejection(RejectCode.NOT_FINITE, f"{band}: {n_bad} of {bad.size} pixels are not finite")
+    with np.errstate(over="ignore"):
+        pixels = np.array(pixels, dtype=np.float32)
+    good = np.isfinite(pixels) & inside
+    n_inside, n_bad = int(inside.sum()), int(inside.sum() - good.sum())
+    if n_bad > MAX_FILLED_FRACTION * n_inside:
+        raise Rejection(RejectCode.NOT_FINITE, f"{band}: {n_bad} of {n_inside} pixels are not finite")
     if n_bad:
-        pixels[bad] = np.median(pixels[~bad])
+        pixels[inside & ~good] = np.median(pixels[good])
+    pixels[~inside] = 0
     return pixels, n_bad
 
 
-def _check_content(band: str, pixels: Image) -> None:
-    low, high = float(pixels.min()), float(pixels.max())
-    if not np.isfinite(high - low):
+def _check_content(band: str, values: NDArray[np.float32]) -> None:
+    low, high = float(values.min()), float(values.max())
+    largest = max(abs(low), abs(high))
+    if not largest <= MAX_VALUE:
         raise Rejection(RejectCode.NOT_FINITE, f"{band}: pixel values overflow ({low:g} to {high:g})")
-    if low == high:
-        code = RejectCode.BLANK if low == 0 else RejectCode.CONSTANT
-        raise Rejection(code, f"{band}: every pixel is {low:g}")
+    if low == high == 0:
+        raise Rejection(RejectCode.BLANK, f"{band}: every pixel is 0")
+    if high - low <= max(MIN_RELATIVE_SPAN * largest, MIN_SPAN):
+        what = f"every pixel is {low:g}" if low == high else f"pixels vary from {low:.9g} to {high:.9g} only"
+        raise Rejection(RejectCode.CONSTANT, f"{band}: {what}")
 
 
-def _to_grid(band: str, image: BandImage, grid: Grid) -> tuple[Image, bool]:
+def _to_grid(band: str, pixels: Image, inside: NDArray[np.bool_], scale_arcsec: float, grid: Grid) -> tuple[Image, bool]:
     """Pixels on `grid`, and whether sky had to be added."""
-    _check_content(band, image.pixels)
-    scale = image.pixel_scale_arcsec
-    ny, nx = image.pixels.shape
-    target = (grid.n_pixels, grid.pixel_scale_arcsec)
-    stamp = regrid(image.pixels, area_operator(ny, scale, *target), area_operator(nx, scale, *target))
-    covered = np.outer(coverage(ny, scale, *target), coverage(nx, scale, *target))
+    target = (scale_arcsec, grid.n_pixels, grid.pixel_scale_arcsec)
+    rows, columns = (area_operator(n, *target) for n in pixels.shape)
+    covered = np.outer(*(coverage(n, *target) for n in pixels.shape))
+    if not inside.all():
+        # The share of each output pixel's input area that lies inside the data.
+        whole = np.maximum(np.outer(rows.sum(axis=1), columns.sum(axis=1)), 1e-12)
+        covered = covered * np.clip(rows @ inside.astype(np.float64) @ columns.T / whole, 0, 1)
     if covered.mean() < MIN_COVERED_FRACTION:
+        size = f"{pixels.shape[0]}x{pixels.shape[1]} px of {scale_arcsec:g} arcsec"
         raise Rejection(
-            RejectCode.WRONG_SHAPE,
-            f"{band}: {ny}x{nx} px of {scale:g} arcsec cover {covered.mean():.0%} of the {grid.side_arcsec:g} arcsec field",
+            RejectCode.WRONG_SHAPE, f"{band}: {size} cover {covered.mean():.0%} of the {grid.side_arcsec:g} arcsec field"
         )
-    missing = covered < 1 - 1e-6
-    if not missing.any():
+    _check_content(band, pixels[inside])
+    stamp = regrid(pixels, rows, columns)
+    # What is seen must vary by itself: padding must not make a constant image look like sky.
+    seen = covered > 1e-3
+    _check_content(band, (stamp[seen] / covered[seen]).astype(np.float32))
+    if covered.min() > 1 - 1e-6:
         return stamp, False
-    sky = _border_sky(image.pixels, stamp.shape, (grid.pixel_scale_arcsec / scale) ** 2)
-    return np.where(missing, sky, stamp).astype(np.float32), True
+    sky = _border_sky(pixels, inside, stamp.shape, (grid.pixel_scale_arcsec / scale_arcsec) ** 2)
+    # An output pixel that the data cover in part keeps the light that was seen.
+    return (stamp + (1 - covered) * sky).astype(np.float32), True
 
 
-def _border_sky(pixels: Image, shape: tuple[int, int], area_ratio: float) -> Image:
+def _border_sky(pixels: Image, inside: NDArray[np.bool_], shape: tuple[int, int], area_ratio: float) -> Image:
     """Noise of the level and scatter of the image's outer border, for pixels `area_ratio` times as large.
 
-    The seed is the content, so the same image is always padded with the same sky.
+    Exact zeros are masks, not sky, unless most of the border is zero. The seed is the content, so the same image is always
+    padded with the same sky.
     """
     width = max(1, min(pixels.shape) // 10)
-    inner = np.zeros(pixels.shape, dtype=bool)
-    inner[width:-width, width:-width] = True
-    border = pixels[~inner].astype(np.float64)
+    at_border = np.ones(pixels.shape, dtype=bool)
+    at_border[width:-width, width:-width] = False
+    border = pixels[at_border & inside] if (at_border & inside).any() else pixels[inside]
+    border = border.astype(np.float64)
+    if np.count_nonzero(border) > border.size / 2:
+        border = border[border != 0]
     level = np.median(border)
     scatter = 1.4826 * np.median(np.abs(border - level))
     rng = np.random.default_rng(zlib.crc32(np.ascontiguousarray(pixels).tobytes()))

@@ -22,7 +22,7 @@ def resize_operator(n_in: int, n_out: int) -> Operator:
     return np.asarray(rows)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def area_operator(n_in: int, scale_in_arcsec: float, n_out: int, scale_out_arcsec: float) -> Operator:
     """Centred, flux-conserving regridding: each output pixel sums the flux of the input area it covers.
 

@@ -92,7 +92,7 @@ def decode_shard(data: bytes) -> Shard:
     """The inverse of `encode_shard`, verifying page checksums.
 
     Raises:
-        ValueError: not a shard of a known geometry, or columns differ from the schema.
+        ValueError: not a shard of a known geometry, columns differ from the schema, or an object without pixels.
     """
     try:
         table = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
@@ -104,6 +104,10 @@ def decode_shard(data: bytes) -> Shard:
     geometry = GEOMETRIES[name]
     if not table.schema.equals(shard_schema(geometry)):
         raise ValueError(f"columns are not those of a {name} shard: {table.schema.names}")
+    for name in ("object_id", *geometry.grids):
+        # A null list has no pixels: unnoticed, it would shift every object after it.
+        if table[name].null_count:
+            raise ValueError(f"shard column {name} must have no nulls, got {table[name].null_count}")
     stamps = {band: _images(table[band], grid.n_pixels) for band, grid in geometry.grids.items()}
     return Shard(table["object_id"].to_numpy(), stamps, table.select([f.name for f in TRUTH_FIELDS]), geometry)
 

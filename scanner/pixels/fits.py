@@ -1,0 +1,190 @@
+"""One band of one object from a FITS file: found, checked and read, or rejected with the reason."""
+
+import math
+import posixpath
+import zlib
+from collections import OrderedDict
+from collections.abc import Mapping
+
+from astropy.io.fits import Header
+
+from infra.storage import StorageError, info, read_bytes
+from scanner.pixels.cutouts import BandImage
+from scanner.pixels.hdus import FitsFile, Hdu
+from scanner.pixels.rejections import RejectCode, Rejection
+
+MAX_CUTOUT_PIXELS = 4096**2
+MAX_FILE_BYTES = 2**29
+"""A file of cutouts larger than this is refused before it is read; mosaics are read as tiles."""
+NON_SQUARE_TOLERANCE = 0.01
+
+_ARCSEC_PER_UNIT: Mapping[str, float] = {"": 3600.0, "deg": 3600.0, "arcmin": 60.0, "arcsec": 1.0}
+
+
+class FitsReader:
+    """Reads bands and keeps the last few files, so that four bands in one file cost one read."""
+
+    def __init__(self, max_files: int = 2) -> None:
+        self._max_files = max_files
+        self._files: OrderedDict[str, FitsFile] = OrderedDict()
+
+    def read_band(self, reference: str, pixel_scale_arcsec: float | None = None) -> BandImage:
+        """The image at `URI` (its first 2-D image), `URI#EXTNAME` or `URI#3` (HDU number, 0 is the primary).
+
+        Args:
+            reference: Where the image is.
+            pixel_scale_arcsec: Overrides the header's.
+
+        Raises:
+            Rejection: MISSING_FILE, IO_ERROR, FITS_UNREADABLE, FITS_TRUNCATED, MISSING_EXTENSION, WRONG_SHAPE, TOO_LARGE or
+                NO_PIXEL_SCALE, naming the file and the extension.
+        """
+        uri, extension = split_reference(reference)
+        file = self._open(uri)
+        hdu = find_image(file, extension)
+        check_image(file, hdu, MAX_CUTOUT_PIXELS)
+        scale = pixel_scale_arcsec if pixel_scale_arcsec is not None else header_pixel_scale_arcsec(hdu.header, file.label(hdu))
+        return BandImage(file.pixels(hdu), scale)
+
+    def _open(self, uri: str) -> FitsFile:
+        if uri not in self._files:
+            self._files[uri] = open_fits(uri, MAX_FILE_BYTES)
+            if len(self._files) > self._max_files:
+                self._files.popitem(last=False)
+        self._files.move_to_end(uri)
+        return self._files[uri]
+
+
+def read_band(reference: str, pixel_scale_arcsec: float | None = None) -> BandImage:
+    """`FitsReader.read_band` for a single image."""
+    return FitsReader().read_band(reference, pixel_scale_arcsec)
+
+
+def split_reference(reference: str) -> tuple[str, str]:
+    """URI and extension (empty where none is named)."""
+    uri, separator, extension = reference.strip().rpartition("#")
+    return (uri, extension.strip()) if separator else (extension, "")
+
+
+def open_fits(uri: str, max_bytes: int) -> FitsFile:
+    """The whole file, gunzipped where needed, with its headers parsed.
+
+    Raises:
+        Rejection: MISSING_FILE, IO_ERROR, TOO_LARGE, FITS_UNREADABLE or FITS_TRUNCATED.
+    """
+    name = posixpath.basename(uri)
+    try:
+        size = info(uri).size
+        if size > max_bytes:
+            raise Rejection(RejectCode.TOO_LARGE, f"{name}: {size} bytes, at most {max_bytes} are read")
+        data = read_bytes(uri)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError) as error:
+        raise Rejection(RejectCode.MISSING_FILE, f"{name}: no such file") from error
+    except OSError as error:
+        raise Rejection(RejectCode.IO_ERROR, f"{name}: {_reason(error, uri)}") from error
+    if data.startswith(b"\x1f\x8b"):
+        data = _gunzip(name, data, max_bytes)
+    return FitsFile.parse(name, data)
+
+
+def find_image(file: FitsFile, extension: str) -> Hdu:
+    """The HDU of that name or number, or the first that holds a 2-D image.
+
+    Raises:
+        Rejection: MISSING_EXTENSION, FITS_TRUNCATED or WRONG_SHAPE.
+    """
+    for hdu in file.hdus:
+        if extension and extension.upper() in {hdu.name, str(hdu.index)}:
+            return hdu
+        if not extension and len(hdu.shape) == 2:
+            return hdu
+    file.check_whole()
+    if not extension:
+        shapes = ", ".join(str(hdu.shape) for hdu in file.hdus if hdu.shape) or "none"
+        raise Rejection(RejectCode.WRONG_SHAPE, f"{file.name}: no 2-D image; shapes of its images: {shapes}")
+    names = ", ".join(hdu.name or str(hdu.index) for hdu in file.hdus)
+    raise Rejection(RejectCode.MISSING_EXTENSION, f"{file.name}: no extension {extension[:40]!r}; it has {names}")
+
+
+def check_image(file: FitsFile, hdu: Hdu, max_pixels: int) -> None:
+    """Check that an HDU holds a whole, undamaged 2-D image of allowed size, before anything is allocated for it.
+
+    Raises:
+        Rejection: WRONG_SHAPE, TOO_LARGE, FITS_TRUNCATED or FITS_UNREADABLE.
+    """
+    if len(hdu.shape) != 2 or 0 in hdu.shape:
+        raise Rejection(RejectCode.WRONG_SHAPE, f"{file.label(hdu)}: must be a 2-D image, its shape is {hdu.shape}")
+    if math.prod(hdu.shape) > max_pixels:
+        raise Rejection(RejectCode.TOO_LARGE, f"{file.label(hdu)}: {hdu.shape} is more than {max_pixels} pixels")
+    file.check_whole()
+    file.check_sums(hdu)
+
+
+def header_pixel_scale_arcsec(header: Header, label: str) -> float:
+    """Pixel scale of a celestial WCS (CD, or CDELT with PC), else the keyword PIXSCALE.
+
+    The matrix is read here and not by wcslib, which has crashed on malformed headers.
+
+    Raises:
+        Rejection: NO_PIXEL_SCALE, none is stated or pixels are not square.
+    """
+    try:
+        scale_x, scale_y = _wcs_scales_arcsec(header)
+        stated = float(header.get("PIXSCALE", 0))
+    except (TypeError, ValueError) as error:
+        raise Rejection(RejectCode.NO_PIXEL_SCALE, f"{label}: the header's pixel scale is not a number") from error
+    if scale_x > 0 and scale_y > 0:
+        if abs(scale_x / scale_y - 1) > NON_SQUARE_TOLERANCE:
+            detail = f"{label}: pixels must be square, they are {scale_x:.4g} x {scale_y:.4g} arcsec"
+            raise Rejection(RejectCode.NO_PIXEL_SCALE, detail)
+        return math.sqrt(scale_x * scale_y)
+    if stated > 0:
+        return stated
+    raise Rejection(RejectCode.NO_PIXEL_SCALE, f"{label}: neither a celestial WCS nor PIXSCALE in the header; give one")
+
+
+def _wcs_scales_arcsec(header: Header) -> tuple[float, float]:
+    """Lengths of the columns of the linear transform (Greisen & Calabretta 2002, eq. 1); zeros where there is no WCS."""
+    if not all(_is_celestial(header.get(f"CTYPE{axis}")) for axis in (1, 2)):
+        return 0.0, 0.0
+    has_cd = any(f"CD{i}_{j}" in header for i in (1, 2) for j in (1, 2))
+    has_cdelt = any(f"CDELT{i}" in header or f"PC{i}_{i}" in header for i in (1, 2))
+    if not (has_cd or has_cdelt):
+        return 0.0, 0.0
+    columns: list[float] = []
+    for j in (1, 2):
+        terms: list[float] = []
+        for i in (1, 2):
+            unit = _ARCSEC_PER_UNIT.get(str(header.get(f"CUNIT{i}", "")).strip().lower(), 0.0)
+            if has_cd:
+                element = float(header.get(f"CD{i}_{j}", 0))
+            else:
+                element = float(header.get(f"CDELT{i}", 1)) * float(header.get(f"PC{i}_{j}", i == j))
+            terms.append(unit * element)
+        columns.append(math.hypot(*terms))
+    return columns[0], columns[1]
+
+
+def _is_celestial(axis_type: object) -> bool:
+    return isinstance(axis_type, str) and axis_type[:4] in {"RA--", "DEC-", "GLON", "GLAT", "ELON", "ELAT"}
+
+
+def _gunzip(name: str, data: bytes, max_bytes: int) -> bytes:
+    """Gunzip no more than `max_bytes`, whatever a few bytes would unfold to."""
+    try:
+        stream = zlib.decompressobj(wbits=31)
+        unpacked = stream.decompress(data, max_bytes)
+    except zlib.error as error:
+        raise Rejection(RejectCode.FITS_UNREADABLE, f"{name}: damaged gzip stream") from error
+    if stream.unconsumed_tail:
+        raise Rejection(RejectCode.TOO_LARGE, f"{name}: more than {max_bytes} bytes when unpacked")
+    if not stream.eof:
+        raise Rejection(RejectCode.FITS_TRUNCATED, f"{name}: the gzip stream ends early")
+    return unpacked
+
+
+def _reason(error: OSError, uri: str) -> str:
+    """What failed, without the path: only the store's own messages, which hold no credentials, are kept whole."""
+    if isinstance(error, StorageError):
+        return str(error).replace(uri, "").lstrip(": ")
+    return error.strerror or type(error).__name__

@@ -1,0 +1,211 @@
+"""The HDUs of a FITS file in memory: where each lies, whether it is whole, and its pixels.
+
+Written for files that nobody vouches for: sizes are checked before anything is allocated, a file cut anywhere is noticed
+(FITS Standard 4.0, section 3: whole blocks of 2880 bytes), and checksums count (appendix J).
+"""
+
+import io
+import warnings
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+
+from scanner.pixels.geometry import Image
+from scanner.pixels.rejections import RejectCode, Rejection
+
+BLOCK = 2880
+MAX_HDUS = 1000
+MAX_HEADER_BLOCKS = 1000
+_DTYPES = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
+_END = b"END".ljust(80)
+
+
+@dataclass(frozen=True)
+class Hdu:
+    """One header-data unit; offsets in bytes, `end` padding included."""
+
+    index: int
+    header: fits.Header
+    start: int
+    data_start: int
+    data_size: int
+    end: int
+
+    @property
+    def name(self) -> str:
+        """EXTNAME in upper case; the first HDU is PRIMARY unless it says otherwise."""
+        return str(self.header.get("EXTNAME", "PRIMARY" if self.index == 0 else "")).strip().upper()
+
+    @property
+    def is_compressed(self) -> bool:
+        """Is this an image in a binary table (tile compression)?"""
+        return bool(self.header.get("ZIMAGE", False))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the image, slowest axis first (`[y, x]`); empty where the HDU is a table or has no data."""
+        is_image = self.index == 0 or str(self.header.get("XTENSION", "")).strip() == "IMAGE"
+        if not (is_image or self.is_compressed):
+            return ()
+        return _axes(self.header, "ZNAXIS" if self.is_compressed else "NAXIS")[::-1]
+
+
+@dataclass(frozen=True)
+class FitsFile:
+    """Headers of a file and its bytes; `truncation` says where the file breaks off, empty when it is whole."""
+
+    name: str
+    data: bytes
+    hdus: tuple[Hdu, ...]
+    truncation: str
+
+    @classmethod
+    def parse(cls, name: str, data: bytes) -> "FitsFile":
+        """Read every header.
+
+        Raises:
+            Rejection: FITS_UNREADABLE, not FITS or an impossible header; FITS_TRUNCATED, cut in the first header.
+        """
+        if not data.startswith(b"SIMPLE  ="):
+            if data and b"SIMPLE  =".startswith(data):
+                raise Rejection(RejectCode.FITS_TRUNCATED, f"{name}: {len(data)} bytes, the file ends in its first header")
+            raise Rejection(RejectCode.FITS_UNREADABLE, f"{name}: {len(data)} bytes that are not a FITS file")
+        hdus: list[Hdu] = []
+        offset = 0
+        while _begins_hdu(data, offset) and len(hdus) < MAX_HDUS:
+            hdu = _parse_hdu(name, data, offset, len(hdus))
+            if hdu is None:
+                if not hdus:
+                    raise Rejection(RejectCode.FITS_TRUNCATED, f"{name}: {len(data)} bytes, the file ends in its first header")
+                return cls(name, data, tuple(hdus), f"the file ends in the header of HDU {len(hdus)}")
+            hdus.append(hdu)
+            offset = hdu.end
+            if offset > len(data):
+                return cls(name, data, tuple(hdus), f"HDU {hdu.index} ends at byte {offset}, the file at {len(data)}")
+        return cls(name, data, tuple(hdus), "")
+
+    def label(self, hdu: Hdu) -> str:
+        return f"{self.name}[{hdu.name or hdu.index}]"
+
+    def check_whole(self) -> None:
+        """Raise FITS_TRUNCATED if any HDU is cut short: no pixel of a damaged file is trusted."""
+        if self.truncation:
+            raise Rejection(RejectCode.FITS_TRUNCATED, f"{self.name}: {self.truncation}")
+
+    def check_sums(self, hdu: Hdu) -> None:
+        """Raise FITS_UNREADABLE if CHECKSUM or DATASUM is there and does not match."""
+        unit = np.frombuffer(self.data, ">u4", (hdu.end - hdu.start) // 4, hdu.start)
+        n_header = (hdu.data_start - hdu.start) // 4
+        data_sum = _ones_complement_sum(unit[n_header:])
+        stated = str(hdu.header.get("DATASUM", "")).strip()
+        if stated and stated != str(data_sum):
+            raise Rejection(RejectCode.FITS_UNREADABLE, f"{self.label(hdu)}: DATASUM is {data_sum}, the header says {stated}")
+        total = _ones_complement_sum(np.array([data_sum, _ones_complement_sum(unit[:n_header])], np.uint64))
+        if str(hdu.header.get("CHECKSUM", "")).strip() and total not in {0, 0xFFFFFFFF}:
+            raise Rejection(RejectCode.FITS_UNREADABLE, f"{self.label(hdu)}: CHECKSUM does not match")
+
+    def stored_pixels(self, hdu: Hdu) -> NDArray:
+        """`[y, x]` in the file's own type and byte order, without a copy and before BSCALE, BZERO and BLANK."""
+        dtype = np.dtype(_DTYPES[int(hdu.header["BITPIX"])])
+        return np.frombuffer(self.data, dtype, prod(hdu.shape), hdu.data_start).reshape(hdu.shape)
+
+    def pixels(self, hdu: Hdu) -> Image:
+        """`[y, x]` native float32 with BSCALE, BZERO and BLANK applied.
+
+        Raises:
+            Rejection: FITS_UNREADABLE, the compressed data cannot be decoded.
+        """
+        # What float32 cannot hold becomes infinite, and is counted as not finite later.
+        with np.errstate(over="ignore", invalid="ignore"):
+            if hdu.is_compressed:
+                return self._decompressed(hdu).astype(np.float32)
+            return scaled(self.stored_pixels(hdu), hdu.header)
+
+    def _decompressed(self, hdu: Hdu) -> NDArray:
+        try:
+            with warnings.catch_warnings(), fits.open(io.BytesIO(self.data), memmap=False) as opened:
+                warnings.simplefilter("ignore")
+                return np.array(opened[hdu.index].data)
+        except Exception as error:  # decoders raise many types for damaged streams
+            reason = f"cannot be decompressed ({type(error).__name__})"
+            raise Rejection(RejectCode.FITS_UNREADABLE, f"{self.label(hdu)}: {reason}") from error
+
+
+def scaled(stored: NDArray, header: fits.Header) -> Image:
+    """Physical values of stored ones, as native float32: `BZERO + BSCALE * stored`, BLANK becoming NaN."""
+    scale, zero = float(header.get("BSCALE", 1)), float(header.get("BZERO", 0))
+    is_plain = (scale, zero) == (1, 0)
+    values = stored.astype(np.float32) if is_plain else (stored * np.float64(scale) + zero).astype(np.float32)
+    if "BLANK" in header and stored.dtype.kind in "iu":
+        values[stored == int(header["BLANK"])] = np.nan
+    return values
+
+
+def _begins_hdu(data: bytes, offset: int) -> bool:
+    """Special records after the last HDU are allowed by the standard and left alone."""
+    head = data[offset : offset + 8]
+    return bool(head) and (offset == 0 or b"XTENSION".startswith(head))
+
+
+def _parse_hdu(name: str, data: bytes, start: int, index: int) -> Hdu | None:
+    """The HDU at `start`; None where the file ends within its header."""
+    data_start = _header_end(data, start)
+    if data_start is None:
+        if len(data) - start > MAX_HEADER_BLOCKS * BLOCK:
+            raise Rejection(RejectCode.FITS_UNREADABLE, f"{name}: the header of HDU {index} has no end")
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            header = fits.Header.fromstring(data[start:data_start])
+            size = _data_size(header)
+            hdu = Hdu(index, header, start, data_start, size, data_start + -(-size // BLOCK) * BLOCK)
+            _check_values(hdu)
+    except Exception as error:  # astropy raises many types for cards that are not FITS
+        raise Rejection(RejectCode.FITS_UNREADABLE, f"{name}: header of HDU {index}: {error}") from error
+    return hdu
+
+
+def _check_values(hdu: Hdu) -> None:
+    """Parse now what is relied on later, so that a malformed card is found here."""
+    header = hdu.header
+    _ = hdu.name, hdu.shape, hdu.is_compressed, header.get("CHECKSUM"), header.get("DATASUM")
+    _ = float(header.get("BSCALE", 1)), float(header.get("BZERO", 0)), int(header.get("BLANK", 0))
+
+
+def _header_end(data: bytes, start: int) -> int | None:
+    for block in range(start, min(len(data) - BLOCK + 1, start + MAX_HEADER_BLOCKS * BLOCK), BLOCK):
+        if any(data[card : card + 80] == _END for card in range(block, block + BLOCK, 80)):
+            return block + BLOCK
+    return None
+
+
+def _data_size(header: fits.Header) -> int:
+    bitpix = int(header["BITPIX"])
+    if bitpix not in _DTYPES:
+        raise ValueError(f"BITPIX must be one of {sorted(_DTYPES)}, got {bitpix}")
+    axes = _axes(header, "NAXIS")
+    parameters, groups = int(header.get("PCOUNT", 0)), int(header.get("GCOUNT", 1))
+    if parameters < 0 or groups < 0:
+        raise ValueError(f"PCOUNT and GCOUNT must be >= 0, got {parameters} and {groups}")
+    return abs(bitpix) // 8 * groups * (parameters + prod(axes)) if axes else 0
+
+
+def _axes(header: fits.Header, key: str) -> tuple[int, ...]:
+    n_axes = int(header[key])
+    if not 0 <= n_axes <= 999:
+        raise ValueError(f"{key} must be 0-999, got {n_axes}")
+    axes = tuple(int(header[f"{key}{i + 1}"]) for i in range(n_axes))
+    if any(axis < 0 for axis in axes):
+        raise ValueError(f"{key}n must be >= 0, got {axes}")
+    return axes
+
+
+def _ones_complement_sum(words: NDArray) -> int:
+    total = int(words.sum(dtype=np.uint64))
+    while total >> 32:
+        total = (total & 0xFFFFFFFF) + (total >> 32)
+    return total

@@ -1,0 +1,188 @@
+"""Every way an image becomes a stamp, and every way it does not."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from scanner.pixels.cutouts import BandImage, to_cutout
+from scanner.pixels.geometry import CHALLENGE, MER
+from scanner.pixels.inputs import min_max, network_input
+from scanner.pixels.rejections import RejectCode, Rejection
+
+BANDS = ("VIS", "Y", "J", "H")
+
+
+def noise(n=200, seed=0, level=5.0):
+    return np.random.default_rng(seed).normal(level, 1.0, (n, n)).astype(np.float32)
+
+
+def images(vis, scale=0.1, nisp=None, **kwargs):
+    """`vis` for VIS and good images for the other bands."""
+    others = {band: BandImage(noise(66, i + 1) if nisp is None else nisp, 0.3) for i, band in enumerate(BANDS[1:])}
+    return {"VIS": BandImage(vis, scale, **kwargs), **others}
+
+
+def code(bands, geometry=CHALLENGE):
+    with pytest.raises(Rejection) as caught:
+        to_cutout(bands, geometry)
+    assert caught.value.detail.startswith("VIS")
+    return caught.value.code
+
+
+def test_the_networks_own_grids_pass_untouched():
+    bands = images(noise())
+    cutout = to_cutout(bands, CHALLENGE)
+    assert cutout.notes == ()
+    for band in BANDS:
+        np.testing.assert_array_equal(cutout.stamps[band], bands[band].pixels)
+
+
+def test_a_larger_image_is_cropped_about_its_centre():
+    vis = noise(300)
+    assert np.array_equal(to_cutout(images(vis), CHALLENGE).stamps["VIS"], vis[50:250, 50:250])
+
+
+def test_mer_nisp_is_summed_to_native_pixels():
+    nisp = noise(300, 9)
+    stamps = to_cutout(images(noise(), nisp=nisp) | {b: BandImage(nisp, 0.1) for b in "YJH"}, CHALLENGE).stamps
+    expected = nisp[51:249, 51:249].astype(np.float64).reshape(66, 3, 66, 3).sum(axis=(1, 3))
+    np.testing.assert_allclose(stamps["H"], expected, rtol=1e-6)
+
+
+def test_a_smaller_image_is_padded_with_its_own_sky_and_flagged():
+    vis = noise(100, level=7)
+    vis[48:52, 48:52] += 500
+    cutout = to_cutout(images(vis), CHALLENGE)
+    assert cutout.notes == ("padded: VIS",)
+    stamp = cutout.stamps["VIS"]
+    np.testing.assert_array_equal(stamp[50:150, 50:150], vis)
+    sky = np.concatenate([stamp[:50].ravel(), stamp[150:].ravel()])
+    assert np.median(sky) == pytest.approx(7, abs=0.1)
+    assert sky.std() == pytest.approx(1, rel=0.1)
+
+
+def test_padding_repeats_for_the_same_content_and_differs_for_other():
+    first, again, other = (to_cutout(images(noise(100, seed)), CHALLENGE).stamps["VIS"] for seed in (0, 0, 1))
+    assert np.array_equal(first, again)
+    assert not np.any(first[:50] == other[:50])
+
+
+def test_masked_zeros_are_not_taken_for_sky():
+    vis = noise(100)
+    vis[:4] = 0  # 40 % of the upper border
+    sky = to_cutout(images(vis), CHALLENGE).stamps["VIS"][:40]
+    assert np.median(sky) == pytest.approx(5, abs=0.1)
+    assert sky.std() == pytest.approx(1, rel=0.15)
+
+
+def test_pixels_beyond_the_edge_are_padded_and_the_rest_stays_in_place():
+    vis = noise()
+    outside = np.zeros(vis.shape, dtype=bool)
+    outside[:, :90] = True
+    hidden = np.where(outside, np.float32(1e9), vis)
+    cutout = to_cutout(images(hidden, outside=outside), CHALLENGE)
+    assert cutout.notes == ("padded: VIS",)
+    np.testing.assert_array_equal(cutout.stamps["VIS"][:, 90:], vis[:, 90:])
+    assert np.median(cutout.stamps["VIS"][:, :90]) == pytest.approx(5, abs=0.1)
+
+
+def test_few_bad_pixels_are_filled_with_the_median():
+    vis = noise()
+    vis[0, :5], vis[7, 7] = np.nan, -np.inf
+    cutout = to_cutout(images(vis), CHALLENGE)
+    assert cutout.notes == ("filled: VIS",)
+    assert cutout.stamps["VIS"][7, 7] == pytest.approx(5, abs=0.05)
+    assert np.isfinite(cutout.stamps["VIS"]).all()
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">f8", "<i2", ">i4", "u1"])
+def test_any_type_and_byte_order_gives_native_float32(dtype):
+    values = np.random.default_rng(0).integers(0, 200, (200, 200))
+    stamp = to_cutout(images(values.astype(dtype)), CHALLENGE).stamps["VIS"]
+    assert stamp.dtype == np.dtype("=f4")
+    np.testing.assert_array_equal(stamp, values)
+
+
+@pytest.mark.parametrize(
+    ("vis", "expected"),
+    [
+        (np.zeros((200, 200)), RejectCode.BLANK),
+        (np.full((200, 200), 3.5), RejectCode.CONSTANT),
+        (np.full((200, 200), 1e6) + np.eye(200), RejectCode.CONSTANT),
+        (np.full((200, 200), np.nan), RejectCode.NOT_FINITE),
+        (np.full((200, 200), np.inf), RejectCode.NOT_FINITE),
+        (noise().astype(np.float64) * 1e300, RejectCode.NOT_FINITE),
+        (np.eye(200) * 3e38, RejectCode.NOT_FINITE),
+        (noise(3), RejectCode.WRONG_SHAPE),
+        (noise(40), RejectCode.WRONG_SHAPE),
+        (np.ones((2, 200, 200)), RejectCode.WRONG_SHAPE),
+        (np.ones(200), RejectCode.WRONG_SHAPE),
+    ],
+)
+def test_unusable_pixels_are_rejected_by_name(vis, expected):
+    assert code(images(vis)) is expected
+
+
+def test_more_than_a_tenth_bad_is_too_much():
+    vis = noise()
+    vis[:20] = np.nan
+    to_cutout(images(vis), CHALLENGE)
+    vis[20, 0] = np.nan
+    assert code(images(vis)) is RejectCode.NOT_FINITE
+
+
+def test_a_constant_middle_is_not_saved_by_what_is_cropped_or_padded():
+    vis = noise(300)
+    vis[50:250, 50:250] = 0
+    assert code(images(vis)) is RejectCode.BLANK
+    narrow = noise(300)[:, :100]
+    narrow[50:250] = 4
+    assert code(images(narrow)) is RejectCode.CONSTANT
+
+
+@pytest.mark.parametrize("scale", [0, -0.1, 1e-4, 50, np.nan, np.inf])
+def test_impossible_pixel_scales_are_rejected(scale):
+    assert code(images(noise(), scale)) is RejectCode.NO_PIXEL_SCALE
+
+
+def test_a_missing_band_is_named():
+    bands = images(noise())
+    del bands["J"]
+    with pytest.raises(Rejection, match="missing_band: J: no image"):
+        to_cutout(bands, CHALLENGE)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    hnp.arrays(np.float32, (20, 20), elements=st.floats(width=32, allow_nan=True, allow_infinity=True), fill=st.just(0.5)),
+    st.sampled_from([0.35, 0.7, 1.1]),
+)
+def test_whatever_the_pixels_a_stamp_can_be_scored_or_has_a_code(pixels, scale):
+    bands = {band: BandImage(pixels, scale) for band in BANDS}
+    for geometry in (CHALLENGE, MER):
+        try:
+            cutout = to_cutout(bands, geometry)
+        except Rejection:
+            continue
+        stamps = {band: stamp[None] for band, stamp in cutout.stamps.items()}
+        for n_pixels in (66, 200):
+            inputs = network_input(stamps, BANDS, n_pixels)
+            assert inputs.shape == (1, 4, n_pixels, n_pixels)
+            assert inputs.min() == 0
+            assert inputs.max() == 1
+
+
+def test_min_max_scales_each_band_and_names_constants():
+    scaled = min_max(np.stack([noise(8), 100 * noise(8, 1)])[None])
+    assert scaled.min(axis=(-1, -2)).tolist() == [[0, 0]]
+    assert scaled.max(axis=(-1, -2)).tolist() == [[1, 1]]
+    with pytest.raises(ValueError, match="1 constant"):
+        min_max(np.stack([noise(8), np.ones((8, 8), np.float32)]))
+
+
+def test_network_input_follows_the_order_asked_for():
+    stamps = {band: noise(66, i)[None] for i, band in enumerate(BANDS)}
+    inputs = network_input(stamps, ("J", "VIS"), 66)
+    np.testing.assert_array_equal(inputs[0], [min_max(stamps["J"])[0], min_max(stamps["VIS"])[0]])

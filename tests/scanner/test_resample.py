@@ -1,0 +1,72 @@
+"""Resampling operators against scikit-image and brute force."""
+
+import numpy as np
+import pytest
+from skimage.transform import resize
+
+from scanner.pixels.resample import area_operator, coverage, regrid, resize_operator
+
+
+@pytest.mark.parametrize(("n_in", "n_out"), [(200, 66), (66, 200), (50, 101), (33, 33), (101, 50)])
+def test_resize_is_scikit_image(n_in, n_out):
+    rng = np.random.default_rng(n_in)
+    point = np.zeros((n_in, n_in), np.float32)
+    point[n_in // 2, n_in // 3] = 1
+    for image in (rng.normal(size=(n_in, n_in)).astype(np.float32), point):
+        expected = resize(image.astype(np.float64), (n_out, n_out), anti_aliasing=n_out < n_in)
+        np.testing.assert_allclose(regrid(image, resize_operator(n_in, n_out)), expected, atol=1e-6)
+
+
+def test_a_batch_is_resized_image_by_image():
+    images = np.random.default_rng(0).normal(size=(3, 20, 20)).astype(np.float32)
+    operator = resize_operator(20, 12)
+    np.testing.assert_array_equal(regrid(images, operator), np.stack([regrid(image, operator) for image in images]))
+
+
+def test_coarser_by_three_is_a_block_sum():
+    image = np.random.default_rng(1).normal(size=(60, 60)).astype(np.float32)
+    blocks = image.astype(np.float64).reshape(20, 3, 20, 3).sum(axis=(1, 3))
+    np.testing.assert_allclose(regrid(image, area_operator(60, 0.1, 20, 0.3)), blocks, atol=1e-6)
+    np.testing.assert_allclose(regrid(image, area_operator(60, 0.1, 10, 0.3)), blocks[5:15, 5:15], atol=1e-6)
+
+
+def test_finer_shares_the_flux_of_a_pixel_out():
+    image = np.random.default_rng(2).normal(size=(20, 20)).astype(np.float32)
+    expected = np.repeat(np.repeat(image, 3, axis=0), 3, axis=1) / 9
+    np.testing.assert_allclose(regrid(image, area_operator(20, 0.3, 60, 0.1)), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("n_in", "scale_in", "n_out", "scale_out"), [(40, 0.168, 80, 0.1), (41, 0.05, 30, 0.13), (30, 0.2, 90, 0.1)]
+)
+def test_flux_is_conserved_where_the_output_covers_the_input(n_in, scale_in, n_out, scale_out):
+    image = np.random.default_rng(3).uniform(1, 2, (n_in, n_in)).astype(np.float32)
+    regridded = regrid(image, area_operator(n_in, scale_in, n_out, scale_out))
+    assert regridded.sum(dtype=np.float64) == pytest.approx(image.sum(dtype=np.float64), rel=1e-6)
+
+
+@pytest.mark.parametrize(("n_in", "n_out"), [(300, 200), (281, 200), (100, 200), (101, 200), (200, 200), (66, 67)])
+def test_equal_scales_move_whole_pixels(n_in, n_out):
+    """The centre is kept to half a pixel, every value is an input value or zero, and tiny scale errors do not matter."""
+    operator = area_operator(n_in, 0.1, n_out, 0.1)
+    assert set(np.unique(operator)) <= {0.0, 1.0}
+    positions = operator @ np.arange(n_in)
+    seen = operator.sum(axis=1) == 1
+    shift = positions[seen] - np.arange(n_out)[seen]
+    assert np.all(shift == shift[0])
+    assert abs(shift[0] - (n_in - n_out) / 2) <= 0.5
+    assert seen.sum() == min(n_in, n_out)
+    np.testing.assert_array_equal(operator, area_operator(n_in, 0.1 * (1 + 1e-9), n_out, 0.1))
+
+
+def test_coverage_is_the_covered_share_of_each_pixel():
+    np.testing.assert_allclose(coverage(4, 0.1, 2, 0.3), [2 / 3, 2 / 3])
+    np.testing.assert_allclose(coverage(2, 0.1, 4, 0.1), [0, 1, 1, 0])
+    np.testing.assert_allclose(coverage(9, 0.1, 3, 0.3), [1, 1, 1])
+
+
+def test_operators_refuse_impossible_scales_and_writing():
+    with pytest.raises(ValueError, match="must be > 0 arcsec, got 0"):
+        area_operator(10, 0, 10, 0.1)
+    with pytest.raises(ValueError, match="read-only"):
+        area_operator(10, 0.1, 10, 0.1)[0, 0] = 2

@@ -1,0 +1,99 @@
+"""The shard format: what goes in comes out, and nothing else is read."""
+
+import io
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from scanner.pixels.geometry import CHALLENGE, MER
+from scanner.pixels.shards import TRUTH_FIELDS, decode_shard, encode_shard, shard_schema, shard_table
+
+
+def stamps(n, geometry, seed=0):
+    rng = np.random.default_rng(seed)
+    return {
+        band: rng.normal(size=(n, grid.n_pixels, grid.n_pixels)).astype(np.float32) for band, grid in geometry.grids.items()
+    }
+
+
+def table(n=3, geometry=CHALLENGE):
+    truth = {"kind": ["single", "nonlens", "double_ring"][:n], "index": list(range(n)), "z_source2": [None, None, 2.5][:n]}
+    return shard_table(np.array([-(2**62) - 1, 0, 2**53 + 1])[:n], stamps(n, geometry), truth, geometry)
+
+
+@pytest.mark.parametrize("geometry", [CHALLENGE, MER])
+def test_round_trip(geometry):
+    shard = decode_shard(encode_shard(table(geometry=geometry)))
+    assert shard.geometry is geometry
+    assert shard.object_ids.tolist() == [-(2**62) - 1, 0, 2**53 + 1]
+    for band, expected in stamps(3, geometry).items():
+        np.testing.assert_array_equal(shard.stamps[band], expected)
+    assert shard.truth["kind"].to_pylist() == ["single", "nonlens", "double_ring"]
+    assert shard.truth["z_source2"].to_pylist() == [None, None, 2.5]
+    assert shard.truth["arc_snr"].null_count == 3
+    assert shard.truth.column_names == [field.name for field in TRUTH_FIELDS]
+
+
+def test_an_empty_shard_round_trips():
+    shard = decode_shard(encode_shard(table(0)))
+    assert len(shard.object_ids) == 0
+    assert shard.stamps["VIS"].shape == (0, 200, 200)
+
+
+def test_any_reader_finds_the_pixels_row_major():
+    plain = pq.read_table(pa.BufferReader(encode_shard(table())))
+    assert plain["Y"][1].as_py()[66 * 2 + 5] == stamps(3, CHALLENGE)["Y"][1, 2, 5]
+    assert plain.schema.field("einstein_radius1_arcsec").metadata[b"unit"] == b"arcsec"
+
+
+def test_stamps_of_another_shape_are_refused():
+    wrong = stamps(2, CHALLENGE) | {"J": np.zeros((2, 66, 65), np.float32)}
+    with pytest.raises(ValueError, match=r"J: stamps must have the shape \(2, 66, 66\), got \(2, 66, 65\)"):
+        shard_table(np.arange(2), wrong, {}, CHALLENGE)
+
+
+def written(other):
+    sink = io.BytesIO()
+    pq.write_table(other, sink)
+    return sink.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "not a readable Parquet shard"),
+        (b"<html>", "not a readable Parquet shard"),
+        (written(pa.table({"object_id": [1]})), "geometry must be one of"),
+        (written(table().drop_columns(["H"])), "columns are not those of a challenge shard"),
+        (written(table().replace_schema_metadata({b"lensscan.geometry": b"nosuch"})), "got 'nosuch'"),
+        (written(table().replace_schema_metadata({b"lensscan.geometry": b"mer"})), "columns are not those of a mer shard"),
+    ],
+)
+def test_what_is_not_a_shard_is_refused(data, message):
+    with pytest.raises(ValueError, match=message):
+        decode_shard(data)
+
+
+def test_truncation_and_flipped_bits_are_noticed():
+    data = encode_shard(table())
+    with pytest.raises(ValueError, match="not a readable"):
+        decode_shard(data[: len(data) // 2])
+    flipped = bytearray(data)
+    flipped[len(data) // 2] ^= 4
+    with pytest.raises(ValueError, match="not a readable"):
+        decode_shard(bytes(flipped))
+
+
+def test_nulls_in_a_pixel_column_are_refused_and_not_read_shifted():
+    good = table()
+    column = pa.array([None, *good["Y"].to_pylist()[1:]], good.schema.field("Y").type)
+    i = good.schema.get_field_index("Y")
+    holed = good.set_column(i, good.schema.field("Y"), column)
+    with pytest.raises(ValueError, match="Y"):
+        decode_shard(encode_shard(holed))
+
+
+def test_the_schema_names_the_geometry():
+    assert shard_schema(MER).metadata[b"lensscan.geometry"] == b"mer"
