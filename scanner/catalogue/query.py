@@ -57,8 +57,10 @@ def _run(root_uri: str, statement: str, parameters: list[object], limit: int | N
             views = [view for view, folder in _VIEWS.items() if _create_view(connection, view, join(root_uri, folder))]
             if not views:
                 raise QueryError(f"{root_uri}: no sealed candidates and no committed units")
-            connection.execute(statement, parameters)
-            table: pa.Table = connection.to_arrow_table() if connection.description else pa.table({})
+            relation = connection.sql(statement, params=parameters)
+            if relation is None:
+                raise QueryError("the SQL must be a query, such as SELECT * FROM candidates")
+            table: pa.Table = relation.to_arrow_table()
         except (duckdb.Error, OSError) as error:
             raise QueryError(" ".join(str(error).split())[:400]) from error
     return table if limit is None else table.slice(0, limit)

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from infra.errors import LensscanError
 from infra.provenance import canonical_json, sha256_bytes
 from infra.storage import join, read_bytes
+from scanner.catalogue.columns import network_names, unit_schema
 from scanner.catalogue.outcomes import SCORED, candidate_mask, count_statuses
 from scanner.catalogue.plan import Plan, Unit, id_digest
 
@@ -90,13 +91,13 @@ def decode_unit(data: bytes, unit: Unit, plan: Plan, where: str) -> UnitFile:
     try:
         table = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
         footer = Footer.model_validate_json((table.schema.metadata or {}).get(_FOOTER_KEY, b""))
-    except (pa.ArrowException, OSError, ValidationError) as error:
-        raise UnitFileError(f"{where}: not a readable unit file: {' '.join(str(error).split())[:200]}") from error
-    table = table.replace_schema_metadata(None)
-    try:
+        table = table.replace_schema_metadata(None)
+        # Page checksums do not cover the schema.
+        if not table.schema.equals(unit_schema(network_names(table.schema))):
+            raise UnitFileError(f"{where}: its columns are not those of a unit file")
         expected = make_footer(table, unit, plan, footer.attempt)
-    except (KeyError, ValueError, TypeError, pa.ArrowException) as error:
-        raise UnitFileError(f"{where}: its columns are not those of a unit file: {table.schema.names}") from error
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        raise UnitFileError(f"{where}: not a readable unit file: {' '.join(str(error).split())[:200]}") from error
     if footer != expected:
         wrong = [name for name, value in footer if value != getattr(expected, name)]
         raise UnitFileError(f"{where}: its footer does not fit its rows or plan {plan.plan_id[:12]}: {', '.join(wrong)}")

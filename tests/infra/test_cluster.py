@@ -1,0 +1,111 @@
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+import ray
+
+from infra.cluster import ClusterError, bounded_map, ray_session
+
+pytestmark = pytest.mark.ray
+
+
+@ray.remote(num_cpus=0.1)
+class Worker:
+    def __init__(self):
+        self.running = 0
+        self.most = 0
+
+    async def square(self, x):
+        import asyncio
+
+        self.running += 1
+        self.most = max(self.most, self.running)
+        await asyncio.sleep(0.02)
+        self.running -= 1
+        if x < 0:
+            raise ValueError(f"no root of {x}")
+        return x * x
+
+    def sleep(self, seconds):
+        time.sleep(seconds)
+        return seconds
+
+    def most_at_once(self):
+        return self.most
+
+    def die(self, _):
+        import os
+
+        os._exit(1)
+
+
+@pytest.fixture
+def workers(ray_cluster):
+    made = [Worker.remote() for _ in range(2)]
+    yield made
+    for worker in made:
+        ray.kill(worker)
+
+
+@pytest.mark.parametrize("in_flight", [1, 3])
+def test_every_item_is_answered_once_and_no_actor_is_flooded(workers, in_flight):
+    answers = list(bounded_map(workers, "square", range(20), in_flight))
+    assert sorted(answers) == [(x, x * x) for x in range(20)]
+    # An asyncio actor would run all calls it holds at once, so its maximum is what it was sent.
+    assert max(ray.get([worker.most_at_once.remote() for worker in workers])) == in_flight
+
+
+def test_items_are_read_only_when_an_actor_is_free(workers):
+    read = []
+
+    def items():
+        for x in range(10):
+            read.append(x)
+            yield x
+
+    answers = bounded_map(workers, "square", items())
+    next(answers)
+    assert read == [0, 1, 2]
+    answers.close()
+
+
+def test_answers_come_as_they_complete(workers):
+    ray.get([worker.most_at_once.remote() for worker in workers])
+    assert [item for item, _ in bounded_map(workers, "sleep", [1.0, 0.01])] == [0.01, 1.0]
+
+
+def test_an_error_names_the_item_and_the_cause(workers):
+    with pytest.raises(ClusterError, match=r"square\(-3\) failed: ValueError: no root of -3"):
+        list(bounded_map(workers, "square", [1, -3]))
+
+
+def test_a_dead_actor_is_an_error_not_a_hang(workers):
+    with pytest.raises(ClusterError, match=r"die\('tile-7'\) failed"):
+        list(bounded_map(workers, "die", ["tile-7"]))
+
+
+def test_no_actors_and_no_slots_are_refused(workers):
+    with pytest.raises(ValueError, match="needs an actor"):
+        list(bounded_map([], "square", [1]))
+    with pytest.raises(ValueError, match="in_flight_per_actor"):
+        list(bounded_map(workers, "square", [1], 0))
+
+
+def test_a_running_session_is_used_and_left_running(ray_cluster):
+    node = ray.get_runtime_context().get_node_id()
+    with ray_session(num_cpus=1):
+        assert ray.get_runtime_context().get_node_id() == node
+    assert ray.is_initialized()
+
+
+def test_an_address_where_nothing_listens_is_told_at_once():
+    # In a process of its own: a session that runs in this one would be used instead.
+    code = "import sys; from infra.cluster import ray_session\nwith ray_session(sys.argv[1]): pass"
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        result = subprocess.run([sys.executable, "-c", code, address], check=False, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 1
+    assert f"ClusterError: no Ray cluster at {address}: Connection refused" in result.stderr

@@ -1,0 +1,263 @@
+import errno
+import os
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from infra import posix
+from infra.errors import LensscanError
+from infra.storage import (
+    CreateOutcome,
+    StorageError,
+    create_if_absent,
+    exists,
+    info,
+    join,
+    list_files,
+    open_read,
+    probe,
+    read_bytes,
+    read_exact,
+    s3_filesystem,
+)
+
+
+@pytest.fixture(params=["path", "file", pytest.param("s3", marks=pytest.mark.server)])
+def root(request, tmp_path):
+    """An empty root of each kind."""
+    if request.param == "s3":
+        return request.getfixturevalue("s3")
+    return f"{'file://' if request.param == 'file' else ''}{tmp_path}/root"
+
+
+def names(folder):
+    return sorted(path.name for path in Path(folder).iterdir())
+
+
+def test_the_second_creation_leaves_the_first_alone(root):
+    uri = join(root, "a", "b.bin")
+    assert create_if_absent(uri, b"first", "1") is CreateOutcome.CREATED
+    assert create_if_absent(uri, b"first", "1") is CreateOutcome.ALREADY_MINE
+    assert create_if_absent(uri, b"second", "2") is CreateOutcome.EXISTS
+    assert read_bytes(uri) == b"first"
+
+
+def test_nothing_but_the_file_is_left(root):
+    create_if_absent(join(root, "x.parquet"), b"1", "1")
+    create_if_absent(join(root, "x.parquet"), b"2", "2")
+    probe(root)
+    if root.startswith("s3"):
+        assert [name.rpartition("/")[2] for name in s3_filesystem().find(root)] == ["x.parquet"]
+    else:
+        assert names(root.removeprefix("file://")) == ["x.parquet"]
+
+
+def test_one_of_many_racing_writers_wins_and_its_bytes_stay(root):
+    n_writers = 4
+    for i_race in range(5):
+        uri = join(root, f"race-{i_race}")
+        start = threading.Barrier(n_writers)
+
+        def write(i_writer, uri=uri, start=start):
+            start.wait()
+            return create_if_absent(uri, bytes([i_writer]) * 100_000, str(i_writer))
+
+        with ThreadPoolExecutor(n_writers) as pool:
+            outcomes = list(pool.map(write, range(n_writers)))
+        assert sorted(outcomes) == [CreateOutcome.CREATED] + [CreateOutcome.EXISTS] * (n_writers - 1)
+        assert read_bytes(uri) == bytes([outcomes.index(CreateOutcome.CREATED)]) * 100_000
+
+
+def test_racing_processes_have_one_winner(tmp_path):
+    code = (
+        "import sys; from infra.storage import create_if_absent\n"
+        "sys.stdin.readline()\n"
+        "for i in range(20): print(create_if_absent(f'{sys.argv[1]}/{i}', sys.argv[2].encode() * 1000, sys.argv[2]))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    writers = [subprocess.Popen([*command, str(i)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for i in range(2)]
+    for writer in writers:
+        writer.stdin.write("go\n")
+        writer.stdin.flush()
+    outputs = [writer.communicate()[0].split() for writer in writers]
+    for pair in zip(*outputs, strict=True):
+        assert sorted(pair) == ["created", "exists"]
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["unnamed", "named"])
+def test_a_writer_killed_before_the_link_leaves_nothing_a_reader_sees(tmp_path, named):
+    code = (
+        "import os, signal, sys; from infra import posix, storage\n"
+        "posix.os.link = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)\n"
+        + ("posix._link_unnamed = lambda *a: False\n" if named else "")
+        + "storage.create_if_absent(sys.argv[1], b'x' * 1000, 'a')"
+    )
+    uri = str(tmp_path / "unit.parquet")
+    assert subprocess.run([sys.executable, "-c", code, uri], check=False).returncode == -signal.SIGKILL
+    assert list_files(str(tmp_path)) == []
+    assert duckdb.execute("SELECT count(*) FROM glob(?)", [f"{tmp_path}/**/*.parquet"]).fetchone() == (0,)
+    assert len(names(tmp_path)) == named
+    assert create_if_absent(uri, b"y", "b") is CreateOutcome.CREATED
+
+
+def test_file_systems_without_unnamed_files_do_as_well(tmp_path, monkeypatch):
+    monkeypatch.setattr(posix, "_link_unnamed", lambda *_: False)
+    probe(str(tmp_path))
+    assert create_if_absent(f"{tmp_path}/a", b"first", "1") is CreateOutcome.CREATED
+    assert create_if_absent(f"{tmp_path}/a", b"second", "2") is CreateOutcome.EXISTS
+    assert names(tmp_path) == ["a"]
+
+
+def test_data_reach_the_disk_before_the_name_does(tmp_path, monkeypatch):
+    calls = []
+    for name in ("fsync", "link"):
+        real = getattr(os, name)
+        monkeypatch.setattr(posix.os, name, lambda *a, name=name, real=real, **k: (calls.append(name), real(*a, **k))[1])
+    create_if_absent(f"{tmp_path}/a", b"1", "1")
+    assert calls == ["fsync", "link", "fsync"]
+
+
+def test_a_file_system_without_hard_links_is_told(tmp_path, monkeypatch):
+    def no_links(*_args, **_kwargs):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(posix.os, "link", no_links)
+    with pytest.raises(StorageError, match="cannot be created: Operation not permitted"):
+        probe(str(tmp_path))
+    assert names(tmp_path) == []
+
+
+def test_reads_are_whole_or_an_error(root):
+    uri = join(root, "data")
+    create_if_absent(uri, bytes(range(100)), "1")
+    assert read_exact(uri, 10, 5) == bytes(range(10, 15))
+    assert read_exact(uri, 0, 100, info(uri).etag) == bytes(range(100))
+    for start, length in [(98, 5), (200, 1)]:
+        with pytest.raises(StorageError, match="data: "):
+            read_exact(uri, start, length)
+    with pytest.raises(StorageError, match="changed while it was read"):
+        read_exact(uri, 0, 5, "another-etag")
+    with open_read(uri) as file:
+        file.seek(95)
+        assert file.read() == bytes(range(95, 100))
+
+
+def test_listing_is_recursive_sorted_and_fresh(root):
+    assert list_files(root) == []
+    for name in ("b.parquet", "a/c.parquet", "a/d.json", ".hidden.parquet"):
+        create_if_absent(join(root, name), name.encode(), "1")
+        assert exists(join(root, name))
+    found = list_files(root, ".parquet")
+    assert [file.uri.removeprefix(root.removeprefix("file://")) for file in found] == ["/a/c.parquet", "/b.parquet"]
+    assert [file.size for file in found] == [11, 9]
+    assert [info(file.uri) for file in found] == found
+    assert exists(join(root, "a"))
+    assert not exists(join(root, "e"))
+
+
+def test_what_is_absent_is_file_not_found(root):
+    for read in (read_bytes, info, open_read, lambda uri: read_exact(uri, 0, 1)):
+        with pytest.raises(FileNotFoundError):
+            read(join(root, "absent"))
+
+
+def test_other_schemes_are_refused_without_repeating_a_password():
+    with pytest.raises(StorageError, match=r"got ftp://") as caught:
+        read_bytes("ftp://me:hunter2@host/file")
+    assert "hunter2" not in str(caught.value)
+    assert isinstance(caught.value, LensscanError)
+
+
+class BadStore(BaseHTTPRequestHandler):
+    """An S3 server that accepts If-None-Match and ignores it, as some do."""
+
+    protocol_version = "HTTP/1.1"
+    """Which answers `Expect: 100-continue`."""
+
+    def do_PUT(self):
+        self.server.objects[self.path] = self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer(200)
+
+    def do_GET(self):
+        data = self.server.objects.get(self.path)
+        self.answer(404 if data is None else 200, data or b"")
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def do_DELETE(self):
+        self.server.objects.pop(self.path, None)
+        self.answer(204)
+
+    def answer(self, status, data=b""):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.send_header("ETag", '"0"')
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(data)
+
+    def log_message(self, *_args):
+        pass
+
+
+class LosingStore(BadStore):
+    """One that writes and then fails to say so, and honours If-None-Match."""
+
+    def do_PUT(self):
+        data = self.rfile.read(int(self.headers["Content-Length"]))
+        is_new = self.server.objects.setdefault(self.path, data) is data
+        self.answer(500 if is_new else 412)
+
+
+@pytest.fixture
+def serve(monkeypatch):
+    """Start a store of the given class and point S3 clients at it."""
+    servers = []
+
+    def start(handler):
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        server.objects = {}
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(name, "canary-secret")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        return server
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.server
+def test_a_store_that_ignores_conditions_is_refused(serve):
+    server = serve(BadStore)
+    with pytest.raises(StorageError, match="ignores conditional creation"):
+        probe("s3://bucket/catalogue")
+    assert server.objects == {}
+
+
+@pytest.mark.server
+def test_a_lost_reply_is_resolved_by_reading_back(serve):
+    server = serve(LosingStore)
+    assert create_if_absent("s3://bucket/unit", b"mine", "1") is CreateOutcome.ALREADY_MINE
+    assert create_if_absent("s3://bucket/unit", b"other", "2") is CreateOutcome.EXISTS
+    assert list(server.objects.values()) == [b"mine"]
+
+
+@pytest.mark.server
+def test_errors_hold_no_credentials(s3, monkeypatch):
+    missing = "s3://no-such-bucket-here/key"
+    with pytest.raises(StorageError, match="cannot be created") as caught:
+        create_if_absent(missing, b"1", "1")
+    texts = [str(caught.value), repr(caught.value), str(caught.value.__cause__)]
+    assert not any("canary" in text for text in texts)

@@ -1,0 +1,65 @@
+"""Small plans and score tables for the catalogue's tests."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from scanner.catalogue.columns import unit_schema
+from scanner.catalogue.plan import ScanConfig, make_plan
+from scanner.catalogue.units import InputFile, Unit, id_digest
+
+NETWORKS = ("OU-66", "OU-200")
+NIGHT = "2026-11-24"
+
+
+@dataclass(frozen=True)
+class EnsembleName:
+    name: str = "test"
+    sha256: str = "e" * 64
+
+
+def unit_of(unit_id, ids, owned_elsewhere=()):
+    files = {"shard": InputFile(uri=f"/data/{unit_id}.parquet", size=1, etag="1")}
+    return Unit(
+        unit_id=unit_id,
+        kind="shard",
+        files=files,
+        n_rows=len(ids),
+        id_digest=id_digest(ids),
+        owned_elsewhere=owned_elsewhere,
+    )
+
+
+def plan_of(ids_by_unit, **config):
+    units = [unit_of(unit_id, ids) for unit_id, ids in ids_by_unit.items()]
+    return make_plan(NIGHT, EnsembleName(), ScanConfig(**config), units)
+
+
+def scores(ids, p_lens, **changes):
+    """A table of `unit_schema`; a `p_lens` of None is a rejected row."""
+    scored = [p is not None for p in p_lens]
+    n = len(ids)
+    columns = {
+        "object_id": list(ids),
+        "candidate_id": [None] * n,
+        "ra": [float(i % 360) for i in ids],
+        "dec": [1.0] * n,
+        "tile": ["t"] * n,
+        "night": [NIGHT] * n,
+        "status": ["scored" if s else "rejected:blank" for s in scored],
+        "detail": [None if s else "VIS: all zero" for s in scored],
+        "p_OU-66": [0.25 if s else None for s in scored],
+        "p_OU-200": [0.75 if s else None for s in scored],
+        "p_lens": list(p_lens),
+        "p_compound": [None] * n,
+        "subclass": ["single" if s else None for s in scored],
+    } | changes
+    schema = unit_schema(NETWORKS)
+    return pa.Table.from_arrays([pa.array(columns[f.name], f.type) for f in schema], schema=schema)
+
+
+def random_scores(rng, ids):
+    """Scores for the ids in random order, about a fifth rejected."""
+    ids = rng.permutation(np.asarray(ids))
+    return scores(ids.tolist(), [None if rng.random() < 0.2 else float(np.float32(rng.random())) for _ in ids])

@@ -1,0 +1,155 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from infra.storage import list_files, read_bytes
+from scanner.catalogue.ledger import ConflictError, Outcome, PublishError, pending, publish
+from scanner.catalogue.plan import ScanConfig, make_plan
+from scanner.catalogue.unitfile import UnitFileError, read_unit, unit_uri
+from tests.scanner.catalogue_parts import NIGHT, EnsembleName, plan_of, random_scores, scores, unit_of
+
+IDS = [5, -2, 9, 4]
+P_LENS = [0.1, 0.9, None, 0.95]
+
+
+@pytest.fixture
+def plan():
+    return plan_of({"a": IDS, "b": [7]})
+
+
+@pytest.fixture(params=["path", pytest.param("s3", marks=pytest.mark.server)])
+def root(request, tmp_path):
+    return request.getfixturevalue("s3") if request.param == "s3" else str(tmp_path)
+
+
+def test_a_published_unit_is_no_longer_pending_and_holds_every_row(root, plan):
+    a, b = plan.units
+    assert pending(plan, root) == [a, b]
+    receipt = publish(scores(IDS, P_LENS), a, plan, root, "try-1")
+    assert pending(plan, root) == [b]
+    assert (receipt.outcome, receipt.attempt, receipt.n_rows) == (Outcome.COMMITTED, "try-1", 4)
+    assert (receipt.n_scored, receipt.n_rejected, receipt.n_candidates) == (3, 1, 2)
+    found = read_unit(root, a, plan)
+    assert found.sha256 == receipt.sha256
+    assert found.table["object_id"].to_pylist() == [4, -2, 5, 9]
+    assert found.table["p_lens"].to_pylist() == [np.float32(p) if p else None for p in (0.95, 0.9, 0.1, None)]
+
+
+def test_publishing_again_changes_nothing(root, plan):
+    unit = plan.units[0]
+    first = publish(scores(IDS, P_LENS), unit, plan, root, "try-1")
+    before = read_bytes(unit_uri(root, plan.plan_id, "a"))
+    again = publish(scores(IDS, [0.2, 0.2, 0.2, 0.2]), unit, plan, root, "try-2")
+    assert (again.outcome, again.attempt, again.sha256) == (Outcome.ALREADY_COMMITTED, "try-1", first.sha256)
+    assert again.n_rejected == 1
+    assert read_bytes(unit_uri(root, plan.plan_id, "a")) == before
+
+
+def test_of_racing_attempts_one_commits_and_all_agree(root, plan):
+    start = threading.Barrier(4)
+
+    def attempt(i):
+        start.wait()
+        return publish(scores(IDS, [0.1 * i, 0.9, None, 0.95]), plan.units[0], plan, root, f"try-{i}")
+
+    with ThreadPoolExecutor(4) as pool:
+        receipts = list(pool.map(attempt, range(4)))
+    winners = [receipt for receipt in receipts if receipt.outcome is Outcome.COMMITTED]
+    assert len(winners) == 1
+    assert {(r.attempt, r.sha256) for r in receipts} == {(winners[0].attempt, winners[0].sha256)}
+    assert len(list_files(root)) == 1
+
+
+def test_a_loser_that_saw_nothing_before_it_wrote_says_so(tmp_path, plan, monkeypatch):
+    root, unit = str(tmp_path), plan.units[0]
+    publish(scores(IDS, P_LENS), unit, plan, root, "winner")
+    real, calls = read_unit, []
+
+    def blind_at_first(*args):
+        calls.append(args)
+        if len(calls) == 1:
+            raise FileNotFoundError
+        return real(*args)
+
+    monkeypatch.setattr("scanner.catalogue.ledger.read_unit", blind_at_first)
+    receipt = publish(scores(IDS, P_LENS), unit, plan, root, "loser")
+    assert (receipt.outcome, receipt.attempt) == (Outcome.LOST_RACE, "winner")
+
+
+def test_rows_are_in_the_same_order_whatever_order_they_came_in(tmp_path, rng):
+    ids = list(range(50))
+    plan = plan_of({"a": ids})
+    table = random_scores(rng, ids)
+    shuffled = table.take(rng.permutation(50))
+    one = publish(table, plan.units[0], plan, str(tmp_path / "1"), "try")
+    two = publish(shuffled, plan.units[0], plan, str(tmp_path / "2"), "try")
+    assert one == two
+
+
+def test_rows_of_another_unit_are_left_out(tmp_path):
+    unit = unit_of("a", [1, 2], owned_elsewhere=(8, 9))
+    plan = make_plan(NIGHT, EnsembleName(), ScanConfig(), [unit])
+    receipt = publish(scores([8, 1, 9, 2], [0.9, 0.8, 0.7, 0.6]), unit, plan, str(tmp_path), "try")
+    assert receipt.n_rows == 2
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (scores(IDS, P_LENS).slice(0, 3), "the 4 planned rows, got 3"),
+        (pa.concat_tables([scores(IDS, P_LENS), scores([5], [0.1])]), "the 4 planned rows, got 5"),
+        (scores([5, -2, 9, 3], P_LENS), "not the planned ones"),
+        (scores([5, 5, 9, 4], P_LENS), "not the planned ones"),
+        (scores(IDS, P_LENS).drop_columns("dec"), "columns must be"),
+        (scores(IDS, P_LENS, night=["2026-11-23"] * 4), "night must be 2026-11-24"),
+        (scores(IDS, P_LENS, status=["scored", "scored", "rejected:because", "scored"]), "status must be one of"),
+        (scores(IDS, P_LENS, status=["scored", "scored", "rejected:io_error", "scored"]), "scan the unit again"),
+        (scores(IDS, P_LENS, status=["scored"] * 4), "p_OU-66: must not be null in scored rows"),
+        (scores(IDS, [0.1, 0.9, None, None], status=["scored"] * 2 + ["rejected:blank"] + ["scored"]), "must not be null"),
+        (scores(IDS, P_LENS, status=["scored"] * 2 + ["rejected:blank"] * 2), "must be null in rejected rows"),
+        (scores(IDS, P_LENS, subclass=["single"] * 4), "subclass: must be null"),
+        (scores(IDS, [0.1, float("nan"), None, 0.3]), "p_lens: must be finite"),
+        (scores(IDS, [0.1, 1.5, None, 0.3]), "p_lens: a probability must lie in 0-1"),
+        (scores(IDS, P_LENS, ra=[float("inf"), 0.0, 0.0, 0.0]), "ra: must be finite"),
+    ],
+)
+def test_a_table_that_is_not_the_whole_correct_result_is_refused(tmp_path, plan, table, message):
+    with pytest.raises(PublishError, match=message):
+        publish(table, plan.units[0], plan, str(tmp_path), "try")
+    assert list_files(str(tmp_path)) == []
+
+
+def test_a_file_of_other_rows_is_a_conflict_and_stays(root, plan):
+    other = plan_of({"a": [1, 2, 3]})
+    unit = unit_of("a", [1, 2, 3])
+    forged = other.model_copy(update={"plan_id": plan.plan_id})
+    publish(scores([1, 2, 3], [0.1, 0.2, 0.3]), unit, forged, root, "other")
+    before = read_bytes(unit_uri(root, plan.plan_id, "a"))
+    with pytest.raises(ConflictError, match="holds other rows than the plan: 3 against 4"):
+        publish(scores(IDS, P_LENS), plan.units[0], plan, root, "try")
+    assert read_bytes(unit_uri(root, plan.plan_id, "a")) == before
+
+
+def test_no_flipped_byte_changes_a_value_unnoticed(tmp_path, plan):
+    root, unit = str(tmp_path), plan.units[0]
+    publish(scores(IDS, P_LENS), unit, plan, root, "try")
+    file = Path(unit_uri(root, plan.plan_id, "a"))
+    data = file.read_bytes()
+    whole, n_found = read_unit(root, unit, plan).table, 0
+    for i in range(4, len(data) // 2, 7):
+        file.write_bytes(data[:i] + bytes([data[i] ^ 0xFF]) + data[i + 1 :])
+        try:
+            found = read_unit(root, unit, plan).table
+        except UnitFileError:
+            n_found += 1
+            continue
+        # What is left unnoticed (a page's statistics, the writer's name) did not change a value.
+        assert found.equals(whole)
+    assert n_found > 100
+    file.write_bytes(data[:-10])
+    with pytest.raises(ConflictError, match="not a readable unit file"):
+        publish(scores(IDS, P_LENS), unit, plan, root, "try-2")

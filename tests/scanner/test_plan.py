@@ -1,0 +1,152 @@
+import hashlib
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infra.storage import list_files
+from scanner.catalogue.plan import PlanError, ScanConfig, build_plan, freeze, load_plan, make_plan, plan_uri
+from scanner.catalogue.units import id_digest
+from scanner.pixels.geometry import CHALLENGE
+from scanner.pixels.shards import encode_shard, shard_table
+from tests.scanner.catalogue_parts import NIGHT, EnsembleName, plan_of, unit_of
+from tests.tiles import write_tiles
+
+IDS = st.integers(-(2**63), 2**63 - 1)
+
+
+def write_shard(path, ids):
+    stamps = {band: np.zeros((len(ids), grid.n_pixels, grid.n_pixels), np.float32) for band, grid in CHALLENGE.grids.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encode_shard(shard_table(np.array(ids, np.int64), stamps, {}, CHALLENGE)))
+
+
+def build(folder, **config):
+    return build_plan(str(folder), NIGHT, EnsembleName(), ScanConfig(**config))
+
+
+@given(st.lists(IDS, max_size=20), st.randoms(use_true_random=False), st.integers(0, 20))
+def test_id_digest_ignores_order_and_adds_up(ids, random, cut):
+    shuffled = random.sample(ids, len(ids))
+    assert id_digest(shuffled) == id_digest(ids)
+    parts = int(id_digest(ids[:cut]), 16) + int(id_digest(ids[cut:]), 16)
+    assert parts % 2**128 == int(id_digest(ids), 16)
+
+
+@given(st.lists(IDS, min_size=1, max_size=20))
+def test_id_digest_sees_a_row_twice_and_a_row_missing(ids):
+    assert len({id_digest(ids), id_digest([*ids, ids[0]]), id_digest(ids[1:])}) == 3
+
+
+def test_id_digest_of_one_id_is_its_blake2b():
+    expected = hashlib.blake2b((-7).to_bytes(8, "little", signed=True), digest_size=16).hexdigest()
+    assert id_digest([-7]) == expected
+    assert id_digest(np.array([-7], np.int32)) == expected
+
+
+def test_shards_become_units_with_their_rows(tmp_path):
+    write_shard(tmp_path / "a.parquet", [1, 2, 3])
+    write_shard(tmp_path / "deep" / "b.parquet", [4])
+    plan = build(tmp_path)
+    assert [(u.unit_id, u.kind, u.n_rows, u.id_digest) for u in plan.units] == [
+        ("a", "shard", 3, id_digest([1, 2, 3])),
+        ("deep-b", "shard", 1, id_digest([4])),
+    ]
+    assert plan.units[0].files["shard"].uri == str(tmp_path / "a.parquet")
+    assert plan.n_rows == 4
+
+
+def test_tiles_become_units_with_their_files(tmp_path):
+    write_tiles(tmp_path, 2, 3)
+    plan = build(tmp_path)
+    assert [u.kind for u in plan.units] == ["tile", "tile"]
+    assert set(plan.units[0].files) == {"VIS", "Y", "J", "H", "catalogue"}
+    sizes = {file.uri: file.size for unit in plan.units for file in unit.files.values()}
+    assert sizes == {file.uri: Path(file.uri).stat().st_size for file in list_files(str(tmp_path), ".fits")}
+
+
+@pytest.mark.server
+def test_a_plan_of_objects_on_s3(tmp_path, s3):
+    from infra.storage import create_if_absent
+
+    write_shard(tmp_path / "a.parquet", [1, 2])
+    data = (tmp_path / "a.parquet").read_bytes()
+    create_if_absent(f"{s3}/in/a.parquet", data, "1")
+    plan = build(f"{s3}/in")
+    assert plan.units[0].unit_id == "a"
+    assert plan.units[0].files["shard"].etag == hashlib.md5(data, usedforsecurity=False).hexdigest()
+    freeze(plan, s3)
+    assert load_plan(s3, plan.plan_id) == plan
+
+
+def test_an_object_in_two_files_belongs_to_the_first(tmp_path):
+    write_shard(tmp_path / "b.parquet", [3, 4, 2])
+    write_shard(tmp_path / "a.parquet", [1, 2, 3])
+    write_shard(tmp_path / "c.parquet", [4])
+    units = build(tmp_path).units
+    assert [u.owned_elsewhere for u in units] == [(), (2, 3), (4,)]
+    assert [(u.n_rows, u.id_digest) for u in units] == [(3, id_digest([1, 2, 3])), (1, id_digest([4])), (0, id_digest([]))]
+
+
+def test_an_object_twice_in_one_file_is_refused(tmp_path):
+    write_shard(tmp_path / "a.parquet", [1, 7, 7])
+    with pytest.raises(PlanError, match=r"unit a: 1 repeated object id\(s\), such as 7"):
+        build(tmp_path)
+
+
+def test_nothing_to_scan_and_no_shard_are_refused(tmp_path):
+    with pytest.raises(PlanError, match="holds neither"):
+        build(tmp_path / "absent")
+    (tmp_path / "x.parquet").write_bytes(b"not Parquet")
+    with pytest.raises(PlanError, match=r"x\.parquet: not a readable shard"):
+        build(tmp_path)
+
+
+def test_the_plan_id_changes_with_everything_that_matters_and_with_nothing_else(tmp_path):
+    write_shard(tmp_path / "a.parquet", [1, 2])
+    plan = build(tmp_path)
+    assert build(tmp_path) == plan
+    other_ensemble = build_plan(str(tmp_path), NIGHT, EnsembleName(sha256="f" * 64), ScanConfig())
+    other_night = build_plan(str(tmp_path), "2026-11-25", EnsembleName(), ScanConfig())
+    other_config = build(tmp_path, candidate_threshold=0.6)
+    write_shard(tmp_path / "a.parquet", [1, 3])
+    other_input = build(tmp_path)
+    ids = {p.plan_id for p in (plan, other_ensemble, other_night, other_config, other_input)}
+    assert len(ids) == 5
+
+
+def test_freezing_twice_is_once_and_an_edited_plan_is_found_out(tmp_path):
+    plan = plan_of({"a": [1, 2], "b": [3]})
+    root = str(tmp_path)
+    freeze(plan, root)
+    before = list_files(root)
+    freeze(plan, root)
+    assert list_files(root) == before
+    assert load_plan(root, plan.plan_id) == plan
+    file = Path(plan_uri(root, plan.plan_id))
+    file.write_text(file.read_text().replace('"n_rows":2', '"n_rows":1'))
+    with pytest.raises(PlanError, match="was it edited"):
+        load_plan(root, plan.plan_id)
+    with pytest.raises(PlanError, match="was it edited"):
+        freeze(plan, root)
+    shutil.copy(file, plan_uri(root, "0" * 64))
+    with pytest.raises(PlanError, match="was it edited"):
+        load_plan(root, "0" * 64)
+    with pytest.raises(PlanError, match="no such plan"):
+        load_plan(root, "1" * 64)
+
+
+@pytest.mark.parametrize("night", ["2026-02-30", "20261124", "2026-11-24T00:00", "tonight"])
+def test_a_night_is_a_date(night):
+    with pytest.raises(PlanError, match=r"night|day"):
+        make_plan(night, EnsembleName(), ScanConfig(), [unit_of("a", [1])])
+
+
+def test_units_have_different_names_fit_for_files():
+    with pytest.raises(PlanError, match="repeated: a"):
+        make_plan(NIGHT, EnsembleName(), ScanConfig(), [unit_of("a", [1]), unit_of("a", [2])])
+    with pytest.raises(ValueError, match="unit_id must match"):
+        unit_of("../a", [1])

@@ -1,0 +1,145 @@
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from infra.provenance import sha256_bytes
+from infra.storage import list_files, read_bytes
+from scanner.catalogue.columns import candidate_schema
+from scanner.catalogue.ledger import publish
+from scanner.catalogue.seal import SealError, load_seal, seal, seal_uri
+from scanner.catalogue.unitfile import unit_uri
+from tests.scanner.catalogue_parts import NETWORKS, NIGHT, plan_of, random_scores, scores
+
+
+def commit_all(plan, root, tables):
+    for unit in plan.units:
+        publish(tables[unit.unit_id], unit, plan, root, f"try-{unit.unit_id}")
+
+
+@pytest.fixture
+def plan():
+    return plan_of({"a": [1, 2, 3], "b": [4, 5], "c": []}, candidate_threshold=0.5)
+
+
+@pytest.fixture
+def tables():
+    return {"a": scores([1, 2, 3], [0.5, None, 0.7]), "b": scores([4, 5], [0.7, 0.4999]), "c": scores([], [])}
+
+
+@pytest.fixture(params=["path", pytest.param("s3", marks=pytest.mark.server)])
+def root(request, tmp_path):
+    return request.getfixturevalue("s3") if request.param == "s3" else str(tmp_path)
+
+
+def contents(root):
+    return {file.uri: read_bytes(file.uri) for file in list_files(root)}
+
+
+def test_a_seal_holds_the_candidates_and_the_totals(root, plan, tables):
+    commit_all(plan, root, tables)
+    report = seal(plan, root)
+    assert (report.n_rows, report.n_candidates, report.n_units) == (5, 3, 3)
+    assert report.rows_by_status == {"rejected:blank": 1, "scored": 4}
+    assert report.candidates_uri == f"{root}/candidates/night={NIGHT}/{plan.plan_id[:16]}.parquet"
+    data = read_bytes(report.candidates_uri)
+    assert sha256_bytes(data) == report.candidates_sha256
+    assert report.units == {u: sha256_bytes(read_bytes(unit_uri(root, plan.plan_id, u))) for u in "abc"}
+    assert load_seal(root, plan.plan_id) == report
+
+
+def test_the_candidate_file_is_sorted_and_annotated(tmp_path, plan, tables):
+    commit_all(plan, str(tmp_path), tables)
+    # Without Hive partitions: the night is a column of the file already.
+    table = pq.read_table(seal(plan, str(tmp_path)).candidates_uri, partitioning=None)
+    assert table.schema.equals(candidate_schema(NETWORKS))
+    assert table["object_id"].to_pylist() == [3, 4, 1]
+    assert set(table["plan_id"].to_pylist()) == {plan.plan_id}
+    assert table.schema.field("ra").metadata[b"unit"] == b"deg"
+    assert table.schema.field("p_lens").metadata[b"ucd"] == b"stat.probability;meta.main"
+
+
+def test_sealing_again_changes_nothing(root, plan, tables):
+    commit_all(plan, root, tables)
+    report = seal(plan, root)
+    before = contents(root)
+    assert seal(plan, root) == report
+    assert contents(root) == before
+
+
+def test_racing_sealers_agree(root, plan, tables):
+    commit_all(plan, root, tables)
+    start = threading.Barrier(3)
+
+    def run(_):
+        start.wait()
+        return seal(plan, root)
+
+    with ThreadPoolExecutor(3) as pool:
+        reports = list(pool.map(run, range(3)))
+    assert reports[0] == reports[1] == reports[2]
+
+
+def test_a_sealing_cut_short_is_finished_to_the_same_bytes(tmp_path, plan, tables):
+    root = str(tmp_path)
+    commit_all(plan, root, tables)
+    seal(plan, root)
+    before = contents(root)
+    Path(seal_uri(root, plan.plan_id)).unlink()
+    seal(plan, root)
+    assert contents(root) == before
+
+
+def test_an_unfinished_plan_is_not_sealed(root, plan, tables):
+    publish(tables["a"], plan.units[0], plan, root, "try")
+    with pytest.raises(SealError, match="2 of 3 units not committed, such as b, c"):
+        seal(plan, root)
+    assert load_seal(root, plan.plan_id) is None
+    assert len(list_files(root)) == 1
+
+
+def test_a_damaged_unit_is_not_sealed(tmp_path, plan, tables):
+    root = str(tmp_path)
+    commit_all(plan, root, tables)
+    file = Path(unit_uri(root, plan.plan_id, "a"))
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(SealError, match=r"a\.parquet: not a readable unit file"):
+        seal(plan, root)
+
+
+def test_a_unit_of_other_rows_is_not_sealed(tmp_path, plan, tables):
+    root = str(tmp_path)
+    commit_all(plan, root, tables)
+    Path(unit_uri(root, plan.plan_id, "a")).write_bytes(Path(unit_uri(root, plan.plan_id, "b")).read_bytes())
+    with pytest.raises(SealError, match="does not fit its rows or plan"):
+        seal(plan, root)
+
+
+def test_other_candidates_under_the_name_are_refused(tmp_path, plan, tables):
+    root = str(tmp_path)
+    commit_all(plan, root, tables)
+    file = Path(root) / "candidates" / f"night={NIGHT}" / f"{plan.plan_id[:16]}.parquet"
+    file.parent.mkdir(parents=True)
+    pq.write_table(scores([1], [0.9]), file)
+    with pytest.raises(SealError, match="does not hold the candidates of this plan"):
+        seal(plan, root)
+    assert not Path(seal_uri(root, plan.plan_id)).exists()
+
+
+def test_nothing_is_lost_between_plan_and_seal(tmp_path, rng):
+    """The conservation law on a few hundred random rows, counted from the files by another route."""
+    root = str(tmp_path)
+    ids = {f"u{i}": list(range(100 * i, 100 * i + 60 + i)) for i in range(4)}
+    plan = plan_of(ids, candidate_threshold=0.8)
+    commit_all(plan, root, {name: random_scores(rng, unit_ids) for name, unit_ids in ids.items()})
+    report = seal(plan, root)
+    stored = pq.read_table(f"{root}/units", partitioning=None)
+    assert sorted(stored["object_id"].to_pylist()) == sorted(i for unit_ids in ids.values() for i in unit_ids)
+    assert sum(report.rows_by_status.values()) == report.n_rows == plan.n_rows == stored.num_rows
+    candidates = pq.read_table(report.candidates_uri, partitioning=None)["p_lens"].to_pylist()
+    assert candidates == sorted((p for p in stored["p_lens"].to_pylist() if p is not None and p >= 0.8), reverse=True)
+    record = json.loads(read_bytes(seal_uri(root, plan.plan_id)))
+    assert str(tmp_path) not in json.dumps(record), "a seal must survive a move of the catalogue"
