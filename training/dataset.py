@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
@@ -120,8 +121,11 @@ def _write_arrays(files: list[FileInfo], folder: Path) -> str:
 
 
 def _count_rows(uri: str) -> int:
-    with open_read(uri) as file:
-        return int(pq.read_metadata(file).num_rows)
+    try:
+        with open_read(uri) as file:
+            return int(pq.read_metadata(file).num_rows)
+    except pa.ArrowInvalid as error:
+        raise TrainingError(f"{uri}: not a readable Parquet shard: {error}") from error
 
 
 def _training_shard(uri: str, data: bytes) -> Shard:

@@ -1,0 +1,51 @@
+"""Small ensembles for tests."""
+
+import torch
+
+from scanner.networks.architectures import ARCHITECTURES, BAND_ORDER, LENS_CLASS_INDEX, NetworkSpec, he_initialise
+from scanner.networks.card import EnsembleCard, TrainingDataCard
+from scanner.networks.combiner import MeanCombiner
+from scanner.networks.package import draft_network_card, write_package
+
+SPECS = (
+    NetworkSpec("OU-H", "ou66", ("H",)),
+    NetworkSpec("OU-66", "ou66", BAND_ORDER),
+    NetworkSpec("OU-VIS", "ou200", ("VIS",)),
+)
+
+
+def networks(specs=SPECS, seed=0):
+    """Name to a freshly initialised network."""
+    torch.manual_seed(seed)
+    built = {spec.name: ARCHITECTURES[spec.architecture].build(len(spec.bands)) for spec in specs}
+    for network in built.values():
+        he_initialise(network)
+    return built
+
+
+def card(specs=SPECS, **changes):
+    names = tuple(spec.name for spec in specs)
+    content = {
+        "format_version": 1,
+        "name": "test",
+        "description": "random weights",
+        "licence": "MIT",
+        "geometry": "challenge",
+        "networks": tuple(
+            draft_network_card(s.name, s.architecture, s.bands, "challenge", LENS_CLASS_INDEX, {"auroc": 0.5}) for s in specs
+        ),
+        "combiner": MeanCombiner(kind="mean", networks=names),
+        "training_data": TrainingDataCard(description="none", digest=None, n_objects={}),
+        "metrics": {"auroc": 0.5},
+        "calibration": "none",
+        "assumed_prevalence": None,
+        "limits": ("Says nothing.",),
+        "citation": "none",
+    }
+    return EnsembleCard(**{**content, **changes})
+
+
+def write_test_package(folder, specs=SPECS, seed=0, **changes):
+    """A package of random networks in `folder`; its card."""
+    states = {name: network.state_dict() for name, network in networks(specs, seed).items()}
+    return write_package(folder, card(specs, **changes), states)

@@ -1,0 +1,84 @@
+import math
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from scanner.networks.combiner import MeanCombiner, SoftmaxStack
+from scanner.pixels.shards import KINDS
+
+
+def stack(**changes):
+    content = {
+        "kind": "softmax_stack",
+        "networks": ("a", "b"),
+        "classes": KINDS,
+        "clip": 5.0,
+        "centre": (1.0, -1.0),
+        "scale": (2.0, 0.5),
+        "weights": ((-1.0, -0.5), (0.3, 0.1), (0.2, 0.4), (0.5, -0.2)),
+        "biases": (0.5, 0.1, -0.2, -0.4),
+        "training_fractions": (0.4, 0.3, 0.2, 0.1),
+        "prevalence": None,
+    }
+    return SoftmaxStack(**{**content, **changes})
+
+
+MARGINS = {"a": np.array([0.3, -9.0, 100.0]), "b": np.array([-1.2, 2.0, -0.4])}
+
+
+def by_hand(i):
+    x = [(max(-5, min(5, MARGINS["a"][i])) - 1) / 2, (max(-5, min(5, MARGINS["b"][i])) + 1) / 0.5]
+    card = stack()
+    z = [math.exp(w[0] * x[0] + w[1] * x[1] + b) for w, b in zip(card.weights, card.biases, strict=True)]
+    return [value / sum(z) for value in z]
+
+
+def test_softmax_stack_by_hand():
+    got = stack().combine(MARGINS)
+    for i in range(3):
+        p = by_hand(i)
+        assert got.p_lens[i] == pytest.approx(1 - p[0], abs=1e-6)
+        assert got.p_compound[i] == pytest.approx(p[2] + p[3], abs=1e-6)
+        assert got.subclass[i] == KINDS[p.index(max(p))]
+    assert got.p_lens.dtype == got.p_compound.dtype == np.float32
+
+
+def test_prior_shift_by_bayes():
+    """Likelihoods times the new prior: p(k|x)/pi_k * pi'_k, the mix of lens kinds unchanged."""
+    new = [0.99, 0.01 * 0.3 / 0.6, 0.01 * 0.2 / 0.6, 0.01 * 0.1 / 0.6]
+    got = stack(prevalence=0.01).probabilities(MARGINS)
+    for i in range(3):
+        product = [p * n / f for p, n, f in zip(by_hand(i), new, (0.4, 0.3, 0.2, 0.1), strict=True)]
+        assert got[i] == pytest.approx([value / sum(product) for value in product], abs=1e-12)
+
+
+def test_the_fitted_prevalence_changes_nothing():
+    assert np.abs(stack(prevalence=0.6).probabilities(MARGINS) - stack().probabilities(MARGINS)).max() < 1e-12
+
+
+def test_mean_of_the_named_networks():
+    got = MeanCombiner(kind="mean", networks=("a", "b")).combine({**MARGINS, "c": np.full(3, 50.0)})
+    expected = [(1 / (1 + math.exp(-a)) + 1 / (1 + math.exp(-b))) / 2 for a, b in zip(*MARGINS.values(), strict=True)]
+    assert got.p_lens == pytest.approx(expected, abs=1e-6)
+    assert got.p_compound is None
+    assert got.subclass is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"weights": ((1.0, 1.0),)}, "weights must hold 4"),
+        ({"weights": ((1.0,),) * 4}, "2 numbers a class"),
+        ({"scale": (1.0, 0.0)}, "greater than 0"),
+        ({"centre": (1.0,)}, "centre must hold 2"),
+        ({"training_fractions": (0.4, 0.3, 0.2, 0.2)}, "sum to 1"),
+        ({"classes": ("a", "b", "c", "d")}, "classes must be"),
+        ({"biases": (float("nan"), 0.0, 0.0, 0.0)}, "finite"),
+        ({"prevalence": 0.0}, "greater than 0"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_an_inconsistent_stack_is_refused(changes, says):
+    with pytest.raises(ValidationError, match=says):
+        stack(**changes)

@@ -1,0 +1,169 @@
+"""A package that is not exactly what its card says must not load."""
+
+import hashlib
+import json
+import re
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from scanner.networks.errors import PackageError
+from scanner.networks.locate import find_package, list_packages
+from scanner.networks.package import load_package, read_card
+from tests.scanner.ensembles import card, networks, write_test_package
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_test_package(tmp_path / "pack")
+    return tmp_path / "pack"
+
+
+def test_what_was_written_is_what_loads(folder):
+    ensemble = load_package(folder)
+    for name, network in networks().items():
+        loaded = ensemble.engines[name].network.state_dict()
+        assert list(loaded) == list(network.state_dict())
+        assert all(torch.equal(loaded[key], value) for key, value in network.state_dict().items())
+    for network in ensemble.card.networks:
+        assert network.sha256 == hashlib.sha256((folder / network.weights_file).read_bytes()).hexdigest()
+    assert read_card(folder) == ensemble.card
+
+
+def test_writing_twice_gives_the_same_bytes(folder, tmp_path):
+    write_test_package(tmp_path / "again")
+    assert sorted(p.name for p in folder.iterdir()) == sorted(p.name for p in (tmp_path / "again").iterdir())
+    for file in folder.iterdir():
+        assert file.read_bytes() == (tmp_path / "again" / file.name).read_bytes()
+
+
+def test_the_ensemble_digest_follows_scores_not_texts(folder, tmp_path):
+    base = read_card(folder).sha256
+    assert write_test_package(tmp_path / "a", description="other", metrics={"auroc": 0.9}).sha256 == base
+    assert write_test_package(tmp_path / "b", seed=1).sha256 != base
+    combiner = card().combiner.model_copy(update={"networks": ("OU-H",)})
+    assert write_test_package(tmp_path / "c", combiner=combiner).sha256 != base
+
+
+def edit(folder, change):
+    path = folder / "card.json"
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+
+
+def first(key, value):
+    return lambda content: content["networks"][0].update({key: value})
+
+
+CARD_FAULTS = {
+    "missing key": (lambda c: c.pop("licence"), "licence"),
+    "missing network key": (lambda c: c["networks"][0].pop("bands"), r"networks\.0\.bands"),
+    "unknown key": (lambda c: c.update(colour="red"), "colour.*'red'"),
+    "unknown network key": (first("colour", "red"), r"networks\.0\.colour"),
+    "newer format": (lambda c: c.update(format_version=2), "format_version.*got 2"),
+    "unknown band": (first("bands", ["Z"]), "VIS.*'Z'"),
+    "band twice": (first("bands", ["H", "H"]), "each once"),
+    "no bands": (first("bands", []), "bands"),
+    "unknown architecture": (first("architecture", "resnet"), "ou200.*'resnet'"),
+    "wrong input": (first("input_pixels", 200), "input_pixels of ou66 must be 66, got 200"),
+    "unknown geometry": (lambda c: c.update(geometry="square"), "square"),
+    "geometry of a network": (first("geometry", "mer"), "OU-H"),
+    "unknown normalisation": (first("normalisation", "arcsinh"), "arcsinh"),
+    "class index": (first("lens_class_index", 2), "lens_class_index.*got 2"),
+    "parameters": (first("n_parameters", 5), "n_parameters of OU-H must be 201842, got 5"),
+    "path up": (first("weights_file", "../OU-H.safetensors"), r"plain file name.*\.\./OU-H"),
+    "absolute path": (first("weights_file", "/etc/x.safetensors"), "plain file name"),
+    "pickle": (first("weights_file", "OU-H.pt"), "plain file name"),
+    "one file for two": (first("weights_file", "OU-66.safetensors"), "must differ"),
+    "digest": (first("sha256", "0" * 64), r"OU-H\.safetensors: sha256 must be 0{64} as on the card, got [0-9a-f]{64}"),
+    "digest text": (first("sha256", "abc"), "sha256"),
+    "unknown combiner": (lambda c: c["combiner"].update(kind="vote"), "vote"),
+    "combiner of others": (lambda c: c["combiner"].update(networks=["OU-J"]), "OU-J"),
+    "name of a column": (first("name", "lens"), "p_lens"),
+    "bad name": (lambda c: c.update(name="a/b"), "a/b"),
+    "text for a number": (first("input_pixels", "66"), "input_pixels"),
+    "infinite metric": (lambda c: c["metrics"].update(auroc=float("inf")), "auroc"),
+    "certain prevalence": (lambda c: c.update(assumed_prevalence=1), "assumed_prevalence"),
+}
+
+
+@pytest.mark.parametrize("fault", CARD_FAULTS)
+def test_a_card_that_does_not_hold_is_refused(folder, fault):
+    change, says = CARD_FAULTS[fault]
+    load_package(folder)
+    edit(folder, change)
+    with pytest.raises(PackageError, match=says) as error:
+        load_package(folder)
+    assert str(folder) in str(error.value)
+
+
+def rewrite(folder, change):
+    """Change the tensors of OU-H and put the right digest on the card."""
+    path = folder / "OU-H.safetensors"
+    state = load_file(path)
+    change(state)
+    save_file(state, path)
+    edit(folder, first("sha256", hashlib.sha256(path.read_bytes()).hexdigest()))
+
+
+TENSOR_FAULTS = {
+    "shape": (
+        lambda s: s.update({"0.weight": torch.zeros(50, 2, 3, 3)}),
+        r"0\.weight must be .*\(50, 1, 3, 3\), got .*\(50, 2, 3, 3\)",
+    ),
+    "type": (lambda s: s.update({"0.bias": torch.zeros(50, dtype=torch.float16)}), "float16"),
+    "missing": (lambda s: s.pop("4.bias"), r"missing \['4\.bias'\]"),
+    "unknown": (lambda s: s.update(extra=torch.zeros(1)), r"unknown \['extra'\]"),
+}
+
+
+@pytest.mark.parametrize("fault", TENSOR_FAULTS)
+def test_tensors_that_do_not_fit_are_refused(folder, fault):
+    change, says = TENSOR_FAULTS[fault]
+    rewrite(folder, change)
+    with pytest.raises(PackageError, match=says) as error:
+        load_package(folder)
+    assert "OU-H.safetensors" in str(error.value)
+
+
+def test_damaged_and_missing_files_are_named(folder):
+    weights = folder / "OU-H.safetensors"
+    data = weights.read_bytes()
+    weights.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    with pytest.raises(PackageError, match=r"OU-H\.safetensors: sha256"):
+        load_package(folder)
+    weights.write_bytes(b"rubbish")
+    edit(folder, first("sha256", hashlib.sha256(b"rubbish").hexdigest()))
+    with pytest.raises(PackageError, match=r"OU-H\.safetensors: not a safetensors file"):
+        load_package(folder)
+    weights.unlink()
+    with pytest.raises(PackageError, match=r"OU-H\.safetensors: cannot be read"):
+        load_package(folder)
+    (folder / "card.json").write_text("{")
+    with pytest.raises(PackageError, match=r"card\.json: card: Invalid JSON"):
+        load_package(folder)
+    (folder / "card.json").unlink()
+    with pytest.raises(PackageError, match=r"card\.json: cannot be read"):
+        load_package(folder)
+
+
+def test_weights_of_other_networks_cannot_be_written(tmp_path):
+    states = {name: network.state_dict() for name, network in networks().items()}
+    states["OU-H"] = states["OU-66"]
+    from scanner.networks.package import write_package
+
+    with pytest.raises(PackageError, match=r"OU-H: 0\.weight"):
+        write_package(tmp_path / "x", card(), states)
+    assert not (tmp_path / "x").exists()
+
+
+def test_packages_are_found_by_name_and_by_path(folder, tmp_path):
+    assert find_package("pack", tmp_path) == folder
+    assert find_package(str(folder), tmp_path / "elsewhere") == folder
+    assert folder in list_packages(tmp_path)
+    with pytest.raises(PackageError, match=re.escape("nosuch: no ensemble of that name") + ".*pack"):
+        find_package("nosuch", tmp_path)
+    with pytest.raises(PackageError, match="empty"):
+        find_package("", tmp_path)

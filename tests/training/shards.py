@@ -1,0 +1,36 @@
+"""Tiny shards in which lenses are bright rings: learnt in a few epochs."""
+
+from pathlib import Path
+
+import numpy as np
+
+from scanner.pixels.geometry import CHALLENGE
+from scanner.pixels.shards import KINDS, encode_shard, shard_table
+
+
+def write_shards(folder, n_objects, n_shards=2, seed=0, first_id=1000):
+    """`n_objects` in all, the kinds in turn."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+    for number, ids in enumerate(np.array_split(np.arange(n_objects), n_shards)):
+        kinds = [KINDS[i % len(KINDS)] for i in ids]
+        stamps = {band: draw(grid, kinds, rng) for band, grid in CHALLENGE.grids.items()}
+        table = shard_table(ids + first_id, stamps, {"kind": kinds}, CHALLENGE)
+        (folder / f"shard-{number:05d}.parquet").write_bytes(encode_shard(table))
+    return str(folder)
+
+
+def draw(grid, kinds, rng):
+    """`[object, y, x]`: a galaxy, and half a ring, a ring, or two."""
+    axis = (np.arange(grid.n_pixels) - (grid.n_pixels - 1) / 2) * grid.pixel_scale_arcsec
+    y, x = np.meshgrid(axis, axis, indexing="ij")
+    r = np.hypot(y, x)
+    arc, ring, outer = (
+        (x > 0) * np.exp(-(((r - 3) / 0.5) ** 2)),
+        np.exp(-(((r - 3) / 0.5) ** 2)),
+        np.exp(-(((r - 6) / 0.5) ** 2)),
+    )
+    sources = {"nonlens": 0 * r, "single": arc, "compound_arc": ring, "double_ring": ring + outer}
+    scene = np.stack([3 * np.exp(-r) + 4 * sources[kind] for kind in kinds])
+    return (scene + rng.normal(0, 0.3, scene.shape)).astype(np.float32)

@@ -1,0 +1,113 @@
+"""Shards to package and back: the whole path, with and without Ray."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scanner.networks.combiner import MeanCombiner, SoftmaxStack
+from scanner.networks.package import load_package
+from scanner.pixels.shards import KINDS, decode_shard
+from tests.training.shards import write_shards
+from training.build import build_ensemble, work_folder
+from training.config import TrainConfig
+from training.dataset import open_dataset
+from training.errors import TrainingError
+from training.evaluate import auroc
+
+CONFIG = TrainConfig(
+    epochs=2, batch_size_ou66=8, networks=("OU-H", "OU-66"), learning_rate=1e-3, validation_fraction=0.35, test_fraction=0.35
+)
+"""Two networks that read 66 px; large held-out splits, so that the combiner has something to learn from."""
+
+
+@pytest.fixture(scope="module")
+def built(shards_uri, tmp_path_factory):
+    out = tmp_path_factory.mktemp("built")
+    progress = []
+    card = build_ensemble(CONFIG, shards_uri, out, "tiny", lambda done, total: progress.append((done, total)))
+    return out, card, progress
+
+
+def test_progress_counts_epochs(built):
+    assert built[2] == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_the_card_repeats_what_the_package_does(built, shards_uri):
+    """The test metrics, measured again by scanning the shards as a user would."""
+    out, card, _ = built
+    ensemble = load_package(out / "tiny")
+    dataset = open_dataset(work_folder(out, "tiny") / "data")
+    test = dataset.rows("test", CONFIG.validation_fraction, CONFIG.test_fraction)
+    files = sorted(Path(shards_uri).iterdir())
+    shards = [decode_shard(path.read_bytes()) for path in files]
+    scores = [ensemble.score(shard.stamps) for shard in shards]
+    p_lens = np.concatenate([s.p_lens for s in scores])[test]
+    kinds = dataset.kinds[test]
+    assert card.metrics["auroc"] == pytest.approx(auroc(p_lens, kinds > 0), abs=0.02)
+    assert card.metrics["recall"] == pytest.approx((p_lens[kinds > 0] >= 0.5).mean(), abs=0.05)
+    p_network = np.concatenate([s.p_networks["OU-66"] for s in scores])[test]
+    assert card.networks[1].metrics["auroc"] == pytest.approx(auroc(p_network, kinds > 0), abs=0.02)
+
+
+def test_the_card_says_what_it_learnt_from(built):
+    out, card, _ = built
+    dataset = open_dataset(work_folder(out, "tiny") / "data")
+    assert card.training_data.digest == dataset.digest
+    assert sum(card.training_data.n_objects.values()) == len(dataset.kinds)
+    assert isinstance(card.combiner, SoftmaxStack)
+    validation = dataset.kinds[dataset.rows("validation", 0.35, 0.35)]
+    assert card.combiner.training_fractions == pytest.approx(np.bincount(validation, minlength=4) / len(validation))
+    assert card.assumed_prevalence == pytest.approx((validation > 0).mean())
+
+
+def test_people_and_programs_find_the_figures(built):
+    out, card, _ = built
+    text = (out / "tiny" / "CARD.md").read_text()
+    assert f"{card.metrics['auroc']:.3f} ({card.metrics['auroc_low']:.3f}-{card.metrics['auroc_high']:.3f})" in text
+    assert card.training_data.digest in text
+    assert all(sentence in text for sentence in card.limits)
+    assert all(f"| {kind}" in text for kind in KINDS)
+    history = json.loads((out / "tiny" / "history.json").read_text())
+    assert {name: len(rows) for name, rows in history.items()} == {"OU-H": 2, "OU-66": 2}
+    assert (out / "tiny" / "learning_curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_built_again_nothing_is_trained_and_the_package_is_the_same(built, shards_uri):
+    out, card, _ = built
+    weights = work_folder(out, "tiny") / "OU-66" / "last.safetensors"
+    before = weights.stat().st_mtime_ns
+    assert build_ensemble(CONFIG, shards_uri, out, "tiny") == card
+    assert weights.stat().st_mtime_ns == before
+
+
+def test_too_few_objects_leave_the_mean_and_say_so(tmp_path):
+    config = CONFIG.model_copy(update={"epochs": 1, "networks": ("OU-H",)})
+    card = build_ensemble(config, write_shards(tmp_path / "shards", 24), tmp_path, "few")
+    assert isinstance(card.combiner, MeanCombiner)
+    assert card.assumed_prevalence is None
+    assert "fewer than 5" in card.calibration
+
+
+def test_a_name_that_is_a_path_is_refused(tmp_path):
+    with pytest.raises(TrainingError, match=r"\.\./x"):
+        build_ensemble(CONFIG, str(tmp_path), tmp_path, "../x")
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_ray_trains_the_same_ensemble(built, shards_uri, tmp_path, num_workers):
+    from infra.cluster import ray_session
+    from training.trainer import train_ensemble
+
+    progress = []
+    config = CONFIG.model_copy(update={"num_workers": num_workers, "cpus_per_worker": 0.5, "networks": ("OU-H",)})
+    with ray_session(num_cpus=2):
+        card = train_ensemble(config, shards_uri, tmp_path, "rayed", lambda *step: progress.append(step))
+    assert progress == [(1, 2), (2, 2)]
+    here = {n.name: n for n in built[1].networks}["OU-H"]
+    if num_workers == 1:
+        # Thread counts may differ, hence rounding: equal curves, not equal bytes.
+        assert card.networks[0].metrics["validation_loss"] == pytest.approx(here.metrics["validation_loss"], abs=0.02)
+    assert load_package(tmp_path / "rayed").network_names == ("OU-H",)

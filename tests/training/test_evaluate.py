@@ -1,0 +1,62 @@
+"""Against scikit-learn and closed forms."""
+
+import math
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, fbeta_score, precision_score, recall_score, roc_auc_score
+
+from scanner.pixels.shards import KINDS
+from training.evaluate import auroc, auroc_interval, f_beta, max_f_beta, metrics
+
+
+@pytest.fixture
+def scored():
+    """Probabilities rounded to 0.01, so that there are ties."""
+    rng = np.random.default_rng(4)
+    kinds = rng.integers(4, size=500)
+    return np.round(1 / (1 + np.exp(-rng.normal(np.where(kinds > 0, 1, -1), 1.5))), 2), kinds
+
+
+def test_every_metric_equals_scikit_learns(scored):
+    p, kinds = scored
+    is_lens, called = kinds > 0, p >= 0.5
+    got = metrics(p, kinds, np.random.default_rng(0))
+    assert got["auroc"] == pytest.approx(roc_auc_score(is_lens, p), abs=1e-12)
+    assert got["accuracy"] == pytest.approx(accuracy_score(is_lens, called))
+    assert got["precision"] == pytest.approx(precision_score(is_lens, called))
+    assert got["recall"] == pytest.approx(recall_score(is_lens, called))
+    assert got["f_beta"] == pytest.approx(fbeta_score(is_lens, called, beta=0.03))
+    for i, kind in enumerate(KINDS):
+        key = "false_positive_rate" if i == 0 else f"recall_{kind}"
+        assert got[key] == pytest.approx(called[kinds == i].mean())
+    assert got["auroc_low"] < got["auroc"] < got["auroc_high"]
+
+
+def test_the_best_f_beta_over_thresholds(scored):
+    p, kinds = scored
+    brute = max(fbeta_score(kinds > 0, p >= t, beta=0.03) for t in np.unique(p))
+    assert max_f_beta(p, kinds > 0) == pytest.approx(brute, abs=1e-12)
+
+
+def test_f_beta_edges():
+    assert f_beta(0, 0) == 0
+    assert f_beta(0.4, 0.4) == pytest.approx(0.4)
+    assert f_beta(0.2, 0.6, beta=1) == pytest.approx(0.3)
+
+
+def test_the_interval_has_the_width_of_theory():
+    """Hanley & McNeil 1982 for two normals one sigma apart."""
+    rng = np.random.default_rng(2)
+    is_lens = np.repeat([True, False], 200)
+    p = rng.normal(is_lens, 1.0)
+    low, high = auroc_interval(p, is_lens, np.random.default_rng(0))
+    a = auroc(p, is_lens)
+    q1, q2 = a / (2 - a), 2 * a * a / (1 + a)
+    sigma = math.sqrt((a * (1 - a) + 199 * (q1 - a * a) + 199 * (q2 - a * a)) / 200**2)
+    assert (high - low) / (2 * 1.96) == pytest.approx(sigma, rel=0.25)
+
+
+def test_one_class_only_is_refused():
+    with pytest.raises(ValueError, match="3 lenses and 0 non-lenses"):
+        auroc(np.zeros(3), np.ones(3, dtype=bool))

@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from training.step import class_weights, cross_entropy, evaluate, train_epoch
+
+
+def test_class_weights_balance_the_classes():
+    labels = np.array([0] * 30 + [1] * 10)
+    weights = class_weights(labels).numpy()
+    assert weights == pytest.approx([40 / 60, 40 / 20])
+    assert weights[labels].sum() == pytest.approx(40)
+    assert weights[0] * 30 == pytest.approx(weights[1] * 10)
+    with pytest.raises(ValueError, match="30 non-lenses and 0 lenses"):
+        class_weights(np.zeros(30, dtype=np.int64))
+
+
+def test_cross_entropy_is_equation_2_weighted():
+    rng = np.random.default_rng(0)
+    logits, labels, weights = rng.normal(size=(6, 2)), np.array([0, 1, 1, 0, 1, 1]), np.array([0.5, 2.0])
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    w = weights[labels]
+    expected = -(w * np.log(p[np.arange(6), labels])).sum() / w.sum()
+    got = cross_entropy(torch.tensor(logits), torch.tensor(labels), torch.tensor(weights))
+    assert got.item() == pytest.approx(expected, rel=1e-12)
+
+
+def linear():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+
+
+def batches(n=3):
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(n):
+        x = torch.rand(8, 1, 2, 2, generator=generator)
+        yield x, (x.sum((1, 2, 3)) > 2).long()
+
+
+def test_one_step_of_gradient_descent_by_hand():
+    network, weights = linear(), torch.tensor([1.0, 3.0])
+    before = [p.detach().clone().requires_grad_() for p in network.parameters()]
+    (x, y), *_ = batches(1)
+    loss = nn.functional.cross_entropy(x.flatten(1) @ before[0].T + before[1], y, weight=weights)
+    gradients = torch.autograd.grad(loss, before)
+    result = train_epoch(network, torch.optim.SGD(network.parameters(), 0.5), [(x, y)], weights, bfloat16=False)
+    for parameter, old, gradient in zip(network.parameters(), before, gradients, strict=True):
+        assert torch.allclose(parameter, old - 0.5 * gradient, atol=1e-6)
+    assert result.loss == pytest.approx(loss.item(), rel=1e-5)
+
+
+def test_evaluation_counts_and_changes_nothing():
+    network = linear()
+    before = [p.clone() for p in network.parameters()]
+    result = evaluate(network, batches(), torch.ones(2), bfloat16=False)
+    correct = torch.cat([network(x).argmax(1) == y for x, y in batches()])
+    assert result.accuracy == pytest.approx(correct.float().mean().item())
+    assert all(torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
+    with pytest.raises(ValueError, match="at least one batch"):
+        evaluate(network, [], torch.ones(2), bfloat16=False)
