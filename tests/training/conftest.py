@@ -1,8 +1,8 @@
 import pytest
 import torch
-from training.dataset import prepare_dataset
 
 from tests.training.shards import write_shards
+from training.dataset import prepare_dataset
 
 
 @pytest.fixture(scope="session", autouse=True)

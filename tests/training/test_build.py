@@ -93,21 +93,3 @@ def test_too_few_objects_leave_the_mean_and_say_so(tmp_path):
 def test_a_name_that_is_a_path_is_refused(tmp_path):
     with pytest.raises(TrainingError, match=r"\.\./x"):
         build_ensemble(CONFIG, str(tmp_path), tmp_path, "../x")
-
-
-@pytest.mark.ray
-@pytest.mark.parametrize("num_workers", [1, 2])
-def test_ray_trains_the_same_ensemble(built, shards_uri, tmp_path, num_workers):
-    from infra.cluster import ray_session
-    from training.trainer import train_ensemble
-
-    progress = []
-    config = CONFIG.model_copy(update={"num_workers": num_workers, "cpus_per_worker": 0.5, "networks": ("OU-H",)})
-    with ray_session(num_cpus=2):
-        card = train_ensemble(config, shards_uri, tmp_path, "rayed", lambda *step: progress.append(step))
-    assert progress == [(1, 2), (2, 2)]
-    here = {n.name: n for n in built[1].networks}["OU-H"]
-    if num_workers == 1:
-        # Thread counts may differ, hence rounding: equal curves, not equal bytes.
-        assert card.networks[0].metrics["validation_loss"] == pytest.approx(here.metrics["validation_loss"], abs=0.02)
-    assert load_package(tmp_path / "rayed").network_names == ("OU-H",)

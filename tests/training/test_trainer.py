@@ -1,0 +1,80 @@
+"""Ray Train runs the same fits, and outlives its workers."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from infra.cluster import ray_session
+from scanner.networks.package import load_package
+from training.build import build_ensemble, work_folder
+from training.checkpoint import load_history
+from training.config import TrainConfig
+from training.errors import TrainingError
+from training.trainer import train_ensemble
+
+pytestmark = pytest.mark.ray
+CONFIG = TrainConfig(
+    epochs=2, batch_size_ou66=8, networks=("OU-H",), validation_fraction=0.35, test_fraction=0.35, cpus_per_worker=0.5
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def session():
+    with ray_session(num_cpus=2):
+        yield
+
+
+def history(out):
+    return load_history(work_folder(out, "rayed") / "OU-H" / "history.json")
+
+
+def test_one_worker_trains_what_a_plain_process_trains(shards_uri, tmp_path):
+    progress = []
+    card = train_ensemble(CONFIG, shards_uri, tmp_path, "rayed", lambda *step: progress.append(step))
+    here = build_ensemble(CONFIG, shards_uri, tmp_path, "here")
+    assert progress == [(1, 2), (2, 2)]
+    # Thread counts differ, hence rounding: equal curves, not equal bytes.
+    for key in ("validation_loss", "auroc"):
+        assert card.networks[0].metrics[key] == pytest.approx(here.networks[0].metrics[key], abs=0.02)
+    assert load_package(tmp_path / "rayed").network_names == ("OU-H",)
+
+
+def workers():
+    """Process ids of the training workers below this process."""
+    parents = {}
+    names = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            names[int(folder.name)] = (folder / "cmdline").read_text()
+        except OSError:
+            continue
+
+    def is_mine(pid):
+        while pid > 1 and pid != os.getpid():
+            pid = parents.get(pid, 0)
+        return pid == os.getpid()
+
+    return [pid for pid, name in names.items() if "TrainWorker" in name and is_mine(pid)]
+
+
+def test_two_workers_agree_and_a_killed_one_is_replaced(shards_uri, tmp_path):
+    config = CONFIG.model_copy(update={"num_workers": 2, "epochs": 12})
+    killed = []
+
+    def kill_once(done, _):
+        if not killed and done < 12:
+            killed.append(workers()[0])
+            os.kill(killed[0], signal.SIGKILL)
+
+    train_ensemble(config, shards_uri, tmp_path, "rayed", kill_once)
+    assert killed
+    assert [record.epoch for record in history(tmp_path)] == list(range(1, 13))
+
+
+def test_a_fit_that_cannot_go_on_says_why(shards_uri, tmp_path):
+    train_ensemble(CONFIG.model_copy(update={"epochs": 1}), shards_uri, tmp_path, "rayed")
+    with pytest.raises(TrainingError, match=r"OU-H: training failed on Ray: .*another configuration"):
+        train_ensemble(CONFIG.model_copy(update={"seed": 5}), shards_uri, tmp_path, "rayed")
