@@ -1,6 +1,6 @@
 """A unit or a manifest in, a table with one row per object out. No Ray here: actors call this."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Protocol
 
@@ -16,13 +16,10 @@ from scanner.catalogue.units import Unit
 from scanner.networks.ensemble import EnsembleScores
 from scanner.pixels.cutouts import BandImage, Cutout, to_cutout
 from scanner.pixels.geometry import Geometry, Stamps
-from scanner.pixels.manifests import manifest_cutouts, read_manifest
+from scanner.pixels.manifests import Progress, manifest_cutouts, read_manifest
 from scanner.pixels.rejections import Rejection
 from scanner.pixels.shards import Shard, decode_shard
 from scanner.pixels.tiles import CATALOGUE, Tile, read_tile_catalogue, tile_cutouts
-
-Progress = Callable[[int, int], None]
-"""Called with (rows done, rows in all)."""
 
 Row = Cutout | Rejection
 

@@ -128,25 +128,27 @@ def _to_grid(band: str, pixels: Image, inside: NDArray[np.bool_], scale_arcsec: 
     _check_content(band, (stamp[seen] / covered[seen]).astype(np.float32))
     if covered.min() > 1 - 1e-6:
         return stamp, False
-    sky = _border_sky(pixels, inside, stamp.shape, (grid.pixel_scale_arcsec / scale_arcsec) ** 2)
+    sky = _border_sky(stamp, covered >= min(1 - 1e-6, float(covered.max())))
     # An output pixel that the data cover in part keeps the light that was seen.
     return (stamp + (1 - covered) * sky).astype(np.float32), True
 
 
-def _border_sky(pixels: Image, inside: NDArray[np.bool_], shape: tuple[int, int], area_ratio: float) -> Image:
-    """Noise of the level and scatter of the image's outer border, for pixels `area_ratio` times as large.
+def _border_sky(stamp: Image, whole: NDArray[np.bool_]) -> Image:
+    """Noise, in the shape of `stamp`, of the level and scatter of the outer border of its `whole` pixels.
 
-    Exact zeros are masks, not sky, unless most of the border is zero. The seed is the content, so the same image is always
-    padded with the same sky.
+    Measured after regridding, because the noise of mosaics is correlated. Exact zeros are masks, not sky, unless most of the
+    border is zero. The seed is the content, so the same image is always padded with the same sky.
     """
-    width = max(1, min(pixels.shape) // 10)
-    at_border = np.ones(pixels.shape, dtype=bool)
-    at_border[width:-width, width:-width] = False
-    border = pixels[at_border & inside] if (at_border & inside).any() else pixels[inside]
-    border = border.astype(np.float64)
+    rows, columns = (np.flatnonzero(whole.any(axis=axis)) for axis in (1, 0))
+    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    in_border = np.zeros(stamp.shape, dtype=bool)
+    in_border[box] = True
+    width = max(1, min(len(rows), len(columns)) // 10)
+    in_border[rows[0] + width : rows[-1] + 1 - width, columns[0] + width : columns[-1] + 1 - width] = False
+    border = stamp[in_border & whole].astype(np.float64)
     if np.count_nonzero(border) > border.size / 2:
         border = border[border != 0]
     level = np.median(border)
     scatter = 1.4826 * np.median(np.abs(border - level))
-    rng = np.random.default_rng(zlib.crc32(np.ascontiguousarray(pixels).tobytes()))
-    return rng.normal(level * area_ratio, scatter * np.sqrt(area_ratio), shape).astype(np.float32)
+    rng = np.random.default_rng(zlib.crc32(stamp[whole].tobytes()))
+    return rng.normal(level, scatter, stamp.shape).astype(np.float32)

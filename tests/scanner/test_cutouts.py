@@ -53,7 +53,7 @@ def test_mer_nisp_is_summed_to_native_pixels():
 
 def test_a_smaller_image_is_padded_with_its_own_sky_and_flagged():
     vis = noise(100, level=7)
-    vis[48:52, 48:52] += 500
+    vis[12:88, 12:88] += 500  # more than half of it, and none of its border
     cutout = to_cutout(images(vis), CHALLENGE)
     assert cutout.notes == ("padded: VIS",)
     stamp = cutout.stamps["VIS"]
@@ -67,6 +67,48 @@ def test_padding_repeats_for_the_same_content_and_differs_for_other():
     first, again, other = (to_cutout(images(noise(100, seed)), CHALLENGE).stamps["VIS"] for seed in (0, 0, 1))
     assert np.array_equal(first, again)
     assert not np.any(first[:50] == other[:50])
+
+
+def test_padding_differs_where_only_the_middle_differs():
+    vis = noise(100)
+    other = vis.copy()
+    other[50, 50] += 1
+    first, second = (to_cutout(images(pixels), CHALLENGE).stamps["VIS"] for pixels in (vis, other))
+    assert np.array_equal(first[50:150, 50:150], vis)
+    assert not np.any(first[:50] == second[:50])
+
+
+def test_padding_has_the_level_and_scatter_of_the_larger_pixels():
+    """Nine pixels in one: nine times the flux, three times the noise."""
+    nisp = BandImage(noise(96), 0.1)
+    stamp = to_cutout(images(noise()) | {"J": nisp}, CHALLENGE).stamps["J"]
+    inner, sky = stamp[17:49, 17:49], stamp[:16]
+    assert np.median(sky) == pytest.approx(45, abs=0.5)
+    assert np.median(inner) == pytest.approx(45, abs=0.5)
+    assert sky.std() == pytest.approx(3, rel=0.1)
+    assert inner.std() == pytest.approx(3, rel=0.1)
+
+
+def test_padding_has_the_scatter_of_correlated_noise():
+    """Pixels resampled from 0.3 to 0.1 arcsec vary together: three by three of them scatter nine times as much as one."""
+    native = noise(32)
+    stamp = to_cutout(images(noise()) | {"J": BandImage(np.kron(native, np.ones((3, 3))), 0.1)}, CHALLENGE).stamps["J"]
+    np.testing.assert_allclose(stamp[17:49, 17:49], 9 * native, rtol=1e-5)
+    assert stamp[:16].std() == pytest.approx(9, rel=0.15)
+
+
+def test_pixels_that_the_data_cover_in_part_keep_the_light_seen():
+    vis = noise(100)
+    vis[0, :] += 1e6  # at the very edge, and in coarse pixels that reach beyond it
+    stamp = to_cutout(images(noise()) | {"J": BandImage(vis, 0.1)}, CHALLENGE).stamps["J"]
+    assert stamp.sum(dtype=np.float64) == pytest.approx(1e8, rel=0.01)
+
+
+def test_values_that_overflow_when_summed_are_not_finite():
+    bands = {band: BandImage(np.eye(200) * 3e38, 0.1) for band in BANDS}
+    for band in BANDS[1:]:
+        with pytest.raises(Rejection, match=f"not_finite: {band}"):
+            to_cutout(images(noise()) | {band: bands[band]}, CHALLENGE)
 
 
 def test_masked_zeros_are_not_taken_for_sky():
@@ -115,6 +157,7 @@ def test_any_type_and_byte_order_gives_native_float32(dtype):
         (np.full((200, 200), np.inf), RejectCode.NOT_FINITE),
         (noise().astype(np.float64) * 1e300, RejectCode.NOT_FINITE),
         (np.eye(200) * 3e38, RejectCode.NOT_FINITE),
+        (np.eye(200) * 1e-44, RejectCode.CONSTANT),
         (noise(3), RejectCode.WRONG_SHAPE),
         (noise(40), RejectCode.WRONG_SHAPE),
         (np.ones((2, 200, 200)), RejectCode.WRONG_SHAPE),

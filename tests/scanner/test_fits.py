@@ -231,6 +231,7 @@ def test_a_store_that_fails_is_an_io_error(monkeypatch, error):
         {"CDELT1": -2.8e-5, "CDELT2": 2.8e-5},
         {"CDELT1": 1.0, "CDELT2": 1.0, "PC1_1": -3e-5, "PC2_2": 3e-5},
         {"CDELT1": -2e-5, "CDELT2": 2e-5, "PC1_1": 0.8, "PC1_2": 0.6, "PC2_1": -0.6, "PC2_2": 0.8},
+        {"CDELT1": -2e-5, "CDELT2": 4e-5, "PC1_1": 0.8, "PC1_2": 0.6, "PC2_1": -0.3, "PC2_2": 0.4},
         {"CDELT1": 0.1, "CDELT2": 0.1, "CUNIT1": "arcsec", "CUNIT2": "arcsec"},
         {"CD1_1": -2.785e-5, "CD2_2": 2.775e-5},
     ],

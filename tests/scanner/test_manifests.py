@@ -8,6 +8,7 @@ from astropy.io import fits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from infra.storage import create_if_absent, join
 from scanner.pixels.cutouts import Cutout
 from scanner.pixels.geometry import CHALLENGE
 from scanner.pixels.manifests import ManifestError, manifest_cutouts, read_manifest
@@ -200,6 +201,28 @@ def test_files_are_read_as_rows_are_asked_for(folder):
     (folder / "late.fits").unlink()
     assert isinstance(found, Rejection)
     assert found.code == "fits_unreadable"
+
+
+@pytest.mark.server
+def test_manifest_and_images_on_s3(folder, s3):
+    for name in ("vis.fits", "y.fits", "j.fits", "h.fits"):
+        create_if_absent(join(s3, "night", name), (folder / name).read_bytes(), "test")
+    rows = [
+        GOOD,
+        f"vis.fits,y.fits,j.fits,{folder}/h.fits",
+        f"{s3}/night/vis.fits#0,y.fits,gone.fits,h.fits",
+        "s3://no-bucket/x.fits,,,",
+    ]
+    text = "object_id,VIS,Y,J,H,pixel_scale_arcsec\n" + "".join(f"{i},{row},0.1\n" for i, row in enumerate(rows))
+    create_if_absent(join(s3, "night", "m.csv"), text.encode(), "test")
+    assert outcomes(join(s3, "night", "m.csv")) == [
+        ("scored", ""),
+        ("scored", ""),
+        ("missing_file", "J: gone.fits: no such file"),
+        ("missing_file", "VIS: x.fits: no such file"),
+    ]
+    with pytest.raises(ManifestError, match=r"none\.csv: no such file"):
+        read_manifest(join(s3, "none.csv"))
 
 
 CELLS = st.sampled_from(["vis.fits", "blank.fits", "gone.fits", "", "vis.fits#9", "#", "http://x/y.fits", "\u03b1 b.fits", "."])

@@ -197,7 +197,9 @@ def touch(folder, *names):
 
 def test_tiles_are_found_flat_and_nested_and_the_newest_file_counts(tmp_path):
     newer = "20241019T000000.5Z_00.00"
+    older = "20241017T000000.0Z_00.00"
     touch(tmp_path / "102018211" / "VIS", mosaic_name("VIS"), mosaic_name("VIS", stamp=newer))
+    touch(tmp_path / "reprocessed", mosaic_name("VIS", stamp=older))
     touch(tmp_path / "102018211" / "NISP", *(mosaic_name(b, suffix=".fits.gz") for b in "YJH"))
     touch(tmp_path / "catalogs", catalogue_name(), catalogue_name("000000007", suffix=".fits.gz"))
     touch(
