@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable
+from typing import cast
+from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
@@ -13,7 +15,7 @@ MIN_SECONDS_BETWEEN_UPDATES = 2.0
 
 def artifact_progress(key: str, description: str) -> Report:
     """A progress artefact of the current flow run; `key` in lower case, digits and dashes."""
-    artifact = create_progress_artifact(progress=0.0, key=key, description=description)
+    artifact = cast("UUID", create_progress_artifact(progress=0.0, key=key, description=description))
     last = time.monotonic()
 
     def report(done: int, total: int) -> None:

@@ -80,9 +80,9 @@ def simulate(
 
     result = flow(out_uri=out, n=n, seed=seed, geometry=geometry, workers=workers)
     if json:
-        print_json(result)
-    else:
-        print_lines({"shards": len(result["shards"]), "objects": n, "folder": out, "contact sheet": result["contact_sheet"]})
+        print_json(result.model_dump(mode="json"))
+        return
+    print_lines({"objects": n, "shards": len(result.shards), "folder": out, "contact sheet": result.contact_sheet})
 
 
 @app.command
@@ -113,7 +113,8 @@ def train(
     from flows.train import train as flow
 
     result = flow(shards_uri=shards, out=out, name=name, preset=preset, epochs=epochs)
-    print_json(result) if json else print_lines(result)
+    shown = result.model_dump(mode="json")
+    print_json(shown) if json else print_lines(shown)
 
 
 @models.command(name="list")
@@ -122,11 +123,10 @@ def list_models(*, json: bool = False) -> None:
 
     For example: `lensscan models list`
     """
-    from scanner.networks.locate import list_packages
-    from scanner.networks.package import read_card
-
     from flows.terminal import print_json, print_table
     from infra.settings import Settings
+    from scanner.networks.locate import list_packages
+    from scanner.networks.package import read_card
 
     cards = [(folder, read_card(folder)) for folder in list_packages(Settings().ensembles_dir)]
     rows = [{"name": card.name, "networks": len(card.networks), "folder": str(folder)} for folder, card in cards]
@@ -139,11 +139,10 @@ def show_model(name: str) -> None:
 
     For example: `lensscan models show ou7-sim`
     """
-    from scanner.networks.locate import find_package
-    from scanner.networks.package import read_card
-
     from flows.terminal import print_json
     from infra.settings import Settings
+    from scanner.networks.locate import find_package
+    from scanner.networks.package import read_card
 
     print_json(read_card(find_package(name, Settings().ensembles_dir)).model_dump(mode="json"))
 
@@ -225,11 +224,10 @@ def scan(
         ray_address: Ray cluster to use, `auto` inside a Ray job; a local one by default.
         json: Print JSON instead of text.
     """
-    from scanner.catalogue.plan import ScanConfig
-    from scanner.networks.locate import find_package
-
     from flows.terminal import print_json, terminal_progress
     from infra.settings import Settings
+    from scanner.catalogue.plan import ScanConfig
+    from scanner.networks.locate import find_package
     from scanner.night import scan_night
 
     settings = Settings()
@@ -283,9 +281,8 @@ def query(
         limit: Rows at most.
         json: Print JSON instead of a table.
     """
-    from scanner.catalogue.query import query as run
-
     from flows.terminal import print_json, print_table
+    from scanner.catalogue.query import query as run
 
     table = run(
         catalogue, sql=sql, min_p_lens=min_p_lens, night=night.isoformat() if night else None, subclass=subclass, limit=limit
@@ -297,5 +294,5 @@ def query(
     print_table(f"{table.num_rows} candidates" if not sql else "", shown, table.to_pylist())
 
 
-CANDIDATE_COLUMNS = ("candidate_id", "ra", "dec", "tile", "night", "p_lens", "p_compound", "subclass")
+CANDIDATE_COLUMNS = ("candidate_id", "night", "p_lens", "p_compound", "subclass")
 """What fits a terminal; `--json` and `--sql` have the rest."""

@@ -5,21 +5,21 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
-from scanner.catalogue.query import query
-from simulation.actors import simulate_night
-from simulation.survey_tile import TileSpec
 
 from flows.scan_night import scan_night
 from flows.terminal import print_json, print_lines, print_table, terminal_progress
 from infra.cluster import ray_session
 from infra.settings import Settings
+from scanner.catalogue.query import query
+from simulation.actors import simulate_night
+from simulation.survey_tile import TileSpec
 
 NIGHT = date(2026, 1, 1)
 TILES = (
     TileSpec(tile_id="100000001", n_galaxies=240, n_single=12, n_compound=8, seed=11),
     TileSpec(tile_id="100000002", n_galaxies=240, n_single=12, n_compound=8, seed=12),
 )
-SHOWN = ("candidate_id", "tile", "p_lens", "p_compound", "subclass", "truth")
+SHOWN = ("candidate_id", "p_lens", "p_compound", "subclass", "truth")
 
 
 def run_demo(out: Path, *, as_json: bool) -> None:

@@ -6,11 +6,11 @@ from prefect import flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
 from pydantic import Field
-from scanner.catalogue.plan import ScanConfig
-from scanner.networks.locate import find_package
 
 from flows.artifacts import artifact_progress
 from infra.settings import Settings
+from scanner.catalogue.plan import ScanConfig
+from scanner.networks.locate import find_package
 from scanner.night import NightSummary
 from scanner.night import scan_night as scan
 

@@ -4,12 +4,12 @@ from collections import Counter
 from pathlib import Path
 
 import pyarrow.parquet as pq
+
+from infra.settings import Settings
 from scanner.networks.locate import find_package
 from scanner.networks.package import load_package
 from scanner.pixels.manifests import Progress
 from scanner.scan import CutoutScanner, score_manifest
-
-from infra.settings import Settings
 
 
 def score_to_file(

@@ -1,14 +1,16 @@
 """Simulate a data set: shards with truth, and a contact sheet to look at."""
 
+from typing import Literal
+
 from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field
-from simulation.actors import simulate_dataset
-from simulation.dataset import DatasetSpec, write_contact_sheet
 
 from flows.artifacts import artifact_progress
 from infra.cluster import ray_session
 from infra.settings import Settings
 from infra.storage import join
+from simulation.actors import simulate_dataset
+from simulation.dataset import DatasetSpec, write_contact_sheet
 
 
 class SimulateResult(BaseModel):
@@ -26,7 +28,7 @@ def simulate(
     out_uri: str,
     n: int = Field(default=1000, ge=1),
     seed: int = 1,
-    geometry: str = "challenge",
+    geometry: Literal["challenge", "mer"] = "challenge",
     workers: int | None = Field(default=None, ge=1),
 ) -> SimulateResult:
     """Write `n` simulated objects as shards under `out_uri`; shards that are there already are kept.

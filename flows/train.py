@@ -5,11 +5,11 @@ from typing import Literal
 
 from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field
-from training.trainer import PRESETS, train_ensemble
 
 from flows.artifacts import artifact_progress
 from infra.cluster import ray_session
 from infra.settings import Settings
+from training.trainer import PRESETS, train_ensemble
 
 
 class TrainResult(BaseModel):

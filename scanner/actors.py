@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import ray
@@ -26,9 +27,8 @@ class EnsembleMismatchError(LensscanError):
     """The package on a worker is not the one that the plan froze."""
 
 
-@ray.remote(num_cpus=ACTOR_CPUS)
-class ScanActor:
-    """Scans units of one plan with one resident ensemble; pixels never leave the actor."""
+class UnitScanner:
+    """Runs as a Ray actor: scans units of one plan with one resident ensemble; pixels never leave it."""
 
     def __init__(self, plan: Plan, package: Path, root_uri: str, threads: int) -> None:
         """Load the ensemble once and set the thread count once, so that actors on a machine do not fight."""
@@ -52,6 +52,8 @@ class ScanActor:
 
 def scan_plan(plan: Plan, package: Path, root_uri: str, workers: int, progress: Progress | None = None) -> list[Receipt]:
     """Scan every unit of the plan that storage does not hold yet, on `workers` actors of the running Ray session."""
+    if workers < 1:
+        raise ValueError(f"workers must be >= 1, got {workers}")
     todo = pending(plan, root_uri)
     n_rows = sum(unit.n_rows for unit in plan.units)
     done = n_rows - sum(unit.n_rows for unit in todo)
@@ -61,12 +63,15 @@ def scan_plan(plan: Plan, package: Path, root_uri: str, workers: int, progress: 
         return []
     n_actors = min(workers, len(todo))
     threads = max(1, (os.cpu_count() or 1) // n_actors)
-    actors = [ScanActor.remote(plan, package, root_uri, threads) for _ in range(n_actors)]
-    receipts = []
-    for _, receipt in bounded_map(actors, "scan", [unit.unit_id for unit in todo]):
-        receipts.append(receipt)
-        done += receipt.n_rows
-        report(done, n_rows)
-    for actor in actors:
-        ray.kill(actor)
+    actor: Any = ray.remote(num_cpus=ACTOR_CPUS)(UnitScanner)
+    actors = [actor.remote(plan, package, root_uri, threads) for _ in range(n_actors)]
+    receipts: list[Receipt] = []
+    try:
+        for _, receipt in bounded_map(actors, "scan", [unit.unit_id for unit in todo]):
+            receipts.append(receipt)
+            done += receipt.n_rows
+            report(done, n_rows)
+    finally:
+        for handle in actors:
+            ray.kill(handle)
     return receipts

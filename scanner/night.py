@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from infra.cluster import ray_session
 from infra.storage import probe
 from scanner.actors import Progress, scan_plan
+from scanner.catalogue.ledger import Receipt, pending
 from scanner.catalogue.plan import ScanConfig, build_plan, freeze
 from scanner.catalogue.seal import seal
 from scanner.networks.package import load_package
@@ -56,8 +57,10 @@ def scan_night(
     probe(root_uri)
     plan = build_plan(input_uri, night.isoformat(), load_package(package), config or ScanConfig())
     freeze(plan, root_uri)
-    with ray_session(ray_address):
-        receipts = scan_plan(plan, package, root_uri, workers, progress)
+    receipts: list[Receipt] = []
+    if pending(plan, root_uri):
+        with ray_session(ray_address):
+            receipts = scan_plan(plan, package, root_uri, workers, progress)
     report = seal(plan, root_uri)
     outcomes = Counter(str(receipt.outcome) for receipt in receipts)
     outcomes["already_committed"] += len(plan.units) - len(receipts)

@@ -49,7 +49,7 @@ class BatchSource:
 def random_symmetries(inputs: Tensor, rng: np.random.Generator) -> Tensor:
     """Each object of `[batch, band, y, x]` turned and flipped at random, all its bands alike.
 
-    Blind to the class: turning one class only would let a network read the label off the PSF (Wilde et al. 2022, section 6).
+    Blind to the class: turning one class only would let a network read the label off the PSF (Wilde et al. 2022, section 3.2).
     """
     choice = torch.from_numpy(rng.integers(N_SYMMETRIES, size=len(inputs)))
     out = torch.empty_like(inputs)
