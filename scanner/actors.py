@@ -19,6 +19,9 @@ from scanner.scan import CutoutScanner, scan_unit
 ACTOR_CPUS = 0.5
 """Less than one, so that two actors on a two-core machine leave Ray room for everything else."""
 
+_PATIENT_THREADS = {"OMP_WAIT_POLICY": "PASSIVE"}
+# Threads that spin while they wait take the core from whom they wait for, on any machine that does something else too.
+
 Progress = Callable[[int, int], None]
 """Called with (rows done, rows in all)."""
 
@@ -62,8 +65,9 @@ def scan_plan(plan: Plan, package: Path, root_uri: str, workers: int, progress: 
     if not todo:
         return []
     n_actors = min(workers, len(todo))
-    threads = max(1, (os.cpu_count() or 1) // n_actors)
-    actor: Any = ray.remote(num_cpus=ACTOR_CPUS)(UnitScanner)
+    # By the workers asked for, not by the units left: the number of threads decides the last digit of a score.
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    actor: Any = ray.remote(num_cpus=ACTOR_CPUS, runtime_env={"env_vars": _PATIENT_THREADS})(UnitScanner)
     actors = [actor.remote(plan, package, root_uri, threads) for _ in range(n_actors)]
     receipts: list[Receipt] = []
     try:

@@ -69,6 +69,7 @@ class CutoutScanner:
         if cutouts:
             is_scored = np.array([isinstance(row, Cutout) for row in batch])
             columns |= self._score_columns(cutouts, is_scored)
+        columns.setdefault("subclass", pa.array([""] * len(batch), pa.string()))
         arrays = [columns.get(field.name, pa.nulls(len(batch), field.type)) for field in self._schema]
         return pa.Table.from_arrays(arrays, schema=self._schema)
 
@@ -82,7 +83,7 @@ class CutoutScanner:
         columns = {name: _probability_column(name, values, is_scored) for name, values in probabilities.items()}
         if scores.subclass is not None:
             subclasses = iter(scores.subclass)
-            columns["subclass"] = pa.array([next(subclasses) if scored else None for scored in is_scored], pa.string())
+            columns["subclass"] = pa.array([next(subclasses) if scored else "" for scored in is_scored], pa.string())
         return columns
 
 
@@ -188,8 +189,9 @@ def _counted(rows: Iterator[Row], total: int, progress: Progress | None) -> Iter
             progress(done, total)
 
 
-def _detail(row: Row) -> str | None:
-    return ("; ".join(row.notes) if isinstance(row, Cutout) else row.detail) or None
+def _detail(row: Row) -> str:
+    """Empty where there is nothing to say: some readers stumble over a null in a text column."""
+    return "; ".join(row.notes) if isinstance(row, Cutout) else row.detail
 
 
 def _probability_column(name: str, values: NDArray[np.float32], is_scored: NDArray[np.bool_]) -> pa.Array:

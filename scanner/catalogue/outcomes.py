@@ -36,8 +36,11 @@ def check_outcomes(table: pa.Table) -> None:
     scored = pc.equal(table["status"], SCORED)
     for name in (name for name in table.schema.names if name.startswith(P_PREFIX)):
         _check_probabilities(name, table[name], scored, required=name != "p_compound")
-    if not _all(pc.or_(scored, table["subclass"].is_null())):
-        raise OutcomeError("subclass: must be null in rejected rows")
+    for name in ("status", "detail", "subclass"):
+        if table[name].null_count:
+            raise OutcomeError(f"{name}: must be empty, not null, where there is nothing to say")
+    if not _all(pc.or_(scored, pc.equal(table["subclass"], ""))):
+        raise OutcomeError("subclass: must be empty in rejected rows")
     if not network_names(table.schema):
         raise OutcomeError("a table needs the probabilities of at least one network")
 

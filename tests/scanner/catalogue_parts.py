@@ -48,12 +48,12 @@ def scores(ids, p_lens, **changes):
         "tile": ["t"] * n,
         "night": [NIGHT] * n,
         "status": ["scored" if s else "rejected:blank" for s in scored],
-        "detail": [None if s else "VIS: all zero" for s in scored],
+        "detail": ["" if s else "VIS: all zero" for s in scored],
         "p_OU-66": [0.25 if s else None for s in scored],
         "p_OU-200": [0.75 if s else None for s in scored],
         "p_lens": list(p_lens),
         "p_compound": [None] * n,
-        "subclass": ["single" if s else None for s in scored],
+        "subclass": ["single" if s else "" for s in scored],
     } | changes
     schema = unit_schema(NETWORKS)
     return pa.Table.from_arrays([pa.array(columns[f.name], f.type) for f in schema], schema=schema)

@@ -111,7 +111,7 @@ def test_rows_of_another_unit_are_left_out(tmp_path):
         (scores(IDS, P_LENS, status=["scored"] * 4), "p_OU-66: must not be null in scored rows"),
         (scores(IDS, [0.1, 0.9, None, None], status=["scored"] * 2 + ["rejected:blank"] + ["scored"]), "must not be null"),
         (scores(IDS, P_LENS, status=["scored"] * 2 + ["rejected:blank"] * 2), "must be null in rejected rows"),
-        (scores(IDS, P_LENS, subclass=["single"] * 4), "subclass: must be null"),
+        (scores(IDS, P_LENS, subclass=["single"] * 4), "subclass: must be empty"),
         (scores(IDS, [0.1, float("nan"), None, 0.3]), "p_lens: must be finite"),
         (scores(IDS, [0.1, 1.5, None, 0.3]), "p_lens: a probability must lie in 0-1"),
         (scores(IDS, P_LENS, ra=[float("inf"), 0.0, 0.0, 0.0]), "ra: must be finite"),

@@ -74,7 +74,8 @@ def test_two_workers_agree_and_a_killed_one_is_replaced(shards_uri, tmp_path):
     assert [record.epoch for record in history(tmp_path)] == list(range(1, 13))
 
 
-def test_a_fit_that_cannot_go_on_says_why(shards_uri, tmp_path):
+def test_a_fit_that_cannot_go_on_says_why(shards_uri, tmp_path, monkeypatch):
+    monkeypatch.setattr("training.trainer.MAX_RESTARTS", 0)
     train_ensemble(CONFIG.model_copy(update={"epochs": 1}), shards_uri, tmp_path, "rayed")
     with pytest.raises(TrainingError, match=r"OU-H: training failed on Ray: .*another configuration"):
         train_ensemble(CONFIG.model_copy(update={"seed": 5}), shards_uri, tmp_path, "rayed")
