@@ -1,5 +1,6 @@
 """The command line. Every command imports what it needs when it runs, so that `--help` answers at once."""
 
+import os
 import sys
 from datetime import date
 from importlib.metadata import version
@@ -21,6 +22,7 @@ app.register_install_completion_command(help="Install completion for your shell.
 models = App(name="models", help="Ensembles of networks: list, show, import.")
 app.command(models)
 
+NotNegative = Annotated[int, Parameter(validator=validators.Number(gte=0))]
 Positive = Annotated[int, Parameter(validator=validators.Number(gte=1))]
 Fraction = Annotated[float, Parameter(validator=validators.Number(gte=0, lte=1))]
 
@@ -28,10 +30,15 @@ Fraction = Annotated[float, Parameter(validator=validators.Number(gte=0, lte=1))
 def main() -> None:
     """Entry point: a person's mistake ends in one line and exit code 2, never in a traceback."""
     opt_out()
+    # Prefect logs tracebacks of its own; here an error is one line, and JSON has stdout to itself.
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
     try:
         app()
     except LensscanError as error:
         sys.stderr.write(f"lensscan: {error}\n")
+        sys.exit(2)
+    except OSError as error:
+        sys.stderr.write(f"lensscan: {error.filename or 'system'}: {error.strerror or error}\n")
         sys.exit(2)
     except KeyboardInterrupt:
         sys.stderr.write("lensscan: stopped; run the same command again to go on\n")
@@ -58,7 +65,7 @@ def simulate(
     *,
     out: str,
     n: Positive = 1000,
-    seed: int = 1,
+    seed: NotNegative = 1,
     geometry: Literal["challenge", "mer"] = "challenge",
     workers: Positive | None = None,
     json: bool = False,
@@ -128,7 +135,7 @@ def list_models(*, json: bool = False) -> None:
     from scanner.networks.locate import list_packages
     from scanner.networks.package import read_card
 
-    cards = [(folder, read_card(folder)) for folder in list_packages(Settings().ensembles_dir)]
+    cards = [(folder, read_card(folder)) for folder in list_packages(Settings.read().ensembles_dir)]
     rows = [{"name": card.name, "networks": len(card.networks), "folder": str(folder)} for folder, card in cards]
     print_json(rows) if json else print_table("Ensembles", ["name", "networks", "folder"], rows)
 
@@ -144,7 +151,7 @@ def show_model(name: str) -> None:
     from scanner.networks.locate import find_package
     from scanner.networks.package import read_card
 
-    print_json(read_card(find_package(name, Settings().ensembles_dir)).model_dump(mode="json"))
+    print_json(read_card(find_package(name, Settings.read().ensembles_dir)).model_dump(mode="json"))
 
 
 @models.command(name="import-published")
@@ -162,7 +169,7 @@ def import_published(folder: Path, *, name: str, json: bool = False) -> None:
     from infra.settings import Settings
     from scanner.networks import published
 
-    out = Settings().ensembles_dir / name
+    out = Settings.read().ensembles_dir / name
     card = published.import_published(folder, out, name)
     result = {"ensemble": card.name, "networks": ", ".join(n.name for n in card.networks), "folder": str(out)}
     print_json(result) if json else print_lines(result)
@@ -230,7 +237,7 @@ def scan(
     from scanner.networks.locate import find_package
     from scanner.night import scan_night
 
-    settings = Settings()
+    settings = Settings.read()
     with terminal_progress("scanning", quiet=json) as report:
         summary = scan_night(
             tiles,
@@ -263,7 +270,7 @@ def query(
     min_p_lens: Fraction = 0.0,
     night: date | None = None,
     subclass: str | None = None,
-    limit: Positive = 20,
+    limit: Positive | None = None,
     json: bool = False,
 ) -> None:
     """Print candidates of a catalogue, best first, or the answer to your SQL.
@@ -278,12 +285,13 @@ def query(
         min_p_lens: Least probability.
         night: One night only.
         subclass: One subclass only: single, compound_arc or double_ring.
-        limit: Rows at most.
+        limit: Rows at most; 20 by default, all of them with `--sql`.
         json: Print JSON instead of a table.
     """
     from flows.terminal import print_json, print_table
     from scanner.catalogue.query import query as run
 
+    limit = 20 if limit is None and sql is None else limit
     table = run(
         catalogue, sql=sql, min_p_lens=min_p_lens, night=night.isoformat() if night else None, subclass=subclass, limit=limit
     )

@@ -24,7 +24,7 @@ SHOWN = ("candidate_id", "p_lens", "p_compound", "subclass", "truth")
 
 def run_demo(out: Path, *, as_json: bool) -> None:
     """Simulate two tiles under `out`, scan them through the Prefect flow, and print the best candidates."""
-    settings = Settings()
+    settings = Settings.read()
     tiles, catalogue = str(out / "tiles"), str(out / "catalogue")
     with ray_session(settings.ray_address):
         with terminal_progress("simulating", quiet=as_json) as report:

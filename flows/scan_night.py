@@ -7,7 +7,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
 from pydantic import Field
 
-from flows.artifacts import artifact_progress
+from flows.artifacts import flow_progress
 from infra.settings import Settings
 from scanner.catalogue.plan import ScanConfig
 from scanner.networks.locate import find_package
@@ -24,30 +24,31 @@ def scan_night(
     candidate_threshold: float = Field(default=0.5, ge=0, le=1),
     workers: int | None = Field(default=None, ge=1),
 ) -> NightSummary:
-    """Scan the tiles under `input_uri` into the catalogue at `root_uri`.
+    """Scan the night's tiles under `input_uri` into the catalogue at `root_uri`.
 
-    A retry, a second run and a late run are safe: only what storage does not hold yet is scanned.
+    A retry, a second run and a late run of a night are safe: only what storage does not hold yet is scanned.
 
     Args:
-        input_uri: Folder or `s3://` prefix of Euclid MER tiles, or of shards.
+        input_uri: Folder or `s3://` prefix of Euclid MER tiles, or of shards; `{night}` in it stands for the night.
         root_uri: Folder or `s3://` prefix of the catalogue.
         night: Night that the catalogue rows carry; the scheduled day of the run by default.
         ensemble: Name or folder of the ensemble; the configured one by default.
         candidate_threshold: Rows with `p_lens` at or above it are candidates.
         workers: Scan actors; the configured number by default.
     """
-    settings = Settings()
+    settings = Settings.read()
     night = night or flow_run.scheduled_start_time.date()
-    summary = scan(
-        input_uri,
-        root_uri,
-        night,
-        find_package(ensemble or settings.ensemble, settings.ensembles_dir),
-        config=ScanConfig(candidate_threshold=candidate_threshold),
-        workers=workers or settings.workers,
-        ray_address=settings.ray_address,
-        progress=artifact_progress(f"scan-{night.isoformat()}", f"Rows scored of {night.isoformat()}"),
-    )
+    with flow_progress(f"scan-{night.isoformat()}", f"Rows scored of {night.isoformat()}") as progress:
+        summary = scan(
+            input_uri.replace("{night}", night.isoformat()),
+            root_uri,
+            night,
+            find_package(ensemble or settings.ensemble, settings.ensembles_dir),
+            config=ScanConfig(candidate_threshold=candidate_threshold),
+            workers=workers or settings.workers,
+            ray_address=settings.ray_address,
+            progress=progress,
+        )
     create_markdown_artifact(_summary_markdown(summary), key=f"summary-{night.isoformat()}")
     get_run_logger().info("%d candidates of %d rows in %s", summary.n_candidates, summary.n_rows, summary.candidates_uri)
     return summary

@@ -5,10 +5,10 @@ from typing import Literal
 from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.artifacts import artifact_progress
+from flows.artifacts import flow_progress
 from infra.cluster import ray_session
 from infra.settings import Settings
-from infra.storage import join
+from infra.storage import absolute, join
 from simulation.actors import simulate_dataset
 from simulation.dataset import DatasetSpec, write_contact_sheet
 
@@ -27,7 +27,7 @@ class SimulateResult(BaseModel):
 def simulate(
     out_uri: str,
     n: int = Field(default=1000, ge=1),
-    seed: int = 1,
+    seed: int = Field(default=1, ge=0),
     geometry: Literal["challenge", "mer"] = "challenge",
     workers: int | None = Field(default=None, ge=1),
 ) -> SimulateResult:
@@ -40,10 +40,10 @@ def simulate(
         geometry: `challenge` or `mer`.
         workers: Simulation actors; the configured number by default.
     """
-    settings = Settings()
+    out_uri = absolute(out_uri)
+    settings = Settings.read()
     spec = DatasetSpec(n=n, seed=seed, geometry=geometry)
-    progress = artifact_progress("simulate", f"Objects simulated into {out_uri}")
-    with ray_session(settings.ray_address):
+    with ray_session(settings.ray_address), flow_progress("simulate", f"Objects simulated into {out_uri}") as progress:
         shards = simulate_dataset(spec, out_uri, workers or settings.workers, progress)
     sheet = join(out_uri, "contact_sheet.png")
     write_contact_sheet(shards[0], sheet)

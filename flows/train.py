@@ -1,12 +1,13 @@
 """Train the seven networks and their combiner into an ensemble package."""
 
+import re
 from pathlib import Path
 from typing import Literal
 
 from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field
 
-from flows.artifacts import artifact_progress
+from flows.artifacts import flow_progress
 from infra.cluster import ray_session
 from infra.settings import Settings
 from training.trainer import PRESETS, train_ensemble
@@ -41,7 +42,8 @@ def train(
     """
     config = PRESETS[preset]
     config = config if epochs is None else config.model_copy(update={"epochs": epochs})
-    progress = artifact_progress(f"train-{name}", "Epochs trained, all networks")
-    with ray_session(Settings().ray_address):
+    # Artefact keys know lower case, digits and dashes only.
+    key = "train-" + re.sub(r"[^a-z0-9]+", "-", name.lower())
+    with ray_session(Settings.read().ray_address), flow_progress(key, "Epochs trained, all networks") as progress:
         card = train_ensemble(config, shards_uri, out, name, progress)
     return TrainResult(ensemble=card.name, package=out / name, test_auroc=card.metrics["auroc"])

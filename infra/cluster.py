@@ -11,6 +11,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from infra.errors import LensscanError
+from infra.telemetry import opt_out
 
 Item = TypeVar("Item")
 CONNECT_TIMEOUT_S = 10
@@ -37,7 +38,7 @@ def ray_session(address: str | None = None, num_cpus: int | None = None) -> Iter
     if ray.is_initialized():
         yield
         return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    opt_out()
     # Silences a warning about a default of GPU-less tasks that we do not rely on.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     private: dict[str, Any] = {"num_cpus": num_cpus, "include_dashboard": False}
@@ -53,6 +54,20 @@ def ray_session(address: str | None = None, num_cpus: int | None = None) -> Iter
         ray.shutdown()
 
 
+def actor_count(wanted: int, n_items: int, cpus_per_actor: float) -> int:
+    """How many actors to start: no more than wanted, than there are items, or than the cluster has CPUs for.
+
+    An actor that finds no CPU is never started, and work given to it never ends.
+
+    Raises:
+        ValueError: fewer than one is wanted.
+    """
+    if wanted < 1:
+        raise ValueError(f"workers must be >= 1, got {wanted}")
+    room = int(ray.cluster_resources().get("CPU", 1) / cpus_per_actor)
+    return max(1, min(wanted, n_items, room))
+
+
 def bounded_map(
     actors: Sequence[Any], method: str, items: Iterable[Item], in_flight_per_actor: int = 1
 ) -> Iterator[tuple[Item, Any]]:
@@ -62,7 +77,7 @@ def bounded_map(
 
     Raises:
         ValueError: no actors, or `in_flight_per_actor` below 1.
-        ClusterError: a call raised or its actor died. Calls in flight are left to finish; nothing new is started.
+        ClusterError: a call raised or its actor died. Nothing new is started; what ran elsewhere is for the caller to stop.
     """
     if not actors or in_flight_per_actor < 1:
         raise ValueError(f"needs an actor and in_flight_per_actor >= 1, got {len(actors)} and {in_flight_per_actor}")

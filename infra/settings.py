@@ -1,14 +1,22 @@
-"""Settings from `lensscan.toml` and `LENSSCAN_*` variables: the only reader of the environment."""
+"""Settings from `lensscan.toml` and `LENSSCAN_*` variables. Stores read their own `AWS_*` ones."""
 
 import os
 from pathlib import Path
+from tomllib import TOMLDecodeError
+from typing import Self
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from infra.errors import LensscanError
 
 
 def _data_home() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share")) / "lensscan"
+
+
+class SettingsError(LensscanError):
+    """A setting that cannot be used; the message names it."""
 
 
 class Settings(BaseSettings):
@@ -26,6 +34,22 @@ class Settings(BaseSettings):
     """Cluster to connect to; a Ray job finds its own in `RAY_ADDRESS`. A local one is started when unset."""
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
     """Scan and simulation actors."""
+
+    @classmethod
+    def read(cls) -> Self:
+        """From the environment and `lensscan.toml`.
+
+        Raises:
+            SettingsError: a value out of range, an unknown key, or a file that is not TOML.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(map(str, first["loc"]))
+            raise SettingsError(f"setting {name}: {first['msg']}, got {first['input']!r}") from error
+        except TOMLDecodeError as error:
+            raise SettingsError(f"lensscan.toml: {error}") from error
 
     @classmethod
     def settings_customise_sources(

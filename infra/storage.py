@@ -60,6 +60,11 @@ def join(uri: str, *parts: str) -> str:
     return "/".join([uri.rstrip("/"), *(part.strip("/") for part in parts)])
 
 
+def absolute(uri: str) -> str:
+    """The URI with a local path made absolute: processes elsewhere have another working directory."""
+    return uri if is_s3(uri) else str(local_path(uri).absolute())
+
+
 def read_bytes(uri: str) -> bytes:
     """The whole object.
 
@@ -131,8 +136,7 @@ def list_files(root_uri: str, suffix: str = "") -> list[FileInfo]:
                 return []
         files = [_s3_info(entry) for entry in found if entry["type"] == "file"]
     else:
-        folders = os.walk(local_path(root_uri).absolute())
-        files = [_local_info(Path(folder, name)) for folder, _, names in folders for name in names if name.endswith(suffix)]
+        files = _local_files(local_path(root_uri).absolute(), suffix)
     kept = [file for file in files if file.uri.endswith(suffix) and not file.uri.rpartition("/")[2].startswith(".")]
     return sorted(kept, key=lambda file: file.uri)
 
@@ -253,6 +257,21 @@ def _read_range(uri: str, start: int, length: int) -> bytes:
     with local_path(uri).open("rb") as file:
         file.seek(start)
         return file.read(length)
+
+
+def _local_files(root: Path, suffix: str) -> list[FileInfo]:
+    """Below `root`, links followed. A folder that cannot be listed is an error: skipping it would lose what it holds."""
+
+    def refuse(error: OSError) -> None:
+        if not (isinstance(error, FileNotFoundError) and error.filename == str(root)):
+            raise StorageError(f"{error.filename}: cannot be listed: {error.strerror}") from error
+
+    walk = os.walk(root, onerror=refuse, followlinks=True)
+    paths = [Path(folder, name) for folder, _, names in walk for name in names if name.endswith(suffix)]
+    try:
+        return [_local_info(path) for path in paths]
+    except FileNotFoundError as error:
+        raise StorageError(f"{error.filename}: went away while it was listed, or is a broken link") from error
 
 
 def _local_info(path: Path) -> FileInfo:

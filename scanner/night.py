@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from infra.cluster import ray_session
-from infra.storage import probe
+from infra.storage import absolute, probe
 from scanner.actors import Progress, scan_plan
 from scanner.catalogue.ledger import Receipt, pending
 from scanner.catalogue.plan import ScanConfig, build_plan, freeze
@@ -54,6 +54,7 @@ def scan_night(
         LensscanError: no input found, a store without conditional writes, a package that does not match.
     """
     start = time.monotonic()
+    input_uri, root_uri, package = absolute(input_uri), absolute(root_uri), package.absolute()
     probe(root_uri)
     plan = build_plan(input_uri, night.isoformat(), load_package(package), config or ScanConfig())
     freeze(plan, root_uri)

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import ray
 
-from infra.cluster import bounded_map
-from infra.storage import create_if_absent
+from infra.cluster import actor_count, bounded_map
+from infra.storage import absolute, create_if_absent
 from scanner.pixels.shards import ROWS_PER_SHARD, encode_shard
 from simulation.dataset import DatasetSpec, is_shard_of, shard_uris, simulate_shard
 from simulation.survey_tile import TileSpec, simulate_tile
@@ -52,6 +52,7 @@ def simulate_dataset(spec: DatasetSpec, out_uri: str, n_workers: int, progress: 
         SimulationError: the folder holds shards of another data set.
         ClusterError: a shard could not be made; the message names it.
     """
+    out_uri = absolute(out_uri)
     uris = shard_uris(spec, out_uri)
     todo = [number for number, uri in enumerate(uris) if not is_shard_of(spec, number, uri)]
     report = progress or (lambda _done, _total: None)
@@ -79,7 +80,7 @@ def simulate_night(specs: Sequence[TileSpec], out_uri: str, n_workers: int, prog
     report = progress or (lambda _done, _total: None)
     report(0, len(specs))
     files: dict[str, list[str]] = {}
-    for spec, uris in _run("tile", specs, out_uri, n_workers):
+    for spec, uris in _run("tile", specs, absolute(out_uri), n_workers):
         files[spec.tile_id] = uris
         report(len(files), len(specs))
     return [uri for spec in specs for uri in files[spec.tile_id]]
@@ -87,12 +88,10 @@ def simulate_night(specs: Sequence[TileSpec], out_uri: str, n_workers: int, prog
 
 def _run(method: str, tasks: Sequence[Task], out_uri: str, n_workers: int) -> Iterator[tuple[Task, Any]]:
     """Each task with its result, in order of completion, from actors that live as long as the iteration."""
-    if n_workers < 1:
-        raise ValueError(f"n_workers must be >= 1, got {n_workers}")
     if not tasks:
         return
     actor: Any = ray.remote(num_cpus=ACTOR_CPUS, runtime_env={"env_vars": _ONE_THREAD})(Simulator)
-    actors = [actor.remote(out_uri) for _ in range(min(n_workers, len(tasks)))]
+    actors = [actor.remote(out_uri) for _ in range(actor_count(n_workers, len(tasks), ACTOR_CPUS))]
     try:
         yield from bounded_map(actors, method, tasks)
     finally:

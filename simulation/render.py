@@ -8,6 +8,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from infra.errors import LensscanError
 from scanner.pixels.bands import VIS
 from scanner.pixels.geometry import GEOMETRIES, Geometry, Image
 from simulation.galaxies import FINE_SCALE_ARCSEC, FineGrid, Light, draw, draw_lensed
@@ -28,7 +29,7 @@ _LENSED_PIXELS = 240
 """Side of the square (12 arcsec) about the stamp's centre in which rays are shot; sources are seen well inside it."""
 
 
-class SimulationError(ValueError):
+class SimulationError(LensscanError, ValueError):
     """A system that could not be made; the message names it."""
 
 

@@ -29,11 +29,10 @@ from simulation.population import Kind, draw_field_galaxy, draw_galaxy, field_ma
 from simulation.render import SimulationError, total_mag, visible_scene
 
 PIXEL_SCALE_ARCSEC = 0.1
-LENS_MARGIN_PIXELS = 125
-"""Lenses keep this from the edges, so that their 20 arcsec cutouts are whole."""
-_GALAXY_MARGIN_PIXELS = 20
-_LENS_SEPARATION_PIXELS = 80
-_GALAXY_SEPARATION_PIXELS = 14
+MARGIN_PIXELS = 125
+"""Objects keep this from the edges, so that their 20 arcsec cutouts are whole."""
+SEPARATION_PIXELS = 40
+"""Between any two objects of the catalogue: leaves the arcs of lenses free."""
 _BRIGHT_SHARE = 0.25
 """Of the plain galaxies: as bright as lens galaxies. The rest follow the counts of the field."""
 _FIELD_VIS_MAGS = (19.0, 25.0)
@@ -130,18 +129,13 @@ def _paint(spec: TileSpec) -> tuple[dict[str, Image], list[_Object]]:
 
 
 def _positions(spec: TileSpec, n_lenses: int, rng: Generator) -> list[tuple[int, int]]:
-    """`(x, y)` pixels of all objects, lenses first, none on top of another."""
+    """`(x, y)` pixels of all objects, lenses first: one rule for every kind, else places would tell lenses from galaxies."""
     placed: list[tuple[int, int]] = []
     for index in range(n_lenses + spec.n_galaxies):
-        is_lens = index < n_lenses
-        margin = LENS_MARGIN_PIXELS if is_lens else _GALAXY_MARGIN_PIXELS
-        separation = _LENS_SEPARATION_PIXELS if is_lens else _GALAXY_SEPARATION_PIXELS
         for _ in range(_MAX_DRAWS):
-            x, y = (int(p) for p in rng.integers(margin, spec.side_pixels - margin, 2))
+            x, y = (int(p) for p in rng.integers(MARGIN_PIXELS, spec.side_pixels - MARGIN_PIXELS, 2))
             apart = np.hypot(*(np.array(placed).T - [[x], [y]])) if placed else np.array([])
-            # Galaxies leave the arcs of lenses free.
-            needed = np.where(np.arange(apart.size) < n_lenses, max(separation, 40), separation)
-            if np.all(apart >= needed):
+            if np.all(apart >= SEPARATION_PIXELS):
                 placed.append((x, y))
                 break
         else:

@@ -106,7 +106,7 @@ def _train_worker(given: dict[str, Any]) -> None:
     """What each worker runs; all of them report once an epoch."""
     context = ray.train.get_context()
     # Ray limits threads to the CPUs reserved; workers of a machine share all of its cores instead.
-    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // context.get_local_world_size()))
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // context.get_local_world_size()))
     spec = next(spec for spec in PAPER_NETWORKS if spec.name == given["spec"])
     work = Path(given["work"])
     device = get_device()

@@ -38,9 +38,27 @@ OUTCOME_COLUMNS = (
     Column("detail", pa.string(), "", "meta.note", "Why a row was rejected, or what was done to its pixels"),
 )
 COMBINED_COLUMNS = (
-    Column("p_lens", pa.float32(), "", "stat.probability;meta.main", "Calibrated probability of a lens, of the ensemble"),
-    Column("p_compound", pa.float32(), "", "stat.probability", "Calibrated probability of a compound lens"),
-    Column("subclass", pa.string(), "", "src.class", "Most probable kind: single, compound_arc or double_ring"),
+    Column(
+        "p_lens",
+        pa.float32(),
+        "",
+        "stat.probability;meta.main",
+        "Probability of a lens, all networks combined",
+    ),
+    Column(
+        "p_compound",
+        pa.float32(),
+        "",
+        "stat.probability",
+        "Probability of a compound lens, if told",
+    ),
+    Column(
+        "subclass",
+        pa.string(),
+        "",
+        "src.class",
+        "Most probable kind: nonlens, single, compound_arc or double_ring",
+    ),
 )
 ORIGIN_COLUMNS = (
     Column("ensemble", pa.string(), "", "meta.version", "Name of the ensemble that scored", nullable=False),

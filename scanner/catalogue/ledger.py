@@ -58,8 +58,20 @@ class Receipt:
 def pending(plan: Plan, root_uri: str) -> list[Unit]:
     """The units that storage does not hold, in the plan's order: always a fresh listing."""
     folder = units_uri(root_uri, plan.plan_id)
-    committed = {file.uri.rpartition("/")[2] for file in list_files(folder, ".parquet")}
-    return [unit for unit in plan.units if f"{unit.unit_id}.parquet" not in committed]
+    names = {file.uri.rpartition("/")[2] for file in list_files(folder, ".parquet")}
+    return [unit for unit in plan.units if f"{unit.unit_id}.parquet" not in names]
+
+
+def committed(unit: Unit, plan: Plan, root_uri: str) -> Receipt | None:
+    """The receipt of a unit that storage holds, or None.
+
+    Raises:
+        ConflictError: the name is taken by something that is not this unit's result.
+    """
+    try:
+        return _receipt_of_existing(unit, plan, root_uri, Outcome.ALREADY_COMMITTED)
+    except FileNotFoundError:
+        return None
 
 
 def publish(table: pa.Table, unit: Unit, plan: Plan, root_uri: str, attempt: str) -> Receipt:
@@ -80,10 +92,9 @@ def publish(table: pa.Table, unit: Unit, plan: Plan, root_uri: str, attempt: str
         ConflictError: the name is taken by something that is not this unit's result.
         StorageError: it is unknown whether the file was written; the unit is pending or committed, and safe to try again.
     """
-    try:
-        return _receipt_of_existing(unit, plan, root_uri, Outcome.ALREADY_COMMITTED)
-    except FileNotFoundError:
-        pass
+    done = committed(unit, plan, root_uri)
+    if done is not None:
+        return done
     rows = _in_order(_owned(table, unit), plan.config.candidate_threshold)
     _check(rows, unit, plan)
     footer = make_footer(rows, unit, plan, attempt)

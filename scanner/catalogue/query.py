@@ -71,6 +71,8 @@ def _create_view(connection: duckdb.DuckDBPyConnection, view: str, folder: str) 
     files = [file.uri for file in list_files(folder, ".parquet")]
     if files:
         quoted = ", ".join("'" + uri.replace("'", "''") + "'" for uri in files)
-        options = "union_by_name = true, hive_partitioning = false"
+        # The folder names the plan of a score; candidates hold it as a column.
+        hive = str(view == "scores").lower()
+        options = f"union_by_name = true, hive_partitioning = {hive}, hive_types_autocast = false"
         connection.execute(f"CREATE VIEW {view} AS SELECT * FROM read_parquet([{quoted}], {options})")  # noqa: S608
     return bool(files)

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 
 from astropy.io.fits import Header
+from astropy.io.fits.verify import VerifyError
 
 from infra.storage import StorageError, info, read_bytes
 from scanner.pixels.cutouts import BandImage
@@ -131,7 +132,7 @@ def header_pixel_scale_arcsec(header: Header, label: str) -> float:
     try:
         scale_x, scale_y = _wcs_scales_arcsec(header)
         stated = float(header.get("PIXSCALE", 0))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, VerifyError) as error:
         raise Rejection(RejectCode.NO_PIXEL_SCALE, f"{label}: the header's pixel scale is not a number") from error
     if scale_x > 0 and scale_y > 0:
         if abs(scale_x / scale_y - 1) > NON_SQUARE_TOLERANCE:

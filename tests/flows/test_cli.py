@@ -108,3 +108,30 @@ def test_models_list_speaks_json():
     rows = json.loads(lensscan("models", "list", "--json").stdout)
     assert {"name", "networks", "folder"} == set(rows[0])
     assert "ou7-sim" in {row["name"] for row in rows}
+
+
+@pytest.mark.ray
+def test_a_mistake_inside_a_flow_ends_in_one_line(tmp_path):
+    assert lensscan("simulate", "--n", 2, "--seed", 1, "--out", tmp_path / "data").returncode == 0
+    done = lensscan("simulate", "--n", 2, "--seed", 2, "--out", tmp_path / "data")
+    assert done.returncode == 2
+    assert done.stderr.startswith("lensscan: ")
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "shard-00000" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("args", "env", "says"),
+    [
+        (["models", "list"], {"LENSSCAN_WORKERS": "0"}, "workers"),
+        (["score", "good.csv", "--out", "s3://bucket/x.parquet"], {}, "s3://bucket/x.parquet"),
+        (["score", "good.csv", "--out", "good.csv/x.parquet"], {}, "good.csv"),
+    ],
+)
+def test_settings_and_places_that_cannot_be_used_are_named(tmp_path, args, env, says):
+    (tmp_path / "good.csv").write_text("object_id,VIS,Y,J,H\n1,a.fits,a.fits,a.fits,a.fits\n")
+    done = lensscan(*args, cwd=tmp_path, **env)
+    assert done.returncode == 2
+    assert done.stderr.startswith("lensscan: ")
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert says in done.stderr

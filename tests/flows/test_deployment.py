@@ -28,7 +28,7 @@ def prefect(tmp_path):
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_CLI_COLORS": "false",
         "LENSSCAN_CHECKOUT": str(ROOT),
-        "LENSSCAN_TILES": str(tmp_path / "tiles"),
+        "LENSSCAN_TILES": str(tmp_path / "tiles" / "{night}"),
         "LENSSCAN_CATALOGUE": str(tmp_path / "catalogue"),
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
     }
@@ -55,12 +55,15 @@ def prefect(tmp_path):
 
 
 def test_the_nightly_deployment_is_scheduled_and_run_by_a_worker(prefect, tmp_path):
-    write_tiles(tmp_path / "tiles", n_tiles=1, n_objects=4)
+    write_tiles(tmp_path / "tiles" / "2026-01-02", n_tiles=1, n_objects=4)
     prefect("work-pool", "create", "lensscan", "--type", "process")
     prefect("--no-prompt", "deploy", "--prefect-file", "infra/deploy/prefect.yaml", "--name", "nightly")
     deployment = json.loads(prefect("deployment", "inspect", "scan-night/nightly", "--output", "json"))
     assert [s["schedule"]["cron"] for s in deployment["schedules"]] == ["0 14 * * *"]
-    assert deployment["parameters"] == {"input_uri": str(tmp_path / "tiles"), "root_uri": str(tmp_path / "catalogue")}
+    assert deployment["parameters"] == {
+        "input_uri": str(tmp_path / "tiles" / "{night}"),
+        "root_uri": str(tmp_path / "catalogue"),
+    }
 
     prefect("deployment", "run", "scan-night/nightly", "--param", 'night="2026-01-02"')
     prefect("worker", "start", "--pool", "lensscan", "--run-once", timeout=240)

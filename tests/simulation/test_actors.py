@@ -36,7 +36,7 @@ def test_a_data_set_is_written_once_and_equals_what_one_process_makes(tmp_path):
 
 
 def test_a_nights_tiles_are_the_same_for_any_number_of_actors(tmp_path):
-    specs = [TileSpec(tile_id=f"00000000{i}", n_galaxies=2, n_single=1, side_pixels=300, seed=1) for i in (1, 2)]
+    specs = [TileSpec(tile_id=f"00000000{i}", n_galaxies=2, n_single=1, side_pixels=400, seed=1) for i in (1, 2)]
     calls = []
     files = simulate_night(specs, str(tmp_path / "a"), 2, lambda done, total: calls.append((done, total)))
     assert calls == [(0, 2), (1, 2), (2, 2)]
@@ -47,14 +47,14 @@ def test_a_nights_tiles_are_the_same_for_any_number_of_actors(tmp_path):
 
 
 def test_a_tile_that_cannot_be_made_is_named(tmp_path):
-    crowded = TileSpec(tile_id="000000009", n_galaxies=0, n_single=9, side_pixels=300)
+    crowded = TileSpec(tile_id="000000009", n_galaxies=0, n_single=9, side_pixels=400)
     with pytest.raises(ClusterError, match=r"000000009.*no room"):
         simulate_night([crowded], str(tmp_path), 1)
 
 
 def test_tiles_are_named_once_and_need_a_worker(tmp_path):
-    spec = TileSpec(tile_id="000000001", n_galaxies=1, side_pixels=300)
+    spec = TileSpec(tile_id="000000001", n_galaxies=1, side_pixels=400)
     with pytest.raises(ValueError, match="once"):
         simulate_night([spec, spec], str(tmp_path), 1)
-    with pytest.raises(ValueError, match="n_workers must be >= 1, got 0"):
+    with pytest.raises(ValueError, match="workers must be >= 1, got 0"):
         simulate_night([spec], str(tmp_path), 0)
