@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 THREADS := OMP_NUM_THREADS=2
 QUIET := RAY_USAGE_STATS_ENABLED=0 PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1
 
-.PHONY: venv demo test lint types bench clean
+.PHONY: venv demo test test-slow lint types bench clean
 
 venv: $(STAMP)
 
@@ -27,6 +27,9 @@ types: $(STAMP)
 
 test: $(STAMP)
 	$(QUIET) $(THREADS) $(BIN)/python -m pytest
+
+test-slow: $(STAMP)
+	$(QUIET) $(THREADS) $(BIN)/python -m pytest -m slow
 
 bench: $(STAMP)
 	$(QUIET) $(BIN)/python -m tests.benchmarks.run

@@ -132,11 +132,17 @@ def list_models(*, json: bool = False) -> None:
     """
     from flows.terminal import print_json, print_table
     from infra.settings import Settings
+    from scanner.networks.errors import PackageError
     from scanner.networks.locate import list_packages
     from scanner.networks.package import read_card
 
-    cards = [(folder, read_card(folder)) for folder in list_packages(Settings.read().ensembles_dir)]
-    rows = [{"name": card.name, "networks": len(card.networks), "folder": str(folder)} for folder, card in cards]
+    rows: list[dict[str, Any]] = []
+    for folder in list_packages(Settings.read().ensembles_dir):
+        try:
+            n_networks: int | str = len(read_card(folder).networks)
+        except PackageError:
+            n_networks = "damaged"
+        rows.append({"name": folder.name, "networks": n_networks, "folder": str(folder)})
     print_json(rows) if json else print_table("Ensembles", ["name", "networks", "folder"], rows)
 
 
@@ -168,8 +174,12 @@ def import_published(folder: Path, *, name: str, json: bool = False) -> None:
     from flows.terminal import print_json, print_lines
     from infra.settings import Settings
     from scanner.networks import published
+    from scanner.networks.errors import PackageError
+    from scanner.networks.locate import SHIPPED_DIR
 
     out = Settings.read().ensembles_dir / name
+    if name in {path.name for path in SHIPPED_DIR.iterdir()}:
+        raise PackageError(f"{name}: a shipped ensemble has that name and would be hidden; choose another")
     card = published.import_published(folder, out, name)
     result = {"ensemble": card.name, "networks": ", ".join(n.name for n in card.networks), "folder": str(out)}
     print_json(result) if json else print_lines(result)
@@ -269,7 +279,7 @@ def query(
     sql: str | None = None,
     min_p_lens: Fraction = 0.0,
     night: date | None = None,
-    subclass: str | None = None,
+    subclass: Literal["single", "compound_arc", "double_ring"] | None = None,
     limit: Positive | None = None,
     json: bool = False,
 ) -> None:

@@ -3,6 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infra.errors import LensscanError
@@ -17,19 +18,43 @@ class ScoringError(LensscanError):
     """A place where scores cannot be written."""
 
 
+_ENSEMBLE_KEY = b"lensscan.ensemble"
+_SHA256_KEY = b"lensscan.ensemble_sha256"
+
+
 def score_to_file(
     manifest_uri: str, out: str, ensemble: str | None, batch_size: int, progress: Progress
 ) -> dict[str, str | int]:
-    """Score every row of the manifest into the Parquet file `out`, which appears only when complete."""
-    if "://" in out:
-        raise ScoringError(f"--out must be a local file, got {out}")
-    settings = Settings.read()
-    scanner = CutoutScanner(load_package(find_package(ensemble or settings.ensemble, settings.ensembles_dir)), batch_size)
-    table = score_manifest(manifest_uri, scanner, progress)
+    """Score every row of the manifest into the Parquet file `out`, which appears only when complete.
+
+    The file says in its metadata which ensemble scored.
+
+    Raises:
+        ScoringError: `out` is no local file, or exists and is not a file of scores.
+    """
     target = Path(out)
+    _check_target(target, out)
+    settings = Settings.read()
+    package = load_package(find_package(ensemble or settings.ensemble, settings.ensembles_dir))
+    table = score_manifest(manifest_uri, CutoutScanner(package, batch_size), progress)
+    origin = {_ENSEMBLE_KEY: package.name.encode(), _SHA256_KEY: package.sha256.encode()}
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
-    pq.write_table(table, part, compression="zstd", write_page_checksum=True)
+    pq.write_table(table.replace_schema_metadata(origin), part, compression="zstd", write_page_checksum=True)
     part.replace(target)
     counts = Counter(table["status"].to_pylist())
-    return {"rows": table.num_rows, **dict(sorted(counts.items())), "file": str(target)}
+    return {"ensemble": package.name, "rows": table.num_rows, **dict(sorted(counts.items())), "file": str(target)}
+
+
+def _check_target(target: Path, out: str) -> None:
+    """Before anything is scored: only scores may be replaced, never a manifest or an image by a slip of the pen."""
+    if "://" in out:
+        raise ScoringError(f"--out must be a local file, got {out}")
+    if not target.exists():
+        return
+    try:
+        is_scores = _ENSEMBLE_KEY in (pq.read_schema(target).metadata or {})
+    except (pa.ArrowInvalid, OSError):
+        is_scores = False
+    if not is_scores:
+        raise ScoringError(f"--out {out} exists and is not a file of scores; it is left alone")

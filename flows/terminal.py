@@ -1,6 +1,7 @@
 """What a person at a terminal sees: bars, tables, one-line errors, or JSON for machines."""
 
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,7 +41,7 @@ def terminal_progress(label: str, *, quiet: bool = False) -> Iterator[Report]:
 
 def print_json(value: Any) -> None:
     """One JSON document on stdout."""
-    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+    sys.stdout.write(json.dumps(_finite(value), indent=2, default=str, allow_nan=False) + "\n")
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
@@ -62,6 +63,17 @@ def print_lines(lines: Mapping[str, Any]) -> None:
     """Aligned `name value` lines."""
     width = max(len(name) for name in lines)
     sys.stdout.writelines(f"{name:<{width}}  {value}\n" for name, value in lines.items())
+
+
+def _finite(value: Any) -> Any:
+    """The value with NaN and infinities, which JSON has not, as null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return value
 
 
 def _cell(value: Any) -> str:

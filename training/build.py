@@ -7,7 +7,7 @@ from typing import Protocol
 from scanner.networks.architectures import NetworkSpec
 from scanner.networks.card import EnsembleCard, check_name
 from training.config import TrainConfig
-from training.dataset import Dataset, prepare_dataset
+from training.dataset import SPLITS, Dataset, prepare_dataset
 from training.errors import TrainingError
 from training.fit import FitResult, OnEpoch, fit_network
 from training.publish import publish_ensemble
@@ -22,6 +22,18 @@ class Fit(Protocol):
     def __call__(
         self, spec: NetworkSpec, dataset: Dataset, config: TrainConfig, work: Path, on_epoch: OnEpoch, /
     ) -> FitResult: ...
+
+
+def _check_splits(dataset: Dataset, config: TrainConfig) -> None:
+    """Before hours are spent: every split needs lenses and non-lenses."""
+    for split in SPLITS:
+        labels = dataset.labels[dataset.rows(split, config.validation_fraction, config.test_fraction)]
+        n_lenses = int(labels.sum())
+        if min(n_lenses, len(labels) - n_lenses) == 0:
+            raise TrainingError(
+                f"{split} split: both classes need objects, got {len(labels) - n_lenses} non-lenses and {n_lenses} lenses "
+                f"of {len(dataset.labels)} objects in all; a few hundred are enough"
+            )
 
 
 def work_folder(out: Path, name: str) -> Path:
@@ -53,6 +65,7 @@ def build_ensemble(
         raise TrainingError(str(error)) from error
     work = work_folder(out, name)
     dataset = prepare_dataset(shards_uri, work / "data")
+    _check_splits(dataset, config)
     total = sum(config.epochs_of(spec) for spec in config.specs)
     done = 0
 

@@ -22,6 +22,7 @@ from training.errors import TrainingError
 
 Split = Literal["train", "validation", "test"]
 
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 INPUT_SIZES = tuple(sorted({a.input_pixels for a in ARCHITECTURES.values()}))
 _CHUNK_ROWS = 100
 

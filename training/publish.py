@@ -23,13 +23,12 @@ from training.calibrate import MIN_OBJECTS_PER_KIND, can_stack, expected_calibra
 from training.card_text import card_markdown
 from training.config import TrainConfig
 from training.curves import draw_learning_curves
-from training.dataset import Dataset, Split
+from training.dataset import SPLITS, Dataset
 from training.errors import TrainingError
 from training.evaluate import auroc, metrics
 from training.fit import FitResult
 
 _BATCH = 64
-_SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 CITATION = "Networks after Wilde J. et al. 2022, MNRAS, 512, 3464; trained with lensscan. Cite both when you use this ensemble."
 LIMITS = (
     "Trained on simulations alone: how it does on real images must be measured before its candidates are trusted.",
@@ -56,7 +55,7 @@ def publish_ensemble(
     Raises:
         TrainingError: the test split lacks lenses or non-lenses.
     """
-    rows = {split: dataset.rows(split, config.validation_fraction, config.test_fraction) for split in _SPLITS}
+    rows = {split: dataset.rows(split, config.validation_fraction, config.test_fraction) for split in SPLITS}
     margins = {split: split_margins(fits, dataset, config, rows[split]) for split in ("validation", "test")}
     test_kinds = dataset.kinds[rows["test"]]
     combiner = _fit_combiner(margins["validation"], dataset.kinds[rows["validation"]], prevalence)
@@ -76,7 +75,7 @@ def publish_ensemble(
         training_data=TrainingDataCard(
             description=_describe_data(config, dataset),
             digest=dataset.digest,
-            n_objects={f"{s} {kind}": n for s in _SPLITS for kind, n in dataset.kind_counts(rows[s]).items()},
+            n_objects={f"{s} {kind}": n for s in SPLITS for kind, n in dataset.kind_counts(rows[s]).items()},
         ),
         metrics=ensemble_metrics,
         calibration=_calibration_text(ensemble_metrics) if stacked else _UNCALIBRATED,

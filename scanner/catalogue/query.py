@@ -57,9 +57,10 @@ def _run(root_uri: str, statement: str, parameters: list[object], limit: int | N
             views = [view for view, folder in _VIEWS.items() if _create_view(connection, view, join(root_uri, folder))]
             if not views:
                 raise QueryError(f"{root_uri}: no sealed candidates and no committed units")
+            parsed = connection.extract_statements(statement)
+            if len(parsed) != 1 or parsed[0].type is not duckdb.StatementType.SELECT:
+                raise QueryError("the SQL must be one query, such as SELECT * FROM candidates")
             relation = connection.sql(statement, params=parameters)
-            if relation is None:
-                raise QueryError("the SQL must be a query, such as SELECT * FROM candidates")
             table: pa.Table = relation.to_arrow_table()
         except (duckdb.Error, OSError) as error:
             raise QueryError(" ".join(str(error).split())[:400]) from error

@@ -123,7 +123,7 @@ def _read_csv(uri: str, data: bytes) -> pa.Table:
         # Column names are generated so that every cell, the header's too, is read as text.
         raw = pa.csv.read_csv(
             io.BytesIO(data),
-            read_options=pa.csv.ReadOptions(autogenerate_column_names=True),
+            read_options=pa.csv.ReadOptions(autogenerate_column_names=True, use_threads=False),
             convert_options=pa.csv.ConvertOptions(column_types={f"f{i}": pa.string() for i in range(2000)}),
         )
     except pa.ArrowInvalid as error:

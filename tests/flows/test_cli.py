@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from infra.storage import create_if_absent
+from scanner.pixels.shards import encode_shard
+from simulation.dataset import DatasetSpec, simulate_shard
+
 LENSSCAN = str(Path(sys.executable).with_name("lensscan"))
 COMMANDS = (
     ["demo"],
@@ -112,7 +116,8 @@ def test_models_list_speaks_json():
 
 @pytest.mark.ray
 def test_a_mistake_inside_a_flow_ends_in_one_line(tmp_path):
-    assert lensscan("simulate", "--n", 2, "--seed", 1, "--out", tmp_path / "data").returncode == 0
+    table = simulate_shard(DatasetSpec(n=2, seed=1), 0)
+    create_if_absent(str(tmp_path / "data" / "shard-00000.parquet"), encode_shard(table), "test")
     done = lensscan("simulate", "--n", 2, "--seed", 2, "--out", tmp_path / "data")
     assert done.returncode == 2
     assert done.stderr.startswith("lensscan: ")
@@ -126,6 +131,8 @@ def test_a_mistake_inside_a_flow_ends_in_one_line(tmp_path):
         (["models", "list"], {"LENSSCAN_WORKERS": "0"}, "workers"),
         (["score", "good.csv", "--out", "s3://bucket/x.parquet"], {}, "s3://bucket/x.parquet"),
         (["score", "good.csv", "--out", "good.csv/x.parquet"], {}, "good.csv"),
+        (["score", "good.csv", "--out", "good.csv"], {}, "not a file of scores"),
+        (["models", "import-published", ".", "--name", "ou7-sim"], {}, "shipped"),
     ],
 )
 def test_settings_and_places_that_cannot_be_used_are_named(tmp_path, args, env, says):

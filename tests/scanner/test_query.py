@@ -81,3 +81,11 @@ def test_sql_and_filters_together_are_refused(catalogue):
 def test_an_empty_root_is_told(tmp_path):
     with pytest.raises(QueryError, match="no sealed candidates"):
         query(str(tmp_path))
+
+
+@pytest.mark.parametrize("sql", ["COPY (SELECT 1 AS a) TO 'written.csv'", "DROP VIEW candidates", "SELECT 1; SELECT 2"])
+def test_sql_that_is_not_one_query_is_not_run(catalogue, sql, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(QueryError, match="one query"):
+        query(catalogue, sql=sql)
+    assert not list(tmp_path.glob("*.csv"))

@@ -47,7 +47,7 @@ def test_a_nights_tiles_are_the_same_for_any_number_of_actors(tmp_path):
 
 
 def test_a_tile_that_cannot_be_made_is_named(tmp_path):
-    crowded = TileSpec(tile_id="000000009", n_galaxies=0, n_single=9, side_pixels=400)
+    crowded = TileSpec(tile_id="000000009", n_galaxies=0, n_single=40, side_pixels=400)
     with pytest.raises(ClusterError, match=r"000000009.*no room"):
         simulate_night([crowded], str(tmp_path), 1)
 

@@ -30,7 +30,7 @@ def history(out):
     return load_history(work_folder(out, "rayed") / "OU-H" / "history.json")
 
 
-def test_one_worker_trains_what_a_plain_process_trains(shards_uri, tmp_path):
+def test_one_worker_trains_what_a_plain_process_trains(shards_uri, tmp_path, monkeypatch):
     progress = []
     card = train_ensemble(CONFIG, shards_uri, tmp_path, "rayed", lambda *step: progress.append(step))
     here = build_ensemble(CONFIG, shards_uri, tmp_path, "here")
@@ -39,6 +39,10 @@ def test_one_worker_trains_what_a_plain_process_trains(shards_uri, tmp_path):
     for key in ("validation_loss", "auroc"):
         assert card.networks[0].metrics[key] == pytest.approx(here.networks[0].metrics[key], abs=0.02)
     assert load_package(tmp_path / "rayed").network_names == ("OU-H",)
+    # A fit that cannot go on says why.
+    monkeypatch.setattr("training.trainer.MAX_RESTARTS", 0)
+    with pytest.raises(TrainingError, match=r"OU-H: training failed on Ray: .*another configuration"):
+        train_ensemble(CONFIG.model_copy(update={"seed": 5}), shards_uri, tmp_path, "rayed")
 
 
 def workers():
@@ -60,6 +64,7 @@ def workers():
     return [pid for pid, name in names.items() if "TrainWorker" in name and is_mine(pid)]
 
 
+@pytest.mark.slow
 def test_two_workers_agree_and_a_killed_one_is_replaced(shards_uri, tmp_path):
     config = CONFIG.model_copy(update={"num_workers": 2, "epochs": 12})
     killed = []
@@ -72,10 +77,3 @@ def test_two_workers_agree_and_a_killed_one_is_replaced(shards_uri, tmp_path):
     train_ensemble(config, shards_uri, tmp_path, "rayed", kill_once)
     assert killed
     assert [record.epoch for record in history(tmp_path)] == list(range(1, 13))
-
-
-def test_a_fit_that_cannot_go_on_says_why(shards_uri, tmp_path, monkeypatch):
-    monkeypatch.setattr("training.trainer.MAX_RESTARTS", 0)
-    train_ensemble(CONFIG.model_copy(update={"epochs": 1}), shards_uri, tmp_path, "rayed")
-    with pytest.raises(TrainingError, match=r"OU-H: training failed on Ray: .*another configuration"):
-        train_ensemble(CONFIG.model_copy(update={"seed": 5}), shards_uri, tmp_path, "rayed")
