@@ -1,5 +1,6 @@
 """The command line. Every command imports what it needs when it runs, so that `--help` answers at once."""
 
+import atexit
 import os
 import sys
 from datetime import date
@@ -32,17 +33,31 @@ def main() -> None:
     opt_out()
     # Prefect logs tracebacks of its own; here an error is one line, and JSON has stdout to itself.
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+    code = _run()
+    # Arrow's threads may abort a process while it ends (apache/arrow#34314), after all is done and with the wrong exit code.
+    # So what wants to be called at the end is called, and then nothing is torn down.
+    atexit._run_exitfuncs()  # noqa: SLF001
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _run() -> int:
+    """Run the command; its exit code."""
     try:
         app()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
     except LensscanError as error:
         sys.stderr.write(f"lensscan: {error}\n")
-        sys.exit(2)
+        return 2
     except OSError as error:
         sys.stderr.write(f"lensscan: {error.filename or 'system'}: {error.strerror or error}\n")
-        sys.exit(2)
+        return 2
     except KeyboardInterrupt:
         sys.stderr.write("lensscan: stopped; run the same command again to go on\n")
-        sys.exit(130)
+        return 130
+    return 0
 
 
 @app.command
