@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 THREADS := OMP_NUM_THREADS=2
 QUIET := RAY_USAGE_STATS_ENABLED=0 PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1
 
-.PHONY: venv demo test test-slow lint types bench clean
+.PHONY: venv demo test test-slow lint types bench realism clean
 
 venv: $(STAMP)
 
@@ -33,6 +33,10 @@ test-slow: $(STAMP)
 
 bench: $(STAMP)
 	$(QUIET) $(BIN)/python -m tests.benchmarks.run
+
+# Needs real Euclid cutouts: make realism REAL=folder
+realism: $(STAMP)
+	$(BIN)/python -m tests.benchmarks.realism $(if $(REAL),--real $(REAL))
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache demo-output

@@ -81,30 +81,84 @@ def simulate(
     out: str,
     n: Positive = 1000,
     seed: NotNegative = 1,
+    preset: Literal["euclid", "wilde2022"] = "euclid",
+    kinds: str | None = None,
     geometry: Literal["challenge", "mer"] = "challenge",
+    components: bool = False,
+    psf: str | None = None,
     workers: Positive | None = None,
     json: bool = False,
 ) -> None:
-    """Write shards of simulated lenses and galaxies with their truth.
+    """Write shards of simulated lenses and galaxies with their truth, and a contact sheet to look at.
+
+    Killed and started again, it goes on with the shards that are missing.
 
     For example: `lensscan simulate --n 1000 --seed 1 --out data/train`
+    or: `lensscan simulate --geometry mer --kinds double_ring=1,twin=1,ring_galaxy=2 --n 500 --out data/rings`
 
     Args:
         out: Folder or `s3://` prefix; shards that are there already are kept.
         n: Objects in all.
         seed: The data set's seed; object i depends on the seed and i alone.
-        geometry: Pixel grids of the cutouts.
+        preset: `euclid`: the population of Collett (2015) among look-alikes, as Euclid sees them; `wilde2022`: the paper's.
+        kinds: What to draw, with weights: `single`, `compound_arc`, `double_ring`, `nonlens` (all look-alikes in their shares),
+            or a look-alike: `twin` (a lens galaxy without arcs), `elliptical`, `disc`, `spiral`, `ring_galaxy`, `edge_on`,
+            `merger`, `companions`, `blue_companions`, `group`, `faint`, `star`, `artefact`. By default half are non-lenses.
+        geometry: Pixel grids of the cutouts: 20 arcsec in native pixels, or all bands at 0.1 arcsec with MER's noise.
+        components: Keep the noise-free lens light and each lensed source as columns.
+        psf: FITS file with a PSF for each band (such as the cutouts of Euclid's MER have), instead of the model's.
         workers: Simulation actors.
         json: Print JSON instead of text.
     """
     from flows.simulate import simulate as flow
     from flows.terminal import print_json, print_lines
 
-    result = flow(out_uri=out, n=n, seed=seed, geometry=geometry, workers=workers)
+    result = flow(
+        out_uri=out,
+        n=n,
+        seed=seed,
+        preset=preset,
+        kinds=kinds,
+        geometry=geometry,
+        components=components,
+        psf=psf,
+        workers=workers,
+    )
     if json:
         print_json(result.model_dump(mode="json"))
         return
     print_lines({"objects": n, "shards": len(result.shards), "folder": out, "contact sheet": result.contact_sheet})
+
+
+@app.command
+def inject(
+    images: str,
+    *,
+    out: str,
+    n: Positive = 10,
+    seed: NotNegative = 1,
+    json: bool = False,
+) -> None:
+    """Paint simulated arcs about galaxies of real images, to train on, or to measure what a scan finds.
+
+    From a manifest come shards with each cutout twice, as it is and with arcs; from tiles come the same tiles with lenses in
+    them. Fluxes follow the zero point (MAGZERO) of each file; pixels must be 0.1 arcsec, as in Euclid MER products.
+
+    For example: `lensscan inject manifest.csv --out data/injected`
+    or: `lensscan inject tiles --n 20 --out tiles-with-lenses`
+
+    Args:
+        images: Manifest (CSV or Parquet, as for `lensscan score`), or folder or `s3://` prefix of tiles.
+        out: Folder or `s3://` prefix; files that are there already are kept.
+        n: Lenses in each tile.
+        seed: Decides which arcs an object gets, and which galaxies of a tile get any.
+        json: Print JSON instead of text.
+    """
+    from flows.inject import inject as inject_into
+    from flows.terminal import print_json, print_lines
+
+    result = inject_into(images, out, n, seed)
+    print_json(result) if json else print_lines(result)
 
 
 @app.command

@@ -10,7 +10,8 @@ from infra.cluster import ray_session
 from infra.settings import Settings
 from infra.storage import absolute, join
 from simulation.actors import simulate_dataset
-from simulation.dataset import DatasetSpec, write_contact_sheet
+from simulation.dataset import dataset_spec, write_contact_sheet
+from simulation.population import Preset
 
 
 class SimulateResult(BaseModel):
@@ -28,7 +29,11 @@ def simulate(
     out_uri: str,
     n: int = Field(default=1000, ge=1),
     seed: int = Field(default=1, ge=0),
+    preset: Preset = "euclid",
+    kinds: str | None = None,
     geometry: Literal["challenge", "mer"] = "challenge",
+    components: bool = False,
+    psf: str | None = None,
     workers: int | None = Field(default=None, ge=1),
 ) -> SimulateResult:
     """Write `n` simulated objects as shards under `out_uri`; shards that are there already are kept.
@@ -37,12 +42,16 @@ def simulate(
         out_uri: Folder or `s3://` prefix.
         n: Objects in all.
         seed: The data set's seed; object i depends on the seed and i alone.
+        preset: Population.
+        kinds: Kinds and look-alikes with their weights, such as `single,spiral` or `nonlens=3,double_ring=1`.
         geometry: `challenge` or `mer`.
+        components: Keep the noise-free lens light and each lensed source as columns.
+        psf: A FITS file with a PSF for each band, instead of the model's.
         workers: Simulation actors; the configured number by default.
     """
     out_uri = absolute(out_uri)
     settings = Settings.read()
-    spec = DatasetSpec(n=n, seed=seed, geometry=geometry)
+    spec = dataset_spec(n, seed, preset, kinds, geometry, components=components, psf_uri=psf and absolute(psf))
     with ray_session(settings.ray_address), flow_progress("simulate", f"Objects simulated into {out_uri}") as progress:
         shards = simulate_dataset(spec, out_uri, workers or settings.workers, progress)
     sheet = join(out_uri, "contact_sheet.png")

@@ -1,6 +1,6 @@
-"""Data sets of simulated objects: the object at an index depends on the seed and the index alone."""
+"""Data sets of simulated objects: the object at an index depends on the specification and the index alone."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal, Self
 
 import numpy as np
@@ -9,14 +9,22 @@ import pyarrow.parquet as pq
 from numpy.random import Generator, SeedSequence, default_rng
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from infra.provenance import sha256_bytes
 from infra.storage import create_if_absent, exists, join, open_read, read_bytes
 from scanner.pixels.geometry import GEOMETRIES
-from scanner.pixels.shards import ROWS_PER_SHARD, decode_shard, shard_table
+from scanner.pixels.shards import COMPONENTS, ROWS_PER_SHARD, decode_shard, shard_table
 from simulation.contact_sheet import contact_sheet_png
-from simulation.population import Kind
-from simulation.render import SimulationError, simulate_object, stack
+from simulation.population import DRAWS, Draw, Preset, check_draw
+from simulation.psf import Psf, read_psfs
+from simulation.render import Simulated, SimulationError, simulate_object, stack
 
-FRACTIONS: tuple[tuple[Kind, float], ...] = (("nonlens", 0.5), ("single", 0.3), ("compound_arc", 0.1), ("double_ring", 0.1))
+KIND_SHARES: tuple[tuple[Draw, float], ...] = (
+    ("nonlens", 0.5),
+    ("single", 0.35),
+    ("compound_arc", 0.075),
+    ("double_ring", 0.075),
+)
+"""Compound lenses are rare on the sky; networks learn them from many."""
 _SPEC_KEY = b"lensscan.dataset"
 
 
@@ -28,16 +36,23 @@ class DatasetSpec(BaseModel):
     n: int = Field(ge=1)
     """Objects in all."""
     seed: int = Field(ge=0)
-    fractions: tuple[tuple[Kind, float], ...] = FRACTIONS
-    """Probability of each kind; they sum to 1."""
+    preset: Preset = "euclid"
+    kinds: tuple[tuple[Draw, float], ...] = KIND_SHARES
+    """Probability of each kind or look-alike; they sum to 1."""
     geometry: Literal["challenge", "mer"] = "challenge"
+    components: bool = False
+    """Keep the noise-free lens light and each lensed source."""
+    psf_uri: str | None = None
+    """A FITS file with a PSF for each band, instead of the model's."""
+    psf_sha256: str | None = None
+    """Of that file."""
 
     @model_validator(mode="after")
     def _probabilities(self) -> Self:
-        kinds = [kind for kind, _ in self.fractions]
-        total = sum(p for _, p in self.fractions)
-        if len(set(kinds)) != len(kinds) or any(p < 0 for _, p in self.fractions) or not np.isclose(total, 1):
-            raise ValueError(f"fractions must be >= 0, sum to 1 and name each kind once, got {self.fractions}")
+        kinds = [kind for kind, _ in self.kinds]
+        total = sum(p for _, p in self.kinds)
+        if len(set(kinds)) != len(kinds) or any(p < 0 for _, p in self.kinds) or not np.isclose(total, 1):
+            raise ValueError(f"shares of kinds must be >= 0, sum to 1 and name each kind once, got {self.kinds}")
         return self
 
     @property
@@ -45,9 +60,88 @@ class DatasetSpec(BaseModel):
         return -(-self.n // ROWS_PER_SHARD)
 
 
+def dataset_spec(
+    n: int,
+    seed: int,
+    preset: Preset = "euclid",
+    kinds: str | None = None,
+    geometry: Literal["challenge", "mer"] = "challenge",
+    *,
+    components: bool = False,
+    psf_uri: str | None = None,
+) -> DatasetSpec:
+    """A specification from what a person says; `kinds` as for `parse_kinds`.
+
+    Raises:
+        SimulationError: a kind or weight is not one, the preset has no such kind, or the PSF file cannot be used.
+    """
+    shares = parse_kinds(kinds) if kinds else KIND_SHARES
+    for draw, _ in shares:
+        check_draw(preset, draw)
+    digest = None
+    if psf_uri:
+        digest = sha256_bytes(read_bytes(psf_uri))
+        read_psfs(psf_uri)
+    return DatasetSpec(
+        n=n,
+        seed=seed,
+        preset=preset,
+        kinds=shares,
+        geometry=geometry,
+        components=components,
+        psf_uri=psf_uri,
+        psf_sha256=digest,
+    )
+
+
+def parse_kinds(text: str) -> tuple[tuple[Draw, float], ...]:
+    """Shares of kinds from `single,spiral` (equal shares) or `nonlens=3,double_ring=1` (relative weights).
+
+    Raises:
+        SimulationError: a kind is unknown or named twice, or a weight is not a number > 0.
+    """
+    weights: dict[Draw, float] = {}
+    for entry in text.split(","):
+        name, _, weight = (part.strip() for part in entry.partition("="))
+        known = next((draw for draw in DRAWS if draw == name), None)
+        if known is None:
+            raise SimulationError(f"kind must be one of {', '.join(DRAWS)}, got {name!r}")
+        if known in weights:
+            raise SimulationError(f"each kind may be named once, got {name!r} again in {text!r}")
+        weights[known] = _weight(weight or "1", name)
+    total = sum(weights.values())
+    return tuple((draw, weight / total) for draw, weight in weights.items())
+
+
+def _weight(text: str, kind: str) -> float:
+    try:
+        weight = float(text)
+    except ValueError:
+        weight = float("nan")
+    if not 0 < weight < float("inf"):
+        raise SimulationError(f"the weight of {kind} must be a number > 0, got {text!r}")
+    return weight
+
+
 def object_rng(spec: DatasetSpec, index: int) -> Generator:
     """The source of everything random about the object at an index."""
     return default_rng(SeedSequence(spec.seed, spawn_key=(index,)))
+
+
+def simulate_at(spec: DatasetSpec, index: int, psfs: Mapping[str, Psf] | None = None) -> Simulated:
+    """The object at an index.
+
+    Raises:
+        SimulationError: it could not be made; the message names its index.
+    """
+    rng = object_rng(spec, index)
+    kinds, probabilities = zip(*spec.kinds, strict=True)
+    draw_of: Draw = kinds[int(rng.choice(len(kinds), p=probabilities))]
+    geometry = GEOMETRIES[spec.geometry]
+    try:
+        return simulate_object(draw_of, geometry, rng, preset=spec.preset, psfs=psfs, keep_components=spec.components)
+    except ValueError as error:
+        raise SimulationError(f"object {index} of seed {spec.seed}: {error}") from error
 
 
 def simulate_objects(spec: DatasetSpec, indices: Iterable[int]) -> pa.Table:
@@ -57,22 +151,17 @@ def simulate_objects(spec: DatasetSpec, indices: Iterable[int]) -> pa.Table:
         SimulationError: an object could not be made; the message names its index.
     """
     geometry = GEOMETRIES[spec.geometry]
-    kinds, probabilities = zip(*spec.fractions, strict=True)
-    ids: list[int] = []
-    stamps = []
-    truth: dict[str, list] = {}
-    for index in indices:
-        rng = object_rng(spec, index)
-        kind: Kind = kinds[int(rng.choice(len(kinds), p=probabilities))]
-        try:
-            simulated = simulate_object(kind, spec.geometry, rng)
-        except ValueError as error:
-            raise SimulationError(f"object {index} of seed {spec.seed}: {error}") from error
-        ids.append(index)
-        stamps.append(simulated.stamps)
-        for name, value in {"kind": kind, "index": index, **simulated.truth}.items():
-            truth.setdefault(name, []).append(value)
-    return shard_table(np.array(ids, np.int64), stack(stamps, geometry), truth, geometry)
+    psfs = read_psfs(spec.psf_uri) if spec.psf_uri else None
+    ids = list(indices)
+    objects = [simulate_at(spec, index, psfs) for index in ids]
+    rows = [{"index": index, **made.scene.truth} for index, made in zip(ids, objects, strict=True)]
+    truth = {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
+    components = (
+        {name: stack([made.scene.components[name] for made in objects], geometry) for name in COMPONENTS}
+        if spec.components
+        else None
+    )
+    return shard_table(np.array(ids, np.int64), stack([made.stamps for made in objects], geometry), truth, geometry, components)
 
 
 def shard_uris(spec: DatasetSpec, out_uri: str) -> list[str]:
@@ -118,7 +207,7 @@ def _shard_indices(spec: DatasetSpec, shard_number: int) -> range:
 
 def _per_object(spec: DatasetSpec) -> str:
     """What decides an object besides its index."""
-    return spec.model_dump_json(exclude={"n"})
+    return spec.model_dump_json(exclude={"n", "psf_uri"})
 
 
 def write_contact_sheet(shard_uri: str, out_uri: str) -> None:

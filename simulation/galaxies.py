@@ -1,163 +1,83 @@
-"""Light of galaxies: Sersic profiles with spectral energy distributions, evaluated on plain or ray-shot coordinates."""
+"""Galaxies and stars that fool lens finders: a builder for each look-alike, at a magnitude given or drawn."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import gamma, gammaincinv
+from numpy.random import Generator
 
-from scanner.pixels.bands import EUCLID
+from simulation.crowds import blue_companions, companions, group, merger, moved, star
+from simulation.rings import ring_galaxy
+from simulation.shapes import Shape, disc, early_type_redshift, edge_on, elliptical, faint, late_type_redshift, spiral
+from simulation.systems import Light, Lookalike
 
-Image = NDArray[np.float32]
+Builder = Callable[[Generator, float | None, float], tuple[float, tuple[Light, ...]]]
+"""(rng, vis_mag, detector_angle_deg) to redshift and light. The magnitude is that of all components; None: drawn."""
 
-PIVOT_MICRON: Mapping[str, float] = MappingProxyType({"VIS": 0.72, "Y": 1.08, "J": 1.37, "H": 1.77})
-"""Pivot wavelengths (Euclid Collaboration: Schirmer et al. 2022; Cropper et al. 2025)."""
-
-FINE_SCALE_ARCSEC = 0.05
-"""Pixels on which light is drawn: half a VIS pixel, a sixth of a NISP pixel."""
-_CORE_PIXELS = 8
-"""Side of the square about a galaxy's centre that is oversampled."""
-_OVERSAMPLING = 10
-
-
-@dataclass(frozen=True)
-class Sed:
-    """AB magnitudes of a galaxy: a straight line in log wavelength from VIS to H, and what each band differs from it."""
-
-    vis_mag: float
-    vis_minus_h: float
-    departures: Mapping[str, float] = field(default_factory=dict)
-
-    def mag(self, band: str) -> float:
-        """Total AB magnitude in a band."""
-        step = np.log(PIVOT_MICRON[band] / PIVOT_MICRON["VIS"]) / np.log(PIVOT_MICRON["H"] / PIVOT_MICRON["VIS"])
-        return float(self.vis_mag - self.vis_minus_h * step + self.departures.get(band, 0.0))
-
-    def flux_adu_per_s(self, band: str) -> float:
-        """Total flux in the band's own ADU/s."""
-        return EUCLID[band].adu_per_s(self.mag(band))
+LENS_VIS_MAGS = (17.5, 20.9, 22.5)
+"""Smallest, most frequent and largest VIS magnitude of lens galaxies; the median is 20.4."""
+FAINT_VIS_MAGS = (22.0, 25.5)
+_COUNTS_FROM_VIS_MAG = 19.0
+_STAR_VIS_MAGS = (15.0, 20.5, 22.0)
+_STAR_Z = 1e-4
+"""The Doppler shift of 30 km/s."""
 
 
-@dataclass(frozen=True)
-class SpiralArms:
-    """Two logarithmic arms laid over a disc; they move light about but add none."""
-
-    strength: float
-    pitch_rad: float
-    phase_rad: float
+def total_vis_mag(light: tuple[Light, ...]) -> float:
+    """VIS magnitude of all components together."""
+    return -2.5 * float(np.log10(sum(10 ** (-0.4 * part.sed.vis_mag) for part in light)))
 
 
-@dataclass(frozen=True)
-class Light:
-    """One Sersic component."""
-
-    x_arcsec: float
-    y_arcsec: float
-    half_light_radius_arcsec: float
-    """Of the circle with the ellipse's area."""
-    sersic_index: float
-    axis_ratio: float
-    angle_rad: float
-    sed: Sed
-    arms: SpiralArms | None = None
-
-    def __post_init__(self) -> None:
-        if not self.half_light_radius_arcsec > 0:
-            raise ValueError(f"half_light_radius_arcsec must be > 0, got {self.half_light_radius_arcsec}")
-        if not 0.3 <= self.sersic_index <= 8:
-            raise ValueError(f"sersic_index must be in [0.3, 8], got {self.sersic_index}")
-        if not 0 < self.axis_ratio <= 1:
-            raise ValueError(f"axis_ratio must be in (0, 1], got {self.axis_ratio}")
-
-    def unit_brightness(self, x_arcsec: NDArray[np.floating], y_arcsec: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Surface brightness per arcsec2 at the coordinates, for a total flux of 1 (Graham & Driver 2005, equations 1-4)."""
-        n, radius = self.sersic_index, self.half_light_radius_arcsec
-        cos, sin = np.cos(self.angle_rad), np.sin(self.angle_rad)
-        dx, dy = x_arcsec - self.x_arcsec, y_arcsec - self.y_arcsec
-        major, minor = cos * dx + sin * dy, cos * dy - sin * dx
-        scaled = (self.axis_ratio * major**2 + minor**2 / self.axis_ratio) / radius**2
-        b = gammaincinv(2 * n, 0.5)
-        peak = b ** (2 * n) / (2 * np.pi * n * radius**2 * gamma(2 * n))
-        brightness = float(peak) * np.exp(-float(b) * scaled ** (0.5 / n))
-        if self.arms is None:
-            return brightness
-        turned = np.arctan2(minor / self.axis_ratio, major) - np.log(np.sqrt(scaled) + 1e-3) / np.tan(self.arms.pitch_rad)
-        contrast = self.arms.strength * scaled / (scaled + 0.25)
-        return brightness * (1 + contrast * np.cos(2 * (turned - self.arms.phase_rad)))
+def _build_star(rng: Generator, vis_mag: float | None, detector_angle_deg: float) -> tuple[float, tuple[Light, ...]]:
+    mag = rng.triangular(*_STAR_VIS_MAGS) if vis_mag is None else vis_mag
+    return _STAR_Z, _placed(rng, star(rng, mag, detector_angle_deg), mag)
 
 
-@dataclass(frozen=True)
-class FineGrid:
-    """Square grid of fine pixels about the origin; an even number of them a side."""
+def _galaxy(shape: Shape, redshift: Callable[[Generator, float], float], draw_mag: Callable[[Generator], float]) -> Builder:
+    def build(rng: Generator, vis_mag: float | None, detector_angle_deg: float) -> tuple[float, tuple[Light, ...]]:
+        del detector_angle_deg  # of no concern to a galaxy
+        mag = draw_mag(rng) if vis_mag is None else vis_mag
+        z = redshift(rng, mag)
+        return z, _placed(rng, shape(rng, mag, z), mag)
 
-    n_pixels: int
-
-    @property
-    def axis_arcsec(self) -> NDArray[np.float32]:
-        """Pixel centres along x, and along y."""
-        return ((np.arange(self.n_pixels) - (self.n_pixels - 1) / 2) * FINE_SCALE_ARCSEC).astype(np.float32)
-
-    def window(self, x_arcsec: float, y_arcsec: float, half_side_arcsec: float) -> tuple[slice, slice]:
-        """`[y, x]` slices of the pixels within `half_side_arcsec` of a position; empty when it lies outside."""
-
-        def along(centre: float) -> slice:
-            low, high = (
-                round((centre + side) / FINE_SCALE_ARCSEC + (self.n_pixels - 1) / 2)
-                for side in (-half_side_arcsec, half_side_arcsec)
-            )
-            return slice(min(max(low, 0), self.n_pixels), min(max(high + 1, 0), self.n_pixels))
-
-        return along(y_arcsec), along(x_arcsec)
+    return build
 
 
-def extent_arcsec(light: Light) -> float:
-    """Half side of the square outside which a component is not drawn: beyond it lies < 1 % of n=1 and < 6 % of n=4 light."""
-    radii = 5.0 + 2.5 * max(0.0, light.sersic_index - 1)
-    bright = max(0.0, 23.0 - light.sed.vis_mag)
-    return light.half_light_radius_arcsec * (radii + 1.5 * bright) / np.sqrt(light.axis_ratio) + 0.3
+def _placed(rng: Generator, light: tuple[Light, ...], vis_mag: float) -> tuple[Light, ...]:
+    """At the magnitude, and off the centre as catalogue positions are: by 0.06 arcsec, one in five by 0.2."""
+    x, y = rng.normal(0, 0.2 if rng.random() < 0.2 else 0.06, 2)
+    return moved(light, float(x), float(y), vis_mag - total_vis_mag(light))
 
 
-def draw(lights: Sequence[Light], grid: FineGrid) -> dict[str, Image]:
-    """Band name to `[y, x]`, ADU/s per fine pixel, before any blurring."""
-    images = {band: np.zeros((grid.n_pixels, grid.n_pixels), np.float32) for band in EUCLID}
-    for light in lights:
-        rows, columns = grid.window(light.x_arcsec, light.y_arcsec, extent_arcsec(light))
-        unit = _unit_image(light, grid, rows, columns)
-        if unit.size:
-            for band, image in images.items():
-                image[rows, columns] += np.float32(light.sed.flux_adu_per_s(band)) * unit
-    return images
+def _down_to(faintest: float) -> Callable[[Generator], float]:
+    """Magnitudes half of which are those of lenses; the rest follow the counts as far as a shape can be told."""
+
+    def draw(rng: Generator) -> float:
+        if rng.random() < 0.5:
+            return rng.triangular(*LENS_VIS_MAGS)
+        return _count_mag(rng, _COUNTS_FROM_VIS_MAG, faintest)
+
+    return draw
 
 
-def draw_lensed(
-    lights: Sequence[Light], beta_x_arcsec: NDArray[np.floating], beta_y_arcsec: NDArray[np.floating]
-) -> dict[str, Image]:
-    """Like `draw`, on the source-plane coordinates `[y, x]` of fine pixels: lensing conserves surface brightness."""
-    images = {band: np.zeros(beta_x_arcsec.shape, np.float32) for band in EUCLID}
-    for light in lights:
-        unit = light.unit_brightness(beta_x_arcsec, beta_y_arcsec) * FINE_SCALE_ARCSEC**2
-        for band in images:
-            images[band] += (light.sed.flux_adu_per_s(band) * unit).astype(np.float32)
-    return images
+def _count_mag(rng: Generator, brightest: float, faintest: float) -> float:
+    """Counts grow as 10^(0.3 mag)."""
+    return float(np.log10(rng.uniform(10 ** (0.3 * brightest), 10 ** (0.3 * faintest))) / 0.3)
 
 
-def _unit_image(light: Light, grid: FineGrid, rows: slice, columns: slice) -> Image:
-    """The component at unit total flux on a window of the grid, its cuspy centre oversampled."""
-    axis = grid.axis_arcsec
-    x, y = axis[columns], axis[rows]
-    image = np.asarray(light.unit_brightness(x[None, :], y[:, None]), np.float32)
-    core_rows, core_columns = grid.window(light.x_arcsec, light.y_arcsec, _CORE_PIXELS / 2 * FINE_SCALE_ARCSEC)
-    core_x, core_y = axis[core_columns], axis[core_rows]
-    if core_x.size and core_y.size:
-        offsets = ((np.arange(_OVERSAMPLING) + 0.5) / _OVERSAMPLING - 0.5) * FINE_SCALE_ARCSEC
-        sub_x, sub_y = (core_x[:, None] + offsets).ravel(), (core_y[:, None] + offsets).ravel()
-        sub = light.unit_brightness(sub_x[None, :], sub_y[:, None])
-        mean = sub.reshape(core_y.size, _OVERSAMPLING, core_x.size, _OVERSAMPLING).mean(axis=(1, 3))
-        image[_within(core_rows, rows), _within(core_columns, columns)] = mean
-    return image * np.float32(FINE_SCALE_ARCSEC**2)
-
-
-def _within(inner: slice, outer: slice) -> slice:
-    return slice(inner.start - outer.start, inner.stop - outer.start)
+BUILDERS: Mapping[Lookalike, Builder] = MappingProxyType(
+    {
+        "elliptical": _galaxy(elliptical, early_type_redshift, _down_to(24.5)),
+        "disc": _galaxy(disc, late_type_redshift, _down_to(24.5)),
+        "spiral": _galaxy(spiral, late_type_redshift, _down_to(23.5)),
+        "ring_galaxy": _galaxy(ring_galaxy, late_type_redshift, _down_to(23.5)),
+        "edge_on": _galaxy(edge_on, late_type_redshift, _down_to(24.5)),
+        "merger": _galaxy(merger, late_type_redshift, _down_to(23.5)),
+        "companions": _galaxy(companions, early_type_redshift, _down_to(23.5)),
+        "blue_companions": _galaxy(blue_companions, early_type_redshift, _down_to(23.0)),
+        "group": _galaxy(group, early_type_redshift, _down_to(23.5)),
+        "faint": _galaxy(faint, late_type_redshift, lambda rng: _count_mag(rng, *FAINT_VIS_MAGS)),
+        "star": _build_star,
+    }
+)
+"""Every look-alike but the twin, a lens galaxy without its source, and the artefact, a flaw of the image."""

@@ -1,7 +1,7 @@
 """From a `System` to what a survey would record of it, and the truth about it."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -9,24 +9,26 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from infra.errors import LensscanError
-from scanner.pixels.bands import VIS
-from scanner.pixels.geometry import GEOMETRIES, Geometry, Image
-from simulation.galaxies import FINE_SCALE_ARCSEC, FineGrid, Light, draw, draw_lensed
+from scanner.pixels.bands import EUCLID
+from scanner.pixels.geometry import Geometry, Image
+from scanner.pixels.shards import COMPONENTS
+from simulation.artefacts import add_artefacts
+from simulation.images import morphology, n_images
 from simulation.lensing import effective_einstein_radius_arcsec, ray_shoot
-from simulation.observation import Optics, add_noise
-from simulation.population import Kind, System, draw_system
+from simulation.light import FineGrid, draw, draw_lensed
+from simulation.observation import Conditions, Optics, add_noise, draw_conditions
+from simulation.population import Draw, Preset, draw_lens_kind, draw_surroundings, draw_system, without_sources
+from simulation.psf import Psf
+from simulation.systems import System
+from simulation.truth import MIN_MAGNIFICATION, ArcTruth, truth_row, visibility
 
-MIN_PIXELS = 20
-"""A lens shows more VIS pixels than this with light of each source above the noise (the challenge's rule)."""
-MIN_MAGNIFICATION = 1.6
-"""Of each source, also from the challenge."""
-MIN_ARC_SNR = 15.0
-"""Of each source in VIS."""
-MIN_CONTRAST = 0.12
-"""Arc pixels also reach this fraction of the lens galaxy's light, else no one sees them."""
-MAX_TRIES = 200
-_LENSED_PIXELS = 240
-"""Side of the square (12 arcsec) about the stamp's centre in which rays are shot; sources are seen well inside it."""
+MAX_TRIES = 300
+INNER_GRID, WHOLE_GRID = FineGrid(240), FineGrid(400)
+"""Where rays are shot: the 12 arcsec about the stamp's centre, or all 20 where a lens is large or far from the centre."""
+_INNER_REACH_ARCSEC = 3.6
+"""Distance from the centre up to which Einstein rings fit the inner grid with room for the arcs' width."""
+
+Images = dict[str, Image]
 
 
 class SimulationError(LensscanError, ValueError):
@@ -38,177 +40,169 @@ class Scene:
     """A rendered system without noise: band name to `[y, x]` in ADU/s per pixel, on the pixels of `geometry`."""
 
     geometry: Geometry
-    galaxies: Mapping[str, Image]
-    """Everything that is not lensed: the lens or plain galaxy, and neighbours."""
-    source1: Mapping[str, Image]
-    """As lensed; empty where there is none."""
-    source2: Mapping[str, Image]
+    clean: Images
+    """All light together."""
     truth: Mapping[str, Any]
-    """Columns of the shard format but `kind` and `index`."""
+    """Columns of the shard format but `index`."""
+    components: Mapping[str, Images] = field(default_factory=dict)
+    """`COMPONENTS` apart, zero where there is no such light; empty unless asked for."""
 
-    @property
-    def clean(self) -> dict[str, Image]:
-        """All light together."""
-        return {
-            band: sum((part[band] for part in (self.source1, self.source2) if part), image)
-            for band, image in self.galaxies.items()
-        }
+
+@dataclass(frozen=True)
+class Lensed:
+    """Sources as seen through the masses in front of them."""
+
+    sources: tuple[Images, ...]
+    """Band name to `[y, x]` of each, ADU/s per fine pixel about the stamp's centre, unblurred."""
+    truth: ArcTruth
 
 
 @dataclass(frozen=True)
 class Simulated:
     """An observed object."""
 
-    stamps: Mapping[str, Image]
-    truth: Mapping[str, Any]
+    stamps: Images
     scene: Scene
     system: System
 
 
-def simulate_object(kind: Kind, geometry_name: str, rng: Generator, detector_angle_deg: float | None = None) -> Simulated:
-    """Draw systems of a kind until one's arcs can be seen, and observe it.
+def simulate_object(
+    draw_of: Draw,
+    geometry: Geometry,
+    rng: Generator,
+    *,
+    preset: Preset = "euclid",
+    psfs: Mapping[str, Psf] | None = None,
+    keep_components: bool = False,
+) -> Simulated:
+    """Draw systems until one's arcs can be seen, and observe it.
+
+    Args:
+        draw_of: Kind or look-alike.
+        geometry: Pixel grids.
+        rng: Source of everything random.
+        preset: Population, and with it the conditions: those of the paper are the same for every object.
+        psfs: By band, instead of the model's.
+        keep_components: Render the noise-free components apart as well.
 
     Raises:
         SimulationError: no visible system in `MAX_TRIES`.
     """
-    system, scene = visible_scene(kind, geometry_name, rng, detector_angle_deg)
-    return Simulated(add_noise(scene.clean, scene.geometry, rng), scene.truth, scene, system)
+    angle = float(rng.uniform(0, 360))
+    conditions = draw_conditions(rng, angle) if preset == "euclid" else Conditions.nominal(angle)
+    optics = Optics(geometry, conditions, psfs)
+    neighbours = draw_surroundings(preset, rng, angle)
+    system, lensed = visible_system(draw_of, optics, rng, preset)
+    system = replace(system, neighbours=neighbours)
+    scene = render(system, optics, lensed, keep_components=keep_components)
+    stamps = add_noise(scene.clean, geometry, conditions, rng)
+    if preset == "euclid":
+        stamps = add_artefacts(stamps, geometry, conditions, rng, certain=system.lookalike == "artefact")
+    return Simulated(stamps, scene, system)
 
 
-def visible_scene(
-    kind: Kind, geometry_name: str, rng: Generator, detector_angle_deg: float | None = None, *, with_neighbours: bool = True
-) -> tuple[System, Scene]:
-    """A system of a kind whose arcs can be seen, rendered without noise.
+def visible_system(draw_of: Draw, optics: Optics, rng: Generator, preset: Preset = "euclid") -> tuple[System, Lensed | None]:
+    """A system whose arcs, if it should have any, can be seen, without neighbours.
 
     Raises:
         SimulationError: none in `MAX_TRIES` draws.
     """
+    angle = optics.conditions.detector_angle_deg
+    system = draw_system(preset, draw_of, rng, angle)
+    if system.lookalike == "twin":
+        # An arc-free twin is what a lens that could be seen would be without its sources: else its host would tell it.
+        return without_sources(visible_system(draw_lens_kind(rng), optics, rng, preset)[0]), None
+    if not system.source1:
+        return system, None
     for _ in range(MAX_TRIES):
-        system = draw_system(kind, rng)
-        angle = system.detector_angle_deg if detector_angle_deg is None else detector_angle_deg
-        scene = render(system, Optics(GEOMETRIES[geometry_name], angle), with_neighbours=with_neighbours)
-        if scene is not None:
-            return system, scene
-    raise SimulationError(f"no visible {kind} in {MAX_TRIES} draws")
+        lensed = lens(system, optics)
+        if lensed is not None:
+            return system, lensed
+        system = draw_system(preset, draw_of, rng, angle)
+    raise SimulationError(f"no visible {draw_of} of the preset {preset} in {MAX_TRIES} draws")
 
 
-def render(system: System, optics: Optics, *, with_neighbours: bool = True) -> Scene | None:
-    """The system through the optics, or None where it should be a lens and its arcs cannot be seen.
+def render(system: System, optics: Optics, lensed: Lensed | None, *, keep_components: bool = False) -> Scene:
+    """The system through the optics, before noise.
 
-    Geometries share the 20 arcsec field.
+    Args:
+        system: What there is.
+        optics: Pixels, PSF and orientation.
+        lensed: Its sources as `lens` found them; None where there are none.
+        keep_components: Render the components apart as well.
     """
-    geometry = optics.geometry
-    grid = FineGrid(round(geometry.grids["VIS"].side_arcsec / FINE_SCALE_ARCSEC))
-    planes = [(system.source1, system.z_source1), (system.source2, system.z_source2)]
-    lensed = [_lensed(system, lights, z, grid) for lights, z in planes if lights and z is not None]
-    magnifications = [
-        float(fine["VIS"].sum()) / sum(light.sed.flux_adu_per_s("VIS") for light in lights)
-        for fine, (lights, _) in zip(lensed, planes, strict=False)
-    ]
-    if any(m <= MIN_MAGNIFICATION for m in magnifications):
-        return None
-    host = draw(system.galaxy, grid)
-    sources_vis = [optics.observe("VIS", fine["VIS"]) for fine in lensed]
-    visibility = _visibility(sources_vis, optics.observe("VIS", host["VIS"])) if lensed else None
-    if visibility is not None and not visibility.is_visible:
-        return None
-    if with_neighbours:
-        for band, image in draw(system.neighbours, grid).items():
-            host[band] += image
-    sources = [
-        {band: vis if band == "VIS" else optics.observe(band, fine[band]) for band in fine}
-        for fine, vis in zip(lensed, sources_vis, strict=True)
-    ]
-    return Scene(
-        geometry,
-        {band: optics.observe(band, image) for band, image in host.items()},
-        sources[0] if sources else {},
-        sources[1] if len(sources) > 1 else {},
-        _truth(system, optics.detector_angle_deg, magnifications, visibility),
-    )
+    sources = lensed.sources if lensed else ()
+    truth = truth_row(system, lensed.truth if lensed else None)
+    if not keep_components:
+        fine = draw((*system.galaxy, *system.neighbours), WHOLE_GRID)
+        for source in sources:
+            _add_centred(fine, source)
+        return Scene(optics.geometry, _observe(fine, optics), truth)
+    parts = [draw(system.galaxy, WHOLE_GRID), draw((), WHOLE_GRID), draw((), WHOLE_GRID)]
+    for part, source in zip(parts[1:], sources, strict=False):
+        _add_centred(part, source)
+    components = {name: _observe(part, optics) for name, part in zip(COMPONENTS, parts, strict=True)}
+    neighbours = _observe(draw(system.neighbours, WHOLE_GRID), optics)
+    clean = {band: sum((images[band] for images in components.values()), neighbours[band]) for band in EUCLID}
+    return Scene(optics.geometry, clean, truth, components)
 
 
-@dataclass(frozen=True)
-class Visibility:
-    """How well lensed light shows in VIS, before noise."""
+def lens(system: System, optics: Optics, host_vis: Image | None = None) -> Lensed | None:
+    """Each source through the masses in front of it; None where a source is hardly magnified or cannot be seen.
 
-    arc_snr: float
-    n_pix_source: int
-    is_visible: bool
-    """Every source passes the rule on its own."""
-
-
-def _visibility(sources: Sequence[Image], host: Image) -> Visibility:
-    """Judge each lensed source against the noise of sky, lens galaxy and sources, and against the lens galaxy's light."""
-    total = np.sum(sources, axis=0)
-    per_electron = 1 / VIS.electrons_per_adu_per_s
-    sky_variance = (VIS.noise_electrons_per_pixel * per_electron) ** 2
-    noise = np.sqrt(sky_variance + np.maximum(total + host, 0) * per_electron)
-    judged = []
-    for source in sources:
-        above = source > noise
-        snr = float(np.sqrt(np.sum((source / noise)[above] ** 2)))
-        judged.append(np.sum(above & (source > MIN_CONTRAST * host)) > MIN_PIXELS and snr > MIN_ARC_SNR)
-    above = total > noise
-    return Visibility(float(np.sqrt(np.sum((total / noise)[above] ** 2))), int(above.sum()), all(judged))
-
-
-def _lensed(system: System, lights: Sequence[Light], z_source: float, grid: FineGrid) -> dict[str, Image]:
-    """A source as seen through the masses in front of it, `[y, x]` on the whole grid."""
-    window = _lensed_window(grid)
-    axis = grid.axis_arcsec[window].astype(np.float64)
+    Args:
+        system: A lens.
+        optics: Gives the VIS pixels on which arcs are judged.
+        host_vis: `[y, x]` VIS image of a real host about the same centre, ADU/s, with the pixels of the inner grid; by default
+            the system's own galaxy is rendered.
+    """
+    grid = INNER_GRID if host_vis is not None or _fits(system) else WHOLE_GRID
+    axis = grid.axis_arcsec
     x, y = np.meshgrid(axis, axis)
-    inner = draw_lensed(lights, *ray_shoot(system.masses, z_source, x, y))
-    images = {}
-    for band, image in inner.items():
-        images[band] = np.zeros((grid.n_pixels, grid.n_pixels), np.float32)
-        images[band][window, window] = image
-    return images
-
-
-def _lensed_window(grid: FineGrid) -> slice:
-    low = (grid.n_pixels - _LENSED_PIXELS) // 2
-    return slice(low, low + _LENSED_PIXELS)
-
-
-def _truth(
-    system: System, detector_angle_deg: float, magnifications: Sequence[float], visibility: Visibility | None
-) -> dict[str, Any]:
-    def radius(z_source: float | None) -> float | None:
-        return None if z_source is None else effective_einstein_radius_arcsec(system.masses, z_source)
-
-    n_sources = len(magnifications)
-    return {
-        "z_lens": system.z_lens,
-        "z_source1": system.z_source1,
-        "z_source2": system.z_source2,
-        "einstein_radius1_arcsec": radius(system.z_source1),
-        "einstein_radius2_arcsec": radius(system.z_source2),
-        "velocity_dispersion_km_s": system.velocity_dispersion_km_s,
-        "magnification1": magnifications[0] if n_sources > 0 else None,
-        "magnification2": magnifications[1] if n_sources > 1 else None,
-        "arc_snr": visibility.arc_snr if visibility else None,
-        "n_pix_source": visibility.n_pix_source if visibility else None,
-        "lens_mag_vis": total_mag(system.galaxy, "VIS"),
-        "source1_mag_vis": total_mag(system.source1, "VIS"),
-        "source2_mag_vis": total_mag(system.source2, "VIS"),
-        "source1_vis_minus_h": _difference(total_mag(system.source1, "VIS"), total_mag(system.source1, "H")),
-        "detector_angle_deg": detector_angle_deg,
-    }
-
-
-def total_mag(lights: Sequence[Light], band: str) -> float | None:
-    """AB magnitude of all components together; None where there are none."""
-    if not lights:
+    planes = [(lights, z) for lights, z in ((system.source1, system.z_source1), (system.source2, system.z_source2)) if lights]
+    betas, fine, magnifications = [], [], []
+    for lights, z in planes:
+        betas.append(ray_shoot(system.masses, z or 0.0, x, y))
+        fine.append(draw_lensed(lights, *betas[-1]))
+        unlensed = sum(light.sed.flux_adu_per_s("VIS") for light in lights)
+        magnifications.append(float(fine[-1]["VIS"].sum(dtype=float)) / unlensed)
+        if magnifications[-1] <= MIN_MAGNIFICATION:
+            return None
+    sources = [optics.observe("VIS", images["VIS"]) for images in fine]
+    if host_vis is None:
+        host_vis = optics.observe("VIS", draw(system.galaxy, grid, ("VIS",))["VIS"])
+    shown = visibility(sources, host_vis)
+    if not shown.is_visible:
         return None
-    return float(-2.5 * np.log10(sum(10 ** (-0.4 * light.sed.mag(band)) for light in lights)))
+    centre, mass = system.source1[0], system.masses[0]
+    n = n_images(*betas[0], axis, centre.x_arcsec, centre.y_arcsec)
+    radius = effective_einstein_radius_arcsec(system.masses, system.z_source1 or 0.0)
+    n_pixels, pixel_arcsec = len(sources[0]), optics.geometry.grids["VIS"].pixel_scale_arcsec
+    vis_axis = (np.arange(n_pixels) - (n_pixels - 1) / 2) * pixel_arcsec
+    form = morphology(sources[0], vis_axis, (mass.x_arcsec, mass.y_arcsec), n, radius)
+    return Lensed(tuple(fine), ArcTruth(tuple(magnifications), shown, n, form))
 
 
-def _difference(a: float | None, b: float | None) -> float | None:
-    return None if a is None or b is None else a - b
+def _fits(system: System) -> bool:
+    """Whether the arcs lie on the inner grid."""
+    mass = system.masses[0]
+    farthest = system.z_source2 or system.z_source1 or 0.0
+    reach = effective_einstein_radius_arcsec(system.masses, farthest)
+    return max(abs(mass.x_arcsec), abs(mass.y_arcsec)) + reach < _INNER_REACH_ARCSEC
 
 
-def stack(stamps: Sequence[Mapping[str, Image]], geometry: Geometry) -> dict[str, NDArray[np.float32]]:
+def _add_centred(images: Images, inner: Images) -> None:
+    """Add images to the middle of larger ones, in place; both have an even number of pixels a side."""
+    for band, image in inner.items():
+        low = (len(images[band]) - len(image)) // 2
+        images[band][low : low + len(image), low : low + len(image)] += image
+
+
+def _observe(fine: Images, optics: Optics) -> Images:
+    return {band: optics.observe(band, image) for band, image in fine.items()}
+
+
+def stack(stamps: list[Images], geometry: Geometry) -> dict[str, NDArray[np.float32]]:
     """Band name to `[batch, y, x]`."""
     return {
         band: np.stack([s[band] for s in stamps]) if stamps else np.zeros((0, grid.n_pixels, grid.n_pixels), np.float32)

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from infra.storage import CreateOutcome, create_if_absent, exists, join, read_bytes
 from scanner.pixels.bands import EUCLID
-from scanner.pixels.geometry import MER, Image
-from simulation.galaxies import FineGrid, Light, draw, extent_arcsec
+from scanner.pixels.geometry import Image
+from simulation.field import draw_field_galaxy, field_mag
 from simulation.mer_files import (
     CATALOGUE,
     MOSAICS,
@@ -24,22 +23,21 @@ from simulation.mer_files import (
     read_truth_spec,
     truth_bytes,
 )
-from simulation.observation import Optics, add_noise
-from simulation.population import Kind, draw_field_galaxy, draw_galaxy, field_mag
-from simulation.render import SimulationError, total_mag, visible_scene
+from simulation.mosaic import PIXEL_SCALE_ARCSEC, Mosaic
+from simulation.observation import draw_conditions
+from simulation.render import SimulationError, render, visible_system
+from simulation.systems import Kind, Light, System
+from simulation.truth import truth_row
 
-PIXEL_SCALE_ARCSEC = 0.1
 MARGIN_PIXELS = 125
 """Objects keep this from the edges, so that their 20 arcsec cutouts are whole."""
 SEPARATION_PIXELS = 40
 """Between any two objects of the catalogue: leaves the arcs of lenses free."""
 _BRIGHT_SHARE = 0.25
 """Of the plain galaxies: as bright as lens galaxies. The rest follow the counts of the field."""
-_FIELD_VIS_MAGS = (19.0, 25.0)
-_STAMP_PIXELS = (40, 60, 100, 150, 200)
-"""Few sizes, so that transforms of the PSF are shared."""
-_TAPER_FROM = 0.7
-"""Fraction of a stamp's half side from which light fades out."""
+_FIELD_VIS_MAGS = (19.0, 24.5)
+_BACKGROUND_VIS_MAGS = (24.5, 27.0)
+"""Galaxies that lie between those of the catalogue."""
 _MAX_DRAWS = 5000
 TRUTH_FILE = "truth.parquet"
 
@@ -115,17 +113,13 @@ def _paint(spec: TileSpec) -> tuple[dict[str, Image], list[_Object]]:
     kinds: list[Kind] = ["single"] * spec.n_single
     kinds += ["compound_arc" if i % 2 == 0 else "double_ring" for i in range(spec.n_compound)]
     corners = _positions(spec, len(kinds), rng)
-    optics = Optics(MER, float(rng.uniform(0, 360)))
-    mosaics = {band: np.zeros((spec.side_pixels, spec.side_pixels), np.float32) for band in EUCLID}
+    mosaic = Mosaic(spec.side_pixels, draw_conditions(rng, float(rng.uniform(0, 360))))
     objects: list[_Object] = []
     for index, (x, y) in enumerate(corners):
-        painted = (
-            _paint_lens(mosaics, kinds[index], x, y, optics, rng)
-            if index < len(kinds)
-            else _paint_galaxy(mosaics, x, y, optics, rng)
-        )
+        painted = _paint_lens(mosaic, kinds[index], x, y, rng) if index < len(kinds) else _paint_galaxy(mosaic, x, y, rng)
         objects.append(replace(painted, truth={**painted.truth, "index": index}))
-    return add_noise(mosaics, MER, rng), objects
+    mosaic.paint_field(_BACKGROUND_VIS_MAGS, rng)
+    return mosaic.observed(rng), objects
 
 
 def _positions(spec: TileSpec, n_lenses: int, rng: Generator) -> list[tuple[int, int]]:
@@ -143,31 +137,27 @@ def _positions(spec: TileSpec, n_lenses: int, rng: Generator) -> list[tuple[int,
     return placed
 
 
-def _paint_lens(mosaics: dict[str, Image], kind: Kind, x: int, y: int, optics: Optics, rng: Generator) -> _Object:
+def _paint_lens(mosaic: Mosaic, kind: Kind, x: int, y: int, rng: Generator) -> _Object:
     """Neighbours come from the tile itself, so the lens brings none."""
-    system, scene = visible_scene(kind, MER.name, rng, optics.detector_angle_deg, with_neighbours=False)
-    clean = scene.clean
-    for band, stamp in clean.items():
-        _add(mosaics[band], stamp, x, y)
-    flux = EUCLID["VIS"].flux_ujy(float(clean["VIS"].sum()))
-    return _located(system.galaxy[0], x, y, {"kind": kind, **scene.truth}, flux)
+    system, lensed = visible_system(kind, mosaic.optics, rng)
+    scene = render(system, mosaic.optics, lensed)
+    for band, stamp in scene.clean.items():
+        mosaic.add(band, stamp, x, y)
+    flux = EUCLID["VIS"].flux_ujy(float(scene.clean["VIS"].sum()))
+    return _located(system.galaxy[0], x, y, dict(scene.truth), flux)
 
 
-def _paint_galaxy(mosaics: dict[str, Image], x: int, y: int, optics: Optics, rng: Generator) -> _Object:
+def _paint_galaxy(mosaic: Mosaic, x: int, y: int, rng: Generator) -> _Object:
     if rng.random() < _BRIGHT_SHARE:
-        z, lights = draw_galaxy(rng)
+        system, _ = visible_system("nonlens", mosaic.optics, rng)
     else:
-        dx, dy = rng.uniform(-0.5, 0.5, 2) * PIXEL_SCALE_ARCSEC
-        z = float(rng.uniform(0.1, 1.5))
-        lights = draw_field_galaxy(rng, float(dx), float(dy), field_mag(rng, _FIELD_VIS_MAGS))
-    needed = 2 * max(extent_arcsec(light) for light in lights) / PIXEL_SCALE_ARCSEC
-    n_pixels = next((n for n in _STAMP_PIXELS if n >= needed), _STAMP_PIXELS[-1])
-    for band, fine in draw(lights, FineGrid(2 * n_pixels)).items():
-        _add(mosaics[band], optics.observe(band, fine), x, y)
-    mag = total_mag(lights, "VIS")
-    truth = {"kind": "nonlens", "z_lens": z, "lens_mag_vis": mag, "detector_angle_deg": optics.detector_angle_deg}
-    flux = sum(EUCLID["VIS"].flux_ujy(light.sed.flux_adu_per_s("VIS")) for light in lights)
-    return _located(lights[0], x, y, truth, flux)
+        dx, dy = (rng.uniform(-0.5, 0.5, 2) * PIXEL_SCALE_ARCSEC).tolist()
+        light = draw_field_galaxy(rng, dx, dy, field_mag(rng, _FIELD_VIS_MAGS))
+        angle = mosaic.optics.conditions.detector_angle_deg
+        system = System("nonlens", "faint", float(rng.uniform(0.1, 1.5)), None, None, (), light, (), (), (), None, angle)
+    mosaic.paint(system.galaxy, x, y)
+    flux = sum(EUCLID["VIS"].flux_ujy(light.sed.flux_adu_per_s("VIS")) for light in system.galaxy)
+    return _located(system.galaxy[0], x, y, truth_row(system, None), flux)
 
 
 def _located(light: Light, x: int, y: int, truth: dict[str, Any], flux_vis_ujy: float) -> _Object:
@@ -175,21 +165,3 @@ def _located(light: Light, x: int, y: int, truth: dict[str, Any], flux_vis_ujy: 
     centre_x = x + 0.5 + light.x_arcsec / PIXEL_SCALE_ARCSEC
     centre_y = y + 0.5 + light.y_arcsec / PIXEL_SCALE_ARCSEC
     return _Object(centre_x, centre_y, truth, flux_vis_ujy)
-
-
-def _add(mosaic: Image, stamp: Image, x: int, y: int) -> None:
-    """Add a stamp whose two central pixels are `x`, `x + 1` (and `y`, `y + 1`); what hangs over the edge is lost."""
-    n, half = len(mosaic), len(stamp) // 2
-    stamp = stamp * _taper(len(stamp))
-    left, bottom = x - half + 1, y - half + 1
-    rows = slice(max(bottom, 0), min(bottom + len(stamp), n))
-    columns = slice(max(left, 0), min(left + len(stamp), n))
-    mosaic[rows, columns] += stamp[rows.start - bottom : rows.stop - bottom, columns.start - left : columns.stop - left]
-
-
-@lru_cache(maxsize=len(_STAMP_PIXELS))
-def _taper(n_pixels: int) -> Image:
-    """1 in the middle, falling smoothly to 0 over the outer part: large galaxies do not end in a visible edge."""
-    distance = (np.abs(np.arange(n_pixels) - (n_pixels - 1) / 2) + 0.5) / (n_pixels / 2)
-    ramp = 0.5 * (1 + np.cos(np.pi * np.clip((distance - _TAPER_FROM) / (1 - _TAPER_FROM), 0, 1)))
-    return np.asarray(np.outer(ramp, ramp), np.float32)

@@ -73,19 +73,21 @@ class Band:
 
 
 _VIS_REFERENCE = (
-    "Cropper et al. 2025 (Euclid II, VIS): 4 x 566 s, 0.1 arcsec, gain 3.5 e/ADU, read noise 3.2 e; sky 22.35 mag/arcsec2 "
-    "(Scaramella et al. 2022, table 2); MAGZERO 24.6 and FWHM 0.18 arcsec measured on Q1 MER files"
+    "Cropper et al. 2025 (Euclid II, VIS): 4 x 566 s, 0.1 arcsec, gain 3.5 e/ADU, read noise 3.2 e; sky 22.18 mag/arcsec2, "
+    "the noise of blank Q1 MER fields (Scaramella et al. 2022, table 2: 22.35); MAGZERO 24.6 and FWHM 0.18 arcsec measured on "
+    "Q1 MER files"
 )
 _NISP_REFERENCE = (
-    "Jahnke et al. 2025 (Euclid III, NISP): 4 x 87 s, 0.3 arcsec, read noise 6.1 e; sky per band Scaramella et al. 2022; "
+    "Jahnke et al. 2025 (Euclid III, NISP): 4 x 87 s, 0.3 arcsec, read noise 6.1 e; sky the noise of blank Q1 MER fields "
+    "(Scaramella et al. 2022: 22.10, 22.11, 22.28); "
     "MAGZERO and FWHM measured on Q1 MER files; gain from MAGZERO and the zero points for 1 e/s, 25.04, 25.26 and 25.21 "
     "(Schirmer et al. 2022)"
 )
 
-VIS = Band("VIS", 0.1, 24.6, 2264.0, 22.35, 3.2, 4, 3.5, 0.18, _VIS_REFERENCE)
-Y = Band("Y", 0.3, 29.8, 348.0, 22.10, 6.1, 4, 0.01247, 0.46, _NISP_REFERENCE)
+VIS = Band("VIS", 0.1, 24.6, 2264.0, 22.18, 3.2, 4, 3.5, 0.18, _VIS_REFERENCE)
+Y = Band("Y", 0.3, 29.8, 348.0, 22.03, 6.1, 4, 0.01247, 0.46, _NISP_REFERENCE)
 J = Band("J", 0.3, 30.0, 348.0, 22.11, 6.1, 4, 0.01271, 0.47, _NISP_REFERENCE)
-H = Band("H", 0.3, 29.9, 348.0, 22.28, 6.1, 4, 0.01330, 0.50, _NISP_REFERENCE)
+H = Band("H", 0.3, 29.9, 348.0, 22.10, 6.1, 4, 0.01330, 0.50, _NISP_REFERENCE)
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,17 @@ class FitsReader:
         scale = pixel_scale_arcsec if pixel_scale_arcsec is not None else header_pixel_scale_arcsec(hdu.header, file.label(hdu))
         return BandImage(file.pixels(hdu), scale)
 
+    def zero_point_ab_mag(self, reference: str) -> float:
+        """The AB magnitude of one unit of the image, from its header's MAGZERO; there is no default.
+
+        Raises:
+            Rejection: as `read_band`, or NO_ZERO_POINT.
+        """
+        uri, extension = split_reference(reference)
+        file = self._open(uri)
+        hdu = find_image(file, extension)
+        return header_zero_point_ab_mag(hdu.header, file.label(hdu))
+
     def _open(self, uri: str) -> FitsFile:
         if uri not in self._files:
             self._files[uri] = open_fits(uri, MAX_FILE_BYTES)
@@ -119,6 +130,18 @@ def check_image(file: FitsFile, hdu: Hdu, max_pixels: int) -> None:
         raise Rejection(RejectCode.TOO_LARGE, f"{file.label(hdu)}: {hdu.shape} is more than {max_pixels} pixels")
     file.check_whole()
     file.check_sums(hdu)
+
+
+def header_zero_point_ab_mag(header: Header, label: str) -> float:
+    """MAGZERO of a header.
+
+    Raises:
+        Rejection: NO_ZERO_POINT.
+    """
+    value = header.get("MAGZERO")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise Rejection(RejectCode.NO_ZERO_POINT, f"{label}: MAGZERO must be a finite number, got {value!r}")
+    return float(value)
 
 
 def header_pixel_scale_arcsec(header: Header, label: str) -> float:

@@ -26,6 +26,8 @@ class RejectCode(StrEnum):
     """The header asks for more pixels than a cutout may have."""
     NO_PIXEL_SCALE = "no_pixel_scale"
     """Neither the manifest nor the header states the pixel scale, or the stated one is impossible."""
+    NO_ZERO_POINT = "no_zero_point"
+    """The header states no MAGZERO, where fluxes are needed."""
     NOT_FINITE = "not_finite"
     """More NaN or infinite pixels than can be filled with sky."""
     CONSTANT = "constant"

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,9 @@ ROWS_PER_SHARD = 500
 KINDS = ("nonlens", "single", "compound_arc", "double_ring")
 """What an object is; the index is the class of a subclass vector."""
 
+COMPONENTS = ("lens_light", "source1", "source2")
+"""Noise-free parts of an object that a simulation may keep: what is not lensed but neighbours, and each source as lensed."""
+
 _GEOMETRY_KEY = b"lensscan.geometry"
 
 
@@ -24,6 +27,7 @@ def _truth(name: str, kind: pa.DataType, unit: str, description: str) -> pa.Fiel
 
 TRUTH_FIELDS: tuple[pa.Field, ...] = (
     _truth("kind", pa.string(), "", f"one of {', '.join(KINDS)}"),
+    _truth("morphology", pa.string(), "", "what it looks like: arc, quad, ring, compound_arc, double_ring, or the look-alike"),
     _truth("index", pa.int64(), "", "position in the data set; the seed of everything random about the object"),
     _truth("z_lens", pa.float64(), "", "redshift of the deflector, or of the galaxy where nothing is lensed"),
     _truth("z_source1", pa.float64(), "", "redshift of the nearer source"),
@@ -35,6 +39,8 @@ TRUTH_FIELDS: tuple[pa.Field, ...] = (
     _truth("magnification2", pa.float64(), "", "total, of source 2"),
     _truth("arc_snr", pa.float64(), "", "signal to noise of all lensed light in VIS"),
     _truth("n_pix_source", pa.int64(), "", "VIS pixels in which lensed light exceeds the noise"),
+    _truth("n_source_im", pa.int64(), "", "images of the centre of source 1"),
+    _truth("is_challenge_lens", pa.bool_(), "", "n_source_im > 0, magnification1 > 1.6 and n_pix_source > 20"),
     _truth("lens_mag_vis", pa.float64(), "mag", "AB, total"),
     _truth("source1_mag_vis", pa.float64(), "mag", "AB, unlensed"),
     _truth("source2_mag_vis", pa.float64(), "mag", "AB, unlensed"),
@@ -51,34 +57,54 @@ class Shard:
     stamps: Stamps
     truth: pa.Table
     geometry: Geometry
+    components: Mapping[str, Stamps] = field(default_factory=dict)
+    """By name of `COMPONENTS`, zero where there is no such light; empty where the shard keeps none."""
 
 
-def shard_schema(geometry: Geometry) -> pa.Schema:
-    """`object_id`, one fixed-size list of float32 per band (row-major `[y, x]`, ADU/s), then the truth columns."""
-    bands = [
-        pa.field(band, pa.list_(pa.float32(), grid.n_pixels**2), metadata={b"unit": b"adu/s"})
-        for band, grid in geometry.grids.items()
-    ]
-    fields = [pa.field("object_id", pa.int64(), nullable=False), *bands, *TRUTH_FIELDS]
+def shard_schema(geometry: Geometry, *, with_components: bool = False) -> pa.Schema:
+    """`object_id`, one fixed-size list of float32 per band (row-major `[y, x]`, ADU/s), the truth, then any components."""
+    fields = [pa.field("object_id", pa.int64(), nullable=False), *_band_fields(geometry), *TRUTH_FIELDS]
+    if with_components:
+        fields += [field for component in COMPONENTS for field in _band_fields(geometry, f"{component}_")]
     return pa.schema(fields, metadata={_GEOMETRY_KEY: geometry.name.encode()})
 
 
-def shard_table(object_ids: NDArray[np.int64], stamps: Stamps, truth: Mapping[str, list], geometry: Geometry) -> pa.Table:
+def _band_fields(geometry: Geometry, prefix: str = "") -> list[pa.Field]:
+    return [
+        pa.field(prefix + band, pa.list_(pa.float32(), grid.n_pixels**2), metadata={b"unit": b"adu/s"})
+        for band, grid in geometry.grids.items()
+    ]
+
+
+def shard_table(
+    object_ids: NDArray[np.int64],
+    stamps: Stamps,
+    truth: Mapping[str, list],
+    geometry: Geometry,
+    components: Mapping[str, Stamps] | None = None,
+) -> pa.Table:
     """A table of `shard_schema`; truth columns that are not given are null.
 
     Raises:
         ValueError: a band's array does not have the shape `[len(object_ids), n_pixels, n_pixels]`.
     """
     n = len(object_ids)
-    columns: list[pa.Array] = [pa.array(object_ids, pa.int64())]
+    columns: list[pa.Array] = [pa.array(object_ids, pa.int64()), *_image_columns(stamps, geometry, n)]
+    columns += [pa.array(truth.get(f.name, [None] * n), f.type) for f in TRUTH_FIELDS]
+    if components is not None:
+        columns += [column for name in COMPONENTS for column in _image_columns(components[name], geometry, n)]
+    return pa.Table.from_arrays(columns, schema=shard_schema(geometry, with_components=components is not None))
+
+
+def _image_columns(stamps: Stamps, geometry: Geometry, n: int) -> list[pa.Array]:
+    columns = []
     for band, grid in geometry.grids.items():
         expected = (n, grid.n_pixels, grid.n_pixels)
         if stamps[band].shape != expected:
             raise ValueError(f"{band}: stamps must have the shape {expected}, got {stamps[band].shape}")
         flat = pa.array(np.ascontiguousarray(stamps[band], dtype=np.float32).reshape(-1))
         columns.append(pa.FixedSizeListArray.from_arrays(flat, grid.n_pixels**2))
-    columns += [pa.array(truth.get(f.name, [None] * n), f.type) for f in TRUTH_FIELDS]
-    return pa.Table.from_arrays(columns, schema=shard_schema(geometry))
+    return columns
 
 
 def encode_shard(table: pa.Table) -> bytes:
@@ -102,14 +128,21 @@ def decode_shard(data: bytes) -> Shard:
     if name not in GEOMETRIES:
         raise ValueError(f"shard geometry must be one of {sorted(GEOMETRIES)}, got {name!r}")
     geometry = GEOMETRIES[name]
-    if not table.schema.equals(shard_schema(geometry)):
+    with_components = f"{COMPONENTS[0]}_{next(iter(geometry.grids))}" in table.schema.names
+    if not table.schema.equals(shard_schema(geometry, with_components=with_components)):
         raise ValueError(f"columns are not those of a {name} shard: {table.schema.names}")
-    for name in ("object_id", *geometry.grids):
+    for column in table.schema:
         # A null list has no pixels: unnoticed, it would shift every object after it.
-        if table[name].null_count:
-            raise ValueError(f"shard column {name} must have no nulls, got {table[name].null_count}")
-    stamps = {band: _images(table[band], grid.n_pixels) for band, grid in geometry.grids.items()}
-    return Shard(table["object_id"].to_numpy(), stamps, table.select([f.name for f in TRUTH_FIELDS]), geometry)
+        if (column.name == "object_id" or pa.types.is_fixed_size_list(column.type)) and table[column.name].null_count:
+            raise ValueError(f"shard column {column.name} must have no nulls, got {table[column.name].null_count}")
+    kept = COMPONENTS if with_components else ()
+    components = {component: _stamps(table, geometry, f"{component}_") for component in kept}
+    truth = table.select([f.name for f in TRUTH_FIELDS])
+    return Shard(table["object_id"].to_numpy(), _stamps(table, geometry), truth, geometry, components)
+
+
+def _stamps(table: pa.Table, geometry: Geometry, prefix: str = "") -> Stamps:
+    return {band: _images(table[prefix + band], grid.n_pixels) for band, grid in geometry.grids.items()}
 
 
 def _images(column: pa.ChunkedArray, n_pixels: int) -> NDArray[np.float32]:

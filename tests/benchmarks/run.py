@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from skimage.transform import resize
 
+from infra.cluster import ray_session
 from infra.settings import Settings
 from infra.storage import create_if_absent
 from scanner.catalogue.units import find_units
@@ -26,8 +27,9 @@ from scanner.networks.ensemble import Ensemble
 from scanner.networks.locate import find_package
 from scanner.networks.package import load_package
 from scanner.pixels.resample import regrid, resize_operator
-from scanner.pixels.shards import decode_shard, encode_shard
+from scanner.pixels.shards import ROWS_PER_SHARD, decode_shard, encode_shard
 from scanner.scan import CutoutScanner, scan_unit
+from simulation.actors import simulate_dataset
 from simulation.dataset import DatasetSpec, simulate_objects
 from simulation.survey_tile import TileSpec, simulate_tile
 
@@ -69,6 +71,27 @@ def resize_gain() -> float:
     return theirs / ours
 
 
+def simulation_rates(scratch: Path) -> dict[str, float]:
+    """Complete stamps per second, shards written: in one process, and with one and two actors once they run."""
+    spec = DatasetSpec(n=2 * ROWS_PER_SHARD, seed=1, geometry="mer")
+    simulate_objects(spec, range(8))
+    start = time.perf_counter()
+    simulate_objects(spec, range(N_OBJECTS))
+    rates = {"simulate_mer_per_s": N_OBJECTS / (time.perf_counter() - start)}
+    with ray_session(num_cpus=2):
+        for n_workers in (1, 2):
+            finished: list[float] = []
+            begun = time.perf_counter()
+            more = spec.model_copy(update={"n": 2 * n_workers * ROWS_PER_SHARD, "seed": n_workers})
+            out = str(scratch / f"simulated-{n_workers}")
+            simulate_dataset(more, out, n_workers, lambda _done, _total, times=finished: times.append(time.perf_counter()))
+            # The first shards of all actors carry their start.
+            rates[f"simulate_mer_{n_workers}_actors_per_s"] = n_workers * ROWS_PER_SHARD / (finished[-1] - finished[n_workers])
+            rates[f"simulate_mer_{n_workers}_actors_with_start_per_s"] = more.n / (finished[-1] - begun)
+    ratio = rates["simulate_mer_2_actors_per_s"] / rates["simulate_mer_1_actors_per_s"]
+    return {**rates, "simulate_two_actors_over_one": ratio}
+
+
 def measure() -> dict[str, float]:
     ensemble = load_package(find_package("ou7-sim", Settings.read().ensembles_dir))
     with tempfile.TemporaryDirectory() as scratch:
@@ -80,7 +103,9 @@ def measure() -> dict[str, float]:
         create_if_absent(str(shards / "shard-00000.parquet"), shard, "bench")
         simulate_tile(TileSpec(tile_id="100000001", n_galaxies=N_OBJECTS - 8, n_single=8, seed=1), str(tiles))
         limit = limit_rate(ensemble, shard)
+        simulated = simulation_rates(Path(scratch))
         return {
+            **simulated,
             "limit_seven_per_s": limit,
             "tiles_over_limit_seven": scan_rate(tiles, ensemble) / limit,
             "shards_over_limit_seven": scan_rate(shards, ensemble) / limit,
@@ -101,7 +126,7 @@ def main() -> None:
         "command": "make bench",
     }
     RESULTS.write_text(json.dumps({**results, "machine": machine}, indent=2) + "\n")
-    sys.stdout.writelines(f"{key:<26}{value:>10}\n" for key, value in results.items())
+    sys.stdout.writelines(f"{key:<40}{value:>10}\n" for key, value in results.items())
 
 
 if __name__ == "__main__":

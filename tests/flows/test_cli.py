@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from infra.storage import create_if_absent
-from scanner.pixels.shards import encode_shard
+from scanner.pixels.shards import decode_shard, encode_shard
 from simulation.dataset import DatasetSpec, simulate_shard
 
 LENSSCAN = str(Path(sys.executable).with_name("lensscan"))
 COMMANDS = (
     ["demo"],
     ["simulate"],
+    ["inject"],
     ["train"],
     ["score"],
     ["scan"],
@@ -86,6 +87,13 @@ def test_completion_script_can_be_generated(tmp_path):
         (["query", "nowhere"], "nowhere"),
         (["models", "show", "nosuch"], "nosuch"),
         (["models", "import-published", "empty", "--name", "x"], "OU_"),
+        (["inject", "missing.csv", "--out", "out"], "missing.csv"),
+        (["inject", "empty", "--out", "out"], "no Euclid MER tile under"),
+        (["inject", "good.csv", "--out", "out"], "none of 1 cutouts could host arcs; the first, 1: missing_file"),
+        (["simulate", "--kinds", "quasar", "--out", "out"], "kind must be one of nonlens, single"),
+        (["simulate", "--preset", "wilde2022", "--kinds", "spiral", "--out", "out"], "no look-alike but 'twin'"),
+        (["simulate", "--psf", "good.csv", "--out", "out"], "good.csv"),
+        (["simulate", "--psf", "missing.fits", "--out", "out"], "missing.fits"),
     ],
 )
 def test_a_mistake_ends_in_one_line(tmp_path, args, says):
@@ -112,6 +120,20 @@ def test_models_list_speaks_json():
     rows = json.loads(lensscan("models", "list", "--json").stdout)
     assert {"name", "networks", "folder"} == set(rows[0])
     assert "ou7-sim" in {row["name"] for row in rows}
+
+
+@pytest.mark.ray
+def test_simulate_writes_what_was_asked_for(tmp_path):
+    args = ["--n", 5, "--kinds", "double_ring=1,ring_galaxy=1", "--geometry", "mer", "--components", "--json"]
+    done = lensscan("simulate", *args, "--out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["n_objects"] == 5
+    shard = decode_shard(Path(result["shards"][0]).read_bytes())
+    assert shard.geometry.name == "mer"
+    assert set(shard.truth["morphology"].to_pylist()) == {"double_ring", "ring_galaxy"}
+    assert shard.components["source2"]["VIS"].any()
+    assert Path(result["contact_sheet"]).read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.ray

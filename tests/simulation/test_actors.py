@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from infra.cluster import ClusterError, ray_session
-from scanner.pixels.shards import decode_shard
+from scanner.pixels.shards import ROWS_PER_SHARD, decode_shard
 from simulation.actors import simulate_dataset, simulate_night
 from simulation.dataset import DatasetSpec, simulate_shard
 from simulation.render import SimulationError
@@ -58,3 +58,17 @@ def test_tiles_are_named_once_and_need_a_worker(tmp_path):
         simulate_night([spec, spec], str(tmp_path), 1)
     with pytest.raises(ValueError, match="workers must be >= 1, got 0"):
         simulate_night([spec], str(tmp_path), 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", ["euclid", "wilde2022"])
+def test_shards_are_the_same_bytes_for_one_and_four_actors(tmp_path, preset):
+    spec = DatasetSpec(
+        n=3 * ROWS_PER_SHARD + 1,
+        seed=3,
+        preset=preset,
+        kinds=(("single", 0.5), ("faint" if preset == "euclid" else "twin", 0.5)),
+    )
+    files = [simulate_dataset(spec, str(tmp_path / str(n)), n) for n in (1, 4)]
+    for one, four in zip(*files, strict=True):
+        assert Path(one).read_bytes() == Path(four).read_bytes()

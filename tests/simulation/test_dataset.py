@@ -4,14 +4,19 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
+from infra.errors import LensscanError
 from infra.storage import create_if_absent
 from scanner.pixels.geometry import CHALLENGE
-from scanner.pixels.shards import KINDS, ROWS_PER_SHARD, decode_shard, encode_shard, shard_schema
+from scanner.pixels.shards import COMPONENTS, KINDS, ROWS_PER_SHARD, decode_shard, encode_shard, shard_schema
 from simulation import render as render_module
-from simulation.contact_sheet import contact_sheet_png
+from simulation import truth as truth_module
+from simulation.contact_sheet import composite, contact_sheet_png
 from simulation.dataset import (
+    KIND_SHARES,
     DatasetSpec,
+    dataset_spec,
     is_shard_of,
+    parse_kinds,
     shard_uris,
     simulate_objects,
     simulate_shard,
@@ -47,8 +52,12 @@ def test_an_object_depends_on_seed_and_index_only(table):
 
 
 def test_kinds_come_in_the_fractions_asked_for():
-    spec = DatasetSpec(n=6, seed=1, fractions=(("double_ring", 1.0), ("nonlens", 0.0)))
+    spec = DatasetSpec(n=6, seed=1, kinds=(("double_ring", 1.0), ("nonlens", 0.0)))
     assert simulate_objects(spec, range(3))["kind"].to_pylist() == ["double_ring"] * 3
+    rings = DatasetSpec(n=3, seed=1, kinds=(("ring_galaxy", 1.0),))
+    table = simulate_objects(rings, range(3))
+    assert table["kind"].to_pylist() == ["nonlens"] * 3
+    assert table["morphology"].to_pylist() == ["ring_galaxy"] * 3
 
 
 def test_shards_split_the_objects(tmp_path):
@@ -66,26 +75,71 @@ def test_a_shard_knows_its_data_set(tmp_path):
     assert not is_shard_of(spec, 0, uri)
     create_if_absent(uri, encode_shard(simulate_shard(spec, 0)), "test")
     assert is_shard_of(spec, 0, uri)
-    for other in (DatasetSpec(n=2, seed=8), DatasetSpec(n=3, seed=7), DatasetSpec(n=2, seed=7, geometry="mer")):
+    changes = ({"seed": 8}, {"n": 3}, {"geometry": "mer"}, {"preset": "wilde2022"}, {"components": True}, {"psf_sha256": "0"})
+    for other in (DatasetSpec(**{"n": 2, "seed": 7, **change}) for change in changes):
         with pytest.raises(SimulationError, match="holds 2 objects"):
             is_shard_of(other, 0, uri)
 
 
 def test_a_failed_object_is_named(monkeypatch):
-    monkeypatch.setattr(render_module, "MIN_ARC_SNR", 1e9)
+    monkeypatch.setattr(truth_module, "MIN_ARC_SNR", 1e9)
     monkeypatch.setattr(render_module, "MAX_TRIES", 2)
-    spec = DatasetSpec(n=6, seed=3, fractions=(("single", 1.0),))
+    spec = DatasetSpec(n=6, seed=3, kinds=(("single", 1.0),))
     with pytest.raises(SimulationError, match="object 5 of seed 3: no visible single"):
         simulate_objects(spec, [5])
 
 
 @pytest.mark.parametrize(
-    "fractions",
-    [(("single", 0.5),), (("single", 1.5), ("nonlens", -0.5)), (("single", 0.5), ("single", 0.5)), (("star", 1.0),)],
+    "kinds",
+    [(("single", 0.5),), (("single", 1.5), ("nonlens", -0.5)), (("single", 0.5), ("single", 0.5)), (("quasar", 1.0),)],
 )
-def test_impossible_fractions_are_refused(fractions):
+def test_impossible_shares_are_refused(kinds):
     with pytest.raises(ValidationError):
-        DatasetSpec(n=1, seed=1, fractions=fractions)
+        DatasetSpec(n=1, seed=1, kinds=kinds)
+
+
+def test_kinds_are_given_in_words():
+    assert parse_kinds("single,spiral") == (("single", 0.5), ("spiral", 0.5))
+    assert parse_kinds("nonlens=3, double_ring = 1") == (("nonlens", 0.75), ("double_ring", 0.25))
+    assert dataset_spec(1, 1).kinds == KIND_SHARES
+    assert dataset_spec(1, 1, kinds="star").kinds == (("star", 1.0),)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("quasar", "kind must be one of nonlens, single, .*got 'quasar'"),
+        ("single,single", "named once, got 'single' again"),
+        ("single=0", "weight of single must be a number > 0, got '0'"),
+        ("single=many", "weight of single must be a number > 0, got 'many'"),
+        ("", "kind must be one of"),
+        ("single,", "kind must be one of .*got ''"),
+    ],
+)
+def test_words_that_name_no_kinds_are_refused(text, message):
+    with pytest.raises(SimulationError, match=message):
+        parse_kinds(text)
+
+
+def test_the_papers_preset_has_only_its_kinds():
+    with pytest.raises(LensscanError, match="no look-alike but 'twin'"):
+        dataset_spec(1, 1, "wilde2022", "single,spiral")
+    table = simulate_objects(dataset_spec(4, 1, "wilde2022", "nonlens,double_ring"), range(4))
+    assert set(table["morphology"].to_pylist()) <= {"twin", "double_ring"}
+
+
+def test_components_are_kept_on_request():
+    spec = DatasetSpec(n=3, seed=7, kinds=(("compound_arc", 0.5), ("twin", 0.5)), components=True)
+    table = simulate_objects(spec, range(3))
+    shard = decode_shard(encode_shard(table))
+    without = simulate_objects(spec.model_copy(update={"components": False}), range(3))
+    # Light that is drawn apart and added up differs in its last bits, and so may one electron of noise.
+    np.testing.assert_allclose(shard.stamps["VIS"], decode_shard(encode_shard(without)).stamps["VIS"], atol=0.005)
+    assert shard.truth.equals(without.select(shard.truth.column_names))
+    assert set(shard.components) == set(COMPONENTS)
+    for i, kind in enumerate(shard.truth["kind"].to_pylist()):
+        assert shard.components["lens_light"]["H"][i].sum() > 0
+        assert (shard.components["source2"]["VIS"][i].sum() > 0) == (kind == "compound_arc")
 
 
 def test_contact_sheet_shows_every_kind(table, tmp_path):
@@ -96,13 +150,26 @@ def test_contact_sheet_shows_every_kind(table, tmp_path):
     shard = decode_shard(encode_shard(table))
     assert sheet.read_bytes() == contact_sheet_png(shard)
     with Image.open(sheet) as image:
-        n_kinds = len(set(shard.truth["kind"].to_pylist()))
-        assert image.size[1] == round(3.2 * 90 * n_kinds)
+        n_kinds = len(set(shard.truth["morphology"].to_pylist()))
+        assert image.size[1] == pytest.approx(110 * n_kinds, abs=2)
         assert np.asarray(image.convert("L")).std() > 20
 
 
 def test_a_contact_sheet_needs_kinds(table):
-    column = table.schema.get_field_index("kind")
-    unknown = table.set_column(column, table.schema.field("kind"), pa.nulls(12, pa.string()))
+    column = table.schema.get_field_index("morphology")
+    unknown = table.set_column(column, table.schema.field("morphology"), pa.nulls(12, pa.string()))
     with pytest.raises(ValueError, match="names no kind"):
         contact_sheet_png(decode_shard(encode_shard(unknown)))
+
+
+def test_colours_of_a_composite_are_those_of_the_object(rng):
+    """A red galaxy is red, a blue one blue, and empty sky grey."""
+    axis = np.arange(100) - 49.5
+    blob = np.exp(-(axis[None, :] ** 2 + axis[:, None] ** 2) / 50)
+    sky = {band: rng.normal(0, 1, (100, 100)) for band in ("VIS", "Y", "J", "H")}
+    red = composite({**sky, "H": sky["H"] + 100 * blob}, 0.1)[50, 50]
+    blue = composite({**sky, "VIS": sky["VIS"] + 100 * blob}, 0.1)[50, 50]
+    assert red[0] > red[2] + 0.3
+    assert blue[2] > blue[0] + 0.3
+    empty = composite(sky, 0.1).mean(axis=(0, 1))
+    assert np.ptp(empty) < 0.03

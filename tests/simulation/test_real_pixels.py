@@ -5,13 +5,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
+from scipy.ndimage import binary_dilation, gaussian_filter
 
 from scanner.pixels.bands import EUCLID
 from scanner.pixels.geometry import MER
-from simulation.observation import add_noise
+from simulation.observation import Conditions, add_noise
 
 REAL = Path(__file__).parents[2].parent / "shared" / "real"
-FILES = ("102020064_NEG635872258496841682.fits", "102021016_NEG629685198482852633.fits")
+FILES = (
+    "102020064_NEG635872258496841682.fits",
+    "102021016_NEG629685198482852633.fits",
+    "102022474_NEG590266584471556814.fits",
+)
 EXTENSIONS = {"VIS": "VIS", "Y": "NIR_Y", "J": "NIR_J", "H": "NIR_H"}
 
 pytestmark = pytest.mark.skipif(not all((REAL / name).exists() for name in FILES), reason="real Euclid cutouts are not here")
@@ -33,12 +38,41 @@ def sky_scatter(image):
     return (middle - low) / (1.2816 - 0.2533)
 
 
+def sky_pixels(image):
+    """Where no object is seen: the smoothed image stays near the sky, with a margin."""
+    seen = np.where(image != 0, image, np.nan)
+    level = np.nanpercentile(seen, 40) + 0.2533 * sky_scatter(image)
+    smooth = gaussian_filter(np.where(image != 0, image - level, 0), 2.0)
+    low, middle = np.percentile(smooth[image != 0], [10, 40])
+    scatter = (middle - low) / (1.2816 - 0.2533)
+    objects = smooth > middle + (0.2533 + 2.25) * scatter
+    return ~(binary_dilation(objects, iterations=6) | binary_dilation(image == 0, iterations=2))
+
+
+def autocorrelation(image, sky, dy, dx):
+    values = np.where(sky, image - image[sky].mean(), 0)
+    n_y, n_x = image.shape
+    both = sky[: n_y - dy, : n_x - dx] & sky[dy:, dx:]
+    return (values[: n_y - dy, : n_x - dx] * values[dy:, dx:])[both].mean() / (values[sky] ** 2).mean()
+
+
+def simulated_sky(band):
+    blank = {band: np.zeros((300, 300), np.float32)}
+    return add_noise(blank, MER, Conditions.nominal(0.0), np.random.default_rng(1))[band]
+
+
 @pytest.mark.parametrize("band", list(EUCLID))
 def test_sky_noise_is_as_deep_as_the_real_one(band):
-    blank = {band: np.zeros((300, 300), np.float32)}
-    simulated = sky_scatter(add_noise(blank, MER, np.random.default_rng(1))[band])
-    scatters = [sky_scatter(image) for header, image in real(band, ("FLUX", "BGSUB"))]
-    assert simulated == pytest.approx(np.median(scatters), rel=0.35)
+    scatters = [image[sky_pixels(image)].std() for _, image in real(band, ("FLUX", "BGSUB"))]
+    assert simulated_sky(band).std() == pytest.approx(np.median(scatters), rel=0.1)
+
+
+@pytest.mark.parametrize("band", list(EUCLID))
+@pytest.mark.parametrize("lags", [(0, 1), (1, 0), (1, 1), (0, 2), (2, 0), (0, 3)])
+def test_sky_noise_is_as_correlated_as_the_real_one(band, lags):
+    simulated = autocorrelation(simulated_sky(band), np.ones((300, 300), bool), *lags)
+    found = np.median([autocorrelation(image, sky_pixels(image), *lags) for _, image in real(band, ("FLUX", "BGSUB"))])
+    assert simulated == pytest.approx(found, rel=0.2, abs=0.025)
 
 
 @pytest.mark.parametrize("band", list(EUCLID))

@@ -1,0 +1,286 @@
+"""Point-spread functions: a model of Euclid's, and those of files."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Protocol
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+from scipy.interpolate import pchip_interpolate
+
+from infra.errors import LensscanError
+from scanner.pixels.bands import EUCLID
+from scanner.pixels.fits import check_image, find_image, header_pixel_scale_arcsec, open_fits
+from scanner.pixels.geometry import Image
+from scanner.pixels.hdus import FitsFile, Hdu
+from scanner.pixels.rejections import RejectCode, Rejection
+
+MAX_PSF_PIXELS = 1024**2
+MAX_OFF_CENTRE_PIXELS = 1.0
+"""A PSF's peak lies this near to the image's centre, along each axis."""
+_MAX_FILE_BYTES = 2**28
+MER_PSF_HDUS: Mapping[str, str] = MappingProxyType({"VIS": "VIS_PSF", "Y": "NIR_Y_PSF", "J": "NIR_J_PSF", "H": "NIR_H_PSF"})
+"""Names of the extensions that hold the PSF of each band in Euclid's cutouts."""
+_MER_SCALE_ARCSEC = 0.1
+"""Of those extensions, whose headers do not say."""
+
+_HALF_SIDE_ARCSEC = 1.6
+"""Of the kernels of `ModelPsf`. Real stamps end at 1.0 (VIS) and 1.6 arcsec (NISP) and sum to 0.95-1.00."""
+_FADES_FROM = 0.75
+"""Fraction of that radius from which the model falls smoothly to 0: bright stars do not end in a visible edge."""
+
+
+class PsfError(LensscanError, ValueError):
+    """A PSF that cannot be used; the message says why."""
+
+
+class Psf(Protocol):
+    """Light of a point source, before pixels."""
+
+    def kernel(self, scale_arcsec: float, pixel_arcsec: float) -> Image:
+        """`[y, x]`, an odd number of samples `scale_arcsec` apart each way, summing to 1.
+
+        To be followed by the averaging of pixels of `pixel_arcsec`.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How light falls off: a Moffat core on a Gaussian pedestal."""
+
+    core_beta: float
+    wing_share: float
+    """Of all light, in the pedestal."""
+    wing_sigma_arcsec: float
+
+
+PROFILES: Mapping[str, Profile] = MappingProxyType(
+    {
+        "VIS": Profile(1.90, 0.176, 0.120),
+        "Y": Profile(6.4, 0.3, 0.247),
+        "J": Profile(10.0, 0.226, 0.377),
+        "H": Profile(10.0, 0.476, 0.339),
+    }
+)
+"""Fitted to the encircled energy of PSF stamps of Q1, together with the FWHM of `bands`."""
+VIS_TREFOIL = 0.08
+"""Relative modulation of the VIS PSF's radius by three struts and the mirror's figure (Schmitz et al. 2020, figure 1); gives
+the three-fold moment of the same stamps."""
+
+
+@dataclass(frozen=True)
+class ModelPsf:
+    """An analytic PSF; the core's width is what makes it as wide as it should be, the pedestal stays.
+
+    Raises:
+        PsfError: no core, with its pixel, is that narrow or wide (when a kernel is asked for).
+    """
+
+    fwhm_arcsec: float
+    """With the pixel: diameter of the circle at half of the peak."""
+    detector_angle_deg: float = 0.0
+    """Direction of one of the three corners of a PSF with `trefoil`, from x towards y."""
+    trefoil: float = 0.0
+    """Relative modulation of the radius; 0 for a round PSF."""
+    profile: Profile = PROFILES["VIS"]
+
+    def kernel(self, scale_arcsec: float, pixel_arcsec: float) -> Image:
+        """See `Psf.kernel`."""
+        core = self._core_radius_arcsec(pixel_arcsec)
+        half = round(_HALF_SIDE_ARCSEC / scale_arcsec)
+        kernel = np.empty((2 * half + 1, 2 * half + 1))
+        turn, shape = 3 * np.radians(self.detector_angle_deg), self.profile
+        corners = (self.trefoil * np.cos(turn), self.trefoil * np.sin(turn))
+        _fill(kernel, scale_arcsec, core, shape.core_beta, shape.wing_share, shape.wing_sigma_arcsec, *corners)
+        return np.asarray(kernel / kernel.sum(), np.float32)
+
+    def _core_radius_arcsec(self, pixel_arcsec: float) -> float:
+        widths, cores = _widths(self.profile, pixel_arcsec)
+        if not widths[0] <= self.fwhm_arcsec <= widths[-1]:
+            bounds = f"[{widths[0]:.3g}, {widths[-1]:.3g}]"
+            raise PsfError(f"fwhm_arcsec in pixels of {pixel_arcsec} arcsec must be in {bounds}, got {self.fwhm_arcsec}")
+        return float(pchip_interpolate(widths, cores, self.fwhm_arcsec))
+
+
+def model_psf(band: str, detector_angle_deg: float, fwhm_factor: float = 1.0) -> ModelPsf:
+    """Euclid's: VIS three-fold about the detector's orientation, NISP round; `fwhm_factor` times the median width."""
+    trefoil = VIS_TREFOIL if band == "VIS" else 0.0
+    return ModelPsf(EUCLID[band].psf_fwhm_arcsec * fwhm_factor, detector_angle_deg, trefoil, PROFILES[band])
+
+
+@lru_cache(maxsize=32)
+def _widths(profile: Profile, pixel_arcsec: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """FWHM with the pixel, increasing, and the core radii that give it, both in arcsec.
+
+    The three-fold term changes the area at half maximum in second order only and is left out.
+    """
+    narrowest = pixel_arcsec / 5
+    cores = np.geomspace(narrowest, 2.0, 24) / (2 * np.sqrt(2 ** (1 / profile.core_beta) - 1))
+    nodes, weights = np.polynomial.legendre.leggauss(20)
+    x, y = np.meshgrid(nodes * pixel_arcsec / 2, nodes * pixel_arcsec / 2)
+    weight = np.outer(weights, weights)
+    widths = np.empty_like(cores)
+    for i, core in enumerate(cores):
+        radii = np.linspace(0, 1.5 * core + pixel_arcsec, 60)[:, None, None]
+        # A square pixel: the mean of a side's direction and a diagonal's.
+        squares = ((x + radii * np.cos(turn)) ** 2 + (y + radii * np.sin(turn)) ** 2 for turn in (0, np.pi / 4))
+        seen = sum(np.sum(weight * _brightness(square, core, profile), axis=(1, 2)) for square in squares)
+        widths[i] = 2 * np.interp(-0.5 * seen[0], -seen, radii[:, 0, 0])
+    # Below one pixel the width no longer grows with the core's, and a core that the pedestal outshines makes it fall again.
+    grows = slice(int(np.argmin(widths)), int(np.argmax(widths)) + 1)
+    return widths[grows], cores[grows]
+
+
+def _brightness(radius2: NDArray[np.float64], core: float, profile: Profile) -> NDArray[np.float64]:
+    """Per arcsec2 at unit flux, on squares of radii."""
+    beta, variance = profile.core_beta, profile.wing_sigma_arcsec**2
+    moffat = (beta - 1) / (np.pi * core**2) * (1 + radius2 / core**2) ** -beta
+    gauss = np.exp(-radius2 / (2 * variance)) / (2 * np.pi * variance)
+    return (1 - profile.wing_share) * moffat + profile.wing_share * gauss
+
+
+@njit(cache=True)
+def _fill(
+    kernel: NDArray[np.float64],
+    scale: float,
+    core: float,
+    beta: float,
+    wing_share: float,
+    wing_sigma: float,
+    cos_corner: float,
+    sin_corner: float,
+) -> None:
+    """`_brightness` with radii modulated three-fold, on samples about the middle; written into `kernel`."""
+    half = len(kernel) // 2
+    moffat, gauss = (1 - wing_share) * (beta - 1) / core**2, wing_share / (2 * wing_sigma**2)
+    for i in range(len(kernel)):
+        y = (i - half) * scale
+        for j in range(len(kernel)):
+            x = (j - half) * scale
+            r2 = x * x + y * y
+            fade = (1 - np.sqrt(r2) / _HALF_SIDE_ARCSEC) / (1 - _FADES_FROM)
+            if fade <= 0:
+                kernel[i, j] = 0.0
+                continue
+            # r^3 cos(3 (phi - detector angle)), without a call of cos.
+            corner = cos_corner * x * (x * x - 3 * y * y) + sin_corner * y * (3 * x * x - y * y)
+            squeezed = 1 - corner / (np.sqrt(r2) * (r2 + core * core) + 1e-12)
+            s2 = r2 * squeezed * squeezed
+            value = moffat * (1 + s2 / core**2) ** -beta + gauss * np.exp(-s2 / (2 * wing_sigma**2))
+            kernel[i, j] = value * (fade * fade * (3 - 2 * fade) if fade < 1 else 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class SampledPsf:
+    """An effective PSF from an image: the light of a point source as pixels of `scale_arcsec` see it.
+
+    Its kernel for other samples is interpolated with Fourier's series, and its own pixel is divided out, which is harmless up
+    to the image's Nyquist frequency. The light's position is the image's centre, (n - 1) / 2. It is used as it is: neither the
+    detector's orientation nor a scatter of widths applies.
+
+    Raises:
+        PsfError: the image is no PSF.
+    """
+
+    image: Image
+    """`[y, x]`, at least 5 pixels a side, in any unit; not necessarily square."""
+    scale_arcsec: float
+
+    def __post_init__(self) -> None:
+        _check_psf(self.image)
+        if not 0.005 <= self.scale_arcsec <= 1:
+            raise PsfError(f"scale_arcsec of a PSF must be in [0.005, 1], got {self.scale_arcsec}")
+
+    def kernel(self, scale_arcsec: float, pixel_arcsec: float) -> Image:  # noqa: ARG002 - the pixel does not shape it
+        """See `Psf.kernel`."""
+        side_arcsec = max(self.image.shape) * self.scale_arcsec
+        half = int((side_arcsec / scale_arcsec + 1e-6) // 2)
+        rows, columns = (_without_pixel(half, scale_arcsec / self.scale_arcsec, n) for n in self.image.shape)
+        kernel = rows @ self.image.astype(np.float64) @ columns.T
+        return np.asarray(kernel / kernel.sum(), np.float32)
+
+
+@lru_cache(maxsize=16)
+def _without_pixel(half: int, step: float, n: int) -> NDArray[np.float64]:
+    """`[2 half + 1, n]`: the Fourier series through n pixels, divided by the pixel's, at positions about their centre.
+
+    Positions are `step` pixels apart; beyond the pixels the series is cut off.
+    """
+    position = np.arange(-half, half + 1) * step
+    distance = position[:, None] - (np.arange(n) - (n - 1) / 2)
+    frequency = np.arange(-(n // 2), n // 2 + 1) / n
+    weight = 1 / (n * np.sinc(frequency))
+    if n % 2 == 0:
+        # The two signs of the Nyquist frequency share what is one term of the series.
+        weight[[0, -1]] /= 2
+    series = (weight * np.cos(2 * np.pi * distance[..., None] * frequency)).sum(axis=-1)
+    return np.where(np.abs(position)[:, None] <= n / 2, series, 0.0)
+
+
+def _check_psf(image: Image) -> None:
+    shape = image.shape
+    if image.ndim != 2 or min(shape) < 5:
+        raise PsfError(f"a PSF is a 2-D image of at least 5 pixels a side, got the shape {shape}")
+    if not np.isfinite(image).all():
+        raise PsfError(f"every pixel of a PSF must be finite, {np.count_nonzero(~np.isfinite(image))} are not")
+    total = float(image.sum(dtype=float))
+    if not total > 0:
+        raise PsfError(f"the sum of a PSF must be > 0, got {total:g}")
+    peak = np.unravel_index(int(np.argmax(image)), shape)
+    if any(abs(p - (n - 1) / 2) > MAX_OFF_CENTRE_PIXELS for p, n in zip(peak, shape, strict=True)):
+        centre = tuple((n - 1) / 2 for n in shape)
+        raise PsfError(
+            f"the peak of a PSF must be within {MAX_OFF_CENTRE_PIXELS:g} pixel of its centre [y, x] {centre}, "
+            f"got {tuple(int(p) for p in peak)}"
+        )
+
+
+def read_psf(uri: str, hdu: int | str | None = None, scale_arcsec: float | None = None) -> SampledPsf:
+    """The PSF in a FITS file.
+
+    Args:
+        uri: Local path, `file://` or `s3://`.
+        hdu: Name or number of the extension; by default the first 2-D image.
+        scale_arcsec: Of its pixels; by default that of the header (WCS or PIXSCALE), and 0.1 for extensions named as Euclid's.
+
+    Raises:
+        PsfError: the file cannot be read, has no such image, its pixel scale is unknown, or the image is no PSF.
+    """
+    try:
+        file = open_fits(uri, _MAX_FILE_BYTES)
+        return _psf_of(file, find_image(file, "" if hdu is None else str(hdu)), scale_arcsec)
+    except Rejection as rejection:
+        raise PsfError(rejection.detail) from rejection
+
+
+def read_psfs(uri: str) -> dict[str, SampledPsf]:
+    """The PSF of every band, from extensions named as in Euclid's cutouts (`MER_PSF_HDUS`).
+
+    Raises:
+        PsfError: as for `read_psf`, or an extension is missing.
+    """
+    try:
+        file = open_fits(uri, _MAX_FILE_BYTES)
+        return {band: _psf_of(file, find_image(file, name), None) for band, name in MER_PSF_HDUS.items()}
+    except Rejection as rejection:
+        raise PsfError(rejection.detail) from rejection
+
+
+def _psf_of(file: FitsFile, hdu: Hdu, scale_arcsec: float | None) -> SampledPsf:
+    check_image(file, hdu, MAX_PSF_PIXELS)
+    label = file.label(hdu)
+    if scale_arcsec is None:
+        try:
+            scale_arcsec = header_pixel_scale_arcsec(hdu.header, label)
+        except Rejection as rejection:
+            if rejection.code != RejectCode.NO_PIXEL_SCALE or hdu.name not in MER_PSF_HDUS.values():
+                raise
+            scale_arcsec = _MER_SCALE_ARCSEC
+    try:
+        return SampledPsf(file.pixels(hdu), scale_arcsec)
+    except PsfError as error:
+        raise PsfError(f"{label}: {error}") from error

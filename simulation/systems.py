@@ -1,0 +1,269 @@
+"""Records of what there is to observe: light, mass, and the `System` they make up. They draw nothing and compute little.
+
+Positions are angles on the sky in arcsec from the stamp's centre, x to the right, y up; angles run from x towards y.
+"""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, Literal, TypeVar, get_args
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from scanner.pixels.bands import EUCLID
+from scanner.pixels.shards import KINDS
+
+Kind = Literal["nonlens", "single", "compound_arc", "double_ring"]
+"""The classes that networks tell apart."""
+Lookalike = Literal[
+    "twin",
+    "elliptical",
+    "disc",
+    "spiral",
+    "ring_galaxy",
+    "edge_on",
+    "merger",
+    "companions",
+    "blue_companions",
+    "group",
+    "faint",
+    "star",
+    "artefact",
+]
+"""What a non-lens is: `twin` is a lens galaxy without its arcs, `group` several of them; `artefact` a flaw of the image."""
+LOOKALIKES: tuple[Lookalike, ...] = get_args(Lookalike)
+
+if get_args(Kind) != KINDS:
+    raise ImportError(f"kinds must be those of the shard format, {KINDS}, got {get_args(Kind)}")
+
+
+@dataclass(frozen=True)
+class Sed:
+    """Total AB magnitude in each band."""
+
+    vis_mag: float
+    y_mag: float
+    j_mag: float
+    h_mag: float
+
+    @property
+    def vis_minus_h(self) -> float:
+        return self.vis_mag - self.h_mag
+
+    def mag(self, band: str) -> float:
+        """In a band by name."""
+        return {"VIS": self.vis_mag, "Y": self.y_mag, "J": self.j_mag, "H": self.h_mag}[band]
+
+    def flux_adu_per_s(self, band: str) -> float:
+        """Total flux in the band's own ADU/s."""
+        return EUCLID[band].adu_per_s(self.mag(band))
+
+    def dimmed(self, mag: float) -> "Sed":
+        """The same colours, fainter by `mag` magnitudes."""
+        return Sed(self.vis_mag + mag, self.y_mag + mag, self.j_mag + mag, self.h_mag + mag)
+
+    def share(self, fraction: float) -> "Sed":
+        """The same colours with a fraction of the light."""
+        return self.dimmed(-2.5 * float(np.log10(fraction)))
+
+
+@dataclass(frozen=True)
+class SpiralArms:
+    """Logarithmic arms laid over a disc; they move light about but add none."""
+
+    strength: float
+    pitch_rad: float
+    phase_rad: float
+    n_arms: int = 2
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.strength <= 1:
+            raise ValueError(f"strength must be in [0, 1], got {self.strength}")
+        if not 0 < abs(self.pitch_rad) < np.pi / 2:
+            raise ValueError(f"the size of pitch_rad must be in (0, pi / 2), got {self.pitch_rad}")
+        if self.n_arms < 1:
+            raise ValueError(f"n_arms must be >= 1, got {self.n_arms}")
+
+
+@dataclass(frozen=True)
+class Sersic:
+    """A Sersic profile (Graham & Driver 2005, equations 1-4), with spiral arms where given."""
+
+    x_arcsec: float
+    y_arcsec: float
+    half_light_radius_arcsec: float
+    """Of the circle with the ellipse's area."""
+    sersic_index: float
+    axis_ratio: float
+    angle_rad: float
+    sed: Sed
+    arms: SpiralArms | None = None
+    shape: Literal["sersic"] = "sersic"
+
+    def __post_init__(self) -> None:
+        if not self.half_light_radius_arcsec > 0:
+            raise ValueError(f"half_light_radius_arcsec must be > 0, got {self.half_light_radius_arcsec}")
+        if not 0.3 <= self.sersic_index <= 20:
+            raise ValueError(f"sersic_index must be in [0.3, 20], got {self.sersic_index}")
+        _check_axis_ratio(self.axis_ratio)
+
+
+@dataclass(frozen=True)
+class Annulus:
+    """A ring, or part of one, with a Gaussian profile across: rings, shells and tidal tails.
+
+    Along a partial ring the light falls off as a Gaussian of the azimuth from the middle.
+    """
+
+    x_arcsec: float
+    y_arcsec: float
+    radius_arcsec: float
+    """Of the circle with the ellipse's area."""
+    width_arcsec: float
+    """Standard deviation across, on the minor axis of a stretched ring less."""
+    axis_ratio: float
+    angle_rad: float
+    """Of the major axis."""
+    sed: Sed
+    middle_rad: float = 0.0
+    """Azimuth, in the ring's own frame, of the middle of a partial ring."""
+    spread_rad: float | None = None
+    """Standard deviation along a partial ring; None for a whole one."""
+    shape: Literal["annulus"] = "annulus"
+
+    def __post_init__(self) -> None:
+        for name in ("radius_arcsec", "width_arcsec"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be > 0, got {getattr(self, name)}")
+        if self.spread_rad is not None and not self.spread_rad > 0:
+            raise ValueError(f"spread_rad must be > 0, got {self.spread_rad}")
+        _check_axis_ratio(self.axis_ratio)
+
+
+@dataclass(frozen=True)
+class PointSource:
+    """A star, before the telescope blurs it."""
+
+    x_arcsec: float
+    y_arcsec: float
+    sed: Sed
+    shape: Literal["point"] = "point"
+
+
+@dataclass(frozen=True)
+class Spikes:
+    """Light that the telescope's three struts spread into six rays from a bright star."""
+
+    x_arcsec: float
+    y_arcsec: float
+    length_arcsec: float
+    """Along a ray the light falls as 1 / (1 + (r / length)^2)."""
+    width_arcsec: float
+    """Standard deviation across a ray."""
+    angle_rad: float
+    """Of the first ray; the others follow every 60 degrees."""
+    sed: Sed
+    """Of all rays together, to infinity."""
+    shape: Literal["spikes"] = "spikes"
+
+    def __post_init__(self) -> None:
+        for name in ("length_arcsec", "width_arcsec"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be > 0, got {getattr(self, name)}")
+
+
+Light = Sersic | Annulus | PointSource | Spikes
+
+
+@dataclass(frozen=True)
+class Mass:
+    """A deflector: an elliptical power law with external shear; slope 2 is the singular isothermal ellipsoid (SIE)."""
+
+    z: float
+    x_arcsec: float
+    y_arcsec: float
+    velocity_dispersion_km_s: float
+    axis_ratio: float
+    angle_rad: float
+    """Of the major axis, from x towards y."""
+    shear: tuple[float, float] = (0.0, 0.0)
+    """Components for an infinitely distant source; scaled with D_ls / D_s like the deflection."""
+    slope: float = 2.0
+    """Of the three-dimensional density, rho ~ r^-slope."""
+
+    def __post_init__(self) -> None:
+        if not self.z > 0:
+            raise ValueError(f"a deflector's redshift must be > 0, got {self.z}")
+        if not self.velocity_dispersion_km_s > 0:
+            raise ValueError(f"velocity_dispersion_km_s must be > 0, got {self.velocity_dispersion_km_s}")
+        if not 1.5 <= self.slope <= 2.5:
+            raise ValueError(f"slope must be in [1.5, 2.5], got {self.slope}")
+        _check_axis_ratio(self.axis_ratio)
+
+
+@dataclass(frozen=True)
+class System:
+    """Everything about an object but what the instrument does to it. None where there is no such thing."""
+
+    kind: Kind
+    lookalike: Lookalike | None
+    """What a non-lens is."""
+    z_lens: float
+    z_source1: float | None
+    z_source2: float | None
+    masses: tuple[Mass, ...]
+    """The deflector first; further galaxies of its group; galaxy 1 of a compound lens."""
+    galaxy: tuple[Light, ...]
+    """The lens galaxy and the galaxies of its group, or the non-lens; not lensed."""
+    source1: tuple[Light, ...]
+    """Where it is, not where it is seen."""
+    source2: tuple[Light, ...]
+    neighbours: tuple[Light, ...]
+    velocity_dispersion_km_s: float | None
+    detector_angle_deg: float
+
+    def __post_init__(self) -> None:
+        if (self.kind == "nonlens") != (self.lookalike is not None):
+            raise ValueError(f"a non-lens, and no lens, says what it looks like: got {self.kind!r} with {self.lookalike!r}")
+
+    @property
+    def is_compound(self) -> bool:
+        return bool(self.source2)
+
+    def moved(self, dx_arcsec: float, dy_arcsec: float) -> "System":
+        """All light and mass moved by the same."""
+        parts: dict[str, Any] = {
+            name: tuple(_moved(part, dx_arcsec, dy_arcsec) for part in getattr(self, name))
+            for name in ("masses", "galaxy", "source1", "source2", "neighbours")
+        }
+        return replace(self, **parts)
+
+    def to_json(self) -> str:
+        """One line; `from_json` gives an equal record."""
+        return _adapter().dump_json(self).decode()
+
+    @staticmethod
+    def from_json(text: str) -> "System":
+        """The inverse of `to_json`.
+
+        Raises:
+            pydantic.ValidationError: not the JSON of a system; a field has a value outside its range.
+        """
+        return _adapter().validate_json(text)
+
+
+_Placed = TypeVar("_Placed", Mass, Sersic, Annulus, PointSource, Spikes)
+
+
+def _moved(part: _Placed, dx_arcsec: float, dy_arcsec: float) -> _Placed:
+    return replace(part, x_arcsec=part.x_arcsec + dx_arcsec, y_arcsec=part.y_arcsec + dy_arcsec)
+
+
+@lru_cache(maxsize=1)
+def _adapter() -> TypeAdapter[System]:
+    return TypeAdapter(System)
+
+
+def _check_axis_ratio(axis_ratio: float) -> None:
+    if not 0 < axis_ratio <= 1:
+        raise ValueError(f"axis_ratio must be in (0, 1], got {axis_ratio}")

@@ -1,0 +1,122 @@
+"""What is known of a simulated object: how well its arcs can be seen, and the truth columns of a shard."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from scanner.pixels.bands import VIS
+from scanner.pixels.geometry import Image
+from simulation.lensing import effective_einstein_radius_arcsec
+from simulation.systems import Light, System
+
+MIN_PIXELS = 20
+"""A lens shows more VIS pixels than this with light of each source above the noise (the challenge's rule)."""
+MIN_MAGNIFICATION = 1.6
+"""Of each source, also from the challenge."""
+MIN_ARC_SNR = 14.0
+"""Of each source in VIS."""
+MIN_CONTRAST = 0.12
+"""Arc pixels also reach this fraction of the lens galaxy's light, else no one sees them."""
+
+
+@dataclass(frozen=True)
+class Visibility:
+    """How well lensed light shows in VIS, before noise, in pixels of 0.1 arcsec at the nominal depth."""
+
+    arc_snr: float
+    n_pix_source: int
+    is_visible: bool
+    """Every source passes the rule on its own."""
+
+
+def visibility(sources: Sequence[Image], galaxy: Image) -> Visibility:
+    """Judge each lensed source against the noise of sky, galaxy and sources, and against the galaxy's light.
+
+    Args:
+        sources: `[y, x]` VIS images of each, ADU/s per pixel, blurred.
+        galaxy: `[y, x]` of the lens galaxy alone.
+    """
+    total = np.sum(sources, axis=0)
+    per_electron = 1 / VIS.electrons_per_adu_per_s
+    sky_variance = (VIS.noise_electrons_per_pixel * per_electron) ** 2
+    noise = np.sqrt(sky_variance + np.maximum(total + galaxy, 0) * per_electron)
+    judged = []
+    for source in sources:
+        above = source > noise
+        seen = np.sum(above & (source > MIN_CONTRAST * galaxy)) > MIN_PIXELS
+        judged.append(seen and _snr(source, noise) > MIN_ARC_SNR)
+    return Visibility(_snr(total, noise), int(np.sum(total > noise)), all(judged))
+
+
+def _snr(source: Image, noise: Image) -> float:
+    above = source > noise
+    return float(np.sqrt(np.sum((source[above] / noise[above]) ** 2)))
+
+
+@dataclass(frozen=True)
+class ArcTruth:
+    """What rendering found out about the arcs of a lens."""
+
+    magnifications: tuple[float, ...]
+    """Of each source."""
+    visibility: Visibility
+    n_source_im: int
+    """Images of the centre of source 1."""
+    morphology: str
+    """Of source 1 as lensed: arc, quad or ring."""
+
+
+def truth_row(system: System, arcs: ArcTruth | None) -> dict[str, Any]:
+    """Columns of the shard format but `index`; None where there is nothing to say."""
+
+    def radius(z_source: float | None) -> float | None:
+        return None if z_source is None else effective_einstein_radius_arcsec(system.masses, z_source)
+
+    magnifications = arcs.magnifications if arcs else ()
+    source1 = {band: total_mag(system.source1, band) for band in ("VIS", "H")}
+    return {
+        "kind": system.kind,
+        "morphology": _morphology(system, arcs),
+        "z_lens": system.z_lens,
+        "z_source1": system.z_source1,
+        "z_source2": system.z_source2,
+        "einstein_radius1_arcsec": radius(system.z_source1),
+        "einstein_radius2_arcsec": radius(system.z_source2),
+        "velocity_dispersion_km_s": system.velocity_dispersion_km_s,
+        "magnification1": magnifications[0] if magnifications else None,
+        "magnification2": magnifications[1] if len(magnifications) > 1 else None,
+        "arc_snr": arcs.visibility.arc_snr if arcs else None,
+        "n_pix_source": arcs.visibility.n_pix_source if arcs else None,
+        "n_source_im": arcs.n_source_im if arcs else None,
+        "is_challenge_lens": _is_challenge_lens(arcs),
+        "lens_mag_vis": total_mag(system.galaxy, "VIS"),
+        "source1_mag_vis": source1["VIS"],
+        "source2_mag_vis": total_mag(system.source2, "VIS"),
+        "source1_vis_minus_h": None if source1["VIS"] is None or source1["H"] is None else source1["VIS"] - source1["H"],
+        "detector_angle_deg": system.detector_angle_deg,
+    }
+
+
+def _morphology(system: System, arcs: ArcTruth | None) -> str:
+    if arcs is None or system.is_compound:
+        return system.lookalike or system.kind
+    return arcs.morphology
+
+
+def _is_challenge_lens(arcs: ArcTruth | None) -> bool:
+    """The label rule of the Euclid strong lensing challenge, for source 1."""
+    return bool(
+        arcs
+        and arcs.n_source_im > 0
+        and arcs.magnifications[0] > MIN_MAGNIFICATION
+        and arcs.visibility.n_pix_source > MIN_PIXELS
+    )
+
+
+def total_mag(lights: Sequence[Light], band: str) -> float | None:
+    """AB magnitude of all components together; None where there are none."""
+    if not lights:
+        return None
+    return float(-2.5 * np.log10(sum(10 ** (-0.4 * light.sed.mag(band)) for light in lights)))
