@@ -83,7 +83,7 @@ def simulate(
     seed: NotNegative = 1,
     preset: Literal["euclid", "wilde2022"] = "euclid",
     kinds: str | None = None,
-    geometry: Literal["challenge", "mer"] = "challenge",
+    geometry: Literal["challenge", "mer", "mer10"] = "challenge",
     components: bool = False,
     psf: str | None = None,
     workers: Positive | None = None,
@@ -104,7 +104,8 @@ def simulate(
         kinds: What to draw, with weights: `single`, `compound_arc`, `double_ring`, `nonlens` (all look-alikes in their shares),
             or a look-alike: `twin` (a lens galaxy without arcs), `elliptical`, `disc`, `spiral`, `ring_galaxy`, `edge_on`,
             `merger`, `companions`, `blue_companions`, `group`, `faint`, `star`, `artefact`. By default half are non-lenses.
-        geometry: Pixel grids of the cutouts: 20 arcsec in native pixels, or all bands at 0.1 arcsec with MER's noise.
+        geometry: Pixel grids of the cutouts: 20 arcsec in native pixels (`challenge`), or all bands at 0.1 arcsec with the
+            noise of MER (`mer`), or the middle 10 arcsec of those (`mer10`).
         components: Keep the noise-free lens light and each lensed source as columns.
         psf: FITS file with a PSF for each band (such as the cutouts of Euclid's MER have), instead of the model's.
         workers: Simulation actors.

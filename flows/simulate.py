@@ -31,7 +31,7 @@ def simulate(
     seed: int = Field(default=1, ge=0),
     preset: Preset = "euclid",
     kinds: str | None = None,
-    geometry: Literal["challenge", "mer"] = "challenge",
+    geometry: Literal["challenge", "mer", "mer10"] = "challenge",
     components: bool = False,
     psf: str | None = None,
     workers: int | None = Field(default=None, ge=1),
@@ -44,7 +44,7 @@ def simulate(
         seed: The data set's seed; object i depends on the seed and i alone.
         preset: Population.
         kinds: Kinds and look-alikes with their weights, such as `single,spiral` or `nonlens=3,double_ring=1`.
-        geometry: `challenge` or `mer`.
+        geometry: `challenge`, `mer` or `mer10`.
         components: Keep the noise-free lens light and each lensed source as columns.
         psf: A FITS file with a PSF for each band, instead of the model's.
         workers: Simulation actors; the configured number by default.

@@ -39,7 +39,7 @@ class DatasetSpec(BaseModel):
     preset: Preset = "euclid"
     kinds: tuple[tuple[Draw, float], ...] = KIND_SHARES
     """Probability of each kind or look-alike; they sum to 1."""
-    geometry: Literal["challenge", "mer"] = "challenge"
+    geometry: Literal["challenge", "mer", "mer10"] = "challenge"
     components: bool = False
     """Keep the noise-free lens light and each lensed source."""
     psf_uri: str | None = None
@@ -65,7 +65,7 @@ def dataset_spec(
     seed: int,
     preset: Preset = "euclid",
     kinds: str | None = None,
-    geometry: Literal["challenge", "mer"] = "challenge",
+    geometry: Literal["challenge", "mer", "mer10"] = "challenge",
     *,
     components: bool = False,
     psf_uri: str | None = None,

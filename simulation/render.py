@@ -15,7 +15,7 @@ from scanner.pixels.shards import COMPONENTS
 from simulation.artefacts import add_artefacts
 from simulation.images import morphology, n_images
 from simulation.lensing import effective_einstein_radius_arcsec, ray_shoot
-from simulation.light import FineGrid, draw, draw_lensed
+from simulation.light import FINE_SCALE_ARCSEC, FineGrid, draw, draw_lensed
 from simulation.observation import Conditions, Optics, add_noise, draw_conditions
 from simulation.population import Draw, Preset, draw_lens_kind, draw_surroundings, draw_system, without_sources
 from simulation.psf import Psf
@@ -23,8 +23,8 @@ from simulation.systems import System
 from simulation.truth import MIN_MAGNIFICATION, ArcTruth, truth_row, visibility
 
 MAX_TRIES = 300
-INNER_GRID, WHOLE_GRID = FineGrid(240), FineGrid(400)
-"""Where rays are shot: the 12 arcsec about the stamp's centre, or all 20 where a lens is large or far from the centre."""
+INNER_GRID, OUTER_GRID = FineGrid(240), FineGrid(400)
+"""Where rays are shot: the 12 arcsec about the stamp's centre, or 20 where a lens is large or far from the centre."""
 _INNER_REACH_ARCSEC = 3.6
 """Distance from the centre up to which Einstein rings fit the inner grid with room for the arcs' width."""
 
@@ -132,17 +132,18 @@ def render(system: System, optics: Optics, lensed: Lensed | None, *, keep_compon
         keep_components: Render the components apart as well.
     """
     sources = lensed.sources if lensed else ()
+    grid = FineGrid(round(optics.geometry.grids["VIS"].side_arcsec / FINE_SCALE_ARCSEC))
     truth = truth_row(system, lensed.truth if lensed else None)
     if not keep_components:
-        fine = draw((*system.galaxy, *system.neighbours), WHOLE_GRID)
+        fine = draw((*system.galaxy, *system.neighbours), grid)
         for source in sources:
             _add_centred(fine, source)
         return Scene(optics.geometry, _observe(fine, optics), truth)
-    parts = [draw(system.galaxy, WHOLE_GRID), draw((), WHOLE_GRID), draw((), WHOLE_GRID)]
+    parts = [draw(system.galaxy, grid), draw((), grid), draw((), grid)]
     for part, source in zip(parts[1:], sources, strict=False):
         _add_centred(part, source)
     components = {name: _observe(part, optics) for name, part in zip(COMPONENTS, parts, strict=True)}
-    neighbours = _observe(draw(system.neighbours, WHOLE_GRID), optics)
+    neighbours = _observe(draw(system.neighbours, grid), optics)
     clean = {band: sum((images[band] for images in components.values()), neighbours[band]) for band in EUCLID}
     return Scene(optics.geometry, clean, truth, components)
 
@@ -156,7 +157,7 @@ def lens(system: System, optics: Optics, host_vis: Image | None = None) -> Lense
         host_vis: `[y, x]` VIS image of a real host about the same centre, ADU/s, with the pixels of the inner grid; by default
             the system's own galaxy is rendered.
     """
-    grid = INNER_GRID if host_vis is not None or _fits(system) else WHOLE_GRID
+    grid = INNER_GRID if host_vis is not None or _fits(system) else OUTER_GRID
     axis = grid.axis_arcsec
     x, y = np.meshgrid(axis, axis)
     planes = [(lights, z) for lights, z in ((system.source1, system.z_source1), (system.source2, system.z_source2)) if lights]
@@ -192,10 +193,11 @@ def _fits(system: System) -> bool:
 
 
 def _add_centred(images: Images, inner: Images) -> None:
-    """Add images to the middle of larger ones, in place; both have an even number of pixels a side."""
+    """Add images in place, middle on middle, what hangs over lost; both have an even number of pixels a side."""
     for band, image in inner.items():
-        low = (len(images[band]) - len(image)) // 2
-        images[band][low : low + len(image), low : low + len(image)] += image
+        n, n_inner = len(images[band]), len(image)
+        low, cut = max(n - n_inner, 0) // 2, max(n_inner - n, 0) // 2
+        images[band][low : n - low, low : n - low] += image[cut : n_inner - cut, cut : n_inner - cut]
 
 
 def _observe(fine: Images, optics: Optics) -> Images:

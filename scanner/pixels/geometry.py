@@ -48,4 +48,7 @@ CHALLENGE = _geometry("challenge", Grid(200, 0.1), Grid(66, 0.3))
 MER = _geometry("mer", Grid(200, 0.1), Grid(200, 0.1))
 """Euclid MER mosaics: all bands on the VIS grid."""
 
-GEOMETRIES: Mapping[str, Geometry] = MappingProxyType({g.name: g for g in (CHALLENGE, MER)})
+MER_10 = _geometry("mer10", Grid(100, 0.1), Grid(100, 0.1))
+"""The middle 10 arcsec of MER stamps, which hold a galaxy-scale lens."""
+
+GEOMETRIES: Mapping[str, Geometry] = MappingProxyType({g.name: g for g in (CHALLENGE, MER, MER_10)})

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scanner.pixels.bands import EUCLID, VIS
-from scanner.pixels.geometry import CHALLENGE, GEOMETRIES, MER
+from scanner.pixels.geometry import CHALLENGE, GEOMETRIES, MER, MER_10
 from scanner.pixels.shards import KINDS
 from simulation import truth as truth_module
 from simulation.lensing import effective_einstein_radius_arcsec, einstein_radius_arcsec, ray_shoot
@@ -144,6 +144,15 @@ def test_a_lens_far_from_the_centre_is_not_cut_off():
     away = lens(system.moved(4.5, -4.0), optics())
     assert away.truth.magnifications[0] == pytest.approx(lensed.truth.magnifications[0], rel=0.01)
     assert len(away.sources[0]["VIS"]) == 400
+
+
+def test_the_small_geometry_is_the_middle_of_the_large_one():
+    """But for light that spills in over its edges."""
+    system, lensed = visible_system("double_ring", optics(), np.random.default_rng(3))
+    small, large = (render(system, optics(10.0, geometry), lensed).clean for geometry in (MER_10, MER))
+    for band in EUCLID:
+        middle = large[band][50:150, 50:150]
+        np.testing.assert_allclose(small[band][20:80, 20:80], middle[20:80, 20:80], atol=0.01 * middle.max())
 
 
 def test_flux_of_a_plain_galaxy_is_its_magnitude(rng):
