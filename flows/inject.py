@@ -1,40 +1,78 @@
 """`lensscan inject`: a manifest or tiles in, the same with simulated arcs out."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
-from infra.storage import absolute, join
+from flows.terminal import Report
+from infra.storage import absolute, exists, join
 from scanner.pixels.manifests import read_manifest
-from scanner.pixels.tiles import TileError, discover_tiles
+from scanner.pixels.rejections import RejectCode
+from scanner.pixels.tiles import Tile, TileError, discover_tiles
 from simulation.dataset import write_contact_sheet
-from simulation.injected_sets import InjectionSummary, inject_into_cutouts, inject_into_tile
+from simulation.injected_sets import InjectionSummary, OutputError, inject_into_cutouts
+from simulation.injected_tiles import inject_into_tile
+from simulation.injection import InjectionError
 
 _MANIFEST_SUFFIXES = (".csv", ".parquet")
+_MOST_REASONS = 5
 
 
-def inject(images: str, out: str, n_per_tile: int, seed: int) -> dict[str, Any]:
+def inject(images: str, out: str, n_per_tile: int, seed: int, psf: str | None, report: Report) -> dict[str, Any]:
     """Inject into what `images` names, and say how many arcs there are and why some images got none.
 
     Raises:
-        LensscanError: nothing there to inject into, or no image could host arcs.
+        LensscanError: nothing there to inject into, no image could host arcs, or `out` holds something else.
     """
-    images, out = absolute(images), absolute(out)
+    images, out, psf = absolute(images), absolute(out), psf and absolute(psf)
     if images.lower().endswith(_MANIFEST_SUFFIXES):
-        summary = inject_into_cutouts(read_manifest(images), out, seed)
-        sheet = join(out, "contact_sheet.png")
-        write_contact_sheet(summary.files[0], sheet)
-        return {**_said(summary), "contact sheet": sheet}
+        return _into_manifest(images, out, seed, psf, report)
     tiles = discover_tiles(images)
     if not tiles:
         raise TileError(f"no Euclid MER tile under {images}; a manifest ends in {' or '.join(_MANIFEST_SUFFIXES)}")
-    said = [inject_into_tile(tile, out, n_per_tile, seed) for tile in tiles]
-    whole = InjectionSummary(
-        sum(s.n_injected for s in said), tuple(e for s in said for e in s.skipped), tuple(f for s in said for f in s.files)
-    )
-    return {"tiles": len(tiles), **_said(whole), "folder": out}
+    return _into_tiles(tiles, out, n_per_tile, seed, psf, report)
 
 
-def _said(summary: InjectionSummary) -> dict[str, Any]:
-    reasons = Counter(reason for _, reason in summary.skipped)
-    told = "; ".join(f"{count} x {reason}" for reason, count in reasons.most_common(3))
-    return {"injected": summary.n_injected, "skipped": len(summary.skipped), **({"because": told} if told else {})}
+def _into_manifest(manifest_uri: str, out: str, seed: int, psf: str | None, report: Report) -> dict[str, Any]:
+    manifest, sheet = read_manifest(manifest_uri), join(out, "contact_sheet.png")
+    if exists(sheet) and not exists(join(out, "shard-00000.parquet")):
+        raise OutputError(f"{sheet} shows shards that are gone; remove it, or choose another folder")
+    summary = inject_into_cutouts(manifest, out, seed, psf, report)
+    write_contact_sheet(summary.files[0], sheet)
+    return {**_said([summary], len(manifest)), "shards": len(summary.files), "folder": out, "contact sheet": sheet}
+
+
+def _into_tiles(tiles: Sequence[Tile], out: str, n: int, seed: int, psf: str | None, report: Report) -> dict[str, Any]:
+    """A tile that cannot be injected into does not keep the others from it."""
+    summaries: list[InjectionSummary] = []
+    failures: list[InjectionError] = []
+    for number, tile in enumerate(tiles):
+        try:
+            summaries.append(inject_into_tile(tile, out, n, seed, psf, _part_of(report, n * number, n * len(tiles))))
+        except OutputError:
+            raise
+        except InjectionError as error:
+            failures.append(error)
+        report(n * (number + 1), n * len(tiles))
+    if not summaries:
+        raise failures[0]
+    failed = {"tiles without arcs": "; ".join(str(error) for error in failures)} if failures else {}
+    return {"tiles": len(summaries), **_said(summaries, n * len(tiles)), **failed, "folder": out}
+
+
+def _part_of(report: Report, before: int, total: int) -> Report:
+    """Reports what is done in a part of the whole."""
+    return lambda done, _: report(before + done, total)
+
+
+def _said(summaries: Sequence[InjectionSummary], n_asked: int) -> dict[str, Any]:
+    causes = Counter(_cause(reason) for summary in summaries for _, reason in summary.skipped)
+    told = "; ".join(f"{count} x {cause}" for cause, count in causes.most_common(_MOST_REASONS))
+    injected = sum(summary.n_injected for summary in summaries)
+    return {"injected": injected, "asked for": n_asked, "skipped": causes.total(), **({"because": told} if told else {})}
+
+
+def _cause(reason: str) -> str:
+    """What a reason shares with others like it: a code, or what was expected, without what was got where."""
+    code = reason.partition(": ")[0]
+    return code if code in set(RejectCode) else reason.partition(", got ")[0]

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from flows.artifacts import flow_progress
 from infra.cluster import ray_session
 from infra.settings import Settings
-from infra.storage import absolute, join
+from infra.storage import absolute, check_folder, join
 from simulation.actors import simulate_dataset
 from simulation.dataset import dataset_spec, write_contact_sheet
 from simulation.population import Preset
@@ -50,6 +50,7 @@ def simulate(
         workers: Simulation actors; the configured number by default.
     """
     out_uri = absolute(out_uri)
+    check_folder(out_uri)
     settings = Settings.read()
     spec = dataset_spec(n, seed, preset, kinds, geometry, components=components, psf_uri=psf and absolute(psf))
     with ray_session(settings.ray_address), flow_progress("simulate", f"Objects simulated into {out_uri}") as progress:

@@ -187,6 +187,16 @@ def probe(root_uri: str) -> None:
         )
 
 
+def check_folder(uri: str) -> None:
+    """Can files be created below `uri`, as far as its name goes? Long work should ask first.
+
+    Raises:
+        StorageError: it is a file.
+    """
+    if not is_s3(uri) and local_path(uri).is_file():
+        raise StorageError(f"{uri}: is a file, must be a folder or the name of a new one")
+
+
 def is_s3(uri: str) -> bool:
     """Is this an `s3://` URI?
 

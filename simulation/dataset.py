@@ -11,20 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from infra.provenance import sha256_bytes
 from infra.storage import create_if_absent, exists, join, open_read, read_bytes
-from scanner.pixels.geometry import GEOMETRIES
+from scanner.pixels.geometry import GEOMETRIES, MER_10
 from scanner.pixels.shards import COMPONENTS, ROWS_PER_SHARD, decode_shard, shard_table
 from simulation.contact_sheet import contact_sheet_png
-from simulation.population import DRAWS, Draw, Preset, check_draw
+from simulation.population import DRAWS, LENS_SHARES, Draw, Preset, Shares, check_draw, lens_shares
 from simulation.psf import Psf, read_psfs
 from simulation.render import Simulated, SimulationError, simulate_object, stack
 
-KIND_SHARES: tuple[tuple[Draw, float], ...] = (
-    ("nonlens", 0.5),
-    ("single", 0.35),
-    ("compound_arc", 0.075),
-    ("double_ring", 0.075),
-)
-"""Compound lenses are rare on the sky; networks learn them from many."""
+KIND_SHARES: Shares = (("nonlens", 0.5), *LENS_SHARES)
 _SPEC_KEY = b"lensscan.dataset"
 
 
@@ -37,7 +31,7 @@ class DatasetSpec(BaseModel):
     """Objects in all."""
     seed: int = Field(ge=0)
     preset: Preset = "euclid"
-    kinds: tuple[tuple[Draw, float], ...] = KIND_SHARES
+    kinds: Shares = KIND_SHARES
     """Probability of each kind or look-alike; they sum to 1."""
     geometry: Literal["challenge", "mer", "mer10"] = "challenge"
     components: bool = False
@@ -73,11 +67,16 @@ def dataset_spec(
     """A specification from what a person says; `kinds` as for `parse_kinds`.
 
     Raises:
-        SimulationError: a kind or weight is not one, the preset has no such kind, or the PSF file cannot be used.
+        SimulationError: a kind or weight is not one, the preset has no such kind or does not fit the geometry, or the PSF
+            file cannot be used.
     """
-    shares = parse_kinds(kinds) if kinds else KIND_SHARES
+    shares = KIND_SHARES if kinds is None else parse_kinds(kinds)
     for draw, _ in shares:
         check_draw(preset, draw)
+    if preset == "wilde2022" and geometry == MER_10.name:
+        raise SimulationError(
+            "lenses of the preset wilde2022 lie off the centre: its geometry must be challenge or mer, got mer10"
+        )
     digest = None
     if psf_uri:
         digest = sha256_bytes(read_bytes(psf_uri))
@@ -94,7 +93,7 @@ def dataset_spec(
     )
 
 
-def parse_kinds(text: str) -> tuple[tuple[Draw, float], ...]:
+def parse_kinds(text: str) -> Shares:
     """Shares of kinds from `single,spiral` (equal shares) or `nonlens=3,double_ring=1` (relative weights).
 
     Raises:
@@ -139,7 +138,15 @@ def simulate_at(spec: DatasetSpec, index: int, psfs: Mapping[str, Psf] | None = 
     draw_of: Draw = kinds[int(rng.choice(len(kinds), p=probabilities))]
     geometry = GEOMETRIES[spec.geometry]
     try:
-        return simulate_object(draw_of, geometry, rng, preset=spec.preset, psfs=psfs, keep_components=spec.components)
+        return simulate_object(
+            draw_of,
+            geometry,
+            rng,
+            preset=spec.preset,
+            psfs=psfs,
+            twins_of=lens_shares(spec.kinds),
+            keep_components=spec.components,
+        )
     except ValueError as error:
         raise SimulationError(f"object {index} of seed {spec.seed}: {error}") from error
 
@@ -183,10 +190,10 @@ def simulate_shard(spec: DatasetSpec, shard_number: int) -> pa.Table:
 
 
 def is_shard_of(spec: DatasetSpec, shard_number: int, uri: str) -> bool:
-    """Does `uri` hold this shard of this data set already? Objects of a longer or shorter set are the same ones.
+    """Does `uri` hold this shard of this data set already?
 
     Raises:
-        SimulationError: it holds a shard of another data set.
+        SimulationError: it holds a shard of another data set, or another number of objects of this one.
     """
     if not exists(uri):
         return False
@@ -195,8 +202,12 @@ def is_shard_of(spec: DatasetSpec, shard_number: int, uri: str) -> bool:
         described = (footer.schema_arrow.metadata or {}).get(_SPEC_KEY, b"").decode()
         n_rows = footer.metadata.num_rows
     expected = len(_shard_indices(spec, shard_number))
-    if described != _per_object(spec) or n_rows != expected:
-        raise SimulationError(f"{uri} holds {n_rows} objects of {described or 'unknown origin'}, not {expected} of {spec}")
+    if described != _per_object(spec):
+        raise SimulationError(f"{uri} belongs to another data set ({described or 'unknown origin'}); use another folder")
+    if n_rows != expected:
+        raise SimulationError(
+            f"{uri} holds {n_rows} objects of this data set, not {expected}: its last shard cannot grow; use another folder"
+        )
     return True
 
 

@@ -11,8 +11,6 @@ from simulation.lensing import distance_ratio, einstein_radius_arcsec
 from simulation.scaling import FADING_MAG_PER_Z, faber_jackson_velocity_dispersion_km_s
 from simulation.systems import Kind, Light, Mass, Sersic, System
 
-COMPOUND_SHARE = 0.3
-"""Of the lenses of a data set, both kinds together."""
 MAX_VELOCITY_DISPERSION_KM_S = 450.0
 MIDDLE_VELOCITY_DISPERSIONS_KM_S = (80.0, 280.0)
 """Of galaxy 1 of a compound lens; smaller than the deflector's, too."""
@@ -67,17 +65,6 @@ def draw_lens(kind: Kind, rng: Generator, detector_angle_deg: float) -> System:
     if kind in {"compound_arc", "double_ring"}:
         return _draw_compound(kind, rng, detector_angle_deg)
     raise ValueError(f"kind must be single, compound_arc or double_ring, got {kind!r}")
-
-
-def draw_deflector_galaxy(rng: Generator) -> tuple[float, tuple[Light, ...], float]:
-    """A lens galaxy without its arcs, as frequent as in a data set of `COMPOUND_SHARE`.
-
-    Returns:
-        Redshift, light including that of its group's members, velocity dispersion in km/s.
-    """
-    row = _draw_compound_rows(rng)[0] if rng.random() < COMPOUND_SHARE else draw_row(rng)
-    deflector = _draw_deflector(rng, row)
-    return row.z_lens, deflector.light, deflector.mass.velocity_dispersion_km_s
 
 
 def _draw_single(rng: Generator, detector_angle_deg: float) -> System:

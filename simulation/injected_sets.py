@@ -1,35 +1,81 @@
-"""Arcs injected into images of a survey: cutouts of a manifest become a data set of pairs, tiles become tiles with lenses."""
+"""Arcs injected into images of a survey: cutouts of a manifest become a data set of pairs.
 
-import io
-import posixpath
+What is written says what decided it (`InjectionSpec`), here and for tiles. The same again changes nothing, a run that was
+killed goes on, and anything else in its place is refused.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from astropy.io import fits
-from astropy.wcs import WCS
+import pyarrow.parquet as pq
 from numpy.random import Generator, SeedSequence, default_rng
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from infra.storage import create_if_absent, join, read_bytes
+from infra.provenance import digest, sha256_bytes
+from infra.storage import CreateOutcome, absolute, create_if_absent, join, list_files, open_read, read_bytes
 from scanner.pixels.bands import EUCLID
-from scanner.pixels.fits import FitsReader, header_zero_point_ab_mag
+from scanner.pixels.cutouts import BandImage, Cutout
+from scanner.pixels.fits import FitsReader
 from scanner.pixels.geometry import MER, Image
 from scanner.pixels.manifests import Manifest, manifest_cutouts
 from scanner.pixels.rejections import Rejection
+from scanner.pixels.resample import area_operator, regrid
 from scanner.pixels.shards import ROWS_PER_SHARD, encode_shard, shard_table
-from scanner.pixels.tiles import Tile, read_tile_catalogue
-from simulation.injection import Injected, InjectionError, inject_arcs
-from simulation.mer_files import truth_bytes
+from simulation.injection import PIXEL_SCALE_ARCSEC, InjectionError, inject_arcs
+from simulation.psf import Psf, read_psfs
 from simulation.render import stack
 from simulation.systems import Kind
 
-KIND_SHARES: tuple[tuple[Kind, float], ...] = (("single", 0.6), ("compound_arc", 0.2), ("double_ring", 0.2))
+INJECTED_SHARES: tuple[tuple[Kind, float], ...] = (("single", 0.6), ("compound_arc", 0.2), ("double_ring", 0.2))
+"""Probability of each kind of arcs."""
 HOST = "host"
 """Morphology, in the truth, of an image as it was."""
-_WINDOW_PIXELS = 240
-"""Of a mosaic, about a host: arcs and their sky fit well inside."""
+_RECORD_KEY = b"lensscan.injection"
+_SCALE_TOLERANCE = 5e-4
+"""Within this fraction of 0.1 arcsec a cutout's pixels are taken as they are, not interpolated."""
+
+Progress = Callable[[int, int], None]
+"""Called with (done, in all): rows of a manifest, lenses of a tile."""
+
+
+class OutputError(InjectionError):
+    """Another injection's output, or something else, lies where output should go; nothing was changed."""
+
+
+class InjectionSpec(BaseModel):
+    """All that decides what is written."""
+
+    model_config = ConfigDict(frozen=True)
+
+    images_sha256: str
+    """Of the manifest's rows, or of a tile's files."""
+    seed: int = Field(ge=0)
+    n: int | None = Field(default=None, ge=1)
+    """Lenses asked for in a tile."""
+    psf_sha256: str | None = None
+    """Of the file with PSFs, where the model's are not used."""
+    release: str = version("lensscan")
+
+    def digest(self) -> str:
+        """As the headers of mosaics have it."""
+        return digest(self.model_dump())
+
+
+class Record(BaseModel):
+    """What a tile's truth, or a shard, carries about how it came about."""
+
+    model_config = ConfigDict(frozen=True)
+
+    spec: InjectionSpec
+    skipped: tuple[tuple[str, str], ...]
+    n_rows: int
+    stop: int
+    """Of the manifest, the first row after those that this shard was made from."""
 
 
 @dataclass(frozen=True)
@@ -42,146 +88,191 @@ class InjectionSummary:
     files: tuple[str, ...]
 
 
-def inject_into_cutouts(manifest: Manifest, out_uri: str, seed: int) -> InjectionSummary:
+def inject_into_cutouts(
+    manifest: Manifest, out_uri: str, seed: int, psf_uri: str | None = None, progress: Progress | None = None
+) -> InjectionSummary:
     """Write shards in MER geometry with two rows for each usable cutout of a manifest: as it is, and with arcs.
 
     Which arcs an object gets depends on the seed and its row alone. `object_id` counts rows; the truth's `index` is the row
-    in the manifest, which pairs share.
+    in the manifest, which pairs share. A shard is written as soon as it is full; those that are there already are kept.
+
+    Args:
+        manifest: Cutouts with pixels of 0.1 arcsec; larger ones are cropped, smaller ones padded.
+        out_uri: Folder or prefix.
+        seed: >= 0.
+        psf_uri: FITS file with a PSF for each band, instead of the model's.
+        progress: Called with rows of the manifest.
 
     Raises:
         InjectionError: no cutout could be used.
+        OutputError: the folder holds shards of another injection, or of something else.
+        PsfError: the PSF file cannot be used.
     """
-    rows: list[tuple[dict[str, Image], dict[str, Any]]] = []
-    skipped: list[tuple[str, str]] = []
-    reader = FitsReader()
-    for i, cutout in enumerate(manifest_cutouts(manifest, MER)):
-        name = str(manifest.object_ids[i].as_py())
-        try:
-            if isinstance(cutout, Rejection):
-                raise cutout
-            zero_points = {band: reader.zero_point_ab_mag(manifest.references[band][i] or "") for band in EUCLID}
-            made = inject_arcs(cutout.stamps, *_draw(seed, i), zero_points_ab_mag=zero_points)
-        except (Rejection, InjectionError) as reason:
-            skipped.append((name, str(reason)))
-            continue
-        host = {"kind": "nonlens", "morphology": HOST, "index": i, "lens_mag_vis": made.truth["lens_mag_vis"]}
-        rows += [(dict(cutout.stamps), host), (made.stamps, {**made.truth, "index": i})]
-    if not rows:
-        first = f"; the first, {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
-        raise InjectionError(f"none of {len(manifest)} cutouts could host arcs{first}")
-    files = []
-    for number, start in enumerate(range(0, len(rows), ROWS_PER_SHARD)):
-        part = rows[start : start + ROWS_PER_SHARD]
-        names = {name for _, row in part for name in row}
-        truth = {name: [row.get(name) for _, row in part] for name in names}
-        ids = np.arange(start, start + len(part), dtype=np.int64)
-        table: pa.Table = shard_table(ids, stack([stamps for stamps, _ in part], MER), truth, MER)
-        files.append(join(out_uri, f"shard-{number:05d}.parquet"))
-        create_if_absent(files[-1], encode_shard(table), "inject")
-    return InjectionSummary(len(rows) // 2, tuple(skipped), tuple(files))
+    out_uri = absolute(out_uri)
+    rows = [[str(i) for i in manifest.object_ids.to_pylist()], manifest.references, [repr(s) for s in manifest.pixel_scales]]
+    spec = InjectionSpec(images_sha256=digest(rows), seed=seed, psf_sha256=file_digest(psf_uri))
+    psfs = read_psfs(psf_uri) if psf_uri else None
+    records = _written_shards(out_uri, spec)
+    start = records[-1].stop if records else 0
+    for record, pairs in _shards(manifest, start, spec, psfs, progress or (lambda _done, _total: None)):
+        if pairs:
+            first = sum(r.n_rows for r in records)
+            create(_shard_uri(out_uri, len(records)), _encoded(pairs, first, record))
+        records.append(record)
+    skipped = tuple(entry for record in records for entry in record.skipped)
+    files = tuple(_shard_uri(out_uri, number) for number, record in enumerate(records) if record.n_rows)
+    if not files:
+        told = f"; the first, {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
+        raise InjectionError(f"none of {len(manifest)} cutouts could host arcs{told}")
+    return InjectionSummary(sum(record.n_rows for record in records) // 2, skipped, files)
 
 
-def inject_into_tile(tile: Tile, out_uri: str, n: int, seed: int) -> InjectionSummary:
-    """Write a copy of a tile in which `n` of its galaxies, picked at random among those that can, are lenses, with the truth.
+def file_digest(uri: str | None) -> str | None:
+    """SHA-256 of a file's bytes; None where no file is named."""
+    return sha256_bytes(read_bytes(uri)) if uri else None
 
-    The mosaics keep their headers and names; which galaxies and arcs depends on the seed and the tile alone.
+
+def create(uri: str, content: bytes) -> None:
+    """Write a file unless it is there already.
 
     Raises:
-        InjectionError: a mosaic is missing, has no zero point or other pixels than 0.1 arcsec, or fewer than `n` can be hosts.
+        OutputError: it is there with other content.
     """
-    rng = default_rng(SeedSequence(seed, spawn_key=(int(tile.tile_id),)))
-    mosaics = {band: _Mosaic.read(tile, band) for band in EUCLID}
-    catalogue = read_tile_catalogue(tile.catalogue)
-    x, y = WCS(mosaics["VIS"].header).all_world2pix(catalogue.ra, catalogue.dec, 0)
-    skipped: list[tuple[str, str]] = []
-    ids: list[int] = []
-    truths: list[dict[str, Any]] = []
-    taken: list[tuple[float, float]] = []
-    for i in rng.permutation(len(x)):
-        if len(ids) == n:
-            break
-        name = str(catalogue.object_ids[i])
-        # Two lenses keep out of each other's image.
-        if any(np.hypot(x[i] - a, y[i] - b) < _WINDOW_PIXELS for a, b in taken):
-            continue
-        try:
-            made, window = _inject_at(mosaics, float(x[i]), float(y[i]), *_draw(seed, int(tile.tile_id), int(i)))
-        except InjectionError as reason:
-            skipped.append((name, str(reason)))
-            continue
-        for band, mosaic in mosaics.items():
-            mosaic.pixels[window] = made.stamps[band]
-        ids.append(int(catalogue.object_ids[i]))
-        truths.append({**made.truth, "index": int(i)})
-        taken.append((x[i], y[i]))
-    if len(ids) < n:
-        raise InjectionError(f"tile {tile.tile_id}: {len(ids)} of {n} galaxies could host arcs")
-    folder = join(out_uri, tile.tile_id)
-    contents = [(posixpath.basename(tile.mosaics[band]), mosaic.file()) for band, mosaic in mosaics.items()]
-    contents.append((posixpath.basename(tile.catalogue), read_bytes(tile.catalogue)))
-    contents.append(("truth.parquet", truth_bytes(np.array(ids, np.int64), truths, f"injected with seed {seed}")))
-    files = [join(folder, name) for name, _ in contents]
-    for uri, (_, content) in zip(files, contents, strict=True):
-        create_if_absent(uri, content, "inject")
-    return InjectionSummary(len(ids), tuple(skipped), tuple(files))
+    if create_if_absent(uri, content, "inject") is CreateOutcome.EXISTS:
+        raise OutputError(f"{uri} exists with other content; remove it, or choose another folder")
 
 
-def _draw(seed: int, *where: int) -> tuple[Kind, Generator]:
+def not_ours(uri: str, spec: InjectionSpec) -> OutputError:
+    """What to raise for a file that lies where output of `spec` should go."""
+    asked = f"seed {spec.seed}" + (f" and n {spec.n}" if spec.n else "")
+    return OutputError(f"{uri} was not made from these images with {asked}; remove it, or choose another folder")
+
+
+def draw_kind(seed: int, *where: int) -> tuple[Kind, Generator]:
     """Kind of the arcs at a place, and the source of everything random about them."""
     rng = default_rng(SeedSequence(seed, spawn_key=where))
-    kinds, shares = zip(*KIND_SHARES, strict=True)
+    kinds, shares = zip(*INJECTED_SHARES, strict=True)
     return kinds[int(rng.choice(len(kinds), p=shares))], rng
 
 
-@dataclass(frozen=True)
-class _Mosaic:
-    pixels: NDArray[np.float32]
-    header: fits.Header
-    zero_point_ab_mag: float
+def check_pixel_scale(scale_arcsec: float, label: str) -> None:
+    """Check that pixels are those of MER images.
 
-    @classmethod
-    def read(cls, tile: Tile, band: str) -> "_Mosaic":
-        if band not in tile.mosaics:
-            raise InjectionError(f"tile {tile.tile_id} has no mosaic of {band}")
-        with fits.open(io.BytesIO(read_bytes(tile.mosaics[band])), memmap=False) as hdus:
-            hdu = next(h for h in hdus if h.is_image and h.header.get("NAXIS") == 2)
-            try:
-                zero_point = header_zero_point_ab_mag(hdu.header, posixpath.basename(tile.mosaics[band]))
-            except Rejection as rejection:
-                raise InjectionError(str(rejection)) from rejection
-            return cls(hdu.data.astype(np.float32), hdu.header.copy(), zero_point)
-
-    def file(self) -> bytes:
-        header = self.header.copy(strip=True)
-        header["HISTORY"] = "lensscan: simulated arcs were added to these pixels"
-        hdu = fits.PrimaryHDU(self.pixels, header)
-        hdu.add_checksum(when="HDU checksum")
-        sink = io.BytesIO()
-        hdu.writeto(sink)
-        return sink.getvalue()
+    Raises:
+        InjectionError: they are not.
+    """
+    if abs(scale_arcsec / PIXEL_SCALE_ARCSEC - 1) > _SCALE_TOLERANCE:
+        raise InjectionError(f"{label}: pixels must be {PIXEL_SCALE_ARCSEC:g} arcsec, got {scale_arcsec:g}")
 
 
-def _inject_at(
-    mosaics: dict[str, _Mosaic], x: float, y: float, kind: Kind, rng: Generator
-) -> tuple[Injected, tuple[slice, slice]]:
-    """Arcs about a position, in a window of the mosaics."""
-    shape = mosaics["VIS"].pixels.shape
-    window = tuple(_window(centre, size) for centre, size in zip((y, x), shape, strict=True))
-    if any(part.stop - part.start < _WINDOW_PIXELS for part in window):
-        raise InjectionError("a host must lie farther from the edge of the tile")
-    rows, columns = window
-    return (
-        inject_arcs(
-            {band: mosaic.pixels[rows, columns] for band, mosaic in mosaics.items()},
-            kind,
-            rng,
-            zero_points_ab_mag={band: mosaic.zero_point_ab_mag for band, mosaic in mosaics.items()},
-            host_yx=(y - rows.start, x - columns.start),
-        ),
-        (rows, columns),
+def _shard_uri(out_uri: str, number: int) -> str:
+    return join(out_uri, f"shard-{number:05d}.parquet")
+
+
+def _written_shards(out_uri: str, spec: InjectionSpec) -> list[Record]:
+    """Records of the shards that are there already, from the first to where one is missing."""
+    shards = join(out_uri, "shard-")
+    uris = [file.uri for file in list_files(out_uri, ".parquet") if file.uri.startswith(shards)]
+    found = {uri: _shard_record(uri, spec) for uri in uris}
+    records: list[Record] = []
+    while (record := found.get(_shard_uri(out_uri, len(records)))) is not None:
+        records.append(record)
+    return records
+
+
+def _shard_record(uri: str, spec: InjectionSpec) -> Record:
+    with open_read(uri) as file:
+        try:
+            metadata = pq.read_schema(file).metadata or {}
+        except pa.ArrowInvalid:
+            metadata = {}
+    record = read_record(metadata.get(_RECORD_KEY, b"").decode())
+    if record is None or record.spec != spec:
+        raise not_ours(uri, spec)
+    return record
+
+
+def read_record(text: str) -> Record | None:
+    """A record as files carry it; None where the text is none."""
+    try:
+        return Record.model_validate_json(text)
+    except ValidationError:
+        return None
+
+
+_Row = tuple[Mapping[str, Image], Mapping[str, Any]]
+"""Stamps and truth."""
+
+
+def _shards(
+    manifest: Manifest, start: int, spec: InjectionSpec, psfs: Mapping[str, Psf] | None, report: Progress
+) -> Iterator[tuple[Record, list[_Row]]]:
+    """What each shard is made from, beginning at a row of the manifest; the last may hold nothing."""
+    rows: list[_Row] = []
+    skipped: list[tuple[str, str]] = []
+    report(start, len(manifest))
+    for i, made in _pairs(manifest, start, spec.seed, psfs):
+        if isinstance(made, Exception):
+            skipped.append((str(manifest.object_ids[i].as_py()), str(made)))
+        else:
+            rows += made
+        report(i + 1, len(manifest))
+        if len(rows) == ROWS_PER_SHARD or (i + 1 == len(manifest) and (rows or skipped)):
+            yield Record(spec=spec, skipped=tuple(skipped), n_rows=len(rows), stop=i + 1), rows
+            rows, skipped = [], []
+
+
+def _pairs(
+    manifest: Manifest, start: int, seed: int, psfs: Mapping[str, Psf] | None
+) -> Iterator[tuple[int, tuple[_Row, _Row] | Rejection | InjectionError]]:
+    """Each row's cutout as it is and with arcs, or why there are none."""
+    rest = Manifest(
+        manifest.object_ids[start:],
+        {band: references[start:] for band, references in manifest.references.items()},
+        manifest.pixel_scales[start:],
     )
+    reader = FitsReader()
+    for i, cutout in enumerate(manifest_cutouts(rest, MER), start):
+        try:
+            yield i, _pair(manifest, i, cutout, reader, seed, psfs)
+        except Rejection as reason:
+            if reason.code.retriable:
+                raise InjectionError(f"{manifest.object_ids[i]}: {reason}; the same command goes on from here") from reason
+            yield i, reason
+        except InjectionError as reason:
+            yield i, reason
 
 
-def _window(centre: float, size: int) -> slice:
-    low = round(centre) - _WINDOW_PIXELS // 2
-    return slice(max(low, 0), min(low + _WINDOW_PIXELS, size))
+def _pair(
+    manifest: Manifest, i: int, cutout: Cutout | Rejection, reader: FitsReader, seed: int, psfs: Mapping[str, Psf] | None
+) -> tuple[_Row, _Row]:
+    if isinstance(cutout, Rejection):
+        raise cutout
+    references = {band: manifest.references[band][i] or "" for band in EUCLID}
+    seen = {}
+    for band, reference in references.items():
+        image = reader.read_band(reference, manifest.pixel_scales[i])
+        check_pixel_scale(image.pixel_scale_arcsec, band)
+        seen[band] = np.where(_is_read(image), cutout.stamps[band], np.float32(np.nan))
+    zero_points = {band: reader.zero_point_ab_mag(reference) for band, reference in references.items()}
+    made = inject_arcs(seen, *draw_kind(seed, i), zero_points_ab_mag=zero_points, psfs=psfs)
+    painted = {band: np.where(np.isfinite(image), image, cutout.stamps[band]) for band, image in made.stamps.items()}
+    host = {"kind": "nonlens", "morphology": HOST, "index": i, "lens_mag_vis": made.truth["lens_mag_vis"]}
+    return (cutout.stamps, host), (painted, {**made.truth, "index": i})
+
+
+def _is_read(image: BandImage) -> NDArray[np.bool_]:
+    """`[y, x]` of the stamp, false where pixels were filled or padded with sky."""
+    n = MER.grids["VIS"].n_pixels
+    left, right = (area_operator(size, PIXEL_SCALE_ARCSEC, n, PIXEL_SCALE_ARCSEC) for size in image.pixels.shape)
+    return np.asarray(regrid(np.isfinite(image.pixels).astype(np.float32), left, right) > 0)
+
+
+def _encoded(rows: list[_Row], first_id: int, record: Record) -> bytes:
+    """A shard."""
+    names = {name for _, truth in rows for name in truth}
+    truth = {name: [row.get(name) for _, row in rows] for name in names}
+    ids = np.arange(first_id, first_id + len(rows), dtype=np.int64)
+    table = shard_table(ids, stack([dict(stamps) for stamps, _ in rows], MER), truth, MER)
+    metadata = {**table.schema.metadata, _RECORD_KEY: record.model_dump_json().encode()}
+    return encode_shard(table.replace_schema_metadata(metadata))

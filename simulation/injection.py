@@ -6,24 +6,35 @@ from typing import Any
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from infra.errors import LensscanError
 from scanner.pixels.bands import EUCLID, VIS
 from scanner.pixels.geometry import MER, Image
+from scanner.pixels.sky import sky_level_and_sigma
 from simulation import forecast
 from simulation.light import FINE_SCALE_ARCSEC
 from simulation.observation import Conditions, Optics, source_noise
 from simulation.psf import Psf
-from simulation.render import INNER_GRID, MAX_TRIES, Images, lens
+from simulation.render import INNER_GRID, MAX_TRIES, Images, Lensed, lens
 from simulation.systems import Kind, System
-from simulation.truth import truth_row
+from simulation.truth import total_mag, truth_row
 
-PIXEL_SCALE_ARCSEC = 0.1
-"""Of all bands of MER images."""
+PIXEL_SCALE_ARCSEC = MER.grids["VIS"].pixel_scale_arcsec
+"""Of all bands."""
+PATCH_PIXELS = round(INNER_GRID.n_pixels * FINE_SCALE_ARCSEC / PIXEL_SCALE_ARCSEC)
+"""Side of the square about a host in which arcs lie: 12 arcsec."""
 HOST_VIS_MAGS = (16.0, 23.5)
 """What can be a host: fainter galaxies do not lens visibly."""
-_PATCH_PIXELS = round(INNER_GRID.n_pixels * FINE_SCALE_ARCSEC / PIXEL_SCALE_ARCSEC)
-_APERTURE_ARCSEC = 1.5
+HOST_RADIUS_ARCSEC = 3.0
+"""Light of the host is counted up to here."""
+_CORE_ARCSEC, _MAX_MASKED_SHARE = 1.5, 0.2
+"""Where the host's light and its arcs are: all pixels must be finite, and few may be masked."""
+_RING_ARCSEC = 0.2
+_ALONE_ARCSEC = 1.0
+"""Beyond this from the host, rings are taken to hold neighbours too."""
+_LIGHT_BEYOND_MAG = 0.16
+"""By how much simulated lens galaxies are brighter than what is measured of them: the median of 300."""
 _MAG_TOLERANCE = 0.4
 _MAX_HOST_DRAWS = 3000
 
@@ -38,8 +49,9 @@ class Injected:
 
     stamps: Images
     arcs: Images
-    """What was added, before its own noise, on the same pixels and in the same units."""
+    """What was added, before its own noise, on the same pixels and in the same units; zero where the image is masked."""
     truth: Mapping[str, Any]
+    """Columns of the shard format but `index`; `lens_mag_vis` is `host_vis_mag`."""
     system: System
 
 
@@ -54,6 +66,8 @@ def inject_arcs(
 ) -> Injected:
     """Make a galaxy of an image a lens: the lensed sources of a system that such a galaxy could be are added with their noise.
 
+    Pixels that hold no data, exactly zero or not finite, stay as they are, and arcs are not seen there.
+
     Args:
         stamps: Band name to `[y, x]`, MER pixels of 0.1 arcsec in ADU/s; one shape for all bands.
         kind: `single`, `compound_arc` or `double_ring`.
@@ -64,34 +78,74 @@ def inject_arcs(
 
     Raises:
         ValueError: not a lens, a band is missing, or shapes differ.
-        InjectionError: the host is too faint or its arcs could not be seen in `MAX_TRIES` draws.
+        InjectionError: the host is too faint, too bright or not there, or its arcs could not be seen in `MAX_TRIES` draws.
     """
     shape = _check(stamps, kind)
     y, x = host_yx or ((shape[0] - 1) / 2, (shape[1] - 1) / 2)
-    scale = {
-        band: 10 ** (0.4 * ((zero_points_ab_mag or {}).get(band, band_of.zero_point_ab_mag) - band_of.zero_point_ab_mag))
-        for band, band_of in EUCLID.items()
-    }
-    corner = (round(y - (_PATCH_PIXELS - 1) / 2), round(x - (_PATCH_PIXELS - 1) / 2))
-    host = _patch(stamps["VIS"], corner) / np.float32(scale["VIS"])
-    host = host - np.float32(np.median(stamps["VIS"]) / scale["VIS"])
-    centre = tuple((p - c - (_PATCH_PIXELS - 1) / 2) * PIXEL_SCALE_ARCSEC for p, c in zip((y, x), corner, strict=True))
-    mag = _host_mag(host, centre)
+    corner = (round(y - (PATCH_PIXELS - 1) / 2), round(x - (PATCH_PIXELS - 1) / 2))
+    centre = (_from_middle_arcsec(y - corner[0]), _from_middle_arcsec(x - corner[1]))
+    scale = _flux_scales(zero_points_ab_mag or {})
+    vis = stamps["VIS"] / scale["VIS"]
+    sky = float(sky_level_and_sigma(np.where(np.isfinite(vis), vis, 0)[None])[0][0])
+    host = _patch(vis, corner)
+    mag = host_vis_mag(host, sky, centre)
     optics = Optics(MER, Conditions.nominal(float(rng.uniform(0, 360))), psfs)
-    for _ in range(MAX_TRIES):
-        system = _system_for(mag, kind, optics.conditions.detector_angle_deg, rng)
-        deflector = system.masses[0]
-        system = system.moved(centre[1] - deflector.x_arcsec, centre[0] - deflector.y_arcsec)
-        lensed = lens(system, optics, host)
-        if lensed is not None:
-            arcs, painted = {}, {}
-            for band in EUCLID:
-                clean = optics.observe(band, sum((source[band] for source in lensed.sources[1:]), lensed.sources[0][band]))
-                noisy = clean + source_noise(clean, band, rng)
-                arcs[band] = _placed(clean * np.float32(scale[band]), corner, shape)
-                painted[band] = stamps[band] + _placed(noisy * np.float32(scale[band]), corner, shape)
-            return Injected(painted, arcs, {**truth_row(system, lensed.truth), "lens_mag_vis": mag}, system)
-    raise InjectionError(f"no {kind} could be seen about a host of VIS magnitude {mag:.2f} in {MAX_TRIES} draws")
+    # Nothing is seen beside infinite light.
+    system, lensed = _visible_system(np.where(has_data(host), host - np.float32(sky), np.inf), mag, kind, centre, optics, rng)
+    arcs, painted = {}, {}
+    for band in EUCLID:
+        clean = optics.observe(band, sum((source[band] for source in lensed.sources[1:]), lensed.sources[0][band]))
+        noisy = clean + source_noise(clean, band, rng)
+        is_seen = has_data(stamps[band])
+        arcs[band] = np.where(is_seen, _placed(clean * scale[band], corner, shape), np.float32(0))
+        painted[band] = np.where(is_seen, stamps[band] + _placed(noisy * scale[band], corner, shape), stamps[band])
+    return Injected(painted, arcs, {**truth_row(system, lensed.truth), "lens_mag_vis": mag}, system)
+
+
+def has_data(image: Image) -> NDArray[np.bool_]:
+    """`[y, x]`, false where pixels are masked (exactly zero) or not finite."""
+    return np.isfinite(image) & (image != 0)
+
+
+def host_vis_mag(host: Image, sky: float, centre_arcsec: tuple[float, float]) -> float:
+    """Total VIS magnitude of a host: its light within 3 arcsec, and what a typical lens galaxy has beyond.
+
+    Light is summed over rings, the median of each where neighbours may lie; masked pixels count as the rest of their ring. For
+    300 simulated lens galaxies it is off by -0.10 to +0.15 mag (16 to 84 %; 5 to 95 %: -0.28 to +0.26).
+
+    Args:
+        host: `[y, x]` about the host, at the zero point of `VIS`; `PATCH_PIXELS` a side.
+        sky: Its level, ADU/s per pixel.
+        centre_arcsec: y and x of the host from the middle of the image.
+
+    Raises:
+        InjectionError: pixels near the host are not finite or masked, or the magnitude is outside `HOST_VIS_MAGS`.
+    """
+    axis = _from_middle_arcsec(np.arange(PATCH_PIXELS))
+    radius = np.hypot(axis[None, :] - centre_arcsec[1], axis[:, None] - centre_arcsec[0])
+    _check_core(host[radius < _CORE_ARCSEC])
+    is_seen = has_data(host)
+    flux = 0.0
+    for inner in np.arange(0, HOST_RADIUS_ARCSEC - 1e-6, _RING_ARCSEC):
+        ring = (radius >= inner) & (radius < inner + _RING_ARCSEC)
+        light = host[ring & is_seen].astype(float) - sky
+        if light.size:
+            flux += ring.sum() * float(np.mean(light) if inner < _ALONE_ARCSEC else np.median(light))
+    mag = VIS.zero_point_ab_mag - 2.5 * np.log10(flux) - _LIGHT_BEYOND_MAG if flux > 0 else np.inf
+    if not HOST_VIS_MAGS[0] <= mag <= HOST_VIS_MAGS[1]:
+        raise InjectionError(f"a host's VIS magnitude must be in {list(HOST_VIS_MAGS)}, got {mag:.2f}")
+    return float(mag)
+
+
+def _check_core(core: Image) -> None:
+    n_lost = int(np.sum(~np.isfinite(core)))
+    if n_lost:
+        raise InjectionError(f"VIS must be finite within {_CORE_ARCSEC} arcsec of a host, got {n_lost} pixels that are not")
+    masked = float(np.mean(core == 0))
+    if masked > _MAX_MASKED_SHARE:
+        raise InjectionError(
+            f"at most {_MAX_MASKED_SHARE:.0%} of VIS may be masked within {_CORE_ARCSEC} arcsec of a host, got {masked:.0%}"
+        )
 
 
 def _check(stamps: Mapping[str, Image], kind: Kind) -> tuple[int, int]:
@@ -106,31 +160,51 @@ def _check(stamps: Mapping[str, Image], kind: Kind) -> tuple[int, int]:
     return shapes["VIS"]
 
 
-def _host_mag(host: Image, centre_arcsec: tuple[float, ...]) -> float:
-    """VIS magnitude within 1.5 arcsec of the host, whose light is what its mass is guessed from."""
-    axis = (np.arange(_PATCH_PIXELS) - (_PATCH_PIXELS - 1) / 2) * PIXEL_SCALE_ARCSEC
-    near = np.hypot(axis[None, :] - centre_arcsec[1], axis[:, None] - centre_arcsec[0]) < _APERTURE_ARCSEC
-    flux = float(host[near].sum(dtype=float))
-    mag = VIS.zero_point_ab_mag - 2.5 * np.log10(flux) if flux > 0 else np.inf
-    if not HOST_VIS_MAGS[0] <= mag <= HOST_VIS_MAGS[1]:
-        raise InjectionError(f"a host's VIS magnitude must be in {list(HOST_VIS_MAGS)}, got {mag:.2f}")
-    return float(mag)
+def _flux_scales(zero_points_ab_mag: Mapping[str, float]) -> dict[str, np.float32]:
+    """Values of the image for 1 ADU/s of the survey, by band."""
+    nominal = {band: EUCLID[band].zero_point_ab_mag for band in EUCLID}
+    return {band: np.float32(10 ** (0.4 * (zero_points_ab_mag.get(band, mag) - mag))) for band, mag in nominal.items()}
+
+
+def _visible_system(
+    host: Image, mag: float, kind: Kind, centre_arcsec: tuple[float, float], optics: Optics, rng: Generator
+) -> tuple[System, Lensed]:
+    """A system about the host's place whose arcs can be seen there."""
+    for _ in range(MAX_TRIES):
+        system = _system_for(mag, kind, optics.conditions.detector_angle_deg, rng)
+        deflector = system.masses[0]
+        system = system.moved(centre_arcsec[1] - deflector.x_arcsec, centre_arcsec[0] - deflector.y_arcsec)
+        lensed = lens(system, optics, host)
+        if lensed is not None:
+            return system, lensed
+    raise InjectionError(f"a {kind} must be seen about its host in {MAX_TRIES} draws, got none at VIS magnitude {mag:.2f}")
 
 
 def _system_for(mag: float, kind: Kind, detector_angle_deg: float, rng: Generator) -> System:
     """A system whose lens galaxy is as bright as the host, without galaxies beside it: none of theirs would be seen."""
     for _ in range(_MAX_HOST_DRAWS):
         system = forecast.draw_lens(kind, rng, detector_angle_deg)
-        lens_mag = system.galaxy[0].sed.vis_mag
-        if abs(lens_mag - mag) < _MAG_TOLERANCE:
+        if abs(_lens_mag(system) - mag) < _MAG_TOLERANCE:
             alone = tuple(m for i, m in enumerate(system.masses) if i == 0 or m.z != system.z_lens)
             return replace(system, masses=alone)
-    raise InjectionError(f"no {kind} with a lens galaxy of VIS magnitude {mag:.2f} in {_MAX_HOST_DRAWS} draws")
+    raise InjectionError(f"a {kind} must have such a host in {_MAX_HOST_DRAWS} draws, got none at VIS magnitude {mag:.2f}")
+
+
+def _lens_mag(system: System) -> float:
+    """VIS magnitude of all light at the deflector's place, its companions' left out."""
+    place = (system.masses[0].x_arcsec, system.masses[0].y_arcsec)
+    mag = total_mag([light for light in system.galaxy if (light.x_arcsec, light.y_arcsec) == place], "VIS")
+    return np.inf if mag is None else mag
+
+
+def _from_middle_arcsec(pixel: Any) -> Any:
+    """Of pixels of the patch, counted from 0 at its corner."""
+    return (pixel - (PATCH_PIXELS - 1) / 2) * PIXEL_SCALE_ARCSEC
 
 
 def _patch(image: Image, corner: tuple[int, int]) -> Image:
     """The square about the host; zero beyond the image."""
-    patch = np.zeros((_PATCH_PIXELS, _PATCH_PIXELS), np.float32)
+    patch = np.zeros((PATCH_PIXELS, PATCH_PIXELS), np.float32)
     inner, outer = _overlap(corner, image.shape)
     patch[inner] = image[outer]
     return patch
@@ -148,7 +222,7 @@ def _overlap(corner: tuple[int, int], shape: tuple[int, ...]) -> tuple[tuple[sli
     """Slices `[y, x]` of the patch, and of the image, that are the same pixels."""
     inner, outer = [], []
     for low, n in zip(corner, shape, strict=True):
-        start, stop = min(max(low, 0), n), min(max(low + _PATCH_PIXELS, 0), n)
+        start, stop = min(max(low, 0), n), min(max(low + PATCH_PIXELS, 0), n)
         outer.append(slice(start, stop))
         inner.append(slice(start - low, stop - low))
     return (inner[0], inner[1]), (outer[0], outer[1])

@@ -294,12 +294,12 @@ def _mer_noise(
     rng: Generator,
     noisy_share: float = 0.0,
 ) -> Image:
-    """Noise of MER pixels that see `clean`."""
-    excess = np.float32(_MER_NOISE_EXCESS[band.name])
+    """Noise of MER pixels that see `clean`; the excess is the sky's alone, sources have the noise of their own electrons."""
+    variance_electrons2 *= _MER_NOISE_EXCESS[band.name] ** 2
     if band.name == "VIS":
         padded = np.pad(np.asarray(clean, np.float32), 1, mode="edge")
         native = _spoiled(detector_noise(padded, band, variance_electrons2, rng), noisy_share, rng)
-        return excess * _smoothed(native, _VIS_SIDE, _VIS_CORNER)
+        return _smoothed(native, _VIS_SIDE, _VIS_CORNER)
     margin = len(_NISP_TAPS) // 2
     comb = np.zeros((clean.shape[0] + 2 * margin, clean.shape[1] + 2 * margin), np.float32)
     native_shape = tuple(-(-n // _NATIVE) for n in comb.shape)
@@ -310,7 +310,7 @@ def _mer_noise(
     comb /= np.float32(np.sqrt(len(phases)))
     sky_sigma = np.sqrt(variance_electrons2) / band.electrons_per_adu_per_s * np.sum(_NISP_TAPS**2) / _NATIVE
     white = rng.standard_normal(clean.shape, np.float32) * np.float32(np.sqrt(_NISP_WHITE_SHARE) * sky_sigma)
-    return excess * (_resampled(comb, _NISP_TAPS) + white)
+    return _resampled(comb, _NISP_TAPS) + white
 
 
 @njit(cache=True)

@@ -1,17 +1,17 @@
 """What there is to observe: one `System` of a kind or look-alike, drawn from a preset."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Literal, cast, get_args
 
+import numpy as np
 from numpy.random import Generator
 
 from infra.errors import LensscanError
 from scanner.pixels.shards import KINDS
 from simulation import forecast, wilde2022
 from simulation.field import draw_neighbours
-from simulation.forecast import COMPOUND_SHARE
 from simulation.galaxies import BUILDERS
 from simulation.systems import LOOKALIKES, Kind, Light, Lookalike, System
 
@@ -21,6 +21,11 @@ Draw = Kind | Lookalike
 """What can be asked for: a class, or one look-alike of the class `nonlens`."""
 Lights = tuple[Light, ...]
 DRAWS: tuple[Draw, ...] = (*get_args(Kind), *LOOKALIKES)
+Shares = tuple[tuple[Draw, float], ...]
+"""What to draw, and how often."""
+
+LENS_SHARES: Shares = (("single", 0.35), ("compound_arc", 0.075), ("double_ring", 0.075))
+"""Compound lenses are rare on the sky; networks learn them from many."""
 
 LOOKALIKE_SHARES: Mapping[Lookalike, float] = MappingProxyType(
     {
@@ -83,10 +88,16 @@ def draw_system(preset: Preset, draw: Draw, rng: Generator, detector_angle_deg: 
     return replace(of_preset(draw, rng, detector_angle_deg), neighbours=neighbours)
 
 
-def draw_lens_kind(rng: Generator) -> Kind:
-    """A lens's kind in the shares of a data set."""
-    share = rng.random()
-    return "single" if share > COMPOUND_SHARE else "compound_arc" if share > COMPOUND_SHARE / 2 else "double_ring"
+def lens_shares(shares: Iterable[tuple[Draw, float]]) -> Shares:
+    """The kinds of lens among what a data set draws; `LENS_SHARES` where there are none."""
+    lenses = tuple((kind_of(draw), share) for draw, share in shares if kind_of(draw) != "nonlens")
+    return lenses or LENS_SHARES
+
+
+def draw_kind(shares: Shares, rng: Generator) -> Kind:
+    """A kind, as frequent as its share; shares need not sum to 1."""
+    kinds, weights = zip(*shares, strict=True)
+    return cast("Kind", kinds[int(rng.choice(len(kinds), p=np.array(weights) / sum(weights)))])
 
 
 def without_sources(system: System) -> System:
@@ -103,6 +114,14 @@ def without_sources(system: System) -> System:
     )
 
 
+def draw_lookalike(preset: Preset, rng: Generator) -> Lookalike:
+    """What a non-lens is; the paper's are all lens galaxies without arcs."""
+    if preset == "wilde2022":
+        return "twin"
+    names = tuple(LOOKALIKE_SHARES)
+    return names[int(rng.choice(len(names), p=list(LOOKALIKE_SHARES.values())))]
+
+
 def draw_surroundings(preset: Preset, rng: Generator, detector_angle_deg: float) -> Lights:
     """Galaxies and stars that happen to lie near, alike for every kind; the paper's images have none."""
     return draw_neighbours(rng, detector_angle_deg) if preset == "euclid" else ()
@@ -111,22 +130,16 @@ def draw_surroundings(preset: Preset, rng: Generator, detector_angle_deg: float)
 def _draw_euclid(draw: Draw, rng: Generator, angle: float) -> System:
     if kind_of(draw) != "nonlens":
         return forecast.draw_lens(cast("Kind", draw), rng, angle)
-    lookalike = _draw_lookalike(rng) if draw == "nonlens" else cast("Lookalike", draw)
-    sigma = None
+    lookalike = draw_lookalike("euclid", rng) if draw == "nonlens" else cast("Lookalike", draw)
     if lookalike == "twin":
-        z, light, sigma = forecast.draw_deflector_galaxy(rng)
-    else:
-        # A flawed image is of nothing in particular.
-        z, light = BUILDERS["faint" if lookalike == "artefact" else lookalike](rng, None, angle)
-    return System("nonlens", lookalike, z, None, None, (), light, (), (), (), sigma, angle)
+        return without_sources(forecast.draw_lens(draw_kind(LENS_SHARES, rng), rng, angle))
+    # A flawed image is of nothing in particular.
+    z, light = BUILDERS["faint" if lookalike == "artefact" else lookalike](rng, None, angle)
+    return System("nonlens", lookalike, z, None, None, (), light, (), (), (), None, angle)
 
 
 def _draw_wilde2022(draw: Draw, rng: Generator, angle: float) -> System:
     if kind_of(draw) != "nonlens":
         return wilde2022.draw_lens(cast("Kind", draw), rng, angle)
-    return wilde2022.draw_nonlens(rng, angle)
-
-
-def _draw_lookalike(rng: Generator) -> Lookalike:
-    names = tuple(LOOKALIKE_SHARES)
-    return names[int(rng.choice(len(names), p=list(LOOKALIKE_SHARES.values())))]
+    kind: Kind = "compound_arc" if rng.random() < 0.5 else "double_ring"
+    return without_sources(wilde2022.draw_lens(kind, rng, angle))

@@ -17,16 +17,28 @@ from simulation.images import morphology, n_images
 from simulation.lensing import effective_einstein_radius_arcsec, ray_shoot
 from simulation.light import FINE_SCALE_ARCSEC, FineGrid, draw, draw_lensed
 from simulation.observation import Conditions, Optics, add_noise, draw_conditions
-from simulation.population import Draw, Preset, draw_lens_kind, draw_surroundings, draw_system, without_sources
+from simulation.population import (
+    LENS_SHARES,
+    Draw,
+    Preset,
+    Shares,
+    draw_kind,
+    draw_lookalike,
+    draw_surroundings,
+    draw_system,
+    without_sources,
+)
 from simulation.psf import Psf
-from simulation.systems import System
+from simulation.systems import Sersic, System
 from simulation.truth import MIN_MAGNIFICATION, ArcTruth, truth_row, visibility
 
 MAX_TRIES = 300
 INNER_GRID, OUTER_GRID = FineGrid(240), FineGrid(400)
 """Where rays are shot: the 12 arcsec about the stamp's centre, or 20 where a lens is large or far from the centre."""
-_INNER_REACH_ARCSEC = 3.6
-"""Distance from the centre up to which Einstein rings fit the inner grid with room for the arcs' width."""
+_INNER_REACH_ARCSEC = 4.0
+"""Distance from the centre up to which Einstein rings and the half-light radii of their sources fit the inner grid."""
+_SOURCE_RADII = 3.0
+"""Half-light radii of the largest source that arcs are wide at most."""
 
 Images = dict[str, Image]
 
@@ -73,6 +85,7 @@ def simulate_object(
     *,
     preset: Preset = "euclid",
     psfs: Mapping[str, Psf] | None = None,
+    twins_of: Shares = LENS_SHARES,
     keep_components: bool = False,
 ) -> Simulated:
     """Draw systems until one's arcs can be seen, and observe it.
@@ -83,6 +96,7 @@ def simulate_object(
         rng: Source of everything random.
         preset: Population, and with it the conditions: those of the paper are the same for every object.
         psfs: By band, instead of the model's.
+        twins_of: Kinds of lens whose galaxies a `twin` takes, with their shares.
         keep_components: Render the noise-free components apart as well.
 
     Raises:
@@ -92,7 +106,7 @@ def simulate_object(
     conditions = draw_conditions(rng, angle) if preset == "euclid" else Conditions.nominal(angle)
     optics = Optics(geometry, conditions, psfs)
     neighbours = draw_surroundings(preset, rng, angle)
-    system, lensed = visible_system(draw_of, optics, rng, preset)
+    system, lensed = visible_system(draw_of, optics, rng, preset, twins_of)
     system = replace(system, neighbours=neighbours)
     scene = render(system, optics, lensed, keep_components=keep_components)
     stamps = add_noise(scene.clean, geometry, conditions, rng)
@@ -101,24 +115,31 @@ def simulate_object(
     return Simulated(stamps, scene, system)
 
 
-def visible_system(draw_of: Draw, optics: Optics, rng: Generator, preset: Preset = "euclid") -> tuple[System, Lensed | None]:
+def visible_system(
+    draw_of: Draw, optics: Optics, rng: Generator, preset: Preset = "euclid", twins_of: Shares = LENS_SHARES
+) -> tuple[System, Lensed | None]:
     """A system whose arcs, if it should have any, can be seen, without neighbours.
+
+    Args:
+        draw_of: Kind or look-alike.
+        optics: What they must be seen through.
+        rng: Source of everything random.
+        preset: Population.
+        twins_of: Kinds of lens whose galaxies a `twin` takes.
 
     Raises:
         SimulationError: none in `MAX_TRIES` draws.
     """
-    angle = optics.conditions.detector_angle_deg
-    system = draw_system(preset, draw_of, rng, angle)
-    if system.lookalike == "twin":
+    if draw_of == "nonlens":
+        draw_of = draw_lookalike(preset, rng)
+    if draw_of == "twin":
         # An arc-free twin is what a lens that could be seen would be without its sources: else its host would tell it.
-        return without_sources(visible_system(draw_lens_kind(rng), optics, rng, preset)[0]), None
-    if not system.source1:
-        return system, None
+        return without_sources(visible_system(draw_kind(twins_of, rng), optics, rng, preset)[0]), None
     for _ in range(MAX_TRIES):
-        lensed = lens(system, optics)
-        if lensed is not None:
+        system = draw_system(preset, draw_of, rng, optics.conditions.detector_angle_deg)
+        lensed = lens(system, optics) if system.source1 else None
+        if lensed is not None or not system.source1:
             return system, lensed
-        system = draw_system(preset, draw_of, rng, angle)
     raise SimulationError(f"no visible {draw_of} of the preset {preset} in {MAX_TRIES} draws")
 
 
@@ -189,7 +210,8 @@ def _fits(system: System) -> bool:
     mass = system.masses[0]
     farthest = system.z_source2 or system.z_source1 or 0.0
     reach = effective_einstein_radius_arcsec(system.masses, farthest)
-    return max(abs(mass.x_arcsec), abs(mass.y_arcsec)) + reach < _INNER_REACH_ARCSEC
+    radius = max(light.half_light_radius_arcsec for light in (*system.source1, *system.source2) if isinstance(light, Sersic))
+    return max(abs(mass.x_arcsec), abs(mass.y_arcsec)) + reach + _SOURCE_RADII * radius < _INNER_REACH_ARCSEC
 
 
 def _add_centred(images: Images, inner: Images) -> None:

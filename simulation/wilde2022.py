@@ -84,25 +84,6 @@ def draw_lens(kind: Kind, rng: Generator, detector_angle_deg: float) -> System:
     )
 
 
-def draw_nonlens(rng: Generator, detector_angle_deg: float) -> System:
-    """The deflector of a lens with nothing behind it."""
-    lens = draw_lens("compound_arc" if rng.random() < 0.5 else "double_ring", rng, detector_angle_deg)
-    return System(
-        kind="nonlens",
-        lookalike="twin",
-        z_lens=lens.z_lens,
-        z_source1=None,
-        z_source2=None,
-        masses=(),
-        galaxy=lens.galaxy,
-        source1=(),
-        source2=(),
-        neighbours=(),
-        velocity_dispersion_km_s=lens.velocity_dispersion_km_s,
-        detector_angle_deg=lens.detector_angle_deg,
-    )
-
-
 def _draw_redshifts(rng: Generator) -> tuple[float, float, float]:
     """Of the deflector, the galaxy behind it, and a source behind both."""
     z_lens = float(rng.uniform(*DEFLECTOR_REDSHIFTS))

@@ -197,7 +197,10 @@ class Probe:
 
 
 def probe(real: Sequence[Field], simulated: Sequence[Field]) -> Probe:
-    """Leave one real field out at a time, with its share of the simulated ones."""
+    """Leave one real field out at a time, with its share of the simulated ones.
+
+    The interval is from resampling stamps within fields: how fields differ from one another is not in it.
+    """
     rows, labels, folds = [], [], []
     n_folds = len(real)
     for is_real, fields in ((1, real), (0, simulated)):
@@ -212,9 +215,7 @@ def probe(real: Sequence[Field], simulated: Sequence[Field]) -> Probe:
         train = fold != k
         mean, deviation = x[train].mean(0), x[train].std(0) + 1e-9
         weights = fit_logistic((x[train] - mean) / deviation, y[train])
-        out = np.clip((x[~train] - mean) / deviation, -8, 8) @ weights[1:]
-        # Ranks make the folds' scores comparable.
-        scores[~train] = out
+        scores[~train] = np.clip((x[~train] - mean) / deviation, -8, 8) @ weights[1:]
     aucs = np.array([auc(scores[fold == k], y[fold == k]) for k in range(n_folds)])
     sizes = np.array([np.sum((fold == k) & (y == 1)) for k in range(n_folds)])
     rng = np.random.default_rng(1)

@@ -31,7 +31,7 @@ def test_a_data_set_is_written_once_and_equals_what_one_process_makes(tmp_path):
     again = []
     assert simulate_dataset(spec, str(tmp_path), 2, lambda done, total: again.append((done, total))) == uris
     assert again == [(4, 4)]
-    with pytest.raises(SimulationError, match="holds 4 objects"):
+    with pytest.raises(SimulationError, match="belongs to another data set"):
         simulate_dataset(DatasetSpec(n=4, seed=3), str(tmp_path), 2)
 
 

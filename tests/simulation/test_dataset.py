@@ -75,10 +75,12 @@ def test_a_shard_knows_its_data_set(tmp_path):
     assert not is_shard_of(spec, 0, uri)
     create_if_absent(uri, encode_shard(simulate_shard(spec, 0)), "test")
     assert is_shard_of(spec, 0, uri)
-    changes = ({"seed": 8}, {"n": 3}, {"geometry": "mer"}, {"preset": "wilde2022"}, {"components": True}, {"psf_sha256": "0"})
+    changes = ({"seed": 8}, {"geometry": "mer"}, {"preset": "wilde2022"}, {"components": True}, {"psf_sha256": "0"})
     for other in (DatasetSpec(**{"n": 2, "seed": 7, **change}) for change in changes):
-        with pytest.raises(SimulationError, match="holds 2 objects"):
+        with pytest.raises(SimulationError, match="belongs to another data set"):
             is_shard_of(other, 0, uri)
+    with pytest.raises(SimulationError, match="holds 2 objects of this data set, not 3"):
+        is_shard_of(DatasetSpec(n=3, seed=7), 0, uri)
 
 
 def test_a_failed_object_is_named(monkeypatch):
@@ -119,6 +121,11 @@ def test_kinds_are_given_in_words():
 def test_words_that_name_no_kinds_are_refused(text, message):
     with pytest.raises(SimulationError, match=message):
         parse_kinds(text)
+
+
+def test_the_papers_preset_does_not_fit_small_stamps():
+    with pytest.raises(SimulationError, match="geometry must be challenge or mer, got mer10"):
+        dataset_spec(1, 1, "wilde2022", geometry="mer10")
 
 
 def test_the_papers_preset_has_only_its_kinds():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp, spearmanr
 
-from simulation.forecast import COMPOUND_SHARE, _draw_deflector, draw_deflector_galaxy, draw_lens
+from simulation.forecast import _draw_deflector, draw_lens
 from simulation.forecast_fit import expectation_maximisation
 from simulation.forecast_rows import MIXTURE_JSON, draw_row, from_coordinates, to_coordinates
 from simulation.lensing import distance_ratio, einstein_radius_arcsec
@@ -234,20 +234,6 @@ def test_sources_are_blue_or_red_smooth_or_clumpy(lenses):
     colour = np.array([s.source1[0].sed.vis_minus_h for s in singles])
     assert np.median(colour) < 1.2
     assert (colour > 1.8).mean() > 0.08
-
-
-def test_twins_have_the_hosts_of_lenses(rng, lenses):
-    """In the proportions of a data set."""
-    twins = [draw_deflector_galaxy(rng) for _ in range(1500)]
-    n_compound = round(N * COMPOUND_SHARE / (1 - COMPOUND_SHARE) / 2)
-    systems = lenses["single"] + lenses["compound_arc"][:n_compound] + lenses["double_ring"][:n_compound]
-    hosts = [(s.z_lens, s.galaxy, s.velocity_dispersion_km_s) for s in systems]
-
-    def features(galaxies):
-        return np.array([[z, g[0].sed.vis_mag, g[0].sed.vis_minus_h, sigma, len(g)] for z, g, sigma in galaxies]).T
-
-    for twin, host in zip(features(twins), features(hosts), strict=True):
-        assert ks_2samp(twin, host).pvalue > 1e-3
 
 
 def test_a_kind_that_is_no_lens_is_refused(rng):

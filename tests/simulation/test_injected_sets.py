@@ -1,64 +1,208 @@
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
+from astropy.wcs import WCS
 
+from flows.inject import inject
 from scanner.pixels.bands import EUCLID
 from scanner.pixels.geometry import MER
 from scanner.pixels.manifests import read_manifest
 from scanner.pixels.shards import decode_shard
 from scanner.pixels.tiles import discover_tiles, read_tile_catalogue, tile_cutouts
-from simulation.injected_sets import inject_into_cutouts, inject_into_tile
+from simulation import injected_sets
+from simulation.injected_sets import InjectionSpec, OutputError, inject_into_cutouts
+from simulation.injected_tiles import inject_into_tile
 from simulation.injection import InjectionError
+from simulation.psf import MER_PSF_HDUS
 from simulation.survey_tile import TileSpec, simulate_tile
+
+TILE_ID = "000000007"
 
 
 @pytest.fixture(scope="module")
 def tile(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tiles")
-    simulate_tile(TileSpec(tile_id="000000007", n_galaxies=60, side_pixels=900, seed=3), str(folder))
+    simulate_tile(TileSpec(tile_id=TILE_ID, n_galaxies=60, side_pixels=900, seed=3), str(folder))
     return discover_tiles(str(folder))[0]
 
 
 @pytest.fixture
 def manifest(tile, tmp_path):
     """Cutouts of the tile's sources as files; the last has no zero point."""
-    catalogue = read_tile_catalogue(tile.catalogue)
+    return write_manifest(tile, tmp_path, 8)
+
+
+@pytest.fixture
+def psf_file(tmp_path):
+    """Wider than Euclid's."""
+    axis = np.arange(41) - 20
+    gauss = np.exp(-(axis[None, :] ** 2 + axis[:, None] ** 2) / (2 * 5.0**2)).astype(np.float32)
+    hdus = [fits.PrimaryHDU(), *(fits.ImageHDU(gauss, name=name) for name in MER_PSF_HDUS.values())]
+    fits.HDUList(hdus).writeto(tmp_path / "psf.fits")
+    return str(tmp_path / "psf.fits")
+
+
+def write_manifest(tile, folder, n, spoil=lambda _i, image: image, scale=0.1):
     lines = ["object_id,VIS,Y,J,H"]
-    cutouts = list(tile_cutouts(tile, catalogue, MER))[:8]
+    cutouts = list(tile_cutouts(tile, read_tile_catalogue(tile.catalogue), MER))[:n]
     for i, cutout in enumerate(cutouts):
         hdus = [fits.PrimaryHDU()]
         for band in EUCLID:
-            hdu = fits.ImageHDU(cutout.stamps[band], name=band)
-            hdu.header["PIXSCALE"] = 0.1
+            hdu = fits.ImageHDU(spoil(i, cutout.stamps[band].copy()), name=band)
+            hdu.header["PIXSCALE"] = scale
             if i < len(cutouts) - 1:
                 hdu.header["MAGZERO"] = EUCLID[band].zero_point_ab_mag
             hdus.append(hdu)
-        fits.HDUList(hdus).writeto(tmp_path / f"{i}.fits")
+        fits.HDUList(hdus).writeto(folder / f"{i}.fits")
         lines.append(f"{i}," + ",".join(f"{i}.fits#{band}" for band in EUCLID))
-    path = tmp_path / "manifest.csv"
+    path = folder / "manifest.csv"
     path.write_text("\n".join(lines) + "\n")
     return read_manifest(str(path))
+
+
+def with_mosaic(tile, folder, band, change):
+    """The tile with one mosaic changed, in another folder."""
+    path = Path(tile.mosaics[band])
+    target = folder / path.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with fits.open(path, memmap=False) as hdus:
+        change(hdus).writeto(target, checksum=True)
+    return replace(tile, mosaics=MappingProxyType({**tile.mosaics, band: str(target)}))
+
+
+def contents(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(Path(folder).rglob("*")) if path.is_file()}
+
+
+def pairs(path):
+    """Host and lens of each pair: stamps and truth."""
+    shard = decode_shard(path.read_bytes())
+    truth = shard.truth.to_pylist()
+    for i in range(0, len(truth), 2):
+        host, lens = ({band: stamps[j] for band, stamps in shard.stamps.items()} for j in (i, i + 1))
+        yield host, lens, truth[i], truth[i + 1]
 
 
 def test_a_manifest_becomes_pairs_of_hosts_and_lenses(manifest, tmp_path):
     summary = inject_into_cutouts(manifest, str(tmp_path / "out"), seed=1)
     assert summary.n_injected + len(summary.skipped) == len(manifest)
     assert dict(summary.skipped)["7"].startswith("no_zero_point: ")
-    shard = decode_shard((tmp_path / "out" / "shard-00000.parquet").read_bytes())
-    assert len(shard.object_ids) == 2 * summary.n_injected > 0
-    truth = shard.truth.to_pylist()
-    for i in range(0, len(truth), 2):
-        host, lens = truth[i], truth[i + 1]
-        assert (host["kind"], host["morphology"]) == ("nonlens", "host")
-        assert lens["kind"] != "nonlens"
-        assert host["index"] == lens["index"]
-        added = shard.stamps["VIS"][i + 1] - shard.stamps["VIS"][i]
-        assert added.sum() > 0.5 * lens["magnification1"] * EUCLID["VIS"].adu_per_s(lens["source1_mag_vis"])
+    found = list(pairs(tmp_path / "out" / "shard-00000.parquet"))
+    assert len(found) == summary.n_injected > 0
+    for host, lens, host_truth, lens_truth in found:
+        assert (host_truth["kind"], host_truth["morphology"]) == ("nonlens", "host")
+        assert lens_truth["kind"] != "nonlens"
+        assert host_truth["index"] == lens_truth["index"]
+        added = lens["VIS"] - host["VIS"]
+        assert added.sum() > 0.5 * lens_truth["magnification1"] * EUCLID["VIS"].adu_per_s(lens_truth["source1_mag_vis"])
     again = inject_into_cutouts(manifest, str(tmp_path / "again"), seed=1)
-    assert (tmp_path / "again" / "shard-00000.parquet").read_bytes() == (tmp_path / "out" / "shard-00000.parquet").read_bytes()
+    assert contents(tmp_path / "again") == contents(tmp_path / "out")
     assert again.n_injected == summary.n_injected
+
+
+def test_masked_filled_and_padded_pixels_of_cutouts_get_no_arcs(tile, tmp_path):
+    def spoil(i, image):
+        image[80:90, 110:130] = 0
+        image[116:120, 95:105] = np.nan
+        return image[40:160, 40:160] if i % 2 else image
+
+    manifest = write_manifest(tile, tmp_path, 8, spoil)
+    summary = inject_into_cutouts(manifest, str(tmp_path / "out"), seed=1)
+    found = list(pairs(tmp_path / "out" / "shard-00000.parquet"))
+    assert {truth["index"] % 2 for _, _, _, truth in found} == {0, 1}, summary.skipped
+    for host, lens, _, truth in found:
+        for band in EUCLID:
+            assert np.all(lens[band][80:90, 110:130] == 0)
+            added = lens[band] - host[band]
+            assert np.all(added[116:120, 95:105] == 0)
+            assert np.count_nonzero(added[91:109, 91:109]) > 300
+            if truth["index"] % 2:
+                assert np.all(added[:, :40] == 0)
+                assert np.all(added[160:] == 0)
+
+
+def test_a_flaw_in_the_corner_of_a_cutout_does_not_matter(tile, tmp_path):
+    def spoil(_i, image):
+        image[0, 0] = np.nan
+        return image
+
+    (tmp_path / "flawed").mkdir()
+    (tmp_path / "whole").mkdir()
+    flawed = inject_into_cutouts(write_manifest(tile, tmp_path / "flawed", 8, spoil), str(tmp_path / "a"), seed=1)
+    whole = inject_into_cutouts(write_manifest(tile, tmp_path / "whole", 8), str(tmp_path / "b"), seed=1)
+    assert flawed.n_injected == whole.n_injected > 0
+
+
+def test_cutouts_on_other_pixels_are_skipped(tile, tmp_path):
+    manifest = write_manifest(tile, tmp_path, 3, scale=0.12)
+    with pytest.raises(InjectionError, match=r"none of 3 .* the first, 0: VIS: pixels must be 0\.1 arcsec, got 0\.12"):
+        inject_into_cutouts(manifest, str(tmp_path / "out"), seed=1)
+
+
+def test_shards_are_written_when_full_and_a_killed_run_goes_on(manifest, tmp_path, monkeypatch):
+    monkeypatch.setattr(injected_sets, "ROWS_PER_SHARD", 4)
+    whole = inject_into_cutouts(manifest, str(tmp_path / "whole"), seed=1)
+    assert len(whole.files) > 1
+    out = tmp_path / "out"
+
+    def stop(done, _total):
+        if len(list(out.glob("*.parquet"))) == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        inject_into_cutouts(manifest, str(out), seed=1, progress=stop)
+    assert [path.name for path in out.iterdir()] == ["shard-00000.parquet"]
+    with pytest.raises(OutputError, match=r"shard-00000\.parquet was not made from these images with seed 2"):
+        inject_into_cutouts(manifest, str(out), seed=2)
+    seen = []
+    resumed = inject_into_cutouts(manifest, str(out), seed=1, progress=lambda *report: seen.append(report))
+    assert contents(out) == contents(tmp_path / "whole")
+    assert (resumed.n_injected, resumed.skipped) == (whole.n_injected, whole.skipped)
+    assert seen[0][0] > 0
+    assert seen[-1] == (8, 8)
+
+
+def test_the_same_injection_again_changes_nothing_and_another_is_refused(manifest, psf_file, tmp_path):
+    out = tmp_path / "out"
+    first = inject_into_cutouts(manifest, str(out), seed=1)
+    before = contents(out)
+    again = inject_into_cutouts(manifest, str(out), seed=1)
+    assert (again, contents(out)) == (first, before)
+    other = replace(manifest, pixel_scales=[0.1] * len(manifest))
+    for images, seed, psf in ((manifest, 2, None), (other, 1, None), (manifest, 1, psf_file)):
+        with pytest.raises(OutputError, match="was not made from these images"):
+            inject_into_cutouts(images, str(out), seed, psf)
+    (out / "shard-00000.parquet").rename(out / "shard-00003.parquet")
+    with pytest.raises(OutputError, match=r"shard-00003\.parquet was not made"):
+        inject_into_cutouts(manifest, str(out), seed=2)
+    (out / "shard-00003.parquet").write_bytes(b"no shard")
+    with pytest.raises(OutputError, match=r"shard-00003\.parquet was not made"):
+        inject_into_cutouts(manifest, str(out), seed=1)
+
+
+def test_another_release_is_another_injection():
+    spec = InjectionSpec(images_sha256="a", seed=1)
+    assert spec != InjectionSpec(images_sha256="a", seed=1, release="0.0.0")
+    assert spec.digest() != InjectionSpec(images_sha256="a", seed=1, n=1).digest()
+
+
+def test_a_contact_sheet_is_never_that_of_other_shards(manifest, tmp_path):
+    out = tmp_path / "out"
+    said = inject(str(tmp_path / "manifest.csv"), str(out), 10, 1, None, lambda *_: None)
+    assert said["injected"] + said["skipped"] == said["asked for"] == len(manifest)
+    assert "1 x no_zero_point" in said["because"]
+    assert Path(said["contact sheet"]).exists()
+    assert inject(str(tmp_path / "manifest.csv"), str(out), 10, 1, None, lambda *_: None) == said
+    (out / "shard-00000.parquet").unlink()
+    with pytest.raises(OutputError, match=r"contact_sheet\.png shows shards that are gone"):
+        inject(str(tmp_path / "manifest.csv"), str(out), 10, 2, None, lambda *_: None)
 
 
 def test_a_tile_gets_lenses_and_keeps_everything_else(tile, tmp_path):
@@ -71,10 +215,11 @@ def test_a_tile_gets_lenses_and_keeps_everything_else(tile, tmp_path):
     places = {int(i): (ra, dec) for i, ra, dec in zip(catalogue.object_ids, catalogue.ra, catalogue.dec, strict=True)}
     assert all(row["object_id"] in places for row in truth)
     for band in EUCLID:
-        with fits.open(tile.mosaics[band]) as before, fits.open(other.mosaics[band]) as after:
+        with fits.open(tile.mosaics[band]) as before, fits.open(other.mosaics[band], checksum=True) as after:
             added = after[0].data.astype(float) - before[0].data
             for key in ("MAGZERO", "CRVAL1", "CRPIX2", "CD1_1"):
                 assert after[0].header[key] == before[0].header[key]
+            assert "seed 1, up to 2 lenses" in str(after[0].header["HISTORY"])
             expected = sum(
                 row["magnification1"] * EUCLID[band].adu_per_s(row["source1_mag_vis"]) for row in truth if band == "VIS"
             )
@@ -90,10 +235,164 @@ def test_a_tile_gets_lenses_and_keeps_everything_else(tile, tmp_path):
     assert {row["object_id"] for row in truth} <= changed
 
 
-def test_what_cannot_be_injected_into_is_said(tile, tmp_path):
-    with pytest.raises(InjectionError, match=r"tile 7: \d+ of 500 galaxies could host arcs|tile 000000007"):
-        inject_into_tile(tile, str(tmp_path), 500, seed=1)
+def test_masked_pixels_of_tiles_get_no_arcs(tile, tmp_path):
+    """Stripes over all of it, some of masked pixels, some of missing ones."""
+
+    def stripe(hdus):
+        hdus[0].data[::25] = 0
+        hdus[0].data[:, ::199] = np.nan
+        return hdus
+
+    for band in EUCLID:
+        tile = with_mosaic(tile, tmp_path / "in", band, stripe)
+    summary = inject_into_tile(tile, str(tmp_path / "out"), 3, seed=1)
+    assert summary.n_injected == 3
+    for band, uri in discover_tiles(str(tmp_path / "out"))[0].mosaics.items():
+        before, after = fits.getdata(tile.mosaics[band]), fits.getdata(uri)
+        lost = (before == 0) | ~np.isfinite(before)
+        np.testing.assert_array_equal(after[lost], before[lost])
+        assert np.all(np.isfinite(after[~lost]) & (after[~lost] != 0))
+        assert np.count_nonzero(after[~lost] != before[~lost]) > 1000
+
+
+def test_as_many_lenses_as_fit_and_reasons_for_the_others(tile, tmp_path):
+    summary = inject_into_tile(tile, str(tmp_path), 500, seed=1)
+    assert 5 < summary.n_injected < 60
+    assert summary.n_injected + len(summary.skipped) == 60
+    reasons = {reason.partition(", got ")[0] for _, reason in summary.skipped}
+    assert {"lenses must be 12 arcsec apart", "a host's VIS magnitude must be in [16.0, 23.5]"} <= reasons
+    truth = pq.read_table(tmp_path / tile.tile_id / "truth.parquet")
+    catalogue = read_tile_catalogue(tile.catalogue)
+    chosen = np.isin(catalogue.object_ids, truth["object_id"].to_numpy())
+    x, y = WCS(fits.getheader(tile.mosaics["VIS"])).all_world2pix(catalogue.ra[chosen], catalogue.dec[chosen], 0)
+    apart = np.hypot(x[:, None] - x, y[:, None] - y) + 1e9 * np.eye(len(x))
+    assert 120 <= apart.min() < 240
+
+
+def test_a_poor_tile_does_not_keep_others_from_lenses(tile, tmp_path):
+    simulate_tile(TileSpec(tile_id="000000008", n_galaxies=0, n_single=1, side_pixels=300, seed=3), str(tmp_path / "in"))
+    poor = discover_tiles(str(tmp_path / "in"))[0]
+    Path(poor.mosaics["J"]).unlink()
+    shutil.copytree(Path(tile.catalogue).parent, tmp_path / "in" / TILE_ID)
+    seen = []
+    said = inject(str(tmp_path / "in"), str(tmp_path / "out"), 4, 1, None, lambda *report: seen.append(report))
+    assert (said["tiles"], said["injected"], said["asked for"]) == (1, 4, 8)
+    assert said["tiles without arcs"] == "tile 000000008 must have a mosaic of VIS, Y, J, H, J missing"
+    assert seen[-1] == (8, 8)
+    assert seen == sorted(seen)
+
+
+def test_the_same_tile_again_changes_nothing_and_another_is_refused(tile, psf_file, tmp_path):
+    out = tmp_path / "out"
+    first = inject_into_tile(tile, str(out), 2, seed=1)
+    before = contents(out)
+    assert inject_into_tile(tile, str(out), 2, seed=1) == first
+    other = with_mosaic(tile, tmp_path / "other", "H", lambda hdus: hdus[0].data.__setitem__((0, 0), 1.0) or hdus)
+    for images, n, seed, psf in ((tile, 2, 2, None), (tile, 3, 1, None), (other, 2, 1, None), (tile, 2, 1, psf_file)):
+        with pytest.raises(OutputError, match=rf"truth\.parquet was not made from these images with seed {seed} and n {n}"):
+            inject_into_tile(images, str(out), n, seed, psf)
+    assert contents(out) == before
+
+
+@pytest.mark.parametrize("n_left", [1, 3, 4, 5])
+def test_a_tile_that_was_killed_goes_on_with_the_same_arguments_only(tile, tmp_path, n_left):
+    out = tmp_path / "out"
+    files = inject_into_tile(tile, str(out), 2, seed=1).files
+    whole = contents(out)
+    for uri in files[n_left:]:
+        Path(uri).unlink()
+    left = contents(out)
+    for n, seed in ((2, 2), (3, 1)):
+        with pytest.raises(OutputError, match="was not made from these images"):
+            inject_into_tile(tile, str(out), n, seed)
+    assert contents(out) == left
+    inject_into_tile(tile, str(out), 2, seed=1)
+    assert contents(out) == whole
+
+
+def test_a_tile_is_not_written_over_its_source_or_other_files(tile, tmp_path):
+    shutil.copytree(Path(tile.catalogue).parent, tmp_path / TILE_ID)
+    copied = discover_tiles(str(tmp_path))[0]
+    before = contents(tmp_path)
+    with pytest.raises(OutputError, match=r"truth\.parquet was not made"):
+        inject_into_tile(copied, str(tmp_path), 2, seed=1)
+    (tmp_path / TILE_ID / "truth.parquet").unlink()
+    with pytest.raises(OutputError, match=r"\.fits was not made"):
+        inject_into_tile(copied, str(tmp_path), 2, seed=1)
+    assert {**before, **contents(tmp_path)} == before
+
+
+def test_other_hdus_of_a_mosaic_are_kept(tile, tmp_path):
+    def second(hdus):
+        image = fits.ImageHDU(hdus[0].data, hdus[0].header, name="SCI")
+        return fits.HDUList([fits.PrimaryHDU(), image, fits.ImageHDU(np.arange(6.0), name="MORE")])
+
+    changed = with_mosaic(tile, tmp_path / "in", "Y", second)
+    summary = inject_into_tile(changed, str(tmp_path / "out"), 2, seed=1)
+    plain = inject_into_tile(tile, str(tmp_path / "plain"), 2, seed=1)
+    with fits.open(summary.files[1], checksum=True) as hdus:
+        assert [hdu.name for hdu in hdus] == ["PRIMARY", "SCI", "MORE"]
+        np.testing.assert_array_equal(hdus[1].data, fits.getdata(plain.files[1]))
+        np.testing.assert_array_equal(hdus[2].data, np.arange(6.0))
+
+
+def test_a_given_psf_blurs_the_arcs(tile, psf_file, tmp_path):
+    plain = inject_into_tile(tile, str(tmp_path / "plain"), 1, seed=1)
+    wide = inject_into_tile(tile, str(tmp_path / "wide"), 1, seed=1, psf_uri=psf_file)
+    before = fits.getdata(tile.mosaics["VIS"])
+    peaks = [(fits.getdata(summary.files[0]) - before).max() for summary in (wide, plain)]
+    assert peaks[0] < 0.7 * peaks[1]
+
+
+def scaled(hdus):
+    for key in ("CD1_1", "CD2_2"):
+        hdus[0].header[key] *= 3
+    return hdus
+
+
+def moved(hdus):
+    hdus[0].header["CRPIX1"] += 7
+    return hdus
+
+
+def without(key):
+    def change(hdus):
+        del hdus[0].header[key]
+        return hdus
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (scaled, r"J: EUC_MER_\S+\.fits\[PRIMARY\]: pixels must be 0\.1 arcsec, got 0\.3"),
+        (moved, r"J\S+\.fits\[PRIMARY\]: must lie within 0\.5 px of VIS, got a shift of 7\.0 px"),
+        (
+            lambda hdus: fits.HDUList([fits.PrimaryHDU(hdus[0].data[:800], hdus[0].header)]),
+            r"J\S+\.fits\[PRIMARY\]: must have the shape of VIS, \(900, 900\), got \(800, 900\)",
+        ),
+        (lambda _: fits.HDUList([fits.PrimaryHDU()]), r"J: EUC_MER_\S+\.fits: no 2-D image; shapes of its images: none"),
+        (without("MAGZERO"), r"J: EUC_MER_\S+\[PRIMARY\]: MAGZERO must be a finite number, got None"),
+        (without("CTYPE1"), r"J: EUC_MER_\S+\[PRIMARY\]: neither a celestial WCS nor PIXSCALE in the header"),
+    ],
+)
+def test_a_mosaic_that_cannot_be_used_is_named(tile, tmp_path, change, says):
+    changed = with_mosaic(tile, tmp_path / "in", "J", change)
+    with pytest.raises(InjectionError, match=f"^{says}" if says.startswith("J:") else says):
+        inject_into_tile(changed, str(tmp_path / "out"), 2, seed=1)
+    assert not (tmp_path / "out").exists()
+
+
+def test_images_without_hosts_are_said(tile, tmp_path):
+    simulate_tile(TileSpec(tile_id="000000009", n_galaxies=3, side_pixels=400, seed=3), str(tmp_path / "in"))
+    small = discover_tiles(str(tmp_path / "in"))[0]
+    for band in EUCLID:
+        small = with_mosaic(small, tmp_path / "empty", band, lambda hdus: hdus[0].data.fill(0) or hdus)
+    said = r"^tile 000000009: none of 3 galaxies could host arcs; the first, -?\d+: at most 20% of VIS may be masked"
+    with pytest.raises(InjectionError, match=said):
+        inject_into_tile(small, str(tmp_path / "out"), 1, seed=1)
     empty = tmp_path / "empty.parquet"
     pq.write_table(pa.table({"object_id": ["a"], "VIS": ["nowhere.fits"]}), empty)
-    with pytest.raises(InjectionError, match="none of 1 cutouts could host arcs; the first, a: missing_file: VIS"):
+    with pytest.raises(InjectionError, match=r"^none of 1 cutouts could host arcs; the first, a: missing_file: VIS"):
         inject_into_cutouts(read_manifest(str(empty)), str(tmp_path), seed=1)

@@ -36,24 +36,6 @@ def test_non_lenses_come_in_the_stated_shares():
         assert abs(drawn[lookalike] - n * share) < 4.5 * np.sqrt(n * share)
 
 
-def test_a_twin_cannot_be_told_by_its_host():
-    """Magnitudes and colours of arc-free lens galaxies are those of the lenses they stand beside."""
-    rng = np.random.default_rng(2)
-
-    def host(system):
-        # In the proportions in which a data set mixes lenses.
-        return system.galaxy[0].sed.vis_mag, system.galaxy[0].sed.vis_minus_h
-
-    mix = ["single"] * 70 + ["compound_arc"] * 15 + ["double_ring"] * 15
-    lenses = np.array([host(draw_system("euclid", mix[i % 100], rng, 0.0)) for i in range(800)])
-    twins = np.array([host(draw_system("euclid", "twin", rng, 0.0)) for _ in range(800)])
-    for a, b in zip(lenses.T, twins.T, strict=True):
-        grid = np.sort(np.concatenate([a, b]))
-        distance = np.abs(np.searchsorted(np.sort(a), grid, "right") - np.searchsorted(np.sort(b), grid, "right")).max() / 800
-        # Kolmogorov-Smirnov at 0.1 %.
-        assert distance < 1.95 * np.sqrt(2 / 800)
-
-
 def test_lenses_have_what_their_kind_says(rng):
     single = draw_system("euclid", "single", rng, 0.0)
     assert single.source1

@@ -3,12 +3,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
-from scipy.ndimage import uniform_filter
+from scipy.ndimage import uniform_filter, zoom
 from scipy.special import erf
 
 from infra.errors import LensscanError
 from scanner.pixels.bands import EUCLID
-from simulation.psf import MER_PSF_HDUS, ModelPsf, PsfError, SampledPsf, _without_pixel, model_psf, read_psf, read_psfs
+from scanner.pixels.geometry import MER
+from simulation.light import FineGrid, draw
+from simulation.observation import Conditions, Optics
+from simulation.psf import MER_PSF_HDUS, ModelPsf, PsfError, SampledPsf, model_psf, read_psf, read_psfs
+from simulation.systems import PointSource, Sed
 
 REAL = Path(__file__).parents[2].parent / "shared" / "real"
 real_files = sorted(REAL.glob("*.fits"))
@@ -123,43 +127,135 @@ def gauss_in_pixels(n, sigma, x=0.0, y=0.0):
     return np.outer(along_y, along_x)
 
 
-@pytest.mark.parametrize("n", [21, 22])
-@pytest.mark.parametrize("scale", [0.05, 0.02, 0.03])
-def test_a_sampled_psf_is_interpolated_and_freed_of_its_pixel(n, scale):
-    sigma = 0.15
-    psf = SampledPsf((7.0 * gauss_in_pixels(n, sigma / 0.1)).astype(np.float32), 0.1)
-    kernel = psf.kernel(scale, 0.1)
-    half = len(kernel) // 2
-    axis = np.arange(-half, half + 1) * scale
-    expected = np.exp(-(axis[None, :] ** 2 + axis[:, None] ** 2) / (2 * sigma**2))
-    assert kernel.sum(dtype=float) == pytest.approx(1, abs=1e-5)
-    np.testing.assert_allclose(kernel / kernel.max(), expected, atol=0.003)
+def rendered(psf, band="VIS", x=0.0, y=0.0, n=51):
+    """A point source of unit flux through the optics, on n by n MER pixels; x and y in arcsec from the middle one's centre."""
+    star = PointSource(x, y, Sed(*(EUCLID[name].zero_point_ab_mag for name in EUCLID)))
+    fine = draw([star], FineGrid(2 * n), (band,))[band]
+    return Optics(MER, Conditions.nominal(0.0), {band: psf}).observe(band, fine).astype(float)
 
 
-@pytest.mark.parametrize("n", [5, 6])
-def test_waves_up_to_nyquist_are_divided_by_what_a_pixel_leaves_of_them(n):
-    centres = np.arange(n) - (n - 1) / 2
-    for k in range(n // 2 + 1):
-        wave = np.cos(2 * np.pi * k * np.arange(n) / n)
-        # Every other position is a pixel's centre.
-        series = _without_pixel(n - 1, 0.5, n) @ wave
-        pixel = 1.0 if k == 0 else np.sin(np.pi * k / n) / (np.pi * k / n)
-        found = np.interp(centres, np.arange(-(n - 1), n) * 0.5, series)
-        np.testing.assert_allclose(found, wave / pixel, atol=1e-12)
+def seen_fwhm(stamp, finer=15):
+    """Diameter of the circle with the area above half of the peak, between pixels of 0.1 arcsec linearly."""
+    fine = zoom(stamp, finer, order=1, grid_mode=True, mode="nearest")
+    return 2 * np.sqrt(np.sum(fine > stamp.max() / 2) / np.pi) * 0.1 / finer
 
 
-def test_a_sampled_psf_need_not_be_square_or_round():
-    image = gauss_in_pixels(25, 1.5)[2:-2] * (1 + 0.2 * np.arange(25) / 25)
-    np.testing.assert_allclose(on_pixels(SampledPsf(image, 0.1), 25)[2:-2], image / image.sum(), atol=0.005 * image.max())
+def light_within(stamp, radius_arcsec, finer=5):
+    fine = np.repeat(np.repeat(stamp, finer, axis=0), finer, axis=1)
+    y, x = ((np.arange(n) - (n - 1) / 2) * 0.1 / finer for n in fine.shape)
+    return fine[np.hypot(y[:, None], x) <= radius_arcsec].sum() / fine.sum()
+
+
+def centroid(stamp):
+    """(y, x) in arcsec from the middle."""
+    y, x = ((np.arange(n) - (n - 1) / 2) * 0.1 for n in stamp.shape)
+    return (stamp.sum(axis=1) @ y) / stamp.sum(), (stamp.sum(axis=0) @ x) / stamp.sum()
+
+
+POSITIONS = [(0.0, 0.0), (0.025, 0.025), (0.05, 0.05), (0.0125, 0.033), (-0.04, 0.01), (0.0, -0.025)]
+
+
+def check_places(psf, band="VIS"):
+    """Nowhere negative, with all its light, and where it should be, in the middle of pixels and elsewhere."""
+    for x, y in POSITIONS:
+        seen = rendered(psf, band, x, y)
+        assert seen.min() > -1e-3 * seen.max()
+        assert seen.sum() == pytest.approx(1, abs=1e-3)
+        assert centroid(seen) == (pytest.approx(y, abs=0.005), pytest.approx(x, abs=0.005))
+
+
+def check_shape(seen, stamp):
+    assert seen_fwhm(seen) == pytest.approx(seen_fwhm(stamp), rel=0.03)
+    for radius in (0.2, 0.3, 0.5):
+        assert light_within(seen, radius) == pytest.approx(light_within(stamp, radius), abs=0.02)
+
+
+def stamp_gauss(fwhm, n=21, x=0.0, y=0.0):
+    """On pixels of 0.1 arcsec; lengths in arcsec."""
+    return gauss_in_pixels(n, fwhm / 0.2355, x / 0.1, y / 0.1)
+
+
+def trefoil_stamp():
+    corners = [(0.06 * np.cos(turn), 0.06 * np.sin(turn)) for turn in np.radians([25, 145, 265])]
+    return sum(stamp_gauss(0.14, x=x, y=y) for x, y in corners)
+
+
+@pytest.mark.parametrize(
+    "stamp",
+    [
+        pytest.param(stamp_gauss(0.16), id="undersampled"),
+        pytest.param(np.exp(-np.log(16) * np.hypot(*np.mgrid[-1:1:21j, -1:1:21j]) ** 2 / 0.16**2), id="undersampled at points"),
+        pytest.param(stamp_gauss(0.2), id="like VIS"),
+        pytest.param(stamp_gauss(0.3), id="wide"),
+        pytest.param(trefoil_stamp(), id="three-fold"),
+    ],
+)
+def test_a_point_source_looks_like_the_stamp_and_does_not_ring(stamp):
+    psf = SampledPsf((7.0 * stamp).astype(np.float32), 0.1)
+    check_places(psf)
+    check_shape(rendered(psf), stamp)
+    assert abs(threefold(rendered(psf)) - threefold(stamp)) < 0.006
 
 
 @needs_real
 @pytest.mark.parametrize("band", list(EUCLID))
-def test_a_point_source_gives_a_real_stamp_back(band):
-    psf = read_psfs(str(real_files[0]))[band]
-    stamp = psf.image / psf.image.sum()
+@pytest.mark.parametrize("path", real_files, ids=lambda path: path.name[:12])
+def test_a_point_source_looks_like_a_real_stamp_and_does_not_ring(path, band):
+    psf = read_psfs(str(path))[band]
     assert psf.scale_arcsec == 0.1
-    np.testing.assert_allclose(on_pixels(psf, len(stamp)), stamp, atol=0.01 * stamp.max())
+    check_places(psf, band)
+    stamp = psf.image.astype(float)
+    check_shape(rendered(psf, band), stamp)
+    assert abs(threefold(rendered(psf, band)) - threefold(stamp)) < 0.006
+
+
+@pytest.mark.parametrize(("band", "fwhm"), [("VIS", 0.18), ("H", 0.5)])
+@pytest.mark.parametrize(("n", "x", "y"), [(22, 0.0, 0.0), (22, 0.05, 0.05), (21, 0.09, 0.03), (24, -0.05, 0.05)])
+def test_the_centroid_of_its_light_is_the_position_of_a_psf(band, fwhm, n, x, y):
+    """An even-sized image has its peak half a pixel beside its centre, at n / 2 say."""
+    stamp = stamp_gauss(fwhm, n, x, y)
+    psf = SampledPsf(stamp.astype(np.float32), 0.1)
+    check_places(psf, band)
+    # On pixels that the source lies in as in the stamp's.
+    check_shape(rendered(psf, band, x, y, 50 + n % 2), stamp)
+
+
+@pytest.mark.parametrize("n", [21, 22])
+@pytest.mark.parametrize("scale", [0.05, 0.02, 0.03])
+def test_a_kernel_has_neither_the_pixel_nor_what_sharing_points_adds(n, scale):
+    sigma = 0.15
+    kernel = SampledPsf((7.0 * gauss_in_pixels(n, sigma / 0.1)).astype(np.float32), 0.1).kernel(scale, 0.1)
+    half = len(kernel) // 2
+    axis = np.arange(-half, half + 1) * scale
+    expected = np.exp(-(axis[None, :] ** 2 + axis[:, None] ** 2) / (2 * (sigma**2 - 0.05**2 / 6)))
+    assert kernel.min() >= 0
+    assert kernel.sum(dtype=float) == pytest.approx(1, abs=1e-5)
+    np.testing.assert_allclose(kernel / kernel.max(), expected, atol=0.01)
+
+
+@pytest.mark.parametrize("scale", [0.01, 0.02, 0.05, 0.3])
+def test_the_scale_of_a_stamp_does_not_matter(scale):
+    """The same round Gaussian on finer and on coarser pixels, which are then a good part of its width."""
+    sigma = 0.25
+    psf = SampledPsf(gauss_in_pixels(2 * round(1.5 / scale) + 1, sigma / scale).astype(np.float32), scale)
+    seen = rendered(psf)
+    np.testing.assert_allclose(seen, gauss_in_pixels(51, sigma / 0.1), atol=0.03 * seen.max())
+    check_places(psf)
+
+
+def test_negative_pixels_of_a_stamp_count_as_none():
+    noise = np.random.default_rng(1).normal(0, 1e-3, (21, 21)) * stamp_gauss(0.2).max()
+    noisy = (stamp_gauss(0.2) + noise).astype(np.float32)
+    assert noisy.min() < 0
+    kernel = SampledPsf(noisy, 0.1).kernel(0.05, 0.1)
+    np.testing.assert_array_equal(kernel, SampledPsf(np.maximum(noisy, 0), 0.1).kernel(0.05, 0.1))
+    assert kernel.min() >= 0
+
+
+def test_a_sampled_psf_need_not_be_square_or_round():
+    image = gauss_in_pixels(25, 1.5)[2:-2] * (1 + 0.2 * np.arange(25) / 25)
+    seen = rendered(SampledPsf(image.astype(np.float32), 0.1), n=25)
+    np.testing.assert_allclose(seen[2:-2], image / image.sum(), atol=0.02 * seen.max())
 
 
 def changed(index, value):
@@ -176,6 +272,10 @@ def changed(index, value):
         (changed((3, 4), np.nan), "must be finite, 1 are not"),
         (-gauss_in_pixels(21, 1.5), "sum of a PSF must be > 0, got -1"),
         (changed((10, 12), 1.0), r"peak of a PSF must be within 1 pixel .* \(10.0, 10.0\), got \(10, 12\)"),
+        (
+            gauss_in_pixels(21, 1.0) + 0.5 * gauss_in_pixels(21, 1.5, 6.0),
+            r"centroid of a PSF must be within 1 pixel .* \(10.0, 10.0\), got \(10.0, 12.0\)",
+        ),
     ],
 )
 def test_what_is_no_psf_is_refused(image, message):

@@ -10,8 +10,9 @@ from scipy.stats import kstest
 
 from simulation import wilde2022
 from simulation.lensing import distance_ratio
+from simulation.population import draw_system
 from simulation.systems import System
-from simulation.wilde2022 import draw_lens, draw_nonlens
+from simulation.wilde2022 import draw_lens
 
 SLACS = Path(__file__).parents[2].parent / "shared" / "real" / "tables" / "slacs_all_params.csv"
 KINDS = ("single", "compound_arc", "double_ring")
@@ -102,7 +103,7 @@ def test_faster_stars_shine_brighter(lenses):
 
 def test_a_nonlens_is_a_lens_galaxy_alone(rng):
     for _ in range(50):
-        system = draw_nonlens(rng, 33.0)
+        system = draw_system("wilde2022", "nonlens", rng, 33.0)
         assert (system.kind, system.lookalike, system.detector_angle_deg) == ("nonlens", "twin", 33.0)
         assert system.galaxy
         assert (system.masses, system.source1, system.source2) == ((), (), ())

@@ -1,0 +1,265 @@
+"""Arcs injected into tiles of a survey: the same tiles with lenses among their galaxies, and the truth about those."""
+
+import io
+import posixpath
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+from astropy.wcs import WCS
+from numpy.random import Generator, SeedSequence, default_rng
+from numpy.typing import NDArray
+
+from infra.provenance import digest
+from infra.storage import absolute, exists, join, list_files, read_bytes
+from scanner.pixels.bands import EUCLID
+from scanner.pixels.fits import check_image, find_image, header_pixel_scale_arcsec, header_zero_point_ab_mag, open_fits
+from scanner.pixels.geometry import Image
+from scanner.pixels.hdus import FitsFile, Hdu
+from scanner.pixels.rejections import Rejection
+from scanner.pixels.tiles import MAX_MOSAIC_BYTES, MAX_MOSAIC_PIXELS, Tile, TileCatalogue, read_tile_catalogue
+from simulation.injected_sets import (
+    InjectionSpec,
+    InjectionSummary,
+    Progress,
+    Record,
+    check_pixel_scale,
+    create,
+    draw_kind,
+    file_digest,
+    not_ours,
+    read_record,
+)
+from simulation.injection import PATCH_PIXELS, PIXEL_SCALE_ARCSEC, InjectionError, inject_arcs
+from simulation.mer_files import read_truth_spec, truth_bytes
+from simulation.psf import Psf, read_psfs
+from simulation.survey_tile import TRUTH_FILE
+from simulation.systems import Kind
+
+SPEC_KEYWORD = "INJECTED"
+"""Of the headers of mosaics with arcs: the digest of the spec."""
+_CATALOGUE = "catalogue"
+_WINDOW_PIXELS = 240
+"""Of a mosaic, about a host: arcs lie in the middle, and the sky is found around them."""
+_MAX_SHIFT_PIXELS = 0.5
+"""Between the mosaics of a tile."""
+
+
+def inject_into_tile(
+    tile: Tile, out_uri: str, n: int, seed: int, psf_uri: str | None = None, progress: Progress | None = None
+) -> InjectionSummary:
+    """Write a copy of a tile in which up to `n` of its galaxies, picked at random, are lenses, with the truth.
+
+    Which galaxies and arcs depends on the seed and the tile alone. Lenses keep 12 arcsec apart; where fewer galaxies than `n`
+    can be hosts, all that can are. Mosaics keep their names, headers and further HDUs, and are not compressed. The truth comes
+    last: where it lies the tile is complete, and is kept.
+
+    Args:
+        tile: A mosaic in each band, on the same pixels of 0.1 arcsec, with its zero point.
+        out_uri: Folder or prefix; the files go below `out_uri/<tile_id>`.
+        n: Lenses, >= 1.
+        seed: >= 0.
+        psf_uri: FITS file with a PSF for each band, instead of the model's.
+        progress: Called with lenses.
+
+    Raises:
+        InjectionError: a mosaic is missing or cannot be used, or no galaxy can be a host.
+        OutputError: the folder holds another injection's output, or something else.
+        PsfError: the PSF file cannot be used.
+        TileError: the catalogue cannot be read.
+    """
+    missing = [band for band in EUCLID if band not in tile.mosaics]
+    if missing:
+        raise InjectionError(f"tile {tile.tile_id} must have a mosaic of {', '.join(EUCLID)}, {', '.join(missing)} missing")
+    inputs = {**{band: tile.mosaics[band] for band in EUCLID}, _CATALOGUE: tile.catalogue}
+    contents = [[posixpath.basename(uri), file_digest(uri)] for uri in inputs.values()]
+    spec = InjectionSpec(images_sha256=digest(contents), seed=seed, n=n, psf_sha256=file_digest(psf_uri))
+    folder = join(absolute(out_uri), tile.tile_id)
+    # Only catalogues are copied as they are, compressed or not.
+    outputs = {what: join(folder, _output_name(what, uri)) for what, uri in inputs.items()}
+    truth_uri = join(folder, TRUTH_FILE)
+    files = (*outputs.values(), truth_uri)
+    done = _written_tile(outputs, truth_uri, spec)
+    if done is not None:
+        return InjectionSummary(done.n_rows, done.skipped, files)
+    mosaics, ids, truths, skipped = _painted(tile, spec, read_psfs(psf_uri) if psf_uri else None, progress)
+    record = Record(spec=spec, skipped=tuple(skipped), n_rows=len(ids), stop=0)
+    for band, mosaic in mosaics.items():
+        create(outputs[band], mosaic.file(spec))
+    create(outputs[_CATALOGUE], read_bytes(tile.catalogue))
+    create(truth_uri, truth_bytes(np.array(ids, np.int64), truths, record.model_dump_json()))
+    return InjectionSummary(len(ids), record.skipped, files)
+
+
+def _output_name(what: str, uri: str) -> str:
+    name = posixpath.basename(uri)
+    return name if what == _CATALOGUE else name.removesuffix(".gz")
+
+
+def _written_tile(outputs: Mapping[str, str], truth_uri: str, spec: InjectionSpec) -> Record | None:
+    """The record of a tile that is complete; None where files are still missing, and those that are there are of this spec."""
+    if exists(truth_uri):
+        record = read_record(read_truth_spec(read_bytes(truth_uri)))
+        if record is None or record.spec != spec:
+            raise not_ours(truth_uri, spec)
+        return record
+    folder = truth_uri.rpartition("/")[0]
+    for file in list_files(folder):
+        if file.uri not in outputs.values():
+            raise not_ours(file.uri, spec)
+        if file.uri != outputs[_CATALOGUE] and not _is_mosaic_of(file.uri, spec):
+            raise not_ours(file.uri, spec)
+    return None
+
+
+def _is_mosaic_of(uri: str, spec: InjectionSpec) -> bool:
+    try:
+        file = open_fits(uri, MAX_MOSAIC_BYTES)
+        return bool(find_image(file, "").header.get(SPEC_KEYWORD) == spec.digest())
+    except Rejection:
+        return False
+
+
+_Painted = tuple[dict[str, "_Mosaic"], list[int], list[dict[str, Any]], list[tuple[str, str]]]
+"""Mosaics with arcs; ids and truths of the lenses; galaxies without arcs and the reasons."""
+
+
+def _painted(tile: Tile, spec: InjectionSpec, psfs: Mapping[str, Psf] | None, progress: Progress | None) -> _Painted:
+    """Try the tile's galaxies in random order until there are enough lenses."""
+    catalogue = read_tile_catalogue(tile.catalogue)
+    mosaics = {band: _Mosaic.read(tile.mosaics[band], band, catalogue) for band in EUCLID}
+    _check_aligned(mosaics)
+    n, tile_number, places = spec.n or 0, int(tile.tile_id), mosaics["VIS"].positions
+    order = default_rng(SeedSequence(spec.seed, spawn_key=(tile_number,))).permutation(len(places))
+    chosen: list[int] = []
+    truths: list[dict[str, Any]] = []
+    skipped: list[tuple[str, str]] = []
+    for i in order.tolist():
+        if progress:
+            progress(len(chosen), n)
+        if len(chosen) == n:
+            break
+        try:
+            _check_apart(places[i], places[chosen])
+            truth = _paint(mosaics, places[i], psfs, *draw_kind(spec.seed, tile_number, i))
+        except InjectionError as reason:
+            skipped.append((str(catalogue.object_ids[i]), str(reason)))
+            continue
+        truths.append({**truth, "index": i})
+        chosen.append(i)
+    if not chosen:
+        first = f"; the first, {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
+        raise InjectionError(f"tile {tile.tile_id}: none of {len(places)} galaxies could host arcs{first}")
+    return mosaics, catalogue.object_ids[chosen].tolist(), truths, skipped
+
+
+@dataclass(frozen=True)
+class _Mosaic:
+    """A mosaic that arcs are painted into, and the file it came from."""
+
+    fits_file: FitsFile
+    hdu: Hdu
+    pixels: Image
+    """`[y, x]`, painted in place."""
+    zero_point_ab_mag: float
+    positions: NDArray[np.float64]
+    """`[n, 2]`: x, y of each source of the catalogue, pixel centres at integers, 0-based."""
+
+    @classmethod
+    def read(cls, uri: str, band: str, catalogue: TileCatalogue) -> "_Mosaic":
+        try:
+            file = open_fits(uri, MAX_MOSAIC_BYTES)
+            hdu = find_image(file, "")
+            check_image(file, hdu, MAX_MOSAIC_PIXELS)
+            scale = header_pixel_scale_arcsec(hdu.header, file.label(hdu))
+            zero_point = header_zero_point_ab_mag(hdu.header, file.label(hdu))
+            pixels = file.pixels(hdu)
+        except Rejection as rejection:
+            raise InjectionError(f"{band}: {rejection.detail}") from rejection
+        label = f"{band}: {file.label(hdu)}"
+        check_pixel_scale(scale, label)
+        return cls(file, hdu, pixels, zero_point, _positions(hdu.header, label, catalogue))
+
+    def file(self, spec: InjectionSpec) -> bytes:
+        """The file it came from with these pixels, as float32, in place of its image; other HDUs stay as they are."""
+        with fits.open(io.BytesIO(self.fits_file.data), memmap=False) as hdus:
+            header = hdus[self.hdu.index].header.copy(strip=True)
+            header.remove("BLANK", ignore_missing=True)
+            header[SPEC_KEYWORD] = spec.digest()
+            header["HISTORY"] = "lensscan: simulated arcs were added to these pixels"
+            header["HISTORY"] = f"lensscan: seed {spec.seed}, up to {spec.n} lenses, release {spec.release}"
+            new = fits.PrimaryHDU(self.pixels, header) if self.hdu.index == 0 else fits.ImageHDU(self.pixels, header)
+            new.add_checksum(when="HDU checksum")
+            hdus[self.hdu.index] = new
+            sink = io.BytesIO()
+            hdus.writeto(sink)
+        return sink.getvalue()
+
+
+def _positions(header: fits.Header, label: str, catalogue: TileCatalogue) -> NDArray[np.float64]:
+    """`[n, 2]`: x, y of each source; NaN where it is not in front of the camera."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            wcs = WCS(header, naxis=2)
+            has_wcs = wcs.has_celestial
+            sky = catalogue.ra, catalogue.dec
+            x, y = wcs.all_world2pix(*sky, 0, quiet=True) if has_wcs and len(catalogue.ra) else np.empty((2, 0))
+    except Exception as error:  # wcslib raises many types for headers that make no sense
+        raise InjectionError(f"{label}: its WCS cannot be used: {error}") from error
+    if not has_wcs:
+        raise InjectionError(f"{label}: the header must have a celestial WCS, got none")
+    return np.stack([x, y], axis=1)
+
+
+def _check_aligned(mosaics: Mapping[str, _Mosaic]) -> None:
+    """All mosaics must have the pixels of VIS."""
+    vis = mosaics["VIS"]
+    for mosaic in mosaics.values():
+        label = mosaic.fits_file.label(mosaic.hdu)
+        if mosaic.pixels.shape != vis.pixels.shape:
+            raise InjectionError(f"{label}: must have the shape of VIS, {vis.pixels.shape}, got {mosaic.pixels.shape}")
+        shifts = np.abs(mosaic.positions - vis.positions)
+        shift = float(np.max(shifts, initial=0.0, where=np.isfinite(shifts)))
+        if shift > _MAX_SHIFT_PIXELS:
+            raise InjectionError(f"{label}: must lie within {_MAX_SHIFT_PIXELS:g} px of VIS, got a shift of {shift:.1f} px")
+
+
+def _check_apart(place: NDArray[np.float64], others: NDArray[np.float64]) -> None:
+    """Two lenses keep out of each other's arcs."""
+    nearest = float(np.hypot(*(others - place).T).min(initial=np.inf))
+    if nearest < PATCH_PIXELS:
+        least = PATCH_PIXELS * PIXEL_SCALE_ARCSEC
+        raise InjectionError(f"lenses must be {least:g} arcsec apart, got {nearest * PIXEL_SCALE_ARCSEC:.1f}")
+
+
+def _paint(
+    mosaics: Mapping[str, _Mosaic], place: NDArray[np.float64], psfs: Mapping[str, Psf] | None, kind: Kind, rng: Generator
+) -> Mapping[str, Any]:
+    """Paint arcs about a position `x, y` into all mosaics, and return their truth."""
+    x, y = place.tolist()
+    height, width = mosaics["VIS"].pixels.shape
+    margin = min(x + 0.5, y + 0.5, width - 0.5 - x, height - 0.5 - y)
+    if not margin >= PATCH_PIXELS / 2:
+        least = PATCH_PIXELS * PIXEL_SCALE_ARCSEC / 2
+        raise InjectionError(f"hosts must lie {least:g} arcsec inside the mosaic, got {margin * PIXEL_SCALE_ARCSEC:.1f}")
+    rows, columns = _window(y, height), _window(x, width)
+    made = inject_arcs(
+        {band: mosaic.pixels[rows, columns] for band, mosaic in mosaics.items()},
+        kind,
+        rng,
+        zero_points_ab_mag={band: mosaic.zero_point_ab_mag for band, mosaic in mosaics.items()},
+        psfs=psfs,
+        host_yx=(y - rows.start, x - columns.start),
+    )
+    for band, mosaic in mosaics.items():
+        mosaic.pixels[rows, columns] = made.stamps[band]
+    return made.truth
+
+
+def _window(centre: float, size: int) -> slice:
+    low = round(centre) - _WINDOW_PIXELS // 2
+    return slice(max(low, 0), min(low + _WINDOW_PIXELS, size))
