@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 THREADS := OMP_NUM_THREADS=2
 QUIET := RAY_USAGE_STATS_ENABLED=0 PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1
 
-.PHONY: venv demo test test-slow lint types bench realism clean
+.PHONY: venv demo test test-slow lint types bench realism probes clean
 
 venv: $(STAMP)
 
@@ -37,6 +37,10 @@ bench: $(STAMP)
 # Needs real Euclid cutouts: make realism REAL=folder
 realism: $(STAMP)
 	$(BIN)/python -m tests.benchmarks.realism $(if $(REAL),--real $(REAL))
+
+# Needs the same; ensembles to compare: make probes REAL=folder ENSEMBLES="a b"
+probes: $(STAMP)
+	$(BIN)/python -m tests.benchmarks.probes $(if $(REAL),--real $(REAL)) $(if $(ENSEMBLES),--ensemble $(ENSEMBLES))
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache demo-output

@@ -1,4 +1,4 @@
-"""Train the seven networks and their combiner into an ensemble package."""
+"""Train networks and their combiner into an ensemble package."""
 
 import re
 from pathlib import Path
@@ -28,7 +28,7 @@ def train(
     shards_uri: str,
     out: Path,
     name: str,
-    preset: Literal["laptop", "paper"] = "laptop",
+    preset: Literal["flagship", "laptop", "paper"] = "laptop",
     epochs: int | None = Field(default=None, ge=1),
 ) -> TrainResult:
     """Train on the shards under `shards_uri`; killed and started again, it goes on from the last epoch.
@@ -37,7 +37,7 @@ def train(
         shards_uri: Folder or `s3://` prefix of shards with truth.
         out: Work folder; the package is written to `out/name`.
         name: Name of the ensemble.
-        preset: `paper` is Wilde et al. 2022, section 3.2; `laptop` trains a few epochs.
+        preset: `flagship`, `laptop` or `paper`.
         epochs: Instead of the preset's.
     """
     config = PRESETS[preset]

@@ -80,6 +80,7 @@ class CutoutScanner:
         probabilities["p_lens"] = scores.p_lens
         if scores.p_compound is not None:
             probabilities["p_compound"] = scores.p_compound
+        probabilities["disagreement"] = scores.disagreement
         columns = {name: _probability_column(name, values, is_scored) for name, values in probabilities.items()}
         if scores.subclass is not None:
             subclasses = iter(scores.subclass)
@@ -158,10 +159,10 @@ def _shard_rows(unit: Unit, geometry: Geometry) -> tuple[dict[str, Any], Iterato
     ids = shard.object_ids[kept]
     names = [f"SIM {object_id if indices[i] is None else indices[i]}" for i, object_id in zip(kept, ids, strict=True)]
     nulls = [None] * len(kept)
-    return {"object_id": ids, "candidate_id": names, "ra": nulls, "dec": nulls}, _shard_cutouts(shard, kept, geometry)
+    return {"object_id": ids, "candidate_id": names, "ra": nulls, "dec": nulls}, shard_cutouts(shard, kept, geometry)
 
 
-def _shard_cutouts(shard: Shard, kept: NDArray[np.int64], geometry: Geometry) -> Iterator[Row]:
+def shard_cutouts(shard: Shard, kept: NDArray[np.int64], geometry: Geometry) -> Iterator[Row]:
     """Through the same checks as any other pixels; in the shard's own geometry they come out as they went in."""
     grids = shard.geometry.grids
     for i in kept:

@@ -1,5 +1,6 @@
 """Mini-batches of one network's input."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from scanner.networks.architectures import ARCHITECTURES, BAND_ORDER, NetworkSpec
+from scanner.networks.architectures import NetworkSpec
 from training.dataset import Dataset
 
 N_SYMMETRIES = 8
@@ -23,9 +24,13 @@ class BatchSource:
     spec: NetworkSpec
     batch_size: int
 
+    def n_batches(self, n_rows: int, world_size: int) -> int:
+        """Of each worker, in a pass of `shuffled`."""
+        return math.ceil(n_rows // world_size / self.batch_size)
+
     def in_order(self, rows: NDArray[np.int64]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Inputs float32 `[batch, band, y, x]` and labels int64 `[batch]`, every row once, as given."""
-        labels = self.dataset.labels
+        """Inputs float32 `[batch, channel, y, x]` and labels int64 `[batch]`, every row once, as given."""
+        labels = self.dataset.labels(self.spec.classes)
         for start in range(0, len(rows), self.batch_size):
             chosen = rows[start : start + self.batch_size]
             yield torch.from_numpy(self._inputs(chosen)), torch.from_numpy(labels[chosen])
@@ -40,14 +45,13 @@ class BatchSource:
             yield (random_symmetries(inputs, rng) if augment else inputs), labels
 
     def _inputs(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        channels = [BAND_ORDER.index(band) for band in self.spec.bands]
-        array = self.dataset.inputs[ARCHITECTURES[self.spec.architecture].input_pixels]
-        picked = array[rows] if len(channels) == len(BAND_ORDER) else array[rows[:, None], channels]
-        return picked.astype(np.float32)
+        prepared = self.dataset.inputs[self.spec.input_pixels]
+        channels = [prepared.channels.index(channel) for channel in self.spec.channels]
+        return prepared.pixels[rows[:, None], channels].astype(np.float32)
 
 
 def random_symmetries(inputs: Tensor, rng: np.random.Generator) -> Tensor:
-    """Each object of `[batch, band, y, x]` turned and flipped at random, all its bands alike.
+    """Each object of `[batch, channel, y, x]` turned and flipped at random, all its channels alike.
 
     Blind to the class: turning one class only would let a network read the label off the PSF (Wilde et al. 2022, section 3.2).
     """

@@ -27,12 +27,13 @@ class Fit(Protocol):
 def _check_splits(dataset: Dataset, config: TrainConfig) -> None:
     """Before hours are spent: every split needs lenses and non-lenses."""
     for split in SPLITS:
-        labels = dataset.labels[dataset.rows(split, config.validation_fraction, config.test_fraction)]
-        n_lenses = int(labels.sum())
-        if min(n_lenses, len(labels) - n_lenses) == 0:
+        counts = dataset.kind_counts(dataset.rows(split, config.validation_fraction, config.test_fraction))
+        n_nonlenses = counts["nonlens"]
+        n_lenses = sum(counts.values()) - n_nonlenses
+        if min(n_lenses, n_nonlenses) == 0:
             raise TrainingError(
-                f"{split} split: both classes need objects, got {len(labels) - n_lenses} non-lenses and {n_lenses} lenses "
-                f"of {len(dataset.labels)} objects in all; a few hundred are enough"
+                f"{split} split: both classes need objects, got {n_nonlenses} non-lenses and {n_lenses} lenses "
+                f"of {len(dataset.kinds)} objects in all; a few hundred are enough"
             )
 
 
@@ -50,7 +51,7 @@ def build_ensemble(
 
     Args:
         config: What to train and how.
-        shards_uri: Folder or `s3://` prefix of shards with truth, in the challenge geometry.
+        shards_uri: Folder or `s3://` prefix of shards with truth, in any geometry.
         out: Folder for the package and the work folder.
         name: Of the ensemble.
         progress: Called after every epoch.
@@ -64,9 +65,9 @@ def build_ensemble(
     except ValueError as error:
         raise TrainingError(str(error)) from error
     work = work_folder(out, name)
-    dataset = prepare_dataset(shards_uri, work / "data")
+    dataset = prepare_dataset(shards_uri, work / "data", config.networks, config.geometry)
     _check_splits(dataset, config)
-    total = sum(config.epochs_of(spec) for spec in config.specs)
+    total = sum(config.epochs_of(spec) for spec in config.networks)
     done = 0
 
     def on_epoch(_: object) -> None:
@@ -75,5 +76,5 @@ def build_ensemble(
         if progress:
             progress(min(done, total), total)
 
-    fits = [fit(spec, dataset, config, work, on_epoch) for spec in config.specs]
+    fits = [fit(spec, dataset, config, work, on_epoch) for spec in config.networks]
     return publish_ensemble(out / name, name, fits, dataset, config)

@@ -52,8 +52,45 @@ def fit_stack(margins: Margins, kinds: NDArray[np.integer], prevalence: float | 
     )
 
 
-def expected_calibration_error(p_lens: NDArray[np.floating], is_lens: NDArray[np.bool_], n_bins: int = 10) -> float:
-    """Mean |fraction of lenses - mean p| over bins of p, weighted by their numbers (Naeini et al. 2015)."""
+def fit_tied_stack(margins: Margins, kinds: NDArray[np.integer], prevalence: float | None = None) -> SoftmaxStack:
+    """As `fit_stack`, on the mean of the networks' margins: every network has the same say.
+
+    Raises:
+        ValueError: as for `fit_stack`, or networks differ in their number of classes.
+    """
+    widths = {values.shape[1] for values in margins.values()}
+    if len(widths) > 1:
+        raise ValueError(f"networks must have equally many classes to be averaged, got {sorted(n + 1 for n in widths)}")
+    n = len(margins)
+    mean = np.mean([np.clip(values, -CLIP, CLIP) for values in margins.values()], axis=0)
+    tied = fit_stack({"mean": mean}, kinds, prevalence)
+    shared = {"centre": tied.centre * n, "scale": tied.scale * n}
+    weights = tuple(tuple(w / n for w in row) * n for row in tied.weights)
+    return tied.model_copy(update={"networks": tuple(margins), "weights": weights, **shared})
+
+
+def expected_calibration_error(
+    p_lens: NDArray[np.floating], is_lens: NDArray[np.bool_], n_bins: int = 10, prevalence: float | None = None
+) -> float:
+    """Mean |fraction of lenses - mean p| over bins of p, weighted by their numbers (Naeini et al. 2015).
+
+    Args:
+        p_lens: `[object]`.
+        is_lens: `[object]`.
+        n_bins: Of equal width in p.
+        prevalence: Weigh lenses and non-lenses as if this fraction were lenses; by default each object counts once.
+    """
+    weights = np.ones(len(p_lens))
+    if prevalence is not None:
+        share = is_lens.mean()
+        weights = np.where(is_lens, prevalence / share, (1 - prevalence) / (1 - share))
     bins = np.minimum((p_lens * n_bins).astype(int), n_bins - 1)
-    gaps = [abs(float(np.sum(is_lens[bins == b]) - np.sum(p_lens[bins == b], dtype=np.float64))) for b in range(n_bins)]
-    return sum(gaps) / len(p_lens)
+    gaps = np.bincount(bins, weights * (is_lens - p_lens.astype(np.float64)), minlength=n_bins)
+    return float(np.abs(gaps).sum() / weights.sum())
+
+
+def restated(p_lens: NDArray[np.floating], prevalence: float, new_prevalence: float) -> NDArray[np.float64]:
+    """Probabilities that assumed one fraction of lenses, for another, the mix of lenses unchanged (Saerens et al. 2002)."""
+    factor = new_prevalence / (1 - new_prevalence) / (prevalence / (1 - prevalence))
+    p = p_lens.astype(np.float64)
+    return np.asarray(p * factor / (p * factor + (1 - p)))

@@ -1,6 +1,6 @@
 """A package's card for people."""
 
-from scanner.networks.card import EnsembleCard
+from scanner.networks.card import EnsembleCard, NetworkCard
 from scanner.networks.combiner import MeanCombiner
 
 _COLUMNS = (
@@ -21,7 +21,7 @@ def card_markdown(card: EnsembleCard) -> str:
     rows = [_row(network.name, network.metrics) for network in card.networks] + [_row("**ensemble**", card.metrics)]
     header = ["", *(title for title, _ in _COLUMNS)]
     inputs = [
-        f"| {n.name} | {n.architecture} | {', '.join(n.bands)} | {n.input_pixels} | {n.n_parameters} | `{n.sha256[:12]}` |"
+        f"| {n.name} | {n.architecture} | {_channels(n)} | {n.input_pixels} | {n.n_parameters} | `{n.sha256[:12]}` |"
         for n in card.networks
     ]
     extra = [f"- {name}: {card.metrics[name]:.3f}" for name in _EXTRA if name in card.metrics]
@@ -49,11 +49,12 @@ def card_markdown(card: EnsembleCard) -> str:
             "",
             f"{combiner}; assumes a lens fraction of {prevalence}. {card.calibration}",
             "",
+            *_combiners(card.metrics),
             "## Inputs and weights",
             "",
-            f"Stamps in the `{card.geometry}` geometry, each band resized and min-max scaled on its own.",
+            f"Stamps in the `{card.geometry}` geometry, each band resized and scaled on its own.",
             "",
-            "| network | architecture | bands in order | pixels | parameters | sha256 |",
+            "| network | architecture | channels in order | pixels | parameters | sha256 |",
             "|---|---|---|---|---|---|",
             *inputs,
             "",
@@ -79,6 +80,23 @@ def _row(name: str, found: dict[str, float]) -> str:
     if "auroc_low" in found:
         cells[0] += f" ({found['auroc_low']:.3f}-{found['auroc_high']:.3f})"
     return _line([name, *cells])
+
+
+def _combiners(found: dict[str, float]) -> list[str]:
+    """A table of what was compared on the validation split; nothing where nothing was."""
+    names = [key.removeprefix("combiner_").removesuffix("_log_loss") for key in found if key.endswith("_log_loss")]
+    if not names:
+        return []
+    columns = ("log_loss", "auroc", "tpr_at_10_false_positives")
+    header = ["combiner", "log loss", "AUROC", "recall before the eleventh false positive"]
+    rows = [_line([name, *(f"{found[f'combiner_{name}_{column}']:.4f}" for column in columns)]) for name in names]
+    return ["Compared by cross-validation on the validation split:", "", _line(header), _line(["---"] * 4), *rows, ""]
+
+
+def _channels(network: NetworkCard) -> str:
+    """`min_max of J, Y; detail of VIS`."""
+    scalings = dict.fromkeys(channel.scaling for channel in network.channels)
+    return "; ".join(f"{s} of {', '.join(c.band for c in network.channels if c.scaling == s)}" for s in scalings)
 
 
 def _counts(n_objects: dict[str, int]) -> list[str]:

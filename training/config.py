@@ -1,28 +1,45 @@
-"""What a training is told, and the two settings that come with the package."""
+"""What a training is told, and the settings that come with the package."""
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from scanner.networks.architectures import ARCHITECTURES, PAPER_NETWORKS, NetworkSpec
+from scanner.networks.architectures import FLAGSHIP_NETWORKS, PAPER_NETWORKS, NetworkSpec
+from scanner.pixels.geometry import CHALLENGE, GEOMETRIES, MER_10
+
+LARGE_INPUT_PIXELS = 100
+"""Networks that read more than this count as large: an epoch of theirs costs nine times as much."""
+_WARM_UP = 0.15
+"""Share of a one-cycle training in which the learning rate rises."""
 
 
 class TrainConfig(BaseModel):
-    """How each network of an ensemble is trained (Wilde et al. 2022, section 3.2)."""
+    """How each network of an ensemble is trained; the defaults are those of Wilde et al. 2022, section 3.2."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    networks: tuple[NetworkSpec, ...] = PAPER_NETWORKS
+    geometry: str = CHALLENGE.name
+    """Of the stamps that the networks read; shards of another geometry are brought to it."""
     epochs: int = Field(default=250, ge=1)
-    epochs_ou200: int | None = Field(default=None, ge=1)
-    """For networks that read 200 px, whose epochs cost nine times as much; `epochs` by default."""
-    batch_size_ou66: int = Field(default=250, ge=1)
-    batch_size_ou200: int = Field(default=125, ge=1)
+    epochs_large: int | None = Field(default=None, ge=1)
+    """For large networks; `epochs` by default."""
+    batch_size: int = Field(default=250, ge=1)
+    batch_size_large: int = Field(default=125, ge=1)
     learning_rate: float = Field(default=3e-4, gt=0)
-    """Of Adam."""
+    """Of Adam: its peak, where the schedule is not constant."""
+    weight_decay: float = Field(default=0, ge=0)
+    """Decoupled from the gradient (Loshchilov & Hutter 2019)."""
+    schedule: Literal["constant", "one_cycle"] = "constant"
+    """`one_cycle`: a linear rise, then half a cosine down to nothing (Smith & Topin 2018)."""
+    balance_classes: bool = True
+    """Weigh classes in the loss by the inverse of their numbers; else outputs follow the mixture of the training data."""
+    prevalence: float | None = Field(default=None, gt=0, lt=1)
+    """Fraction of lenses that p_lens is to assume; that of the validation split by default."""
     seed: int = Field(default=0, ge=0)
-    networks: tuple[str, ...] = tuple(spec.name for spec in PAPER_NETWORKS)
     validation_fraction: float = Field(default=0.1, gt=0, lt=0.5)
     test_fraction: float = Field(default=0.1, gt=0, lt=0.5)
     bfloat16: bool = True
@@ -35,29 +52,51 @@ class TrainConfig(BaseModel):
     use_gpu: bool = False
 
     @model_validator(mode="after")
-    def _known_networks(self) -> Self:
-        known = [spec.name for spec in PAPER_NETWORKS]
-        unknown = [name for name in self.networks if name not in known]
-        if unknown or not self.networks or len(set(self.networks)) != len(self.networks):
-            raise ValueError(f"networks must be one or more of {known}, each once, got {list(self.networks)}")
+    def _consistent(self) -> Self:
+        names = [spec.name for spec in self.networks]
+        if not names or len(set(names)) != len(names):
+            raise ValueError(f"networks must be one or more, each once, got {names}")
+        if self.geometry not in GEOMETRIES:
+            raise ValueError(f"geometry must be one of {sorted(GEOMETRIES)}, got {self.geometry!r}")
         return self
 
-    @property
-    def specs(self) -> tuple[NetworkSpec, ...]:
-        """The networks to train, in the paper's order."""
-        return tuple(spec for spec in PAPER_NETWORKS if spec.name in self.networks)
+    def network(self, name: str) -> NetworkSpec:
+        return next(spec for spec in self.networks if spec.name == name)
 
     def epochs_of(self, spec: NetworkSpec) -> int:
-        return self.epochs if spec.architecture == "ou66" or self.epochs_ou200 is None else self.epochs_ou200
+        is_small = spec.input_pixels <= LARGE_INPUT_PIXELS
+        return self.epochs if is_small or self.epochs_large is None else self.epochs_large
 
     def batch_size_of(self, spec: NetworkSpec) -> int:
-        return self.batch_size_ou66 if ARCHITECTURES[spec.architecture].input_pixels <= 66 else self.batch_size_ou200
+        return self.batch_size if spec.input_pixels <= LARGE_INPUT_PIXELS else self.batch_size_large
+
+    def learning_rate_at(self, progress: float) -> float:
+        """After the fraction `progress` of all steps."""
+        if self.schedule == "constant":
+            return self.learning_rate
+        if progress < _WARM_UP:
+            return self.learning_rate * (0.04 + 0.96 * progress / _WARM_UP)
+        return self.learning_rate * (1 + math.cos(math.pi * (progress - _WARM_UP) / (1 - _WARM_UP))) / 2
 
 
 PRESETS: Mapping[str, TrainConfig] = MappingProxyType(
     {
+        "flagship": TrainConfig(
+            networks=FLAGSHIP_NETWORKS,
+            geometry=MER_10.name,
+            epochs=14,
+            batch_size=128,
+            learning_rate=2e-3,
+            weight_decay=1e-2,
+            schedule="one_cycle",
+            balance_classes=False,
+            prevalence=5e-4,
+            validation_fraction=0.06,
+            test_fraction=0.04,
+        ),
         "paper": TrainConfig(),
-        "laptop": TrainConfig(epochs=12, batch_size_ou66=64, batch_size_ou200=32),
+        "laptop": TrainConfig(epochs=12, batch_size=64, batch_size_large=32),
     }
 )
-"""`paper`: 250 epochs in batches of 250 (OU-66) and 125 (OU-200); `laptop`: a few epochs in batches that suit small data."""
+"""`flagship`: small networks for MER stamps; `paper`: 250 epochs in batches of 250 (OU-66) and 125 (OU-200); `laptop`: the
+paper's networks, a few epochs in batches that suit small data."""

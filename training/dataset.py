@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,35 +15,47 @@ from numpy.typing import NDArray
 
 from infra.provenance import digest, sha256_bytes
 from infra.storage import FileInfo, list_files, open_read, read_bytes
-from scanner.networks.architectures import ARCHITECTURES, BAND_ORDER
-from scanner.pixels.geometry import CHALLENGE
+from scanner.networks.architectures import LENS_OR_NOT, NetworkSpec
+from scanner.pixels.channels import Channel
+from scanner.pixels.cutouts import BandImage, to_cutout
+from scanner.pixels.geometry import GEOMETRIES, Geometry, Image
 from scanner.pixels.inputs import network_input
+from scanner.pixels.rejections import Rejection
 from scanner.pixels.shards import KINDS, Shard, decode_shard
 from training.errors import TrainingError
 
 Split = Literal["train", "validation", "test"]
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
-INPUT_SIZES = tuple(sorted({a.input_pixels for a in ARCHITECTURES.values()}))
 _CHUNK_ROWS = 100
+
+
+@dataclass(frozen=True)
+class PreparedInputs:
+    """What all networks of one input size read."""
+
+    channels: tuple[Channel, ...]
+    pixels: NDArray[np.float16]
+    """`[object, channel, y, x]`, scaled; rounded by 2.5e-4 below 1 and by 2e-3 at most."""
 
 
 @dataclass(frozen=True)
 class Dataset:
     """Every object of a shards folder."""
 
-    inputs: dict[int, NDArray[np.float16]]
-    """Input side in pixels to `[object, band, y, x]`: bands in `BAND_ORDER`, min-max scaled, rounded by 2.5e-4 at most."""
+    inputs: dict[int, PreparedInputs]
+    """By input side in pixels."""
     kinds: NDArray[np.int8]
     """Index into `KINDS`."""
     object_ids: NDArray[np.int64]
     digest: str
     """SHA-256 over the SHA-256 of each shard, in the order of their names."""
 
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        """Class of the two-class networks: 1 where something is lensed."""
-        return (self.kinds != KINDS.index("nonlens")).astype(np.int64)
+    def labels(self, classes: tuple[str, ...]) -> NDArray[np.int64]:
+        """`[object]`, index into the classes of a network."""
+        if classes == LENS_OR_NOT:
+            return (self.kinds != KINDS.index("nonlens")).astype(np.int64)
+        return np.array([classes.index(kind) for kind in KINDS])[self.kinds]
 
     def rows(self, split: Split, validation_fraction: float, test_fraction: float) -> NDArray[np.int64]:
         """Rows of a split: decided by the object id alone, so an object never changes sides however rows are arranged."""
@@ -63,38 +76,54 @@ def hashed_fraction(object_ids: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.array([int.from_bytes(h, "big") for h in hashes], dtype=np.float64) / 2.0**64
 
 
-def prepare_dataset(shards_uri: str, folder: Path) -> Dataset:
+def prepare_dataset(shards_uri: str, folder: Path, networks: Sequence[NetworkSpec], geometry: str) -> Dataset:
     """Read all shards under `shards_uri` into arrays in `folder` (kept: a second call with the same shards opens them).
 
+    Args:
+        shards_uri: Folder or `s3://` prefix; folders inside may hold shards of different geometries.
+        folder: For the arrays.
+        networks: What they will be trained for.
+        geometry: That every stamp is brought to, as in a scan.
+
     Raises:
-        TrainingError: no shards, a shard without truth or of another geometry than `challenge`, or an object twice.
+        TrainingError: no shards, a shard without truth, a stamp that cannot be used, or an object twice in a folder.
     """
     files = list_files(shards_uri, ".parquet")
     if not files:
         raise TrainingError(f"{shards_uri}: holds no shards (*.parquet)")
-    listing = digest([asdict(file) for file in files])
+    channels: dict[int, tuple[Channel, ...]] = {}
+    for spec in networks:
+        channels[spec.input_pixels] = tuple(dict.fromkeys((*channels.get(spec.input_pixels, ()), *spec.channels)))
+    described = {str(n): [channel.model_dump() for channel in read] for n, read in channels.items()}
+    wanted = {"listing": digest([asdict(file) for file in files]), "geometry": geometry, "channels": described}
     manifest = folder / "dataset.json"
-    if manifest.exists() and json.loads(manifest.read_text())["listing"] == listing:
+    if manifest.exists() and json.loads(manifest.read_text())["prepared"] == wanted:
         return open_dataset(folder)
     folder.mkdir(parents=True, exist_ok=True)
     manifest.unlink(missing_ok=True)
-    data_digest = _write_arrays(files, folder)
+    data_digest = _write_arrays(files, folder, channels, GEOMETRIES[geometry])
     # Written last: arrays without it are incomplete.
-    manifest.write_text(json.dumps({"listing": listing, "digest": data_digest}))
+    manifest.write_text(json.dumps({"prepared": wanted, "digest": data_digest}))
     return open_dataset(folder)
 
 
 def open_dataset(folder: Path) -> Dataset:
     """The arrays that `prepare_dataset` left in `folder`, mapped, not read."""
-    inputs = {n: np.load(folder / f"inputs_{n}.npy", mmap_mode="r") for n in INPUT_SIZES}
-    data_digest = json.loads((folder / "dataset.json").read_text())["digest"]
-    return Dataset(inputs, np.load(folder / "kinds.npy"), np.load(folder / "object_ids.npy"), data_digest)
+    content = json.loads((folder / "dataset.json").read_text())
+    inputs = {
+        int(n): PreparedInputs(
+            tuple(Channel.model_validate(channel) for channel in read), np.load(folder / f"inputs_{n}.npy", mmap_mode="r")
+        )
+        for n, read in content["prepared"]["channels"].items()
+    }
+    return Dataset(inputs, np.load(folder / "kinds.npy"), np.load(folder / "object_ids.npy"), content["digest"])
 
 
-def _write_arrays(files: list[FileInfo], folder: Path) -> str:
+def _write_arrays(files: list[FileInfo], folder: Path, channels: dict[int, tuple[Channel, ...]], geometry: Geometry) -> str:
     n_rows = sum(_count_rows(file.uri) for file in files)
-    shape = {n: (n_rows, len(BAND_ORDER), n, n) for n in INPUT_SIZES}
-    inputs = {n: open_memmap(folder / f"inputs_{n}.npy", "w+", np.float16, shape[n]) for n in INPUT_SIZES}
+    arrays = {
+        n: open_memmap(folder / f"inputs_{n}.npy", "w+", np.float16, (n_rows, len(read), n, n)) for n, read in channels.items()
+    }
     kinds: list[NDArray[np.int8]] = []
     object_ids: list[NDArray[np.int64]] = []
     shard_digests: list[str] = []
@@ -106,19 +135,44 @@ def _write_arrays(files: list[FileInfo], folder: Path) -> str:
         kinds.append(_kind_indices(file.uri, shard))
         object_ids.append(shard.object_ids)
         for first in range(0, len(shard.object_ids), _CHUNK_ROWS):
-            stamps = {band: images[first : first + _CHUNK_ROWS] for band, images in shard.stamps.items()}
+            stamps = _stamps_in(geometry, shard, slice(first, first + _CHUNK_ROWS), file.uri)
             n_chunk = len(stamps["VIS"])
-            for n_pixels, array in inputs.items():
-                array[start : start + n_chunk] = network_input(stamps, BAND_ORDER, n_pixels)
+            for n_pixels, array in arrays.items():
+                array[start : start + n_chunk] = network_input(stamps, channels[n_pixels], n_pixels)
             start += n_chunk
-    for array in inputs.values():
+    for array in arrays.values():
         array.flush()
-    ids = np.concatenate(object_ids)
-    if len(np.unique(ids)) != len(ids):
-        raise TrainingError(f"object ids must be unique, {len(ids) - len(np.unique(ids))} of {len(ids)} repeat")
+    _check_unique(files, object_ids)
     np.save(folder / "kinds.npy", np.concatenate(kinds))
-    np.save(folder / "object_ids.npy", ids)
+    np.save(folder / "object_ids.npy", np.concatenate(object_ids))
     return digest(shard_digests)
+
+
+def _stamps_in(geometry: Geometry, shard: Shard, rows: slice, uri: str) -> dict[str, Image]:
+    """Stamps of a geometry, from whatever geometry, as a scan would make them."""
+    stamps = {band: images[rows] for band, images in shard.stamps.items()}
+    if shard.geometry.name == geometry.name:
+        return stamps
+    scales = {band: grid.pixel_scale_arcsec for band, grid in shard.geometry.grids.items()}
+    made = []
+    for i, object_id in enumerate(shard.object_ids[rows]):
+        try:
+            made.append(to_cutout({band: BandImage(images[i], scales[band]) for band, images in stamps.items()}, geometry))
+        except Rejection as rejection:
+            raise TrainingError(f"{uri}: object {object_id} cannot be used: {rejection}") from rejection
+    return {band: np.stack([cutout.stamps[band] for cutout in made]) for band in geometry.grids}
+
+
+def _check_unique(files: list[FileInfo], object_ids: list[NDArray[np.int64]]) -> None:
+    """Each folder numbers its own objects."""
+    by_folder: dict[str, list[NDArray[np.int64]]] = {}
+    for file, ids in zip(files, object_ids, strict=True):
+        by_folder.setdefault(file.uri.rpartition("/")[0], []).append(ids)
+    for folder, parts in by_folder.items():
+        ids = np.concatenate(parts)
+        n_repeated = len(ids) - len(np.unique(ids))
+        if n_repeated:
+            raise TrainingError(f"{folder}: object ids must be unique, {n_repeated} of {len(ids)} repeat")
 
 
 def _count_rows(uri: str) -> int:
@@ -131,12 +185,9 @@ def _count_rows(uri: str) -> int:
 
 def _training_shard(uri: str, data: bytes) -> Shard:
     try:
-        shard = decode_shard(data)
+        return decode_shard(data)
     except ValueError as error:
         raise TrainingError(f"{uri}: {error}") from error
-    if shard.geometry.name != CHALLENGE.name:
-        raise TrainingError(f"{uri}: networks train in the {CHALLENGE.name} geometry, got {shard.geometry.name}")
-    return shard
 
 
 def _kind_indices(uri: str, shard: Shard) -> NDArray[np.int8]:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from infra.provenance import digest
-from scanner.networks.architectures import ARCHITECTURES, NetworkSpec, he_initialise
+from scanner.networks.architectures import NetworkSpec, he_initialise
 from training.batches import BatchSource
 from training.checkpoint import EpochRecord, load_checkpoint, save_checkpoint, save_history, save_weights
 from training.config import TrainConfig
@@ -73,10 +73,10 @@ def fit_network(
     folder.mkdir(parents=True, exist_ok=True)
     last, best = folder / "last.safetensors", folder / "best.safetensors"
     with _seeded(config, spec, epoch=0):
-        network = ARCHITECTURES[spec.architecture].build(len(spec.bands))
+        network = spec.build()
         he_initialise(network)
     network = network.to(worker.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     fit_id = _fit_id(spec, dataset, config)
     history = load_checkpoint(last, network, optimiser, fit_id)
     on_epoch = on_epoch or _ignore
@@ -118,8 +118,15 @@ class _Run:
         batches = self._source.shuffled(
             self._train, rng, augment=config.augment, rank=worker.rank, world_size=worker.world_size
         )
+        n_epochs, n_steps = config.epochs_of(self._spec), self._source.n_batches(len(self._train), worker.world_size)
+
+        def learning_rate(step: int) -> float:
+            return config.learning_rate_at((epoch - 1 + step / n_steps) / n_epochs)
+
         with _seeded(config, self._spec, epoch, worker.rank):
-            trained = train_epoch(network, optimiser, batches, self._train_weights, bfloat16=config.bfloat16)
+            trained = train_epoch(
+                network, optimiser, batches, self._train_weights, bfloat16=config.bfloat16, learning_rate=learning_rate
+            )
         checked = evaluate(network, self._source.in_order(self._validation), self._validation_weights, bfloat16=config.bfloat16)
         if not np.isfinite([trained.loss, checked.loss]).all():
             raise TrainingError(f"{self._spec.name}: loss is not finite in epoch {epoch}; lower the learning rate")
@@ -127,10 +134,12 @@ class _Run:
         return EpochRecord(epoch, seconds, trained.loss, trained.accuracy, checked.loss, checked.accuracy)
 
     def _weights(self, dataset: Dataset, rows: NDArray[np.int64], split: str) -> Tensor:
+        classes = self._spec.classes
         try:
-            return class_weights(dataset.labels[rows]).to(self._worker.device)
+            weights = class_weights(dataset.labels(classes)[rows], classes)
         except ValueError as error:
             raise TrainingError(f"{split} split: {error}; train on more objects") from error
+        return (weights if self._config.balance_classes else torch.ones_like(weights)).to(self._worker.device)
 
 
 def _number(spec: NetworkSpec) -> int:
@@ -148,6 +157,10 @@ def _seeded(config: TrainConfig, spec: NetworkSpec, epoch: int, rank: int = 0) -
 
 
 def _fit_id(spec: NetworkSpec, dataset: Dataset, config: TrainConfig) -> str:
-    """Everything that decides an epoch's result; the number of epochs does not, so a fit can be prolonged."""
-    kept = config.model_dump(mode="json", exclude={"epochs", "epochs_ou200", "networks", "cpus_per_worker", "use_gpu"})
-    return digest([asdict(spec), dataset.digest, kept])
+    """Everything that decides an epoch's result; at a constant learning rate their number does not: a fit can be prolonged."""
+    kept = config.model_dump(
+        mode="json", exclude={"epochs", "epochs_large", "networks", "cpus_per_worker", "use_gpu", "prevalence"}
+    )
+    n_epochs = None if config.schedule == "constant" else config.epochs_of(spec)
+    network = [spec.name, spec.architecture, [channel.model_dump() for channel in spec.channels]]
+    return digest([network, dataset.digest, kept, n_epochs])

@@ -1,8 +1,10 @@
 """How well probabilities tell lenses from the rest (Wilde et al. 2022, section 4)."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
+from scipy.stats import binomtest, rankdata
 
 from scanner.pixels.shards import KINDS
 
@@ -26,15 +28,44 @@ def auroc(p_lens: NDArray[np.floating], is_lens: NDArray[np.bool_]) -> float:
     return float((ranks[is_lens].sum() - n_lens * (n_lens + 1) / 2) / (n_lens * n_other))
 
 
-def auroc_interval(p_lens: NDArray[np.floating], is_lens: NDArray[np.bool_], rng: np.random.Generator) -> tuple[float, float]:
-    """95 % interval of the AUROC from bootstrap resamples of lenses and of non-lenses."""
+def interval(
+    statistic: Callable[[NDArray[np.floating], NDArray[np.bool_]], float],
+    p_lens: NDArray[np.floating],
+    is_lens: NDArray[np.bool_],
+    rng: np.random.Generator,
+) -> tuple[float, float]:
+    """95 % interval of a statistic from bootstrap resamples of lenses and of non-lenses."""
     lenses, others = np.flatnonzero(is_lens), np.flatnonzero(~is_lens)
     values = []
     for _ in range(N_BOOTSTRAP):
         rows = np.concatenate([rng.choice(lenses, len(lenses)), rng.choice(others, len(others))])
-        values.append(auroc(p_lens[rows], is_lens[rows]))
+        values.append(statistic(p_lens[rows], is_lens[rows]))
     low, high = np.quantile(values, [0.025, 0.975])
     return float(low), float(high)
+
+
+def binomial_interval(n_chosen: int, n: int) -> tuple[float, float]:
+    """95 % interval of a fraction (Wilson 1927)."""
+    if n == 0:
+        return 0.0, 1.0
+    found = binomtest(n_chosen, n).proportion_ci(method="wilson")
+    return float(found.low), float(found.high)
+
+
+def threshold_at_false_positives(p_lens: NDArray[np.floating], is_lens: NDArray[np.bool_], n_false: int) -> float:
+    """The lowest p that at most `n_false` non-lenses exceed; -inf where all may."""
+    others = np.sort(p_lens[~is_lens])[::-1]
+    return float(others[n_false]) if n_false < len(others) else -np.inf
+
+
+def threshold_at_rate(p_lens: NDArray[np.floating], is_lens: NDArray[np.bool_], rate: float) -> float:
+    """The lowest p that at most a fraction `rate` of the non-lenses exceeds."""
+    return threshold_at_false_positives(p_lens, is_lens, int(rate * np.sum(~is_lens) + 1e-9))
+
+
+def recall_at_false_positives(p_lens: NDArray[np.floating], is_lens: NDArray[np.bool_], n_false: int) -> float:
+    """Fraction of lenses found before the `n_false` + 1st non-lens (Metcalf et al. 2019: TPR0, TPR10)."""
+    return float((p_lens[is_lens] > threshold_at_false_positives(p_lens, is_lens, n_false)).mean())
 
 
 def f_beta(precision: float, recall: float, beta: float = F_BETA) -> float:
@@ -63,7 +94,7 @@ def metrics(p_lens: NDArray[np.floating], kinds: NDArray[np.integer], rng: np.ra
     precision = float(is_lens[called].mean()) if called.any() else 0.0
     recall = float(called[is_lens].mean())
     area = auroc(p_lens, is_lens)
-    low, high = auroc_interval(p_lens, is_lens, rng)
+    low, high = interval(auroc, p_lens, is_lens, rng)
     found = {
         "auroc": area,
         "auroc_low": low,

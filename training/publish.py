@@ -8,28 +8,26 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.torch import load_file
-from scipy.special import expit
 
 from infra.provenance import code_version
-from scanner.networks.architectures import ARCHITECTURES, LENS_CLASS_INDEX
 from scanner.networks.card import EnsembleCard, NetworkCard, TrainingDataCard
-from scanner.networks.combiner import MeanCombiner, SoftmaxStack
+from scanner.networks.combiner import Margins, MeanCombiner, SoftmaxStack, lens_probability, margins_of
 from scanner.networks.engines import TorchEngine
 from scanner.networks.package import draft_network_card, write_package
-from scanner.pixels.geometry import CHALLENGE
 from scanner.pixels.shards import KINDS
 from training.batches import BatchSource
 from training.calibrate import MIN_OBJECTS_PER_KIND, can_stack, expected_calibration_error, fit_stack
 from training.card_text import card_markdown
+from training.combiners import STACKS, best_stack, can_compare, compare_combiners
 from training.config import TrainConfig
 from training.curves import draw_learning_curves
 from training.dataset import SPLITS, Dataset
 from training.errors import TrainingError
-from training.evaluate import auroc, metrics
 from training.fit import FitResult
+from training.metrics import auroc, metrics
 
 _BATCH = 64
-CITATION = "Networks after Wilde J. et al. 2022, MNRAS, 512, 3464; trained with lensscan. Cite both when you use this ensemble."
+CITATION = "Trained with lensscan after Wilde J. et al. 2022, MNRAS, 512, 3464. Cite both when you use this ensemble."
 LIMITS = (
     "Trained on simulations alone: how it does on real images must be measured before its candidates are trusted.",
     "Metrics hold for the mixture of kinds in the test split, where lenses are far more common than on the sky.",
@@ -37,9 +35,7 @@ LIMITS = (
 )
 
 
-def publish_ensemble(
-    folder: Path, name: str, fits: Sequence[FitResult], dataset: Dataset, config: TrainConfig, prevalence: float | None = None
-) -> EnsembleCard:
+def publish_ensemble(folder: Path, name: str, fits: Sequence[FitResult], dataset: Dataset, config: TrainConfig) -> EnsembleCard:
     """Write the package `folder`, with CARD.md, history.json and learning_curves.png beside the card.
 
     The combiner is fitted on the validation split, the metrics are of the test split; no network saw either in training.
@@ -49,8 +45,7 @@ def publish_ensemble(
         name: Of the ensemble.
         fits: One per network of `config`.
         dataset: That the networks were trained on.
-        config: That they were trained with.
-        prevalence: Fraction of lenses that `p_lens` is to assume; None: that of the validation split.
+        config: That they were trained with; says which fraction of lenses `p_lens` is to assume.
 
     Raises:
         TrainingError: the test split lacks lenses or non-lenses.
@@ -58,18 +53,18 @@ def publish_ensemble(
     rows = {split: dataset.rows(split, config.validation_fraction, config.test_fraction) for split in SPLITS}
     margins = {split: split_margins(fits, dataset, config, rows[split]) for split in ("validation", "test")}
     test_kinds = dataset.kinds[rows["test"]]
-    combiner = _fit_combiner(margins["validation"], dataset.kinds[rows["validation"]], prevalence)
+    combiner, compared = _fit_combiner(margins["validation"], dataset.kinds[rows["validation"]], config.prevalence)
     stacked = isinstance(combiner, SoftmaxStack)
     try:
-        ensemble_metrics = _ensemble_metrics(combiner, margins["test"], test_kinds)
+        ensemble_metrics = _ensemble_metrics(combiner, margins["test"], test_kinds) | compared
     except ValueError as error:
         raise TrainingError(f"test split: {error}; train on more objects") from error
     card = EnsembleCard(
-        format_version=1,
+        format_version=2,
         name=name,
-        description=f"{len(fits)} networks of Wilde et al. 2022 trained on simulated objects ({code_version()}).",
+        description=f"{len(fits)} networks ({_architectures(config)}) trained on simulated objects ({code_version()}).",
         licence="MIT",
-        geometry=CHALLENGE.name,
+        geometry=config.geometry,
         networks=tuple(_network_card(fit, config, margins["test"][fit.name], test_kinds) for fit in fits),
         combiner=combiner,
         training_data=TrainingDataCard(
@@ -91,29 +86,35 @@ def publish_ensemble(
     return card
 
 
-def split_margins(
-    fits: Sequence[FitResult], dataset: Dataset, config: TrainConfig, rows: NDArray[np.int64]
-) -> dict[str, NDArray[np.float64]]:
-    """Network name to `[row]`: logit of the lens class minus the other, in float32 as when scanning."""
+def split_margins(fits: Sequence[FitResult], dataset: Dataset, config: TrainConfig, rows: NDArray[np.int64]) -> Margins:
+    """Network name to `[row, class - 1]`, in float32 as when scanning."""
     found: dict[str, NDArray[np.float64]] = {}
-    specs = {spec.name: spec for spec in config.specs}
     for fit in fits:
-        spec = specs[fit.name]
-        network = ARCHITECTURES[spec.architecture].build(len(spec.bands))
+        spec = config.network(fit.name)
+        network = spec.build()
         network.load_state_dict(load_file(fit.weights))
         engine = TorchEngine(network)
         batches = BatchSource(dataset, spec, _BATCH).in_order(rows)
-        logits = np.concatenate([np.empty((0, 2)), *(engine.logits(inputs.numpy()) for inputs, _ in batches)])
-        found[fit.name] = logits[:, LENS_CLASS_INDEX] - logits[:, 1 - LENS_CLASS_INDEX]
+        nothing = np.empty((0, len(spec.classes)))
+        found[fit.name] = margins_of(np.concatenate([nothing, *(engine.logits(inputs.numpy()) for inputs, _ in batches)]))
     return found
 
 
 def _fit_combiner(
-    margins: dict[str, NDArray[np.float64]], kinds: NDArray[np.int8], prevalence: float | None
-) -> SoftmaxStack | MeanCombiner:
-    if can_stack(kinds):
-        return fit_stack(margins, kinds, prevalence)
-    return MeanCombiner(kind="mean", networks=tuple(margins))
+    margins: Margins, kinds: NDArray[np.int8], prevalence: float | None
+) -> tuple[SoftmaxStack | MeanCombiner, dict[str, float]]:
+    """The combiner that does best on held-out parts of these objects, and how each does."""
+    if not can_stack(kinds):
+        return MeanCombiner(kind="mean", networks=tuple(margins)), {}
+    if not can_compare(kinds):
+        return fit_stack(margins, kinds, prevalence), {}
+    compared = compare_combiners(margins, kinds, np.random.default_rng(0))
+    figures = {
+        f"combiner_{c.combiner}_{what}": getattr(c, what)
+        for c in compared
+        for what in ("log_loss", "auroc", "tpr_at_10_false_positives")
+    }
+    return STACKS[best_stack(compared)](margins, kinds, prevalence), figures
 
 
 _UNCALIBRATED = (
@@ -123,8 +124,9 @@ _UNCALIBRATED = (
 
 def _calibration_text(found: dict[str, float]) -> str:
     return (
-        "Multinomial logistic regression of the kind on the networks' logit differences, fitted on the validation split; "
-        f"expected calibration error on the test split {found['calibration_error']:.3f} (10 bins)."
+        "Multinomial logistic regression of the kind on the networks' logit differences, on all of them or on their means, "
+        "whichever did better in cross-validation on the validation split, on which it is fitted; expected calibration error "
+        f"on the test split {found['calibration_error']:.3f} (10 bins, the split's own share of lenses)."
     )
 
 
@@ -135,10 +137,10 @@ def _prevalence(combiner: SoftmaxStack | MeanCombiner) -> float | None:
     return fitted if combiner.prevalence is None else combiner.prevalence
 
 
-def _ensemble_metrics(
-    combiner: SoftmaxStack | MeanCombiner, margins: dict[str, NDArray[np.float64]], kinds: NDArray[np.int8]
-) -> dict[str, float]:
-    combined = combiner.combine(margins)
+def _ensemble_metrics(combiner: SoftmaxStack | MeanCombiner, margins: Margins, kinds: NDArray[np.int8]) -> dict[str, float]:
+    """Of the objects' own mixture: a prevalence that was asked for would only move the thresholds."""
+    as_fitted = combiner.model_copy(update={"prevalence": None}) if isinstance(combiner, SoftmaxStack) else combiner
+    combined = as_fitted.combine(margins)
     is_lens = kinds != KINDS.index("nonlens")
     found = metrics(combined.p_lens, kinds, _bootstrap_rng())
     if combined.p_compound is not None and combined.subclass is not None:
@@ -152,10 +154,9 @@ def _ensemble_metrics(
 
 
 def _network_card(fit: FitResult, config: TrainConfig, margin: NDArray[np.float64], kinds: NDArray[np.int8]) -> NetworkCard:
-    spec = next(spec for spec in config.specs if spec.name == fit.name)
-    found = metrics(expit(margin), kinds, _bootstrap_rng())
+    found = metrics(lens_probability(margin), kinds, _bootstrap_rng())
     found |= {"best_epoch": float(fit.best.epoch), "validation_loss": fit.best.validation_loss}
-    return draft_network_card(spec.name, spec.architecture, spec.bands, CHALLENGE.name, LENS_CLASS_INDEX, found)
+    return draft_network_card(config.network(fit.name), config.geometry, found)
 
 
 def _bootstrap_rng() -> np.random.Generator:
@@ -165,9 +166,15 @@ def _bootstrap_rng() -> np.random.Generator:
 
 def _describe_data(config: TrainConfig, dataset: Dataset) -> str:
     augmented = "random flips and quarter turns of all classes alike" if config.augment else "no augmentation"
+    sizes = sorted({(spec.input_pixels, config.batch_size_of(spec), config.epochs_of(spec)) for spec in config.networks})
+    passes = ", ".join(f"{epochs} epochs in batches of {batch} ({n} px)" for n, batch, epochs in sizes)
+    loss = "class-weighted cross-entropy" if config.balance_classes else "cross-entropy"
     return (
-        f"{len(dataset.kinds)} simulated objects of {len(KINDS)} kinds in the {CHALLENGE.name} geometry; split by a hash of "
-        f"the object id; Adam {config.learning_rate:g}, batches of {config.batch_size_ou66} (66 px) and "
-        f"{config.batch_size_ou200} (200 px), class-weighted cross-entropy, {augmented}, "
-        f"weights of lowest validation loss kept; seed {config.seed}"
+        f"{len(dataset.kinds)} simulated objects of {len(KINDS)} kinds in the {config.geometry} geometry; split by a hash of "
+        f"the object id; Adam {config.learning_rate:g} ({config.schedule.replace('_', ' ')}), weight decay "
+        f"{config.weight_decay:g}, {passes}, {loss}, {augmented}, weights of lowest validation loss kept; seed {config.seed}"
     )
+
+
+def _architectures(config: TrainConfig) -> str:
+    return ", ".join(dict.fromkeys(spec.architecture for spec in config.networks))

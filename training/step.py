@@ -1,6 +1,6 @@
 """The inner loop of training: plain torch, no files."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,8 +8,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
-
-from scanner.networks.architectures import N_CLASSES
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 
@@ -22,16 +20,16 @@ class EpochResult:
     accuracy: float
 
 
-def class_weights(labels: NDArray[np.int64]) -> Tensor:
-    """`[2]`: n / (2 n_c), so that both classes weigh the same in the loss whatever their numbers.
+def class_weights(labels: NDArray[np.int64], classes: Sequence[str]) -> Tensor:
+    """`[class]`: n / (k n_c), so that all k classes weigh the same in the loss whatever their numbers.
 
     Raises:
         ValueError: a class has no object.
     """
-    counts = np.bincount(labels, minlength=N_CLASSES)
+    counts = np.bincount(labels, minlength=len(classes))
     if np.any(counts == 0):
-        raise ValueError(f"both classes need objects, got {counts[0]} non-lenses and {counts[1]} lenses")
-    return torch.from_numpy((len(labels) / (N_CLASSES * counts)).astype(np.float32))
+        raise ValueError(f"every class needs objects, got {dict(zip(classes, counts.tolist(), strict=True))}")
+    return torch.from_numpy((len(labels) / (len(classes) * counts)).astype(np.float32))
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
@@ -40,13 +38,30 @@ def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
 
 
 def train_epoch(
-    network: nn.Module, optimiser: torch.optim.Optimizer, batches: Batches, weights: Tensor, *, bfloat16: bool
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    batches: Batches,
+    weights: Tensor,
+    *,
+    bfloat16: bool,
+    learning_rate: Callable[[int], float] | None = None,
 ) -> EpochResult:
-    """One pass over the batches, one optimiser step each. The result is measured on the way, with dropout."""
+    """One pass over the batches, one optimiser step each. The result is measured on the way, with dropout.
+
+    Args:
+        network: In place.
+        optimiser: Of the network's parameters.
+        batches: Inputs `[batch, channel, y, x]` and labels `[batch]`.
+        weights: `[class]`, as from `class_weights`.
+        bfloat16: Compute in mixed precision.
+        learning_rate: Of each step, counted from 0; by default the optimiser's own.
+    """
     network.train()
     tally = _Tally()
     device = weights.device
-    for inputs, labels in batches:
+    for step, (inputs, labels) in enumerate(batches):
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(step) if learning_rate else group["lr"]
         with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
             logits = network(inputs.to(device, memory_format=torch.channels_last))
         loss = cross_entropy(logits.float(), labels.to(device), weights)

@@ -15,7 +15,7 @@ from ray.exceptions import RayError
 from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
 from ray.train.torch import TorchTrainer, get_device, prepare_model
 
-from scanner.networks.architectures import PAPER_NETWORKS, NetworkSpec
+from scanner.networks.architectures import NetworkSpec
 from scanner.networks.card import EnsembleCard
 from training.build import Progress, build_ensemble
 from training.checkpoint import EpochRecord, load_history
@@ -107,7 +107,8 @@ def _train_worker(given: dict[str, Any]) -> None:
     context = ray.train.get_context()
     # Ray limits threads to the CPUs reserved; workers of a machine share all of its cores instead.
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // context.get_local_world_size()))
-    spec = next(spec for spec in PAPER_NETWORKS if spec.name == given["spec"])
+    config = TrainConfig.model_validate(given["config"])
+    spec = config.network(given["spec"])
     work = Path(given["work"])
     device = get_device()
     worker = Worker(
@@ -116,5 +117,4 @@ def _train_worker(given: dict[str, Any]) -> None:
         device=str(device),
         wrap=lambda network: prepare_model(network, move_to_device=False),
     )
-    config = TrainConfig.model_validate(given["config"])
     fit_network(spec, open_dataset(work / "data"), config, work, lambda record: ray.train.report(asdict(record)), worker)

@@ -59,6 +59,13 @@ COMBINED_COLUMNS = (
         "src.class",
         "Most probable kind: nonlens, single, compound_arc or double_ring",
     ),
+    Column(
+        "disagreement",
+        pa.float32(),
+        "",
+        "stat.stdev;stat.probability",
+        "Standard deviation of the networks' probabilities",
+    ),
 )
 ORIGIN_COLUMNS = (
     Column("ensemble", pa.string(), "", "meta.version", "Name of the ensemble that scored", nullable=False),
@@ -73,7 +80,7 @@ def network_column(network: str) -> Column:
 
 
 def score_fields(network_names: Sequence[str]) -> list[pa.Field]:
-    """`status`, `detail`, one `p_<network>` per network, `p_lens`, `p_compound`, `subclass`.
+    """`status`, `detail`, one `p_<network>` per network, `p_lens`, `p_compound`, `subclass`, `disagreement`.
 
     Raises:
         ValueError: a network's name is repeated or gives the name of another column.

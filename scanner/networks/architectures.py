@@ -1,4 +1,4 @@
-"""The two architectures of Wilde et al. 2022 and the seven networks built from them."""
+"""Every architecture that a card may name, and the networks built from them: the paper's seven and the flagship's three."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -7,9 +7,12 @@ from types import MappingProxyType
 
 from torch import nn
 
-N_CLASSES = 2
-LENS_CLASS_INDEX = 1
-"""Established by running the published weights."""
+from scanner.networks import compact
+from scanner.pixels.channels import Channel, channels
+from scanner.pixels.shards import KINDS
+
+LENS_OR_NOT = ("nonlens", "lens")
+"""Classes of the paper's networks in the order of their outputs, established by running the published weights."""
 BAND_ORDER = ("J", "Y", "H", "VIS")
 """Input order of the published four-band networks, established by running them."""
 DROPOUT_PROBABILITY = 0.2
@@ -17,20 +20,34 @@ DROPOUT_PROBABILITY = 0.2
 
 @dataclass(frozen=True)
 class Architecture:
-    """How to build a network for a number of bands; it reads `[batch, band, input_pixels, input_pixels]`."""
+    """How to build a network for a number of channels; it reads `[batch, channel, input_pixels, input_pixels]`."""
 
     name: str
     build: Callable[[int], nn.Sequential]
     input_pixels: int
+    classes: tuple[str, ...]
+    """What its outputs are the logits of, in their order; the first is always `nonlens`."""
 
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """A network of the ensemble: `bands` in input order."""
+    """A network of an ensemble: `channels` in input order."""
 
     name: str
     architecture: str
-    bands: tuple[str, ...]
+    channels: tuple[Channel, ...]
+
+    @property
+    def input_pixels(self) -> int:
+        return ARCHITECTURES[self.architecture].input_pixels
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return ARCHITECTURES[self.architecture].classes
+
+    def build(self) -> nn.Sequential:
+        """The network with weights that mean nothing yet."""
+        return ARCHITECTURES[self.architecture].build(len(self.channels))
 
 
 @dataclass(frozen=True)
@@ -63,20 +80,20 @@ _OU200 = (
 )
 
 
-def ou66(n_bands: int) -> nn.Sequential:
-    """OU-66 (Wilde et al. 2022, table 3): `[batch, n_bands, 66, 66]` to logits `[batch, 2]`."""
-    return _stack(n_bands, _OU66, n_features=120, n_hidden=500)
+def ou66(n_channels: int) -> nn.Sequential:
+    """OU-66 (Wilde et al. 2022, table 3): `[batch, n_channels, 66, 66]` to logits `[batch, 2]`."""
+    return _stack(n_channels, _OU66, n_features=120, n_hidden=500)
 
 
-def ou200(n_bands: int) -> nn.Sequential:
-    """OU-200 (Wilde et al. 2022, table 4): `[batch, n_bands, 200, 200]` to logits `[batch, 2]`."""
-    return _stack(n_bands, _OU200, n_features=720, n_hidden=350)
+def ou200(n_channels: int) -> nn.Sequential:
+    """OU-200 (Wilde et al. 2022, table 4): `[batch, n_channels, 200, 200]` to logits `[batch, 2]`."""
+    return _stack(n_channels, _OU200, n_features=720, n_hidden=350)
 
 
-def _stack(n_bands: int, convolutions: tuple[_Conv, ...], n_features: int, n_hidden: int) -> nn.Sequential:
+def _stack(n_channels: int, convolutions: tuple[_Conv, ...], n_features: int, n_hidden: int) -> nn.Sequential:
     """Modules named by the layer numbers of the paper's tables (which do not count the flattening)."""
-    if n_bands < 1:
-        raise ValueError(f"a network reads at least one band, got n_bands={n_bands}")
+    if n_channels < 1:
+        raise ValueError(f"a network reads at least one channel, got n_channels={n_channels}")
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     number = 0
 
@@ -86,7 +103,7 @@ def _stack(n_bands: int, convolutions: tuple[_Conv, ...], n_features: int, n_hid
             layers[str(number)] = module
             number += 1
 
-    n_in = n_bands
+    n_in = n_channels
     for conv in convolutions:
         add(nn.Conv2d(n_in, conv.kernels, conv.side), nn.ReLU())
         if conv.pool:
@@ -94,16 +111,16 @@ def _stack(n_bands: int, convolutions: tuple[_Conv, ...], n_features: int, n_hid
         add(nn.Dropout(DROPOUT_PROBABILITY))
         n_in = conv.kernels
     layers["flatten"] = nn.Flatten()
-    add(nn.Linear(n_features, n_hidden), nn.ReLU(), nn.Linear(n_hidden, N_CLASSES))
+    add(nn.Linear(n_features, n_hidden), nn.ReLU(), nn.Linear(n_hidden, len(LENS_OR_NOT)))
     return nn.Sequential(layers)
 
 
 def he_initialise(network: nn.Module) -> None:
     """He et al. 2015, equation 10: normal weights of variance 2 / fan-in, zero biases. Uses torch's global generator."""
     for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
+        if isinstance(module, nn.Conv2d | nn.Linear | compact.LiftingConv | compact.GroupConv):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-            if module.bias is not None:
+            if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
 
 
@@ -113,16 +130,32 @@ def count_parameters(network: nn.Module) -> int:
 
 
 ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
-    {"ou66": Architecture("ou66", ou66, 66), "ou200": Architecture("ou200", ou200, 200)}
+    {
+        architecture.name: architecture
+        for architecture in (
+            Architecture("ou66", ou66, 66, LENS_OR_NOT),
+            Architecture("ou200", ou200, 200, LENS_OR_NOT),
+            Architecture("compact", compact.compact, compact.INPUT_PIXELS, KINDS),
+            Architecture("equivariant", compact.equivariant, compact.INPUT_PIXELS, KINDS),
+        )
+    }
 )
 
 PAPER_NETWORKS: tuple[NetworkSpec, ...] = (
-    NetworkSpec("OU-J", "ou66", ("J",)),
-    NetworkSpec("OU-Y", "ou66", ("Y",)),
-    NetworkSpec("OU-H", "ou66", ("H",)),
-    NetworkSpec("OU-JYH", "ou66", ("J", "Y", "H")),
-    NetworkSpec("OU-VIS", "ou200", ("VIS",)),
-    NetworkSpec("OU-66", "ou66", BAND_ORDER),
-    NetworkSpec("OU-200", "ou200", BAND_ORDER),
+    NetworkSpec("OU-J", "ou66", channels("min_max", "J")),
+    NetworkSpec("OU-Y", "ou66", channels("min_max", "Y")),
+    NetworkSpec("OU-H", "ou66", channels("min_max", "H")),
+    NetworkSpec("OU-JYH", "ou66", channels("min_max", "J", "Y", "H")),
+    NetworkSpec("OU-VIS", "ou200", channels("min_max", "VIS")),
+    NetworkSpec("OU-66", "ou66", channels("min_max", *BAND_ORDER)),
+    NetworkSpec("OU-200", "ou200", channels("min_max", *BAND_ORDER)),
 )
 """The inputs of OU-T-SNE (Wilde et al. 2022, section 3.1)."""
+
+_ALL_BANDS = ("VIS", "Y", "J", "H")
+FLAGSHIP_NETWORKS: tuple[NetworkSpec, ...] = (
+    NetworkSpec("compact-sky", "compact", (*channels("sky_asinh", *_ALL_BANDS), *channels("detail", "VIS"))),
+    NetworkSpec("equivariant-sky", "equivariant", (*channels("sky_asinh", *_ALL_BANDS), *channels("detail", "VIS"))),
+    NetworkSpec("compact-centre", "compact", (*channels("centre_asinh", *_ALL_BANDS), *channels("detail", "VIS"))),
+)
+"""Differ in what they can learn and in what they see, so that their disagreement says something."""

@@ -6,9 +6,9 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from infra.provenance import digest
-from scanner.networks.architectures import ARCHITECTURES, N_CLASSES
-from scanner.networks.combiner import Combiner
-from scanner.pixels.bands import EUCLID
+from scanner.networks.architectures import ARCHITECTURES, NetworkSpec
+from scanner.networks.combiner import Combiner, SoftmaxStack
+from scanner.pixels.channels import Channel
 from scanner.pixels.geometry import GEOMETRIES
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -38,13 +38,13 @@ class NetworkCard(_Frozen):
 
     name: str
     architecture: str
-    bands: tuple[str, ...] = Field(min_length=1)
-    """In input order."""
+    channels: tuple[Channel, ...] = Field(min_length=1)
+    """Bands and their scales, in input order."""
     input_pixels: int
     geometry: str
     """Of the stamps before they are resized to `input_pixels`."""
-    normalisation: Literal["min_max_per_band"]
-    lens_class_index: int = Field(ge=0, lt=N_CLASSES)
+    classes: tuple[str, ...]
+    """What the outputs stand for, in their order."""
     weights_file: str
     sha256: Sha256
     """Of the weights file."""
@@ -70,13 +70,19 @@ class NetworkCard(_Frozen):
     def _known_input(self) -> Self:
         if self.architecture not in ARCHITECTURES:
             raise ValueError(f"architecture must be one of {sorted(ARCHITECTURES)}, got {self.architecture!r}")
-        expected = ARCHITECTURES[self.architecture].input_pixels
-        if self.input_pixels != expected:
-            raise ValueError(f"input_pixels of {self.architecture} must be {expected}, got {self.input_pixels}")
-        unknown = [band for band in self.bands if band not in EUCLID]
-        if unknown or len(set(self.bands)) != len(self.bands):
-            raise ValueError(f"bands must be of {list(EUCLID)}, each once, got {list(self.bands)}")
+        built = ARCHITECTURES[self.architecture]
+        for what in ("input_pixels", "classes"):
+            if getattr(self, what) != getattr(built, what):
+                raise ValueError(f"{what} of {self.architecture} must be {getattr(built, what)}, got {getattr(self, what)}")
+        if len(set(self.channels)) != len(self.channels):
+            got = [f"{channel.band} {channel.scaling}" for channel in self.channels]
+            raise ValueError(f"each channel may be read once, got {got}")
         return self
+
+    @property
+    def spec(self) -> NetworkSpec:
+        """What has to be built to hold the weights."""
+        return NetworkSpec(self.name, self.architecture, self.channels)
 
 
 class TrainingDataCard(_Frozen):
@@ -92,7 +98,7 @@ class TrainingDataCard(_Frozen):
 class EnsembleCard(_Frozen):
     """The whole of `card.json`."""
 
-    format_version: Literal[1]
+    format_version: Literal[2]
     name: str
     description: str
     licence: str
@@ -123,9 +129,13 @@ class EnsembleCard(_Frozen):
         strays = [network.name for network in self.networks if network.geometry != self.geometry]
         if strays:
             raise ValueError(f"every network must read the geometry {self.geometry}, not so {strays}")
-        missing = [name for name in self.combiner.networks if name not in [network.name for network in self.networks]]
+        n_margins = {network.name: len(network.classes) - 1 for network in self.networks}
+        missing = [name for name in self.combiner.networks if name not in n_margins]
         if missing:
             raise ValueError(f"the combiner names networks that the package lacks: {missing}")
+        expected = sum(n_margins[name] for name in self.combiner.networks)
+        if isinstance(self.combiner, SoftmaxStack) and len(self.combiner.centre) != expected:
+            raise ValueError(f"the combiner must read {expected} margins of its networks, got {len(self.combiner.centre)}")
         return self
 
     @property

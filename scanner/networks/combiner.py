@@ -7,12 +7,12 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from scipy.special import expit, softmax
+from scipy.special import expit, logsumexp, softmax
 
 from scanner.pixels.shards import KINDS
 
-Margins = Mapping[str, NDArray[np.floating]]
-"""Network name to `[batch]`: logit of the lens class minus logit of the other, whose logistic is the softmax probability."""
+Margins = Mapping[str, NDArray[np.float64]]
+"""Network name to `[batch, class - 1]`: logit of each class but the first, `nonlens`, minus that of `nonlens`."""
 
 _NONLENS = KINDS.index("nonlens")
 _COMPOUND = [KINDS.index("compound_arc"), KINDS.index("double_ring")]
@@ -36,7 +36,7 @@ class MeanCombiner(BaseModel):
     networks: tuple[str, ...] = Field(min_length=1)
 
     def combine(self, margins: Margins) -> Combined:
-        probabilities = [expit(np.asarray(margins[name], dtype=np.float64)) for name in self.networks]
+        probabilities = [lens_probability(margins[name]) for name in self.networks]
         return Combined(np.mean(probabilities, axis=0).astype(np.float32), None, None)
 
 
@@ -54,12 +54,12 @@ class SoftmaxStack(BaseModel):
     networks: tuple[str, ...] = Field(min_length=1)
     classes: tuple[str, ...]
     clip: float = Field(gt=0)
-    centre: tuple[float, ...]
-    """Per network."""
+    centre: tuple[float, ...] = Field(min_length=1)
+    """Per margin: those of the first network, then those of the second, and so on."""
     scale: tuple[Annotated[float, Field(gt=0)], ...]
-    """Per network."""
+    """Per margin."""
     weights: tuple[tuple[float, ...], ...]
-    """`[class][network]`."""
+    """`[class][margin]`."""
     biases: tuple[float, ...]
     """Per class."""
     training_fractions: tuple[Annotated[float, Field(gt=0, lt=1)], ...]
@@ -71,13 +71,13 @@ class SoftmaxStack(BaseModel):
     def _consistent(self) -> Self:
         if self.classes != KINDS:
             raise ValueError(f"classes must be {KINDS}, got {self.classes}")
-        n_networks, n_classes = len(self.networks), len(self.classes)
-        lengths = {"centre": n_networks, "scale": n_networks, "biases": n_classes, "training_fractions": n_classes}
+        n_margins, n_classes = len(self.centre), len(self.classes)
+        lengths = {"scale": n_margins, "biases": n_classes, "training_fractions": n_classes}
         for name, expected in {**lengths, "weights": n_classes}.items():
             if len(getattr(self, name)) != expected:
                 raise ValueError(f"{name} must hold {expected} entries, got {len(getattr(self, name))}")
-        if any(len(row) != n_networks for row in self.weights):
-            raise ValueError(f"weights must hold {n_networks} numbers a class, got {[len(row) for row in self.weights]}")
+        if any(len(row) != n_margins for row in self.weights):
+            raise ValueError(f"weights must hold {n_margins} numbers a class, got {[len(row) for row in self.weights]}")
         if abs(sum(self.training_fractions) - 1) > 1e-6:
             raise ValueError(f"training_fractions must sum to 1, got {sum(self.training_fractions):g}")
         return self
@@ -108,5 +108,20 @@ Combiner = Annotated[MeanCombiner | SoftmaxStack, Field(discriminator="kind")]
 
 
 def stack_features(margins: Margins, networks: tuple[str, ...], clip: float) -> NDArray[np.float64]:
-    """`[batch, network]`: margins clipped to +-`clip`, so that one extreme network cannot decide alone."""
-    return np.stack([np.clip(np.asarray(margins[name], dtype=np.float64), -clip, clip) for name in networks], axis=1)
+    """`[batch, margin]`: margins clipped to +-`clip`, so that one extreme network cannot decide alone."""
+    return np.concatenate([np.clip(margins[name], -clip, clip) for name in networks], axis=1)
+
+
+def margins_of(logits: NDArray[np.floating]) -> NDArray[np.float64]:
+    """`[batch, class]` to `[batch, class - 1]`."""
+    return (logits[:, 1:] - logits[:, :1]).astype(np.float64)
+
+
+def lens_probability(margins: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`[batch]`: what a network's softmax gives to all classes but `nonlens` together."""
+    return np.asarray(expit(logsumexp(margins, axis=1)), dtype=np.float64)
+
+
+def spread(p_networks: Mapping[str, NDArray[np.floating]]) -> NDArray[np.float32]:
+    """`[batch]`: standard deviation over the networks."""
+    return np.std(np.stack(list(p_networks.values()), dtype=np.float64), axis=0).astype(np.float32)

@@ -16,13 +16,11 @@ class TorchEngine:
         self.network = network.float().eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def logits(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """`[batch, band, y, x]` to `[batch, 2]`; an object's logits do not depend on its batch beyond rounding."""
+        """`[batch, channel, y, x]` to `[batch, class]`; an object's logits do not depend on its batch beyond rounding."""
         # Not inference_mode: its tensors cannot be used by the hooks and gradients of explanations.
         with torch.no_grad():
-            chunks = [
-                self.network(self._tensor(inputs[start : start + MAX_CHUNK])) for start in range(0, len(inputs), MAX_CHUNK)
-            ]
-            return np.asarray(torch.cat(chunks).numpy()) if chunks else np.empty((0, 2), dtype=np.float32)
+            starts = range(0, max(len(inputs), 1), MAX_CHUNK)
+            return np.asarray(torch.cat([self.network(self._tensor(inputs[i : i + MAX_CHUNK])) for i in starts]).numpy())
 
     @staticmethod
     def _tensor(inputs: NDArray[np.float32]) -> torch.Tensor:

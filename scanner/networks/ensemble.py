@@ -1,14 +1,14 @@
 """An ensemble in memory: stamps in, one probability per network and their combination out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
-from scanner.networks.card import EnsembleCard, NetworkCard
+from scanner.networks.card import EnsembleCard
+from scanner.networks.combiner import Margins, lens_probability, margins_of, spread
 from scanner.pixels.geometry import GEOMETRIES, Geometry, Stamps
 from scanner.pixels.inputs import network_input
 
@@ -17,7 +17,7 @@ class Engine(Protocol):
     """Runs one network."""
 
     def logits(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """`[batch, band, y, x]` to `[batch, 2]`."""
+        """`[batch, channel, y, x]` to `[batch, class]`."""
         ...
 
 
@@ -26,6 +26,8 @@ class EnsembleScores:
     """`[batch]` each; None where the ensemble's combiner does not tell kinds apart."""
 
     p_networks: dict[str, NDArray[np.float32]]
+    disagreement: NDArray[np.float32]
+    """Standard deviation of the networks' probabilities."""
     p_lens: NDArray[np.float32]
     p_compound: NDArray[np.float32] | None
     subclass: list[str] | None
@@ -50,27 +52,18 @@ class Ensemble:
         """Score stamps `[batch, y, x]` per band in the ensemble's geometry; ValueError where a stamp is constant."""
         margins = self.margins(stamps)
         combined = self.card.combiner.combine(margins)
-        p_networks = {name: np.asarray(expit(margin), dtype=np.float32) for name, margin in margins.items()}
-        return EnsembleScores(p_networks, combined.p_lens, combined.p_compound, combined.subclass)
+        p_networks = {name: lens_probability(margin).astype(np.float32) for name, margin in margins.items()}
+        return EnsembleScores(p_networks, spread(p_networks), combined.p_lens, combined.p_compound, combined.subclass)
 
-    def margins(self, stamps: Stamps) -> dict[str, NDArray[np.float64]]:
-        """Network name to `[batch]`: logit of the lens class minus logit of the other."""
-        margins: dict[str, NDArray[np.float64]] = {}
+    def margins(self, stamps: Stamps) -> Margins:
+        """Network name to `[batch, class - 1]`: logit of each lens class minus that of non-lenses."""
+        found: dict[str, NDArray[np.float64]] = {}
         for n_pixels in sorted({network.input_pixels for network in self.card.networks}):
             networks = [network for network in self.card.networks if network.input_pixels == n_pixels]
-            # Each band is prepared once a size, then shared by every network that reads it.
-            order = tuple(dict.fromkeys(band for network in networks for band in network.bands))
+            # Each channel is prepared once a size, then shared by every network that reads it.
+            order = tuple(dict.fromkeys(channel for network in networks for channel in network.channels))
             inputs = network_input(stamps, order, n_pixels)
             for network in networks:
-                logits = self.engines[network.name].logits(_slice(inputs, order, network.bands)).astype(np.float64)
-                margins[network.name] = _margin(logits, network)
-        return {name: margins[name] for name in self.network_names}
-
-
-def _slice(inputs: NDArray[np.float32], order: Sequence[str], bands: Sequence[str]) -> NDArray[np.float32]:
-    return inputs if tuple(bands) == tuple(order) else inputs[:, [order.index(band) for band in bands]]
-
-
-def _margin(logits: NDArray[np.float64], network: NetworkCard) -> NDArray[np.float64]:
-    lens = network.lens_class_index
-    return logits[:, lens] - logits[:, 1 - lens]
+                picked = inputs if network.channels == order else inputs[:, [order.index(c) for c in network.channels]]
+                found[network.name] = margins_of(self.engines[network.name].logits(picked))
+        return {name: found[name] for name in self.network_names}

@@ -10,7 +10,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from infra.provenance import sha256_bytes
-from scanner.networks.architectures import ARCHITECTURES, count_parameters
+from scanner.networks.architectures import NetworkSpec, count_parameters
 from scanner.networks.card import EnsembleCard, NetworkCard
 from scanner.networks.engines import TorchEngine
 from scanner.networks.ensemble import Ensemble
@@ -69,7 +69,7 @@ def load_network(folder: Path, card: NetworkCard) -> nn.Sequential:
         state = load(data)
     except SafetensorError as error:
         raise PackageError(f"{path}: not a safetensors file ({error})") from error
-    network = ARCHITECTURES[card.architecture].build(len(card.bands))
+    network = card.spec.build()
     if card.n_parameters != count_parameters(network):
         raise PackageError(
             f"{folder / CARD_FILE}: n_parameters of {card.name} must be {count_parameters(network)}, got {card.n_parameters}"
@@ -113,7 +113,7 @@ def write_package(folder: Path, card: EnsembleCard, state_dicts: Mapping[str, Ma
     encoded: dict[str, bytes] = {}
     for network in card.networks:
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in state_dicts[network.name].items()}
-        check_state(network.name, ARCHITECTURES[network.architecture].build(len(network.bands)), state)
+        check_state(network.name, network.spec.build(), state)
         encoded[network.name] = save(state)
     networks = tuple(n.model_copy(update={"sha256": sha256_bytes(encoded[n.name])}) for n in card.networks)
     card = card.model_copy(update={"networks": networks})
@@ -124,22 +124,18 @@ def write_package(folder: Path, card: EnsembleCard, state_dicts: Mapping[str, Ma
     return card
 
 
-def draft_network_card(
-    name: str, architecture: str, bands: tuple[str, ...], geometry: str, lens_class_index: int, metrics: dict[str, float]
-) -> NetworkCard:
+def draft_network_card(spec: NetworkSpec, geometry: str, metrics: dict[str, float]) -> NetworkCard:
     """The card of a network that is about to be written: `write_package` fills in the digest."""
-    built = ARCHITECTURES[architecture]
     return NetworkCard(
-        name=name,
-        architecture=architecture,
-        bands=bands,
-        input_pixels=built.input_pixels,
+        name=spec.name,
+        architecture=spec.architecture,
+        channels=spec.channels,
+        input_pixels=spec.input_pixels,
         geometry=geometry,
-        normalisation="min_max_per_band",
-        lens_class_index=lens_class_index,
-        weights_file=f"{name}.safetensors",
+        classes=spec.classes,
+        weights_file=f"{spec.name}.safetensors",
         sha256="0" * 64,
-        n_parameters=count_parameters(built.build(len(bands))),
+        n_parameters=count_parameters(spec.build()),
         metrics=metrics,
     )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from scanner.networks.architectures import ARCHITECTURES, LENS_CLASS_INDEX, PAPER_NETWORKS, NetworkSpec
+from scanner.networks.architectures import PAPER_NETWORKS, NetworkSpec
 from scanner.networks.card import EnsembleCard, TrainingDataCard, check_name
 from scanner.networks.combiner import MeanCombiner
 from scanner.networks.errors import PackageError
@@ -42,15 +42,12 @@ def import_published(folder: Path, out: Path, name: str) -> EnsembleCard:
     except ValueError as error:
         raise PackageError(str(error)) from error
     card = EnsembleCard(
-        format_version=1,
+        format_version=2,
         name=name,
         description="The seven networks published with Wilde et al. 2022, as they are; combined by their mean.",
         licence="MIT",
         geometry=CHALLENGE.name,
-        networks=tuple(
-            draft_network_card(spec.name, spec.architecture, spec.bands, CHALLENGE.name, LENS_CLASS_INDEX, {})
-            for spec in PAPER_NETWORKS
-        ),
+        networks=tuple(draft_network_card(spec, CHALLENGE.name, {}) for spec in PAPER_NETWORKS),
         combiner=MeanCombiner(kind="mean", networks=tuple(spec.name for spec in PAPER_NETWORKS)),
         training_data=TrainingDataCard(
             description="45 000 images of the Euclid Strong Lensing Challenge (COMP set), trained by the authors",
@@ -76,7 +73,7 @@ def read_published(folder: Path, spec: NetworkSpec) -> dict[str, Tensor]:
     """
     path = folder / weights_file(spec)
     published = _load(path)
-    expected = ARCHITECTURES[spec.architecture].build(len(spec.bands)).state_dict()
+    expected = spec.build().state_dict()
     if len(published) != len(expected):
         raise PackageError(f"{path}: {spec.name} has {len(expected)} tensors, got {len(published)}")
     state: dict[str, Tensor] = {}

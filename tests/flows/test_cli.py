@@ -20,6 +20,7 @@ COMMANDS = (
     ["simulate"],
     ["inject"],
     ["train"],
+    ["evaluate"],
     ["score"],
     ["scan"],
     ["query"],
@@ -87,6 +88,8 @@ def test_completion_script_can_be_generated(tmp_path):
         (["query", "nowhere"], "nowhere"),
         (["models", "show", "nosuch"], "nosuch"),
         (["models", "import-published", "empty", "--name", "x"], "OU_"),
+        (["evaluate", "empty", "--out", "out"], "holds no shards"),
+        (["evaluate", "good.csv", "--ensemble", "nosuch", "--out", "out"], "nosuch"),
         (["inject", "missing.csv", "--out", "out"], "missing.csv"),
         (["inject", "empty", "--out", "out"], "no Euclid MER tile under"),
         (["inject", "good.csv", "--out", "out"], "none of 1 cutouts could host arcs; the first, 1: missing_file"),
@@ -94,6 +97,9 @@ def test_completion_script_can_be_generated(tmp_path):
         (["simulate", "--preset", "wilde2022", "--kinds", "spiral", "--out", "out"], "no look-alike but 'twin'"),
         (["simulate", "--psf", "good.csv", "--out", "out"], "good.csv"),
         (["simulate", "--psf", "missing.fits", "--out", "out"], "missing.fits"),
+        (["simulate", "--out", "good.csv"], "good.csv: is a file, must be a folder"),
+        (["simulate", "--kinds", "", "--out", "out"], "kind must be one of"),
+        (["simulate", "--preset", "wilde2022", "--geometry", "mer10", "--out", "out"], "must be challenge or mer, got mer10"),
     ],
 )
 def test_a_mistake_ends_in_one_line(tmp_path, args, says):
@@ -120,6 +126,17 @@ def test_models_list_speaks_json():
     rows = json.loads(lensscan("models", "list", "--json").stdout)
     assert {"name", "networks", "folder"} == set(rows[0])
     assert "ou7-sim" in {row["name"] for row in rows}
+
+
+def test_evaluate_writes_figures_and_plots(tmp_path):
+    (tmp_path / "shard-00000.parquet").write_bytes(encode_shard(simulate_shard(DatasetSpec(n=40, seed=4), 0)))
+    done = lensscan("evaluate", tmp_path, "--out", tmp_path / "figures", "--json")
+    assert done.returncode == 0, done.stderr
+    shown, written = json.loads(done.stdout), json.loads((tmp_path / "figures" / "evaluation.json").read_text())
+    assert sum(shown["n_objects"].values()) == 40
+    assert {name: written[name] for name in shown} == shown
+    assert written["ensemble"] in (tmp_path / "figures" / "EVALUATION.md").read_text()
+    assert {path.name for path in (tmp_path / "figures").glob("*.png")} == {"roc.png", "reliability.png", "completeness.png"}
 
 
 @pytest.mark.ray

@@ -2,22 +2,23 @@
 
 import torch
 
-from scanner.networks.architectures import ARCHITECTURES, BAND_ORDER, LENS_CLASS_INDEX, NetworkSpec, he_initialise
+from scanner.networks.architectures import BAND_ORDER, NetworkSpec, he_initialise
 from scanner.networks.card import EnsembleCard, TrainingDataCard
 from scanner.networks.combiner import MeanCombiner
 from scanner.networks.package import draft_network_card, write_package
+from scanner.pixels.channels import channels
 
 SPECS = (
-    NetworkSpec("OU-H", "ou66", ("H",)),
-    NetworkSpec("OU-66", "ou66", BAND_ORDER),
-    NetworkSpec("OU-VIS", "ou200", ("VIS",)),
+    NetworkSpec("OU-H", "ou66", channels("min_max", "H")),
+    NetworkSpec("OU-66", "ou66", channels("min_max", *BAND_ORDER)),
+    NetworkSpec("OU-VIS", "ou200", channels("min_max", "VIS")),
 )
 
 
 def networks(specs=SPECS, seed=0):
     """Name to a freshly initialised network."""
     torch.manual_seed(seed)
-    built = {spec.name: ARCHITECTURES[spec.architecture].build(len(spec.bands)) for spec in specs}
+    built = {spec.name: spec.build() for spec in specs}
     for network in built.values():
         he_initialise(network)
     return built
@@ -26,14 +27,12 @@ def networks(specs=SPECS, seed=0):
 def card(specs=SPECS, **changes):
     names = tuple(spec.name for spec in specs)
     content = {
-        "format_version": 1,
+        "format_version": 2,
         "name": "test",
         "description": "random weights",
         "licence": "MIT",
         "geometry": "challenge",
-        "networks": tuple(
-            draft_network_card(s.name, s.architecture, s.bands, "challenge", LENS_CLASS_INDEX, {"auroc": 0.5}) for s in specs
-        ),
+        "networks": tuple(draft_network_card(spec, changes.get("geometry", "challenge"), {"auroc": 0.5}) for spec in specs),
         "combiner": MeanCombiner(kind="mean", networks=names),
         "training_data": TrainingDataCard(description="none", digest=None, n_objects={}),
         "metrics": {"auroc": 0.5},

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from scanner.networks.architectures import ARCHITECTURES, PAPER_NETWORKS, count_parameters, he_initialise, ou66, ou200
+from scanner.networks.architectures import PAPER_NETWORKS, count_parameters, he_initialise, ou66, ou200
 
 # Layer, type, output shape, parameters: as printed.
 TABLE_3 = """
@@ -86,12 +86,12 @@ def test_every_layer_is_as_printed(build, side, table):
 
 @pytest.mark.parametrize("spec", PAPER_NETWORKS, ids=lambda spec: spec.name)
 def test_parameter_totals(spec):
-    network = ARCHITECTURES[spec.architecture].build(len(spec.bands))
+    network = spec.build()
     assert count_parameters(network) == TOTALS[spec.name]
 
 
 def test_networks_read_the_bands_in_their_names():
-    bands = {spec.name: spec.bands for spec in PAPER_NETWORKS}
+    bands = {spec.name: tuple(channel.band for channel in spec.channels) for spec in PAPER_NETWORKS}
     assert bands == {
         "OU-J": ("J",),
         "OU-Y": ("Y",),
@@ -115,6 +115,6 @@ def test_he_initialisation_has_variance_two_over_fan_in():
     assert all(not module.bias.any() for module in network if isinstance(module, nn.Conv2d | nn.Linear))
 
 
-def test_a_network_without_bands_is_refused():
-    with pytest.raises(ValueError, match="n_bands=0"):
+def test_a_network_without_channels_is_refused():
+    with pytest.raises(ValueError, match="n_channels=0"):
         ou66(0)

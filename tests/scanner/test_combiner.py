@@ -24,13 +24,14 @@ def stack(**changes):
     return SoftmaxStack(**{**content, **changes})
 
 
-MARGINS = {"a": np.array([0.3, -9.0, 100.0]), "b": np.array([-1.2, 2.0, -0.4])}
+MARGINS = {"a": np.array([[0.3], [-9.0], [100.0]]), "b": np.array([[-1.2], [2.0], [-0.4]])}
 
 
 def by_hand(i):
-    x = [(max(-5, min(5, MARGINS["a"][i])) - 1) / 2, (max(-5, min(5, MARGINS["b"][i])) + 1) / 0.5]
+    a, b = (max(-5, min(5, MARGINS[name][i, 0])) for name in "ab")
+    x = [(a - 1) / 2, (b + 1) / 0.5]
     card = stack()
-    z = [math.exp(w[0] * x[0] + w[1] * x[1] + b) for w, b in zip(card.weights, card.biases, strict=True)]
+    z = [math.exp(w[0] * x[0] + w[1] * x[1] + bias) for w, bias in zip(card.weights, card.biases, strict=True)]
     return [value / sum(z) for value in z]
 
 
@@ -58,8 +59,8 @@ def test_the_fitted_prevalence_changes_nothing():
 
 
 def test_mean_of_the_named_networks():
-    got = MeanCombiner(kind="mean", networks=("a", "b")).combine({**MARGINS, "c": np.full(3, 50.0)})
-    expected = [(1 / (1 + math.exp(-a)) + 1 / (1 + math.exp(-b))) / 2 for a, b in zip(*MARGINS.values(), strict=True)]
+    got = MeanCombiner(kind="mean", networks=("a", "b")).combine({**MARGINS, "c": np.full((3, 1), 50.0)})
+    expected = [(1 / (1 + math.exp(-a[0])) + 1 / (1 + math.exp(-b[0]))) / 2 for a, b in zip(*MARGINS.values(), strict=True)]
     assert got.p_lens == pytest.approx(expected, abs=1e-6)
     assert got.p_compound is None
     assert got.subclass is None
@@ -71,7 +72,7 @@ def test_mean_of_the_named_networks():
         ({"weights": ((1.0, 1.0),)}, "weights must hold 4"),
         ({"weights": ((1.0,),) * 4}, "2 numbers a class"),
         ({"scale": (1.0, 0.0)}, "greater than 0"),
-        ({"centre": (1.0,)}, "centre must hold 2"),
+        ({"centre": (1.0,)}, "scale must hold 1"),
         ({"training_fractions": (0.4, 0.3, 0.2, 0.2)}, "sum to 1"),
         ({"classes": ("a", "b", "c", "d")}, "classes must be"),
         ({"biases": (float("nan"), 0.0, 0.0, 0.0)}, "finite"),

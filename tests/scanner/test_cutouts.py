@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from scanner.pixels.channels import channels, min_max
 from scanner.pixels.cutouts import BandImage, to_cutout
 from scanner.pixels.geometry import CHALLENGE, MER
-from scanner.pixels.inputs import min_max, network_input
+from scanner.pixels.inputs import network_input
 from scanner.pixels.rejections import RejectCode, Rejection
 
 BANDS = ("VIS", "Y", "J", "H")
@@ -211,7 +212,7 @@ def test_whatever_the_pixels_a_stamp_can_be_scored_or_has_a_code(pixels, scale):
             continue
         stamps = {band: stamp[None] for band, stamp in cutout.stamps.items()}
         for n_pixels in (66, 200):
-            inputs = network_input(stamps, BANDS, n_pixels)
+            inputs = network_input(stamps, channels("min_max", *BANDS), n_pixels)
             assert inputs.shape == (1, 4, n_pixels, n_pixels)
             assert inputs.min() == 0
             assert inputs.max() == 1
@@ -227,5 +228,5 @@ def test_min_max_scales_each_band_and_names_constants():
 
 def test_network_input_follows_the_order_asked_for():
     stamps = {band: noise(66, i)[None] for i, band in enumerate(BANDS)}
-    inputs = network_input(stamps, ("J", "VIS"), 66)
+    inputs = network_input(stamps, channels("min_max", "J", "VIS"), 66)
     np.testing.assert_array_equal(inputs[0], [min_max(stamps["J"])[0], min_max(stamps["VIS"])[0]])

@@ -3,10 +3,13 @@ import pytest
 import torch
 from skimage.transform import resize
 
-from scanner.networks.architectures import NetworkSpec
+from scanner.networks.architectures import FLAGSHIP_NETWORKS
 from scanner.networks.ensemble import Ensemble
 from scanner.networks.package import load_package
+from scanner.pixels.channels import channels
 from scanner.pixels.geometry import CHALLENGE
+from scanner.pixels.inputs import network_input
+from scanner.pixels.shards import KINDS
 from tests.scanner.ensembles import networks, write_test_package
 
 
@@ -29,11 +32,11 @@ def test_every_network_sees_its_own_bands_in_its_own_order(ensemble):
     built = networks()
     for network in ensemble.card.networks:
         for i in range(2):
-            channels = []
-            for band in network.bands:
-                image = resize(given[band][i].astype(np.float64), (network.input_pixels,) * 2)
-                channels.append((image - image.min()) / (image.max() - image.min()))
-            x = torch.tensor(np.array(channels)[None], dtype=torch.float32)
+            images = []
+            for channel in network.channels:
+                image = resize(given[channel.band][i].astype(np.float64), (network.input_pixels,) * 2)
+                images.append((image - image.min()) / (image.max() - image.min()))
+            x = torch.tensor(np.array(images)[None], dtype=torch.float32)
             with torch.no_grad():
                 p = torch.softmax(built[network.name].eval()(x), 1)[0, 1].item()
             assert got.p_networks[network.name][i] == pytest.approx(p, abs=2e-6)
@@ -54,30 +57,38 @@ def test_scores_do_not_depend_on_the_batch(ensemble):
     assert np.ptp(whole.p_lens) > 1e-5
 
 
-def test_class_index_zero_gives_the_other_probability(tmp_path):
-    specs = (NetworkSpec("OU-H", "ou66", ("H",)),)
-    card = write_test_package(tmp_path / "one", specs)
-    engine = load_package(tmp_path / "one").engines
-    flipped = card.model_copy(update={"networks": (card.networks[0].model_copy(update={"lens_class_index": 0}),)})
-    given = stamps(2)
-    a, b = Ensemble(card, engine).score(given), Ensemble(flipped, engine).score(given)
-    assert a.p_lens + b.p_lens == pytest.approx([1, 1], abs=1e-6)
-    assert flipped.sha256 != card.sha256
+def test_networks_that_tell_kinds_apart_by_hand(tmp_path):
+    """Softmax over four classes; the probability of a lens is that of all but the first."""
+    card = write_test_package(tmp_path / "kinds", FLAGSHIP_NETWORKS, geometry="mer10")
+    loaded = load_package(tmp_path / "kinds")
+    rng = np.random.default_rng(4)
+    given = {band: rng.normal(size=(3, 100, 100)).astype(np.float32) for band in ("VIS", "Y", "J", "H")}
+    scores = loaded.score(given)
+    expected = {}
+    for spec, network in zip(FLAGSHIP_NETWORKS, networks(FLAGSHIP_NETWORKS).values(), strict=True):
+        with torch.no_grad():
+            logits = network.eval()(torch.from_numpy(network_input(given, spec.channels, 100)))
+        expected[spec.name] = 1 - torch.softmax(logits.double(), 1)[:, 0].numpy()
+        assert scores.p_networks[spec.name] == pytest.approx(expected[spec.name], abs=1e-5)
+    together = np.stack(list(expected.values()))
+    assert scores.p_lens == pytest.approx(together.mean(axis=0), abs=1e-5)
+    assert scores.disagreement == pytest.approx(np.sqrt(((together - together.mean(axis=0)) ** 2).mean(axis=0)), abs=1e-5)
+    assert card.networks[0].classes == KINDS
 
 
-def test_bands_are_prepared_once_a_size(ensemble, monkeypatch):
+def test_channels_are_prepared_once_a_size(ensemble, monkeypatch):
     import scanner.networks.ensemble as module
 
     calls = []
     prepare = module.network_input
 
-    def spy(stamps, bands, n_pixels):
-        calls.append((bands, n_pixels))
-        return prepare(stamps, bands, n_pixels)
+    def spy(stamps, channels, n_pixels):
+        calls.append((channels, n_pixels))
+        return prepare(stamps, channels, n_pixels)
 
     monkeypatch.setattr(module, "network_input", spy)
     ensemble.score(stamps(1))
-    assert calls == [(("H", "J", "Y", "VIS"), 66), (("VIS",), 200)]
+    assert calls == [(channels("min_max", "H", "J", "Y", "VIS"), 66), (channels("min_max", "VIS"), 200)]
 
 
 def test_engines_must_be_those_of_the_card(ensemble):

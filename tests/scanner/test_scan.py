@@ -14,9 +14,9 @@ from scanner.catalogue.columns import score_schema, unit_schema
 from scanner.catalogue.outcomes import check_outcomes
 from scanner.catalogue.units import InputFile, Unit, find_units, id_digest
 from scanner.networks.ensemble import EnsembleScores
+from scanner.pixels.channels import min_max
 from scanner.pixels.cutouts import Cutout
 from scanner.pixels.geometry import CHALLENGE, MER
-from scanner.pixels.inputs import min_max
 from scanner.pixels.rejections import RejectCode, Rejection
 from scanner.pixels.shards import encode_shard, shard_table
 from scanner.scan import CutoutScanner, ScanError, candidate_name, scan_unit, score_manifest
@@ -41,7 +41,7 @@ class MeanEnsemble:
             p["B"][-1] = self.spoil
         p_lens = (p["A"] + p["B"]) / 2
         kinds = ["single"] * len(p_lens)
-        return EnsembleScores(p, p_lens, p_lens / 2 if self.compound else None, kinds if self.compound else None)
+        return EnsembleScores(p, p_lens * 0.1, p_lens, p_lens / 2 if self.compound else None, kinds if self.compound else None)
 
 
 def cutout(seed, *notes):
@@ -66,7 +66,7 @@ def test_rows_come_out_in_order_with_status_detail_and_nulls():
         cutout(2),
     ]
     table = CutoutScanner(MeanEnsemble()).score(rows)
-    assert table.column_names == ["status", "detail", "p_A", "p_B", "p_lens", "p_compound", "subclass"]
+    assert table.column_names == ["status", "detail", "p_A", "p_B", "p_lens", "p_compound", "subclass", "disagreement"]
     assert table["status"].to_pylist() == ["rejected:blank", "scored", "rejected:missing_file", "scored"]
     assert table["detail"].to_pylist() == [
         "VIS: every pixel is 0",

@@ -1,6 +1,8 @@
 import pytest
 import torch
 
+from scanner.networks.architectures import PAPER_NETWORKS
+from scanner.pixels.geometry import CHALLENGE
 from tests.training.shards import write_shards
 from training.dataset import prepare_dataset
 
@@ -21,4 +23,4 @@ def shards_uri(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def dataset(shards_uri, tmp_path_factory):
-    return prepare_dataset(shards_uri, tmp_path_factory.mktemp("data"))
+    return prepare_dataset(shards_uri, tmp_path_factory.mktemp("data"), PAPER_NETWORKS, CHALLENGE.name)

@@ -8,12 +8,12 @@ SPECS = {spec.name: spec for spec in PAPER_NETWORKS}
 
 
 def test_bands_reach_the_network_in_its_order(dataset):
-    for name, channels in {"OU-66": [0, 1, 2, 3], "OU-JYH": [0, 1, 2], "OU-H": [2], "OU-Y": [1]}.items():
+    for name, picked in {"OU-66": [0, 1, 2, 3], "OU-JYH": [0, 1, 2], "OU-H": [2], "OU-Y": [1]}.items():
         inputs, labels = next(BatchSource(dataset, SPECS[name], 5).in_order(np.arange(3, 20)))
-        assert np.array_equal(inputs.numpy(), dataset.inputs[66][3:8][:, channels].astype(np.float32))
-        assert np.array_equal(labels.numpy(), dataset.labels[3:8])
+        assert np.array_equal(inputs.numpy(), dataset.inputs[66].pixels[3:8][:, picked].astype(np.float32))
+        assert np.array_equal(labels.numpy(), dataset.kinds[3:8] > 0)
     inputs, _ = next(BatchSource(dataset, SPECS["OU-VIS"], 5).in_order(np.arange(5)))
-    assert np.array_equal(inputs.numpy()[:, 0], dataset.inputs[200][:5, 3].astype(np.float32))
+    assert np.array_equal(inputs.numpy()[:, 0], dataset.inputs[200].pixels[:5, 0].astype(np.float32))
 
 
 def test_every_row_comes_once_a_pass(dataset):
@@ -21,7 +21,7 @@ def test_every_row_comes_once_a_pass(dataset):
     rows = np.arange(50)
     seen = torch.cat([x for x, _ in source.shuffled(rows, np.random.default_rng(0), augment=False)])
     keys = sorted(float(x.double().sum()) for x in seen)
-    assert keys == sorted(float(x) for x in dataset.inputs[66][:50, 0].astype(np.float64).sum(axis=(1, 2)))
+    assert keys == sorted(float(x) for x in dataset.inputs[66].pixels[:50, 0].astype(np.float64).sum(axis=(1, 2)))
 
 
 def test_workers_share_rows_out_evenly(dataset):

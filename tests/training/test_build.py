@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from scanner.networks.architectures import PAPER_NETWORKS
 from scanner.networks.combiner import MeanCombiner, SoftmaxStack
 from scanner.networks.package import load_package
 from scanner.pixels.shards import KINDS, decode_shard
@@ -14,10 +15,11 @@ from training.build import build_ensemble, work_folder
 from training.config import TrainConfig
 from training.dataset import open_dataset
 from training.errors import TrainingError
-from training.evaluate import auroc
+from training.metrics import auroc
 
+OU_H, OU_66 = PAPER_NETWORKS[2], PAPER_NETWORKS[5]
 CONFIG = TrainConfig(
-    epochs=2, batch_size_ou66=8, networks=("OU-H", "OU-66"), learning_rate=1e-3, validation_fraction=0.35, test_fraction=0.35
+    epochs=2, batch_size=8, networks=(OU_H, OU_66), learning_rate=1e-3, validation_fraction=0.35, test_fraction=0.35
 )
 """Two networks that read 66 px; large held-out splits, so that the combiner has something to learn from."""
 
@@ -83,7 +85,7 @@ def test_built_again_nothing_is_trained_and_the_package_is_the_same(built, shard
 
 
 def test_too_few_objects_leave_the_mean_and_say_so(tmp_path):
-    config = CONFIG.model_copy(update={"epochs": 1, "networks": ("OU-H",)})
+    config = CONFIG.model_copy(update={"epochs": 1, "networks": (OU_H,)})
     card = build_ensemble(config, write_shards(tmp_path / "shards", 24), tmp_path, "few")
     assert isinstance(card.combiner, MeanCombiner)
     assert card.assumed_prevalence is None

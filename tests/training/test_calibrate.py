@@ -12,7 +12,7 @@ def drawn(n, seed=0):
     means = np.array([[-2.0, -1.0], [1.0, 0.0], [1.5, 2.0], [3.0, 1.0]])
     x = rng.normal(means[kinds], 1.0)
     likelihood = np.exp(-0.5 * ((x[:, None, :] - means) ** 2).sum(axis=2)) * [0.4, 0.3, 0.2, 0.1]
-    return {"a": x[:, 0], "b": x[:, 1]}, kinds, likelihood / likelihood.sum(axis=1, keepdims=True)
+    return {"a": x[:, :1], "b": x[:, 1:]}, kinds, likelihood / likelihood.sum(axis=1, keepdims=True)
 
 
 def test_it_recovers_the_posterior_of_a_known_model():
@@ -26,7 +26,7 @@ def test_it_recovers_the_posterior_of_a_known_model():
 def test_it_equals_scikit_learn_on_scaled_margins():
     margins, kinds, _ = drawn(300)
     card = fit_stack(margins, kinds)
-    x = np.stack([margins["a"], margins["b"]], axis=1)
+    x = np.concatenate([margins["a"], margins["b"]], axis=1)
     scaled = (x - x.mean(axis=0)) / x.std(axis=0)
     expected = LogisticRegression(max_iter=2000).fit(scaled, kinds).predict_proba(scaled)
     assert np.abs(card.probabilities(margins) - expected).max() < 1e-6
@@ -35,8 +35,9 @@ def test_it_equals_scikit_learn_on_scaled_margins():
 
 def test_constant_and_infinite_looking_margins_do_no_harm():
     margins, kinds, _ = drawn(300)
-    card = fit_stack({**margins, "dead": np.zeros(300), "sure": np.where(kinds > 0, 1e6, -1e6)}, kinds)
-    p = card.probabilities({"a": [0.0], "b": [0.0], "dead": [0.0], "sure": [1e30]})
+    card = fit_stack({**margins, "dead": np.zeros((300, 1)), "sure": np.where(kinds > 0, 1e6, -1e6)[:, None]}, kinds)
+    values = {"a": 0.0, "b": 0.0, "dead": 0.0, "sure": 1e30}
+    p = card.probabilities({name: np.array([[value]]) for name, value in values.items()})
     assert np.isfinite(p).all()
 
 

@@ -7,7 +7,16 @@ import pytest
 from sklearn.metrics import accuracy_score, fbeta_score, precision_score, recall_score, roc_auc_score
 
 from scanner.pixels.shards import KINDS
-from training.evaluate import auroc, auroc_interval, f_beta, max_f_beta, metrics
+from training.metrics import (
+    auroc,
+    binomial_interval,
+    f_beta,
+    interval,
+    max_f_beta,
+    metrics,
+    recall_at_false_positives,
+    threshold_at_rate,
+)
 
 
 @pytest.fixture
@@ -39,6 +48,31 @@ def test_the_best_f_beta_over_thresholds(scored):
     assert max_f_beta(p, kinds > 0) == pytest.approx(brute, abs=1e-12)
 
 
+def test_recall_at_a_number_of_false_positives_by_hand():
+    p = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.5, 0.4])
+    is_lens = np.array([True, False, True, True, False, True, True])
+    assert recall_at_false_positives(p, is_lens, 0) == pytest.approx(1 / 5)
+    # A lens that ties with the second non-lens is not found before it.
+    assert recall_at_false_positives(p, is_lens, 1) == pytest.approx(3 / 5)
+    assert recall_at_false_positives(p, is_lens, 2) == 1
+
+
+def test_thresholds_let_the_stated_share_of_non_lenses_through():
+    rng = np.random.default_rng(6)
+    p, is_lens = rng.random(1000), np.arange(1000) < 200
+    for rate in (0.0, 0.01, 0.05):
+        assert np.mean(p[~is_lens] > threshold_at_rate(p, is_lens, rate)) == pytest.approx(rate, abs=1e-9)
+
+
+def test_binomial_interval_is_wilsons():
+    z, n, share = 1.959964, 40, 0.25
+    centre, half = (share + z**2 / 2 / n), z * math.sqrt(share * (1 - share) / n + z**2 / 4 / n**2)
+    assert binomial_interval(10, 40) == pytest.approx(
+        ((centre - half) / (1 + z**2 / n), (centre + half) / (1 + z**2 / n)), abs=1e-6
+    )
+    assert binomial_interval(0, 0) == (0, 1)
+
+
 def test_f_beta_edges():
     assert f_beta(0, 0) == 0
     assert f_beta(0.4, 0.4) == pytest.approx(0.4)
@@ -50,7 +84,7 @@ def test_the_interval_has_the_width_of_theory():
     rng = np.random.default_rng(2)
     is_lens = np.repeat([True, False], 200)
     p = rng.normal(is_lens, 1.0)
-    low, high = auroc_interval(p, is_lens, np.random.default_rng(0))
+    low, high = interval(auroc, p, is_lens, np.random.default_rng(0))
     a = auroc(p, is_lens)
     q1, q2 = a / (2 - a), 2 * a * a / (1 + a)
     sigma = math.sqrt((a * (1 - a) + 199 * (q1 - a * a) + 199 * (q2 - a * a)) / 200**2)

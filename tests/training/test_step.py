@@ -3,17 +3,18 @@ import pytest
 import torch
 from torch import nn
 
+from scanner.networks.architectures import LENS_OR_NOT
 from training.step import class_weights, cross_entropy, evaluate, train_epoch
 
 
 def test_class_weights_balance_the_classes():
     labels = np.array([0] * 30 + [1] * 10)
-    weights = class_weights(labels).numpy()
+    weights = class_weights(labels, LENS_OR_NOT).numpy()
     assert weights == pytest.approx([40 / 60, 40 / 20])
     assert weights[labels].sum() == pytest.approx(40)
     assert weights[0] * 30 == pytest.approx(weights[1] * 10)
-    with pytest.raises(ValueError, match="30 non-lenses and 0 lenses"):
-        class_weights(np.zeros(30, dtype=np.int64))
+    with pytest.raises(ValueError, match="'nonlens': 30, 'lens': 0"):
+        class_weights(np.zeros(30, dtype=np.int64), LENS_OR_NOT)
 
 
 def test_cross_entropy_is_equation_2_weighted():

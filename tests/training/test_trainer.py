@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from infra.cluster import ray_session
+from scanner.networks.architectures import PAPER_NETWORKS
 from scanner.networks.package import load_package
 from training.build import build_ensemble, work_folder
 from training.checkpoint import load_history
@@ -15,8 +16,9 @@ from training.errors import TrainingError
 from training.trainer import train_ensemble
 
 pytestmark = pytest.mark.ray
+OU_H = PAPER_NETWORKS[2]
 CONFIG = TrainConfig(
-    epochs=2, batch_size_ou66=8, networks=("OU-H",), validation_fraction=0.35, test_fraction=0.35, cpus_per_worker=0.5
+    epochs=2, batch_size=8, networks=(OU_H,), validation_fraction=0.35, test_fraction=0.35, cpus_per_worker=0.5
 )
 
 

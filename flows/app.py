@@ -1,0 +1,18 @@
+"""The command line's application, and what its commands' arguments have in common."""
+
+from importlib.metadata import version
+from typing import Annotated
+
+from cyclopts import App, Parameter, validators
+
+app = App(
+    name="lensscan",
+    help="Find strong gravitational lenses in survey tiles, compound lenses first.",
+    version=lambda: version("lensscan"),
+    help_format="markdown",
+)
+app.register_install_completion_command(help="Install completion for your shell.")
+
+NotNegative = Annotated[int, Parameter(validator=validators.Number(gte=0))]
+Positive = Annotated[int, Parameter(validator=validators.Number(gte=1))]
+Fraction = Annotated[float, Parameter(validator=validators.Number(gte=0, lte=1))]

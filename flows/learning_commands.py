@@ -1,0 +1,223 @@
+"""The commands that make networks: simulate, inject, train, evaluate, and what to do with ensembles."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from cyclopts import App
+
+from flows.app import NotNegative, Positive, app
+
+models = App(name="models", help="Ensembles of networks: list, show, import.")
+app.command(models)
+
+
+@app.command
+def simulate(
+    *,
+    out: str,
+    n: Positive = 1000,
+    seed: NotNegative = 1,
+    preset: Literal["euclid", "wilde2022"] = "euclid",
+    kinds: str | None = None,
+    geometry: Literal["challenge", "mer", "mer10"] = "challenge",
+    components: bool = False,
+    psf: str | None = None,
+    workers: Positive | None = None,
+    json: bool = False,
+) -> None:
+    """Write shards of simulated lenses and galaxies with their truth, and a contact sheet to look at.
+
+    Killed and started again, it goes on with the shards that are missing.
+
+    For example: `lensscan simulate --n 1000 --seed 1 --out data/train`
+    or: `lensscan simulate --geometry mer --kinds double_ring=1,twin=1,ring_galaxy=2 --n 500 --out data/rings`
+
+    Args:
+        out: Folder or `s3://` prefix; shards that are there already are kept.
+        n: Objects in all.
+        seed: The data set's seed; object i depends on the seed and i alone.
+        preset: `euclid`: the population of Collett (2015) among look-alikes, as Euclid sees them; `wilde2022`: the paper's.
+        kinds: What to draw, with weights: `single`, `compound_arc`, `double_ring`, `nonlens` (all look-alikes in their shares),
+            or a look-alike: `twin` (a lens galaxy without arcs), `elliptical`, `disc`, `spiral`, `ring_galaxy`, `edge_on`,
+            `merger`, `companions`, `blue_companions`, `group`, `faint`, `star`, `artefact`. By default half are non-lenses.
+        geometry: Pixel grids of the cutouts: 20 arcsec in native pixels (`challenge`), or all bands at 0.1 arcsec with the
+            noise of MER (`mer`), or the middle 10 arcsec of those (`mer10`).
+        components: Keep the noise-free lens light and each lensed source as columns.
+        psf: FITS file with a PSF for each band (such as the cutouts of Euclid's MER have), instead of the model's.
+        workers: Simulation actors.
+        json: Print JSON instead of text.
+    """
+    from flows.simulate import simulate as flow
+    from flows.terminal import print_json, print_lines
+
+    result = flow(
+        out_uri=out,
+        n=n,
+        seed=seed,
+        preset=preset,
+        kinds=kinds,
+        geometry=geometry,
+        components=components,
+        psf=psf,
+        workers=workers,
+    )
+    if json:
+        print_json(result.model_dump(mode="json"))
+        return
+    print_lines({"objects": n, "shards": len(result.shards), "folder": out, "contact sheet": result.contact_sheet})
+
+
+@app.command
+def inject(
+    images: str,
+    *,
+    out: str,
+    n: Positive = 10,
+    seed: NotNegative = 1,
+    psf: str | None = None,
+    json: bool = False,
+) -> None:
+    """Paint simulated arcs about galaxies of real images, to train on, or to measure what a scan finds.
+
+    From a manifest come shards with each cutout twice, as it is and with arcs; from tiles come the same tiles with lenses in
+    them. Fluxes follow the zero point (MAGZERO) of each file; pixels must be 0.1 arcsec, as in Euclid MER products.
+
+    For example: `lensscan inject manifest.csv --out data/injected`
+    or: `lensscan inject tiles --n 20 --out tiles-with-lenses`
+
+    Args:
+        images: Manifest (CSV or Parquet, as for `lensscan score`), or folder or `s3://` prefix of tiles.
+        out: Folder or `s3://` prefix; what the same command wrote there is kept, and anything else is refused.
+        n: Lenses in each tile, 12 arcsec apart; fewer where not as many galaxies can be hosts.
+        seed: Decides which arcs an object gets, and which galaxies of a tile get any.
+        psf: FITS file with a PSF for each band, as for `lensscan simulate`.
+        json: Print JSON instead of text.
+    """
+    from flows.inject import inject as inject_into
+    from flows.terminal import print_json, print_lines, terminal_progress
+
+    with terminal_progress("injecting", quiet=json) as report:
+        result = inject_into(images, out, n, seed, psf, report)
+    print_json(result) if json else print_lines(result)
+
+
+@app.command
+def train(
+    shards: str,
+    *,
+    out: Path,
+    name: str,
+    preset: Literal["flagship", "laptop", "paper"] = "laptop",
+    epochs: Positive | None = None,
+    json: bool = False,
+) -> None:
+    """Train networks and their combiner, and write an ensemble package.
+
+    Killed and started again, it goes on from the last epoch.
+
+    For example: `lensscan train data/train --out runs/first --name first`
+
+    Args:
+        shards: Folder or `s3://` prefix of shards with truth.
+        out: Work folder: checkpoints, histories, learning curves, and the package in `out/NAME`.
+        name: Name of the ensemble.
+        preset: `flagship`: three small networks for 10 arcsec stamps of MER mosaics; `paper`: the seven of Wilde et al. 2022,
+            250 epochs; `laptop`: the seven, a few epochs.
+        epochs: Instead of the preset's.
+        json: Print JSON instead of text.
+    """
+    from flows.terminal import print_json, print_lines
+    from flows.train import train as flow
+
+    result = flow(shards_uri=shards, out=out, name=name, preset=preset, epochs=epochs)
+    shown = result.model_dump(mode="json")
+    print_json(shown) if json else print_lines(shown)
+
+
+@app.command
+def evaluate(shards: str, *, ensemble: str | None = None, out: str | None = None, json: bool = False) -> None:
+    """Measure an ensemble on simulated objects that it never saw.
+
+    Writes evaluation.json, EVALUATION.md and plots of ROC, reliability and completeness: AUROC, recall at few false
+    positives, F 0.03, precision, calibration, purity of cuts, recall by kind, Einstein radius, magnitude, colour and S/N, and
+    the false positives of each look-alike, with intervals.
+
+    For example: `lensscan evaluate data/test --ensemble runs/first/first`
+
+    Args:
+        shards: Folder or `s3://` prefix of shards with truth, of a seed that was not trained on.
+        ensemble: Name or folder of an ensemble; the configured one by default.
+        out: Folder to write to; by default that of the ensemble.
+        json: Print JSON instead of text.
+    """
+    from flows.evaluate import evaluate_shards
+    from flows.terminal import print_json, print_lines, terminal_progress
+
+    with terminal_progress("evaluating", quiet=json) as report:
+        evaluation, folder = evaluate_shards(shards, ensemble, out, report)
+    if json:
+        print_json(evaluation.model_dump(mode="json"))
+        return
+    shown = {name: f"{m.value:.3f} ({m.low:.3f}-{m.high:.3f})" for name, m in evaluation.overall.items()}
+    print_lines({**shown, "folder": str(folder)})
+
+
+@models.command(name="list")
+def list_models(*, json: bool = False) -> None:
+    """The ensembles that can be named with `--ensemble`.
+
+    For example: `lensscan models list`
+    """
+    from flows.terminal import print_json, print_table
+    from infra.settings import Settings
+    from scanner.networks.errors import PackageError
+    from scanner.networks.locate import list_packages
+    from scanner.networks.package import read_card
+
+    rows: list[dict[str, Any]] = []
+    for folder in list_packages(Settings.read().ensembles_dir):
+        try:
+            n_networks: int | str = len(read_card(folder).networks)
+        except PackageError:
+            n_networks = "damaged"
+        rows.append({"name": folder.name, "networks": n_networks, "folder": str(folder)})
+    print_json(rows) if json else print_table("Ensembles", ["name", "networks", "folder"], rows)
+
+
+@models.command(name="show")
+def show_model(name: str) -> None:
+    """Print the card of an ensemble as JSON: inputs, weights, metrics, limits.
+
+    For example: `lensscan models show ou7-sim`
+    """
+    from flows.terminal import print_json
+    from infra.settings import Settings
+    from scanner.networks.locate import find_package
+    from scanner.networks.package import read_card
+
+    print_json(read_card(find_package(name, Settings.read().ensembles_dir)).model_dump(mode="json"))
+
+
+@models.command(name="import-published")
+def import_published(folder: Path, *, name: str, json: bool = False) -> None:
+    """Turn the seven published `.pt` files of Wilde et al. 2022 into an ensemble package.
+
+    For example: `lensscan models import-published weights/ --name wilde2022`
+
+    Args:
+        folder: Folder with `OU_66_Weights.pt` and the six others.
+        name: Name to give to `--ensemble` later.
+        json: Print JSON instead of text.
+    """
+    from flows.terminal import print_json, print_lines
+    from infra.settings import Settings
+    from scanner.networks import published
+    from scanner.networks.errors import PackageError
+    from scanner.networks.locate import SHIPPED_DIR
+
+    out = Settings.read().ensembles_dir / name
+    if name in {path.name for path in SHIPPED_DIR.iterdir()}:
+        raise PackageError(f"{name}: a shipped ensemble has that name and would be hidden; choose another")
+    card = published.import_published(folder, out, name)
+    result = {"ensemble": card.name, "networks": ", ".join(n.name for n in card.networks), "folder": str(out)}
+    print_json(result) if json else print_lines(result)

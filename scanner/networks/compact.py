@@ -1,0 +1,120 @@
+"""Small networks for 10 arcsec MER stamps that name the kind of object: a plain one, and one blind to quarter turns."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from scanner.pixels.shards import KINDS
+
+INPUT_PIXELS = 100
+_CROP_PIXELS = 96
+"""Halves four times."""
+_WIDTHS = (12, 20, 30, 44, 56)
+"""Channels at 96, 48, 24, 12 and 6 pixels a side: most of the work is done at full resolution, where arcs are."""
+_ORIENTED_WIDTHS = (3, 5, 7, 11, 14)
+"""Times four orientations."""
+_N_HIDDEN = 64
+_N_ORIENTED_HIDDEN = 16
+_DROPOUT = 0.2
+_N_ORIENTATIONS = 4
+
+Layer = Callable[[int, int], nn.Module]
+
+
+def compact(n_channels: int) -> nn.Sequential:
+    """`[batch, n_channels, 100, 100]` to logits `[batch, kind]`; 48 MFLOP with five channels."""
+    _check_channels(n_channels)
+    side = _CROP_PIXELS // 16
+    layers = _trunk(n_channels, _WIDTHS, [_conv] * 8, nn.BatchNorm2d)
+    head = (nn.Linear(_WIDTHS[-1] * side**2, _N_HIDDEN), nn.ReLU(), nn.Dropout(_DROPOUT), nn.Linear(_N_HIDDEN, len(KINDS)))
+    return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(_DROPOUT), *head)
+
+
+def equivariant(n_channels: int) -> nn.Sequential:
+    """As `compact`, built of convolutions over quarter turns (Cohen & Welling 2016, section 6): turned input, same logits."""
+    _check_channels(n_channels)
+    layers = _trunk(n_channels, _ORIENTED_WIDTHS, [LiftingConv, *[GroupConv] * 7], OrientedBatchNorm)
+    last = GroupConv(_ORIENTED_WIDTHS[-1], _N_ORIENTED_HIDDEN, _CROP_PIXELS // 16, padding=0)
+    head = (last, OrientedBatchNorm(_N_ORIENTED_HIDDEN), nn.ReLU(), MeanOverOrientations(), nn.Dropout(_DROPOUT))
+    return nn.Sequential(*layers, nn.Dropout(_DROPOUT), *head, nn.Linear(_N_ORIENTED_HIDDEN, len(KINDS)))
+
+
+class CentreCrop(nn.Module):
+    """The middle of `[batch, channel, y, x]`."""
+
+    def __init__(self, n_pixels: int) -> None:
+        super().__init__()
+        self._n_pixels = n_pixels
+
+    def forward(self, x: Tensor) -> Tensor:
+        first = (x.shape[-1] - self._n_pixels) // 2
+        inside = slice(first, first + self._n_pixels)
+        return x[..., inside, inside]
+
+
+class LiftingConv(nn.Module):
+    """`[batch, n_in, y, x]` to `[batch, n_out * 4, y, x]`: one 3x3 kernel in its four orientations."""
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(n_out, n_in, 3, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        turned = [torch.rot90(self.weight, turn, (-2, -1)) for turn in range(_N_ORIENTATIONS)]
+        return functional.conv2d(x, torch.stack(turned, 1).flatten(0, 1), padding=1)
+
+
+class GroupConv(nn.Module):
+    """`[batch, n_in * 4, y, x]` to `[batch, n_out * 4, y, x]`: turning the kernel also moves its input orientations on."""
+
+    def __init__(self, n_in: int, n_out: int, side: int = 3, padding: int = 1) -> None:
+        super().__init__()
+        self._padding = padding
+        self.weight = nn.Parameter(torch.empty(n_out, n_in * _N_ORIENTATIONS, side, side))
+
+    def forward(self, x: Tensor) -> Tensor:
+        n_out, n_oriented, side, _ = self.weight.shape
+        kernels = self.weight.reshape(n_out, -1, _N_ORIENTATIONS, side, side)
+        turned = [torch.rot90(kernels.roll(turn, 2), turn, (-2, -1)) for turn in range(_N_ORIENTATIONS)]
+        weight = torch.stack(turned, 1).reshape(n_out * _N_ORIENTATIONS, n_oriented, side, side)
+        return functional.conv2d(x, weight, padding=self._padding)
+
+
+class OrientedBatchNorm(nn.BatchNorm2d):
+    """Batch normalisation of `[batch, n * 4, y, x]` whose statistics the four orientations share."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, channels, height, width = x.shape
+        together = x.reshape(batch, channels // _N_ORIENTATIONS, _N_ORIENTATIONS * height, width)
+        return super().forward(together).reshape(x.shape)
+
+
+class MeanOverOrientations(nn.Module):
+    """`[batch, n * 4, 1, 1]` to `[batch, n]`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(len(x), -1, _N_ORIENTATIONS).mean(-1)
+
+
+def _trunk(n_channels: int, widths: tuple[int, ...], convs: list[Layer], norm: Callable[[int], nn.Module]) -> list[nn.Module]:
+    """Down to 6 pixels a side: a convolution at each of the two finest scales, two at the others."""
+    layers: list[nn.Module] = [CentreCrop(_CROP_PIXELS)]
+    following = iter(convs)
+    n_in = n_channels
+    for scale, width in enumerate(widths):
+        layers += [nn.MaxPool2d(2)] if scale else []
+        for _ in range(1 if scale < 2 else 2):
+            layers += [next(following)(n_in, width), norm(width), nn.ReLU()]
+            n_in = width
+    return layers
+
+
+def _conv(n_in: int, n_out: int) -> nn.Module:
+    return nn.Conv2d(n_in, n_out, 3, padding=1, bias=False)
+
+
+def _check_channels(n_channels: int) -> None:
+    if n_channels < 1:
+        raise ValueError(f"a network reads at least one channel, got n_channels={n_channels}")

@@ -1,0 +1,83 @@
+"""Each scale against a loop over pixels, and against what must not matter."""
+
+import math
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+from scipy.ndimage import gaussian_filter
+
+from scanner.pixels.channels import Channel, centre_asinh, detail, scaled, sky_asinh, sky_units
+from scanner.pixels.sky import sky_level_and_sigma
+
+SKY_SCALINGS = ("sky_asinh", "centre_asinh", "detail")
+
+
+@pytest.fixture
+def images():
+    """Galaxies of different brightness on a sky of sigma 0.5."""
+    rng = np.random.default_rng(3)
+    y, x = np.mgrid[:100, :100] - 49.5
+    galaxy = np.exp(-np.hypot(x, y) / 6)
+    return (rng.normal(0.1, 0.5, (5, 100, 100)) + np.array([0, 5, 50, 500, 5000])[:, None, None] * galaxy).astype(np.float32)
+
+
+def test_sky_asinh_pixel_by_pixel(images):
+    level, sigma = sky_level_and_sigma(images)
+    got = sky_asinh(sky_units(images))
+    for i, y, x in [(0, 0, 0), (2, 50, 50), (3, 49, 60), (4, 50, 49)]:
+        expected = math.asinh((float(images[i, y, x]) - level[i]) / sigma[i] / 3)
+        assert got[i, y, x] == pytest.approx(min(max(expected, -2), 6), abs=1e-5)
+
+
+def test_centre_asinh_is_blind_to_brightness():
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:100, :100] - 49.5
+    galaxy = 1000 * np.exp(-np.hypot(x, y) / 6)
+    sky = rng.normal(0, 0.01, (1, 100, 100))
+    faint, bright = (centre_asinh(sky_units((sky * factor + factor * galaxy).astype(np.float32))) for factor in (1.0, 30.0))
+    assert np.abs(faint - bright).max() < 1e-3
+    # The ninth brightest pixel of the middle is at asinh(30).
+    assert np.sort(faint[0, 35:65, 35:65].ravel())[-9] == pytest.approx(math.asinh(30), abs=1e-3)
+
+
+def test_detail_is_the_image_less_its_blur_in_units_of_the_local_noise(images):
+    units = sky_units(images)
+    got = detail(units)
+    for i in range(len(images)):
+        smooth = gaussian_filter(units[i].astype(float), 4.0, mode="nearest")
+        expected = np.arcsinh((units[i] - smooth) / (2 * np.sqrt(1 + np.maximum(smooth, 0) / 30)))
+        assert np.abs(got[i] - np.clip(expected, -3, 5)).max() < 2e-3
+
+
+@pytest.mark.parametrize("name", SKY_SCALINGS)
+def test_zero_point_and_offset_do_not_matter(name, images):
+    moved = scaled((images * 40 + 3).astype(np.float32), [name])[name]
+    assert np.abs(moved - scaled(images, [name])[name]).max() < 5e-3
+
+
+@pytest.mark.parametrize("name", SKY_SCALINGS)
+def test_one_star_and_dead_pixels_leave_the_rest_as_it_was(name, images):
+    spoiled = images.copy()
+    spoiled[:, 3, 3] = 1e6
+    spoiled[:, 3, 90] = -1e6
+    spoiled[:, 90, 3] = 0
+    away = np.s_[:, 30:70, 30:70]
+    assert np.abs(scaled(spoiled, [name])[name][away] - scaled(images, [name])[name][away]).max() < 0.05
+    assert np.isfinite(scaled(spoiled, [name])[name]).all()
+
+
+@pytest.mark.parametrize("name", SKY_SCALINGS)
+def test_constant_images_and_huge_values_come_out_finite(name):
+    images = np.zeros((3, 100, 100), np.float32)
+    images[1] = 7
+    images[2] = np.random.default_rng(0).normal(0, 1e29, (100, 100))
+    with np.errstate(over="ignore"):
+        assert np.isfinite(scaled(images, [name])[name]).all()
+
+
+def test_unknown_bands_and_scales_are_refused():
+    with pytest.raises(ValidationError, match=r"band must be one of .*'Z'"):
+        Channel(band="Z", scaling="min_max")
+    with pytest.raises(ValidationError, match="sky_asinh"):
+        Channel(band="VIS", scaling="cube")

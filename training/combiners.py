@@ -1,0 +1,100 @@
+"""Ways to combine networks, compared on the objects that the combiner is fitted on, each time on a part held out."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+from scipy.special import xlogy
+from sklearn.neighbors import KNeighborsClassifier
+
+from scanner.networks.combiner import Margins, SoftmaxStack
+from scanner.pixels.shards import KINDS
+from training.calibrate import CLIP, fit_stack, fit_tied_stack
+from training.metrics import auroc, recall_at_false_positives
+
+N_FOLDS = 5
+N_NEIGHBOURS = 50
+MIN_OBJECTS_TO_COMPARE = 20
+"""Of each kind."""
+_NONLENS = KINDS.index("nonlens")
+
+Fit = Callable[[Margins, NDArray[np.integer], float | None], SoftmaxStack]
+Predict = Callable[[Margins], NDArray[np.float64]]
+"""Margins to `[object]` p_lens, of the mixture that was fitted on."""
+
+STACKS: Mapping[str, Fit] = {"mean": fit_tied_stack, "stack": fit_stack}
+"""What can be shipped: a calibrated mean of the networks' margins, and a logistic regression on all of them."""
+
+
+class Comparison(BaseModel):
+    """How a combiner does on objects that it was not fitted on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    combiner: str
+    log_loss: float
+    """Of lens against non-lens, nats an object."""
+    auroc: float
+    tpr_at_10_false_positives: float
+
+
+def can_compare(kinds: NDArray[np.integer]) -> bool:
+    """Are there enough objects of every kind for each part held out?"""
+    return int(np.bincount(kinds, minlength=len(KINDS)).min()) >= MIN_OBJECTS_TO_COMPARE
+
+
+def compare_combiners(margins: Margins, kinds: NDArray[np.integer], rng: np.random.Generator) -> tuple[Comparison, ...]:
+    """Cross-validated figures of the calibrated mean, the logistic stack, and a vote of nearest neighbours.
+
+    Raises:
+        ValueError: a part that is fitted on has too few objects of a kind, which `can_compare` excludes in practice.
+    """
+    folds = rng.permutation(np.arange(len(kinds)) % N_FOLDS)
+    fits: dict[str, Callable[[Margins, NDArray[np.integer]], Predict]] = {
+        **{name: _predict_by(fit) for name, fit in STACKS.items()},
+        "neighbours": _neighbours,
+    }
+    return tuple(_compared(name, fit, margins, kinds, folds) for name, fit in fits.items())
+
+
+def best_stack(compared: tuple[Comparison, ...]) -> str:
+    """The name in `STACKS` of the lowest log loss."""
+    return min((c for c in compared if c.combiner in STACKS), key=lambda c: c.log_loss).combiner
+
+
+def _compared(
+    name: str,
+    fit: Callable[[Margins, NDArray[np.integer]], Predict],
+    margins: Margins,
+    kinds: NDArray[np.integer],
+    folds: NDArray[np.integer],
+) -> Comparison:
+    p = np.empty(len(kinds))
+    for fold in range(N_FOLDS):
+        kept, held_out = folds != fold, folds == fold
+        predict = fit({n: values[kept] for n, values in margins.items()}, kinds[kept])
+        p[held_out] = predict({n: values[held_out] for n, values in margins.items()})
+    is_lens = kinds != _NONLENS
+    loss = -np.mean(xlogy(is_lens, p) + xlogy(~is_lens, 1 - p))
+    tpr10 = recall_at_false_positives(p, is_lens, 10)
+    return Comparison(combiner=name, log_loss=float(loss), auroc=auroc(p, is_lens), tpr_at_10_false_positives=tpr10)
+
+
+def _predict_by(fit: Fit) -> Callable[[Margins, NDArray[np.integer]], Predict]:
+    def fitted(margins: Margins, kinds: NDArray[np.integer]) -> Predict:
+        stack = fit(margins, kinds, None)
+        return lambda others: 1 - stack.probabilities(others)[:, _NONLENS]
+
+    return fitted
+
+
+def _neighbours(margins: Margins, kinds: NDArray[np.integer]) -> Predict:
+    """The share of lenses among the nearest objects, with one lens and one non-lens added so that it is never 0 or 1."""
+
+    def features(given: Margins) -> NDArray[np.float64]:
+        return np.concatenate([np.clip(given[name], -CLIP, CLIP) for name in margins], axis=1)
+
+    model = KNeighborsClassifier(min(N_NEIGHBOURS, len(kinds))).fit(features(margins), kinds != _NONLENS)
+    n = model.n_neighbors
+    return lambda others: (model.predict_proba(features(others))[:, -1] * n + 1) / (n + 2)

@@ -1,0 +1,94 @@
+"""An evaluation to look at: ROC, reliability and completeness."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from training.calibrate import restated
+from training.evaluate import BINS, RATES, Evaluation
+from training.metrics import binomial_interval
+
+Scores = dict[str, NDArray[np.floating]]
+_N_BINS = 10
+_LABELS = {
+    "einstein_radius1_arcsec": "Einstein radius [arcsec]",
+    "source1_mag_vis": "source VIS magnitude, unlensed",
+    "source1_vis_minus_h": "source VIS - H [mag]",
+    "arc_snr": "S/N of the arcs",
+    "lens_mag_vis": "lens galaxy VIS magnitude",
+}
+
+
+def draw_evaluation(folder: Path, evaluation: Evaluation, scores: Scores, is_lens: NDArray[np.bool_]) -> None:
+    """`roc.png`, `reliability.png` and `completeness.png`.
+
+    Args:
+        folder: Where to.
+        evaluation: The figures of the same objects.
+        scores: `p_lens` and that of each network, by name.
+        is_lens: `[object]`.
+    """
+    _draw_roc(folder / "roc.png", scores, is_lens)
+    here = scores["p_lens"]
+    if evaluation.prevalence is not None:
+        here = restated(here, evaluation.prevalence, float(is_lens.mean()))
+    _draw_reliability(folder / "reliability.png", here, is_lens)
+    _draw_completeness(folder / "completeness.png", evaluation)
+
+
+def _draw_roc(path: Path, scores: Scores, is_lens: NDArray[np.bool_]) -> None:
+    figure, axes = _figure(1, 5.0)
+    for name, p in scores.items():
+        order = np.argsort(-p, kind="stable")
+        ends = np.append(np.diff(p[order]) != 0, True)
+        false = np.cumsum(~is_lens[order])[ends] / max(int((~is_lens).sum()), 1)
+        true = np.cumsum(is_lens[order])[ends] / max(int(is_lens.sum()), 1)
+        axes[0].step(false, true, where="post", label=name, linewidth=2 if name == "p_lens" else 1)
+    axes[0].set(xscale="log", xlim=(1 / max(int((~is_lens).sum()), 1), 1), ylim=(0, 1))
+    axes[0].set(xlabel="false positive rate", ylabel="recall")
+    axes[0].legend(fontsize=8)
+    figure.savefig(path, dpi=110)
+
+
+def _draw_reliability(path: Path, p: NDArray[np.floating], is_lens: NDArray[np.bool_]) -> None:
+    figure, axes = _figure(1, 5.0)
+    bins = np.minimum((p * _N_BINS).astype(int), _N_BINS - 1)
+    for b in np.unique(bins):
+        inside = bins == b
+        share = float(is_lens[inside].mean())
+        low, high = binomial_interval(int(is_lens[inside].sum()), int(inside.sum()))
+        axes[0].errorbar(p[inside].mean(), share, [[share - low], [high - share]], fmt="ko", markersize=4)
+    axes[0].plot([0, 1], [0, 1], "--", linewidth=1, color="grey")
+    axes[0].set(xlabel="p_lens, restated for this mixture", ylabel="fraction of lenses", xlim=(0, 1), ylim=(0, 1))
+    figure.savefig(path, dpi=110)
+
+
+def _draw_completeness(path: Path, evaluation: Evaluation) -> None:
+    figure, axes = _figure(len(BINS), 3.0)
+    for panel, name in zip(axes, BINS, strict=True):
+        groups = [group for group in evaluation.groups if group.property == name]
+        for i, rate in enumerate(RATES):
+            values = np.array([[g.above[i].value, g.above[i].low, g.above[i].high] for g in groups]).reshape(-1, 3)
+            errors = [values[:, 0] - values[:, 1], values[:, 2] - values[:, 0]]
+            panel.errorbar(
+                range(len(groups)), values[:, 0], errors, fmt="o-", markersize=4, label=f"{rate:.0%} false positives"
+            )
+        panel.set_xticks(range(len(groups)), [group.group for group in groups], rotation=45, ha="right", fontsize=7)
+        panel.set(title=_LABELS[name], ylim=(0, 1))
+        panel.title.set_fontsize(9)
+    axes[0].set_ylabel("recall")
+    axes[-1].legend(fontsize=7)
+    figure.savefig(path, dpi=110)
+
+
+def _figure(n_panels: int, side_inch: float) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=(side_inch * n_panels, side_inch), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = list(figure.subplots(1, n_panels, squeeze=False)[0])
+    for panel in axes:
+        panel.grid(alpha=0.3)
+    return figure, axes
