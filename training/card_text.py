@@ -38,6 +38,7 @@ def card_markdown(card: EnsembleCard) -> str:
             "## Metrics on held-out objects",
             "",
             "At p = 0.5 where a threshold is needed; AUROC with its 95 % interval; last three columns: recall by kind.",
+            "Purity and numbers to inspect for each cut are in EVALUATION.md, where `lensscan evaluate` was run.",
             "",
             _line(header),
             _line(["---"] * len(header)),

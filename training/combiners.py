@@ -8,13 +8,17 @@ from pydantic import BaseModel, ConfigDict
 from scipy.special import xlogy
 from sklearn.neighbors import KNeighborsClassifier
 
-from scanner.networks.combiner import Margins, SoftmaxStack
+from scanner.networks.combiner import Margins, SoftmaxStack, lens_probability
 from scanner.pixels.shards import KINDS
 from training.calibrate import CLIP, fit_stack, fit_tied_stack
 from training.metrics import auroc, recall_at_false_positives
+from training.tsne import fit_tsne_grid
 
 N_FOLDS = 5
 N_NEIGHBOURS = 50
+MAX_TSNE_OBJECTS = 2000
+"""t-SNE takes a minute on more."""
+TSNE_SEED = 0
 MIN_OBJECTS_TO_COMPARE = 20
 """Of each kind."""
 _NONLENS = KINDS.index("nonlens")
@@ -45,7 +49,7 @@ def can_compare(kinds: NDArray[np.integer]) -> bool:
 
 
 def compare_combiners(margins: Margins, kinds: NDArray[np.integer], rng: np.random.Generator) -> tuple[Comparison, ...]:
-    """Cross-validated figures of the calibrated mean, the logistic stack, and a vote of nearest neighbours.
+    """Cross-validated figures of the calibrated mean, the logistic stack, a vote of nearest neighbours, and OU-T-SNE's grid.
 
     Raises:
         ValueError: a part that is fitted on has too few objects of a kind, which `can_compare` excludes in practice.
@@ -54,6 +58,7 @@ def compare_combiners(margins: Margins, kinds: NDArray[np.integer], rng: np.rand
     fits: dict[str, Callable[[Margins, NDArray[np.integer]], Predict]] = {
         **{name: _predict_by(fit) for name, fit in STACKS.items()},
         "neighbours": _neighbours,
+        "tsne_grid": _tsne_grid,
     }
     return tuple(_compared(name, fit, margins, kinds, folds) for name, fit in fits.items())
 
@@ -87,6 +92,17 @@ def _predict_by(fit: Fit) -> Callable[[Margins, NDArray[np.integer]], Predict]:
         return lambda others: 1 - stack.probabilities(others)[:, _NONLENS]
 
     return fitted
+
+
+def _tsne_grid(margins: Margins, kinds: NDArray[np.integer]) -> Predict:
+    """OU-T-SNE, its fractions of 0 and 1 softened as if cells held one more lens and one more non-lens among a hundred."""
+    names = tuple(margins)
+
+    def outputs(given: Margins) -> NDArray[np.float64]:
+        return np.stack([lens_probability(given[name]) for name in names], axis=1)
+
+    grid = fit_tsne_grid(outputs(margins)[:MAX_TSNE_OBJECTS], (kinds != _NONLENS)[:MAX_TSNE_OBJECTS], TSNE_SEED)
+    return lambda others: (grid.predict(outputs(others)) * 98 + 1) / 100
 
 
 def _neighbours(margins: Margins, kinds: NDArray[np.integer]) -> Predict:

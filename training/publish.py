@@ -30,8 +30,11 @@ _BATCH = 64
 CITATION = "Trained with lensscan after Wilde J. et al. 2022, MNRAS, 512, 3464. Cite both when you use this ensemble."
 LIMITS = (
     "Trained on simulations alone: how it does on real images must be measured before its candidates are trusted.",
-    "Metrics hold for the mixture of kinds in the test split, where lenses are far more common than on the sky.",
-    "The kinds (single, compound_arc, double_ring) are told apart by the shape of seven outputs: treat subclass as a hint.",
+    "Metrics hold for the test split's mixture, where lenses and their look-alikes are far more common than on the sky.",
+)
+_KINDS_ARE_HINTS = (
+    "The networks tell lenses from the rest only; kinds (single, compound_arc, double_ring) are guessed from the pattern of "
+    "their outputs: treat subclass as a hint."
 )
 
 
@@ -75,7 +78,7 @@ def publish_ensemble(folder: Path, name: str, fits: Sequence[FitResult], dataset
         metrics=ensemble_metrics,
         calibration=_calibration_text(ensemble_metrics) if stacked else _UNCALIBRATED,
         assumed_prevalence=_prevalence(combiner),
-        limits=LIMITS,
+        limits=LIMITS if all(len(spec.classes) > 2 for spec in config.networks) else (*LIMITS, _KINDS_ARE_HINTS),
         citation=CITATION,
     )
     card = write_package(folder, card, {fit.name: load_file(fit.weights) for fit in fits})

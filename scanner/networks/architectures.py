@@ -156,6 +156,6 @@ _ALL_BANDS = ("VIS", "Y", "J", "H")
 FLAGSHIP_NETWORKS: tuple[NetworkSpec, ...] = (
     NetworkSpec("compact-sky", "compact", (*channels("sky_asinh", *_ALL_BANDS), *channels("detail", "VIS"))),
     NetworkSpec("equivariant-sky", "equivariant", (*channels("sky_asinh", *_ALL_BANDS), *channels("detail", "VIS"))),
-    NetworkSpec("compact-centre", "compact", (*channels("centre_asinh", *_ALL_BANDS), *channels("detail", "VIS"))),
+    NetworkSpec("equivariant-centre", "equivariant", (*channels("centre_asinh", *_ALL_BANDS), *channels("detail", "VIS"))),
 )
 """Differ in what they can learn and in what they see, so that their disagreement says something."""

@@ -129,7 +129,7 @@ def jackpot(folder: Path, rng: np.random.Generator) -> Stamp:
     clean = {}
     for band in EUCLID:
         # From HST's 0.1 arcsec to Euclid's seeing, in pixels of 0.05 arcsec.
-        blurred = gaussian_filter(fine, np.sqrt(max(EUCLID[band].fwhm_arcsec ** 2 - 0.1**2, 0.0)) / 2.3548 / 0.05)
+        blurred = gaussian_filter(fine, np.sqrt(max(EUCLID[band].psf_fwhm_arcsec ** 2 - 0.1**2, 0.0)) / 2.3548 / 0.05)
         image = blurred.reshape(n // 2, 2, n // 2, 2).sum(axis=(1, 3))
         colour = {"VIS": 0.0, "Y": 1.0, "J": 1.25, "H": 1.5}[band]
         image = image * 10 ** (0.4 * (EUCLID[band].zero_point_ab_mag - EUCLID["VIS"].zero_point_ab_mag + colour))

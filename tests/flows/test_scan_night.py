@@ -64,7 +64,7 @@ def test_two_actors_give_the_catalogue_of_one(tiles, undisturbed, tmp_path):
 
 
 def score_columns(table):
-    return [name for name in table.column_names if name.startswith("p_")]
+    return [name for name in table.column_names if name.startswith("p_") or name == "disagreement"]
 
 
 @pytest.mark.ray

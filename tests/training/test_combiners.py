@@ -23,11 +23,11 @@ def test_networks_of_different_classes_cannot_be_averaged():
 
 def test_the_stack_wins_where_networks_must_be_weighed():
     """The two margins of the known model tell different kinds apart; the mean throws that away."""
-    margins, kinds, posterior = drawn(3000)
+    margins, kinds, posterior = drawn(1000)
     compared = {c.combiner: c for c in compare_combiners(margins, kinds, np.random.default_rng(0))}
-    assert set(compared) == {"mean", "stack", "neighbours"}
+    assert set(compared) == {"mean", "stack", "neighbours", "tsne_grid"}
     best = -np.log(np.where(kinds > 0, 1 - posterior[:, 0], posterior[:, 0])).mean()
-    assert compared["stack"].log_loss == pytest.approx(best, abs=0.01)
+    assert compared["stack"].log_loss == pytest.approx(best, abs=0.02)
     assert compared["stack"].log_loss < compared["mean"].log_loss
     assert best_stack(tuple(compared.values())) == "stack"
     assert all(0.5 < c.auroc < 1 for c in compared.values())

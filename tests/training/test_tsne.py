@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
+
+from training.tsne import N_CELLS, TsneGrid, fit_tsne_grid
+
+
+@pytest.fixture(scope="module")
+def clusters():
+    """Outputs of seven networks for three kinds of object: one lensed, one not, one half and half."""
+    rng = np.random.default_rng(0)
+    kind = np.arange(240) % 3
+    outputs = np.clip(np.array([0.1, 0.5, 0.9])[kind][:, None] + rng.normal(0, 0.03, (240, 7)), 0, 1)
+    return outputs, rng.random(240) < np.array([0.0, 0.5, 1.0])[kind], kind
+
+
+@pytest.fixture(scope="module")
+def grid(clusters):
+    return fit_tsne_grid(clusters[0], clusters[1], seed=1)
+
+
+def test_cells_hold_the_fraction_of_lenses_or_of_their_neighbours(clusters, grid):
+    """Cell by cell, with loops."""
+    _, is_lens, _ = clusters
+    cells = np.minimum(grid.places.astype(int), N_CELLS - 1)
+    inside = {}
+    for cell, lens in zip(map(tuple, cells), is_lens, strict=True):
+        inside.setdefault(cell, []).append(lens)
+    for row in range(N_CELLS):
+        for column in range(N_CELLS):
+            if (row, column) in inside:
+                expected = np.mean(inside[row, column])
+            else:
+                around = [(row + i, column + j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0)]
+                full = [np.mean(inside[cell]) for cell in around if cell in inside]
+                expected = np.mean(full) if full else is_lens.mean()
+            assert grid.values[row, column] == pytest.approx(expected)
+
+
+def test_a_new_object_lies_at_the_mean_place_of_its_three_nearest(clusters, grid):
+    outputs, _, _ = clusters
+    new = np.random.default_rng(5).random((40, 7))
+    got = grid.predict(new)
+    for i, distances in enumerate(cdist(new, outputs)):
+        place = grid.places[np.argsort(distances)[:3]].mean(axis=0)
+        row, column = np.minimum(place.astype(int), N_CELLS - 1)
+        assert got[i] == grid.values[row, column]
+
+
+def test_kinds_of_object_are_told_apart(clusters, grid):
+    outputs, _, kind = clusters
+    fresh = np.clip(outputs + np.random.default_rng(2).normal(0, 0.005, outputs.shape), 0, 1)
+    value = grid.predict(fresh)
+    assert value[kind == 0].mean() < 0.1
+    assert value[kind == 2].mean() > 0.9
+    assert 0.3 < value[kind == 1].mean() < 0.7
+
+
+def test_an_object_that_falls_among_empty_cells_gets_the_overall_fraction():
+    outputs = np.array([[0.0], [1.0]])
+    values = np.full((N_CELLS, N_CELLS), 0.25)
+    values[0, 0], values[-1, -1] = 0.0, 1.0
+    assert TsneGrid(outputs, np.array([[0.0, 0.0], [100.0, 100.0]]), values).predict(np.array([[0.4]])) == [0.25]
+
+
+def test_few_objects_are_refused():
+    with pytest.raises(ValueError, match="at least 10 objects, got 9"):
+        fit_tsne_grid(np.zeros((9, 7)), np.zeros(9, bool), 0)

@@ -1,0 +1,76 @@
+"""OU-T-SNE: the networks' outputs laid out in a plane, and the share of lenses there (Wilde et al. 2022, section 3.3)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import convolve2d
+from scipy.spatial import cKDTree
+from sklearn.manifold import TSNE
+
+N_CELLS = 100
+"""Along each side of the embedding."""
+N_NEIGHBOURS = 3
+PERPLEXITY = 30.0
+
+
+@dataclass(frozen=True)
+class TsneGrid:
+    """Reference objects laid out by t-SNE, and the fraction of lenses in each cell of a grid over the layout.
+
+    t-SNE has no place for objects that it was not run on. The rule here: a new object lies at the mean of the places of its
+    three nearest reference objects in the space of the networks' outputs.
+    """
+
+    outputs: NDArray[np.float64]
+    """`[reference, network]`: what t-SNE was run on."""
+    places: NDArray[np.float64]
+    """`[reference, 2]`, in cells of the grid: 0 to `N_CELLS`."""
+    values: NDArray[np.float64]
+    """`[row, column]`: lens fraction; of cells without references the mean of those of the eight around that have some, and the
+    fraction among all references where none has."""
+
+    def predict(self, outputs: NDArray[np.floating]) -> NDArray[np.float64]:
+        """`[object, network]` to the value `[object]` of the cell that each object lies in."""
+        n = min(N_NEIGHBOURS, len(self.outputs))
+        _, nearest = cKDTree(self.outputs).query(np.asarray(outputs, np.float64), k=range(1, n + 1))
+        rows, columns = _cells(self.places[nearest].mean(axis=1)).T
+        return self.values[rows, columns]
+
+
+def fit_tsne_grid(outputs: NDArray[np.floating], is_lens: NDArray[np.bool_], seed: int) -> TsneGrid:
+    """Lay objects out by their networks' outputs.
+
+    Args:
+        outputs: `[object, network]`: lens probabilities, 0 to 1.
+        is_lens: `[object]`.
+        seed: Of t-SNE.
+
+    Raises:
+        ValueError: fewer than ten objects.
+    """
+    if len(outputs) < 10:
+        raise ValueError(f"t-SNE needs at least 10 objects, got {len(outputs)}")
+    references = np.asarray(outputs).astype(np.float64)
+    model = TSNE(perplexity=min(PERPLEXITY, (len(references) - 1) / 3), random_state=seed, init="pca")
+    layout = np.asarray(model.fit_transform(references.astype(np.float32)), np.float64)
+    low, span = layout.min(axis=0), np.maximum(np.ptp(layout, axis=0), 1e-12)
+    places = (layout - low) / span * N_CELLS
+    return TsneGrid(references, places, _lens_fractions(places, is_lens))
+
+
+def _lens_fractions(places: NDArray[np.float64], is_lens: NDArray[np.bool_]) -> NDArray[np.float64]:
+    flat = np.ravel_multi_index(tuple(_cells(places).T), (N_CELLS, N_CELLS))
+    shape = (N_CELLS, N_CELLS)
+    n = np.bincount(flat, minlength=N_CELLS**2).reshape(shape)
+    fraction = np.bincount(flat, is_lens, minlength=N_CELLS**2).reshape(shape) / np.maximum(n, 1)
+    is_full = n > 0
+    around = np.ones((3, 3))
+    around[1, 1] = 0
+    n_full = convolve2d(is_full.astype(float), around, mode="same")
+    of_neighbours = convolve2d(np.where(is_full, fraction, 0), around, mode="same") / np.maximum(n_full, 1)
+    return np.where(is_full, fraction, np.where(n_full > 0.5, of_neighbours, is_lens.mean()))
+
+
+def _cells(places: NDArray[np.float64]) -> NDArray[np.int64]:
+    return np.clip(places.astype(np.int64), 0, N_CELLS - 1)
