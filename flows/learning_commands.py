@@ -109,6 +109,7 @@ def train(
     name: str,
     preset: Literal["flagship", "laptop", "paper"] = "laptop",
     epochs: Positive | None = None,
+    workers: Positive = 1,
     json: bool = False,
 ) -> None:
     """Train networks and their combiner, and write an ensemble package.
@@ -124,12 +125,13 @@ def train(
         preset: `flagship`: three small networks for 10 arcsec stamps of MER mosaics; `paper`: the seven of Wilde et al. 2022,
             250 epochs; `laptop`: the seven, a few epochs.
         epochs: Instead of the preset's.
+        workers: Processes that train a network together, each on a GPU of its own where the cluster has as many.
         json: Print JSON instead of text.
     """
     from flows.terminal import print_json, print_lines
     from flows.train import train as flow
 
-    result = flow(shards_uri=shards, out=out, name=name, preset=preset, epochs=epochs)
+    result = flow(shards_uri=shards, out=out, name=name, preset=preset, epochs=epochs, workers=workers)
     shown = result.model_dump(mode="json")
     print_json(shown) if json else print_lines(shown)
 

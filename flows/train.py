@@ -30,6 +30,7 @@ def train(
     name: str,
     preset: Literal["flagship", "laptop", "paper"] = "laptop",
     epochs: int | None = Field(default=None, ge=1),
+    workers: int = Field(default=1, ge=1),
 ) -> TrainResult:
     """Train on the shards under `shards_uri`; killed and started again, it goes on from the last epoch.
 
@@ -39,9 +40,9 @@ def train(
         name: Name of the ensemble.
         preset: `flagship`, `laptop` or `paper`.
         epochs: Instead of the preset's.
+        workers: Ray Train workers a network, each on its own GPU where the cluster has as many.
     """
-    config = PRESETS[preset]
-    config = config if epochs is None else config.model_copy(update={"epochs": epochs})
+    config = PRESETS[preset].model_copy(update={"num_workers": workers, **({} if epochs is None else {"epochs": epochs})})
     # Artefact keys know lower case, digits and dashes only.
     key = "train-" + re.sub(r"[^a-z0-9]+", "-", name.lower())
     with ray_session(Settings.read().ray_address), flow_progress(key, "Epochs trained, all networks") as progress:

@@ -49,7 +49,8 @@ class TrainConfig(BaseModel):
     num_workers: int = Field(default=1, ge=1)
     """Ray Train workers a network; more than one train data-parallel, each on `batch_size` objects at a time."""
     cpus_per_worker: float = Field(default=1, gt=0)
-    use_gpu: bool = False
+    use_gpu: bool | None = None
+    """By default, where the cluster has one for each worker."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import ray
 import ray.train
 import torch
 from ray.exceptions import RayError
@@ -52,13 +53,14 @@ def train_ensemble(
 def fit_on_ray(spec: NetworkSpec, dataset: Dataset, config: TrainConfig, work: Path, on_epoch: OnEpoch) -> FitResult:
     """`training.fit.fit_network` in Ray Train workers; `dataset` must be the one prepared in `work/data`."""
     del dataset  # Workers map it from the work folder: pixels never cross the object store.
+    use_gpu = _gpus_for_all(config.num_workers) if config.use_gpu is None else config.use_gpu
     trainer = TorchTrainer(
         _train_worker,
         train_loop_config={"spec": spec.name, "config": config.model_dump(mode="json"), "work": str(work)},
         scaling_config=ScalingConfig(
             num_workers=config.num_workers,
-            use_gpu=config.use_gpu,
-            resources_per_worker={"CPU": config.cpus_per_worker, **({"GPU": 1} if config.use_gpu else {})},
+            use_gpu=use_gpu,
+            resources_per_worker={"CPU": config.cpus_per_worker, **({"GPU": 1} if use_gpu else {})},
         ),
         run_config=RunConfig(
             # A name of its own: what to go on from is our checkpoint, not Ray's record of an earlier run.
@@ -70,6 +72,10 @@ def fit_on_ray(spec: NetworkSpec, dataset: Dataset, config: TrainConfig, work: P
     history_file = work / spec.name / "history.json"
     history = _watch(trainer, history_file, on_epoch)
     return FitResult(spec.name, work / spec.name / "best.safetensors", tuple(history))
+
+
+def _gpus_for_all(num_workers: int) -> bool:
+    return bool(ray.cluster_resources().get("GPU", 0) >= num_workers)
 
 
 def _watch(trainer: TorchTrainer, history_file: Path, on_epoch: OnEpoch) -> list[EpochRecord]:
