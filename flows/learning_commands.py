@@ -7,7 +7,7 @@ from cyclopts import App
 
 from flows.app import NotNegative, Positive, app
 
-models = App(name="models", help="Ensembles of networks: list, show, import.")
+models = App(name="models", help="Ensembles of networks: list, show, import, restate.")
 app.command(models)
 
 
@@ -214,12 +214,33 @@ def import_published(folder: Path, *, name: str, json: bool = False) -> None:
     from flows.terminal import print_json, print_lines
     from infra.settings import Settings
     from scanner.networks import published
-    from scanner.networks.errors import PackageError
-    from scanner.networks.locate import SHIPPED_DIR
+    from scanner.networks.locate import folder_for_new
 
-    out = Settings.read().ensembles_dir / name
-    if name in {path.name for path in SHIPPED_DIR.iterdir()}:
-        raise PackageError(f"{name}: a shipped ensemble has that name and would be hidden; choose another")
+    out = folder_for_new(name, Settings.read().ensembles_dir)
     card = published.import_published(folder, out, name)
     result = {"ensemble": card.name, "networks": ", ".join(n.name for n in card.networks), "folder": str(out)}
+    print_json(result) if json else print_lines(result)
+
+
+@models.command
+def restate(ensemble: str, *, prevalence: float, name: str, json: bool = False) -> None:
+    """Copy a calibrated ensemble for another fraction of lenses: p_lens changes, the ranking does not.
+
+    For example, where one object in a thousand may be a lens: `lensscan models restate mer3-sim --prevalence 1e-3 --name mine`
+
+    Args:
+        ensemble: Name or folder of an ensemble.
+        prevalence: Fraction of lenses among what will be scored.
+        name: Of the copy, to give to `--ensemble` later.
+        json: Print JSON instead of text.
+    """
+    from flows.terminal import print_json, print_lines
+    from infra.settings import Settings
+    from scanner.networks.locate import find_package, folder_for_new
+    from scanner.networks.prevalence import with_prevalence
+
+    settings = Settings.read()
+    out = folder_for_new(name, settings.ensembles_dir)
+    card = with_prevalence(find_package(ensemble, settings.ensembles_dir), out, name, prevalence)
+    result = {"ensemble": card.name, "lens fraction assumed": card.assumed_prevalence, "folder": str(out)}
     print_json(result) if json else print_lines(result)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from scanner.networks.card import check_name
 from scanner.networks.errors import PackageError
 from scanner.networks.package import CARD_FILE
 
@@ -27,6 +28,21 @@ def find_package(name_or_path: str, ensembles_dir: Path) -> Path:
         return Path(name_or_path)
     known = ", ".join(sorted({folder.name for folder in list_packages(ensembles_dir)})) or "none yet"
     raise PackageError(f"{name_or_path}: no ensemble of that name and no folder with {CARD_FILE}; known ensembles: {known}")
+
+
+def folder_for_new(name: str, ensembles_dir: Path) -> Path:
+    """Where a user's package of that name goes.
+
+    Raises:
+        PackageError: the name cannot be used, or would hide a shipped package.
+    """
+    try:
+        check_name(name)
+    except ValueError as error:
+        raise PackageError(str(error)) from error
+    if (SHIPPED_DIR / name / CARD_FILE).is_file():
+        raise PackageError(f"{name}: a shipped ensemble has that name and would be hidden; choose another")
+    return ensembles_dir / name
 
 
 def list_packages(ensembles_dir: Path) -> list[Path]:

@@ -27,6 +27,7 @@ COMMANDS = (
     ["models", "list"],
     ["models", "show"],
     ["models", "import-published"],
+    ["models", "restate"],
 )
 
 
@@ -172,6 +173,7 @@ def test_a_mistake_inside_a_flow_ends_in_one_line(tmp_path):
         (["score", "good.csv", "--out", "good.csv/x.parquet"], {}, "good.csv"),
         (["score", "good.csv", "--out", "good.csv"], {}, "not a file of scores"),
         (["models", "import-published", ".", "--name", "ou7-sim"], {}, "shipped"),
+        (["models", "restate", "ou7-sim", "--name", "mine", "--prevalence", "1.5"], {}, "got 1.5"),
     ],
 )
 def test_settings_and_places_that_cannot_be_used_are_named(tmp_path, args, env, says):
