@@ -11,7 +11,7 @@ from infra.provenance import code_version
 from infra.settings import Settings
 from infra.storage import list_files, open_read, read_bytes
 from scanner.networks.ensemble import Ensemble
-from scanner.networks.locate import find_package
+from scanner.networks.locate import SHIPPED_DIR, find_package
 from scanner.networks.package import load_package
 from scanner.pixels.manifests import Progress
 from scanner.pixels.shards import TRUTH_FIELDS, decode_shard
@@ -30,7 +30,7 @@ def evaluate_shards(shards_uri: str, ensemble: str | None, out: str | None, prog
     Args:
         shards_uri: Folder or `s3://` prefix of shards with truth, in any geometry.
         ensemble: Name or folder; the configured one by default.
-        out: Folder to write to; by default that of the ensemble, beside its weights.
+        out: Folder to write to; by default that of the ensemble, beside its weights, or `evaluation-NAME` for a shipped one.
         progress: Called with (objects scored, objects in all).
 
     Raises:
@@ -38,8 +38,9 @@ def evaluate_shards(shards_uri: str, ensemble: str | None, out: str | None, prog
     """
     settings = Settings.read()
     package = find_package(ensemble or settings.ensemble, settings.ensembles_dir)
-    folder = Path(out) if out else package
     loaded = load_package(package)
+    beside = package if package.parent != SHIPPED_DIR else Path(f"evaluation-{loaded.name}")
+    folder = Path(out) if out else beside
     scores, truth = _scored(shards_uri, loaded, progress)
     evaluation = evaluate_scores(scores, truth, loaded.card.assumed_prevalence, np.random.default_rng(BOOTSTRAP_SEED))
     folder.mkdir(parents=True, exist_ok=True)

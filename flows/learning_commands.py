@@ -149,7 +149,7 @@ def evaluate(shards: str, *, ensemble: str | None = None, out: str | None = None
     Args:
         shards: Folder or `s3://` prefix of shards with truth, of a seed that was not trained on.
         ensemble: Name or folder of an ensemble; the configured one by default.
-        out: Folder to write to; by default that of the ensemble.
+        out: Folder to write to; by default that of the ensemble, or evaluation-NAME here for a shipped one.
         json: Print JSON instead of text.
     """
     from flows.evaluate import evaluate_shards

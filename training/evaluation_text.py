@@ -61,10 +61,7 @@ def evaluation_markdown(evaluation: Evaluation, ensemble: str, data: str) -> str
             f"Among a million objects of which a fraction {evaluation.prevalence:g} are lenses. {_MIXTURE}",
             _table(
                 ("p_lens at least", "recall", "purity", "candidates to inspect"),
-                (
-                    [f"{c.p_lens:g}", f"{c.recall:.3f}", f"{c.purity:.3f}", f"{c.to_inspect_per_million:.0f}"]
-                    for c in evaluation.cuts
-                ),
+                map(_cut, evaluation.cuts),
             ),
         ]
     sections += ["![ROC](roc.png) ![Reliability](reliability.png) ![Completeness](completeness.png)"]
