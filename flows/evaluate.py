@@ -1,13 +1,16 @@
 """`lensscan evaluate`: shards with truth in, the figures of an ensemble out."""
 
 import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from infra.provenance import code_version
+from infra.provenance import code_version, digest, sha256_bytes
 from infra.settings import Settings
 from infra.storage import list_files, open_read, read_bytes
 from scanner.networks.ensemble import Ensemble
@@ -34,53 +37,79 @@ def evaluate_shards(shards_uri: str, ensemble: str | None, out: str | None, prog
         progress: Called with (objects scored, objects in all).
 
     Raises:
-        TrainingError: no shards, or a shard without truth.
+        TrainingError: no shards, a shard without truth, or the shards that the ensemble was trained on.
     """
     settings = Settings.read()
     package = find_package(ensemble or settings.ensemble, settings.ensembles_dir)
     loaded = load_package(package)
     beside = package if package.parent != SHIPPED_DIR else Path(f"evaluation-{loaded.name}")
     folder = Path(out) if out else beside
-    scores, truth = _scored(shards_uri, loaded, progress)
+    footers = _footers(shards_uri)
+    scores, truth, shards_digest = _scored(footers, loaded, progress)
+    if shards_digest == loaded.card.training_data.digest:
+        raise TrainingError(f"{shards_uri}: these are the shards that {loaded.name} was trained on; evaluate it on others")
     evaluation = evaluate_scores(scores, truth, loaded.card.assumed_prevalence, np.random.default_rng(BOOTSTRAP_SEED))
     folder.mkdir(parents=True, exist_ok=True)
     origin = {"ensemble": loaded.name, "sha256": loaded.sha256, "shards": shards_uri, "code_version": code_version()}
     content = {**origin, **evaluation.model_dump(mode="json")}
     (folder / "evaluation.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    described = f"{scores.num_rows} simulated objects ({_described(shards_uri)})"
+    described = f"simulated objects of {shards_uri} ({_described(footers.values())})"
     text = evaluation_markdown(evaluation, f"{loaded.name} `{loaded.sha256[:12]}`", described)
     (folder / "EVALUATION.md").write_text(text, encoding="utf-8")
-    is_scored = np.array(scores["status"].to_pylist()) == "scored"
-    is_lens = (np.array(truth["kind"].to_pylist()) != "nonlens")[is_scored]
-    names = ["lens", *loaded.network_names]
-    curves = {name: scores[f"p_{name}"].to_numpy()[is_scored] for name in names}
-    draw_evaluation(folder, evaluation, {"p_lens": curves.pop("lens"), **curves}, is_lens)
+    _draw(folder, evaluation, scores, truth, loaded.network_names)
     return evaluation, folder
 
 
-def _scored(shards_uri: str, ensemble: Ensemble, progress: Progress) -> tuple[pa.Table, pa.Table]:
-    files = list_files(shards_uri, ".parquet")
-    if not files:
-        raise TrainingError(f"{shards_uri}: holds no shards (*.parquet)")
-    scanner = CutoutScanner(ensemble)
-    counts = []
-    for file in files:
-        with open_read(file.uri) as stream:
-            counts.append(pq.read_metadata(stream).num_rows)
-    scores, truths = [], []
-    for i, file in enumerate(files):
+def _footers(shards_uri: str) -> dict[str, pq.FileMetaData]:
+    """What each shard says about itself, by its URI."""
+    footers = {}
+    for file in list_files(shards_uri, ".parquet"):
         try:
-            shard = decode_shard(read_bytes(file.uri))
+            with open_read(file.uri) as stream:
+                footers[file.uri] = pq.read_metadata(stream)
+        except pa.ArrowInvalid as error:
+            raise TrainingError(f"{file.uri}: not a readable Parquet shard: {error}") from error
+    if not footers:
+        raise TrainingError(f"{shards_uri}: holds no shards (*.parquet)")
+    return footers
+
+
+def _scored(footers: Mapping[str, pq.FileMetaData], ensemble: Ensemble, progress: Progress) -> tuple[pa.Table, pa.Table, str]:
+    """Scores, truth, and the digest of the shards as a card would state it (`training.dataset.Dataset.digest`)."""
+    scanner = CutoutScanner(ensemble)
+    n_objects, n_done = sum(footer.num_rows for footer in footers.values()), 0
+    scores, truths, digests = [], [], []
+    for uri, footer in footers.items():
+        data = read_bytes(uri)
+        try:
+            shard = decode_shard(data)
         except ValueError as error:
-            raise TrainingError(f"{file.uri}: {error}") from error
+            raise TrainingError(f"{uri}: {error}") from error
         scores.append(scanner.score(shard_cutouts(shard, np.arange(len(shard.object_ids)), ensemble.geometry)))
         truths.append(shard.truth.select([field.name for field in TRUTH_FIELDS]))
-        progress(sum(counts[: i + 1]), sum(counts))
-    return pa.concat_tables(scores), pa.concat_tables(truths)
+        digests.append(sha256_bytes(data))
+        n_done += footer.num_rows
+        progress(n_done, n_objects)
+    return pa.concat_tables(scores), pa.concat_tables(truths), digest(digests)
 
 
-def _described(shards_uri: str) -> str:
-    """What the first shard says about its data set, or where it is."""
-    with open_read(list_files(shards_uri, ".parquet")[0].uri) as stream:
-        spec = (pq.read_schema(stream).metadata or {}).get(b"lensscan.dataset", b"").decode()
-    return spec or shards_uri
+def _draw(folder: Path, evaluation: Evaluation, scores: pa.Table, truth: pa.Table, networks: Sequence[str]) -> None:
+    is_scored = np.array(scores["status"].to_pylist()) == "scored"
+    is_lens = (np.array(truth["kind"].to_pylist()) != "nonlens")[is_scored]
+    names = ("p_lens", *networks)
+    columns = ("p_lens", *(f"p_{name}" for name in networks))
+    curves = {name: scores[column].to_numpy()[is_scored] for name, column in zip(names, columns, strict=True)}
+    draw_evaluation(folder, evaluation, curves, is_lens)
+
+
+def _described(footers: Iterable[pq.FileMetaData]) -> str:
+    """`n=20000, seed=900001, geometry mer, preset euclid` of each data set, as far as its shards say it."""
+    sizes: Counter[bytes] = Counter()
+    for footer in footers:
+        sizes[(footer.metadata or {}).get(b"lensscan.dataset", b"{}")] += footer.num_rows
+    return "; ".join(", ".join([f"n={n}", *_said(json.loads(spec))]) for spec, n in sizes.items())
+
+
+def _said(spec: Mapping[str, Any]) -> Iterator[str]:
+    words = {"seed": "seed={}", "geometry": "geometry {}", "preset": "preset {}"}
+    return (text.format(spec[key]) for key, text in words.items() if key in spec)

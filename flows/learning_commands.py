@@ -223,8 +223,8 @@ def import_published(folder: Path, *, name: str, json: bool = False) -> None:
 
 
 @models.command
-def restate(ensemble: str, *, prevalence: float, name: str, json: bool = False) -> None:
-    """Copy a calibrated ensemble for another fraction of lenses: p_lens changes, the ranking does not.
+def restate(ensemble: str, *, prevalence: float, name: str, compound_share: float | None = None, json: bool = False) -> None:
+    """Copy a calibrated ensemble for another fraction of lenses: p_lens changes, its ranking does not.
 
     For example, where one object in a thousand may be a lens: `lensscan models restate mer3-sim --prevalence 1e-3 --name mine`
 
@@ -232,6 +232,7 @@ def restate(ensemble: str, *, prevalence: float, name: str, json: bool = False) 
         ensemble: Name or folder of an ensemble.
         prevalence: Fraction of lenses among what will be scored.
         name: Of the copy, to give to `--ensemble` later.
+        compound_share: Fraction of lenses that p_compound takes for compound; by default as before.
         json: Print JSON instead of text.
     """
     from flows.terminal import print_json, print_lines
@@ -241,6 +242,6 @@ def restate(ensemble: str, *, prevalence: float, name: str, json: bool = False) 
 
     settings = Settings.read()
     out = folder_for_new(name, settings.ensembles_dir)
-    card = with_prevalence(find_package(ensemble, settings.ensembles_dir), out, name, prevalence)
+    card = with_prevalence(find_package(ensemble, settings.ensembles_dir), out, name, prevalence, compound_share)
     result = {"ensemble": card.name, "lens fraction assumed": card.assumed_prevalence, "folder": str(out)}
     print_json(result) if json else print_lines(result)

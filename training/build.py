@@ -67,7 +67,7 @@ def build_ensemble(
     work = work_folder(out, name)
     dataset = prepare_dataset(shards_uri, work / "data", config.networks, config.geometry)
     _check_splits(dataset, config)
-    total = sum(config.epochs_of(spec) for spec in config.networks)
+    total = config.epochs * len(config.networks)
     done = 0
 
     def on_epoch(_: object) -> None:

@@ -19,13 +19,12 @@ def can_stack(kinds: NDArray[np.integer]) -> bool:
     return int(np.bincount(kinds, minlength=len(KINDS)).min()) >= MIN_OBJECTS_PER_KIND
 
 
-def fit_stack(margins: Margins, kinds: NDArray[np.integer], prevalence: float | None = None) -> SoftmaxStack:
+def fit_stack(margins: Margins, kinds: NDArray[np.integer]) -> SoftmaxStack:
     """Multinomial logistic regression of the kind on the networks' margins.
 
     Args:
-        margins: Network name to `[object]`.
+        margins: Network name to `[object, class - 1]`.
         kinds: `[object]`, index into `KINDS`.
-        prevalence: Fraction of lenses to assume; None: that of these objects.
 
     Raises:
         ValueError: fewer than `MIN_OBJECTS_PER_KIND` of a kind.
@@ -48,11 +47,11 @@ def fit_stack(margins: Margins, kinds: NDArray[np.integer], prevalence: float | 
         weights=tuple(tuple(row) for row in model.coef_.tolist()),
         biases=tuple(model.intercept_.tolist()),
         training_fractions=tuple((counts / counts.sum()).tolist()),
-        prevalence=prevalence,
+        prevalence=None,
     )
 
 
-def fit_tied_stack(margins: Margins, kinds: NDArray[np.integer], prevalence: float | None = None) -> SoftmaxStack:
+def fit_tied_stack(margins: Margins, kinds: NDArray[np.integer]) -> SoftmaxStack:
     """As `fit_stack`, on the mean of the networks' margins: every network has the same say.
 
     Raises:
@@ -63,7 +62,7 @@ def fit_tied_stack(margins: Margins, kinds: NDArray[np.integer], prevalence: flo
         raise ValueError(f"networks must have equally many classes to be averaged, got {sorted(n + 1 for n in widths)}")
     n = len(margins)
     mean = np.mean([np.clip(values, -CLIP, CLIP) for values in margins.values()], axis=0)
-    tied = fit_stack({"mean": mean}, kinds, prevalence)
+    tied = fit_stack({"mean": mean}, kinds)
     shared = {"centre": tied.centre * n, "scale": tied.scale * n}
     weights = tuple(tuple(w / n for w in row) * n for row in tied.weights)
     return tied.model_copy(update={"networks": tuple(margins), "weights": weights, **shared})
@@ -73,6 +72,8 @@ def expected_calibration_error(
     p_lens: NDArray[np.floating], is_lens: NDArray[np.bool_], n_bins: int = 10, prevalence: float | None = None
 ) -> float:
     """Mean |fraction of lenses - mean p| over bins of p, weighted by their numbers (Naeini et al. 2015).
+
+    Noise of the fractions only adds to it. A constant p = 0 scores the fraction of lenses: little, where lenses are rare.
 
     Args:
         p_lens: `[object]`.

@@ -37,7 +37,8 @@ def card_markdown(card: EnsembleCard) -> str:
             "",
             "## Metrics on held-out objects",
             "",
-            "At p = 0.5 where a threshold is needed; AUROC with its 95 % interval; last three columns: recall by kind.",
+            "At p = 0.5 where a threshold is needed, after p_lens is restated to the validation split's share of lenses; AUROC",
+            "with its 95 % interval; last three columns: recall by kind.",
             "Purity and numbers to inspect for each cut are in EVALUATION.md, where `lensscan evaluate` was run.",
             "",
             _line(header),
@@ -91,7 +92,8 @@ def _combiners(found: dict[str, float]) -> list[str]:
     columns = ("log_loss", "auroc", "tpr_at_10_false_positives")
     header = ["combiner", "log loss", "AUROC", "recall before the eleventh false positive"]
     rows = [_line([name, *(f"{found[f'combiner_{name}_{column}']:.4f}" for column in columns)]) for name in names]
-    return ["Compared by cross-validation on the validation split:", "", _line(header), _line(["---"] * 4), *rows, ""]
+    said = "Compared by cross-validation on the validation split (the neighbours' vote and OU-T-SNE's grid are not shipped):"
+    return [said, "", _line(header), _line(["---"] * 4), *rows, ""]
 
 
 def _channels(network: NetworkCard) -> str:

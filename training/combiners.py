@@ -1,6 +1,7 @@
 """Ways to combine networks, compared on the objects that the combiner is fitted on, each time on a part held out."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,9 +9,9 @@ from pydantic import BaseModel, ConfigDict
 from scipy.special import xlogy
 from sklearn.neighbors import KNeighborsClassifier
 
-from scanner.networks.combiner import Margins, SoftmaxStack, lens_probability
+from scanner.networks.combiner import Margins, MeanCombiner, SoftmaxStack, lens_probability
 from scanner.pixels.shards import KINDS
-from training.calibrate import CLIP, fit_stack, fit_tied_stack
+from training.calibrate import CLIP, can_stack, fit_stack, fit_tied_stack
 from training.metrics import auroc, recall_at_false_positives
 from training.tsne import fit_tsne_grid
 
@@ -23,7 +24,7 @@ MIN_OBJECTS_TO_COMPARE = 20
 """Of each kind."""
 _NONLENS = KINDS.index("nonlens")
 
-Fit = Callable[[Margins, NDArray[np.integer], float | None], SoftmaxStack]
+Fit = Callable[[Margins, NDArray[np.integer]], SoftmaxStack]
 Predict = Callable[[Margins], NDArray[np.float64]]
 """Margins to `[object]` p_lens, of the mixture that was fitted on."""
 
@@ -46,6 +47,33 @@ class Comparison(BaseModel):
 def can_compare(kinds: NDArray[np.integer]) -> bool:
     """Are there enough objects of every kind for each part held out?"""
     return int(np.bincount(kinds, minlength=len(KINDS)).min()) >= MIN_OBJECTS_TO_COMPARE
+
+
+@dataclass(frozen=True)
+class FittedCombiner:
+    """The combiner to ship."""
+
+    combiner: SoftmaxStack | MeanCombiner
+    name: str | None
+    """In `STACKS`; None: too few objects for any."""
+    figures: dict[str, float]
+    """`combiner_<name>_<figure>` of every one that was compared; empty where there were too few objects to compare."""
+
+
+def fit_combiner(margins: Margins, kinds: NDArray[np.integer]) -> FittedCombiner:
+    """Of those that can be shipped, the one that does best on parts held out, fitted on all of these objects."""
+    if not can_stack(kinds):
+        return FittedCombiner(MeanCombiner(kind="mean", networks=tuple(margins)), None, {})
+    if not can_compare(kinds):
+        return FittedCombiner(fit_stack(margins, kinds), "stack", {})
+    compared = compare_combiners(margins, kinds, np.random.default_rng(0))
+    figures = {
+        f"combiner_{c.combiner}_{what}": getattr(c, what)
+        for c in compared
+        for what in ("log_loss", "auroc", "tpr_at_10_false_positives")
+    }
+    best = best_stack(compared)
+    return FittedCombiner(STACKS[best](margins, kinds), best, figures)
 
 
 def compare_combiners(margins: Margins, kinds: NDArray[np.integer], rng: np.random.Generator) -> tuple[Comparison, ...]:
@@ -88,8 +116,8 @@ def _compared(
 
 def _predict_by(fit: Fit) -> Callable[[Margins, NDArray[np.integer]], Predict]:
     def fitted(margins: Margins, kinds: NDArray[np.integer]) -> Predict:
-        stack = fit(margins, kinds, None)
-        return lambda others: 1 - stack.probabilities(others)[:, _NONLENS]
+        stack = fit(margins, kinds)
+        return lambda others: np.delete(stack.probabilities(others), _NONLENS, axis=1).sum(axis=1)
 
     return fitted
 
@@ -101,7 +129,9 @@ def _tsne_grid(margins: Margins, kinds: NDArray[np.integer]) -> Predict:
     def outputs(given: Margins) -> NDArray[np.float64]:
         return np.stack([lens_probability(given[name]) for name in names], axis=1)
 
-    grid = fit_tsne_grid(outputs(margins)[:MAX_TSNE_OBJECTS], (kinds != _NONLENS)[:MAX_TSNE_OBJECTS], TSNE_SEED)
+    # A sample: objects lie in the order of their files, kind by kind perhaps.
+    chosen = np.random.default_rng(TSNE_SEED).permutation(len(kinds))[:MAX_TSNE_OBJECTS]
+    grid = fit_tsne_grid(outputs(margins)[chosen], (kinds != _NONLENS)[chosen], TSNE_SEED)
     return lambda others: (grid.predict(outputs(others)) * 98 + 1) / 100
 
 

@@ -25,8 +25,6 @@ class TrainConfig(BaseModel):
     geometry: str = CHALLENGE.name
     """Of the stamps that the networks read; shards of another geometry are brought to it."""
     epochs: int = Field(default=250, ge=1)
-    epochs_large: int | None = Field(default=None, ge=1)
-    """For large networks; `epochs` by default."""
     batch_size: int = Field(default=250, ge=1)
     batch_size_large: int = Field(default=125, ge=1)
     learning_rate: float = Field(default=3e-4, gt=0)
@@ -37,8 +35,10 @@ class TrainConfig(BaseModel):
     """`one_cycle`: a linear rise, then half a cosine down to nothing (Smith & Topin 2018)."""
     balance_classes: bool = True
     """Weigh classes in the loss by the inverse of their numbers; else outputs follow the mixture of the training data."""
-    prevalence: float | None = Field(default=None, gt=0, lt=1)
-    """Fraction of lenses that p_lens is to assume; that of the validation split by default."""
+    prevalence: float | None = Field(default=5e-4, gt=0, lt=1)
+    """Fraction of lenses that p_lens is to assume; None: that of the validation split."""
+    compound_share: float | None = Field(default=0.02, gt=0, lt=1)
+    """Fraction of lenses that p_compound takes for compound, 1/80 to 1/40 (Gavazzi et al. 2008); None: that of the split."""
     seed: int = Field(default=0, ge=0)
     validation_fraction: float = Field(default=0.1, gt=0, lt=0.5)
     test_fraction: float = Field(default=0.1, gt=0, lt=0.5)
@@ -64,10 +64,6 @@ class TrainConfig(BaseModel):
     def network(self, name: str) -> NetworkSpec:
         return next(spec for spec in self.networks if spec.name == name)
 
-    def epochs_of(self, spec: NetworkSpec) -> int:
-        is_small = spec.input_pixels <= LARGE_INPUT_PIXELS
-        return self.epochs if is_small or self.epochs_large is None else self.epochs_large
-
     def batch_size_of(self, spec: NetworkSpec) -> int:
         return self.batch_size if spec.input_pixels <= LARGE_INPUT_PIXELS else self.batch_size_large
 
@@ -91,7 +87,6 @@ PRESETS: Mapping[str, TrainConfig] = MappingProxyType(
             weight_decay=1e-2,
             schedule="one_cycle",
             balance_classes=False,
-            prevalence=5e-4,
             validation_fraction=0.06,
             test_fraction=0.04,
         ),

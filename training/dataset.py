@@ -47,7 +47,8 @@ class Dataset:
     """By input side in pixels."""
     kinds: NDArray[np.int8]
     """Index into `KINDS`."""
-    object_ids: NDArray[np.int64]
+    group_ids: NDArray[np.int64]
+    """Shared by rows with the same object in them, such as a galaxy without and with injected arcs."""
     digest: str
     """SHA-256 over the SHA-256 of each shard, in the order of their names."""
 
@@ -58,8 +59,8 @@ class Dataset:
         return np.array([classes.index(kind) for kind in KINDS])[self.kinds]
 
     def rows(self, split: Split, validation_fraction: float, test_fraction: float) -> NDArray[np.int64]:
-        """Rows of a split: decided by the object id alone, so an object never changes sides however rows are arranged."""
-        place = hashed_fraction(self.object_ids)
+        """Rows of a split: decided by the group alone, so an object is on one side only, however rows are arranged."""
+        place = hashed_fraction(self.group_ids)
         is_test = place < test_fraction
         is_validation = ~is_test & (place < test_fraction + validation_fraction)
         chosen = {"test": is_test, "validation": is_validation, "train": ~is_test & ~is_validation}[split]
@@ -70,9 +71,9 @@ class Dataset:
         return dict(zip(KINDS, counts.tolist(), strict=True))
 
 
-def hashed_fraction(object_ids: NDArray[np.int64]) -> NDArray[np.float64]:
+def hashed_fraction(ids: NDArray[np.int64]) -> NDArray[np.float64]:
     """Uniform on [0, 1), from the id alone, the same on every machine."""
-    hashes = [hashlib.sha256(str(object_id).encode()).digest()[:8] for object_id in object_ids.tolist()]
+    hashes = [hashlib.sha256(str(number).encode()).digest()[:8] for number in ids.tolist()]
     return np.array([int.from_bytes(h, "big") for h in hashes], dtype=np.float64) / 2.0**64
 
 
@@ -116,7 +117,7 @@ def open_dataset(folder: Path) -> Dataset:
         )
         for n, read in content["prepared"]["channels"].items()
     }
-    return Dataset(inputs, np.load(folder / "kinds.npy"), np.load(folder / "object_ids.npy"), content["digest"])
+    return Dataset(inputs, np.load(folder / "kinds.npy"), np.load(folder / "group_ids.npy"), content["digest"])
 
 
 def _write_arrays(files: list[FileInfo], folder: Path, channels: dict[int, tuple[Channel, ...]], geometry: Geometry) -> str:
@@ -126,6 +127,7 @@ def _write_arrays(files: list[FileInfo], folder: Path, channels: dict[int, tuple
     }
     kinds: list[NDArray[np.int8]] = []
     object_ids: list[NDArray[np.int64]] = []
+    group_ids: list[NDArray[np.int64]] = []
     shard_digests: list[str] = []
     start = 0
     for file in files:
@@ -134,18 +136,30 @@ def _write_arrays(files: list[FileInfo], folder: Path, channels: dict[int, tuple
         shard = _training_shard(file.uri, data)
         kinds.append(_kind_indices(file.uri, shard))
         object_ids.append(shard.object_ids)
+        index = shard.truth["index"].to_pylist()
+        group_ids.append(np.array([o if i is None else i for o, i in zip(shard.object_ids.tolist(), index, strict=True)]))
         for first in range(0, len(shard.object_ids), _CHUNK_ROWS):
             stamps = _stamps_in(geometry, shard, slice(first, first + _CHUNK_ROWS), file.uri)
             n_chunk = len(stamps["VIS"])
             for n_pixels, array in arrays.items():
-                array[start : start + n_chunk] = network_input(stamps, channels[n_pixels], n_pixels)
+                array[start : start + n_chunk] = _checked_input(stamps, channels[n_pixels], n_pixels, file.uri)
             start += n_chunk
     for array in arrays.values():
         array.flush()
     _check_unique(files, object_ids)
     np.save(folder / "kinds.npy", np.concatenate(kinds))
-    np.save(folder / "object_ids.npy", np.concatenate(object_ids))
+    np.save(folder / "group_ids.npy", np.concatenate(group_ids))
     return digest(shard_digests)
+
+
+def _checked_input(stamps: dict[str, Image], channels: tuple[Channel, ...], n_pixels: int, uri: str) -> NDArray[np.float32]:
+    try:
+        inputs = network_input(stamps, channels, n_pixels)
+    except ValueError as error:
+        raise TrainingError(f"{uri}: {error}") from error
+    if not np.isfinite(inputs).all():
+        raise TrainingError(f"{uri}: pixels must be finite numbers, a stamp holds others")
+    return inputs
 
 
 def _stamps_in(geometry: Geometry, shard: Shard, rows: slice, uri: str) -> dict[str, Image]:

@@ -84,7 +84,7 @@ def fit_network(
         on_epoch(record)
     run = _Run(dataset, spec, config, worker)
     parallel = worker.wrap(network) if worker.wrap else network
-    for epoch in range(len(history) + 1, config.epochs_of(spec) + 1):
+    for epoch in range(len(history) + 1, config.epochs + 1):
         record = run.epoch(epoch, parallel, optimiser)
         if worker.rank == 0:
             if all(record.validation_loss < earlier.validation_loss for earlier in history):
@@ -118,7 +118,7 @@ class _Run:
         batches = self._source.shuffled(
             self._train, rng, augment=config.augment, rank=worker.rank, world_size=worker.world_size
         )
-        n_epochs, n_steps = config.epochs_of(self._spec), self._source.n_batches(len(self._train), worker.world_size)
+        n_epochs, n_steps = config.epochs, self._source.n_batches(len(self._train), worker.world_size)
 
         def learning_rate(step: int) -> float:
             return config.learning_rate_at((epoch - 1 + step / n_steps) / n_epochs)
@@ -156,11 +156,12 @@ def _seeded(config: TrainConfig, spec: NetworkSpec, epoch: int, rank: int = 0) -
         yield
 
 
+_DECIDES_NO_EPOCH = {"epochs", "networks", "cpus_per_worker", "use_gpu", "prevalence", "compound_share"}
+
+
 def _fit_id(spec: NetworkSpec, dataset: Dataset, config: TrainConfig) -> str:
     """Everything that decides an epoch's result; at a constant learning rate their number does not: a fit can be prolonged."""
-    kept = config.model_dump(
-        mode="json", exclude={"epochs", "epochs_large", "networks", "cpus_per_worker", "use_gpu", "prevalence"}
-    )
-    n_epochs = None if config.schedule == "constant" else config.epochs_of(spec)
+    kept = config.model_dump(mode="json", exclude=_DECIDES_NO_EPOCH)
+    n_epochs = None if config.schedule == "constant" else config.epochs
     network = [spec.name, spec.architecture, [channel.model_dump() for channel in spec.channels]]
     return digest([network, dataset.digest, kept, n_epochs])

@@ -1,7 +1,7 @@
 """Trained networks into an ensemble package: combiner, held-out metrics, card and learning curves."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,9 +16,9 @@ from scanner.networks.engines import TorchEngine
 from scanner.networks.package import draft_network_card, write_package
 from scanner.pixels.shards import KINDS
 from training.batches import BatchSource
-from training.calibrate import MIN_OBJECTS_PER_KIND, can_stack, expected_calibration_error, fit_stack
+from training.calibrate import MIN_OBJECTS_PER_KIND, expected_calibration_error
 from training.card_text import card_markdown
-from training.combiners import STACKS, best_stack, can_compare, compare_combiners
+from training.combiners import fit_combiner
 from training.config import TrainConfig
 from training.curves import draw_learning_curves
 from training.dataset import SPLITS, Dataset
@@ -41,14 +41,14 @@ _KINDS_ARE_HINTS = (
 def publish_ensemble(folder: Path, name: str, fits: Sequence[FitResult], dataset: Dataset, config: TrainConfig) -> EnsembleCard:
     """Write the package `folder`, with CARD.md, history.json and learning_curves.png beside the card.
 
-    The combiner is fitted on the validation split, the metrics are of the test split; no network saw either in training.
+    The combiner is fitted on the validation split, which also chose each network's epoch; the metrics are of the test split.
 
     Args:
         folder: Of the package.
         name: Of the ensemble.
         fits: One per network of `config`.
         dataset: That the networks were trained on.
-        config: That they were trained with; says which fraction of lenses `p_lens` is to assume.
+        config: That they were trained with; says how frequent lenses are to be where `p_lens` is right.
 
     Raises:
         TrainingError: the test split lacks lenses or non-lenses.
@@ -56,10 +56,12 @@ def publish_ensemble(folder: Path, name: str, fits: Sequence[FitResult], dataset
     rows = {split: dataset.rows(split, config.validation_fraction, config.test_fraction) for split in SPLITS}
     margins = {split: split_margins(fits, dataset, config, rows[split]) for split in ("validation", "test")}
     test_kinds = dataset.kinds[rows["test"]]
-    combiner, compared = _fit_combiner(margins["validation"], dataset.kinds[rows["validation"]], config.prevalence)
-    stacked = isinstance(combiner, SoftmaxStack)
+    fitted = fit_combiner(margins["validation"], dataset.kinds[rows["validation"]])
+    combiner = fitted.combiner
+    if isinstance(combiner, SoftmaxStack):
+        combiner = combiner.assuming(config.prevalence, config.compound_share)
     try:
-        ensemble_metrics = _ensemble_metrics(combiner, margins["test"], test_kinds) | compared
+        ensemble_metrics = _ensemble_metrics(combiner, margins["test"], test_kinds) | fitted.figures
     except ValueError as error:
         raise TrainingError(f"test split: {error}; train on more objects") from error
     card = EnsembleCard(
@@ -76,9 +78,9 @@ def publish_ensemble(folder: Path, name: str, fits: Sequence[FitResult], dataset
             n_objects={f"{s} {kind}": n for s in SPLITS for kind, n in dataset.kind_counts(rows[s]).items()},
         ),
         metrics=ensemble_metrics,
-        calibration=_calibration_text(ensemble_metrics) if stacked else _UNCALIBRATED,
+        calibration=_calibration_text(fitted.name, ensemble_metrics),
         assumed_prevalence=_prevalence(combiner),
-        limits=LIMITS if all(len(spec.classes) > 2 for spec in config.networks) else (*LIMITS, _KINDS_ARE_HINTS),
+        limits=tuple(_limits(combiner, config)),
         citation=CITATION,
     )
     card = write_package(folder, card, {fit.name: load_file(fit.weights) for fit in fits})
@@ -90,7 +92,7 @@ def publish_ensemble(folder: Path, name: str, fits: Sequence[FitResult], dataset
 
 
 def split_margins(fits: Sequence[FitResult], dataset: Dataset, config: TrainConfig, rows: NDArray[np.int64]) -> Margins:
-    """Network name to `[row, class - 1]`, in float32 as when scanning."""
+    """Network name to `[row, class - 1]`, computed as when scanning, of inputs rounded as in training."""
     found: dict[str, NDArray[np.float64]] = {}
     for fit in fits:
         spec = config.network(fit.name)
@@ -103,34 +105,26 @@ def split_margins(fits: Sequence[FitResult], dataset: Dataset, config: TrainConf
     return found
 
 
-def _fit_combiner(
-    margins: Margins, kinds: NDArray[np.int8], prevalence: float | None
-) -> tuple[SoftmaxStack | MeanCombiner, dict[str, float]]:
-    """The combiner that does best on held-out parts of these objects, and how each does."""
-    if not can_stack(kinds):
-        return MeanCombiner(kind="mean", networks=tuple(margins)), {}
-    if not can_compare(kinds):
-        return fit_stack(margins, kinds, prevalence), {}
-    compared = compare_combiners(margins, kinds, np.random.default_rng(0))
-    figures = {
-        f"combiner_{c.combiner}_{what}": getattr(c, what)
-        for c in compared
-        for what in ("log_loss", "auroc", "tpr_at_10_false_positives")
-    }
-    return STACKS[best_stack(compared)](margins, kinds, prevalence), figures
-
-
-_UNCALIBRATED = (
-    f"None: the validation split holds fewer than {MIN_OBJECTS_PER_KIND} objects of a kind, so p_lens is the networks' mean."
-)
-
-
-def _calibration_text(found: dict[str, float]) -> str:
+def _calibration_text(combiner: str | None, found: dict[str, float]) -> str:
+    if combiner is None:
+        return (
+            f"None: the validation split holds fewer than {MIN_OBJECTS_PER_KIND} objects of a kind, "
+            "so p_lens is the networks' mean."
+        )
+    of_what = {"stack": "all networks' logit differences", "mean": "the networks' mean logit differences"}[combiner]
     return (
-        "Multinomial logistic regression of the kind on the networks' logit differences, on all of them or on their means, "
-        "whichever did better in cross-validation on the validation split, on which it is fitted; expected calibration error "
-        f"on the test split {found['calibration_error']:.3f} (10 bins, the split's own share of lenses)."
+        f"Multinomial logistic regression of the kind on {of_what}, fitted on the validation split; expected calibration "
+        f"error on the test split {found['calibration_error']:.3f} (10 bins, the split's own share of lenses)."
     )
+
+
+def _limits(combiner: SoftmaxStack | MeanCombiner, config: TrainConfig) -> Iterator[str]:
+    yield from LIMITS
+    if isinstance(combiner, SoftmaxStack):
+        share = combiner.assumed_compound_share
+        yield f"p_compound assumes that {share:.1%} of lenses are compound; lensscan models restate changes that."
+    if any(len(spec.classes) == 2 for spec in config.networks):
+        yield _KINDS_ARE_HINTS
 
 
 def _prevalence(combiner: SoftmaxStack | MeanCombiner) -> float | None:
@@ -141,15 +135,16 @@ def _prevalence(combiner: SoftmaxStack | MeanCombiner) -> float | None:
 
 
 def _ensemble_metrics(combiner: SoftmaxStack | MeanCombiner, margins: Margins, kinds: NDArray[np.int8]) -> dict[str, float]:
-    """Of the objects' own mixture: a prevalence that was asked for would only move the thresholds."""
-    as_fitted = combiner.model_copy(update={"prevalence": None}) if isinstance(combiner, SoftmaxStack) else combiner
-    combined = as_fitted.combine(margins)
+    """`p_lens` restated to the mixture that was fitted on, where p = 0.5 says something; ranks are those of the package."""
+    as_fitted = combiner.assuming(None, None) if isinstance(combiner, SoftmaxStack) else combiner
+    combined = combiner.combine(margins)
+    p_lens = as_fitted.combine(margins).p_lens
     is_lens = kinds != KINDS.index("nonlens")
-    found = metrics(combined.p_lens, kinds, _bootstrap_rng())
+    found = metrics(p_lens, kinds, _bootstrap_rng())
     if combined.p_compound is not None and combined.subclass is not None:
         is_compound = (kinds == KINDS.index("compound_arc")) | (kinds == KINDS.index("double_ring"))
         truth = np.array(KINDS)[kinds]
-        found["calibration_error"] = expected_calibration_error(combined.p_lens, is_lens)
+        found["calibration_error"] = expected_calibration_error(p_lens, is_lens)
         found["subclass_accuracy"] = float((np.array(combined.subclass) == truth).mean())
         if is_compound.any():
             found["auroc_compound"] = auroc(combined.p_compound, is_compound)
@@ -169,8 +164,8 @@ def _bootstrap_rng() -> np.random.Generator:
 
 def _describe_data(config: TrainConfig, dataset: Dataset) -> str:
     augmented = "random flips and quarter turns of all classes alike" if config.augment else "no augmentation"
-    sizes = sorted({(spec.input_pixels, config.batch_size_of(spec), config.epochs_of(spec)) for spec in config.networks})
-    passes = ", ".join(f"{epochs} epochs in batches of {batch} ({n} px)" for n, batch, epochs in sizes)
+    sizes = sorted({(spec.input_pixels, config.batch_size_of(spec)) for spec in config.networks})
+    passes = f"{config.epochs} epochs in batches of {', '.join(f'{batch} ({n} px)' for n, batch in sizes)}"
     loss = "class-weighted cross-entropy" if config.balance_classes else "cross-entropy"
     return (
         f"{len(dataset.kinds)} simulated objects of {len(KINDS)} kinds in the {config.geometry} geometry; split by a hash of "

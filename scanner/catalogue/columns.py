@@ -43,28 +43,28 @@ COMBINED_COLUMNS = (
         pa.float32(),
         "",
         "stat.probability;meta.main",
-        "Probability of a lens, all networks combined",
+        "Probability of a lens at the prevalence that the ensemble assumes, all networks combined",
     ),
     Column(
         "p_compound",
         pa.float32(),
         "",
         "stat.probability",
-        "Probability of a compound lens, if told",
+        "Probability of a compound lens at that prevalence, if told",
     ),
     Column(
         "subclass",
         pa.string(),
         "",
         "src.class",
-        "Most probable kind: nonlens, single, compound_arc or double_ring",
+        "Most probable kind if lenses were as frequent as in training: nonlens, single, compound_arc or double_ring",
     ),
     Column(
         "disagreement",
         pa.float32(),
         "",
         "stat.stdev;stat.probability",
-        "Standard deviation of the networks' probabilities",
+        "Standard deviation of the networks' probabilities (p_<network>)",
     ),
 )
 ORIGIN_COLUMNS = (
@@ -76,7 +76,13 @@ _COMBINED_NAMES = frozenset(column.name for column in COMBINED_COLUMNS)
 
 def network_column(network: str) -> Column:
     """The column `p_<network>`."""
-    return Column(f"{P_PREFIX}{network}", pa.float32(), "", "stat.probability", f"Probability of a lens, of network {network}")
+    return Column(
+        f"{P_PREFIX}{network}",
+        pa.float32(),
+        "",
+        "stat.probability",
+        f"Probability of a lens in the mixture of the training data, of network {network}",
+    )
 
 
 def score_fields(network_names: Sequence[str]) -> list[pa.Field]:

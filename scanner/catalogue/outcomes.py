@@ -36,6 +36,7 @@ def check_outcomes(table: pa.Table) -> None:
     scored = pc.equal(table["status"], SCORED)
     for name in (name for name in table.schema.names if name.startswith(P_PREFIX)):
         _check_probabilities(name, table[name], scored, required=name != "p_compound")
+    _check_probabilities("disagreement", table["disagreement"], scored, required=True)
     for name in ("status", "detail", "subclass"):
         if table[name].null_count:
             raise OutcomeError(f"{name}: must be empty, not null, where there is nothing to say")

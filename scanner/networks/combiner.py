@@ -14,7 +14,7 @@ from scanner.pixels.shards import KINDS
 Margins = Mapping[str, NDArray[np.float64]]
 """Network name to `[batch, class - 1]`: logit of each class but the first, `nonlens`, minus that of `nonlens`."""
 
-_NONLENS = KINDS.index("nonlens")
+_NONLENS, _SINGLE = KINDS.index("nonlens"), KINDS.index("single")
 _COMPOUND = [KINDS.index("compound_arc"), KINDS.index("double_ring")]
 
 
@@ -45,7 +45,7 @@ class SoftmaxStack(BaseModel):
 
     With m the margins clipped to +-`clip`, p = softmax(W (m - centre) / scale + b). With `prevalence` given, p is moved
     from the mixture it was fitted on to one where that fraction is lensed, the mix of lens kinds unchanged:
-    p'_k is proportional to p_k pi'_k / pi_k (Saerens et al. 2002, equation 4).
+    p'_k is proportional to p_k pi'_k / pi_k (Saerens et al. 2002, equation 4). `compound_share` moves `p_compound` alone.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -66,6 +66,8 @@ class SoftmaxStack(BaseModel):
     """Fraction of each class among the objects that the regression was fitted on."""
     prevalence: float | None = Field(gt=0, lt=1)
     """Fraction of lenses to assume instead; None: as fitted."""
+    compound_share: float | None = Field(default=None, gt=0, lt=1)
+    """Fraction of lenses that are compound, for `p_compound`; None: as fitted."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -82,17 +84,47 @@ class SoftmaxStack(BaseModel):
             raise ValueError(f"training_fractions must sum to 1, got {sum(self.training_fractions):g}")
         return self
 
+    def assuming(self, prevalence: float | None, compound_share: float | None) -> Self:
+        """The same for objects among which lenses, and compound lenses among them, are as frequent as given.
+
+        Raises:
+            ValueError: a fraction is not between 0 and 1.
+        """
+        changed = {"prevalence": prevalence, "compound_share": compound_share}
+        return self.model_validate({**self.model_dump(), **changed})
+
+    @property
+    def assumed_compound_share(self) -> float:
+        """Of lenses, where `p_compound` is right."""
+        fitted = np.array(self.training_fractions)
+        return float(fitted[_COMPOUND].sum() / (1 - fitted[_NONLENS])) if self.compound_share is None else self.compound_share
+
     def probabilities(self, margins: Margins) -> NDArray[np.float64]:
         """`[batch, class]`, each row summing to 1."""
-        features = stack_features(margins, self.networks, self.clip)
-        scaled = (features - np.array(self.centre)) / np.array(self.scale)
-        return softmax(scaled @ np.array(self.weights).T + np.array(self.biases) + self._log_prior_shift(), axis=1)
+        return softmax(self._fitted_logits(margins) + self._log_prior_shift(), axis=1)
 
     def combine(self, margins: Margins) -> Combined:
         p = self.probabilities(margins)
-        subclass = [self.classes[k] for k in p.argmax(axis=1)]
         p_lens = np.delete(p, _NONLENS, axis=1).sum(axis=1)
-        return Combined(p_lens.astype(np.float32), p[:, _COMPOUND].sum(axis=1).astype(np.float32), subclass)
+        p_compound = p_lens * self._compound_given_lens(p)
+        return Combined(p_lens.astype(np.float32), p_compound.astype(np.float32), self._subclass(margins))
+
+    def _compound_given_lens(self, p: NDArray[np.float64]) -> NDArray[np.float64]:
+        """`[batch]`. In `p_lens` all kinds count as fitted: a share of what they are on the sky would hide the rare ones."""
+        fitted = np.array(self.training_fractions)
+        share = self.assumed_compound_share
+        compound = p[:, _COMPOUND].sum(axis=1) * share / fitted[_COMPOUND].sum()
+        single = p[:, _SINGLE] * (1 - share) / fitted[_SINGLE]
+        return np.asarray(compound / np.maximum(compound + single, 1e-300))
+
+    def _subclass(self, margins: Margins) -> list[str]:
+        """The kind in the mixture that was fitted on: where lenses are rare, next to nothing would have one.
+
+        The likeliest kind of lens where a lens is likelier than not: kinds do not split its vote.
+        """
+        p = softmax(self._fitted_logits(margins), axis=1)
+        of_lens = np.where(np.arange(len(self.classes)) == _NONLENS, -1, p).argmax(axis=1)
+        return [self.classes[k] for k in np.where(p[:, _NONLENS] > 0.5, _NONLENS, of_lens)]
 
     def _log_prior_shift(self) -> NDArray[np.float64]:
         """`[class]`: ln(pi' / pi)."""
@@ -102,6 +134,11 @@ class SoftmaxStack(BaseModel):
         ratio = np.full(len(fitted), self.prevalence / (1 - fitted[_NONLENS]))
         ratio[_NONLENS] = (1 - self.prevalence) / fitted[_NONLENS]
         return np.log(ratio)
+
+    def _fitted_logits(self, margins: Margins) -> NDArray[np.float64]:
+        features = stack_features(margins, self.networks, self.clip)
+        scaled = (features - np.array(self.centre)) / np.array(self.scale)
+        return np.asarray(scaled @ np.array(self.weights).T + np.array(self.biases))
 
 
 Combiner = Annotated[MeanCombiner | SoftmaxStack, Field(discriminator="kind")]

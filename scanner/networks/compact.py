@@ -95,7 +95,7 @@ class MeanOverOrientations(nn.Module):
     """`[batch, n * 4, 1, 1]` to `[batch, n]`."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.reshape(len(x), -1, _N_ORIENTATIONS).mean(-1)
+        return x.reshape(len(x), x.shape[1] // _N_ORIENTATIONS, _N_ORIENTATIONS).mean(-1)
 
 
 def _trunk(n_channels: int, widths: tuple[int, ...], convs: list[Layer], norm: Callable[[int], nn.Module]) -> list[nn.Module]:

@@ -34,7 +34,7 @@ def folder_for_new(name: str, ensembles_dir: Path) -> Path:
     """Where a user's package of that name goes.
 
     Raises:
-        PackageError: the name cannot be used, or would hide a shipped package.
+        PackageError: the name cannot be used, is taken, or would hide a shipped package.
     """
     try:
         check_name(name)
@@ -42,6 +42,8 @@ def folder_for_new(name: str, ensembles_dir: Path) -> Path:
         raise PackageError(str(error)) from error
     if (SHIPPED_DIR / name / CARD_FILE).is_file():
         raise PackageError(f"{name}: a shipped ensemble has that name and would be hidden; choose another")
+    if (ensembles_dir / name / CARD_FILE).is_file():
+        raise PackageError(f"{ensembles_dir / name}: you have an ensemble of that name; choose another, or remove that folder")
     return ensembles_dir / name
 
 

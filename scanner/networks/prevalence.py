@@ -7,23 +7,27 @@ from scanner.networks.combiner import SoftmaxStack
 from scanner.networks.package import PackageError, load_network, read_card, write_package
 
 
-def with_prevalence(folder: Path, out: Path, name: str, prevalence: float) -> EnsembleCard:
-    """Write a copy of a package whose `p_lens` assumes another fraction of lenses; the ranking stays.
+def with_prevalence(folder: Path, out: Path, name: str, prevalence: float, compound_share: float | None) -> EnsembleCard:
+    """Write a copy of a package whose `p_lens` assumes another fraction of lenses.
+
+    Ranks by `p_lens` stay, and so does `subclass`.
 
     Args:
         folder: The package.
-        out: Folder of the copy; replaced where it is there.
+        out: Folder of the copy.
         name: Of the copy.
         prevalence: Fraction of lenses among what will be scored, between 0 and 1.
+        compound_share: Fraction of lenses that `p_compound` takes for compound, between 0 and 1; None: as in the package.
 
     Raises:
-        PackageError: the package is damaged or not calibrated, or the prevalence is out of range.
+        PackageError: the package is damaged or not calibrated, or a fraction is out of range.
     """
     card = read_card(folder)
-    if not 0 < prevalence < 1:
-        raise PackageError(f"prevalence must lie between 0 and 1, both excluded, got {prevalence:g}")
+    for what, value in {"prevalence": prevalence, "compound share": compound_share}.items():
+        if value is not None and not 0 < value < 1:
+            raise PackageError(f"{what} must lie between 0 and 1, both excluded, got {value:g}")
     if not isinstance(card.combiner, SoftmaxStack):
         raise PackageError(f"{card.name}: its p_lens is not calibrated, so that no prevalence can be assumed")
-    combiner = card.combiner.model_copy(update={"prevalence": prevalence})
+    combiner = card.combiner.assuming(prevalence, compound_share or card.combiner.compound_share)
     copy = card.model_copy(update={"name": name, "combiner": combiner, "assumed_prevalence": prevalence})
     return write_package(out, copy, {network.name: load_network(folder, network).state_dict() for network in card.networks})

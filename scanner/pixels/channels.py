@@ -24,6 +24,8 @@ _CENTRE_SHARE = 0.3
 _CENTRE_RANK = 9
 """The pixel, counted from the brightest, that stands for the object: neither a cosmic ray nor a dead pixel decides."""
 _MIN_CENTRE_SIGMA = 10.0
+_MAX_SKY_UNITS = 1e12
+"""A patch of one repeated value has no scatter: whatever stands out of it must stay finite."""
 _CENTRE_CONTRAST = 30.0
 _BLUR_PIXELS = 4.0
 """Gaussian sigma, 0.4 arcsec: wider than an arc, narrower than the light of a lens galaxy."""
@@ -69,7 +71,7 @@ def min_max(images: Images) -> NDArray[np.float32]:
 def sky_units(images: Images) -> NDArray[np.float32]:
     """Each image of `[batch, y, x]` less its sky, in units of the sky's sigma; masked pixels, exactly zero, become sky."""
     level, sigma = sky_level_and_sigma(images)
-    units = (images - level[:, None, None]) / sigma[:, None, None]
+    units = np.clip((images - level[:, None, None]) / sigma[:, None, None], -_MAX_SKY_UNITS, _MAX_SKY_UNITS)
     return np.where(images == 0, 0, units).astype(np.float32)
 
 

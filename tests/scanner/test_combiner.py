@@ -41,7 +41,7 @@ def test_softmax_stack_by_hand():
         p = by_hand(i)
         assert got.p_lens[i] == pytest.approx(1 - p[0], abs=1e-6)
         assert got.p_compound[i] == pytest.approx(p[2] + p[3], abs=1e-6)
-        assert got.subclass[i] == KINDS[p.index(max(p))]
+        assert got.subclass[i] == ("nonlens" if p[0] > 0.5 else KINDS[p.index(max(p[1:]))])
     assert got.p_lens.dtype == got.p_compound.dtype == np.float32
 
 
@@ -52,6 +52,29 @@ def test_prior_shift_by_bayes():
     for i in range(3):
         product = [p * n / f for p, n, f in zip(by_hand(i), new, (0.4, 0.3, 0.2, 0.1), strict=True)]
         assert got[i] == pytest.approx([value / sum(product) for value in product], abs=1e-12)
+
+
+def test_rare_compound_lenses_by_bayes():
+    """One lens in fifty compound instead of one in two; what is a lens at all is another question."""
+    rare, fitted = stack().assuming(0.01, 0.02).combine(MARGINS), stack().assuming(0.01, None).combine(MARGINS)
+    assert np.array_equal(rare.p_lens, fitted.p_lens)
+    for i in range(3):
+        _, single, arc, ring = by_hand(i)
+        odds = (arc + ring) / single * (0.02 / 0.98) / (0.3 / 0.3)
+        assert rare.p_compound[i] / rare.p_lens[i] == pytest.approx(odds / (1 + odds), rel=1e-5)
+        assert fitted.p_compound[i] / fitted.p_lens[i] == pytest.approx((arc + ring) / (arc + ring + single), rel=1e-5)
+
+
+def test_the_subclass_does_not_follow_the_prevalence():
+    assert stack().assuming(1e-6, 1e-3).combine(MARGINS).subclass == stack().combine(MARGINS).subclass
+
+
+def test_a_likely_lens_is_not_called_a_nonlens_because_kinds_share_its_vote():
+    """p = 0.4, 0.25, 0.2, 0.15 whatever the margins."""
+    flat = stack(weights=((0.0, 0.0),) * 4, biases=tuple(math.log(p) for p in (0.4, 0.25, 0.2, 0.15)))
+    got = flat.combine(MARGINS)
+    assert got.p_lens == pytest.approx(0.6, abs=1e-6)
+    assert set(got.subclass) == {"single"}
 
 
 def test_the_fitted_prevalence_changes_nothing():
@@ -77,6 +100,7 @@ def test_mean_of_the_named_networks():
         ({"classes": ("a", "b", "c", "d")}, "classes must be"),
         ({"biases": (float("nan"), 0.0, 0.0, 0.0)}, "finite"),
         ({"prevalence": 0.0}, "greater than 0"),
+        ({"compound_share": 1.0}, "less than 1"),
     ],
     ids=lambda value: str(value)[:30],
 )

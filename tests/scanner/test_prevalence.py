@@ -15,8 +15,8 @@ SHIPPED = SHIPPED_DIR / "ou7-sim"
 
 
 def test_odds_move_by_the_ratio_of_the_prior_odds(tmp_path: Path):
-    with_prevalence(SHIPPED, tmp_path / "rare", "rare", 0.002)
-    with_prevalence(SHIPPED, tmp_path / "common", "common", 0.4)
+    with_prevalence(SHIPPED, tmp_path / "rare", "rare", 0.002, None)
+    with_prevalence(SHIPPED, tmp_path / "common", "common", 0.4, None)
     rare, common = (load_package(tmp_path / name) for name in ("rare", "common"))
     rng = np.random.default_rng(3)
     margins = {name: rng.normal(0, 3, (50, 1)) for name in rare.engines}
@@ -30,13 +30,13 @@ def test_odds_move_by_the_ratio_of_the_prior_odds(tmp_path: Path):
 @pytest.mark.parametrize("prevalence", [0.0, 1.0, -0.1, float("nan")])
 def test_refuses_what_is_no_fraction(tmp_path: Path, prevalence: float):
     with pytest.raises(PackageError, match="between 0 and 1"):
-        with_prevalence(SHIPPED, tmp_path / "x", "x", prevalence)
+        with_prevalence(SHIPPED, tmp_path / "x", "x", prevalence, None)
 
 
 def test_refuses_what_is_not_calibrated(tmp_path: Path):
     write_test_package(tmp_path / "mean")
     with pytest.raises(PackageError, match="not calibrated"):
-        with_prevalence(tmp_path / "mean", tmp_path / "x", "x", 0.01)
+        with_prevalence(tmp_path / "mean", tmp_path / "x", "x", 0.01, None)
 
 
 @pytest.mark.parametrize(("name", "message"), [("ou7-sim", "shipped"), ("../up", "name is")])

@@ -9,7 +9,7 @@ from scanner.pixels.cutouts import BandImage, to_cutout
 from scanner.pixels.geometry import CHALLENGE, MER_10
 from scanner.pixels.inputs import network_input
 from scanner.pixels.shards import KINDS, decode_shard, encode_shard, shard_table
-from tests.training.shards import write_shards
+from tests.training.shards import draw, write_shards
 from training.dataset import hashed_fraction, prepare_dataset
 from training.errors import TrainingError
 
@@ -27,7 +27,7 @@ def test_arrays_are_the_networks_inputs(dataset, shards_uri):
             expected = network_input(shard.stamps, prepared.channels, n_pixels)
             assert np.abs(prepared.pixels[start : start + n].astype(np.float32) - expected).max() < 2.5e-4
         assert [KINDS[k] for k in dataset.kinds[start : start + n]] == shard.truth["kind"].to_pylist()
-        assert np.array_equal(dataset.object_ids[start : start + n], shard.object_ids)
+        assert np.array_equal(dataset.group_ids[start : start + n], shard.object_ids)
         start += n
     assert start == len(dataset.kinds) == 120
     assert {n: len(prepared.channels) for n, prepared in dataset.inputs.items()} == {66: 4, 200: 4}
@@ -64,10 +64,36 @@ def test_splits_share_no_object_and_leave_none_out(dataset):
 def test_the_split_follows_the_object_not_the_row(tmp_path):
     a = prepare(write_shards(tmp_path / "a", 40, n_shards=2), tmp_path / "a-data")
     b = prepare(write_shards(tmp_path / "b", 60, n_shards=5, first_id=980), tmp_path / "b-data")
-    in_a, in_b = ({*d.object_ids[d.rows("test", 0.2, 0.3)]} for d in (a, b))
-    shared = {*a.object_ids} & {*b.object_ids}
+    in_a, in_b = ({*d.group_ids[d.rows("test", 0.2, 0.3)]} for d in (a, b))
+    shared = {*a.group_ids} & {*b.group_ids}
     assert in_a & shared == in_b & shared
     assert len(in_a & shared) > 3
+
+
+def test_a_galaxy_without_and_with_arcs_is_on_one_side(tmp_path):
+    """Injection numbers rows; pairs share the index."""
+    rng = np.random.default_rng(0)
+    kinds = ["nonlens", "single"] * 30
+    stamps = {band: draw(grid, kinds, rng) for band, grid in CHALLENGE.grids.items()}
+    truth = {"kind": kinds, "index": [i // 2 for i in range(60)]}
+    (tmp_path / "shards").mkdir()
+    table = shard_table(np.arange(60), stamps, truth, CHALLENGE)
+    (tmp_path / "shards" / "shard-00000.parquet").write_bytes(encode_shard(table))
+    dataset = prepare(str(tmp_path / "shards"), tmp_path / "data")
+    for split in ("train", "validation", "test"):
+        rows = dataset.rows(split, 0.3, 0.3)
+        assert len(rows)
+        assert dataset.kind_counts(rows)["nonlens"] == dataset.kind_counts(rows)["single"] == len(rows) / 2
+
+
+@pytest.mark.parametrize(("value", "message"), [(np.nan, "non-finite"), (7.0, "constant")])
+def test_stamps_that_no_scan_would_take_are_named(tmp_path, value, message):
+    stamps = {band: np.full((1, grid.n_pixels, grid.n_pixels), value, np.float32) for band, grid in CHALLENGE.grids.items()}
+    (tmp_path / "shards").mkdir()
+    table = shard_table(np.arange(1), stamps, {"kind": ["single"]}, CHALLENGE)
+    (tmp_path / "shards" / "shard-00000.parquet").write_bytes(encode_shard(table))
+    with pytest.raises(TrainingError, match=rf"shard-00000.*{message}"):
+        prepare(str(tmp_path / "shards"), tmp_path / "data")
 
 
 def test_hashed_fractions_are_uniform():
