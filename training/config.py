@@ -91,7 +91,7 @@ PRESETS: Mapping[str, TrainConfig] = MappingProxyType(
             test_fraction=0.04,
         ),
         "paper": TrainConfig(),
-        "laptop": TrainConfig(epochs=12, batch_size=64, batch_size_large=32),
+        "laptop": TrainConfig(epochs=12, batch_size=64, batch_size_large=32, learning_rate=1e-3, schedule="one_cycle"),
     }
 )
 """`flagship`: small networks for MER stamps; `paper`: 250 epochs in batches of 250 (OU-66) and 125 (OU-200); `laptop`: the

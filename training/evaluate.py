@@ -13,6 +13,7 @@ from scanner.pixels.shards import KINDS
 from training.calibrate import expected_calibration_error, restated
 from training.errors import TrainingError
 from training.metrics import (
+    N_BOOTSTRAP,
     THRESHOLD,
     auroc,
     binomial_interval,
@@ -20,6 +21,8 @@ from training.metrics import (
     interval,
     max_f_beta,
     recall_at_false_positives,
+    recall_interval,
+    reflected_interval,
     threshold_at_rate,
 )
 
@@ -70,16 +73,23 @@ class Cut(_Frozen):
     """What a threshold of p_lens would give among a million objects at the assumed prevalence."""
 
     p_lens: float
-    recall: float
-    purity: float
-    to_inspect_per_million: float
+    n_false_positives: int
+    """Non-lenses at or above it, counted: what all that follows hangs on."""
+    recall: Measured
+    purity: Measured | None
+    """Fraction of lenses among the candidates; None where no object reaches the threshold."""
+    expected_purity: float | None
+    """Mean p_lens of the candidates: their purity, were p_lens well calibrated."""
+    to_inspect_per_million: Measured
 
 
 class Evaluation(_Frozen):
     """Every figure."""
 
     n_objects: dict[str, int]
-    """By kind."""
+    """By kind, scored: what every other figure is of."""
+    n_rejected: dict[str, int]
+    """By kind. A rejected lens is a missed lens that no recall counts."""
     prevalence: float | None
     """Fraction of lenses that p_lens assumes."""
     overall: dict[str, Measured]
@@ -99,25 +109,26 @@ def evaluate_scores(scores: pa.Table, truth: pa.Table, prevalence: float | None,
         rng: For bootstrap intervals.
 
     Raises:
-        TrainingError: lenses or non-lenses are missing, or a row has no kind.
+        TrainingError: scored lenses or non-lenses are missing, or a row has no kind.
     """
     is_scored = np.array([status == "scored" for status in scores["status"].to_pylist()])
-    scores, truth = scores.filter(pa.array(is_scored)), truth.filter(pa.array(is_scored))
-    kinds = np.array(truth["kind"].to_pylist())
-    unknown = sorted({str(kind) for kind in kinds.tolist() if kind not in KINDS})
+    all_kinds = np.array([str(kind) for kind in truth["kind"].to_pylist()])
+    scores, truth, kinds = scores.filter(pa.array(is_scored)), truth.filter(pa.array(is_scored)), all_kinds[is_scored]
     is_lens = kinds != "nonlens"
-    if unknown or is_lens.all() or not is_lens.any():
-        raise TrainingError(f"needs lenses and non-lenses of kinds {KINDS}, got {sorted(map(str, set(kinds.tolist())))}")
+    if not set(all_kinds) <= set(KINDS) or is_lens.all() or not is_lens.any():
+        got = f"{sorted(set(all_kinds.tolist()))}, of which {sorted(set(kinds.tolist()))} were scored"
+        raise TrainingError(f"needs lenses and non-lenses of kinds {KINDS}, got {got}")
     p = scores["p_lens"].to_numpy().astype(np.float64)
     thresholds = [threshold_at_rate(p, is_lens, rate) for rate in RATES]
     networks = [name for name in scores.column_names if name.startswith("p_") and name not in {"p_lens", "p_compound"}]
     return Evaluation(
         n_objects={kind: int(np.sum(kinds == kind)) for kind in KINDS},
+        n_rejected={kind: int(np.sum(all_kinds[~is_scored] == kind)) for kind in KINDS},
         prevalence=prevalence,
         overall=_overall(p, kinds, prevalence, rng) | _compound(scores, kinds, rng) | _colour_probe(p, truth, thresholds[-1]),
         networks={name[2:]: _ranked(auroc, scores[name].to_numpy(), is_lens, rng) for name in networks},
         groups=tuple(_groups(p, truth, thresholds)),
-        cuts=_cuts(p, is_lens, prevalence),
+        cuts=() if prevalence is None else tuple(_cut(p, is_lens, prevalence, threshold) for threshold in CUTS),
     )
 
 
@@ -125,18 +136,21 @@ def _overall(p: Numbers, kinds: NDArray[np.str_], prevalence: float | None, rng:
     is_lens = kinds != "nonlens"
     found = {
         "auroc": _ranked(auroc, p, is_lens, rng),
-        "tpr_at_0_false_positives": _ranked(partial(recall_at_false_positives, n_false=0), p, is_lens, rng),
-        "tpr_at_10_false_positives": _ranked(partial(recall_at_false_positives, n_false=10), p, is_lens, rng),
+        "tpr_at_0_false_positives": _recall_before(p, is_lens, n_false=0),
+        "tpr_at_10_false_positives": _recall_before(p, is_lens, n_false=10),
         "f_beta_max": _ranked(max_f_beta, p, is_lens, rng),
     }
     # What is called a lens at p = 0.5 depends on how many lenses p expects: here, as many as there are.
     here = p if prevalence is None else restated(p, prevalence, float(is_lens.mean()))
     for name, statistic in {"precision": _precision, "recall": _recall, "accuracy": _accuracy, "f_beta": _f_beta}.items():
         found[f"{name}_at_half"] = _ranked(statistic, here, is_lens, rng)
-    found["calibration_error"] = _ranked(expected_calibration_error, here, is_lens, rng)
+    found |= {
+        "calibration_error": _ranked(expected_calibration_error, here, is_lens, rng, reflected_interval),
+        "calibration_error_floor": _calibration_floor(here, rng),
+    }
     if prevalence is not None:
         natural = partial(expected_calibration_error, prevalence=prevalence)
-        found["calibration_error_at_prevalence"] = _ranked(natural, p, is_lens, rng)
+        found["calibration_error_at_prevalence"] = _ranked(natural, p, is_lens, rng, reflected_interval)
     for rate in RATES:
         threshold = threshold_at_rate(p, is_lens, rate)
         for kind in KINDS[1:]:
@@ -177,7 +191,7 @@ def _colour_probe(p: Numbers, truth: pa.Table, threshold: float) -> dict[str, Me
         return {}
     share = np.array(weights) / sum(weights)
     value, error = float(share @ differences), float(np.sqrt(share**2 @ variances))
-    return {"recall_blue_minus_red": Measured(value=value, low=value - 1.96 * error, high=value + 1.96 * error)}
+    return {"recall_blue_minus_red": _measured(value, (value - 1.96 * error, value + 1.96 * error))}
 
 
 def _groups(p: Numbers, truth: pa.Table, thresholds: Sequence[float]) -> list[Group]:
@@ -197,25 +211,58 @@ def _groups(p: Numbers, truth: pa.Table, thresholds: Sequence[float]) -> list[Gr
     ]
 
 
-def _cuts(p: Numbers, is_lens: Flags, prevalence: float | None) -> tuple[Cut, ...]:
-    if prevalence is None:
-        return ()
-    found = []
-    for cut in CUTS:
-        true, false = float((p[is_lens] >= cut).mean()) * prevalence, float((p[~is_lens] >= cut).mean()) * (1 - prevalence)
-        purity = true / (true + false) if true + false else 0.0
-        found.append(Cut(p_lens=cut, recall=true / prevalence, purity=purity, to_inspect_per_million=1e6 * (true + false)))
-    return tuple(found)
+def _cut(p: Numbers, is_lens: Flags, prevalence: float, threshold: float) -> Cut:
+    """Purity and number to inspect between the worst and the best that the intervals of both rates allow."""
+    is_above = p >= threshold
+    recall, false_rate = _share(is_above[is_lens]), _share(is_above[~is_lens])
+
+    def per_million(of_lenses: float, of_others: float) -> float:
+        return 1e6 * (prevalence * of_lenses + (1 - prevalence) * of_others)
+
+    def purity(recall: float, false_rate: float) -> float:
+        return per_million(recall, 0) / per_million(recall, false_rate)
+
+    is_reached, to_inspect = bool(is_above.any()), per_million(recall.value, false_rate.value)
+    worst_and_best = purity(recall.low, false_rate.high), purity(recall.high, false_rate.low)
+    fewest_and_most = per_million(recall.low, false_rate.low), per_million(recall.high, false_rate.high)
+    expected_lenses = per_million(*(float(np.mean((p * is_above)[rows])) for rows in (is_lens, ~is_lens)))
+    return Cut(
+        p_lens=threshold,
+        n_false_positives=int(is_above[~is_lens].sum()),
+        recall=recall,
+        purity=_measured(purity(recall.value, false_rate.value), worst_and_best) if is_reached else None,
+        expected_purity=expected_lenses / to_inspect if is_reached else None,
+        to_inspect_per_million=_measured(to_inspect, fewest_and_most),
+    )
 
 
-def _ranked(statistic: Callable[..., float], p: Numbers, is_lens: Flags, rng: np.random.Generator) -> Measured:
-    low, high = interval(statistic, p, is_lens, rng)
-    return Measured(value=statistic(p, is_lens), low=low, high=high)
+def _ranked(
+    statistic: Callable[..., float],
+    p: Numbers,
+    is_lens: Flags,
+    rng: np.random.Generator,
+    interval_of: Callable[..., tuple[float, float]] = interval,
+) -> Measured:
+    return _measured(statistic(p, is_lens), interval_of(statistic, p, is_lens, rng))
+
+
+def _recall_before(p: Numbers, is_lens: Flags, n_false: int) -> Measured:
+    return _measured(recall_at_false_positives(p, is_lens, n_false), recall_interval(p, is_lens, n_false))
+
+
+def _calibration_floor(p: Numbers, rng: np.random.Generator) -> Measured:
+    """Calibration error where each object is a lens with its probability p: mean, and range of 95 % of such draws."""
+    errors = [expected_calibration_error(p, rng.random(len(p)) < p) for _ in range(N_BOOTSTRAP)]
+    low, high = np.quantile(errors, [0.025, 0.975])
+    return _measured(float(np.mean(errors)), (float(low), float(high)))
 
 
 def _share(chosen: Flags) -> Measured:
-    low, high = binomial_interval(int(chosen.sum()), len(chosen))
-    return Measured(value=float(chosen.mean()), low=low, high=high)
+    return _measured(float(chosen.mean()), binomial_interval(int(chosen.sum()), len(chosen)))
+
+
+def _measured(value: float, ends: tuple[float, float]) -> Measured:
+    return Measured(value=value, low=ends[0], high=ends[1])
 
 
 def _precision(p: Numbers, is_lens: Flags) -> float:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from training.calibrate import restated
 from training.evaluate import BINS, RATES, Evaluation
-from training.metrics import binomial_interval
+from training.metrics import binomial_interval, roc_curve
 
 Scores = dict[str, NDArray[np.floating]]
 _N_BINS = 10
@@ -43,12 +43,9 @@ def draw_evaluation(folder: Path, evaluation: Evaluation, scores: Scores, is_len
 def _draw_roc(path: Path, scores: Scores, is_lens: NDArray[np.bool_]) -> None:
     figure, axes = _figure(1, 5.0)
     for name, p in scores.items():
-        order = np.argsort(-p, kind="stable")
-        ends = np.append(np.diff(p[order]) != 0, True)
-        false = np.cumsum(~is_lens[order])[ends] / max(int((~is_lens).sum()), 1)
-        true = np.cumsum(is_lens[order])[ends] / max(int(is_lens.sum()), 1)
-        axes[0].step(false, true, where="post", label=name, linewidth=2 if name == "p_lens" else 1)
-    axes[0].set(xscale="log", xlim=(1 / max(int((~is_lens).sum()), 1), 1), ylim=(0, 1))
+        true, false = roc_curve(p, is_lens)
+        axes[0].step(false / false[-1], true / true[-1], where="post", label=name, linewidth=2 if name == "p_lens" else 1)
+    axes[0].set(xscale="log", xlim=(1 / int((~is_lens).sum()), 1), ylim=(0, 1))
     axes[0].set(xlabel="false positive rate", ylabel="recall")
     axes[0].legend(fontsize=8)
     figure.savefig(path, dpi=110)

@@ -1,8 +1,9 @@
 """An evaluation for people: Markdown."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from training.evaluate import RATES, Cut, Evaluation, Measured
+from training.metrics import N_BOOTSTRAP
 
 _NAMES = {
     "auroc": "AUROC",
@@ -14,20 +15,37 @@ _NAMES = {
     "accuracy_at_half": "accuracy at p = 0.5",
     "f_beta_at_half": "F 0.03 at p = 0.5",
     "calibration_error": "expected calibration error, this mixture",
+    "calibration_error_floor": "the same of lenses drawn with the probability p_lens, mean and range of 95 %",
     "calibration_error_at_prevalence": "expected calibration error, weighted to the assumed prevalence",
     "recall_blue_minus_red": f"recall of blue less red sources at {RATES[-1]:.0%} false positives, arcs of equal magnitude",
     "auroc_compound": "AUROC of p_compound, compound lenses against all else",
     "auroc_compound_among_lenses": "AUROC of p_compound / p_lens, compound against single lenses",
 }
 
+_HOW = f"""\
+Brackets hold 95 % intervals:
 
-_HOW = (
-    "Brackets: 95 % intervals, bootstrap (Wilson's for fractions). At p = 0.5 means after p_lens is restated for the share of "
-    "lenses in these objects, where it is calibrated."
-)
+- recall of a kind or property, false positives of a look-alike, recall of a cut: Wilson's for a fraction, the threshold taken
+  as fixed; recall of blue less red: from the variances of both;
+- TPR0 and TPR10: few non-lenses, drawn by chance, set these thresholds. The one that lets ten through in a typical sample of
+  this size may be that of any from the 5th to the 19th non-lens here, the one that lets none through any down to the 4th. The
+  interval spans the recalls there, each widened by Wilson's. How far above the highest non-lens the next would score, no sample
+  tells: the lower limit of TPR0 is not known, and 0 is written;
+- calibration errors: bootstrap, mirrored at the value because noise only adds to them, which undoes a part of it: what noise
+  alone would make is the error of lenses drawn with the probability p_lens;
+- all others: percentiles of {N_BOOTSTRAP} bootstrap resamples of lenses and of non-lenses.
+
+At p = 0.5 means after p_lens is restated for the share of lenses in these objects, where it is calibrated."""
+_ONLY_SCORED = "every other figure is of scored objects alone, although a rejected lens is a missed one."
 _MIXTURE = (
     "Non-lenses are mixed as above: on the sky far fewer of them are look-alikes, so that candidates should be purer and fewer."
 )
+_EXPECTED = (
+    "Purity and candidates range from the worst to the best that the intervals of recall and of the false positives allow. "
+    "Expected purity is the mean p_lens of the candidates; outside the interval of the purity, p_lens is likely off. "
+    "The calibration error at this prevalence cannot tell: a constant p_lens = 0 would score the prevalence itself, {:g}."
+)
+_CUT_COLUMNS = ("p_lens at least", "false positives", "recall", "purity", "expected purity", "candidates to inspect")
 
 
 def evaluation_markdown(evaluation: Evaluation, ensemble: str, data: str) -> str:
@@ -38,11 +56,11 @@ def evaluation_markdown(evaluation: Evaluation, ensemble: str, data: str) -> str
         ensemble: Name and digest of what was evaluated.
         data: Where the objects come from.
     """
-    counts = ", ".join(f"{n} {kind}" for kind, n in evaluation.n_objects.items())
     rates = " and ".join(f"{rate:.0%}" for rate in RATES)
     sections = [
         f"# {ensemble}, evaluated",
-        f"On {data}: {counts}. {_HOW}",
+        f"On {data}. Scored: {_counts(evaluation.n_objects)}. Rejected: {_counts(evaluation.n_rejected)}; {_ONLY_SCORED}",
+        _HOW,
         _table(
             ("all objects", ""),
             ([_NAMES.get(name, name.replace("_", " ")), _shown(m)] for name, m in evaluation.overall.items()),
@@ -59,21 +77,35 @@ def evaluation_markdown(evaluation: Evaluation, ensemble: str, data: str) -> str
         sections += [
             "## What a cut would give",
             f"Among a million objects of which a fraction {evaluation.prevalence:g} are lenses. {_MIXTURE}",
-            _table(
-                ("p_lens at least", "recall", "purity", "candidates to inspect"),
-                map(_cut, evaluation.cuts),
-            ),
+            _EXPECTED.format(evaluation.prevalence),
+            _table(_CUT_COLUMNS, map(_cut, evaluation.cuts)),
         ]
     sections += ["![ROC](roc.png) ![Reliability](reliability.png) ![Completeness](completeness.png)"]
     return "\n\n".join(sections) + "\n"
 
 
 def _cut(cut: Cut) -> list[str]:
-    return [f"{cut.p_lens:g}", f"{cut.recall:.3f}", f"{cut.purity:.3f}", f"{cut.to_inspect_per_million:.0f}"]
+    numbers = [_shown(cut.recall), _shown(cut.purity), _number(cut.expected_purity), _shown(cut.to_inspect_per_million)]
+    return [f"{cut.p_lens:g}", str(cut.n_false_positives), *numbers]
 
 
-def _shown(measured: Measured) -> str:
-    return f"{measured.value:.3f} ({measured.low:.3f}-{measured.high:.3f})"
+def _counts(numbers: Mapping[str, int]) -> str:
+    return ", ".join(f"{n} {kind}" for kind, n in numbers.items() if n) or "none"
+
+
+def _shown(measured: Measured | None) -> str:
+    if measured is None:
+        return "-"
+    return f"{_number(measured.value)} ({_number(measured.low)} to {_number(measured.high)})"
+
+
+def _number(value: float | None) -> str:
+    """Whole, to three decimals, or small: 1234, 0.123, 0.00012."""
+    if value is None:
+        return "-"
+    if abs(value) >= 10:
+        return f"{value:.0f}"
+    return f"{value:.3f}" if abs(value) >= 0.001 else f"{value:.2g}"
 
 
 def _table(header: tuple[str, ...], rows: Iterable[list[str]]) -> str:

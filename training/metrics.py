@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest, rankdata
+from scipy.stats import binomtest, gamma, poisson, rankdata
 
 from scanner.pixels.shards import KINDS
 
 F_BETA = 0.03
 """Weighs precision far above recall, as the lens challenge did."""
 THRESHOLD = 0.5
-N_BOOTSTRAP = 200
+N_BOOTSTRAP = 1000
 
 
 def auroc(p_lens: NDArray[np.floating], is_lens: NDArray[np.bool_]) -> float:
@@ -34,7 +34,11 @@ def interval(
     is_lens: NDArray[np.bool_],
     rng: np.random.Generator,
 ) -> tuple[float, float]:
-    """95 % interval of a statistic from bootstrap resamples of lenses and of non-lenses."""
+    """95 % interval of a statistic from bootstrap resamples of lenses and of non-lenses (percentiles).
+
+    Not for a statistic that hangs on the highest few non-lenses (`recall_interval`), nor for one that grows with the noise
+    (`reflected_interval`).
+    """
     lenses, others = np.flatnonzero(is_lens), np.flatnonzero(~is_lens)
     values = []
     for _ in range(N_BOOTSTRAP):
@@ -42,6 +46,23 @@ def interval(
         values.append(statistic(p_lens[rows], is_lens[rows]))
     low, high = np.quantile(values, [0.025, 0.975])
     return float(low), float(high)
+
+
+def reflected_interval(
+    statistic: Callable[[NDArray[np.floating], NDArray[np.bool_]], float],
+    p_lens: NDArray[np.floating],
+    is_lens: NDArray[np.bool_],
+    rng: np.random.Generator,
+) -> tuple[float, float]:
+    """Basic bootstrap interval, 95 %, of a statistic >= 0 that noise only raises (Davison & Hinkley 1997, equation 5.6).
+
+    Resamples carry the noise twice and exceed the value somewhat as the value exceeds the truth, so their percentiles are
+    mirrored at the value, and cut at 0. The interval may lie below the value. Near 0 the mirror undoes only a part: of
+    perfectly calibrated ensembles, half the intervals of the calibration error reach 0, while none of the percentiles does.
+    """
+    value = statistic(p_lens, is_lens)
+    low, high = interval(statistic, p_lens, is_lens, rng)
+    return max(0.0, 2 * value - high), max(0.0, 2 * value - low)
 
 
 def binomial_interval(n_chosen: int, n: int) -> tuple[float, float]:
@@ -66,6 +87,36 @@ def threshold_at_rate(p_lens: NDArray[np.floating], is_lens: NDArray[np.bool_], 
 def recall_at_false_positives(p_lens: NDArray[np.floating], is_lens: NDArray[np.bool_], n_false: int) -> float:
     """Fraction of lenses found before the `n_false` + 1st non-lens (Metcalf et al. 2019: TPR0, TPR10)."""
     return float((p_lens[is_lens] > threshold_at_false_positives(p_lens, is_lens, n_false)).mean())
+
+
+def recall_interval(p_lens: NDArray[np.floating], is_lens: NDArray[np.bool_], n_false: int) -> tuple[float, float]:
+    """95 % interval, rather wide, of the recall where half of all samples have at most `n_false` non-lenses above threshold.
+
+    `recall_at_false_positives` estimates it. The number of non-lenses above is Poisson distributed around the median of
+    Gamma(n_false + 1), so for `n_false` = 10 the threshold lies between the 5th and the 19th highest. The recalls there are
+    widened by Wilson's interval. Where the number may be 0 (`n_false` < 4) the lower limit is 0, for a sample does not tell
+    how high the next non-lens would score: a bootstrap, which draws none above the highest, only seems to know.
+    """
+    fewest, most = poisson.interval(0.95, gamma.median(n_false + 1))
+    low, high = (
+        binomial_interval(int(np.sum(p_lens[is_lens] > threshold_at_false_positives(p_lens, is_lens, n))), int(is_lens.sum()))
+        for n in (max(int(fewest) - 1, 0), int(most))
+    )
+    return low[0] if fewest else 0.0, high[1]
+
+
+def roc_curve(p_lens: NDArray[np.floating], is_lens: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Numbers of lenses and of non-lenses at or above each different p, the highest first: `[threshold]` each."""
+    order = np.argsort(-p_lens, kind="stable")
+    # A threshold can only lie between different probabilities.
+    ends = np.append(np.diff(p_lens[order]) != 0, True)
+    return np.cumsum(is_lens[order])[ends], np.cumsum(~is_lens[order])[ends]
+
+
+def max_f_beta(p_lens: NDArray[np.floating], is_lens: NDArray[np.bool_], beta: float = F_BETA) -> float:
+    """The largest `f_beta` that any threshold reaches, from counts: (1 + b^2) TP / (b^2 (TP + FN) + TP + FP)."""
+    true, false = roc_curve(p_lens, is_lens)
+    return float(np.max((1 + beta**2) * true / (beta**2 * is_lens.sum() + true + false)))
 
 
 def f_beta(precision: float, recall: float, beta: float = F_BETA) -> float:
@@ -111,14 +162,3 @@ def metrics(p_lens: NDArray[np.floating], kinds: NDArray[np.integer], rng: np.ra
             key = "false_positive_rate" if kind == "nonlens" else f"recall_{kind}"
             found[key] = float(called[chosen].mean())
     return found
-
-
-def max_f_beta(p_lens: NDArray[np.floating], is_lens: NDArray[np.bool_]) -> float:
-    """The largest F_beta that any threshold reaches."""
-    order = np.argsort(-p_lens, kind="stable")
-    true = np.cumsum(is_lens[order])
-    called = np.arange(1, len(order) + 1)
-    # A threshold can only lie between different probabilities.
-    ends = np.append(np.diff(p_lens[order]) != 0, True)
-    precision, recall = true[ends] / called[ends], true[ends] / max(int(is_lens.sum()), 1)
-    return max(f_beta(float(p), float(r)) for p, r in zip(precision, recall, strict=True))

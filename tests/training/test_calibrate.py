@@ -53,3 +53,8 @@ def test_calibration_error_by_hand():
     is_lens = np.array([False, True, True, False])
     # Bins: two at 0.05 of which one is a lens, one at 0.95 right, one at 0.85 wrong.
     assert expected_calibration_error(p, is_lens) == pytest.approx((2 * 0.45 + 0.05 + 0.85) / 4)
+
+
+def test_to_expect_no_lens_at_all_costs_the_prevalence():
+    is_lens = np.arange(100) < 30
+    assert expected_calibration_error(np.zeros(100), is_lens, prevalence=5e-4) == pytest.approx(5e-4)

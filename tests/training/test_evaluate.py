@@ -1,17 +1,32 @@
 """Figures of known scores: by hand and by brute force."""
 
+import math
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from flows.evaluate import _described, evaluate_shards
+from scanner.networks.card import TrainingDataCard
 from scanner.pixels.shards import KINDS
+from simulation.dataset import DatasetSpec, simulate_shard
+from tests.scanner.ensembles import SPECS, write_test_package
 from training.errors import TrainingError
-from training.evaluate import RATES, evaluate_scores
+from training.evaluate import CUTS, RATES, Measured, _calibration_floor, _cut, evaluate_scores
 from training.evaluation_plots import draw_evaluation
-from training.evaluation_text import evaluation_markdown
+from training.evaluation_text import _shown, evaluation_markdown
 
 PREVALENCE = 0.01
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_resamples():
+    """Ten times fewer, where no test looks at the intervals of a bootstrap closely."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("training.metrics.N_BOOTSTRAP", 100)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +40,11 @@ def tables():
     p = 1 / (1 + np.exp(-logit))
     status = np.where(rng.random(n) < 0.02, "rejected:blank", "scored")
     scored = status == "scored"
-    scores = {"p_A": p, "p_lens": p, "p_compound": p * np.where(np.isin(kinds, KINDS[2:]), 0.8, 0.2)}
+    scores = {
+        "p_A": np.random.default_rng(6).random(n) * p,
+        "p_lens": p,
+        "p_compound": p * np.where(np.isin(kinds, KINDS[2:]), 0.8, 0.2),
+    }
     truth = {name: np.where(is_lens, rng.uniform(*span, n), np.nan) for name, span in SPANS.items()}
     morphology = np.where(is_lens, "arc", np.where(rng.random(n) < 0.3, "twin", "spiral"))
     return (
@@ -52,7 +71,7 @@ def evaluation(tables):
 def arrays(tables):
     scores, truth = tables
     kept = np.array(scores["status"].to_pylist()) == "scored"
-    return {name: scores[name].to_numpy()[kept] for name in ("p_lens", "p_compound")}, {
+    return {name: scores[name].to_numpy()[kept] for name in ("p_A", "p_lens", "p_compound")}, {
         name: np.array(truth[name].to_pylist(), dtype=object)[kept] for name in truth.column_names
     }
 
@@ -62,7 +81,8 @@ def test_rejected_rows_are_left_out_and_the_rest_agree_with_scikit_learn(tables,
     is_lens = truth["kind"] != "nonlens"
     assert sum(evaluation.n_objects.values()) == len(is_lens) < 4000
     assert evaluation.overall["auroc"].value == pytest.approx(roc_auc_score(is_lens, p["p_lens"]))
-    assert evaluation.networks["A"] == evaluation.networks["A"]
+    assert set(evaluation.networks) == {"A"}
+    assert evaluation.networks["A"].value == pytest.approx(roc_auc_score(is_lens, p["p_A"]))
     compound = np.isin(truth["kind"], KINDS[2:])
     assert evaluation.overall["auroc_compound"].value == pytest.approx(roc_auc_score(compound, p["p_compound"]))
     share = p["p_compound"] / p["p_lens"]
@@ -70,9 +90,46 @@ def test_rejected_rows_are_left_out_and_the_rest_agree_with_scikit_learn(tables,
     assert evaluation.overall["auroc_compound_among_lenses"].value == pytest.approx(expected)
 
 
+def test_rejected_lenses_are_counted_and_told(tables, evaluation):
+    scores, truth = tables
+    rejected = [k for k, s in zip(truth["kind"].to_pylist(), scores["status"].to_pylist(), strict=True) if s != "scored"]
+    assert evaluation.n_rejected == {kind: rejected.count(kind) for kind in KINDS}
+    assert min(evaluation.n_rejected.values()) > 0
+    assert f"Rejected: {rejected.count('nonlens')} nonlens, {rejected.count('single')} single" in evaluation_markdown(
+        evaluation, "test", "random numbers"
+    )
+
+
+def test_the_mean_of_networks_has_no_probability_of_compound_lenses_and_no_cuts(tables):
+    scores, truth = tables
+    column = scores.column_names.index("p_compound")
+    mean = scores.set_column(column, "p_compound", pa.nulls(scores.num_rows, pa.float64()))
+    evaluation = evaluate_scores(mean, truth, None, np.random.default_rng(0))
+    p, kept = arrays(tables)
+    is_lens, called = kept["kind"] != "nonlens", p["p_lens"] >= 0.5
+    assert evaluation.cuts == ()
+    assert {"auroc_compound", "auroc_compound_among_lenses", "calibration_error_at_prevalence"}.isdisjoint(evaluation.overall)
+    assert set(evaluation.networks) == {"A"}
+    # Not restated: p is compared with 0.5 as it is.
+    assert evaluation.overall["recall_at_half"].value == pytest.approx(called[is_lens].mean())
+    assert evaluation.overall["precision_at_half"].value == pytest.approx(is_lens[called].mean())
+    assert "What a cut would give" not in evaluation_markdown(evaluation, "test", "random numbers")
+
+
 def test_calibrated_scores_have_no_calibration_error(evaluation):
-    assert evaluation.overall["calibration_error"].value < 0.03
-    assert evaluation.overall["calibration_error_at_prevalence"].value < 0.003
+    found = evaluation.overall
+    floor = found["calibration_error_floor"]
+    assert floor.low < found["calibration_error"].value < floor.high < 0.03
+    assert found["calibration_error"].low < floor.low
+    assert found["calibration_error_at_prevalence"].value < 0.003
+
+
+def test_the_floor_of_the_calibration_error_of_coins():
+    """All at 0.5: the mean deviation of a binomial share, sqrt(1 / (2 pi n))."""
+    n = 2000
+    floor = _calibration_floor(np.full(n, 0.5), np.random.default_rng(3))
+    assert floor.value == pytest.approx(math.sqrt(1 / (2 * math.pi * n)), rel=0.08)
+    assert floor.low < floor.value < floor.high == pytest.approx(2.24 * 0.5 / math.sqrt(n), rel=0.08)
 
 
 def test_groups_by_brute_force(tables, evaluation):
@@ -95,9 +152,38 @@ def test_purity_and_numbers_of_a_cut_by_bayes(tables, evaluation):
     is_lens = truth["kind"] != "nonlens"
     for cut in evaluation.cuts:
         recall, false = (p["p_lens"][is_lens] >= cut.p_lens).mean(), (p["p_lens"][~is_lens] >= cut.p_lens).mean()
-        assert cut.recall == pytest.approx(recall)
-        assert cut.to_inspect_per_million == pytest.approx(1e4 * recall + 0.99e6 * false)
-        assert cut.purity == pytest.approx(1e4 * recall / (1e4 * recall + 0.99e6 * false))
+        assert cut.recall.value == pytest.approx(recall)
+        assert cut.n_false_positives == sum(score >= cut.p_lens for score in p["p_lens"][~is_lens])
+        assert cut.to_inspect_per_million.value == pytest.approx(1e4 * recall + 0.99e6 * false)
+        assert cut.purity.value == pytest.approx(1e4 * recall / (1e4 * recall + 0.99e6 * false))
+        assert cut.purity.low < cut.purity.value <= cut.purity.high
+    assert [cut.p_lens for cut in evaluation.cuts] == list(CUTS)
+
+
+def test_a_cut_without_false_positives_is_not_sure_to_be_pure():
+    """Wilson's limit is z^2 / (n + z^2) for none of n, and the mirror image for all of n."""
+    n, prevalence, limit = 10_000, 5e-4, 1.959964**2 / (10_000 + 1.959964**2)
+    p, is_lens = np.repeat([0.9, 1e-4], n), np.repeat([True, False], n)
+    cut = _cut(p, is_lens, prevalence, 0.5)
+    assert (cut.n_false_positives, cut.purity.value, cut.purity.high) == (0, 1, 1)
+    lenses, others = 500 * (1 - limit), 999_500 * limit
+    assert cut.purity.low == pytest.approx(lenses / (lenses + others), rel=1e-6)
+    assert (cut.to_inspect_per_million.low, cut.to_inspect_per_million.high) == pytest.approx((lenses, 500 + others), rel=1e-6)
+    unreached = _cut(p, is_lens, prevalence, 0.95)
+    assert unreached.purity is unreached.expected_purity is None
+    assert unreached.to_inspect_per_million.high == pytest.approx((500 + 999_500) * limit, rel=1e-6)
+
+
+def test_expected_purity_is_that_measured_where_scores_are_calibrated(tables, evaluation):
+    p, truth = arrays(tables)
+    is_lens = truth["kind"] != "nonlens"
+    weights = np.where(is_lens, PREVALENCE / is_lens.sum(), (1 - PREVALENCE) / (~is_lens).sum())
+    for cut in evaluation.cuts:
+        above = p["p_lens"] >= cut.p_lens
+        assert cut.expected_purity == pytest.approx(np.average(p["p_lens"][above], weights=weights[above]))
+        assert cut.purity.low < cut.expected_purity < cut.purity.high
+    boastful = _cut(np.minimum(p["p_lens"] * 5, 1), is_lens, PREVALENCE, 0.1)
+    assert boastful.expected_purity > boastful.purity.high
 
 
 def test_scores_that_look_at_colour_show_it(tables):
@@ -118,6 +204,28 @@ def test_one_class_only_is_refused(tables):
     lenses = np.array(truth["kind"].to_pylist()) != "nonlens"
     with pytest.raises(TrainingError, match="lenses and non-lenses"):
         evaluate_scores(scores.filter(pa.array(lenses)), truth.filter(pa.array(lenses)), None, np.random.default_rng(0))
+
+
+def test_small_numbers_are_not_shown_as_none():
+    assert _shown(Measured(value=0.00052, low=0, high=0.0011)) == "0.00052 (0 to 0.001)"
+    assert _shown(Measured(value=-0.02, low=-0.0301, high=1234.5)) == "-0.020 (-0.030 to 1234)"
+
+
+def test_the_shards_of_the_training_are_refused(shards_uri, dataset, tmp_path):
+    data = TrainingDataCard(description="rings", digest=dataset.digest, n_objects={})
+    write_test_package(tmp_path / "trained", SPECS[:1], training_data=data)
+    with pytest.raises(TrainingError, match=rf"{shards_uri}: these are the shards that test was trained on"):
+        evaluate_shards(shards_uri, str(tmp_path / "trained"), str(tmp_path / "out"), lambda _done, _total: None)
+    assert not (tmp_path / "out").exists()
+
+
+def test_data_sets_are_described_from_their_shards(tmp_path):
+    for number in range(2):
+        table = simulate_shard(DatasetSpec(n=2, seed=7 + number, geometry="mer"), 0)
+        pq.write_table(table, tmp_path / f"{number}.parquet")
+    pq.write_table(pa.table({"object_id": [1, 2, 3]}), tmp_path / "2.parquet")
+    footers = [pq.read_metadata(tmp_path / f"{number}.parquet") for number in (0, 1, 2)]
+    assert _described(footers) == ("n=2, seed=7, geometry mer, preset euclid; n=2, seed=8, geometry mer, preset euclid; n=3")
 
 
 def test_people_find_the_figures(tables, evaluation, tmp_path):

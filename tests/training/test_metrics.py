@@ -4,9 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from sklearn import metrics as sklearn_metrics
 from sklearn.metrics import accuracy_score, fbeta_score, precision_score, recall_score, roc_auc_score
 
 from scanner.pixels.shards import KINDS
+from training.calibrate import expected_calibration_error
 from training.metrics import (
     auroc,
     binomial_interval,
@@ -15,6 +17,9 @@ from training.metrics import (
     max_f_beta,
     metrics,
     recall_at_false_positives,
+    recall_interval,
+    reflected_interval,
+    roc_curve,
     threshold_at_rate,
 )
 
@@ -46,6 +51,15 @@ def test_the_best_f_beta_over_thresholds(scored):
     p, kinds = scored
     brute = max(fbeta_score(kinds > 0, p >= t, beta=0.03) for t in np.unique(p))
     assert max_f_beta(p, kinds > 0) == pytest.approx(brute, abs=1e-12)
+
+
+def test_the_roc_curve_is_scikit_learns(scored):
+    p, kinds = scored
+    is_lens = kinds > 0
+    true, false = roc_curve(p, is_lens)
+    false_rate, true_rate, _ = sklearn_metrics.roc_curve(is_lens, p, drop_intermediate=False)
+    assert true / is_lens.sum() == pytest.approx(true_rate[1:])
+    assert false / (~is_lens).sum() == pytest.approx(false_rate[1:])
 
 
 def test_recall_at_a_number_of_false_positives_by_hand():
@@ -89,6 +103,45 @@ def test_the_interval_has_the_width_of_theory():
     q1, q2 = a / (2 - a), 2 * a * a / (1 + a)
     sigma = math.sqrt((a * (1 - a) + 199 * (q1 - a * a) + 199 * (q2 - a * a)) / 200**2)
     assert (high - low) / (2 * 1.96) == pytest.approx(sigma, rel=0.25)
+
+
+def test_recall_at_few_false_positives_lies_between_the_recalls_a_little_up_and_down_the_list():
+    others, lenses = np.arange(100.0), np.arange(60, 100) + 0.5
+    p, is_lens = np.append(others, lenses), np.arange(140) >= 100
+    # Above the 4th, 5th and 19th highest of the others, 96, 95 and 81, lie 4, 5 and 19 of the 40 lenses.
+    assert recall_interval(p, is_lens, 0) == pytest.approx((0, binomial_interval(4, 40)[1]))
+    assert recall_interval(p, is_lens, 10) == pytest.approx((binomial_interval(5, 40)[0], binomial_interval(19, 40)[1]))
+    assert recall_interval(p[95:], is_lens[95:], 10)[1] == 1
+
+
+@pytest.mark.parametrize(("n_false", "n_expected"), [(0, math.log(2)), (10, 10.6685)])
+def test_the_interval_of_recall_at_few_false_positives_covers_the_truth(n_false, n_expected):
+    """Non-lenses uniform, lenses 1 - u^2: a threshold that n_expected of n non-lenses exceed finds sqrt(n_expected / n)."""
+    rng, n, truth = np.random.default_rng(8), 400, math.sqrt(n_expected / 400)
+    is_lens = np.arange(2 * n) < n
+    samples = [np.append(1 - rng.random(n) ** 2, rng.random(n)) for _ in range(400)]
+    found = np.array([(recall_at_false_positives(p, is_lens, n_false), *recall_interval(p, is_lens, n_false)) for p in samples])
+    assert np.mean(found[:, 0] < truth) == pytest.approx(0.5, abs=0.07)
+    assert np.mean((found[:, 1] <= truth) & (truth <= found[:, 2])) > 0.95
+    assert np.mean(found[:, 2]) < 3.5 * truth
+
+
+def test_the_reflected_interval_comes_closer_to_no_error_where_there_is_none(monkeypatch):
+    monkeypatch.setattr("training.metrics.N_BOOTSTRAP", 200)
+    rng = np.random.default_rng(9)
+    plain, reflected = [], []
+    for _ in range(40):
+        p = rng.random(500)
+        is_lens = rng.random(500) < p
+        plain.append(interval(expected_calibration_error, p, is_lens, rng))
+        reflected.append(reflected_interval(expected_calibration_error, p, is_lens, rng))
+    assert np.mean([low == 0 for low, _ in reflected]) > 0.3
+    assert min(low for low, _ in plain) > 0.01
+    assert np.mean(reflected) < 0.5 * np.mean(plain)
+    # An error far above the noise: p is twice too high.
+    is_lens = rng.random(5000) < 0.5 * (p := rng.random(5000))
+    low, high = reflected_interval(expected_calibration_error, p, is_lens, rng)
+    assert low < 0.25 < high < 0.3
 
 
 def test_one_class_only_is_refused():
