@@ -154,14 +154,14 @@ def evaluate(shards: str, *, ensemble: str | None = None, out: str | None = None
     """
     from flows.evaluate import evaluate_shards
     from flows.terminal import print_json, print_lines, terminal_progress
-    from training.evaluation_text import shown_measured
+    from training.evaluation_text import shown
 
     with terminal_progress("evaluating", quiet=json) as report:
         evaluation, folder = evaluate_shards(shards, ensemble, out, report)
     if json:
         print_json(evaluation.model_dump(mode="json"))
         return
-    print_lines({**{name: shown_measured(m) for name, m in evaluation.overall.items()}, "folder": str(folder)})
+    print_lines({**{name: shown(m) for name, m in evaluation.overall.items()}, "folder": str(folder)})
 
 
 @models.command(name="list")

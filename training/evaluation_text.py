@@ -63,14 +63,14 @@ def evaluation_markdown(evaluation: Evaluation, ensemble: str, data: str) -> str
         _HOW,
         _table(
             ("all objects", ""),
-            ([_NAMES.get(name, name.replace("_", " ")), shown_measured(m)] for name, m in evaluation.overall.items()),
+            ([_NAMES.get(name, name.replace("_", " ")), shown(m)] for name, m in evaluation.overall.items()),
         ),
-        _table(("network", "AUROC"), ([name, shown_measured(m)] for name, m in evaluation.networks.items())),
+        _table(("network", "AUROC"), ([name, shown(m)] for name, m in evaluation.networks.items())),
         "## Share above the threshold, by property",
         f"Thresholds that {rates} of all non-lenses exceed. For lenses this is recall, for look-alikes the false positives.",
         _table(
             ("property", "group", "objects", *(f"at {rate:.0%}" for rate in RATES)),
-            ([g.property, g.group, str(g.n), *(shown_measured(m) for m in g.above)] for g in evaluation.groups),
+            ([g.property, g.group, str(g.n), *(shown(m) for m in g.above)] for g in evaluation.groups),
         ),
     ]
     if evaluation.cuts:
@@ -86,10 +86,10 @@ def evaluation_markdown(evaluation: Evaluation, ensemble: str, data: str) -> str
 
 def _cut(cut: Cut) -> list[str]:
     numbers = [
-        shown_measured(cut.recall),
-        shown_measured(cut.purity),
+        shown(cut.recall),
+        shown(cut.purity),
         _number(cut.expected_purity),
-        shown_measured(cut.to_inspect_per_million),
+        shown(cut.to_inspect_per_million),
     ]
     return [f"{cut.p_lens:g}", str(cut.n_false_positives), *numbers]
 
@@ -98,7 +98,7 @@ def _counts(numbers: Mapping[str, int]) -> str:
     return ", ".join(f"{n} {kind}" for kind, n in numbers.items() if n) or "none"
 
 
-def shown_measured(measured: Measured | None) -> str:
+def shown(measured: Measured | None) -> str:
     """`0.951 (0.940 to 0.960)`; a dash where there is nothing."""
     if measured is None:
         return "-"
