@@ -71,7 +71,7 @@ def score(
 ) -> None:
     """Score the cutouts that a manifest names: one row out for every row in, in order.
 
-    For example: `lensscan score manifest.csv --out scores.parquet --ensemble ou7-sim`
+    For example: `lensscan score manifest.csv --out scores.parquet --ensemble mer3-sim`
 
     Args:
         manifest: CSV or Parquet with `object_id` and columns VIS, Y, J, H of `URI`, `URI#EXTNAME` or `URI#3`.

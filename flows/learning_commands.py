@@ -190,7 +190,7 @@ def list_models(*, json: bool = False) -> None:
 def show_model(name: str) -> None:
     """Print the card of an ensemble as JSON: inputs, weights, metrics, limits.
 
-    For example: `lensscan models show ou7-sim`
+    For example: `lensscan models show mer3-sim`
     """
     from flows.terminal import print_json
     from infra.settings import Settings
