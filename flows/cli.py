@@ -95,7 +95,7 @@ def scan(
     out: str,
     night: date,
     ensemble: str | None = None,
-    threshold: Fraction = 0.5,
+    threshold: Fraction | None = None,
     workers: Positive | None = None,
     ray_address: str | None = None,
     json: bool = False,
@@ -111,14 +111,13 @@ def scan(
         out: Folder or `s3://` prefix of the catalogue.
         night: Night that the rows carry.
         ensemble: Name or folder; the configured one by default.
-        threshold: Rows with `p_lens` at or above it are candidates.
+        threshold: Rows with `p_lens` at or above it are candidates; by default twice the prevalence that the ensemble assumes.
         workers: Scan actors.
         ray_address: Ray cluster to use, `auto` inside a Ray job; a local one by default.
         json: Print JSON instead of text.
     """
     from flows.terminal import print_json, terminal_progress
     from infra.settings import Settings
-    from scanner.catalogue.plan import ScanConfig
     from scanner.networks.locate import find_package
     from scanner.night import scan_night
 
@@ -129,7 +128,7 @@ def scan(
             out,
             night,
             find_package(ensemble or settings.ensemble, settings.ensembles_dir),
-            config=ScanConfig(candidate_threshold=threshold),
+            candidate_threshold=threshold,
             workers=workers or settings.workers,
             ray_address=ray_address or settings.ray_address,
             progress=report,

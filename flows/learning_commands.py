@@ -226,7 +226,7 @@ def import_published(folder: Path, *, name: str, json: bool = False) -> None:
 def restate(ensemble: str, *, prevalence: float, name: str, compound_share: float | None = None, json: bool = False) -> None:
     """Copy a calibrated ensemble for another fraction of lenses: p_lens changes, its ranking does not.
 
-    For example, where one object in a thousand may be a lens: `lensscan models restate mer3-sim --prevalence 1e-3 --name mine`
+    For example: `lensscan models restate mer3-sim --prevalence 1e-3 --name mine`
 
     Args:
         ensemble: Name or folder of an ensemble.

@@ -9,7 +9,6 @@ from pydantic import Field
 
 from flows.artifacts import flow_progress
 from infra.settings import Settings
-from scanner.catalogue.plan import ScanConfig
 from scanner.networks.locate import find_package
 from scanner.night import NightSummary
 from scanner.night import scan_night as scan
@@ -21,7 +20,7 @@ def scan_night(
     root_uri: str,
     night: date | None = None,
     ensemble: str | None = None,
-    candidate_threshold: float = Field(default=0.5, ge=0, le=1),
+    candidate_threshold: float | None = Field(default=None, ge=0, le=1),
     workers: int | None = Field(default=None, ge=1),
 ) -> NightSummary:
     """Scan the night's tiles under `input_uri` into the catalogue at `root_uri`.
@@ -33,7 +32,7 @@ def scan_night(
         root_uri: Folder or `s3://` prefix of the catalogue.
         night: Night that the catalogue rows carry; the scheduled day of the run by default.
         ensemble: Name or folder of the ensemble; the configured one by default.
-        candidate_threshold: Rows with `p_lens` at or above it are candidates.
+        candidate_threshold: Rows with `p_lens` at or above it are candidates; by default twice the ensemble's prevalence.
         workers: Scan actors; the configured number by default.
     """
     settings = Settings.read()
@@ -44,7 +43,7 @@ def scan_night(
             root_uri,
             night,
             find_package(ensemble or settings.ensemble, settings.ensembles_dir),
-            config=ScanConfig(candidate_threshold=candidate_threshold),
+            candidate_threshold=candidate_threshold,
             workers=workers or settings.workers,
             ray_address=settings.ray_address,
             progress=progress,

@@ -40,7 +40,7 @@ def scan_night(
     night: date,
     package: Path,
     *,
-    config: ScanConfig | None = None,
+    candidate_threshold: float | None = None,
     workers: int = 1,
     ray_address: str | None = None,
     progress: Progress | None = None,
@@ -50,13 +50,17 @@ def scan_night(
     Everything is decided from storage: what is committed is not scanned again, so the same call after a crash goes on
     where the last one stopped, and a second call changes nothing.
 
+    Rows with `p_lens` at or above `candidate_threshold` are candidates; by default the ensemble's own.
+
     Raises:
         LensscanError: no input found, a store without conditional writes, a package that does not match.
     """
     start = time.monotonic()
     input_uri, root_uri, package = absolute(input_uri), absolute(root_uri), package.absolute()
     probe(root_uri)
-    plan = build_plan(input_uri, night.isoformat(), load_package(package), config or ScanConfig())
+    ensemble = load_package(package)
+    threshold = ensemble.card.candidate_threshold if candidate_threshold is None else candidate_threshold
+    plan = build_plan(input_uri, night.isoformat(), ensemble, ScanConfig(candidate_threshold=threshold))
     freeze(plan, root_uri)
     receipts: list[Receipt] = []
     if pending(plan, root_uri):

@@ -118,6 +118,11 @@ class EnsembleCard(_Frozen):
 
     _name = field_validator("name")(check_name)
 
+    @property
+    def candidate_threshold(self) -> float:
+        """Of `p_lens`, where nobody names another: twice as likely a lens as any object; an even chance where that is more."""
+        return 0.5 if self.assumed_prevalence is None else min(0.5, 2 * self.assumed_prevalence)
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.geometry not in GEOMETRIES:

@@ -6,8 +6,6 @@ from scanner.networks.card import check_name
 from scanner.networks.errors import PackageError
 from scanner.networks.package import CARD_FILE
 
-DEFAULT_ENSEMBLE = "mer3-sim"
-
 SHIPPED_DIR = Path(__file__).parent / "shipped"
 """Packages that come with the program."""
 

@@ -43,3 +43,10 @@ def test_refuses_what_is_not_calibrated(tmp_path: Path):
 def test_a_new_package_needs_a_free_name(tmp_path: Path, name: str, message: str):
     with pytest.raises(PackageError, match=message):
         folder_for_new(name, tmp_path)
+
+
+def test_a_candidate_is_twice_as_likely_a_lens_as_any_object(tmp_path: Path):
+    uncalibrated = write_test_package(tmp_path / "mean")
+    rare = with_prevalence(SHIPPED, tmp_path / "rare", "rare", 0.002, None)
+    common = with_prevalence(SHIPPED, tmp_path / "common", "common", 0.4, None)
+    assert [card.candidate_threshold for card in (uncalibrated, rare, common)] == [0.5, 0.004, 0.5]

@@ -16,7 +16,7 @@ from tests.scanner.ensembles import SPECS, write_test_package
 from training.errors import TrainingError
 from training.evaluate import CUTS, RATES, Measured, _calibration_floor, _cut, evaluate_scores
 from training.evaluation_plots import draw_evaluation
-from training.evaluation_text import _shown, evaluation_markdown
+from training.evaluation_text import evaluation_markdown, shown
 
 PREVALENCE = 0.01
 
@@ -207,8 +207,8 @@ def test_one_class_only_is_refused(tables):
 
 
 def test_small_numbers_are_not_shown_as_none():
-    assert _shown(Measured(value=0.00052, low=0, high=0.0011)) == "0.00052 (0 to 0.001)"
-    assert _shown(Measured(value=-0.02, low=-0.0301, high=1234.5)) == "-0.020 (-0.030 to 1234)"
+    assert shown(Measured(value=0.00052, low=0, high=0.0011)) == "0.00052 (0 to 0.001)"
+    assert shown(Measured(value=-0.02, low=-0.0301, high=1234.5)) == "-0.020 (-0.030 to 1234)"
 
 
 def test_the_shards_of_the_training_are_refused(shards_uri, dataset, tmp_path):
