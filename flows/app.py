@@ -15,4 +15,5 @@ app.register_install_completion_command(help="Install completion for your shell.
 
 NotNegative = Annotated[int, Parameter(validator=validators.Number(gte=0))]
 Positive = Annotated[int, Parameter(validator=validators.Number(gte=1))]
+AboveZero = Annotated[float, Parameter(validator=validators.Number(gt=0))]
 Fraction = Annotated[float, Parameter(validator=validators.Number(gte=0, lte=1))]

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from cyclopts import App
 
-from flows.app import NotNegative, Positive, app
+from flows.app import AboveZero, NotNegative, Positive, app
 
 models = App(name="models", help="Ensembles of networks: list, show, import, restate.")
 app.command(models)
@@ -109,6 +109,8 @@ def train(
     name: str,
     preset: Literal["flagship", "laptop", "paper"] = "laptop",
     epochs: Positive | None = None,
+    learning_rate: AboveZero | None = None,
+    start_from: str | None = None,
     workers: Positive = 1,
     json: bool = False,
 ) -> None:
@@ -125,13 +127,24 @@ def train(
         preset: `flagship`: three small networks for 10 arcsec stamps of MER mosaics; `paper`: the seven of Wilde et al. 2022,
             250 epochs; `laptop`: the seven, a few epochs.
         epochs: Instead of the preset's.
+        learning_rate: Instead of the preset's; its peak, where the schedule rises and falls.
+        start_from: Ensemble, by name or folder, whose weights to begin with: for more training, or for one survey.
         workers: Processes that train a network together, each on a GPU of its own where the cluster has as many.
         json: Print JSON instead of text.
     """
     from flows.terminal import print_json, print_lines
     from flows.train import train as flow
 
-    result = flow(shards_uri=shards, out=out, name=name, preset=preset, epochs=epochs, workers=workers)
+    result = flow(
+        shards_uri=shards,
+        out=out,
+        name=name,
+        preset=preset,
+        epochs=epochs,
+        workers=workers,
+        start_from=start_from,
+        learning_rate=learning_rate,
+    )
     shown = result.model_dump(mode="json")
     print_json(shown) if json else print_lines(shown)
 

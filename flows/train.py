@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from flows.artifacts import flow_progress
 from infra.cluster import ray_session
 from infra.settings import Settings
+from scanner.networks.locate import find_package
 from training.trainer import PRESETS, train_ensemble
 
 
@@ -31,6 +32,8 @@ def train(
     preset: Literal["flagship", "laptop", "paper"] = "laptop",
     epochs: int | None = Field(default=None, ge=1),
     workers: int = Field(default=1, ge=1),
+    start_from: str | None = None,
+    learning_rate: float | None = Field(default=None, gt=0),
 ) -> TrainResult:
     """Train on the shards under `shards_uri`; killed and started again, it goes on from the last epoch.
 
@@ -41,8 +44,13 @@ def train(
         preset: `flagship`, `laptop` or `paper`.
         epochs: Instead of the preset's.
         workers: Ray Train workers a network, each on its own GPU where the cluster has as many.
+        start_from: Ensemble whose weights to begin with, by name or folder.
+        learning_rate: Instead of the preset's.
     """
-    config = PRESETS[preset].model_copy(update={"num_workers": workers, **({} if epochs is None else {"epochs": epochs})})
+    start = find_package(start_from, Settings.read().ensembles_dir) if start_from else None
+    given = {"epochs": epochs, "learning_rate": learning_rate, "start_from": start}
+    told = {key: value for key, value in given.items() if value is not None}
+    config = PRESETS[preset].model_copy(update={"num_workers": workers, **told})
     # Artefact keys know lower case, digits and dashes only.
     key = "train-" + re.sub(r"[^a-z0-9]+", "-", name.lower())
     with ray_session(Settings.read().ray_address), flow_progress(key, "Epochs trained, all networks") as progress:

@@ -6,10 +6,13 @@ from typing import Protocol
 
 from scanner.networks.architectures import NetworkSpec
 from scanner.networks.card import EnsembleCard, check_name
+from scanner.networks.errors import PackageError
+from scanner.networks.package import load_network, read_card
+from training.checkpoint import save_weights
 from training.config import TrainConfig
 from training.dataset import SPLITS, Dataset, prepare_dataset
 from training.errors import TrainingError
-from training.fit import FitResult, OnEpoch, fit_network
+from training.fit import FitResult, OnEpoch, fit_network, start_file
 from training.publish import publish_ensemble
 
 Progress = Callable[[int, int], None]
@@ -35,6 +38,22 @@ def _check_splits(dataset: Dataset, config: TrainConfig) -> None:
                 f"{split} split: both classes need objects, got {n_nonlenses} non-lenses and {n_lenses} lenses "
                 f"of {len(dataset.kinds)} objects in all; a few hundred are enough"
             )
+
+
+def _put_start_weights(package: Path, config: TrainConfig, work: Path) -> None:
+    """Beside the fits, where every worker finds them."""
+    try:
+        cards = {card.name: card for card in read_card(package).networks}
+        for spec in config.networks:
+            if spec.name not in cards or cards[spec.name].spec != spec:
+                raise TrainingError(
+                    f"{package}: has no {spec.name} that reads what it would be trained on; it has {list(cards)}"
+                )
+            start = start_file(work, spec)
+            start.parent.mkdir(parents=True, exist_ok=True)
+            save_weights(start, load_network(package, cards[spec.name]))
+    except PackageError as error:
+        raise TrainingError(str(error)) from error
 
 
 def work_folder(out: Path, name: str) -> Path:
@@ -67,6 +86,8 @@ def build_ensemble(
     work = work_folder(out, name)
     dataset = prepare_dataset(shards_uri, work / "data", config.networks, config.geometry)
     _check_splits(dataset, config)
+    if config.start_from:
+        _put_start_weights(config.start_from, config, work)
     total = config.epochs * len(config.networks)
     done = 0
 

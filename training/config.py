@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, Self
 
@@ -44,6 +45,8 @@ class TrainConfig(BaseModel):
     test_fraction: float = Field(default=0.1, gt=0, lt=0.5)
     bfloat16: bool = True
     """Mixed precision: convolutions in bfloat16, weights and optimiser in float32."""
+    start_from: Path | None = None
+    """Package whose weights the fits begin with, network by network; None: random weights."""
     augment: bool = True
     """Random flips and quarter turns, of every class alike."""
     num_workers: int = Field(default=1, ge=1)

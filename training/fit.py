@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from infra.provenance import digest
+from infra.provenance import digest, sha256_bytes
 from scanner.networks.architectures import NetworkSpec, he_initialise
 from training.batches import BatchSource
 from training.checkpoint import EpochRecord, load_checkpoint, save_checkpoint, save_history, save_weights
@@ -75,9 +76,12 @@ def fit_network(
     with _seeded(config, spec, epoch=0):
         network = spec.build()
         he_initialise(network)
+    start = start_file(work, spec) if config.start_from else None
+    if start:
+        network.load_state_dict(load_file(start))
     network = network.to(worker.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    fit_id = _fit_id(spec, dataset, config)
+    fit_id = _fit_id(spec, dataset, config, start)
     history = load_checkpoint(last, network, optimiser, fit_id)
     on_epoch = on_epoch or _ignore
     for record in history:
@@ -94,6 +98,11 @@ def fit_network(
         history.append(record)
         on_epoch(record)
     return FitResult(spec.name, best, tuple(history))
+
+
+def start_file(work: Path, spec: NetworkSpec) -> Path:
+    """The weights that a fit begins with where `config.start_from` is set; `build_ensemble` puts them there."""
+    return work / spec.name / "start.safetensors"
 
 
 def _ignore(record: EpochRecord) -> None:
@@ -156,12 +165,13 @@ def _seeded(config: TrainConfig, spec: NetworkSpec, epoch: int, rank: int = 0) -
         yield
 
 
-_DECIDES_NO_EPOCH = {"epochs", "networks", "cpus_per_worker", "use_gpu", "prevalence", "compound_share"}
+_DECIDES_NO_EPOCH = {"epochs", "networks", "cpus_per_worker", "use_gpu", "prevalence", "compound_share", "start_from"}
 
 
-def _fit_id(spec: NetworkSpec, dataset: Dataset, config: TrainConfig) -> str:
+def _fit_id(spec: NetworkSpec, dataset: Dataset, config: TrainConfig, start: Path | None) -> str:
     """Everything that decides an epoch's result; at a constant learning rate their number does not: a fit can be prolonged."""
     kept = config.model_dump(mode="json", exclude=_DECIDES_NO_EPOCH)
     n_epochs = None if config.schedule == "constant" else config.epochs
     network = [spec.name, spec.architecture, [channel.model_dump() for channel in spec.channels]]
-    return digest([network, dataset.digest, kept, n_epochs])
+    begun_with = [sha256_bytes(start.read_bytes())] if start else []
+    return digest([network, dataset.digest, kept, n_epochs, *begun_with])

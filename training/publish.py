@@ -167,9 +167,10 @@ def _describe_data(config: TrainConfig, dataset: Dataset) -> str:
     sizes = sorted({(spec.input_pixels, config.batch_size_of(spec)) for spec in config.networks})
     passes = f"{config.epochs} epochs in batches of {', '.join(f'{batch} ({n} px)' for n, batch in sizes)}"
     loss = "class-weighted cross-entropy" if config.balance_classes else "cross-entropy"
+    begun = f"begun with the weights of {config.start_from.name}; " if config.start_from else ""
     return (
         f"{len(dataset.kinds)} simulated objects of {len(KINDS)} kinds in the {config.geometry} geometry; split by a hash of "
-        f"the object id; Adam {config.learning_rate:g} ({config.schedule.replace('_', ' ')}), weight decay "
+        f"the object id; {begun}Adam {config.learning_rate:g} ({config.schedule.replace('_', ' ')}), weight decay "
         f"{config.weight_decay:g}, {passes}, {loss}, {augmented}, weights of lowest validation loss kept; seed {config.seed}"
     )
 

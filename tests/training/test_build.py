@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from scanner.networks.architectures import PAPER_NETWORKS
 from scanner.networks.combiner import MeanCombiner, SoftmaxStack
-from scanner.networks.package import load_package
+from scanner.networks.package import load_network, load_package
 from scanner.pixels.shards import KINDS, decode_shard
 from tests.training.shards import write_shards
 from training.build import build_ensemble, work_folder
@@ -97,3 +98,22 @@ def test_too_few_objects_leave_the_mean_and_say_so(tmp_path):
 def test_a_name_that_is_a_path_is_refused(tmp_path):
     with pytest.raises(TrainingError, match=r"\.\./x"):
         build_ensemble(CONFIG, str(tmp_path), tmp_path, "../x")
+
+
+def test_training_goes_on_from_the_weights_of_a_package(built, shards_uri, tmp_path):
+    out, card, _ = built
+    config = CONFIG.model_copy(update={"epochs": 1, "networks": (OU_66,), "learning_rate": 1e-12, "start_from": out / "tiny"})
+    begun = build_ensemble(config, shards_uri, tmp_path, "more")
+    before, after = (
+        load_network(folder, next(network for network in of.networks if network.name == "OU-66")).state_dict()
+        for folder, of in ((out / "tiny", card), (tmp_path / "more", begun))
+    )
+    # Batch norm's running means follow the data whatever the learning rate.
+    assert all(torch.allclose(before[name], after[name], atol=1e-6) for name in before if "running" not in name)
+    assert "begun with the weights of tiny" in begun.training_data.description
+
+
+def test_a_package_without_the_network_is_no_beginning(built, shards_uri, tmp_path):
+    config = CONFIG.model_copy(update={"networks": (PAPER_NETWORKS[0],), "start_from": built[0] / "tiny"})
+    with pytest.raises(TrainingError, match=r"has no OU-J .*\['OU-H', 'OU-66'\]"):
+        build_ensemble(config, shards_uri, tmp_path, "more")
