@@ -27,7 +27,7 @@ EDGE_PIXELS = 20
 N_BLANK = 16
 N_INJECTIONS = 9
 """Of each host, a third of each kind."""
-N_SIMULATED_PAIRS = 150
+N_SIMULATED_PAIRS = 450
 BRIGHT_VIS_MAG = 22.5
 FAINTEST_HOST_VIS_MAG = 23.0
 KINDS: tuple[Kind, ...] = ("single", "compound_arc", "double_ring")
@@ -180,9 +180,10 @@ def injected(field: Field, name: str, y: int, x: int, rng: np.random.Generator) 
 
 
 def simulated_pairs() -> Iterator[Stamp]:
-    """Simulated lenses, and the same with their asymmetric light erased."""
+    """Simulated lenses, and the same with their asymmetric light erased, both named by their kind and number."""
     for i in range(N_SIMULATED_PAIRS):
-        made = simulate_object(KINDS[i % len(KINDS)], MER, np.random.default_rng([SEED, i]))
+        kind = KINDS[i % len(KINDS)]
+        made = simulate_object(kind, MER, np.random.default_rng([SEED, i]))
         lens = centred(made.stamps)
-        yield as_stamp("simulated lens", str(i), lens)
-        yield as_stamp("erased simulated lens", str(i), erased(lens))
+        yield as_stamp("simulated lens", f"{kind} {i}", lens)
+        yield as_stamp("erased simulated lens", f"{kind} {i}", erased(lens))
