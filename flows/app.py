@@ -1,7 +1,7 @@
 """The command line's application, and what its commands' arguments have in common."""
 
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter, validators
 
@@ -16,4 +16,5 @@ app.register_install_completion_command(help="Install completion for your shell.
 NotNegative = Annotated[int, Parameter(validator=validators.Number(gte=0))]
 Positive = Annotated[int, Parameter(validator=validators.Number(gte=1))]
 AboveZero = Annotated[float, Parameter(validator=validators.Number(gt=0))]
+Engine = Literal["auto", "torch", "openvino", "cuda"]
 Fraction = Annotated[float, Parameter(validator=validators.Number(gte=0, lte=1))]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import flows.learning_commands  # noqa: F401 - registers its commands
-from flows.app import Fraction, Positive, app
+from flows.app import Engine, Fraction, Positive, app
 from infra.errors import LensscanError
 from infra.telemetry import opt_out
 
@@ -67,6 +67,7 @@ def score(
     out: str,
     ensemble: str | None = None,
     batch_size: Positive = 64,
+    engine: Engine | None = None,
     json: bool = False,
 ) -> None:
     """Score the cutouts that a manifest names: one row out for every row in, in order.
@@ -78,13 +79,14 @@ def score(
         out: Parquet file to write.
         ensemble: Name or folder; the configured one by default.
         batch_size: Cutouts at a time; results do not depend on it.
+        engine: What runs the networks, in float32; by default the best that this machine has.
         json: Print JSON instead of text.
     """
     from flows.scoring import score_to_file
     from flows.terminal import print_json, print_lines, terminal_progress
 
     with terminal_progress("scoring", quiet=json) as report:
-        summary = score_to_file(manifest, out, ensemble, batch_size, report)
+        summary = score_to_file(manifest, out, ensemble, batch_size, report, engine)
     print_json(summary) if json else print_lines(summary)
 
 
@@ -96,6 +98,8 @@ def scan(
     night: date,
     ensemble: str | None = None,
     threshold: Fraction | None = None,
+    engine: Engine | None = None,
+    exact: bool = False,
     workers: Positive | None = None,
     ray_address: str | None = None,
     json: bool = False,
@@ -112,6 +116,9 @@ def scan(
         night: Night that the rows carry.
         ensemble: Name or folder; the configured one by default.
         threshold: Rows with `p_lens` at or above it are candidates; by default twice the prevalence that the ensemble assumes.
+        engine: What runs the networks; by default the best that a worker has.
+        exact: Score every row in float32. By default only rows that could be candidates are, and others in bfloat16 where that
+            is faster; candidates and their numbers are the same.
         workers: Scan actors.
         ray_address: Ray cluster to use, `auto` inside a Ray job; a local one by default.
         json: Print JSON instead of text.
@@ -129,6 +136,8 @@ def scan(
             night,
             find_package(ensemble or settings.ensemble, settings.ensembles_dir),
             candidate_threshold=threshold,
+            engine=engine or settings.engine,
+            exact=exact,
             workers=workers or settings.workers,
             ray_address=ray_address or settings.ray_address,
             progress=report,
@@ -144,6 +153,39 @@ def _print_summary(summary: Any) -> None:
     nothing = "" if set(summary.units_by_outcome) != {"already_committed"} else " (nothing to do)"
     lines = {"night": summary.night, "ensemble": summary.ensemble, "units": units + nothing, **counts}
     print_lines({**lines, "candidates": summary.n_candidates, "catalogue": summary.candidates_uri, "seconds": summary.seconds})
+
+
+@app.command
+def plan(
+    tiles: str,
+    *,
+    estimate: bool = False,
+    units: Positive | None = None,
+    ensemble: str | None = None,
+    engine: Engine | None = None,
+    exact: bool = False,
+    workers: Positive | None = None,
+    json: bool = False,
+) -> None:
+    """Show what a scan would read and, with `--estimate`, what it would cost.
+
+    For example: `lensscan plan tiles/ --estimate --units 56000 --workers 64`
+
+    Args:
+        tiles: Folder or `s3://` prefix of Euclid MER tiles, or of shards.
+        estimate: Measure this machine on the largest unit, then predict time, core hours, bytes and memory.
+        units: Units to predict for, all of them like the measured one; by default those that are there.
+        ensemble: Name or folder; the configured one by default.
+        engine: What runs the networks; by default the best that this machine has.
+        exact: As in `scan`.
+        workers: Scan actors to predict for; the configured number by default.
+        json: Print JSON instead of text.
+    """
+    from flows.planning import describe_plan
+    from flows.terminal import print_json, print_lines
+
+    found = describe_plan(tiles, ensemble, engine, exact=exact, workers=workers, n_units=units, measured=estimate)
+    print_json(found) if json else print_lines(found)
 
 
 @app.command

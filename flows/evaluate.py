@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ import pyarrow.parquet as pq
 from infra.provenance import code_version, digest, sha256_bytes
 from infra.settings import Settings
 from infra.storage import list_files, open_read, read_bytes
+from scanner.networks.engines import resolve_engine
 from scanner.networks.ensemble import Ensemble
 from scanner.networks.locate import SHIPPED_DIR, find_package
 from scanner.networks.package import load_package
 from scanner.pixels.manifests import Progress
+from scanner.pixels.shard_batches import shard_batches
 from scanner.pixels.shards import TRUTH_FIELDS, decode_shard
-from scanner.scan import CutoutScanner, shard_cutouts
+from scanner.scoring import CutoutScanner
 from training.errors import TrainingError
 from training.evaluate import Evaluation, evaluate_scores
 from training.evaluation_plots import draw_evaluation
@@ -41,7 +44,7 @@ def evaluate_shards(shards_uri: str, ensemble: str | None, out: str | None, prog
     """
     settings = Settings.read()
     package = find_package(ensemble or settings.ensemble, settings.ensembles_dir)
-    loaded = load_package(package)
+    loaded = load_package(package, resolve_engine(settings.engine))
     beside = package if package.parent != SHIPPED_DIR else Path(f"evaluation-{loaded.name}")
     folder = Path(out) if out else beside
     footers = _footers(shards_uri)
@@ -85,7 +88,8 @@ def _scored(footers: Mapping[str, pq.FileMetaData], ensemble: Ensemble, progress
             shard = decode_shard(data)
         except ValueError as error:
             raise TrainingError(f"{uri}: {error}") from error
-        scores.append(scanner.score(shard_cutouts(shard, np.arange(len(shard.object_ids)), ensemble.geometry)))
+        every = np.arange(len(shard.object_ids))
+        scores.append(scanner.score_batches(partial(shard_batches, shard, every, scanner.geometry, scanner.batch_size)))
         truths.append(shard.truth.select([field.name for field in TRUTH_FIELDS]))
         digests.append(sha256_bytes(data))
         n_done += footer.num_rows

@@ -8,7 +8,7 @@ from prefect.runtime import flow_run
 from pydantic import Field
 
 from flows.artifacts import flow_progress
-from infra.settings import Settings
+from infra.settings import EngineName, Settings
 from scanner.networks.locate import find_package
 from scanner.night import NightSummary
 from scanner.night import scan_night as scan
@@ -22,6 +22,8 @@ def scan_night(
     ensemble: str | None = None,
     candidate_threshold: float | None = Field(default=None, ge=0, le=1),
     workers: int | None = Field(default=None, ge=1),
+    engine: EngineName | None = None,
+    exact: bool = False,
 ) -> NightSummary:
     """Scan the night's tiles under `input_uri` into the catalogue at `root_uri`.
 
@@ -34,6 +36,8 @@ def scan_night(
         ensemble: Name or folder of the ensemble; the configured one by default.
         candidate_threshold: Rows with `p_lens` at or above it are candidates; by default twice the ensemble's prevalence.
         workers: Scan actors; the configured number by default.
+        engine: What runs the networks; the configured one by default, else the best that a worker has.
+        exact: Score every row in float32, not only those that could be candidates.
     """
     settings = Settings.read()
     night = night or flow_run.scheduled_start_time.date()
@@ -44,6 +48,8 @@ def scan_night(
             night,
             find_package(ensemble or settings.ensemble, settings.ensembles_dir),
             candidate_threshold=candidate_threshold,
+            engine=engine or settings.engine,
+            exact=exact,
             workers=workers or settings.workers,
             ray_address=settings.ray_address,
             progress=progress,

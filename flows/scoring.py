@@ -7,11 +7,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infra.errors import LensscanError
-from infra.settings import Settings
+from infra.settings import EngineName, Settings
+from scanner.networks.engines import resolve_engine
 from scanner.networks.locate import find_package
 from scanner.networks.package import load_package
 from scanner.pixels.manifests import Progress
-from scanner.scan import CutoutScanner, score_manifest
+from scanner.scan import score_manifest
+from scanner.scoring import RECORDED_PRECISION, CutoutScanner
 
 
 class ScoringError(LensscanError):
@@ -23,7 +25,7 @@ _SHA256_KEY = b"lensscan.ensemble_sha256"
 
 
 def score_to_file(
-    manifest_uri: str, out: str, ensemble: str | None, batch_size: int, progress: Progress
+    manifest_uri: str, out: str, ensemble: str | None, batch_size: int, progress: Progress, engine: EngineName | None = None
 ) -> dict[str, str | int]:
     """Score every row of the manifest into the Parquet file `out`, which appears only when complete.
 
@@ -35,7 +37,8 @@ def score_to_file(
     target = Path(out)
     _check_target(target, out)
     settings = Settings.read()
-    package = load_package(find_package(ensemble or settings.ensemble, settings.ensembles_dir))
+    folder = find_package(ensemble or settings.ensemble, settings.ensembles_dir)
+    package = load_package(folder, resolve_engine(engine or settings.engine), RECORDED_PRECISION)
     table = score_manifest(manifest_uri, CutoutScanner(package, batch_size), progress)
     origin = {_ENSEMBLE_KEY: package.name.encode(), _SHA256_KEY: package.sha256.encode()}
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import socket
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -69,7 +70,11 @@ def actor_count(wanted: int, n_items: int, cpus_per_actor: float) -> int:
 
 
 def bounded_map(
-    actors: Sequence[Any], method: str, items: Iterable[Item], in_flight_per_actor: int = 1
+    actors: Sequence[Any],
+    method: str,
+    items: Iterable[Item],
+    in_flight_per_actor: int = 1,
+    deadline_s: float | None = None,
 ) -> Iterator[tuple[Item, Any]]:
     """Call `actor.method(item)` for every item, each on the next free actor; yield `(item, result)` as they complete.
 
@@ -77,23 +82,31 @@ def bounded_map(
 
     Raises:
         ValueError: no actors, or `in_flight_per_actor` below 1.
-        ClusterError: a call raised or its actor died. Nothing new is started; what ran elsewhere is for the caller to stop.
+        ClusterError: a call raised, its actor died, or it ran longer than `deadline_s`. Nothing new is started; what ran
+            elsewhere is for the caller to stop.
     """
     if not actors or in_flight_per_actor < 1:
         raise ValueError(f"needs an actor and in_flight_per_actor >= 1, got {len(actors)} and {in_flight_per_actor}")
     queue = iter(items)
-    running: dict[Any, tuple[Any, Item]] = {}
+    running: dict[Any, tuple[Any, Item, float]] = {}
+    # A call may wait for those before it on its actor.
+    patience_s = None if deadline_s is None else deadline_s * in_flight_per_actor
 
     def start_next(actor: Any) -> None:
         for item in queue:
-            running[getattr(actor, method).remote(item)] = (actor, item)
+            running[getattr(actor, method).remote(item)] = (actor, item, time.monotonic())
             return
 
     for actor in [actor for _ in range(in_flight_per_actor) for actor in actors]:
         start_next(actor)
     while running:
-        (ready, *_), _ = ray.wait(list(running), num_returns=1)
-        actor, item = running.pop(ready)
+        _, oldest, begun = min(running.values(), key=lambda call: call[2])
+        left_s = None if patience_s is None else max(begun + patience_s - time.monotonic(), 0)
+        done, _ = ray.wait(list(running), num_returns=1, timeout=left_s)
+        if not done:
+            raise ClusterError(f"{method}({oldest!r}) took longer than the {deadline_s:g} s that are allowed")
+        ready = done[0]
+        actor, item, _ = running.pop(ready)
         try:
             result = ray.get(ready)
         except RayError as error:

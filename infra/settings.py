@@ -3,12 +3,15 @@
 import os
 from pathlib import Path
 from tomllib import TOMLDecodeError
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from infra.errors import LensscanError
+
+EngineName = Literal["auto", "torch", "openvino", "cuda"]
+"""What can run the networks; `auto`: the best that a machine has."""
 
 
 def _data_home() -> Path:
@@ -34,6 +37,9 @@ class Settings(BaseSettings):
     """Cluster to connect to; a Ray job finds its own in `RAY_ADDRESS`. A local one is started when unset."""
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
     """Scan and simulation actors."""
+
+    engine: EngineName = "auto"
+    """What runs the networks."""
 
     @classmethod
     def read(cls) -> Self:

@@ -9,7 +9,9 @@ import errno
 import os
 import re
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -28,6 +30,12 @@ S3_WAIT_S = 0.2
 S3_BLOCK_BYTES = 2**20
 """Read-ahead of an open file: s3fs's own 50 MiB makes a small cutout slow."""
 S3_MAX_PUT_BYTES = 5 * 2**30
+S3_STREAM_BYTES = 2**23
+"""Of one ranged read of `read_blocks`: the wait for its first byte must not count."""
+S3_STREAM_AHEAD = 2
+"""Ranged reads on their way while the block before is worked on."""
+LOCAL_STREAM_BYTES = 2**20
+"""A block that is still in the cache of a core when it is worked on."""
 
 _URL_USER = re.compile(r"://[^/@\s]*@")
 
@@ -84,15 +92,27 @@ def read_exact(uri: str, start: int, length: int, etag: str | None = None) -> by
     Raises:
         StorageError: the object ends before, a reply was cut short twice, or the object no longer has `etag`.
     """
-    for _ in range(2):
-        data = _read_range(uri, start, length)
-        if len(data) == length:
-            break
-    else:
-        raise StorageError(f"{uri}: asked for {length} bytes from {start}, got {len(data)}")
-    if etag is not None and (now := info(uri).etag) != etag:
-        raise StorageError(f"{uri}: changed while it was read (etag {etag} became {now})")
+    data = _whole_range(uri, start, length, lambda: _read_range(uri, start, length))
+    if etag is not None:
+        _check_etag(uri, etag)
     return data
+
+
+def read_blocks(file: FileInfo) -> Iterator[bytes]:
+    """A file as `info` showed it, front to back, each byte once, in blocks of one to eight MiB.
+
+    Over S3 a few blocks are on their way while the one before is worked on.
+
+    Raises:
+        FileNotFoundError: there is none.
+        StorageError: a block came short, or (said after the last block) the file is another by now.
+    """
+    if is_s3(file.uri):
+        yield from _s3_blocks(file)
+    else:
+        with local_path(file.uri).open("rb", buffering=0) as stream:
+            yield from iter(lambda: stream.read(LOCAL_STREAM_BYTES), b"")
+    _check_etag(file.uri, file.etag)
 
 
 def open_read(uri: str) -> BinaryIO:
@@ -258,6 +278,40 @@ def _one_line(error: Exception) -> str:
 
 def _whose(found: bytes, mine: bytes) -> CreateOutcome:
     return CreateOutcome.ALREADY_MINE if found == mine else CreateOutcome.EXISTS
+
+
+def _whole_range(uri: str, start: int, length: int, read: Callable[[], bytes]) -> bytes:
+    for _ in range(2):
+        data = read()
+        if len(data) == length:
+            return data
+    raise StorageError(f"{uri}: asked for {length} bytes from {start}, got {len(data)}")
+
+
+def _check_etag(uri: str, etag: str) -> None:
+    if (now := info(uri).etag) != etag:
+        raise StorageError(f"{uri}: changed while it was read (etag {etag} became {now})")
+
+
+def _s3_blocks(file: FileInfo) -> Iterator[bytes]:
+    store = s3_filesystem()  # one client, also for the threads
+
+    def fetch(start: int) -> bytes:
+        stop = min(start + S3_STREAM_BYTES, file.size)
+        with _named_errors(file.uri):
+            return _whole_range(file.uri, start, stop - start, lambda: store.cat_file(file.uri, start=start, end=stop))
+
+    coming: deque[Future[bytes]] = deque()
+    pool = ThreadPoolExecutor(S3_STREAM_AHEAD)
+    try:
+        for start in range(0, file.size, S3_STREAM_BYTES):
+            coming.append(pool.submit(fetch, start))
+            if len(coming) > S3_STREAM_AHEAD:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _read_range(uri: str, start: int, length: int) -> bytes:

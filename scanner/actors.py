@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 from typing import Any
 from uuid import uuid4
 
@@ -12,16 +13,20 @@ import torch
 from infra.cluster import actor_count, bounded_map
 from infra.errors import LensscanError
 from infra.provenance import code_version
+from infra.settings import EngineName
 from scanner.catalogue.ledger import Receipt, committed, pending, publish
 from scanner.catalogue.plan import Plan
-from scanner.networks.package import load_package
-from scanner.scan import CutoutScanner, scan_unit
+from scanner.networks.package import read_card
+from scanner.scan import open_unit, scan_open_unit
+from scanner.scoring import open_scanner
 
 ACTOR_CPUS = 0.5
 """Less than one, so that two actors on a two-core machine leave Ray room for everything else."""
 
-_PATIENT_THREADS = {"OMP_WAIT_POLICY": "PASSIVE"}
-# Threads that spin while they wait take the core from whom they wait for, on any machine that does something else too.
+IN_FLIGHT = 2
+"""Units an actor holds: one that computes and the next, which is being read."""
+UNIT_DEADLINE_S = 6 * 3600.0
+"""A unit that takes longer hangs: a full tile takes half an hour on one core."""
 
 Progress = Callable[[int, int], None]
 """Called with (rows done, rows in all)."""
@@ -41,23 +46,29 @@ class UnitScanner:
             raise WorkerMismatchError(
                 f"plan {plan.plan_id[:12]} wants code {plan.code_version}, this worker has {code_version()}"
             )
-        ensemble = load_package(package)
-        if ensemble.sha256 != plan.ensemble_sha256:
+        card = read_card(package)
+        if card.sha256 != plan.ensemble_sha256:
             raise WorkerMismatchError(
-                f"plan {plan.plan_id[:12]} wants ensemble {plan.ensemble_sha256[:12]}, {package} holds {ensemble.sha256[:12]}"
+                f"plan {plan.plan_id[:12]} wants ensemble {plan.ensemble_sha256[:12]}, {package} holds {card.sha256[:12]}"
             )
         self._plan = plan
         self._units = {unit.unit_id: unit for unit in plan.units}
         self._root_uri = root_uri
-        self._scanner = CutoutScanner(ensemble, plan.config.batch_size)
+        self._scanner = open_scanner(package, plan.config, threads)
+        self._computing = Lock()
 
     def scan(self, unit_id: str) -> Receipt:
-        """Score one unit and publish it, unless another attempt was first."""
+        """Score one unit and publish it, unless another attempt was first.
+
+        Called for the next unit while this one computes, it reads ahead there and waits for its turn.
+        """
         unit = self._units[unit_id]
         done = committed(unit, self._plan, self._root_uri)
         if done is not None:
             return done
-        table = scan_unit(unit, self._scanner, self._plan.night)
+        opened = open_unit(unit, self._scanner.geometry, self._scanner.batch_size)
+        with self._computing:
+            table = scan_open_unit(opened, self._scanner, self._plan.night)
         return publish(table, unit, self._plan, self._root_uri, attempt=uuid4().hex)
 
 
@@ -73,11 +84,17 @@ def scan_plan(plan: Plan, package: Path, root_uri: str, workers: int, progress: 
     n_actors = actor_count(workers, len(todo), ACTOR_CPUS)
     # By the workers asked for, not by the units left: the number of threads decides the last digit of a score.
     threads = max(1, (os.cpu_count() or 1) // workers)
-    actor: Any = ray.remote(num_cpus=ACTOR_CPUS, runtime_env={"env_vars": _PATIENT_THREADS})(UnitScanner)
+    remote: Any = ray.remote(UnitScanner)
+    actor = remote.options(
+        num_cpus=ACTOR_CPUS,
+        num_gpus=_gpus_per_actor(plan.config.engine, n_actors),
+        max_concurrency=IN_FLIGHT,
+        runtime_env={"env_vars": _thread_settings(threads)},
+    )
     actors = [actor.remote(plan, package, root_uri, threads) for _ in range(n_actors)]
     receipts: list[Receipt] = []
     try:
-        for _, receipt in bounded_map(actors, "scan", [unit.unit_id for unit in todo]):
+        for _, receipt in bounded_map(actors, "scan", [unit.unit_id for unit in todo], IN_FLIGHT, UNIT_DEADLINE_S):
             receipts.append(receipt)
             done += receipt.n_rows
             report(done, n_rows)
@@ -85,3 +102,19 @@ def scan_plan(plan: Plan, package: Path, root_uri: str, workers: int, progress: 
         for handle in actors:
             ray.kill(handle)
     return receipts
+
+
+def _thread_settings(threads: int) -> dict[str, str]:
+    """Before any library starts its threads: one pool that computes, and none that spins while it waits.
+
+    Threads that spin take the core from whom they wait for, on any machine that does something else too.
+    """
+    return {"OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
+
+
+def _gpus_per_actor(engine: EngineName, n_actors: int) -> float:
+    """An even share of the cluster's GPUs, at most one each; none where the engine needs none."""
+    n_gpus = ray.cluster_resources().get("GPU", 0.0) if engine in {"auto", "cuda"} else 0.0
+    share = n_gpus / n_actors
+    # Ray knows hundredths; more than one whole GPU is of no use to an engine.
+    return float(min(1.0, int(share * 100) / 100))

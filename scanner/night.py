@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from infra.cluster import ray_session
+from infra.settings import EngineName
 from infra.storage import absolute, probe
 from scanner.actors import Progress, scan_plan
 from scanner.catalogue.ledger import Receipt, pending
@@ -41,6 +42,8 @@ def scan_night(
     package: Path,
     *,
     candidate_threshold: float | None = None,
+    engine: EngineName = "auto",
+    exact: bool = False,
     workers: int = 1,
     ray_address: str | None = None,
     progress: Progress | None = None,
@@ -50,7 +53,8 @@ def scan_night(
     Everything is decided from storage: what is committed is not scanned again, so the same call after a crash goes on
     where the last one stopped, and a second call changes nothing.
 
-    Rows with `p_lens` at or above `candidate_threshold` are candidates; by default the ensemble's own.
+    Rows with `p_lens` at or above `candidate_threshold` are candidates; by default the ensemble's own. With
+    `exact`, every row is scored in float32; candidates and what is stored for them are the same without.
 
     Raises:
         LensscanError: no input found, a store without conditional writes, a package that does not match.
@@ -60,7 +64,8 @@ def scan_night(
     probe(root_uri)
     ensemble = load_package(package)
     threshold = ensemble.card.candidate_threshold if candidate_threshold is None else candidate_threshold
-    plan = build_plan(input_uri, night.isoformat(), ensemble, ScanConfig(candidate_threshold=threshold))
+    config = ScanConfig(candidate_threshold=threshold, engine=engine, sweep=not exact)
+    plan = build_plan(input_uri, night.isoformat(), ensemble, config)
     freeze(plan, root_uri)
     receipts: list[Receipt] = []
     if pending(plan, root_uri):

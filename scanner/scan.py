@@ -1,91 +1,48 @@
 """A unit or a manifest in, a table with one row per object out. No Ray here: actors call this."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from infra.errors import LensscanError
+from infra.read_ahead import read_ahead
 from infra.storage import info, read_bytes
-from scanner.catalogue.columns import network_column, score_fields, score_schema, unit_schema
-from scanner.catalogue.outcomes import SCORED
+from scanner.catalogue.columns import score_schema, unit_schema
 from scanner.catalogue.units import Unit
-from scanner.networks.ensemble import EnsembleScores
-from scanner.pixels.cutouts import BandImage, Cutout, to_cutout
-from scanner.pixels.geometry import Geometry, Stamps
+from scanner.pixels.batches import CutoutBatch, batches_of
+from scanner.pixels.geometry import Geometry
 from scanner.pixels.manifests import Progress, manifest_cutouts, read_manifest
 from scanner.pixels.rejections import Rejection
-from scanner.pixels.shards import Shard, decode_shard
-from scanner.pixels.tiles import CATALOGUE, Tile, read_tile_catalogue, tile_cutouts
+from scanner.pixels.shard_batches import shard_batches
+from scanner.pixels.shards import decode_shard
+from scanner.pixels.tile_batches import tile_batches
+from scanner.pixels.tiles import CATALOGUE, Tile, read_tile_catalogue
+from scanner.score_sheet import ScanError
+from scanner.scoring import CutoutScanner
 
-Row = Cutout | Rejection
-
-
-class ScanError(LensscanError):
-    """A unit that is not what the plan says, or a network that gives no probability: never a property of one row."""
-
-
-class ScoringEnsemble(Protocol):
-    """What a scan needs of an ensemble."""
-
-    @property
-    def geometry(self) -> Geometry: ...
-    @property
-    def network_names(self) -> tuple[str, ...]: ...
-    def score(self, stamps: Stamps) -> EnsembleScores: ...
+N_AHEAD = 4
+"""Batches that are read while one is scored."""
 
 
-class CutoutScanner:
-    """Scores cutouts with one ensemble, a batch at a time; what else is in a batch never changes a row's scores."""
+@dataclass(frozen=True)
+class OpenUnit:
+    """A unit's rows, being read from the moment it is opened."""
 
-    def __init__(self, ensemble: ScoringEnsemble, batch_size: int = 64) -> None:
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be >= 1, got {batch_size}")
-        self.geometry = ensemble.geometry
-        self.network_names = ensemble.network_names
-        self._ensemble = ensemble
-        self._batch_size = batch_size
-        self._schema = pa.schema(score_fields(self.network_names))
+    unit: Unit
+    identity: dict[str, Any]
+    """Columns of `unit_schema` that the files tell, one value a row."""
+    n_rows: int
+    first: Iterator[CutoutBatch]
+    """What is being read."""
+    begin: Callable[[], Iterator[CutoutBatch]]
+    """Reads once more from the start."""
 
-    def score(self, rows: Iterable[Row]) -> pa.Table:
-        """One output row (`score_fields`) per input row, in order; reads `rows` no faster than it scores.
-
-        Raises:
-            ScanError: a network gave something that is no probability.
-        """
-        stream = iter(rows)
-        batches = [self._score_batch(batch) for batch in iter(lambda: list(islice(stream, self._batch_size)), [])]
-        return pa.concat_tables([self._schema.empty_table(), *batches]).combine_chunks()
-
-    def _score_batch(self, batch: Sequence[Row]) -> pa.Table:
-        cutouts = [row for row in batch if isinstance(row, Cutout)]
-        columns: dict[str, pa.Array] = {
-            "status": pa.array([SCORED if isinstance(row, Cutout) else row.status for row in batch], pa.string()),
-            "detail": pa.array([_detail(row) for row in batch], pa.string()),
-        }
-        if cutouts:
-            is_scored = np.array([isinstance(row, Cutout) for row in batch])
-            columns |= self._score_columns(cutouts, is_scored)
-        columns.setdefault("subclass", pa.array([""] * len(batch), pa.string()))
-        arrays = [columns.get(field.name, pa.nulls(len(batch), field.type)) for field in self._schema]
-        return pa.Table.from_arrays(arrays, schema=self._schema)
-
-    def _score_columns(self, cutouts: Sequence[Cutout], is_scored: NDArray[np.bool_]) -> dict[str, pa.Array]:
-        stamps = {band: np.stack([cutout.stamps[band] for cutout in cutouts]) for band in self.geometry.grids}
-        scores = self._ensemble.score(stamps)
-        probabilities = {network_column(name).name: scores.p_networks[name] for name in self.network_names}
-        probabilities["p_lens"] = scores.p_lens
-        if scores.p_compound is not None:
-            probabilities["p_compound"] = scores.p_compound
-        probabilities["disagreement"] = scores.disagreement
-        columns = {name: _probability_column(name, values, is_scored) for name, values in probabilities.items()}
-        if scores.subclass is not None:
-            subclasses = iter(scores.subclass)
-            columns["subclass"] = pa.array([next(subclasses) if scored else "" for scored in is_scored], pa.string())
-        return columns
+    def batches(self) -> Callable[[], Iterator[CutoutBatch]]:
+        """The batches being read, at the first call; at later ones, all of them anew."""
+        runs = iter([self.first])
+        return lambda: next(runs, None) or self.begin()
 
 
 def score_manifest(manifest_uri: str, scanner: CutoutScanner, progress: Progress | None = None) -> pa.Table:
@@ -95,29 +52,57 @@ def score_manifest(manifest_uri: str, scanner: CutoutScanner, progress: Progress
         ManifestError: the manifest itself cannot be used; a row that cannot is rejected in the table.
     """
     manifest = read_manifest(manifest_uri)
-    scores = scanner.score(_counted(manifest_cutouts(manifest, scanner.geometry), len(manifest), progress))
+
+    def begin() -> Iterator[CutoutBatch]:
+        return batches_of(manifest_cutouts(manifest, scanner.geometry), scanner.geometry, scanner.batch_size)
+
+    scores = scanner.score_batches(lambda: _counted(read_ahead(begin, N_AHEAD), len(manifest), progress))
     schema = score_schema(manifest.object_ids.type, scanner.network_names)
     return pa.Table.from_arrays([manifest.object_ids, *scores.columns], schema=schema)
 
 
-def scan_unit(unit: Unit, scanner: CutoutScanner, night: str, progress: Progress | None = None) -> pa.Table:
-    """One row of `unit_schema` per object that the unit owns, in the order of its files.
+def open_unit(unit: Unit, geometry: Geometry, batch_size: int) -> OpenUnit:
+    """Check that a unit is what was planned, and begin to read it.
 
     Raises:
         ScanError: files changed since the plan was made, or a shard that cannot be read.
         TileError: the tile's catalogue cannot be read.
     """
     _check_unchanged(unit)
-    identity, rows = _tile_rows(unit, scanner.geometry) if unit.kind == "tile" else _shard_rows(unit, scanner.geometry)
+    identity, begin = (_open_tile if unit.kind == "tile" else _open_shard)(unit, geometry, batch_size)
     n_rows = len(identity["object_id"])
     if n_rows != unit.n_rows:
         raise ScanError(f"unit {unit.unit_id}: the plan has {unit.n_rows} rows, its files {n_rows}")
-    scores = scanner.score(_counted(rows, n_rows, progress))
+
+    def ahead() -> Iterator[CutoutBatch]:
+        return read_ahead(begin, N_AHEAD)
+
+    return OpenUnit(unit, identity, n_rows, ahead(), ahead)
+
+
+def scan_unit(unit: Unit, scanner: CutoutScanner, night: str, progress: Progress | None = None) -> pa.Table:
+    """`scan_open_unit` of a unit that is opened for it; raises what `open_unit` raises too."""
+    return scan_open_unit(open_unit(unit, scanner.geometry, scanner.batch_size), scanner, night, progress)
+
+
+def scan_open_unit(opened: OpenUnit, scanner: CutoutScanner, night: str, progress: Progress | None = None) -> pa.Table:
+    """One row of `unit_schema` per object that the unit owns, in the order of its files.
+
+    A tile with a damaged mosaic has every row rejected.
+
+    Raises:
+        ScanError: a network gave something that is no probability.
+    """
+    n_rows, begin = opened.n_rows, opened.batches()
+    try:
+        scores = scanner.score_batches(lambda: _counted(begin(), n_rows, progress))
+    except Rejection as rejection:
+        scores = scanner.refuse(n_rows, rejection)
+    if scores.num_rows != n_rows:
+        raise ScanError(f"unit {opened.unit.unit_id}: {n_rows} rows went in, {scores.num_rows} came out")
     schema = unit_schema(scanner.network_names)
-    constants = {"tile": [unit.unit_id] * n_rows, "night": [night] * n_rows}
-    columns = [
-        pa.array({**identity, **constants}[field.name], field.type) for field in schema if field.name not in scores.column_names
-    ]
+    known = {**opened.identity, "tile": [opened.unit.unit_id] * n_rows, "night": [night] * n_rows}
+    columns = [pa.array(known[field.name], field.type) for field in schema if field.name not in scores.column_names]
     return pa.Table.from_arrays([*columns, *scores.columns], schema=schema)
 
 
@@ -136,7 +121,7 @@ def _sexagesimal(seconds: int) -> str:
     return f"{seconds // 3600:02d}{seconds // 60 % 60:02d}{seconds % 60:02d}"
 
 
-def _tile_rows(unit: Unit, geometry: Geometry) -> tuple[dict[str, Any], Iterator[Row]]:
+def _open_tile(unit: Unit, geometry: Geometry, batch_size: int) -> tuple[dict[str, Any], Callable[[], Iterator[CutoutBatch]]]:
     mosaics = {role: file.uri for role, file in unit.files.items() if role != CATALOGUE}
     tile = Tile(unit.unit_id, mosaics, unit.files[CATALOGUE].uri)
     catalogue = read_tile_catalogue(tile.catalogue).without(unit.owned_elsewhere)
@@ -146,10 +131,10 @@ def _tile_rows(unit: Unit, geometry: Geometry) -> tuple[dict[str, Any], Iterator
         "ra": catalogue.ra,
         "dec": catalogue.dec,
     }
-    return identity, tile_cutouts(tile, catalogue, geometry)
+    return identity, lambda: tile_batches(tile, catalogue, geometry, batch_size)
 
 
-def _shard_rows(unit: Unit, geometry: Geometry) -> tuple[dict[str, Any], Iterator[Row]]:
+def _open_shard(unit: Unit, geometry: Geometry, batch_size: int) -> tuple[dict[str, Any], Callable[[], Iterator[CutoutBatch]]]:
     try:
         shard = decode_shard(read_bytes(unit.files["shard"].uri))
     except (OSError, ValueError) as error:
@@ -159,18 +144,8 @@ def _shard_rows(unit: Unit, geometry: Geometry) -> tuple[dict[str, Any], Iterato
     ids = shard.object_ids[kept]
     names = [f"SIM {object_id if indices[i] is None else indices[i]}" for i, object_id in zip(kept, ids, strict=True)]
     nulls = [None] * len(kept)
-    return {"object_id": ids, "candidate_id": names, "ra": nulls, "dec": nulls}, shard_cutouts(shard, kept, geometry)
-
-
-def shard_cutouts(shard: Shard, kept: NDArray[np.int64], geometry: Geometry) -> Iterator[Row]:
-    """Through the same checks as any other pixels; in the shard's own geometry they come out as they went in."""
-    grids = shard.geometry.grids
-    for i in kept:
-        images = {band: BandImage(stamps[i], grids[band].pixel_scale_arcsec) for band, stamps in shard.stamps.items()}
-        try:
-            yield to_cutout(images, geometry)
-        except Rejection as rejection:
-            yield rejection
+    identity = {"object_id": ids, "candidate_id": names, "ra": nulls, "dec": nulls}
+    return identity, lambda: shard_batches(shard, kept, geometry, batch_size)
 
 
 def _check_unchanged(unit: Unit) -> None:
@@ -183,21 +158,10 @@ def _check_unchanged(unit: Unit) -> None:
             raise ScanError(f"unit {unit.unit_id}: {role} {planned.uri} changed since the plan was made; plan again")
 
 
-def _counted(rows: Iterator[Row], total: int, progress: Progress | None) -> Iterator[Row]:
-    for done, row in enumerate(rows, start=1):
-        yield row
+def _counted(batches: Iterator[CutoutBatch], total: int, progress: Progress | None) -> Iterator[CutoutBatch]:
+    done = 0
+    for batch in batches:
+        yield batch
+        done += batch.n_rows
         if progress is not None:
             progress(done, total)
-
-
-def _detail(row: Row) -> str:
-    """Empty where there is nothing to say: some readers stumble over a null in a text column."""
-    return "; ".join(row.notes) if isinstance(row, Cutout) else row.detail
-
-
-def _probability_column(name: str, values: NDArray[np.float32], is_scored: NDArray[np.bool_]) -> pa.Array:
-    if values.shape != (int(is_scored.sum()),) or not np.all((values >= 0) & (values <= 1)):
-        raise ScanError(f"{name}: a network must give one probability in 0-1 per cutout, got {values}")
-    column = np.zeros(len(is_scored), np.float32)
-    column[is_scored] = values
-    return pa.array(column, pa.float32(), mask=~is_scored)

@@ -24,8 +24,12 @@ def write_tile(folder, tile_number, n_objects, n_pixels=400, seed=0):
     tile = f"{tile_number:09d}"
     dec = -45.0 + tile_number
     x, y = rng.uniform(100, n_pixels - 100, (2, n_objects))
-    yy, xx = np.mgrid[:n_pixels, :n_pixels]
-    light = sum(np.exp(-np.hypot(xx - xi, yy - yi) / 4) for xi, yi in zip(x, y, strict=True))
+    light = np.zeros((n_pixels, n_pixels))
+    for xi, yi in zip(x, y, strict=True):
+        # Beyond 15 scale lengths there is nothing to see.
+        rows, columns = (slice(max(int(at) - 60, 0), min(int(at) + 61, n_pixels)) for at in (yi, xi))
+        yy, xx = np.mgrid[rows, columns]
+        light[rows, columns] += np.exp(-np.hypot(xx - xi, yy - yi) / 4)
     for i, name in enumerate(MER_BANDS.values()):
         pixels = (0.3 * (i + 1) * light + rng.normal(0, 0.01, light.shape)).astype(np.float32)
         hdu = fits.PrimaryHDU(pixels, header(n_pixels, 10.0, dec))

@@ -66,6 +66,13 @@ COMBINED_COLUMNS = (
         "stat.stdev;stat.probability",
         "Standard deviation of the networks' probabilities (p_<network>)",
     ),
+    Column(
+        "precision",
+        pa.string(),
+        "",
+        "meta.note",
+        "Arithmetic that scored the row: float32 for every row that could be a candidate, or bfloat16; empty if rejected",
+    ),
 )
 ORIGIN_COLUMNS = (
     Column("ensemble", pa.string(), "", "meta.version", "Name of the ensemble that scored", nullable=False),
@@ -86,7 +93,7 @@ def network_column(network: str) -> Column:
 
 
 def score_fields(network_names: Sequence[str]) -> list[pa.Field]:
-    """`status`, `detail`, one `p_<network>` per network, `p_lens`, `p_compound`, `subclass`, `disagreement`.
+    """`status`, `detail`, one `p_<network>` per network, `p_lens`, `p_compound`, `subclass`, `disagreement`, `precision`.
 
     Raises:
         ValueError: a network's name is repeated or gives the name of another column.

@@ -37,7 +37,7 @@ def check_outcomes(table: pa.Table) -> None:
     for name in (name for name in table.schema.names if name.startswith(P_PREFIX)):
         _check_probabilities(name, table[name], scored, required=name != "p_compound")
     _check_probabilities("disagreement", table["disagreement"], scored, required=True)
-    for name in ("status", "detail", "subclass"):
+    for name in ("status", "detail", "subclass", "precision"):
         if table[name].null_count:
             raise OutcomeError(f"{name}: must be empty, not null, where there is nothing to say")
     if not _all(pc.or_(scored, pc.equal(table["subclass"], ""))):

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from pydantic import Field, ValidationError, field_validator
 
 from infra.provenance import canonical_json, code_version, digest
+from infra.settings import EngineName
 from infra.storage import CreateOutcome, create_if_absent, join, read_bytes
 from scanner.catalogue.units import MAX_EXAMPLES, Frozen, InputFile, PlanError, Unit, find_units, id_digest
 
@@ -45,6 +46,10 @@ class ScanConfig(Frozen):
     """Rows with `p_lens` at or above it are candidates."""
     batch_size: int = Field(default=64, ge=1)
     """Cutouts scored at once."""
+    engine: EngineName = "auto"
+    """What runs the networks; `auto`: the best that a worker has."""
+    sweep: bool = True
+    """Look at all rows in reduced precision where that is faster, and score in float32 what could be a candidate."""
 
 
 class Plan(Frozen):

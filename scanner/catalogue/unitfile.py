@@ -76,9 +76,13 @@ def make_footer(table: pa.Table, unit: Unit, plan: Plan, attempt: str) -> Footer
 
 def encode_unit(table: pa.Table, footer: Footer) -> bytes:
     """Parquet bytes; equal tables and footers give equal bytes."""
+    return encode_table(table.replace_schema_metadata({_FOOTER_KEY: canonical_json(footer.model_dump())}))
+
+
+def encode_table(table: pa.Table) -> bytes:
+    """Parquet bytes as a unit file has them."""
     sink = io.BytesIO()
-    metadata = {_FOOTER_KEY: canonical_json(footer.model_dump())}
-    pq.write_table(table.replace_schema_metadata(metadata), sink, compression="zstd", write_page_checksum=True)
+    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
     return sink.getvalue()
 
 

@@ -1,27 +1,113 @@
-"""What runs a network: stamps' pixels in, logits out."""
+"""What runs networks, and which of them a machine can use. All take float32 pixels and give float32 logits."""
 
-import numpy as np
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Literal, get_args
+
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
-MAX_CHUNK = 64
-"""Objects that go through the network at once: memory stays bounded however large the batch."""
+from infra.settings import EngineName
+from scanner.networks import openvino_engine
+from scanner.networks.cuda_engine import CudaEngine
+from scanner.networks.ensemble import Engine
+from scanner.networks.errors import EngineError
+from scanner.networks.openvino_engine import OpenVinoEngine
+from scanner.networks.precision import Precision
+from scanner.networks.torch_engine import TorchEngine
+
+__all__ = [
+    "CudaEngine",
+    "EngineError",
+    "EngineName",
+    "OpenVinoEngine",
+    "Precision",
+    "ResolvedEngineName",
+    "TorchEngine",
+    "available_engines",
+    "fast_precision",
+    "make_engine",
+    "resolve_engine",
+]
+
+ResolvedEngineName = Literal["cuda", "openvino", "torch"]
+"""An engine itself, in order of preference."""
+
+_WORKS: Mapping[ResolvedEngineName, Callable[[], bool]] = MappingProxyType(
+    {"cuda": torch.cuda.is_available, "openvino": openvino_engine.works, "torch": lambda: True}
+)
+_NEEDS: Mapping[ResolvedEngineName, str] = MappingProxyType(
+    {
+        "cuda": "an NVIDIA GPU and a torch built for it",
+        "openvino": "the package openvino and a CPU that it supports",
+        "torch": "nothing else",
+    }
+)
 
 
-class TorchEngine:
-    """Eager float32 inference on the CPU: what is recorded in catalogues. The network is put in eval mode."""
+def available_engines() -> list[ResolvedEngineName]:
+    """The engines that this machine can use, best first."""
+    return [name for name, works in _WORKS.items() if works()]
 
-    def __init__(self, network: nn.Module) -> None:
-        self.network = network.float().eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def logits(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """`[batch, channel, y, x]` to `[batch, class]`; an object's logits do not depend on its batch beyond rounding."""
-        # Not inference_mode: its tensors cannot be used by the hooks and gradients of explanations.
-        with torch.no_grad():
-            starts = range(0, max(len(inputs), 1), MAX_CHUNK)
-            return np.asarray(torch.cat([self.network(self._tensor(inputs[i : i + MAX_CHUNK])) for i in starts]).numpy())
+def resolve_engine(name: EngineName) -> ResolvedEngineName:
+    """The engine of that name, or for `auto` the best that this machine can use.
 
-    @staticmethod
-    def _tensor(inputs: NDArray[np.float32]) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(inputs, dtype=np.float32)).to(memory_format=torch.channels_last)
+    Raises:
+        EngineError: there is no such engine, or not here.
+    """
+    if name not in get_args(EngineName):
+        raise EngineError(f"engine must be one of {', '.join(get_args(EngineName))}, got {name!r}")
+    if name == "auto":
+        return available_engines()[0]
+    if not _WORKS[name]():
+        raise EngineError(f"engine {name} needs {_NEEDS[name]}; this machine can use {', '.join(available_engines())}")
+    return name
+
+
+def fast_precision(name: EngineName) -> Literal["bfloat16"] | None:
+    """The reduced precision in which that engine is faster than in float32 on this machine, if any.
+
+    Raises:
+        EngineError: as `resolve_engine`.
+    """
+    engine = resolve_engine(name)
+    if engine == "cuda":
+        has_bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        has_bfloat16 = engine == "openvino" and openvino_engine.has_bfloat16()
+    return "bfloat16" if has_bfloat16 else None
+
+
+def make_engine(
+    network: nn.Sequential,
+    n_channels: int,
+    n_pixels: int,
+    name: EngineName,
+    precision: Precision = "float32",
+    threads: int | None = None,
+) -> Engine:
+    """An engine that runs `network` on `[batch, n_channels, n_pixels, n_pixels]`.
+
+    Args:
+        network: The torch engine keeps it, on the CPU and in eval mode; the others copy it.
+        n_channels: Of the network's input.
+        n_pixels: Side of the network's input.
+        name: Which engine.
+        precision: Other than float32 only where it is faster: what `fast_precision` says.
+        threads: CPU threads, for torch those of the whole process; None leaves it to the engine.
+
+    Raises:
+        EngineError: this machine cannot run that engine in that precision.
+    """
+    engine = resolve_engine(name)
+    allowed = [one for one in ("float32", fast_precision(engine)) if one]
+    if precision not in allowed:
+        raise EngineError(f"engine {engine} computes in {' or '.join(allowed)} on this machine, got precision {precision!r}")
+    if engine == "cuda":
+        return CudaEngine(network, precision)
+    if engine == "openvino":
+        return OpenVinoEngine(network, n_channels, n_pixels, precision, threads)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return TorchEngine(network)

@@ -62,8 +62,9 @@ class Ensemble:
             networks = [network for network in self.card.networks if network.input_pixels == n_pixels]
             # Each channel is prepared once a size, then shared by every network that reads it.
             order = tuple(dict.fromkeys(channel for network in networks for channel in network.channels))
-            inputs = network_input(stamps, order, n_pixels)
+            inputs = {order: network_input(stamps, order, n_pixels)}
             for network in networks:
-                picked = inputs if network.channels == order else inputs[:, [order.index(c) for c in network.channels]]
-                found[network.name] = margins_of(self.engines[network.name].logits(picked))
+                if network.channels not in inputs:
+                    inputs[network.channels] = inputs[order][:, [order.index(channel) for channel in network.channels]]
+                found[network.name] = margins_of(self.engines[network.name].logits(inputs[network.channels]))
         return {name: found[name] for name in self.network_names}

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from infra.provenance import sha256_bytes
 from scanner.networks.architectures import NetworkSpec, count_parameters
 from scanner.networks.card import EnsembleCard, NetworkCard
-from scanner.networks.engines import TorchEngine
+from scanner.networks.engines import EngineName, Precision, make_engine
 from scanner.networks.ensemble import Ensemble
 from scanner.networks.errors import PackageError
 
@@ -41,14 +41,23 @@ def read_card(folder: Path) -> EnsembleCard:
         raise PackageError(f"{path}: {'; '.join(problems)}") from error
 
 
-def load_package(folder: Path) -> Ensemble:
-    """The ensemble of a package, its weights checked against the card and the architecture.
+def load_package(
+    folder: Path, engine: EngineName = "torch", precision: Precision = "float32", threads: int | None = None
+) -> Ensemble:
+    """The ensemble of a package, its weights checked against the card and the architecture, each network on an engine.
 
     Raises:
         PackageError: naming the file, what was expected and what it holds.
+        EngineError: this machine cannot run that engine in that precision.
     """
     card = read_card(folder)
-    return Ensemble(card, {network.name: TorchEngine(load_network(folder, network)) for network in card.networks})
+    engines = {
+        network.name: make_engine(
+            load_network(folder, network), len(network.channels), network.input_pixels, engine, precision, threads
+        )
+        for network in card.networks
+    }
+    return Ensemble(card, engines)
 
 
 def load_network(folder: Path, card: NetworkCard) -> nn.Sequential:

@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, field_validator
 from scipy.ndimage import gaussian_filter1d
 
+from scanner.pixels.banded import Banded, banded, both_axes
 from scanner.pixels.bands import EUCLID
+from scanner.pixels.compiled import native
+from scanner.pixels.scaling_kernels import brightest, fill_sky_units, write_arcsinh, write_detail
 from scanner.pixels.sky import sky_level_and_sigma
 
 Scaling = Literal["min_max", "sky_asinh", "centre_asinh", "detail"]
@@ -61,58 +64,94 @@ def min_max(images: Images) -> NDArray[np.float32]:
     Raises:
         ValueError: an image is constant; such rows are rejected before they come here.
     """
-    low = images.min(axis=(-2, -1), keepdims=True)
-    span = images.max(axis=(-2, -1), keepdims=True) - low
-    if not np.all(span > 0):
-        raise ValueError(f"min-max needs images that vary, got {int(np.sum(~(span > 0)))} constant or non-finite image(s)")
-    return np.asarray((images - low) / span, dtype=np.float32)
+    out = np.empty(images.shape, np.float32)
+    _fill_min_max(images, out)
+    return out
 
 
 def sky_units(images: Images) -> NDArray[np.float32]:
     """Each image of `[batch, y, x]` less its sky, in units of the sky's sigma; masked pixels, exactly zero, become sky."""
     level, sigma = sky_level_and_sigma(images)
-    units = np.clip((images - level[:, None, None]) / sigma[:, None, None], -_MAX_SKY_UNITS, _MAX_SKY_UNITS)
-    return np.where(images == 0, 0, units).astype(np.float32)
+    units = np.empty(images.shape, np.float32)
+    fill_sky_units(native(images), level, sigma, _MAX_SKY_UNITS, units)
+    return units
 
 
 def sky_asinh(units: Images) -> NDArray[np.float32]:
     """Linear in the noise, logarithmic in the light: what is bright elsewhere in the stamp has no say."""
-    return np.clip(np.arcsinh(units / _LINEAR_BELOW_SIGMA), *_ASINH_RANGE)
+    return _alone(_write_sky_asinh, units)
 
 
 def centre_asinh(units: Images) -> NDArray[np.float32]:
     """As `sky_asinh`, in units of the brightness of the object at the centre: the same for bright and faint objects."""
-    margin = round(units.shape[-1] * (1 - _CENTRE_SHARE) / 2)
-    middle = units[:, margin:-margin, margin:-margin].reshape(len(units), -1)
-    centre = np.maximum(np.partition(middle, -_CENTRE_RANK, axis=1)[:, -_CENTRE_RANK], _MIN_CENTRE_SIGMA)
-    return np.clip(np.arcsinh(_CENTRE_CONTRAST * units / centre[:, None, None]), *_ASINH_RANGE)
+    return _alone(_write_centre_asinh, units)
 
 
 def detail(units: Images) -> NDArray[np.float32]:
     """What stands out of its surroundings, in units of the noise there, shot noise included: arcs on a galaxy's light."""
-    blur = _blur_operator(units.shape[-1])
-    smooth = blur @ units @ blur.T
-    noise = np.sqrt(1 + np.maximum(smooth, 0) / _SHOT_NOISE_SIGMA)
-    return np.clip(np.arcsinh((units - smooth) / (2 * noise)), *_DETAIL_RANGE)
-
-
-_OF_SKY_UNITS: Mapping[Scaling, Callable[[Images], NDArray[np.float32]]] = MappingProxyType(
-    {"sky_asinh": sky_asinh, "centre_asinh": centre_asinh, "detail": detail}
-)
+    return _alone(_write_detail, units)
 
 
 def scaled(images: Images, scalings: Collection[Scaling]) -> dict[Scaling, NDArray[np.float32]]:
     """`[batch, y, x]` of one band on each of some scales; the sky is looked for once."""
-    found: dict[Scaling, NDArray[np.float32]] = {"min_max": min_max(images)} if "min_max" in scalings else {}
-    of_sky = [scaling for scaling in scalings if scaling in _OF_SKY_UNITS]
-    if of_sky:
-        units = sky_units(images)
-        found |= {scaling: _OF_SKY_UNITS[scaling](units) for scaling in of_sky}
-    return found
+    out = np.empty((len(images), len(scalings), *images.shape[1:]), np.float32)
+    write_scaled(images, dict(enumerate(scalings)), out)
+    return {scaling: out[:, channel] for channel, scaling in enumerate(scalings)}
+
+
+def write_scaled(images: Images, scalings: Mapping[int, Scaling], out: NDArray[np.float32]) -> None:
+    """`[batch, y, x]` of one band on some scales, each into its channel of `[batch, channel, y, x]`, C-contiguous.
+
+    Raises:
+        ValueError: the images do not fit into `out`, or one that `min_max` should scale is constant.
+    """
+    if images.shape != (len(out), *out.shape[2:]):
+        raise ValueError(f"images must be {(len(out), *out.shape[2:])} for this input, got {images.shape}")
+    units = sky_units(images) if set(scalings.values()) & set(_OF_SKY_UNITS) else None
+    for channel, scaling in scalings.items():
+        if units is None or scaling == "min_max":
+            _fill_min_max(images, out[:, channel])
+        else:
+            _OF_SKY_UNITS[scaling](units, out, channel)
+
+
+def _alone(write: "_Write", units: Images) -> NDArray[np.float32]:
+    out = np.empty((len(units), 1, *units.shape[1:]), np.float32)
+    write(native(units), out, 0)
+    return out[:, 0]
+
+
+def _fill_min_max(images: Images, out: NDArray[np.float32]) -> None:
+    low = images.min(axis=(-2, -1), keepdims=True)
+    span = images.max(axis=(-2, -1), keepdims=True) - low
+    if not np.all(span > 0):
+        raise ValueError(f"min-max needs images that vary, got {int(np.sum(~(span > 0)))} constant or non-finite image(s)")
+    np.subtract(images, low, out=out, casting="same_kind")
+    np.divide(out, span, out=out, casting="same_kind")
+
+
+def _write_sky_asinh(units: Images, out: NDArray[np.float32], channel: int) -> None:
+    write_arcsinh(units, np.full(len(units), 1 / _LINEAR_BELOW_SIGMA), *_ASINH_RANGE, out, channel)
+
+
+def _write_centre_asinh(units: Images, out: NDArray[np.float32], channel: int) -> None:
+    margin = round(units.shape[-1] * (1 - _CENTRE_SHARE) / 2)
+    centre = np.maximum(brightest(units, margin, _CENTRE_RANK), _MIN_CENTRE_SIGMA)
+    write_arcsinh(units, _CENTRE_CONTRAST / centre, *_ASINH_RANGE, out, channel)
+
+
+def _write_detail(units: Images, out: NDArray[np.float32], channel: int) -> None:
+    smooth = both_axes(_blur(units.shape[-1]), units)
+    write_detail(units, smooth, _SHOT_NOISE_SIGMA, *_DETAIL_RANGE, out, channel)
+
+
+_Write = Callable[[Images, NDArray[np.float32], int], None]
+
+_OF_SKY_UNITS: Mapping[Scaling, _Write] = MappingProxyType(
+    {"sky_asinh": _write_sky_asinh, "centre_asinh": _write_centre_asinh, "detail": _write_detail}
+)
 
 
 @lru_cache(maxsize=8)
-def _blur_operator(n_pixels: int) -> NDArray[np.float32]:
-    operator = gaussian_filter1d(np.eye(n_pixels), _BLUR_PIXELS, axis=0, mode="nearest").astype(np.float32)
-    operator.setflags(write=False)
-    return operator
+def _blur(n_pixels: int) -> Banded:
+    return banded(gaussian_filter1d(np.eye(n_pixels), _BLUR_PIXELS, axis=0, mode="nearest"))

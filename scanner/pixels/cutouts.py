@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.pixels.geometry import Geometry, Grid, Image
+from scanner.pixels.regridding import axis_regrid, regrid_image
 from scanner.pixels.rejections import RejectCode, Rejection
-from scanner.pixels.resample import area_operator, coverage, regrid
 
 MIN_SIDE_PIXELS = 16
 """A cutout smaller than this holds no galaxy with its surroundings."""
@@ -21,6 +21,9 @@ MIN_RELATIVE_SPAN = 1e-5
 """An image that varies by less than this fraction of its values drowns in float32 rounding when it is resized."""
 MIN_SPAN, MAX_VALUE = 1e-30, 1e30
 """Outside these, float32 arithmetic under- or overflows."""
+_MIN_SCALE_ARCSEC, _MAX_SCALE_ARCSEC = 0.005, 5.0
+_WHOLE = 1 - 1e-6
+"""An output pixel covered as far as this is covered."""
 
 
 @dataclass(frozen=True)
@@ -69,16 +72,27 @@ def to_cutout(bands: Mapping[str, BandImage], geometry: Geometry) -> Cutout:
     return Cutout(stamps, tuple(notes))
 
 
+def is_possible(shape: tuple[int, ...], pixel_scale_arcsec: float) -> bool:
+    """Can an image of this shape and scale become a stamp?"""
+    is_image = len(shape) == 2 and min(shape) >= MIN_SIDE_PIXELS
+    return is_image and _MIN_SCALE_ARCSEC <= pixel_scale_arcsec <= _MAX_SCALE_ARCSEC
+
+
+def is_covered(coverage: NDArray[np.float64]) -> bool:
+    """Does a stamp of this coverage need no sky?"""
+    return bool(coverage.min() > _WHOLE)
+
+
 def _check_shape(band: str, image: BandImage) -> None:
     shape = image.pixels.shape
+    if is_possible(shape, image.pixel_scale_arcsec):
+        return
     if len(shape) != 2 or min(shape) < MIN_SIDE_PIXELS:
         raise Rejection(
             RejectCode.WRONG_SHAPE, f"{band}: a cutout is a 2-D image of at least {MIN_SIDE_PIXELS} px a side, got {shape}"
         )
-    if not 0.005 <= image.pixel_scale_arcsec <= 5:
-        raise Rejection(
-            RejectCode.NO_PIXEL_SCALE, f"{band}: pixel scale must be 0.005-5 arcsec, got {image.pixel_scale_arcsec:g}"
-        )
+    allowed = f"{_MIN_SCALE_ARCSEC:g}-{_MAX_SCALE_ARCSEC:g} arcsec"
+    raise Rejection(RejectCode.NO_PIXEL_SCALE, f"{band}: pixel scale must be {allowed}, got {image.pixel_scale_arcsec:g}")
 
 
 def _fill_non_finite(band: str, pixels: Image, inside: NDArray[np.bool_]) -> tuple[Image, int]:
@@ -109,26 +123,25 @@ def _check_content(band: str, values: NDArray[np.float32]) -> None:
 
 def _to_grid(band: str, pixels: Image, inside: NDArray[np.bool_], scale_arcsec: float, grid: Grid) -> tuple[Image, bool]:
     """Pixels on `grid`, and whether sky had to be added."""
-    target = (scale_arcsec, grid.n_pixels, grid.pixel_scale_arcsec)
-    rows, columns = (area_operator(n, *target) for n in pixels.shape)
-    covered = np.outer(*(coverage(n, *target) for n in pixels.shape))
+    rows, columns = (axis_regrid(n, scale_arcsec, grid.n_pixels, grid.pixel_scale_arcsec) for n in pixels.shape)
+    covered = np.outer(rows.coverage, columns.coverage)
     if not inside.all():
         # The share of each output pixel's input area that lies inside the data.
-        whole = np.maximum(np.outer(rows.sum(axis=1), columns.sum(axis=1)), 1e-12)
-        covered = covered * np.clip(rows @ inside.astype(np.float64) @ columns.T / whole, 0, 1)
+        whole = np.maximum(np.outer(rows.operator.sum(axis=1), columns.operator.sum(axis=1)), 1e-12)
+        covered = covered * np.clip(rows.operator @ inside.astype(np.float64) @ columns.operator.T / whole, 0, 1)
     if covered.mean() < MIN_COVERED_FRACTION:
         size = f"{pixels.shape[0]}x{pixels.shape[1]} px of {scale_arcsec:g} arcsec"
         raise Rejection(
             RejectCode.WRONG_SHAPE, f"{band}: {size} cover {covered.mean():.0%} of the {grid.side_arcsec:g} arcsec field"
         )
     _check_content(band, pixels[inside])
-    stamp = regrid(pixels, rows, columns)
+    stamp = regrid_image(pixels, rows, columns)
     # What is seen must vary by itself: padding must not make a constant image look like sky.
     seen = covered > 1e-3
     _check_content(band, (stamp[seen] / covered[seen]).astype(np.float32))
-    if covered.min() > 1 - 1e-6:
+    if is_covered(covered):
         return stamp, False
-    sky = _border_sky(stamp, covered >= min(1 - 1e-6, float(covered.max())))
+    sky = _border_sky(stamp, covered >= min(_WHOLE, float(covered.max())))
     # An output pixel that the data cover in part keeps the light that was seen.
     return (stamp + (1 - covered) * sky).astype(np.float32), True
 

@@ -1,15 +1,16 @@
 """One band of one object from a FITS file: found, checked and read, or rejected with the reason."""
 
+import contextlib
 import math
 import posixpath
 import zlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from astropy.io.fits import Header
 from astropy.io.fits.verify import VerifyError
 
-from infra.storage import StorageError, info, read_bytes
+from infra.storage import FileInfo, StorageError, info, read_bytes
 from scanner.pixels.cutouts import BandImage
 from scanner.pixels.hdus import FitsFile, Hdu
 from scanner.pixels.rejections import RejectCode, Rejection
@@ -18,6 +19,9 @@ MAX_CUTOUT_PIXELS = 4096**2
 MAX_FILE_BYTES = 2**29
 """A file of cutouts larger than this is refused before it is read; mosaics are read as tiles."""
 NON_SQUARE_TOLERANCE = 0.01
+GZIP_MAGIC = b"\x1f\x8b"
+_GUNZIP_BYTES = 2**20
+"""Unpacked at a time."""
 
 _ARCSEC_PER_UNIT: Mapping[str, float] = {"": 3600.0, "deg": 3600.0, "arcmin": 60.0, "arcsec": 1.0}
 
@@ -85,18 +89,61 @@ def open_fits(uri: str, max_bytes: int) -> FitsFile:
         Rejection: MISSING_FILE, IO_ERROR, TOO_LARGE, FITS_UNREADABLE or FITS_TRUNCATED.
     """
     name = posixpath.basename(uri)
-    try:
-        size = info(uri).size
-        if size > max_bytes:
-            raise Rejection(RejectCode.TOO_LARGE, f"{name}: {size} bytes, at most {max_bytes} are read")
+    with rejecting_failures(name, uri):
+        listed_file(name, uri, max_bytes)
         data = read_bytes(uri)
+    if data.startswith(GZIP_MAGIC):
+        data = b"".join(gunzipped(name, [data], max_bytes))
+    return FitsFile.parse(name, data)
+
+
+def listed_file(name: str, uri: str, max_bytes: int) -> FileInfo:
+    """Size and etag of a file that may be read.
+
+    Raises:
+        Rejection: TOO_LARGE.
+        OSError: there is none, or the store failed.
+    """
+    file = info(uri)
+    if file.size > max_bytes:
+        raise Rejection(RejectCode.TOO_LARGE, f"{name}: {file.size} bytes, at most {max_bytes} are read")
+    return file
+
+
+@contextlib.contextmanager
+def rejecting_failures(name: str, uri: str) -> Iterator[None]:
+    """Turn what storage raises into MISSING_FILE and IO_ERROR."""
+    try:
+        yield
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError) as error:
         raise Rejection(RejectCode.MISSING_FILE, f"{name}: no such file") from error
     except OSError as error:
         raise Rejection(RejectCode.IO_ERROR, f"{name}: {_reason(error, uri)}") from error
-    if data.startswith(b"\x1f\x8b"):
-        data = _gunzip(name, data, max_bytes)
-    return FitsFile.parse(name, data)
+
+
+def gunzipped(name: str, blocks: Iterable[bytes], max_bytes: int) -> Iterator[bytes]:
+    """The contents of a gzip stream, no more than `max_bytes` of them, whatever a few bytes would unfold to.
+
+    Raises:
+        Rejection: FITS_UNREADABLE, TOO_LARGE or FITS_TRUNCATED.
+    """
+    stream = zlib.decompressobj(wbits=31)
+    n_bytes = 0
+    for packed in blocks:
+        rest, unpacked = packed, b""
+        # A full piece may leave more behind in the decompressor, also where all input is used.
+        while not stream.eof and (rest or len(unpacked) == _GUNZIP_BYTES):
+            try:
+                unpacked = stream.decompress(rest, _GUNZIP_BYTES)
+            except zlib.error as error:
+                raise Rejection(RejectCode.FITS_UNREADABLE, f"{name}: damaged gzip stream") from error
+            rest = stream.unconsumed_tail
+            n_bytes += len(unpacked)
+            if n_bytes > max_bytes:
+                raise Rejection(RejectCode.TOO_LARGE, f"{name}: more than {max_bytes} bytes when unpacked")
+            yield unpacked
+    if not stream.eof:
+        raise Rejection(RejectCode.FITS_TRUNCATED, f"{name}: the gzip stream ends early")
 
 
 def find_image(file: FitsFile, extension: str) -> Hdu:
@@ -112,8 +159,7 @@ def find_image(file: FitsFile, extension: str) -> Hdu:
             return hdu
     file.check_whole()
     if not extension:
-        shapes = ", ".join(str(hdu.shape) for hdu in file.hdus if hdu.shape) or "none"
-        raise Rejection(RejectCode.WRONG_SHAPE, f"{file.name}: no 2-D image; shapes of its images: {shapes}")
+        raise no_image(file.name, file.hdus)
     names = ", ".join(hdu.name or str(hdu.index) for hdu in file.hdus)
     raise Rejection(RejectCode.MISSING_EXTENSION, f"{file.name}: no extension {extension[:40]!r}; it has {names}")
 
@@ -124,12 +170,29 @@ def check_image(file: FitsFile, hdu: Hdu, max_pixels: int) -> None:
     Raises:
         Rejection: WRONG_SHAPE, TOO_LARGE, FITS_TRUNCATED or FITS_UNREADABLE.
     """
-    if len(hdu.shape) != 2 or 0 in hdu.shape:
-        raise Rejection(RejectCode.WRONG_SHAPE, f"{file.label(hdu)}: must be a 2-D image, its shape is {hdu.shape}")
-    if math.prod(hdu.shape) > max_pixels:
-        raise Rejection(RejectCode.TOO_LARGE, f"{file.label(hdu)}: {hdu.shape} is more than {max_pixels} pixels")
+    check_shape(file.label(hdu), hdu, max_pixels)
     file.check_whole()
     file.check_sums(hdu)
+
+
+def check_shape(label: str, hdu: Hdu, max_pixels: int) -> None:
+    """Check that an HDU says to hold a 2-D image of allowed size.
+
+    Raises:
+        Rejection: WRONG_SHAPE, TOO_LARGE or FITS_UNREADABLE.
+    """
+    if len(hdu.shape) != 2 or 0 in hdu.shape:
+        raise Rejection(RejectCode.WRONG_SHAPE, f"{label}: must be a 2-D image, its shape is {hdu.shape}")
+    if math.prod(hdu.shape) > max_pixels:
+        raise Rejection(RejectCode.TOO_LARGE, f"{label}: {hdu.shape} is more than {max_pixels} pixels")
+    if not hdu.is_compressed and hdu.data_size < math.prod(hdu.shape) * hdu.dtype.itemsize:
+        raise Rejection(RejectCode.FITS_UNREADABLE, f"{label}: {hdu.shape} are more than the {hdu.data_size} bytes of its data")
+
+
+def no_image(name: str, hdus: Iterable[Hdu]) -> Rejection:
+    """Of a file that has none with two axes."""
+    shapes = ", ".join(str(hdu.shape) for hdu in hdus if hdu.shape) or "none"
+    return Rejection(RejectCode.WRONG_SHAPE, f"{name}: no 2-D image; shapes of its images: {shapes}")
 
 
 def header_zero_point_ab_mag(header: Header, label: str) -> float:
@@ -191,20 +254,6 @@ def _wcs_scales_arcsec(header: Header) -> tuple[float, float]:
 
 def _is_celestial(axis_type: object) -> bool:
     return isinstance(axis_type, str) and axis_type[:4] in {"RA--", "DEC-", "GLON", "GLAT", "ELON", "ELAT"}
-
-
-def _gunzip(name: str, data: bytes, max_bytes: int) -> bytes:
-    """Gunzip no more than `max_bytes`, whatever a few bytes would unfold to."""
-    try:
-        stream = zlib.decompressobj(wbits=31)
-        unpacked = stream.decompress(data, max_bytes)
-    except zlib.error as error:
-        raise Rejection(RejectCode.FITS_UNREADABLE, f"{name}: damaged gzip stream") from error
-    if stream.unconsumed_tail:
-        raise Rejection(RejectCode.TOO_LARGE, f"{name}: more than {max_bytes} bytes when unpacked")
-    if not stream.eof:
-        raise Rejection(RejectCode.FITS_TRUNCATED, f"{name}: the gzip stream ends early")
-    return unpacked
 
 
 def _reason(error: OSError, uri: str) -> str:

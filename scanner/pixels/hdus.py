@@ -52,6 +52,15 @@ class Hdu:
             return ()
         return _axes(self.header, "ZNAXIS" if self.is_compressed else "NAXIS")[::-1]
 
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the stored pixels."""
+        return np.dtype(_DTYPES[int(self.header["BITPIX"])])
+
+    @property
+    def has_sums(self) -> bool:
+        return any(str(self.header.get(key, "")).strip() for key in ("CHECKSUM", "DATASUM"))
+
 
 @dataclass(frozen=True)
 class FitsFile:
@@ -69,48 +78,39 @@ class FitsFile:
         Raises:
             Rejection: FITS_UNREADABLE, not FITS or an impossible header; FITS_TRUNCATED, cut in the first header.
         """
-        if not data.startswith(b"SIMPLE  ="):
-            if data and b"SIMPLE  =".startswith(data):
-                raise Rejection(RejectCode.FITS_TRUNCATED, f"{name}: {len(data)} bytes, the file ends in its first header")
-            raise Rejection(RejectCode.FITS_UNREADABLE, f"{name}: {len(data)} bytes that are not a FITS file")
+        check_begins_fits(name, data, len(data))
         hdus: list[Hdu] = []
         offset = 0
-        while _begins_hdu(data, offset) and len(hdus) < MAX_HDUS:
+        while begins_hdu(data[offset : offset + 8], len(hdus)) and len(hdus) < MAX_HDUS:
             hdu = _parse_hdu(name, data, offset, len(hdus))
             if hdu is None:
+                where = ends_in_header(len(hdus), len(data))
                 if not hdus:
-                    raise Rejection(RejectCode.FITS_TRUNCATED, f"{name}: {len(data)} bytes, the file ends in its first header")
-                return cls(name, data, tuple(hdus), f"the file ends in the header of HDU {len(hdus)}")
+                    raise truncated(name, where)
+                return cls(name, data, tuple(hdus), where)
             hdus.append(hdu)
             offset = hdu.end
             if offset > len(data):
-                return cls(name, data, tuple(hdus), f"HDU {hdu.index} ends at byte {offset}, the file at {len(data)}")
+                return cls(name, data, tuple(hdus), ends_in_data(hdu, len(data)))
         return cls(name, data, tuple(hdus), "")
 
     def label(self, hdu: Hdu) -> str:
-        return f"{self.name}[{hdu.name or hdu.index}]"
+        return label(self.name, hdu)
 
     def check_whole(self) -> None:
         """Raise FITS_TRUNCATED if any HDU is cut short: no pixel of a damaged file is trusted."""
         if self.truncation:
-            raise Rejection(RejectCode.FITS_TRUNCATED, f"{self.name}: {self.truncation}")
+            raise truncated(self.name, self.truncation)
 
     def check_sums(self, hdu: Hdu) -> None:
         """Raise FITS_UNREADABLE if CHECKSUM or DATASUM is there and does not match."""
         unit = np.frombuffer(self.data, ">u4", (hdu.end - hdu.start) // 4, hdu.start)
         n_header = (hdu.data_start - hdu.start) // 4
-        data_sum = _ones_complement_sum(unit[n_header:])
-        stated = str(hdu.header.get("DATASUM", "")).strip()
-        if stated and stated != str(data_sum):
-            raise Rejection(RejectCode.FITS_UNREADABLE, f"{self.label(hdu)}: DATASUM is {data_sum}, the header says {stated}")
-        total = _ones_complement_sum(np.array([data_sum, _ones_complement_sum(unit[:n_header])], np.uint64))
-        if str(hdu.header.get("CHECKSUM", "")).strip() and total not in {0, 0xFFFFFFFF}:
-            raise Rejection(RejectCode.FITS_UNREADABLE, f"{self.label(hdu)}: CHECKSUM does not match")
+        check_sums(self.label(hdu), hdu, ones_complement_sum(unit[:n_header]), ones_complement_sum(unit[n_header:]))
 
     def stored_pixels(self, hdu: Hdu) -> NDArray:
         """`[y, x]` in the file's own type and byte order, without a copy and before BSCALE, BZERO and BLANK."""
-        dtype = np.dtype(_DTYPES[int(hdu.header["BITPIX"])])
-        return np.frombuffer(self.data, dtype, prod(hdu.shape), hdu.data_start).reshape(hdu.shape)
+        return np.frombuffer(self.data, hdu.dtype, prod(hdu.shape), hdu.data_start).reshape(hdu.shape)
 
     def pixels(self, hdu: Hdu) -> Image:
         """`[y, x]` native float32 with BSCALE, BZERO and BLANK applied.
@@ -130,8 +130,7 @@ class FitsFile:
                 warnings.simplefilter("ignore")
                 return np.array(opened[hdu.index].data)
         except Exception as error:  # decoders raise many types for damaged streams
-            reason = f"cannot be decompressed ({type(error).__name__})"
-            raise Rejection(RejectCode.FITS_UNREADABLE, f"{self.label(hdu)}: {reason}") from error
+            raise not_decompressed(self.label(hdu), error) from error
 
 
 def scaled(stored: NDArray, header: fits.Header) -> Image:
@@ -144,29 +143,105 @@ def scaled(stored: NDArray, header: fits.Header) -> Image:
     return values
 
 
-def _begins_hdu(data: bytes, offset: int) -> bool:
-    """Special records after the last HDU are allowed by the standard and left alone."""
-    head = data[offset : offset + 8]
-    return bool(head) and (offset == 0 or b"XTENSION".startswith(head))
+def label(name: str, hdu: Hdu) -> str:
+    """How messages call an HDU."""
+    return f"{name}[{hdu.name or hdu.index}]"
 
 
-def _parse_hdu(name: str, data: bytes, start: int, index: int) -> Hdu | None:
-    """The HDU at `start`; None where the file ends within its header."""
-    data_start = _header_end(data, start)
-    if data_start is None:
-        if len(data) - start > MAX_HEADER_BLOCKS * BLOCK:
-            raise Rejection(RejectCode.FITS_UNREADABLE, f"{name}: the header of HDU {index} has no end")
-        return None
+def check_begins_fits(name: str, head: bytes, n_bytes: int | None) -> None:
+    """Raise FITS_UNREADABLE or FITS_TRUNCATED if a file with this head, and of this length where known, is no FITS file."""
+    if head.startswith(b"SIMPLE  ="):
+        return
+    if head and b"SIMPLE  =".startswith(head):
+        raise truncated(name, ends_in_header(0, len(head)))
+    size = "" if n_bytes is None else f"{n_bytes} bytes that are "
+    raise Rejection(RejectCode.FITS_UNREADABLE, f"{name}: {size}not a FITS file")
+
+
+def begins_hdu(head: bytes, index: int) -> bool:
+    """Do 8 bytes begin HDU `index`? Special records after the last HDU are allowed by the standard and left alone."""
+    return bool(head) and (index == 0 or b"XTENSION".startswith(head))
+
+
+def has_end(block: bytes) -> bool:
+    """Is the header's END among the cards of this block?"""
+    return any(block[card : card + 80] == _END for card in range(0, len(block), 80))
+
+
+def parse_header(name: str, raw: bytes, start: int, index: int) -> Hdu:
+    """The HDU that begins at `start` with this header.
+
+    Raises:
+        Rejection: FITS_UNREADABLE.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            header = fits.Header.fromstring(data[start:data_start])
+            header = fits.Header.fromstring(raw)
             size = _data_size(header)
+            data_start = start + len(raw)
             hdu = Hdu(index, header, start, data_start, size, data_start + -(-size // BLOCK) * BLOCK)
             _check_values(hdu)
     except Exception as error:  # astropy raises many types for cards that are not FITS
         raise Rejection(RejectCode.FITS_UNREADABLE, f"{name}: header of HDU {index}: {error}") from error
     return hdu
+
+
+def check_sums(label: str, hdu: Hdu, header_sum: int, data_sum: int) -> None:
+    """Raise FITS_UNREADABLE if the sums do not match what the header says (FITS Standard 4.0, appendix J)."""
+    stated = str(hdu.header.get("DATASUM", "")).strip()
+    if stated and stated != str(data_sum):
+        raise Rejection(RejectCode.FITS_UNREADABLE, f"{label}: DATASUM is {data_sum}, the header says {stated}")
+    total = folded(header_sum + data_sum)
+    if str(hdu.header.get("CHECKSUM", "")).strip() and total not in {0, 0xFFFFFFFF}:
+        raise Rejection(RejectCode.FITS_UNREADABLE, f"{label}: CHECKSUM does not match")
+
+
+def truncated(name: str, where: str) -> Rejection:
+    """Of a file that breaks off."""
+    return Rejection(RejectCode.FITS_TRUNCATED, f"{name}: {where}")
+
+
+def ends_in_header(index: int, n_bytes: int) -> str:
+    """Where a file of `n_bytes` breaks off, for `truncated`."""
+    return f"the file ends in the header of HDU {index}" if index else f"{n_bytes} bytes, the file ends in its first header"
+
+
+def ends_in_data(hdu: Hdu, n_bytes: int) -> str:
+    """Where a file of `n_bytes` breaks off, for `truncated`."""
+    return f"HDU {hdu.index} ends at byte {hdu.end}, the file at {n_bytes}"
+
+
+def header_without_end(name: str, index: int) -> Rejection:
+    """Of a file with more cards than are read."""
+    return Rejection(RejectCode.FITS_UNREADABLE, f"{name}: the header of HDU {index} has no end")
+
+
+def not_decompressed(label: str, error: Exception) -> Rejection:
+    """Of a compressed image with damaged tiles."""
+    return Rejection(RejectCode.FITS_UNREADABLE, f"{label}: cannot be decompressed ({type(error).__name__})")
+
+
+def ones_complement_sum(words: NDArray) -> int:
+    """Of 32-bit words, as FITS sums them."""
+    return folded(int(words.sum(dtype=np.uint64)))
+
+
+def folded(total: int) -> int:
+    """A sum of 32-bit words with its carries brought back in."""
+    while total >> 32:
+        total = (total & 0xFFFFFFFF) + (total >> 32)
+    return total
+
+
+def _parse_hdu(name: str, data: bytes, start: int, index: int) -> Hdu | None:
+    """The HDU at `start`; None where the file ends within its header."""
+    data_start = _header_end(data, start)
+    if data_start is not None:
+        return parse_header(name, data[start:data_start], start, index)
+    if len(data) - start > MAX_HEADER_BLOCKS * BLOCK:
+        raise header_without_end(name, index)
+    return None
 
 
 def _check_values(hdu: Hdu) -> None:
@@ -178,7 +253,7 @@ def _check_values(hdu: Hdu) -> None:
 
 def _header_end(data: bytes, start: int) -> int | None:
     for block in range(start, min(len(data) - BLOCK + 1, start + MAX_HEADER_BLOCKS * BLOCK), BLOCK):
-        if any(data[card : card + 80] == _END for card in range(block, block + BLOCK, 80)):
+        if has_end(data[block : block + BLOCK]):
             return block + BLOCK
     return None
 
@@ -202,10 +277,3 @@ def _axes(header: fits.Header, key: str) -> tuple[int, ...]:
     if any(axis < 0 for axis in axes):
         raise ValueError(f"{key}n must be >= 0, got {axes}")
     return axes
-
-
-def _ones_complement_sum(words: NDArray) -> int:
-    total = int(words.sum(dtype=np.uint64))
-    while total >> 32:
-        total = (total & 0xFFFFFFFF) + (total >> 32)
-    return total

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.transform import resize
 
+from scanner.pixels.banded import Banded, banded, both_axes
+
 Operator = NDArray[np.float64]
 """`[n_out, n_in]`."""
 
@@ -56,3 +58,14 @@ def regrid(images: NDArray[np.floating], left: Operator, right: Operator | None 
     """`[..., y, x]` through one operator an axis (`right` defaults to `left`), in float64, returned as float32."""
     right = left if right is None else right
     return np.asarray(left @ images.astype(np.float64) @ right.T, dtype=np.float32)
+
+
+def resized(images: NDArray[np.floating], n_pixels: int) -> NDArray[np.float32]:
+    """Square images `[batch, y, x]` as `resize_operator` would bring them to `n_pixels` a side, in float32."""
+    n_in = images.shape[-1]
+    return np.asarray(images, np.float32) if n_in == n_pixels else both_axes(_band_of_resize(n_in, n_pixels), images)
+
+
+@lru_cache(maxsize=64)
+def _band_of_resize(n_in: int, n_out: int) -> Banded:
+    return banded(resize_operator(n_in, n_out))

@@ -16,13 +16,14 @@ from pathlib import Path
 import numpy as np
 
 from infra.settings import Settings
+from scanner.networks.engines import resolve_engine
 from scanner.networks.ensemble import Ensemble
 from scanner.networks.locate import find_package
 from scanner.networks.package import load_package
 from scanner.pixels.cutouts import Cutout, to_cutout
 from scanner.pixels.geometry import Geometry
 from scanner.pixels.rejections import Rejection
-from scanner.scan import CutoutScanner
+from scanner.scoring import CutoutScanner
 from tests.benchmarks.probe_stamps import (
     KINDS,
     PIXEL_ARCSEC,
@@ -172,7 +173,7 @@ def main() -> None:
     stamps += [*real_stamps(fields, rng), *simulated_pairs()]
     results = {}
     for name in arguments.ensemble:
-        ensemble = load_package(find_package(name, settings.ensembles_dir))
+        ensemble = load_package(find_package(name, settings.ensembles_dir), resolve_engine(settings.engine))
         judged, cutouts = (list(column) for column in zip(*seen(stamps, ensemble.geometry), strict=True))
         found = grouped(judged, scores(ensemble, cutouts))
         results[Path(name).name] = figures(found, grouped(judged, map(brightness, judged)))

@@ -28,7 +28,8 @@ from scanner.networks.locate import find_package
 from scanner.networks.package import load_package
 from scanner.pixels.resample import regrid, resize_operator
 from scanner.pixels.shards import ROWS_PER_SHARD, decode_shard, encode_shard
-from scanner.scan import CutoutScanner, scan_unit
+from scanner.scan import scan_unit
+from scanner.scoring import CutoutScanner
 from simulation.actors import simulate_dataset
 from simulation.dataset import DatasetSpec, simulate_objects
 from simulation.survey_tile import TileSpec, simulate_tile

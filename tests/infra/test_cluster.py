@@ -109,3 +109,9 @@ def test_an_address_where_nothing_listens_is_told_at_once():
         result = subprocess.run([sys.executable, "-c", code, address], check=False, capture_output=True, text=True, timeout=60)
     assert result.returncode == 1
     assert f"ClusterError: no Ray cluster at {address}: Connection refused" in result.stderr
+
+
+def test_a_call_that_hangs_is_named_when_its_time_is_over(workers):
+    ray.get([worker.most_at_once.remote() for worker in workers])
+    with pytest.raises(ClusterError, match=r"sleep\(60\) took longer than the 5 s"):
+        list(bounded_map(workers, "sleep", [0, 0, 60, 0], deadline_s=5))

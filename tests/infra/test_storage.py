@@ -11,10 +11,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from infra import posix
+from infra import posix, storage
 from infra.errors import LensscanError
 from infra.storage import (
     CreateOutcome,
+    FileInfo,
     StorageError,
     create_if_absent,
     exists,
@@ -23,6 +24,7 @@ from infra.storage import (
     list_files,
     open_read,
     probe,
+    read_blocks,
     read_bytes,
     read_exact,
     s3_filesystem,
@@ -147,6 +149,35 @@ def test_reads_are_whole_or_an_error(root):
     with open_read(uri) as file:
         file.seek(95)
         assert file.read() == bytes(range(95, 100))
+
+
+def test_blocks_are_the_file_front_to_back(root, monkeypatch):
+    data = os.urandom(1000)
+    uri = join(root, "data")
+    create_if_absent(uri, data, "1")
+    create_if_absent(join(root, "empty"), b"", "1")
+    for size in (1, 100, 300, 1000, 5000) if not root.startswith("s3") else (100, 300, 1000, 5000):
+        monkeypatch.setattr(storage, "LOCAL_STREAM_BYTES", size)
+        monkeypatch.setattr(storage, "S3_STREAM_BYTES", size)
+        blocks = list(read_blocks(info(uri)))
+        assert b"".join(blocks) == data
+        assert [len(block) for block in blocks] == [min(size, 1000 - at) for at in range(0, 1000, size)]
+    assert list(read_blocks(info(join(root, "empty")))) == []
+    blocks = read_blocks(info(uri))
+    next(blocks)
+    blocks.close()
+    with pytest.raises(FileNotFoundError):
+        list(read_blocks(FileInfo(join(root, "absent"), 5, "etag")))
+
+
+def test_blocks_of_a_file_that_was_replaced_or_cut_are_an_error(root):
+    uri = join(root, "data")
+    create_if_absent(uri, bytes(1000), "1")
+    listed = info(uri)
+    with pytest.raises(StorageError, match=r"data: changed while it was read \(etag other became "):
+        list(read_blocks(FileInfo(listed.uri, 1000, "other")))
+    with pytest.raises(StorageError, match="data: "):
+        list(read_blocks(FileInfo(listed.uri, 1001, "other")))
 
 
 def test_listing_is_recursive_sorted_and_fresh(root):

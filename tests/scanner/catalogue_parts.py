@@ -55,6 +55,7 @@ def scores(ids, p_lens, **changes):
         "p_compound": [None] * n,
         "subclass": ["single" if s else "" for s in scored],
         "disagreement": [0.25 if s else None for s in scored],
+        "precision": ["float32" if s else "" for s in scored],
     } | changes
     schema = unit_schema(NETWORKS)
     return pa.Table.from_arrays([pa.array(columns[f.name], f.type) for f in schema], schema=schema)

@@ -1,61 +1,102 @@
 import numpy as np
 import pytest
 import torch
-from torch import nn
-from torch.nn import functional
 
-from scanner.networks.architectures import he_initialise, ou66, ou200
-from scanner.networks.engines import TorchEngine
+from scanner.networks import engines, openvino_engine
+from scanner.networks.engines import (
+    EngineError,
+    OpenVinoEngine,
+    TorchEngine,
+    available_engines,
+    fast_precision,
+    make_engine,
+    resolve_engine,
+)
+from scanner.networks.package import load_network, load_package
+from tests.scanner.engine_inputs import SHIPPED, inputs_of
 
-
-def network(build, seed=0):
-    torch.manual_seed(seed)
-    net = build(4)
-    he_initialise(net)
-    return net
-
-
-def p_lens(logits):
-    return np.exp(logits[:, 1]) / np.exp(logits).sum(axis=1)
-
-
-@pytest.mark.parametrize(("build", "side"), [(ou66, 66), (ou200, 200)])
-def test_batch_size_does_not_matter(build, side):
-    engine = TorchEngine(network(build))
-    inputs = np.random.default_rng(0).random((64, 4, side, side), dtype=np.float32)
-    inputs = inputs if side == 66 else inputs[:15]
-    whole = p_lens(engine.logits(inputs))
-    for size in (1, 7):
-        parts = [p_lens(engine.logits(inputs[i : i + size])) for i in range(0, len(inputs), size)]
-        assert np.abs(np.concatenate(parts) - whole).max() < 1e-6
-    assert np.ptp(whole) > 1e-4, "different inputs must give different outputs, or the test shows nothing"
+needs_no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 
 
-def test_more_than_a_chunk_and_nothing_at_all():
-    engine = TorchEngine(network(ou66))
-    inputs = np.random.default_rng(0).random((70, 4, 66, 66), dtype=np.float32)
-    assert np.abs(engine.logits(inputs)[64:] - engine.logits(inputs[64:])).max() < 1e-5
-    assert engine.logits(inputs[:0]).shape == (0, 2)
+def only(monkeypatch, *names):
+    """Make this a machine that can use these engines."""
+    works = {name: lambda name=name: name in names for name in ("cuda", "openvino", "torch")}
+    monkeypatch.setattr(engines, "_WORKS", works)
 
 
-def test_equals_the_network_written_out_by_hand():
-    """OU-66 from its tensors with functional operations only, in float64, contiguous."""
-    net = network(ou66)
-    inputs = np.random.default_rng(1).random((3, 4, 66, 66), dtype=np.float32)
-    layers = [m.double() for m in network(ou66) if isinstance(m, nn.Conv2d | nn.Linear)]
-    x = torch.from_numpy(inputs).double()
-    for i, conv in enumerate(layers[:-2]):
-        x = functional.relu(functional.conv2d(x, conv.weight, conv.bias))
-        x = functional.max_pool2d(x, 2) if i in {0, 4, 8} else x
-    x = x.reshape(len(x), -1)
-    x = functional.relu(x @ layers[-2].weight.T + layers[-2].bias)
-    expected = (x @ layers[-1].weight.T + layers[-1].bias).detach().numpy()
-    assert np.abs(TorchEngine(net).logits(inputs) - expected).max() < 1e-5 * np.abs(expected).max()
+@pytest.mark.parametrize(
+    ("present", "best"),
+    [(("cuda", "openvino", "torch"), "cuda"), (("openvino", "torch"), "openvino"), (("torch",), "torch")],
+)
+def test_auto_is_the_best_that_there_is(monkeypatch, present, best):
+    only(monkeypatch, *present)
+    assert available_engines() == list(present)
+    assert resolve_engine("auto") == best
 
 
-def test_tensors_can_still_carry_gradients():
-    engine = TorchEngine(network(ou66))
-    engine.logits(np.zeros((1, 4, 66, 66), dtype=np.float32))
-    x = torch.zeros(1, 4, 66, 66, requires_grad=True)
-    engine.network(x)[0, 1].backward()
-    assert x.grad is not None
+def test_openvino_and_torch_work_here():
+    assert [resolve_engine(name) for name in ("openvino", "torch")] == ["openvino", "torch"]
+
+
+def test_without_the_package_openvino_does_not_work(monkeypatch):
+    def core():
+        raise ImportError("No module named 'openvino'")
+
+    monkeypatch.setattr(openvino_engine, "_core", core)
+    assert not openvino_engine.works()
+
+
+def test_an_unknown_engine_is_named():
+    with pytest.raises(EngineError, match="engine must be one of auto, torch, openvino, cuda, got 'tensorrt'"):
+        resolve_engine("tensorrt")
+
+
+@needs_no_gpu
+def test_cuda_without_a_gpu_says_what_is_missing_and_what_there_is():
+    with pytest.raises(EngineError, match=r"engine cuda needs an NVIDIA GPU .* this machine can use openvino, torch"):
+        resolve_engine("cuda")
+    with pytest.raises(EngineError, match="engine cuda needs an NVIDIA GPU"):
+        fast_precision("cuda")
+    with pytest.raises(EngineError, match="engine cuda needs an NVIDIA GPU"):
+        make_engine(torch.nn.Sequential(), 1, 1, "cuda")
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    only(monkeypatch, "torch")
+    with pytest.raises(EngineError, match=r"engine openvino needs the package openvino .* this machine can use torch$"):
+        resolve_engine("openvino")
+
+
+def test_only_a_precision_that_pays_is_allowed(monkeypatch):
+    assert fast_precision("torch") is None
+    with pytest.raises(EngineError, match="engine torch computes in float32 on this machine, got precision 'bfloat16'"):
+        make_engine(torch.nn.Sequential(), 1, 1, "torch", "bfloat16")
+    monkeypatch.setattr(openvino_engine, "has_bfloat16", lambda: False)
+    assert fast_precision("openvino") is None
+    with pytest.raises(EngineError, match="engine openvino computes in float32 on this machine, got precision 'bfloat16'"):
+        make_engine(torch.nn.Sequential(), 1, 1, "openvino", "bfloat16")
+    monkeypatch.setattr(openvino_engine, "has_bfloat16", lambda: True)
+    assert fast_precision("openvino") == "bfloat16"
+    with pytest.raises(EngineError, match="computes in float32 or bfloat16 on this machine, got precision 'float16'"):
+        make_engine(torch.nn.Sequential(), 1, 1, "openvino", "float16")
+
+
+def test_threads_are_those_of_torch():
+    _, card = SHIPPED["OU-H"]
+    before = torch.get_num_threads()
+    try:
+        engine = make_engine(card.spec.build(), 1, 66, "torch", threads=before + 1)
+        assert torch.get_num_threads() == before + 1
+    finally:
+        torch.set_num_threads(before)
+    assert isinstance(engine, TorchEngine)
+
+
+def test_a_package_is_loaded_on_the_engine_asked_for():
+    folder, card = SHIPPED["compact-sky"]
+    assert all(isinstance(engine, TorchEngine) for engine in load_package(folder).engines.values())
+    compiled = load_package(folder, "openvino", threads=1).engines
+    assert all(isinstance(engine, OpenVinoEngine) for engine in compiled.values())
+    inputs = inputs_of(card, 3)
+    expected = TorchEngine(load_network(folder, card)).logits(inputs)
+    assert np.abs(compiled[card.name].logits(inputs) - expected).max() < 1e-4

@@ -182,6 +182,7 @@ def cards(**values):
         ({"BITPIX": -32, "NAXIS": 2, "NAXIS1": 4, "NAXIS2": 4, "BSCALE": "'a'"}, RejectCode.FITS_UNREADABLE),
         ({"BITPIX": -32, "NAXIS": 2, "NAXIS1": 4, "NAXIS2": 4, "PCOUNT": -9}, RejectCode.FITS_UNREADABLE),
         ({"BITPIX": -32, "NAXIS": 1000}, RejectCode.FITS_UNREADABLE),
+        ({"BITPIX": -32, "NAXIS": 2, "NAXIS1": 40, "NAXIS2": 40, "GCOUNT": 0}, RejectCode.FITS_UNREADABLE),
         ({"BITPIX": -32, "NAXIS": 2, "NAXIS1": 0, "NAXIS2": 4}, RejectCode.WRONG_SHAPE),
     ],
 )

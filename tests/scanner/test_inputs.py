@@ -1,10 +1,12 @@
 """The input of the networks against scikit-image and a loop."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from skimage.transform import resize
 
-from scanner.pixels.channels import channels, min_max
+from scanner.pixels.channels import channels, min_max, scaled
 from scanner.pixels.geometry import CHALLENGE
 from scanner.pixels.inputs import network_input
 
@@ -12,6 +14,10 @@ from scanner.pixels.inputs import network_input
 def stamps(n=3, seed=0):
     rng = np.random.default_rng(seed)
     return {b: rng.normal(size=(n, g.n_pixels, g.n_pixels)).astype(np.float32) for b, g in CHALLENGE.grids.items()}
+
+
+MIXED = (*channels("sky_asinh", "H", "VIS"), *channels("min_max", "J", "H"), *channels("detail", "VIS"))
+MIXED = (*MIXED, *channels("centre_asinh", "VIS", "Y"), *channels("min_max", "J"))
 
 
 @pytest.mark.parametrize("n_pixels", [66, 200])
@@ -32,6 +38,66 @@ def test_bands_come_in_the_order_asked():
     given = stamps()
     swapped, straight = (network_input(given, channels("min_max", *order), 66) for order in (("H", "J"), ("J", "H")))
     assert np.array_equal(swapped, straight[:, ::-1])
+
+
+def test_channels_of_all_scales_lie_where_they_were_asked_for():
+    given = stamps()
+    got = network_input(given, MIXED, 200)
+    assert got.flags.c_contiguous
+    for place, channel in enumerate(MIXED):
+        images = network_input(given, channels("min_max", channel.band), 200)[:, 0]
+        if channel.scaling != "min_max":
+            images = scaled(given["VIS"], [channel.scaling])[channel.scaling] if channel.band == "VIS" else None
+        assert images is None or np.array_equal(got[:, place], images)
+    np.testing.assert_array_equal(got[:, 2], got[:, 7])
+
+
+@pytest.mark.parametrize("n_pixels", [66, 100, 200])
+def test_a_row_does_not_depend_on_the_batch(n_pixels):
+    given = stamps(13)
+    together = network_input(given, MIXED, n_pixels)
+    order = np.random.default_rng(1).permutation(13)
+    for rows in (order, order[:1], order[2:7], slice(5, 13), slice(0, 13, 3)):
+        part = network_input({band: images[rows] for band, images in given.items()}, MIXED, n_pixels)
+        assert part.tobytes() == together[rows].tobytes()
+
+
+def test_wherever_the_pixels_lie(tmp_path):
+    """In files mapped to memory, read-only, one object after the other with all of its bands, or in double precision."""
+    rng = np.random.default_rng(2)
+    pixels = rng.normal(size=(5, 4, 100, 100)).astype(np.float32)
+    np.save(tmp_path / "pixels.npy", pixels)
+    mapped = np.load(tmp_path / "pixels.npy", mmap_mode="r")
+    bands = ("VIS", "Y", "J", "H")
+    for n_pixels in (66, 100):
+        expected = network_input({b: pixels[:, i].copy() for i, b in enumerate(bands)}, MIXED, n_pixels)
+        for held in (mapped, pixels, np.asfortranarray(pixels)):
+            got = network_input({b: held[:, i] for i, b in enumerate(bands)}, MIXED, n_pixels)
+            assert got.tobytes() == expected.tobytes()
+        turned = np.ascontiguousarray(pixels[:, :, ::-1, ::-1])[:, :, ::-1, ::-1]
+        got = network_input({b: turned[:, i] for i, b in enumerate(bands)}, MIXED, n_pixels)
+        assert got.tobytes() == expected.tobytes()
+        double = network_input({b: pixels[:, i].astype(np.float64) for i, b in enumerate(bands)}, MIXED, n_pixels)
+        assert np.abs(double - expected).max() < 1e-5
+
+
+def test_threads_do_not_disturb_each_other():
+    given = [stamps(4, seed) for seed in range(6)]
+    expected = [network_input(images, MIXED, 66) for images in given]
+    with ThreadPoolExecutor(3) as pool:
+        for got, want in zip(pool.map(lambda images: network_input(images, MIXED, 66), given), expected, strict=True):
+            assert got.tobytes() == want.tobytes()
+
+
+def test_no_rows_give_no_inputs():
+    assert network_input(stamps(0), MIXED, 66).shape == (0, len(MIXED), 66, 66)
+
+
+def test_bands_of_different_length_are_refused():
+    given = stamps(3)
+    given["H"] = given["H"][:2]
+    with pytest.raises(ValueError, match=r"images must be \(3, 66, 66\)"):
+        network_input(given, channels("sky_asinh", "VIS", "H"), 66)
 
 
 def test_min_max_ignores_zero_point_and_scale():

@@ -8,7 +8,8 @@ from astropy.io import fits
 
 from scanner.networks.package import load_package
 from scanner.networks.published import import_published
-from scanner.scan import CutoutScanner, score_manifest
+from scanner.scan import score_manifest
+from scanner.scoring import CutoutScanner
 
 SHARED = Path(__file__).parents[2].parent / "shared"
 REAL, PUBLISHED = SHARED / "real", SHARED / "published_ensemble"

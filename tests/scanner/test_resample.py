@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from skimage.transform import resize
 
-from scanner.pixels.resample import area_operator, coverage, regrid, resize_operator
+from scanner.pixels.resample import area_operator, coverage, regrid, resize_operator, resized
 
 
 @pytest.mark.parametrize(("n_in", "n_out"), [(200, 66), (66, 200), (50, 101), (33, 33), (101, 50)])
@@ -21,6 +21,21 @@ def test_a_batch_is_resized_image_by_image():
     images = np.random.default_rng(0).normal(size=(3, 20, 20)).astype(np.float32)
     operator = resize_operator(20, 12)
     np.testing.assert_array_equal(regrid(images, operator), np.stack([regrid(image, operator) for image in images]))
+
+
+@pytest.mark.parametrize(("n_in", "n_out"), [(200, 66), (66, 200), (50, 101), (33, 33), (2, 5)])
+@pytest.mark.parametrize("level", [0, 5])
+def test_resized_for_a_network_in_single_precision(n_in, n_out, level):
+    """Errors in units of an image's span, which is what min-max scaling leaves of them."""
+    images = np.random.default_rng(n_in).normal(level, 1, (4, n_in, n_in)).astype(np.float32)
+    images[1] *= 1e-9
+    images[2, n_in // 2, n_in // 2] = 1e6
+    operator = resize_operator(n_in, n_out)
+    expected = operator @ images.astype(np.float64) @ operator.T
+    span = np.ptp(expected, axis=(1, 2))[:, None, None]
+    got = resized(images, n_out)
+    assert got.dtype == np.float32
+    assert (np.abs(got - expected) / span).max() < 2e-6
 
 
 def test_coarser_by_three_is_a_block_sum():

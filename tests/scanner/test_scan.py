@@ -19,7 +19,9 @@ from scanner.pixels.cutouts import Cutout
 from scanner.pixels.geometry import CHALLENGE, MER
 from scanner.pixels.rejections import RejectCode, Rejection
 from scanner.pixels.shards import encode_shard, shard_table
-from scanner.scan import CutoutScanner, ScanError, candidate_name, scan_unit, score_manifest
+from scanner.scan import candidate_name, scan_unit, score_manifest
+from scanner.score_sheet import ScanError
+from scanner.scoring import CutoutScanner
 from tests.tiles import write_tile
 
 
@@ -66,7 +68,17 @@ def test_rows_come_out_in_order_with_status_detail_and_nulls():
         cutout(2),
     ]
     table = CutoutScanner(MeanEnsemble()).score(rows)
-    assert table.column_names == ["status", "detail", "p_A", "p_B", "p_lens", "p_compound", "subclass", "disagreement"]
+    assert table.column_names == [
+        "status",
+        "detail",
+        "p_A",
+        "p_B",
+        "p_lens",
+        "p_compound",
+        "subclass",
+        "disagreement",
+        "precision",
+    ]
     assert table["status"].to_pylist() == ["rejected:blank", "scored", "rejected:missing_file", "scored"]
     assert table["detail"].to_pylist() == [
         "VIS: every pixel is 0",

@@ -8,7 +8,8 @@ from astropy.wcs import WCS
 from scanner.pixels.cutouts import Cutout
 from scanner.pixels.geometry import CHALLENGE, MER
 from scanner.pixels.rejections import RejectCode, Rejection
-from scanner.pixels.tiles import TileCatalogue, TileError, discover_tiles, read_tile_catalogue, tile_cutouts
+from scanner.pixels.tile_batches import tile_cutouts
+from scanner.pixels.tiles import TileCatalogue, TileError, discover_tiles, read_tile_catalogue
 
 NAMES = {"VIS": "VIS", "Y": "NIR-Y", "J": "NIR-J", "H": "NIR-H"}
 RA, DEC = 359.999, 65.0

@@ -15,7 +15,8 @@ from scanner.pixels.bands import EUCLID
 from scanner.pixels.geometry import MER
 from scanner.pixels.manifests import read_manifest
 from scanner.pixels.shards import decode_shard
-from scanner.pixels.tiles import discover_tiles, read_tile_catalogue, tile_cutouts
+from scanner.pixels.tile_batches import tile_cutouts
+from scanner.pixels.tiles import discover_tiles, read_tile_catalogue
 from simulation import injected_sets
 from simulation.injected_sets import InjectionSpec, OutputError, inject_into_cutouts
 from simulation.injected_tiles import inject_into_tile

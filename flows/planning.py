@@ -1,0 +1,50 @@
+"""`lensscan plan`: what a scan would read and cost."""
+
+import os
+from datetime import UTC, datetime
+from typing import Any
+
+from infra.settings import EngineName, Settings
+from infra.storage import absolute
+from scanner.catalogue.plan import ScanConfig, build_plan
+from scanner.estimate import estimate, measure
+from scanner.networks.locate import find_package
+from scanner.networks.package import read_card
+
+
+def describe_plan(
+    input_uri: str,
+    ensemble: str | None,
+    engine: EngineName | None,
+    *,
+    exact: bool,
+    workers: int | None,
+    n_units: int | None,
+    measured: bool,
+) -> dict[str, Any]:
+    """Units, rows and bytes under `input_uri`; with `measured`, also what was measured and what follows from it.
+
+    Raises:
+        PlanError: nothing to scan.
+        ScanError: nothing in the first unit can be scored.
+    """
+    settings = Settings.read()
+    package = find_package(ensemble or settings.ensemble, settings.ensembles_dir)
+    card = read_card(package)
+    config = ScanConfig(candidate_threshold=card.candidate_threshold, engine=engine or settings.engine, sweep=not exact)
+    plan = build_plan(absolute(input_uri), datetime.now(UTC).date().isoformat(), card, config)
+    n_bytes = sum(file.size for unit in plan.units for file in unit.files.values())
+    found: dict[str, Any] = {"ensemble": card.name, "units": len(plan.units), "rows": plan.n_rows, "input bytes": n_bytes}
+    if not measured:
+        return found
+    workers = workers or settings.workers
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    sample = max(plan.units, key=lambda unit: unit.n_rows)
+    of_one = measure(sample, plan, package, threads)
+    predicted = estimate(of_one, n_units or len(plan.units), workers)
+    return {**found, "measured on": sample.unit_id, **_rounded(of_one.model_dump()), **_rounded(predicted.model_dump())}
+
+
+def _rounded(values: dict[str, Any]) -> dict[str, Any]:
+    """Four digits are more than an estimate has."""
+    return {name: float(f"{value:.4g}") if isinstance(value, float) else value for name, value in values.items()}

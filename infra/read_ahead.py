@@ -1,0 +1,65 @@
+"""Read what comes next while what is there is worked on."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from typing import TypeVar, cast
+
+Item = TypeVar("Item")
+_PATIENCE_S = 0.1
+"""How often a reader that has read enough looks whether anybody still wants more."""
+
+
+def read_ahead(begin: Callable[[], Iterator[Item]], n_ahead: int) -> Iterator[Item]:
+    """The items of an iterator, made in a thread that stays up to `n_ahead` items ahead; its exceptions are raised here.
+
+    Reading starts at once, not when the first item is asked for. It stops when the result is closed or forgotten.
+    """
+    if n_ahead < 1:
+        raise ValueError(f"n_ahead must be >= 1, got {n_ahead}")
+    ready: queue.Queue[tuple[Item | None, BaseException | None]] = queue.Queue(n_ahead)
+    abandoned = threading.Event()
+
+    def hand_over(item: Item | None, error: BaseException | None) -> None:
+        while not abandoned.is_set():
+            try:
+                ready.put((item, error), timeout=_PATIENCE_S)
+            except queue.Full:
+                continue
+            return
+
+    def read() -> None:
+        try:
+            for item in begin():
+                hand_over(item, None)
+                if abandoned.is_set():
+                    return
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised where the items are wanted
+            hand_over(None, error)
+        else:
+            hand_over(None, StopIteration())
+
+    threading.Thread(target=read, name="read-ahead", daemon=True).start()
+    return _Ahead(ready, abandoned)
+
+
+class _Ahead(Iterator[Item]):
+    def __init__(self, ready: "queue.Queue[tuple[Item | None, BaseException | None]]", abandoned: threading.Event) -> None:
+        self._ready, self._abandoned = ready, abandoned
+        self._is_over = False
+
+    def __next__(self) -> Item:
+        if self._is_over:
+            raise StopIteration
+        item, error = self._ready.get()
+        if error is not None:
+            self.close()
+            raise error
+        return cast("Item", item)
+
+    def close(self) -> None:
+        self._is_over = True
+        self._abandoned.set()
+
+    def __del__(self) -> None:
+        self._abandoned.set()

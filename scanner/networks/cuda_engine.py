@@ -1,0 +1,56 @@
+"""Networks on an NVIDIA GPU."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from scanner.networks.full_batches import full_batches
+from scanner.networks.plain import plain_network
+from scanner.networks.precision import Precision
+
+BATCH = 64
+"""A scan's batch by default; by its shapes the largest network needs about 1 GB for it."""
+_TYPES: dict[Precision, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+class CudaEngine:
+    """One network on one GPU; `device` may be the CPU, to test the arithmetic.
+
+    Every batch is of one size and the algorithms are deterministic, so that an object's logits do not depend on its batch.
+    """
+
+    def __init__(self, network: nn.Sequential, precision: Precision = "float32", device: str = "cuda") -> None:
+        self._device = torch.device(device)
+        self._type = _TYPES[precision]
+        plain = plain_network(network).to(self._device, self._type)
+        self._network = plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def logits(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """`[batch, channel, y, x]` to `[batch, class]`."""
+        # The host fills a batch while the GPU computes the one before: it waits only for the logits, at the end.
+        with torch.inference_mode(), _exact_float32():
+            found = [self._network(self._on_device(batch)) for batch in full_batches(inputs, BATCH)]
+            return np.asarray(torch.cat(found).float().cpu().numpy())[: len(inputs)]
+
+    def _on_device(self, batch: NDArray[np.float32]) -> Tensor:
+        tensor = torch.from_numpy(batch)
+        if self._device.type == "cuda":
+            # Copies from pinned memory run beside the GPU's work.
+            tensor = tensor.pin_memory().to(self._device, non_blocking=True)
+        return tensor.to(dtype=self._type, memory_format=torch.channels_last)
+
+
+@contextmanager
+def _exact_float32() -> Iterator[None]:
+    """No TF32, which keeps 11 of the 24 bits of float32 and is the default for convolutions; repeatable algorithms."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)

@@ -1,0 +1,48 @@
+"""A trained network in the fewest and plainest layers, for engines that would repeat what never changes for each batch."""
+
+from copy import deepcopy
+
+import torch
+from torch import nn
+
+from scanner.networks.compact import GroupConv, LiftingConv
+
+Convolution = nn.Conv2d | LiftingConv | GroupConv
+
+
+def plain_network(network: nn.Sequential) -> nn.Sequential:
+    """The same function in float32, without dropout: every convolution with its normalisation as one `nn.Conv2d`.
+
+    Kernels are turned and scaled here in float64, once; `network` is left as it is.
+    """
+    layers = [layer for layer in deepcopy(network).double().eval() if not isinstance(layer, nn.Dropout)]
+    plain: list[nn.Module] = []
+    while layers:
+        layer = layers.pop(0)
+        if isinstance(layer, Convolution):
+            linear: list[nn.Module] = [layer]
+            while layers and isinstance(layers[0], nn.BatchNorm2d):
+                linear.append(layers.pop(0))
+            n_in, side = layer.weight.shape[1], layer.weight.shape[-1]
+            plain.append(_as_one_convolution(nn.Sequential(*linear), n_in, side))
+        else:
+            plain.append(layer)
+    return nn.Sequential(*plain).float().eval()
+
+
+@torch.no_grad()
+def _as_one_convolution(layers: nn.Module, n_in: int, side: int) -> nn.Conv2d:
+    """Of affine layers that commute with shifts: the bias is what they make of nothing, the kernel of one bright pixel."""
+    nothing = torch.zeros(1, n_in, side, side, dtype=torch.float64)
+    bias = layers(nothing)[0, :, 0, 0]
+    impulses = torch.zeros(n_in, n_in, 2 * side - 1, 2 * side - 1, dtype=torch.float64)
+    impulses[range(n_in), range(n_in), side - 1, side - 1] = 1
+    responses = layers(impulses) - bias[:, None, None]
+    # `[n_in, n_out, y, x]`, as wide as the kernel and its padding, and mirrored: torch's convolutions are correlations.
+    padding = (responses.shape[-1] - side) // 2
+    inside = slice(padding, padding + side)
+    kernel = responses[..., inside, inside].flip(-2, -1).transpose(0, 1)
+    convolution = nn.Conv2d(n_in, len(bias), side, padding=padding, dtype=torch.float64)
+    convolution.weight.copy_(kernel)
+    convolution.bias.copy_(bias)  # type: ignore[union-attr]
+    return convolution

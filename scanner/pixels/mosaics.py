@@ -1,0 +1,217 @@
+"""Mosaics read once, front to back; only the rows that stamps still need are kept."""
+
+import warnings
+from collections.abc import Iterator
+from typing import BinaryIO, Protocol
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+
+from scanner.pixels.big_endian import float32_of
+from scanner.pixels.cutouts import BandImage
+from scanner.pixels.fits import header_pixel_scale_arcsec
+from scanner.pixels.fits_stream import FitsStream
+from scanner.pixels.hdus import not_decompressed, scaled
+
+BAND_BYTES = 2**24
+"""Of the rows that are read at a time, as float32."""
+
+
+class RowSource(Protocol):
+    """Rows of an image, in order."""
+
+    def read(self, out: NDArray[np.float32]) -> None:
+        """The next rows, `[y, x]`."""
+
+    def skip(self, n_rows: int) -> None:
+        """Leave out the next rows."""
+
+    def finish(self) -> None:
+        """Read the rest of the file; Rejection if it, or what was read, is damaged."""
+
+    def close(self) -> None: ...
+
+
+class Mosaic:
+    """A mosaic that is read once, front to back, as far as its windows need it.
+
+    A damaged mosaic may be noticed at its end only: what was given before does not count then.
+    """
+
+    def __init__(self, uri: str, max_bytes: int, max_pixels: int) -> None:
+        """Read the header; close the mosaic when done.
+
+        Raises:
+            Rejection: the file is missing, cannot be read, has no such image or no pixel scale, or ends early.
+        """
+        stream = FitsStream(uri, max_bytes, max_pixels)
+        try:
+            self.label = stream.label
+            self.header = stream.image.header
+            self.shape: tuple[int, int] = stream.image.shape  # type: ignore[assignment]
+            self.pixel_scale_arcsec = header_pixel_scale_arcsec(self.header, self.label)
+            self._source: RowSource = _CompressedRows(stream) if stream.image.is_compressed else _StoredRows(stream)
+        except BaseException:
+            stream.close()
+            raise
+        self.rows = np.empty((0, self.shape[1]), np.float32)
+        """`[capacity, x]`: row `y` of the mosaic lies at `y % capacity`, for `start <= y < stop`."""
+        self.start = self.stop = 0
+
+    def reserve(self, n_rows: int) -> None:
+        """Make place for windows of `n_rows`, and for a band of rows beside them."""
+        n_band = max(1, BAND_BYTES // (4 * self.shape[1]))
+        self._grow(min(n_rows + n_band, self.shape[0]))
+
+    def keep(self, low: int, high: int) -> None:
+        """Have the rows from `low` to `high`; those before `low` are not asked for again.
+
+        Raises:
+            Rejection: the file ends early, cannot be read or decompressed.
+        """
+        if high <= self.stop:
+            return
+        if low >= self.stop:
+            self._source.skip(low - self.stop)
+            self.stop = low
+        self.start = max(self.start, low)
+        if high - self.start > len(self.rows):
+            self._grow(min(max(high - self.start, 2 * len(self.rows)), self.shape[0]))
+        for first, last in _contiguous(self.stop, min(self.start + len(self.rows), self.shape[0]), len(self.rows)):
+            self._source.read(self.rows[first % len(self.rows) :][: last - first])
+            self.stop = last
+
+    def window(self, y: int, x: int, n: int) -> BandImage:
+        """`n` pixels a side from row `y` and column `x` on, which may lie beyond the mosaic; its rows must be kept."""
+        ny, nx = self.shape
+        rows, columns = slice(max(y, 0), min(y + n, ny)), slice(max(x, 0), min(x + n, nx))
+        if rows.start < self.start or rows.stop > self.stop:
+            raise IndexError(
+                f"{self.label}: rows {rows.start}-{rows.stop} are not among {self.start}-{self.stop}, which are kept"
+            )
+        seen = self.rows[np.arange(rows.start, rows.stop) % len(self.rows), columns]
+        if seen.shape == (n, n):
+            return BandImage(seen, self.pixel_scale_arcsec)
+        here = slice(rows.start - y, rows.stop - y), slice(columns.start - x, columns.stop - x)
+        pixels = np.zeros((n, n), np.float32)
+        outside = np.ones((n, n), dtype=bool)
+        pixels[here], outside[here] = seen, False
+        return BandImage(pixels, self.pixel_scale_arcsec, outside)
+
+    def finish(self) -> None:
+        """Read the rest of the file.
+
+        Raises:
+            Rejection: the file is damaged: nothing that was read counts.
+        """
+        self._source.finish()
+
+    def close(self) -> None:
+        self._source.close()
+
+    def _grow(self, capacity: int) -> None:
+        if capacity <= len(self.rows):
+            return
+        rows = np.empty((capacity, self.shape[1]), np.float32)
+        kept = np.arange(self.start, self.stop)
+        if len(kept):
+            rows[kept % capacity] = self.rows[kept % len(self.rows)]
+        self.rows = rows
+
+
+def _contiguous(start: int, stop: int, capacity: int) -> Iterator[tuple[int, int]]:
+    """The rows from `start` to `stop` in runs that lie together in a ring of `capacity` rows."""
+    while start < stop:
+        last = min(stop, start - start % capacity + capacity)
+        yield start, last
+        start = last
+
+
+class _StoredRows:
+    """Rows as they lie in the file."""
+
+    def __init__(self, stream: FitsStream) -> None:
+        self._stream = stream
+        self._dtype, self._header = stream.image.dtype, stream.image.header
+        self._row_bytes = stream.image.shape[1] * self._dtype.itemsize
+        plain = (float(self._header.get("BSCALE", 1)), float(self._header.get("BZERO", 0))) == (1, 0)
+        self._is_plain = plain and self._dtype == np.dtype(">f4")
+
+    def read(self, out: NDArray[np.float32]) -> None:
+        flat, at = out.reshape(-1), 0
+        # What float32 cannot hold becomes infinite, and is counted as not finite later.
+        with np.errstate(over="ignore", invalid="ignore"):
+            for piece in self._stream.pieces(len(out) * self._row_bytes):
+                part = flat[at : at + len(piece) // self._dtype.itemsize]
+                at += len(part)
+                if self._is_plain:
+                    float32_of(piece, part)
+                else:
+                    part[:] = scaled(np.frombuffer(piece, self._dtype), self._header)
+
+    def skip(self, n_rows: int) -> None:
+        for _ in self._stream.pieces(n_rows * self._row_bytes):
+            pass
+
+    def finish(self) -> None:
+        self._stream.finish()
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class _CompressedRows:
+    """Rows of a tile-compressed image, a few rows of tiles at a time.
+
+    The file is checked whole before the first pixel is unpacked, then read again from the local disk: an unnamed copy of it
+    where it lies in a store or is gzipped. Never more is unpacked than `BAND_BYTES`, or one row of tiles where that is more.
+    """
+
+    def __init__(self, stream: FitsStream) -> None:
+        stream.finish()
+        self._stream = stream
+        self._ny, nx = stream.image.shape
+        height = int(stream.image.header.get("ZTILE2", 1))
+        self._step = height * max(1, BAND_BYTES // (4 * nx * height)) if height > 0 else self._ny
+        self._next, self._start = 0, 0
+        self._unpacked = np.empty((0, nx), np.float32)
+        self._file: BinaryIO | None = None
+        self._opened: fits.HDUList | None = None
+
+    def read(self, out: NDArray[np.float32]) -> None:
+        at = 0
+        while at < len(out):
+            if not self._start <= self._next < self._start + len(self._unpacked):
+                self._unpack(self._next // self._step * self._step)
+            rows = self._unpacked[self._next - self._start :][: len(out) - at]
+            out[at : at + len(rows)] = rows
+            at += len(rows)
+            self._next += len(rows)
+
+    def skip(self, n_rows: int) -> None:
+        self._next += n_rows
+
+    def finish(self) -> None:
+        """It was, before the first pixel."""
+
+    def close(self) -> None:
+        if self._opened is not None:
+            self._opened.close()
+        if self._file is not None:
+            self._file.close()
+        self._stream.close()
+
+    def _unpack(self, start: int) -> None:
+        self._unpacked = self._unpacked[:0]
+        try:
+            with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
+                warnings.simplefilter("ignore")
+                if self._opened is None:
+                    self._file = self._stream.reopened()
+                    self._opened = fits.open(self._file, memmap=False)
+                section = self._opened[self._stream.image.index].section[start : min(start + self._step, self._ny)]
+                self._unpacked = np.asarray(section, dtype=np.float32)
+        except Exception as error:  # decoders raise many types for damaged streams
+            raise not_decompressed(self._stream.label, error) from error
+        self._start = start

@@ -1,0 +1,38 @@
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scanner.pixels.batches import CutoutBatch
+from scanner.pixels.cutouts import BandImage
+from scanner.pixels.geometry import Geometry
+from scanner.pixels.shards import Shard
+from scanner.pixels.stamps import BatchBuilder, Windows
+
+
+def shard_batches(shard: Shard, kept_rows: NDArray[np.int64], geometry: Geometry, batch_size: int) -> Iterator[CutoutBatch]:
+    """Some rows of a shard in order, `batch_size` at a time, through the same checks as any other pixels.
+
+    In the shard's own geometry they come out as they went in. `places` are positions in `kept_rows`.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be >= 1, got {batch_size}")
+    for start in range(0, len(kept_rows), batch_size):
+        rows = kept_rows[start : start + batch_size]
+        builder = BatchBuilder(np.arange(start, start + len(rows)), geometry)
+        windows = {band: _windows(shard, band, rows) for band in geometry.grids}
+        builder.fill(np.arange(len(rows)), windows, partial(_images, shard, rows))
+        yield builder.batch()
+
+
+def _windows(shard: Shard, band: str, rows: NDArray[np.int64]) -> Windows:
+    """Stamps that lie one below the other."""
+    side, scale = shard.geometry.grids[band].n_pixels, shard.geometry.grids[band].pixel_scale_arcsec
+    below = np.ascontiguousarray(shard.stamps[band]).reshape(-1, side)
+    return Windows(below, side * rows, np.zeros_like(rows), np.ones(len(rows), dtype=bool), side, scale)
+
+
+def _images(shard: Shard, rows: NDArray[np.int64], slot: int) -> dict[str, BandImage]:
+    grids = shard.geometry.grids
+    return {band: BandImage(stamps[rows[slot]], grids[band].pixel_scale_arcsec) for band, stamps in shard.stamps.items()}

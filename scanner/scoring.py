@@ -1,0 +1,137 @@
+"""Cutouts in, scores out, a batch at a time."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from scanner.catalogue.plan import ScanConfig
+from scanner.networks.engines import fast_precision, resolve_engine
+from scanner.networks.package import load_package
+from scanner.pixels.batches import CutoutBatch, Row, batches_of
+from scanner.pixels.rejections import Rejection
+from scanner.score_sheet import ScoreSheet
+from scanner.sweep import ScoringEnsemble, Sweep, SweepError, make_sweep
+
+RECORDED_PRECISION: Final = "float32"
+
+_LOG = logging.getLogger(__name__)
+
+
+class CutoutScanner:
+    """Scores cutouts with one ensemble; what else is in a batch never changes a row's scores."""
+
+    def __init__(self, ensemble: ScoringEnsemble, batch_size: int = 64, sweep: Sweep | None = None) -> None:
+        """`ensemble` scores every row that could be a candidate; the others too where there is no `sweep`."""
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be >= 1, got {batch_size}")
+        self.geometry = ensemble.geometry
+        self.network_names = ensemble.network_names
+        self.batch_size = batch_size
+        self._ensemble = ensemble
+        self._sweep = sweep
+
+    def score(self, rows: Iterable[Row]) -> pa.Table:
+        """One output row (`score_fields`) per input row, in order; reads `rows` no faster than it scores.
+
+        Raises:
+            ScanError: a network gave something that is no probability.
+        """
+        return self.score_batches(lambda: batches_of(rows, self.geometry, self.batch_size))
+
+    def score_batches(self, batches: Callable[[], Iterator[CutoutBatch]]) -> pa.Table:
+        """One output row (`score_fields`) per place of the batches, in the order of the places.
+
+        Args:
+            batches: Begins the batches; called again in the rare case that the sweep turns out to be too far off.
+
+        Raises:
+            ScanError: a place is missing or there twice, or a network gave something that is no probability.
+        """
+        if self._sweep is None:
+            return self._recorded(batches())
+        try:
+            return self._swept(batches(), self._sweep)
+        except SweepError as error:
+            _LOG.warning("%s: every row of this unit is scored in %s", error, RECORDED_PRECISION)
+            return self._recorded(batches())
+
+    def refuse(self, n_rows: int, rejection: Rejection) -> pa.Table:
+        """`n_rows` output rows, all rejected for one reason."""
+        sheet = ScoreSheet(self.network_names)
+        sheet.reject([(place, rejection) for place in range(n_rows)])
+        return sheet.table()
+
+    def _recorded(self, batches: Iterator[CutoutBatch]) -> pa.Table:
+        sheet = ScoreSheet(self.network_names)
+        for batch in batches:
+            sheet.reject(batch.rejected)
+            if len(batch.places):
+                sheet.put(batch.places, batch.notes, self._ensemble.score(batch.stamps), RECORDED_PRECISION)
+        return sheet.table()
+
+    def _swept(self, batches: Iterator[CutoutBatch], sweep: Sweep) -> pa.Table:
+        sheet, waiting = ScoreSheet(self.network_names), _Waiting()
+        for batch in batches:
+            sheet.reject(batch.rejected)
+            if len(batch.places):
+                scores = sweep.ensemble.score(batch.stamps)
+                sheet.put(batch.places, batch.notes, scores, sweep.precision)
+                waiting.add(batch, scores.p_lens, sweep.to_score_again(batch.places, scores.p_lens))
+            if waiting.n_rows >= self.batch_size:
+                self._score_again(*waiting.take(), sweep, sheet)
+        if waiting.n_rows:
+            self._score_again(*waiting.take(), sweep, sheet)
+        return sheet.table()
+
+    def _score_again(self, batch: CutoutBatch, fast_p_lens: NDArray[np.float32], sweep: Sweep, sheet: ScoreSheet) -> None:
+        scores = self._ensemble.score(batch.stamps)
+        sweep.check(fast_p_lens, scores.p_lens)
+        sheet.put_again(batch.places, batch.notes, scores, RECORDED_PRECISION)
+
+
+def open_scanner(package: Path, config: ScanConfig, threads: int | None = None) -> CutoutScanner:
+    """A scanner of an ensemble package, on the engine that `config` names and with a sweep where that is faster.
+
+    Raises:
+        PackageError: the package cannot be used.
+        EngineError: this machine has no such engine.
+    """
+    engine = resolve_engine(config.engine)
+    exact = load_package(package, engine, RECORDED_PRECISION, threads)
+    fast = fast_precision(engine) if config.sweep else None
+    if fast is None:
+        return CutoutScanner(exact, config.batch_size)
+    sweep = make_sweep(load_package(package, engine, fast, threads), fast, exact, config.candidate_threshold)
+    return CutoutScanner(exact, config.batch_size, sweep)
+
+
+class _Waiting:
+    """Rows to be scored again, gathered until they fill a batch: a network takes as long for one as for many."""
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[CutoutBatch, NDArray[np.float32]]] = []
+
+    @property
+    def n_rows(self) -> int:
+        return sum(len(batch.places) for batch, _ in self._parts)
+
+    def add(self, batch: CutoutBatch, p_lens: NDArray[np.float32], chosen: NDArray[np.bool_]) -> None:
+        if chosen.any():
+            notes = [note for note, is_chosen in zip(batch.notes, chosen, strict=True) if is_chosen]
+            stamps = {band: images[chosen] for band, images in batch.stamps.items()}
+            self._parts.append((CutoutBatch(batch.places[chosen], stamps, notes), p_lens[chosen]))
+
+    def take(self) -> tuple[CutoutBatch, NDArray[np.float32]]:
+        parts, self._parts = self._parts, []
+        batches = [batch for batch, _ in parts]
+        together = CutoutBatch(
+            np.concatenate([batch.places for batch in batches]),
+            {band: np.concatenate([batch.stamps[band] for batch in batches]) for band in batches[0].stamps},
+            [note for batch in batches for note in batch.notes],
+        )
+        return together, np.concatenate([p_lens for _, p_lens in parts])

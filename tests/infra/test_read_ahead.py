@@ -1,0 +1,69 @@
+import threading
+import time
+
+import pytest
+
+from infra.read_ahead import read_ahead
+
+
+def alive():
+    return [thread for thread in threading.enumerate() if thread.name == "read-ahead"]
+
+
+def until(true_at_last):
+    for _ in range(500):
+        if true_at_last():
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_items_come_whole_and_in_order():
+    assert list(read_ahead(lambda: iter(range(100)), 3)) == list(range(100))
+    assert list(read_ahead(lambda: iter([]), 1)) == []
+    assert list(read_ahead(lambda: iter([None, 1]), 1)) == [None, 1]
+
+
+def test_reading_begins_before_it_is_asked_for_and_stays_a_few_items_ahead():
+    read = []
+
+    def items():
+        for i in range(100):
+            read.append(i)
+            yield i
+
+    ahead = read_ahead(items, 3)
+    # Three lie ready and one is in the reader's hand.
+    assert until(lambda: len(read) == 4)
+    assert next(ahead) == 0
+    assert until(lambda: len(read) == 5)
+    time.sleep(0.05)
+    assert len(read) == 5
+
+
+def test_what_goes_wrong_while_reading_is_raised_where_the_item_is_wanted():
+    def items():
+        yield 1
+        raise OSError("gone")
+
+    ahead = read_ahead(items, 2)
+    assert next(ahead) == 1
+    with pytest.raises(OSError, match="gone"):
+        next(ahead)
+    with pytest.raises(StopIteration):
+        next(ahead)
+
+
+def test_a_reader_that_nobody_listens_to_ends():
+    for leave in ("close", "forget"):
+        ahead = read_ahead(lambda: iter(range(10**9)), 1)
+        assert next(ahead) == 0
+        if leave == "close":
+            ahead.close()
+        del ahead
+        assert until(lambda: not alive())
+
+
+def test_less_than_one_item_ahead_is_refused():
+    with pytest.raises(ValueError, match="n_ahead must be >= 1, got 0"):
+        read_ahead(lambda: iter([]), 0)

@@ -1,0 +1,35 @@
+"""The shipped networks and something for them to look at."""
+
+import numpy as np
+
+from scanner.networks.locate import SHIPPED_DIR
+from scanner.networks.package import read_card
+from scanner.pixels.geometry import GEOMETRIES
+from scanner.pixels.inputs import network_input
+
+SHIPPED = {card.name: (folder, card) for folder in sorted(SHIPPED_DIR.iterdir()) for card in read_card(folder).networks}
+"""Network name to its package and card."""
+
+
+def inputs_of(card, n, seed=0):
+    """`[n, channel, y, x]` as a scan would make them: galaxies of many sizes, half of them with a ring, in noise."""
+    rng = np.random.default_rng(seed)
+    size, radius, axis_ratio = rng.uniform((0.2, 0.5, 0.5), (1.0, 2.5, 1.0), (n, 3)).T[:, :, None, None]
+    peak = 10 ** rng.uniform(0.5, 2.5, (n, 1, 1))
+    ring = rng.uniform(0, 0.5, (n, 1, 1)) * (np.arange(n) % 2)[:, None, None]
+    stamps = {}
+    for band, grid in GEOMETRIES[card.geometry].grids.items():
+        at = (np.arange(grid.n_pixels) - (grid.n_pixels - 1) / 2) * grid.pixel_scale_arcsec
+        r = np.hypot(at[:, None], at / axis_ratio)
+        light = peak * (np.exp(-r / size) + ring * np.exp(-(((r - radius) / 0.2) ** 2)))
+        stamps[band] = (light + rng.normal(size=light.shape)).astype(np.float32)
+    return network_input(stamps, card.channels, card.input_pixels)
+
+
+def largest_probability_error(logits, expected):
+    return np.abs(_softmax(logits) - _softmax(expected)).max()
+
+
+def _softmax(logits):
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True), dtype=np.float64)
+    return shares / shares.sum(axis=1, keepdims=True)

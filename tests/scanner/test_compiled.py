@@ -1,0 +1,42 @@
+"""When loops are compiled, and what may be kept of them."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from scanner.pixels import banded, scaling_kernels, sky
+from scanner.pixels.compiled import native
+
+FILES = (banded, scaling_kernels, sky)
+
+
+def dispatchers(module):
+    return [value for value in vars(module).values() if hasattr(value, "py_func")]
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_compiled_loops_call_those_of_their_own_file_alone(module):
+    """A kept function does not notice that another file changed."""
+    assert {function.py_func.__module__ for function in dispatchers(module)} == {module.__name__}
+
+
+def test_nothing_is_compiled_at_import():
+    code = """
+import sys, scanner.pixels.inputs
+names = ("banded", "scaling_kernels", "sky")
+values = [value for name in names for value in vars(sys.modules["scanner.pixels." + name]).values()]
+print({len(value.signatures) for value in values if hasattr(value, "signatures")})
+"""
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "{0}"
+
+
+def test_only_what_loops_cannot_read_is_copied():
+    plain = np.zeros((2, 3, 3), np.float32)
+    assert native(plain) is plain
+    assert native(plain.astype(">f4")).dtype == np.float32
+    assert native(plain.astype(np.int16)).dtype == np.float32
+    assert native(plain.astype(np.float64)).dtype == np.float64
+    assert native(plain[:, ::2]).flags.c_contiguous

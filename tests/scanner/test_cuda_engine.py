@@ -1,0 +1,66 @@
+"""The GPU's arithmetic on the CPU; what needs a GPU runs where there is one."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from scanner.networks.cuda_engine import BATCH, CudaEngine
+from scanner.networks.package import load_network
+from scanner.networks.torch_engine import TorchEngine
+from tests.scanner.engine_inputs import SHIPPED, inputs_of, largest_probability_error
+
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"))]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", ["compact-sky", "equivariant-sky", "OU-JYH"])
+def test_same_logits_as_torch(name, precision, device):
+    """float32 but for rounding; bfloat16 to 3 % of the largest logit, and not float32 in disguise."""
+    folder, card = SHIPPED[name]
+    inputs = inputs_of(card, 20)
+    expected = TorchEngine(load_network(folder, card)).logits(inputs)
+    got = CudaEngine(load_network(folder, card), precision, device).logits(inputs)
+    assert (got.dtype, got.shape) == (np.float32, expected.shape)
+    error = np.abs(got - expected).max()
+    if precision == "float32":
+        assert error < 1e-4
+        assert largest_probability_error(got, expected) < 1e-5
+    else:
+        assert 1e-3 < error < 0.03 * np.abs(expected).max()
+        assert largest_probability_error(got, expected) < 0.05
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_an_object_has_the_same_bits_in_any_batch(precision, device, rng):
+    folder, card = SHIPPED["equivariant-centre"]
+    engine = CudaEngine(load_network(folder, card), precision, device)
+    n = BATCH + 6
+    inputs = inputs_of(card, n)
+    whole = engine.logits(inputs)
+    order = rng.permutation(n)
+    assert np.array_equal(engine.logits(inputs[order]), whole[order])
+    assert np.array_equal(engine.logits(inputs[5:6]), whole[5:6])
+    assert engine.logits(inputs[:0]).shape == (0, 4)
+
+
+def test_float32_means_float32_whatever_the_process_allows():
+    seen = []
+
+    class Watch(nn.Module):
+        def forward(self, x):
+            cudnn = torch.backends.cudnn
+            seen.append((cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark, torch.get_float32_matmul_precision()))
+            return x
+
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        CudaEngine(nn.Sequential(Watch(), nn.Flatten()), device="cpu").logits(np.zeros((1, 1, 2, 2), np.float32))
+        assert seen == [(False, True, False, "highest")]
+        assert torch.backends.cudnn.allow_tf32
+        assert torch.get_float32_matmul_precision() == "high"
+    finally:
+        torch.set_float32_matmul_precision(before)

@@ -1,0 +1,92 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scanner.catalogue.plan import ScanConfig, build_plan
+from scanner.estimate import Measured, estimate, measure
+from scanner.networks.locate import SHIPPED_DIR
+from scanner.networks.package import read_card
+from scanner.pixels.geometry import MER_10
+from scanner.pixels.shards import encode_shard, shard_table
+from scanner.sweep import made_stamps
+
+MEASURED = Measured(
+    threads=2,
+    n_scored=256,
+    start_s=36,
+    cut_per_s=1000,
+    score_per_s=500,
+    fetch_bytes_per_s=1e8,
+    written_bytes_per_row=50,
+    memory_bytes=10**9,
+    n_rows=36_000,
+    read_bytes=6 * 10**9,
+)
+
+
+def test_a_survey_in_closed_form():
+    # A unit takes 36 core seconds to cut and 144 to score, so 90 s of two cores; fetching 6 GB takes 60 s meanwhile.
+    found = estimate(MEASURED, n_units=1001, workers=10)
+    assert found.limited_by == "computing"
+    assert found.wall_hours == pytest.approx((36 + 101 * 90) / 3600)
+    assert found.core_hours == pytest.approx((1001 * 180 + 10 * 72) / 3600)
+    assert (found.n_rows, found.read_bytes) == (1001 * 36_000, 1001 * 6 * 10**9)
+    assert found.written_bytes == 1001 * 36_000 * 50
+    assert found.memory_bytes == 10**10
+
+
+def test_a_slow_store_limits():
+    found = estimate(MEASURED.model_copy(update={"fetch_bytes_per_s": 5e7}), n_units=3, workers=5)
+    assert found.limited_by == "fetching"
+    assert found.wall_hours == pytest.approx((36 + 120) / 3600)
+    # No more workers than units are started.
+    assert found.memory_bytes == 3 * 10**9
+
+
+@pytest.mark.parametrize(("n_units", "workers"), [(0, 1), (1, 0)])
+def test_nothing_to_do_and_nobody_to_do_it_are_refused(n_units, workers):
+    with pytest.raises(ValueError, match=f"must be >= 1, got {n_units} and {workers}"):
+        estimate(MEASURED, n_units, workers)
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shards")
+    stamps = made_stamps(MER_10, 70)
+    stamps["VIS"][3] = 0
+    (folder / "shard-00000.parquet").write_bytes(encode_shard(shard_table(np.arange(70), stamps, {}, MER_10)))
+    return folder
+
+
+def test_what_is_measured_is_what_was_done(shards):
+    package = SHIPPED_DIR / "mer3-sim"
+    plan = build_plan(str(shards), "2026-01-01", read_card(package), ScanConfig(sweep=False))
+    (unit,) = plan.units
+    found = measure(unit, plan, package, threads=1)
+    assert (found.n_scored, found.n_rows, found.threads) == (69, 70, 1)
+    assert found.read_bytes == (shards / "shard-00000.parquet").stat().st_size
+    assert 1 < found.score_per_s < 1e5
+    assert 10 < found.written_bytes_per_row < 1000
+    assert found.memory_bytes > 1e7
+
+
+def test_the_command_prints_what_programs_read(shards):
+    command = [
+        Path(sys.executable).with_name("lensscan"),
+        "plan",
+        str(shards),
+        "--estimate",
+        "--units",
+        "10",
+        "--workers",
+        "2",
+        "--json",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    assert (found["units"], found["rows"], found["n_units"], found["n_rows"]) == (1, 70, 10, 700)
+    assert found["wall_hours"] > 0

@@ -1,0 +1,111 @@
+import subprocess
+import sys
+from functools import cache
+
+import numpy as np
+import pytest
+
+from scanner.networks.openvino_engine import OpenVinoEngine, has_bfloat16, works
+from scanner.networks.package import load_network
+from scanner.networks.torch_engine import TorchEngine
+from tests.scanner.engine_inputs import SHIPPED, inputs_of, largest_probability_error
+
+pytestmark = pytest.mark.skipif(not works(), reason="OpenVINO does not work on this machine")
+PRECISIONS = [
+    "float32",
+    pytest.param("bfloat16", marks=pytest.mark.skipif(works() and not has_bfloat16(), reason="this CPU has no bfloat16")),
+]
+
+
+@cache
+def engine_of(name, precision, threads=1):
+    folder, card = SHIPPED[name]
+    return OpenVinoEngine(load_network(folder, card), len(card.channels), card.input_pixels, precision, threads)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("name", SHIPPED)
+def test_same_logits_as_torch(name, precision):
+    """float32 but for rounding; bfloat16 to 3 % of the largest logit, and not float32 in disguise."""
+    folder, card = SHIPPED[name]
+    inputs = inputs_of(card, 20)
+    expected = TorchEngine(load_network(folder, card)).logits(inputs)
+    got = engine_of(name, precision).logits(inputs)
+    assert (got.dtype, got.shape) == (np.float32, expected.shape)
+    error = np.abs(got - expected).max()
+    if precision == "float32":
+        assert error < 1e-4
+        assert largest_probability_error(got, expected) < 1e-5
+    else:
+        assert 1e-3 < error < 0.03 * np.abs(expected).max()
+        assert largest_probability_error(got, expected) < 0.05
+    assert np.ptp(expected[:, 1] - expected[:, 0]) > 1, "different inputs must give different outputs, or this shows nothing"
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize(("name", "n"), [("equivariant-centre", 200), ("compact-sky", 200), ("OU-66", 200), ("OU-200", 40)])
+def test_an_object_has_the_same_bits_in_any_batch(name, n, precision, rng):
+    engine = engine_of(name, precision)
+    inputs = inputs_of(SHIPPED[name][1], n)
+    whole = engine.logits(inputs)
+    assert len(np.unique(whole, axis=0)) > n / 2
+    order = rng.permutation(n)
+    assert np.array_equal(engine.logits(inputs[order]), whole[order])
+    for size in (1, 7, 64):
+        some = range(0, n, max(size, n // 4))
+        assert all(np.array_equal(engine.logits(inputs[i : i + size]), whole[i : i + size]) for i in some)
+
+
+def test_the_number_of_threads_changes_no_bit():
+    inputs = inputs_of(SHIPPED["equivariant-sky"][1], 20)
+    one, three = (engine_of("equivariant-sky", "float32", threads).logits(inputs) for threads in (1, 3))
+    assert np.array_equal(one, three)
+
+
+def test_inputs_of_any_layout_are_read_and_left_alone():
+    engine = engine_of("OU-JYH", "float32")
+    inputs = inputs_of(SHIPPED["OU-JYH"][1], 9)
+    before = inputs.copy()
+    expected = engine.logits(inputs)
+    inputs.setflags(write=False)
+    assert np.array_equal(engine.logits(inputs), expected)
+    assert np.array_equal(engine.logits(np.asfortranarray(inputs)), expected)
+    assert np.array_equal(engine.logits(inputs.astype(np.float64)), expected)
+    assert np.array_equal(inputs, before)
+    assert engine.logits(inputs[:0]).shape == (0, 2)
+
+
+def test_results_outlive_the_next_call():
+    engine = engine_of("OU-H", "float32")
+    inputs = inputs_of(SHIPPED["OU-H"][1], 16)
+    first = engine.logits(inputs[:8])
+    kept = first.copy()
+    engine.logits(inputs[8:])
+    assert np.array_equal(first, kept)
+
+
+def test_it_is_imported_late_and_tells_nobody(tmp_path):
+    """The package reports its use over the network unless it is stopped, and leaves an identifier in the home folder."""
+    code = """
+import sys
+seen = set()
+sys.addaudithook(lambda event, args: seen.add(event))
+from torch import nn
+from scanner.networks import engines
+assert "openvino" not in sys.modules
+engines.make_engine(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten()), 1, 5, "openvino", threads=1)
+assert "openvino" in sys.modules
+assert not [name for name in sys.modules if name.startswith("openvino_telemetry.")]
+# Reports leave from a process of their own.
+sent = [event for event in seen if event.startswith(("socket.", "urllib.", "os.fork", "os.posix_spawn", "subprocess."))]
+sys.exit(f"used the network or a process: {sent}" if sent else 0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"HOME": str(tmp_path), "PYTHONPATH": "."},
+    )
+    assert done.returncode == 0, done.stderr
+    assert not any(tmp_path.iterdir())

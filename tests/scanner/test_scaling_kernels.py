@@ -1,0 +1,20 @@
+"""arcsinh against numpy in float64; the rest is tested where it is used, in `test_channels`."""
+
+import numpy as np
+import pytest
+
+from scanner.pixels.scaling_kernels import arcsinh
+
+
+def test_small_and_large_numbers_of_both_signs():
+    numbers = np.concatenate([np.linspace(0, 300, 20001), np.geomspace(1e-20, 1e18, 20001)]).astype(np.float32)
+    for x in (numbers, -numbers):
+        got = np.array([arcsinh(value) for value in x])
+        assert np.abs(got - np.arcsinh(x.astype(np.float64)))[np.abs(x) < 300].max() < 6e-7
+        assert got == pytest.approx(np.arcsinh(x.astype(np.float64)), rel=2e-7, abs=6e-7)
+
+
+def test_what_is_not_a_number_stays_so_and_what_is_too_large_is_large():
+    assert np.isnan(arcsinh(np.float32(np.nan)))
+    assert arcsinh(np.float32(np.inf)) > 40
+    assert arcsinh(np.float32(-1e30)) < -40

@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scanner.catalogue.outcomes import check_outcomes
+from scanner.networks.ensemble import EnsembleScores
+from scanner.pixels.rejections import RejectCode, Rejection
+from scanner.score_sheet import ScanError, ScoreSheet
+
+
+def scores(p):
+    p = np.array(p, np.float32)
+    return EnsembleScores({"A": p}, p * 0, p, None, None)
+
+
+def put(sheet, places, p, *, again=False, precision="float32"):
+    method = sheet.put_again if again else sheet.put
+    method(np.array(places, np.int64), [()] * len(places), scores(p), precision)
+
+
+@settings(deadline=None)
+@given(st.permutations(range(9)), st.integers(1, 9), st.sets(st.integers(0, 8)))
+def test_rows_end_in_their_places_however_they_came(order, size, better):
+    sheet = ScoreSheet(["A"])
+    for start in range(0, 9, size):
+        places = list(order[start : start + size])
+        put(sheet, [p for p in places if p % 3], [p / 10 for p in places if p % 3], precision="bfloat16")
+        sheet.reject([(p, Rejection(RejectCode.BLANK, f"row {p}")) for p in places if p % 3 == 0])
+    chosen = [p for p in better if p % 3]
+    put(sheet, chosen, [p / 10 + 0.05 for p in chosen], again=True)
+    table = sheet.table()
+    check_outcomes(table)
+    for place, row in enumerate(table.to_pylist()):
+        if place % 3 == 0:
+            assert (row["status"], row["detail"], row["p_lens"], row["precision"]) == (
+                "rejected:blank",
+                f"row {place}",
+                None,
+                "",
+            )
+        else:
+            assert row["p_lens"] == pytest.approx(place / 10 + 0.05 * (place in better))
+            assert row["precision"] == ("float32" if place in better else "bfloat16")
+
+
+@pytest.mark.parametrize("places", [[0, 1, 1], [0, 2], [1, 2], [-1, 0]])
+def test_a_row_missing_or_twice_is_an_error(places):
+    sheet = ScoreSheet(["A"])
+    put(sheet, places, [0.5] * len(places))
+    with pytest.raises(ScanError, match="must be scored or rejected once, got the places"):
+        sheet.table()
+
+
+def test_nothing_gives_an_empty_table():
+    assert ScoreSheet(["A"]).table().num_rows == 0

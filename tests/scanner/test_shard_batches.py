@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+
+from scanner.pixels.cutouts import BandImage, to_cutout
+from scanner.pixels.geometry import CHALLENGE, GEOMETRIES, MER, MER_10
+from scanner.pixels.rejections import RejectCode
+from scanner.pixels.shard_batches import shard_batches
+from scanner.pixels.shards import decode_shard, encode_shard, shard_table
+
+
+def make_shard(geometry, n=12):
+    """One row blank, one with missing pixels, one partly masked."""
+    rng = np.random.default_rng(0)
+    stamps = {
+        band: rng.normal(1, 0.1, (n, grid.n_pixels, grid.n_pixels)).astype(np.float32) for band, grid in geometry.grids.items()
+    }
+    stamps["J"][3] = 0
+    stamps["VIS"][5, 50, 50:52] = np.nan
+    stamps["H"][7, :20] = 0
+    table = shard_table(np.arange(n), stamps, {"index": list(range(n))}, geometry)
+    return decode_shard(encode_shard(table))
+
+
+@pytest.mark.parametrize("source", [CHALLENGE, MER, MER_10], ids=lambda g: g.name)
+@pytest.mark.parametrize("target", GEOMETRIES.values(), ids=GEOMETRIES)
+def test_every_kept_row_is_its_cutout(source, target):
+    shard = make_shard(source)
+    kept = np.array([11, 0, 3, 5, 7, 8, 2])
+    batches = list(shard_batches(shard, kept, target, 3))
+    assert [batch.n_rows for batch in batches] == [3, 3, 1]
+    seen = []
+    for batch in batches:
+        for place, rejection in batch.rejected:
+            seen.append(place)
+            assert (kept[place], rejection.code) == (3, RejectCode.BLANK)
+        for i, place in enumerate(batch.places):
+            seen.append(place)
+            images = {
+                band: BandImage(stamps[kept[place]], source.grids[band].pixel_scale_arcsec)
+                for band, stamps in shard.stamps.items()
+            }
+            cutout = to_cutout(images, target)
+            assert batch.notes[i] == cutout.notes
+            for band, stamp in cutout.stamps.items():
+                assert batch.stamps[band][i].tobytes() == stamp.tobytes()
+    assert sorted(seen) == list(range(len(kept)))
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES.values(), ids=GEOMETRIES)
+def test_in_its_own_geometry_pixels_come_out_as_they_went_in(geometry, monkeypatch):
+    """Without a look at rows that are clean."""
+    looked = []
+
+    def watched(images, geometry):
+        looked.append(images)
+        return to_cutout(images, geometry)
+
+    monkeypatch.setattr("scanner.pixels.stamps.to_cutout", watched)
+    shard = make_shard(geometry)
+    (batch,) = shard_batches(shard, np.arange(12), geometry, 100)
+    assert batch.places.tolist() == [0, 1, 2, *range(4, 12)]
+    assert [place for place, _ in batch.rejected] == [3]
+    assert len(looked) == 2
+    for band, stamps in batch.stamps.items():
+        untouched = batch.places != 5
+        np.testing.assert_array_equal(stamps[untouched], shard.stamps[band][batch.places[untouched]])
+
+
+def test_no_rows_and_no_batch_size():
+    shard = make_shard(MER_10)
+    assert list(shard_batches(shard, np.array([], np.int64), MER, 4)) == []
+    with pytest.raises(ValueError, match="batch_size must be >= 1, got 0"):
+        next(shard_batches(shard, np.arange(2), MER, 0))

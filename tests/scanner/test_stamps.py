@@ -1,0 +1,108 @@
+"""Many stamps at once are, to the bit, what `to_cutout` gives for each alone."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scanner.pixels.cutouts import BandImage, to_cutout
+from scanner.pixels.geometry import Geometry, Grid
+from scanner.pixels.rejections import Rejection
+from scanner.pixels.stamps import BatchBuilder, Windows, cut_stamps
+
+GRID = Grid(24, 0.1)
+SPECIAL = [0.0, -0.0, np.nan, np.inf, -np.inf, 1e30, -1e31, 3e38, 1e-38, 1e-44, 7.0]
+
+
+def spoil(window, rng, how):
+    """A window with something that mosaics may have."""
+    box = tuple(slice(*sorted(rng.integers(0, len(window) + 1, 2))) for _ in range(2))
+    if how == "special":
+        window[tuple(rng.integers(0, len(window), (2, rng.integers(1, 80))))] = rng.choice(SPECIAL)
+    elif how == "box":
+        window[box] = rng.choice(SPECIAL)
+    elif how == "constant":
+        window[:] = rng.choice(SPECIAL)
+    elif how == "nearly constant":
+        window *= np.float32(10 ** rng.uniform(-5, -1))
+        window += np.float32(10 ** rng.uniform(0, 4))
+    elif how == "scaled":
+        window *= np.float32(10 ** rng.uniform(-34, 34))
+
+
+def windows_of(images, is_whole, rng, scale):
+    """The images below one another in a ring that begins anywhere, with strangers to the left and right."""
+    n, side = images.shape[:2]
+    left = int(rng.integers(0, 5))
+    rows = np.pad(images.reshape(n * side, side), [(0, 0), (left, 3)], constant_values=np.nan)
+    turn = int(rng.integers(0, n * side))
+    return Windows(np.roll(rows, turn, axis=0), side * np.arange(n) + turn, np.full(n, left), is_whole, side, scale)
+
+
+def alone(images, geometry):
+    try:
+        return to_cutout(images, geometry)
+    except Rejection as rejection:
+        return rejection
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.integers(0, 2**32),
+    st.sampled_from(
+        [(24, 0.1), (26, 0.1), (40, 0.1), (25, 0.1), (24, 0.1003), (72, 0.1 / 3), (74, 0.033), (18, 0.15), (16, 0.1)]
+    ),
+    st.lists(st.sampled_from(["", "special", "box", "constant", "nearly constant", "scaled"]), min_size=1, max_size=6),
+)
+def test_the_fast_way_is_the_slow_way(seed, grid, hows):
+    side, scale = grid
+    rng = np.random.default_rng(seed)
+    n = len(hows)
+    geometry = Geometry("test", {"VIS": GRID, "H": Grid(8, 0.3)})
+    bands, windows = {}, {}
+    for band in geometry.grids:
+        images = rng.normal(rng.choice([0.0, 1.0, 100.0]), 1, (n, side, side)).astype(np.float32)
+        outside = np.zeros(images.shape, dtype=bool)
+        for i, how in enumerate(hows):
+            spoil(images[i], rng, how)
+            if rng.random() < 0.2:
+                outside[i, : rng.integers(1, side)] = True
+        bands[band] = [BandImage(images[i], scale, outside[i] if outside[i].any() else None) for i in range(n)]
+        windows[band] = windows_of(images, ~outside.any(axis=(1, 2)), rng, scale)
+    builder = BatchBuilder(np.arange(10, 10 + n), geometry)
+    part = int(rng.integers(0, n + 1))
+    for slots in (np.arange(part), np.arange(part, n)):
+        some = {band: Windows(w.rows, w.y[slots], w.x[slots], w.is_whole[slots], side, scale) for band, w in windows.items()}
+        builder.fill(slots, some, lambda slot: {band: bands[band][slot] for band in bands})
+    batch = builder.batch()
+    assert sorted([*batch.places.tolist(), *(place for place, _ in batch.rejected)]) == list(range(10, 10 + n))
+    found = {int(place): i for i, place in enumerate(batch.places)}
+    for i in range(n):
+        cutout = alone({band: bands[band][i] for band in bands}, geometry)
+        if isinstance(cutout, Rejection):
+            assert (10 + i, str(cutout)) in [(place, str(reason)) for place, reason in batch.rejected]
+            continue
+        assert batch.notes[found[10 + i]] == cutout.notes
+        for band, stamp in cutout.stamps.items():
+            assert batch.stamps[band][found[10 + i]].tobytes() == stamp.tobytes()
+
+
+@pytest.mark.parametrize(("side", "scale"), [(24, 0.1), (30, 0.1), (72, 0.1 / 3), (24, 0.1003)])
+def test_good_windows_need_no_second_look(side, scale):
+    """Masked zeros and faint or bright noise are nothing special."""
+    rng = np.random.default_rng(0)
+    images = rng.normal(0, 1, (5, side, side)).astype(np.float32)
+    images[1, :5] = 0
+    images[2] *= 1e-9
+    images[3] *= 1e9
+    out = np.empty((5, 24, 24), np.float32)
+    assert cut_stamps(windows_of(images, np.ones(5, dtype=bool), rng, scale), GRID, np.arange(5), out).all()
+
+
+def test_windows_that_cannot_be_whole_stamps_are_left_alone():
+    rng = np.random.default_rng(0)
+    for side, scale, is_whole in [(15, 0.2, True), (24, 6.0, True), (24, 1e-3, True), (20, 0.1, True), (24, 0.1, False)]:
+        images = rng.normal(0, 1, (1, side, side)).astype(np.float32)
+        out = np.zeros((1, 24, 24), np.float32)
+        windows = windows_of(images, np.array([is_whole]), rng, scale)
+        assert not cut_stamps(windows, GRID, np.arange(1), out).any()

@@ -1,0 +1,147 @@
+"""Batches of a tile against astropy's own cutouts of the whole mosaics, for every kind of file and every way to read it."""
+
+import numpy as np
+import pytest
+from astropy.wcs import WCS
+
+from infra import storage
+from infra.storage import create_if_absent
+from scanner.pixels import fits_stream, mosaics
+from scanner.pixels.cutouts import Cutout
+from scanner.pixels.geometry import CHALLENGE, GEOMETRIES, MER, MER_10
+from scanner.pixels.rejections import RejectCode
+from scanner.pixels.tile_batches import tile_batches, tile_cutouts
+from scanner.pixels.tiles import Tile
+from tests.scanner.mosaic_files import (
+    KINDS,
+    NX,
+    OUTSIDE,
+    assert_same,
+    catalogue,
+    expected,
+    header,
+    make_tile,
+    positions,
+    rows_of,
+)
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES.values(), ids=GEOMETRIES)
+@pytest.mark.parametrize("band_rows", [1, 37, 10_000])
+def test_every_source_is_astropys_cutout(tmp_path, monkeypatch, geometry, band_rows):
+    monkeypatch.setattr(mosaics, "BAND_BYTES", 4 * NX * band_rows)
+    tile, sources = make_tile(tmp_path), catalogue(positions())
+    n = len(sources.object_ids)
+    outcomes = expected(tile, sources, geometry)
+    codes = {row if isinstance(row, RejectCode) else getattr(row, "code", None) for row in outcomes}
+    assert {RejectCode.OUTSIDE_TILE, RejectCode.NOT_FINITE, None} <= codes
+    for batch_size in (1, 7, 64, 1000):
+        batches = list(tile_batches(tile, sources, geometry, batch_size))
+        assert [batch.n_rows for batch in batches[:-1]] == [batch_size] * (len(batches) - 1)
+        for row, other in zip(rows_of(batches, n), outcomes, strict=True):
+            assert_same(row, other)
+    places = np.concatenate([batch.places for batch in batches])
+    y = WCS(header()).all_world2pix(sources.ra[places], sources.dec[places], 0)[1]
+    assert (np.diff(y) > -1).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_file_gives_the_pixels_that_astropy_reads(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(mosaics, "BAND_BYTES", 4 * NX * 40)
+    tile, sources = make_tile(tmp_path, kind), catalogue(positions())
+    for row, other in zip(tile_cutouts(tile, sources, MER_10), expected(tile, sources, MER_10), strict=True):
+        assert_same(row, other)
+
+
+@pytest.mark.parametrize("kind", ["plain", "gz", "rice"])
+def test_the_last_rows_are_read_for_their_sums_only(tmp_path, kind):
+    """One source far up, so that rows are left out before and after it."""
+    tile, sources = make_tile(tmp_path, kind), catalogue([(160, 410)])
+    (row,), (other,) = tile_cutouts(tile, sources, MER_10), expected(tile, sources, MER_10)
+    assert isinstance(row, Cutout)
+    assert_same(row, other)
+
+
+def test_mosaics_may_be_shifted_and_turned_against_each_other(tmp_path):
+    heads = {"VIS": header(), "Y": header(shift=(3.4, -7.7)), "J": header(turned=True), "H": header((-40, 90))}
+    tile, sources = make_tile(tmp_path, heads=heads), catalogue(positions())
+    for row, other in zip(tile_cutouts(tile, sources, MER_10), expected(tile, sources, MER_10), strict=True):
+        assert_same(row, other)
+
+
+@pytest.mark.parametrize("kind", ["plain", "gz", "rice"])
+def test_few_rows_are_held_whatever_the_height(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(mosaics, "BAND_BYTES", 4 * NX * 20)
+    held = []
+    keep = mosaics.Mosaic.keep
+
+    def watched(self, low, high):
+        keep(self, low, high)
+        held.append((len(self.rows), self.stop - self.start))
+
+    monkeypatch.setattr(mosaics.Mosaic, "keep", watched)
+    tile = make_tile(tmp_path, kind)
+    list(tile_batches(tile, catalogue(positions(300)), MER_10, 32))
+    assert np.max(held, axis=0).tolist() == [120, 120]
+
+
+@pytest.mark.parametrize("kind", ["plain", "gz", "second", "rice", "packed rice"])
+def test_files_are_read_once(tmp_path, monkeypatch, kind):
+    read = []
+    blocks = fits_stream.read_blocks
+
+    def counted(file):
+        for block in blocks(file):
+            read.append(len(block))
+            yield block
+
+    monkeypatch.setattr(fits_stream, "read_blocks", counted)
+    tile = make_tile(tmp_path, kind)
+    list(tile_batches(tile, catalogue(positions()), MER, 16))
+    assert sum(read) == sum((tmp_path / uri).stat().st_size for uri in tile.mosaics.values())
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("kind", ["plain", "gz", "rice"])
+def test_mosaics_in_a_store_are_read_once_in_large_pieces(tmp_path, s3, monkeypatch, kind):
+    local, sources = make_tile(tmp_path, kind), catalogue(positions())
+    stored = Tile("1", {band: f"{s3}/{uri.rpartition('/')[2]}" for band, uri in local.mosaics.items()}, "")
+    for band, uri in local.mosaics.items():
+        create_if_absent(stored.mosaics[band], (tmp_path / uri).read_bytes(), "1")
+    monkeypatch.setattr(storage, "S3_STREAM_BYTES", 2**17)
+    asked = []
+    store = storage.s3_filesystem()
+    cat = store.cat_file
+
+    def counted(path, start=None, end=None):
+        asked.append((path, start, end))
+        return cat(path, start=start, end=end)
+
+    monkeypatch.setattr(store, "cat_file", counted)
+    rows = tile_cutouts(stored, sources, MER_10)
+    for band, uri in local.mosaics.items():
+        size = (tmp_path / uri).stat().st_size
+        ranges = sorted(pair[1:] for pair in asked if pair[0] == stored.mosaics[band])
+        assert ranges == [(at, min(at + 2**17, size)) for at in range(0, size, 2**17)]
+    for row, other in zip(rows, tile_cutouts(local, sources, MER_10), strict=True):
+        assert_same(row, other)
+
+
+def test_no_sources_and_none_inside(tmp_path):
+    tile = make_tile(tmp_path)
+    assert list(tile_batches(tile, catalogue([]), MER, 8)) == []
+    (batch,) = tile_batches(tile, catalogue(OUTSIDE), CHALLENGE, 8)
+    assert (len(batch.places), batch.n_rows) == (0, 4)
+    assert {rejection.code for _, rejection in batch.rejected} == {RejectCode.OUTSIDE_TILE}
+    assert batch.stamps["H"].shape == (0, 66, 66)
+    assert batch.rejected[0][1].detail == "VIS: VIS.fits[PRIMARY]: the source lies at x=-0.6, y=100.0 of 330x470 px"
+    with pytest.raises(ValueError, match="batch_size must be >= 1, got 0"):
+        next(tile_batches(tile, catalogue([]), MER, 0))
+
+
+def test_a_tile_given_up_half_way_closes_its_files(tmp_path):
+    for kind in ("plain", "rice"):
+        (tmp_path / kind).mkdir()
+        batches = tile_batches(make_tile(tmp_path / kind, kind), catalogue(positions()), MER_10, 4)
+        next(batches)
+        batches.close()

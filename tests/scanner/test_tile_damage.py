@@ -1,0 +1,154 @@
+"""Damaged mosaics void the whole tile, for the same reasons and in the same words as small files."""
+
+import gzip
+
+import pytest
+from astropy.io import fits
+
+from scanner.pixels import fits_stream
+from scanner.pixels import tile_batches as module
+from scanner.pixels.fits import read_band
+from scanner.pixels.geometry import MER_10
+from scanner.pixels.rejections import RejectCode, Rejection
+from scanner.pixels.tile_batches import tile_batches, tile_cutouts
+from scanner.pixels.tiles import Tile
+from tests.scanner.mosaic_files import (
+    NX,
+    NY,
+    catalogue,
+    make_tile,
+    positions,
+)
+
+
+def outcome(tile, sources, geometry=MER_10, batch_size=8):
+    """How many batches came, and what was raised."""
+    n_batches = 0
+    try:
+        for _ in tile_batches(tile, sources, geometry, batch_size):
+            n_batches += 1
+    except Rejection as rejection:
+        return n_batches, rejection
+    return n_batches, None
+
+
+def test_a_file_cut_anywhere_is_refused_before_any_pixel(tmp_path):
+    tile, sources = make_tile(tmp_path, "second"), catalogue(positions())
+    path = tmp_path / "J.fits"
+    data = path.read_bytes()
+    n = len(data)
+    with fits.open(path) as hdus:
+        ends = {hdu.fileinfo()["datLoc"] + hdu.fileinfo()["datSpan"] for hdu in hdus}
+    for cut in {1, 5, 2879, 2881, 5000, n // 3, n // 2, n - 1, n - 2880, n - 2881, n - 5000} - ends:
+        path.write_bytes(data[:cut])
+        n_batches, rejection = outcome(tile, sources)
+        assert (rejection.code, rejection.detail[:3]) == (RejectCode.FITS_TRUNCATED, "J: "), cut
+        # Where only a later HDU is cut, its header must be read first.
+        assert n_batches == 0 or cut > n - 6000
+        assert {row.code for row in tile_cutouts(tile, sources, MER_10)} == {RejectCode.FITS_TRUNCATED}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_details_of_damage_are_those_of_small_files(tmp_path, packed):
+    """The same file as cutout and as mosaic is refused for the same reason in the same words."""
+    tile, sources = make_tile(tmp_path, "gz" if packed else "plain"), catalogue(positions())
+    path = tmp_path / tile.mosaics["Y"].rpartition("/")[2]
+    whole = path.read_bytes()
+    flipped = bytearray(gzip.decompress(whole) if packed else whole)
+    flipped[2880 * 100] ^= 4
+    flipped = gzip.compress(flipped, 1) if packed else bytes(flipped)
+    for damaged in (b"", b"<html>", whole[:1000], whole[: len(whole) // 2], whole[:-2900], flipped, whole[:50] + bytes(9000)):
+        path.write_bytes(damaged)
+        with pytest.raises(Rejection) as caught:
+            read_band(str(path))
+        _, rejection = outcome(tile, sources)
+        assert rejection.code is caught.value.code
+        if not packed:
+            assert rejection.detail == f"Y: {caught.value.detail}"
+    path.unlink()
+    assert outcome(tile, sources)[1].detail == f"Y: {path.name}: no such file"
+
+
+@pytest.mark.parametrize("kind", ["plain", "gz", "second", "scaled", "rice"])
+@pytest.mark.parametrize("where", [0.2, 0.999])
+def test_a_flipped_bit_voids_all_batches(tmp_path, kind, where):
+    """Also one that no source sees, in the last row."""
+    tile, sources = make_tile(tmp_path, kind), catalogue([(160, y) for y in range(60, 400, 10)])
+    path = tmp_path / tile.mosaics["H"].rpartition("/")[2]
+    with fits.open(path) as hdus:
+        info = max((hdu.fileinfo() for hdu in hdus), key=lambda info: info["datSpan"])
+        start, n = info["datLoc"], info["datSpan"]
+    data = bytearray(gzip.decompress(path.read_bytes()) if kind == "gz" else path.read_bytes())
+    data[start + int(where * n)] ^= 1
+    path.write_bytes(gzip.compress(data, 1) if kind == "gz" else data)
+    n_batches, rejection = outcome(tile, sources)
+    assert rejection.code is RejectCode.FITS_UNREADABLE
+    assert "DATASUM" in rejection.detail
+    assert n_batches == (0 if kind == "rice" else 5)
+
+
+def test_later_hdus_must_be_whole_and_readable(tmp_path):
+    tile, sources = make_tile(tmp_path), catalogue(positions())
+    path = tmp_path / "VIS.fits"
+    good = path.read_bytes()
+    extension = b"XTENSION= 'IMAGE   '".ljust(80)
+    for more, code in [
+        (b"XTEN", RejectCode.FITS_TRUNCATED),
+        (extension, RejectCode.FITS_TRUNCATED),
+        ((extension + b"BITPIX  =                    7".ljust(80) + b"END".ljust(80)).ljust(2880), RejectCode.FITS_UNREADABLE),
+        (extension.ljust(2880 * 1100), RejectCode.FITS_UNREADABLE),
+    ]:
+        path.write_bytes(good + more)
+        n_batches, rejection = outcome(tile, sources)
+        assert n_batches > 0
+        assert rejection.code is code
+    path.write_bytes(good + b"special records".ljust(2880))
+    assert outcome(tile, sources)[1] is None
+
+
+def test_a_missing_mosaic_and_too_large_ones_are_refused_at_once(tmp_path, monkeypatch):
+    tile, sources = make_tile(tmp_path), catalogue(positions())
+    few = Tile("1", {band: uri for band, uri in tile.mosaics.items() if band != "Y"}, "")
+    assert (outcome(few, sources)[0], str(outcome(few, sources)[1])) == (0, "missing_band: Y: the tile has no mosaic")
+    monkeypatch.setattr(module, "MAX_MOSAIC_PIXELS", NX * NY - 1)
+    assert outcome(tile, sources)[1].code is RejectCode.TOO_LARGE
+    monkeypatch.setattr(module, "MAX_MOSAIC_BYTES", 100_000)
+    assert (
+        outcome(tile, sources)[1].detail
+        == f"VIS: VIS.fits: {(tmp_path / 'VIS.fits').stat().st_size} bytes, at most 100000 are read"
+    )
+
+
+def test_a_gzip_bomb_is_not_unfolded(tmp_path, monkeypatch):
+    tile = make_tile(tmp_path, "gz")
+    monkeypatch.setattr(module, "MAX_MOSAIC_BYTES", 400_000)
+    (tmp_path / "Y.gz").write_bytes((tmp_path / "VIS.gz").read_bytes()[:300_000])
+    packed = gzip.compress((tmp_path / "VIS.fits").read_bytes()[:2880] + bytes(10**6))
+    (tmp_path / "VIS.gz").write_bytes(packed)
+    _, rejection = outcome(tile, catalogue([(100, 400)]))
+    assert str(rejection) == "too_large: VIS: VIS.gz: more than 400000 bytes when unpacked"
+
+
+def test_a_store_that_fails_on_the_way_is_an_io_error(tmp_path, monkeypatch):
+    blocks = fits_stream.read_blocks
+
+    def failing(file):
+        yield next(blocks(file))[:200_000]
+        raise TimeoutError
+
+    tile = make_tile(tmp_path)
+    monkeypatch.setattr(fits_stream, "read_blocks", failing)
+    _, rejection = outcome(tile, catalogue(positions()))
+    assert str(rejection) == "io_error: VIS: VIS.fits: TimeoutError"
+
+
+def test_damaged_tiles_of_a_compressed_mosaic_are_unreadable(tmp_path):
+    tile = make_tile(tmp_path, "gzip tiles")
+    path = tmp_path / "J.fits"
+    data = bytearray(path.read_bytes().replace(b"CHECKSUM=", b"CHECKSOM=").replace(b"DATASUM =", b"DATASOM ="))
+    start = bytes(data).index(b"\x1f\x8b")
+    data[start : start + 20] = bytes(20)
+    path.write_bytes(data)
+    _, rejection = outcome(tile, catalogue(positions()))
+    assert rejection.code is RejectCode.FITS_UNREADABLE
+    assert rejection.detail.startswith("J: J.fits[COMPRESSED_IMAGE]: cannot be decompressed (")

@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from scanner.networks.architectures import he_initialise, ou66, ou200
+from scanner.networks.torch_engine import TorchEngine
+
+
+def network(build, seed=0):
+    torch.manual_seed(seed)
+    net = build(4)
+    he_initialise(net)
+    return net
+
+
+def p_lens(logits):
+    return np.exp(logits[:, 1]) / np.exp(logits).sum(axis=1)
+
+
+@pytest.mark.parametrize(("build", "side"), [(ou66, 66), (ou200, 200)])
+def test_batch_size_does_not_matter(build, side):
+    engine = TorchEngine(network(build))
+    inputs = np.random.default_rng(0).random((64, 4, side, side), dtype=np.float32)
+    inputs = inputs if side == 66 else inputs[:15]
+    whole = p_lens(engine.logits(inputs))
+    for size in (1, 7):
+        parts = [p_lens(engine.logits(inputs[i : i + size])) for i in range(0, len(inputs), size)]
+        assert np.abs(np.concatenate(parts) - whole).max() < 1e-6
+    assert np.ptp(whole) > 1e-4, "different inputs must give different outputs, or the test shows nothing"
+
+
+def test_more_than_a_chunk_and_nothing_at_all():
+    engine = TorchEngine(network(ou66))
+    inputs = np.random.default_rng(0).random((70, 4, 66, 66), dtype=np.float32)
+    assert np.abs(engine.logits(inputs)[64:] - engine.logits(inputs[64:])).max() < 1e-5
+    assert engine.logits(inputs[:0]).shape == (0, 2)
+
+
+def test_equals_the_network_written_out_by_hand():
+    """OU-66 from its tensors with functional operations only, in float64, contiguous."""
+    net = network(ou66)
+    inputs = np.random.default_rng(1).random((3, 4, 66, 66), dtype=np.float32)
+    layers = [m.double() for m in network(ou66) if isinstance(m, nn.Conv2d | nn.Linear)]
+    x = torch.from_numpy(inputs).double()
+    for i, conv in enumerate(layers[:-2]):
+        x = functional.relu(functional.conv2d(x, conv.weight, conv.bias))
+        x = functional.max_pool2d(x, 2) if i in {0, 4, 8} else x
+    x = x.reshape(len(x), -1)
+    x = functional.relu(x @ layers[-2].weight.T + layers[-2].bias)
+    expected = (x @ layers[-1].weight.T + layers[-1].bias).detach().numpy()
+    assert np.abs(TorchEngine(net).logits(inputs) - expected).max() < 1e-5 * np.abs(expected).max()
+
+
+def test_tensors_can_still_carry_gradients():
+    engine = TorchEngine(network(ou66))
+    engine.logits(np.zeros((1, 4, 66, 66), dtype=np.float32))
+    x = torch.zeros(1, 4, 66, 66, requires_grad=True)
+    engine.network(x)[0, 1].backward()
+    assert x.grad is not None
