@@ -100,6 +100,8 @@ def scan(
     threshold: Fraction | None = None,
     engine: Engine | None = None,
     exact: bool = False,
+    second: str | None = None,
+    second_above: Fraction | None = None,
     workers: Positive | None = None,
     ray_address: str | None = None,
     json: bool = False,
@@ -119,6 +121,8 @@ def scan(
         engine: What runs the networks; by default the best that a worker has.
         exact: Score every row in float32. By default only rows that could be candidates are, and others in bfloat16 where that
             is faster; candidates and their numbers are the same.
+        second: Ensemble, by name or folder, to be asked about the rows that the first finds likely enough.
+        second_above: Least `p_lens` of those rows; by default that of candidates.
         workers: Scan actors.
         ray_address: Ray cluster to use, `auto` inside a Ray job; a local one by default.
         json: Print JSON instead of text.
@@ -138,6 +142,8 @@ def scan(
             candidate_threshold=threshold,
             engine=engine or settings.engine,
             exact=exact,
+            second=find_package(second, settings.ensembles_dir) if second else None,
+            second_above=second_above,
             workers=workers or settings.workers,
             ray_address=ray_address or settings.ray_address,
             progress=report,

@@ -24,6 +24,8 @@ def scan_night(
     workers: int | None = Field(default=None, ge=1),
     engine: EngineName | None = None,
     exact: bool = False,
+    second: str | None = None,
+    second_above: float | None = Field(default=None, ge=0, le=1),
 ) -> NightSummary:
     """Scan the night's tiles under `input_uri` into the catalogue at `root_uri`.
 
@@ -38,6 +40,8 @@ def scan_night(
         workers: Scan actors; the configured number by default.
         engine: What runs the networks; the configured one by default, else the best that a worker has.
         exact: Score every row in float32, not only those that could be candidates.
+        second: Ensemble to be asked about the rows that the first finds likely enough.
+        second_above: Least `p_lens` of those rows; by default that of candidates.
     """
     settings = Settings.read()
     night = night or flow_run.scheduled_start_time.date()
@@ -50,6 +54,8 @@ def scan_night(
             candidate_threshold=candidate_threshold,
             engine=engine or settings.engine,
             exact=exact,
+            second=find_package(second, settings.ensembles_dir) if second else None,
+            second_above=second_above,
             workers=workers or settings.workers,
             ray_address=settings.ray_address,
             progress=progress,

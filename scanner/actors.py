@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -15,10 +16,10 @@ from infra.errors import LensscanError
 from infra.provenance import code_version
 from infra.settings import EngineName
 from scanner.catalogue.ledger import Receipt, committed, pending, publish
-from scanner.catalogue.plan import Plan
+from scanner.catalogue.plan import Plan, ScanConfig
 from scanner.networks.package import read_card
-from scanner.scan import open_unit, scan_open_unit
-from scanner.scoring import open_scanner
+from scanner.scan import open_unit, scan_open_unit, with_second_opinion
+from scanner.scoring import CutoutScanner, open_scanner
 
 ACTOR_CPUS = 0.5
 """Less than one, so that two actors on a two-core machine leave Ray room for everything else."""
@@ -36,26 +37,41 @@ class WorkerMismatchError(LensscanError):
     """The code or the ensemble on a worker is not the one that the plan froze."""
 
 
+@dataclass(frozen=True)
+class Packages:
+    """Folders of the ensembles that a plan names."""
+
+    first: Path
+    second: Path | None = None
+
+
 class UnitScanner:
     """Runs as a Ray actor: scans units of one plan with one resident ensemble; pixels never leave it."""
 
-    def __init__(self, plan: Plan, package: Path, root_uri: str, threads: int) -> None:
-        """Load the ensemble once and set the thread count once, so that actors on a machine do not fight."""
+    def __init__(self, plan: Plan, packages: Packages, root_uri: str, threads: int) -> None:
+        """Load the ensembles once and set the thread count once, so that actors on a machine do not fight."""
         torch.set_num_threads(threads)
         if code_version() != plan.code_version:
             raise WorkerMismatchError(
                 f"plan {plan.plan_id[:12]} wants code {plan.code_version}, this worker has {code_version()}"
             )
-        card = read_card(package)
-        if card.sha256 != plan.ensemble_sha256:
-            raise WorkerMismatchError(
-                f"plan {plan.plan_id[:12]} wants ensemble {plan.ensemble_sha256[:12]}, {package} holds {card.sha256[:12]}"
-            )
         self._plan = plan
         self._units = {unit.unit_id: unit for unit in plan.units}
         self._root_uri = root_uri
-        self._scanner = open_scanner(package, plan.config, threads)
+        self._scanner = self._open(packages.first, plan.ensemble_sha256, plan.config, threads)
+        self._second: CutoutScanner | None = None
+        if packages.second and plan.config.second:
+            config = plan.config.model_copy(update={"sweep": False})
+            self._second = self._open(packages.second, plan.config.second.ensemble_sha256, config, threads)
         self._computing = Lock()
+
+    def _open(self, package: Path, sha256: str, config: ScanConfig, threads: int) -> CutoutScanner:
+        found = read_card(package).sha256
+        if found != sha256:
+            raise WorkerMismatchError(
+                f"plan {self._plan.plan_id[:12]} wants ensemble {sha256[:12]}, {package} holds {found[:12]}"
+            )
+        return open_scanner(package, config, threads)
 
     def scan(self, unit_id: str) -> Receipt:
         """Score one unit and publish it, unless another attempt was first.
@@ -69,10 +85,12 @@ class UnitScanner:
         opened = open_unit(unit, self._scanner.geometry, self._scanner.batch_size)
         with self._computing:
             table = scan_open_unit(opened, self._scanner, self._plan.night)
+            if self._second and self._plan.config.second:
+                table = with_second_opinion(table, unit, self._second, self._plan.config.second.above)
         return publish(table, unit, self._plan, self._root_uri, attempt=uuid4().hex)
 
 
-def scan_plan(plan: Plan, package: Path, root_uri: str, workers: int, progress: Progress | None = None) -> list[Receipt]:
+def scan_plan(plan: Plan, packages: Packages, root_uri: str, workers: int, progress: Progress | None = None) -> list[Receipt]:
     """Scan every unit of the plan that storage does not hold yet, on `workers` actors of the running Ray session."""
     todo = pending(plan, root_uri)
     n_rows = sum(unit.n_rows for unit in plan.units)
@@ -91,7 +109,7 @@ def scan_plan(plan: Plan, package: Path, root_uri: str, workers: int, progress: 
         max_concurrency=IN_FLIGHT,
         runtime_env={"env_vars": _thread_settings(threads)},
     )
-    actors = [actor.remote(plan, package, root_uri, threads) for _ in range(n_actors)]
+    actors = [actor.remote(plan, packages, root_uri, threads) for _ in range(n_actors)]
     receipts: list[Receipt] = []
     try:
         for _, receipt in bounded_map(actors, "scan", [unit.unit_id for unit in todo], IN_FLIGHT, UNIT_DEADLINE_S):

@@ -5,16 +5,16 @@ from collections import Counter
 from datetime import date
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from infra.cluster import ray_session
 from infra.settings import EngineName
 from infra.storage import absolute, probe
-from scanner.actors import Progress, scan_plan
+from scanner.actors import Packages, Progress, scan_plan
 from scanner.catalogue.ledger import Receipt, pending
-from scanner.catalogue.plan import ScanConfig, build_plan, freeze
+from scanner.catalogue.plan import PlanError, ScanConfig, SecondOpinion, build_plan, freeze
 from scanner.catalogue.seal import seal
-from scanner.networks.package import load_package
+from scanner.networks.package import load_package, read_card
 
 
 class NightSummary(BaseModel):
@@ -44,6 +44,8 @@ def scan_night(
     candidate_threshold: float | None = None,
     engine: EngineName = "auto",
     exact: bool = False,
+    second: Path | None = None,
+    second_above: float | None = None,
     workers: int = 1,
     ray_address: str | None = None,
     progress: Progress | None = None,
@@ -55,6 +57,7 @@ def scan_night(
 
     Rows with `p_lens` at or above `candidate_threshold` are candidates; by default the ensemble's own. With
     `exact`, every row is scored in float32; candidates and what is stored for them are the same without.
+    The package `second` is asked about rows from `second_above` on, by default candidates.
 
     Raises:
         LensscanError: no input found, a store without conditional writes, a package that does not match.
@@ -64,13 +67,17 @@ def scan_night(
     probe(root_uri)
     ensemble = load_package(package)
     threshold = ensemble.card.candidate_threshold if candidate_threshold is None else candidate_threshold
-    config = ScanConfig(candidate_threshold=threshold, engine=engine, sweep=not exact)
+    opinion = None if second is None else _opinion(second, threshold if second_above is None else second_above)
+    try:
+        config = ScanConfig(candidate_threshold=threshold, engine=engine, sweep=not exact, second=opinion)
+    except ValidationError as error:
+        raise PlanError(error.errors()[0]["msg"]) from error
     plan = build_plan(input_uri, night.isoformat(), ensemble, config)
     freeze(plan, root_uri)
     receipts: list[Receipt] = []
     if pending(plan, root_uri):
         with ray_session(ray_address):
-            receipts = scan_plan(plan, package, root_uri, workers, progress)
+            receipts = scan_plan(plan, Packages(package, second and second.absolute()), root_uri, workers, progress)
     report = seal(plan, root_uri)
     outcomes = Counter(str(receipt.outcome) for receipt in receipts)
     outcomes["already_committed"] += len(plan.units) - len(receipts)
@@ -86,3 +93,8 @@ def scan_night(
         candidates_uri=report.candidates_uri,
         seconds=round(time.monotonic() - start, 1),
     )
+
+
+def _opinion(package: Path, above: float) -> SecondOpinion:
+    card = read_card(package)
+    return SecondOpinion(ensemble_name=card.name, ensemble_sha256=card.sha256, above=above)

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from infra.read_ahead import read_ahead
 from infra.storage import info, read_bytes
-from scanner.catalogue.columns import score_schema, unit_schema
+from scanner.catalogue.columns import SECOND_COLUMNS, score_schema, unit_schema
+from scanner.catalogue.outcomes import candidate_mask
 from scanner.catalogue.units import Unit
 from scanner.pixels.batches import CutoutBatch, batches_of
 from scanner.pixels.geometry import Geometry
@@ -21,6 +23,9 @@ from scanner.pixels.tile_batches import tile_batches
 from scanner.pixels.tiles import CATALOGUE, Tile, read_tile_catalogue
 from scanner.score_sheet import ScanError
 from scanner.scoring import CutoutScanner
+
+Places = NDArray[np.int64]
+Opened = tuple[dict[str, Any], Callable[[], Iterator[CutoutBatch]]]
 
 N_AHEAD = 4
 """Batches that are read while one is scored."""
@@ -61,15 +66,16 @@ def score_manifest(manifest_uri: str, scanner: CutoutScanner, progress: Progress
     return pa.Table.from_arrays([manifest.object_ids, *scores.columns], schema=schema)
 
 
-def open_unit(unit: Unit, geometry: Geometry, batch_size: int) -> OpenUnit:
-    """Check that a unit is what was planned, and begin to read it.
+def open_unit(unit: Unit, geometry: Geometry, batch_size: int, only: Places | None = None) -> OpenUnit:
+    """Check that a unit is what was planned, and begin to read it: all rows, or only those at some places.
 
     Raises:
         ScanError: files changed since the plan was made, or a shard that cannot be read.
         TileError: the tile's catalogue cannot be read.
     """
     _check_unchanged(unit)
-    identity, begin = (_open_tile if unit.kind == "tile" else _open_shard)(unit, geometry, batch_size)
+    opener = _open_tile if unit.kind == "tile" else _open_shard
+    identity, begin = opener(unit, geometry, batch_size, only)
     n_rows = len(identity["object_id"])
     if n_rows != unit.n_rows:
         raise ScanError(f"unit {unit.unit_id}: the plan has {unit.n_rows} rows, its files {n_rows}")
@@ -77,7 +83,7 @@ def open_unit(unit: Unit, geometry: Geometry, batch_size: int) -> OpenUnit:
     def ahead() -> Iterator[CutoutBatch]:
         return read_ahead(begin, N_AHEAD)
 
-    return OpenUnit(unit, identity, n_rows, ahead(), ahead)
+    return OpenUnit(unit, identity, n_rows if only is None else len(only), ahead(), ahead)
 
 
 def scan_unit(unit: Unit, scanner: CutoutScanner, night: str, progress: Progress | None = None) -> pa.Table:
@@ -101,9 +107,42 @@ def scan_open_unit(opened: OpenUnit, scanner: CutoutScanner, night: str, progres
     if scores.num_rows != n_rows:
         raise ScanError(f"unit {opened.unit.unit_id}: {n_rows} rows went in, {scores.num_rows} came out")
     schema = unit_schema(scanner.network_names)
-    known = {**opened.identity, "tile": [opened.unit.unit_id] * n_rows, "night": [night] * n_rows}
-    columns = [pa.array(known[field.name], field.type) for field in schema if field.name not in scores.column_names]
-    return pa.Table.from_arrays([*columns, *scores.columns], schema=schema)
+    nothing = [None] * n_rows
+    known = {
+        **opened.identity,
+        **{column.name: nothing for column in SECOND_COLUMNS},
+        "tile": [opened.unit.unit_id] * n_rows,
+        "night": [night] * n_rows,
+    }
+    columns = {field.name: pa.array(known[field.name], field.type) for field in schema if field.name in known}
+    columns |= {name: scores[name] for name in scores.column_names}
+    return pa.table([columns[field.name] for field in schema], schema=schema)
+
+
+def with_second_opinion(table: pa.Table, unit: Unit, scanner: CutoutScanner, above: float) -> pa.Table:
+    """The table of `scan_unit` with another ensemble's say on the rows whose `p_lens` is at or above `above`.
+
+    The files are read once more, for that ensemble may see another field about an object. Where it cannot score a row, the
+    row's second columns stay null.
+
+    Raises:
+        ScanError: as `open_unit`.
+    """
+    places = np.flatnonzero(candidate_mask(table, above).to_numpy(zero_copy_only=False))
+    if not len(places):
+        return table
+    opened = open_unit(unit, scanner.geometry, scanner.batch_size, places)
+    try:
+        scores = scanner.score_batches(opened.batches())
+    except Rejection:
+        return table
+    for column, said in zip(SECOND_COLUMNS, ("p_lens", "disagreement"), strict=True):
+        values = scores[said].to_numpy(zero_copy_only=False)
+        everywhere, is_null = np.zeros(table.num_rows, np.float32), np.ones(table.num_rows, bool)
+        everywhere[places], is_null[places] = np.nan_to_num(values), np.isnan(values)
+        place = table.column_names.index(column.name)
+        table = table.set_column(place, column.field(), pa.array(everywhere, mask=is_null))
+    return table
 
 
 def candidate_name(ra_deg: float, dec_deg: float) -> str:
@@ -121,7 +160,7 @@ def _sexagesimal(seconds: int) -> str:
     return f"{seconds // 3600:02d}{seconds // 60 % 60:02d}{seconds % 60:02d}"
 
 
-def _open_tile(unit: Unit, geometry: Geometry, batch_size: int) -> tuple[dict[str, Any], Callable[[], Iterator[CutoutBatch]]]:
+def _open_tile(unit: Unit, geometry: Geometry, batch_size: int, only: Places | None) -> Opened:
     mosaics = {role: file.uri for role, file in unit.files.items() if role != CATALOGUE}
     tile = Tile(unit.unit_id, mosaics, unit.files[CATALOGUE].uri)
     catalogue = read_tile_catalogue(tile.catalogue).without(unit.owned_elsewhere)
@@ -131,10 +170,11 @@ def _open_tile(unit: Unit, geometry: Geometry, batch_size: int) -> tuple[dict[st
         "ra": catalogue.ra,
         "dec": catalogue.dec,
     }
-    return identity, lambda: tile_batches(tile, catalogue, geometry, batch_size)
+    wanted = catalogue if only is None else catalogue.rows(only)
+    return identity, lambda: tile_batches(tile, wanted, geometry, batch_size)
 
 
-def _open_shard(unit: Unit, geometry: Geometry, batch_size: int) -> tuple[dict[str, Any], Callable[[], Iterator[CutoutBatch]]]:
+def _open_shard(unit: Unit, geometry: Geometry, batch_size: int, only: Places | None) -> Opened:
     try:
         shard = decode_shard(read_bytes(unit.files["shard"].uri))
     except (OSError, ValueError) as error:
@@ -145,7 +185,8 @@ def _open_shard(unit: Unit, geometry: Geometry, batch_size: int) -> tuple[dict[s
     names = [f"SIM {object_id if indices[i] is None else indices[i]}" for i, object_id in zip(kept, ids, strict=True)]
     nulls = [None] * len(kept)
     identity = {"object_id": ids, "candidate_id": names, "ra": nulls, "dec": nulls}
-    return identity, lambda: shard_batches(shard, kept, geometry, batch_size)
+    wanted = kept if only is None else kept[only]
+    return identity, lambda: shard_batches(shard, wanted, geometry, batch_size)
 
 
 def _check_unchanged(unit: Unit) -> None:

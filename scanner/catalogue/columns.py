@@ -74,6 +74,22 @@ COMBINED_COLUMNS = (
         "Arithmetic that scored the row: float32 for every row that could be a candidate, or bfloat16; empty if rejected",
     ),
 )
+SECOND_COLUMNS = (
+    Column(
+        "second_p_lens",
+        pa.float32(),
+        "",
+        "stat.probability",
+        "Probability of a lens that a second ensemble gives, in float32; null where it was not asked",
+    ),
+    Column(
+        "second_disagreement",
+        pa.float32(),
+        "",
+        "stat.stdev;stat.probability",
+        "Standard deviation of the second ensemble's networks' probabilities",
+    ),
+)
 ORIGIN_COLUMNS = (
     Column("ensemble", pa.string(), "", "meta.version", "Name of the ensemble that scored", nullable=False),
     Column("plan_id", pa.string(), "", "meta.id;meta.dataset", "Digest of inputs, ensemble, code and settings", nullable=False),
@@ -111,9 +127,9 @@ def score_schema(id_type: pa.DataType, network_names: Sequence[str]) -> pa.Schem
 
 
 def unit_schema(network_names: Sequence[str]) -> pa.Schema:
-    """Of a unit file: identity and position, then `score_fields`."""
+    """Of a unit file: identity and position, then `score_fields`, then what a second ensemble says."""
     identity = [column.field() for column in (OBJECT_ID, *POSITION_COLUMNS)]
-    return pa.schema([*identity, *score_fields(network_names)])
+    return pa.schema([*identity, *score_fields(network_names), *(column.field() for column in SECOND_COLUMNS)])
 
 
 def candidate_schema(network_names: Sequence[str]) -> pa.Schema:

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from infra.errors import LensscanError
-from scanner.catalogue.columns import P_PREFIX, network_names
+from scanner.catalogue.columns import P_PREFIX, SECOND_COLUMNS, network_names
 from scanner.pixels.rejections import RejectCode
 
 SCORED = "scored"
@@ -37,13 +37,20 @@ def check_outcomes(table: pa.Table) -> None:
     for name in (name for name in table.schema.names if name.startswith(P_PREFIX)):
         _check_probabilities(name, table[name], scored, required=name != "p_compound")
     _check_probabilities("disagreement", table["disagreement"], scored, required=True)
+    for name in (column.name for column in SECOND_COLUMNS if column.name in table.column_names):
+        _check_probabilities(name, table[name], scored, required=False)
+    _check_texts(table, scored)
+    if not network_names(table.schema):
+        raise OutcomeError("a table needs the probabilities of at least one network")
+
+
+def _check_texts(table: pa.Table, scored: pa.ChunkedArray) -> None:
     for name in ("status", "detail", "subclass", "precision"):
         if table[name].null_count:
             raise OutcomeError(f"{name}: must be empty, not null, where there is nothing to say")
-    if not _all(pc.or_(scored, pc.equal(table["subclass"], ""))):
-        raise OutcomeError("subclass: must be empty in rejected rows")
-    if not network_names(table.schema):
-        raise OutcomeError("a table needs the probabilities of at least one network")
+    for name in ("subclass", "precision"):
+        if not _all(pc.or_(scored, pc.equal(table[name], ""))):
+            raise OutcomeError(f"{name}: must be empty in rejected rows")
 
 
 def count_statuses(table: pa.Table) -> dict[str, int]:

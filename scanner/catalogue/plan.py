@@ -4,9 +4,9 @@ import itertools
 import re
 from collections.abc import Iterable
 from datetime import date
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from infra.provenance import canonical_json, code_version, digest
 from infra.settings import EngineName
@@ -19,6 +19,7 @@ __all__ = [
     "Plan",
     "PlanError",
     "ScanConfig",
+    "SecondOpinion",
     "Unit",
     "build_plan",
     "check_night",
@@ -39,6 +40,15 @@ class EnsembleIdentity(Protocol):
     def sha256(self) -> str: ...
 
 
+class SecondOpinion(Frozen):
+    """Another ensemble that looks at the few rows that the first finds likely enough."""
+
+    ensemble_name: str
+    ensemble_sha256: str
+    above: float = Field(ge=0, le=1)
+    """Least `p_lens` of the first; no more than the candidates' threshold, so that every candidate is looked at."""
+
+
 class ScanConfig(Frozen):
     """Settings of a scan that can change what is written."""
 
@@ -50,6 +60,13 @@ class ScanConfig(Frozen):
     """What runs the networks; `auto`: the best that a worker has."""
     sweep: bool = True
     """Look at all rows in reduced precision where that is faster, and score in float32 what could be a candidate."""
+    second: SecondOpinion | None = None
+
+    @model_validator(mode="after")
+    def _every_candidate_is_looked_at(self) -> Self:
+        if self.second and self.second.above > self.candidate_threshold:
+            raise ValueError(f"second.above must be <= the threshold {self.candidate_threshold:g}, got {self.second.above:g}")
+        return self
 
 
 class Plan(Frozen):

@@ -53,8 +53,11 @@ class TileCatalogue:
 
     def without(self, object_ids: Sequence[int]) -> "TileCatalogue":
         """The sources whose ids are not among these."""
-        kept = ~np.isin(self.object_ids, np.array(object_ids, dtype=np.int64))
-        return TileCatalogue(self.object_ids[kept], self.ra[kept], self.dec[kept])
+        return self.rows(np.flatnonzero(~np.isin(self.object_ids, np.array(object_ids, dtype=np.int64))))
+
+    def rows(self, places: NDArray[np.int64]) -> "TileCatalogue":
+        """The sources at some places, in their order."""
+        return TileCatalogue(self.object_ids[places], self.ra[places], self.dec[places])
 
 
 def discover_tiles(root_uri: str) -> list[Tile]:

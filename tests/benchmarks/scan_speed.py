@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from infra.cluster import ray_session
-from scanner.actors import scan_plan
+from scanner.actors import Packages, scan_plan
 from scanner.catalogue.ledger import publish
 from scanner.catalogue.plan import ScanConfig, build_plan
 from scanner.catalogue.units import Unit, find_units
@@ -148,7 +148,7 @@ def on_actors(tiles: Path, scratch: Path, name: str) -> dict[str, float]:
         for workers in (1, 2):
             ends: list[tuple[float, int]] = []
             report = _recorder(ends)
-            scan_plan(plan, SHIPPED_DIR / name, str(scratch / f"actors-{name}-{workers}"), workers, report)
+            scan_plan(plan, Packages(SHIPPED_DIR / name), str(scratch / f"actors-{name}-{workers}"), workers, report)
             rates[workers] = _steady(ends, workers)
             if workers == 1:
                 first, last = ends[1 : len(ends) // 2], ends[len(ends) // 2 :]

@@ -22,8 +22,9 @@ def test_the_order_of_the_columns():
     unit = ["object_id", "candidate_id", "ra", "dec", "tile", "night", *scores]
     assert [field.name for field in score_fields(NAMES)] == scores
     assert score_schema(pa.string(), NAMES).names == ["object_id", *scores]
-    assert unit_schema(NAMES).names == unit
-    assert candidate_schema(NAMES).names == [*unit, "ensemble", "plan_id"]
+    second = ["second_p_lens", "second_disagreement"]
+    assert unit_schema(NAMES).names == [*unit, *second]
+    assert candidate_schema(NAMES).names == [*unit, *second, "ensemble", "plan_id"]
 
 
 def test_ids_keep_the_type_of_the_manifest_and_scores_are_float32():

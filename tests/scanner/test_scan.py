@@ -19,7 +19,7 @@ from scanner.pixels.cutouts import Cutout
 from scanner.pixels.geometry import CHALLENGE, MER
 from scanner.pixels.rejections import RejectCode, Rejection
 from scanner.pixels.shards import encode_shard, shard_table
-from scanner.scan import candidate_name, scan_unit, score_manifest
+from scanner.scan import candidate_name, scan_unit, score_manifest, with_second_opinion
 from scanner.score_sheet import ScanError
 from scanner.scoring import CutoutScanner
 from tests.tiles import write_tile
@@ -185,6 +185,34 @@ def test_rows_that_another_unit_owns_are_left_to_it(tmp_path):
     assert table["object_id"].to_pylist() == np.delete(ids, 1).tolist()
     everything = scan_unit(whole, CutoutScanner(MeanEnsemble()), "2026-01-02")
     assert table["p_A"].to_pylist() == np.delete(everything["p_A"].to_pylist(), 1).tolist()
+
+
+class TellsObjectsApart(MeanEnsemble):
+    """p_lens is the position of the brightest pixel of VIS."""
+
+    def score(self, stamps):
+        p = (stamps["VIS"].reshape(len(stamps["VIS"]), -1).argmax(axis=1) / 200**2).astype(np.float32)
+        return EnsembleScores({"A": p, "B": p}, p / 4, p, None, None)
+
+
+def test_a_second_ensemble_is_asked_about_likely_rows_alone(tmp_path):
+    write_tile(tmp_path, 3, n_objects=7)
+    (unit,) = find_units(str(tmp_path))
+    table = scan_unit(unit, CutoutScanner(MeanEnsemble(), 2), "2026-01-02")
+    above = float(np.sort(table["p_lens"].to_numpy())[-3])
+    second = TellsObjectsApart()
+    found = with_second_opinion(table, unit, CutoutScanner(second, 2), above)
+    alone = scan_unit(unit, CutoutScanner(TellsObjectsApart()), "2026-01-02")
+    is_asked = table["p_lens"].to_numpy() >= above
+    assert is_asked.sum() == 3
+    asked = found.filter(is_asked)
+    assert asked["second_p_lens"].to_pylist() == alone.filter(is_asked)["p_lens"].to_pylist()
+    assert asked["second_disagreement"].to_pylist() == alone.filter(is_asked)["disagreement"].to_pylist()
+    assert found.filter(~is_asked)["second_p_lens"].null_count == 4
+    assert found.drop(["second_p_lens", "second_disagreement"]).equals(table.drop(["second_p_lens", "second_disagreement"]))
+    assert found.schema.equals(unit_schema(("A", "B")), check_metadata=True)
+    check_outcomes(found)
+    assert with_second_opinion(table, unit, CutoutScanner(second), 1.0) is table
 
 
 def test_input_that_changed_since_the_plan_is_an_error(tmp_path):
