@@ -105,7 +105,9 @@ def one_ensemble(name: str, tiles: Path, scratch: Path, threads: int) -> dict[st
     stamps = stamps_of(unit, ensemble, 500)
     shards = scratch / f"shards-{name}"
     shards.mkdir()
-    (shards / "shard-00000.parquet").write_bytes(encode_shard(shard_table(np.arange(500), stamps, {}, ensemble.geometry)))
+    (shards / "shard-00000.parquet").write_bytes(
+        encode_shard(shard_table(np.arange(len(stamps["VIS"])), stamps, {}, ensemble.geometry))
+    )
     (shard,) = find_units(str(shards))
     scanner, exact = (open_scanner(package, c, threads) for c in (config, exact_config))
     limit = logits_rate(ensemble, stamps)
