@@ -65,6 +65,6 @@ class Ensemble:
             inputs = {order: network_input(stamps, order, n_pixels)}
             for network in networks:
                 if network.channels not in inputs:
-                    inputs[network.channels] = inputs[order][:, [order.index(channel) for channel in network.channels]]
+                    inputs[network.channels] = inputs[order].take([order.index(c) for c in network.channels], axis=1)
                 found[network.name] = margins_of(self.engines[network.name].logits(inputs[network.channels]))
         return {name: found[name] for name in self.network_names}

@@ -3,8 +3,11 @@
 The limit is the networks alone, on inputs that lie ready in memory, with the engine, precision and threads of the scan.
 """
 
+import json
 import os
 import resource
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from datetime import date
@@ -17,26 +20,29 @@ import torch
 from infra.cluster import ray_session
 from scanner.actors import Packages, scan_plan
 from scanner.catalogue.ledger import publish
-from scanner.catalogue.plan import ScanConfig, build_plan
+from scanner.catalogue.plan import ScanConfig, build_plan, make_plan
 from scanner.catalogue.units import Unit, find_units
 from scanner.networks.engines import fast_precision, resolve_engine
 from scanner.networks.ensemble import Ensemble
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_network, load_package, read_card
-from scanner.pixels.geometry import Stamps
+from scanner.pixels.geometry import Geometry, Stamps
 from scanner.pixels.inputs import network_input
-from scanner.pixels.shards import encode_shard, shard_table
+from scanner.pixels.shards import ROWS_PER_SHARD, encode_shard, shard_table
 from scanner.scan import open_unit, scan_unit
 from scanner.scoring import open_scanner
 from tests.benchmarks import paper_loop
-from tests.tiles import write_tile, write_tiles
+from tests.tiles import write_tiles
 
 NIGHT = date(2026, 1, 1)
 FLAGSHIP, SEVEN = "mer3-sim", "ou7-sim"
-N_TILE_PIXELS = 4800
-"""A quarter of a MER tile's side."""
-SOURCES_PER_TILE = 1536
+CORES = os.cpu_count() or 1
+N_LARGE_TILES = 8
+N_TILE_PIXELS = 3840
+"""A fifth of a MER tile's side."""
+SOURCES_PER_TILE = 1000
 """As dense as 25 000 in a whole MER tile."""
+N_MEMORY_UNITS = 200
 N_PAPER_LOOP = 192
 BATCH = 64
 RUNS = 3
@@ -77,7 +83,7 @@ def stages(unit: Unit, package: Path, config: ScanConfig, threads: int) -> dict[
     ensemble = load_package(package)
     stamps = stamps_of(unit, ensemble, BATCH)
     names = sorted({(network.input_pixels, network.channels) for network in ensemble.card.networks}, key=str)
-    plan = build_plan(str(Path(unit.files["catalogue"].uri).parent), NIGHT.isoformat(), ensemble, config)
+    plan = make_plan(NIGHT.isoformat(), ensemble, config, [unit])
     table = scan_unit(unit, scanner, NIGHT.isoformat())
     begin = open_unit(unit, ensemble.geometry, BATCH).begin
     root = Path(unit.files["catalogue"].uri).parent.parent / f"catalogue-{uuid4().hex[:8]}"
@@ -92,42 +98,69 @@ def stages(unit: Unit, package: Path, config: ScanConfig, threads: int) -> dict[
     }
 
 
-def one_ensemble(name: str, tiles: Path, scratch: Path, threads: int) -> dict[str, float]:
-    """Rates of one ensemble, from a tile and from shards, beside its limit and the paper's loop."""
+def one_ensemble(name: str, tiles: Path, scratch: Path) -> dict[str, float]:
+    """Rates of one ensemble beside the machine's limit: with an actor a core from tiles and shards, and with other settings."""
     package = SHIPPED_DIR / name
     card = read_card(package)
     engine = resolve_engine("auto")
     fast = fast_precision(engine) or "float32"
     config = ScanConfig(candidate_threshold=card.candidate_threshold)
-    exact_config = config.model_copy(update={"sweep": False})
-    (unit,) = find_units(str(tiles))
-    ensemble = load_package(package, engine, fast, threads)
-    stamps = stamps_of(unit, ensemble, 500)
-    shards = scratch / f"shards-{name}"
-    shards.mkdir()
-    (shards / "shard-00000.parquet").write_bytes(
-        encode_shard(shard_table(np.arange(len(stamps["VIS"])), stamps, {}, ensemble.geometry))
-    )
-    (shard,) = find_units(str(shards))
-    scanner, exact = (open_scanner(package, c, threads) for c in (config, exact_config))
+    unit = find_units(str(tiles))[0]
+    ensemble = load_package(package, engine, fast, CORES)
+    stamps = stamps_of(unit, ensemble, ROWS_PER_SHARD)
+    shards = write_shards(scratch / f"shards-{name}", stamps, ensemble.geometry, len(find_units(str(tiles))))
     limit = logits_rate(ensemble, stamps)
     found = {
         "limit_per_s": limit,
-        "limit_float32_per_s": logits_rate(load_package(package, engine, "float32", threads), stamps),
-        "tile_per_s": unit.n_rows / median_seconds(lambda: scan_unit(unit, scanner, NIGHT.isoformat())),
-        "tile_float32_per_s": unit.n_rows / median_seconds(lambda: scan_unit(unit, exact, NIGHT.isoformat()), 1),
-        "shard_per_s": shard.n_rows / median_seconds(lambda: scan_unit(shard, scanner, NIGHT.isoformat())),
+        "limit_float32_per_s": logits_rate(load_package(package, engine, "float32", CORES), stamps),
+        "tiles_per_s": actors_rate(tiles, name, config, CORES, scratch)[0],
+        "shards_per_s": actors_rate(shards, name, config, CORES, scratch)[0],
+        "tiles_float32_per_s": actors_rate(tiles, name, config.model_copy(update={"sweep": False}), CORES, scratch)[0],
+        "tiles_one_actor_per_s": actors_rate(tiles, name, config, 1, scratch)[0],
     }
-    found |= {"tile_over_limit": found["tile_per_s"] / limit, "shard_over_limit": found["shard_per_s"] / limit}
-    return {**found, **{f"ms_{stage}": ms for stage, ms in stages(unit, package, config, threads).items()}}
+    found |= {
+        "tiles_over_limit": found["tiles_per_s"] / limit,
+        "shards_over_limit": found["shards_per_s"] / limit,
+        "actor_a_core_over_one_actor": found["tiles_per_s"] / found["tiles_one_actor_per_s"],
+    }
+    return {**found, **{f"ms_{stage}": ms for stage, ms in stages(unit, package, config, 1).items()}}
 
 
-def against_the_paper(tiles: Path, scratch: Path, threads: int) -> dict[str, float]:
+def write_shards(folder: Path, stamps: Stamps, geometry: Geometry, n_shards: int) -> Path:
+    """The same stamps in every shard, under other ids."""
+    folder.mkdir()
+    n = len(stamps["VIS"])
+    for shard in range(n_shards):
+        content = encode_shard(shard_table(np.arange(n) + shard * n, stamps, {}, geometry))
+        (folder / f"shard-{shard:05d}.parquet").write_bytes(content)
+    return folder
+
+
+def actors_rate(source: Path, name: str, config: ScanConfig, workers: int, scratch: Path) -> tuple[float, float]:
+    """Rows per second of a running scan, and those of its later half over its earlier one.
+
+    The first unit of each actor carries its start and is left out.
+    """
+    plan = build_plan(str(source), NIGHT.isoformat(), read_card(SHIPPED_DIR / name), config)
+    ends: list[tuple[float, int]] = []
+
+    def report(done: int, _total: int) -> None:
+        if done:
+            ends.append((time.perf_counter(), done))
+
+    with ray_session(num_cpus=CORES):
+        scan_plan(plan, Packages(SHIPPED_DIR / name), str(scratch / uuid4().hex), workers, report)
+    running = ends[workers - 1 :]
+    middle = len(running) // 2
+    return _steady(running), _steady(running[middle:]) / _steady(running[: middle + 1])
+
+
+def against_the_paper(tiles: Path, scratch: Path) -> dict[str, float]:
     """The seven networks as the paper ran them, on the pixels of the scan, and how far the recorded scores are apart."""
     package = SHIPPED_DIR / SEVEN
     card = read_card(package)
-    (unit,) = find_units(str(tiles))
-    recorded = load_package(package, resolve_engine("auto"), "float32", threads)
+    unit = find_units(str(tiles))[0]
+    recorded = load_package(package, resolve_engine("auto"), "float32", CORES)
     stamps = stamps_of(unit, recorded, N_PAPER_LOOP)
     networks = {
         network.name: load_network(package, network).to(memory_format=torch.contiguous_format) for network in card.networks
@@ -138,47 +171,31 @@ def against_the_paper(tiles: Path, scratch: Path, threads: int) -> dict[str, flo
     return {"paper_loop_per_s": per_s, "paper_loop_largest_difference": apart}
 
 
-def on_actors(tiles: Path, scratch: Path, name: str) -> dict[str, float]:
-    """Many tiles through Ray: two actors of one thread each against one of all threads, and the first units against the last.
-
-    The first unit of each actor carries its start and is left out.
-    """
-    card = read_card(SHIPPED_DIR / name)
-    plan = build_plan(str(tiles), NIGHT.isoformat(), card, ScanConfig(candidate_threshold=card.candidate_threshold))
-    rates = {}
-    with ray_session(num_cpus=2):
-        for workers in (1, 2):
-            ends: list[tuple[float, int]] = []
-            report = _recorder(ends)
-            scan_plan(plan, Packages(SHIPPED_DIR / name), str(scratch / f"actors-{name}-{workers}"), workers, report)
-            rates[workers] = _steady(ends, workers)
-            if workers == 1:
-                first, last = ends[1 : len(ends) // 2], ends[len(ends) // 2 :]
-                rates["last_over_first"] = _steady(last, 1) / _steady(first, 1)
-    return {
-        "one_actor_per_s": rates[1],
-        "two_actors_over_one": rates[2] / rates[1],
-        "last_ten_units_over_first_ten": rates["last_over_first"],
-    }
+def many_units(tiles: Path, name: str, scratch: Path) -> dict[str, float]:
+    """Twenty units on one actor."""
+    config = ScanConfig(candidate_threshold=read_card(SHIPPED_DIR / name).candidate_threshold)
+    rate, later_over_earlier = actors_rate(tiles, name, config, 1, scratch)
+    return {"one_actor_per_s": rate, "last_ten_units_over_first_ten": later_over_earlier}
 
 
-def _recorder(ends: list[tuple[float, int]]) -> Callable[[int, int], None]:
-    return lambda done, _total: ends.append((time.perf_counter(), done)) if done else None
-
-
-def _steady(ends: list[tuple[float, int]], n_first: int) -> float:
-    """Rows per second after the first units."""
-    (begun, before), (ended, after) = ends[n_first - 1], ends[-1]
+def _steady(ends: list[tuple[float, int]]) -> float:
+    """Rows per second from the first of some ends of units to the last."""
+    (begun, before), (ended, after) = ends[0], ends[-1]
     return (after - before) / (ended - begun)
 
 
-def memory(tiles: Path, name: str, n_units: int = 200) -> dict[str, float]:
-    """Resident memory of one scanner after ten units and after `n_units`."""
-    (unit, *_) = find_units(str(tiles))
-    scanner = open_scanner(SHIPPED_DIR / name, ScanConfig(), os.cpu_count())
+def memory(tiles: Path, name: str) -> dict[str, float]:
+    """Resident memory of one scanner in a process of its own, after ten units and after `N_MEMORY_UNITS`."""
+    command = [sys.executable, "-m", __name__, str(tiles), name]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def _memory_here(tiles: Path, name: str) -> dict[str, float]:
+    units = find_units(str(tiles))
+    scanner = open_scanner(SHIPPED_DIR / name, ScanConfig(), CORES)
     resident = []
-    for _ in range(n_units):
-        scan_unit(unit, scanner, NIGHT.isoformat())
+    for i in range(N_MEMORY_UNITS):
+        scan_unit(units[i % len(units)], scanner, NIGHT.isoformat())
         resident.append(_resident_bytes())
     return {
         "resident_after_10_units_mb": resident[9] / 1e6,
@@ -194,18 +211,21 @@ def _resident_bytes() -> int:
 
 def measure(scratch: Path) -> dict[str, dict[str, float]]:
     """Everything, by what it is about."""
-    threads = os.cpu_count() or 1
-    torch.set_num_threads(threads)
+    torch.set_num_threads(CORES)
     large, small = scratch / "large", scratch / "small"
-    write_tile(large, 1, SOURCES_PER_TILE, N_TILE_PIXELS)
+    write_tiles(large, N_LARGE_TILES, SOURCES_PER_TILE, n_pixels=N_TILE_PIXELS)
     write_tiles(small, 20, 200, n_pixels=1000)
-    found = {name: one_ensemble(name, large, scratch, threads) for name in (FLAGSHIP, SEVEN)}
-    found["paper"] = against_the_paper(large, scratch, threads)
+    found = {name: one_ensemble(name, large, scratch) for name in (FLAGSHIP, SEVEN)}
+    found["paper"] = against_the_paper(large, scratch)
     loop = found["paper"]["paper_loop_per_s"]
     found["paper"] |= {
-        "seven_over_paper_loop": found[SEVEN]["tile_per_s"] / loop,
-        "flagship_over_paper_loop": found[FLAGSHIP]["tile_per_s"] / loop,
+        "seven_over_paper_loop": found[SEVEN]["tiles_per_s"] / loop,
+        "flagship_over_paper_loop": found[FLAGSHIP]["tiles_per_s"] / loop,
     }
-    found["actors"] = on_actors(small, scratch, FLAGSHIP)
+    found["twenty units"] = many_units(small, FLAGSHIP, scratch)
     found["memory"] = memory(small, FLAGSHIP)
     return found
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(_memory_here(Path(sys.argv[1]), sys.argv[2])))
