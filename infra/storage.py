@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 from uuid import uuid4
 
+import pyarrow as pa
 import s3fs
 from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
 
@@ -113,6 +114,15 @@ def read_blocks(file: FileInfo) -> Iterator[bytes]:
         with local_path(file.uri).open("rb", buffering=0) as stream:
             yield from iter(lambda: stream.read(LOCAL_STREAM_BYTES), b"")
     _check_etag(file.uri, file.etag)
+
+
+def arrow_source(uri: str) -> pa.NativeFile:
+    """For Arrow to read from: a local file as it is asked, an object of a store all at once.
+
+    Raises:
+        OSError: as `read_bytes`.
+    """
+    return pa.BufferReader(read_bytes(uri)) if is_s3(uri) else pa.OSFile(str(local_path(uri)))
 
 
 def open_read(uri: str) -> BinaryIO:

@@ -107,7 +107,7 @@ def scan_plan(plan: Plan, packages: Packages, root_uri: str, workers: int, progr
         num_cpus=ACTOR_CPUS,
         num_gpus=_gpus_per_actor(plan.config.engine, n_actors),
         max_concurrency=IN_FLIGHT,
-        runtime_env={"env_vars": _thread_settings(threads)},
+        runtime_env={"env_vars": thread_settings(threads)},
     )
     actors = [actor.remote(plan, packages, root_uri, threads) for _ in range(n_actors)]
     receipts: list[Receipt] = []
@@ -122,12 +122,14 @@ def scan_plan(plan: Plan, packages: Packages, root_uri: str, workers: int, progr
     return receipts
 
 
-def _thread_settings(threads: int) -> dict[str, str]:
+def thread_settings(threads: int) -> dict[str, str]:
     """Before any library starts its threads: one pool that computes, and none that spins while it waits.
 
-    Threads that spin take the core from whom they wait for, on any machine that does something else too.
+    Threads that spin take the core from whom they wait for, on any machine that does something else too. Every thread that
+    reads ahead would get memory of its own from glibc and never give it back: two pools for all halve what a worker holds.
     """
-    return {"OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
+    pools = {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    return {**pools, "OMP_WAIT_POLICY": "PASSIVE", "MALLOC_ARENA_MAX": "2"}
 
 
 def _gpus_per_actor(engine: EngineName, n_actors: int) -> float:

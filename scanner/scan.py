@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from infra.read_ahead import read_ahead
-from infra.storage import info, read_bytes
+from infra.storage import arrow_source, info
 from scanner.catalogue.columns import SECOND_COLUMNS, score_schema, unit_schema
 from scanner.catalogue.outcomes import candidate_mask
 from scanner.catalogue.units import Unit
@@ -17,8 +18,8 @@ from scanner.pixels.batches import CutoutBatch, batches_of
 from scanner.pixels.geometry import Geometry
 from scanner.pixels.manifests import Progress, manifest_cutouts, read_manifest
 from scanner.pixels.rejections import Rejection
-from scanner.pixels.shard_batches import shard_batches
-from scanner.pixels.shards import decode_shard
+from scanner.pixels.shard_batches import stream_batches
+from scanner.pixels.shards import open_shard
 from scanner.pixels.tile_batches import tile_batches
 from scanner.pixels.tiles import CATALOGUE, Tile, read_tile_catalogue
 from scanner.score_sheet import ScanError
@@ -176,17 +177,25 @@ def _open_tile(unit: Unit, geometry: Geometry, batch_size: int, only: Places | N
 
 def _open_shard(unit: Unit, geometry: Geometry, batch_size: int, only: Places | None) -> Opened:
     try:
-        shard = decode_shard(read_bytes(unit.files["shard"].uri))
+        shard = open_shard(partial(arrow_source, unit.files["shard"].uri))
     except (OSError, ValueError) as error:
         raise ScanError(f"unit {unit.unit_id}: {error}") from error
     kept = np.flatnonzero(~np.isin(shard.object_ids, np.array(unit.owned_elsewhere, np.int64)))
-    indices = shard.truth["index"].to_pylist()
     ids = shard.object_ids[kept]
-    names = [f"SIM {object_id if indices[i] is None else indices[i]}" for i, object_id in zip(kept, ids, strict=True)]
+    names = [
+        f"SIM {object_id if shard.indices[i] is None else shard.indices[i]}" for i, object_id in zip(kept, ids, strict=True)
+    ]
     nulls = [None] * len(kept)
     identity = {"object_id": ids, "candidate_id": names, "ra": nulls, "dec": nulls}
     wanted = kept if only is None else kept[only]
-    return identity, lambda: shard_batches(shard, wanted, geometry, batch_size)
+
+    def begin() -> Iterator[CutoutBatch]:
+        try:
+            yield from stream_batches(shard, wanted, geometry, batch_size)
+        except ValueError as error:
+            raise ScanError(f"unit {unit.unit_id}: {error}") from error
+
+    return identity, begin
 
 
 def _check_unchanged(unit: Unit) -> None:

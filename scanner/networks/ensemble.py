@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scanner.networks.card import EnsembleCard
 from scanner.networks.combiner import Margins, lens_probability, margins_of, spread
 from scanner.pixels.geometry import GEOMETRIES, Geometry, Stamps
-from scanner.pixels.inputs import network_input
+from scanner.pixels.inputs import network_inputs
 
 
 class Engine(Protocol):
@@ -60,11 +60,8 @@ class Ensemble:
         found: dict[str, NDArray[np.float64]] = {}
         for n_pixels in sorted({network.input_pixels for network in self.card.networks}):
             networks = [network for network in self.card.networks if network.input_pixels == n_pixels]
-            # Each channel is prepared once a size, then shared by every network that reads it.
-            order = tuple(dict.fromkeys(channel for network in networks for channel in network.channels))
-            inputs = {order: network_input(stamps, order, n_pixels)}
+            # Each channel is prepared once a size, for every network that reads it.
+            inputs = network_inputs(stamps, [network.channels for network in networks], n_pixels)
             for network in networks:
-                if network.channels not in inputs:
-                    inputs[network.channels] = inputs[order].take([order.index(c) for c in network.channels], axis=1)
                 found[network.name] = margins_of(self.engines[network.name].logits(inputs[network.channels]))
         return {name: found[name] for name in self.network_names}

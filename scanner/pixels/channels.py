@@ -1,6 +1,6 @@
 """What a network reads: bands, each on one of a few scales."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Literal
@@ -35,6 +35,10 @@ _BLUR_PIXELS = 4.0
 _SHOT_NOISE_SIGMA = 30.0
 """Sky sigma of light per pixel at which its shot noise equals the sky's, in MER mosaics of every band."""
 _DETAIL_RANGE = (-3.0, 5.0)
+
+
+Target = tuple[Scaling, NDArray[np.float32], int]
+"""A scale, and the array and the channel of it that are to hold a band on that scale."""
 
 
 class Channel(BaseModel):
@@ -95,20 +99,21 @@ def detail(units: Images) -> NDArray[np.float32]:
 def scaled(images: Images, scalings: Collection[Scaling]) -> dict[Scaling, NDArray[np.float32]]:
     """`[batch, y, x]` of one band on each of some scales; the sky is looked for once."""
     out = np.empty((len(images), len(scalings), *images.shape[1:]), np.float32)
-    write_scaled(images, dict(enumerate(scalings)), out)
+    write_scaled(images, [(scaling, out, channel) for channel, scaling in enumerate(scalings)])
     return {scaling: out[:, channel] for channel, scaling in enumerate(scalings)}
 
 
-def write_scaled(images: Images, scalings: Mapping[int, Scaling], out: NDArray[np.float32]) -> None:
-    """`[batch, y, x]` of one band on some scales, each into its channel of `[batch, channel, y, x]`, C-contiguous.
+def write_scaled(images: Images, targets: Sequence[Target]) -> None:
+    """`[batch, y, x]` of one band on some scales, each into its channel of a `[batch, channel, y, x]`, C-contiguous.
 
     Raises:
-        ValueError: the images do not fit into `out`, or one that `min_max` should scale is constant.
+        ValueError: the images do not fit into a target, or one that `min_max` should scale is constant.
     """
-    if images.shape != (len(out), *out.shape[2:]):
-        raise ValueError(f"images must be {(len(out), *out.shape[2:])} for this input, got {images.shape}")
-    units = sky_units(images) if set(scalings.values()) & set(_OF_SKY_UNITS) else None
-    for channel, scaling in scalings.items():
+    for _, out, _ in targets:
+        if images.shape != (len(out), *out.shape[2:]):
+            raise ValueError(f"images must be {(len(out), *out.shape[2:])} for this input, got {images.shape}")
+    units = sky_units(images) if any(scaling in _OF_SKY_UNITS for scaling, _, _ in targets) else None
+    for scaling, out, channel in targets:
         if units is None or scaling == "min_max":
             _fill_min_max(images, out[:, channel])
         else:

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -7,7 +8,7 @@ from numpy.typing import NDArray
 from scanner.pixels.batches import CutoutBatch
 from scanner.pixels.cutouts import BandImage
 from scanner.pixels.geometry import Geometry
-from scanner.pixels.shards import Shard
+from scanner.pixels.shards import Shard, ShardRows
 from scanner.pixels.stamps import BatchBuilder, Windows
 
 
@@ -24,6 +25,23 @@ def shard_batches(shard: Shard, kept_rows: NDArray[np.int64], geometry: Geometry
         windows = {band: _windows(shard, band, rows) for band in geometry.grids}
         builder.fill(np.arange(len(rows)), windows, partial(_images, shard, rows))
         yield builder.batch()
+
+
+def stream_batches(
+    shard: ShardRows, kept_rows: NDArray[np.int64], geometry: Geometry, batch_size: int
+) -> Iterator[CutoutBatch]:
+    """As `shard_batches`, holding no more of the shard than a batch; some batches are smaller where rows are left out.
+
+    Raises:
+        ValueError: as `ShardRows.pieces`.
+    """
+    start = 0
+    for piece in shard.pieces(batch_size):
+        end = start + len(piece.object_ids)
+        first, last = np.searchsorted(kept_rows, (start, end))
+        for batch in shard_batches(piece, kept_rows[first:last] - start, geometry, batch_size):
+            yield replace(batch, places=batch.places + first, rejected=[(place + int(first), r) for place, r in batch.rejected])
+        start = end
 
 
 def _windows(shard: Shard, band: str, rows: NDArray[np.int64]) -> Windows:

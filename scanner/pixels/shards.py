@@ -1,7 +1,7 @@
 """The shard format: about 500 cutouts of one geometry in a Parquet file, with the truth where it is known."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -126,21 +126,76 @@ def decode_shard(data: bytes) -> Shard:
         table = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
     except (pa.ArrowInvalid, OSError) as error:
         raise ValueError(f"not a readable Parquet shard: {error}") from error
-    name = (table.schema.metadata or {}).get(_GEOMETRY_KEY, b"").decode()
-    if name not in GEOMETRIES:
-        raise ValueError(f"shard geometry must be one of {sorted(GEOMETRIES)}, got {name!r}")
-    geometry = GEOMETRIES[name]
-    with_components = f"{COMPONENTS[0]}_{next(iter(geometry.grids))}" in table.schema.names
-    if not table.schema.equals(shard_schema(geometry, with_components=with_components)):
-        raise ValueError(f"columns are not those of a {name} shard: {table.schema.names}")
-    for column in table.schema:
-        # A null list has no pixels: unnoticed, it would shift every object after it.
-        if (column.name == "object_id" or pa.types.is_fixed_size_list(column.type)) and table[column.name].null_count:
-            raise ValueError(f"shard column {column.name} must have no nulls, got {table[column.name].null_count}")
+    geometry, with_components = _check_schema(table.schema)
+    _check_no_nulls(table)
     kept = COMPONENTS if with_components else ()
     components = {component: _stamps(table, geometry, f"{component}_") for component in kept}
     truth = table.select([f.name for f in TRUTH_FIELDS])
     return Shard(table["object_id"].to_numpy(), _stamps(table, geometry), truth, geometry, components)
+
+
+@dataclass(frozen=True)
+class ShardRows:
+    """What a shard says of its rows; their pixels are read as they are asked for."""
+
+    source: Callable[[], pa.NativeFile]
+    """Opens the file."""
+    geometry: Geometry
+    object_ids: NDArray[np.int64]
+    indices: list[int | None]
+    """Position in the data set, where it is known."""
+
+    def pieces(self, n_rows: int) -> Iterator[Shard]:
+        """The rows in order, `n_rows` at a time, without truth or components.
+
+        Raises:
+            ValueError: pages that do not match their checksums, or an object without pixels.
+        """
+        names = ["object_id", *self.geometry.grids]
+        try:
+            # Not ahead of what is asked for: an object's pixels weigh more than all that is known of it.
+            file = pq.ParquetFile(self.source(), page_checksum_verification=True, pre_buffer=False)
+            for batch in file.iter_batches(n_rows, columns=names, use_threads=False):
+                table = pa.Table.from_batches([batch])
+                _check_no_nulls(table)
+                yield Shard(table["object_id"].to_numpy(), _stamps(table, self.geometry), pa.table({}), self.geometry)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise ValueError(f"not a readable Parquet shard: {error}") from error
+
+
+def open_shard(source: Callable[[], pa.NativeFile]) -> ShardRows:
+    """A shard whose pixels are read a few rows at a time.
+
+    Raises:
+        ValueError: as `decode_shard`, as far as can be told before pixels are read.
+    """
+    try:
+        file = pq.ParquetFile(source(), page_checksum_verification=True)
+        geometry, _ = _check_schema(file.schema_arrow)
+        table = file.read(["object_id", "index"])
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ValueError(f"not a readable Parquet shard: {error}") from error
+    _check_no_nulls(table)
+    return ShardRows(source, geometry, table["object_id"].to_numpy(), table["index"].to_pylist())
+
+
+def _check_schema(schema: pa.Schema) -> tuple[Geometry, bool]:
+    """The geometry, and whether components are kept."""
+    name = (schema.metadata or {}).get(_GEOMETRY_KEY, b"").decode()
+    if name not in GEOMETRIES:
+        raise ValueError(f"shard geometry must be one of {sorted(GEOMETRIES)}, got {name!r}")
+    geometry = GEOMETRIES[name]
+    with_components = f"{COMPONENTS[0]}_{next(iter(geometry.grids))}" in schema.names
+    if not schema.equals(shard_schema(geometry, with_components=with_components)):
+        raise ValueError(f"columns are not those of a {name} shard: {schema.names}")
+    return geometry, with_components
+
+
+def _check_no_nulls(table: pa.Table) -> None:
+    for column in table.schema:
+        # A null list has no pixels: unnoticed, it would shift every object after it.
+        if (column.name == "object_id" or pa.types.is_fixed_size_list(column.type)) and table[column.name].null_count:
+            raise ValueError(f"shard column {column.name} must have no nulls, got {table[column.name].null_count}")
 
 
 def _stamps(table: pa.Table, geometry: Geometry, prefix: str = "") -> Stamps:

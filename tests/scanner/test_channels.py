@@ -91,7 +91,7 @@ def test_one_pixel_that_is_not_a_number_stays_one(images):
 def test_images_must_fit_into_the_input(images):
     out = np.empty((5, 1, 66, 66), np.float32)
     with pytest.raises(ValueError, match=r"images must be \(5, 66, 66\) for this input, got \(5, 100, 100\)"):
-        write_scaled(images, {0: "sky_asinh"}, out)
+        write_scaled(images, [("sky_asinh", out, 0)])
 
 
 @pytest.mark.parametrize("name", SKY_SCALINGS)

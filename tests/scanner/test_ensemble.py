@@ -6,7 +6,6 @@ from skimage.transform import resize
 from scanner.networks.architectures import FLAGSHIP_NETWORKS
 from scanner.networks.ensemble import Ensemble
 from scanner.networks.package import load_package
-from scanner.pixels.channels import channels
 from scanner.pixels.geometry import CHALLENGE
 from scanner.pixels.inputs import network_input
 from scanner.pixels.shards import KINDS
@@ -77,18 +76,18 @@ def test_networks_that_tell_kinds_apart_by_hand(tmp_path):
 
 
 def test_channels_are_prepared_once_a_size(ensemble, monkeypatch):
-    import scanner.networks.ensemble as module
+    import scanner.pixels.inputs as module
 
     calls = []
-    prepare = module.network_input
+    write = module.write_scaled
 
-    def spy(stamps, channels, n_pixels):
-        calls.append((channels, n_pixels))
-        return prepare(stamps, channels, n_pixels)
+    def spy(images, targets):
+        calls.append((images.shape[-1], [scaling for scaling, _, _ in targets]))
+        write(images, targets)
 
-    monkeypatch.setattr(module, "network_input", spy)
+    monkeypatch.setattr(module, "write_scaled", spy)
     ensemble.score(stamps(1))
-    assert calls == [(channels("min_max", "H", "J", "Y", "VIS"), 66), (channels("min_max", "VIS"), 200)]
+    assert sorted(calls) == [*[(66, ["min_max"])] * 4, (200, ["min_max"])]
 
 
 def test_engines_must_be_those_of_the_card(ensemble):

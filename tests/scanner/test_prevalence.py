@@ -19,7 +19,7 @@ def test_odds_move_by_the_ratio_of_the_prior_odds(tmp_path: Path):
     with_prevalence(SHIPPED, tmp_path / "common", "common", 0.4, None)
     rare, common = (load_package(tmp_path / name) for name in ("rare", "common"))
     rng = np.random.default_rng(3)
-    margins = {name: rng.normal(0, 3, (50, 1)) for name in rare.engines}
+    margins = {name: rng.normal(0, 0.5, (50, 1)) for name in rare.engines}
     p_rare, p_common = (e.card.combiner.combine(margins).p_lens.astype(float) for e in (rare, common))
     factor = (0.4 / 0.6) / (0.002 / 0.998)
     assert p_common / (1 - p_common) == pytest.approx(p_rare / (1 - p_rare) * factor, rel=1e-3)

@@ -1,11 +1,12 @@
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from scanner.pixels.cutouts import BandImage, to_cutout
 from scanner.pixels.geometry import CHALLENGE, GEOMETRIES, MER, MER_10
 from scanner.pixels.rejections import RejectCode
-from scanner.pixels.shard_batches import shard_batches
-from scanner.pixels.shards import decode_shard, encode_shard, shard_table
+from scanner.pixels.shard_batches import shard_batches, stream_batches
+from scanner.pixels.shards import decode_shard, encode_shard, open_shard, shard_table
 
 
 def make_shard(geometry, n=12):
@@ -71,3 +72,33 @@ def test_no_rows_and_no_batch_size():
     assert list(shard_batches(shard, np.array([], np.int64), MER, 4)) == []
     with pytest.raises(ValueError, match="batch_size must be >= 1, got 0"):
         next(shard_batches(shard, np.arange(2), MER, 0))
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 64])
+def test_a_shard_that_is_streamed_gives_what_one_in_memory_does(batch_size):
+    rng = np.random.default_rng(5)
+    stamps = {
+        band: rng.normal(size=(11, grid.n_pixels, grid.n_pixels)).astype(np.float32) for band, grid in MER_10.grids.items()
+    }
+    stamps["J"][3] = 0
+    data = encode_shard(shard_table(np.arange(11) * 7, stamps, {"index": [None, *range(10)]}, MER_10))
+    streamed = open_shard(lambda: pa.BufferReader(data))
+    whole = decode_shard(data)
+    assert streamed.object_ids.tolist() == whole.object_ids.tolist()
+    assert streamed.indices == [None, *range(10)]
+    kept = np.array([0, 2, 3, 7, 8, 10])
+    expected = next(shard_batches(whole, kept, MER_10, len(kept)))
+    batches = list(stream_batches(streamed, kept, MER_10, batch_size))
+    assert np.concatenate([batch.places for batch in batches]).tolist() == expected.places.tolist()
+    assert [(place, r.code) for batch in batches for place, r in batch.rejected] == [(2, RejectCode.BLANK)]
+    for band in MER_10.grids:
+        assert np.array_equal(np.concatenate([batch.stamps[band] for batch in batches]), expected.stamps[band])
+
+
+def test_damage_in_a_streamed_shard_is_noticed_where_it_lies():
+    stamps = {band: np.random.default_rng(0).normal(size=(40, g.n_pixels, g.n_pixels)) for band, g in MER_10.grids.items()}
+    data = bytearray(encode_shard(shard_table(np.arange(40), stamps, {}, MER_10)))
+    data[len(data) // 2] ^= 1
+    shard = open_shard(lambda: pa.BufferReader(bytes(data)))
+    with pytest.raises(ValueError, match="not a readable Parquet shard"):
+        list(stream_batches(shard, np.arange(40), MER_10, 8))
