@@ -15,7 +15,7 @@ from scanner.networks.package import load_package
 from scanner.pixels.batches import CutoutBatch, Row, batches_of
 from scanner.pixels.rejections import Rejection
 from scanner.score_sheet import ScoreSheet
-from scanner.sweep import ScoringEnsemble, Sweep, SweepError, make_sweep
+from scanner.sweep import ScoringEnsemble, Sweep, SweepError, make_sweep, pays
 
 RECORDED_PRECISION: Final = "float32"
 
@@ -76,12 +76,19 @@ class CutoutScanner:
 
     def _swept(self, batches: Iterator[CutoutBatch], sweep: Sweep) -> pa.Table:
         sheet, waiting = ScoreSheet(self.network_names), _Waiting()
+        n_seen = n_again = 0
         for batch in batches:
             sheet.reject(batch.rejected)
-            if len(batch.places):
-                scores = sweep.ensemble.score(batch.stamps)
-                sheet.put(batch.places, batch.notes, scores, sweep.precision)
-                waiting.add(batch, scores.p_lens, sweep.to_score_again(batch.places, scores.p_lens))
+            if not len(batch.places):
+                continue
+            if not pays(n_seen, n_again):
+                sheet.put(batch.places, batch.notes, self._ensemble.score(batch.stamps), RECORDED_PRECISION)
+                continue
+            scores = sweep.ensemble.score(batch.stamps)
+            sheet.put(batch.places, batch.notes, scores, sweep.precision)
+            chosen = sweep.to_score_again(batch.places, scores.p_lens)
+            n_seen, n_again = n_seen + len(chosen), n_again + int(chosen.sum())
+            waiting.add(batch, scores.p_lens, chosen)
             if waiting.n_rows >= self.batch_size:
                 self._score_again(*waiting.take(), sweep, sheet)
         if waiting.n_rows:

@@ -22,6 +22,8 @@ MIN_MARGIN = 0.05
 """In log odds: about what the published networks' logits move by (0.06 at most)."""
 AUDIT_EVERY = 128
 """One row in so many is scored both ways whatever it looks like."""
+MAX_AGAIN, MIN_SEEN = 0.4, 256
+"""Where more than this share of the first so many rows had to be scored again, sweeping takes longer than it saves."""
 N_MEASURED = 32
 _SEED = 3
 _TINY = 1e-30
@@ -68,6 +70,11 @@ class Sweep:
         if error > self.margin / 2:
             allowed = self.margin / 2
             raise SweepError(f"{self.precision} is off by {error:.3g} in log odds, at most {allowed:.3g} is allowed for")
+
+
+def pays(n_seen: int, n_again: int) -> bool:
+    """Is it worth while to go on sweeping, after `n_again` of `n_seen` rows had to be scored again?"""
+    return n_seen < MIN_SEEN or n_again <= MAX_AGAIN * n_seen
 
 
 def make_sweep(fast: ScoringEnsemble, precision: str, exact: ScoringEnsemble, candidate_threshold: float) -> Sweep:

@@ -63,6 +63,14 @@ def test_a_sweep_that_is_off_by_more_than_it_may_be_is_given_up(caplog):
     assert "bfloat16 is off by 0.3 in log odds, at most 0.2 is allowed for: every row" in caplog.text
 
 
+def test_where_most_rows_could_be_candidates_the_sweep_is_given_up():
+    rows = cutouts(np.full(2000, 0.9), np.zeros(2000))
+    fast, slow = Told(), Told()
+    table = CutoutScanner(slow, 64, Sweep(fast, "bfloat16", 0.5, margin=0.4)).score(rows)
+    assert table.equals(CutoutScanner(Told(), 64).score(rows))
+    assert (fast.n_scored, slow.n_scored) == (256, 2000)
+
+
 def test_the_audit_sees_what_the_threshold_does_not():
     sweep = Sweep(Told(), "bfloat16", 0.99, 0.4)
     chosen = sweep.to_score_again(np.arange(AUDIT_EVERY, 2 * AUDIT_EVERY), np.full(AUDIT_EVERY, 0.01, np.float32))
