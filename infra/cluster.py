@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import re
 import socket
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,6 +17,7 @@ from infra.telemetry import opt_out
 
 Item = TypeVar("Item")
 CONNECT_TIMEOUT_S = 10
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class ClusterError(LensscanError):
@@ -111,9 +113,15 @@ def bounded_map(
             result = ray.get(ready)
         except RayError as error:
             cause = error.cause if isinstance(error, RayTaskError) else error
-            raise ClusterError(f"{method}({item!r}) failed: {type(cause).__name__}: {cause}") from error
+            raise ClusterError(f"{method}({item!r}) failed: {type(cause).__name__}: {_last_line(cause)}") from error
         start_next(actor)
         yield item, result
+
+
+def _last_line(error: BaseException) -> str:
+    """What an error says; of Ray's own, which quote the worker's whole traceback in colours, the line that says why."""
+    text = _COLOURS.sub("", str(error)).strip()
+    return text.splitlines()[-1].strip() if isinstance(error, RayError) and text else text
 
 
 def _check_reachable(address: str) -> None:

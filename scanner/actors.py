@@ -1,7 +1,8 @@
 """The Ray shell around `scan`: an actor owns a unit from its first byte to its commit and returns a receipt."""
 
+import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -14,7 +15,6 @@ import torch
 from infra.cluster import actor_count, bounded_map
 from infra.errors import LensscanError
 from infra.provenance import code_version
-from infra.settings import EngineName
 from scanner.catalogue.ledger import Receipt, committed, pending, publish
 from scanner.catalogue.plan import Plan, ScanConfig
 from scanner.networks.package import read_card
@@ -100,12 +100,15 @@ def scan_plan(plan: Plan, packages: Packages, root_uri: str, workers: int, progr
     if not todo:
         return []
     n_actors = actor_count(workers, len(todo), ACTOR_CPUS)
+    gpu_share = 0.0
+    if plan.config.engine in {"auto", "cuda"}:
+        n_actors, gpu_share = gpu_shares(_nodes(), n_actors)
     # By the workers asked for, not by the units left: the number of threads decides the last digit of a score.
     threads = max(1, (os.cpu_count() or 1) // workers)
     remote: Any = ray.remote(UnitScanner)
     actor = remote.options(
         num_cpus=ACTOR_CPUS,
-        num_gpus=_gpus_per_actor(plan.config.engine, n_actors),
+        num_gpus=gpu_share,
         max_concurrency=IN_FLIGHT,
         runtime_env={"env_vars": thread_settings(threads)},
     )
@@ -132,9 +135,24 @@ def thread_settings(threads: int) -> dict[str, str]:
     return {**pools, "OMP_WAIT_POLICY": "PASSIVE", "MALLOC_ARENA_MAX": "2"}
 
 
-def _gpus_per_actor(engine: EngineName, n_actors: int) -> float:
-    """An even share of the cluster's GPUs, at most one each; none where the engine needs none."""
-    n_gpus = ray.cluster_resources().get("GPU", 0.0) if engine in {"auto", "cuda"} else 0.0
-    share = n_gpus / n_actors
-    # Ray knows hundredths; more than one whole GPU is of no use to an engine.
-    return float(min(1.0, int(share * 100) / 100))
+def gpu_shares(nodes: Sequence[Mapping[str, float]], n_actors: int) -> tuple[int, float]:
+    """How many of `n_actors` the nodes with GPUs can hold, and the part of a GPU that each of them gets.
+
+    An actor has its part of one GPU on one node: what does not fit there would wait for ever.
+
+    Args:
+        nodes: The resources of each node, by name.
+        n_actors: Wanted.
+    """
+    with_gpus = [node for node in nodes if node.get("GPU", 0) >= 1]
+    n_gpus = sum(int(node["GPU"]) for node in with_gpus)
+    if not n_gpus:
+        return n_actors, 0.0
+    on_one_gpu = math.ceil(n_actors / n_gpus)
+    room = sum(min(int(node["GPU"]) * on_one_gpu, int(node.get("CPU", 0) / ACTOR_CPUS)) for node in with_gpus)
+    # Ray knows ten thousandths.
+    return max(1, min(n_actors, room)), math.floor(1e4 / on_one_gpu) / 1e4
+
+
+def _nodes() -> list[dict[str, float]]:
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]

@@ -4,7 +4,6 @@ import math
 import resource
 import time
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from infra.storage import open_read
 from scanner.catalogue.plan import Plan, Unit
 from scanner.catalogue.unitfile import encode_table
 from scanner.pixels.batches import CutoutBatch
+from scanner.pixels.rejections import Rejection
 from scanner.scan import open_unit
 from scanner.score_sheet import ScanError
 from scanner.scoring import CutoutScanner, open_scanner
@@ -95,14 +95,14 @@ def measure(unit: Unit, plan: Plan, package: Path, threads: int) -> Measured:
     """Cut out and score the first rows of a unit as a worker would, and fetch the beginning of its largest file.
 
     Raises:
-        ScanError: the unit has no rows that can be scored.
+        ScanError: the unit has no rows that can be scored, or is damaged.
     """
     begun = time.perf_counter()
     scanner = open_scanner(package, plan.config, threads)
     start_s = time.perf_counter() - begun
     cut_per_s, sample = _cut(unit, scanner)
     if not sample:
-        raise ScanError(f"unit {unit.unit_id}: none of its first rows can be scored, so nothing can be measured")
+        raise ScanError(f"unit {unit.unit_id}: none of its rows can be scored, so nothing can be measured")
     # The first batch finds kernels that never ran.
     scanner.score_batches(lambda: iter(sample[:1]))
     begun = time.perf_counter()
@@ -125,16 +125,21 @@ def measure(unit: Unit, plan: Plan, package: Path, threads: int) -> Measured:
 
 
 def _cut(unit: Unit, scanner: CutoutScanner) -> tuple[float, list[CutoutBatch]]:
-    """Rows cut out per second, and some of them, numbered from zero."""
+    """Cutouts made per second, and some of them, numbered from zero."""
     sample: list[CutoutBatch] = []
     begun, n_cut, n_kept = time.perf_counter(), 0, 0
     opened = open_unit(unit, scanner.geometry, scanner.batch_size)
-    for batch in islice(opened.first, math.ceil(N_READ / scanner.batch_size)):
-        n_cut += batch.n_rows
-        n_new = len(batch.places)
-        if n_new and n_kept < N_SCORED:
-            sample.append(replace(batch, places=np.arange(n_kept, n_kept + n_new), rejected=()))
-            n_kept += n_new
+    try:
+        for batch in opened.first:
+            n_new = len(batch.places)
+            n_cut += n_new
+            if n_new and n_kept < N_SCORED:
+                sample.append(replace(batch, places=np.arange(n_kept, n_kept + n_new), rejected=()))
+                n_kept += n_new
+            if n_cut >= N_READ:
+                break
+    except Rejection as rejection:
+        raise ScanError(f"unit {unit.unit_id}: {rejection}") from rejection
     return n_cut / max(time.perf_counter() - begun, 1e-9), sample
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 from datetime import date
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from infra.cluster import ray_session
 from infra.settings import EngineName
@@ -14,6 +14,7 @@ from scanner.actors import Packages, Progress, scan_plan
 from scanner.catalogue.ledger import Receipt, pending
 from scanner.catalogue.plan import PlanError, ScanConfig, SecondOpinion, build_plan, freeze
 from scanner.catalogue.seal import seal
+from scanner.networks.engines import resolve_engine
 from scanner.networks.package import load_package, read_card
 
 
@@ -67,11 +68,11 @@ def scan_night(
     probe(root_uri)
     ensemble = load_package(package)
     threshold = ensemble.card.candidate_threshold if candidate_threshold is None else candidate_threshold
-    opinion = None if second is None else _opinion(second, threshold if second_above is None else second_above)
-    try:
-        config = ScanConfig(candidate_threshold=threshold, engine=engine, sweep=not exact, second=opinion)
-    except ValidationError as error:
-        raise PlanError(error.errors()[0]["msg"]) from error
+    config = ScanConfig(
+        candidate_threshold=threshold, engine=engine, sweep=not exact, second=_opinion(second, second_above, threshold)
+    )
+    if ray_address is None:
+        resolve_engine(engine)
     plan = build_plan(input_uri, night.isoformat(), ensemble, config)
     freeze(plan, root_uri)
     receipts: list[Receipt] = []
@@ -95,6 +96,12 @@ def scan_night(
     )
 
 
-def _opinion(package: Path, above: float) -> SecondOpinion:
+def _opinion(package: Path | None, above: float | None, threshold: float) -> SecondOpinion | None:
+    if package is None:
+        if above is not None:
+            raise PlanError(f"second_above={above:g} says which rows a second ensemble is asked about, but none is named")
+        return None
+    if above is not None and above > threshold:
+        raise PlanError(f"second_above must be <= the candidates' threshold {threshold:g}, got {above:g}")
     card = read_card(package)
-    return SecondOpinion(ensemble_name=card.name, ensemble_sha256=card.sha256, above=above)
+    return SecondOpinion(ensemble_name=card.name, ensemble_sha256=card.sha256, above=threshold if above is None else above)

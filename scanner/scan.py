@@ -104,6 +104,8 @@ def scan_open_unit(opened: OpenUnit, scanner: CutoutScanner, night: str, progres
     try:
         scores = scanner.score_batches(lambda: _counted(begin(), n_rows, progress))
     except Rejection as rejection:
+        # What changed or went away since the unit was opened is no property of its rows.
+        _check_unchanged(opened.unit)
         scores = scanner.refuse(n_rows, rejection)
     if scores.num_rows != n_rows:
         raise ScanError(f"unit {opened.unit.unit_id}: {n_rows} rows went in, {scores.num_rows} came out")
@@ -135,7 +137,10 @@ def with_second_opinion(table: pa.Table, unit: Unit, scanner: CutoutScanner, abo
     opened = open_unit(unit, scanner.geometry, scanner.batch_size, places)
     try:
         scores = scanner.score_batches(opened.batches())
-    except Rejection:
+    except Rejection as rejection:
+        _check_unchanged(unit)
+        if rejection.code.retriable:
+            raise ScanError(f"unit {unit.unit_id}: no second opinion: {rejection}") from rejection
         return table
     for column, said in zip(SECOND_COLUMNS, ("p_lens", "disagreement"), strict=True):
         values = scores[said].to_numpy(zero_copy_only=False)

@@ -58,7 +58,8 @@ class CutoutScanner:
             return self._swept(batches(), self._sweep)
         except SweepError as error:
             _LOG.warning("%s: every row of this unit is scored in %s", error, RECORDED_PRECISION)
-            return self._recorded(batches())
+        # Not in the handler: the traceback would keep the first reader and its pixels.
+        return self._recorded(batches())
 
     def refuse(self, n_rows: int, rejection: Rejection) -> pa.Table:
         """`n_rows` output rows, all rejected for one reason."""
@@ -113,7 +114,9 @@ def open_scanner(package: Path, config: ScanConfig, threads: int | None = None) 
     fast = fast_precision(engine) if config.sweep else None
     if fast is None:
         return CutoutScanner(exact, config.batch_size)
-    sweep = make_sweep(load_package(package, engine, fast, threads), fast, exact, config.candidate_threshold)
+    # Whatever another ensemble is to be asked about must be picked by exact scores.
+    lowest = min(config.candidate_threshold, config.second.above if config.second else 1.0)
+    sweep = make_sweep(load_package(package, engine, fast, threads), fast, exact, lowest)
     return CutoutScanner(exact, config.batch_size, sweep)
 
 

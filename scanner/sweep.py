@@ -56,7 +56,6 @@ class Sweep:
 
     def to_score_again(self, places: NDArray[np.int64], p_lens: NDArray[np.float32]) -> NDArray[np.bool_]:
         """`[n]`: rows that could be candidates, and the few that watch over the errors."""
-        # Always false or true where the threshold is 0 or 1: infinite log odds compare as they should.
         could_be = log_odds(p_lens) >= log_odds(np.array(self.candidate_threshold)) - self.margin
         return could_be | (places % AUDIT_EVERY == 0)
 

@@ -248,7 +248,7 @@ def _check_values(hdu: Hdu) -> None:
     """Parse now what is relied on later, so that a malformed card is found here."""
     header = hdu.header
     _ = hdu.name, hdu.shape, hdu.is_compressed, header.get("CHECKSUM"), header.get("DATASUM")
-    _ = float(header.get("BSCALE", 1)), float(header.get("BZERO", 0)), int(header.get("BLANK", 0))
+    _ = float(header.get("BSCALE", 1)), float(header.get("BZERO", 0)), int(header.get("BLANK", 0)), int(header.get("ZTILE2", 1))
 
 
 def _header_end(data: bytes, start: int) -> int | None:

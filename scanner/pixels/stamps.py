@@ -21,7 +21,7 @@ from scanner.pixels.cutouts import (
     to_cutout,
 )
 from scanner.pixels.geometry import Geometry, Grid
-from scanner.pixels.regridding import axis_regrid, regrid_window
+from scanner.pixels.regridding import AxisRegrid, axis_regrid, regrid_window
 from scanner.pixels.rejections import Rejection
 
 _MARGIN = 2.0
@@ -102,11 +102,11 @@ def cut_stamps(windows: Windows, grid: Grid, slots: NDArray[np.int64], out: NDAr
     ):
         return np.zeros(n_windows, dtype=bool)
     ranges = np.zeros((n_windows, 2, 2), np.int32)
-    places = windows.rows, windows.rows.view(np.int32), windows.y, windows.x, windows.is_whole, windows.side
     if regrid.crop_start is not None:
-        _crop(*places[1:], regrid.crop_start, slots, out.view(np.int32), ranges)
+        places = windows.rows.view(np.int32), windows.y, windows.x, windows.is_whole, windows.side
+        _crop(*places, regrid.crop_start, slots, out.view(np.int32), ranges)
     else:
-        _regrid(*places, regrid.starts, regrid.weights, slots, out, out.view(np.int32), ranges)
+        _regrid(windows, regrid, slots, out, ranges)
     return windows.is_whole & _vary_well(ranges).all(axis=1)
 
 
@@ -157,25 +157,30 @@ def _crop(
 
 
 @compiled
-def _regrid(
-    rows: NDArray[np.float32],
+def _ranges(
     bits: NDArray[np.int32],
     y: NDArray[np.int64],
     x: NDArray[np.int64],
     is_whole: NDArray[np.bool_],
     side: int,
-    starts: NDArray[np.int64],
-    weights: NDArray[np.float64],
-    slots: NDArray[np.int64],
-    out: NDArray[np.float32],
-    out_bits: NDArray[np.int32],
     ranges: NDArray[np.int32],
 ) -> None:
+    """`ranges[w]` of each window."""
+    for w in range(len(y)):
+        if is_whole[w]:
+            _range(bits, y[w], x[w], side, side, ranges[w])
+
+
+def _regrid(
+    windows: Windows, regrid: AxisRegrid, slots: NDArray[np.int64], out: NDArray[np.float32], ranges: NDArray[np.int32]
+) -> None:
     """Each window on another grid; `ranges[w]` of the window and of the stamp."""
+    places = windows.rows.view(np.int32), windows.y, windows.x, windows.is_whole, windows.side
+    _ranges(*places, ranges[:, 0])
     n = out.shape[1]
-    for w in range(len(slots)):
-        if not is_whole[w]:
-            continue
-        _range(bits, y[w], x[w], side, side, ranges[w, 0])
-        regrid_window(rows, y[w], x[w], side, starts, weights, starts, weights, out[slots[w]])
-        _range(out_bits[slots[w]], 0, 0, n, n, ranges[w, 1])
+    axis = regrid.starts, regrid.weights
+    # Compiled in another file, so called from here: a loop that is kept does not notice that a loop it calls has changed.
+    for w in np.flatnonzero(windows.is_whole):
+        regrid_window(windows.rows, windows.y[w], windows.x[w], windows.side, *axis, *axis, out[slots[w]])
+    stamps = out.view(np.int32).reshape(-1, n)
+    _ranges(stamps, slots * n, np.zeros_like(slots), windows.is_whole, n, ranges[:, 1])

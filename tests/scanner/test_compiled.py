@@ -6,10 +6,11 @@ import sys
 import numpy as np
 import pytest
 
-from scanner.pixels import banded, scaling_kernels, sky
+from scanner.pixels import banded, big_endian, regridding, scaling_kernels, sky, stamps
 from scanner.pixels.compiled import native
 
-FILES = (banded, scaling_kernels, sky)
+FILES = (banded, big_endian, regridding, scaling_kernels, sky)
+"""`stamps` calls loops of `regridding`, from outside its own."""
 
 
 def dispatchers(module):
@@ -20,6 +21,13 @@ def dispatchers(module):
 def test_compiled_loops_call_those_of_their_own_file_alone(module):
     """A kept function does not notice that another file changed."""
     assert {function.py_func.__module__ for function in dispatchers(module)} == {module.__name__}
+
+
+def test_the_loops_that_cut_stamps_call_none_of_another_file():
+    own = [function for function in dispatchers(stamps) if function.py_func.__module__ == stamps.__name__]
+    assert len(own) == 3
+    for function in own:
+        assert not {"regrid_window"} & set(function.py_func.__code__.co_names)
 
 
 def test_nothing_is_compiled_at_import():

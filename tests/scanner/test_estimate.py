@@ -12,7 +12,9 @@ from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import read_card
 from scanner.pixels.geometry import MER_10
 from scanner.pixels.shards import encode_shard, shard_table
+from scanner.score_sheet import ScanError
 from scanner.sweep import made_stamps
+from tests.tiles import write_tile
 
 MEASURED = Measured(
     threads=2,
@@ -90,3 +92,15 @@ def test_the_command_prints_what_programs_read(shards):
     found = json.loads(done.stdout)
     assert (found["units"], found["rows"], found["n_units"], found["n_rows"]) == (1, 70, 10, 700)
     assert found["wall_hours"] > 0
+
+
+def test_a_tile_is_measured_too_and_one_that_lacks_a_band_is_an_error(tmp_path):
+    package = SHIPPED_DIR / "mer3-sim"
+    write_tile(tmp_path, 1, 6)
+    plan = build_plan(str(tmp_path), "2026-01-01", read_card(package), ScanConfig(sweep=False))
+    (unit,) = plan.units
+    assert measure(unit, plan, package, threads=1).n_scored == 6
+    next(tmp_path.glob("*NIR-H*")).unlink()
+    plan = build_plan(str(tmp_path), "2026-01-01", read_card(package), ScanConfig(sweep=False))
+    with pytest.raises(ScanError, match="missing_band: H: the tile has no mosaic"):
+        measure(plan.units[0], plan, package, threads=1)

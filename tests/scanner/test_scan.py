@@ -1,5 +1,7 @@
 """From rows to a table, with an ensemble whose scores are known by hand: the mean of the scaled stamps."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,7 +21,9 @@ from scanner.pixels.cutouts import Cutout
 from scanner.pixels.geometry import CHALLENGE, MER
 from scanner.pixels.rejections import RejectCode, Rejection
 from scanner.pixels.shards import encode_shard, shard_table
-from scanner.scan import candidate_name, scan_unit, score_manifest, with_second_opinion
+from scanner.pixels.tile_batches import tile_batches
+from scanner.pixels.tiles import Tile, read_tile_catalogue
+from scanner.scan import candidate_name, open_unit, scan_open_unit, scan_unit, score_manifest, with_second_opinion
 from scanner.score_sheet import ScanError
 from scanner.scoring import CutoutScanner
 from tests.tiles import write_tile
@@ -213,6 +217,38 @@ def test_a_second_ensemble_is_asked_about_likely_rows_alone(tmp_path):
     assert found.schema.equals(unit_schema(("A", "B")), check_metadata=True)
     check_outcomes(found)
     assert with_second_opinion(table, unit, CutoutScanner(second), 1.0) is table
+
+
+def test_a_store_that_fails_is_no_second_opinion(tmp_path, monkeypatch):
+    write_tile(tmp_path, 3, n_objects=4)
+    (unit,) = find_units(str(tmp_path))
+    table = scan_unit(unit, CutoutScanner(MeanEnsemble()), "2026-01-02")
+
+    def fail(*_):
+        raise Rejection(RejectCode.IO_ERROR, "H: the store does not answer")
+        yield
+
+    monkeypatch.setattr("scanner.scan.tile_batches", fail)
+    with pytest.raises(ScanError, match=r"no second opinion: io_error: H: the store does not answer"):
+        with_second_opinion(table, unit, CutoutScanner(MeanEnsemble()), 0.0)
+
+
+def test_a_mosaic_that_vanishes_while_it_is_read_is_an_error_and_not_rejected_rows(tmp_path):
+    write_tile(tmp_path, 3, n_objects=4)
+    (unit,) = find_units(str(tmp_path))
+    scanner = CutoutScanner(MeanEnsemble())
+    opened = open_unit(unit, scanner.geometry, 2)
+    next(tmp_path.glob("*VIS*")).write_bytes(b"")
+    opened = replace(opened, first=tile_batches_of(unit, scanner))
+    with pytest.raises(ScanError, match="changed since the plan was made"):
+        scan_open_unit(opened, scanner, "2026-01-02")
+
+
+def tile_batches_of(unit, scanner):
+    """As if the unit had been opened before its files changed."""
+    catalogue = read_tile_catalogue(unit.files["catalogue"].uri)
+    mosaics = {role: file.uri for role, file in unit.files.items() if role != "catalogue"}
+    return tile_batches(Tile(unit.unit_id, mosaics, unit.files["catalogue"].uri), catalogue, scanner.geometry, 2)
 
 
 def test_input_that_changed_since_the_plan_is_an_error(tmp_path):

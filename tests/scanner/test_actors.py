@@ -1,0 +1,34 @@
+import math
+
+import pytest
+
+from scanner.actors import ACTOR_CPUS, gpu_shares
+
+
+@pytest.mark.parametrize("n_actors", [1, 2, 3, 5, 8, 12])
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        [{"CPU": 16.0, "GPU": 2.0}],
+        [{"CPU": 64.0, "GPU": 8.0}, {"CPU": 64.0}],
+        [{"CPU": 2.0, "GPU": 1.0}, {"CPU": 1.0, "GPU": 7.0}],
+        [{"CPU": 0.5, "GPU": 4.0}],
+    ],
+)
+def test_every_actor_that_is_started_has_its_place(nodes, n_actors):
+    """Placed one by one, each on a GPU and a CPU of one node, as Ray does."""
+    n, share = gpu_shares(nodes, n_actors)
+    assert 1 <= n <= n_actors
+    assert 0 < share <= 1
+    per_gpu = math.floor(1 / share + 1e-9)
+    places = sum(min(int(node.get("GPU", 0)) * per_gpu, int(node["CPU"] / ACTOR_CPUS)) for node in nodes)
+    assert places >= n
+
+
+def test_without_gpus_nothing_is_asked_of_them():
+    assert gpu_shares([{"CPU": 4.0}, {"CPU": 4.0}], 5) == (5, 0.0)
+
+
+def test_gpus_are_shared_evenly_where_there_are_fewer_than_actors():
+    assert gpu_shares([{"CPU": 16.0, "GPU": 2.0}], 3) == (3, 0.5)
+    assert gpu_shares([{"CPU": 16.0, "GPU": 2.0}], 2) == (2, 1.0)
