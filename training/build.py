@@ -84,10 +84,10 @@ def build_ensemble(
     except ValueError as error:
         raise TrainingError(str(error)) from error
     work = work_folder(out, name)
-    dataset = prepare_dataset(shards_uri, work / "data", config.networks, config.geometry)
-    _check_splits(dataset, config)
     if config.start_from:
         _put_start_weights(config.start_from, config, work)
+    dataset = prepare_dataset(shards_uri, work / "data", config.networks, config.geometry)
+    _check_splits(dataset, config)
     total = config.epochs * len(config.networks)
     done = 0
 
