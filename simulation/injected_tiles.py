@@ -2,14 +2,12 @@
 
 import io
 import posixpath
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from astropy.io import fits
-from astropy.wcs import WCS
 from numpy.random import Generator, SeedSequence, default_rng
 from numpy.typing import NDArray
 
@@ -177,11 +175,11 @@ class _Mosaic:
             scale = header_pixel_scale_arcsec(hdu.header, file.label(hdu))
             zero_point = header_zero_point_ab_mag(hdu.header, file.label(hdu))
             pixels = file.pixels(hdu)
+            positions = catalogue.positions(hdu.header, file.label(hdu))
         except Rejection as rejection:
             raise InjectionError(f"{band}: {rejection.detail}") from rejection
-        label = f"{band}: {file.label(hdu)}"
-        check_pixel_scale(scale, label)
-        return cls(file, hdu, pixels, zero_point, _positions(hdu.header, label, catalogue))
+        check_pixel_scale(scale, f"{band}: {file.label(hdu)}")
+        return cls(file, hdu, pixels, zero_point, positions)
 
     def file(self, spec: InjectionSpec) -> bytes:
         """The file it came from with these pixels, as float32, in place of its image; other HDUs stay as they are."""
@@ -197,22 +195,6 @@ class _Mosaic:
             sink = io.BytesIO()
             hdus.writeto(sink)
         return sink.getvalue()
-
-
-def _positions(header: fits.Header, label: str, catalogue: TileCatalogue) -> NDArray[np.float64]:
-    """`[n, 2]`: x, y of each source; NaN where it is not in front of the camera."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            wcs = WCS(header, naxis=2)
-            has_wcs = wcs.has_celestial
-            sky = catalogue.ra, catalogue.dec
-            x, y = wcs.all_world2pix(*sky, 0, quiet=True) if has_wcs and len(catalogue.ra) else np.empty((2, 0))
-    except Exception as error:  # wcslib raises many types for headers that make no sense
-        raise InjectionError(f"{label}: its WCS cannot be used: {error}") from error
-    if not has_wcs:
-        raise InjectionError(f"{label}: the header must have a celestial WCS, got none")
-    return np.stack([x, y], axis=1)
 
 
 def _check_aligned(mosaics: Mapping[str, _Mosaic]) -> None:

@@ -2,13 +2,10 @@
 
 import contextlib
 import math
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from astropy.io import fits
-from astropy.wcs import WCS
 from numpy.typing import NDArray
 
 from scanner.pixels.batches import CutoutBatch
@@ -87,7 +84,7 @@ class _BandSources:
         with _of_band(name):
             mosaic = Mosaic(uri, MAX_MOSAIC_BYTES, MAX_MOSAIC_PIXELS)
             try:
-                positions = _positions(mosaic.header, mosaic.label, catalogue)
+                positions = catalogue.positions(mosaic.header, mosaic.label)
             except BaseException:
                 mosaic.close()
                 raise
@@ -195,18 +192,3 @@ def _window_pixels(grid: Grid, pixel_scale_arcsec: float) -> int:
     """Mosaic pixels that cover `grid`, even where the grid is: the crop to the grid then needs no half pixel."""
     n = math.ceil(grid.side_arcsec / pixel_scale_arcsec - 1e-3)
     return n + (n - grid.n_pixels) % 2
-
-
-def _positions(header: fits.Header, label: str, catalogue: TileCatalogue) -> NDArray[np.float64]:
-    """`[n, 2]`: x and y of each source."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            wcs = WCS(header, naxis=2)
-            has_wcs = wcs.has_celestial
-            x, y = wcs.all_world2pix(catalogue.ra, catalogue.dec, 0, quiet=True) if has_wcs else np.empty((2, 0))
-    except Exception as error:  # wcslib raises many types for headers that make no sense
-        raise Rejection(RejectCode.FITS_UNREADABLE, f"{label}: its WCS cannot be used: {error}") from error
-    if not has_wcs:
-        raise Rejection(RejectCode.NO_PIXEL_SCALE, f"{label}: the header has no celestial WCS")
-    return np.stack([x, y], axis=1)

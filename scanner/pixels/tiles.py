@@ -9,11 +9,13 @@ from types import MappingProxyType
 
 import numpy as np
 from astropy.io import fits
+from astropy.wcs import WCS
 from numpy.typing import NDArray
 
 from infra.errors import LensscanError
 from infra.storage import list_files
 from scanner.pixels.fits import open_fits
+from scanner.pixels.rejections import RejectCode, Rejection
 
 MAX_MOSAIC_PIXELS = 32768**2
 MAX_MOSAIC_BYTES = 2**33
@@ -58,6 +60,25 @@ class TileCatalogue:
     def rows(self, places: NDArray[np.int64]) -> "TileCatalogue":
         """The sources at some places, in their order."""
         return TileCatalogue(self.object_ids[places], self.ra[places], self.dec[places])
+
+    def positions(self, header: fits.Header, label: str) -> NDArray[np.float64]:
+        """`[n, 2]`: x and y of each source, 0 at the middle of the first pixel; NaN where it is not in front of the camera.
+
+        Raises:
+            Rejection: FITS_UNREADABLE or NO_PIXEL_SCALE, the message beginning with `label`.
+        """
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                wcs = WCS(header, naxis=2)
+                has_wcs = wcs.has_celestial
+                found = has_wcs and len(self.ra)
+                x, y = wcs.all_world2pix(self.ra, self.dec, 0, quiet=True) if found else np.empty((2, 0))
+        except Exception as error:  # wcslib raises many types for headers that make no sense
+            raise Rejection(RejectCode.FITS_UNREADABLE, f"{label}: its WCS cannot be used: {error}") from error
+        if not has_wcs:
+            raise Rejection(RejectCode.NO_PIXEL_SCALE, f"{label}: the header has no celestial WCS")
+        return np.stack([x, y], axis=1)
 
 
 def discover_tiles(root_uri: str) -> list[Tile]:

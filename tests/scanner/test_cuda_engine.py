@@ -8,7 +8,7 @@ from torch import nn
 from scanner.networks.cuda_engine import BATCH, CudaEngine
 from scanner.networks.package import load_network
 from scanner.networks.torch_engine import TorchEngine
-from tests.scanner.engine_inputs import SHIPPED, inputs_of, largest_probability_error
+from tests.scanner.engine_inputs import SHIPPED, check_logits, inputs_of
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"))]
 
@@ -17,19 +17,11 @@ DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.i
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("name", ["compact-sky", "equivariant-sky", "OU-JYH"])
 def test_same_logits_as_torch(name, precision, device):
-    """float32 but for rounding; bfloat16 to 3 % of the largest logit, and not float32 in disguise."""
     folder, card = SHIPPED[name]
     inputs = inputs_of(card, 20)
     expected = TorchEngine(load_network(folder, card)).logits(inputs)
     got = CudaEngine(load_network(folder, card), precision, device).logits(inputs)
-    assert (got.dtype, got.shape) == (np.float32, expected.shape)
-    error = np.abs(got - expected).max()
-    if precision == "float32":
-        assert error < 1e-4
-        assert largest_probability_error(got, expected) < 1e-5
-    else:
-        assert 1e-3 < error < 0.03 * np.abs(expected).max()
-        assert largest_probability_error(got, expected) < 0.05
+    check_logits(got, expected, precision)
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -8,7 +8,7 @@ import pytest
 from scanner.networks.openvino_engine import OpenVinoEngine, has_bfloat16, works
 from scanner.networks.package import load_network
 from scanner.networks.torch_engine import TorchEngine
-from tests.scanner.engine_inputs import SHIPPED, inputs_of, largest_probability_error
+from tests.scanner.engine_inputs import SHIPPED, check_logits, inputs_of
 
 pytestmark = pytest.mark.skipif(not works(), reason="OpenVINO does not work on this machine")
 PRECISIONS = [
@@ -26,19 +26,11 @@ def engine_of(name, precision, threads=1):
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("name", SHIPPED)
 def test_same_logits_as_torch(name, precision):
-    """float32 but for rounding; bfloat16 to 3 % of the largest logit, and not float32 in disguise."""
     folder, card = SHIPPED[name]
     inputs = inputs_of(card, 20)
     expected = TorchEngine(load_network(folder, card)).logits(inputs)
     got = engine_of(name, precision).logits(inputs)
-    assert (got.dtype, got.shape) == (np.float32, expected.shape)
-    error = np.abs(got - expected).max()
-    if precision == "float32":
-        assert error < 1e-4
-        assert largest_probability_error(got, expected) < 1e-5
-    else:
-        assert 1e-3 < error < 0.03 * np.abs(expected).max()
-        assert largest_probability_error(got, expected) < 0.05
+    check_logits(got, expected, precision)
     assert np.ptp(expected[:, 1] - expected[:, 0]) > 0.3, "different inputs must give different outputs, or this shows nothing"
 
 
