@@ -15,7 +15,7 @@ from infra.errors import LensscanError
 from infra.storage import FileInfo, info, list_files, open_read
 from scanner.pixels.geometry import GEOMETRIES
 from scanner.pixels.rejections import Rejection
-from scanner.pixels.shards import shard_schema
+from scanner.pixels.shards import is_shard_schema
 from scanner.pixels.tiles import Tile, discover_tiles, read_tile_catalogue
 
 MAX_EXAMPLES = 5
@@ -142,7 +142,7 @@ def _shard_ids(uri: str) -> Ids:
     """The ids of a shard, read without its pixels."""
     try:
         with open_read(uri) as source, pq.ParquetFile(source) as file:
-            if not any(file.schema_arrow.equals(shard_schema(geometry)) for geometry in GEOMETRIES.values()):
+            if not any(is_shard_schema(file.schema_arrow, geometry) for geometry in GEOMETRIES.values()):
                 raise PlanError(f"{uri}: not a shard: its columns are {file.schema_arrow.names}")
             return file.read(columns=["object_id"])["object_id"].to_numpy()
     except (OSError, pa.ArrowInvalid) as error:

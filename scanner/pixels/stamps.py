@@ -153,7 +153,10 @@ def _crop(
         stamp = out[slots[w]]
         for i in range(n):
             stamp[i] = bits[(y[w] + start + i) % len(bits), x[w] + start : x[w] + start + n]
-        _range(stamp, 0, 0, n, n, ranges[w, 1])
+        if n == side:
+            ranges[w, 1] = ranges[w, 0]
+        else:
+            _range(stamp, 0, 0, n, n, ranges[w, 1])
 
 
 @compiled

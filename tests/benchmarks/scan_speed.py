@@ -37,7 +37,7 @@ from tests.tiles import write_tiles
 NIGHT = date(2026, 1, 1)
 FLAGSHIP, SEVEN = "mer3-sim", "ou7-sim"
 CORES = os.cpu_count() or 1
-N_TILES = {FLAGSHIP: 24, SEVEN: 10}
+N_TILES = {FLAGSHIP: 24, SEVEN: 16}
 """To scan: seconds for the one and minutes for the other."""
 N_TILE_PIXELS = 3072
 SOURCES_PER_TILE = 640

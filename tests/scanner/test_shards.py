@@ -86,11 +86,21 @@ def test_truncation_and_flipped_bits_are_noticed():
         decode_shard(bytes(flipped))
 
 
+def of_an_earlier_version(new):
+    """As shards were written when pixels could still be null."""
+    return new.cast(shard_schema(CHALLENGE, nullable_pixels=True))
+
+
+def test_shards_of_an_earlier_version_are_read():
+    shard = decode_shard(encode_shard(of_an_earlier_version(table())))
+    for band, expected in stamps(3, CHALLENGE).items():
+        np.testing.assert_array_equal(shard.stamps[band], expected)
+
+
 def test_nulls_in_a_pixel_column_are_refused_and_not_read_shifted():
-    good = table()
-    column = pa.array([None, *good["Y"].to_pylist()[1:]], good.schema.field("Y").type)
-    i = good.schema.get_field_index("Y")
-    holed = good.set_column(i, good.schema.field("Y"), column)
+    old = of_an_earlier_version(table())
+    field = old.schema.field("Y")
+    holed = old.set_column(old.schema.get_field_index("Y"), field, pa.array([None, *old["Y"].to_pylist()[1:]], field.type))
     with pytest.raises(ValueError, match="Y"):
         decode_shard(encode_shard(holed))
 
