@@ -113,12 +113,12 @@ def shard_table(
 def _image_columns(stamps: Stamps, geometry: Geometry, n: int) -> list[pa.Array]:
     columns = []
     fields = _band_fields(geometry, "", nullable=False)
-    for (band, grid), field in zip(geometry.grids.items(), fields, strict=True):
+    for (band, grid), column in zip(geometry.grids.items(), fields, strict=True):
         expected = (n, grid.n_pixels, grid.n_pixels)
         if stamps[band].shape != expected:
             raise ValueError(f"{band}: stamps must have the shape {expected}, got {stamps[band].shape}")
         flat = pa.array(np.ascontiguousarray(stamps[band], dtype=np.float32).reshape(-1))
-        columns.append(pa.FixedSizeListArray.from_arrays(flat, type=field.type))
+        columns.append(pa.FixedSizeListArray.from_arrays(flat, type=column.type))
     return columns
 
 
