@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 THREADS := OMP_NUM_THREADS=2
 QUIET := RAY_USAGE_STATS_ENABLED=0 PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1
 
-.PHONY: venv demo test test-slow lint types bench realism probes clean
+.PHONY: venv demo test test-slow faults lint types bench realism probes clean
 
 venv: $(STAMP)
 
@@ -30,6 +30,10 @@ test: $(STAMP)
 
 test-slow: $(STAMP)
 	$(QUIET) $(THREADS) $(BIN)/python -m pytest -m slow
+
+# Every fault of tests/faults/rows.py; writes tests/faults/report.json and REPORT.md
+faults: $(STAMP)
+	$(QUIET) $(THREADS) $(BIN)/python -m pytest -m fault --fault-report tests/faults/report.json
 
 bench: $(STAMP)
 	$(QUIET) $(BIN)/python -m tests.benchmarks.run

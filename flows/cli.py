@@ -7,7 +7,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
-import flows.learning_commands  # noqa: F401 - registers its commands
+import flows.auditing_commands
+import flows.learning_commands  # noqa: F401 - both register their commands
 from flows.app import Engine, Fraction, Positive, app
 from infra.errors import LensscanError
 from infra.telemetry import opt_out
@@ -42,6 +43,13 @@ def _run() -> int:
     except KeyboardInterrupt:
         sys.stderr.write("lensscan: stopped; run the same command again to go on\n")
         return 130
+    except Exception as error:
+        from flows.server_errors import server_trouble
+
+        if (trouble := server_trouble(error)) is None:
+            raise
+        sys.stderr.write(f"lensscan: {trouble}\n")
+        return 2
     return 0
 
 

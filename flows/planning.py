@@ -34,7 +34,9 @@ def describe_plan(
     config = ScanConfig(candidate_threshold=card.candidate_threshold, engine=engine or settings.engine, sweep=not exact)
     plan = build_plan(absolute(input_uri), datetime.now(UTC).date().isoformat(), card, config)
     n_bytes = sum(file.size for unit in plan.units for file in unit.files.values())
-    found: dict[str, Any] = {"ensemble": card.name, "units": len(plan.units), "rows": plan.n_rows, "input bytes": n_bytes}
+    found: dict[str, Any] = {"ensemble": card.name, "units": len(plan.units), "rows": plan.n_rows}
+    # An object where tiles overlap is scanned once.
+    found |= {"rows in overlaps": sum(len(unit.owned_elsewhere) for unit in plan.units), "input bytes": n_bytes}
     if not measured:
         return found
     workers = workers or settings.workers

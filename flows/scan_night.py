@@ -3,11 +3,10 @@
 from datetime import date
 
 from prefect import flow, get_run_logger
-from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
 from pydantic import Field
 
-from flows.artifacts import flow_progress
+from flows.artifacts import flow_progress, show_summary
 from infra.settings import EngineName, Settings
 from scanner.networks.locate import find_package
 from scanner.night import NightSummary
@@ -60,7 +59,7 @@ def scan_night(
             ray_address=settings.ray_address,
             progress=progress,
         )
-    create_markdown_artifact(_summary_markdown(summary), key=f"summary-{night.isoformat()}")
+    show_summary(f"summary-{night.isoformat()}", _summary_markdown(summary))
     get_run_logger().info("%d candidates of %d rows in %s", summary.n_candidates, summary.n_rows, summary.candidates_uri)
     return summary
 

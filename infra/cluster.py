@@ -1,22 +1,29 @@
-"""Ray: a session that cleans up after itself, and a map over actors that never floods them."""
+"""Ray: a session that is closed to others and cleans up after itself, and a map over actors that never floods them."""
 
 import contextlib
 import logging
 import os
 import re
 import socket
+import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray._private import ray_constants, services
+from ray._raylet import Config as RayConfig  # type: ignore[attr-defined]
+from ray.exceptions import AuthenticationError, RayError, RayTaskError
 
+from infra.cluster_access import Answer, ask, ensure_token, known_token, private_folder
 from infra.errors import LensscanError
+from infra.settings import Settings
 from infra.telemetry import opt_out
 
 Item = TypeVar("Item")
 CONNECT_TIMEOUT_S = 10
+_ADDRESS = re.compile(r"(ray://)?[^/@\s]+:\d+")
+_QUIET: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -28,15 +35,17 @@ class ClusterError(LensscanError):
 def ray_session(address: str | None = None, num_cpus: int | None = None) -> Iterator[None]:
     """Ray for the length of a `with` block: a private one on this machine, or the cluster at `address`.
 
-    A session that is running in this process already is used and left running. A private one has
-    no dashboard and, from Ray 2.59 on, answers only to the token that Ray makes for this user. Usage statistics are off.
+    A session that is running in this process already is used and left running. A private one has no dashboard, listens on
+    loopback only, answers only to this user's token, which is made where there is none, and keeps its files and sockets where
+    others cannot enter. Usage statistics are off.
 
     Args:
-        address: Cluster to connect to (`auto` inside a Ray job).
+        address: Cluster to connect to: `HOST:PORT`, `ray://HOST:PORT`, or `auto` for one on this machine.
         num_cpus: CPUs of a private Ray; all of the machine's by default.
 
     Raises:
-        ClusterError: nothing answers at `address`.
+        ClusterError: nothing answers at `address`, its token is not ours, or it is open to anybody and the setting
+            `allow_open_cluster` is not true.
     """
     if ray.is_initialized():
         yield
@@ -44,17 +53,21 @@ def ray_session(address: str | None = None, num_cpus: int | None = None) -> Iter
     opt_out()
     # Silences a warning about a default of GPU-less tasks that we do not rely on.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    private: dict[str, Any] = {"num_cpus": num_cpus, "include_dashboard": False}
-    if address:
-        _check_reachable(address)
     try:
-        ray.init(address=address or "local", logging_level=logging.ERROR, log_to_driver=False, **({} if address else private))
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise ClusterError(f"no Ray cluster at {address or 'this machine'}: {error}") from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
+        if address is None:
+            _start_private(num_cpus)
+        else:
+            _connect(address)
+    except (OSError, ValueError, RuntimeError, AuthenticationError) as error:
+        # Ray's client quotes the traceback of the server.
+        reason = str(error).strip().rpartition("\n")[2]
+        raise ClusterError(f"no Ray {f'cluster at {address}' if address else 'on this machine'}: {reason}") from error
+    # Ray prints what befalls its workers where a command's own answer goes.
+    with contextlib.redirect_stdout(sys.stderr):
+        try:
+            yield
+        finally:
+            ray.shutdown()
 
 
 def actor_count(wanted: int, n_items: int, cpus_per_actor: float) -> int:
@@ -113,15 +126,69 @@ def bounded_map(
             result = ray.get(ready)
         except RayError as error:
             cause = error.cause if isinstance(error, RayTaskError) else error
-            raise ClusterError(f"{method}({item!r}) failed: {type(cause).__name__}: {_last_line(cause)}") from error
+            raise ClusterError(f"{method}({item!r}) failed: {type(cause).__name__}: {last_line(cause)}") from error
         start_next(actor)
         yield item, result
 
 
-def _last_line(error: BaseException) -> str:
+def last_line(error: BaseException) -> str:
     """What an error says; of Ray's own, which quote the worker's whole traceback in colours, the line that says why."""
     text = _COLOURS.sub("", str(error)).strip()
     return text.splitlines()[-1].strip() if isinstance(error, RayError) and text else text
+
+
+def _start_private(num_cpus: int | None) -> None:
+    ensure_token()
+    _use_token()
+    may_leave_loopback = ray_constants.ENABLE_RAY_CLUSTER
+    # Ray's RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER, which it reads on import: without it all ports are on loopback.
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        ray.init(address="local", num_cpus=num_cpus, include_dashboard=False, _temp_dir=str(private_folder()), **_QUIET)
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = may_leave_loopback
+
+
+def _connect(address: str) -> None:
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS") or services.canonicalize_bootstrap_address(address) or address
+    if not _ADDRESS.fullmatch(address):
+        # Whoever puts a password into an address does not want it in a log.
+        got = address.rpartition("@")[2]
+        raise ClusterError(f"the address of a Ray cluster must be HOST:PORT, ray://HOST:PORT or auto, got {got}")
+    _check_reachable(address)
+    _check_access(address)
+    ray.init(address=address, **_QUIET)
+
+
+def _check_access(address: str) -> None:
+    """See that the cluster is closed to others and open to us."""
+    answer = ask(address)
+    if answer is Answer.GIVEN and not Settings.read().allow_open_cluster:
+        raise ClusterError(
+            f"the Ray cluster at {address} is open: whoever reaches its ports runs code on it. Start it with "
+            "RAY_AUTH_MODE=token and a token (ray get-auth-token --generate), or accept it as it is with "
+            "LENSSCAN_ALLOW_OPEN_CLUSTER=true"
+        )
+    if answer is Answer.REFUSED:
+        token = known_token()
+        if token is None or ask(address, token) is Answer.REFUSED:
+            found = "there is none" if token is None else "that is another one"
+            raise ClusterError(
+                f"the Ray cluster at {address} wants its token, and {found} in RAY_AUTH_TOKEN, the file RAY_AUTH_TOKEN_PATH or "
+                "~/.ray/auth_token"
+            )
+        _use_token()
+    # With certificates for all (RAY_USE_TLS) nobody is answered in clear.
+    if answer is Answer.NONE and os.environ.get("RAY_USE_TLS", "0") in {"", "0"}:
+        raise ClusterError(f"no Ray cluster at {address}: what listens there does not speak Ray's protocol")
+
+
+def _use_token() -> None:
+    """From now on this process and its children show their token and ask for it."""
+    os.environ["RAY_AUTH_MODE"] = "token"
+    # Ray read the variable when it was imported.
+    RayConfig.initialize("")
 
 
 def _check_reachable(address: str) -> None:

@@ -39,7 +39,12 @@ def sync_folder(folder: Path) -> None:
 
 
 def _durable_folder(folder: Path) -> None:
-    if not folder.is_dir():
+    """Make a folder and its parents, with names that survive a power cut, also where another process made them just now."""
+    if folder.is_dir():
+        # Whose parent may not be listed was not made by us.
+        with contextlib.suppress(PermissionError):
+            sync_folder(folder.parent)
+    else:
         _durable_folder(folder.parent)
         folder.mkdir(exist_ok=True)
         sync_folder(folder.parent)

@@ -26,7 +26,12 @@ class Settings(BaseSettings):
     """Where things are and how much of the machine to use. Environment variables win over the file."""
 
     model_config = SettingsConfigDict(
-        env_prefix="LENSSCAN_", toml_file="lensscan.toml", frozen=True, extra="forbid", populate_by_name=True
+        env_prefix="LENSSCAN_",
+        toml_file="lensscan.toml",
+        frozen=True,
+        extra="forbid",
+        populate_by_name=True,
+        hide_input_in_errors=True,
     )
 
     ensembles_dir: Path = Field(default_factory=lambda: _data_home() / "ensembles")
@@ -35,6 +40,8 @@ class Settings(BaseSettings):
     """Name or folder of the ensemble that scores by default."""
     ray_address: str | None = Field(default=None, validation_alias=AliasChoices("LENSSCAN_RAY_ADDRESS", "RAY_ADDRESS"))
     """Cluster to connect to; a Ray job finds its own in `RAY_ADDRESS`. A local one is started when unset."""
+    allow_open_cluster: bool = False
+    """Use a Ray cluster even if it asks nobody for a token."""
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
     """Scan and simulation actors."""
 
@@ -53,7 +60,9 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors()[0]
             name = ".".join(map(str, first["loc"]))
-            raise SettingsError(f"setting {name}: {first['msg']}, got {first['input']!r}") from error
+            # What nobody knows could be a secret that strayed into the file.
+            got = "" if first["type"] == "extra_forbidden" else f", got {first['input']!r}"
+            raise SettingsError(f"setting {name}: {first['msg']}{got}") from error
         except TOMLDecodeError as error:
             raise SettingsError(f"lensscan.toml: {error}") from error
 

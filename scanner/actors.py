@@ -1,24 +1,29 @@
 """The Ray shell around `scan`: an actor owns a unit from its first byte to its commit and returns a receipt."""
 
+import contextlib
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
 import ray
 import torch
 
-from infra.cluster import actor_count, bounded_map
+from infra.actor_pool import ActorPool
+from infra.cluster import actor_count
 from infra.errors import LensscanError
 from infra.provenance import code_version
-from scanner.catalogue.ledger import Receipt, committed, pending, publish
+from scanner.catalogue.ledger import Receipt, committed, publish
 from scanner.catalogue.plan import Plan, ScanConfig
 from scanner.networks.package import read_card
-from scanner.scan import open_unit, scan_open_unit, with_second_opinion
+from scanner.pixels.rejections import RejectCode, Rejection
+from scanner.recovery import Task
+from scanner.scan import open_unit, open_unit_without, scan_open_unit, with_second_opinion
 from scanner.scoring import CutoutScanner, open_scanner
 
 ACTOR_CPUS = 0.5
@@ -26,11 +31,6 @@ ACTOR_CPUS = 0.5
 
 IN_FLIGHT = 2
 """Units an actor holds: one that computes and the next, which is being read."""
-UNIT_DEADLINE_S = 6 * 3600.0
-"""A unit that takes longer hangs: a full tile takes half an hour on one core."""
-
-Progress = Callable[[int, int], None]
-"""Called with (rows done, rows in all)."""
 
 
 class WorkerMismatchError(LensscanError):
@@ -73,33 +73,42 @@ class UnitScanner:
             )
         return open_scanner(package, config, threads)
 
-    def scan(self, unit_id: str) -> Receipt:
+    def scan(self, task: Task) -> Receipt:
         """Score one unit and publish it, unless another attempt was first.
 
         Called for the next unit while this one computes, it reads ahead there and waits for its turn.
         """
-        unit = self._units[unit_id]
+        unit = self._units[task.unit_id]
         done = committed(unit, self._plan, self._root_uri)
         if done is not None:
             return done
-        opened = open_unit(unit, self._scanner.geometry, self._scanner.batch_size)
+        scanner = self._scanner.with_batch_size(task.batch_size)
+        opened = open_unit_without(unit, scanner.geometry, scanner.batch_size, _left_out(task))
         with self._computing:
-            table = scan_open_unit(opened, self._scanner, self._plan.night)
+            table = scan_open_unit(opened, scanner, self._plan.night)
             if self._second and self._plan.config.second:
                 table = with_second_opinion(table, unit, self._second, self._plan.config.second.above)
         return publish(table, unit, self._plan, self._root_uri, attempt=uuid4().hex)
 
+    def try_rows(self, task: Task) -> None:
+        """Score the rows of a task's trial and forget the scores: is that survived?"""
+        unit = self._units[task.unit_id]
+        scanner = self._scanner.with_batch_size(task.batch_size)
+        kept = np.delete(np.arange(unit.n_rows), list(task.left_out))
+        opened = open_unit(unit, scanner.geometry, scanner.batch_size, kept[slice(*task.trial)] if task.trial else kept)
+        # What else is wrong with the rows is found when they are scanned.
+        with self._computing, contextlib.suppress(Rejection):
+            scanner.score_batches(opened.batches())
 
-def scan_plan(plan: Plan, packages: Packages, root_uri: str, workers: int, progress: Progress | None = None) -> list[Receipt]:
-    """Scan every unit of the plan that storage does not hold yet, on `workers` actors of the running Ray session."""
-    todo = pending(plan, root_uri)
-    n_rows = sum(unit.n_rows for unit in plan.units)
-    done = n_rows - sum(unit.n_rows for unit in todo)
-    report = progress or (lambda _done, _total: None)
-    report(done, n_rows)
-    if not todo:
-        return []
-    n_actors = actor_count(workers, len(todo), ACTOR_CPUS)
+
+def _left_out(task: Task) -> dict[int, Rejection]:
+    rejection = Rejection(RejectCode.WORKER_CRASH, "several workers died of it, the last one of nothing else")
+    return dict.fromkeys(task.left_out, rejection)
+
+
+def scanner_pool(plan: Plan, packages: Packages, root_uri: str, workers: int, n_units: int) -> ActorPool:
+    """Scanners for `n_units` units, at most `workers` of them, in the running Ray session."""
+    n_actors = actor_count(workers, n_units, ACTOR_CPUS)
     gpu_share = 0.0
     if plan.config.engine in {"auto", "cuda"}:
         n_actors, gpu_share = gpu_shares(_nodes(), n_actors)
@@ -112,17 +121,9 @@ def scan_plan(plan: Plan, packages: Packages, root_uri: str, workers: int, progr
         max_concurrency=IN_FLIGHT,
         runtime_env={"env_vars": thread_settings(threads)},
     )
-    actors = [actor.remote(plan, packages, root_uri, threads) for _ in range(n_actors)]
-    receipts: list[Receipt] = []
-    try:
-        for _, receipt in bounded_map(actors, "scan", [unit.unit_id for unit in todo], IN_FLIGHT, UNIT_DEADLINE_S):
-            receipts.append(receipt)
-            done += receipt.n_rows
-            report(done, n_rows)
-    finally:
-        for handle in actors:
-            ray.kill(handle)
-    return receipts
+    # Once for all actors: a plan holds every unit of the night.
+    shared = ray.put(plan)
+    return ActorPool(lambda: actor.remote(shared, packages, root_uri, threads), n_actors, IN_FLIGHT)
 
 
 def thread_settings(threads: int) -> dict[str, str]:

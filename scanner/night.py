@@ -10,10 +10,11 @@ from pydantic import BaseModel, ConfigDict
 from infra.cluster import ray_session
 from infra.settings import EngineName
 from infra.storage import absolute, probe
-from scanner.actors import Packages, Progress, scan_plan
-from scanner.catalogue.ledger import Receipt, pending
+from scanner.actors import Packages
+from scanner.catalogue.ledger import pending
 from scanner.catalogue.plan import PlanError, ScanConfig, SecondOpinion, build_plan, freeze
 from scanner.catalogue.seal import seal
+from scanner.dispatch import Progress, ScanRun, scan_plan
 from scanner.networks.engines import resolve_engine
 from scanner.networks.package import load_package, read_card
 
@@ -32,6 +33,8 @@ class NightSummary(BaseModel):
     n_rows: int
     rows_by_status: dict[str, int]
     n_candidates: int
+    n_workers_lost: int
+    """Workers that died or had to be killed, and were replaced."""
     candidates_uri: str
     seconds: float
 
@@ -75,13 +78,13 @@ def scan_night(
         resolve_engine(engine)
     plan = build_plan(input_uri, night.isoformat(), ensemble, config)
     freeze(plan, root_uri)
-    receipts: list[Receipt] = []
+    run = ScanRun([], 0)
     if pending(plan, root_uri):
         with ray_session(ray_address):
-            receipts = scan_plan(plan, Packages(package, second and second.absolute()), root_uri, workers, progress)
+            run = scan_plan(plan, Packages(package, second and second.absolute()), root_uri, workers, progress)
     report = seal(plan, root_uri)
-    outcomes = Counter(str(receipt.outcome) for receipt in receipts)
-    outcomes["already_committed"] += len(plan.units) - len(receipts)
+    outcomes = Counter(str(receipt.outcome) for receipt in run.receipts)
+    outcomes["already_committed"] += len(plan.units) - len(run.receipts)
     return NightSummary(
         night=plan.night,
         plan_id=plan.plan_id,
@@ -91,6 +94,7 @@ def scan_night(
         n_rows=report.n_rows,
         rows_by_status=report.rows_by_status,
         n_candidates=report.n_candidates,
+        n_workers_lost=run.n_workers_lost,
         candidates_uri=report.candidates_uri,
         seconds=round(time.monotonic() - start, 1),
     )

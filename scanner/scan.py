@@ -1,7 +1,7 @@
 """A unit or a manifest in, a table with one row per object out. No Ray here: actors call this."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -10,14 +10,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from infra.read_ahead import read_ahead
-from infra.storage import arrow_source, info
+from infra.storage import StorageError, arrow_source, info
 from scanner.catalogue.columns import SECOND_COLUMNS, score_schema, unit_schema
 from scanner.catalogue.outcomes import candidate_mask
 from scanner.catalogue.units import Unit
 from scanner.pixels.batches import CutoutBatch, batches_of
 from scanner.pixels.geometry import Geometry
 from scanner.pixels.manifests import Progress, manifest_cutouts, read_manifest
-from scanner.pixels.rejections import Rejection
+from scanner.pixels.rejections import RejectCode, Rejection
 from scanner.pixels.shard_batches import stream_batches
 from scanner.pixels.shards import open_shard
 from scanner.pixels.tile_batches import tile_batches
@@ -71,7 +71,8 @@ def open_unit(unit: Unit, geometry: Geometry, batch_size: int, only: Places | No
     """Check that a unit is what was planned, and begin to read it: all rows, or only those at some places.
 
     Raises:
-        ScanError: files changed since the plan was made, or a shard that cannot be read.
+        ScanError: files changed or went away since the plan was made, or a shard that is none.
+        StorageError: the store failed.
         TileError: the tile's catalogue cannot be read.
     """
     _check_unchanged(unit)
@@ -87,6 +88,23 @@ def open_unit(unit: Unit, geometry: Geometry, batch_size: int, only: Places | No
     return OpenUnit(unit, identity, n_rows if only is None else len(only), ahead(), ahead)
 
 
+def open_unit_without(unit: Unit, geometry: Geometry, batch_size: int, left_out: Mapping[int, Rejection]) -> OpenUnit:
+    """A unit some of whose rows, by their places, are rejected without being looked at; raises what `open_unit` raises."""
+    if not left_out:
+        return open_unit(unit, geometry, batch_size)
+    kept = np.delete(np.arange(unit.n_rows), list(left_out))
+    opened = open_unit(unit, geometry, batch_size, kept)
+    nothing = {band: np.empty((0, grid.n_pixels, grid.n_pixels), np.float32) for band, grid in geometry.grids.items()}
+
+    def with_left_out(batches: Iterator[CutoutBatch]) -> Iterator[CutoutBatch]:
+        yield CutoutBatch(np.empty(0, np.int64), nothing, (), sorted(left_out.items()))
+        for batch in batches:
+            rejected = [(int(kept[place]), rejection) for place, rejection in batch.rejected]
+            yield replace(batch, places=kept[batch.places], rejected=rejected)
+
+    return replace(opened, n_rows=unit.n_rows, first=with_left_out(opened.first), begin=lambda: with_left_out(opened.begin()))
+
+
 def scan_unit(unit: Unit, scanner: CutoutScanner, night: str, progress: Progress | None = None) -> pa.Table:
     """`scan_open_unit` of a unit that is opened for it; raises what `open_unit` raises too."""
     return scan_open_unit(open_unit(unit, scanner.geometry, scanner.batch_size), scanner, night, progress)
@@ -95,14 +113,19 @@ def scan_unit(unit: Unit, scanner: CutoutScanner, night: str, progress: Progress
 def scan_open_unit(opened: OpenUnit, scanner: CutoutScanner, night: str, progress: Progress | None = None) -> pa.Table:
     """One row of `unit_schema` per object that the unit owns, in the order of its files.
 
-    A tile with a damaged mosaic has every row rejected.
+    A tile with a damaged mosaic, or a damaged shard, has every row rejected, once it has been read twice: the damage may be
+    the transfer's.
 
     Raises:
         ScanError: a network gave something that is no probability.
     """
     n_rows, begin = opened.n_rows, opened.batches()
+
+    def score() -> pa.Table:
+        return scanner.score_batches(lambda: _counted(begin(), n_rows, progress))
+
     try:
-        scores = scanner.score_batches(lambda: _counted(begin(), n_rows, progress))
+        scores = _twice_if_damaged(score)
     except Rejection as rejection:
         # What changed or went away since the unit was opened is no property of its rows.
         _check_unchanged(opened.unit)
@@ -183,6 +206,8 @@ def _open_tile(unit: Unit, geometry: Geometry, batch_size: int, only: Places | N
 def _open_shard(unit: Unit, geometry: Geometry, batch_size: int, only: Places | None) -> Opened:
     try:
         shard = open_shard(partial(arrow_source, unit.files["shard"].uri))
+    except StorageError:
+        raise
     except (OSError, ValueError) as error:
         raise ScanError(f"unit {unit.unit_id}: {error}") from error
     kept = np.flatnonzero(~np.isin(shard.object_ids, np.array(unit.owned_elsewhere, np.int64)))
@@ -198,17 +223,28 @@ def _open_shard(unit: Unit, geometry: Geometry, batch_size: int, only: Places | 
         try:
             yield from stream_batches(shard, wanted, geometry, batch_size)
         except ValueError as error:
-            raise ScanError(f"unit {unit.unit_id}: {error}") from error
+            raise Rejection(RejectCode.SHARD_DAMAGED, str(error)) from error
 
     return identity, begin
+
+
+def _twice_if_damaged(score: Callable[[], pa.Table]) -> pa.Table:
+    try:
+        return score()
+    except Rejection:
+        pass
+    # Not in the handler: the traceback would keep the first reader and its pixels.
+    return score()
 
 
 def _check_unchanged(unit: Unit) -> None:
     for role, planned in unit.files.items():
         try:
             now = info(planned.uri)
+        except FileNotFoundError as error:
+            raise ScanError(f"unit {unit.unit_id}: {role} {planned.uri} is gone") from error
         except OSError as error:
-            raise ScanError(f"unit {unit.unit_id}: {role} {planned.uri} cannot be read: {error}") from error
+            raise StorageError(f"unit {unit.unit_id}: {role} {planned.uri} cannot be read: {error}") from error
         if (now.size, now.etag) != (planned.size, planned.etag):
             raise ScanError(f"unit {unit.unit_id}: {role} {planned.uri} changed since the plan was made; plan again")
 

@@ -35,6 +35,10 @@ class CutoutScanner:
         self._ensemble = ensemble
         self._sweep = sweep
 
+    def with_batch_size(self, batch_size: int) -> "CutoutScanner":
+        """The same with other batches, as where memory is short; scores do not depend on them."""
+        return self if batch_size == self.batch_size else CutoutScanner(self._ensemble, batch_size, self._sweep)
+
     def score(self, rows: Iterable[Row]) -> pa.Table:
         """One output row (`score_fields`) per input row, in order; reads `rows` no faster than it scores.
 

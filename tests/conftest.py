@@ -11,6 +11,7 @@ import pytest
 from infra.storage import s3_filesystem
 from tests.servers import free_port, http_status, stop, wait_for
 
+pytest_plugins = ["tests.faults.reporting"]
 BUCKET = "lensscan-tests"
 
 

@@ -42,7 +42,7 @@ def is_shell(relative):
     return (
         relative.parts[0] == "flows"
         or relative.name == "actors.py"
-        or str(relative) in {"training/trainer.py", "infra/cluster.py"}
+        or str(relative) in {"training/trainer.py", "infra/cluster.py", "infra/actor_pool.py"}
     )
 
 

@@ -58,7 +58,9 @@ class Receipt:
 def pending(plan: Plan, root_uri: str) -> list[Unit]:
     """The units that storage does not hold, in the plan's order: always a fresh listing."""
     folder = units_uri(root_uri, plan.plan_id)
-    names = {file.uri.rpartition("/")[2] for file in list_files(folder, ".parquet")}
+    # A file in a folder below is no commit.
+    places = [file.uri.rpartition("/") for file in list_files(folder, ".parquet")]
+    names = {name for parent, _, name in places if parent.endswith(f"/plan={plan.plan_id}")}
     return [unit for unit in plan.units if f"{unit.unit_id}.parquet" not in names]
 
 
@@ -89,6 +91,7 @@ def publish(table: pa.Table, unit: Unit, plan: Plan, root_uri: str, attempt: str
 
     Raises:
         PublishError: the rows are not exactly the planned ones, or one of them has no proper outcome.
+        TransientError: rows failed for a reason that may pass; scan the unit again.
         ConflictError: the name is taken by something that is not this unit's result.
         StorageError: it is unknown whether the file was written; the unit is pending or committed, and safe to try again.
     """

@@ -16,20 +16,25 @@ class OutcomeError(LensscanError):
     """A table with a row that is neither properly scored nor properly rejected."""
 
 
+class TransientError(LensscanError):
+    """Rows failed for a reason that lies in the infrastructure and may pass: worth another try."""
+
+
 def check_outcomes(table: pa.Table) -> None:
     """Check every row of a table with `score_fields`.
 
     A failure of the infrastructure is no property of a row: a table with a status worth another try is refused as well.
 
     Raises:
-        OutcomeError: an unknown or retriable status; a scored row without `p_lens` or a network's probability; a rejected
+        TransientError: a retriable status.
+        OutcomeError: an unknown status; a scored row without `p_lens` or a network's probability; a rejected
             row with one; a probability outside 0-1; a NaN or infinite number in any column.
     """
     statuses = set(table["status"].unique().to_pylist())
     if unknown := statuses - STATUSES:
         raise OutcomeError(f"status must be one of {sorted(STATUSES)}, got {sorted(map(str, unknown))}")
     if failed := statuses & RETRIABLE_STATUSES:
-        raise OutcomeError(f"rows failed for a reason that may pass ({', '.join(sorted(failed))}): scan the unit again")
+        raise TransientError(f"rows failed for a reason that may pass ({', '.join(sorted(failed))}): scan the unit again")
     for field in table.schema:
         if pa.types.is_floating(field.type) and not _all(pc.is_finite(table[field.name])):
             raise OutcomeError(f"{field.name}: must be finite or null, has NaN or infinite values")

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from infra.provenance import canonical_json, code_version, digest
 from infra.settings import EngineName
-from infra.storage import CreateOutcome, create_if_absent, join, read_bytes
+from infra.storage import CreateOutcome, create_if_absent, join, list_files, read_bytes
 from scanner.catalogue.units import MAX_EXAMPLES, Frozen, InputFile, PlanError, Unit, find_units, id_digest
 
 __all__ = [
@@ -23,10 +23,12 @@ __all__ = [
     "Unit",
     "build_plan",
     "check_night",
+    "find_plans",
     "freeze",
     "id_digest",
     "load_plan",
     "make_plan",
+    "plan_ids",
     "plan_uri",
 ]
 
@@ -171,6 +173,40 @@ def load_plan(root_uri: str, plan_id: str) -> Plan:
     if not plan.plan_id == plan_id == digest(_content(plan)):
         raise PlanError(f"{uri}: its content does not give the plan id; was it edited?")
     return plan
+
+
+def plan_ids(root_uri: str) -> list[str]:
+    """The ids of all plans at a root, damaged ones too, sorted."""
+    return [file.uri.rpartition("/")[2].removesuffix(".json") for file in list_files(join(root_uri, "plans"), ".json")]
+
+
+def find_plans(root_uri: str, prefix: str | None = None, night: str | None = None) -> list[str]:
+    """The ids of the one plan whose id begins with `prefix`, of a night's plans, or of all plans.
+
+    A plan that cannot be read may be of any night, so it is among those of each.
+
+    Raises:
+        PlanError: there is none, several have the prefix, or both a prefix and a night are given.
+    """
+    ids = plan_ids(root_uri)
+    if prefix is not None and night is not None:
+        raise PlanError("give either a plan or a night, not both")
+    if not ids:
+        raise PlanError(f"{root_uri}: holds no plans; is it the folder or prefix given to `lensscan scan --out`?")
+    found = [plan_id for plan_id in ids if plan_id.startswith(prefix or "") and _may_be_of(root_uri, plan_id, night)]
+    if not found:
+        raise PlanError(f"{root_uri}: no plan {f'of {night}' if night else f'begins with {prefix!r}'}")
+    if prefix is not None and len(found) > 1:
+        examples = ", ".join(plan_id[: len(prefix) + 12] for plan_id in found[:MAX_EXAMPLES])
+        raise PlanError(f"{root_uri}: {len(found)} plans begin with {prefix!r}, such as {examples}; give more of it")
+    return found
+
+
+def _may_be_of(root_uri: str, plan_id: str, night: str | None) -> bool:
+    try:
+        return night is None or load_plan(root_uri, plan_id).night == night
+    except PlanError:
+        return True
 
 
 def _content(plan: Plan) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Sealing a plan: when every unit is committed, its candidates become one file and its totals one record, once."""
 
-import io
 from collections import Counter
 
 import pyarrow as pa
@@ -8,13 +7,14 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from infra.errors import LensscanError
+from infra.posix import sync_folder
 from infra.provenance import canonical_json, sha256_bytes
-from infra.storage import CreateOutcome, create_if_absent, join, read_bytes
+from infra.storage import CreateOutcome, StorageError, create_if_absent, is_s3, join, local_path, read_bytes
 from scanner.catalogue.columns import candidate_schema, network_names
 from scanner.catalogue.ledger import pending
 from scanner.catalogue.outcomes import candidate_mask, count_statuses
 from scanner.catalogue.plan import Plan
-from scanner.catalogue.unitfile import UnitFile, UnitFileError, read_unit
+from scanner.catalogue.unitfile import UnitFile, UnitFileError, encode_table, read_unit, units_uri
 from scanner.catalogue.units import MAX_EXAMPLES, Frozen
 
 
@@ -47,6 +47,53 @@ class SealReport(Seal):
     candidates_uri: str
 
 
+class Tally:
+    """What the seal of a plan says, gathered unit by unit."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._parts: list[pa.Table] = []
+        self.statuses: Counter[str] = Counter()
+        self.sha256s: dict[str, str] = {}
+        """Of the unit files so far, by unit."""
+
+    def add(self, found: UnitFile) -> None:
+        """Count a unit in.
+
+        Raises:
+            SealError: it has other columns than the first.
+        """
+        candidates = candidates_of(found.table, self._plan)
+        if self._parts and not candidates.schema.equals(self._parts[0].schema):
+            raise SealError(f"unit {found.footer.unit_id}: the unit files of a plan must have the same columns")
+        self.statuses.update(count_statuses(found.table))
+        self.sha256s[found.footer.unit_id] = found.sha256
+        self._parts.append(candidates)
+
+    def candidates(self) -> pa.Table:
+        """The candidates of all units, best first."""
+        table = pa.concat_tables(self._parts).sort_by([("p_lens", "descending"), ("object_id", "ascending")])
+        return table.combine_chunks()
+
+    def record(self, n_candidates: int, candidates_sha256: str) -> Seal:
+        """The seal, when all units are in."""
+        plan = self._plan
+        return Seal(
+            plan_id=plan.plan_id,
+            night=plan.night,
+            ensemble_name=plan.ensemble_name,
+            ensemble_sha256=plan.ensemble_sha256,
+            code_version=plan.code_version,
+            n_units=len(plan.units),
+            n_rows=plan.n_rows,
+            rows_by_status=dict(sorted(self.statuses.items())),
+            n_candidates=n_candidates,
+            candidates_path=candidates_path(plan),
+            candidates_sha256=candidates_sha256,
+            units=self.sha256s,
+        )
+
+
 def seal(plan: Plan, root_uri: str) -> SealReport:
     """Check every unit file against the plan, then write the candidate file and, last, the seal.
 
@@ -54,41 +101,25 @@ def seal(plan: Plan, root_uri: str) -> SealReport:
 
     Raises:
         SealError: units are missing or damaged, rows do not add up, or other content has the seal's name.
+        StorageError: the store failed; seal again.
     """
     if (sealed := load_seal(root_uri, plan.plan_id)) is not None:
         return sealed
     if missing := pending(plan, root_uri):
         names = ", ".join(unit.unit_id for unit in missing[:MAX_EXAMPLES])
         raise SealError(f"plan {plan.plan_id[:12]}: {len(missing)} of {len(plan.units)} units not committed, such as {names}")
-    statuses: Counter[str] = Counter()
-    sha256s: dict[str, str] = {}
-    parts: list[pa.Table] = []
+    tally = Tally(plan)
     for unit in plan.units:
         try:
-            found = read_unit(root_uri, unit, plan)
+            tally.add(read_unit(root_uri, unit, plan))
         except UnitFileError as error:
             raise SealError(str(error)) from error
-        statuses.update(count_statuses(found.table))
-        sha256s[unit.unit_id] = found.sha256
-        parts.append(_candidates(found, plan))
-    if statuses.total() != plan.n_rows:
-        raise SealError(f"plan {plan.plan_id[:12]}: {plan.n_rows} rows planned, {statuses.total()} have an outcome")
-    table = _merge(parts)
-    path = f"candidates/night={plan.night}/{plan.plan_id[:16]}.parquet"
-    record = Seal(
-        plan_id=plan.plan_id,
-        night=plan.night,
-        ensemble_name=plan.ensemble_name,
-        ensemble_sha256=plan.ensemble_sha256,
-        code_version=plan.code_version,
-        n_units=len(plan.units),
-        n_rows=plan.n_rows,
-        rows_by_status=dict(sorted(statuses.items())),
-        n_candidates=table.num_rows,
-        candidates_path=path,
-        candidates_sha256=_write_candidates(table, join(root_uri, path), plan.plan_id),
-        units=sha256s,
-    )
+    if tally.statuses.total() != plan.n_rows:
+        raise SealError(f"plan {plan.plan_id[:12]}: {plan.n_rows} rows planned, {tally.statuses.total()} have an outcome")
+    _settle(units_uri(root_uri, plan.plan_id))
+    table = tally.candidates()
+    sha256 = _write_candidates(table, join(root_uri, candidates_path(plan)), plan.plan_id)
+    record = tally.record(table.num_rows, sha256)
     uri = seal_uri(root_uri, plan.plan_id)
     if create_if_absent(uri, canonical_json(record.model_dump()), plan.plan_id) is CreateOutcome.EXISTS:
         raise SealError(f"{uri}: another seal with other content was written meanwhile")
@@ -98,6 +129,18 @@ def seal(plan: Plan, root_uri: str) -> SealReport:
 def seal_uri(root_uri: str, plan_id: str) -> str:
     """Where the seal of a plan lies."""
     return join(root_uri, "seals", f"{plan_id}.json")
+
+
+def candidates_path(plan: Plan) -> str:
+    """Of the candidate file of a plan, below the catalogue's root."""
+    return f"candidates/night={plan.night}/{plan.plan_id[:16]}.parquet"
+
+
+def candidates_of(table: pa.Table, plan: Plan) -> pa.Table:
+    """The rows of a unit that are candidates, as the candidate file has them."""
+    chosen = table.filter(candidate_mask(table, plan.config.candidate_threshold))
+    origin = [pa.array([value] * chosen.num_rows, pa.string()) for value in (plan.ensemble_name, plan.plan_id)]
+    return pa.Table.from_arrays([*chosen.columns, *origin], schema=candidate_schema(network_names(chosen.schema)))
 
 
 def load_seal(root_uri: str, plan_id: str) -> SealReport | None:
@@ -120,25 +163,20 @@ def _report(record: Seal, root_uri: str) -> SealReport:
     return SealReport(**record.model_dump(), candidates_uri=join(root_uri, record.candidates_path))
 
 
-def _candidates(found: UnitFile, plan: Plan) -> pa.Table:
-    table = found.table.filter(candidate_mask(found.table, plan.config.candidate_threshold))
-    origin = [pa.array([value] * table.num_rows, pa.string()) for value in (plan.ensemble_name, plan.plan_id)]
-    schema = candidate_schema(network_names(table.schema))
-    return pa.Table.from_arrays([*table.columns, *origin], schema=schema)
-
-
-def _merge(parts: list[pa.Table]) -> pa.Table:
-    if any(not part.schema.equals(parts[0].schema) for part in parts):
-        raise SealError("the unit files of a plan must have the same columns")
-    merged = pa.concat_tables(parts).sort_by([("p_lens", "descending"), ("object_id", "ascending")])
-    return merged.combine_chunks()
+def _settle(folder_uri: str) -> None:
+    """A seal must outlive no unit: who linked one may have been killed before its name was safe from a power cut."""
+    if not is_s3(folder_uri):
+        folder = local_path(folder_uri)
+        try:
+            for level in (folder, *folder.parents[:2]):
+                sync_folder(level)
+        except OSError as error:
+            raise StorageError(f"{folder_uri}: cannot be made safe from a power cut: {error.strerror or error}") from error
 
 
 def _write_candidates(table: pa.Table, uri: str, attempt: str) -> str:
     """Create the file, or accept one of equal rows (another version of Parquet's writer may spell them otherwise)."""
-    sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
-    data = sink.getvalue()
+    data = encode_table(table)
     if create_if_absent(uri, data, attempt) is CreateOutcome.EXISTS:
         data = read_bytes(uri)
         try:

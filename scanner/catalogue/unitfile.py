@@ -1,5 +1,6 @@
 """The unit file: a Parquet table with page checksums, and a footer that says which work it is the result of."""
 
+import base64
 import io
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
 from infra.errors import LensscanError
-from infra.provenance import canonical_json, sha256_bytes
+from infra.provenance import canonical_json, code_version, sha256_bytes
 from infra.storage import join, read_bytes
 from scanner.catalogue.columns import network_names, unit_schema
 from scanner.catalogue.outcomes import SCORED, candidate_mask, count_statuses
@@ -96,8 +97,8 @@ def decode_unit(data: bytes, unit: Unit, plan: Plan, where: str) -> UnitFile:
         table = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
         footer = Footer.model_validate_json((table.schema.metadata or {}).get(_FOOTER_KEY, b""))
         table = table.replace_schema_metadata(None)
-        # Page checksums do not cover the schema.
-        if not table.schema.equals(unit_schema(network_names(table.schema))):
+        # Page checksums do not cover the schema, which is there twice.
+        if not table.schema.equals(unit_schema(network_names(table.schema))) or table.schema.names != _names_for_arrow(data):
             raise UnitFileError(f"{where}: its columns are not those of a unit file")
         expected = make_footer(table, unit, plan, footer.attempt)
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
@@ -108,6 +109,36 @@ def decode_unit(data: bytes, unit: Unit, plan: Plan, where: str) -> UnitFile:
     if (footer.n_rows, footer.id_digest) != (unit.n_rows, unit.id_digest):
         raise UnitFileError(f"{where}: holds other rows than the plan: {footer.n_rows} against {unit.n_rows} planned")
     return UnitFile(table, footer, sha256_bytes(data))
+
+
+def encode_again(found: UnitFile) -> bytes:
+    """The bytes that writing the rows of a unit file once more gives."""
+    schema = unit_schema(network_names(found.table.schema))
+    return encode_unit(pa.Table.from_arrays(found.table.combine_chunks().columns, schema=schema), found.footer)
+
+
+def is_as_written(data: bytes, again: bytes, code: str) -> bool | None:
+    """Is a readable file of the catalogue, written by `code`, what writing its rows `again` gives? None: not to be known.
+
+    It is to be known where the same program and Parquet writer do both. Page checksums cover neither the statistics, by which
+    readers skip rows, nor what the columns say of themselves.
+    """
+    if data == again:
+        return True
+    try:
+        written_by = pq.read_metadata(pa.BufferReader(data)).created_by
+    except UnicodeDecodeError:
+        return False
+    same = code == code_version() and written_by == f"parquet-cpp-arrow version {pa.cpp_version}"
+    return False if same else None
+
+
+def _names_for_arrow(data: bytes) -> list[str]:
+    """The columns' names as Parquet's metadata keep them for Arrow, beside Parquet's own."""
+    about = pq.read_metadata(pa.BufferReader(data)).metadata or {}
+    schema = base64.b64decode(about[b"ARROW:schema"])
+    names: list[str] = pa.ipc.read_schema(pa.py_buffer(schema)).names
+    return names
 
 
 def read_unit(root_uri: str, unit: Unit, plan: Plan) -> UnitFile:

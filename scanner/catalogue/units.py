@@ -7,15 +7,12 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from infra.errors import LensscanError
 from infra.storage import FileInfo, info, list_files, open_read
-from scanner.pixels.geometry import GEOMETRIES
 from scanner.pixels.rejections import Rejection
-from scanner.pixels.shards import is_shard_schema
+from scanner.pixels.shards import shard_ids
 from scanner.pixels.tiles import Tile, discover_tiles, read_tile_catalogue
 
 MAX_EXAMPLES = 5
@@ -141,11 +138,9 @@ def _tile_ids(tile: Tile) -> Ids:
 def _shard_ids(uri: str) -> Ids:
     """The ids of a shard, read without its pixels."""
     try:
-        with open_read(uri) as source, pq.ParquetFile(source) as file:
-            if not any(is_shard_schema(file.schema_arrow, geometry) for geometry in GEOMETRIES.values()):
-                raise PlanError(f"{uri}: not a shard: its columns are {file.schema_arrow.names}")
-            return file.read(columns=["object_id"])["object_id"].to_numpy()
-    except (OSError, pa.ArrowInvalid) as error:
+        with open_read(uri) as source:
+            return shard_ids(source)
+    except (OSError, ValueError) as error:
         raise PlanError(f"{uri}: not a readable shard: {error}") from error
 
 

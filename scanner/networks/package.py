@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
@@ -19,6 +20,8 @@ from scanner.networks.errors import PackageError
 __all__ = ["CARD_FILE", "EnsembleCard", "NetworkCard", "PackageError", "load_package", "read_card", "write_package"]
 
 CARD_FILE = "card.json"
+MAX_CARD_BYTES = 2**24
+MAX_WEIGHTS_BYTES = 2**30
 
 
 def read_card(folder: Path) -> EnsembleCard:
@@ -28,14 +31,10 @@ def read_card(folder: Path) -> EnsembleCard:
         PackageError: no card, not JSON, or a key missing, unknown or with a value out of range.
     """
     path = folder / CARD_FILE
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise PackageError(f"{path}: cannot be read ({reason}); an ensemble package holds {CARD_FILE}") from error
+    data = _read_bytes(path, MAX_CARD_BYTES, f"an ensemble package holds {CARD_FILE}")
     try:
         # Strict about types, but JSON has no tuples.
-        return EnsembleCard.model_validate_json(text, strict=True)
+        return EnsembleCard.model_validate_json(data, strict=True)
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, e['loc'])) or 'card'}: {e['msg']}, got {_shown(e['input'])}" for e in error.errors()]
         raise PackageError(f"{path}: {'; '.join(problems)}") from error
@@ -51,11 +50,11 @@ def load_package(
         EngineError: this machine cannot run that engine in that precision.
     """
     card = read_card(folder)
+    # All of them are checked before one is put to work.
+    networks = [load_network(folder, network) for network in card.networks]
     engines = {
-        network.name: make_engine(
-            load_network(folder, network), len(network.channels), network.input_pixels, engine, precision, threads
-        )
-        for network in card.networks
+        said.name: make_engine(network, len(said.channels), said.input_pixels, engine, precision, threads)
+        for said, network in zip(card.networks, networks, strict=True)
     }
     return Ensemble(card, engines)
 
@@ -67,16 +66,13 @@ def load_network(folder: Path, card: NetworkCard) -> nn.Sequential:
         PackageError: the weights file is missing, has another digest, or does not fit the architecture.
     """
     path = folder / card.weights_file
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise PackageError(f"{path}: cannot be read ({error.strerror}); {card.name} needs its weights") from error
+    data = _read_bytes(path, MAX_WEIGHTS_BYTES, f"{card.name} needs its weights")
     found = sha256_bytes(data)
     if found != card.sha256:
         raise PackageError(f"{path}: sha256 must be {card.sha256} as on the card, got {found}")
     try:
         state = load(data)
-    except SafetensorError as error:
+    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:  # KeyError: a type that torch has not
         raise PackageError(f"{path}: not a safetensors file ({error})") from error
     network = card.spec.build()
     if card.n_parameters != count_parameters(network):
@@ -92,7 +88,7 @@ def check_state(where: str, network: nn.Module, state: Mapping[str, Tensor]) -> 
     """Are these exactly the network's tensors?
 
     Raises:
-        PackageError: a tensor is missing, unknown, or of another shape or type.
+        PackageError: a tensor is missing, unknown, of another shape or type, or not finite.
     """
     expected = network.state_dict()
     missing, unknown = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
@@ -104,6 +100,8 @@ def check_state(where: str, network: nn.Module, state: Mapping[str, Tensor]) -> 
             raise PackageError(
                 f"{where}: {name} must be {tensor.dtype} {tuple(tensor.shape)}, got {got.dtype} {tuple(got.shape)}"
             )
+        if not torch.isfinite(got).all():
+            raise PackageError(f"{where}: {name} must be finite, it holds {int((~torch.isfinite(got)).sum())} that are not")
 
 
 def write_package(folder: Path, card: EnsembleCard, state_dicts: Mapping[str, Mapping[str, Tensor]]) -> EnsembleCard:
@@ -147,6 +145,17 @@ def draft_network_card(spec: NetworkSpec, geometry: str, metrics: dict[str, floa
         n_parameters=count_parameters(spec.build()),
         metrics=metrics,
     )
+
+
+def _read_bytes(path: Path, max_bytes: int, needed: str) -> bytes:
+    try:
+        n_bytes = path.stat().st_size
+        data = path.read_bytes() if n_bytes <= max_bytes else b""
+    except OSError as error:
+        raise PackageError(f"{path}: cannot be read ({error.strerror}); {needed}") from error
+    if n_bytes > max_bytes:
+        raise PackageError(f"{path}: must have at most {max_bytes} bytes, got {n_bytes}")
+    return data
 
 
 def _shown(value: object) -> str:

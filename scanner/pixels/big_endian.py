@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from scanner.pixels.checksums import folded
 from scanner.pixels.compiled import compiled
-from scanner.pixels.hdus import folded
 
 
 class WordSum:

@@ -74,8 +74,14 @@ def to_cutout(bands: Mapping[str, BandImage], geometry: Geometry) -> Cutout:
 
 def is_possible(shape: tuple[int, ...], pixel_scale_arcsec: float) -> bool:
     """Can an image of this shape and scale become a stamp?"""
-    is_image = len(shape) == 2 and min(shape) >= MIN_SIDE_PIXELS
-    return is_image and _MIN_SCALE_ARCSEC <= pixel_scale_arcsec <= _MAX_SCALE_ARCSEC
+    return len(shape) == 2 and min(shape) >= MIN_SIDE_PIXELS and _is_possible_scale(pixel_scale_arcsec)
+
+
+def check_pixel_scale(band: str, pixel_scale_arcsec: float) -> None:
+    """Raise NO_PIXEL_SCALE if nothing that is looked at has such pixels."""
+    if not _is_possible_scale(pixel_scale_arcsec):
+        allowed = f"{_MIN_SCALE_ARCSEC:g}-{_MAX_SCALE_ARCSEC:g} arcsec"
+        raise Rejection(RejectCode.NO_PIXEL_SCALE, f"{band}: pixel scale must be {allowed}, got {pixel_scale_arcsec:g}")
 
 
 def is_covered(coverage: NDArray[np.float64]) -> bool:
@@ -83,16 +89,17 @@ def is_covered(coverage: NDArray[np.float64]) -> bool:
     return bool(coverage.min() > _WHOLE)
 
 
+def _is_possible_scale(pixel_scale_arcsec: float) -> bool:
+    return _MIN_SCALE_ARCSEC <= pixel_scale_arcsec <= _MAX_SCALE_ARCSEC
+
+
 def _check_shape(band: str, image: BandImage) -> None:
     shape = image.pixels.shape
-    if is_possible(shape, image.pixel_scale_arcsec):
-        return
     if len(shape) != 2 or min(shape) < MIN_SIDE_PIXELS:
         raise Rejection(
             RejectCode.WRONG_SHAPE, f"{band}: a cutout is a 2-D image of at least {MIN_SIDE_PIXELS} px a side, got {shape}"
         )
-    allowed = f"{_MIN_SCALE_ARCSEC:g}-{_MAX_SCALE_ARCSEC:g} arcsec"
-    raise Rejection(RejectCode.NO_PIXEL_SCALE, f"{band}: pixel scale must be {allowed}, got {image.pixel_scale_arcsec:g}")
+    check_pixel_scale(band, image.pixel_scale_arcsec)
 
 
 def _fill_non_finite(band: str, pixels: Image, inside: NDArray[np.bool_]) -> tuple[Image, int]:
@@ -104,7 +111,7 @@ def _fill_non_finite(band: str, pixels: Image, inside: NDArray[np.bool_]) -> tup
     if n_bad > MAX_FILLED_FRACTION * n_inside:
         raise Rejection(RejectCode.NOT_FINITE, f"{band}: {n_bad} of {n_inside} pixels are not finite")
     if n_bad:
-        pixels[inside & ~good] = np.median(pixels[good])
+        pixels[inside & ~good] = np.median(pixels[good].astype(np.float64))
     pixels[~inside] = 0
     return pixels, n_bad
 

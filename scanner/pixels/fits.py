@@ -14,14 +14,18 @@ from infra.storage import FileInfo, StorageError, info, read_bytes
 from scanner.pixels.cutouts import BandImage
 from scanner.pixels.hdus import FitsFile, Hdu
 from scanner.pixels.rejections import RejectCode, Rejection
+from scanner.pixels.tile_compression import check_compression
 
 MAX_CUTOUT_PIXELS = 4096**2
 MAX_FILE_BYTES = 2**29
 """A file of cutouts larger than this is refused before it is read; mosaics are read as tiles."""
+MAX_KEPT_BYTES = 2**27
+"""Of files that were read, while another is."""
 NON_SQUARE_TOLERANCE = 0.01
 GZIP_MAGIC = b"\x1f\x8b"
 _GUNZIP_BYTES = 2**20
 """Unpacked at a time."""
+_GUNZIP_PIECE_BYTES = 2**18
 
 _ARCSEC_PER_UNIT: Mapping[str, float] = {"": 3600.0, "deg": 3600.0, "arcmin": 60.0, "arcsec": 1.0}
 
@@ -64,11 +68,14 @@ class FitsReader:
 
     def _open(self, uri: str) -> FitsFile:
         if uri not in self._files:
-            self._files[uri] = open_fits(uri, MAX_FILE_BYTES)
-            if len(self._files) > self._max_files:
+            while self._files and (len(self._files) >= self._max_files or self._n_bytes() > MAX_KEPT_BYTES):
                 self._files.popitem(last=False)
+            self._files[uri] = open_fits(uri, MAX_FILE_BYTES)
         self._files.move_to_end(uri)
         return self._files[uri]
+
+    def _n_bytes(self) -> int:
+        return sum(len(file.data) for file in self._files.values())
 
 
 def read_band(reference: str, pixel_scale_arcsec: float | None = None) -> BandImage:
@@ -129,8 +136,8 @@ def gunzipped(name: str, blocks: Iterable[bytes], max_bytes: int) -> Iterator[by
     """
     stream = zlib.decompressobj(wbits=31)
     n_bytes = 0
-    for packed in blocks:
-        rest, unpacked = packed, b""
+    for piece in _pieces(blocks):
+        rest, unpacked = piece, b""
         # A full piece may leave more behind in the decompressor, also where all input is used.
         while not stream.eof and (rest or len(unpacked) == _GUNZIP_BYTES):
             try:
@@ -144,6 +151,13 @@ def gunzipped(name: str, blocks: Iterable[bytes], max_bytes: int) -> Iterator[by
             yield unpacked
     if not stream.eof:
         raise Rejection(RejectCode.FITS_TRUNCATED, f"{name}: the gzip stream ends early")
+
+
+def _pieces(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in small pieces: the decompressor copies what it leaves of a piece."""
+    for block in blocks:
+        for start in range(0, len(block), _GUNZIP_PIECE_BYTES):
+            yield block[start : start + _GUNZIP_PIECE_BYTES]
 
 
 def find_image(file: FitsFile, extension: str) -> Hdu:
@@ -176,7 +190,7 @@ def check_image(file: FitsFile, hdu: Hdu, max_pixels: int) -> None:
 
 
 def check_shape(label: str, hdu: Hdu, max_pixels: int) -> None:
-    """Check that an HDU says to hold a 2-D image of allowed size.
+    """Check that an HDU says to hold a 2-D image of allowed size and of a compression that can be undone.
 
     Raises:
         Rejection: WRONG_SHAPE, TOO_LARGE or FITS_UNREADABLE.
@@ -185,7 +199,9 @@ def check_shape(label: str, hdu: Hdu, max_pixels: int) -> None:
         raise Rejection(RejectCode.WRONG_SHAPE, f"{label}: must be a 2-D image, its shape is {hdu.shape}")
     if math.prod(hdu.shape) > max_pixels:
         raise Rejection(RejectCode.TOO_LARGE, f"{label}: {hdu.shape} is more than {max_pixels} pixels")
-    if not hdu.is_compressed and hdu.data_size < math.prod(hdu.shape) * hdu.dtype.itemsize:
+    if hdu.is_compressed:
+        check_compression(label, hdu.header)
+    elif hdu.data_size < math.prod(hdu.shape) * hdu.dtype.itemsize:
         raise Rejection(RejectCode.FITS_UNREADABLE, f"{label}: {hdu.shape} are more than the {hdu.data_size} bytes of its data")
 
 
@@ -201,7 +217,10 @@ def header_zero_point_ab_mag(header: Header, label: str) -> float:
     Raises:
         Rejection: NO_ZERO_POINT.
     """
-    value = header.get("MAGZERO")
+    try:
+        value = header.get("MAGZERO")
+    except VerifyError as error:
+        raise Rejection(RejectCode.NO_ZERO_POINT, f"{label}: MAGZERO is no number") from error
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise Rejection(RejectCode.NO_ZERO_POINT, f"{label}: MAGZERO must be a finite number, got {value!r}")
     return float(value)

@@ -1,25 +1,25 @@
-"""A FITS file read once, front to back, for the first 2-D image in it: under the rules of `hdus`, in little memory.
+"""A FITS file read once, front to back, for one of its HDUs: under the rules of `hdus`, in little memory.
 
 What only its end can tell (sums, later HDUs, the end of a gzip stream) is checked by `finish`.
 """
 
 import posixpath
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import chain
 from typing import BinaryIO, cast
 
 from infra.storage import is_s3, local_path, read_blocks
 from scanner.pixels.big_endian import WordSum
+from scanner.pixels.checksums import check_sums
 from scanner.pixels.fits import GZIP_MAGIC, check_shape, gunzipped, listed_file, no_image, rejecting_failures
 from scanner.pixels.hdus import (
     BLOCK,
-    MAX_HDUS,
     MAX_HEADER_BLOCKS,
     Hdu,
     begins_hdu,
     check_begins_fits,
-    check_sums,
+    check_headers,
     ends_in_data,
     ends_in_header,
     has_end,
@@ -28,46 +28,72 @@ from scanner.pixels.hdus import (
     parse_header,
     truncated,
 )
+from scanner.pixels.rejections import RejectCode, Rejection
 
 _LARGEST_PIXEL = 8
 """Bytes; no block ends within a pixel."""
 _MAX_COPY_IN_MEMORY = 2**24
 
 
-class FitsStream:
-    """A FITS file at the first pixel of its first 2-D image, or behind that. Close it when done."""
+def image_stream(uri: str, max_bytes: int, max_pixels: int) -> "FitsStream":
+    """A file at the first pixel of its first 2-D image; it can be reopened where that is compressed.
 
-    def __init__(self, uri: str, max_bytes: int, max_pixels: int) -> None:
-        """Read up to the first pixel.
+    Raises:
+        Rejection: MISSING_FILE, IO_ERROR, TOO_LARGE, WRONG_SHAPE, FITS_UNREADABLE or FITS_TRUNCATED.
+    """
+    stream = FitsStream(uri, max_bytes, lambda hdu: len(hdu.shape) == 2, no_image)
+    try:
+        check_shape(stream.label, stream.hdu, max_pixels)
+    except BaseException:
+        stream.close()
+        raise
+    if not stream.hdu.is_compressed:
+        stream.forget_copy()
+    return stream
+
+
+class FitsStream:
+    """A FITS file at the first byte of the data of one HDU, or behind that. Close it when done."""
+
+    def __init__(
+        self, uri: str, max_bytes: int, wanted: Callable[[Hdu], bool], none: Callable[[str, Sequence[Hdu]], Exception]
+    ) -> None:
+        """Read up to the data of the first HDU that is `wanted`.
 
         Raises:
-            Rejection: MISSING_FILE, IO_ERROR, TOO_LARGE, WRONG_SHAPE, FITS_UNREADABLE or FITS_TRUNCATED.
+            Rejection: MISSING_FILE, IO_ERROR, TOO_LARGE, FITS_UNREADABLE or FITS_TRUNCATED.
+            Exception: `none` of the file's name and its HDUs, where none is wanted.
         """
         self.name = posixpath.basename(uri)
         self._hdus: list[Hdu] = []
+        self._header_bytes = 0
+        self._max_bytes = max_bytes
         self._data_sum = WordSum()
         self._file = _FileBytes(self.name, uri, max_bytes)
         try:
-            self.image, self._header_sum = self._find_image()
-            check_shape(self.label, self.image, max_pixels)
+            self.hdu, self._header_sum = self._find(wanted, none)
         except BaseException:
             self.close()
             raise
-        self._has_sums = self.image.has_sums
-        if not self.image.is_compressed:
-            self._file.forget_copy()
+        self._has_sums = self.hdu.has_sums
 
     @property
     def label(self) -> str:
-        return label(self.name, self.image)
+        return label(self.name, self.hdu)
+
+    def forget_copy(self) -> None:
+        """It will not be reopened."""
+        self._file.forget_copy()
 
     def pieces(self, n_bytes: int) -> Iterator[memoryview]:
-        """The next `n_bytes` of the image's HDU, in pieces that end with a pixel.
+        """The next `n_bytes` of the HDU, in pieces that end with a pixel.
 
         Raises:
             Rejection: FITS_TRUNCATED, or the file cannot be read.
         """
-        for piece in self._data(self.image, n_bytes):
+        for piece in self._data(self.hdu, n_bytes):
+            if len(piece) % self.hdu.dtype.itemsize:
+                raise truncated(self.name, ends_in_data(self.hdu, self._file.position))
             if self._has_sums:
                 self._data_sum.add(piece)
             yield piece
@@ -78,10 +104,10 @@ class FitsStream:
         Raises:
             Rejection: FITS_UNREADABLE, FITS_TRUNCATED, or the file cannot be read.
         """
-        for _ in self.pieces(self.image.end - self._file.position):
+        for _ in self.pieces(self.hdu.end - self._file.position):
             pass
         if self._has_sums:
-            check_sums(self.label, self.image, self._header_sum, self._data_sum.value)
+            check_sums(self.label, self.hdu.header, self._header_sum, self._data_sum.value)
         while (hdu := self._next_hdu()) is not None:
             self._skip(hdu[0])
         while self._file.take(BLOCK):
@@ -94,13 +120,13 @@ class FitsStream:
     def close(self) -> None:
         self._file.close()
 
-    def _find_image(self) -> tuple[Hdu, int]:
-        """The HDU of the first 2-D image, and the sum of its header."""
+    def _find(self, wanted: Callable[[Hdu], bool], none: Callable[[str, Sequence[Hdu]], Exception]) -> tuple[Hdu, int]:
+        """The first HDU that is wanted, and the sum of its header."""
         while (found := self._next_hdu()) is not None:
-            if len(found[0].shape) == 2:
+            if wanted(found[0]):
                 return found
             self._skip(found[0])
-        raise no_image(self.name, self._hdus)
+        raise none(self.name, self._hdus)
 
     def _next_hdu(self) -> tuple[Hdu, int] | None:
         """The HDU that begins here with the sum of its header; None behind the last one."""
@@ -108,8 +134,9 @@ class FitsStream:
         raw = self._file.read(BLOCK)
         if index == 0:
             check_begins_fits(self.name, raw, self._file.size)
-        if index == MAX_HDUS or not begins_hdu(raw[:8], index):
+        if not begins_hdu(raw[:8], index):
             return None
+        check_headers(self.name, index, self._header_bytes)
         # Only what was read last is searched for the end: headers may have a thousand blocks.
         blocks = [raw]
         while not (len(blocks[-1]) == BLOCK and has_end(blocks[-1])):
@@ -121,8 +148,11 @@ class FitsStream:
         raw = b"".join(blocks)
         hdu = parse_header(self.name, raw, start, index)
         self._hdus.append(hdu)
+        self._header_bytes += len(raw)
         if self._file.size is not None and hdu.end > self._file.size:
             raise truncated(self.name, ends_in_data(hdu, self._file.size))
+        if hdu.end > self._max_bytes:
+            raise Rejection(RejectCode.TOO_LARGE, f"{self.name}: more than {self._max_bytes} bytes when unpacked")
         header_sum = WordSum()
         header_sum.add(raw)
         return hdu, header_sum.value

@@ -2,20 +2,22 @@
 
 import io
 import posixpath
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
-import pyarrow.parquet as pq
 
 from infra.errors import LensscanError
-from infra.storage import read_bytes
+from infra.files import one_line
+from infra.storage import info, read_bytes
 from scanner.pixels.bands import EUCLID
 from scanner.pixels.cutouts import Cutout, to_cutout
 from scanner.pixels.fits import FitsReader
 from scanner.pixels.geometry import Geometry
+from scanner.pixels.parquet_input import BadParquetError, ParquetInput
 from scanner.pixels.rejections import RejectCode, Rejection
 
 Progress = Callable[[int, int], None]
@@ -25,7 +27,12 @@ BANDS = tuple(EUCLID)
 NUMBER_COLUMNS = ("pixel_scale_arcsec", "ra", "dec")
 COLUMNS = ("object_id", *BANDS, *NUMBER_COLUMNS)
 
+MAX_MANIFEST_BYTES = 2**28
+MAX_ROWS = 2**20
+MAX_COLUMNS = 2000
+
 _PARQUET_MAGIC = b"PAR1"
+_LINE = re.compile(rb"[^\r\n]+")
 _INTEGER = r"^(0|-?[1-9][0-9]{0,18})$"
 """An integer as it prints: `007` is a name and keeps its zeros."""
 
@@ -60,11 +67,7 @@ def read_manifest(uri: str) -> Manifest:
     Raises:
         ManifestError: not readable, a column missing or of the wrong type, an object without id.
     """
-    try:
-        data = read_bytes(uri)
-    except (OSError, ValueError) as error:
-        reason = "no such file" if isinstance(error, FileNotFoundError) else getattr(error, "strerror", None) or error
-        raise ManifestError(f"manifest {uri}: {reason}") from error
+    data = _read_bytes(uri)
     if not data.strip():
         raise ManifestError(f"manifest {uri}: empty; the first line names the columns, of {', '.join(COLUMNS)}")
     table = _read_parquet(uri, data) if data.startswith(_PARQUET_MAGIC) else _read_csv(uri, data)
@@ -117,14 +120,32 @@ def _substitutions(row: dict[str, str | None]) -> list[str]:
     return [f"substituted: {', '.join(rest)} = {first}" for first, *rest in bands_by_reference.values() if rest]
 
 
+def _read_bytes(uri: str) -> bytes:
+    try:
+        n_bytes = info(uri).size
+        if n_bytes > MAX_MANIFEST_BYTES:
+            raise ManifestError(f"manifest {uri}: {n_bytes} bytes, at most {MAX_MANIFEST_BYTES} are read")
+        return read_bytes(uri)
+    except (OSError, ValueError) as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError) else getattr(error, "strerror", None) or error
+        raise ManifestError(f"manifest {one_line(uri)}: {reason}") from error
+
+
 def _read_csv(uri: str, data: bytes) -> pa.Table:
     """Every known column as text, then ids and numbers converted: text is the only type that loses nothing."""
+    header = _LINE.search(data)
+    n_columns = header[0].count(b",") + 1 if header else 0
+    if n_columns > MAX_COLUMNS:
+        raise ManifestError(f"manifest {uri}: must have at most {MAX_COLUMNS} columns, got {n_columns}")
+    n_rows = max(data.count(b"\n"), data.count(b"\r")) - 1
+    if n_rows > MAX_ROWS:
+        raise ManifestError(f"manifest {uri}: must have at most {MAX_ROWS} rows, got {n_rows}")
     try:
         # Column names are generated so that every cell, the header's too, is read as text.
         raw = pa.csv.read_csv(
             io.BytesIO(data),
             read_options=pa.csv.ReadOptions(autogenerate_column_names=True, use_threads=False),
-            convert_options=pa.csv.ConvertOptions(column_types={f"f{i}": pa.string() for i in range(2000)}),
+            convert_options=pa.csv.ConvertOptions(column_types={f"f{i}": pa.string() for i in range(MAX_COLUMNS)}),
         )
     except pa.ArrowInvalid as error:
         raise ManifestError(f"manifest {uri}: neither Parquet nor CSV: {error}") from error
@@ -141,35 +162,49 @@ def _read_csv(uri: str, data: bytes) -> pa.Table:
 
 def _read_parquet(uri: str, data: bytes) -> pa.Table:
     try:
-        schema = pq.read_schema(pa.BufferReader(data))
-        _check_columns(uri, schema.names)
-        wanted = [name for name in COLUMNS if name in schema.names]
-        table = pq.read_table(pa.BufferReader(data), columns=wanted, page_checksum_verification=True)
-    except (pa.ArrowException, OSError) as error:
-        raise ManifestError(f"manifest {uri}: unreadable Parquet: {error}") from error
-    columns = {name: _typed(uri, name, table[name]) for name in wanted}
-    return pa.table(columns)
+        file = ParquetInput(pa.BufferReader(data), MAX_MANIFEST_BYTES, MAX_ROWS, keep_dictionaries=True)
+        _check_columns(uri, file.names)
+        types = {name: _checked_type(uri, file.schema.field(name)) for name in COLUMNS if name in file.names}
+        table = file.read(list(types), MAX_MANIFEST_BYTES)
+    except BadParquetError as error:
+        raise ManifestError(f"manifest {uri}: {error}") from error
+    return pa.table({name: _typed(uri, name, table[name], kind) for name, kind in types.items()})
 
 
-def _typed(uri: str, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _checked_type(uri: str, column: pa.Field) -> pa.DataType:
+    """What a column is read as, before it is."""
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-    is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
-    if name == "object_id":
+    is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    if column.name == "object_id":
         allowed, target = is_text or pa.types.is_integer(kind), pa.string() if is_text else pa.int64()
-    elif name in BANDS:
+    elif column.name in BANDS:
         allowed, target = is_text or pa.types.is_null(kind), pa.string()
     else:
         allowed, target = is_number or pa.types.is_null(kind), pa.float64()
     if not allowed:
-        raise ManifestError(f"manifest {uri}: column {name} must be of a type like {target}, got {column.type}")
+        raise ManifestError(f"manifest {uri}: column {column.name} must be of a type like {target}, got {kind}")
+    return target
+
+
+def _typed(uri: str, name: str, column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    n_bytes = sum(_text_bytes(chunk) for chunk in column.chunks) if pa.types.is_dictionary(column.type) else 0
+    if n_bytes > MAX_MANIFEST_BYTES:
+        raise ManifestError(
+            f"manifest {uri}: column {name} must have at most {MAX_MANIFEST_BYTES} bytes of text, got {n_bytes}"
+        )
     try:
-        typed = column.cast(target)
+        typed = column.cast(kind)
     except pa.ArrowInvalid as error:
-        raise ManifestError(f"manifest {uri}: column {name} does not fit {target}: {error}") from error
+        raise ManifestError(f"manifest {uri}: column {name} does not fit {kind}: {error}") from error
     if name == "object_id":
         _check_ids(uri, typed)
     return typed
+
+
+def _text_bytes(texts: pa.DictionaryArray) -> int:
+    """What texts that are held once take when they are repeated for every row."""
+    return pc.sum(pc.binary_length(texts.dictionary).take(texts.indices).cast(pa.int64())).as_py() or 0
 
 
 def _check_columns(uri: str, names: list[str]) -> None:

@@ -11,11 +11,15 @@ from numpy.typing import NDArray
 from scanner.pixels.big_endian import float32_of
 from scanner.pixels.cutouts import BandImage
 from scanner.pixels.fits import header_pixel_scale_arcsec
-from scanner.pixels.fits_stream import FitsStream
+from scanner.pixels.fits_stream import FitsStream, image_stream
 from scanner.pixels.hdus import not_decompressed, scaled
+from scanner.pixels.rejections import RejectCode, Rejection
+from scanner.pixels.tile_compression import compressed_image
 
 BAND_BYTES = 2**24
 """Of the rows that are read at a time, as float32."""
+MAX_KEPT_PIXELS = 2**26
+"""Of a mosaic in memory: 3500 rows of a MER mosaic, of which a stamp needs 200."""
 
 
 class RowSource(Protocol):
@@ -45,13 +49,13 @@ class Mosaic:
         Raises:
             Rejection: the file is missing, cannot be read, has no such image or no pixel scale, or ends early.
         """
-        stream = FitsStream(uri, max_bytes, max_pixels)
+        stream = image_stream(uri, max_bytes, max_pixels)
         try:
             self.label = stream.label
-            self.header = stream.image.header
-            self.shape: tuple[int, int] = stream.image.shape  # type: ignore[assignment]
+            self.header = stream.hdu.header
+            self.shape: tuple[int, int] = stream.hdu.shape  # type: ignore[assignment]
             self.pixel_scale_arcsec = header_pixel_scale_arcsec(self.header, self.label)
-            self._source: RowSource = _CompressedRows(stream) if stream.image.is_compressed else _StoredRows(stream)
+            self._source: RowSource = _CompressedRows(stream) if stream.hdu.is_compressed else _StoredRows(stream)
         except BaseException:
             stream.close()
             raise
@@ -60,7 +64,11 @@ class Mosaic:
         self.start = self.stop = 0
 
     def reserve(self, n_rows: int) -> None:
-        """Make place for windows of `n_rows`, and for a band of rows beside them."""
+        """Make place for windows of `n_rows`, and for a band of rows beside them.
+
+        Raises:
+            Rejection: TOO_LARGE.
+        """
         n_band = max(1, BAND_BYTES // (4 * self.shape[1]))
         self._grow(min(n_rows + n_band, self.shape[0]))
 
@@ -68,7 +76,7 @@ class Mosaic:
         """Have the rows from `low` to `high`; those before `low` are not asked for again.
 
         Raises:
-            Rejection: the file ends early, cannot be read or decompressed.
+            Rejection: the file ends early, cannot be read or decompressed, or too many rows would be kept.
         """
         if high <= self.stop:
             return
@@ -113,11 +121,19 @@ class Mosaic:
     def _grow(self, capacity: int) -> None:
         if capacity <= len(self.rows):
             return
+        check_kept(self.label, capacity, self.shape[1])
         rows = np.empty((capacity, self.shape[1]), np.float32)
         kept = np.arange(self.start, self.stop)
         if len(kept):
             rows[kept % capacity] = self.rows[kept % len(self.rows)]
         self.rows = rows
+
+
+def check_kept(label: str, n_rows: int, n_columns: int) -> None:
+    """Raise TOO_LARGE if these cannot be kept in memory."""
+    if n_rows * n_columns > MAX_KEPT_PIXELS:
+        what = f"{n_rows} rows of {n_columns} pixels would be kept, at most {MAX_KEPT_PIXELS} pixels can be"
+        raise Rejection(RejectCode.TOO_LARGE, f"{label}: {what}")
 
 
 def _contiguous(start: int, stop: int, capacity: int) -> Iterator[tuple[int, int]]:
@@ -133,8 +149,8 @@ class _StoredRows:
 
     def __init__(self, stream: FitsStream) -> None:
         self._stream = stream
-        self._dtype, self._header = stream.image.dtype, stream.image.header
-        self._row_bytes = stream.image.shape[1] * self._dtype.itemsize
+        self._dtype, self._header = stream.hdu.dtype, stream.hdu.header
+        self._row_bytes = stream.hdu.shape[1] * self._dtype.itemsize
         plain = (float(self._header.get("BSCALE", 1)), float(self._header.get("BZERO", 0))) == (1, 0)
         self._is_plain = plain and self._dtype == np.dtype(">f4")
 
@@ -169,11 +185,12 @@ class _CompressedRows:
     """
 
     def __init__(self, stream: FitsStream) -> None:
+        self._ny, nx = stream.hdu.shape
+        height = int(stream.hdu.header.get("ZTILE2", 1))
+        self._step = height * max(1, BAND_BYTES // (4 * nx * height)) if height > 0 else self._ny
+        check_kept(stream.label, min(self._step, self._ny), nx)
         stream.finish()
         self._stream = stream
-        self._ny, nx = stream.image.shape
-        height = int(stream.image.header.get("ZTILE2", 1))
-        self._step = height * max(1, BAND_BYTES // (4 * nx * height)) if height > 0 else self._ny
         self._next, self._start = 0, 0
         self._unpacked = np.empty((0, nx), np.float32)
         self._file: BinaryIO | None = None
@@ -210,8 +227,11 @@ class _CompressedRows:
                 if self._opened is None:
                     self._file = self._stream.reopened()
                     self._opened = fits.open(self._file, memmap=False)
-                section = self._opened[self._stream.image.index].section[start : min(start + self._step, self._ny)]
-                self._unpacked = np.asarray(section, dtype=np.float32)
+                image = compressed_image(self._opened, self._stream.hdu.index, self._stream.hdu.shape)
+                stop = min(start + self._step, self._ny)
+                self._unpacked = np.asarray(image.section[start:stop], dtype=np.float32).reshape(
+                    stop - start, self._unpacked.shape[1]
+                )
         except Exception as error:  # decoders raise many types for damaged streams
             raise not_decompressed(self._stream.label, error) from error
         self._start = start

@@ -4,6 +4,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from scanner.pixels.geometry import GEOMETRIES, Geometry, Stamps
+from scanner.pixels.parquet_input import ParquetInput
 
 ROWS_PER_SHARD = 500
 KINDS = ("nonlens", "single", "compound_arc", "double_ring")
@@ -18,6 +20,14 @@ KINDS = ("nonlens", "single", "compound_arc", "double_ring")
 
 COMPONENTS = ("lens_light", "source1", "source2")
 """Noise-free parts of an object that a simulation may keep: what is not lensed but neighbours, and each source as lensed."""
+
+MAX_SHARD_BYTES = 2**31
+"""Of a file."""
+MAX_SHARD_ROWS = 2**20
+MAX_PIXEL_BYTES = 2**32
+"""Unpacked, of a shard that is read as a whole."""
+MAX_KNOWN_BYTES = 2**26
+"""What ids and indices may unpack to."""
 
 _GEOMETRY_KEY = b"lensscan.geometry"
 
@@ -137,11 +147,12 @@ def decode_shard(data: bytes) -> Shard:
     Raises:
         ValueError: not a shard of a known geometry, columns differ from the schema, or an object without pixels.
     """
-    try:
-        table = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise ValueError(f"not a readable Parquet shard: {error}") from error
-    geometry, with_components = _check_schema(table.schema)
+    file = _opened(pa.BufferReader(data))
+    geometry, with_components = _check_schema(file.schema)
+    pixel_bytes = file.n_rows * sum(4 * f.type.list_size for f in file.schema if pa.types.is_fixed_size_list(f.type))
+    if pixel_bytes > MAX_PIXEL_BYTES:
+        raise ValueError(f"a shard must hold at most {MAX_PIXEL_BYTES} bytes of pixels, got {pixel_bytes}")
+    table = file.read(file.names, MAX_PIXEL_BYTES)
     _check_no_nulls(table)
     kept = COMPONENTS if with_components else ()
     components = {component: _stamps(table, geometry, f"{component}_") for component in kept}
@@ -165,17 +176,12 @@ class ShardRows:
 
         Raises:
             ValueError: pages that do not match their checksums, or an object without pixels.
+            StorageError: the store failed.
         """
         names = ["object_id", *self.geometry.grids]
-        try:
-            # Not ahead of what is asked for: an object's pixels weigh more than all that is known of it.
-            file = pq.ParquetFile(self.source(), page_checksum_verification=True, pre_buffer=False)
-            for batch in file.iter_batches(n_rows, columns=names, use_threads=False):
-                table = pa.Table.from_batches([batch])
-                _check_no_nulls(table)
-                yield Shard(table["object_id"].to_numpy(), _stamps(table, self.geometry), pa.table({}), self.geometry)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise ValueError(f"not a readable Parquet shard: {error}") from error
+        for table in _opened(self.source()).batches(names, n_rows):
+            _check_no_nulls(table)
+            yield Shard(table["object_id"].to_numpy(), _stamps(table, self.geometry), pa.table({}), self.geometry)
 
 
 def open_shard(source: Callable[[], pa.NativeFile]) -> ShardRows:
@@ -183,15 +189,29 @@ def open_shard(source: Callable[[], pa.NativeFile]) -> ShardRows:
 
     Raises:
         ValueError: as `decode_shard`, as far as can be told before pixels are read.
+        StorageError: the store failed.
     """
-    try:
-        file = pq.ParquetFile(source(), page_checksum_verification=True)
-        geometry, _ = _check_schema(file.schema_arrow)
-        table = file.read(["object_id", "index"])
-    except (pa.ArrowInvalid, OSError) as error:
-        raise ValueError(f"not a readable Parquet shard: {error}") from error
+    file = _opened(source())
+    geometry, _ = _check_schema(file.schema)
+    table = file.read(["object_id", "index"], MAX_KNOWN_BYTES)
     _check_no_nulls(table)
     return ShardRows(source, geometry, table["object_id"].to_numpy(), table["index"].to_pylist())
+
+
+def shard_ids(source: BinaryIO) -> NDArray[np.int64]:
+    """The ids of a shard, read without its pixels.
+
+    Raises:
+        ValueError: as `open_shard`.
+        StorageError: the store failed.
+    """
+    file = _opened(source)
+    _check_schema(file.schema)
+    return file.read(["object_id"], MAX_KNOWN_BYTES)["object_id"].to_numpy()
+
+
+def _opened(source: pa.NativeFile | BinaryIO) -> ParquetInput:
+    return ParquetInput(source, MAX_SHARD_BYTES, MAX_SHARD_ROWS)
 
 
 def _check_schema(schema: pa.Schema) -> tuple[Geometry, bool]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.pixels.batches import CutoutBatch
-from scanner.pixels.cutouts import BandImage, Cutout
+from scanner.pixels.cutouts import BandImage, Cutout, check_pixel_scale
 from scanner.pixels.geometry import Geometry, Grid
 from scanner.pixels.mosaics import Mosaic
 from scanner.pixels.rejections import RejectCode, Rejection
@@ -84,12 +84,13 @@ class _BandSources:
         with _of_band(name):
             mosaic = Mosaic(uri, MAX_MOSAIC_BYTES, MAX_MOSAIC_PIXELS)
             try:
+                check_pixel_scale(mosaic.label, mosaic.pixel_scale_arcsec)
+                side = _window_pixels(grid, mosaic.pixel_scale_arcsec)
+                mosaic.reserve(side)
                 positions = catalogue.positions(mosaic.header, mosaic.label)
             except BaseException:
                 mosaic.close()
                 raise
-        side = _window_pixels(grid, mosaic.pixel_scale_arcsec)
-        mosaic.reserve(side)
         ny, nx = mosaic.shape
         is_inside = np.all((positions >= -0.5) & (positions < np.array([nx, ny]) - 0.5), axis=1)
         # The middle of the window is the middle of the stamp: for even sizes a corner between four pixels.

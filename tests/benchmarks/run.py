@@ -1,6 +1,6 @@
 """`make bench`: what the scan reaches of this machine's limit and of others' ways, as ratios measured in one run.
 
-Writes `results.json` and `RESULTS.md` beside this file.
+Writes `results.json` and `RESULTS.md` beside this file; figures of parts that are not run stay as they were.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from scanner.pixels.resample import resized
 from scanner.pixels.shards import ROWS_PER_SHARD
 from simulation.actors import simulate_dataset
 from simulation.dataset import DatasetSpec, simulate_objects
-from tests.benchmarks import scan_speed
+from tests.benchmarks import peers, scan_speed
 from tests.benchmarks.scan_speed import BATCH, median_seconds
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -46,7 +46,7 @@ def simulation_rates(scratch: Path) -> dict[str, float]:
     simulate_objects(spec, range(8))
     start = time.perf_counter()
     simulate_objects(spec, range(N_OBJECTS))
-    rates = {"simulate_mer_per_s": N_OBJECTS / (time.perf_counter() - start)}
+    rates = {"simulate_per_s": N_OBJECTS / (time.perf_counter() - start)}
     with ray_session(num_cpus=2):
         for n_workers in (1, 2):
             finished: list[float] = []
@@ -55,9 +55,9 @@ def simulation_rates(scratch: Path) -> dict[str, float]:
             out = str(scratch / f"simulated-{n_workers}")
             simulate_dataset(more, out, n_workers, lambda _done, _total, times=finished: times.append(time.perf_counter()))
             # The first shards of all actors carry their start.
-            rates[f"simulate_mer_{n_workers}_actors_per_s"] = n_workers * ROWS_PER_SHARD / (finished[-1] - finished[n_workers])
-            rates[f"simulate_mer_{n_workers}_actors_with_start_per_s"] = more.n / (finished[-1] - begun)
-    ratio = rates["simulate_mer_2_actors_per_s"] / rates["simulate_mer_1_actors_per_s"]
+            rates[f"simulate_{n_workers}_actors_per_s"] = n_workers * ROWS_PER_SHARD / (finished[-1] - finished[n_workers])
+            rates[f"simulate_{n_workers}_actors_with_start_per_s"] = more.n / (finished[-1] - begun)
+    ratio = rates["simulate_2_actors_per_s"] / rates["simulate_1_actors_per_s"]
     return {**rates, "simulate_two_actors_over_one": ratio}
 
 
@@ -83,30 +83,34 @@ def _processor() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def markdown(results: Mapping[str, Mapping[str, float]], about: Mapping[str, str | int | None]) -> str:
-    """The same as a table a part."""
-    text = ["# Benchmarks\n", "Measured by `make bench` in one run; what counts are the ratios.\n"]
+def markdown(results: Mapping[str, float], about: Mapping[str, str | int | None]) -> str:
+    """The same as a table."""
+    text = ["# Benchmarks\n", "Measured by `make bench`; what counts are the ratios.\n"]
     text.append("; ".join(f"{name} {value}" for name, value in about.items()) + "\n")
-    for part, figures in results.items():
-        rows = [f"| {name} | {value:.4g} |" for name, value in figures.items()]
-        text.append("\n".join([f"## {part}\n", "| | |", "| --- | ---: |", *rows]) + "\n")
-    return "\n".join(text)
+    rows = [f"| {name} | {value:.4g} |" for name, value in results.items()]
+    return "\n".join([*text, "| | |", "| --- | ---: |", *rows]) + "\n"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--parts", nargs="+", choices=("scan", "simulation"), default=("scan", "simulation"))
-    parts = parser.parse_args().parts
-    results: dict[str, dict[str, float]] = {}
-    if RESULTS.exists():
-        results = {
-            name: part for name, part in json.loads(RESULTS.read_text()).items() if isinstance(part, dict) and name != "machine"
-        }
-    with tempfile.TemporaryDirectory() as scratch:
-        if "scan" in parts:
-            results |= scan_speed.measure(Path(scratch))
-        if "simulation" in parts:
-            results["simulation"] = {**simulation_rates(Path(scratch)), "resize_over_skimage": resize_gain()}
+    parts = ("scan", "simulation", "full_tile", "peers")
+    parser.add_argument("--parts", nargs="+", choices=parts, default=("scan", "simulation"))
+    parser.add_argument("--peers", type=Path, help="folder of the peers' scripts and their data, for the part of that name")
+    parser.add_argument("--hyrax-python", help="interpreter that has hyrax, for the part peers")
+    options = parser.parse_args()
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    results.pop("machine", None)
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        if "scan" in options.parts:
+            results |= scan_speed.measure(scratch)
+        if "simulation" in options.parts:
+            results |= {**simulation_rates(scratch), "resize_over_skimage": resize_gain()}
+        if "full_tile" in options.parts:
+            results |= scan_speed.full_tile(scratch)
+        if "peers" in options.parts:
+            results |= peers.measure(options.peers, options.hyrax_python, scratch)
+    results = dict(sorted(results.items()))
     about = machine()
     RESULTS.write_text(json.dumps({**results, "machine": about}, indent=1) + "\n")
     TABLE.write_text(markdown(results, about))

@@ -26,6 +26,8 @@ def prefect(tmp_path):
         "PREFECT_HOME": str(tmp_path / "prefect"),
         "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_API_AUTH_STRING": "operator:guarded",
+        "PREFECT_API_AUTH_STRING": "operator:guarded",
         "PREFECT_CLI_COLORS": "false",
         "LENSSCAN_CHECKOUT": str(ROOT),
         "LENSSCAN_TILES": str(tmp_path / "tiles" / "{night}"),

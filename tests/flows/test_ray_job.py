@@ -62,6 +62,7 @@ def submit(address, env, folder, *command):
     )
 
 
+@pytest.mark.fault(37)
 def test_a_submitted_job_scans_and_its_answer_can_be_queried(ray_head, tmp_path):
     address, env = ray_head
     ids = write_tiles(tmp_path / "tiles", n_tiles=2, n_objects=3)

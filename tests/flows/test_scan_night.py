@@ -67,11 +67,15 @@ def score_columns(table):
     return [name for name in table.column_names if name.startswith("p_") or name == "disagreement"]
 
 
+@pytest.mark.fault(10)
 @pytest.mark.ray
 def test_a_second_scan_of_the_same_night_has_nothing_to_do(tiles, undisturbed):
     before = {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in undisturbed.rglob("*") if path.is_file()}
     summary = scan(tiles[0], undisturbed)
     assert summary["units_by_outcome"] == {"already_committed": N_TILES}
+    for_people = [part for part in scan_command(tiles[0], undisturbed) if part != "--json"]
+    said = subprocess.run(for_people, capture_output=True, text=True, timeout=100, check=True).stdout
+    assert f"{N_TILES} already_committed (nothing to do)" in said
     after = {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in undisturbed.rglob("*") if path.is_file()}
     assert before == after
 

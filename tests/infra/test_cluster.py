@@ -1,12 +1,14 @@
+import http.server
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 import ray
 
-from infra.cluster import ClusterError, bounded_map, ray_session
+from infra.cluster import ClusterError, _connect, bounded_map, ray_session
 
 pytestmark = pytest.mark.ray
 
@@ -100,15 +102,38 @@ def test_a_running_session_is_used_and_left_running(ray_cluster):
     assert ray.is_initialized()
 
 
+CONNECT = "import sys; from infra.cluster import ray_session\nwith ray_session(sys.argv[1]): pass"
+
+
+def refused(address):
+    """The error of a connection, from a process of its own: a session that runs in this one would be used instead."""
+    command = [sys.executable, "-c", CONNECT, address]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    return done.stderr.splitlines()[-1]
+
+
 def test_an_address_where_nothing_listens_is_told_at_once():
-    # In a process of its own: a session that runs in this one would be used instead.
-    code = "import sys; from infra.cluster import ray_session\nwith ray_session(sys.argv[1]): pass"
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        result = subprocess.run([sys.executable, "-c", code, address], check=False, capture_output=True, text=True, timeout=60)
-    assert result.returncode == 1
-    assert f"ClusterError: no Ray cluster at {address}: Connection refused" in result.stderr
+        assert refused(address) == f"infra.cluster.ClusterError: no Ray cluster at {address}: Connection refused"
+
+
+def test_what_listens_but_is_no_cluster_is_told():
+    with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as web:
+        threading.Thread(target=web.serve_forever, daemon=True).start()
+        assert "what listens there does not speak Ray's protocol" in refused(f"127.0.0.1:{web.server_port}")
+        web.shutdown()
+
+
+@pytest.mark.fault(36)
+@pytest.mark.parametrize(
+    "address", ["http://me:secret@127.0.0.1:8265", "me:secret@127.0.0.1:6379", "ray://me:secret@127.0.0.1:1"]
+)
+def test_an_address_of_another_form_is_refused_without_its_password(ray_cluster, address):
+    with pytest.raises(ClusterError, match=r"must be HOST:PORT, ray://HOST:PORT or auto, got 127.0.0.1:\d+$"):
+        _connect(address)
 
 
 def test_a_call_that_hangs_is_named_when_its_time_is_over(workers):

@@ -1,5 +1,7 @@
 import errno
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +13,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from infra import posix, storage
+from infra import posix, s3_file, storage
+from infra import s3 as objects
 from infra.errors import LensscanError
 from infra.storage import (
     CreateOutcome,
@@ -117,13 +120,46 @@ def test_file_systems_without_unnamed_files_do_as_well(tmp_path, monkeypatch):
     assert names(tmp_path) == ["a"]
 
 
+@pytest.mark.fault(34)
 def test_data_reach_the_disk_before_the_name_does(tmp_path, monkeypatch):
     calls = []
     for name in ("fsync", "link"):
         real = getattr(os, name)
         monkeypatch.setattr(posix.os, name, lambda *a, name=name, real=real, **k: (calls.append(name), real(*a, **k))[1])
     create_if_absent(f"{tmp_path}/a", b"1", "1")
-    assert calls == ["fsync", "link", "fsync"]
+    # First that of the folder's own name.
+    assert calls == ["fsync", "fsync", "link", "fsync"]
+
+
+@pytest.mark.fault(34)
+@pytest.mark.parametrize("named", [False, True], ids=["unnamed", "named"])
+def test_the_system_is_asked_to_write_through_before_it_links_and_before_anybody_is_told(tmp_path, named):
+    strace = shutil.which("strace") or pytest.skip("needs strace")
+    code = (
+        "import sys; from infra import posix, storage\n"
+        + ("posix._link_unnamed = lambda *a: False\n" if named else "")
+        + "storage.create_if_absent(sys.argv[1], b'canary', 'a'); print('returned', flush=True)"
+    )
+    trace, unit = tmp_path / "trace", tmp_path / "root" / "units" / "a.parquet"
+    command = [strace, "-f", "-y", "-e", "trace=write,fsync,fdatasync,link,linkat,mkdir", "-o", trace]
+    done = subprocess.run([*command, sys.executable, "-c", code, unit], capture_output=True, text=True, check=False)
+    if done.returncode and "ptrace" in done.stderr:
+        pytest.skip("strace is not allowed here")
+    folder = re.escape(str(unit.parent))
+    steps = [
+        rf"mkdir\(\"{folder}\"",
+        rf"fsync\(\d+<{re.escape(str(unit.parent.parent))}>\) += 0",
+        rf"write\((\d+)<{folder}/[^>]*>[^,]*, \"canary\"",
+        rf"fsync\(\d+<{folder}/[^>]*>[^,]*\) += 0",
+        rf"link(at)?\(.*\"{folder}/a.parquet\".*\) += 0",
+        rf"fsync\(\d+<{folder}>\) += 0",
+        r"write\(1<.*returned",
+    ]
+    lines = trace.read_text().splitlines()
+    places = [[i for i, line in enumerate(lines) if re.search(step, line)] for step in steps]
+    assert all(places), [step for step, found in zip(steps, places, strict=True) if not found]
+    # The last time of each: nothing is written after it is synced, nor linked before.
+    assert [found[-1] for found in places] == sorted(found[-1] for found in places)
 
 
 def test_a_file_system_without_hard_links_is_told(tmp_path, monkeypatch):
@@ -149,6 +185,14 @@ def test_reads_are_whole_or_an_error(root):
     with open_read(uri) as file:
         file.seek(95)
         assert file.read() == bytes(range(95, 100))
+        assert file.seek(-10, os.SEEK_END) == 90
+        assert file.read(3) == bytes(range(90, 93))
+        assert file.seek(-1, os.SEEK_CUR) == file.tell() == 92
+        assert file.read(2) == bytes(range(92, 94))
+        file.seek(200)
+        assert file.read(5) == b""
+        with pytest.raises((OSError, ValueError)):
+            file.seek(-1)
 
 
 def test_blocks_are_the_file_front_to_back(root, monkeypatch):
@@ -158,7 +202,7 @@ def test_blocks_are_the_file_front_to_back(root, monkeypatch):
     create_if_absent(join(root, "empty"), b"", "1")
     for size in (1, 100, 300, 1000, 5000) if not root.startswith("s3") else (100, 300, 1000, 5000):
         monkeypatch.setattr(storage, "LOCAL_STREAM_BYTES", size)
-        monkeypatch.setattr(storage, "S3_STREAM_BYTES", size)
+        monkeypatch.setattr(objects, "STREAM_BYTES", size)
         blocks = list(read_blocks(info(uri)))
         assert b"".join(blocks) == data
         assert [len(block) for block in blocks] == [min(size, 1000 - at) for at in range(0, 1000, size)]
@@ -174,7 +218,7 @@ def test_blocks_of_a_file_that_was_replaced_or_cut_are_an_error(root):
     uri = join(root, "data")
     create_if_absent(uri, bytes(1000), "1")
     listed = info(uri)
-    with pytest.raises(StorageError, match=r"data: changed while it was read \(etag other became "):
+    with pytest.raises(StorageError, match=r"data: changed while it was read \(its etag is no longer other"):
         list(read_blocks(FileInfo(listed.uri, 1000, "other")))
     with pytest.raises(StorageError, match="data: "):
         list(read_blocks(FileInfo(listed.uri, 1001, "other")))
@@ -199,11 +243,57 @@ def test_what_is_absent_is_file_not_found(root):
             read(join(root, "absent"))
 
 
-def test_other_schemes_are_refused_without_repeating_a_password():
+@pytest.mark.server
+def test_a_large_object_is_read_in_few_requests(s3, monkeypatch):
+    uri, data = join(s3, "data"), os.urandom(3_000_000)
+    create_if_absent(uri, data, "1")
+    asked = []
+    read_range = s3_file.read_range
+    monkeypatch.setattr(s3_file, "read_range", lambda *args: (asked.append(args), read_range(*args))[1])
+    with open_read(uri) as file:
+        file.seek(100)
+        assert file.read() == data[100:]
+        file.seek(0)
+        assert file.read(10) == data[:10]
+    assert len(asked) <= 3
+
+
+@pytest.mark.server
+def test_a_listing_goes_on_over_pages(s3, monkeypatch):
+    for name in "abcde":
+        create_if_absent(join(s3, name), b"1", "1")
+    page = objects._page
+    monkeypatch.setattr(objects, "_page", lambda uri, **options: page(uri, **options, MaxKeys=2))
+    assert [file.uri for file in list_files(s3)] == [join(s3, name) for name in "abcde"]
+
+
+@pytest.mark.server
+def test_all_threads_share_one_client_of_an_endpoint(s3, monkeypatch):
+    with ThreadPoolExecutor(4) as pool:
+        clients = {id(client) for client in pool.map(lambda _: s3_filesystem(), range(8))}
+    assert clients == {id(s3_filesystem())}
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    assert id(s3_filesystem()) not in clients
+
+
+def test_a_name_that_is_a_folder_is_no_file_to_create(tmp_path):
+    (tmp_path / "a").mkdir()
+    with pytest.raises(StorageError, match="a: cannot be created: Is a directory"):
+        create_if_absent(f"{tmp_path}/a", b"1", "1")
+
+
+def test_other_schemes_are_refused():
     with pytest.raises(StorageError, match=r"got ftp://") as caught:
-        read_bytes("ftp://me:hunter2@host/file")
-    assert "hunter2" not in str(caught.value)
+        read_bytes("ftp://host/file")
     assert isinstance(caught.value, LensscanError)
+
+
+@pytest.mark.fault(36)
+@pytest.mark.parametrize("scheme", ["s3", "ftp"])
+def test_a_password_in_a_uri_is_refused_and_not_repeated(scheme):
+    with pytest.raises(StorageError, match="must not hold a user or password") as caught:
+        read_bytes(f"{scheme}://me:hunter2@host/file")
+    assert "hunter2" not in str(caught.value)
 
 
 class BadStore(BaseHTTPRequestHandler):
@@ -270,6 +360,7 @@ def serve(monkeypatch):
 
 
 @pytest.mark.server
+@pytest.mark.fault(15)
 def test_a_store_that_ignores_conditions_is_refused(serve):
     server = serve(BadStore)
     with pytest.raises(StorageError, match="ignores conditional creation"):
@@ -278,6 +369,7 @@ def test_a_store_that_ignores_conditions_is_refused(serve):
 
 
 @pytest.mark.server
+@pytest.mark.fault(13)
 def test_a_lost_reply_is_resolved_by_reading_back(serve):
     server = serve(LosingStore)
     assert create_if_absent("s3://bucket/unit", b"mine", "1") is CreateOutcome.ALREADY_MINE
@@ -286,6 +378,7 @@ def test_a_lost_reply_is_resolved_by_reading_back(serve):
 
 
 @pytest.mark.server
+@pytest.mark.fault(36)
 def test_errors_hold_no_credentials(s3, monkeypatch):
     missing = "s3://no-such-bucket-here/key"
     with pytest.raises(StorageError, match="cannot be created") as caught:

@@ -112,6 +112,7 @@ def test_values_that_overflow_when_summed_are_not_finite():
             to_cutout(images(noise()) | {band: bands[band]}, CHALLENGE)
 
 
+@pytest.mark.fault(24)
 def test_masked_zeros_are_not_taken_for_sky():
     vis = noise(100)
     vis[:4] = 0  # 40 % of the upper border
@@ -131,6 +132,7 @@ def test_pixels_beyond_the_edge_are_padded_and_the_rest_stays_in_place():
     assert np.median(cutout.stamps["VIS"][:, :90]) == pytest.approx(5, abs=0.1)
 
 
+@pytest.mark.fault(24)
 def test_few_bad_pixels_are_filled_with_the_median():
     vis = noise()
     vis[0, :5], vis[7, 7] = np.nan, -np.inf
@@ -140,6 +142,7 @@ def test_few_bad_pixels_are_filled_with_the_median():
     assert np.isfinite(cutout.stamps["VIS"]).all()
 
 
+@pytest.mark.fault(26)
 @pytest.mark.parametrize("dtype", [">f4", ">f8", "<i2", ">i4", "u1"])
 def test_any_type_and_byte_order_gives_native_float32(dtype):
     values = np.random.default_rng(0).integers(0, 200, (200, 200))
@@ -148,6 +151,7 @@ def test_any_type_and_byte_order_gives_native_float32(dtype):
     np.testing.assert_array_equal(stamp, values)
 
 
+@pytest.mark.fault(24)
 @pytest.mark.parametrize(
     ("vis", "expected"),
     [
@@ -169,6 +173,7 @@ def test_unusable_pixels_are_rejected_by_name(vis, expected):
     assert code(images(vis)) is expected
 
 
+@pytest.mark.fault(24)
 def test_more_than_a_tenth_bad_is_too_much():
     vis = noise()
     vis[:20] = np.nan
@@ -186,11 +191,13 @@ def test_a_constant_middle_is_not_saved_by_what_is_cropped_or_padded():
     assert code(images(narrow)) is RejectCode.CONSTANT
 
 
+@pytest.mark.fault(26)
 @pytest.mark.parametrize("scale", [0, -0.1, 1e-4, 50, np.nan, np.inf])
 def test_impossible_pixel_scales_are_rejected(scale):
     assert code(images(noise(), scale)) is RejectCode.NO_PIXEL_SCALE
 
 
+@pytest.mark.fault(25)
 def test_a_missing_band_is_named():
     bands = images(noise())
     del bands["J"]
@@ -198,6 +205,7 @@ def test_a_missing_band_is_named():
         to_cutout(bands, CHALLENGE)
 
 
+@pytest.mark.fault(24)
 @settings(max_examples=100, deadline=None)
 @given(
     hnp.arrays(np.float32, (20, 20), elements=st.floats(width=32, allow_nan=True, allow_infinity=True), fill=st.just(0.5)),

@@ -24,6 +24,7 @@ def ensemble(tmp_path_factory):
     return load_package(folder)
 
 
+@pytest.mark.fault(25)
 def test_every_network_sees_its_own_bands_in_its_own_order(ensemble):
     """Against the authors' way: one network, one object, one band at a time."""
     given = stamps(2)

@@ -58,6 +58,7 @@ def test_a_missing_extension_lists_those_there_are(four_bands):
     assert code(f"{four_bands}#9") is RejectCode.MISSING_EXTENSION
 
 
+@pytest.mark.fault(26)
 def test_only_two_dimensional_images_are_cutouts(four_bands, tmp_path):
     assert code(f"{four_bands}#CUBE") is RejectCode.WRONG_SHAPE
     assert code(f"{four_bands}#0") is RejectCode.WRONG_SHAPE
@@ -68,6 +69,7 @@ def test_only_two_dimensional_images_are_cutouts(four_bands, tmp_path):
     assert code(tmp_path / "table.fits#T") is RejectCode.WRONG_SHAPE
 
 
+@pytest.mark.fault(26)
 @pytest.mark.parametrize("dtype", ["u1", "i2", "u2", "i4", "u4", "f4", "f8"])
 def test_every_stored_type_is_read_as_astropy_reads_it(tmp_path, dtype):
     path = tmp_path / "x.fits"
@@ -76,6 +78,7 @@ def test_every_stored_type_is_read_as_astropy_reads_it(tmp_path, dtype):
     np.testing.assert_array_equal(read_band(str(path), 0.1).pixels, values.astype(np.float32))
 
 
+@pytest.mark.fault(26)
 def test_scaled_integers_and_blank(tmp_path):
     path = tmp_path / "x.fits"
     stored = np.arange(-200, 200, dtype=np.int16).reshape(20, 20)
@@ -89,6 +92,7 @@ def test_scaled_integers_and_blank(tmp_path):
     np.testing.assert_array_equal(read_band(str(path), 0.1).pixels, expected)
 
 
+@pytest.mark.fault(26)
 def test_double_values_that_float32_cannot_hold_become_infinite(tmp_path):
     fits.writeto(tmp_path / "x.fits", np.full((20, 20), 1e300))
     assert np.isposinf(read_band(str(tmp_path / "x.fits"), 0.1).pixels).all()
@@ -106,6 +110,7 @@ def test_compressed_images_and_gzip(tmp_path):
     assert code(tmp_path / "bad.fits.gz") in {RejectCode.FITS_UNREADABLE, RejectCode.FITS_TRUNCATED}
 
 
+@pytest.mark.fault(23)
 def test_a_damaged_compressed_image_is_unreadable(tmp_path):
     path = tmp_path / "c.fits"
     values = np.random.default_rng(0).integers(0, 99, (30, 30)).astype(np.int16)
@@ -118,6 +123,7 @@ def test_a_damaged_compressed_image_is_unreadable(tmp_path):
     assert code(path) is RejectCode.FITS_UNREADABLE
 
 
+@pytest.mark.fault(28)
 def test_a_compressed_image_is_measured_before_it_is_unpacked(tmp_path):
     path = tmp_path / "c.fits"
     fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(np.zeros((30, 30), np.int16))]).writeto(path)
@@ -128,6 +134,7 @@ def test_a_compressed_image_is_measured_before_it_is_unpacked(tmp_path):
     assert code(path) is RejectCode.TOO_LARGE
 
 
+@pytest.mark.fault(22)
 def test_a_file_cut_anywhere_is_never_read(tmp_path):
     """Also in the padding, and also where the extension asked for lies before the cut."""
     whole = tmp_path / "whole.fits"
@@ -144,6 +151,7 @@ def test_a_file_cut_anywhere_is_never_read(tmp_path):
     assert code(f"{tmp_path}/cut.fits#H") is RejectCode.MISSING_EXTENSION
 
 
+@pytest.mark.fault(23)
 def test_a_flipped_bit_is_noticed_where_there_are_checksums(tmp_path):
     path = tmp_path / "x.fits"
     fits.writeto(path, image(), checksum=True)
@@ -158,6 +166,7 @@ def test_a_flipped_bit_is_noticed_where_there_are_checksums(tmp_path):
         assert reason in found.detail
 
 
+@pytest.mark.fault(29)
 @pytest.mark.parametrize("content", [b"", b"<html><body>404</body></html>", b"\0" * 5760, b"SIMPLE  =  T".ljust(2880)])
 def test_what_is_not_fits_is_rejected(tmp_path, content):
     (tmp_path / "x.fits").write_bytes(content)
@@ -170,6 +179,7 @@ def cards(**values):
     return b"".join(f"{key:8}= {value:>20}".ljust(80).encode() for key, value in values.items()) + b"END".ljust(80)
 
 
+@pytest.mark.fault(28)
 @pytest.mark.parametrize(
     ("header", "expected"),
     [
@@ -191,11 +201,13 @@ def test_impossible_headers_are_rejected_before_anything_is_allocated(tmp_path, 
     assert code(tmp_path / "x.fits") is expected
 
 
+@pytest.mark.fault(28)
 def test_a_header_without_end_is_given_up(tmp_path):
     (tmp_path / "x.fits").write_bytes(b"SIMPLE  =                    T".ljust(2880 * 1100))
     assert code(tmp_path / "x.fits") is RejectCode.FITS_UNREADABLE
 
 
+@pytest.mark.fault(28)
 def test_a_large_file_is_refused_unread(tmp_path, monkeypatch):
     path = tmp_path / "x.fits"
     path.touch()
@@ -251,6 +263,7 @@ def test_the_pixel_scale_is_the_arguments_then_the_wcs_then_the_keyword(tmp_path
     assert header_pixel_scale_arcsec(fits.Header({"PIXSCALE": 0.7}), "x") == 0.7
 
 
+@pytest.mark.fault(27)
 @pytest.mark.parametrize(
     "header",
     [
@@ -280,6 +293,7 @@ def test_four_bands_of_one_file_are_one_read(four_bands, monkeypatch):
     assert reads == [str(four_bands)]
 
 
+@pytest.mark.fault(29)
 def test_random_damage_never_escapes_as_another_error(four_bands):
     """Mutated files give pixels or a rejection, nothing else."""
     good = four_bands.read_bytes()

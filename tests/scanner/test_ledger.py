@@ -8,6 +8,7 @@ import pytest
 
 from infra.storage import list_files, read_bytes
 from scanner.catalogue.ledger import ConflictError, Outcome, PublishError, pending, publish
+from scanner.catalogue.outcomes import TransientError
 from scanner.catalogue.plan import ScanConfig, make_plan
 from scanner.catalogue.unitfile import UnitFileError, read_unit, unit_uri
 from tests.scanner.catalogue_parts import NIGHT, EnsembleName, plan_of, random_scores, scores, unit_of
@@ -49,6 +50,7 @@ def test_publishing_again_changes_nothing(root, plan):
     assert read_bytes(unit_uri(root, plan.plan_id, "a")) == before
 
 
+@pytest.mark.fault(11)
 def test_of_racing_attempts_one_commits_and_all_agree(root, plan):
     start = threading.Barrier(4)
 
@@ -107,7 +109,6 @@ def test_rows_of_another_unit_are_left_out(tmp_path):
         (scores(IDS, P_LENS).drop_columns("dec"), "columns must be"),
         (scores(IDS, P_LENS, night=["2026-11-23"] * 4), "night must be 2026-11-24"),
         (scores(IDS, P_LENS, status=["scored", "scored", "rejected:because", "scored"]), "status must be one of"),
-        (scores(IDS, P_LENS, status=["scored", "scored", "rejected:io_error", "scored"]), "scan the unit again"),
         (scores(IDS, P_LENS, status=["scored"] * 4), "p_OU-66: must not be null in scored rows"),
         (scores(IDS, [0.1, 0.9, None, None], status=["scored"] * 2 + ["rejected:blank"] + ["scored"]), "must not be null"),
         (scores(IDS, P_LENS, status=["scored"] * 2 + ["rejected:blank"] * 2), "must be null in rejected rows"),
@@ -119,6 +120,21 @@ def test_rows_of_another_unit_are_left_out(tmp_path):
 )
 def test_a_table_that_is_not_the_whole_correct_result_is_refused(tmp_path, plan, table, message):
     with pytest.raises(PublishError, match=message):
+        publish(table, plan.units[0], plan, str(tmp_path), "try")
+    assert list_files(str(tmp_path)) == []
+
+
+def test_a_file_below_the_folder_of_units_commits_none(tmp_path, plan):
+    publish(scores(IDS, P_LENS), plan.units[0], plan, str(tmp_path), "try")
+    committed = Path(unit_uri(str(tmp_path), plan.plan_id, plan.units[0].unit_id))
+    (committed.parent / "deep").mkdir()
+    committed.rename(committed.parent / "deep" / committed.name)
+    assert plan.units[0] in pending(plan, str(tmp_path))
+
+
+def test_rows_that_the_store_failed_are_no_result_and_worth_another_try(tmp_path, plan):
+    table = scores(IDS, P_LENS, status=["scored", "scored", "rejected:io_error", "scored"])
+    with pytest.raises(TransientError, match="scan the unit again"):
         publish(table, plan.units[0], plan, str(tmp_path), "try")
     assert list_files(str(tmp_path)) == []
 

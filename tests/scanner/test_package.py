@@ -89,6 +89,7 @@ CARD_FAULTS = {
 }
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize("fault", CARD_FAULTS)
 def test_a_card_that_does_not_hold_is_refused(folder, fault):
     change, says = CARD_FAULTS[fault]
@@ -119,6 +120,7 @@ TENSOR_FAULTS = {
 }
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize("fault", TENSOR_FAULTS)
 def test_tensors_that_do_not_fit_are_refused(folder, fault):
     change, says = TENSOR_FAULTS[fault]
@@ -128,6 +130,7 @@ def test_tensors_that_do_not_fit_are_refused(folder, fault):
     assert "OU-H.safetensors" in str(error.value)
 
 
+@pytest.mark.fault(30)
 def test_damaged_and_missing_files_are_named(folder):
     weights = folder / "OU-H.safetensors"
     data = weights.read_bytes()

@@ -97,6 +97,7 @@ def test_an_object_twice_in_one_file_is_refused(tmp_path):
         build(tmp_path)
 
 
+@pytest.mark.fault(31)
 def test_nothing_to_scan_and_no_shard_are_refused(tmp_path):
     with pytest.raises(PlanError, match="holds neither"):
         build(tmp_path / "absent")

@@ -102,6 +102,7 @@ def damage_code(file):
 DAMAGES = [damage_missing, damage_truncated, damage_text, damage_wrong_network, damage_not_finite, damage_code]
 
 
+@pytest.mark.fault(30)
 @needs_published
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda f: f.__name__)
 def test_a_missing_or_damaged_file_is_named(tmp_path, damage):

@@ -136,6 +136,7 @@ def test_no_more_than_a_batch_is_held_and_rows_are_read_as_needed():
     assert seen == [(0, 0), (1, 0), (2, 0), (3, 1), (4, 1), (5, 1), (6, 2)]
 
 
+@pytest.mark.fault(24)
 @pytest.mark.parametrize("value", [np.nan, np.inf, -0.1, 1.1])
 def test_what_is_no_probability_is_an_error_and_not_a_row(value):
     with pytest.raises(ScanError, match="p_B: a network must give one probability"):
@@ -260,7 +261,7 @@ def test_input_that_changed_since_the_plan_is_an_error(tmp_path):
     vis = next(tmp_path.glob("*VIS*"))
     content = vis.read_bytes()
     vis.unlink()
-    with pytest.raises(ScanError, match=r"VIS .* cannot be read"):
+    with pytest.raises(ScanError, match=r"VIS .* is gone"):
         scan_unit(unit, scanner, "2026-01-02")
     vis.write_bytes(content[::-1])
     with pytest.raises(ScanError, match="changed since the plan was made"):

@@ -70,6 +70,7 @@ def test_sealing_again_changes_nothing(root, plan, tables):
     assert contents(root) == before
 
 
+@pytest.mark.fault(40)
 def test_racing_sealers_agree(root, plan, tables):
     commit_all(plan, root, tables)
     start = threading.Barrier(3)
@@ -83,6 +84,7 @@ def test_racing_sealers_agree(root, plan, tables):
     assert reports[0] == reports[1] == reports[2]
 
 
+@pytest.mark.fault(40)
 def test_a_sealing_cut_short_is_finished_to_the_same_bytes(tmp_path, plan, tables):
     root = str(tmp_path)
     commit_all(plan, root, tables)

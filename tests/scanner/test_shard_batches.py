@@ -95,10 +95,11 @@ def test_a_shard_that_is_streamed_gives_what_one_in_memory_does(batch_size):
         assert np.array_equal(np.concatenate([batch.stamps[band] for batch in batches]), expected.stamps[band])
 
 
+@pytest.mark.fault(31)
 def test_damage_in_a_streamed_shard_is_noticed_where_it_lies():
     stamps = {band: np.random.default_rng(0).normal(size=(40, g.n_pixels, g.n_pixels)) for band, g in MER_10.grids.items()}
     data = bytearray(encode_shard(shard_table(np.arange(40), stamps, {}, MER_10)))
     data[len(data) // 2] ^= 1
     shard = open_shard(lambda: pa.BufferReader(bytes(data)))
-    with pytest.raises(ValueError, match="not a readable Parquet shard"):
+    with pytest.raises(ValueError, match="not a readable Parquet file"):
         list(stream_batches(shard, np.arange(40), MER_10, 8))

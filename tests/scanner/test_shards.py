@@ -60,11 +60,12 @@ def written(other):
     return sink.getvalue()
 
 
+@pytest.mark.fault(31)
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "not a readable Parquet shard"),
-        (b"<html>", "not a readable Parquet shard"),
+        (b"", "not a readable Parquet file"),
+        (b"<html>", "not a readable Parquet file"),
         (written(pa.table({"object_id": [1]})), "geometry must be one of"),
         (written(table().drop_columns(["H"])), "columns are not those of a challenge shard"),
         (written(table().replace_schema_metadata({b"lensscan.geometry": b"nosuch"})), "got 'nosuch'"),
@@ -76,6 +77,7 @@ def test_what_is_not_a_shard_is_refused(data, message):
         decode_shard(data)
 
 
+@pytest.mark.fault(31)
 def test_truncation_and_flipped_bits_are_noticed():
     data = encode_shard(table())
     with pytest.raises(ValueError, match="not a readable"):
@@ -97,6 +99,7 @@ def test_shards_of_an_earlier_version_are_read():
         np.testing.assert_array_equal(shard.stamps[band], expected)
 
 
+@pytest.mark.fault(31)
 def test_nulls_in_a_pixel_column_are_refused_and_not_read_shifted():
     old = of_an_earlier_version(table())
     field = old.schema.field("Y")

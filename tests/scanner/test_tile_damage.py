@@ -32,6 +32,7 @@ def outcome(tile, sources, geometry=MER_10, batch_size=8):
     return n_batches, None
 
 
+@pytest.mark.fault(22)
 def test_a_file_cut_anywhere_is_refused_before_any_pixel(tmp_path):
     tile, sources = make_tile(tmp_path, "second"), catalogue(positions())
     path = tmp_path / "J.fits"
@@ -69,6 +70,7 @@ def test_details_of_damage_are_those_of_small_files(tmp_path, packed):
     assert outcome(tile, sources)[1].detail == f"Y: {path.name}: no such file"
 
 
+@pytest.mark.fault(23)
 @pytest.mark.parametrize("kind", ["plain", "gz", "second", "scaled", "rice"])
 @pytest.mark.parametrize("where", [0.2, 0.999])
 def test_a_flipped_bit_voids_all_batches(tmp_path, kind, where):
@@ -87,6 +89,7 @@ def test_a_flipped_bit_voids_all_batches(tmp_path, kind, where):
     assert n_batches == (0 if kind == "rice" else 5)
 
 
+@pytest.mark.fault(22)
 def test_later_hdus_must_be_whole_and_readable(tmp_path):
     tile, sources = make_tile(tmp_path), catalogue(positions())
     path = tmp_path / "VIS.fits"
@@ -119,6 +122,7 @@ def test_a_missing_mosaic_and_too_large_ones_are_refused_at_once(tmp_path, monke
     )
 
 
+@pytest.mark.fault(28)
 def test_a_gzip_bomb_is_not_unfolded(tmp_path, monkeypatch):
     tile = make_tile(tmp_path, "gz")
     monkeypatch.setattr(module, "MAX_MOSAIC_BYTES", 400_000)
@@ -142,6 +146,7 @@ def test_a_store_that_fails_on_the_way_is_an_io_error(tmp_path, monkeypatch):
     assert str(rejection) == "io_error: VIS: VIS.fits: TimeoutError"
 
 
+@pytest.mark.fault(23)
 def test_damaged_tiles_of_a_compressed_mosaic_are_unreadable(tmp_path):
     tile = make_tile(tmp_path, "gzip tiles")
     path = tmp_path / "J.fits"

@@ -1,0 +1,113 @@
+"""One question to an S3 store: asked again while that makes sense, answered in bounded time, or an error in one line."""
+
+import errno
+import os
+import re
+import time
+from collections.abc import Awaitable, Callable
+from functools import cache
+from typing import Any, TypeVar, cast
+
+import s3fs
+from aiohttp import ClientError as HttpError
+from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+from fsspec.asyn import sync
+from fsspec.exceptions import FSTimeoutError
+
+from infra.files import StorageError, one_line
+
+REQUEST_TRIES = 5
+"""Of a request that is throttled, answered by a 5xx or cut off; botocore waits 0-1, 0-2, 0-4 and 0-8 s in between."""
+CONNECT_TIMEOUT_S = 5.0
+READ_TIMEOUT_S = 20.0
+"""Between two pieces of an answer."""
+DEADLINE_S = 60.0
+"""Of one answer with all tries, besides the time that its bytes need at `LEAST_BYTES_PER_S`: a store may drip for ever."""
+LEAST_BYTES_PER_S = 2**17
+
+FAILURES = (OSError, ValueError, BotoCoreError, HttpError)
+"""What clients raise besides ClientError; ValueError for an endpoint that is no URL."""
+
+Answer = TypeVar("Answer")
+_ENDPOINT_USER = re.compile(r"^(\w+://)?[^/]*@")
+
+
+class S3Client(s3fs.S3FileSystem):  # type: ignore[misc]
+    """s3fs, kept from trying five times what botocore has tried five times."""
+
+    retries = 2
+
+
+def s3_filesystem() -> S3Client:
+    """The S3 client of this process for the endpoint that the environment names; all threads may use it.
+
+    Listings are never cached: others write too.
+    """
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    if endpoint:
+        # Requests are signed, so that no store asks for them; what the client does not know, no traceback of it can tell.
+        endpoint = _ENDPOINT_USER.sub(r"\1", endpoint)
+    return _client(os.getpid(), endpoint, CONNECT_TIMEOUT_S, READ_TIMEOUT_S, REQUEST_TRIES)
+
+
+@cache
+def _client(_process: int, endpoint: str | None, connect_timeout_s: float, read_timeout_s: float, tries: int) -> S3Client:
+    # fsspec would make one for each thread, at the cost of many reads of a small object.
+    config = {
+        "connect_timeout": connect_timeout_s,
+        "read_timeout": read_timeout_s,
+        "retries": {"mode": "standard", "total_max_attempts": tries},
+    }
+    return S3Client(endpoint_url=endpoint, use_listings_cache=False, config_kwargs=config)
+
+
+def deadline_s(n_bytes: int, until: float | None = None) -> float:
+    """The longest that a question or an answer of so many bytes may take; `until`, on the monotonic clock, ends it before."""
+    limit = DEADLINE_S + n_bytes / LEAST_BYTES_PER_S
+    # Never zero, which would mean no limit.
+    return limit if until is None else max(min(limit, until - time.monotonic()), 0.001)
+
+
+def ask(
+    uri: str,
+    question: Callable[[Any], Awaitable[Answer]],
+    seconds: float | None = None,
+) -> Answer:
+    """What a store answers.
+
+    Args:
+        uri: What it is asked about, for messages.
+        question: Gives what to await of an aiobotocore client.
+        seconds: The longest that it may take; else `DEADLINE_S`.
+
+    Raises:
+        FileNotFoundError: 404.
+        StorageError: any other failure, named by its object and without credentials; `http_status` tells a refusal.
+    """
+    store = s3_filesystem()
+    seconds = DEADLINE_S if seconds is None else seconds
+
+    async def put() -> Answer:
+        return await question(await store.set_session())
+
+    try:
+        return cast("Answer", sync(store.loop, put, timeout=seconds))
+    except StorageError:
+        raise
+    except FSTimeoutError as error:
+        raise StorageError(f"{uri}: no whole answer within {seconds:.3g} s") from error
+    except ClientError as error:
+        if _status(error) == 404:
+            raise FileNotFoundError(errno.ENOENT, "no such object or bucket", uri) from error
+        raise StorageError(f"{uri}: {one_line(error)}") from error
+    except FAILURES as error:
+        raise StorageError(f"{uri}: {one_line(error)}") from error
+
+
+def http_status(error: BaseException) -> int:
+    """With which the store refused, by an error of `ask`; 0 if it did not answer."""
+    return _status(error.__cause__) if isinstance(error.__cause__, ClientError) else 0
+
+
+def _status(error: ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

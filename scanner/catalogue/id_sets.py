@@ -1,0 +1,105 @@
+"""Sets of ids too large for memory, compared exactly, in a scratch database of DuckDB."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from infra.errors import LensscanError
+from scanner.catalogue.units import MAX_EXAMPLES, Frozen, Ids
+
+MEMORY_LIMIT = "1GB"
+"""What does not fit goes to the disk."""
+
+
+class Difference(Frozen):
+    """How many things are not as they should be, and the first few of them."""
+
+    n: int = 0
+    examples: tuple[str, ...] = ()
+
+
+class ScratchError(LensscanError):
+    """The scratch database failed, most likely for want of space in the folder for temporary files."""
+
+
+class IdSets:
+    """What was planned and what was found, unit by unit."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, unit_ids: list[str]) -> None:
+        self._connection = connection
+        connection.execute("CREATE TABLE planned (unit INTEGER, object_id BIGINT)")
+        connection.execute("CREATE TABLE found (unit INTEGER, object_id BIGINT)")
+        connection.execute("CREATE TABLE known (unit INTEGER)")
+        connection.execute("CREATE TABLE names (unit INTEGER, name VARCHAR)")
+        self.add_rows("names", pa.table({"unit": pa.array(range(len(unit_ids)), pa.int32()), "name": unit_ids}))
+
+    def add_planned(self, unit: int, ids: Ids) -> None:
+        """All ids that a unit must hold."""
+        self._connection.execute("INSERT INTO known VALUES (?)", [unit])
+        self.add_rows("planned", _rows(unit, ids))
+
+    def add_found(self, unit: int, ids: Ids) -> None:
+        """All ids that the file of a unit holds."""
+        self.add_rows("found", _rows(unit, ids))
+
+    def missing(self) -> Difference:
+        """Planned and not found in their unit."""
+        return self._difference("SELECT unit, object_id FROM planned ANTI JOIN found USING (unit, object_id)")
+
+    def extra(self) -> Difference:
+        """Found in a unit and not planned there, where it is known what was planned."""
+        return self._difference(
+            "SELECT unit, object_id FROM found SEMI JOIN known USING (unit) ANTI JOIN planned USING (unit, object_id)"
+        )
+
+    def duplicate(self) -> Difference:
+        """Found more than once, in one unit or in several."""
+        return self._difference("SELECT min(unit) AS unit, object_id FROM found GROUP BY object_id HAVING count(*) > 1")
+
+    def add_rows(self, table: str, rows: pa.Table) -> None:
+        """Whole rows into a table of that name, for `rows_lacking`."""
+        self._connection.register("incoming", rows)
+        self._connection.execute(f"CREATE TABLE IF NOT EXISTS {table} AS FROM incoming LIMIT 0")
+        self._connection.execute(f"INSERT INTO {table} FROM incoming")
+        self._connection.unregister("incoming")
+
+    def rows_lacking(self, table: str, other: str) -> Difference:
+        """Rows of one table, by their `object_id`, that the other has not, or not as often, in every column equal."""
+        lacking = f"SELECT object_id FROM (SELECT * FROM {table} EXCEPT ALL SELECT * FROM {other})"  # noqa: S608
+        return self._counted(f"SELECT object_id::VARCHAR AS example, object_id FROM ({lacking})", "object_id")  # noqa: S608
+
+    def _difference(self, query: str) -> Difference:
+        named = f"SELECT name || ': ' || object_id AS example, unit, object_id FROM ({query}) JOIN names USING (unit)"  # noqa: S608
+        return self._counted(named, "unit, object_id")
+
+    def _counted(self, query: str, order: str) -> Difference:
+        self._connection.execute(f"CREATE OR REPLACE TEMP TABLE answer AS {query}")
+        counted: Any = self._connection.execute("SELECT count(*) FROM answer").fetchone()
+        first = self._connection.execute(f"SELECT example FROM answer ORDER BY {order} LIMIT {MAX_EXAMPLES}")  # noqa: S608
+        return Difference(n=counted[0], examples=tuple(example for (example,) in first.fetchall()))
+
+
+@contextmanager
+def id_sets(unit_ids: list[str]) -> Iterator[IdSets]:
+    """Empty sets, in a scratch folder that is gone afterwards.
+
+    Raises:
+        ScratchError: no space left, or another failure of the database.
+    """
+    with tempfile.TemporaryDirectory(prefix="lensscan-") as folder:
+        config: dict[str, Any] = {"memory_limit": MEMORY_LIMIT, "temp_directory": str(Path(folder) / "spill")}
+        config |= {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+        try:
+            with duckdb.connect(str(Path(folder) / "ids.duckdb"), config=config) as connection:
+                yield IdSets(connection, unit_ids)
+        except duckdb.Error as error:
+            raise ScratchError(f"temporary files: {' '.join(str(error).split())[:300]}") from error
+
+
+def _rows(unit: int, ids: Ids) -> pa.Table:
+    return pa.table({"unit": pa.repeat(pa.scalar(unit, pa.int32()), len(ids)), "object_id": pa.array(ids, pa.int64())})

@@ -1,0 +1,126 @@
+"""What has gone wrong with a unit so far, and what to try next: from a mere second try to finding the row that kills."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from scanner.row_search import RowSearch
+
+MAX_TRIES = 3
+"""Of a unit that raises or hangs."""
+MAX_DEATHS_ALONE = 2
+"""Workers that a unit may kill before its rows are searched for the one to blame; 1 once a first was found."""
+MAX_STORE_FAILURES = 6
+"""Of one unit, while the store answers for others."""
+MAX_ROWS_LEFT_OUT = 16
+"""Rows of one unit that may kill a worker; more of them are no property of rows."""
+MAX_SEARCHES_IN_VAIN = 2
+_BATCH_DIVISOR = 4
+
+
+class Failure(StrEnum):
+    """How a try of a unit can fail."""
+
+    STORE = "store"
+    """The store failed: worth another try as soon as it answers."""
+    RAISED = "raised"
+    DIED = "died"
+    """The worker did, of this unit or of another that it held."""
+    DIED_ALONE = "died_alone"
+    """The worker did, and it held nothing else."""
+    OUT_OF_MEMORY = "out_of_memory"
+    OVERDUE = "overdue"
+    DISTURBED = "disturbed"
+    """The worker was killed because of another unit."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker is asked to do with a unit: commit it, or only score some of its rows, to see whether that is survived."""
+
+    unit_id: str
+    batch_size: int
+    left_out: tuple[int, ...] = ()
+    """Places of rows that are rejected unseen."""
+    is_alone: bool = False
+    """The worker must hold nothing else."""
+    trial: tuple[int, int] | None = None
+    """First and end among the rows that are not left out."""
+
+
+class UnitRecovery:
+    """The state of one unit between tries."""
+
+    def __init__(self, unit_id: str, n_rows: int, batch_size: int) -> None:
+        self._unit_id, self._n_rows, self._batch_size = unit_id, n_rows, batch_size
+        self._failures: dict[Failure, int] = {}
+        self._left_out: list[int] = []
+        self._search: RowSearch | None = None
+        self._n_searches_in_vain = 0
+        self.is_suspect = False
+        self._n_deaths_alone = 0
+        self.is_given_up = False
+
+    def task(self) -> Task:
+        """What to try next."""
+        left_out = tuple(sorted(self._left_out))
+        if self._search is not None:
+            return Task(self._unit_id, self._batch_size, left_out, is_alone=True, trial=self._search.trial)
+        return Task(self._unit_id, self._batch_size, left_out, is_alone=self.is_suspect)
+
+    def survived_trial(self) -> None:
+        """The rows of the last task's trial kill nobody."""
+        self._go_on(died=False)
+
+    def failed(self, failure: Failure) -> None:
+        """The last task failed; from now on `task` gives another, or `is_given_up` holds."""
+        if failure is Failure.DISTURBED:
+            return
+        if self._search is not None and failure in {Failure.DIED_ALONE, Failure.OUT_OF_MEMORY, Failure.OVERDUE}:
+            self._go_on(died=True)
+            return
+        self._failures[failure] = self._count(failure) + 1
+        if failure in {Failure.RAISED, Failure.OVERDUE}:
+            self.is_given_up = self._count(failure) >= MAX_TRIES
+        elif failure is Failure.OUT_OF_MEMORY and self._batch_size > 1:
+            self._batch_size = max(1, self._batch_size // _BATCH_DIVISOR)
+        elif failure is not Failure.STORE:
+            self._died(alone=failure is not Failure.DIED)
+
+    def _died(self, *, alone: bool) -> None:
+        self.is_suspect = True
+        self._n_deaths_alone += alone
+        if self._n_deaths_alone >= (1 if self._left_out else MAX_DEATHS_ALONE):
+            self._n_deaths_alone = 0
+            self._search = RowSearch(0, self._n_rows - len(self._left_out))
+
+    @property
+    def n_store_failures(self) -> int:
+        return self._count(Failure.STORE)
+
+    def _go_on(self, *, died: bool) -> None:
+        search = self._search
+        if search is None:
+            return
+        found = search.after(died=died)
+        if isinstance(found, RowSearch):
+            self._search = found
+            return
+        self._search, self._failures = None, {}
+        if found is None:
+            self._n_searches_in_vain += 1
+        else:
+            self._left_out.append(nth_kept(found, self._left_out))
+        is_hopeless = self._n_searches_in_vain >= MAX_SEARCHES_IN_VAIN or len(self._left_out) > MAX_ROWS_LEFT_OUT
+        self.is_given_up = is_hopeless
+
+    def _count(self, failure: Failure) -> int:
+        return self._failures.get(failure, 0)
+
+
+def nth_kept(n: int, left_out: Sequence[int]) -> int:
+    """The place of the `n`-th row, from 0, among those that are not left out."""
+    place = n
+    for left in sorted(left_out):
+        place += left <= place
+    return place

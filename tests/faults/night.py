@@ -1,0 +1,247 @@
+"""A small night, drivers that scan it in processes of their own, and what its catalogue must be whatever happens to them."""
+
+import functools
+import multiprocessing
+import os
+import tempfile
+import time
+from dataclasses import dataclass
+from multiprocessing import forkserver
+from pathlib import Path
+from unittest.mock import patch
+from uuid import uuid4
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from infra.provenance import sha256_bytes
+from infra.storage import list_files, read_bytes
+from scanner.catalogue.ledger import committed, pending, publish
+from scanner.catalogue.plan import Plan, ScanConfig, build_plan, freeze, load_plan, plan_uri
+from scanner.catalogue.seal import SealReport, load_seal, seal, seal_uri
+from scanner.catalogue.unitfile import read_unit, unit_uri
+from scanner.networks.ensemble import EnsembleScores
+from scanner.pixels.geometry import MER_10
+from scanner.pixels.shards import encode_shard, shard_table
+from scanner.scan import open_unit, scan_open_unit
+from scanner.scoring import CutoutScanner
+from tests.faults import crash_points
+
+NIGHT = "2026-11-24"
+CONFIG = ScanConfig(candidate_threshold=0.5, batch_size=2)
+_WARM = "LENSSCAN_TEST_WARM_UP"
+
+
+class PixelEnsemble:
+    """The probability of `A` is the mean of VIS, scaled to 0-1, of `B` that of H: a function of the pixels, known by hand."""
+
+    name, sha256 = "pixels", "5" * 64
+    geometry, network_names = MER_10, ("A", "B")
+
+    def score(self, stamps):
+        p = {name: mean_brightness(stamps[band]) for name, band in (("A", "VIS"), ("B", "H"))}
+        return EnsembleScores(p, np.abs(p["A"] - p["B"]) / 2, (p["A"] + p["B"]) / 2, None, None)
+
+
+def mean_brightness(images):
+    """`[n]` of `[n, y, x]`: where the mean lies between the least and the most."""
+    flat = images.reshape(len(images), -1).astype(np.float64)
+    low, high = flat.min(axis=1), flat.max(axis=1)
+    return ((flat.mean(axis=1) - low) / (high - low)).astype(np.float32)
+
+
+def write_inputs(folder, n_units, n_rows=4):
+    """Shards in which every object is brighter or fainter than others; returns the ids, each once.
+
+    The last object of a shard lies in the next too, and every second shard has one without light.
+    """
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(n_units)
+    for i in range(n_units):
+        steepness = rng.uniform(0.3, 3.0, (n_rows, 1, 1))
+        shape = (n_rows, MER_10.grids["VIS"].n_pixels, MER_10.grids["VIS"].n_pixels)
+        stamps = {band: (rng.random(shape) ** steepness).astype(np.float32) for band in MER_10.grids}
+        if i % 2:
+            stamps["VIS"][1] = 0
+        ids = np.arange(n_rows) + i * (n_rows - 1)
+        (folder / f"unit-{i:03d}.parquet").write_bytes(encode_shard(shard_table(ids, stamps, {}, MER_10)))
+    return list(range(n_units * (n_rows - 1) + 1))
+
+
+def run_night(inputs, root_uri, log=None, *, crash=None, order=None, named_staging=False):
+    """What a driver does, in one process and without Ray: plan, freeze, scan and publish what is pending, seal.
+
+    Args:
+        inputs: Folder of the shards.
+        root_uri: The catalogue's root.
+        log: File that takes a line for every unit scored and every receipt.
+        crash: Arguments of `crash_points.install`.
+        order: Seed of the order in which the units are taken; by default the plan's.
+        named_staging: Stage files as where O_TMPFILE is missing.
+    """
+    if named_staging:
+        del os.O_TMPFILE
+    if crash:
+        crash_points.install(**crash)
+    plan = build_plan(str(inputs), NIGHT, PixelEnsemble(), CONFIG)
+    freeze(plan, root_uri)
+    todo = pending(plan, root_uri)
+    if order is not None:
+        np.random.default_rng(order).shuffle(todo)
+    for unit in todo:
+        note(log, scan_and_publish(unit, plan, root_uri, log))
+    seal(plan, root_uri)
+
+
+def scan_and_publish(unit, plan, root_uri, log=None):
+    """The steps of a scan actor."""
+    done = committed(unit, plan, root_uri)
+    if done is not None:
+        return done
+    scanner = CutoutScanner(PixelEnsemble(), plan.config.batch_size)
+    table = scan_open_unit(open_unit(unit, scanner.geometry, scanner.batch_size), scanner, plan.night)
+    note(log, "scored")
+    return publish(table, unit, plan, root_uri, uuid4().hex)
+
+
+def note(log, what):
+    """A line of the log: `scored`, or the outcome of a receipt."""
+    if log is not None:
+        with Path(log).open("a", encoding="utf-8") as file:
+            file.write(f"{getattr(what, 'outcome', what)}\n")
+
+
+def noted(log):
+    """The lines of a log so far."""
+    return Path(log).read_text(encoding="utf-8").split() if Path(log).exists() else []
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Everything that a sealed night of one plan holds."""
+
+    plan: Plan
+    rows: dict[str, pa.Table]
+    sha256s: dict[str, str]
+    candidates: bytes
+    seal: SealReport
+
+
+def read_catalogue(root_uri):
+    """The sealed night under a root, in which nothing else may lie."""
+    (plan_file,) = list_files(f"{root_uri}/plans")
+    plan = load_plan(root_uri, plan_file.uri.rpartition("/")[2].removesuffix(".json"))
+    sealed = load_seal(root_uri, plan.plan_id)
+    assert sealed is not None
+    assert pending(plan, root_uri) == []
+    names = [plan_uri(root_uri, plan.plan_id), seal_uri(root_uri, plan.plan_id), sealed.candidates_uri]
+    names += [unit_uri(root_uri, plan.plan_id, unit.unit_id) for unit in plan.units]
+    assert [file.uri for file in list_files(root_uri)] == sorted(names)
+    found = {unit.unit_id: read_unit(root_uri, unit, plan) for unit in plan.units}
+    rows = {name: unit.table for name, unit in found.items()}
+    sha256s = {name: unit.sha256 for name, unit in found.items()}
+    return Catalogue(plan, rows, sha256s, read_bytes(sealed.candidates_uri), sealed)
+
+
+@dataclass(frozen=True)
+class SmallNight:
+    """Inputs, the ids in them, and the catalogue of a scan that nobody disturbed."""
+
+    inputs: Path
+    ids: list[int]
+    golden: Catalogue
+
+    def check(self, root_uri):
+        """Nothing lost, nothing twice, nothing else than without the fault; the catalogue."""
+        found = read_catalogue(root_uri)
+        assert found.plan == self.golden.plan
+        assert sorted(i for table in found.rows.values() for i in table["object_id"].to_pylist()) == self.ids
+        for name, table in self.golden.rows.items():
+            assert found.rows[name].equals(table), name
+        assert found.candidates == self.golden.candidates
+        assert found.seal.units == found.sha256s
+        changing = {"units", "candidates_uri"}
+        assert found.seal.model_dump(exclude=changing) == self.golden.seal.model_dump(exclude=changing)
+        return found
+
+
+def small_night(folder, n_units):
+    """A night of `n_units` units below `folder`, scanned once."""
+    ids = write_inputs(folder / "inputs", n_units)
+    root = str(folder / "golden")
+    finish(start(run_night, folder / "inputs", root))
+    golden = read_catalogue(root)
+    check_golden(golden, ids)
+    return SmallNight(folder / "inputs", ids, golden)
+
+
+def check_golden(golden, ids):
+    """The undisturbed catalogue itself, by another route than the scan."""
+    rows = [row for table in golden.rows.values() for row in table.to_pylist()]
+    assert sorted(row["object_id"] for row in rows) == ids
+    assert {row["status"] for row in rows} == {"scored", "rejected:blank"}
+    likely = sorted((row["p_lens"] for row in rows if row["p_lens"] is not None and row["p_lens"] >= 0.5), reverse=True)
+    assert 0 < len(likely) < len(rows)
+    assert pq.read_table(pa.BufferReader(golden.candidates))["p_lens"].to_pylist() == likely
+
+
+def committed_sha256s(root_uri):
+    """SHA-256 of every unit file that is visible now, by its URI."""
+    return {file.uri: sha256_bytes(read_bytes(file.uri)) for file in list_files(f"{root_uri}/units", ".parquet")}
+
+
+@functools.cache
+def forks():
+    """Where processes are forked from: single-threaded, with everything imported, so that each takes milliseconds to start."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    settings = {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", _WARM: "1"}
+    with patch.dict(os.environ, settings):
+        forkserver.ensure_running()
+    return context
+
+
+def start(function, *args, **kwargs):
+    """A process that calls the function, in the environment of now."""
+    process = forks().Process(target=_call, args=(dict(os.environ), function, args, kwargs), daemon=True)
+    process.start()
+    return process
+
+
+def _call(environment, function, args, kwargs):
+    os.environ.update(environment)
+    function(*args, **kwargs)
+
+
+def finish(process, exitcode=0, seconds=100):
+    """Wait for a process, which must end as said."""
+    process.join(seconds)
+    if process.is_alive():
+        process.kill()
+        process.join()
+    assert process.exitcode == exitcode
+
+
+def is_stopped(process):
+    """Has it been sent SIGSTOP?"""
+    return Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "T"
+
+
+def wait_until(true, seconds=100):
+    """Poll what a process is about to bring about."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.002)
+
+
+def _warm_up():
+    """Where processes are forked from: load what a first unit loads, and settle the version of the code for all of them."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_inputs(Path(folder, "inputs"), 1)
+        run_night(Path(folder, "inputs"), str(Path(folder, "catalogue")))
+
+
+if os.environ.pop(_WARM, None):
+    _warm_up()

@@ -1,0 +1,52 @@
+"""Ray clusters of one node, started from the command line as an operator does."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.cluster_access import Answer, ask
+from tests.servers import free_port, stop, wait_for
+
+BIN = Path(sys.executable).parent
+
+
+@dataclass(frozen=True)
+class Head:
+    """A running head; `env` is that of a program beside it, its token excepted."""
+
+    pid: int
+    gcs: str
+    client: str
+    dashboard_port: int
+    env: dict[str, str]
+
+
+@contextlib.contextmanager
+def ray_head(token=None):
+    """A cluster closed with `token`, or open to anybody; only the closed one has a dashboard."""
+    # Ray's sockets need a short path.
+    with contextlib.ExitStack() as cleanup:
+        folder = Path(tempfile.mkdtemp(prefix="ray", dir="/tmp"))
+        cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
+        env = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+        env |= {"HOME": str(folder), "RAY_TMPDIR": str(folder), "RAY_USAGE_STATS_ENABLED": "0"}
+        env["PATH"] = f"{BIN}{os.pathsep}{env['PATH']}"
+        secret = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token} if token else {"RAY_AUTH_MODE": "disabled"}
+        # Above 20000, where Ray's own worker ports end.
+        gcs, client, dashboard, agent = [free_port(above=20000) for _ in range(4)]
+        options = (
+            f"--port={gcs} --ray-client-server-port={client} --dashboard-port={dashboard} --include-dashboard={bool(token)} "
+            f"--dashboard-agent-listen-port={agent} --node-ip-address=127.0.0.1 --num-cpus=1"
+        )
+        command = [BIN / "ray", "start", "--head", "--block", *options.split()]
+        log = cleanup.enter_context((folder / "head.log").open("w"))
+        head = subprocess.Popen(command, env=env | secret, stdout=log, stderr=subprocess.STDOUT)
+        cleanup.callback(stop, head)
+        found = Head(head.pid, f"127.0.0.1:{gcs}", f"ray://127.0.0.1:{client}", dashboard, env)
+        wait_for("the Ray head", lambda: all(ask(place) is not Answer.NONE for place in (found.gcs, found.client)))
+        yield found

@@ -1,0 +1,76 @@
+"""Runs hostile input in a process of its own, with little memory, and reports what it did that it must not do.
+
+`python -m tests.faults.sandbox MODULE FUNCTION ARGUMENT...` calls a function that gives something JSON can hold.
+"""
+
+import importlib
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+MAX_RSS_BYTES = 1.5 * 2**30
+_FORBIDDEN = ("socket.connect", "socket.bind", "socket.getaddrinfo", "os.system", "os.exec", "os.posix_spawn", "os.remove")
+
+
+def sandboxed(module, function, *arguments, memory_bytes=3 * 2**30, timeout_s=240):
+    """What the function gave. The process must live, stay below `MAX_RSS_BYTES` and neither write nor call anybody."""
+    command = [sys.executable, "-W", "ignore", "-m", "tests.faults.sandbox", str(memory_bytes), module, function]
+    done = subprocess.run(
+        [*command, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+        cwd=ROOT,
+        env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, f"ended with {done.returncode}: {done.stderr[-2000:]}"
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert report["violations"] == []
+    assert report["peak_bytes"] < MAX_RSS_BYTES, report
+    return report["result"]
+
+
+def _watch(violations, folder):
+    scratch = str(Path(tempfile.gettempdir()) / "tmp")
+
+    def hook(event, arguments):
+        what = None
+        if event == "open":
+            path, mode, flags = arguments
+            writes = flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+            is_ours = isinstance(path, int) or str(path).startswith((str(folder), "/dev/", scratch))
+            what = f"open {path} {mode}" if writes and not is_ours else None
+        elif event == "subprocess.Popen":
+            command = [str(part) for part in arguments[1]]
+            what = None if command[-1] == "scanner.pixels.wcs_process" else f"started {command}"
+        elif event in _FORBIDDEN:
+            what = f"{event} {arguments}" if event != "os.remove" or not str(arguments[0]).startswith(str(folder)) else None
+        if what:
+            violations.append(what)
+            raise RuntimeError(what)
+
+    sys.addaudithook(hook)
+
+
+def main():
+    memory_bytes, module, function, *arguments = sys.argv[1:]
+    called = getattr(importlib.import_module(module), function)
+    folder = Path(arguments[0])
+    warnings.simplefilter("ignore")
+    resource.setrlimit(resource.RLIMIT_AS, (int(memory_bytes), int(memory_bytes)))
+    violations = []
+    _watch(violations, folder)
+    result = called(*arguments)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    sys.stdout.write(json.dumps({"result": result, "violations": violations, "peak_bytes": peak}) + "\n")
+
+
+if __name__ == "__main__":
+    main()

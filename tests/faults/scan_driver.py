@@ -1,0 +1,73 @@
+"""A night scanned with workers that have faults: `python -m tests.faults.scan_driver SOURCE ROOT PACKAGE`.
+
+A process of its own, so that it can be killed, and so that Ray is started with the faults' environment.
+"""
+
+import argparse
+import contextlib
+import sys
+import threading
+import time
+from datetime import date
+from pathlib import Path
+
+import ray
+from ray._private.state import available_resources_per_node
+from ray.cluster_utils import Cluster
+
+from infra.errors import LensscanError
+from scanner import actors, dispatch
+from scanner.night import scan_night
+from tests.faults.worker_faults import FaultyScanner
+
+NIGHT = date(2026, 1, 1)
+
+
+def n_committed(root):
+    return len(list((Path(root) / "units").rglob("*.parquet")))
+
+
+def start_two_nodes(root, n_before):
+    """A head that runs nothing, and two nodes; one with a worker dies when so many units are committed."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+    ray.init(address=cluster.address, log_to_driver=False)
+
+    def kill_one():
+        while n_committed(root) < n_before:
+            time.sleep(0.01)
+        left = {node_id: found.get("CPU", 0.0) for node_id, found in available_resources_per_node().items()}
+        cluster.remove_node(min(nodes, key=lambda node: left.get(node.node_id, 0.0)), allow_graceful=False)
+
+    threading.Thread(target=kill_one, daemon=True).start()
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("source")
+    parser.add_argument("root")
+    parser.add_argument("package", type=Path)
+    parser.add_argument("--start-s", type=float, default=dispatch.START_S)
+    parser.add_argument("--row-s", type=float, default=dispatch.ROW_S)
+    parser.add_argument("--kill-node-after", type=int)
+    options = parser.parse_args()
+    actors.UnitScanner = FaultyScanner
+    dispatch.START_S, dispatch.ROW_S = options.start_s, options.row_s
+    if options.kill_node_after is None:
+        ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    else:
+        start_two_nodes(options.root, options.kill_node_after)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            summary = scan_night(options.source, options.root, NIGHT, options.package, exact=True, workers=2)
+    except LensscanError as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        return 2
+    # Ray prints what befalls its workers, too.
+    sys.__stdout__.write("\n" + summary.model_dump_json() + "\n")
+    sys.__stdout__.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

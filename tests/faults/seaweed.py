@@ -1,0 +1,52 @@
+"""A SeaweedFS server on loopback: an S3 store of another make than the one that the other tests talk to."""
+
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.servers import free_port, http_status, stop, wait_for
+
+BUCKET = "lensscan-weed"
+ACCESS_KEY, SECRET_KEY = "canary-id", "canary-secret"
+
+
+def weed() -> str | None:
+    """The program, or None."""
+    return shutil.which("weed", path=str(Path(sys.executable).parent)) or shutil.which("weed")
+
+
+@contextlib.contextmanager
+def seaweed_server(folder: Path) -> Iterator[str]:
+    """Master, volume, filer and S3 in one process that keeps its files in `folder`; gives the URL of its S3."""
+    port = free_port()
+    names = (
+        "master.port",
+        "volume.port",
+        "filer.port",
+        "s3.port.grpc",
+        "master.port.grpc",
+        "volume.port.grpc",
+        "filer.port.grpc",
+    )
+    ports = [f"-{name}={free_port()}" for name in names]
+    config = folder / "s3.json"
+    admin = {
+        "name": "admin",
+        "credentials": [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}],
+        "actions": ["Admin", "Read", "List", "Tagging", "Write"],
+    }
+    config.write_text(json.dumps({"identities": [admin]}), encoding="utf-8")
+    command = [weed(), "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", *ports]
+    command += ["-s3", f"-s3.port={port}", f"-s3.config={config}", "-volume.max=8", "-master.volumeSizeLimitMB=64"]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_for("SeaweedFS", lambda: http_status(url) is not None)
+        yield url
+    finally:
+        stop(process, 3)

@@ -1,0 +1,251 @@
+"""Headers whose WCS is wrong, absent, singular or deadly: wcslib works in a process of its own, and only that one dies."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.wcs import WCS
+
+from scanner.pixels import positions as module
+from scanner.pixels.cutouts import Cutout
+from scanner.pixels.geometry import MER_10
+from scanner.pixels.messages import read_message
+from scanner.pixels.positions import sky_positions
+from scanner.pixels.rejections import RejectCode, Rejection
+from scanner.pixels.tile_batches import tile_cutouts
+from tests.scanner.mosaic_files import catalogue, header, make_tile, mosaic, write
+
+pytestmark = pytest.mark.fault(27)
+
+RA, DEC = np.random.default_rng(0).normal([[150.0], [2.0]], 0.02, (2, 500))
+GOOD = {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": 150.0, "CRVAL2": 2.0, "CD1_1": -3e-5, "CD2_2": 3e-5}
+DISTORTED = {
+    "CTYPE1": "RA---TAN-SIP",
+    "CTYPE2": "DEC--TAN-SIP",
+    "A_ORDER": 2,
+    "B_ORDER": 2,
+    "CRPIX1": 9.0,
+    "CRPIX2": 9.0,
+    "A_2_0": 1e-6,
+    "B_1_1": 2e-6,
+}
+
+
+def head(**cards):
+    return fits.Header(GOOD | cards)
+
+
+def in_this_process(header):
+    return np.stack(WCS(header, naxis=2).all_world2pix(RA, DEC, 0, quiet=True), axis=1)
+
+
+def rejection(header):
+    with pytest.raises(Rejection) as caught:
+        sky_positions(header, RA, DEC, "m.fits[SCI]")
+    assert caught.value.detail.startswith("m.fits[SCI]: its WCS cannot be used: ")
+    assert caught.value.code is RejectCode.BAD_WCS
+    return caught.value.detail
+
+
+@pytest.fixture
+def helper():
+    """The process that reads headers, running."""
+    sky_positions(head(), RA, DEC, "x")
+    return module._PROCESS._process
+
+
+@pytest.mark.parametrize("cards", [{}, DISTORTED, {"RADESYS": "FK5", "EQUINOX": 2000.0}, {"CRVAL1": 0.001}, {"LONPOLE": 150.0}])
+def test_positions_are_astropys_to_the_last_bit(cards):
+    assert sky_positions(head(**cards), RA, DEC, "x").tobytes() == in_this_process(head(**cards)).tobytes()
+
+
+def test_swapped_axes_are_followed():
+    swapped = head(CTYPE1="DEC--TAN", CTYPE2="RA---TAN", CRVAL1=2.0, CRVAL2=150.0, CD1_1=3e-5, CD2_2=-3e-5)
+    np.testing.assert_allclose(sky_positions(swapped, RA, DEC, "x")[:, ::-1], in_this_process(head()), atol=1e-6)
+
+
+NASTY = {
+    "no celestial axes": ({"CTYPE1": "LINEAR", "CTYPE2": "LINEAR"}, "no celestial WCS"),
+    "one axis": ({"CTYPE2": "FREQ"}, ""),
+    "galactic": ({"CTYPE1": "GLON-TAN", "CTYPE2": "GLAT-TAN"}, "of RA and DEC, got GLON and GLAT"),
+    "equinox": ({"EQUINOX": 1950.0}, "FK5 of 2000"),
+    "another frame": ({"RADESYS": "FK4"}, "FK5 of 2000"),
+    "zero matrix": ({"CD1_1": 0.0, "CD2_2": 0.0}, "singular"),
+    "rows alike": ({"CD1_1": 1e-5, "CD1_2": 1e-5, "CD2_1": 1e-5, "CD2_2": 1e-5}, "singular"),
+    "a billion axes": ({"WCSAXES": 10**9}, ""),
+    "a million coefficients": (DISTORTED | {"A_ORDER": 10**6, "B_ORDER": 10**6}, ""),
+    "a table elsewhere": ({"CTYPE1": "RA---TAB", "CTYPE2": "DEC--TAB", "PS1_0": "T", "PS2_0": "T"}, ""),
+    "a lookup table": ({"CPDIS1": "LOOKUP"}, ""),
+    "no such projection": ({"CTYPE1": "RA---XXX", "CTYPE2": "DEC--XXX"}, ""),
+    "a text for a number": ({"CRVAL1": "here"}, "CRVAL1 must be a number, got 'here'"),
+}
+
+
+@pytest.mark.parametrize("kind", NASTY)
+def test_headers_that_make_no_sense_are_rejected(kind):
+    cards, says = NASTY[kind]
+    assert says in rejection(head(**cards))
+    assert len(sky_positions(head(), RA, DEC, "x")) == len(RA)
+
+
+def test_a_tile_with_a_wrong_wcs_in_one_band_has_every_row_rejected(tmp_path):
+    tile, sources = make_tile(tmp_path), catalogue([(160, 200), (150, 300)])
+    for cards, code in [
+        ({"CRVAL1": 300.0}, RejectCode.OUTSIDE_TILE),
+        ({"RADESYS": "FK5", "EQUINOX": 1950.0}, RejectCode.BAD_WCS),
+        ({"PC1_1": 0.0, "PC2_2": 0.0}, RejectCode.NO_PIXEL_SCALE),
+        ({"CTYPE1": "LINEAR"}, RejectCode.NO_PIXEL_SCALE),
+    ]:
+        wrong = header()
+        wrong.update(cards)
+        (tmp_path / "J.fits").unlink()
+        write(tmp_path / "J.fits", mosaic(2), wrong, "plain")
+        rows = tile_cutouts(tile, sources, MER_10)
+        assert [row.code for row in rows] == [code] * 2, cards
+        assert all(row.detail.startswith("J: ") for row in rows)
+
+
+def test_bands_a_pixel_apart_are_cut_about_the_same_place(tmp_path):
+    """Each band is cut where its own header says: the pixels under the source, though they have other numbers."""
+    heads = dict.fromkeys(("VIS", "Y", "H"), header()) | {"J": header(shift=(1.0, -1.0))}
+    tile, sources = make_tile(tmp_path, heads=heads), catalogue([(160.2, 200.3)])
+    (row,) = tile_cutouts(tile, sources, MER_10)
+    assert isinstance(row, Cutout)
+    np.testing.assert_array_equal(row.stamps["Y"], mosaic(1)[151:251, 111:211])
+    np.testing.assert_array_equal(row.stamps["J"], mosaic(2)[150:250, 112:212])
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
+def test_a_crash_costs_the_header_and_not_the_scan(helper, number, measured):
+    """The signal comes while the process has a request in hand."""
+    os.kill(helper.pid, signal.SIGSTOP)
+
+    def crash():
+        time.sleep(0.3)
+        os.kill(helper.pid, number)
+        os.kill(helper.pid, signal.SIGCONT)
+
+    killer = threading.Thread(target=crash)
+    killer.start()
+    assert f"died ({signal.strsignal(number)})" in rejection(head())
+    killer.join()
+    assert helper.returncode == -number
+    begun = time.monotonic()
+    assert sky_positions(head(), RA, DEC, "x").tobytes() == in_this_process(head()).tobytes()
+    measured(worst_recovery_s=time.monotonic() - begun)
+
+
+def test_a_header_that_takes_for_ever_is_given_up(helper, monkeypatch):
+    monkeypatch.setattr(module, "DEADLINE_S", 0.4)
+    os.kill(helper.pid, signal.SIGSTOP)
+    assert "took longer than 0.4 s" in rejection(head())
+    monkeypatch.undo()
+    assert len(sky_positions(head(), RA, DEC, "x")) == len(RA)
+
+
+def test_a_process_that_dies_between_two_headers_is_replaced_unnoticed(helper):
+    helper.kill()
+    helper.wait()
+    assert sky_positions(head(), RA, DEC, "x").tobytes() == in_this_process(head()).tobytes()
+
+
+@pytest.mark.parametrize("program", ["/bin/false", "/bin/echo", "/no/such/program"])
+def test_a_process_that_does_not_start_is_no_fault_of_the_headers(helper, monkeypatch, program):
+    """A broken installation must not reject every source of the night."""
+    helper.kill()
+    helper.wait()
+    monkeypatch.setattr(module.sys, "executable", program)
+    with pytest.raises(module.WcsProcessError, match="does not start"):
+        sky_positions(head(), RA, DEC, "x")
+    monkeypatch.undo()
+    assert len(sky_positions(head(), RA, DEC, "x")) == len(RA)
+
+
+def test_a_process_out_of_its_mind_is_not_believed(helper, monkeypatch):
+    """It may have been crashed by a header in a way that it goes on."""
+    monkeypatch.setattr(module, "read_message", lambda *_: [b"", bytes(8)])
+    assert "8 bytes came for 500 sources" in rejection(head())
+    monkeypatch.undo()
+    assert helper.poll() is not None
+    with pytest.raises(EOFError, match="at most 5 are read"):
+        read_message(io.BytesIO((2**63).to_bytes(8, "little")), 1, 5)
+    assert len(sky_positions(head(), RA, DEC, "x")) == len(RA)
+
+
+def test_readers_do_not_take_each_others_answers():
+    heads = [head(CRPIX1=float(i)) for i in range(8)]
+    expected = [in_this_process(h).tobytes() for h in heads]
+    found = [[] for _ in heads]
+
+    def ask(i):
+        found[i] += [sky_positions(heads[i], RA, DEC, "x").tobytes() for _ in range(10)]
+
+    threads = [threading.Thread(target=ask, args=(i,)) for i in range(len(heads))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [[answer] * 10 for answer in expected]
+
+
+PARENT = """
+import os, signal, sys
+import numpy as np
+from astropy.io import fits
+from scanner.pixels import positions
+header = fits.Header.fromstring(sys.stdin.read(), sep="\\n")
+positions.sky_positions(header, np.array([150.0]), np.array([2.0]), "x")
+print(positions._PROCESS._process.pid, flush=True)
+if sys.argv[1] == "kill":
+    os.kill(os.getpid(), signal.SIGKILL)
+if sys.argv[1] == "fork" and os.fork() == 0:
+    found = positions.sky_positions(header, np.array([150.0]), np.array([2.0]), "x")
+    print(positions._PROCESS._process.pid, flush=True)
+    positions._PROCESS.close()
+    os._exit(0)
+"""
+
+
+def is_running(pid):
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return False
+    return status.rpartition(")")[2].split()[0] not in "ZX"
+
+
+def run_parent(end, **variables):
+    """The ids of the processes that a parent started before it ended in a certain way."""
+    command = [sys.executable, "-W", "ignore", "-c", PARENT, end]
+    cards = head().tostring(sep="\n", endcard=False, padding=False)
+    done = subprocess.run(command, input=cards, capture_output=True, text=True, check=False, env=os.environ | variables)
+    assert done.returncode == (-signal.SIGKILL if end == "kill" else 0), done.stderr
+    return [int(line) for line in done.stdout.split()]
+
+
+@pytest.mark.parametrize("end", ["exit", "kill", "fork"])
+def test_no_process_outlives_its_parent(end):
+    pids = run_parent(end)
+    assert len(set(pids)) == (2 if end == "fork" else 1)
+    deadline = time.monotonic() + 20
+    while any(map(is_running, pids)):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_it_is_given_no_credentials(helper, monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary-secret")
+    helper.kill()
+    helper.wait()
+    sky_positions(head(), RA, DEC, "x")
+    environment = Path(f"/proc/{module._PROCESS._process.pid}/environ").read_bytes()
+    assert b"PYTHONPATH" in environment
+    assert b"canary" not in environment

@@ -1,0 +1,171 @@
+"""A driver that dies at any step of the protocol loses nothing: the next run ends in the catalogue of an undisturbed one."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from infra.storage import list_files
+from scanner.catalogue.ledger import Outcome, committed
+from scanner.catalogue.plan import load_plan
+from scanner.catalogue.seal import load_seal, seal
+from tests.faults import crash_points
+from tests.faults.crash_points import BEFORE_PUBLICATION, DISK_STEPS, STEPS, STORE_STEPS
+from tests.faults.night import (
+    committed_sha256s,
+    finish,
+    is_stopped,
+    noted,
+    run_night,
+    scan_and_publish,
+    small_night,
+    start,
+    wait_until,
+)
+
+N_UNITS = 4
+UNIT = "unit-001"
+"""At which a driver dies: the second, which shares an object with the first and has one without light."""
+NAMED, S3 = pytest.mark.faults, (pytest.mark.faults, pytest.mark.server)
+COMMITTED = ("unit.after_link", "unit.after")
+
+
+def cases(steps):
+    """Each step on disk; where files cannot be without a name, and on S3, in the tests of faults only."""
+    on_disk = [pytest.param("disk", step, id=f"{step}-disk") for step in steps]
+    named = [pytest.param("named", step, id=f"{step}-named", marks=NAMED) for step in steps if step in DISK_STEPS]
+    in_store = [pytest.param("s3", step, id=f"{step}-s3", marks=S3) for step in steps if step in STORE_STEPS]
+    return [*on_disk, *named, *in_store]
+
+
+def steps_of(*things):
+    return [step for step in STEPS if step.partition(".")[0] in things]
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory):
+    return small_night(tmp_path_factory.mktemp("night"), N_UNITS)
+
+
+@pytest.fixture
+def crash(night, request, tmp_path):
+    """Runs a driver that dies at a step; gives the catalogue's root and the log."""
+
+    def run(store, step, unit=None):
+        root = request.getfixturevalue("s3") if store == "s3" else str(tmp_path / "catalogue")
+        fatal = {"step": step, "unit": unit}
+        dying = start(run_night, night.inputs, root, tmp_path / "log", crash=fatal, named_staging=store == "named")
+        finish(dying, -signal.SIGKILL)
+        if store == "named":
+            assert len(list(Path(root).rglob(".*.tmp"))) == 1, "a killed writer leaves its staging file"
+        return root, tmp_path / "log"
+
+    return run
+
+
+def finish_the_night(night, root, log):
+    """Run again; what is committed stays as it is. Gives the share of work that was done again."""
+    before = committed_sha256s(root)
+    finish(start(run_night, night.inputs, root, log))
+    after = committed_sha256s(root)
+    assert {uri: after[uri] for uri in before} == before
+    night.check(root)
+    n_scored = noted(log).count("scored")
+    assert n_scored <= N_UNITS + 1
+    return (n_scored - N_UNITS) / n_scored if n_scored > N_UNITS else 0.0
+
+
+@pytest.mark.fault(1)
+@pytest.mark.parametrize(("store", "step"), cases([*BEFORE_PUBLICATION, *(s for s in steps_of("unit") if s not in COMMITTED)]))
+def test_a_unit_whose_writer_dies_before_the_commit_is_scanned_again(crash, night, measured, store, step):
+    root, log = crash(store, step, UNIT)
+    assert [uri.rpartition("/")[2] for uri in committed_sha256s(root)] == ["unit-000.parquet"]
+    measured(wasted_fraction=finish_the_night(night, root, log))
+
+
+@pytest.mark.fault(2)
+@pytest.mark.parametrize(("store", "step"), cases(COMMITTED))
+def test_a_unit_whose_writer_dies_after_the_commit_is_not_scanned_again(crash, night, measured, store, step):
+    root, log = crash(store, step, UNIT)
+    assert "committed" not in noted(log)[2:], "the receipt of the second unit must be lost"
+    before = committed_sha256s(root)
+    assert [uri.rpartition("/")[2] for uri in before] == ["unit-000.parquet", f"{UNIT}.parquet"]
+    plan = load_plan(root, night.golden.plan.plan_id)
+    receipt = scan_and_publish(plan.units[1], plan, root)
+    assert receipt == committed(plan.units[1], plan, root)
+    assert receipt.outcome is Outcome.ALREADY_COMMITTED
+    assert receipt.sha256 in before.values()
+    measured(wasted_fraction=finish_the_night(night, root, log))
+    assert noted(log).count("scored") == N_UNITS
+
+
+@pytest.mark.fault(4)
+@pytest.mark.parametrize(("store", "step"), cases(steps_of("plan")))
+def test_a_driver_that_dies_while_it_freezes_the_plan_is_simply_started_again(crash, night, measured, store, step):
+    root, log = crash(store, step)
+    assert len(list_files(root)) == (step in {"plan.after_link", "plan.after"})
+    measured(wasted_fraction=finish_the_night(night, root, log))
+
+
+@pytest.mark.fault(40)
+@pytest.mark.parametrize(("store", "step"), cases(steps_of("candidates", "seal")))
+def test_a_sealing_that_dies_is_finished_by_the_next_run(crash, night, measured, store, step):
+    root, log = crash(store, step)
+    is_sealed = step in {"seal.after_link", "seal.after"}
+    assert (load_seal(root, night.golden.plan.plan_id) is not None) == is_sealed
+    n_candidate_files = len(list_files(f"{root}/candidates"))
+    assert n_candidate_files == (step not in {"candidates.before", "candidates.before_sync", "candidates.before_link"})
+    measured(wasted_fraction=finish_the_night(night, root, log))
+    assert noted(log).count("scored") == N_UNITS
+
+
+@pytest.mark.fault(34)
+def test_a_seal_is_written_when_the_names_of_all_units_are_safe_from_a_power_cut(night, tmp_path, monkeypatch):
+    """Whoever linked a unit may have died before the folder's fsync, and whoever made the folder before its parent's."""
+    root = tmp_path / "catalogue"
+    finish(start(run_night, night.inputs, str(root), crash={"step": "candidates.before"}), -signal.SIGKILL)
+    plan, calls = night.golden.plan, []
+    fsync, link = os.fsync, os.link
+    monkeypatch.setattr(os, "fsync", lambda file: (calls.append(str(Path(f"/proc/self/fd/{file}").readlink())), fsync(file)))
+    monkeypatch.setattr(os, "link", lambda *args, **kwargs: (calls.append("link"), link(*args, **kwargs)))
+    seal(plan, str(root))
+    folder = root / "units" / f"plan={plan.plan_id}"
+    assert {str(folder), str(folder.parent), str(root)} <= set(calls[: calls.index("link")])
+
+
+def test_every_step_is_one_of_those_that_were_tried():
+    tried = {*BEFORE_PUBLICATION, *steps_of("unit", "plan", "candidates", "seal")}
+    assert tried == set(STEPS) == {*STORE_STEPS, *DISK_STEPS}
+
+
+def run_as_a_worker(*args):
+    crash_points.install_from_environment()
+    run_night(*args)
+
+
+def test_the_environment_names_a_step_that_is_fatal_once(night, tmp_path, monkeypatch):
+    root, log, flag = str(tmp_path / "catalogue"), tmp_path / "log", tmp_path / "died"
+    for name, value in {"AT": "after_scoring", "UNIT": "unit-002", "ONCE": flag}.items():
+        monkeypatch.setenv(f"LENSSCAN_TEST_CRASH_{name}", str(value))
+    finish(start(run_as_a_worker, night.inputs, root, log), -signal.SIGKILL)
+    assert flag.exists()
+    assert len(committed_sha256s(root)) == 2
+    finish(start(run_as_a_worker, night.inputs, root, log))
+    night.check(root)
+
+
+def test_a_process_can_be_stopped_instead_and_goes_on(night, tmp_path):
+    root, flag = str(tmp_path / "catalogue"), tmp_path / "stopped"
+    fatal = {"step": "unit.before_link", "unit": UNIT, "how": "stop", "once": flag}
+    process = start(run_night, night.inputs, root, crash=fatal)
+    wait_until(lambda: is_stopped(process))
+    assert len(committed_sha256s(root)) == 1
+    os.kill(process.pid, signal.SIGCONT)
+    finish(process)
+    night.check(root)
+
+
+def test_an_unknown_step_is_refused():
+    with pytest.raises(ValueError, match=r"no such point or way: unit\.whenever kill"):
+        crash_points.install("unit.whenever")

@@ -1,0 +1,176 @@
+"""Files that break off, and files with flipped bits and holes: nothing is scored from pixels that are not all there."""
+
+import gzip
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from scanner.catalogue.units import find_units
+from scanner.pixels.fits import read_band
+from scanner.pixels.geometry import CHALLENGE, MER_10
+from scanner.pixels.rejections import RejectCode, Rejection
+from scanner.pixels.tile_batches import tile_cutouts
+from scanner.scan import scan_unit, score_manifest
+from scanner.scoring import CutoutScanner
+from tests.scanner.mosaic_files import COMPRESSED, catalogue, header, make_tile, mosaic, write
+from tests.scanner.test_scan import MeanEnsemble
+from tests.tiles import MER_BANDS, write_tile
+
+TENTHS = range(1, 10)
+KINDS = ("plain", "no sums", "gz", "double", "second", "scaled", *COMPRESSED)
+WITH_SUMS = tuple(kind for kind in KINDS if kind != "no sums")
+DAMAGED = {RejectCode.FITS_UNREADABLE, RejectCode.FITS_TRUNCATED}
+
+
+def cutouts(folder, kind):
+    """An object's four files: band to path."""
+    rng = np.random.default_rng(0)
+    paths = {}
+    for band, grid in CHALLENGE.grids.items():
+        image = rng.exponential(size=(grid.n_pixels,) * 2).astype(np.float32)
+        paths[band] = write(folder / f"{band}.fits", image, header(scale_arcsec=grid.pixel_scale_arcsec), kind)
+    return paths
+
+
+def score(folder, paths):
+    rows = ",".join(paths.values())
+    (folder / "m.csv").write_text(f"object_id,{','.join(paths)}\n1,{rows}\n2,{rows}\n")
+    return score_manifest(str(folder / "m.csv"), CutoutScanner(MeanEnsemble())).to_pylist()
+
+
+def cuts(path):
+    """The file cut at every tenth, and the file itself put back at the end."""
+    whole = path.read_bytes()
+    for tenth in TENTHS:
+        cut = len(whole) * tenth // 10
+        # A file that ends where one of its parts does is whole as far as it goes.
+        path.write_bytes(whole[: cut - 1 if cut % 2880 == 0 else cut])
+        yield tenth
+    path.write_bytes(whole)
+
+
+def check_rejected(rows, codes):
+    assert {row["status"] for row in rows} <= {f"rejected:{code}" for code in codes}
+    assert all(row["p_lens"] is None for row in rows)
+
+
+@pytest.mark.fault(22)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_cutout_cut_at_every_tenth_is_never_scored(tmp_path, kind, measured):
+    paths = cutouts(tmp_path, kind)
+    assert {row["status"] for row in score(tmp_path, paths)} == {"scored"}
+    for band in ("VIS", "H"):
+        for _ in cuts(tmp_path / paths[band].rpartition("/")[2]):
+            check_rejected(score(tmp_path, paths), {RejectCode.FITS_TRUNCATED})
+    measured(runs=2 * len(TENTHS), note="cut at every tenth, in every kind of file: all rows rejected:fits_truncated")
+
+
+@pytest.mark.fault(22)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_mosaic_cut_at_every_tenth_gives_no_row_also_behind_the_last_stamp(tmp_path, kind, measured):
+    """The only source needs the first quarter of the rows."""
+    tile, sources = make_tile(tmp_path, kind), catalogue([(240, 60)])
+    (row,) = tile_cutouts(tile, sources, MER_10)
+    assert not isinstance(row, Rejection)
+    for band in ("VIS", "H"):
+        for _ in cuts(tmp_path / tile.mosaics[band].rpartition("/")[2]):
+            (row,) = tile_cutouts(tile, sources, MER_10)
+            assert row.code is RejectCode.FITS_TRUNCATED
+    measured(runs=2 * len(TENTHS))
+
+
+@pytest.mark.fault(22)
+def test_a_unit_with_a_cut_mosaic_has_every_row_rejected(tmp_path):
+    write_tile(tmp_path, 1, 7)
+    (path,) = tmp_path.glob(f"*-{MER_BANDS['J']}_*")
+    for _ in cuts(path):
+        (unit,) = find_units(str(tmp_path))
+        rows = scan_unit(unit, CutoutScanner(MeanEnsemble()), "2026-11-24").to_pylist()
+        assert len(rows) == 7
+        check_rejected(rows, {RejectCode.FITS_TRUNCATED})
+
+
+def data_range(path, kind):
+    """Where the bytes of the largest HDU lie, in the unpacked file, and that file."""
+    data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    with fits.open(path) as hdus:
+        info = max((hdu.fileinfo() for hdu in hdus), key=lambda info: info["datSpan"])
+    return data, info["datLoc"], info["datSpan"]
+
+
+def damaged(path, data):
+    path.write_bytes(gzip.compress(data, 1) if path.suffix == ".gz" else data)
+
+
+def flipped(data, at, bit):
+    return data[:at] + bytes([data[at] ^ 1 << bit]) + data[at + 1 :]
+
+
+def holed(data, start, n):
+    return data[:start] + bytes(n) + data[start + n :]
+
+
+@pytest.mark.fault(23)
+@pytest.mark.parametrize("kind", WITH_SUMS)
+def test_flipped_bits_and_holes_are_noticed_where_there_are_sums(tmp_path, kind, measured):
+    tile, sources = make_tile(tmp_path, kind), catalogue([(240, 60)])
+    path = tmp_path / tile.mosaics["Y"].rpartition("/")[2]
+    data, start, n = data_range(path, kind)
+    rng = np.random.default_rng(0)
+    bad = [flipped(data, start + int(rng.integers(n - 3000)), int(rng.integers(8))) for _ in range(10)]
+    bad += [holed(data, start + int(at), 2000) for at in rng.integers(0, n // 2, 4)]
+    bad = [changed for changed in bad if changed != data]
+    for changed in bad:
+        damaged(path, changed)
+        (row,) = tile_cutouts(tile, sources, MER_10)
+        assert row.code in DAMAGED
+        with pytest.raises(Rejection) as caught:
+            read_band(str(path))
+        assert caught.value.code in DAMAGED
+    # A header is understood before its sum is known.
+    damaged(path, flipped(data, data.index(b"CTYPE1") + 40, 2))
+    assert isinstance(tile_cutouts(tile, sources, MER_10)[0], Rejection)
+    measured(runs=2 * len(bad) + 1, note="flipped bits and holes of zeros: rejected wherever CHECKSUM or DATASUM is written")
+
+
+@pytest.mark.fault(23)
+def test_damage_of_a_gzipped_file_is_noticed_without_sums(tmp_path):
+    tile, sources = make_tile(tmp_path, "no sums"), catalogue([(240, 60)])
+    packed = gzip.compress((tmp_path / "Y.fits").read_bytes(), 1)
+    rng = np.random.default_rng(0)
+    for at in rng.integers(20, len(packed), 20):
+        (tmp_path / "Y.fits").write_bytes(flipped(packed, int(at), int(rng.integers(8))))
+        (row,) = tile_cutouts(tile, sources, MER_10)
+        assert row.code in DAMAGED
+
+
+@pytest.mark.fault(23)
+def test_without_sums_a_hole_is_seen_where_it_takes_the_stamp(tmp_path, measured):
+    """What is left of a stamp beside a hole, or under a flipped bit, looks like pixels: only sums tell."""
+    tile, sources = make_tile(tmp_path, "no sums"), catalogue([(270, 60), (270, 420)])
+    path = tmp_path / "Y.fits"
+    data, start, _ = data_range(path, "no sums")
+    row_bytes = 4 * mosaic(0).shape[1]
+    seen = {}
+    holes = {"all": 130 * row_bytes, "half": 60 * row_bytes, "a block": 40_000}
+    for name, changed in {
+        **{name: holed(data, start, size) for name, size in holes.items()},
+        "a huge number": flipped(data, start + 60 * row_bytes + 4 * 270, 6),
+        "another number": flipped(data, start + 60 * row_bytes + 4 * 270 + 3, 0),
+    }.items():
+        path.write_bytes(changed)
+        first, other = tile_cutouts(tile, sources, MER_10)
+        assert not isinstance(other, Rejection)
+        seen[name] = str(first.code) if isinstance(first, Rejection) else ("scored", *first.notes)
+    assert seen == {
+        "all": "blank",
+        "half": ("scored",),
+        "a block": ("scored",),
+        "a huge number": "not_finite",
+        "another number": ("scored",),
+    }
+    limit = (
+        "without sums and gzip, a hole that leaves part of a stamp and a flipped bit that leaves a possible number are scored"
+    )
+    measured(runs=len(seen), note=limit)

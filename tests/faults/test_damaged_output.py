@@ -1,0 +1,115 @@
+"""Row 32: whatever becomes of a committed file, it is named, set aside, and made again as it was."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from infra.storage import read_bytes
+from scanner.catalogue.plan import freeze
+from scanner.catalogue.reconcile import reconcile
+from scanner.catalogue.repair import repair_plan
+from scanner.catalogue.verify import verify_plan
+from tests.scanner.audited import flipped, make_audited, replace
+from tests.tiles import write_tiles
+
+LENSSCAN = Path(sys.executable).with_name("lensscan")
+PARTS = ("plan", "seal", "candidates", "unit")
+
+
+def damages(data):
+    """What happens to files: cut, emptied, holes, bits flipped here and there."""
+    yield b""
+    yield from (data[: len(data) * tenth // 10] for tenth in range(1, 10, 2))
+    yield data[:-1]
+    yield data + b"\0"
+    yield data[: len(data) // 3] + b"\0" * (len(data) // 3) + data[2 * (len(data) // 3) :]
+    yield from (flipped(data, len(data) * part // 7) for part in range(7))
+
+
+@pytest.mark.fault(32)
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize(
+    ("kind", "every"),
+    [
+        ("path", 5),
+        pytest.param("s3", 12, marks=pytest.mark.server),
+        pytest.param("path", 1, marks=pytest.mark.faults),
+        pytest.param("s3", 2, marks=[pytest.mark.faults, pytest.mark.server]),
+    ],
+)
+def test_any_damage_is_named_and_repair_and_another_scan_bring_the_same_bytes_back(
+    request, tmp_path, measured, kind, every, part
+):
+    root = request.getfixturevalue("s3") if kind == "s3" else str(tmp_path / "catalogue")
+    night = make_audited(tmp_path, root)
+    night.scan()
+    night.seal()
+    before, good = night.contents(), read_bytes(night.uri(part))
+    worst, n_runs = 0.0, 0
+    for damaged in list(damages(good))[::every]:
+        replace(night.uri(part), damaged)
+        start = time.monotonic()
+        named = {fault.uri for fault in verify_plan(night.plan.plan_id, root, deep=True).faults}
+        assert named == {night.uri(part)} or damaged == good
+        assert part == "plan" or not reconcile(night.plan, root).is_equal
+        touched = {moved.uri for moved in repair_plan(night.plan.plan_id, root)}
+        assert touched <= {night.uri(name) for name in ("seal", "candidates")} | {night.uri(part)}
+        freeze(night.plan, root)
+        night.scan()
+        night.seal()
+        worst, n_runs = max(worst, time.monotonic() - start), n_runs + 1
+        assert night.contents() == before
+        assert reconcile(night.plan, root).is_equal
+    measured(runs=n_runs, worst_recovery_s=round(worst, 2))
+
+
+def command(*args):
+    done = subprocess.run([str(LENSSCAN), *map(str, args)], capture_output=True, text=True, timeout=200, check=False)
+    assert "Traceback" not in done.stdout + done.stderr
+    return done
+
+
+def rows_of(folder):
+    return pa.concat_tables(pq.read_table(path, partitioning=None) for path in sorted(Path(folder).rglob("*.parquet")))
+
+
+@pytest.mark.fault(32)
+@pytest.mark.faults
+@pytest.mark.ray
+def test_a_real_night_damaged_everywhere_is_restored_by_the_commands(tmp_path, measured):
+    ids = write_tiles(tmp_path / "tiles", 3, 4)
+    root = tmp_path / "catalogue"
+    scan = ("scan", tmp_path / "tiles", "--out", root, "--night", "2026-01-01", "--threshold", "0", "--workers", "1", "--json")
+    assert command(*scan).returncode == 0
+    before = {part: rows_of(root / part) for part in ("units", "candidates")}
+    assert command("reconcile", root).returncode == command("verify", root, "--deep").returncode == 0
+    start = time.monotonic()
+    unit, candidates = next((root / "units").rglob("*.parquet")), next((root / "candidates").rglob("*.parquet"))
+    for path in (unit, candidates):
+        replace(str(path), flipped(path.read_bytes(), path.stat().st_size // 2))
+    found = command("verify", root, "--deep")
+    assert found.returncode == 1
+    assert str(unit) in found.stdout
+    assert str(candidates) in command("verify", root).stdout
+    assert command("reconcile", root).returncode == 1
+    repaired = command("repair", root)
+    assert repaired.returncode == 0
+    assert "1 of 3 units pending; scan 2026-01-01 again" in repaired.stdout
+    assert command("seal", root).returncode == 2
+    again = command(*scan)
+    assert json.loads(again.stdout)["units_by_outcome"] == {"already_committed": 2, "committed": 1}
+    recovery = time.monotonic() - start
+    for command_line in (("verify", root, "--deep"), ("reconcile", root), ("seal", root)):
+        assert command(*command_line).returncode == 0
+    after = {part: rows_of(root / part) for part in ("units", "candidates")}
+    assert sorted(after["units"]["object_id"].to_pylist()) == sorted(ids.tolist())
+    # One worker with as many threads as before: the scores are the same to the last digit.
+    assert after["units"].equals(before["units"])
+    assert after["candidates"].equals(before["candidates"])
+    measured(runs=1, worst_recovery_s=round(recovery, 1), wasted_fraction=round(1 / 3, 2))

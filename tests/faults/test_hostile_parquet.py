@@ -1,0 +1,278 @@
+"""Parquet and CSV from strangers: refused by what they say of themselves, before memory is found or pixels are read."""
+
+import collections
+import io
+import os
+import pickle
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from scanner.catalogue.units import PlanError, find_units
+from scanner.pixels.manifests import read_manifest
+from scanner.pixels.parquet_input import BadParquetError, ParquetInput
+from scanner.pixels.shards import open_shard, shard_ids
+from tests.faults.parquet_bombs import (
+    claiming_rows,
+    column_chunk,
+    manifest,
+    mutated,
+    page_header,
+    pieces,
+    refusal,
+    shard,
+    with_page,
+    written,
+    zigzag,
+)
+from tests.faults.sandbox import sandboxed
+
+
+def healthy_files():
+    """Name to the bytes of what is read by each reader."""
+    names = [f"a{i % 3}.fits" for i in range(20)]
+    rows = b"".join(b"%d,a.fits,1.5\n" % i for i in range(20))
+    return {
+        "shard": written(shard(2)),
+        "encoded shard": written(shard(2), use_dictionary=True),
+        "manifest": written(manifest(20), write_page_checksum=True),
+        "encoded manifest": written(manifest(20, VIS=names), use_dictionary=True, data_page_version="2.0"),
+        "CSV manifest": b"object_id,VIS,ra\n" + rows,
+    }
+
+
+def read_mutants(folder, first, last):
+    """Counts of outcomes, in the sandbox."""
+    files, counts = healthy_files(), collections.Counter()
+    path = Path(folder) / "x.parquet"
+    for seed in range(int(first), int(last)):
+        rng = np.random.default_rng(seed)
+        name = rng.choice(list(files))
+        path.write_bytes(mutated(files[name], rng))
+        try:
+            if name.endswith("shard"):
+                counts[f"{name} planned: {refusal(find_units, folder) == 'was read'}"] += 1
+                said = refusal(pieces, path)
+            else:
+                said = refusal(read_manifest, str(path))
+        except BaseException as error:
+            raise RuntimeError(f"seed {seed}: {name}: {error!r}") from error
+        counts[f"{name}: {said == 'was read'}"] += 1
+    return counts
+
+
+def check(counts, n):
+    assert sum(count for name, count in counts.items() if "planned" not in name) == n
+    for name in healthy_files():
+        assert counts[f"{name}: True"] > 0, name
+        assert counts[f"{name}: False"] > 0, name
+
+
+@pytest.mark.fault(31)
+def test_three_hundred_mutants_are_read_or_refused(tmp_path):
+    check(sandboxed(__name__, "read_mutants", tmp_path, 0, 300), 300)
+
+
+@pytest.mark.faults
+@pytest.mark.fault(31)
+def test_five_thousand_mutants_are_read_or_refused(tmp_path, measured):
+    check(sandboxed(__name__, "read_mutants", tmp_path, 300, 5300), 5000)
+    measured(runs=5000, note="5 000 mutants of shards and manifests: read or refused by name, no crash, nothing written")
+
+
+class Counted(io.BytesIO):
+    """A file that knows how much of it was read."""
+
+    n_read = 0
+
+    def read(self, n=-1):
+        data = super().read(n)
+        self.n_read += len(data)
+        return data
+
+
+def other_shards():
+    """Name to a table that is not quite a shard."""
+    good = shard()
+    ids = good.schema.get_field_index("object_id")
+
+    def with_ids(array, nullable=False):
+        return good.set_column(ids, pa.field("object_id", array.type, nullable=nullable), array)
+
+    def with_vis(array):
+        return good.set_column(1, pa.field("VIS", array.type, nullable=False), array)
+
+    pixels = good["VIS"].to_pylist()
+    tensors = pa.ExtensionArray.from_storage(
+        pa.fixed_shape_tensor(pa.float32(), (200, 200)), pa.array(pixels, pa.list_(pa.float32(), 40_000))
+    )
+    other_order = [good.column_names[i] for i in (0, 2, 1, *range(3, good.num_columns))]
+    return {
+        "float ids": with_ids(pa.array([1.0, 2.0, 3.0])),
+        "text ids": with_ids(pa.array(["1", "2", "3"])),
+        "unsigned ids": with_ids(pa.array([1, 2, 3], pa.uint64())),
+        "short ids": with_ids(pa.array([1, 2, 3], pa.int32())),
+        "nullable ids": with_ids(pa.array([1, None, 3]), nullable=True),
+        "nested ids": with_ids(pa.array([{"id": 1}] * 3)),
+        "ids of an extension type": with_ids(pa.array([b"1" * 16] * 3, pa.uuid())),
+        "lists of any length": with_vis(pa.array(pixels, pa.list_(pa.float32()))),
+        "double pixels": with_vis(pa.array(pixels, pa.list_(pa.float64(), 40_000))),
+        "tensors": with_vis(tensors),
+        "a band twice": good.append_column(good.schema.field("H"), good["H"]),
+        "another order": good.select(other_order),
+        "one band less": good.drop_columns(["Y"]),
+        "one band more": good.append_column(pa.field("Z", good["H"].type), good["H"]),
+    }
+
+
+@pytest.mark.fault(25, 31)
+def test_shards_of_another_schema_are_refused_before_any_page_is_read(tmp_path, measured):
+    kinds = other_shards()
+    for table in kinds.values():
+        data = written(table)
+        source = Counted(data)
+        with pytest.raises(ValueError, match="columns are not those of a challenge shard"):
+            open_shard(lambda source=source: source)
+        assert source.n_read < 2**17 < len(data)
+        (tmp_path / "x.parquet").write_bytes(data)
+        with pytest.raises(PlanError, match=r"x\.parquet: .*columns are not those of a challenge shard"):
+            find_units(str(tmp_path))
+    measured(runs=len(kinds), note="shards of any other schema: refused by their footer")
+
+
+@pytest.mark.fault(31)
+def test_ids_lose_no_digit_and_encodings_no_pixel(tmp_path):
+    ids = [2**53 + 1, -(2**63), 2**63 - 1]
+    plain, packed = (written(shard(ids=ids), use_dictionary=encoded) for encoded in (False, True))
+    assert plain != packed
+    for data in (plain, packed):
+        assert shard_ids(io.BytesIO(data)).tolist() == ids
+        (piece,) = open_shard(lambda data=data: pa.BufferReader(data)).pieces(64)
+        np.testing.assert_array_equal(piece.stamps["J"].reshape(3, -1), np.stack(shard()["J"].to_numpy()))
+    (tmp_path / "x.parquet").write_bytes(packed)
+    (unit,) = find_units(str(tmp_path))
+    assert unit.n_rows == 3
+
+
+class Payload:
+    """Leaves a marker where it is unpickled."""
+
+    def __init__(self, marker):
+        self._marker = marker
+
+    def __reduce__(self):
+        return os.mkdir, (str(self._marker),)
+
+
+@pytest.mark.fault(31)
+def test_a_pickled_extension_type_is_never_unpickled(tmp_path):
+    marker = tmp_path / "marker"
+    pickled = pickle.dumps(Payload(marker))
+    pickle.loads(pickled)  # noqa: S301 - it does what it is for
+    marker.rmdir()
+    told = {b"ARROW:extension:name": b"arrow.py_extension_type", b"ARROW:extension:metadata": pickled}
+    good = shard()
+    for column in ("object_id", "VIS"):
+        field = good.schema.field(column).with_metadata(told)
+        place = good.schema.get_field_index(column)
+        (tmp_path / "x.parquet").write_bytes(written(good.set_column(place, field, good[column])))
+        refusal(pieces, tmp_path / "x.parquet")
+        refusal(find_units, str(tmp_path))
+    texts = pa.field("VIS", pa.string(), metadata=told)
+    (tmp_path / "manifest").write_bytes(written(manifest().set_column(1, texts, [["a.fits"] * 3])))
+    refusal(read_manifest, str(tmp_path / "manifest"))
+    assert not marker.exists()
+
+
+MANIFEST_COLUMNS = {
+    "float ids": ({"object_id": [1.0, 2.0, 3.0]}, "object_id must be of a type like int64, got double"),
+    "decimal ids": (
+        {"object_id": pa.array([1, 2, 3], pa.decimal128(20))},
+        "object_id must be of a type like int64, got decimal",
+    ),
+    "nested ids": ({"object_id": [[1], [2], [3]]}, "object_id must be of a type like int64, got list"),
+    "ids that are times": ({"object_id": pa.array([1, 2, 3], pa.timestamp("s"))}, "object_id must be of a type like int64"),
+    "ids of an extension type": ({"object_id": pa.array([b"1" * 16] * 3, pa.uuid())}, "got extension<arrow.uuid>"),
+    "large ids": ({"object_id": pa.array([2**63, 1, 2], pa.uint64())}, "object_id does not fit int64"),
+    "no id": ({"object_id": [1, None, 3]}, "row 2 has no object_id"),
+    "bytes": ({"VIS": [b"a"] * 3}, "VIS must be of a type like string, got binary"),
+    "JSON": ({"VIS": pa.array(['{"a": 1}'] * 3, pa.json_())}, "VIS must be of a type like string, got extension<arrow.json>"),
+    "structs": ({"VIS": [{"uri": "a"}] * 3}, "VIS must be of a type like string, got struct"),
+    "lists": ({"VIS": [["a"]] * 3}, "VIS must be of a type like string, got list"),
+    "positions as texts": ({"ra": ["1"] * 3}, "ra must be of a type like double, got string"),
+}
+
+
+@pytest.mark.fault(31)
+@pytest.mark.parametrize("kind", MANIFEST_COLUMNS)
+def test_manifests_of_other_types_are_refused(tmp_path, kind):
+    columns, expected = MANIFEST_COLUMNS[kind]
+    (tmp_path / "manifest").write_bytes(written(manifest(**columns)))
+    assert expected in refusal(read_manifest, str(tmp_path / "manifest"))
+
+
+@pytest.mark.fault(31)
+def test_what_the_footer_says_must_hold(tmp_path):
+    """A file with fewer rows than it says, or with pages elsewhere, is not read as far as it goes."""
+    good = written(manifest(7))
+    for claimed in (8, 6):
+        (tmp_path / "manifest").write_bytes(claiming_rows(good, 7, claimed))
+        assert "not a readable Parquet file" in refusal(read_manifest, str(tmp_path / "manifest"))
+    start, n_bytes = column_chunk(good, "object_id")
+    longer = with_page(good, "object_id", 56, n_values=7)
+    # A page that ends a byte before its column does.
+    size = longer.index(zigzag(n_bytes - len(page_header(56, n_bytes, n_values=7))), start)
+    shorter = longer[:size] + bytes([longer[size] - 2]) + longer[size + 1 :]
+    with pytest.raises(BadParquetError, match=r"values in pages up to byte|no page header|a page"):
+        ParquetInput(io.BytesIO(shorter), 2**20, 10).read(["object_id"], 2**20)
+
+
+@pytest.mark.fault(31)
+def test_indices_and_texts_that_arrow_takes_as_they_come_are_refused(tmp_path):
+    """An index beyond a dictionary would be looked up in somebody else's memory."""
+    names = [f"name{i % 3}.fits" for i in range(64)]
+    good = written(manifest(64, VIS=names), use_dictionary=["VIS"], compression="none")
+    start, n_bytes = column_chunk(good, "VIS")
+    changes = {
+        "index": good[: start + n_bytes - 4] + b"\xff" + good[start + n_bytes - 3 :],
+        "text": good.replace(b"name1.fits", b"name\xff.fits"),
+        "name of a column": good.replace(b"VIS", b"V\xffS"),
+    }
+    for data in changes.values():
+        assert data != good
+        (tmp_path / "manifest").write_bytes(data)
+        assert "manifest: not a readable Parquet file" in refusal(read_manifest, str(tmp_path / "manifest"))
+
+
+WRITERS = {
+    "pyarrow": {},
+    "pages of version 2": {"data_page_version": "2.0"},
+    "many pages and groups": {"data_page_size": 64, "write_batch_size": 10, "row_group_size": 40, "use_dictionary": True},
+    "no compression": {"compression": "none"},
+    "gzip": {"compression": "gzip", "write_page_checksum": True, "write_page_index": True},
+    "snappy": {"compression": "snappy", "store_schema": False},
+}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_healthy_manifests_of_any_writer_are_read(tmp_path, writer):
+    n = 100
+    names = [None if i % 7 == 0 else f"{i}.fits" for i in range(n)]
+    data = written(manifest(n, VIS=names, ra=np.linspace(0, 1, n)), **WRITERS[writer])
+    (tmp_path / "manifest").write_bytes(data)
+    read = read_manifest(str(tmp_path / "manifest"))
+    assert read.object_ids.to_pylist() == list(range(n))
+    assert read.references["VIS"] == [name and f"{tmp_path}/{name}" for name in names]
+
+
+@pytest.mark.parametrize("version", ["V1", "V2"])
+def test_healthy_manifests_of_duckdb_are_read(tmp_path, version):
+    path = tmp_path / "manifest"
+    query = "SELECT i AS object_id, 'x' || (i % 3) || '.fits' AS VIS, 0.1 AS pixel_scale_arcsec FROM range(5000) t(i)"
+    duckdb.sql(f"COPY ({query}) TO '{path}' (FORMAT parquet, ROW_GROUP_SIZE 2048, PARQUET_VERSION {version})")
+    read = read_manifest(str(path))
+    assert read.object_ids.to_pylist() == list(range(5000))
+    assert read.references["VIS"][:4] == [f"{tmp_path}/x{i}.fits" for i in (0, 1, 2, 0)]

@@ -1,0 +1,118 @@
+"""The scan outlives its scheduler: a Prefect server that is away or dies costs neither rows nor the catalogue."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import httpx
+import pyarrow.parquet as pq
+import pytest
+
+from tests.faults.prefect_servers import BIN, PrefectServer, prefect_server
+from tests.servers import free_port
+from tests.tiles import write_tiles
+
+FLOW = """
+import datetime, sys
+from flows.scan_night import scan_night
+summary = scan_night(sys.argv[1], sys.argv[2], datetime.date(2026, 1, 1), candidate_threshold=0.0, workers=1)
+print(summary.model_dump_json())
+"""
+
+pytestmark = [pytest.mark.fault(38), pytest.mark.ray]
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tiles")
+    return folder, write_tiles(folder, n_tiles=2, n_objects=2)
+
+
+def scan(tiles, root, env):
+    command = [BIN / "lensscan", "scan", tiles, "--out", root, "--night", "2026-01-01", "--threshold", "0", "--workers", "1"]
+    done = subprocess.run([*command, "--json"], env=env, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def start_flow(tiles, root, env):
+    command = [sys.executable, "-W", "ignore", "-c", FLOW, str(tiles), str(root)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.Popen(command, env=env, start_new_session=True, **pipes)
+
+
+def wait_until(ready, process=None, seconds=200):
+    end = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < end
+        assert process is None or process.poll() is None, process.communicate()
+        time.sleep(0.05)
+
+
+def is_sealed(root):
+    return any((root / "seals").glob("*.json"))
+
+
+def ids(root, part="units"):
+    paths = sorted((root / part).rglob("*.parquet"))
+    return sorted(i for path in paths for i in pq.read_table(path, columns=["object_id"])["object_id"].to_pylist())
+
+
+@pytest.mark.faults
+@pytest.mark.server
+def test_a_flow_whose_server_is_away_says_so_in_a_line_and_writes_nothing(tmp_path):
+    command = [BIN / "lensscan", "simulate", "--n", "2", "--geometry", "mer10", "--out", tmp_path / "shards"]
+    done = subprocess.run(command, env=dead_server(tmp_path), capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(r"lensscan: the Prefect server at \S+ does not answer: .*unset PREFECT_API_URL.*\n", done.stderr)
+    assert not (tmp_path / "shards").exists()
+
+
+@pytest.mark.faults
+@pytest.mark.server
+def test_a_server_killed_in_the_middle_catches_up_when_it_is_back(tiles, tmp_path, measured):
+    root = tmp_path / "catalogue"
+    with prefect_server(tmp_path / "prefect") as server:
+        flow = start_flow(tiles[0], root, server.env)
+        wait_until((root / "plans").exists, flow)
+        server.end(signal.SIGKILL)
+        killed = time.monotonic()
+        assert not ids(root), "the kill must come before the scan"
+        wait_until(lambda: is_sealed(root), flow)
+        sealed_after = time.monotonic() - killed
+        server.start()
+        output, _ = flow.communicate(timeout=200)
+        assert flow.returncode == 0, output
+        runs = httpx.post(f"{server.url}/flow_runs/filter", json={}).json()
+    assert [run["state_type"] for run in runs] == ["COMPLETED"]
+    assert ids(root) == ids(root, "candidates") == sorted(tiles[1].tolist())
+    measured(worst_recovery_s=sealed_after, wasted_fraction=0.0, note="server killed mid-run: the scan is sealed without it")
+
+
+@pytest.mark.faults
+@pytest.mark.server
+def test_a_run_that_died_with_its_server_is_finished_by_a_scan_that_needs_none(tiles, tmp_path, measured):
+    root = tmp_path / "catalogue"
+    with prefect_server(tmp_path / "prefect") as server:
+        flow = start_flow(tiles[0], root, server.env)
+        wait_until((root / "plans").exists, flow)
+        server.end(signal.SIGKILL)
+    os.killpg(flow.pid, signal.SIGKILL)
+    flow.communicate()
+    assert not is_sealed(root)
+    env = dead_server(tmp_path)
+    assert scan(tiles[0], root, env)["rows_by_status"] == {"scored": 4}
+    assert ids(root) == ids(root, "candidates") == sorted(tiles[1].tolist())
+    assert scan(tiles[0], root, env)["units_by_outcome"] == {"already_committed": 2}
+    measured(note="`lensscan scan` asks for no server, and finishes what a dead run left")
+
+
+def dead_server(folder):
+    """The environment of a program whose server is away."""
+    server = PrefectServer(folder / "nobody", port=free_port())
+    server.folder.mkdir()
+    return server.env

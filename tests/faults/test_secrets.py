@@ -1,0 +1,169 @@
+"""Keys, tokens and passwords stay in the environment: nothing that is written, told or logged holds them."""
+
+import base64
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import traceback
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from infra.errors import LensscanError
+from infra.storage import absolute, list_files, read_bytes, s3_filesystem
+from scanner.pixels.manifests import read_manifest
+from tests.faults.canaries import Canaries
+from tests.faults.prefect_servers import prefect_server
+from tests.faults.s3_proxy import Answer, Fault, Refuse, Rule, Silence, s3_proxy
+from tests.tiles import write_tiles
+
+FLOWS = """
+import datetime, os, sys
+from flows.scan_night import scan_night
+tiles, root = sys.argv[1:]
+endpoint = os.environ["AWS_ENDPOINT_URL"]
+nobody = endpoint.rpartition(":")[0] + ":1"
+for address, inputs, out in ((endpoint, tiles, "s3://forbidden/catalogue"), (nobody, "s3://x/tiles", tiles + "/out")):
+    os.environ["AWS_ENDPOINT_URL"] = address
+    try:
+        scan_night.with_options(retries=0)(inputs, out, datetime.date(2026, 1, 1))
+    except Exception:
+        sys.excepthook(*sys.exc_info())
+    else:
+        sys.exit("must fail")
+os.environ["AWS_ENDPOINT_URL"] = endpoint
+print(scan_night(tiles, root, datetime.date(2026, 1, 1), candidate_threshold=0.0, workers=1))
+"""
+
+pytestmark = pytest.mark.fault(36)
+
+
+@dataclass(frozen=True)
+class Forbidden(Fault):
+    """The answer of a store to a bad token, which quotes it, and what was signed."""
+
+    def apply(self, proxied):
+        token = proxied.headers.get("X-Amz-Security-Token", "")
+        told = f"<Token-0>{token}</Token-0><StringToSign>{proxied.headers.get('Authorization', '')}</StringToSign>"
+        body = f'<?xml version="1.0"?><Error><Code>ExpiredToken</Code><Message>expired</Message>{told}</Error>'
+        proxied.send(Answer(403, [("Content-Type", "application/xml")], body.encode()))
+
+
+@pytest.fixture
+def ray_folder():
+    """Where Ray writes its logs; its sockets need a short path."""
+    folder = Path(tempfile.mkdtemp(prefix="ray", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_what_looks_for_secrets_finds_them_in_every_kind_of_file(tmp_path):
+    canaries = Canaries()
+    table = pa.table({"detail": ["fine", f"refused: {canaries.aws_key}"] * 50})
+    pq.write_table(table, tmp_path / "values.parquet", compression="zstd")
+    told = table.replace_schema_metadata({"endpoint": canaries.endpoint("http://x")})
+    pq.write_table(told.slice(0, 1), tmp_path / "footer.parquet")
+    with closing(sqlite3.connect(tmp_path / "runs.db")) as database, database:
+        database.execute("create table log (message)")
+        database.execute("insert into log values (?)", [canaries.prefect_password])
+    (tmp_path / "headers.log").write_bytes(b"Basic " + base64.b64encode(f"me:{canaries.ray_token}".encode()))
+    (tmp_path / "clean.log").write_text("canary")
+    assert [(Path(path).name, names) for path, names in canaries.found_below(tmp_path)] == [
+        ("footer.parquet", ["endpoint_password", "endpoint_user"]),
+        ("headers.log", ["ray_token"]),
+        ("runs.db", ["prefect_password"]),
+        ("values.parquet", ["aws_key"]),
+    ]
+
+
+@pytest.mark.parametrize("uri", ["s3://me:hunter2@bucket/x", "file://me:hunter2@host/x", "https://me:a@hunter2@host/x"])
+def test_a_uri_with_a_password_is_refused_without_repeating_it(uri):
+    for use in (absolute, read_bytes, list_files, read_manifest):
+        with pytest.raises(LensscanError, match="must not hold a user or password") as error:
+            use(uri)
+        assert "hunter2" not in "".join(traceback.format_exception(error.value))
+
+
+@pytest.mark.parametrize("endpoint", ["http://me:sec@secret@127.0.0.1:1", "me:secret@127.0.0.1:1"])
+def test_the_client_of_a_store_never_learns_a_password_in_its_endpoint(monkeypatch, endpoint):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", endpoint)
+    assert s3_filesystem().endpoint_url == endpoint.replace("me:sec@secret@", "").replace("me:secret@", "")
+
+
+@pytest.fixture
+def store(s3):
+    """A catalogue's root, behind a proxy that refuses and fails: some buckets always, actors that publish a few times."""
+    with s3_proxy(os.environ["AWS_ENDPOINT_URL"]) as proxy:
+        proxy.set_rules(
+            Rule(Forbidden(), key="^/forbidden"),
+            Rule(Silence(2), key="^/silent"),
+            Rule(Refuse(), key="^/broken"),
+            Rule(Forbidden(), method="PUT", key="/units/", times=2),
+        )
+        yield f"{s3}/catalogue", proxy
+
+
+@pytest.mark.faults
+@pytest.mark.server
+def test_no_failure_of_a_store_a_cluster_or_a_setting_tells_a_secret(store, tmp_path, ray_folder, measured):
+    canaries = Canaries()
+    root, proxy = store
+    write_tiles(tmp_path / "tiles", n_tiles=2, n_objects=2)
+    (tmp_path / "work").mkdir()
+    command = [sys.executable, "-m", "tests.faults.failing_commands", canaries.endpoint(proxy.url), tmp_path / "tiles", root]
+    env = canaries.env(tmp_path / "home", ray_folder) | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(command, env=env, cwd=tmp_path / "work", capture_output=True, text=True, timeout=280, check=False)
+    assert canaries.found_in(done.stdout + done.stderr) == []
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (tmp_path / "work" / "scores.parquet").exists()
+    assert canaries.found_below(tmp_path) == []
+    n_failed = len(re.findall(r"^lensscan: ", done.stderr, re.MULTILINE))
+    assert n_failed > 30
+    measured(runs=n_failed, note="canary secrets looked for in what commands say, with tracebacks, and write")
+
+
+@pytest.mark.faults
+@pytest.mark.ray
+@pytest.mark.server
+def test_no_flow_run_tells_a_secret_to_its_prefect_server(store, tmp_path, ray_folder, measured):
+    canaries = Canaries()
+    root, proxy = store
+    write_tiles(tmp_path / "tiles", n_tiles=2, n_objects=2)
+    with prefect_server(tmp_path / "prefect", f"operator:{canaries.prefect_password}") as server:
+        env = canaries.env(tmp_path / "home", ray_folder) | {n: v for n, v in server.env.items() if n.startswith("PREFECT_")}
+        env |= {"AWS_ENDPOINT_URL": canaries.endpoint(proxy.url), "PREFECT_LOGGING_LEVEL": "DEBUG"}
+        command = [sys.executable, "-W", "ignore", "-c", FLOWS, tmp_path / "tiles", root]
+        done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False)
+        assert canaries.found_in(done.stdout + done.stderr) == []
+        assert done.returncode == 0, done.stderr[-3000:]
+        auth = ("operator", canaries.prefect_password)
+        runs = httpx.post(f"{server.url}/flow_runs/filter", json={}, auth=auth).json()
+        assert sorted(run["state_type"] for run in runs) == ["COMPLETED", "FAILED", "FAILED"]
+        logs = httpx.post(f"{server.url}/logs/filter", json={}, auth=auth).json()
+        assert any("StorageError" in log["message"] for log in logs), "errors reach the server"
+    assert proxy.count("PUT", "/units/", "Forbidden") == 2, "actors fail too"
+    assert canaries.found_below(tmp_path) == []
+    assert_clean_catalogue(root, tmp_path / "copies", canaries)
+    logs = [path.read_bytes() for path in ray_folder.rglob("*.log")]
+    assert any(b"MALLOC_ARENA_MAX" in log for log in logs), "Ray logs the runtime environment of our actors"
+    assert canaries.found_below(ray_folder) == []
+    measured(runs=3, note="... in the catalogue, in Prefect's database, logs and results, and in Ray's files")
+
+
+def assert_clean_catalogue(root, copies, canaries):
+    copies.mkdir()
+    files = list_files(root)
+    assert {Path(file.uri).suffix for file in files} == {".json", ".parquet"}
+    for i, file in enumerate(files):
+        (copies / f"{i}-{Path(file.uri).name}").write_bytes(read_bytes(file.uri))
+    assert canaries.found_below(copies) == []

@@ -1,0 +1,308 @@
+"""Reads of bodies that are cut, short, zero-filled, of another version or never done: right bytes, or an error, in time."""
+
+import os
+import time
+
+import numpy as np
+import pytest
+
+from infra import s3 as objects
+from infra import s3_client
+from infra.storage import (
+    StorageError,
+    create_if_absent,
+    info,
+    join,
+    open_read,
+    read_blocks,
+    read_bytes,
+    read_exact,
+    s3_filesystem,
+)
+from scanner.catalogue.units import find_units
+from scanner.pixels.geometry import CHALLENGE
+from scanner.pixels.shards import encode_shard, shard_table
+from scanner.scan import scan_unit
+from scanner.score_sheet import ScanError
+from scanner.scoring import CutoutScanner
+from tests.faults.s3_proxy import Cut, Drip, First, Rule, Short, Status, Zeros, s3_proxy
+from tests.scanner.test_scan import MeanEnsemble
+from tests.tiles import write_tile
+
+pytestmark = pytest.mark.server
+BLOCK = 2**16
+NIGHT = "2026-11-24"
+
+
+@pytest.fixture(scope="module")
+def running(s3_server):
+    with s3_proxy(os.environ["AWS_ENDPOINT_URL"]) as started:
+        yield started
+
+
+@pytest.fixture
+def proxy(running, s3, monkeypatch):
+    """A proxy that clients talk to without knowing."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", running.url)
+    running.set_rules()
+    return running
+
+
+@pytest.fixture
+def in_ranges(monkeypatch):
+    """Blocks so small that everything is read in ranges, of which a store tells no checksum."""
+    monkeypatch.setattr(objects, "STREAM_BYTES", BLOCK)
+    monkeypatch.setattr(objects, "WHOLE_BYTES", BLOCK)
+
+
+@pytest.fixture
+def data(rng):
+    return rng.bytes(5 * BLOCK + 17)
+
+
+@pytest.fixture
+def uri(proxy, s3, data):
+    place = join(s3, "data")
+    create_if_absent(place, data, "1")
+    return place
+
+
+def by_seeking(uri):
+    with open_read(uri) as file:
+        file.seek(BLOCK)
+        rest = file.read()
+        file.seek(0)
+        return file.read(BLOCK) + rest
+
+
+READS = {
+    "whole": read_bytes,
+    "blocks": lambda uri: b"".join(read_blocks(info(uri))),
+    "range": lambda uri: read_exact(uri, 0, info(uri).size, info(uri).etag),
+    "file": by_seeking,
+}
+each_read = pytest.mark.parametrize("read", READS.values(), ids=READS.keys())
+
+
+@pytest.mark.fault(18, 19)
+@each_read
+@pytest.mark.parametrize("fault", [Cut(), Short()], ids=["cut", "short"])
+def test_bodies_that_come_cut_or_short_are_read_again(proxy, uri, data, read, fault, in_ranges, measured):
+    n_faults = objects.BODY_TRIES - 1
+    proxy.set_rules(Rule(fault, "GET", times=n_faults))
+    begun = time.monotonic()
+    assert read(uri) == data
+    measured(runs=n_faults, worst_recovery_s=time.monotonic() - begun)
+    assert proxy.count(fault=".+") == n_faults
+
+
+@pytest.mark.fault(18)
+@each_read
+def test_one_body_in_ten_cut_changes_nothing(proxy, uri, data, read, in_ranges, measured):
+    proxy.set_rules(Rule(Cut(), "GET", probability=0.1, seed=2))
+    assert all(read(uri) == data for _ in range(8))
+    n_cut, n_asked = proxy.count(fault="Cut"), proxy.count("GET")
+    measured(runs=n_cut, wasted_fraction=n_cut / n_asked)
+    assert n_cut
+
+
+@pytest.mark.fault(18, 19)
+@each_read
+@pytest.mark.parametrize("fault", [Cut(), Short()], ids=["cut", "short"])
+def test_bodies_that_never_come_whole_are_an_error(proxy, uri, read, fault, in_ranges):
+    proxy.set_rules(Rule(fault, "GET"))
+    with pytest.raises(StorageError, match="data: asked for "):
+        read(uri)
+    assert proxy.count("GET") <= objects.BODY_TRIES * (1 + objects.STREAM_AHEAD)
+
+
+@pytest.mark.fault(19)
+@pytest.mark.parametrize("read", [READS["whole"], READS["blocks"]], ids=["whole", "blocks"])
+def test_zeros_in_a_whole_object_are_found_by_the_stores_checksum(proxy, uri, data, read):
+    proxy.set_rules(Rule(Zeros(), "GET", times=1))
+    assert read(uri) == data
+    proxy.set_rules(Rule(Zeros(), "GET"))
+    with pytest.raises(StorageError, match=r"data: asked for .* checksum"):
+        read(uri)
+    assert proxy.count("GET") == objects.BODY_TRIES
+
+
+def replace(uri, data):
+    """What somebody else does, past the proxy's rules."""
+    bucket, key = uri.removeprefix("s3://").split("/", 1)
+    s3_filesystem().call_s3("put_object", Bucket=bucket, Key=key, Body=data)
+
+
+@pytest.mark.fault(20)
+@each_read
+@pytest.mark.parametrize("when", ["before_the_first", "before_the_third", "after_a_cut"])
+def test_versions_of_an_object_are_never_mixed(proxy, s3, uri, data, read, when, in_ranges):
+    other = bytes(len(data))
+    replaced = Rule(First(lambda: replace(uri, other)), "GET", times=1)
+    rules = {
+        "before_the_first": (replaced,),
+        "before_the_third": (Rule(First(lambda: None), "GET", times=2), replaced),
+        "after_a_cut": (Rule(Cut(), "GET", times=1), replaced),
+    }
+    proxy.set_rules(*rules[when])
+    if when == "before_the_third" and read in {READS["range"], READS["file"]}:
+        # They are done by then.
+        assert read(uri) == data
+        return
+    with pytest.raises(StorageError, match="changed while it was read"):
+        read(uri)
+
+
+@pytest.mark.fault(20)
+def test_a_store_that_does_not_know_if_match_is_seen_through(proxy, uri, data, in_ranges, monkeypatch):
+    from tests.faults import s3_proxy as module
+
+    ask = module._Proxied.ask_upstream
+
+    def without_condition(proxied):
+        del proxied.headers["If-Match"]
+        return ask(proxied)
+
+    monkeypatch.setattr(module._Proxied, "ask_upstream", without_condition)
+    file = info(uri)
+    assert b"".join(read_blocks(file)) == data
+    replace(uri, bytes(len(data)))
+    with pytest.raises(StorageError, match="changed while it was read"):
+        read_exact(uri, 5, 10, file.etag)
+
+
+@pytest.mark.fault(21)
+@each_read
+def test_a_read_that_drips_ends_at_its_deadline(proxy, uri, read, in_ranges, monkeypatch, measured):
+    monkeypatch.setattr(s3_client, "DEADLINE_S", 0.7)
+    monkeypatch.setattr(s3_client, "LEAST_BYTES_PER_S", 2**24)
+    proxy.set_rules(Rule(Drip(every_s=0.05), "GET"))
+    begun = time.monotonic()
+    with pytest.raises(StorageError, match=r"data: no whole answer within 0\.7\d* s"):
+        read(uri)
+    taken_s = time.monotonic() - begun
+    measured(worst_recovery_s=taken_s, note=f"given up at a deadline that is {s3_client.DEADLINE_S} s here")
+    assert taken_s < 10
+    assert proxy.count("GET") <= 1 + objects.STREAM_AHEAD
+
+
+# What the pixels of a scan are worth.
+
+
+@pytest.fixture(scope="module")
+def tile(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tile")
+    write_tile(folder, 1, 6)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shard(tmp_path_factory):
+    rng = np.random.default_rng(1)
+    folder, n = tmp_path_factory.mktemp("shard"), 6
+    shapes = {band: (n, grid.n_pixels, grid.n_pixels) for band, grid in CHALLENGE.grids.items()}
+    stamps = {band: rng.exponential(size=shape).astype(np.float32) for band, shape in shapes.items()}
+    (folder / "0.parquet").write_bytes(encode_shard(shard_table(np.arange(n), stamps, {}, CHALLENGE)))
+    return folder
+
+
+def scores(unit):
+    return scan_unit(unit, CutoutScanner(MeanEnsemble(), 4), NIGHT)
+
+
+@pytest.fixture(params=["tile", "shard"])
+def stored(request, proxy, s3):
+    """A unit in the store, and what it scores undisturbed."""
+    folder = request.getfixturevalue(request.param)
+    for path in folder.iterdir():
+        create_if_absent(join(s3, path.name), path.read_bytes(), "1")
+    (local,), (unit,) = find_units(str(folder)), find_units(s3)
+    expected = scores(local)
+    assert set(expected["status"].to_pylist()) == {"scored"}
+    return unit, expected
+
+
+PIXELS = r"MOSAIC|\.parquet"
+
+
+@pytest.mark.fault(18, 19)
+@pytest.mark.parametrize("fault", [Cut(), Short(), Zeros()], ids=["cut", "short", "zeros"])
+def test_a_unit_whose_bytes_are_damaged_once_on_the_way_scores_as_ever(proxy, stored, fault, in_ranges, measured):
+    unit, expected = stored
+    proxy.set_rules(Rule(fault, "GET", PIXELS, times=1))
+    begun = time.monotonic()
+    try:
+        found = scores(unit)
+    except (ScanError, StorageError):
+        # A shard is checked before it is given to Parquet; the unit is scanned anew.
+        assert unit.kind == "shard"
+        found = scores(unit)
+    assert found.equals(expected)
+    measured(worst_recovery_s=time.monotonic() - begun)
+    assert proxy.count(fault=".+") == 1
+
+
+@pytest.mark.fault(19)
+@pytest.mark.parametrize("fault", [Short(), Zeros()], ids=["short", "zeros"])
+def test_a_unit_whose_bytes_are_always_damaged_has_no_score(proxy, stored, fault, in_ranges):
+    unit, expected = stored
+    proxy.set_rules(Rule(fault, "GET", PIXELS))
+    try:
+        found = scores(unit)
+    except (ScanError, StorageError):
+        assert unit.kind == "shard"
+    else:
+        statuses = set(found["status"].to_pylist())
+        assert statuses == {"rejected:io_error"}
+        assert found["object_id"].equals(expected["object_id"])
+        assert found["p_lens"].null_count == found.num_rows
+    assert proxy.count(fault=".+") >= 2
+
+
+@pytest.mark.fault(19)
+@pytest.mark.parametrize("place", range(1, 5))
+def test_zeros_anywhere_in_a_mosaic_or_shard_are_noticed(proxy, stored, place, in_ranges):
+    """In another range each time, and each time it is read."""
+    unit, _ = stored
+    n_ranges = max(file.size for role, file in unit.files.items() if role != "catalogue") // BLOCK
+    start = BLOCK * (place * n_ranges // 5)
+    key = r"MOSAIC-VIS" if unit.kind == "tile" else PIXELS
+
+    class ZerosThere(Zeros):
+        def apply(self, proxied):
+            if proxied.headers.get("Range", "").startswith(f"bytes={start}-"):
+                super().apply(proxied)
+            else:
+                proxied.send(proxied.ask_upstream())
+
+    proxy.set_rules(Rule(ZerosThere(), "GET", key))
+    try:
+        statuses = set(scores(unit)["status"].to_pylist())
+    except StorageError:
+        assert unit.kind == "shard"
+    else:
+        assert (unit.kind, statuses) == ("tile", {"rejected:io_error"})
+
+
+@pytest.mark.fault(20)
+def test_a_unit_replaced_while_it_is_read_is_planned_again_and_not_scored(proxy, stored, in_ranges):
+    unit, _ = stored
+    uri = unit.files["VIS" if unit.kind == "tile" else "shard"].uri
+    whole = read_bytes(uri)
+    proxy.set_rules(
+        Rule(First(lambda: None), "GET", uri[-30:], times=2),
+        Rule(First(lambda: replace(uri, whole[::-1])), "GET", uri[-30:], times=1),
+    )
+    with pytest.raises((ScanError, StorageError), match=r"changed (since the plan was made; plan again|while it was read)"):
+        scores(unit)
+
+
+@pytest.mark.fault(16)
+@pytest.mark.faults
+def test_a_unit_on_a_store_that_throttles_scores_as_ever(proxy, stored, in_ranges, measured):
+    unit, expected = stored
+    proxy.set_rules(Rule(Status(503), probability=0.2, seed=3))
+    assert scores(unit).equals(expected)
+    n_refused, n_asked = proxy.count(fault="Status"), proxy.count()
+    measured(runs=n_refused, wasted_fraction=n_refused / n_asked)
+    assert 0 < n_refused < 0.4 * n_asked

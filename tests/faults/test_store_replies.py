@@ -1,0 +1,280 @@
+"""Creations on a store whose replies are lost, refused, late or false: one object, of known owner, and never a deletion."""
+
+import contextlib
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from infra import s3_client
+from infra.s3 import CREATE_TRIES
+from infra.storage import (
+    CreateOutcome,
+    StorageError,
+    create_if_absent,
+    info,
+    join,
+    list_files,
+    probe,
+    read_bytes,
+    read_exact,
+)
+from scanner.catalogue.ledger import Outcome, pending, publish
+from tests.faults.s3_proxy import LostReply, Refuse, Rule, Silence, Status, s3_proxy
+from tests.scanner.catalogue_parts import plan_of, random_scores
+
+pytestmark = pytest.mark.server
+
+MOST_REQUESTS = CREATE_TRIES * (s3_client.REQUEST_TRIES * 3)
+"""Of one creation: put, look and read, each tried by botocore, for every try."""
+
+
+@pytest.fixture(scope="module")
+def running(s3_server):
+    with s3_proxy(os.environ["AWS_ENDPOINT_URL"]) as started:
+        yield started
+
+
+@pytest.fixture
+def proxy(running, s3, monkeypatch):
+    """A proxy that clients talk to without knowing."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", running.url)
+    running.set_rules()
+    return running
+
+
+@pytest.fixture
+def uri(s3):
+    return join(s3, "unit.parquet")
+
+
+@pytest.fixture
+def hurried(monkeypatch):
+    """Deadlines of seconds instead of a minute, for clients that are made from now on."""
+    monkeypatch.setattr(s3_client, "DEADLINE_S", 2.0)
+    monkeypatch.setattr(s3_client, "READ_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(s3_client, "CONNECT_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(s3_client, "REQUEST_TRIES", 2)
+
+
+def objects(s3):
+    return [file.uri.rpartition("/")[2] for file in list_files(s3)]
+
+
+@pytest.mark.fault(13)
+@pytest.mark.parametrize("times", [1, 3, pytest.param(s3_client.REQUEST_TRIES + 1, marks=pytest.mark.faults)])
+def test_a_creation_whose_reply_is_lost_is_mine(proxy, s3, uri, times, measured):
+    proxy.set_rules(Rule(LostReply(), "PUT", times=times))
+    begun = time.monotonic()
+    assert create_if_absent(uri, b"mine", "1") is CreateOutcome.ALREADY_MINE
+    measured(runs=times, worst_recovery_s=time.monotonic() - begun)
+    assert create_if_absent(uri, b"other", "2") is CreateOutcome.EXISTS
+    assert (read_bytes(uri), objects(s3)) == (b"mine", ["unit.parquet"])
+    assert proxy.count("DELETE") == 0
+
+
+@pytest.mark.fault(13)
+def test_a_unit_whose_commit_reply_is_lost_is_committed_once(proxy, s3, rng, measured):
+    plan = plan_of({"a": list(range(20)), "b": list(range(20, 50))})
+    proxy.set_rules(Rule(LostReply(), "PUT", times=1))
+    for unit, ids in zip(plan.units, (range(20), range(20, 50)), strict=True):
+        receipt = publish(random_scores(rng, ids), unit, plan, s3, f"attempt-{unit.unit_id}")
+        assert (receipt.outcome, receipt.attempt) == (Outcome.COMMITTED, f"attempt-{unit.unit_id}")
+        again = publish(random_scores(rng, ids), unit, plan, s3, "later")
+        assert (again.outcome, again.attempt) == (Outcome.ALREADY_COMMITTED, f"attempt-{unit.unit_id}")
+    measured(runs=1, wasted_fraction=0.0)
+    assert pending(plan, s3) == []
+    assert len(objects(s3)) == 2
+    assert proxy.count("PUT", fault="LostReply") == 1
+    assert proxy.count("DELETE") == 0
+
+
+@pytest.mark.fault(14)
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("fault", [Status(409), Status(500), Refuse()], ids=["409", "500", "refused"])
+def test_a_creation_that_fails_and_did_nothing_is_done_again(proxy, s3, uri, fault, times, measured):
+    proxy.set_rules(Rule(fault, "PUT", times=times))
+    begun = time.monotonic()
+    assert create_if_absent(uri, b"mine", "1") is CreateOutcome.CREATED
+    measured(runs=times, worst_recovery_s=time.monotonic() - begun)
+    assert (read_bytes(uri), objects(s3)) == (b"mine", ["unit.parquet"])
+    assert proxy.count("PUT") == times + 1
+    assert proxy.count("DELETE") == 0
+
+
+@pytest.mark.fault(14)
+@pytest.mark.parametrize("fault", [Status(409), pytest.param(Status(500), marks=pytest.mark.faults)], ids=["409", "500"])
+def test_a_creation_that_fails_for_ever_is_an_error_and_can_be_done_later(proxy, s3, uri, fault, hurried):
+    proxy.set_rules(Rule(fault, "PUT"))
+    with pytest.raises(StorageError, match=r"unit\.parquet: "):
+        create_if_absent(uri, b"mine", "1")
+    assert s3_client.REQUEST_TRIES * CREATE_TRIES >= proxy.count("PUT") > 1
+    assert proxy.count() <= MOST_REQUESTS
+    assert proxy.count("DELETE") == 0
+    assert objects(s3) == []
+    proxy.set_rules()
+    assert create_if_absent(uri, b"mine", "1") is CreateOutcome.CREATED
+
+
+@pytest.mark.fault(14)
+@pytest.mark.faults
+@pytest.mark.parametrize("is_done", [False, True], ids=["never_done", "done"])
+def test_a_creation_that_is_never_answered_is_resolved_by_looking(proxy, s3, uri, is_done, hurried, measured):
+    proxy.set_rules(Rule(Silence(is_done=is_done), "PUT", times=1))
+    begun = time.monotonic()
+    expected = CreateOutcome.ALREADY_MINE if is_done else CreateOutcome.CREATED
+    assert create_if_absent(uri, b"mine", "1") is expected
+    measured(worst_recovery_s=time.monotonic() - begun)
+    assert (read_bytes(uri), objects(s3)) == (b"mine", ["unit.parquet"])
+    assert proxy.count("DELETE") == 0
+
+
+@pytest.mark.fault(14)
+def test_a_creation_of_which_nothing_can_be_learnt_is_an_error_and_nothing_is_deleted(proxy, s3, uri, hurried):
+    proxy.set_rules(Rule(LostReply(), "PUT"), Rule(Status(500), "GET|HEAD"))
+    with pytest.raises(StorageError, match=r"unit\.parquet: "):
+        create_if_absent(uri, b"mine", "1")
+    assert proxy.count() <= MOST_REQUESTS
+    assert proxy.count("DELETE") == 0
+    proxy.set_rules()
+    assert create_if_absent(uri, b"mine", "1") is CreateOutcome.ALREADY_MINE
+
+
+@pytest.mark.fault(13, 14)
+@pytest.mark.faults
+def test_writers_that_race_through_faults_have_one_winner(proxy, s3, hurried, measured):
+    """The winner may be told ALREADY_MINE; nobody else is, for each writes bytes of its own."""
+    faults = (LostReply(), Status(409), Status(500))
+    proxy.set_rules(*(Rule(fault, "PUT", probability=0.2, seed=seed) for seed, fault in enumerate(faults)))
+    n_writers, n_names, n_failed = 4, 8, 0
+    for name in range(n_names):
+        start, uri = threading.Barrier(n_writers), join(s3, f"race-{name}")
+
+        def write(writer, start=start, uri=uri):
+            start.wait()
+            with contextlib.suppress(StorageError):
+                return create_if_absent(uri, bytes([writer]) * 1000, str(writer))
+
+        with ThreadPoolExecutor(n_writers) as pool:
+            outcomes = list(pool.map(write, range(n_writers)))
+        won = [i for i, outcome in enumerate(outcomes) if outcome in {CreateOutcome.CREATED, CreateOutcome.ALREADY_MINE}]
+        n_failed += outcomes.count(None)
+        winner = read_bytes(uri)[0]
+        assert won == [winner] or (won == [] and outcomes[winner] is None)
+    measured(runs=proxy.count(fault=".+"), note=f"{n_names} races of 4, {n_failed} left unknown")
+    assert proxy.count(fault=".+") >= n_names
+    assert proxy.count("DELETE") == 0
+
+
+@pytest.mark.fault(16)
+@pytest.mark.faults
+def test_a_store_that_throttles_every_fifth_request_is_served_in_full(proxy, s3, measured):
+    proxy.set_rules(Rule(Status(503), probability=0.2, seed=1))
+    names, n_threads = [join(s3, str(i)) for i in range(48)], 8
+
+    def there_and_back(uri):
+        assert create_if_absent(uri, uri.encode() * 100, "1") in {CreateOutcome.CREATED, CreateOutcome.ALREADY_MINE}
+        assert read_bytes(uri) == uri.encode() * 100
+        return read_exact(uri, 7, 50, info(uri).etag) == (uri.encode() * 100)[7:57]
+
+    with ThreadPoolExecutor(n_threads) as pool:
+        assert all(pool.map(there_and_back, names))
+    n_done, n_asked = proxy.count(fault=""), proxy.count()
+    factor = n_asked / n_done
+    note = f"{n_asked} requests for {n_done} that were served: {factor:.2f} times"
+    measured(runs=n_asked - n_done, wasted_fraction=round(1 - 1 / factor, 3), note=note)
+    assert n_asked > n_done
+    assert factor < 1.6
+    assert len(objects(s3)) == len(names)
+
+
+@pytest.mark.fault(16)
+@pytest.mark.faults
+def test_a_burst_of_throttling_is_sat_out_with_few_requests(proxy, s3, measured):
+    burst_s, n_threads = 6.0, 6
+    names = [join(s3, str(i)) for i in range(n_threads)]
+    proxy.set_rules(Rule(Status(503), seconds=burst_s))
+    begun = time.monotonic()
+
+    def insist(uri):
+        """As a run does, whose circuit waits after a failure."""
+        while True:
+            try:
+                create_if_absent(uri, b"x", "1")
+            except StorageError:
+                time.sleep(1)
+            else:
+                return read_bytes(uri)
+
+    with ThreadPoolExecutor(n_threads) as pool:
+        assert list(pool.map(insist, names)) == [b"x"] * n_threads
+    taken_s, refused = time.monotonic() - begun, proxy.count(fault="Status")
+    measured(runs=refused, worst_recovery_s=taken_s - burst_s, note=f"{refused} requests refused in a burst of {burst_s:.0f} s")
+    assert n_threads <= refused <= n_threads * 3 * s3_client.REQUEST_TRIES
+    assert len(objects(s3)) == n_threads
+
+
+@pytest.mark.fault(17)
+@pytest.mark.faults
+@pytest.mark.parametrize("fault", [Refuse(), Status(503), Silence()], ids=["hangs_up", "503", "silent"])
+def test_a_store_that_is_away_is_an_error_within_its_deadline(proxy, s3, uri, fault, hurried, measured):
+    create_if_absent(uri, b"mine", "1")
+    listed = info(uri)
+    proxy.set_rules(Rule(fault))
+    calls = {
+        "read": lambda: read_bytes(uri),
+        "range": lambda: read_exact(uri, 0, 2, listed.etag),
+        "info": lambda: info(uri),
+        "list": lambda: list_files(s3),
+        "create": lambda: create_if_absent(uri, b"other", "2"),
+    }
+    for name, call in calls.items():
+        begun = time.monotonic()
+        with pytest.raises(StorageError, match=r"^s3://lensscan-tests/") as caught:
+            call()
+        assert time.monotonic() - begun < 2 * s3_client.DEADLINE_S + 10, name
+        assert "canary" not in f"{caught.value} {caught.value!r} {caught.value.__cause__}"
+    measured(runs=len(calls), note=f"an error within twice the deadline, {s3_client.DEADLINE_S:.0f} s here")
+    assert proxy.count("DELETE") == 0
+    proxy.set_rules()
+    assert read_bytes(uri) == b"mine"
+
+
+@pytest.mark.fault(17)
+@pytest.mark.faults
+def test_a_store_that_nobody_runs_is_an_error_in_one_line(monkeypatch, s3, hurried):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://me:canary-password@127.0.0.1:9")
+    for call in (read_bytes, probe, list_files):
+        with pytest.raises(StorageError) as caught:
+            call(s3)
+        assert str(caught.value).startswith("s3://lensscan-tests/")
+        assert "canary" not in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.fault(17)
+def test_an_endpoint_that_is_no_url_is_an_error_in_one_line(monkeypatch, s3):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "no url:9000")
+    with pytest.raises(StorageError, match="Invalid endpoint"):
+        read_bytes(join(s3, "x"))
+
+
+@pytest.mark.fault(15)
+def test_conditions_lost_on_the_way_to_the_store_are_found_out_by_the_probe(proxy, s3, monkeypatch):
+    """A gateway that drops the header makes a good store a bad one."""
+    from tests.faults import s3_proxy as module
+
+    ask = module._Proxied.ask_upstream
+
+    def without_condition(proxied):
+        del proxied.headers["If-None-Match"]
+        return ask(proxied)
+
+    monkeypatch.setattr(module._Proxied, "ask_upstream", without_condition)
+    with pytest.raises(StorageError, match=f"{s3}: the store ignores conditional creation"):
+        probe(s3)
+    monkeypatch.undo()
+    assert np.all([name.startswith(".probe") for name in objects(s3)])

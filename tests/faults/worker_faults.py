@@ -1,0 +1,98 @@
+"""A scan worker with faults in it, told by environment variables which; each at a step or a row of its choice."""
+
+import ctypes
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+
+from scanner import actors
+from scanner.networks.ensemble import Ensemble
+
+MARK = np.float32(54321.0)
+"""Value of the first VIS pixel of a row with a fault."""
+CRASH_STEPS = ("committed", "open_unit_without", "scan_open_unit", "publish")
+"""Functions that a worker calls for a unit, in this order; a crash comes just after one of them."""
+
+
+class FaultyScanner(actors.UnitScanner):
+    """In place of `UnitScanner`."""
+
+    def __init__(self, *args, **kwargs):
+        for step in filter(None, os.environ.get("FAULT_CRASH_AFTER", "").split(",")):
+            _crash_after(step)
+        if os.environ.get("FAULT_ROW"):
+            _spoil_rows(os.environ["FAULT_ROW"])
+        super().__init__(*args, **kwargs)
+
+
+def happens_once(name):
+    """True for the first worker that asks, and never again."""
+    try:
+        (Path(os.environ["FAULT_FLAGS"]) / name).touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _crash_after(step):
+    function = getattr(actors, step)
+
+    def crashing(*args, **kwargs):
+        result = function(*args, **kwargs)
+        if happens_once(f"crashed-{step}"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    setattr(actors, step, crashing)
+
+
+def _spoil_rows(fault):
+    score = Ensemble.score
+
+    def faulty(self, stamps):
+        if (stamps["VIS"][:, 0, 0] == MARK).any():
+            _FAULTS[fault](len(stamps["VIS"]))
+        return score(self, stamps)
+
+    Ensemble.score = faulty
+
+
+def _segfault(_n_rows):
+    """A real one: a signal that is sent may find another thread, and this one goes on for a while."""
+    ctypes.string_at(0)
+
+
+def _hang(_n_rows):
+    time.sleep(3600)
+
+
+def _hang_once(_n_rows):
+    if happens_once("hung"):
+        time.sleep(3600)
+
+
+def _memory_error(n_rows):
+    if n_rows > 4:
+        raise MemoryError(f"{n_rows} rows are too many")
+
+
+def _balloon(n_rows):
+    """Take memory until somebody ends it."""
+    if n_rows > 4:
+        taken = []
+        while len(taken) < 200:
+            taken.append(np.ones(2**25))
+            time.sleep(0.05)
+        time.sleep(3600)
+
+
+_FAULTS = {
+    "segfault": _segfault,
+    "hang": _hang,
+    "hang_once": _hang_once,
+    "memory_error": _memory_error,
+    "balloon": _balloon,
+}

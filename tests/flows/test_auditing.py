@@ -1,0 +1,144 @@
+"""The commands of an operator: what they print, and how they end."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flows.app import app
+from flows.cli import _run
+from infra.storage import read_bytes
+from scanner.catalogue.plan import ScanConfig, freeze, make_plan
+from tests.scanner.audited import flipped, make_audited, replace
+from tests.scanner.catalogue_parts import NIGHT, EnsembleName, unit_of
+
+LENSSCAN = Path(sys.executable).with_name("lensscan")
+OTHER_NIGHT = "2026-11-25"
+
+
+@pytest.fixture
+def lensscan(monkeypatch, capsys):
+    """Run a command as the entry point does, but for a process of its own; what it printed."""
+
+    def run(*args, ends=0):
+        monkeypatch.setenv("COLUMNS", "160")
+        # Without arguments given, cyclopts warns that it runs under a test.
+        monkeypatch.setattr("flows.cli.app", lambda: app([*map(str, args)]))
+        code = _run()
+        out, err = capsys.readouterr()
+        assert code == ends, out + err
+        return out if ends != 2 else err
+
+    return run
+
+
+@pytest.fixture
+def night(tmp_path):
+    """A committed night, beside one that is planned only."""
+    made = make_audited(tmp_path, str(tmp_path / "catalogue"))
+    made.scan()
+    freeze(make_plan(OTHER_NIGHT, EnsembleName(), ScanConfig(), [unit_of("z", [1, 2])]), made.root)
+    return made
+
+
+def test_status_tells_how_far_each_plan_is(lensscan, night):
+    shown = {found["night"]: found for found in json.loads(lensscan("status", night.root, "--json"))}
+    assert (shown[NIGHT]["n_units_committed"], shown[NIGHT]["n_rows_committed"], shown[NIGHT]["is_sealed"]) == (4, 8, False)
+    assert (shown[OTHER_NIGHT]["n_units_committed"], shown[OTHER_NIGHT]["n_rows"]) == (0, 2)
+    night.seal()
+    table = lensscan("status", night.root)
+    assert "4/4" in table
+    assert "sealed" in table
+    assert "0/1" in table
+    assert "unfinished" in table
+    replace(night.uri("seal"), b"{}")
+    assert f"{night.uri('seal')}: not a seal" in lensscan("status", night.root, "--night", NIGHT)
+
+
+def test_seal_seals_what_is_complete_and_names_what_is_not(lensscan, night):
+    assert "1 of 1 units not committed, such as z" in lensscan("seal", night.root, ends=2)
+    out = lensscan("seal", night.root, "--plan", night.plan.plan_id[:8])
+    assert f"plan {night.plan.plan_id[:12]}, night {NIGHT}: 6 candidates of 8 rows" in out
+    assert json.loads(lensscan("seal", night.root, "--night", NIGHT, "--json"))[0]["n_candidates"] == 6
+
+
+def test_reconcile_ends_with_zero_only_when_all_is_equal(lensscan, night):
+    equal = json.loads(lensscan("reconcile", night.root, "--night", NIGHT, "--json"))
+    assert equal["is_equal"]
+    assert equal["plans"][0]["n_owned_elsewhere"] == 1
+    table = lensscan("reconcile", night.root, ends=1)
+    assert f"night {NIGHT}: equal: 8 rows planned, 7 scored + 1 rejected; 6 candidates, not sealed, 1 rows in overlaps" in table
+    assert f"night {OTHER_NIGHT}: NOT EQUAL: 2 rows planned, 0 scored + 0 rejected" in table
+    assert "1 missing units, such as z" in table
+    assert "1 inputs unavailable, such as unit z: /data/z.parquet is gone" in table
+    replace(night.uri("plan"), b"{}")
+    damaged = json.loads(lensscan("reconcile", night.root, "--night", NIGHT, "--json", ends=1))
+    assert not damaged["is_equal"]
+    assert night.uri("plan") in damaged["damaged_plans"][0]
+
+
+def test_verify_names_the_file_and_repair_sets_it_aside(lensscan, night):
+    night.seal()
+    assert "none damaged" in lensscan("verify", night.root, "--deep")
+    assert "nothing to repair" in lensscan("repair", night.root)
+    replace(night.uri("unit"), flipped(read_bytes(night.uri("unit")), 40))
+    assert f"unit {night.uri('unit')}: its SHA-256 is not the one in the seal" in lensscan("verify", night.root, ends=1)
+    found = json.loads(lensscan("verify", night.root, "--deep", "--json", ends=1))
+    assert [fault["uri"] for plan in found["plans"] for fault in plan["faults"]] == [night.uri("unit")]
+    before = night.contents()
+    assert "would go to" in lensscan("repair", night.root, "--dry-run")
+    assert night.contents() == before
+    out = lensscan("repair", night.root, "--night", NIGHT)
+    assert f"1 of 4 units pending; scan {NIGHT} again" in out
+    assert not Path(night.uri("unit")).exists()
+    assert lensscan("verify", night.root, "--deep")
+    night.scan()
+    lensscan("seal", night.root, "--night", NIGHT)
+
+
+def test_repair_says_when_only_another_version_can_make_the_unit_again(lensscan, night, monkeypatch):
+    night.seal()
+    replace(night.uri("unit"), b"")
+    monkeypatch.setattr("infra.provenance.code_version", lambda: "9.9")
+    out = lensscan("repair", night.root, "--night", NIGHT)
+    assert f"again with lensscan {night.plan.code_version} (this is 9.9, which would plan the whole night anew)" in out
+
+
+def test_verify_of_the_whole_catalogue_names_files_of_no_plan(lensscan, night):
+    uri = f"{night.root}/candidates/night={NIGHT}/x.parquet"
+    replace(uri, b"x")
+    assert f"file {uri}: belongs to no plan" in lensscan("verify", night.root, ends=1)
+    lensscan("verify", night.root, "--night", NIGHT)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--plan", "zzz"), "no plan begins with 'zzz'"),
+        (("--night", "1999-01-01"), "no plan of 1999-01-01"),
+        (("--plan", ""), "2 plans begin with ''"),
+        (("--plan", "0", "--night", "1999-01-01"), "either a plan or a night"),
+    ],
+)
+def test_a_plan_that_is_not_there_is_said(lensscan, night, options, says):
+    assert says in lensscan("reconcile", night.root, *options, ends=2)
+
+
+@pytest.mark.parametrize("command", ["status", "seal", "reconcile", "verify", "repair"])
+def test_a_folder_that_is_no_catalogue_is_said_in_one_line(lensscan, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    said = lensscan(command, "nowhere", ends=2)
+    assert len(said.strip().splitlines()) == 1
+    assert "holds no plans" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_as_a_process_the_proof_ends_with_the_same_codes(night):
+    def code(*args):
+        done = subprocess.run([LENSSCAN, *args, night.root], capture_output=True, text=True, timeout=100, check=False)
+        assert "Traceback" not in done.stdout + done.stderr
+        return done.returncode
+
+    assert (code("reconcile", "--night", NIGHT), code("reconcile"), code("reconcile", "--night", "1999-01-01")) == (0, 1, 2)

@@ -1,0 +1,167 @@
+"""Calls always end, whatever becomes of their actors: real processes, really killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import ray
+
+from infra.actor_pool import ActorPool, Call, Trouble
+from infra.cluster import ClusterError
+
+pytestmark = [pytest.mark.ray, pytest.mark.fault(1)]
+
+
+@ray.remote(num_cpus=0.1, max_concurrency=2)
+class Worker:
+    def __init__(self, broken=False):
+        if broken:
+            raise ValueError("no ensemble here")
+
+    def double(self, x):
+        return 2 * x
+
+    def sleep(self, seconds):
+        time.sleep(seconds)
+        return seconds
+
+    def pid(self):
+        return os.getpid()
+
+    def fail(self, _):
+        raise KeyError("tile-7")
+
+    def die(self, _):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def balloon(self, _):
+        raise MemoryError
+
+
+def call(method, *arguments, deadline_s=60.0, is_alone=False):
+    return Call(method, arguments, deadline_s, is_alone)
+
+
+@pytest.fixture
+def pool(ray_cluster):
+    made = ActorPool(Worker.remote, 2, 2)
+    yield made
+    made.close()
+
+
+def all_ended(pool, calls):
+    for one in calls:
+        pool.submit(one)
+    return [pool.next_ended() for _ in calls]
+
+
+def test_every_call_ends_once_with_its_result(pool):
+    ended = all_ended(pool, [call("double", x) for x in range(20)])
+    assert sorted(one.result for one in ended) == [2 * x for x in range(20)]
+    assert {one.trouble for one in ended} == {None}
+    assert pool.next_ended() is None
+    assert pool.n_lost == 0
+
+
+def test_what_a_method_raises_comes_back_and_its_actor_lives(pool):
+    before = all_ended(pool, [call("pid", is_alone=True) for _ in range(2)])
+    (ended,) = all_ended(pool, [call("fail", 1)])
+    assert ended.trouble is Trouble.RAISED
+    assert isinstance(ended.error, KeyError)
+    after = all_ended(pool, [call("pid", is_alone=True) for _ in range(2)])
+    assert {one.result for one in after} <= {one.result for one in before}
+
+
+def test_a_killed_actor_is_replaced_and_all_it_held_is_told(pool):
+    calls = [call("die", 0), call("sleep", 1.0), call("sleep", 1.1), call("double", 3), call("double", 4)]
+    ended = {one.call: one for one in all_ended(pool, calls)}
+    assert set(ended) == set(calls)
+    assert ended[calls[0]].trouble is Trouble.DIED
+    # What shared its actor died too, the others did not.
+    assert [one.trouble for one in ended.values()].count(Trouble.DIED) <= 2
+    assert pool.n_lost == 1
+    assert {one.result for one in all_ended(pool, [call("double", x) for x in range(8)])} == set(range(0, 16, 2))
+
+
+def test_a_call_that_must_be_alone_has_an_actor_to_itself(pool):
+    calls = [call("sleep", 0.3), call("sleep", 0.31), call("die", 1, is_alone=True), call("sleep", 0.32), call("sleep", 0.33)]
+    ended = {one.call: one.trouble for one in all_ended(pool, calls)}
+    assert ended.pop(calls[2]) is Trouble.DIED
+    assert set(ended.values()) == {None}
+
+
+@pytest.mark.fault(6)
+def test_a_call_that_hangs_is_ended_and_those_beside_it_are_not_blamed(pool):
+    calls = [call("sleep", 600, deadline_s=2.0), call("sleep", 601, deadline_s=60.0), call("sleep", 602, deadline_s=60.0)]
+    started = time.monotonic()
+    for one in calls:
+        pool.submit(one)
+    first, second = pool.next_ended(), pool.next_ended()
+    assert (first.call, first.trouble) == (calls[0], Trouble.OVERDUE)
+    assert second.trouble is Trouble.DISTURBED
+    assert time.monotonic() - started < 60
+    assert pool.n_lost == 1
+
+
+@pytest.mark.fault(8)
+def test_an_actor_without_memory_says_so(pool):
+    (ended,) = all_ended(pool, [call("balloon", 1)])
+    assert ended.trouble is Trouble.OUT_OF_MEMORY
+
+
+def test_an_actor_that_cannot_start_is_an_error_that_says_why(ray_cluster):
+    pool = ActorPool(lambda: Worker.remote(broken=True), 1, 1)
+    pool.submit(call("double", 1))
+    with pytest.raises(ClusterError, match="no ensemble here"):
+        pool.next_ended()
+    pool.close()
+
+
+def test_actors_that_die_one_after_the_other_end_the_run(ray_cluster, monkeypatch):
+    monkeypatch.setattr("infra.actor_pool.MAX_DEATHS_IN_A_ROW", 3)
+    pool = ActorPool(Worker.remote, 1, 1)
+    for x in range(3):
+        pool.submit(call("die", x))
+    assert pool.next_ended().trouble is Trouble.DIED
+    assert pool.next_ended().trouble is Trouble.DIED
+    with pytest.raises(ClusterError, match="3 workers died one after the other"):
+        pool.next_ended()
+    pool.close()
+
+
+def test_while_few_are_allowed_no_more_are_started(pool):
+    seconds = [0.3, 0.2, 0.1, 0.0]
+    for one in seconds:
+        pool.submit(call("sleep", one))
+    # Together they would end the other way about.
+    assert [pool.next_ended(at_most=1).result for _ in seconds] == seconds
+
+
+@pytest.mark.parametrize(("n_actors", "in_flight"), [(0, 1), (1, 0)])
+def test_no_actors_and_no_slots_are_refused(n_actors, in_flight):
+    with pytest.raises(ValueError, match="must be >= 1"):
+        ActorPool(lambda: None, n_actors, in_flight)
+
+
+def test_what_ray_says_of_dead_workers_does_not_spoil_the_answer_of_a_command():
+    code = """
+import os, time, ray
+from infra.cluster import ray_session
+with ray_session(num_cpus=1):
+    @ray.remote
+    class Worker:
+        def die(self):
+            os._exit(1)
+    worker = Worker.remote()
+    try:
+        ray.get(worker.die.remote())
+    except ray.exceptions.RayActorError:
+        time.sleep(2)
+print("answer")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=True)
+    assert done.stdout == "answer\n"
+    assert "raylet" in done.stderr

@@ -1,0 +1,42 @@
+import traceback
+
+import pytest
+
+from infra.settings import Settings, SettingsError
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    return tmp_path
+
+
+def test_the_environment_wins_over_the_file(folder, monkeypatch):
+    (folder / "lensscan.toml").write_text('workers = 3\nallow_open_cluster = true\nray_address = "10.0.0.1:6379"\n')
+    monkeypatch.setenv("LENSSCAN_WORKERS", "5")
+    found = Settings.read()
+    assert (found.workers, found.allow_open_cluster, found.ray_address) == (5, True, "10.0.0.1:6379")
+
+
+def test_an_open_cluster_is_not_used_by_default(folder, monkeypatch):
+    assert Settings.read().allow_open_cluster is False
+    monkeypatch.setenv("LENSSCAN_ALLOW_OPEN_CLUSTER", "true")
+    assert Settings.read().allow_open_cluster is True
+
+
+def test_a_value_out_of_range_is_named(folder, monkeypatch):
+    monkeypatch.setenv("LENSSCAN_WORKERS", "0")
+    with pytest.raises(SettingsError, match=r"^setting workers: .* greater than or equal to 1, got '0'$"):
+        Settings.read()
+
+
+@pytest.mark.fault(36)
+@pytest.mark.parametrize("line", ['aws_secret_access_key = "canary"', 'key = "canary', 'workers = "canary"'])
+def test_a_secret_that_strayed_into_the_file_stays_there(folder, line):
+    (folder / "lensscan.toml").write_text(line + "\n")
+    with pytest.raises(SettingsError) as error:
+        Settings.read()
+    # With all causes, as a log would have it; what a known setting was given is said.
+    told = "".join(traceback.format_exception(error.value))
+    assert ("canary" in told) == line.startswith("workers")

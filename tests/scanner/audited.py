@@ -1,0 +1,90 @@
+"""A small catalogue with input that is really there, to be proved, damaged and restored."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from infra.removal import remove
+from infra.storage import create_if_absent, list_files, read_bytes
+from scanner.catalogue.ledger import pending, publish
+from scanner.catalogue.plan import Plan, ScanConfig, build_plan, freeze
+from scanner.catalogue.seal import seal
+from tests.scanner.catalogue_parts import NIGHT, EnsembleName, scores
+from tests.scanner.test_plan import write_shard
+
+IDS = {"a": [1, 2, 3, 4], "b": [4, 5, 6], "c": [], "d": [7, 8]}
+"""Object 4 lies in two files: it is the first's."""
+
+
+@dataclass(frozen=True)
+class Audited:
+    plan: Plan
+    root: str
+    input: Path
+
+    def scan(self, only=None):
+        """Commit what is pending; the scores depend on the object alone."""
+        for unit in pending(self.plan, self.root):
+            if only is None or unit.unit_id in only:
+                publish(scores_of(IDS[unit.unit_id]), unit, self.plan, self.root, f"try-{unit.unit_id}")
+
+    def seal(self):
+        return seal(self.plan, self.root)
+
+    def unit(self, name):
+        return f"{self.root}/units/plan={self.plan.plan_id}/{name}.parquet"
+
+    @property
+    def parts(self):
+        """Path below the root, by what it is."""
+        plan_id = self.plan.plan_id
+        return {
+            "plan": f"plans/{plan_id}.json",
+            "seal": f"seals/{plan_id}.json",
+            "candidates": f"candidates/night={NIGHT}/{plan_id[:16]}.parquet",
+            "unit": f"units/plan={plan_id}/a.parquet",
+        }
+
+    def uri(self, part):
+        return f"{self.root}/{self.parts[part]}"
+
+    def contents(self):
+        """All files but those in quarantine, by what follows the root."""
+        found = {file.uri: read_bytes(file.uri) for file in list_files(self.root)}
+        below = {uri.removeprefix(self.root).lstrip("/"): data for uri, data in found.items()}
+        return {name: data for name, data in below.items() if not name.startswith("quarantine/")}
+
+
+def elsewhere(night, folder):
+    """The same plan in another catalogue, committed and sealed without any disturbance."""
+    other = Audited(night.plan, str(folder), night.input)
+    freeze(other.plan, other.root)
+    other.scan()
+    other.seal()
+    return other
+
+
+def scores_of(ids):
+    return scores(ids, [None if i == 2 else float(np.float32(i / 10)) for i in ids])
+
+
+def make_audited(folder, root):
+    """A frozen plan over shards in `folder/input`, nothing committed."""
+    for name, ids in IDS.items():
+        write_shard(folder / "input" / f"{name}.parquet", ids)
+    plan = build_plan(str(folder / "input"), NIGHT, EnsembleName(), ScanConfig(candidate_threshold=0.3))
+    freeze(plan, root)
+    return Audited(plan, root, folder / "input")
+
+
+def replace(uri, data):
+    """What no part of the program does: other bytes under a name."""
+    remove(uri)
+    create_if_absent(uri, data, "damage")
+
+
+def flipped(data, at):
+    """One bit changed."""
+    at %= len(data)
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]

@@ -1,0 +1,215 @@
+import resource
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from infra.removal import remove
+from infra.storage import create_if_absent, read_bytes
+from scanner.catalogue.columns import unit_schema
+from scanner.catalogue.id_sets import Difference, id_sets
+from scanner.catalogue.planned_ids import InputGoneError, planned_ids
+from scanner.catalogue.reconcile import reconcile
+from scanner.catalogue.unitfile import Footer, encode_table, encode_unit, read_unit
+from scanner.catalogue.units import find_units
+from tests.scanner.audited import make_audited, replace, scores_of
+from tests.scanner.catalogue_parts import NETWORKS
+from tests.scanner.test_plan import write_shard
+from tests.tiles import write_tile
+
+
+@pytest.fixture(params=["path", pytest.param("s3", marks=pytest.mark.server)])
+def night(request, tmp_path):
+    """A sealed night."""
+    root = request.getfixturevalue("s3") if request.param == "s3" else str(tmp_path / "catalogue")
+    made = make_audited(tmp_path, root)
+    made.scan()
+    made.seal()
+    return made
+
+
+@pytest.fixture
+def local(tmp_path):
+    made = make_audited(tmp_path, str(tmp_path / "catalogue"))
+    made.scan()
+    return made
+
+
+def unequal(found):
+    """What is not as it should be, by name."""
+    return {name: (difference.n, difference.examples) for name, difference in found.differences.items() if difference.n}
+
+
+def forge(night, name, table):
+    """Put other rows in a unit file, with the footer that a unit of these rows would have."""
+    unit = next(unit for unit in night.plan.units if unit.unit_id == name)
+    footer = read_unit(night.root, unit, night.plan).footer
+    replace(night.unit(name), encode_unit(table, Footer(**footer.model_dump() | {"n_rows": table.num_rows})))
+
+
+def test_a_night_without_loss_is_equal(night):
+    steps = []
+    found = reconcile(night.plan, night.root, lambda *step: steps.append(step))
+    assert found.is_equal
+    assert unequal(found) == {}
+    assert (found.n_rows, found.n_scored, found.n_rejected, found.n_unaccounted) == (8, 7, 1, 0)
+    assert found.rows_by_status == {"rejected:blank": 1, "scored": 7}
+    assert (found.n_candidates, found.n_owned_elsewhere, found.is_sealed) == (6, 1, True)
+    assert found.inputs_unavailable == Difference()
+    assert steps[-1] == (4, 4)
+    assert found.model_dump()["is_equal"] is True
+
+
+def test_pending_units_are_missing_with_their_ids(tmp_path):
+    night = make_audited(tmp_path, str(tmp_path / "catalogue"))
+    night.scan(only=("a",))
+    found = reconcile(night.plan, night.root)
+    assert not found.is_equal
+    assert unequal(found) == {"missing_ids": (4, ("b: 5", "b: 6", "d: 7", "d: 8")), "missing_units": (3, ("b", "c", "d"))}
+    assert found.n_unaccounted == 4
+
+
+def test_a_committed_night_that_is_not_sealed_is_equal(local):
+    found = reconcile(local.plan, local.root)
+    assert found.is_equal
+    assert not found.is_sealed
+
+
+@pytest.mark.parametrize(
+    ("ids", "expected"),
+    [
+        ([1, 2, 3], {"missing_ids": (1, ("a: 4",))}),
+        ([1, 2, 3, 4, 9], {"extra_ids": (1, ("a: 9",))}),
+        ([1, 2, 3, 3], {"missing_ids": (1, ("a: 4",)), "duplicate_ids": (1, ("a: 3",))}),
+        ([1, 2, 3, 7], {"missing_ids": (1, ("a: 4",)), "extra_ids": (1, ("a: 7",)), "duplicate_ids": (1, ("a: 7",))}),
+    ],
+)
+def test_a_row_lost_added_or_twice_is_named_by_its_id(local, ids, expected):
+    forge(local, "a", scores_of(ids))
+    found = reconcile(local.plan, local.root)
+    assert not found.is_equal
+    assert found.damaged_files.n == 1
+    assert "a.parquet" in found.damaged_files.examples[0]
+    assert {name: value for name, value in unequal(found).items() if name != "damaged_files"} == expected
+
+
+def test_a_damaged_file_is_counted_as_nothing(night):
+    data = read_bytes(night.unit("d"))
+    replace(night.unit("d"), data[:-9])
+    found = reconcile(night.plan, night.root)
+    assert {"missing_ids", "damaged_files", "extra_candidates", "seal_fields"} == set(unequal(found))
+    assert found.missing_ids.examples == ("d: 7", "d: 8")
+    assert found.extra_candidates.examples == ("7", "8")
+    assert "rows_by_status" in found.seal_fields.examples
+
+
+def test_a_file_that_is_no_unit_is_extra(local):
+    replace(local.unit("e"), b"x")
+    assert unequal(reconcile(local.plan, local.root)) == {"extra_files": (1, (local.unit("e"),))}
+
+
+@pytest.mark.parametrize("change", ["dropped", "twice", "other score", "gone"])
+def test_candidates_are_compared_row_by_row(local, change):
+    local.seal()
+    table = pq.read_table(pa.BufferReader(read_bytes(local.uri("candidates"))))
+    changed = {
+        "dropped": lambda: table.slice(1),
+        "twice": lambda: pa.concat_tables([table, table.slice(0, 1)]),
+        "other score": lambda: with_first_p(table, 0.81),
+        "gone": lambda: None,
+    }[change]()
+    Path(local.uri("candidates")).unlink()
+    if changed is not None:
+        create_if_absent(local.uri("candidates"), encode_table(changed), "x")
+    found = unequal(reconcile(local.plan, local.root))
+    assert found.pop("damaged_files")[0] == 1
+    assert (
+        found
+        == {
+            "dropped": {"missing_candidates": (1, ("8",))},
+            "twice": {"extra_candidates": (1, ("8",))},
+            "other score": {"missing_candidates": (1, ("8",)), "extra_candidates": (1, ("8",))},
+            "gone": {"missing_candidates": (6, ("3", "4", "5", "6", "7"))},
+        }[change]
+    )
+
+
+def with_first_p(table, p_lens):
+    values = [p_lens, *table["p_lens"].to_pylist()[1:]]
+    i = table.schema.get_field_index("p_lens")
+    return table.set_column(i, table.schema.field(i), pa.array(values, pa.float32()))
+
+
+def test_a_seal_that_says_otherwise_is_told(local):
+    local.seal()
+    data = read_bytes(local.uri("seal"))
+    replace(local.uri("seal"), data.replace(b'"n_candidates":6', b'"n_candidates":7'))
+    assert unequal(reconcile(local.plan, local.root)) == {"seal_fields": (1, ("n_candidates",))}
+    replace(local.uri("seal"), data[:-3])
+    assert set(unequal(reconcile(local.plan, local.root))) == {"damaged_files"}
+
+
+def test_without_the_input_counts_and_digests_are_compared_and_that_is_said(local):
+    (local.input / "a.parquet").unlink()
+    with (local.input / "d.parquet").open("ab") as file:
+        file.write(b"x")
+    found = reconcile(local.plan, local.root)
+    assert found.is_equal
+    assert found.inputs_unavailable.n == 2
+    assert "a.parquet is gone" in found.inputs_unavailable.examples[0]
+    assert "d.parquet changed since the plan was made" in found.inputs_unavailable.examples[1]
+    forge(local, "a", scores_of([1, 2, 3, 9]))
+    found = reconcile(local.plan, local.root)
+    assert set(unequal(found)) == {"damaged_files"}
+    assert not found.is_equal
+
+
+def test_the_ids_of_tiles_are_read_again(tmp_path):
+    ids = write_tile(tmp_path, 1, 5)
+    unit = find_units(str(tmp_path))[0]
+    assert sorted(planned_ids(unit)) == sorted(ids)
+    without = unit.model_copy(update={"owned_elsewhere": tuple(int(i) for i in ids[:2])})
+    assert sorted(planned_ids(without)) == sorted(ids[2:])
+    Path(unit.files["catalogue"].uri).unlink()
+    with pytest.raises(InputGoneError, match="is gone"):
+        planned_ids(unit)
+
+
+@pytest.mark.server
+def test_the_ids_of_shards_on_s3_are_read_again(tmp_path, s3):
+    write_shard(tmp_path / "a.parquet", [3, 1, 2])
+    create_if_absent(f"{s3}/in/a.parquet", (tmp_path / "a.parquet").read_bytes(), "1")
+    unit = find_units(f"{s3}/in")[0]
+    assert planned_ids(unit).tolist() == [3, 1, 2]
+    remove(f"{s3}/in/a.parquet")
+    with pytest.raises(InputGoneError, match=r"a\.parquet is gone"):
+        planned_ids(unit)
+
+
+def test_a_million_ids_are_compared_within_bounds(rng):
+    """Missing, extra and duplicate ones in known numbers, of ids in no order."""
+    n = 1_000_000
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    ids = rng.permutation(np.arange(n, dtype=np.int64))
+    with id_sets(["u", "v"]) as sets:
+        for unit, half in enumerate(np.array_split(ids, 2)):
+            sets.add_planned(unit, half)
+            sets.add_found(unit, half[half % 1000 != 7])
+        sets.add_found(1, np.array([n + 1, n + 2]))
+        sets.add_found(0, ids[:3])
+        lost, extra, twice = sets.missing(), sets.extra(), sets.duplicate()
+    assert (lost.n, extra.n, twice.n) == (1000, 2, int((ids[:3] % 1000 != 7).sum()))
+    assert extra.examples == (f"v: {n + 1}", f"v: {n + 2}")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1_000_000
+
+
+def test_rows_are_compared_with_their_nulls():
+    table = unit_schema(NETWORKS).empty_table()
+    some = scores_of([1, 2, 3])
+    with id_sets(["u"]) as sets:
+        for name, rows in {"one": some, "other": some, "none": table}.items():
+            sets.add_rows(name, rows)
+        assert sets.rows_lacking("one", "other") == Difference()
+        assert sets.rows_lacking("one", "none") == Difference(n=3, examples=("1", "2", "3"))

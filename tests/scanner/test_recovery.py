@@ -1,0 +1,112 @@
+"""What follows from failures, played through with made units: no workers here."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scanner.recovery import MAX_DEATHS_ALONE, MAX_TRIES, Failure, UnitRecovery, nth_kept
+
+
+def play(n_rows, poison, max_tries=10_000):
+    """Scan a unit whose rows at `poison` kill the worker, in company at first; the tasks, and what was left out in the end."""
+    recovery, tasks = UnitRecovery("u", n_rows, 64), []
+    while not recovery.is_given_up and len(tasks) < max_tries:
+        task = recovery.task()
+        tasks.append(task)
+        kept = [place for place in range(n_rows) if place not in task.left_out]
+        looked_at = kept if task.trial is None else kept[slice(*task.trial)]
+        if set(looked_at) & poison:
+            recovery.failed(Failure.DIED_ALONE if task.is_alone else Failure.DIED)
+        elif task.trial is None:
+            return tasks, set(task.left_out)
+        else:
+            recovery.survived_trial()
+    return tasks, None
+
+
+@pytest.mark.fault(7)
+@given(st.integers(1, 3000), st.data())
+def test_rows_that_kill_are_found_and_no_others(n_rows, data):
+    poison = data.draw(st.sets(st.integers(0, n_rows - 1), max_size=5))
+    tasks, left_out = play(n_rows, poison)
+    assert left_out == poison
+    # A first death in company, two alone; then per row: one death, the files, the halves, and the row alone for certainty.
+    assert len(tasks) <= 1 + MAX_DEATHS_ALONE + len(poison) * (1 + 1 + math.ceil(math.log2(n_rows)) + 1)
+
+
+@pytest.mark.fault(7)
+def test_the_rows_before_and_after_one_left_out_keep_their_places():
+    assert [nth_kept(n, [3, 0, 4]) for n in range(4)] == [1, 2, 5, 6]
+
+
+def test_a_unit_whose_files_kill_is_given_up_and_its_rows_are_not_rejected():
+    recovery = UnitRecovery("u", 1000, 64)
+    tasks = 0
+    while not recovery.is_given_up:
+        recovery.task()
+        recovery.failed(Failure.DIED_ALONE)
+        tasks += 1
+    assert tasks == 2 * (MAX_DEATHS_ALONE + 1)
+
+
+def test_deaths_that_no_row_explains_end_the_unit_after_two_searches():
+    recovery = UnitRecovery("u", 8, 64)
+    for _ in range(100):
+        if recovery.is_given_up:
+            break
+        if recovery.task().trial:
+            recovery.survived_trial()
+        else:
+            recovery.failed(Failure.DIED_ALONE)
+    assert recovery.is_given_up
+
+
+def test_so_many_rows_that_kill_are_no_property_of_rows():
+    tasks, left_out = play(40, set(range(40)))
+    assert left_out is None
+    assert len(tasks) < 40 * 15
+
+
+@pytest.mark.fault(8)
+def test_memory_that_runs_out_makes_batches_smaller_and_then_counts_as_a_death():
+    recovery = UnitRecovery("u", 8, 64)
+    sizes = []
+    for _ in range(MAX_TRIES):
+        sizes.append(recovery.task().batch_size)
+        assert recovery.task().trial is None
+        recovery.failed(Failure.OUT_OF_MEMORY)
+    assert sizes == [64, 16, 4]
+    assert recovery.task().batch_size == 1
+    for _ in range(MAX_DEATHS_ALONE):
+        assert recovery.task().trial is None
+        recovery.failed(Failure.OUT_OF_MEMORY)
+    assert recovery.task().trial == (0, 0)
+
+
+@pytest.mark.parametrize("failure", [Failure.RAISED, Failure.OVERDUE])
+def test_what_raises_or_hangs_is_tried_a_few_times(failure):
+    recovery = UnitRecovery("u", 8, 64)
+    for i in range(MAX_TRIES):
+        assert not recovery.is_given_up, i
+        recovery.failed(failure)
+    assert recovery.is_given_up
+
+
+def test_a_failing_store_and_the_faults_of_others_are_no_fault_of_a_unit():
+    recovery = UnitRecovery("u", 8, 64)
+    before = recovery.task()
+    for _ in range(50):
+        recovery.failed(Failure.STORE)
+        recovery.failed(Failure.DISTURBED)
+    assert not recovery.is_given_up
+    assert recovery.task() == before
+    assert recovery.n_store_failures == 50
+
+
+def test_after_a_death_in_company_the_next_try_is_alone():
+    recovery = UnitRecovery("u", 8, 64)
+    assert not recovery.task().is_alone
+    recovery.failed(Failure.DIED)
+    assert recovery.task().is_alone

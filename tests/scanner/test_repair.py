@@ -1,0 +1,232 @@
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from infra.removal import remove
+from infra.storage import StorageError, list_files, read_bytes
+from scanner.catalogue import repair as module
+from scanner.catalogue.ledger import pending
+from scanner.catalogue.query import query
+from scanner.catalogue.reconcile import reconcile
+from scanner.catalogue.repair import RepairError, repair_plan
+from scanner.catalogue.seal import load_seal
+from scanner.catalogue.verify import verify_plan
+from tests.scanner.audited import flipped, make_audited, replace
+
+
+@pytest.fixture(params=["path", pytest.param("s3", marks=pytest.mark.server)])
+def night(request, tmp_path):
+    """A sealed night."""
+    root = request.getfixturevalue("s3") if request.param == "s3" else str(tmp_path / "catalogue")
+    made = make_audited(tmp_path, root)
+    made.scan()
+    made.seal()
+    return made
+
+
+@pytest.fixture
+def local(tmp_path):
+    made = make_audited(tmp_path, str(tmp_path / "catalogue"))
+    made.scan()
+    made.seal()
+    return made
+
+
+def run(night, **options):
+    """What went to quarantine, by what follows the root."""
+    return [done.uri.removeprefix(night.root)[1:] for done in repair_plan(night.plan.plan_id, night.root, **options)]
+
+
+def in_quarantine(night):
+    return {file.uri: read_bytes(file.uri) for file in list_files(f"{night.root}/quarantine")}
+
+
+def test_a_night_without_damage_is_left_alone(night):
+    before = night.contents()
+    assert run(night) == []
+    assert night.contents() == before
+    assert in_quarantine(night) == {}
+
+
+def test_a_damaged_unit_goes_with_the_seal_and_the_candidates_and_is_pending(night):
+    before = night.contents()
+    damaged = flipped(read_bytes(night.uri("unit")), 40)
+    replace(night.uri("unit"), damaged)
+    gone = [night.parts[part] for part in ("seal", "candidates", "unit")]
+    assert run(night, dry_run=True) == gone
+    assert night.contents() == before | {gone[2]: damaged}
+    assert run(night) == gone
+    assert night.contents() == {name: data for name, data in before.items() if name not in gone}
+    assert sorted(in_quarantine(night).values()) == sorted([damaged, before[gone[0]], before[gone[1]]])
+    assert [unit.unit_id for unit in pending(night.plan, night.root)] == ["a"]
+    assert run(night) == []
+    night.scan()
+    night.seal()
+    assert night.contents() == before
+    # The seal and the candidates came back as they were, and their copies do not tell against them.
+    assert run(night) == []
+
+
+@pytest.mark.parametrize(
+    ("part", "goes"),
+    [("seal", ["seal"]), ("candidates", ["seal", "candidates"]), ("plan", ["plan"])],
+    ids=["seal", "candidates", "plan"],
+)
+def test_only_what_refers_to_damage_goes_with_it(night, part, goes):
+    from scanner.catalogue.plan import freeze
+
+    before = night.contents()
+    replace(night.uri(part), read_bytes(night.uri(part))[:-5])
+    assert run(night) == [night.parts[name] for name in goes]
+    freeze(night.plan, night.root)
+    night.seal()
+    assert night.contents() == before
+
+
+def test_a_unit_that_is_missing_unseals_the_night(local):
+    Path(local.unit("d")).unlink()
+    assert run(local) == [local.parts["seal"], local.parts["candidates"]]
+    assert load_seal(local.root, local.plan.plan_id) is None
+
+
+def test_files_that_are_no_units_go_and_the_seal_stays(local):
+    replace(local.unit("e"), b"x")
+    assert run(local) == [f"units/plan={local.plan.plan_id}/e.parquet"]
+    assert load_seal(local.root, local.plan.plan_id)
+    assert verify_plan(local.plan.plan_id, local.root, deep=True).faults == []
+
+
+def test_no_reader_sees_what_is_in_quarantine(local):
+    replace(local.unit("a"), read_bytes(local.unit("a"))[:-1])
+    replace(local.uri("candidates"), b"PAR1")
+    run(local)
+    assert query(local.root, sql="SELECT count(*) AS n FROM scores").to_pylist() == [{"n": 4}]
+    everything = duckdb.read_parquet(f"{local.root}/**/*.parquet", hive_partitioning=False)
+    assert everything.shape[0] == 4
+    assert len(list(Path(local.root).glob("quarantine/**/*.damaged"))) == 2
+    assert len(list(Path(local.root).glob("quarantine/**/*.superseded"))) == 1
+
+
+STEPS = ("create_if_absent", "read_bytes", "remove")
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("step", STEPS)
+def test_a_repair_stopped_anywhere_is_finished_by_the_next_and_never_leaves_a_seal_without_its_unit(
+    local, monkeypatch, step, when
+):
+    before = local.contents()
+    n_stops = 0
+    for i_call in range(30):
+        replace(local.uri("unit"), flipped(before[local.parts["unit"]], 40))
+        calls = stop_at(monkeypatch, step, i_call, when)
+        try:
+            run(local)
+        except StorageError:
+            n_stops += 1
+        stopped = len(calls) > i_call
+        monkeypatch.undo()
+        if Path(local.uri("seal")).exists():
+            assert len(list(Path(local.root).glob("units/*/*.parquet"))) == 4
+            assert Path(local.uri("candidates")).exists()
+        run(local)
+        assert not Path(local.uri("unit")).exists()
+        local.scan()
+        local.seal()
+        assert local.contents() == before
+        if not stopped:
+            break
+    assert n_stops == i_call >= 3
+
+
+@pytest.mark.parametrize("part", ["unit", "candidates"])
+def test_damage_that_only_the_seal_tells_is_still_known_when_a_repair_stopped_after_the_seal(local, monkeypatch, part):
+    """Flipped statistics, in a file that another version of the program wrote: nothing but the digest in the seal tells."""
+    monkeypatch.setattr("scanner.catalogue.unitfile.code_version", lambda: "another")
+    before, uri = local.contents(), local.uri(part)
+    replace(uri, flipped(before[local.parts[part]], unnoticed_bit(local, uri)))
+    calls = stop_at(monkeypatch, "remove", 0, "after")
+    with pytest.raises(StorageError, match="stopped"):
+        run(local)
+    monkeypatch.setattr(module, "remove", remove)
+    assert calls == [(local.uri("seal"),)]
+    assert (verify_plan(local.plan.plan_id, local.root).faults[0].uri, Path(uri).exists()) == (uri, True)
+    run(local)
+    assert not Path(uri).exists()
+    local.scan()
+    local.seal()
+    assert verify_plan(local.plan.plan_id, local.root, deep=True).faults == []
+    assert local.contents() == before
+
+
+def unnoticed_bit(night, uri):
+    """A place in a file where a flipped bit is no fault as long as there is no seal; all is put back."""
+    seal, good = read_bytes(night.uri("seal")), read_bytes(uri)
+    remove(night.uri("seal"))
+    for at in range(len(good) // 2, len(good)):
+        replace(uri, flipped(good, at))
+        if not verify_plan(night.plan.plan_id, night.root, deep=True).faults:
+            break
+    replace(uri, good)
+    replace(night.uri("seal"), seal)
+    assert verify_plan(night.plan.plan_id, night.root, deep=True).faults == []
+    return at
+
+
+def stop_at(monkeypatch, step, i_call, when):
+    """Fail at the call of that number to one of the steps, before it or after it is done."""
+    real, calls = getattr(module, step), []
+
+    def stopping(*args):
+        calls.append(args)
+        if len(calls) == i_call + 1 and when == "before":
+            raise StorageError("stopped")
+        result = real(*args)
+        if len(calls) == i_call + 1:
+            raise StorageError("stopped")
+        return result
+
+    monkeypatch.setattr(module, step, stopping)
+    return calls
+
+
+def test_a_file_that_was_mended_meanwhile_is_not_touched(local, monkeypatch):
+    good = read_bytes(local.uri("unit"))
+    replace(local.uri("unit"), good[:-1])
+    real = module.verify_plan
+
+    def mended_meanwhile(*args, **kwargs):
+        found = real(*args, **kwargs)
+        replace(local.uri("unit"), good)
+        return found
+
+    monkeypatch.setattr(module, "verify_plan", mended_meanwhile)
+    with pytest.raises(RepairError, match="changed while it was repaired"):
+        run(local)
+    assert read_bytes(local.uri("unit")) == good
+
+
+def test_nothing_is_removed_without_a_copy(local, monkeypatch):
+    replace(local.uri("unit"), read_bytes(local.uri("unit"))[:-1])
+    real = module.create_if_absent
+    # As from a store that answers well and keeps something else.
+    monkeypatch.setattr(module, "create_if_absent", lambda uri, data, attempt: real(uri, data[:-1], attempt))
+    before = local.contents()
+    with pytest.raises(RepairError, match="is not a copy of"):
+        run(local)
+    assert local.contents() == before
+    assert not reconcile(local.plan, local.root).is_equal
+
+
+def test_removal_is_of_one_file_and_may_be_repeated(night):
+    before = night.contents()
+    remove(night.uri("unit"))
+    remove(night.uri("unit"))
+    assert night.contents().keys() == before.keys() - {night.parts["unit"]}
+
+
+def test_a_removal_that_fails_names_the_file(tmp_path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StorageError, match="folder: cannot be removed"):
+        remove(str(tmp_path / "folder"))

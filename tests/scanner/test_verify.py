@@ -1,0 +1,180 @@
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from infra.provenance import sha256_bytes
+from infra.storage import read_bytes
+from scanner.catalogue.plan import PlanError, freeze, plan_uri
+from scanner.catalogue.repair import repair_plan
+from scanner.catalogue.unitfile import encode_table
+from scanner.catalogue.verify import Part, files_of_no_plan, verify_plan
+from tests.scanner.audited import flipped, make_audited, replace
+from tests.scanner.catalogue_parts import NETWORKS, plan_of, scores
+
+
+@pytest.fixture(params=["path", pytest.param("s3", marks=pytest.mark.server)])
+def night(request, tmp_path):
+    """A sealed night."""
+    root = request.getfixturevalue("s3") if request.param == "s3" else str(tmp_path / "catalogue")
+    made = make_audited(tmp_path, root)
+    made.scan()
+    made.seal()
+    return made
+
+
+@pytest.fixture
+def local(tmp_path):
+    made = make_audited(tmp_path, str(tmp_path / "catalogue"))
+    made.scan()
+    return made
+
+
+def found(night, *, deep):
+    return {(fault.part, fault.uri) for fault in verify_plan(night.plan.plan_id, night.root, deep=deep).faults}
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_sealed_night_as_written_has_no_fault(night, deep):
+    steps = []
+    report = verify_plan(night.plan.plan_id, night.root, deep=deep, progress=lambda *step: steps.append(step))
+    assert report.faults == []
+    assert (report.n_files, report.n_bytes) == (7, sum(len(data) for data in night.contents().values()))
+    assert steps == [(i, 4) for i in range(1, 5)]
+    assert files_of_no_plan(night.root) == []
+
+
+@pytest.mark.parametrize("committed", [(), ("a", "c"), ("a", "b", "c", "d")])
+def test_an_unfinished_night_has_no_fault(tmp_path, committed):
+    night = make_audited(tmp_path, str(tmp_path / "catalogue"))
+    night.scan(only=committed)
+    assert found(night, deep=True) == found(night, deep=False) == set()
+
+
+def test_a_night_between_candidates_and_seal_has_no_fault(local):
+    local.seal()
+    Path(local.uri("seal")).unlink()
+    assert found(local, deep=True) == found(local, deep=False) == set()
+
+
+@pytest.mark.parametrize("part", ["plan", "seal", "candidates", "unit"])
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_cut_file_is_named_and_no_other(night, part, deep):
+    data = read_bytes(night.uri(part))
+    replace(night.uri(part), data[: len(data) // 2])
+    assert found(night, deep=deep) == {(Part(part), night.uri(part))}
+
+
+def test_a_cut_or_swapped_unit_that_is_not_sealed_is_named_without_reading_its_rows(local):
+    data = read_bytes(local.uri("unit"))
+    for wrong in (b"", data[: len(data) // 2], data[:-1], read_bytes(local.unit("b"))):
+        replace(local.uri("unit"), wrong)
+        assert found(local, deep=False) == {(Part.UNIT, local.uri("unit"))}
+
+
+def test_every_flipped_bit_of_a_plan_is_found_though_some_spell_the_same_number(tmp_path):
+    plan = plan_of({"a": [1]}, candidate_threshold=1e-5)
+    freeze(plan, str(tmp_path))
+    uri = plan_uri(str(tmp_path), plan.plan_id)
+    good = read_bytes(uri)
+    assert b"1e-05" in good
+    for at in range(len(good)):
+        for bit in (1, 32):
+            Path(uri).write_bytes(good[:at] + bytes([good[at] ^ bit]) + good[at + 1 :])
+            assert {fault.part for fault in verify_plan(plan.plan_id, str(tmp_path)).faults} == {Part.PLAN}, (at, bit)
+    Path(uri).write_bytes(good.replace(b"1e-05", b"1E-05"))
+    with pytest.raises(PlanError, match="was it edited"):
+        freeze(plan, str(tmp_path))
+    assert [done.uri for done in repair_plan(plan.plan_id, str(tmp_path))] == [uri]
+    freeze(plan, str(tmp_path))
+
+
+def test_a_missing_unit_of_a_sealed_night_is_named(local):
+    local.seal()
+    Path(local.unit("d")).unlink()
+    report = verify_plan(local.plan.plan_id, local.root)
+    assert [(fault.uri, fault.sha256) for fault in report.faults] == [(local.unit("d"), None)]
+    Path(local.uri("candidates")).unlink()
+    assert found(local, deep=True) == {(Part.UNIT, local.unit("d")), (Part.CANDIDATES, local.uri("candidates"))}
+
+
+def test_flipped_bits_of_a_unit_that_is_not_sealed_are_found_even_where_no_page_is(local):
+    """Page checksums leave out the statistics, by which readers skip rows, and what the columns say of themselves."""
+    data = read_bytes(local.uri("unit"))
+    writer = data.index(b"parquet-cpp-arrow version")
+    name = data.index(b"p_OU-66") + 6
+    for at in (*range(0, writer, 299), name, *range(writer + 40, len(data), 9)):
+        replace(local.uri("unit"), flipped(data, at))
+        assert found(local, deep=True) == {(Part.UNIT, local.uri("unit"))}, at
+
+
+def test_a_flipped_column_name_is_found_in_files_of_other_programs_too(local, monkeypatch):
+    monkeypatch.setattr("scanner.catalogue.unitfile.code_version", lambda: "other")
+    data = read_bytes(local.uri("unit"))
+    replace(local.uri("unit"), flipped(data, data.index(b"p_OU-66") + 6))
+    assert found(local, deep=True) == {(Part.UNIT, local.uri("unit"))}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("n_rows", 9), ("n_candidates", 5), ("code_version", "0"), ("n_units", 3), ("candidates_sha256", "0" * 64)],
+)
+def test_a_seal_that_says_otherwise_than_good_files_is_the_fault(local, name, value):
+    local.seal()
+    seal = json.loads(read_bytes(local.uri("seal"))) | {name: value}
+    replace(local.uri("seal"), json.dumps(seal).encode())
+    assert found(local, deep=True) == {(Part.SEAL, local.uri("seal"))}
+
+
+def test_a_digest_flipped_in_the_seal_accuses_the_unit_until_it_is_read(local):
+    local.seal()
+    data = read_bytes(local.uri("seal"))
+    at = data.index(sha256_bytes(read_bytes(local.uri("unit"))).encode())
+    replace(local.uri("seal"), data[:at] + (b"0" if data[at : at + 1] != b"0" else b"1") + data[at + 1 :])
+    assert found(local, deep=False) == {(Part.UNIT, local.uri("unit"))}
+    assert found(local, deep=True) == {(Part.SEAL, local.uri("seal"))}
+
+
+def test_with_the_plan_lost_units_are_judged_by_the_seal(local):
+    local.seal()
+    replace(local.uri("plan"), b"{}")
+    replace(local.uri("unit"), flipped(read_bytes(local.uri("unit")), 100))
+    assert found(local, deep=True) == {(Part.PLAN, local.uri("plan")), (Part.UNIT, local.uri("unit"))}
+
+
+def test_other_candidates_than_those_of_the_units_are_named(local):
+    local.seal()
+    Path(local.uri("seal")).unlink()
+    table = pq.read_table(pa.BufferReader(read_bytes(local.uri("candidates"))))
+    replace(local.uri("candidates"), encode_table(table.slice(1)))
+    assert found(local, deep=True) == {(Part.CANDIDATES, local.uri("candidates"))}
+
+
+def test_files_that_are_no_units_of_the_plan_are_named(night):
+    for name in ("e.parquet", "deep/a.parquet", "a.parquet.bak"):
+        replace(f"{night.root}/units/plan={night.plan.plan_id}/{name}", b"x")
+    expected = {
+        f"{night.root}/units/plan={night.plan.plan_id}/{name}" for name in ("e.parquet", "deep/a.parquet", "a.parquet.bak")
+    }
+    assert found(night, deep=False) == {(Part.STRAY, uri) for uri in expected}
+
+
+def test_files_of_no_plan_are_named(local):
+    strays = [f"{local.root}/{name}" for name in ("candidates/night=2026-01-01/x.parquet", "seals/x.json", "units/x.parquet")]
+    # Readers would see these candidates twice.
+    strays.append(f"{local.root}/candidates/night=2026-01-01/{local.plan.plan_id[:16]}.parquet")
+    for uri in strays:
+        replace(uri, b"x")
+    assert sorted(files_of_no_plan(local.root)) == sorted(strays)
+
+
+def test_a_unit_of_other_networks_is_named(local):
+    table = scores([7, 8], [0.1, 0.2]).rename_columns([n.replace("OU-66", "OU-67") for n in scores([], []).column_names])
+    assert "OU-67" not in NETWORKS
+    from scanner.catalogue.ledger import publish
+
+    Path(local.unit("d")).unlink()
+    publish(table, local.plan.units[3], local.plan, local.root, "try")
+    assert found(local, deep=True) == {(Part.UNIT, local.unit("d"))}

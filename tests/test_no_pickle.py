@@ -1,0 +1,66 @@
+"""Nothing that is read can run: no pickle anywhere, and what flows leave with their server is JSON without secrets."""
+
+import ast
+
+import pytest
+
+from tests.test_layers import ROOT, imported_modules, source_files
+
+PICKLES = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
+FORBIDDEN_CALLS = {"torch.save", "torch.jit.load", "torch.export.load", "pd.read_pickle", "pandas.read_pickle", "eval", "exec"}
+SECRET_NAMES = ("secret", "token", "password", "credential", "key", "auth")
+
+
+def offences(source):
+    """What a source does that could run somebody else's code."""
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call):
+            continue
+        name = ast.unparse(node.func)
+        told = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+        if name in FORBIDDEN_CALLS:
+            yield name
+        if name == "torch.load" and told.get("weights_only") != "True":
+            yield "torch.load without weights_only=True"
+        if told.get("allow_pickle", "False") != "False":
+            yield f"{name} with allow_pickle"
+
+
+def flows(source):
+    """`(name, keywords of the decorator, parameters)` of every flow and task."""
+    for node in ast.walk(ast.parse(source)):
+        for decorator in getattr(node, "decorator_list", []):
+            called = decorator.func if isinstance(decorator, ast.Call) else decorator
+            if ast.unparse(called).rpartition(".")[2] in {"flow", "task"}:
+                given = {k.arg: ast.unparse(k.value) for k in getattr(decorator, "keywords", [])}
+                yield node.name, given, [argument.arg for argument in (*node.args.args, *node.args.kwonlyargs)]
+
+
+@pytest.mark.parametrize("path", source_files(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_source_reads_or_writes_pickles(path):
+    assert not {module.split(".")[0] for module in imported_modules(path)} & PICKLES
+    assert list(offences(path.read_text())) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "torch.load(path)",
+        "torch.load(path, weights_only=False)",
+        "np.load(path, allow_pickle=True)",
+        "torch.save(a, b)",
+        "eval(x)",
+    ],
+)
+def test_the_check_finds_what_it_looks_for(line):
+    assert len(list(offences(line))) == 1
+    assert not list(offences("torch.load(path, weights_only=True, map_location='cpu')\nnetwork.eval()"))
+
+
+@pytest.mark.fault(36)
+def test_every_flow_keeps_its_result_as_json_and_is_told_no_secret():
+    found = [flow for path in source_files() if path.parent.name == "flows" for flow in flows(path.read_text())]
+    assert {"scan_night", "simulate", "train"} <= {name for name, _, _ in found}
+    for name, given, parameters in found:
+        assert given["result_serializer"] == "'json'", name
+        assert not [p for p in parameters if any(word in p.lower() for word in SECRET_NAMES)], name
