@@ -86,6 +86,8 @@ def kill_group(process):
     process.wait()
 
 
+@pytest.mark.fault(4)
+@pytest.mark.faults
 @pytest.mark.ray
 def test_kill_minus_nine_at_any_time_and_rerun_ends_in_the_same_catalogue(tiles, undisturbed, tmp_path):
     root = tmp_path / "catalogue"

@@ -146,6 +146,7 @@ def test_no_actors_and_no_slots_are_refused(n_actors, in_flight):
         ActorPool(lambda: None, n_actors, in_flight)
 
 
+@pytest.mark.faults
 def test_what_ray_says_of_dead_workers_does_not_spoil_the_answer_of_a_command():
     code = """
 import os, time, ray
