@@ -118,7 +118,7 @@ class _Dispatch:
         else:
             self._failed(recovery, task, ended)
         if recovery.is_given_up:
-            self.given_up[task.unit_id] = _reason(ended)
+            self.given_up[task.unit_id] = _reason(ended) if ended.error else "workers die of it, and no single row is to blame"
         else:
             # A unit that kills workers waits until all others are done.
             self._pool.submit(self._call(recovery.task()), first=not recovery.is_suspect)

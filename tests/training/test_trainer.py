@@ -32,6 +32,7 @@ def history(out):
     return load_history(work_folder(out, "rayed") / "OU-H" / "history.json")
 
 
+@pytest.mark.slow
 def test_one_worker_trains_what_a_plain_process_trains(shards_uri, tmp_path, monkeypatch):
     progress = []
     card = train_ensemble(CONFIG, shards_uri, tmp_path, "rayed", lambda *step: progress.append(step))
