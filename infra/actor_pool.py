@@ -95,17 +95,19 @@ class ActorPool:
         self.n_lost = 0
         """Actors that died or had to be killed."""
 
-    def submit(self, call: Call, *, first: bool = False) -> None:
-        """Give a call to an actor as soon as one is free; with `first`, before those that wait already."""
-        if first:
-            self._waiting.appendleft(call)
-        else:
-            self._waiting.append(call)
+    def submit(self, call: Call) -> None:
+        """Give a call to an actor as soon as one is free."""
+        self._waiting.append(call)
 
     @property
     def n_open(self) -> int:
         """Calls that wait, run, or have ended and were not asked for."""
-        return len(self._waiting) + self._n_running + len(self._ended)
+        return len(self._waiting) + self.n_busy
+
+    @property
+    def n_busy(self) -> int:
+        """Calls that run, or have ended and were not asked for."""
+        return self._n_running + len(self._ended)
 
     @property
     def _n_running(self) -> int:
@@ -131,7 +133,7 @@ class ActorPool:
 
     def _start_waiting(self, at_most: int | None) -> None:
         while self._waiting and (at_most is None or self._n_running < at_most):
-            slot = min(self._slots, key=lambda slot: len(slot.running))
+            slot = min(self._slots, key=lambda slot: (slot.is_taken, len(slot.running)))
             room = 1 if self._waiting[0].is_alone else self._in_flight
             # A call that must be alone waits for an actor to fall idle: nothing is started before it.
             if len(slot.running) >= room or slot.is_taken:

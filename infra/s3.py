@@ -63,16 +63,25 @@ def list_objects(root_uri: str) -> Iterator[FileInfo]:
         StorageError: the store failed.
     """
     bucket = _place(root_uri)["Bucket"]
-    more: dict[str, str] = {}
-    with suppress(FileNotFoundError):
-        while True:
-            page = _page(root_uri, **more)
-            for entry in page.get("Contents", ()):
-                if not entry["Key"].endswith("/"):
-                    yield FileInfo(f"s3://{bucket}/{entry['Key']}", int(entry["Size"]), _etag(entry))
-            if not page.get("IsTruncated"):
-                return
-            more = {"ContinuationToken": page["NextContinuationToken"]}
+    try:
+        page = _page(root_uri)
+    except FileNotFoundError:
+        return
+    token = ""
+    while True:
+        for entry in page.get("Contents", ()):
+            if not entry["Key"].endswith("/"):
+                yield FileInfo(f"s3://{bucket}/{entry['Key']}", int(entry["Size"]), _etag(entry))
+        if not page.get("IsTruncated"):
+            return
+        before, token = token, page.get("NextContinuationToken") or ""
+        # Whatever ends a listing before its last page makes it look complete.
+        if token in {"", before}:
+            raise StorageError(f"{root_uri}: the store does not go on with its listing")
+        try:
+            page = _page(root_uri, ContinuationToken=token)
+        except FileNotFoundError as error:
+            raise StorageError(f"{root_uri}: went away while it was listed") from error
 
 
 def read_object(uri: str, until: float | None = None) -> bytes:

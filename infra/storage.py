@@ -181,7 +181,8 @@ def probe(root_uri: str) -> None:
         content = read_bytes(uri)
     finally:
         _remove_probe(uri)
-    if outcomes != (CreateOutcome.CREATED, CreateOutcome.EXISTS) or content != first:
+    # A first that is found to be there already is one whose reply was lost.
+    if outcomes[0] is CreateOutcome.EXISTS or outcomes[1] is not CreateOutcome.EXISTS or content != first:
         raise StorageError(
             f"{root_uri}: the store ignores conditional creation (If-None-Match), so two runs could overwrite each other; "
             "use a local file system with hard links, AWS S3, or an S3 server that honours conditional writes"

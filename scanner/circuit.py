@@ -28,8 +28,8 @@ class Circuit:
     def is_open(self) -> bool:
         return self._n_failures >= OPENS_AFTER
 
-    def failed(self, error: BaseException) -> None:
-        """The store failed.
+    def failed(self, error: BaseException, *, is_probe: bool = True) -> None:
+        """The store failed. What was on its way beside others, and is no probe, makes no pause longer.
 
         Raises:
             StorageError: it has done nothing else for longer than patience lasts.
@@ -37,7 +37,8 @@ class Circuit:
         now = self._clock()
         if not self._n_failures:
             self._failing_since = now
-        self._n_failures += 1
+        if is_probe or not self.is_open:
+            self._n_failures += 1
         if self.is_open and now - self._failing_since > self._patience_s:
             raise StorageError(
                 f"the store has failed for {now - self._failing_since:.0f} s, the last time with: {error}. "

@@ -97,7 +97,9 @@ class _Dispatch:
         for recovery in self._recoveries.values():
             self._pool.submit(self._call(recovery.task()))
         while self._pool.n_open:
-            self._circuit.wait()
+            # What is on its way already says nothing new of the store: only before a new try one must wait.
+            if not self._pool.n_busy:
+                self._circuit.wait()
             ended = self._pool.next_ended(at_most=1 if self._circuit.is_open else None)
             if ended is not None and (receipt := self._after(ended)) is not None:
                 yield receipt
@@ -120,8 +122,8 @@ class _Dispatch:
         if recovery.is_given_up:
             self.given_up[task.unit_id] = _reason(ended) if ended.error else "workers die of it, and no single row is to blame"
         else:
-            # A unit that kills workers waits until all others are done.
-            self._pool.submit(self._call(recovery.task()), first=not recovery.is_suspect)
+            # A unit that kills workers waits until all others are done, one that cannot be read gives way to another.
+            self._pool.submit(self._call(recovery.task()))
         return None
 
     def _failed(self, recovery: UnitRecovery, task: Task, ended: Ended) -> None:
@@ -129,7 +131,7 @@ class _Dispatch:
         _LOG.warning("unit %s: %s (%s)", task.unit_id, failure.replace("_", " "), _reason(ended))
         recovery.failed(failure)
         if failure is Failure.STORE and ended.error is not None:
-            self._circuit.failed(ended.error)
+            self._circuit.failed(ended.error, is_probe=not self._pool.n_busy)
             if recovery.n_store_failures >= MAX_STORE_FAILURES and not self._circuit.is_open:
                 recovery.is_given_up = True
 

@@ -74,6 +74,7 @@ class UnitRecovery:
 
     def failed(self, failure: Failure) -> None:
         """The last task failed; from now on `task` gives another, or `is_given_up` holds."""
+        was_alone = self.is_suspect
         if failure is Failure.DISTURBED:
             return
         if self._search is not None and failure in {Failure.DIED_ALONE, Failure.OUT_OF_MEMORY, Failure.OVERDUE}:
@@ -85,7 +86,7 @@ class UnitRecovery:
         elif failure is Failure.OUT_OF_MEMORY and self._batch_size > 1:
             self._batch_size = max(1, self._batch_size // _BATCH_DIVISOR)
         elif failure is not Failure.STORE:
-            self._died(alone=failure is not Failure.DIED)
+            self._died(alone=failure is Failure.DIED_ALONE or was_alone)
 
     def _died(self, *, alone: bool) -> None:
         self.is_suspect = True

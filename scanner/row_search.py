@@ -11,6 +11,8 @@ class RowSearch:
     stop: int
     opens: bool = False
     """Could the files be opened?"""
+    has_died: bool = False
+    """Has the last row left killed a worker once? One death may have another cause."""
 
     @property
     def trial(self) -> tuple[int, int]:
@@ -24,6 +26,6 @@ class RowSearch:
         if not self.opens:
             return None if died or self.start == self.stop else replace(self, opens=True)
         if self.stop - self.start == 1:
-            return self.start if died else None
+            return None if not died else self.start if self.has_died else replace(self, has_died=True)
         middle = self.trial[1]
         return replace(self, stop=middle) if died else replace(self, start=middle)

@@ -206,9 +206,7 @@ def _open_tile(unit: Unit, geometry: Geometry, batch_size: int, only: Places | N
 def _open_shard(unit: Unit, geometry: Geometry, batch_size: int, only: Places | None) -> Opened:
     try:
         shard = open_shard(partial(arrow_source, unit.files["shard"].uri))
-    except StorageError:
-        raise
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise ScanError(f"unit {unit.unit_id}: {error}") from error
     kept = np.flatnonzero(~np.isin(shard.object_ids, np.array(unit.owned_elsewhere, np.int64)))
     ids = shard.object_ids[kept]

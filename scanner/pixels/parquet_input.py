@@ -154,7 +154,10 @@ def _bad_parquet() -> Iterator[None]:
     """Turn all that Arrow raises for files that make no sense into one error."""
     try:
         yield
-    except (BadParquetError, StorageError):
+    except (BadParquetError, StorageError, MemoryError):
         raise
-    except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError) as error:
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        # Arrow's own complaints of a file have no number; those of the system say nothing of what the file holds.
+        if isinstance(error, OSError) and error.errno:
+            raise StorageError(f"cannot be read: {error.strerror or error}") from error
         raise BadParquetError(" ".join(str(error).split()) or type(error).__name__) from error

@@ -10,8 +10,9 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from infra.errors import LensscanError
-from infra.storage import list_files
+from infra.storage import StorageError, list_files
 from scanner.pixels.positions import sky_positions
+from scanner.pixels.rejections import Rejection
 from scanner.pixels.source_table import SourceTableError, read_sources
 
 MAX_MOSAIC_PIXELS = 32768**2
@@ -97,12 +98,17 @@ def read_tile_catalogue(uri: str) -> TileCatalogue:
     """Ids and positions from a FITS table; column names in any case.
 
     Raises:
+        StorageError: the store failed.
         TileError: unreadable, a column missing, ids not integers, positions not finite or not on the sky.
     """
     try:
         ids, ra, dec = read_sources(uri, MAX_CATALOGUE_BYTES)
     except SourceTableError as error:
         raise TileError(f"catalogue {uri}: {error}") from error
+    except Rejection as rejection:
+        if rejection.code.retriable:
+            raise StorageError(f"catalogue {uri}: {rejection.detail}") from rejection
+        raise TileError(f"catalogue {uri}: cannot be read: {rejection}") from rejection
     except Exception as error:  # astropy raises many types for tables that are none
         raise TileError(f"catalogue {uri}: cannot be read: {error}") from error
     if not (np.isfinite(ra).all() and np.isfinite(dec).all() and (np.abs(dec) <= 90).all() and (np.abs(ra) <= 360).all()):

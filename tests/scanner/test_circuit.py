@@ -72,3 +72,11 @@ def test_patience_begins_anew_after_a_success(circuit, clock):
     for _ in range(OPENS_AFTER):
         circuit.failed(OSError("away"))
     assert circuit.is_open
+
+
+def test_what_was_on_its_way_when_the_store_went_makes_no_pause_longer(circuit, clock):
+    for _ in range(24):
+        circuit.failed(OSError("away"), is_probe=False)
+    circuit.wait()
+    assert circuit.is_open
+    assert clock.sleeps == [FIRST_PAUSE_S]

@@ -1,14 +1,17 @@
 """The shard format: what goes in comes out, and nothing else is read."""
 
+import errno
 import io
+import os
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from infra.storage import StorageError
 from scanner.pixels.geometry import CHALLENGE, MER
-from scanner.pixels.shards import TRUTH_FIELDS, decode_shard, encode_shard, shard_schema, shard_table
+from scanner.pixels.shards import TRUTH_FIELDS, decode_shard, encode_shard, open_shard, shard_schema, shard_table
 
 
 def stamps(n, geometry, seed=0):
@@ -110,3 +113,13 @@ def test_nulls_in_a_pixel_column_are_refused_and_not_read_shifted():
 
 def test_the_schema_names_the_geometry():
     assert shard_schema(MER).metadata[b"lensscan.geometry"] == b"mer"
+
+
+class FailingDisk(io.BytesIO):
+    def read(self, *_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_a_disk_that_fails_says_nothing_of_a_shard():
+    with pytest.raises(StorageError, match="Input/output error"):
+        open_shard(lambda: pa.PythonFile(FailingDisk(encode_shard(table())), mode="r"))
