@@ -10,7 +10,7 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -61,8 +61,8 @@ def simulation_rates(scratch: Path) -> dict[str, float]:
     return {**rates, "simulate_two_actors_over_one": ratio}
 
 
-def machine() -> dict[str, str | int | None]:
-    """What the figures hold for."""
+def machine(parts: Sequence[str]) -> dict[str, str | int | None]:
+    """What the figures hold for, and which parts were measured together."""
     return {
         "processor": _processor(),
         "cpus": os.cpu_count(),
@@ -71,7 +71,7 @@ def machine() -> dict[str, str | int | None]:
         "engine": resolve_engine("auto"),
         "sweep": fast_precision("auto") or "none",
         "date": datetime.now(UTC).date().isoformat(),
-        "command": "make bench",
+        "command": "python -m tests.benchmarks.run --parts " + " ".join(parts),
     }
 
 
@@ -85,7 +85,7 @@ def _processor() -> str:
 
 def markdown(results: Mapping[str, float], about: Mapping[str, str | int | None]) -> str:
     """The same as a table."""
-    text = ["# Benchmarks\n", "Measured by `make bench`; what counts are the ratios.\n"]
+    text = ["# Benchmarks\n", "Measured by `make bench` and the command below; what counts are the ratios.\n"]
     text.append("; ".join(f"{name} {value}" for name, value in about.items()) + "\n")
     rows = [f"| {name} | {value:.4g} |" for name, value in results.items()]
     return "\n".join([*text, "| | |", "| --- | ---: |", *rows]) + "\n"
@@ -111,7 +111,7 @@ def main() -> None:
         if "peers" in options.parts:
             results |= peers.measure(options.peers, options.hyrax_python, scratch)
     results = dict(sorted(results.items()))
-    about = machine()
+    about = machine(options.parts)
     RESULTS.write_text(json.dumps({**results, "machine": about}, indent=1) + "\n")
     TABLE.write_text(markdown(results, about))
     sys.stdout.write(markdown(results, about))

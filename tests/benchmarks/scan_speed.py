@@ -5,7 +5,6 @@ The limit is the networks alone, on inputs that lie ready in memory, with the en
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -259,7 +258,9 @@ def _memory_here(tiles: Path, name: str) -> dict[str, float]:
 
 
 def _peak_bytes() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1e3
+    """Of this process since its program began; `getrusage` would begin with its parent's size."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return 1024.0 * int(status.partition("VmHWM:")[2].split()[0])
 
 
 def _resident_bytes() -> int:
