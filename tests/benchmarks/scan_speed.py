@@ -117,17 +117,24 @@ def one_ensemble(name: str, tiles: Path, scratch: Path) -> dict[str, float]:
     ensemble = load_package(package, engine, fast, CORES)
     stamps = stamps_of(unit, ensemble, ROWS_PER_SHARD)
     shards = write_shards(scratch / f"shards-{name}", stamps, ensemble.geometry, len(find_units(str(tiles))))
-    limit = logits_rate(ensemble, stamps)
+    # A machine's clock goes up and down by a sixth within minutes: the limit is taken before and after each scan.
+    before = logits_rate(ensemble, stamps)
+    tiles_per_s = actors_rate(tiles, name, config, CORES, scratch)[0]
+    between = logits_rate(ensemble, stamps)
+    shards_per_s = actors_rate(shards, name, config, CORES, scratch)[0]
+    after = logits_rate(ensemble, stamps)
     found = {
-        "limit_per_s": limit,
+        "limit_per_s": (before + between + after) / 3,
+        "limit_highest_per_s": max(before, between, after),
+        "limit_lowest_per_s": min(before, between, after),
         "limit_float32_per_s": logits_rate(load_package(package, engine, "float32", CORES), stamps),
-        "tiles_per_s": actors_rate(tiles, name, config, CORES, scratch)[0],
-        "shards_per_s": actors_rate(shards, name, config, CORES, scratch)[0],
+        "tiles_per_s": tiles_per_s,
+        "shards_per_s": shards_per_s,
+        "tiles_over_limit": 2 * tiles_per_s / (before + between),
+        "shards_over_limit": 2 * shards_per_s / (between + after),
         "tiles_one_actor_per_s": actors_rate(tiles, name, config, 1, scratch)[0],
     }
     found |= {
-        "tiles_over_limit": found["tiles_per_s"] / limit,
-        "shards_over_limit": found["shards_per_s"] / limit,
         "two_actors_over_one": found["tiles_per_s"] / found["tiles_one_actor_per_s"],
     }
     found |= {f"ms_{stage}": ms for stage, ms in stages(unit, package, config, 1).items()}
