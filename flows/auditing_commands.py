@@ -25,6 +25,7 @@ def status(catalogue: str, *, plan: str | None = None, night: date | None = None
     """
     from flows.terminal import print_json, print_table
     from infra.errors import LensscanError
+    from infra.storage import StorageError
     from scanner.catalogue.status import plan_status
 
     root, ids = _chosen(catalogue, plan, night)
@@ -33,7 +34,8 @@ def status(catalogue: str, *, plan: str | None = None, night: date | None = None
         try:
             plans.append(plan_status(plan_id, root).model_dump())
         except LensscanError as error:
-            plans.append({"plan_id": plan_id, "problem": str(error)})
+            state = "out of reach" if isinstance(error, StorageError) else "damaged"
+            plans.append({"plan_id": plan_id, "state": state, "problem": str(error)})
     if json:
         print_json(plans)
         return
@@ -45,7 +47,7 @@ def status(catalogue: str, *, plan: str | None = None, night: date | None = None
 def _status_row(found: dict[str, Any]) -> dict[str, Any]:
     if "problem" in found:
         nothing = dict.fromkeys(("night", "units", "rows", "candidates"), "")
-        return {"plan": found["plan_id"][:12], **nothing, "state": "damaged"}
+        return {"plan": found["plan_id"][:12], **nothing, "state": found["state"]}
     is_done = found["n_units_committed"] == found["n_units"]
     return {
         "plan": found["plan_id"][:12],

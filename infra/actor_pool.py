@@ -1,5 +1,7 @@
 """Actors that are replaced when they die, and calls that always end: with a result, or with what went wrong."""
 
+import contextlib
+import logging
 import re
 import time
 from collections import deque
@@ -9,18 +11,22 @@ from enum import StrEnum
 from typing import Any
 
 import ray
-from ray.exceptions import ActorUnschedulableError, OutOfMemoryError, RayActorError, RayError, RaySystemError, RayTaskError
+from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError, RayError, RayTaskError
 
-from infra.cluster import ClusterError, last_line
+from infra.cluster import ClusterError, last_line, ray_errors
 
 MAX_DEATHS_IN_A_ROW = 60
 """Actors that die one after the other without a single answer: something is wrong with all of them."""
+MAX_FAILED_STARTS = 3
+"""One after the other, once an actor has run: before, the first one says what is wrong."""
+START_S = 600.0
+"""For one actor at least to be placed and to load what it needs."""
 _SETTLE_S = 5.0
 """For calls of an actor that has died to say so."""
 
-
 _EXIT_TYPE = re.compile(r"Worker exit type: (\w+)")
 """In Ray's account of a dead actor, which goes on with everything that could have been the cause."""
+_LOG = logging.getLogger(__name__)
 
 
 class Trouble(StrEnum):
@@ -31,10 +37,13 @@ class Trouble(StrEnum):
     DIED = "died"
     """The actor's process ended, of this call or of another that it held."""
     OUT_OF_MEMORY = "out_of_memory"
+    """Ray ended the actor, for its node had no memory left."""
+    LOST = "lost"
+    """The actor's node went away."""
     OVERDUE = "overdue"
-    """It ran longer than allowed, so its actor was killed."""
+    """It ran alone for longer than allowed, so its actor was killed."""
     DISTURBED = "disturbed"
-    """The actor was killed because another call was overdue."""
+    """The actor was killed because of one of the calls that it held; of which, nobody knows."""
 
 
 @dataclass(frozen=True)
@@ -62,16 +71,22 @@ class Ended:
 
 @dataclass
 class _Slot:
-    """An actor and the calls it holds, oldest first."""
+    """An actor and the calls it holds, oldest first; it gets some once it runs, for it may wait for room on the cluster."""
 
     actor: Any
+    starting: Any
+    """Is answered as soon as the actor runs; None from then on."""
+    since: float
+    """When it was asked for, or when its oldest call became the oldest."""
     running: dict[Any, Call] = field(default_factory=dict)
-    busy_since: float = 0.0
-    """When its oldest call became the oldest."""
 
     @property
     def is_taken(self) -> bool:
         return any(call.is_alone for call in self.running.values())
+
+    @property
+    def overdue_at(self) -> float:
+        return self.since + next(iter(self.running.values())).deadline_s
 
 
 class ActorPool:
@@ -84,14 +99,18 @@ class ActorPool:
             make_actor: Starts one.
             n_actors: To keep alive.
             in_flight: Calls that an actor holds at most.
+
+        Raises:
+            ClusterError: Ray is gone.
         """
         if n_actors < 1 or in_flight < 1:
             raise ValueError(f"n_actors and in_flight must be >= 1, got {n_actors} and {in_flight}")
         self._make_actor, self._in_flight = make_actor, in_flight
-        self._slots = [_Slot(make_actor()) for _ in range(n_actors)]
+        self._slots = [self._started() for _ in range(n_actors)]
         self._waiting: deque[Call] = deque()
         self._ended: deque[Ended] = deque()
-        self._deaths_in_a_row = 0
+        self._has_run = False
+        self._failed_starts = self._deaths_in_a_row = 0
         self.n_lost = 0
         """Actors that died or had to be killed."""
 
@@ -120,21 +139,30 @@ class ActorPool:
             ClusterError: actors cannot be started, die one after the other, or Ray is gone.
         """
         while not self._ended:
-            self._start_waiting(at_most)
-            if not self._n_running:
+            if not self.n_open:
                 return None
-            self._wait()
+            with ray_errors():
+                self._start_waiting(at_most)
+                self._wait()
         return self._ended.popleft()
 
     def close(self) -> None:
         """Kill all actors, whatever they do."""
         for slot in self._slots:
-            ray.kill(slot.actor)
+            _kill(slot.actor)
+
+    def _started(self) -> _Slot:
+        with ray_errors():
+            actor = self._make_actor()
+            return _Slot(actor, actor.__ray_ready__.remote(), time.monotonic())
 
     def _start_waiting(self, at_most: int | None) -> None:
-        while self._waiting and (at_most is None or self._n_running < at_most):
-            slot = min(self._slots, key=lambda slot: (slot.is_taken, len(slot.running)))
-            room = 1 if self._waiting[0].is_alone else self._in_flight
+        ready = [slot for slot in self._slots if slot.starting is None]
+        # One call is kept for each actor that is about to run, so that a few are shared out among all.
+        n_kept = len(self._slots) - len(ready)
+        while ready and self._waiting and (at_most is None or self._n_running < at_most):
+            slot = min(ready, key=lambda slot: (slot.is_taken, len(slot.running)))
+            room = 1 if self._waiting[0].is_alone or len(self._waiting) <= n_kept else self._in_flight
             # A call that must be alone waits for an actor to fall idle: nothing is started before it.
             if len(slot.running) >= room or slot.is_taken:
                 return
@@ -142,21 +170,44 @@ class ActorPool:
 
     def _start(self, slot: _Slot, call: Call) -> None:
         if not slot.running:
-            slot.busy_since = time.monotonic()
+            slot.since = time.monotonic()
         slot.running[getattr(slot.actor, call.method).remote(*call.arguments)] = call
 
     def _wait(self) -> None:
         slots = {ref: slot for slot in self._slots for ref in slot.running}
-        overdue_at = min(_overdue_at(slot) for slot in self._slots if slot.running)
-        try:
-            ready, _ = ray.wait(list(slots), num_returns=1, timeout=max(overdue_at - time.monotonic(), 0))
-        except RaySystemError as error:
-            raise ClusterError(f"Ray is gone: {last_line(error)}") from error
-        if ready:
+        slots |= {slot.starting: slot for slot in self._slots if slot.starting is not None}
+        timeout_s = None if (until := self._patient_until()) is None else max(until - time.monotonic(), 0)
+        ready, _ = ray.wait(list(slots), num_returns=1, timeout=timeout_s)
+        if ready and ready[0] == slots[ready[0]].starting:
+            self._has_come(slots[ready[0]])
+        elif ready:
             self._finish(slots[ready[0]], ready[0])
+        elif all(slot.starting is not None for slot in self._slots):
+            raise ClusterError(f"no worker could be started for {START_S:g} s: the cluster has no room, or does not answer")
+        else:
+            for slot in [slot for slot in self._slots if slot.running and time.monotonic() >= slot.overdue_at]:
+                self._kill_overdue(slot)
+
+    def _patient_until(self) -> float | None:
+        """When somebody is overdue. Actors that find no room are none of it while others run."""
+        if all(slot.starting is not None for slot in self._slots):
+            return max(slot.since for slot in self._slots) + START_S
+        return min((slot.overdue_at for slot in self._slots if slot.running), default=None)
+
+    def _has_come(self, slot: _Slot) -> None:
+        error = _failed_start(slot.starting)
+        if error is None:
+            slot.starting, self._has_run, self._failed_starts = None, True, 0
             return
-        for slot in [slot for slot in self._slots if slot.running and time.monotonic() >= _overdue_at(slot)]:
-            self._kill_overdue(slot)
+        self._failed_starts += 1
+        if self._has_run and self._failed_starts < MAX_FAILED_STARTS:
+            self._replace(slot)
+            return
+        self._slots.remove(slot)
+        _kill(slot.actor)
+        if not self._slots:
+            raise ClusterError(f"no worker can be started: {last_line(error)}") from error
+        _LOG.warning("going on with %d workers, one cannot be started: %s", len(self._slots), last_line(error))
 
     def _finish(self, slot: _Slot, ref: Any) -> None:
         ended = _result(slot.running[ref], ref)
@@ -165,49 +216,59 @@ class ActorPool:
             was_oldest = next(iter(slot.running)) == ref
             del slot.running[ref]
             if was_oldest:
-                slot.busy_since = time.monotonic()
+                slot.since = time.monotonic()
             self._ended.append(ended)
             return
         self._bury(slot, [_result(call, other, _SETTLE_S) for other, call in slot.running.items()])
 
     def _kill_overdue(self, slot: _Slot) -> None:
-        ray.kill(slot.actor)
-        oldest, *others = slot.running.values()
-        error = ClusterError(f"{oldest.method} took longer than the {oldest.deadline_s:g} s that are allowed")
-        disturbed = [Ended(call, trouble=Trouble.DISTURBED, error=error) for call in others]
-        self._bury(slot, [Ended(oldest, trouble=Trouble.OVERDUE, error=error), *disturbed])
+        calls = list(slot.running.values())
+        error = ClusterError(f"{calls[0].method} took longer than the {calls[0].deadline_s:g} s that are allowed")
+        # Of several, any may be the one that computes while the others wait for their turn.
+        trouble = Trouble.OVERDUE if len(calls) == 1 else Trouble.DISTURBED
+        self._bury(slot, [Ended(call, trouble=trouble, error=error) for call in calls])
 
     def _bury(self, slot: _Slot, ended: list[Ended]) -> None:
         """Replace an actor that is dead or held for dead; what it still does is the caller's business to make harmless."""
         self._ended.extend(ended)
-        self.n_lost += 1
         self._deaths_in_a_row += 1
         if self._deaths_in_a_row >= MAX_DEATHS_IN_A_ROW:
             raise ClusterError(f"{self._deaths_in_a_row} workers died one after the other, the last: {ended[0].error}")
-        ray.kill(slot.actor)
-        slot.actor, slot.running = self._make_actor(), {}
+        self._replace(slot)
+
+    def _replace(self, slot: _Slot) -> None:
+        self.n_lost += 1
+        _kill(slot.actor)
+        self._slots[self._slots.index(slot)] = self._started()
 
 
-def _overdue_at(slot: _Slot) -> float:
-    return slot.busy_since + next(iter(slot.running.values())).deadline_s
+def _kill(actor: Any) -> None:
+    # Where Ray is gone its actors are too.
+    with contextlib.suppress(RayError):
+        ray.kill(actor)
+
+
+def _failed_start(ref: Any) -> RayError | None:
+    try:
+        ray.get(ref)
+    except RayError as error:
+        return error
+    return None
 
 
 def _result(call: Call, ref: Any, timeout_s: float | None = None) -> Ended:
     try:
         return Ended(call, ray.get(ref, timeout=timeout_s))
-    except (OutOfMemoryError, MemoryError) as error:
-        return Ended(call, trouble=Trouble.OUT_OF_MEMORY, error=ClusterError(last_line(error)))
     except RayTaskError as error:
-        cause = error.cause
-        trouble = Trouble.OUT_OF_MEMORY if isinstance(cause, MemoryError) else Trouble.RAISED
-        return Ended(call, trouble=trouble, error=cause)
-    except ActorUnschedulableError as error:
-        raise ClusterError(f"no worker can be started: {last_line(error)}") from error
-    except RayActorError as error:
-        if error.actor_init_failed:
-            raise ClusterError(f"no worker can be started: {last_line(error)}") from error
-        trouble = Trouble.OUT_OF_MEMORY if "out of memory" in str(error).replace("_", " ").lower() else Trouble.DIED
-        kind = _EXIT_TYPE.search(str(error))
-        return Ended(call, trouble=trouble, error=ClusterError(f"its worker died: {kind[1] if kind else last_line(error)}"))
+        return Ended(call, trouble=Trouble.RAISED, error=error.cause)
     except RayError as error:
-        return Ended(call, trouble=Trouble.DIED, error=ClusterError(last_line(error)))
+        kind = _EXIT_TYPE.search(str(error)) if isinstance(error, RayActorError) else None
+        said = ClusterError(f"its worker died: {kind[1] if kind else last_line(error)}")
+        return Ended(call, trouble=_death(error), error=said)
+
+
+def _death(error: RayError) -> Trouble:
+    said = str(error).replace("_", " ").lower()
+    if isinstance(error, NodeDiedError) or "its node has died" in said:
+        return Trouble.LOST
+    return Trouble.OUT_OF_MEMORY if isinstance(error, OutOfMemoryError) or "out of memory" in said else Trouble.DIED

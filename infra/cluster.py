@@ -77,10 +77,12 @@ def actor_count(wanted: int, n_items: int, cpus_per_actor: float) -> int:
 
     Raises:
         ValueError: fewer than one is wanted.
+        ClusterError: Ray is gone.
     """
     if wanted < 1:
         raise ValueError(f"workers must be >= 1, got {wanted}")
-    room = int(ray.cluster_resources().get("CPU", 1) / cpus_per_actor)
+    with ray_errors():
+        room = int(ray.cluster_resources().get("CPU", 1) / cpus_per_actor)
     return max(1, min(wanted, n_items, room))
 
 
@@ -131,6 +133,19 @@ def bounded_map(
         yield item, result
 
 
+@contextlib.contextmanager
+def ray_errors() -> Iterator[None]:
+    """What Ray raises when it is asked for something and does not answer, as one line.
+
+    Raises:
+        ClusterError: Ray is gone.
+    """
+    try:
+        yield
+    except RayError as error:
+        raise ClusterError(f"Ray is gone: {last_line(error)}") from error
+
+
 def last_line(error: BaseException) -> str:
     """What an error says; of Ray's own, which quote the worker's whole traceback in colours, the line that says why."""
     text = _COLOURS.sub("", str(error)).strip()
@@ -172,7 +187,7 @@ def _check_access(address: str) -> None:
         )
     if answer is Answer.REFUSED:
         token = known_token()
-        if token is None or ask(address, token) is Answer.REFUSED:
+        if token is None or ask(address, token) is not Answer.GIVEN:
             found = "there is none" if token is None else "that is another one"
             raise ClusterError(
                 f"the Ray cluster at {address} wants its token, and {found} in RAY_AUTH_TOKEN, the file RAY_AUTH_TOKEN_PATH or "

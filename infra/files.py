@@ -6,7 +6,8 @@ from enum import StrEnum
 
 from infra.errors import LensscanError
 
-_URL_USER = re.compile(r"://[^/\s]*@")
+_URL_USER = re.compile(r"(?<=://)(?:[^\s/@]*:\S*|[^/\s]*)@|[^\s'\"]+@(?=\w+://)")
+"""A secret may hold slashes. Rather too much goes, as of a port and an @ in a path, than half a secret stays."""
 
 
 class StorageError(LensscanError, OSError):
@@ -44,4 +45,4 @@ def changed(uri: str, etag: str) -> StorageError:
 
 def one_line(text: object) -> str:
     """The text without line breaks, and without the user and password that a URL may hold."""
-    return _URL_USER.sub("://", " ".join(str(text).split())) or type(text).__name__
+    return _URL_USER.sub("", " ".join(str(text).split())) or type(text).__name__

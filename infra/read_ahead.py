@@ -2,15 +2,18 @@
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar, cast
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 _PATIENCE_S = 0.1
 """How often a reader that has read enough looks whether anybody still wants more."""
 
 
-def read_ahead(begin: Callable[[], Iterator[Item]], n_ahead: int) -> Iterator[Item]:
+def read_ahead(begin: Callable[[], Iterator[Item]], n_ahead: int) -> "Ahead[Item]":
     """The items of an iterator, made in a thread that stays up to `n_ahead` items ahead; its exceptions are raised here.
 
     Reading starts at once, not when the first item is asked for. It stops when the result is closed or forgotten.
@@ -40,10 +43,30 @@ def read_ahead(begin: Callable[[], Iterator[Item]], n_ahead: int) -> Iterator[It
             hand_over(None, StopIteration())
 
     threading.Thread(target=read, name="read-ahead", daemon=True).start()
-    return _Ahead(ready, abandoned)
+    return Ahead(ready, abandoned)
 
 
-class _Ahead(Iterator[Item]):
+def map_ahead(function: Callable[[Item], Result], items: Iterable[Item], n_ahead: int) -> Iterator[Result]:
+    """`function` of each item, in order; those of the next `n_ahead` items are worked out in threads meanwhile.
+
+    An exception of one is raised where its result is wanted.
+    """
+    coming: deque[Future[Result]] = deque()
+    pool = ThreadPoolExecutor(n_ahead, thread_name_prefix="map-ahead")
+    try:
+        for item in items:
+            coming.append(pool.submit(function, item))
+            if len(coming) > n_ahead:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+class Ahead(Iterator[Item]):
+    """What `read_ahead` gives."""
+
     def __init__(self, ready: "queue.Queue[tuple[Item | None, BaseException | None]]", abandoned: threading.Event) -> None:
         self._ready, self._abandoned = ready, abandoned
         self._is_over = False

@@ -1,24 +1,29 @@
 """The only removal there is, apart from scratch: of a file that somebody has copied elsewhere before."""
 
-from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
-
+from infra import s3
+from infra.files import FileInfo, StorageError, changed, one_line
 from infra.posix import sync_folder
-from infra.storage import StorageError, is_s3, local_path, s3_filesystem
+from infra.storage import info, is_s3, local_path
 
 
-def remove(uri: str) -> None:
-    """Remove one file for good, as durably as it was created. One that is not there is fine.
+def remove(file: FileInfo) -> None:
+    """Remove a file as `info` showed it for good, as durably as it was created. That it is gone already is fine.
 
     Raises:
-        StorageError: the store failed; the file is there or not.
+        StorageError: it is another file by now, which was left alone, or the store failed: the file is there or not.
     """
+    if is_s3(file.uri):
+        s3.remove(file)
+        return
     try:
-        if is_s3(uri):
-            s3_filesystem().rm_file(uri)
-        else:
-            local_path(uri).unlink(missing_ok=True)
-            sync_folder(local_path(uri).parent)
+        if info(file.uri).etag != file.etag:
+            raise changed(file.uri, file.etag)
+        path = local_path(file.uri)
+        path.unlink()
+        sync_folder(path.parent)
     except FileNotFoundError:
-        pass
-    except (OSError, BotoCoreError) as error:
-        raise StorageError(f"{uri}: cannot be removed: {' '.join(str(error).split())}") from error
+        return
+    except StorageError:
+        raise
+    except OSError as error:
+        raise StorageError(f"{file.uri}: cannot be removed: {one_line(error.strerror or error)}") from error

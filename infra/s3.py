@@ -1,4 +1,4 @@
-"""Objects of an S3 store: read whole and of one version, created once, never deleted.
+"""Objects of an S3 store: read whole and of one version, created once, and deleted by repairs alone.
 
 What can be tried again is tried on one level each: a request by botocore, a body that came damaged by `read_range`, a
 creation whose outcome is unknown by `create`.
@@ -7,14 +7,13 @@ creation whose outcome is unknown by `create`.
 import time
 import zlib
 from base64 import b64decode
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, cast
 
 from infra.files import CreateOutcome, FileInfo, StorageError, changed, one_line, whose
-from infra.s3_client import FAILURES, ask, deadline_s, http_status
+from infra.read_ahead import map_ahead
+from infra.s3_client import FAILURES, ask, ask_once, deadline_s, http_status
 
 BODY_TRIES = 3
 """Of a read whose body came short, broke off or does not match the store's checksum."""
@@ -200,8 +199,29 @@ def create(uri: str, data: bytes, attempt: str) -> CreateOutcome:
     raise StorageError(f"{uri}: cannot be created: {reason}") from failure
 
 
+def remove(file: FileInfo) -> None:
+    """Delete the version of an object that `file` tells of; that it is gone already is fine.
+
+    There is one request only: where its reply is lost, a second might meet what was created meanwhile. A store that does not
+    know If-Match deletes any version.
+
+    Raises:
+        StorageError: the object is another by now, or it is still there.
+    """
+    wanted = {**_place(file.uri), "IfMatch": f'"{file.etag}"'}
+    try:
+        ask_once(file.uri, lambda client: client.delete_object(**wanted))
+    except FileNotFoundError:
+        return
+    except StorageError as error:
+        with suppress(FileNotFoundError):
+            if info(file.uri).etag != file.etag:
+                raise changed(file.uri, file.etag) from error
+            raise
+
+
 def remove_probe(uri: str) -> None:
-    """The one deletion in this file: of a scratch object, whose name nobody else knows.
+    """Delete a scratch object, whose name nobody else knows.
 
     Raises:
         StorageError: the store failed.
@@ -214,17 +234,7 @@ def _ranges(file: FileInfo) -> Iterator[bytes]:
         length = min(STREAM_BYTES, file.size - start)
         return read_range(file.uri, start, length, file.etag, size=file.size)
 
-    coming: deque[Future[bytes]] = deque()
-    pool = ThreadPoolExecutor(STREAM_AHEAD)
-    try:
-        for start in range(0, file.size, STREAM_BYTES):
-            coming.append(pool.submit(fetch, start))
-            if len(coming) > STREAM_AHEAD:
-                yield coming.popleft().result()
-        while coming:
-            yield coming.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    return map_ahead(fetch, range(0, file.size, STREAM_BYTES), STREAM_AHEAD)
 
 
 def _check(file: FileInfo, crc32: int) -> None:

@@ -4,13 +4,16 @@ import errno
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing, contextmanager
 from functools import cache
 from typing import Any, TypeVar, cast
 
 import s3fs
 from aiohttp import ClientError as HttpError
+from botocore.config import Config  # type: ignore[import-untyped]
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+from botocore.session import get_session  # type: ignore[import-untyped]
 from fsspec.asyn import sync
 from fsspec.exceptions import FSTimeoutError
 
@@ -29,7 +32,7 @@ FAILURES = (OSError, ValueError, BotoCoreError, HttpError)
 """What clients raise besides ClientError; ValueError for an endpoint that is no URL."""
 
 Answer = TypeVar("Answer")
-_ENDPOINT_USER = re.compile(r"^(\w+://)?[^/]*@")
+_ENDPOINT_USER = re.compile(r"^(\w+://)?.*@")
 
 
 class S3Client(s3fs.S3FileSystem):  # type: ignore[misc]
@@ -43,11 +46,13 @@ def s3_filesystem() -> S3Client:
 
     Listings are never cached: others write too.
     """
+    return _client(os.getpid(), _endpoint(), CONNECT_TIMEOUT_S, READ_TIMEOUT_S, REQUEST_TRIES)
+
+
+def _endpoint() -> str | None:
+    """Requests are signed, so that no store asks for a password; what the client does not know, no traceback of it can tell."""
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    if endpoint:
-        # Requests are signed, so that no store asks for them; what the client does not know, no traceback of it can tell.
-        endpoint = _ENDPOINT_USER.sub(r"\1", endpoint)
-    return _client(os.getpid(), endpoint, CONNECT_TIMEOUT_S, READ_TIMEOUT_S, REQUEST_TRIES)
+    return _ENDPOINT_USER.sub(r"\1", endpoint) if endpoint else None
 
 
 @cache
@@ -68,11 +73,7 @@ def deadline_s(n_bytes: int, until: float | None = None) -> float:
     return limit if until is None else max(min(limit, until - time.monotonic()), 0.001)
 
 
-def ask(
-    uri: str,
-    question: Callable[[Any], Awaitable[Answer]],
-    seconds: float | None = None,
-) -> Answer:
+def ask(uri: str, question: Callable[[Any], Awaitable[Answer]], seconds: float | None = None) -> Answer:
     """What a store answers.
 
     Args:
@@ -90,8 +91,32 @@ def ask(
     async def put() -> Answer:
         return await question(await store.set_session())
 
-    try:
+    with _failures(uri, seconds):
         return cast("Answer", sync(store.loop, put, timeout=seconds))
+
+
+def ask_once(uri: str, question: Callable[[Any], Answer]) -> Answer:
+    """`ask`, with a single request: for what must not be done twice. `question` gets a botocore client.
+
+    The client of `ask` sends whatever HTTP calls idempotent once more where a connection breaks off.
+    """
+    config = Config(
+        retries={"total_max_attempts": 1},
+        connect_timeout=CONNECT_TIMEOUT_S,
+        read_timeout=READ_TIMEOUT_S,
+        max_pool_connections=1,
+    )
+    with (
+        _failures(uri, READ_TIMEOUT_S),
+        closing(get_session().create_client("s3", endpoint_url=_endpoint(), config=config)) as client,
+    ):
+        return question(client)
+
+
+@contextmanager
+def _failures(uri: str, seconds: float) -> Iterator[None]:
+    try:
+        yield
     except StorageError:
         raise
     except FSTimeoutError as error:

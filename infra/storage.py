@@ -5,8 +5,8 @@ Credentials and endpoints come from the environment or the AWS profile only (`AW
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
@@ -16,13 +16,17 @@ import pyarrow as pa
 from infra import s3
 from infra.files import CreateOutcome, FileInfo, StorageError, changed, one_line, whose
 from infra.posix import link_new
+from infra.read_ahead import map_ahead
 from infra.s3_client import s3_filesystem
 from infra.s3_file import open_object
 
 LOCAL_STREAM_BYTES = 2**20
 """A block that is still in the cache of a core when it is worked on."""
+N_AHEAD = 8
+"""Small files on their way at a time: over S3 nearly all of their time is waiting."""
 
 __all__ = [
+    "N_AHEAD",
     "CreateOutcome",
     "FileInfo",
     "StorageError",
@@ -41,6 +45,7 @@ __all__ = [
     "read_blocks",
     "read_bytes",
     "read_exact",
+    "read_many",
     "s3_filesystem",
 ]
 
@@ -60,9 +65,30 @@ def read_bytes(uri: str) -> bytes:
 
     Raises:
         FileNotFoundError: there is none.
-        OSError: the store failed (`StorageError` for S3).
+        StorageError: the store failed.
     """
-    return s3.read_object(uri) if is_s3(uri) else local_path(uri).read_bytes()
+    if is_s3(uri):
+        return s3.read_object(uri)
+    with _local(uri):
+        return local_path(uri).read_bytes()
+
+
+def read_many(files: Iterable[FileInfo]) -> Iterator[bytes | None]:
+    """Each file as it was listed, in order, a few on their way at a time; None for one that went away since.
+
+    Raises:
+        StorageError: the store failed, or a file was replaced since it was listed.
+    """
+
+    def read(file: FileInfo) -> bytes | None:
+        try:
+            if is_s3(file.uri):
+                return s3.read_range(file.uri, 0, file.size, file.etag, size=file.size)
+            return read_bytes(file.uri)
+        except FileNotFoundError:
+            return None
+
+    return map_ahead(read, files, N_AHEAD)
 
 
 def read_exact(uri: str, start: int, length: int, etag: str | None = None) -> bytes:
@@ -75,7 +101,7 @@ def read_exact(uri: str, start: int, length: int, etag: str | None = None) -> by
     """
     if is_s3(uri):
         return s3.read_range(uri, start, length, etag)
-    with local_path(uri).open("rb") as file:
+    with _local(uri), local_path(uri).open("rb") as file:
         file.seek(start)
         data = file.read(length)
     if len(data) != length:
@@ -109,7 +135,10 @@ def arrow_source(uri: str) -> pa.NativeFile:
     Raises:
         OSError: as `read_bytes`.
     """
-    return pa.BufferReader(read_bytes(uri)) if is_s3(uri) else pa.OSFile(str(local_path(uri)))
+    if is_s3(uri):
+        return pa.BufferReader(read_bytes(uri))
+    with _local(uri):
+        return pa.OSFile(str(local_path(uri)))
 
 
 def open_read(uri: str) -> BinaryIO:
@@ -128,7 +157,10 @@ def info(uri: str) -> FileInfo:
     Raises:
         FileNotFoundError: there is none.
     """
-    return s3.info(uri) if is_s3(uri) else _local_info(local_path(uri))
+    if is_s3(uri):
+        return s3.info(uri)
+    with _local(uri):
+        return _local_info(local_path(uri))
 
 
 def list_files(root_uri: str, suffix: str = "") -> list[FileInfo]:
@@ -206,8 +238,10 @@ def is_s3(uri: str) -> bool:
         StorageError: it is neither that nor a local path nor `file://`, or it holds a user or password.
     """
     scheme, separator, place = uri.partition("://")
-    if separator and "@" in place.partition("/")[0]:
-        raise StorageError(f"{one_line(uri)}: must not hold a user or password, which come from the environment or a profile")
+    host = place.partition("/")[0]
+    # Not quoted: a secret with a slash in it is not told from a path.
+    if separator and ("@" in host + scheme or (":" in host and scheme != "file")):
+        raise StorageError("an s3:// URI must not hold a user or password, which come from the environment or a profile")
     if separator and scheme not in {"s3", "file"}:
         raise StorageError(f"{one_line(uri)}: must be a local path, file:// or s3://, got {scheme}://")
     return bool(separator) and scheme == "s3"
@@ -216,6 +250,17 @@ def is_s3(uri: str) -> bool:
 def local_path(uri: str) -> Path:
     """The path of a local URI."""
     return Path(uri.removeprefix("file://"))
+
+
+@contextmanager
+def _local(uri: str) -> Iterator[None]:
+    """What the system says of a file that is there and cannot be read is a failure of the store, as over S3."""
+    try:
+        yield
+    except (FileNotFoundError, StorageError):
+        raise
+    except OSError as error:
+        raise StorageError(f"{uri}: cannot be read: {error.strerror or one_line(error)}") from error
 
 
 def _check_etag(uri: str, etag: str) -> None:

@@ -15,7 +15,7 @@ import ray
 import torch
 
 from infra.actor_pool import ActorPool
-from infra.cluster import actor_count
+from infra.cluster import actor_count, ray_errors
 from infra.errors import LensscanError
 from infra.provenance import code_version
 from scanner.catalogue.ledger import Receipt, committed, publish
@@ -23,7 +23,7 @@ from scanner.catalogue.plan import Plan, ScanConfig
 from scanner.networks.package import read_card
 from scanner.pixels.rejections import RejectCode, Rejection
 from scanner.recovery import Task
-from scanner.scan import open_unit, open_unit_without, scan_open_unit, with_second_opinion
+from scanner.scan import open_unit, open_unit_without, read_whole, scan_open_unit, with_second_opinion
 from scanner.scoring import CutoutScanner, open_scanner
 
 ACTOR_CPUS = 0.5
@@ -69,12 +69,18 @@ class UnitScanner:
         self._computing = Lock()
 
     def _open(self, package: Path, sha256: str, config: ScanConfig, threads: int) -> CutoutScanner:
+        self._check_ensemble(package, sha256)
+        scanner = open_scanner(package, config, threads)
+        # Somebody may have replaced it while it was loaded.
+        self._check_ensemble(package, sha256)
+        return scanner
+
+    def _check_ensemble(self, package: Path, sha256: str) -> None:
         found = read_card(package).sha256
         if found != sha256:
             raise WorkerMismatchError(
                 f"plan {self._plan.plan_id[:12]} wants ensemble {sha256[:12]}, {package} holds {found[:12]}"
             )
-        return open_scanner(package, config, threads)
 
     def scan(self, task: Task) -> Receipt:
         """Score one unit and publish it, unless another attempt was first.
@@ -94,9 +100,13 @@ class UnitScanner:
         return publish(table, unit, self._plan, self._root_uri, attempt=uuid4().hex)
 
     def try_rows(self, task: Task) -> None:
-        """Score the rows of a task's trial and forget the scores: is that survived?"""
+        """Score the rows of a task's trial and forget the scores, or read all pixels where it has none: is that survived?"""
         unit = self._units[task.unit_id]
         scanner = self._scanner.with_batch_size(task.batch_size)
+        if task.trial is not None and task.trial[0] == task.trial[1]:
+            with contextlib.suppress(Rejection):
+                read_whole(unit, scanner.geometry, scanner.batch_size)
+            return
         kept = np.delete(np.arange(unit.n_rows), list(task.left_out))
         opened = open_unit(unit, scanner.geometry, scanner.batch_size, kept[slice(*task.trial)] if task.trial else kept)
         # What else is wrong with the rows is found when they are scanned.
@@ -110,7 +120,11 @@ def _left_out(task: Task) -> dict[int, Rejection]:
 
 
 def scanner_pool(plan: Plan, packages: Packages, root_uri: str, workers: int, n_units: int) -> ActorPool:
-    """Scanners for `n_units` units, at most `workers` of them, in the running Ray session."""
+    """Scanners for `n_units` units, at most `workers` of them, in the running Ray session.
+
+    Raises:
+        ClusterError: Ray is gone.
+    """
     n_actors = actor_count(workers, n_units, ACTOR_CPUS)
     gpu_share = 0.0
     if plan.config.engine in {"auto", "cuda"}:
@@ -124,8 +138,9 @@ def scanner_pool(plan: Plan, packages: Packages, root_uri: str, workers: int, n_
         max_concurrency=IN_FLIGHT,
         runtime_env={"env_vars": thread_settings(threads)},
     )
-    # Once for all actors: a plan holds every unit of the night.
-    shared = ray.put(plan)
+    with ray_errors():
+        # Once for all actors: a plan holds every unit of the night.
+        shared = ray.put(plan)
     return ActorPool(lambda: actor.remote(shared, packages, root_uri, threads), n_actors, IN_FLIGHT)
 
 
@@ -161,4 +176,5 @@ def gpu_shares(nodes: Sequence[Mapping[str, float]], n_actors: int) -> tuple[int
 
 
 def _nodes() -> list[dict[str, float]]:
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    with ray_errors():
+        return [node["Resources"] for node in ray.nodes() if node["Alive"]]

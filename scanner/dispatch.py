@@ -1,6 +1,7 @@
 """Every pending unit of a plan, through workers that may die and a store that may fail, until it is committed or given up."""
 
 import logging
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -27,7 +28,10 @@ _FAILURES = {
     Trouble.OUT_OF_MEMORY: Failure.OUT_OF_MEMORY,
     Trouble.OVERDUE: Failure.OVERDUE,
     Trouble.DISTURBED: Failure.DISTURBED,
+    Trouble.LOST: Failure.LOST,
 }
+_NO_MEMORY = re.compile(r"out of memory|can't allocate memory|bad[ _]alloc", re.IGNORECASE)
+"""In what torch and OpenVINO raise, which is no MemoryError."""
 
 
 class UnitsFailedError(LensscanError):
@@ -138,10 +142,17 @@ class _Dispatch:
 
 def _failure(ended: Ended) -> Failure:
     if ended.trouble is Trouble.RAISED:
-        return Failure.STORE if isinstance(ended.error, OSError | TransientError) else Failure.RAISED
+        return _raised(ended.error)
     if ended.trouble is Trouble.DIED and ended.call.is_alone:
         return Failure.DIED_ALONE
     return _FAILURES[ended.trouble or Trouble.DIED]
+
+
+def _raised(error: BaseException | None) -> Failure:
+    if isinstance(error, OSError | TransientError):
+        return Failure.STORE
+    has_no_memory = isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error)))
+    return Failure.OUT_OF_MEMORY if has_no_memory else Failure.RAISED
 
 
 def _reason(ended: Ended) -> str:

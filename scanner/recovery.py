@@ -7,7 +7,7 @@ from enum import StrEnum
 from scanner.row_search import RowSearch
 
 MAX_TRIES = 3
-"""Of a unit that raises or hangs."""
+"""Of a unit that raises, hangs, or finds too little memory for batches of one row."""
 MAX_DEATHS_ALONE = 2
 """Workers that a unit may kill before its rows are searched for the one to blame; 1 once a first was found."""
 MAX_STORE_FAILURES = 6
@@ -30,8 +30,11 @@ class Failure(StrEnum):
     """The worker did, and it held nothing else."""
     OUT_OF_MEMORY = "out_of_memory"
     OVERDUE = "overdue"
+    """The worker was killed, for it held nothing else and took too long."""
     DISTURBED = "disturbed"
-    """The worker was killed because of another unit."""
+    """The worker was killed because one of the units that it held took too long."""
+    LOST = "lost"
+    """The worker went away with its node."""
 
 
 @dataclass(frozen=True)
@@ -74,26 +77,35 @@ class UnitRecovery:
 
     def failed(self, failure: Failure) -> None:
         """The last task failed; from now on `task` gives another, or `is_given_up` holds."""
-        was_alone = self.is_suspect
+        if failure is Failure.LOST:
+            return
         if failure is Failure.DISTURBED:
-            return
-        if self._search is not None and failure in {Failure.DIED_ALONE, Failure.OUT_OF_MEMORY, Failure.OVERDUE}:
-            self._go_on(died=True)
-            return
-        self._failures[failure] = self._count(failure) + 1
-        if failure in {Failure.RAISED, Failure.OVERDUE}:
-            self.is_given_up = self._count(failure) >= MAX_TRIES
+            self.is_suspect = True
         elif failure is Failure.OUT_OF_MEMORY and self._batch_size > 1:
-            self._batch_size = max(1, self._batch_size // _BATCH_DIVISOR)
+            self._use_less_memory()
+        elif failure is Failure.DIED_ALONE and self._search is not None:
+            self._go_on(died=True)
+        else:
+            self._count_one(failure)
+
+    def _count_one(self, failure: Failure) -> None:
+        self._failures[failure] = self._count(failure) + 1
+        if failure in {Failure.RAISED, Failure.OVERDUE, Failure.OUT_OF_MEMORY}:
+            self.is_given_up = self._count(failure) >= MAX_TRIES
         elif failure is not Failure.STORE:
-            self._died(alone=failure is Failure.DIED_ALONE or was_alone)
+            self._died(alone=failure is Failure.DIED_ALONE)
 
     def _died(self, *, alone: bool) -> None:
         self.is_suspect = True
+        # The kernel kills whoever takes the last memory and leaves no word of it.
+        self._use_less_memory()
         self._n_deaths_alone += alone
         if self._n_deaths_alone >= (1 if self._left_out else MAX_DEATHS_ALONE):
             self._n_deaths_alone = 0
             self._search = RowSearch(0, self._n_rows - len(self._left_out))
+
+    def _use_less_memory(self) -> None:
+        self._batch_size = max(1, self._batch_size // _BATCH_DIVISOR)
 
     @property
     def n_store_failures(self) -> int:
@@ -112,8 +124,9 @@ class UnitRecovery:
             self._n_searches_in_vain += 1
         else:
             self._left_out.append(nth_kept(found, self._left_out))
-        is_hopeless = self._n_searches_in_vain >= MAX_SEARCHES_IN_VAIN or len(self._left_out) > MAX_ROWS_LEFT_OUT
-        self.is_given_up = is_hopeless
+        # Where every row is to blame, none is.
+        n_allowed = min(MAX_ROWS_LEFT_OUT, max(self._n_rows - 1, 1))
+        self.is_given_up = self._n_searches_in_vain >= MAX_SEARCHES_IN_VAIN or len(self._left_out) > n_allowed
 
     def _count(self, failure: Failure) -> int:
         return self._failures.get(failure, 0)

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class RowSearch:
-    """Where the row can be: among `start` to `stop`, if there is one. First the files are tried, with no row at all."""
+    """Where the row can be: among `start` to `stop`, if there is one. First the files are read, with no row looked at."""
 
     start: int
     stop: int
     opens: bool = False
-    """Could the files be opened?"""
+    """Could the files be read?"""
     has_died: bool = False
     """Has the last row left killed a worker once? One death may have another cause."""
 

@@ -1,9 +1,10 @@
 """A unit or a manifest in, a table with one row per object out. No Ray here: actors call this."""
 
-from collections.abc import Callable, Iterator, Mapping
+import contextlib
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +21,7 @@ from scanner.pixels.manifests import Progress, manifest_cutouts, read_manifest
 from scanner.pixels.rejections import RejectCode, Rejection
 from scanner.pixels.shard_batches import stream_batches
 from scanner.pixels.shards import open_shard
-from scanner.pixels.tile_batches import tile_batches
+from scanner.pixels.tile_batches import read_mosaics, tile_batches
 from scanner.pixels.tiles import CATALOGUE, Tile, read_tile_catalogue
 from scanner.score_sheet import ScanError
 from scanner.scoring import CutoutScanner
@@ -32,6 +33,14 @@ N_AHEAD = 4
 """Batches that are read while one is scored."""
 
 
+class Reader(Protocol):
+    """Batches that are read from open files until it is closed."""
+
+    def __iter__(self) -> Iterator[CutoutBatch]: ...
+    def __next__(self) -> CutoutBatch: ...
+    def close(self) -> None: ...
+
+
 @dataclass(frozen=True)
 class OpenUnit:
     """A unit's rows, being read from the moment it is opened."""
@@ -40,15 +49,22 @@ class OpenUnit:
     identity: dict[str, Any]
     """Columns of `unit_schema` that the files tell, one value a row."""
     n_rows: int
-    first: Iterator[CutoutBatch]
+    first: "Reader"
     """What is being read."""
-    begin: Callable[[], Iterator[CutoutBatch]]
+    begin: Callable[[], "Reader"]
     """Reads once more from the start."""
 
     def batches(self) -> Callable[[], Iterator[CutoutBatch]]:
-        """The batches being read, at the first call; at later ones, all of them anew."""
-        runs = iter([self.first])
-        return lambda: next(runs, None) or self.begin()
+        """The batches being read, at the first call; at later ones, all of them anew, and those before are let go."""
+        runs: list[Reader] = []
+
+        def run() -> Iterator[CutoutBatch]:
+            if runs:
+                runs[-1].close()
+            runs.append(self.begin() if runs else self.first)
+            return runs[-1]
+
+        return run
 
 
 def score_manifest(manifest_uri: str, scanner: CutoutScanner, progress: Progress | None = None) -> pa.Table:
@@ -82,10 +98,25 @@ def open_unit(unit: Unit, geometry: Geometry, batch_size: int, only: Places | No
     if n_rows != unit.n_rows:
         raise ScanError(f"unit {unit.unit_id}: the plan has {unit.n_rows} rows, its files {n_rows}")
 
-    def ahead() -> Iterator[CutoutBatch]:
+    def ahead() -> Reader:
         return read_ahead(begin, N_AHEAD)
 
     return OpenUnit(unit, identity, n_rows if only is None else len(only), ahead(), ahead)
+
+
+def read_whole(unit: Unit, geometry: Geometry, batch_size: int) -> None:
+    """Read all pixels of a unit's files and look at no object: whoever dies of that dies of the files.
+
+    Raises:
+        Rejection: a file is missing or damaged.
+        Exception: what `open_unit` raises.
+    """
+    if unit.kind == "tile":
+        open_unit(unit, geometry, batch_size, np.empty(0, np.int64))
+        read_mosaics({role: file.uri for role, file in unit.files.items() if role != CATALOGUE}, geometry)
+    else:
+        for _ in open_unit(unit, geometry, batch_size).first:
+            pass
 
 
 def open_unit_without(unit: Unit, geometry: Geometry, batch_size: int, left_out: Mapping[int, Rejection]) -> OpenUnit:
@@ -96,11 +127,12 @@ def open_unit_without(unit: Unit, geometry: Geometry, batch_size: int, left_out:
     opened = open_unit(unit, geometry, batch_size, kept)
     nothing = {band: np.empty((0, grid.n_pixels, grid.n_pixels), np.float32) for band, grid in geometry.grids.items()}
 
-    def with_left_out(batches: Iterator[CutoutBatch]) -> Iterator[CutoutBatch]:
-        yield CutoutBatch(np.empty(0, np.int64), nothing, (), sorted(left_out.items()))
-        for batch in batches:
-            rejected = [(int(kept[place]), rejection) for place, rejection in batch.rejected]
-            yield replace(batch, places=kept[batch.places], rejected=rejected)
+    def with_left_out(batches: Reader) -> Generator[CutoutBatch]:
+        with contextlib.closing(batches):
+            yield CutoutBatch(np.empty(0, np.int64), nothing, (), sorted(left_out.items()))
+            for batch in batches:
+                rejected = [(int(kept[place]), rejection) for place, rejection in batch.rejected]
+                yield replace(batch, places=kept[batch.places], rejected=rejected)
 
     return replace(opened, n_rows=unit.n_rows, first=with_left_out(opened.first), begin=lambda: with_left_out(opened.begin()))
 

@@ -14,6 +14,9 @@ from scanner.catalogue.units import MAX_EXAMPLES, Frozen, Ids
 
 MEMORY_LIMIT = "1GB"
 """What does not fit goes to the disk."""
+_ROWS_AT_ONCE = 2**18
+_ROWS_PER_PART = 100
+"""What the table of a unit weighs besides its rows."""
 
 
 class Difference(Frozen):
@@ -32,6 +35,8 @@ class IdSets:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, unit_ids: list[str]) -> None:
         self._connection = connection
+        self._waiting: dict[str, list[pa.Table]] = {}
+        self._n_waiting = 0
         connection.execute("CREATE TABLE planned (unit INTEGER, object_id BIGINT)")
         connection.execute("CREATE TABLE found (unit INTEGER, object_id BIGINT)")
         connection.execute("CREATE TABLE known (unit INTEGER)")
@@ -40,7 +45,7 @@ class IdSets:
 
     def add_planned(self, unit: int, ids: Ids) -> None:
         """All ids that a unit must hold."""
-        self._connection.execute("INSERT INTO known VALUES (?)", [unit])
+        self.add_rows("known", pa.table({"unit": pa.array([unit], pa.int32())}))
         self.add_rows("planned", _rows(unit, ids))
 
     def add_found(self, unit: int, ids: Ids) -> None:
@@ -63,10 +68,19 @@ class IdSets:
 
     def add_rows(self, table: str, rows: pa.Table) -> None:
         """Whole rows into a table of that name, for `rows_lacking`."""
-        self._connection.register("incoming", rows)
-        self._connection.execute(f"CREATE TABLE IF NOT EXISTS {table} AS FROM incoming LIMIT 0")
-        self._connection.execute(f"INSERT INTO {table} FROM incoming")
-        self._connection.unregister("incoming")
+        self._waiting.setdefault(table, []).append(rows)
+        # Each insertion is a transaction: small ones wait until they are many.
+        self._n_waiting += rows.num_rows + _ROWS_PER_PART
+        if self._n_waiting >= _ROWS_AT_ONCE:
+            self._insert()
+
+    def _insert(self) -> None:
+        for table, parts in self._waiting.items():
+            self._connection.register("incoming", pa.concat_tables(parts))
+            self._connection.execute(f"CREATE TABLE IF NOT EXISTS {table} AS FROM incoming LIMIT 0")
+            self._connection.execute(f"INSERT INTO {table} FROM incoming")
+            self._connection.unregister("incoming")
+        self._waiting, self._n_waiting = {}, 0
 
     def rows_lacking(self, table: str, other: str) -> Difference:
         """Rows of one table, by their `object_id`, that the other has not, or not as often, in every column equal."""
@@ -78,6 +92,7 @@ class IdSets:
         return self._counted(named, "unit, object_id")
 
     def _counted(self, query: str, order: str) -> Difference:
+        self._insert()
         self._connection.execute(f"CREATE OR REPLACE TEMP TABLE answer AS {query}")
         counted: Any = self._connection.execute("SELECT count(*) FROM answer").fetchone()
         first = self._connection.execute(f"SELECT example FROM answer ORDER BY {order} LIMIT {MAX_EXAMPLES}")  # noqa: S608

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from infra.errors import LensscanError
 from infra.provenance import sha256_bytes
-from infra.storage import CreateOutcome, create_if_absent, list_files
+from infra.storage import CreateOutcome, create_if_absent
 from scanner.catalogue.columns import network_names, unit_schema
 from scanner.catalogue.outcomes import OutcomeError, candidate_mask, check_outcomes
 from scanner.catalogue.plan import Plan, Unit
@@ -19,8 +19,8 @@ from scanner.catalogue.unitfile import (
     encode_unit,
     make_footer,
     read_unit,
+    unit_files,
     unit_uri,
-    units_uri,
 )
 
 
@@ -57,11 +57,8 @@ class Receipt:
 
 def pending(plan: Plan, root_uri: str) -> list[Unit]:
     """The units that storage does not hold, in the plan's order: always a fresh listing."""
-    folder = units_uri(root_uri, plan.plan_id)
-    # A file in a folder below is no commit.
-    places = [file.uri.rpartition("/") for file in list_files(folder, ".parquet")]
-    names = {name for parent, _, name in places if parent.endswith(f"/plan={plan.plan_id}")}
-    return [unit for unit in plan.units if f"{unit.unit_id}.parquet" not in names]
+    there = unit_files(root_uri, plan.plan_id)
+    return [unit for unit in plan.units if unit.unit_id not in there]
 
 
 def committed(unit: Unit, plan: Plan, root_uri: str) -> Receipt | None:
@@ -146,7 +143,7 @@ def _in_order(table: pa.Table, threshold: float) -> pa.Table:
 
 
 def _check(rows: pa.Table, unit: Unit, plan: Plan) -> None:
-    if unit not in plan.units:
+    if plan.unit(unit.unit_id) != unit:
         raise PublishError(f"unit {unit.unit_id}: not a unit of plan {plan.plan_id[:12]}")
     footer = make_footer(rows, unit, plan, "")
     if footer.n_rows != unit.n_rows:

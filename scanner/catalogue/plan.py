@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from bisect import bisect_left
 from collections.abc import Iterable
 from datetime import date
 from typing import Any, Protocol, Self
@@ -90,6 +91,12 @@ class Plan(Frozen):
     @property
     def n_rows(self) -> int:
         return sum(unit.n_rows for unit in self.units)
+
+    def unit(self, unit_id: str) -> Unit | None:
+        """The unit of that id, if there is one; they are in the order of their ids."""
+        place = bisect_left(self.units, unit_id, key=lambda unit: unit.unit_id)
+        found = self.units[place] if place < len(self.units) else None
+        return found if found and found.unit_id == unit_id else None
 
 
 def check_night(night: str) -> str:

@@ -8,15 +8,23 @@ import pyarrow.parquet as pq
 from pydantic import computed_field
 
 from infra.provenance import sha256_bytes
-from infra.storage import StorageError, arrow_source, join, list_files, read_bytes
+from infra.read_ahead import map_ahead
+from infra.storage import N_AHEAD, StorageError, arrow_source, join, list_files, read_bytes, read_many
 from scanner.catalogue.columns import candidate_schema, network_names
 from scanner.catalogue.id_sets import Difference, IdSets, id_sets
 from scanner.catalogue.outcomes import SCORED, count_statuses
 from scanner.catalogue.plan import Plan
 from scanner.catalogue.planned_ids import InputGoneError, planned_ids
-from scanner.catalogue.seal import Seal, SealError, candidates_of, candidates_path, load_seal
-from scanner.catalogue.unitfile import UnitFileError, decode_unit, unit_uri, units_uri
-from scanner.catalogue.units import MAX_EXAMPLES, Frozen, Unit
+from scanner.catalogue.seal import Seal, SealError, candidates_of, candidates_path, encode_candidates, load_seal
+from scanner.catalogue.unitfile import (
+    UnitFileError,
+    decode_unit,
+    is_as_written,
+    unit_files,
+    unit_uri,
+    units_uri,
+)
+from scanner.catalogue.units import MAX_EXAMPLES, Frozen, Ids, Unit
 from scanner.catalogue.verify import Progress
 
 _BATCH_ROWS = 65536
@@ -73,7 +81,7 @@ class Reconciliation(Frozen):
 def reconcile(plan: Plan, root_uri: str, progress: Progress | None = None) -> Reconciliation:
     """Read the planned ids from the input again and compare them with those in the unit files, exactly and both ways.
 
-    Compares the candidate file with the candidates in the units, and the seal with all files, too. Holds one unit at a time.
+    Compares the candidate file with the candidates in the units, and the seal with all files, too. Holds a few units at a time.
 
     Raises:
         StorageError: the store failed: nothing is known.
@@ -92,6 +100,7 @@ class _Count:
         self._missing: list[str] = []
         self._damaged: list[str] = []
         self._unavailable: list[str] = []
+        self._wrong_digests: list[str] = []
         self._schema: pa.Schema | None = None
         """Of the candidate file."""
         # Before the units: where a seal is, all units were.
@@ -99,9 +108,11 @@ class _Count:
 
     def all(self, progress: Progress) -> Reconciliation:
         plan, sets = self._plan, self._sets
-        for i, unit in enumerate(plan.units):
-            self._add_planned(i, unit)
-            self._add_found(i, unit)
+        there = unit_files(self._root, plan.plan_id)
+        contents = read_many(there[unit.unit_id] for unit in plan.units if unit.unit_id in there)
+        for i, (unit, planned) in enumerate(zip(plan.units, map_ahead(_planned, plan.units, N_AHEAD), strict=True)):
+            self._add_planned(i, planned)
+            self._add_found(i, unit, next(contents) if unit.unit_id in there else None)
             progress(i + 1, len(plan.units))
         missing_candidates, extra_candidates = self._compare_candidates()
         n_scored = self._statuses[SCORED]
@@ -135,17 +146,15 @@ class _Count:
             self._damaged.append(str(error))
             return None
 
-    def _add_planned(self, i: int, unit: Unit) -> None:
-        try:
-            self._sets.add_planned(i, planned_ids(unit))
-        except InputGoneError as error:
-            self._unavailable.append(str(error))
+    def _add_planned(self, i: int, planned: Ids | InputGoneError) -> None:
+        if isinstance(planned, InputGoneError):
+            self._unavailable.append(str(planned))
+        else:
+            self._sets.add_planned(i, planned)
 
-    def _add_found(self, i: int, unit: Unit) -> None:
+    def _add_found(self, i: int, unit: Unit, data: bytes | None) -> None:
         uri = unit_uri(self._root, self._plan.plan_id, unit.unit_id)
-        try:
-            data = read_bytes(uri)
-        except FileNotFoundError:
+        if data is None:
             self._missing.append(unit.unit_id)
             return
         self._sha256s[unit.unit_id] = sha256_bytes(data)
@@ -169,7 +178,9 @@ class _Count:
         """The ids and outcomes of a file that is not what it should be: they tell which rows are wrong."""
         try:
             table = pq.read_table(pa.BufferReader(data), columns=["object_id", "status"], page_checksum_verification=True)
-            ids = table["object_id"].cast(pa.int64()).to_numpy()
+            # What has no id or no outcome is a row that is missing.
+            table = table.cast(pa.schema([("object_id", pa.int64()), ("status", pa.string())])).drop_null()
+            ids = table["object_id"].to_numpy()
         except (pa.ArrowException, OSError, ValueError, KeyError):
             return
         self._sets.add_found(i, ids)
@@ -185,6 +196,7 @@ class _Count:
         schema = self._schema or candidate_schema(())
         self._sets.add_rows("in_units", schema.empty_table())
         self._sets.add_rows("in_file", schema.empty_table())
+        has_file = True
         try:
             for rows in _rows(uri, schema):
                 self._sets.add_rows("in_file", rows)
@@ -192,12 +204,22 @@ class _Count:
             if self._seal is None:
                 return Difference(), Difference()
             self._damaged.append(f"{uri}: is missing, though the plan is sealed")
+            has_file = False
         except UnitFileError as error:
             self._damaged.append(str(error))
+            has_file = False
+        missing, extra = self._sets.rows_lacking("in_units", "in_file"), self._sets.rows_lacking("in_file", "in_units")
+        if has_file and self._seal and self._seal.candidates_sha256 != sha256_bytes(data := read_bytes(uri)):
+            self._blame_for_digest(uri, data, are_right=not missing.n and not extra.n)
+        return missing, extra
+
+    def _blame_for_digest(self, uri: str, data: bytes, *, are_right: bool) -> None:
+        """Readable candidates or the seal, where they do not fit; are the rows of the candidates those of the units?"""
+        again = encode_candidates(pq.read_table(pa.BufferReader(data)))
+        if are_right and is_as_written(data, again, self._plan.code_version):
+            self._wrong_digests.append("candidates_sha256")
         else:
-            if self._seal and self._seal.candidates_sha256 != sha256_bytes(read_bytes(uri)):
-                self._damaged.append(f"{uri}: its SHA-256 is not the one in the seal")
-        return self._sets.rows_lacking("in_units", "in_file"), self._sets.rows_lacking("in_file", "in_units")
+            self._damaged.append(f"{uri}: its SHA-256 is not the one in the seal")
 
     def _seal_fields(self) -> list[str]:
         if self._seal is None:
@@ -211,7 +233,14 @@ class _Count:
             "n_candidates": self._n_candidates,
             "units": self._sha256s,
         }
-        return [name for name, value in counted.items() if getattr(self._seal, name) != value]
+        return [name for name, value in counted.items() if getattr(self._seal, name) != value] + self._wrong_digests
+
+
+def _planned(unit: Unit) -> Ids | InputGoneError:
+    try:
+        return planned_ids(unit)
+    except InputGoneError as error:
+        return error
 
 
 def _rows(uri: str, schema: pa.Schema) -> Iterable[pa.Table]:

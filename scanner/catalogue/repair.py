@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from infra.errors import LensscanError
 from infra.provenance import sha256_bytes
 from infra.removal import remove
-from infra.storage import CreateOutcome, create_if_absent, exists, read_bytes
+from infra.storage import CreateOutcome, create_if_absent, exists, info, read_bytes
 from scanner.catalogue.quarantine import DAMAGED, SUPERSEDED, quarantine_uri
 from scanner.catalogue.seal import seal_uri
 from scanner.catalogue.verify import Fault, Part, Progress, Verification, verify_plan
@@ -73,11 +73,15 @@ def _copy(fault: Fault, copy_uri: str) -> None:
 
 
 def _remove(fault: Fault, seal: str) -> None:
+    try:
+        file = info(fault.uri)
+    except FileNotFoundError:
+        return
     if _unchanged(fault) is None:
         return
     if fault.part in {Part.UNIT, Part.CANDIDATES}:
         _check(not exists(seal), f"{fault.uri}: the plan was sealed while it was repaired; run repair again")
-    remove(fault.uri)
+    remove(file)
 
 
 def _unchanged(fault: Fault) -> bytes | None:

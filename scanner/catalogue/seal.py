@@ -9,12 +9,11 @@ from pydantic import ValidationError
 from infra.errors import LensscanError
 from infra.posix import sync_folder
 from infra.provenance import canonical_json, sha256_bytes
-from infra.storage import CreateOutcome, StorageError, create_if_absent, is_s3, join, local_path, read_bytes
+from infra.storage import CreateOutcome, StorageError, create_if_absent, is_s3, join, local_path, read_bytes, read_many
 from scanner.catalogue.columns import candidate_schema, network_names
-from scanner.catalogue.ledger import pending
 from scanner.catalogue.outcomes import candidate_mask, count_statuses
 from scanner.catalogue.plan import Plan
-from scanner.catalogue.unitfile import UnitFile, UnitFileError, encode_table, read_unit, units_uri
+from scanner.catalogue.unitfile import UnitFile, UnitFileError, decode_unit, encode_table, unit_files, units_uri
 from scanner.catalogue.units import MAX_EXAMPLES, Frozen
 
 
@@ -105,13 +104,17 @@ def seal(plan: Plan, root_uri: str) -> SealReport:
     """
     if (sealed := load_seal(root_uri, plan.plan_id)) is not None:
         return sealed
-    if missing := pending(plan, root_uri):
-        names = ", ".join(unit.unit_id for unit in missing[:MAX_EXAMPLES])
-        raise SealError(f"plan {plan.plan_id[:12]}: {len(missing)} of {len(plan.units)} units not committed, such as {names}")
     tally = Tally(plan)
-    for unit in plan.units:
+    files = unit_files(root_uri, plan.plan_id)
+    if missing := [unit.unit_id for unit in plan.units if unit.unit_id not in files]:
+        names = ", ".join(missing[:MAX_EXAMPLES])
+        raise SealError(f"plan {plan.plan_id[:12]}: {len(missing)} of {len(plan.units)} units not committed, such as {names}")
+    for unit, data in zip(plan.units, read_many(files[unit.unit_id] for unit in plan.units), strict=True):
+        uri = files[unit.unit_id].uri
+        if data is None:
+            raise SealError(f"{uri}: went away while the plan was sealed")
         try:
-            tally.add(read_unit(root_uri, unit, plan))
+            tally.add(decode_unit(data, unit, plan, uri))
         except UnitFileError as error:
             raise SealError(str(error)) from error
     if tally.statuses.total() != plan.n_rows:
@@ -141,6 +144,12 @@ def candidates_of(table: pa.Table, plan: Plan) -> pa.Table:
     chosen = table.filter(candidate_mask(table, plan.config.candidate_threshold))
     origin = [pa.array([value] * chosen.num_rows, pa.string()) for value in (plan.ensemble_name, plan.plan_id)]
     return pa.Table.from_arrays([*chosen.columns, *origin], schema=candidate_schema(network_names(chosen.schema)))
+
+
+def encode_candidates(table: pa.Table) -> bytes:
+    """The bytes of a candidate file of these rows, whatever their schema says besides names and types."""
+    schema = candidate_schema(network_names(table.schema))
+    return encode_table(pa.Table.from_arrays(table.combine_chunks().columns, schema=schema))
 
 
 def load_seal(root_uri: str, plan_id: str) -> SealReport | None:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from infra.errors import LensscanError
 from infra.provenance import canonical_json, code_version, sha256_bytes
-from infra.storage import join, read_bytes
+from infra.storage import FileInfo, join, list_files, read_bytes
 from scanner.catalogue.columns import network_names, unit_schema
 from scanner.catalogue.outcomes import SCORED, candidate_mask, count_statuses
 from scanner.catalogue.plan import Plan, Unit, id_digest
@@ -58,6 +58,17 @@ def unit_uri(root_uri: str, plan_id: str, unit_id: str) -> str:
     return join(units_uri(root_uri, plan_id), f"{unit_id}.parquet")
 
 
+def unit_files(root_uri: str, plan_id: str) -> dict[str, FileInfo]:
+    """The committed units of a plan, by unit id: always a fresh listing.
+
+    Raises:
+        StorageError: the store failed.
+    """
+    # A file in a folder below is no commit.
+    places = [(file, file.uri.rpartition("/")) for file in list_files(units_uri(root_uri, plan_id), ".parquet")]
+    return {name.removesuffix(".parquet"): file for file, (parent, _, name) in places if parent.endswith(f"/plan={plan_id}")}
+
+
 def make_footer(table: pa.Table, unit: Unit, plan: Plan, attempt: str) -> Footer:
     """The footer that goes with a table of `unit_schema`."""
     n_scored = count_statuses(table).get(SCORED, 0)
@@ -100,6 +111,8 @@ def decode_unit(data: bytes, unit: Unit, plan: Plan, where: str) -> UnitFile:
         # Page checksums do not cover the schema, which is there twice.
         if not table.schema.equals(unit_schema(network_names(table.schema))) or table.schema.names != _names_for_arrow(data):
             raise UnitFileError(f"{where}: its columns are not those of a unit file")
+        if table["object_id"].null_count or table["status"].null_count:
+            raise UnitFileError(f"{where}: has rows without id or status")
         expected = make_footer(table, unit, plan, footer.attempt)
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise UnitFileError(f"{where}: not a readable unit file: {' '.join(str(error).split())[:200]}") from error

@@ -8,16 +8,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infra.provenance import canonical_json, sha256_bytes
-from infra.storage import join, list_files, read_bytes
+from infra.storage import join, list_files, read_bytes, read_many
 from scanner.catalogue.plan import Plan, PlanError, load_plan, plan_ids, plan_uri
 from scanner.catalogue.quarantine import Condemned
-from scanner.catalogue.seal import Seal, SealError, Tally, candidates_path, load_seal, seal_uri
+from scanner.catalogue.seal import Seal, SealError, Tally, candidates_path, encode_candidates, load_seal, seal_uri
 from scanner.catalogue.unitfile import (
     UnitFileError,
     decode_unit,
     encode_again,
-    encode_table,
     is_as_written,
+    unit_files,
     unit_uri,
     units_uri,
 )
@@ -67,7 +67,7 @@ def verify_plan(plan_id: str, root_uri: str, *, deep: bool = False, progress: Pr
     """Check the plan's name against its content, and the files of a sealed plan against the digests in its seal.
 
     Of the units of a plan that is not sealed, the rows are counted. With `deep`, also read every row of every file, verifying
-    page checksums; recompute the footers, the candidates and the seal from them. Holds one unit at a time, and the candidates.
+    page checksums; recompute the footers, the candidates and the seal from them. Holds a few units, and the candidates.
 
     Raises:
         StorageError: the store failed: nothing is known.
@@ -150,10 +150,11 @@ class _Look:
         sealed = self._seal.units if self._seal else {}
         names = [unit.unit_id for unit in self._plan.units] if self._plan else list(sealed)
         units = self._plan.units if self._plan else [None] * len(names)
-        listed = {file.uri.rpartition("/")[2] for file in list_files(self._units_uri, ".parquet")}
+        there = unit_files(self._root, self._found.plan_id)
+        contents = read_many(there[name] for name in names if name in there)
         for i, (name, unit) in enumerate(zip(names, units, strict=True)):
             uri = unit_uri(self._root, self._found.plan_id, name)
-            data = self._read(uri) if f"{name}.parquet" in listed else None
+            data = self._counted(next(contents)) if name in there else None
             why = self._wrong_with_unit(data, unit, sealed.get(name), uri)
             if why is not None:
                 self._add(Part.UNIT, uri, why, data)
@@ -190,15 +191,16 @@ class _Look:
         if self._condemned.has(self._found.candidates_uri or "", sha256_bytes(data)):
             return _CONDEMNED
         sealed = self._seal.candidates_sha256 if self._seal else None
-        if table is None or self._plan is None:
+        if self._tally is None or self._plan is None:
             return _wrong_bytes(data, sealed, lambda: None)
         try:
-            if not pq.read_table(pa.BufferReader(data), page_checksum_verification=True).equals(table):
-                return "does not hold the candidates of the plan's units"
+            held = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
         except (pa.ArrowException, OSError, ValueError) as error:
             return f"cannot be read: {' '.join(str(error).split())[:200]}"
+        if table is not None and not held.equals(table):
+            return "does not hold the candidates of the plan's units"
         code = self._plan.code_version
-        return _wrong_bytes(data, sealed, lambda: is_as_written(data, encode_table(table), code))
+        return _wrong_bytes(data, sealed, lambda: is_as_written(data, encode_candidates(held), code))
 
     def _at_seal(self, table: pa.Table | None) -> None:
         """Against the plan; with everything read, against all that a seal would say now."""
@@ -208,8 +210,8 @@ class _Look:
         n_candidates, sha256, unknown = seal.n_candidates, seal.candidates_sha256, {"rows_by_status", "units"}
         if table is not None and self._tally:
             tally, n_candidates, unknown = self._tally, table.num_rows, set()
-            if self._candidates and not any(fault.part is Part.CANDIDATES for fault in self._found.faults):
-                sha256 = sha256_bytes(self._candidates)
+        if self._tally and self._candidates and not any(fault.part is Part.CANDIDATES for fault in self._found.faults):
+            sha256 = sha256_bytes(self._candidates)
         expected = tally.record(n_candidates, sha256).model_dump(exclude=unknown)
         wrong = {name for name, value in expected.items() if getattr(seal, name) != value}
         if sum(seal.rows_by_status.values()) != seal.n_rows:
@@ -236,11 +238,14 @@ class _Look:
 
     def _read(self, uri: str) -> bytes | None:
         try:
-            data = read_bytes(uri)
+            return self._counted(read_bytes(uri))
         except FileNotFoundError:
             return None
-        self._found.n_files += 1
-        self._found.n_bytes += len(data)
+
+    def _counted(self, data: bytes | None) -> bytes | None:
+        if data is not None:
+            self._found.n_files += 1
+            self._found.n_bytes += len(data)
         return data
 
     def _add(self, part: Part, uri: str, why: str, data: bytes | None) -> None:

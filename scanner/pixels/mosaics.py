@@ -107,6 +107,17 @@ class Mosaic:
         pixels[here], outside[here] = seen, False
         return BandImage(pixels, self.pixel_scale_arcsec, outside)
 
+    def read_through(self) -> None:
+        """Have every row once, and keep none.
+
+        Raises:
+            Rejection: as `keep` and `finish`.
+        """
+        self.reserve(1)
+        for low in range(0, self.shape[0], len(self.rows)):
+            self.keep(low, min(low + len(self.rows), self.shape[0]))
+        self.finish()
+
     def finish(self) -> None:
         """Read the rest of the file.
 

@@ -30,6 +30,10 @@ DEADLINE_S = 300.0
 START_S = 120.0
 """For astropy to be imported on a busy machine."""
 
+_SETTLE_S = 5.0
+"""Between the end of a process's pipes and its own."""
+_FROM_OUTSIDE = {-signal.SIGKILL, -signal.SIGTERM, -signal.SIGHUP}
+"""Signals that no header can be the cause of."""
 _MAX_PROBLEM_BYTES = 2**20
 _ROOT = Path(__file__).parents[2]
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH")
@@ -41,7 +45,7 @@ def sky_positions(header: fits.Header, ra: NDArray[np.float64], dec: NDArray[np.
 
     Raises:
         Rejection: BAD_WCS, the message beginning with `label`.
-        WcsProcessError: the process cannot be started, which is no fault of the header's.
+        WcsProcessError: the process cannot be started or was killed, which is no fault of the header's.
     """
     try:
         with warnings.catch_warnings():
@@ -67,7 +71,7 @@ def _bad_wcs(label: str, problem: str) -> Rejection:
 
 
 class WcsProcessError(LensscanError):
-    """The process that reads coordinates does not start."""
+    """The process that reads coordinates does not start, or somebody ended it: another try may find it well."""
 
 
 class _ProcessDiedError(Exception):
@@ -90,7 +94,7 @@ class _WcsProcess:
 
         Raises:
             _ProcessDiedError: it died of the request, or had no answer in time.
-            WcsProcessError: it cannot be started.
+            WcsProcessError: it cannot be started, or was killed from outside, as when memory runs out.
         """
         with self._lock:
             process = self._ready()
@@ -100,7 +104,10 @@ class _WcsProcess:
                     return _talk(process, request, max_bytes)
             except (OSError, EOFError) as error:
                 took_too_long = time.monotonic() - begun >= DEADLINE_S
+                was_killed = _was_killed(process)
                 self._end()
+                if was_killed and not took_too_long:
+                    raise WcsProcessError(f"the process that reads coordinates died ({_manner(process.returncode)})") from error
                 how = f"took longer than {DEADLINE_S:g} s" if took_too_long else f"died ({_manner(process.returncode)})"
                 raise _ProcessDiedError(f"the process that reads it {how}") from error
             except BaseException:
@@ -150,6 +157,13 @@ def _killed_after(process: subprocess.Popen[bytes], seconds: float) -> Iterator[
         yield
     finally:
         overdue.cancel()
+
+
+def _was_killed(process: subprocess.Popen[bytes]) -> bool:
+    """Did somebody else end a process whose pipes have ended?"""
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        return process.wait(_SETTLE_S) in _FROM_OUTSIDE
+    return False
 
 
 def _manner(returncode: int) -> str:

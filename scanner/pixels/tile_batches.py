@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +47,17 @@ def tile_batches(tile: Tile, catalogue: TileCatalogue, geometry: Geometry, batch
             band.finish()
 
 
+def read_mosaics(uris: Mapping[str, str], geometry: Geometry) -> None:
+    """Read all rows of a tile's mosaics, by their bands, one after the other.
+
+    Raises:
+        Rejection: as `tile_batches`.
+    """
+    for name in geometry.grids:
+        with contextlib.closing(_open_mosaic(name, uris.get(name))) as mosaic, _of_band(name):
+            mosaic.read_through()
+
+
 def tile_cutouts(tile: Tile, catalogue: TileCatalogue, geometry: Geometry) -> list[Cutout | Rejection]:
     """Each source's cutout, or why there is none, in the catalogue's order; all of them in memory, so for small tiles."""
     n = len(catalogue.object_ids)
@@ -79,10 +90,8 @@ class _BandSources:
 
     @classmethod
     def open(cls, name: str, uri: str | None, catalogue: TileCatalogue, grid: Grid) -> "_BandSources":
-        if uri is None:
-            raise Rejection(RejectCode.MISSING_BAND, f"{name}: the tile has no mosaic")
+        mosaic = _open_mosaic(name, uri)
         with _of_band(name):
-            mosaic = Mosaic(uri, MAX_MOSAIC_BYTES, MAX_MOSAIC_PIXELS)
             try:
                 check_pixel_scale(mosaic.label, mosaic.pixel_scale_arcsec)
                 side = _window_pixels(grid, mosaic.pixel_scale_arcsec)
@@ -178,6 +187,13 @@ def _batch(plan: _Plan, part: slice, geometry: Geometry) -> CutoutBatch:
         builder.fill(slots, windows, lambda slot: {name: band.image(places[slot]) for name, band in plan.bands.items()})
         at = stop
     return builder.batch()
+
+
+def _open_mosaic(name: str, uri: str | None) -> Mosaic:
+    if uri is None:
+        raise Rejection(RejectCode.MISSING_BAND, f"{name}: the tile has no mosaic")
+    with _of_band(name):
+        return Mosaic(uri, MAX_MOSAIC_BYTES, MAX_MOSAIC_PIXELS)
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Headers whose WCS is wrong, absent, singular or deadly: wcslib works in a process of its own, and only that one dies."""
 
+import contextlib
 import io
 import os
 import signal
@@ -123,8 +124,8 @@ def test_bands_a_pixel_apart_are_cut_about_the_same_place(tmp_path):
     np.testing.assert_array_equal(row.stamps["J"], mosaic(2)[150:250, 112:212])
 
 
-@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
-def test_a_crash_costs_the_header_and_not_the_scan(helper, number, measured):
+@contextlib.contextmanager
+def dying(helper, number):
     """The signal comes while the process has a request in hand."""
     os.kill(helper.pid, signal.SIGSTOP)
 
@@ -135,8 +136,21 @@ def test_a_crash_costs_the_header_and_not_the_scan(helper, number, measured):
 
     killer = threading.Thread(target=crash)
     killer.start()
-    assert f"died ({signal.strsignal(number)})" in rejection(head())
+    yield
     killer.join()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_process_that_somebody_kills_is_no_fault_of_the_headers(helper, number):
+    with dying(helper, number), pytest.raises(module.WcsProcessError, match=f"died .{signal.strsignal(number)}"):
+        sky_positions(head(), RA, DEC, "x")
+    assert sky_positions(head(), RA, DEC, "x").tobytes() == in_this_process(head()).tobytes()
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT])
+def test_a_crash_costs_the_header_and_not_the_scan(helper, number, measured):
+    with dying(helper, number):
+        assert f"died ({signal.strsignal(number)})" in rejection(head())
     assert helper.returncode == -number
     begun = time.monotonic()
     assert sky_positions(head(), RA, DEC, "x").tobytes() == in_this_process(head()).tobytes()

@@ -4,17 +4,21 @@ import contextlib
 import os
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 from infra import s3_client
+from infra.removal import remove
 from infra.s3 import CREATE_TRIES
 from infra.storage import (
     CreateOutcome,
     StorageError,
     create_if_absent,
+    exists,
     info,
     join,
     list_files,
@@ -74,6 +78,44 @@ def test_a_creation_whose_reply_is_lost_is_mine(proxy, s3, uri, times, measured)
     assert create_if_absent(uri, b"other", "2") is CreateOutcome.EXISTS
     assert (read_bytes(uri), objects(s3)) == (b"mine", ["unit.parquet"])
     assert proxy.count("DELETE") == 0
+
+
+@dataclass(frozen=True)
+class DeletedAndMadeAnew(LostReply):
+    """A deletion whose reply is lost, and another file under the name before anybody can ask again."""
+
+    do: Callable[[], object]
+
+    def apply(self, proxied):
+        proxied.ask_upstream()
+        self.do()
+        proxied.hang_up()
+
+
+@pytest.mark.fault(32)
+def test_a_deletion_whose_reply_is_lost_does_not_meet_what_is_committed_after_it(proxy, uri):
+    """No If-Match is needed for it, which many a store does not know: there is one request."""
+    create_if_absent(uri, b"damaged", "1")
+    file = info(uri)
+    proxy.set_rules(Rule(DeletedAndMadeAnew(lambda: create_if_absent(uri, b"anew", "2")), "DELETE", times=1))
+    with pytest.raises(StorageError, match=r"unit\.parquet: changed"):
+        remove(file)
+    assert read_bytes(uri) == b"anew"
+    assert proxy.count("DELETE") == 1
+
+
+@pytest.mark.fault(32)
+def test_a_deletion_whose_reply_is_lost_is_done_and_one_that_was_refused_is_not(proxy, uri):
+    create_if_absent(uri, b"damaged", "1")
+    file = info(uri)
+    proxy.set_rules(Rule(Refuse(), "DELETE", times=1))
+    with pytest.raises(StorageError, match=r"unit\.parquet: "):
+        remove(file)
+    assert read_bytes(uri) == b"damaged"
+    proxy.set_rules(Rule(LostReply(), "DELETE", times=1))
+    remove(file)
+    remove(file)
+    assert not exists(uri)
 
 
 @pytest.mark.fault(13)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scanner import actors
+from scanner import actors, scan
 from scanner.networks.ensemble import Ensemble
 
 MARK = np.float32(54321.0)
@@ -25,6 +25,10 @@ class FaultyScanner(actors.UnitScanner):
             _crash_after(step)
         if os.environ.get("FAULT_ROW"):
             _spoil_rows(os.environ["FAULT_ROW"])
+        if os.environ.get("FAULT_READER"):
+            _spoil_reader()
+        if os.environ.get("FAULT_SLOW_S"):
+            _slow_down(float(os.environ["FAULT_SLOW_S"]))
         super().__init__(*args, **kwargs)
 
 
@@ -58,6 +62,29 @@ def _spoil_rows(fault):
         return score(self, stamps)
 
     Ensemble.score = faulty
+
+
+def _spoil_reader():
+    """As a decoder that crashes at some pages of a file, whatever is done with their rows."""
+    read = scan.stream_batches
+
+    def faulty(*args):
+        for batch in read(*args):
+            if (batch.stamps["VIS"][:, 0, 0] == MARK).any():
+                _segfault(0)
+            yield batch
+
+    scan.stream_batches = faulty
+
+
+def _slow_down(seconds):
+    score = Ensemble.score
+
+    def slow(self, stamps):
+        time.sleep(seconds)
+        return score(self, stamps)
+
+    Ensemble.score = slow
 
 
 def _segfault(_n_rows):

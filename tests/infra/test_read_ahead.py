@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from infra.read_ahead import read_ahead
+from infra.read_ahead import map_ahead, read_ahead
 
 
 def alive():
@@ -67,3 +67,32 @@ def test_a_reader_that_nobody_listens_to_ends():
 def test_less_than_one_item_ahead_is_refused():
     with pytest.raises(ValueError, match="n_ahead must be >= 1, got 0"):
         read_ahead(lambda: iter([]), 0)
+
+
+def test_results_come_in_order_and_a_few_at_a_time_are_worked_out():
+    begun, at_once = [], threading.Semaphore(4)
+
+    def square(x):
+        begun.append(x)
+        assert at_once.acquire(blocking=False)
+        time.sleep(0.01 * (5 - x % 5))
+        at_once.release()
+        return x * x
+
+    results = map_ahead(square, range(40), 4)
+    assert next(results) == 0
+    assert len(begun) <= 6
+    assert list(results) == [x * x for x in range(1, 40)]
+    assert list(map_ahead(square, [], 4)) == []
+
+
+def test_the_exception_of_an_item_is_raised_where_its_result_is_wanted_and_ends_the_rest():
+    def fail_at_three(x):
+        if x == 3:
+            raise OSError("gone")
+        return x
+
+    results = map_ahead(fail_at_three, range(10**9), 2)
+    assert [next(results) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(OSError, match="gone"):
+        next(results)

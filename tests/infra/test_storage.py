@@ -30,6 +30,7 @@ from infra.storage import (
     read_blocks,
     read_bytes,
     read_exact,
+    read_many,
     s3_filesystem,
 )
 
@@ -280,6 +281,21 @@ def test_a_name_that_is_a_folder_is_no_file_to_create(tmp_path):
     (tmp_path / "a").mkdir()
     with pytest.raises(StorageError, match="a: cannot be created: Is a directory"):
         create_if_absent(f"{tmp_path}/a", b"1", "1")
+
+
+def test_many_files_are_read_in_order_and_one_that_went_away_is_none(root):
+    for i in range(30):
+        create_if_absent(join(root, f"{i:02d}"), str(i).encode(), "1")
+    files = list_files(root)
+    gone = FileInfo(join(root, "30"), 3, "0")
+    assert list(read_many([*files, gone, files[0]])) == [*(str(i).encode() for i in range(30)), None, b"0"]
+
+
+def test_a_file_that_may_not_be_read_is_a_failure_of_the_store(tmp_path):
+    (tmp_path / "folder").mkdir()
+    for use in (read_bytes, storage.arrow_source, lambda uri: read_exact(uri, 0, 1)):
+        with pytest.raises(StorageError, match=r"folder: cannot be read: "):
+            use(str(tmp_path / "folder"))
 
 
 def test_other_schemes_are_refused():

@@ -1,12 +1,13 @@
 """A small catalogue with input that is really there, to be proved, damaged and restored."""
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from infra.removal import remove
-from infra.storage import create_if_absent, list_files, read_bytes
+from infra.storage import create_if_absent, info, list_files, read_bytes
 from scanner.catalogue.ledger import pending, publish
 from scanner.catalogue.plan import Plan, ScanConfig, build_plan, freeze
 from scanner.catalogue.seal import seal
@@ -80,7 +81,8 @@ def make_audited(folder, root):
 
 def replace(uri, data):
     """What no part of the program does: other bytes under a name."""
-    remove(uri)
+    with contextlib.suppress(FileNotFoundError):
+        remove(info(uri))
     create_if_absent(uri, data, "damage")
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from infra.storage import list_files
 from scanner.catalogue.plan import PlanError, ScanConfig, build_plan, freeze, load_plan, make_plan, plan_uri
-from scanner.catalogue.units import id_digest
+from scanner.catalogue.units import _first_among, id_digest
 from scanner.pixels.geometry import CHALLENGE
 from scanner.pixels.shards import encode_shard, shard_table
 from tests.scanner.catalogue_parts import NIGHT, EnsembleName, plan_of, unit_of
@@ -89,6 +89,16 @@ def test_an_object_in_two_files_belongs_to_the_first(tmp_path):
     units = build(tmp_path).units
     assert [u.owned_elsewhere for u in units] == [(), (2, 3), (4,)]
     assert [(u.n_rows, u.id_digest) for u in units] == [(3, id_digest([1, 2, 3])), (1, id_digest([4])), (0, id_digest([]))]
+
+
+@given(st.lists(st.lists(st.integers(0, 30), unique=True, max_size=12), min_size=1, max_size=8))
+def test_each_id_is_owned_by_the_first_that_has_it_as_one_by_one(ids):
+    seen: set[int] = set()
+    expected = []
+    for some in ids:
+        expected.append([value not in seen for value in some])
+        seen |= set(some)
+    assert [mask.tolist() for mask in _first_among([np.array(some, np.int64) for some in ids])] == expected
 
 
 def test_an_object_twice_in_one_file_is_refused(tmp_path):

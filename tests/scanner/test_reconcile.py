@@ -1,3 +1,4 @@
+import json
 import resource
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from infra.removal import remove
-from infra.storage import create_if_absent, read_bytes
+from infra.storage import create_if_absent, info, read_bytes
 from scanner.catalogue.columns import unit_schema
 from scanner.catalogue.id_sets import Difference, id_sets
 from scanner.catalogue.planned_ids import InputGoneError, planned_ids
@@ -95,6 +96,23 @@ def test_a_row_lost_added_or_twice_is_named_by_its_id(local, ids, expected):
     assert {name: value for name, value in unequal(found).items() if name != "damaged_files"} == expected
 
 
+@pytest.mark.parametrize("column", ["object_id", "status"])
+def test_rows_without_id_or_outcome_are_missing(local, column):
+    """As somebody's editor may leave them; the schema says nothing against it."""
+    table = scores_of([1, 2, 3, 4])
+    place = table.column_names.index(column)
+    values = [None, *table[column].to_pylist()[1:]]
+    fields = [field.with_nullable(nullable=True) for field in table.schema]
+    table = table.set_column(place, fields[place], pa.array(values, fields[place].type)).cast(pa.schema(fields))
+    unit = local.plan.units[0]
+    footer = read_unit(local.root, unit, local.plan).footer
+    replace(local.unit("a"), encode_unit(table, footer))
+    found = reconcile(local.plan, local.root)
+    assert not found.is_equal
+    assert unequal(found)["missing_ids"] == (1, ("a: 1",))
+    assert found.damaged_files.n == 1
+
+
 def test_a_damaged_file_is_counted_as_nothing(night):
     data = read_bytes(night.unit("d"))
     replace(night.unit("d"), data[:-9])
@@ -147,6 +165,9 @@ def test_a_seal_that_says_otherwise_is_told(local):
     data = read_bytes(local.uri("seal"))
     replace(local.uri("seal"), data.replace(b'"n_candidates":6', b'"n_candidates":7'))
     assert unequal(reconcile(local.plan, local.root)) == {"seal_fields": (1, ("n_candidates",))}
+    digest = json.loads(data)["candidates_sha256"].encode()
+    replace(local.uri("seal"), data.replace(digest, digest[::-1]))
+    assert unequal(reconcile(local.plan, local.root)) == {"seal_fields": (1, ("candidates_sha256",))}
     replace(local.uri("seal"), data[:-3])
     assert set(unequal(reconcile(local.plan, local.root))) == {"damaged_files"}
 
@@ -183,7 +204,7 @@ def test_the_ids_of_shards_on_s3_are_read_again(tmp_path, s3):
     create_if_absent(f"{s3}/in/a.parquet", (tmp_path / "a.parquet").read_bytes(), "1")
     unit = find_units(f"{s3}/in")[0]
     assert planned_ids(unit).tolist() == [3, 1, 2]
-    remove(f"{s3}/in/a.parquet")
+    remove(info(f"{s3}/in/a.parquet"))
     with pytest.raises(InputGoneError, match=r"a\.parquet is gone"):
         planned_ids(unit)
 

@@ -29,7 +29,7 @@ def play(n_rows, poison, max_tries=10_000):
 @pytest.mark.fault(7)
 @given(st.integers(1, 3000), st.data())
 def test_rows_that_kill_are_found_and_no_others(n_rows, data):
-    poison = data.draw(st.sets(st.integers(0, n_rows - 1), max_size=5))
+    poison = data.draw(st.sets(st.integers(0, n_rows - 1), max_size=min(5, max(n_rows - 1, 1))))
     tasks, left_out = play(n_rows, poison)
     assert left_out == poison
     # A first death in company, two alone; then per row: one death, the files, the halves, and the row alone, twice.
@@ -69,21 +69,44 @@ def test_so_many_rows_that_kill_are_no_property_of_rows():
     assert len(tasks) < 40 * 16
 
 
+@pytest.mark.parametrize("n_rows", [2, 16])
+def test_where_every_row_kills_none_is_to_blame(n_rows):
+    """As where a decoder crashes whenever it comes to the pixels: then the file is at fault, which can be mended."""
+    assert play(n_rows, set(range(n_rows)))[1] is None
+
+
 @pytest.mark.fault(8)
-def test_memory_that_runs_out_makes_batches_smaller_and_then_counts_as_a_death():
+def test_memory_that_runs_out_makes_batches_smaller_and_in_the_end_the_unit_is_given_up():
+    """It says something of the machine, and nothing of a row."""
     recovery = UnitRecovery("u", 8, 64)
     sizes = []
-    for _ in range(MAX_TRIES):
+    while not recovery.is_given_up:
         sizes.append(recovery.task().batch_size)
         assert recovery.task().trial is None
         recovery.failed(Failure.OUT_OF_MEMORY)
-    assert sizes == [64, 16, 4]
-    assert recovery.task().batch_size == 1
-    # The first of these may have been another unit's memory.
-    for _ in range(1 + MAX_DEATHS_ALONE):
-        assert recovery.task().trial is None
-        recovery.failed(Failure.OUT_OF_MEMORY)
-    assert recovery.task().trial == (0, 0)
+    assert sizes == [64, 16, 4] + [1] * MAX_TRIES
+
+
+@pytest.mark.fault(8)
+def test_a_death_makes_batches_smaller_too_for_the_kernel_does_not_say_why_it_kills():
+    recovery = UnitRecovery("u", 1000, 64)
+    recovery.failed(Failure.DIED)
+    assert recovery.task().batch_size == 16
+
+
+@pytest.mark.fault(7)
+@pytest.mark.parametrize("failure", [Failure.OUT_OF_MEMORY, Failure.OVERDUE, Failure.LOST])
+def test_what_is_no_death_convicts_no_row(failure):
+    recovery = UnitRecovery("u", 1, 1)
+    for _ in range(MAX_DEATHS_ALONE):
+        recovery.failed(Failure.DIED_ALONE)
+    recovery.survived_trial()
+    for _ in range(20):
+        if recovery.is_given_up:
+            break
+        assert (recovery.task().trial, recovery.task().left_out) == ((0, 1), ())
+        recovery.failed(failure)
+    assert recovery.is_given_up == (failure is not Failure.LOST)
 
 
 @pytest.mark.parametrize("failure", [Failure.RAISED, Failure.OVERDUE])
@@ -100,17 +123,19 @@ def test_a_failing_store_and_the_faults_of_others_are_no_fault_of_a_unit():
     before = recovery.task()
     for _ in range(50):
         recovery.failed(Failure.STORE)
-        recovery.failed(Failure.DISTURBED)
+        recovery.failed(Failure.LOST)
     assert not recovery.is_given_up
     assert recovery.task() == before
     assert recovery.n_store_failures == 50
 
 
-def test_after_a_death_in_company_the_next_try_is_alone():
+@pytest.mark.parametrize("failure", [Failure.DIED, Failure.DISTURBED])
+def test_after_a_death_or_a_hang_in_company_the_next_try_is_alone(failure):
     recovery = UnitRecovery("u", 8, 64)
     assert not recovery.task().is_alone
-    recovery.failed(Failure.DIED)
+    recovery.failed(failure)
     assert recovery.task().is_alone
+    assert not recovery.is_given_up
 
 
 @pytest.mark.fault(7)

@@ -4,7 +4,7 @@ import duckdb
 import pytest
 
 from infra.removal import remove
-from infra.storage import StorageError, list_files, read_bytes
+from infra.storage import StorageError, create_if_absent, info, list_files, read_bytes
 from scanner.catalogue import repair as module
 from scanner.catalogue.ledger import pending
 from scanner.catalogue.query import query
@@ -109,7 +109,7 @@ def test_no_reader_sees_what_is_in_quarantine(local):
     assert len(list(Path(local.root).glob("quarantine/**/*.superseded"))) == 1
 
 
-STEPS = ("create_if_absent", "read_bytes", "remove")
+STEPS = ("create_if_absent", "info", "read_bytes", "remove")
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -151,7 +151,7 @@ def test_damage_that_only_the_seal_tells_is_still_known_when_a_repair_stopped_af
     with pytest.raises(StorageError, match="stopped"):
         run(local)
     monkeypatch.setattr(module, "remove", remove)
-    assert calls == [(local.uri("seal"),)]
+    assert [file.uri for (file,) in calls] == [local.uri("seal")]
     assert (verify_plan(local.plan.plan_id, local.root).faults[0].uri, Path(uri).exists()) == (uri, True)
     run(local)
     assert not Path(uri).exists()
@@ -164,7 +164,7 @@ def test_damage_that_only_the_seal_tells_is_still_known_when_a_repair_stopped_af
 def unnoticed_bit(night, uri):
     """A place in a file where a flipped bit is no fault as long as there is no seal; all is put back."""
     seal, good = read_bytes(night.uri("seal")), read_bytes(uri)
-    remove(night.uri("seal"))
+    remove(info(night.uri("seal")))
     for at in range(len(good) // 2, len(good)):
         replace(uri, flipped(good, at))
         if not verify_plan(night.plan.plan_id, night.root, deep=True).faults:
@@ -221,13 +221,23 @@ def test_nothing_is_removed_without_a_copy(local, monkeypatch):
 
 
 def test_removal_is_of_one_file_and_may_be_repeated(night):
-    before = night.contents()
-    remove(night.uri("unit"))
-    remove(night.uri("unit"))
+    before, file = night.contents(), info(night.uri("unit"))
+    remove(file)
+    remove(file)
     assert night.contents().keys() == before.keys() - {night.parts["unit"]}
 
 
 def test_a_removal_that_fails_names_the_file(tmp_path):
     (tmp_path / "folder").mkdir()
     with pytest.raises(StorageError, match="folder: cannot be removed"):
-        remove(str(tmp_path / "folder"))
+        remove(info(str(tmp_path / "folder")))
+
+
+def test_what_was_created_in_the_place_of_a_file_is_not_removed(night):
+    """As when a scan commits a unit anew between a repair's look and its removal."""
+    file, data = info(night.uri("unit")), read_bytes(night.uri("unit"))
+    remove(file)
+    create_if_absent(file.uri, data + b"2", "other")
+    with pytest.raises(StorageError, match="changed while it was read"):
+        remove(file)
+    assert read_bytes(file.uri) == data + b"2"

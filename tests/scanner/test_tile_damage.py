@@ -5,12 +5,12 @@ import gzip
 import pytest
 from astropy.io import fits
 
-from scanner.pixels import fits_stream
+from scanner.pixels import fits_stream, mosaics
 from scanner.pixels import tile_batches as module
 from scanner.pixels.fits import read_band
 from scanner.pixels.geometry import MER_10
 from scanner.pixels.rejections import RejectCode, Rejection
-from scanner.pixels.tile_batches import tile_batches, tile_cutouts
+from scanner.pixels.tile_batches import read_mosaics, tile_batches, tile_cutouts
 from scanner.pixels.tiles import Tile
 from tests.scanner.mosaic_files import (
     NX,
@@ -68,6 +68,37 @@ def test_details_of_damage_are_those_of_small_files(tmp_path, packed):
             assert rejection.detail == f"Y: {caught.value.detail}"
     path.unlink()
     assert outcome(tile, sources)[1].detail == f"Y: {path.name}: no such file"
+
+
+@pytest.mark.fault(7)
+@pytest.mark.parametrize("kind", ["plain", "gz", "rice"])
+def test_mosaics_are_read_to_their_last_row_without_any_source(tmp_path, monkeypatch, kind):
+    """So that a file that crashes its reader is told from a row that does."""
+    monkeypatch.setattr("scanner.pixels.mosaics.BAND_BYTES", 4 * NX * 7)
+    tile, n_rows = make_tile(tmp_path, kind), []
+    for rows in (mosaics._StoredRows, mosaics._CompressedRows):
+        real = rows.read
+
+        def counting(self, out, real=real):
+            n_rows.append(len(out))
+            real(self, out)
+
+        monkeypatch.setattr(rows, "read", counting)
+    read_mosaics(tile.mosaics, MER_10)
+    assert sum(n_rows) == 4 * NY
+    assert max(n_rows) <= 8
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_reading_damaged_mosaics_says_what_scanning_them_does(tmp_path, missing):
+    tile = make_tile(tmp_path, "plain")
+    path = tmp_path / "J.fits"
+    path.write_bytes(path.read_bytes()[:-3000])
+    uris = {band: uri for band, uri in tile.mosaics.items() if not (missing and band == "Y")}
+    with pytest.raises(Rejection) as caught:
+        read_mosaics(uris, MER_10)
+    code = RejectCode.MISSING_BAND if missing else RejectCode.FITS_TRUNCATED
+    assert (caught.value.code, caught.value.detail[:3]) == (code, "Y: " if missing else "J: ")
 
 
 @pytest.mark.fault(23)
