@@ -31,9 +31,9 @@ test: $(STAMP)
 test-slow: $(STAMP)
 	$(QUIET) $(THREADS) $(BIN)/python -m pytest -m slow
 
-# Every fault of tests/faults/rows.py; writes tests/faults/report.json and REPORT.md
+# Every fault of tests/faults/rows.py, two files at a time, for they wait a lot; writes tests/faults/report.json and REPORT.md
 faults: $(STAMP)
-	$(QUIET) $(THREADS) $(BIN)/python -m pytest -m fault --fault-report tests/faults/report.json
+	$(QUIET) $(THREADS) $(BIN)/python -m pytest -m fault -n 2 --dist loadfile --fault-report tests/faults/report.json
 
 bench: $(STAMP)
 	$(QUIET) $(BIN)/python -m tests.benchmarks.run

@@ -34,8 +34,13 @@ def measured(record_property):
     return record
 
 
+def pytest_runtest_setup(item):
+    # In the test's report, which also comes from other processes.
+    item.user_properties.append(("fault", [row for mark in item.iter_markers("fault") for row in mark.args]))
+
+
 def pytest_configure(config):
-    if config.getoption("--fault-report"):
+    if config.getoption("--fault-report") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Reporter(config.getoption("--fault-report")))
 
 
@@ -43,17 +48,14 @@ class _Reporter:
     def __init__(self, path):
         self._path = path
         self._rows = defaultdict(list)
-        self._marks = {}
-
-    def pytest_collection_modifyitems(self, items):
-        for item in items:
-            self._marks[item.nodeid] = [row for mark in item.iter_markers("fault") for row in mark.args]
 
     def pytest_runtest_logreport(self, report):
         if report.skipped or (report.when != "call" and not report.failed):
             return
-        figures = dict(report.user_properties) if report.when == "call" else {}
-        for row in self._marks.get(report.nodeid, []):
+        figures = dict(report.user_properties)
+        rows = figures.pop("fault", [])
+        figures = figures if report.when == "call" else {}
+        for row in rows:
             self._rows[row].append({"runs": 1, **figures, "violations": int(report.failed)})
 
     def pytest_sessionfinish(self):

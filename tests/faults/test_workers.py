@@ -98,15 +98,15 @@ def test_after_the_death_of_the_head_a_new_cluster_goes_on(night, root, measured
 @pytest.mark.fault(6)
 def test_a_worker_that_hangs_is_killed_at_its_deadline_and_its_unit_done_again(night, root, measured):
     begun = time.monotonic()
-    summary = done(start(night, root, "--start-s", 15, "--row-s", 0, FAULT_ROW="hang_once"))
+    summary = done(start(night, root, "--start-s", 6, "--row-s", 0, FAULT_ROW="hang_once"))
     assert summary["n_workers_lost"] == 1, summary
     night.check(root)
-    measured(worst_recovery_s=round(time.monotonic() - begun, 1), note="deadline 15 s; time of the whole night")
+    measured(worst_recovery_s=round(time.monotonic() - begun, 1), note="deadline 6 s; time of the whole night")
 
 
 @pytest.mark.fault(6)
 def test_units_that_hang_for_ever_are_given_up_and_all_others_committed(night, root):
-    said = end(start(night, root, "--start-s", 15, "--row-s", 0, FAULT_ROW="hang"))
+    said = end(start(night, root, "--start-s", 6, "--row-s", 0, FAULT_ROW="hang"))
     assert "UnitsFailedError: 2 of 10 units could not be scanned" in said
     assert "shard-00003" in said
     assert n_committed(root) == N_UNITS - 2
@@ -143,7 +143,7 @@ def test_a_file_that_crashes_whoever_reads_it_is_given_up_and_no_row_is_blamed(n
 @pytest.mark.parametrize("fault", ["memory_error", "balloon"])
 def test_a_unit_too_large_for_memory_is_scanned_in_smaller_batches(night, root, fault, measured):
     used = _memory_used_fraction()
-    environment = {"RAY_memory_usage_threshold": f"{min(used + 0.08, 0.95):.3f}", "RAY_memory_monitor_refresh_ms": "100"}
+    environment = {"RAY_memory_usage_threshold": f"{min(used + 0.2, 0.95):.3f}", "RAY_memory_monitor_refresh_ms": "100"}
     summary = done(start(night, root, FAULT_ROW=fault, **(environment if fault == "balloon" else {})))
     assert summary["rows_by_status"] == {"scored": N_UNITS * N_ROWS}, summary
     night.check(root)
@@ -160,13 +160,13 @@ def _memory_used_fraction():
 @pytest.mark.fault(9)
 def test_replies_that_ray_loses_change_nothing(night, root, measured):
     chaos = {"*": {"num_failures": -1, "req_failure_prob": 10, "resp_failure_prob": 10, "in_flight_failure_prob": 5}}
-    ends = [end(start(night, root, RAY_testing_rpc_failure=json.dumps(chaos))) for _ in range(3)]
+    ends = [end(start(night, root, RAY_testing_rpc_failure=json.dumps(chaos))) for _ in range(2)]
     n_through = sum(isinstance(one, dict) for one in ends)
     # Now and then Ray itself ends of it. Then the next run goes on.
     assert n_through >= 1, ends
     done(start(night, root))
     night.check(root)
     measured(
-        runs=3,
-        note=f"a quarter of all calls inside Ray lose request or reply; {n_through} of 3 runs came through by themselves",
+        runs=len(ends),
+        note=f"a quarter of all calls inside Ray lose request or reply; {n_through} of {len(ends)} runs came through by themselves",
     )
