@@ -168,5 +168,5 @@ def test_replies_that_ray_loses_change_nothing(night, root, measured):
     night.check(root)
     measured(
         runs=len(ends),
-        note=f"a quarter of all calls inside Ray lose request or reply; {n_through} of {len(ends)} runs came through by themselves",
+        note=f"a quarter of all calls inside Ray lose request or reply; {n_through} of {len(ends)} runs came through",
     )
