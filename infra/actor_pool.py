@@ -11,19 +11,32 @@ from enum import StrEnum
 from typing import Any
 
 import ray
-from ray.exceptions import NodeDiedError, OutOfMemoryError, RayActorError, RayError, RayTaskError
+from ray.exceptions import (
+    ActorUnavailableError,
+    ActorUnschedulableError,
+    GetTimeoutError,
+    NodeDiedError,
+    ObjectLostError,
+    OutOfMemoryError,
+    RayActorError,
+    RayError,
+    RayTaskError,
+    RuntimeEnvSetupError,
+)
 
 from infra.cluster import ClusterError, last_line, ray_errors
 
 MAX_DEATHS_IN_A_ROW = 60
 """Actors that die one after the other without a single answer: something is wrong with all of them."""
 MAX_FAILED_STARTS = 3
-"""One after the other, once an actor has run: before, the first one says what is wrong."""
+"""One after the other that raise, before the pool goes on with an actor less; 1 as long as none has run."""
 START_S = 600.0
 """For one actor at least to be placed and to load what it needs."""
 _SETTLE_S = 5.0
 """For calls of an actor that has died to say so."""
 
+_OUT_OF_REACH = (NodeDiedError, ActorUnavailableError, GetTimeoutError, ObjectLostError)
+"""What Ray says where a node may be gone and nobody saw the actor die."""
 _EXIT_TYPE = re.compile(r"Worker exit type: (\w+)")
 """In Ray's account of a dead actor, which goes on with everything that could have been the cause."""
 _LOG = logging.getLogger(__name__)
@@ -39,7 +52,7 @@ class Trouble(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     """Ray ended the actor, for its node had no memory left."""
     LOST = "lost"
-    """The actor's node went away."""
+    """The actor's node went away, or cannot be reached."""
     OVERDUE = "overdue"
     """It ran alone for longer than allowed, so its actor was killed."""
     DISTURBED = "disturbed"
@@ -199,10 +212,16 @@ class ActorPool:
         if error is None:
             slot.starting, self._has_run, self._failed_starts = None, True, 0
             return
+        if not _cannot_start(error):
+            # Killed, or lost with its node, while it happened to start.
+            self._count_death(error)
+            self._replace(slot)
+            return
         self._failed_starts += 1
         if self._has_run and self._failed_starts < MAX_FAILED_STARTS:
             self._replace(slot)
             return
+        self._failed_starts = 0
         self._slots.remove(slot)
         _kill(slot.actor)
         if not self._slots:
@@ -231,10 +250,13 @@ class ActorPool:
     def _bury(self, slot: _Slot, ended: list[Ended]) -> None:
         """Replace an actor that is dead or held for dead; what it still does is the caller's business to make harmless."""
         self._ended.extend(ended)
+        self._count_death(ended[0].error)
+        self._replace(slot)
+
+    def _count_death(self, error: BaseException | None) -> None:
         self._deaths_in_a_row += 1
         if self._deaths_in_a_row >= MAX_DEATHS_IN_A_ROW:
-            raise ClusterError(f"{self._deaths_in_a_row} workers died one after the other, the last: {ended[0].error}")
-        self._replace(slot)
+            raise ClusterError(f"{self._deaths_in_a_row} workers died one after the other, the last: {error}")
 
     def _replace(self, slot: _Slot) -> None:
         self.n_lost += 1
@@ -256,6 +278,11 @@ def _failed_start(ref: Any) -> RayError | None:
     return None
 
 
+def _cannot_start(error: RayError) -> bool:
+    """Is it the actor itself that says so, or Ray of what it asks for?"""
+    return isinstance(error, ActorUnschedulableError | RuntimeEnvSetupError) or getattr(error, "actor_init_failed", False)
+
+
 def _result(call: Call, ref: Any, timeout_s: float | None = None) -> Ended:
     try:
         return Ended(call, ray.get(ref, timeout=timeout_s))
@@ -269,6 +296,6 @@ def _result(call: Call, ref: Any, timeout_s: float | None = None) -> Ended:
 
 def _death(error: RayError) -> Trouble:
     said = str(error).replace("_", " ").lower()
-    if isinstance(error, NodeDiedError) or "its node has died" in said:
+    if isinstance(error, _OUT_OF_REACH) or "its node has died" in said:
         return Trouble.LOST
     return Trouble.OUT_OF_MEMORY if isinstance(error, OutOfMemoryError) or "out of memory" in said else Trouble.DIED

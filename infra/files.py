@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from infra.errors import LensscanError
 
-_URL_USER = re.compile(r"(?<=://)(?:[^\s/@]*:\S*|[^/\s]*)@|[^\s'\"]+@(?=\w+://)")
+_URL_USER = re.compile(r"(?<=://)(?:[^\s/@]*:\S*|[^/\s]*)@|(?<![^\s'\"])[^\s'\"]+@(?=\w+://)")
 """A secret may hold slashes. Rather too much goes, as of a port and an @ in a path, than half a secret stays."""
 
 

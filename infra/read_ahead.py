@@ -83,6 +83,8 @@ class Ahead(Iterator[Item]):
     def close(self) -> None:
         self._is_over = True
         self._abandoned.set()
+        # What lies ready is let go at once.
+        self._ready = queue.Queue()
 
     def __del__(self) -> None:
         self._abandoned.set()

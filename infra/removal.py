@@ -9,6 +9,8 @@ from infra.storage import info, is_s3, local_path
 def remove(file: FileInfo) -> None:
     """Remove a file as `info` showed it for good, as durably as it was created. That it is gone already is fine.
 
+    On a local disk, and on stores that do not know If-Match, a file that is put in its place at the very moment goes with it.
+
     Raises:
         StorageError: it is another file by now, which was left alone, or the store failed: the file is there or not.
     """

@@ -4,6 +4,7 @@ Credentials and endpoints come from the environment or the AWS profile only (`AW
 `AWS_ENDPOINT_URL`, ...), never from arguments, and never appear in a message.
 """
 
+import errno
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -74,19 +75,20 @@ def read_bytes(uri: str) -> bytes:
 
 
 def read_many(files: Iterable[FileInfo]) -> Iterator[bytes | None]:
-    """Each file as it was listed, in order, a few on their way at a time; None for one that went away since.
+    """Each of some listed files, in order, a few on their way at a time; None for one that went away since.
 
     Raises:
-        StorageError: the store failed, or a file was replaced since it was listed.
+        StorageError: the store failed.
     """
 
     def read(file: FileInfo) -> bytes | None:
-        try:
+        with suppress(FileNotFoundError):
             if is_s3(file.uri):
-                return s3.read_range(file.uri, 0, file.size, file.etag, size=file.size)
+                # One request less; fails where another version is there by now.
+                with suppress(StorageError):
+                    return s3.read_range(file.uri, 0, file.size, file.etag, size=file.size)
             return read_bytes(file.uri)
-        except FileNotFoundError:
-            return None
+        return None
 
     return map_ahead(read, files, N_AHEAD)
 
@@ -241,7 +243,10 @@ def is_s3(uri: str) -> bool:
     host = place.partition("/")[0]
     # Not quoted: a secret with a slash in it is not told from a path.
     if separator and ("@" in host + scheme or (":" in host and scheme != "file")):
-        raise StorageError("an s3:// URI must not hold a user or password, which come from the environment or a profile")
+        raise StorageError(
+            "an s3:// URI must not hold a user or password, which come from the environment or a profile, nor a port: "
+            "an endpoint is set by AWS_ENDPOINT_URL"
+        )
     if separator and scheme not in {"s3", "file"}:
         raise StorageError(f"{one_line(uri)}: must be a local path, file:// or s3://, got {scheme}://")
     return bool(separator) and scheme == "s3"
@@ -259,6 +264,8 @@ def _local(uri: str) -> Iterator[None]:
         yield
     except (FileNotFoundError, StorageError):
         raise
+    except (IsADirectoryError, NotADirectoryError) as error:
+        raise FileNotFoundError(errno.ENOENT, "no such file", uri) from error
     except OSError as error:
         raise StorageError(f"{uri}: cannot be read: {error.strerror or one_line(error)}") from error
 

@@ -1,5 +1,6 @@
 """Every pending unit of a plan, through workers that may die and a store that may fail, until it is committed or given up."""
 
+import errno
 import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +31,7 @@ _FAILURES = {
     Trouble.DISTURBED: Failure.DISTURBED,
     Trouble.LOST: Failure.LOST,
 }
-_NO_MEMORY = re.compile(r"out of memory|can't allocate memory|bad[ _]alloc", re.IGNORECASE)
+_NO_MEMORY = re.compile(r"out of memory|can(?:'t|not) allocate memory|bad[ _]alloc", re.IGNORECASE)
 """In what torch and OpenVINO raise, which is no MemoryError."""
 
 
@@ -124,7 +125,7 @@ class _Dispatch:
         else:
             self._failed(recovery, task, ended)
         if recovery.is_given_up:
-            self.given_up[task.unit_id] = _reason(ended) if ended.error else "workers die of it, and no single row is to blame"
+            self.given_up[task.unit_id] = recovery.verdict or _reason(ended)
         else:
             # A unit that kills workers waits until all others are done, one that cannot be read gives way to another.
             self._pool.submit(self._call(recovery.task()))
@@ -149,10 +150,15 @@ def _failure(ended: Ended) -> Failure:
 
 
 def _raised(error: BaseException | None) -> Failure:
-    if isinstance(error, OSError | TransientError):
-        return Failure.STORE
-    has_no_memory = isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error)))
-    return Failure.OUT_OF_MEMORY if has_no_memory else Failure.RAISED
+    if _has_no_memory(error):
+        return Failure.OUT_OF_MEMORY
+    return Failure.STORE if isinstance(error, OSError | TransientError) else Failure.RAISED
+
+
+def _has_no_memory(error: BaseException | None) -> bool:
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and bool(_NO_MEMORY.search(str(error))))
 
 
 def _reason(ended: Ended) -> str:

@@ -56,6 +56,7 @@ class UnitRecovery:
 
     def __init__(self, unit_id: str, n_rows: int, batch_size: int) -> None:
         self._unit_id, self._n_rows, self._batch_size = unit_id, n_rows, batch_size
+        self._planned_batch_size = batch_size
         self._failures: dict[Failure, int] = {}
         self._left_out: list[int] = []
         self._search: RowSearch | None = None
@@ -63,6 +64,8 @@ class UnitRecovery:
         self.is_suspect = False
         self._n_deaths_alone = 0
         self.is_given_up = False
+        self.verdict = ""
+        """Why it is given up, where that is more than what went wrong last."""
 
     def task(self) -> Task:
         """What to try next."""
@@ -83,6 +86,9 @@ class UnitRecovery:
             self.is_suspect = True
         elif failure is Failure.OUT_OF_MEMORY and self._batch_size > 1:
             self._use_less_memory()
+        elif failure is Failure.OUT_OF_MEMORY and not self.is_suspect:
+            # It may have been the memory of another unit on the same worker.
+            self.is_suspect = True
         elif failure is Failure.DIED_ALONE and self._search is not None:
             self._go_on(died=True)
         else:
@@ -124,9 +130,13 @@ class UnitRecovery:
             self._n_searches_in_vain += 1
         else:
             self._left_out.append(nth_kept(found, self._left_out))
+            # Then it was not memory.
+            self._batch_size = self._planned_batch_size
         # Where every row is to blame, none is.
-        n_allowed = min(MAX_ROWS_LEFT_OUT, max(self._n_rows - 1, 1))
+        n_allowed = min(MAX_ROWS_LEFT_OUT, self._n_rows - 1)
         self.is_given_up = self._n_searches_in_vain >= MAX_SEARCHES_IN_VAIN or len(self._left_out) > n_allowed
+        if self.is_given_up:
+            self.verdict = "workers die of it, and no single row is to blame"
 
     def _count(self, failure: Failure) -> int:
         return self._failures.get(failure, 0)

@@ -20,7 +20,7 @@ from scanner.pixels.geometry import Geometry
 from scanner.pixels.manifests import Progress, manifest_cutouts, read_manifest
 from scanner.pixels.rejections import RejectCode, Rejection
 from scanner.pixels.shard_batches import stream_batches
-from scanner.pixels.shards import open_shard
+from scanner.pixels.shards import ShardRows, open_shard
 from scanner.pixels.tile_batches import read_mosaics, tile_batches
 from scanner.pixels.tiles import CATALOGUE, Tile, read_tile_catalogue
 from scanner.score_sheet import ScanError
@@ -105,7 +105,7 @@ def open_unit(unit: Unit, geometry: Geometry, batch_size: int, only: Places | No
 
 
 def read_whole(unit: Unit, geometry: Geometry, batch_size: int) -> None:
-    """Read all pixels of a unit's files and look at no object: whoever dies of that dies of the files.
+    """Read all pixels of a unit's files and do nothing with them: whoever dies of that dies of the files.
 
     Raises:
         Rejection: a file is missing or damaged.
@@ -115,8 +115,9 @@ def read_whole(unit: Unit, geometry: Geometry, batch_size: int) -> None:
         open_unit(unit, geometry, batch_size, np.empty(0, np.int64))
         read_mosaics({role: file.uri for role, file in unit.files.items() if role != CATALOGUE}, geometry)
     else:
-        for _ in open_unit(unit, geometry, batch_size).first:
-            pass
+        with _damage_is_told():
+            for _ in _shard_rows(unit).pieces(batch_size):
+                pass
 
 
 def open_unit_without(unit: Unit, geometry: Geometry, batch_size: int, left_out: Mapping[int, Rejection]) -> OpenUnit:
@@ -236,10 +237,7 @@ def _open_tile(unit: Unit, geometry: Geometry, batch_size: int, only: Places | N
 
 
 def _open_shard(unit: Unit, geometry: Geometry, batch_size: int, only: Places | None) -> Opened:
-    try:
-        shard = open_shard(partial(arrow_source, unit.files["shard"].uri))
-    except ValueError as error:
-        raise ScanError(f"unit {unit.unit_id}: {error}") from error
+    shard = _shard_rows(unit)
     kept = np.flatnonzero(~np.isin(shard.object_ids, np.array(unit.owned_elsewhere, np.int64)))
     ids = shard.object_ids[kept]
     names = [
@@ -250,12 +248,25 @@ def _open_shard(unit: Unit, geometry: Geometry, batch_size: int, only: Places | 
     wanted = kept if only is None else kept[only]
 
     def begin() -> Iterator[CutoutBatch]:
-        try:
+        with _damage_is_told():
             yield from stream_batches(shard, wanted, geometry, batch_size)
-        except ValueError as error:
-            raise Rejection(RejectCode.SHARD_DAMAGED, str(error)) from error
 
     return identity, begin
+
+
+def _shard_rows(unit: Unit) -> ShardRows:
+    try:
+        return open_shard(partial(arrow_source, unit.files["shard"].uri))
+    except ValueError as error:
+        raise ScanError(f"unit {unit.unit_id}: {error}") from error
+
+
+@contextlib.contextmanager
+def _damage_is_told() -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise Rejection(RejectCode.SHARD_DAMAGED, str(error)) from error
 
 
 def _twice_if_damaged(score: Callable[[], pa.Table]) -> pa.Table:

@@ -9,7 +9,7 @@ from pydantic import computed_field
 
 from infra.provenance import sha256_bytes
 from infra.read_ahead import map_ahead
-from infra.storage import N_AHEAD, StorageError, arrow_source, join, list_files, read_bytes, read_many
+from infra.storage import StorageError, arrow_source, exists, join, list_files, read_bytes, read_many
 from scanner.catalogue.columns import candidate_schema, network_names
 from scanner.catalogue.id_sets import Difference, IdSets, id_sets
 from scanner.catalogue.outcomes import SCORED, count_statuses
@@ -28,6 +28,7 @@ from scanner.catalogue.units import MAX_EXAMPLES, Frozen, Ids, Unit
 from scanner.catalogue.verify import Progress
 
 _BATCH_ROWS = 65536
+_INPUTS_AHEAD = 2
 
 
 class Reconciliation(Frozen):
@@ -103,14 +104,15 @@ class _Count:
         self._wrong_digests: list[str] = []
         self._schema: pa.Schema | None = None
         """Of the candidate file."""
-        # Before the units: where a seal is, all units were.
+        # Before the units: where a seal or candidates are, all units were.
         self._seal = self._load_seal()
+        self._has_candidates = exists(join(root_uri, candidates_path(plan)))
 
     def all(self, progress: Progress) -> Reconciliation:
         plan, sets = self._plan, self._sets
         there = unit_files(self._root, plan.plan_id)
         contents = read_many(there[unit.unit_id] for unit in plan.units if unit.unit_id in there)
-        for i, (unit, planned) in enumerate(zip(plan.units, map_ahead(_planned, plan.units, N_AHEAD), strict=True)):
+        for i, (unit, planned) in enumerate(zip(plan.units, map_ahead(_planned, plan.units, _INPUTS_AHEAD), strict=True)):
             self._add_planned(i, planned)
             self._add_found(i, unit, next(contents) if unit.unit_id in there else None)
             progress(i + 1, len(plan.units))
@@ -196,13 +198,13 @@ class _Count:
         schema = self._schema or candidate_schema(())
         self._sets.add_rows("in_units", schema.empty_table())
         self._sets.add_rows("in_file", schema.empty_table())
+        if not self._has_candidates and self._seal is None:
+            return Difference(), Difference()
         has_file = True
         try:
             for rows in _rows(uri, schema):
                 self._sets.add_rows("in_file", rows)
         except FileNotFoundError:
-            if self._seal is None:
-                return Difference(), Difference()
             self._damaged.append(f"{uri}: is missing, though the plan is sealed")
             has_file = False
         except UnitFileError as error:

@@ -17,6 +17,8 @@ from scanner.pixels.shards import shard_ids
 from scanner.pixels.tiles import Tile, discover_tiles, read_tile_catalogue
 
 MAX_EXAMPLES = 5
+_TILES_AHEAD = 2
+"""Catalogues of a hundred megabytes each."""
 _UNIT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _UNFIT = re.compile(r"[^A-Za-z0-9._+-]+")
 
@@ -124,7 +126,7 @@ def _first_among(ids: Sequence[Ids]) -> list[npt.NDArray[np.bool_]]:
 def _find(input_uri: str) -> Iterator[_Found]:
     tiles = sorted(discover_tiles(input_uri), key=lambda tile: tile.tile_id)
     if tiles:
-        return map_ahead(lambda tile: _Found(tile.tile_id, "tile", _tile_files(tile), _tile_ids(tile)), tiles, N_AHEAD)
+        return map_ahead(lambda tile: _Found(tile.tile_id, "tile", _tile_files(tile), _tile_ids(tile)), tiles, _TILES_AHEAD)
 
     def of_shard(file: FileInfo) -> _Found:
         name = _UNFIT.sub("-", _below(input_uri, file.uri).removesuffix(".parquet"))

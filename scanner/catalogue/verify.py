@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from infra.provenance import canonical_json, sha256_bytes
 from infra.storage import join, list_files, read_bytes, read_many
+from scanner.catalogue.columns import candidate_schema, network_names
 from scanner.catalogue.plan import Plan, PlanError, load_plan, plan_ids, plan_uri
 from scanner.catalogue.quarantine import Condemned
 from scanner.catalogue.seal import Seal, SealError, Tally, candidates_path, encode_candidates, load_seal, seal_uri
@@ -193,13 +194,18 @@ class _Look:
         sealed = self._seal.candidates_sha256 if self._seal else None
         if self._tally is None or self._plan is None:
             return _wrong_bytes(data, sealed, lambda: None)
+        return self._wrong_when_read(data, table, sealed, self._plan.code_version)
+
+    def _wrong_when_read(self, data: bytes, table: pa.Table | None, sealed: str | None, code: str) -> str | None:
+        """`table`: what the candidates must be, where all units are good."""
         try:
             held = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
+            if not held.schema.equals(candidate_schema(network_names(held.schema))):
+                return "has other columns than candidates"
         except (pa.ArrowException, OSError, ValueError) as error:
             return f"cannot be read: {' '.join(str(error).split())[:200]}"
         if table is not None and not held.equals(table):
             return "does not hold the candidates of the plan's units"
-        code = self._plan.code_version
         return _wrong_bytes(data, sealed, lambda: is_as_written(data, encode_candidates(held), code))
 
     def _at_seal(self, table: pa.Table | None) -> None:

@@ -1,7 +1,6 @@
 """Networks compiled for the CPU by OpenVINO. It is imported when first used, for the command line must start fast."""
 
 import sys
-import warnings
 from functools import cache
 from typing import Any
 
@@ -10,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from infra.quiet import without_warnings
 from scanner.networks.full_batches import full_batches
 from scanner.networks.plain import plain_network
 from scanner.networks.precision import Precision
@@ -66,9 +66,8 @@ def has_bfloat16() -> bool:
 
 
 def _converted(network: nn.Sequential, shape: tuple[int, int, int, int]) -> Any:
-    with warnings.catch_warnings():
+    with without_warnings():
         # Both libraries warn of deprecated things in themselves.
-        warnings.simplefilter("ignore")
         return _openvino().convert_model(torch.export.export(network, (torch.zeros(shape),)))
 
 

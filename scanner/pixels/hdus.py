@@ -5,7 +5,6 @@ Written for files that nobody vouches for: sizes are checked before anything is 
 """
 
 import io
-import warnings
 from dataclasses import dataclass
 from math import prod
 
@@ -13,6 +12,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
+from infra.quiet import without_warnings
 from scanner.pixels.checksums import check_sums, ones_complement_sum
 from scanner.pixels.geometry import Image
 from scanner.pixels.rejections import RejectCode, Rejection
@@ -138,8 +138,7 @@ class FitsFile:
 
     def _decompressed(self, hdu: Hdu) -> NDArray:
         try:
-            with warnings.catch_warnings(), fits.open(io.BytesIO(self.data), memmap=False) as opened:
-                warnings.simplefilter("ignore")
+            with without_warnings(), fits.open(io.BytesIO(self.data), memmap=False) as opened:
                 return np.array(compressed_image(opened, hdu.index, hdu.shape).data).reshape(hdu.shape)
         except Exception as error:  # decoders raise many types for damaged streams
             raise not_decompressed(self.label(hdu), error) from error
@@ -200,8 +199,7 @@ def parse_header(name: str, raw: bytes, start: int, index: int) -> Hdu:
         Rejection: FITS_UNREADABLE.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with without_warnings():
             header = fits.Header.fromstring(raw)
             size = _data_size(header)
             data_start = start + len(raw)

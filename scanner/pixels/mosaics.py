@@ -1,6 +1,5 @@
 """Mosaics read once, front to back; only the rows that stamps still need are kept."""
 
-import warnings
 from collections.abc import Iterator
 from typing import BinaryIO, Protocol
 
@@ -8,6 +7,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
+from infra.quiet import without_warnings
 from scanner.pixels.big_endian import float32_of
 from scanner.pixels.cutouts import BandImage
 from scanner.pixels.fits import header_pixel_scale_arcsec
@@ -233,8 +233,7 @@ class _CompressedRows:
     def _unpack(self, start: int) -> None:
         self._unpacked = self._unpacked[:0]
         try:
-            with warnings.catch_warnings(), np.errstate(over="ignore", invalid="ignore"):
-                warnings.simplefilter("ignore")
+            with without_warnings(), np.errstate(over="ignore", invalid="ignore"):
                 if self._opened is None:
                     self._file = self._stream.reopened()
                     self._opened = fits.open(self._file, memmap=False)

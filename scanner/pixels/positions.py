@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import time
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock, Timer
@@ -21,6 +20,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from infra.errors import LensscanError
+from infra.quiet import without_warnings
 from scanner.pixels.messages import READY, read_message, write_message
 from scanner.pixels.rejections import RejectCode, Rejection
 
@@ -33,7 +33,7 @@ START_S = 120.0
 _SETTLE_S = 5.0
 """Between the end of a process's pipes and its own."""
 _FROM_OUTSIDE = {-signal.SIGKILL, -signal.SIGTERM, -signal.SIGHUP}
-"""Signals that no header can be the cause of."""
+"""Signals of the kernel and of people; a header that takes memory meets the limit of the process before."""
 _MAX_PROBLEM_BYTES = 2**20
 _ROOT = Path(__file__).parents[2]
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH")
@@ -48,8 +48,7 @@ def sky_positions(header: fits.Header, ra: NDArray[np.float64], dec: NDArray[np.
         WcsProcessError: the process cannot be started or was killed, which is no fault of the header's.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with without_warnings():
             cards = header.tostring().encode("ascii", "replace")
     except Exception as error:  # astropy raises many types for cards that are not FITS
         raise _bad_wcs(label, str(error)) from error

@@ -1,13 +1,13 @@
 """Ids and positions from a FITS table of sources, of which no more than a few rows are in memory at a time."""
 
 import contextlib
-import warnings
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
+from infra.quiet import without_warnings
 from scanner.pixels.fits_stream import FitsStream
 from scanner.pixels.hdus import BLOCK, MAX_FIELDS, Hdu
 
@@ -94,8 +94,7 @@ def _header(hdu: Hdu) -> fits.Header:
 
 def _columns(header: fits.Header, rows: bytes) -> Sources:
     """Of rows as they lie in the file, read as if they were all there is."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with without_warnings():
         table = fits.BinTableHDU.fromstring(header.tostring().encode("ascii") + rows)
         ids, ra, dec = (np.asarray(table.data[name]) for name in _COLUMNS)
     if ids.ndim != 1 or not np.can_cast(ids.dtype, np.int64, "safe"):

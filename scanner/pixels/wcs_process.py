@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from scanner.pixels.messages import READY, read_message, write_message
 
-MAX_MEMORY_BYTES = 2**32
-"""Of address space: a header may ask for any number of axes or coefficients."""
+MAX_MEMORY_BYTES = 2**31
+"""Of address space: a header may ask for any number of axes or coefficients, and no worker must run out of memory of it."""
 MAX_SECONDS = 600
 """For one header: a process whose parent is gone must not compute for ever."""
 

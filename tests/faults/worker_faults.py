@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from scanner import actors, scan
+from scanner import actors
 from scanner.networks.ensemble import Ensemble
+from scanner.pixels.shards import ShardRows
 
 MARK = np.float32(54321.0)
 """Value of the first VIS pixel of a row with a fault."""
@@ -66,15 +67,15 @@ def _spoil_rows(fault):
 
 def _spoil_reader():
     """As a decoder that crashes at some pages of a file, whatever is done with their rows."""
-    read = scan.stream_batches
+    read = ShardRows.pieces
 
-    def faulty(*args):
-        for batch in read(*args):
-            if (batch.stamps["VIS"][:, 0, 0] == MARK).any():
+    def faulty(self, n_rows):
+        for piece in read(self, n_rows):
+            if (piece.stamps["VIS"][:, 0, 0] == MARK).any():
                 _segfault(0)
-            yield batch
+            yield piece
 
-    scan.stream_batches = faulty
+    ShardRows.pieces = faulty
 
 
 def _slow_down(seconds):

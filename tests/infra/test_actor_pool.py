@@ -8,9 +8,9 @@ import time
 
 import pytest
 import ray
-from ray.exceptions import RpcError
+from ray.exceptions import ActorDiedError, ActorUnavailableError, NodeDiedError, OutOfMemoryError, RpcError
 
-from infra.actor_pool import ActorPool, Call, Trouble
+from infra.actor_pool import ActorPool, Call, Trouble, _death
 from infra.cluster import ClusterError, actor_count
 
 pytestmark = [pytest.mark.ray, pytest.mark.fault(1)]
@@ -18,7 +18,13 @@ pytestmark = [pytest.mark.ray, pytest.mark.fault(1)]
 
 @ray.remote(num_cpus=0.1, max_concurrency=2)
 class Worker:
-    def __init__(self, broken=False, but_once=None):
+    def __init__(self, broken=False, but_once=None, killed_once=None):
+        if killed_once:
+            try:
+                os.close(os.open(killed_once, os.O_CREAT | os.O_EXCL))
+                os.kill(os.getpid(), signal.SIGKILL)
+            except FileExistsError:
+                pass
         if but_once:
             try:
                 os.close(os.open(but_once, os.O_CREAT | os.O_EXCL))
@@ -173,6 +179,28 @@ def test_an_actor_whose_replacements_cannot_start_is_done_without(ray_cluster, t
     with pytest.raises(ClusterError, match=r"no worker can be started: .*no ensemble here"):
         all_ended(pool, calls)
     pool.close()
+
+
+@pytest.mark.fault(1)
+def test_an_actor_that_is_killed_while_it_starts_is_replaced(ray_cluster, tmp_path):
+    """Also the only one, before any has run."""
+    pool = ActorPool(lambda: Worker.remote(killed_once=str(tmp_path / "one")), 1, 1)
+    (ended,) = all_ended(pool, [call("double", 2)])
+    assert (ended.result, pool.n_lost) == (4, 1)
+    pool.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "trouble"),
+    [
+        (ActorUnavailableError("rpc failed", None), Trouble.LOST),
+        (NodeDiedError("gone"), Trouble.LOST),
+        (ActorDiedError(), Trouble.DIED),
+        (OutOfMemoryError("full"), Trouble.OUT_OF_MEMORY),
+    ],
+)
+def test_what_ray_says_of_a_death_is_told_apart(error, trouble):
+    assert _death(error) is trouble
 
 
 @pytest.mark.fault(5)

@@ -292,10 +292,16 @@ def test_many_files_are_read_in_order_and_one_that_went_away_is_none(root):
 
 
 def test_a_file_that_may_not_be_read_is_a_failure_of_the_store(tmp_path):
-    (tmp_path / "folder").mkdir()
-    for use in (read_bytes, storage.arrow_source, lambda uri: read_exact(uri, 0, 1)):
-        with pytest.raises(StorageError, match=r"folder: cannot be read: "):
-            use(str(tmp_path / "folder"))
+    for use in (read_bytes, info, storage.arrow_source, lambda uri: read_exact(uri, 0, 1)):
+        with pytest.raises(StorageError, match=r"n: cannot be read: .*File name too long"):
+            use(str(tmp_path / ("n" * 300)))
+
+
+def test_a_folder_is_no_file_as_a_prefix_is_no_object(root):
+    create_if_absent(join(root, "folder", "file"), b"1", "1")
+    for use in (read_bytes, lambda uri: read_exact(uri, 0, 1)):
+        with pytest.raises(FileNotFoundError):
+            use(join(root, "folder"))
 
 
 def test_other_schemes_are_refused():

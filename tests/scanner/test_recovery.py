@@ -29,7 +29,7 @@ def play(n_rows, poison, max_tries=10_000):
 @pytest.mark.fault(7)
 @given(st.integers(1, 3000), st.data())
 def test_rows_that_kill_are_found_and_no_others(n_rows, data):
-    poison = data.draw(st.sets(st.integers(0, n_rows - 1), max_size=min(5, max(n_rows - 1, 1))))
+    poison = data.draw(st.sets(st.integers(0, n_rows - 1), max_size=min(5, n_rows - 1)))
     tasks, left_out = play(n_rows, poison)
     assert left_out == poison
     # A first death in company, two alone; then per row: one death, the files, the halves, and the row alone, twice.
@@ -69,7 +69,7 @@ def test_so_many_rows_that_kill_are_no_property_of_rows():
     assert len(tasks) < 40 * 16
 
 
-@pytest.mark.parametrize("n_rows", [2, 16])
+@pytest.mark.parametrize("n_rows", [1, 2, 16])
 def test_where_every_row_kills_none_is_to_blame(n_rows):
     """As where a decoder crashes whenever it comes to the pixels: then the file is at fault, which can be mended."""
     assert play(n_rows, set(range(n_rows)))[1] is None
@@ -84,7 +84,27 @@ def test_memory_that_runs_out_makes_batches_smaller_and_in_the_end_the_unit_is_g
         sizes.append(recovery.task().batch_size)
         assert recovery.task().trial is None
         recovery.failed(Failure.OUT_OF_MEMORY)
-    assert sizes == [64, 16, 4] + [1] * MAX_TRIES
+    # The first at 1 may have been for want of the memory that another unit of the same worker held.
+    assert sizes == [64, 16, 4, 1] + [1] * MAX_TRIES
+    assert recovery.task().is_alone
+
+
+@pytest.mark.fault(8)
+def test_a_unit_is_not_given_up_for_the_memory_of_another():
+    """Both are said to have had none when their worker is killed: only what happens to one that is alone counts."""
+    recovery = UnitRecovery("u", 8, 64)
+    for _ in range(20):
+        if recovery.task().is_alone:
+            break
+        recovery.failed(Failure.OUT_OF_MEMORY)
+    assert recovery.task().is_alone
+    assert not recovery.is_given_up
+
+
+def test_after_a_row_is_found_batches_are_as_large_as_planned():
+    tasks, left_out = play(100, {7})
+    assert left_out == {7}
+    assert tasks[-1].batch_size == tasks[0].batch_size > min(task.batch_size for task in tasks)
 
 
 @pytest.mark.fault(8)

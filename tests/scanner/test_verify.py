@@ -152,6 +152,19 @@ def test_other_candidates_than_those_of_the_units_are_named(local):
     assert found(local, deep=True) == {(Part.CANDIDATES, local.uri("candidates"))}
 
 
+@pytest.mark.parametrize("change", ["one more", "renamed"])
+def test_candidates_with_other_columns_are_named_even_where_a_unit_is_damaged_too(local, change):
+    local.seal()
+    table = pq.read_table(pa.BufferReader(read_bytes(local.uri("candidates"))))
+    changed = {
+        "one more": lambda: table.append_column("__index_level_0__", pa.array(range(table.num_rows))),
+        "renamed": lambda: table.rename_columns(["objectid", *table.column_names[1:]]),
+    }[change]()
+    replace(local.uri("candidates"), encode_table(changed))
+    replace(local.uri("unit"), read_bytes(local.uri("unit"))[:-9])
+    assert found(local, deep=True) == {(Part.CANDIDATES, local.uri("candidates")), (Part.UNIT, local.uri("unit"))}
+
+
 def test_files_that_are_no_units_of_the_plan_are_named(night):
     for name in ("e.parquet", "deep/a.parquet", "a.parquet.bak"):
         replace(f"{night.root}/units/plan={night.plan.plan_id}/{name}", b"x")

@@ -1,0 +1,165 @@
+"""Occlusion maps: what a network says of an image while a few of its pixels are hidden (Zeiler & Fergus 2014).
+
+Exact, and without running the whole network for each mask: hiding a few pixels changes but a small window of every feature
+map. What lies around it is taken from the maps of the image as it is, and each layer is run on the windows alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import takewhile
+from types import MappingProxyType
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from scanner.networks.compact import CentreCrop
+from scanner.networks.plain import plain_network
+from scanner.pixels.inputs import Inputs
+
+MASKS_AT_ONCE = 512
+_SPATIAL = (nn.Conv2d, nn.ReLU, nn.MaxPool2d)
+
+
+@dataclass(frozen=True)
+class Masks:
+    """Squares that are hidden one at a time, in all channels."""
+
+    side_pixels: int
+    step_pixels: int
+
+    def __post_init__(self) -> None:
+        if self.side_pixels < 1 or self.step_pixels < 1:
+            raise ValueError(f"masks need a side and a step of at least 1 pixel, got {self.side_pixels} and {self.step_pixels}")
+
+    def starts(self, n_pixels: int) -> NDArray[np.int64]:
+        """First row (or column) of each mask that lies wholly in an image of that many pixels a side."""
+        return np.arange(0, n_pixels - self.side_pixels + 1, self.step_pixels)
+
+
+MASKS: Mapping[str, Masks] = MappingProxyType(
+    {"ou66": Masks(1, 1), "ou200": Masks(4, 4), "compact": Masks(4, 4), "equivariant": Masks(4, 4)}
+)
+"""By architecture: the paper's (Wilde et al. 2022, section 5.1); for the flagship's about the width of an arc, 0.4 arcsec."""
+
+
+class OcclusionMapper:
+    """One network, ready to be asked about many masks."""
+
+    def __init__(self, network: nn.Sequential, masks: Masks) -> None:
+        """`network`: as its architecture builds it; it is left as it is."""
+        plain = plain_network(network)
+        plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        layers = list(plain)
+        self._crop = layers.pop(0) if isinstance(layers[0], CentreCrop) else None
+        spatial = [*takewhile(lambda layer: isinstance(layer, _SPATIAL), layers)]
+        self._spatial, self._rest = spatial, nn.Sequential(*layers[len(spatial) :])
+        self._masks = masks
+
+    @torch.inference_mode()
+    def logits(self, inputs: Inputs) -> NDArray[np.float32]:
+        """`[batch, y, x, class]`: with the mask at each place, hidden pixels being 0; float32.
+
+        Args:
+            inputs: `[batch, channel, y, x]`, as the network reads them.
+        """
+        return np.stack([self._of_one(torch.from_numpy(image)) for image in inputs])
+
+    def _of_one(self, image: Tensor) -> NDArray[np.float32]:
+        starts = torch.from_numpy(self._masks.starts(image.shape[-1]))
+        y, x = (grid.reshape(-1) for grid in torch.meshgrid(starts, starts, indexing="ij"))
+        seen = image[None] if self._crop is None else self._crop(image[None])
+        offset = (image.shape[-1] - seen.shape[-1]) // 2
+        maps = [seen.contiguous(memory_format=torch.channels_last)]
+        for layer in self._spatial:
+            maps.append(layer(maps[-1]))
+        kept = [feature_map[0].permute(1, 2, 0) for feature_map in maps]
+        n = MASKS_AT_ONCE
+        parts = [self._masked(kept, y[i : i + n] - offset, x[i : i + n] - offset) for i in range(0, len(y), n)]
+        return np.asarray(torch.cat(parts).reshape(len(starts), len(starts), -1).numpy())
+
+    def _masked(self, kept: list[Tensor], y: Tensor, x: Tensor) -> Tensor:
+        """Logits with the mask at each of some places, which may lie partly beyond the image."""
+        window = _hidden(kept[0], y, x, self._masks.side_pixels)
+        for layer, before, after in zip(self._spatial, kept, kept[1:], strict=False):
+            window = _step(layer, window, before, len(after))
+        last = kept[-1].expand(len(y), -1, -1, -1).clone()
+        _paste(last, window.values, window.y, window.x)
+        logits: Tensor = self._rest(last.permute(0, 3, 1, 2))
+        return logits
+
+
+@dataclass(frozen=True)
+class _Window:
+    """Where maps differ from the one of the whole image: squares of one size, wholly inside."""
+
+    y: Tensor
+    x: Tensor
+    values: Tensor
+    """`[n, y, x, channel]`."""
+
+    @property
+    def side(self) -> int:
+        return self.values.shape[1]
+
+
+def _hidden(image: Tensor, y: Tensor, x: Tensor, mask_side: int) -> _Window:
+    side = min(mask_side, len(image))
+    first_y, first_x = (start.clamp(0, len(image) - side) for start in (y, x))
+    values = _cut(image, first_y, first_x, side)
+    places = torch.arange(side)
+    in_y, in_x = (
+        ((start - first)[:, None] <= places) & (places < (start - first)[:, None] + mask_side)
+        for start, first in ((y, first_y), (x, first_x))
+    )
+    values[in_y[:, :, None] & in_x[:, None, :]] = 0
+    return _Window(first_y, first_x, values)
+
+
+def _step(layer: nn.Module, window: _Window, before: Tensor, n_after: int) -> _Window:
+    """The window after a layer: `before` is the whole image's map that it reads."""
+    if isinstance(layer, nn.ReLU):
+        return _Window(window.y, window.x, window.values.relu_())
+    if isinstance(layer, nn.Conv2d):
+        return _convolved(layer, window, before, n_after)
+    return _pooled(window, before, n_after)
+
+
+def _convolved(layer: nn.Conv2d, window: _Window, before: Tensor, n_after: int) -> _Window:
+    kernel, padding = layer.kernel_size[0], int(layer.padding[0])
+    side = min(window.side + kernel - 1, n_after)
+    # The first output that sees the first changed input.
+    first_y, first_x = ((start + padding - kernel + 1).clamp(0, n_after - side) for start in (window.y, window.x))
+    padded = functional.pad(before, (0, 0, padding, padding, padding, padding)) if padding else before
+    around = _cut(padded, first_y, first_x, side + kernel - 1)
+    _paste(around, window.values, window.y + padding - first_y, window.x + padding - first_x)
+    out = functional.conv2d(around.permute(0, 3, 1, 2), layer.weight, layer.bias)
+    return _Window(first_y, first_x, out.permute(0, 2, 3, 1))
+
+
+def _pooled(window: _Window, before: Tensor, n_after: int) -> _Window:
+    # As wide as the least aligned of the windows needs.
+    sides = [int(((start + window.side - 1) // 2 - start // 2).max()) + 1 for start in (window.y, window.x)]
+    side = min(max(sides), n_after)
+    first_y, first_x = ((start // 2).clamp(0, n_after - side) for start in (window.y, window.x))
+    # An odd last row or column goes into no output, but a window may reach it.
+    around = _cut(before, 2 * first_y, 2 * first_x, 2 * side + len(before) % 2)
+    _paste(around, window.values, window.y - 2 * first_y, window.x - 2 * first_x)
+    return _Window(first_y, first_x, functional.max_pool2d(around.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1))
+
+
+def _cut(feature_map: Tensor, y: Tensor, x: Tensor, side: int) -> Tensor:
+    """`[n, side, side, channel]` of a map `[y, x, channel]`, from those places on."""
+    (n_y, n_x, n_channels), (step_y, step_x, step_channel) = feature_map.shape, feature_map.stride()
+    windows = feature_map.as_strided(
+        (n_y - side + 1, n_x - side + 1, side, side, n_channels), (step_y, step_x, step_y, step_x, step_channel)
+    )
+    return windows[y, x]
+
+
+def _paste(onto: Tensor, values: Tensor, y: Tensor, x: Tensor) -> None:
+    """Write `[n, y, x, channel]` into another, each from its own place on."""
+    places = torch.arange(values.shape[1])
+    onto[torch.arange(len(y))[:, None, None], (y[:, None] + places)[:, :, None], (x[:, None] + places)[:, None, :]] = values

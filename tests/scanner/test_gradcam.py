@@ -1,0 +1,87 @@
+"""Against captum on one image at a time, and against gradients worked out by hand."""
+
+import numpy as np
+import pytest
+import torch
+from captum.attr import GuidedGradCam, LayerGradCam
+from torch import nn
+
+from scanner.explain.gradcam import GradCamMapper, LensOutput
+from scanner.networks.architectures import ARCHITECTURES
+from scanner.networks.compact import CentreCrop
+from scanner.networks.plain import plain_network
+from tests.scanner.test_occlusion import made_network
+
+CROP = 2
+"""Pixels that the small networks do not look at, each side."""
+
+
+def inside(architecture, images):
+    return images[..., CROP:-CROP, CROP:-CROP] if isinstance(next(iter(made_network(architecture, 1))), CentreCrop) else images
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_guided_grad_cam_is_captums_of_each_image(architecture, rng):
+    n_pixels = ARCHITECTURES[architecture].input_pixels
+    images = rng.normal(size=(4, 3, n_pixels, n_pixels)).astype(np.float32)
+    # With some random weights all last feature maps speak against a lens.
+    networks = (made_network(architecture, 3, seed) for seed in range(20))
+    network, found = next((n, maps) for n in networks if (maps := GradCamMapper(n).maps(images)).guided.any())
+    layers = [layer for layer in plain_network(network) if not isinstance(layer, CentreCrop)]
+    model = LensOutput(nn.Sequential(*layers))
+    last = next(layer for layer in reversed(layers[: _first_after_maps(layers)]) if isinstance(layer, nn.ReLU))
+    for i, image in enumerate(inside(architecture, torch.from_numpy(images))):
+        expected = GuidedGradCam(model, last).attribute(image[None].clone(), interpolate_mode="bilinear")[0]
+        cam = LayerGradCam(model, last).attribute(image[None].clone(), relu_attributions=True)
+        cam = nn.functional.interpolate(cam, image.shape[-2:], mode="bilinear")[0, 0]
+        scale = float(expected.abs().max())
+        np.testing.assert_allclose(inside(architecture, found.guided[i]), expected.detach(), atol=2e-5 * scale, rtol=1e-4)
+        np.testing.assert_allclose(inside(architecture, found.cam[i]), cam.detach(), atol=2e-5 * float(cam.max()), rtol=1e-4)
+
+
+def _first_after_maps(layers):
+    return next(
+        i for i, layer in enumerate(layers) if isinstance(layer, nn.Flatten) or getattr(layer, "kernel_size", 0) == (6, 6)
+    )
+
+
+@pytest.mark.parametrize("architecture", ["ou66", "equivariant"])
+def test_what_else_is_in_the_batch_changes_nothing(architecture, rng):
+    n_pixels = ARCHITECTURES[architecture].input_pixels
+    images = rng.random((5, 2, n_pixels, n_pixels), dtype=np.float32)
+    mapper = GradCamMapper(made_network(architecture, 2))
+    together = mapper.maps(images)
+    for i in range(5):
+        alone = mapper.maps(images[i : i + 1])
+        np.testing.assert_allclose(together.guided[i], alone.guided[0], rtol=1e-4, atol=1e-6 * np.abs(alone.guided).max())
+        np.testing.assert_allclose(together.cam[i], alone.cam[0], rtol=1e-4, atol=1e-6 * alone.cam.max())
+
+
+def test_grad_cam_of_a_network_whose_gradients_are_known():
+    """One kernel that doubles, read by a sum over places: the weight of its map is 1, and the map is twice the image."""
+    convolution, reads = nn.Conv2d(1, 1, 1, bias=False), nn.Linear(36, 2, bias=False)
+    nn.init.constant_(convolution.weight, 2.0)
+    nn.init.constant_(reads.weight, 1.0)
+    network = nn.Sequential(convolution, nn.ReLU(), nn.Flatten(), reads)
+    image = np.arange(36, dtype=np.float32).reshape(1, 1, 6, 6) - 10
+    found = GradCamMapper(network).maps(image)
+    np.testing.assert_allclose(found.cam, np.maximum(2 * image[0], 0), rtol=1e-6)
+    np.testing.assert_allclose(found.guided, np.where(image > 0, 2.0, 0.0) * found.cam[:, None], rtol=1e-6)
+
+
+def test_no_hooks_stay_after_an_error(rng):
+    network = made_network("ou66", 2)
+    mapper = GradCamMapper(network)
+    with pytest.raises(RuntimeError):
+        mapper.maps(rng.random((1, 3, 66, 66), dtype=np.float32))
+    for module in [*network.modules(), *mapper._guided.model.modules()]:
+        hooks = [module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks]
+        assert not any(hooks)
+    images = rng.random((1, 2, 66, 66), dtype=np.float32)
+    np.testing.assert_array_equal(mapper.maps(images).guided, GradCamMapper(network).maps(images).guided)
+
+
+def test_networks_whose_gradients_cannot_be_guided_are_refused():
+    with pytest.raises(ValueError, match=r"nn\.ReLU modules"):
+        GradCamMapper(nn.Sequential(nn.Conv2d(1, 2, 3), nn.SiLU(), nn.Flatten(), nn.Linear(32, 2)))

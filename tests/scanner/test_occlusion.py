@@ -1,0 +1,100 @@
+"""Against the network itself, run on the whole image with each mask laid on it."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from scanner.explain.occlusion import MASKS, Masks, OcclusionMapper
+from scanner.networks.architectures import ARCHITECTURES, he_initialise
+from scanner.networks.locate import SHIPPED_DIR
+from scanner.networks.package import load_network, read_card
+
+SHIPPED = [(folder, card) for folder in sorted(SHIPPED_DIR.iterdir()) for card in read_card(folder).networks]
+N_COMPARED = 60
+
+
+def made_network(architecture, n_channels, seed=1):
+    """Random weights, and normalisations that are not the identity."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        network = ARCHITECTURES[architecture].build(n_channels)
+        he_initialise(network)
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.running_mean.uniform_(-1, 1)
+                module.running_var.uniform_(0.5, 2)
+                nn.init.uniform_(module.weight, 0.5, 2)
+                nn.init.uniform_(module.bias, -1, 1)
+    return network.eval()
+
+
+def with_masks(network, image, masks, places):
+    """One by one, the slow way."""
+    found = []
+    for y, x in places:
+        hidden = image.copy()
+        hidden[:, y : y + masks.side_pixels, x : x + masks.side_pixels] = 0
+        with torch.no_grad():
+            found.append(network(torch.from_numpy(hidden[None]))[0].numpy())
+    return np.array(found)
+
+
+def check(network, image, masks, rng):
+    found = OcclusionMapper(network, masks).logits(image[None])[0]
+    starts = masks.starts(image.shape[-1])
+    assert found.shape[:2] == (len(starts), len(starts))
+    ends = [0, len(starts) - 1]
+    drawn = rng.integers(0, len(starts), (N_COMPARED, 2)).tolist()
+    places = [[i, j] for i in ends for j in ends] + [[ends[i % 2], j] for i, j in drawn[:10]] + drawn
+    expected = with_masks(network, image, masks, [(starts[i], starts[j]) for i, j in places])
+    # Logits of the networks made here reach 15.
+    atol = 1e-5 * max(1, np.abs(expected).max())
+    np.testing.assert_allclose(np.array([found[i, j] for i, j in places]), expected, rtol=1e-5, atol=atol)
+    # A mask that changes nothing would make the comparison worthless.
+    assert np.ptp(expected, axis=0).max() > 1e-3
+
+
+@pytest.mark.parametrize(("folder", "card"), SHIPPED, ids=[f"{folder.name}/{card.name}" for folder, card in SHIPPED])
+def test_every_shipped_network_says_of_hidden_pixels_what_it_says_when_asked_one_by_one(folder, card, rng):
+    image = rng.random((len(card.channels), card.input_pixels, card.input_pixels), dtype=np.float32)
+    check(load_network(folder, card), image, MASKS[card.architecture], rng)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize(("side", "step"), [(3, 5), (7, 6), (16, 13), (61, 1)])
+def test_masks_of_any_size_and_step(architecture, side, step, rng):
+    """Windows that start on odd pixels, overlap, and fill whole maps."""
+    n_pixels = ARCHITECTURES[architecture].input_pixels
+    image = rng.normal(size=(2, n_pixels, n_pixels)).astype(np.float32)
+    masks = Masks(side if side < 61 else n_pixels - 10, step)
+    check(made_network(architecture, 2), image, masks, rng)
+
+
+def test_a_batch_is_each_of_its_images(rng):
+    network = made_network("ou66", 1)
+    images = rng.random((3, 1, 66, 66), dtype=np.float32)
+    mapper = OcclusionMapper(network, Masks(6, 6))
+    together = mapper.logits(images)
+    np.testing.assert_array_equal(together, np.concatenate([mapper.logits(image[None]) for image in images]))
+
+
+def test_the_network_is_left_as_it_is(rng):
+    network = made_network("compact", 1)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    image = rng.random((1, 1, 100, 100), dtype=np.float32)
+    kept = image.copy()
+    OcclusionMapper(network, Masks(20, 20)).logits(image)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+    np.testing.assert_array_equal(image, kept)
+
+
+def test_the_defaults_are_the_papers():
+    assert (MASKS["ou66"], MASKS["ou200"]) == (Masks(1, 1), Masks(4, 4))
+    assert (len(MASKS["ou66"].starts(66)), len(MASKS["ou200"].starts(200))) == (66, 50)
+
+
+@pytest.mark.parametrize("wrong", [(0, 1), (1, 0)])
+def test_masks_of_nothing_are_refused(wrong):
+    with pytest.raises(ValueError, match="at least 1 pixel"):
+        Masks(*wrong)
