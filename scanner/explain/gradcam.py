@@ -29,8 +29,12 @@ class GradCamMaps:
     """`[batch, channel, y, x]`: that times the guided gradient: which pixels of which channel raise the output."""
 
 
-class LensOutput(nn.Module):
-    """`[batch]`: log of the summed exponentials of the outputs for every kind of lens; of the paper's networks, that output."""
+class LensLogOdds(nn.Module):
+    """`[batch]`: log odds of any kind of lens against none.
+
+    What a softmax makes of the outputs: with the lens outputs alone, evidence against "nonlens" would not count, and of the
+    flagship's maps a fifth fewer peak on the arc.
+    """
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -38,13 +42,25 @@ class LensOutput(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.network(x)
-        return logits[:, 1:].logsumexp(1)
+        return logits[:, 1:].logsumexp(1) - logits[:, 0]
+
+
+class LensOutput(nn.Module):
+    """`[batch]`: the output of a two-class network for "lens" alone, whose gradient the paper takes (section 5.6)."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.network(x)
+        return logits[:, 1]
 
 
 class GradCamMapper:
     """One network, ready to be asked about many images. Not for several threads at once: captum hooks into the network."""
 
-    def __init__(self, network: nn.Sequential) -> None:
+    def __init__(self, network: nn.Sequential, output: type[LensLogOdds | LensOutput] = LensLogOdds) -> None:
         """`network`: as its architecture builds it; it is left as it is.
 
         Raises:
@@ -55,7 +71,7 @@ class GradCamMapper:
         if not any(isinstance(layer, nn.ReLU) for layer in layers):
             raise ValueError("guided gradients need a network whose non-linear layers are nn.ReLU modules")
         # Twice as fast on processors; without gradients of the weights, which nobody asks for.
-        model = LensOutput(nn.Sequential(*layers)).requires_grad_(requires_grad=False)
+        model = output(nn.Sequential(*layers)).requires_grad_(requires_grad=False)
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._cam = LayerGradCam(model, _last_feature_maps(layers))
         self._guided = GuidedBackprop(model)

@@ -57,6 +57,12 @@ class Channel(BaseModel):
         return value
 
 
+def value_range(scaling: Scaling) -> tuple[float, float]:
+    """Between which values a channel on that scale lies."""
+    ranges: dict[Scaling, tuple[float, float]] = {"min_max": (0.0, 1.0), "detail": _DETAIL_RANGE}
+    return ranges.get(scaling, _ASINH_RANGE)
+
+
 def channels(scaling: Scaling, *bands: str) -> tuple[Channel, ...]:
     """Bands, in that order, all on one scale."""
     return tuple(Channel(band=band, scaling=scaling) for band in bands)

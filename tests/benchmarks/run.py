@@ -24,7 +24,7 @@ from scanner.pixels.resample import resized
 from scanner.pixels.shards import ROWS_PER_SHARD
 from simulation.actors import simulate_dataset
 from simulation.dataset import DatasetSpec, simulate_objects
-from tests.benchmarks import peers, scan_speed
+from tests.benchmarks import explain, peers, scan_speed
 from tests.benchmarks.scan_speed import BATCH, median_seconds
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -93,14 +93,15 @@ def markdown(results: Mapping[str, float], about: Mapping[str, str | int | None]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parts = ("scan", "simulation", "full_tile", "peers")
-    parser.add_argument("--parts", nargs="+", choices=parts, default=("scan", "simulation"))
+    parts = ("scan", "simulation", "maps", "full_tile", "peers")
+    parser.add_argument("--parts", nargs="+", choices=parts, default=("scan", "simulation", "maps"))
     parser.add_argument("--peers", type=Path, help="folder of the peers' scripts and their data, for the part of that name")
     parser.add_argument("--hyrax-python", help="interpreter that has hyrax, for the part peers")
     options = parser.parse_args()
     measured: dict[str, Callable[[Path], dict[str, float]]] = {
         "scan": scan_speed.measure,
         "simulation": lambda scratch: {**simulation_rates(scratch), "resize_over_skimage": resize_gain()},
+        "maps": lambda _scratch: explain.measure(),
         "full_tile": scan_speed.full_tile,
         "peers": lambda scratch: peers.measure(options.peers, options.hyrax_python, scratch),
     }

@@ -1,4 +1,4 @@
-"""Scans whose workers die, hang, run out of memory or lose their node; Ray is real, and so is what kills them."""
+"""Scans whose workers and drivers die, lose their node or their cluster; Ray is real, and so is what kills them."""
 
 import json
 import os
@@ -6,26 +6,13 @@ import random
 import signal
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
-from tests.faults.scanned_night import BAD, N_ROWS, N_UNITS, Night, done, end, kill_group, n_committed, rows, start
+from tests.faults.scanned_night import N_UNITS, done, end, kill_group, n_committed, start
 from tests.faults.worker_faults import CRASH_STEPS
 
 pytestmark = [pytest.mark.ray, pytest.mark.faults]
-
-
-@pytest.fixture(scope="module")
-def night(tmp_path_factory):
-    made = Night(tmp_path_factory.mktemp("night"))
-    assert made.undisturbed["rows_by_status"] == {"scored": N_UNITS * N_ROWS}, made.undisturbed
-    return made
-
-
-@pytest.fixture
-def root(tmp_path):
-    return tmp_path / "catalogue"
 
 
 @pytest.mark.fault(1, 2)
@@ -93,68 +80,6 @@ def test_after_the_death_of_the_head_a_new_cluster_goes_on(night, root, measured
     done(start(night, root))
     night.check(root)
     measured(worst_recovery_s=round(ended_after_s, 1), note="GCS killed; the driver ends by itself, the next run goes on")
-
-
-@pytest.mark.fault(6)
-def test_a_worker_that_hangs_is_killed_at_its_deadline_and_its_unit_done_again(night, root, measured):
-    begun = time.monotonic()
-    summary = done(start(night, root, "--start-s", 6, "--row-s", 0, FAULT_ROW="hang_once"))
-    assert summary["n_workers_lost"] == 1, summary
-    night.check(root)
-    measured(worst_recovery_s=round(time.monotonic() - begun, 1), note="deadline 6 s; time of the whole night")
-
-
-@pytest.mark.fault(6)
-def test_units_that_hang_for_ever_are_given_up_and_all_others_committed(night, root):
-    said = end(start(night, root, "--start-s", 6, "--row-s", 0, FAULT_ROW="hang"))
-    assert "UnitsFailedError: 2 of 10 units could not be scanned" in said
-    assert "shard-00003" in said
-    assert n_committed(root) == N_UNITS - 2
-    assert not (Path(root) / "seals").exists()
-    assert done(start(night, root))["units_by_outcome"] == {"already_committed": 8, "committed": 2}
-    night.check(root)
-
-
-@pytest.mark.fault(7)
-def test_rows_that_crash_workers_are_found_and_rejected_and_all_others_scored(night, root, measured):
-    summary = done(start(night, root, FAULT_ROW="segfault"))
-    poison = {unit * N_ROWS + row for unit, places in BAD.items() for row in places}
-    assert summary["rows_by_status"] == {"scored": N_UNITS * N_ROWS - 3, "rejected:worker_crash": 3}, summary
-    found, n_files = rows(root)
-    assert {row["object_id"] for row in found if row["status"] == "rejected:worker_crash"} == poison
-    assert (rows(root, without=poison)[0], n_files) == rows(night.golden, without=poison)
-    # A death in company and two alone, then for each of three rows one more, the halves of 24 rows and the row alone.
-    assert summary["n_workers_lost"] <= 2 * 3 + 3 * (1 + 5 + 1)
-    measured(runs=3, note=f"three rows of 240 raise SIGSEGV; {summary['n_workers_lost']} workers lost until all were found")
-
-
-@pytest.mark.fault(7)
-def test_a_file_that_crashes_whoever_reads_it_is_given_up_and_no_row_is_blamed(night, root):
-    said = end(start(night, root, FAULT_READER="segfault"))
-    assert "UnitsFailedError: 2 of 10 units could not be scanned" in said
-    assert "no single row is to blame" in said
-    assert {row["status"] for row in rows(root)[0]} == {"scored"}
-    assert n_committed(root) == N_UNITS - 2
-    done(start(night, root))
-    night.check(root)
-
-
-@pytest.mark.fault(8)
-@pytest.mark.parametrize("fault", ["memory_error", "balloon"])
-def test_a_unit_too_large_for_memory_is_scanned_in_smaller_batches(night, root, fault, measured):
-    used = _memory_used_fraction()
-    environment = {"RAY_memory_usage_threshold": f"{min(used + 0.2, 0.95):.3f}", "RAY_memory_monitor_refresh_ms": "100"}
-    summary = done(start(night, root, FAULT_ROW=fault, **(environment if fault == "balloon" else {})))
-    assert summary["rows_by_status"] == {"scored": N_UNITS * N_ROWS}, summary
-    night.check(root)
-    lost = summary["n_workers_lost"]
-    measured(runs=2, note=f"{fault}: two units of 24 rows pass in batches of 4, {lost} workers lost")
-
-
-def _memory_used_fraction():
-    lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
-    total, available = (int(lines[name].split()[0]) for name in ("MemTotal", "MemAvailable"))
-    return 1 - available / total
 
 
 @pytest.mark.fault(9)

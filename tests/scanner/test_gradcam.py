@@ -6,7 +6,7 @@ import torch
 from captum.attr import GuidedGradCam, LayerGradCam
 from torch import nn
 
-from scanner.explain.gradcam import GradCamMapper, LensOutput
+from scanner.explain.gradcam import GradCamMapper, LensLogOdds, LensOutput
 from scanner.networks.architectures import ARCHITECTURES
 from scanner.networks.compact import CentreCrop
 from scanner.networks.plain import plain_network
@@ -21,15 +21,17 @@ def inside(architecture, images):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_guided_grad_cam_is_captums_of_each_image(architecture, rng):
+@pytest.mark.parametrize(
+    ("architecture", "output"), [*((name, LensLogOdds) for name in ARCHITECTURES), ("ou66", LensOutput), ("ou200", LensOutput)]
+)
+def test_guided_grad_cam_is_captums_of_each_image(architecture, output, rng):
     n_pixels = ARCHITECTURES[architecture].input_pixels
     images = rng.normal(size=(4, 3, n_pixels, n_pixels)).astype(np.float32)
     # With some random weights all last feature maps speak against a lens.
     networks = (made_network(architecture, 3, seed) for seed in range(20))
-    network, found = next((n, maps) for n in networks if (maps := GradCamMapper(n).maps(images)).guided.any())
+    network, found = next((n, maps) for n in networks if (maps := GradCamMapper(n, output).maps(images)).guided.any())
     layers = [layer for layer in plain_network(network) if not isinstance(layer, CentreCrop)]
-    model = LensOutput(nn.Sequential(*layers))
+    model = output(nn.Sequential(*layers))
     last = next(layer for layer in reversed(layers[: _first_after_maps(layers)]) if isinstance(layer, nn.ReLU))
     for i, image in enumerate(inside(architecture, torch.from_numpy(images))):
         expected = GuidedGradCam(model, last).attribute(image[None].clone(), interpolate_mode="bilinear")[0]
@@ -63,11 +65,19 @@ def test_grad_cam_of_a_network_whose_gradients_are_known():
     convolution, reads = nn.Conv2d(1, 1, 1, bias=False), nn.Linear(36, 2, bias=False)
     nn.init.constant_(convolution.weight, 2.0)
     nn.init.constant_(reads.weight, 1.0)
+    nn.init.constant_(reads.weight[0], 0.0)
     network = nn.Sequential(convolution, nn.ReLU(), nn.Flatten(), reads)
     image = np.arange(36, dtype=np.float32).reshape(1, 1, 6, 6) - 10
     found = GradCamMapper(network).maps(image)
     np.testing.assert_allclose(found.cam, np.maximum(2 * image[0], 0), rtol=1e-6)
     np.testing.assert_allclose(found.guided, np.where(image > 0, 2.0, 0.0) * found.cam[:, None], rtol=1e-6)
+
+
+def test_the_outputs_are_what_they_say(rng):
+    logits = torch.from_numpy(rng.normal(size=(5, 4)))
+    p = torch.softmax(logits, 1)
+    np.testing.assert_allclose(LensLogOdds(nn.Identity())(logits), torch.log((1 - p[:, 0]) / p[:, 0]), atol=1e-12)
+    np.testing.assert_array_equal(LensOutput(nn.Identity())(logits), logits[:, 1])
 
 
 def test_no_hooks_stay_after_an_error(rng):

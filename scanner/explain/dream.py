@@ -1,0 +1,91 @@
+"""Images that a network would like to see: changed along the gradient until they speak for a class or excite a kernel.
+
+From noise they are class generated images, from a picture they are Deep Dreams, and for one kernel they are generated kernel
+images (Wilde et al. 2022, sections 5.3-5.5).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from scanner.pixels.inputs import Inputs
+
+Objective = Callable[[Tensor], Tensor]
+"""From `[batch, channel, y, x]` to `[batch]`: what is to grow."""
+Progress = Callable[[int, int], None]
+"""Called with (steps done, steps in all)."""
+
+
+@dataclass(frozen=True)
+class Climb:
+    """How far and how fast an image goes."""
+
+    n_steps: int
+    learning_rate: float
+    is_stretched: bool = False
+    """Stretch each image, all channels alike, over 0-1 before each step, as the authors do from noise."""
+
+    def __post_init__(self) -> None:
+        if self.n_steps < 1 or not self.learning_rate > 0:
+            raise ValueError(f"needs n_steps >= 1 and learning_rate > 0, got {self.n_steps} and {self.learning_rate}")
+
+
+CLASS_GENERATION = Climb(5000, 0.1, is_stretched=True)
+"""Wilde et al. 2022, section 5.3."""
+DEEP_DREAM = Climb(1000, 1e-3)
+"""Section 5.4."""
+KERNEL_IMAGES = Climb(1000, 0.1)
+"""Section 5.5 names neither; the rate is that of section 5.3, at which early kernels are saturated long before."""
+
+
+def class_output(network: nn.Module, place: int) -> Objective:
+    """The output of a network for the class at that place."""
+    return lambda images: network(images)[:, place]
+
+
+def kernel_output(network: nn.Sequential, n_layers: int, kernel: int) -> Objective:
+    """The mean of one feature map after the first `n_layers` layers: its kernel activation value."""
+    first = network[:n_layers]
+    return lambda images: first(images)[:, kernel].mean(dim=(-2, -1))
+
+
+def climb(
+    objective: Objective,
+    start: Inputs,
+    how: Climb,
+    low: NDArray[np.float32],
+    high: NDArray[np.float32],
+    progress: Progress | None = None,
+) -> Inputs:
+    """Images `[batch, channel, y, x]` that raise the objective, each on its own, by plain steps along its gradient.
+
+    Args:
+        objective: Of a network in eval mode; its weights stay as they are.
+        start: The images to begin with.
+        how: Number and size of the steps.
+        low: `[channel]`: no pixel goes below.
+        high: `[channel]`: nor above, for the network never sees other values.
+        progress: Told of every hundredth step.
+    """
+    least, most = (torch.from_numpy(np.asarray(bound, np.float32)).reshape(1, -1, 1, 1) for bound in (low, high))
+    images = torch.from_numpy(start.copy())
+    for step in range(how.n_steps):
+        if how.is_stretched:
+            darkest, brightest = (bound(images, dim=(1, 2, 3), keepdim=True) for bound in (torch.amin, torch.amax))
+            images = (images - darkest) / (brightest - darkest)
+        images.requires_grad_()
+        (gradient,) = torch.autograd.grad(objective(images).sum(), images)
+        images = (images.detach() + how.learning_rate * gradient).clamp(least, most)
+        if progress is not None and ((step + 1) % 100 == 0 or step + 1 == how.n_steps):
+            progress(step + 1, how.n_steps)
+    return np.asarray(images.numpy())
+
+
+def noise(shape: tuple[int, int, int], rng: np.random.Generator) -> Inputs:
+    """`[1, channel, y, x]` of uniform noise in 0-1, the same in all channels (section 5.3)."""
+    n_channels, *sides = shape
+    return np.repeat(rng.random((1, 1, *sides), dtype=np.float32), n_channels, axis=1)

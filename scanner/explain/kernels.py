@@ -1,0 +1,86 @@
+"""What the kernels of a network respond to (Wilde et al. 2022, section 5.2)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from scanner.networks.compact import GroupConv, LiftingConv
+from scanner.pixels.inputs import Inputs
+
+_CONVOLUTIONS = (nn.Conv2d, LiftingConv, GroupConv)
+
+
+@dataclass(frozen=True)
+class KernelLayer:
+    """A convolution of a network."""
+
+    name: str
+    """As the network names it; of the paper's networks, the layer number of its tables 3 and 4."""
+    n_layers: int
+    """Layers up to its output before ReLU, a normalisation included."""
+
+
+def kernel_layers(network: nn.Sequential) -> list[KernelLayer]:
+    """The convolutions, first to last."""
+    children = list(network.named_children())
+    found = []
+    for i, (name, layer) in enumerate(children):
+        if isinstance(layer, _CONVOLUTIONS):
+            has_norm = i + 1 < len(children) and isinstance(children[i + 1][1], nn.BatchNorm2d)
+            found.append(KernelLayer(name, i + 1 + has_norm))
+    return found
+
+
+def kernel_activations(network: nn.Sequential, inputs: Inputs) -> dict[str, NDArray[np.float32]]:
+    """Layer name to `[batch, kernel]`: the mean of each feature map before ReLU, the kernel activation value.
+
+    Args:
+        network: In eval mode.
+        inputs: `[batch, channel, y, x]`.
+    """
+    wanted = {layer.n_layers: layer.name for layer in kernel_layers(network)}
+    found = {}
+    with torch.inference_mode():
+        maps = torch.from_numpy(inputs)
+        for i, layer in enumerate(network):
+            maps = layer(maps)
+            if i + 1 in wanted:
+                found[wanted[i + 1]] = np.asarray(maps.mean(dim=(-2, -1)).numpy())
+    return found
+
+
+@dataclass(frozen=True)
+class MostActivating:
+    """For each kernel of a layer, `[kernel]`, the image that activates it most."""
+
+    places: NDArray[np.int64]
+    """Among all images, from 0."""
+    values: NDArray[np.float32]
+
+
+def most_activating(network: nn.Sequential, batches: Iterable[Inputs]) -> dict[str, MostActivating]:
+    """Layer name to the best of many images, of which one batch is held at a time; of equals the first."""
+    best: dict[str, MostActivating] = {}
+    n_before = 0
+    for inputs in batches:
+        for name, values in kernel_activations(network, inputs).items():
+            here = values.argmax(axis=0)
+            found = MostActivating(n_before + here, values[here, np.arange(len(here))])
+            best[name] = _better(best[name], found) if name in best else found
+        n_before += len(inputs)
+    return best
+
+
+def _better(first: MostActivating, second: MostActivating) -> MostActivating:
+    is_second = second.values > first.values
+    return MostActivating(np.where(is_second, second.places, first.places), np.where(is_second, second.values, first.values))
+
+
+def first_kernels(network: nn.Sequential) -> NDArray[np.float32]:
+    """`[kernel, channel, y, x]`: the weights that the first convolution lays on its input."""
+    layer = next(layer for layer in network if isinstance(layer, _CONVOLUTIONS))
+    return np.array(layer.weight.detach().numpy())

@@ -1,0 +1,59 @@
+"""Occlusion maps by incremental inference beside captum's, on the same networks, images and threads."""
+
+import time
+
+import numpy as np
+import torch
+from captum.attr import Occlusion
+
+from scanner.explain.occlusion import MASKS, OcclusionMapper
+from scanner.networks.locate import SHIPPED_DIR
+from scanner.networks.package import load_network, read_card
+from tests.benchmarks.scan_speed import CORES, FLAGSHIP, SEVEN
+
+NETWORKS = {"ou200": (SEVEN, "OU-200"), "ou66": (SEVEN, "OU-66"), "compact": (FLAGSHIP, "compact-sky")}
+AT_ONCE = 64
+"""Windows that captum gives to the network at a time; more or fewer are slower."""
+
+
+def measure() -> dict[str, float]:
+    """How much faster the map of one image is, and how far the two maps are apart at most."""
+    torch.set_num_threads(CORES)
+    found: dict[str, float] = {}
+    for architecture, (package, name) in NETWORKS.items():
+        card = next(network for network in read_card(SHIPPED_DIR / package).networks if network.name == name)
+        network = load_network(SHIPPED_DIR / package, card).to(memory_format=torch.channels_last)
+        shape = (1, len(card.channels), card.input_pixels, card.input_pixels)
+        image = np.random.default_rng(7).random(shape, dtype=np.float32)
+        theirs, seconds_theirs = _captums(network, image, architecture)
+        mapper = OcclusionMapper(network, MASKS[architecture])
+        mapper.logits(image)
+        begun = time.perf_counter()
+        masked = mapper.logits(image)
+        seconds = time.perf_counter() - begun
+        with torch.no_grad():
+            whole = network(torch.from_numpy(image)).numpy()
+        apart = float(np.abs((whole - masked[0])[..., 1] - theirs).max())
+        found |= {
+            f"occlusion_s_{architecture}": seconds,
+            f"occlusion_over_captum_{architecture}": seconds_theirs / seconds,
+            f"occlusion_largest_difference_{architecture}": apart,
+        }
+    return found
+
+
+def _captums(network: torch.nn.Module, image: np.ndarray, architecture: str) -> tuple[np.ndarray, float]:
+    """`[y, x]`: the drop of the second output at each mask, and the time that it took."""
+    masks = MASKS[architecture]
+    window = (image.shape[1], masks.side_pixels, masks.side_pixels)
+    step = (image.shape[1], masks.step_pixels, masks.step_pixels)
+    x = torch.from_numpy(image).to(memory_format=torch.channels_last)
+    begun = time.perf_counter()
+    with torch.no_grad():
+        drop = Occlusion(network).attribute(
+            x, sliding_window_shapes=window, strides=step, baselines=0, target=1, perturbations_per_eval=AT_ONCE
+        )
+    seconds = time.perf_counter() - begun
+    # Masks lie side by side, so that each pixel belongs to one.
+    starts = masks.starts(image.shape[-1])
+    return drop[0, 0].numpy()[np.ix_(starts, starts)], seconds

@@ -1,0 +1,102 @@
+"""Against the authors' own printed output, and against climbs that can be worked out by hand."""
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from scanner.explain.dream import CLASS_GENERATION, DEEP_DREAM, Climb, class_output, climb, kernel_output, noise
+from scanner.explain.kernels import kernel_activations, kernel_layers
+from scanner.networks.architectures import PAPER_NETWORKS
+from scanner.networks.published import read_published
+from tests.scanner.test_occlusion import made_network
+
+PUBLISHED = Path(__file__).parents[2].parent / "shared" / "published_ensemble"
+LOW, HIGH = np.zeros(1, np.float32), np.ones(1, np.float32)
+
+
+@pytest.mark.skipif(not PUBLISHED.is_dir(), reason="the published weights are not here")
+@pytest.mark.parametrize("target", [0, 1])
+def test_class_generation_goes_the_authors_way(target):
+    """Their noise, their network, and the probabilities that their notebook prints for the first ten steps."""
+    spec = next(spec for spec in PAPER_NETWORKS if spec.name == "OU-200")
+    network = spec.build()
+    network.load_state_dict(read_published(PUBLISHED, spec))
+    network.eval()
+    with (PUBLISHED / "class_generation_expected_ou200.csv").open() as file:
+        printed = [row for row in csv.DictReader(file) if int(row["target_class"]) == target]
+    start = np.load(PUBLISHED / "class_generation_noise_ou200.npy").astype(np.float32)
+    seen = []
+
+    def objective(images):
+        logits = network(images)
+        seen.append(torch.softmax(logits, 1)[0].detach().numpy())
+        return logits[:, target]
+
+    how = replace(CLASS_GENERATION, n_steps=10)
+    climb(objective, start, how, np.zeros(4, np.float32), np.ones(4, np.float32))
+    expected = [[float(row["p0"]), float(row["p1"])] for row in printed[:10]]
+    np.testing.assert_allclose(seen, expected, atol=1e-6)
+
+
+def test_a_linear_network_is_climbed_along_its_weights():
+    weights = torch.tensor([[1.0, -2.0], [0.5, 0.0]])
+    start = np.full((2, 1, 2, 2), 0.5, np.float32)
+    start[1] += 0.1
+    found = climb(lambda images: (images[:, 0] * weights).sum((1, 2)), start, Climb(3, 0.1), LOW, HIGH)
+    np.testing.assert_allclose(found[:, 0], np.clip(start[:, 0] + 0.3 * weights.numpy(), 0, 1), atol=1e-6)
+    assert start.max() < 0.7
+
+
+def test_images_climb_each_on_its_own_and_the_network_stays(rng):
+    network = made_network("ou66", 2)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    start = rng.random((3, 2, 66, 66), dtype=np.float32)
+    low, high = np.zeros(2, np.float32), np.ones(2, np.float32)
+    steps = []
+    together = climb(class_output(network, 1), start, Climb(5, 0.1), low, high, lambda *step: steps.append(step))
+    alone = climb(class_output(network, 1), start[2:], Climb(5, 0.1), low, high)
+    np.testing.assert_allclose(together[2:], alone, atol=1e-5)
+    assert steps == [(5, 5)]
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+    assert all(parameter.grad is None for parameter in network.parameters())
+    with torch.no_grad():
+        assert (network(torch.from_numpy(together))[:, 1] > network(torch.from_numpy(start))[:, 1]).all()
+
+
+@pytest.mark.parametrize("architecture", ["ou66", "equivariant"])
+def test_a_kernels_image_excites_that_kernel(architecture, rng):
+    network = made_network(architecture, 2)
+    layer = kernel_layers(network)[1]
+    start = noise((2, 100, 100) if architecture == "equivariant" else (2, 66, 66), rng)
+    low, high = np.zeros(2, np.float32), np.ones(2, np.float32)
+    found = climb(kernel_output(network, layer.n_layers, 3), start, Climb(20, 1.0), low, high)
+    before, after = (kernel_activations(network, images)[layer.name][0, 3] for images in (start, found))
+    assert after > before
+    assert kernel_output(network, layer.n_layers, 3)(torch.from_numpy(found)).item() == pytest.approx(after, rel=1e-5)
+
+
+def test_noise_is_the_same_in_all_channels(rng):
+    made = noise((4, 20, 20), rng)
+    assert made.shape == (1, 4, 20, 20)
+    assert (made == made[:, :1]).all()
+    assert 0 <= made.min() < 0.05
+    assert 0.95 < made.max() <= 1
+
+
+def test_the_defaults_are_the_papers_and_nonsense_is_refused():
+    assert (Climb(5000, 0.1, is_stretched=True), Climb(1000, 1e-3)) == (CLASS_GENERATION, DEEP_DREAM)
+    for wrong in ((0, 0.1), (1, 0.0), (1, float("nan"))):
+        with pytest.raises(ValueError, match="n_steps >= 1 and learning_rate > 0"):
+            Climb(*wrong)
+
+
+def test_a_step_that_leads_nowhere_stays():
+    network = nn.Sequential(nn.Conv2d(1, 1, 1), nn.ReLU())
+    nn.init.constant_(network[0].weight, 0.0)
+    start = np.full((1, 1, 3, 3), 0.25, np.float32)
+    np.testing.assert_array_equal(climb(lambda images: network(images).sum((1, 2, 3)), start, Climb(2, 1.0), LOW, HIGH), start)

@@ -1,0 +1,64 @@
+"""Against feature maps worked out with scipy, and against all images at once."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.signal import correlate2d
+from torch import nn
+
+from scanner.explain.kernels import first_kernels, kernel_activations, kernel_layers, most_activating
+from scanner.networks.architectures import ARCHITECTURES
+from tests.scanner.test_occlusion import made_network
+
+
+def test_the_papers_layers_have_the_papers_numbers():
+    """As figures 14 and 15 name them."""
+    names = [layer.name for layer in kernel_layers(made_network("ou66", 1))]
+    assert names == ["0", "4", "7", "10", "13", "17", "20", "23", "26"]
+    assert [layer.name for layer in kernel_layers(made_network("ou200", 1))] == ["0", "4", "8", "12", "16", "19"]
+
+
+def test_the_value_of_a_kernel_is_the_mean_of_its_map_before_relu(rng):
+    network = made_network("ou66", 2)
+    images = rng.normal(size=(3, 2, 66, 66)).astype(np.float32)
+    found = kernel_activations(network, images)["0"]
+    weight, bias = (parameter.detach().numpy() for parameter in network[0].parameters())
+    for i in range(3):
+        for kernel in (0, 17, 49):
+            feature_map = sum(correlate2d(images[i, c], weight[kernel, c], mode="valid") for c in range(2)) + bias[kernel]
+            assert found[i, kernel] == pytest.approx(feature_map.mean(), abs=1e-4)
+    assert (found < 0).any()
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_convolution_is_there_with_its_normalisation(architecture, rng):
+    network = made_network(architecture, 2)
+    n_pixels = ARCHITECTURES[architecture].input_pixels
+    images = rng.random((2, 2, n_pixels, n_pixels), dtype=np.float32)
+    layers, found = kernel_layers(network), kernel_activations(network, images)
+    assert list(found) == [layer.name for layer in layers]
+    for layer in layers:
+        assert not isinstance(network[layer.n_layers], nn.BatchNorm2d)
+        with torch.no_grad():
+            expected = network[: layer.n_layers](torch.from_numpy(images)).mean((-2, -1))
+        np.testing.assert_allclose(found[layer.name], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_the_most_activating_image_is_found_in_batches_of_any_size(rng):
+    network = made_network("ou66", 1)
+    images = rng.random((11, 1, 66, 66), dtype=np.float32)
+    images[7] = images[2]
+    everything = kernel_activations(network, images)
+    found = most_activating(network, (images[i : i + 3] for i in range(0, 11, 3)))
+    assert found.keys() == everything.keys()
+    for name, values in everything.items():
+        np.testing.assert_allclose(found[name].values, values.max(axis=0), rtol=1e-5)
+        np.testing.assert_allclose(values[found[name].places, range(values.shape[1])], values.max(axis=0), rtol=1e-5)
+        # Of two alike the first.
+        assert 7 not in found[name].places
+
+
+def test_first_kernels_are_the_weights():
+    network = made_network("equivariant", 2)
+    assert first_kernels(network).shape == (3, 2, 3, 3)
+    assert first_kernels(made_network("ou200", 4)).shape == (50, 4, 5, 5)

@@ -1,0 +1,78 @@
+"""On maps and scores for which the answer is known."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import spearmanr
+
+from scanner.explain.sanity import chance, deletion, grown, hits, insertion, randomised, rank_correlation, relevance_mass
+from tests.scanner.test_occlusion import made_network
+
+
+@pytest.fixture
+def truth():
+    """A ring."""
+    y, x = np.mgrid[:40, :40] - 19.5
+    return np.repeat((np.abs(np.hypot(x, y) - 10) < 1)[None], 3, 0)
+
+
+def test_a_peak_on_the_arc_is_a_hit_and_one_beside_it_within_the_slack(truth):
+    maps = np.zeros((3, 40, 40))
+    maps[0, 19, 30] = 1
+    maps[1, 19, 34] = 1
+    assert hits(maps, truth).tolist() == [True, False, False]
+    assert hits(maps, truth, 4).tolist() == [True, True, False]
+    assert hits(maps, truth, 2).tolist() == [True, False, False]
+
+
+def test_chance_is_how_often_random_maps_hit(truth, rng):
+    drawn = rng.random((4000, 40, 40))
+    many = np.repeat(truth[:1], len(drawn), 0)
+    for slack in (0, 2):
+        expected = chance(truth, slack)[0]
+        assert hits(drawn, many, slack).mean() == pytest.approx(expected, abs=4 * np.sqrt(expected / len(drawn)))
+
+
+def test_a_mask_grows_by_steps_in_all_directions():
+    mask = np.zeros((1, 9, 9), bool)
+    mask[0, 4, 4] = True
+    assert [grown(mask, n).sum() for n in range(4)] == [1, 9, 25, 49]
+
+
+def test_relevance_mass_is_the_share_on_the_arc(truth):
+    maps = np.where(truth, 3.0, 1.0)
+    maps[1] = -1
+    maps[2] = np.where(truth[2], 1.0, -5.0)
+    n_arc = truth[0].sum()
+    assert relevance_mass(maps, truth) == pytest.approx([3 * n_arc / (3 * n_arc + 1600 - n_arc), 0, 1])
+
+
+def test_rank_correlations_are_scipys(rng):
+    maps = rng.normal(size=(4, 12, 12)).round(1)
+    others = maps + rng.normal(size=maps.shape).round(1)
+    expected = [spearmanr(a.ravel(), b.ravel()).statistic for a, b in zip(maps, others, strict=True)]
+    np.testing.assert_allclose(rank_correlation(maps, others), expected, atol=1e-12)
+    assert rank_correlation(maps[:1], np.ones_like(maps[:1])) == [0]
+
+
+def test_pixels_go_in_the_order_of_their_relevance(rng):
+    """The score is the sum of what is shown: its curves are cumulative sums."""
+    inputs = rng.random((2, 3, 10, 10), dtype=np.float32)
+    maps = inputs.sum(axis=1)
+
+    def scores(shown):
+        return shown.sum(axis=(1, 2, 3))
+
+    sums = np.sort(maps.reshape(2, -1), axis=1)[:, ::-1].cumsum(axis=1)
+    expected = np.concatenate([np.zeros((2, 1)), sums[:, 9::10]], axis=1)
+    np.testing.assert_allclose(insertion(scores, inputs, maps, 10), expected, rtol=1e-5)
+    np.testing.assert_allclose(deletion(scores, inputs, maps, 10), expected[:, -1:] - expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_randomised_network_has_other_weights_of_the_same_shapes_and_the_old_one_stays():
+    network = made_network("compact", 2)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    other = randomised(network, 3)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+    assert not torch.equal(other[1].weight, network[1].weight)
+    assert torch.equal(other[1].weight, randomised(network, 3)[1].weight)
