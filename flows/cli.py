@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import flows.auditing_commands
-import flows.learning_commands  # noqa: F401 - both register their commands
+import flows.explaining_commands
+import flows.learning_commands  # noqa: F401 - all three register their commands
 from flows.app import Engine, Fraction, Positive, app
 from infra.errors import LensscanError
 from infra.telemetry import opt_out

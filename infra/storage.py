@@ -265,7 +265,7 @@ def _local(uri: str) -> Iterator[None]:
     except (FileNotFoundError, StorageError):
         raise
     except (IsADirectoryError, NotADirectoryError) as error:
-        raise FileNotFoundError(errno.ENOENT, "no such file", uri) from error
+        raise FileNotFoundError(errno.ENOENT, "a folder, or below a file", uri) from error
     except OSError as error:
         raise StorageError(f"{uri}: cannot be read: {error.strerror or one_line(error)}") from error
 

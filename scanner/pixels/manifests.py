@@ -3,8 +3,9 @@
 import io
 import posixpath
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -57,6 +58,16 @@ class Manifest:
 
     def __len__(self) -> int:
         return len(self.object_ids)
+
+    def rows(self, places: Sequence[int]) -> "Manifest":
+        """The objects at some places, in that order."""
+
+        def chosen(values: list[Any]) -> list[Any]:
+            return [values[place] for place in places] if values else []
+
+        references = {band: chosen(values) for band, values in self.references.items()}
+        ids = self.object_ids.take(pa.array(places, pa.int64()))
+        return Manifest(ids, references, chosen(self.pixel_scales), chosen(self.ra), chosen(self.dec))
 
 
 def read_manifest(uri: str) -> Manifest:
@@ -127,7 +138,8 @@ def _read_bytes(uri: str) -> bytes:
             raise ManifestError(f"manifest {uri}: {n_bytes} bytes, at most {MAX_MANIFEST_BYTES} are read")
         return read_bytes(uri)
     except (OSError, ValueError) as error:
-        reason = "no such file" if isinstance(error, FileNotFoundError) else getattr(error, "strerror", None) or error
+        is_missing = isinstance(error, FileNotFoundError) and not isinstance(error.__cause__, IsADirectoryError)
+        reason = "no such file" if is_missing else getattr(error, "strerror", None) or error
         raise ManifestError(f"manifest {one_line(uri)}: {reason}") from error
 
 

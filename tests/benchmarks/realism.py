@@ -22,8 +22,9 @@ from scipy.ndimage import binary_dilation, gaussian_filter, maximum_filter
 from scipy.stats import rankdata
 
 from scanner.pixels.bands import EUCLID
+from scanner.pixels.composite import composite
 from scanner.pixels.geometry import MER
-from simulation.contact_sheet import composite, picture_png
+from simulation.contact_sheet import picture_png
 from simulation.dataset import DatasetSpec, simulate_at
 from simulation.mosaic import simulate_sky
 from simulation.population import Draw

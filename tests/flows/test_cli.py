@@ -25,6 +25,7 @@ COMMANDS = (
     ["scan"],
     ["plan"],
     ["query"],
+    ["explain"],
     ["status"],
     ["seal"],
     ["reconcile"],

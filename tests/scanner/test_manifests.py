@@ -149,7 +149,7 @@ def test_unusable_parquet_columns_are_named(tmp_path, columns, message):
 def test_a_missing_manifest_and_a_folder_are_named(tmp_path):
     with pytest.raises(ManifestError, match=r"none\.csv: no such file"):
         read_manifest(str(tmp_path / "none.csv"))
-    with pytest.raises(ManifestError, match="Is a directory"):
+    with pytest.raises(ManifestError, match="a folder"):
         read_manifest(str(tmp_path))
 
 

@@ -1,0 +1,110 @@
+"""What the networks of an ensemble say of some objects, and where in the pictures they find it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from scanner.explain.gradcam import GradCamMapper
+from scanner.explain.occlusion import MASKS, OcclusionMapper
+from scanner.networks.card import EnsembleCard, NetworkCard
+from scanner.networks.combiner import lens_probability, margins_of
+from scanner.networks.errors import PackageError
+from scanner.networks.package import load_network
+from scanner.pixels.geometry import GEOMETRIES, Stamps
+from scanner.pixels.inputs import network_input
+
+Progress = Callable[[int, int], None]
+"""Called with (maps done, maps in all)."""
+MOST_NETWORKS = 3
+"""That are explained where nobody says which."""
+
+
+@dataclass(frozen=True)
+class NetworkMaps:
+    """One network's maps of some objects; `[batch, ...]`. Angles count from the middle, as the stamps lie."""
+
+    network: str
+    side_arcsec: float
+    """Of the stamps, and of every map but `occlusion`."""
+    p_lens: NDArray[np.float32]
+    occlusion: NDArray[np.float32]
+    """`[batch, y, x]`: by how much `p_lens` changes when pixels there are hidden: below zero where they support a lens."""
+    occlusion_side_arcsec: float
+    """The masks may leave an edge out on the right and at the top: side of the square that they cover."""
+    cam: NDArray[np.float32]
+    """`[batch, y, x]`: Grad-CAM."""
+    guided: NDArray[np.float32]
+    """`[batch, y, x]`: Guided Grad-CAM, where it is positive, all channels together."""
+
+
+def telling_networks(card: EnsembleCard) -> list[str]:
+    """Those that read the most bands, at most three."""
+    n_bands = {network.name: len({channel.band for channel in network.channels}) for network in card.networks}
+    most = max(n_bands.values())
+    return [name for name, n in n_bands.items() if n == most][:MOST_NETWORKS]
+
+
+def explain(
+    folder: Path, card: EnsembleCard, stamps: Stamps, names: Sequence[str] | None = None, progress: Progress | None = None
+) -> list[NetworkMaps]:
+    """Maps of each object for some networks of a package.
+
+    Args:
+        folder: Of the package.
+        card: Its card.
+        stamps: Band to `[batch, y, x]`, in the ensemble's geometry.
+        names: Of networks; by default the telling ones.
+        progress: Told of each map.
+
+    Raises:
+        PackageError: the ensemble has no such network, or its weights cannot be used.
+    """
+    known = {network.name: network for network in card.networks}
+    chosen = telling_networks(card) if names is None else list(names)
+    if unknown := [name for name in chosen if name not in known]:
+        raise PackageError(f"{card.name} has no network {', '.join(unknown)}; it has {', '.join(known)}")
+    n_objects = len(next(iter(stamps.values())))
+    report = progress or (lambda _done, _total: None)
+    found = []
+    for number, name in enumerate(chosen):
+
+        def told(done: int, before: int = number * n_objects) -> None:
+            report(before + done, len(chosen) * n_objects)
+
+        found.append(_network_maps(load_network(folder, known[name]), known[name], stamps, told))
+    return found
+
+
+def _network_maps(network: nn.Sequential, card: NetworkCard, stamps: Stamps, told: Callable[[int], None]) -> NetworkMaps:
+    inputs = network_input(stamps, card.channels, card.input_pixels)
+    with torch.inference_mode():
+        p_lens = _lens_probability(network(torch.from_numpy(inputs)).numpy())
+    masks = MASKS[card.architecture]
+    mapper, grad = OcclusionMapper(network, masks), GradCamMapper(network)
+    hidden = []
+    for i in range(len(inputs)):
+        hidden.append(mapper.logits(inputs[i : i + 1])[0])
+        told(i + 1)
+    maps = grad.maps(inputs)
+    side_arcsec = next(iter(GEOMETRIES[card.geometry].grids.values())).side_arcsec
+    n_covered = masks.starts(card.input_pixels)[-1] + masks.side_pixels
+    return NetworkMaps(
+        network=card.name,
+        side_arcsec=side_arcsec,
+        p_lens=p_lens,
+        occlusion=_lens_probability(np.stack(hidden)) - p_lens[:, None, None],
+        occlusion_side_arcsec=side_arcsec * float(n_covered) / card.input_pixels,
+        cam=maps.cam,
+        guided=np.maximum(maps.guided, 0).sum(axis=1),
+    )
+
+
+def _lens_probability(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """`[..., class]` to `[...]`."""
+    p = lens_probability(margins_of(logits.reshape(-1, logits.shape[-1])))
+    return p.reshape(logits.shape[:-1]).astype(np.float32)

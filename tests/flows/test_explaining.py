@@ -1,0 +1,101 @@
+"""`lensscan explain` on shards, tiles and manifests, as a person would use it."""
+
+import json
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from flows.explaining import ExplainError, explain_to_file
+from infra.errors import LensscanError
+from scanner.pixels.geometry import MER_10
+from scanner.pixels.shards import encode_shard, shard_table
+from tests.flows.test_cli import lensscan
+from tests.tiles import write_tile
+
+
+def explain(images, out, objects=(), ensemble="mer3-sim", networks=("compact-sky",)):
+    return explain_to_file(str(images), out, list(objects), ensemble, networks, lambda _done, _total: None)
+
+
+@pytest.fixture
+def shards(tmp_path):
+    (tmp_path / "shards").mkdir()
+    for first in (0, 5):
+        rng = np.random.default_rng(first)
+        stamps = {
+            band: rng.normal(size=(5, grid.n_pixels, grid.n_pixels)).astype(np.float32) for band, grid in MER_10.grids.items()
+        }
+        content = encode_shard(shard_table(np.arange(5) + first, stamps, {}, MER_10))
+        (tmp_path / "shards" / f"shard-{first:05d}.parquet").write_bytes(content)
+    return tmp_path / "shards"
+
+
+def test_objects_of_several_shards_in_the_order_asked_for(shards, tmp_path):
+    found = explain(shards, tmp_path / "new" / "why.png", ["7", "1", "6"])
+    assert list(found["objects"]) == ["7", "1", "6"]
+    assert (tmp_path / "new" / "why.png").read_bytes().startswith(b"\x89PNG")
+    one = explain(shards, tmp_path / "one.pdf", ["1"])
+    assert one["objects"]["1"]["p_lens"] == pytest.approx(found["objects"]["1"]["p_lens"], rel=1e-3)
+    numbers = one["objects"]["1"]["networks"]["compact-sky"]
+    assert 0 <= numbers["strongest_occlusion_arcsec"] <= 7.1
+    assert 0 <= numbers["strongest_guided_arcsec"] <= 7.1
+
+
+def test_sources_of_a_tile(tmp_path):
+    write_tile(tmp_path / "tiles", 3, 6, n_pixels=600)
+    from scanner.pixels.tiles import discover_tiles, read_tile_catalogue
+
+    (tile,) = discover_tiles(str(tmp_path / "tiles"))
+    ids = read_tile_catalogue(tile.catalogue).object_ids.astype(str).tolist()
+    found = explain(tmp_path / "tiles", tmp_path / "why.png", ids[:2])
+    assert set(found["objects"]) | set(found["rejected"]) == set(ids[:2])
+    assert found["objects"]
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    for band in MER_10.grids:
+        image = np.random.default_rng(len(band)).normal(size=(120, 120)).astype(np.float32)
+        fits.PrimaryHDU(image).writeto(tmp_path / f"{band}.fits")
+    row = ",".join(f"{band}.fits" for band in MER_10.grids)
+    bad = row.replace("J.fits", "no.fits")
+    names = f"object_id,pixel_scale_arcsec,{','.join(MER_10.grids)}"
+    (tmp_path / "m.csv").write_text(f"{names}\nfirst,0.1,{row}\nbad,0.1,{bad}\n")
+    return tmp_path / "m.csv"
+
+
+def test_the_command_explains_a_manifest_and_says_what_it_left_out(manifest, tmp_path):
+    command = ["explain", manifest, "--out", tmp_path / "why.png", "--ensemble", "mer3-sim", "--networks", "compact-sky"]
+    done = lensscan(*command, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert list(found["objects"]) == ["first"]
+    assert "missing_file" in found["rejected"]["bad"]
+    said = lensscan(*command, COLUMNS="200")
+    assert "compact-sky" in said.stdout
+    assert "missing_file" in said.stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"out": "why.txt"}, r"--out must be a file that ends in \.png or \.pdf"),
+        ({"objects": ["77"]}, "has no object 77"),
+        ({"objects": ["1"] * 25}, "at most 24 objects, got 25"),
+        ({"objects": []}, "name the objects"),
+        ({"ensemble": "nobody"}, "nobody: no ensemble of that name"),
+        ({"networks": ["x"]}, "has no network x"),
+    ],
+)
+def test_mistakes_are_told_and_nothing_is_written(shards, tmp_path, change, says):
+    options = {"out": "why.png", "objects": ["1"]} | change
+    options["out"] = tmp_path / options["out"]
+    with pytest.raises(LensscanError, match=says):
+        explain(shards, **options)
+    assert not options["out"].exists()
+
+
+def test_where_nothing_can_be_looked_at_the_reasons_are_given(manifest, tmp_path):
+    with pytest.raises(ExplainError, match="nothing to look at: bad: missing_file"):
+        explain(manifest, tmp_path / "why.png", ["bad"])

@@ -1,0 +1,96 @@
+"""Maps of a whole ensemble: their values against the network asked directly, their places against pixels that alone matter."""
+
+import numpy as np
+import pytest
+import torch
+
+from scanner.explain.explanation import explain, telling_networks
+from scanner.explain.figures import explanation_figure, figure_bytes, occlusion_colours
+from scanner.explain.sanity import chance, hits
+from scanner.networks.errors import PackageError
+from scanner.networks.locate import SHIPPED_DIR
+from scanner.networks.package import load_package, read_card
+from scanner.pixels.geometry import GEOMETRIES
+from scanner.pixels.shards import decode_shard, encode_shard
+from scanner.pixels.sky import sky_level_and_sigma
+from simulation.dataset import DatasetSpec, simulate_objects
+
+FLAGSHIP = SHIPPED_DIR / "mer3-sim"
+
+
+@pytest.fixture(scope="module")
+def explained():
+    card = read_card(FLAGSHIP)
+    geometry = GEOMETRIES[card.geometry]
+    rng = np.random.default_rng(5)
+    y, x = np.mgrid[:100, :100] - 49.5
+    ring = np.exp(-0.5 * ((np.hypot(x, y) - 15) / 1.5) ** 2) * (y > 0)
+    core = np.exp(-np.hypot(x, y) / 3)
+    stamps = {
+        band: np.stack([rng.normal(size=(100, 100)) + 60 * core + light * ring for light in (0, 25)]).astype(np.float32)
+        for band in geometry.grids
+    }
+    steps = []
+    maps = explain(FLAGSHIP, card, stamps, None, lambda *step: steps.append(step))
+    return card, geometry, stamps, maps, steps
+
+
+def test_every_telling_network_is_explained_and_says_what_it_says_to_the_ensemble(explained):
+    card, _, stamps, maps, steps = explained
+    assert [one.network for one in maps] == telling_networks(card) == ["compact-sky", "equivariant-sky", "equivariant-centre"]
+    assert steps == [(i + 1, 6) for i in range(6)]
+    p_networks = load_package(FLAGSHIP).score(stamps).p_networks
+    for one in maps:
+        np.testing.assert_allclose(one.p_lens, p_networks[one.network], atol=1e-5)
+        assert one.occlusion.shape == (2, 25, 25)
+        assert one.cam.shape == one.guided.shape == (2, 100, 100)
+        assert (np.abs(one.occlusion) <= 1).all()
+        assert one.guided.min() >= 0
+        assert one.occlusion_side_arcsec == pytest.approx(one.side_arcsec) == pytest.approx(10.0)
+
+
+def test_maps_point_at_bright_arcs():
+    """Where the simulation knows them to be; a pixel drawn at random hits one of ten."""
+    spec = DatasetSpec(n=60, seed=77, geometry="mer10", kinds=(("single", 1.0),), components=True)
+    shard = decode_shard(encode_shard(simulate_objects(spec, range(60))))
+    light = shard.components["source1"]["VIS"]
+    _, sigma = sky_level_and_sigma(shard.stamps["VIS"])
+    truth = light > sigma[:, None, None]
+    chosen = np.flatnonzero(np.array(shard.truth["arc_snr"].to_pylist()) >= 40)[:12]
+    assert len(chosen) == 12
+    stamps = {band: images[chosen] for band, images in shard.stamps.items()}
+    (maps,) = explain(FLAGSHIP, read_card(FLAGSHIP), stamps, ["equivariant-centre"])
+    assert chance(truth[chosen], 2).mean() < 0.15
+    assert hits(maps.guided, truth[chosen], 2).sum() >= 8
+    # The first pixel of the mask is up to four from the one that mattered.
+    assert hits(np.kron(-maps.occlusion, np.ones((1, 4, 4))), truth[chosen], 4).sum() >= 8
+
+
+def test_a_network_that_is_not_there_is_named():
+    card = read_card(FLAGSHIP)
+    with pytest.raises(PackageError, match=r"mer3-sim has no network OU-1; it has compact-sky, "):
+        explain(FLAGSHIP, card, {"VIS": np.zeros((1, 100, 100), np.float32)}, ["OU-1"])
+
+
+def test_the_seven_are_explained_by_those_that_read_four_bands():
+    assert telling_networks(read_card(SHIPPED_DIR / "ou7-sim")) == ["OU-66", "OU-200"]
+
+
+def test_blue_supports_a_lens_red_speaks_against_it_and_white_is_nothing():
+    """The paper's colours, each end on its own scale."""
+    from matplotlib import colormaps
+
+    norm = occlusion_colours(np.array([-0.5, 0.0, 0.01]))
+    blue, white, red = colormaps["bwr"](norm(np.array([-0.5, 0.0, 0.01])))[:, :3]
+    assert (blue, red) == (pytest.approx([0, 0, 1]), pytest.approx([1, 0, 0]))
+    assert white == pytest.approx([1, 1, 1], abs=0.01)
+    assert occlusion_colours(np.zeros(3))(0.0) == 0.5
+
+
+@pytest.mark.parametrize(("kind", "begins"), [("png", b"\x89PNG"), ("pdf", b"%PDF")])
+def test_equal_maps_give_equal_figures(explained, kind, begins):
+    _, geometry, stamps, maps, _ = explained
+    drawn = [figure_bytes(explanation_figure(["a", "b"], np.array([0.1, 0.9]), stamps, geometry, maps), kind) for _ in range(2)]
+    assert drawn[0] == drawn[1]
+    assert drawn[0].startswith(begins)
+    assert torch.is_grad_enabled()
