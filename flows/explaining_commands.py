@@ -48,5 +48,7 @@ def explain(
     ]
     columns = ("object", "network", "p_lens", "strongest_occlusion_arcsec", "strongest_guided_arcsec")
     print_table(f"{found['figure']}: why", columns, [{**dict.fromkeys(columns), **row} for row in rows])
-    for name, why in found["rejected"].items():
-        print_table("not looked at", ("object", "why"), [{"object": name, "why": why}])
+    if found["rejected"]:
+        print_table(
+            "not looked at", ("object", "why"), [{"object": name, "why": why} for name, why in found["rejected"].items()]
+        )

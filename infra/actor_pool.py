@@ -29,7 +29,7 @@ from infra.cluster import ClusterError, last_line, ray_errors
 MAX_DEATHS_IN_A_ROW = 60
 """Actors that die one after the other without a single answer: something is wrong with all of them."""
 MAX_FAILED_STARTS = 3
-"""One after the other that raise, before the pool goes on with an actor less; 1 as long as none has run."""
+"""One after the other, before the pool goes on with an actor less; as long as none has run, the first that raises is enough."""
 START_S = 600.0
 """For one actor at least to be placed and to load what it needs."""
 _SETTLE_S = 5.0
@@ -212,13 +212,13 @@ class ActorPool:
         if error is None:
             slot.starting, self._has_run, self._failed_starts = None, True, 0
             return
-        if not _cannot_start(error):
-            # Killed, or lost with its node, while it happened to start.
+        if all(other.starting is not None for other in self._slots) and not _cannot_start(error):
+            # Killed, or lost with its node, while it happened to start, and nobody else is there.
             self._count_death(error)
             self._replace(slot)
             return
         self._failed_starts += 1
-        if self._has_run and self._failed_starts < MAX_FAILED_STARTS:
+        if self._failed_starts < MAX_FAILED_STARTS and (self._has_run or not _cannot_start(error)):
             self._replace(slot)
             return
         self._failed_starts = 0
@@ -250,7 +250,7 @@ class ActorPool:
     def _bury(self, slot: _Slot, ended: list[Ended]) -> None:
         """Replace an actor that is dead or held for dead; what it still does is the caller's business to make harmless."""
         self._ended.extend(ended)
-        self._count_death(ended[0].error)
+        self._count_death(next((one.error for one in ended if one.error is not None), None))
         self._replace(slot)
 
     def _count_death(self, error: BaseException | None) -> None:

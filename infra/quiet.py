@@ -11,7 +11,7 @@ _FILTERS = RLock()
 
 @contextlib.contextmanager
 def without_warnings() -> Iterator[None]:
-    """No warnings while this lasts; one thread at a time, so not around reading."""
+    """No warnings while this lasts; one thread at a time, so not around what may wait for long."""
     with _FILTERS, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -83,7 +83,7 @@ class Ahead(Iterator[Item]):
     def close(self) -> None:
         self._is_over = True
         self._abandoned.set()
-        # What lies ready is let go at once.
+        # What lies ready is let go as soon as the reader ends.
         self._ready = queue.Queue()
 
     def __del__(self) -> None:

@@ -140,6 +140,8 @@ def arrow_source(uri: str) -> pa.NativeFile:
     if is_s3(uri):
         return pa.BufferReader(read_bytes(uri))
     with _local(uri):
+        if local_path(uri).is_dir():
+            raise IsADirectoryError
         return pa.OSFile(str(local_path(uri)))
 
 

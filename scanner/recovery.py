@@ -56,12 +56,12 @@ class UnitRecovery:
 
     def __init__(self, unit_id: str, n_rows: int, batch_size: int) -> None:
         self._unit_id, self._n_rows, self._batch_size = unit_id, n_rows, batch_size
-        self._planned_batch_size = batch_size
         self._failures: dict[Failure, int] = {}
         self._left_out: list[int] = []
         self._search: RowSearch | None = None
         self._n_searches_in_vain = 0
         self.is_suspect = False
+        self._n_lost = 0
         self._n_deaths_alone = 0
         self.is_given_up = False
         self.verdict = ""
@@ -81,6 +81,9 @@ class UnitRecovery:
     def failed(self, failure: Failure) -> None:
         """The last task failed; from now on `task` gives another, or `is_given_up` holds."""
         if failure is Failure.LOST:
+            # Ray may say so of a worker that died of the unit, where the head is too busy to know.
+            self._n_lost += 1
+            self.is_suspect |= self._n_lost >= MAX_TRIES
             return
         if failure is Failure.DISTURBED:
             self.is_suspect = True
@@ -130,10 +133,8 @@ class UnitRecovery:
             self._n_searches_in_vain += 1
         else:
             self._left_out.append(nth_kept(found, self._left_out))
-            # Then it was not memory.
-            self._batch_size = self._planned_batch_size
         # Where every row is to blame, none is.
-        n_allowed = min(MAX_ROWS_LEFT_OUT, self._n_rows - 1)
+        n_allowed = min(MAX_ROWS_LEFT_OUT, max(self._n_rows - 1, 0))
         self.is_given_up = self._n_searches_in_vain >= MAX_SEARCHES_IN_VAIN or len(self._left_out) > n_allowed
         if self.is_given_up:
             self.verdict = "workers die of it, and no single row is to blame"

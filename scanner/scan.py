@@ -115,6 +115,7 @@ def read_whole(unit: Unit, geometry: Geometry, batch_size: int) -> None:
         open_unit(unit, geometry, batch_size, np.empty(0, np.int64))
         read_mosaics({role: file.uri for role, file in unit.files.items() if role != CATALOGUE}, geometry)
     else:
+        _check_unchanged(unit)
         with _damage_is_told():
             for _ in _shard_rows(unit).pieces(batch_size):
                 pass

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from scanner.pixels.inputs import Inputs
+from scanner.pixels.resample import resized
 
 Objective = Callable[[Tensor], Tensor]
 """From `[batch, channel, y, x]` to `[batch]`: what is to grow."""
@@ -27,7 +28,7 @@ class Climb:
     n_steps: int
     learning_rate: float
     is_stretched: bool = False
-    """Stretch each image, all channels alike, over 0-1 before each step, as the authors do from noise."""
+    """Stretch each image, all channels alike, from the lowest to the highest bound before each step, as the authors do."""
 
     def __post_init__(self) -> None:
         if self.n_steps < 1 or not self.learning_rate > 0:
@@ -38,6 +39,7 @@ CLASS_GENERATION = Climb(5000, 0.1, is_stretched=True)
 """Wilde et al. 2022, section 5.3."""
 DEEP_DREAM = Climb(1000, 1e-3)
 """Section 5.4."""
+_NOISE_PIXELS = 66
 KERNEL_IMAGES = Climb(1000, 0.1)
 """Section 5.5 names neither; the rate is that of section 5.3, at which early kernels are saturated long before."""
 
@@ -75,8 +77,7 @@ def climb(
     images = torch.from_numpy(start.copy())
     for step in range(how.n_steps):
         if how.is_stretched:
-            darkest, brightest = (bound(images, dim=(1, 2, 3), keepdim=True) for bound in (torch.amin, torch.amax))
-            images = (images - darkest) / (brightest - darkest)
+            images = _stretched(images, least.min(), most.max())
         images.requires_grad_()
         (gradient,) = torch.autograd.grad(objective(images).sum(), images)
         images = (images.detach() + how.learning_rate * gradient).clamp(least, most)
@@ -85,7 +86,14 @@ def climb(
     return np.asarray(images.numpy())
 
 
-def noise(shape: tuple[int, int, int], rng: np.random.Generator) -> Inputs:
-    """`[1, channel, y, x]` of uniform noise in 0-1, the same in all channels (section 5.3)."""
-    n_channels, *sides = shape
-    return np.repeat(rng.random((1, 1, *sides), dtype=np.float32), n_channels, axis=1)
+def noise(n_channels: int, n_pixels: int, rng: np.random.Generator) -> Inputs:
+    """`[1, channel, y, x]` of uniform noise in 0-1 on 66 x 66 pixels, scaled up, the same in all channels (section 5.3)."""
+    drawn = resized(rng.random((1, _NOISE_PIXELS, _NOISE_PIXELS), dtype=np.float32), n_pixels)
+    return np.repeat(np.clip(drawn, 0, 1)[:, None], n_channels, axis=1)
+
+
+def _stretched(images: Tensor, least: Tensor, most: Tensor) -> Tensor:
+    """One that is the same everywhere stays."""
+    darkest, brightest = (bound(images, dim=(1, 2, 3), keepdim=True) for bound in (torch.amin, torch.amax))
+    span = brightest - darkest
+    return torch.where(span > 0, least + (images - darkest) / span.clamp_min(1e-30) * (most - least), images)

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from scipy.special import expit, logsumexp
 from torch import nn
 
 from scanner.explain.gradcam import GradCamMapper
 from scanner.explain.occlusion import MASKS, OcclusionMapper
 from scanner.networks.card import EnsembleCard, NetworkCard
-from scanner.networks.combiner import lens_probability, margins_of
 from scanner.networks.errors import PackageError
 from scanner.networks.package import load_network
 from scanner.pixels.geometry import GEOMETRIES, Stamps
@@ -33,7 +32,7 @@ class NetworkMaps:
     """Of the stamps, and of every map but `occlusion`."""
     p_lens: NDArray[np.float32]
     occlusion: NDArray[np.float32]
-    """`[batch, y, x]`: by how much `p_lens` changes when pixels there are hidden: below zero where they support a lens."""
+    """`[batch, y, x]`: change of the log odds of a lens when pixels there are hidden: below zero where they support one."""
     occlusion_side_arcsec: float
     """The masks may leave an edge out on the right and at the top: side of the square that they cover."""
     cam: NDArray[np.float32]
@@ -47,6 +46,21 @@ def telling_networks(card: EnsembleCard) -> list[str]:
     n_bands = {network.name: len({channel.band for channel in network.channels}) for network in card.networks}
     most = max(n_bands.values())
     return [name for name, n in n_bands.items() if n == most][:MOST_NETWORKS]
+
+
+def chosen_networks(card: EnsembleCard, names: Sequence[str] | None) -> list[str]:
+    """Those of some names, each once; by default the telling ones.
+
+    Raises:
+        PackageError: the ensemble has no network of a name, or none is named.
+    """
+    known = [network.name for network in card.networks]
+    chosen = telling_networks(card) if names is None else list(dict.fromkeys(names))
+    if unknown := [name for name in chosen if name not in known]:
+        raise PackageError(f"{card.name} has no network {', '.join(unknown)}; it has {', '.join(known)}")
+    if not chosen:
+        raise PackageError(f"name a network of {card.name}: {', '.join(known)}")
+    return chosen
 
 
 def explain(
@@ -64,10 +78,8 @@ def explain(
     Raises:
         PackageError: the ensemble has no such network, or its weights cannot be used.
     """
+    chosen = chosen_networks(card, names)
     known = {network.name: network for network in card.networks}
-    chosen = telling_networks(card) if names is None else list(names)
-    if unknown := [name for name in chosen if name not in known]:
-        raise PackageError(f"{card.name} has no network {', '.join(unknown)}; it has {', '.join(known)}")
     n_objects = len(next(iter(stamps.values())))
     report = progress or (lambda _done, _total: None)
     found = []
@@ -82,13 +94,12 @@ def explain(
 
 def _network_maps(network: nn.Sequential, card: NetworkCard, stamps: Stamps, told: Callable[[int], None]) -> NetworkMaps:
     inputs = network_input(stamps, card.channels, card.input_pixels)
-    with torch.inference_mode():
-        p_lens = _lens_probability(network(torch.from_numpy(inputs)).numpy())
     masks = MASKS[card.architecture]
     mapper, grad = OcclusionMapper(network, masks), GradCamMapper(network)
-    hidden = []
+    whole = _log_odds(mapper.whole_logits(inputs))
+    changes = []
     for i in range(len(inputs)):
-        hidden.append(mapper.logits(inputs[i : i + 1])[0])
+        changes.append(_log_odds(mapper.logits(inputs[i : i + 1])[0]) - whole[i])
         told(i + 1)
     maps = grad.maps(inputs)
     side_arcsec = next(iter(GEOMETRIES[card.geometry].grids.values())).side_arcsec
@@ -96,15 +107,15 @@ def _network_maps(network: nn.Sequential, card: NetworkCard, stamps: Stamps, tol
     return NetworkMaps(
         network=card.name,
         side_arcsec=side_arcsec,
-        p_lens=p_lens,
-        occlusion=_lens_probability(np.stack(hidden)) - p_lens[:, None, None],
+        p_lens=expit(whole).astype(np.float32),
+        occlusion=np.stack(changes).astype(np.float32),
         occlusion_side_arcsec=side_arcsec * float(n_covered) / card.input_pixels,
         cam=maps.cam,
         guided=np.maximum(maps.guided, 0).sum(axis=1),
     )
 
 
-def _lens_probability(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """`[..., class]` to `[...]`."""
-    p = lens_probability(margins_of(logits.reshape(-1, logits.shape[-1])))
-    return p.reshape(logits.shape[:-1]).astype(np.float32)
+def _log_odds(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """`[..., class]` to `[...]`: of any kind of lens. In probabilities nothing would be left to see of good candidates."""
+    wide = logits.astype(np.float64)
+    return np.asarray(logsumexp(wide[..., 1:], axis=-1) - wide[..., 0])

@@ -1,5 +1,6 @@
 """Grad-CAM (Selvaraju et al. 2017) and Guided Grad-CAM (with Springenberg et al. 2014) of many images, through captum."""
 
+import warnings
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -10,18 +11,26 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from infra.quiet import without_warnings
-from scanner.networks.compact import CentreCrop
+from scanner.networks.compact import CentreCrop, MeanOverOrientations
 from scanner.networks.plain import plain_network
 from scanner.pixels.inputs import Inputs
 
+_KNOWN = (nn.Conv2d, nn.ReLU, nn.MaxPool2d, nn.Flatten, nn.Linear, MeanOverOrientations)
 MAX_KERNEL = 5
 """Pixels a side, of the architectures' convolutions that see a part of a map only."""
+
+# It says at each call that it sets hooks for a while.
+warnings.filterwarnings("ignore", "Setting backward hooks on ReLU activations", UserWarning, "captum")
 
 
 @dataclass(frozen=True)
 class GradCamMaps:
-    """What made a network say "lens", at each pixel of its input."""
+    """What made a network say "lens", stretched over its input as captum and the paper do.
+
+    The last feature maps of the paper's networks, whose convolutions have no padding, look at the middle of the image only:
+    stretched over all of it, a cell at the edge lies up to 5 arcsec farther out than what it saw. Those of the flagship lie
+    where they should.
+    """
 
     cam: NDArray[np.float32]
     """`[batch, y, x]`: where the last feature maps speak for a lens; never negative, in units of the output."""
@@ -64,12 +73,13 @@ class GradCamMapper:
         """`network`: as its architecture builds it; it is left as it is.
 
         Raises:
-            ValueError: it has other non-linear layers than `nn.ReLU`: captum would guide no gradient and not say so.
+            ValueError: it has other layers than the architectures have: captum would guide no gradient through another
+                non-linear layer than `nn.ReLU`, and not say so.
         """
         layers = list(plain_network(network))
         self._crop = layers.pop(0) if isinstance(layers[0], CentreCrop) else None
-        if not any(isinstance(layer, nn.ReLU) for layer in layers):
-            raise ValueError("guided gradients need a network whose non-linear layers are nn.ReLU modules")
+        if strange := [layer for layer in layers if not isinstance(layer, _KNOWN)]:
+            raise ValueError(f"guided gradients need a network whose non-linear layers are nn.ReLU modules, got {strange[0]}")
         # Twice as fast on processors; without gradients of the weights, which nobody asks for.
         model = output(nn.Sequential(*layers)).requires_grad_(requires_grad=False)
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -82,13 +92,14 @@ class GradCamMapper:
         Args:
             inputs: `[batch, channel, y, x]`, as the network reads them.
         """
-        whole = torch.from_numpy(inputs)
+        with torch.inference_mode(mode=False):
+            return self._maps(torch.from_numpy(inputs))
+
+    def _maps(self, whole: Tensor) -> GradCamMaps:
         seen = (whole if self._crop is None else self._crop(whole)).contiguous(memory_format=torch.channels_last)
         margin = (whole.shape[-1] - seen.shape[-1]) // 2
-        with without_warnings():
-            # That it sets hooks, and that it wants gradients.
-            coarse = self._cam.attribute(seen, relu_attributions=True).detach()
-            gradient = self._guided.attribute(seen.clone()).detach()
+        coarse = self._cam.attribute(seen, relu_attributions=True).detach()
+        gradient = self._guided.attribute(seen.clone().requires_grad_()).detach()
         cam = functional.interpolate(coarse, seen.shape[-2:], mode="bilinear")
 
         def framed(values: Tensor) -> NDArray[np.float32]:

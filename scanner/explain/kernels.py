@@ -38,6 +38,8 @@ def kernel_layers(network: nn.Sequential) -> list[KernelLayer]:
 def kernel_activations(network: nn.Sequential, inputs: Inputs) -> dict[str, NDArray[np.float32]]:
     """Layer name to `[batch, kernel]`: the mean of each feature map before ReLU, the kernel activation value.
 
+    Of the equivariant network, a kernel in its four orientations gives four maps: `4 * kernel + orientation`.
+
     Args:
         network: In eval mode.
         inputs: `[batch, channel, y, x]`.
@@ -81,6 +83,6 @@ def _better(first: MostActivating, second: MostActivating) -> MostActivating:
 
 
 def first_kernels(network: nn.Sequential) -> NDArray[np.float32]:
-    """`[kernel, channel, y, x]`: the weights that the first convolution lays on its input."""
+    """`[kernel, channel, y, x]`: the weights that the first convolution lays on its input, in their first orientation."""
     layer = next(layer for layer in network if isinstance(layer, _CONVOLUTIONS))
     return np.array(layer.weight.detach().numpy())

@@ -20,6 +20,8 @@ from scanner.networks.plain import plain_network
 from scanner.pixels.inputs import Inputs
 
 MASKS_AT_ONCE = 512
+MAX_MASKED_PIXELS = 2**18
+"""Of all masks together: what changes is some ten times as large, in every channel of a layer."""
 _SPATIAL = (nn.Conv2d, nn.ReLU, nn.MaxPool2d)
 
 
@@ -49,7 +51,13 @@ class OcclusionMapper:
     """One network, ready to be asked about many masks."""
 
     def __init__(self, network: nn.Sequential, masks: Masks) -> None:
-        """`network`: as its architecture builds it; it is left as it is."""
+        """`network`: as its architecture builds it; it is left as it is.
+
+        Raises:
+            ValueError: a convolution with a step, dilation or groups, or another pool than of two pixels.
+        """
+        if strange := [layer for layer in network if not _is_known(layer)]:
+            raise ValueError(f"occlusion knows convolutions of step 1 and pools of 2 pixels, got {strange[0]}")
         plain = plain_network(network)
         plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         layers = list(plain)
@@ -59,12 +67,26 @@ class OcclusionMapper:
         self._masks = masks
 
     @torch.inference_mode()
+    def whole_logits(self, inputs: Inputs) -> NDArray[np.float32]:
+        """`[batch, class]`: with nothing hidden, by the arithmetic of `logits`, so that differences are of masks alone."""
+        maps = torch.from_numpy(inputs)
+        maps = maps if self._crop is None else self._crop(maps)
+        for layer in self._spatial:
+            maps = layer(maps)
+        return np.asarray(self._rest(maps).numpy())
+
+    @torch.inference_mode()
     def logits(self, inputs: Inputs) -> NDArray[np.float32]:
         """`[batch, y, x, class]`: with the mask at each place, hidden pixels being 0; float32.
 
         Args:
             inputs: `[batch, channel, y, x]`, as the network reads them.
+
+        Raises:
+            ValueError: no image, or one smaller than the mask.
         """
+        if not len(inputs) or inputs.shape[-1] < self._masks.side_pixels:
+            raise ValueError(f"needs images of at least {self._masks.side_pixels} pixels a side, got {inputs.shape}")
         return np.stack([self._of_one(torch.from_numpy(image)) for image in inputs])
 
     def _of_one(self, image: Tensor) -> NDArray[np.float32]:
@@ -76,7 +98,7 @@ class OcclusionMapper:
         for layer in self._spatial:
             maps.append(layer(maps[-1]))
         kept = [feature_map[0].permute(1, 2, 0) for feature_map in maps]
-        n = MASKS_AT_ONCE
+        n = max(1, min(MASKS_AT_ONCE, MAX_MASKED_PIXELS // self._masks.side_pixels**2))
         parts = [self._masked(kept, y[i : i + n] - offset, x[i : i + n] - offset) for i in range(0, len(y), n)]
         return np.asarray(torch.cat(parts).reshape(len(starts), len(starts), -1).numpy())
 
@@ -89,6 +111,12 @@ class OcclusionMapper:
         _paste(last, window.values, window.y, window.x)
         logits: Tensor = self._rest(last.permute(0, 3, 1, 2))
         return logits
+
+
+def _is_known(layer: nn.Module) -> bool:
+    if isinstance(layer, nn.Conv2d):
+        return layer.stride == layer.dilation == (1, 1) and layer.groups == 1
+    return not isinstance(layer, nn.MaxPool2d) or (layer.kernel_size, layer.stride, layer.padding) == (2, 2, 0)
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,9 @@ def randomised(network: nn.Sequential, seed: int) -> nn.Sequential:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         he_initialise(copy)
+    for module in copy.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_parameters()
     return copy.eval()
 
 

@@ -1,13 +1,15 @@
 """`lensscan explain` on shards, tiles and manifests, as a person would use it."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.io import fits
 
-from flows.explaining import ExplainError, explain_to_file
+from flows.explaining import ExplainError, explain_to_file, from_middle
 from infra.errors import LensscanError
+from scanner.explain.explanation import NetworkMaps
 from scanner.pixels.geometry import MER_10
 from scanner.pixels.shards import encode_shard, shard_table
 from tests.flows.test_cli import lensscan
@@ -37,9 +39,27 @@ def test_objects_of_several_shards_in_the_order_asked_for(shards, tmp_path):
     assert (tmp_path / "new" / "why.png").read_bytes().startswith(b"\x89PNG")
     one = explain(shards, tmp_path / "one.pdf", ["1"])
     assert one["objects"]["1"]["p_lens"] == pytest.approx(found["objects"]["1"]["p_lens"], rel=1e-3)
-    numbers = one["objects"]["1"]["networks"]["compact-sky"]
-    assert 0 <= numbers["strongest_occlusion_arcsec"] <= 7.1
-    assert 0 <= numbers["strongest_guided_arcsec"] <= 7.1
+
+
+def test_the_strongest_evidence_is_found_where_it_is_and_none_where_there_is_none():
+    maps = NetworkMaps("x", 10.0, *(np.zeros(1, np.float32),) * 2, 9.6, *(np.zeros(1, np.float32),) * 2)
+    shown = np.full((24, 24), -1.0)
+    assert from_middle(shown, 9.6, maps) is None
+    assert from_middle(0 * shown, 9.6, maps) is None
+    shown[2, 14] = 0.5
+    assert from_middle(shown, 9.6, maps) == pytest.approx(np.hypot(2.5 * 0.4 - 5, 14.5 * 0.4 - 5))
+
+
+def test_a_damaged_tile_is_no_traceback(tmp_path):
+    write_tile(tmp_path / "tiles", 3, 6, n_pixels=600)
+    from scanner.pixels.tiles import discover_tiles, read_tile_catalogue
+
+    (tile,) = discover_tiles(str(tmp_path / "tiles"))
+    first = str(read_tile_catalogue(tile.catalogue).object_ids[0])
+    path = Path(tile.mosaics["J"])
+    path.write_bytes(path.read_bytes()[:-3000])
+    with pytest.raises(ExplainError, match=f"nothing to look at: {first}: fits_truncated"):
+        explain(tmp_path / "tiles", tmp_path / "why.png", [first])
 
 
 def test_sources_of_a_tile(tmp_path):
@@ -82,10 +102,11 @@ def test_the_command_explains_a_manifest_and_says_what_it_left_out(manifest, tmp
     [
         ({"out": "why.txt"}, r"--out must be a file that ends in \.png or \.pdf"),
         ({"objects": ["77"]}, "has no object 77"),
-        ({"objects": ["1"] * 25}, "at most 24 objects, got 25"),
+        ({"objects": [str(i) for i in range(25)]}, "at most 24 objects, got 25"),
         ({"objects": []}, "name the objects"),
         ({"ensemble": "nobody"}, "nobody: no ensemble of that name"),
         ({"networks": ["x"]}, "has no network x"),
+        ({"networks": []}, "name a network of mer3-sim"),
     ],
 )
 def test_mistakes_are_told_and_nothing_is_written(shards, tmp_path, change, says):
@@ -94,6 +115,13 @@ def test_mistakes_are_told_and_nothing_is_written(shards, tmp_path, change, says
     with pytest.raises(LensscanError, match=says):
         explain(shards, **options)
     assert not options["out"].exists()
+
+
+def test_an_id_twice_is_told(manifest, tmp_path):
+    lines = manifest.read_text().splitlines()
+    manifest.write_text("\n".join([*lines, lines[1]]) + "\n")
+    with pytest.raises(ExplainError, match="has several objects first"):
+        explain(manifest, tmp_path / "why.png")
 
 
 def test_where_nothing_can_be_looked_at_the_reasons_are_given(manifest, tmp_path):

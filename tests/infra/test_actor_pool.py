@@ -10,7 +10,7 @@ import pytest
 import ray
 from ray.exceptions import ActorDiedError, ActorUnavailableError, NodeDiedError, OutOfMemoryError, RpcError
 
-from infra.actor_pool import ActorPool, Call, Trouble, _death
+from infra.actor_pool import MAX_FAILED_STARTS, ActorPool, Call, Trouble, _death
 from infra.cluster import ClusterError, actor_count
 
 pytestmark = [pytest.mark.ray, pytest.mark.fault(1)]
@@ -18,7 +18,9 @@ pytestmark = [pytest.mark.ray, pytest.mark.fault(1)]
 
 @ray.remote(num_cpus=0.1, max_concurrency=2)
 class Worker:
-    def __init__(self, broken=False, but_once=None, killed_once=None):
+    def __init__(self, broken=False, but_once=None, killed_once=None, killed=False):
+        if killed:
+            os.kill(os.getpid(), signal.SIGKILL)
         if killed_once:
             try:
                 os.close(os.open(killed_once, os.O_CREAT | os.O_EXCL))
@@ -187,6 +189,22 @@ def test_an_actor_that_is_killed_while_it_starts_is_replaced(ray_cluster, tmp_pa
     pool = ActorPool(lambda: Worker.remote(killed_once=str(tmp_path / "one")), 1, 1)
     (ended,) = all_ended(pool, [call("double", 2)])
     assert (ended.result, pool.n_lost) == (4, 1)
+    pool.close()
+
+
+def test_an_actor_that_is_always_killed_while_it_starts_is_done_without(ray_cluster):
+    """As where memory is enough for one of two; the other works on and is not disturbed."""
+    n_made = 0
+
+    def make_actor():
+        nonlocal n_made
+        n_made += 1
+        return Worker.remote() if n_made == 1 else Worker.remote(killed=True)
+
+    pool = ActorPool(make_actor, 2, 1)
+    (ended,) = all_ended(pool, [call("sleep", 20.0)])
+    assert ended.trouble is None
+    assert n_made <= 2 + MAX_FAILED_STARTS
     pool.close()
 
 

@@ -72,7 +72,7 @@ def test_images_climb_each_on_its_own_and_the_network_stays(rng):
 def test_a_kernels_image_excites_that_kernel(architecture, rng):
     network = made_network(architecture, 2)
     layer = kernel_layers(network)[1]
-    start = noise((2, 100, 100) if architecture == "equivariant" else (2, 66, 66), rng)
+    start = noise(2, 100 if architecture == "equivariant" else 66, rng)
     low, high = np.zeros(2, np.float32), np.ones(2, np.float32)
     found = climb(kernel_output(network, layer.n_layers, 3), start, Climb(20, 1.0), low, high)
     before, after = (kernel_activations(network, images)[layer.name][0, 3] for images in (start, found))
@@ -81,8 +81,10 @@ def test_a_kernels_image_excites_that_kernel(architecture, rng):
 
 
 def test_noise_is_the_same_in_all_channels(rng):
-    made = noise((4, 20, 20), rng)
-    assert made.shape == (1, 4, 20, 20)
+    made = noise(4, 200, rng)
+    assert made.shape == (1, 4, 200, 200)
+    # As smooth as the authors' own.
+    assert np.corrcoef(made[0, 0, :, 1:].ravel(), made[0, 0, :, :-1].ravel())[0, 1] == pytest.approx(0.86, abs=0.03)
     assert (made == made[:, :1]).all()
     assert 0 <= made.min() < 0.05
     assert 0.95 < made.max() <= 1
@@ -93,6 +95,14 @@ def test_the_defaults_are_the_papers_and_nonsense_is_refused():
     for wrong in ((0, 0.1), (1, 0.0), (1, float("nan"))):
         with pytest.raises(ValueError, match="n_steps >= 1 and learning_rate > 0"):
             Climb(*wrong)
+
+
+def test_images_are_stretched_between_the_bounds_and_constant_ones_stay_finite():
+    start = np.stack([np.linspace(0, 1, 16, dtype=np.float32).reshape(1, 4, 4), np.full((1, 4, 4), 0.5, np.float32)])
+    how = Climb(1, 1e-9, is_stretched=True)
+    found = climb(lambda images: images.sum((1, 2, 3)), start, how, np.array([-3.0]), np.array([5.0]))
+    np.testing.assert_allclose(found[0], -3 + 8 * start[0], atol=1e-5)
+    np.testing.assert_allclose(found[1], start[1], atol=1e-5)
 
 
 def test_a_step_that_leads_nowhere_stays():

@@ -89,9 +89,35 @@ def test_no_hooks_stay_after_an_error(rng):
         hooks = [module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks]
         assert not any(hooks)
     images = rng.random((1, 2, 66, 66), dtype=np.float32)
+    real = mapper._guided.gradient_func
+
+    def fail(*_args, **_kwargs):
+        assert any(module._forward_pre_hooks or module._backward_hooks for module in mapper._guided.model.modules())
+        raise KeyError("stop")
+
+    mapper._guided.gradient_func = fail
+    with pytest.raises(KeyError, match="stop"):
+        mapper.maps(images)
+    mapper._guided.gradient_func = real
+    for module in mapper._guided.model.modules():
+        assert not any([module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks])
     np.testing.assert_array_equal(mapper.maps(images).guided, GradCamMapper(network).maps(images).guided)
 
 
-def test_networks_whose_gradients_cannot_be_guided_are_refused():
-    with pytest.raises(ValueError, match=r"nn\.ReLU modules"):
-        GradCamMapper(nn.Sequential(nn.Conv2d(1, 2, 3), nn.SiLU(), nn.Flatten(), nn.Linear(32, 2)))
+@pytest.mark.parametrize("others", [[], [nn.Conv2d(2, 2, 1), nn.ReLU()]])
+def test_networks_whose_gradients_cannot_be_guided_are_refused(others):
+    with pytest.raises(ValueError, match=r"nn\.ReLU modules, got SiLU"):
+        GradCamMapper(nn.Sequential(nn.Conv2d(1, 2, 3), nn.SiLU(), *others, nn.Flatten(), nn.Linear(32, 2)))
+
+
+def test_maps_are_made_in_inference_mode_too_and_nothing_is_seen_beyond_the_crop(rng):
+    mapper = GradCamMapper(made_network("compact", 2))
+    images = rng.normal(size=(2, 2, 100, 100)).astype(np.float32)
+    expected = mapper.maps(images)
+    with torch.inference_mode():
+        found = mapper.maps(images)
+    np.testing.assert_array_equal(found.guided, expected.guided)
+    edge = np.ones((100, 100), bool)
+    edge[CROP:-CROP, CROP:-CROP] = False
+    assert not found.guided[..., edge].any()
+    assert not found.cam[..., edge].any()

@@ -46,7 +46,8 @@ def check(network, image, masks, rng):
     assert found.shape[:2] == (len(starts), len(starts))
     ends = [0, len(starts) - 1]
     drawn = rng.integers(0, len(starts), (N_COMPARED, 2)).tolist()
-    places = [[i, j] for i in ends for j in ends] + [[ends[i % 2], j] for i, j in drawn[:10]] + drawn
+    places = [[i, j] for i in ends for j in ends] + [[ends[i % 2], j] for i, j in drawn[:10]]
+    places += [[i, ends[j % 2]] for i, j in drawn[10:20]] + drawn
     expected = with_masks(network, image, masks, [(starts[i], starts[j]) for i, j in places])
     # Logits of the networks made here reach 15.
     atol = 1e-5 * max(1, np.abs(expected).max())
@@ -92,6 +93,23 @@ def test_the_network_is_left_as_it_is(rng):
 def test_the_defaults_are_the_papers():
     assert (MASKS["ou66"], MASKS["ou200"]) == (Masks(1, 1), Masks(4, 4))
     assert (len(MASKS["ou66"].starts(66)), len(MASKS["ou200"].starts(200))) == (66, 50)
+
+
+def test_with_nothing_hidden_it_is_the_network(rng):
+    network = made_network("compact", 2)
+    images = rng.random((2, 2, 100, 100), dtype=np.float32)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(images))
+    np.testing.assert_allclose(OcclusionMapper(network, Masks(4, 4)).whole_logits(images), expected, atol=1e-4)
+
+
+def test_images_smaller_than_the_mask_and_strange_layers_are_refused():
+    mapper = OcclusionMapper(made_network("ou66", 1), Masks(70, 1))
+    for shape in ((1, 1, 66, 66), (0, 1, 100, 100)):
+        with pytest.raises(ValueError, match="at least 70 pixels"):
+            mapper.logits(np.zeros(shape, np.float32))
+    with pytest.raises(ValueError, match="step 1"):
+        OcclusionMapper(nn.Sequential(nn.Conv2d(1, 1, 3, stride=2), nn.Flatten(), nn.Linear(9, 2)), Masks(1, 1))
 
 
 @pytest.mark.parametrize("wrong", [(0, 1), (1, 0)])

@@ -9,15 +9,19 @@ from hypothesis import strategies as st
 from scanner.recovery import MAX_DEATHS_ALONE, MAX_TRIES, Failure, UnitRecovery, nth_kept
 
 
-def play(n_rows, poison, max_tries=10_000):
-    """Scan a unit whose rows at `poison` kill the worker, in company at first; the tasks, and what was left out in the end."""
+def play(n_rows, poison, max_tries=10_000, too_large=None):
+    """Scan a unit whose rows at `poison` kill the worker, in company at first; the tasks, and what was left out in the end.
+
+    Batches of `too_large` rows or more kill it too, however many rows are looked at.
+    """
     recovery, tasks = UnitRecovery("u", n_rows, 64), []
     while not recovery.is_given_up and len(tasks) < max_tries:
         task = recovery.task()
         tasks.append(task)
         kept = [place for place in range(n_rows) if place not in task.left_out]
         looked_at = kept if task.trial is None else kept[slice(*task.trial)]
-        if set(looked_at) & poison:
+        has_no_memory = too_large is not None and task.batch_size >= too_large and looked_at
+        if set(looked_at) & poison or has_no_memory:
             recovery.failed(Failure.DIED_ALONE if task.is_alone else Failure.DIED)
         elif task.trial is None:
             return tasks, set(task.left_out)
@@ -101,10 +105,20 @@ def test_a_unit_is_not_given_up_for_the_memory_of_another():
     assert not recovery.is_given_up
 
 
-def test_after_a_row_is_found_batches_are_as_large_as_planned():
-    tasks, left_out = play(100, {7})
+@pytest.mark.parametrize("too_large", [64, 16, 4])
+def test_a_row_that_kills_is_found_where_memory_runs_out_too(too_large):
+    """Without a word, as when the kernel kills: any batch of that size or more ends the worker."""
+    tasks, left_out = play(100, {7}, too_large=too_large)
     assert left_out == {7}
-    assert tasks[-1].batch_size == tasks[0].batch_size > min(task.batch_size for task in tasks)
+    assert tasks[-1].batch_size < too_large
+
+
+def test_a_unit_whose_worker_is_lost_again_and_again_is_tried_alone_and_not_given_up():
+    recovery = UnitRecovery("u", 8, 64)
+    for _ in range(50):
+        recovery.failed(Failure.LOST)
+    assert recovery.task().is_alone
+    assert not recovery.is_given_up
 
 
 @pytest.mark.fault(8)
@@ -143,7 +157,6 @@ def test_a_failing_store_and_the_faults_of_others_are_no_fault_of_a_unit():
     before = recovery.task()
     for _ in range(50):
         recovery.failed(Failure.STORE)
-        recovery.failed(Failure.LOST)
     assert not recovery.is_given_up
     assert recovery.task() == before
     assert recovery.n_store_failures == 50

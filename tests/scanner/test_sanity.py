@@ -75,4 +75,8 @@ def test_a_randomised_network_has_other_weights_of_the_same_shapes_and_the_old_o
     other = randomised(network, 3)
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
     assert not torch.equal(other[1].weight, network[1].weight)
+    # Nothing that was learnt is left, scales and statistics of normalisations included.
+    for name, tensor in before.items():
+        was_learnt = tensor.ndim > 0 and tensor.std() > 0
+        assert not (was_learnt and torch.equal(tensor, other.state_dict()[name])), name
     assert torch.equal(other[1].weight, randomised(network, 3)[1].weight)
