@@ -48,6 +48,8 @@ def _captums(network: torch.nn.Module, image: np.ndarray, architecture: str) -> 
     window = (image.shape[1], masks.side_pixels, masks.side_pixels)
     step = (image.shape[1], masks.step_pixels, masks.step_pixels)
     x = torch.from_numpy(image).to(memory_format=torch.channels_last)
+    with torch.no_grad():
+        network(x.expand(AT_ONCE, -1, -1, -1))
     begun = time.perf_counter()
     with torch.no_grad():
         drop = Occlusion(network).attribute(

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from skimage.transform import resize
@@ -24,7 +25,7 @@ from scanner.pixels.resample import resized
 from scanner.pixels.shards import ROWS_PER_SHARD
 from simulation.actors import simulate_dataset
 from simulation.dataset import DatasetSpec, simulate_objects
-from tests.benchmarks import explain, peers, scan_speed
+from tests.benchmarks import explain, meaning, peers, scan_speed
 from tests.benchmarks.scan_speed import BATCH, median_seconds
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -61,8 +62,8 @@ def simulation_rates(scratch: Path) -> dict[str, float]:
     return {**rates, "simulate_two_actors_over_one": ratio}
 
 
-def machine(parts: Sequence[str]) -> dict[str, str | int | None]:
-    """What the figures hold for, and which parts were measured together."""
+def machine() -> dict[str, str | int | None]:
+    """What the figures hold for."""
     return {
         "processor": _processor(),
         "cpus": os.cpu_count(),
@@ -70,9 +71,13 @@ def machine(parts: Sequence[str]) -> dict[str, str | int | None]:
         **{name: version(name) for name in ("torch", "openvino", "ray", "numpy")},
         "engine": resolve_engine("auto"),
         "sweep": fast_precision("auto") or "none",
-        "date": datetime.now(UTC).date().isoformat(),
-        "command": "python -m tests.benchmarks.run --parts " + " ".join(parts),
     }
+
+
+def measured_by(parts: Sequence[str], before: Mapping[str, str]) -> dict[str, str]:
+    """Part to the day and the command that its figures are of; those of parts that are not run stay as they were."""
+    today = datetime.now(UTC).date().isoformat()
+    return {**before, **dict.fromkeys(parts, f"{today}: python -m tests.benchmarks.run --parts {' '.join(parts)}")}
 
 
 def _processor() -> str:
@@ -83,10 +88,11 @@ def _processor() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def markdown(results: Mapping[str, float], about: Mapping[str, str | int | None]) -> str:
+def markdown(results: Mapping[str, float], about: Mapping[str, Any]) -> str:
     """The same as a table."""
-    text = ["# Benchmarks\n", "Measured by `make bench` and the command below; what counts are the ratios.\n"]
-    text.append("; ".join(f"{name} {value}" for name, value in about.items()) + "\n")
+    text = ["# Benchmarks\n", "Measured by `make bench` or the commands below; what counts are the ratios.\n"]
+    text.append("; ".join(f"{name} {value}" for name, value in about.items() if name != "measured") + "\n")
+    text += [f"- {part}: {said}" for part, said in about["measured"].items()] + [""]
     rows = [f"| {name} | {value:.4g} |" for name, value in results.items()]
     return "\n".join([*text, "| | |", "| --- | ---: |", *rows]) + "\n"
 
@@ -101,13 +107,13 @@ def main() -> None:
     measured: dict[str, Callable[[Path], dict[str, float]]] = {
         "scan": scan_speed.measure,
         "simulation": lambda scratch: {**simulation_rates(scratch), "resize_over_skimage": resize_gain()},
-        "maps": lambda _scratch: explain.measure(),
+        "maps": lambda _scratch: {**explain.measure(), **meaning.measure()},
         "full_tile": scan_speed.full_tile,
         "peers": lambda scratch: peers.measure(options.peers, options.hyrax_python, scratch),
     }
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    results.pop("machine", None)
-    about = machine(options.parts)
+    measured_before = results.pop("machine", {}).get("measured", {})
+    about = {**machine(), "measured": measured_by(options.parts, measured_before)}
     for part in options.parts:
         # A folder each: the parts' tiles together would take 20 GB.
         with tempfile.TemporaryDirectory() as folder:
