@@ -1,6 +1,7 @@
 """The command that says why: explain."""
 
 from pathlib import Path
+from typing import Any
 
 from flows.app import app
 
@@ -42,13 +43,18 @@ def explain(
         print_json(found)
         return
     rows = [
-        {"object": name, "network": network, **numbers}
+        {"object": name, "network": network, **_row(numbers)}
         for name, said in found["objects"].items()
-        for network, numbers in {found["ensemble"]: {"p_lens": said["p_lens"]}, **said["networks"]}.items()
+        for network, numbers in {found["ensemble"]: said, **said["networks"]}.items()
     ]
-    columns = ("object", "network", "p_lens", "strongest_occlusion_arcsec", "strongest_guided_arcsec")
-    print_table(f"{found['figure']}: why", columns, [{**dict.fromkeys(columns), **row} for row in rows])
+    print_table(f"{found['figure']}: strongest evidence, arcsec from the middle", list(rows[0]), rows)
     if found["rejected"]:
         print_table(
             "not looked at", ("object", "why"), [{"object": name, "why": why} for name, why in found["rejected"].items()]
         )
+
+
+def _row(numbers: dict[str, Any]) -> dict[str, Any]:
+    """What fits into a narrow terminal."""
+    shown = {"p_lens": "p_lens", "occlusion": "strongest_occlusion_arcsec", "guided": "strongest_guided_arcsec"}
+    return {column: numbers.get(name) for column, name in shown.items()}
