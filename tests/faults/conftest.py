@@ -1,7 +1,10 @@
-"""A night that nobody disturbed, for the tests that disturb one."""
+"""A night that nobody disturbed, for the tests that disturb one, and a proxy in front of the S3 server."""
+
+import os
 
 import pytest
 
+from tests.faults.s3_proxy import s3_proxy
 from tests.faults.scanned_night import N_ROWS, N_UNITS, Night
 
 
@@ -15,3 +18,17 @@ def night(tmp_path_factory):
 @pytest.fixture
 def root(tmp_path):
     return tmp_path / "catalogue"
+
+
+@pytest.fixture(scope="module")
+def running(s3_server):
+    with s3_proxy(os.environ["AWS_ENDPOINT_URL"]) as started:
+        yield started
+
+
+@pytest.fixture
+def proxy(running, s3, monkeypatch):
+    """A proxy that clients talk to without knowing."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", running.url)
+    running.set_rules()
+    return running

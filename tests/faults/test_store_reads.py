@@ -1,6 +1,5 @@
 """Reads of bodies that are cut, short, zero-filled, of another version or never done: right bytes, or an error, in time."""
 
-import os
 import time
 
 import numpy as np
@@ -25,27 +24,13 @@ from scanner.pixels.shards import encode_shard, shard_table
 from scanner.scan import scan_unit
 from scanner.score_sheet import ScanError
 from scanner.scoring import CutoutScanner
-from tests.faults.s3_proxy import Cut, Drip, First, Rule, Short, Status, Zeros, s3_proxy
+from tests.faults.s3_proxy import Cut, Drip, First, Rule, Short, Status, Zeros
 from tests.scanner.test_scan import MeanEnsemble
 from tests.tiles import write_tile
 
 pytestmark = pytest.mark.server
 BLOCK = 2**16
 NIGHT = "2026-11-24"
-
-
-@pytest.fixture(scope="module")
-def running(s3_server):
-    with s3_proxy(os.environ["AWS_ENDPOINT_URL"]) as started:
-        yield started
-
-
-@pytest.fixture
-def proxy(running, s3, monkeypatch):
-    """A proxy that clients talk to without knowing."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", running.url)
-    running.set_rules()
-    return running
 
 
 @pytest.fixture

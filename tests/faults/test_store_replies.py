@@ -1,7 +1,6 @@
 """Creations on a store whose replies are lost, refused, late or false: one object, of known owner, and never a deletion."""
 
 import contextlib
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -27,27 +26,13 @@ from infra.storage import (
     read_exact,
 )
 from scanner.catalogue.ledger import Outcome, pending, publish
-from tests.faults.s3_proxy import LostReply, Refuse, Rule, Silence, Status, s3_proxy
+from tests.faults.s3_proxy import LostReply, Refuse, Rule, Silence, Status
 from tests.scanner.catalogue_parts import plan_of, random_scores
 
 pytestmark = pytest.mark.server
 
 MOST_REQUESTS = CREATE_TRIES * (s3_client.REQUEST_TRIES * 3)
 """Of one creation: put, look and read, each tried by botocore, for every try."""
-
-
-@pytest.fixture(scope="module")
-def running(s3_server):
-    with s3_proxy(os.environ["AWS_ENDPOINT_URL"]) as started:
-        yield started
-
-
-@pytest.fixture
-def proxy(running, s3, monkeypatch):
-    """A proxy that clients talk to without knowing."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", running.url)
-    running.set_rules()
-    return running
 
 
 @pytest.fixture

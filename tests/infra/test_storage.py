@@ -30,17 +30,8 @@ from infra.storage import (
     read_blocks,
     read_bytes,
     read_exact,
-    read_many,
     s3_filesystem,
 )
-
-
-@pytest.fixture(params=["path", "file", pytest.param("s3", marks=pytest.mark.server)])
-def root(request, tmp_path):
-    """An empty root of each kind."""
-    if request.param == "s3":
-        return request.getfixturevalue("s3")
-    return f"{'file://' if request.param == 'file' else ''}{tmp_path}/root"
 
 
 def names(folder):
@@ -281,27 +272,6 @@ def test_a_name_that_is_a_folder_is_no_file_to_create(tmp_path):
     (tmp_path / "a").mkdir()
     with pytest.raises(StorageError, match="a: cannot be created: Is a directory"):
         create_if_absent(f"{tmp_path}/a", b"1", "1")
-
-
-def test_many_files_are_read_in_order_and_one_that_went_away_is_none(root):
-    for i in range(30):
-        create_if_absent(join(root, f"{i:02d}"), str(i).encode(), "1")
-    files = list_files(root)
-    gone = FileInfo(join(root, "30"), 3, "0")
-    assert list(read_many([*files, gone, files[0]])) == [*(str(i).encode() for i in range(30)), None, b"0"]
-
-
-def test_a_file_that_may_not_be_read_is_a_failure_of_the_store(tmp_path):
-    for use in (read_bytes, info, storage.arrow_source, lambda uri: read_exact(uri, 0, 1)):
-        with pytest.raises(StorageError, match=r"n: cannot be read: .*File name too long"):
-            use(str(tmp_path / ("n" * 300)))
-
-
-def test_a_folder_is_no_file_as_a_prefix_is_no_object(root):
-    create_if_absent(join(root, "folder", "file"), b"1", "1")
-    for use in (read_bytes, lambda uri: read_exact(uri, 0, 1)):
-        with pytest.raises(FileNotFoundError):
-            use(join(root, "folder"))
 
 
 def test_other_schemes_are_refused():

@@ -21,23 +21,6 @@ from tests.scanner.test_plan import write_shard
 from tests.tiles import write_tile
 
 
-@pytest.fixture(params=["path", pytest.param("s3", marks=pytest.mark.server)])
-def night(request, tmp_path):
-    """A sealed night."""
-    root = request.getfixturevalue("s3") if request.param == "s3" else str(tmp_path / "catalogue")
-    made = make_audited(tmp_path, root)
-    made.scan()
-    made.seal()
-    return made
-
-
-@pytest.fixture
-def local(tmp_path):
-    made = make_audited(tmp_path, str(tmp_path / "catalogue"))
-    made.scan()
-    return made
-
-
 def unequal(found):
     """What is not as it should be, by name."""
     return {name: (difference.n, difference.examples) for name, difference in found.differences.items() if difference.n}

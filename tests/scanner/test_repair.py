@@ -12,25 +12,13 @@ from scanner.catalogue.reconcile import reconcile
 from scanner.catalogue.repair import RepairError, repair_plan
 from scanner.catalogue.seal import load_seal
 from scanner.catalogue.verify import verify_plan
-from tests.scanner.audited import flipped, make_audited, replace
-
-
-@pytest.fixture(params=["path", pytest.param("s3", marks=pytest.mark.server)])
-def night(request, tmp_path):
-    """A sealed night."""
-    root = request.getfixturevalue("s3") if request.param == "s3" else str(tmp_path / "catalogue")
-    made = make_audited(tmp_path, root)
-    made.scan()
-    made.seal()
-    return made
+from tests.scanner.audited import flipped, replace
 
 
 @pytest.fixture
-def local(tmp_path):
-    made = make_audited(tmp_path, str(tmp_path / "catalogue"))
-    made.scan()
-    made.seal()
-    return made
+def local(local):
+    local.seal()
+    return local
 
 
 def run(night, **options):

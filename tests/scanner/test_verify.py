@@ -15,23 +15,6 @@ from tests.scanner.audited import flipped, make_audited, replace
 from tests.scanner.catalogue_parts import NETWORKS, plan_of, scores
 
 
-@pytest.fixture(params=["path", pytest.param("s3", marks=pytest.mark.server)])
-def night(request, tmp_path):
-    """A sealed night."""
-    root = request.getfixturevalue("s3") if request.param == "s3" else str(tmp_path / "catalogue")
-    made = make_audited(tmp_path, root)
-    made.scan()
-    made.seal()
-    return made
-
-
-@pytest.fixture
-def local(tmp_path):
-    made = make_audited(tmp_path, str(tmp_path / "catalogue"))
-    made.scan()
-    return made
-
-
 def found(night, *, deep):
     return {(fault.part, fault.uri) for fault in verify_plan(night.plan.plan_id, night.root, deep=deep).faults}
 

@@ -1,0 +1,27 @@
+"""Many files at once, and what is no file or cannot be read."""
+
+import pytest
+
+from infra import storage
+from infra.storage import FileInfo, StorageError, create_if_absent, info, join, list_files, read_bytes, read_exact, read_many
+
+
+def test_many_files_are_read_in_order_and_one_that_went_away_is_none(root):
+    for i in range(30):
+        create_if_absent(join(root, f"{i:02d}"), str(i).encode(), "1")
+    files = list_files(root)
+    gone = FileInfo(join(root, "30"), 3, "0")
+    assert list(read_many([*files, gone, files[0]])) == [*(str(i).encode() for i in range(30)), None, b"0"]
+
+
+def test_a_file_that_may_not_be_read_is_a_failure_of_the_store(tmp_path):
+    for use in (read_bytes, info, storage.arrow_source, lambda uri: read_exact(uri, 0, 1)):
+        with pytest.raises(StorageError, match=r"n: cannot be read: .*File name too long"):
+            use(str(tmp_path / ("n" * 300)))
+
+
+def test_a_folder_is_no_file_as_a_prefix_is_no_object(root):
+    create_if_absent(join(root, "folder", "file"), b"1", "1")
+    for use in (read_bytes, lambda uri: read_exact(uri, 0, 1)):
+        with pytest.raises(FileNotFoundError):
+            use(join(root, "folder"))
