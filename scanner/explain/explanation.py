@@ -96,10 +96,10 @@ def _network_maps(network: nn.Sequential, card: NetworkCard, stamps: Stamps, tol
     inputs = network_input(stamps, card.channels, card.input_pixels)
     masks = MASKS[card.architecture]
     mapper, grad = OcclusionMapper(network, masks), GradCamMapper(network)
-    whole = _log_odds(mapper.whole_logits(inputs))
+    whole = lens_log_odds(mapper.whole_logits(inputs))
     changes = []
     for i in range(len(inputs)):
-        changes.append(_log_odds(mapper.logits(inputs[i : i + 1])[0]) - whole[i])
+        changes.append(lens_log_odds(mapper.logits(inputs[i : i + 1])[0]) - whole[i])
         told(i + 1)
     maps = grad.maps(inputs)
     side_arcsec = next(iter(GEOMETRIES[card.geometry].grids.values())).side_arcsec
@@ -115,7 +115,7 @@ def _network_maps(network: nn.Sequential, card: NetworkCard, stamps: Stamps, tol
     )
 
 
-def _log_odds(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+def lens_log_odds(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     """`[..., class]` to `[...]`: of any kind of lens. In probabilities nothing would be left to see of good candidates."""
     wide = logits.astype(np.float64)
     return np.asarray(logsumexp(wide[..., 1:], axis=-1) - wide[..., 0])

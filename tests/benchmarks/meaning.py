@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 from torch import nn
 
+from scanner.explain.explanation import lens_log_odds
 from scanner.explain.gradcam import GradCamMapper
 from scanner.explain.occlusion import Masks, OcclusionMapper
 from scanner.explain.sanity import chance, hits, randomised, rank_correlation, relevance_mass
@@ -87,14 +87,9 @@ def guided_map(network: nn.Sequential, inputs: Inputs) -> NDArray[np.float32]:
 def occlusion_map(network: nn.Sequential, inputs: Inputs) -> NDArray[np.float64]:
     """`[batch, y, x]`: what the log odds lose, at the pixel in the middle of each mask; nothing elsewhere."""
     mapper = OcclusionMapper(network, MASKS)
-    lost = _log_odds(mapper.whole_logits(inputs))[:, None, None] - _log_odds(mapper.logits(inputs))
+    lost = lens_log_odds(mapper.whole_logits(inputs))[:, None, None] - lens_log_odds(mapper.logits(inputs))
     n_pixels = inputs.shape[-1]
     middles = MASKS.starts(n_pixels) + MASKS.side_pixels // 2
     maps = np.full((len(inputs), n_pixels, n_pixels), lost.min() - 1)
     maps[:, middles[:, None], middles[None, :]] = lost
     return maps
-
-
-def _log_odds(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    wide = logits.astype(np.float64)
-    return np.asarray(logsumexp(wide[..., 1:], axis=-1) - wide[..., 0])

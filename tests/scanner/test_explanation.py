@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from scanner.explain.explanation import _log_odds, explain, telling_networks
+from scanner.explain.explanation import lens_log_odds, explain, telling_networks
 from scanner.explain.figures import explanation_figure, figure_bytes, occlusion_colours
 from scanner.explain.sanity import chance, hits
 from scanner.networks.errors import PackageError
@@ -109,8 +109,8 @@ def test_figures_show_maps_where_they_are(explained):
 
 def test_good_candidates_have_maps_too():
     """Where a probability is 1 in float32, log odds still tell."""
-    assert _log_odds(np.array([[0.0, 40.0, 1.0, 1.0]], np.float32)) == pytest.approx([40.0])
-    changed = _log_odds(np.array([[0.0, 40.001, 1.0, 1.0]], np.float32)) - _log_odds(
+    assert lens_log_odds(np.array([[0.0, 40.0, 1.0, 1.0]], np.float32)) == pytest.approx([40.0])
+    changed = lens_log_odds(np.array([[0.0, 40.001, 1.0, 1.0]], np.float32)) - lens_log_odds(
         np.array([[0.0, 40.0, 1.0, 1.0]], np.float32)
     )
     assert changed == pytest.approx([0.001], rel=0.01)
