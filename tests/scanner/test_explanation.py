@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from scanner.explain.explanation import lens_log_odds, explain, telling_networks
+from scanner.explain.explanation import explain, lens_log_odds, telling_networks
 from scanner.explain.figures import explanation_figure, figure_bytes, occlusion_colours
 from scanner.explain.sanity import chance, hits
 from scanner.networks.errors import PackageError
