@@ -10,7 +10,7 @@ from typing import Any, Literal
 import flows.auditing_commands
 import flows.explaining_commands
 import flows.learning_commands  # noqa: F401 - all three register their commands
-from flows.app import Engine, Fraction, Positive, app
+from flows.app import Engine, Fraction, MapsPerUnit, Positive, app
 from infra.errors import LensscanError
 from infra.telemetry import opt_out
 
@@ -111,6 +111,7 @@ def scan(
     exact: bool = False,
     second: str | None = None,
     second_above: Fraction | None = None,
+    maps: MapsPerUnit = 100,
     workers: Positive | None = None,
     ray_address: str | None = None,
     json: bool = False,
@@ -132,6 +133,7 @@ def scan(
             is faster; candidates and their numbers are the same.
         second: Ensemble, by name or folder, to be asked about the rows that the first finds likely enough.
         second_above: Least `p_lens` of those rows; by default that of candidates.
+        maps: Candidates of a unit, best first, that are stored with maps that say why; at most 1000, 0 for none.
         workers: Scan actors.
         ray_address: Ray cluster to use, `auto` inside a Ray job; a local one by default.
         json: Print JSON instead of text.
@@ -153,6 +155,7 @@ def scan(
             exact=exact,
             second=find_package(second, settings.ensembles_dir) if second else None,
             second_above=second_above,
+            maps_per_unit=maps,
             workers=workers or settings.workers,
             ray_address=ray_address or settings.ray_address,
             progress=report,

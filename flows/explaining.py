@@ -19,7 +19,7 @@ from scanner.explain.figures import explanation_figure, figure_bytes
 from scanner.networks.locate import find_package
 from scanner.networks.package import load_package
 from scanner.pixels.cutouts import Cutout
-from scanner.pixels.geometry import Geometry
+from scanner.pixels.geometry import Geometry, Stamps
 from scanner.pixels.manifests import manifest_cutouts, read_manifest
 from scanner.pixels.rejections import Rejection
 from scanner.scan import open_unit
@@ -46,38 +46,46 @@ def explain_to_file(
         LensscanError: the images or the ensemble cannot be read, or it has no such network.
     """
     objects = list(dict.fromkeys(objects))
-    _check(out, objects)
+    check_out(out)
+    if len(objects) > MOST_OBJECTS:
+        raise ExplainError(f"a figure shows at most {MOST_OBJECTS} objects, got {len(objects)}")
     settings = Settings.read()
     folder = find_package(ensemble or settings.ensemble, settings.ensembles_dir)
     package = load_package(folder)
     names = chosen_networks(package.card, networks)
-    found = _found(absolute(images), objects, package.geometry)
-    cutouts = {name: row for name, row in found.items() if isinstance(row, Cutout)}
-    if not cutouts:
-        reasons = "; ".join(f"{name}: {row}" for name, row in found.items()) or "there are no objects"
-        raise ExplainError(f"{images}: nothing to look at: {reasons}")
-    stamps = {band: np.stack([cutout.stamps[band] for cutout in cutouts.values()]) for band in package.geometry.grids}
+    ids, stamps, rejected = read_objects(images, objects, package.geometry, MOST_OBJECTS)
     maps = explain(folder, package.card, stamps, names, report)
     p_lens = package.score(stamps).p_lens
-    _write(out, figure_bytes(explanation_figure(list(cutouts), p_lens, stamps, package.geometry, maps), out.suffix.lower()[1:]))
-    said = {name: _said(i, float(p_lens[i]), maps) for i, name in enumerate(cutouts)}
-    rejected = {name: str(row) for name, row in found.items() if isinstance(row, Rejection)}
+    write_whole(out, figure_bytes(explanation_figure(ids, p_lens, stamps, package.geometry, maps), kind_of(out)))
+    said = {name: _said(i, float(p_lens[i]), maps) for i, name in enumerate(ids)}
     return {"ensemble": package.name, "figure": str(out), "objects": said, "rejected": rejected}
 
 
-def _check(out: Path, objects: Sequence[str]) -> None:
-    """Before anything long is done."""
+def check_out(out: Path) -> None:
+    """Before anything long is done.
+
+    Raises:
+        ExplainError: no file that a figure can be written to.
+    """
     if out.suffix.lower() not in _KINDS or out.is_dir():
         raise ExplainError(f"--out must be a file that ends in {' or '.join(_KINDS)}, got {out}")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ExplainError(f"{out}: cannot be written: {error.strerror}") from error
-    if len(objects) > MOST_OBJECTS:
-        raise ExplainError(f"a figure shows at most {MOST_OBJECTS} objects, got {len(objects)}")
 
 
-def _write(out: Path, content: bytes) -> None:
+def kind_of(out: Path) -> str:
+    """`png` or `pdf`."""
+    return out.suffix.lower()[1:]
+
+
+def write_whole(out: Path, content: bytes) -> None:
+    """Write a file so that there is never half of it.
+
+    Raises:
+        ExplainError: it cannot be written.
+    """
     part = out.with_name(f"{out.name}.part")
     try:
         part.write_bytes(content)
@@ -89,29 +97,54 @@ def _write(out: Path, content: bytes) -> None:
 def _said(i: int, p_lens: float, maps: Sequence[NetworkMaps]) -> dict[str, Any]:
     """The numbers of one object: what each network says, and how far from the middle the strongest evidence lies."""
     networks = {
-        of_network.network: {
-            "p_lens": float(of_network.p_lens[i]),
-            "strongest_occlusion_arcsec": from_middle(-of_network.occlusion[i], of_network.occlusion_side_arcsec, of_network),
-            "strongest_guided_arcsec": from_middle(of_network.guided[i], of_network.side_arcsec, of_network),
+        one.network: {
+            "p_lens": float(one.p_lens[i]),
+            "strongest_occlusion_arcsec": from_middle(
+                -one.occlusion[i], one.occlusion_side_arcsec, one, one.occlusion_start_arcsec
+            ),
+            "strongest_guided_arcsec": from_middle(one.guided[i], one.side_arcsec, one),
         }
-        for of_network in maps
+        for one in maps
     }
     return {"p_lens": p_lens, "networks": networks}
 
 
-def from_middle(shown: NDArray[np.floating], covered_arcsec: float, maps: NetworkMaps) -> float | None:
-    """Distance of the highest value of a map from the middle of the stamp; None where nothing speaks for a lens."""
+def from_middle(
+    shown: NDArray[np.floating], covered_arcsec: float, maps: NetworkMaps, start_arcsec: float = 0.0
+) -> float | None:
+    """Distance of the highest value of a map from the middle of the stamp; None where nothing speaks for a lens.
+
+    Its cells fill a square of side `covered_arcsec` that begins `start_arcsec` from the stamp's edge.
+    """
     if not shown.max() > 0:
         return None
     place = np.add(np.unravel_index(shown.argmax(), shown.shape), 0.5)
-    return float(np.hypot(*(place * covered_arcsec / len(shown) - maps.side_arcsec / 2)))
+    return float(np.hypot(*(start_arcsec + place * covered_arcsec / len(shown) - maps.side_arcsec / 2)))
 
 
-def _found(images: str, objects: Sequence[str], geometry: Geometry) -> dict[str, Cutout | Rejection]:
+def read_objects(
+    images: str, objects: Sequence[str], geometry: Geometry, most: int
+) -> tuple[list[str], Stamps, dict[str, str]]:
+    """Ids and stamps of the objects that can be looked at, and of the others, by id, why not; of at most so many together.
+
+    Raises:
+        ExplainError: objects that are not there or too many, or none that can be looked at.
+        LensscanError: the images cannot be read.
+    """
+    found = _found(absolute(images), objects, geometry, most)
+    cutouts = {name: row for name, row in found.items() if isinstance(row, Cutout)}
+    if not cutouts:
+        reasons = "; ".join(f"{name}: {row}" for name, row in found.items()) or "there are no objects"
+        raise ExplainError(f"{images}: nothing to look at: {reasons}")
+    stamps = {band: np.stack([cutout.stamps[band] for cutout in cutouts.values()]) for band in geometry.grids}
+    return list(cutouts), stamps, {name: str(row) for name, row in found.items() if isinstance(row, Rejection)}
+
+
+def _found(images: str, objects: Sequence[str], geometry: Geometry, most: int) -> dict[str, Cutout | Rejection]:
     """Each object by its id, in the order that was asked for; all of a manifest where none are named."""
     found: dict[str, Cutout | Rejection] = {}
     if images.lower().endswith(_MANIFEST_SUFFIXES):
-        rows = _of_manifest(images, objects, geometry)
+        rows = _of_manifest(images, objects, geometry, most)
     elif objects:
         rows = _of_units(images, objects, geometry)
     else:
@@ -125,12 +158,12 @@ def _found(images: str, objects: Sequence[str], geometry: Geometry) -> dict[str,
     return {name: found[name] for name in objects or found}
 
 
-def _of_manifest(uri: str, objects: Sequence[str], geometry: Geometry) -> Iterator[Found]:
+def _of_manifest(uri: str, objects: Sequence[str], geometry: Geometry, most: int) -> Iterator[Found]:
     manifest = read_manifest(uri)
     names = [str(name) for name in manifest.object_ids.to_pylist()]
     chosen = [i for i, name in enumerate(names) if not objects or name in objects]
-    if len(chosen) > MOST_OBJECTS:
-        raise ExplainError(f"{uri}: has {len(chosen)} such objects, a figure shows {MOST_OBJECTS}: choose with --objects")
+    if len(chosen) > most:
+        raise ExplainError(f"{uri}: has {len(chosen)} such objects, at most {most} are looked at: choose with --objects")
     yield from zip([names[i] for i in chosen], manifest_cutouts(manifest.rows(chosen), geometry), strict=True)
 
 

@@ -8,21 +8,29 @@ from flows.app import app
 
 @app.command
 def explain(
-    images: str,
+    images: str | None = None,
     *,
     out: Path,
     objects: str = "",
     ensemble: str | None = None,
     networks: str | None = None,
+    portrait: bool = False,
+    steps: int | None = None,
     json: bool = False,
 ) -> None:
     """Draw what the networks see in some objects: occlusion maps and Guided Grad-CAM beside colour pictures.
 
-    In occlusion maps, blue pixels support a lens (hiding them makes it less likely), red ones speak against it; each map is
-    scaled on its own. Of Guided Grad-CAM, the picture's pixels are shown where it is at least 0.05 of its highest.
+    In occlusion maps, over VIS in grey, blue pixels support a lens (hiding them makes it less likely), red ones speak against
+    it; each map is scaled on its own. Of Guided Grad-CAM, the picture's pixels are shown where it is at least 0.05 of its
+    highest.
+
+    With `--portrait` the networks themselves are drawn: their first kernels, class generated images, images that excite
+    kernels, and where there are images, Deep Dreams of the objects that are most and least a lens. That takes minutes, for
+    the largest networks a quarter of an hour; `--steps 200` is a quick look.
 
     For example: `lensscan explain manifest.csv --out why.png`
     or: `lensscan explain tiles/ --objects 2684100312,2684100777 --out why.pdf --ensemble mer3-sim`
+    or: `lensscan explain --portrait --networks OU-200 --ensemble ou7-sim --out portrait.pdf`
 
     Args:
         images: Manifest (CSV or Parquet, as for `lensscan score`), or folder or `s3://` prefix of tiles or shards.
@@ -30,31 +38,52 @@ def explain(
         objects: Their ids, separated by commas; by default all of a manifest.
         ensemble: Name or folder; the configured one by default.
         networks: Names, separated by commas; by default those that read the most bands, at most three.
+        portrait: Draw the networks; images are not needed.
+        steps: Of a portrait: no image is changed more often, for a quick look; by default 5000, 1000 for kernels and dreams.
         json: Print JSON instead of text.
     """
-    from flows.explaining import explain_to_file
     from flows.terminal import print_json, print_table, terminal_progress
 
     wanted = [name.strip() for name in objects.split(",") if name.strip()]
     chosen = None if networks is None else [name.strip() for name in networks.split(",") if name.strip()]
-    with terminal_progress("explaining", quiet=json) as report:
-        found = explain_to_file(images, out, wanted, ensemble, chosen, report)
+    with terminal_progress("drawing" if portrait else "explaining", quiet=json) as report:
+        if portrait:
+            from flows.portraying import portray_to_file
+
+            found = portray_to_file(images, out, wanted, ensemble, chosen, steps, report)
+        else:
+            from flows.explaining import ExplainError, explain_to_file
+
+            if images is None:
+                raise ExplainError("name images: a manifest, or a folder of tiles or shards; only --portrait needs none")
+            if steps is not None:
+                raise ExplainError("--steps is for --portrait")
+            found = explain_to_file(images, out, wanted, ensemble, chosen, report)
     if json:
         print_json(found)
         return
-    rows = [
-        {"object": name, "network": network, **_row(numbers)}
-        for name, said in found["objects"].items()
-        for network, numbers in {found["ensemble"]: said, **said["networks"]}.items()
-    ]
-    print_table(f"{found['figure']}: strongest evidence, arcsec from the middle", list(rows[0]), rows)
+    title = "class generated images" if portrait else "strongest evidence, arcsec from the middle"
+    rows = _rows_of_portraits(found) if portrait else _rows_of_objects(found)
+    print_table(f"{found['figure']}: {title}", list(rows[0]), rows)
     if found["rejected"]:
         print_table(
             "not looked at", ("object", "why"), [{"object": name, "why": why} for name, why in found["rejected"].items()]
         )
 
 
-def _row(numbers: dict[str, Any]) -> dict[str, Any]:
+def _rows_of_objects(found: dict[str, Any]) -> list[dict[str, Any]]:
     """What fits into a narrow terminal."""
     shown = {"p_lens": "p_lens", "occlusion": "strongest_occlusion_arcsec", "guided": "strongest_guided_arcsec"}
-    return {column: numbers.get(name) for column, name in shown.items()}
+    return [
+        {"object": name, "network": network, **{column: numbers.get(key) for column, key in shown.items()}}
+        for name, said in found["objects"].items()
+        for network, numbers in {found["ensemble"]: said, **said["networks"]}.items()
+    ]
+
+
+def _rows_of_portraits(found: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {"network": network, "towards": name, "p": p}
+        for network, said in found["networks"].items()
+        for name, p in said["class_generated"].items()
+    ]

@@ -1,14 +1,16 @@
 """The commands that make networks: simulate, inject, train, evaluate, and what to do with ensembles."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from cyclopts import App
+from cyclopts import App, Parameter, validators
 
 from flows.app import AboveZero, NotNegative, Positive, app
 
-models = App(name="models", help="Ensembles of networks: list, show, import, restate.")
+models = App(name="models", help="Ensembles of networks: list, show, import, restate, check their maps.")
 app.command(models)
+
+AtLeastTwo = Annotated[int, Parameter(validator=validators.Number(gte=2))]
 
 
 @app.command
@@ -233,6 +235,38 @@ def import_published(folder: Path, *, name: str, json: bool = False) -> None:
     card = published.import_published(folder, out, name)
     result = {"ensemble": card.name, "networks": ", ".join(n.name for n in card.networks), "folder": str(out)}
     print_json(result) if json else print_lines(result)
+
+
+@models.command(name="check-maps")
+def check_maps(
+    shards: str, *, ensemble: str | None = None, n: AtLeastTwo = 200, out: str | None = None, json: bool = False
+) -> None:
+    """Measure what the maps of an ensemble's networks are worth, on simulated lenses whose arcs are known.
+
+    For each network and method (Guided Grad-CAM, Grad-CAM, occlusion): do maps peak on the arc, more often than those of other
+    lenses and of untrained networks; do they change with the weights, but not with the noise; do the pixels that they name
+    make the network say "lens". The figures go into card.json, and as a table into CARD.md.
+
+    For example: `lensscan models check-maps data/bright --ensemble mer3-sim`
+
+    Args:
+        shards: Folder or `s3://` prefix of shards of `lensscan simulate --components`, of a seed that was not trained on.
+        ensemble: Name or folder of an ensemble; the configured one by default.
+        n: Lenses with bright arcs to look at, at most; a third of them with what takes long.
+        out: Folder to write to; by default that of the ensemble, or evaluation-NAME here for a shipped one.
+        json: Print JSON instead of a table.
+    """
+    from flows.checking_maps import check_to_card, table_rows
+    from flows.terminal import print_json, print_lines, print_table, terminal_progress
+
+    with terminal_progress("checking maps", quiet=json) as report:
+        checks, folder = check_to_card(shards, ensemble, n, out, report)
+    if json:
+        print_json({**checks.model_dump(mode="json"), "folder": str(folder)})
+        return
+    rows = table_rows(checks)
+    print_table(f"{checks.n_bright_lenses} lenses with bright arcs", list(rows[0]), rows)
+    print_lines({"what fails, and more": str(folder / "CARD.md")})
 
 
 @models.command

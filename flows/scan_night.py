@@ -8,6 +8,7 @@ from pydantic import Field
 
 from flows.artifacts import flow_progress, show_summary
 from infra.settings import EngineName, Settings
+from scanner.catalogue.plan import MAPS_PER_UNIT, MOST_MAPS_PER_UNIT
 from scanner.networks.locate import find_package
 from scanner.night import NightSummary
 from scanner.night import scan_night as scan
@@ -25,6 +26,7 @@ def scan_night(
     exact: bool = False,
     second: str | None = None,
     second_above: float | None = Field(default=None, ge=0, le=1),
+    maps_per_unit: int = Field(default=MAPS_PER_UNIT, ge=0, le=MOST_MAPS_PER_UNIT),
 ) -> NightSummary:
     """Scan the night's tiles under `input_uri` into the catalogue at `root_uri`.
 
@@ -41,6 +43,7 @@ def scan_night(
         exact: Score every row in float32, not only those that could be candidates.
         second: Ensemble to be asked about the rows that the first finds likely enough.
         second_above: Least `p_lens` of those rows; by default that of candidates.
+        maps_per_unit: Candidates of a unit, best first, that are stored with maps that say why.
     """
     settings = Settings.read()
     night = night or flow_run.scheduled_start_time.date()
@@ -55,6 +58,7 @@ def scan_night(
             exact=exact,
             second=find_package(second, settings.ensembles_dir) if second else None,
             second_above=second_above,
+            maps_per_unit=maps_per_unit,
             workers=workers or settings.workers,
             ray_address=settings.ray_address,
             progress=progress,

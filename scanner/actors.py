@@ -64,7 +64,7 @@ class UnitScanner:
         self._scanner = self._open(packages.first, plan.ensemble_sha256, plan.config, threads)
         self._second: CutoutScanner | None = None
         if packages.second and plan.config.second:
-            config = plan.config.model_copy(update={"sweep": False})
+            config = plan.config.model_copy(update={"sweep": False, "maps_per_unit": 0})
             self._second = self._open(packages.second, plan.config.second.ensemble_sha256, config, threads)
         self._computing = Lock()
 

@@ -12,7 +12,7 @@ from infra.settings import EngineName
 from infra.storage import absolute, probe
 from scanner.actors import Packages
 from scanner.catalogue.ledger import pending
-from scanner.catalogue.plan import PlanError, ScanConfig, SecondOpinion, build_plan, freeze
+from scanner.catalogue.plan import MAPS_PER_UNIT, PlanError, ScanConfig, SecondOpinion, build_plan, freeze
 from scanner.catalogue.seal import seal
 from scanner.dispatch import Progress, ScanRun, scan_plan
 from scanner.networks.engines import resolve_engine
@@ -50,6 +50,7 @@ def scan_night(
     exact: bool = False,
     second: Path | None = None,
     second_above: float | None = None,
+    maps_per_unit: int = MAPS_PER_UNIT,
     workers: int = 1,
     ray_address: str | None = None,
     progress: Progress | None = None,
@@ -62,6 +63,7 @@ def scan_night(
     Rows with `p_lens` at or above `candidate_threshold` are candidates; by default the ensemble's own. With
     `exact`, every row is scored in float32; candidates and what is stored for them are the same without.
     The package `second` is asked about rows from `second_above` on, by default candidates.
+    The best `maps_per_unit` candidates of each unit are stored with maps that say why.
 
     Raises:
         LensscanError: no input found, a store without conditional writes, a package that does not match.
@@ -72,7 +74,11 @@ def scan_night(
     ensemble = load_package(package)
     threshold = ensemble.card.candidate_threshold if candidate_threshold is None else candidate_threshold
     config = ScanConfig(
-        candidate_threshold=threshold, engine=engine, sweep=not exact, second=_opinion(second, second_above, threshold)
+        candidate_threshold=threshold,
+        engine=engine,
+        sweep=not exact,
+        second=_opinion(second, second_above, threshold),
+        maps_per_unit=maps_per_unit,
     )
     if ray_address is None:
         resolve_engine(engine)

@@ -166,7 +166,7 @@ def scan_open_unit(opened: OpenUnit, scanner: CutoutScanner, night: str, progres
         scores = scanner.refuse(n_rows, rejection)
     if scores.num_rows != n_rows:
         raise ScanError(f"unit {opened.unit.unit_id}: {n_rows} rows went in, {scores.num_rows} came out")
-    schema = unit_schema(scanner.network_names)
+    schema = unit_schema(scanner.network_names, maps=scanner.has_maps)
     nothing = [None] * n_rows
     known = {
         **opened.identity,

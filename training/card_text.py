@@ -2,6 +2,7 @@
 
 from scanner.networks.card import EnsembleCard, NetworkCard
 from scanner.networks.combiner import MeanCombiner
+from training.map_text import maps_section
 
 _COLUMNS = (
     ("AUROC", "auroc"),
@@ -52,6 +53,7 @@ def card_markdown(card: EnsembleCard) -> str:
             f"{combiner}; assumes a lens fraction of {prevalence}. {card.calibration}",
             "",
             *_combiners(card.metrics),
+            *maps_section(card),
             "## Inputs and weights",
             "",
             f"Stamps in the `{card.geometry}` geometry, each band resized and scaled on its own.",

@@ -1,5 +1,6 @@
 """Every column of the catalogue, declared once: Arrow schemas and the documentation table come from here."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -90,6 +91,109 @@ SECOND_COLUMNS = (
         "Standard deviation of the second ensemble's networks' probabilities",
     ),
 )
+EXPLANATION_COLUMNS = (
+    Column(
+        "attribution_core",
+        pa.float32(),
+        "",
+        "stat.value;arith.ratio",
+        "Share of Guided Grad-CAM, summed over the networks, within 0.5 arcsec of the centre; null where none says anything",
+    ),
+    Column(
+        "attribution_arc",
+        pa.float32(),
+        "",
+        "stat.value;arith.ratio",
+        "Share of Guided Grad-CAM between 0.5 and 3 arcsec from the centre, where arcs lie",
+    ),
+    Column(
+        "attribution_peak_arcsec",
+        pa.float32(),
+        "arcsec",
+        "pos.angDistance",
+        "Distance of the highest pixel of map_guided from the centre",
+    ),
+    *(
+        Column(
+            f"attribution_{band.lower()}",
+            pa.float32(),
+            "",
+            "stat.value;arith.ratio",
+            f"Share of Guided Grad-CAM in the band {band}",
+        )
+        for band in ("VIS", "Y", "J", "H")
+    ),
+    Column(
+        "attribution_agreement",
+        pa.float32(),
+        "",
+        "stat.correlation",
+        "Correlation between the networks' Guided Grad-CAM, mean of all pairs; null where fewer than two say anything",
+    ),
+    Column(
+        "occlusion_drop",
+        pa.float32(),
+        "",
+        "stat.value",
+        "What ln(p/(1-p)) of one network loses when that square of map_occlusion is hidden which it can spare least",
+    ),
+    Column("occlusion_step", pa.float32(), "", "arith.factor", "What one unit of map_occlusion stands for, in ln(p/(1-p))"),
+)
+"""Of candidates with maps; null in all other rows."""
+
+
+@dataclass(frozen=True)
+class MapColumn(Column):
+    """Pixels of a candidate, in the order of `shape`, which ends in x or in the colour; the first row is the southernmost."""
+
+    shape: tuple[int, ...] = ()
+
+    @property
+    def n_values(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def fixed(self) -> pa.DataType:
+        """As in the candidate catalogue; in unit files, where few rows have maps, lists take no memory where there are none."""
+        return pa.list_(self.type.value_type, self.n_values)
+
+
+MAP_COLUMNS = (
+    MapColumn(
+        "cutout_rgb",
+        pa.list_(pa.uint8()),
+        "",
+        "phot.flux;obs.image",
+        "80 x 80 x 3 [y, x, colour] of 0.1 arcsec: H in red, Y and J in green, VIS in blue, each in units of its sky, asinh",
+        shape=(80, 80, 3),
+    ),
+    MapColumn(
+        "map_guided",
+        pa.list_(pa.uint8()),
+        "",
+        "stat.value;obs.image",
+        "40 x 40 [y, x] of 0.2 arcsec: Guided Grad-CAM, sum of the networks, 255 being its highest; rounded by 0.2 % of that",
+        shape=(40, 40),
+    ),
+    MapColumn(
+        "map_cam",
+        pa.list_(pa.uint8()),
+        "",
+        "stat.value;obs.image",
+        "20 x 20 [y, x] of 0.4 arcsec: Grad-CAM, sum of the networks, 255 being its highest; rounded by 0.2 % of that",
+        shape=(20, 20),
+    ),
+    MapColumn(
+        "map_occlusion",
+        pa.list_(pa.int16()),
+        "",
+        "stat.value;obs.image",
+        "10 x 10 [y, x] of 0.8 arcsec: change of ln(p/(1-p)) of one network when that square is hidden, in units of "
+        "occlusion_step, of which it is rounded by half; below zero where the square supports a lens",
+        shape=(10, 10),
+    ),
+)
+"""The middle 8 arcsec of candidates, sky up: the same for every ensemble."""
 ORIGIN_COLUMNS = (
     Column("ensemble", pa.string(), "", "meta.version", "Name of the ensemble that scored", nullable=False),
     Column("plan_id", pa.string(), "", "meta.id;meta.dataset", "Digest of inputs, ensemble, code and settings", nullable=False),
@@ -126,15 +230,23 @@ def score_schema(id_type: pa.DataType, network_names: Sequence[str]) -> pa.Schem
     return pa.schema([OBJECT_ID.field(id_type), *score_fields(network_names)])
 
 
-def unit_schema(network_names: Sequence[str]) -> pa.Schema:
-    """Of a unit file: identity and position, then `score_fields`, then what a second ensemble says."""
+def unit_schema(network_names: Sequence[str], *, maps: bool = False) -> pa.Schema:
+    """Of a unit file: identity, position, `score_fields`, what a second ensemble says, and `maps` if the plan has any."""
+    explained = (*EXPLANATION_COLUMNS, *MAP_COLUMNS) if maps else ()
     identity = [column.field() for column in (OBJECT_ID, *POSITION_COLUMNS)]
-    return pa.schema([*identity, *score_fields(network_names), *(column.field() for column in SECOND_COLUMNS)])
+    return pa.schema([*identity, *score_fields(network_names), *(column.field() for column in (*SECOND_COLUMNS, *explained))])
 
 
-def candidate_schema(network_names: Sequence[str]) -> pa.Schema:
-    """Of the candidate catalogue: `unit_schema` and where the row comes from."""
-    return pa.schema([*unit_schema(network_names), *(column.field() for column in ORIGIN_COLUMNS)])
+def candidate_schema(network_names: Sequence[str], *, maps: bool = False) -> pa.Schema:
+    """Of the candidate catalogue: `unit_schema`, its maps in lists of fixed size, and where the row comes from."""
+    fixed = {column.name: column.field(column.fixed) for column in MAP_COLUMNS}
+    fields = [fixed.get(field.name, field) for field in unit_schema(network_names, maps=maps)]
+    return pa.schema([*fields, *(column.field() for column in ORIGIN_COLUMNS)])
+
+
+def has_maps(schema: pa.Schema) -> bool:
+    """Is it of a plan whose candidates have maps?"""
+    return MAP_COLUMNS[0].name in schema.names
 
 
 def network_names(schema: pa.Schema) -> tuple[str, ...]:
@@ -147,7 +259,7 @@ def markdown_table(names: Sequence[str]) -> str:
     """The columns of the candidate catalogue as a table for the documentation."""
     head = ["| column | type | unit | UCD | meaning |", "|---|---|---|---|---|"]
     rows = []
-    for field in candidate_schema(names):
+    for field in candidate_schema(names, maps=True):
         about = {key.decode(): value.decode() for key, value in field.metadata.items()}
         rows.append(f"| `{field.name}` | {field.type} | {about['unit']} | `{about['ucd']}` | {about['description']} |")
     return "\n".join([*head, *rows]) + "\n"

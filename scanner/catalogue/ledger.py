@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 from infra.errors import LensscanError
 from infra.provenance import sha256_bytes
 from infra.storage import CreateOutcome, create_if_absent
-from scanner.catalogue.columns import network_names, unit_schema
+from scanner.catalogue.columns import has_maps, network_names, unit_schema
+from scanner.catalogue.maps import MapError, check_maps
 from scanner.catalogue.outcomes import OutcomeError, candidate_mask, check_outcomes
 from scanner.catalogue.plan import Plan, Unit
 from scanner.catalogue.unitfile import (
@@ -129,7 +130,7 @@ def _receipt(footer: Footer, outcome: Outcome, sha256: str) -> Receipt:
 
 
 def _owned(table: pa.Table, unit: Unit) -> pa.Table:
-    expected = unit_schema(network_names(table.schema))
+    expected = unit_schema(network_names(table.schema), maps=has_maps(table.schema))
     if not table.schema.equals(expected):
         raise PublishError(f"unit {unit.unit_id}: columns must be {expected.names}, got {table.schema.names} or other types")
     elsewhere = pa.array(unit.owned_elsewhere, pa.int64())
@@ -154,5 +155,6 @@ def _check(rows: pa.Table, unit: Unit, plan: Plan) -> None:
         raise PublishError(f"unit {unit.unit_id}: night must be {plan.night} in every row")
     try:
         check_outcomes(rows)
-    except OutcomeError as error:
+        check_maps(rows, plan.config)
+    except (OutcomeError, MapError) as error:
         raise PublishError(f"unit {unit.unit_id}: {error}") from error

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import date
 from typing import Any, Protocol, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, field_validator, model_serializer, model_validator
 
 from infra.provenance import canonical_json, code_version, digest
 from infra.settings import EngineName
@@ -32,6 +32,9 @@ __all__ = [
     "plan_ids",
     "plan_uri",
 ]
+
+MAPS_PER_UNIT, MOST_MAPS_PER_UNIT = 100, 1000
+"""Where nobody says how many, and the most: each takes 22 kB, and its stamps 0.2 MB until the unit is scanned."""
 
 
 class EnsembleIdentity(Protocol):
@@ -64,6 +67,14 @@ class ScanConfig(Frozen):
     sweep: bool = True
     """Look at all rows in reduced precision where that is faster, and score in float32 what could be a candidate."""
     second: SecondOpinion | None = None
+    maps_per_unit: int = Field(default=0, ge=0, le=MOST_MAPS_PER_UNIT)
+    """Of so many candidates of a unit, the best, maps are stored."""
+
+    @model_serializer(mode="wrap")
+    def _as_before_there_were_maps(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Plans of that time keep their ids."""
+        values: dict[str, Any] = dump(self)
+        return values if self.maps_per_unit else {name: value for name, value in values.items() if name != "maps_per_unit"}
 
     @model_validator(mode="after")
     def _every_candidate_is_looked_at(self) -> Self:

@@ -5,6 +5,7 @@ import pyarrow as pa
 
 from infra.errors import LensscanError
 from infra.storage import is_s3, join, list_files, s3_filesystem
+from scanner.catalogue.columns import MAP_COLUMNS
 
 _VIEWS = {"candidates": "candidates", "scores": "units"}
 """View to folder below the root."""
@@ -23,7 +24,7 @@ def query(
     subclass: str | None = None,
     limit: int | None = None,
 ) -> pa.Table:
-    """Candidates, best first, or the answer to `sql`.
+    """Candidates without the pixels of their maps, best first, or the answer to `sql`.
 
     Args:
         root_uri: The catalogue's root.
@@ -42,19 +43,20 @@ def query(
         filters = {"p_lens >= ?": min_p_lens, "night = ?": night, "subclass = ?": subclass}
         given = {condition: value for condition, value in filters.items() if value is not None}
         statement = f"SELECT * FROM candidates WHERE {' AND '.join(given)} ORDER BY p_lens DESC, object_id"  # noqa: S608
-        return _run(root_uri, statement, list(given.values()), limit)
+        return _run(root_uri, statement, list(given.values()), limit, pixels=False)
     if min_p_lens or night is not None or subclass is not None:
         raise QueryError("give either SQL or filters, not both")
-    return _run(root_uri, sql, [], limit)
+    return _run(root_uri, sql, [], limit, pixels=True)
 
 
-def _run(root_uri: str, statement: str, parameters: list[object], limit: int | None) -> pa.Table:
+def _run(root_uri: str, statement: str, parameters: list[object], limit: int | None, *, pixels: bool) -> pa.Table:
     # Extensions would be downloaded; S3 is read through fsspec instead.
     with duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}) as connection:
         if is_s3(root_uri):
             connection.register_filesystem(s3_filesystem())
         try:
-            views = [view for view, folder in _VIEWS.items() if _create_view(connection, view, join(root_uri, folder))]
+            folders = {view: join(root_uri, folder) for view, folder in _VIEWS.items()}
+            views = [view for view, folder in folders.items() if _create_view(connection, view, folder, pixels=pixels)]
             if not views:
                 raise QueryError(f"{root_uri}: no sealed candidates and no committed units")
             parsed = connection.extract_statements(statement)
@@ -67,13 +69,16 @@ def _run(root_uri: str, statement: str, parameters: list[object], limit: int | N
     return table if limit is None else table.slice(0, limit)
 
 
-def _create_view(connection: duckdb.DuckDBPyConnection, view: str, folder: str) -> bool:
-    """Define the view over the files that are there now; a view cannot be over none."""
+def _create_view(connection: duckdb.DuckDBPyConnection, view: str, folder: str, *, pixels: bool) -> bool:
+    """Define the view over the files that are there now, with the pixels of maps or without; it cannot be over none."""
     files = [file.uri for file in list_files(folder, ".parquet")]
     if files:
         quoted = ", ".join("'" + uri.replace("'", "''") + "'" for uri in files)
         # The folder names the plan of a score; candidates hold it as a column.
         hive = str(view == "scores").lower()
         options = f"union_by_name = true, hive_partitioning = {hive}, hive_types_autocast = false"
-        connection.execute(f"CREATE VIEW {view} AS SELECT * FROM read_parquet([{quoted}], {options})")  # noqa: S608
+        source = f"read_parquet([{quoted}], {options})"
+        left_out = set() if pixels else {column.name for column in MAP_COLUMNS}
+        columns = ", ".join(f'"{name}"' for name in connection.sql(f"FROM {source}").columns if name not in left_out)
+        connection.execute(f"CREATE VIEW {view} AS SELECT {columns} FROM {source}")  # noqa: S608
     return bool(files)

@@ -12,6 +12,7 @@ from infra.read_ahead import map_ahead
 from infra.storage import StorageError, arrow_source, exists, join, list_files, read_bytes, read_many
 from scanner.catalogue.columns import candidate_schema, network_names
 from scanner.catalogue.id_sets import Difference, IdSets, id_sets
+from scanner.catalogue.maps import with_map_digests
 from scanner.catalogue.outcomes import SCORED, count_statuses
 from scanner.catalogue.plan import Plan
 from scanner.catalogue.planned_ids import InputGoneError, planned_ids
@@ -27,7 +28,8 @@ from scanner.catalogue.unitfile import (
 from scanner.catalogue.units import MAX_EXAMPLES, Frozen, Ids, Unit
 from scanner.catalogue.verify import Progress
 
-_BATCH_ROWS = 65536
+_BATCH_ROWS = 2048
+"""Of candidates: 50 MB with maps."""
 _INPUTS_AHEAD = 2
 
 
@@ -174,7 +176,7 @@ class _Count:
             self._damaged.append(f"{uri}: has other columns than the units before it")
             return
         self._n_candidates += candidates.num_rows
-        self._sets.add_rows("in_units", candidates)
+        self._sets.add_rows("in_units", with_map_digests(candidates))
 
     def _add_what_is_readable(self, i: int, data: bytes) -> None:
         """The ids and outcomes of a file that is not what it should be: they tell which rows are wrong."""
@@ -196,14 +198,14 @@ class _Count:
     def _compare_candidates(self) -> tuple[Difference, Difference]:
         uri = join(self._root, candidates_path(self._plan))
         schema = self._schema or candidate_schema(())
-        self._sets.add_rows("in_units", schema.empty_table())
-        self._sets.add_rows("in_file", schema.empty_table())
+        for rows in ("in_units", "in_file"):
+            self._sets.add_rows(rows, with_map_digests(schema.empty_table()))
         if not self._has_candidates and self._seal is None:
             return Difference(), Difference()
         has_file = True
         try:
             for rows in _rows(uri, schema):
-                self._sets.add_rows("in_file", rows)
+                self._sets.add_rows("in_file", with_map_digests(rows))
         except FileNotFoundError:
             if self._seal is None:
                 return Difference(), Difference()

@@ -10,7 +10,8 @@ from infra.errors import LensscanError
 from infra.posix import sync_folder
 from infra.provenance import canonical_json, sha256_bytes
 from infra.storage import CreateOutcome, StorageError, create_if_absent, is_s3, join, local_path, read_bytes, read_many
-from scanner.catalogue.columns import candidate_schema, network_names
+from scanner.catalogue.columns import candidate_schema, has_maps, network_names
+from scanner.catalogue.maps import with_fixed_maps
 from scanner.catalogue.outcomes import candidate_mask, count_statuses
 from scanner.catalogue.plan import Plan
 from scanner.catalogue.unitfile import UnitFile, UnitFileError, decode_unit, encode_table, unit_files, units_uri
@@ -141,15 +142,14 @@ def candidates_path(plan: Plan) -> str:
 
 def candidates_of(table: pa.Table, plan: Plan) -> pa.Table:
     """The rows of a unit that are candidates, as the candidate file has them."""
-    chosen = table.filter(candidate_mask(table, plan.config.candidate_threshold))
+    chosen = with_fixed_maps(table.filter(candidate_mask(table, plan.config.candidate_threshold)))
     origin = [pa.array([value] * chosen.num_rows, pa.string()) for value in (plan.ensemble_name, plan.plan_id)]
-    return pa.Table.from_arrays([*chosen.columns, *origin], schema=candidate_schema(network_names(chosen.schema)))
+    return pa.Table.from_arrays([*chosen.columns, *origin], schema=_like(chosen.schema))
 
 
 def encode_candidates(table: pa.Table) -> bytes:
     """The bytes of a candidate file of these rows, whatever their schema says besides names and types."""
-    schema = candidate_schema(network_names(table.schema))
-    return encode_table(pa.Table.from_arrays(table.combine_chunks().columns, schema=schema))
+    return encode_table(pa.Table.from_arrays(table.combine_chunks().columns, schema=_like(table.schema)))
 
 
 def load_seal(root_uri: str, plan_id: str) -> SealReport | None:
@@ -166,6 +166,10 @@ def load_seal(root_uri: str, plan_id: str) -> SealReport | None:
     except ValidationError as error:
         raise SealError(f"{uri}: not a seal: {error.errors()[0]['msg']}") from error
     return _report(record, root_uri)
+
+
+def _like(schema: pa.Schema) -> pa.Schema:
+    return candidate_schema(network_names(schema), maps=has_maps(schema))
 
 
 def _report(record: Seal, root_uri: str) -> SealReport:

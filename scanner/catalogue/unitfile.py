@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict
 from infra.errors import LensscanError
 from infra.provenance import canonical_json, code_version, sha256_bytes
 from infra.storage import FileInfo, join, list_files, read_bytes
-from scanner.catalogue.columns import network_names, unit_schema
+from scanner.catalogue.columns import has_maps, network_names, unit_schema
+from scanner.catalogue.maps import MapError, check_maps
 from scanner.catalogue.outcomes import SCORED, candidate_mask, count_statuses
 from scanner.catalogue.plan import Plan, Unit, id_digest
 
@@ -109,11 +110,15 @@ def decode_unit(data: bytes, unit: Unit, plan: Plan, where: str) -> UnitFile:
         footer = Footer.model_validate_json((table.schema.metadata or {}).get(_FOOTER_KEY, b""))
         table = table.replace_schema_metadata(None)
         # Page checksums do not cover the schema, which is there twice.
-        if not table.schema.equals(unit_schema(network_names(table.schema))) or table.schema.names != _names_for_arrow(data):
+        columns = unit_schema(network_names(table.schema), maps=has_maps(table.schema))
+        if not table.schema.equals(columns) or table.schema.names != _names_for_arrow(data):
             raise UnitFileError(f"{where}: its columns are not those of a unit file")
         if table["object_id"].null_count or table["status"].null_count:
             raise UnitFileError(f"{where}: has rows without id or status")
+        check_maps(table, plan.config)
         expected = make_footer(table, unit, plan, footer.attempt)
+    except MapError as error:
+        raise UnitFileError(f"{where}: {error}") from error
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise UnitFileError(f"{where}: not a readable unit file: {' '.join(str(error).split())[:200]}") from error
     if footer != expected:
@@ -126,7 +131,7 @@ def decode_unit(data: bytes, unit: Unit, plan: Plan, where: str) -> UnitFile:
 
 def encode_again(found: UnitFile) -> bytes:
     """The bytes that writing the rows of a unit file once more gives."""
-    schema = unit_schema(network_names(found.table.schema))
+    schema = unit_schema(network_names(found.table.schema), maps=has_maps(found.table.schema))
     return encode_unit(pa.Table.from_arrays(found.table.combine_chunks().columns, schema=schema), found.footer)
 
 

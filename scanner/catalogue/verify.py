@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from infra.provenance import canonical_json, sha256_bytes
 from infra.storage import join, list_files, read_bytes, read_many
-from scanner.catalogue.columns import candidate_schema, network_names
+from scanner.catalogue.columns import candidate_schema, has_maps, network_names
 from scanner.catalogue.plan import Plan, PlanError, load_plan, plan_ids, plan_uri
 from scanner.catalogue.quarantine import Condemned
 from scanner.catalogue.seal import Seal, SealError, Tally, candidates_path, encode_candidates, load_seal, seal_uri
@@ -200,7 +200,7 @@ class _Look:
         """`table`: what the candidates must be, where all units are good."""
         try:
             held = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
-            if not held.schema.equals(candidate_schema(network_names(held.schema))):
+            if not held.schema.equals(candidate_schema(network_names(held.schema), maps=has_maps(held.schema))):
                 return "has other columns than candidates"
         except (pa.ArrowException, OSError, ValueError) as error:
             return f"cannot be read: {' '.join(str(error).split())[:200]}"

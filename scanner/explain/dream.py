@@ -41,7 +41,7 @@ DEEP_DREAM = Climb(1000, 1e-3)
 """Section 5.4."""
 _NOISE_PIXELS = 66
 KERNEL_IMAGES = Climb(1000, 0.1)
-"""Section 5.5 names neither; the rate is that of section 5.3, at which early kernels are saturated long before."""
+"""Section 5.5 names neither; the rate is that of section 5.3, for the sum of a map: of its mean it would do next to nothing."""
 
 
 def class_output(network: nn.Module, place: int) -> Objective:

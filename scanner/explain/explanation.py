@@ -10,7 +10,7 @@ from scipy.special import expit, logsumexp
 from torch import nn
 
 from scanner.explain.gradcam import GradCamMapper
-from scanner.explain.occlusion import MASKS, OcclusionMapper
+from scanner.explain.occlusion import MASKS, Masks, OcclusionMapper
 from scanner.networks.card import EnsembleCard, NetworkCard
 from scanner.networks.errors import PackageError
 from scanner.networks.package import load_network
@@ -34,11 +34,13 @@ class NetworkMaps:
     occlusion: NDArray[np.float32]
     """`[batch, y, x]`: change of the log odds of a lens when pixels there are hidden: below zero where they support one."""
     occlusion_side_arcsec: float
-    """The masks may leave an edge out on the right and at the top: side of the square that they cover."""
+    """Of the square of all cells of `occlusion`: a cell is as wide as the masks' step, and about the middle of its mask."""
     cam: NDArray[np.float32]
     """`[batch, y, x]`: Grad-CAM."""
     guided: NDArray[np.float32]
     """`[batch, y, x]`: Guided Grad-CAM, where it is positive, all channels together."""
+    occlusion_start_arcsec: float = 0.0
+    """From the left (and lower) edge of the stamps to that of the square; the masks may leave out the other edge."""
 
 
 def telling_networks(card: EnsembleCard) -> list[str]:
@@ -102,17 +104,31 @@ def _network_maps(network: nn.Sequential, card: NetworkCard, stamps: Stamps, tol
         changes.append(lens_log_odds(mapper.logits(inputs[i : i + 1])[0]) - whole[i])
         told(i + 1)
     maps = grad.maps(inputs)
-    side_arcsec = next(iter(GEOMETRIES[card.geometry].grids.values())).side_arcsec
-    n_covered = masks.starts(card.input_pixels)[-1] + masks.side_pixels
+    side_arcsec = stamp_side_arcsec(card)
+    start_arcsec, covered_arcsec = cells_arcsec(masks, card.input_pixels, side_arcsec)
     return NetworkMaps(
         network=card.name,
         side_arcsec=side_arcsec,
         p_lens=expit(whole).astype(np.float32),
         occlusion=np.stack(changes).astype(np.float32),
-        occlusion_side_arcsec=side_arcsec * float(n_covered) / card.input_pixels,
+        occlusion_side_arcsec=covered_arcsec,
         cam=maps.cam,
         guided=np.maximum(maps.guided, 0).sum(axis=1),
+        occlusion_start_arcsec=start_arcsec,
     )
+
+
+def stamp_side_arcsec(card: NetworkCard) -> float:
+    """Of what a network sees: of bands whose pixels fill squares that differ a little, the widest, which is that of VIS."""
+    grids = GEOMETRIES[card.geometry].grids
+    return max(grids[channel.band].side_arcsec for channel in card.channels)
+
+
+def cells_arcsec(masks: Masks, n_pixels: int, side_arcsec: float) -> tuple[float, float]:
+    """Where the square of all cells of an occlusion map begins, from the edge of the stamp, and how wide it is."""
+    pixel_arcsec = side_arcsec / n_pixels
+    first = (masks.side_pixels - masks.step_pixels) / 2
+    return first * pixel_arcsec, len(masks.starts(n_pixels)) * masks.step_pixels * pixel_arcsec
 
 
 def lens_log_odds(logits: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -1,12 +1,14 @@
-"""Maps beside pictures, in the colours of Wilde et al. 2022 (figures 11-13), and what stands out as in their figure 17."""
+"""Maps over VIS, in the colours of Wilde et al. 2022 (figures 11-13), and what stands out as in their figure 17."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import TwoSlopeNorm
+from matplotlib.backends.backend_pdf import PdfPages
+from matplotlib.colors import ListedColormap, TwoSlopeNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -18,6 +20,12 @@ _INCHES = 1.5
 GUIDED_SHOWN = 0.05
 """Share of the highest Guided Grad-CAM from which on a pixel is shown; section 5.6 has 0.05 of captum's own unit."""
 _DIMMED = 0.15
+_SUPPORTS_OR_NOT = ListedColormap(["blue", "red"])
+_DPI = 110
+_UNNAMED: Mapping[str, dict[str, None]] = MappingProxyType(
+    {"png": {"Software": None}, "pdf": {"CreationDate": None, "Producer": None, "Creator": None}}
+)
+"""Neither dates nor versions in files."""
 LEAST_CHANGE = 1e-3
 """In log odds, that has a full colour: a hundred times what float32 rounds logits by."""
 
@@ -25,9 +33,10 @@ LEAST_CHANGE = 1e-3
 def explanation_figure(
     object_ids: Sequence[str], p_lens: NDArray[np.floating], stamps: Stamps, geometry: Geometry, maps: Sequence[NetworkMaps]
 ) -> Figure:
-    """A row for each object: its picture, then for each network its occlusion map and what Guided Grad-CAM picks out.
+    """A row for each object: its picture, then for each network its occlusion map over VIS and what Guided Grad-CAM picks out.
 
-    Blue pixels support a lens, red ones speak against it, and what changes nothing is white; each map is scaled on its own.
+    Blue pixels support a lens, red ones speak against it, and what changes nothing lets the grey of VIS through; each map is
+    scaled on its own.
 
     Args:
         object_ids: `[batch]`.
@@ -37,7 +46,8 @@ def explanation_figure(
         maps: Of some networks.
     """
     n_columns = 1 + 2 * len(maps)
-    figure = Figure(figsize=(_INCHES * n_columns, (_INCHES + 0.25) * len(object_ids)), facecolor="white", layout="constrained")
+    size = (_INCHES * n_columns, (_INCHES + 0.25) * len(object_ids) + 0.15)
+    figure = Figure(figsize=size, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(object_ids), n_columns, squeeze=False)
     scale = geometry.grids["VIS"].pixel_scale_arcsec
@@ -49,38 +59,71 @@ def explanation_figure(
         for number, of_network in enumerate(maps):
             occlusion, guided = axes[row][1 + 2 * number : 3 + 2 * number]
             _show(occlusion, f"{of_network.network}\n{of_network.p_lens[row]:.3f}")
+            # The picture's blue is VIS on an asinh stretch.
+            occlusion.imshow(picture[..., 2], origin="lower", cmap="gray", vmin=0, vmax=1, extent=_extent(side))
             _draw_occlusion(occlusion, of_network, row)
             _show(guided, "Guided\nGrad-CAM")
-            guided.imshow(_picked_out(picture, of_network.guided[row]), origin="lower", extent=_extent(side))
+            guided.imshow(_picked_out(picture, side, of_network, row), origin="lower", extent=_extent(side))
     return figure
 
 
 def figure_bytes(figure: Figure, kind: str) -> bytes:
     """As `png` or `pdf`; equal figures give equal bytes."""
     sink = io.BytesIO()
-    unnamed = {"png": {"Software": None}, "pdf": {"CreationDate": None, "Producer": None, "Creator": None}}[kind]
-    figure.savefig(sink, format=kind, dpi=110, metadata=unnamed)
+    figure.savefig(sink, format=kind, dpi=_DPI, metadata=_UNNAMED[kind])
     return sink.getvalue()
 
 
+def pages_bytes(pages: Sequence[Figure], kind: str) -> bytes:
+    """As `pdf`, or one below the other as `png`; equal figures give equal bytes."""
+    if kind == "png":
+        return figure_bytes(_stacked(pages), kind)
+    sink = io.BytesIO()
+    with PdfPages(sink, metadata=_UNNAMED[kind]) as pdf:
+        for page in pages:
+            pdf.savefig(page)
+    return sink.getvalue()
+
+
+def _stacked(pages: Sequence[Figure]) -> Figure:
+    """One below the other, with white beside the narrower ones."""
+    drawn = []
+    for page in pages:
+        canvas = FigureCanvasAgg(page)
+        page.set_dpi(_DPI)
+        canvas.draw()
+        drawn.append(np.asarray(canvas.buffer_rgba())[..., :3])
+    width = max(one.shape[1] for one in drawn)
+    whole = np.concatenate([np.pad(one, ((0, 0), (0, width - one.shape[1]), (0, 0)), constant_values=255) for one in drawn])
+    figure = Figure(figsize=(width / _DPI, len(whole) / _DPI), dpi=_DPI)
+    FigureCanvasAgg(figure)
+    figure.figimage(whole, origin="upper")
+    return figure
+
+
 def occlusion_colours(occlusion: NDArray[np.floating]) -> TwoSlopeNorm:
-    """The lowest value at one end, the highest at the other, and 0 in the middle; what rounding makes stays white."""
+    """The lowest value at one end, the highest at the other, and 0 in the middle; what rounding makes has no colour."""
     return TwoSlopeNorm(0.0, min(float(occlusion.min()), -LEAST_CHANGE), max(float(occlusion.max()), LEAST_CHANGE))
 
 
 def _draw_occlusion(axis: Axes, maps: NetworkMaps, row: int) -> None:
-    low, covered = -maps.side_arcsec / 2, maps.occlusion_side_arcsec
-    shown = maps.occlusion[row]
-    extent = (low, low + covered, low, low + covered)
-    axis.imshow(shown, origin="lower", cmap="bwr", norm=occlusion_colours(shown), extent=extent)
-    axis.set_xlim(low, -low)
-    axis.set_ylim(low, -low)
+    shown, limits = maps.occlusion[row], axis.axis()
+    norm = occlusion_colours(shown)
+    low, covered = maps.occlusion_start_arcsec - maps.side_arcsec / 2, maps.occlusion_side_arcsec
+    opacity = np.abs(2 * norm(shown) - 1)
+    axis.imshow(
+        shown, origin="lower", cmap=_SUPPORTS_OR_NOT, norm=norm, alpha=opacity, extent=(low, low + covered, low, low + covered)
+    )
+    axis.axis(limits)
 
 
-def _picked_out(picture: NDArray[np.floating], guided: NDArray[np.floating]) -> NDArray[np.floating]:
-    """The picture, dimmed where Guided Grad-CAM says little."""
-    y, x = ((2 * np.arange(n) + 1) * m // (2 * n) for n, m in zip(picture.shape, guided.shape, strict=False))
-    is_shown = guided[np.ix_(y, x)] >= GUIDED_SHOWN * max(float(guided.max()), 1e-30)
+def _picked_out(picture: NDArray[np.floating], side_arcsec: float, maps: NetworkMaps, row: int) -> NDArray[np.floating]:
+    """The picture, of that side, dimmed where Guided Grad-CAM says little."""
+    guided = maps.guided[row]
+    n, m = len(picture), len(guided)
+    from_middle = (np.arange(n) + 0.5 - n / 2) * (side_arcsec / maps.side_arcsec) / n
+    places = np.clip(np.floor((from_middle + 0.5) * m).astype(int), 0, m - 1)
+    is_shown = guided[np.ix_(places, places)] >= GUIDED_SHOWN * max(float(guided.max()), 1e-30)
     return np.where(is_shown[..., None], picture, _DIMMED * picture)
 
 

@@ -17,7 +17,17 @@ from scanner.networks.engines import EngineName, Precision, make_engine
 from scanner.networks.ensemble import Ensemble
 from scanner.networks.errors import PackageError
 
-__all__ = ["CARD_FILE", "EnsembleCard", "NetworkCard", "PackageError", "load_package", "read_card", "write_package"]
+__all__ = [
+    "CARD_FILE",
+    "EnsembleCard",
+    "NetworkCard",
+    "PackageError",
+    "load_package",
+    "read_card",
+    "with_metrics",
+    "write_card",
+    "write_package",
+]
 
 CARD_FILE = "card.json"
 MAX_CARD_BYTES = 2**24
@@ -127,8 +137,32 @@ def write_package(folder: Path, card: EnsembleCard, state_dicts: Mapping[str, Ma
     folder.mkdir(parents=True, exist_ok=True)
     for network in networks:
         (folder / network.weights_file).write_bytes(encoded[network.name])
-    (folder / CARD_FILE).write_text(json.dumps(card.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8")
+    write_card(folder, card)
     return card
+
+
+def write_card(folder: Path, card: EnsembleCard) -> None:
+    """Write the card of a package, or replace it: whoever reads it meanwhile gets one or the other, whole."""
+    part = folder / f"{CARD_FILE}.part"
+    part.write_text(json.dumps(card.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8")
+    part.replace(folder / CARD_FILE)
+
+
+def with_metrics(card: EnsembleCard, found: Mapping[str, Mapping[str, float]]) -> EnsembleCard:
+    """A card that says more of its networks; its sha256 stays.
+
+    Args:
+        card: As it is.
+        found: Network name to metrics, which replace those of the same names.
+
+    Raises:
+        ValueError: a metric is not finite.
+    """
+    networks = [
+        NetworkCard.model_validate({**network.model_dump(), "metrics": {**network.metrics, **found.get(network.name, {})}})
+        for network in card.networks
+    ]
+    return card.model_copy(update={"networks": tuple(networks)})
 
 
 def draft_network_card(spec: NetworkSpec, geometry: str, metrics: dict[str, float]) -> NetworkCard:

@@ -9,18 +9,17 @@ from torch import nn
 from scanner.explain.explanation import lens_log_odds
 from scanner.explain.gradcam import GradCamMapper
 from scanner.explain.occlusion import Masks, OcclusionMapper
-from scanner.explain.sanity import chance, hits, randomised, rank_correlation, relevance_mass
+from scanner.explain.sanity import Truth, chance, hits, randomised, rank_correlation, relevance_mass
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_network, read_card
 from scanner.pixels.geometry import Stamps
 from scanner.pixels.inputs import Inputs, network_input
 from scanner.pixels.shards import decode_shard, encode_shard
-from scanner.pixels.sky import sky_level_and_sigma
 from simulation.dataset import DatasetSpec, simulate_objects
 from tests.benchmarks.scan_speed import FLAGSHIP
+from training import arc_truth
 
 N_SIMULATED, SEED = 700, 77
-LEAST_ARC_SNR = 40.0
 SLACK_PIXELS = 2
 """0.2 arcsec: a VIS PSF."""
 MASKS = Masks(8, 4)
@@ -57,16 +56,11 @@ def measure() -> dict[str, float]:
     }
 
 
-def bright_lenses() -> tuple[Stamps, NDArray[np.bool_]]:
+def bright_lenses() -> tuple[Stamps, Truth]:
     """Stamps of lenses, and where their lensed light exceeds the noise in VIS."""
     spec = DatasetSpec(n=N_SIMULATED, seed=SEED, geometry="mer10", components=True)
     shard = decode_shard(encode_shard(simulate_objects(spec, range(N_SIMULATED))))
-    light = shard.components["source1"]["VIS"] + shard.components["source2"]["VIS"]
-    _, sigma = sky_level_and_sigma(shard.stamps["VIS"])
-    truth = light > sigma[:, None, None]
-    snr = np.array(shard.truth["arc_snr"].to_pylist(), float)
-    chosen = np.flatnonzero((snr >= LEAST_ARC_SNR) & truth.any(axis=(1, 2)))
-    return {band: images[chosen] for band, images in shard.stamps.items()}, truth[chosen]
+    return arc_truth.bright_lenses(shard, shard.geometry)
 
 
 def _networks(stamps: Stamps) -> Iterator[tuple[bool, nn.Sequential, Inputs]]:

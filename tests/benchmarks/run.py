@@ -25,7 +25,7 @@ from scanner.pixels.resample import resized
 from scanner.pixels.shards import ROWS_PER_SHARD
 from simulation.actors import simulate_dataset
 from simulation.dataset import DatasetSpec, simulate_objects
-from tests.benchmarks import explain, meaning, peers, scan_speed
+from tests.benchmarks import explain, map_cost, meaning, peers, scan_speed, stored_maps
 from tests.benchmarks.scan_speed import BATCH, median_seconds
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -107,7 +107,12 @@ def main() -> None:
     measured: dict[str, Callable[[Path], dict[str, float]]] = {
         "scan": scan_speed.measure,
         "simulation": lambda scratch: {**simulation_rates(scratch), "resize_over_skimage": resize_gain()},
-        "maps": lambda _scratch: {**explain.measure(), **meaning.measure()},
+        "maps": lambda scratch: {
+            **explain.measure(),
+            **meaning.measure(),
+            **stored_maps.measure(),
+            **map_cost.measure(scratch),
+        },
         "full_tile": scan_speed.full_tile,
         "peers": lambda scratch: peers.measure(options.peers, options.hyrax_python, scratch),
     }

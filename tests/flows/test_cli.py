@@ -34,6 +34,7 @@ COMMANDS = (
     ["models", "list"],
     ["models", "show"],
     ["models", "import-published"],
+    ["models", "check-maps"],
     ["models", "restate"],
 )
 
@@ -104,6 +105,7 @@ SLOW = pytest.mark.slow
         (["models", "show", "nosuch"], "nosuch"),
         (["models", "import-published", "empty", "--name", "x"], "OU_"),
         (["evaluate", "empty", "--out", "out"], "holds no shards"),
+        (["models", "check-maps", "empty", "--ensemble", "mer3-sim"], "holds no shards"),
         (["evaluate", "good.csv", "--ensemble", "nosuch", "--out", "out"], "nosuch"),
         (["inject", "missing.csv", "--out", "out"], "missing.csv"),
         (["inject", "empty", "--out", "out"], "no Euclid MER tile under"),

@@ -48,6 +48,8 @@ def test_the_strongest_evidence_is_found_where_it_is_and_none_where_there_is_non
     assert from_middle(0 * shown, 9.6, maps) is None
     shown[2, 14] = 0.5
     assert from_middle(shown, 9.6, maps) == pytest.approx(np.hypot(2.5 * 0.4 - 5, 14.5 * 0.4 - 5))
+    # Masks that are wider than their step.
+    assert from_middle(shown, 9.6, maps, 0.2) == pytest.approx(np.hypot(2.5 * 0.4 - 4.8, 14.5 * 0.4 - 4.8))
 
 
 def test_a_damaged_tile_is_no_traceback(tmp_path):

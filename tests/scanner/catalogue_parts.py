@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from scanner.catalogue.columns import unit_schema
+from scanner.catalogue.columns import EXPLANATION_COLUMNS, MAP_COLUMNS, unit_schema
 from scanner.catalogue.plan import ScanConfig, make_plan
 from scanner.catalogue.units import InputFile, Unit, id_digest
 
@@ -67,3 +67,15 @@ def random_scores(rng, ids):
     """Scores for the ids in random order, about a fifth rejected."""
     ids = rng.permutation(np.asarray(ids))
     return scores(ids.tolist(), [None if rng.random() < 0.2 else float(np.float32(rng.random())) for _ in ids])
+
+
+def with_maps(table, places):
+    """The table with maps in the rows at some places: their values follow from the object's id."""
+    ids = table["object_id"].to_pylist()
+    for column in EXPLANATION_COLUMNS:
+        values = [ids[i] / 100 if i in places else None for i in range(table.num_rows)]
+        table = table.append_column(column.field(), pa.array(values, pa.float32()))
+    for column in MAP_COLUMNS:
+        values = [[(ids[i] + k) % 100 for k in range(column.n_values)] if i in places else None for i in range(table.num_rows)]
+        table = table.append_column(column.field(), pa.array(values, column.type))
+    return table

@@ -1,0 +1,103 @@
+"""`lensscan models check-maps`: shards with known arcs in, figures of an ensemble's maps on its card."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flows.terminal import Report
+from infra.settings import Settings
+from infra.storage import list_files, read_bytes
+from scanner.explain.sanity import Truth
+from scanner.networks.card import EnsembleCard
+from scanner.networks.engines import resolve_engine
+from scanner.networks.locate import SHIPPED_DIR, find_package
+from scanner.networks.package import CARD_FILE, read_card, with_metrics, write_card
+from scanner.pixels.geometry import GEOMETRIES, Geometry, Stamps
+from scanner.pixels.shards import decode_shard
+from training.arc_truth import LEAST_ARC_SNR, bright_lenses
+from training.card_text import card_markdown
+from training.errors import TrainingError
+from training.map_checks import check_maps
+from training.map_figures import LEAST_OBJECTS, CheckSize, MapChecks
+
+SEED = 0
+"""Of noise and of orders of pixels."""
+
+
+def check_to_card(shards_uri: str, ensemble: str | None, n: int, out: str | None, progress: Report) -> tuple[MapChecks, Path]:
+    """Check the maps of an ensemble and write them into its card.json and CARD.md.
+
+    Args:
+        shards_uri: Folder or `s3://` prefix of shards with components.
+        ensemble: Name or folder; the configured one by default.
+        n: Lenses with bright arcs to look at, at most.
+        out: Folder to write to; by default that of the ensemble, or `evaluation-NAME` for a shipped one.
+        progress: Called with (steps done, steps in all).
+
+    Raises:
+        TrainingError: no such lenses in the shards, or a folder that holds another ensemble's card.
+        PackageError: the ensemble cannot be used.
+    """
+    settings = Settings.read()
+    package = find_package(ensemble or settings.ensemble, settings.ensembles_dir)
+    card = read_card(package)
+    beside = package if package.parent != SHIPPED_DIR else Path(f"evaluation-{card.name}")
+    folder = Path(out) if out else beside
+    _check_folder(folder, card)
+    size = CheckSize.of(n)
+    stamps, truth = _bright_lenses(shards_uri, GEOMETRIES[card.geometry], size.n_objects)
+    engine = resolve_engine(settings.engine)
+    checks = check_maps(package, card, stamps, truth, np.random.default_rng(SEED), size, engine, progress)
+    folder.mkdir(parents=True, exist_ok=True)
+    card = with_metrics(card, checks.metrics())
+    write_card(folder, card)
+    part = folder / "CARD.md.part"
+    part.write_text(card_markdown(card), encoding="utf-8")
+    part.replace(folder / "CARD.md")
+    return checks, folder
+
+
+def table_rows(checks: MapChecks) -> list[dict[str, Any]]:
+    """What fits a terminal; the card has the rest."""
+    return [
+        {
+            "network": check.network,
+            "map": check.method,
+            "on arc": check.hits,
+            "others'": check.hits_of_others,
+            "untrained": check.hits_randomised,
+            "fails": len(check.failed),
+        }
+        for check in checks.checks
+    ]
+
+
+def _check_folder(folder: Path, card: EnsembleCard) -> None:
+    """Before anything long is done."""
+    if folder.exists() and not folder.is_dir():
+        raise TrainingError(f"{folder}: is a file, must be a folder")
+    if (folder / CARD_FILE).is_file() and read_card(folder).sha256 != card.sha256:
+        raise TrainingError(f"{folder}: holds the card of another ensemble than {card.name}; choose another folder with --out")
+
+
+def _bright_lenses(shards_uri: str, geometry: Geometry, n: int) -> tuple[Stamps, Truth]:
+    """The first of the shards, at most so many; no more shards are read than that takes."""
+    found: list[tuple[Stamps, Truth]] = []
+    files = list_files(shards_uri, ".parquet")
+    if not files:
+        raise TrainingError(f"{shards_uri}: holds no shards (*.parquet)")
+    for file in files:
+        try:
+            found.append(bright_lenses(decode_shard(read_bytes(file.uri)), geometry))
+        except (ValueError, TrainingError) as error:
+            raise TrainingError(f"{file.uri}: {error}") from error
+        if sum(len(truth) for _, truth in found) >= n:
+            break
+    truth = np.concatenate([truth for _, truth in found])[:n]
+    if len(truth) < LEAST_OBJECTS:
+        raise TrainingError(
+            f"{shards_uri}: needs at least {LEAST_OBJECTS} lenses with arcs of S/N {LEAST_ARC_SNR:g} or more, has {len(truth)}"
+        )
+    stamps = {band: np.concatenate([stamps[band] for stamps, _ in found])[:n] for band in geometry.grids}
+    return stamps, truth

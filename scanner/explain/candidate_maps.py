@@ -1,0 +1,210 @@
+"""What is stored with a candidate: small maps on one grid, and numbers to query; alike for every ensemble."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from scanner.explain.explanation import lens_log_odds, stamp_side_arcsec, telling_networks
+from scanner.explain.gradcam import GradCamMapper
+from scanner.explain.occlusion import Masks, OcclusionMapper
+from scanner.networks.card import EnsembleCard, NetworkCard
+from scanner.networks.package import load_network
+from scanner.pixels.composite import composite
+from scanner.pixels.geometry import GEOMETRIES, Geometry, Stamps
+from scanner.pixels.inputs import Inputs, network_input
+from scanner.pixels.resample import area_operator, regrid
+
+SHOWN_ARCSEC = 8.0
+"""Side of all maps: four times the widest Einstein radius that is not rare (Collett 2015: 95 % are below 1.5 arcsec)."""
+GUIDED_CELLS, CAM_CELLS, OCCLUSION_CELLS = 40, 20, 10
+"""A side."""
+CORE_ARCSEC, ARC_ARCSEC = 0.5, 3.0
+"""The core is as wide as NISP's seeing; what lies beyond an arc's distance is of neighbours."""
+BANDS = ("VIS", "Y", "J", "H")
+AT_ONCE = 16
+
+Maps = NDArray[np.float64]
+"""`[batch, y, x]`."""
+
+
+@dataclass(frozen=True)
+class CandidateMaps:
+    """`[batch, ...]`; sky up, the first row being the southernmost. NaN where there is nothing to say."""
+
+    cutout_rgb: NDArray[np.uint8]
+    """`[batch, y, x, colour]`."""
+    map_guided: NDArray[np.uint8]
+    map_cam: NDArray[np.uint8]
+    map_occlusion: NDArray[np.int16]
+    occlusion_step: NDArray[np.float64]
+    """Log odds that a unit of `map_occlusion` stands for."""
+    occlusion_drop: NDArray[np.float64]
+    """Log odds lost with the square that the network can spare least."""
+    attribution_core: NDArray[np.float64]
+    attribution_arc: NDArray[np.float64]
+    attribution_peak_arcsec: NDArray[np.float64]
+    attribution_agreement: NDArray[np.float64]
+    attribution_vis: NDArray[np.float64]
+    attribution_y: NDArray[np.float64]
+    attribution_j: NDArray[np.float64]
+    attribution_h: NDArray[np.float64]
+
+
+class CandidateMapper:
+    """Some networks of an ensemble, ready to be asked about many candidates; the last is asked with masks too."""
+
+    def __init__(self, networks: Sequence[tuple[nn.Sequential, NetworkCard]]) -> None:
+        """`networks`: at least one, all of one geometry."""
+        self._geometry = GEOMETRIES[networks[0][1].geometry]
+        self._gradients = [_Gradients(network, card) for network, card in networks]
+        self._occlusion = _Occlusion(*networks[-1])
+
+    def maps(self, stamps: Stamps) -> CandidateMaps:
+        """Of each candidate on its own.
+
+        Args:
+            stamps: Band to `[batch, y, x]`, in the ensemble's geometry.
+        """
+        starts = range(0, len(stamps["VIS"]), AT_ONCE)
+        parts = [self._of_some({band: images[i : i + AT_ONCE] for band, images in stamps.items()}) for i in starts]
+        names = [field.name for field in fields(CandidateMaps)]
+        return CandidateMaps(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
+
+    def _of_some(self, stamps: Stamps) -> CandidateMaps:
+        said = [network.of(stamps) for network in self._gradients]
+        guided, cam = (np.sum([getattr(one, name) for one in said], axis=0) for name in ("guided", "cam"))
+        whole = np.sum([one.whole for one in said], axis=0)
+        core, arc = (_share(np.sum([getattr(one, name) for one in said], axis=0), whole) for name in ("core", "arc"))
+        bands = {band: _share(np.sum([one.bands[band] for one in said], axis=0), whole) for band in BANDS}
+        changes = self._occlusion.of(stamps)
+        steps = np.abs(changes).max(axis=(1, 2)) / np.iinfo(np.int16).max
+        return CandidateMaps(
+            cutout_rgb=_pictures(stamps, self._geometry),
+            map_guided=_as_bytes(guided),
+            map_cam=_as_bytes(cam),
+            map_occlusion=np.round(changes / np.where(steps > 0, steps, 1)[:, None, None]).astype(np.int16),
+            occlusion_step=steps,
+            occlusion_drop=np.maximum(-changes.min(axis=(1, 2)), 0),
+            attribution_core=core,
+            attribution_arc=arc,
+            attribution_peak_arcsec=_peak_arcsec(guided),
+            attribution_agreement=_agreement([one.guided for one in said]),
+            **{f"attribution_{band.lower()}": bands[band] for band in BANDS},
+        )
+
+
+def candidate_mapper(folder: Path, card: EnsembleCard) -> CandidateMapper:
+    """Of the telling networks of the package in `folder`.
+
+    Raises:
+        PackageError: its weights cannot be used.
+    """
+    known = {network.name: network for network in card.networks}
+    chosen = [known[name] for name in telling_networks(card)]
+    return CandidateMapper([(load_network(folder, network), network) for network in chosen])
+
+
+@dataclass(frozen=True)
+class _Said:
+    """One network's Guided Grad-CAM where it is positive, in its own unit: who says little counts little."""
+
+    guided: Maps
+    cam: Maps
+    whole: NDArray[np.float64]
+    """`[batch]`: of the whole map, the cells and what lies beyond them."""
+    core: NDArray[np.float64]
+    arc: NDArray[np.float64]
+    bands: dict[str, NDArray[np.float64]]
+
+
+class _Gradients:
+    def __init__(self, network: nn.Sequential, card: NetworkCard) -> None:
+        self._mapper, self._card = GradCamMapper(network), card
+        self._scale_arcsec = stamp_side_arcsec(card) / card.input_pixels
+        at = (np.arange(card.input_pixels) - (card.input_pixels - 1) / 2) * self._scale_arcsec
+        radius_arcsec = np.hypot(at[:, None], at[None, :])
+        self._is_core = radius_arcsec < CORE_ARCSEC
+        self._is_arc = ~self._is_core & (radius_arcsec < ARC_ARCSEC)
+
+    def of(self, stamps: Stamps) -> _Said:
+        found = self._mapper.maps(network_input(stamps, self._card.channels, self._card.input_pixels))
+        positive = np.maximum(found.guided, 0)
+        by_channel = positive.sum(axis=(2, 3), dtype=np.float64)
+        guided = positive.sum(axis=1, dtype=np.float64)
+        bands = np.array([channel.band for channel in self._card.channels])
+        return _Said(
+            guided=self._on_grid(guided, GUIDED_CELLS),
+            cam=self._on_grid(found.cam, CAM_CELLS),
+            whole=by_channel.sum(axis=1),
+            core=guided[:, self._is_core].sum(axis=1),
+            arc=guided[:, self._is_arc].sum(axis=1),
+            bands={band: by_channel[:, bands == band].sum(axis=1) for band in BANDS},
+        )
+
+    def _on_grid(self, maps: NDArray[np.floating], n_cells: int) -> Maps:
+        operator = area_operator(maps.shape[-1], self._scale_arcsec, n_cells, SHOWN_ARCSEC / n_cells)
+        return regrid(maps, operator).astype(np.float64)
+
+
+class _Occlusion:
+    """Squares of about 0.8 arcsec, on whole pixels of the network."""
+
+    def __init__(self, network: nn.Sequential, card: NetworkCard) -> None:
+        self._card = card
+        scale_arcsec = stamp_side_arcsec(card) / card.input_pixels
+        cell_arcsec = SHOWN_ARCSEC / OCCLUSION_CELLS
+        side = max(1, round(cell_arcsec / scale_arcsec))
+        centres_arcsec = (np.arange(OCCLUSION_CELLS) - (OCCLUSION_CELLS - 1) / 2) * cell_arcsec
+        self._starts = np.round(card.input_pixels / 2 + centres_arcsec / scale_arcsec - side / 2).astype(np.int64)
+        self._mapper = OcclusionMapper(network, Masks(side, side))
+
+    def of(self, stamps: Stamps) -> Maps:
+        """What the log odds of a lens change by."""
+        inputs: Inputs = network_input(stamps, self._card.channels, self._card.input_pixels)
+        whole = lens_log_odds(self._mapper.whole_logits(inputs))
+        return lens_log_odds(self._mapper.logits(inputs, self._starts)) - whole[:, None, None]
+
+
+def _share(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    """NaN where the whole is nothing."""
+    return np.asarray(part / np.where(whole > 0, whole, np.nan))
+
+
+def _as_bytes(maps: Maps) -> NDArray[np.uint8]:
+    """Each on its own scale, its highest value at 255; zero where there is nothing."""
+    highest = maps.max(axis=(1, 2), keepdims=True)
+    return np.round(255 * maps / np.where(highest > 0, highest, 1)).astype(np.uint8)
+
+
+def _peak_arcsec(maps: Maps) -> NDArray[np.float64]:
+    """`[batch]`: how far from the centre the highest cell lies."""
+    n = maps.shape[-1]
+    at = np.unravel_index(maps.reshape(len(maps), -1).argmax(axis=1), (n, n))
+    offset = np.hypot(*(np.array(at) - (n - 1) / 2)) * SHOWN_ARCSEC / n
+    return np.where(maps.max(axis=(1, 2)) > 0, offset, np.nan)
+
+
+def _agreement(of_networks: Sequence[Maps]) -> NDArray[np.float64]:
+    """`[batch]`: correlation of the maps, mean over the pairs of networks that both say something."""
+    flat = [maps.reshape(len(maps), -1) for maps in of_networks]
+    pairs = np.array([_correlation(a, b) for a, b in combinations(flat, 2)]).reshape(-1, len(flat[0]))
+    n = (~np.isnan(pairs)).sum(axis=0)
+    return np.asarray(np.where(n > 0, np.nansum(pairs, axis=0) / np.maximum(n, 1), np.nan))
+
+
+def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    a, b = a - a.mean(axis=1, keepdims=True), b - b.mean(axis=1, keepdims=True)
+    norm = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
+    return np.asarray((a * b).sum(axis=1) / np.where(norm > 0, norm, np.nan))
+
+
+def _pictures(stamps: Stamps, geometry: Geometry) -> NDArray[np.uint8]:
+    scale_arcsec = geometry.grids["VIS"].pixel_scale_arcsec
+    ones = [{band: images[i] for band, images in stamps.items()} for i in range(len(stamps["VIS"]))]
+    pictures = [composite(one, scale_arcsec, SHOWN_ARCSEC) for one in ones]
+    return np.round(255 * np.stack(pictures)).astype(np.uint8)

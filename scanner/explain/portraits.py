@@ -1,0 +1,375 @@
+"""Portraits of a network: its first kernels, and what it would like to see (Wilde et al. 2022, figures 14-16).
+
+Images go their way in shares of the range that each channel may take, so that the paper's rates, which are for images in 0-1,
+mean the same to networks that read other scales.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from scanner.explain.dream import CLASS_GENERATION, DEEP_DREAM, KERNEL_IMAGES, Climb, Objective, Progress, climb, noise
+from scanner.explain.kernels import KernelLayer, MostActivating, first_kernels, kernel_layers, most_activating
+from scanner.networks.card import NetworkCard
+from scanner.pixels.channels import Channel, value_range
+from scanner.pixels.geometry import Stamps
+from scanner.pixels.inputs import Inputs, network_input
+
+Image = NDArray[np.float32]
+"""`[channel, y, x]`, as a network reads it."""
+Picture = NDArray[np.float32]
+"""`[y, x, colour]` in 0-1."""
+Cell = tuple[str, Picture]
+"""What stands above a picture, and the picture."""
+
+KERNELS_A_LAYER = 3
+_AT_ONCE = 64
+"""Objects that are made into inputs together."""
+_BRIGHTENED = 2.5
+"""Objects on a linear scale are shown brighter by 150 %, as in figure 16."""
+_INCHES = 1.2
+"""Height of a picture."""
+_KERNEL_INCHES = 0.45
+_KERNELS_A_ROW = 10
+_TITLE_INCHES = 0.35
+_LEAST_INCHES = 5.0
+"""Of a page's width, for its title."""
+_GAP = 0.05
+"""Between pictures, of their width."""
+
+
+@dataclass(frozen=True)
+class Climbs:
+    """How far the images of a portrait go; by default as far as the paper's."""
+
+    of_class: Climb = CLASS_GENERATION
+    of_kernel: Climb = KERNEL_IMAGES
+    of_object: Climb = DEEP_DREAM
+
+    def of_at_most(self, n_steps: int) -> "Climbs":
+        """The same, cut short."""
+        cut = {name: replace(how, n_steps=min(how.n_steps, n_steps)) for name, how in vars(self).items()}
+        return Climbs(**cut)
+
+    def n_steps(self, network: nn.Sequential, *, has_objects: bool) -> int:
+        """Of all climbs of one portrait together."""
+        n_of_kernels = len(kernel_layers(network)) * self.of_kernel.n_steps
+        return self.of_class.n_steps + n_of_kernels + has_objects * self.of_object.n_steps
+
+
+@dataclass(frozen=True)
+class KernelPortrait:
+    """What excites one kernel."""
+
+    layer: str
+    """As the network names it."""
+    kernel: int
+    """Of an equivariant layer, in its first orientation."""
+    made: Image
+    """The generated kernel image."""
+    place: int | None
+    """Among the objects, from 0: the one that activates it most; None where there are none."""
+    seen: Image | None
+    """That object."""
+
+
+@dataclass(frozen=True)
+class Dreams:
+    """One object, and what it becomes on its way to each class."""
+
+    place: int
+    """Among the objects, from 0."""
+    images: Inputs
+    """`[1 + class, channel, y, x]`: the object itself first."""
+    p: NDArray[np.float32]
+    """`[1 + class, class]`"""
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """All that is shown of one network."""
+
+    card: NetworkCard
+    first_kernels: NDArray[np.float32]
+    """`[kernel, channel, y, x]`"""
+    class_images: Inputs
+    """`[class, channel, y, x]`: class generated images."""
+    class_p: NDArray[np.float32]
+    """`[class, class]`: what the network says of each."""
+    kernels: tuple[KernelPortrait, ...]
+    dreams: tuple[Dreams, ...]
+    """Of the object that is least a lens to the network, then of the one that is most; none without objects."""
+
+
+def portrait(
+    network: nn.Sequential,
+    card: NetworkCard,
+    rng: np.random.Generator,
+    climbs: Climbs,
+    objects: Stamps | None = None,
+    progress: Progress | None = None,
+) -> Portrait:
+    """Draw all of it; every climb from noise starts from the same.
+
+    Args:
+        network: In eval mode.
+        card: Its card.
+        rng: For the noise.
+        climbs: How far images go.
+        objects: Band to `[batch, y, x]`, in the card's geometry.
+        progress: Told of each climb's own steps.
+    """
+    start = starting_noise(card, rng)
+    class_images = towards_classes(network, card, start, climbs.of_class, progress)
+    kernels = _kernel_portraits(network, card, start, climbs.of_kernel, objects, progress)
+    dreams = () if objects is None else _dreams(network, card, objects, climbs.of_object, progress)
+    return Portrait(card, first_kernels(network), class_images, probabilities(network, class_images), kernels, dreams)
+
+
+def bounds(channels: Sequence[Channel]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """`[channel, 1, 1]` each: between which values the channels of an input lie."""
+    low, high = np.array([value_range(channel.scaling) for channel in channels], np.float32).T
+    return low[:, None, None], high[:, None, None]
+
+
+def starting_noise(card: NetworkCard, rng: np.random.Generator) -> Inputs:
+    """`[1, channel, y, x]`: the paper's noise, between the bounds of each channel."""
+    low, high = bounds(card.channels)
+    return np.asarray(low + (high - low) * noise(len(card.channels), card.input_pixels, rng), np.float32)
+
+
+def towards_classes(
+    network: nn.Sequential, card: NetworkCard, start: Inputs, how: Climb, progress: Progress | None = None
+) -> Inputs:
+    """`[image * class, channel, y, x]`: each of some images on its way to each class.
+
+    Of two classes the output for one of them is raised, as in the paper. Of more, its log odds against all others: the output
+    for "compound_arc" rises most in images that are double rings to the network.
+    """
+    n_classes = len(card.classes)
+    rows, targets = torch.arange(len(start) * n_classes), torch.arange(n_classes).repeat(len(start))
+
+    def objective(images: Tensor) -> Tensor:
+        logits = network(images)
+        wanted: Tensor = logits[rows, targets]
+        if n_classes == 2:
+            return wanted
+        others = logits.masked_fill(functional.one_hot(targets, n_classes).bool(), -torch.inf)
+        return wanted - others.logsumexp(1)
+
+    return _climb(objective, np.repeat(start, n_classes, 0), how, card, progress)
+
+
+def kernel_images(
+    network: nn.Sequential,
+    card: NetworkCard,
+    n_layers: int,
+    maps: Sequence[int],
+    start: Inputs,
+    how: Climb,
+    progress: Progress | None = None,
+) -> Inputs:
+    """`[map, channel, y, x]`: from one image, one for each of some feature maps after the first `n_layers` layers.
+
+    Climbs the sum of a map. Its mean is what the paper calls activation, but that has a gradient of one pixel's over the number
+    of pixels: at a rate of 0.1 noise is still noise after 1000 steps.
+    """
+    first, rows, places = network[:n_layers], torch.arange(len(maps)), torch.tensor(maps)
+    return _climb(lambda images: first(images)[rows, places].sum((-2, -1)), np.repeat(start, len(maps), 0), how, card, progress)
+
+
+def probabilities(network: nn.Sequential, images: Inputs) -> NDArray[np.float32]:
+    """`[batch, class]`: what a network says of inputs."""
+    with torch.inference_mode():
+        return np.asarray(torch.softmax(network(torch.from_numpy(images)), 1).numpy())
+
+
+def _climb(objective: Objective, start: Inputs, how: Climb, card: NetworkCard, progress: Progress | None) -> Inputs:
+    """In shares of the range of each channel."""
+    low, high = bounds(card.channels)
+    least, span = torch.from_numpy(low), torch.from_numpy(high - low)
+
+    def of_shares(shares: Tensor) -> Tensor:
+        return objective(least + span * shares)
+
+    shares = np.clip((start - low) / (high - low), 0, 1).astype(np.float32)
+    zeros, ones = np.zeros(len(low), np.float32), np.ones(len(low), np.float32)
+    made = climb(of_shares, shares, how, zeros, ones, progress)
+    return np.asarray(np.clip(low + (high - low) * made, low, high), np.float32)
+
+
+def _kernel_portraits(
+    network: nn.Sequential, card: NetworkCard, start: Inputs, how: Climb, objects: Stamps | None, progress: Progress | None
+) -> tuple[KernelPortrait, ...]:
+    best = None if objects is None else most_activating(network, _batches(objects, card))
+    found = []
+    for layer in kernel_layers(network):
+        kernels, maps = _chosen_kernels(network, layer)
+        made = kernel_images(network, card, layer.n_layers, maps, start, how, progress)
+        for kernel, feature_map, image in zip(kernels, maps, made, strict=True):
+            place, seen = _most_activated(best, layer.name, feature_map, objects, card)
+            found.append(KernelPortrait(layer.name, kernel, image, place, seen))
+    return tuple(found)
+
+
+def _chosen_kernels(network: nn.Sequential, layer: KernelLayer) -> tuple[list[int], list[int]]:
+    """Some kernels of a layer, evenly spread, and their feature maps: of an equivariant layer, every fourth."""
+    convolution = dict(network.named_children())[layer.name]
+    n_kernels = len(next(convolution.parameters()))
+    kernels = list(dict.fromkeys(np.linspace(0, n_kernels - 1, KERNELS_A_LAYER).round().astype(int).tolist()))
+    n_orientations = 1 if isinstance(convolution, nn.Conv2d) else 4
+    return kernels, [n_orientations * kernel for kernel in kernels]
+
+
+def _most_activated(
+    best: dict[str, MostActivating] | None, layer: str, feature_map: int, objects: Stamps | None, card: NetworkCard
+) -> tuple[int | None, Image | None]:
+    if best is None or objects is None:
+        return None, None
+    place = int(best[layer].places[feature_map])
+    return place, _inputs(objects, card, slice(place, place + 1))[0]
+
+
+def _dreams(
+    network: nn.Sequential, card: NetworkCard, objects: Stamps, how: Climb, progress: Progress | None
+) -> tuple[Dreams, ...]:
+    p_nonlens = np.concatenate([probabilities(network, inputs)[:, 0] for inputs in _batches(objects, card)])
+    places = list(dict.fromkeys([int(p_nonlens.argmax()), int(p_nonlens.argmin())]))
+    start = np.concatenate([_inputs(objects, card, slice(place, place + 1)) for place in places])
+    made = towards_classes(network, card, start, how, progress).reshape(len(places), -1, *start.shape[1:])
+    images = [np.concatenate([whole[None], dreamt]) for whole, dreamt in zip(start, made, strict=True)]
+    return tuple(Dreams(place, row, probabilities(network, row)) for place, row in zip(places, images, strict=True))
+
+
+def _batches(objects: Stamps, card: NetworkCard) -> Iterator[Inputs]:
+    for first in range(0, len(next(iter(objects.values()))), _AT_ONCE):
+        yield _inputs(objects, card, slice(first, first + _AT_ONCE))
+
+
+def _inputs(objects: Stamps, card: NetworkCard, rows: slice) -> Inputs:
+    return network_input({band: images[rows] for band, images in objects.items()}, card.channels, card.input_pixels)
+
+
+def portrait_figures(shown: Portrait, object_ids: Sequence[str] = ()) -> list[Figure]:
+    """A page each for the first kernels, the class generated images, the kernels, and where there are objects the Deep Dreams.
+
+    Every picture shows the channels of the network's input side by side, y up: NISP in colour, H in red, J in green and Y in
+    blue, where the network reads all three; what else it reads in grey.
+
+    Args:
+        shown: Of one network.
+        object_ids: `[batch]`, of the objects.
+    """
+    said = f"{shown.card.name} ({', '.join(label for label, _ in _groups(shown.card.channels))})"
+    beside = ", and the object that most activates each kernel" if object_ids else ""
+    pages = [
+        page(f"{said}: first kernels, each on a scale of its own, 0 in grey", _first_kernel_cells(shown), _KERNEL_INCHES),
+        page(f"{said}: class generated images", _class_cells(shown)),
+        page(f"{said}: generated kernel images{beside}", _kernel_cells(shown, object_ids)),
+    ]
+    return [*pages, page(f"{said}: Deep Dream", _dream_cells(shown, object_ids))] if shown.dreams else pages
+
+
+def picture(image: Image, channels: Sequence[Channel], brightness: float = 1.0) -> Picture:
+    """Channels side by side, with a white gap; each from black at its lower bound to white at its upper one.
+
+    Args:
+        image: `[channel, y, x]`.
+        channels: What the network reads.
+        brightness: For channels on a linear scale.
+    """
+    low, high = bounds(channels)
+    gains = np.array([brightness if channel.scaling == "min_max" else 1.0 for channel in channels], np.float32)
+    return _side_by_side(np.clip((image - low) / (high - low) * gains[:, None, None], 0, 1), channels)
+
+
+def _side_by_side(shares: Image, channels: Sequence[Channel]) -> Picture:
+    n = shares.shape[1]
+    gap = np.ones((n, max(1, n // 25), 3), np.float32)
+    parts = [part for _, places in _groups(channels) for part in (gap, np.moveaxis(shares[list(places)], 0, -1))]
+    return np.concatenate(parts[1:], axis=1)
+
+
+def _groups(channels: Sequence[Channel]) -> list[tuple[str, tuple[int, int, int]]]:
+    """What is shown together: its name, and the channels shown in red, green and blue."""
+    first: dict[str, int] = {}
+    for place, channel in enumerate(channels):
+        first.setdefault(channel.band, place)
+    together = tuple(first[band] for band in ("H", "J", "Y") if band in first)
+    has_colour = len(together) == 3
+    groups: list[tuple[str, tuple[int, int, int]]] = [("NISP", (together[0], together[1], together[2]))] if has_colour else []
+    for place, channel in enumerate(channels):
+        if not has_colour or place not in together:
+            is_first = first[channel.band] == place
+            groups.append((channel.band if is_first else f"{channel.band} {channel.scaling}", (place, place, place)))
+    return groups
+
+
+def _first_kernel_cells(shown: Portrait) -> list[list[Cell]]:
+    kernels = shown.first_kernels
+    largest = np.maximum(np.abs(kernels).max(axis=(1, 2, 3), keepdims=True), 1e-30)
+    shares = 0.5 + 0.5 * kernels / largest
+    cells = [(f"kernel {i}", _side_by_side(kernel, shown.card.channels)) for i, kernel in enumerate(shares)]
+    return [cells[i : i + _KERNELS_A_ROW] for i in range(0, len(cells), _KERNELS_A_ROW)]
+
+
+def _class_cells(shown: Portrait) -> list[list[Cell]]:
+    channels = shown.card.channels
+    return [
+        [(f"{name}: p = {shown.class_p[i, i]:.3f}", picture(shown.class_images[i], channels))]
+        for i, name in enumerate(shown.card.classes)
+    ]
+
+
+def _kernel_cells(shown: Portrait, object_ids: Sequence[str]) -> list[list[Cell]]:
+    """A row for each layer."""
+    channels = shown.card.channels
+    rows: dict[str, list[Cell]] = {}
+    for one in shown.kernels:
+        row = rows.setdefault(one.layer, [])
+        row.append((f"[layer {one.layer} kernel {one.kernel}]", picture(one.made, channels)))
+        if one.place is not None and one.seen is not None:
+            row.append((object_ids[one.place], picture(one.seen, channels, _BRIGHTENED)))
+    return list(rows.values())
+
+
+def _dream_cells(shown: Portrait, object_ids: Sequence[str]) -> list[list[Cell]]:
+    """A row for each object."""
+    names = ("as it is", *(f"towards {name}" for name in shown.card.classes))
+    return [
+        [
+            (f"{object_ids[row.place]} {name}\np = {1 - p[0]:.3f}", picture(image, shown.card.channels, _BRIGHTENED))
+            for name, image, p in zip(names, row.images, row.p, strict=True)
+        ]
+        for row in shown.dreams
+    ]
+
+
+def page(title: str, cells: Sequence[Sequence[Cell]], inches: float = _INCHES) -> Figure:
+    """Pictures of one shape, in rows; each that many inches high."""
+    n_rows, n_columns = len(cells), max(len(row) for row in cells)
+    height, width, _ = cells[0][0][1].shape
+    size = (
+        max(n_columns * (1 + _GAP) * inches * width / height, _LEAST_INCHES),
+        n_rows * (inches + _TITLE_INCHES) + _TITLE_INCHES,
+    )
+    figure = Figure(figsize=size, facecolor="white")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, fontsize=8, y=1 - 0.3 * _TITLE_INCHES / size[1], va="center", parse_math=False)
+    # By hand: the layout engines take seconds for a page.
+    spaces = {"wspace": _GAP, "hspace": _TITLE_INCHES / inches, "left": 0.01, "right": 0.99}
+    grid = spaces | {"bottom": 0.5 * _TITLE_INCHES / size[1], "top": 1 - 2 * _TITLE_INCHES / size[1]}
+    for axes, row in zip(figure.subplots(n_rows, n_columns, squeeze=False, gridspec_kw=grid), cells, strict=True):
+        for axis in axes:
+            axis.set_axis_off()
+        for axis, (above, shown) in zip(axes, row, strict=False):
+            axis.set_title(above, fontsize=6, parse_math=False)
+            axis.imshow(shown, origin="lower", interpolation="nearest")
+    return figure

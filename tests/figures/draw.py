@@ -1,0 +1,136 @@
+"""Draw the pictures of docs/maps.md: class generated images, real Euclid fields and the Jackpot, explained.
+
+    OMP_NUM_THREADS=1 python -m tests.figures.draw --published DIR --real DIR --out docs/figures
+
+`--published` is a folder with the authors' weights and their noise, `--real` one with the Euclid cutouts and the Jackpot;
+neither is in the repository. The class generated images of OU-200 take some eight minutes; `--only jackpot` draws one figure.
+"""
+
+import argparse
+import io
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+
+from flows.explaining import read_objects
+from scanner.explain.dream import CLASS_GENERATION, noise
+from scanner.explain.explanation import explain
+from scanner.explain.figures import explanation_figure, pages_bytes
+from scanner.explain.portraits import page, picture, probabilities, towards_classes
+from scanner.networks.locate import SHIPPED_DIR
+from scanner.networks.package import load_network, load_package, read_card
+from scanner.networks.published import import_published
+from scanner.pixels.geometry import GEOMETRIES
+
+FLAGSHIP = SHIPPED_DIR / "mer3-sim"
+BANDS = {"VIS": "VIS", "Y": "NIR_Y", "J": "NIR_J", "H": "NIR_H"}
+SHIFTED, SHIFT_YX_PIXELS = "102022474", (6, -26)
+"""A file whose VIS image alone was moved, as its header says: it is shown as it is and with all bands moved alike."""
+JACKPOT_PIXEL_ARCSEC = 0.05
+
+
+def class_generated(published: Path, work: Path, name: str, start: NDArray[np.float32]) -> list[Figure]:
+    """A row for each class, NISP and VIS."""
+    import_published(published, work / "published", "wilde2022")
+    card = next(card for card in read_card(work / "published").networks if card.name == name)
+    network = load_network(work / "published", card)
+    images = towards_classes(network, card, start, CLASS_GENERATION)
+    p = probabilities(network, images)
+    cells = [[(f"{of}: p = {p[i, i]:.3f}", picture(images[i], card.channels))] for i, of in enumerate(card.classes)]
+    return [page(f"{name}: class generated images, NISP (R = H, G = J, B = Y) and VIS", cells, inches=2.4)]
+
+
+def class_generated_ou200(published: Path, _real: Path, work: Path) -> list[Figure]:
+    """From the authors' own noise."""
+    start = np.load(published / "class_generation_noise_ou200.npy").astype(np.float32)
+    return class_generated(published, work, "OU-200", start)
+
+
+def class_generated_ou66(published: Path, _real: Path, work: Path) -> list[Figure]:
+    """The authors' noise for it is not published."""
+    return class_generated(published, work, "OU-66", noise(4, 66, np.random.default_rng(0)))
+
+
+def real_fields(_published: Path, real: Path, work: Path) -> list[Figure]:
+    """Every Euclid file, explained by the flagship."""
+    rows = []
+    for path in sorted(real.glob("*.fits")):
+        rows.append((path.stem.split("_")[0].split("+")[0], _references(path)))
+        if path.stem.startswith(SHIFTED):
+            rows.append((f"{SHIFTED} aligned", _references(_aligned(path, work))))
+    lines = [f"{name},{','.join(references)}," for name, references in rows]
+    return [_explained(_manifest(work, lines), FLAGSHIP, None)]
+
+
+def jackpot(published: Path, real: Path, work: Path) -> list[Figure]:
+    """One HST image in the place of all bands (Wilde et al. 2022, section 2.3), to the paper's networks and the flagship."""
+    import_published(published, work / "published", "wilde2022")
+    references = [str((real / "jackpot" / "data.fits").resolve())] * len(BANDS)
+    manifest = _manifest(work, [f"J0946+1006,{','.join(references)},{JACKPOT_PIXEL_ARCSEC}"])
+    return [_explained(manifest, work / "published", ["OU-66", "OU-200"]), _explained(manifest, FLAGSHIP, None)]
+
+
+def _references(path: Path) -> list[str]:
+    """`FILE#EXTENSION` of each band."""
+    return [f"{path.resolve()}#{prefix}_FLUX" for prefix in BANDS.values()]
+
+
+def _aligned(path: Path, work: Path) -> Path:
+    """A copy with the NISP images moved as VIS was."""
+    with fits.open(path) as hdus:
+        for prefix in ("NIR_Y", "NIR_J", "NIR_H"):
+            hdus[f"{prefix}_FLUX"].data = np.roll(hdus[f"{prefix}_FLUX"].data, SHIFT_YX_PIXELS, (0, 1))
+        hdus.writeto(work / "aligned.fits", overwrite=True)
+    return work / "aligned.fits"
+
+
+def _manifest(work: Path, lines: Sequence[str]) -> str:
+    path = work / "manifest.csv"
+    path.write_text("\n".join([f"object_id,{','.join(BANDS)},pixel_scale_arcsec", *lines]) + "\n")
+    return str(path)
+
+
+def _explained(manifest: str, folder: Path, names: Sequence[str] | None) -> Figure:
+    package = load_package(folder)
+    geometry = GEOMETRIES[package.card.geometry]
+    ids, stamps, rejected = read_objects(manifest, [], geometry, 24)
+    if rejected:
+        raise SystemExit(f"not all can be looked at: {rejected}")
+    maps = explain(folder, package.card, stamps, names)
+    return explanation_figure(ids, package.score(stamps).p_lens, stamps, geometry, maps)
+
+
+def smaller(png: bytes) -> bytes:
+    """In 16 steps of each colour: noise takes most of a file's bytes, and nobody sees its last bits."""
+    with Image.open(io.BytesIO(png)) as image:
+        pixels = np.asarray(image.convert("RGB"))
+    sink = io.BytesIO()
+    Image.fromarray(np.round(pixels / 17).astype(np.uint8) * 17).save(sink, "png", optimize=True)
+    return sink.getvalue()
+
+
+FIGURES = {draw.__name__: draw for draw in (class_generated_ou200, class_generated_ou66, real_fields, jackpot)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--published", type=Path, required=True, help="folder of the authors' weights and noise")
+    parser.add_argument("--real", type=Path, required=True, help="folder of the real images")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--only", nargs="+", choices=FIGURES, default=list(FIGURES))
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for name in arguments.only:
+        with tempfile.TemporaryDirectory() as work:
+            pages = FIGURES[name](arguments.published, arguments.real, Path(work))
+        (arguments.out / f"{name}.png").write_bytes(smaller(pages_bytes(pages, "png")))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""`lensscan models check-maps` on a few simulated lenses, as a person would use it."""
+
+import contextlib
+import json
+
+import pytest
+
+import flows.checking_maps
+from flows.checking_maps import check_to_card, table_rows
+from flows.cli import app
+from scanner.networks.architectures import NetworkSpec
+from scanner.networks.locate import SHIPPED_DIR
+from scanner.networks.package import load_package, read_card, with_metrics, write_card
+from scanner.pixels.channels import channels
+from scanner.pixels.shards import encode_shard
+from simulation.dataset import DatasetSpec, simulate_objects
+from tests.scanner.ensembles import write_test_package
+from training.errors import TrainingError
+from training.map_figures import METHODS
+
+SPECS = (NetworkSpec("small", "compact", channels("sky_asinh", "VIS", "H")),)
+
+
+def write_shards(folder, kind, n, *, components=True):
+    folder.mkdir(parents=True, exist_ok=True)
+    spec = DatasetSpec(n=n, seed=77, geometry="mer10", kinds=((kind, 1.0),), components=components)
+    (folder / "shard-00000.parquet").write_bytes(encode_shard(simulate_objects(spec, range(n))))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    return write_shards(tmp_path_factory.mktemp("shards"), "single", 16)
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    monkeypatch.setenv("LENSSCAN_ENSEMBLES_DIR", str(tmp_path / "ensembles"))
+    monkeypatch.setenv("LENSSCAN_ENGINE", "torch")
+    monkeypatch.chdir(tmp_path)
+    write_test_package(tmp_path / "ensembles" / "test", SPECS, geometry="mer10")
+    return tmp_path / "ensembles" / "test"
+
+
+def check(shards, ensemble="test", out=None, n=4):
+    steps = []
+    found = check_to_card(str(shards), ensemble, n, out and str(out), lambda *step: steps.append(step))
+    assert steps[-1] == (len(steps), len(steps))
+    return found
+
+
+def test_the_card_says_more_and_the_ensemble_stays_what_it_is(shards, package):
+    before = read_card(package)
+    checks, folder = check(shards)
+    after = read_card(package)
+    assert folder == package
+    assert after.sha256 == before.sha256 == load_package(package).card.sha256
+    (network,) = after.networks
+    assert network.metrics == before.networks[0].metrics | checks.metrics()["small"]
+    assert 2 <= checks.n_bright_lenses <= 4
+    assert [check.method for check in checks.checks] == list(METHODS)
+    assert "| small | occlusion | " in (package / "CARD.md").read_text()
+    assert {path.suffix for path in package.iterdir()} == {".json", ".md", ".safetensors"}
+    assert [row["map"] for row in table_rows(checks)] == list(METHODS)
+
+
+def test_a_shipped_ensemble_stays_as_installed(shards, package, monkeypatch):
+    monkeypatch.setattr(flows.checking_maps, "SHIPPED_DIR", package.parent)
+    before = (package / "card.json").read_bytes()
+    _, folder = check(shards)
+    assert str(folder) == "evaluation-test"
+    assert (package / "card.json").read_bytes() == before
+    assert sorted(path.name for path in package.iterdir()) == ["card.json", "small.safetensors"]
+    assert sorted(path.name for path in folder.iterdir()) == ["CARD.md", "card.json"]
+    assert read_card(folder).sha256 == read_card(package).sha256
+
+
+def test_the_command_speaks_json(shards, package, tmp_path, capsys):
+    with contextlib.suppress(SystemExit):
+        app(["models", "check-maps", str(shards), "--ensemble", "test", "--n", "2", "--out", str(tmp_path / "out"), "--json"])
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["n_bright_lenses"] == 2
+    card = read_card(tmp_path / "out")
+    assert card.networks[0].metrics["maps_occlusion_hits"] == shown["checks"][2]["hits"]
+
+
+def test_mistakes_are_told_and_nothing_is_written(shards, package, tmp_path):
+    before = (package / "card.json").read_bytes()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("")
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "shard.parquet").write_text("no")
+    for what, says in (
+        ({"shards": tmp_path / "empty"}, "empty: holds no shards"),
+        ({"shards": tmp_path / "bad"}, r"shard\.parquet: "),
+        ({"shards": write_shards(tmp_path / "plain", "single", 2, components=False)}, "has no components"),
+        ({"shards": write_shards(tmp_path / "none", "elliptical", 2)}, "needs at least 2 lenses with arcs of S/N 40 .* has 0"),
+        ({"ensemble": "ou7-sim"}, "stamps of challenge are 20 arcsec wide"),
+        ({"out": tmp_path / "file"}, "file: is a file, must be a folder"),
+        ({"out": SHIPPED_DIR / "mer3-sim"}, "mer3-sim: holds the card of another ensemble than test"),
+    ):
+        with pytest.raises(TrainingError, match=says):
+            check(**{"shards": shards, **what})
+    assert (package / "card.json").read_bytes() == before
+
+
+def test_a_card_takes_no_metric_that_it_could_not_be_read_with(package):
+    card = read_card(package)
+    with pytest.raises(ValueError, match="finite"):
+        with_metrics(card, {"small": {"x": float("nan")}})
+    write_card(package, with_metrics(card, {"small": {"auroc": 0.75}}))
+    assert read_card(package).networks[0].metrics == {"auroc": 0.75}

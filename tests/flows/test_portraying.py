@@ -1,0 +1,125 @@
+"""`lensscan explain --portrait`, as a person would use it."""
+
+import json
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+import flows.portraying
+import scanner.explain.portraits
+from flows.explaining import ExplainError
+from flows.explaining_commands import explain
+from flows.portraying import portray_to_file
+from infra.errors import LensscanError
+from scanner.pixels.geometry import MER_10
+from tests.flows.test_cli import lensscan
+
+N_OBJECTS = 26
+"""More than one figure of `lensscan explain` shows."""
+
+
+def portray(images, out, objects=(), ensemble="mer3-sim", networks=("equivariant-sky",), n_steps=1, steps=None):
+    told = [] if steps is None else steps
+    return portray_to_file(
+        images, out, list(objects), ensemble, networks, n_steps, lambda done, total: told.append((done, total))
+    )
+
+
+@pytest.fixture(autouse=True)
+def one_kernel_a_layer(monkeypatch):
+    """Most of the time is spent on drawing them."""
+    monkeypatch.setattr(scanner.explain.portraits, "KERNELS_A_LAYER", 1)
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory):
+    """Objects that differ in VIS, and one that is not there."""
+    folder = tmp_path_factory.mktemp("images")
+    rng = np.random.default_rng(4)
+    for name in [*(f"vis{i}" for i in range(N_OBJECTS)), "nisp"]:
+        fits.PrimaryHDU(rng.normal(size=(120, 120)).astype(np.float32)).writeto(folder / f"{name}.fits")
+    lines = [f"o{i},0.1,vis{i}.fits,nisp.fits,nisp.fits,nisp.fits" for i in range(N_OBJECTS)]
+    lines += ["bad,0.1,gone.fits,nisp.fits,nisp.fits,nisp.fits"]
+    (folder / "m.csv").write_text("\n".join([f"object_id,pixel_scale_arcsec,{','.join(MER_10.grids)}", *lines]) + "\n")
+    return str(folder / "m.csv")
+
+
+def test_a_portrait_names_objects_of_a_long_manifest(manifest, tmp_path):
+    steps = []
+    found = portray(manifest, tmp_path / "new" / "p.png", steps=steps)
+    assert (tmp_path / "new" / "p.png").read_bytes().startswith(b"\x89PNG")
+    assert "missing_file" in found["rejected"]["bad"]
+    said = found["networks"]["equivariant-sky"]
+    assert list(said["class_generated"]) == ["nonlens", "single", "compound_arc", "double_ring"]
+    ids = {f"o{i}" for i in range(N_OBJECTS)}
+    assert {kernel["object"] for kernel in said["kernels"]} <= ids
+    least, most = said["deep_dreams"]
+    assert least["p_lens"] < most["p_lens"]
+    # A step each for the classes, nine layers and the dreams.
+    assert steps == [(i + 1, 11) for i in range(11)]
+
+
+def test_the_command_needs_no_images_and_draws_the_same_again(tmp_path):
+    command = ["explain", "--portrait", "--networks", "equivariant-sky", "--ensemble", "mer3-sim", "--steps", "1", "--json"]
+    done = lensscan(*command, "--out", tmp_path / "p.pdf", OMP_NUM_THREADS="1")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    said = found["networks"]["equivariant-sky"]
+    assert said["deep_dreams"] == []
+    assert {kernel["object"] for kernel in said["kernels"]} == {None}
+    assert len({kernel["layer"] for kernel in said["kernels"]}) == 9
+    assert (tmp_path / "p.pdf").read_bytes().startswith(b"%PDF")
+    again = portray(None, tmp_path / "again.pdf")["networks"]["equivariant-sky"]
+    assert again["class_generated"] == pytest.approx(said["class_generated"], rel=1e-3)
+    content = (tmp_path / "again.pdf").read_bytes()
+    portray(None, tmp_path / "again.pdf")
+    assert (tmp_path / "again.pdf").read_bytes() == content
+
+
+def test_the_table_says_what_each_network_says(monkeypatch, tmp_path, capsys):
+    found = {
+        "figure": "p.png",
+        "networks": {"OU-66": {"class_generated": {"nonlens": 1.0, "lens": 0.75}}},
+        "rejected": {"b": "blank: VIS"},
+    }
+    monkeypatch.setattr(flows.portraying, "portray_to_file", lambda *_: found)
+    explain(portrait=True, out=tmp_path / "p.png")
+    printed = capsys.readouterr().out
+    assert "0.7500" in printed
+    assert "blank: VIS" in printed
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"out": "p.txt"}, r"--out must be a file that ends in \.png or \.pdf"),
+        ({"n_steps": 0}, "--steps must be at least 1, got 0"),
+        ({"ensemble": "nobody"}, "nobody: no ensemble of that name"),
+        ({"networks": ["x"]}, "has no network x"),
+        ({"objects": ["77"]}, "has no object 77"),
+        ({"objects": ["o1"], "images": None}, "--objects are of images"),
+        ({"images": "gone.csv"}, "no such file"),
+        ({"objects": ["bad"]}, "nothing to look at: bad: missing_file"),
+    ],
+)
+def test_mistakes_are_told_in_one_line_and_nothing_is_written(manifest, tmp_path, change, says):
+    options = {"out": "p.png", "images": manifest} | change
+    out = tmp_path / options.pop("out")
+    with pytest.raises(LensscanError, match=says) as told:
+        portray(options.pop("images"), out, **options)
+    assert "\n" not in str(told.value)
+    assert not out.exists()
+
+
+def test_no_more_objects_than_memory_holds(manifest, tmp_path, monkeypatch):
+    monkeypatch.setattr(flows.portraying, "MOST_OBJECTS", 20)
+    with pytest.raises(ExplainError, match="has 27 such objects, at most 20 are looked at: choose with --objects"):
+        portray(manifest, tmp_path / "p.png")
+
+
+def test_explaining_needs_images_and_has_no_steps(tmp_path):
+    with pytest.raises(ExplainError, match="name images: a manifest, or a folder of tiles or shards"):
+        explain(out=tmp_path / "why.png")
+    with pytest.raises(ExplainError, match="--steps is for --portrait"):
+        explain("m.csv", out=tmp_path / "why.png", steps=3)

@@ -1,0 +1,181 @@
+"""What is stored with candidates, against captum, whole forwards with pixels hidden, and sums taken pixel by pixel."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+import torch
+
+from scanner.explain.candidate_maps import AT_ONCE, CandidateMapper, candidate_mapper
+from scanner.explain.gradcam import GradCamMapper
+from scanner.networks.locate import SHIPPED_DIR
+from scanner.networks.package import load_network, read_card
+from scanner.pixels.composite import composite
+from scanner.pixels.geometry import CHALLENGE, GEOMETRIES, MER_10
+from scanner.pixels.inputs import network_input
+from scanner.sweep import made_stamps
+
+FLAGSHIP, SEVEN = SHIPPED_DIR / "mer3-sim", SHIPPED_DIR / "ou7-sim"
+N = AT_ONCE + 2
+
+
+@pytest.fixture(scope="module")
+def stamps():
+    return {band: images[-N:] for band, images in made_stamps(MER_10, 32).items()}
+
+
+@pytest.fixture(scope="module")
+def maps(stamps):
+    return candidate_mapper(FLAGSHIP, read_card(FLAGSHIP)).maps(stamps)
+
+
+@pytest.fixture(scope="module")
+def guided(stamps):
+    """Of each network `[batch, channel, y, x]`, by the mapper that is tested against captum."""
+    found = []
+    for card in read_card(FLAGSHIP).networks:
+        inputs = network_input(stamps, card.channels, card.input_pixels)
+        found.append((card, np.maximum(GradCamMapper(load_network(FLAGSHIP, card)).maps(inputs).guided.astype(float), 0)))
+    return found
+
+
+def in_cells(values):
+    """Summed over 2 x 2 pixels of the middle 80."""
+    return values.sum(axis=1)[:, 10:90, 10:90].reshape(N, 40, 2, 40, 2).sum(axis=(2, 4))
+
+
+def test_guided_grad_cam_is_the_networks_sum_rounded_by_half_a_step(maps, guided):
+    expected = sum(in_cells(values) for _, values in guided)
+    assert (maps.map_guided.max(axis=(1, 2)) == 255).all()
+    assert np.abs(maps.map_guided / 255 - expected / expected.max(axis=(1, 2), keepdims=True)).max() < 0.5 / 255 + 1e-5
+
+
+def test_grad_cam_is_on_the_same_sky(maps, stamps):
+    expected = np.zeros((N, 20, 20))
+    for card in read_card(FLAGSHIP).networks:
+        inputs = network_input(stamps, card.channels, card.input_pixels)
+        cam = GradCamMapper(load_network(FLAGSHIP, card)).maps(inputs).cam.astype(float)
+        expected += cam[:, 10:90, 10:90].reshape(N, 20, 4, 20, 4).sum(axis=(2, 4))
+    assert np.abs(maps.map_cam / 255 - expected / expected.max(axis=(1, 2), keepdims=True)).max() < 0.5 / 255 + 1e-5
+
+
+def test_numbers_are_sums_over_pixels(maps, guided):
+    """At full resolution, one pixel after another."""
+    whole, core, arc = np.zeros(N), np.zeros(N), np.zeros(N)
+    bands = {band: np.zeros(N) for band in ("VIS", "Y", "J", "H")}
+    for card, values in guided:
+        whole += values.sum(axis=(1, 2, 3))
+        for y in range(100):
+            for x in range(100):
+                radius_arcsec = 0.1 * np.hypot(y - 49.5, x - 49.5)
+                here = values[:, :, y, x].sum(axis=1)
+                core += here if radius_arcsec < 0.5 else 0
+                arc += here if 0.5 <= radius_arcsec < 3 else 0
+        for k, channel in enumerate(card.channels):
+            bands[channel.band] += values[:, k].sum(axis=(1, 2))
+    expected = {"core": core, "arc": arc, **{band.lower(): found for band, found in bands.items()}}
+    for name, found in expected.items():
+        np.testing.assert_allclose(getattr(maps, f"attribution_{name}"), found / whole, atol=1e-6)
+    assert sum(bands.values()) == pytest.approx(whole)
+
+
+def test_peak_and_agreement(maps, guided):
+    cells = [in_cells(values) for _, values in guided]
+    for i in range(N):
+        y, x = divmod(int(sum(cells)[i].argmax()), 40)
+        assert maps.attribution_peak_arcsec[i] == pytest.approx(0.2 * np.hypot(y - 19.5, x - 19.5), abs=1e-6)
+        # A network that sees nothing that speaks for a lens agrees with nobody.
+        pairs = [np.corrcoef(a[i].ravel(), b[i].ravel())[0, 1] for a, b in combinations(cells, 2) if a[i].any() and b[i].any()]
+        expected = np.mean(pairs) if pairs else np.nan
+        assert maps.attribution_agreement[i] == pytest.approx(expected, abs=1e-5, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("package", "name", "side", "pixel_arcsec"),
+    [
+        (FLAGSHIP, "equivariant-centre", 8, 0.1),
+        (SEVEN, "OU-200", 8, 0.1),
+        (SEVEN, "OU-66", 3, 20 / 66),
+        (SEVEN, "OU-H", 3, 0.3),
+    ],
+)
+def test_occlusion_is_what_the_whole_network_says_with_the_square_hidden(package, name, side, pixel_arcsec):
+    """Of squares on whole pixels, nearest to every 0.8 arcsec."""
+    card = read_card(package)
+    made = {band: images[-2:] for band, images in made_stamps(GEOMETRIES[card.geometry], 8).items()}
+    of = next(network for network in card.networks if network.name == name)
+    found = CandidateMapper([(load_network(package, of), of)]).maps(made)
+    network, inputs = load_network(package, of), network_input(made, of.channels, of.input_pixels)
+    starts = [round(of.input_pixels / 2 + 0.8 * (k - 4.5) / pixel_arcsec - side / 2) for k in range(10)]
+    whole = log_odds(network, inputs)
+    for i, j in ((0, 0), (0, 9), (9, 0), (9, 9), (4, 5), (2, 7), (6, 4)):
+        hidden, y, x = inputs.copy(), starts[i], starts[j]
+        hidden[:, :, y : y + side, x : x + side] = 0
+        stored = found.map_occlusion[:, i, j] * found.occlusion_step
+        assert np.abs(stored - (log_odds(network, hidden) - whole)).max() < 2e-5 + found.occlusion_step.max() / 2
+    lowest = (found.map_occlusion * found.occlusion_step[:, None, None]).min(axis=(1, 2))
+    np.testing.assert_allclose(found.occlusion_drop, np.maximum(-lowest, 0), atol=found.occlusion_step.max())
+
+
+def log_odds(network, inputs):
+    with torch.inference_mode():
+        logits = network(torch.from_numpy(inputs)).double()
+    return (torch.logsumexp(logits[:, 1:], 1) - logits[:, 0]).numpy()
+
+
+def test_cutouts_are_the_composite_of_the_middle(maps, stamps):
+    for i in (0, N - 1):
+        expected = composite({band: images[i] for band, images in stamps.items()}, 0.1, 8.0)
+        assert np.abs(maps.cutout_rgb[i] / 255 - expected).max() <= 0.5 / 255 + 1e-9
+
+
+def test_the_first_row_is_the_southernmost():
+    """A half ring in the north is in the last rows of everything."""
+    rng = np.random.default_rng(5)
+    y, x = np.mgrid[:100, :100] - 49.5
+    ring = np.exp(-0.5 * ((np.hypot(x, y) - 15) / 1.5) ** 2) * (y > 0)
+    light = 60 * np.exp(-np.hypot(x, y) / 3) + 25 * ring
+    made = {band: (rng.normal(size=(1, 100, 100)) + light).astype(np.float32) for band in MER_10.grids}
+    found = candidate_mapper(FLAGSHIP, read_card(FLAGSHIP)).maps(made)
+    for image in (found.cutout_rgb[0].mean(axis=-1), found.map_guided[0]):
+        middle = len(image) // 2
+        assert image[middle:].mean() > image[:middle].mean()
+    assert found.map_guided[0].argmax() // 40 >= 20
+    assert found.attribution_peak_arcsec[0] == pytest.approx(1.5, abs=0.4)
+
+
+def test_an_object_is_alone_in_any_batch(maps, stamps):
+    alone = candidate_mapper(FLAGSHIP, read_card(FLAGSHIP)).maps({band: images[3:4] for band, images in stamps.items()})
+    assert np.abs(alone.map_guided[0].astype(int) - maps.map_guided[3]).max() <= 1
+    assert alone.attribution_arc[0] == pytest.approx(maps.attribution_arc[3], abs=1e-5)
+    changes = [one.map_occlusion[i] * one.occlusion_step[i] for one, i in ((alone, 0), (maps, 3))]
+    assert np.abs(changes[0] - changes[1]).max() < 1e-4
+
+
+def test_the_paper_s_networks_have_maps_on_the_same_grid():
+    made = {band: images[-2:] for band, images in made_stamps(CHALLENGE, 8).items()}
+    found = candidate_mapper(SEVEN, read_card(SEVEN)).maps(made)
+    shapes = [found.cutout_rgb.shape, found.map_guided.shape, found.map_cam.shape, found.map_occlusion.shape]
+    assert shapes == [(2, 80, 80, 3), (2, 40, 40), (2, 20, 20), (2, 10, 10)]
+
+
+def test_the_last_telling_network_is_asked_with_masks(maps, stamps):
+    of = read_card(FLAGSHIP).networks[-1]
+    alone = CandidateMapper([(load_network(FLAGSHIP, of), of)]).maps(stamps)
+    assert np.array_equal(alone.map_occlusion, maps.map_occlusion)
+
+
+def test_networks_that_say_nothing_give_zeros_and_no_numbers(stamps):
+    """All weights zero: nothing has a gradient."""
+    networks = [(load_network(FLAGSHIP, card), card) for card in read_card(FLAGSHIP).networks]
+    for network, _ in networks:
+        for parameter in network.parameters():
+            torch.nn.init.zeros_(parameter)
+    found = CandidateMapper(networks).maps({band: images[:2] for band, images in stamps.items()})
+    assert not found.map_guided.any()
+    assert not found.map_cam.any()
+    assert not found.map_occlusion.any()
+    assert (found.occlusion_step == 0).all()
+    assert (found.occlusion_drop == 0).all()
+    for name in ("core", "arc", "peak_arcsec", "agreement", "vis", "y", "j", "h"):
+        assert np.isnan(getattr(found, f"attribution_{name}")).all()

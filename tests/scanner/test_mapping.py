@@ -1,0 +1,119 @@
+"""Which stamps are kept while a unit is scored, and what becomes of them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import expit, logit
+
+from scanner.catalogue.columns import EXPLANATION_COLUMNS, MAP_COLUMNS, unit_schema
+from scanner.catalogue.ledger import publish
+from scanner.catalogue.maps import check_maps
+from scanner.catalogue.plan import ScanConfig, build_plan
+from scanner.catalogue.seal import seal
+from scanner.mapping import BestCandidates
+from scanner.networks.locate import SHIPPED_DIR
+from scanner.networks.package import load_package, read_card
+from scanner.pixels.cutouts import Cutout
+from scanner.pixels.geometry import MER_10
+from scanner.pixels.rejections import RejectCode, Rejection
+from scanner.scan import scan_unit
+from scanner.scoring import CutoutScanner, open_scanner
+from scanner.sweep import Sweep, made_stamps
+from tests.tiles import write_tile
+
+FLAGSHIP = SHIPPED_DIR / "mer3-sim"
+NIGHT = "2026-01-02"
+
+
+PROBABILITIES = st.lists(st.sampled_from([0.0, 0.3, 0.5, 0.50001, 0.9, 1.0]), max_size=30)
+
+
+@given(PROBABILITIES, st.integers(1, 8), st.integers(1, 7), st.randoms())
+def test_the_best_are_kept_whatever_the_batches(p_lens, most, batch_size, random):
+    p = np.array(p_lens, np.float32)
+    order = list(range(len(p)))
+    random.shuffle(order)
+    best = BestCandidates(0.5, most)
+    for start in range(0, len(order), batch_size):
+        places = np.array(order[start : start + batch_size])
+        best.offer(places, p[places], {"VIS": places.astype(np.float32)[:, None, None] * np.ones((1, 2, 2), np.float32)})
+    places, stamps = best.ranked()
+    expected = sorted((place for place in order if p[place] >= 0.5), key=lambda place: (-p[place], place))[:most]
+    assert places.tolist() == expected
+    assert [image[0, 0] for image in stamps.get("VIS", [])] == expected
+
+
+def rows_of(n):
+    stamps = made_stamps(MER_10, n)
+    rows = [Cutout({band: images[i] for band, images in stamps.items()}) for i in range(n)]
+    return [Rejection(RejectCode.BLANK, "VIS: every pixel is 0"), *rows]
+
+
+@pytest.fixture(scope="module")
+def exact():
+    """A scanner whose threshold a quarter of some rows reaches, these rows, and their table, scored eight at a time."""
+    rows = rows_of(24)
+    p_lens = load_package(FLAGSHIP).score(made_stamps(MER_10, 24)).p_lens
+    config = ScanConfig(
+        engine="torch", sweep=False, candidate_threshold=float(np.sort(p_lens)[-7:-5].mean()), maps_per_unit=5, batch_size=8
+    )
+    scanner = open_scanner(FLAGSHIP, config, 1)
+    return rows, config, scanner, scanner.score(rows)
+
+
+def test_the_best_candidates_have_maps_and_scores_are_what_they_were(exact):
+    rows, config, _, table = exact
+    check_maps(table, config)
+    plain = open_scanner(FLAGSHIP, config.model_copy(update={"maps_per_unit": 0}), 1).score(rows)
+    assert table.select(plain.column_names).equals(plain)
+    assert table["map_guided"].is_valid().to_pylist().count(True) == 5
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 64])
+def test_maps_do_not_depend_on_the_batches(exact, batch_size):
+    rows, _, scanner, table = exact
+    names = [column.name for column in (*EXPLANATION_COLUMNS, *MAP_COLUMNS)]
+    # The scores of torch's engine differ by their last digits.
+    assert scanner.with_batch_size(batch_size).score(rows).select(names).equals(table.select(names))
+
+
+def test_maps_are_the_same_swept_and_not(exact):
+    """With a fast ensemble that is a little off."""
+    rows, config, scanner, table = exact
+    sweep = Sweep(ABitOff(load_package(FLAGSHIP)), "bfloat16", config.candidate_threshold, margin=0.4)
+    swept = CutoutScanner(scanner._ensemble, 8, sweep, scanner._mapping).score(rows)
+    has_map = table["map_guided"].is_valid()
+    assert "bfloat16" in swept["precision"].to_pylist()
+    assert swept.filter(has_map).equals(table.filter(has_map))
+    assert swept["map_guided"].is_valid().equals(has_map)
+
+
+class ABitOff:
+    def __init__(self, ensemble):
+        self._ensemble = ensemble
+        self.geometry, self.network_names = ensemble.geometry, ensemble.network_names
+
+    def score(self, stamps):
+        scores = self._ensemble.score(stamps)
+        return replace(scores, p_lens=expit(logit(scores.p_lens.astype(float)) - 0.1).astype(np.float32))
+
+
+def test_a_tile_is_scanned_published_and_sealed_with_maps(tmp_path):
+    write_tile(tmp_path / "tiles", 3, n_objects=6)
+    config = ScanConfig(engine="torch", sweep=False, candidate_threshold=0.0, maps_per_unit=4)
+    plan = build_plan(str(tmp_path / "tiles"), NIGHT, read_card(FLAGSHIP), config)
+    (unit,) = plan.units
+    table = scan_unit(unit, open_scanner(FLAGSHIP, config, 1), NIGHT)
+    assert table.schema.equals(unit_schema(("compact-sky", "equivariant-sky", "equivariant-centre"), maps=True))
+    assert publish(table, unit, plan, str(tmp_path / "root"), "try").n_candidates == 6
+    assert seal(plan, str(tmp_path / "root")).n_candidates == 6
+
+
+def test_a_unit_that_is_refused_has_the_columns_too(exact):
+    _, _, scanner, table = exact
+    refused = scanner.refuse(3, Rejection(RejectCode.SHARD_DAMAGED, "page 2"))
+    assert refused.schema.equals(table.schema)
+    assert refused["map_guided"].null_count == 3

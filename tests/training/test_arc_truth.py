@@ -1,0 +1,72 @@
+"""Arcs put by hand into shards, looked for where networks see them."""
+
+import numpy as np
+import pytest
+
+from scanner.explain.explanation import stamp_side_arcsec
+from scanner.networks.package import draft_network_card
+from scanner.pixels.geometry import CHALLENGE, MER, MER_10
+from scanner.pixels.shards import COMPONENTS, decode_shard, encode_shard, shard_table
+from tests.scanner.ensembles import SPECS
+from training.arc_truth import bright_lenses, on_input
+from training.errors import TrainingError
+
+
+def made_shard(geometry, arc_snr=(100.0, 39.0, None, 60.0), *, with_components=True):
+    """Four objects, of which the last has its arc in the corner."""
+    rng = np.random.default_rng(2)
+    stamps = {band: rng.normal(size=(4, g.n_pixels, g.n_pixels)).astype(np.float32) for band, g in geometry.grids.items()}
+    components = {name: {band: np.zeros_like(images) for band, images in stamps.items()} for name in COMPONENTS}
+    middle = geometry.grids["VIS"].n_pixels // 2
+    components["source1"]["VIS"][:3, middle + 20, middle - 10] = 5
+    components["source2"]["VIS"][0, middle - 7, middle + 3] = 3
+    components["source2"]["VIS"][3, 0, 0] = 5
+    components["lens_light"]["VIS"][:, middle, middle] = 50
+    table = shard_table(np.arange(4), stamps, {"arc_snr": list(arc_snr)}, geometry, components if with_components else None)
+    return decode_shard(encode_shard(table))
+
+
+@pytest.mark.parametrize("geometry", [CHALLENGE, MER, MER_10], ids=lambda g: g.name)
+def test_lensed_light_of_both_sources_is_the_truth_of_lenses_with_bright_arcs(geometry):
+    shard = made_shard(geometry)
+    stamps, truth = bright_lenses(shard, geometry)
+    middle = geometry.grids["VIS"].n_pixels // 2
+    assert np.argwhere(truth[0]).tolist() == [[middle - 7, middle + 3], [middle + 20, middle - 10]]
+    assert np.argwhere(truth[1]).tolist() == [[0, 0]]
+    for band, images in stamps.items():
+        np.testing.assert_array_equal(images, shard.stamps[band][[0, 3]])
+
+
+def test_wider_stamps_are_cut_and_arcs_beyond_the_edge_do_not_count():
+    stamps, truth = bright_lenses(made_shard(MER), MER_10)
+    assert len(truth) == 1
+    assert np.argwhere(truth[0]).tolist() == [[43, 53], [70, 40]]
+    np.testing.assert_array_equal(stamps["H"][0], made_shard(MER).stamps["H"][0, 50:150, 50:150])
+
+
+def test_what_cannot_be_used_is_told():
+    with pytest.raises(TrainingError, match=r"has no components, .*: simulate with --components"):
+        bright_lenses(made_shard(MER_10, with_components=False), MER_10)
+    with pytest.raises(
+        TrainingError, match="of challenge are 20 arcsec wide, those of mer10 only 10: simulate with --geometry"
+    ):
+        bright_lenses(made_shard(MER_10), CHALLENGE)
+    stamps, truth = bright_lenses(made_shard(MER_10, (1.0, 2.0, None, None)), MER_10)
+    assert truth.shape == (0, 100, 100)
+    assert stamps["Y"].shape == (0, 100, 100)
+
+
+def test_a_pixel_of_a_network_is_arc_where_any_part_of_it_is(rng):
+    """Against overlaps worked out one by one."""
+    truth = np.zeros((1, 200, 200), bool)
+    truth[0, rng.integers(0, 200, 30), rng.integers(0, 200, 30)] = True
+    for spec, side in zip(SPECS, (19.8, 20.0, 20.0), strict=True):
+        card = draft_network_card(spec, "challenge", {})
+        assert stamp_side_arcsec(card) == pytest.approx(side)
+        n = card.input_pixels
+        edges = np.linspace(-side / 2, side / 2, n + 1)
+        expected = np.zeros((n, n), bool)
+        for y, x in np.argwhere(truth[0]) * 0.1 - 10:
+            rows, columns = ((edges[:-1] < at + 0.1 - 1e-6) & (edges[1:] > at + 1e-6) for at in (y, x))
+            expected |= rows[:, None] & columns[None, :]
+        np.testing.assert_array_equal(on_input(truth, card)[0], expected)

@@ -1,0 +1,243 @@
+"""On networks and maps of which it is known what they look at."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.integrate import trapezoid
+from torch import nn
+
+from scanner.explain.occlusion import Masks
+from scanner.networks.architectures import NetworkSpec
+from scanner.networks.package import draft_network_card, read_card
+from scanner.pixels.channels import channels
+from scanner.pixels.geometry import CHALLENGE, MER_10
+from tests.scanner.ensembles import SPECS, write_test_package
+from training.card_text import card_markdown
+from training.errors import TrainingError
+from training.map_checks import check_maps, check_network, with_noise
+from training.map_curves import Curves, areas, untied
+from training.map_figures import METHODS, CheckSize, MapChecks, MethodCheck
+from training.relevance import Cells, cells_of, maps_of, middle, on_common_grid
+
+CARD = draft_network_card(NetworkSpec("light", "compact", channels("min_max", "VIS")), "mer10", {})
+SIZE = CheckSize(n_objects=12, n_occluded=6, n_randomised=2)
+TINY = CheckSize(n_objects=3, n_occluded=2, n_randomised=1, n_steps=2)
+
+
+def scene(n, geometry=MER_10, seed=1):
+    """Noise, and a bright arc at a place of its own in each stamp; and where it is."""
+    rng = np.random.default_rng(seed)
+    corners = rng.uniform(-3, 3, (2, n, 1, 1))
+    stamps, truth = {}, np.empty(0)
+    for band, grid in geometry.grids.items():
+        at = (np.arange(grid.n_pixels) - (grid.n_pixels - 1) / 2) * grid.pixel_scale_arcsec
+        dy, dx = at[:, None] - corners[0], at[None, :] - corners[1]
+        light = 30 * np.exp(-0.5 * ((np.hypot(dy, dx) - 0.4) / 0.1) ** 2) * (dy > 0)
+        stamps[band] = (light + rng.normal(size=light.shape)).astype(np.float32)
+        if band == "VIS":
+            truth = light > 1
+    return stamps, truth
+
+
+def light_meter():
+    """Says "lens" of stamps with much light that is more than half as bright as the brightest pixel."""
+    convolution, linear = nn.Conv2d(1, 1, 1), nn.Linear(10000, 4)
+    with torch.no_grad():
+        convolution.weight.fill_(1)
+        convolution.bias.fill_(-0.5)
+        linear.weight.zero_()
+        linear.weight[1] = 2
+        linear.bias.copy_(torch.tensor([0.0, -5.0, -20.0, -20.0]))
+    return nn.Sequential(convolution, nn.ReLU(), nn.Flatten(), linear).eval()
+
+
+@pytest.fixture(scope="module")
+def of_light():
+    stamps, truth = scene(12)
+    steps = []
+    rng = np.random.default_rng(3)
+    checks, maps = check_network(light_meter(), CARD, stamps, truth, rng, SIZE, told=lambda: steps.append(1))
+    assert len(steps) == SIZE.n_steps_a_network
+    return {check.method: check for check in checks}, maps
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_maps_of_a_network_that_looks_at_the_arc_pass_everything(of_light, method):
+    check = of_light[0][method]
+    assert check.failed == ()
+    assert (check.n, check.n_curves) == ((6, 6) if method == "occlusion" else (12, 6))
+    assert check.hits == 1
+    assert check.hits_of_others < 0.3
+    assert check.hits_at_random < 0.05
+    # Weights at random make maps at random.
+    assert abs(check.correlation_randomised) < 0.15
+    assert check.correlation_noise > check.correlation_others + 0.3
+    assert check.insertion_auc > 0.9 > check.insertion_auc_random + 0.1
+    assert check.deletion_auc < 0.1 < check.deletion_auc_random - 0.1
+    assert check.insertion_auc > check.insertion_auc_others
+
+
+def test_all_relevance_lies_where_the_network_looks(of_light):
+    checks, maps = of_light
+    assert checks["guided_grad_cam"].mass == checks["grad_cam"].mass == pytest.approx(1)
+    # A mask of 8 x 8 pixels is wider than the arc.
+    assert 0.3 < checks["occlusion"].mass < 1
+    assert maps["occlusion"].shape == (6, 24, 24)
+
+
+def test_equal_rngs_give_equal_figures(of_light):
+    stamps, truth = scene(12)
+    again, other = (check_network(light_meter(), CARD, stamps, truth, np.random.default_rng(s), SIZE)[0] for s in (3, 4))
+    assert again == list(of_light[0].values())
+    assert other != again
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory):
+    """Networks that read 66 pixels of 0.3 and 100 of 0.2 arcsec, of one band each, with weights at random."""
+    folder = tmp_path_factory.mktemp("packages") / "pack"
+    write_test_package(folder, (SPECS[0], NetworkSpec("other", "compact", channels("min_max", "VIS"))))
+    stamps, truth = scene(3, CHALLENGE)
+    steps, rng = [], np.random.default_rng(1)
+    with pytest.MonkeyPatch.context() as patched:
+        # The paper's, of a pixel, would take seconds.
+        patched.setattr("training.relevance.MASKS", {"ou66": Masks(6, 6), "compact": Masks(4, 4)})
+        checks = check_maps(folder, read_card(folder), stamps, truth, rng, TINY, progress=lambda *step: steps.append(step))
+    return folder, checks, steps
+
+
+def test_networks_that_read_other_pixels_are_checked_and_compared(package):
+    folder, checks, steps = package
+    assert [(check.network, check.method) for check in checks.checks] == [(n, m) for n in ("OU-H", "other") for m in METHODS]
+    assert steps == [(i + 1, 12) for i in range(12)]
+    agreement = [check.correlation_networks for check in checks.checks]
+    assert agreement[:3] == pytest.approx(agreement[3:])
+    assert checks.n_bright_lenses == 3
+    stamps, truth = scene(1, CHALLENGE)
+    with pytest.raises(TrainingError, match="at least 2 lenses with bright arcs, got 1"):
+        check_maps(folder, read_card(folder), stamps, truth, np.random.default_rng(1), TINY)
+
+
+def test_a_card_keeps_the_figures_and_shows_them(package):
+    folder, checks, _ = package
+    card = read_card(folder)
+    assert "## Do its maps mean anything?" not in card_markdown(card)
+    networks = [n.model_copy(update={"metrics": n.metrics | checks.metrics()[n.name]}) for n in card.networks]
+    assert {f"maps_{method}_deletion_auc" for method in METHODS} < set(networks[0].metrics)
+    kept = [check for n in networks for check in MethodCheck.of_metrics(n.name, n.metrics)]
+    assert MapChecks(n_bright_lenses=3, checks=tuple(kept)) == checks
+    text = card_markdown(card.model_copy(update={"networks": tuple(networks)}))
+    section = text[text.index("## Do its maps") : text.index("## Inputs")]
+    rows = [line.split(" | ") for line in section.splitlines() if line.startswith(("| OU-", "| other"))]
+    assert [row[0] for row in rows] == ["| OU-H"] * 3 + ["| other"] * 3
+    assert rows[4][2] == f"{kept[4].hits:.2f} ({kept[4].hits_of_others:.2f})"
+    # What the table of metrics shows is as before.
+    assert text[: text.index("## Comb")] == card_markdown(card)[: text.index("## Comb")]
+
+
+def test_what_a_network_alone_is_compared_with_is_left_out(of_light):
+    check = of_light[0]["grad_cam"]
+    assert check.correlation_networks is None
+    assert MethodCheck.of_metrics("light", check.metrics()) == [check]
+    assert MethodCheck.of_metrics("light", {"auroc": 0.9}) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "failed"),
+    [
+        ({"hits_of_others": 0.95}, "pointing"),
+        ({"hits_randomised": 0.9, "hits_randomised_of_others": 0.3}, "untrained pointing"),
+        ({"correlation_randomised": -0.3}, "untrained ranks"),
+        ({"insertion_auc_others": 0.99}, "insertion"),
+        ({"insertion_auc_error": 0.9}, "insertion"),
+        ({"deletion_auc_others": 0.01}, "deletion"),
+    ],
+)
+def test_what_does_not_pass_is_named(of_light, change, failed):
+    assert of_light[0]["guided_grad_cam"].model_copy(update=change).failed == (failed,)
+
+
+def test_a_map_that_is_the_truth_uncovers_the_lens_before_chance_does(rng):
+    truth = scene(4)[1]
+    inputs = truth[:, None].astype(np.float32)
+
+    def scores(shown):
+        return shown.sum(axis=(1, 2, 3)) / truth.sum(axis=(1, 2))
+
+    figures = Curves(scores, inputs, 20, rng).figures(truth.astype(float), Cells(Masks(1, 1), 0))
+    # Less than a twentieth of the pixels is arc: it is whole after the first step.
+    assert figures["insertion_auc"] == pytest.approx(1 - 0.5 / 20)
+    assert figures["deletion_auc"] == pytest.approx(0.5 / 20)
+    assert figures["insertion_auc_random"] == pytest.approx(0.5, abs=0.05)
+    assert figures["deletion_auc_random"] == pytest.approx(0.5, abs=0.05)
+
+
+def test_areas_are_scipys(rng):
+    curves = rng.random((5, 21))
+    np.testing.assert_allclose(areas(curves), trapezoid(curves, dx=1 / 20, axis=1))
+
+
+def test_equal_pixels_come_in_a_random_order_and_others_in_their_own(rng):
+    maps = np.zeros((2, 10, 10))
+    maps[:, 4:6] = rng.random((2, 2, 10)) + 1
+    places = untied(maps, rng)
+    assert all(sorted(some.ravel()) == list(range(100)) for some in places)
+    np.testing.assert_array_equal(np.argsort(places[:, 4:6].reshape(2, -1)), np.argsort(maps[:, 4:6].reshape(2, -1)))
+    assert places[:, 4:6].min() == 80
+    assert 20 < places[0, :4].mean() < 60
+
+
+@pytest.mark.parametrize(("masks", "n_pixels"), [(Masks(1, 1), 9), (Masks(4, 4), 12), (Masks(4, 4), 14), (Masks(4, 2), 12)])
+def test_cells_cover_what_their_masks_hide(masks, n_pixels, rng):
+    truth = rng.random((3, n_pixels, n_pixels)) < 0.05
+    starts, side = masks.starts(n_pixels), masks.side_pixels
+    cells = Cells(masks, 0)
+    expected = [[[of[y : y + side, x : x + side].any() for x in starts] for y in starts] for of in truth]
+    np.testing.assert_array_equal(cells.covering(truth), expected)
+    maps = rng.random((3, len(starts), len(starts)))
+    at_pixels = cells.at_pixels(maps, n_pixels)
+    assert at_pixels.shape == truth.shape
+    middles = starts + (side - masks.step_pixels) // 2
+    np.testing.assert_array_equal(at_pixels[:, middles[:, None], middles], maps)
+    np.testing.assert_array_equal(at_pixels[:, -1, -1], maps[:, -1, -1])
+
+
+def test_slack_is_a_vis_psf_on_every_grid():
+    ou_h, ou_66, ou_vis = (draft_network_card(spec, "challenge", {}) for spec in SPECS)
+    assert [cells_of("grad_cam", card).slack for card in (CARD, ou_h, ou_66, ou_vis)] == [2, 1, 1, 2]
+    assert cells_of("occlusion", CARD) == Cells(Masks(8, 4), 0)
+
+
+def test_maps_of_all_networks_lie_alike_on_the_common_grid():
+    """A pixel 1.8 arcsec to the right of the middle and 1 below it."""
+    for card in (CARD, *(draft_network_card(spec, "challenge", {}) for spec in SPECS)):
+        for method in METHODS:
+            side, n = (10.0 if card is CARD else 20.0), card.input_pixels
+            n_cells = len(cells_of(method, card).masks.starts(n))
+            maps = np.zeros((1, n_cells, n_cells))
+            place = [int((offset / side + 0.5) * n_cells) for offset in (-1.0, 1.8)]
+            maps[0, place[0], place[1]] = 1
+            found = on_common_grid(maps, method, card)
+            assert found.shape == (1, 20, 20)
+            y, x = np.unravel_index(found.argmax(), (20, 20))
+            assert (y, x) == (7, 14), (card.name, method)
+
+
+def test_noise_is_added_in_proportion_to_the_skys(rng):
+    stamps = {"VIS": rng.normal(5, 0.3, (4, 100, 100)).astype(np.float32)}
+    added = with_noise(stamps, rng)["VIS"] - stamps["VIS"]
+    assert added.std() == pytest.approx(0.15, rel=0.05)
+    assert abs(added.mean()) < 0.01
+
+
+def test_maps_do_not_depend_on_how_many_are_made_at_once(rng):
+    stamps = rng.random((20, 1, 100, 100), dtype=np.float32)
+    whole, one = (maps_of(light_meter(), CARD, stamps[i:], 1) for i in (0, 18))
+    np.testing.assert_allclose(whole["guided_grad_cam"][18:], one["guided_grad_cam"], rtol=1e-6)
+
+
+def test_the_middle_is_as_wide_for_all_networks():
+    ou_h, _, ou_vis = (draft_network_card(spec, "challenge", {}) for spec in SPECS)
+    for card, n_cells, first, n_kept in ((CARD, 100, 10, 80), (CARD, 25, 2, 21), (ou_h, 66, 20, 26), (ou_vis, 50, 15, 20)):
+        maps = np.arange(n_cells**2, dtype=float).reshape(1, n_cells, n_cells)
+        np.testing.assert_array_equal(middle(maps, card), maps[:, first : first + n_kept, first : first + n_kept])

@@ -1,0 +1,166 @@
+"""Do the maps of an ensemble mean anything? Each network and each method, on simulated lenses whose arcs are known."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from infra.settings import EngineName
+from scanner.explain.sanity import (
+    Maps,
+    Truth,
+    chance,
+    hits,
+    randomised,
+    rank_correlation,
+    relevance_mass,
+)
+from scanner.networks.card import EnsembleCard, NetworkCard
+from scanner.networks.package import load_network
+from scanner.pixels.geometry import Stamps
+from scanner.pixels.inputs import Inputs, network_input
+from scanner.pixels.sky import sky_level_and_sigma
+from training.arc_truth import on_input
+from training.errors import TrainingError
+from training.map_curves import Curves, lens_probability
+from training.map_figures import LEAST_OBJECTS, METHODS, CheckSize, MapChecks, Method, MethodCheck
+from training.relevance import Cells, cells_of, maps_of, middle, on_common_grid, others
+
+Progress = Callable[[int, int], None]
+"""Called with (steps done, steps in all)."""
+
+ADDED_NOISE_SIGMA = 0.5
+"""Of the sky's: the image stays as good as before, nearly, but its noise is another."""
+
+
+def check_maps(
+    folder: Path,
+    card: EnsembleCard,
+    stamps: Stamps,
+    truth: Truth,
+    rng: np.random.Generator,
+    size: CheckSize | None = None,
+    engine: EngineName = "torch",
+    progress: Progress | None = None,
+) -> MapChecks:
+    """Check the maps of every network of a package.
+
+    Args:
+        folder: Of the package.
+        card: Its card.
+        stamps: Of bright lenses, band to `[batch, y, x]`, in the ensemble's geometry.
+        truth: `[batch, y, x]`, on the pixels of VIS.
+        rng: For noise and orders of pixels.
+        size: How much is done.
+        engine: That runs the networks for insertion and deletion.
+        progress: Told of each step.
+
+    Raises:
+        TrainingError: fewer than two lenses.
+        PackageError: weights that cannot be used.
+    """
+    size = size or CheckSize()
+    stamps, truth = {band: images[: size.n_objects] for band, images in stamps.items()}, truth[: size.n_objects]
+    if len(truth) < LEAST_OBJECTS:
+        raise TrainingError(f"needs at least {LEAST_OBJECTS} lenses with bright arcs, got {len(truth)}")
+    n_steps, done = len(card.networks) * size.n_steps_a_network, 0
+
+    def told() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done, n_steps)
+
+    checks: list[MethodCheck] = []
+    common: dict[str, Mapping[Method, Maps]] = {}
+    for said, own_rng in zip(card.networks, rng.spawn(len(card.networks)), strict=True):
+        found, maps = check_network(load_network(folder, said), said, stamps, truth, own_rng, size, engine, told)
+        checks += found
+        common[said.name] = {method: on_common_grid(maps[method], method, said) for method in METHODS}
+    return MapChecks(n_bright_lenses=len(truth), checks=tuple(_with_agreement(check, common) for check in checks))
+
+
+def check_network(
+    network: nn.Sequential,
+    card: NetworkCard,
+    stamps: Stamps,
+    truth: Truth,
+    rng: np.random.Generator,
+    size: CheckSize,
+    engine: EngineName = "torch",
+    told: Callable[[], None] = lambda: None,
+) -> tuple[list[MethodCheck], Mapping[Method, Maps]]:
+    """The checks of each method on one network, and the maps that were checked; arguments as of `check_maps`."""
+    inputs, on_arc = network_input(stamps, card.channels, card.input_pixels), on_input(truth, card)
+
+    def maps(of: nn.Sequential, seen: Inputs) -> Mapping[Method, Maps]:
+        made = maps_of(of, card, seen, size.n_occluded)
+        told()
+        return made
+
+    trained = maps(network, inputs)
+    noisy = maps(network, network_input(with_noise(stamps, rng), card.channels, card.input_pixels))
+    untrained = [maps(randomised(network, seed), inputs) for seed in range(1, size.n_randomised + 1)]
+    curves = Curves(lens_probability(network, card, engine), inputs[: size.n_occluded], size.n_steps, rng)
+    checks = []
+    for method in METHODS:
+        cells = cells_of(method, card)
+        of_method = trained[method]
+        of_untrained = [of[method] for of in untrained]
+        figures = _pointing(of_method, of_untrained, cells, on_arc[: len(of_method)])
+        alone, in_noise, *by_chance = (middle(of, card) for of in (of_method, noisy[method], *of_untrained))
+        figures |= _correlations(alone, in_noise, by_chance) | curves.figures(of_method, cells)
+        checks.append(MethodCheck(network=card.name, method=method, n=len(of_method), n_curves=len(curves.inputs), **figures))
+        told()
+    return checks, trained
+
+
+def with_noise(stamps: Stamps, rng: np.random.Generator) -> Stamps:
+    """As if the noise had been drawn anew: white noise of half the sky's sigma added to each pixel."""
+    return {band: _with_noise(images, rng) for band, images in stamps.items()}
+
+
+def _with_noise(images: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    _, sigma = sky_level_and_sigma(images)
+    added = ADDED_NOISE_SIGMA * sigma[:, None, None] * rng.standard_normal(images.shape)
+    return (images + added).astype(np.float32)
+
+
+def _pointing(maps: Maps, untrained: Sequence[Maps], cells: Cells, truth: Truth) -> dict[str, float]:
+    """`truth`: of input pixels."""
+    on_cells = cells.covering(truth)
+
+    def share(some: Sequence[Maps]) -> float:
+        return float(np.mean([hits(of_one, on_cells, cells.slack) for of_one in some]))
+
+    return {
+        "hits": share([maps]),
+        "hits_of_others": share([others(maps)]),
+        "hits_at_random": float(chance(on_cells, cells.slack).mean()),
+        "hits_randomised": share(untrained),
+        "hits_randomised_of_others": share([others(of_one) for of_one in untrained]),
+        "mass": float(relevance_mass(cells.at_pixels(maps, truth.shape[-1]), truth).mean()),
+        "mass_at_random": float(truth.mean()),
+    }
+
+
+def _correlations(maps: Maps, noisy: Maps, untrained: Sequence[Maps]) -> dict[str, float]:
+    return {
+        "correlation_randomised": float(np.mean([rank_correlation(maps, of_one) for of_one in untrained])),
+        "correlation_others": float(rank_correlation(maps, others(maps)).mean()),
+        "correlation_noise": float(rank_correlation(maps, noisy).mean()),
+    }
+
+
+def _with_agreement(check: MethodCheck, common: Mapping[str, Mapping[Method, Maps]]) -> MethodCheck:
+    own = common[check.network][check.method]
+    of_networks = [maps[check.method] for name, maps in common.items() if name != check.network]
+    if not of_networks:
+        return check
+    figures = {
+        "correlation_networks": float(np.mean([rank_correlation(own, one) for one in of_networks])),
+        "correlation_networks_others": float(np.mean([rank_correlation(own, others(one)) for one in of_networks])),
+    }
+    return check.model_copy(update=figures)
