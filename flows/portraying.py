@@ -11,7 +11,8 @@ from flows.terminal import Report
 from infra.settings import Settings
 from scanner.explain.explanation import chosen_networks
 from scanner.explain.figures import pages_bytes
-from scanner.explain.portraits import Climbs, Portrait, portrait, portrait_figures
+from scanner.explain.portrait_figures import portrait_figures
+from scanner.explain.portraits import Climbs, Portrait, portrait
 from scanner.networks.locate import find_package
 from scanner.networks.package import load_network, read_card
 from scanner.pixels.geometry import GEOMETRIES

@@ -44,8 +44,8 @@ class Masks:
 MASKS: Mapping[str, Masks] = MappingProxyType(
     {"ou66": Masks(1, 1), "ou200": Masks(4, 4), "compact": Masks(8, 4), "equivariant": Masks(8, 4)}
 )
-"""By architecture: the paper's (Wilde et al. 2022, section 5.1); the flagship's are twice as wide as an arc, which narrower ones
-leave to be seen: of these fewer peak on bright arcs."""
+"""By architecture: the paper's (Wilde et al. 2022, section 5.1); the flagship's are twice as wide as an arc, of which narrower
+ones leave too much to be seen: fewer of their maps peak on bright arcs."""
 
 
 class OcclusionMapper:

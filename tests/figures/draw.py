@@ -22,7 +22,8 @@ from flows.explaining import read_objects
 from scanner.explain.dream import CLASS_GENERATION, noise
 from scanner.explain.explanation import explain
 from scanner.explain.figures import explanation_figure, pages_bytes
-from scanner.explain.portraits import page, picture, probabilities, towards_classes
+from scanner.explain.portrait_figures import page, picture
+from scanner.explain.portraits import probabilities, towards_classes
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_network, load_package, read_card
 from scanner.networks.published import import_published

@@ -11,16 +11,8 @@ from torch import nn
 from scanner.explain.dream import CLASS_GENERATION, DEEP_DREAM, KERNEL_IMAGES, Climb
 from scanner.explain.figures import pages_bytes
 from scanner.explain.kernels import kernel_layers
-from scanner.explain.portraits import (
-    Climbs,
-    bounds,
-    kernel_images,
-    picture,
-    portrait,
-    portrait_figures,
-    starting_noise,
-    towards_classes,
-)
+from scanner.explain.portrait_figures import picture, portrait_figures
+from scanner.explain.portraits import Climbs, bounds, kernel_images, portrait, starting_noise, towards_classes
 from scanner.networks.architectures import FLAGSHIP_NETWORKS, PAPER_NETWORKS, NetworkSpec
 from scanner.networks.package import draft_network_card
 from scanner.pixels.channels import channels

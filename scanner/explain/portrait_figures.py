@@ -1,0 +1,146 @@
+"""Portraits of networks as pages of pictures, laid out as figures 14-16 of Wilde et al. 2022."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from scanner.explain.portraits import Image, Portrait, bounds
+from scanner.pixels.channels import Channel
+
+Picture = NDArray[np.float32]
+"""`[y, x, colour]` in 0-1."""
+Cell = tuple[str, Picture]
+"""What stands above a picture, and the picture."""
+
+_BRIGHTENED = 2.5
+"""Objects on a linear scale are shown brighter by 150 %, as in figure 16."""
+_INCHES = 1.2
+"""Height of a picture."""
+_KERNEL_INCHES = 0.45
+_KERNELS_A_ROW = 10
+_TITLE_INCHES = 0.35
+_LEAST_INCHES = 5.0
+"""Of a page's width, for its title."""
+_GAP = 0.05
+"""Between pictures, of their width."""
+
+
+def portrait_figures(shown: Portrait, object_ids: Sequence[str] = ()) -> list[Figure]:
+    """A page each for the first kernels, the class generated images, the kernels, and where there are objects the Deep Dreams.
+
+    Every picture shows the channels of the network's input side by side, y up: NISP in colour, H in red, J in green and Y in
+    blue, where the network reads all three; what else it reads in grey.
+
+    Args:
+        shown: Of one network.
+        object_ids: `[batch]`, of the objects.
+    """
+    said = f"{shown.card.name} ({', '.join(label for label, _ in _groups(shown.card.channels))})"
+    beside = ", and the object that most activates each kernel" if object_ids else ""
+    pages = [
+        page(f"{said}: first kernels, each on a scale of its own, 0 in grey", _first_kernel_cells(shown), _KERNEL_INCHES),
+        page(f"{said}: class generated images", _class_cells(shown)),
+        page(f"{said}: generated kernel images{beside}", _kernel_cells(shown, object_ids)),
+    ]
+    return [*pages, page(f"{said}: Deep Dream", _dream_cells(shown, object_ids))] if shown.dreams else pages
+
+
+def picture(image: Image, channels: Sequence[Channel], brightness: float = 1.0) -> Picture:
+    """Channels side by side, with a white gap; each from black at its lower bound to white at its upper one.
+
+    Args:
+        image: `[channel, y, x]`.
+        channels: What the network reads.
+        brightness: For channels on a linear scale.
+    """
+    low, high = bounds(channels)
+    gains = np.array([brightness if channel.scaling == "min_max" else 1.0 for channel in channels], np.float32)
+    return _side_by_side(np.clip((image - low) / (high - low) * gains[:, None, None], 0, 1), channels)
+
+
+def _side_by_side(shares: Image, channels: Sequence[Channel]) -> Picture:
+    n = shares.shape[1]
+    gap = np.ones((n, max(1, n // 25), 3), np.float32)
+    parts = [part for _, places in _groups(channels) for part in (gap, np.moveaxis(shares[list(places)], 0, -1))]
+    return np.concatenate(parts[1:], axis=1)
+
+
+def _groups(channels: Sequence[Channel]) -> list[tuple[str, tuple[int, int, int]]]:
+    """What is shown together: its name, and the channels shown in red, green and blue."""
+    first: dict[str, int] = {}
+    for place, channel in enumerate(channels):
+        first.setdefault(channel.band, place)
+    together = tuple(first[band] for band in ("H", "J", "Y") if band in first)
+    has_colour = len(together) == 3
+    groups: list[tuple[str, tuple[int, int, int]]] = [("NISP", (together[0], together[1], together[2]))] if has_colour else []
+    for place, channel in enumerate(channels):
+        if not has_colour or place not in together:
+            is_first = first[channel.band] == place
+            groups.append((channel.band if is_first else f"{channel.band} {channel.scaling}", (place, place, place)))
+    return groups
+
+
+def _first_kernel_cells(shown: Portrait) -> list[list[Cell]]:
+    kernels = shown.first_kernels
+    largest = np.maximum(np.abs(kernels).max(axis=(1, 2, 3), keepdims=True), 1e-30)
+    shares = 0.5 + 0.5 * kernels / largest
+    cells = [(f"kernel {i}", _side_by_side(kernel, shown.card.channels)) for i, kernel in enumerate(shares)]
+    return [cells[i : i + _KERNELS_A_ROW] for i in range(0, len(cells), _KERNELS_A_ROW)]
+
+
+def _class_cells(shown: Portrait) -> list[list[Cell]]:
+    channels = shown.card.channels
+    return [
+        [(f"{name}: p = {shown.class_p[i, i]:.3f}", picture(shown.class_images[i], channels))]
+        for i, name in enumerate(shown.card.classes)
+    ]
+
+
+def _kernel_cells(shown: Portrait, object_ids: Sequence[str]) -> list[list[Cell]]:
+    """A row for each layer."""
+    channels = shown.card.channels
+    rows: dict[str, list[Cell]] = {}
+    for one in shown.kernels:
+        row = rows.setdefault(one.layer, [])
+        row.append((f"[layer {one.layer} kernel {one.kernel}]", picture(one.made, channels)))
+        if one.place is not None and one.seen is not None:
+            row.append((object_ids[one.place], picture(one.seen, channels, _BRIGHTENED)))
+    return list(rows.values())
+
+
+def _dream_cells(shown: Portrait, object_ids: Sequence[str]) -> list[list[Cell]]:
+    """A row for each object."""
+    names = ("as it is", *(f"towards {name}" for name in shown.card.classes))
+    return [
+        [
+            (f"{object_ids[row.place]} {name}\np = {1 - p[0]:.3f}", picture(image, shown.card.channels, _BRIGHTENED))
+            for name, image, p in zip(names, row.images, row.p, strict=True)
+        ]
+        for row in shown.dreams
+    ]
+
+
+def page(title: str, cells: Sequence[Sequence[Cell]], inches: float = _INCHES) -> Figure:
+    """Pictures of one shape, in rows; each that many inches high."""
+    n_rows, n_columns = len(cells), max(len(row) for row in cells)
+    height, width, _ = cells[0][0][1].shape
+    size = (
+        max(n_columns * (1 + _GAP) * inches * width / height, _LEAST_INCHES),
+        n_rows * (inches + _TITLE_INCHES) + _TITLE_INCHES,
+    )
+    figure = Figure(figsize=size, facecolor="white")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, fontsize=8, y=1 - 0.3 * _TITLE_INCHES / size[1], va="center", parse_math=False)
+    # By hand: the layout engines take seconds for a page.
+    spaces = {"wspace": _GAP, "hspace": _TITLE_INCHES / inches, "left": 0.01, "right": 0.99}
+    grid = spaces | {"bottom": 0.5 * _TITLE_INCHES / size[1], "top": 1 - 2 * _TITLE_INCHES / size[1]}
+    for axes, row in zip(figure.subplots(n_rows, n_columns, squeeze=False, gridspec_kw=grid), cells, strict=True):
+        for axis in axes:
+            axis.set_axis_off()
+        for axis, (above, shown) in zip(axes, row, strict=False):
+            axis.set_title(above, fontsize=6, parse_math=False)
+            axis.imshow(shown, origin="lower", interpolation="nearest")
+    return figure
