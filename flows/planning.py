@@ -6,7 +6,7 @@ from typing import Any
 
 from infra.settings import EngineName, Settings
 from infra.storage import absolute
-from scanner.catalogue.plan import MAPS_PER_UNIT, ScanConfig, build_plan
+from scanner.catalogue.plan import ScanConfig, build_plan
 from scanner.estimate import estimate, measure
 from scanner.networks.locate import find_package
 from scanner.networks.package import read_card
@@ -31,12 +31,8 @@ def describe_plan(
     settings = Settings.read()
     package = find_package(ensemble or settings.ensemble, settings.ensembles_dir)
     card = read_card(package)
-    config = ScanConfig(
-        candidate_threshold=card.candidate_threshold,
-        engine=engine or settings.engine,
-        sweep=not exact,
-        maps_per_unit=MAPS_PER_UNIT,
-    )
+    # Without maps, which the best candidates of a unit alone have: their share among the rows measured says nothing.
+    config = ScanConfig(candidate_threshold=card.candidate_threshold, engine=engine or settings.engine, sweep=not exact)
     plan = build_plan(absolute(input_uri), datetime.now(UTC).date().isoformat(), card, config)
     n_bytes = sum(file.size for unit in plan.units for file in unit.files.values())
     found: dict[str, Any] = {"ensemble": card.name, "units": len(plan.units), "rows": plan.n_rows}

@@ -19,7 +19,7 @@ class Mapper(Protocol):
 
 
 @dataclass(frozen=True)
-class Mapping:
+class CandidateMapping:
     """Which candidates get maps, and from whom."""
 
     mapper: Mapper
@@ -56,6 +56,8 @@ class BestCandidates:
         all_places = np.concatenate([self._places, places[chosen]])
         all_p_lens = np.concatenate([self._p_lens, p_lens[chosen]])
         kept = np.lexsort((all_places, -all_p_lens))[: self._most]
+        if kept.max() < len(self._places):
+            return
         self._stamps = {band: _chosen([*self._of(band), images[chosen]], kept) for band, images in stamps.items()}
         self._places, self._p_lens = all_places[kept], all_p_lens[kept]
 

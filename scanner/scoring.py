@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from scanner.catalogue.plan import ScanConfig
 from scanner.explain.candidate_maps import candidate_mapper
-from scanner.mapping import BestCandidates, Mapping
+from scanner.mapping import BestCandidates, CandidateMapping
 from scanner.networks.engines import fast_precision, resolve_engine
 from scanner.networks.package import load_package
 from scanner.pixels.batches import CutoutBatch, Row, batches_of
@@ -28,7 +28,11 @@ class CutoutScanner:
     """Scores cutouts with one ensemble; what else is in a batch never changes a row's scores."""
 
     def __init__(
-        self, ensemble: ScoringEnsemble, batch_size: int = 64, sweep: Sweep | None = None, mapping: Mapping | None = None
+        self,
+        ensemble: ScoringEnsemble,
+        batch_size: int = 64,
+        sweep: Sweep | None = None,
+        mapping: CandidateMapping | None = None,
     ) -> None:
         """`ensemble` scores every row that could be a candidate; the others too where there is no `sweep`.
 
@@ -149,7 +153,7 @@ def open_scanner(package: Path, config: ScanConfig, threads: int | None = None) 
     exact = load_package(package, engine, RECORDED_PRECISION, threads)
     mapping = None
     if config.maps_per_unit:
-        mapping = Mapping(candidate_mapper(package, exact.card), config.candidate_threshold, config.maps_per_unit)
+        mapping = CandidateMapping(candidate_mapper(package, exact.card), config.candidate_threshold, config.maps_per_unit)
     fast = fast_precision(engine) if config.sweep else None
     if fast is None:
         return CutoutScanner(exact, config.batch_size, mapping=mapping)

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from infra.errors import LensscanError
 from infra.provenance import sha256_bytes
 from infra.storage import CreateOutcome, create_if_absent
-from scanner.catalogue.columns import has_maps, network_names, unit_schema
+from scanner.catalogue.columns import MAP_COLUMNS, has_maps, network_names, unit_schema
 from scanner.catalogue.maps import MapError, check_maps
 from scanner.catalogue.outcomes import OutcomeError, candidate_mask, check_outcomes
 from scanner.catalogue.plan import Plan, Unit
@@ -77,8 +77,8 @@ def committed(unit: Unit, plan: Plan, root_uri: str) -> Receipt | None:
 def publish(table: pa.Table, unit: Unit, plan: Plan, root_uri: str, attempt: str) -> Receipt:
     """Commit a unit's rows: all of them, once, unless another attempt already did.
 
-    Rows are put in a fixed order: candidates by falling `p_lens`, then the rest by `object_id`. Rows that an earlier unit owns
-    (`unit.owned_elsewhere`) are left out.
+    Rows are put in a fixed order: candidates by falling `p_lens`, of equals those with maps first, then the rest by
+    `object_id`. Rows that an earlier unit owns (`unit.owned_elsewhere`) are left out.
 
     Args:
         table: One row per row of the unit's files, of `unit_schema`.
@@ -139,7 +139,11 @@ def _owned(table: pa.Table, unit: Unit) -> pa.Table:
 
 def _in_order(table: pa.Table, threshold: float) -> pa.Table:
     mask = candidate_mask(table, threshold)
-    first = table.filter(mask).sort_by([("p_lens", "descending"), ("object_id", "ascending")])
+    candidates = table.filter(mask)
+    ranks = candidates.select(["p_lens", "object_id"])
+    mapped = candidates[MAP_COLUMNS[0].name].is_valid() if has_maps(table.schema) else pa.repeat(pa.scalar(0), len(ranks))
+    keys = [("p_lens", "descending"), ("is_mapped", "descending"), ("object_id", "ascending")]
+    first = candidates.take(pc.sort_indices(ranks.append_column("is_mapped", pc.cast(mapped, pa.int8())), sort_keys=keys))
     return pa.concat_tables([first, table.filter(pc.invert(mask)).sort_by("object_id")]).combine_chunks()
 
 

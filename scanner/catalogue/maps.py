@@ -1,6 +1,7 @@
 """Maps in tables: with which rows they are, and what they become on their way into the catalogue."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,8 @@ from infra.provenance import sha256_bytes
 from scanner.catalogue.columns import EXPLANATION_COLUMNS, MAP_COLUMNS, MapColumn, has_maps
 from scanner.catalogue.outcomes import candidate_mask
 from scanner.catalogue.plan import ScanConfig
+
+_SHARES = frozenset(f"attribution_{part}" for part in ("core", "arc", "vis", "y", "j", "h"))
 
 
 class MapError(LensscanError):
@@ -63,25 +66,37 @@ def check_maps(table: pa.Table, config: ScanConfig) -> None:
     if n_expected and np.any(p_lens[is_candidate & ~has_map] > p_lens[has_map].min()):
         raise MapError("a candidate without maps is better than one with maps")
     for column in MAP_COLUMNS:
-        _check_lengths(table[column.name], column, has_map)
+        _check_pixels(table[column.name], column, has_map)
     for name in (column.name for column in EXPLANATION_COLUMNS):
-        if np.any(table[name].is_valid().to_numpy() & ~has_map):
-            raise MapError(f"{name}: must be null where there are no maps")
+        _check_numbers(name, table[name], has_map)
 
 
-def _check_lengths(values: pa.ChunkedArray, column: MapColumn, has_map: NDArray[np.bool_]) -> None:
+def _check_numbers(name: str, values: pa.ChunkedArray, has_map: NDArray[np.bool_]) -> None:
+    is_there = values.is_valid().to_numpy()
+    if np.any(is_there & ~has_map):
+        raise MapError(f"{name}: must be null where there are no maps")
+    if name.startswith("occlusion_") and np.any(has_map & ~is_there):
+        raise MapError(f"{name}: must not be null where there are maps")
+    if name in _SHARES and not pc.all(pc.and_(pc.greater_equal(values, 0), pc.less_equal(values, 1)), min_count=0).as_py():
+        raise MapError(f"{name}: a share must lie in 0-1, got {pc.min_max(values)}")
+
+
+def _check_pixels(values: pa.ChunkedArray, column: MapColumn, has_map: NDArray[np.bool_]) -> None:
     if not np.array_equal(values.is_valid().to_numpy(), has_map):
         raise MapError(f"{column.name}: must be there where {MAP_COLUMNS[0].name} is")
     if lengths := set(pc.list_value_length(values).drop_null().to_pylist()) - {column.n_values}:
         raise MapError(f"{column.name}: must have {column.n_values} values, got {sorted(lengths)}")
+    if pc.list_flatten(values).null_count:
+        raise MapError(f"{column.name}: must have no nulls among its values")
 
 
-def with_fixed_maps(table: pa.Table) -> pa.Table:
-    """The lists of a unit as those of fixed size that the candidate catalogue has."""
+def with_maps_as(size: Literal["fixed", "large"], table: pa.Table) -> pa.Table:
+    """Maps in lists of fixed size, which take as much where there is none, or in those of which many can be in one array."""
     for column in MAP_COLUMNS:
         if column.name in table.column_names:
             place = table.column_names.index(column.name)
-            table = table.set_column(place, column.field(column.fixed), table[column.name].cast(column.fixed))
+            kind = column.fixed if size == "fixed" else pa.large_list(column.type.value_type)
+            table = table.set_column(place, column.field(kind), table[column.name].cast(kind))
     return table
 
 
@@ -95,4 +110,5 @@ def with_map_digests(table: pa.Table) -> pa.Table:
 
 
 def _digests(maps: pa.ChunkedArray) -> pa.Array:
-    return pa.array([sha256_bytes(one.values.to_numpy().tobytes()) if one.is_valid else None for one in maps], pa.string())
+    digests = [sha256_bytes(one.values.to_numpy(zero_copy_only=False).tobytes()) if one.is_valid else None for one in maps]
+    return pa.array(digests, pa.string())

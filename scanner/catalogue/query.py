@@ -78,7 +78,11 @@ def _create_view(connection: duckdb.DuckDBPyConnection, view: str, folder: str, 
         hive = str(view == "scores").lower()
         options = f"union_by_name = true, hive_partitioning = {hive}, hive_types_autocast = false"
         source = f"read_parquet([{quoted}], {options})"
-        left_out = set() if pixels else {column.name for column in MAP_COLUMNS}
-        columns = ", ".join(f'"{name}"' for name in connection.sql(f"FROM {source}").columns if name not in left_out)
+        columns = "*" if pixels else _all_but_maps(connection.sql(f"FROM {source}").columns)
         connection.execute(f"CREATE VIEW {view} AS SELECT {columns} FROM {source}")  # noqa: S608
     return bool(files)
+
+
+def _all_but_maps(columns: list[str]) -> str:
+    left_out = {column.name for column in MAP_COLUMNS}
+    return ", ".join(f'"{name}"' for name in columns if name not in left_out)

@@ -10,13 +10,14 @@ from pydantic import computed_field
 from infra.provenance import sha256_bytes
 from infra.read_ahead import map_ahead
 from infra.storage import StorageError, arrow_source, exists, join, list_files, read_bytes, read_many
+from scanner.catalogue.candidates import candidates_of, encode_candidates, file_schema, groups_of, open_candidates
 from scanner.catalogue.columns import candidate_schema, network_names
 from scanner.catalogue.id_sets import Difference, IdSets, id_sets
 from scanner.catalogue.maps import with_map_digests
 from scanner.catalogue.outcomes import SCORED, count_statuses
 from scanner.catalogue.plan import Plan
 from scanner.catalogue.planned_ids import InputGoneError, planned_ids
-from scanner.catalogue.seal import Seal, SealError, candidates_of, candidates_path, encode_candidates, load_seal
+from scanner.catalogue.seal import Seal, SealError, candidates_path, load_seal
 from scanner.catalogue.unitfile import (
     UnitFileError,
     decode_unit,
@@ -28,8 +29,8 @@ from scanner.catalogue.unitfile import (
 from scanner.catalogue.units import MAX_EXAMPLES, Frozen, Ids, Unit
 from scanner.catalogue.verify import Progress
 
-_BATCH_ROWS = 2048
-"""Of candidates: 50 MB with maps."""
+_BATCH_ROWS = 256
+"""Of candidates: with maps, Arrow takes half a gigabyte to read so many."""
 _INPUTS_AHEAD = 2
 
 
@@ -171,8 +172,9 @@ class _Count:
         self._statuses.update(count_statuses(table))
         self._sets.add_found(i, table["object_id"].to_numpy())
         candidates = candidates_of(table, self._plan)
-        self._schema = self._schema or candidates.schema
-        if not candidates.schema.equals(self._schema):
+        schema = file_schema(candidates.schema)
+        self._schema = self._schema or schema
+        if not schema.equals(self._schema):
             self._damaged.append(f"{uri}: has other columns than the units before it")
             return
         self._n_candidates += candidates.num_rows
@@ -221,7 +223,7 @@ class _Count:
 
     def _blame_for_digest(self, uri: str, data: bytes, *, are_right: bool) -> None:
         """Readable candidates or the seal, where they do not fit; are the rows of the candidates those of the units?"""
-        again = encode_candidates(pq.read_table(pa.BufferReader(data)))
+        again = encode_candidates(groups_of(open_candidates(data)))
         if are_right and is_as_written(data, again, self._plan.code_version):
             self._wrong_digests.append("candidates_sha256")
         else:

@@ -3,18 +3,23 @@
 from collections import Counter
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from infra.errors import LensscanError
 from infra.posix import sync_folder
 from infra.provenance import canonical_json, sha256_bytes
 from infra.storage import CreateOutcome, StorageError, create_if_absent, is_s3, join, local_path, read_bytes, read_many
-from scanner.catalogue.columns import candidate_schema, has_maps, network_names
-from scanner.catalogue.maps import with_fixed_maps
-from scanner.catalogue.outcomes import candidate_mask, count_statuses
+from scanner.catalogue.candidates import (
+    Candidates,
+    are_equal,
+    candidates_of,
+    encode_candidates,
+    groups_of,
+    open_candidates,
+)
+from scanner.catalogue.outcomes import count_statuses
 from scanner.catalogue.plan import Plan
-from scanner.catalogue.unitfile import UnitFile, UnitFileError, decode_unit, encode_table, unit_files, units_uri
+from scanner.catalogue.unitfile import UnitFile, UnitFileError, decode_unit, unit_files, units_uri
 from scanner.catalogue.units import MAX_EXAMPLES, Frozen
 
 
@@ -52,7 +57,7 @@ class Tally:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._parts: list[pa.Table] = []
+        self.candidates = Candidates()
         self.statuses: Counter[str] = Counter()
         self.sha256s: dict[str, str] = {}
         """Of the unit files so far, by unit."""
@@ -63,17 +68,10 @@ class Tally:
         Raises:
             SealError: it has other columns than the first.
         """
-        candidates = candidates_of(found.table, self._plan)
-        if self._parts and not candidates.schema.equals(self._parts[0].schema):
+        if not self.candidates.add(candidates_of(found.table, self._plan)):
             raise SealError(f"unit {found.footer.unit_id}: the unit files of a plan must have the same columns")
         self.statuses.update(count_statuses(found.table))
         self.sha256s[found.footer.unit_id] = found.sha256
-        self._parts.append(candidates)
-
-    def candidates(self) -> pa.Table:
-        """The candidates of all units, best first."""
-        table = pa.concat_tables(self._parts).sort_by([("p_lens", "descending"), ("object_id", "ascending")])
-        return table.combine_chunks()
 
     def record(self, n_candidates: int, candidates_sha256: str) -> Seal:
         """The seal, when all units are in."""
@@ -121,9 +119,8 @@ def seal(plan: Plan, root_uri: str) -> SealReport:
     if tally.statuses.total() != plan.n_rows:
         raise SealError(f"plan {plan.plan_id[:12]}: {plan.n_rows} rows planned, {tally.statuses.total()} have an outcome")
     _settle(units_uri(root_uri, plan.plan_id))
-    table = tally.candidates()
-    sha256 = _write_candidates(table, join(root_uri, candidates_path(plan)), plan.plan_id)
-    record = tally.record(table.num_rows, sha256)
+    sha256 = _write_candidates(tally.candidates, join(root_uri, candidates_path(plan)), plan.plan_id)
+    record = tally.record(tally.candidates.n_rows, sha256)
     uri = seal_uri(root_uri, plan.plan_id)
     if create_if_absent(uri, canonical_json(record.model_dump()), plan.plan_id) is CreateOutcome.EXISTS:
         raise SealError(f"{uri}: another seal with other content was written meanwhile")
@@ -138,18 +135,6 @@ def seal_uri(root_uri: str, plan_id: str) -> str:
 def candidates_path(plan: Plan) -> str:
     """Of the candidate file of a plan, below the catalogue's root."""
     return f"candidates/night={plan.night}/{plan.plan_id[:16]}.parquet"
-
-
-def candidates_of(table: pa.Table, plan: Plan) -> pa.Table:
-    """The rows of a unit that are candidates, as the candidate file has them."""
-    chosen = with_fixed_maps(table.filter(candidate_mask(table, plan.config.candidate_threshold)))
-    origin = [pa.array([value] * chosen.num_rows, pa.string()) for value in (plan.ensemble_name, plan.plan_id)]
-    return pa.Table.from_arrays([*chosen.columns, *origin], schema=_like(chosen.schema))
-
-
-def encode_candidates(table: pa.Table) -> bytes:
-    """The bytes of a candidate file of these rows, whatever their schema says besides names and types."""
-    return encode_table(pa.Table.from_arrays(table.combine_chunks().columns, schema=_like(table.schema)))
 
 
 def load_seal(root_uri: str, plan_id: str) -> SealReport | None:
@@ -168,10 +153,6 @@ def load_seal(root_uri: str, plan_id: str) -> SealReport | None:
     return _report(record, root_uri)
 
 
-def _like(schema: pa.Schema) -> pa.Schema:
-    return candidate_schema(network_names(schema), maps=has_maps(schema))
-
-
 def _report(record: Seal, root_uri: str) -> SealReport:
     return SealReport(**record.model_dump(), candidates_uri=join(root_uri, record.candidates_path))
 
@@ -187,13 +168,13 @@ def _settle(folder_uri: str) -> None:
             raise StorageError(f"{folder_uri}: cannot be made safe from a power cut: {error.strerror or error}") from error
 
 
-def _write_candidates(table: pa.Table, uri: str, attempt: str) -> str:
+def _write_candidates(candidates: Candidates, uri: str, attempt: str) -> str:
     """Create the file, or accept one of equal rows (another version of Parquet's writer may spell them otherwise)."""
-    data = encode_table(table)
+    data = encode_candidates(candidates.groups())
     if create_if_absent(uri, data, attempt) is CreateOutcome.EXISTS:
         data = read_bytes(uri)
         try:
-            same = pq.read_table(pa.BufferReader(data), page_checksum_verification=True).equals(table)
+            same = are_equal(groups_of(open_candidates(data)), candidates.groups())
         except (pa.ArrowException, OSError):
             same = False
         if not same:

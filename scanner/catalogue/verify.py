@@ -1,5 +1,6 @@
 """Are the files of a plan what was written? Every one that is not is named."""
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -9,10 +10,10 @@ import pyarrow.parquet as pq
 
 from infra.provenance import canonical_json, sha256_bytes
 from infra.storage import join, list_files, read_bytes, read_many
-from scanner.catalogue.columns import candidate_schema, has_maps, network_names
+from scanner.catalogue.candidates import Candidates, are_equal, encode_candidates, file_schema, groups_of, open_candidates
 from scanner.catalogue.plan import Plan, PlanError, load_plan, plan_ids, plan_uri
 from scanner.catalogue.quarantine import Condemned
-from scanner.catalogue.seal import Seal, SealError, Tally, candidates_path, encode_candidates, load_seal, seal_uri
+from scanner.catalogue.seal import Seal, SealError, Tally, candidates_path, load_seal, seal_uri
 from scanner.catalogue.unitfile import (
     UnitFileError,
     decode_unit,
@@ -114,9 +115,9 @@ class _Look:
 
     def at_all(self, progress: Progress | None) -> Verification:
         self._at_units(progress or (lambda _done, _total: None))
-        table = self._tally.candidates() if self._tally and self._is_complete else None
-        self._at_candidates(table)
-        self._at_seal(table)
+        candidates = self._tally.candidates if self._tally and self._is_complete else None
+        self._at_candidates(candidates)
+        self._at_seal(candidates)
         self._at_strays()
         return self._found
 
@@ -179,14 +180,14 @@ class _Look:
             return str(error)
         return why
 
-    def _at_candidates(self, table: pa.Table | None) -> None:
+    def _at_candidates(self, candidates: Candidates | None) -> None:
         uri, data = self._found.candidates_uri, self._candidates
         if uri is None or (data is None and self._seal is None):
             return
-        if (why := self._wrong_with_candidates(data, table)) is not None:
+        if (why := self._wrong_with_candidates(data, candidates)) is not None:
             self._add(Part.CANDIDATES, uri, why, data)
 
-    def _wrong_with_candidates(self, data: bytes | None, table: pa.Table | None) -> str | None:
+    def _wrong_with_candidates(self, data: bytes | None, candidates: Candidates | None) -> str | None:
         if data is None:
             return "is missing, though the plan is sealed"
         if self._condemned.has(self._found.candidates_uri or "", sha256_bytes(data)):
@@ -194,28 +195,16 @@ class _Look:
         sealed = self._seal.candidates_sha256 if self._seal else None
         if self._tally is None or self._plan is None:
             return _wrong_bytes(data, sealed, lambda: None)
-        return self._wrong_when_read(data, table, sealed, self._plan.code_version)
+        return _wrong_when_read(data, candidates, sealed, self._plan.code_version)
 
-    def _wrong_when_read(self, data: bytes, table: pa.Table | None, sealed: str | None, code: str) -> str | None:
-        """`table`: what the candidates must be, where all units are good."""
-        try:
-            held = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
-            if not held.schema.equals(candidate_schema(network_names(held.schema), maps=has_maps(held.schema))):
-                return "has other columns than candidates"
-        except (pa.ArrowException, OSError, ValueError) as error:
-            return f"cannot be read: {' '.join(str(error).split())[:200]}"
-        if table is not None and not held.equals(table):
-            return "does not hold the candidates of the plan's units"
-        return _wrong_bytes(data, sealed, lambda: is_as_written(data, encode_candidates(held), code))
-
-    def _at_seal(self, table: pa.Table | None) -> None:
+    def _at_seal(self, candidates: Candidates | None) -> None:
         """Against the plan; with everything read, against all that a seal would say now."""
         if self._seal is None or self._plan is None:
             return
         seal, tally = self._seal, Tally(self._plan)
         n_candidates, sha256, unknown = seal.n_candidates, seal.candidates_sha256, {"rows_by_status", "units"}
-        if table is not None and self._tally:
-            tally, n_candidates, unknown = self._tally, table.num_rows, set()
+        if candidates is not None and self._tally:
+            tally, n_candidates, unknown = self._tally, candidates.n_rows, set()
         if self._tally and self._candidates and not any(fault.part is Part.CANDIDATES for fault in self._found.faults):
             sha256 = sha256_bytes(self._candidates)
         expected = tally.record(n_candidates, sha256).model_dump(exclude=unknown)
@@ -276,3 +265,18 @@ def _wrong_bytes(data: bytes, sealed: str | None, is_written: Callable[[], bool 
     if as_written is False:
         return "its bytes are not those that its rows were written with"
     return None if sealed is None or as_written else "its SHA-256 is not the one in the seal"
+
+
+def _wrong_when_read(data: bytes, candidates: Candidates | None, sealed: str | None, code: str) -> str | None:
+    """What is wrong with a candidate file; `candidates`: what it must hold, where all units are good."""
+    try:
+        held = open_candidates(data)
+        if not held.schema_arrow.equals(file_schema(held.schema_arrow)):
+            return "has other columns than candidates"
+        # All of it, whatever it is compared with.
+        deque(groups_of(held), maxlen=0)
+        if candidates is not None and not are_equal(groups_of(held), candidates.groups()):
+            return "does not hold the candidates of the plan's units"
+    except (pa.ArrowException, OSError, ValueError) as error:
+        return f"cannot be read: {' '.join(str(error).split())[:200]}"
+    return _wrong_bytes(data, sealed, lambda: is_as_written(data, encode_candidates(groups_of(held)), code))

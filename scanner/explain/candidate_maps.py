@@ -20,13 +20,14 @@ from scanner.pixels.inputs import Inputs, network_input
 from scanner.pixels.resample import area_operator, regrid
 
 SHOWN_ARCSEC = 8.0
-"""Side of all maps: four times the widest Einstein radius that is not rare (Collett 2015: 95 % are below 1.5 arcsec)."""
+"""Side of all maps: rings of twice the Einstein radius below which 95 % of lenses are (1.5 arcsec; Collett 2015) fit in."""
 GUIDED_CELLS, CAM_CELLS, OCCLUSION_CELLS = 40, 20, 10
 """A side."""
 CORE_ARCSEC, ARC_ARCSEC = 0.5, 3.0
-"""The core is as wide as NISP's seeing; what lies beyond an arc's distance is of neighbours."""
+"""Radii: that of the core is NISP's seeing, and hardly any arc lies beyond the other."""
 BANDS = ("VIS", "Y", "J", "H")
-AT_ONCE = 16
+AT_ONCE = 4
+"""For any size of batch, on which last digits depend; OU-200 takes 40 MB for each."""
 
 Maps = NDArray[np.float64]
 """`[batch, y, x]`."""

@@ -73,7 +73,7 @@ def with_maps(table, places):
     """The table with maps in the rows at some places: their values follow from the object's id."""
     ids = table["object_id"].to_pylist()
     for column in EXPLANATION_COLUMNS:
-        values = [ids[i] / 100 if i in places else None for i in range(table.num_rows)]
+        values = [ids[i] % 100 / 100 if i in places else None for i in range(table.num_rows)]
         table = table.append_column(column.field(), pa.array(values, pa.float32()))
     for column in MAP_COLUMNS:
         values = [[(ids[i] + k) % 100 for k in range(column.n_values)] if i in places else None for i in range(table.num_rows)]

@@ -16,7 +16,7 @@ from scanner.pixels.inputs import network_input
 from scanner.sweep import made_stamps
 
 FLAGSHIP, SEVEN = SHIPPED_DIR / "mer3-sim", SHIPPED_DIR / "ou7-sim"
-N = AT_ONCE + 2
+N = 4 * AT_ONCE + 2
 
 
 @pytest.fixture(scope="module")

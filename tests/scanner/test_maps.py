@@ -1,12 +1,14 @@
 """Maps in unit files and in the catalogue: with the right rows, whole, and compared bit by bit."""
 
+import tempfile
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from infra.storage import read_bytes
-from scanner.catalogue.columns import EXPLANATION_COLUMNS, MAP_COLUMNS, candidate_schema, has_maps, unit_schema
+from scanner.catalogue.columns import EXPLANATION_COLUMNS, MAP_COLUMNS, candidate_schema, unit_schema
 from scanner.catalogue.ledger import PublishError, publish
 from scanner.catalogue.maps import MapError, check_maps, map_arrays, with_map_digests
 from scanner.catalogue.plan import ScanConfig, freeze, make_plan
@@ -206,9 +208,56 @@ def test_plans_without_maps_keep_the_ids_of_the_time_before(tmp_path):
     assert len(ids) == 3
 
 
-def test_bytes_are_equal_whenever_the_rows_are(sealed, plan):
-    root, _ = sealed
-    data = read_bytes(unit_uri(root, plan.plan_id, "a"))
-    found = decode_unit(data, plan.unit("a"), plan, "here")
-    assert has_maps(found.table.schema)
-    assert encode_unit(found.table, found.footer) == encode_unit(found.table, found.footer)
+def test_bytes_are_equal_whatever_the_rows_came_in(plan, tables):
+    """In another order and other chunks."""
+    unit = plan.unit("a")
+    written = []
+    for order in ([0, 1, 2, 3, 4], [4, 2, 0, 1, 3]):
+        parts = [tables["a"].take(order[:2]), tables["a"].take(order[2:])]
+        with tempfile.TemporaryDirectory() as root:
+            publish(pa.concat_tables(parts), unit, plan, root, "try")
+            written.append(read_bytes(unit_uri(root, plan.plan_id, "a")))
+    assert written[0] == written[1]
+
+
+def test_of_equally_probable_candidates_those_with_maps_come_first(tmp_path):
+    plan = plan_of({"a": IDS}, maps_per_unit=2)
+    table = with_maps(scores(IDS, [0.9, 0.9, 0.9, None, 0.9]), {1, 4})
+    publish(table, plan.unit("a"), plan, str(tmp_path), "try")
+    assert read_unit(str(tmp_path), plan.unit("a"), plan).table["object_id"].to_pylist() == [12, 15, 11, 13, 14]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("map_cam", lambda values: [[None, *values[0][1:]], *values[1:]], "map_cam: must have no nulls among its values"),
+        ("occlusion_step", lambda values: [None, *values[1:]], "occlusion_step: must not be null where there are maps"),
+        ("attribution_arc", lambda values: [7.0, *values[1:]], "attribution_arc: a share must lie in 0-1"),
+    ],
+)
+def test_maps_that_nobody_could_read_are_refused(tables, plan, name, values, message):
+    table = tables["a"]
+    field = table.schema.field(name)
+    changed = table.set_column(table.column_names.index(name), field, pa.array(values(table[name].to_pylist()), field.type))
+    with pytest.raises(MapError, match=message):
+        check_maps(changed, plan.config)
+
+
+def test_many_candidates_are_sealed_in_groups(tmp_path):
+    """A reader holds one at a time."""
+    ids = {unit: list(range(start, start + 700)) for unit, start in (("a", 0), ("b", 1000))}
+    plan = plan_of(ids, maps_per_unit=3, candidate_threshold=0.0)
+    freeze(plan, str(tmp_path))
+    rng = np.random.default_rng(5)
+    p_lens = {unit: rng.random(700).astype(np.float32) for unit in ids}
+    for unit in plan.units:
+        p = p_lens[unit.unit_id]
+        table = with_maps(scores(ids[unit.unit_id], p.tolist()), set(np.argsort(-p)[:3].tolist()))
+        publish(table, unit, plan, str(tmp_path), "try")
+    file = pq.ParquetFile(seal(plan, str(tmp_path)).candidates_uri)
+    assert [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)] == [1024, 376]
+    found = file.read(columns=["p_lens", "map_cam"])
+    assert found["p_lens"].to_pylist() == sorted(np.concatenate(list(p_lens.values())).tolist(), reverse=True)
+    assert found["map_cam"].null_count == 1394
+    assert reconcile(plan, str(tmp_path)).is_equal
+    assert not verify_plan(plan.plan_id, str(tmp_path), deep=True).faults
