@@ -188,9 +188,9 @@ MAP_COLUMNS = (
         pa.list_(pa.int16()),
         "",
         "stat.value;obs.image",
-        "10 x 10 [y, x] of 0.8 arcsec: change of ln(p/(1-p)) of one network when that square is hidden, in units of "
+        "8 x 8 [y, x] of 1 arcsec: change of ln(p/(1-p)) of one network when that square is hidden, in units of "
         "occlusion_step, of which it is rounded by half; below zero where the square supports a lens",
-        shape=(10, 10),
+        shape=(8, 8),
     ),
 )
 """The middle 8 arcsec of candidates, sky up: the same for every ensemble."""

@@ -21,13 +21,13 @@ from scanner.pixels.resample import area_operator, regrid
 
 SHOWN_ARCSEC = 8.0
 """Side of all maps: rings of twice the Einstein radius below which 95 % of lenses are (1.5 arcsec; Collett 2015) fit in."""
-GUIDED_CELLS, CAM_CELLS, OCCLUSION_CELLS = 40, 20, 10
+GUIDED_CELLS, CAM_CELLS, OCCLUSION_CELLS = 40, 20, 8
 """A side."""
 CORE_ARCSEC, ARC_ARCSEC = 0.5, 3.0
 """Radii: that of the core is NISP's seeing, and hardly any arc lies beyond the other."""
 BANDS = ("VIS", "Y", "J", "H")
-AT_ONCE = 4
-"""For any size of batch, on which last digits depend; OU-200 takes 40 MB for each."""
+AT_ONCE = 8
+"""For any size of batch, as last digits depend on it; OU-200 takes 40 MB for each."""
 
 Maps = NDArray[np.float64]
 """`[batch, y, x]`."""
@@ -153,7 +153,7 @@ class _Gradients:
 
 
 class _Occlusion:
-    """Squares of about 0.8 arcsec, on whole pixels of the network."""
+    """Squares of about 1 arcsec, on whole pixels of the network."""
 
     def __init__(self, network: nn.Sequential, card: NetworkCard) -> None:
         self._card = card
