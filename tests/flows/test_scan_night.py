@@ -1,5 +1,6 @@
 """A night scanned for real: worker counts, repeats, SIGKILL at any time, and S3 do not change the catalogue."""
 
+import inspect
 import json
 import os
 import signal
@@ -8,15 +9,22 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from cyclopts import ValidationError
 
+from flows.cli import app
+from flows.cli import scan as command
 from infra.storage import create_if_absent, join
+from scanner.catalogue.columns import MAP_COLUMNS
+from scanner.catalogue.plan import MAPS_PER_UNIT, MOST_MAPS_PER_UNIT
+from scanner.night import scan_night
 from tests.tiles import write_tiles
 
 LENSSCAN = Path(sys.executable).with_name("lensscan")
-N_TILES, N_OBJECTS = 6, 4
+N_TILES, N_OBJECTS, N_MAPS = 6, 4, 3
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +34,7 @@ def tiles(tmp_path_factory):
 
 
 def scan_command(tiles, root, workers=2):
-    options = ("--night", "2026-01-01", "--threshold", "0", "--workers", workers, "--json")
+    options = ("--night", "2026-01-01", "--threshold", "0", "--maps", N_MAPS, "--workers", workers, "--json")
     return [str(part) for part in (LENSSCAN, "scan", tiles, "--out", root, *options)]
 
 
@@ -58,13 +66,40 @@ def undisturbed(tiles, tmp_path_factory):
 def test_two_actors_give_the_catalogue_of_one(tiles, undisturbed, tmp_path):
     scan(tiles[0], tmp_path / "catalogue", workers=1)
     one, two = catalogue(tmp_path / "catalogue"), catalogue(undisturbed)
-    assert one.drop_columns(score_columns(one)).equals(two.drop_columns(score_columns(two)))
-    for name in score_columns(one):
-        assert one[name].to_numpy() == pytest.approx(two[name].to_numpy(), abs=1e-6, nan_ok=True)
+    numbers, maps = number_columns(one), [column.name for column in MAP_COLUMNS]
+    assert one.drop_columns([*numbers, *maps]).equals(two.drop_columns([*numbers, *maps]))
+    # The last digits depend on the number of threads.
+    for name in numbers:
+        assert one[name].to_numpy() == pytest.approx(two[name].to_numpy(), abs=1e-5, nan_ok=True)
+    for name in maps:
+        assert one[name].is_valid().equals(two[name].is_valid())
+        pixels = [np.array(table[name].drop_null().to_pylist(), int) for table in (one, two)]
+        assert np.abs(pixels[0] - pixels[1]).max() <= (5 if name == "map_occlusion" else 1)
 
 
-def score_columns(table):
-    return [name for name in table.column_names if name.startswith("p_") or name == "disagreement"]
+def number_columns(table):
+    prefixes = ("p_", "attribution_", "occlusion_")
+    return [name for name in table.column_names if name.startswith(prefixes) or name == "disagreement"]
+
+
+@pytest.mark.ray
+def test_the_best_of_each_tile_have_as_many_maps_as_were_asked_for(undisturbed):
+    table = catalogue(undisturbed).to_pandas()
+    for _, rows in table.groupby("tile"):
+        best = rows.sort_values(["p_lens", "object_id"], ascending=[False, True])
+        assert best["map_guided"].notna().tolist() == [True] * N_MAPS + [False] * (N_OBJECTS - N_MAPS)
+
+
+def test_without_a_word_as_many_maps_are_stored_as_the_scan_itself_would():
+    default = inspect.signature(scan_night).parameters["maps_per_unit"].default
+    assert default == inspect.signature(command).parameters["maps"].default == MAPS_PER_UNIT
+    for n, is_allowed in ((MOST_MAPS_PER_UNIT, True), (MOST_MAPS_PER_UNIT + 1, False)):
+        tokens = ["scan", "tiles", "--out", "out", "--night", "2026-01-01", "--maps", str(n)]
+        if is_allowed:
+            assert app.parse_args(tokens, exit_on_error=False, print_error=False)[1].arguments["maps"] == n
+        else:
+            with pytest.raises(ValidationError):
+                app.parse_args(tokens, exit_on_error=False, print_error=False)
 
 
 @pytest.mark.fault(10)
