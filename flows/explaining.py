@@ -15,7 +15,7 @@ from infra.storage import absolute
 from scanner.catalogue.planned_ids import planned_ids
 from scanner.catalogue.units import Unit, find_units
 from scanner.explain.explanation import NetworkMaps, chosen_networks, explain
-from scanner.explain.figures import explanation_figure, figure_bytes
+from scanner.explain.figures import Shown, explanation_figure, figure_bytes
 from scanner.networks.locate import find_package
 from scanner.networks.package import load_package
 from scanner.pixels.cutouts import Cutout
@@ -56,7 +56,8 @@ def explain_to_file(
     ids, stamps, rejected = read_objects(images, objects, package.geometry, MOST_OBJECTS)
     maps = explain(folder, package.card, stamps, names, report)
     p_lens = package.score(stamps).p_lens
-    write_whole(out, figure_bytes(explanation_figure(ids, p_lens, stamps, package.geometry, maps), kind_of(out)))
+    shown = Shown(ids, stamps, package.geometry, package.name, p_lens)
+    write_whole(out, figure_bytes(explanation_figure(shown, maps), kind_of(out)))
     said = {name: _said(i, float(p_lens[i]), maps) for i, name in enumerate(ids)}
     return {"ensemble": package.name, "figure": str(out), "objects": said, "rejected": rejected}
 
@@ -71,6 +72,8 @@ def check_out(out: Path) -> None:
         raise ExplainError(f"--out must be a file that ends in {' or '.join(_KINDS)}, got {out}")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
+        _part(out).touch()
+        _part(out).unlink()
     except OSError as error:
         raise ExplainError(f"{out}: cannot be written: {error.strerror}") from error
 
@@ -86,12 +89,15 @@ def write_whole(out: Path, content: bytes) -> None:
     Raises:
         ExplainError: it cannot be written.
     """
-    part = out.with_name(f"{out.name}.part")
     try:
-        part.write_bytes(content)
-        part.replace(out)
+        _part(out).write_bytes(content)
+        _part(out).replace(out)
     except OSError as error:
         raise ExplainError(f"{out}: cannot be written: {error.strerror}") from error
+
+
+def _part(out: Path) -> Path:
+    return out.with_name(f"{out.name}.part")
 
 
 def _said(i: int, p_lens: float, maps: Sequence[NetworkMaps]) -> dict[str, Any]:

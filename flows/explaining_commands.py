@@ -1,7 +1,9 @@
 """The command that says why: explain."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from cyclopts import Parameter
 
 from flows.app import app
 
@@ -11,7 +13,7 @@ def explain(
     images: str | None = None,
     *,
     out: Path,
-    objects: str = "",
+    objects: Annotated[str, Parameter(allow_leading_hyphen=True)] = "",
     ensemble: str | None = None,
     networks: str | None = None,
     portrait: bool = False,
@@ -20,9 +22,9 @@ def explain(
 ) -> None:
     """Draw what the networks see in some objects: occlusion maps and Guided Grad-CAM beside colour pictures.
 
-    In occlusion maps, over VIS in grey, blue pixels support a lens (hiding them makes it less likely), red ones speak against
-    it; each map is scaled on its own. Of Guided Grad-CAM, the picture's pixels are shown where it is at least 0.05 of its
-    highest.
+    In occlusion maps blue squares support a lens (hiding them makes it less likely), red ones speak against it, white ones
+    change nothing; each map is scaled on its own, and lines show where VIS is bright. Of Guided Grad-CAM, the picture's pixels
+    are shown where it is at least 0.05 of its highest.
 
     With `--portrait` the networks themselves are drawn: their first kernels, class generated images, images that excite
     kernels, and where there are images, Deep Dreams of the objects that are most and least a lens. That takes minutes, for
@@ -75,10 +77,15 @@ def _rows_of_objects(found: dict[str, Any]) -> list[dict[str, Any]]:
     """What fits into a narrow terminal."""
     shown = {"p_lens": "p_lens", "occlusion": "strongest_occlusion_arcsec", "guided": "strongest_guided_arcsec"}
     return [
-        {"object": name, "network": network, **{column: numbers.get(key) for column, key in shown.items()}}
+        {"object": name, "network": network, **{column: _none_for_null(numbers, key) for column, key in shown.items()}}
         for name, said in found["objects"].items()
         for network, numbers in {found["ensemble"]: said, **said["networks"]}.items()
     ]
+
+
+def _none_for_null(numbers: dict[str, Any], key: str) -> Any:
+    """Where nothing speaks for a lens; of the ensemble there are no maps, and nothing is said."""
+    return "none" if key in numbers and numbers[key] is None else numbers.get(key)
 
 
 def _rows_of_portraits(found: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,26 +1,39 @@
-"""Maps over VIS, in the colours of Wilde et al. 2022 (figures 11-13), and what stands out as in their figure 17."""
+"""Maps beside pictures, in the colours of Wilde et al. 2022 (figures 11-13), and what stands out as in their figure 17."""
 
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import PdfPages
-from matplotlib.colors import ListedColormap, TwoSlopeNorm
+from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from scanner.explain.explanation import NetworkMaps
 from scanner.pixels.composite import composite
-from scanner.pixels.geometry import Geometry, Stamps
+from scanner.pixels.geometry import Geometry, Grid, Stamps
 
 _INCHES = 1.5
 GUIDED_SHOWN = 0.05
 """Share of the highest Guided Grad-CAM from which on a pixel is shown; section 5.6 has 0.05 of captum's own unit."""
 _DIMMED = 0.15
-_SUPPORTS_OR_NOT = ListedColormap(["blue", "red"])
+_LINES = (0.35, 0.5, 0.65, 0.8)
+"""Of VIS on the stretch of colour pictures: at 7, 14, 29 and 58 times the noise of the sky."""
+_UNKNOWN = "0.8"
+"""Grey, where no mask has its middle."""
+_KEY = (
+    "blue: supports a lens, red: speaks against it, white: changes nothing, each map on its own scale, its largest loss and "
+    "gain of log odds below; lines: VIS; bar: 1 arcsec; p of a network: at the prevalence of its training"
+)
+_KEY_A_COLUMN = 32
+"""Letters of the key that are as wide as a picture."""
+_NAME_LETTERS = 22
+"""Of a title that are."""
 _DPI = 110
 _UNNAMED: Mapping[str, dict[str, None]] = MappingProxyType(
     {"png": {"Software": None}, "pdf": {"CreationDate": None, "Producer": None, "Creator": None}}
@@ -30,41 +43,58 @@ LEAST_CHANGE = 1e-3
 """In log odds, that has a full colour: a hundred times what float32 rounds logits by."""
 
 
-def explanation_figure(
-    object_ids: Sequence[str], p_lens: NDArray[np.floating], stamps: Stamps, geometry: Geometry, maps: Sequence[NetworkMaps]
-) -> Figure:
-    """A row for each object: its picture, then for each network its occlusion map over VIS and what Guided Grad-CAM picks out.
+@dataclass(frozen=True)
+class Shown:
+    """Objects, and what an ensemble says of them."""
 
-    Blue pixels support a lens, red ones speak against it, and what changes nothing lets the grey of VIS through; each map is
-    scaled on its own.
+    object_ids: Sequence[str]
+    """`[batch]`"""
+    stamps: Stamps
+    """Band to `[batch, y, x]`."""
+    geometry: Geometry
+    """Of the stamps."""
+    ensemble: str
+    p_lens: NDArray[np.floating]
+    """`[batch]`"""
+
+
+def explanation_figure(shown: Shown, maps: Sequence[NetworkMaps]) -> Figure:
+    """A row for each object: its picture, then for each network its occlusion map and what Guided Grad-CAM picks out.
+
+    In occlusion maps blue squares support a lens, red ones speak against it, and white ones change nothing; each map is scaled
+    on its own. Lines show where VIS is bright.
 
     Args:
-        object_ids: `[batch]`.
-        p_lens: `[batch]`, of the ensemble.
-        stamps: Band to `[batch, y, x]`.
-        geometry: Of the stamps.
+        shown: The objects.
         maps: Of some networks.
     """
-    n_columns = 1 + 2 * len(maps)
-    size = (_INCHES * n_columns, (_INCHES + 0.25) * len(object_ids) + 0.15)
+    n_objects, n_columns = len(shown.object_ids), 1 + 2 * len(maps)
+    key = textwrap.fill(_KEY, _KEY_A_COLUMN * n_columns)
+    size = (_INCHES * n_columns, (_INCHES + 0.35) * n_objects + 0.15 * (1 + len(key.splitlines())))
     figure = Figure(figsize=size, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(len(object_ids), n_columns, squeeze=False)
-    scale = geometry.grids["VIS"].pixel_scale_arcsec
-    for row, (object_id, p) in enumerate(zip(object_ids, p_lens, strict=True)):
-        side = geometry.grids["VIS"].side_arcsec
-        picture = composite({band: images[row] for band, images in stamps.items()}, scale, side)
-        _show(axes[row][0], f"{object_id}\np = {p:.3f}")
-        axes[row][0].imshow(picture, origin="lower", extent=_extent(side))
+    figure.supxlabel(key, fontsize=6)
+    axes = figure.subplots(n_objects, n_columns, squeeze=False)
+    grid = shown.geometry.grids["VIS"]
+    for row, (object_id, p) in enumerate(zip(shown.object_ids, shown.p_lens, strict=True)):
+        bands = {band: images[row] for band, images in shown.stamps.items()}
+        picture = composite(bands, grid.pixel_scale_arcsec, grid.side_arcsec)
+        _draw_picture(axes[row][0], f"{shortened(object_id)}\n{shortened(shown.ensemble, 14)}: p = {p:.3f}", picture, grid)
+        _draw_bar(axes[row][0], grid)
         for number, of_network in enumerate(maps):
             occlusion, guided = axes[row][1 + 2 * number : 3 + 2 * number]
-            _show(occlusion, f"{of_network.network}\n{of_network.p_lens[row]:.3f}")
             # The picture's blue is VIS on an asinh stretch.
-            occlusion.imshow(picture[..., 2], origin="lower", cmap="gray", vmin=0, vmax=1, extent=_extent(side))
-            _draw_occlusion(occlusion, of_network, row)
-            _show(guided, "Guided\nGrad-CAM")
-            guided.imshow(_picked_out(picture, side, of_network, row), origin="lower", extent=_extent(side))
+            _draw_occlusion(occlusion, of_network, row, picture[..., 2], grid)
+            _draw_picture(guided, "Guided\nGrad-CAM", _picked_out(picture, grid.side_arcsec, of_network, row), grid)
+            if not of_network.guided[row].any():
+                guided.text(0, 0, "nothing", color="white", fontsize=8, ha="center", va="center")
     return figure
+
+
+def shortened(name: str, n_letters: int = _NAME_LETTERS) -> str:
+    """A long name without its middle."""
+    kept = n_letters - 1
+    return name if len(name) <= n_letters else f"{name[: kept - kept // 2]}\u2026{name[len(name) - kept // 2 :]}"
 
 
 def figure_bytes(figure: Figure, kind: str) -> bytes:
@@ -106,15 +136,32 @@ def occlusion_colours(occlusion: NDArray[np.floating]) -> TwoSlopeNorm:
     return TwoSlopeNorm(0.0, min(float(occlusion.min()), -LEAST_CHANGE), max(float(occlusion.max()), LEAST_CHANGE))
 
 
-def _draw_occlusion(axis: Axes, maps: NetworkMaps, row: int) -> None:
-    shown, limits = maps.occlusion[row], axis.axis()
-    norm = occlusion_colours(shown)
+def _draw_occlusion(axis: Axes, maps: NetworkMaps, row: int, vis: NDArray[np.floating], grid: Grid) -> None:
+    changes, side = maps.occlusion[row], grid.side_arcsec
     low, covered = maps.occlusion_start_arcsec - maps.side_arcsec / 2, maps.occlusion_side_arcsec
-    opacity = np.abs(2 * norm(shown) - 1)
-    axis.imshow(
-        shown, origin="lower", cmap=_SUPPORTS_OR_NOT, norm=norm, alpha=opacity, extent=(low, low + covered, low, low + covered)
-    )
-    axis.axis(limits)
+    _show(axis, f"{shortened(maps.network)}\np = {maps.p_lens[row]:.3f}", side)
+    axis.set_facecolor(_UNKNOWN)
+    extent = (low, low + covered, low, low + covered)
+    axis.imshow(changes, origin="lower", cmap="bwr", norm=occlusion_colours(changes), extent=extent)
+    if levels := [level for level in _LINES if vis.min() < level < vis.max()]:
+        axis.contour(vis, levels, colors="black", linewidths=0.4, origin="lower", extent=_extent(side))
+    axis.set_xlabel(f"-{_rounded(-changes.min())}  +{_rounded(changes.max())}", fontsize=6, labelpad=1)
+
+
+def _rounded(change: float) -> str:
+    """The loss, or gain; 0 where there is none."""
+    return f"{max(change, 0):.1f}" if change >= 0.1 or change <= 0 else f"{change:.1g}"
+
+
+def _draw_picture(axis: Axes, title: str, picture: NDArray[np.floating], grid: Grid) -> None:
+    _show(axis, title, grid.side_arcsec)
+    axis.imshow(picture, origin="lower", extent=_extent(grid.side_arcsec))
+
+
+def _draw_bar(axis: Axes, grid: Grid) -> None:
+    """One arcsec long, at the lower left."""
+    start = -0.45 * grid.side_arcsec
+    axis.plot([start, start + 1], [start, start], color="white", linewidth=1.2, solid_capstyle="butt")
 
 
 def _picked_out(picture: NDArray[np.floating], side_arcsec: float, maps: NetworkMaps, row: int) -> NDArray[np.floating]:
@@ -131,7 +178,8 @@ def _extent(side: float) -> tuple[float, float, float, float]:
     return -side / 2, side / 2, -side / 2, side / 2
 
 
-def _show(axis: Axes, title: str) -> None:
+def _show(axis: Axes, title: str, side: float) -> None:
     axis.set_title(title, fontsize=7, parse_math=False)
     axis.set_xticks([])
     axis.set_yticks([])
+    axis.set(xlim=(-side / 2, side / 2), ylim=(-side / 2, side / 2))

@@ -7,6 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from scanner.explain.figures import shortened
 from scanner.explain.portraits import Image, Portrait, bounds
 from scanner.pixels.channels import Channel
 
@@ -16,12 +17,14 @@ Cell = tuple[str, Picture]
 """What stands above a picture, and the picture."""
 
 _BRIGHTENED = 2.5
-"""Objects on a linear scale are shown brighter by 150 %, as in figure 16."""
+"""Deep Dreams on a linear scale are shown brighter by 150 %, as in figure 16."""
 _INCHES = 1.2
 """Height of a picture."""
 _KERNEL_INCHES = 0.45
 _KERNELS_A_ROW = 10
 _TITLE_INCHES = 0.35
+"""Least height of what stands above a picture."""
+_LINE_INCHES = 0.11
 _LEAST_INCHES = 5.0
 """Of a page's width, for its title."""
 _GAP = 0.05
@@ -94,7 +97,7 @@ def _first_kernel_cells(shown: Portrait) -> list[list[Cell]]:
 def _class_cells(shown: Portrait) -> list[list[Cell]]:
     channels = shown.card.channels
     return [
-        [(f"{name}: p = {shown.class_p[i, i]:.3f}", picture(shown.class_images[i], channels))]
+        [(f"p({name}) = {shown.class_p[i, i]:.3f}", picture(shown.class_images[i], channels))]
         for i, name in enumerate(shown.card.classes)
     ]
 
@@ -107,7 +110,7 @@ def _kernel_cells(shown: Portrait, object_ids: Sequence[str]) -> list[list[Cell]
         row = rows.setdefault(one.layer, [])
         row.append((f"[layer {one.layer} kernel {one.kernel}]", picture(one.made, channels)))
         if one.place is not None and one.seen is not None:
-            row.append((object_ids[one.place], picture(one.seen, channels, _BRIGHTENED)))
+            row.append((shortened(object_ids[one.place]), picture(one.seen, channels)))
     return list(rows.values())
 
 
@@ -116,7 +119,10 @@ def _dream_cells(shown: Portrait, object_ids: Sequence[str]) -> list[list[Cell]]
     names = ("as it is", *(f"towards {name}" for name in shown.card.classes))
     return [
         [
-            (f"{object_ids[row.place]} {name}\np = {1 - p[0]:.3f}", picture(image, shown.card.channels, _BRIGHTENED))
+            (
+                f"{shortened(object_ids[row.place])}\n{name}\np(lens) = {1 - p[0]:.3f}",
+                picture(image, shown.card.channels, _BRIGHTENED),
+            )
             for name, image, p in zip(names, row.images, row.p, strict=True)
         ]
         for row in shown.dreams
@@ -127,20 +133,22 @@ def page(title: str, cells: Sequence[Sequence[Cell]], inches: float = _INCHES) -
     """Pictures of one shape, in rows; each that many inches high."""
     n_rows, n_columns = len(cells), max(len(row) for row in cells)
     height, width, _ = cells[0][0][1].shape
+    n_lines = max(above.count("\n") + 1 for row in cells for above, _ in row)
+    title_inches = max(_TITLE_INCHES, _LINE_INCHES * (n_lines + 1))
     size = (
         max(n_columns * (1 + _GAP) * inches * width / height, _LEAST_INCHES),
-        n_rows * (inches + _TITLE_INCHES) + _TITLE_INCHES,
+        n_rows * (inches + title_inches) + title_inches,
     )
     figure = Figure(figsize=size, facecolor="white")
     FigureCanvasAgg(figure)
-    figure.suptitle(title, fontsize=8, y=1 - 0.3 * _TITLE_INCHES / size[1], va="center", parse_math=False)
+    figure.suptitle(title, fontsize=8, y=1 - 0.3 * title_inches / size[1], va="center", parse_math=False)
     # By hand: the layout engines take seconds for a page.
-    spaces = {"wspace": _GAP, "hspace": _TITLE_INCHES / inches, "left": 0.01, "right": 0.99}
-    grid = spaces | {"bottom": 0.5 * _TITLE_INCHES / size[1], "top": 1 - 2 * _TITLE_INCHES / size[1]}
+    spaces = {"wspace": _GAP, "hspace": title_inches / inches, "left": 0.01, "right": 0.99}
+    grid = spaces | {"bottom": 0.5 * title_inches / size[1], "top": 1 - 2 * title_inches / size[1]}
     for axes, row in zip(figure.subplots(n_rows, n_columns, squeeze=False, gridspec_kw=grid), cells, strict=True):
         for axis in axes:
             axis.set_axis_off()
         for axis, (above, shown) in zip(axes, row, strict=False):
-            axis.set_title(above, fontsize=6, parse_math=False)
+            axis.set_title(above, fontsize=6, pad=3, parse_math=False)
             axis.imshow(shown, origin="lower", interpolation="nearest")
     return figure

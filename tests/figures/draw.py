@@ -21,7 +21,7 @@ from PIL import Image
 from flows.explaining import read_objects
 from scanner.explain.dream import CLASS_GENERATION, noise
 from scanner.explain.explanation import explain
-from scanner.explain.figures import explanation_figure, pages_bytes
+from scanner.explain.figures import Shown, explanation_figure, pages_bytes
 from scanner.explain.portrait_figures import page, picture
 from scanner.explain.portraits import probabilities, towards_classes
 from scanner.networks.locate import SHIPPED_DIR
@@ -104,7 +104,7 @@ def _explained(manifest: str, folder: Path, names: Sequence[str] | None) -> Figu
     if rejected:
         raise SystemExit(f"not all can be looked at: {rejected}")
     maps = explain(folder, package.card, stamps, names)
-    return explanation_figure(ids, package.score(stamps).p_lens, stamps, geometry, maps)
+    return explanation_figure(Shown(ids, stamps, geometry, package.name, package.score(stamps).p_lens), maps)
 
 
 def smaller(png: bytes) -> bytes:

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from flows.explaining import ExplainError, explain_to_file, from_middle
+import flows.explaining
+from flows import explaining_commands
+from flows.explaining import ExplainError, check_out, explain_to_file, from_middle
 from infra.errors import LensscanError
 from scanner.explain.explanation import NetworkMaps
 from scanner.pixels.geometry import MER_10
@@ -73,6 +75,45 @@ def test_sources_of_a_tile(tmp_path):
     found = explain(tmp_path / "tiles", tmp_path / "why.png", ids[:2])
     assert set(found["objects"]) | set(found["rejected"]) == set(ids[:2])
     assert found["objects"]
+
+
+def test_ids_below_zero_are_no_options(tmp_path):
+    """Euclid's are below zero in the south."""
+    ids, rng = np.array([-1000000, -1000003]), np.random.default_rng(1)
+    stamps = {band: rng.normal(size=(2, g.n_pixels, g.n_pixels)).astype(np.float32) for band, g in MER_10.grids.items()}
+    (tmp_path / "shards").mkdir()
+    (tmp_path / "shards" / "shard-00000.parquet").write_bytes(encode_shard(shard_table(ids, stamps, {}, MER_10)))
+    command = ["explain", tmp_path / "shards", "--objects", "-1000000,-1000003", "--out", tmp_path / "why.png"]
+    done = lensscan(*command, "--ensemble", "mer3-sim", "--networks", "compact-sky", "--json", OMP_NUM_THREADS="1")
+    assert done.returncode == 0, done.stderr
+    assert list(json.loads(done.stdout)["objects"]) == ["-1000000", "-1000003"]
+
+
+def test_a_target_that_cannot_be_written_is_told_before_anything_else(shards, tmp_path):
+    with pytest.raises(ExplainError, match=r"/proc/x\.png: cannot be written: "):
+        explain(shards, Path("/proc/x.png"), ensemble="nobody")
+    check_out(tmp_path / "new" / "x.png")
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_a_narrow_table_has_all_digits_and_says_where_there_is_nothing(monkeypatch, tmp_path, capsys):
+    numbers = {"p_lens": 0.9876, "strongest_occlusion_arcsec": 1.2345, "strongest_guided_arcsec": None}
+    name = "EUCL-J174752.17+660743.0-very-long-2684100"
+    networks = {"equivariant-centre": numbers, "x": numbers | {"strongest_guided_arcsec": 2.3456}}
+    found = {
+        "ensemble": "mer3-sim",
+        "figure": "why.png",
+        "objects": {name: {"p_lens": 0.1234, "networks": networks}},
+        "rejected": {},
+    }
+    monkeypatch.setattr(flows.explaining, "explain_to_file", lambda *_: found)
+    monkeypatch.setenv("COLUMNS", "80")
+    explaining_commands.explain("m.csv", out=tmp_path / "why.png")
+    printed = capsys.readouterr().out
+    for number in ("0.1234", "0.9876", "1.2345", "2.3456", "none"):
+        assert number in printed
+    assert "\u2026" not in printed
+    assert max(map(len, printed.splitlines())) <= 80
 
 
 @pytest.fixture

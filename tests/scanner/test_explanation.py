@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from scanner.explain.explanation import explain, lens_log_odds, telling_networks
-from scanner.explain.figures import explanation_figure, figure_bytes, occlusion_colours
+from scanner.explain.figures import Shown, explanation_figure, figure_bytes
 from scanner.explain.sanity import chance, hits
 from scanner.networks.errors import PackageError
 from scanner.networks.locate import SHIPPED_DIR
@@ -79,17 +79,6 @@ def test_the_seven_are_explained_by_those_that_read_four_bands():
     assert telling_networks(read_card(SHIPPED_DIR / "ou7-sim")) == ["OU-66", "OU-200"]
 
 
-def test_blue_supports_a_lens_red_speaks_against_it_and_white_is_nothing():
-    """The paper's colours, each end on its own scale."""
-    from matplotlib import colormaps
-
-    norm = occlusion_colours(np.array([-0.5, 0.0, 0.01]))
-    blue, white, red = colormaps["bwr"](norm(np.array([-0.5, 0.0, 0.01])))[:, :3]
-    assert (blue, red) == (pytest.approx([0, 0, 1]), pytest.approx([1, 0, 0]))
-    assert white == pytest.approx([1, 1, 1], abs=0.01)
-    assert occlusion_colours(np.zeros(3))(0.0) == 0.5
-
-
 def test_good_candidates_have_maps_too():
     """Where a probability is 1 in float32, log odds still tell."""
     assert lens_log_odds(np.array([[0.0, 40.0, 1.0, 1.0]], np.float32)) == pytest.approx([40.0])
@@ -102,7 +91,8 @@ def test_good_candidates_have_maps_too():
 @pytest.mark.parametrize(("kind", "begins"), [("png", b"\x89PNG"), ("pdf", b"%PDF")])
 def test_equal_maps_give_equal_figures(explained, kind, begins):
     _, geometry, stamps, maps, _ = explained
-    drawn = [figure_bytes(explanation_figure(["a", "b"], np.array([0.1, 0.9]), stamps, geometry, maps), kind) for _ in range(2)]
+    shown = Shown(["a", "b"], stamps, geometry, "mer3-sim", np.array([0.1, 0.9]))
+    drawn = [figure_bytes(explanation_figure(shown, maps), kind) for _ in range(2)]
     assert drawn[0] == drawn[1]
     assert drawn[0].startswith(begins)
     assert torch.is_grad_enabled()

@@ -111,10 +111,14 @@ def test_figures_have_a_page_for_each_part_and_name_what_they_show(drawn):
     kernels, classes, excited, dreamt = portrait_figures(made, ["a", "b", "c$_{x$", "d", "e"])
     titles = [[axis.get_title() for axis in page.axes if axis.get_title()] for page in (kernels, classes, excited, dreamt)]
     assert len(titles[0]) == len(made.first_kernels)
-    assert [title.split(":")[0] for title in titles[1]] == list(card.classes)
+    assert [title.split(" = ")[0] for title in titles[1]] == [f"p({name})" for name in card.classes]
     first = made.kernels[0]
     assert titles[2][:2] == [f"[layer {first.layer} kernel {first.kernel}]", ["a", "b", "c$_{x$", "d", "e"][first.place]]
     assert len(titles[3]) == 2 * (1 + len(card.classes))
+    assert all("\np(lens) = " in title for title in titles[3])
+    np.testing.assert_array_equal(excited.axes[1].get_images()[0].get_array(), picture(first.seen, card.channels))
+    seen_in_dream = picture(made.dreams[0].images[0], card.channels, 2.5)
+    np.testing.assert_array_equal(dreamt.axes[0].get_images()[0].get_array(), seen_in_dream)
     assert {image.origin for page in (kernels, classes) for axis in page.axes for image in axis.get_images()} == {"lower"}
 
 
