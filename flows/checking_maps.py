@@ -7,7 +7,7 @@ import numpy as np
 
 from flows.terminal import Report
 from infra.settings import Settings
-from infra.storage import list_files, read_bytes
+from infra.storage import is_s3, list_files, local_path, read_bytes
 from scanner.explain.sanity import Truth
 from scanner.networks.card import EnsembleCard
 from scanner.networks.engines import resolve_engine
@@ -19,10 +19,11 @@ from training.arc_truth import LEAST_ARC_SNR, bright_lenses
 from training.card_text import card_markdown
 from training.errors import TrainingError
 from training.map_checks import check_maps
-from training.map_figures import LEAST_OBJECTS, CheckSize, MapChecks
+from training.map_measures import LEAST_OBJECTS, PREFIX, CheckSize, MapChecks
 
+TEXT_PART = "CARD.md.part"
 SEED = 0
-"""Of noise and of orders of pixels."""
+"""Of noise and of orders of cells."""
 
 
 def check_to_card(shards_uri: str, ensemble: str | None, n: int, out: str | None, progress: Report) -> tuple[MapChecks, Path]:
@@ -32,27 +33,27 @@ def check_to_card(shards_uri: str, ensemble: str | None, n: int, out: str | None
         shards_uri: Folder or `s3://` prefix of shards with components.
         ensemble: Name or folder; the configured one by default.
         n: Lenses with bright arcs to look at, at most.
-        out: Folder to write to; by default that of the ensemble, or `evaluation-NAME` for a shipped one.
+        out: Local folder to write to; by default that of the ensemble, or `evaluation-NAME` for a shipped one.
         progress: Called with (steps done, steps in all).
 
     Raises:
-        TrainingError: no such lenses in the shards, or a folder that holds another ensemble's card.
+        TrainingError: no such lenses in the shards, or a folder that cannot be written to, or holds another ensemble's card.
         PackageError: the ensemble cannot be used.
     """
     settings = Settings.read()
     package = find_package(ensemble or settings.ensemble, settings.ensembles_dir)
     card = read_card(package)
     beside = package if package.parent != SHIPPED_DIR else Path(f"evaluation-{card.name}")
-    folder = Path(out) if out else beside
-    _check_folder(folder, card)
+    folder = local_path(_local(out)) if out else beside
+    _check_folder(folder, card, shards_uri)
     size = CheckSize.of(n)
     stamps, truth = _bright_lenses(shards_uri, GEOMETRIES[card.geometry], size.n_objects)
     engine = resolve_engine(settings.engine)
+    _check_writable(folder)
     checks = check_maps(package, card, stamps, truth, np.random.default_rng(SEED), size, engine, progress)
-    folder.mkdir(parents=True, exist_ok=True)
-    card = with_metrics(card, checks.metrics())
+    card = with_metrics(_unchecked(card), checks.metrics())
     write_card(folder, card)
-    part = folder / "CARD.md.part"
+    part = folder / TEXT_PART
     part.write_text(card_markdown(card), encoding="utf-8")
     part.replace(folder / "CARD.md")
     return checks, folder
@@ -66,6 +67,7 @@ def table_rows(checks: MapChecks) -> list[dict[str, Any]]:
             "map": check.method,
             "on arc": check.hits,
             "others'": check.hits_of_others,
+            "middle": check.hits_of_middle,
             "untrained": check.hits_randomised,
             "fails": len(check.failed),
         }
@@ -73,12 +75,40 @@ def table_rows(checks: MapChecks) -> list[dict[str, Any]]:
     ]
 
 
-def _check_folder(folder: Path, card: EnsembleCard) -> None:
-    """Before anything long is done."""
+def _local(out: str) -> str:
+    if is_s3(out):
+        raise TrainingError(f"{out}: is on S3, but a card is written to a local folder")
+    return out
+
+
+def _check_folder(folder: Path, card: EnsembleCard, shards_uri: str) -> None:
+    """Before anything is read."""
+    if not is_s3(shards_uri) and folder.resolve() == local_path(shards_uri).resolve():
+        raise TrainingError(f"{folder}: is the shards' own folder; choose another with --out")
     if folder.exists() and not folder.is_dir():
         raise TrainingError(f"{folder}: is a file, must be a folder")
     if (folder / CARD_FILE).is_file() and read_card(folder).sha256 != card.sha256:
         raise TrainingError(f"{folder}: holds the card of another ensemble than {card.name}; choose another folder with --out")
+
+
+def _check_writable(folder: Path) -> None:
+    """Before anything long is done; the folder is made."""
+    part = folder / TEXT_PART
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(b"")
+        part.unlink()
+    except OSError as error:
+        raise TrainingError(f"{folder}: cannot be written to: {error.strerror}") from error
+
+
+def _unchecked(card: EnsembleCard) -> EnsembleCard:
+    """Without the figures of an earlier check, of which some may not be taken any more."""
+    networks = [
+        network.model_copy(update={"metrics": {k: v for k, v in network.metrics.items() if not k.startswith(PREFIX)}})
+        for network in card.networks
+    ]
+    return card.model_copy(update={"networks": tuple(networks)})
 
 
 def _bright_lenses(shards_uri: str, geometry: Geometry, n: int) -> tuple[Stamps, Truth]:

@@ -244,8 +244,9 @@ def check_maps(
     """Measure what the maps of an ensemble's networks are worth, on simulated lenses whose arcs are known.
 
     For each network and method (Guided Grad-CAM, Grad-CAM, occlusion): do maps peak on the arc, more often than those of other
-    lenses and of untrained networks; do they change with the weights, but not with the noise; do the pixels that they name
-    make the network say "lens". The figures go into card.json, and as a table into CARD.md.
+    lenses, than the middle of the stamp, and than untrained networks' maps; do they change with the weights, but not with a
+    little added noise; do the pixels that they name make the network say "lens". The figures go into card.json, and as a table
+    into CARD.md.
 
     For example: `lensscan models check-maps data/bright --ensemble mer3-sim`
 
@@ -253,7 +254,8 @@ def check_maps(
         shards: Folder or `s3://` prefix of shards of `lensscan simulate --components`, of a seed that was not trained on.
         ensemble: Name or folder of an ensemble; the configured one by default.
         n: Lenses with bright arcs to look at, at most; a third of them with what takes long.
-        out: Folder to write to; by default that of the ensemble, or evaluation-NAME here for a shipped one.
+        out: Local folder to write to, not that of the shards; by default that of the ensemble, or evaluation-NAME here for a
+            shipped one.
         json: Print JSON instead of a table.
     """
     from flows.checking_maps import check_to_card, table_rows

@@ -13,6 +13,8 @@ from scanner.explain.sanity import (
     Truth,
     chance,
     hits,
+    hits_of_middle,
+    is_empty,
     randomised,
     rank_correlation,
     relevance_mass,
@@ -24,15 +26,15 @@ from scanner.pixels.inputs import Inputs, network_input
 from scanner.pixels.sky import sky_level_and_sigma
 from training.arc_truth import on_input
 from training.errors import TrainingError
-from training.map_curves import Curves, lens_probability
-from training.map_figures import LEAST_OBJECTS, METHODS, CheckSize, MapChecks, Method, MethodCheck
+from training.map_curves import Curves, error_of_mean, lens_probability
+from training.map_measures import LEAST_OBJECTS, METHODS, CheckSize, MapChecks, Method, MethodCheck
 from training.relevance import Cells, cells_of, maps_of, middle, on_common_grid, others
 
 Progress = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
 
 ADDED_NOISE_SIGMA = 0.5
-"""Of the sky's: the image stays as good as before, nearly, but its noise is another."""
+"""Of the sky's: the image stays as good as before, nearly."""
 
 
 def check_maps(
@@ -52,7 +54,7 @@ def check_maps(
         card: Its card.
         stamps: Of bright lenses, band to `[batch, y, x]`, in the ensemble's geometry.
         truth: `[batch, y, x]`, on the pixels of VIS.
-        rng: For noise and orders of pixels.
+        rng: For noise and orders of cells.
         size: How much is done.
         engine: That runs the networks for insertion and deletion.
         progress: Told of each step.
@@ -118,7 +120,7 @@ def check_network(
 
 
 def with_noise(stamps: Stamps, rng: np.random.Generator) -> Stamps:
-    """As if the noise had been drawn anew: white noise of half the sky's sigma added to each pixel."""
+    """White noise of half the sky's sigma added to that of each pixel."""
     return {band: _with_noise(images, rng) for band, images in stamps.items()}
 
 
@@ -132,15 +134,23 @@ def _pointing(maps: Maps, untrained: Sequence[Maps], cells: Cells, truth: Truth)
     """`truth`: of input pixels."""
     on_cells = cells.covering(truth)
 
-    def share(some: Sequence[Maps]) -> float:
-        return float(np.mean([hits(of_one, on_cells, cells.slack) for of_one in some]))
+    def hit(some: Sequence[Maps]) -> NDArray[np.float64]:
+        """Of each object, the share of these maps."""
+        return np.asarray(np.mean([hits(of_one, on_cells, cells.slack) for of_one in some], axis=0))
 
+    own, of_others, of_middle = hit([maps]), hit([others(maps)]), hits_of_middle(on_cells, cells.slack).astype(float)
+    by_chance, by_chance_of_others = hit(untrained), hit([others(of_one) for of_one in untrained])
+    best = of_others if of_others.mean() >= of_middle.mean() else of_middle
     return {
-        "hits": share([maps]),
-        "hits_of_others": share([others(maps)]),
+        "hits": float(own.mean()),
+        "hits_of_others": float(of_others.mean()),
+        "hits_of_middle": float(of_middle.mean()),
+        "hits_error": error_of_mean(own - best),
         "hits_at_random": float(chance(on_cells, cells.slack).mean()),
-        "hits_randomised": share(untrained),
-        "hits_randomised_of_others": share([others(of_one) for of_one in untrained]),
+        "hits_randomised": float(by_chance.mean()),
+        "hits_randomised_of_others": float(by_chance_of_others.mean()),
+        "hits_randomised_error": error_of_mean(by_chance - by_chance_of_others),
+        "empty": float(is_empty(maps).mean()),
         "mass": float(relevance_mass(cells.at_pixels(maps, truth.shape[-1]), truth).mean()),
         "mass_at_random": float(truth.mean()),
     }

@@ -51,7 +51,7 @@ class Curves:
             figures |= {
                 f"{name}_auc": float(own.mean()),
                 f"{name}_auc_others": float(of_others.mean()),
-                f"{name}_auc_error": float(gain.std(ddof=1) / np.sqrt(len(gain))),
+                f"{name}_auc_error": error_of_mean(gain),
                 f"{name}_auc_random": float(at_random.mean()),
             }
         return figures
@@ -69,6 +69,11 @@ def untied(maps: Maps, rng: np.random.Generator) -> Maps:
     places = np.empty(flat.shape)
     np.put_along_axis(places, order, np.arange(flat.shape[1], dtype=float)[None], axis=1)
     return places.reshape(maps.shape)
+
+
+def error_of_mean(values: NDArray[np.float64]) -> float:
+    """Standard error of the mean of two or more."""
+    return float(values.std(ddof=1) / np.sqrt(len(values)))
 
 
 def areas(curves: NDArray[np.float64]) -> Areas:

@@ -3,16 +3,17 @@
 from collections.abc import Mapping
 from typing import Literal, Self, get_args
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 Method = Literal["guided_grad_cam", "grad_cam", "occlusion"]
 METHODS: tuple[Method, ...] = get_args(Method)
 
+PREFIX = "maps_"
+"""Of all figures of maps on a card."""
 LEAST_OBJECTS = 2
 """Beside each, another is looked at."""
 MOST_ALIKE = 0.2
-"""Rank correlation up to which two maps have little in common."""
+"""Rank correlation up to which two maps are not alike."""
 _SURE = 1.96
 """Standard errors."""
 _OCCLUDED_SHARE = 0.32
@@ -40,7 +41,7 @@ class CheckSize(_Frozen):
 
     @property
     def n_steps_a_network(self) -> int:
-        """What progress counts: the maps as they are, in other noise and of each untrained network; then each method."""
+        """What progress counts: the maps as they are, with added noise and of each untrained network; then each method."""
         return 2 + self.n_randomised + len(METHODS)
 
 
@@ -57,11 +58,19 @@ class MethodCheck(_Frozen):
     """Share whose highest place is on the arc (the pointing game)."""
     hits_of_others: float
     """The same with the map of another object: what is due to arcs lying near the middle."""
+    hits_of_middle: float
+    """The same with the cell in the middle of the stamp, whatever the map."""
+    hits_error: float
+    """Standard error of the mean difference, object by object, to the higher of others' and the middle's."""
     hits_at_random: float
     """The same with a place at random."""
     hits_randomised: float
     """The same of untrained networks: no more than `hits_randomised_of_others` where maps show what was learnt."""
     hits_randomised_of_others: float
+    hits_randomised_error: float
+    """Standard error of the mean difference between the two, of an object's mean over the untrained networks."""
+    empty: float
+    """Share of the maps that are the same everywhere, which count as misses."""
     mass: float
     """Share of the positive relevance that lies on the arc."""
     mass_at_random: float
@@ -71,9 +80,9 @@ class MethodCheck(_Frozen):
     correlation_others: float
     """With the map of another object."""
     correlation_noise: float
-    """With the map of the same object in other noise."""
+    """With the map of the same object with white noise of half the sky's sigma added to the noise it has."""
     correlation_networks: float | None = None
-    """With the other networks' maps, on a common grid; None for a network alone."""
+    """With the other networks' maps, on a common grid; None for a network alone. They may differ in more than seeds."""
     correlation_networks_others: float | None = None
     """With the other networks' maps of another object."""
     insertion_auc: float
@@ -83,7 +92,7 @@ class MethodCheck(_Frozen):
     insertion_auc_error: float
     """Standard error of the difference between the two."""
     insertion_auc_random: float
-    """The same in random order."""
+    """The same with the map's cells, which for the Grad-CAMs are pixels, in random order."""
     deletion_auc: float
     """While they are hidden first; the lower, the better."""
     deletion_auc_others: float
@@ -97,12 +106,13 @@ class MethodCheck(_Frozen):
 
     @classmethod
     def of_metrics(cls, network: str, metrics: Mapping[str, float]) -> "list[MethodCheck]":
-        """What a card says; nothing where it does not."""
+        """What a card says; nothing where it does not, or not all, as one that was written before there was a figure."""
+        needed = {name for name, field in cls.model_fields.items() if field.is_required()} - {"network", "method"}
         found = []
         for method in METHODS:
             prefix = _prefix(method)
             names = [name for name in cls.model_fields if f"{prefix}{name}" in metrics]
-            if names:
+            if needed <= set(names):
                 figures = {name: metrics[f"{prefix}{name}"] for name in names}
                 found.append(cls.model_validate({"network": network, "method": method, **figures}))
         return found
@@ -111,14 +121,16 @@ class MethodCheck(_Frozen):
     def failed(self) -> tuple[str, ...]:
         """What does not speak for the maps.
 
-        `pointing`: they hit arcs no more often than others' maps do. `untrained pointing`: untrained networks' maps hit them
-        more often than that. `untrained ranks`: they look like untrained networks' maps of the same lens. `insertion`,
-        `deletion`: others' maps would do as well. All but the ranks within 95 % of chance.
+        `pointing`: they hit arcs no more often than others' maps do, or than the middle does. `untrained pointing`: untrained
+        networks' maps hit them more often than others' maps of theirs. `untrained ranks`: they look like untrained networks'
+        maps of the same lens. `insertion`, `deletion`: others' maps would do as well. All but the ranks within 95 % of chance.
         """
+        gain = self.hits - max(self.hits_of_others, self.hits_of_middle)
+        gain_randomised = self.hits_randomised - self.hits_randomised_of_others
         told = {
-            "pointing": not _is_more(self.hits, self.hits_of_others, self.n),
-            "untrained pointing": _is_more(self.hits_randomised, self.hits_randomised_of_others, self.n),
-            "untrained ranks": abs(self.correlation_randomised) > MOST_ALIKE,
+            "pointing": not _is_sure(gain, self.hits_error, self.n),
+            "untrained pointing": _is_sure(gain_randomised, self.hits_randomised_error, self.n),
+            "untrained ranks": self.correlation_randomised > MOST_ALIKE,
             "insertion": self.insertion_auc - self.insertion_auc_others <= _SURE * self.insertion_auc_error,
             "deletion": self.deletion_auc_others - self.deletion_auc <= _SURE * self.deletion_auc_error,
         }
@@ -140,9 +152,9 @@ class MapChecks(_Frozen):
 
 
 def _prefix(method: Method) -> str:
-    return f"maps_{method}_"
+    return f"{PREFIX}{method}_"
 
 
-def _is_more(share: float, other: float, n: int) -> bool:
-    """Does a share of n objects exceed another by more than chance allows?"""
-    return share - other > _SURE * float(np.sqrt((share * (1 - share) + other * (1 - other)) / n))
+def _is_sure(gain: float, error: float, n: int) -> bool:
+    """Is a difference of shares of n objects more than chance allows? That of one object never is."""
+    return gain > _SURE * max(error, 1 / n)

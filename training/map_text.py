@@ -1,8 +1,8 @@
 """How far to believe an ensemble's maps: a section of its CARD.md."""
 
 from scanner.networks.card import EnsembleCard
-from training.arc_truth import LEAST_ARC_SNR
-from training.map_figures import MOST_ALIKE, MethodCheck
+from training.arc_truth import LEAST_ARC_SNR, LEAST_CONTRAST
+from training.map_measures import MOST_ALIKE, MethodCheck
 
 _NAMES = {"guided_grad_cam": "Guided Grad-CAM", "grad_cam": "Grad-CAM", "occlusion": "occlusion"}
 _SURE_OF_A_SHARE = 0.98
@@ -12,25 +12,32 @@ _COLUMNS = (
     "map",
     "on the arc",
     "untrained",
+    "empty",
     "mass on the arc",
     "ranks as untrained",
-    "in other noise",
+    "with added noise",
     "in other networks",
     "insertion",
     "deletion",
     "does not pass",
 )
 _HOW = f"""\
-On the arc: share whose highest place is there, or for the Grad-CAMs within 0.2 arcsec of it; untrained: the same of networks
-with random weights. Mass: share of the positive relevance on the arc. Ranks: mean rank correlation in the middle 8 arcsec, with
-untrained networks' maps, with the map of the same lens in other noise, and with the other networks' maps of it (on cells of
+The arc: where lensed light in VIS exceeds the sky's sigma, and {LEAST_CONTRAST:.0%} of the lens galaxy's own light. On the arc:
+share whose highest place is there, or for the Grad-CAMs within 0.2 arcsec of it; untrained: the same of networks with random
+weights. Empty: share of maps that are the same everywhere, which count as misses. Mass: share of the positive relevance on the
+arc. Ranks: mean rank correlation in the middle 8 arcsec, with untrained networks' maps, with the map of the same lens with
+half as much noise added to what it has (white, half the sky's sigma), and with the other networks' maps of it (on cells of
 0.4 arcsec). Insertion and deletion: mean probability of a lens while an image is uncovered or covered, most relevant pixels
 first. In brackets the same of another lens's map, which is as smooth and as near to the middle; of the mass, the share of
-pixels on the arc; after a semicolon, of pixels in random order, which leaves nothing of the shapes that networks know.
+pixels on the arc. After a semicolon: of "on the arc", what a map hits that always points at the middle; of insertion and
+deletion, the map's cells (of the Grad-CAMs, pixels) in random order, which leaves nothing of the shapes that networks know.
 
-What does not pass: pointing, where another's map hits as often; untrained pointing, where untrained networks hit more often
-than others' maps of theirs; untrained ranks, beyond {MOST_ALIKE} either way: such maps show the light, whatever was learnt;
-insertion and deletion, where another's map does as well. All but the ranks within 95 % of chance."""
+Whether networks that differ in the seed of training alone have the same maps is not measured where an ensemble has no two such
+networks: "in other networks" is then the agreement of networks that are built differently or see other bands or scales.
+
+What does not pass: pointing, where another's map or the middle hits as often; untrained pointing, where untrained networks hit
+more often than others' maps of theirs; untrained ranks, above {MOST_ALIKE}: such maps show the light, whatever was learnt;
+insertion and deletion, where another's map does as well. All but the ranks within 95 % of chance, object by object."""
 
 
 def maps_section(card: EnsembleCard) -> list[str]:
@@ -62,8 +69,9 @@ def _cells(check: MethodCheck) -> list[str]:
     return [
         check.network,
         _NAMES[check.method],
-        _beside(check.hits, check.hits_of_others),
+        _beside(check.hits, check.hits_of_others, check.hits_of_middle),
         _beside(check.hits_randomised, check.hits_randomised_of_others),
+        f"{check.empty:.2f}",
         _beside(check.mass, check.mass_at_random),
         f"{check.correlation_randomised:.2f}",
         _beside(check.correlation_noise, check.correlation_others),

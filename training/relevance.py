@@ -13,7 +13,7 @@ from scanner.explain.sanity import Maps, Truth
 from scanner.networks.card import NetworkCard
 from scanner.pixels.inputs import Inputs
 from scanner.pixels.resample import area_operator, regrid
-from training.map_figures import Method
+from training.map_measures import Method
 
 _AT_ONCE = 16
 """Images whose gradients are held together."""

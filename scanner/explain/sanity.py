@@ -27,9 +27,19 @@ def hits(maps: Maps, truth: Truth, slack_pixels: int = 0) -> NDArray[np.bool_]:
     A map without a highest pixel, being the same everywhere, misses.
     """
     near = grown(truth, slack_pixels)
-    flat = maps.reshape(len(maps), -1)
-    is_flat = np.ptp(flat, axis=1) == 0
-    return near.reshape(len(maps), -1)[np.arange(len(maps)), flat.argmax(axis=1)] & ~is_flat
+    highest = maps.reshape(len(maps), -1).argmax(axis=1)
+    return near.reshape(len(maps), -1)[np.arange(len(maps)), highest] & ~is_empty(maps)
+
+
+def is_empty(maps: Maps) -> NDArray[np.bool_]:
+    """`[batch]`: is the map the same everywhere?"""
+    return np.ptp(maps.reshape(len(maps), -1), axis=1) == 0
+
+
+def hits_of_middle(truth: Truth, slack_pixels: int = 0) -> NDArray[np.bool_]:
+    """`[batch]`: does a map hit whose highest pixel is in the middle of the stamp, whatever it shows?"""
+    at = truth.shape[-1] // 2
+    return grown(truth, slack_pixels)[:, at, at]
 
 
 def chance(truth: Truth, slack_pixels: int = 0) -> NDArray[np.float64]:

@@ -1,6 +1,6 @@
 """Do maps of the flagship point at arcs? On bright simulated lenses, whose lensed light is known, trained and not."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,68 +9,123 @@ from torch import nn
 from scanner.explain.explanation import lens_log_odds
 from scanner.explain.gradcam import GradCamMapper
 from scanner.explain.occlusion import Masks, OcclusionMapper
-from scanner.explain.sanity import Truth, chance, hits, randomised, rank_correlation, relevance_mass
+from scanner.explain.sanity import Maps, Truth, chance, hits, hits_of_middle, randomised, rank_correlation, relevance_mass
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_network, read_card
 from scanner.pixels.geometry import Stamps
 from scanner.pixels.inputs import Inputs, network_input
-from scanner.pixels.shards import decode_shard, encode_shard
+from scanner.pixels.shards import Shard, decode_shard, encode_shard
 from simulation.dataset import DatasetSpec, simulate_objects
 from tests.benchmarks.scan_speed import FLAGSHIP
-from training import arc_truth
+from training.arc_truth import arcs, with_bright_arcs
 
 N_SIMULATED, SEED = 700, 77
 SLACK_PIXELS = 2
 """0.2 arcsec: a VIS PSF."""
 MASKS = Masks(8, 4)
+SLACKS = {"guided": SLACK_PIXELS, "occlusion": MASKS.side_pixels // 2}
 N_RANDOMISED = 4
+STRICT_CONTRAST = 0.5
+
+Kinds = Mapping[str, Maps]
+"""Guided and occlusion maps of the same objects."""
 
 
 def measure() -> dict[str, float]:
-    """Hits of both kinds of map, worst and best network; of randomised networks, of pixels at random, and of others' maps."""
-    stamps, truth = bright_lenses()
-    near, near_masks = SLACK_PIXELS, MASKS.side_pixels // 2
-    others = np.roll(np.arange(len(truth)), 1)
-    found: dict[str, list[float]] = {}
-    for is_trained, network, inputs in _networks(stamps):
-        guided, occlusion = guided_map(network, inputs), occlusion_map(network, inputs)
-        kind = "trained" if is_trained else "randomised"
-        for name, maps, slack in (("guided", guided, near), ("occlusion", occlusion, near_masks)):
-            found.setdefault(f"hits_{name}_{kind}", []).append(float(hits(maps, truth, slack).mean()))
-            found.setdefault(f"hits_{name}_{kind}_of_others_arcs", []).append(float(hits(maps[others], truth, slack).mean()))
-        if is_trained:
-            found.setdefault("relevance_mass_guided_trained", []).append(float(relevance_mass(guided, truth).mean()))
-            trained = guided
-        else:
-            found.setdefault("rank_correlation_guided_randomised", []).append(float(rank_correlation(trained, guided).mean()))
-    summary = {
-        f"{name}_{which}": float(of(values))
-        for name, values in found.items()
-        for which, of in (("least", min), ("mean", np.mean))
-    }
+    """Hits of both kinds of map, worst and best network; of the flagship; of randomised networks, others' maps and the middle.
+
+    Those of the flagship as a whole, `_flagship`, are of the sums over its networks, and given with a stricter truth too.
+    """
+    shard = _simulated()
+    stamps, truth = _bright(shard)
+    networks = [_made(stamps, at) for at in range(len(read_card(SHIPPED_DIR / FLAGSHIP).networks))]
+    flagship, *untrained = (_sum(of_networks) for of_networks in zip(*networks, strict=True))
+    strict = arcs(shard, shard.geometry, STRICT_CONTRAST)[with_bright_arcs(shard, arcs(shard, shard.geometry))]
+    kept = strict.any(axis=(1, 2))
+    whole = _of_flagship(flagship, untrained, truth)
+    half = _of_flagship(_only(flagship, kept), [_only(one, kept) for one in untrained], strict[kept])
     return {
-        **summary,
-        "hits_at_random_guided": float(chance(truth, near).mean()),
-        "hits_at_random_occlusion": float(chance(truth, near_masks).mean()),
+        **_of_networks(networks, truth),
+        **whole,
+        **{f"{name}_contrast_half": value for name, value in half.items()},
         "n_bright_lenses": float(len(truth)),
+        "n_bright_lenses_contrast_half": float(kept.sum()),
     }
 
 
 def bright_lenses() -> tuple[Stamps, Truth]:
-    """Stamps of lenses, and where their lensed light exceeds the noise in VIS."""
+    """Stamps of lenses, and where their arcs are in VIS."""
+    return _bright(_simulated())
+
+
+def _simulated() -> Shard:
     spec = DatasetSpec(n=N_SIMULATED, seed=SEED, geometry="mer10", components=True)
-    shard = decode_shard(encode_shard(simulate_objects(spec, range(N_SIMULATED))))
-    return arc_truth.bright_lenses(shard, shard.geometry)
+    return decode_shard(encode_shard(simulate_objects(spec, range(N_SIMULATED))))
 
 
-def _networks(stamps: Stamps) -> Iterator[tuple[bool, nn.Sequential, Inputs]]:
-    """Each network of the flagship, then the same with weights that were never trained, a few times."""
-    for card in read_card(SHIPPED_DIR / FLAGSHIP).networks:
-        network = load_network(SHIPPED_DIR / FLAGSHIP, card)
-        inputs = network_input(stamps, card.channels, card.input_pixels)
-        yield True, network, inputs
-        for seed in range(1, N_RANDOMISED + 1):
-            yield False, randomised(network, seed), inputs
+def _bright(shard: Shard) -> tuple[Stamps, Truth]:
+    truth = arcs(shard, shard.geometry)
+    chosen = with_bright_arcs(shard, truth)
+    return {band: images[chosen] for band, images in shard.stamps.items()}, truth[chosen]
+
+
+def _made(stamps: Stamps, at: int) -> list[Kinds]:
+    """Maps of a network of the flagship, then of the same with weights that were never trained, a few times."""
+    card = read_card(SHIPPED_DIR / FLAGSHIP).networks[at]
+    network = load_network(SHIPPED_DIR / FLAGSHIP, card)
+    inputs = network_input(stamps, card.channels, card.input_pixels)
+    several = [network, *(randomised(network, seed) for seed in range(1, N_RANDOMISED + 1))]
+    return [{"guided": guided_map(one, inputs), "occlusion": occlusion_map(one, inputs)} for one in several]
+
+
+def _of_networks(networks: Sequence[Sequence[Kinds]], truth: Truth) -> dict[str, float]:
+    """The least and the mean of the networks."""
+    found: dict[str, list[float]] = {}
+    for trained, *untrained in networks:
+        for kind, several in (("trained", [trained]), ("randomised", untrained)):
+            for name, slack in SLACKS.items():
+                shares = [_shares(maps[name], truth, slack) for maps in several]
+                found.setdefault(f"hits_{name}_{kind}", []).extend(own for own, _ in shares)
+                found.setdefault(f"hits_{name}_{kind}_of_others_arcs", []).extend(of_others for _, of_others in shares)
+        guided = trained["guided"]
+        found.setdefault("relevance_mass_guided_trained", []).append(float(relevance_mass(guided, truth).mean()))
+        alike = [float(rank_correlation(guided, maps["guided"]).mean()) for maps in untrained]
+        found.setdefault("rank_correlation_guided_randomised", []).extend(alike)
+    return {
+        f"{name}_{which}": float(of(values))
+        for name, values in found.items()
+        for which, of in (("least", min), ("mean", np.mean))
+    }
+
+
+def _of_flagship(trained: Kinds, untrained: Sequence[Kinds], truth: Truth) -> dict[str, float]:
+    """Of sums over the networks; and what no map is needed for."""
+    found: dict[str, float] = {}
+    for name, slack in SLACKS.items():
+        own, of_others = _shares(trained[name], truth, slack)
+        by_chance, by_chance_of_others = np.mean([_shares(maps[name], truth, slack) for maps in untrained], axis=0)
+        found |= {
+            f"hits_{name}_flagship": own,
+            f"hits_{name}_flagship_of_others_arcs": of_others,
+            f"hits_{name}_flagship_randomised": float(by_chance),
+            f"hits_{name}_flagship_randomised_of_others_arcs": float(by_chance_of_others),
+            f"hits_{name}_of_the_middle": float(hits_of_middle(truth, slack).mean()),
+            f"hits_at_random_{name}": float(chance(truth, slack).mean()),
+        }
+    return found
+
+
+def _shares(maps: Maps, truth: Truth, slack: int) -> tuple[float, float]:
+    """That hit, and that hit the arc of the next object."""
+    return float(hits(maps, truth, slack).mean()), float(hits(np.roll(maps, 1, axis=0), truth, slack).mean())
+
+
+def _sum(of_networks: Sequence[Kinds]) -> Kinds:
+    return {name: np.sum([maps[name] for maps in of_networks], axis=0) for name in SLACKS}
+
+
+def _only(maps: Kinds, kept: NDArray[np.bool_]) -> Kinds:
+    return {name: some[kept] for name, some in maps.items()}
 
 
 def guided_map(network: nn.Sequential, inputs: Inputs) -> NDArray[np.float32]:

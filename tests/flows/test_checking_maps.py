@@ -16,7 +16,7 @@ from scanner.pixels.shards import encode_shard
 from simulation.dataset import DatasetSpec, simulate_objects
 from tests.scanner.ensembles import write_test_package
 from training.errors import TrainingError
-from training.map_figures import METHODS
+from training.map_measures import METHODS
 
 SPECS = (NetworkSpec("small", "compact", channels("sky_asinh", "VIS", "H")),)
 
@@ -97,11 +97,33 @@ def test_mistakes_are_told_and_nothing_is_written(shards, package, tmp_path):
         ({"shards": write_shards(tmp_path / "none", "elliptical", 2)}, "needs at least 2 lenses with arcs of S/N 40 .* has 0"),
         ({"ensemble": "ou7-sim"}, "stamps of challenge are 20 arcsec wide"),
         ({"out": tmp_path / "file"}, "file: is a file, must be a folder"),
+        ({"out": tmp_path / "file" / "below"}, "below: cannot be written to: Not a directory"),
+        ({"out": "s3://bucket/maps"}, "s3://bucket/maps: is on S3, but a card is written to a local folder"),
+        ({"out": shards}, "is the shards' own folder"),
+        ({"out": f"file://{shards}/../{shards.name}"}, "is the shards' own folder"),
         ({"out": SHIPPED_DIR / "mer3-sim"}, "mer3-sim: holds the card of another ensemble than test"),
     ):
         with pytest.raises(TrainingError, match=says):
             check(**{"shards": shards, **what})
     assert (package / "card.json").read_bytes() == before
+    assert sorted(path.name for path in shards.iterdir()) == ["shard-00000.parquet"]
+
+
+def test_a_folder_that_takes_no_files_is_told_before_the_work(shards, package, tmp_path, monkeypatch):
+    (tmp_path / "out" / "CARD.md.part").mkdir(parents=True)
+    monkeypatch.setattr(flows.checking_maps, "check_maps", None)
+    with pytest.raises(TrainingError, match="out: cannot be written to: Is a directory"):
+        check(shards, out=tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["CARD.md.part"]
+
+
+def test_figures_of_an_earlier_check_do_not_stay(shards, package):
+    card = read_card(package)
+    write_card(package, with_metrics(card, {"small": {"maps_occlusion_former": 0.5, "auroc": 0.75}}))
+    check(shards)
+    (network,) = read_card(package).networks
+    assert "maps_occlusion_former" not in network.metrics
+    assert network.metrics["auroc"] == 0.75
 
 
 def test_a_card_takes_no_metric_that_it_could_not_be_read_with(package):

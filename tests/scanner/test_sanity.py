@@ -5,7 +5,18 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from scanner.explain.sanity import chance, deletion, grown, hits, insertion, randomised, rank_correlation, relevance_mass
+from scanner.explain.sanity import (
+    chance,
+    deletion,
+    grown,
+    hits,
+    hits_of_middle,
+    insertion,
+    is_empty,
+    randomised,
+    rank_correlation,
+    relevance_mass,
+)
 from tests.scanner.test_occlusion import made_network
 
 
@@ -31,6 +42,26 @@ def test_chance_is_how_often_random_maps_hit(truth, rng):
     for slack in (0, 2):
         expected = chance(truth, slack)[0]
         assert hits(drawn, many, slack).mean() == pytest.approx(expected, abs=4 * np.sqrt(expected / len(drawn)))
+
+
+@pytest.mark.parametrize("n_pixels", [24, 25, 100])
+@pytest.mark.parametrize("slack", [0, 1, 4])
+def test_the_middle_hits_what_a_map_hits_that_always_points_there(n_pixels, slack, rng):
+    truth = rng.random((40, n_pixels, n_pixels)) < 0.02
+    maps = rng.random(truth.shape)
+    maps[:, n_pixels // 2, n_pixels // 2] = 2
+    found = hits_of_middle(truth, slack)
+    np.testing.assert_array_equal(found, hits(maps, truth, slack))
+    at = slice(n_pixels // 2 - slack, n_pixels // 2 + slack + 1)
+    np.testing.assert_array_equal(found, [mask[at, at].any() for mask in truth])
+
+
+def test_maps_that_are_the_same_everywhere_are_empty_and_miss():
+    maps = np.zeros((3, 5, 5))
+    maps[1] = 7
+    maps[2, 0, 0] = -1
+    assert is_empty(maps).tolist() == [True, True, False]
+    assert hits(maps, np.ones((3, 5, 5), bool)).tolist() == [False, False, True]
 
 
 def test_a_mask_grows_by_steps_in_all_directions():

@@ -1,14 +1,17 @@
 """Arcs put by hand into shards, looked for where networks see them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from scanner.explain.explanation import stamp_side_arcsec
+from scanner.explain.sanity import hits, hits_of_middle
 from scanner.networks.package import draft_network_card
 from scanner.pixels.geometry import CHALLENGE, MER, MER_10
 from scanner.pixels.shards import COMPONENTS, decode_shard, encode_shard, shard_table
 from tests.scanner.ensembles import SPECS
-from training.arc_truth import bright_lenses, on_input
+from training.arc_truth import arcs, bright_lenses, on_input, with_bright_arcs
 from training.errors import TrainingError
 
 
@@ -42,6 +45,44 @@ def test_wider_stamps_are_cut_and_arcs_beyond_the_edge_do_not_count():
     assert len(truth) == 1
     assert np.argwhere(truth[0]).tolist() == [[43, 53], [70, 40]]
     np.testing.assert_array_equal(stamps["H"][0], made_shard(MER).stamps["H"][0, 50:150, 50:150])
+
+
+FROM_MIDDLE = np.hypot(*(np.mgrid[:100, :100] - 50))
+LIGHT = np.where(FROM_MIDDLE < 15, 2 + 0.2 * FROM_MIDDLE, 0)
+"""Of an arc of 2 to 5 sigma wherever the middle is near."""
+LENS = 1000 * np.exp(-FROM_MIDDLE / 3)
+"""500 times as bright in the middle."""
+
+
+def under(lens):
+    """Four objects with that light of the arc, under light of lens galaxies, `[object, y, x]`."""
+    images = {"source1": np.repeat(LIGHT[None], 4, 0), "source2": np.zeros_like(lens), "lens_light": lens}
+    return replace(made_shard(MER_10), components={name: {"VIS": light} for name, light in images.items()})
+
+
+def test_faint_arc_light_under_a_bright_core_is_no_truth_and_the_middle_misses():
+    shard = under(np.repeat(LENS[None], 4, 0))
+    _, truth = bright_lenses(shard, MER_10)
+    assert truth.shape == (2, 100, 100)
+    np.testing.assert_array_equal(truth[0], (LIGHT > 1.5) & (LIGHT >= 0.1 * LENS))
+    assert LIGHT[50, 50] > 1.5
+    assert not truth[:, 44:57, 44:57].any()
+    peak = np.zeros(truth.shape)
+    peak[:, 50, 50] = 1
+    for slack in (0, 2, 4):
+        assert not hits(peak, truth, slack).any()
+        assert not hits_of_middle(truth, slack).any()
+    # It would be one for a truth of light alone.
+    assert hits(peak, arcs(shard, MER_10, 0.0)[:2]).all()
+
+
+def test_lenses_all_of_whose_arcs_are_lost_in_the_core_are_left_out():
+    lens = np.repeat(LENS[None], 4, 0)
+    for times, rows in ((11, [3]), (9.9, [0, 3])):
+        lens[0] = times * LIGHT
+        shard = under(lens)
+        assert with_bright_arcs(shard, arcs(shard, MER_10)).tolist() == rows
+        assert len(bright_lenses(shard, MER_10)[1]) == len(rows)
 
 
 def test_what_cannot_be_used_is_told():

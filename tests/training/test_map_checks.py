@@ -1,5 +1,7 @@
 """On networks and maps of which it is known what they look at."""
 
+from statistics import stdev
+
 import numpy as np
 import pytest
 import torch
@@ -14,9 +16,9 @@ from scanner.pixels.geometry import CHALLENGE, MER_10
 from tests.scanner.ensembles import SPECS, write_test_package
 from training.card_text import card_markdown
 from training.errors import TrainingError
-from training.map_checks import check_maps, check_network, with_noise
+from training.map_checks import _pointing, check_maps, check_network, with_noise
 from training.map_curves import Curves, areas, untied
-from training.map_figures import METHODS, CheckSize, MapChecks, MethodCheck
+from training.map_measures import METHODS, CheckSize, MapChecks, MethodCheck
 from training.relevance import Cells, cells_of, maps_of, middle, on_common_grid
 
 CARD = draft_network_card(NetworkSpec("light", "compact", channels("min_max", "VIS")), "mer10", {})
@@ -68,7 +70,9 @@ def test_maps_of_a_network_that_looks_at_the_arc_pass_everything(of_light, metho
     assert (check.n, check.n_curves) == ((6, 6) if method == "occlusion" else (12, 6))
     assert check.hits == 1
     assert check.hits_of_others < 0.3
+    assert check.hits_of_middle < 0.3
     assert check.hits_at_random < 0.05
+    assert check.empty == 0
     # Weights at random make maps at random.
     assert abs(check.correlation_randomised) < 0.15
     assert check.correlation_noise > check.correlation_others + 0.3
@@ -130,7 +134,10 @@ def test_a_card_keeps_the_figures_and_shows_them(package):
     section = text[text.index("## Do its maps") : text.index("## Inputs")]
     rows = [line.split(" | ") for line in section.splitlines() if line.startswith(("| OU-", "| other"))]
     assert [row[0] for row in rows] == ["| OU-H"] * 3 + ["| other"] * 3
-    assert rows[4][2] == f"{kept[4].hits:.2f} ({kept[4].hits_of_others:.2f})"
+    assert rows[4][2] == f"{kept[4].hits:.2f} ({kept[4].hits_of_others:.2f}; {kept[4].hits_of_middle:.2f})"
+    assert rows[4][4] == f"{kept[4].empty:.2f}"
+    assert "half as much noise added" in section
+    assert "differ in the seed of training alone" in section
     # What the table of metrics shows is as before.
     assert text[: text.index("## Comb")] == card_markdown(card)[: text.index("## Comb")]
 
@@ -146,8 +153,12 @@ def test_what_a_network_alone_is_compared_with_is_left_out(of_light):
     ("change", "failed"),
     [
         ({"hits_of_others": 0.95}, "pointing"),
+        ({"hits_of_middle": 0.95}, "pointing"),
+        ({"hits_of_others": 0.0, "hits_of_middle": 0.0, "hits_error": 0.6}, "pointing"),
+        ({"hits_of_others": 1.0, "hits_of_middle": 0.0, "hits_error": 0.0}, "pointing"),
+        ({"hits_of_others": 1 - 1 / 12, "hits_of_middle": 0.0, "hits_error": 0.0}, "pointing"),
         ({"hits_randomised": 0.9, "hits_randomised_of_others": 0.3}, "untrained pointing"),
-        ({"correlation_randomised": -0.3}, "untrained ranks"),
+        ({"correlation_randomised": 0.3}, "untrained ranks"),
         ({"insertion_auc_others": 0.99}, "insertion"),
         ({"insertion_auc_error": 0.9}, "insertion"),
         ({"deletion_auc_others": 0.01}, "deletion"),
@@ -155,6 +166,66 @@ def test_what_a_network_alone_is_compared_with_is_left_out(of_light):
 )
 def test_what_does_not_pass_is_named(of_light, change, failed):
     assert of_light[0]["guided_grad_cam"].model_copy(update=change).failed == (failed,)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"hits_randomised": 0.9, "hits_randomised_of_others": 0.3, "hits_randomised_error": 0.4},
+        {"hits_randomised": 0.9, "hits_randomised_of_others": 0.9, "hits_randomised_error": 0.0},
+        {"correlation_randomised": -0.9},
+        {"hits_of_others": 1 - 3 / 12, "hits_of_middle": 0.0, "hits_error": 0.0},
+    ],
+)
+def test_what_may_be_chance_or_is_unlike_passes(of_light, change):
+    assert of_light[0]["guided_grad_cam"].model_copy(update=change).failed == ()
+
+
+def test_figures_of_pointing_by_brute_force(rng):
+    """Each object by itself."""
+    n, n_pixels, slack = 30, 12, 1
+    cells = Cells(Masks(2, 2), slack)
+    truth = rng.random((n, n_pixels, n_pixels)) < 0.04
+    trained, *untrained = rng.random((4, n, 6, 6))
+    trained[3] = trained[7] = 1
+    untrained[1][5] = 0
+    figures = _pointing(trained, untrained, cells, truth)
+
+    def hit(map_, mask):
+        y, x = np.unravel_index(map_.argmax(), map_.shape)
+        about = mask[max(0, 2 * (y - slack)) : 2 * (y + slack + 1), max(0, 2 * (x - slack)) : 2 * (x + slack + 1)]
+        return bool(about.any()) and map_.min() < map_.max()
+
+    at_middle = np.zeros((6, 6))
+    at_middle[3, 3] = 1
+    own = [hit(trained[i], truth[i]) for i in range(n)]
+    of_others = [hit(trained[i - 1], truth[i]) for i in range(n)]
+    of_middle = [hit(at_middle, truth[i]) for i in range(n)]
+    by_chance = [np.mean([hit(maps[i], truth[i]) for maps in untrained]) for i in range(n)]
+    by_chance_of_others = [np.mean([hit(maps[i - 1], truth[i]) for maps in untrained]) for i in range(n)]
+    best = max((of_others, of_middle), key=sum)
+    paired = [float(a) - float(b) for a, b in zip(own, best, strict=True)]
+    paired_by_chance = [a - b for a, b in zip(by_chance, by_chance_of_others, strict=True)]
+    expected = {
+        "hits": np.mean(own),
+        "hits_of_others": np.mean(of_others),
+        "hits_of_middle": np.mean(of_middle),
+        "hits_error": stdev(paired) / n**0.5,
+        "hits_randomised": np.mean(by_chance),
+        "hits_randomised_of_others": np.mean(by_chance_of_others),
+        "hits_randomised_error": stdev(paired_by_chance) / n**0.5,
+        "empty": 2 / n,
+    }
+    assert {name: figures[name] for name in expected} == pytest.approx(expected)
+    assert 0 < figures["hits_error"] < 0.2
+
+
+def test_sets_of_figures_that_are_not_whole_are_no_checks(of_light):
+    """As on a card that an earlier version wrote."""
+    metrics = of_light[0]["grad_cam"].metrics() | of_light[0]["occlusion"].metrics()
+    del metrics["maps_occlusion_hits_of_middle"]
+    assert MethodCheck.of_metrics("light", metrics) == [of_light[0]["grad_cam"]]
+    assert MethodCheck.of_metrics("light", {"maps_grad_cam_hits": 1.0}) == []
 
 
 def test_a_map_that_is_the_truth_uncovers_the_lens_before_chance_does(rng):
