@@ -6,12 +6,17 @@ import numpy as np
 import torch
 from captum.attr import Occlusion
 
-from scanner.explain.occlusion import MASKS, OcclusionMapper
+from scanner.explain.occlusion import MASKS, Masks, OcclusionMapper
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_network, read_card
 from tests.benchmarks.scan_speed import CORES, FLAGSHIP, SEVEN
 
-NETWORKS = {"ou200": (SEVEN, "OU-200"), "ou66": (SEVEN, "OU-66"), "compact": (FLAGSHIP, "compact-sky")}
+NETWORKS = {
+    "ou200": (SEVEN, "OU-200", MASKS["ou200"]),
+    "ou66": (SEVEN, "OU-66", MASKS["ou66"]),
+    "compact": (FLAGSHIP, "compact-sky", Masks(4, 4)),
+}
+"""With masks side by side: where they overlap, captum gives means."""
 AT_ONCE = 64
 """Windows that captum gives to the network at a time; more or fewer are slower."""
 
@@ -20,13 +25,13 @@ def measure() -> dict[str, float]:
     """How much faster the map of one image is, and how far the two maps are apart at most."""
     torch.set_num_threads(CORES)
     found: dict[str, float] = {}
-    for architecture, (package, name) in NETWORKS.items():
+    for architecture, (package, name, masks) in NETWORKS.items():
         card = next(network for network in read_card(SHIPPED_DIR / package).networks if network.name == name)
         network = load_network(SHIPPED_DIR / package, card).to(memory_format=torch.channels_last)
         shape = (1, len(card.channels), card.input_pixels, card.input_pixels)
         image = np.random.default_rng(7).random(shape, dtype=np.float32)
-        theirs, seconds_theirs = _captums(network, image, architecture)
-        mapper = OcclusionMapper(network, MASKS[architecture])
+        theirs, seconds_theirs = _captums(network, image, masks)
+        mapper = OcclusionMapper(network, masks)
         mapper.logits(image)
         begun = time.perf_counter()
         masked = mapper.logits(image)
@@ -42,9 +47,8 @@ def measure() -> dict[str, float]:
     return found
 
 
-def _captums(network: torch.nn.Module, image: np.ndarray, architecture: str) -> tuple[np.ndarray, float]:
+def _captums(network: torch.nn.Module, image: np.ndarray, masks: Masks) -> tuple[np.ndarray, float]:
     """`[y, x]`: the drop of the second output at each mask, and the time that it took."""
-    masks = MASKS[architecture]
     window = (image.shape[1], masks.side_pixels, masks.side_pixels)
     step = (image.shape[1], masks.step_pixels, masks.step_pixels)
     x = torch.from_numpy(image).to(memory_format=torch.channels_last)
