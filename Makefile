@@ -25,8 +25,9 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy
 
+# Two files at a time, for they wait a lot
 test: $(STAMP)
-	$(QUIET) $(THREADS) $(BIN)/python -m pytest
+	$(QUIET) $(THREADS) $(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: $(STAMP)
 	$(QUIET) $(THREADS) $(BIN)/python -m pytest -m slow
