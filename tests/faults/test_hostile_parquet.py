@@ -272,7 +272,8 @@ def test_healthy_manifests_of_any_writer_are_read(tmp_path, writer):
 def test_healthy_manifests_of_duckdb_are_read(tmp_path, version):
     path = tmp_path / "manifest"
     query = "SELECT i AS object_id, 'x' || (i % 3) || '.fits' AS VIS, 0.1 AS pixel_scale_arcsec FROM range(5000) t(i)"
-    duckdb.sql(f"COPY ({query}) TO '{path}' (FORMAT parquet, ROW_GROUP_SIZE 2048, PARQUET_VERSION {version})")
+    with duckdb.connect() as connection:
+        connection.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet, ROW_GROUP_SIZE 2048, PARQUET_VERSION {version})")
     read = read_manifest(str(path))
     assert read.object_ids.to_pylist() == list(range(5000))
     assert read.references["VIS"][:4] == [f"{tmp_path}/x{i}.fits" for i in (0, 1, 2, 0)]

@@ -99,7 +99,8 @@ def test_a_writer_killed_before_the_link_leaves_nothing_a_reader_sees(tmp_path, 
     uri = str(tmp_path / "unit.parquet")
     assert subprocess.run([sys.executable, "-c", code, uri], check=False).returncode == -signal.SIGKILL
     assert list_files(str(tmp_path)) == []
-    assert duckdb.execute("SELECT count(*) FROM glob(?)", [f"{tmp_path}/**/*.parquet"]).fetchone() == (0,)
+    with duckdb.connect() as connection:
+        assert connection.execute("SELECT count(*) FROM glob(?)", [f"{tmp_path}/**/*.parquet"]).fetchall() == [(0,)]
     assert len(names(tmp_path)) == named
     assert create_if_absent(uri, b"y", "b") is CreateOutcome.CREATED
 
