@@ -25,9 +25,8 @@ lint: $(STAMP)
 types: $(STAMP)
 	$(BIN)/mypy
 
-# Two files at a time, for they wait a lot
 test: $(STAMP)
-	$(QUIET) $(THREADS) $(BIN)/python -m pytest -n 2 --dist loadfile
+	$(QUIET) $(THREADS) $(BIN)/python -m pytest
 
 test-slow: $(STAMP)
 	$(QUIET) $(THREADS) $(BIN)/python -m pytest -m slow
