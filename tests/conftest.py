@@ -11,7 +11,7 @@ import pytest
 from infra.storage import s3_filesystem
 from tests.servers import free_port, http_status, stop, wait_for
 
-pytest_plugins = ["tests.faults.reporting"]
+pytest_plugins = ["tests.faults.reporting", "tests.shared"]
 BUCKET = "lensscan-tests"
 
 

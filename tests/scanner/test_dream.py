@@ -2,7 +2,6 @@
 
 import csv
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,12 +13,12 @@ from scanner.explain.kernels import kernel_activations, kernel_layers
 from scanner.networks.architectures import PAPER_NETWORKS
 from scanner.networks.published import read_published
 from tests.scanner.test_occlusion import made_network
+from tests.shared import PUBLISHED
 
-PUBLISHED = Path(__file__).parents[2].parent / "shared" / "published_ensemble"
 LOW, HIGH = np.zeros(1, np.float32), np.ones(1, np.float32)
 
 
-@pytest.mark.skipif(not PUBLISHED.is_dir(), reason="the published weights are not here")
+@pytest.mark.needs_shared("published_ensemble")
 @pytest.mark.parametrize("target", [0, 1])
 def test_class_generation_goes_the_authors_way(target):
     """Their noise, their network, and the probabilities that their notebook prints for the first ten steps."""

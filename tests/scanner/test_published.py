@@ -12,9 +12,9 @@ from scanner.networks.architectures import PAPER_NETWORKS
 from scanner.networks.errors import PackageError
 from scanner.networks.package import load_package
 from scanner.networks.published import import_published, weights_file
+from tests.shared import PUBLISHED
 
-PUBLISHED = Path(__file__).parents[2].parent / "shared" / "published_ensemble"
-needs_published = pytest.mark.skipif(not PUBLISHED.is_dir(), reason="the published weights are not here")
+needs_published = pytest.mark.needs_shared("published_ensemble")
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,5 @@
 """Real Euclid fields and the Jackpot through the published networks, with everything that can be wrong beside them."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -10,15 +8,11 @@ from scanner.networks.package import load_package
 from scanner.networks.published import import_published
 from scanner.scan import score_manifest
 from scanner.scoring import CutoutScanner
+from tests.shared import PUBLISHED, REAL
 
-SHARED = Path(__file__).parents[2].parent / "shared"
-REAL, PUBLISHED = SHARED / "real", SHARED / "published_ensemble"
 BANDS = {"VIS": "VIS", "Y": "NIR_Y", "J": "NIR_J", "H": "NIR_H"}
 
-pytestmark = pytest.mark.skipif(
-    not (REAL.is_dir() and PUBLISHED.is_dir()),
-    reason="needs the real Euclid files and the published weights, not in the repository",
-)
+pytestmark = pytest.mark.needs_shared("real", "published_ensemble")
 
 
 def references(path):

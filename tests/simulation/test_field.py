@@ -2,7 +2,6 @@
 
 from collections import Counter
 from itertools import chain
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,8 +22,8 @@ from simulation.field import (
     field_redshift,
 )
 from simulation.systems import PointSource, Sersic, Spikes
+from tests.shared import REAL
 
-REAL = Path(__file__).parents[2].parent / "shared" / "real"
 FIELDS = (
     "102020064_NEG635872258496841682.fits",
     "102021016_NEG629685198482852633.fits",
@@ -159,7 +158,7 @@ def sources_of(path):
     return outside.sum() / 100 / 3600, found
 
 
-@pytest.mark.skipif(not all((REAL / name).exists() for name in FIELDS), reason=f"real Euclid cutouts are not in {REAL}")
+@pytest.mark.needs_shared(*(f"real/{name}" for name in FIELDS))
 def test_counts_and_colours_are_those_of_real_fields(rng):
     areas, sources = zip(*(sources_of(REAL / name) for name in FIELDS), strict=True)
     mags, colours = np.array(list(chain(*sources))).T

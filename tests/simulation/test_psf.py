@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -13,10 +11,16 @@ from simulation.light import FineGrid, draw
 from simulation.observation import Conditions, Optics
 from simulation.psf import MER_PSF_HDUS, ModelPsf, PsfError, SampledPsf, model_psf, read_psf, read_psfs
 from simulation.systems import PointSource, Sed
+from tests.shared import REAL
 
-REAL = Path(__file__).parents[2].parent / "shared" / "real"
-real_files = sorted(REAL.glob("*.fits"))
-needs_real = pytest.mark.skipif(not real_files, reason="real Euclid cutouts are not here")
+NAMES = (
+    "102020064_NEG635872258496841682.fits",
+    "102021016_NEG629685198482852633.fits",
+    "102022474_NEG590266584471556814.fits",
+    "EUCLJ174752.17+660743.0.fits",
+)
+real_files = [REAL / name for name in NAMES]
+needs_real = pytest.mark.needs_shared(*(f"real/{name}" for name in NAMES))
 
 BAND_PIXELS = [("VIS", 0.1), *((band, pixel) for band in ("Y", "J", "H") for pixel in (0.1, 0.3))]
 RADII_ARCSEC = np.array([0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0])

@@ -1,7 +1,5 @@
 """Simulated MER pixels against real ones, where those are at hand."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -10,8 +8,8 @@ from scipy.ndimage import binary_dilation, gaussian_filter
 from scanner.pixels.bands import EUCLID
 from scanner.pixels.geometry import MER
 from simulation.observation import Conditions, add_noise
+from tests.shared import REAL
 
-REAL = Path(__file__).parents[2].parent / "shared" / "real"
 FILES = (
     "102020064_NEG635872258496841682.fits",
     "102021016_NEG629685198482852633.fits",
@@ -19,7 +17,7 @@ FILES = (
 )
 EXTENSIONS = {"VIS": "VIS", "Y": "NIR_Y", "J": "NIR_J", "H": "NIR_H"}
 
-pytestmark = pytest.mark.skipif(not all((REAL / name).exists() for name in FILES), reason="real Euclid cutouts are not here")
+pytestmark = pytest.mark.needs_shared(*(f"real/{name}" for name in FILES))
 
 
 def real(band, what):

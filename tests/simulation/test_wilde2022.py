@@ -2,7 +2,6 @@
 
 import csv
 from itertools import chain
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +12,9 @@ from simulation.lensing import distance_ratio
 from simulation.population import draw_system
 from simulation.systems import System
 from simulation.wilde2022 import draw_lens
+from tests.shared import SHARED
 
-SLACS = Path(__file__).parents[2].parent / "shared" / "real" / "tables" / "slacs_all_params.csv"
+SLACS = SHARED / "real" / "tables" / "slacs_all_params.csv"
 KINDS = ("single", "compound_arc", "double_ring")
 N = 600
 
@@ -121,7 +121,7 @@ def test_a_kind_that_is_no_lens_is_refused(rng):
         draw_lens("nonlens", rng, 0.0)
 
 
-@pytest.mark.skipif(not SLACS.exists(), reason=f"the SLACS table is not at {SLACS}")
+@pytest.mark.needs_shared("real/tables/slacs_all_params.csv")
 @pytest.mark.parametrize(
     ("column", "name"),
     [("z_lens", "DEFLECTOR_REDSHIFTS"), ("z_source", "SOURCE_REDSHIFTS"), ("sigma_v", "VELOCITY_DISPERSIONS_KM_S")],

@@ -1,0 +1,30 @@
+"""Data that lie beside the repository and are never committed: real Euclid fields, tables, the published weights.
+
+A test that reads them says so with `@pytest.mark.needs_shared("real", ...)`. It skips where they are absent, and fails where
+`LENSSCAN_REQUIRE_SHARED=1` is set, as `.ci/run` does on machines that have the folder.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).parents[1].parent / "shared"
+REAL = SHARED / "real"
+PUBLISHED = SHARED / "published_ensemble"
+
+
+def require_shared(*names):
+    """Skip this test, or fail it, where a file or folder of these names is not in `SHARED`."""
+    missing = [name for name in names if not (SHARED / name).exists()]
+    if not missing:
+        return
+    reason = f"needs {', '.join(missing)} in the folder shared beside the repository"
+    if os.environ.get("LENSSCAN_REQUIRE_SHARED") == "1":
+        pytest.fail(f"{reason}, and LENSSCAN_REQUIRE_SHARED=1", pytrace=False)
+    pytest.skip(reason)
+
+
+def pytest_runtest_setup(item):
+    for mark in item.iter_markers("needs_shared"):
+        require_shared(*mark.args)

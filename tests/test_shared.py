@@ -1,0 +1,37 @@
+"""Tests that need data beside the repository skip without them, and fail where they are required."""
+
+import pytest
+
+from tests import shared
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    (tmp_path / "here").touch()
+    monkeypatch.setattr(shared, "SHARED", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("required", ["0", "1"])
+def test_what_is_there_is_read(folder, monkeypatch, required):
+    monkeypatch.setenv("LENSSCAN_REQUIRE_SHARED", required)
+    shared.require_shared("here")
+
+
+def test_absent_data_skip_a_test(folder, monkeypatch):
+    monkeypatch.delenv("LENSSCAN_REQUIRE_SHARED", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="needs gone in the folder shared"):
+        shared.require_shared("here", "gone")
+
+
+def test_absent_data_fail_a_test_where_they_are_required(folder, monkeypatch):
+    monkeypatch.setenv("LENSSCAN_REQUIRE_SHARED", "1")
+    with pytest.raises(pytest.fail.Exception, match="needs gone"):
+        shared.require_shared("here", "gone")
+
+
+def test_the_mark_asks_before_the_test_runs(folder, monkeypatch, request):
+    monkeypatch.setenv("LENSSCAN_REQUIRE_SHARED", "1")
+    request.node.add_marker(pytest.mark.needs_shared("gone"))
+    with pytest.raises(pytest.fail.Exception, match="needs gone"):
+        shared.pytest_runtest_setup(request.node)
