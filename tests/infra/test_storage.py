@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import duckdb
@@ -32,6 +31,7 @@ from infra.storage import (
     read_exact,
     s3_filesystem,
 )
+from tests.infra.stores import BadStore, LosingStore, serving
 
 
 def names(folder):
@@ -289,84 +289,20 @@ def test_a_password_in_a_uri_is_refused_and_not_repeated(scheme):
     assert "hunter2" not in str(caught.value)
 
 
-class BadStore(BaseHTTPRequestHandler):
-    """An S3 server that accepts If-None-Match and ignores it, as some do."""
-
-    protocol_version = "HTTP/1.1"
-    """Which answers `Expect: 100-continue`."""
-
-    def do_PUT(self):
-        self.server.objects[self.path] = self.rfile.read(int(self.headers["Content-Length"]))
-        self.answer(200)
-
-    def do_GET(self):
-        data = self.server.objects.get(self.path)
-        self.answer(404 if data is None else 200, data or b"")
-
-    do_HEAD = do_GET  # noqa: N815
-
-    def do_DELETE(self):
-        self.server.objects.pop(self.path, None)
-        self.answer(204)
-
-    def answer(self, status, data=b""):
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(data)))
-        self.send_header("ETag", '"0"')
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(data)
-
-    def log_message(self, *_args):
-        pass
-
-
-class LosingStore(BadStore):
-    """One that writes and then fails to say so, and honours If-None-Match."""
-
-    def do_PUT(self):
-        data = self.rfile.read(int(self.headers["Content-Length"]))
-        is_new = self.server.objects.setdefault(self.path, data) is data
-        self.answer(500 if is_new else 412)
-
-
-@pytest.fixture
-def serve(monkeypatch):
-    """Start a store of the given class and point S3 clients at it."""
-    servers = []
-
-    def start(handler):
-        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        server.objects = {}
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        servers.append(server)
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            monkeypatch.setenv(name, "canary-secret")
-        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        return server
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
-
-
 @pytest.mark.server
 @pytest.mark.fault(15)
-def test_a_store_that_ignores_conditions_is_refused(serve):
-    server = serve(BadStore)
-    with pytest.raises(StorageError, match="ignores conditional creation"):
+def test_a_store_that_ignores_conditions_is_refused(monkeypatch):
+    with serving(BadStore, monkeypatch) as server, pytest.raises(StorageError, match="ignores conditional creation"):
         probe("s3://bucket/catalogue")
     assert server.objects == {}
 
 
 @pytest.mark.server
 @pytest.mark.fault(13)
-def test_a_lost_reply_is_resolved_by_reading_back(serve):
-    server = serve(LosingStore)
-    assert create_if_absent("s3://bucket/unit", b"mine", "1") is CreateOutcome.ALREADY_MINE
-    assert create_if_absent("s3://bucket/unit", b"other", "2") is CreateOutcome.EXISTS
+def test_a_lost_reply_is_resolved_by_reading_back(monkeypatch):
+    with serving(LosingStore, monkeypatch) as server:
+        assert create_if_absent("s3://bucket/unit", b"mine", "1") is CreateOutcome.ALREADY_MINE
+        assert create_if_absent("s3://bucket/unit", b"other", "2") is CreateOutcome.EXISTS
     assert list(server.objects.values()) == [b"mine"]
 
 

@@ -1,0 +1,83 @@
+"""S3 servers of a few lines that do what no good store does."""
+
+import contextlib
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+
+class BadStore(BaseHTTPRequestHandler):
+    """An S3 server that accepts If-None-Match and ignores it, as some do."""
+
+    protocol_version = "HTTP/1.1"
+    """Which answers `Expect: 100-continue`."""
+
+    def do_PUT(self):
+        self.server.objects[self.path] = self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer(200)
+
+    def do_GET(self):
+        data = self.server.objects.get(self.path)
+        self.answer(404 if data is None else 200, data or b"")
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def do_DELETE(self):
+        self.server.objects.pop(self.path, None)
+        self.answer(204)
+
+    def answer(self, status, data=b""):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.send_header("ETag", '"0"')
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(data)
+
+    def log_message(self, *_args):
+        pass
+
+
+class LosingStore(BadStore):
+    """One that writes and then fails to say so, and honours If-None-Match."""
+
+    def do_PUT(self):
+        data = self.rfile.read(int(self.headers["Content-Length"]))
+        is_new = self.server.objects.setdefault(self.path, data) is data
+        self.answer(500 if is_new else 412)
+
+
+class ListingStore(BadStore):
+    """One that lists what `server.pages` holds: by the token that asks for a page, its keys and the token that it gives.
+
+    A token of None says that this page is the last; an empty one, that there is another and not how to ask for it.
+    """
+
+    def do_GET(self):
+        asked = parse_qs(urlsplit(self.path).query).get("continuation-token", [""])[0]
+        if asked not in self.server.pages:
+            self.answer(404)
+            return
+        keys, token = self.server.pages[asked]
+        objects = "".join(f'<Contents><Key>{key}</Key><Size>7</Size><ETag>"e-{key}"</ETag></Contents>' for key in keys)
+        following = f"<NextContinuationToken>{token}</NextContinuationToken>" if token else ""
+        is_truncated = "false" if token is None else "true"
+        text = f"<ListBucketResult><IsTruncated>{is_truncated}</IsTruncated>{following}{objects}</ListBucketResult>"
+        self.answer(200, text.encode())
+
+
+@contextlib.contextmanager
+def serving(handler, patch):
+    """A store of the given class, at which S3 clients point meanwhile."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.objects, server.pages = {}, {}
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        patch.setenv(name, "canary-secret")
+    patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
