@@ -137,7 +137,9 @@ class _Dispatch:
         recovery.failed(failure)
         if failure is Failure.STORE and ended.error is not None:
             self._circuit.failed(ended.error, is_probe=not self._pool.n_busy)
-            if recovery.n_store_failures >= MAX_STORE_FAILURES and not self._circuit.is_open:
+            if self._circuit.is_open:
+                recovery.store_is_away()
+            elif recovery.n_store_failures >= MAX_STORE_FAILURES:
                 recovery.is_given_up = True
 
 

@@ -120,6 +120,10 @@ class UnitRecovery:
     def n_store_failures(self) -> int:
         return self._count(Failure.STORE)
 
+    def store_is_away(self) -> None:
+        """The store fails for all units: its failures say nothing of this one."""
+        self._failures.pop(Failure.STORE, None)
+
     def _go_on(self, *, died: bool) -> None:
         search = self._search
         if search is None:

@@ -2,22 +2,9 @@ import pytest
 
 from infra.storage import StorageError
 from scanner.circuit import FIRST_PAUSE_S, LONGEST_PAUSE_S, OPENS_AFTER, Circuit
+from tests.scanner.fake_pool import Clock
 
 pytestmark = pytest.mark.fault(17)
-
-
-class Clock:
-    """Time that passes only when somebody sleeps."""
-
-    def __init__(self):
-        self.now, self.sleeps = 100.0, []
-
-    def __call__(self):
-        return self.now
-
-    def sleep(self, seconds):
-        self.sleeps.append(seconds)
-        self.now += seconds
 
 
 @pytest.fixture

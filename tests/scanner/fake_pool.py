@@ -1,0 +1,92 @@
+"""A pool that asks a function in place of actors, and a clock that moves only when somebody sleeps: no Ray, no waiting."""
+
+from collections import deque
+from dataclasses import dataclass
+
+from infra.actor_pool import Ended, Trouble
+from infra.cluster import ClusterError
+
+MOST_CALLS = 500
+"""More of them, and the run is held to go round in circles."""
+
+
+class Clock:
+    """Time that passes only when somebody sleeps."""
+
+    def __init__(self):
+        self.now, self.sleeps = 100.0, []
+
+    def __call__(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.sleeps.append(seconds)
+        self.now += seconds
+
+
+@dataclass(frozen=True)
+class Started:
+    """A call that the actor was given, and how many others it held."""
+
+    method: str
+    task: object
+    deadline_s: float
+    n_beside: int
+
+
+class FakePool:
+    """One actor that holds two calls at most and ends the oldest first; what kills it ends all that it holds.
+
+    `answer` is asked how a call ends: with an exception that the method raises, a `Trouble`, or anything else as its result.
+    """
+
+    def __init__(self, answer, in_flight=2):
+        self._answer, self._in_flight = answer, in_flight
+        self._waiting, self._running, self._ended = deque(), deque(), deque()
+        self.started = []
+        self.n_lost = 0
+        self.is_closed = False
+
+    def submit(self, call):
+        self._waiting.append(call)
+
+    @property
+    def n_open(self):
+        return len(self._waiting) + self.n_busy
+
+    @property
+    def n_busy(self):
+        return len(self._running) + len(self._ended)
+
+    def next_ended(self, *, at_most=None):
+        if not self._ended:
+            if not self.n_open:
+                return None
+            self._start_waiting(self._in_flight if at_most is None else min(at_most, self._in_flight))
+            self._end_oldest()
+        return self._ended.popleft()
+
+    def close(self):
+        self.is_closed = True
+
+    def _start_waiting(self, room):
+        while self._waiting and len(self._running) < room:
+            if self._running and (self._waiting[0].is_alone or self._running[0].is_alone):
+                return
+            call = self._waiting.popleft()
+            self.started.append(Started(call.method, call.arguments[0], call.deadline_s, len(self._running)))
+            assert len(self.started) <= MOST_CALLS, "the run goes round in circles"
+            self._running.append(call)
+
+    def _end_oldest(self):
+        said = self._answer(self._running[0])
+        if isinstance(said, BaseException):
+            self._ended.append(Ended(self._running.popleft(), trouble=Trouble.RAISED, error=said))
+        elif isinstance(said, Trouble):
+            self.n_lost += 1
+            said = Trouble.DISTURBED if said is Trouble.OVERDUE and len(self._running) > 1 else said
+            error = ClusterError(f"its worker: {said}")
+            self._ended.extend(Ended(call, trouble=said, error=error) for call in self._running)
+            self._running.clear()
+        else:
+            self._ended.append(Ended(self._running.popleft(), said))

@@ -1,0 +1,275 @@
+"""What the dispatcher makes of how calls end, played through with a pool of no processes and a clock that does not run."""
+
+import errno
+import itertools
+from dataclasses import replace
+
+import pytest
+
+from infra.actor_pool import Trouble
+from infra.errors import LensscanError
+from infra.storage import StorageError
+from scanner.catalogue.ledger import Outcome, Receipt
+from scanner.catalogue.outcomes import TransientError
+from scanner.catalogue.units import InputFile
+from scanner.circuit import Circuit
+from scanner.dispatch import _Dispatch, unit_deadline_s
+from scanner.recovery import Task
+from tests.scanner.catalogue_parts import unit_of
+from tests.scanner.fake_pool import Clock, FakePool
+
+AWAY = StorageError("no route to the store")
+
+
+def units_of(*names, n_rows=8):
+    return [unit_of(name, range(n_rows)) for name in names]
+
+
+def receipt_of(task):
+    return Receipt(task.unit_id, "attempt", Outcome.COMMITTED, 8, 8, 0, 0, "")
+
+
+def scripted(**told):
+    """Each unit's tries end as told, one after the other; later ones succeed."""
+    scripts = {name: iter(ends) for name, ends in told.items()}
+
+    def answer(call):
+        (task,) = call.arguments
+        said = next(scripts.get(task.unit_id, iter(())), None)
+        return receipt_of(task) if said is None and task.trial is None else said
+
+    return answer
+
+
+class Run:
+    """A dispatcher that has come to its end."""
+
+    def __init__(self, units, answer):
+        self.pool, self.clock = FakePool(answer), Clock()
+        circuit = Circuit(clock=self.clock, sleep=self._sleep)
+        self.n_busy_at_pauses = []
+        self.dispatch = _Dispatch(units, 64, self.pool, circuit)
+
+    def __call__(self):
+        self.committed = [receipt.unit_id for receipt in self.dispatch.receipts()]
+        return self
+
+    def _sleep(self, seconds):
+        self.n_busy_at_pauses.append(self.pool.n_busy)
+        self.clock.sleep(seconds)
+
+    def tasks(self, unit_id):
+        return [started.task for started in self.pool.started if started.task.unit_id == unit_id]
+
+    @property
+    def given_up(self):
+        return self.dispatch.given_up
+
+
+def test_every_unit_is_scanned_once_and_its_receipt_handed_on():
+    run = Run(units_of("a", "b", "c"), scripted())()
+    assert run.committed == ["a", "b", "c"]
+    assert [(started.method, started.task) for started in run.pool.started] == [("scan", Task(name, 64)) for name in "abc"]
+    assert [started.n_beside for started in run.pool.started] == [0, 1, 1]
+    assert run.given_up == {}
+    assert run.clock.sleeps == []
+
+
+SCAN = Task("a", 64)
+SMALLER = replace(SCAN, batch_size=16)
+NEXT_TRY = {
+    "it raises": (ValueError("bad pixels"), SCAN),
+    "the store fails": (AWAY, SCAN),
+    "the system fails to read": (OSError(errno.EIO, "input/output error"), SCAN),
+    "rows failed for a passing reason": (TransientError("io_error"), SCAN),
+    "Python has no memory": (MemoryError(), SMALLER),
+    "the system has no memory": (OSError(errno.ENOMEM, "cannot allocate"), SMALLER),
+    "torch has no memory": (RuntimeError("CUDA out of memory. Tried to allocate"), SMALLER),
+    "torch has none on a CPU": (RuntimeError("DefaultCPUAllocator: can't allocate memory"), SMALLER),
+    "another library has none": (RuntimeError("Cannot allocate memory"), SMALLER),
+    "OpenVINO has none": (RuntimeError("Exception from src/core.cpp: std::bad_alloc"), SMALLER),
+    "OpenVINO has none, in words": (RuntimeError("bad alloc"), SMALLER),
+    "it raises of something else": (RuntimeError("memory layout is unknown"), SCAN),
+    "an error of ours speaks of memory": (LensscanError("out of memory"), SCAN),
+    "the worker dies": (Trouble.DIED, replace(SMALLER, is_alone=True)),
+    "Ray ends the worker for memory": (Trouble.OUT_OF_MEMORY, SMALLER),
+    "the node goes": (Trouble.LOST, SCAN),
+    "the worker hangs": (Trouble.OVERDUE, replace(SCAN, is_alone=True)),
+}
+"""How the first try of a unit that runs beside another ends, and what is tried next."""
+
+
+@pytest.mark.parametrize("case", NEXT_TRY)
+def test_what_is_tried_next_follows_from_how_a_try_ended(case):
+    said, expected = NEXT_TRY[case]
+    run = Run(units_of("a", "b"), scripted(a=[said]))()
+    assert run.tasks("a") == [SCAN, expected]
+    assert {started.method for started in run.pool.started} == {"scan"}
+    assert sorted(run.committed) == ["a", "b"]
+
+
+@pytest.mark.parametrize("said", [ValueError("bad pixels"), Trouble.OVERDUE])
+def test_one_try_that_fails_in_a_unit_that_has_its_worker_for_itself_is_repeated_as_it_was(said):
+    assert Run(units_of("a"), scripted(a=[said]))().tasks("a") == [SCAN, SCAN]
+
+
+def test_a_unit_that_raises_three_times_is_given_up_with_its_last_error_and_others_are_committed():
+    run = Run(units_of("a", "b", "c"), scripted(b=[ValueError("one"), KeyError("two"), ValueError("three")]))()
+    assert run.given_up == {"b": "ValueError: three"}
+    assert run.committed == ["a", "c"]
+    assert len(run.tasks("b")) == 3
+
+
+def test_an_error_of_ours_is_told_in_its_own_words():
+    run = Run(units_of("a"), scripted(a=[LensscanError("unit a: no such tile")] * 3))()
+    assert run.given_up == {"a": "unit a: no such tile"}
+
+
+def test_two_errors_are_forgiven():
+    run = Run(units_of("a"), scripted(a=[ValueError("one"), ValueError("two")]))()
+    assert (run.committed, run.given_up) == (["a"], {})
+
+
+def test_each_failure_is_logged_with_its_unit_kind_and_reason(caplog):
+    Run(units_of("a"), scripted(a=[MemoryError("no room")]))()
+    assert [record.getMessage() for record in caplog.records] == ["unit a: out of memory (MemoryError: no room)"]
+
+
+@pytest.mark.fault(17)
+def test_a_store_that_fails_again_and_again_pauses_the_run_and_no_unit_pays_for_it():
+    run = Run(units_of("a", "b"), scripted(a=[AWAY] * 9, b=[AWAY] * 9))()
+    assert sorted(run.committed) == ["a", "b"]
+    assert run.given_up == {}
+    # The third of 18 failures opens the circuit, the fourth was on its way already; a pause comes before each later try.
+    assert run.clock.sleeps == [2.0, 4.0, 8.0, 16.0, 32.0, *[60.0] * 10]
+    # Nobody sleeps while a call runs.
+    assert set(run.n_busy_at_pauses) == {0}
+
+
+@pytest.mark.fault(17)
+def test_while_the_store_is_away_one_unit_at_a_time_asks_for_it_and_afterwards_two_do():
+    run = Run(units_of(*"abcdefgh"), scripted(**{name: [AWAY] for name in "abcdefgh"}))()
+    assert len(run.committed) == 8
+    # Four are started before the third has failed; the four others and the first of the second round come alone.
+    assert [started.n_beside for started in run.pool.started] == [0, 1, 1, 1, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1]
+    assert run.clock.sleeps == [2.0, 4.0, 8.0, 16.0, 32.0]
+
+
+@pytest.mark.fault(17)
+@pytest.mark.parametrize(("n_failures", "pauses"), [(2, []), (3, [1.0])])
+def test_the_third_failure_of_the_store_in_a_row_pauses_the_run(n_failures, pauses):
+    run = Run(units_of("a"), scripted(a=[AWAY] * n_failures))()
+    assert (run.committed, run.clock.sleeps) == (["a"], pauses)
+
+
+@pytest.mark.fault(17)
+def test_a_trial_that_is_survived_shows_that_the_store_works():
+    ends = [Trouble.DIED, Trouble.DIED, Trouble.DIED, AWAY, AWAY, None, AWAY, AWAY]
+    run = Run(units_of("a"), scripted(a=ends))()
+    assert [task.trial for task in run.tasks("a")][3:] == [(0, 0)] * 3 + [(0, 4)] * 3 + [(4, 6), (6, 7), (7, 8), None]
+    assert run.clock.sleeps == []
+
+
+@pytest.mark.fault(17)
+def test_errors_that_are_no_failures_of_the_store_pause_nothing():
+    run = Run(units_of("a", "b", "c"), scripted(**{name: [ValueError("bad")] * 2 for name in "abc"}))()
+    assert len(run.committed) == 3
+    assert run.clock.sleeps == []
+
+
+OTHERS = {f"u{i}": [MemoryError()] * i for i in range(7)}
+"""Of so many units, one is committed each round: `u0` at the first try, `u6` at the seventh."""
+
+
+@pytest.mark.fault(17)
+def test_a_unit_whose_files_alone_cannot_be_read_six_times_is_given_up_while_the_store_answers_for_others():
+    run = Run(units_of("x", *OTHERS), scripted(x=[AWAY] * 6, **OTHERS))()
+    assert run.given_up == {"x": "no route to the store"}
+    assert sorted(run.committed) == sorted(OTHERS)
+    assert run.clock.sleeps == []
+    assert Run(units_of("x", *OTHERS), scripted(x=[AWAY] * 5, **OTHERS))().given_up == {}
+
+
+@pytest.mark.fault(17)
+def test_what_a_unit_met_while_the_store_was_away_for_all_is_not_held_against_it_later():
+    away = {name: [AWAY] * 2 + OTHERS.get(name, [AWAY] * 4) for name in (*OTHERS, "x")}
+    run = Run(units_of(*away), scripted(**away))()
+    assert run.given_up == {}
+    assert len(run.committed) == len(away)
+    # Of 16 failures in the outage, the third opens the circuit and the fourth was on its way; the last four are lone.
+    assert len(run.clock.sleeps) == 13
+
+
+@pytest.mark.fault(17)
+def test_an_outage_longer_than_patience_ends_the_run_and_not_the_units():
+    run = Run(units_of("a", "b"), scripted(a=itertools.repeat(AWAY), b=itertools.repeat(AWAY)))
+    with pytest.raises(StorageError, match=r"the store has failed for 9\d\d s, .*: no route to the store"):
+        run()
+    assert run.given_up == {}
+
+
+class Lethal:
+    """Rows, by unit and place, that kill the worker that looks at them; with `None`, any look at the unit's files does."""
+
+    def __init__(self, n_rows, **places):
+        self._n_rows, self._places = n_rows, places
+
+    def __call__(self, call):
+        (task,) = call.arguments
+        places = self._places.get(task.unit_id, ())
+        kept = [place for place in range(self._n_rows) if place not in task.left_out]
+        looked_at = kept if task.trial is None else kept[slice(*task.trial)]
+        if places is None or set(looked_at) & set(places):
+            return Trouble.DIED
+        return receipt_of(task) if task.trial is None else None
+
+
+@pytest.mark.fault(7)
+def test_a_row_that_kills_is_searched_for_after_two_deaths_alone_and_left_out():
+    run = Run(units_of("a", "b"), Lethal(8, a=[5]))()
+    assert sorted(run.committed) == ["a", "b"]
+    assert run.given_up == {}
+    first, second, third, *trials, last = run.tasks("a")
+    assert (first, second, third) == (Task("a", 64), Task("a", 16, is_alone=True), Task("a", 4, is_alone=True))
+    # The files; halves; the row alone, twice.
+    assert [task.trial for task in trials] == [(0, 0), (0, 4), (4, 6), (4, 5), (5, 6), (5, 6)]
+    assert {(task.batch_size, task.left_out, task.is_alone) for task in trials} == {(1, (), True)}
+    assert last == Task("a", 1, left_out=(5,), is_alone=True)
+    methods = [started.method for started in run.pool.started if started.task.unit_id == "a"]
+    assert methods == ["scan"] * 3 + ["try_rows"] * 6 + ["scan"]
+    assert run.pool.n_lost == 3 + 3
+
+
+@pytest.mark.fault(7)
+def test_a_death_in_company_is_held_against_no_unit_alone():
+    run = Run(units_of("a", "b", "c", "d"), Lethal(8, b=[0]))()
+    assert sorted(run.committed) == ["a", "b", "c", "d"]
+    # It runs beside `b`, dies with it, and is done at its second try, alone.
+    assert run.tasks("c") == [Task("c", 64), Task("c", 16, is_alone=True)]
+    assert run.tasks("a") == [Task("a", 64)]
+    assert run.tasks("d") == [Task("d", 64)]
+    assert run.tasks("b")[-1].left_out == (0,)
+
+
+@pytest.mark.fault(7)
+def test_a_call_for_a_suspect_is_alone_and_others_are_not():
+    run = Run(units_of("a", "b", "c"), scripted(a=[Trouble.DIED]))()
+    by_task = [(started.task.unit_id, started.task.is_alone, started.n_beside) for started in run.pool.started]
+    assert by_task == [("a", False, 0), ("b", False, 1), ("c", False, 0), ("a", True, 0), ("b", True, 0)]
+
+
+@pytest.mark.fault(7)
+def test_a_unit_whose_files_kill_is_given_up_with_a_verdict_and_no_row_is_left_out():
+    run = Run(units_of("a", "b"), Lethal(8, a=None))()
+    assert run.committed == ["b"]
+    assert run.given_up == {"a": "workers die of it, and no single row is to blame"}
+    assert {task.left_out for task in run.tasks("a")} == {()}
+
+
+def test_a_deadline_leaves_time_to_start_for_each_row_and_for_each_byte():
+    files = {
+        "catalogue": InputFile(uri="/c", size=1_000_000, etag="1"),
+        "VIS": InputFile(uri="/v", size=2_500_000, etag="2"),
+    }
+    unit = unit_of("a", range(100)).model_copy(update={"files": files})
+    assert unit_deadline_s(unit) == 600 + 50 + 3.5
