@@ -1,7 +1,6 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -14,15 +13,15 @@ from flows.inject import inject
 from scanner.pixels.bands import EUCLID
 from scanner.pixels.geometry import MER
 from scanner.pixels.manifests import read_manifest
-from scanner.pixels.shards import decode_shard
 from scanner.pixels.tile_batches import tile_cutouts
 from scanner.pixels.tiles import discover_tiles, read_tile_catalogue
-from simulation import injected_sets
+from simulation import injected_sets, injected_tiles
 from simulation.injected_sets import InjectionSpec, OutputError, inject_into_cutouts
 from simulation.injected_tiles import inject_into_tile
-from simulation.injection import InjectionError
+from simulation.injection import InjectionError, inject_arcs
 from simulation.psf import MER_PSF_HDUS
 from simulation.survey_tile import TileSpec, simulate_tile
+from tests.simulation.injecting import assert_same_truth, pairs, tile_truth, with_mosaic, write_manifest
 
 TILE_ID = "000000007"
 
@@ -50,66 +49,51 @@ def psf_file(tmp_path):
     return str(tmp_path / "psf.fits")
 
 
-def write_manifest(tile, folder, n, spoil=lambda _i, image: image, scale=0.1):
-    lines = ["object_id,VIS,Y,J,H"]
-    cutouts = list(tile_cutouts(tile, read_tile_catalogue(tile.catalogue), MER))[:n]
-    for i, cutout in enumerate(cutouts):
-        hdus = [fits.PrimaryHDU()]
-        for band in EUCLID:
-            hdu = fits.ImageHDU(spoil(i, cutout.stamps[band].copy()), name=band)
-            hdu.header["PIXSCALE"] = scale
-            if i < len(cutouts) - 1:
-                hdu.header["MAGZERO"] = EUCLID[band].zero_point_ab_mag
-            hdus.append(hdu)
-        fits.HDUList(hdus).writeto(folder / f"{i}.fits")
-        lines.append(f"{i}," + ",".join(f"{i}.fits#{band}" for band in EUCLID))
-    path = folder / "manifest.csv"
-    path.write_text("\n".join(lines) + "\n")
-    return read_manifest(str(path))
-
-
-def with_mosaic(tile, folder, band, change):
-    """The tile with one mosaic changed, in another folder."""
-    path = Path(tile.mosaics[band])
-    target = folder / path.name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with fits.open(path, memmap=False) as hdus:
-        change(hdus).writeto(target, checksum=True)
-    return replace(tile, mosaics=MappingProxyType({**tile.mosaics, band: str(target)}))
-
-
 def contents(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(Path(folder).rglob("*")) if path.is_file()}
 
 
-def pairs(path):
-    """Host and lens of each pair: stamps and truth."""
-    shard = decode_shard(path.read_bytes())
-    truth = shard.truth.to_pylist()
-    for i in range(0, len(truth), 2):
-        host, lens = ({band: stamps[j] for band, stamps in shard.stamps.items()} for j in (i, i + 1))
-        yield host, lens, truth[i], truth[i + 1]
+@pytest.fixture
+def systems(monkeypatch):
+    """The systems whose arcs are painted, as the real function draws them, in order."""
+    drawn = []
+
+    def remembered(*args, **kwargs):
+        made = inject_arcs(*args, **kwargs)
+        drawn.append(made.system)
+        return made
+
+    for module in (injected_sets, injected_tiles):
+        monkeypatch.setattr(module, "inject_arcs", remembered)
+    return drawn
 
 
-def test_a_manifest_becomes_pairs_of_hosts_and_lenses(manifest, tmp_path):
+def lensed_flux(system, truth, band):
+    """ADU/s of a system's sources, magnified; clumps are not magnified as all of their galaxy is."""
+    sources = ((truth["magnification1"], system.source1), (truth["magnification2"], system.source2))
+    return sum(magnification * light.sed.flux_adu_per_s(band) for magnification, lights in sources for light in lights)
+
+
+def test_a_manifest_becomes_pairs_of_hosts_and_lenses(manifest, systems, tmp_path):
     summary = inject_into_cutouts(manifest, str(tmp_path / "out"), seed=1)
     assert summary.n_injected + len(summary.skipped) == len(manifest)
     assert dict(summary.skipped)["7"].startswith("no_zero_point: ")
     found = list(pairs(tmp_path / "out" / "shard-00000.parquet"))
-    assert len(found) == summary.n_injected > 0
-    for host, lens, host_truth, lens_truth in found:
+    assert len(found) == len(systems) == summary.n_injected > 3
+    for system, (host, lens, host_truth, lens_truth) in zip(systems, found, strict=True):
         assert (host_truth["kind"], host_truth["morphology"]) == ("nonlens", "host")
         assert lens_truth["kind"] != "nonlens"
         assert host_truth["index"] == lens_truth["index"]
-        added = lens["VIS"] - host["VIS"]
-        assert added.sum() > 0.5 * lens_truth["magnification1"] * EUCLID["VIS"].adu_per_s(lens_truth["source1_mag_vis"])
+        for band in EUCLID:
+            added = (lens[band] - host[band].astype(float)).sum()
+            assert added == pytest.approx(lensed_flux(system, lens_truth, band), rel=0.1)
     again = inject_into_cutouts(manifest, str(tmp_path / "again"), seed=1)
     assert contents(tmp_path / "again") == contents(tmp_path / "out")
     assert again.n_injected == summary.n_injected
 
 
 def test_masked_filled_and_padded_pixels_of_cutouts_get_no_arcs(tile, tmp_path):
-    def spoil(i, image):
+    def spoil(i, _band, image):
         image[80:90, 110:130] = 0
         image[116:120, 95:105] = np.nan
         return image[40:160, 40:160] if i % 2 else image
@@ -130,7 +114,7 @@ def test_masked_filled_and_padded_pixels_of_cutouts_get_no_arcs(tile, tmp_path):
 
 
 def test_a_flaw_in_the_corner_of_a_cutout_does_not_matter(tile, tmp_path):
-    def spoil(_i, image):
+    def spoil(_i, _band, image):
         image[0, 0] = np.nan
         return image
 
@@ -138,7 +122,14 @@ def test_a_flaw_in_the_corner_of_a_cutout_does_not_matter(tile, tmp_path):
     (tmp_path / "whole").mkdir()
     flawed = inject_into_cutouts(write_manifest(tile, tmp_path / "flawed", 8, spoil), str(tmp_path / "a"), seed=1)
     whole = inject_into_cutouts(write_manifest(tile, tmp_path / "whole", 8), str(tmp_path / "b"), seed=1)
-    assert flawed.n_injected == whole.n_injected > 0
+    assert flawed.n_injected == whole.n_injected > 3
+    both = zip(pairs(tmp_path / "a" / "shard-00000.parquet"), pairs(tmp_path / "b" / "shard-00000.parquet"), strict=True)
+    for (host, lens, _, truth), (of_host, of_lens, _, of_truth) in both:
+        assert_same_truth(truth, of_truth)
+        for band in EUCLID:
+            assert lens[band][0, 0] == host[band][0, 0] != of_host[band][0, 0]
+            for flawed_image, image in ((host, of_host), (lens, of_lens)):
+                np.testing.assert_array_equal(flawed_image[band][1:, 1:], image[band][1:, 1:])
 
 
 def test_cutouts_on_other_pixels_are_skipped(tile, tmp_path):
@@ -206,12 +197,12 @@ def test_a_contact_sheet_is_never_that_of_other_shards(manifest, tmp_path):
         inject(str(tmp_path / "manifest.csv"), str(out), 10, 2, None, lambda *_: None)
 
 
-def test_a_tile_gets_lenses_and_keeps_everything_else(tile, tmp_path):
+def test_a_tile_gets_lenses_and_keeps_everything_else(tile, systems, tmp_path):
     summary = inject_into_tile(tile, str(tmp_path), 2, seed=1)
     assert summary.n_injected == 2
     other = discover_tiles(str(tmp_path))[0]
     assert other.tile_id == tile.tile_id
-    truth = pq.read_table(tmp_path / tile.tile_id / "truth.parquet").to_pylist()
+    truth = tile_truth(tmp_path / tile.tile_id)
     catalogue = read_tile_catalogue(other.catalogue)
     places = {int(i): (ra, dec) for i, ra, dec in zip(catalogue.object_ids, catalogue.ra, catalogue.dec, strict=True)}
     assert all(row["object_id"] in places for row in truth)
@@ -221,10 +212,8 @@ def test_a_tile_gets_lenses_and_keeps_everything_else(tile, tmp_path):
             for key in ("MAGZERO", "CRVAL1", "CRPIX2", "CD1_1"):
                 assert after[0].header[key] == before[0].header[key]
             assert "seed 1, up to 2 lenses" in str(after[0].header["HISTORY"])
-            expected = sum(
-                row["magnification1"] * EUCLID[band].adu_per_s(row["source1_mag_vis"]) for row in truth if band == "VIS"
-            )
-            assert added.sum() > 0.5 * expected
+            expected = sum(lensed_flux(system, row, band) for system, row in zip(systems, truth, strict=True))
+            assert added.sum() == pytest.approx(expected, rel=0.1)
             # Far from the lenses nothing is touched.
             assert np.mean(added == 0) > 0.8
     stamps = list(tile_cutouts(other, catalogue, MER))

@@ -1,0 +1,98 @@
+"""Files whose MAGZERO is not the survey's, through the function that `lensscan inject` calls.
+
+One ADU/s of a file whose zero point is 2.5 mag fainter is a tenth of the light, so the same arcs have ten times the value.
+"""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from flows.inject import inject
+from scanner.pixels.bands import EUCLID
+from scanner.pixels.tiles import discover_tiles
+from simulation.survey_tile import TileSpec, simulate_tile
+from tests.simulation.injecting import assert_same_truth, pairs, tile_truth, with_mosaic, write_manifest
+
+TILE_ID = "000000011"
+EPSILON = np.finfo(np.float32).eps
+NOMINAL = dict.fromkeys(EUCLID, 0.0)
+SHIFTS = [{"VIS": 2.5, "Y": -2.5, "J": 2.5, "H": -2.5}, {"VIS": -2.5, "Y": 2.5, "J": -2.5, "H": 2.5}]
+"""In mag, both ways in every band."""
+
+
+def quiet(*_):
+    pass
+
+
+def rescaled(shift_mag):
+    """The same light in a mosaic with another zero point."""
+
+    def change(hdus):
+        hdus[0].data *= np.float32(10 ** (0.4 * shift_mag))
+        hdus[0].header["MAGZERO"] += shift_mag
+        return hdus
+
+    return change
+
+
+def assert_scaled(written, host, plain_written, plain_host, shift_mag):
+    """What was added is that of the file at the survey's zero point, times the ratio of the scales, up to float32."""
+    scale = 10 ** (0.4 * shift_mag)
+    added, expected = written.astype(float) - host, scale * (plain_written.astype(float) - plain_host)
+    rounding = 4 * EPSILON * (np.abs(written) + scale * np.abs(plain_written))
+    assert np.all(np.abs(added - expected) <= rounding + 1e-4 * np.abs(expected))
+    assert added.sum() > 1000 * rounding.sum() / rounding.size
+    assert np.count_nonzero(np.abs(added) > rounding) > 300
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory):
+    """A tile and the same with arcs, both as folders."""
+    root = tmp_path_factory.mktemp("flux")
+    simulate_tile(TileSpec(tile_id=TILE_ID, n_galaxies=10, side_pixels=450, seed=3), str(root / "in"))
+    assert inject(str(root / "in"), str(root / "out"), 2, 1, None, quiet)["injected"] == 2
+    return root / "in", root / "out"
+
+
+def test_arcs_of_tiles_are_on_the_scale_of_each_mosaic(tiles, tmp_path):
+    plain_in, plain_out = (discover_tiles(str(folder))[0] for folder in tiles)
+    for number, shifts in enumerate(SHIFTS):
+        folder, tile = tmp_path / f"in{number}", plain_in
+        for band, shift in shifts.items():
+            tile = with_mosaic(tile, folder / TILE_ID, band, rescaled(shift))
+        shutil.copy(plain_in.catalogue, folder / TILE_ID)
+        inject(str(folder), str(tmp_path / f"out{number}"), 2, 1, None, quiet)
+        out = discover_tiles(str(tmp_path / f"out{number}"))[0]
+        for band, shift in shifts.items():
+            found = fits.getdata(out.mosaics[band]), fits.getdata(tile.mosaics[band])
+            assert_scaled(*found, fits.getdata(plain_out.mosaics[band]), fits.getdata(plain_in.mosaics[band]), shift)
+            assert fits.getheader(out.mosaics[band])["MAGZERO"] == EUCLID[band].zero_point_ab_mag + shift
+        for truth, plain in zip(tile_truth(Path(out.catalogue).parent), tile_truth(tiles[1] / TILE_ID), strict=True):
+            assert_same_truth(truth, plain)
+
+
+def test_arcs_of_cutouts_are_on_the_scale_of_each_file(tiles, tmp_path):
+    tile, written = discover_tiles(str(tiles[0]))[0], []
+    for number, shifts in enumerate([NOMINAL, *SHIFTS]):
+        scales = {band: np.float32(10 ** (0.4 * shift)) for band, shift in shifts.items()}
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        write_manifest(
+            tile, folder, 4, lambda _, band, image, s=scales: image * s[band], mag_shifts=shifts, all_zero_points=True
+        )
+        inject(str(folder / "manifest.csv"), str(folder / "out"), 1, 1, None, quiet)
+        written.append(list(pairs(folder / "out" / "shard-00000.parquet")))
+    plain, *others = written
+    assert len(plain) > 1
+    for shifts, found in zip(SHIFTS, others, strict=True):
+        for (host, lens, host_truth, lens_truth), (of_host, of_lens, of_host_truth, of_lens_truth) in zip(
+            found, plain, strict=True
+        ):
+            assert_same_truth(host_truth, of_host_truth)
+            assert_same_truth(lens_truth, of_lens_truth)
+            for band, shift in shifts.items():
+                np.testing.assert_allclose(host[band], 10 ** (0.4 * shift) * of_host[band], rtol=1e-6)
+                assert_scaled(lens[band], host[band], of_lens[band], of_host[band], shift)
