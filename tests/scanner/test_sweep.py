@@ -3,14 +3,16 @@
 import numpy as np
 import pytest
 
-from scanner.catalogue.plan import ScanConfig
+from scanner import scoring
+from scanner.catalogue.plan import ScanConfig, SecondOpinion
 from scanner.networks.engines import fast_precision, resolve_engine
 from scanner.networks.ensemble import EnsembleScores
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.pixels.cutouts import Cutout
 from scanner.pixels.geometry import CHALLENGE, MER_10
 from scanner.scoring import CutoutScanner, open_scanner
-from scanner.sweep import AUDIT_EVERY, MIN_MARGIN, Sweep, SweepError, largest_error, log_odds, made_stamps, make_sweep
+from scanner.sweep import Sweep, SweepError, largest_error, log_odds, made_stamps, make_sweep, pays
+from tests.scanner.rounding import sweep_by_rounding
 
 
 class Told:
@@ -50,7 +52,7 @@ def test_candidates_and_their_numbers_do_not_depend_on_the_sweep():
     again = precision == "float32"
     assert slow.n_scored == again.sum() < 400
     assert table["p_lens"].to_numpy()[again].tolist() == exact["p_lens"].to_numpy()[again].tolist()
-    assert again[::AUDIT_EVERY].all()
+    assert again[::128].all()
     # The fast ensemble does round: the test could fail.
     assert not np.isclose(table["p_lens"].to_numpy()[~again], exact["p_lens"].to_numpy()[~again], atol=1e-4).all()
 
@@ -73,8 +75,8 @@ def test_where_most_rows_could_be_candidates_the_sweep_is_given_up():
 
 def test_the_audit_sees_what_the_threshold_does_not():
     sweep = Sweep(Told(), "bfloat16", 0.99, 0.4)
-    chosen = sweep.to_score_again(np.arange(AUDIT_EVERY, 2 * AUDIT_EVERY), np.full(AUDIT_EVERY, 0.01, np.float32))
-    assert chosen.tolist() == [True] + [False] * (AUDIT_EVERY - 1)
+    chosen = sweep.to_score_again(np.arange(127, 258), np.full(131, 0.01, np.float32))
+    assert np.flatnonzero(chosen).tolist() == [1, 129]
     sweep.check(np.array([0.5]), np.array([0.54]))
     with pytest.raises(SweepError, match=r"off by 0\.201"):
         sweep.check(np.array([0.5]), np.array([0.55]))
@@ -98,7 +100,7 @@ def test_the_margin_is_four_times_the_largest_error_on_made_images():
     sweep = make_sweep(Off(1.1), "bfloat16", Off(1.0), 0.5)
     means = made_stamps(CHALLENGE, 32)["VIS"].mean(axis=(1, 2))
     assert sweep.margin == pytest.approx(4 * 0.1 * np.abs(means).max(), rel=1e-3)
-    assert make_sweep(Off(1.0), "bfloat16", Off(1.0), 0.5).margin == MIN_MARGIN
+    assert make_sweep(Off(1.0), "bfloat16", Off(1.0), 0.5).margin == 0.05
 
 
 def test_made_images_are_the_same_every_time_and_span_faint_to_bright():
@@ -109,16 +111,150 @@ def test_made_images_are_the_same_every_time_and_span_faint_to_bright():
     assert peaks[-1] > 100
 
 
+def test_made_images_show_the_same_sky_on_every_grid():
+    made = made_stamps(CHALLENGE, 32)
+    # Three pixels of VIS in one of NISP: every third has its centre where that has its own.
+    difference = made["VIS"][:, 2:200:3, 2:200:3] - made["H"]
+    assert difference.std() == pytest.approx(np.sqrt(2), rel=0.01)
+    assert np.abs(difference).max() < 6 * np.sqrt(2)
+
+
+def test_made_galaxies_fade_as_discs_do_and_have_a_ring_on_one_side():
+    vis = made_stamps(CHALLENGE, 32)["VIS"]
+    middle = vis[:, 99:101].mean(axis=1)
+    left, right = middle[:, :100][:, ::-1], middle[:, 100:]
+    radius = 0.05 + 0.1 * np.arange(100)
+    near, rings = radius < 0.7, []
+    for i in range(24, 32):
+        slope, at_centre = np.polyfit(radius[near], np.log(left[i, near]), 1)
+        assert np.exp(at_centre) == pytest.approx(2 * 150 ** (i / 31), rel=0.1)
+        # Scale length times axis ratio.
+        assert 0.3 * 0.5 < -1 / slope < 1.2
+        rings.append(radius[(right - left)[i].argmax()])
+    assert all(0.6 * 0.5 < ring < 2.5 for ring in rings)
+    assert np.ptp(rings) > 0.5
+
+
+def test_the_numbers_of_made_images_never_change():
+    """The margin is measured on them, and which rows are stored in float32 depends on the margin."""
+    made = made_stamps(CHALLENGE, 32)
+    at = {"VIS": ([100, 100, 105, 3], [100, 95, 100, 7]), "H": ([33, 33, 38, 3], [33, 28, 33, 7])}
+    found = {band: [made[band][i][places].tolist() for i in (4, 16, 30)] for band, places in at.items()}
+    assert found["VIS"] == [
+        pytest.approx([3.337332, 0.528980, 0.550018, -0.990459], abs=1e-4),
+        pytest.approx([24.87968, 13.76975, 16.16125, -0.545403], abs=1e-4),
+        pytest.approx([240.1732, 167.1779, 157.6176, 0.776297], abs=1e-3),
+    ]
+    assert found["H"] == [
+        pytest.approx([1.205851, 1.511813, 0.678168, -0.537637], abs=1e-4),
+        pytest.approx([20.28575, 1.329310, 5.974222, 0.902916], abs=1e-4),
+        pytest.approx([212.1757, 69.84657, 64.76279, -0.470429], abs=1e-3),
+    ]
+
+
+def test_log_odds_of_known_probabilities():
+    assert log_odds([0.5, 0.75, 0.1]) == pytest.approx([0, np.log(3), -np.log(9)])
+    # As far as float32 can tell a probability from one, and far beyond that at zero.
+    assert log_odds([0, 1e-40, 1]) == pytest.approx([-np.log(1e30), -np.log(1e30), np.log(2**24 - 1)])
+
+
+def test_the_largest_error_is_taken_in_either_direction_and_none_is_zero():
+    half, more = np.float32([0.5, 0.5]), np.float32([0.5, 0.75])
+    assert largest_error(half, more) == largest_error(more, half) == pytest.approx(np.log(3))
+    assert largest_error(half[:0], half[:0]) == 0
+
+
+def test_a_row_at_the_threshold_less_the_margin_is_scored_again_and_one_below_is_not():
+    sweep = Sweep(Told(), "bfloat16", 0.75, np.log(3))
+    p_lens = 1 / (1 + np.exp([-1e-6, 1e-6]))
+    assert sweep.to_score_again(np.array([1, 2]), p_lens).tolist() == [True, False]
+    exactly = Sweep(Told(), "bfloat16", 0.5, 0.0)
+    assert exactly.to_score_again(np.array([1, 2]), np.float32([0.5, np.nextafter(0.5, 0, dtype=np.float32)])).tolist() == [
+        True,
+        False,
+    ]
+
+
+def test_an_error_of_just_half_the_margin_is_allowed():
+    fast, exact = np.float32([0.5]), np.float32([0.7])
+    Sweep(Told(), "bfloat16", 0.9, 2 * largest_error(fast, exact)).check(fast, exact)
+    with pytest.raises(SweepError, match=r"^bfloat16 is off by 0\.847 in log odds, at most 0\.846 is allowed for$"):
+        Sweep(Told(), "bfloat16", 0.9, 1.692).check(fast, exact)
+
+
+@pytest.mark.parametrize(
+    ("n_seen", "n_again", "expected"),
+    [
+        (0, 0, True),
+        (255, 255, True),
+        (256, 256, False),
+        (256, 102, True),
+        (256, 103, False),
+        (1000, 400, True),
+        (1000, 401, False),
+    ],
+)
+def test_sweeping_pays_until_more_than_two_in_five_of_256_rows_had_to_be_scored_again(n_seen, n_again, expected):
+    assert pays(n_seen, n_again) is expected
+
+
+def test_a_sweep_is_made_of_what_it_was_given():
+    fast, exact = Told(), Told()
+    sweep = make_sweep(fast, "bfloat16", exact, 0.25)
+    assert (sweep.ensemble, sweep.precision, sweep.candidate_threshold, sweep.margin) == (fast, "bfloat16", 0.25, 0.05)
+    assert fast.n_scored == exact.n_scored == 32
+
+
+@pytest.fixture
+def told_packages(monkeypatch):
+    """In place of any package, an ensemble that is told what to say, and one that is off where it is loaded in bfloat16."""
+    monkeypatch.setattr(scoring, "fast_precision", lambda _engine: "bfloat16")
+    monkeypatch.setattr(
+        scoring, "load_package", lambda _folder, _engine, precision, _threads: Told(0.0 if precision == "float32" else 0.02)
+    )
+
+
+@pytest.mark.parametrize("above", [None, 0.3, 0.6])
+def test_every_row_that_a_second_ensemble_is_asked_about_has_exact_scores(told_packages, above, tmp_path):
+    second = above and SecondOpinion(ensemble_name="other", ensemble_sha256="0" * 64, above=above)
+    rows = cutouts(np.linspace(0.02, 0.98, 97), np.ones(97))
+    exact = CutoutScanner(Told()).score(rows)["p_lens"].to_numpy()
+    table = open_scanner(tmp_path, ScanConfig(candidate_threshold=0.9, engine="torch", second=second)).score(rows)
+    is_asked = exact >= (above or 0.9)
+    assert table["p_lens"].to_numpy()[is_asked].tolist() == exact[is_asked].tolist()
+    precision = np.array(table["precision"].to_pylist())
+    assert set(precision[is_asked]) == {"float32"}
+    # The first row is the audit's. The margin about the threshold is four times the largest error of noise, some 0.3.
+    is_far = log_odds(exact) < log_odds(above or 0.9) - 0.5
+    assert set(precision[is_far][1:]) == {"bfloat16"}
+    assert is_far.sum() > 10
+
+
+def test_without_a_sweep_every_row_has_exact_scores(told_packages, tmp_path):
+    rows = cutouts(np.linspace(0.02, 0.98, 97), np.ones(97))
+    table = open_scanner(tmp_path, ScanConfig(candidate_threshold=0.9, engine="torch", sweep=False)).score(rows)
+    assert table.equals(CutoutScanner(Told()).score(rows))
+
+
+def test_the_shipped_networks_give_the_same_candidates_swept_in_emulated_bfloat16(monkeypatch):
+    sweep_by_rounding(monkeypatch)
+    swept_as_exact("mer3-sim", MER_10, 40, "torch")
+
+
 @pytest.mark.parametrize(("name", "geometry", "n"), [("mer3-sim", MER_10, 96), ("ou7-sim", CHALLENGE, 32)])
 def test_the_shipped_networks_give_the_same_candidates_swept_and_not(name, geometry, n):
     engine = resolve_engine("auto")
     if fast_precision(engine) is None:
         pytest.skip(f"{engine} has no faster precision on this machine")
+    swept_as_exact(name, geometry, n, engine)
+
+
+def swept_as_exact(name, geometry, n, engine):
     stamps = made_stamps(geometry, n)
     rows = [Cutout({band: images[i] for band, images in stamps.items()}) for i in range(n)]
-    exact = open_scanner(SHIPPED_DIR / name, ScanConfig(sweep=False), 1).score(rows)
+    exact = open_scanner(SHIPPED_DIR / name, ScanConfig(engine=engine, sweep=False), 1).score(rows)
     threshold = float(np.sort(exact["p_lens"].to_numpy())[-n // 8])
-    swept = open_scanner(SHIPPED_DIR / name, ScanConfig(candidate_threshold=threshold), 1).score(rows)
+    swept = open_scanner(SHIPPED_DIR / name, ScanConfig(engine=engine, candidate_threshold=threshold), 1).score(rows)
     is_candidate = exact["p_lens"].to_numpy() >= threshold
     assert swept.filter(is_candidate).equals(exact.filter(is_candidate))
     assert ((swept["p_lens"].to_numpy() >= threshold) == is_candidate).all()

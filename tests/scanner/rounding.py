@@ -1,0 +1,41 @@
+"""A stand-in for bfloat16 on machines without it: the same networks, with weights, inputs and every layer's output rounded."""
+
+import numpy as np
+import torch
+
+from scanner import scoring
+from scanner.networks.ensemble import Ensemble
+from scanner.networks.package import load_network, load_package, read_card
+
+
+class RoundedEngine:
+    """Rounds where hardware does, and sums in float32 as it does: what torch gives in bfloat16, ten times as fast."""
+
+    def __init__(self, network):
+        self._network = network.to(torch.bfloat16).float()
+        for layer in self._network.modules():
+            if not list(layer.children()):
+                layer.register_forward_hook(lambda _layer, _inputs, output: _rounded(output))
+
+    def logits(self, inputs):
+        with torch.no_grad():
+            return self._network(_rounded(torch.from_numpy(np.ascontiguousarray(inputs)))).numpy()
+
+
+def _rounded(tensor):
+    return tensor.to(torch.bfloat16).float()
+
+
+def load_rounded(folder):
+    card = read_card(folder)
+    return Ensemble(card, {network.name: RoundedEngine(load_network(folder, network)) for network in card.networks})
+
+
+def sweep_by_rounding(monkeypatch):
+    """From now on every scanner with a sweep sweeps in emulated bfloat16, whatever this machine can do."""
+
+    def load(folder, engine="torch", precision="float32", threads=None):
+        return load_package(folder, engine, precision, threads) if precision == "float32" else load_rounded(folder)
+
+    monkeypatch.setattr(scoring, "fast_precision", lambda _engine: "bfloat16")
+    monkeypatch.setattr(scoring, "load_package", load)
