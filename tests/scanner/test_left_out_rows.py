@@ -1,0 +1,144 @@
+"""Units some of whose rows killed workers: these are rejected unseen, and every other row keeps its own scores."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from infra.storage import info
+from scanner.catalogue.outcomes import check_outcomes
+from scanner.catalogue.units import InputFile, Unit, find_units, id_digest
+from scanner.networks.ensemble import EnsembleScores
+from scanner.pixels.geometry import CHALLENGE
+from scanner.pixels.rejections import RejectCode, Rejection
+from scanner.pixels.shards import encode_shard, shard_table
+from scanner.scan import open_unit_without, scan_open_unit, scan_unit
+from scanner.scoring import CutoutScanner
+from scanner.sweep import Sweep
+from tests.tiles import write_tile
+
+N_ROWS = 9
+BAD = (1, 4, 7)
+"""Rows that are rejected for what they are, whatever is left out."""
+KILLED = Rejection(RejectCode.WORKER_CRASH, "it killed a worker")
+LEFT_OUT = [(0,), (8,), (3,), (5, 2), (1,), (0, 1, 2), (7, 8), (4, 0, 8), (0, 2, 4, 6, 8), tuple(range(1, 9)), tuple(range(9))]
+
+
+class Brightest:
+    """p_lens is the place of the brightest pixel of VIS, which no two of the rows have in common; it tells what it saw."""
+
+    geometry = CHALLENGE
+    network_names = ("A",)
+
+    def __init__(self):
+        self.seen = []
+
+    def score(self, stamps):
+        p = (stamps["VIS"].reshape(len(stamps["VIS"]), -1).argmax(axis=1) / 200**2).astype(np.float32)
+        self.seen.extend(p.tolist())
+        return EnsembleScores({"A": p}, p / 4, p, None, None)
+
+
+def tile_unit(folder):
+    """Sources at `BAD` lie outside their tile."""
+    write_tile(folder, 3, N_ROWS)
+    (path,) = folder.glob("*FINAL-CAT*")
+    with fits.open(path, mode="update") as hdus:
+        hdus[1].data["DECLINATION"][list(BAD)] += 1
+    (unit,) = find_units(str(folder))
+    return unit
+
+
+def shard_unit(folder):
+    """Stamps at `BAD` are blank."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    stamps = {
+        band: rng.exponential(size=(N_ROWS, grid.n_pixels, grid.n_pixels)).astype(np.float32)
+        for band, grid in CHALLENGE.grids.items()
+    }
+    stamps["J"][list(BAD)] = 0
+    ids = np.arange(N_ROWS) + 100
+    path = folder / "s.parquet"
+    path.write_bytes(encode_shard(shard_table(ids, stamps, {}, CHALLENGE)))
+    file = info(str(path))
+    files = {"shard": InputFile(uri=file.uri, size=file.size, etag=file.etag)}
+    return Unit(unit_id="s", kind="shard", files=files, n_rows=N_ROWS, id_digest=id_digest(ids))
+
+
+@pytest.fixture(scope="module", params=[tile_unit, shard_unit])
+def unit(request, tmp_path_factory):
+    return request.param(tmp_path_factory.mktemp("unit") / "input")
+
+
+@pytest.fixture(scope="module")
+def whole(unit):
+    """The unit's rows where none is left out."""
+    table = scan_unit(unit, CutoutScanner(Brightest()), "2026-01-02")
+    rows = table.to_pylist()
+    assert [place for place, row in enumerate(rows) if row["status"] != "scored"] == list(BAD)
+    assert len({row["p_lens"] for row in rows}) == N_ROWS - len(BAD) + 1
+    return rows
+
+
+def expected(whole, left_out):
+    nothing = {"p_A": None, "p_lens": None, "disagreement": None, "precision": ""}
+    killed = nothing | {"status": "rejected:worker_crash", "detail": "it killed a worker"}
+    return [row | killed if place in left_out else row for place, row in enumerate(whole)]
+
+
+def scanned_without(unit, left_out, scanner):
+    opened = open_unit_without(unit, CHALLENGE, scanner.batch_size, dict.fromkeys(left_out, KILLED))
+    return scan_open_unit(opened, scanner, "2026-01-02")
+
+
+@pytest.mark.fault(7)
+@pytest.mark.parametrize("left_out", LEFT_OUT, ids=str)
+def test_rows_beside_those_left_out_keep_their_scores_and_rejections(unit, whole, left_out):
+    ensemble = Brightest()
+    table = scanned_without(unit, left_out, CutoutScanner(ensemble, 2))
+    assert table.to_pylist() == expected(whole, left_out)
+    check_outcomes(table)
+    looked_at = [row["p_lens"] for place, row in enumerate(whole) if row["status"] == "scored" and place not in left_out]
+    assert sorted(ensemble.seen) == sorted(looked_at)
+
+
+@pytest.mark.fault(7)
+def test_a_unit_of_which_nothing_is_left_out_is_scanned_as_it_is(unit, whole):
+    assert scanned_without(unit, (), CutoutScanner(Brightest(), 2)).to_pylist() == whole
+
+
+@pytest.mark.fault(7)
+def test_a_unit_that_is_read_twice_leaves_the_same_rows_out_both_times(unit, whole):
+    """The second time it is read because the sweep is off by too much."""
+
+    class Off(Brightest):
+        def score(self, stamps):
+            scores = super().score(stamps)
+            return replace(scores, p_lens=scores.p_lens / 2)
+
+    ensemble, off = Brightest(), Off()
+    scanner = CutoutScanner(ensemble, 2, Sweep(off, "bfloat16", 0.0, margin=0.1))
+    assert scanned_without(unit, (2, 5), scanner).to_pylist() == expected(whole, (2, 5))
+    assert off.seen
+    assert len(ensemble.seen) > N_ROWS - len(BAD) - 2
+
+
+@pytest.mark.fault(7)
+def test_progress_counts_rows_that_are_left_out(unit):
+    told = []
+    scanner = CutoutScanner(Brightest(), 2)
+    opened = open_unit_without(unit, CHALLENGE, 2, dict.fromkeys((0, 5), KILLED))
+    scan_open_unit(opened, scanner, "2026-01-02", lambda *done: told.append(done))
+    assert told[0] == (2, N_ROWS)
+    assert told[-1] == (N_ROWS, N_ROWS)
+    assert sorted(told) == told
+
+
+@pytest.mark.fault(7)
+def test_rows_that_another_unit_owns_do_not_count_among_the_places(unit, whole):
+    ids = [row["object_id"] for row in whole]
+    fewer = unit.model_copy(update={"n_rows": N_ROWS - 2, "owned_elsewhere": (ids[0], ids[3])})
+    table = scanned_without(fewer, (0, 3), CutoutScanner(Brightest(), 2))
+    assert table.to_pylist() == [row for place, row in enumerate(expected(whole, (1, 5))) if place not in {0, 3}]
