@@ -1,0 +1,78 @@
+"""`make mutants`: do the tests notice defects, those of an audit and a sample of small ones in core modules?
+
+Writes `report.json` and `REPORT.md` beside this file, unless only a part is run; fails where a defect of the audit survives,
+where too many of the sample do, or where the list of equivalent mutants is stale. Called again with the same code after it was
+killed, it goes on where it stopped.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from tests.mutants.campaign import PACKAGES, Campaign, audit_jobs, progress_file, sample_jobs, say
+from tests.mutants.modules import MODULES
+from tests.mutants.report import as_json, as_markdown, complaints, read_equivalents, survivors, write
+from tests.mutants.trees import Tree
+
+ROOT = Path(__file__).parents[2]
+REPORT = Path(__file__).with_name("report.json")
+
+
+def _arguments(arguments: Iterable[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
+    parser.add_argument("--audit-only", action="store_true", help="the audit's defects alone")
+    parser.add_argument("--sample-only", action="store_true", help="the sampled mutants alone")
+    parser.add_argument("--modules", nargs="+", metavar="PATH", help="sampled mutants of these modules alone")
+    parser.add_argument("--copies", type=int, default=2, help="how many mutants run at a time")
+    parser.add_argument("--fresh", action="store_true", help="forget what an earlier run of the same code found")
+    parser.add_argument("--list", action="store_true", help="name the mutants and run none")
+    parser.add_argument("--report", type=Path, help="file for the report; by default report.json, if everything is run")
+    found = parser.parse_args(None if arguments is None else list(arguments))
+    known = [module.path for module in MODULES]
+    if unknown := sorted(set(found.modules or ()) - set(known)):
+        parser.error(f"modules must be among {', '.join(known)}, got {', '.join(unknown)}")
+    if found.copies < 1:
+        parser.error(f"--copies must be >= 1, got {found.copies}")
+    return found
+
+
+def main(arguments: Iterable[str] | None = None) -> int:
+    """Run the mutants that were asked for; 0 where all is well."""
+    asked = _arguments(arguments)
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        trees = [Tree(ROOT, Path(folder, str(i))) for i in range(asked.copies)]
+        root = trees[0].root
+        # From the copy, not from the working tree: that may change meanwhile.
+        paths = asked.modules or [module.path for module in MODULES]
+        jobs = [] if asked.sample_only or asked.modules else audit_jobs(root)
+        jobs += [] if asked.audit_only else sample_jobs(root, paths)
+        if asked.list:
+            for job in jobs:
+                say(f"{job.path} {job.what}: {job.line} -> {job.becomes}")
+            return 0
+        trees[0].check_imports(*PACKAGES)
+        progress = progress_file(root, ROOT / "build")
+        if asked.fresh:
+            progress.unlink(missing_ok=True)
+        results = Campaign(jobs, trees, progress).results()
+    equivalents = read_equivalents()
+    words = sys.argv[1:] if arguments is None else arguments
+    report = as_json(results, equivalents, " ".join(["python -m tests.mutants", *words]), time.monotonic() - start)
+    say(as_markdown(report))
+    is_whole = not (asked.audit_only or asked.sample_only or asked.modules)
+    if asked.report or is_whole:
+        write(report, asked.report or REPORT)
+    wrong = complaints(results, equivalents)
+    for survivor in survivors(results, equivalents):
+        say(f"survives: {survivor.path} {survivor.what}: {survivor.line} -> {survivor.becomes}")
+    for line in wrong:
+        say(f"wrong: {line}")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

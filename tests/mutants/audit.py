@@ -1,0 +1,252 @@
+"""Defects that an audit put into the code by hand and the tests of that day did not notice; each must fail a test now.
+
+Most are wiring: a tested part that is not used, or is used with the wrong argument, which operators of mutation seldom make.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Defect:
+    """One replacement in one file."""
+
+    id: str
+    path: str
+    wrong: str
+    """What the code then does wrong."""
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+    def applied_to(self, source: str) -> str:
+        """The file with the defect.
+
+        Raises:
+            ValueError: the file was rebuilt, so that what is to be replaced is not there exactly once.
+        """
+        n = source.count(self.old)
+        if n != 1:
+            raise ValueError(f"{self.id}: must be in {self.path} once, is there {n} times: {self.old!r}")
+        return source.replace(self.old, self.new)
+
+
+DEFECTS = (
+    Defect(
+        "M07",
+        "simulation/injection.py",
+        "What is painted is not brought to the file's flux scale.",
+        "stamps[band] + _placed(noisy * scale[band], corner, shape)",
+        "stamps[band] + _placed(noisy, corner, shape)",
+        ("tests/simulation/test_injection.py",),
+    ),
+    Defect(
+        "M08",
+        "simulation/injected_tiles.py",
+        "Zero points of mosaics are not handed on.",
+        "        zero_points_ab_mag={band: mosaic.zero_point_ab_mag for band, mosaic in mosaics.items()},\n",
+        "",
+        ("tests/simulation/test_injected_sets.py",),
+    ),
+    Defect(
+        "M09",
+        "simulation/injected_sets.py",
+        "Zero points of cutouts are not handed on.",
+        "*draw_kind(seed, i), zero_points_ab_mag=zero_points, psfs=psfs)",
+        "*draw_kind(seed, i), psfs=psfs)",
+        ("tests/simulation/test_injected_sets.py",),
+    ),
+    Defect(
+        "M22",
+        "scanner/networks/prevalence.py",
+        "The compound share of the package is lost.",
+        "compound_share or card.combiner.compound_share",
+        "compound_share",
+        ("tests/scanner/test_prevalence.py",),
+    ),
+    Defect(
+        "M25",
+        "scanner/scoring.py",
+        "Rows that a second ensemble is asked about are chosen by scores of the sweep.",
+        "lowest = min(config.candidate_threshold, config.second.above if config.second else 1.0)",
+        "lowest = config.candidate_threshold",
+        ("tests/scanner/test_sweep.py",),
+    ),
+    Defect(
+        "M36",
+        "scanner/catalogue/verify.py",
+        "The units of the seal are not compared with those of the plan.",
+        '        if set(seal.units) != {unit.unit_id for unit in self._plan.units}:\n            wrong.add("units")\n',
+        "",
+        ("tests/scanner/test_verify.py",),
+    ),
+    Defect(
+        "M37",
+        "scanner/catalogue/verify.py",
+        "Counts of outcomes in a seal need not add up.",
+        '        if sum(seal.rows_by_status.values()) != seal.n_rows:\n            wrong.add("rows_by_status")\n',
+        "",
+        ("tests/scanner/test_verify.py",),
+    ),
+    Defect(
+        "M39",
+        "scanner/catalogue/plan.py",
+        "Engine and sweep are no part of the id of a plan.",
+        '    return plan.model_dump(mode="json", exclude={"plan_id"})',
+        '    content = plan.model_dump(mode="json", exclude={"plan_id"})\n'
+        '    del content["config"]["engine"], content["config"]["sweep"]\n'
+        "    return content",
+        ("tests/scanner/test_plan.py",),
+    ),
+    Defect(
+        "M46",
+        "infra/s3.py",
+        "A listing that breaks off is taken for complete.",
+        '            raise StorageError(f"{root_uri}: the store does not go on with its listing")',
+        "            return",
+        ("tests/infra/test_storage.py", "tests/infra/test_listing.py"),
+    ),
+    Defect(
+        "M49",
+        "scanner/recovery.py",
+        "A unit may lose a hundred times as many rows.",
+        "MAX_ROWS_LEFT_OUT = 16\n",
+        "MAX_ROWS_LEFT_OUT = 1600\n",
+        ("tests/scanner/test_recovery.py",),
+    ),
+    Defect(
+        "M50",
+        "scanner/dispatch.py",
+        "A store that fails counts as an error of the unit.",
+        "return Failure.STORE if isinstance(error, OSError | TransientError) else Failure.RAISED",
+        "return Failure.RAISED",
+        ("tests/scanner/test_dispatch.py", "tests/scanner/test_scan_plan.py"),
+    ),
+    Defect(
+        "M51",
+        "scanner/dispatch.py",
+        "A worker that dies of a unit alone counts as one that dies in company.",
+        "    if ended.trouble is Trouble.DIED and ended.call.is_alone:\n        return Failure.DIED_ALONE\n",
+        "",
+        ("tests/scanner/test_dispatch.py", "tests/scanner/test_scan_plan.py"),
+    ),
+    Defect(
+        "M54",
+        "training/fit.py",
+        "Weights of classes are not used in the loss of training.",
+        "network, optimiser, batches, self._train_weights,",
+        "network, optimiser, batches, torch.ones_like(self._train_weights),",
+        ("tests/training/test_fit.py",),
+    ),
+    Defect(
+        "M55",
+        "training/fit.py",
+        "The last epoch is kept, not the best.",
+        "if all(record.validation_loss < earlier.validation_loss for earlier in history):",
+        "if True:",
+        ("tests/training/test_fit.py",),
+    ),
+    Defect(
+        "M56",
+        "training/fit.py",
+        "The learning rate is one epoch ahead.",
+        "config.learning_rate_at((epoch - 1 + step / n_steps) / n_epochs)",
+        "config.learning_rate_at((epoch + step / n_steps) / n_epochs)",
+        ("tests/training/test_fit.py",),
+    ),
+    Defect(
+        "M57",
+        "training/fit.py",
+        "Nothing is augmented in a fit.",
+        "self._train, rng, augment=config.augment,",
+        "self._train, rng, augment=False,",
+        ("tests/training/test_fit.py",),
+    ),
+    Defect(
+        "M59",
+        "training/publish.py",
+        "The test metrics of the card are those of the validation split.",
+        '_ensemble_metrics(combiner, margins["test"], test_kinds)',
+        '_ensemble_metrics(combiner, margins["validation"], dataset.kinds[rows["validation"]])',
+        ("tests/training/test_build.py",),
+    ),
+    Defect(
+        "M70",
+        "scanner/actors.py",
+        "The second ensemble is opened with sweep and maps.",
+        'config = plan.config.model_copy(update={"sweep": False, "maps_per_unit": 0})',
+        "config = plan.config",
+        ("tests/scanner/test_actors.py",),
+    ),
+    Defect(
+        "M71",
+        "scanner/night.py",
+        "The second ensemble is checked, and left out of the plan.",
+        "second=_opinion(second, second_above, threshold),",
+        "second=_opinion(second, second_above, threshold) and None,",
+        ("tests/flows/test_scan_night.py",),
+    ),
+    Defect(
+        "M74",
+        "simulation/render.py",
+        "The detector lies within one quarter turn.",
+        "angle = float(rng.uniform(0, 360))",
+        "angle = float(rng.uniform(0, 90))",
+        ("tests/simulation/test_render.py", "tests/simulation/test_psf_probe.py"),
+    ),
+    Defect(
+        "M85",
+        "simulation/render.py",
+        "Objects have no artefacts.",
+        '        stamps = add_artefacts(stamps, geometry, conditions, rng, certain=system.lookalike == "artefact")',
+        "        pass",
+        ("tests/simulation/test_render.py", "tests/simulation/test_dataset.py"),
+    ),
+    Defect(
+        "M86",
+        "simulation/render.py",
+        "Objects are all observed under nominal conditions.",
+        'conditions = draw_conditions(rng, angle) if preset == "euclid" else Conditions.nominal(angle)',
+        "conditions = Conditions.nominal(angle)",
+        ("tests/simulation/test_render.py", "tests/simulation/test_dataset.py"),
+    ),
+    Defect(
+        "M87",
+        "simulation/render.py",
+        "Objects have no neighbours.",
+        "    system = replace(system, neighbours=neighbours)\n",
+        "",
+        ("tests/simulation/test_render.py", "tests/simulation/test_dataset.py"),
+    ),
+    Defect(
+        "M88",
+        "simulation/render.py",
+        "Twins are drawn from the default mix, not from that of the data set.",
+        "visible_system(draw_of, optics, rng, preset, twins_of)",
+        "visible_system(draw_of, optics, rng, preset)",
+        ("tests/simulation/test_render.py", "tests/simulation/test_dataset.py"),
+    ),
+    Defect(
+        "M90",
+        "scanner/actors.py",
+        "A worker never asks the second ensemble.",
+        "            if self._second and self._plan.config.second:",
+        "            if False:",
+        ("tests/scanner/test_actors.py",),
+    ),
+    Defect(
+        "M91",
+        "scanner/scan.py",
+        "Rejections of rows after one that is left out land on other rows.",
+        "rejected = [(int(kept[place]), rejection) for place, rejection in batch.rejected]",
+        "rejected = list(batch.rejected)",
+        ("tests/scanner/test_scan.py",),
+    ),
+    Defect(
+        "M92",
+        "scanner/scan.py",
+        "Scores of rows after one that is left out are not mapped back to their places.",
+        "replace(batch, places=kept[batch.places], rejected=rejected)",
+        "replace(batch, rejected=rejected)",
+        ("tests/scanner/test_scan.py",),
+    ),
+)

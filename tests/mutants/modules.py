@@ -1,0 +1,42 @@
+"""The modules whose mutants are sampled, and the tests nearest to each: those run first that see most."""
+
+from dataclasses import dataclass
+
+_PER_MODULE = 12
+
+
+@dataclass(frozen=True)
+class Module:
+    """A file that is mutated."""
+
+    path: str
+    tests: tuple[str, ...]
+    """Files, or tests of files, of the default selection."""
+    n: int = _PER_MODULE
+    """Mutants at most."""
+
+
+MODULES = (
+    Module("simulation/lensing.py", ("tests/simulation/test_lensing.py", "tests/simulation/test_images.py")),
+    Module("simulation/observation.py", ("tests/simulation/test_observation.py",)),
+    Module("simulation/injection.py", ("tests/simulation/test_injection.py",)),
+    Module("scanner/pixels/resample.py", ("tests/scanner/test_resample.py", "tests/scanner/test_regridding.py")),
+    Module("scanner/pixels/stamps.py", ("tests/scanner/test_stamps.py",)),
+    Module("scanner/pixels/channels.py", ("tests/scanner/test_channels.py", "tests/scanner/test_inputs.py")),
+    Module("scanner/networks/combiner.py", ("tests/scanner/test_combiner.py",)),
+    Module("scanner/networks/prevalence.py", ("tests/scanner/test_prevalence.py",)),
+    Module("scanner/catalogue/ledger.py", ("tests/scanner/test_ledger.py",)),
+    Module("scanner/catalogue/plan.py", ("tests/scanner/test_plan.py",)),
+    Module("scanner/catalogue/seal.py", ("tests/scanner/test_seal.py",)),
+    Module("scanner/catalogue/reconcile.py", ("tests/scanner/test_reconcile.py",)),
+    Module("scanner/catalogue/verify.py", ("tests/scanner/test_verify.py",)),
+    Module("infra/storage.py", ("tests/infra/test_storage.py", "tests/infra/test_reading_files.py")),
+    Module("scanner/dispatch.py", ("tests/scanner/test_dispatch.py", "tests/scanner/test_scan_plan.py")),
+    Module("scanner/recovery.py", ("tests/scanner/test_recovery.py",)),
+    Module("scanner/sweep.py", ("tests/scanner/test_sweep.py",)),
+    Module("scanner/explain/occlusion.py", ("tests/scanner/test_occlusion.py",)),
+    Module("scanner/explain/gradcam.py", ("tests/scanner/test_gradcam.py",)),
+    Module("training/fit.py", ("tests/training/test_fit.py",)),
+    Module("training/metrics.py", ("tests/training/test_metrics.py",)),
+    Module("training/tsne.py", ("tests/training/test_tsne.py",)),
+)

@@ -1,0 +1,213 @@
+"""What the mutants tell: a report for machines, a table for people, and what is wrong with it."""
+
+import json
+import os
+import platform
+import subprocess
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tests.mutants.rules import RULES
+
+HERE = Path(__file__).parent
+EQUIVALENT = HERE / "equivalent.toml"
+LEAST_SCORE = 0.9
+"""Of the sampled mutants that are not equivalent, the share that must be killed."""
+AUDIT = "audit"
+
+
+@dataclass(frozen=True)
+class Result:
+    """A mutant and how it fared."""
+
+    group: str
+    """`audit`, or the path of the sampled module."""
+    path: str
+    what: str
+    """Id of the defect, or cosmic-ray's operator."""
+    line: str
+    becomes: str
+    killed: bool
+    by: str
+    seconds: float
+
+    @property
+    def change(self) -> tuple[str, str, str, str]:
+        return self.path, self.what, self.line, self.becomes
+
+
+@dataclass(frozen=True)
+class Equivalent:
+    """A mutant that does what the code does."""
+
+    module: str
+    operator: str
+    line: str
+    becomes: str
+    reason: str
+
+    @property
+    def change(self) -> tuple[str, str, str, str]:
+        return self.module, self.operator, self.line, self.becomes
+
+
+def read_equivalents(file: Path = EQUIVALENT) -> list[Equivalent]:
+    """The list of mutants that are known to be equivalent."""
+    entries = tomllib.loads(file.read_text(encoding="utf-8")).get("equivalent", [])
+    return [Equivalent(**{name: value.strip() for name, value in entry.items()}) for entry in entries]
+
+
+@dataclass(frozen=True)
+class Row:
+    """The count of a group."""
+
+    group: str
+    mutants: int
+    killed: int
+    equivalent: int
+    seconds: float
+
+    @property
+    def score(self) -> float:
+        return self.killed / (self.mutants - self.equivalent) if self.mutants > self.equivalent else 1.0
+
+
+def rows(results: Sequence[Result], equivalents: Iterable[Equivalent]) -> list[Row]:
+    """One for each group, in the order of the results."""
+    known = {entry.change for entry in equivalents}
+    found = []
+    for group in dict.fromkeys(result.group for result in results):
+        mine = [result for result in results if result.group == group]
+        n_equivalent = sum(not r.killed and group != AUDIT and r.change in known for r in mine)
+        found.append(Row(group, len(mine), sum(r.killed for r in mine), n_equivalent, sum(r.seconds for r in mine)))
+    return found
+
+
+def survivors(results: Iterable[Result], equivalents: Iterable[Equivalent]) -> list[Result]:
+    """Mutants that no test notices though they differ."""
+    known = {entry.change for entry in equivalents}
+    return [r for r in results if not r.killed and (r.group == AUDIT or r.change not in known)]
+
+
+def complaints(results: Sequence[Result], equivalents: Sequence[Equivalent]) -> list[str]:
+    """Why the run fails; entries on modules that were not run are not judged."""
+    found = [f"{r.what} survives: {r.path}" for r in survivors(results, equivalents) if r.group == AUDIT]
+    sampled = [r for r in results if r.group != AUDIT]
+    total = together(rows(sampled, equivalents))
+    if total.score < LEAST_SCORE:
+        found.append(f"{total.score:.1%} of the sampled mutants are killed, must be {LEAST_SCORE:.0%}")
+    by_change = {r.change: r for r in sampled}
+    for entry in equivalents:
+        if entry.module in {r.group for r in sampled}:
+            result = by_change.get(entry.change)
+            if result is None:
+                found.append(f"listed as equivalent, but not sampled: {entry.module}: {entry.line} -> {entry.becomes}")
+            elif result.killed:
+                found.append(f"listed as equivalent, but killed: {entry.module}: {entry.line} -> {entry.becomes}")
+    return found
+
+
+def together(counts: Iterable[Row]) -> Row:
+    """The sum of some counts."""
+    counts = list(counts)
+    sums = (sum(getattr(row, name) for row in counts) for name in ("mutants", "killed", "equivalent", "seconds"))
+    return Row("all", *sums)
+
+
+def as_json(results: Sequence[Result], equivalents: Sequence[Equivalent], command: str, wall_s: float) -> dict[str, Any]:
+    """The report for machines."""
+    counts = rows(results, equivalents)
+    audit = together(row for row in counts if row.group == AUDIT)
+    sampled = together(row for row in counts if row.group != AUDIT)
+    return {
+        "audit": {"mutants": audit.mutants, "killed": audit.killed},
+        "sampled": {"mutants": sampled.mutants, "killed": sampled.killed, "equivalent": sampled.equivalent},
+        "survivors": [_told(result) for result in survivors(results, equivalents)],
+        "score": round(sampled.score, 4),
+        "modules": {
+            row.group: {**asdict(row), "score": round(row.score, 4), "seconds": round(row.seconds, 1)} for row in counts
+        },
+        "killed_by": {result.what: result.by for result in results if result.group == AUDIT and result.killed},
+        "timed_out": [_told(result) for result in results if result.by == "time-out"],
+        "command": command,
+        "commit": commit(),
+        "date": datetime.now(UTC).date().isoformat(),
+        "minutes": round(wall_s / 60, 1),
+        "machine": {"processor": _processor(), "cpus": os.cpu_count(), "python": platform.python_version()},
+        "versions": {name: version(name) for name in ("cosmic-ray", "pytest", "hypothesis", "numpy", "torch", "ray")},
+    }
+
+
+def as_markdown(report: dict[str, Any]) -> str:
+    """The report for people."""
+    audit, sampled, machine = report["audit"], report["sampled"], report["machine"]
+    versions = ", ".join(f"{name} {number}" for name, number in report["versions"].items())
+    where = f"{machine['cpus']} cores of {machine['processor']}, Python {machine['python']}, {versions}"
+    columns = ("group", "mutants", "killed", "equivalent", "score", "seconds")
+    table = [
+        (group, row["mutants"], row["killed"], row["equivalent"], f"{row['score']:.0%}", round(row["seconds"]))
+        for group, row in report["modules"].items()
+    ]
+    text = f"""# Mutants
+
+`{report["command"]}` at {report["commit"]}, {report["date"]}: {report["minutes"]} minutes on {where}.
+
+Of {audit["mutants"]} defects that an audit made by hand, tests notice {audit["killed"]}.
+Of {sampled["mutants"]} sampled mutants of core modules they notice {sampled["killed"]}.
+{sampled["equivalent"]} do what the code does (`equivalent.toml` says why); of the others, {report["score"]:.1%} are killed.
+
+| {" | ".join(columns)} |
+|---|{"--:|" * (len(columns) - 1)}
+{_lines(f"| {' | '.join(map(str, row))} |" for row in table)}
+
+A mutant is killed when a test of `make test` that is nearest to it (`modules.py`, `audit.py`) fails, or takes many times as
+long as without it ({len(report["timed_out"])} did). Places are picked by a hash, one family of operators after the other, and
+one mutant a place. Texts are not changed, operators become others of the same types, and no mutant is made in
+
+{_lines(f"- {rule}" for rule in RULES)}
+"""
+    if report["survivors"]:
+        text += f"\n## Survivors\n\n{_lines(f'- {_sentence(entry)}' for entry in report['survivors'])}\n"
+    return text
+
+
+def _lines(lines: Iterable[str]) -> str:
+    return "\n".join(lines)
+
+
+def write(report: dict[str, Any], file: Path) -> None:
+    """Write the report and, beside it, REPORT.md."""
+    file.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    file.with_name("REPORT.md").write_text(as_markdown(report), encoding="utf-8")
+
+
+def _told(result: Result) -> dict[str, str]:
+    return {"path": result.path, "what": result.what, "line": result.line, "becomes": result.becomes}
+
+
+def _sentence(entry: dict[str, str]) -> str:
+    line, becomes = (" ".join(entry[name].split()) for name in ("line", "becomes"))
+    return f"{entry['path']}, {entry['what']}: `{line}` becomes `{becomes}`"
+
+
+def commit() -> str:
+    """The commit of the working tree; with `+` where files differ from it."""
+    try:
+        name, changed = (
+            subprocess.run(["git", *words], cwd=HERE, capture_output=True, text=True, check=True).stdout.strip()
+            for words in (("rev-parse", "--short", "HEAD"), ("status", "--porcelain", "--untracked-files=no"))
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return f"{name}+" if changed else name
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor())

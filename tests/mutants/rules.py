@@ -1,0 +1,69 @@
+"""Places of the code that are not mutated, each with the reason: no test of behaviour could notice a change there."""
+
+import re
+from collections.abc import Callable, Iterator
+
+from parso.tree import NodeOrLeaf
+
+_SPEED = re.compile(r"@\s*(\w+\.)*(lru_cache|cache|cached_property|njit|jit|_?compiled\w*)\b")
+_ALIAS = re.compile(r"_?[A-Z][A-Za-z0-9]*[a-z][A-Za-z0-9]*\Z|_?[A-Z]\Z")
+_GUARDS = re.compile(r"(frozen|strict)\s*=")
+
+
+def left_out_by(node: NodeOrLeaf) -> str | None:
+    """The rule by which no mutation is made at a node of parso's tree; None where none applies."""
+    path = list(_upwards(node))
+    return next((name for name, applies in RULES.items() if any(applies(*step) for step in path)), None)
+
+
+def _upwards(node: NodeOrLeaf) -> Iterator[tuple[NodeOrLeaf, NodeOrLeaf | None]]:
+    """The node and each node around it, with the one around that."""
+    while node is not None:
+        yield node, node.parent
+        node = node.parent
+
+
+def _is_annotation(node: NodeOrLeaf, parent: NodeOrLeaf | None) -> bool:
+    if parent is None:
+        return False
+    if parent.type == "funcdef":
+        return node is parent.annotation
+    return parent.type in {"tfpdef", "annassign"} and node is parent.children[2 if parent.type == "tfpdef" else 1]
+
+
+def _is_alias(node: NodeOrLeaf, parent: NodeOrLeaf | None) -> bool:
+    """`Names = tuple[str, ...] | None` at the top of a module."""
+    is_top = (
+        parent is not None and parent.type == "simple_stmt" and parent.parent is not None and parent.parent.type == "file_input"
+    )
+    return is_top and node.type == "expr_stmt" and bool(_ALIAS.match(node.children[0].get_code().strip()))
+
+
+def _is_message(node: NodeOrLeaf, _parent: NodeOrLeaf | None) -> bool:
+    return node.type == "raise_stmt" or (
+        node.type == "atom_expr" and node.children[0].get_code().strip() in {"_LOG", "logging"}
+    )
+
+
+def _is_speed(node: NodeOrLeaf, _parent: NodeOrLeaf | None) -> bool:
+    return node.type == "decorator" and bool(_SPEED.match(node.get_code().strip()))
+
+
+def _is_guard(node: NodeOrLeaf, _parent: NodeOrLeaf | None) -> bool:
+    return node.type == "argument" and bool(_GUARDS.match(node.get_code().strip()))
+
+
+def _is_star(node: NodeOrLeaf, parent: NodeOrLeaf | None) -> bool:
+    """In `def f(a, *, b)` and `{**a}`, which cosmic-ray takes for products and powers."""
+    is_inside = parent is not None and parent.type in {"parameters", "lambdef", "dictorsetmaker", "atom"}
+    return is_inside and node.type == "operator" and node.get_code().strip() in {"*", "**", "/"}
+
+
+RULES: dict[str, Callable[[NodeOrLeaf, NodeOrLeaf | None], bool]] = {
+    "stars of signatures and of unpacking: they are no operators": _is_star,
+    "annotations: they are not run": _is_annotation,
+    "aliases of types (a capitalised name at the top of a module): only annotations use them": _is_alias,
+    "what is raised or logged: its wording": _is_message,
+    "decorators that cache or compile: they change the speed alone": _is_speed,
+    "`frozen=True` and `strict=True`: they stop errors that the code does not make": _is_guard,
+}

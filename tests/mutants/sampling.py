@@ -1,0 +1,150 @@
+"""Mutants of a module, picked so that the same are picked again: cosmic-ray's operators, less what says nothing of the tests.
+
+A place of the code is known by its file, the text of its line, which of the equal lines it is, and its column: never by the
+number of its line, so that a sample stays as it is while code elsewhere changes.
+"""
+
+import ast
+import difflib
+import hashlib
+import warnings
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import zip_longest
+
+from cosmic_ray.ast import ast_nodes, get_ast
+from cosmic_ray.mutating import mutate_code
+from cosmic_ray.plugins import get_operator
+from parso.tree import NodeOrLeaf
+
+from tests.mutants.rules import left_out_by
+
+OPERATORS = {
+    "arithmetic": (
+        *("ReplaceBinaryOperator_Add_Sub", "ReplaceBinaryOperator_Sub_Add", "ReplaceBinaryOperator_Mul_Div"),
+        *("ReplaceBinaryOperator_Div_Mul", "ReplaceBinaryOperator_FloorDiv_Mul", "ReplaceBinaryOperator_Mod_FloorDiv"),
+        *("ReplaceBinaryOperator_Pow_Mul", "ReplaceBinaryOperator_BitOr_BitAnd", "ReplaceBinaryOperator_BitAnd_BitOr"),
+        *("ReplaceBinaryOperator_LShift_RShift", "ReplaceBinaryOperator_RShift_LShift", "ReplaceUnaryOperator_USub_UAdd"),
+    ),
+    "comparison": (
+        *("ReplaceComparisonOperator_Eq_NotEq", "ReplaceComparisonOperator_NotEq_Eq"),
+        *("ReplaceComparisonOperator_Is_IsNot", "ReplaceComparisonOperator_IsNot_Is"),
+        *("ReplaceComparisonOperator_Lt_LtE", "ReplaceComparisonOperator_Lt_GtE", "ReplaceComparisonOperator_LtE_Lt"),
+        *("ReplaceComparisonOperator_LtE_Gt", "ReplaceComparisonOperator_Gt_GtE", "ReplaceComparisonOperator_Gt_LtE"),
+        *("ReplaceComparisonOperator_GtE_Gt", "ReplaceComparisonOperator_GtE_Lt"),
+    ),
+    "condition": (
+        *("AddNot", "ReplaceUnaryOperator_Delete_Not", "ReplaceUnaryOperator_Delete_Invert"),
+        *("ReplaceAndWithOr", "ReplaceOrWithAnd", "ReplaceTrueWithFalse", "ReplaceFalseWithTrue"),
+    ),
+    "number": ("NumberReplacer",),
+    "flow": (
+        *("ReplaceBreakWithContinue", "ReplaceContinueWithBreak"),
+        *("ZeroIterationForLoop", "ExceptionReplacer", "RemoveDecorator"),
+    ),
+}
+"""Family to operators. Of the replacements of one operator by another, those that stay in the same types: `+` by `-`, not by
+`>>`, which no test has to look for, as it raises."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A file with one change."""
+
+    path: str
+    operator: str
+    line: str
+    """What is changed, without indentation; several lines where the change spans them."""
+    becomes: str
+    text: str = field(repr=False)
+    """The whole file with the change."""
+
+
+@dataclass(frozen=True)
+class _Site:
+    key: str
+    operators: tuple[tuple[str, int], ...]
+    """Operator and its occurrence in the file."""
+
+
+def sample(path: str, source: str, n: int) -> list[Mutant]:
+    """At most `n` mutants of a file: one family of operators after the other has its turn, at most one mutant a place."""
+    queues = [iter(_by_hash(sites)) for sites in _sites(path, source).values()]
+    chosen: list[Mutant] = []
+    for site in (site for turn in zip_longest(*queues) for site in turn if site is not None):
+        if len(chosen) == n:
+            break
+        made = (
+            _mutant(path, source, *operator) for operator in sorted(site.operators, key=lambda o: _hash(site.key, str(o[0])))
+        )
+        mutant = next((m for m in made if m is not None and not any(_look_alike(m, other) for other in chosen)), None)
+        if mutant is not None:
+            chosen.append(mutant)
+    return chosen
+
+
+def _look_alike(one: Mutant, other: Mutant) -> bool:
+    """The same change of equal lines: a list could not tell one from the other."""
+    return (one.operator, one.line, one.becomes) == (other.operator, other.line, other.becomes) or one.text == other.text
+
+
+def _sites(path: str, source: str) -> dict[str, list[_Site]]:
+    """Family to the places where one of its operators can change something that counts."""
+    lines = source.splitlines()
+    nodes = list(ast_nodes(get_ast(source)))
+    families = {}
+    for family, names in OPERATORS.items():
+        found: dict[str, list[tuple[str, int]]] = defaultdict(list)
+        for name in names:
+            for occurrence, (node, (start, _)) in enumerate(_positions(nodes, name)):
+                if left_out_by(node) is None:
+                    found[_key(path, lines, *start)].append((name, occurrence))
+        families[family] = [_Site(f"{family} {key}", tuple(operators)) for key, operators in found.items()]
+    return families
+
+
+def _positions(nodes: Iterable[NodeOrLeaf], name: str) -> Iterator[tuple[NodeOrLeaf, tuple[tuple[int, int], tuple[int, int]]]]:
+    operator = get_operator(f"core/{name}")()
+    for node in nodes:
+        for position in operator.mutation_positions(node):
+            yield node, position
+
+
+def _key(path: str, lines: list[str], row: int, column: int) -> str:
+    line = lines[row - 1]
+    same_before = Counter(text.strip() for text in lines[: row - 1])[line.strip()]
+    return f"{path} {line.strip()} {same_before} {column - (len(line) - len(line.lstrip()))}"
+
+
+def _by_hash(sites: Iterable[_Site]) -> list[_Site]:
+    return sorted(sites, key=lambda site: _hash(site.key))
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _mutant(path: str, source: str, operator: str, occurrence: int) -> Mutant | None:
+    """None where the change is none, or no Python."""
+    text = mutate_code(source, get_operator(f"core/{operator}")(), occurrence)
+    if text is None or not _is_another_program(source, text):
+        return None
+    before, after = _changed_lines(source, text)
+    return Mutant(path, operator, before, after, text)
+
+
+def _is_another_program(source: str, text: str) -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            compile(text, "mutant", "exec")
+        except (SyntaxError, SyntaxWarning):
+            return False
+    return ast.dump(ast.parse(source)) != ast.dump(ast.parse(text))
+
+
+def _changed_lines(source: str, text: str) -> tuple[str, str]:
+    delta = list(difflib.ndiff(source.splitlines(), text.splitlines(), linejunk=None, charjunk=None))
+    removed, added = ([line[2:].strip() for line in delta if line.startswith(sign)] for sign in ("- ", "+ "))
+    return "\n".join(removed).strip(), "\n".join(added).strip()
