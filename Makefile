@@ -2,10 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
-THREADS := OMP_NUM_THREADS=2
+# Two processes of tests, a file at a time each; a thread each, for two that share a core wait for each other.
+TWO := -n 2 --dist loadfile
 QUIET := RAY_USAGE_STATS_ENABLED=0 PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1
 
-.PHONY: venv demo test test-slow faults lint types bench realism probes clean
+.PHONY: venv demo test test-slow faults mutants lint types bench realism probes clean
 
 venv: $(STAMP)
 
@@ -26,14 +27,18 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 test: $(STAMP)
-	$(QUIET) $(THREADS) $(BIN)/python -m pytest
+	$(QUIET) OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(TWO)
 
 test-slow: $(STAMP)
-	$(QUIET) $(THREADS) $(BIN)/python -m pytest -m slow
+	$(QUIET) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow
 
 # Every fault of tests/faults/rows.py, two files at a time, for they wait a lot; writes tests/faults/report.json and REPORT.md
 faults: $(STAMP)
-	$(QUIET) $(THREADS) $(BIN)/python -m pytest -m fault -n 2 --dist loadfile --fault-report tests/faults/report.json
+	$(QUIET) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m fault $(TWO) --fault-report tests/faults/report.json
+
+# Mutations of the core modules, to see which tests notice them; writes tests/mutants/report.json and REPORT.md
+mutants: $(STAMP)
+	$(QUIET) OMP_NUM_THREADS=1 $(BIN)/python -m tests.mutants
 
 bench: $(STAMP)
 	$(QUIET) $(BIN)/python -m tests.benchmarks.run
