@@ -1,0 +1,203 @@
+"""What a fit does with its parts, against closed forms and scikit-learn, on a network of nine pixels."""
+
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from sklearn.metrics import accuracy_score, log_loss
+from sklearn.utils.class_weight import compute_sample_weight
+
+from tests.training.tiny import DEEP, LINEAR, SIDE, inputs_seen, rates_used, rows_of, tiny_config, tiny_dataset
+from training.checkpoint import save_weights
+from training.errors import TrainingError
+from training.fit import Worker, fit_network, start_file
+
+P_LENS = 0.4
+"""Of the network that fits begin with: between the share of lenses and a half."""
+
+
+@pytest.fixture(scope="module")
+def data():
+    """A quarter of the objects are lenses."""
+    return tiny_dataset(160)
+
+
+def begin(work, weight=0.0):
+    """Start weights that give every object the same probabilities."""
+    network = LINEAR.build()
+    with torch.no_grad():
+        network[1].weight.fill_(weight)
+        network[1].bias.copy_(torch.tensor([1 - P_LENS, P_LENS]).log())
+    start_file(work, LINEAR).parent.mkdir(parents=True)
+    save_weights(start_file(work, LINEAR), network)
+    return Path("given")
+
+
+def entropy(share):
+    """Of the beginning's probabilities, where such a share are lenses."""
+    return -(share * math.log(P_LENS) + (1 - share) * math.log(1 - P_LENS))
+
+
+@pytest.mark.parametrize("balance", [True, False])
+def test_classes_weigh_the_same_in_the_loss_or_as_often_as_they_occur(data, tmp_path, balance):
+    config = tiny_config(LINEAR, epochs=1, batch_size=1000, start_from=begin(tmp_path), balance_classes=balance)
+    share = {split: data.labels(LINEAR.classes)[rows_of(data, config, split)].mean() for split in ("train", "validation")}
+    assert 0.2 < share["train"] < P_LENS - 0.1
+    assert abs(share["train"] - share["validation"]) > 0.01
+    (record,) = fit_network(LINEAR, data, config, tmp_path).history
+    assert record.train_loss == pytest.approx(entropy(0.5 if balance else share["train"]), rel=1e-6)
+    assert record.train_accuracy == pytest.approx(1 - share["train"])
+    # Where both classes weigh the same, 0.4 is too low for a lens; where they count as they occur, it is too high.
+    bias = load_file(tmp_path / "linear" / "best.safetensors")["1.bias"]
+    step = config.learning_rate if balance else -config.learning_rate
+    assert (bias[1] - math.log(P_LENS)).item() == pytest.approx(step, rel=1e-3)
+    slow = config.model_copy(update={"learning_rate": 1e-9})
+    (tmp_path / "linear" / "last.safetensors").unlink()
+    (record,) = fit_network(LINEAR, data, slow, tmp_path).history
+    assert record.validation_loss == pytest.approx(entropy(0.5 if balance else share["validation"]), rel=1e-6)
+    assert record.validation_accuracy == pytest.approx(1 - share["validation"])
+
+
+def test_weights_decay_apart_from_the_gradient(data, tmp_path):
+    """Adam's first step is the learning rate whatever the gradient; the decay comes on top (Loshchilov & Hutter 2019)."""
+    decay, rate = 0.5, 1e-2
+    start = begin(tmp_path, weight=2.0)
+    config = tiny_config(LINEAR, epochs=1, batch_size=1000, weight_decay=decay, learning_rate=rate, start_from=start)
+    weight = load_file(fit_network(LINEAR, data, config, tmp_path).weights)["1.weight"]
+    step = weight.numpy() - 2.0 * (1 - rate * decay)
+    assert np.abs(step) == pytest.approx(rate, rel=1e-2)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "one_cycle"])
+def test_every_step_has_the_learning_rate_of_its_place_in_the_whole_fit(data, tmp_path, schedule):
+    config = tiny_config(LINEAR, epochs=5, learning_rate=0.01, schedule=schedule)
+    with rates_used() as rates:
+        fit_network(LINEAR, data, config, tmp_path)
+    n_steps = 5 * math.ceil(len(rows_of(data, config, "train")) / 8)
+    assert len(rates) == n_steps
+    progress = np.arange(n_steps) / n_steps
+    rise, fall = 0.0004 + 0.0096 * progress / 0.15, 0.01 * np.cos(np.pi / 2 * (progress - 0.15) / 0.85) ** 2
+    expected = np.where(progress < 0.15, rise, fall) if schedule == "one_cycle" else np.full(n_steps, 0.01)
+    assert rates == pytest.approx(expected, abs=1e-9)
+    if schedule == "one_cycle":
+        assert rates[0] == pytest.approx(0.0004)
+        assert max(rates) > 0.0095
+        assert 0 < rates[-1] < 1e-4
+
+
+def symmetries(stamp):
+    """The eight of a square, as bytes."""
+    return [np.rot90(s, k).tobytes() for s in (stamp, stamp.T) for k in range(4)]
+
+
+@pytest.mark.parametrize("augment", [True, False])
+def test_objects_are_turned_and_flipped_in_training_and_never_in_validation(data, tmp_path, augment):
+    config = tiny_config(LINEAR, epochs=3, augment=augment)
+    rows = {split: rows_of(data, config, split) for split in ("train", "validation")}
+    stamps = data.inputs[SIDE].pixels[:, 0].astype(np.float32)
+    with inputs_seen() as seen:
+        fit_network(LINEAR, data, config, tmp_path)
+    # Those of an object, by its eight aspects, that the network has seen.
+    row_of = {aspect: row for row in rows["train"] for aspect in symmetries(stamps[row])}
+    shown = [[stamp.tobytes() for stamp in epoch] for epoch in np.split(np.concatenate(seen[True])[:, 0], 3)]
+    assert [sorted(row_of[stamp] for stamp in epoch) for epoch in shown] == [rows["train"].tolist()] * 3
+    is_straight = np.array([[stamp == stamps[row_of[stamp]].tobytes() for stamp in epoch] for epoch in shown])
+    # One in eight is left as it is.
+    assert is_straight.all() if not augment else 0.02 < is_straight.mean() < 0.25
+    # Each epoch has an order, and with it aspects, of its own.
+    orders = [[row_of[stamp] for stamp in epoch] for epoch in shown]
+    assert all(a != b for a, b in ((orders[0], orders[1]), (orders[1], orders[2]), (orders[0], rows["train"].tolist())))
+    checked = np.concatenate(seen[False])[:, 0]
+    assert np.array_equal(checked, np.tile(stamps[rows["validation"]], (3, 1, 1)))
+
+
+@pytest.fixture(scope="module")
+def over_fitted(data, tmp_path_factory):
+    """Forty epochs, of which the last are far from the best."""
+    config = tiny_config(DEEP, epochs=40, batch_size=1000, learning_rate=3e-2, augment=False)
+    return config, fit_network(DEEP, data, config, tmp_path_factory.mktemp("fit"))
+
+
+def test_the_weights_kept_are_those_of_the_lowest_validation_loss(over_fitted, data):
+    config, fit = over_fitted
+    losses = [record.validation_loss for record in fit.history]
+    assert 1 < fit.best.epoch < 30
+    assert losses[-1] > 1.3 * min(losses)
+    rows = rows_of(data, config, "validation")
+    x, y = data.inputs[SIDE].pixels[rows].reshape(len(rows), -1).astype(np.float64), data.kinds[rows]
+    kept = {name: tensor.numpy().astype(np.float64) for name, tensor in load_file(fit.weights).items()}
+    hidden = np.maximum(x @ kept["1.weight"].T + kept["1.bias"], 0)
+    logits = hidden @ kept["4.weight"].T + kept["4.bias"]
+    p = 1 / (1 + np.exp(logits[:, 0] - logits[:, 1]))
+    balanced = log_loss(y, p, sample_weight=compute_sample_weight("balanced", y))
+    assert balanced == pytest.approx(min(losses), rel=1e-5)
+    assert fit.best.validation_loss == min(losses)
+    assert accuracy_score(y, p > 0.5) == pytest.approx(fit.best.validation_accuracy)
+
+
+def test_of_equally_good_epochs_the_first_is_kept(data, tmp_path):
+    """At this rate only biases, which begin with zero, can change at all: by the rate at every step."""
+    config = tiny_config(LINEAR, batch_size=1000, learning_rate=1e-12)
+    fit = fit_network(LINEAR, data, config, tmp_path)
+    assert len({record.validation_loss for record in fit.history}) == 1
+    assert load_file(fit.weights)["1.bias"].abs().numpy() == pytest.approx(1e-12, rel=1e-3)
+    assert fit.best.epoch == 1
+
+
+def test_an_epoch_takes_as_long_as_it_takes(data, tmp_path):
+    start = time.perf_counter()
+    fit = fit_network(LINEAR, data, tiny_config(LINEAR), tmp_path)
+    assert 0 < sum(record.time_s for record in fit.history) < time.perf_counter() - start
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_a_loss_that_is_no_number_ends_the_fit(tmp_path, split):
+    data, config = tiny_dataset(160), tiny_config(LINEAR)
+    data.inputs[SIDE].pixels[rows_of(data, config, split)[0]] = np.inf
+    with pytest.raises(TrainingError, match="linear: loss is not finite in epoch 1; lower the learning rate"):
+        fit_network(LINEAR, data, config, tmp_path)
+
+
+def test_networks_differ_by_their_names_and_seeds(data, tmp_path):
+    """The same architecture on the same data."""
+    twin = type(DEEP)("twin", "deep", DEEP.channels)
+
+    def first_loss(name, spec, **changes):
+        return fit_network(spec, data, tiny_config(spec, epochs=1, **changes), tmp_path / name).history[0].train_loss
+
+    losses = [first_loss("a", DEEP), first_loss("b", twin), first_loss("c", DEEP, seed=4)]
+    assert len(set(losses)) == 3
+    assert first_loss("d", DEEP) == losses[0]
+
+
+def test_workers_train_on_their_parts_and_the_first_one_writes(data, tmp_path):
+    config = tiny_config(LINEAR, epochs=1, augment=False)
+    wrapped, parts = [], []
+
+    def wrap(network):
+        wrapped.append(torch.nn.Sequential(network))
+        return wrapped[-1]
+
+    for rank in range(2):
+        with inputs_seen() as seen:
+            fit_network(LINEAR, data, config, tmp_path / str(rank), worker=Worker(rank, 2, wrap=wrap))
+        # The wrapped network and the one in it.
+        assert len(seen[True]) == 2 * math.ceil(len(rows_of(data, config, "train")) // 2 / 8)
+        parts.append({stamp.tobytes() for batch in seen[True] for stamp in batch})
+        # All of the validation split, whatever the rank.
+        assert sum(map(len, seen[False])) == 2 * len(rows_of(data, config, "validation"))
+    assert len(parts[0]) == len(parts[1]) == len(rows_of(data, config, "train")) // 2
+    assert not parts[0] & parts[1]
+    assert sorted(path.name for path in (tmp_path / "0" / "linear").iterdir()) == [
+        "best.safetensors",
+        "history.json",
+        "last.safetensors",
+    ]
+    assert list((tmp_path / "1" / "linear").iterdir()) == []
+    saved = load_file(tmp_path / "0" / "linear" / "best.safetensors")
+    assert saved.keys() == LINEAR.build().state_dict().keys()
+    assert torch.equal(saved["1.weight"], wrapped[0][0][1].weight)
