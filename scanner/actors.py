@@ -63,7 +63,9 @@ class UnitScanner:
         self._root_uri = root_uri
         self._scanner = self._open(packages.first, plan.ensemble_sha256, plan.config, threads)
         self._second: CutoutScanner | None = None
-        if packages.second and plan.config.second:
+        if plan.config.second:
+            if packages.second is None:
+                raise WorkerMismatchError(f"plan {plan.plan_id[:12]} wants ensemble {plan.config.second.ensemble_name} too")
             config = plan.config.model_copy(update={"sweep": False, "maps_per_unit": 0})
             self._second = self._open(packages.second, plan.config.second.ensemble_sha256, config, threads)
         self._computing = Lock()

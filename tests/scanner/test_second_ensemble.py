@@ -1,0 +1,152 @@
+"""A night that asks a second ensemble about likely rows: its numbers are those that it gives when it scores by itself."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from scanner import scoring
+from scanner.actors import Packages, UnitScanner, WorkerMismatchError
+from scanner.catalogue.plan import ScanConfig, SecondOpinion, build_plan
+from scanner.catalogue.units import find_units
+from scanner.networks.package import load_package, read_card
+from scanner.recovery import Task
+from scanner.scan import scan_unit
+from scanner.scoring import CutoutScanner
+from tests.scanner.ensembles import SPECS, write_test_package
+from tests.scanner.rounding import sweep_by_rounding
+from tests.tiles import write_tiles
+
+LENSSCAN = Path(sys.executable).with_name("lensscan")
+N_TILES, N_OBJECTS = 2, 4
+NIGHT = "2026-01-02"
+
+
+@dataclass(frozen=True)
+class Input:
+    tiles: Path
+    first: Path
+    second: Path
+    threshold: float
+    above: float
+    said: dict
+    """Object to what each ensemble says of it alone: `p_lens` of the first, `p_lens` and `disagreement` of the second."""
+
+    def expected(self, above):
+        """Object to what the catalogue must hold of the second ensemble."""
+        return {i: rest if p >= above else (None, None) for i, (p, *rest) in self.said.items()}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Two tiles, two ensembles, the second less hopeful, and thresholds that three and five of eight rows reach."""
+    folder = tmp_path_factory.mktemp("second")
+    write_tiles(folder / "tiles", N_TILES, N_OBJECTS)
+    write_test_package(folder / "first", SPECS[:2], seed=1)
+    write_test_package(folder / "second", SPECS[:2], seed=0)
+    tables = {
+        name: pa.concat_tables(
+            scan_unit(unit, CutoutScanner(load_package(folder / name)), NIGHT) for unit in find_units(str(folder / "tiles"))
+        )
+        for name in ("first", "second")
+    }
+    p_lens = tables["first"]["p_lens"].to_pylist()
+    numbers = [tables["second"][name].to_pylist() for name in ("p_lens", "disagreement")]
+    said = dict(zip(tables["first"]["object_id"].to_pylist(), zip(p_lens, *numbers, strict=True), strict=True))
+    ranked = sorted(p_lens, reverse=True)
+    between = [float(np.mean(ranked[i : i + 2])) for i in (2, 4)]
+    return Input(folder / "tiles", folder / "first", folder / "second", *between, said)
+
+
+def rows(root):
+    tables = [pq.read_table(path) for path in sorted(Path(root).rglob("units/**/*.parquet"))]
+    return {row["object_id"]: row for table in tables for row in table.to_pylist()}
+
+
+def assert_asked(root, made, above, abs_=1e-5):
+    """How many rows were asked about."""
+    found, expected = rows(root), made.expected(above)
+    assert found.keys() == expected.keys()
+    for i, numbers in expected.items():
+        written = found[i]["second_p_lens"], found[i]["second_disagreement"]
+        assert written == (numbers if numbers == (None, None) else pytest.approx(numbers, abs=abs_)), i
+    return sum(numbers != (None, None) for numbers in expected.values())
+
+
+@pytest.mark.ray
+def test_a_night_scanned_with_a_second_ensemble_holds_its_numbers_for_the_likely_rows_alone(made, tmp_path):
+    options = {
+        "--out": tmp_path / "catalogue",
+        "--night": NIGHT,
+        "--ensemble": made.first,
+        "--second": made.second,
+        "--threshold": made.threshold,
+        "--second-above": made.above,
+        "--engine": "torch",
+        "--maps": 0,
+        "--workers": 1,
+    }
+    command = [LENSSCAN, "scan", made.tiles, "--json", *(part for option in options.items() for part in option)]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["n_candidates"] == 3
+    assert assert_asked(tmp_path / "catalogue", made, made.above) == 5
+    (path,) = (tmp_path / "catalogue" / "candidates").rglob("*.parquet")
+    assert pq.read_table(path)["second_p_lens"].null_count == 0
+
+
+def plan_with(made, **config):
+    ensemble, card = read_card(made.first), read_card(made.second)
+    second = SecondOpinion(ensemble_name=card.name, ensemble_sha256=card.sha256, above=made.above)
+    config = {"candidate_threshold": made.threshold, "engine": "torch", "second": second} | config
+    return build_plan(str(made.tiles), NIGHT, ensemble, ScanConfig(**config))
+
+
+@pytest.fixture
+def one_thread():
+    """A worker sets the number of torch's threads for its whole process, which is that of the tests here."""
+    n_threads = torch.get_num_threads()
+    yield 1
+    torch.set_num_threads(n_threads)
+
+
+def scan_here(plan, packages, root):
+    """What a worker does, without its process."""
+    worker = UnitScanner(plan, packages, str(root), 1)
+    for unit in plan.units:
+        worker.scan(Task(unit.unit_id, plan.config.batch_size))
+
+
+def test_a_second_ensemble_is_asked_in_float32_where_the_first_sweeps_and_draws_no_maps(
+    made, tmp_path, monkeypatch, one_thread
+):
+    sweep_by_rounding(monkeypatch)
+    mapped, mapper = [], scoring.candidate_mapper
+    monkeypatch.setattr(scoring, "candidate_mapper", lambda folder, card: mapped.append(folder) or mapper(folder, card))
+    # All that the second ensemble says is below the thresholds: in a sweep of its own it would stay rounded.
+    assert max(p_lens for _, p_lens, _ in made.said.values()) < made.above - 0.05
+    scan_here(plan_with(made, maps_per_unit=1), Packages(made.first, made.second), tmp_path)
+    assert assert_asked(tmp_path, made, made.above, 1e-6) == 5
+    assert mapped == [made.first]
+
+
+def test_a_second_ensemble_that_the_plan_does_not_name_is_not_asked(made, tmp_path, one_thread):
+    scan_here(plan_with(made, second=None), Packages(made.first, made.second), tmp_path)
+    assert assert_asked(tmp_path, made, above=2) == 0
+
+
+def test_a_worker_without_the_second_ensemble_of_its_plan_does_not_start(made, tmp_path, one_thread):
+    with pytest.raises(WorkerMismatchError, match="wants ensemble test too"):
+        UnitScanner(plan_with(made), Packages(made.first), str(tmp_path), 1)
+
+
+def test_a_worker_with_another_second_ensemble_than_its_plan_does_not_start(made, tmp_path, one_thread):
+    with pytest.raises(WorkerMismatchError, match=f"{made.first} holds {read_card(made.first).sha256[:12]}"):
+        UnitScanner(plan_with(made), Packages(made.first, made.first), str(tmp_path), 1)
