@@ -233,12 +233,16 @@ class _Count:
         if self._seal is None:
             return []
         counted = {
+            "plan_id": self._plan.plan_id,
             "night": self._plan.night,
+            "ensemble_name": self._plan.ensemble_name,
             "ensemble_sha256": self._plan.ensemble_sha256,
+            "code_version": self._plan.code_version,
             "n_units": len(self._plan.units),
             "n_rows": self._plan.n_rows,
             "rows_by_status": dict(self._statuses),
             "n_candidates": self._n_candidates,
+            "candidates_path": candidates_path(self._plan),
             "units": self._sha256s,
         }
         return [name for name, value in counted.items() if getattr(self._seal, name) != value] + self._wrong_digests

@@ -214,7 +214,8 @@ class _Look:
         if set(seal.units) != {unit.unit_id for unit in self._plan.units}:
             wrong.add("units")
         if wrong:
-            uri = seal_uri(self._root, seal.plan_id)
+            # Not by the plan that the seal names: that may be another, whose seal is good.
+            uri = seal_uri(self._root, self._found.plan_id)
             self._add(Part.SEAL, uri, f"does not fit the plan or its files: {', '.join(sorted(wrong))}", self._read(uri))
 
     def _at_strays(self) -> None:

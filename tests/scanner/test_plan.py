@@ -8,7 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.storage import list_files
-from scanner.catalogue.plan import PlanError, ScanConfig, build_plan, freeze, load_plan, make_plan, plan_uri
+from scanner.catalogue.plan import (
+    InputFile,
+    Plan,
+    PlanError,
+    ScanConfig,
+    SecondOpinion,
+    Unit,
+    build_plan,
+    freeze,
+    load_plan,
+    make_plan,
+    plan_uri,
+)
 from scanner.catalogue.units import _first_among, id_digest
 from scanner.pixels.geometry import CHALLENGE
 from scanner.pixels.shards import encode_shard, shard_table
@@ -116,17 +128,65 @@ def test_nothing_to_scan_and_no_shard_are_refused(tmp_path):
         build(tmp_path)
 
 
-def test_the_plan_id_changes_with_everything_that_matters_and_with_nothing_else(tmp_path):
+def test_an_equal_input_gives_an_equal_plan_and_another_input_another(tmp_path):
     write_shard(tmp_path / "a.parquet", [1, 2])
     plan = build(tmp_path)
     assert build(tmp_path) == plan
-    other_ensemble = build_plan(str(tmp_path), NIGHT, EnsembleName(sha256="f" * 64), ScanConfig())
-    other_night = build_plan(str(tmp_path), "2026-11-25", EnsembleName(), ScanConfig())
-    other_config = build(tmp_path, candidate_threshold=0.6)
     write_shard(tmp_path / "a.parquet", [1, 3])
-    other_input = build(tmp_path)
-    ids = {p.plan_id for p in (plan, other_ensemble, other_night, other_config, other_input)}
-    assert len(ids) == 5
+    assert build(tmp_path).plan_id != plan.plan_id
+
+
+OPINION = SecondOpinion(ensemble_name="b", ensemble_sha256="f" * 64, above=0.25)
+OTHER_SETTINGS = {
+    "candidate_threshold": 0.6,
+    "batch_size": 65,
+    "engine": "torch",
+    "sweep": False,
+    "second": OPINION,
+    "maps_per_unit": 1,
+}
+OTHER_OPINIONS = {"ensemble_name": "c", "ensemble_sha256": "0" * 64, "above": 0.375}
+OTHER_PLANS = {
+    "night": "2026-11-25",
+    "ensemble_name": "c",
+    "ensemble_sha256": "f" * 64,
+    "code_version": "0",
+    "config": ScanConfig(candidate_threshold=0.75),
+    "units": (unit_of("a", [1, 2]), unit_of("b", [3])),
+}
+OTHER_UNITS = {
+    "unit_id": "b",
+    "kind": "tile",
+    "files": {"shard": InputFile(uri="/data/a.parquet", size=1, etag="2")},
+    "n_rows": 1,
+    "id_digest": "0" * 32,
+    "owned_elsewhere": (7,),
+}
+
+
+def remade(plan):
+    """The id that the content of a plan gives it."""
+    ensemble = EnsembleName(plan.ensemble_name, plan.ensemble_sha256)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("scanner.catalogue.plan.code_version", lambda: plan.code_version)
+        return make_plan(plan.night, ensemble, plan.config, plan.units).plan_id
+
+
+def test_the_plan_id_changes_with_every_part_of_a_plan_and_of_its_units_and_settings():
+    """No part is left out: one that is added later has to be added here, too."""
+    plan = plan_of({"a": [1, 2]})
+    assert remade(plan) == plan.plan_id
+    for others, model in ((OTHER_SETTINGS, ScanConfig), (OTHER_OPINIONS, SecondOpinion), (OTHER_UNITS, Unit)):
+        assert others.keys() == model.model_fields.keys()
+    assert OTHER_PLANS.keys() == Plan.model_fields.keys() - {"plan_id"}
+    opinions = [OPINION.model_copy(update={name: value}) for name, value in OTHER_OPINIONS.items()]
+    configs = [ScanConfig(**{name: value}) for name, value in OTHER_SETTINGS.items()]
+    configs += [ScanConfig(second=opinion) for opinion in opinions]
+    units = [plan.units[0].model_copy(update={name: value}) for name, value in OTHER_UNITS.items()]
+    changes = [{name: value} for name, value in OTHER_PLANS.items()]
+    changes += [*({"config": config} for config in configs), *({"units": (unit,)} for unit in units)]
+    ids = {remade(plan.model_copy(update=change)) for change in changes}
+    assert len(ids | {plan.plan_id}) == len(changes) + 1
 
 
 def test_freezing_twice_is_once_and_an_edited_plan_is_found_out(tmp_path):

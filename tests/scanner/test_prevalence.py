@@ -1,15 +1,18 @@
 """Bayes' rule by hand: other prior odds multiply every object's odds by one factor."""
 
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from scanner.networks.combiner import SoftmaxStack
 from scanner.networks.errors import PackageError
 from scanner.networks.locate import SHIPPED_DIR, folder_for_new
-from scanner.networks.package import load_package
+from scanner.networks.package import load_package, read_card
 from scanner.networks.prevalence import with_prevalence
-from tests.scanner.ensembles import write_test_package
+from scanner.pixels.shards import KINDS
+from tests.scanner.ensembles import SPECS, write_test_package
 
 SHIPPED = SHIPPED_DIR / "ou7-sim"
 
@@ -27,10 +30,52 @@ def test_odds_move_by_the_ratio_of_the_prior_odds(tmp_path: Path):
     assert [n.sha256 for n in rare.card.networks] == [n.sha256 for n in load_package(SHIPPED).card.networks]
 
 
-@pytest.mark.parametrize("prevalence", [0.0, 1.0, -0.1, float("nan")])
-def test_refuses_what_is_no_fraction(tmp_path: Path, prevalence: float):
-    with pytest.raises(PackageError, match="between 0 and 1"):
-        with_prevalence(SHIPPED, tmp_path / "x", "x", prevalence, None)
+def write_calibrated_package(folder: Path, **changes):
+    """A regression that finds each kind as frequent as it was among the objects that it was fitted on, whatever it reads."""
+    fractions = (0.4, 0.4, 0.15, 0.05)
+    combiner = SoftmaxStack(
+        kind="softmax_stack",
+        networks=("OU-H",),
+        classes=KINDS,
+        clip=20.0,
+        centre=(0.0,),
+        scale=(1.0,),
+        weights=((0.0,),) * 4,
+        biases=tuple(math.log(fraction) for fraction in fractions),
+        training_fractions=fractions,
+        **changes,
+    )
+    return write_test_package(folder, SPECS[:1], combiner=combiner, assumed_prevalence=changes["prevalence"])
+
+
+@pytest.mark.parametrize(("asked", "expected"), [(None, 0.05), (0.2, 0.2)])
+def test_the_compound_share_is_that_of_the_package_unless_another_is_asked_for(tmp_path: Path, asked, expected: float):
+    given = write_calibrated_package(tmp_path / "given", prevalence=0.01, compound_share=0.05)
+    restated = with_prevalence(tmp_path / "given", tmp_path / "restated", "restated", 0.3, asked)
+    assert read_card(tmp_path / "restated") == restated
+    for card, p_lens, share in ((given, 0.01, 0.05), (restated, 0.3, expected)):
+        found = card.combiner.combine({"OU-H": np.zeros((1, 1))})
+        assert found.p_lens == pytest.approx(p_lens, rel=1e-5)
+        assert found.p_compound == pytest.approx(p_lens * share, rel=1e-5)
+    assert (restated.combiner.compound_share, restated.combiner.prevalence) == (expected, 0.3)
+    changed = {"name": "restated", "assumed_prevalence": 0.3, "combiner": restated.combiner}
+    assert restated == given.model_copy(update=changed)
+
+
+def test_a_package_without_a_compound_share_has_none_afterwards(tmp_path: Path):
+    write_calibrated_package(tmp_path / "given", prevalence=0.01)
+    restated = with_prevalence(tmp_path / "given", tmp_path / "restated", "restated", 0.3, None)
+    assert restated.combiner.compound_share is None
+    assert restated.combiner.combine({"OU-H": np.zeros((1, 1))}).p_compound == pytest.approx(0.3 * 0.2 / 0.6, rel=1e-5)
+
+
+@pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, float("nan")])
+def test_refuses_what_is_no_fraction(tmp_path: Path, fraction: float):
+    message = f"must lie between 0 and 1, both excluded, got {fraction:g}$"
+    with pytest.raises(PackageError, match=f"^prevalence {message}"):
+        with_prevalence(SHIPPED, tmp_path / "x", "x", fraction, None)
+    with pytest.raises(PackageError, match=f"^compound share {message}"):
+        with_prevalence(SHIPPED, tmp_path / "x", "x", 0.5, fraction)
 
 
 def test_refuses_what_is_not_calibrated(tmp_path: Path):

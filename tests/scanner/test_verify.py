@@ -100,14 +100,71 @@ def test_a_flipped_column_name_is_found_in_files_of_other_programs_too(local, mo
     assert found(local, deep=True) == {(Part.UNIT, local.uri("unit"))}
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("n_rows", 9), ("n_candidates", 5), ("code_version", "0"), ("n_units", 3), ("candidates_sha256", "0" * 64)],
-)
-def test_a_seal_that_says_otherwise_than_good_files_is_the_fault(local, name, value):
+TOLD_BY_THE_PLAN = {
+    "plan_id": "0" * 64,
+    "night": "2026-11-25",
+    "ensemble_name": "other",
+    "ensemble_sha256": "0" * 64,
+    "code_version": "0",
+    "n_units": 3,
+    "candidates_path": "candidates/other.parquet",
+    # Their sum is not the number of rows.
+    "rows_by_status": {"rejected:blank": 1, "scored": 8},
+}
+TOLD_BY_THE_FILES = {"n_candidates": 5, "rows_by_status": {"rejected:blank": 2, "scored": 6}}
+
+
+def edit_seal(night, changes):
+    seal = json.loads(read_bytes(night.uri("seal")))
+    replace(night.uri("seal"), json.dumps(seal | changes).encode())
+    return seal
+
+
+@pytest.mark.parametrize(("name", "value"), TOLD_BY_THE_PLAN.items(), ids=TOLD_BY_THE_PLAN)
+def test_a_seal_that_says_otherwise_than_the_plan_is_the_fault_without_reading_a_row(local, name, value):
     local.seal()
-    seal = json.loads(read_bytes(local.uri("seal"))) | {name: value}
-    replace(local.uri("seal"), json.dumps(seal).encode())
+    edit_seal(local, {name: value})
+    for deep in (False, True):
+        (fault,) = verify_plan(local.plan.plan_id, local.root, deep=deep).faults
+        assert (fault.part, fault.uri) == (Part.SEAL, local.uri("seal"))
+        assert fault.why == f"does not fit the plan or its files: {name}"
+        assert fault.sha256 == sha256_bytes(read_bytes(local.uri("seal")))
+
+
+@pytest.mark.parametrize(("name", "value"), TOLD_BY_THE_FILES.items(), ids=TOLD_BY_THE_FILES)
+def test_a_seal_that_says_otherwise_than_good_files_is_the_fault_when_they_are_read(local, name, value):
+    local.seal()
+    edit_seal(local, {name: value})
+    assert found(local, deep=False) == set()
+    (fault,) = verify_plan(local.plan.plan_id, local.root, deep=True).faults
+    assert (fault.part, fault.why) == (Part.SEAL, f"does not fit the plan or its files: {name}")
+
+
+def test_a_seal_of_more_or_fewer_rows_than_planned_does_not_add_up_either(local):
+    local.seal()
+    edit_seal(local, {"n_rows": 9})
+    for deep in (False, True):
+        (fault,) = verify_plan(local.plan.plan_id, local.root, deep=deep).faults
+        assert (fault.part, fault.why) == (Part.SEAL, "does not fit the plan or its files: n_rows, rows_by_status")
+
+
+@pytest.mark.parametrize("change", ["one less", "one more", "another"])
+def test_a_seal_of_other_units_than_the_plans_is_the_fault_without_reading_a_row(local, change):
+    local.seal()
+    units = edit_seal(local, {})["units"]
+    kept = {name: sha256 for name, sha256 in units.items() if name != "d"}
+    edit_seal(
+        local, {"units": {"one less": kept, "one more": units | {"e": "0" * 64}, "another": kept | {"e": "0" * 64}}[change]}
+    )
+    for deep in (False, True):
+        (fault,) = verify_plan(local.plan.plan_id, local.root, deep=deep).faults
+        assert (fault.part, fault.why) == (Part.SEAL, "does not fit the plan or its files: units")
+
+
+def test_a_digest_of_the_candidates_that_the_seal_has_wrong_accuses_them_until_they_are_read(local):
+    local.seal()
+    edit_seal(local, {"candidates_sha256": "0" * 64})
+    assert found(local, deep=False) == {(Part.CANDIDATES, local.uri("candidates"))}
     assert found(local, deep=True) == {(Part.SEAL, local.uri("seal"))}
 
 
