@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from tests.mutants.campaign import PACKAGES, Campaign, audit_jobs, progress_file, sample_jobs, say
@@ -43,8 +44,9 @@ def main(arguments: Iterable[str] | None = None) -> int:
     """Run the mutants that were asked for; 0 where all is well."""
     asked = _arguments(arguments)
     start = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
-        trees = [Tree(ROOT, Path(folder, str(i))) for i in range(asked.copies)]
+    with ExitStack() as cleanup:
+        folder = cleanup.enter_context(tempfile.TemporaryDirectory(prefix="mutants-"))
+        trees = [cleanup.enter_context(closing(Tree(ROOT, Path(folder, str(i))))) for i in range(asked.copies)]
         root = trees[0].root
         # From the copy, not from the working tree: that may change meanwhile.
         paths = asked.modules or [module.path for module in MODULES]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-_PER_MODULE = 12
+_PER_MODULE = 16
 
 
 @dataclass(frozen=True)
