@@ -8,15 +8,16 @@ from scanner.pixels.geometry import CHALLENGE
 from scanner.pixels.shards import KINDS, encode_shard, shard_table
 
 
-def write_shards(folder, n_objects, n_shards=2, seed=0, first_id=1000):
-    """`n_objects` in all, the kinds in turn."""
+def write_shards(folder, n_objects, n_shards=2, seed=0, first_id=1000, mislabelled=()):
+    """`n_objects` in all, the kinds in turn; those of these ids are said to be of the next kind."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
     for number, ids in enumerate(np.array_split(np.arange(n_objects), n_shards)):
         kinds = [KINDS[i % len(KINDS)] for i in ids]
         stamps = {band: draw(grid, kinds, rng) for band, grid in CHALLENGE.grids.items()}
-        table = shard_table(ids + first_id, stamps, {"kind": kinds}, CHALLENGE)
+        said = [KINDS[(i + (i + first_id in mislabelled)) % len(KINDS)] for i in ids]
+        table = shard_table(ids + first_id, stamps, {"kind": said}, CHALLENGE)
         (folder / f"shard-{number:05d}.parquet").write_bytes(encode_shard(table))
     return str(folder)
 

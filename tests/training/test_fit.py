@@ -1,230 +1,203 @@
-"""Fits that are killed, prolonged or begun wrongly, on a network of nine pixels where the network does not matter."""
+"""What a fit does with its parts, against closed forms and scikit-learn, on a network of nine pixels."""
 
+import math
+import time
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from sklearn.metrics import accuracy_score, log_loss
+from sklearn.utils.class_weight import compute_sample_weight
 
-from scanner.networks.architectures import FLAGSHIP_NETWORKS, PAPER_NETWORKS
-from scanner.pixels.channels import channels
-from scanner.pixels.geometry import MER_10
-from tests.training.shards import write_shards
-from tests.training.tiny import DEEP, LINEAR, inputs_seen, rows_of, tiny_config, tiny_dataset
-from training.checkpoint import load_history, save_weights
-from training.config import PRESETS, TrainConfig
-from training.dataset import prepare_dataset
+from tests.training.tiny import DEEP, LINEAR, SIDE, inputs_seen, rates_used, rows_of, tiny_config, tiny_dataset
+from training.checkpoint import save_weights
 from training.errors import TrainingError
-from training.fit import fit_network, start_file
+from training.fit import Worker, fit_network, start_file
 
-OU_J = PAPER_NETWORKS[0]
-CONFIG = tiny_config(DEEP, epochs=8, batch_size=16, prevalence=0.1)
+P_LENS = 0.4
+"""Of the network that fits begin with: between the share of lenses and a half."""
 
 
 @pytest.fixture(scope="module")
 def data():
+    """A quarter of the objects are lenses."""
     return tiny_dataset(160)
 
 
-@pytest.fixture
-def short(data, tmp_path):
-    """A fit of two epochs."""
-    fit_network(DEEP, data, with_(epochs=2), tmp_path)
-    return tmp_path
+def begin(work, weight=0.0):
+    """Start weights that give every object the same probabilities."""
+    network = LINEAR.build()
+    with torch.no_grad():
+        network[1].weight.fill_(weight)
+        network[1].bias.copy_(torch.tensor([1 - P_LENS, P_LENS]).log())
+    start_file(work, LINEAR).parent.mkdir(parents=True)
+    save_weights(start_file(work, LINEAR), network)
+    return Path("given")
+
+
+def entropy(share):
+    """Of the beginning's probabilities, where such a share are lenses."""
+    return -(share * math.log(P_LENS) + (1 - share) * math.log(1 - P_LENS))
+
+
+@pytest.mark.parametrize("balance", [True, False])
+def test_classes_weigh_the_same_in_the_loss_or_as_often_as_they_occur(data, tmp_path, balance):
+    config = tiny_config(LINEAR, epochs=1, batch_size=1000, start_from=begin(tmp_path), balance_classes=balance)
+    share = {split: data.labels(LINEAR.classes)[rows_of(data, config, split)].mean() for split in ("train", "validation")}
+    assert 0.2 < share["train"] < P_LENS - 0.1
+    assert abs(share["train"] - share["validation"]) > 0.01
+    (record,) = fit_network(LINEAR, data, config, tmp_path).history
+    assert record.train_loss == pytest.approx(entropy(0.5 if balance else share["train"]), rel=1e-6)
+    assert record.train_accuracy == pytest.approx(1 - share["train"])
+    # Where both classes weigh the same, 0.4 is too low for a lens; where they count as they occur, it is too high.
+    bias = load_file(tmp_path / "linear" / "best.safetensors")["1.bias"]
+    step = config.learning_rate if balance else -config.learning_rate
+    assert (bias[1] - math.log(P_LENS)).item() == pytest.approx(step, rel=1e-3)
+    slow = config.model_copy(update={"learning_rate": 1e-9})
+    (tmp_path / "linear" / "last.safetensors").unlink()
+    (record,) = fit_network(LINEAR, data, slow, tmp_path).history
+    assert record.validation_loss == pytest.approx(entropy(0.5 if balance else share["validation"]), rel=1e-6)
+    assert record.validation_accuracy == pytest.approx(1 - share["validation"])
+
+
+def test_weights_decay_apart_from_the_gradient(data, tmp_path):
+    """Adam's first step is the learning rate whatever the gradient; the decay comes on top (Loshchilov & Hutter 2019)."""
+    decay, rate = 0.5, 1e-2
+    start = begin(tmp_path, weight=2.0)
+    config = tiny_config(LINEAR, epochs=1, batch_size=1000, weight_decay=decay, learning_rate=rate, start_from=start)
+    weight = load_file(fit_network(LINEAR, data, config, tmp_path).weights)["1.weight"]
+    step = weight.numpy() - 2.0 * (1 - rate * decay)
+    assert np.abs(step) == pytest.approx(rate, rel=1e-2)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "one_cycle"])
+def test_every_step_has_the_learning_rate_of_its_place_in_the_whole_fit(data, tmp_path, schedule):
+    config = tiny_config(LINEAR, epochs=5, learning_rate=0.01, schedule=schedule)
+    with rates_used() as rates:
+        fit_network(LINEAR, data, config, tmp_path)
+    n_steps = 5 * math.ceil(len(rows_of(data, config, "train")) / 8)
+    assert len(rates) == n_steps
+    progress = np.arange(n_steps) / n_steps
+    rise, fall = 0.0004 + 0.0096 * progress / 0.15, 0.01 * np.cos(np.pi / 2 * (progress - 0.15) / 0.85) ** 2
+    expected = np.where(progress < 0.15, rise, fall) if schedule == "one_cycle" else np.full(n_steps, 0.01)
+    assert rates == pytest.approx(expected, abs=1e-9)
+    if schedule == "one_cycle":
+        assert rates[0] == pytest.approx(0.0004)
+        assert max(rates) > 0.0095
+        assert 0 < rates[-1] < 1e-4
+
+
+def symmetries(stamp):
+    """The eight of a square, as bytes."""
+    return [np.rot90(s, k).tobytes() for s in (stamp, stamp.T) for k in range(4)]
+
+
+@pytest.mark.parametrize("augment", [True, False])
+def test_objects_are_turned_and_flipped_in_training_and_never_in_validation(data, tmp_path, augment):
+    config = tiny_config(LINEAR, epochs=3, augment=augment)
+    rows = {split: rows_of(data, config, split) for split in ("train", "validation")}
+    stamps = data.inputs[SIDE].pixels[:, 0].astype(np.float32)
+    with inputs_seen() as seen:
+        fit_network(LINEAR, data, config, tmp_path)
+    # Those of an object, by its eight aspects, that the network has seen.
+    row_of = {aspect: row for row in rows["train"] for aspect in symmetries(stamps[row])}
+    shown = [[stamp.tobytes() for stamp in epoch] for epoch in np.split(np.concatenate(seen[True])[:, 0], 3)]
+    assert [sorted(row_of[stamp] for stamp in epoch) for epoch in shown] == [rows["train"].tolist()] * 3
+    is_straight = np.array([[stamp == stamps[row_of[stamp]].tobytes() for stamp in epoch] for epoch in shown])
+    # One in eight is left as it is.
+    assert is_straight.all() if not augment else 0.02 < is_straight.mean() < 0.25
+    # Each epoch has an order, and with it aspects, of its own.
+    orders = [[row_of[stamp] for stamp in epoch] for epoch in shown]
+    assert all(a != b for a, b in ((orders[0], orders[1]), (orders[1], orders[2]), (orders[0], rows["train"].tolist())))
+    checked = np.concatenate(seen[False])[:, 0]
+    assert np.array_equal(checked, np.tile(stamps[rows["validation"]], (3, 1, 1)))
 
 
 @pytest.fixture(scope="module")
-def unbroken(data, tmp_path_factory):
-    work = tmp_path_factory.mktemp("fit")
-    return work, fit_network(DEEP, data, CONFIG, work)
+def over_fitted(data, tmp_path_factory):
+    """Forty epochs, of which the last are far from the best."""
+    config = tiny_config(DEEP, epochs=40, batch_size=1000, learning_rate=3e-2, augment=False)
+    return config, fit_network(DEEP, data, config, tmp_path_factory.mktemp("fit"))
 
 
-def with_(**changes):
-    return CONFIG.model_copy(update=changes)
+def test_the_weights_kept_are_those_of_the_lowest_validation_loss(over_fitted, data):
+    config, fit = over_fitted
+    losses = [record.validation_loss for record in fit.history]
+    assert 1 < fit.best.epoch < 30
+    assert losses[-1] > 1.3 * min(losses)
+    rows = rows_of(data, config, "validation")
+    x, y = data.inputs[SIDE].pixels[rows].reshape(len(rows), -1).astype(np.float64), data.kinds[rows]
+    kept = {name: tensor.numpy().astype(np.float64) for name, tensor in load_file(fit.weights).items()}
+    hidden = np.maximum(x @ kept["1.weight"].T + kept["1.bias"], 0)
+    logits = hidden @ kept["4.weight"].T + kept["4.bias"]
+    p = 1 / (1 + np.exp(logits[:, 0] - logits[:, 1]))
+    balanced = log_loss(y, p, sample_weight=compute_sample_weight("balanced", y))
+    assert balanced == pytest.approx(min(losses), rel=1e-5)
+    assert fit.best.validation_loss == min(losses)
+    assert accuracy_score(y, p > 0.5) == pytest.approx(fit.best.validation_accuracy)
 
 
-def losses(history):
-    return [(r.epoch, r.train_loss, r.validation_loss, r.train_accuracy, r.validation_accuracy) for r in history]
+def test_of_equally_good_epochs_the_first_is_kept(data, tmp_path):
+    """At this rate only biases, which begin with zero, can change at all: by the rate at every step."""
+    config = tiny_config(LINEAR, batch_size=1000, learning_rate=1e-12)
+    fit = fit_network(LINEAR, data, config, tmp_path)
+    assert len({record.validation_loss for record in fit.history}) == 1
+    assert load_file(fit.weights)["1.bias"].abs().numpy() == pytest.approx(1e-12, rel=1e-3)
+    assert fit.best.epoch == 1
 
 
-def assert_same(fit, other):
-    assert losses(fit.history) == losses(other.history)
-    for name in ("best", "last"):
-        got, expected = (load_file(f.weights.with_name(f"{name}.safetensors")) for f in (fit, other))
-        assert got.keys() == expected.keys()
-        assert all(torch.equal(got[key], value) for key, value in expected.items())
-
-
-class Killed(Exception):
-    pass
-
-
-def kill_after(epoch):
-    def kill(record):
-        if record.epoch == epoch:
-            raise Killed
-
-    return kill
-
-
-@pytest.mark.parametrize("epoch", [1, 2, 7])
-def test_a_killed_fit_goes_on_and_ends_the_same(unbroken, data, tmp_path, epoch):
-    with pytest.raises(Killed):
-        fit_network(DEEP, data, CONFIG, tmp_path, kill_after(epoch))
-    before = load_history(tmp_path / "deep" / "history.json")
-    assert [record.epoch for record in before] == [*range(1, epoch + 1)]
-    seen = []
-    resumed = fit_network(DEEP, data, CONFIG, tmp_path, seen.append)
-    assert seen == [*resumed.history] == load_history(tmp_path / "deep" / "history.json")
-    # The very records of the first run, with their times: what was done is not done again.
-    assert seen[:epoch] == before
-    assert_same(resumed, unbroken[1])
-
-
-def test_a_finished_fit_is_not_done_again(unbroken, data):
-    work, fit = unbroken
-    before = fit.weights.stat().st_mtime_ns
-    seen = []
-    with inputs_seen() as inputs:
-        assert fit_network(DEEP, data, CONFIG, work, seen.append).history == fit.history
-    assert inputs == {True: [], False: []}
-    assert seen == [*fit.history]
-    assert fit.weights.stat().st_mtime_ns == before
-
-
-def test_a_fit_at_a_constant_rate_can_be_prolonged(unbroken, data, tmp_path):
-    begun = fit_network(DEEP, data, with_(epochs=3), tmp_path)
-    prolonged = fit_network(DEEP, data, CONFIG, tmp_path)
-    assert prolonged.history[:3] == begun.history
-    assert_same(prolonged, unbroken[1])
-
-
-def test_another_number_of_epochs_is_another_schedule(data, tmp_path):
-    config = with_(schedule="one_cycle", epochs=2)
-    fit_network(DEEP, data, config, tmp_path)
-    with pytest.raises(TrainingError, match="another configuration"):
-        fit_network(DEEP, data, config.model_copy(update={"epochs": 3}), tmp_path)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"seed": 1},
-        {"batch_size": 17},
-        {"learning_rate": 2e-2},
-        {"weight_decay": 0.1},
-        {"schedule": "one_cycle"},
-        {"balance_classes": False},
-        {"validation_fraction": 0.2},
-        {"test_fraction": 0.2},
-        {"bfloat16": True},
-        {"augment": False},
-        {"num_workers": 2},
-    ],
-    ids=lambda change: next(iter(change)),
-)
-def test_what_decides_an_epoch_makes_it_another_fit(short, data, change):
-    with pytest.raises(TrainingError, match=r"last\.safetensors: belongs to a fit with another configuration"):
-        fit_network(DEEP, data, with_(**change), short)
-
-
-def test_other_data_or_another_network_make_it_another_fit(short, data):
-    wider = type(DEEP)("deep", "deep", channels("sky_asinh", "VIS"))
-    other = type(DEEP)("deep", "deeper", DEEP.channels)
-    for spec, given in ((DEEP, tiny_dataset(160, seed=1)), (wider, data), (other, data)):
-        with pytest.raises(TrainingError, match="or other data; use another work folder"):
-            fit_network(spec, given, CONFIG, short)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"networks": (LINEAR, DEEP)},
-        {"cpus_per_worker": 0.5},
-        {"use_gpu": False},
-        {"prevalence": 1e-3},
-        {"compound_share": 0.5},
-    ],
-    ids=lambda change: next(iter(change)),
-)
-def test_what_decides_no_epoch_does_not_make_it_another_fit(short, data, change):
-    assert len(fit_network(DEEP, data, with_(epochs=3, **change), short).history) == 3
-
-
-def test_a_fit_begins_with_the_weights_given_wherever_they_come_from(data, tmp_path):
-    """And goes on only where they are the same."""
-
-    def begin(value, package):
-        network = LINEAR.build()
-        torch.nn.init.constant_(network[1].weight, value)
-        torch.nn.init.zeros_(network[1].bias)
-        start_file(tmp_path, LINEAR).parent.mkdir(exist_ok=True)
-        save_weights(start_file(tmp_path, LINEAR), network)
-        return fit_network(LINEAR, data, with_(epochs=1, learning_rate=1e-6, start_from=tmp_path / package), tmp_path)
-
-    assert load_file(begin(0.5, "a").weights)["1.weight"].numpy() == pytest.approx(0.5, abs=1e-4)
-    before = (tmp_path / "linear" / "last.safetensors").stat().st_mtime_ns
-    begin(0.5, "b")
-    assert (tmp_path / "linear" / "last.safetensors").stat().st_mtime_ns == before
-    with pytest.raises(TrainingError, match="another configuration"):
-        begin(0.6, "a")
-
-
-def test_a_damaged_checkpoint_is_named(data, tmp_path):
-    (tmp_path / "deep").mkdir()
-    (tmp_path / "deep" / "last.safetensors").write_bytes(b"rubbish")
-    with pytest.raises(TrainingError, match=r"last\.safetensors: not a readable checkpoint"):
-        fit_network(DEEP, data, CONFIG, tmp_path)
+def test_an_epoch_takes_as_long_as_it_takes(data, tmp_path):
+    start = time.perf_counter()
+    fit = fit_network(LINEAR, data, tiny_config(LINEAR), tmp_path)
+    assert 0 < sum(record.time_s for record in fit.history) < time.perf_counter() - start
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])
-def test_a_split_without_lenses_is_refused(tmp_path, split):
-    data = tiny_dataset(160)
-    rows = rows_of(data, CONFIG, split)
-    data.kinds[rows] = 0
-    with pytest.raises(TrainingError, match=rf"^{split} split: .*'nonlens': {len(rows)}, 'lens': 0\}}; train on more objects"):
-        fit_network(DEEP, data, CONFIG, tmp_path)
+def test_a_loss_that_is_no_number_ends_the_fit(tmp_path, split):
+    data, config = tiny_dataset(160), tiny_config(LINEAR)
+    data.inputs[SIDE].pixels[rows_of(data, config, split)[0]] = np.inf
+    with pytest.raises(TrainingError, match="linear: loss is not finite in epoch 1; lower the learning rate"):
+        fit_network(LINEAR, data, config, tmp_path)
 
 
-def test_the_callers_random_state_is_left_alone(data, tmp_path):
-    torch.manual_seed(7)
-    expected = torch.rand(1)
-    torch.manual_seed(7)
-    fit_network(DEEP, data, with_(epochs=1), tmp_path)
-    assert torch.rand(1) == expected
+def test_networks_differ_by_their_names_and_seeds(data, tmp_path):
+    """The same architecture on the same data."""
+    twin = type(DEEP)("twin", "deep", DEEP.channels)
+
+    def first_loss(name, spec, **changes):
+        return fit_network(spec, data, tiny_config(spec, epochs=1, **changes), tmp_path / name).history[0].train_loss
+
+    losses = [first_loss("a", DEEP), first_loss("b", twin), first_loss("c", DEEP, seed=4)]
+    assert len(set(losses)) == 3
+    assert first_loss("d", DEEP) == losses[0]
 
 
-def test_the_callers_random_state_does_not_matter(unbroken, data, tmp_path):
-    """Initial weights and dropout come from the seed of the fit."""
-    torch.manual_seed(8)
-    assert_same(fit_network(DEEP, data, CONFIG, tmp_path), unbroken[1])
+def test_workers_train_on_their_parts_and_the_first_one_writes(data, tmp_path):
+    config = tiny_config(LINEAR, epochs=1, augment=False)
+    wrapped, parts = [], []
 
+    def wrap(network):
+        wrapped.append(torch.nn.Sequential(network))
+        return wrapped[-1]
 
-def test_a_network_of_kinds_on_a_schedule_goes_on_where_it_was_killed(tmp_path):
-    spec = FLAGSHIP_NETWORKS[1]
-    data = prepare_dataset(write_shards(tmp_path / "shards", 40), tmp_path / "data", [spec], MER_10.name)
-    small = {"epochs": 2, "batch_size": 8, "networks": (spec,), "validation_fraction": 0.3, "bfloat16": False}
-    config = PRESETS["flagship"].model_copy(update=small)
-    whole = fit_network(spec, data, config, tmp_path / "whole")
-    with pytest.raises(Killed):
-        fit_network(spec, data, config, tmp_path / "killed", kill_after(1))
-    assert_same(fit_network(spec, data, config, tmp_path / "killed"), whole)
-
-
-def test_the_learning_rate_rises_then_falls_to_nothing():
-    one_cycle = TrainConfig(schedule="one_cycle", learning_rate=0.01)
-    rates = [one_cycle.learning_rate_at(progress) for progress in (0.0, 0.075, 0.15, 0.575, 1.0)]
-    assert rates == pytest.approx([0.0004, 0.0052, 0.01, 0.005, 0.0], abs=1e-12)
-    assert {PRESETS["paper"].learning_rate_at(progress) for progress in (0.0, 0.5, 1.0)} == {3e-4}
-
-
-def test_the_paper_preset_is_the_papers():
-    paper = PRESETS["paper"]
-    assert (paper.epochs, paper.learning_rate) == (250, 3e-4)
-    sizes = {spec.name: paper.batch_size_of(spec) for spec in paper.networks}
-    assert (sizes["OU-66"], sizes["OU-200"]) == (250, 125)
-    assert len(sizes) == 7
-
-
-@pytest.mark.parametrize("networks", [(), (OU_J, OU_J)])
-def test_networks_without_a_name_of_their_own_are_refused(networks):
-    with pytest.raises(ValueError, match="each once"):
-        TrainConfig(networks=networks)
+    for rank in range(2):
+        with inputs_seen() as seen:
+            fit_network(LINEAR, data, config, tmp_path / str(rank), worker=Worker(rank, 2, wrap=wrap))
+        # The wrapped network and the one in it.
+        assert len(seen[True]) == 2 * math.ceil(len(rows_of(data, config, "train")) // 2 / 8)
+        parts.append({stamp.tobytes() for batch in seen[True] for stamp in batch})
+        # All of the validation split, whatever the rank.
+        assert sum(map(len, seen[False])) == 2 * len(rows_of(data, config, "validation"))
+    assert len(parts[0]) == len(parts[1]) == len(rows_of(data, config, "train")) // 2
+    assert not parts[0] & parts[1]
+    assert sorted(path.name for path in (tmp_path / "0" / "linear").iterdir()) == [
+        "best.safetensors",
+        "history.json",
+        "last.safetensors",
+    ]
+    assert list((tmp_path / "1" / "linear").iterdir()) == []
+    saved = load_file(tmp_path / "0" / "linear" / "best.safetensors")
+    assert saved.keys() == LINEAR.build().state_dict().keys()
+    assert torch.equal(saved["1.weight"], wrapped[0][0][1].weight)
