@@ -1,0 +1,193 @@
+"""How `simulate_object` puts an object together: hosts of twins, neighbours, conditions, flaws."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from scanner.pixels.bands import EUCLID
+from scanner.pixels.geometry import CHALLENGE, MER, MER_10
+from simulation import artefacts, render
+from simulation.dataset import DatasetSpec, simulate_at
+from simulation.observation import Conditions, Optics
+from simulation.render import lens, simulate_object, visible_system
+from simulation.systems import PointSource, Sed
+
+SKY_ADU_PER_S = {"VIS": 0.003518, "Y": 5.874, "J": 6.062, "H": 5.708}
+"""Noise of an empty native pixel, worked out from the band table: sky electrons and four readouts, e.g. VIS: 736.1 e of sky and
+4 x 3.2^2 e^2 make 27.88 e, of which 3.5 x 2264 are 1 ADU/s."""
+TWINS = {True: ("twin", 0.7), False: ("twin", 1.0)}
+BRIGHT = PointSource(4.0, -3.0, Sed(19.0, 19.5, 20.0, 20.5))
+
+
+@pytest.fixture
+def flawless(monkeypatch):
+    """Flaws come only where they are certain."""
+    monkeypatch.setattr(artefacts, "RATES", tuple((flaw, instrument, 0.0) for flaw, instrument, _ in artefacts.RATES))
+
+
+def made(draw_of, geometry=MER_10, seed=1, **kwargs):
+    return simulate_object(draw_of, geometry, np.random.default_rng(seed), **kwargs)
+
+
+def noise_of(simulated, band):
+    return simulated.stamps[band] - simulated.scene.clean[band]
+
+
+# Hosts of twins
+
+
+@pytest.fixture
+def asked_for(monkeypatch):
+    """What systems were drawn of; the real function draws them."""
+    kinds = []
+
+    def remembered(preset, draw_of, *args):
+        kinds.append(draw_of)
+        return draw_system(preset, draw_of, *args)
+
+    draw_system = render.draw_system
+    monkeypatch.setattr(render, "draw_system", remembered)
+    return kinds
+
+
+@pytest.mark.parametrize("lenses", [("double_ring",), ("compound_arc", "double_ring"), ()])
+def test_twins_of_a_data_set_have_the_hosts_of_its_lenses(lenses, asked_for):
+    """A data set without lenses has twins of every kind."""
+    spec = DatasetSpec(
+        n=10, seed=11, geometry="mer10", kinds=(*((kind, 0.3 / len(lenses)) for kind in lenses), TWINS[bool(lenses)])
+    )
+    assert "twin" in {simulate_at(spec, i).system.lookalike for i in range(10)}
+    assert set(asked_for) == set(lenses or asked_for)
+    assert lenses or len(set(asked_for)) > 1
+
+
+@pytest.mark.parametrize("kind", ["single", "double_ring"])
+def test_a_twin_is_a_lens_that_could_be_seen_without_its_sources(kind, monkeypatch):
+    """So redshifts, magnitudes and colours of twins are those of the visible lenses they stand beside."""
+    whole = []
+
+    def remembered(system):
+        whole.append(system)
+        return without_sources(system)
+
+    without_sources = render.without_sources
+    monkeypatch.setattr(render, "without_sources", remembered)
+    optics, rng = Optics(CHALLENGE, Conditions.nominal(0.0)), np.random.default_rng(6)
+    for _ in range(5):
+        twin, lensed = visible_system("twin", optics, rng, twins_of=((kind, 1.0),))
+        assert lensed is None
+        assert whole[-1].kind == kind
+        assert lens(whole[-1], optics) is not None
+        assert twin == replace(
+            whole[-1], kind="nonlens", lookalike="twin", masses=(), source1=(), source2=(), z_source1=None, z_source2=None
+        )
+
+
+# Neighbours
+
+
+@pytest.mark.parametrize("draw_of", ["spiral", "single"])
+@pytest.mark.parametrize(("geometry", "keep"), [(CHALLENGE, False), (MER, False), (MER, True)])
+def test_neighbours_shine_in_the_stamps_where_they_lie(draw_of, geometry, keep, monkeypatch, flawless):
+    """The same object with a star beside it and without: the difference is the star."""
+    beside = []
+    for neighbours in ((BRIGHT,), ()):
+        monkeypatch.setattr(render, "draw_surroundings", lambda *_, found=neighbours: found)
+        beside.append(made(draw_of, geometry, keep_components=keep))
+    star, alone = beside
+    assert (star.system.neighbours, alone.system.neighbours) == ((BRIGHT,), ())
+    assert star.scene.truth == alone.scene.truth
+    for band, grid in geometry.grids.items():
+        light = star.scene.clean[band].astype(float) - alone.scene.clean[band]
+        flux = BRIGHT.sed.flux_adu_per_s(band)
+        assert light.sum() == pytest.approx(flux, rel=2e-3)
+        axis = (np.arange(grid.n_pixels) - (grid.n_pixels - 1) / 2) * grid.pixel_scale_arcsec
+        assert (light.sum(axis=0) * axis).sum() / flux == pytest.approx(4.0, abs=0.02)
+        assert (light.sum(axis=1) * axis).sum() / flux == pytest.approx(-3.0, abs=0.02)
+        # The noise differs where there is light, by little of it.
+        recorded = star.stamps[band].astype(float) - alone.stamps[band]
+        assert recorded.sum() == pytest.approx(flux, rel=0.03)
+        brightest = [np.array(np.unravel_index(np.argmax(image), image.shape)) for image in (recorded, light)]
+        assert np.abs(brightest[0] - brightest[1]).max() <= 1
+    for name, images in star.scene.components.items():
+        np.testing.assert_array_equal(images["VIS"], alone.scene.components[name]["VIS"])
+
+
+def test_objects_have_the_neighbours_of_their_preset():
+    """What the components lack are the neighbours; the paper's images have none."""
+    for seed in range(6):
+        simulated = made("spiral", MER, seed, keep_components=True)
+        lights = [light for light in simulated.system.neighbours if max(abs(light.x_arcsec), abs(light.y_arcsec)) < 8]
+        assert lights
+        for band in EUCLID:
+            rest = simulated.scene.clean[band] - sum(images[band] for images in simulated.scene.components.values())
+            assert rest.sum() > 0.8 * sum(light.sed.flux_adu_per_s(band) for light in lights)
+    assert made("twin", CHALLENGE, preset="wilde2022").system.neighbours == ()
+
+
+# Conditions
+
+
+@pytest.mark.parametrize("geometry", [CHALLENGE, MER])
+def test_an_object_is_seen_under_the_conditions_drawn_for_it(geometry, monkeypatch, flawless):
+    """Depth, background and seeing, far from nominal."""
+    depth, offset = {"VIS": 3.0, "Y": 2.5, "J": 2.0, "H": 1.5}, {"VIS": 1.0, "Y": 2.0, "J": 3.0, "H": 4.0}
+    monkeypatch.setattr(render, "draw_surroundings", lambda *_: ())
+    nominal = made("star", geometry, preset="euclid")
+    monkeypatch.setattr(render, "draw_conditions", lambda _, angle: Conditions(angle, 1.2, depth, offset))
+    poor = made("star", geometry, preset="euclid")
+    for band in EUCLID:
+        # On MER pixels noise is correlated; see the tests of noise for its size.
+        noise = noise_of(poor, band)
+        dark = poor.scene.clean[band] < 0.02 * SKY_ADU_PER_S[band]
+        sigma = SKY_ADU_PER_S[band] if geometry is CHALLENGE else noise[dark].std() / depth[band]
+        assert noise[dark].std() == pytest.approx(depth[band] * sigma, rel=0.05)
+        assert noise[dark].mean() == pytest.approx(offset[band] * depth[band] * sigma, rel=0.15)
+        shares = [made_.scene.clean[band].max() / made_.scene.clean[band].sum() for made_ in (poor, nominal)]
+        assert shares[0] < 0.9 * shares[1]
+
+
+def test_conditions_scatter_between_objects_and_not_in_the_papers(flawless):
+    """Noise of native pixels over that of the band table: 0.1 in ln between objects of `euclid`, else 1 in every one."""
+    for preset, draw_of, n, low, high in (("euclid", "faint", 16, 0.05, 0.3), ("wilde2022", "twin", 3, 0.0, 0.02)):
+        ratios, levels = [], []
+        for seed in range(n):
+            simulated = made(draw_of, CHALLENGE, seed, preset=preset)
+            expected = np.sqrt(SKY_ADU_PER_S["VIS"] ** 2 + np.maximum(simulated.scene.clean["VIS"], 0) / (3.5 * 2264))
+            noise = noise_of(simulated, "VIS") / expected
+            ratios.append(np.log(noise.std()))
+            levels.append(np.median(noise))
+        assert low < np.std(ratios) < high
+        assert abs(np.mean(ratios)) < 0.1
+        assert (np.std(levels) > 0.08) == (preset == "euclid")
+
+
+# Flaws
+
+
+def n_masked(simulated):
+    return sum(int(np.sum(image == 0)) for image in simulated.stamps.values())
+
+
+def test_flaws_befall_objects_of_the_survey_and_not_the_papers(monkeypatch):
+    """Gaps hold exact zeros, which noise does not make."""
+    monkeypatch.setattr(artefacts, "RATES", ((artefacts.gap, "VIS", 30.0),))
+    for draw_of in ("spiral", "single"):
+        assert n_masked(made(draw_of)) > 100
+    assert n_masked(made("twin", CHALLENGE, preset="wilde2022")) == 0
+
+
+def test_flaws_are_as_frequent_as_their_rates():
+    """Without gaps a stamp has no masked pixel; 0.06 gaps of VIS and 0.03 of NISP befall one."""
+    flawed = [n_masked(made("star", MER_10, seed)) > 3 for seed in range(60)]
+    assert 0 < sum(flawed) < 15
+
+
+def test_an_artefact_has_a_conspicuous_flaw_and_others_have_none(flawless):
+    def is_flawed(simulated):
+        noise = {band: noise_of(simulated, band) for band in EUCLID}
+        return n_masked(simulated) > 0 or any(np.abs(n).max() > 8 * np.median(np.abs(n)) / 0.6745 for n in noise.values())
+
+    assert sum(is_flawed(made("artefact", MER_10, seed)) for seed in range(12)) >= 10
+    assert sum(is_flawed(made("faint", MER_10, seed)) for seed in range(12)) == 0
