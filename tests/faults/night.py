@@ -4,7 +4,6 @@ import functools
 import multiprocessing
 import os
 import tempfile
-import time
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from pathlib import Path
@@ -26,7 +25,7 @@ from scanner.pixels.geometry import MER_10
 from scanner.pixels.shards import encode_shard, shard_table
 from scanner.scan import open_unit, scan_open_unit
 from scanner.scoring import CutoutScanner
-from tests.faults import crash_points
+from tests.faults import crash_points, harm, patience
 
 NIGHT = "2026-11-24"
 CONFIG = ScanConfig(candidate_threshold=0.5, batch_size=2)
@@ -126,6 +125,8 @@ class Catalogue:
     sha256s: dict[str, str]
     candidates: bytes
     seal: SealReport
+    files: dict[str, bytes]
+    """All that lies under the root, by what follows it."""
 
 
 def read_catalogue(root_uri):
@@ -141,7 +142,12 @@ def read_catalogue(root_uri):
     found = {unit.unit_id: read_unit(root_uri, unit, plan) for unit in plan.units}
     rows = {name: unit.table for name, unit in found.items()}
     sha256s = {name: unit.sha256 for name, unit in found.items()}
-    return Catalogue(plan, rows, sha256s, read_bytes(sealed.candidates_uri), sealed)
+    return Catalogue(plan, rows, sha256s, read_bytes(sealed.candidates_uri), sealed, contents(root_uri))
+
+
+def contents(root_uri):
+    """The bytes of every file, by what follows the root."""
+    return {file.uri.removeprefix(root_uri).lstrip("/"): read_bytes(file.uri) for file in list_files(root_uri)}
 
 
 @dataclass(frozen=True)
@@ -154,6 +160,7 @@ class SmallNight:
 
     def check(self, root_uri):
         """Nothing lost, nothing twice, nothing else than without the fault; the catalogue."""
+        harm.assert_none(harm.compare_units(contents(root_uri), self.golden.files))
         found = read_catalogue(root_uri)
         assert found.plan == self.golden.plan
         assert sorted(i for table in found.rows.values() for i in table["object_id"].to_pylist()) == self.ids
@@ -216,24 +223,17 @@ def _call(environment, function, args, kwargs):
 
 def finish(process, exitcode=0, seconds=100):
     """Wait for a process, which must end as said."""
-    process.join(seconds)
+    process.join(patience.scaled(seconds))
     if process.is_alive():
         process.kill()
         process.join()
+        raise patience.TimedOut(f"a process had not ended after {patience.scaled(seconds):.0f} s")
     assert process.exitcode == exitcode
 
 
 def is_stopped(process):
     """Has it been sent SIGSTOP?"""
     return Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "T"
-
-
-def wait_until(true, seconds=100):
-    """Poll what a process is about to bring about."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.002)
 
 
 def _warm_up():

@@ -1,16 +1,14 @@
 """What the tests of faults measured, gathered row by row: `pytest -m fault --fault-report FILE`."""
 
-import json
 import os
-import platform
-from collections import defaultdict
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+from tests.faults import harm, patience, report
 from tests.faults.rows import ROWS, UNTESTED
+
+_SAID = {"row", "runs", "recovery_s", "work_done_again", "note", *report.FIGURES}
 
 
 def pytest_addoption(parser):
@@ -18,28 +16,54 @@ def pytest_addoption(parser):
 
 
 @pytest.fixture
-def measured(record_property):
-    """Call it with what a test of a fault measured, all of it optional.
+def measured(request):
+    """Call it with what a test of a fault measured, all of it optional; once for each row if the test is of several.
 
-    `runs`: faults injected, if not one; `worst_recovery_s`: from the fault until work went on;
-    `wasted_fraction`: work done again over all work; `note`: a sentence.
+    `row`: of which row, if not the first of its mark; `runs`: faults injected, if not one, or as many as were killed;
+    `worker_kills`, `driver_kills_ray`, `driver_kills_no_ray`: processes killed, each named where it is no actor of a scan;
+    `histories`: in one process, and no runs; `recovery_s`: from the fault to the next commit or, of reads, until they went on;
+    `work_done_again`: its share of all work; `note`: a sentence, with other durations and their names.
+
+    What was lost, doubled, torn or wrong is no figure of a test's own: the checks of `harm` count it.
     """
+    rows = _rows(request.node)
+    said = dict(request.node.user_properties)["measured"]
 
-    def record(**figures):
-        unknown = figures.keys() - {"runs", "worst_recovery_s", "wasted_fraction", "note"}
-        assert not unknown, unknown
-        for name, value in figures.items():
-            record_property(name, value)
+    def record(*, row=None, **figures):
+        assert figures.keys() <= _SAID, figures.keys() - _SAID
+        assert row is None or row in rows, f"{row} is none of the mark's rows {rows}"
+        kills = sum(figures.get(name, 0) for name in report.KILLS)
+        runs = figures.pop("runs", kills if kills or report.HISTORIES in figures else 1)
+        said.append({"row": row or rows[0], "runs": runs, **figures})
 
     return record
 
 
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if _rows(item) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(patience.TEST_S))
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
-    # In the test's report, which also comes from other processes.
-    item.user_properties.append(("fault", [row for mark in item.iter_markers("fault") for row in mark.args]))
+    # Before it may be skipped; in the test's report, which also comes from other processes.
+    counts = {}
+    item.user_properties += [("fault", _rows(item)), ("measured", []), ("harm", counts)]
+    harm.begin(counts)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    made = yield
+    if call.excinfo is not None and made.failed:
+        made.user_properties.append(("timed_out", patience.is_time_out(call.excinfo.value)))
+    return made
 
 
 def pytest_configure(config):
+    # By default Ray's workers give way to everything else that runs: on a busy machine they stand still.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     if config.getoption("--fault-report") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Reporter(config.getoption("--fault-report")))
 
@@ -47,47 +71,52 @@ def pytest_configure(config):
 class _Reporter:
     def __init__(self, path):
         self._path = path
-        self._rows = defaultdict(list)
+        self._commit = report.tree_version()
+        self._tests = {}
+        """By their ids, each with the row in which it counts."""
 
     def pytest_runtest_logreport(self, report):
-        if report.skipped or (report.when != "call" and not report.failed):
+        said = dict(report.user_properties)
+        if not said.get("fault"):
             return
-        figures = dict(report.user_properties)
-        rows = figures.pop("fault", [])
-        figures = figures if report.when == "call" else {}
-        for row in rows:
-            self._rows[row].append({"runs": 1, **figures, "violations": int(report.failed)})
+        test = self._tests.setdefault(report.nodeid, _nothing(said["fault"]))
+        if report.skipped:
+            test["skipped"] = report.longrepr[2].removeprefix("Skipped: ")
+        if report.failed:
+            name = "timed_out" if said.get("timed_out") else "failed"
+            test[name] = 1
+            # A test is one of the two.
+            test["failed"] &= not test["timed_out"]
+        if report.when == "call" and not report.skipped:
+            test["harm"] = said["harm"]
+            test["measured"] = said["measured"] or [{"row": said["fault"][0], "runs": 1}]
 
     def pytest_sessionfinish(self):
-        entries = [self._entry(row) for row in ROWS]
-        self._path.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
-        self._path.with_name("REPORT.md").write_text(_markdown(entries), encoding="utf-8")
+        commit = self._commit
+        if report.tree_version() != commit:
+            commit = f"{commit.removesuffix('+dirty')}+dirty"
+        entries = [self._entry(row, commit) for row in ROWS]
+        report.write(self._path, entries)
 
-    def _entry(self, row):
-        tests = self._rows[row]
-        notes = [test["note"] for test in tests if "note" in test]
-        return {
-            "fault": f"{row}: {ROWS[row]}",
-            "runs": sum(test["runs"] for test in tests),
-            "violations": sum(test["violations"] for test in tests),
-            "worst_recovery_s": _largest(tests, "worst_recovery_s"),
-            "wasted_fraction": _largest(tests, "wasted_fraction"),
-            "note": "; ".join(dict.fromkeys(notes)) or UNTESTED.get(row, ""),
-        }
+    def _entry(self, row, commit):
+        parts = [_part(test, row) for test in self._tests.values()]
+        made = report.entry(row, [part for part in parts if part], commit)
+        return made | {"note": UNTESTED[row]} if row in UNTESTED else made
 
 
-def _markdown(entries):
-    """The same as a table."""
-    today = datetime.now(UTC).date().isoformat()
-    about = f"{today}, {os.cpu_count()} cores, Python {platform.python_version()}, Ray {version('ray')}"
-    head = ["| fault | runs | violations | worst recovery, s | work done again | |", "|---|--:|--:|--:|--:|---|"]
-    rows = []
-    for entry in entries:
-        numbers = [entry[name] for name in ("runs", "violations", "worst_recovery_s", "wasted_fraction")]
-        shown = " | ".join("" if number is None else f"{number:g}" for number in numbers)
-        rows.append(f"| {entry['fault']} | {shown} | {entry['note']} |")
-    return "\n".join(["# Faults", "", f"Written by `make faults`, {about}.", "", *head, *rows]) + "\n"
+def _nothing(rows):
+    return {"rows": rows, "skipped": "", "failed": 0, "timed_out": 0, "harm": {}, "measured": []}
 
 
-def _largest(tests, name):
-    return max((test[name] for test in tests if name in test), default=None)
+def _part(test, row):
+    """What of a test counts in a row: its figures where they belong; what it came to, in the first that it has figures of."""
+    rows = [figure["row"] for figure in test["measured"]] or test["rows"]
+    if row not in rows:
+        return None
+    own = [figure for figure in test["measured"] if figure["row"] == row]
+    rest = {} if row == rows[0] else {"failed": 0, "timed_out": 0, "harm": {}}
+    return test | rest | {"measured": own}
+
+
+def _rows(item):
+    return [row for mark in item.iter_markers("fault") for row in mark.args]

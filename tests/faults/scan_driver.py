@@ -8,7 +8,6 @@ import contextlib
 import sys
 import threading
 import time
-from datetime import date
 from pathlib import Path
 
 import ray
@@ -18,13 +17,8 @@ from ray.cluster_utils import Cluster
 from infra.errors import LensscanError
 from scanner import actors, dispatch
 from scanner.night import scan_night
+from tests.faults.scanned_night import NIGHT, THRESHOLD, n_committed
 from tests.faults.worker_faults import FaultyScanner
-
-NIGHT = date(2026, 1, 1)
-
-
-def n_committed(root):
-    return len(list((Path(root) / "units").rglob("*.parquet")))
 
 
 def start_two_nodes(root, n_before):
@@ -50,6 +44,8 @@ def main():
     parser.add_argument("--start-s", type=float, default=dispatch.START_S)
     parser.add_argument("--row-s", type=float, default=dispatch.ROW_S)
     parser.add_argument("--kill-node-after", type=int)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--exact", action="store_true")
     options = parser.parse_args()
     actors.UnitScanner = FaultyScanner
     dispatch.START_S, dispatch.ROW_S = options.start_s, options.row_s
@@ -59,7 +55,15 @@ def main():
         start_two_nodes(options.root, options.kill_node_after)
     try:
         with contextlib.redirect_stdout(sys.stderr):
-            summary = scan_night(options.source, options.root, NIGHT, options.package, exact=True, workers=2)
+            summary = scan_night(
+                options.source,
+                options.root,
+                NIGHT,
+                options.package,
+                candidate_threshold=THRESHOLD,
+                exact=options.exact,
+                workers=options.workers,
+            )
     except LensscanError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 2

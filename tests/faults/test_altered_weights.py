@@ -180,7 +180,7 @@ def test_a_card_that_does_not_fit_is_refused(folder, engines, kind):
     assert engines == []
 
 
-@pytest.mark.fault(28, 30)
+@pytest.mark.fault(30)
 @pytest.mark.parametrize(("name", "n_bytes"), [("card.json", 2**24), (FIRST, 2**30)])
 def test_files_that_are_too_large_are_refused_unread(folder, name, n_bytes):
     os.truncate(folder / name, 10**12)

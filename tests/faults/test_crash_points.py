@@ -21,8 +21,8 @@ from tests.faults.night import (
     scan_and_publish,
     small_night,
     start,
-    wait_until,
 )
+from tests.faults.patience import wait_for
 
 N_UNITS = 4
 UNIT = "unit-001"
@@ -81,7 +81,7 @@ def finish_the_night(night, root, log):
 def test_a_unit_whose_writer_dies_before_the_commit_is_scanned_again(crash, night, measured, store, step):
     root, log = crash(store, step, UNIT)
     assert [uri.rpartition("/")[2] for uri in committed_sha256s(root)] == ["unit-000.parquet"]
-    measured(wasted_fraction=finish_the_night(night, root, log))
+    measured(driver_kills_no_ray=1, work_done_again=finish_the_night(night, root, log))
 
 
 @pytest.mark.fault(2)
@@ -96,7 +96,7 @@ def test_a_unit_whose_writer_dies_after_the_commit_is_not_scanned_again(crash, n
     assert receipt == committed(plan.units[1], plan, root)
     assert receipt.outcome is Outcome.ALREADY_COMMITTED
     assert receipt.sha256 in before.values()
-    measured(wasted_fraction=finish_the_night(night, root, log))
+    measured(driver_kills_no_ray=1, work_done_again=finish_the_night(night, root, log))
     assert noted(log).count("scored") == N_UNITS
 
 
@@ -105,7 +105,7 @@ def test_a_unit_whose_writer_dies_after_the_commit_is_not_scanned_again(crash, n
 def test_a_driver_that_dies_while_it_freezes_the_plan_is_simply_started_again(crash, night, measured, store, step):
     root, log = crash(store, step)
     assert len(list_files(root)) == (step in {"plan.after_link", "plan.after"})
-    measured(wasted_fraction=finish_the_night(night, root, log))
+    measured(driver_kills_no_ray=1, work_done_again=finish_the_night(night, root, log))
 
 
 @pytest.mark.fault(40)
@@ -116,7 +116,7 @@ def test_a_sealing_that_dies_is_finished_by_the_next_run(crash, night, measured,
     assert (load_seal(root, night.golden.plan.plan_id) is not None) == is_sealed
     n_candidate_files = len(list_files(f"{root}/candidates"))
     assert n_candidate_files == (step not in {"candidates.before", "candidates.before_sync", "candidates.before_link"})
-    measured(wasted_fraction=finish_the_night(night, root, log))
+    measured(driver_kills_no_ray=1, work_done_again=finish_the_night(night, root, log))
     assert noted(log).count("scored") == N_UNITS
 
 
@@ -159,7 +159,7 @@ def test_a_process_can_be_stopped_instead_and_goes_on(night, tmp_path):
     root, flag = str(tmp_path / "catalogue"), tmp_path / "stopped"
     fatal = {"step": "unit.before_link", "unit": UNIT, "how": "stop", "once": flag}
     process = start(run_night, night.inputs, root, crash=fatal)
-    wait_until(lambda: is_stopped(process))
+    wait_for("the stop", lambda: is_stopped(process))
     assert len(committed_sha256s(root)) == 1
     os.kill(process.pid, signal.SIGCONT)
     finish(process)

@@ -14,6 +14,7 @@ from scanner.catalogue.plan import PlanError, ScanConfig, build_plan, find_plans
 from scanner.catalogue.reconcile import reconcile
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.night import scan_night
+from tests.faults.patience import scaled
 from tests.scanner.audited import IDS, make_audited
 from tests.scanner.catalogue_parts import NIGHT, EnsembleName
 from tests.scanner.test_plan import write_shard
@@ -23,7 +24,7 @@ LENSSCAN = Path(sys.executable).with_name("lensscan")
 
 
 def command(*args):
-    return subprocess.run([str(LENSSCAN), *map(str, args)], capture_output=True, text=True, timeout=200, check=False)
+    return subprocess.run([str(LENSSCAN), *map(str, args)], capture_output=True, text=True, timeout=scaled(200), check=False)
 
 
 def catalogue_of(folder, tile_number):

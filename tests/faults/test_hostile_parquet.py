@@ -128,7 +128,7 @@ def other_shards():
     }
 
 
-@pytest.mark.fault(25, 31)
+@pytest.mark.fault(25)
 def test_shards_of_another_schema_are_refused_before_any_page_is_read(tmp_path, measured):
     kinds = other_shards()
     for table in kinds.values():

@@ -15,6 +15,7 @@ from websockets.sync.client import connect as websocket
 
 from infra.cluster_access import Answer, ask
 from tests.faults.listeners import LOOPBACK, grpc_answers, http_answers, listeners
+from tests.faults.patience import scaled
 from tests.faults.prefect_servers import prefect_server
 from tests.faults.ray_heads import BIN, ray_head
 from tests.servers import http_status, wait_for
@@ -56,7 +57,7 @@ def first_answer(url, subprotocols, greeting):
 
 def connect(address, env, **changes):
     command = [sys.executable, "-W", "ignore", "-c", CONNECT, address]
-    done = subprocess.run(command, env=env | changes, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, env=env | changes, capture_output=True, text=True, timeout=scaled(120), check=False)
     assert done.returncode == 0, done.stderr
     assert TOKEN not in done.stdout + done.stderr
     return done.stdout
@@ -81,7 +82,7 @@ def test_a_private_ray_is_on_loopback_only_and_tells_strangers_nothing(tmp_path,
                 assert status in {401, 403, 404} or body.startswith(b"# HELP "), (port, path, status, body)
         # The GCS, the raylet and this driver at least.
         assert refused >= 3
-        driver.communicate("end\n", timeout=60)
+        driver.communicate("end\n", timeout=scaled(60))
     assert driver.returncode == 0
     measured(runs=len(found), note="a private Ray: every port on loopback, every call without the token refused")
 
@@ -120,7 +121,7 @@ def test_an_open_cluster_is_refused_unless_that_is_wanted(tmp_path, measured):
         # As inside a Ray job, which finds its cluster in RAY_ADDRESS.
         scan = [BIN / "lensscan", "scan", tmp_path / "tiles", "--out", tmp_path / "catalogue", "--night", "2026-01-01"]
         env = head.env | {"RAY_ADDRESS": head.gcs}
-        done = subprocess.run(scan, env=env, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(scan, env=env, capture_output=True, text=True, timeout=scaled(120), check=False)
         assert done.returncode == 2
         assert done.stdout == ""
         assert re.fullmatch(r"lensscan: the Ray cluster at \S+ is open: .*ALLOW_OPEN_CLUSTER=true\n", done.stderr)
@@ -148,7 +149,7 @@ def test_a_prefect_server_with_a_password_refuses_strangers(tmp_path, measured):
 
         simulate = [BIN / "lensscan", "simulate", "--n", "2", "--geometry", "mer10", "--out", tmp_path / "shards"]
         env = server.env | {"PREFECT_API_AUTH_STRING": "operator:guess"}
-        done = subprocess.run(simulate, env=env, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(simulate, env=env, capture_output=True, text=True, timeout=scaled(120), check=False)
         assert done.returncode == 2
         assert re.fullmatch(r"lensscan: the Prefect server at \S+ refuses: .*PREFECT_API_AUTH_STRING.*\n", done.stderr)
     measured(

@@ -73,7 +73,7 @@ def read_manifests(folder):
 
 
 @pytest.mark.faults
-@pytest.mark.fault(28, 31)
+@pytest.mark.fault(28)
 def test_shards_that_unfold_without_end_are_refused_in_little_memory(tmp_path, measured):
     bombs = shard_bombs()
     for name, (data, _) in bombs.items():
@@ -89,7 +89,7 @@ def test_shards_that_unfold_without_end_are_refused_in_little_memory(tmp_path, m
     measured(runs=len(said), note="Parquet pages, dictionaries, rows and footers that claim GB: refused unread, below 1.5 GB")
 
 
-@pytest.mark.fault(28, 31)
+@pytest.mark.fault(28)
 @pytest.mark.parametrize("kind", [DATA, DICTIONARY])
 def test_a_shard_with_pages_too_large_has_every_row_rejected(tmp_path, kind):
     """A plan sees ids alone: the scan must find it, and score nothing of the shard."""
@@ -102,7 +102,7 @@ def test_a_shard_with_pages_too_large_has_every_row_rejected(tmp_path, kind):
 
 
 @pytest.mark.faults
-@pytest.mark.fault(28, 31)
+@pytest.mark.fault(28)
 def test_manifests_that_unfold_without_end_are_refused_in_little_memory(tmp_path, measured):
     bombs = manifest_bombs()
     for name, (data, _) in bombs.items():

@@ -16,6 +16,7 @@ from scanner.catalogue.seal import seal
 from scanner.scan import scan_unit
 from scanner.scoring import CutoutScanner
 from tests.conftest import BUCKET
+from tests.faults import patience
 from tests.faults.night import (
     CONFIG,
     NIGHT,
@@ -27,7 +28,6 @@ from tests.faults.night import (
     run_night,
     small_night,
     start,
-    wait_until,
 )
 from tests.servers import free_port, http_status, stop, wait_for
 
@@ -132,7 +132,7 @@ def test_two_drivers_started_together_share_the_work(night, root, tmp_path, meas
     lines = [line for log in logs for line in noted(log)]
     assert lines.count("committed") == N_UNITS
     n_scored = lines.count("scored")
-    measured(wasted_fraction=round((n_scored - N_UNITS) / n_scored, 3))
+    measured(work_done_again=(n_scored - N_UNITS) / n_scored)
 
 
 def contents(root):
@@ -140,15 +140,14 @@ def contents(root):
 
 
 @pytest.mark.faults
-@pytest.mark.fault(12, 40)
 @pytest.mark.parametrize(
     ("root", "step"),
     [
-        ("disk", "unit.before_link"),
-        ("disk", "candidates.before_link"),
-        ("disk", "seal.before_link"),
-        pytest.param("s3", "unit.before", marks=[pytest.mark.faults, pytest.mark.server]),
-        pytest.param("s3", "seal.before", marks=[pytest.mark.faults, pytest.mark.server]),
+        pytest.param("disk", "unit.before_link", marks=pytest.mark.fault(12)),
+        pytest.param("disk", "candidates.before_link", marks=pytest.mark.fault(40)),
+        pytest.param("disk", "seal.before_link", marks=pytest.mark.fault(40)),
+        pytest.param("s3", "unit.before", marks=[pytest.mark.fault(12), pytest.mark.server]),
+        pytest.param("s3", "seal.before", marks=[pytest.mark.fault(40), pytest.mark.server]),
     ],
     indirect=["root"],
 )
@@ -156,7 +155,7 @@ def test_a_writer_held_for_dead_changes_nothing_when_it_goes_on(night, root, tmp
     """It is stopped with all bytes ready, one call before they become visible; somebody else does the work meanwhile."""
     log = tmp_path / "log"
     zombie = start(run_night, night.inputs, root, log, crash={"step": step, "unit": "unit-030", "how": "stop"})
-    wait_until(lambda: is_stopped(zombie))
+    patience.wait_for("the stop", lambda: is_stopped(zombie))
     n_before = noted(log).count("committed")
     finish(start(run_night, night.inputs, root))
     night.check(root)

@@ -4,6 +4,8 @@ import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from infra.storage import (
@@ -22,6 +24,7 @@ from infra.storage import (
     s3_filesystem,
 )
 from scanner.catalogue.ledger import Outcome, committed, pending, publish
+from tests.faults import harm
 from tests.faults.s3_proxy import Cut, LostReply, Rule, Short, Status, s3_proxy
 from tests.faults.seaweed import ACCESS_KEY, BUCKET, SECRET_KEY, seaweed_server, weed
 from tests.scanner.catalogue_parts import plan_of, random_scores
@@ -81,7 +84,7 @@ def test_the_probe_accepts_it_for_it_honours_conditions(root):
     assert read_bytes(uri) == b"first"
 
 
-@pytest.mark.fault(11, 15)
+@pytest.mark.fault(15)
 def test_of_racing_writers_one_wins_and_its_bytes_stay(root, measured):
     n_writers, n_names = 4, 10
     for name in range(n_names):
@@ -131,12 +134,16 @@ def test_a_plan_is_published_whole_through_lost_replies_refusals_and_cut_bodies(
         Rule(Cut(), "GET", times=1),
         Rule(Short(), "GET", times=1),
     )
+    tables = {name: random_scores(rng, some) for name, some in ids.items()}
     for unit in plan.units:
-        receipt = publish(random_scores(rng, ids[unit.unit_id]), unit, plan, root, f"attempt-{unit.unit_id}")
+        receipt = publish(tables[unit.unit_id], unit, plan, root, f"attempt-{unit.unit_id}")
         assert (receipt.outcome, receipt.attempt) == (Outcome.COMMITTED, f"attempt-{unit.unit_id}")
     for unit in plan.units:
         assert committed(unit, plan, root).attempt == f"attempt-{unit.unit_id}"
-    measured(runs=proxy.count(fault=".+"), note="also on SeaweedFS")
+    for row, fault in ((13, "LostReply"), (14, "Status"), (18, "Cut|Short")):
+        measured(row=row, runs=proxy.count(fault=fault), note="also on SeaweedFS")
+    found = pa.concat_tables(pq.read_table(pa.BufferReader(read_bytes(file.uri))) for file in list_files(root))
+    harm.assert_none(harm.compare(found, pa.concat_tables(tables.values())))
     assert proxy.count(fault=".+") == 6
     assert proxy.count("DELETE") == 0
     assert pending(plan, root) == []

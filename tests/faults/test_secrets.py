@@ -23,6 +23,7 @@ from infra.files import one_line
 from infra.storage import absolute, list_files, read_bytes, s3_filesystem
 from scanner.pixels.manifests import read_manifest
 from tests.faults.canaries import Canaries
+from tests.faults.patience import scaled
 from tests.faults.prefect_servers import prefect_server
 from tests.faults.s3_proxy import Answer, Fault, Refuse, Rule, Silence, s3_proxy
 from tests.tiles import write_tiles
@@ -139,7 +140,9 @@ def test_no_failure_of_a_store_a_cluster_or_a_setting_tells_a_secret(store, tmp_
     (tmp_path / "work").mkdir()
     command = [sys.executable, "-m", "tests.faults.failing_commands", canaries.endpoint(proxy.url), tmp_path / "tiles", root]
     env = canaries.env(tmp_path / "home", ray_folder) | {"PYTHONPATH": str(Path(__file__).parents[2])}
-    done = subprocess.run(command, env=env, cwd=tmp_path / "work", capture_output=True, text=True, timeout=280, check=False)
+    done = subprocess.run(
+        command, env=env, cwd=tmp_path / "work", capture_output=True, text=True, timeout=scaled(280), check=False
+    )
     assert canaries.found_in(done.stdout + done.stderr) == []
     assert done.returncode == 0, done.stderr[-3000:]
     assert (tmp_path / "work" / "scores.parquet").exists()
@@ -160,7 +163,7 @@ def test_no_flow_run_tells_a_secret_to_its_prefect_server(store, tmp_path, ray_f
         env = canaries.env(tmp_path / "home", ray_folder) | {n: v for n, v in server.env.items() if n.startswith("PREFECT_")}
         env |= {"AWS_ENDPOINT_URL": canaries.endpoint(proxy.url), "PREFECT_LOGGING_LEVEL": "DEBUG"}
         command = [sys.executable, "-W", "ignore", "-c", FLOWS, tmp_path / "tiles", root]
-        done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=280, check=False)
+        done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=scaled(280), check=False)
         assert canaries.found_in(done.stdout + done.stderr) == []
         assert done.returncode == 0, done.stderr[-3000:]
         auth = ("operator", canaries.prefect_password)

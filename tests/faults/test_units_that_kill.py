@@ -5,23 +5,30 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.patience import busyness
 from tests.faults.scanned_night import BAD, N_ROWS, N_UNITS, done, end, n_committed, rows, start
 
 pytestmark = [pytest.mark.ray, pytest.mark.faults]
+DEADLINE_S = 8
+
+
+def deadline():
+    """Of a unit; on a busy machine those that do not hang take longer, too."""
+    return round(DEADLINE_S * busyness())
 
 
 @pytest.mark.fault(6)
 def test_a_worker_that_hangs_is_killed_at_its_deadline_and_its_unit_done_again(night, root, measured):
-    begun = time.monotonic()
-    summary = done(start(night, root, "--start-s", 8, "--row-s", 0, FAULT_ROW="hang_once"))
+    begun, deadline_s = time.monotonic(), deadline()
+    summary = done(start(night, root, "--start-s", deadline_s, "--row-s", 0, FAULT_ROW="hang_once"))
     assert summary["n_workers_lost"] == 1, summary
     night.check(root)
-    measured(worst_recovery_s=round(time.monotonic() - begun, 1), note="deadline 8 s; time of the whole night")
+    measured(note=f"the whole night took {time.monotonic() - begun:.0f} s, with a deadline of {deadline_s:.0f} s a unit")
 
 
 @pytest.mark.fault(6)
 def test_units_that_hang_for_ever_are_given_up_and_all_others_committed(night, root):
-    said = end(start(night, root, "--start-s", 8, "--row-s", 0, FAULT_ROW="hang"))
+    said = end(start(night, root, "--start-s", deadline(), "--row-s", 0, FAULT_ROW="hang"), 400)
     assert "UnitsFailedError: 2 of 10 units could not be scanned" in said
     assert "shard-00003" in said
     assert n_committed(root) == N_UNITS - 2
@@ -33,14 +40,13 @@ def test_units_that_hang_for_ever_are_given_up_and_all_others_committed(night, r
 @pytest.mark.fault(7)
 def test_rows_that_crash_workers_are_found_and_rejected_and_all_others_scored(night, root, measured):
     summary = done(start(night, root, FAULT_ROW="segfault"))
-    poison = {unit * N_ROWS + row for unit, places in BAD.items() for row in places}
     assert summary["rows_by_status"] == {"scored": N_UNITS * N_ROWS - 3, "rejected:worker_crash": 3}, summary
-    found, n_files = rows(root)
-    assert {row["object_id"] for row in found if row["status"] == "rejected:worker_crash"} == poison
-    assert (rows(root, without=poison)[0], n_files) == rows(night.golden, without=poison)
+    night.check(root, without=night.poison)
+    night.check_rejected(root, "rejected:worker_crash")
     # A death in company and two alone, then for each of three rows one more, the halves of 24 rows and the row alone.
     assert summary["n_workers_lost"] <= 2 * 3 + 3 * (1 + 5 + 1)
-    measured(runs=3, note=f"three rows of 240 raise SIGSEGV; {summary['n_workers_lost']} workers lost until all were found")
+    n_lost = summary["n_workers_lost"]
+    measured(runs=3, note=f"three rows of {N_UNITS * N_ROWS} raise SIGSEGV; {n_lost} workers lost until all were found")
 
 
 @pytest.mark.fault(7)
@@ -63,7 +69,7 @@ def test_a_unit_too_large_for_memory_is_scanned_in_smaller_batches(night, root, 
     assert summary["rows_by_status"] == {"scored": N_UNITS * N_ROWS}, summary
     night.check(root)
     lost = summary["n_workers_lost"]
-    measured(runs=2, note=f"{fault}: two units of 24 rows pass in batches of 4, {lost} workers lost")
+    measured(runs=len(BAD), note=f"{fault}: {len(BAD)} units of {N_ROWS} rows passed in smaller batches, {lost} workers lost")
 
 
 def _memory_used_fraction():

@@ -1,4 +1,7 @@
-"""A scan worker with faults in it, told by environment variables which; each at a step or a row of its choice."""
+"""A scan worker with faults in it, told by environment variables which; each at a step or a row of its choice.
+
+Where the CPU has no bfloat16 it sweeps nevertheless: in float32, over pixels rounded to bfloat16.
+"""
 
 import ctypes
 import os
@@ -8,12 +11,14 @@ from pathlib import Path
 
 import numpy as np
 
-from scanner import actors
+from infra import s3_client
+from scanner import actors, scoring
+from scanner.networks.engines import fast_precision
 from scanner.networks.ensemble import Ensemble
 from scanner.pixels.shards import ShardRows
 
-MARK = np.float32(54321.0)
-"""Value of the first VIS pixel of a row with a fault."""
+MARK = np.float32(54272.0)
+"""Value of the first VIS pixel of a row with a fault; also in bfloat16."""
 CRASH_STEPS = ("committed", "open_unit_without", "scan_open_unit", "publish")
 """Functions that a worker calls for a unit, in this order; a crash comes just after one of them."""
 
@@ -30,6 +35,12 @@ class FaultyScanner(actors.UnitScanner):
             _spoil_reader()
         if os.environ.get("FAULT_SLOW_S"):
             _slow_down(float(os.environ["FAULT_SLOW_S"]))
+        if os.environ.get("FAULT_STORE_TRIES"):
+            s3_client.REQUEST_TRIES = int(os.environ["FAULT_STORE_TRIES"])
+        if os.environ.get("FAULT_TELL_INSIDE"):
+            _tell_inside(Path(os.environ["FAULT_TELL_INSIDE"]))
+        if fast_precision("auto") is None:
+            _sweep_nevertheless()
         super().__init__(*args, **kwargs)
 
 
@@ -79,13 +90,57 @@ def _spoil_reader():
 
 
 def _slow_down(seconds):
-    score = Ensemble.score
+    """Every unit, between its opening and its scores."""
+    scan = actors.scan_open_unit
 
-    def slow(self, stamps):
+    def slow(*args, **kwargs):
         time.sleep(seconds)
-        return score(self, stamps)
+        return scan(*args, **kwargs)
 
-    Ensemble.score = slow
+    actors.scan_open_unit = slow
+
+
+def _tell_inside(folder):
+    """A file `PID UNIT` while a unit is open and not published: it is the oldest, or being read ahead."""
+    begin, finish = actors.open_unit_without, actors.publish
+
+    def opening(unit, *args, **kwargs):
+        (folder / f"{os.getpid()} {unit.unit_id}").touch()
+        return begin(unit, *args, **kwargs)
+
+    def publishing(table, unit, *args, **kwargs):
+        (folder / f"{os.getpid()} {unit.unit_id}").unlink()
+        return finish(table, unit, *args, **kwargs)
+
+    actors.open_unit_without, actors.publish = opening, publishing
+
+
+class _Rounded:
+    """An ensemble that is shown pixels with the 8 bits that bfloat16 has for a number."""
+
+    def __init__(self, ensemble):
+        self._ensemble = ensemble
+        self.geometry, self.network_names = ensemble.geometry, ensemble.network_names
+
+    def score(self, stamps):
+        return self._ensemble.score({band: _rounded(images) for band, images in stamps.items()})
+
+
+def _rounded(images):
+    bits = np.ascontiguousarray(images, np.float32).view(np.uint32)
+    return ((bits + np.uint32(0x8000)) & np.uint32(0xFFFF0000)).view(np.float32)
+
+
+def _sweep_nevertheless():
+    load = scoring.load_package
+
+    def load_any(package, engine, precision, threads):
+        if precision == "bfloat16":
+            return _Rounded(load(package, engine, "float32", threads))
+        return load(package, engine, precision, threads)
+
+    scoring.load_package = load_any
+    scoring.fast_precision = lambda _engine: "bfloat16"
 
 
 def _segfault(_n_rows):

@@ -21,6 +21,8 @@ from infra.storage import create_if_absent, join
 from scanner.catalogue.columns import MAP_COLUMNS
 from scanner.catalogue.plan import MAPS_PER_UNIT, MOST_MAPS_PER_UNIT
 from scanner.night import scan_night
+from tests.faults.harm import assert_none, compare, read_files, recoveries
+from tests.faults.patience import scaled, wait_for
 from tests.tiles import write_tiles
 
 LENSSCAN = Path(sys.executable).with_name("lensscan")
@@ -39,7 +41,7 @@ def scan_command(tiles, root, workers=2):
 
 
 def scan(tiles, root, workers=2):
-    done = subprocess.run(scan_command(tiles, root, workers), capture_output=True, text=True, timeout=200, check=False)
+    done = subprocess.run(scan_command(tiles, root, workers), capture_output=True, text=True, timeout=scaled(200), check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -48,8 +50,12 @@ def catalogue(root):
     return pa.concat_tables(pq.read_table(path) for path in sorted((Path(root) / "candidates").rglob("*.parquet")))
 
 
+def unit_files(root):
+    return sorted((Path(root) / "units").rglob("*.parquet"))
+
+
 def unit_rows(root):
-    paths = sorted((Path(root) / "units").rglob("*.parquet"))
+    paths = unit_files(root)
     return paths, [row for path in paths for row in pq.read_table(path).to_pylist()]
 
 
@@ -109,43 +115,48 @@ def test_a_second_scan_of_the_same_night_has_nothing_to_do(tiles, undisturbed):
     summary = scan(tiles[0], undisturbed)
     assert summary["units_by_outcome"] == {"already_committed": N_TILES}
     for_people = [part for part in scan_command(tiles[0], undisturbed) if part != "--json"]
-    said = subprocess.run(for_people, capture_output=True, text=True, timeout=100, check=True).stdout
+    said = subprocess.run(for_people, capture_output=True, text=True, timeout=scaled(100), check=True).stdout
     assert f"{N_TILES} already_committed (nothing to do)" in said
     after = {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in undisturbed.rglob("*") if path.is_file()}
     assert before == after
 
 
-def kill_group(process):
-    """SIGKILL the command and every Ray process that it started: the power cut, not the polite end."""
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+def kill_after_commits(tiles, root, wanted):
+    """Start the command, and SIGKILL it with every Ray process that it started once so many units are committed; how many are.
+
+    The power cut, not the polite end.
+    """
+    process = subprocess.Popen(
+        scan_command(tiles, root), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        wait_for("commits", lambda: len(unit_files(root)) >= wanted and (root / "plans").exists(), process=process)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    return len(unit_files(root))
 
 
 @pytest.mark.fault(4)
-@pytest.mark.faults
+@pytest.mark.parametrize("kills", [(1,), pytest.param((0, 1, 3), marks=pytest.mark.faults)])
 @pytest.mark.ray
-def test_kill_minus_nine_at_any_time_and_rerun_ends_in_the_same_catalogue(tiles, undisturbed, tmp_path):
+def test_kill_minus_nine_at_any_time_and_rerun_ends_in_the_same_catalogue(tiles, undisturbed, tmp_path, measured, kills):
     root = tmp_path / "catalogue"
-    committed_at_kill = []
-    for wanted in (0, 1, 3):
-        process = subprocess.Popen(
-            scan_command(tiles[0], root), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-        )
-        deadline = time.monotonic() + 100
-        while time.monotonic() < deadline and process.poll() is None:
-            committed = len(list((root / "units").rglob("*.parquet")))
-            if committed >= wanted and (root / "plans").exists():
-                break
-            time.sleep(0.01)
-        kill_group(process)
-        committed_at_kill.append(len(list((root / "units").rglob("*.parquet"))))
+    committed_at_kill = [kill_after_commits(tiles[0], root, wanted) for wanted in kills]
     assert committed_at_kill[0] < N_TILES, "the kill must come before the end"
-    scan(tiles[0], root)
-    paths, rows = unit_rows(root)
-    assert len(paths) == N_TILES
-    assert sorted(row["object_id"] for row in rows) == sorted(tiles[1].tolist())
+    killed = time.time()
+    summary = scan(tiles[0], root)
+    assert summary["units_by_outcome"]["already_committed"] == committed_at_kill[-1] >= kills[-1]
+    assert len(unit_files(root)) == N_TILES
+    for part in ("units", "candidates"):
+        (found, torn), (expected, _) = (read_files((place / part).rglob("*.parquet")) for place in (root, undisturbed))
+        assert_none(torn + compare(pa.concat_tables(found), pa.concat_tables(expected)))
+    assert sorted(row["object_id"] for row in unit_rows(root)[1]) == sorted(tiles[1].tolist())
     assert catalogue(root).equals(catalogue(undisturbed))
     assert len(list((root / "candidates").rglob("*.parquet"))) == 1
+    note = f"the command killed with {', '.join(map(str, committed_at_kill))} of {N_TILES} tiles committed"
+    recovery_s = max(recoveries([killed], root), default=None)
+    measured(driver_kills_ray=len(kills), recovery_s=recovery_s, note=note)
 
 
 @pytest.mark.ray

@@ -13,7 +13,7 @@ from ray.exceptions import ActorDiedError, ActorUnavailableError, NodeDiedError,
 from infra.actor_pool import MAX_FAILED_STARTS, ActorPool, Call, Trouble, _death
 from infra.cluster import ClusterError, actor_count
 
-pytestmark = [pytest.mark.ray, pytest.mark.fault(1)]
+pytestmark = pytest.mark.ray
 
 
 @ray.remote(num_cpus=0.1, max_concurrency=2)
@@ -90,6 +90,7 @@ def test_what_a_method_raises_comes_back_and_its_actor_lives(pool):
     assert {one.result for one in after} <= {one.result for one in before}
 
 
+@pytest.mark.fault(1)
 def test_a_killed_actor_is_replaced_and_all_it_held_is_told(pool):
     calls = [call("die", 0), call("sleep", 1.0), call("sleep", 1.1), call("double", 3), call("double", 4)]
     ended = {one.call: one for one in all_ended(pool, calls)}
@@ -101,6 +102,7 @@ def test_a_killed_actor_is_replaced_and_all_it_held_is_told(pool):
     assert {one.result for one in all_ended(pool, [call("double", x) for x in range(8)])} == set(range(0, 16, 2))
 
 
+@pytest.mark.fault(1)
 def test_a_call_that_must_be_alone_has_an_actor_to_itself(pool):
     calls = [call("sleep", 0.3), call("sleep", 0.31), call("die", 1, is_alone=True), call("sleep", 0.32), call("sleep", 0.33)]
     ended = {one.call: one.trouble for one in all_ended(pool, calls)}

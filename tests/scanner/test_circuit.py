@@ -4,8 +4,6 @@ from infra.storage import StorageError
 from scanner.circuit import FIRST_PAUSE_S, LONGEST_PAUSE_S, OPENS_AFTER, Circuit
 from tests.scanner.fake_pool import Clock
 
-pytestmark = pytest.mark.fault(17)
-
 
 @pytest.fixture
 def clock():

@@ -156,16 +156,15 @@ def sum_mismatch(path):
     path.write_bytes(data)
 
 
-@pytest.mark.fault(22, 23, 27)
 @pytest.mark.parametrize(
     ("damage", "code"),
     [
-        (lambda path: path.unlink(), RejectCode.MISSING_BAND),
-        (cut, RejectCode.FITS_TRUNCATED),
-        (html, RejectCode.FITS_UNREADABLE),
-        (sum_mismatch, RejectCode.FITS_UNREADABLE),
-        (no_wcs, RejectCode.NO_PIXEL_SCALE),
-        (no_celestial_wcs, RejectCode.BAD_WCS),
+        pytest.param(lambda path: path.unlink(), RejectCode.MISSING_BAND, marks=pytest.mark.fault(25)),
+        pytest.param(cut, RejectCode.FITS_TRUNCATED, marks=pytest.mark.fault(22)),
+        pytest.param(html, RejectCode.FITS_UNREADABLE, marks=pytest.mark.fault(23)),
+        pytest.param(sum_mismatch, RejectCode.FITS_UNREADABLE, marks=pytest.mark.fault(23)),
+        pytest.param(no_wcs, RejectCode.NO_PIXEL_SCALE, marks=pytest.mark.fault(27)),
+        pytest.param(no_celestial_wcs, RejectCode.BAD_WCS, marks=pytest.mark.fault(27)),
     ],
 )
 def test_a_damaged_mosaic_rejects_every_source(tmp_path, damage, code):

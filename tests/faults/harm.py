@@ -1,0 +1,131 @@
+"""What a fault cost a catalogue, counted by the checks that read it, row by row and file by file."""
+
+from collections import Counter
+from dataclasses import asdict, dataclass, fields
+from hashlib import sha256
+from itertools import pairwise
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+KINDS = ("lost", "doubled", "torn", "wrong")
+
+
+@dataclass(frozen=True)
+class Harm:
+    """Counts of one check, or of several together."""
+
+    lost: int = 0
+    """Rows that were planned and are not there."""
+    doubled: int = 0
+    """Rows that are there once more than planned."""
+    torn: int = 0
+    """Visible files that cannot be read, hold part of their rows, or change."""
+    wrong: int = 0
+    """Rows that were planned with other content, or not at all."""
+    checked: int = 0
+    """Rows that the check read."""
+
+    def __add__(self, other):
+        return Harm(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
+
+    @property
+    def is_none(self):
+        return not any(getattr(self, kind) for kind in KINDS)
+
+
+_counted = {}
+"""Of the test that runs now; the plugin `reporting` hands it to the test's report."""
+
+
+def begin(into):
+    """Count into this dictionary from now on, from zero."""
+    global _counted  # noqa: PLW0603
+    into.update(asdict(Harm()))
+    _counted = into
+
+
+def count(harm):
+    """Add what a check found to the counts of the test that runs now."""
+    for name, value in asdict(harm).items():
+        _counted[name] = _counted.get(name, 0) + value
+
+
+def assert_none(harm):
+    """Count it, and fail if there is any."""
+    count(harm)
+    assert harm.is_none, harm
+
+
+def compare(found, expected, key="object_id"):
+    """Two tables, or lists of dictionaries, row by row, by a key that is unique in `expected`."""
+    found, expected = rows_of(found), {row[key]: row for row in rows_of(expected)}
+    n_found = Counter(row[key] for row in found)
+    return Harm(
+        lost=sum(name not in n_found for name in expected),
+        doubled=sum(n - 1 for name, n in n_found.items() if name in expected),
+        wrong=sum(row != expected.get(row[key]) for row in found),
+        checked=len(found),
+    )
+
+
+def read_files(paths, n_rows=None):
+    """The rows of all Parquet files that can be read whole, and how many cannot.
+
+    Args:
+        paths: Of the files.
+        n_rows: File name to the rows that it must hold; without, any number.
+    """
+    tables, torn = [], 0
+    for path in sorted(map(Path, paths)):
+        try:
+            tables.append(pq.read_table(path, partitioning=None, page_checksum_verification=True))
+        except (pa.ArrowException, OSError, ValueError):
+            torn += 1
+        else:
+            torn += n_rows is not None and tables[-1].num_rows != n_rows.get(path.name)
+    return tables, Harm(torn=torn)
+
+
+def compare_units(found, expected):
+    """Two catalogues, as the bytes of their files by path below the root: unreadable files, and the rows of the units."""
+    tables, torn = zip(*(_readable(contents) for contents in (found, expected)), strict=True)
+    return Harm(torn=torn[0]) + compare(*([row for table in some for row in rows_of(table)] for some in tables))
+
+
+def _readable(contents):
+    tables, torn = [], 0
+    for name, data in contents.items():
+        if name.endswith(".parquet"):
+            try:
+                table = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
+            except (pa.ArrowException, OSError, ValueError):
+                torn += 1
+            else:
+                tables += [table] * name.startswith("units/")
+    return tables, torn
+
+
+def rows_of(table):
+    """Dictionaries; of a list, as of a map's pixels, its digest."""
+    if not isinstance(table, pa.Table):
+        return table
+    columns = {name: _values(table[name].combine_chunks()) for name in table.column_names}
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def _values(column):
+    if not isinstance(column.type, pa.ListType | pa.FixedSizeListType):
+        return column.to_pylist()
+    lists = (value.values if value.is_valid else None for value in column)
+    return [None if values is None else sha256(values.to_numpy().tobytes()).hexdigest() for values in lists]
+
+
+def recoveries(faults, root):
+    """Seconds from each fault to the next file that is committed; where the next fault came before, it is that one's matter."""
+    commits = sorted(path.stat().st_ctime for path in (Path(root) / "units").rglob("*.parquet"))
+    for fault, next_fault in pairwise([*faults, float("inf")]):
+        later = next((commit for commit in commits if commit > fault), float("inf"))
+        if later < next_fault:
+            yield later - fault

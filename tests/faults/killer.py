@@ -1,0 +1,78 @@
+"""Kills workers of a scan with SIGKILL, from outside and at random times, but only while they are inside a unit."""
+
+import contextlib
+import os
+import random
+import signal
+import tempfile
+import threading
+import time
+from collections import Counter, defaultdict
+from pathlib import Path
+
+from tests.faults.scanned_night import scan_here
+
+PAUSE_S = 0.5
+"""Between two attempts, at most: as long as a worker takes for a few units."""
+
+
+class WorkerKiller(threading.Thread):
+    """For workers that tell in `folder` what they are inside of, see `worker_faults`; `with` it, scan.
+
+    A unit that is alone on its worker is killed once at most: whoever does it twice has its rows searched for one to blame.
+    """
+
+    def __init__(self, folder, n_kills, seed=0):
+        super().__init__(daemon=True)
+        self._folder, self._n_kills, self._random = folder, n_kills, random.Random(seed)
+        self._is_over = threading.Event()
+        self._alone = Counter()
+        self.kills = []
+        """When, by the clock of the file system."""
+        self.units = set()
+        """That a kill interrupted."""
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self._is_over.set()
+        self.join()
+
+    def run(self):
+        while len(self.kills) < self._n_kills and not self._is_over.wait(self._random.uniform(0, PAUSE_S)):
+            if held := self._held():
+                self._try(self._random.choice(sorted(held)))
+
+    def _held(self):
+        """Process to the units that it is inside of."""
+        held = defaultdict(set)
+        for path in self._folder.iterdir():
+            pid, _, unit = path.name.partition(" ")
+            held[int(pid)].add(unit)
+        return held
+
+    def _try(self, pid):
+        with contextlib.suppress(ProcessLookupError):
+            # It must not publish between the look and the kill.
+            os.kill(pid, signal.SIGSTOP)
+            units = self._held().get(pid, set())
+            is_alone = len(units) == 1
+            if not units or (is_alone and self._alone[min(units)]):
+                os.kill(pid, signal.SIGCONT)
+                return
+            os.kill(pid, signal.SIGKILL)
+            self.kills.append(time.time())
+            self.units |= units
+            self._alone.update(units if is_alone else ())
+            for unit in units:
+                (self._folder / f"{pid} {unit}").unlink()
+
+
+def scan_with_kills(night, root, n_kills, seed=0, **faults):
+    """Scan a night, with at most so many of its workers killed inside units; the summary and the killer."""
+    inside = Path(tempfile.mkdtemp(dir=night.folder))
+    with WorkerKiller(inside, n_kills, seed) as killer:
+        summary = scan_here(night, root, FAULT_TELL_INSIDE=str(inside), **faults)
+    return summary, killer

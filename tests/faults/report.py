@@ -1,0 +1,137 @@
+"""The table of faults, from what each test of a fault was marked with, said of itself and came to."""
+
+import json
+import os
+import platform
+import subprocess
+from collections import Counter
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from tests.faults.harm import KINDS
+from tests.faults.rows import ROWS
+
+KILLS = {
+    "worker_kills": "workers killed in a scan",
+    "driver_kills_ray": "drivers killed, with Ray",
+    "driver_kills_no_ray": "drivers killed, without Ray",
+}
+HISTORIES = "histories"
+"""In one process, where a death is an exception: no run of a fault."""
+FIGURES = (*KILLS, HISTORIES)
+REPOSITORY = Path(__file__).parents[2]
+_TREE = ("infra", "scanner", "simulation", "training", "flows", "tests", "pyproject.toml")
+_WRITTEN = (":!tests/faults/report.json", ":!tests/faults/REPORT.md")
+_COLUMNS = ("runs", *KINDS, "violations", "failed", "timed_out", "recovery_s")
+_HEADINGS = ("fault", "runs", *KINDS, "violations", "failed tests", "time-outs", "recovery, s", "")
+_ABOUT = """\
+A row's **runs** are the faults that were put in its way; a test counts in one row, or says which of its runs belong to which.
+**Lost**, **doubled** and **wrong** are rows of catalogues, **torn** is files, counted by reading what the fault left behind; a
+dash means that no check of that row reads a catalogue. **Violations** is their sum. Tests that **failed** for any reason, and
+those in which the harness lost its patience (**time-outs**), are counted beside them. **Recovery** is the longest time from a
+fault to the next commit or, for reads, until they went on."""
+
+
+def entry(number, tests, commit):
+    """One row of `report.json`, from the tests that count in it: dictionaries as `reporting` gathers them."""
+    skipped = Counter(test["skipped"] for test in tests if test["skipped"])
+    ran = [test for test in tests if not test["skipped"]]
+    harm = {kind: sum(test["harm"].get(kind, 0) for test in ran) for kind in KINDS}
+    figures = [figure for test in ran for figure in test["measured"]]
+    given = {name: sum(figure.get(name, 0) for figure in figures) for name in FIGURES}
+    return {
+        "fault": f"{number}: {ROWS[number]}",
+        "commit": commit,
+        "runs": sum(figure["runs"] for figure in figures),
+        **harm,
+        "violations": sum(harm.values()),
+        "rows_checked": sum(test["harm"].get("checked", 0) for test in ran),
+        "failed": sum(test["failed"] for test in ran),
+        "timed_out": sum(test["timed_out"] for test in ran),
+        "skipped": skipped.total(),
+        "recovery_s": _rounded(_largest(figures, "recovery_s")),
+        "work_done_again": _rounded(_largest(figures, "work_done_again")),
+        **{name: n for name, n in given.items() if n},
+        "note": _note(figures, given, skipped, has_run=bool(ran)),
+    }
+
+
+def _note(figures, given, skipped, *, has_run):
+    if not has_run:
+        return f"skipped: {'; '.join(skipped)}" if skipped else "not run"
+    parts = [f"{given[name]} {words}" for name, words in KILLS.items() if given[name]]
+    if given[HISTORIES]:
+        parts.append(f"beside the runs, {given[HISTORIES]} random histories in one process")
+    again = _largest(figures, "work_done_again")
+    if again:
+        parts.append(f"at most {100 * again:.0f} % of the work was done again")
+    parts += dict.fromkeys(figure["note"] for figure in figures if figure.get("note"))
+    parts += [f"{n} tests skipped: {why}" if n > 1 else f"a test skipped: {why}" for why, n in skipped.items()]
+    return "; ".join(parts)
+
+
+def write(path, entries):
+    """The list as JSON, and the same as a table beside it."""
+    path.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
+    path.with_name("REPORT.md").write_text(markdown(entries), encoding="utf-8")
+
+
+def markdown(entries):
+    """The table, under what ran where."""
+    totals = {name: sum(row.get(name, 0) for row in entries) for name in (*KILLS, HISTORIES)}
+    kills = "; ".join(f"{totals[name]} {words}" for name, words in KILLS.items())
+    lines = ["# Faults", "", f"Written by `make faults` of commit {entries[0]['commit']}, {_machine()}.", "", _ABOUT, ""]
+    lines += [f"In all: {kills}; {totals[HISTORIES]} random histories in one process.", ""]
+    lines += [f"| {' | '.join(_HEADINGS)} |", f"|---|{'--:|' * (len(_HEADINGS) - 2)}---|"]
+    lines += [f"| {' | '.join([row['fault'], *_shown(row), row['note']])} |" for row in entries]
+    return "\n".join(lines) + "\n"
+
+
+def _shown(row):
+    for name in _COLUMNS:
+        if row[name] is None:
+            yield ""
+        elif name in {*KINDS, "violations"} and not row["rows_checked"] and not row[name]:
+            yield "-"
+        else:
+            yield f"{row[name]:g}" if isinstance(row[name], float) else str(row[name])
+
+
+def tree_version():
+    """The commit of the working tree, `+dirty` where product or tests differ from it."""
+    try:
+        commit = _git("rev-parse", "HEAD").strip()
+        return f"{commit}+dirty" if _git("status", "--porcelain", "--", *_TREE, *_WRITTEN).strip() else commit
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _git(*arguments):
+    done = subprocess.run(["git", *arguments], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def _machine():
+    today = datetime.now(UTC).date().isoformat()
+    models = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    memory = [int(line.split()[1]) / 2**20 for line in _lines("/proc/meminfo") if line.startswith("MemTotal")]
+    cores = f"{os.cpu_count()} cores" + (f" of {models[0]}" if models else "")
+    space = f", {memory[0]:.0f} GiB" if memory else ""
+    versions = ", ".join(f"{name} {version(name)}" for name in ("ray", "prefect", "openvino", "torch", "pyarrow"))
+    return f"on {today}, {cores}{space}, Python {platform.python_version()}, {versions}"
+
+
+def _lines(path):
+    try:
+        return Path(path).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+
+
+def _largest(figures, name):
+    return max((figure[name] for figure in figures if figure.get(name) is not None), default=None)
+
+
+def _rounded(number):
+    return None if number is None else round(number, 2 if number < 10 else 1)

@@ -1,0 +1,69 @@
+"""The gravest faults of scans once each, on one small night: what `make faults` does again and again and on a larger scale."""
+
+import os
+import threading
+
+import pytest
+
+from infra.storage import create_if_absent, join
+from tests.faults.harm import recoveries
+from tests.faults.killer import scan_with_kills
+from tests.faults.patience import wait_for
+from tests.faults.s3_proxy import Refuse, Rule
+from tests.faults.scanned_night import Night, fetch, scan_here
+
+pytestmark = pytest.mark.ray
+N_UNITS, N_ROWS = 6, 4
+BAD = {2: (1,)}
+
+
+@pytest.fixture(scope="module")
+def night(ray_cluster, tmp_path_factory):
+    return Night(tmp_path_factory.mktemp("short") / "night", N_UNITS, N_ROWS, BAD, scan=scan_here)
+
+
+@pytest.mark.fault(1)
+def test_a_worker_killed_inside_a_unit_changes_no_row_and_no_map(night, root, measured):
+    summary, killer = scan_with_kills(night, root, 1, FAULT_SLOW_S="0.5")
+    assert summary["n_workers_lost"] >= len(killer.kills) == 1
+    night.check(root)
+    measured(worker_kills=1, recovery_s=max(recoveries(killer.kills, root)))
+
+
+@pytest.mark.fault(7)
+def test_a_row_that_crashes_workers_is_rejected_and_all_others_are_scored(night, root, measured):
+    summary = scan_here(night, root, FAULT_ROW="segfault")
+    night.check(root, without=night.poison)
+    night.check_rejected(root, "rejected:worker_crash")
+    # Once in company and twice alone at most; then as the only row of the second quarter, then once more.
+    assert 4 <= summary["n_workers_lost"] <= 6
+    measured(note=f"{summary['n_workers_lost']} workers lost until one row of {N_UNITS * N_ROWS} was found")
+
+
+@pytest.mark.fault(17)
+@pytest.mark.server
+def test_a_store_that_goes_away_in_a_scan_is_waited_for(night, s3, proxy, tmp_path, caplog, measured):
+    source, root = join(s3, "shards"), join(s3, "catalogue")
+    for path in sorted(night.source.iterdir()):
+        create_if_absent(join(source, path.name), path.read_bytes(), "test")
+    proxy.set_rules()
+    n_refused = []
+
+    def go_away():
+        """From the first commit until a unit has failed for it."""
+        wait_for("a commit", lambda: proxy.count("PUT", "/units/.*parquet", ""))
+        proxy.set_rules(Rule(Refuse()))
+        wait_for("a unit that failed", lambda: ": store (" in caplog.text)
+        n_refused.append(proxy.count(fault="Refuse"))
+        proxy.set_rules()
+
+    outage = threading.Thread(target=go_away)
+    outage.start()
+    faults = {"FAULT_STORE_TRIES": "1", "FAULT_SLOW_S": "0.5", "AWS_ENDPOINT_URL": os.environ["AWS_ENDPOINT_URL"]}
+    summary = scan_here(night, root, source=source, **faults)
+    outage.join()
+    assert (summary["rows_by_status"], summary["n_workers_lost"]) == ({"scored": N_UNITS * N_ROWS}, 0)
+    assert n_refused, "the store never went away"
+    assert proxy.count("DELETE") == 0
+    night.check(fetch(root, tmp_path / "copy"))
+    measured(note=f"all {n_refused[0]} requests refused from the first commit until a unit failed")
