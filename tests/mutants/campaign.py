@@ -72,6 +72,11 @@ class Campaign:
         """Run what is not done yet."""
         todo = [job for job in self._jobs if job.key not in self._results]
         self._n_done = len(self._jobs) - len(todo)
+        if todo:
+            self._run(todo)
+        return [self._results[job.key] for job in self._jobs]
+
+    def _run(self, todo: Sequence[Job]) -> None:
         self._measure(sorted({test.partition("::")[0] for job in todo for test in job.tests}))
         queue: SimpleQueue[Job] = SimpleQueue()
         for job in todo:
@@ -79,7 +84,6 @@ class Campaign:
         with ThreadPoolExecutor(len(self._trees)) as pool:
             for done in [pool.submit(self._work, tree, queue) for tree in self._trees]:
                 done.result()
-        return [self._results[job.key] for job in self._jobs]
 
     def _measure(self, files: Sequence[str]) -> None:
         """Run the tests without any mutant, which must pass, and keep their times."""
@@ -130,7 +134,8 @@ def _done_before(progress: Path) -> dict[str, Result]:
     with suppress(FileNotFoundError):
         for line in progress.read_text(encoding="utf-8").splitlines():
             entry = json.loads(line)
-            found[entry.pop("key")] = Result(**entry)
+            key = entry.pop("key")
+            found[key] = Result(**entry)
     return found
 
 

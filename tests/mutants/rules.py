@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from parso.tree import NodeOrLeaf
 
 _SPEED = re.compile(r"@\s*(\w+\.)*(lru_cache|cache|cached_property|njit|jit|_?compiled\w*)\b")
-_ALIAS = re.compile(r"_?[A-Z][A-Za-z0-9]*[a-z][A-Za-z0-9]*\Z|_?[A-Z]\Z")
+_ALIAS = re.compile(r"_?[A-Z][A-Za-z0-9]*[a-z][A-Za-z0-9]*\Z|_[A-Z]\Z")
 _GUARDS = re.compile(r"(frozen|strict)\s*=")
 
 
@@ -33,9 +33,8 @@ def _is_annotation(node: NodeOrLeaf, parent: NodeOrLeaf | None) -> bool:
 
 def _is_alias(node: NodeOrLeaf, parent: NodeOrLeaf | None) -> bool:
     """`Names = tuple[str, ...] | None` at the top of a module."""
-    is_top = (
-        parent is not None and parent.type == "simple_stmt" and parent.parent is not None and parent.parent.type == "file_input"
-    )
+    around = parent.parent if parent is not None and parent.type == "simple_stmt" else parent
+    is_top = around is not None and around.type == "file_input"
     return is_top and node.type == "expr_stmt" and bool(_ALIAS.match(node.children[0].get_code().strip()))
 
 

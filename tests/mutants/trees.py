@@ -96,7 +96,8 @@ class Tree:
             start_new_session=True,
         )
         self._answers: SimpleQueue[str] = SimpleQueue()
-        Thread(target=self._listen, daemon=True).start()
+        self._listener = Thread(target=self._listen, daemon=True)
+        self._listener.start()
 
     def _listen(self) -> None:
         for line in self._server.stdout or ():
@@ -125,6 +126,10 @@ class Tree:
         """End the process that runs the tests."""
         self._server.kill()
         self._server.wait()
+        self._listener.join()
+        for pipe in (self._server.stdin, self._server.stdout):
+            if pipe is not None:
+                pipe.close()
 
     @contextmanager
     def mutated(self, path: str, text: str) -> Iterator[None]:

@@ -1,0 +1,93 @@
+"""What is made of the results."""
+
+import json
+
+import pytest
+
+from tests.mutants.__main__ import main
+from tests.mutants.report import Equivalent, Result, as_json, complaints, read_equivalents, survivors, write
+
+MODULE = "scanner/plan.py"
+SAME = Equivalent(MODULE, "AddNot", "if a:", "if not a:", "a is never read")
+
+
+def result(name, *, killed, group=MODULE, line="if a:", by="a test"):
+    return Result(group, MODULE, name, line, "if not a:", killed, by if killed else "", 2.0)
+
+
+def sampled(n_killed, n_surviving=0):
+    killed = [result("AddNot", killed=True, line=f"if b{i}:") for i in range(n_killed)]
+    return killed + [result("AddNot", killed=False, line=f"if c{i}:") for i in range(n_surviving)]
+
+
+AUDIT = [result("M01", killed=True, group="audit"), result("M02", killed=True, group="audit")]
+
+
+def test_a_run_in_which_all_are_killed_is_fine():
+    assert complaints(AUDIT + sampled(9), []) == []
+
+
+def test_a_defect_of_the_audit_that_survives_is_wrong():
+    results = [*AUDIT, result("M03", killed=False, group="audit")]
+    assert complaints(results, []) == [f"M03 survives: {MODULE}"]
+
+
+def test_a_defect_of_the_audit_cannot_be_excused():
+    escaped = result("AddNot", killed=False, group="audit")
+    assert survivors([escaped], [SAME]) == [escaped]
+
+
+@pytest.mark.parametrize(("n_surviving", "wrong"), [(2, []), (3, ["85.7% of the sampled mutants are killed, must be 90%"])])
+def test_nine_tenths_of_the_sample_must_be_killed(n_surviving, wrong):
+    assert complaints(sampled(18, n_surviving), []) == wrong
+
+
+def test_the_equivalent_do_not_count():
+    results = [*sampled(9, 1), result("AddNot", killed=False)]
+    assert complaints(results, [SAME]) == []
+    assert complaints(results, []) != []
+    assert as_json(results, [SAME], "", 0)["sampled"] == {"mutants": 11, "killed": 9, "equivalent": 1}
+    assert as_json(results, [SAME], "", 0)["score"] == 0.9
+
+
+def test_one_that_is_said_to_be_equivalent_and_is_killed_is_wrong():
+    assert complaints([result("AddNot", killed=True)], [SAME]) == [
+        f"listed as equivalent, but killed: {MODULE}: if a: -> if not a:"
+    ]
+
+
+def test_one_that_is_said_to_be_equivalent_and_is_not_sampled_is_wrong():
+    assert complaints(sampled(1), [SAME]) == [f"listed as equivalent, but not sampled: {MODULE}: if a: -> if not a:"]
+
+
+def test_the_list_of_a_module_that_is_not_run_is_not_judged():
+    assert complaints(AUDIT, [SAME]) == []
+
+
+def test_the_report_says_what_was_found_and_how(tmp_path):
+    results = [*AUDIT, *sampled(3, 1), result("AddNot", killed=True, by="time-out")]
+    write(as_json(results, [], "python -m tests.mutants", 90), tmp_path / "report.json")
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["audit"] == {"mutants": 2, "killed": 2}
+    assert report["sampled"] == {"mutants": 5, "killed": 4, "equivalent": 0}
+    assert report["survivors"] == [{"path": MODULE, "what": "AddNot", "line": "if c0:", "becomes": "if not a:"}]
+    assert report["killed_by"] == {"M01": "a test", "M02": "a test"}
+    assert report["modules"][MODULE]["seconds"] == 10
+    assert len(report["timed_out"]) == 1
+    assert report["minutes"] == 1.5
+    assert {"commit", "date", "machine", "versions", "command"} < set(report)
+    text = (tmp_path / "REPORT.md").read_text()
+    assert f"| {MODULE} | 5 | 4 | 0 | 80% | 10 |" in text
+    assert f"- {MODULE}, AddNot: `if c0:` becomes `if not a:`" in text
+
+
+def test_every_entry_of_the_list_of_equivalent_mutants_has_a_reason():
+    entries = read_equivalents()
+    assert all(entry.reason and entry.line for entry in entries)
+    assert len({entry.change for entry in entries}) == len(entries)
+
+
+def test_a_module_that_is_not_sampled_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        main(["--modules", "flows/cli.py"])
+    assert "modules must be among simulation/lensing.py" in capsys.readouterr().err

@@ -1,0 +1,103 @@
+"""Mutants of a small repository are run in a copy of it."""
+
+import json
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.mutants.campaign import Campaign, Job
+from tests.mutants.trees import Tree, TreeError
+
+CODE = "def larger(a, b):\n    return a if a > b else b\n"
+KERNEL = "from numba import njit\n\n\n@njit(cache=True)\ndef larger(a, b):\n    return a + b - 1\n"
+PATH, TESTS = "code_of_it.py", ("tests/test_code.py",)
+FILES = {
+    PATH: CODE,
+    "tests/test_code.py": "from code_of_it import larger\n\n\ndef test_the_larger():\n    assert larger(1, 2) == 2\n",
+    "tests/test_wrong.py": "def test_what_is_wrong():\n    assert 1 == 2\n",
+    "tests/test_none.py": "",
+    "pyproject.toml": "[tool.pytest.ini_options]\naddopts = '-ra'\nfilterwarnings = ['error']\n",
+    ".venv/pyvenv.cfg": "",
+    "../shared/table.csv": "1",
+}
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """A copy, and a process in which only what every run imports is imported before."""
+    work = tmp_path_factory.mktemp("work")
+    for name, text in FILES.items():
+        (work / "repository" / name).parent.mkdir(parents=True, exist_ok=True)
+        (work / "repository" / name).write_text(text)
+    with closing(Tree(work / "repository", work / "copy", libraries=("pytest", "anyio", "hypothesis", "numba"))) as found:
+        yield found
+
+
+def job(text, tests=TESTS):
+    return Job("code_of_it.py", PATH, "AddNot", "a", "b", text, tests)
+
+
+def test_a_planted_mutant_is_killed_and_one_that_no_test_sees_survives(tree, tmp_path):
+    # The second is the same for numbers that differ.
+    jobs = [job(CODE.replace(">", "<")), job(CODE.replace(">", ">=")), job("import missing\n")]
+    progress = tmp_path / "progress.jsonl"
+    results = Campaign(jobs, [tree], progress).results()
+    assert [result.killed for result in results] == [True, False, True]
+    assert results[0].by.startswith("tests/test_code.py::test_the_larger - assert 1 == 2")
+    assert (tree.root / PATH).read_text() == CODE
+    # What is done is not run again: there is no tree to run it.
+    assert Campaign(jobs, [], progress).results() == results
+    assert [json.loads(line)["killed"] for line in progress.read_text().splitlines()] == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("tests", "message"),
+    [
+        ("tests/test_wrong.py", "tests fail without any mutant: tests/test_wrong.py::test_what_is_wrong"),
+        ("tests/test_none.py", "no tests in tests/test_none.py"),
+    ],
+)
+def test_tests_that_fail_without_a_mutant_or_are_none_end_the_run(tree, tests, message):
+    with pytest.raises(TreeError, match=f"^{message}"):
+        Campaign([job(CODE, (tests,))], [tree], None).results()
+
+
+def test_a_loop_without_end_is_a_failure_and_nothing_of_it_stays(tree, tmp_path):
+    started, limit = tmp_path / "started", 2.0
+    endless = (
+        "import subprocess, sys, pathlib\n\n\ndef larger(a, b):\n"
+        "    found = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(300)'], start_new_session=True)\n"
+        f"    pathlib.Path({str(started)!r}).write_text(str(found.pid))\n    while True:\n        pass\n"
+    )
+    with tree.mutated(PATH, endless):
+        # A busy machine may take longer to come so far.
+        while not started.exists():
+            limit *= 2
+            run = tree.run(TESTS, limit)
+            assert (run.passed, run.by) == (False, "time-out")
+    status = Path(f"/proc/{started.read_text()}/status")
+    assert not status.exists() or "zombie" in status.read_text()
+    assert tree.run(TESTS, 100).passed
+
+
+def test_machine_code_on_disk_is_that_of_the_mutant(tree):
+    with tree.mutated(PATH, KERNEL):
+        assert tree.run(TESTS, 100).passed
+        assert list(tree.root.rglob("*.nbi"))
+        # Files of one length, written one right after the other.
+        for other in ("a - b - 1", "a * b - 1"):
+            with tree.mutated(PATH, KERNEL.replace("a + b - 1", other)):
+                assert not tree.run(TESTS, 100).passed
+        assert tree.run(TESTS, 100).passed
+
+
+def test_the_data_beside_the_repository_lie_beside_the_copy(tree):
+    assert (tree.root.parent / "shared" / "table.csv").read_text() == "1"
+    assert not (tree.root / ".venv").exists()
+
+
+def test_code_that_is_imported_from_elsewhere_is_noticed(tree):
+    tree.check_imports("code_of_it")
+    with pytest.raises(TreeError, match="not imported from the copy"):
+        tree.check_imports("code_of_it", "numba")
