@@ -2,7 +2,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy.stats import ks_2samp
 
 from scanner.pixels.bands import EUCLID, VIS
 from scanner.pixels.geometry import CHALLENGE, GEOMETRIES, MER, MER_10
@@ -130,26 +129,6 @@ def test_einstein_radii_of_the_truth_follow_equation_1(compound):
     assert scene.truth["einstein_radius1_arcsec"] >= 0.999 * alone[0]
     # Galaxy 1 adds to what the deflector does to the farther source.
     assert scene.truth["einstein_radius2_arcsec"] > alone[1]
-
-
-def test_a_twin_is_a_lens_that_could_be_seen_without_its_sources():
-    system, lensed = visible_system("twin", optics(), np.random.default_rng(6))
-    assert lensed is None
-    assert (system.kind, system.lookalike, system.source1, system.masses) == ("nonlens", "twin", (), ())
-    assert system.velocity_dispersion_km_s > 0
-
-
-@pytest.mark.parametrize("kind", ["single", "double_ring"])
-def test_a_twin_cannot_be_told_by_its_host(kind):
-    """Redshifts, magnitudes and colours of arc-free lens galaxies are those of the visible lenses they stand beside."""
-
-    def hosts(draw_of, seed):
-        rng = np.random.default_rng(seed)
-        systems = [visible_system(draw_of, optics(), rng, twins_of=((kind, 1.0),))[0] for _ in range(150)]
-        return np.array([[s.z_lens, s.galaxy[0].sed.vis_mag, s.galaxy[0].sed.vis_minus_h] for s in systems]).T
-
-    for of_lenses, of_twins in zip(hosts(kind, 1), hosts("twin", 2), strict=True):
-        assert ks_2samp(of_lenses, of_twins).pvalue > 1e-3
 
 
 def test_arcs_of_the_papers_large_sources_are_not_cut_off():
