@@ -195,7 +195,10 @@ def _ended_by(code: int | None, output: str) -> str:
     if code is None:
         return "time-out"
     found = _ENDED_BY.search(output)
-    return " - ".join(part for part in found.groups() if part) if found else f"pytest ends with {code}: {output[-200:].strip()}"
+    if found:
+        return " - ".join(part for part in found.groups() if part)
+    errors = re.findall(r"^E +(.*)", output, re.MULTILINE)
+    return f"pytest ends with {code}: {(errors or [output[-200:].strip()])[-1]}"
 
 
 def _environment() -> dict[str, str]:
