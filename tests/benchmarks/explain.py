@@ -9,7 +9,8 @@ from captum.attr import Occlusion
 from scanner.explain.occlusion import MASKS, Masks, OcclusionMapper
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_network, read_card
-from tests.benchmarks.scan_speed import CORES, FLAGSHIP, SEVEN
+from tests.benchmarks.rates import in_turns, over, seconds_of, spreads
+from tests.benchmarks.sizes import CORES, FLAGSHIP, SEVEN
 
 NETWORKS = {
     "ou200": (SEVEN, "OU-200", MASKS["ou200"]),
@@ -21,8 +22,8 @@ AT_ONCE = 64
 """Windows that captum gives to the network at a time; more or fewer are slower."""
 
 
-def measure() -> dict[str, float]:
-    """How much faster the map of one image is, and how far the two maps are apart at most."""
+def measure(rounds: int) -> dict[str, float]:
+    """How much faster the map of one image is, in turns, and how far the two maps are apart at most."""
     torch.set_num_threads(CORES)
     found: dict[str, float] = {}
     for architecture, (package, name, masks) in NETWORKS.items():
@@ -30,25 +31,31 @@ def measure() -> dict[str, float]:
         network = load_network(SHIPPED_DIR / package, card).to(memory_format=torch.channels_last)
         shape = (1, len(card.channels), card.input_pixels, card.input_pixels)
         image = np.random.default_rng(7).random(shape, dtype=np.float32)
-        theirs, seconds_theirs = _captums(network, image, masks)
         mapper = OcclusionMapper(network, masks)
-        mapper.logits(image)
-        begun = time.perf_counter()
         masked = mapper.logits(image)
-        seconds = time.perf_counter() - begun
         with torch.no_grad():
             whole = network(torch.from_numpy(image)).numpy()
-        apart = float(np.abs((whole - masked[0])[..., 1] - theirs).max())
-        found |= {
-            f"occlusion_s_{architecture}": seconds,
-            f"occlusion_over_captum_{architecture}": seconds_theirs / seconds,
-            f"occlusion_largest_difference_{architecture}": apart,
-        }
+        maps: list[np.ndarray] = []
+        runs = in_turns(
+            {
+                "ours": lambda mapper=mapper, image=image: seconds_of(lambda: mapper.logits(image)),
+                "captum": lambda of=(network, image, masks), maps=maps: _captums(*of, maps),
+            },
+            rounds,
+        )
+        apart = max(float(np.abs((whole - masked[0])[..., 1] - theirs).max()) for theirs in maps)
+        found |= spreads(
+            {
+                f"occlusion_s_{architecture}": runs["ours"],
+                f"occlusion_over_captum_{architecture}": over(runs["captum"], runs["ours"]),
+            }
+        )
+        found[f"occlusion_largest_difference_{architecture}"] = apart
     return found
 
 
-def _captums(network: torch.nn.Module, image: np.ndarray, masks: Masks) -> tuple[np.ndarray, float]:
-    """`[y, x]`: the drop of the second output at each mask, and the time that it took."""
+def _captums(network: torch.nn.Module, image: np.ndarray, masks: Masks, maps: list[np.ndarray]) -> float:
+    """The seconds that it takes; to `maps` goes `[y, x]`, the drop of the second output at each mask."""
     window = (image.shape[1], masks.side_pixels, masks.side_pixels)
     step = (image.shape[1], masks.step_pixels, masks.step_pixels)
     x = torch.from_numpy(image).to(memory_format=torch.channels_last)
@@ -62,4 +69,5 @@ def _captums(network: torch.nn.Module, image: np.ndarray, masks: Masks) -> tuple
     seconds = time.perf_counter() - begun
     # Masks lie side by side, so that each pixel belongs to one.
     starts = masks.starts(image.shape[-1])
-    return drop[0, 0].numpy()[np.ix_(starts, starts)], seconds
+    maps.append(drop[0, 0].numpy()[np.ix_(starts, starts)])
+    return seconds

@@ -16,7 +16,7 @@ from scanner.pixels.geometry import Stamps
 from scanner.pixels.inputs import Inputs, network_input
 from scanner.pixels.shards import Shard, decode_shard, encode_shard
 from simulation.dataset import DatasetSpec, simulate_objects
-from tests.benchmarks.scan_speed import FLAGSHIP
+from tests.benchmarks.sizes import FLAGSHIP
 from training.arc_truth import arcs, with_bright_arcs
 
 N_SIMULATED, SEED = 700, 77

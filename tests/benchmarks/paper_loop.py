@@ -1,6 +1,5 @@
 """The way of Wilde et al. 2022: four FITS files an object, scikit-image, eager float32 networks; nothing else."""
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,10 +10,48 @@ from numpy.typing import NDArray
 from skimage.transform import resize
 from torch import nn
 
-from scanner.networks.card import EnsembleCard
+from scanner.networks.locate import SHIPPED_DIR
+from scanner.networks.package import load_network, read_card
 from scanner.pixels.geometry import Stamps
+from tests.benchmarks.rates import seconds_of
 
 BATCH = 64
+LAYOUTS = {"as_written": torch.contiguous_format, "channels_last": torch.channels_last}
+"""How tensors lie in memory: as the paper's code leaves them, and as CPUs are faster with."""
+
+
+class PaperLoop:
+    """The loop with the networks of a package, one process with all threads."""
+
+    def __init__(self, package: str, files: Sequence[dict[str, Path]], layout: str) -> None:
+        """`files`: of each object, band to file; see `write_cutouts`."""
+        folder, self._layout = SHIPPED_DIR / package, LAYOUTS[layout]
+        self._networks: dict[str, nn.Module] = {}
+        self._card = read_card(folder)
+        for network in self._card.networks:
+            self._networks[network.name] = load_network(folder, network).to(memory_format=self._layout)
+        self._files = files
+
+    def rate(self) -> float:
+        """Cutouts per second, once warm."""
+        self.score(self._files[:8])
+        return len(self._files) / seconds_of(lambda: self.score(self._files))
+
+    def score(self, files: Sequence[dict[str, Path]]) -> dict[str, NDArray]:
+        """Network to `[n]` probability of a lens."""
+        found: dict[str, list[NDArray]] = {name: [] for name in self._networks}
+        sizes = sorted({network.input_pixels for network in self._card.networks})
+        for start in range(0, len(files), BATCH):
+            batch = [_read(of_object) for of_object in files[start : start + BATCH]]
+            with torch.inference_mode():
+                for n_pixels in sizes:
+                    scaled = [_prepared(bands, n_pixels) for bands in batch]
+                    for network in (n for n in self._card.networks if n.input_pixels == n_pixels):
+                        order = [channel.band for channel in network.channels]
+                        inputs = torch.from_numpy(np.stack([np.stack([bands[band] for band in order]) for bands in scaled]))
+                        logits = self._networks[network.name](inputs.contiguous(memory_format=self._layout))
+                        found[network.name].append(torch.softmax(logits, 1)[:, 1].numpy())
+        return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
 def write_cutouts(folder: Path, stamps: Stamps) -> list[dict[str, Path]]:
@@ -27,33 +64,6 @@ def write_cutouts(folder: Path, stamps: Stamps) -> list[dict[str, Path]]:
             fits.PrimaryHDU(stamps[band][i]).writeto(path, overwrite=True)
         files.append(of_object)
     return files
-
-
-def score(files: Sequence[dict[str, Path]], card: EnsembleCard, networks: dict[str, nn.Module]) -> dict[str, NDArray]:
-    """Network to `[n]` probability of a lens."""
-    found: dict[str, list[NDArray]] = {name: [] for name in networks}
-    sizes = sorted({network.input_pixels for network in card.networks})
-    for start in range(0, len(files), BATCH):
-        batch = [_read(of_object) for of_object in files[start : start + BATCH]]
-        with torch.inference_mode():
-            for n_pixels in sizes:
-                scaled = [_prepared(bands, n_pixels) for bands in batch]
-                for network in (n for n in card.networks if n.input_pixels == n_pixels):
-                    order = [channel.band for channel in network.channels]
-                    inputs = np.stack([np.stack([bands[band] for band in order]) for bands in scaled])
-                    logits = networks[network.name](torch.from_numpy(inputs))
-                    found[network.name].append(torch.softmax(logits, 1)[:, 1].numpy())
-    return {name: np.concatenate(parts) for name, parts in found.items()}
-
-
-def rate(
-    files: Sequence[dict[str, Path]], card: EnsembleCard, networks: dict[str, nn.Module]
-) -> tuple[float, dict[str, NDArray]]:
-    """Cutouts per second, and the scores."""
-    score(files[:8], card, networks)
-    start = time.perf_counter()
-    scores = score(files, card, networks)
-    return len(files) / (time.perf_counter() - start), scores
 
 
 def _read(of_object: dict[str, Path]) -> dict[str, NDArray]:

@@ -1,69 +1,127 @@
-"""What others do with the same seven networks and cutouts: scripts of a folder beside this repository, run as they are.
+"""What others do with the same seven published networks and cutouts: scripts of a folder apart, run as they are.
 
-They read `data/` (`make_data.py N data` there) and the published weights that `PEERS_WEIGHTS` names, and print a line
-`RESULT {"peer": ..., "total": cutouts per second}`.
+The folder holds `make_data.py`, `ray_data.py` and `hyrax_infer/`; they print a line `RESULT {"peer": ..., ...}` with cutouts
+per second, and read the cutouts that `PEERS_DATA` names and the published weights that `PEERS_WEIGHTS` names:
+
+    python make_data.py 500 DATA                             # in the folder of the scripts
+    python -m venv HYRAX; HYRAX/bin/pip install hyrax torch scikit-image
+    lensscan models import-published WEIGHTS --name wilde2022
+    export PEERS_DATA=DATA PEERS_WEIGHTS=WEIGHTS
+    python -m tests.benchmarks.run --parts peers --peers FOLDER --hyrax-python HYRAX/bin/python
+
+The peers compute in float32. They are compared warm with warm (their own steady rate; our actors started and warm), and whole
+command with whole command, each time with our float32 (`--exact`) and, where the CPU has bfloat16, with our default.
 """
 
 import json
 import os
 import subprocess
 import sys
-import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import numpy as np
 
+from infra.cluster import ray_session
 from infra.settings import Settings
 from scanner.catalogue.plan import ScanConfig
-from scanner.catalogue.units import find_units
+from scanner.catalogue.units import Unit, find_units
+from scanner.networks.engines import fast_precision, resolve_engine
 from scanner.networks.locate import find_package
 from scanner.pixels.geometry import CHALLENGE
-from scanner.pixels.shards import ROWS_PER_SHARD, encode_shard, shard_table
 from scanner.scan import scan_unit
 from scanner.scoring import open_scanner
+from tests.benchmarks.crews import Crew
+from tests.benchmarks.nights import write_shard
+from tests.benchmarks.rates import Runs, core_ms, over, seconds_of, spreads
+from tests.benchmarks.sizes import CANDIDATES, CORES, NIGHT, Sizes
 
 PUBLISHED = "wilde2022"
 """Ensemble of the same weights, as `lensscan models import-published` makes it."""
-CANDIDATES = 0.01
-"""Share of the cutouts that are scored twice; a survey has far fewer."""
+ROWS = 25
+"""Of our shards: twenty units of 500 cutouts."""
+RAY_DATA = ("ray_data.py", "--actors", str(CORES), "--threads", "1", "--batch", "16")
+HYRAX = ("hyrax_infer/hyrax_infer.py", "--model", "PeerEnsemble")
 
 
-def measure(folder: Path, hyrax_python: str | None, scratch: Path) -> dict[str, float]:
-    """Cutouts per second of each, and ours over theirs."""
-    ray_data = _rate(folder, [sys.executable, "ray_data.py", "--actors", "2", "--threads", "1", "--batch", "16"], scratch)
-    found = {"ray_data_per_s": ray_data, "ours_on_peers_cutouts_per_s": ours(folder / "data", scratch)}
-    found["over_ray_data"] = found["ours_on_peers_cutouts_per_s"] / ray_data
-    if hyrax_python is not None:
-        script = [hyrax_python, "hyrax_infer/hyrax_infer.py", "--model", "PeerEnsemble", "--work", str(scratch / "work")]
-        found["hyrax_per_s"] = _rate(folder, script, scratch)
-        found["over_hyrax"] = found["ours_on_peers_cutouts_per_s"] / found["hyrax_per_s"]
-    return found
-
-
-def ours(data: Path, scratch: Path) -> float:
-    """The same cutouts as shards, through `scan_unit` on all cores."""
-    stack = np.load(data / "stack.npy", mmap_mode="r")
-    shards = scratch / "peers-shards"
-    shards.mkdir()
-    for start in range(0, len(stack), ROWS_PER_SHARD):
-        rows = stack[start : start + ROWS_PER_SHARD]
-        stamps = {band: np.array(rows[band]) for band in CHALLENGE.grids}
-        content = encode_shard(shard_table(np.array(rows["id"]), stamps, {}, CHALLENGE))
-        (shards / f"shard-{start:05d}.parquet").write_bytes(content)
-    package = find_package(PUBLISHED, Settings.read().ensembles_dir)
+def measure(folder: Path, hyrax_python: str | None, scratch: Path, sizes: Sizes) -> dict[str, float]:
+    """Cutouts per second of each, and ours over theirs, in turns."""
+    data = Path(os.environ.get("PEERS_DATA", folder / "data")).resolve()
+    n, shards = write_shards(data, scratch / "shards")
     units = find_units(str(shards))
-    threads = os.cpu_count() or 1
-    p_lens = scan_unit(units[0], open_scanner(package, ScanConfig(), threads), "2026-01-01")["p_lens"].to_numpy()
-    scanner = open_scanner(package, ScanConfig(candidate_threshold=float(np.quantile(p_lens, 1 - CANDIDATES))), threads)
-    scan_unit(units[0], scanner, "2026-01-01")
-    begun = time.perf_counter()
-    for unit in units:
-        scan_unit(unit, scanner, "2026-01-01")
-    return len(stack) / (time.perf_counter() - begun)
+    threshold = _threshold(units)
+    turns: list[Callable[[], dict[str, float]]] = [partial(_ray_data, folder, data, n, scratch)]
+    if hyrax_python is not None:
+        turns.append(partial(_hyrax, folder, data, hyrax_python, scratch))
+    modes = ["", "_bfloat16"] if fast_precision(resolve_engine("auto")) else [""]
+    turns += [partial(_ours, mode, units, threshold, shards, scratch) for mode in modes]
+    runs: Runs = {}
+    for _ in range(sizes.rounds):
+        for turn in turns:
+            for name, value in turn().items():
+                runs.setdefault(name, []).append(value)
+    peers = [peer for peer in ("ray_data", "hyrax") if f"{peer}_per_s" in runs]
+    for peer in peers:
+        for mode in modes:
+            runs[f"over_{peer}{mode}"] = over(runs[f"ours_on_peers_cutouts_per_s{mode}"], runs[f"{peer}_per_s"])
+            with_start = runs[f"ours_on_peers_cutouts_with_start_per_s{mode}"]
+            runs[f"over_{peer}_with_start{mode}"] = over(with_start, runs[f"{peer}_with_start_per_s"])
+        runs[f"core_ms_per_cutout_{peer}"] = core_ms(runs[f"{peer}_per_s"], CORES)
+    return {**spreads(runs), "n_peers_cutouts": n}
 
 
-def _rate(folder: Path, command: list[str], scratch: Path) -> float:
-    out = scratch / f"out-{Path(command[1]).stem}"
-    done = subprocess.run([*command, "--out", str(out)], cwd=folder, check=True, capture_output=True, text=True)
-    (line,) = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
-    return float(json.loads(line.removeprefix("RESULT "))["total"])
+def write_shards(data: Path, folder: Path) -> tuple[int, Path]:
+    """The same cutouts as shards of equal size; how many cutouts there are."""
+    stack = np.load(data / "stack.npy", mmap_mode="r")
+    for number, rows in enumerate(np.array_split(stack, max(len(stack) // ROWS, 1))):
+        stamps = {band: np.array(rows[band]) for band in CHALLENGE.grids}
+        write_shard(folder, number, np.array(rows["id"]), stamps, CHALLENGE)
+    return len(stack), folder
+
+
+def _ours(mode: str, units: list[Unit], threshold: float, shards: Path, scratch: Path) -> dict[str, float]:
+    """Warm actors on all units; and the whole command, which starts Ray and the actors and writes the catalogue."""
+    package, n = _package(), sum(unit.n_rows for unit in units)
+    config = ScanConfig(candidate_threshold=threshold, sweep=bool(mode))
+    with ray_session(num_cpus=CORES), Crew(package, config, {"shards": units}, CORES, scratch, 0) as crew:
+        warm = crew.rate("shards")
+    command = [str(Path(sys.executable).with_name("lensscan")), "scan", str(shards), "--out", str(scratch / uuid4().hex)]
+    options = ["--night", NIGHT.isoformat(), "--ensemble", str(package), "--threshold", str(threshold), "--maps", "0"]
+    options += [] if mode else ["--exact"]
+    whole = n / seconds_of(lambda: subprocess.run([*command, *options], check=True, capture_output=True))
+    return {f"ours_on_peers_cutouts_per_s{mode}": warm, f"ours_on_peers_cutouts_with_start_per_s{mode}": whole}
+
+
+def _ray_data(folder: Path, data: Path, n: int, scratch: Path) -> dict[str, float]:
+    said: dict[str, Any] = {}
+    command = [sys.executable, *RAY_DATA, "--data", str(data), "--out", str(scratch / "ray-data")]
+    seconds = seconds_of(lambda: said.update(_said(folder, command)))
+    return {"ray_data_per_s": said["steady"], "ray_data_with_start_per_s": n / seconds}
+
+
+def _hyrax(folder: Path, data: Path, python: str, scratch: Path) -> dict[str, float]:
+    said = _said(folder, [python, *HYRAX, "--data", str(data), "--work", str(scratch / "hyrax")])
+    return {"hyrax_per_s": said["total"], "hyrax_with_start_per_s": said["command"]}
+
+
+def _said(folder: Path, command: list[str]) -> dict[str, Any]:
+    """What a script says of itself."""
+    done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+    if done.returncode or len(lines) != 1:
+        raise RuntimeError(f"{command[1]} ended with code {done.returncode}: {done.stderr[-2000:]}")
+    return json.loads(lines[0].removeprefix("RESULT "))
+
+
+def _threshold(units: list[Unit]) -> float:
+    """The score that one cutout in a hundred reaches."""
+    scanner = open_scanner(_package(), ScanConfig(sweep=False), CORES)
+    p_lens = np.concatenate([scan_unit(unit, scanner, NIGHT.isoformat())["p_lens"].to_numpy() for unit in units])
+    return float(np.quantile(p_lens, 1 - CANDIDATES))
+
+
+def _package() -> Path:
+    return find_package(PUBLISHED, Settings.read().ensembles_dir)

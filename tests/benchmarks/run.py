@@ -1,68 +1,89 @@
 """`make bench`: what the scan reaches of this machine's limit and of others' ways, as ratios measured in one run.
 
-Writes `results.json` and `RESULTS.md` beside this file; figures of parts that are not run stay as they were.
+Writes `results.json` and `RESULTS.md` beside this file, or what `--out` names; figures of parts that are not run stay as they
+were. `figures.py` says what each figure is, `peers.py` what the part of that name needs.
 """
 
 import argparse
 import json
+import logging
 import os
 import platform
+import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from skimage.transform import resize
-
-from infra.cluster import ray_session
 from scanner.networks.engines import fast_precision, resolve_engine
-from scanner.pixels.resample import resized
-from scanner.pixels.shards import ROWS_PER_SHARD
-from simulation.actors import simulate_dataset
-from simulation.dataset import DatasetSpec, simulate_objects
-from tests.benchmarks import explain, map_cost, meaning, peers, scan_speed, stored_maps
-from tests.benchmarks.scan_speed import BATCH, median_seconds
+from tests.benchmarks import explain, meaning, one_process, peers, scan_speed, simulation_speed, stored_maps
+from tests.benchmarks.figures import part_of
+from tests.benchmarks.report import markdown
+from tests.benchmarks.sizes import FULL, QUICK
 
 RESULTS = Path(__file__).with_name("results.json")
-TABLE = Path(__file__).with_name("RESULTS.md")
-N_OBJECTS = 192
+PARTS = ("scan", "simulation", "maps", "full_tile", "peers")
 
 
-def resize_gain() -> float:
-    """How much faster the banded matrix product is than scikit-image, 66 to 200 px."""
-    images = np.random.default_rng(1).normal(size=(BATCH, 66, 66)).astype(np.float32)
-    ours = median_seconds(lambda: resized(images, 200))
-    theirs = median_seconds(lambda: [resize(image, (200, 200)) for image in images])
-    return theirs / ours
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS[:3])
+    parser.add_argument("--peers", type=Path, help="folder of the peers' scripts, for the part of that name")
+    parser.add_argument("--hyrax-python", help="interpreter that has hyrax, for the part peers")
+    parser.add_argument("--out", type=Path, help="file for the results, with a table of the same name beside it")
+    parser.add_argument("--quick", action="store_true", help="see that all runs, on little; writes nothing without --out")
+    options = parser.parse_args()
+    logging.basicConfig(format="%(asctime)s %(message)s")
+    logging.getLogger("tests.benchmarks").setLevel(logging.INFO)
+    if "peers" in options.parts and options.peers is None:
+        parser.error("the part peers needs --peers FOLDER")
+    sizes = QUICK if options.quick else FULL
+    measured: dict[str, Callable[[Path], dict[str, float]]] = {
+        "scan": lambda scratch: scan_speed.measure(scratch, sizes),
+        "simulation": lambda scratch: simulation_speed.measure(scratch, sizes),
+        "maps": lambda _: {**explain.measure(sizes.rounds), **meaning.measure(), **stored_maps.measure()},
+        "full_tile": one_process.full_tile,
+        "peers": lambda scratch: peers.measure(options.peers, options.hyrax_python, scratch, sizes),
+    }
+    file = options.out or (None if options.quick else RESULTS)
+    results: dict[str, Any] = json.loads(file.read_text()) if file and file.exists() else {}
+    before = results.pop("machine", {}).get("measured", {})
+    now, about = commit(), machine()
+    for part in options.parts:
+        # A folder each: the parts' tiles together would take much of a disk.
+        with tempfile.TemporaryDirectory() as folder:
+            results = merged(results, part, measured[part](Path(folder)))
+        before = measured_by(part, options.parts, now, before)
+        about |= {"commit": now, "measured": before}
+        if file:
+            file.write_text(json.dumps({**results, "machine": about}, indent=1) + "\n")
+            table = file.with_name("RESULTS.md") if file == RESULTS else file.with_suffix(".md")
+            table.write_text(markdown(results, about))
+    sys.stdout.write(markdown(results, about))
 
 
-def simulation_rates(scratch: Path) -> dict[str, float]:
-    """Complete stamps per second, shards written: in one process, and with one and two actors once they run."""
-    spec = DatasetSpec(n=2 * ROWS_PER_SHARD, seed=1, geometry="mer")
-    simulate_objects(spec, range(8))
-    start = time.perf_counter()
-    simulate_objects(spec, range(N_OBJECTS))
-    rates = {"simulate_per_s": N_OBJECTS / (time.perf_counter() - start)}
-    with ray_session(num_cpus=2):
-        for n_workers in (1, 2):
-            finished: list[float] = []
-            begun = time.perf_counter()
-            more = spec.model_copy(update={"n": 2 * n_workers * ROWS_PER_SHARD, "seed": n_workers})
-            out = str(scratch / f"simulated-{n_workers}")
-            simulate_dataset(more, out, n_workers, lambda _done, _total, times=finished: times.append(time.perf_counter()))
-            # The first shards of all actors carry their start.
-            rates[f"simulate_{n_workers}_actors_per_s"] = n_workers * ROWS_PER_SHARD / (finished[-1] - finished[n_workers])
-            rates[f"simulate_{n_workers}_actors_with_start_per_s"] = more.n / (finished[-1] - begun)
-    ratio = rates["simulate_2_actors_per_s"] / rates["simulate_1_actors_per_s"]
-    return {**rates, "simulate_two_actors_over_one": ratio}
+def merged(results: Mapping[str, float], part: str, found: Mapping[str, float]) -> dict[str, float]:
+    """The results with what a part found instead of what it found before; what nobody measures any more goes.
+
+    Raises:
+        ValueError: the part found something that `figures.py` does not say it measures.
+    """
+    if strangers := sorted(name for name in found if part_of(name) != part):
+        raise ValueError(f"figures.py does not say that the part {part} measures {', '.join(strangers)}")
+    kept = {name: value for name, value in results.items() if part_of(name) not in {None, part}}
+    return dict(sorted((kept | found).items()))
 
 
-def machine() -> dict[str, str | int | None]:
+def measured_by(part: str, parts: Sequence[str], now: str, before: Mapping[str, str]) -> dict[str, str]:
+    """Part to the day, the commit and the command that its figures are of."""
+    today = datetime.now(UTC).date().isoformat()
+    return {**before, part: f"{today}, commit {now}: python -m tests.benchmarks.run --parts {' '.join(parts)}"}
+
+
+def machine() -> dict[str, Any]:
     """What the figures hold for."""
     return {
         "processor": _processor(),
@@ -74,10 +95,11 @@ def machine() -> dict[str, str | int | None]:
     }
 
 
-def measured_by(parts: Sequence[str], before: Mapping[str, str]) -> dict[str, str]:
-    """Part to the day and the command that its figures are of; those of parts that are not run stay as they were."""
-    today = datetime.now(UTC).date().isoformat()
-    return {**before, **dict.fromkeys(parts, f"{today}: python -m tests.benchmarks.run --parts {' '.join(parts)}")}
+def commit() -> str:
+    """The commit of the code, with `-dirty` where files differ from it."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=10", "--exclude=*"]
+    done = subprocess.run(command, cwd=RESULTS.parent, check=False, capture_output=True, text=True)
+    return done.stdout.strip() or "unknown"
 
 
 def _processor() -> str:
@@ -86,46 +108,6 @@ def _processor() -> str:
     except OSError:
         return platform.processor() or platform.machine()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
-def markdown(results: Mapping[str, float], about: Mapping[str, Any]) -> str:
-    """The same as a table."""
-    text = ["# Benchmarks\n", "Measured by `make bench` or the commands below; what counts are the ratios.\n"]
-    text.append("; ".join(f"{name} {value}" for name, value in about.items() if name != "measured") + "\n")
-    text += [f"- {part}: {said}" for part, said in about["measured"].items()] + [""]
-    rows = [f"| {name} | {value:.4g} |" for name, value in results.items()]
-    return "\n".join([*text, "| | |", "| --- | ---: |", *rows]) + "\n"
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parts = ("scan", "simulation", "maps", "full_tile", "peers")
-    parser.add_argument("--parts", nargs="+", choices=parts, default=("scan", "simulation", "maps"))
-    parser.add_argument("--peers", type=Path, help="folder of the peers' scripts and their data, for the part of that name")
-    parser.add_argument("--hyrax-python", help="interpreter that has hyrax, for the part peers")
-    options = parser.parse_args()
-    measured: dict[str, Callable[[Path], dict[str, float]]] = {
-        "scan": scan_speed.measure,
-        "simulation": lambda scratch: {**simulation_rates(scratch), "resize_over_skimage": resize_gain()},
-        "maps": lambda scratch: {
-            **explain.measure(),
-            **meaning.measure(),
-            **stored_maps.measure(),
-            **map_cost.measure(scratch),
-        },
-        "full_tile": scan_speed.full_tile,
-        "peers": lambda scratch: peers.measure(options.peers, options.hyrax_python, scratch),
-    }
-    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    measured_before = results.pop("machine", {}).get("measured", {})
-    about = {**machine(), "measured": measured_by(options.parts, measured_before)}
-    for part in options.parts:
-        # A folder each: the parts' tiles together would take 20 GB.
-        with tempfile.TemporaryDirectory() as folder:
-            results = dict(sorted((results | measured[part](Path(folder))).items()))
-        RESULTS.write_text(json.dumps({**results, "machine": about}, indent=1) + "\n")
-        TABLE.write_text(markdown(results, about))
-    sys.stdout.write(markdown(results, about))
 
 
 if __name__ == "__main__":

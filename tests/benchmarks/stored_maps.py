@@ -10,7 +10,7 @@ from scanner.explain.sanity import chance, hits, hits_of_middle, randomised
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_network, read_card
 from tests.benchmarks.meaning import N_RANDOMISED, bright_lenses
-from tests.benchmarks.scan_speed import FLAGSHIP
+from tests.benchmarks.sizes import FLAGSHIP
 
 CELLS = {"guided": (40, 1), "occlusion": (8, 0)}
 """Of a side, and how many cells beside the arc are as good as on it: a VIS PSF."""

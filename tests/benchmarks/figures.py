@@ -1,0 +1,256 @@
+"""Every figure of `results.json`: the part that measures it, its unit, and what it is."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+PER_S = "cutouts/s"
+
+
+@dataclass(frozen=True)
+class Figure:
+    name: str
+    unit: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """A table of the report."""
+
+    part: str
+    title: str
+    about: str
+    figures: tuple[Figure, ...]
+
+
+ENSEMBLES = {"flagship": "`mer3-sim`", "seven": "`ou7-sim`"}
+
+
+def _of_both(name: str, unit: str, meaning: str) -> list[Figure]:
+    return [Figure(f"{name}_{short}", unit, f"{ensemble}: {meaning}") for short, ensemble in ENSEMBLES.items()]
+
+
+def _group(part: str, title: str, about: str, *figures: Figure | Iterable[Figure]) -> Group:
+    flat = [one for some in figures for one in ([some] if isinstance(some, Figure) else some)]
+    return Group(part, title, about, tuple(flat))
+
+
+LIMIT = _group(
+    "scan",
+    "The limit of the machine, and the scan",
+    "The limit is the networks alone, on inputs that lie ready in memory, in the scan's engine and the precision of its"
+    " sweep: the better of one process with all threads and a process a core with one thread each, every network in the"
+    " best batch of 8, 64 and 256. It scores no row twice; the scan scores in float32 what could be a candidate, and "
+    "one row in 128. A scan's rate is its committed rows over the time from the moment at which all actors, started and"
+    " warm, are let go, until the last ends; its files come from the system's cache. Limits and scans are taken in "
+    "turns, and a ratio is the median of the rounds' ratios.",
+    _of_both("limit_per_s", PER_S, "the limit: the larger of the next two"),
+    _of_both("limit_one_process_per_s", PER_S, "one process, all threads"),
+    _of_both("limit_process_a_core_per_s", PER_S, "a process a core, one thread each, all at once"),
+    _of_both("limit_float32_per_s", PER_S, "the same limit in float32"),
+    [
+        figure
+        for layout, said in (("one_process", "one process"), ("process_a_core", "a process a core"))
+        for figure in _of_both(f"limit_float32_{layout}_per_s", PER_S, f"{said} in float32, where the sweep is not")
+    ],
+    _of_both("tiles_per_s", PER_S, "a scan of tiles, default settings without maps, an actor a core"),
+    _of_both("shards_per_s", PER_S, "the same of shards"),
+    _of_both("tiles_one_actor_per_s", PER_S, "the same of tiles with one actor that has all threads"),
+    Figure("tiles_exact_per_s_seven", PER_S, "`ou7-sim`: a scan of tiles in float32 throughout (`--exact`), an actor a core"),
+    _of_both("tiles_over_limit", "ratio", "tiles over the larger limit of the round"),
+    _of_both("shards_over_limit", "ratio", "shards over the larger limit of the round"),
+    _of_both("two_actors_over_one", "ratio", "tiles with an actor a core over tiles with one actor"),
+    Figure("two_actors_over_one", "ratio", "the lesser of the two"),
+)
+PAPER = _group(
+    "scan",
+    "The paper's loop",
+    "The seven networks of `ou7-sim`, both sides on the same pixels: four FITS files an object, scikit-image and eager "
+    "float32 torch, one process with all threads, against a scan of tiles with an actor a core. Both warm, in turns.",
+    Figure("paper_loop_per_s", PER_S, "the loop as the paper's code is written: contiguous tensors"),
+    Figure("paper_loop_channels_last_per_s", PER_S, "the loop with tensors in `channels_last`, which CPUs are faster with"),
+    Figure("over_paper_loop", "ratio", "`tiles_exact_per_s_seven` over the faster of the two loops: float32 both"),
+    Figure("over_paper_loop_as_written", "ratio", "the same over the loop as written"),
+    Figure(
+        "over_paper_loop_bfloat16", "ratio", "`tiles_per_s_seven` over the faster loop: the sweep in bfloat16 against float32"
+    ),
+    Figure("paper_loop_largest_difference", "probability", "most that a recorded score differs from the loop's"),
+)
+COST = _group(
+    "scan",
+    "What a cutout costs, product by product",
+    "Cores times time for each cutout, warm, every product as a user would run it. These are different networks: the "
+    "ratio says what the choice of product costs, not how fast the code is.",
+    Figure(
+        "core_ms_per_cutout_lensscan_default",
+        "core ms",
+        "`lensscan scan` with its default ensemble, three small networks, and maps for the candidates, 1 % of the rows",
+    ),
+    Figure(
+        "core_ms_per_cutout_lensscan_seven", "core ms", "`lensscan scan` with the paper's architecture `ou7-sim`, without maps"
+    ),
+    Figure("core_ms_per_cutout_paper_loop", "core ms", "the faster paper's loop with the same seven networks"),
+    Figure(
+        "cost_paper_loop_over_lensscan_default",
+        "ratio",
+        "the paper's loop, seven networks, over `lensscan`'s default, three others",
+    ),
+)
+PEERS = _group(
+    "peers",
+    "Ray Data and Hyrax",
+    "The seven published networks on the same cutouts; the peers compute in float32. Warm is each peer's own steady "
+    "rate (Ray Data: rows after the first batch over the time from its end to the last's; Hyrax: its evaluation loop) "
+    "against our actors once started and warm. With start is the whole command, from the shell to its end, for "
+    "everybody. Ours: shards, 1 % candidates, no maps.",
+    Figure("n_peers_cutouts", "cutouts", "how many: the fewer, the more a start weighs"),
+    Figure("ray_data_per_s", PER_S, "Ray Data, warm"),
+    Figure("hyrax_per_s", PER_S, "Hyrax, warm"),
+    Figure("ours_on_peers_cutouts_per_s", PER_S, "ours, float32, warm"),
+    Figure("ours_on_peers_cutouts_per_s_bfloat16", PER_S, "ours, default settings with the sweep in bfloat16, warm"),
+    Figure("ray_data_with_start_per_s", PER_S, "Ray Data, whole command"),
+    Figure("hyrax_with_start_per_s", PER_S, "`hyrax infer`, whole command"),
+    Figure(
+        "ours_on_peers_cutouts_with_start_per_s",
+        PER_S,
+        "`lensscan scan --exact`, whole command: also Ray, plan, commits and seal",
+    ),
+    Figure("ours_on_peers_cutouts_with_start_per_s_bfloat16", PER_S, "`lensscan scan`, whole command"),
+    [
+        figure
+        for peer, said in (("ray_data", "Ray Data"), ("hyrax", "Hyrax"))
+        for figure in (
+            Figure(f"over_{peer}", "ratio", f"ours over {said}: warm, float32 both"),
+            Figure(f"over_{peer}_bfloat16", "ratio", f"ours over {said}: warm, our sweep in bfloat16 against float32"),
+            Figure(f"over_{peer}_with_start", "ratio", f"ours over {said}: whole commands, float32 both"),
+            Figure(
+                f"over_{peer}_with_start_bfloat16",
+                "ratio",
+                f"ours over {said}: whole commands, our sweep in bfloat16 against float32",
+            ),
+            Figure(f"core_ms_per_cutout_{peer}", "core ms", f"{said}, warm: cores times time for each cutout"),
+        )
+    ],
+)
+STAGES = _group(
+    "scan",
+    "What else a scan takes",
+    "One scanner or one actor; the flagship on tiles as above, 20 small tiles for memory.",
+    _of_both("ms_read_and_cut", "core ms", "a cutout to be read and cut from a tile"),
+    _of_both("ms_prepare_inputs", "core ms", "a cutout to be resized and scaled for all networks"),
+    _of_both("ms_publish", "ms", "a row to be published"),
+    Figure(
+        "ledger_overhead",
+        "share",
+        "what the commit protocol (checks, digests, syncs, seal) adds to scanning and writing tables to plain files",
+    ),
+    Figure("tiles_without_maps_per_s", PER_S, "tiles with 1 % candidates, without maps"),
+    Figure("tiles_with_maps_per_s", PER_S, "the same with maps for all of them"),
+    Figure("maps_overhead", "share", "time with maps over time without, less one; in turns"),
+    Figure("small_tiles_one_actor_per_s", PER_S, "small tiles, one actor with all threads"),
+    Figure("last_ten_units_over_first_ten", "ratio", "rate of the later half of its units over the earlier half's"),
+    Figure("rss_mb_units_11_to_20", "MB", "most resident memory after units 11 to 20"),
+    Figure("rss_growth_200_units", "share", "what it grows until the last ten of 200 units; once"),
+    Figure("peak_rss_mb", "MB", "most resident memory of that process; once"),
+)
+FULL_TILE = _group(
+    "full_tile",
+    "A whole tile",
+    "19 200 pixels a side in four bands with 17 857 sources, `mer3-sim`, one thread, without maps; once.",
+    Figure("core_s_full_tile", "core s", "to scan it"),
+    Figure("peak_rss_gb_full_tile", "GB", "most resident memory"),
+)
+SIMULATION = _group(
+    "simulation",
+    "Simulation",
+    "Complete four-band MER stamps. Actors are started and warm, let go at once, and write the same number of whole "
+    "shards; the time runs until the last ends.",
+    Figure("simulate_per_s", "stamps/s", "one process, nothing written"),
+    Figure("simulate_1_actors_per_s", "stamps/s", "one actor"),
+    Figure("simulate_2_actors_per_s", "stamps/s", "two actors"),
+    Figure("simulate_two_actors_over_one", "ratio", "two actors over one"),
+    Figure("resize_over_skimage", "ratio", "scikit-image's time over ours, 64 images from 66 to 200 pixels"),
+)
+NETWORKS = {"ou200": "OU-200", "ou66": "OU-66", "compact": "compact"}
+OCCLUSION = _group(
+    "maps",
+    "Occlusion maps beside captum's",
+    "One image, masks side by side, the same network and threads, in turns.",
+    [Figure(f"occlusion_s_{key}", "s", f"{name}: our map") for key, name in NETWORKS.items()],
+    [Figure(f"occlusion_over_captum_{key}", "ratio", f"{name}: captum's time over ours") for key, name in NETWORKS.items()],
+    [
+        Figure(f"occlusion_largest_difference_{key}", "logit", f"{name}: most that the maps differ")
+        for key, name in NETWORKS.items()
+    ],
+)
+KINDS = {"guided": "Guided Grad-CAM", "occlusion": "occlusion"}
+TRUTHS = {"": "", "_contrast_half": "; arc is only where lensed light is at least half"}
+WHOSE = {"": "the object's own arc", "_of_others_arcs": "another object's arc"}
+
+
+def _of_flagship() -> Iterable[Figure]:
+    for kind, said in KINDS.items():
+        for truth, strictly in TRUTHS.items():
+            for trained, which in (("", "trained"), ("_randomised", "never trained, mean")):
+                for whose, arc in WHOSE.items():
+                    yield Figure(
+                        f"hits_{kind}_flagship{trained}{whose}{truth}", "share", f"{said}, {which}: hits {arc}{strictly}"
+                    )
+            yield Figure(f"hits_{kind}_of_the_middle{truth}", "share", f"the middle of the stamp instead of {said}{strictly}")
+            yield Figure(f"hits_at_random_{kind}{truth}", "share", f"a random place instead of {said}{strictly}")
+
+
+def _of_networks() -> Iterable[Figure]:
+    for which in ("least", "mean"):
+        for kind, said in KINDS.items():
+            for trained, weights in (("trained", "trained"), ("randomised", "never trained")):
+                for whose, arc in WHOSE.items():
+                    name = f"hits_{kind}_{trained}{whose}_{which}"
+                    yield Figure(name, "share", f"{said}, {weights}, {which} of the networks one by one: hits {arc}")
+        yield Figure(
+            f"relevance_mass_guided_trained_{which}", "share", f"Guided Grad-CAM that lies on the arc, {which} of the networks"
+        )
+        yield Figure(
+            f"rank_correlation_guided_randomised_{which}",
+            "correlation",
+            f"Guided Grad-CAM, trained with never trained, {which}",
+        )
+
+
+def _stored() -> Iterable[Figure]:
+    whats = {
+        "hits": "trained: hits the object's own arc",
+        "hits_of_others_arcs": "trained: hits another object's arc",
+        "hits_randomised": "never trained, mean: hits the object's own arc",
+        "hits_randomised_of_others_arcs": "never trained, mean: hits another object's arc",
+        "hits_of_the_middle": "the middle of the map instead",
+        "hits_at_random": "a random cell instead",
+    }
+    for kind, said in KINDS.items():
+        for what, meaning in whats.items():
+            yield Figure(f"stored_{kind}_{what}", "share", f"{said}, {meaning}")
+
+
+MEANING = _group(
+    "maps",
+    "Do maps point at arcs? The flagship as a whole",
+    "The highest pixel of the sum over its networks, on simulated lenses with arcs of S/N above 40, or within 0.2″ "
+    "(Guided Grad-CAM) or half a mask (occlusion). Nothing random: one run. Mask size and what is explained were chosen"
+    " by this measure, and networks and objects come from one simulator.",
+    Figure("n_bright_lenses", "lenses", "objects"),
+    Figure("n_bright_lenses_contrast_half", "lenses", "objects that have an arc by the stricter truth"),
+    _of_flagship(),
+)
+MEANING_OF_NETWORKS = _group("maps", "Do maps point at arcs? Network by network", "As above.", _of_networks())
+STORED = _group("maps", "Do the maps that catalogues hold point at arcs?", "As above, in the cells that are stored.", _stored())
+GROUPS = (LIMIT, PAPER, COST, PEERS, STAGES, FULL_TILE, SIMULATION, OCCLUSION, MEANING, MEANING_OF_NETWORKS, STORED)
+PARTS = {figure.name: group.part for group in GROUPS for figure in group.figures}
+"""Figure to the part that measures it."""
+
+
+def part_of(key: str) -> str | None:
+    """The part that measures what stands under a key: a figure, or the least or the most of its rounds; None for strangers."""
+    for name in (key, key.removesuffix("_least"), key.removesuffix("_most")):
+        if name in PARTS:
+            return PARTS[name]
+    return None

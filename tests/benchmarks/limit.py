@@ -1,0 +1,179 @@
+"""The limit of this machine: processes that do nothing but run the networks, on inputs that lie ready in memory.
+
+Two ways to share the machine out are tried, one process with all threads and a process a core with one thread each; every
+network runs in the batches that are fastest for it. A limit of the sweep's precision counts no row twice, though a scan also
+scores candidates and one row in 128 in float32: the limit is the stricter for it.
+
+As a program it is one such process: it says when it is ready, and runs passes for as many seconds as each line it reads says.
+"""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Any, Self
+
+import numpy as np
+import torch
+
+from scanner.actors import thread_settings
+from scanner.networks import openvino_engine
+from scanner.networks.engines import resolve_engine
+from scanner.networks.ensemble import Engine
+from scanner.networks.package import load_package, read_card
+from scanner.networks.precision import Precision
+from scanner.pixels.geometry import Stamps
+from scanner.pixels.inputs import Inputs, network_input
+from tests.benchmarks.rates import rate_of_whole_passes, seconds_of, seconds_of_runs
+from tests.benchmarks.sizes import CORES, Sizes
+
+LAYOUTS = {"one_process": (1, CORES), "process_a_core": (CORES, 1)}
+"""How many processes, with how many threads each."""
+N_TRIES = 2
+"""Of a batch size; the fastest counts."""
+MIN_ROWS = 64
+"""Of a pass, so that inputs do not stay in a core's cache."""
+MIN_PASSES = 4
+
+_LOG = logging.getLogger(__name__)
+
+
+class Limits:
+    """Both layouts, loaded, compiled and warm until the `with` block ends; while one is timed the other waits."""
+
+    def __init__(self, package: Path, precision: Precision, stamps: Stamps, sizes: Sizes, scratch: Path) -> None:
+        """`stamps`: what the networks see; as many rows as there are, again and again."""
+        self._seconds = sizes.limit_s
+        self._processes: dict[str, list[_Process]] = {}
+        self._cleanup = ExitStack()
+        file = scratch / f"stamps-{package.name}.npz"
+        np.savez(file, **stamps)
+        for layout, (n_processes, threads) in LAYOUTS.items():
+            arguments = [str(package), precision, str(threads), str(file), json.dumps(sizes.limit_batches)]
+            # All search for their best batches at once: side by side, as they are timed.
+            started = [self._cleanup.enter_context(_Process(arguments, threads)) for _ in range(n_processes)]
+            self._processes[layout] = started
+            for process in started:
+                process.ready = process.answer()
+                _LOG.info("%s, %s, %s: batches %s", package.name, precision, layout, process.ready["batches"])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._cleanup.close()
+
+    def rate(self, layout: str) -> float:
+        """Rows per second through all networks."""
+        processes = self._processes[layout]
+        until_s = max(self._seconds, MIN_PASSES * max(process.ready["pass_s"] for process in processes))
+        for process in processes:
+            process.tell(until_s)
+        ends = [process.answer() for process in processes]
+        return rate_of_whole_passes(ends, processes[0].ready["rows"], until_s)
+
+
+class _Process:
+    """One process of the limit, as seen by the one that started it."""
+
+    def __init__(self, arguments: Sequence[str], threads: int) -> None:
+        environment = {**os.environ, **thread_settings(threads)}
+        command = [sys.executable, "-m", __name__, *arguments]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+        self.ready: dict[str, Any] = {}
+        """The rows of a pass, and the seconds that it takes."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._process.communicate()
+
+    def tell(self, seconds: float) -> None:
+        _written(self._process.stdin, f"{seconds}\n")
+
+    def answer(self) -> Any:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"a process of the limit ended with code {self._process.wait()}")
+        return json.loads(line)
+
+
+def _written(file: IO[str] | None, text: str) -> None:
+    assert file is not None
+    file.write(text)
+    file.flush()
+
+
+def _serve(package: Path, precision: Precision, threads: int, stamps: Stamps, batches: Sequence[int]) -> None:
+    torch.set_num_threads(threads)
+    engines = _fastest(package, precision, threads, stamps, batches)
+    rows = max(MIN_ROWS, *(batch for batch, _ in engines.values()))
+    ready = [(*engines[name], inputs) for name, inputs in _inputs(package, stamps, rows).items()]
+
+    def one_pass() -> None:
+        for batch, engine, inputs in ready:
+            _use_batch(batch)
+            engine.logits(inputs)
+
+    one_pass()
+    _say({"rows": rows, "pass_s": seconds_of(one_pass), "batches": {name: batch for name, (batch, _) in engines.items()}})
+    for line in sys.stdin:
+        _say(_ends(one_pass, float(line)))
+
+
+def _ends(one_pass: Callable[[], None], seconds: float) -> list[float]:
+    """When each pass ended, until the first that ends later than `seconds` from now."""
+    begun = time.perf_counter()
+    ends = [0.0]
+    while ends[-1] <= seconds:
+        one_pass()
+        ends.append(time.perf_counter() - begun)
+    return ends[1:]
+
+
+def _fastest(
+    package: Path, precision: Precision, threads: int, stamps: Stamps, batches: Sequence[int]
+) -> dict[str, tuple[int, Engine]]:
+    """Network to the batch size in which its rows take least, and the engine compiled for it."""
+    found: dict[str, tuple[float, int, Engine]] = {}
+    for batch in batches:
+        _use_batch(batch)
+        engines = load_package(package, resolve_engine("auto"), precision, threads).engines
+        rows = max(batch, MIN_ROWS)
+        for name, inputs in _inputs(package, stamps, rows).items():
+            row_s = min(seconds_of_runs(lambda engine=engines[name], x=inputs: engine.logits(x), N_TRIES)) / rows
+            if name not in found or row_s < found[name][0]:
+                found[name] = row_s, batch, engines[name]
+    return {name: (batch, engine) for name, (_, batch, engine) in found.items()}
+
+
+def _inputs(package: Path, stamps: Stamps, rows: int) -> dict[str, Inputs]:
+    n = len(stamps["VIS"])
+    repeated = {band: images[np.arange(rows) % n] for band, images in stamps.items()}
+    made = {}
+    for network in read_card(package).networks:
+        key = tuple(network.channels), network.input_pixels
+        made[key] = made[key] if key in made else network_input(repeated, network.channels, network.input_pixels)
+    return {network.name: made[tuple(network.channels), network.input_pixels] for network in read_card(package).networks}
+
+
+def _use_batch(batch: int) -> None:
+    # The one engine that cuts what it is given; the others take it whole.
+    openvino_engine.BATCH = batch
+
+
+def _say(what: object) -> None:
+    _written(sys.stdout, json.dumps(what) + "\n")
+
+
+if __name__ == "__main__":
+    _package, _precision, _threads, _file, _batches = sys.argv[1:]
+    with np.load(_file) as _stamps:
+        _serve(Path(_package), _precision, int(_threads), dict(_stamps), json.loads(_batches))

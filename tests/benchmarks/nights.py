@@ -1,0 +1,68 @@
+"""Tiles and shards to scan, and crews that scan them with one ensemble."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from scanner.catalogue.plan import ScanConfig
+from scanner.catalogue.units import Unit, find_units
+from scanner.networks.locate import SHIPPED_DIR
+from scanner.networks.package import read_card
+from scanner.pixels.geometry import GEOMETRIES, Geometry, Stamps
+from scanner.pixels.shards import ROWS_PER_SHARD, encode_shard, shard_table
+from scanner.scan import open_unit
+from tests.benchmarks.crews import Crew
+from tests.benchmarks.sizes import Sizes
+from tests.tiles import write_tiles
+
+
+@dataclass(frozen=True)
+class Night:
+    """What one ensemble is timed on."""
+
+    name: str
+    """Of the ensemble."""
+    units: dict[str, list[Unit]]
+    """Those of `tiles`, all of one size, and of `shards`."""
+    stamps: Stamps
+    """Of the first rows of a tile."""
+    scratch: Path
+    sizes: Sizes
+
+    @property
+    def package(self) -> Path:
+        return SHIPPED_DIR / self.name
+
+    @property
+    def config(self) -> ScanConfig:
+        """The default settings of a scan, but without maps."""
+        return ScanConfig(candidate_threshold=read_card(self.package).candidate_threshold)
+
+    def crew(self, config: ScanConfig, workers: int, *kinds: str) -> Crew:
+        units = {kind: self.units[kind] for kind in kinds}
+        return Crew(self.package, config, units, workers, self.scratch, self.sizes.scan_s)
+
+
+def made_night(name: str, scratch: Path, sizes: Sizes) -> Night:
+    """Tiles, and as many shards that hold the first rows of one of them, each under other ids."""
+    tiles, shards = scratch / f"tiles-{name}", scratch / f"shards-{name}"
+    size = sizes.tiles[name]
+    write_tiles(tiles, size.n, size.n_sources, n_pixels=size.n_pixels)
+    units = find_units(str(tiles))
+    geometry = GEOMETRIES[read_card(SHIPPED_DIR / name).geometry]
+    stamps = stamps_of(units[0], geometry, ROWS_PER_SHARD)
+    n = len(stamps["VIS"])
+    for number in range(size.n):
+        write_shard(shards, number, np.arange(n) + number * n, stamps, geometry)
+    return Night(name, {"tiles": units, "shards": find_units(str(shards))}, stamps, scratch, sizes)
+
+
+def stamps_of(unit: Unit, geometry: Geometry, n: int) -> Stamps:
+    """The first stamps of a unit."""
+    return next(open_unit(unit, geometry, n).batches()()).stamps
+
+
+def write_shard(folder: Path, number: int, ids: np.ndarray, stamps: Stamps, geometry: Geometry) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / f"shard-{number:05d}.parquet").write_bytes(encode_shard(shard_table(ids, stamps, {}, geometry)))

@@ -1,0 +1,102 @@
+"""What one scanner in a process of its own takes: memory over many units and of a whole tile, and the commit protocol."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from uuid import uuid4
+
+import pyarrow.parquet as pq
+
+from infra.storage import probe
+from scanner.actors import thread_settings
+from scanner.catalogue.ledger import committed, pending, publish
+from scanner.catalogue.plan import ScanConfig, freeze, make_plan
+from scanner.catalogue.seal import seal
+from scanner.catalogue.units import Unit, find_units
+from scanner.networks.locate import SHIPPED_DIR
+from scanner.networks.package import read_card
+from scanner.scan import scan_unit
+from scanner.scoring import open_scanner
+from tests.benchmarks.rates import Runs, peak_bytes, seconds_of
+from tests.benchmarks.sizes import CORES, FLAGSHIP, NIGHT
+from tests.tiles import write_tile
+
+
+def ledger_runs(units: list[Unit], name: str, rounds: int, scratch: Path) -> Runs:
+    """What the protocol costs over scanning and writing each table to a file: checks, digests, syncs, seal."""
+    package = SHIPPED_DIR / name
+    config = ScanConfig(candidate_threshold=read_card(package).candidate_threshold)
+    scanner = open_scanner(package, config, 1)
+    scan_unit(units[0], scanner, NIGHT.isoformat())
+
+    def once() -> float:
+        root = str(scratch / uuid4().hex)
+        tables = []
+        seconds_scan = seconds_of(lambda: tables.extend(scan_unit(unit, scanner, NIGHT.isoformat()) for unit in units))
+        seconds_plain = seconds_of(lambda: [pq.write_table(table, scratch / f"{uuid4().hex}.parquet") for table in tables])
+
+        def with_protocol() -> None:
+            probe(root)
+            plan = make_plan(NIGHT.isoformat(), read_card(package), config, units)
+            freeze(plan, root)
+            for unit, table in zip(pending(plan, root), tables, strict=True):
+                if committed(unit, plan, root) is None:
+                    publish(table, unit, plan, root, attempt=uuid4().hex)
+            seal(plan, root)
+
+        return (seconds_of(with_protocol) - seconds_plain) / (seconds_scan + seconds_plain)
+
+    return {"ledger_overhead": [once() for _ in range(rounds)]}
+
+
+def memory(tiles: Path, name: str, n_units: int) -> dict[str, float]:
+    """Resident memory of one scanner, after its first units and after many."""
+    return _elsewhere(["memory", str(tiles), name, str(n_units)], CORES)
+
+
+def full_tile(scratch: Path) -> dict[str, float]:
+    """Peak memory and time of a whole MER tile: 19 200 pixels a side in four bands, 6 GB on disk."""
+    write_tile(scratch / "full", 1, 17_857, n_pixels=19_200)
+    return _elsewhere(["full_tile", str(scratch / "full"), FLAGSHIP], 1)
+
+
+def _elsewhere(arguments: list[str], threads: int) -> dict[str, float]:
+    command = [sys.executable, "-m", __name__, *arguments]
+    environment = {**os.environ, **thread_settings(threads)}
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout)
+
+
+def _full_tile_here(tile: str, name: str) -> dict[str, float]:
+    scanner = open_scanner(SHIPPED_DIR / name, ScanConfig(), 1)
+    (unit,) = find_units(tile)
+    begun = time.process_time()
+    scan_unit(unit, scanner, NIGHT.isoformat())
+    return {"core_s_full_tile": time.process_time() - begun, "peak_rss_gb_full_tile": peak_bytes() / 1e9}
+
+
+def _memory_here(tiles: str, name: str, n_units: str) -> dict[str, float]:
+    units = find_units(tiles)
+    scanner = open_scanner(SHIPPED_DIR / name, ScanConfig(), CORES)
+    resident = []
+    for i in range(int(n_units)):
+        scan_unit(units[i % len(units)], scanner, NIGHT.isoformat())
+        resident.append(_resident_bytes())
+    return {
+        # It goes up and down within a unit.
+        "rss_mb_units_11_to_20": max(resident[10:20]) / 1e6,
+        "rss_growth_200_units": max(resident[-10:]) / max(resident[10:20]) - 1,
+        "peak_rss_mb": peak_bytes() / 1e6,
+    }
+
+
+def _resident_bytes() -> int:
+    fields = Path("/proc/self/statm").read_text(encoding="ascii").split()
+    return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+if __name__ == "__main__":
+    here = {"memory": _memory_here, "full_tile": _full_tile_here}[sys.argv[1]]
+    sys.stdout.write(json.dumps(here(*sys.argv[2:])))

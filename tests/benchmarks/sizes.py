@@ -1,0 +1,70 @@
+"""How much the benchmarks measure, and on what."""
+
+import os
+from dataclasses import dataclass
+from datetime import date
+
+NIGHT = date(2026, 1, 1)
+FLAGSHIP, SEVEN = "mer3-sim", "ou7-sim"
+SHORT = {FLAGSHIP: "flagship", SEVEN: "seven"}
+"""What names of figures end in."""
+CORES = os.cpu_count() or 1
+CANDIDATES = 0.01
+"""Share of the rows that are candidates, where a measurement needs some; a survey has far fewer."""
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """Tiles to scan, as dense as a whole MER tile with 25 000 sources in 19 200 pixels a side."""
+
+    n: int
+    n_sources: int
+    n_pixels: int
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Of one run of the benchmarks."""
+
+    rounds: int
+    """Everything that is compared is measured so many times, in turns."""
+    scan_s: float
+    """A scan takes as many units of equal size as this allows, and at least three an actor."""
+    limit_s: float
+    tiles: dict[str, Tiles]
+    small_tiles: Tiles
+    limit_batches: tuple[int, ...]
+    n_paper_loop: int
+    n_memory_units: int
+    n_ledger_units: int
+    n_simulated: int
+    shards_per_simulator: int
+
+
+FULL = Sizes(
+    rounds=3,
+    scan_s=12,
+    limit_s=6,
+    tiles={FLAGSHIP: Tiles(16, 640, 3072), SEVEN: Tiles(24, 160, 1536)},
+    small_tiles=Tiles(20, 200, 1000),
+    limit_batches=(8, 64, 256),
+    n_paper_loop=128,
+    n_memory_units=200,
+    n_ledger_units=12,
+    n_simulated=192,
+    shards_per_simulator=2,
+)
+QUICK = Sizes(
+    rounds=1,
+    scan_s=1,
+    limit_s=1,
+    tiles={FLAGSHIP: Tiles(6, 64, 1000), SEVEN: Tiles(6, 16, 700)},
+    small_tiles=Tiles(4, 30, 500),
+    limit_batches=(8, 16),
+    n_paper_loop=8,
+    n_memory_units=24,
+    n_ledger_units=3,
+    n_simulated=16,
+    shards_per_simulator=1,
+)
+"""To see that everything runs; the figures mean nothing."""
