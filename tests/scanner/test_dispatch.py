@@ -135,7 +135,6 @@ def test_each_failure_is_logged_with_its_unit_kind_and_reason(caplog):
     assert [record.getMessage() for record in caplog.records] == ["unit a: out of memory (MemoryError: no room)"]
 
 
-@pytest.mark.fault(17)
 def test_a_store_that_fails_again_and_again_pauses_the_run_and_no_unit_pays_for_it():
     run = Run(units_of("a", "b"), scripted(a=[AWAY] * 9, b=[AWAY] * 9))()
     assert sorted(run.committed) == ["a", "b"]
@@ -146,7 +145,6 @@ def test_a_store_that_fails_again_and_again_pauses_the_run_and_no_unit_pays_for_
     assert set(run.n_busy_at_pauses) == {0}
 
 
-@pytest.mark.fault(17)
 def test_while_the_store_is_away_one_unit_at_a_time_asks_for_it_and_afterwards_two_do():
     run = Run(units_of(*"abcdefgh"), scripted(**{name: [AWAY] for name in "abcdefgh"}))()
     assert len(run.committed) == 8
@@ -155,14 +153,12 @@ def test_while_the_store_is_away_one_unit_at_a_time_asks_for_it_and_afterwards_t
     assert run.clock.sleeps == [2.0, 4.0, 8.0, 16.0, 32.0]
 
 
-@pytest.mark.fault(17)
 @pytest.mark.parametrize(("n_failures", "pauses"), [(2, []), (3, [1.0])])
 def test_the_third_failure_of_the_store_in_a_row_pauses_the_run(n_failures, pauses):
     run = Run(units_of("a"), scripted(a=[AWAY] * n_failures))()
     assert (run.committed, run.clock.sleeps) == (["a"], pauses)
 
 
-@pytest.mark.fault(17)
 def test_a_trial_that_is_survived_shows_that_the_store_works():
     ends = [Trouble.DIED, Trouble.DIED, Trouble.DIED, AWAY, AWAY, None, AWAY, AWAY]
     run = Run(units_of("a"), scripted(a=ends))()
@@ -170,7 +166,6 @@ def test_a_trial_that_is_survived_shows_that_the_store_works():
     assert run.clock.sleeps == []
 
 
-@pytest.mark.fault(17)
 def test_errors_that_are_no_failures_of_the_store_pause_nothing():
     run = Run(units_of("a", "b", "c"), scripted(**{name: [ValueError("bad")] * 2 for name in "abc"}))()
     assert len(run.committed) == 3
@@ -181,7 +176,6 @@ OTHERS = {f"u{i}": [MemoryError()] * i for i in range(7)}
 """Of so many units, one is committed each round: `u0` at the first try, `u6` at the seventh."""
 
 
-@pytest.mark.fault(17)
 def test_a_unit_whose_files_alone_cannot_be_read_six_times_is_given_up_while_the_store_answers_for_others():
     run = Run(units_of("x", *OTHERS), scripted(x=[AWAY] * 6, **OTHERS))()
     assert run.given_up == {"x": "no route to the store"}
@@ -190,7 +184,6 @@ def test_a_unit_whose_files_alone_cannot_be_read_six_times_is_given_up_while_the
     assert Run(units_of("x", *OTHERS), scripted(x=[AWAY] * 5, **OTHERS))().given_up == {}
 
 
-@pytest.mark.fault(17)
 def test_what_a_unit_met_while_the_store_was_away_for_all_is_not_held_against_it_later():
     away = {name: [AWAY] * 2 + OTHERS.get(name, [AWAY] * 4) for name in (*OTHERS, "x")}
     run = Run(units_of(*away), scripted(**away))()
@@ -200,7 +193,6 @@ def test_what_a_unit_met_while_the_store_was_away_for_all_is_not_held_against_it
     assert len(run.clock.sleeps) == 13
 
 
-@pytest.mark.fault(17)
 def test_an_outage_longer_than_patience_ends_the_run_and_not_the_units():
     run = Run(units_of("a", "b"), scripted(a=itertools.repeat(AWAY), b=itertools.repeat(AWAY)))
     with pytest.raises(StorageError, match=r"the store has failed for 9\d\d s, .*: no route to the store"):
@@ -224,7 +216,6 @@ class Lethal:
         return receipt_of(task) if task.trial is None else None
 
 
-@pytest.mark.fault(7)
 def test_a_row_that_kills_is_searched_for_after_two_deaths_alone_and_left_out():
     run = Run(units_of("a", "b"), Lethal(8, a=[5]))()
     assert sorted(run.committed) == ["a", "b"]
@@ -240,7 +231,6 @@ def test_a_row_that_kills_is_searched_for_after_two_deaths_alone_and_left_out():
     assert run.pool.n_lost == 3 + 3
 
 
-@pytest.mark.fault(7)
 def test_a_death_in_company_is_held_against_no_unit_alone():
     run = Run(units_of("a", "b", "c", "d"), Lethal(8, b=[0]))()
     assert sorted(run.committed) == ["a", "b", "c", "d"]
@@ -251,14 +241,12 @@ def test_a_death_in_company_is_held_against_no_unit_alone():
     assert run.tasks("b")[-1].left_out == (0,)
 
 
-@pytest.mark.fault(7)
 def test_a_call_for_a_suspect_is_alone_and_others_are_not():
     run = Run(units_of("a", "b", "c"), scripted(a=[Trouble.DIED]))()
     by_task = [(started.task.unit_id, started.task.is_alone, started.n_beside) for started in run.pool.started]
     assert by_task == [("a", False, 0), ("b", False, 1), ("c", False, 0), ("a", True, 0), ("b", True, 0)]
 
 
-@pytest.mark.fault(7)
 def test_a_unit_whose_files_kill_is_given_up_with_a_verdict_and_no_row_is_left_out():
     run = Run(units_of("a", "b"), Lethal(8, a=None))()
     assert run.committed == ["b"]

@@ -93,7 +93,6 @@ def scanned_without(unit, left_out, scanner):
     return scan_open_unit(opened, scanner, "2026-01-02")
 
 
-@pytest.mark.fault(7)
 @pytest.mark.parametrize("left_out", LEFT_OUT, ids=str)
 def test_rows_beside_those_left_out_keep_their_scores_and_rejections(unit, whole, left_out):
     ensemble = Brightest()
@@ -104,12 +103,10 @@ def test_rows_beside_those_left_out_keep_their_scores_and_rejections(unit, whole
     assert sorted(ensemble.seen) == sorted(looked_at)
 
 
-@pytest.mark.fault(7)
 def test_a_unit_of_which_nothing_is_left_out_is_scanned_as_it_is(unit, whole):
     assert scanned_without(unit, (), CutoutScanner(Brightest(), 2)).to_pylist() == whole
 
 
-@pytest.mark.fault(7)
 def test_a_unit_that_is_read_twice_leaves_the_same_rows_out_both_times(unit, whole):
     """The second time it is read because the sweep is off by too much."""
 
@@ -125,7 +122,6 @@ def test_a_unit_that_is_read_twice_leaves_the_same_rows_out_both_times(unit, who
     assert len(ensemble.seen) > N_ROWS - len(BAD) - 2
 
 
-@pytest.mark.fault(7)
 def test_progress_counts_rows_that_are_left_out(unit):
     told = []
     scanner = CutoutScanner(Brightest(), 2)
@@ -136,7 +132,6 @@ def test_progress_counts_rows_that_are_left_out(unit):
     assert sorted(told) == told
 
 
-@pytest.mark.fault(7)
 def test_rows_that_another_unit_owns_do_not_count_among_the_places(unit, whole):
     ids = [row["object_id"] for row in whole]
     fewer = unit.model_copy(update={"n_rows": N_ROWS - 2, "owned_elsewhere": (ids[0], ids[3])})

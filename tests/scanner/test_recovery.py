@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scanner.recovery import MAX_DEATHS_ALONE, Failure, Task, UnitRecovery, nth_kept
 
 
-def play(n_rows, poison, max_tries=10_000, too_large=None, unreadable=False):
+def play(n_rows, poison, max_tries=400, too_large=None, unreadable=False):
     """Scan a unit whose rows at `poison` kill the worker, in company at first; the tasks, and what was left out in the end.
 
     Batches of `too_large` rows or more kill it too, however many rows are looked at; where it is `unreadable`, any look does.

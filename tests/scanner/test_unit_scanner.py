@@ -1,0 +1,119 @@
+"""What a worker does with a task, without its process: which rows it looks at, and what it leaves in the store."""
+
+from itertools import chain
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from scanner.actors import Packages, UnitScanner
+from scanner.catalogue.ledger import Outcome
+from scanner.catalogue.plan import ScanConfig, build_plan
+from scanner.networks.ensemble import Ensemble
+from scanner.networks.package import read_card
+from scanner.pixels.geometry import CHALLENGE
+from scanner.pixels.shards import ShardRows, encode_shard, shard_table
+from scanner.recovery import Task
+from tests.scanner.ensembles import SPECS, write_test_package
+
+N_ROWS = 7
+NIGHT = "2026-01-02"
+FIRST_ID = 100
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A plan of one shard, whose rows have their place in the first pixel of VIS, and the package for it."""
+    folder = tmp_path_factory.mktemp("worker")
+    rng = np.random.default_rng(0)
+    stamps = {
+        band: rng.exponential(size=(N_ROWS, grid.n_pixels, grid.n_pixels)).astype(np.float32)
+        for band, grid in CHALLENGE.grids.items()
+    }
+    stamps["VIS"][:, 0, 0] = np.arange(N_ROWS)
+    (folder / "input").mkdir()
+    table = shard_table(np.arange(N_ROWS) + FIRST_ID, stamps, {}, CHALLENGE)
+    (folder / "input" / "s.parquet").write_bytes(encode_shard(table))
+    write_test_package(folder / "package", SPECS[:1])
+    config = ScanConfig(engine="torch", candidate_threshold=1.0)
+    return build_plan(str(folder / "input"), NIGHT, read_card(folder / "package"), config), Packages(folder / "package")
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "catalogue"
+
+
+@pytest.fixture
+def worker(made, root):
+    n_threads = torch.get_num_threads()
+    yield UnitScanner(*made, str(root), 1)
+    torch.set_num_threads(n_threads)
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """Batch by batch, the places of the rows that the networks look at."""
+    batches, score = [], Ensemble.score
+
+    def spied(self, stamps):
+        batches.append(stamps["VIS"][:, 0, 0].astype(int).tolist())
+        return score(self, stamps)
+
+    monkeypatch.setattr(Ensemble, "score", spied)
+    return batches
+
+
+@pytest.mark.parametrize(
+    ("left_out", "trial", "expected"),
+    [
+        ((), (0, 3), [0, 1, 2]),
+        ((), (5, 7), [5, 6]),
+        ((0,), (1, 3), [2, 3]),
+        ((2, 3), (1, 4), [1, 4, 5]),
+        ((1,), None, [0, 2, 3, 4, 5, 6]),
+    ],
+)
+def test_a_trial_looks_at_the_rows_that_it_names_among_those_not_left_out(worker, root, seen, left_out, trial, expected):
+    assert worker.try_rows(Task("s", 2, left_out, is_alone=True, trial=trial)) is None
+    assert list(chain(*seen)) == expected
+    assert max(map(len, seen)) <= 2
+    assert not list(root.rglob("*.parquet"))
+
+
+def test_a_trial_of_no_rows_reads_the_whole_file_and_looks_at_none(worker, root, seen, monkeypatch):
+    pieces, read = [], ShardRows.pieces
+
+    def spied(self, n_rows):
+        for piece in read(self, n_rows):
+            pieces.extend(piece.object_ids.tolist())
+            yield piece
+
+    monkeypatch.setattr(ShardRows, "pieces", spied)
+    worker.try_rows(Task("s", 2, is_alone=True, trial=(3, 3)))
+    assert pieces == list(range(FIRST_ID, FIRST_ID + N_ROWS))
+    assert seen == []
+    assert not list(root.rglob("*.parquet"))
+
+
+def test_a_scan_without_some_rows_commits_all_and_rejects_those(worker, root, seen):
+    receipt = worker.scan(Task("s", 3, (1, 4), is_alone=True))
+    assert (receipt.unit_id, receipt.outcome, receipt.n_rows) == ("s", Outcome.COMMITTED, N_ROWS)
+    assert (receipt.n_scored, receipt.n_rejected) == (N_ROWS - 2, 2)
+    (path,) = root.rglob("*.parquet")
+    rows = {row["object_id"] - FIRST_ID: row for row in pq.read_table(path).to_pylist()}
+    assert [place for place in sorted(rows) if rows[place]["status"] == "rejected:worker_crash"] == [1, 4]
+    assert {row["status"] for place, row in rows.items() if place not in {1, 4}} == {"scored"}
+    assert rows[1]["detail"] == "several workers died of it, the last one of nothing else"
+    assert list(chain(*seen)) == [0, 2, 3, 5, 6]
+    assert max(map(len, seen)) <= 3
+
+
+def test_a_unit_that_is_committed_is_not_looked_at_again(worker, seen):
+    first = worker.scan(Task("s", 64))
+    assert list(chain(*seen)) == list(range(N_ROWS))
+    again = worker.scan(Task("s", 64))
+    assert again.outcome is Outcome.ALREADY_COMMITTED
+    assert again.attempt == first.attempt
+    assert len(seen) == 1
