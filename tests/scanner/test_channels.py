@@ -7,7 +7,17 @@ import pytest
 from pydantic import ValidationError
 from scipy.ndimage import gaussian_filter
 
-from scanner.pixels.channels import Channel, centre_asinh, detail, min_max, scaled, sky_asinh, sky_units, write_scaled
+from scanner.pixels.channels import (
+    Channel,
+    centre_asinh,
+    detail,
+    min_max,
+    scaled,
+    sky_asinh,
+    sky_units,
+    value_range,
+    write_scaled,
+)
 from scanner.pixels.sky import sky_level_and_sigma
 
 DETAIL_OF_BRIGHTEST = 2e-5
@@ -52,14 +62,29 @@ def test_detail_is_the_image_less_its_blur_in_units_of_the_local_noise(images):
         assert np.abs(got[i] - np.clip(expected, -3, 5)).max() < (1e-5 if i < 4 else DETAIL_OF_BRIGHTEST)
 
 
-def in_numpy(name, images):
-    """The formulas, all in float64; blurs and brightest pixels found in another way."""
+LEVEL = 16.5
+SIGMA = math.sqrt(242.25 / 9) / 0.953803
+"""Of a sky whose pixels hold each of 8, 9, ..., 32 equally often, worked out by hand in test_sky.py."""
+
+
+@pytest.fixture
+def on_known_sky(images):
+    """The galaxies, between pixels of a sky of which level and sigma are known: every second along each axis, which alone tell.
+
+    The third has a masked patch that leaves the sky's pixels as they are.
+    """
+    images[2, 21:30:2, 60:80] = 0
+    images[:, ::2, ::2] = np.random.default_rng(7).permuted(np.tile(np.arange(8, 33), (5, 100)), axis=1).reshape(5, 50, 50)
+    return images
+
+
+def in_numpy(name, images, unit=1.0):
+    """The formulas, all in float64, for a sky of known level and sigma in that unit; blurs and peaks found in another way."""
     images = images.astype(np.float64)
     if name == "min_max":
         low, high = (pick(images, axis=(1, 2), keepdims=True) for pick in (np.min, np.max))
         return (images - low) / (high - low)
-    level, sigma = sky_level_and_sigma(images)
-    units = np.where(images == 0, 0, (images - level[:, None, None]) / sigma[:, None, None])
+    units = np.where(images == 0, 0, (images / unit - LEVEL) / SIGMA)
     if name == "sky_asinh":
         return np.clip(np.arcsinh(units / 3), -2, 6)
     if name == "centre_asinh":
@@ -70,11 +95,12 @@ def in_numpy(name, images):
 
 
 @pytest.mark.parametrize("name", sorted((*SKY_SCALINGS, "min_max")))
-def test_the_formulas_in_float64(name, images):
-    images[2, 20:30, 60:80] = 0
+def test_the_formulas_in_float64(name, on_known_sky):
     bound = [1e-5] * 4 + [DETAIL_OF_BRIGHTEST if name == "detail" else 1e-5]
-    for given in (images, images.astype(np.float64) * 1e-3, images.astype(">f4")):
-        assert np.all(np.abs(scaled(given, [name])[name] - in_numpy(name, given)).max(axis=(1, 2)) < bound)
+    # Of two, so that pixels that are equally far apart stay so.
+    for unit, given in ((1, on_known_sky), (2**-10, on_known_sky.astype(np.float64) / 2**10), (1, on_known_sky.astype(">f4"))):
+        got = scaled(given, [name])[name]
+        assert np.all(np.abs(got - in_numpy(name, given, unit)).max(axis=(1, 2)) < bound)
 
 
 def test_one_pixel_that_is_not_a_number_stays_one(images):
@@ -113,21 +139,34 @@ def test_one_star_and_dead_pixels_leave_the_rest_as_it_was(name, images):
 
 @pytest.mark.fault(24)
 @pytest.mark.parametrize("name", SKY_SCALINGS)
-def test_constant_images_and_huge_values_come_out_finite(name):
-    images = np.zeros((3, 100, 100), np.float32)
+def test_constant_images_are_all_sky_and_huge_values_are_like_small_ones(name):
+    images = np.zeros((4, 100, 100), np.float32)
     images[1] = 7
-    images[2] = np.random.default_rng(0).normal(0, 1e29, (100, 100))
-    with np.errstate(over="ignore"):
-        assert np.isfinite(scaled(images, [name])[name]).all()
+    images[3] = np.random.default_rng(0).normal(0, 1, (100, 100))
+    images[2] = images[3] * np.float32(1e29)
+    got = scaled(images, [name])[name]
+    assert not got[:2].any()
+    assert np.ptp(got[3]) > 1
+    assert np.abs(got[2] - got[3]).max() < 1e-5
 
 
 @pytest.mark.fault(24)
 @pytest.mark.parametrize("name", ["sky_asinh", "centre_asinh", "detail"])
-def test_a_patch_of_one_value_with_a_hot_pixel_comes_out_finite(name):
+def test_a_patch_of_one_value_is_sky_and_what_stands_out_of_it_stays_within_the_range(name):
+    """The patch has no scatter, so that all else is as bright as anything may be."""
     images = np.random.default_rng(0).normal(0, 1, (2, 100, 100)).astype(np.float32)
     images[1, :, :50] = -99
     images[1, 50, 50] = 1e9
-    assert np.isfinite(scaled(images, [name])[name]).all()
+    got = scaled(images, [name])[name]
+    low, high = value_range(name)
+    assert low <= got.min()
+    assert got.max() <= high
+    # A blur reaches 16 pixels.
+    assert not got[1, :, :34].any()
+    if name != "detail":
+        # All of it is as bright as the object in the middle, which `centre_asinh` brings to asinh(30).
+        assert got[1, :, 50:] == pytest.approx(high if name == "sky_asinh" else math.asinh(30), abs=1e-5)
+    assert np.array_equal(got[0], scaled(images[:1], [name])[name][0])
 
 
 GOLDEN = {

@@ -134,8 +134,18 @@ def test_maps_of_other_rows_than_the_best_candidates_are_refused(plan, tmp_path,
         decode_unit(data, plan.unit("a"), plan, "here")
 
 
-def test_equally_probable_candidates_may_have_maps_or_not(plan):
-    check_maps(with_maps(scores(IDS, [0.9, 0.9, 0.9, None, 0.9]), {1, 2}), plan.config)
+def test_equally_probable_candidates_may_have_maps_or_not(plan, tmp_path):
+    """Any two of them may, and the file is believed; a candidate that is better by one bit must."""
+    for places in ({1, 2}, {0, 4}):
+        table = with_maps(scores(IDS, [0.9, 0.9, 0.9, None, 0.9]), places)
+        root = str(tmp_path / str(min(places)))
+        publish(table, plan.unit("a"), plan, root, "try")
+        found = read_unit(root, plan.unit("a"), plan).table
+        assert found.filter(found["map_cam"].is_valid())["object_id"].to_pylist() == sorted(IDS[place] for place in places)
+    better = float(np.nextafter(np.float32(0.9), np.float32(1)))
+    table = with_maps(scores(IDS, [better, 0.9, 0.9, None, 0.9]), {1, 2})
+    with pytest.raises(MapError, match="a candidate without maps is better than one with maps"):
+        check_maps(table, plan.config)
 
 
 @pytest.mark.parametrize("name", ["map_cam", "cutout_rgb", "map_occlusion"])

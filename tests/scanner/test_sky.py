@@ -1,10 +1,13 @@
-"""Against the numbers that noise was drawn with, and against the same steps in plain numpy."""
+"""Against the numbers that noise was drawn with, and against numbers worked out by hand."""
+
+import math
 
 import numpy as np
 import pytest
+from scipy.special import ndtri
+from scipy.stats import norm
 
-from scanner.pixels import sky
-from scanner.pixels.sky import sky_level_and_sigma
+from scanner.pixels.sky import MIN_SIGMA, sky_level_and_sigma
 
 
 def noise(n=60, level=0.3, sigma=2.0, seed=0):
@@ -23,8 +26,10 @@ def test_light_over_half_the_stamp_hardly_matters():
     images = noise()
     images[:, :50] += np.abs(np.random.default_rng(1).normal(0, 20, images[:, :50].shape)).astype(np.float32)
     level, sigma = sky_level_and_sigma(images)
-    assert level.mean() == pytest.approx(0.3, abs=0.7)
-    assert sigma.mean() == pytest.approx(2.0, rel=0.2)
+    # A seventh of a sigma too high, and a fifteenth too wide.
+    assert level.mean() == pytest.approx(0.3, abs=0.33)
+    assert level.std() < 0.12
+    assert sigma.mean() == pytest.approx(2.0, rel=0.08)
 
 
 def test_masked_pixels_and_one_star_do_not_matter():
@@ -55,27 +60,6 @@ def test_images_of_nothing_but_masks_or_one_value_have_a_sigma_above_zero():
     assert (sigma > 0).all()
 
 
-def in_numpy(image):
-    """Level and sigma of one image: masks instead of runs of sorted pixels."""
-    sample = image[::2, ::2].ravel().astype(np.float64)
-    if np.mean(sample != 0) >= 0.1:
-        sample = sample[sample != 0]
-    ordered = np.sort(sample)
-    n_inside = max(int(len(ordered) / 3), 1)
-    widths = ordered[n_inside:] - ordered[:-n_inside]
-    start = widths.argmin()
-    level = (ordered[start] + ordered[start + n_inside]) / 2
-    sigma = max(widths[start] / (2 * sky._MODE_HALF_WIDTH), sky.MIN_SIGMA)
-    for _ in range(4):
-        offset = sample - level
-        low_side = offset[(np.abs(offset) < 2.5 * sigma) & (offset < 0)]
-        middle = offset[np.abs(offset) < 1.5 * sigma]
-        level += middle.sum() / max(len(middle), 1)
-        below = np.sqrt((low_side**2).sum() / max(len(low_side), 1)) / 0.953803
-        sigma = below if below > 0 else sigma
-    return level, sigma
-
-
 def skies():
     rng = np.random.default_rng(5)
     images = noise(12)
@@ -93,16 +77,102 @@ def skies():
     return images
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, ">f4"])
-def test_the_same_steps_in_numpy(dtype):
-    images = skies().astype(dtype)
-    level, sigma = sky_level_and_sigma(images)
-    expected = np.array([in_numpy(image) for image in images])
-    assert sigma == pytest.approx(expected[:, 1], rel=1e-9)
-    assert np.abs((level - expected[:, 0]) / np.maximum(expected[:, 1], 1e-9 * np.abs(expected[:, 0]))).max() < 1e-9
+@pytest.mark.parametrize("dtype", [np.float64, ">f4"])
+def test_the_same_numbers_whatever_they_are_stored_as(dtype):
+    images = skies()
+    for got, expected in zip(sky_level_and_sigma(images.astype(dtype)), sky_level_and_sigma(images), strict=True):
+        assert got == pytest.approx(expected, rel=1e-9, abs=0)
+
+
+def test_the_order_of_the_pixels_does_not_matter():
+    images = skies()
+    shuffled = images.copy()
+    sampled = images[:, ::2, ::2].reshape(len(images), -1)
+    shuffled[:, ::2, ::2] = np.random.default_rng(1).permuted(sampled, axis=1).reshape(len(images), 50, 50)
+    # Nor does any pixel between those that are looked at.
+    shuffled[:, 1::2] = 1e9
+    shuffled[:, :, 1::2] = np.nan
+    for got, expected in zip(sky_level_and_sigma(shuffled), sky_level_and_sigma(images), strict=True):
+        assert np.array_equal(got, expected)
+
+
+def sky_of(values):
+    """Level and sigma of one image of which these are the pixels that are looked at."""
+    values = np.asarray(values, np.float64)
+    image = np.full((1, 2 * len(values) - 1, 1), 1e6)
+    image[0, ::2, 0] = values
+    level, sigma = sky_level_and_sigma(image)
+    return level[0], sigma[0]
+
+
+RMS_WITHIN = 0.953803
+HALF_WIDTH = 0.4307273
+"""In sigma, of the interval about the mean that holds a third of Gaussian noise."""
+
+
+def test_five_and_twenty_numbers_worked_out_by_hand():
+    """The densest third of 8, 9, ..., 32 is the first: 8-16, so that the guess is 12 +- 8 / (2 * 0.4307) = 12 +- 9.287.
+
+    1. Below 12 lie 8-11: sqrt((1 + 4 + 9 + 16) / 4) = 2.739; within 1.5 sigma 8-25: level 16.5, sigma 2.739 / 0.9538 = 2.871.
+    2. Down to 9.32 lie 10-16: sqrt(4 * (0.5**2 + ... + 6.5**2) / 28) = 4.031; within 4.31 13-20: level 16.5, sigma 4.226.
+    3. Down to 5.93 lie 8-16: sqrt(242.25 / 9) = 5.188; within 6.34 11-22: level 16.5, sigma 5.439.
+    4. The same 9 below; within 8.16 9-24: nothing changes.
+    """
+    rng = np.random.default_rng(0)
+    for copies in (1, 100):
+        level, sigma = sky_of(rng.permutation(np.repeat(np.arange(8, 33), copies)))
+        assert level == pytest.approx(16.5, abs=1e-12)
+        assert sigma == pytest.approx(math.sqrt(242.25 / 9) / RMS_WITHIN, rel=1e-12)
+
+
+def test_more_than_a_third_of_one_value_are_the_sky():
+    """The densest five of fifteen have no width: the guess is 103 +- 1e-30, in reach of which nothing else ever lies."""
+    assert sky_of(np.repeat([100, 101, 102, 103], [1, 2, 4, 8])) == (103, MIN_SIGMA)
+
+
+@pytest.mark.parametrize(("n_left", "is_sky"), [(2, False), (1, True)])
+def test_zeros_are_masked_pixels_unless_they_are_more_than_nine_tenths(n_left, is_sky):
+    """Of twenty."""
+    level, _ = sky_of([5.0] * n_left + [0.0] * (20 - n_left))
+    assert level == (0 if is_sky else 5)
+
+
+def test_masked_pixels_are_left_out_whatever_lies_below_and_above_them():
+    values = np.arange(-12, 13) - 0.25
+    assert sky_of([*values, 0, 0, 0]) == sky_of(values)
+    assert sky_of([*(values + 40), 0, 0, 0]) == sky_of(values + 40)
+    assert sky_of([*(values - 40), 0, 0, 0]) == sky_of(values - 40)
+
+
+@pytest.mark.parametrize(("share", "at"), [(0, 0), (0.1, 50), (0.3, 9), (0.5, 1000)])
+def test_ideal_noise_is_found_under_light_far_above_it(share, at):
+    """Noise with exactly the quantiles of a normal distribution, level 7 and sigma 3; a share of all pixels holds light."""
+    n = 2500
+    noise = 7 + 3 * ndtri((np.arange(n) + 0.5) / n)
+    n_light = round(n * share / (1 - share))
+    level, sigma = sky_of([*noise, *(7 + 3 * (at + np.linspace(0, 5, n_light)))])
+    assert level == pytest.approx(7, abs=0.03)
+    # Its scatter within 2.5 sigma is divided by a number that is 0.08 % too small.
+    inside = math.sqrt(1 - 5 * norm.pdf(2.5) / (2 * norm.cdf(2.5) - 1))
+    assert sigma == pytest.approx(3 * inside / RMS_WITHIN, rel=0.005)
+
+
+def test_the_width_of_the_first_guess_is_that_of_gaussian_noise():
+    """Three numbers, the lower two of which are nearer: nothing lies in reach of the guess, which stays."""
+    assert 2 * norm.cdf(HALF_WIDTH) - 1 == pytest.approx(1 / 3, abs=1e-7)
+    level, sigma = sky_of([10, 12, 1000])
+    assert level == pytest.approx(11, abs=1e-12)
+    assert sigma == pytest.approx(1 / RMS_WITHIN, rel=1e-12)
+
+
+@pytest.mark.parametrize(("factor", "offset"), [(2.0, 0.0), (1.0, 512.0), (2.0**-60, 0.0), (0.5, -64.0)])
+def test_units_and_zero_points_go_through(factor, offset):
+    values = np.random.default_rng(4).normal(0.3, 2, 2500)
+    level, sigma = sky_of(values)
+    assert sky_of(values * factor + offset) == pytest.approx((level * factor + offset, sigma * factor), rel=1e-9)
 
 
 def test_images_of_one_pixel_and_batches_of_none():
     level, sigma = sky_level_and_sigma(np.full((1, 1, 1), 3, np.float32))
-    assert (level[0], sigma[0]) == (3, sky.MIN_SIGMA)
+    assert (level[0], sigma[0]) == (3, MIN_SIGMA)
     assert [len(found) for found in sky_level_and_sigma(np.empty((0, 10, 10), np.float32))] == [0, 0]

@@ -1,5 +1,8 @@
 """Batches of a tile against astropy's own cutouts of the whole mosaics, for every kind of file and every way to read it."""
 
+import time
+from pathlib import Path
+
 import numpy as np
 import pytest
 from astropy.wcs import WCS
@@ -139,9 +142,22 @@ def test_no_sources_and_none_inside(tmp_path):
         next(tile_batches(tile, catalogue([]), MER, 0))
 
 
-def test_a_tile_given_up_half_way_closes_its_files(tmp_path):
-    for kind in ("plain", "rice"):
-        (tmp_path / kind).mkdir()
-        batches = tile_batches(make_tile(tmp_path / kind, kind), catalogue(positions()), MER_10, 4)
-        next(batches)
-        batches.close()
+def open_below(folder):
+    """The files there that this process holds open."""
+    names = (path.resolve() for path in Path("/proc/self/fd").iterdir())
+    return sorted({name.name for name in names if folder in name.parents})
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs a list of open files")
+@pytest.mark.parametrize("kind", ["plain", "gz"])
+def test_a_tile_given_up_half_way_closes_its_files(tmp_path, kind):
+    tile = make_tile(tmp_path, kind)
+    batches = tile_batches(tile, catalogue(positions()), MER_10, 4)
+    next(batches)
+    assert open_below(tmp_path) == sorted(Path(uri).name for uri in tile.mosaics.values())
+    batches.close()
+    # Threads that read ahead notice within a moment.
+    deadline = time.monotonic() + 20
+    while open_below(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert open_below(tmp_path) == []

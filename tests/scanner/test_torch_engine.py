@@ -53,9 +53,16 @@ def test_equals_the_network_written_out_by_hand():
     assert np.abs(TorchEngine(net).logits(inputs) - expected).max() < 1e-5 * np.abs(expected).max()
 
 
-def test_tensors_can_still_carry_gradients():
+def test_gradients_of_a_network_in_use_are_those_of_finite_differences():
     engine = TorchEngine(network(ou66))
-    engine.logits(np.zeros((1, 4, 66, 66), dtype=np.float32))
-    x = torch.zeros(1, 4, 66, 66, requires_grad=True)
+    rng = np.random.default_rng(2)
+    engine.logits(rng.random((1, 4, 66, 66), dtype=np.float32))
+    x = torch.from_numpy(rng.random((1, 4, 66, 66), dtype=np.float32)).requires_grad_()
     engine.network(x)[0, 1].backward()
-    assert x.grad is not None
+    in_double = network(ou66).double().eval()
+    step = 1e-6 * torch.from_numpy(rng.normal(size=x.shape))
+    with torch.no_grad():
+        ends = [in_double(x.double() + sign * step)[0, 1].item() for sign in (1, -1)]
+    change = (ends[0] - ends[1]) / 2
+    assert abs(change) > 1e-7, "a step that changes nothing shows nothing"
+    assert (x.grad.double() * step).sum().item() == pytest.approx(change, rel=1e-3)
