@@ -1,18 +1,23 @@
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from scanner import estimate as estimates
 from scanner.catalogue.plan import ScanConfig, build_plan
+from scanner.catalogue.unitfile import encode_table
 from scanner.estimate import Measured, estimate, measure
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import read_card
 from scanner.pixels.geometry import MER_10
 from scanner.pixels.shards import encode_shard, shard_table
 from scanner.score_sheet import ScanError
+from scanner.scoring import CutoutScanner
 from scanner.sweep import made_stamps
 from tests.tiles import write_tile
 
@@ -64,16 +69,45 @@ def shards(tmp_path_factory):
     return folder
 
 
-def test_what_is_measured_is_what_was_done(shards):
-    package = SHIPPED_DIR / "mer3-sim"
+def kilobytes(name):
+    """Of this process, as the system tells it."""
+    return int(re.search(rf"{name}:\s+(\d+) kB", Path("/proc/self/status").read_text())[1])
+
+
+def takes(clock, monkeypatch, module, name, seconds):
+    """Let a function take so many seconds of a clock that stands still else."""
+    real = getattr(module, name)
+
+    def slow(*args, **kwargs):
+        clock[0] += seconds
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(module, name, slow)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs a system that tells of memory")
+def test_what_is_measured_is_what_was_done(shards, monkeypatch):
+    """With a clock that only opening, cutting, scoring and fetching move on: each by another time."""
+    package, clock, scored = SHIPPED_DIR / "mer3-sim", [0.0], []
+    monkeypatch.setattr(estimates, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    score_batches = CutoutScanner.score_batches
+    monkeypatch.setattr(CutoutScanner, "score_batches", lambda *args: (scored.append(score_batches(*args)), scored[-1])[1])
+    takes(clock, monkeypatch, estimates, "open_scanner", 3)
+    takes(clock, monkeypatch, estimates, "open_unit", 5)
+    takes(clock, monkeypatch, CutoutScanner, "score_batches", 7)
+    takes(clock, monkeypatch, estimates, "open_read", 11)
     plan = build_plan(str(shards), "2026-01-01", read_card(package), ScanConfig(sweep=False))
     (unit,) = plan.units
+    before = kilobytes("VmRSS")
     found = measure(unit, plan, package, threads=1)
-    assert (found.n_scored, found.n_rows, found.threads) == (69, 70, 1)
-    assert found.read_bytes == (shards / "shard-00000.parquet").stat().st_size
-    assert 1 < found.score_per_s < 1e5
-    assert 10 < found.written_bytes_per_row < 1000
-    assert found.memory_bytes > 1e7
+    size = (shards / "shard-00000.parquet").stat().st_size
+    assert (found.n_scored, found.n_rows, found.threads, found.read_bytes) == (69, 70, 1, size)
+    # The first batch is scored once more before, which does not count.
+    assert [table.num_rows for table in scored] == [63, 69]
+    assert (found.start_s, found.cut_per_s, found.score_per_s, found.fetch_bytes_per_s) == (3, 69 / 5, 69 / 7, size / 11)
+    assert found.written_bytes_per_row == len(encode_table(scored[1])) / 69
+    # A process that another large one began counts that one, too.
+    assert before * 1024 <= found.memory_bytes < 2**40
 
 
 def test_the_command_prints_what_programs_read(shards):
