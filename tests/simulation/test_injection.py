@@ -6,14 +6,12 @@ from scanner.pixels.geometry import MER
 from scanner.pixels.sky import sky_level_and_sigma
 from simulation.injection import InjectionError, host_vis_mag, inject_arcs
 from simulation.lensing import effective_einstein_radius_arcsec
-from simulation.observation import sky_sigma_adu_per_s
 from simulation.psf import SampledPsf
 from simulation.render import simulate_object
 from simulation.truth import total_mag
+from tests.simulation.hand_numbers import ELECTRONS_PER_ADU_PER_S, SKY_ADU_PER_S
 
 LENSES = ("single", "compound_arc", "double_ring")
-VIS_SKY_ADU_PER_S, VIS_ELECTRONS_PER_ADU_PER_S = 0.003518, 7924.0
-"""Of the band table: 736.1 e of sky and four readouts of 3.2 e make a noise of 27.88 e; 3.5 e/ADU over 2264 s."""
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +34,7 @@ def test_what_is_added_is_the_arcs_and_their_noise(host, kind):
         assert made.stamps[band].dtype == np.float32
         assert abs(noise.sum()) < 0.2 * made.arcs[band].sum()
         far = made.arcs[band] < 1e-7 * made.arcs[band].max()
-        assert np.abs(added[far]).max() <= 3e-3 * sky_sigma_adu_per_s(band, MER)
+        assert np.abs(added[far]).max() <= 3e-3 * SKY_ADU_PER_S["mer"][band]
     assert made.truth["kind"] == kind
     assert made.truth["arc_snr"] > 14
 
@@ -65,7 +63,7 @@ def test_masked_pixels_are_not_seen(host, seed):
         image[:, ::6] = 0
     made = inject_arcs(masked, "double_ring", np.random.default_rng(seed))
     arcs, galaxy = made.arcs["VIS"], masked["VIS"] - np.median(host["VIS"])
-    noise = np.sqrt(VIS_SKY_ADU_PER_S**2 + np.maximum(arcs + galaxy, 0) / VIS_ELECTRONS_PER_ADU_PER_S)
+    noise = np.sqrt(SKY_ADU_PER_S["challenge"]["VIS"] ** 2 + np.maximum(arcs + galaxy, 0) / ELECTRONS_PER_ADU_PER_S["VIS"])
     above = (arcs > noise) & (masked["VIS"] != 0)
     assert made.truth["n_pix_source"] == pytest.approx(above.sum(), rel=0.03)
     assert made.truth["arc_snr"] == pytest.approx(np.sqrt(np.sum((arcs / noise)[above] ** 2)), rel=0.03)

@@ -3,10 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.signal import fftconvolve
-from scipy.stats import kurtosis
+from scipy.stats import kstest, kurtosis
 
 from scanner.pixels.bands import EUCLID
 from scanner.pixels.geometry import CHALLENGE, MER
+from simulation import observation
 from simulation.observation import (
     Conditions,
     Edge,
@@ -19,6 +20,13 @@ from simulation.observation import (
     source_noise,
 )
 from simulation.psf import SampledPsf, model_psf
+from tests.simulation.hand_numbers import (
+    ELECTRONS_PER_ADU_PER_S,
+    POISSON_SHARE,
+    READ_ELECTRONS2,
+    SKY_ADU_PER_S,
+    SKY_ELECTRONS,
+)
 
 BANDS = list(EUCLID)
 GEOMETRIES = pytest.mark.parametrize("geometry", [CHALLENGE, MER], ids=lambda g: g.name)
@@ -51,12 +59,16 @@ def scene(n=160, seed=3):
 
 @GEOMETRIES
 @pytest.mark.parametrize("band", BANDS)
-def test_observing_is_convolving_on_fine_pixels_and_binning(geometry, band):
-    fine, pixel_arcsec = scene(168), geometry.grids[band].pixel_scale_arcsec
+@pytest.mark.parametrize("n_fine", [168, 172])
+def test_observing_is_convolving_on_fine_pixels_and_binning(geometry, band, n_fine):
+    """Where pixels do not fill the image, those about its centre are seen."""
+    fine, pixel_arcsec = scene(n_fine), geometry.grids[band].pixel_scale_arcsec
     kernel = model_psf(band, 30.0).kernel(0.05, pixel_arcsec).astype(float)
     blurred = fftconvolve(fine.astype(float), kernel, "same")
     factor = round(pixel_arcsec / 0.05)
-    expected = blurred.reshape(168 // factor, factor, 168 // factor, factor).sum(axis=(1, 3))
+    n, cut = n_fine // factor, n_fine % factor // 2
+    inner = blurred[cut : cut + n * factor, cut : cut + n * factor]
+    expected = inner.reshape(n, factor, n, factor).sum(axis=(1, 3))
     # NISP is convolved on coarser pixels.
     tolerance = 1e-5 if band == "VIS" else 2e-3
     np.testing.assert_allclose(Optics(geometry, NOMINAL).observe(band, fine), expected, atol=tolerance * expected.max())
@@ -162,17 +174,23 @@ def test_noise_is_that_of_counted_electrons(name, level_in_sky):
     level = level_in_sky * band.sky_electrons_per_pixel / band.electrons_per_adu_per_s
     clean = np.full((400, 400), level, np.float32)
     noise = detector_noise(clean, band, band.noise_electrons_per_pixel**2, np.random.default_rng(1))
-    electrons2 = band.sky_electrons_per_pixel * (1 + level_in_sky) + band.n_exposures * band.read_noise_electrons**2
-    sigma = np.sqrt(electrons2) / band.electrons_per_adu_per_s
+    electrons2 = SKY_ELECTRONS[name] * (1 + level_in_sky) + READ_ELECTRONS2[name]
+    sigma = np.sqrt(electrons2) / ELECTRONS_PER_ADU_PER_S[name]
     assert noise.std() == pytest.approx(sigma, rel=0.01)
     assert noise.mean() == pytest.approx(0, abs=4 * sigma / 400)
+
+
+@GEOMETRIES
+@pytest.mark.parametrize("name", BANDS)
+def test_noise_of_an_empty_sky_is_that_of_the_band_table(geometry, name):
+    assert sky_sigma_adu_per_s(name, geometry) == pytest.approx(SKY_ADU_PER_S[geometry.name][name], rel=2e-4)
 
 
 def test_challenge_noise_is_white():
     noisy = add_noise(blank(CHALLENGE), CHALLENGE, NOMINAL, np.random.default_rng(1))
     for band in BANDS:
         assert autocorrelation(noisy[band], 0, 1) == pytest.approx(0, abs=0.01)
-        assert noisy[band].std() == pytest.approx(sky_sigma_adu_per_s(band, CHALLENGE), rel=0.01)
+        assert noisy[band].std() == pytest.approx(SKY_ADU_PER_S["challenge"][band], rel=0.01)
 
 
 def test_mer_vis_noise_is_that_of_blank_fields():
@@ -210,29 +228,24 @@ def test_nisp_noise_shows_no_grid():
 @GEOMETRIES
 @pytest.mark.parametrize("name", BANDS)
 def test_shot_noise_of_sources_grows_with_their_light(geometry, name):
-    """Variance = sky variance * (1 + f / f0): f0 is the flux that gives a pixel as many electrons as the sky has variance.
-
-    The sky of MER mosaics has 1.06 (VIS) or 1.16 times the rms of the nominal one.
-    """
-    band = EUCLID[name]
-    f0 = band.noise_electrons_per_pixel**2 / band.electrons_per_adu_per_s
-    if geometry is MER:
-        f0 *= 1.06**2 if name == "VIS" else 1.155**2 / 9
-    # Resampling leaves a little of the sky's variance uncorrelated.
+    """Variance = that of empty sky, and the light's electrons, of which resampling leaves a share."""
+    sky, share = SKY_ADU_PER_S[geometry.name][name] ** 2, POISSON_SHARE[geometry.name][name]
     for level in (1.0, 5.0):
-        clean = {name: np.full((900, 900), level * f0, np.float32)}
-        noise = add_noise(clean, geometry, NOMINAL, np.random.default_rng(1))[name] - level * f0
-        excess = noise.var() / sky_sigma_adu_per_s(name, geometry) ** 2 - 1
-        assert excess == pytest.approx(level, rel=0.05 if name == "VIS" or geometry is CHALLENGE else 0.12)
+        added = level * sky
+        flux = added / share * ELECTRONS_PER_ADU_PER_S[name]
+        clean = {name: np.full((900, 900), flux, np.float32)}
+        noise = add_noise(clean, geometry, NOMINAL, np.random.default_rng(1))[name] - flux
+        # Four dithers leave a little of their grid, which averages out over many.
+        assert noise.var() == pytest.approx(sky + added, rel=0.02 if name == "VIS" or geometry is CHALLENGE else 0.05)
 
 
 @pytest.mark.parametrize("name", BANDS)
 def test_noise_of_a_source_alone_is_what_light_adds(name):
-    level = 30 * sky_sigma_adu_per_s(name, MER)
+    level = 30 * SKY_ADU_PER_S["mer"][name]
     clean = np.full((900, 900), level, np.float32)
+    expected = level / ELECTRONS_PER_ADU_PER_S[name] * POISSON_SHARE["mer"][name]
     alone = source_noise(clean, name, np.random.default_rng(1))
-    together = add_noise({name: clean}, MER, NOMINAL, np.random.default_rng(2))[name] - level
-    assert alone.var() == pytest.approx(together.var() - sky_sigma_adu_per_s(name, MER) ** 2, rel=0.05)
+    assert alone.var() == pytest.approx(expected, rel=0.02 if name == "VIS" else 0.05)
     assert np.all(source_noise(np.zeros((50, 50), np.float32), name, np.random.default_rng(1)) == 0)
 
 
@@ -240,10 +253,10 @@ def test_noise_of_a_source_alone_is_what_light_adds(name):
 def test_noise_of_a_source_alone_is_poisson(name):
     """Of a flat source of 12 x 12 pixels, with room about it: resampling spreads noise and loses none."""
     clean = np.zeros((40, 40), np.float32)
-    clean[14:26, 14:26] = 30 * sky_sigma_adu_per_s(name, MER)
+    clean[14:26, 14:26] = 30 * SKY_ADU_PER_S["mer"][name]
     rng, n = np.random.default_rng(1), 4000
     sums = [float(source_noise(clean, name, rng).sum(dtype=float)) for _ in range(n)]
-    expected = np.sqrt(clean.sum(dtype=float) / EUCLID[name].electrons_per_adu_per_s)
+    expected = np.sqrt(clean.sum(dtype=float) / ELECTRONS_PER_ADU_PER_S[name])
     assert np.std(sums) / expected == pytest.approx(1, abs=0.035)
 
 
@@ -252,7 +265,7 @@ def test_depth_and_background_are_those_of_the_conditions(geometry):
     depth, offset = {"VIS": 0.8, "Y": 1.1, "J": 1.2, "H": 1.3}, {"VIS": 0.5, "Y": 0.0, "J": 2.0, "H": -1.0}
     noisy = add_noise(blank(geometry, 900), geometry, Conditions(0.0, 1.0, depth, offset), np.random.default_rng(1))
     for band, noise in noisy.items():
-        sigma = depth[band] * sky_sigma_adu_per_s(band, geometry)
+        sigma = depth[band] * SKY_ADU_PER_S[geometry.name][band]
         assert noise.std() == pytest.approx(sigma, rel=0.03)
         # Correlated noise averages out slowly.
         assert noise.mean() == pytest.approx(offset[band] * sigma, abs=0.03 * sigma)
@@ -273,7 +286,7 @@ def test_noise_is_where_the_light_is():
     for geometry in (CHALLENGE, MER):
         for band in BANDS:
             clean = np.zeros((90, 120), np.float32)
-            clean[60:80, 10:30] = 100 * sky_sigma_adu_per_s(band, geometry)
+            clean[60:80, 10:30] = 100 * SKY_ADU_PER_S[geometry.name][band]
             rng = np.random.default_rng(1)
             noise = np.stack([add_noise({band: clean}, geometry, NOMINAL, rng)[band] - clean for _ in range(30)])
             sky = noise[:, :40, 50:].std()
@@ -297,20 +310,49 @@ def test_noise_is_repeatable_and_leaves_its_input_alone():
 def test_conditions_scatter_as_over_the_survey(rng):
     drawn = [draw_conditions(rng, 12.0) for _ in range(4000)]
     assert all(c.detector_angle_deg == 12.0 for c in drawn)
-    fwhm = np.array([c.fwhm_factor for c in drawn])
-    assert np.median(fwhm) == pytest.approx(1, abs=0.01)
-    assert fwhm.std() == pytest.approx(0.05, abs=0.005)
+    assert {c.noisy_pixel_share for c in drawn} == {0.05}
+    fwhm = np.log([c.fwhm_factor for c in drawn])
+    assert fwhm.mean() == pytest.approx(0, abs=0.004)
+    assert fwhm.std() == pytest.approx(0.05, abs=0.003)
     depth = {band: np.log([c.depth_factor[band] for c in drawn]) for band in BANDS}
-    for band in BANDS:
+    # What the NISP bands share, and what each has of its own: 0.115^2 + 0.04^2.
+    for band, spread, level in (("VIS", 0.1, 0.1), ("Y", 0.1218, 0.15), ("J", 0.1218, 0.25), ("H", 0.1218, 0.25)):
         assert depth[band].mean() == pytest.approx(0, abs=0.01)
-        assert 0.09 < depth[band].std() < 0.14
-        offsets = [c.sky_offset_sigma[band] for c in drawn]
+        assert depth[band].std() == pytest.approx(spread, rel=0.05)
         # Q1 stamps have 0 to 0.5.
-        assert 0.05 < np.mean(offsets) < 0.3
-        assert np.std(offsets) == pytest.approx(0.15, abs=0.01)
-        assert np.mean([band in c.edges for c in drawn]) == pytest.approx(0.5, abs=0.05)
-    assert np.corrcoef(depth["Y"], depth["H"])[0, 1] > 0.8
-    assert abs(np.corrcoef(depth["VIS"], depth["H"])[0, 1]) < 0.1
+        offsets = [c.sky_offset_sigma[band] for c in drawn]
+        assert np.mean(offsets) == pytest.approx(level, abs=0.012)
+        assert np.std(offsets) == pytest.approx(0.15, abs=0.008)
+    for a, b in (("Y", "J"), ("J", "H"), ("Y", "H")):
+        assert (depth[a] - depth[b]).std() == pytest.approx(0.04 * np.sqrt(2), rel=0.05)
+    assert abs(np.corrcoef(depth["VIS"], depth["H"])[0, 1]) < 0.06
+
+
+def test_edges_of_exposures_are_drawn_for_each_instrument(rng):
+    """In half of the stamps, in any direction, anywhere in a stamp of 20 arcsec, with one exposure less or two more."""
+    drawn = [draw_conditions(rng, 0.0).edges for _ in range(4000)]
+    for band in BANDS:
+        assert np.mean([band in edges for edges in drawn]) == pytest.approx(0.5, abs=0.03)
+    assert all(edges.get("Y") == edges.get("J") == edges.get("H") for edges in drawn)
+    assert np.mean([("VIS" in edges) == ("Y" in edges) for edges in drawn]) == pytest.approx(0.5, abs=0.03)
+    edges = [edges[band] for edges in drawn for band in ("VIS", "Y") if band in edges]
+    for values, high in (([e.angle_rad for e in edges], 2 * np.pi), ([e.distance_arcsec for e in edges], 10.0)):
+        assert kstest(np.array(values) / high, "uniform").pvalue > 1e-3
+    assert {e.factor for e in edges} == {1.155, 0.82}
+    assert np.mean([e.factor == 1.155 for e in edges]) == pytest.approx(2 / 3, abs=0.03)
+
+
+def test_seeing_stays_within_its_range(rng, monkeypatch):
+    monkeypatch.setattr(observation, "_FWHM_SCATTER", 1.0)
+    widths = [draw_conditions(rng, 0.0).fwhm_factor for _ in range(100)]
+    assert (min(widths), max(widths)) == (0.85, 1.2)
+
+
+def test_nominal_conditions_are_medians():
+    nominal = Conditions.nominal(30.0)
+    assert (nominal.detector_angle_deg, nominal.fwhm_factor, nominal.edges, nominal.noisy_pixel_share) == (30.0, 1.0, {}, 0.0)
+    assert nominal.depth_factor == dict.fromkeys(BANDS, 1.0)
+    assert nominal.sky_offset_sigma == dict.fromkeys(BANDS, 0.0)
 
 
 def test_noise_changes_where_the_number_of_exposures_does():
@@ -339,14 +381,19 @@ def test_some_vis_pixels_are_noisier():
     more = 1.6**2 - 1
     expected = 3 * 0.05 * 0.95 * more**2 / (1 + 0.05 * more) ** 2
     assert kurtosis(native.ravel()) == pytest.approx(expected, abs=0.05)
-    assert native.std() == pytest.approx(sky_sigma_adu_per_s("VIS", CHALLENGE) * np.sqrt(1 + 0.05 * more), rel=0.01)
+    assert native.std() == pytest.approx(SKY_ADU_PER_S["challenge"]["VIS"] * np.sqrt(1 + 0.05 * more), rel=0.01)
     mer = add_noise(blank(MER, 1500), MER, conditions, np.random.default_rng(4))["VIS"]
     assert 0.15 < kurtosis(mer.ravel()) < 0.5
 
 
-def test_widths_of_all_conditions_can_be_had(rng):
-    for factor in (0.85, 1.2):
-        conditions = Conditions(0.0, factor, NOMINAL.depth_factor, NOMINAL.sky_offset_sigma)
-        for geometry in (CHALLENGE, MER):
-            optics = Optics(geometry, conditions)
-            assert all(np.isfinite(optics.observe(band, scene(48))).all() for band in BANDS)
+@GEOMETRIES
+@pytest.mark.parametrize("factor", [0.85, 1.2])
+def test_seeing_widens_the_psf_by_its_factor(geometry, factor):
+    """Against convolution with the model's PSF on fine pixels, at the ends of the range of widths."""
+    optics = Optics(geometry, Conditions(0.0, factor, NOMINAL.depth_factor, NOMINAL.sky_offset_sigma))
+    for band in BANDS:
+        pixel_arcsec, fine = geometry.grids[band].pixel_scale_arcsec, scene(120)
+        blurred = fftconvolve(fine.astype(float), model_psf(band, 0.0, factor).kernel(0.05, pixel_arcsec).astype(float), "same")
+        n, binned = 120 // round(pixel_arcsec / 0.05), round(pixel_arcsec / 0.05)
+        expected = blurred.reshape(n, binned, n, binned).sum(axis=(1, 3))
+        np.testing.assert_allclose(optics.observe(band, fine), expected, atol=3e-3 * expected.max())

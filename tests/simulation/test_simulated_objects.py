@@ -12,10 +12,9 @@ from simulation.dataset import DatasetSpec, simulate_at
 from simulation.observation import Conditions, Optics
 from simulation.render import lens, simulate_object, visible_system
 from simulation.systems import PointSource, Sed
+from tests.simulation import hand_numbers
 
-SKY_ADU_PER_S = {"VIS": 0.003518, "Y": 5.874, "J": 6.062, "H": 5.708}
-"""Noise of an empty native pixel, worked out from the band table: sky electrons and four readouts, e.g. VIS: 736.1 e of sky and
-4 x 3.2^2 e^2 make 27.88 e, of which 3.5 x 2264 are 1 ADU/s."""
+SKY_ADU_PER_S = hand_numbers.SKY_ADU_PER_S["challenge"]
 TWINS = {True: ("twin", 0.7), False: ("twin", 1.0)}
 BRIGHT = PointSource(4.0, -3.0, Sed(19.0, 19.5, 20.0, 20.5))
 
@@ -154,7 +153,10 @@ def test_conditions_scatter_between_objects_and_not_in_the_papers(flawless):
         ratios, levels = [], []
         for seed in range(n):
             simulated = made(draw_of, CHALLENGE, seed, preset=preset)
-            expected = np.sqrt(SKY_ADU_PER_S["VIS"] ** 2 + np.maximum(simulated.scene.clean["VIS"], 0) / (3.5 * 2264))
+            expected = np.sqrt(
+                SKY_ADU_PER_S["VIS"] ** 2
+                + np.maximum(simulated.scene.clean["VIS"], 0) / hand_numbers.ELECTRONS_PER_ADU_PER_S["VIS"]
+            )
             noise = noise_of(simulated, "VIS") / expected
             ratios.append(np.log(noise.std()))
             levels.append(np.median(noise))
