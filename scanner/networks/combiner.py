@@ -81,7 +81,7 @@ class SoftmaxStack(BaseModel):
         if any(len(row) != n_margins for row in self.weights):
             raise ValueError(f"weights must hold {n_margins} numbers a class, got {[len(row) for row in self.weights]}")
         if abs(sum(self.training_fractions) - 1) > 1e-6:
-            raise ValueError(f"training_fractions must sum to 1, got {sum(self.training_fractions):g}")
+            raise ValueError(f"training_fractions must sum to 1, got {sum(self.training_fractions):.9g}")
         return self
 
     def assuming(self, prevalence: float | None, compound_share: float | None) -> Self:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from scanner.networks.combiner import MeanCombiner, SoftmaxStack
+from scanner.networks.combiner import MeanCombiner, SoftmaxStack, lens_probability, margins_of, spread, stack_features
 from scanner.pixels.shards import KINDS
 
 
@@ -99,11 +99,83 @@ def test_mean_of_the_named_networks():
         ({"training_fractions": (0.4, 0.3, 0.2, 0.2)}, "sum to 1"),
         ({"classes": ("a", "b", "c", "d")}, "classes must be"),
         ({"biases": (float("nan"), 0.0, 0.0, 0.0)}, "finite"),
+        ({"training_fractions": (0.4, 0.3, 0.2, 0.100002)}, r"sum to 1, got 1\.000002 "),
+        ({"training_fractions": (0.4, 0.3, 0.2, 0.099998)}, r"sum to 1, got 0\.999998 "),
+        ({"training_fractions": (0.5, 0.3, 0.2, 0.0)}, "greater than 0"),
+        ({"training_fractions": (1.0, 0.3, 0.2, 0.1)}, "less than 1"),
+        ({"training_fractions": (0.5, 0.5)}, "training_fractions must hold 4 entries, got 2"),
+        ({"biases": (0.0,) * 5}, "biases must hold 4 entries, got 5"),
         ({"prevalence": 0.0}, "greater than 0"),
+        ({"prevalence": 1.0}, "less than 1"),
+        ({"compound_share": 0.0}, "greater than 0"),
         ({"compound_share": 1.0}, "less than 1"),
+        ({"clip": 0.0}, "greater than 0"),
+        ({"networks": ()}, "at least 1 item"),
+        ({"centre": ()}, "at least 1 item"),
+        ({"more": 1}, "not permitted"),
     ],
     ids=lambda value: str(value)[:30],
 )
 def test_an_inconsistent_stack_is_refused(changes, says):
     with pytest.raises(ValidationError, match=says):
         stack(**changes)
+
+
+def test_what_is_stored_stays_as_it_is_and_may_be_a_little_off():
+    given = stack(training_fractions=(0.4, 0.3, 0.2, 0.1000005), scale=(0.001, 0.5))
+    mean = MeanCombiner(kind="mean", networks=("a",))
+    for frozen, name in ((given, "clip"), (mean, "networks")):
+        with pytest.raises(ValidationError, match="frozen"):
+            setattr(frozen, name, getattr(frozen, name))
+    for changes, says in (({"networks": ()}, "at least 1 item"), ({"more": 1}, "not permitted")):
+        with pytest.raises(ValidationError, match=says):
+            MeanCombiner(**{"kind": "mean", "networks": ("a",), **changes})
+
+
+def test_the_compound_share_that_is_assumed_is_that_of_the_fit_unless_another_is_given():
+    assert stack().assumed_compound_share == pytest.approx(0.5)
+    assert stack(training_fractions=(0.5, 0.4, 0.07, 0.03)).assumed_compound_share == pytest.approx(0.2)
+    assert stack(compound_share=0.02).assumed_compound_share == 0.02
+
+
+def test_the_compound_share_where_kinds_were_not_equally_frequent():
+    """A flat regression finds the fractions of the fit, and what is assumed of them."""
+    fractions = (0.5, 0.4, 0.07, 0.03)
+    flat = stack(weights=((0.0, 0.0),) * 4, biases=tuple(map(math.log, fractions)), training_fractions=fractions)
+    for combiner, share in ((flat, 0.2), (flat.assuming(0.01, 0.6), 0.6)):
+        got = combiner.combine(MARGINS)
+        assert got.p_compound / got.p_lens == pytest.approx(share, rel=1e-5)
+    assert flat.assuming(0.01, 0.6).combine(MARGINS).p_lens == pytest.approx(0.01, rel=1e-5)
+
+
+def test_what_is_certainly_no_lens_is_no_compound_lens_either():
+    sure = stack(clip=1e4, weights=((1.0, 0.0), (0.0, 0.0), (0.0, 0.0), (0.0, 0.0)), centre=(0.0, 0.0), scale=(1.0, 1.0))
+    got = sure.combine({"a": np.array([[2000.0]]), "b": np.array([[0.0]])})
+    assert (got.p_lens.tolist(), got.p_compound.tolist(), got.subclass) == ([0], [0], ["nonlens"])
+
+
+def test_an_even_chance_has_a_kind():
+    even = stack(weights=((0.0, 0.0),) * 4, biases=(math.log(4), math.log(2), 0.0, 0.0))
+    assert even.probabilities(MARGINS)[:, 0].tolist() == [0.5] * 3
+    assert even.combine(MARGINS).subclass == ["single"] * 3
+
+
+def test_margins_are_clipped_both_ways_and_stand_in_the_order_of_the_networks():
+    margins = {"b": np.array([[-9.0, 2.0]]), "a": np.array([[7.0, -5.5]])}
+    assert stack_features(margins, ("a", "b"), 5.0).tolist() == [[5, -5, -5, 2]]
+    assert stack_features(margins, ("b",), 2.5).tolist() == [[-2.5, 2]]
+
+
+def test_margins_and_probabilities_of_one_network_by_hand():
+    logits = np.array([[1.0, 3.0, 0.5, -2.0], [0.0, 0.0, 0.0, 0.0]], np.float32)
+    margins = margins_of(logits)
+    assert (margins.tolist(), margins.dtype) == ([[2, -0.5, -3], [0, 0, 0]], np.float64)
+    lens = math.exp(3) + math.exp(0.5) + math.exp(-2)
+    assert lens_probability(margins) == pytest.approx([lens / (lens + math.exp(1)), 0.75], rel=1e-12)
+
+
+def test_the_spread_is_the_standard_deviation_over_networks_of_each_object():
+    found = spread({"a": np.array([0.1, 0.5]), "b": np.array([0.3, 0.5]), "c": np.array([0.8, 0.5])})
+    # Mean 0.4: (0.3**2 + 0.1**2 + 0.4**2) / 3.
+    assert found == pytest.approx([math.sqrt(0.26 / 3), 0], abs=1e-7)
+    assert found.dtype == np.float32

@@ -1,3 +1,4 @@
+import dataclasses
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -6,8 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from infra.provenance import sha256_bytes
 from infra.storage import list_files, read_bytes
-from scanner.catalogue.ledger import ConflictError, Outcome, PublishError, pending, publish
+from scanner.catalogue.ledger import ConflictError, Outcome, PublishError, committed, pending, publish
 from scanner.catalogue.outcomes import TransientError
 from scanner.catalogue.plan import ScanConfig, make_plan
 from scanner.catalogue.unitfile import UnitFileError, read_unit, unit_uri
@@ -38,6 +40,34 @@ def test_a_published_unit_is_no_longer_pending_and_holds_every_row(root, plan):
     assert found.sha256 == receipt.sha256
     assert found.table["object_id"].to_pylist() == [4, -2, 5, 9]
     assert found.table["p_lens"].to_pylist() == [np.float32(p) if p else None for p in (0.95, 0.9, 0.1, None)]
+
+
+def test_a_unit_has_a_receipt_once_it_is_committed(tmp_path, plan):
+    root, (a, b) = str(tmp_path), plan.units
+    assert committed(a, plan, root) is None
+    receipt = publish(scores(IDS, P_LENS), a, plan, root, "try-1")
+    assert committed(b, plan, root) is None
+    assert committed(a, plan, root) == dataclasses.replace(receipt, outcome=Outcome.ALREADY_COMMITTED)
+    assert (receipt.unit_id, receipt.sha256) == ("a", sha256_bytes(read_bytes(unit_uri(root, plan.plan_id, "a"))))
+    Path(unit_uri(root, plan.plan_id, "b")).write_bytes(b"x")
+    with pytest.raises(ConflictError, match=r"b\.parquet: not a readable unit file"):
+        committed(b, plan, root)
+
+
+def test_only_units_of_the_plan_are_published(tmp_path, plan):
+    for stranger in (unit_of("c", IDS), unit_of("a", [5, -2, 9, 4, 3])):
+        with pytest.raises(PublishError, match=f"unit {stranger.unit_id}: not a unit of plan {plan.plan_id[:12]}$"):
+            publish(scores(IDS, P_LENS), stranger, plan, str(tmp_path), "try")
+    assert list_files(str(tmp_path)) == []
+
+
+def test_candidates_come_first_best_first_and_the_rest_by_their_ids(tmp_path):
+    """A candidate is what has the threshold's probability or more; of equal ones, the smaller id comes first."""
+    ids, p_lens = [7, 3, 9, 1, 5, 8, 2], [0.5, 0.75, 0.49, None, 0.75, 1.0, 0.0]
+    plan = plan_of({"a": ids})
+    receipt = publish(scores(ids, p_lens), plan.units[0], plan, str(tmp_path), "try")
+    assert read_unit(str(tmp_path), plan.units[0], plan).table["object_id"].to_pylist() == [8, 3, 5, 7, 1, 2, 9]
+    assert (receipt.n_rows, receipt.n_scored, receipt.n_rejected, receipt.n_candidates) == (7, 6, 1, 4)
 
 
 def test_publishing_again_changes_nothing(root, plan):
@@ -97,6 +127,7 @@ def test_rows_of_another_unit_are_left_out(tmp_path):
     plan = make_plan(NIGHT, EnsembleName(), ScanConfig(), [unit])
     receipt = publish(scores([8, 1, 9, 2], [0.9, 0.8, 0.7, 0.6]), unit, plan, str(tmp_path), "try")
     assert receipt.n_rows == 2
+    assert read_unit(str(tmp_path), unit, plan).table["object_id"].to_pylist() == [1, 2]
 
 
 @pytest.mark.parametrize(

@@ -85,3 +85,47 @@ def test_operators_refuse_impossible_scales_and_writing():
         area_operator(10, 0, 10, 0.1)
     with pytest.raises(ValueError, match="read-only"):
         area_operator(10, 0.1, 10, 0.1)[0, 0] = 2
+
+
+def test_scales_that_differ_by_less_than_a_tenth_of_a_pixel_over_the_image_crop_and_others_do_not():
+    """24 pixels of 0.1003 arcsec are 0.072 pixels longer than 24 of 0.1, and those of 0.1005 are 0.12 longer."""
+    np.testing.assert_array_equal(area_operator(30, 0.1, 24, 0.1003), np.eye(30)[3:27])
+    np.testing.assert_array_equal(coverage(24, 0.1, 24, 0.1003), np.ones(24))
+    np.testing.assert_array_equal(coverage(22, 0.1, 24, 0.1003), [0, *np.ones(22), 0])
+    assert set(np.unique(area_operator(30, 0.1, 24, 0.1005))) > {0, 1}
+    covered = coverage(24, 0.1, 24, 0.1005)
+    # Of the outermost pixels, 12 * 0.005 of a pixel's width lies outside, each side.
+    np.testing.assert_allclose(covered[[0, -1]], 1 - 12 * 0.005 / 1.005, rtol=1e-9)
+    np.testing.assert_allclose(covered[1:-1], 1, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("n_in", "scale_in", "n_out", "scale_out"), [(20, 0.3, 60, 0.1), (41, 0.05, 10, 0.13), (7, 0.1, 9, 0.07)]
+)
+def test_coverage_is_a_share_that_never_exceeds_one(n_in, scale_in, n_out, scale_out):
+    covered = coverage(n_in, scale_in, n_out, scale_out)
+    edges = (np.arange(n_out + 1) - n_out / 2) * scale_out
+    inside = np.diff(np.clip(edges, -n_in * scale_in / 2, n_in * scale_in / 2)) / scale_out
+    np.testing.assert_allclose(covered, inside, atol=1e-12)
+    assert covered.max() <= 1
+
+
+@pytest.mark.parametrize("scales", [(-0.1, 0.1), (0.1, -0.1), (0.1, 0)])
+def test_scales_are_positive(scales):
+    with pytest.raises(ValueError, match=f"must be > 0 arcsec, got {scales[0]} and {scales[1]}"):
+        area_operator(10, scales[0], 10, scales[1])
+
+
+def test_each_axis_may_have_an_operator_of_its_own():
+    image = np.arange(12, dtype=np.float32).reshape(3, 4)
+    left, right = np.array([[1.0, 1, 0]]), np.array([[0, 0, 1.0, 0], [2, 0, 0, 0]])
+    found = regrid(image, left, right)
+    assert (found.tolist(), found.dtype) == ([[8, 8]], np.float32)
+    assert image[0, 2] + image[1, 2] == 2 * (image[0, 0] + image[1, 0]) == 8
+
+
+def test_images_of_the_right_size_stay_as_they_are():
+    images = np.random.default_rng(0).normal(size=(2, 5, 5))
+    found = resized(images, 5)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, images.astype(np.float32))

@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from infra.provenance import sha256_bytes
-from infra.storage import list_files, read_bytes
+from infra.storage import StorageError, list_files, read_bytes
+from scanner.catalogue import seal as seals
 from scanner.catalogue.columns import candidate_schema
 from scanner.catalogue.ledger import publish
 from scanner.catalogue.seal import SealError, load_seal, seal, seal_uri
@@ -49,6 +50,10 @@ def test_a_seal_holds_the_candidates_and_the_totals(root, plan, tables):
     assert sha256_bytes(data) == report.candidates_sha256
     assert report.units == {u: sha256_bytes(read_bytes(unit_uri(root, plan.plan_id, u))) for u in "abc"}
     assert load_seal(root, plan.plan_id) == report
+    record = json.loads(read_bytes(f"{root}/seals/{plan.plan_id}.json"))
+    origin = ("plan_id", "night", "ensemble_name", "ensemble_sha256", "code_version")
+    assert {name: record[name] for name in origin} == {name: getattr(plan, name) for name in origin}
+    assert report.model_dump() == record | {"candidates_uri": f"{root}/{record['candidates_path']}"}
 
 
 def test_the_candidate_file_is_sorted_and_annotated(tmp_path, plan, tables):
@@ -129,6 +134,83 @@ def test_other_candidates_under_the_name_are_refused(tmp_path, plan, tables):
     with pytest.raises(SealError, match="does not hold the candidates of this plan"):
         seal(plan, root)
     assert not Path(seal_uri(root, plan.plan_id)).exists()
+
+
+def test_many_missing_units_are_counted_and_five_of_them_named(tmp_path):
+    plan = plan_of({name: [i] for i, name in enumerate("abcdefgh")})
+    publish(scores([1], [0.1]), plan.units[1], plan, str(tmp_path), "try")
+    with pytest.raises(SealError, match=f"plan {plan.plan_id[:12]}: 7 of 8 units not committed, such as a, c, d, e, f$"):
+        seal(plan, str(tmp_path))
+
+
+def test_units_of_different_networks_are_not_sealed(tmp_path, plan, tables):
+    names = [name.replace("OU-66", "OU-67") for name in tables["b"].column_names]
+    commit_all(plan, str(tmp_path), tables | {"b": tables["b"].rename_columns(names)})
+    with pytest.raises(SealError, match=r"^unit b: the unit files of a plan must have the same columns$"):
+        seal(plan, str(tmp_path))
+    assert not (tmp_path / "seals").exists()
+
+
+def test_a_unit_that_goes_away_while_the_plan_is_sealed_is_named(tmp_path, plan, tables, monkeypatch):
+    root = str(tmp_path)
+    commit_all(plan, root, tables)
+    listed = seals.unit_files(root, plan.plan_id)
+    Path(unit_uri(root, plan.plan_id, "b")).unlink()
+    monkeypatch.setattr(seals, "unit_files", lambda *_: listed)
+    with pytest.raises(SealError, match=r"/b\.parquet: went away while the plan was sealed$"):
+        seal(plan, root)
+
+
+def test_another_seal_that_was_written_meanwhile_is_left_alone(tmp_path, plan, tables, monkeypatch):
+    root = str(tmp_path)
+    commit_all(plan, root, tables)
+    other = Path(seal_uri(root, plan.plan_id))
+    other.parent.mkdir()
+    other.write_text("{}")
+    with pytest.raises(SealError, match=f"{plan.plan_id}\\.json: not a seal: Field required"):
+        seal(plan, root)
+    monkeypatch.setattr(seals, "load_seal", lambda *_: None)
+    with pytest.raises(SealError, match=f"{plan.plan_id}\\.json: another seal with other content was written meanwhile"):
+        seal(plan, root)
+    assert other.read_text() == "{}"
+
+
+def test_the_names_of_units_reach_the_disk_before_the_seal_is_written(tmp_path, plan, tables, monkeypatch):
+    root, synced = str(tmp_path / "root"), []
+    commit_all(plan, root, tables)
+    monkeypatch.setattr(seals, "sync_folder", lambda folder: synced.append((str(folder), Path(root, "candidates").exists())))
+    seal(plan, root)
+    below = [f"{root}/units/plan={plan.plan_id}", f"{root}/units", root]
+    assert synced == [(folder, False) for folder in below]
+
+
+def test_a_folder_that_cannot_be_made_safe_is_a_failure_of_the_store(tmp_path, plan, tables, monkeypatch):
+    def fail(_folder):
+        raise OSError(5, "Input/output error")
+
+    commit_all(plan, str(tmp_path), tables)
+    monkeypatch.setattr(seals, "sync_folder", fail)
+    with pytest.raises(StorageError, match="cannot be made safe from a power cut: Input/output error"):
+        seal(plan, str(tmp_path))
+    assert load_seal(str(tmp_path), plan.plan_id) is None
+
+
+def test_equal_candidates_that_another_writer_spelled_are_kept(tmp_path, plan, tables):
+    """Their digest is the one that the seal tells."""
+    root = str(tmp_path)
+    commit_all(plan, root, tables)
+    uri = seal(plan, root).candidates_uri
+    Path(seal_uri(root, plan.plan_id)).unlink()
+    data = read_bytes(uri)
+    pq.write_table(pq.read_table(uri, partitioning=None), uri, compression="none")
+    assert read_bytes(uri) != data
+    report = seal(plan, root)
+    assert report.candidates_sha256 == sha256_bytes(read_bytes(uri)) != sha256_bytes(data)
+    assert report.n_candidates == 3
+    Path(seal_uri(root, plan.plan_id)).unlink()
+    Path(uri).write_bytes(b"PAR1")
+    with pytest.raises(SealError, match="exists and does not hold the candidates of this plan"):
+        seal(plan, root)
 
 
 def test_nothing_is_lost_between_plan_and_seal(tmp_path, rng):

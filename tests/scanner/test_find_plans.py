@@ -1,0 +1,129 @@
+"""Plans at a root, by the beginning of their id or by night; units of a plan by their id."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from scanner.catalogue import plan as plans
+from scanner.catalogue.plan import PlanError, ScanConfig, check_night, find_plans, freeze, load_plan, make_plan, plan_ids
+from tests.scanner.catalogue_parts import NIGHT, EnsembleName, plan_of, unit_of
+
+OTHER_NIGHT = "2026-11-25"
+
+
+def store(root, *ids):
+    """Files of these names, none of which is a plan."""
+    for plan_id in ids:
+        path = Path(root) / "plans" / f"{plan_id}.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("{}")
+
+
+def test_plans_are_found_by_the_beginning_of_their_ids(tmp_path):
+    store(tmp_path, "ab12", "ab34", "cd56")
+    (tmp_path / "plans" / "ab78.txt").write_text("")
+    root = str(tmp_path)
+    assert plan_ids(root) == find_plans(root) == ["ab12", "ab34", "cd56"]
+    assert find_plans(root, "c") == find_plans(root, "cd56") == ["cd56"]
+    assert find_plans(root, "ab3") == ["ab34"]
+    with pytest.raises(PlanError, match=re.escape(f"{root}: no plan begins with 'b12'")):
+        find_plans(root, "b12")
+
+
+def test_the_beginning_must_tell_one_plan_from_the_others(tmp_path):
+    ids = [f"ab{i}{'0' * 61}" for i in range(6)]
+    store(tmp_path, *ids)
+    shown = ", ".join(f"ab{i}{'0' * 11}" for i in range(5))
+    with pytest.raises(PlanError, match=f"6 plans begin with 'ab', such as {shown}; give more of it$"):
+        find_plans(str(tmp_path), "ab")
+    # An empty beginning is one, too.
+    with pytest.raises(PlanError, match="6 plans begin with ''"):
+        find_plans(str(tmp_path), "")
+
+
+def test_plans_of_a_night_are_found_and_those_that_cannot_be_read_with_each(tmp_path):
+    root = str(tmp_path)
+    mine = plan_of({"a": [1]})
+    other = make_plan(OTHER_NIGHT, EnsembleName(), ScanConfig(), [unit_of("a", [1])])
+    for plan in (mine, other):
+        freeze(plan, root)
+    store(tmp_path, "damaged")
+    assert find_plans(root, night=NIGHT) == sorted([mine.plan_id, "damaged"])
+    assert find_plans(root, night=OTHER_NIGHT) == sorted([other.plan_id, "damaged"])
+    (tmp_path / "plans" / "damaged.json").unlink()
+    with pytest.raises(PlanError, match=f"{root}: no plan of 2026-01-01$"):
+        find_plans(root, night="2026-01-01")
+
+
+def test_a_root_without_plans_and_two_questions_at_once_are_refused(tmp_path):
+    with pytest.raises(PlanError, match=f"{tmp_path}: holds no plans; is it the folder"):
+        find_plans(str(tmp_path))
+    with pytest.raises(PlanError, match="either a plan or a night, not both"):
+        find_plans(str(tmp_path), "a", NIGHT)
+
+
+def test_what_is_no_plan_is_said_to_be_none(tmp_path):
+    store(tmp_path, "ab")
+    with pytest.raises(PlanError, match=r"plans/ab\.json: not a plan: Field required"):
+        load_plan(str(tmp_path), "ab")
+
+
+def test_a_plan_gives_its_units_by_id_and_none_for_others():
+    plan = plan_of({"b": [1], "d": [2, 3], "f": []})
+    assert [plan.unit(name) for name in "bdf"] == list(plan.units)
+    assert [plan.unit(name) for name in "aceg"] == [None] * 4
+    assert plan.n_rows == 3
+
+
+def test_a_plan_needs_units_of_different_names():
+    with pytest.raises(PlanError, match="at least one unit"):
+        make_plan(NIGHT, EnsembleName(), ScanConfig(), [])
+    units = [unit_of(name, [i]) for i, name in enumerate("gfedcbaabcdefgh")]
+    with pytest.raises(PlanError, match=r"different names, repeated: a, b, c, d, e$"):
+        make_plan(NIGHT, EnsembleName(), ScanConfig(), units)
+
+
+def test_units_stand_in_the_order_of_their_names_whatever_order_they_came_in():
+    units = [unit_of("b", [1]), unit_of("a", [2])]
+    forward, backward = (make_plan(NIGHT, EnsembleName(), ScanConfig(), some) for some in (units, units[::-1]))
+    assert forward == backward
+    assert [unit.unit_id for unit in forward.units] == ["a", "b"]
+
+
+@pytest.mark.parametrize("night", ["2026-2-3", "02026-02-03", "2026-02-03 ", "2026-02-30"])
+def test_a_night_that_is_written_otherwise_is_none(night):
+    assert check_night("2026-02-03") == "2026-02-03"
+    with pytest.raises(ValueError, match=r"must be a date YYYY-MM-DD|day is out of range"):
+        check_night(night)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"candidate_threshold": -0.01}, "greater than or equal to 0"),
+        ({"candidate_threshold": 1.01}, "less than or equal to 1"),
+        ({"batch_size": 0}, "greater than or equal to 1"),
+        ({"maps_per_unit": -1}, "greater than or equal to 0"),
+        ({"maps_per_unit": 1001}, "less than or equal to 1000"),
+        ({"second": {"ensemble_name": "b", "ensemble_sha256": "f", "above": -0.01}}, "greater than or equal to 0"),
+        ({"candidate_threshold": 1, "second": {"ensemble_name": "b", "ensemble_sha256": "f", "above": 1.01}}, "equal to 1"),
+        (
+            {"candidate_threshold": 0.25, "second": {"ensemble_name": "b", "ensemble_sha256": "f", "above": 0.26}},
+            r"second\.above must be <= the threshold 0\.25, got 0\.26",
+        ),
+    ],
+)
+def test_settings_out_of_range_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        ScanConfig(**settings)
+
+
+def test_settings_at_the_ends_of_their_ranges_are_taken():
+    for threshold in (0, 1):
+        opinion = plans.SecondOpinion(ensemble_name="b", ensemble_sha256="f", above=threshold)
+        settings = {"candidate_threshold": threshold, "batch_size": 1, "maps_per_unit": 1000, "second": opinion}
+        config = ScanConfig(**settings)
+        assert ScanConfig.model_validate_json(config.model_dump_json()) == config
+    assert (ScanConfig().batch_size, ScanConfig().candidate_threshold, ScanConfig().sweep) == (64, 0.5, True)
+    assert (plans.MAPS_PER_UNIT, ScanConfig().maps_per_unit) == (100, 0)
