@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.faults.scanned_night import scan_here
 
-PAUSE_S = 0.5
+PAUSE_S = 0.3
 """Between two attempts, at most: as long as a worker takes for a few units."""
 
 

@@ -12,6 +12,8 @@ TEST_S = 1200
 """A test of faults that takes longer hangs; the default of all tests is shorter."""
 _SAID = re.compile(r"^Timeout \(>|was not ready within")
 """By pytest-timeout, and by `tests.servers.wait_for`."""
+_RAY_SAID = "The current node timed out during startup"
+"""After 30 s, which cannot be changed."""
 
 
 class TimedOut(Exception):
@@ -43,8 +45,13 @@ def wait_for(what, ready, seconds=100, process=None):
     return said
 
 
+def has_ray_timed_out(said):
+    """Did a Ray not come up in time, by what a program says?"""
+    return _RAY_SAID in said
+
+
 def is_time_out(error):
     """Did the harness lose its patience, or the test fail?"""
     if isinstance(error, pytest.fail.Exception):
         return _SAID.search(str(error)) is not None
-    return isinstance(error, TimedOut | subprocess.TimeoutExpired)
+    return has_ray_timed_out(str(error)) or isinstance(error, TimedOut | subprocess.TimeoutExpired)

@@ -67,6 +67,8 @@ def end(process, seconds=200):
         out, err = process.communicate(timeout=patience.scaled(seconds))
     finally:
         kill_group(process)
+    if patience.has_ray_timed_out(err):
+        raise patience.TimedOut(err)
     (answer,) = [line for line in out.splitlines() if line.startswith("{")] or [None]
     return json.loads(answer) if process.returncode == 0 and answer else err
 
@@ -81,9 +83,11 @@ def done(process):
 def scan_here(night, root, *, source=None, workers=2, **faults):
     """The same in this process and its Ray, whose workers get `faults` into their environment; the summary."""
     settings = actors.thread_settings
+    # Ray may have been started before the store.
+    store = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(actors, "UnitScanner", FaultyScanner)
-        patch.setattr(actors, "thread_settings", lambda threads: {**settings(threads), **faults})
+        patch.setattr(actors, "thread_settings", lambda threads: {**settings(threads), **store, **faults})
         source = str(source or night.source)
         done = scan_night(source, str(root), NIGHT, night.package, candidate_threshold=THRESHOLD, workers=workers)
     return done.model_dump()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults import patience
 from tests.faults.rows import ROWS
 
 PLANTED = """
@@ -166,3 +167,29 @@ def test_every_row_names_its_commit_and_the_table_says_the_same(written):
     assert len(lines) == len(ROWS)
     assert lines["| 3"] == "| 3: a node dies | 1 | 0 | 4 | 2 | 0 | 6 | 1 | 0 |  |  |"
     assert lines["| 6"] == "| 6: an actor hangs | 2 | - | - | - | - | - | 0 | 2 |  |  |"
+
+
+@pytest.mark.parametrize(("load", "expected_s"), [(0.1, 30), (2.0, 30), (8.0, 120)])
+def test_waits_of_ten_seconds_are_three_times_as_long_and_as_much_longer_as_the_machine_is_busy(monkeypatch, load, expected_s):
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0))
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    assert patience.scaled(10) == expected_s
+
+
+def test_what_ends_while_it_is_waited_for_is_a_failure_and_no_time_out():
+    with subprocess.Popen(["true"], stdout=subprocess.PIPE) as process, pytest.raises(AssertionError, match="ended without x"):
+        patience.wait_for("x", lambda: False, process=process)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (subprocess.TimeoutExpired("lensscan", 5), True),
+        (RuntimeError("no Ray: The current node timed out during startup. This could"), True),
+        (pytest.fail.Exception("the S3 server was not ready within 90 s"), True),
+        (pytest.fail.Exception("a row was lost"), False),
+        (AssertionError("Timeout (>5s)"), False),
+    ],
+)
+def test_the_harness_knows_its_own_time_outs(error, expected):
+    assert patience.is_time_out(error) is expected

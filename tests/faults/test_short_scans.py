@@ -1,6 +1,5 @@
 """The gravest faults of scans once each, on one small night: what `make faults` does again and again and on a larger scale."""
 
-import os
 import threading
 
 import pytest
@@ -14,7 +13,7 @@ from tests.faults.scanned_night import Night, fetch, scan_here
 
 pytestmark = pytest.mark.ray
 N_UNITS, N_ROWS = 6, 4
-BAD = {2: (1,)}
+BAD = {2: (3,)}
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +34,8 @@ def test_a_row_that_crashes_workers_is_rejected_and_all_others_are_scored(night,
     summary = scan_here(night, root, FAULT_ROW="segfault")
     night.check(root, without=night.poison)
     night.check_rejected(root, "rejected:worker_crash")
-    # Once in company and twice alone at most; then as the only row of the second quarter, then once more.
-    assert 4 <= summary["n_workers_lost"] <= 6
+    # With whatever it held and twice alone, then twice as the last row that is left; once more where Ray blames its node.
+    assert 5 <= summary["n_workers_lost"] <= 6
     measured(note=f"{summary['n_workers_lost']} workers lost until one row of {N_UNITS * N_ROWS} was found")
 
 
@@ -59,8 +58,7 @@ def test_a_store_that_goes_away_in_a_scan_is_waited_for(night, s3, proxy, tmp_pa
 
     outage = threading.Thread(target=go_away)
     outage.start()
-    faults = {"FAULT_STORE_TRIES": "1", "FAULT_SLOW_S": "0.5", "AWS_ENDPOINT_URL": os.environ["AWS_ENDPOINT_URL"]}
-    summary = scan_here(night, root, source=source, **faults)
+    summary = scan_here(night, root, source=source, FAULT_STORE_TRIES="1", FAULT_SLOW_S="0.5")
     outage.join()
     assert (summary["rows_by_status"], summary["n_workers_lost"]) == ({"scored": N_UNITS * N_ROWS}, 0)
     assert n_refused, "the store never went away"

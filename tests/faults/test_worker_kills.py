@@ -6,7 +6,7 @@ from tests.faults.harm import recoveries
 from tests.faults.killer import scan_with_kills
 from tests.faults.scanned_night import Night, scan_here
 
-N_UNITS, N_ROWS, N_KILLS = 120, 16, 105
+N_UNITS, N_ROWS, N_KILLS = 90, 12, 105
 
 
 @pytest.mark.ray
