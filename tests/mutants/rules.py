@@ -38,6 +38,10 @@ def _is_alias(node: NodeOrLeaf, parent: NodeOrLeaf | None) -> bool:
     return is_top and node.type == "expr_stmt" and bool(_ALIAS.match(node.children[0].get_code().strip()))
 
 
+def _is_protocol(node: NodeOrLeaf, _parent: NodeOrLeaf | None) -> bool:
+    return node.type == "classdef" and "Protocol" in node.get_code().partition(":")[0]
+
+
 def _is_message(node: NodeOrLeaf, _parent: NodeOrLeaf | None) -> bool:
     return node.type == "raise_stmt" or (
         node.type == "atom_expr" and node.children[0].get_code().strip() in {"_LOG", "logging"}
@@ -62,6 +66,7 @@ RULES: dict[str, Callable[[NodeOrLeaf, NodeOrLeaf | None], bool]] = {
     "stars of signatures and of unpacking: they are no operators": _is_star,
     "annotations: they are not run": _is_annotation,
     "aliases of types (a capitalised name at the top of a module): only annotations use them": _is_alias,
+    "protocols: what they declare is not run": _is_protocol,
     "what is raised or logged: its wording": _is_message,
     "decorators that cache or compile: they change the speed alone": _is_speed,
     "`frozen=True` and `strict=True`: they stop errors that the code does not make": _is_guard,
