@@ -38,7 +38,7 @@ N_TRIES = 2
 """Of a batch size; the fastest counts."""
 MIN_ROWS = 64
 """Of a pass, so that inputs do not stay in a core's cache."""
-MIN_PASSES = 4
+MIN_PASSES = 2
 
 _LOG = logging.getLogger(__name__)
 
@@ -74,8 +74,7 @@ class Limits:
         until_s = max(self._seconds, MIN_PASSES * max(process.ready["pass_s"] for process in processes))
         for process in processes:
             process.tell(until_s)
-        ends = [process.answer() for process in processes]
-        return rate_of_whole_passes(ends, processes[0].ready["rows"], until_s)
+        return rate_of_whole_passes([(process.ready["rows"], process.answer()) for process in processes], until_s)
 
 
 class _Process:

@@ -24,13 +24,17 @@ def rate_to_the_last_end(ends: Ends) -> float:
     return sum(rows for _, rows in ends) / max(seconds for seconds, _ in ends)
 
 
-def rate_of_whole_passes(ends_of_processes: Iterable[Sequence[float]], rows_per_pass: int, until_s: float) -> float:
+def rate_of_whole_passes(processes: Iterable[tuple[int, Sequence[float]]], until_s: float) -> float:
     """Rows per second of processes that run passes side by side, each beyond `until_s`.
 
     A process counts the passes that end by then over the time until the last of these: at no time that counts does any other
     process rest.
+
+    Args:
+        processes: The rows of a pass, and the seconds since all were let go at which each pass ended.
+        until_s: Until when.
     """
-    return sum(_passes_per_s([end for end in ends if end <= until_s]) for ends in ends_of_processes) * rows_per_pass
+    return sum(rows * _passes_per_s([end for end in ends if end <= until_s]) for rows, ends in processes)
 
 
 def _passes_per_s(ends: Sequence[float]) -> float:

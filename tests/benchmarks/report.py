@@ -22,6 +22,16 @@ def markdown(results: Mapping[str, float], about: Mapping[str, Any]) -> str:
     return "\n".join([INTRODUCTION, f"{machine}\n", *measured, "", "\n\n".join(tables)]) + "\n"
 
 
+def beyond_the_limit(results: Mapping[str, float]) -> list[str]:
+    """Ratios to a limit that say that it is none."""
+    return [
+        figure.name
+        for group in GROUPS
+        for figure in group.figures
+        if "_over_limit_" in figure.name and results.get(figure.name, 0) > 1
+    ]
+
+
 def rounded(value: float, least: float | None = None, most: float | None = None) -> str:
     """A number with one digit more than its rounds agree on; three digits where there are no rounds or they do not differ."""
     if not value or (least is None and value == int(value)):

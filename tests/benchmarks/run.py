@@ -21,7 +21,7 @@ from typing import Any
 from scanner.networks.engines import fast_precision, resolve_engine
 from tests.benchmarks import explain, meaning, one_process, peers, scan_speed, simulation_speed, stored_maps
 from tests.benchmarks.figures import part_of
-from tests.benchmarks.report import markdown
+from tests.benchmarks.report import beyond_the_limit, markdown
 from tests.benchmarks.sizes import FULL, QUICK
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -63,6 +63,8 @@ def main() -> None:
             table = file.with_name("RESULTS.md") if file == RESULTS else file.with_suffix(".md")
             table.write_text(markdown(results, about))
     sys.stdout.write(markdown(results, about))
+    if names := beyond_the_limit(results):
+        sys.exit(f"the limit is none: {', '.join(names)} above 1; was the machine busy with something else?")
 
 
 def merged(results: Mapping[str, float], part: str, found: Mapping[str, float]) -> dict[str, float]:

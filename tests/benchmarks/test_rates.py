@@ -38,19 +38,19 @@ def test_the_units_of_a_rate_may_end_in_any_order_and_differ_in_size():
 @pytest.mark.parametrize("n_processes", [1, 2])
 def test_the_rate_of_passes_is_exact_wherever_time_runs_out(n_processes):
     for until_s in (2.0, 2.9, 3.0, 17.3):
-        ends = [[0.5 * (i + 1) for i in range(40)] for _ in range(n_processes)]
-        assert rate_of_whole_passes(ends, 64, until_s) == pytest.approx(n_processes * 128)
+        processes = [(64, [0.5 * (i + 1) for i in range(40)]) for _ in range(n_processes)]
+        assert rate_of_whole_passes(processes, until_s) == pytest.approx(n_processes * 128)
 
 
-def test_a_slower_process_counts_at_its_own_rate():
-    fast, slow = [1.0, 2.0, 3.0, 4.0, 5.0], [3.0, 6.0]
+def test_a_slower_process_counts_at_its_own_rate_and_with_its_own_rows():
+    fast, slow = [1.0, 2.0, 3.0, 4.0, 9.0], [3.0, 6.0]
 
-    assert rate_of_whole_passes([fast, slow], 6, 4.5) == pytest.approx(6 + 2)
+    assert rate_of_whole_passes([(6, fast), (30, slow)], 4.5) == pytest.approx(6 + 10)
 
 
 def test_a_process_that_ends_no_pass_in_time_is_an_error():
     with pytest.raises(ValueError, match="end a pass"):
-        rate_of_whole_passes([[1.0, 2.0], [5.0]], 6, 4.5)
+        rate_of_whole_passes([(6, [1.0, 2.0]), (6, [5.0])], 4.5)
 
 
 @pytest.mark.parametrize(

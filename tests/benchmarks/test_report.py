@@ -1,7 +1,7 @@
 import pytest
 
 from tests.benchmarks.figures import GROUPS, PARTS, part_of
-from tests.benchmarks.report import markdown, rounded
+from tests.benchmarks.report import beyond_the_limit, markdown, rounded
 from tests.benchmarks.run import merged
 
 
@@ -63,3 +63,10 @@ def test_the_report_says_of_every_figure_what_it_is():
     assert "cpus 2" in text
     assert "- scan: 2026-01-01: as told" in text
     assert "Hyrax" not in text
+
+
+def test_a_rate_above_its_limit_is_named():
+    results = {"tiles_over_limit_seven": 1.01, "tiles_over_limit_seven_most": 1.2, "shards_over_limit_flagship": 0.99}
+
+    assert beyond_the_limit(results) == ["tiles_over_limit_seven"]
+    assert beyond_the_limit({"shards_over_limit_flagship": 0.99, "shards_over_limit_flagship_most": 1.01}) == []
