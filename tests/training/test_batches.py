@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 
 from scanner.networks.architectures import PAPER_NETWORKS
@@ -22,6 +23,32 @@ def test_every_row_comes_once_a_pass(dataset):
     seen = torch.cat([x for x, _ in source.shuffled(rows, np.random.default_rng(0), augment=False)])
     keys = sorted(float(x.double().sum()) for x in seen)
     assert keys == sorted(float(x) for x in dataset.inputs[66].pixels[:50, 0].astype(np.float64).sum(axis=(1, 2)))
+
+
+def test_rows_keep_their_labels_and_come_in_another_order_with_another_generator(dataset):
+    source = BatchSource(dataset, SPECS["OU-J"], 16)
+    stamps = {dataset.inputs[66].pixels[row, 0].astype(np.float32).tobytes(): row for row in range(50)}
+
+    def order(seed):
+        rows = []
+        for inputs, labels in source.shuffled(np.arange(50), np.random.default_rng(seed), augment=False):
+            rows += [stamps[x.numpy().tobytes()] for x in inputs]
+            assert labels.tolist() == [int(dataset.kinds[row] > 0) for row in rows[-len(labels) :]]
+        return rows
+
+    assert sorted(order(0)) == list(range(50))
+    assert order(0) == order(0)
+    assert len({tuple(order(0)), tuple(order(1)), tuple(range(50))}) == 3
+
+
+@pytest.mark.parametrize(("n_rows", "world_size", "n"), [(16, 1, 2), (17, 1, 3), (51, 2, 4), (48, 2, 3), (49, 2, 3), (1, 1, 1)])
+def test_the_number_of_batches_is_known_beforehand(dataset, n_rows, world_size, n):
+    source = BatchSource(dataset, SPECS["OU-J"], 8)
+    assert source.n_batches(n_rows, world_size) == n
+    for rank in range(world_size):
+        rng = np.random.default_rng(0)
+        batches = list(source.shuffled(np.arange(n_rows), rng, augment=False, rank=rank, world_size=world_size))
+        assert len(batches) == n
 
 
 def test_workers_share_rows_out_evenly(dataset):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from training.calibrate import expected_calibration_error, fit_stack
+from training.calibrate import can_stack, expected_calibration_error, fit_stack, restated
 
 
 def drawn(n, seed=0):
@@ -33,18 +33,34 @@ def test_it_equals_scikit_learn_on_scaled_margins():
     assert card.training_fractions == pytest.approx(np.bincount(kinds) / 300)
 
 
-def test_constant_and_infinite_looking_margins_do_no_harm():
+def test_a_margin_that_is_always_the_same_does_not_count():
     margins, kinds, _ = drawn(300)
-    card = fit_stack({**margins, "dead": np.zeros((300, 1)), "sure": np.where(kinds > 0, 1e6, -1e6)[:, None]}, kinds)
-    values = {"a": 0.0, "b": 0.0, "dead": 0.0, "sure": 1e30}
-    p = card.probabilities({name: np.array([[value]]) for name, value in values.items()})
-    assert np.isfinite(p).all()
+    with_dead = fit_stack({**margins, "dead": np.full((300, 1), 2.5)}, kinds)
+    expected = fit_stack(margins, kinds).probabilities(margins)
+    assert with_dead.probabilities({**margins, "dead": np.full((300, 1), 2.5)}) == pytest.approx(expected, abs=1e-6)
 
 
-def test_too_few_of_a_kind_are_refused():
-    margins, kinds, _ = drawn(30)
-    kinds = np.where(kinds == 3, 2, kinds)
-    with pytest.raises(ValueError, match="'double_ring': 0"):
+def test_a_margin_beyond_twenty_counts_as_twenty():
+    margins, kinds, _ = drawn(300)
+    sign = np.where(kinds > 0, 1.0, -1.0)[:, None]
+    clipped, huge = (fit_stack({**margins, "sure": size * sign}, kinds) for size in (20, 1e30))
+    assert huge == clipped
+
+    def p_lens(sure):
+        return 1 - huge.probabilities({"a": np.zeros((1, 1)), "b": np.zeros((1, 1)), "sure": np.array([[sure]])})[0, 0]
+
+    assert p_lens(1e30) == p_lens(20.0) > p_lens(19.0) > 0.9
+    assert p_lens(-1e30) == p_lens(-20.0) < p_lens(-19.0) < 0.1
+
+
+def test_five_of_a_kind_are_enough_and_fewer_are_refused():
+    margins, _, _ = drawn(20)
+    kinds = np.arange(20) % 4
+    assert can_stack(kinds)
+    assert fit_stack(margins, kinds).training_fractions == (0.25,) * 4
+    kinds[3] = 0
+    assert not can_stack(kinds)
+    with pytest.raises(ValueError, match=r"at least 5 .*'nonlens': 6, 'single': 5, 'compound_arc': 5, 'double_ring': 4"):
         fit_stack(margins, kinds)
 
 
@@ -58,3 +74,25 @@ def test_calibration_error_by_hand():
 def test_to_expect_no_lens_at_all_costs_the_prevalence():
     is_lens = np.arange(100) < 30
     assert expected_calibration_error(np.zeros(100), is_lens, prevalence=5e-4) == pytest.approx(5e-4)
+
+
+def test_calibration_error_counts_objects_as_often_as_they_are_told_to_occur():
+    """A tenth of the lenses each, and a third of the non-lenses: one bin holds both, one half of the others."""
+    is_lens = np.array([True] * 2 + [False] * 6)
+    p = np.array([0.31, 0.31] + [0.31] * 3 + [0.0] * 3)
+    # Weights: 0.1 / 2 a lens, 0.9 / 6 a non-lens.
+    expected = abs(2 * 0.05 * (1 - 0.31) - 3 * 0.15 * 0.31) + 0
+    assert expected_calibration_error(p, is_lens, prevalence=0.1) == pytest.approx(expected)
+
+
+def test_certainty_is_in_the_last_bin():
+    p, is_lens = np.array([1.0, 0.95]), np.array([False, True])
+    assert expected_calibration_error(p, is_lens) == pytest.approx(abs(1 - 1.95) / 2)
+
+
+def test_restating_is_bayes_rule():
+    """Of 1000 objects 200 are lenses; where only one lens in fifty is kept, p counts the fewer lenses that are left."""
+    p = np.array([0.0, 0.2, 0.5, 1.0])
+    kept, others = p * 200 / 50 / 200, (1 - p)
+    prevalence = 200 / 50 / (200 / 50 + 800)
+    assert restated(p, 0.2, prevalence) == pytest.approx(kept * 200 / (kept * 200 + others * 200))

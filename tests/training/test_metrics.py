@@ -20,6 +20,7 @@ from training.metrics import (
     recall_interval,
     reflected_interval,
     roc_curve,
+    threshold_at_false_positives,
     threshold_at_rate,
 )
 
@@ -47,10 +48,29 @@ def test_every_metric_equals_scikit_learns(scored):
     assert got["auroc_low"] < got["auroc"] < got["auroc_high"]
 
 
+def test_a_probability_of_a_half_is_called_a_lens():
+    got = metrics(np.array([0.5, 0.4, 0.5, 0.2]), np.array([1, 1, 0, 0]), np.random.default_rng(0))
+    assert [got[name] for name in ("recall", "precision", "accuracy", "false_positive_rate")] == [0.5] * 4
+
+
+def test_kinds_that_are_absent_have_no_figure_and_nothing_called_has_no_precision():
+    got = metrics(np.array([0.1, 0.2, 0.3, 0.4]), np.array([0, 0, 3, 3]), np.random.default_rng(0))
+    by_kind = {name: value for name, value in got.items() if name.startswith(("recall_", "false_"))}
+    assert by_kind == {"false_positive_rate": 0, "recall_double_ring": 0}
+    assert (got["precision"], got["recall"], got["f_beta"], got["auroc"]) == (0, 0, 0, 1)
+
+
+def test_the_interval_on_the_card_is_that_of_its_resamples(scored):
+    p, kinds = scored
+    got = metrics(p, kinds, np.random.default_rng(3))
+    assert (got["auroc_low"], got["auroc_high"]) == interval(auroc, p, kinds > 0, np.random.default_rng(3))
+
+
 def test_the_best_f_beta_over_thresholds(scored):
     p, kinds = scored
     brute = max(fbeta_score(kinds > 0, p >= t, beta=0.03) for t in np.unique(p))
     assert max_f_beta(p, kinds > 0) == pytest.approx(brute, abs=1e-12)
+    assert metrics(p, kinds, np.random.default_rng(0))["f_beta_max"] == pytest.approx(brute, abs=1e-12)
 
 
 def test_the_roc_curve_is_scikit_learns(scored):
@@ -69,6 +89,7 @@ def test_recall_at_a_number_of_false_positives_by_hand():
     # A lens that ties with the second non-lens is not found before it.
     assert recall_at_false_positives(p, is_lens, 1) == pytest.approx(3 / 5)
     assert recall_at_false_positives(p, is_lens, 2) == 1
+    assert [threshold_at_false_positives(p, is_lens, n) for n in range(4)] == [0.8, 0.5, -np.inf, -np.inf]
 
 
 def test_thresholds_let_the_stated_share_of_non_lenses_through():
@@ -85,6 +106,7 @@ def test_binomial_interval_is_wilsons():
         ((centre - half) / (1 + z**2 / n), (centre + half) / (1 + z**2 / n)), abs=1e-6
     )
     assert binomial_interval(0, 0) == (0, 1)
+    assert binomial_interval(1, 1) == pytest.approx((1 / (1 + z**2), 1), abs=1e-6)
 
 
 def test_f_beta_edges():
@@ -105,12 +127,48 @@ def test_the_interval_has_the_width_of_theory():
     assert (high - low) / (2 * 1.96) == pytest.approx(sigma, rel=0.25)
 
 
+def test_resamples_are_drawn_from_each_class_with_replacement():
+    is_lens = np.arange(60) % 3 == 0
+    p = np.arange(60.0)
+    resamples = []
+
+    def statistic(drawn, labels):
+        resamples.append((drawn, labels))
+        return float(len(resamples))
+
+    # Of the numbers 1 to 1000, those that 2.5 % are below and above.
+    assert interval(statistic, p, is_lens, np.random.default_rng(0)) == pytest.approx((25.975, 975.025))
+    assert len(resamples) == 1000
+    for drawn, labels in resamples:
+        assert (labels.sum(), (~labels).sum()) == (20, 40)
+        assert np.array_equal(drawn % 3 == 0, labels)
+    # An object is absent from a resample of its n with probability (1 - 1/n)^n.
+    for label, n in ((True, 20), (False, 40)):
+        n_different = np.mean([len(set(drawn[labels == label])) for drawn, labels in resamples])
+        assert n_different == pytest.approx(n * (1 - (1 - 1 / n) ** n), abs=0.2)
+
+
+def test_a_reflected_interval_mirrors_the_percentiles_at_the_value_and_ends_at_zero(monkeypatch):
+    p, is_lens = np.array([0.2, 0.9]), np.array([False, True])
+
+    def reflected(low, high):
+        monkeypatch.setattr("training.metrics.interval", lambda *_: (low, high))
+        return reflected_interval(lambda p, is_lens: float(p[is_lens][0]), p, is_lens, np.random.default_rng(0))
+
+    assert reflected(1.0, 1.5) == pytest.approx((0.3, 0.8))
+    assert reflected(1.0, 2.5) == pytest.approx((0, 0.8))
+    assert reflected(2.0, 2.5) == (0, 0)
+
+
 def test_recall_at_few_false_positives_lies_between_the_recalls_a_little_up_and_down_the_list():
     others, lenses = np.arange(100.0), np.arange(60, 100) + 0.5
     p, is_lens = np.append(others, lenses), np.arange(140) >= 100
     # Above the 4th, 5th and 19th highest of the others, 96, 95 and 81, lie 4, 5 and 19 of the 40 lenses.
     assert recall_interval(p, is_lens, 0) == pytest.approx((0, binomial_interval(4, 40)[1]))
     assert recall_interval(p, is_lens, 10) == pytest.approx((binomial_interval(5, 40)[0], binomial_interval(19, 40)[1]))
+    # Around a median of 3 lie 0 to 8, around one of 4 lie 1 to 9: to the 9th and the 10th highest, from the highest on.
+    assert recall_interval(p, is_lens, 3) == pytest.approx((0, binomial_interval(9, 40)[1]))
+    assert recall_interval(p, is_lens, 4) == pytest.approx((binomial_interval(1, 40)[0], binomial_interval(10, 40)[1]))
     assert recall_interval(p[95:], is_lens[95:], 10)[1] == 1
 
 
@@ -144,6 +202,13 @@ def test_the_reflected_interval_comes_closer_to_no_error_where_there_is_none(mon
     assert low < 0.25 < high < 0.3
 
 
-def test_one_class_only_is_refused():
-    with pytest.raises(ValueError, match="3 lenses and 0 non-lenses"):
-        auroc(np.zeros(3), np.ones(3, dtype=bool))
+@pytest.mark.parametrize("n_lenses", [0, 3])
+def test_one_class_only_is_refused(n_lenses):
+    with pytest.raises(ValueError, match=f"{n_lenses} lenses and {3 - n_lenses} non-lenses"):
+        auroc(np.zeros(3), np.arange(3) < n_lenses)
+
+
+def test_one_object_of_a_class_is_enough():
+    p = np.array([0.1, 0.2, 0.3, 0.2])
+    assert auroc(p, np.array([False, True, False, False])) == pytest.approx(0.5)
+    assert auroc(p, np.array([True, False, True, True])) == pytest.approx(0.5)

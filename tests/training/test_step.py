@@ -51,12 +51,71 @@ def test_one_step_of_gradient_descent_by_hand():
     assert result.loss == pytest.approx(loss.item(), rel=1e-5)
 
 
+def test_two_steps_of_unequal_batches_by_hand():
+    """Each with its own gradient and rate; loss and accuracy are means over the objects, as seen before each step."""
+    (x, y), *_ = batches(1)
+    parts, weights, rates = [(x[:5], y[:5]), (x[5:], y[5:])], torch.tensor([1.0, 3.0]), [0.5, 2.0]
+    network = linear()
+    expected = [p.detach().clone().requires_grad_() for p in network.parameters()]
+    losses, correct = [], 0
+    for (inputs, labels), rate in zip(parts, rates, strict=True):
+        logits = inputs.flatten(1) @ expected[0].T + expected[1]
+        loss = nn.functional.cross_entropy(logits, labels, weight=weights)
+        gradients = torch.autograd.grad(loss, expected)
+        expected = [(p - rate * g).detach().requires_grad_() for p, g in zip(expected, gradients, strict=True)]
+        losses.append(loss.item())
+        correct += int((logits.argmax(1) == labels).sum())
+    result = train_epoch(
+        network, torch.optim.SGD(network.parameters(), 9.0), parts, weights, bfloat16=False, learning_rate=rates.__getitem__
+    )
+    for parameter, other in zip(network.parameters(), expected, strict=True):
+        assert torch.allclose(parameter, other, atol=1e-6)
+    assert result.loss == pytest.approx((5 * losses[0] + 3 * losses[1]) / 8, rel=1e-5)
+    assert 0 < result.accuracy == correct / 8 < 1
+    assert evaluate(network, parts, weights, bfloat16=False).loss != pytest.approx(result.loss, rel=1e-3)
+
+
+class Probe(nn.Module):
+    """Notes how it is run."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def forward(self, x):
+        self.seen.append((self.training, x.dtype, torch.is_grad_enabled()))
+        return x
+
+
+@pytest.mark.parametrize("bfloat16", [True, False])
+def test_networks_train_with_dropout_and_are_evaluated_without_in_the_precision_asked_for(bfloat16):
+    probe = Probe()
+    network = nn.Sequential(linear(), probe)
+    optimiser = torch.optim.SGD(network.parameters(), 0.1)
+    dtype = torch.bfloat16 if bfloat16 else torch.float32
+    evaluated = evaluate(network, batches(1), torch.ones(2), bfloat16=bfloat16)
+    trained = train_epoch(network, optimiser, batches(1), torch.ones(2), bfloat16=bfloat16)
+    evaluate(network, batches(1), torch.ones(2), bfloat16=bfloat16)
+    assert probe.seen == [(False, dtype, False), (True, dtype, True), (False, dtype, False)]
+    # Before the first step both see the same; whatever the precision of the network, the loss is taken in float32.
+    assert trained == evaluated
+    with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16), torch.no_grad():
+        (x, y), *_ = batches(1)
+        logits = linear()(x)
+    assert trained.loss == nn.functional.cross_entropy(logits.float(), y).item()
+    with pytest.raises(ValueError, match="at least one batch"):
+        train_epoch(network, optimiser, [], torch.ones(2), bfloat16=False)
+
+
 def test_evaluation_counts_and_changes_nothing():
     network = linear()
     before = [p.clone() for p in network.parameters()]
     result = evaluate(network, batches(), torch.ones(2), bfloat16=False)
     correct = torch.cat([network(x).argmax(1) == y for x, y in batches()])
     assert result.accuracy == pytest.approx(correct.float().mean().item())
+    # Three batches of eight.
+    loss = torch.stack([nn.functional.cross_entropy(network(x), y) for x, y in batches()]).mean()
+    assert result.loss == pytest.approx(loss.item(), rel=1e-6)
     assert all(torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
     with pytest.raises(ValueError, match="at least one batch"):
         evaluate(network, [], torch.ones(2), bfloat16=False)

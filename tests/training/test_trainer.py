@@ -2,13 +2,13 @@
 
 import os
 import signal
-from pathlib import Path
 
 import pytest
 
 from infra.cluster import ray_session
 from scanner.networks.architectures import PAPER_NETWORKS
 from scanner.networks.package import load_package
+from tests.training.workers import train_workers
 from training.build import build_ensemble, work_folder
 from training.checkpoint import load_history
 from training.config import TrainConfig
@@ -48,25 +48,6 @@ def test_one_worker_trains_what_a_plain_process_trains(shards_uri, tmp_path, mon
         train_ensemble(CONFIG.model_copy(update={"seed": 5}), shards_uri, tmp_path, "rayed")
 
 
-def workers():
-    """Process ids of the training workers below this process."""
-    parents = {}
-    names = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            names[int(folder.name)] = (folder / "cmdline").read_text()
-        except OSError:
-            continue
-
-    def is_mine(pid):
-        while pid > 1 and pid != os.getpid():
-            pid = parents.get(pid, 0)
-        return pid == os.getpid()
-
-    return [pid for pid, name in names.items() if "TrainWorker" in name and is_mine(pid)]
-
-
 @pytest.mark.slow
 def test_two_workers_agree_and_a_killed_one_is_replaced(shards_uri, tmp_path):
     config = CONFIG.model_copy(update={"num_workers": 2, "epochs": 12})
@@ -74,7 +55,7 @@ def test_two_workers_agree_and_a_killed_one_is_replaced(shards_uri, tmp_path):
 
     def kill_once(done, _):
         if not killed and done < 12:
-            killed.append(workers()[0])
+            killed.append(train_workers(os.getpid())[0])
             os.kill(killed[0], signal.SIGKILL)
 
     train_ensemble(config, shards_uri, tmp_path, "rayed", kill_once)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
+from sklearn.manifold import TSNE
 
 from training.tsne import N_CELLS, TsneGrid, fit_tsne_grid
 
@@ -17,6 +18,24 @@ def clusters():
 @pytest.fixture(scope="module")
 def grid(clusters):
     return fit_tsne_grid(clusters[0], clusters[1], seed=1)
+
+
+@pytest.mark.parametrize(("n", "perplexity"), [(100, 30), (31, 10)])
+def test_references_lie_where_scikit_learn_puts_them_on_a_grid_of_a_hundred(clusters, n, perplexity):
+    """At a perplexity of 30, or of a third of the others where there are few."""
+    outputs, is_lens, _ = (values[:n] for values in clusters)
+    layout = TSNE(perplexity=perplexity, random_state=5, init="pca").fit_transform(outputs.astype(np.float32)).astype(float)
+    expected = 100 * (layout - layout.min(axis=0)) / (layout.max(axis=0) - layout.min(axis=0))
+    grid = fit_tsne_grid(outputs, is_lens, seed=5)
+    assert grid.places == pytest.approx(expected, abs=1e-6)
+    assert grid.values.shape == (100, 100)
+    assert np.array_equal(grid.outputs, outputs)
+
+
+def test_ten_objects_are_enough(clusters):
+    outputs, is_lens, _ = (values[:10] for values in clusters)
+    grid = fit_tsne_grid(outputs, is_lens, 0)
+    assert (grid.places.min(axis=0).tolist(), grid.places.max(axis=0).tolist()) == ([0, 0], [100, 100])
 
 
 def test_cells_hold_the_fraction_of_lenses_or_of_their_neighbours(clusters, grid):

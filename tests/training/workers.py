@@ -1,0 +1,22 @@
+"""The training workers that a process has started, to be killed."""
+
+from pathlib import Path
+
+
+def train_workers(ancestor):
+    """Process ids of the Ray Train workers below a process."""
+    parents = {}
+    names = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            names[int(folder.name)] = (folder / "cmdline").read_text()
+        except OSError:
+            continue
+
+    def is_below(pid):
+        while pid > 1 and pid != ancestor:
+            pid = parents.get(pid, 0)
+        return pid == ancestor
+
+    return [pid for pid, name in names.items() if "TrainWorker" in name and is_below(pid)]
