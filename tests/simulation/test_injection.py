@@ -4,6 +4,7 @@ import pytest
 from scanner.pixels.bands import EUCLID
 from scanner.pixels.geometry import MER
 from scanner.pixels.sky import sky_level_and_sigma
+from simulation import injection
 from simulation.injection import InjectionError, host_vis_mag, inject_arcs
 from simulation.lensing import effective_einstein_radius_arcsec
 from simulation.psf import SampledPsf
@@ -197,3 +198,153 @@ def test_what_cannot_host_arcs_is_refused(host, rng):
         inject_arcs({band: host[band] for band in ("VIS", "Y", "H")}, "single", rng)
     with pytest.raises(ValueError, match="one shape"):
         inject_arcs({**host, "H": host["H"][:66, :66]}, "single", rng)
+
+
+# Hosts on paper
+
+
+def disc(level, radius_arcsec=np.inf, sky=0.0, centre_arcsec=(0.0, 0.0)):
+    """A patch with one brightness within a radius, and the radii of its pixels in arcsec."""
+    axis = (np.arange(120) - 59.5) * 0.1
+    radii = np.hypot(axis[:, None] - centre_arcsec[0], axis[None, :] - centre_arcsec[1])
+    return (np.where(radii < radius_arcsec, level, 0) + sky).astype(np.float32), radii
+
+
+def mag_of(adu_per_s):
+    """At the zero point of VIS, with the 0.16 mag that lens galaxies have beyond 3 arcsec."""
+    return 24.6 - 2.5 * np.log10(adu_per_s) - 0.16
+
+
+@pytest.mark.parametrize("centre", [(0.0, 0.0), (0.5, -0.3)])
+def test_light_is_counted_up_to_three_arcsec_above_the_sky(centre):
+    """A disc that goes on: as many pixels as lie within 3 arcsec, each brighter than the sky by the same."""
+    patch, radii = disc(0.5, sky=0.2, centre_arcsec=centre)
+    assert host_vis_mag(patch, 0.2, centre) == pytest.approx(mag_of(0.5 * np.sum(radii < 3)), abs=1e-3)
+    small, radii = disc(0.5, 1.6, sky=0.2, centre_arcsec=centre)
+    assert host_vis_mag(small, 0.2, centre) == pytest.approx(mag_of(0.5 * np.sum(radii < 1.6)), abs=1e-3)
+
+
+def test_light_of_a_steep_galaxy_is_counted_ring_by_ring():
+    """An exponential profile, summed over its pixels; a pixel lies on the centre."""
+    _, radii = disc(0, centre_arcsec=(0.05, 0.05))
+    patch = (10 * np.exp(-radii / 0.3)).astype(np.float32)
+    assert host_vis_mag(patch, 0.0, (0.05, 0.05)) == pytest.approx(mag_of(patch[radii < 3].sum(dtype=float)), abs=0.01)
+    # A third of the light is in the pixel at the centre.
+    point = np.where(radii < 0.01, np.float32(patch.sum() / 2), patch)
+    assert host_vis_mag(point, 0.0, (0.05, 0.05)) == pytest.approx(mag_of(point[radii < 3].sum(dtype=float)), abs=0.01)
+
+
+def test_light_of_neighbours_is_left_out_beyond_an_arcsec():
+    patch, radii = disc(0.5)
+    total = 0.5 * np.sum(radii < 3)
+    for x, counts in ((8, True), (11, False)):
+        spotted = patch.copy()
+        spotted[59, 59 + x] += 500
+        expected = total + 500 if counts else total
+        assert host_vis_mag(spotted, 0.0, (0.0, 0.0)) == pytest.approx(mag_of(expected), abs=0.01)
+
+
+def test_the_range_of_hosts_is_known():
+    patch, radii = disc(1.0)
+    for mag, is_host in ((15.9, False), (16.1, True), (23.4, True), (23.6, False)):
+        bright = patch * np.float32(10 ** (-0.4 * (mag + 0.16 - 24.6)) / np.sum(radii < 3))
+        if is_host:
+            assert host_vis_mag(bright, 0.0, (0.0, 0.0)) == pytest.approx(mag, abs=1e-3)
+        else:
+            with pytest.raises(InjectionError, match=rf"got {mag}"):
+                host_vis_mag(bright, 0.0, (0.0, 0.0))
+    with pytest.raises(InjectionError, match="got inf"):
+        host_vis_mag(patch, 1.0, (0.0, 0.0))
+
+
+def test_the_ends_of_the_ranges_belong_to_them(monkeypatch):
+    patch, radii = disc(0.5)
+    mag = host_vis_mag(patch, 0.0, (0.0, 0.0))
+    core = radii < 1.5
+    patch[core & (np.cumsum(core).reshape(core.shape) <= 40)] = 0
+    monkeypatch.setattr(injection, "_MAX_MASKED_SHARE", 40 / core.sum())
+    monkeypatch.setattr(injection, "HOST_VIS_MAGS", (mag, mag))
+    assert host_vis_mag(patch, 0.0, (0.0, 0.0)) == mag
+    monkeypatch.setattr(injection, "_MAX_MASKED_SHARE", 39 / core.sum())
+    with pytest.raises(InjectionError, match="may be masked within"):
+        host_vis_mag(patch, 0.0, (0.0, 0.0))
+
+
+def test_a_fifth_of_the_core_may_be_masked():
+    patch, radii = disc(0.5)
+    core = np.flatnonzero(radii < 1.5)
+    for share, is_refused in ((0.19, False), (0.21, True)):
+        masked = patch.copy()
+        masked.flat[core[: round(share * core.size)]] = 0
+        if is_refused:
+            with pytest.raises(InjectionError, match="got 21%"):
+                host_vis_mag(masked, 0.0, (0.0, 0.0))
+        else:
+            host_vis_mag(masked, 0.0, (0.0, 0.0))
+
+
+# Systems for hosts
+
+
+@pytest.mark.parametrize("kind", LENSES)
+def test_lenses_are_as_bright_as_their_hosts_and_alone(host, kind):
+    """The lens galaxy has the light of the host. Galaxy 1 of a compound lens bends light, galaxies beside the host do not."""
+    for seed in range(8):
+        made = inject_arcs(host, kind, np.random.default_rng(seed))
+        deflector, *others = made.system.masses
+        place = (deflector.x_arcsec, deflector.y_arcsec)
+        own = [light for light in made.system.galaxy if (light.x_arcsec, light.y_arcsec) == place]
+        assert abs(total_mag(own, "VIS") - made.truth["lens_mag_vis"]) < 0.4
+        assert [m.z for m in others] == ([] if kind == "single" else [made.system.z_source1])
+        assert deflector.z == made.system.z_lens
+
+
+def test_lenses_that_no_host_is_like_are_given_up(host, monkeypatch):
+    """A system that is as bright as the host would do with any tolerance."""
+    system = inject_arcs(host, "single", np.random.default_rng(1)).system
+    mag = injection._lens_mag(system)
+    monkeypatch.setattr(injection.forecast, "draw_lens", lambda *_: system)
+    assert injection._system_for(mag + 0.39, "single", 0.0, np.random.default_rng(1)).galaxy == system.galaxy
+    for far in (mag + 0.41, mag - 0.41):
+        with pytest.raises(InjectionError, match="a single must have such a host in 3000 draws, got none at VIS magnitude"):
+            injection._system_for(far, "single", 0.0, np.random.default_rng(1))
+
+
+def test_a_sky_that_was_not_subtracted_does_not_matter(host):
+    """Ten times its noise in VIS: the same arcs, seen as well."""
+    raised = {**host, "VIS": host["VIS"] + np.float32(10 * SKY_ADU_PER_S["mer"]["VIS"])}
+    a, b = (inject_arcs(stamps, "single", np.random.default_rng(4)).truth for stamps in (host, raised))
+    assert b["lens_mag_vis"] == pytest.approx(a["lens_mag_vis"], abs=2e-3)
+    assert b["arc_snr"] == pytest.approx(a["arc_snr"], rel=2e-3)
+
+
+# Where arcs go
+
+
+def test_arcs_lie_in_twelve_arcsec_about_the_host(host):
+    for (y, x), (low_y, low_x) in (((99.5, 99.5), (40, 40)), ((100.5, 98.6), (41, 39)), ((101.2, 97.9), (42, 38))):
+        arcs = inject_arcs(host, "single", np.random.default_rng(6), host_yx=(y, x)).arcs["VIS"]
+        rows, columns = (np.flatnonzero(arcs.any(axis=axis)) for axis in (1, 0))
+        assert (rows[0], rows[-1], columns[0], columns[-1]) == (low_y, low_y + 119, low_x, low_x + 119)
+
+
+def test_hosts_lie_in_the_middle_unless_said_otherwise(host):
+    wide = {band: np.pad(image[:190], ((0, 0), (3, 8)), mode="edge") for band, image in host.items()}
+    middle = inject_arcs(wide, "single", np.random.default_rng(6), host_yx=(94.5, 105.0))
+    by_default = inject_arcs(wide, "single", np.random.default_rng(6))
+    for band in EUCLID:
+        np.testing.assert_array_equal(by_default.stamps[band], middle.stamps[band])
+
+
+def test_arcs_that_hang_over_an_edge_are_cut(host):
+    """Of an image that is smaller than the patch about the host, on two sides."""
+    part = {band: image[60:, :140] for band, image in host.items()}
+    whole = inject_arcs(host, "single", np.random.default_rng(6), host_yx=(99.5, 99.5))
+    cut = inject_arcs(part, "single", np.random.default_rng(6), host_yx=(39.5, 99.5))
+    for band in EUCLID:
+        np.testing.assert_allclose(cut.arcs[band], whole.arcs[band][60:, :140], atol=1e-6)
+
+
+def test_images_have_two_dimensions(host, rng):
+    with pytest.raises(ValueError, match=r"one shape \[y, x\], got"):
+        inject_arcs({band: image[None] for band, image in host.items()}, "single", rng)

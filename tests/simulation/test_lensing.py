@@ -114,6 +114,8 @@ def test_velocity_dispersion_inverts_the_radius(slope):
     assert einstein_radius_arcsec(sigma, Z_LENS, Z_SOURCE1, slope) == pytest.approx(1.3)
     with pytest.raises(ValueError, match="behind the lens"):
         velocity_dispersion_km_s(1.3, 1.0, 0.5, slope)
+    with pytest.raises(ValueError, match="behind the lens"):
+        velocity_dispersion_km_s(1.3, 1.0, 1.0, slope)
 
 
 @pytest.mark.parametrize("slope", [1.7, 2.0, 2.3])
@@ -339,6 +341,25 @@ def test_radius_of_a_group_encloses_its_mean_critical_density():
         for m in masses
     )
     assert kappa.mean() == pytest.approx(1, rel=0.005)
+
+
+@pytest.mark.parametrize("slope", [1.8, 2.0, 2.3])
+def test_radius_of_a_group_against_an_average_over_many_azimuths(slope):
+    """The mean inward deflection by each sphere, over a thousand azimuths; the companion lies just outside the radius."""
+    masses = [sphere(Z_LENS, 250, 0.3, 0.1, slope), sphere(Z_LENS, 120, 1.9, 1.3, slope)]
+    phi = np.arange(1000) * 2 * np.pi / 1000
+    cos, sin = np.cos(phi), np.sin(phi)
+
+    def excess(radius):
+        inward = 0.0
+        for mass in masses:
+            dx, dy = 0.3 + radius * cos - mass.x_arcsec, 0.1 + radius * sin - mass.y_arcsec
+            own = einstein_radius_arcsec(mass.velocity_dispersion_km_s, Z_LENS, Z_SOURCE1, slope)
+            inward += np.mean((own / np.hypot(dx, dy)) ** (slope - 1) * (dx * cos + dy * sin))
+        return inward - radius
+
+    expected = brentq(excess, 1.0, 1.9)
+    assert effective_einstein_radius_arcsec(masses, Z_SOURCE1) == pytest.approx(expected, rel=2e-4)
 
 
 @pytest.mark.parametrize(
