@@ -1,6 +1,5 @@
 """Copies of the repository in which files are mutated and tests run; the repository itself is never touched."""
 
-import json
 import os
 import re
 import shutil
@@ -13,52 +12,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from threading import Thread
 from xml.etree import ElementTree as ET
+
+from tests.mutants.server import LIBRARIES, Server, TreeError
 
 PASSED, NO_TESTS = 0, 5
 """Exit codes of pytest; every other one is a failure, of a test or of an import."""
 _LEFT_OUT = {"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis"}
 _LEFT_OUT_OF_ROOT = {".git", ".venv", "build", "dist", "data", "runs", "demo-output", "lensscan.egg-info"}
 _MARK = "MUTANT_RUN"
-_START_S = 600.0
-"""To import the libraries on a busy machine, or to die."""
 _ENDED_BY = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - (.*))?$", re.MULTILINE)
-_SETTINGS = {
-    "OMP_NUM_THREADS": "1",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "DO_NOT_TRACK": "1",
-}
 _PYTEST = (
     *("-x", "-q", "--no-header", "--tb=short", "-p", "no:cacheprovider", "-n", "0", "--hypothesis-seed=0"),
     # The asserts of libraries with plugins, which are imported before.
     *("-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"),
 )
-LIBRARIES = (
-    *("pytest", "_pytest.junitxml", "hypothesis", "numpy", "scipy.signal", "scipy.stats"),
-    *("scipy.ndimage", "skimage.transform", "sklearn.metrics", "sklearn.linear_model", "sklearn.manifold", "numba"),
-    *("lenstronomy.LensModel.lens_model", "astropy.io.fits", "astropy.wcs", "astropy.cosmology", "astropy.table"),
-    *(
-        "torch",
-        "safetensors.torch",
-        "captum.attr",
-        "matplotlib.pyplot",
-        "pydantic_settings",
-        "httpx",
-        "aiohttp",
-        "botocore.session",
-    ),
-    *("pyarrow.parquet", "pyarrow.dataset", "duckdb", "s3fs", "ray", "cyclopts", "rich.progress"),
-)
-"""What tests import and takes long; not OpenVINO, which starts a thread."""
-_NO_THREAD = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
-"""Arrow would start one when it is imported."""
-
-
-class TreeError(Exception):
-    """A copy that does not do what it must: what it says of mutants would be worth nothing."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +44,10 @@ class Tree:
     """A copy of a repository."""
 
     def __init__(self, source: Path, folder: Path, libraries: Sequence[str] = LIBRARIES) -> None:
-        """Copy `source` to `folder/tree`, link the data beside the repository beside the copy, and import some libraries."""
+        """Copy `source` to `folder/tree`, and link the data beside the repository beside the copy.
+
+        Where tests are run, `libraries` are imported once, before the first.
+        """
 
         def left_out(where: str, names: Sequence[str]) -> set[str]:
             return set(names) & (_LEFT_OUT | _LEFT_OUT_OF_ROOT if Path(where) == source else _LEFT_OUT)
@@ -87,49 +58,14 @@ class Tree:
         shared = source.parent / "shared"
         if shared.exists():
             (folder / "shared").symlink_to(shared)
-        self._server = subprocess.Popen(
-            [sys.executable, Path(__file__).with_name("preloaded.py"), *libraries],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**_environment(), **_SETTINGS, **_NO_THREAD},
-            text=True,
-            start_new_session=True,
-        )
-        self._answers: SimpleQueue[str] = SimpleQueue()
-        self._listener = Thread(target=self._listen, daemon=True)
-        self._listener.start()
-
-    def _listen(self) -> None:
-        for line in self._server.stdout or ():
-            self._answers.put(line)
-        self._answers.put("")
-
-    def _ask(self, line: str) -> None:
-        if self._server.stdin is None or self._server.poll() is not None:
-            raise TreeError("the process that runs the tests ended")
-        self._server.stdin.write(f"{line}\n")
-        self._server.stdin.flush()
-
-    def _answer(self, within_s: float) -> int:
-        """The next number that the server tells.
-
-        Raises:
-            TreeError: the server is gone.
-            queue.Empty: it takes longer.
-        """
-        line = self._answers.get(timeout=within_s)
-        if not line:
-            raise TreeError("the process that runs the tests ended")
-        return int(line)
+        self._libraries = libraries
+        self._server: Server | None = None
 
     def close(self) -> None:
         """End the process that runs the tests."""
-        self._server.kill()
-        self._server.wait()
-        self._listener.join()
-        for pipe in (self._server.stdin, self._server.stdout):
-            if pipe is not None:
-                pipe.close()
+        if self._server is not None:
+            self._server.close()
+            self._server = None
 
     @contextmanager
     def mutated(self, path: str, text: str) -> Iterator[None]:
@@ -153,22 +89,19 @@ class Tree:
     def run(self, tests: Sequence[str], limit_s: float, *options: str) -> Run:
         """Run tests, with the selection of `make test`, up to the first that fails; nothing that they start stays."""
         mark, log = uuid.uuid4().hex, self._folder / "output.txt"
-        wanted = {
-            "cwd": str(self.root),
-            "env": {**dict.fromkeys(_NO_THREAD, ""), "PYTHONPATH": str(self.root), _MARK: mark},
-            "log": str(log),
-            "arguments": [*_PYTEST, "--basetemp", str(self._folder / "tmp"), *options, *tests],
-        }
+        if self._server is None:
+            self._server = Server(self._libraries)
+        group = self._server.start(
+            cwd=str(self.root),
+            env={"PYTHONPATH": str(self.root), _MARK: mark},
+            log=str(log),
+            arguments=[*_PYTEST, "--basetemp", str(self._folder / "tmp"), *options, *tests],
+        )
         start = time.monotonic()
-        self._ask(json.dumps(wanted))
-        group = self._answer(_START_S)
-        try:
-            code: int | None = self._answer(limit_s)
-        except Empty:
-            code = None
+        code = self._server.exit_code(limit_s)
         end_all(mark, group)
         if code is None:
-            self._answer(_START_S)
+            self._server.exit_code(None)
         seconds, output = time.monotonic() - start, log.read_text(encoding="utf-8", errors="replace")
         if code == NO_TESTS:
             raise TreeError(f"no tests in {' '.join(tests)}:\n{output[-2000:]}")
@@ -199,13 +132,6 @@ def _ended_by(code: int | None, output: str) -> str:
         return " - ".join(part for part in found.groups() if part)
     errors = re.findall(r"^E +(.*)", output, re.MULTILINE)
     return f"pytest ends with {code}: {(errors or [output[-200:].strip()])[-1]}"
-
-
-def _environment() -> dict[str, str]:
-    """That of this process, less what would change how tests run."""
-    return {
-        name: value for name, value in os.environ.items() if name not in {"NUMBA_CACHE_DIR", "PYTEST_ADDOPTS", "PYTHONPATH"}
-    }
 
 
 def end_all(mark: str, group: int) -> None:

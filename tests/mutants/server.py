@@ -1,0 +1,112 @@
+"""The process that runs pytest in forks of itself (`preloaded.py`), seen from outside."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any
+
+LIBRARIES = (
+    *("pytest", "_pytest.junitxml", "hypothesis", "numpy", "scipy.signal", "scipy.stats"),
+    *("scipy.ndimage", "skimage.transform", "sklearn.metrics", "sklearn.linear_model", "sklearn.manifold", "numba"),
+    *("lenstronomy.LensModel.lens_model", "astropy.io.fits", "astropy.wcs", "astropy.cosmology", "astropy.table"),
+    *(
+        "torch",
+        "safetensors.torch",
+        "captum.attr",
+        "matplotlib.pyplot",
+        "pydantic_settings",
+        "httpx",
+        "aiohttp",
+        "botocore.session",
+    ),
+    *("pyarrow.parquet", "pyarrow.dataset", "duckdb", "s3fs", "ray", "cyclopts", "rich.progress"),
+)
+"""What tests import and takes long; not OpenVINO, which starts a thread."""
+_NO_THREAD = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
+"""Arrow would start one when it is imported."""
+_SETTINGS = {
+    "OMP_NUM_THREADS": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+}
+_START_S = 600.0
+"""To import the libraries on a busy machine, or to die."""
+
+
+class TreeError(Exception):
+    """A copy that does not do what it must: what it says of mutants would be worth nothing."""
+
+
+class Server:
+    """Starts one run after the other."""
+
+    def __init__(self, libraries: Sequence[str]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, Path(__file__).with_name("preloaded.py"), *libraries],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**_environment(), **_SETTINGS, **_NO_THREAD},
+            text=True,
+            start_new_session=True,
+        )
+        self._answers: SimpleQueue[str] = SimpleQueue()
+        self._listener = Thread(target=self._listen, daemon=True)
+        self._listener.start()
+
+    def start(self, *, env: dict[str, str], **wanted: Any) -> int:
+        """Start a run, as `preloaded.py` has it; the id of its process, which is that of its group.
+
+        Raises:
+            TreeError: the process is gone.
+            queue.Empty: it does nothing.
+        """
+        if self._process.stdin is None or self._process.poll() is not None:
+            raise TreeError("the process that runs the tests ended")
+        line = json.dumps({**wanted, "env": {**dict.fromkeys(_NO_THREAD, ""), **env}})
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+        return self._answer(_START_S)
+
+    def exit_code(self, within_s: float | None) -> int | None:
+        """That of the run, or None where it takes longer; to be asked once more when the run was killed for that.
+
+        Raises:
+            TreeError: the process is gone.
+        """
+        try:
+            return self._answer(_START_S if within_s is None else within_s)
+        except Empty:
+            return None
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.wait()
+        self._listener.join()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+    def _listen(self) -> None:
+        for line in self._process.stdout or ():
+            self._answers.put(line)
+        self._answers.put("")
+
+    def _answer(self, within_s: float) -> int:
+        line = self._answers.get(timeout=within_s)
+        if not line:
+            raise TreeError("the process that runs the tests ended")
+        return int(line)
+
+
+def _environment() -> dict[str, str]:
+    """That of this process, less what would change how tests run."""
+    return {
+        name: value for name, value in os.environ.items() if name not in {"NUMBA_CACHE_DIR", "PYTEST_ADDOPTS", "PYTHONPATH"}
+    }
