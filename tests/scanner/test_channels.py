@@ -10,6 +10,7 @@ from scipy.ndimage import gaussian_filter
 from scanner.pixels.channels import (
     Channel,
     centre_asinh,
+    channels,
     detail,
     min_max,
     scaled,
@@ -192,3 +193,70 @@ def test_unknown_bands_and_scales_are_refused():
         Channel(band="Z", scaling="min_max")
     with pytest.raises(ValidationError, match="sky_asinh"):
         Channel(band="VIS", scaling="cube")
+
+
+def test_every_scale_has_its_range_and_fills_it(images):
+    """A pixel far below the sky and one far above it; of detail, the light of the brightest galaxy hides the noise."""
+    assert {name: value_range(name) for name in ("min_max", *SKY_SCALINGS)} == {
+        "min_max": (0, 1),
+        "sky_asinh": (-2, 6),
+        "centre_asinh": (-2, 6),
+        "detail": (-3, 5),
+    }
+    images[:, 5, 5], images[:, 5, 95] = -1e6, 1e7
+    for name in ("min_max", *SKY_SCALINGS):
+        got = scaled(images, [name])[name]
+        assert (got.min(axis=(1, 2)).tolist(), got.max(axis=(1, 2)).tolist()) == tuple([end] * 5 for end in value_range(name))
+
+
+def test_units_of_the_sky_end_at_a_million_million_both_ways():
+    images = np.full((1, 20, 20), 3, np.float32)
+    images[0, 1, 1], images[0, 3, 3], images[0, 5, 5] = 1e9, -1e9, 0
+    units = sky_units(images)
+    assert (units[0, 1, 1], units[0, 3, 3], units[0, 5, 5], units[0, 0, 0]) == (np.float32(1e12), np.float32(-1e12), 0, 0)
+
+
+@pytest.mark.parametrize(("n_pixels", "first", "last"), [(100, 35, 64), (66, 23, 42), (20, 7, 12)])
+def test_the_brightness_of_the_object_is_that_of_the_ninth_pixel_of_the_middle(n_pixels, first, last):
+    """Three tenths of the side; what is beyond has no say, be it ever so bright."""
+    units = np.zeros((2, n_pixels, n_pixels), np.float32)
+    units[:, first, first : first + 5] = 100, 90, 80, 70, 60
+    units[:, last, last - 4 : last + 1] = 20, 55, 50, 40, 1000
+    units[1, first - 1, :] = units[1, :, first - 1] = units[1, last + 1, :] = units[1, :, last + 1] = 1e6
+    found = centre_asinh(units)
+    # From the brightest on: 1000, 100, 90, 80, 70, 60, 55, 50, 40.
+    assert found[:, last, last - 1] == pytest.approx(math.asinh(30), abs=1e-5)
+    assert found[:, last, last - 4] == pytest.approx(math.asinh(15), abs=1e-5)
+
+
+@pytest.mark.parametrize(("brightness", "expected"), [(9.0, 27.0), (10.0, 30.0), (20.0, 30.0)])
+def test_an_object_fainter_than_ten_sigma_counts_as_one_of_ten(brightness, expected):
+    units = np.full((1, 20, 20), brightness, np.float32)
+    assert centre_asinh(units) == pytest.approx(math.asinh(expected), abs=1e-5)
+
+
+@pytest.mark.parametrize("constant", [1, 2])
+def test_constant_images_are_counted_and_refused_by_min_max_alone(images, constant):
+    images[:constant] = 4
+    with pytest.raises(ValueError, match=f"images that vary, got {constant} constant or non-finite image"):
+        scaled(images, ["sky_asinh", "min_max"])
+    assert scaled(images, ["sky_asinh"])["sky_asinh"].shape == images.shape
+
+
+def test_a_band_is_written_into_its_channel_and_no_other(images):
+    out, other = np.full((5, 3, 100, 100), np.float32(9)), np.full((5, 2, 100, 100), np.float32(9))
+    write_scaled(images, [("detail", out, 2), ("min_max", out, 0), ("sky_asinh", other, 1)])
+    alone = scaled(images, ["detail", "min_max", "sky_asinh"])
+    np.testing.assert_array_equal(out[:, 2], alone["detail"])
+    np.testing.assert_array_equal(out[:, 0], alone["min_max"])
+    np.testing.assert_array_equal(other[:, 1], alone["sky_asinh"])
+    assert (out[:, 1] == 9).all()
+    assert (other[:, 0] == 9).all()
+
+
+def test_channels_of_some_bands_on_one_scale():
+    assert channels("detail", "H", "VIS") == (Channel(band="H", scaling="detail"), Channel(band="VIS", scaling="detail"))
+    with pytest.raises(ValidationError, match="frozen"):
+        channels("detail", "H")[0].band = "VIS"
+    with pytest.raises(ValidationError, match="not permitted"):
+        Channel(band="H", scaling="detail", more=1)

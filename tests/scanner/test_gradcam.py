@@ -6,6 +6,7 @@ import torch
 from captum.attr import GuidedGradCam, LayerGradCam
 from torch import nn
 
+from scanner.explain import gradcam
 from scanner.explain.gradcam import GradCamMapper, LensLogOdds, LensOutput
 from scanner.networks.architectures import ARCHITECTURES
 from scanner.networks.compact import CentreCrop
@@ -121,3 +122,34 @@ def test_maps_are_made_in_inference_mode_too_and_nothing_is_seen_beyond_the_crop
     edge[CROP:-CROP, CROP:-CROP] = False
     assert not found.guided[..., edge].any()
     assert not found.cam[..., edge].any()
+
+
+def test_the_place_is_told_by_the_last_small_convolution_and_maps_that_speak_against_a_lens_are_empty():
+    """Two kernels of one pixel, then one as large as the map, which leaves no place to tell."""
+    first, second, whole = (nn.Conv2d(1, 1, n, bias=False) for n in (1, 1, 6))
+    for layer, value in ((first, 1.0), (second, 3.0), (whole, 1.0)):
+        nn.init.constant_(layer.weight, value)
+    reads = nn.Linear(1, 2, bias=False)
+    image = np.arange(36, dtype=np.float32).reshape(1, 1, 6, 6)
+    for sign in (1.0, -1.0):
+        nn.init.constant_(reads.weight[0], 0.0)
+        nn.init.constant_(reads.weight[1], sign)
+        network = nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), whole, nn.ReLU(), nn.Flatten(), reads)
+        found = GradCamMapper(network, LensOutput).maps(image)
+        # The weight of the second map is `sign`; the guided gradient of a pixel is 1 * 3 * 1, where anything lights up.
+        np.testing.assert_allclose(found.cam, np.maximum(sign * 3 * image[0], 0), rtol=1e-6)
+        np.testing.assert_allclose(found.guided[:, 0], found.cam * (3 if sign > 0 else 0), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("side", "is_small"), [(5, True), (6, False)])
+def test_a_convolution_of_five_pixels_leaves_places_and_one_of_six_does_not(side, is_small):
+    layers = [nn.Conv2d(1, 1, 3), nn.ReLU(), nn.Conv2d(1, 1, side), nn.ReLU(), nn.Flatten(), nn.Linear(1, 2)]
+    assert gradcam._last_feature_maps(layers) is layers[3 if is_small else 1]
+
+
+def test_the_network_is_left_as_it_is(rng):
+    network = made_network("ou66", 1)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    GradCamMapper(network).maps(rng.random((1, 1, 66, 66), dtype=np.float32))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+    assert all(parameter.requires_grad for parameter in network.parameters())

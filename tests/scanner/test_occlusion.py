@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from scanner.explain import occlusion
 from scanner.explain.occlusion import MASKS, Masks, OcclusionMapper
 from scanner.networks.architectures import ARCHITECTURES, he_initialise
 from scanner.networks.locate import SHIPPED_DIR
@@ -116,3 +117,74 @@ def test_images_smaller_than_the_mask_and_strange_layers_are_refused():
 def test_masks_of_nothing_are_refused(wrong):
     with pytest.raises(ValueError, match="at least 1 pixel"):
         Masks(*wrong)
+
+
+@pytest.mark.parametrize(
+    ("masks", "n_pixels", "expected"),
+    [
+        (Masks(3, 2), 7, [0, 2, 4]),
+        (Masks(3, 2), 8, [0, 2, 4]),
+        (Masks(3, 2), 9, [0, 2, 4, 6]),
+        (Masks(3, 1), 3, [0]),
+        (Masks(3, 1), 2, []),
+        (Masks(1, 4), 9, [0, 4, 8]),
+    ],
+)
+def test_masks_lie_wholly_in_the_image(masks, n_pixels, expected):
+    assert masks.starts(n_pixels).tolist() == expected
+
+
+def test_masks_of_the_flagship_are_eight_pixels_wide_and_half_overlap():
+    assert (MASKS["compact"], MASKS["equivariant"]) == (Masks(8, 4), Masks(8, 4))
+    assert len(MASKS["compact"].starts(100)) == 24
+    assert MASKS.keys() == ARCHITECTURES.keys()
+
+
+def test_a_mask_as_large_as_the_image_hides_all_of_it(rng):
+    network = made_network("ou66", 1)
+    image = rng.random((1, 1, 66, 66), dtype=np.float32)
+    found = OcclusionMapper(network, Masks(66, 5)).logits(image)
+    with torch.no_grad():
+        nothing = network(torch.zeros(1, 1, 66, 66)).numpy()
+    assert found.shape == (1, 1, 1, 2)
+    np.testing.assert_allclose(found[0, 0], nothing, rtol=1e-4, atol=1e-5)
+
+
+def test_masks_may_be_laid_at_some_places_only(rng):
+    network = made_network("ou66", 1)
+    images = rng.random((2, 1, 66, 66), dtype=np.float32)
+    mapper = OcclusionMapper(network, Masks(7, 15))
+    places = np.array([45, 15])
+    some, everywhere = mapper.logits(images, places), mapper.logits(images)
+    assert everywhere.shape == (2, 4, 4, 2)
+    np.testing.assert_allclose(some, everywhere[:, [3, 1]][:, :, [3, 1]], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("at_once", "pixels", "expected"), [(512, 2**18, [9]), (4, 2**18, [4, 4, 1]), (512, 1600, [4, 4, 1]), (512, 1, [1] * 9)]
+)
+def test_no_more_masks_are_laid_at_once_than_memory_allows(rng, monkeypatch, at_once, pixels, expected):
+    monkeypatch.setattr(occlusion, "MASKS_AT_ONCE", at_once)
+    monkeypatch.setattr(occlusion, "MAX_MASKED_PIXELS", pixels)
+    mapper, sizes = OcclusionMapper(made_network("ou66", 1), Masks(20, 20)), []
+    masked = mapper._masked
+    mapper._masked = lambda kept, y, x: (sizes.append(len(y)), masked(kept, y, x))[1]
+    found = mapper.logits(rng.random((1, 1, 66, 66), dtype=np.float32))
+    assert (sizes, found.shape) == (expected, (1, 3, 3, 2))
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        nn.Conv2d(2, 2, 3, stride=2),
+        nn.Conv2d(2, 2, 3, dilation=2),
+        nn.Conv2d(2, 2, 3, groups=2),
+        nn.MaxPool2d(3, 2),
+        nn.MaxPool2d(2, 1),
+        nn.MaxPool2d(2, 2, 1),
+    ],
+    ids=str,
+)
+def test_layers_whose_windows_it_does_not_know_are_refused_wherever_they_stand(strange):
+    with pytest.raises(ValueError, match=r"convolutions of step 1 and pools of 2 pixels, got (Conv2d|MaxPool2d)"):
+        OcclusionMapper(nn.Sequential(nn.Conv2d(2, 2, 3), nn.ReLU(), strange, nn.Flatten(), nn.Linear(9, 2)), Masks(1, 1))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from scanner.pixels.cutouts import BandImage, to_cutout
 from scanner.pixels.geometry import Geometry, Grid
-from scanner.pixels.rejections import Rejection
+from scanner.pixels.rejections import RejectCode, Rejection
 from scanner.pixels.stamps import BatchBuilder, Windows, cut_stamps
 
 GRID = Grid(24, 0.1)
@@ -106,3 +106,87 @@ def test_windows_that_cannot_be_whole_stamps_are_left_alone():
         out = np.zeros((1, 24, 24), np.float32)
         windows = windows_of(images, np.array([is_whole]), rng, scale)
         assert not cut_stamps(windows, GRID, np.arange(1), out).any()
+
+
+def is_clean(window, size=24):
+    """Needs a window, whose middle is the stamp, no second look?"""
+    n = len(window)
+    windows = Windows(window.astype(np.float32), np.zeros(1, np.int64), np.zeros(1, np.int64), np.ones(1, bool), n, 0.1)
+    (found,) = cut_stamps(windows, Grid(size, 0.1), np.zeros(1, np.int64), np.empty((1, size, size), np.float32))
+    return bool(found)
+
+
+def chess(low, high, n=24):
+    return np.where(np.indices((n, n)).sum(axis=0) % 2, high, low)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0, 4.9e29, True),
+        (0, 5.1e29, False),
+        (-4.9e29, 0, True),
+        (-5.1e29, 0, False),
+        (1, 1 + 2.2e-5, True),
+        (1, 1 + 1.8e-5, False),
+        (-1 - 2.2e-5, -1, True),
+        (-1 - 1.8e-5, -1, False),
+        (-1e-5, 1.2e-5, True),
+        (0, 2.2e-30, True),
+        (0, 1.8e-30, False),
+        (-1.1e-30, 1.1e-30, True),
+        (-0.9e-30, 0.9e-30, False),
+        (0, np.inf, False),
+        (-np.inf, 0, False),
+        (np.nan, 1, False),
+        (-np.nan, 1, False),
+        (3, 3, False),
+    ],
+)
+def test_windows_within_a_factor_of_two_of_being_refused_get_a_second_look(low, high, expected):
+    """They are refused from 1e30 on, and where they vary by less than 1e-5 of their largest value, or than 1e-30."""
+    assert is_clean(chess(low, high)) is expected
+
+
+def test_the_window_and_its_middle_must_both_vary_well():
+    good = chess(0.0, 1.0, 30)
+    assert is_clean(good)
+    constant_middle = good.copy()
+    constant_middle[3:27, 3:27] = 1
+    assert not is_clean(constant_middle)
+    # One pixel that is not finite, in the first and the last row and column, beyond the stamp or in its corner.
+    for place in [(0, 0), (0, 29), (29, 0), (29, 29), (2, 10), (27, 10), (3, 3), (26, 26)]:
+        spoiled = good.copy()
+        spoiled[place] = np.nan
+        assert not is_clean(spoiled), place
+
+
+def test_a_batch_has_its_rows_in_order_without_those_that_are_rejected():
+    geometry = Geometry("test", {"VIS": GRID})
+    images = np.random.default_rng(1).normal(0, 1, (4, 24, 24)).astype(np.float32)
+    places, reasons = np.array([7, 5, 9, 2]), {3: "third", 1: "first"}
+    builder = BatchBuilder(places, geometry)
+    for slot, reason in reasons.items():
+        builder.reject(slot, Rejection(RejectCode.OUTSIDE_TILE, reason))
+    kept = np.array([0, 2])
+    windows = windows_of(images[kept], np.ones(2, dtype=bool), np.random.default_rng(2), 0.1)
+    builder.fill(kept, {"VIS": windows}, lambda _slot: pytest.fail("looks twice"))
+    batch = builder.batch()
+    assert (batch.places.tolist(), batch.notes, batch.n_rows) == ([7, 9], [(), ()], 4)
+    np.testing.assert_array_equal(batch.stamps["VIS"], images[kept])
+    assert [(place, rejection.detail) for place, rejection in batch.rejected] == [(5, "first"), (2, "third")]
+
+
+def test_a_second_look_fills_the_slot_with_notes_or_rejects_it():
+    geometry = Geometry("test", {"VIS": GRID})
+    images = np.random.default_rng(1).normal(0, 1, (3, 24, 24)).astype(np.float32)
+    images[1, 4, 4] = np.nan
+    images[2] = 0
+    builder, asked = BatchBuilder(np.array([10, 11, 12]), geometry), []
+    windows = windows_of(images, np.ones(3, dtype=bool), np.random.default_rng(2), 0.1)
+    builder.fill(np.arange(3), {"VIS": windows}, lambda slot: (asked.append(slot), {"VIS": BandImage(images[slot], 0.1)})[1])
+    batch = builder.batch()
+    assert asked == [1, 2]
+    assert (batch.places.tolist(), batch.notes) == ([10, 11], [(), ("filled: VIS",)])
+    assert batch.stamps["VIS"][1, 4, 4] == np.median(images[1][np.isfinite(images[1])].astype(np.float64)).astype(np.float32)
+    assert [(place, rejection.code) for place, rejection in batch.rejected] == [(12, RejectCode.BLANK)]

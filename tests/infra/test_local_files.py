@@ -1,0 +1,188 @@
+"""URIs of local files, what is said of those that cannot be read, and what a store must do to be used."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from infra import storage
+from infra.files import CreateOutcome, FileInfo
+from infra.storage import (
+    StorageError,
+    absolute,
+    arrow_source,
+    check_folder,
+    create_if_absent,
+    exists,
+    info,
+    is_s3,
+    join,
+    list_files,
+    local_path,
+    probe,
+    read_blocks,
+    read_bytes,
+    read_exact,
+)
+
+
+def test_uris_are_joined_with_single_slashes():
+    assert join("/a/", "/b/", "c/d", "e/") == "/a/b/c/d/e"
+    assert join("s3://bucket", "x") == "s3://bucket/x"
+    assert join("file:///a//") == "file:///a"
+
+
+def test_local_paths_become_absolute_and_uris_of_stores_stay(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert absolute("a/b") == absolute(f"file://{tmp_path}/a/b") == absolute(f"{tmp_path}/a/b") == f"{tmp_path}/a/b"
+    assert absolute("s3://bucket/a") == "s3://bucket/a"
+    assert local_path("file:///a") == local_path("/a") == Path("/a")
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("s3://bucket/a", True),
+        ("s3://bucket/a@b:c", True),
+        ("file:///a", False),
+        ("file://host:8/a", False),
+        ("/a", False),
+        ("a@b:c/d", False),
+        ("s3:/bucket", False),
+        ("", False),
+    ],
+)
+def test_stores_are_told_from_local_paths(uri, expected):
+    assert is_s3(uri) is expected
+
+
+@pytest.mark.parametrize("uri", ["s3://me@bucket/a", "s3://bucket:9000/a", "me:secret@s3://bucket/a", "file://me@host/a"])
+def test_users_passwords_and_ports_are_refused_and_not_repeated(uri):
+    with pytest.raises(StorageError, match="must not hold a user or password") as caught:
+        is_s3(uri)
+    assert not any(part in str(caught.value) for part in ("secret", "me@", "9000"))
+
+
+def test_a_folder_may_be_new_and_must_not_be_a_file(tmp_path):
+    check_folder(str(tmp_path))
+    check_folder(str(tmp_path / "new"))
+    check_folder("s3://bucket/a")
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StorageError, match="file: is a file, must be a folder or the name of a new one"):
+        check_folder(f"file://{tmp_path}/file")
+
+
+def test_a_file_is_known_by_its_time_and_size(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"x" * 300)
+    os.utime(path, ns=(0, 2**40 + 1))
+    assert info(f"file://{path}") == FileInfo(str(path), 300, "10000000001-12c")
+    listed = info(str(path))
+    assert read_exact(str(path), 298, 2, listed.etag) == b"xx"
+    os.utime(path, ns=(0, 2**40 + 2))
+    with pytest.raises(StorageError, match=r"a: changed while it was read \(its etag is no longer 10000000001-12c\)"):
+        read_exact(str(path), 0, 2, listed.etag)
+    with pytest.raises(StorageError, match="changed while it was read"):
+        list(read_blocks(listed))
+
+
+def test_a_read_that_comes_short_says_by_how_much(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(bytes(100))
+    assert read_exact(str(path), 98, 2) == bytes(2)
+    with pytest.raises(StorageError, match=r"a: asked for 3 bytes from 98, got 2$"):
+        read_exact(str(path), 98, 3)
+    assert read_exact(str(path), 200, 0) == b""
+
+
+@pytest.mark.parametrize("read", [read_bytes, info, arrow_source, lambda uri: read_exact(uri, 0, 1)])
+def test_folders_and_what_lies_below_files_are_no_files(tmp_path, read):
+    (tmp_path / "file").write_bytes(b"1")
+    with pytest.raises(FileNotFoundError):
+        read(str(tmp_path / "file" / "below"))
+    if read is not info:
+        with pytest.raises(FileNotFoundError, match="a folder, or below a file"):
+            read(str(tmp_path))
+
+
+def test_a_file_that_cannot_be_read_is_a_failure_of_the_store(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(StorageError, match="loop: cannot be read: Too many levels of symbolic links"):
+        read_bytes(str(tmp_path / "loop"))
+
+
+def test_arrow_reads_a_file_as_it_is_asked(tmp_path):
+    (tmp_path / "a").write_bytes(b"0123456789")
+    with arrow_source(f"file://{tmp_path}/a") as source:
+        source.seek(4)
+        assert (source.read(3), source.size()) == (b"456", 10)
+
+
+def test_listings_follow_links_and_refuse_what_would_hide_files(tmp_path):
+    root = tmp_path / "root"
+    (root / "sub").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "b.x").write_bytes(b"12")
+    (root / "sub" / "a.x").write_bytes(b"1")
+    (root / "sub" / "a.y").write_bytes(b"1")
+    (root / "link").symlink_to(tmp_path / "elsewhere")
+    assert [(file.uri, file.size) for file in list_files(str(root), ".x")] == [(f"{root}/link/b.x", 2), (f"{root}/sub/a.x", 1)]
+    (root / "broken.x").symlink_to("nowhere")
+    assert [file.uri for file in list_files(str(root), ".y")] == [f"{root}/sub/a.y"]
+    with pytest.raises(StorageError, match=r"broken\.x: went away while it was listed, or is a broken link"):
+        list_files(str(root), ".x")
+    with pytest.raises(StorageError, match=r"a\.x: cannot be listed: Not a directory"):
+        list_files(str(root / "sub" / "a.x"))
+
+
+def test_local_listings_are_of_absolute_paths(tmp_path, monkeypatch):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    assert [file.uri for file in list_files("in")] == [file.uri for file in list_files(f"file://{tmp_path}/in")]
+    assert list_files("in")[0].uri == f"{tmp_path}/in/a"
+    assert list_files("absent") == []
+    assert (exists("in"), exists("in/a"), exists("absent")) == (True, True, False)
+
+
+CREATED, MINE, EXISTS = CreateOutcome.CREATED, CreateOutcome.ALREADY_MINE, CreateOutcome.EXISTS
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "content", "is_good"),
+    [
+        ((CREATED, EXISTS), b"first", True),
+        # The reply to the first was lost.
+        ((MINE, EXISTS), b"first", True),
+        ((EXISTS, EXISTS), b"first", False),
+        ((CREATED, CREATED), b"first", False),
+        ((CREATED, MINE), b"first", False),
+        ((CREATED, EXISTS), b"second", False),
+    ],
+)
+def test_a_store_is_used_only_if_the_second_creation_of_a_name_is_refused(tmp_path, monkeypatch, outcomes, content, is_good):
+    answers, asked = iter(outcomes), []
+
+    def answer(uri, data, attempt):
+        asked.append((uri, attempt))
+        Path(uri).write_bytes(data)
+        return next(answers)
+
+    monkeypatch.setattr(storage, "create_if_absent", answer)
+    monkeypatch.setattr(storage, "read_bytes", lambda _uri: content)
+    if is_good:
+        probe(str(tmp_path))
+    else:
+        with pytest.raises(StorageError, match=re.escape(f"{tmp_path}: the store ignores conditional creation")):
+            probe(str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+    assert len({uri for uri, _ in asked}) == 1
+    assert len({attempt for _, attempt in asked}) == 2
+    assert asked[0][0].startswith(f"{tmp_path}/.probe-")
+
+
+def test_a_file_that_cannot_be_created_says_why(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StorageError, match=r"/b: cannot be created: Not a directory$"):
+        create_if_absent(f"{tmp_path}/file/b", b"1", "1")
