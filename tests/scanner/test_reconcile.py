@@ -11,6 +11,7 @@ from infra.removal import remove
 from infra.storage import create_if_absent, info, read_bytes
 from scanner.catalogue.columns import unit_schema
 from scanner.catalogue.id_sets import Difference, id_sets
+from scanner.catalogue.ledger import publish
 from scanner.catalogue.planned_ids import InputGoneError, planned_ids
 from scanner.catalogue.reconcile import reconcile
 from scanner.catalogue.unitfile import Footer, encode_table, encode_unit, read_unit
@@ -42,7 +43,8 @@ def test_a_night_without_loss_is_equal(night):
     assert found.rows_by_status == {"rejected:blank": 1, "scored": 7}
     assert (found.n_candidates, found.n_owned_elsewhere, found.is_sealed) == (6, 1, True)
     assert found.inputs_unavailable == Difference()
-    assert steps[-1] == (4, 4)
+    assert steps == [(i, 4) for i in range(1, 5)]
+    assert (found.plan_id, found.night, found.n_units) == (night.plan.plan_id, night.plan.night, 4)
     assert found.model_dump()["is_equal"] is True
 
 
@@ -106,9 +108,23 @@ def test_a_damaged_file_is_counted_as_nothing(night):
     assert "rows_by_status" in found.seal_fields.examples
 
 
-def test_a_file_that_is_no_unit_is_extra(local):
-    replace(local.unit("e"), b"x")
-    assert unequal(reconcile(local.plan, local.root)) == {"extra_files": (1, (local.unit("e"),))}
+def test_files_that_are_no_units_are_extra_and_five_of_them_named(local):
+    extra = [local.unit(name) for name in ("deep/a", *"efghi")]
+    for uri in extra:
+        replace(uri, b"x")
+    found = reconcile(local.plan, local.root)
+    assert unequal(found) == {"extra_files": (6, tuple(sorted(extra)[:5]))}
+    assert not found.is_equal
+
+
+def test_a_unit_with_other_columns_than_those_before_is_damaged_and_its_rows_are_counted(local):
+    names = [name.replace("OU-66", "OU-67") for name in scores_of([]).column_names]
+    Path(local.unit("d")).unlink()
+    publish(scores_of([7, 8]).rename_columns(names), local.plan.units[3], local.plan, local.root, "try")
+    found = reconcile(local.plan, local.root)
+    why = f"{local.unit('d')}: has other columns than the units before it"
+    assert unequal(found) == {"damaged_files": (1, (why,))}
+    assert (found.n_scored, found.n_rejected, found.n_candidates, found.is_equal) == (7, 1, 4, False)
 
 
 @pytest.mark.parametrize("change", ["dropped", "twice", "other score", "gone"])

@@ -52,9 +52,13 @@ def test_a_cut_file_is_named_and_no_other(night, part, deep):
 
 def test_a_cut_or_swapped_unit_that_is_not_sealed_is_named_without_reading_its_rows(local):
     data = read_bytes(local.uri("unit"))
-    for wrong in (b"", data[: len(data) // 2], data[:-1], read_bytes(local.unit("b"))):
+    swapped = read_bytes(local.unit("b"))
+    for wrong in (b"", data[: len(data) // 2], data[:-1], swapped):
         replace(local.uri("unit"), wrong)
-        assert found(local, deep=False) == {(Part.UNIT, local.uri("unit"))}
+        (fault,) = verify_plan(local.plan.plan_id, local.root).faults
+        assert (fault.part, fault.uri) == (Part.UNIT, local.uri("unit"))
+        assert fault.sha256 == sha256_bytes(wrong)
+        assert fault.why.startswith("holds 2 rows, 4 are planned" if wrong == swapped else "not a readable unit file: ")
 
 
 def test_every_flipped_bit_of_a_plan_is_found_though_some_spell_the_same_number(tmp_path):
@@ -78,7 +82,10 @@ def test_a_missing_unit_of_a_sealed_night_is_named(local):
     local.seal()
     Path(local.unit("d")).unlink()
     report = verify_plan(local.plan.plan_id, local.root)
-    assert [(fault.uri, fault.sha256) for fault in report.faults] == [(local.unit("d"), None)]
+    missing = (local.unit("d"), None, "is missing, though the plan was sealed")
+    assert [(fault.uri, fault.sha256, fault.why) for fault in report.faults] == [missing]
+    # The plan, the seal, the candidates and three of four units.
+    assert report.n_files == 6
     Path(local.uri("candidates")).unlink()
     assert found(local, deep=True) == {(Part.UNIT, local.unit("d")), (Part.CANDIDATES, local.uri("candidates"))}
 
