@@ -115,7 +115,8 @@ class _Dispatch:
 
     def _after(self, ended: Ended) -> Receipt | None:
         """Take note of how a call ended and start what follows from it; the receipt, if the unit is committed."""
-        task: Task = ended.call.arguments[0]
+        task: Task
+        (task,) = ended.call.arguments
         recovery = self._recoveries[task.unit_id]
         if ended.trouble is None:
             self._circuit.worked()
