@@ -10,6 +10,8 @@ from pathlib import Path
 
 import grpc
 
+from tests.faults.patience import scaled
+
 STRANGERS_CALLS = (
     "/ray.rpc.NodeInfoGcsService/CheckAlive",
     "/ray.rpc.NodeInfoGcsService/GetAllNodeInfo",
@@ -38,7 +40,7 @@ def grpc_answers(port):
     with grpc.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.enable_http_proxy", 0)]) as channel:
         for method in STRANGERS_CALLS:
             try:
-                channel.unary_unary(method)(b"", timeout=10)
+                channel.unary_unary(method)(b"", timeout=scaled(10))
                 codes[method] = "OK"
             except grpc.RpcError as error:
                 codes[method] = error.code().name
@@ -52,7 +54,7 @@ def http_answers(host, port):
     answers = {}
     for path in STRANGERS_PATHS:
         try:
-            with urllib.request.urlopen(f"http://{host}:{port}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://{host}:{port}{path}", timeout=scaled(5)) as answer:
                 answers[path] = answer.status, answer.read(200)
         except urllib.error.HTTPError as error:
             with error:

@@ -5,8 +5,6 @@ import re
 import subprocess
 import time
 
-import pytest
-
 GENEROUS = 3.0
 TEST_S = 1200
 """A test of faults that takes longer hangs; the default of all tests is shorter."""
@@ -52,6 +50,9 @@ def has_ray_timed_out(said):
 
 def is_time_out(error):
     """Did the harness lose its patience, or the test fail?"""
+    # Here: programs that tests start wait, too.
+    import pytest
+
     if isinstance(error, pytest.fail.Exception):
         return _SAID.search(str(error)) is not None
     return has_ray_timed_out(str(error)) or isinstance(error, TimedOut | subprocess.TimeoutExpired)

@@ -13,6 +13,8 @@ import tempfile
 import warnings
 from pathlib import Path
 
+from tests.faults.patience import scaled
+
 ROOT = Path(__file__).parents[2]
 MAX_RSS_BYTES = 1.5 * 2**30
 _FORBIDDEN = ("socket.connect", "socket.bind", "socket.getaddrinfo", "os.system", "os.exec", "os.posix_spawn", "os.remove")
@@ -25,7 +27,7 @@ def sandboxed(module, function, *arguments, memory_bytes=3 * 2**30, timeout_s=24
         [*command, *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=timeout_s,
+        timeout=scaled(timeout_s),
         check=False,
         cwd=ROOT,
         env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
