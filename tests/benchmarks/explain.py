@@ -1,6 +1,7 @@
 """Occlusion maps by incremental inference beside captum's, on the same networks, images and threads."""
 
 import time
+from functools import partial
 
 import numpy as np
 import torch
@@ -36,13 +37,8 @@ def measure(rounds: int) -> dict[str, float]:
         with torch.no_grad():
             whole = network(torch.from_numpy(image)).numpy()
         maps: list[np.ndarray] = []
-        runs = in_turns(
-            {
-                "ours": lambda mapper=mapper, image=image: seconds_of(lambda: mapper.logits(image)),
-                "captum": lambda of=(network, image, masks), maps=maps: _captums(*of, maps),
-            },
-            rounds,
-        )
+        ours, captums = partial(mapper.logits, image), partial(_captums, network, image, masks, maps)
+        runs = in_turns({"ours": partial(seconds_of, ours), "captum": captums}, rounds)
         apart = max(float(np.abs((whole - masked[0])[..., 1] - theirs).max()) for theirs in maps)
         found |= spreads(
             {
