@@ -98,6 +98,7 @@ def test_mean_of_the_named_networks():
         ({"centre": (1.0,)}, "scale must hold 1"),
         ({"training_fractions": (0.4, 0.3, 0.2, 0.2)}, "sum to 1"),
         ({"classes": ("a", "b", "c", "d")}, "classes must be"),
+        ({"classes": KINDS[::-1]}, "classes must be"),
         ({"biases": (float("nan"), 0.0, 0.0, 0.0)}, "finite"),
         ({"training_fractions": (0.4, 0.3, 0.2, 0.100002)}, r"sum to 1, got 1\.000002 "),
         ({"training_fractions": (0.4, 0.3, 0.2, 0.099998)}, r"sum to 1, got 0\.999998 "),
