@@ -1,9 +1,11 @@
 """The forecast of Collett (2015, ApJ 811, 20) for lenses in Euclid: a Gaussian mixture that its public table follows."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
@@ -114,7 +116,11 @@ def from_coordinates(point: NDArray[np.float64]) -> Row:
 @lru_cache(maxsize=1)
 def read_mixture() -> Mixture:
     """The mixture that comes with the package."""
-    components = json.loads(MIXTURE_JSON.read_text())["components"]
+    return mixture_of(json.loads(MIXTURE_JSON.read_text())["components"])
+
+
+def mixture_of(components: Sequence[Mapping[str, Any]]) -> Mixture:
+    """The mixture of components as `simulation.forecast_fit` writes them."""
     weights = np.array([c["weight"] for c in components])
     means = np.array([c["mean"] for c in components])
     roots = np.zeros((*means.shape, means.shape[1]))
