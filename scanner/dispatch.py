@@ -15,10 +15,13 @@ from scanner.catalogue.outcomes import TransientError
 from scanner.catalogue.plan import Plan
 from scanner.catalogue.units import MAX_EXAMPLES, Unit
 from scanner.circuit import Circuit
-from scanner.recovery import MAX_STORE_FAILURES, Failure, Task, UnitRecovery
+from scanner.recovery import Failure, Task, UnitRecovery
 
 START_S, ROW_S, BYTES_PER_S = 600.0, 0.5, 1e6
 """Whoever needs longer than this for his start, a row, and reading hangs: forty times what a slow core takes."""
+
+MAX_STORE_FAILURES = 6
+"""Of one unit, while the store answers for others."""
 
 Progress = Callable[[int, int], None]
 """Called with (rows done, rows in all)."""

@@ -10,8 +10,6 @@ MAX_TRIES = 3
 """Of a unit that raises, hangs, or finds too little memory for batches of one row."""
 MAX_DEATHS_ALONE = 2
 """Workers that a unit may kill before its rows are searched for the one to blame; 1 once a first was found."""
-MAX_STORE_FAILURES = 6
-"""Of one unit, while the store answers for others."""
 MAX_ROWS_LEFT_OUT = 16
 """Rows of one unit that may kill a worker; more of them are no property of rows."""
 MAX_SEARCHES_IN_VAIN = 2

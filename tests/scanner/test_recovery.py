@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner.recovery import MAX_DEATHS_ALONE, Failure, Task, UnitRecovery, nth_kept
@@ -120,6 +120,32 @@ def test_memory_that_runs_out_in_a_search_makes_its_batches_smaller():
     assert recovery.task().batch_size == 64
     recovery.failed(Failure.OUT_OF_MEMORY)
     assert (recovery.task().batch_size, recovery.task().trial) == (16, (0, 0))
+
+
+@pytest.mark.parametrize(("n_rows", "poison"), [(1, {0}), (2, {0, 1})])
+def test_of_rows_that_kill_one_at_least_must_be_left_to_score(n_rows, poison):
+    assert play(n_rows, poison)[1] is None
+    fewer = poison - {n_rows - 1}
+    assert play(n_rows, fewer)[1] == fewer
+
+
+def test_of_two_rows_at_once_one_is_left_where_memory_runs_out():
+    recovery = UnitRecovery("u", 8, 2)
+    recovery.failed(Failure.OUT_OF_MEMORY)
+    assert recovery.task() == Task("u", 1)
+
+
+def test_after_a_row_was_found_a_death_in_company_starts_no_search_and_one_alone_does():
+    recovery = UnitRecovery("u", 2, 64)
+    fail_until_the_search(recovery)
+    recovery.survived_trial()
+    for _ in range(3):
+        recovery.failed(Failure.DIED_ALONE)
+    assert recovery.task() == Task("u", 4, (0,), is_alone=True)
+    recovery.failed(Failure.DIED)
+    assert recovery.task() == Task("u", 1, (0,), is_alone=True)
+    recovery.failed(Failure.DIED_ALONE)
+    assert recovery.task() == Task("u", 1, (0,), is_alone=True, trial=(0, 0))
 
 
 def test_batches_of_one_are_the_smallest():
@@ -261,6 +287,7 @@ def test_one_death_alone_convicts_no_row():
 
 
 @pytest.mark.fault(7)
+@settings(deadline=None)
 @given(st.integers(1, 3000), st.data())
 def test_rows_that_kill_are_found_and_no_others(n_rows, data):
     poison = data.draw(st.sets(st.integers(0, n_rows - 1), max_size=min(5, n_rows - 1)))
