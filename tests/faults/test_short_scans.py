@@ -13,7 +13,8 @@ from tests.faults.scanned_night import Night, fetch, scan_here
 
 pytestmark = pytest.mark.ray
 N_UNITS, N_ROWS = 6, 4
-BAD = {2: (3,)}
+BAD = {2: (1,)}
+"""Unit to the row in it that has a fault; others come before and after."""
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +35,8 @@ def test_a_row_that_crashes_workers_is_rejected_and_all_others_are_scored(night,
     summary = scan_here(night, root, FAULT_ROW="segfault")
     night.check(root, without=night.poison)
     night.check_rejected(root, "rejected:worker_crash")
-    # With whatever it held and twice alone, then twice as the last row that is left; once more where Ray blames its node.
-    assert 5 <= summary["n_workers_lost"] <= 6
+    # With whatever it held and twice alone, then in the first half and twice as the row that is left; or Ray blamed its node.
+    assert 6 <= summary["n_workers_lost"] <= 7
     measured(note=f"{summary['n_workers_lost']} workers lost until one row of {N_UNITS * N_ROWS} was found")
 
 
