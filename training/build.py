@@ -13,7 +13,6 @@ from training.config import TrainConfig
 from training.dataset import SPLITS, Dataset, prepare_dataset
 from training.errors import TrainingError
 from training.fit import FitResult, OnEpoch, fit_network, start_file
-from training.publish import publish_ensemble
 
 Progress = Callable[[int, int], None]
 """Called with (epochs done, epochs in all) over all networks."""
@@ -79,6 +78,9 @@ def build_ensemble(
     Raises:
         TrainingError: the name cannot be used, or the data cannot be trained on.
     """
+    # Workers import this module and publish nothing; what draws and fits takes seconds to import.
+    from training.publish import publish_ensemble
+
     try:
         check_name(name)
     except ValueError as error:

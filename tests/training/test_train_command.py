@@ -1,0 +1,163 @@
+"""`lensscan train` for real: Prefect, Ray, two workers that train together, one of which is killed in the middle."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+
+from scanner.networks.architectures import PAPER_NETWORKS, he_initialise
+from scanner.networks.package import load_package
+from scanner.pixels.shards import decode_shard
+from tests.training.shards import write_shards
+from tests.training.workers import train_workers
+from training.batches import BatchSource
+from training.build import work_folder
+from training.checkpoint import load_history
+from training.config import TrainConfig
+from training.dataset import open_dataset
+from training.fit import _number, _seeded
+from training.step import class_weights, cross_entropy, evaluate
+
+pytestmark = [pytest.mark.ray, pytest.mark.server]
+OU_H = PAPER_NETWORKS[2]
+N_EPOCHS, KILLED_AFTER = 5, 2
+PRESET = TrainConfig(
+    epochs=99,
+    batch_size=8,
+    networks=(OU_H,),
+    learning_rate=1e-3,
+    schedule="one_cycle",
+    validation_fraction=0.3,
+    test_fraction=0.3,
+    bfloat16=False,
+    cpus_per_worker=0.5,
+)
+"""One network of the paper, where the presets have seven or three."""
+COMMAND = """
+import sys
+import flows.train
+from flows.cli import main
+from training.config import TrainConfig
+flows.train.PRESETS = {"laptop": TrainConfig.model_validate_json(sys.argv.pop(1))}
+main()
+"""
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    return write_shards(tmp_path_factory.mktemp("shards"), 80)
+
+
+@pytest.fixture(scope="module")
+def killed(shards, tmp_path_factory):
+    """The command's answer, its folder, and the history at the kill."""
+    out = tmp_path_factory.mktemp("train")
+    options = ("--out", str(out), "--name", "tiny", "--epochs", str(N_EPOCHS), "--workers", "2", "--json")
+    command = [sys.executable, "-c", COMMAND, PRESET.model_dump_json(), "train", shards, *options]
+    env = os.environ | {"PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120"}
+    with subprocess.Popen(
+        command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            history = wait_for_epochs(process, out)
+            os.kill(train_workers(process.pid)[0], signal.SIGKILL)
+            stdout, stderr = process.communicate()
+        except BaseException:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+    assert process.returncode == 0, stderr
+    return json.loads(stdout), out, history
+
+
+def wait_for_epochs(process, out):
+    while process.poll() is None:
+        history = load_history(history_file(out))
+        if len(history) >= KILLED_AFTER:
+            return history
+        time.sleep(0.01)
+    raise AssertionError(process.communicate()[1])
+
+
+def history_file(out):
+    return work_folder(out, "tiny") / "OU-H" / "history.json"
+
+
+def test_training_goes_on_after_the_last_whole_epoch_when_a_worker_is_killed(killed):
+    _, out, before = killed
+    assert KILLED_AFTER <= len(before) < N_EPOCHS, "the kill must come in the middle"
+    history = load_history(history_file(out))
+    assert [record.epoch for record in history] == [*range(1, N_EPOCHS + 1)]
+    # With their times: these epochs are not done again.
+    assert history[: len(before)] == before
+
+
+def test_a_kill_does_not_change_the_result(killed):
+    """It is that of one process that takes the mean of two workers' gradients, and is not killed."""
+    _, out, _ = killed
+    history = load_history(history_file(out))
+    expected = trained_by_two(open_dataset(work_folder(out, "tiny") / "data"), PRESET.model_copy(update={"epochs": N_EPOCHS}))
+    assert [r.train_loss for r in history] == pytest.approx([train for train, _ in expected], rel=1e-3)
+    assert [r.validation_loss for r in history] == pytest.approx([checked for _, checked in expected], rel=1e-3)
+
+
+def trained_by_two(dataset, config):
+    """Losses of each epoch, as the first worker sees them in training, and of validation."""
+    rows = {split: dataset.rows(split, 0.3, 0.3) for split in ("train", "validation")}
+    weights = {split: class_weights(dataset.labels(OU_H.classes)[chosen], OU_H.classes) for split, chosen in rows.items()}
+    source = BatchSource(dataset, OU_H, config.batch_size)
+    with _seeded(config, OU_H, epoch=0):
+        network = OU_H.build()
+        he_initialise(network)
+    # Dropout draws in the order of the memory.
+    network = network.to(memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(network.parameters(), weight_decay=0)
+    losses = []
+    for epoch in range(1, config.epochs + 1):
+        rngs = [np.random.default_rng([config.seed, _number(OU_H), epoch]) for _ in range(2)]
+        parts = [[*source.shuffled(rows["train"], rng, augment=True, rank=k, world_size=2)] for k, rng in enumerate(rngs)]
+        states = []
+        for rank in range(2):
+            with _seeded(config, OU_H, epoch, rank):
+                states.append(torch.get_rng_state())
+        network.train()
+        seen = np.empty((0, 2))
+        for step, batches in enumerate(zip(*parts, strict=True)):
+            optimiser.zero_grad()
+            for rank, (inputs, labels) in enumerate(batches):
+                with torch.random.fork_rng():
+                    torch.set_rng_state(states[rank])
+                    loss = cross_entropy(network(inputs.to(memory_format=torch.channels_last)), labels, weights["train"])
+                    states[rank] = torch.get_rng_state()
+                (loss / 2).backward()
+                if rank == 0:
+                    seen = np.append(seen, [[loss.item(), len(labels)]], axis=0)
+            for group in optimiser.param_groups:
+                group["lr"] = config.learning_rate_at((epoch - 1 + step / len(parts[0])) / config.epochs)
+            optimiser.step()
+        checked = evaluate(network, source.in_order(rows["validation"]), weights["validation"], bfloat16=False)
+        losses.append((np.average(seen[:, 0], weights=seen[:, 1]), checked.loss))
+    return losses
+
+
+def test_the_package_scores_what_it_learnt(killed, shards):
+    answer, out, _ = killed
+    assert answer.keys() == {"ensemble", "package", "test_auroc"}
+    assert (answer["ensemble"], answer["package"]) == ("tiny", str(out / "tiny"))
+    ensemble = load_package(out / "tiny")
+    assert ensemble.network_names == ("OU-H",)
+    scores = [ensemble.score(decode_shard(path.read_bytes()).stamps).p_lens for path in sorted(Path(shards).iterdir())]
+    dataset = open_dataset(work_folder(out, "tiny") / "data")
+    is_lens, test = dataset.kinds > 0, dataset.rows("test", 0.3, 0.3)
+    p_lens = np.concatenate(scores)
+    assert roc_auc_score(is_lens, p_lens) > 0.8
+    assert answer["test_auroc"] == pytest.approx(roc_auc_score(is_lens[test], p_lens[test]), abs=0.02)
