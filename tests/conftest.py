@@ -7,12 +7,17 @@ import uuid
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from infra.storage import s3_filesystem
 from tests.servers import free_port, http_status, stop, wait_for
 
 pytest_plugins = ["tests.faults.reporting", "tests.shared"]
 BUCKET = "lensscan-tests"
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("lensscan", deadline=None)
+settings.load_profile("lensscan")
 
 
 @pytest.fixture
