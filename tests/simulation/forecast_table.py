@@ -8,7 +8,7 @@ TABLE = "real/tables/lenses_Euclid.txt"
 
 
 def read_table(min_radius_arcsec=0.4):
-    """Rows with an Einstein radius above 0.4 arcsec, [row, column]; skips the test where there is no table."""
+    """Rows with an Einstein radius above this, [row, column]; skips the test where there is no table."""
     require_shared(TABLE)
     table = np.loadtxt(SHARED / TABLE)
     return table[table[:, 2] > min_radius_arcsec]
