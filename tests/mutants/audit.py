@@ -191,7 +191,7 @@ DEFECTS = (
         "The detector lies within one quarter turn.",
         "angle = float(rng.uniform(0, 360))",
         "angle = float(rng.uniform(0, 90))",
-        ("tests/simulation/test_simulated_objects.py",),
+        ("tests/simulation/test_psf_probe.py",),
     ),
     Defect(
         "M85",
