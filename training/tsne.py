@@ -52,11 +52,21 @@ def fit_tsne_grid(outputs: NDArray[np.floating], is_lens: NDArray[np.bool_], see
     if len(outputs) < 10:
         raise ValueError(f"t-SNE needs at least 10 objects, got {len(outputs)}")
     references = np.asarray(outputs).astype(np.float64)
-    model = TSNE(perplexity=min(PERPLEXITY, (len(references) - 1) / 3), random_state=seed, init="pca")
-    layout = np.asarray(model.fit_transform(references.astype(np.float32)), np.float64)
-    low, span = layout.min(axis=0), np.maximum(np.ptp(layout, axis=0), 1e-12)
-    places = (layout - low) / span * N_CELLS
+    layout = _layout(references.astype(np.float32), seed)
+    low, span = layout.min(axis=0), np.ptp(layout, axis=0)
+    places = (layout - low) / np.where(span > 0, span, 1) * N_CELLS
     return TsneGrid(references, places, _lens_fractions(places, is_lens))
+
+
+def _layout(outputs: NDArray[np.float32], seed: int) -> NDArray[np.float64]:
+    """`[object, 2]`, all at one place where networks say the same of all objects: t-SNE would crash."""
+    n, n_networks = outputs.shape
+    if not np.ptp(outputs, axis=0).any():
+        return np.zeros((n, 2))
+    # One network has no second principal component.
+    init = "pca" if n_networks > 1 else "random"
+    model = TSNE(perplexity=min(PERPLEXITY, (n - 1) / 3), random_state=seed, init=init)
+    return np.asarray(model.fit_transform(outputs), np.float64)
 
 
 def _lens_fractions(places: NDArray[np.float64], is_lens: NDArray[np.bool_]) -> NDArray[np.float64]:

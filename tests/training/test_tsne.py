@@ -20,10 +20,10 @@ def grid(clusters):
     return fit_tsne_grid(clusters[0], clusters[1], seed=1)
 
 
-@pytest.mark.parametrize(("n", "perplexity"), [(100, 30), (31, 10)])
-def test_references_lie_where_scikit_learn_puts_them_on_a_grid_of_a_hundred(clusters, n, perplexity):
+@pytest.mark.parametrize(("n", "n_networks", "perplexity"), [(100, 7, 30), (31, 2, 10)])
+def test_references_lie_where_scikit_learn_puts_them_on_a_grid_of_a_hundred(clusters, n, n_networks, perplexity):
     """At a perplexity of 30, or of a third of the others where there are few."""
-    outputs, is_lens, _ = (values[:n] for values in clusters)
+    outputs, is_lens = clusters[0][:n, :n_networks], clusters[1][:n]
     layout = TSNE(perplexity=perplexity, random_state=5, init="pca").fit_transform(outputs.astype(np.float32)).astype(float)
     expected = 100 * (layout - layout.min(axis=0)) / (layout.max(axis=0) - layout.min(axis=0))
     grid = fit_tsne_grid(outputs, is_lens, seed=5)
@@ -83,6 +83,21 @@ def test_an_object_that_falls_among_empty_cells_gets_the_overall_fraction():
     values = np.full((N_CELLS, N_CELLS), 0.25)
     values[0, 0], values[-1, -1] = 0.0, 1.0
     assert TsneGrid(outputs, np.array([[0.0, 0.0], [100.0, 100.0]]), values).predict(np.array([[0.4]])) == [0.25]
+
+
+def test_networks_that_say_the_same_of_all_objects_tell_nothing_but_the_share_of_lenses():
+    is_lens = np.arange(21) % 3 == 0
+    grid = fit_tsne_grid(np.full((21, 3), 0.5), is_lens, 0)
+    assert np.array_equal(grid.places, np.zeros((21, 2)))
+    assert grid.predict(np.array([[0.5] * 3, [0.9] * 3])) == pytest.approx(1 / 3)
+
+
+def test_one_network_is_laid_out_too(clusters):
+    outputs, is_lens, kind = clusters
+    chosen = kind != 1
+    grid = fit_tsne_grid(outputs[chosen, :1], is_lens[chosen], 0)
+    value = grid.predict(outputs[chosen, :1])
+    assert value[is_lens[chosen]].mean() > value[~is_lens[chosen]].mean() + 0.3
 
 
 def test_few_objects_are_refused():
