@@ -18,8 +18,8 @@ class Module:
 
 MODULES = (
     Module("simulation/lensing.py", ("tests/simulation/test_lensing.py", "tests/simulation/test_images.py")),
-    Module("simulation/observation.py", ("tests/simulation/test_observation.py",)),
-    Module("simulation/injection.py", ("tests/simulation/test_injection.py",)),
+    Module("simulation/observation.py", ("tests/simulation/test_observation.py", "tests/simulation/test_noise_parts.py")),
+    Module("simulation/injection.py", ("tests/simulation/test_injection.py", "tests/simulation/test_injected_flux.py")),
     Module("scanner/pixels/resample.py", ("tests/scanner/test_resample.py", "tests/scanner/test_regridding.py")),
     Module("scanner/pixels/stamps.py", ("tests/scanner/test_stamps.py",)),
     Module("scanner/pixels/channels.py", ("tests/scanner/test_channels.py", "tests/scanner/test_inputs.py")),
@@ -30,6 +30,7 @@ MODULES = (
         "scanner/catalogue/plan.py",
         (
             "tests/scanner/test_plan.py",
+            "tests/scanner/test_find_plans.py",
             "tests/scanner/test_ledger.py",
             "tests/scanner/test_maps.py",
             "tests/flows/test_auditing.py",
@@ -39,7 +40,13 @@ MODULES = (
     Module("scanner/catalogue/reconcile.py", ("tests/scanner/test_reconcile.py", "tests/scanner/test_maps.py")),
     Module("scanner/catalogue/verify.py", ("tests/scanner/test_verify.py", "tests/scanner/test_maps.py")),
     Module(
-        "infra/storage.py", ("tests/infra/test_storage.py", "tests/infra/test_listing.py", "tests/infra/test_reading_files.py")
+        "infra/storage.py",
+        (
+            "tests/infra/test_local_files.py",
+            "tests/infra/test_storage.py",
+            "tests/infra/test_listing.py",
+            "tests/infra/test_reading_files.py",
+        ),
     ),
     Module("scanner/dispatch.py", ("tests/scanner/test_dispatch.py", "tests/scanner/test_scan_plan.py")),
     Module("scanner/recovery.py", ("tests/scanner/test_recovery.py",)),

@@ -122,6 +122,10 @@ def test_an_inconsistent_stack_is_refused(changes, says):
         stack(**changes)
 
 
+def test_any_clip_above_zero_is_one():
+    assert stack(clip=0.25).clip == 0.25
+
+
 def test_what_is_stored_stays_as_it_is_and_may_be_a_little_off():
     given = stack(training_fractions=(0.4, 0.3, 0.2, 0.1000005), scale=(0.001, 0.5))
     mean = MeanCombiner(kind="mean", networks=("a",))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from infra.storage import list_files
 from scanner.catalogue.plan import (
@@ -134,6 +135,22 @@ def test_an_equal_input_gives_an_equal_plan_and_another_input_another(tmp_path):
     assert build(tmp_path) == plan
     write_shard(tmp_path / "a.parquet", [1, 3])
     assert build(tmp_path).plan_id != plan.plan_id
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed", "refused"),
+    [
+        ("candidate_threshold", (0, 1), (-0.01, 1.01)),
+        ("batch_size", (1,), (0,)),
+        ("maps_per_unit", (0, 1000), (-1, 1001)),
+    ],
+)
+def test_settings_have_bounds(name, allowed, refused):
+    for value in allowed:
+        assert getattr(ScanConfig(**{name: value}), name) == value
+    for value in refused:
+        with pytest.raises(ValidationError, match=f"(?s){name}.*should be (less|greater) than or equal to"):
+            ScanConfig(**{name: value})
 
 
 OPINION = SecondOpinion(ensemble_name="b", ensemble_sha256="f" * 64, above=0.25)

@@ -30,7 +30,6 @@ def play(n_rows, poison, max_tries=400, too_large=None, unreadable=False):
     return tasks, None
 
 
-@pytest.mark.fault(7)
 def test_the_rows_before_and_after_one_left_out_keep_their_places():
     assert [nth_kept(n, [3, 0, 4]) for n in range(4)] == [1, 2, 5, 6]
 
@@ -182,7 +181,6 @@ def test_where_every_row_kills_none_is_to_blame(n_rows):
     assert play(n_rows, set(range(n_rows)))[1] is None
 
 
-@pytest.mark.fault(8)
 def test_memory_that_runs_out_makes_batches_smaller_and_in_the_end_the_unit_is_given_up():
     """It says something of the machine, and nothing of a row."""
     recovery = UnitRecovery("u", 8, 64)
@@ -196,7 +194,6 @@ def test_memory_that_runs_out_makes_batches_smaller_and_in_the_end_the_unit_is_g
     assert recovery.task().is_alone
 
 
-@pytest.mark.fault(8)
 def test_a_unit_is_not_given_up_for_the_memory_of_another():
     """Both are said to have had none when their worker is killed: only what happens to one that is alone counts."""
     recovery = UnitRecovery("u", 8, 64)
@@ -223,14 +220,12 @@ def test_a_unit_whose_worker_is_lost_again_and_again_is_tried_alone_and_not_give
     assert not recovery.is_given_up
 
 
-@pytest.mark.fault(8)
 def test_a_death_makes_batches_smaller_too_for_the_kernel_does_not_say_why_it_kills():
     recovery = UnitRecovery("u", 1000, 64)
     recovery.failed(Failure.DIED)
     assert recovery.task().batch_size == 16
 
 
-@pytest.mark.fault(7)
 @pytest.mark.parametrize("failure", [Failure.OUT_OF_MEMORY, Failure.OVERDUE, Failure.LOST])
 def test_what_is_no_death_convicts_no_row(failure):
     recovery = UnitRecovery("u", 1, 1)
@@ -274,7 +269,6 @@ def test_after_a_death_or_a_hang_in_company_the_next_try_is_alone(failure):
     assert not recovery.is_given_up
 
 
-@pytest.mark.fault(7)
 def test_one_death_alone_convicts_no_row():
     recovery = UnitRecovery("u", 1, 64)
     for _ in range(MAX_DEATHS_ALONE):
@@ -286,7 +280,6 @@ def test_one_death_alone_convicts_no_row():
     assert recovery.task().left_out == ()
 
 
-@pytest.mark.fault(7)
 @settings(deadline=None)
 @given(st.integers(1, 3000), st.data())
 def test_rows_that_kill_are_found_and_no_others(n_rows, data):

@@ -230,6 +230,14 @@ def test_files_of_no_plan_are_named(local):
     assert sorted(files_of_no_plan(local.root)) == sorted(strays)
 
 
+def test_candidates_of_a_plan_that_cannot_be_read_are_known_by_the_beginning_of_its_id(local):
+    replace(f"{local.root}/plans/{local.plan.plan_id}.json", b"{}")
+    of_the_plan, stray = (f"{local.root}/candidates/night=2026-01-01/{local.plan.plan_id[:n]}.parquet" for n in (16, 17))
+    for uri in (of_the_plan, stray):
+        replace(uri, b"x")
+    assert files_of_no_plan(local.root) == [stray]
+
+
 def test_a_unit_of_other_networks_is_named(local):
     table = scores([7, 8], [0.1, 0.2]).rename_columns([n.replace("OU-66", "OU-67") for n in scores([], []).column_names])
     assert "OU-67" not in NETWORKS
