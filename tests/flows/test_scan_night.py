@@ -28,6 +28,7 @@ from tests.tiles import write_tiles
 
 LENSSCAN = Path(sys.executable).with_name("lensscan")
 N_TILES, N_OBJECTS, N_MAPS = 6, 4, 3
+N_ATTEMPTS = 5
 
 
 @pytest.fixture(scope="module")
@@ -142,8 +143,12 @@ def kill_after_commits(tiles, root, wanted):
 @pytest.mark.parametrize("kills", [(1,), pytest.param((0, 1, 3), marks=pytest.mark.faults)])
 @pytest.mark.ray
 def test_kill_minus_nine_at_any_time_and_rerun_ends_in_the_same_catalogue(tiles, undisturbed, tmp_path, measured, kills):
-    root = tmp_path / "catalogue"
-    committed_at_kill = [kill_after_commits(tiles[0], root, wanted) for wanted in kills]
+    for attempt in range(N_ATTEMPTS):
+        root = tmp_path / f"catalogue-{attempt}"
+        committed_at_kill = [kill_after_commits(tiles[0], root, wanted) for wanted in kills]
+        # On a busy machine the night may end before this process looks again.
+        if committed_at_kill[0] < N_TILES:
+            break
     assert committed_at_kill[0] < N_TILES, "the kill must come before the end"
     killed = time.time()
     summary = scan(tiles[0], root)
