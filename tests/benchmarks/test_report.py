@@ -69,4 +69,5 @@ def test_a_rate_above_its_limit_is_named():
     results = {"tiles_over_limit_seven": 1.01, "tiles_over_limit_seven_most": 1.2, "shards_over_limit_flagship": 0.99}
 
     assert beyond_the_limit(results) == ["tiles_over_limit_seven"]
+    assert beyond_the_limit({"tiles_exact_over_limit_float32_seven": 1.01}) == ["tiles_exact_over_limit_float32_seven"]
     assert beyond_the_limit({"shards_over_limit_flagship": 0.99, "shards_over_limit_flagship_most": 1.01}) == []
