@@ -3,13 +3,13 @@
 from collections import Counter
 from dataclasses import asdict, dataclass, fields
 from hashlib import sha256
-from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 KINDS = ("lost", "doubled", "torn", "wrong")
+_COMMITTED = ("units/**/*.parquet", "candidates/**/*.parquet", "seals/*.json")
 
 
 @dataclass(frozen=True)
@@ -123,9 +123,12 @@ def _values(column):
 
 
 def recoveries(faults, root):
-    """Seconds from each fault to the next file that is committed; where the next fault came before, it is that one's matter."""
-    commits = sorted(path.stat().st_ctime for path in (Path(root) / "units").rglob("*.parquet"))
-    for fault, next_fault in pairwise([*faults, float("inf")]):
-        later = next((commit for commit in commits if commit > fault), float("inf"))
-        if later < next_fault:
-            yield later - fault
+    """Seconds from each fault to the next commit of any worker, or of the driver that seals, in a catalogue on disk."""
+    commits = [path.stat().st_ctime for name in _COMMITTED for path in Path(root).glob(name)]
+    return seconds_to_the_next(faults, commits)
+
+
+def seconds_to_the_next(faults, commits):
+    """For each fault that a commit follows, in the order of the faults, whether or not another fault comes between."""
+    later = ([commit - fault for commit in commits if commit > fault] for fault in faults)
+    return [min(seconds) for seconds in later if seconds]

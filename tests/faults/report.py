@@ -29,8 +29,8 @@ _ABOUT = """\
 A row's **runs** are the faults that were put in its way; a test counts in one row, or says which of its runs belong to which.
 **Lost**, **doubled** and **wrong** are rows of catalogues, **torn** is files, counted by reading what the fault left behind; a
 dash means that no check of that row reads a catalogue. **Violations** is their sum. Tests that **failed** for any reason, and
-those in which the harness lost its patience (**time-outs**), are counted beside them. **Recovery** is the longest time from a
-fault to the next commit or, for reads, until they went on."""
+those that waited for something longer than the harness allows (**time-outs**), are counted beside them. **Recovery** is the
+longest time from a fault to the next commit of any worker or of the driver that seals or, for reads, until they went on."""
 
 
 def entry(number, tests, commit):
