@@ -21,7 +21,7 @@ START_S, ROW_S, BYTES_PER_S = 600.0, 0.5, 1e6
 """Whoever needs longer than this for his start, a row, and reading hangs: forty times what a slow core takes."""
 
 MAX_STORE_FAILURES = 6
-"""Of one unit, while the store answers for others."""
+"""A unit that meets so many failures of the store, while it answers for others, is given up."""
 
 Progress = Callable[[int, int], None]
 """Called with (rows done, rows in all)."""
@@ -97,6 +97,8 @@ class _Dispatch:
         self._units = {unit.unit_id: unit for unit in units}
         self._recoveries = {unit.unit_id: UnitRecovery(unit.unit_id, unit.n_rows, batch_size) for unit in units}
         self._pool, self._circuit = pool, circuit
+        self._failing: set[str] = set()
+        """Units that met a failing store since it last answered for any."""
         self.given_up: dict[str, str] = {}
         """Unit to what went wrong last."""
 
@@ -123,6 +125,7 @@ class _Dispatch:
         recovery = self._recoveries[task.unit_id]
         if ended.trouble is None:
             self._circuit.worked()
+            self._failing.clear()
             if task.trial is None:
                 return ended.result
             recovery.survived_trial()
@@ -141,10 +144,12 @@ class _Dispatch:
         recovery.failed(failure)
         if failure is Failure.STORE and ended.error is not None:
             self._circuit.failed(ended.error, is_probe=not self._pool.n_busy)
-            if self._circuit.is_open:
-                recovery.store_is_away()
-            elif recovery.n_store_failures >= MAX_STORE_FAILURES:
-                recovery.is_given_up = True
+            self._failing.add(task.unit_id)
+            if not self._circuit.is_open:
+                recovery.is_given_up |= recovery.n_store_failures >= MAX_STORE_FAILURES
+            elif len(self._failing) > 1:
+                # The store fails for several: that says nothing of this one.
+                recovery.forget_store_failures()
 
 
 def _failure(ended: Ended) -> Failure:

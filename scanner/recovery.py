@@ -118,8 +118,8 @@ class UnitRecovery:
     def n_store_failures(self) -> int:
         return self._count(Failure.STORE)
 
-    def store_is_away(self) -> None:
-        """The store fails for all units: its failures say nothing of this one."""
+    def forget_store_failures(self) -> None:
+        """Count failures of the store from zero: those before were an outage."""
         self._failures.pop(Failure.STORE, None)
 
     def _go_on(self, *, died: bool) -> None:

@@ -1,4 +1,4 @@
-"""A pool that asks a function in place of actors, and a clock that moves only when somebody sleeps: no Ray, no waiting."""
+"""A pool that asks a function in place of actors, and a clock that only sleeps and calls move: no Ray, no waiting."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ MOST_CALLS = 500
 
 
 class Clock:
-    """Time that passes only when somebody sleeps."""
+    """Time that passes only while the run sleeps or waits for a call."""
 
     def __init__(self):
         self.now, self.sleeps = 100.0, []
@@ -35,14 +35,18 @@ class Started:
 
 
 class FakePool:
-    """One actor that holds two calls at most and ends the oldest first; what kills it ends all that it holds.
+    """One actor that holds two calls at most and ends the one first that is over first; its death ends all that it holds.
 
     `answer` is asked how a call ends: with an exception that the method raises, a `Trouble`, or anything else as its result.
+    `seconds` is asked how long a call takes on `clock`: without them all take no time, and the oldest ends first.
     """
 
-    def __init__(self, answer, in_flight=2):
+    def __init__(self, answer, in_flight=2, clock=None, seconds=lambda _call: 0.0):
         self._answer, self._in_flight = answer, in_flight
+        self._clock, self._seconds = clock or Clock(), seconds
         self._waiting, self._running, self._ended = deque(), deque(), deque()
+        self._ends = deque()
+        """The time at which each running call is over."""
         self.started = []
         self.n_lost = 0
         self.is_closed = False
@@ -63,7 +67,7 @@ class FakePool:
             if not self.n_open:
                 return None
             self._start_waiting(self._in_flight if at_most is None else min(at_most, self._in_flight))
-            self._end_oldest()
+            self._end_first()
         return self._ended.popleft()
 
     def close(self):
@@ -77,16 +81,26 @@ class FakePool:
             self.started.append(Started(call.method, call.arguments[0], call.deadline_s, len(self._running)))
             assert len(self.started) <= MOST_CALLS, "the run goes round in circles"
             self._running.append(call)
+            self._ends.append(self._clock.now + self._seconds(call))
 
-    def _end_oldest(self):
-        said = self._answer(self._running[0])
+    def _end_first(self):
+        place = min(range(len(self._ends)), key=self._ends.__getitem__)
+        call, over = self._running[place], self._ends[place]
+        self._clock.now = max(self._clock.now, over)
+        said = self._answer(call)
         if isinstance(said, BaseException):
-            self._ended.append(Ended(self._running.popleft(), trouble=Trouble.RAISED, error=said))
+            self._ended.append(Ended(self._take(place), trouble=Trouble.RAISED, error=said))
         elif isinstance(said, Trouble):
             self.n_lost += 1
             said = Trouble.DISTURBED if said is Trouble.OVERDUE and len(self._running) > 1 else said
             error = ClusterError(f"its worker: {said}")
             self._ended.extend(Ended(call, trouble=said, error=error) for call in self._running)
             self._running.clear()
+            self._ends.clear()
         else:
-            self._ended.append(Ended(self._running.popleft(), said))
+            self._ended.append(Ended(self._take(place), said))
+
+    def _take(self, place):
+        call = self._running[place]
+        del self._running[place], self._ends[place]
+        return call

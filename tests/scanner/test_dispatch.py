@@ -44,8 +44,9 @@ def scripted(**told):
 class Run:
     """A dispatcher that has come to its end."""
 
-    def __init__(self, units, answer):
-        self.pool, self.clock = FakePool(answer), Clock()
+    def __init__(self, units, answer, **pool):
+        self.clock = Clock()
+        self.pool = FakePool(answer, clock=self.clock, **pool)
         circuit = Circuit(clock=self.clock, sleep=self._sleep)
         self.n_busy_at_pauses = []
         self.dispatch = _Dispatch(units, 64, self.pool, circuit)
@@ -182,6 +183,23 @@ def test_a_unit_whose_files_alone_cannot_be_read_six_times_is_given_up_while_the
     assert sorted(run.committed) == sorted(OTHERS)
     assert run.clock.sleeps == []
     assert Run(units_of("x", *OTHERS), scripted(x=[AWAY] * 5, **OTHERS))().given_up == {}
+
+
+@pytest.mark.parametrize("n_good", [6, 20])
+@pytest.mark.parametrize("good_s", [5.0, 300.0])
+def test_a_unit_that_fails_at_once_beside_others_that_take_long_is_given_up(n_good, good_s):
+    """By its own failures it opens the circuit again and again; that is no outage."""
+    good = [f"u{i}" for i in range(n_good)]
+    answer = scripted(x=itertools.repeat(AWAY))
+
+    def seconds(call):
+        name = call.arguments[0].unit_id
+        # So that they do not end together and leave it alone, which looks like an outage.
+        return 0.1 if name == "x" else good_s * (1 + good.index(name))
+
+    run = Run(units_of("x", *good), answer, in_flight=4, seconds=seconds)()
+    assert list(run.given_up) == ["x"]
+    assert sorted(run.committed) == sorted(good)
 
 
 def test_what_a_unit_met_while_the_store_was_away_for_all_is_not_held_against_it_later():

@@ -164,12 +164,12 @@ def test_a_death_in_company_starts_no_search():
 
 def test_failures_of_a_store_that_is_away_for_all_are_forgotten_and_no_others():
     recovery = UnitRecovery("u", 8, 64)
-    recovery.store_is_away()
+    recovery.forget_store_failures()
     assert recovery.n_store_failures == 0
     for _ in range(2):
         recovery.failed(Failure.STORE)
         recovery.failed(Failure.RAISED)
-    recovery.store_is_away()
+    recovery.forget_store_failures()
     assert recovery.n_store_failures == 0
     recovery.failed(Failure.RAISED)
     assert recovery.is_given_up
