@@ -9,7 +9,6 @@ import json
 import logging
 import os
 import platform
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +22,7 @@ from tests.benchmarks import explain, meaning, one_process, peers, scan_speed, s
 from tests.benchmarks.figures import part_of
 from tests.benchmarks.report import beyond_the_limit, markdown
 from tests.benchmarks.sizes import FULL, QUICK
+from tests.faults.report import tree_version
 
 RESULTS = Path(__file__).with_name("results.json")
 PARTS = ("scan", "simulation", "maps", "full_tile", "peers")
@@ -51,7 +51,7 @@ def main() -> None:
     file = options.out or (None if options.quick else RESULTS)
     results: dict[str, Any] = json.loads(file.read_text()) if file and file.exists() else {}
     before = results.pop("machine", {}).get("measured", {})
-    now, about = commit(), machine()
+    now, about = tree_version(), machine()
     for part in options.parts:
         # A folder each: the parts' tiles together would take much of a disk.
         with tempfile.TemporaryDirectory() as folder:
@@ -95,13 +95,6 @@ def machine() -> dict[str, Any]:
         "engine": resolve_engine("auto"),
         "sweep": fast_precision("auto") or "none",
     }
-
-
-def commit() -> str:
-    """The commit of the code, with `-dirty` where files differ from it."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=10", "--exclude=*"]
-    done = subprocess.run(command, cwd=RESULTS.parent, check=False, capture_output=True, text=True)
-    return done.stdout.strip() or "unknown"
 
 
 def _processor() -> str:
