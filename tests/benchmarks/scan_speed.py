@@ -16,7 +16,6 @@ from scanner.catalogue.units import find_units
 from scanner.networks.engines import fast_precision, resolve_engine
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_package
-from scanner.pixels.geometry import Stamps
 from scanner.pixels.inputs import network_input
 from scanner.scan import open_unit, scan_unit
 from scanner.scoring import open_scanner
@@ -37,6 +36,7 @@ from tests.benchmarks.rates import (
     seconds_of_runs,
     spreads,
 )
+from tests.benchmarks.recorded import differences
 from tests.benchmarks.sizes import CANDIDATES, CORES, FLAGSHIP, NIGHT, SEVEN, SHORT, Sizes
 from tests.tiles import write_tiles
 
@@ -59,8 +59,7 @@ def measure(scratch: Path, sizes: Sizes) -> dict[str, float]:
     runs["two_actors_over_one"] = min((runs[f"two_actors_over_one_{short}"] for short in SHORT.values()), key=np.median)
     runs |= stages_runs(flagship) | stages_runs(seven)
     runs |= one_process.ledger_runs(flagship.units["tiles"][: sizes.n_ledger_units], FLAGSHIP, sizes.rounds, scratch)
-    exact = {"paper_loop_largest_difference": paper_loop_largest_difference(seven)}
-    return spreads(runs) | exact | one_process.memory(small, FLAGSHIP, sizes.n_memory_units)
+    return spreads(runs) | paper_loop_differences(seven) | one_process.memory(small, FLAGSHIP, sizes.n_memory_units)
 
 
 def flagship_runs(night: Night) -> Runs:
@@ -146,13 +145,11 @@ def stages_runs(night: Night) -> Runs:
     }
 
 
-def paper_loop_largest_difference(night: Night) -> float:
-    """How far the scores that a scan records are from the paper's loop's at most."""
-    recorded = load_package(night.package, resolve_engine("auto"), "float32", CORES)
-    ours = recorded.score(_paper_stamps(night)).p_networks
+def paper_loop_differences(night: Night) -> dict[str, float]:
+    """How far the scores that a scan records are from the paper's loop's at most, on the same stamps."""
     files = _paper_files(night)
     theirs = PaperLoop(SEVEN, files, "as_written").score(files)
-    return max(float(np.abs(ours[name] - theirs[name]).max()) for name in ours)
+    return differences(night, theirs, has_sweep=fast_precision(resolve_engine("auto")) is not None)
 
 
 def _measurements(night: Night, opened: ExitStack) -> Measurements:
@@ -206,9 +203,6 @@ def _later_over_earlier(ends: Ends) -> float:
     return rate_to_the_last_end(later) / rate_to_the_last_end(earlier)
 
 
-def _paper_stamps(night: Night) -> Stamps:
-    return {band: images[: night.sizes.n_paper_loop] for band, images in night.stamps.items()}
-
-
 def _paper_files(night: Night) -> list[dict[str, Path]]:
-    return write_cutouts(night.scratch / "fits", _paper_stamps(night))
+    stamps = {band: images[: night.sizes.n_paper_loop] for band, images in night.stamps.items()}
+    return write_cutouts(night.scratch / "fits", stamps)

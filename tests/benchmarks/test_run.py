@@ -13,7 +13,7 @@ from tests.benchmarks.sizes import SHORT
 
 def only_where_the_sweep_is_fast():
     limits = [f"limit_float32_{layout}_per_s_{short}" for layout in LAYOUTS for short in SHORT.values()]
-    return {"over_paper_loop_bfloat16", *limits}
+    return {"over_paper_loop_bfloat16", "paper_loop_largest_difference_bfloat16", *limits}
 
 
 @pytest.mark.slow

@@ -1,0 +1,59 @@
+"""The scores that a catalogue holds beside those of the paper's loop on the same stamps."""
+
+from collections.abc import Mapping
+from uuid import uuid4
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from scanner.catalogue.ledger import publish
+from scanner.catalogue.plan import ScanConfig, make_plan
+from scanner.catalogue.unitfile import unit_uri
+from scanner.catalogue.units import Unit
+from scanner.networks.package import read_card
+from scanner.scan import scan_unit
+from scanner.scoring import open_scanner
+from tests.benchmarks.nights import Night
+from tests.benchmarks.sizes import CORES, NIGHT
+
+
+def differences(night: Night, theirs: Mapping[str, NDArray], *, has_sweep: bool) -> dict[str, float]:
+    """Most that a recorded score of the first shard differs from the loop's: in float32 throughout, and in the sweep.
+
+    The shard's ids are the places of the night's stamps; `theirs` has the scores of the first of them.
+    """
+    unit = night.units["shards"][0]
+    exact = _catalogue(night, night.config.model_copy(update={"sweep": False}), unit)
+    found = {"paper_loop_largest_difference": largest_difference(exact, theirs, "float32")}
+    if has_sweep:
+        swept = _catalogue(night, night.config, unit)
+        found["paper_loop_largest_difference_bfloat16"] = largest_difference(swept, theirs, "bfloat16")
+    return found
+
+
+def largest_difference(table: pa.Table, theirs: Mapping[str, NDArray], precision: str) -> float:
+    """Most that a score of a precision differs, over all networks; `object_id` is the place among theirs.
+
+    Raises:
+        ValueError: no row of that precision is among theirs.
+    """
+    places = np.asarray(table["object_id"], dtype=np.int64)
+    n_theirs = min(len(scores) for scores in theirs.values())
+    compared = (places < n_theirs) & (np.asarray(table["precision"]) == precision)
+    if not compared.any():
+        raise ValueError(f"no row that {precision} scored is among the {n_theirs} of the loop")
+    return max(
+        float(np.abs(np.asarray(table[f"p_{name}"])[compared] - scores[places[compared]]).max())
+        for name, scores in theirs.items()
+    )
+
+
+def _catalogue(night: Night, config: ScanConfig, unit: Unit) -> pa.Table:
+    """The rows of a unit as its file holds them, once scanned and published."""
+    plan = make_plan(NIGHT.isoformat(), read_card(night.package), config, [unit])
+    root = str(night.scratch / f"catalogue-{uuid4().hex}")
+    table = scan_unit(unit, open_scanner(night.package, config, CORES), NIGHT.isoformat())
+    publish(table, unit, plan, root, attempt=uuid4().hex)
+    return pq.read_table(unit_uri(root, plan.plan_id, unit.unit_id))
