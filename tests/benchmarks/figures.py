@@ -111,8 +111,8 @@ PEERS = _group(
     "Ray Data and Hyrax",
     "The seven published networks on the same cutouts; the peers compute in float32. Warm is each peer's own steady "
     "rate (Ray Data: rows after the first batch over the time from its end to the last's; Hyrax: its evaluation loop) "
-    "against our actors once started and warm. With start is the whole command, from the shell to its end, for "
-    "everybody. Ours: shards, 1 % candidates, no maps.",
+    "against our actors once started and warm. With start is the whole command, from the shell to its end, of "
+    "each. Ours: shards, 1 % candidates, no maps.",
     Figure("n_peers_cutouts", "cutouts", "how many: the fewer, the more a start weighs"),
     Figure("ray_data_per_s", PER_S, "Ray Data, warm"),
     Figure("hyrax_per_s", PER_S, "Hyrax, warm"),
@@ -259,7 +259,7 @@ PARTS = {figure.name: group.part for group in GROUPS for figure in group.figures
 
 
 def part_of(key: str) -> str | None:
-    """The part that measures what stands under a key: a figure, or the least or the most of its rounds; None for strangers."""
+    """The part that measures a figure, or the least or the most of its rounds; None where no part measures such a name."""
     for name in (key, key.removesuffix("_least"), key.removesuffix("_most")):
         if name in PARTS:
             return PARTS[name]

@@ -35,9 +35,9 @@ from tests.benchmarks.sizes import CORES, Sizes
 LAYOUTS = {"one_process": (1, CORES), "process_a_core": (CORES, 1)}
 """How many processes, with how many threads each."""
 N_TRIES = 2
-"""Of a batch size; the fastest counts."""
+"""A batch size is timed so many times; the fastest counts."""
 MIN_ROWS = 64
-"""Of a pass, so that inputs do not stay in a core's cache."""
+"""A pass has at least so many rows, so that inputs do not stay in a core's cache."""
 MIN_PASSES = 2
 
 _LOG = logging.getLogger(__name__)

@@ -99,7 +99,7 @@ def _of_networks(networks: Sequence[Sequence[Kinds]], truth: Truth) -> dict[str,
 
 
 def _of_flagship(trained: Kinds, untrained: Sequence[Kinds], truth: Truth) -> dict[str, float]:
-    """Of sums over the networks; and what no map is needed for."""
+    """Shares for the sums over the networks; and those that need no map."""
     found: dict[str, float] = {}
     for name, slack in SLACKS.items():
         own, of_others = _shares(trained[name], truth, slack)

@@ -19,14 +19,14 @@ from tests.tiles import write_tiles
 
 @dataclass(frozen=True)
 class Night:
-    """What one ensemble is timed on."""
+    """The tiles and shards on which one ensemble is timed."""
 
     name: str
-    """Of the ensemble."""
+    """The ensemble's name."""
     units: dict[str, list[Unit]]
     """Those of `tiles`, all of one size, and of `shards`."""
     stamps: Stamps
-    """Of the first rows of a tile."""
+    """The stamps of the first rows of a tile."""
     scratch: Path
     sizes: Sizes
 

@@ -1,4 +1,4 @@
-"""What one scanner in a process of its own takes: memory over many units and of a whole tile, and the commit protocol."""
+"""The costs of one scanner in a process of its own: memory over many units and of a whole tile, and the commit protocol."""
 
 import json
 import os
@@ -26,7 +26,7 @@ from tests.tiles import write_tile
 
 
 def ledger_runs(units: list[Unit], name: str, rounds: int, scratch: Path) -> Runs:
-    """What the protocol costs over scanning and writing each table to a file: checks, digests, syncs, seal."""
+    """The cost of the protocol over scanning and writing each table to a file: checks, digests, syncs, seal."""
     package = SHIPPED_DIR / name
     config = ScanConfig(candidate_threshold=read_card(package).candidate_threshold)
     scanner = open_scanner(package, config, 1)

@@ -1,4 +1,4 @@
-"""What others do with the same seven published networks and cutouts: scripts of a folder apart, run as they are.
+"""The rates of others with the same seven published networks and cutouts: scripts of another folder, run as they are.
 
 The folder holds `make_data.py`, `ray_data.py` and `hyrax_infer/`; they print a line `RESULT {"peer": ..., ...}` with cutouts
 per second, and read the cutouts that `PEERS_DATA` names and the published weights that `PEERS_WEIGHTS` names:
@@ -42,7 +42,7 @@ from tests.benchmarks.sizes import CANDIDATES, CORES, NIGHT, Sizes
 PUBLISHED = "wilde2022"
 """Ensemble of the same weights, as `lensscan models import-published` makes it."""
 ROWS = 25
-"""Of our shards: twenty units of 500 cutouts."""
+"""A shard of ours has so many: twenty units of 500 cutouts."""
 RAY_DATA = ("ray_data.py", "--actors", str(CORES), "--threads", "1", "--batch", "16")
 HYRAX = ("hyrax_infer/hyrax_infer.py", "--model", "PeerEnsemble")
 
@@ -108,7 +108,7 @@ def _hyrax(folder: Path, data: Path, python: str, scratch: Path) -> dict[str, fl
 
 
 def _said(folder: Path, command: list[str]) -> dict[str, Any]:
-    """What a script says of itself."""
+    """The result that a script prints."""
     done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
     lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
     if done.returncode or len(lines) != 1:

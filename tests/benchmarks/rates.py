@@ -1,4 +1,4 @@
-"""The arithmetic of the benchmarks: rates that favour nobody, medians of rounds with their spread."""
+"""The arithmetic of the benchmarks: rates without a bias to either side, medians of rounds with their spread."""
 
 import logging
 import time

@@ -68,13 +68,13 @@ def main() -> None:
 
 
 def merged(results: Mapping[str, float], part: str, found: Mapping[str, float]) -> dict[str, float]:
-    """The results with what a part found instead of what it found before; what nobody measures any more goes.
+    """The results with what a part found instead of what it found before, without figures that no part measures.
 
     Raises:
         ValueError: the part found something that `figures.py` does not say it measures.
     """
-    if strangers := sorted(name for name in found if part_of(name) != part):
-        raise ValueError(f"figures.py does not say that the part {part} measures {', '.join(strangers)}")
+    if unexplained := sorted(name for name in found if part_of(name) != part):
+        raise ValueError(f"figures.py does not say that the part {part} measures {', '.join(unexplained)}")
     kept = {name: value for name, value in results.items() if part_of(name) not in {None, part}}
     return dict(sorted((kept | found).items()))
 
@@ -86,7 +86,7 @@ def measured_by(part: str, parts: Sequence[str], now: str, before: Mapping[str, 
 
 
 def machine() -> dict[str, Any]:
-    """What the figures hold for."""
+    """The machine and the versions that the figures hold for."""
     return {
         "processor": _processor(),
         "cpus": os.cpu_count(),

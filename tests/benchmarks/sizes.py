@@ -7,7 +7,7 @@ from datetime import date
 NIGHT = date(2026, 1, 1)
 FLAGSHIP, SEVEN = "mer3-sim", "ou7-sim"
 SHORT = {FLAGSHIP: "flagship", SEVEN: "seven"}
-"""What names of figures end in."""
+"""Ensemble to the end of the names of its figures."""
 CORES = os.cpu_count() or 1
 CANDIDATES = 0.01
 """Share of the rows that are candidates, where a measurement needs some; a survey has far fewer."""
@@ -24,7 +24,7 @@ class Tiles:
 
 @dataclass(frozen=True)
 class Sizes:
-    """Of one run of the benchmarks."""
+    """How much one run of the benchmarks measures."""
 
     rounds: int
     """Everything that is compared is measured so many times, in turns."""

@@ -13,7 +13,7 @@ from tests.benchmarks.meaning import N_RANDOMISED, bright_lenses
 from tests.benchmarks.sizes import FLAGSHIP
 
 CELLS = {"guided": (40, 1), "occlusion": (8, 0)}
-"""Of a side, and how many cells beside the arc are as good as on it: a VIS PSF."""
+"""Cells of a side, and how many cells beside the arc are as good as on it: a VIS PSF."""
 
 
 def measure() -> dict[str, float]:

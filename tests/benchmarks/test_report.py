@@ -44,7 +44,7 @@ def test_a_part_that_is_run_again_leaves_none_of_its_old_figures_and_all_of_the_
     assert merged(old, "peers", {"over_ray_data": 3.0}) == {"over_ray_data": 3.0, "simulate_per_s": 50.0}
 
 
-def test_a_figure_that_nobody_explains_is_refused():
+def test_a_figure_that_is_not_explained_is_refused():
     with pytest.raises(ValueError, match="the part scan measures over_the_moon"):
         merged({}, "scan", {"over_the_moon": 1.0})
     with pytest.raises(ValueError, match="the part scan measures over_hyrax"):
