@@ -85,11 +85,20 @@ def test_an_object_that_falls_among_empty_cells_gets_the_overall_fraction():
     assert TsneGrid(outputs, np.array([[0.0, 0.0], [100.0, 100.0]]), values).predict(np.array([[0.4]])) == [0.25]
 
 
-def test_networks_that_say_the_same_of_all_objects_tell_nothing_but_the_share_of_lenses():
+@pytest.mark.parametrize("constants", [(0.5, 0.5, 0.5), (0.2, 0.5, 0.9)])
+def test_networks_that_say_the_same_of_all_objects_tell_nothing_but_the_share_of_lenses(constants):
     is_lens = np.arange(21) % 3 == 0
-    grid = fit_tsne_grid(np.full((21, 3), 0.5), is_lens, 0)
+    grid = fit_tsne_grid(np.tile(constants, (21, 1)), is_lens, 0)
     assert np.array_equal(grid.places, np.zeros((21, 2)))
-    assert grid.predict(np.array([[0.5] * 3, [0.9] * 3])) == pytest.approx(1 / 3)
+    assert grid.predict(np.array([constants, [0.9] * 3])) == pytest.approx(1 / 3)
+
+
+def test_a_network_that_says_the_same_of_all_objects_does_not_hide_what_others_say(clusters):
+    outputs, is_lens, kind = clusters
+    chosen = kind != 1
+    outputs = np.column_stack([np.full(chosen.sum(), 0.5), outputs[chosen, :2]])
+    value = fit_tsne_grid(outputs, is_lens[chosen], 0).predict(outputs)
+    assert value[is_lens[chosen]].mean() > value[~is_lens[chosen]].mean() + 0.3
 
 
 def test_one_network_is_laid_out_too(clusters):
