@@ -98,11 +98,14 @@ def test_networks_train_with_dropout_and_are_evaluated_without_in_the_precision_
     evaluate(network, batches(1), torch.ones(2), bfloat16=bfloat16)
     assert probe.seen == [(False, dtype, False), (True, dtype, True), (False, dtype, False)]
     # Before the first step both see the same; whatever the precision of the network, the loss is taken in float32.
-    assert trained == evaluated
+    # Kernels may add in another order.
+    tolerance = 1e-2 if bfloat16 else 1e-5
+    assert trained.loss == pytest.approx(evaluated.loss, rel=tolerance)
+    assert trained.accuracy == evaluated.accuracy
     with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16), torch.no_grad():
         (x, y), *_ = batches(1)
         logits = linear()(x)
-    assert trained.loss == nn.functional.cross_entropy(logits.float(), y).item()
+    assert trained.loss == pytest.approx(nn.functional.cross_entropy(logits.float(), y).item(), rel=tolerance)
     with pytest.raises(ValueError, match="at least one batch"):
         train_epoch(network, optimiser, [], torch.ones(2), bfloat16=False)
 
@@ -115,7 +118,7 @@ def test_evaluation_counts_and_changes_nothing():
     assert result.accuracy == pytest.approx(correct.float().mean().item())
     # Three batches of eight.
     loss = torch.stack([nn.functional.cross_entropy(network(x), y) for x, y in batches()]).mean()
-    assert result.loss == pytest.approx(loss.item(), rel=1e-6)
+    assert result.loss == pytest.approx(loss.item(), rel=1e-5)
     assert all(torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
     with pytest.raises(ValueError, match="at least one batch"):
         evaluate(network, [], torch.ones(2), bfloat16=False)
