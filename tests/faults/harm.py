@@ -88,22 +88,23 @@ def read_files(paths, n_rows=None):
     return tables, Harm(torn=torn)
 
 
-def compare_units(found, expected):
-    """Two catalogues, as the bytes of their files by path below the root: unreadable files, and the rows of the units."""
-    tables, torn = zip(*(_readable(contents) for contents in (found, expected)), strict=True)
-    return Harm(torn=torn[0]) + compare(*([row for table in some for row in rows_of(table)] for some in tables))
+def compare_catalogues(found, expected):
+    """Two catalogues, as the bytes of their files by path below the root: unreadable files; rows of units and of candidates."""
+    total = Harm()
+    for folder in ("units/", "candidates/"):
+        tables, torn = zip(*(_readable(contents, folder) for contents in (found, expected)), strict=True)
+        total += Harm(torn=torn[0]) + compare(*([row for table in some for row in rows_of(table)] for some in tables))
+    return total
 
 
-def _readable(contents):
+def _readable(contents, folder):
     tables, torn = [], 0
     for name, data in contents.items():
-        if name.endswith(".parquet"):
+        if name.startswith(folder) and name.endswith(".parquet"):
             try:
-                table = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
+                tables.append(pq.read_table(pa.BufferReader(data), page_checksum_verification=True))
             except (pa.ArrowException, OSError, ValueError):
                 torn += 1
-            else:
-                tables += [table] * name.startswith("units/")
     return tables, torn
 
 

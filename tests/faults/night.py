@@ -160,7 +160,7 @@ class SmallNight:
 
     def check(self, root_uri):
         """Nothing lost, nothing twice, nothing else than without the fault; the catalogue."""
-        harm.assert_none(harm.compare_units(contents(root_uri), self.golden.files))
+        harm.assert_none(harm.compare_catalogues(contents(root_uri), self.golden.files))
         found = read_catalogue(root_uri)
         assert found.plan == self.golden.plan
         assert sorted(i for table in found.rows.values() for i in table["object_id"].to_pylist()) == self.ids

@@ -66,7 +66,7 @@ def test_any_damage_is_named_and_repair_and_another_scan_bring_the_same_bytes_ba
         night.seal()
         worst, n_runs = max(worst, time.monotonic() - start), n_runs + 1
         found = night.contents()
-        harm.assert_none(harm.compare_units(found, before))
+        harm.assert_none(harm.compare_catalogues(found, before))
         assert found == before
         assert reconcile(night.plan, root).is_equal
     measured(runs=n_runs, recovery_s=worst)

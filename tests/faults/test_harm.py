@@ -1,5 +1,9 @@
 """The counts of harm and the times of recovery, for catalogues and numbers that are written by hand."""
 
+from io import BytesIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.faults import harm
@@ -25,3 +29,34 @@ def test_units_candidates_and_the_seal_are_commits_and_nothing_else_is(tmp_path)
 def write(path):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"")
+
+
+ROWS = [{"object_id": i, "p_lens": i / 10} for i in range(4)]
+BEST = ROWS[2:]
+
+
+@pytest.mark.parametrize(
+    ("units", "candidates", "expected"),
+    [
+        (ROWS, BEST, harm.Harm(checked=6)),
+        (ROWS, BEST[1:], harm.Harm(lost=1, checked=5)),
+        (ROWS, [*BEST, BEST[0]], harm.Harm(doubled=1, checked=7)),
+        (ROWS, [BEST[0], BEST[1] | {"p_lens": 0.9}], harm.Harm(wrong=1, checked=6)),
+        (ROWS, [*BEST, ROWS[0]], harm.Harm(wrong=1, checked=7)),
+        (ROWS[1:], BEST, harm.Harm(lost=1, checked=5)),
+        (ROWS, None, harm.Harm(lost=2, torn=1, checked=4)),
+    ],
+)
+def test_harm_to_units_and_to_candidates_is_counted_alike(units, candidates, expected):
+    assert harm.compare_catalogues(files(units, candidates), files(ROWS, BEST)) == expected
+
+
+def files(units, candidates):
+    return {"plans/a.json": b"{}", "units/plan=a/unit.parquet": parquet(units), "candidates/a.parquet": parquet(candidates)}
+
+
+def parquet(rows):
+    """The bytes of a file of these rows; without rows, of none that can be read."""
+    file = BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows or ROWS), file)
+    return file.getvalue() if rows else file.getvalue()[:-9]

@@ -89,7 +89,7 @@ def test_a_sealer_killed_at_any_step_leaves_whole_data_and_the_next_one_finishes
     report = night.seal()
     recovery = time.monotonic() - start
     undisturbed = elsewhere(night, tmp_path / "undisturbed").contents()
-    harm.assert_none(harm.compare_units(night.contents(), undisturbed))
+    harm.assert_none(harm.compare_catalogues(night.contents(), undisturbed))
     assert night.contents() == undisturbed
     assert (report.n_rows, report.n_candidates) == (8, 6)
     assert reconcile(night.plan, night.root).is_equal
