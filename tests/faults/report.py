@@ -23,14 +23,16 @@ FIGURES = (*KILLS, HISTORIES)
 REPOSITORY = Path(__file__).parents[2]
 _TREE = ("infra", "scanner", "simulation", "training", "flows", "tests", "pyproject.toml")
 _WRITTEN = (":!tests/faults/report.json", ":!tests/faults/REPORT.md")
-_COLUMNS = ("runs", *KINDS, "violations", "failed", "timed_out", "recovery_s")
-_HEADINGS = ("fault", "runs", *KINDS, "violations", "failed tests", "time-outs", "recovery, s", "")
+_COLUMNS = ("runs", "rows_checked", *KINDS, "violations", "failed", "timed_out", "recovery_s")
+_HEADINGS = ("fault", "runs", "rows read", *KINDS, "violations", "failed tests", "time-outs", "recovery, s", "")
 _ABOUT = """\
 A row's **runs** are the faults that were put in its way; a test counts in one row, or says which of its runs belong to which.
-**Lost**, **doubled** and **wrong** are rows of catalogues, **torn** is files, counted by reading what the fault left behind; a
-dash means that no check of that row reads a catalogue. **Violations** is their sum. Tests that **failed** for any reason, and
-those that waited for something longer than the harness allows (**time-outs**), are counted beside them. **Recovery** is the
-longest time from a fault to the next commit of any worker or of the driver that seals or, for reads, until they went on."""
+**Lost**, **doubled** and **wrong** are rows of catalogues, **torn** is files, counted by reading what the fault left behind:
+so many **rows read**; a dash means that no check of that row reads a catalogue. **Violations** is their sum. Tests that
+**failed** for any reason, and those that waited for something longer than the harness allows (**time-outs**), are counted
+beside them. **Recovery** is the longest time from a fault to the next commit of any worker or of the driver that seals or, for
+reads, until they went on. Ray's workers run with `RAY_worker_niceness=0`, in these tests as in all others: by default they give
+way to every other process, and stand still on a busy machine."""
 
 
 def entry(number, tests, commit):

@@ -41,7 +41,7 @@ def measured(request):
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        if _rows(item) and item.get_closest_marker("timeout") is None:
+        if item.get_closest_marker("faults") and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(patience.TEST_S))
 
 
@@ -82,11 +82,9 @@ class _Reporter:
         test = self._tests.setdefault(report.nodeid, _nothing(said["fault"]))
         if report.skipped:
             test["skipped"] = report.longrepr[2].removeprefix("Skipped: ")
-        if report.failed:
-            name = "timed_out" if said.get("timed_out") else "failed"
-            test[name] = 1
-            # A test is one of the two.
-            test["failed"] &= not test["timed_out"]
+        # The first outcome stays: a teardown that fails or times out later does not change it.
+        if report.failed and not test["failed"] and not test["timed_out"]:
+            test["timed_out" if said.get("timed_out") else "failed"] = 1
         if report.when == "call" and not report.skipped:
             test["harm"] = said["harm"]
             test["measured"] = said["measured"] or [{"row": said["fault"][0], "runs": 1}]

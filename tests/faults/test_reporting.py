@@ -101,6 +101,19 @@ def broken():
 def test_whose_fixture_fails(broken):
     pass
 
+@pytest.fixture
+def slow_to_end():
+    yield
+    raise patience.TimedOut("a server did not end")
+
+@fault(15)
+def test_a_failure_before_a_time_out(slow_to_end):
+    assert False
+
+@fault(16)
+def test_a_time_out_after_a_success(slow_to_end):
+    pass
+
 def test_of_no_fault():
     assert False
 """
@@ -116,7 +129,7 @@ def written(tmp_path_factory):
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     command += ["--rootdir", folder, "--fault-report", folder / "report.json", "test_planted.py"]
     said = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False).stdout
-    assert "9 failed, 5 passed, 2 skipped, 1 error" in said, said
+    assert "10 failed, 6 passed, 2 skipped, 3 errors" in said, said
     rows = json.loads((folder / "report.json").read_text())
     assert [row["fault"] for row in rows] == [f"{number}: {name}" for number, name in ROWS.items()]
     return dict(zip(ROWS, rows, strict=True)), (folder / "REPORT.md").read_text()
@@ -140,6 +153,8 @@ def written(tmp_path_factory):
         (12, {"runs": 0, "histories": 60, "note": "beside the runs, 60 random histories in one process"}),
         (13, {"runs": 0, "failed": 1}),
         (14, {"runs": 0, "note": "not run"}),
+        (15, {"runs": 1, "failed": 1}),
+        (16, {"runs": 1, "timed_out": 1}),
     ],
 )
 def test_what_is_planted_is_in_its_own_column_and_nowhere_else(written, number, expected):
@@ -165,8 +180,8 @@ def test_every_row_names_its_commit_and_the_table_says_the_same(written):
     assert f"of commit {commits.pop()}, on 2" in table
     lines = {line.split(":")[0]: line for line in table.splitlines() if line.startswith("| ") and line[2].isdigit()}
     assert len(lines) == len(ROWS)
-    assert lines["| 3"] == "| 3: a node dies | 1 | 0 | 4 | 2 | 0 | 6 | 1 | 0 |  |  |"
-    assert lines["| 6"] == "| 6: an actor hangs | 2 | - | - | - | - | - | 0 | 2 |  |  |"
+    assert lines["| 3"] == "| 3: a node dies | 1 | 8 | 0 | 4 | 2 | 0 | 6 | 1 | 0 |  |  |"
+    assert lines["| 6"] == "| 6: an actor hangs | 2 | 0 | - | - | - | - | - | 0 | 2 |  |  |"
 
 
 @pytest.mark.parametrize(("load", "expected_s"), [(0.1, 30), (2.0, 30), (8.0, 120)])
