@@ -212,6 +212,16 @@ def test_candidates_with_other_columns_are_named_even_where_a_unit_is_damaged_to
     assert found(local, deep=True) == {(Part.CANDIDATES, local.uri("candidates")), (Part.UNIT, local.uri("unit"))}
 
 
+def test_two_hundred_letters_of_a_reason_are_quoted(local, monkeypatch):
+    def fail(_data):
+        raise OSError("ab\n " * 300)
+
+    local.seal()
+    monkeypatch.setattr("scanner.catalogue.verify.open_candidates", fail)
+    (fault,) = verify_plan(local.plan.plan_id, local.root, deep=True).faults
+    assert (fault.part, fault.why) == (Part.CANDIDATES, f"cannot be read: {('ab ' * 67)[:200]}")
+
+
 def test_files_that_are_no_units_of_the_plan_are_named(night):
     for name in ("e.parquet", "deep/a.parquet", "a.parquet.bak"):
         replace(f"{night.root}/units/plan={night.plan.plan_id}/{name}", b"x")

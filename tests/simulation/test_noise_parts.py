@@ -73,6 +73,15 @@ def test_nisp_takes_one_dither_an_exposure():
     assert EUCLID["H"].pixel_scale_arcsec / MER.grids["H"].pixel_scale_arcsec == pytest.approx(observation._NATIVE)
 
 
+def test_nisp_bands_share_a_depth_and_scatter_about_it():
+    """The draw spelled out: 10 % in VIS, 11.5 % in NISP as a whole, 4 % in each of its bands."""
+    _, nisp, vis, *bands = np.random.default_rng(3).standard_normal(6)
+    depth = observation.draw_conditions(np.random.default_rng(3), 0.0).depth_factor
+    assert list(depth) == ["VIS", "Y", "J", "H"]
+    assert depth["VIS"] == pytest.approx(np.exp(0.1 * vis))
+    assert [depth[band] for band in ("Y", "J", "H")] == pytest.approx([np.exp(0.115 * nisp + 0.04 * z) for z in bands])
+
+
 def test_light_below_zero_has_no_noise_of_its_own():
     band = EUCLID["VIS"]
     dark = np.full((60, 60), -50.0, np.float32)
