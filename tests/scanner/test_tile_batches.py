@@ -149,10 +149,12 @@ def open_below(folder):
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs a list of open files")
-@pytest.mark.parametrize("kind", ["plain", "gz"])
+@pytest.mark.parametrize("kind", ["plain", "gz", "rice"])
 def test_a_tile_given_up_half_way_closes_its_files(tmp_path, kind):
     tile = make_tile(tmp_path, kind)
     batches = tile_batches(tile, catalogue(positions()), MER_10, 4)
+    # The first batch holds only sources outside the tile, for which no pixel is unpacked.
+    next(batches)
     next(batches)
     assert open_below(tmp_path) == sorted(Path(uri).name for uri in tile.mosaics.values())
     batches.close()
