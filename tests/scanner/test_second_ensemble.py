@@ -133,7 +133,8 @@ def test_a_second_ensemble_is_asked_in_float32_where_the_first_sweeps_and_draws_
     # All that the second ensemble says is below the thresholds: in a sweep of its own it would stay rounded.
     assert max(p_lens for _, p_lens, _ in made.said.values()) < made.above - 0.05
     scan_here(plan_with(made, maps_per_unit=1), Packages(made.first, made.second), tmp_path)
-    assert assert_asked(tmp_path, made, made.above, 1e-6) == 5
+    # The rounding of a sweep changes `p_lens` by 3e-4 and more.
+    assert assert_asked(tmp_path, made, made.above, 1e-4) == 5
     assert mapped == [made.first]
 
 
