@@ -17,9 +17,9 @@ _MODE_HALF_WIDTH = float(ndtri(0.5 + _MODE_FRACTION / 2))
 """Of that interval for Gaussian noise, in sigma."""
 _CLIP_SIGMA = 2.5
 _CLIPPED_RMS = 0.953803
-"""Root mean square of a standard normal variable within +-2.5, but for 0.08 %: 0.954597 is right.
+"""Approximates the root mean square of a standard normal variable within +-2.5, which is 0.954597.
 
-Shipped networks learnt from inputs that were scaled with this number, so that it stays.
+The shipped networks were trained with this value, so it must not change.
 """
 _LEVEL_CLIP_SIGMA = 1.5
 _N_ITERATIONS = 4
