@@ -71,14 +71,17 @@ PAPER = _group(
     "scan",
     "The paper's loop",
     "The seven networks of `ou7-sim` on the same kind of stamps, the loop on the first stamps of one tile, the scan on all "
-    "tiles: four FITS files an object, scikit-image and eager float32 torch, one process with all threads, against a scan "
-    "of tiles with an actor a core. Both warm, in turns.",
-    Figure("paper_loop_per_s", PER_S, "the loop as the paper's code is written: contiguous tensors"),
-    Figure("paper_loop_channels_last_per_s", PER_S, "the loop with tensors in `channels_last`, which CPUs are faster with"),
-    Figure("over_paper_loop", "ratio", "`tiles_exact_per_s_seven` over the faster of the two loops: float32 both"),
-    Figure("over_paper_loop_as_written", "ratio", "the same over the loop as written"),
+    "tiles: four FITS files an object, scikit-image and eager float32 torch, batches of 64, against a scan of tiles with "
+    "an actor a core. The loop runs in one process with all threads, and in a process a core with one thread each, which "
+    "share the stamps out; the fastest of the four counts. All warm, in turns.",
+    Figure("paper_loop_per_s", PER_S, "the loop as the paper's code is written: contiguous tensors, one process"),
+    Figure("paper_loop_process_a_core_per_s", PER_S, "contiguous tensors, a process a core"),
+    Figure("paper_loop_channels_last_per_s", PER_S, "tensors in `channels_last`, which CPUs are faster with, one process"),
+    Figure("paper_loop_channels_last_process_a_core_per_s", PER_S, "tensors in `channels_last`, a process a core"),
+    Figure("over_paper_loop", "ratio", "`tiles_exact_per_s_seven` over the fastest of the four loops: float32 both"),
+    Figure("over_paper_loop_as_written", "ratio", "the same over the loop as written: contiguous tensors, one process"),
     Figure(
-        "over_paper_loop_bfloat16", "ratio", "`tiles_per_s_seven` over the faster loop: the sweep in bfloat16 against float32"
+        "over_paper_loop_bfloat16", "ratio", "`tiles_per_s_seven` over the fastest loop: the sweep in bfloat16 against float32"
     ),
     Figure(
         "paper_loop_largest_difference",
@@ -104,7 +107,7 @@ COST = _group(
     Figure(
         "core_ms_per_cutout_lensscan_seven", "core ms", "`lensscan scan` with the paper's architecture `ou7-sim`, without maps"
     ),
-    Figure("core_ms_per_cutout_paper_loop", "core ms", "the faster paper's loop with the same seven networks"),
+    Figure("core_ms_per_cutout_paper_loop", "core ms", "the fastest paper's loop with the same seven networks"),
 )
 PEERS = _group(
     "peers",
@@ -114,6 +117,8 @@ PEERS = _group(
     "against our actors once started and warm. With start is the whole command, from the shell to its end, of "
     "each. Ours: shards, 1 % candidates, no maps.",
     Figure("n_peers_cutouts", "cutouts", "how many: the fewer, the more a start weighs"),
+    Figure("ray_data_batch", "cutouts", "Ray Data's batch: of 8, 16 and 64 the one with the fastest whole command in a trial"),
+    Figure("hyrax_batch", "cutouts", "Hyrax's batch, chosen in the same way"),
     Figure("ray_data_per_s", PER_S, "Ray Data, warm"),
     Figure("hyrax_per_s", PER_S, "Hyrax, warm"),
     Figure("ours_on_peers_cutouts_per_s", PER_S, "ours, float32, warm"),

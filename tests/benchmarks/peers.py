@@ -14,6 +14,7 @@ command with whole command, each time with our float32 (`--exact`) and, where th
 """
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -43,8 +44,14 @@ PUBLISHED = "wilde2022"
 """Ensemble of the same weights, as `lensscan models import-published` makes it."""
 ROWS = 25
 """A shard of ours has so many: twenty units of 500 cutouts."""
-RAY_DATA = ("ray_data.py", "--actors", str(CORES), "--threads", "1", "--batch", "16")
+BATCHES = (8, 16, 64)
+"""The peers try these, once each; each is measured with the one in which its whole command takes least."""
+RAY_DATA = ("ray_data.py", "--actors", str(CORES), "--threads", "1")
 HYRAX = ("hyrax_infer/hyrax_infer.py", "--model", "PeerEnsemble")
+Way = Callable[[int], dict[str, float]]
+"""Runs a peer with a batch size, and gives its rates."""
+
+_LOG = logging.getLogger(__name__)
 
 
 def measure(folder: Path, hyrax_python: str | None, scratch: Path, sizes: Sizes) -> dict[str, float]:
@@ -53,9 +60,11 @@ def measure(folder: Path, hyrax_python: str | None, scratch: Path, sizes: Sizes)
     n, shards = write_shards(data, scratch / "shards")
     units = find_units(str(shards))
     threshold = _threshold(units)
-    turns: list[Callable[[], dict[str, float]]] = [partial(_ray_data, folder, data, n, scratch)]
+    ways: dict[str, Way] = {"ray_data": partial(_ray_data, folder, data, n, scratch)}
     if hyrax_python is not None:
-        turns.append(partial(_hyrax, folder, data, hyrax_python, scratch))
+        ways["hyrax"] = partial(_hyrax, folder, data, hyrax_python, scratch)
+    batches = {peer: fastest_batch(peer, way) for peer, way in ways.items()}
+    turns: list[Callable[[], dict[str, float]]] = [partial(way, batches[peer]) for peer, way in ways.items()]
     modes = ["", "_bfloat16"] if fast_precision(resolve_engine("auto")) else [""]
     turns += [partial(_ours, mode, units, threshold, shards, scratch) for mode in modes]
     runs: Runs = {}
@@ -63,14 +72,20 @@ def measure(folder: Path, hyrax_python: str | None, scratch: Path, sizes: Sizes)
         for turn in turns:
             for name, value in turn().items():
                 runs.setdefault(name, []).append(value)
-    peers = [peer for peer in ("ray_data", "hyrax") if f"{peer}_per_s" in runs]
-    for peer in peers:
+    for peer in ways:
         for mode in modes:
             runs[f"over_{peer}{mode}"] = over(runs[f"ours_on_peers_cutouts_per_s{mode}"], runs[f"{peer}_per_s"])
             with_start = runs[f"ours_on_peers_cutouts_with_start_per_s{mode}"]
             runs[f"over_{peer}_with_start{mode}"] = over(with_start, runs[f"{peer}_with_start_per_s"])
         runs[f"core_ms_per_cutout_{peer}"] = core_ms(runs[f"{peer}_per_s"], CORES)
-    return {**spreads(runs), "n_peers_cutouts": n}
+    return {**spreads(runs), **{f"{peer}_batch": batch for peer, batch in batches.items()}, "n_peers_cutouts": n}
+
+
+def fastest_batch(peer: str, way: Way) -> int:
+    """The batch size with the fastest whole command: a steady rate leaves out the first batch, the more the larger that is."""
+    tried = {batch: way(batch)[f"{peer}_with_start_per_s"] for batch in BATCHES}
+    _LOG.info("%s: cutouts/s by batch size, whole command: %s", peer, tried)
+    return max(tried, key=tried.__getitem__)
 
 
 def write_shards(data: Path, folder: Path) -> tuple[int, Path]:
@@ -95,15 +110,16 @@ def _ours(mode: str, units: list[Unit], threshold: float, shards: Path, scratch:
     return {f"ours_on_peers_cutouts_per_s{mode}": warm, f"ours_on_peers_cutouts_with_start_per_s{mode}": whole}
 
 
-def _ray_data(folder: Path, data: Path, n: int, scratch: Path) -> dict[str, float]:
+def _ray_data(folder: Path, data: Path, n: int, scratch: Path, batch: int) -> dict[str, float]:
     said: dict[str, Any] = {}
-    command = [sys.executable, *RAY_DATA, "--data", str(data), "--out", str(scratch / "ray-data")]
+    command = [sys.executable, *RAY_DATA, "--batch", str(batch), "--data", str(data), "--out", str(scratch / "ray-data")]
     seconds = seconds_of(lambda: said.update(_said(folder, command)))
     return {"ray_data_per_s": said["steady"], "ray_data_with_start_per_s": n / seconds}
 
 
-def _hyrax(folder: Path, data: Path, python: str, scratch: Path) -> dict[str, float]:
-    said = _said(folder, [python, *HYRAX, "--data", str(data), "--work", str(scratch / "hyrax")])
+def _hyrax(folder: Path, data: Path, python: str, scratch: Path, batch: int) -> dict[str, float]:
+    options = ["--batch", str(batch), "--data", str(data), "--work", str(scratch / "hyrax")]
+    said = _said(folder, [python, *HYRAX, *options])
     return {"hyrax_per_s": said["total"], "hyrax_with_start_per_s": said["command"]}
 
 

@@ -57,7 +57,7 @@ def test_the_report_says_of_every_figure_what_it_is():
     text = markdown(results, {"cpus": 2, "measured": {"scan": "2026-01-01: as told"}})
 
     assert (
-        "| over_paper_loop | 5.43 | 5.20 to 5.60 | ratio | `tiles_exact_per_s_seven` over the faster of the two loops" in text
+        "| over_paper_loop | 5.43 | 5.20 to 5.60 | ratio | `tiles_exact_per_s_seven` over the fastest of the four loops" in text
     )
     assert "| simulate_per_s | 57 | | stamps/s | one process, nothing written |" in text.replace("|  |", "| |")
     assert "cpus 2" in text
