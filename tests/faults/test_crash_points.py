@@ -76,7 +76,7 @@ def finish_the_night(night, root, log):
     return (n_scored - N_UNITS) / n_scored if n_scored > N_UNITS else 0.0
 
 
-@pytest.mark.fault(1)
+@pytest.mark.fault(4)
 @pytest.mark.parametrize(("store", "step"), cases([*BEFORE_PUBLICATION, *(s for s in steps_of("unit") if s not in COMMITTED)]))
 def test_a_unit_whose_writer_dies_before_the_commit_is_scanned_again(crash, night, measured, store, step):
     root, log = crash(store, step, UNIT)

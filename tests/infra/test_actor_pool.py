@@ -90,7 +90,6 @@ def test_what_a_method_raises_comes_back_and_its_actor_lives(pool):
     assert {one.result for one in after} <= {one.result for one in before}
 
 
-@pytest.mark.fault(1)
 def test_a_killed_actor_is_replaced_and_all_it_held_is_told(pool):
     calls = [call("die", 0), call("sleep", 1.0), call("sleep", 1.1), call("double", 3), call("double", 4)]
     ended = {one.call: one for one in all_ended(pool, calls)}
@@ -102,7 +101,6 @@ def test_a_killed_actor_is_replaced_and_all_it_held_is_told(pool):
     assert {one.result for one in all_ended(pool, [call("double", x) for x in range(8)])} == set(range(0, 16, 2))
 
 
-@pytest.mark.fault(1)
 def test_a_call_that_must_be_alone_has_an_actor_to_itself(pool):
     calls = [call("sleep", 0.3), call("sleep", 0.31), call("die", 1, is_alone=True), call("sleep", 0.32), call("sleep", 0.33)]
     ended = {one.call: one.trouble for one in all_ended(pool, calls)}
@@ -110,7 +108,6 @@ def test_a_call_that_must_be_alone_has_an_actor_to_itself(pool):
     assert set(ended.values()) == {None}
 
 
-@pytest.mark.fault(6)
 def test_a_call_that_hangs_is_ended_and_those_beside_it_are_not_blamed(pool):
     calls = [call("sleep", 600, deadline_s=2.0), call("sleep", 601, deadline_s=60.0), call("sleep", 602, deadline_s=60.0)]
     started = time.monotonic()
@@ -125,7 +122,6 @@ def test_a_call_that_hangs_is_ended_and_those_beside_it_are_not_blamed(pool):
     assert pool.n_lost == 1
 
 
-@pytest.mark.fault(6)
 def test_a_call_that_hangs_alone_is_overdue(pool):
     hanging = call("sleep", 600, deadline_s=1.0, is_alone=True)
     ended = {one.call: one.trouble for one in all_ended(pool, [hanging, call("double", 1), call("double", 2)])}
@@ -185,7 +181,6 @@ def test_an_actor_whose_replacements_cannot_start_is_done_without(ray_cluster, t
     pool.close()
 
 
-@pytest.mark.fault(1)
 def test_an_actor_that_is_killed_while_it_starts_is_replaced(ray_cluster, tmp_path):
     """Also the only one, before any has run."""
     pool = ActorPool(lambda: Worker.remote(killed_once=str(tmp_path / "one")), 1, 1)
@@ -223,7 +218,6 @@ def test_what_ray_says_of_a_death_is_told_apart(error, trouble):
     assert _death(error) is trouble
 
 
-@pytest.mark.fault(5)
 def test_a_ray_that_is_gone_is_one_error_and_closing_hides_nothing(ray_cluster, monkeypatch):
     """A real one ends the whole process soon: see `test_after_the_death_of_the_head_a_new_cluster_goes_on`."""
 
@@ -242,7 +236,6 @@ def test_a_ray_that_is_gone_is_one_error_and_closing_hides_nothing(ray_cluster, 
     pool.close()
 
 
-@pytest.mark.fault(8)
 def test_an_actor_without_memory_says_so(pool):
     """And lives: what else it holds goes on."""
     calls = [call("sleep", 0.5), call("sleep", 0.501), call("balloon", 1), call("balloon", 2)]
