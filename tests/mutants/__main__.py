@@ -13,9 +13,19 @@ from collections.abc import Iterable
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from tests.mutants.campaign import PACKAGES, Campaign, audit_jobs, progress_file, sample_jobs, say
+from tests.mutants.campaign import PACKAGES, Campaign, audit_jobs, held_out_jobs, progress_file, sample_jobs, say
 from tests.mutants.modules import MODULES
-from tests.mutants.report import as_json, as_markdown, complaints, read_equivalents, survivors, write
+from tests.mutants.report import (
+    Circumstances,
+    as_json,
+    as_markdown,
+    commit,
+    complaints,
+    read_equivalents,
+    survivors,
+    write,
+)
+from tests.mutants.sampling import FIRST_SEED, HELD_OUT_SEED
 from tests.mutants.trees import Tree
 
 ROOT = Path(__file__).parents[2]
@@ -27,6 +37,7 @@ def _arguments(arguments: Iterable[str] | None) -> argparse.Namespace:
     parser.add_argument("--audit-only", action="store_true", help="the audit's defects alone")
     parser.add_argument("--sample-only", action="store_true", help="the sampled mutants alone")
     parser.add_argument("--modules", nargs="+", metavar="PATH", help="sampled mutants of these modules alone")
+    parser.add_argument("--seed", type=int, default=HELD_OUT_SEED, help="of the held-out sample (default %(default)s)")
     parser.add_argument("--copies", type=int, default=2, help="how many mutants run at a time")
     parser.add_argument("--fresh", action="store_true", help="forget what an earlier run of the same code found")
     parser.add_argument("--list", action="store_true", help="name the mutants and run none")
@@ -35,6 +46,8 @@ def _arguments(arguments: Iterable[str] | None) -> argparse.Namespace:
     known = [module.path for module in MODULES]
     if unknown := sorted(set(found.modules or ()) - set(known)):
         parser.error(f"modules must be among {', '.join(known)}, got {', '.join(unknown)}")
+    if found.seed == FIRST_SEED:
+        parser.error(f"--seed must not be {FIRST_SEED}, which is that of the sample against which tests were written")
     if found.copies < 1:
         parser.error(f"--copies must be >= 1, got {found.copies}")
     return found
@@ -43,7 +56,7 @@ def _arguments(arguments: Iterable[str] | None) -> argparse.Namespace:
 def main(arguments: Iterable[str] | None = None) -> int:
     """Run the mutants that were asked for; 0 where all is well."""
     asked = _arguments(arguments)
-    start = time.monotonic()
+    start, code = time.monotonic(), commit()
     with ExitStack() as cleanup:
         folder = cleanup.enter_context(tempfile.TemporaryDirectory(prefix="mutants-"))
         trees = [cleanup.enter_context(closing(Tree(ROOT, Path(folder, str(i))))) for i in range(asked.copies)]
@@ -51,7 +64,7 @@ def main(arguments: Iterable[str] | None = None) -> int:
         # From the copy, not from the working tree: that may change meanwhile.
         paths = asked.modules or [module.path for module in MODULES]
         jobs = [] if asked.sample_only or asked.modules else audit_jobs(root)
-        jobs += [] if asked.audit_only else sample_jobs(root, paths)
+        jobs += [] if asked.audit_only else [*sample_jobs(root, paths), *held_out_jobs(root, paths, asked.seed)]
         if asked.list:
             for job in jobs:
                 say(f"{job.path} {job.what}: {job.line} -> {job.becomes}")
@@ -63,12 +76,15 @@ def main(arguments: Iterable[str] | None = None) -> int:
         results = Campaign(jobs, trees, progress).results()
     equivalents = read_equivalents()
     words = sys.argv[1:] if arguments is None else arguments
-    report = as_json(results, equivalents, " ".join(["python -m tests.mutants", *words]), time.monotonic() - start)
+    # Of a run that goes on where an earlier one stopped, the clock tells the last part alone.
+    wall_s = max(time.monotonic() - start, sum(result.seconds for result in results) / asked.copies)
+    run = Circumstances(" ".join(["python -m tests.mutants", *words]), code, wall_s, asked.seed)
+    report = as_json(results, equivalents, run)
     say(as_markdown(report))
     is_whole = not (asked.audit_only or asked.sample_only or asked.modules)
     if asked.report or is_whole:
         write(report, asked.report or REPORT)
-    wrong = complaints(results, equivalents)
+    wrong = complaints(results, equivalents, asked.seed)
     for survivor in survivors(results, equivalents):
         say(f"survives: {survivor.path} {survivor.what}: {survivor.line} -> {survivor.becomes}")
     for line in wrong:

@@ -7,16 +7,15 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from tests.mutants.audit import DEFECTS
-from tests.mutants.modules import MODULES
-from tests.mutants.report import AUDIT, Result
-from tests.mutants.sampling import sample
-from tests.mutants.trees import Tree, TreeError, seconds_by_file
+from tests.mutants.modules import HELD_OUT_PER_MODULE, MODULES, Module
+from tests.mutants.report import AUDIT, HELD_OUT, Result
+from tests.mutants.sampling import Mutant, held_out, sample
+from tests.mutants.trees import Run, Tree, TreeError, seconds_by_file
 
 PACKAGES = ("infra", "scanner", "simulation", "training", "flows")
 MIN_LIMIT_S, LIMIT_FACTOR = 90.0, 6.0
@@ -37,7 +36,7 @@ class Job:
 
     @property
     def key(self) -> str:
-        return hashlib.sha256("\n".join((self.path, self.text, *self.tests)).encode()).hexdigest()
+        return hashlib.sha256("\n".join((self.group, self.path, self.text, *self.tests)).encode()).hexdigest()
 
 
 def audit_jobs(root: Path) -> list[Job]:
@@ -51,11 +50,27 @@ def audit_jobs(root: Path) -> list[Job]:
 def sample_jobs(root: Path, paths: Sequence[str]) -> list[Job]:
     """The sampled mutants of some modules."""
     return [
-        Job(module.path, module.path, m.operator, m.line, m.becomes, m.text, module.tests)
-        for module in MODULES
-        if module.path in paths
-        for m in sample(module.path, (root / module.path).read_text(encoding="utf-8"), module.n)
+        _job(module.path, module, mutant)
+        for module, source in _sources(root, paths)
+        for mutant in sample(module.path, source, module.n)
     ]
+
+
+def held_out_jobs(root: Path, paths: Sequence[str], seed: int) -> list[Job]:
+    """Mutants of some modules against which no test was written."""
+    return [
+        _job(HELD_OUT, module, mutant)
+        for module, source in _sources(root, paths)
+        for mutant in held_out(module.path, source, HELD_OUT_PER_MODULE, seed)
+    ]
+
+
+def _sources(root: Path, paths: Sequence[str]) -> list[tuple[Module, str]]:
+    return [(module, (root / module.path).read_text(encoding="utf-8")) for module in MODULES if module.path in paths]
+
+
+def _job(group: str, module: Module, mutant: Mutant) -> Job:
+    return Job(group, module.path, mutant.operator, mutant.line, mutant.becomes, mutant.text, module.tests)
 
 
 class Campaign:
@@ -111,7 +126,7 @@ class Campaign:
                 return
             limit = sum(self._limits.get(test.partition("::")[0], 0.0) for test in job.tests) * LIMIT_FACTOR
             with tree.mutated(job.path, job.text):
-                run = tree.run(job.tests, max(limit, MIN_LIMIT_S))
+                run = _run_once_or_twice(tree, job.tests, max(limit, MIN_LIMIT_S))
             self._note(job, Result(job.group, job.path, job.what, job.line, job.becomes, not run.passed, run.by, run.seconds))
 
     def _note(self, job: Job, result: Result) -> None:
@@ -124,18 +139,33 @@ class Campaign:
                     file.write(json.dumps({"key": job.key, **asdict(result)}) + "\n")
 
 
+def _run_once_or_twice(tree: Tree, tests: Sequence[str], limit_s: float) -> Run:
+    """A run that took too long, or was killed, is made again: a busy machine does that too."""
+    run = tree.run(tests, limit_s)
+    if not run.was_cut_short:
+        return run
+    again = tree.run(tests, limit_s)
+    return replace(again, seconds=run.seconds + again.seconds)
+
+
 def _told(result: Result) -> str:
     how = f"killed by {result.by}" if result.killed else f"SURVIVES: {result.line} -> {result.becomes}"
     return " ".join(how.split())[:240]
 
 
 def _done_before(progress: Path) -> dict[str, Result]:
-    found = {}
-    with suppress(FileNotFoundError):
-        for line in progress.read_text(encoding="utf-8").splitlines():
-            entry = json.loads(line)
-            key = entry.pop("key")
-            found[key] = Result(**entry)
+    """Results of an earlier run; a line that it did not finish is none."""
+    found: dict[str, Result] = {}
+    if not progress.exists():
+        return found
+    lines = progress.read_text(encoding="utf-8").splitlines(keepends=True)
+    whole = [line for line in lines if line.endswith("\n")]
+    if whole != lines:
+        progress.write_text("".join(whole), encoding="utf-8")
+    for line in whole:
+        entry = json.loads(line)
+        key = entry.pop("key")
+        found[key] = Result(**entry)
     return found
 
 

@@ -1,4 +1,4 @@
-"""Places of the code that are not mutated, each with the reason: no test of behaviour could notice a change there."""
+"""Places of the code that are not mutated, each with the reason: changes there are not judged."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -23,8 +23,13 @@ def _upwards(node: NodeOrLeaf) -> Iterator[tuple[NodeOrLeaf, NodeOrLeaf | None]]
         node = node.parent
 
 
+def _is_run(node: NodeOrLeaf) -> bool:
+    """pydantic reads what `Annotated[float, Field(gt=0)]` says."""
+    return "Annotated[" in node.get_code()
+
+
 def _is_annotation(node: NodeOrLeaf, parent: NodeOrLeaf | None) -> bool:
-    if parent is None:
+    if parent is None or _is_run(node):
         return False
     if parent.type == "funcdef":
         return node is parent.annotation
@@ -35,16 +40,22 @@ def _is_alias(node: NodeOrLeaf, parent: NodeOrLeaf | None) -> bool:
     """`Names = tuple[str, ...] | None` at the top of a module."""
     around = parent.parent if parent is not None and parent.type == "simple_stmt" else parent
     is_top = around is not None and around.type == "file_input"
-    return is_top and node.type == "expr_stmt" and bool(_ALIAS.match(node.children[0].get_code().strip()))
+    is_alias = is_top and node.type == "expr_stmt" and not _is_run(node)
+    return is_alias and bool(_ALIAS.match(node.children[0].get_code().strip()))
 
 
 def _is_protocol(node: NodeOrLeaf, _parent: NodeOrLeaf | None) -> bool:
     return node.type == "classdef" and "Protocol" in node.get_code().partition(":")[0]
 
 
-def _is_message(node: NodeOrLeaf, _parent: NodeOrLeaf | None) -> bool:
-    return node.type == "raise_stmt" or (
-        node.type == "atom_expr" and node.children[0].get_code().strip() in {"_LOG", "logging"}
+def _is_message(node: NodeOrLeaf, parent: NodeOrLeaf | None) -> bool:
+    """A string, with what it quotes; not the other arguments."""
+    if node.type not in {"string", "strings", "fstring"} or parent is None:
+        return False
+    return any(
+        around.type == "raise_stmt"
+        or (around.type == "atom_expr" and around.children[0].get_code().strip() in {"_LOG", "logging"})
+        for around, _ in _upwards(parent)
     )
 
 
@@ -52,8 +63,14 @@ def _is_speed(node: NodeOrLeaf, _parent: NodeOrLeaf | None) -> bool:
     return node.type == "decorator" and bool(_SPEED.match(node.get_code().strip()))
 
 
-def _is_guard(node: NodeOrLeaf, _parent: NodeOrLeaf | None) -> bool:
-    return node.type == "argument" and bool(_GUARDS.match(node.get_code().strip()))
+def _is_guard(node: NodeOrLeaf, parent: NodeOrLeaf | None) -> bool:
+    if parent is None or node.type != "argument" or not _GUARDS.match(node.get_code().strip()):
+        return False
+    around = parent.parent if parent.type == "arglist" else parent
+    if around.type != "trailer":
+        return around.type == "classdef" or (around.type == "decorator" and "dataclass(" in around.get_code())
+    called = around.get_previous_leaf()
+    return called is not None and called.value in {"zip", "ConfigDict", "dataclass"}
 
 
 def _is_star(node: NodeOrLeaf, parent: NodeOrLeaf | None) -> bool:
@@ -64,10 +81,10 @@ def _is_star(node: NodeOrLeaf, parent: NodeOrLeaf | None) -> bool:
 
 RULES: dict[str, Callable[[NodeOrLeaf, NodeOrLeaf | None], bool]] = {
     "stars of signatures and of unpacking: they are no operators": _is_star,
-    "annotations: they are not run": _is_annotation,
-    "aliases of types (a capitalised name at the top of a module): only annotations use them": _is_alias,
+    "annotations, but `Annotated`: they are not run": _is_annotation,
+    "aliases of types (a capitalised name at the top of a module), but `Annotated`: only annotations use them": _is_alias,
     "protocols: what they declare is not run": _is_protocol,
-    "what is raised or logged: its wording": _is_message,
+    "strings in what is raised or logged, with what they quote: the wording": _is_message,
     "decorators that cache or compile: they change the speed alone": _is_speed,
-    "`frozen=True` and `strict=True`: they stop errors that the code does not make": _is_guard,
+    "`frozen=True` and `strict=True` of classes and `zip`: they stop errors that the code does not make": _is_guard,
 }

@@ -9,9 +9,9 @@ import difflib
 import hashlib
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import zip_longest
+from itertools import islice, zip_longest
 
 from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
@@ -47,6 +47,11 @@ OPERATORS = {
 """Family to operators. Of the replacements of one operator by another, those that stay in the same types: `+` by `-`, not by
 `>>`, which no test has to look for, as it raises."""
 
+FIRST_SEED, HELD_OUT_SEED = 0, 1
+"""Of the sample against which tests were written, and of one against which none was."""
+N_SEEN = 16
+"""Mutants of the first seed, a module, that were looked at when tests were written."""
+
 
 @dataclass(frozen=True)
 class Mutant:
@@ -68,20 +73,28 @@ class _Site:
     """Operator and its occurrence in the file."""
 
 
-def sample(path: str, source: str, n: int) -> list[Mutant]:
+def sample(path: str, source: str, n: int, seed: int = FIRST_SEED) -> list[Mutant]:
     """At most `n` mutants of a file: one family of operators after the other has its turn, at most one mutant a place."""
-    queues = [iter(_by_hash(sites)) for sites in _sites(path, source).values()]
+    return list(islice(_in_order(path, source, seed), n))
+
+
+def held_out(path: str, source: str, n: int, seed: int) -> list[Mutant]:
+    """At most `n` mutants of another seed, none of which was seen when tests were written against the first sample."""
+    seen = sample(path, source, N_SEEN)
+    others = _in_order(path, source, seed)
+    return list(islice((mutant for mutant in others if not any(_look_alike(mutant, other) for other in seen)), n))
+
+
+def _in_order(path: str, source: str, seed: int) -> Iterator[Mutant]:
+    queues = [iter(_by_hash(sites, seed)) for sites in _sites(path, source).values()]
     chosen: list[Mutant] = []
     for site in (site for turn in zip_longest(*queues) for site in turn if site is not None):
-        if len(chosen) == n:
-            break
-        made = (
-            _mutant(path, source, *operator) for operator in sorted(site.operators, key=lambda o: _hash(site.key, str(o[0])))
-        )
+        operators = sorted(site.operators, key=lambda o: _hash(seed, site.key, str(o[0])))
+        made = (_mutant(path, source, *operator) for operator in operators)
         mutant = next((m for m in made if m is not None and not any(_look_alike(m, other) for other in chosen)), None)
         if mutant is not None:
             chosen.append(mutant)
-    return chosen
+            yield mutant
 
 
 def _look_alike(one: Mutant, other: Mutant) -> bool:
@@ -117,17 +130,23 @@ def _key(path: str, lines: list[str], row: int, column: int) -> str:
     return f"{path} {line.strip()} {same_before} {column - (len(line) - len(line.lstrip()))}"
 
 
-def _by_hash(sites: Iterable[_Site]) -> list[_Site]:
-    return sorted(sites, key=lambda site: _hash(site.key))
+def _by_hash(sites: Iterable[_Site], seed: int) -> list[_Site]:
+    return sorted(sites, key=lambda site: _hash(seed, site.key))
 
 
-def _hash(*parts: str) -> str:
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+def _hash(seed: int, *parts: str) -> str:
+    # The first sample was drawn before there were seeds.
+    named = parts if seed == FIRST_SEED else (str(seed), *parts)
+    return hashlib.sha256("\n".join(named).encode()).hexdigest()
 
 
 def _mutant(path: str, source: str, operator: str, occurrence: int) -> Mutant | None:
     """None where the change is none, or no Python."""
-    text = mutate_code(source, get_operator(f"core/{operator}")(), occurrence)
+    try:
+        text = mutate_code(source, get_operator(f"core/{operator}")(), occurrence)
+    except AttributeError:
+        # cosmic-ray cannot replace `module.Error` in a tuple of exceptions.
+        return None
     if text is None or not _is_another_program(source, text):
         return None
     before, after = _changed_lines(source, text)
@@ -146,5 +165,15 @@ def _is_another_program(source: str, text: str) -> bool:
 
 def _changed_lines(source: str, text: str) -> tuple[str, str]:
     delta = list(difflib.ndiff(source.splitlines(), text.splitlines(), linejunk=None, charjunk=None))
-    removed, added = ([line[2:].strip() for line in delta if line.startswith(sign)] for sign in ("- ", "+ "))
-    return "\n".join(removed).strip(), "\n".join(added).strip()
+    removed, added = ("\n".join(line[2:].strip() for line in delta if line.startswith(sign)).strip() for sign in ("- ", "+ "))
+    if not added:
+        # What goes is known by what follows: there are many lines such as `@property`.
+        following = _following(source.splitlines(), text.splitlines())
+        return f"{removed}\n{following}", following
+    return removed, added
+
+
+def _following(before: Sequence[str], after: Sequence[str]) -> str:
+    """The line behind the first that differs."""
+    row = next((i for i, (one, other) in enumerate(zip(before, after, strict=False)) if one != other), len(after))
+    return "".join(before[row + 1 : row + 2]).strip()

@@ -1,13 +1,15 @@
 """What is made of the results."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from tests.mutants.__main__ import main
-from tests.mutants.report import Equivalent, Result, as_json, complaints, read_equivalents, survivors, write
+from tests.mutants.report import Circumstances, Equivalent, Result, as_json, complaints, read_equivalents, survivors, write
 
 MODULE = "scanner/plan.py"
+RUN = Circumstances("python -m tests.mutants", "abc", 90)
 SAME = Equivalent(MODULE, "AddNot", "if a:", "if not a:", "a is never read")
 
 
@@ -46,8 +48,27 @@ def test_the_equivalent_do_not_count():
     results = [*sampled(9, 1), result("AddNot", killed=False)]
     assert complaints(results, [SAME]) == []
     assert complaints(results, []) != []
-    assert as_json(results, [SAME], "", 0)["sampled"] == {"mutants": 11, "killed": 9, "equivalent": 1}
-    assert as_json(results, [SAME], "", 0)["score"] == 0.9
+    assert as_json(results, [SAME], RUN)["sampled"] == {"mutants": 11, "killed": 9, "equivalent": 1}
+    assert as_json(results, [SAME], RUN)["score"] == 0.9
+
+
+def test_the_held_out_count_by_themselves():
+    missed = [result("AddNot", killed=False, group="held_out")]
+    results = [*AUDIT, *sampled(99), *missed]
+    assert complaints(results, []) == ["0.0% of the held-out mutants are killed, must be 90%"]
+    report = as_json(results, [], RUN)
+    assert report["held_out"] == {"seed": 1, "mutants": 1, "killed": 0, "equivalent": 0}
+    assert report["sampled"] == {"mutants": 99, "killed": 99, "equivalent": 0}
+    assert report["modules"]["held_out"]["mutants"] == 1
+    judged = replace(SAME, held_out_seed=1)
+    assert complaints(results, [judged]) == []
+    assert as_json(results, [judged], RUN)["held_out"]["equivalent"] == 1
+
+
+def test_the_equivalent_of_one_held_out_sample_are_not_judged_by_another():
+    judged, results = replace(SAME, held_out_seed=1), [result("AddNot", killed=True, group="held_out", line="if b:")]
+    assert complaints(results, [judged], seed=2) == []
+    assert complaints(results, [judged]) == [f"listed as equivalent, but not sampled: {MODULE}: if a: -> if not a:"]
 
 
 def test_one_that_is_said_to_be_equivalent_and_is_killed_is_wrong():
@@ -66,18 +87,20 @@ def test_the_list_of_a_module_that_is_not_run_is_not_judged():
 
 def test_the_report_says_what_was_found_and_how(tmp_path):
     results = [*AUDIT, *sampled(3, 1), result("AddNot", killed=True, by="time-out")]
-    write(as_json(results, [], "python -m tests.mutants", 90), tmp_path / "report.json")
+    results.append(result("NumberReplacer", killed=True, by="pytest ends with 2: cannot import /tmp/x/tree/a/b.py - so"))
+    write(as_json(results, [], RUN), tmp_path / "report.json")
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["audit"] == {"mutants": 2, "killed": 2}
-    assert report["sampled"] == {"mutants": 5, "killed": 4, "equivalent": 0}
+    assert report["sampled"] == {"mutants": 6, "killed": 5, "equivalent": 0}
     assert report["survivors"] == [{"path": MODULE, "what": "AddNot", "line": "if c0:", "becomes": "if not a:"}]
-    assert report["killed_by"] == {"M01": "a test", "M02": "a test"}
-    assert report["modules"][MODULE]["seconds"] == 10
+    killers = ["a test"] * 5 + ["", "time-out", "pytest ends with 2: cannot import a/b.py"]
+    assert [mutant["by"] for mutant in report["mutants"]] == killers
+    assert report["modules"][MODULE]["seconds"] == 12
     assert len(report["timed_out"]) == 1
     assert report["minutes"] == 1.5
     assert {"commit", "date", "machine", "versions", "command"} < set(report)
     text = (tmp_path / "REPORT.md").read_text()
-    assert f"| {MODULE} | 5 | 4 | 0 | 80% | 10 |" in text
+    assert f"| {MODULE} | 6 | 5 | 0 | 83% | 12 |" in text
     assert f"- {MODULE}, AddNot: `if c0:` becomes `if not a:`" in text
 
 

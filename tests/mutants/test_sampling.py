@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from tests.mutants.sampling import OPERATORS, sample
+from tests.mutants.sampling import N_SEEN, OPERATORS, held_out, sample
 
 SOURCE = '''"""A module."""
 
@@ -65,6 +65,23 @@ def test_another_file_is_sampled_in_another_order():
     assert len({tuple(mutant.line for mutant in sample(name, SOURCE, 100)) for name in names}) > 1
 
 
+MANY = "\n".join(f"x{i} = a{i} + b{i}" for i in range(30))
+
+
+def test_another_seed_picks_others_and_the_same_again():
+    first, second = ([mutant.line for mutant in sample("code.py", MANY, 8, seed)] for seed in (1, 2))
+    assert first == [mutant.line for mutant in sample("code.py", MANY, 8, 1)]
+    assert set(first) != set(second)
+
+
+def test_none_that_is_held_out_was_seen():
+    found = held_out("code.py", MANY, 10, 1)
+    assert len(found) == 10
+    assert not {mutant.text for mutant in found} & {mutant.text for mutant in sample("code.py", MANY, N_SEEN)}
+    # A file of few places has no others.
+    assert held_out("code.py", "a = b + c\n", 10, 1) == []
+
+
 def test_every_family_has_its_turn_however_many_places_another_has():
     many = "\n".join(f"    x{i} = {i} + {i}" for i in range(40))
     source = f"def f(a):\n{many}\n    for _ in a:\n        if a < 0:\n            pass\n"
@@ -90,7 +107,7 @@ def test_equal_changes_of_equal_lines_are_made_once():
         "Numbers = list[int] | None\n_F = TypeVar('_F', bound=int | str)",
         "class A(Protocol):\n    @property\n    def b(self) -> int: ...",
         "raise ValueError(f'{a + 1} of {b[:200]}, {not c}')",
-        "_LOG.warning('%s', a + 1)",
+        "_LOG.warning(f'{a + 1}')",
         "@lru_cache(maxsize=64)\ndef f(): ...",
         "@functools.cache\ndef f(): ...",
         "@njit(cache=True)\ndef f(): ...",
@@ -99,15 +116,18 @@ def test_equal_changes_of_equal_lines_are_made_once():
         "@_compiled_in_order\ndef f(): ...",
         "a = ConfigDict(frozen=True)",
         "a = zip(b, c, strict=True)",
+        "a = pydantic.ConfigDict(strict=True, frozen=True)",
+        "class A(B, frozen=True): ...",
         "def f(a, /, b, *, c, **d): ...",
         "a = {**b}",
         "a = [*b]",
         "f(*a, **b)",
         "from a import b as c",
+        "try:\n    f()\nexcept (a.Error, b.Error):\n    pass",
         "'''Text with 1 + 1.'''\n__all__ = ['a', 'b']",
     ],
 )
-def test_what_no_test_could_notice_is_left_out(source):
+def test_what_is_not_judged_is_left_out(source):
     assert changes(source) == []
 
 
@@ -118,8 +138,17 @@ def test_what_no_test_could_notice_is_left_out(source):
         ("def f(a: int | None = True): ...", "def f(a: int | None = True): ...", "def f(a: int | None = False): ..."),
         ("x: int | None = -a", "x: int | None = -a", "x: int | None = +a"),
         ("LIMIT = -a", "LIMIT = -a", "LIMIT = +a"),
-        ("@property\ndef f(): ...", "@property", ""),
-        ("class A(B):\n    @property\n    def b(self) -> int: ...", "@property", ""),
+        ("@property\ndef f(): ...", "@property\ndef f(): ...", "def f(): ..."),
+        (
+            "class A(B):\n    @property\n    def b(self) -> int: ...",
+            "@property\ndef b(self) -> int: ...",
+            "def b(self) -> int: ...",
+        ),
+        ("x: Annotated[int, at_most(-a)]", "x: Annotated[int, at_most(-a)]", "x: Annotated[int, at_most(+a)]"),
+        ("Small = Annotated[int, at_most(-a)]", "Small = Annotated[int, at_most(-a)]", "Small = Annotated[int, at_most(+a)]"),
+        ("raise Wrong(f'{a + 1}', -b)", "raise Wrong(f'{a + 1}', -b)", "raise Wrong(f'{a + 1}', +b)"),
+        ("_LOG.warning('%s', -a)", "_LOG.warning('%s', -a)", "_LOG.warning('%s', +a)"),
+        ("a = Field(strict=True)", "a = Field(strict=True)", "a = Field(strict=False)"),
         ("a = dict(cache=True)", "a = dict(cache=True)", "a = dict(cache=False)"),
         ("raised = a * b", "raised = a * b", "raised = a / b"),
         ("a = b**c", "a = b**c", "a = b*c"),

@@ -49,6 +49,12 @@ def test_a_planted_mutant_is_killed_and_one_that_no_test_sees_survives(tree, tmp
     # What is done is not run again: there is no tree to run it.
     assert Campaign(jobs, [], progress).results() == results
     assert [json.loads(line)["killed"] for line in progress.read_text().splitlines()] == [True, False, True]
+    # A line that was not finished is none, and that of the next result is not glued to it.
+    whole = progress.read_text()
+    progress.write_text(whole[:-9])
+    assert [r.killed for r in Campaign(jobs, [tree], progress).results()] == [True, False, True]
+    assert len(progress.read_text().splitlines()) == 3
+    assert Campaign(jobs, [], progress).results()[:2] == results[:2]
 
 
 @pytest.mark.parametrize(
@@ -56,11 +62,24 @@ def test_a_planted_mutant_is_killed_and_one_that_no_test_sees_survives(tree, tmp
     [
         ("tests/test_wrong.py", "tests fail without any mutant: tests/test_wrong.py::test_what_is_wrong"),
         ("tests/test_none.py", "no tests in tests/test_none.py"),
+        ("tests/test_absent.py", "pytest cannot run tests/test_absent.py"),
     ],
 )
 def test_tests_that_fail_without_a_mutant_or_are_none_end_the_run(tree, tests, message):
     with pytest.raises(TreeError, match=f"^{message}"):
         Campaign([job(CODE, (tests,))], [tree], None).results()
+
+
+@pytest.mark.parametrize("n_deaths", [1, 2])
+def test_a_run_that_is_killed_is_made_again_once(tree, tmp_path, n_deaths):
+    seen = tmp_path / "seen"
+    dying = (
+        f"import os, pathlib\n\nseen = pathlib.Path({str(seen)!r})\nwith seen.open('a') as file:\n    file.write('x')\n"
+        f"if seen.stat().st_size <= {n_deaths}:\n    os.kill(os.getpid(), 9)\n\n\n{CODE}"
+    )
+    (result,) = Campaign([job(dying)], [tree], None).results()
+    assert (result.killed, result.by) == ((False, "") if n_deaths == 1 else (True, "signal 9"))
+    assert seen.read_text() == "xx"
 
 
 def test_a_loop_without_end_is_a_failure_and_nothing_of_it_stays(tree, tmp_path):

@@ -16,8 +16,11 @@ from xml.etree import ElementTree as ET
 
 from tests.mutants.server import LIBRARIES, Server, TreeError
 
-PASSED, NO_TESTS = 0, 5
+PASSED, MISUSED, NO_TESTS = 0, 4, 5
 """Exit codes of pytest; every other one is a failure, of a test or of an import."""
+_NOT_IMPORTED = "while loading conftest"
+"""So pytest says that a mutant cannot be imported by the fixtures of all tests, with the exit code of misuse."""
+TIME_OUT, SIGNAL = "time-out", "signal"
 _LEFT_OUT = {"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis"}
 _LEFT_OUT_OF_ROOT = {".git", ".venv", "build", "dist", "data", "runs", "demo-output", "lensscan.egg-info"}
 _MARK = "MUTANT_RUN"
@@ -36,8 +39,13 @@ class Run:
     passed: bool
     seconds: float
     by: str
-    """The test that failed, with its reason, or `time-out`."""
+    """The test that failed, with its reason, or `time-out`, or `signal` with its number."""
     output: str
+
+    @property
+    def was_cut_short(self) -> bool:
+        """No test failed: the run took too long, or died."""
+        return self.by == TIME_OUT or self.by.startswith(f"{SIGNAL} ")
 
 
 class Tree:
@@ -105,6 +113,8 @@ class Tree:
         seconds, output = time.monotonic() - start, log.read_text(encoding="utf-8", errors="replace")
         if code == NO_TESTS:
             raise TreeError(f"no tests in {' '.join(tests)}:\n{output[-2000:]}")
+        if code == MISUSED and _NOT_IMPORTED not in output:
+            raise TreeError(f"pytest cannot run {' '.join(tests)}:\n{output[-2000:]}")
         return Run(code == PASSED, seconds, _ended_by(code, output), output)
 
     def check_imports(self, *packages: str) -> None:
@@ -126,7 +136,9 @@ def _ended_by(code: int | None, output: str) -> str:
     if code == PASSED:
         return ""
     if code is None:
-        return "time-out"
+        return TIME_OUT
+    if code < 0:
+        return f"{SIGNAL} {-code}"
     found = _ENDED_BY.search(output)
     if found:
         return " - ".join(part for part in found.groups() if part)
