@@ -7,7 +7,7 @@ import pytest
 
 from tests.mutants.audit import DEFECTS, Defect
 from tests.mutants.campaign import audit_jobs
-from tests.mutants.modules import MODULES
+from tests.mutants.modules import MODULES, NOT_SAMPLED
 
 ROOT = Path(__file__).parents[2]
 DEFECT = Defect("X1", "code.py", "It adds.", "a - b", "a + b", ("tests/test_code.py",))
@@ -29,6 +29,10 @@ def test_every_survivor_of_the_audit_is_there_once():
 def test_the_nearest_tests_are_there():
     named = {test.partition("::")[0] for entry in (*DEFECTS, *MODULES) for test in entry.tests}
     assert sorted(name for name in named if not (ROOT / name).is_file()) == []
+
+
+def test_every_file_with_a_defect_is_sampled_or_named_with_a_reason():
+    assert {defect.path for defect in DEFECTS} - {module.path for module in MODULES} == set(NOT_SAMPLED)
 
 
 def test_a_replacement_keeps_what_is_around_it():
