@@ -95,7 +95,9 @@ def test_a_server_killed_in_the_middle_catches_up_when_it_is_back(tiles, tmp_pat
         runs = httpx.post(f"{server.url}/flow_runs/filter", json={}).json()
     assert [run["state_type"] for run in runs] == ["COMPLETED"]
     check_ids(root, tiles[1])
-    note = f"server killed mid-run: the scan was sealed {sealed_after_s:.1f} s later, without it"
+    note = (
+        f"server killed mid-run: the scan was sealed {sealed_after_s:.1f} s later, without it; ids are compared, scores are not"
+    )
     measured(recovery_s=max(recoveries([killed], root)), note=note)
 
 
@@ -114,7 +116,7 @@ def test_a_run_that_died_with_its_server_is_finished_by_a_scan_that_needs_none(t
     assert scan(tiles[0], root, env)["rows_by_status"] == {"scored": 4}
     check_ids(root, tiles[1])
     assert scan(tiles[0], root, env)["units_by_outcome"] == {"already_committed": 2}
-    measured(note="`lensscan scan` asks for no server, and finishes what a dead run left")
+    measured(note="`lensscan scan` asks for no server, and finishes what a dead run left; ids are compared, scores are not")
 
 
 def dead_server(folder):
