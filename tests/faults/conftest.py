@@ -1,4 +1,4 @@
-"""A night that nobody disturbed, for the tests that disturb one, and a proxy in front of the S3 server."""
+"""An undisturbed night, for the tests that disturb one, and a proxy in front of the S3 server."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""What a fault cost a catalogue, counted by the checks that read it, row by row and file by file."""
+"""The harm that a fault does to a catalogue, counted by the checks that read it, row by row and file by file."""
 
 from collections import Counter
 from dataclasses import asdict, dataclass, fields
@@ -36,7 +36,7 @@ class Harm:
 
 
 _counted = {}
-"""Of the test that runs now; the plugin `reporting` hands it to the test's report."""
+"""The counts of the test that runs now; the plugin `reporting` hands it to the test's report."""
 
 
 def begin(into):

@@ -69,7 +69,7 @@ def write_inputs(folder, n_units, n_rows=4):
 
 
 def run_night(inputs, root_uri, log=None, *, crash=None, order=None, named_staging=False):
-    """What a driver does, in one process and without Ray: plan, freeze, scan and publish what is pending, seal.
+    """Do what a driver does, in one process and without Ray: plan, freeze, scan and publish what is pending, seal.
 
     Args:
         inputs: Folder of the shards.
@@ -152,7 +152,7 @@ def contents(root_uri):
 
 @dataclass(frozen=True)
 class SmallNight:
-    """Inputs, the ids in them, and the catalogue of a scan that nobody disturbed."""
+    """Inputs, the ids in them, and the catalogue of an undisturbed scan."""
 
     inputs: Path
     ids: list[int]

@@ -32,7 +32,7 @@ def pieces(path):
 
 
 def refusal(read, *arguments):
-    """What was said; everything but the refusal that is promised is raised."""
+    """The message; everything but the refusal that is promised is raised."""
     promised = {find_units: PlanError, read_manifest: ManifestError}.get(read, ValueError)
     try:
         read(*arguments)

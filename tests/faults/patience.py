@@ -15,7 +15,7 @@ _RAY_SAID = "The current node timed out during startup"
 
 
 class TimedOut(Exception):
-    """The harness waited for something longer than it is patient; whether it would have come, nobody knows."""
+    """The harness waited for something longer than it allows; whether it would have come is unknown."""
 
 
 def busyness():
@@ -38,7 +38,7 @@ def wait_for(what, ready, seconds=100, process=None):
     while not (said := ready()):
         assert process is None or process.poll() is None, f"it ended without {what}: {process.communicate()}"
         if time.monotonic() - begun > scaled(seconds):
-            raise TimedOut(f"waited for {what} in vain, {time.monotonic() - begun:.0f} s")
+            raise TimedOut(f"waited for {what}, which did not come within {time.monotonic() - begun:.0f} s")
         time.sleep(0.005)
     return said
 
@@ -49,7 +49,7 @@ def has_ray_timed_out(said):
 
 
 def is_time_out(error):
-    """Did the harness lose its patience, or the test fail?"""
+    """Did the harness wait too long, or did the test fail?"""
     # Here: programs that tests start wait, too.
     import pytest
 

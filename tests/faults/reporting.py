@@ -1,4 +1,4 @@
-"""What the tests of faults measured, gathered row by row: `pytest -m fault --fault-report FILE`."""
+"""Figures that the tests of faults measured, gathered row by row: `pytest -m fault --fault-report FILE`."""
 
 import os
 from pathlib import Path
@@ -107,7 +107,7 @@ def _nothing(rows):
 
 
 def _part(test, row):
-    """What of a test counts in a row: its figures where they belong; what it came to, in the first that it has figures of."""
+    """The part of a test that counts in a row: its figures where they belong; its outcome in the first of its rows."""
     rows = [figure["row"] for figure in test["measured"]] or test["rows"]
     if row not in rows:
         return None

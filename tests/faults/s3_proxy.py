@@ -33,14 +33,14 @@ class Answer:
 
 
 class Fault:
-    """What is done to a request: here nothing."""
+    """Handle a request; here without any fault."""
 
     def apply(self, proxied: "_Proxied") -> None:
         proxied.send(proxied.ask_upstream())
 
 
 class LostReply(Fault):
-    """The store does as it is asked; nobody hears of it."""
+    """The store does as it is asked, and the client gets no reply."""
 
     def apply(self, proxied):
         proxied.ask_upstream()

@@ -21,7 +21,7 @@ _FORBIDDEN = ("socket.connect", "socket.bind", "socket.getaddrinfo", "os.system"
 
 
 def sandboxed(module, function, *arguments, memory_bytes=3 * 2**30, timeout_s=240):
-    """What the function gave. The process must live, stay below `MAX_RSS_BYTES` and neither write nor call anybody."""
+    """The result of the function. The process must live, stay below `MAX_RSS_BYTES` and neither write nor call anybody."""
     command = [sys.executable, "-W", "ignore", "-m", "tests.faults.sandbox", str(memory_bytes), module, function]
     done = subprocess.run(
         [*command, *map(str, arguments)],

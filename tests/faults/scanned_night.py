@@ -1,4 +1,4 @@
-"""A night of small shards, scanned by `scan_driver` in a process of its own or here, and the run that nobody disturbed."""
+"""A night of small shards, scanned by `scan_driver` in a process of its own or here, and the undisturbed run."""
 
 import contextlib
 import json
@@ -106,7 +106,7 @@ def unit_files(root):
 
 
 def rows(root, *, without=frozenset()):
-    """What the catalogue holds, row by row in the order of the units, and how many unit files there are."""
+    """The rows of the catalogue, row by row in the order of the units, and how many unit files there are."""
     paths = unit_files(root)
     table = pa.concat_tables([pq.read_table(path) for path in paths]).sort_by("object_id")
     return [row for row in table.to_pylist() if row["object_id"] not in without], len(paths)
@@ -126,7 +126,7 @@ def n_committed(root):
 
 
 class Night:
-    """Shards, a package, and the catalogue of a run that nobody disturbed: by a driver, or by `scan`."""
+    """Shards, a package, and the catalogue of an undisturbed run: by a driver, or by `scan`."""
 
     def __init__(self, folder, n_units=N_UNITS, n_rows=N_ROWS, bad=BAD, scan=None):
         self.folder, self.n_units, self.n_rows, self.bad = folder, n_units, n_rows, bad
@@ -149,7 +149,7 @@ class Night:
         return {unit * self.n_rows + row for unit, places in self.bad.items() for row in places}
 
     def check(self, root, without=frozenset()):
-        """Every row once, in whole files, with the numbers and maps of the run that nobody disturbed, to the last bit."""
+        """Every row once, in whole files, with the numbers and maps of the undisturbed run, to the last bit."""
         harm.assert_none(self.harm(root, without))
 
     def check_rejected(self, root, status):
@@ -159,7 +159,7 @@ class Night:
         harm.assert_none(harm.compare([{name: row[name] for name in expected[0]} for row in found], expected))
 
     def harm(self, root, without=frozenset()):
-        """What is not so, but for some rows, in the unit files and in the candidates."""
+        """Harm to all but some rows, in the unit files and in the candidates."""
         n_rows = {path.name: self.n_rows for path in unit_files(self.golden)}
         units = self._compared(*(unit_files(place) for place in (root, self.golden)), without, n_rows)
         candidates = (sorted((Path(place) / "candidates").rglob("*.parquet")) for place in (root, self.golden))

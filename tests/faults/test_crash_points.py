@@ -122,7 +122,7 @@ def test_a_sealing_that_dies_is_finished_by_the_next_run(crash, night, measured,
 
 @pytest.mark.fault(34)
 def test_a_seal_is_written_when_the_names_of_all_units_are_safe_from_a_power_cut(night, tmp_path, monkeypatch):
-    """Whoever linked a unit may have died before the folder's fsync, and whoever made the folder before its parent's."""
+    """A driver may have died after it linked a unit or made the folder, and before the fsync of what holds it."""
     root = tmp_path / "catalogue"
     finish(start(run_night, night.inputs, str(root), crash={"step": "candidates.before"}), -signal.SIGKILL)
     plan, calls = night.golden.plan, []

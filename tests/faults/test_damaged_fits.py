@@ -147,7 +147,7 @@ def test_damage_of_a_gzipped_file_is_noticed_without_sums(tmp_path):
 
 @pytest.mark.fault(23)
 def test_without_sums_a_hole_is_seen_where_it_takes_the_stamp(tmp_path, measured):
-    """What is left of a stamp beside a hole, or under a flipped bit, looks like pixels: only sums tell."""
+    """The rest of a stamp beside a hole, or under a flipped bit, looks like pixels: only sums tell."""
     tile, sources = make_tile(tmp_path, "no sums"), catalogue([(270, 60), (270, 420)])
     path = tmp_path / "Y.fits"
     data, start, _ = data_range(path, "no sums")

@@ -1,4 +1,4 @@
-"""FITS files made to harm whoever reads them: ten thousand mutants, in a sandbox."""
+"""FITS files made to harm their readers: ten thousand mutants, in a sandbox."""
 
 import collections
 import time

@@ -49,7 +49,7 @@ pytestmark = [pytest.mark.fault(37), pytest.mark.ray, pytest.mark.skipif(not Pat
 
 
 def first_answer(url, subprotocols, greeting):
-    """What a websocket says after a greeting."""
+    """The answer of a websocket to a greeting."""
     with websocket(url, subprotocols=subprotocols, proxy=None) as stream:
         stream.send(json.dumps(greeting))
         return json.loads(stream.recv(10))

@@ -27,7 +27,7 @@ from tests.scanner.catalogue_parts import plan_of, random_scores, scores
 
 IDS = {"a": [5, -2, 9, 4], "b": [7], "c": [], "d": list(range(100, 112))}
 PLANS = [plan_of(IDS, candidate_threshold=0.5), plan_of(IDS, candidate_threshold=0.9)]
-"""Of two plans under one root neither may disturb the other."""
+"""Neither of two plans under one root may disturb the other."""
 N_VERSIONS = 3
 TABLES = {
     unit_id: [random_scores(np.random.default_rng([i, len(ids)]), ids) for i in range(N_VERSIONS)]
@@ -115,7 +115,7 @@ class Ledger(RuleBasedStateMachine):
     @precondition(is_open)
     @rule(data=st.data(), version=versions, step=st.sampled_from(UNIT_CRASHES))
     def die_while_publishing(self, data, version, step):
-        """What is visible then is whole."""
+        """Everything that is visible then is whole."""
         plan, unit_id = self.draw_open(data)
         crash_points.install(step, how="raise")
         with pytest.raises(Crash):

@@ -83,7 +83,7 @@ def watch(root, n_candidates, stop, report):
 
 @dataclass
 class Toll:
-    """What came of it."""
+    """The kills, work and recoveries of all nights so far."""
 
     kills: list[float] = field(default_factory=list)
     """When, by the clock of the file system."""

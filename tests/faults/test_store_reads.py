@@ -117,7 +117,7 @@ def test_zeros_in_a_whole_object_are_found_by_the_stores_checksum(proxy, uri, da
 
 
 def replace(uri, data):
-    """What somebody else does, past the proxy's rules."""
+    """Write another version, past the proxy's rules."""
     bucket, key = uri.removeprefix("s3://").split("/", 1)
     s3_filesystem().call_s3("put_object", Bucket=bucket, Key=key, Body=data)
 

@@ -36,7 +36,7 @@ from tests.scanner.catalogue_parts import plan_of, random_scores
 pytestmark = pytest.mark.server
 
 MOST_REQUESTS = CREATE_TRIES * (s3_client.REQUEST_TRIES * 3)
-"""Of one creation: put, look and read, each tried by botocore, for every try."""
+"""Requests of one creation: put, look and read, each tried by botocore, for every try."""
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def test_a_creation_of_which_nothing_can_be_learnt_is_an_error_and_nothing_is_de
 @pytest.mark.fault(13, 14)
 @pytest.mark.faults
 def test_writers_that_race_through_faults_have_one_winner(proxy, s3, hurried, measured):
-    """The winner may be told ALREADY_MINE; nobody else is, for each writes bytes of its own."""
+    """The winner may be told ALREADY_MINE; no other is, for each writes bytes of its own."""
     faults = (LostReply(), Status(409), Status(500))
     proxy.set_rules(*(Rule(fault, "PUT", probability=0.2, seed=seed) for seed, fault in enumerate(faults)))
     n_writers, n_names, n_failed = 4, 8, 0

@@ -1,4 +1,4 @@
-"""Scans with rows, files and units that crash, hang or exhaust whoever scans them; Ray is real, and so is what kills."""
+"""Scans with rows, files and units that crash, hang or exhaust their workers; Ray is real, and so is what kills."""
 
 import time
 from pathlib import Path
