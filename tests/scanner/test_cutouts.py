@@ -206,7 +206,7 @@ def test_a_missing_band_is_named():
 
 
 @pytest.mark.fault(24)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     hnp.arrays(np.float32, (20, 20), elements=st.floats(width=32, allow_nan=True, allow_infinity=True), fill=st.just(0.5)),
     st.sampled_from([0.35, 0.7, 1.1]),

@@ -233,7 +233,7 @@ def test_manifest_and_images_on_s3(folder, s3):
 CELLS = st.sampled_from(["vis.fits", "blank.fits", "gone.fits", "", "vis.fits#9", "#", "http://x/y.fits", "\u03b1 b.fits", "."])
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(CELLS, CELLS, st.sampled_from(["", "0.1", "x", "-1", "1e400"])), max_size=8))
 def test_every_row_gives_exactly_one_outcome(folder, rows):
     text = "object_id,VIS,Y,J,H,pixel_scale_arcsec\n" + "".join(f"a,{v},{h},j.fits,{h},{s}\n" for v, h, s in rows)

@@ -108,7 +108,7 @@ def test_what_an_ensemble_does_not_tell_is_empty():
     assert table["p_lens"].null_count == 0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.one_of(st.integers(0, 3), st.sampled_from(list(RejectCode))), max_size=12), st.integers(1, 5))
 def test_any_mixture_gives_one_row_each_whatever_the_batch(mixture, batch_size):
     rows = [CUTOUTS[x] if isinstance(x, int) else Rejection(x, "why") for x in mixture]
@@ -318,7 +318,7 @@ def test_names_are_truncated_not_rounded():
     assert candidate_name(-15.0, 0.0) == "EUCL J230000.00+000000.0"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, 24 * 360_000 - 1), st.integers(-90 * 36_000, 90 * 36_000))
 def test_decimal_positions_name_their_own_digits(ra_centiseconds, dec_deciseconds):
     """A position that is a whole number of the name's last digits gives exactly those digits, as astropy prints them."""

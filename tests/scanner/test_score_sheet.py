@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner.catalogue.outcomes import check_outcomes
@@ -19,7 +19,6 @@ def put(sheet, places, p, *, again=False, precision="float32"):
     method(np.array(places, np.int64), [()] * len(places), scores(p), precision)
 
 
-@settings(deadline=None)
 @given(st.permutations(range(9)), st.integers(1, 9), st.sets(st.integers(0, 8)))
 def test_rows_end_in_their_places_however_they_came(order, size, better):
     sheet = ScoreSheet(["A"])

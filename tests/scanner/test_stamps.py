@@ -46,7 +46,7 @@ def alone(images, geometry):
         return rejection
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.integers(0, 2**32),
     st.sampled_from(
