@@ -51,7 +51,10 @@ def test_every_telling_network_is_explained_and_says_what_it_says_to_the_ensembl
 
 
 def test_maps_point_at_bright_arcs():
-    """Where the simulation knows them to be: 17 of 20 times, where a pixel drawn at random hits one of ten."""
+    """The simulation knows where they are: 18 of 20 hit, with guided maps and with masks alike, when this was written.
+
+    A network that hits nine of ten fails with a chance of 0.0024; pixels drawn at random, which hit one of ten, never pass.
+    """
     spec = DatasetSpec(n=60, seed=77, geometry="mer10", kinds=(("single", 1.0),), components=True)
     shard = decode_shard(encode_shard(simulate_objects(spec, range(45))))
     light = shard.components["source1"]["VIS"]
@@ -62,11 +65,11 @@ def test_maps_point_at_bright_arcs():
     stamps = {band: images[chosen] for band, images in shard.stamps.items()}
     (maps,) = explain(FLAGSHIP, read_card(FLAGSHIP), stamps, ["equivariant-centre"])
     assert chance(truth[chosen], 4).mean() < 0.1
-    assert hits(maps.guided, truth[chosen], 2).sum() >= 17
+    assert hits(maps.guided, truth[chosen], 2).sum() >= 14
     # Of a mask of eight pixels, the middle is up to four from the one that mattered.
     middles = np.full((20, 100, 100), -np.inf)
     middles[:, 4:100:4, 4:100:4] = -maps.occlusion
-    assert hits(middles, truth[chosen], 4).sum() >= 17
+    assert hits(middles, truth[chosen], 4).sum() >= 14
 
 
 def test_a_network_that_is_not_there_is_named():
