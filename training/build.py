@@ -78,7 +78,7 @@ def build_ensemble(
     Raises:
         TrainingError: the name cannot be used, or the data cannot be trained on.
     """
-    # Workers import this module and publish nothing; what draws and fits takes seconds to import.
+    # Workers need no combiner and no figures, whose libraries take seconds to import.
     from training.publish import publish_ensemble
 
     try:

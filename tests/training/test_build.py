@@ -1,6 +1,8 @@
 """Shards to package and back: the whole path, with and without Ray."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +131,13 @@ def test_built_again_nothing_is_trained_and_the_package_is_the_same(built, shard
     before = weights.stat().st_mtime_ns
     assert build_ensemble(CONFIG, shards_uri, out, "tiny") == card
     assert weights.stat().st_mtime_ns == before
+
+
+def test_workers_load_no_library_that_only_publishing_needs():
+    code = "import sys, training.trainer; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "training.trainer" in loaded
+    assert not {"training.publish", "sklearn", "matplotlib", "captum"} & set(loaded)
 
 
 def test_too_few_objects_leave_the_mean_and_say_so(tmp_path):
