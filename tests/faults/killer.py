@@ -10,6 +10,7 @@ import time
 from collections import Counter, defaultdict
 from pathlib import Path
 
+from tests.faults.patience import wait_for
 from tests.faults.scanned_night import scan_here
 
 PAUSE_S = 0.3
@@ -19,7 +20,7 @@ PAUSE_S = 0.3
 class WorkerKiller(threading.Thread):
     """For workers that tell in `folder` what they are inside of, see `worker_faults`; `with` it, scan.
 
-    A unit that is alone on its worker is killed once at most: whoever does it twice has its rows searched for one to blame.
+    A unit that is alone on its worker is killed once at most: after two such deaths the scan searches its rows for a bad one.
     """
 
     def __init__(self, folder, n_kills, seed=0):
@@ -57,6 +58,7 @@ class WorkerKiller(threading.Thread):
         with contextlib.suppress(ProcessLookupError):
             # It must not publish between the look and the kill.
             os.kill(pid, signal.SIGSTOP)
+            wait_for(f"the stop of {pid}", lambda: _is_stopped(pid))
             units = self._held().get(pid, set())
             is_alone = len(units) == 1
             if not units or (is_alone and self._alone[min(units)]):
@@ -64,10 +66,28 @@ class WorkerKiller(threading.Thread):
                 return
             os.kill(pid, signal.SIGKILL)
             self.kills.append(time.time())
-            self.units |= units
             self._alone.update(units if is_alone else ())
             for unit in units:
-                (self._folder / f"{pid} {unit}").unlink()
+                path = self._folder / f"{pid} {unit}"
+                self.units |= {unit} if path.exists() else set()
+                path.unlink(missing_ok=True)
+
+
+def _is_stopped(pid):
+    """Are all of its threads? A signal reaches them one after the other.
+
+    Raises:
+        ProcessLookupError: the process is dead.
+    """
+    files = list(Path(f"/proc/{pid}/task").glob("*/stat"))
+    try:
+        states = {path.read_text(encoding="utf-8").rpartition(")")[2].split()[0] for path in files}
+    except (FileNotFoundError, ProcessLookupError):
+        # A thread came to its end just now.
+        return False
+    if states <= {"Z", "X"}:
+        raise ProcessLookupError(pid)
+    return states == {"T"}
 
 
 def scan_with_kills(night, root, n_kills, seed=0, **faults):

@@ -1,5 +1,6 @@
 """A night scanned for real: worker counts, repeats, SIGKILL at any time, and S3 do not change the catalogue."""
 
+import contextlib
 import inspect
 import json
 import os
@@ -63,7 +64,7 @@ def unit_rows(root):
 
 @pytest.fixture(scope="module")
 def undisturbed(tiles, tmp_path_factory):
-    """The catalogue of a scan that nobody disturbed."""
+    """The catalogue of an undisturbed scan."""
     root = tmp_path_factory.mktemp("undisturbed") / "catalogue"
     summary = scan(tiles[0], root)
     assert summary["rows_by_status"] == {"scored": N_TILES * N_OBJECTS}
@@ -124,9 +125,9 @@ def test_a_second_scan_of_the_same_night_has_nothing_to_do(tiles, undisturbed):
 
 
 def kill_after_commits(tiles, root, wanted):
-    """Start the command, and SIGKILL it with every Ray process that it started once so many units are committed; how many are.
+    """Start the command, and SIGKILL it with every Ray process that it started once so many units are committed.
 
-    The power cut, not the polite end.
+    Gives how many are; None if the command came to its end before the kill.
     """
     process = subprocess.Popen(
         scan_command(tiles, root), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -134,8 +135,12 @@ def kill_after_commits(tiles, root, wanted):
     try:
         wait_for("commits", lambda: len(unit_files(root)) >= wanted and (root / "plans").exists(), process=process)
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        _, said = process.communicate()
+    if process.returncode != -signal.SIGKILL:
+        assert process.returncode == 0, said
+        return None
     return len(unit_files(root))
 
 
@@ -147,8 +152,9 @@ def test_kill_minus_nine_at_any_time_and_rerun_ends_in_the_same_catalogue(tiles,
         root = tmp_path / f"catalogue-{attempt}"
         committed_at_kill = [kill_after_commits(tiles[0], root, wanted) for wanted in kills]
         # On a busy machine the night may end before this process looks again.
-        if committed_at_kill[0] < N_TILES:
+        if None not in committed_at_kill and committed_at_kill[0] < N_TILES:
             break
+    assert None not in committed_at_kill, "each command must be killed"
     assert committed_at_kill[0] < N_TILES, "the kill must come before the end"
     killed = time.time()
     summary = scan(tiles[0], root)
