@@ -87,7 +87,7 @@ def test_the_list_of_a_module_that_is_not_run_is_not_judged():
 
 def test_the_report_says_what_was_found_and_how(tmp_path):
     results = [*AUDIT, *sampled(3, 1), result("AddNot", killed=True, by="time-out")]
-    results.append(result("NumberReplacer", killed=True, by="pytest ends with 2: cannot import /tmp/x/tree/a/b.py - so"))
+    results.append(result("NumberReplacer", killed=True, by="pytest ends with 2: cannot import /copies/0/tree/a/b.py - so"))
     write(as_json(results, [], RUN), tmp_path / "report.json")
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["audit"] == {"mutants": 2, "killed": 2}

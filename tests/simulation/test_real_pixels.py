@@ -76,7 +76,7 @@ def test_sky_noise_is_as_correlated_as_the_real_one(band, lags):
     simulated = np.mean([autocorrelation(sky, whole, *lags) for sky in simulated_skies(band)])
     found = np.median([autocorrelation(image, sky_pixels(image), *lags) for _, image in real(band, ("FLUX", "BGSUB"))])
     # NISP's noise reaches a little farther than in these fields.
-    assert simulated == pytest.approx(found, abs=0.02 if band == "VIS" else 0.055)
+    assert simulated == pytest.approx(found, abs=0.02 if band == "VIS" else min(0.055, max(0.2 * found, 0.025)))
 
 
 @pytest.mark.parametrize("band", list(EUCLID))
