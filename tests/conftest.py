@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 from infra.storage import s3_filesystem
+from tests.prefect_servers import prefect_server
 from tests.servers import free_port, http_status, stop, wait_for
 
 pytest_plugins = ["tests.faults.reporting", "tests.shared"]
@@ -20,9 +21,25 @@ settings.register_profile("lensscan", deadline=None)
 settings.load_profile("lensscan")
 
 
+def pytest_collection_modifyitems(items):
+    """Put files whose tests start processes first: the longest then run beside others, and not alone at the end."""
+    starting = {item.path for item in items if item.get_closest_marker("ray") or item.get_closest_marker("server")}
+    items.sort(key=lambda item: item.path not in starting)
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(20261124)
+
+
+@pytest.fixture
+def torch_threads():
+    """A worker sets the number of torch's threads for its whole process; where that is the tests', they get theirs back."""
+    import torch
+
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +65,21 @@ def s3_server():
 def s3(s3_server):
     """The URI of an empty prefix on the S3 server."""
     return f"s3://{s3_server}/{uuid.uuid4().hex}"
+
+
+@pytest.fixture(scope="session")
+def started_prefect(tmp_path_factory):
+    with prefect_server(tmp_path_factory.mktemp("prefect") / "server") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def prefect_api(started_prefect):
+    """A running Prefect server for the flows of commands, which else start one each and take seconds for it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFECT_API_URL", started_prefect.url)
+        patch.setenv("PREFECT_HOME", started_prefect.env["PREFECT_HOME"])
+        yield started_prefect
 
 
 @pytest.fixture(scope="session")

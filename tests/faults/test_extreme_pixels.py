@@ -140,7 +140,7 @@ def test_named_kinds_of_pixels_are_scored_or_rejected_by_name(scanner, measured)
 
 
 @pytest.mark.fault(24)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.lists(OBJECTS, min_size=1, max_size=3))
 def test_any_pixels_give_scores_of_their_own_or_a_code(scanner, objects):
     check(scanner, objects)
@@ -152,7 +152,7 @@ N_EXAMPLES = 200
 @pytest.mark.faults
 @pytest.mark.fault(24)
 def test_hundreds_of_images_give_scores_of_their_own_or_a_code(scanner, measured):
-    @settings(max_examples=N_EXAMPLES, deadline=None)
+    @settings(max_examples=N_EXAMPLES)
     @given(st.lists(OBJECTS, min_size=1, max_size=5))
     def each(objects):
         check(scanner, objects)

@@ -16,8 +16,8 @@ from websockets.sync.client import connect as websocket
 from infra.cluster_access import Answer, ask
 from tests.faults.listeners import LOOPBACK, grpc_answers, http_answers, listeners
 from tests.faults.patience import scaled
-from tests.faults.prefect_servers import prefect_server
 from tests.faults.ray_heads import BIN, ray_head
+from tests.prefect_servers import prefect_server
 from tests.servers import http_status, wait_for
 from tests.tiles import write_tiles
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.faults import harm, patience
 from tests.faults.harm import recoveries
-from tests.faults.prefect_servers import BIN, PrefectServer, prefect_server
+from tests.prefect_servers import BIN, PrefectServer, prefect_server
 from tests.servers import free_port
 from tests.tiles import write_tiles
 

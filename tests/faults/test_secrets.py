@@ -24,8 +24,8 @@ from infra.storage import absolute, list_files, read_bytes, s3_filesystem
 from scanner.pixels.manifests import read_manifest
 from tests.faults.canaries import Canaries
 from tests.faults.patience import scaled
-from tests.faults.prefect_servers import prefect_server
 from tests.faults.s3_proxy import Answer, Fault, Refuse, Rule, Silence, s3_proxy
+from tests.prefect_servers import prefect_server
 from tests.tiles import write_tiles
 
 FLOWS = """

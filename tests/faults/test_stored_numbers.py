@@ -79,7 +79,7 @@ def images(draw):
 
 @pytest.mark.fault(26)
 @pytest.mark.parametrize("read", [as_cutout, as_mosaic])
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(images())
 def test_numbers_of_every_type_come_out_as_they_are_meant(tmp_path, read, image):
     bitpix, stored, scale, zero, blank = image

@@ -14,6 +14,7 @@ from infra.storage import create_if_absent
 from scanner.pixels.shards import decode_shard, encode_shard
 from simulation.dataset import DatasetSpec, simulate_shard
 
+pytestmark = pytest.mark.usefixtures("prefect_api")
 LENSSCAN = str(Path(sys.executable).with_name("lensscan"))
 COMMANDS = (
     ["demo"],
@@ -87,10 +88,6 @@ def test_completion_script_can_be_generated(tmp_path):
     assert subprocess.run(["bash", "-n", tmp_path / "lensscan.bash"], check=False).returncode == 0
 
 
-SLOW = pytest.mark.slow
-"""Each starts a Prefect server of its own, to say what a sister of it says."""
-
-
 @pytest.mark.parametrize(
     ("args", "says"),
     [
@@ -111,18 +108,12 @@ SLOW = pytest.mark.slow
         (["inject", "empty", "--out", "out"], "no Euclid MER tile under"),
         (["inject", "good.csv", "--out", "out"], "none of 1 cutouts could host arcs; the first, 1: missing_file"),
         (["simulate", "--kinds", "quasar", "--out", "out"], "kind must be one of nonlens, single"),
-        pytest.param(
-            ["simulate", "--preset", "wilde2022", "--kinds", "spiral", "--out", "out"], "no look-alike but 'twin'", marks=SLOW
-        ),
-        pytest.param(["simulate", "--psf", "good.csv", "--out", "out"], "good.csv", marks=SLOW),
+        (["simulate", "--preset", "wilde2022", "--kinds", "spiral", "--out", "out"], "no look-alike but 'twin'"),
+        (["simulate", "--psf", "good.csv", "--out", "out"], "good.csv"),
         (["simulate", "--psf", "missing.fits", "--out", "out"], "missing.fits"),
         (["simulate", "--out", "good.csv"], "good.csv: is a file, must be a folder"),
-        pytest.param(["simulate", "--kinds", "", "--out", "out"], "kind must be one of", marks=SLOW),
-        pytest.param(
-            ["simulate", "--preset", "wilde2022", "--geometry", "mer10", "--out", "out"],
-            "must be challenge or mer, got mer10",
-            marks=SLOW,
-        ),
+        (["simulate", "--kinds", "", "--out", "out"], "kind must be one of"),
+        (["simulate", "--preset", "wilde2022", "--geometry", "mer10", "--out", "out"], "must be challenge or mer, got mer10"),
     ],
 )
 def test_a_mistake_ends_in_one_line(tmp_path, args, says):

@@ -3,57 +3,38 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.servers import free_port, http_status, stop, wait_for
+from tests.prefect_servers import BIN, prefect_server
 from tests.tiles import write_tiles
 
 ROOT = Path(__file__).parents[2]
-BIN = Path(sys.executable).parent
 
 pytestmark = pytest.mark.server
 
 
 @pytest.fixture
 def prefect(tmp_path):
-    """A server of its own on loopback, and a function that runs the `prefect` command against it."""
-    port = free_port()
-    env = {
-        **os.environ,
-        "PREFECT_HOME": str(tmp_path / "prefect"),
-        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_SERVER_API_AUTH_STRING": "operator:guarded",
-        "PREFECT_API_AUTH_STRING": "operator:guarded",
-        "PREFECT_CLI_COLORS": "false",
-        "LENSSCAN_CHECKOUT": str(ROOT),
-        "LENSSCAN_TILES": str(tmp_path / "tiles" / "{night}"),
-        "LENSSCAN_CATALOGUE": str(tmp_path / "catalogue"),
-        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-    }
-    with (tmp_path / "server.log").open("w") as log:
-        server = subprocess.Popen(
-            [BIN / "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
-            env=env,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            wait_for("the Prefect server", lambda: http_status(f"http://127.0.0.1:{port}/api/health") == 200)
+    """Run the `prefect` command against a server of this test's own."""
+    with prefect_server(tmp_path / "prefect", auth="operator:guarded") as server:
+        env = {
+            **server.env,
+            "LENSSCAN_CHECKOUT": str(ROOT),
+            "LENSSCAN_TILES": str(tmp_path / "tiles" / "{night}"),
+            "LENSSCAN_CATALOGUE": str(tmp_path / "catalogue"),
+            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        }
 
-            def run(*args, timeout=180):
-                done = subprocess.run(
-                    [BIN / "prefect", *args], cwd=ROOT, env=env, capture_output=True, text=True, timeout=timeout, check=False
-                )
-                assert done.returncode == 0, done.stdout + done.stderr
-                return done.stdout
+        def run(*args, timeout=180):
+            done = subprocess.run(
+                [BIN / "prefect", *args], cwd=ROOT, env=env, capture_output=True, text=True, timeout=timeout, check=False
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+            return done.stdout
 
-            yield run
-        finally:
-            stop(server)
+        yield run
 
 
 def test_the_nightly_deployment_is_scheduled_and_run_by_a_worker(prefect, tmp_path):
@@ -77,5 +58,5 @@ def test_the_nightly_deployment_is_scheduled_and_run_by_a_worker(prefect, tmp_pa
     assert report["rows_by_status"] == {"scored": 4}
     artefacts = prefect("artifact", "ls")
     assert "scan-2026-01-02" in artefacts
-    results = list((tmp_path / "prefect" / "storage").iterdir())
+    results = list((tmp_path / "prefect" / "client" / "storage").iterdir())
     assert any("candidates_uri" in path.read_text() for path in results), "the flow's result is kept as JSON"

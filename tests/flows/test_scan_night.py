@@ -27,6 +27,7 @@ from tests.faults.harm import assert_none, compare, read_files, recoveries
 from tests.faults.patience import scaled, wait_for
 from tests.tiles import write_tiles
 
+pytestmark = pytest.mark.usefixtures("prefect_api")
 LENSSCAN = Path(sys.executable).with_name("lensscan")
 N_TILES, N_OBJECTS, N_MAPS = 6, 4, 3
 N_ATTEMPTS = 5
@@ -63,7 +64,7 @@ def unit_rows(root):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tiles, tmp_path_factory):
+def undisturbed(tiles, prefect_api, tmp_path_factory):
     """The catalogue of an undisturbed scan."""
     root = tmp_path_factory.mktemp("undisturbed") / "catalogue"
     summary = scan(tiles[0], root)

@@ -60,14 +60,45 @@ MODULES = (
     # Tests were written against no mutants of those that follow but the audit's.
     Module(
         "scanner/scan.py",
-        ("tests/scanner/test_left_out_rows.py", "tests/scanner/test_unit_scanner.py", "tests/scanner/test_sweep.py"),
+        (
+            "tests/scanner/test_scan.py",
+            "tests/scanner/test_left_out_rows.py",
+            "tests/scanner/test_unit_scanner.py",
+            "tests/scanner/test_sweep.py",
+        ),
         _PER_LATER_MODULE,
     ),
-    Module("scanner/scoring.py", ("tests/scanner/test_unit_scanner.py", "tests/scanner/test_sweep.py"), _PER_LATER_MODULE),
-    Module("scanner/actors.py", ("tests/scanner/test_second_ensemble.py",), _PER_LATER_MODULE),
-    Module("infra/s3.py", ("tests/infra/test_listing.py", "tests/infra/test_storage.py"), _PER_LATER_MODULE),
-    Module("simulation/render.py", ("tests/simulation/test_simulated_objects.py",), _PER_LATER_MODULE),
-    Module("training/publish.py", ("tests/training/test_build.py",), _PER_LATER_MODULE),
+    Module(
+        "scanner/scoring.py",
+        (
+            "tests/scanner/test_scan.py",
+            "tests/scanner/test_sweep.py",
+            "tests/scanner/test_mapping.py",
+            "tests/scanner/test_unit_scanner.py",
+        ),
+        _PER_LATER_MODULE,
+    ),
+    Module(
+        "scanner/actors.py",
+        ("tests/scanner/test_actors.py", "tests/scanner/test_unit_scanner.py", "tests/scanner/test_second_ensemble.py"),
+        _PER_LATER_MODULE,
+    ),
+    Module(
+        "infra/s3.py",
+        (
+            "tests/infra/test_listing.py",
+            "tests/infra/test_storage.py",
+            "tests/faults/test_store_sums.py",
+            "tests/faults/test_store_replies.py",
+        ),
+        _PER_LATER_MODULE,
+    ),
+    Module(
+        "simulation/render.py",
+        ("tests/simulation/test_render.py", "tests/simulation/test_simulated_objects.py"),
+        _PER_LATER_MODULE,
+    ),
+    Module("training/publish.py", ("tests/training/test_build.py", "tests/training/test_map_checks.py"), _PER_LATER_MODULE),
 )
 
 NOT_SAMPLED = {

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner.recovery import MAX_DEATHS_ALONE, Failure, Task, UnitRecovery, nth_kept
@@ -280,7 +280,6 @@ def test_one_death_alone_convicts_no_row():
     assert recovery.task().left_out == ()
 
 
-@settings(deadline=None)
 @given(st.integers(1, 3000), st.data())
 def test_rows_that_kill_are_found_and_no_others(n_rows, data):
     poison = data.draw(st.sets(st.integers(0, n_rows - 1), max_size=min(5, n_rows - 1)))

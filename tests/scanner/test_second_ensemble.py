@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import torch
 
 from scanner import scoring
 from scanner.actors import Packages, UnitScanner, WorkerMismatchError
@@ -81,6 +80,7 @@ def assert_asked(root, made, above, abs_=1e-5):
 
 
 @pytest.mark.ray
+@pytest.mark.usefixtures("prefect_api")
 def test_a_night_scanned_with_a_second_ensemble_holds_its_numbers_for_the_likely_rows_alone(made, tmp_path):
     options = {
         "--out": tmp_path / "catalogue",
@@ -109,14 +109,6 @@ def plan_with(made, **config):
     return build_plan(str(made.tiles), NIGHT, ensemble, ScanConfig(**config))
 
 
-@pytest.fixture
-def one_thread():
-    """A worker sets the number of torch's threads for its whole process, which is that of the tests here."""
-    n_threads = torch.get_num_threads()
-    yield 1
-    torch.set_num_threads(n_threads)
-
-
 def scan_here(plan, packages, root):
     """What a worker does, without its process."""
     worker = UnitScanner(plan, packages, str(root), 1)
@@ -124,30 +116,30 @@ def scan_here(plan, packages, root):
         worker.scan(Task(unit.unit_id, plan.config.batch_size))
 
 
-def test_a_second_ensemble_is_asked_in_float32_where_the_first_sweeps_and_draws_no_maps(
-    made, tmp_path, monkeypatch, one_thread
-):
+@pytest.mark.usefixtures("torch_threads")
+def test_a_second_ensemble_is_asked_in_float32_where_the_first_sweeps_and_draws_no_maps(made, tmp_path, monkeypatch):
     sweep_by_rounding(monkeypatch)
     mapped, mapper = [], scoring.candidate_mapper
     monkeypatch.setattr(scoring, "candidate_mapper", lambda folder, card: mapped.append(folder) or mapper(folder, card))
     # All that the second ensemble says is below the thresholds: in a sweep of its own it would stay rounded.
     assert max(p_lens for _, p_lens, _ in made.said.values()) < made.above - 0.05
     scan_here(plan_with(made, maps_per_unit=1), Packages(made.first, made.second), tmp_path)
-    # The rounding of a sweep changes `p_lens` by 3e-4 and more.
+    # The rounding of a sweep changes `p_lens` by more than 2.8e-4.
     assert assert_asked(tmp_path, made, made.above, 1e-4) == 5
     assert mapped == [made.first]
 
 
-def test_a_second_ensemble_that_the_plan_does_not_name_is_not_asked(made, tmp_path, one_thread):
+@pytest.mark.usefixtures("torch_threads")
+def test_a_second_ensemble_that_the_plan_does_not_name_is_not_asked(made, tmp_path):
     scan_here(plan_with(made, second=None), Packages(made.first, made.second), tmp_path)
     assert assert_asked(tmp_path, made, above=2) == 0
 
 
-def test_a_worker_without_the_second_ensemble_of_its_plan_does_not_start(made, tmp_path, one_thread):
+def test_a_worker_without_the_second_ensemble_of_its_plan_does_not_start(made, tmp_path, torch_threads):
     with pytest.raises(WorkerMismatchError, match="wants ensemble test too"):
         UnitScanner(plan_with(made), Packages(made.first), str(tmp_path), 1)
 
 
-def test_a_worker_with_another_second_ensemble_than_its_plan_does_not_start(made, tmp_path, one_thread):
+def test_a_worker_with_another_second_ensemble_than_its_plan_does_not_start(made, tmp_path, torch_threads):
     with pytest.raises(WorkerMismatchError, match=f"{made.first} holds {read_card(made.first).sha256[:12]}"):
         UnitScanner(plan_with(made), Packages(made.first, made.first), str(tmp_path), 1)

@@ -5,7 +5,6 @@ from itertools import chain
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import torch
 
 from scanner.actors import Packages, UnitScanner
 from scanner.catalogue.ledger import Outcome
@@ -46,10 +45,8 @@ def root(tmp_path):
 
 
 @pytest.fixture
-def worker(made, root):
-    n_threads = torch.get_num_threads()
-    yield UnitScanner(*made, str(root), 1)
-    torch.set_num_threads(n_threads)
+def worker(made, root, torch_threads):
+    return UnitScanner(*made, str(root), 1)
 
 
 @pytest.fixture

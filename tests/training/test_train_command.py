@@ -28,7 +28,7 @@ from training.dataset import open_dataset
 from training.fit import _number, _seeded
 from training.step import class_weights, cross_entropy, evaluate
 
-pytestmark = [pytest.mark.ray, pytest.mark.server, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.ray, pytest.mark.server, pytest.mark.timeout(900), pytest.mark.usefixtures("prefect_api")]
 OU_H = PAPER_NETWORKS[2]
 N_EPOCHS, KILLED_AFTER = 5, 2
 PRESET = TrainConfig(
@@ -74,7 +74,7 @@ class Killed:
 
 
 @pytest.fixture(scope="module")
-def killed(shards, tmp_path_factory):
+def killed(shards, prefect_api, tmp_path_factory):
     for _ in range(3):
         command = run_and_kill_a_worker(shards, tmp_path_factory.mktemp("train"))
         if len(command.history) < N_EPOCHS:
@@ -85,13 +85,12 @@ def killed(shards, tmp_path_factory):
 def run_and_kill_a_worker(shards, out):
     options = ("--out", str(out), "--name", "tiny", "--epochs", str(N_EPOCHS), "--workers", "2", "--json")
     command = [sys.executable, "-c", COMMAND, PRESET.model_dump_json(), "train", shards, *options]
-    env = os.environ | {"PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120"}
     stdout, stderr = out / "stdout", out / "stderr"
     # Files, because a pipe that is full stops the command.
     with (
         stdout.open("w") as output,
         stderr.open("w") as errors,
-        subprocess.Popen(command, env=env, stdout=output, stderr=errors, start_new_session=True) as process,
+        subprocess.Popen(command, stdout=output, stderr=errors, start_new_session=True) as process,
     ):
         try:
             wait_for_epochs(process, out)
