@@ -22,7 +22,6 @@ from training.combiners import fit_combiner
 from training.config import TrainConfig
 from training.curves import draw_learning_curves
 from training.dataset import SPLITS, Dataset
-from training.errors import TrainingError
 from training.fit import FitResult
 from training.metrics import auroc, metrics
 
@@ -49,9 +48,6 @@ def publish_ensemble(folder: Path, name: str, fits: Sequence[FitResult], dataset
         fits: One per network of `config`.
         dataset: That the networks were trained on.
         config: That they were trained with; says how frequent lenses are to be where `p_lens` is right.
-
-    Raises:
-        TrainingError: the test split lacks lenses or non-lenses.
     """
     rows = {split: dataset.rows(split, config.validation_fraction, config.test_fraction) for split in SPLITS}
     margins = {split: split_margins(fits, dataset, config, rows[split]) for split in ("validation", "test")}
@@ -60,10 +56,7 @@ def publish_ensemble(folder: Path, name: str, fits: Sequence[FitResult], dataset
     combiner = fitted.combiner
     if isinstance(combiner, SoftmaxStack):
         combiner = combiner.assuming(config.prevalence, config.compound_share)
-    try:
-        ensemble_metrics = _ensemble_metrics(combiner, margins["test"], test_kinds) | fitted.figures
-    except ValueError as error:
-        raise TrainingError(f"test split: {error}; train on more objects") from error
+    ensemble_metrics = _ensemble_metrics(combiner, margins["test"], test_kinds) | fitted.figures
     card = EnsembleCard(
         format_version=2,
         name=name,

@@ -20,7 +20,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 _HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "date", "server"}
-_CODES = {409: "ConditionalRequestConflict", 500: "InternalError", 503: "SlowDown"}
+_CODES = {
+    400: "InvalidRequest",
+    403: "AccessDenied",
+    409: "ConditionalRequestConflict",
+    500: "InternalError",
+    503: "SlowDown",
+}
 
 
 @dataclass(frozen=True)

@@ -154,6 +154,15 @@ def test_a_creation_that_fails_for_ever_is_an_error_and_can_be_done_later(proxy,
 
 
 @pytest.mark.fault(14)
+@pytest.mark.parametrize("status", [400, 403])
+def test_a_creation_that_is_refused_is_asked_for_once(proxy, s3, uri, status):
+    proxy.set_rules(Rule(Status(status), "PUT"))
+    with pytest.raises(StorageError, match=r"unit\.parquet: "):
+        create_if_absent(uri, b"mine", "1")
+    assert proxy.count("PUT") == 1
+
+
+@pytest.mark.fault(14)
 @pytest.mark.faults
 @pytest.mark.parametrize("is_done", [False, True], ids=["never_done", "done"])
 def test_a_creation_that_is_never_answered_is_resolved_by_looking(proxy, s3, uri, is_done, hurried, measured):

@@ -32,3 +32,7 @@ def test_without_gpus_nothing_is_asked_of_them():
 def test_gpus_are_shared_evenly_where_there_are_fewer_than_actors():
     assert gpu_shares([{"CPU": 16.0, "GPU": 2.0}], 3) == (3, 0.5)
     assert gpu_shares([{"CPU": 16.0, "GPU": 2.0}], 2) == (2, 1.0)
+
+
+def test_a_node_holds_no_more_actors_than_its_cpus():
+    assert gpu_shares([{"CPU": 1.0, "GPU": 1.0}, {"CPU": 16.0, "GPU": 1.0}], 16) == (2 + 8, 0.125)

@@ -211,6 +211,13 @@ def test_what_a_unit_met_while_the_store_was_away_for_all_is_not_held_against_it
     assert len(run.clock.sleeps) == 13
 
 
+def test_two_units_that_fail_together_show_an_outage():
+    """Both fail five times; when one has been committed the other fails twice more, which is less than six times."""
+    run = Run(units_of("a", "b"), scripted(a=[AWAY] * 7, b=[AWAY] * 5))()
+    assert run.given_up == {}
+    assert run.committed == ["b", "a"]
+
+
 def test_an_outage_longer_than_patience_ends_the_run_and_not_the_units():
     run = Run(units_of("a", "b"), scripted(a=itertools.repeat(AWAY), b=itertools.repeat(AWAY)))
     with pytest.raises(StorageError, match=r"the store has failed for 9\d\d s, .*: no route to the store"):

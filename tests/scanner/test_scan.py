@@ -314,7 +314,7 @@ def test_names_are_truncated_not_rounded():
     assert candidate_name(266.3231625, 65.9368083) == "EUCL J174517.55+655612.5"
     # 59.9999 s would round to 60; 0h 0m -0.9 s wraps; the sign survives in -0 deg.
     assert candidate_name((59.9999 / 3600) * 15, -0.9999 / 3600) == "EUCL J000059.99-000000.9"
-    assert candidate_name(360.0, 90.0) == "EUCL J000000.00+900000.0"
+    assert candidate_name(360.0, 90.0) == candidate_name(np.nextafter(360, 0), 90.0) == "EUCL J000000.00+900000.0"
     assert candidate_name(-15.0, 0.0) == "EUCL J230000.00+000000.0"
 
 

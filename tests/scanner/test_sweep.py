@@ -10,6 +10,7 @@ from scanner.networks.ensemble import EnsembleScores
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.pixels.cutouts import Cutout
 from scanner.pixels.geometry import CHALLENGE, MER_10
+from scanner.pixels.rejections import RejectCode, Rejection
 from scanner.scoring import CutoutScanner, open_scanner
 from scanner.sweep import Sweep, SweepError, largest_error, log_odds, made_stamps, make_sweep, pays
 from tests.scanner.rounding import sweep_by_rounding
@@ -71,6 +72,15 @@ def test_where_most_rows_could_be_candidates_the_sweep_is_given_up():
     table = CutoutScanner(slow, 64, Sweep(fast, "bfloat16", 0.5, margin=0.4)).score(rows)
     assert table.equals(CutoutScanner(Told(), 64).score(rows))
     assert (fast.n_scored, slow.n_scored) == (256, 2000)
+
+
+def test_a_batch_of_rejections_alone_does_not_end_the_sweep():
+    rows = cutouts(np.full(192, 0.01), np.zeros(192))
+    rows[64:128] = [Rejection(RejectCode.OUTSIDE_TILE, "far away")] * 64
+    fast = Told()
+    table = CutoutScanner(Told(), 64, Sweep(fast, "bfloat16", 0.5, margin=0.4)).score(rows)
+    assert table["status"].to_pylist() == ["scored"] * 64 + ["rejected:outside_tile"] * 64 + ["scored"] * 64
+    assert fast.n_scored == 128
 
 
 def test_the_audit_sees_what_the_threshold_does_not():

@@ -6,6 +6,7 @@ import pytest
 from scanner.pixels.bands import EUCLID, VIS
 from scanner.pixels.geometry import CHALLENGE, GEOMETRIES, MER, MER_10
 from scanner.pixels.shards import KINDS
+from simulation import render as render_module
 from simulation import truth as truth_module
 from simulation.lensing import effective_einstein_radius_arcsec, einstein_radius_arcsec, ray_shoot
 from simulation.light import surface_brightness
@@ -83,6 +84,21 @@ def test_a_plain_galaxy_has_no_arcs_and_no_lensing_truth(rng):
     assert not scene.truth["is_challenge_lens"]
     for name in ("einstein_radius1_arcsec", "magnification1", "arc_snr", "n_pix_source", "z_source1", "source1_mag_vis"):
         assert scene.truth[name] is None
+
+
+def test_forms_of_arcs_are_told_about_the_lens_in_arcsec_from_the_middle_of_the_stamp(monkeypatch):
+    seen, morphology = [], render_module.morphology
+
+    def spied(arcs, axis_arcsec, centre_arcsec, *rest):
+        seen.append((axis_arcsec, centre_arcsec))
+        return morphology(arcs, axis_arcsec, centre_arcsec, *rest)
+
+    monkeypatch.setattr(render_module, "morphology", spied)
+    system, _ = visible_system("single", optics(), np.random.default_rng(3))
+    axis_arcsec, centre_arcsec = seen[-1]
+    n = len(axis_arcsec)
+    np.testing.assert_allclose(axis_arcsec, (np.arange(n) - (n - 1) / 2) * 0.1, atol=1e-9)
+    assert centre_arcsec == (system.masses[0].x_arcsec, system.masses[0].y_arcsec)
 
 
 def test_both_sources_of_a_compound_lens_are_lensed():

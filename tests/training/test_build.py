@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from training.build import build_ensemble, work_folder
 from training.config import TrainConfig
 from training.dataset import SPLITS, hashed_fraction, open_dataset
 from training.errors import TrainingError
+from training.publish import _ensemble_metrics
 
 OU_H, OU_66 = PAPER_NETWORKS[2], PAPER_NETWORKS[5]
 CONFIG = TrainConfig(
@@ -146,6 +148,25 @@ def test_too_few_objects_leave_the_mean_and_say_so(tmp_path):
     assert isinstance(card.combiner, MeanCombiner)
     assert card.assumed_prevalence is None
     assert "fewer than 5" in card.calibration
+
+
+def test_a_test_split_without_lenses_is_refused(tmp_path):
+    ids = np.arange(1000, 1024)
+    fraction = float(np.sort(hashed_fraction(ids))[:2].mean())
+    config = CONFIG.model_copy(update={"epochs": 1, "networks": (OU_H,), "test_fraction": fraction})
+    with pytest.raises(TrainingError, match=r"^test split: both classes need objects, got \d non-lenses and 0 lenses"):
+        build_ensemble(config, write_shards(tmp_path / "shards", len(ids)), tmp_path, "few")
+
+
+def test_compound_lenses_are_those_of_two_sources():
+    kinds = np.tile(np.arange(len(KINDS), dtype=np.int8), 5)
+    is_compound = np.isin(np.array(KINDS)[kinds], ["compound_arc", "double_ring"])
+    subclass = np.where(kinds == 0, "single", np.array(KINDS)[kinds])
+    said = SimpleNamespace(p_lens=(kinds > 0) * 0.8 + 0.1, p_compound=is_compound * 0.5, subclass=subclass)
+    found = _ensemble_metrics(SimpleNamespace(combine=lambda _: said), {}, kinds)
+    assert found["auroc_compound"] == found["auroc"] == 1
+    assert found["subclass_accuracy"] == 0.75
+    assert found["calibration_error"] == pytest.approx(0.1)
 
 
 def test_a_name_that_is_a_path_is_refused(tmp_path):

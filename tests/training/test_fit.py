@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from sklearn.metrics import accuracy_score, log_loss
 from sklearn.utils.class_weight import compute_sample_weight
 
+from scanner.networks.architectures import he_initialise
 from tests.training.tiny import DEEP, LINEAR, SIDE, inputs_seen, rates_used, rows_of, tiny_config, tiny_dataset
 from training import fit as fit_module
 from training.checkpoint import save_weights
@@ -185,6 +186,19 @@ def test_networks_differ_by_their_names_and_seeds(data, tmp_path):
     losses = [first_loss("a", DEEP), first_loss("b", twin), first_loss("c", DEEP, seed=4)]
     assert len(set(losses)) == 3
     assert first_loss("d", DEEP) == losses[0]
+
+
+def test_a_fit_starts_from_the_weights_of_its_seed_its_networks_name_and_epoch_zero(data, tmp_path):
+    """They are drawn anew here, as versions to come must draw them; steps of 1e-30 leave them as they were."""
+    config = tiny_config(DEEP, epochs=1, learning_rate=1e-30)
+    fit_network(DEEP, data, config, tmp_path)
+    seeds = np.random.SeedSequence([config.seed, int.from_bytes(b"deep", "big"), 0, 0])
+    with torch.random.fork_rng():
+        torch.manual_seed(int(seeds.generate_state(1, np.uint64)[0]))
+        network = DEEP.build()
+        he_initialise(network)
+    for name, weights in load_file(tmp_path / "deep" / "best.safetensors").items():
+        torch.testing.assert_close(weights, network.state_dict()[name], rtol=0, atol=1e-12)
 
 
 def test_workers_train_on_their_parts_and_the_first_one_writes(data, tmp_path):
