@@ -6,7 +6,6 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from captum.attr import GuidedBackprop, LayerGradCam  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
@@ -83,6 +82,9 @@ class GradCamMapper:
         # Twice as fast on processors; without gradients of the weights, which nobody asks for.
         model = output(nn.Sequential(*layers)).requires_grad_(requires_grad=False)
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        # Late: captum brings matplotlib and takes half a second, for which scans without maps need not wait.
+        from captum.attr import GuidedBackprop, LayerGradCam  # type: ignore[import-untyped]
+
         self._cam = LayerGradCam(model, _last_feature_maps(layers))
         self._guided = GuidedBackprop(model)
 

@@ -18,7 +18,7 @@ _ORIENTED_WIDTHS = (3, 5, 7, 11, 14)
 _N_HIDDEN = 64
 _N_ORIENTED_HIDDEN = 16
 _DROPOUT = 0.2
-_N_ORIENTATIONS = 4
+N_ORIENTATIONS = 4
 
 Layer = Callable[[int, int], nn.Module]
 
@@ -46,11 +46,11 @@ class CentreCrop(nn.Module):
 
     def __init__(self, n_pixels: int) -> None:
         super().__init__()
-        self._n_pixels = n_pixels
+        self.n_pixels = n_pixels
 
     def forward(self, x: Tensor) -> Tensor:
-        first = (x.shape[-1] - self._n_pixels) // 2
-        inside = slice(first, first + self._n_pixels)
+        first = (x.shape[-1] - self.n_pixels) // 2
+        inside = slice(first, first + self.n_pixels)
         return x[..., inside, inside]
 
 
@@ -62,7 +62,7 @@ class LiftingConv(nn.Module):
         self.weight = nn.Parameter(torch.empty(n_out, n_in, 3, 3))
 
     def forward(self, x: Tensor) -> Tensor:
-        turned = [torch.rot90(self.weight, turn, (-2, -1)) for turn in range(_N_ORIENTATIONS)]
+        turned = [torch.rot90(self.weight, turn, (-2, -1)) for turn in range(N_ORIENTATIONS)]
         return functional.conv2d(x, torch.stack(turned, 1).flatten(0, 1), padding=1)
 
 
@@ -72,13 +72,13 @@ class GroupConv(nn.Module):
     def __init__(self, n_in: int, n_out: int, side: int = 3, padding: int = 1) -> None:
         super().__init__()
         self._padding = padding
-        self.weight = nn.Parameter(torch.empty(n_out, n_in * _N_ORIENTATIONS, side, side))
+        self.weight = nn.Parameter(torch.empty(n_out, n_in * N_ORIENTATIONS, side, side))
 
     def forward(self, x: Tensor) -> Tensor:
         n_out, n_oriented, side, _ = self.weight.shape
-        kernels = self.weight.reshape(n_out, -1, _N_ORIENTATIONS, side, side)
-        turned = [torch.rot90(kernels.roll(turn, 2), turn, (-2, -1)) for turn in range(_N_ORIENTATIONS)]
-        weight = torch.stack(turned, 1).reshape(n_out * _N_ORIENTATIONS, n_oriented, side, side)
+        kernels = self.weight.reshape(n_out, -1, N_ORIENTATIONS, side, side)
+        turned = [torch.rot90(kernels.roll(turn, 2), turn, (-2, -1)) for turn in range(N_ORIENTATIONS)]
+        weight = torch.stack(turned, 1).reshape(n_out * N_ORIENTATIONS, n_oriented, side, side)
         return functional.conv2d(x, weight, padding=self._padding)
 
 
@@ -87,7 +87,7 @@ class OrientedBatchNorm(nn.BatchNorm2d):
 
     def forward(self, x: Tensor) -> Tensor:
         batch, channels, height, width = x.shape
-        together = x.reshape(batch, channels // _N_ORIENTATIONS, _N_ORIENTATIONS * height, width)
+        together = x.reshape(batch, channels // N_ORIENTATIONS, N_ORIENTATIONS * height, width)
         return super().forward(together).reshape(x.shape)
 
 
@@ -95,7 +95,7 @@ class MeanOverOrientations(nn.Module):
     """`[batch, n * 4, 1, 1]` to `[batch, n]`."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.reshape(len(x), x.shape[1] // _N_ORIENTATIONS, _N_ORIENTATIONS).mean(-1)
+        return x.reshape(len(x), x.shape[1] // N_ORIENTATIONS, N_ORIENTATIONS).mean(-1)
 
 
 def _trunk(n_channels: int, widths: tuple[int, ...], convs: list[Layer], norm: Callable[[int], nn.Module]) -> list[nn.Module]:

@@ -5,12 +5,11 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from infra.quiet import without_warnings
 from scanner.networks.full_batches import full_batches
+from scanner.networks.openvino_graph import openvino_graph
 from scanner.networks.plain import plain_network
 from scanner.networks.precision import Precision
 
@@ -43,8 +42,9 @@ class OpenVinoEngine:
             "ENABLE_CPU_PINNING": False,
             **({} if threads is None else {"INFERENCE_NUM_THREADS": threads}),
         }
-        model = _converted(plain_network(network), (BATCH, n_channels, n_pixels, n_pixels))
-        self._request = _core().compile_model(model, _DEVICE, options).create_infer_request()
+        core = _core()
+        model = openvino_graph(plain_network(network), (BATCH, n_channels, n_pixels, n_pixels))
+        self._request = core.compile_model(model, _DEVICE, options).create_infer_request()
 
     def logits(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """`[batch, channel, y, x]` to `[batch, class]`."""
@@ -63,12 +63,6 @@ def works() -> bool:
 def has_bfloat16() -> bool:
     """Does this CPU have instructions for bfloat16, so that it is faster than float32?"""
     return "BF16" in _core().get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES")
-
-
-def _converted(network: nn.Sequential, shape: tuple[int, int, int, int]) -> Any:
-    with without_warnings():
-        # Both libraries warn of deprecated things in themselves.
-        return _openvino().convert_model(torch.export.export(network, (torch.zeros(shape),)))
 
 
 @cache

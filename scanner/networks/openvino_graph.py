@@ -1,0 +1,90 @@
+"""OpenVINO's graph of a plain network, layer by layer.
+
+OpenVINO's own conversion traces the network with `torch.export`, which takes seconds at the start of every worker.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from scanner.networks.compact import N_ORIENTATIONS, CentreCrop, MeanOverOrientations
+from scanner.networks.errors import EngineError
+
+
+def openvino_graph(network: nn.Sequential, shape: tuple[int, int, int, int]) -> Any:
+    """The `openvino.Model` of a network that `plain_network` made, for input `[batch, channel, y, x]` of this shape.
+
+    Raises:
+        EngineError: naming the layer that has no counterpart here.
+    """
+    # Late, and after the engine has seen to it that this import reports to nobody.
+    from openvino import Model, opset13
+
+    made_by: dict[type[nn.Module], Callable[..., Any]] = {
+        CentreCrop: _centre_crop,
+        nn.Conv2d: _convolution,
+        nn.Flatten: _flatten,
+        nn.Linear: _linear,
+        nn.MaxPool2d: _max_pool,
+        MeanOverOrientations: _mean_over_orientations,
+        nn.ReLU: lambda ops, _, x: ops.relu(x),
+    }
+    given = opset13.parameter(list(shape), np.float32)
+    found = given
+    for layer in network:
+        if type(layer) not in made_by:
+            known = ", ".join(sorted(kind.__name__ for kind in made_by))
+            raise EngineError(f"the engine openvino has these layers: {known}, got {type(layer).__name__}")
+        found = made_by[type(layer)](opset13, layer, found)
+    return Model([found], [given])
+
+
+def _convolution(ops: Any, layer: nn.Conv2d, x: Any) -> Any:
+    """As `plain_network` makes them: in steps of one pixel, with a bias."""
+    if layer.bias is None or layer.stride != (1, 1) or layer.dilation != (1, 1) or layer.groups != 1:
+        raise EngineError(f"the engine openvino has convolutions with a bias and in steps of one pixel, got {layer}")
+    padding = list(layer.padding)
+    found = ops.convolution(x, _numbers(layer.weight), [1, 1], padding, padding, [1, 1])
+    return ops.add(found, _numbers(layer.bias).reshape(1, -1, 1, 1))
+
+
+def _max_pool(ops: Any, layer: nn.MaxPool2d, x: Any) -> Any:
+    def both(value: Any) -> list[int]:
+        return [value, value] if isinstance(value, int) else list(value)
+
+    padding = both(layer.padding)
+    rounding = "ceil" if layer.ceil_mode else "floor"
+    size = both(layer.kernel_size)
+    return ops.max_pool(x, both(layer.stride), both(layer.dilation), padding, padding, size, rounding).output(0)
+
+
+def _linear(ops: Any, layer: nn.Linear, x: Any) -> Any:
+    found = ops.matmul(x, _numbers(layer.weight), transpose_a=False, transpose_b=True)
+    return found if layer.bias is None else ops.add(found, _numbers(layer.bias).reshape(1, -1))
+
+
+def _flatten(ops: Any, _: nn.Flatten, x: Any) -> Any:
+    return ops.reshape(x, np.array([0, -1]), special_zero=True)
+
+
+def _centre_crop(ops: Any, layer: CentreCrop, x: Any) -> Any:
+    first = (_shape(x)[-1] - layer.n_pixels) // 2
+    start, stop, step, axes = [first] * 2, [first + layer.n_pixels] * 2, [1, 1], [2, 3]
+    return ops.slice(x, *(np.array(value) for value in (start, stop, step, axes)))
+
+
+def _mean_over_orientations(ops: Any, _: MeanOverOrientations, x: Any) -> Any:
+    batch, channels, *_rest = _shape(x)
+    apart = ops.reshape(x, np.array([batch, channels // N_ORIENTATIONS, N_ORIENTATIONS]), special_zero=False)
+    return ops.reduce_mean(apart, np.array([2]), keep_dims=False)
+
+
+def _shape(x: Any) -> list[int]:
+    return list((x.output(0) if hasattr(x, "output") else x).get_shape())
+
+
+def _numbers(values: Tensor) -> NDArray[np.float32]:
+    return values.detach().numpy().astype(np.float32)
