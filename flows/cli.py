@@ -1,6 +1,7 @@
 """The command line. Every command imports what it needs when it runs, so that `--help` answers at once."""
 
 import atexit
+import logging
 import os
 import sys
 from datetime import date
@@ -14,12 +15,13 @@ from flows.app import Engine, Fraction, MapsPerUnit, Positive, app
 from infra.errors import LensscanError
 from infra.telemetry import opt_out
 
+PREFECT_QUEUES = ("APILogWorker", "EventsWorker")
+"""Loggers outside Prefect's own tree: at the end of a flow they warn of what a busy server has not taken yet."""
+
 
 def main() -> None:
     """Entry point: a person's mistake ends in one line and exit code 2, never in a traceback."""
-    opt_out()
-    # Prefect logs tracebacks of its own; here an error is one line, and JSON has stdout to itself.
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+    set_up_libraries()
     code = _run()
     # Arrow's threads may abort a process while it ends (apache/arrow#34314), after all is done and with the wrong exit code.
     # So what wants to be called at the end is called, and then nothing is torn down.
@@ -27,6 +29,15 @@ def main() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def set_up_libraries() -> None:
+    """Before any is imported: none reports to anybody, and Prefect logs nothing that a person did not ask for."""
+    opt_out()
+    # Prefect logs tracebacks of its own; here an error is one line, and JSON has stdout to itself.
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+    for name in PREFECT_QUEUES:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _run() -> int:

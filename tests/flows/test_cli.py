@@ -40,7 +40,7 @@ COMMANDS = (
 )
 
 
-def lensscan(*args, cwd=None, **env):
+def installed(*args, cwd=None, **env):
     return subprocess.run(
         [LENSSCAN, *map(str, args)],
         cwd=cwd,
@@ -64,24 +64,24 @@ def test_help_answers_in_under_a_second_without_heavy_imports():
     times = []
     for _ in range(3):
         start = time.perf_counter()
-        assert lensscan("--help").returncode == 0
+        assert installed("--help").returncode == 0
         times.append(time.perf_counter() - start)
     assert min(times) < 1
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_every_help_shows_an_example_that_names_the_command(command):
-    out = lensscan(*command, "--help", COLUMNS="200").stdout
+    out = installed(*command, "--help", COLUMNS="200").stdout
     assert re.search(rf"For example:\s+lensscan {' '.join(command)}", out), out
 
 
 def test_help_covers_every_command():
-    listed = set(re.findall(r"^│ ([a-z][a-z-]+) ", lensscan("--help").stdout, flags=re.MULTILINE))
+    listed = set(re.findall(r"^│ ([a-z][a-z-]+) ", installed("--help").stdout, flags=re.MULTILINE))
     assert listed == {command[0] for command in COMMANDS}
 
 
 def test_completion_script_can_be_generated(tmp_path):
-    done = lensscan("--install-completion", "--shell", "bash", "--output", tmp_path / "lensscan.bash", HOME=str(tmp_path))
+    done = installed("--install-completion", "--shell", "bash", "--output", tmp_path / "lensscan.bash", HOME=str(tmp_path))
     assert done.returncode == 0, done.stderr
     script = (tmp_path / "lensscan.bash").read_text()
     assert "import-published" in script
@@ -116,7 +116,7 @@ def test_completion_script_can_be_generated(tmp_path):
         (["simulate", "--preset", "wilde2022", "--geometry", "mer10", "--out", "out"], "must be challenge or mer, got mer10"),
     ],
 )
-def test_a_mistake_ends_in_one_line(tmp_path, args, says):
+def test_a_mistake_ends_in_one_line(lensscan, tmp_path, args, says):
     (tmp_path / "empty").mkdir()
     (tmp_path / "bad.csv").write_text("id,VIS\n1,a.fits\n")
     (tmp_path / "good.csv").write_text("object_id,VIS,Y,J,H\n1,a.fits,a.fits,a.fits,a.fits\n")
@@ -129,20 +129,20 @@ def test_a_mistake_ends_in_one_line(tmp_path, args, says):
     assert not (tmp_path / "x.parquet").exists()
 
 
-def test_a_wrong_option_is_named(tmp_path):
+def test_a_wrong_option_is_named(lensscan, tmp_path):
     done = lensscan("scan", "t", "--out", "c", "--night", "2026-13-01", cwd=tmp_path)
     assert done.returncode != 0
     assert "2026-13-01" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_models_list_speaks_json():
+def test_models_list_speaks_json(lensscan):
     rows = json.loads(lensscan("models", "list", "--json").stdout)
     assert {"name", "networks", "folder"} == set(rows[0])
     assert "ou7-sim" in {row["name"] for row in rows}
 
 
-def test_evaluate_writes_figures_and_plots(tmp_path):
+def test_evaluate_writes_figures_and_plots(lensscan, tmp_path):
     (tmp_path / "shard-00000.parquet").write_bytes(encode_shard(simulate_shard(DatasetSpec(n=40, seed=4), 0)))
     done = lensscan("evaluate", tmp_path, "--out", tmp_path / "figures", "--json")
     assert done.returncode == 0, done.stderr
@@ -154,7 +154,7 @@ def test_evaluate_writes_figures_and_plots(tmp_path):
 
 
 @pytest.mark.ray
-def test_simulate_writes_what_was_asked_for(tmp_path):
+def test_simulate_writes_what_was_asked_for(lensscan, tmp_path):
     args = ["--n", 5, "--kinds", "double_ring=1,ring_galaxy=1", "--geometry", "mer", "--components", "--json"]
     done = lensscan("simulate", *args, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
@@ -171,11 +171,28 @@ def test_simulate_writes_what_was_asked_for(tmp_path):
 def test_a_mistake_inside_a_flow_ends_in_one_line(tmp_path):
     table = simulate_shard(DatasetSpec(n=2, seed=1), 0)
     create_if_absent(str(tmp_path / "data" / "shard-00000.parquet"), encode_shard(table), "test")
-    done = lensscan("simulate", "--n", 2, "--seed", 2, "--out", tmp_path / "data")
+    done = installed("simulate", "--n", 2, "--seed", 2, "--out", tmp_path / "data")
     assert done.returncode == 2
     assert done.stderr.startswith("lensscan: ")
     assert len(done.stderr.strip().splitlines()) == 1
     assert "shard-00000" in done.stderr
+
+
+def test_what_a_busy_prefect_server_has_not_taken_yet_is_no_message_for_a_person():
+    code = """
+import logging, flows.cli
+def app():
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+    for worker in (APILogWorker, EventsWorker):
+        logging.getLogger(worker.__name__).warning("Still processing items")
+    logging.getLogger("scanner.dispatch").warning("unit a: raised")
+flows.cli.app = app
+flows.cli.main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "unit a: raised" in done.stderr
+    assert "Still processing" not in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(
@@ -189,7 +206,7 @@ def test_a_mistake_inside_a_flow_ends_in_one_line(tmp_path):
         (["models", "restate", "ou7-sim", "--name", "mine", "--prevalence", "1.5"], {}, "got 1.5"),
     ],
 )
-def test_settings_and_places_that_cannot_be_used_are_named(tmp_path, args, env, says):
+def test_settings_and_places_that_cannot_be_used_are_named(lensscan, tmp_path, args, env, says):
     (tmp_path / "good.csv").write_text("object_id,VIS,Y,J,H\n1,a.fits,a.fits,a.fits,a.fits\n")
     done = lensscan(*args, cwd=tmp_path, **env)
     assert done.returncode == 2

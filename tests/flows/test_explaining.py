@@ -14,7 +14,6 @@ from infra.errors import LensscanError
 from scanner.explain.explanation import NetworkMaps
 from scanner.pixels.geometry import MER_10
 from scanner.pixels.shards import encode_shard, shard_table
-from tests.flows.test_cli import lensscan
 from tests.tiles import write_tile
 
 
@@ -77,7 +76,7 @@ def test_sources_of_a_tile(tmp_path):
     assert found["objects"]
 
 
-def test_ids_below_zero_are_no_options(tmp_path):
+def test_ids_below_zero_are_no_options(lensscan, tmp_path):
     """Euclid's are below zero in the south."""
     ids, rng = np.array([-1000000, -1000003]), np.random.default_rng(1)
     stamps = {band: rng.normal(size=(2, g.n_pixels, g.n_pixels)).astype(np.float32) for band, g in MER_10.grids.items()}
@@ -128,7 +127,7 @@ def manifest(tmp_path):
     return tmp_path / "m.csv"
 
 
-def test_the_command_explains_a_manifest_and_says_what_it_left_out(manifest, tmp_path):
+def test_the_command_explains_a_manifest_and_says_what_it_left_out(lensscan, manifest, tmp_path):
     command = ["explain", manifest, "--out", tmp_path / "why.png", "--ensemble", "mer3-sim", "--networks", "compact-sky"]
     done = lensscan(*command, "--json")
     assert done.returncode == 0, done.stderr

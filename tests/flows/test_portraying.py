@@ -13,7 +13,6 @@ from flows.explaining_commands import explain
 from flows.portraying import portray_to_file
 from infra.errors import LensscanError
 from scanner.pixels.geometry import MER_10
-from tests.flows.test_cli import lensscan
 
 N_OBJECTS = 26
 """More than one figure of `lensscan explain` shows."""
@@ -60,7 +59,7 @@ def test_a_portrait_names_objects_of_a_long_manifest(manifest, tmp_path):
     assert steps == [(i + 1, 11) for i in range(11)]
 
 
-def test_the_command_needs_no_images_and_draws_the_same_again(tmp_path):
+def test_the_command_needs_no_images_and_draws_the_same_again(lensscan, tmp_path):
     command = ["explain", "--portrait", "--networks", "equivariant-sky", "--ensemble", "mer3-sim", "--steps", "1", "--json"]
     done = lensscan(*command, "--out", tmp_path / "p.pdf", OMP_NUM_THREADS="1")
     assert done.returncode == 0, done.stderr

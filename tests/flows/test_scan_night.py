@@ -24,7 +24,7 @@ from scanner.catalogue.columns import MAP_COLUMNS
 from scanner.catalogue.plan import MAPS_PER_UNIT, MOST_MAPS_PER_UNIT
 from scanner.night import scan_night
 from tests.faults.harm import assert_none, compare, read_files, recoveries
-from tests.faults.patience import scaled, wait_for
+from tests.faults.patience import wait_for
 from tests.tiles import write_tiles
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
@@ -44,10 +44,16 @@ def scan_command(tiles, root, workers=2):
     return [str(part) for part in (LENSSCAN, "scan", tiles, "--out", root, *options)]
 
 
-def scan(tiles, root, workers=2):
-    done = subprocess.run(scan_command(tiles, root, workers), capture_output=True, text=True, timeout=scaled(200), check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+@pytest.fixture(scope="module")
+def scan(lensscan):
+    """Scan to the end; the summary."""
+
+    def run(tiles, root, workers=2):
+        done = lensscan(*scan_command(tiles, root, workers)[1:])
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return run
 
 
 def catalogue(root):
@@ -64,7 +70,7 @@ def unit_rows(root):
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tiles, prefect_api, tmp_path_factory):
+def undisturbed(tiles, scan, tmp_path_factory):
     """The catalogue of an undisturbed scan."""
     root = tmp_path_factory.mktemp("undisturbed") / "catalogue"
     summary = scan(tiles[0], root)
@@ -73,7 +79,7 @@ def undisturbed(tiles, prefect_api, tmp_path_factory):
 
 
 @pytest.mark.ray
-def test_two_actors_give_the_catalogue_of_one(tiles, undisturbed, tmp_path):
+def test_two_actors_give_the_catalogue_of_one(tiles, scan, undisturbed, tmp_path):
     scan(tiles[0], tmp_path / "catalogue", workers=1)
     one, two = catalogue(tmp_path / "catalogue"), catalogue(undisturbed)
     numbers, maps = number_columns(one), [column.name for column in MAP_COLUMNS]
@@ -114,13 +120,12 @@ def test_without_a_word_as_many_maps_are_stored_as_the_scan_itself_would():
 
 @pytest.mark.fault(10)
 @pytest.mark.ray
-def test_a_second_scan_of_the_same_night_has_nothing_to_do(tiles, undisturbed):
+def test_a_second_scan_of_the_same_night_has_nothing_to_do(tiles, scan, lensscan, undisturbed):
     before = {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in undisturbed.rglob("*") if path.is_file()}
     summary = scan(tiles[0], undisturbed)
     assert summary["units_by_outcome"] == {"already_committed": N_TILES}
-    for_people = [part for part in scan_command(tiles[0], undisturbed) if part != "--json"]
-    said = subprocess.run(for_people, capture_output=True, text=True, timeout=scaled(100), check=True).stdout
-    assert f"{N_TILES} already_committed (nothing to do)" in said
+    for_people = [part for part in scan_command(tiles[0], undisturbed)[1:] if part != "--json"]
+    assert f"{N_TILES} already_committed (nothing to do)" in lensscan(*for_people).stdout
     after = {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in undisturbed.rglob("*") if path.is_file()}
     assert before == after
 
@@ -148,7 +153,7 @@ def kill_after_commits(tiles, root, wanted):
 @pytest.mark.fault(4)
 @pytest.mark.parametrize("kills", [(1,), pytest.param((0, 1, 3), marks=pytest.mark.faults)])
 @pytest.mark.ray
-def test_kill_minus_nine_at_any_time_and_rerun_ends_in_the_same_catalogue(tiles, undisturbed, tmp_path, measured, kills):
+def test_kill_minus_nine_at_any_time_and_rerun_ends_in_the_same_catalogue(tiles, scan, undisturbed, tmp_path, measured, kills):
     for attempt in range(N_ATTEMPTS):
         root = tmp_path / f"catalogue-{attempt}"
         committed_at_kill = [kill_after_commits(tiles[0], root, wanted) for wanted in kills]
@@ -177,14 +182,11 @@ def test_kill_minus_nine_at_any_time_and_rerun_ends_in_the_same_catalogue(tiles,
 
 @pytest.mark.ray
 @pytest.mark.server
-def test_tiles_and_catalogue_on_s3(tiles, undisturbed, s3):
+def test_tiles_and_catalogue_on_s3(tiles, scan, lensscan, undisturbed, s3):
     for path in tiles[0].iterdir():
         create_if_absent(join(s3, "tiles", path.name), path.read_bytes(), "test")
-    scan(join(s3, "tiles"), join(s3, "catalogue"))
-    answer = subprocess.run(
-        [LENSSCAN, "query", join(s3, "catalogue"), "--json", "--limit", "100"], capture_output=True, text=True, check=True
-    )
-    rows = json.loads(answer.stdout)
+    scan(join(s3, "tiles"), join(s3, "catalogue"), workers=1)
+    rows = json.loads(lensscan("query", join(s3, "catalogue"), "--json", "--limit", "100").stdout)
     local = catalogue(undisturbed).to_pylist()
     assert [row["object_id"] for row in rows] == [row["object_id"] for row in local]
     assert [row["p_lens"] for row in rows] == pytest.approx([row["p_lens"] for row in local], abs=1e-6)
