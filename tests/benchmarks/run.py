@@ -22,7 +22,7 @@ from tests.benchmarks import explain, meaning, one_process, peers, scan_speed, s
 from tests.benchmarks.figures import part_of
 from tests.benchmarks.report import beyond_the_limit, markdown
 from tests.benchmarks.sizes import FULL, QUICK
-from tests.faults.report import tree_version
+from tests.circumstances import commit, processor
 
 RESULTS = Path(__file__).with_name("results.json")
 PARTS = ("scan", "simulation", "maps", "full_tile", "peers")
@@ -51,7 +51,7 @@ def main() -> None:
     file = options.out or (None if options.quick else RESULTS)
     results: dict[str, Any] = json.loads(file.read_text()) if file and file.exists() else {}
     before = results.pop("machine", {}).get("measured", {})
-    now, about = tree_version(), machine()
+    now, about = commit(), machine()
     for part in options.parts:
         # A folder each: the parts' tiles together would take much of a disk.
         with tempfile.TemporaryDirectory() as folder:
@@ -88,21 +88,13 @@ def measured_by(part: str, parts: Sequence[str], now: str, before: Mapping[str, 
 def machine() -> dict[str, Any]:
     """The machine and the versions that the figures hold for."""
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cpus": os.cpu_count(),
         "python": platform.python_version(),
         **{name: version(name) for name in ("torch", "openvino", "ray", "numpy")},
         "engine": resolve_engine("auto"),
         "sweep": fast_precision("auto") or "none",
     }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 if __name__ == "__main__":

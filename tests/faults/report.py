@@ -3,12 +3,12 @@
 import json
 import os
 import platform
-import subprocess
 from collections import Counter
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from tests.circumstances import processor
 from tests.faults.harm import KINDS
 from tests.faults.rows import ROWS
 
@@ -20,9 +20,6 @@ KILLS = {
 HISTORIES = "histories"
 """In one process, where a death is an exception: no run of a fault."""
 FIGURES = (*KILLS, HISTORIES)
-REPOSITORY = Path(__file__).parents[2]
-_TREE = ("infra", "scanner", "simulation", "training", "flows", "tests", "pyproject.toml")
-_WRITTEN = (":!tests/faults/report.json", ":!tests/faults/REPORT.md")
 _COLUMNS = ("runs", "rows_checked", *KINDS, "violations", "failed", "timed_out", "recovery_s")
 _HEADINGS = ("fault", "runs", "rows read", *KINDS, "violations", "failed tests", "time-outs", "recovery, s", "")
 _ABOUT = """\
@@ -100,25 +97,10 @@ def _shown(row):
             yield f"{row[name]:g}" if isinstance(row[name], float) else str(row[name])
 
 
-def tree_version():
-    """The commit of the working tree, `+dirty` where product or tests differ from it."""
-    try:
-        commit = _git("rev-parse", "HEAD").strip()
-        return f"{commit}+dirty" if _git("status", "--porcelain", "--", *_TREE, *_WRITTEN).strip() else commit
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-
-
-def _git(*arguments):
-    done = subprocess.run(["git", *arguments], cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    return done.stdout
-
-
 def _machine():
     today = datetime.now(UTC).date().isoformat()
-    models = [line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
     memory = [int(line.split()[1]) / 2**20 for line in _lines("/proc/meminfo") if line.startswith("MemTotal")]
-    cores = f"{os.cpu_count()} cores" + (f" of {models[0]}" if models else "")
+    cores = f"{os.cpu_count()} cores of {processor()}"
     space = f", {memory[0]:.0f} GiB" if memory else ""
     versions = ", ".join(f"{name} {version(name)}" for name in ("ray", "prefect", "openvino", "torch", "pyarrow"))
     return f"on {today}, {cores}{space}, Python {platform.python_version()}, {versions}"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import circumstances
 from tests.faults import harm, patience, report
 from tests.faults.rows import ROWS, UNTESTED
 
@@ -71,7 +72,7 @@ def pytest_configure(config):
 class _Reporter:
     def __init__(self, path):
         self._path = path
-        self._commit = report.tree_version()
+        self._commit = circumstances.commit()
         self._tests = {}
         """By their ids, each with the row in which it counts."""
 
@@ -90,10 +91,10 @@ class _Reporter:
             test["measured"] = said["measured"] or [{"row": said["fault"][0], "runs": 1}]
 
     def pytest_sessionfinish(self):
-        commit = self._commit
-        if report.tree_version() != commit:
-            commit = f"{commit.removesuffix('+dirty')}+dirty"
-        entries = [self._entry(row, commit) for row in ROWS]
+        begun = self._commit
+        if circumstances.commit() != begun:
+            begun = f"{begun.removesuffix('+dirty')}+dirty"
+        entries = [self._entry(row, begun) for row in ROWS]
         report.write(self._path, entries)
 
     def _entry(self, row, commit):

@@ -13,13 +13,13 @@ from collections.abc import Iterable
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+from tests.circumstances import commit
 from tests.mutants.campaign import PACKAGES, Campaign, audit_jobs, held_out_jobs, progress_file, sample_jobs, say
 from tests.mutants.modules import MODULES
 from tests.mutants.report import (
     Circumstances,
     as_json,
     as_markdown,
-    commit,
     complaints,
     read_equivalents,
     survivors,

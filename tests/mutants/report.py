@@ -4,7 +4,6 @@ import json
 import os
 import platform
 import re
-import subprocess
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -13,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from tests.circumstances import processor
 from tests.mutants.modules import NOT_SAMPLED
 from tests.mutants.rules import RULES
 from tests.mutants.sampling import HELD_OUT_SEED
@@ -171,7 +171,7 @@ def as_json(results: Sequence[Result], equivalents: Sequence[Equivalent], run: C
         "commit": run.commit,
         "date": datetime.now(UTC).date().isoformat(),
         "minutes": round(run.wall_s / 60, 1),
-        "machine": {"processor": _processor(), "cpus": os.cpu_count(), "python": platform.python_version()},
+        "machine": {"processor": processor(), "cpus": os.cpu_count(), "python": platform.python_version()},
         "versions": {name: version(name) for name in ("cosmic-ray", "pytest", "hypothesis", "numpy", "torch", "ray")},
     }
 
@@ -242,21 +242,3 @@ def _killer(result: Result) -> str:
 def _sentence(entry: dict[str, str]) -> str:
     line, becomes = (" ".join(entry[name].split()) for name in ("line", "becomes"))
     return f"{entry['path']}, {entry['what']}: `{line}` becomes `{becomes}`"
-
-
-def commit() -> str:
-    """The commit of the working tree; with `+` where files differ from it."""
-    try:
-        name, changed = (
-            subprocess.run(["git", *words], cwd=HERE, capture_output=True, text=True, check=True).stdout.strip()
-            for words in (("rev-parse", "--short", "HEAD"), ("status", "--porcelain", "--untracked-files=no"))
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return f"{name}+" if changed else name
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor())

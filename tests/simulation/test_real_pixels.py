@@ -1,4 +1,4 @@
-"""Simulated MER pixels against real ones, where those are at hand."""
+"""Simulated MER pixels against the real cutouts that the noise model was fitted to; others are not here."""
 
 from functools import cache
 
@@ -64,14 +64,14 @@ def simulated_skies(band):
 
 
 @pytest.mark.parametrize("band", list(EUCLID))
-def test_sky_noise_is_as_deep_as_the_real_one(band):
+def test_sky_noise_is_as_deep_as_where_it_was_fitted(band):
     scatters = [image[sky_pixels(image)].std() for _, image in real(band, ("FLUX", "BGSUB"))]
     assert np.std(simulated_skies(band)) == pytest.approx(np.median(scatters), rel=0.06)
 
 
 @pytest.mark.parametrize("band", list(EUCLID))
 @pytest.mark.parametrize("lags", [(0, 1), (1, 0), (1, 1), (0, 2), (2, 0), (0, 3)])
-def test_sky_noise_is_as_correlated_as_the_real_one(band, lags):
+def test_sky_noise_is_as_correlated_as_where_it_was_fitted(band, lags):
     whole = np.ones((300, 300), bool)
     simulated = np.mean([autocorrelation(sky, whole, *lags) for sky in simulated_skies(band)])
     found = np.median([autocorrelation(image, sky_pixels(image), *lags) for _, image in real(band, ("FLUX", "BGSUB"))])
@@ -86,7 +86,7 @@ def test_zero_points_are_those_of_the_files(band):
 
 
 @pytest.mark.parametrize("band", list(EUCLID))
-def test_the_psf_is_as_wide_as_the_real_one(band):
+def test_the_psf_is_as_wide_as_in_these_files(band):
     widths = [2 * np.sqrt(np.sum(psf > psf.max() / 2) * 0.01 / np.pi) for _, psf in real(band, "PSF")]
     # Counting whole pixels of 0.1 arcsec is coarse for VIS.
     assert EUCLID[band].psf_fwhm_arcsec == pytest.approx(np.median(widths), rel=0.4 if band == "VIS" else 0.25)
