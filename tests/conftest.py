@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 from infra.storage import s3_filesystem
+from tests.forks import forked_commands
 from tests.prefect_servers import prefect_server
 from tests.servers import free_port, http_status, stop, wait_for
 
@@ -71,6 +72,14 @@ def s3(s3_server):
 def started_prefect(tmp_path_factory):
     with prefect_server(tmp_path_factory.mktemp("prefect") / "server") as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def lensscan(started_prefect):
+    """`lensscan` with arguments, as a process that has imported its libraries before."""
+    env = {name: value for name, value in started_prefect.env.items() if name.startswith("PREFECT_")}
+    with forked_commands(env) as run:
+        yield run
 
 
 @pytest.fixture(scope="module")

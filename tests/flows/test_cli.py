@@ -70,8 +70,8 @@ def test_help_answers_in_under_a_second_without_heavy_imports():
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_every_help_shows_an_example_that_names_the_command(command):
-    out = installed(*command, "--help", COLUMNS="200").stdout
+def test_every_help_shows_an_example_that_names_the_command(lensscan, command):
+    out = lensscan(*command, "--help", COLUMNS="200").stdout
     assert re.search(rf"For example:\s+lensscan {' '.join(command)}", out), out
 
 
@@ -86,6 +86,12 @@ def test_completion_script_can_be_generated(tmp_path):
     script = (tmp_path / "lensscan.bash").read_text()
     assert "import-published" in script
     assert subprocess.run(["bash", "-n", tmp_path / "lensscan.bash"], check=False).returncode == 0
+
+
+def test_a_mistake_in_the_installed_command_ends_in_one_line(tmp_path):
+    done = installed("score", "missing.csv", "--out", "x.parquet", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "lensscan: manifest missing.csv: no such file\n"
 
 
 @pytest.mark.parametrize(
@@ -168,10 +174,10 @@ def test_simulate_writes_what_was_asked_for(lensscan, tmp_path):
 
 
 @pytest.mark.ray
-def test_a_mistake_inside_a_flow_ends_in_one_line(tmp_path):
+def test_a_mistake_inside_a_flow_ends_in_one_line(lensscan, tmp_path):
     table = simulate_shard(DatasetSpec(n=2, seed=1), 0)
     create_if_absent(str(tmp_path / "data" / "shard-00000.parquet"), encode_shard(table), "test")
-    done = installed("simulate", "--n", 2, "--seed", 2, "--out", tmp_path / "data")
+    done = lensscan("simulate", "--n", 2, "--seed", 2, "--out", tmp_path / "data")
     assert done.returncode == 2
     assert done.stderr.startswith("lensscan: ")
     assert len(done.stderr.strip().splitlines()) == 1

@@ -5,6 +5,7 @@ import os
 import subprocess
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.prefect_servers import BIN, prefect_server
@@ -16,32 +17,39 @@ pytestmark = pytest.mark.server
 
 
 @pytest.fixture
-def prefect(tmp_path):
-    """Run the `prefect` command against a server of this test's own."""
-    with prefect_server(tmp_path / "prefect", auth="operator:guarded") as server:
-        env = {
-            **server.env,
-            "LENSSCAN_CHECKOUT": str(ROOT),
-            "LENSSCAN_TILES": str(tmp_path / "tiles" / "{night}"),
-            "LENSSCAN_CATALOGUE": str(tmp_path / "catalogue"),
-            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-        }
-
-        def run(*args, timeout=180):
-            done = subprocess.run(
-                [BIN / "prefect", *args], cwd=ROOT, env=env, capture_output=True, text=True, timeout=timeout, check=False
-            )
-            assert done.returncode == 0, done.stdout + done.stderr
-            return done.stdout
-
-        yield run
+def server(tmp_path):
+    with prefect_server(tmp_path / "prefect", auth="operator:guarded") as started:
+        yield started
 
 
-def test_the_nightly_deployment_is_scheduled_and_run_by_a_worker(prefect, tmp_path):
+@pytest.fixture
+def prefect(server, tmp_path):
+    """Run the `prefect` command against the server."""
+    env = {
+        **server.env,
+        "LENSSCAN_CHECKOUT": str(ROOT),
+        "LENSSCAN_TILES": str(tmp_path / "tiles" / "{night}"),
+        "LENSSCAN_CATALOGUE": str(tmp_path / "catalogue"),
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+    }
+
+    def run(*args, timeout=180):
+        done = subprocess.run(
+            [BIN / "prefect", *args], cwd=ROOT, env=env, capture_output=True, text=True, timeout=timeout, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+def test_the_nightly_deployment_is_scheduled_and_run_by_a_worker(server, prefect, tmp_path):
     write_tiles(tmp_path / "tiles" / "2026-01-02", n_tiles=1, n_objects=4)
     prefect("work-pool", "create", "lensscan", "--type", "process")
     prefect("--no-prompt", "deploy", "--prefect-file", "infra/deploy/prefect.yaml", "--name", "nightly")
-    deployment = json.loads(prefect("deployment", "inspect", "scan-night/nightly", "--output", "json"))
+    # Asked of the server: each `prefect` command takes four seconds of a core.
+    asking = {"auth": ("operator", "guarded")}
+    deployment = httpx.get(f"{server.url}/deployments/name/scan-night/nightly", **asking).json()
     assert [s["schedule"]["cron"] for s in deployment["schedules"]] == ["0 14 * * *"]
     assert deployment["parameters"] == {
         "input_uri": str(tmp_path / "tiles" / "{night}"),
@@ -56,7 +64,7 @@ def test_the_nightly_deployment_is_scheduled_and_run_by_a_worker(prefect, tmp_pa
     report = json.loads(seals[0].read_text())
     assert report["n_rows"] == 4
     assert report["rows_by_status"] == {"scored": 4}
-    artefacts = prefect("artifact", "ls")
-    assert "scan-2026-01-02" in artefacts
+    artefacts = httpx.post(f"{server.url}/artifacts/filter", json={}, **asking).json()
+    assert "scan-2026-01-02" in {artefact["key"] for artefact in artefacts}
     results = list((tmp_path / "prefect" / "client" / "storage").iterdir())
     assert any("candidates_uri" in path.read_text() for path in results), "the flow's result is kept as JSON"

@@ -25,6 +25,7 @@ from scanner.catalogue.plan import MAPS_PER_UNIT, MOST_MAPS_PER_UNIT
 from scanner.night import scan_night
 from tests.faults.harm import assert_none, compare, read_files, recoveries
 from tests.faults.patience import wait_for
+from tests.faults.scanned_night import fetch
 from tests.tiles import write_tiles
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
@@ -79,9 +80,12 @@ def undisturbed(tiles, scan, tmp_path_factory):
 
 
 @pytest.mark.ray
-def test_two_actors_give_the_catalogue_of_one(tiles, scan, undisturbed, tmp_path):
-    scan(tiles[0], tmp_path / "catalogue", workers=1)
-    one, two = catalogue(tmp_path / "catalogue"), catalogue(undisturbed)
+@pytest.mark.server
+def test_one_actor_gives_the_catalogue_of_two_and_s3_that_of_a_disk(tiles, scan, lensscan, undisturbed, s3, tmp_path):
+    for path in tiles[0].iterdir():
+        create_if_absent(join(s3, "tiles", path.name), path.read_bytes(), "test")
+    scan(join(s3, "tiles"), join(s3, "catalogue"), workers=1)
+    one, two = catalogue(fetch(join(s3, "catalogue"), tmp_path / "copy")), catalogue(undisturbed)
     numbers, maps = number_columns(one), [column.name for column in MAP_COLUMNS]
     assert one.drop_columns([*numbers, *maps]).equals(two.drop_columns([*numbers, *maps]))
     # The last digits depend on the number of threads.
@@ -91,6 +95,9 @@ def test_two_actors_give_the_catalogue_of_one(tiles, scan, undisturbed, tmp_path
         assert one[name].is_valid().equals(two[name].is_valid())
         pixels = [np.array(table[name].drop_null().to_pylist(), int) for table in (one, two)]
         assert np.abs(pixels[0] - pixels[1]).max() <= (5 if name == "map_occlusion" else 1)
+    asked = json.loads(lensscan("query", join(s3, "catalogue"), "--json", "--limit", "100").stdout)
+    for name in ("object_id", "p_lens"):
+        assert [row[name] for row in asked] == pytest.approx(one[name].to_pylist(), abs=1e-6)
 
 
 def number_columns(table):
@@ -178,15 +185,3 @@ def test_kill_minus_nine_at_any_time_and_rerun_ends_in_the_same_catalogue(tiles,
     note = f"the command killed with {', '.join(map(str, committed_at_kill))} of {N_TILES} tiles committed"
     recovery_s = max(recoveries([killed], root), default=None)
     measured(runs=len(kills), driver_kills_ray=n_counted, recovery_s=recovery_s, note=note)
-
-
-@pytest.mark.ray
-@pytest.mark.server
-def test_tiles_and_catalogue_on_s3(tiles, scan, lensscan, undisturbed, s3):
-    for path in tiles[0].iterdir():
-        create_if_absent(join(s3, "tiles", path.name), path.read_bytes(), "test")
-    scan(join(s3, "tiles"), join(s3, "catalogue"), workers=1)
-    rows = json.loads(lensscan("query", join(s3, "catalogue"), "--json", "--limit", "100").stdout)
-    local = catalogue(undisturbed).to_pylist()
-    assert [row["object_id"] for row in rows] == [row["object_id"] for row in local]
-    assert [row["p_lens"] for row in rows] == pytest.approx([row["p_lens"] for row in local], abs=1e-6)

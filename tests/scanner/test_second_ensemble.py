@@ -1,8 +1,6 @@
 """A night that asks a second ensemble about likely rows: its numbers are those that it gives when it scores by itself."""
 
 import json
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +21,6 @@ from tests.scanner.ensembles import SPECS, write_test_package
 from tests.scanner.rounding import sweep_by_rounding
 from tests.tiles import write_tiles
 
-LENSSCAN = Path(sys.executable).with_name("lensscan")
 N_TILES, N_OBJECTS = 2, 4
 NIGHT = "2026-01-02"
 
@@ -80,8 +77,7 @@ def assert_asked(root, made, above, abs_=1e-5):
 
 
 @pytest.mark.ray
-@pytest.mark.usefixtures("prefect_api")
-def test_a_night_scanned_with_a_second_ensemble_holds_its_numbers_for_the_likely_rows_alone(made, tmp_path):
+def test_a_night_scanned_with_a_second_ensemble_holds_its_numbers_for_the_likely_rows_alone(lensscan, made, tmp_path):
     options = {
         "--out": tmp_path / "catalogue",
         "--night": NIGHT,
@@ -93,8 +89,7 @@ def test_a_night_scanned_with_a_second_ensemble_holds_its_numbers_for_the_likely
         "--maps": 0,
         "--workers": 1,
     }
-    command = [LENSSCAN, "scan", made.tiles, "--json", *(part for option in options.items() for part in option)]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=200, check=False)
+    done = lensscan("scan", made.tiles, "--json", *(part for option in options.items() for part in option))
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["n_candidates"] == 3
     assert assert_asked(tmp_path / "catalogue", made, made.above) == 5

@@ -13,7 +13,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 LATE = ("auditing_commands", "evaluate", "explaining", "inject", "planning", "scan_night", "scoring", "simulate", "train")
 """Of the package flows, imported by commands when they are called."""
 
@@ -33,7 +33,7 @@ def forked_commands(env):
     with (
         tempfile.TemporaryDirectory() as folder,
         subprocess.Popen(
-            [sys.executable, "-m", "tests.flows.forks"],
+            [sys.executable, "-m", "tests.forks"],
             cwd=ROOT,
             env={**os.environ, **env},
             stdin=subprocess.PIPE,
