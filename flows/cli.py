@@ -32,12 +32,12 @@ def main() -> None:
 
 
 def set_up_libraries() -> None:
-    """Before any is imported: none reports to anybody, and Prefect logs nothing that a person did not ask for."""
+    """Before they are imported: they send no usage reports, and Prefect logs only what a person asked for."""
     opt_out()
     # Prefect logs tracebacks of its own; here an error is one line, and JSON has stdout to itself.
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
-    for name in PREFECT_QUEUES:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    if os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL") == "CRITICAL":
+        for name in PREFECT_QUEUES:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _run() -> int:

@@ -5,9 +5,9 @@ import subprocess
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[1]
-_TREE = ("infra", "scanner", "simulation", "training", "flows", "tests", "pyproject.toml")
+_TREE = ("infra", "scanner", "simulation", "training", "flows", "tests", "pyproject.toml", "Makefile")
 _REPORTS = (":!tests/*/report.json", ":!tests/*/REPORT.md", ":!tests/benchmarks/results.json", ":!tests/benchmarks/RESULTS.md")
-"""What measurements write themselves."""
+"""Measurements write these files."""
 
 
 def commit() -> str:

@@ -23,7 +23,10 @@ settings.load_profile("lensscan")
 
 
 def pytest_collection_modifyitems(items):
-    """Put files whose tests start processes first: the longest then run beside others, and not alone at the end."""
+    """Put files whose tests start processes first: most long ones then run beside others, and not alone at the end."""
+    for item in items:
+        if "started_prefect" in item.fixturenames:
+            item.add_marker(pytest.mark.server)
     starting = {item.path for item in items if item.get_closest_marker("ray") or item.get_closest_marker("server")}
     items.sort(key=lambda item: item.path not in starting)
 

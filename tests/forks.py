@@ -1,26 +1,34 @@
-"""`lensscan` in forks of one process that has imported all that commands import, which takes each of them seconds else.
+"""`lensscan` in forks of a process that has imported what most commands import: otherwise each takes seconds for that.
 
-Run as a program it reads a request a line, forks for it, and answers with a line when the fork has ended.
+Run as a program it reads a request a line and forks for it; the answers are two lines, the fork's id and its exit code.
 """
 
 import contextlib
+import importlib
+import itertools
 import json
 import os
+import select
+import signal
 import subprocess
 import sys
 import tempfile
-import threading
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.faults.patience import TimedOut, scaled
+
 ROOT = Path(__file__).parents[1]
-LATE = ("auditing_commands", "evaluate", "explaining", "inject", "planning", "scan_night", "scoring", "simulate", "train")
-"""Of the package flows, imported by commands when they are called."""
+LATE = ("evaluate", "explaining", "inject", "planning", "portraying", "scan_night", "scoring", "simulate", "train")
+"""Modules of `flows` that commands import when they are called."""
+SETTINGS = {"OMP_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
+"""Read when libraries are imported. A process with threads cannot be forked."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """A command that has ended, as `subprocess.run` would tell of it."""
+    """A command that has ended, as `subprocess.run` gives it."""
 
     returncode: int
     stdout: str
@@ -29,66 +37,87 @@ class Ended:
 
 @contextlib.contextmanager
 def forked_commands(env):
-    """A function that runs `lensscan` with arguments, in a folder, with more variables than `env` and those of the caller."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.forks"],
-            cwd=ROOT,
-            env={**os.environ, **env},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as process,
-    ):
-        files = {name: str(Path(folder, name)) for name in ("stdout", "stderr")}
+    """Give a function that runs `lensscan` in a folder, with the caller's variables and those of `env`."""
+    command = [sys.executable, "-m", "tests.forks"]
+    # Unbuffered: a line that can be read is read whole.
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "bufsize": 0}
+    numbers = itertools.count()
+    with tempfile.TemporaryDirectory() as folder:
+        process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **env, **SETTINGS}, **pipes)
 
         def run(*args, cwd=None, **more):
+            assert not {*more} & {*SETTINGS, *env}, "these were read when the libraries were imported"
+            number = next(numbers)
+            files = {name: str(Path(folder, f"{number}-{name}")) for name in ("stdout", "stderr")}
             asked = {"args": [*map(str, args)], "cwd": str(cwd or Path.cwd()), "env": {**os.environ, **env, **more}, **files}
-            process.stdin.write(json.dumps(asked) + "\n")
-            process.stdin.flush()
-            code = json.loads(process.stdout.readline())
+            process.stdin.write(f"{json.dumps(asked)}\n".encode())
+            group = _answer(process, 100)
+            code = _answer(process, 200, group)
             return Ended(code, *(Path(file).read_text() for file in files.values()))
 
         try:
             yield run
         finally:
-            process.stdin.close()
-            process.wait(20)
+            process.kill()
+            process.communicate()
+
+
+def _answer(process, seconds, group=None):
+    """The next number that the process says; a command that takes too long is killed with its group.
+
+    Raises:
+        TimedOut: it took longer than `scaled(seconds)`.
+    """
+    if not select.select([process.stdout], [], [], scaled(seconds))[0]:
+        if group is not None:
+            os.killpg(group, signal.SIGKILL)
+            process.stdout.readline()
+        raise TimedOut(f"a forked command said nothing within {scaled(seconds):.0f} s")
+    line = process.stdout.readline()
+    assert line, "the process that forks commands has ended; its last words are above"
+    return int(line)
 
 
 def _serve():
-    import importlib
-
-    from flows import cli
-
+    # What is printed while libraries are imported is no answer.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    cli = importlib.import_module("flows.cli")
     cli.set_up_libraries()
     for name in LATE:
         importlib.import_module(f"flows.{name}")
-    assert threading.active_count() == 1, "a fork has none of the threads"
-    answers = os.fdopen(os.dup(1), "w")
+    if len(list(Path("/proc/self/task").glob("*"))) > 1:
+        sys.exit("a library starts threads when it is imported: no process with threads can be forked")
     for line in sys.stdin:
+        sys.stdout.flush()
         pid = os.fork()
         if not pid:
-            try:
-                _become(cli.main, **json.loads(line))
-            finally:
-                os._exit(70)
-        _, status = os.waitpid(pid, 0)
-        answers.write(f"{os.waitstatus_to_exitcode(status)}\n")
+            answers.close()
+            _become(cli.main, **json.loads(line))
+        answers.write(f"{pid}\n")
+        answers.flush()
+        answers.write(f"{os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}\n")
         answers.flush()
 
 
 def _become(main, args, cwd, env, stdout, stderr):
-    """The command, in this process: it does not come back."""
-    for descriptor, name in enumerate((os.devnull, stdout, stderr)):
-        flags = os.O_RDONLY if descriptor == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-        os.dup2(os.open(name, flags), descriptor)
-    os.chdir(cwd)
-    os.environ.clear()
-    os.environ.update(env)
-    sys.argv = ["lensscan", *args]
-    main()
+    """Be the command, and end with it."""
+    try:
+        os.setsid()
+        for descriptor, name in enumerate((os.devnull, stdout, stderr)):
+            flags = os.O_RDONLY if descriptor == 0 else os.O_WRONLY | os.O_CREAT | os.O_APPEND
+            os.dup2(os.open(name, flags), descriptor)
+        os.chdir(cwd)
+        os.environ.clear()
+        os.environ.update(env)
+        sys.argv = ["lensscan", *args]
+        main()
+    except BaseException:  # noqa: BLE001 - nothing may reach the loop of the parent
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(1)
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ def test_commands_and_snippets_run(lensscan, desk):
 
 @pytest.mark.ray
 def test_the_demo_finds_what_it_simulated(tmp_path, monkeypatch):
-    """What `make demo` runs, where there is no Prefect server and the command starts its own."""
+    """`make demo` runs this; there is no Prefect server, so the command starts its own."""
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     found = json.loads(run(["lensscan", "demo", "--out", "demo-output", "--json"], tmp_path))
     assert found["n_rows"] == 520

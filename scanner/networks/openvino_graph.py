@@ -18,9 +18,9 @@ def openvino_graph(network: nn.Sequential, shape: tuple[int, int, int, int]) -> 
     """The `openvino.Model` of a network that `plain_network` made, for input `[batch, channel, y, x]` of this shape.
 
     Raises:
-        EngineError: naming the layer that has no counterpart here.
+        EngineError: the message names a layer that has no counterpart here.
     """
-    # Late, and after the engine has seen to it that this import reports to nobody.
+    # Late, after the engine has blocked OpenVINO's telemetry.
     from openvino import Model, opset13
 
     made_by: dict[type[nn.Module], Callable[..., Any]] = {
@@ -43,22 +43,20 @@ def openvino_graph(network: nn.Sequential, shape: tuple[int, int, int, int]) -> 
 
 
 def _convolution(ops: Any, layer: nn.Conv2d, x: Any) -> Any:
-    """As `plain_network` makes them: in steps of one pixel, with a bias."""
-    if layer.bias is None or layer.stride != (1, 1) or layer.dilation != (1, 1) or layer.groups != 1:
-        raise EngineError(f"the engine openvino has convolutions with a bias and in steps of one pixel, got {layer}")
+    """`plain_network` makes all of them in steps of one pixel and with a bias."""
     padding = list(layer.padding)
     found = ops.convolution(x, _numbers(layer.weight), [1, 1], padding, padding, [1, 1])
-    return ops.add(found, _numbers(layer.bias).reshape(1, -1, 1, 1))
+    return ops.add(found, _numbers(layer.bias).reshape(1, -1, 1, 1))  # type: ignore[arg-type]
 
 
 def _max_pool(ops: Any, layer: nn.MaxPool2d, x: Any) -> Any:
     def both(value: Any) -> list[int]:
         return [value, value] if isinstance(value, int) else list(value)
 
-    padding = both(layer.padding)
-    rounding = "ceil" if layer.ceil_mode else "floor"
-    size = both(layer.kernel_size)
-    return ops.max_pool(x, both(layer.stride), both(layer.dilation), padding, padding, size, rounding).output(0)
+    if layer.ceil_mode:
+        raise EngineError("the engine openvino has no MaxPool2d with ceil_mode")
+    padding, size = both(layer.padding), both(layer.kernel_size)
+    return ops.max_pool(x, both(layer.stride), both(layer.dilation), padding, padding, size, "floor").output(0)
 
 
 def _linear(ops: Any, layer: nn.Linear, x: Any) -> Any:

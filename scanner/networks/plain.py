@@ -14,12 +14,16 @@ def plain_network(network: nn.Sequential) -> nn.Sequential:
     """The same function in float32, without dropout: every convolution with its normalisation as one `nn.Conv2d`.
 
     Kernels are turned and scaled here in float64, once; `network` is left as it is.
+
+    Raises:
+        ValueError: a convolution has another step than one pixel, is dilated, or has several groups.
     """
     layers = [layer for layer in deepcopy(network).double().eval() if not isinstance(layer, nn.Dropout)]
     plain: list[nn.Module] = []
     while layers:
         layer = layers.pop(0)
         if isinstance(layer, Convolution):
+            _check(layer)
             linear: list[nn.Module] = [layer]
             while layers and isinstance(layers[0], nn.BatchNorm2d):
                 linear.append(layers.pop(0))
@@ -28,6 +32,11 @@ def plain_network(network: nn.Sequential) -> nn.Sequential:
         else:
             plain.append(layer)
     return nn.Sequential(*plain).float().eval()
+
+
+def _check(layer: nn.Module) -> None:
+    if isinstance(layer, nn.Conv2d) and (layer.stride, layer.dilation, layer.groups) != ((1, 1), (1, 1), 1):
+        raise ValueError(f"convolutions must go in steps of one pixel, undilated and in one group, got {layer}")
 
 
 @torch.no_grad()

@@ -190,8 +190,8 @@ import logging, flows.cli
 def app():
     from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogWorker
-    for worker in (APILogWorker, EventsWorker):
-        logging.getLogger(worker.__name__).warning("Still processing items")
+    for worker in (APILogWorker(), EventsWorker(object, ())):
+        worker._logger.warning("Still processing items")
     logging.getLogger("scanner.dispatch").warning("unit a: raised")
 flows.cli.app = app
 flows.cli.main()

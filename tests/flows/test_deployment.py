@@ -48,8 +48,8 @@ def test_the_nightly_deployment_is_scheduled_and_run_by_a_worker(server, prefect
     prefect("work-pool", "create", "lensscan", "--type", "process")
     prefect("--no-prompt", "deploy", "--prefect-file", "infra/deploy/prefect.yaml", "--name", "nightly")
     # Asked of the server: each `prefect` command takes four seconds of a core.
-    asking = {"auth": ("operator", "guarded")}
-    deployment = httpx.get(f"{server.url}/deployments/name/scan-night/nightly", **asking).json()
+    asking = {"auth": ("operator", "guarded"), "timeout": 60}
+    deployment = httpx.get(f"{server.url}/deployments/name/scan-night/nightly", **asking).raise_for_status().json()
     assert [s["schedule"]["cron"] for s in deployment["schedules"]] == ["0 14 * * *"]
     assert deployment["parameters"] == {
         "input_uri": str(tmp_path / "tiles" / "{night}"),
@@ -64,7 +64,7 @@ def test_the_nightly_deployment_is_scheduled_and_run_by_a_worker(server, prefect
     report = json.loads(seals[0].read_text())
     assert report["n_rows"] == 4
     assert report["rows_by_status"] == {"scored": 4}
-    artefacts = httpx.post(f"{server.url}/artifacts/filter", json={}, **asking).json()
+    artefacts = httpx.post(f"{server.url}/artifacts/filter", json={}, **asking).raise_for_status().json()
     assert "scan-2026-01-02" in {artefact["key"] for artefact in artefacts}
     results = list((tmp_path / "prefect" / "client" / "storage").iterdir())
     assert any("candidates_uri" in path.read_text() for path in results), "the flow's result is kept as JSON"

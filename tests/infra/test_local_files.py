@@ -87,14 +87,6 @@ def test_a_file_is_known_by_its_time_and_size(tmp_path):
         list(read_blocks(listed))
 
 
-def test_a_large_file_is_read_in_blocks_of_a_few_mebibytes(tmp_path):
-    data = os.urandom(2**24 + 5)
-    (tmp_path / "a").write_bytes(data)
-    blocks = list(read_blocks(info(str(tmp_path / "a"))))
-    assert 2**20 <= len(blocks[0]) <= 2**23
-    assert b"".join(blocks) == data
-
-
 def test_a_read_that_comes_short_says_by_how_much(tmp_path):
     path = tmp_path / "a"
     path.write_bytes(bytes(100))

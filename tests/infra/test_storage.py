@@ -188,6 +188,15 @@ def test_reads_are_whole_or_an_error(root):
             file.seek(-1)
 
 
+def test_a_large_file_is_read_in_blocks_of_a_few_mebibytes(root):
+    data = os.urandom(2**24 + 5)
+    uri = join(root, "large")
+    create_if_absent(uri, data, "1")
+    blocks = list(read_blocks(info(uri)))
+    assert 2**20 <= len(blocks[0]) <= 2**23
+    assert b"".join(blocks) == data
+
+
 def test_blocks_are_the_file_front_to_back(root, monkeypatch):
     data = os.urandom(1000)
     uri = join(root, "data")

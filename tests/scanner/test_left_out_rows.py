@@ -7,13 +7,15 @@ import pytest
 from astropy.io import fits
 
 from infra.storage import info
+from scanner import scan as scan_module
 from scanner.catalogue.outcomes import check_outcomes
 from scanner.catalogue.units import InputFile, Unit, find_units, id_digest
 from scanner.networks.ensemble import EnsembleScores
 from scanner.pixels.geometry import CHALLENGE
 from scanner.pixels.rejections import RejectCode, Rejection
 from scanner.pixels.shards import encode_shard, shard_table
-from scanner.scan import open_unit_without, scan_open_unit, scan_unit
+from scanner.pixels.tiles import TileCatalogue
+from scanner.scan import open_unit_without, read_whole, scan_open_unit, scan_unit
 from scanner.scoring import CutoutScanner
 from scanner.sweep import Sweep
 from tests.tiles import write_tile
@@ -48,6 +50,16 @@ def tile_unit(folder):
         hdus[1].data["DECLINATION"][list(BAD)] += 1
     (unit,) = find_units(str(folder))
     return unit
+
+
+def test_reading_a_whole_tile_reads_its_mosaics_and_cuts_no_stamp(tmp_path, monkeypatch):
+    unit, read, cut = tile_unit(tmp_path), [], []
+    read_mosaics, rows = scan_module.read_mosaics, TileCatalogue.rows
+    monkeypatch.setattr(scan_module, "read_mosaics", lambda uris, geometry: read.append(uris) or read_mosaics(uris, geometry))
+    monkeypatch.setattr(TileCatalogue, "rows", lambda self, places: cut.append(len(places)) or rows(self, places))
+    read_whole(unit, CHALLENGE, 2)
+    assert read == [{role: file.uri for role, file in unit.files.items() if role != "catalogue"}]
+    assert cut[-1] == 0
 
 
 def shard_unit(folder):

@@ -13,7 +13,7 @@ from scanner.networks.package import load_network, read_card
 
 SHIPPED = [(folder, card) for folder in sorted(SHIPPED_DIR.iterdir()) for card in read_card(folder).networks]
 FIRST_BUILT_SO = {card.architecture: card.name for _, card in reversed(SHIPPED)}
-"""One network of each architecture: the others take time, and have other weights only."""
+"""One network of each architecture; `make test-slow` takes the others, with other weights and channels."""
 EACH_SHIPPED = [
     pytest.param(
         folder,

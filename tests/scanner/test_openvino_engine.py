@@ -38,9 +38,9 @@ def test_same_logits_as_torch(name, precision):
     assert np.ptp(expected[:, 1] - expected[:, 0]) > 0.3, "different inputs must give different outputs, or this shows nothing"
 
 
-def test_layers_keep_their_padding_their_steps_and_their_lack_of_a_bias(rng):
-    layers = nn.Conv2d(2, 3, 3, padding=1, bias=False), nn.ReLU(), nn.MaxPool2d(4, 3, 1, ceil_mode=True), nn.Flatten()
-    network = nn.Sequential(CentreCrop(12), *layers, nn.Linear(75, 2, bias=False)).eval()
+def test_pools_keep_their_steps_and_padding_and_linear_layers_their_lack_of_a_bias(rng):
+    layers = nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.MaxPool2d(4, 3, 1), nn.Flatten()
+    network = nn.Sequential(CentreCrop(12), *layers, nn.Linear(48, 2, bias=False)).eval()
     inputs = rng.normal(0, 1, (5, 2, 18, 18)).astype(np.float32)
     with torch.no_grad():
         expected = network(torch.from_numpy(inputs)).numpy()
@@ -48,6 +48,8 @@ def test_layers_keep_their_padding_their_steps_and_their_lack_of_a_bias(rng):
 
 
 def test_a_layer_without_a_counterpart_is_named():
+    with pytest.raises(EngineError, match="no MaxPool2d with ceil_mode"):
+        OpenVinoEngine(nn.Sequential(nn.MaxPool2d(2, ceil_mode=True), nn.Flatten()), 1, 5)
     with pytest.raises(EngineError, match=r"has these layers: CentreCrop, Conv2d, .*, got Sigmoid"):
         OpenVinoEngine(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Sigmoid(), nn.Flatten()), 1, 5)
 

@@ -20,6 +20,12 @@ def network_of(architecture):
     return network
 
 
+@pytest.mark.parametrize("changes", [{"stride": 2}, {"dilation": 2}, {"groups": 2}])
+def test_convolutions_that_it_cannot_repeat_are_refused(changes):
+    with pytest.raises(ValueError, match="must go in steps of one pixel, undilated and in one group, got Conv2d"):
+        plain_network(nn.Sequential(nn.Conv2d(2, 4, 3, **changes)))
+
+
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_same_function_in_plain_layers(architecture):
     network = network_of(architecture)
