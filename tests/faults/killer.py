@@ -11,23 +11,26 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 from tests.faults.patience import wait_for
-from tests.faults.scanned_night import scan_here
+from tests.faults.scanned_night import n_committed, scan_here
 
 PAUSE_S = 0.3
 """Between two attempts, at most: as long as a worker takes for a few units."""
+MOST_IN_A_ROW = 20
+"""Kills without a commit between them: on a busy machine a unit may take longer than the pause."""
 
 
 class WorkerKiller(threading.Thread):
-    """For workers that tell in `folder` what they are inside of, see `worker_faults`; `with` it, scan.
+    """For workers that tell in `folder` what they are inside of, see `worker_faults`; `with` it, scan into `root`.
 
     A unit that is alone on its worker is killed once at most: after two such deaths the scan searches its rows for a bad one.
     """
 
-    def __init__(self, folder, n_kills, seed=0):
+    def __init__(self, folder, root, n_kills, seed=0):
         super().__init__(daemon=True)
-        self._folder, self._n_kills, self._random = folder, n_kills, random.Random(seed)
+        self._folder, self._root, self._n_kills, self._random = folder, root, n_kills, random.Random(seed)
         self._is_over = threading.Event()
         self._alone = Counter()
+        self._n_committed = self._n_in_a_row = 0
         self.kills = []
         """When, by the clock of the file system."""
         self.units = set()
@@ -43,8 +46,14 @@ class WorkerKiller(threading.Thread):
 
     def run(self):
         while len(self.kills) < self._n_kills and not self._is_over.wait(self._random.uniform(0, PAUSE_S)):
-            if held := self._held():
+            if (held := self._held()) and not self._spares():
                 self._try(self._random.choice(sorted(held)))
+
+    def _spares(self):
+        """Must a unit be committed first? A scan gives up when sixty workers die without an answer between them."""
+        if (n := n_committed(self._root)) > self._n_committed:
+            self._n_committed, self._n_in_a_row = n, 0
+        return self._n_in_a_row >= MOST_IN_A_ROW
 
     def _held(self):
         """Process to the units that it is inside of."""
@@ -66,6 +75,7 @@ class WorkerKiller(threading.Thread):
                 return
             os.kill(pid, signal.SIGKILL)
             self.kills.append(time.time())
+            self._n_in_a_row += 1
             self._alone.update(units if is_alone else ())
             for unit in units:
                 path = self._folder / f"{pid} {unit}"
@@ -93,6 +103,6 @@ def _is_stopped(pid):
 def scan_with_kills(night, root, n_kills, seed=0, **faults):
     """Scan a night, with at most so many of its workers killed inside units; the summary and the killer."""
     inside = Path(tempfile.mkdtemp(dir=night.folder))
-    with WorkerKiller(inside, n_kills, seed) as killer:
+    with WorkerKiller(inside, root, n_kills, seed) as killer:
         summary = scan_here(night, root, FAULT_TELL_INSIDE=str(inside), **faults)
     return summary, killer
