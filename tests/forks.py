@@ -1,6 +1,6 @@
-"""`lensscan` in forks of a process that has imported what most commands import: otherwise each takes seconds for that.
+"""Runs `lensscan` in forks of a process that has its imports, which otherwise take each command seconds.
 
-Run as a program it reads a request a line and forks for it; the answers are two lines, the fork's id and its exit code.
+As a program, this module reads one request a line, forks, and answers with two lines: the fork's id, then its exit code.
 """
 
 import contextlib

@@ -82,7 +82,7 @@ class GradCamMapper:
         # Twice as fast on processors; without gradients of the weights, which nobody asks for.
         model = output(nn.Sequential(*layers)).requires_grad_(requires_grad=False)
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        # Late: captum brings matplotlib and takes half a second, for which scans without maps need not wait.
+        # Late: captum imports matplotlib, which takes half a second that scans without maps can save.
         from captum.attr import GuidedBackprop, LayerGradCam  # type: ignore[import-untyped]
 
         self._cam = LayerGradCam(model, _last_feature_maps(layers))

@@ -75,7 +75,7 @@ def _centre_crop(ops: Any, layer: CentreCrop, x: Any) -> Any:
 
 
 def _mean_over_orientations(ops: Any, _: MeanOverOrientations, x: Any) -> Any:
-    batch, channels, *_rest = _shape(x)
+    batch, channels = _shape(x)[:2]
     apart = ops.reshape(x, np.array([batch, channels // N_ORIENTATIONS, N_ORIENTATIONS]), special_zero=False)
     return ops.reduce_mean(apart, np.array([2]), keep_dims=False)
 
