@@ -131,12 +131,16 @@ def test_without_a_word_as_many_maps_are_stored_as_the_scan_itself_would():
 @pytest.mark.ray
 def test_a_second_scan_of_the_same_night_has_nothing_to_do(tiles, scan, lensscan, undisturbed):
     before = {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in undisturbed.rglob("*") if path.is_file()}
+    parts = {part: read_files((undisturbed / part).rglob("*.parquet"))[0] for part in ("units", "candidates")}
     summary = scan(tiles[0], undisturbed)
     assert summary["units_by_outcome"] == {"already_committed": N_TILES}
     for_people = [part for part in scan_command(tiles[0], undisturbed)[1:] if part != "--json"]
     assert f"{N_TILES} already_committed (nothing to do)" in lensscan(*for_people).stdout
     after = {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in undisturbed.rglob("*") if path.is_file()}
     assert before == after
+    for part, expected in parts.items():
+        found, torn = read_files((undisturbed / part).rglob("*.parquet"))
+        assert_none(torn + compare(pa.concat_tables(found), pa.concat_tables(expected)))
 
 
 def kill_after_commits(tiles, root, wanted):

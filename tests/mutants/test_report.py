@@ -7,6 +7,7 @@ import pytest
 
 from tests.mutants.__main__ import main
 from tests.mutants.report import Circumstances, Equivalent, Result, as_json, complaints, read_equivalents, survivors, write
+from tests.mutants.sampling import HELD_OUT_SEED
 
 MODULE = "scanner/plan.py"
 RUN = Circumstances("python -m tests.mutants", "abc", 90)
@@ -57,17 +58,20 @@ def test_the_held_out_count_by_themselves():
     results = [*AUDIT, *sampled(99), *missed]
     assert complaints(results, []) == ["0.0% of the held-out mutants are killed, must be 90%"]
     report = as_json(results, [], RUN)
-    assert report["held_out"] == {"seed": 1, "mutants": 1, "killed": 0, "equivalent": 0}
+    assert report["held_out"] == {"seed": HELD_OUT_SEED, "mutants": 1, "killed": 0, "equivalent": 0}
     assert report["sampled"] == {"mutants": 99, "killed": 99, "equivalent": 0}
     assert report["modules"]["held_out"]["mutants"] == 1
-    judged = replace(SAME, held_out_seed=1)
+    judged = replace(SAME, held_out_seed=HELD_OUT_SEED)
     assert complaints(results, [judged]) == []
     assert as_json(results, [judged], RUN)["held_out"]["equivalent"] == 1
 
 
 def test_the_equivalent_of_one_held_out_sample_are_not_judged_by_another():
-    judged, results = replace(SAME, held_out_seed=1), [result("AddNot", killed=True, group="held_out", line="if b:")]
-    assert complaints(results, [judged], seed=2) == []
+    judged, results = (
+        replace(SAME, held_out_seed=HELD_OUT_SEED),
+        [result("AddNot", killed=True, group="held_out", line="if b:")],
+    )
+    assert complaints(results, [judged], seed=HELD_OUT_SEED + 1) == []
     assert complaints(results, [judged]) == [f"listed as equivalent, but not sampled: {MODULE}: if a: -> if not a:"]
 
 

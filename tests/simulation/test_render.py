@@ -12,7 +12,7 @@ from simulation.lensing import effective_einstein_radius_arcsec, einstein_radius
 from simulation.light import surface_brightness
 from simulation.observation import Conditions, Optics
 from simulation.population import draw_surroundings, draw_system
-from simulation.render import SimulationError, lens, render, simulate_object, visible_system
+from simulation.render import SimulationError, lens, render, simulate_object, stack, visible_system
 from simulation.systems import LOOKALIKES, Mass, PointSource, Sed, Sersic, System
 
 LENSES = [kind for kind in KINDS if kind != "nonlens"]
@@ -195,6 +195,16 @@ def test_components_add_up_to_the_whole(compound):
         parts = sum(images[band] for images in apart.components.values())
         # What the components lack are the neighbours.
         assert (apart.clean[band] - parts).min() > -1e-5 * whole.clean[band].max()
+
+
+@pytest.mark.parametrize("n", [0, 3])
+def test_stamps_of_objects_are_stacked_band_by_band(n):
+    stamps = [{band: np.full((grid.n_pixels,) * 2, i + 0.5) for band, grid in MER.grids.items()} for i in range(n)]
+    stacked = stack(stamps, MER)
+    assert list(stacked) == list(MER.grids)
+    for band, grid in MER.grids.items():
+        assert stacked[band].shape == (n, grid.n_pixels, grid.n_pixels)
+        assert (stacked[band] == np.arange(n)[:, None, None] + 0.5).all()
 
 
 def test_noise_is_added_to_the_sum_of_all_light():

@@ -20,7 +20,7 @@ from training.build import build_ensemble, work_folder
 from training.config import TrainConfig
 from training.dataset import SPLITS, hashed_fraction, open_dataset
 from training.errors import TrainingError
-from training.publish import _ensemble_metrics
+from training.publish import _ensemble_metrics, _prevalence
 
 OU_H, OU_66 = PAPER_NETWORKS[2], PAPER_NETWORKS[5]
 CONFIG = TrainConfig(
@@ -102,6 +102,13 @@ def test_the_card_repeats_what_the_package_does_on_the_test_split(built, scored)
     gaps = [abs(is_lens[bins == k].mean() - p[bins == k].mean()) * (bins == k).mean() for k in np.unique(bins)]
     assert card.metrics["calibration_error"] == pytest.approx(sum(gaps), abs=0.03)
     assert f"error on the test split {card.metrics['calibration_error']:.3f}" in card.calibration
+
+
+def test_the_prevalence_of_a_card_is_the_assumed_one_or_that_of_the_validation_split(built, scored):
+    card = built[1]
+    assert card.assumed_prevalence == card.combiner.prevalence == CONFIG.prevalence
+    share = np.mean(scored["validation"]["kinds"] > 0)
+    assert _prevalence(card.combiner.assuming(None, None)) == pytest.approx(share)
 
 
 def test_the_card_says_what_it_learnt_from(built):
