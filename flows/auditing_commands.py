@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flows.app import app
 
 if TYPE_CHECKING:
-    from scanner.catalogue.reconcile import Reconciliation
+    from scanner.catalogue.audit.reconcile import Reconciliation
 
 
 @app.command
@@ -26,7 +26,7 @@ def status(catalogue: str, *, plan: str | None = None, night: date | None = None
     from flows.terminal import print_json, print_table
     from infra.errors import LensscanError
     from infra.storage import StorageError
-    from scanner.catalogue.status import plan_status
+    from scanner.catalogue.audit.status import plan_status
 
     root, ids = _chosen(catalogue, plan, night)
     plans: list[dict[str, Any]] = []
@@ -114,8 +114,8 @@ def reconcile(catalogue: str, *, plan: str | None = None, night: date | None = N
         json: Print JSON instead of text.
     """
     from flows.terminal import print_json, terminal_progress
+    from scanner.catalogue.audit.reconcile import reconcile as run
     from scanner.catalogue.plan import PlanError, load_plan
-    from scanner.catalogue.reconcile import reconcile as run
 
     root, ids = _chosen(catalogue, plan, night)
     found: list[Reconciliation] = []
@@ -170,7 +170,7 @@ def verify(
     from dataclasses import asdict
 
     from flows.terminal import print_json, terminal_progress
-    from scanner.catalogue.verify import files_of_no_plan, verify_plan
+    from scanner.catalogue.audit.verify import files_of_no_plan, verify_plan
 
     root, ids = _chosen(catalogue, plan, night)
     with terminal_progress("verifying", quiet=json) as report:
@@ -210,7 +210,7 @@ def repair(
     from dataclasses import asdict
 
     from flows.terminal import print_json, terminal_progress
-    from scanner.catalogue.repair import repair_plan
+    from scanner.catalogue.audit.repair import repair_plan
 
     root, ids = _chosen(catalogue, plan, night)
     with terminal_progress("verifying", quiet=json) as report:

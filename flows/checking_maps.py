@@ -13,8 +13,8 @@ from scanner.networks.card import EnsembleCard
 from scanner.networks.engines import resolve_engine
 from scanner.networks.locate import SHIPPED_DIR, find_package
 from scanner.networks.package import CARD_FILE, read_card, with_metrics, write_card
-from scanner.pixels.geometry import GEOMETRIES, Geometry, Stamps
-from scanner.pixels.shards import decode_shard
+from scanner.sources.shards import decode_shard
+from scanner.vocabulary.geometry import GEOMETRIES, Geometry, Stamps
 from training.arc_truth import LEAST_ARC_SNR, bright_lenses
 from training.card_text import card_markdown
 from training.errors import TrainingError

@@ -152,7 +152,7 @@ def scan(
     from flows.terminal import print_json, terminal_progress
     from infra.settings import Settings
     from scanner.networks.locate import find_package
-    from scanner.night import scan_night
+    from scanner.workers.run import scan_night
 
     settings = Settings.read()
     with terminal_progress("scanning", quiet=json) as report:

@@ -18,10 +18,10 @@ from scanner.networks.engines import resolve_engine
 from scanner.networks.ensemble import Ensemble
 from scanner.networks.locate import SHIPPED_DIR, find_package
 from scanner.networks.package import load_package
-from scanner.pixels.manifests import Progress
-from scanner.pixels.shard_batches import shard_batches
-from scanner.pixels.shards import TRUTH_FIELDS, decode_shard
-from scanner.scoring import CutoutScanner
+from scanner.scan.scoring import CutoutScanner
+from scanner.sources.manifests import Progress
+from scanner.sources.shard_batches import shard_batches
+from scanner.sources.shards import TRUTH_FIELDS, decode_shard
 from training.errors import TrainingError
 from training.evaluate import Evaluation, evaluate_scores
 from training.evaluation_plots import draw_evaluation

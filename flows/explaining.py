@@ -18,11 +18,11 @@ from scanner.explain.explanation import NetworkMaps, chosen_networks, explain
 from scanner.explain.figures import Shown, explanation_figure, figure_bytes
 from scanner.networks.locate import find_package
 from scanner.networks.package import load_package
-from scanner.pixels.cutouts import Cutout
-from scanner.pixels.geometry import Geometry, Stamps
-from scanner.pixels.manifests import manifest_cutouts, read_manifest
-from scanner.pixels.rejections import Rejection
-from scanner.scan import open_unit
+from scanner.scan.unit import open_unit
+from scanner.sources.cutouts import Cutout
+from scanner.sources.manifests import manifest_cutouts, read_manifest
+from scanner.vocabulary.geometry import Geometry, Stamps
+from scanner.vocabulary.rejections import Rejection
 
 MOST_OBJECTS = 24
 """In one figure."""

@@ -6,9 +6,9 @@ from typing import Any
 
 from flows.terminal import Report
 from infra.storage import absolute, exists, join
-from scanner.pixels.manifests import read_manifest
-from scanner.pixels.rejections import RejectCode
-from scanner.pixels.tiles import Tile, TileError, discover_tiles
+from scanner.sources.manifests import read_manifest
+from scanner.sources.tiles import Tile, TileError, discover_tiles
+from scanner.vocabulary.rejections import RejectCode
 from simulation.dataset import write_contact_sheet
 from simulation.injected_sets import InjectionSummary, OutputError, inject_into_cutouts
 from simulation.injected_tiles import inject_into_tile

@@ -7,9 +7,9 @@ from typing import Any
 from infra.settings import EngineName, Settings
 from infra.storage import absolute
 from scanner.catalogue.plan import ScanConfig, build_plan
-from scanner.estimate import estimate, measure
 from scanner.networks.locate import find_package
 from scanner.networks.package import read_card
+from scanner.scan.estimate import estimate, measure
 
 
 def describe_plan(

@@ -15,7 +15,7 @@ from scanner.explain.portrait_figures import portrait_figures
 from scanner.explain.portraits import Climbs, Portrait, portrait
 from scanner.networks.locate import find_package
 from scanner.networks.package import load_network, read_card
-from scanner.pixels.geometry import GEOMETRIES
+from scanner.vocabulary.geometry import GEOMETRIES
 
 MOST_OBJECTS = 500
 """That a portrait looks at: they are held in memory."""

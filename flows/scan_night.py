@@ -10,8 +10,8 @@ from flows.artifacts import flow_progress, show_summary
 from infra.settings import EngineName, Settings
 from scanner.catalogue.plan import MAPS_PER_UNIT, MOST_MAPS_PER_UNIT
 from scanner.networks.locate import find_package
-from scanner.night import NightSummary
-from scanner.night import scan_night as scan
+from scanner.workers.run import NightSummary
+from scanner.workers.run import scan_night as scan
 
 
 @flow(name="scan-night", retries=1, retry_delay_seconds=5, persist_result=True, result_serializer="json")

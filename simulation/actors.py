@@ -11,7 +11,7 @@ import ray
 
 from infra.cluster import actor_count, bounded_map
 from infra.storage import absolute, create_if_absent
-from scanner.pixels.shards import ROWS_PER_SHARD, encode_shard
+from scanner.sources.shards import ROWS_PER_SHARD, encode_shard
 from simulation.dataset import DatasetSpec, is_shard_of, shard_uris, simulate_shard
 from simulation.survey_tile import TileSpec, simulate_tile
 

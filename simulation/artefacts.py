@@ -12,8 +12,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from scanner.pixels.bands import EUCLID
-from scanner.pixels.geometry import Geometry, Image
+from scanner.vocabulary.bands import EUCLID
+from scanner.vocabulary.geometry import Geometry, Image
 from simulation.observation import Conditions, sky_sigma_adu_per_s
 
 STAMP_AREA_ARCSEC2 = 400.0

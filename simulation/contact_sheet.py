@@ -7,8 +7,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from scanner.pixels.composite import composite
-from scanner.pixels.shards import Shard
+from scanner.preprocess.colour_picture import composite
+from scanner.sources.shards import Shard
 
 COLUMNS = 10
 _INCHES_PER_STAMP = 1.1

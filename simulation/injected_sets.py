@@ -18,14 +18,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from infra.provenance import digest, sha256_bytes
 from infra.storage import CreateOutcome, absolute, create_if_absent, join, list_files, open_read, read_bytes
-from scanner.pixels.bands import EUCLID
-from scanner.pixels.cutouts import BandImage, Cutout
-from scanner.pixels.fits import FitsReader
-from scanner.pixels.geometry import MER, Image
-from scanner.pixels.manifests import Manifest, manifest_cutouts
-from scanner.pixels.rejections import Rejection
-from scanner.pixels.resample import area_operator, regrid
-from scanner.pixels.shards import ROWS_PER_SHARD, encode_shard, shard_table
+from scanner.files.fits_image import FitsReader
+from scanner.preprocess.resample import area_operator, regrid
+from scanner.sources.cutouts import BandImage, Cutout
+from scanner.sources.manifests import Manifest, manifest_cutouts
+from scanner.sources.shards import ROWS_PER_SHARD, encode_shard, shard_table
+from scanner.vocabulary.bands import EUCLID
+from scanner.vocabulary.geometry import MER, Image
+from scanner.vocabulary.rejections import Rejection
 from simulation.injection import PIXEL_SCALE_ARCSEC, InjectionError, inject_arcs
 from simulation.psf import Psf, read_psfs
 from simulation.render import stack

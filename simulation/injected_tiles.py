@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from infra.provenance import digest
 from infra.storage import absolute, exists, join, list_files, read_bytes
-from scanner.pixels.bands import EUCLID
-from scanner.pixels.fits import check_image, find_image, header_pixel_scale_arcsec, header_zero_point_ab_mag, open_fits
-from scanner.pixels.geometry import Image
-from scanner.pixels.hdus import FitsFile, Hdu
-from scanner.pixels.rejections import Rejection
-from scanner.pixels.tiles import MAX_MOSAIC_BYTES, MAX_MOSAIC_PIXELS, Tile, TileCatalogue, read_tile_catalogue
+from scanner.files.fits_hdus import FitsFile, Hdu
+from scanner.files.fits_image import check_image, find_image, header_pixel_scale_arcsec, header_zero_point_ab_mag, open_fits
+from scanner.sources.tiles import MAX_MOSAIC_BYTES, MAX_MOSAIC_PIXELS, Tile, TileCatalogue, read_tile_catalogue
+from scanner.vocabulary.bands import EUCLID
+from scanner.vocabulary.geometry import Image
+from scanner.vocabulary.rejections import Rejection
 from simulation.injected_sets import (
     InjectionSpec,
     InjectionSummary,

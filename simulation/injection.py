@@ -9,9 +9,9 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from infra.errors import LensscanError
-from scanner.pixels.bands import EUCLID, VIS
-from scanner.pixels.geometry import MER, Image
-from scanner.pixels.sky import sky_level_and_sigma
+from scanner.preprocess.sky import sky_level_and_sigma
+from scanner.vocabulary.bands import EUCLID, VIS
+from scanner.vocabulary.geometry import MER, Image
 from simulation import forecast
 from simulation.light import FINE_SCALE_ARCSEC
 from simulation.observation import Conditions, Optics, source_noise

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaincinv
 
-from scanner.pixels.bands import EUCLID
+from scanner.vocabulary.bands import EUCLID
 from simulation import light_kernels as kernels
 from simulation.systems import Annulus, Light, PointSource, Sed, Sersic, Spikes
 

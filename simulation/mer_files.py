@@ -14,9 +14,9 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
-from scanner.pixels.bands import EUCLID
-from scanner.pixels.geometry import Image
-from scanner.pixels.shards import TRUTH_FIELDS
+from scanner.sources.shards import TRUTH_FIELDS
+from scanner.vocabulary.bands import EUCLID
+from scanner.vocabulary.geometry import Image
 
 MOSAICS: Mapping[str, str] = MappingProxyType(
     {

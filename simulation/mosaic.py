@@ -6,8 +6,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.random import Generator
 
-from scanner.pixels.bands import EUCLID
-from scanner.pixels.geometry import MER, Image
+from scanner.vocabulary.bands import EUCLID
+from scanner.vocabulary.geometry import MER, Image
 from simulation.artefacts import add_artefacts
 from simulation.colours import star_sed
 from simulation.field import counts_per_arcmin2, draw_field_galaxy, field_mag

@@ -11,8 +11,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy import fft
 
-from scanner.pixels.bands import EUCLID, Band
-from scanner.pixels.geometry import Geometry, Image
+from scanner.vocabulary.bands import EUCLID, Band
+from scanner.vocabulary.geometry import Geometry, Image
 from simulation.light import FINE_SCALE_ARCSEC
 from simulation.psf import Psf, model_psf
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.random import Generator
 
 from infra.errors import LensscanError
-from scanner.pixels.shards import KINDS
+from scanner.sources.shards import KINDS
 from simulation import forecast, wilde2022
 from simulation.field import draw_neighbours
 from simulation.galaxies import BUILDERS

@@ -13,11 +13,11 @@ from scipy.interpolate import pchip_interpolate
 from scipy.ndimage import gaussian_filter, uniform_filter
 
 from infra.errors import LensscanError
-from scanner.pixels.bands import EUCLID
-from scanner.pixels.fits import check_image, find_image, header_pixel_scale_arcsec, open_fits
-from scanner.pixels.geometry import Image
-from scanner.pixels.hdus import FitsFile, Hdu
-from scanner.pixels.rejections import RejectCode, Rejection
+from scanner.files.fits_hdus import FitsFile, Hdu
+from scanner.files.fits_image import check_image, find_image, header_pixel_scale_arcsec, open_fits
+from scanner.vocabulary.bands import EUCLID
+from scanner.vocabulary.geometry import Image
+from scanner.vocabulary.rejections import RejectCode, Rejection
 from simulation.light import FINE_SCALE_ARCSEC
 
 MAX_PSF_PIXELS = 1024**2

@@ -9,9 +9,9 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from infra.errors import LensscanError
-from scanner.pixels.bands import EUCLID
-from scanner.pixels.geometry import Geometry, Image
-from scanner.pixels.shards import COMPONENTS
+from scanner.sources.shards import COMPONENTS
+from scanner.vocabulary.bands import EUCLID
+from scanner.vocabulary.geometry import Geometry, Image
 from simulation.artefacts import add_artefacts
 from simulation.images import morphology, n_images
 from simulation.lensing import effective_einstein_radius_arcsec, ray_shoot

@@ -9,8 +9,8 @@ from numpy.random import Generator, SeedSequence, default_rng
 from pydantic import BaseModel, ConfigDict, Field
 
 from infra.storage import CreateOutcome, create_if_absent, exists, join, read_bytes
-from scanner.pixels.bands import EUCLID
-from scanner.pixels.geometry import Image
+from scanner.vocabulary.bands import EUCLID
+from scanner.vocabulary.geometry import Image
 from simulation.field import draw_field_galaxy, field_mag
 from simulation.mer_files import (
     CATALOGUE,

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from scanner.pixels.bands import VIS
-from scanner.pixels.geometry import Image
+from scanner.vocabulary.bands import VIS
+from scanner.vocabulary.geometry import Image
 from simulation.lensing import effective_einstein_radius_arcsec
 from simulation.systems import Light, System
 

@@ -75,10 +75,10 @@ def test_every_room_of_the_scanner_has_its_arrows():
 @pytest.mark.parametrize(
     ("path", "line"),
     [
-        ("infra/storage.py", "import scanner.night"),
-        ("scanner/scan.py", "from training import fit"),
-        ("scanner/scan.py", "from ray import remote"),
-        ("scanner/pixels/fits.py", "from scanner.networks.card import Card"),
+        ("infra/storage.py", "import scanner.workers.run"),
+        ("scanner/scan/unit.py", "from training import fit"),
+        ("scanner/scan/unit.py", "from ray import remote"),
+        ("scanner/files/fits_image.py", "from scanner.networks.card import Card"),
         ("scanner/catalogue/plan.py", "from scanner import scan"),
         ("scanner/catalogue/plan.py", "from . import ledger"),
         ("simulation/render.py", "def late():\n    import training.fit"),
@@ -93,9 +93,9 @@ def test_an_import_against_the_arrows_is_found(path, line):
 @pytest.mark.parametrize(
     ("path", "line"),
     [
-        ("flows/cli.py", "import prefect, simulation.render, scanner.night, infra.storage"),
-        ("scanner/actors.py", "import ray\nfrom scanner.catalogue import plan"),
-        ("scanner/explain/gradcam.py", "from scanner.networks.card import Card\nfrom scanner.pixels.bands import EUCLID"),
+        ("flows/cli.py", "import prefect, simulation.render, scanner.workers.run, infra.storage"),
+        ("scanner/workers/actors.py", "import ray\nfrom scanner.catalogue import plan"),
+        ("scanner/explain/gradcam.py", "from scanner.networks.card import Card\nfrom scanner.vocabulary.bands import EUCLID"),
     ],
 )
 def test_an_import_along_the_arrows_is_none(path, line):

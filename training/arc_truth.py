@@ -6,11 +6,11 @@ from numpy.typing import NDArray
 from scanner.explain.explanation import stamp_side_arcsec
 from scanner.explain.sanity import Truth
 from scanner.networks.card import NetworkCard
-from scanner.pixels.geometry import GEOMETRIES, Geometry, Stamps
-from scanner.pixels.resample import area_operator, regrid
-from scanner.pixels.shard_batches import shard_batches
-from scanner.pixels.shards import Shard
-from scanner.pixels.sky import sky_level_and_sigma
+from scanner.preprocess.resample import area_operator, regrid
+from scanner.preprocess.sky import sky_level_and_sigma
+from scanner.sources.shard_batches import shard_batches
+from scanner.sources.shards import Shard
+from scanner.vocabulary.geometry import GEOMETRIES, Geometry, Stamps
 from training.errors import TrainingError
 
 LEAST_ARC_SNR = 40.0

@@ -9,7 +9,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from scanner.networks.architectures import FLAGSHIP_NETWORKS, PAPER_NETWORKS, NetworkSpec
-from scanner.pixels.geometry import CHALLENGE, GEOMETRIES, MER_10
+from scanner.vocabulary.geometry import CHALLENGE, GEOMETRIES, MER_10
 
 LARGE_INPUT_PIXELS = 100
 """Networks that read more than this count as large: an epoch of theirs costs nine times as much."""

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from infra.provenance import digest, sha256_bytes
 from infra.storage import FileInfo, list_files, open_read, read_bytes
 from scanner.networks.architectures import LENS_OR_NOT, NetworkSpec
-from scanner.pixels.channels import Channel
-from scanner.pixels.cutouts import BandImage, to_cutout
-from scanner.pixels.geometry import GEOMETRIES, Geometry, Image
-from scanner.pixels.inputs import network_input
-from scanner.pixels.rejections import Rejection
-from scanner.pixels.shards import KINDS, Shard, decode_shard
+from scanner.preprocess.channels import Channel
+from scanner.preprocess.network_inputs import network_input
+from scanner.sources.cutouts import BandImage, to_cutout
+from scanner.sources.shards import KINDS, Shard, decode_shard
+from scanner.vocabulary.geometry import GEOMETRIES, Geometry, Image
+from scanner.vocabulary.rejections import Rejection
 from training.errors import TrainingError
 
 Split = Literal["train", "validation", "test"]

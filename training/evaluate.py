@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from scanner.pixels.shards import KINDS
+from scanner.sources.shards import KINDS
 from training.calibrate import expected_calibration_error, restated
 from training.errors import TrainingError
 from training.metrics import (

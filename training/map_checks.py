@@ -21,9 +21,9 @@ from scanner.explain.sanity import (
 )
 from scanner.networks.card import EnsembleCard, NetworkCard
 from scanner.networks.package import load_network
-from scanner.pixels.geometry import Stamps
-from scanner.pixels.inputs import Inputs, network_input
-from scanner.pixels.sky import sky_level_and_sigma
+from scanner.preprocess.network_inputs import Inputs, network_input
+from scanner.preprocess.sky import sky_level_and_sigma
+from scanner.vocabulary.geometry import Stamps
 from training.arc_truth import on_input
 from training.errors import TrainingError
 from training.map_curves import Curves, error_of_mean, lens_probability

@@ -11,8 +11,8 @@ from scanner.explain.gradcam import GradCamMapper
 from scanner.explain.occlusion import MASKS, Masks, OcclusionMapper
 from scanner.explain.sanity import Maps, Truth
 from scanner.networks.card import NetworkCard
-from scanner.pixels.inputs import Inputs
-from scanner.pixels.resample import area_operator, regrid
+from scanner.preprocess.network_inputs import Inputs
+from scanner.preprocess.resample import area_operator, regrid
 from training.map_measures import Method
 
 _AT_ONCE = 16

@@ -5,7 +5,7 @@ import pyarrow.compute as pc
 
 from infra.errors import LensscanError
 from scanner.catalogue.columns import P_PREFIX, SECOND_COLUMNS, network_names
-from scanner.pixels.rejections import RejectCode
+from scanner.vocabulary.rejections import RejectCode
 
 SCORED = "scored"
 STATUSES = frozenset({SCORED, *(f"rejected:{code}" for code in RejectCode)})

@@ -5,8 +5,8 @@ import numpy as np
 from infra.errors import LensscanError
 from infra.storage import StorageError, info, open_read
 from scanner.catalogue.units import Ids, Unit
-from scanner.pixels.shards import shard_ids
-from scanner.pixels.tiles import CATALOGUE, read_tile_catalogue
+from scanner.sources.shards import shard_ids
+from scanner.sources.tiles import CATALOGUE, read_tile_catalogue
 
 
 class InputGoneError(LensscanError):

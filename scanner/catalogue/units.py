@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from infra.errors import LensscanError
 from infra.read_ahead import map_ahead
 from infra.storage import N_AHEAD, FileInfo, info, list_files, open_read
-from scanner.pixels.rejections import Rejection
-from scanner.pixels.shards import shard_ids
-from scanner.pixels.tiles import Tile, discover_tiles, read_tile_catalogue
+from scanner.sources.shards import shard_ids
+from scanner.sources.tiles import Tile, discover_tiles, read_tile_catalogue
+from scanner.vocabulary.rejections import Rejection
 
 MAX_EXAMPLES = 5
 _TILES_AHEAD = 2

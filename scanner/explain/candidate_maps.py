@@ -14,10 +14,10 @@ from scanner.explain.gradcam import GradCamMapper
 from scanner.explain.occlusion import Masks, OcclusionMapper
 from scanner.networks.card import EnsembleCard, NetworkCard
 from scanner.networks.package import load_network
-from scanner.pixels.composite import composite
-from scanner.pixels.geometry import GEOMETRIES, Geometry, Stamps
-from scanner.pixels.inputs import Inputs, network_input
-from scanner.pixels.resample import area_operator, regrid
+from scanner.preprocess.colour_picture import composite
+from scanner.preprocess.network_inputs import Inputs, network_input
+from scanner.preprocess.resample import area_operator, regrid
+from scanner.vocabulary.geometry import GEOMETRIES, Geometry, Stamps
 
 SHOWN_ARCSEC = 8.0
 """Side of all maps: rings of twice the Einstein radius below which 95 % of lenses are (1.5 arcsec; Collett 2015) fit in."""

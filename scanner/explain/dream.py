@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from scanner.pixels.inputs import Inputs
-from scanner.pixels.resample import resized
+from scanner.preprocess.network_inputs import Inputs
+from scanner.preprocess.resample import resized
 
 Objective = Callable[[Tensor], Tensor]
 """From `[batch, channel, y, x]` to `[batch]`: what is to grow."""

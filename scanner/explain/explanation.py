@@ -14,8 +14,8 @@ from scanner.explain.occlusion import MASKS, Masks, OcclusionMapper
 from scanner.networks.card import EnsembleCard, NetworkCard
 from scanner.networks.errors import PackageError
 from scanner.networks.package import load_network
-from scanner.pixels.geometry import GEOMETRIES, Stamps
-from scanner.pixels.inputs import network_input
+from scanner.preprocess.network_inputs import network_input
+from scanner.vocabulary.geometry import GEOMETRIES, Stamps
 
 Progress = Callable[[int, int], None]
 """Called with (maps done, maps in all)."""

@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from scanner.explain.explanation import NetworkMaps
-from scanner.pixels.composite import composite
-from scanner.pixels.geometry import Geometry, Grid, Stamps
+from scanner.preprocess.colour_picture import composite
+from scanner.vocabulary.geometry import Geometry, Grid, Stamps
 
 _INCHES = 1.5
 GUIDED_SHOWN = 0.05

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from scanner.networks.compact import CentreCrop, MeanOverOrientations
 from scanner.networks.plain import plain_network
-from scanner.pixels.inputs import Inputs
+from scanner.preprocess.network_inputs import Inputs
 
 _KNOWN = (nn.Conv2d, nn.ReLU, nn.MaxPool2d, nn.Flatten, nn.Linear, MeanOverOrientations)
 MAX_KERNEL = 5

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from scanner.networks.compact import GroupConv, LiftingConv
-from scanner.pixels.inputs import Inputs
+from scanner.preprocess.network_inputs import Inputs
 
 _CONVOLUTIONS = (nn.Conv2d, LiftingConv, GroupConv)
 

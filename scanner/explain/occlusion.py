@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from scanner.networks.compact import CentreCrop
 from scanner.networks.plain import plain_network
-from scanner.pixels.inputs import Inputs
+from scanner.preprocess.network_inputs import Inputs
 
 MASKS_AT_ONCE = 512
 MAX_MASKED_PIXELS = 2**18

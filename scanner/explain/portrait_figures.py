@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from scanner.explain.figures import shortened
 from scanner.explain.portraits import Image, Portrait, bounds
-from scanner.pixels.channels import Channel
+from scanner.preprocess.channels import Channel
 
 Picture = NDArray[np.float32]
 """`[y, x, colour]` in 0-1."""

@@ -16,9 +16,9 @@ from torch.nn import functional
 from scanner.explain.dream import CLASS_GENERATION, DEEP_DREAM, KERNEL_IMAGES, Climb, Objective, Progress, climb, noise
 from scanner.explain.kernels import KernelLayer, MostActivating, first_kernels, kernel_layers, most_activating
 from scanner.networks.card import NetworkCard
-from scanner.pixels.channels import Channel, value_range
-from scanner.pixels.geometry import Stamps
-from scanner.pixels.inputs import Inputs, network_input
+from scanner.preprocess.channels import Channel, value_range
+from scanner.preprocess.network_inputs import Inputs, network_input
+from scanner.vocabulary.geometry import Stamps
 
 Image = NDArray[np.float32]
 """`[channel, y, x]`, as a network reads it."""

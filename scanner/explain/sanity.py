@@ -11,7 +11,7 @@ from scipy.stats import rankdata
 from torch import nn
 
 from scanner.networks.architectures import he_initialise
-from scanner.pixels.inputs import Inputs
+from scanner.preprocess.network_inputs import Inputs
 
 Maps = NDArray[np.floating]
 """`[batch, y, x]`: relevance for "lens", more of it being more positive."""

@@ -8,8 +8,8 @@ from types import MappingProxyType
 from torch import nn
 
 from scanner.networks import compact
-from scanner.pixels.channels import Channel, channels
-from scanner.pixels.shards import KINDS
+from scanner.preprocess.channels import Channel, channels
+from scanner.sources.shards import KINDS
 
 LENS_OR_NOT = ("nonlens", "lens")
 """Classes of the paper's networks in the order of their outputs, established by running the published weights."""

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from infra.provenance import digest
 from scanner.networks.architectures import ARCHITECTURES, NetworkSpec
 from scanner.networks.combiner import Combiner, SoftmaxStack
-from scanner.pixels.channels import Channel
-from scanner.pixels.geometry import GEOMETRIES
+from scanner.preprocess.channels import Channel
+from scanner.vocabulary.geometry import GEOMETRIES
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from scanner.networks.card import EnsembleCard
 from scanner.networks.combiner import Margins, lens_probability, margins_of, spread
-from scanner.pixels.geometry import GEOMETRIES, Geometry, Stamps
-from scanner.pixels.inputs import network_inputs
+from scanner.preprocess.network_inputs import network_inputs
+from scanner.vocabulary.geometry import GEOMETRIES, Geometry, Stamps
 
 
 class Engine(Protocol):

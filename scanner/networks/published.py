@@ -11,7 +11,7 @@ from scanner.networks.card import EnsembleCard, TrainingDataCard, check_name
 from scanner.networks.combiner import MeanCombiner
 from scanner.networks.errors import PackageError
 from scanner.networks.package import draft_network_card, write_package
-from scanner.pixels.geometry import CHALLENGE
+from scanner.vocabulary.geometry import CHALLENGE
 
 LIMITS = (
     "Not calibrated: p_lens is the mean of seven raw network outputs, not a probability.",

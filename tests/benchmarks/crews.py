@@ -11,14 +11,14 @@ from uuid import uuid4
 import ray
 
 from infra.actor_pool import Call
-from scanner.actors import Packages, scanner_pool
 from scanner.catalogue.ledger import Outcome
 from scanner.catalogue.plan import ScanConfig, make_plan
 from scanner.catalogue.units import Unit
-from scanner.circuit import Circuit
-from scanner.dispatch import _Dispatch, unit_deadline_s
 from scanner.networks.package import read_card
-from scanner.recovery import Task
+from scanner.workers.actors import Packages, scanner_pool
+from scanner.workers.dispatch import _Dispatch, unit_deadline_s
+from scanner.workers.recovery import Task
+from scanner.workers.store_backoff import Circuit
 from tests.benchmarks.rates import Ends, n_units_for, rate_to_the_last_end
 from tests.benchmarks.sizes import NIGHT
 

@@ -21,14 +21,14 @@ from typing import IO, Any, Self
 import numpy as np
 import torch
 
-from scanner.actors import thread_settings
 from scanner.networks import openvino_engine
 from scanner.networks.engines import resolve_engine
 from scanner.networks.ensemble import Engine
 from scanner.networks.package import load_package, read_card
 from scanner.networks.precision import Precision
-from scanner.pixels.geometry import Stamps
-from scanner.pixels.inputs import Inputs, network_input
+from scanner.preprocess.network_inputs import Inputs, network_input
+from scanner.vocabulary.geometry import Stamps
+from scanner.workers.actors import thread_settings
 from tests.benchmarks.rates import rate_of_whole_passes, seconds_of, seconds_of_runs
 from tests.benchmarks.sizes import CORES, Sizes
 

@@ -12,9 +12,9 @@ from scanner.explain.occlusion import Masks, OcclusionMapper
 from scanner.explain.sanity import Maps, Truth, chance, hits, hits_of_middle, randomised, rank_correlation, relevance_mass
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_network, read_card
-from scanner.pixels.geometry import Stamps
-from scanner.pixels.inputs import Inputs, network_input
-from scanner.pixels.shards import Shard, decode_shard, encode_shard
+from scanner.preprocess.network_inputs import Inputs, network_input
+from scanner.sources.shards import Shard, decode_shard, encode_shard
+from scanner.vocabulary.geometry import Stamps
 from simulation.dataset import DatasetSpec, simulate_objects
 from tests.benchmarks.sizes import FLAGSHIP
 from training.arc_truth import arcs, with_bright_arcs

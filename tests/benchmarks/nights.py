@@ -9,9 +9,9 @@ from scanner.catalogue.plan import ScanConfig
 from scanner.catalogue.units import Unit, find_units
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import read_card
-from scanner.pixels.geometry import GEOMETRIES, Geometry, Stamps
-from scanner.pixels.shards import ROWS_PER_SHARD, encode_shard, shard_table
-from scanner.scan import open_unit
+from scanner.scan.unit import open_unit
+from scanner.sources.shards import ROWS_PER_SHARD, encode_shard, shard_table
+from scanner.vocabulary.geometry import GEOMETRIES, Geometry, Stamps
 from tests.benchmarks.crews import Crew
 from tests.benchmarks.sizes import Sizes
 from tests.tiles import write_tiles

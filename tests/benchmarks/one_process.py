@@ -11,15 +11,15 @@ from uuid import uuid4
 import pyarrow.parquet as pq
 
 from infra.storage import probe
-from scanner.actors import thread_settings
 from scanner.catalogue.ledger import committed, pending, publish
 from scanner.catalogue.plan import ScanConfig, freeze, make_plan
 from scanner.catalogue.seal import seal
 from scanner.catalogue.units import Unit, find_units
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import read_card
-from scanner.scan import scan_unit
-from scanner.scoring import open_scanner
+from scanner.scan.scoring import open_scanner
+from scanner.scan.unit import scan_unit
+from scanner.workers.actors import thread_settings
 from tests.benchmarks.rates import Runs, peak_bytes, seconds_of
 from tests.benchmarks.sizes import CORES, FLAGSHIP, NIGHT
 from tests.tiles import write_tile

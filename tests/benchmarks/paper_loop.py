@@ -15,7 +15,7 @@ from torch import nn
 
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_network, read_card
-from scanner.pixels.geometry import Stamps
+from scanner.vocabulary.geometry import Stamps
 from tests.benchmarks.rates import seconds_of
 from tests.benchmarks.sizes import CORES
 

@@ -32,9 +32,9 @@ from scanner.catalogue.plan import ScanConfig
 from scanner.catalogue.units import Unit, find_units
 from scanner.networks.engines import fast_precision, resolve_engine
 from scanner.networks.locate import find_package
-from scanner.pixels.geometry import CHALLENGE
-from scanner.scan import scan_unit
-from scanner.scoring import open_scanner
+from scanner.scan.scoring import open_scanner
+from scanner.scan.unit import scan_unit
+from scanner.vocabulary.geometry import CHALLENGE
 from tests.benchmarks.crews import Crew
 from tests.benchmarks.nights import write_shard
 from tests.benchmarks.rates import Runs, core_ms, over, seconds_of, spreads

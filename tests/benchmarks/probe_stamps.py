@@ -9,9 +9,9 @@ from astropy.io import fits
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, maximum_filter
 
-from scanner.pixels.bands import EUCLID
-from scanner.pixels.cutouts import BandImage
-from scanner.pixels.geometry import MER, MER_10, Geometry
+from scanner.sources.cutouts import BandImage
+from scanner.vocabulary.bands import EUCLID
+from scanner.vocabulary.geometry import MER, MER_10, Geometry
 from simulation.injection import InjectionError, inject_arcs
 from simulation.observation import Conditions, add_noise
 from simulation.render import simulate_object

@@ -20,10 +20,10 @@ from scanner.networks.engines import resolve_engine
 from scanner.networks.ensemble import Ensemble
 from scanner.networks.locate import find_package
 from scanner.networks.package import load_package
-from scanner.pixels.cutouts import Cutout, to_cutout
-from scanner.pixels.geometry import Geometry
-from scanner.pixels.rejections import Rejection
-from scanner.scoring import CutoutScanner
+from scanner.scan.scoring import CutoutScanner
+from scanner.sources.cutouts import Cutout, to_cutout
+from scanner.vocabulary.geometry import Geometry
+from scanner.vocabulary.rejections import Rejection
 from tests.benchmarks.probe_stamps import (
     KINDS,
     PIXEL_ARCSEC,

@@ -21,9 +21,9 @@ from PIL import Image
 from scipy.ndimage import binary_dilation, gaussian_filter, maximum_filter
 from scipy.stats import rankdata
 
-from scanner.pixels.bands import EUCLID
-from scanner.pixels.composite import composite
-from scanner.pixels.geometry import MER
+from scanner.preprocess.colour_picture import composite
+from scanner.vocabulary.bands import EUCLID
+from scanner.vocabulary.geometry import MER
 from simulation.contact_sheet import picture_png
 from simulation.dataset import DatasetSpec, simulate_at
 from simulation.mosaic import simulate_sky

@@ -13,8 +13,8 @@ from scanner.catalogue.plan import ScanConfig, make_plan
 from scanner.catalogue.unitfile import unit_uri
 from scanner.catalogue.units import Unit
 from scanner.networks.package import read_card
-from scanner.scan import scan_unit
-from scanner.scoring import open_scanner
+from scanner.scan.scoring import open_scanner
+from scanner.scan.unit import scan_unit
 from tests.benchmarks.nights import Night
 from tests.benchmarks.sizes import CORES, NIGHT
 

@@ -16,9 +16,9 @@ from scanner.catalogue.units import find_units
 from scanner.networks.engines import fast_precision, resolve_engine
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_package
-from scanner.pixels.inputs import network_input
-from scanner.scan import open_unit, scan_unit
-from scanner.scoring import open_scanner
+from scanner.preprocess.network_inputs import network_input
+from scanner.scan.scoring import open_scanner
+from scanner.scan.unit import open_unit, scan_unit
 from tests.benchmarks import one_process
 from tests.benchmarks.crews import Crew
 from tests.benchmarks.limit import LAYOUTS, Limits

@@ -8,8 +8,8 @@ import ray
 from skimage.transform import resize
 
 from infra.cluster import bounded_map, ray_session
-from scanner.pixels.resample import resized
-from scanner.pixels.shards import ROWS_PER_SHARD
+from scanner.preprocess.resample import resized
+from scanner.sources.shards import ROWS_PER_SHARD
 from simulation.actors import _ONE_THREAD, ACTOR_CPUS, Simulator
 from simulation.dataset import DatasetSpec, simulate_objects
 from tests.benchmarks.rates import in_turns, over, seconds_of, seconds_of_runs, spreads

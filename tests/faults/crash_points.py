@@ -17,7 +17,7 @@ from functools import wraps
 from pathlib import Path
 from unittest.mock import patch
 
-import scanner.scan
+import scanner.scan.unit
 from infra import storage
 from scanner.catalogue import ledger, plan, seal
 
@@ -82,12 +82,12 @@ def install(step, unit=None, *, how="kill", once=None):
     point = _Point(step, unit, how, None if once is None else Path(once))
     _everywhere(ledger.committed, _before(ledger.committed, lambda unit, *_: point.reached("before_skip_check", unit.unit_id)))
     _everywhere(
-        scanner.scan.open_unit,
-        _after(scanner.scan.open_unit, lambda unit, *_: point.reached("after_open", unit.unit_id)),
+        scanner.scan.unit.open_unit,
+        _after(scanner.scan.unit.open_unit, lambda unit, *_: point.reached("after_open", unit.unit_id)),
     )
     _everywhere(
-        scanner.scan.scan_open_unit,
-        _after(scanner.scan.scan_open_unit, lambda opened, *_: point.reached("after_scoring", opened.unit.unit_id)),
+        scanner.scan.unit.scan_open_unit,
+        _after(scanner.scan.unit.scan_open_unit, lambda opened, *_: point.reached("after_scoring", opened.unit.unit_id)),
     )
     # In the ledger alone: the reader of committed units decodes too.
     _in(ledger, "encode_unit", _after(ledger.encode_unit, lambda _, footer: point.reached("after_encoding", footer.unit_id)))

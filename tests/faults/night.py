@@ -21,10 +21,10 @@ from scanner.catalogue.plan import Plan, ScanConfig, build_plan, freeze, load_pl
 from scanner.catalogue.seal import SealReport, load_seal, seal, seal_uri
 from scanner.catalogue.unitfile import read_unit, unit_uri
 from scanner.networks.ensemble import EnsembleScores
-from scanner.pixels.geometry import MER_10
-from scanner.pixels.shards import encode_shard, shard_table
-from scanner.scan import open_unit, scan_open_unit
-from scanner.scoring import CutoutScanner
+from scanner.scan.scoring import CutoutScanner
+from scanner.scan.unit import open_unit, scan_open_unit
+from scanner.sources.shards import encode_shard, shard_table
+from scanner.vocabulary.geometry import MER_10
 from tests.faults import crash_points, harm, patience
 
 NIGHT = "2026-11-24"

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scanner.catalogue.units import PlanError, find_units
-from scanner.pixels.geometry import CHALLENGE
-from scanner.pixels.manifests import ManifestError, read_manifest
-from scanner.pixels.shards import open_shard, shard_table
+from scanner.sources.manifests import ManifestError, read_manifest
+from scanner.sources.shards import open_shard, shard_table
+from scanner.vocabulary.geometry import CHALLENGE
 
 DATA, DICTIONARY = 0, 2
 PLAIN = 0

@@ -51,7 +51,7 @@ def _watch(violations, folder):
             what = f"open {path} {mode}" if writes and not is_ours else None
         elif event == "subprocess.Popen":
             command = [str(part) for part in arguments[1]]
-            what = None if command[-1] == "scanner.pixels.wcs_process" else f"started {command}"
+            what = None if command[-1] == "scanner.files.wcs_worker" else f"started {command}"
         elif event in _FORBIDDEN:
             what = f"{event} {arguments}" if event != "os.remove" or not str(arguments[0]).startswith(str(folder)) else None
         if what:

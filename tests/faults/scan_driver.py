@@ -15,8 +15,8 @@ from ray._private.state import available_resources_per_node
 from ray.cluster_utils import Cluster
 
 from infra.errors import LensscanError
-from scanner import actors, dispatch
-from scanner.night import scan_night
+from scanner.workers import actors, dispatch
+from scanner.workers.run import scan_night
 from tests.faults.scanned_night import NIGHT, THRESHOLD, n_committed
 from tests.faults.worker_faults import FaultyScanner
 

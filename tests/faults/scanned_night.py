@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from infra.storage import list_files, read_bytes
-from scanner import actors
-from scanner.night import scan_night
-from scanner.pixels.geometry import CHALLENGE
-from scanner.pixels.shards import encode_shard, shard_table
+from scanner.sources.shards import encode_shard, shard_table
+from scanner.vocabulary.geometry import CHALLENGE
+from scanner.workers import actors
+from scanner.workers.run import scan_night
 from tests.faults import harm, patience
 from tests.faults.worker_faults import MARK, FaultyScanner
 from tests.scanner.ensembles import SPECS, write_test_package

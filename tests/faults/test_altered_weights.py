@@ -13,15 +13,15 @@ import torch
 from safetensors.torch import load_file, save
 
 from infra.storage import list_files
-from scanner.actors import Packages, UnitScanner, WorkerMismatchError
 from scanner.catalogue.plan import ScanConfig, build_plan
 from scanner.networks import package as module
 from scanner.networks.architectures import NetworkSpec
 from scanner.networks.errors import PackageError
 from scanner.networks.package import load_package, read_card
 from scanner.networks.published import PAPER_NETWORKS, read_published, weights_file
-from scanner.night import scan_night
-from scanner.pixels.channels import channels
+from scanner.preprocess.channels import channels
+from scanner.workers.actors import Packages, UnitScanner, WorkerMismatchError
+from scanner.workers.run import scan_night
 from tests.scanner.ensembles import networks, write_test_package
 from tests.tiles import write_tile
 

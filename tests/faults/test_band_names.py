@@ -8,10 +8,10 @@ import pytest
 from astropy.io import fits
 
 from scanner.catalogue.units import find_units
-from scanner.pixels.geometry import CHALLENGE
-from scanner.pixels.tiles import discover_tiles
-from scanner.scan import scan_unit, score_manifest
-from scanner.scoring import CutoutScanner
+from scanner.scan.scoring import CutoutScanner
+from scanner.scan.unit import scan_unit, score_manifest
+from scanner.sources.tiles import discover_tiles
+from scanner.vocabulary.geometry import CHALLENGE
 from tests.scanner.test_scan import MeanEnsemble
 from tests.tiles import MER_BANDS, write_tile
 

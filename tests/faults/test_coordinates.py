@@ -15,13 +15,13 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from scanner.pixels import positions as module
-from scanner.pixels.cutouts import Cutout
-from scanner.pixels.geometry import MER_10
-from scanner.pixels.messages import read_message
-from scanner.pixels.positions import sky_positions
-from scanner.pixels.rejections import RejectCode, Rejection
-from scanner.pixels.tile_batches import tile_cutouts
+from scanner.files import wcs_client as module
+from scanner.files.wcs_client import sky_positions
+from scanner.files.wcs_messages import read_message
+from scanner.sources.cutouts import Cutout
+from scanner.sources.tile_batches import tile_cutouts
+from scanner.vocabulary.geometry import MER_10
+from scanner.vocabulary.rejections import RejectCode, Rejection
 from tests.scanner.mosaic_files import catalogue, header, make_tile, mosaic, write
 
 pytestmark = pytest.mark.fault(27)
@@ -214,7 +214,7 @@ PARENT = """
 import os, signal, sys
 import numpy as np
 from astropy.io import fits
-from scanner.pixels import positions
+from scanner.files import wcs_client as positions
 header = fits.Header.fromstring(sys.stdin.read(), sep="\\n")
 positions.sky_positions(header, np.array([150.0]), np.array([2.0]), "x")
 print(positions._PROCESS._process.pid, flush=True)

@@ -7,12 +7,12 @@ import pytest
 from astropy.io import fits
 
 from scanner.catalogue.units import find_units
-from scanner.pixels.fits import read_band
-from scanner.pixels.geometry import CHALLENGE, MER_10
-from scanner.pixels.rejections import RejectCode, Rejection
-from scanner.pixels.tile_batches import tile_cutouts
-from scanner.scan import scan_unit, score_manifest
-from scanner.scoring import CutoutScanner
+from scanner.files.fits_image import read_band
+from scanner.scan.scoring import CutoutScanner
+from scanner.scan.unit import scan_unit, score_manifest
+from scanner.sources.tile_batches import tile_cutouts
+from scanner.vocabulary.geometry import CHALLENGE, MER_10
+from scanner.vocabulary.rejections import RejectCode, Rejection
 from tests.scanner.mosaic_files import COMPRESSED, catalogue, header, make_tile, mosaic, write
 from tests.scanner.test_scan import MeanEnsemble
 from tests.tiles import MER_BANDS, write_tile

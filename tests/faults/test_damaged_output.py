@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from infra.storage import read_bytes
+from scanner.catalogue.audit.reconcile import reconcile
+from scanner.catalogue.audit.repair import repair_plan
+from scanner.catalogue.audit.verify import verify_plan
 from scanner.catalogue.plan import freeze
-from scanner.catalogue.reconcile import reconcile
-from scanner.catalogue.repair import repair_plan
-from scanner.catalogue.verify import verify_plan
 from tests.faults import harm, patience
 from tests.scanner.audited import flipped, make_audited, replace
 from tests.tiles import write_tiles

@@ -10,10 +10,10 @@ import pytest
 from astropy.io import fits
 
 from flows.planning import describe_plan
+from scanner.catalogue.audit.reconcile import reconcile
 from scanner.catalogue.plan import PlanError, ScanConfig, build_plan, find_plans, load_plan
-from scanner.catalogue.reconcile import reconcile
 from scanner.networks.locate import SHIPPED_DIR
-from scanner.night import scan_night
+from scanner.workers.run import scan_night
 from tests.faults.harm import assert_none, compare
 from tests.faults.patience import scaled
 from tests.scanner.audited import IDS, make_audited

@@ -8,11 +8,11 @@ from hypothesis.extra import numpy as hnp
 
 from scanner.catalogue.plan import ScanConfig
 from scanner.networks.architectures import NetworkSpec
-from scanner.pixels.channels import channels
-from scanner.pixels.cutouts import BandImage, Cutout, to_cutout
-from scanner.pixels.geometry import MER_10
-from scanner.pixels.rejections import RejectCode, Rejection
-from scanner.scoring import CutoutScanner, open_scanner
+from scanner.preprocess.channels import channels
+from scanner.scan.scoring import CutoutScanner, open_scanner
+from scanner.sources.cutouts import BandImage, Cutout, to_cutout
+from scanner.vocabulary.geometry import MER_10
+from scanner.vocabulary.rejections import RejectCode, Rejection
 from tests.scanner.ensembles import write_test_package
 
 BANDS = tuple(MER_10.grids)

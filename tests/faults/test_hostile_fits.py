@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scanner.pixels.cutouts import Cutout, to_cutout
-from scanner.pixels.fits import read_band
-from scanner.pixels.geometry import Geometry, Grid
-from scanner.pixels.rejections import Rejection
-from scanner.pixels.tile_batches import tile_cutouts
-from scanner.pixels.tiles import Tile, TileCatalogue, TileError, read_tile_catalogue
+from scanner.files.fits_image import read_band
+from scanner.sources.cutouts import Cutout, to_cutout
+from scanner.sources.tile_batches import tile_cutouts
+from scanner.sources.tiles import Tile, TileCatalogue, TileError, read_tile_catalogue
+from scanner.vocabulary.geometry import Geometry, Grid
+from scanner.vocabulary.rejections import Rejection
 from tests.faults.mutations import CENTRE, catalogues, images, mutated
 from tests.faults.sandbox import sandboxed
 

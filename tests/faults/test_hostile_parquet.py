@@ -12,9 +12,9 @@ import pyarrow as pa
 import pytest
 
 from scanner.catalogue.units import PlanError, find_units
-from scanner.pixels.manifests import read_manifest
-from scanner.pixels.parquet_input import BadParquetError, ParquetInput
-from scanner.pixels.shards import open_shard, shard_ids
+from scanner.files.parquet_checked import BadParquetError, ParquetInput
+from scanner.sources.manifests import read_manifest
+from scanner.sources.shards import open_shard, shard_ids
 from tests.faults.parquet_bombs import (
     claiming_rows,
     column_chunk,

@@ -8,11 +8,11 @@ import pyarrow as pa
 import pytest
 
 from scanner.catalogue.units import find_units
-from scanner.pixels.manifests import read_manifest
-from scanner.pixels.parquet_input import MAX_FOOTER_BYTES
-from scanner.pixels.shards import encode_shard
-from scanner.scan import scan_unit
-from scanner.scoring import CutoutScanner
+from scanner.files.parquet_checked import MAX_FOOTER_BYTES
+from scanner.scan.scoring import CutoutScanner
+from scanner.scan.unit import scan_unit
+from scanner.sources.manifests import read_manifest
+from scanner.sources.shards import encode_shard
 from tests.faults.parquet_bombs import (
     DATA,
     DICTIONARY,

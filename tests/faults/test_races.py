@@ -13,8 +13,8 @@ from infra.storage import list_files, read_bytes, s3_filesystem
 from scanner.catalogue.ledger import Outcome, publish
 from scanner.catalogue.plan import build_plan, freeze
 from scanner.catalogue.seal import seal
-from scanner.scan import scan_unit
-from scanner.scoring import CutoutScanner
+from scanner.scan.scoring import CutoutScanner
+from scanner.scan.unit import scan_unit
 from tests.conftest import BUCKET
 from tests.faults import patience
 from tests.faults.night import (

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from scanner.catalogue.audit.reconcile import reconcile
+from scanner.catalogue.audit.status import plan_status
+from scanner.catalogue.audit.verify import verify_plan
 from scanner.catalogue.query import query
-from scanner.catalogue.reconcile import reconcile
 from scanner.catalogue.seal import load_seal
-from scanner.catalogue.status import plan_status
-from scanner.catalogue.verify import verify_plan
 from tests.faults import harm, patience
 from tests.scanner.audited import elsewhere, make_audited
 

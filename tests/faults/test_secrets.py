@@ -21,7 +21,7 @@ import pytest
 from infra.errors import LensscanError
 from infra.files import one_line
 from infra.storage import absolute, list_files, read_bytes, s3_filesystem
-from scanner.pixels.manifests import read_manifest
+from scanner.sources.manifests import read_manifest
 from tests.faults.canaries import Canaries
 from tests.faults.patience import scaled
 from tests.faults.s3_proxy import Answer, Fault, Refuse, Rule, Silence, s3_proxy

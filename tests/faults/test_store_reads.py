@@ -19,11 +19,11 @@ from infra.storage import (
     s3_filesystem,
 )
 from scanner.catalogue.units import find_units
-from scanner.pixels.geometry import CHALLENGE
-from scanner.pixels.shards import encode_shard, shard_table
-from scanner.scan import scan_unit
-from scanner.score_sheet import ScanError
-from scanner.scoring import CutoutScanner
+from scanner.scan.score_table import ScanError
+from scanner.scan.scoring import CutoutScanner
+from scanner.scan.unit import scan_unit
+from scanner.sources.shards import encode_shard, shard_table
+from scanner.vocabulary.geometry import CHALLENGE
 from tests.faults import harm
 from tests.faults.patience import busyness
 from tests.faults.s3_proxy import Cut, Drip, First, Rule, Short, Status, Zeros

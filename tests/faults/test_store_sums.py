@@ -9,8 +9,8 @@ from astropy.io import fits
 
 from infra.storage import StorageError, create_if_absent, info, join, read_blocks, read_exact
 from scanner.catalogue.units import find_units
-from scanner.scan import scan_unit
-from scanner.scoring import CutoutScanner
+from scanner.scan.scoring import CutoutScanner
+from scanner.scan.unit import scan_unit
 from tests.faults.s3_proxy import Fault, Rule, Zeros, s3_proxy
 from tests.scanner.test_scan import MeanEnsemble
 from tests.tiles import write_tile

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from scanner.pixels.fits import FitsReader
-from scanner.pixels.geometry import MER_10, Geometry
-from scanner.pixels.rejections import Rejection
-from scanner.pixels.tile_batches import tile_batches
-from scanner.pixels.tiles import Tile, TileCatalogue, TileError, read_tile_catalogue
+from scanner.files.fits_image import FitsReader
+from scanner.sources.tile_batches import tile_batches
+from scanner.sources.tiles import Tile, TileCatalogue, TileError, read_tile_catalogue
+from scanner.vocabulary.geometry import MER_10, Geometry
+from scanner.vocabulary.rejections import Rejection
 from tests.faults.sandbox import sandboxed
 
 BLOCK = 2**26

@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from infra import s3_client
-from scanner import actors, scoring
 from scanner.networks.engines import fast_precision
 from scanner.networks.ensemble import Ensemble
-from scanner.pixels.shards import ShardRows
+from scanner.scan import scoring
+from scanner.sources.shards import ShardRows
+from scanner.workers import actors
 
 MARK = np.float32(54272.0)
 """Value of the first VIS pixel of a row with a fault; also in bfloat16."""

@@ -27,7 +27,7 @@ from scanner.explain.portraits import probabilities, towards_classes
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_network, load_package, read_card
 from scanner.networks.published import import_published
-from scanner.pixels.geometry import GEOMETRIES
+from scanner.vocabulary.geometry import GEOMETRIES
 
 FLAGSHIP = SHIPPED_DIR / "mer3-sim"
 BANDS = {"VIS": "VIS", "Y": "NIR_Y", "J": "NIR_J", "H": "NIR_H"}

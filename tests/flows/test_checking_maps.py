@@ -11,8 +11,8 @@ from flows.cli import app
 from scanner.networks.architectures import NetworkSpec
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_package, read_card, with_metrics, write_card
-from scanner.pixels.channels import channels
-from scanner.pixels.shards import encode_shard
+from scanner.preprocess.channels import channels
+from scanner.sources.shards import encode_shard
 from simulation.dataset import DatasetSpec, simulate_objects
 from tests.scanner.ensembles import write_test_package
 from training.errors import TrainingError

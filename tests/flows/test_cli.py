@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from infra.storage import create_if_absent
-from scanner.pixels.shards import decode_shard, encode_shard
+from scanner.sources.shards import decode_shard, encode_shard
 from simulation.dataset import DatasetSpec, simulate_shard
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
@@ -192,7 +192,7 @@ def app():
     from prefect.logging.handlers import APILogWorker
     for worker in (APILogWorker(), EventsWorker(object, ())):
         worker._logger.warning("Still processing items")
-    logging.getLogger("scanner.dispatch").warning("unit a: raised")
+    logging.getLogger("scanner.workers.dispatch").warning("unit a: raised")
 flows.cli.app = app
 flows.cli.main()
 """

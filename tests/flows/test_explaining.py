@@ -12,8 +12,8 @@ from flows import explaining_commands
 from flows.explaining import ExplainError, check_out, explain_to_file, from_middle
 from infra.errors import LensscanError
 from scanner.explain.explanation import NetworkMaps
-from scanner.pixels.geometry import MER_10
-from scanner.pixels.shards import encode_shard, shard_table
+from scanner.sources.shards import encode_shard, shard_table
+from scanner.vocabulary.geometry import MER_10
 from tests.tiles import write_tile
 
 
@@ -55,7 +55,7 @@ def test_the_strongest_evidence_is_found_where_it_is_and_none_where_there_is_non
 
 def test_a_damaged_tile_is_no_traceback(tmp_path):
     write_tile(tmp_path / "tiles", 3, 6, n_pixels=600)
-    from scanner.pixels.tiles import discover_tiles, read_tile_catalogue
+    from scanner.sources.tiles import discover_tiles, read_tile_catalogue
 
     (tile,) = discover_tiles(str(tmp_path / "tiles"))
     first = str(read_tile_catalogue(tile.catalogue).object_ids[0])
@@ -67,7 +67,7 @@ def test_a_damaged_tile_is_no_traceback(tmp_path):
 
 def test_sources_of_a_tile(tmp_path):
     write_tile(tmp_path / "tiles", 3, 6, n_pixels=600)
-    from scanner.pixels.tiles import discover_tiles, read_tile_catalogue
+    from scanner.sources.tiles import discover_tiles, read_tile_catalogue
 
     (tile,) = discover_tiles(str(tmp_path / "tiles"))
     ids = read_tile_catalogue(tile.catalogue).object_ids.astype(str).tolist()

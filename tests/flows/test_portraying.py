@@ -12,7 +12,7 @@ from flows.explaining import ExplainError
 from flows.explaining_commands import explain
 from flows.portraying import portray_to_file
 from infra.errors import LensscanError
-from scanner.pixels.geometry import MER_10
+from scanner.vocabulary.geometry import MER_10
 
 N_OBJECTS = 26
 """More than one figure of `lensscan explain` shows."""

@@ -22,7 +22,7 @@ from flows.cli import scan as command
 from infra.storage import create_if_absent, join
 from scanner.catalogue.columns import MAP_COLUMNS
 from scanner.catalogue.plan import MAPS_PER_UNIT, MOST_MAPS_PER_UNIT
-from scanner.night import scan_night
+from scanner.workers.run import scan_night
 from tests.faults.harm import assert_none, compare, read_files, recoveries
 from tests.faults.patience import wait_for
 from tests.faults.scanned_night import fetch

@@ -65,7 +65,7 @@ DEFECTS = (
     ),
     Defect(
         "M25",
-        "scanner/scoring.py",
+        "scanner/scan/scoring.py",
         "Rows that a second ensemble is asked about are chosen by scores of the sweep.",
         "lowest = min(config.candidate_threshold, config.second.above if config.second else 1.0)",
         "lowest = config.candidate_threshold",
@@ -73,7 +73,7 @@ DEFECTS = (
     ),
     Defect(
         "M36",
-        "scanner/catalogue/verify.py",
+        "scanner/catalogue/audit/verify.py",
         "The units of the seal are not compared with those of the plan.",
         '        if set(seal.units) != {unit.unit_id for unit in self._plan.units}:\n            wrong.add("units")\n',
         "",
@@ -81,7 +81,7 @@ DEFECTS = (
     ),
     Defect(
         "M37",
-        "scanner/catalogue/verify.py",
+        "scanner/catalogue/audit/verify.py",
         "Counts of outcomes in a seal need not add up.",
         '        if sum(seal.rows_by_status.values()) != seal.n_rows:\n            wrong.add("rows_by_status")\n',
         "",
@@ -107,7 +107,7 @@ DEFECTS = (
     ),
     Defect(
         "M49",
-        "scanner/recovery.py",
+        "scanner/workers/recovery.py",
         "A unit may lose a hundred times as many rows.",
         "MAX_ROWS_LEFT_OUT = 16\n",
         "MAX_ROWS_LEFT_OUT = 1600\n",
@@ -115,7 +115,7 @@ DEFECTS = (
     ),
     Defect(
         "M50",
-        "scanner/dispatch.py",
+        "scanner/workers/dispatch.py",
         "A store that fails counts as an error of the unit.",
         "return Failure.STORE if isinstance(error, OSError | TransientError) else Failure.RAISED",
         "return Failure.RAISED",
@@ -123,7 +123,7 @@ DEFECTS = (
     ),
     Defect(
         "M51",
-        "scanner/dispatch.py",
+        "scanner/workers/dispatch.py",
         "A worker that dies of a unit alone counts as one that dies in company.",
         "    if ended.trouble is Trouble.DIED and ended.call.is_alone:\n        return Failure.DIED_ALONE\n",
         "",
@@ -171,7 +171,7 @@ DEFECTS = (
     ),
     Defect(
         "M70",
-        "scanner/actors.py",
+        "scanner/workers/actors.py",
         "The second ensemble is opened with sweep and maps.",
         'config = plan.config.model_copy(update={"sweep": False, "maps_per_unit": 0})',
         "config = plan.config",
@@ -179,7 +179,7 @@ DEFECTS = (
     ),
     Defect(
         "M71",
-        "scanner/night.py",
+        "scanner/workers/run.py",
         "The second ensemble is checked, and left out of the plan.",
         "second=_opinion(second, second_above, threshold),",
         "second=_opinion(second, second_above, threshold) and None,",
@@ -227,7 +227,7 @@ DEFECTS = (
     ),
     Defect(
         "M90",
-        "scanner/actors.py",
+        "scanner/workers/actors.py",
         "A worker never asks the second ensemble.",
         "            if self._second and self._plan.config.second:",
         "            if False:",
@@ -235,7 +235,7 @@ DEFECTS = (
     ),
     Defect(
         "M91",
-        "scanner/scan.py",
+        "scanner/scan/unit.py",
         "Rejections of rows after one that is left out land on other rows.",
         "rejected = [(int(kept[place]), rejection) for place, rejection in batch.rejected]",
         "rejected = list(batch.rejected)",
@@ -243,7 +243,7 @@ DEFECTS = (
     ),
     Defect(
         "M92",
-        "scanner/scan.py",
+        "scanner/scan/unit.py",
         "Scores of rows after one that is left out are not mapped back to their places.",
         "replace(batch, places=kept[batch.places], rejected=rejected)",
         "replace(batch, rejected=rejected)",

@@ -21,9 +21,9 @@ MODULES = (
     Module("simulation/lensing.py", ("tests/simulation/test_lensing.py", "tests/simulation/test_images.py")),
     Module("simulation/observation.py", ("tests/simulation/test_observation.py", "tests/simulation/test_noise_parts.py")),
     Module("simulation/injection.py", ("tests/simulation/test_injection.py", "tests/simulation/test_injected_flux.py")),
-    Module("scanner/pixels/resample.py", ("tests/scanner/test_resample.py", "tests/scanner/test_regridding.py")),
-    Module("scanner/pixels/stamps.py", ("tests/scanner/test_stamps.py",)),
-    Module("scanner/pixels/channels.py", ("tests/scanner/test_channels.py", "tests/scanner/test_inputs.py")),
+    Module("scanner/preprocess/resample.py", ("tests/scanner/test_resample.py", "tests/scanner/test_regridding.py")),
+    Module("scanner/sources/stamps.py", ("tests/scanner/test_stamps.py",)),
+    Module("scanner/preprocess/channels.py", ("tests/scanner/test_channels.py", "tests/scanner/test_inputs.py")),
     Module("scanner/networks/combiner.py", ("tests/scanner/test_combiner.py",)),
     Module("scanner/networks/prevalence.py", ("tests/scanner/test_prevalence.py",)),
     Module("scanner/catalogue/ledger.py", ("tests/scanner/test_ledger.py", "tests/scanner/test_maps.py")),
@@ -38,8 +38,8 @@ MODULES = (
         ),
     ),
     Module("scanner/catalogue/seal.py", ("tests/scanner/test_seal.py", "tests/scanner/test_maps.py")),
-    Module("scanner/catalogue/reconcile.py", ("tests/scanner/test_reconcile.py", "tests/scanner/test_maps.py")),
-    Module("scanner/catalogue/verify.py", ("tests/scanner/test_verify.py", "tests/scanner/test_maps.py")),
+    Module("scanner/catalogue/audit/reconcile.py", ("tests/scanner/test_reconcile.py", "tests/scanner/test_maps.py")),
+    Module("scanner/catalogue/audit/verify.py", ("tests/scanner/test_verify.py", "tests/scanner/test_maps.py")),
     Module(
         "infra/storage.py",
         (
@@ -49,16 +49,16 @@ MODULES = (
             "tests/infra/test_reading_files.py",
         ),
     ),
-    Module("scanner/dispatch.py", ("tests/scanner/test_dispatch.py", "tests/scanner/test_scan_plan.py")),
-    Module("scanner/recovery.py", ("tests/scanner/test_recovery.py",)),
-    Module("scanner/sweep.py", ("tests/scanner/test_sweep.py", "tests/scanner/test_mapping.py")),
+    Module("scanner/workers/dispatch.py", ("tests/scanner/test_dispatch.py", "tests/scanner/test_scan_plan.py")),
+    Module("scanner/workers/recovery.py", ("tests/scanner/test_recovery.py",)),
+    Module("scanner/scan/prescreen.py", ("tests/scanner/test_sweep.py", "tests/scanner/test_mapping.py")),
     Module("scanner/explain/occlusion.py", ("tests/scanner/test_occlusion.py",)),
     Module("scanner/explain/gradcam.py", ("tests/scanner/test_gradcam.py", "tests/scanner/test_candidate_maps.py")),
     Module("training/fit.py", ("tests/training/test_fit.py", "tests/training/test_resume.py")),
     Module("training/metrics.py", ("tests/training/test_metrics.py",)),
     Module("training/tsne.py", ("tests/training/test_tsne.py",)),
     Module(
-        "scanner/scan.py",
+        "scanner/scan/unit.py",
         (
             "tests/scanner/test_scan.py",
             "tests/scanner/test_left_out_rows.py",
@@ -68,7 +68,7 @@ MODULES = (
         _PER_LATER_MODULE,
     ),
     Module(
-        "scanner/scoring.py",
+        "scanner/scan/scoring.py",
         (
             "tests/scanner/test_scan.py",
             "tests/scanner/test_sweep.py",
@@ -78,7 +78,7 @@ MODULES = (
         _PER_LATER_MODULE,
     ),
     Module(
-        "scanner/actors.py",
+        "scanner/workers/actors.py",
         ("tests/scanner/test_actors.py", "tests/scanner/test_unit_scanner.py", "tests/scanner/test_second_ensemble.py"),
         _PER_LATER_MODULE,
     ),
@@ -101,7 +101,7 @@ MODULES = (
 )
 
 NOT_SAMPLED = {
-    "scanner/night.py": "its nearest tests take minutes",
+    "scanner/workers/run.py": "its nearest tests take minutes",
     "simulation/injected_tiles.py": "its nearest tests take minutes",
     "simulation/injected_sets.py": "its nearest tests take minutes",
 }

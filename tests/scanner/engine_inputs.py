@@ -4,8 +4,8 @@ import numpy as np
 
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import read_card
-from scanner.pixels.geometry import GEOMETRIES
-from scanner.pixels.inputs import network_input
+from scanner.preprocess.network_inputs import network_input
+from scanner.vocabulary.geometry import GEOMETRIES
 
 SHIPPED = {card.name: (folder, card) for folder in sorted(SHIPPED_DIR.iterdir()) for card in read_card(folder).networks}
 """Network name to its package and card."""

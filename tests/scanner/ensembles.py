@@ -6,7 +6,7 @@ from scanner.networks.architectures import BAND_ORDER, NetworkSpec, he_initialis
 from scanner.networks.card import EnsembleCard, TrainingDataCard
 from scanner.networks.combiner import MeanCombiner
 from scanner.networks.package import draft_network_card, write_package
-from scanner.pixels.channels import channels
+from scanner.preprocess.channels import channels
 
 SPECS = (
     NetworkSpec("OU-H", "ou66", channels("min_max", "H")),

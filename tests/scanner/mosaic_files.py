@@ -7,10 +7,10 @@ from astropy.io import fits
 from astropy.nddata import Cutout2D
 from astropy.wcs import WCS
 
-from scanner.pixels.cutouts import BandImage, Cutout, to_cutout
-from scanner.pixels.fits import header_pixel_scale_arcsec
-from scanner.pixels.rejections import RejectCode, Rejection
-from scanner.pixels.tiles import Tile, TileCatalogue
+from scanner.files.fits_image import header_pixel_scale_arcsec
+from scanner.sources.cutouts import BandImage, Cutout, to_cutout
+from scanner.sources.tiles import Tile, TileCatalogue
+from scanner.vocabulary.rejections import RejectCode, Rejection
 
 BANDS = ("VIS", "Y", "J", "H")
 NX, NY = 330, 470

@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from scanner import scoring
 from scanner.networks.ensemble import Ensemble
 from scanner.networks.package import load_network, load_package, read_card
+from scanner.scan import scoring
 
 
 class RoundedEngine:

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from scanner.actors import ACTOR_CPUS, gpu_shares
+from scanner.workers.actors import ACTOR_CPUS, gpu_shares
 
 
 @pytest.mark.parametrize("n_actors", [1, 2, 3, 5, 8, 12])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scanner.pixels.banded import banded, both_axes
+from scanner.preprocess.banded import banded, both_axes
 
 
 def matrix(n_out, n_in, width, seed=0):

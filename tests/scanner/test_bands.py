@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from scanner.pixels.bands import EUCLID, VIS, BandSet
+from scanner.vocabulary.bands import EUCLID, VIS, BandSet
 
 
 def test_zero_points_per_electron_are_those_published():

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.pixels.big_endian import WordSum, float32_of
+from scanner.files.byte_order import WordSum, float32_of
 
 
 @given(st.binary(max_size=400), st.lists(st.integers(0, 400), max_size=5))

@@ -10,10 +10,10 @@ from scanner.explain.candidate_maps import AT_ONCE, CandidateMapper, candidate_m
 from scanner.explain.gradcam import GradCamMapper
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_network, read_card
-from scanner.pixels.composite import composite
-from scanner.pixels.geometry import CHALLENGE, GEOMETRIES, MER_10
-from scanner.pixels.inputs import network_input
-from scanner.sweep import made_stamps
+from scanner.preprocess.colour_picture import composite
+from scanner.preprocess.network_inputs import network_input
+from scanner.scan.prescreen import made_stamps
+from scanner.vocabulary.geometry import CHALLENGE, GEOMETRIES, MER_10
 
 FLAGSHIP, SEVEN = SHIPPED_DIR / "mer3-sim", SHIPPED_DIR / "ou7-sim"
 N = 2 * AT_ONCE + 2

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 from scipy.ndimage import gaussian_filter
 
-from scanner.pixels.channels import (
+from scanner.preprocess.channels import (
     Channel,
     centre_asinh,
     channels,
@@ -19,7 +19,7 @@ from scanner.pixels.channels import (
     value_range,
     write_scaled,
 )
-from scanner.pixels.sky import sky_level_and_sigma
+from scanner.preprocess.sky import sky_level_and_sigma
 
 DETAIL_OF_BRIGHTEST = 2e-5
 """What rounding to float32 leaves of 1e4 sky sigma of light less its blur, in units of its shot noise of 36."""

@@ -1,7 +1,7 @@
 import pytest
 
 from infra.storage import StorageError
-from scanner.circuit import FIRST_PAUSE_S, LONGEST_PAUSE_S, OPENS_AFTER, Circuit
+from scanner.workers.store_backoff import FIRST_PAUSE_S, LONGEST_PAUSE_S, OPENS_AFTER, Circuit
 from tests.scanner.fake_pool import Clock
 
 

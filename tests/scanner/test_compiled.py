@@ -6,8 +6,10 @@ import sys
 import numpy as np
 import pytest
 
-from scanner.pixels import banded, big_endian, regridding, scaling_kernels, sky, stamps
-from scanner.pixels.compiled import native
+from infra.numba_loops import native
+from scanner.files import byte_order as big_endian
+from scanner.preprocess import banded, regridding, scaling_kernels, sky
+from scanner.sources import stamps
 
 FILES = (banded, big_endian, regridding, scaling_kernels, sky)
 """`stamps` calls loops of `regridding`, from outside its own."""
@@ -32,7 +34,7 @@ def test_the_loops_that_cut_stamps_call_none_of_another_file():
 
 def test_nothing_is_compiled_at_import():
     code = """
-import sys, scanner.pixels.inputs
+import sys, scanner.preprocess.network_inputs
 names = ("banded", "scaling_kernels", "sky")
 values = [value for name in names for value in vars(sys.modules["scanner.pixels." + name]).values()]
 print({len(value.signatures) for value in values if hasattr(value, "signatures")})

@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from scanner.pixels.channels import channels, min_max
-from scanner.pixels.cutouts import BandImage, to_cutout
-from scanner.pixels.geometry import CHALLENGE, MER
-from scanner.pixels.inputs import network_input
-from scanner.pixels.rejections import RejectCode, Rejection
+from scanner.preprocess.channels import channels, min_max
+from scanner.preprocess.network_inputs import network_input
+from scanner.sources.cutouts import BandImage, to_cutout
+from scanner.vocabulary.geometry import CHALLENGE, MER
+from scanner.vocabulary.rejections import RejectCode, Rejection
 
 BANDS = ("VIS", "Y", "J", "H")
 

@@ -12,9 +12,9 @@ from infra.storage import StorageError
 from scanner.catalogue.ledger import Outcome, Receipt
 from scanner.catalogue.outcomes import TransientError
 from scanner.catalogue.units import InputFile
-from scanner.circuit import Circuit
-from scanner.dispatch import _Dispatch, unit_deadline_s
-from scanner.recovery import Task
+from scanner.workers.dispatch import _Dispatch, unit_deadline_s
+from scanner.workers.recovery import Task
+from scanner.workers.store_backoff import Circuit
 from tests.scanner.catalogue_parts import unit_of
 from tests.scanner.fake_pool import Clock, FakePool
 

@@ -6,9 +6,9 @@ from skimage.transform import resize
 from scanner.networks.architectures import FLAGSHIP_NETWORKS
 from scanner.networks.ensemble import Ensemble
 from scanner.networks.package import load_package
-from scanner.pixels.geometry import CHALLENGE
-from scanner.pixels.inputs import network_input
-from scanner.pixels.shards import KINDS
+from scanner.preprocess.network_inputs import network_input
+from scanner.sources.shards import KINDS
+from scanner.vocabulary.geometry import CHALLENGE
 from tests.scanner.ensembles import networks, write_test_package
 
 
@@ -77,7 +77,7 @@ def test_networks_that_tell_kinds_apart_by_hand(tmp_path):
 
 
 def test_channels_are_prepared_once_a_size(ensemble, monkeypatch):
-    import scanner.pixels.inputs as module
+    import scanner.preprocess.network_inputs as module
 
     calls = []
     write = module.write_scaled

@@ -9,17 +9,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from scanner import estimate as estimates
 from scanner.catalogue.plan import ScanConfig, build_plan
 from scanner.catalogue.unitfile import encode_table
-from scanner.estimate import Measured, estimate, measure
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import read_card
-from scanner.pixels.geometry import MER_10
-from scanner.pixels.shards import encode_shard, shard_table
-from scanner.score_sheet import ScanError
-from scanner.scoring import CutoutScanner
-from scanner.sweep import made_stamps
+from scanner.scan import estimate as estimates
+from scanner.scan.estimate import Measured, estimate, measure
+from scanner.scan.prescreen import made_stamps
+from scanner.scan.score_table import ScanError
+from scanner.scan.scoring import CutoutScanner
+from scanner.sources.shards import encode_shard, shard_table
+from scanner.vocabulary.geometry import MER_10
 from tests.tiles import write_tile
 
 MEASURED = Measured(

@@ -10,9 +10,9 @@ from scanner.explain.sanity import chance, hits
 from scanner.networks.errors import PackageError
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_package, read_card
-from scanner.pixels.geometry import GEOMETRIES
-from scanner.pixels.shards import decode_shard, encode_shard
-from scanner.pixels.sky import sky_level_and_sigma
+from scanner.preprocess.sky import sky_level_and_sigma
+from scanner.sources.shards import decode_shard, encode_shard
+from scanner.vocabulary.geometry import GEOMETRIES
 from simulation.dataset import DatasetSpec, simulate_objects
 
 FLAGSHIP = SHIPPED_DIR / "mer3-sim"

@@ -16,7 +16,7 @@ from scanner.explain.occlusion import MASKS, Masks
 from scanner.networks.architectures import ARCHITECTURES, PAPER_NETWORKS
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import draft_network_card, read_card
-from scanner.pixels.geometry import CHALLENGE, MER_10
+from scanner.vocabulary.geometry import CHALLENGE, MER_10
 
 
 def stamps_of(geometry):

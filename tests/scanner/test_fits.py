@@ -9,10 +9,10 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_scales
 
-import scanner.pixels.fits as module
+import scanner.files.fits_image as module
 from infra.storage import StorageError
-from scanner.pixels.fits import FitsReader, header_pixel_scale_arcsec, read_band
-from scanner.pixels.rejections import RejectCode, Rejection
+from scanner.files.fits_image import FitsReader, header_pixel_scale_arcsec, read_band
+from scanner.vocabulary.rejections import RejectCode, Rejection
 
 
 def image(n=20, seed=0):

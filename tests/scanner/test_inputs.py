@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from skimage.transform import resize
 
-from scanner.pixels.channels import channels, min_max, scaled
-from scanner.pixels.geometry import CHALLENGE
-from scanner.pixels.inputs import network_input
-from scanner.pixels.resample import resized
+from scanner.preprocess.channels import channels, min_max, scaled
+from scanner.preprocess.network_inputs import network_input
+from scanner.preprocess.resample import resized
+from scanner.vocabulary.geometry import CHALLENGE
 
 
 def stamps(n=3, seed=0):

@@ -7,17 +7,17 @@ import pytest
 from astropy.io import fits
 
 from infra.storage import info
-from scanner import scan as scan_module
 from scanner.catalogue.outcomes import check_outcomes
 from scanner.catalogue.units import InputFile, Unit, find_units, id_digest
 from scanner.networks.ensemble import EnsembleScores
-from scanner.pixels.geometry import CHALLENGE
-from scanner.pixels.rejections import RejectCode, Rejection
-from scanner.pixels.shards import encode_shard, shard_table
-from scanner.pixels.tiles import TileCatalogue
-from scanner.scan import open_unit_without, read_whole, scan_open_unit, scan_unit
-from scanner.scoring import CutoutScanner
-from scanner.sweep import Sweep
+from scanner.scan import unit as scan_module
+from scanner.scan.prescreen import Sweep
+from scanner.scan.scoring import CutoutScanner
+from scanner.scan.unit import open_unit_without, read_whole, scan_open_unit, scan_unit
+from scanner.sources.shards import encode_shard, shard_table
+from scanner.sources.tiles import TileCatalogue
+from scanner.vocabulary.geometry import CHALLENGE
+from scanner.vocabulary.rejections import RejectCode, Rejection
 from tests.tiles import write_tile
 
 N_ROWS = 9

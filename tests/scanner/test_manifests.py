@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from infra.storage import create_if_absent, join
-from scanner.pixels.cutouts import Cutout
-from scanner.pixels.geometry import CHALLENGE
-from scanner.pixels.manifests import ManifestError, manifest_cutouts, read_manifest
-from scanner.pixels.rejections import Rejection
+from scanner.sources.cutouts import Cutout
+from scanner.sources.manifests import ManifestError, manifest_cutouts, read_manifest
+from scanner.vocabulary.geometry import CHALLENGE
+from scanner.vocabulary.rejections import Rejection
 
 
 def write(tmp_path, text):

@@ -13,15 +13,15 @@ from scanner.catalogue.ledger import publish
 from scanner.catalogue.maps import check_maps
 from scanner.catalogue.plan import ScanConfig, build_plan
 from scanner.catalogue.seal import seal
-from scanner.mapping import BestCandidates
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_package, read_card
-from scanner.pixels.cutouts import Cutout
-from scanner.pixels.geometry import MER_10
-from scanner.pixels.rejections import RejectCode, Rejection
-from scanner.scan import scan_unit
-from scanner.scoring import CutoutScanner, open_scanner
-from scanner.sweep import Sweep, made_stamps
+from scanner.scan.best_candidates import BestCandidates
+from scanner.scan.prescreen import Sweep, made_stamps
+from scanner.scan.scoring import CutoutScanner, open_scanner
+from scanner.scan.unit import scan_unit
+from scanner.sources.cutouts import Cutout
+from scanner.vocabulary.geometry import MER_10
+from scanner.vocabulary.rejections import RejectCode, Rejection
 from tests.tiles import write_tile
 
 FLAGSHIP = SHIPPED_DIR / "mer3-sim"

@@ -8,15 +8,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from infra.storage import read_bytes
+from scanner.catalogue.audit.reconcile import reconcile
+from scanner.catalogue.audit.verify import verify_plan
 from scanner.catalogue.columns import EXPLANATION_COLUMNS, MAP_COLUMNS, candidate_schema, unit_schema
 from scanner.catalogue.ledger import PublishError, publish
 from scanner.catalogue.maps import MapError, check_maps, map_arrays, with_map_digests
 from scanner.catalogue.plan import ScanConfig, freeze, make_plan
 from scanner.catalogue.query import query
-from scanner.catalogue.reconcile import reconcile
 from scanner.catalogue.seal import seal
 from scanner.catalogue.unitfile import UnitFileError, decode_unit, encode_unit, make_footer, read_unit, unit_uri
-from scanner.catalogue.verify import verify_plan
 from tests.scanner.catalogue_parts import NETWORKS, NIGHT, EnsembleName, plan_of, scores, unit_of, with_maps
 
 P_LENS = [0.9, 0.2, 0.6, None, 0.7]

@@ -23,8 +23,8 @@ from scanner.catalogue.plan import (
     plan_uri,
 )
 from scanner.catalogue.units import _first_among, id_digest
-from scanner.pixels.geometry import CHALLENGE
-from scanner.pixels.shards import encode_shard, shard_table
+from scanner.sources.shards import encode_shard, shard_table
+from scanner.vocabulary.geometry import CHALLENGE
 from tests.scanner.catalogue_parts import NIGHT, EnsembleName, plan_of, unit_of
 from tests.tiles import write_tiles
 

@@ -15,9 +15,9 @@ from scanner.explain.portrait_figures import picture, portrait_figures
 from scanner.explain.portraits import Climbs, bounds, kernel_images, portrait, starting_noise, towards_classes
 from scanner.networks.architectures import FLAGSHIP_NETWORKS, PAPER_NETWORKS, NetworkSpec
 from scanner.networks.package import draft_network_card
-from scanner.pixels.channels import channels
-from scanner.pixels.geometry import CHALLENGE, MER_10
-from scanner.pixels.inputs import network_input
+from scanner.preprocess.channels import channels
+from scanner.preprocess.network_inputs import network_input
+from scanner.vocabulary.geometry import CHALLENGE, MER_10
 from tests.scanner.test_occlusion import made_network
 
 SPECS = {spec.name: spec for spec in (*PAPER_NETWORKS, *FLAGSHIP_NETWORKS)}

@@ -9,11 +9,11 @@ import pytest
 
 from infra.removal import remove
 from infra.storage import create_if_absent, info, read_bytes
+from scanner.catalogue.audit.id_sets import Difference, id_sets
+from scanner.catalogue.audit.reconcile import reconcile
 from scanner.catalogue.columns import unit_schema
-from scanner.catalogue.id_sets import Difference, id_sets
 from scanner.catalogue.ledger import publish
 from scanner.catalogue.planned_ids import InputGoneError, planned_ids
-from scanner.catalogue.reconcile import reconcile
 from scanner.catalogue.unitfile import Footer, encode_table, encode_unit, read_unit
 from scanner.catalogue.units import find_units
 from tests.scanner.audited import make_audited, replace, scores_of

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.recovery import MAX_DEATHS_ALONE, Failure, Task, UnitRecovery, nth_kept
+from scanner.workers.recovery import MAX_DEATHS_ALONE, Failure, Task, UnitRecovery, nth_kept
 
 
 def play(n_rows, poison, max_tries=400, too_large=None, unreadable=False):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from scanner.pixels.regridding import axis_regrid, regrid_image
-from scanner.pixels.resample import area_operator, coverage, regrid
+from scanner.preprocess.regridding import axis_regrid, regrid_image
+from scanner.preprocess.resample import area_operator, coverage, regrid
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,13 @@ import pytest
 
 from infra.removal import remove
 from infra.storage import StorageError, create_if_absent, info, list_files, read_bytes
-from scanner.catalogue import repair as module
+from scanner.catalogue.audit import repair as module
+from scanner.catalogue.audit.reconcile import reconcile
+from scanner.catalogue.audit.repair import RepairError, repair_plan
+from scanner.catalogue.audit.verify import verify_plan
 from scanner.catalogue.ledger import pending
 from scanner.catalogue.query import query
-from scanner.catalogue.reconcile import reconcile
-from scanner.catalogue.repair import RepairError, repair_plan
 from scanner.catalogue.seal import load_seal
-from scanner.catalogue.verify import verify_plan
 from tests.scanner.audited import flipped, replace
 
 

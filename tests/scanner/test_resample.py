@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from skimage.transform import resize
 
-from scanner.pixels.resample import area_operator, coverage, regrid, resize_operator, resized
+from scanner.preprocess.resample import area_operator, coverage, regrid, resize_operator, resized
 
 
 @pytest.mark.parametrize(("n_in", "n_out"), [(200, 66), (66, 200), (50, 101), (33, 33), (101, 50)])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scanner.pixels.scaling_kernels import arcsinh
+from scanner.preprocess.scaling_kernels import arcsinh
 
 
 def test_small_and_large_numbers_of_both_signs():

@@ -16,16 +16,16 @@ from scanner.catalogue.columns import score_schema, unit_schema
 from scanner.catalogue.outcomes import check_outcomes
 from scanner.catalogue.units import InputFile, Unit, find_units, id_digest
 from scanner.networks.ensemble import EnsembleScores
-from scanner.pixels.channels import min_max
-from scanner.pixels.cutouts import Cutout
-from scanner.pixels.geometry import CHALLENGE, MER
-from scanner.pixels.rejections import RejectCode, Rejection
-from scanner.pixels.shards import encode_shard, shard_table
-from scanner.pixels.tile_batches import tile_batches
-from scanner.pixels.tiles import Tile, read_tile_catalogue
-from scanner.scan import candidate_name, open_unit, scan_open_unit, scan_unit, score_manifest, with_second_opinion
-from scanner.score_sheet import ScanError
-from scanner.scoring import CutoutScanner
+from scanner.preprocess.channels import min_max
+from scanner.scan.score_table import ScanError
+from scanner.scan.scoring import CutoutScanner
+from scanner.scan.unit import candidate_name, open_unit, scan_open_unit, scan_unit, score_manifest, with_second_opinion
+from scanner.sources.cutouts import Cutout
+from scanner.sources.shards import encode_shard, shard_table
+from scanner.sources.tile_batches import tile_batches
+from scanner.sources.tiles import Tile, read_tile_catalogue
+from scanner.vocabulary.geometry import CHALLENGE, MER
+from scanner.vocabulary.rejections import RejectCode, Rejection
 from tests.tiles import write_tile
 
 
@@ -229,7 +229,7 @@ def test_a_store_that_fails_is_no_second_opinion(tmp_path, monkeypatch):
         raise Rejection(RejectCode.IO_ERROR, "H: the store does not answer")
         yield
 
-    monkeypatch.setattr("scanner.scan.tile_batches", fail)
+    monkeypatch.setattr("scanner.scan.unit.tile_batches", fail)
     with pytest.raises(ScanError, match=r"no second opinion: io_error: H: the store does not answer"):
         with_second_opinion(table, unit, CutoutScanner(MeanEnsemble()), 0.0)
 

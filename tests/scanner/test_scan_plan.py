@@ -5,10 +5,10 @@ import pytest
 from infra.actor_pool import Trouble
 from infra.cluster import ClusterError
 from infra.storage import StorageError
-from scanner import dispatch
 from scanner.catalogue.ledger import Outcome, pending, publish
-from scanner.circuit import Circuit
-from scanner.dispatch import ScanRun, UnitsFailedError, scan_plan
+from scanner.workers import dispatch
+from scanner.workers.dispatch import ScanRun, UnitsFailedError, scan_plan
+from scanner.workers.store_backoff import Circuit
 from tests.scanner.catalogue_parts import plan_of, scores
 from tests.scanner.fake_pool import Clock, FakePool
 

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from scanner.catalogue.outcomes import check_outcomes
 from scanner.networks.ensemble import EnsembleScores
-from scanner.pixels.rejections import RejectCode, Rejection
-from scanner.score_sheet import ScanError, ScoreSheet
+from scanner.scan.score_table import ScanError, ScoreSheet
+from scanner.vocabulary.rejections import RejectCode, Rejection
 
 
 def scores(p):

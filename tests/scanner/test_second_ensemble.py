@@ -9,14 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from scanner import scoring
-from scanner.actors import Packages, UnitScanner, WorkerMismatchError
 from scanner.catalogue.plan import ScanConfig, SecondOpinion, build_plan
 from scanner.catalogue.units import find_units
 from scanner.networks.package import load_package, read_card
-from scanner.recovery import Task
-from scanner.scan import scan_unit
-from scanner.scoring import CutoutScanner
+from scanner.scan import scoring
+from scanner.scan.scoring import CutoutScanner
+from scanner.scan.unit import scan_unit
+from scanner.workers.actors import Packages, UnitScanner, WorkerMismatchError
+from scanner.workers.recovery import Task
 from tests.scanner.ensembles import SPECS, write_test_package
 from tests.scanner.rounding import sweep_by_rounding
 from tests.tiles import write_tiles

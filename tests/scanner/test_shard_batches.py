@@ -2,11 +2,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from scanner.pixels.cutouts import BandImage, to_cutout
-from scanner.pixels.geometry import CHALLENGE, GEOMETRIES, MER, MER_10
-from scanner.pixels.rejections import RejectCode
-from scanner.pixels.shard_batches import shard_batches, stream_batches
-from scanner.pixels.shards import decode_shard, encode_shard, open_shard, shard_table
+from scanner.sources.cutouts import BandImage, to_cutout
+from scanner.sources.shard_batches import shard_batches, stream_batches
+from scanner.sources.shards import decode_shard, encode_shard, open_shard, shard_table
+from scanner.vocabulary.geometry import CHALLENGE, GEOMETRIES, MER, MER_10
+from scanner.vocabulary.rejections import RejectCode
 
 
 def make_shard(geometry, n=12):
@@ -56,7 +56,7 @@ def test_in_its_own_geometry_pixels_come_out_as_they_went_in(geometry, monkeypat
         looked.append(images)
         return to_cutout(images, geometry)
 
-    monkeypatch.setattr("scanner.pixels.stamps.to_cutout", watched)
+    monkeypatch.setattr("scanner.sources.stamps.to_cutout", watched)
     shard = make_shard(geometry)
     (batch,) = shard_batches(shard, np.arange(12), geometry, 100)
     assert batch.places.tolist() == [0, 1, 2, *range(4, 12)]

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from infra.storage import StorageError
-from scanner.pixels.geometry import CHALLENGE, MER
-from scanner.pixels.shards import TRUTH_FIELDS, decode_shard, encode_shard, open_shard, shard_schema, shard_table
+from scanner.sources.shards import TRUTH_FIELDS, decode_shard, encode_shard, open_shard, shard_schema, shard_table
+from scanner.vocabulary.geometry import CHALLENGE, MER
 
 
 def stamps(n, geometry, seed=0):

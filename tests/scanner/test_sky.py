@@ -7,7 +7,7 @@ import pytest
 from scipy.special import ndtri
 from scipy.stats import norm
 
-from scanner.pixels.sky import MIN_SIGMA, sky_level_and_sigma
+from scanner.preprocess.sky import MIN_SIGMA, sky_level_and_sigma
 
 
 def noise(n=60, level=0.3, sigma=2.0, seed=0):

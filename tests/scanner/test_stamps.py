@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scanner.pixels.cutouts import BandImage, to_cutout
-from scanner.pixels.geometry import Geometry, Grid
-from scanner.pixels.rejections import RejectCode, Rejection
-from scanner.pixels.stamps import BatchBuilder, Windows, cut_stamps
+from scanner.sources.cutouts import BandImage, to_cutout
+from scanner.sources.stamps import BatchBuilder, Windows, cut_stamps
+from scanner.vocabulary.geometry import Geometry, Grid
+from scanner.vocabulary.rejections import RejectCode, Rejection
 
 GRID = Grid(24, 0.1)
 SPECIAL = [0.0, -0.0, np.nan, np.inf, -np.inf, 1e30, -1e31, 3e38, 1e-38, 1e-44, 7.0]

@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from scanner import scoring
 from scanner.catalogue.plan import ScanConfig, SecondOpinion
 from scanner.networks.engines import fast_precision, resolve_engine
 from scanner.networks.ensemble import EnsembleScores
 from scanner.networks.locate import SHIPPED_DIR
-from scanner.pixels.cutouts import Cutout
-from scanner.pixels.geometry import CHALLENGE, MER_10
-from scanner.pixels.rejections import RejectCode, Rejection
-from scanner.scoring import CutoutScanner, open_scanner
-from scanner.sweep import Sweep, SweepError, largest_error, log_odds, made_stamps, make_sweep, pays
+from scanner.scan import scoring
+from scanner.scan.prescreen import Sweep, SweepError, largest_error, log_odds, made_stamps, make_sweep, pays
+from scanner.scan.scoring import CutoutScanner, open_scanner
+from scanner.sources.cutouts import Cutout
+from scanner.vocabulary.geometry import CHALLENGE, MER_10
+from scanner.vocabulary.rejections import RejectCode, Rejection
 from tests.scanner.rounding import sweep_by_rounding
 
 

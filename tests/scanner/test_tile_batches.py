@@ -9,12 +9,13 @@ from astropy.wcs import WCS
 
 from infra import s3 as objects
 from infra.storage import create_if_absent
-from scanner.pixels import fits_stream, mosaics
-from scanner.pixels.cutouts import Cutout
-from scanner.pixels.geometry import CHALLENGE, GEOMETRIES, MER, MER_10
-from scanner.pixels.rejections import RejectCode
-from scanner.pixels.tile_batches import tile_batches, tile_cutouts
-from scanner.pixels.tiles import Tile
+from scanner.files import fits_stream
+from scanner.sources import mosaics
+from scanner.sources.cutouts import Cutout
+from scanner.sources.tile_batches import tile_batches, tile_cutouts
+from scanner.sources.tiles import Tile
+from scanner.vocabulary.geometry import CHALLENGE, GEOMETRIES, MER, MER_10
+from scanner.vocabulary.rejections import RejectCode
 from tests.scanner.mosaic_files import (
     KINDS,
     NX,

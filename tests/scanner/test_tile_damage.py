@@ -5,13 +5,14 @@ import gzip
 import pytest
 from astropy.io import fits
 
-from scanner.pixels import fits_stream, mosaics
-from scanner.pixels import tile_batches as module
-from scanner.pixels.fits import read_band
-from scanner.pixels.geometry import MER_10
-from scanner.pixels.rejections import RejectCode, Rejection
-from scanner.pixels.tile_batches import read_mosaics, tile_batches, tile_cutouts
-from scanner.pixels.tiles import Tile
+from scanner.files import fits_stream
+from scanner.files.fits_image import read_band
+from scanner.sources import mosaics
+from scanner.sources import tile_batches as module
+from scanner.sources.tile_batches import read_mosaics, tile_batches, tile_cutouts
+from scanner.sources.tiles import Tile
+from scanner.vocabulary.geometry import MER_10
+from scanner.vocabulary.rejections import RejectCode, Rejection
 from tests.scanner.mosaic_files import (
     NX,
     NY,
@@ -74,7 +75,7 @@ def test_details_of_damage_are_those_of_small_files(tmp_path, packed):
 @pytest.mark.parametrize("kind", ["plain", "gz", "rice"])
 def test_mosaics_are_read_to_their_last_row_without_any_source(tmp_path, monkeypatch, kind):
     """So that a file that crashes its reader is told from a row that does."""
-    monkeypatch.setattr("scanner.pixels.mosaics.BAND_BYTES", 4 * NX * 7)
+    monkeypatch.setattr("scanner.sources.mosaics.BAND_BYTES", 4 * NX * 7)
     tile, n_rows = make_tile(tmp_path, kind), []
     for rows in (mosaics._StoredRows, mosaics._CompressedRows):
         real = rows.read

@@ -6,14 +6,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from scanner.actors import Packages, UnitScanner
 from scanner.catalogue.ledger import Outcome
 from scanner.catalogue.plan import ScanConfig, build_plan
 from scanner.networks.ensemble import Ensemble
 from scanner.networks.package import read_card
-from scanner.pixels.geometry import CHALLENGE
-from scanner.pixels.shards import ShardRows, encode_shard, shard_table
-from scanner.recovery import Task
+from scanner.sources.shards import ShardRows, encode_shard, shard_table
+from scanner.vocabulary.geometry import CHALLENGE
+from scanner.workers.actors import Packages, UnitScanner
+from scanner.workers.recovery import Task
 from tests.scanner.ensembles import SPECS, write_test_package
 
 N_ROWS = 7

@@ -7,10 +7,10 @@ import pytest
 
 from infra.provenance import sha256_bytes
 from infra.storage import read_bytes
+from scanner.catalogue.audit.repair import repair_plan
+from scanner.catalogue.audit.verify import Part, files_of_no_plan, verify_plan
 from scanner.catalogue.plan import PlanError, freeze, plan_uri
-from scanner.catalogue.repair import repair_plan
 from scanner.catalogue.unitfile import encode_table
-from scanner.catalogue.verify import Part, files_of_no_plan, verify_plan
 from tests.scanner.audited import flipped, make_audited, replace
 from tests.scanner.catalogue_parts import NETWORKS, plan_of, scores
 
@@ -217,7 +217,7 @@ def test_two_hundred_letters_of_a_reason_are_quoted(local, monkeypatch):
         raise OSError("ab\n " * 300)
 
     local.seal()
-    monkeypatch.setattr("scanner.catalogue.verify.open_candidates", fail)
+    monkeypatch.setattr("scanner.catalogue.audit.verify.open_candidates", fail)
     (fault,) = verify_plan(local.plan.plan_id, local.root, deep=True).faults
     assert (fault.part, fault.why) == (Part.CANDIDATES, f"cannot be read: {('ab ' * 67)[:200]}")
 

@@ -8,12 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
 
-from scanner.pixels.bands import EUCLID
-from scanner.pixels.geometry import MER
-from scanner.pixels.manifests import read_manifest
-from scanner.pixels.shards import decode_shard
-from scanner.pixels.tile_batches import tile_cutouts
-from scanner.pixels.tiles import read_tile_catalogue
+from scanner.sources.manifests import read_manifest
+from scanner.sources.shards import decode_shard
+from scanner.sources.tile_batches import tile_cutouts
+from scanner.sources.tiles import read_tile_catalogue
+from scanner.vocabulary.bands import EUCLID
+from scanner.vocabulary.geometry import MER
 
 
 def write_manifest(tile, folder, n, spoil=lambda _i, _band, image: image, *, scale=0.1, mag_shifts=None, all_zero_points=False):

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from infra.cluster import ClusterError, ray_session
-from scanner.pixels.shards import ROWS_PER_SHARD, decode_shard
+from scanner.sources.shards import ROWS_PER_SHARD, decode_shard
 from simulation.actors import simulate_dataset, simulate_night
 from simulation.dataset import DatasetSpec, simulate_shard
 from simulation.render import SimulationError

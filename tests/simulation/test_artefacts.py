@@ -3,8 +3,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from scanner.pixels.bands import EUCLID
-from scanner.pixels.geometry import CHALLENGE, MER
+from scanner.vocabulary.bands import EUCLID
+from scanner.vocabulary.geometry import CHALLENGE, MER
 from simulation import artefacts
 from simulation.artefacts import (
     RATES,

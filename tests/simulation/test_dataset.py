@@ -6,9 +6,9 @@ from pydantic import ValidationError
 
 from infra.errors import LensscanError
 from infra.storage import create_if_absent
-from scanner.pixels.composite import composite
-from scanner.pixels.geometry import CHALLENGE
-from scanner.pixels.shards import COMPONENTS, KINDS, ROWS_PER_SHARD, decode_shard, encode_shard, shard_schema
+from scanner.preprocess.colour_picture import composite
+from scanner.sources.shards import COMPONENTS, KINDS, ROWS_PER_SHARD, decode_shard, encode_shard, shard_schema
+from scanner.vocabulary.geometry import CHALLENGE
 from simulation import render as render_module
 from simulation import truth as truth_module
 from simulation.contact_sheet import contact_sheet_png

@@ -10,7 +10,7 @@ from scipy import ndimage
 from scipy.signal import fftconvolve
 from scipy.stats import kstest
 
-from scanner.pixels.bands import EUCLID
+from scanner.vocabulary.bands import EUCLID
 from simulation.field import (
     FIELD_SIDE_ARCSEC,
     N_NEIGHBOURS_IN_FIELD,

@@ -11,8 +11,8 @@ import pytest
 from astropy.io import fits
 
 from flows.inject import inject
-from scanner.pixels.bands import EUCLID
-from scanner.pixels.tiles import discover_tiles
+from scanner.sources.tiles import discover_tiles
+from scanner.vocabulary.bands import EUCLID
 from simulation.survey_tile import TileSpec, simulate_tile
 from tests.simulation.injecting import assert_same_truth, pairs, tile_truth, with_mosaic, write_manifest
 

@@ -10,11 +10,11 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from flows.inject import inject
-from scanner.pixels.bands import EUCLID
-from scanner.pixels.geometry import MER
-from scanner.pixels.manifests import read_manifest
-from scanner.pixels.tile_batches import tile_cutouts
-from scanner.pixels.tiles import discover_tiles, read_tile_catalogue
+from scanner.sources.manifests import read_manifest
+from scanner.sources.tile_batches import tile_cutouts
+from scanner.sources.tiles import discover_tiles, read_tile_catalogue
+from scanner.vocabulary.bands import EUCLID
+from scanner.vocabulary.geometry import MER
 from simulation import injected_sets, injected_tiles
 from simulation.injected_sets import InjectionSpec, OutputError, inject_into_cutouts
 from simulation.injected_tiles import inject_into_tile

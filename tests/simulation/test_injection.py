@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from scanner.pixels.bands import EUCLID
-from scanner.pixels.geometry import MER
-from scanner.pixels.sky import sky_level_and_sigma
+from scanner.preprocess.sky import sky_level_and_sigma
+from scanner.vocabulary.bands import EUCLID
+from scanner.vocabulary.geometry import MER
 from simulation import injection
 from simulation.injection import InjectionError, host_vis_mag, inject_arcs
 from simulation.lensing import effective_einstein_radius_arcsec

@@ -4,7 +4,7 @@ from astropy.modeling.models import Sersic2D
 from lenstronomy.LensModel.lens_model import LensModel
 from scipy.special import gammainc, gammaincinv
 
-from scanner.pixels.bands import EUCLID
+from scanner.vocabulary.bands import EUCLID
 from simulation import light_kernels
 from simulation.light import FINE_SCALE_ARCSEC, FineGrid, draw, draw_lensed, extent_arcsec, surface_brightness
 from simulation.systems import Annulus, PointSource, Sed, Sersic, Spikes, SpiralArms

@@ -5,8 +5,8 @@ import pytest
 from scipy.signal import fftconvolve
 from scipy.stats import kstest, kurtosis
 
-from scanner.pixels.bands import EUCLID
-from scanner.pixels.geometry import CHALLENGE, MER
+from scanner.vocabulary.bands import EUCLID
+from scanner.vocabulary.geometry import CHALLENGE, MER
 from simulation import observation
 from simulation.observation import (
     Conditions,

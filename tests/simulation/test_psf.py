@@ -5,8 +5,8 @@ from scipy.ndimage import uniform_filter, zoom
 from scipy.special import erf
 
 from infra.errors import LensscanError
-from scanner.pixels.bands import EUCLID
-from scanner.pixels.geometry import MER
+from scanner.vocabulary.bands import EUCLID
+from scanner.vocabulary.geometry import MER
 from simulation.light import FineGrid, draw
 from simulation.observation import Conditions, Optics
 from simulation.psf import MER_PSF_HDUS, ModelPsf, PsfError, SampledPsf, model_psf, read_psf, read_psfs

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from scanner.pixels.geometry import MER_10
-from scanner.pixels.shards import KINDS
+from scanner.sources.shards import KINDS
+from scanner.vocabulary.geometry import MER_10
 from simulation.dataset import DatasetSpec, simulate_at
 from simulation.light import FineGrid, draw
 from simulation.observation import Conditions, Optics, add_noise

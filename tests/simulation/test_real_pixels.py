@@ -7,8 +7,8 @@ import pytest
 from astropy.io import fits
 from scipy.ndimage import binary_dilation, gaussian_filter
 
-from scanner.pixels.bands import EUCLID
-from scanner.pixels.geometry import MER
+from scanner.vocabulary.bands import EUCLID
+from scanner.vocabulary.geometry import MER
 from simulation.observation import Conditions, add_noise
 from tests.shared import REAL
 

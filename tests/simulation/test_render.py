@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scanner.pixels.bands import EUCLID, VIS
-from scanner.pixels.geometry import CHALLENGE, GEOMETRIES, MER, MER_10
-from scanner.pixels.shards import KINDS
+from scanner.sources.shards import KINDS
+from scanner.vocabulary.bands import EUCLID, VIS
+from scanner.vocabulary.geometry import CHALLENGE, GEOMETRIES, MER, MER_10
 from simulation import render as render_module
 from simulation import truth as truth_module
 from simulation.lensing import effective_einstein_radius_arcsec, einstein_radius_arcsec, ray_shoot

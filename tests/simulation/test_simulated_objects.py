@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scanner.pixels.bands import EUCLID
-from scanner.pixels.geometry import CHALLENGE, MER, MER_10
+from scanner.vocabulary.bands import EUCLID
+from scanner.vocabulary.geometry import CHALLENGE, MER, MER_10
 from simulation import artefacts, render
 from simulation.dataset import DatasetSpec, simulate_at
 from simulation.observation import Conditions, Optics

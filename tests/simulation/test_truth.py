@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from scanner.pixels.bands import VIS
+from scanner.vocabulary.bands import VIS
 from simulation.systems import Mass, Sed, Sersic, System
 from simulation.truth import MIN_ARC_SNR, ArcTruth, Visibility, total_mag, truth_row, visibility
 

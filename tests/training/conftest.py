@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from scanner.networks.architectures import PAPER_NETWORKS
-from scanner.pixels.geometry import CHALLENGE
+from scanner.vocabulary.geometry import CHALLENGE
 from tests.training.shards import write_shards
 from training.dataset import prepare_dataset
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from scanner.pixels.geometry import CHALLENGE
-from scanner.pixels.shards import KINDS, encode_shard, shard_table
+from scanner.sources.shards import KINDS, encode_shard, shard_table
+from scanner.vocabulary.geometry import CHALLENGE
 
 
 def write_shards(folder, n_objects, n_shards=2, seed=0, first_id=1000, mislabelled=()):

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from scanner.networks.architectures import FLAGSHIP_NETWORKS, PAPER_NETWORKS
-from scanner.pixels.cutouts import BandImage, to_cutout
-from scanner.pixels.geometry import CHALLENGE, MER_10
-from scanner.pixels.inputs import network_input
-from scanner.pixels.shards import KINDS, decode_shard, encode_shard, shard_table
+from scanner.preprocess.network_inputs import network_input
+from scanner.sources.cutouts import BandImage, to_cutout
+from scanner.sources.shards import KINDS, decode_shard, encode_shard, shard_table
+from scanner.vocabulary.geometry import CHALLENGE, MER_10
 from tests.training.shards import draw, write_shards
 from training.dataset import hashed_fraction, prepare_dataset
 from training.errors import TrainingError

@@ -11,8 +11,8 @@ from torch import nn
 from scanner.explain.occlusion import Masks
 from scanner.networks.architectures import NetworkSpec
 from scanner.networks.package import draft_network_card, read_card
-from scanner.pixels.channels import channels
-from scanner.pixels.geometry import CHALLENGE, MER_10
+from scanner.preprocess.channels import channels
+from scanner.vocabulary.geometry import CHALLENGE, MER_10
 from tests.scanner.ensembles import SPECS, write_test_package
 from training.card_text import card_markdown
 from training.errors import TrainingError

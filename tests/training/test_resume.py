@@ -5,8 +5,8 @@ import torch
 from safetensors.torch import load_file
 
 from scanner.networks.architectures import FLAGSHIP_NETWORKS, PAPER_NETWORKS
-from scanner.pixels.channels import channels
-from scanner.pixels.geometry import MER_10
+from scanner.preprocess.channels import channels
+from scanner.vocabulary.geometry import MER_10
 from tests.training.shards import write_shards
 from tests.training.tiny import DEEP, LINEAR, inputs_seen, rows_of, tiny_config, tiny_dataset
 from training.checkpoint import load_history, save_weights

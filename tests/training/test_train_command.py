@@ -17,7 +17,7 @@ from sklearn.metrics import roc_auc_score
 
 from scanner.networks.architectures import PAPER_NETWORKS, he_initialise
 from scanner.networks.package import load_package
-from scanner.pixels.shards import decode_shard
+from scanner.sources.shards import decode_shard
 from tests.training.shards import write_shards
 from tests.training.workers import train_workers
 from training.batches import BatchSource

@@ -1,0 +1,278 @@
+"""The proof that nothing was lost and nothing is there twice: set algebra over ids, recomputed from storage."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import computed_field
+
+from infra.provenance import sha256_bytes
+from infra.read_ahead import map_ahead
+from infra.storage import StorageError, arrow_source, exists, join, list_files, read_bytes, read_many
+from scanner.catalogue.audit.id_sets import Difference, IdSets, id_sets
+from scanner.catalogue.audit.verify import Progress
+from scanner.catalogue.candidates import candidates_of, encode_candidates, file_schema, groups_of, open_candidates
+from scanner.catalogue.columns import candidate_schema, network_names
+from scanner.catalogue.maps import with_map_digests
+from scanner.catalogue.outcomes import SCORED, count_statuses
+from scanner.catalogue.plan import Plan
+from scanner.catalogue.planned_ids import InputGoneError, planned_ids
+from scanner.catalogue.seal import Seal, SealError, candidates_path, load_seal
+from scanner.catalogue.unitfile import (
+    UnitFileError,
+    decode_unit,
+    is_as_written,
+    unit_files,
+    unit_uri,
+    units_uri,
+)
+from scanner.catalogue.units import MAX_EXAMPLES, Frozen, Ids, Unit
+
+_BATCH_ROWS = 256
+"""Of candidates: with maps, Arrow takes half a gigabyte to read so many."""
+_INPUTS_AHEAD = 2
+
+
+class Reconciliation(Frozen):
+    """What was planned against what storage holds. Every `Difference` but the last is one too many."""
+
+    plan_id: str
+    night: str
+    n_units: int
+    n_rows: int
+    """Planned."""
+    rows_by_status: dict[str, int]
+    """Counted in the files that can be read."""
+    n_scored: int
+    n_rejected: int
+    n_candidates: int
+    n_owned_elsewhere: int
+    """Rows of the input that are in the unit before: objects where tiles overlap."""
+    is_sealed: bool
+    missing_ids: Difference
+    extra_ids: Difference
+    duplicate_ids: Difference
+    missing_units: Difference
+    extra_files: Difference
+    damaged_files: Difference
+    missing_candidates: Difference
+    extra_candidates: Difference
+    seal_fields: Difference
+    """What the seal says otherwise."""
+    inputs_unavailable: Difference
+    """Units whose ids cannot be read again from the input: gone or changed. For them counts and digests of ids are compared."""
+
+    @property
+    def differences(self) -> dict[str, Difference]:
+        """All that must be empty, by name."""
+        found = {name: value for name, value in self if isinstance(value, Difference)}
+        return {name: value for name, value in found.items() if name != "inputs_unavailable"}
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def n_unaccounted(self) -> int:
+        """Planned rows minus scored and rejected ones."""
+        return self.n_rows - self.n_scored - self.n_rejected
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def is_equal(self) -> bool:
+        """Is every planned row there once, with an outcome, and nothing else?"""
+        return not self.n_unaccounted and not any(difference.n for difference in self.differences.values())
+
+
+def reconcile(plan: Plan, root_uri: str, progress: Progress | None = None) -> Reconciliation:
+    """Read the planned ids from the input again and compare them with those in the unit files, exactly and both ways.
+
+    Compares the candidate file with the candidates in the units, and the seal with all files, too. Holds a few units at a time.
+
+    Raises:
+        StorageError: the store failed: nothing is known.
+        ScratchError: no space for temporary files.
+    """
+    with id_sets([unit.unit_id for unit in plan.units]) as sets:
+        return _Count(plan, root_uri, sets).all(progress or (lambda _done, _total: None))
+
+
+class _Count:
+    def __init__(self, plan: Plan, root_uri: str, sets: IdSets) -> None:
+        self._plan, self._root, self._sets = plan, root_uri, sets
+        self._statuses: Counter[str] = Counter()
+        self._sha256s: dict[str, str] = {}
+        self._n_candidates = 0
+        self._missing: list[str] = []
+        self._damaged: list[str] = []
+        self._unavailable: list[str] = []
+        self._wrong_digests: list[str] = []
+        self._schema: pa.Schema | None = None
+        """Of the candidate file."""
+        # Before the units: where a seal or candidates are, all units were.
+        self._seal = self._load_seal()
+        self._has_candidates = exists(join(root_uri, candidates_path(plan)))
+
+    def all(self, progress: Progress) -> Reconciliation:
+        plan, sets = self._plan, self._sets
+        there = unit_files(self._root, plan.plan_id)
+        contents = read_many(there[unit.unit_id] for unit in plan.units if unit.unit_id in there)
+        for i, (unit, planned) in enumerate(zip(plan.units, map_ahead(_planned, plan.units, _INPUTS_AHEAD), strict=True)):
+            self._add_planned(i, planned)
+            self._add_found(i, unit, next(contents) if unit.unit_id in there else None)
+            progress(i + 1, len(plan.units))
+        missing_candidates, extra_candidates = self._compare_candidates()
+        n_scored = self._statuses[SCORED]
+        return Reconciliation(
+            plan_id=plan.plan_id,
+            night=plan.night,
+            n_units=len(plan.units),
+            n_rows=plan.n_rows,
+            rows_by_status=dict(sorted(self._statuses.items())),
+            n_scored=n_scored,
+            n_rejected=self._statuses.total() - n_scored,
+            n_candidates=self._n_candidates,
+            n_owned_elsewhere=sum(len(unit.owned_elsewhere) for unit in plan.units),
+            is_sealed=self._seal is not None,
+            missing_ids=sets.missing(),
+            extra_ids=sets.extra(),
+            duplicate_ids=sets.duplicate(),
+            missing_units=_difference(self._missing),
+            extra_files=_difference(self._extra_files()),
+            damaged_files=_difference(self._damaged),
+            missing_candidates=missing_candidates,
+            extra_candidates=extra_candidates,
+            seal_fields=_difference(self._seal_fields()),
+            inputs_unavailable=_difference(self._unavailable),
+        )
+
+    def _load_seal(self) -> Seal | None:
+        try:
+            return load_seal(self._root, self._plan.plan_id)
+        except SealError as error:
+            self._damaged.append(str(error))
+            return None
+
+    def _add_planned(self, i: int, planned: Ids | InputGoneError) -> None:
+        if isinstance(planned, InputGoneError):
+            self._unavailable.append(str(planned))
+        else:
+            self._sets.add_planned(i, planned)
+
+    def _add_found(self, i: int, unit: Unit, data: bytes | None) -> None:
+        uri = unit_uri(self._root, self._plan.plan_id, unit.unit_id)
+        if data is None:
+            self._missing.append(unit.unit_id)
+            return
+        self._sha256s[unit.unit_id] = sha256_bytes(data)
+        try:
+            table = decode_unit(data, unit, self._plan, uri).table
+        except UnitFileError as error:
+            self._damaged.append(str(error))
+            self._add_what_is_readable(i, data)
+            return
+        self._statuses.update(count_statuses(table))
+        self._sets.add_found(i, table["object_id"].to_numpy())
+        candidates = candidates_of(table, self._plan)
+        schema = file_schema(candidates.schema)
+        self._schema = self._schema or schema
+        if not schema.equals(self._schema):
+            self._damaged.append(f"{uri}: has other columns than the units before it")
+            return
+        self._n_candidates += candidates.num_rows
+        self._sets.add_rows("in_units", with_map_digests(candidates))
+
+    def _add_what_is_readable(self, i: int, data: bytes) -> None:
+        """The ids and outcomes of a file that is not what it should be: they tell which rows are wrong."""
+        try:
+            table = pq.read_table(pa.BufferReader(data), columns=["object_id", "status"], page_checksum_verification=True)
+            # What has no id or no outcome is a row that is missing.
+            table = table.cast(pa.schema([("object_id", pa.int64()), ("status", pa.string())])).drop_null()
+            ids = table["object_id"].to_numpy()
+        except (pa.ArrowException, OSError, ValueError, KeyError):
+            return
+        self._sets.add_found(i, ids)
+        self._statuses.update(count_statuses(table))
+
+    def _extra_files(self) -> list[str]:
+        names = {f"{unit.unit_id}.parquet" for unit in self._plan.units}
+        files = list_files(units_uri(self._root, self._plan.plan_id))
+        return [file.uri for file in files if file.uri.rpartition(f"/plan={self._plan.plan_id}/")[2] not in names]
+
+    def _compare_candidates(self) -> tuple[Difference, Difference]:
+        uri = join(self._root, candidates_path(self._plan))
+        schema = self._schema or candidate_schema(())
+        for rows in ("in_units", "in_file"):
+            self._sets.add_rows(rows, with_map_digests(schema.empty_table()))
+        if not self._has_candidates and self._seal is None:
+            return Difference(), Difference()
+        has_file = True
+        try:
+            for rows in _rows(uri, schema):
+                self._sets.add_rows("in_file", with_map_digests(rows))
+        except FileNotFoundError:
+            if self._seal is None:
+                return Difference(), Difference()
+            self._damaged.append(f"{uri}: is missing, though the plan is sealed")
+            has_file = False
+        except UnitFileError as error:
+            self._damaged.append(str(error))
+            has_file = False
+        missing, extra = self._sets.rows_lacking("in_units", "in_file"), self._sets.rows_lacking("in_file", "in_units")
+        if has_file and self._seal and self._seal.candidates_sha256 != sha256_bytes(data := read_bytes(uri)):
+            self._blame_for_digest(uri, data, are_right=not missing.n and not extra.n)
+        return missing, extra
+
+    def _blame_for_digest(self, uri: str, data: bytes, *, are_right: bool) -> None:
+        """Readable candidates or the seal, where they do not fit; are the rows of the candidates those of the units?"""
+        again = encode_candidates(groups_of(open_candidates(data)))
+        if are_right and is_as_written(data, again, self._plan.code_version):
+            self._wrong_digests.append("candidates_sha256")
+        else:
+            self._damaged.append(f"{uri}: its SHA-256 is not the one in the seal")
+
+    def _seal_fields(self) -> list[str]:
+        if self._seal is None:
+            return []
+        counted = {
+            "plan_id": self._plan.plan_id,
+            "night": self._plan.night,
+            "ensemble_name": self._plan.ensemble_name,
+            "ensemble_sha256": self._plan.ensemble_sha256,
+            "code_version": self._plan.code_version,
+            "n_units": len(self._plan.units),
+            "n_rows": self._plan.n_rows,
+            "rows_by_status": dict(self._statuses),
+            "n_candidates": self._n_candidates,
+            "candidates_path": candidates_path(self._plan),
+            "units": self._sha256s,
+        }
+        return [name for name, value in counted.items() if getattr(self._seal, name) != value] + self._wrong_digests
+
+
+def _planned(unit: Unit) -> Ids | InputGoneError:
+    try:
+        return planned_ids(unit)
+    except InputGoneError as error:
+        return error
+
+
+def _rows(uri: str, schema: pa.Schema) -> Iterable[pa.Table]:
+    """The rows of a candidate file in pieces.
+
+    Raises:
+        FileNotFoundError: there is none.
+        UnitFileError: it is damaged, or has other columns.
+    """
+    try:
+        with pq.ParquetFile(arrow_source(uri), page_checksum_verification=True) as file:
+            if not file.schema_arrow.equals(schema):
+                raise UnitFileError(f"{uri}: has other columns than the units: networks {network_names(file.schema_arrow)}")
+            for batch in file.iter_batches(_BATCH_ROWS):
+                yield pa.Table.from_batches([batch])
+    except (FileNotFoundError, StorageError):
+        raise
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise UnitFileError(f"{uri}: cannot be read: {' '.join(str(error).split())[:200]}") from error
+
+
+def _difference(names: list[str]) -> Difference:
+    return Difference(n=len(names), examples=tuple(names[:MAX_EXAMPLES]))

@@ -1,0 +1,283 @@
+"""Are the files of a plan what was written? Every one that is not is named."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from infra.provenance import canonical_json, sha256_bytes
+from infra.storage import join, list_files, read_bytes, read_many
+from scanner.catalogue.audit.quarantine import Condemned
+from scanner.catalogue.candidates import Candidates, are_equal, encode_candidates, file_schema, groups_of, open_candidates
+from scanner.catalogue.plan import Plan, PlanError, load_plan, plan_ids, plan_uri
+from scanner.catalogue.seal import Seal, SealError, Tally, candidates_path, load_seal, seal_uri
+from scanner.catalogue.unitfile import (
+    UnitFileError,
+    decode_unit,
+    encode_again,
+    is_as_written,
+    unit_files,
+    unit_uri,
+    units_uri,
+)
+from scanner.catalogue.units import Unit
+
+Progress = Callable[[int, int], None]
+"""Called with (units done, units in all)."""
+
+_CONDEMNED = "is damaged: a repair copied it to quarantine and was cut short"
+
+
+class Part(StrEnum):
+    """What a file is to its plan."""
+
+    SEAL = "seal"
+    CANDIDATES = "candidates"
+    UNIT = "unit"
+    STRAY = "stray"
+    """No part of the plan, and yet among its units."""
+    PLAN = "plan"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A file that is not what it must be."""
+
+    part: Part
+    uri: str
+    why: str
+    sha256: str | None
+    """Of its content when it was looked at; None where it is missing."""
+
+
+@dataclass
+class Verification:
+    """What was looked at, and what is wrong with it."""
+
+    plan_id: str
+    candidates_uri: str | None = None
+    """Where they must be; None where neither plan nor seal can be read."""
+    n_files: int = 0
+    n_bytes: int = 0
+    faults: list[Fault] = field(default_factory=list)
+
+
+def verify_plan(plan_id: str, root_uri: str, *, deep: bool = False, progress: Progress | None = None) -> Verification:
+    """Check the plan's name against its content, and the files of a sealed plan against the digests in its seal.
+
+    Of the units of a plan that is not sealed, the rows are counted. With `deep`, also read every row of every file, verifying
+    page checksums; recompute the footers, the candidates and the seal from them. Holds a few units, and the candidates.
+
+    Raises:
+        StorageError: the store failed: nothing is known.
+    """
+    return _Look(plan_id, root_uri, deep=deep).at_all(progress)
+
+
+def files_of_no_plan(root_uri: str) -> list[str]:
+    """Files among units, candidates and seals that belong to no plan of the catalogue; readers see them all the same."""
+    plans = set(plan_ids(root_uri))
+    candidates = {_candidates_name(plan_id, root_uri) for plan_id in plans}
+    known = {
+        "units": lambda uri: uri.rpartition("/units/plan=")[2].partition("/")[0] in plans,
+        "candidates": lambda uri: bool({uri.rpartition("/candidates/")[2], uri.rpartition("/")[2]} & candidates),
+        "seals": lambda uri: uri.rpartition("/")[2].removesuffix(".json") in plans,
+    }
+    return [file.uri for folder, owned in known.items() for file in list_files(join(root_uri, folder)) if not owned(file.uri)]
+
+
+def _candidates_name(plan_id: str, root_uri: str) -> str:
+    """Below the folder of candidates; the last part alone where the plan cannot tell its night."""
+    try:
+        return candidates_path(load_plan(root_uri, plan_id)).partition("/")[2]
+    except PlanError:
+        return f"{plan_id[:16]}.parquet"
+
+
+class _Look:
+    """One look at the files of a plan, in an order in which a scan or a sealing beside it raises no false alarm."""
+
+    def __init__(self, plan_id: str, root_uri: str, *, deep: bool) -> None:
+        self._root = root_uri
+        self._found = Verification(plan_id)
+        self._plan = self._read_plan()
+        self._condemned = Condemned(root_uri)
+        # Before the units: where a seal or candidates are, all units were.
+        self._seal = self._read_seal()
+        uri = self._found.candidates_uri = self._candidates_uri()
+        self._candidates = self._read(uri) if uri else None
+        self._tally = Tally(self._plan) if self._plan and deep else None
+        self._is_complete = True
+        """Every unit is there, and none at fault."""
+
+    def at_all(self, progress: Progress | None) -> Verification:
+        self._at_units(progress or (lambda _done, _total: None))
+        candidates = self._tally.candidates if self._tally and self._is_complete else None
+        self._at_candidates(candidates)
+        self._at_seal(candidates)
+        self._at_strays()
+        return self._found
+
+    def _read_plan(self) -> Plan | None:
+        uri = plan_uri(self._root, self._found.plan_id)
+        data = self._read(uri)
+        try:
+            plan = load_plan(self._root, self._found.plan_id)
+        except PlanError as error:
+            self._add(Part.PLAN, uri, str(error), data)
+            return None
+        if data != canonical_json(plan.model_dump(mode="json")):
+            # Such as another last digit of the same number: a scan would not take it for its plan.
+            self._add(Part.PLAN, uri, "is not spelled as plans are", data)
+        return plan
+
+    def _read_seal(self) -> Seal | None:
+        uri = seal_uri(self._root, self._found.plan_id)
+        data = self._read(uri)
+        try:
+            return load_seal(self._root, self._found.plan_id)
+        except SealError as error:
+            self._add(Part.SEAL, uri, str(error), data)
+            return None
+
+    def _candidates_uri(self) -> str | None:
+        if self._plan:
+            return join(self._root, candidates_path(self._plan))
+        return join(self._root, self._seal.candidates_path) if self._seal else None
+
+    def _at_units(self, progress: Progress) -> None:
+        sealed = self._seal.units if self._seal else {}
+        names = [unit.unit_id for unit in self._plan.units] if self._plan else list(sealed)
+        units = self._plan.units if self._plan else [None] * len(names)
+        there = unit_files(self._root, self._found.plan_id)
+        contents = read_many(there[name] for name in names if name in there)
+        for i, (name, unit) in enumerate(zip(names, units, strict=True)):
+            uri = unit_uri(self._root, self._found.plan_id, name)
+            data = self._counted(next(contents)) if name in there else None
+            why = self._wrong_with_unit(data, unit, sealed.get(name), uri)
+            if why is not None:
+                self._add(Part.UNIT, uri, why, data)
+            self._is_complete &= why is None and data is not None
+            progress(i + 1, len(names))
+
+    def _wrong_with_unit(self, data: bytes | None, unit: Unit | None, sealed: str | None, uri: str) -> str | None:
+        if data is None:
+            return "is missing, though the plan was sealed" if self._seal or self._candidates else None
+        if self._condemned.has(uri, sha256_bytes(data)):
+            return _CONDEMNED
+        if self._tally is None or self._plan is None or unit is None:
+            why = _wrong_bytes(data, sealed, lambda: None)
+            return why if sealed or unit is None else _wrong_count(data, unit)
+        try:
+            found = decode_unit(data, unit, self._plan, uri)
+            why = _wrong_bytes(data, sealed, lambda: is_as_written(data, encode_again(found), found.footer.code_version))
+            if why is None:
+                self._tally.add(found)
+        except (UnitFileError, SealError) as error:
+            return str(error)
+        return why
+
+    def _at_candidates(self, candidates: Candidates | None) -> None:
+        uri, data = self._found.candidates_uri, self._candidates
+        if uri is None or (data is None and self._seal is None):
+            return
+        if (why := self._wrong_with_candidates(data, candidates)) is not None:
+            self._add(Part.CANDIDATES, uri, why, data)
+
+    def _wrong_with_candidates(self, data: bytes | None, candidates: Candidates | None) -> str | None:
+        if data is None:
+            return "is missing, though the plan is sealed"
+        if self._condemned.has(self._found.candidates_uri or "", sha256_bytes(data)):
+            return _CONDEMNED
+        sealed = self._seal.candidates_sha256 if self._seal else None
+        if self._tally is None or self._plan is None:
+            return _wrong_bytes(data, sealed, lambda: None)
+        return _wrong_when_read(data, candidates, sealed, self._plan.code_version)
+
+    def _at_seal(self, candidates: Candidates | None) -> None:
+        """Against the plan; with everything read, against all that a seal would say now."""
+        if self._seal is None or self._plan is None:
+            return
+        seal, tally = self._seal, Tally(self._plan)
+        n_candidates, sha256, unknown = seal.n_candidates, seal.candidates_sha256, {"rows_by_status", "units"}
+        if candidates is not None and self._tally:
+            tally, n_candidates, unknown = self._tally, candidates.n_rows, set()
+        if self._tally and self._candidates and not any(fault.part is Part.CANDIDATES for fault in self._found.faults):
+            sha256 = sha256_bytes(self._candidates)
+        expected = tally.record(n_candidates, sha256).model_dump(exclude=unknown)
+        wrong = {name for name, value in expected.items() if getattr(seal, name) != value}
+        if sum(seal.rows_by_status.values()) != seal.n_rows:
+            wrong.add("rows_by_status")
+        if set(seal.units) != {unit.unit_id for unit in self._plan.units}:
+            wrong.add("units")
+        if wrong:
+            # Not by the plan that the seal names: that may be another, whose seal is good.
+            uri = seal_uri(self._root, self._found.plan_id)
+            self._add(Part.SEAL, uri, f"does not fit the plan or its files: {', '.join(sorted(wrong))}", self._read(uri))
+
+    def _at_strays(self) -> None:
+        if self._plan is None:
+            return
+        names = {f"{unit.unit_id}.parquet" for unit in self._plan.units}
+        for file in list_files(self._units_uri):
+            below = file.uri.rpartition(f"/plan={self._plan.plan_id}/")[2]
+            if below not in names:
+                uri = join(self._units_uri, below)
+                self._add(Part.STRAY, uri, "is no unit of the plan", self._read(uri))
+
+    @property
+    def _units_uri(self) -> str:
+        return units_uri(self._root, self._found.plan_id)
+
+    def _read(self, uri: str) -> bytes | None:
+        try:
+            return self._counted(read_bytes(uri))
+        except FileNotFoundError:
+            return None
+
+    def _counted(self, data: bytes | None) -> bytes | None:
+        if data is not None:
+            self._found.n_files += 1
+            self._found.n_bytes += len(data)
+        return data
+
+    def _add(self, part: Part, uri: str, why: str, data: bytes | None) -> None:
+        sha256 = None if data is None else sha256_bytes(data)
+        self._found.faults.append(Fault(part, uri, why.removeprefix(f"{uri}: "), sha256))
+
+
+def _wrong_count(data: bytes, unit: Unit) -> str | None:
+    """What is wrong with a unit file, seen from its end alone."""
+    try:
+        n_rows = pq.read_metadata(pa.BufferReader(data)).num_rows
+    except (pa.ArrowException, OSError, ValueError) as error:
+        return f"not a readable unit file: {' '.join(str(error).split())[:200]}"
+    return None if n_rows == unit.n_rows else f"holds {n_rows} rows, {unit.n_rows} are planned"
+
+
+def _wrong_bytes(data: bytes, sealed: str | None, is_written: Callable[[], bool | None]) -> str | None:
+    """What is wrong with a file whose rows, if read, are good. Where the seal does not know a good one, it is the seal."""
+    if sealed == sha256_bytes(data):
+        return None
+    as_written = is_written()
+    if as_written is False:
+        return "its bytes are not those that its rows were written with"
+    return None if sealed is None or as_written else "its SHA-256 is not the one in the seal"
+
+
+def _wrong_when_read(data: bytes, candidates: Candidates | None, sealed: str | None, code: str) -> str | None:
+    """What is wrong with a candidate file; `candidates`: what it must hold, where all units are good."""
+    try:
+        held = open_candidates(data)
+        if not held.schema_arrow.equals(file_schema(held.schema_arrow)):
+            return "has other columns than candidates"
+        # All of it, whatever it is compared with.
+        deque(groups_of(held), maxlen=0)
+        if candidates is not None and not are_equal(groups_of(held), candidates.groups()):
+            return "does not hold the candidates of the plan's units"
+    except (pa.ArrowException, OSError, ValueError) as error:
+        return f"cannot be read: {' '.join(str(error).split())[:200]}"
+    return _wrong_bytes(data, sealed, lambda: is_as_written(data, encode_candidates(groups_of(held)), code))

@@ -1,0 +1,282 @@
+"""One band of one object from a FITS file: found, checked and read, or rejected with the reason."""
+
+import contextlib
+import math
+import posixpath
+import zlib
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
+
+from astropy.io.fits import Header
+from astropy.io.fits.verify import VerifyError
+
+from infra.storage import FileInfo, StorageError, info, read_bytes
+from scanner.files.fits_compression import check_compression
+from scanner.files.fits_hdus import FitsFile, Hdu
+from scanner.sources.cutouts import BandImage
+from scanner.vocabulary.rejections import RejectCode, Rejection
+
+MAX_CUTOUT_PIXELS = 4096**2
+MAX_FILE_BYTES = 2**29
+"""A file of cutouts larger than this is refused before it is read; mosaics are read as tiles."""
+MAX_KEPT_BYTES = 2**27
+"""Of files that were read, while another is."""
+NON_SQUARE_TOLERANCE = 0.01
+GZIP_MAGIC = b"\x1f\x8b"
+_GUNZIP_BYTES = 2**20
+"""Unpacked at a time."""
+_GUNZIP_PIECE_BYTES = 2**18
+
+_ARCSEC_PER_UNIT: Mapping[str, float] = {"": 3600.0, "deg": 3600.0, "arcmin": 60.0, "arcsec": 1.0}
+
+
+class FitsReader:
+    """Reads bands and keeps the last few files, so that four bands in one file cost one read."""
+
+    def __init__(self, max_files: int = 2) -> None:
+        self._max_files = max_files
+        self._files: OrderedDict[str, FitsFile] = OrderedDict()
+
+    def read_band(self, reference: str, pixel_scale_arcsec: float | None = None) -> BandImage:
+        """The image at `URI` (its first 2-D image), `URI#EXTNAME` or `URI#3` (HDU number, 0 is the primary).
+
+        Args:
+            reference: Where the image is.
+            pixel_scale_arcsec: Overrides the header's.
+
+        Raises:
+            Rejection: MISSING_FILE, IO_ERROR, FITS_UNREADABLE, FITS_TRUNCATED, MISSING_EXTENSION, WRONG_SHAPE, TOO_LARGE or
+                NO_PIXEL_SCALE, naming the file and the extension.
+        """
+        uri, extension = split_reference(reference)
+        file = self._open(uri)
+        hdu = find_image(file, extension)
+        check_image(file, hdu, MAX_CUTOUT_PIXELS)
+        scale = pixel_scale_arcsec if pixel_scale_arcsec is not None else header_pixel_scale_arcsec(hdu.header, file.label(hdu))
+        return BandImage(file.pixels(hdu), scale)
+
+    def zero_point_ab_mag(self, reference: str) -> float:
+        """The AB magnitude of one unit of the image, from its header's MAGZERO; there is no default.
+
+        Raises:
+            Rejection: as `read_band`, or NO_ZERO_POINT.
+        """
+        uri, extension = split_reference(reference)
+        file = self._open(uri)
+        hdu = find_image(file, extension)
+        return header_zero_point_ab_mag(hdu.header, file.label(hdu))
+
+    def _open(self, uri: str) -> FitsFile:
+        if uri not in self._files:
+            while self._files and (len(self._files) >= self._max_files or self._n_bytes() > MAX_KEPT_BYTES):
+                self._files.popitem(last=False)
+            self._files[uri] = open_fits(uri, MAX_FILE_BYTES)
+        self._files.move_to_end(uri)
+        return self._files[uri]
+
+    def _n_bytes(self) -> int:
+        return sum(len(file.data) for file in self._files.values())
+
+
+def read_band(reference: str, pixel_scale_arcsec: float | None = None) -> BandImage:
+    """`FitsReader.read_band` for a single image."""
+    return FitsReader().read_band(reference, pixel_scale_arcsec)
+
+
+def split_reference(reference: str) -> tuple[str, str]:
+    """URI and extension (empty where none is named)."""
+    uri, separator, extension = reference.strip().rpartition("#")
+    return (uri, extension.strip()) if separator else (extension, "")
+
+
+def open_fits(uri: str, max_bytes: int) -> FitsFile:
+    """The whole file, gunzipped where needed, with its headers parsed.
+
+    Raises:
+        Rejection: MISSING_FILE, IO_ERROR, TOO_LARGE, FITS_UNREADABLE or FITS_TRUNCATED.
+    """
+    name = posixpath.basename(uri)
+    with rejecting_failures(name, uri):
+        listed_file(name, uri, max_bytes)
+        data = read_bytes(uri)
+    if data.startswith(GZIP_MAGIC):
+        data = b"".join(gunzipped(name, [data], max_bytes))
+    return FitsFile.parse(name, data)
+
+
+def listed_file(name: str, uri: str, max_bytes: int) -> FileInfo:
+    """Size and etag of a file that may be read.
+
+    Raises:
+        Rejection: TOO_LARGE.
+        OSError: there is none, or the store failed.
+    """
+    file = info(uri)
+    if file.size > max_bytes:
+        raise Rejection(RejectCode.TOO_LARGE, f"{name}: {file.size} bytes, at most {max_bytes} are read")
+    return file
+
+
+@contextlib.contextmanager
+def rejecting_failures(name: str, uri: str) -> Iterator[None]:
+    """Turn what storage raises into MISSING_FILE and IO_ERROR."""
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError) as error:
+        raise Rejection(RejectCode.MISSING_FILE, f"{name}: no such file") from error
+    except OSError as error:
+        raise Rejection(RejectCode.IO_ERROR, f"{name}: {_reason(error, uri)}") from error
+
+
+def gunzipped(name: str, blocks: Iterable[bytes], max_bytes: int) -> Iterator[bytes]:
+    """The contents of a gzip stream, no more than `max_bytes` of them, whatever a few bytes would unfold to.
+
+    Raises:
+        Rejection: FITS_UNREADABLE, TOO_LARGE or FITS_TRUNCATED.
+    """
+    stream = zlib.decompressobj(wbits=31)
+    n_bytes = 0
+    for piece in _pieces(blocks):
+        rest, unpacked = piece, b""
+        # A full piece may leave more behind in the decompressor, also where all input is used.
+        while not stream.eof and (rest or len(unpacked) == _GUNZIP_BYTES):
+            try:
+                unpacked = stream.decompress(rest, _GUNZIP_BYTES)
+            except zlib.error as error:
+                raise Rejection(RejectCode.FITS_UNREADABLE, f"{name}: damaged gzip stream") from error
+            rest = stream.unconsumed_tail
+            n_bytes += len(unpacked)
+            if n_bytes > max_bytes:
+                raise Rejection(RejectCode.TOO_LARGE, f"{name}: more than {max_bytes} bytes when unpacked")
+            yield unpacked
+    if not stream.eof:
+        raise Rejection(RejectCode.FITS_TRUNCATED, f"{name}: the gzip stream ends early")
+
+
+def _pieces(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in small pieces: the decompressor copies what it leaves of a piece."""
+    for block in blocks:
+        for start in range(0, len(block), _GUNZIP_PIECE_BYTES):
+            yield block[start : start + _GUNZIP_PIECE_BYTES]
+
+
+def find_image(file: FitsFile, extension: str) -> Hdu:
+    """The HDU of that name or number, or the first that holds a 2-D image.
+
+    Raises:
+        Rejection: MISSING_EXTENSION, FITS_TRUNCATED or WRONG_SHAPE.
+    """
+    for hdu in file.hdus:
+        if extension and extension.upper() in {hdu.name, str(hdu.index)}:
+            return hdu
+        if not extension and len(hdu.shape) == 2:
+            return hdu
+    file.check_whole()
+    if not extension:
+        raise no_image(file.name, file.hdus)
+    names = ", ".join(hdu.name or str(hdu.index) for hdu in file.hdus)
+    raise Rejection(RejectCode.MISSING_EXTENSION, f"{file.name}: no extension {extension[:40]!r}; it has {names}")
+
+
+def check_image(file: FitsFile, hdu: Hdu, max_pixels: int) -> None:
+    """Check that an HDU holds a whole, undamaged 2-D image of allowed size, before anything is allocated for it.
+
+    Raises:
+        Rejection: WRONG_SHAPE, TOO_LARGE, FITS_TRUNCATED or FITS_UNREADABLE.
+    """
+    check_shape(file.label(hdu), hdu, max_pixels)
+    file.check_whole()
+    file.check_sums(hdu)
+
+
+def check_shape(label: str, hdu: Hdu, max_pixels: int) -> None:
+    """Check that an HDU says to hold a 2-D image of allowed size and of a compression that can be undone.
+
+    Raises:
+        Rejection: WRONG_SHAPE, TOO_LARGE or FITS_UNREADABLE.
+    """
+    if len(hdu.shape) != 2 or 0 in hdu.shape:
+        raise Rejection(RejectCode.WRONG_SHAPE, f"{label}: must be a 2-D image, its shape is {hdu.shape}")
+    if math.prod(hdu.shape) > max_pixels:
+        raise Rejection(RejectCode.TOO_LARGE, f"{label}: {hdu.shape} is more than {max_pixels} pixels")
+    if hdu.is_compressed:
+        check_compression(label, hdu.header)
+    elif hdu.data_size < math.prod(hdu.shape) * hdu.dtype.itemsize:
+        raise Rejection(RejectCode.FITS_UNREADABLE, f"{label}: {hdu.shape} are more than the {hdu.data_size} bytes of its data")
+
+
+def no_image(name: str, hdus: Iterable[Hdu]) -> Rejection:
+    """Of a file that has none with two axes."""
+    shapes = ", ".join(str(hdu.shape) for hdu in hdus if hdu.shape) or "none"
+    return Rejection(RejectCode.WRONG_SHAPE, f"{name}: no 2-D image; shapes of its images: {shapes}")
+
+
+def header_zero_point_ab_mag(header: Header, label: str) -> float:
+    """MAGZERO of a header.
+
+    Raises:
+        Rejection: NO_ZERO_POINT.
+    """
+    try:
+        value = header.get("MAGZERO")
+    except VerifyError as error:
+        raise Rejection(RejectCode.NO_ZERO_POINT, f"{label}: MAGZERO is no number") from error
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise Rejection(RejectCode.NO_ZERO_POINT, f"{label}: MAGZERO must be a finite number, got {value!r}")
+    return float(value)
+
+
+def header_pixel_scale_arcsec(header: Header, label: str) -> float:
+    """Pixel scale of a celestial WCS (CD, or CDELT with PC), else the keyword PIXSCALE.
+
+    The matrix is read here and not by wcslib, which has crashed on malformed headers.
+
+    Raises:
+        Rejection: NO_PIXEL_SCALE, none is stated or pixels are not square.
+    """
+    try:
+        scale_x, scale_y = _wcs_scales_arcsec(header)
+        stated = float(header.get("PIXSCALE", 0))
+    except (TypeError, ValueError, VerifyError) as error:
+        raise Rejection(RejectCode.NO_PIXEL_SCALE, f"{label}: the header's pixel scale is not a number") from error
+    if scale_x > 0 and scale_y > 0:
+        if abs(scale_x / scale_y - 1) > NON_SQUARE_TOLERANCE:
+            detail = f"{label}: pixels must be square, they are {scale_x:.4g} x {scale_y:.4g} arcsec"
+            raise Rejection(RejectCode.NO_PIXEL_SCALE, detail)
+        return math.sqrt(scale_x * scale_y)
+    if stated > 0:
+        return stated
+    raise Rejection(RejectCode.NO_PIXEL_SCALE, f"{label}: neither a celestial WCS nor PIXSCALE in the header; give one")
+
+
+def _wcs_scales_arcsec(header: Header) -> tuple[float, float]:
+    """Lengths of the columns of the linear transform (Greisen & Calabretta 2002, eq. 1); zeros where there is no WCS."""
+    if not all(_is_celestial(header.get(f"CTYPE{axis}")) for axis in (1, 2)):
+        return 0.0, 0.0
+    has_cd = any(f"CD{i}_{j}" in header for i in (1, 2) for j in (1, 2))
+    has_cdelt = any(f"CDELT{i}" in header or f"PC{i}_{i}" in header for i in (1, 2))
+    if not (has_cd or has_cdelt):
+        return 0.0, 0.0
+    columns: list[float] = []
+    for j in (1, 2):
+        terms: list[float] = []
+        for i in (1, 2):
+            unit = _ARCSEC_PER_UNIT.get(str(header.get(f"CUNIT{i}", "")).strip().lower(), 0.0)
+            if has_cd:
+                element = float(header.get(f"CD{i}_{j}", 0))
+            else:
+                element = float(header.get(f"CDELT{i}", 1)) * float(header.get(f"PC{i}_{j}", i == j))
+            terms.append(unit * element)
+        columns.append(math.hypot(*terms))
+    return columns[0], columns[1]
+
+
+def _is_celestial(axis_type: object) -> bool:
+    return isinstance(axis_type, str) and axis_type[:4] in {"RA--", "DEC-", "GLON", "GLAT", "ELON", "ELAT"}
+
+
+def _reason(error: OSError, uri: str) -> str:
+    """What failed, without the path: only the store's own messages, which hold no credentials, are kept whole."""
+    if isinstance(error, StorageError):
+        return str(error).replace(uri, "").lstrip(": ")
+    return error.strerror or type(error).__name__

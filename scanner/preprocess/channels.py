@@ -1,0 +1,168 @@
+"""What a network reads: bands, each on one of a few scales."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, field_validator
+from scipy.ndimage import gaussian_filter1d
+
+from infra.numba_loops import native
+from scanner.preprocess.banded import Banded, banded, both_axes
+from scanner.preprocess.scaling_kernels import brightest, fill_sky_units, write_arcsinh, write_detail
+from scanner.preprocess.sky import sky_level_and_sigma
+from scanner.vocabulary.bands import EUCLID
+
+Scaling = Literal["min_max", "sky_asinh", "centre_asinh", "detail"]
+Images = NDArray[np.floating[Any]]
+"""`[batch, y, x]` of one band."""
+
+_LINEAR_BELOW_SIGMA = 3.0
+_ASINH_RANGE = (-2.0, 6.0)
+_CENTRE_SHARE = 0.3
+"""Side of the middle that the brightness of the object is read off, as a share of the stamp's."""
+_CENTRE_RANK = 9
+"""The pixel, counted from the brightest, that stands for the object: neither a cosmic ray nor a dead pixel decides."""
+_MIN_CENTRE_SIGMA = 10.0
+_MAX_SKY_UNITS = 1e12
+"""A patch of one repeated value has no scatter: whatever stands out of it must stay finite."""
+_CENTRE_CONTRAST = 30.0
+_BLUR_PIXELS = 4.0
+"""Gaussian sigma, 0.4 arcsec: wider than an arc, narrower than the light of a lens galaxy."""
+_SHOT_NOISE_SIGMA = 30.0
+"""Sky sigma of light per pixel at which its shot noise equals the sky's, in MER mosaics of every band."""
+_DETAIL_RANGE = (-3.0, 5.0)
+
+
+Target = tuple[Scaling, NDArray[np.float32], int]
+"""A scale, and the array and the channel of it that are to hold a band on that scale."""
+
+
+class Channel(BaseModel):
+    """One band on one scale."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    band: str
+    scaling: Scaling
+
+    @field_validator("band")
+    @classmethod
+    def _known_band(cls, value: str) -> str:
+        if value not in EUCLID:
+            raise ValueError(f"band must be one of {list(EUCLID)}, got {value!r}")
+        return value
+
+
+def value_range(scaling: Scaling) -> tuple[float, float]:
+    """Between which values a channel on that scale lies."""
+    ranges: dict[Scaling, tuple[float, float]] = {"min_max": (0.0, 1.0), "detail": _DETAIL_RANGE}
+    return ranges.get(scaling, _ASINH_RANGE)
+
+
+def channels(scaling: Scaling, *bands: str) -> tuple[Channel, ...]:
+    """Bands, in that order, all on one scale."""
+    return tuple(Channel(band=band, scaling=scaling) for band in bands)
+
+
+def min_max(images: Images) -> NDArray[np.float32]:
+    """Scale each `[y, x]` image of `[..., y, x]` to 0-1 on its own (Wilde et al. 2022, section 2.1).
+
+    Raises:
+        ValueError: an image is constant; such rows are rejected before they come here.
+    """
+    out = np.empty(images.shape, np.float32)
+    _fill_min_max(images, out)
+    return out
+
+
+def sky_units(images: Images) -> NDArray[np.float32]:
+    """Each image of `[batch, y, x]` less its sky, in units of the sky's sigma; masked pixels, exactly zero, become sky."""
+    level, sigma = sky_level_and_sigma(images)
+    units = np.empty(images.shape, np.float32)
+    fill_sky_units(native(images), level, sigma, _MAX_SKY_UNITS, units)
+    return units
+
+
+def sky_asinh(units: Images) -> NDArray[np.float32]:
+    """Linear in the noise, logarithmic in the light: what is bright elsewhere in the stamp has no say."""
+    return _alone(_write_sky_asinh, units)
+
+
+def centre_asinh(units: Images) -> NDArray[np.float32]:
+    """As `sky_asinh`, in units of the brightness of the object at the centre: the same for bright and faint objects."""
+    return _alone(_write_centre_asinh, units)
+
+
+def detail(units: Images) -> NDArray[np.float32]:
+    """What stands out of its surroundings, in units of the noise there, shot noise included: arcs on a galaxy's light."""
+    return _alone(_write_detail, units)
+
+
+def scaled(images: Images, scalings: Collection[Scaling]) -> dict[Scaling, NDArray[np.float32]]:
+    """`[batch, y, x]` of one band on each of some scales; the sky is looked for once."""
+    out = np.empty((len(images), len(scalings), *images.shape[1:]), np.float32)
+    write_scaled(images, [(scaling, out, channel) for channel, scaling in enumerate(scalings)])
+    return {scaling: out[:, channel] for channel, scaling in enumerate(scalings)}
+
+
+def write_scaled(images: Images, targets: Sequence[Target]) -> None:
+    """`[batch, y, x]` of one band on some scales, each into its channel of a `[batch, channel, y, x]`, C-contiguous.
+
+    Raises:
+        ValueError: the images do not fit into a target, or one that `min_max` should scale is constant.
+    """
+    for _, out, _ in targets:
+        if images.shape != (len(out), *out.shape[2:]):
+            raise ValueError(f"images must be {(len(out), *out.shape[2:])} for this input, got {images.shape}")
+    units = sky_units(images) if any(scaling in _OF_SKY_UNITS for scaling, _, _ in targets) else None
+    for scaling, out, channel in targets:
+        if units is None or scaling == "min_max":
+            _fill_min_max(images, out[:, channel])
+        else:
+            _OF_SKY_UNITS[scaling](units, out, channel)
+
+
+def _alone(write: "_Write", units: Images) -> NDArray[np.float32]:
+    out = np.empty((len(units), 1, *units.shape[1:]), np.float32)
+    write(native(units), out, 0)
+    return out[:, 0]
+
+
+def _fill_min_max(images: Images, out: NDArray[np.float32]) -> None:
+    low = images.min(axis=(-2, -1), keepdims=True)
+    span = images.max(axis=(-2, -1), keepdims=True) - low
+    if not np.all(span > 0):
+        raise ValueError(f"min-max needs images that vary, got {int(np.sum(~(span > 0)))} constant or non-finite image(s)")
+    np.subtract(images, low, out=out, casting="same_kind")
+    np.divide(out, span, out=out, casting="same_kind")
+
+
+def _write_sky_asinh(units: Images, out: NDArray[np.float32], channel: int) -> None:
+    write_arcsinh(units, np.full(len(units), 1 / _LINEAR_BELOW_SIGMA), *_ASINH_RANGE, out, channel)
+
+
+def _write_centre_asinh(units: Images, out: NDArray[np.float32], channel: int) -> None:
+    margin = round(units.shape[-1] * (1 - _CENTRE_SHARE) / 2)
+    centre = np.maximum(brightest(units, margin, _CENTRE_RANK), _MIN_CENTRE_SIGMA)
+    write_arcsinh(units, _CENTRE_CONTRAST / centre, *_ASINH_RANGE, out, channel)
+
+
+def _write_detail(units: Images, out: NDArray[np.float32], channel: int) -> None:
+    smooth = both_axes(_blur(units.shape[-1]), units)
+    write_detail(units, smooth, _SHOT_NOISE_SIGMA, *_DETAIL_RANGE, out, channel)
+
+
+_Write = Callable[[Images, NDArray[np.float32], int], None]
+
+_OF_SKY_UNITS: Mapping[Scaling, _Write] = MappingProxyType(
+    {"sky_asinh": _write_sky_asinh, "centre_asinh": _write_centre_asinh, "detail": _write_detail}
+)
+
+
+@lru_cache(maxsize=8)
+def _blur(n_pixels: int) -> Banded:
+    return banded(gaussian_filter1d(np.eye(n_pixels), _BLUR_PIXELS, axis=0, mode="nearest"))

@@ -1,0 +1,95 @@
+"""Compiled `area_operator`s: the same sums without the zeros, for one image or for windows in many rows."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeVar
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from scanner.preprocess.resample import Operator, area_operator, coverage
+from scanner.vocabulary.geometry import Image
+
+_ROUNDING = 1e-12
+"""Of a pixel: overlaps below this are rounding errors of edges that coincide."""
+_F = TypeVar("_F", bound=Callable)
+
+
+def _compiled_in_order(function: _F) -> _F:
+    """Sums keep their order wherever the loop is called, so that an image gives the same bits alone and among others."""
+    return numba.njit(cache=True, nogil=True)(function)  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
+class AxisRegrid:
+    """`area_operator` along one axis: output pixel `i` sums `weights[i, k] * input[starts[i] + k]`."""
+
+    starts: NDArray[np.int64]
+    """`[n_out]`"""
+    weights: NDArray[np.float64]
+    """`[n_out, width]`"""
+    coverage: NDArray[np.float64]
+    """`[n_out]`: the fraction of each output pixel that the input covers."""
+    operator: Operator
+    crop_start: int | None
+    """The first input pixel where output pixels are input pixels, one by one; else None."""
+
+
+@lru_cache(maxsize=64)
+def axis_regrid(n_in: int, scale_in_arcsec: float, n_out: int, scale_out_arcsec: float) -> AxisRegrid:
+    """As `area_operator`."""
+    operator = area_operator(n_in, scale_in_arcsec, n_out, scale_out_arcsec)
+    is_used = operator > _ROUNDING
+    first = np.where(is_used.any(axis=1), is_used.argmax(axis=1), 0)
+    last = np.where(is_used.any(axis=1), n_in - is_used[:, ::-1].argmax(axis=1), 0)
+    width = max(1, int((last - first).max()))
+    starts = np.clip(first, 0, n_in - width)
+    weights = np.take_along_axis(np.where(is_used, operator, 0), starts[:, None] + np.arange(width), axis=1)
+    is_crop = width == 1 and bool((weights == 1).all()) and bool((np.diff(starts) == 1).all())
+    covered = coverage(n_in, scale_in_arcsec, n_out, scale_out_arcsec)
+    for shared in (starts, weights, covered):
+        shared.setflags(write=False)
+    return AxisRegrid(starts, weights, covered, operator, int(starts[0]) if is_crop else None)
+
+
+def regrid_image(pixels: Image, rows: AxisRegrid, columns: AxisRegrid) -> Image:
+    """`[y, x]` through one operator an axis, summed in float64."""
+    out = np.empty((len(rows.starts), len(columns.starts)), np.float32)
+    if rows.crop_start is not None and columns.crop_start is not None:
+        out[:] = pixels[rows.crop_start :, columns.crop_start :][: out.shape[0], : out.shape[1]]
+    else:
+        sums = rows.starts, rows.weights, columns.starts, columns.weights
+        regrid_window(np.ascontiguousarray(pixels), 0, 0, pixels.shape[1], *sums, out)
+    return out
+
+
+@_compiled_in_order
+def regrid_window(
+    rows: NDArray[np.float32],
+    y: int,
+    x: int,
+    n_columns: int,
+    row_starts: NDArray[np.int64],
+    row_weights: NDArray[np.float64],
+    column_starts: NDArray[np.int64],
+    column_weights: NDArray[np.float64],
+    out: NDArray[np.float32],
+) -> None:
+    """Regrid a window whose row `i` is `rows[(y + i) % len(rows), x : x + n_columns]`."""
+    n_rows = len(rows)
+    summed = np.empty(n_columns, np.float64)
+    for i in range(len(row_starts)):
+        summed[:] = 0
+        for k in range(row_weights.shape[1]):
+            weight = row_weights[i, k]
+            if weight != 0:
+                row = rows[(y + row_starts[i] + k) % n_rows, x : x + n_columns]
+                for j in range(n_columns):
+                    summed[j] += weight * np.float64(row[j])
+        for j in range(len(column_starts)):
+            total = 0.0
+            for k in range(column_weights.shape[1]):
+                total += column_weights[j, k] * summed[column_starts[j] + k]
+            out[i, j] = np.float32(total)

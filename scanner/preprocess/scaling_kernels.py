@@ -1,0 +1,126 @@
+"""Compiled loops of `channels`: images `[batch, y, x]` in, one channel of `[batch, channel, y, x]` out.
+
+A channel is written where it belongs, in one pass over an image. NaN stays NaN.
+"""
+
+import math
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.polynomial import Chebyshev, Polynomial
+from numpy.typing import NDArray
+
+from infra.numba_loops import compiled
+
+_Images = NDArray[np.floating[Any]]
+_Numbers = NDArray[np.float64]
+_Inputs = NDArray[np.float32]
+_Number = TypeVar("_Number", float, np.float32)
+
+_LEAST_MANTISSA = 2**-0.5
+_LEAST_BITS = np.int32(np.float32(_LEAST_MANTISSA).view(np.int32))
+"""Of the least mantissa as float32: counted from there, the exponent is in the bits above the 23rd."""
+_MANTISSA_BITS = np.int32(2**23 - 1)
+_EXPONENT_SHIFT = np.int32(23)
+_LOG_2 = np.float32(math.log(2))
+_ONE = np.float32(1)
+
+
+def _log_over_distance(distance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """log(1 + d) / d, by its series where it is 0 / 0."""
+    safe = np.where(np.abs(distance) < 1e-9, 1e-9, distance)
+    return np.asarray(np.log1p(safe) / safe)
+
+
+_DOMAIN = (_LEAST_MANTISSA - 1, 2 * _LEAST_MANTISSA - 1)
+_FIT = Chebyshev.interpolate(_log_over_distance, 7, _DOMAIN).convert(kind=Polynomial, domain=(-1, 1)).coef
+_C0, _C1, _C2, _C3, _C4, _C5, _C6, _C7 = (np.float32(coefficient) for coefficient in _FIT)
+"""log(mantissa) = d (c0 + c1 d + ...), where d = mantissa - 1."""
+
+
+@compiled
+def fill_sky_units(images: _Images, level: _Numbers, sigma: _Numbers, limit: float, out: _Images) -> None:
+    """`(image - level) / sigma` within +-limit; 0 where the image is exactly 0."""
+    n_y, n_x = images.shape[1:]
+    for i in range(len(images)):
+        per_sigma = 1 / sigma[i]
+        for y in range(n_y):
+            for x in range(n_x):
+                value = _within((images[i, y, x] - level[i]) * per_sigma, -limit, limit)
+                out[i, y, x] = np.float32(0) if images[i, y, x] == 0 else np.float32(value)
+
+
+@compiled
+def write_arcsinh(units: _Images, factor: _Numbers, low: float, high: float, out: _Inputs, channel: int) -> None:
+    """`arcsinh(factor * units)` within low-high; a factor an image."""
+    n_y, n_x = units.shape[1:]
+    least, most = np.float32(low), np.float32(high)
+    for i in range(len(units)):
+        times = np.float32(factor[i])
+        for y in range(n_y):
+            for x in range(n_x):
+                out[i, channel, y, x] = _within(arcsinh(np.float32(units[i, y, x] * times)), least, most)
+
+
+@compiled
+def write_detail(
+    units: _Images, smooth: _Images, shot_noise_sigma: float, low: float, high: float, out: _Inputs, channel: int
+) -> None:
+    """`arcsinh((units - smooth) / (2 noise))` within low-high, where `noise**2 = 1 + max(smooth, 0) / shot_noise_sigma`."""
+    n_y, n_x = units.shape[1:]
+    least, most = np.float32(low), np.float32(high)
+    zero, one, half, per_shot = np.float32(0), np.float32(1), np.float32(0.5), np.float32(1 / shot_noise_sigma)
+    for i in range(len(units)):
+        for y in range(n_y):
+            for x in range(n_x):
+                light = max(smooth[i, y, x], zero)
+                value = half * (units[i, y, x] - smooth[i, y, x]) / np.float32(math.sqrt(one + light * per_shot))
+                out[i, channel, y, x] = _within(arcsinh(np.float32(value)), least, most)
+
+
+@compiled
+def brightest(units: _Images, margin: int, rank: int) -> _Numbers:
+    """`[batch]`: the pixel of that rank, from the brightest on, of each image less a margin."""
+    n_y, n_x = units.shape[1:]
+    found = np.empty(len(units))
+    highest = np.empty(rank, np.float64)
+    for i in range(len(units)):
+        highest[:] = -np.inf
+        for y in range(margin, n_y - margin):
+            for x in range(margin, n_x - margin):
+                if units[i, y, x] > highest[0]:
+                    _put(np.float64(units[i, y, x]), highest)
+        found[i] = highest[0]
+    return found
+
+
+@compiled
+def _put(value: float, highest: _Numbers) -> None:
+    """Into ascending values, in place of the least."""
+    place = 0
+    while place + 1 < len(highest) and highest[place + 1] < value:
+        highest[place] = highest[place + 1]
+        place += 1
+    highest[place] = value
+
+
+@compiled
+def _within(value: _Number, low: _Number, high: _Number) -> _Number:
+    """NaN comes first, so it stays: comparisons with it are false."""
+    return min(max(value, low), high)
+
+
+@compiled
+def arcsinh(x: np.float32) -> np.float32:
+    """Within 6e-7, or 2e-7 of its value, up to 1e18; NaN stays NaN.
+
+    Arithmetic alone, which compilers turn into vector instructions: log(|x| + sqrt(x**2 + 1)) by exponent and mantissa.
+    """
+    size = np.float32(abs(x))
+    argument = np.float32(size + np.sqrt(size * size + _ONE))
+    bits = np.int32(argument.view(np.int32) - _LEAST_BITS)
+    exponent = np.float32(bits >> _EXPONENT_SHIFT)
+    mantissa_bits = np.int32((bits & _MANTISSA_BITS) + _LEAST_BITS)
+    d = np.float32(mantissa_bits.view(np.float32) - _ONE)
+    log = exponent * _LOG_2 + d * (_C0 + d * (_C1 + d * (_C2 + d * (_C3 + d * (_C4 + d * (_C5 + d * (_C6 + d * _C7)))))))
+    return x if x != x else np.float32(np.copysign(log, x))  # noqa: PLR0124

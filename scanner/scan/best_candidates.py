@@ -1,0 +1,73 @@
+"""Maps of the best candidates of a unit: their stamps are kept while it is scored, and looked at when all are known."""
+
+from dataclasses import dataclass, fields
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from scanner.catalogue.maps import map_arrays
+from scanner.explain.candidate_maps import CandidateMaps
+from scanner.vocabulary.geometry import Stamps
+
+
+class Mapper(Protocol):
+    """What makes maps."""
+
+    def maps(self, stamps: Stamps) -> CandidateMaps: ...
+
+
+@dataclass(frozen=True)
+class CandidateMapping:
+    """Which candidates get maps, and from whom."""
+
+    mapper: Mapper
+    candidate_threshold: float
+    most: int
+    """Of a unit, at least 1."""
+
+    def with_maps(self, table: pa.Table, best: "BestCandidates") -> pa.Table:
+        """The table, its rows being the places, with the columns of maps."""
+        places, stamps = best.ranked()
+        values: dict[str, NDArray[np.generic]] = {}
+        if len(places):
+            maps = self.mapper.maps(stamps)
+            values = {field.name: getattr(maps, field.name) for field in fields(maps)}
+        for name, column in map_arrays(table.num_rows, places, values).items():
+            table = table.append_column(name, column)
+        return table
+
+
+class BestCandidates:
+    """The stamps of the candidates seen so far that are the most probable lenses; of equals, the first in the unit."""
+
+    def __init__(self, candidate_threshold: float, most: int) -> None:
+        self._threshold, self._most = candidate_threshold, most
+        self._places = np.empty(0, np.int64)
+        self._p_lens = np.empty(0, np.float32)
+        self._stamps: Stamps = {}
+
+    def offer(self, places: NDArray[np.int64], p_lens: NDArray[np.float32], stamps: Stamps) -> None:
+        """Rows `[n]` with their final probabilities and stamps, band to `[n, y, x]`."""
+        chosen = np.flatnonzero(p_lens.astype(np.float64) >= self._threshold)
+        if not len(chosen):
+            return
+        all_places = np.concatenate([self._places, places[chosen]])
+        all_p_lens = np.concatenate([self._p_lens, p_lens[chosen]])
+        kept = np.lexsort((all_places, -all_p_lens))[: self._most]
+        if kept.max() < len(self._places):
+            return
+        self._stamps = {band: _chosen([*self._of(band), images[chosen]], kept) for band, images in stamps.items()}
+        self._places, self._p_lens = all_places[kept], all_p_lens[kept]
+
+    def ranked(self) -> tuple[NDArray[np.int64], Stamps]:
+        """Places and stamps, best first: the same whatever the batches were."""
+        return self._places, self._stamps
+
+    def _of(self, band: str) -> list[NDArray[np.float32]]:
+        return [self._stamps[band]] if band in self._stamps else []
+
+
+def _chosen(parts: list[NDArray[np.float32]], kept: NDArray[np.int64]) -> NDArray[np.float32]:
+    return np.asarray(np.concatenate(parts)[kept])

@@ -1,0 +1,190 @@
+"""Cutouts in, scores out, a batch at a time."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from scanner.catalogue.plan import ScanConfig
+from scanner.explain.candidate_maps import candidate_mapper
+from scanner.networks.engines import fast_precision, resolve_engine
+from scanner.networks.package import load_package
+from scanner.scan.best_candidates import BestCandidates, CandidateMapping
+from scanner.scan.prescreen import ScoringEnsemble, Sweep, SweepError, make_sweep, pays
+from scanner.scan.score_table import ScoreSheet
+from scanner.sources.batches import CutoutBatch, Row, batches_of
+from scanner.vocabulary.rejections import Rejection
+
+RECORDED_PRECISION: Final = "float32"
+
+_LOG = logging.getLogger(__name__)
+
+
+class CutoutScanner:
+    """Scores cutouts with one ensemble; what else is in a batch never changes a row's scores."""
+
+    def __init__(
+        self,
+        ensemble: ScoringEnsemble,
+        batch_size: int = 64,
+        sweep: Sweep | None = None,
+        mapping: CandidateMapping | None = None,
+    ) -> None:
+        """`ensemble` scores every row that could be a candidate; the others too where there is no `sweep`.
+
+        With `mapping`, tables have the columns of maps too.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be >= 1, got {batch_size}")
+        self.geometry = ensemble.geometry
+        self.network_names = ensemble.network_names
+        self.batch_size = batch_size
+        self._ensemble = ensemble
+        self._sweep, self._mapping = sweep, mapping
+        self.has_maps = mapping is not None
+
+    def with_batch_size(self, batch_size: int) -> "CutoutScanner":
+        """The same with other batches, as where memory is short; scores do not depend on them."""
+        if batch_size == self.batch_size:
+            return self
+        return CutoutScanner(self._ensemble, batch_size, self._sweep, self._mapping)
+
+    def score(self, rows: Iterable[Row]) -> pa.Table:
+        """One output row (`score_fields`, then maps) per input row, in order; reads `rows` no faster than it scores.
+
+        Raises:
+            ScanError: a network gave something that is no probability.
+        """
+        return self.score_batches(lambda: batches_of(rows, self.geometry, self.batch_size))
+
+    def score_batches(self, batches: Callable[[], Iterator[CutoutBatch]]) -> pa.Table:
+        """One output row (`score_fields`, then maps) per place of the batches, in the order of the places.
+
+        Args:
+            batches: Begins the batches; called again in the rare case that the sweep turns out to be too far off.
+
+        Raises:
+            ScanError: a place is missing or there twice, or a network gave something that is no probability.
+        """
+        if self._sweep is None:
+            return self._recorded(batches())
+        try:
+            return self._swept(batches(), self._sweep)
+        except SweepError as error:
+            _LOG.warning("%s: every row of this unit is scored in %s", error, RECORDED_PRECISION)
+        # Not in the handler: the traceback would keep the first reader and its pixels.
+        return self._recorded(batches())
+
+    def refuse(self, n_rows: int, rejection: Rejection) -> pa.Table:
+        """`n_rows` output rows, all rejected for one reason."""
+        sheet = ScoreSheet(self.network_names)
+        sheet.reject([(place, rejection) for place in range(n_rows)])
+        return self._finished(sheet, self._best())
+
+    def _recorded(self, batches: Iterator[CutoutBatch]) -> pa.Table:
+        sheet, best = ScoreSheet(self.network_names), self._best()
+        for batch in batches:
+            sheet.reject(batch.rejected)
+            if len(batch.places):
+                self._record(batch, sheet, best)
+        return self._finished(sheet, best)
+
+    def _swept(self, batches: Iterator[CutoutBatch], sweep: Sweep) -> pa.Table:
+        sheet, best, waiting = ScoreSheet(self.network_names), self._best(), _Waiting()
+        n_seen = n_again = 0
+        for batch in batches:
+            sheet.reject(batch.rejected)
+            if not len(batch.places):
+                continue
+            if not pays(n_seen, n_again):
+                self._record(batch, sheet, best)
+                continue
+            scores = sweep.ensemble.score(batch.stamps)
+            sheet.put(batch.places, batch.notes, scores, sweep.precision)
+            chosen = sweep.to_score_again(batch.places, scores.p_lens)
+            n_seen, n_again = n_seen + len(chosen), n_again + int(chosen.sum())
+            waiting.add(batch, scores.p_lens, chosen)
+            if waiting.n_rows >= self.batch_size:
+                self._score_again(*waiting.take(), sweep, sheet, best)
+        if waiting.n_rows:
+            self._score_again(*waiting.take(), sweep, sheet, best)
+        return self._finished(sheet, best)
+
+    def _record(self, batch: CutoutBatch, sheet: ScoreSheet, best: BestCandidates | None) -> None:
+        scores = self._ensemble.score(batch.stamps)
+        sheet.put(batch.places, batch.notes, scores, RECORDED_PRECISION)
+        if best is not None:
+            best.offer(batch.places, scores.p_lens, batch.stamps)
+
+    def _score_again(
+        self,
+        batch: CutoutBatch,
+        fast_p_lens: NDArray[np.float32],
+        sweep: Sweep,
+        sheet: ScoreSheet,
+        best: BestCandidates | None,
+    ) -> None:
+        scores = self._ensemble.score(batch.stamps)
+        sweep.check(fast_p_lens, scores.p_lens)
+        sheet.put_again(batch.places, batch.notes, scores, RECORDED_PRECISION)
+        if best is not None:
+            best.offer(batch.places, scores.p_lens, batch.stamps)
+
+    def _best(self) -> BestCandidates | None:
+        return BestCandidates(self._mapping.candidate_threshold, self._mapping.most) if self._mapping else None
+
+    def _finished(self, sheet: ScoreSheet, best: BestCandidates | None) -> pa.Table:
+        table = sheet.table()
+        return table if self._mapping is None or best is None else self._mapping.with_maps(table, best)
+
+
+def open_scanner(package: Path, config: ScanConfig, threads: int | None = None) -> CutoutScanner:
+    """A scanner of an ensemble package, on the engine that `config` names and with a sweep where that is faster.
+
+    Raises:
+        PackageError: the package cannot be used.
+        EngineError: this machine has no such engine.
+    """
+    engine = resolve_engine(config.engine)
+    exact = load_package(package, engine, RECORDED_PRECISION, threads)
+    mapping = None
+    if config.maps_per_unit:
+        mapping = CandidateMapping(candidate_mapper(package, exact.card), config.candidate_threshold, config.maps_per_unit)
+    fast = fast_precision(engine) if config.sweep else None
+    if fast is None:
+        return CutoutScanner(exact, config.batch_size, mapping=mapping)
+    # Whatever another ensemble is to be asked about must be picked by exact scores.
+    lowest = min(config.candidate_threshold, config.second.above if config.second else 1.0)
+    sweep = make_sweep(load_package(package, engine, fast, threads), fast, exact, lowest)
+    return CutoutScanner(exact, config.batch_size, sweep, mapping)
+
+
+class _Waiting:
+    """Rows to be scored again, gathered until they fill a batch: a network takes as long for one as for many."""
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[CutoutBatch, NDArray[np.float32]]] = []
+
+    @property
+    def n_rows(self) -> int:
+        return sum(len(batch.places) for batch, _ in self._parts)
+
+    def add(self, batch: CutoutBatch, p_lens: NDArray[np.float32], chosen: NDArray[np.bool_]) -> None:
+        if chosen.any():
+            notes = [note for note, is_chosen in zip(batch.notes, chosen, strict=True) if is_chosen]
+            stamps = {band: images[chosen] for band, images in batch.stamps.items()}
+            self._parts.append((CutoutBatch(batch.places[chosen], stamps, notes), p_lens[chosen]))
+
+    def take(self) -> tuple[CutoutBatch, NDArray[np.float32]]:
+        parts, self._parts = self._parts, []
+        batches = [batch for batch, _ in parts]
+        together = CutoutBatch(
+            np.concatenate([batch.places for batch in batches]),
+            {band: np.concatenate([batch.stamps[band] for batch in batches]) for band in batches[0].stamps},
+            [note for batch in batches for note in batch.notes],
+        )
+        return together, np.concatenate([p_lens for _, p_lens in parts])

@@ -1,0 +1,174 @@
+"""One object's pixels: checked, and brought to the geometry that networks read."""
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scanner.preprocess.regridding import axis_regrid, regrid_image
+from scanner.vocabulary.geometry import Geometry, Grid, Image
+from scanner.vocabulary.rejections import RejectCode, Rejection
+
+MIN_SIDE_PIXELS = 16
+"""A cutout smaller than this holds no galaxy with its surroundings."""
+MAX_FILLED_FRACTION = 0.1
+"""More non-finite pixels than this and a band is refused."""
+MIN_COVERED_FRACTION = 0.1
+"""A cutout that covers less of a network's field (by area) than this is refused, not padded."""
+MIN_RELATIVE_SPAN = 1e-5
+"""An image that varies by less than this fraction of its values drowns in float32 rounding when it is resized."""
+MIN_SPAN, MAX_VALUE = 1e-30, 1e30
+"""Outside these, float32 arithmetic under- or overflows."""
+_MIN_SCALE_ARCSEC, _MAX_SCALE_ARCSEC = 0.005, 5.0
+_WHOLE = 1 - 1e-6
+"""An output pixel covered as far as this is covered."""
+
+
+@dataclass(frozen=True)
+class BandImage:
+    """Pixels of one band as read: `[y, x]`, north up or not, on a square pixel grid, the object at the centre."""
+
+    pixels: Image
+    pixel_scale_arcsec: float
+    outside: NDArray[np.bool_] | None = None
+    """`[y, x]`, true beyond the edge of the data: pixels to be padded with sky, whatever they hold."""
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """One object in one geometry: band name to `[y, x]` float32, all finite."""
+
+    stamps: Mapping[str, Image]
+    notes: tuple[str, ...] = field(default=())
+    """What had to be done to the pixels, for the row's `detail`: `padded`, `filled`."""
+
+
+def to_cutout(bands: Mapping[str, BandImage], geometry: Geometry) -> Cutout:
+    """Bring every band of an object to `geometry`.
+
+    Larger images are cropped about their centre, smaller ones padded with sky drawn from their own border, other pixel
+    scales regridded with flux conserved. Non-finite pixels are filled with sky where few.
+
+    Raises:
+        Rejection: MISSING_BAND, WRONG_SHAPE, NOT_FINITE, BLANK, CONSTANT or NO_PIXEL_SCALE, naming the band.
+    """
+    stamps: dict[str, Image] = {}
+    filled: list[str] = []
+    padded: list[str] = []
+    for band, grid in geometry.grids.items():
+        if band not in bands:
+            raise Rejection(RejectCode.MISSING_BAND, f"{band}: no image")
+        image = bands[band]
+        _check_shape(band, image)
+        inside = np.ones(image.pixels.shape, dtype=bool) if image.outside is None else ~image.outside
+        pixels, n_filled = _fill_non_finite(band, image.pixels, inside)
+        stamps[band], is_padded = _to_grid(band, pixels, inside, image.pixel_scale_arcsec, grid)
+        filled += [band] if n_filled else []
+        padded += [band] if is_padded else []
+    notes = [f"padded: {', '.join(padded)}"] if padded else []
+    notes += [f"filled: {', '.join(filled)}"] if filled else []
+    return Cutout(stamps, tuple(notes))
+
+
+def is_possible(shape: tuple[int, ...], pixel_scale_arcsec: float) -> bool:
+    """Can an image of this shape and scale become a stamp?"""
+    return len(shape) == 2 and min(shape) >= MIN_SIDE_PIXELS and _is_possible_scale(pixel_scale_arcsec)
+
+
+def check_pixel_scale(band: str, pixel_scale_arcsec: float) -> None:
+    """Raise NO_PIXEL_SCALE if nothing that is looked at has such pixels."""
+    if not _is_possible_scale(pixel_scale_arcsec):
+        allowed = f"{_MIN_SCALE_ARCSEC:g}-{_MAX_SCALE_ARCSEC:g} arcsec"
+        raise Rejection(RejectCode.NO_PIXEL_SCALE, f"{band}: pixel scale must be {allowed}, got {pixel_scale_arcsec:g}")
+
+
+def is_covered(coverage: NDArray[np.float64]) -> bool:
+    """Does a stamp of this coverage need no sky?"""
+    return bool(coverage.min() > _WHOLE)
+
+
+def _is_possible_scale(pixel_scale_arcsec: float) -> bool:
+    return _MIN_SCALE_ARCSEC <= pixel_scale_arcsec <= _MAX_SCALE_ARCSEC
+
+
+def _check_shape(band: str, image: BandImage) -> None:
+    shape = image.pixels.shape
+    if len(shape) != 2 or min(shape) < MIN_SIDE_PIXELS:
+        raise Rejection(
+            RejectCode.WRONG_SHAPE, f"{band}: a cutout is a 2-D image of at least {MIN_SIDE_PIXELS} px a side, got {shape}"
+        )
+    check_pixel_scale(band, image.pixel_scale_arcsec)
+
+
+def _fill_non_finite(band: str, pixels: Image, inside: NDArray[np.bool_]) -> tuple[Image, int]:
+    """Native float32 copy with non-finite pixels replaced by the median of the rest, and how many there were."""
+    with np.errstate(over="ignore"):
+        pixels = np.array(pixels, dtype=np.float32)
+    good = np.isfinite(pixels) & inside
+    n_inside, n_bad = int(inside.sum()), int(inside.sum() - good.sum())
+    if n_bad > MAX_FILLED_FRACTION * n_inside:
+        raise Rejection(RejectCode.NOT_FINITE, f"{band}: {n_bad} of {n_inside} pixels are not finite")
+    if n_bad:
+        pixels[inside & ~good] = np.median(pixels[good].astype(np.float64))
+    pixels[~inside] = 0
+    return pixels, n_bad
+
+
+def _check_content(band: str, values: NDArray[np.float32]) -> None:
+    low, high = float(values.min()), float(values.max())
+    largest = max(abs(low), abs(high))
+    if not largest <= MAX_VALUE:
+        raise Rejection(RejectCode.NOT_FINITE, f"{band}: pixel values overflow ({low:g} to {high:g})")
+    if low == high == 0:
+        raise Rejection(RejectCode.BLANK, f"{band}: every pixel is 0")
+    if high - low <= max(MIN_RELATIVE_SPAN * largest, MIN_SPAN):
+        what = f"every pixel is {low:g}" if low == high else f"pixels vary from {low:.9g} to {high:.9g} only"
+        raise Rejection(RejectCode.CONSTANT, f"{band}: {what}")
+
+
+def _to_grid(band: str, pixels: Image, inside: NDArray[np.bool_], scale_arcsec: float, grid: Grid) -> tuple[Image, bool]:
+    """Pixels on `grid`, and whether sky had to be added."""
+    rows, columns = (axis_regrid(n, scale_arcsec, grid.n_pixels, grid.pixel_scale_arcsec) for n in pixels.shape)
+    covered = np.outer(rows.coverage, columns.coverage)
+    if not inside.all():
+        # The share of each output pixel's input area that lies inside the data.
+        whole = np.maximum(np.outer(rows.operator.sum(axis=1), columns.operator.sum(axis=1)), 1e-12)
+        covered = covered * np.clip(rows.operator @ inside.astype(np.float64) @ columns.operator.T / whole, 0, 1)
+    if covered.mean() < MIN_COVERED_FRACTION:
+        size = f"{pixels.shape[0]}x{pixels.shape[1]} px of {scale_arcsec:g} arcsec"
+        raise Rejection(
+            RejectCode.WRONG_SHAPE, f"{band}: {size} cover {covered.mean():.0%} of the {grid.side_arcsec:g} arcsec field"
+        )
+    _check_content(band, pixels[inside])
+    stamp = regrid_image(pixels, rows, columns)
+    # What is seen must vary by itself: padding must not make a constant image look like sky.
+    seen = covered > 1e-3
+    _check_content(band, (stamp[seen] / covered[seen]).astype(np.float32))
+    if is_covered(covered):
+        return stamp, False
+    sky = _border_sky(stamp, covered >= min(_WHOLE, float(covered.max())))
+    # An output pixel that the data cover in part keeps the light that was seen.
+    return (stamp + (1 - covered) * sky).astype(np.float32), True
+
+
+def _border_sky(stamp: Image, whole: NDArray[np.bool_]) -> Image:
+    """Noise, in the shape of `stamp`, of the level and scatter of the outer border of its `whole` pixels.
+
+    Measured after regridding, because the noise of mosaics is correlated. Exact zeros are masks, not sky, unless most of the
+    border is zero. The seed is the content, so the same image is always padded with the same sky.
+    """
+    rows, columns = (np.flatnonzero(whole.any(axis=axis)) for axis in (1, 0))
+    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    in_border = np.zeros(stamp.shape, dtype=bool)
+    in_border[box] = True
+    width = max(1, min(len(rows), len(columns)) // 10)
+    in_border[rows[0] + width : rows[-1] + 1 - width, columns[0] + width : columns[-1] + 1 - width] = False
+    border = stamp[in_border & whole].astype(np.float64)
+    if np.count_nonzero(border) > border.size / 2:
+        border = border[border != 0]
+    level = np.median(border)
+    scatter = 1.4826 * np.median(np.abs(border - level))
+    rng = np.random.default_rng(zlib.crc32(stamp[whole].tobytes()))
+    return rng.normal(level, scatter, stamp.shape).astype(np.float32)

@@ -1,0 +1,247 @@
+"""Mosaics read once, front to back; only the rows that stamps still need are kept."""
+
+from collections.abc import Iterator
+from typing import BinaryIO, Protocol
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+
+from infra.quiet import without_warnings
+from scanner.files.byte_order import float32_of
+from scanner.files.fits_compression import compressed_image
+from scanner.files.fits_hdus import not_decompressed, scaled
+from scanner.files.fits_image import header_pixel_scale_arcsec
+from scanner.files.fits_stream import FitsStream, image_stream
+from scanner.sources.cutouts import BandImage
+from scanner.vocabulary.rejections import RejectCode, Rejection
+
+BAND_BYTES = 2**24
+"""Of the rows that are read at a time, as float32."""
+MAX_KEPT_PIXELS = 2**26
+"""Of a mosaic in memory: 3500 rows of a MER mosaic, of which a stamp needs 200."""
+
+
+class RowSource(Protocol):
+    """Rows of an image, in order."""
+
+    def read(self, out: NDArray[np.float32]) -> None:
+        """The next rows, `[y, x]`."""
+
+    def skip(self, n_rows: int) -> None:
+        """Leave out the next rows."""
+
+    def finish(self) -> None:
+        """Read the rest of the file; Rejection if it, or what was read, is damaged."""
+
+    def close(self) -> None: ...
+
+
+class Mosaic:
+    """A mosaic that is read once, front to back, as far as its windows need it.
+
+    A damaged mosaic may be noticed at its end only: what was given before does not count then.
+    """
+
+    def __init__(self, uri: str, max_bytes: int, max_pixels: int) -> None:
+        """Read the header; close the mosaic when done.
+
+        Raises:
+            Rejection: the file is missing, cannot be read, has no such image or no pixel scale, or ends early.
+        """
+        stream = image_stream(uri, max_bytes, max_pixels)
+        try:
+            self.label = stream.label
+            self.header = stream.hdu.header
+            self.shape: tuple[int, int] = stream.hdu.shape  # type: ignore[assignment]
+            self.pixel_scale_arcsec = header_pixel_scale_arcsec(self.header, self.label)
+            self._source: RowSource = _CompressedRows(stream) if stream.hdu.is_compressed else _StoredRows(stream)
+        except BaseException:
+            stream.close()
+            raise
+        self.rows = np.empty((0, self.shape[1]), np.float32)
+        """`[capacity, x]`: row `y` of the mosaic lies at `y % capacity`, for `start <= y < stop`."""
+        self.start = self.stop = 0
+
+    def reserve(self, n_rows: int) -> None:
+        """Make place for windows of `n_rows`, and for a band of rows beside them.
+
+        Raises:
+            Rejection: TOO_LARGE.
+        """
+        n_band = max(1, BAND_BYTES // (4 * self.shape[1]))
+        self._grow(min(n_rows + n_band, self.shape[0]))
+
+    def keep(self, low: int, high: int) -> None:
+        """Have the rows from `low` to `high`; those before `low` are not asked for again.
+
+        Raises:
+            Rejection: the file ends early, cannot be read or decompressed, or too many rows would be kept.
+        """
+        if high <= self.stop:
+            return
+        if low >= self.stop:
+            self._source.skip(low - self.stop)
+            self.stop = low
+        self.start = max(self.start, low)
+        if high - self.start > len(self.rows):
+            self._grow(min(max(high - self.start, 2 * len(self.rows)), self.shape[0]))
+        for first, last in _contiguous(self.stop, min(self.start + len(self.rows), self.shape[0]), len(self.rows)):
+            self._source.read(self.rows[first % len(self.rows) :][: last - first])
+            self.stop = last
+
+    def window(self, y: int, x: int, n: int) -> BandImage:
+        """`n` pixels a side from row `y` and column `x` on, which may lie beyond the mosaic; its rows must be kept."""
+        ny, nx = self.shape
+        rows, columns = slice(max(y, 0), min(y + n, ny)), slice(max(x, 0), min(x + n, nx))
+        if rows.start < self.start or rows.stop > self.stop:
+            raise IndexError(
+                f"{self.label}: rows {rows.start}-{rows.stop} are not among {self.start}-{self.stop}, which are kept"
+            )
+        seen = self.rows[np.arange(rows.start, rows.stop) % len(self.rows), columns]
+        if seen.shape == (n, n):
+            return BandImage(seen, self.pixel_scale_arcsec)
+        here = slice(rows.start - y, rows.stop - y), slice(columns.start - x, columns.stop - x)
+        pixels = np.zeros((n, n), np.float32)
+        outside = np.ones((n, n), dtype=bool)
+        pixels[here], outside[here] = seen, False
+        return BandImage(pixels, self.pixel_scale_arcsec, outside)
+
+    def read_through(self) -> None:
+        """Have every row once, and keep none.
+
+        Raises:
+            Rejection: as `keep` and `finish`.
+        """
+        self.reserve(1)
+        for low in range(0, self.shape[0], len(self.rows)):
+            self.keep(low, min(low + len(self.rows), self.shape[0]))
+        self.finish()
+
+    def finish(self) -> None:
+        """Read the rest of the file.
+
+        Raises:
+            Rejection: the file is damaged: nothing that was read counts.
+        """
+        self._source.finish()
+
+    def close(self) -> None:
+        self._source.close()
+
+    def _grow(self, capacity: int) -> None:
+        if capacity <= len(self.rows):
+            return
+        check_kept(self.label, capacity, self.shape[1])
+        rows = np.empty((capacity, self.shape[1]), np.float32)
+        kept = np.arange(self.start, self.stop)
+        if len(kept):
+            rows[kept % capacity] = self.rows[kept % len(self.rows)]
+        self.rows = rows
+
+
+def check_kept(label: str, n_rows: int, n_columns: int) -> None:
+    """Raise TOO_LARGE if these cannot be kept in memory."""
+    if n_rows * n_columns > MAX_KEPT_PIXELS:
+        what = f"{n_rows} rows of {n_columns} pixels would be kept, at most {MAX_KEPT_PIXELS} pixels can be"
+        raise Rejection(RejectCode.TOO_LARGE, f"{label}: {what}")
+
+
+def _contiguous(start: int, stop: int, capacity: int) -> Iterator[tuple[int, int]]:
+    """The rows from `start` to `stop` in runs that lie together in a ring of `capacity` rows."""
+    while start < stop:
+        last = min(stop, start - start % capacity + capacity)
+        yield start, last
+        start = last
+
+
+class _StoredRows:
+    """Rows as they lie in the file."""
+
+    def __init__(self, stream: FitsStream) -> None:
+        self._stream = stream
+        self._dtype, self._header = stream.hdu.dtype, stream.hdu.header
+        self._row_bytes = stream.hdu.shape[1] * self._dtype.itemsize
+        plain = (float(self._header.get("BSCALE", 1)), float(self._header.get("BZERO", 0))) == (1, 0)
+        self._is_plain = plain and self._dtype == np.dtype(">f4")
+
+    def read(self, out: NDArray[np.float32]) -> None:
+        flat, at = out.reshape(-1), 0
+        # What float32 cannot hold becomes infinite, and is counted as not finite later.
+        with np.errstate(over="ignore", invalid="ignore"):
+            for piece in self._stream.pieces(len(out) * self._row_bytes):
+                part = flat[at : at + len(piece) // self._dtype.itemsize]
+                at += len(part)
+                if self._is_plain:
+                    float32_of(piece, part)
+                else:
+                    part[:] = scaled(np.frombuffer(piece, self._dtype), self._header)
+
+    def skip(self, n_rows: int) -> None:
+        for _ in self._stream.pieces(n_rows * self._row_bytes):
+            pass
+
+    def finish(self) -> None:
+        self._stream.finish()
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class _CompressedRows:
+    """Rows of a tile-compressed image, a few rows of tiles at a time.
+
+    The file is checked whole before the first pixel is unpacked, then read again from the local disk: an unnamed copy of it
+    where it lies in a store or is gzipped. Never more is unpacked than `BAND_BYTES`, or one row of tiles where that is more.
+    """
+
+    def __init__(self, stream: FitsStream) -> None:
+        self._ny, nx = stream.hdu.shape
+        height = int(stream.hdu.header.get("ZTILE2", 1))
+        self._step = height * max(1, BAND_BYTES // (4 * nx * height)) if height > 0 else self._ny
+        check_kept(stream.label, min(self._step, self._ny), nx)
+        stream.finish()
+        self._stream = stream
+        self._next, self._start = 0, 0
+        self._unpacked = np.empty((0, nx), np.float32)
+        self._file: BinaryIO | None = None
+        self._opened: fits.HDUList | None = None
+
+    def read(self, out: NDArray[np.float32]) -> None:
+        at = 0
+        while at < len(out):
+            if not self._start <= self._next < self._start + len(self._unpacked):
+                self._unpack(self._next // self._step * self._step)
+            rows = self._unpacked[self._next - self._start :][: len(out) - at]
+            out[at : at + len(rows)] = rows
+            at += len(rows)
+            self._next += len(rows)
+
+    def skip(self, n_rows: int) -> None:
+        self._next += n_rows
+
+    def finish(self) -> None:
+        """It was, before the first pixel."""
+
+    def close(self) -> None:
+        if self._opened is not None:
+            self._opened.close()
+        if self._file is not None:
+            self._file.close()
+        self._stream.close()
+
+    def _unpack(self, start: int) -> None:
+        self._unpacked = self._unpacked[:0]
+        try:
+            with without_warnings(), np.errstate(over="ignore", invalid="ignore"):
+                if self._opened is None:
+                    self._file = self._stream.reopened()
+                    self._opened = fits.open(self._file, memmap=False)
+                image = compressed_image(self._opened, self._stream.hdu.index, self._stream.hdu.shape)
+                stop = min(start + self._step, self._ny)
+                self._unpacked = np.asarray(image.section[start:stop], dtype=np.float32).reshape(
+                    stop - start, self._unpacked.shape[1]
+                )
+        except Exception as error:  # decoders raise many types for damaged streams
+            raise not_decompressed(self._stream.label, error) from error
+        self._start = start

@@ -1,0 +1,56 @@
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scanner.sources.batches import CutoutBatch
+from scanner.sources.cutouts import BandImage
+from scanner.sources.shards import Shard, ShardRows
+from scanner.sources.stamps import BatchBuilder, Windows
+from scanner.vocabulary.geometry import Geometry
+
+
+def shard_batches(shard: Shard, kept_rows: NDArray[np.int64], geometry: Geometry, batch_size: int) -> Iterator[CutoutBatch]:
+    """Some rows of a shard in order, `batch_size` at a time, through the same checks as any other pixels.
+
+    In the shard's own geometry they come out as they went in. `places` are positions in `kept_rows`.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be >= 1, got {batch_size}")
+    for start in range(0, len(kept_rows), batch_size):
+        rows = kept_rows[start : start + batch_size]
+        builder = BatchBuilder(np.arange(start, start + len(rows)), geometry)
+        windows = {band: _windows(shard, band, rows) for band in geometry.grids}
+        builder.fill(np.arange(len(rows)), windows, partial(_images, shard, rows))
+        yield builder.batch()
+
+
+def stream_batches(
+    shard: ShardRows, kept_rows: NDArray[np.int64], geometry: Geometry, batch_size: int
+) -> Iterator[CutoutBatch]:
+    """As `shard_batches`, holding no more of the shard than a batch; some batches are smaller where rows are left out.
+
+    Raises:
+        ValueError: as `ShardRows.pieces`.
+    """
+    start = 0
+    for piece in shard.pieces(batch_size):
+        end = start + len(piece.object_ids)
+        first, last = np.searchsorted(kept_rows, (start, end))
+        for batch in shard_batches(piece, kept_rows[first:last] - start, geometry, batch_size):
+            yield replace(batch, places=batch.places + first, rejected=[(place + int(first), r) for place, r in batch.rejected])
+        start = end
+
+
+def _windows(shard: Shard, band: str, rows: NDArray[np.int64]) -> Windows:
+    """Stamps that lie one below the other."""
+    side, scale = shard.geometry.grids[band].n_pixels, shard.geometry.grids[band].pixel_scale_arcsec
+    below = np.ascontiguousarray(shard.stamps[band]).reshape(-1, side)
+    return Windows(below, side * rows, np.zeros_like(rows), np.ones(len(rows), dtype=bool), side, scale)
+
+
+def _images(shard: Shard, rows: NDArray[np.int64], slot: int) -> dict[str, BandImage]:
+    grids = shard.geometry.grids
+    return {band: BandImage(stamps[rows[slot]], grids[band].pixel_scale_arcsec) for band, stamps in shard.stamps.items()}

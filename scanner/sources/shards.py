@@ -1,0 +1,243 @@
+"""The shard format: about 500 cutouts of one geometry in a Parquet file, with the truth where it is known."""
+
+import io
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from scanner.files.parquet_checked import ParquetInput
+from scanner.vocabulary.geometry import GEOMETRIES, Geometry, Stamps
+
+ROWS_PER_SHARD = 500
+KINDS = ("nonlens", "single", "compound_arc", "double_ring")
+"""What an object is; the index is the class of a subclass vector."""
+
+COMPONENTS = ("lens_light", "source1", "source2")
+"""Noise-free parts of an object that a simulation may keep: what is not lensed but neighbours, and each source as lensed."""
+
+MAX_SHARD_BYTES = 2**31
+"""Of a file."""
+MAX_SHARD_ROWS = 2**20
+MAX_PIXEL_BYTES = 2**32
+"""Unpacked, of a shard that is read as a whole."""
+MAX_KNOWN_BYTES = 2**26
+"""What ids and indices may unpack to."""
+
+_GEOMETRY_KEY = b"lensscan.geometry"
+
+
+def _truth(name: str, kind: pa.DataType, unit: str, description: str) -> pa.Field:
+    return pa.field(name, kind, metadata={b"unit": unit.encode(), b"description": description.encode()})
+
+
+TRUTH_FIELDS: tuple[pa.Field, ...] = (
+    _truth("kind", pa.string(), "", f"one of {', '.join(KINDS)}"),
+    _truth("morphology", pa.string(), "", "what it looks like: arc, quad, ring, compound_arc, double_ring, or the look-alike"),
+    _truth("index", pa.int64(), "", "position in the data set; the seed of everything random about the object"),
+    _truth("z_lens", pa.float64(), "", "redshift of the deflector, or of the galaxy where nothing is lensed"),
+    _truth("z_source1", pa.float64(), "", "redshift of the nearer source"),
+    _truth("z_source2", pa.float64(), "", "redshift of the farther source of a compound lens"),
+    _truth("einstein_radius1_arcsec", pa.float64(), "arcsec", "Einstein radius seen for source 1"),
+    _truth("einstein_radius2_arcsec", pa.float64(), "arcsec", "Einstein radius seen for source 2"),
+    _truth("velocity_dispersion_km_s", pa.float64(), "km/s", "of the deflector"),
+    _truth("magnification1", pa.float64(), "", "total, of source 1"),
+    _truth("magnification2", pa.float64(), "", "total, of source 2"),
+    _truth("arc_snr", pa.float64(), "", "signal to noise of all lensed light in VIS"),
+    _truth("n_pix_source", pa.int64(), "", "VIS pixels in which lensed light exceeds the noise"),
+    _truth("n_source_im", pa.int64(), "", "images of the centre of source 1"),
+    _truth("is_challenge_lens", pa.bool_(), "", "n_source_im > 0, magnification1 > 1.6 and n_pix_source > 20"),
+    _truth("lens_mag_vis", pa.float64(), "mag", "AB, total"),
+    _truth("source1_mag_vis", pa.float64(), "mag", "AB, unlensed"),
+    _truth("source2_mag_vis", pa.float64(), "mag", "AB, unlensed"),
+    _truth("source1_vis_minus_h", pa.float64(), "mag", "AB colour of source 1"),
+    _truth("detector_angle_deg", pa.float64(), "deg", "position angle of the detector, hence of the PSF"),
+)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Cutouts with their truth; `truth` has one row per object and the columns of `TRUTH_FIELDS`."""
+
+    object_ids: NDArray[np.int64]
+    stamps: Stamps
+    truth: pa.Table
+    geometry: Geometry
+    components: Mapping[str, Stamps] = field(default_factory=dict)
+    """By name of `COMPONENTS`, zero where there is no such light; empty where the shard keeps none."""
+
+
+def shard_schema(geometry: Geometry, *, with_components: bool = False, nullable_pixels: bool = False) -> pa.Schema:
+    """`object_id`, one fixed-size list of float32 per band (row-major `[y, x]`, ADU/s), the truth, then any components.
+
+    Pixels that cannot be null are read a quarter faster; shards of earlier versions have `nullable_pixels`.
+    """
+    prefixes = ("", *(f"{component}_" for component in COMPONENTS)) if with_components else ("",)
+    images, *components = [_band_fields(geometry, prefix, nullable_pixels) for prefix in prefixes]
+    fields = [pa.field("object_id", pa.int64(), nullable=False), *images, *TRUTH_FIELDS, *chain.from_iterable(components)]
+    return pa.schema(fields, metadata={_GEOMETRY_KEY: geometry.name.encode()})
+
+
+def is_shard_schema(schema: pa.Schema, geometry: Geometry, *, with_components: bool = False) -> bool:
+    """Does a schema have the columns of a shard, written by this version or an earlier one?"""
+    return any(
+        schema.equals(shard_schema(geometry, with_components=with_components, nullable_pixels=nullable))
+        for nullable in (False, True)
+    )
+
+
+def _band_fields(geometry: Geometry, prefix: str, nullable: bool) -> list[pa.Field]:
+    pixel = pa.field("element", pa.float32(), nullable=nullable)
+    return [
+        pa.field(prefix + band, pa.list_(pixel, grid.n_pixels**2), nullable=nullable, metadata={b"unit": b"adu/s"})
+        for band, grid in geometry.grids.items()
+    ]
+
+
+def shard_table(
+    object_ids: NDArray[np.int64],
+    stamps: Stamps,
+    truth: Mapping[str, list],
+    geometry: Geometry,
+    components: Mapping[str, Stamps] | None = None,
+) -> pa.Table:
+    """A table of `shard_schema`; truth columns that are not given are null.
+
+    Raises:
+        ValueError: a band's array does not have the shape `[len(object_ids), n_pixels, n_pixels]`.
+    """
+    n = len(object_ids)
+    schema = shard_schema(geometry, with_components=components is not None)
+    columns: list[pa.Array] = [pa.array(object_ids, pa.int64()), *_image_columns(stamps, geometry, n)]
+    columns += [pa.array(truth.get(f.name, [None] * n), f.type) for f in TRUTH_FIELDS]
+    if components is not None:
+        columns += [column for name in COMPONENTS for column in _image_columns(components[name], geometry, n)]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _image_columns(stamps: Stamps, geometry: Geometry, n: int) -> list[pa.Array]:
+    columns = []
+    fields = _band_fields(geometry, "", nullable=False)
+    for (band, grid), column in zip(geometry.grids.items(), fields, strict=True):
+        expected = (n, grid.n_pixels, grid.n_pixels)
+        if stamps[band].shape != expected:
+            raise ValueError(f"{band}: stamps must have the shape {expected}, got {stamps[band].shape}")
+        flat = pa.array(np.ascontiguousarray(stamps[band], dtype=np.float32).reshape(-1))
+        columns.append(pa.FixedSizeListArray.from_arrays(flat, type=column.type))
+    return columns
+
+
+def encode_shard(table: pa.Table) -> bytes:
+    """Parquet bytes with page checksums. Noise hardly compresses: only its exponents do, once the bytes are sorted by place."""
+    sink = io.BytesIO()
+    images = [f"{field.name}.list.element" for field in table.schema if pa.types.is_fixed_size_list(field.type)]
+    options = {"use_dictionary": False, "use_byte_stream_split": images, "write_page_checksum": True}
+    pq.write_table(table, sink, compression="zstd", compression_level=1, **options)
+    return sink.getvalue()
+
+
+def decode_shard(data: bytes) -> Shard:
+    """The inverse of `encode_shard`, verifying page checksums.
+
+    Raises:
+        ValueError: not a shard of a known geometry, columns differ from the schema, or an object without pixels.
+    """
+    file = _opened(pa.BufferReader(data))
+    geometry, with_components = _check_schema(file.schema)
+    pixel_bytes = file.n_rows * sum(4 * f.type.list_size for f in file.schema if pa.types.is_fixed_size_list(f.type))
+    if pixel_bytes > MAX_PIXEL_BYTES:
+        raise ValueError(f"a shard must hold at most {MAX_PIXEL_BYTES} bytes of pixels, got {pixel_bytes}")
+    table = file.read(file.names, MAX_PIXEL_BYTES)
+    _check_no_nulls(table)
+    kept = COMPONENTS if with_components else ()
+    components = {component: _stamps(table, geometry, f"{component}_") for component in kept}
+    truth = table.select([f.name for f in TRUTH_FIELDS])
+    return Shard(table["object_id"].to_numpy(), _stamps(table, geometry), truth, geometry, components)
+
+
+@dataclass(frozen=True)
+class ShardRows:
+    """What a shard says of its rows; their pixels are read as they are asked for."""
+
+    source: Callable[[], pa.NativeFile]
+    """Opens the file."""
+    geometry: Geometry
+    object_ids: NDArray[np.int64]
+    indices: list[int | None]
+    """Position in the data set, where it is known."""
+
+    def pieces(self, n_rows: int) -> Iterator[Shard]:
+        """The rows in order, `n_rows` at a time, without truth or components.
+
+        Raises:
+            ValueError: pages that do not match their checksums, or an object without pixels.
+            StorageError: the store failed.
+        """
+        names = ["object_id", *self.geometry.grids]
+        for table in _opened(self.source()).batches(names, n_rows):
+            _check_no_nulls(table)
+            yield Shard(table["object_id"].to_numpy(), _stamps(table, self.geometry), pa.table({}), self.geometry)
+
+
+def open_shard(source: Callable[[], pa.NativeFile]) -> ShardRows:
+    """A shard whose pixels are read a few rows at a time.
+
+    Raises:
+        ValueError: as `decode_shard`, as far as can be told before pixels are read.
+        StorageError: the store failed.
+    """
+    file = _opened(source())
+    geometry, _ = _check_schema(file.schema)
+    table = file.read(["object_id", "index"], MAX_KNOWN_BYTES)
+    _check_no_nulls(table)
+    return ShardRows(source, geometry, table["object_id"].to_numpy(), table["index"].to_pylist())
+
+
+def shard_ids(source: BinaryIO) -> NDArray[np.int64]:
+    """The ids of a shard, read without its pixels.
+
+    Raises:
+        ValueError: as `open_shard`.
+        StorageError: the store failed.
+    """
+    file = _opened(source)
+    _check_schema(file.schema)
+    return file.read(["object_id"], MAX_KNOWN_BYTES)["object_id"].to_numpy()
+
+
+def _opened(source: pa.NativeFile | BinaryIO) -> ParquetInput:
+    return ParquetInput(source, MAX_SHARD_BYTES, MAX_SHARD_ROWS)
+
+
+def _check_schema(schema: pa.Schema) -> tuple[Geometry, bool]:
+    """The geometry, and whether components are kept."""
+    name = (schema.metadata or {}).get(_GEOMETRY_KEY, b"").decode()
+    if name not in GEOMETRIES:
+        raise ValueError(f"shard geometry must be one of {sorted(GEOMETRIES)}, got {name!r}")
+    geometry = GEOMETRIES[name]
+    with_components = f"{COMPONENTS[0]}_{next(iter(geometry.grids))}" in schema.names
+    if not is_shard_schema(schema, geometry, with_components=with_components):
+        raise ValueError(f"columns are not those of a {name} shard: {schema.names}")
+    return geometry, with_components
+
+
+def _check_no_nulls(table: pa.Table) -> None:
+    for column in table.schema:
+        # A null list has no pixels: unnoticed, it would shift every object after it.
+        if (column.name == "object_id" or pa.types.is_fixed_size_list(column.type)) and table[column.name].null_count:
+            raise ValueError(f"shard column {column.name} must have no nulls, got {table[column.name].null_count}")
+
+
+def _stamps(table: pa.Table, geometry: Geometry, prefix: str = "") -> Stamps:
+    return {band: _images(table[prefix + band], grid.n_pixels) for band, grid in geometry.grids.items()}
+
+
+def _images(column: pa.ChunkedArray, n_pixels: int) -> NDArray[np.float32]:
+    whole = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+    flat = whole.flatten().to_numpy(zero_copy_only=False)
+    return flat.reshape(-1, n_pixels, n_pixels)

@@ -1,0 +1,116 @@
+"""Survey tiles in Euclid MER layout: one mosaic a band and a source catalogue."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+
+from infra.errors import LensscanError
+from infra.storage import StorageError, list_files
+from scanner.files.fits_source_table import SourceTableError, read_sources
+from scanner.files.wcs_client import sky_positions
+from scanner.vocabulary.rejections import Rejection
+
+MAX_MOSAIC_PIXELS = 32768**2
+MAX_MOSAIC_BYTES = 2**33
+MAX_CATALOGUE_BYTES = 2**33
+
+_NAME = re.compile(
+    r"EUC_MER_(?:BGSUB-MOSAIC-(?P<band>VIS|NIR-[YJH])|FINAL-CAT)_TILE(?P<tile>\d+)-[0-9A-Za-z]+"
+    r"_(?P<stamp>\d{8}T\d{6}(?:\.\d+)?)Z_(?P<version>\d+\.\d+)\.fits(?:\.gz)?"
+)
+CATALOGUE = "catalogue"
+
+
+class TileError(LensscanError, ValueError):
+    """A tile that cannot be scanned at all: no catalogue, or one that cannot be read."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Where a tile lies; a band without mosaic is missing from `mosaics`."""
+
+    tile_id: str
+    mosaics: Mapping[str, str]
+    """Band to URI."""
+    catalogue: str
+
+
+@dataclass(frozen=True)
+class TileCatalogue:
+    """Sources of a tile, `[n]` each, in the catalogue's order."""
+
+    object_ids: NDArray[np.int64]
+    ra: NDArray[np.float64]
+    """deg, ICRS"""
+    dec: NDArray[np.float64]
+    """deg, ICRS"""
+
+    def without(self, object_ids: Sequence[int]) -> "TileCatalogue":
+        """The sources whose ids are not among these."""
+        return self.rows(np.flatnonzero(~np.isin(self.object_ids, np.array(object_ids, dtype=np.int64))))
+
+    def rows(self, places: NDArray[np.int64]) -> "TileCatalogue":
+        """The sources at some places, in their order."""
+        return TileCatalogue(self.object_ids[places], self.ra[places], self.dec[places])
+
+    def positions(self, header: fits.Header, label: str) -> NDArray[np.float64]:
+        """`[n, 2]`: x and y of each source, 0 at the middle of the first pixel; NaN where it is not in front of the camera.
+
+        Raises:
+            Rejection: BAD_WCS, the message beginning with `label`.
+        """
+        return sky_positions(header, self.ra, self.dec, label)
+
+
+def discover_tiles(root_uri: str) -> list[Tile]:
+    """Every tile under a folder or prefix, nested or flat, sorted by tile number; the newest file where there are several.
+
+    Raises:
+        TileError: a tile has mosaics and no catalogue.
+    """
+    newest: dict[str, dict[str, tuple[tuple[str, str, str], str]]] = {}
+    for file in list_files(root_uri):
+        match = _NAME.fullmatch(file.uri.rpartition("/")[2])
+        if match is None:
+            continue
+        role = (match["band"] or CATALOGUE).removeprefix("NIR-")
+        roles = newest.setdefault(match["tile"], {})
+        entry = ((match["stamp"], match["version"], file.uri), file.uri)
+        roles[role] = max(roles.get(role, entry), entry)
+    tiles: list[Tile] = []
+    for tile_id, roles in sorted(newest.items()):
+        uris = {role: uri for role, (_, uri) in roles.items()}
+        if CATALOGUE not in uris:
+            raise TileError(
+                f"tile {tile_id}: {', '.join(sorted(uris))} but no catalogue named EUC_MER_FINAL-CAT_TILE{tile_id}-... beside"
+            )
+        catalogue = uris.pop(CATALOGUE)
+        tiles.append(Tile(tile_id, MappingProxyType(uris), catalogue))
+    return tiles
+
+
+def read_tile_catalogue(uri: str) -> TileCatalogue:
+    """Ids and positions from a FITS table; column names in any case.
+
+    Raises:
+        StorageError: the store failed.
+        TileError: unreadable, a column missing, ids not integers, positions not finite or not on the sky.
+    """
+    try:
+        ids, ra, dec = read_sources(uri, MAX_CATALOGUE_BYTES)
+    except SourceTableError as error:
+        raise TileError(f"catalogue {uri}: {error}") from error
+    except Rejection as rejection:
+        if rejection.code.retriable:
+            raise StorageError(f"catalogue {uri}: {rejection.detail}") from rejection
+        raise TileError(f"catalogue {uri}: cannot be read: {rejection}") from rejection
+    except Exception as error:  # astropy raises many types for tables that are none
+        raise TileError(f"catalogue {uri}: cannot be read: {error}") from error
+    if not (np.isfinite(ra).all() and np.isfinite(dec).all() and (np.abs(dec) <= 90).all() and (np.abs(ra) <= 360).all()):
+        raise TileError(f"catalogue {uri}: positions must be finite, RA within 0-360 and declination within -90-90 deg")
+    return TileCatalogue(ids, ra, dec)

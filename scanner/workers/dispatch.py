@@ -1,0 +1,183 @@
+"""Every pending unit of a plan, through workers that may die and a store that may fail, until it is committed or given up."""
+
+import errno
+import logging
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from infra.actor_pool import ActorPool, Call, Ended, Trouble
+from infra.errors import LensscanError
+from scanner.catalogue.ledger import Receipt, pending
+from scanner.catalogue.outcomes import TransientError
+from scanner.catalogue.plan import Plan
+from scanner.catalogue.units import MAX_EXAMPLES, Unit
+from scanner.workers.actors import Packages, scanner_pool
+from scanner.workers.recovery import Failure, Task, UnitRecovery
+from scanner.workers.store_backoff import Circuit
+
+START_S, ROW_S, BYTES_PER_S = 600.0, 0.5, 1e6
+"""Whoever needs longer than this for his start, a row, and reading hangs: forty times what a slow core takes."""
+
+MAX_STORE_FAILURES = 6
+"""A unit that meets so many failures of the store, while it answers for others, is given up."""
+
+Progress = Callable[[int, int], None]
+"""Called with (rows done, rows in all)."""
+
+_LOG = logging.getLogger(__name__)
+_FAILURES = {
+    Trouble.DIED: Failure.DIED,
+    Trouble.OUT_OF_MEMORY: Failure.OUT_OF_MEMORY,
+    Trouble.OVERDUE: Failure.OVERDUE,
+    Trouble.DISTURBED: Failure.DISTURBED,
+    Trouble.LOST: Failure.LOST,
+}
+_NO_MEMORY = re.compile(r"out of memory|can(?:'t|not) allocate memory|bad[ _]alloc", re.IGNORECASE)
+"""In what torch and OpenVINO raise, which is no MemoryError."""
+
+
+class UnitsFailedError(LensscanError):
+    """Units that could not be scanned after several tries; all others are committed."""
+
+
+@dataclass(frozen=True)
+class ScanRun:
+    """What a run over the pending units did."""
+
+    receipts: list[Receipt]
+    n_workers_lost: int
+    """Workers that died or had to be killed, and were replaced."""
+
+
+def scan_plan(
+    plan: Plan,
+    packages: Packages,
+    root_uri: str,
+    workers: int,
+    progress: Progress | None = None,
+    circuit: Circuit | None = None,
+) -> ScanRun:
+    """Scan every unit of the plan that storage does not hold yet, on `workers` actors of the running Ray session.
+
+    Raises:
+        UnitsFailedError: some units failed again and again; those that did not are committed.
+        StorageError: the store failed for longer than the patience of `circuit`.
+        ClusterError: Ray is gone, or no worker can be started.
+    """
+    todo = pending(plan, root_uri)
+    n_rows = sum(unit.n_rows for unit in plan.units)
+    done = n_rows - sum(unit.n_rows for unit in todo)
+    report = progress or (lambda _done, _total: None)
+    report(done, n_rows)
+    if not todo:
+        return ScanRun([], 0)
+    receipts: list[Receipt] = []
+    with closing(scanner_pool(plan, packages, root_uri, workers, len(todo))) as pool:
+        dispatch = _Dispatch(todo, plan.config.batch_size, pool, circuit or Circuit())
+        for receipt in dispatch.receipts():
+            receipts.append(receipt)
+            done += receipt.n_rows
+            report(done, n_rows)
+    if dispatch.given_up:
+        raise UnitsFailedError(_given_up(dispatch.given_up, len(plan.units)))
+    return ScanRun(receipts, pool.n_lost)
+
+
+def unit_deadline_s(unit: Unit) -> float:
+    """How long a unit may take before its worker is held to hang."""
+    return START_S + ROW_S * unit.n_rows + sum(file.size for file in unit.files.values()) / BYTES_PER_S
+
+
+class _Dispatch:
+    """The units of a run, each with its history."""
+
+    def __init__(self, units: Sequence[Unit], batch_size: int, pool: ActorPool, circuit: Circuit) -> None:
+        self._units = {unit.unit_id: unit for unit in units}
+        self._recoveries = {unit.unit_id: UnitRecovery(unit.unit_id, unit.n_rows, batch_size) for unit in units}
+        self._pool, self._circuit = pool, circuit
+        self._failing: set[str] = set()
+        """Units that met a failing store since it last answered for any."""
+        self.given_up: dict[str, str] = {}
+        """Unit to what went wrong last."""
+
+    def receipts(self) -> Iterator[Receipt]:
+        """Run until every unit has a receipt or is given up."""
+        for recovery in self._recoveries.values():
+            self._pool.submit(self._call(recovery.task()))
+        while self._pool.n_open:
+            # What is on its way already says nothing new of the store: only before a new try one must wait.
+            if not self._pool.n_busy:
+                self._circuit.wait()
+            ended = self._pool.next_ended(at_most=1 if self._circuit.is_open else None)
+            if ended is not None and (receipt := self._after(ended)) is not None:
+                yield receipt
+
+    def _call(self, task: Task) -> Call:
+        method = "try_rows" if task.trial else "scan"
+        return Call(method, (task,), unit_deadline_s(self._units[task.unit_id]), task.is_alone)
+
+    def _after(self, ended: Ended) -> Receipt | None:
+        """Take note of how a call ended and start what follows from it; the receipt, if the unit is committed."""
+        task: Task
+        (task,) = ended.call.arguments
+        recovery = self._recoveries[task.unit_id]
+        if ended.trouble is None:
+            self._circuit.worked()
+            self._failing.clear()
+            if task.trial is None:
+                return ended.result
+            recovery.survived_trial()
+        else:
+            self._failed(recovery, task, ended)
+        if recovery.is_given_up:
+            self.given_up[task.unit_id] = recovery.verdict or _reason(ended)
+        else:
+            # A unit that kills workers waits until all others are done, one that cannot be read gives way to another.
+            self._pool.submit(self._call(recovery.task()))
+        return None
+
+    def _failed(self, recovery: UnitRecovery, task: Task, ended: Ended) -> None:
+        failure = _failure(ended)
+        _LOG.warning("unit %s: %s (%s)", task.unit_id, failure.replace("_", " "), _reason(ended))
+        recovery.failed(failure)
+        if failure is Failure.STORE and ended.error is not None:
+            self._circuit.failed(ended.error, is_probe=not self._pool.n_busy)
+            self._failing.add(task.unit_id)
+            if not self._circuit.is_open:
+                recovery.is_given_up |= recovery.n_store_failures >= MAX_STORE_FAILURES
+            elif len(self._failing) > 1:
+                # The store fails for several: that says nothing of this one.
+                recovery.forget_store_failures()
+
+
+def _failure(ended: Ended) -> Failure:
+    if ended.trouble is Trouble.RAISED:
+        return _raised(ended.error)
+    if ended.trouble is Trouble.DIED and ended.call.is_alone:
+        return Failure.DIED_ALONE
+    return _FAILURES[ended.trouble or Trouble.DIED]
+
+
+def _raised(error: BaseException | None) -> Failure:
+    if _has_no_memory(error):
+        return Failure.OUT_OF_MEMORY
+    return Failure.STORE if isinstance(error, OSError | TransientError) else Failure.RAISED
+
+
+def _has_no_memory(error: BaseException | None) -> bool:
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and bool(_NO_MEMORY.search(str(error))))
+
+
+def _reason(ended: Ended) -> str:
+    error = ended.error
+    return str(error) if isinstance(error, LensscanError) else f"{type(error).__name__}: {error}"
+
+
+def _given_up(given_up: dict[str, str], n_units: int) -> str:
+    examples = "; ".join(f"{unit}: {why}" for unit, why in list(given_up.items())[:MAX_EXAMPLES])
+    n = len(given_up)
+    return f"{n} of {n_units} units could not be scanned, the others are committed: {examples}"
