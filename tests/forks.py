@@ -82,7 +82,7 @@ def _serve():
     # What is printed while libraries are imported is no answer.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    cli = importlib.import_module("flows.cli")
+    cli = importlib.import_module("flows.cli.main")
     cli.set_up_libraries()
     for name in LATE:
         importlib.import_module(f"flows.{name}")

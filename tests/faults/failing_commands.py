@@ -10,8 +10,8 @@ import traceback
 from pathlib import Path
 from unittest.mock import patch
 
-from flows import cli
-from flows.app import app
+from flows.cli import main as cli
+from flows.cli.app import app
 from infra import s3_client
 
 OWN = ("infra", "scanner", "simulation", "training", "flows")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from astropy.io import fits
 
-from flows.planning import describe_plan
+from flows.commands.plan import describe_plan
 from scanner.catalogue.audit.reconcile import reconcile
 from scanner.catalogue.plan import PlanError, ScanConfig, build_plan, find_plans, load_plan
 from scanner.networks.locate import SHIPPED_DIR

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from flows.explaining import read_objects
+from flows.commands.explain import read_objects
 from scanner.explain.dream import CLASS_GENERATION, noise
 from scanner.explain.explanation import explain
 from scanner.explain.figures import Shown, explanation_figure, pages_bytes

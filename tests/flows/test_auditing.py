@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.app import app
-from flows.cli import _run
+from flows.cli.app import app
+from flows.cli.main import _run
 from infra.storage import read_bytes
 from scanner.catalogue.plan import ScanConfig, freeze, make_plan
 from tests.scanner.audited import flipped, make_audited, replace
@@ -25,7 +25,7 @@ def lensscan(monkeypatch, capsys):
     def run(*args, ends=0):
         monkeypatch.setenv("COLUMNS", "160")
         # Without arguments given, cyclopts warns that it runs under a test.
-        monkeypatch.setattr("flows.cli.app", lambda: app([*map(str, args)]))
+        monkeypatch.setattr("flows.cli.main.app", lambda: app([*map(str, args)]))
         code = _run()
         out, err = capsys.readouterr()
         assert code == ends, out + err

@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-import flows.checking_maps
-from flows.checking_maps import check_to_card, table_rows
-from flows.cli import app
+import flows.commands.check_maps
+from flows.cli.main import app
+from flows.commands.check_maps import check_to_card, table_rows
 from scanner.networks.architectures import NetworkSpec
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_package, read_card, with_metrics, write_card
@@ -65,7 +65,7 @@ def test_the_card_says_more_and_the_ensemble_stays_what_it_is(shards, package):
 
 
 def test_a_shipped_ensemble_stays_as_installed(shards, package, monkeypatch):
-    monkeypatch.setattr(flows.checking_maps, "SHIPPED_DIR", package.parent)
+    monkeypatch.setattr(flows.commands.check_maps, "SHIPPED_DIR", package.parent)
     before = (package / "card.json").read_bytes()
     _, folder = check(shards)
     assert str(folder) == "evaluation-test"
@@ -111,7 +111,7 @@ def test_mistakes_are_told_and_nothing_is_written(shards, package, tmp_path):
 
 def test_a_folder_that_takes_no_files_is_told_before_the_work(shards, package, tmp_path, monkeypatch):
     (tmp_path / "out" / "CARD.md.part").mkdir(parents=True)
-    monkeypatch.setattr(flows.checking_maps, "check_maps", None)
+    monkeypatch.setattr(flows.commands.check_maps, "check_maps", None)
     with pytest.raises(TrainingError, match="out: cannot be written to: Is a directory"):
         check(shards, out=tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["CARD.md.part"]

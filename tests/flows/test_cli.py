@@ -54,8 +54,8 @@ def installed(*args, cwd=None, **env):
 
 def test_help_answers_in_under_a_second_without_heavy_imports():
     code = (
-        "import sys, flows.cli\n"
-        "try: flows.cli.app(['--help'])\n"
+        "import sys, flows.cli.main\n"
+        "try: flows.cli.main.app(['--help'])\n"
         "except SystemExit: pass\n"
         "print([m for m in ('torch', 'ray', 'prefect', 'lenstronomy', 'pyarrow', 'astropy') if m in sys.modules])"
     )
@@ -186,15 +186,15 @@ def test_a_mistake_inside_a_flow_ends_in_one_line(lensscan, tmp_path):
 
 def test_what_a_busy_prefect_server_has_not_taken_yet_is_no_message_for_a_person():
     code = """
-import logging, flows.cli
+import logging, flows.cli.main
 def app():
     from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogWorker
     for worker in (APILogWorker(), EventsWorker(object, ())):
         worker._logger.warning("Still processing items")
     logging.getLogger("scanner.workers.dispatch").warning("unit a: raised")
-flows.cli.app = app
-flows.cli.main()
+flows.cli.main.app = app
+flows.cli.main.main()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "unit a: raised" in done.stderr

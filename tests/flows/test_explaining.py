@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-import flows.explaining
-from flows import explaining_commands
-from flows.explaining import ExplainError, check_out, explain_to_file, from_middle
+import flows.commands.explain
+from flows.cli import explain as explaining_commands
+from flows.commands.explain import ExplainError, check_out, explain_to_file, from_middle
 from infra.errors import LensscanError
 from scanner.explain.explanation import NetworkMaps
 from scanner.sources.shards import encode_shard, shard_table
@@ -105,7 +105,7 @@ def test_a_narrow_table_has_all_digits_and_says_where_there_is_nothing(monkeypat
         "objects": {name: {"p_lens": 0.1234, "networks": networks}},
         "rejected": {},
     }
-    monkeypatch.setattr(flows.explaining, "explain_to_file", lambda *_: found)
+    monkeypatch.setattr(flows.commands.explain, "explain_to_file", lambda *_: found)
     monkeypatch.setenv("COLUMNS", "80")
     explaining_commands.explain("m.csv", out=tmp_path / "why.png")
     printed = capsys.readouterr().out

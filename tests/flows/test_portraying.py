@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-import flows.portraying
+import flows.commands.portray
 import scanner.explain.portraits
-from flows.explaining import ExplainError
-from flows.explaining_commands import explain
-from flows.portraying import portray_to_file
+from flows.cli.explain import explain
+from flows.commands.explain import ExplainError
+from flows.commands.portray import portray_to_file
 from infra.errors import LensscanError
 from scanner.vocabulary.geometry import MER_10
 
@@ -82,7 +82,7 @@ def test_the_table_says_what_each_network_says(monkeypatch, tmp_path, capsys):
         "networks": {"OU-66": {"class_generated": {"nonlens": 1.0, "lens": 0.75}}},
         "rejected": {"b": "blank: VIS"},
     }
-    monkeypatch.setattr(flows.portraying, "portray_to_file", lambda *_: found)
+    monkeypatch.setattr(flows.commands.portray, "portray_to_file", lambda *_: found)
     explain(portrait=True, out=tmp_path / "p.png")
     printed = capsys.readouterr().out
     assert "0.7500" in printed
@@ -112,7 +112,7 @@ def test_mistakes_are_told_in_one_line_and_nothing_is_written(manifest, tmp_path
 
 
 def test_no_more_objects_than_memory_holds(manifest, tmp_path, monkeypatch):
-    monkeypatch.setattr(flows.portraying, "MOST_OBJECTS", 20)
+    monkeypatch.setattr(flows.commands.portray, "MOST_OBJECTS", 20)
     with pytest.raises(ExplainError, match="has 27 such objects, at most 20 are looked at: choose with --objects"):
         portray(manifest, tmp_path / "p.png")
 

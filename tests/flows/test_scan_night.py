@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 from cyclopts import ValidationError
 
-from flows.cli import app
-from flows.cli import scan as command
+from flows.cli.main import app
+from flows.cli.main import scan as command
 from infra.storage import create_if_absent, join
 from scanner.catalogue.columns import MAP_COLUMNS
 from scanner.catalogue.plan import MAPS_PER_UNIT, MOST_MAPS_PER_UNIT

@@ -116,5 +116,5 @@ def test_every_entry_of_the_list_of_equivalent_mutants_has_a_reason():
 
 def test_a_module_that_is_not_sampled_is_refused(capsys):
     with pytest.raises(SystemExit):
-        main(["--modules", "flows/cli.py"])
+        main(["--modules", "flows/cli/main.py"])
     assert "modules must be among simulation/lensing.py" in capsys.readouterr().err

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from flows.inject import inject
+from flows.commands.inject import inject
 from scanner.sources.tiles import discover_tiles
 from scanner.vocabulary.bands import EUCLID
 from simulation.survey_tile import TileSpec, simulate_tile

@@ -9,7 +9,7 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from flows.inject import inject
+from flows.commands.inject import inject
 from scanner.sources.manifests import read_manifest
 from scanner.sources.tile_batches import tile_cutouts
 from scanner.sources.tiles import discover_tiles, read_tile_catalogue

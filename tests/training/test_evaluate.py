@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from flows.evaluate import _described, evaluate_shards
+from flows.commands.evaluate import _described, evaluate_shards
 from scanner.networks.card import TrainingDataCard
 from scanner.sources.shards import KINDS
 from simulation.dataset import DatasetSpec, simulate_shard

@@ -47,7 +47,7 @@ PRESET = TrainConfig(
 COMMAND = """
 import sys
 import flows.train
-from flows.cli import main
+from flows.cli.main import main
 from training.config import TrainConfig
 flows.train.PRESETS = {"laptop": TrainConfig.model_validate_json(sys.argv.pop(1))}
 main()

@@ -8,10 +8,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
-import flows.auditing_commands
-import flows.explaining_commands
-import flows.learning_commands  # noqa: F401 - all three register their commands
-from flows.app import Engine, Fraction, MapsPerUnit, Positive, app
+import flows.cli.audit
+import flows.cli.explain
+import flows.cli.models  # noqa: F401 - all three register their commands
+from flows.cli.app import Engine, Fraction, MapsPerUnit, Positive, app
 from infra.errors import LensscanError
 from infra.telemetry import opt_out
 
@@ -102,7 +102,7 @@ def score(
         engine: What runs the networks, in float32; by default the best that this machine has.
         json: Print JSON instead of text.
     """
-    from flows.scoring import score_to_file
+    from flows.commands.score import score_to_file
     from flows.terminal import print_json, print_lines, terminal_progress
 
     with terminal_progress("scoring", quiet=json) as report:
@@ -210,7 +210,7 @@ def plan(
         workers: Scan actors to predict for; the configured number by default.
         json: Print JSON instead of text.
     """
-    from flows.planning import describe_plan
+    from flows.commands.plan import describe_plan
     from flows.terminal import print_json, print_lines
 
     found = describe_plan(tiles, ensemble, engine, exact=exact, workers=workers, n_units=units, measured=estimate)

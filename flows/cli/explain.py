@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from flows.app import app
+from flows.cli.app import app
 
 
 @app.command
@@ -50,11 +50,11 @@ def explain(
     chosen = None if networks is None else [name.strip() for name in networks.split(",") if name.strip()]
     with terminal_progress("drawing" if portrait else "explaining", quiet=json) as report:
         if portrait:
-            from flows.portraying import portray_to_file
+            from flows.commands.portray import portray_to_file
 
             found = portray_to_file(images, out, wanted, ensemble, chosen, steps, report)
         else:
-            from flows.explaining import ExplainError, explain_to_file
+            from flows.commands.explain import ExplainError, explain_to_file
 
             if images is None:
                 raise ExplainError("name images: a manifest, or a folder of tiles or shards; only --portrait needs none")

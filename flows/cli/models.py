@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter, validators
 
-from flows.app import AboveZero, NotNegative, Positive, app
+from flows.cli.app import AboveZero, NotNegative, Positive, app
 
 models = App(name="models", help="Ensembles of networks: list, show, import, restate, check their maps.")
 app.command(models)
@@ -95,7 +95,7 @@ def inject(
         psf: FITS file with a PSF for each band, as for `lensscan simulate`.
         json: Print JSON instead of text.
     """
-    from flows.inject import inject as inject_into
+    from flows.commands.inject import inject as inject_into
     from flows.terminal import print_json, print_lines, terminal_progress
 
     with terminal_progress("injecting", quiet=json) as report:
@@ -167,7 +167,7 @@ def evaluate(shards: str, *, ensemble: str | None = None, out: str | None = None
         out: Folder to write to; by default that of the ensemble, or evaluation-NAME here for a shipped one.
         json: Print JSON instead of text.
     """
-    from flows.evaluate import evaluate_shards
+    from flows.commands.evaluate import evaluate_shards
     from flows.terminal import print_json, print_lines, terminal_progress
     from training.evaluation_text import shown
 
@@ -258,7 +258,7 @@ def check_maps(
             shipped one.
         json: Print JSON instead of a table.
     """
-    from flows.checking_maps import check_to_card, table_rows
+    from flows.commands.check_maps import check_to_card, table_rows
     from flows.terminal import print_json, print_lines, print_table, terminal_progress
 
     with terminal_progress("checking maps", quiet=json) as report:

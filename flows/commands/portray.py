@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from flows.explaining import ExplainError, check_out, kind_of, read_objects, write_whole
+from flows.commands.explain import ExplainError, check_out, kind_of, read_objects, write_whole
 from flows.terminal import Report
 from infra.settings import Settings
 from scanner.explain.explanation import chosen_networks

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from flows.app import app
+from flows.cli.app import app
 
 if TYPE_CHECKING:
     from scanner.catalogue.audit.reconcile import Reconciliation
