@@ -16,14 +16,14 @@ from scanner.networks.engines import TorchEngine
 from scanner.networks.package import draft_network_card, write_package
 from scanner.sources.shards import KINDS
 from training.batches import BatchSource
-from training.calibrate import MIN_OBJECTS_PER_KIND, expected_calibration_error
-from training.card_text import card_markdown
 from training.combiners import fit_combiner
 from training.config import TrainConfig
 from training.curves import draw_learning_curves
 from training.dataset import SPLITS, Dataset
+from training.evaluation.calibrate import MIN_OBJECTS_PER_KIND, expected_calibration_error
+from training.evaluation.card_text import card_markdown
+from training.evaluation.metrics import auroc, metrics
 from training.fit import FitResult
-from training.metrics import auroc, metrics
 
 _BATCH = 64
 CITATION = "Trained with lensscan after Wilde J. et al. 2022, MNRAS, 512, 3464. Cite both when you use this ensemble."

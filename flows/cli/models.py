@@ -169,7 +169,7 @@ def evaluate(shards: str, *, ensemble: str | None = None, out: str | None = None
     """
     from flows.commands.evaluate import evaluate_shards
     from flows.terminal import print_json, print_lines, terminal_progress
-    from training.evaluation_text import shown
+    from training.evaluation.evaluation_text import shown
 
     with terminal_progress("evaluating", quiet=json) as report:
         evaluation, folder = evaluate_shards(shards, ensemble, out, report)

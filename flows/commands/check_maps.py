@@ -15,11 +15,11 @@ from scanner.networks.locate import SHIPPED_DIR, find_package
 from scanner.networks.package import CARD_FILE, read_card, with_metrics, write_card
 from scanner.sources.shards import decode_shard
 from scanner.vocabulary.geometry import GEOMETRIES, Geometry, Stamps
-from training.arc_truth import LEAST_ARC_SNR, bright_lenses
-from training.card_text import card_markdown
 from training.errors import TrainingError
-from training.map_checks import check_maps
-from training.map_measures import LEAST_OBJECTS, PREFIX, CheckSize, MapChecks
+from training.evaluation.arc_truth import LEAST_ARC_SNR, bright_lenses
+from training.evaluation.card_text import card_markdown
+from training.evaluation.map_checks import check_maps
+from training.evaluation.map_measures import LEAST_OBJECTS, PREFIX, CheckSize, MapChecks
 
 TEXT_PART = "CARD.md.part"
 SEED = 0

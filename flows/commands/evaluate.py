@@ -23,9 +23,9 @@ from scanner.sources.manifests import Progress
 from scanner.sources.shard_batches import shard_batches
 from scanner.sources.shards import TRUTH_FIELDS, decode_shard
 from training.errors import TrainingError
-from training.evaluate import Evaluation, evaluate_scores
-from training.evaluation_plots import draw_evaluation
-from training.evaluation_text import evaluation_markdown
+from training.evaluation.evaluate import Evaluation, evaluate_scores
+from training.evaluation.evaluation_plots import draw_evaluation
+from training.evaluation.evaluation_text import evaluation_markdown
 
 BOOTSTRAP_SEED = 0
 

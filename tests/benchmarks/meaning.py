@@ -17,7 +17,7 @@ from scanner.sources.shards import Shard, decode_shard, encode_shard
 from scanner.vocabulary.geometry import Stamps
 from simulation.dataset import DatasetSpec, simulate_objects
 from tests.benchmarks.sizes import FLAGSHIP
-from training.arc_truth import arcs, with_bright_arcs
+from training.evaluation.arc_truth import arcs, with_bright_arcs
 
 N_SIMULATED, SEED = 700, 77
 SLACK_PIXELS = 2

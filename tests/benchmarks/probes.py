@@ -36,7 +36,7 @@ from tests.benchmarks.probe_stamps import (
     simulated_pairs,
 )
 from tests.benchmarks.realism import REAL, Field, read_field, robust_sky
-from training.metrics import auroc, binomial_interval
+from training.evaluation.metrics import auroc, binomial_interval
 
 RESULTS = Path(__file__).with_name("probes.json")
 NEGATIVES = ("blank", "faint", "bright")

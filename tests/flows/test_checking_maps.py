@@ -16,7 +16,7 @@ from scanner.sources.shards import encode_shard
 from simulation.dataset import DatasetSpec, simulate_objects
 from tests.scanner.ensembles import write_test_package
 from training.errors import TrainingError
-from training.map_measures import METHODS
+from training.evaluation.map_measures import METHODS
 
 SPECS = (NetworkSpec("small", "compact", channels("sky_asinh", "VIS", "H")),)
 

@@ -55,7 +55,7 @@ MODULES = (
     Module("scanner/explain/occlusion.py", ("tests/scanner/test_occlusion.py",)),
     Module("scanner/explain/gradcam.py", ("tests/scanner/test_gradcam.py", "tests/scanner/test_candidate_maps.py")),
     Module("training/fit.py", ("tests/training/test_fit.py", "tests/training/test_resume.py")),
-    Module("training/metrics.py", ("tests/training/test_metrics.py",)),
+    Module("training/evaluation/metrics.py", ("tests/training/test_metrics.py",)),
     Module("training/tsne.py", ("tests/training/test_tsne.py",)),
     Module(
         "scanner/scan/unit.py",

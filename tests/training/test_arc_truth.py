@@ -11,8 +11,8 @@ from scanner.networks.package import draft_network_card
 from scanner.sources.shards import COMPONENTS, decode_shard, encode_shard, shard_table
 from scanner.vocabulary.geometry import CHALLENGE, MER, MER_10
 from tests.scanner.ensembles import SPECS
-from training.arc_truth import arcs, bright_lenses, on_input, with_bright_arcs
 from training.errors import TrainingError
+from training.evaluation.arc_truth import arcs, bright_lenses, on_input, with_bright_arcs
 
 
 def made_shard(geometry, arc_snr=(100.0, 39.0, None, 60.0), *, with_components=True):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from training.calibrate import can_stack, expected_calibration_error, fit_stack, restated
+from training.evaluation.calibrate import can_stack, expected_calibration_error, fit_stack, restated
 
 
 def drawn(n, seed=0):

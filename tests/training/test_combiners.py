@@ -9,8 +9,8 @@ from sklearn.preprocessing import StandardScaler
 
 from scanner.networks.combiner import MeanCombiner
 from tests.training.test_calibrate import drawn
-from training.calibrate import fit_stack, fit_tied_stack
 from training.combiners import best_stack, can_compare, compare_combiners, fit_combiner
+from training.evaluation.calibrate import fit_stack, fit_tied_stack
 
 
 def test_a_tied_stack_is_the_regression_on_the_mean():

@@ -14,9 +14,9 @@ from scanner.sources.shards import KINDS
 from simulation.dataset import DatasetSpec, simulate_shard
 from tests.scanner.ensembles import SPECS, write_test_package
 from training.errors import TrainingError
-from training.evaluate import CUTS, RATES, Measured, _calibration_floor, _cut, evaluate_scores
-from training.evaluation_plots import draw_evaluation
-from training.evaluation_text import evaluation_markdown, shown
+from training.evaluation.evaluate import CUTS, RATES, Measured, _calibration_floor, _cut, evaluate_scores
+from training.evaluation.evaluation_plots import draw_evaluation
+from training.evaluation.evaluation_text import evaluation_markdown, shown
 
 PREVALENCE = 0.01
 
@@ -25,7 +25,7 @@ PREVALENCE = 0.01
 def few_resamples():
     """Ten times fewer, where no test looks at the intervals of a bootstrap closely."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("training.metrics.N_BOOTSTRAP", 100)
+        patched.setattr("training.evaluation.metrics.N_BOOTSTRAP", 100)
         yield
 
 

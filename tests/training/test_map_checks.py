@@ -14,12 +14,12 @@ from scanner.networks.package import draft_network_card, read_card
 from scanner.preprocess.channels import channels
 from scanner.vocabulary.geometry import CHALLENGE, MER_10
 from tests.scanner.ensembles import SPECS, write_test_package
-from training.card_text import card_markdown
 from training.errors import TrainingError
-from training.map_checks import _pointing, check_maps, check_network, with_noise
-from training.map_curves import Curves, areas, untied
-from training.map_measures import METHODS, CheckSize, MapChecks, MethodCheck
-from training.relevance import Cells, cells_of, maps_of, middle, on_common_grid
+from training.evaluation.card_text import card_markdown
+from training.evaluation.map_checks import _pointing, check_maps, check_network, with_noise
+from training.evaluation.map_curves import Curves, areas, untied
+from training.evaluation.map_measures import METHODS, CheckSize, MapChecks, MethodCheck
+from training.evaluation.relevance import Cells, cells_of, maps_of, middle, on_common_grid
 
 CARD = draft_network_card(NetworkSpec("light", "compact", channels("min_max", "VIS")), "mer10", {})
 SIZE = CheckSize(n_objects=12, n_occluded=6, n_randomised=2)
@@ -105,7 +105,7 @@ def package(tmp_path_factory):
     steps, rng = [], np.random.default_rng(1)
     with pytest.MonkeyPatch.context() as patched:
         # The paper's, of a pixel, would take seconds.
-        patched.setattr("training.relevance.MASKS", {"ou66": Masks(6, 6), "compact": Masks(4, 4)})
+        patched.setattr("training.evaluation.relevance.MASKS", {"ou66": Masks(6, 6), "compact": Masks(4, 4)})
         checks = check_maps(folder, read_card(folder), stamps, truth, rng, TINY, progress=lambda *step: steps.append(step))
     return folder, checks, steps
 

@@ -8,8 +8,8 @@ from sklearn import metrics as sklearn_metrics
 from sklearn.metrics import accuracy_score, fbeta_score, precision_score, recall_score, roc_auc_score
 
 from scanner.sources.shards import KINDS
-from training.calibrate import expected_calibration_error
-from training.metrics import (
+from training.evaluation.calibrate import expected_calibration_error
+from training.evaluation.metrics import (
     auroc,
     binomial_interval,
     f_beta,
@@ -152,7 +152,7 @@ def test_a_reflected_interval_mirrors_the_percentiles_at_the_value_and_ends_at_z
     p, is_lens = np.array([0.2, 0.9]), np.array([False, True])
 
     def reflected(low, high):
-        monkeypatch.setattr("training.metrics.interval", lambda *_: (low, high))
+        monkeypatch.setattr("training.evaluation.metrics.interval", lambda *_: (low, high))
         return reflected_interval(lambda p, is_lens: float(p[is_lens][0]), p, is_lens, np.random.default_rng(0))
 
     assert reflected(1.0, 1.5) == pytest.approx((0.3, 0.8))
@@ -185,7 +185,7 @@ def test_the_interval_of_recall_at_few_false_positives_covers_the_truth(n_false,
 
 
 def test_the_reflected_interval_comes_closer_to_no_error_where_there_is_none(monkeypatch):
-    monkeypatch.setattr("training.metrics.N_BOOTSTRAP", 200)
+    monkeypatch.setattr("training.evaluation.metrics.N_BOOTSTRAP", 200)
     rng = np.random.default_rng(9)
     plain, reflected = [], []
     for _ in range(40):

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from training.evaluate import RATES, Cut, Evaluation, Measured
-from training.metrics import N_BOOTSTRAP
+from training.evaluation.evaluate import RATES, Cut, Evaluation, Measured
+from training.evaluation.metrics import N_BOOTSTRAP
 
 _NAMES = {
     "auroc": "AUROC",

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from scanner.sources.shards import KINDS
-from training.calibrate import expected_calibration_error, restated
 from training.errors import TrainingError
-from training.metrics import (
+from training.evaluation.calibrate import expected_calibration_error, restated
+from training.evaluation.metrics import (
     N_BOOTSTRAP,
     THRESHOLD,
     auroc,

@@ -1,8 +1,8 @@
 """How far to believe an ensemble's maps: a section of its CARD.md."""
 
 from scanner.networks.card import EnsembleCard
-from training.arc_truth import LEAST_ARC_SNR, LEAST_CONTRAST
-from training.map_measures import MOST_ALIKE, MethodCheck
+from training.evaluation.arc_truth import LEAST_ARC_SNR, LEAST_CONTRAST
+from training.evaluation.map_measures import MOST_ALIKE, MethodCheck
 
 _NAMES = {"guided_grad_cam": "Guided Grad-CAM", "grad_cam": "Grad-CAM", "occlusion": "occlusion"}
 _SURE_OF_A_SHARE = 0.98

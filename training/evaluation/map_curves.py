@@ -15,7 +15,7 @@ from scanner.explain.sanity import Maps, Scores, deletion, insertion
 from scanner.networks.card import NetworkCard
 from scanner.networks.engines import make_engine
 from scanner.preprocess.network_inputs import Inputs
-from training.relevance import Cells, others
+from training.evaluation.relevance import Cells, others
 
 Areas = NDArray[np.float64]
 """`[batch]`."""

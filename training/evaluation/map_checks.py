@@ -24,11 +24,11 @@ from scanner.networks.package import load_network
 from scanner.preprocess.network_inputs import Inputs, network_input
 from scanner.preprocess.sky import sky_level_and_sigma
 from scanner.vocabulary.geometry import Stamps
-from training.arc_truth import on_input
 from training.errors import TrainingError
-from training.map_curves import Curves, error_of_mean, lens_probability
-from training.map_measures import LEAST_OBJECTS, METHODS, CheckSize, MapChecks, Method, MethodCheck
-from training.relevance import Cells, cells_of, maps_of, middle, on_common_grid, others
+from training.evaluation.arc_truth import on_input
+from training.evaluation.map_curves import Curves, error_of_mean, lens_probability
+from training.evaluation.map_measures import LEAST_OBJECTS, METHODS, CheckSize, MapChecks, Method, MethodCheck
+from training.evaluation.relevance import Cells, cells_of, maps_of, middle, on_common_grid, others
 
 Progress = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""

@@ -13,7 +13,7 @@ from scanner.explain.sanity import Maps, Truth
 from scanner.networks.card import NetworkCard
 from scanner.preprocess.network_inputs import Inputs
 from scanner.preprocess.resample import area_operator, regrid
-from training.map_measures import Method
+from training.evaluation.map_measures import Method
 
 _AT_ONCE = 16
 """Images whose gradients are held together."""

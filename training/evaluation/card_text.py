@@ -2,7 +2,7 @@
 
 from scanner.networks.card import EnsembleCard, NetworkCard
 from scanner.networks.combiner import MeanCombiner
-from training.map_text import maps_section
+from training.evaluation.map_text import maps_section
 
 _COLUMNS = (
     ("AUROC", "auroc"),

@@ -8,9 +8,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from training.calibrate import restated
-from training.evaluate import BINS, RATES, Evaluation
-from training.metrics import binomial_interval, roc_curve
+from training.evaluation.calibrate import restated
+from training.evaluation.evaluate import BINS, RATES, Evaluation
+from training.evaluation.metrics import binomial_interval, roc_curve
 
 Scores = dict[str, NDArray[np.floating]]
 _N_BINS = 10
