@@ -12,7 +12,7 @@ from infra.cluster import ray_session
 from infra.settings import Settings
 from scanner.catalogue.query import query
 from simulation.actors import simulate_night
-from simulation.survey_tile import TileSpec
+from simulation.products.survey_tile import TileSpec
 
 NIGHT = date(2026, 1, 1)
 TILES = (

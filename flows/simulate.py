@@ -10,8 +10,8 @@ from infra.cluster import ray_session
 from infra.settings import Settings
 from infra.storage import absolute, check_folder, join
 from simulation.actors import simulate_dataset
-from simulation.dataset import dataset_spec, write_contact_sheet
-from simulation.population import Preset
+from simulation.population.draw import Preset
+from simulation.products.dataset import dataset_spec, write_contact_sheet
 
 
 class SimulateResult(BaseModel):

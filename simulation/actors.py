@@ -12,8 +12,8 @@ import ray
 from infra.cluster import actor_count, bounded_map
 from infra.storage import absolute, create_if_absent
 from scanner.sources.shards import ROWS_PER_SHARD, encode_shard
-from simulation.dataset import DatasetSpec, is_shard_of, shard_uris, simulate_shard
-from simulation.survey_tile import TileSpec, simulate_tile
+from simulation.products.dataset import DatasetSpec, is_shard_of, shard_uris, simulate_shard
+from simulation.products.survey_tile import TileSpec, simulate_tile
 
 ACTOR_CPUS = 0.5
 """Less than one, so that two actors on a two-core machine leave Ray room for everything else."""

@@ -81,7 +81,7 @@ def test_every_room_of_the_scanner_has_its_arrows():
         ("scanner/files/fits_image.py", "from scanner.networks.card import Card"),
         ("scanner/catalogue/plan.py", "from scanner import scan"),
         ("scanner/catalogue/plan.py", "from . import ledger"),
-        ("simulation/render.py", "def late():\n    import training.fit"),
+        ("simulation/products/render.py", "def late():\n    import training.fit"),
         ("training/step.py", "import prefect"),
         ("flows/cli/main.py", "import pickle"),
     ],
@@ -93,7 +93,7 @@ def test_an_import_against_the_arrows_is_found(path, line):
 @pytest.mark.parametrize(
     ("path", "line"),
     [
-        ("flows/cli/main.py", "import prefect, simulation.render, scanner.workers.run, infra.storage"),
+        ("flows/cli/main.py", "import prefect, simulation.products.render, scanner.workers.run, infra.storage"),
         ("scanner/workers/actors.py", "import ray\nfrom scanner.catalogue import plan"),
         ("scanner/explain/gradcam.py", "from scanner.networks.card import Card\nfrom scanner.vocabulary.bands import EUCLID"),
     ],

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
 
-from simulation.survey_tile import TileSpec, simulate_tile
+from simulation.products.survey_tile import TileSpec, simulate_tile
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent

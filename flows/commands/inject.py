@@ -9,10 +9,10 @@ from infra.storage import absolute, exists, join
 from scanner.sources.manifests import read_manifest
 from scanner.sources.tiles import Tile, TileError, discover_tiles
 from scanner.vocabulary.rejections import RejectCode
-from simulation.dataset import write_contact_sheet
-from simulation.injected_sets import InjectionSummary, OutputError, inject_into_cutouts
-from simulation.injected_tiles import inject_into_tile
-from simulation.injection import InjectionError
+from simulation.injection.arcs import InjectionError
+from simulation.injection.cutouts import InjectionSummary, OutputError, inject_into_cutouts
+from simulation.injection.tiles import inject_into_tile
+from simulation.products.dataset import write_contact_sheet
 
 _MANIFEST_SUFFIXES = (".csv", ".parquet")
 _MOST_REASONS = 5

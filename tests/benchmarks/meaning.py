@@ -15,7 +15,7 @@ from scanner.networks.package import load_network, read_card
 from scanner.preprocess.network_inputs import Inputs, network_input
 from scanner.sources.shards import Shard, decode_shard, encode_shard
 from scanner.vocabulary.geometry import Stamps
-from simulation.dataset import DatasetSpec, simulate_objects
+from simulation.products.dataset import DatasetSpec, simulate_objects
 from tests.benchmarks.sizes import FLAGSHIP
 from training.evaluation.arc_truth import arcs, with_bright_arcs
 

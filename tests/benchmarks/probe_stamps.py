@@ -12,9 +12,9 @@ from scipy.ndimage import gaussian_filter, maximum_filter
 from scanner.sources.cutouts import BandImage
 from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import MER, MER_10, Geometry
-from simulation.injection import InjectionError, inject_arcs
-from simulation.observation import Conditions, add_noise
-from simulation.render import simulate_object
+from simulation.injection.arcs import InjectionError, inject_arcs
+from simulation.optics.observation import Conditions, add_noise
+from simulation.products.render import simulate_object
 from simulation.systems import Kind
 from tests.benchmarks.realism import Field, robust_sky
 

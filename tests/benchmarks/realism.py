@@ -24,10 +24,10 @@ from scipy.stats import rankdata
 from scanner.preprocess.colour_picture import composite
 from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import MER
-from simulation.contact_sheet import picture_png
-from simulation.dataset import DatasetSpec, simulate_at
-from simulation.mosaic import simulate_sky
-from simulation.population import Draw
+from simulation.population.draw import Draw
+from simulation.products.contact_sheet import picture_png
+from simulation.products.dataset import DatasetSpec, simulate_at
+from simulation.products.mosaic import simulate_sky
 
 RESULTS = Path(__file__).with_name("realism.json")
 PICTURE = Path(__file__).with_name("realism.jpg")

@@ -11,7 +11,7 @@ from infra.cluster import bounded_map, ray_session
 from scanner.preprocess.resample import resized
 from scanner.sources.shards import ROWS_PER_SHARD
 from simulation.actors import _ONE_THREAD, ACTOR_CPUS, Simulator
-from simulation.dataset import DatasetSpec, simulate_objects
+from simulation.products.dataset import DatasetSpec, simulate_objects
 from tests.benchmarks.rates import in_turns, over, seconds_of, seconds_of_runs, spreads
 from tests.benchmarks.sizes import CORES, Sizes
 

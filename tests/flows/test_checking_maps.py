@@ -13,7 +13,7 @@ from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_package, read_card, with_metrics, write_card
 from scanner.preprocess.channels import channels
 from scanner.sources.shards import encode_shard
-from simulation.dataset import DatasetSpec, simulate_objects
+from simulation.products.dataset import DatasetSpec, simulate_objects
 from tests.scanner.ensembles import write_test_package
 from training.errors import TrainingError
 from training.evaluation.map_measures import METHODS

@@ -12,7 +12,7 @@ import pytest
 
 from infra.storage import create_if_absent
 from scanner.sources.shards import decode_shard, encode_shard
-from simulation.dataset import DatasetSpec, simulate_shard
+from simulation.products.dataset import DatasetSpec, simulate_shard
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 LENSSCAN = str(Path(sys.executable).with_name("lensscan"))

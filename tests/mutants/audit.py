@@ -33,7 +33,7 @@ class Defect:
 DEFECTS = (
     Defect(
         "M07",
-        "simulation/injection.py",
+        "simulation/injection/arcs.py",
         "What is painted is not brought to the file's flux scale.",
         "stamps[band] + _placed(noisy * scale[band], corner, shape)",
         "stamps[band] + _placed(noisy, corner, shape)",
@@ -41,7 +41,7 @@ DEFECTS = (
     ),
     Defect(
         "M08",
-        "simulation/injected_tiles.py",
+        "simulation/injection/tiles.py",
         "Zero points of mosaics are not handed on.",
         "        zero_points_ab_mag={band: mosaic.zero_point_ab_mag for band, mosaic in mosaics.items()},\n",
         "",
@@ -49,7 +49,7 @@ DEFECTS = (
     ),
     Defect(
         "M09",
-        "simulation/injected_sets.py",
+        "simulation/injection/cutouts.py",
         "Zero points of cutouts are not handed on.",
         "*draw_kind(seed, i), zero_points_ab_mag=zero_points, psfs=psfs)",
         "*draw_kind(seed, i), psfs=psfs)",
@@ -187,7 +187,7 @@ DEFECTS = (
     ),
     Defect(
         "M74",
-        "simulation/render.py",
+        "simulation/products/render.py",
         "The detector lies within one quarter turn.",
         "angle = float(rng.uniform(0, 360))",
         "angle = float(rng.uniform(0, 90))",
@@ -195,7 +195,7 @@ DEFECTS = (
     ),
     Defect(
         "M85",
-        "simulation/render.py",
+        "simulation/products/render.py",
         "Objects have no artefacts.",
         '        stamps = add_artefacts(stamps, geometry, conditions, rng, certain=system.lookalike == "artefact")',
         "        pass",
@@ -203,7 +203,7 @@ DEFECTS = (
     ),
     Defect(
         "M86",
-        "simulation/render.py",
+        "simulation/products/render.py",
         "Objects are all observed under nominal conditions.",
         'conditions = draw_conditions(rng, angle) if preset == "euclid" else Conditions.nominal(angle)',
         "conditions = Conditions.nominal(angle)",
@@ -211,7 +211,7 @@ DEFECTS = (
     ),
     Defect(
         "M87",
-        "simulation/render.py",
+        "simulation/products/render.py",
         "Objects have no neighbours.",
         "    system = replace(system, neighbours=neighbours)\n",
         "",
@@ -219,7 +219,7 @@ DEFECTS = (
     ),
     Defect(
         "M88",
-        "simulation/render.py",
+        "simulation/products/render.py",
         "Twins are drawn from the default mix, not from that of the data set.",
         "visible_system(draw_of, optics, rng, preset, twins_of)",
         "visible_system(draw_of, optics, rng, preset)",

@@ -19,8 +19,10 @@ class Module:
 
 MODULES = (
     Module("simulation/lensing.py", ("tests/simulation/test_lensing.py", "tests/simulation/test_images.py")),
-    Module("simulation/observation.py", ("tests/simulation/test_observation.py", "tests/simulation/test_noise_parts.py")),
-    Module("simulation/injection.py", ("tests/simulation/test_injection.py", "tests/simulation/test_injected_flux.py")),
+    Module(
+        "simulation/optics/observation.py", ("tests/simulation/test_observation.py", "tests/simulation/test_noise_parts.py")
+    ),
+    Module("simulation/injection/arcs.py", ("tests/simulation/test_injection.py", "tests/simulation/test_injected_flux.py")),
     Module("scanner/preprocess/resample.py", ("tests/scanner/test_resample.py", "tests/scanner/test_regridding.py")),
     Module("scanner/sources/stamps.py", ("tests/scanner/test_stamps.py",)),
     Module("scanner/preprocess/channels.py", ("tests/scanner/test_channels.py", "tests/scanner/test_inputs.py")),
@@ -93,7 +95,7 @@ MODULES = (
         _PER_LATER_MODULE,
     ),
     Module(
-        "simulation/render.py",
+        "simulation/products/render.py",
         ("tests/simulation/test_render.py", "tests/simulation/test_simulated_objects.py"),
         _PER_LATER_MODULE,
     ),
@@ -102,7 +104,7 @@ MODULES = (
 
 NOT_SAMPLED = {
     "scanner/workers/run.py": "its nearest tests take minutes",
-    "simulation/injected_tiles.py": "its nearest tests take minutes",
-    "simulation/injected_sets.py": "its nearest tests take minutes",
+    "simulation/injection/tiles.py": "its nearest tests take minutes",
+    "simulation/injection/cutouts.py": "its nearest tests take minutes",
 }
 """Files with defects of the audit that are not sampled, and why."""

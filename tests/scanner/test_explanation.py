@@ -13,7 +13,7 @@ from scanner.networks.package import load_package, read_card
 from scanner.preprocess.sky import sky_level_and_sigma
 from scanner.sources.shards import decode_shard, encode_shard
 from scanner.vocabulary.geometry import GEOMETRIES
-from simulation.dataset import DatasetSpec, simulate_objects
+from simulation.products.dataset import DatasetSpec, simulate_objects
 
 FLAGSHIP = SHIPPED_DIR / "mer3-sim"
 

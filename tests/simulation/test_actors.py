@@ -5,9 +5,9 @@ import pytest
 from infra.cluster import ClusterError, ray_session
 from scanner.sources.shards import ROWS_PER_SHARD, decode_shard
 from simulation.actors import simulate_dataset, simulate_night
-from simulation.dataset import DatasetSpec, simulate_shard
-from simulation.render import SimulationError
-from simulation.survey_tile import TileSpec, simulate_tile
+from simulation.products.dataset import DatasetSpec, simulate_shard
+from simulation.products.render import SimulationError
+from simulation.products.survey_tile import TileSpec, simulate_tile
 
 pytestmark = pytest.mark.ray
 

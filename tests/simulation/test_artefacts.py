@@ -5,8 +5,8 @@ import pytest
 
 from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import CHALLENGE, MER
-from simulation import artefacts
-from simulation.artefacts import (
+from simulation.optics import artefacts
+from simulation.optics.artefacts import (
     RATES,
     Frame,
     add_artefacts,
@@ -17,7 +17,7 @@ from simulation.artefacts import (
     saturation_adu_per_s,
     trail,
 )
-from simulation.observation import Conditions, add_noise, sky_sigma_adu_per_s
+from simulation.optics.observation import Conditions, add_noise, sky_sigma_adu_per_s
 
 BANDS = list(EUCLID)
 GEOMETRIES = pytest.mark.parametrize("geometry", [CHALLENGE, MER], ids=lambda g: g.name)

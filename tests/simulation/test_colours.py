@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from simulation import colours
-from simulation.colours import (
+from simulation.population import colours
+from simulation.population.colours import (
     PASSBANDS_MICRON,
     attenuation_mag,
     early_type_sed,

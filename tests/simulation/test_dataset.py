@@ -9,10 +9,10 @@ from infra.storage import create_if_absent
 from scanner.preprocess.colour_picture import composite
 from scanner.sources.shards import COMPONENTS, KINDS, ROWS_PER_SHARD, decode_shard, encode_shard, shard_schema
 from scanner.vocabulary.geometry import CHALLENGE
-from simulation import render as render_module
-from simulation import truth as truth_module
-from simulation.contact_sheet import contact_sheet_png
-from simulation.dataset import (
+from simulation.products import render as render_module
+from simulation.products import truth as truth_module
+from simulation.products.contact_sheet import contact_sheet_png
+from simulation.products.dataset import (
     KIND_SHARES,
     DatasetSpec,
     dataset_spec,
@@ -23,7 +23,7 @@ from simulation.dataset import (
     simulate_shard,
     write_contact_sheet,
 )
-from simulation.render import SimulationError
+from simulation.products.render import SimulationError
 
 SPEC = DatasetSpec(n=12, seed=7)
 

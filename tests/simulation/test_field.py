@@ -11,7 +11,7 @@ from scipy.signal import fftconvolve
 from scipy.stats import kstest
 
 from scanner.vocabulary.bands import EUCLID
-from simulation.field import (
+from simulation.population.field import (
     FIELD_SIDE_ARCSEC,
     N_NEIGHBOURS_IN_FIELD,
     NEIGHBOUR_VIS_MAGS,

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp, spearmanr
 
-from simulation import forecast_fit, forecast_rows
-from simulation.forecast import _draw_deflector, draw_lens
-from simulation.forecast_fit import expectation_maximisation
-from simulation.forecast_rows import MIXTURE_JSON, draw_row, from_coordinates, mixture_of, to_coordinates
 from simulation.lensing import distance_ratio, einstein_radius_arcsec
+from simulation.population import forecast_fit, forecast_rows
+from simulation.population.forecast import _draw_deflector, draw_lens
+from simulation.population.forecast_fit import expectation_maximisation
+from simulation.population.forecast_rows import MIXTURE_JSON, draw_row, from_coordinates, mixture_of, to_coordinates
 from simulation.systems import System
 from tests.simulation.forecast_table import read_table
 
@@ -155,7 +155,7 @@ def test_the_fit_is_run_from_the_command_line(tmp_path, rng):
     command = [
         sys.executable,
         "-m",
-        "simulation.forecast_fit",
+        "simulation.population.forecast_fit",
         str(tmp_path / "table.txt"),
         "--out",
         str(tmp_path / "out.json"),

@@ -3,9 +3,9 @@ from functools import cache
 import numpy as np
 import pytest
 
-from simulation import crowds, shapes
-from simulation.galaxies import BUILDERS, total_vis_mag
-from simulation.light import surface_brightness
+from simulation.optics.light import surface_brightness
+from simulation.population import crowds, shapes
+from simulation.population.galaxies import BUILDERS, total_vis_mag
 from simulation.systems import LOOKALIKES, Annulus, PointSource, Sersic, Spikes, SpiralArms, System
 
 KINDS = sorted(BUILDERS)

@@ -6,8 +6,8 @@ from lenstronomy.LensModel.lens_model import LensModel
 from lenstronomy.LensModel.Solver.lens_equation_solver import LensEquationSolver
 from scipy.ndimage import gaussian_filter
 
-from simulation.images import MIN_IMAGE_MAGNIFICATION, morphology, n_images
 from simulation.lensing import distance_ratio, einstein_radius_arcsec, ray_shoot
+from simulation.products.image_forms import MIN_IMAGE_MAGNIFICATION, morphology, n_images
 from simulation.systems import Mass
 
 Z_LENS, Z_SOURCE1, Z_SOURCE2 = 0.4, 1.1, 2.4

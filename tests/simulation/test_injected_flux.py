@@ -13,7 +13,7 @@ from astropy.io import fits
 from flows.commands.inject import inject
 from scanner.sources.tiles import discover_tiles
 from scanner.vocabulary.bands import EUCLID
-from simulation.survey_tile import TileSpec, simulate_tile
+from simulation.products.survey_tile import TileSpec, simulate_tile
 from tests.simulation.injecting import assert_same_truth, pairs, tile_truth, with_mosaic, write_manifest
 
 TILE_ID = "000000011"

@@ -15,12 +15,13 @@ from scanner.sources.tile_batches import tile_cutouts
 from scanner.sources.tiles import discover_tiles, read_tile_catalogue
 from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import MER
-from simulation import injected_sets, injected_tiles
-from simulation.injected_sets import InjectionSpec, OutputError, inject_into_cutouts
-from simulation.injected_tiles import inject_into_tile
-from simulation.injection import InjectionError, inject_arcs
-from simulation.psf import MER_PSF_HDUS
-from simulation.survey_tile import TileSpec, simulate_tile
+from simulation.injection import cutouts as injected_sets
+from simulation.injection import tiles as injected_tiles
+from simulation.injection.arcs import InjectionError, inject_arcs
+from simulation.injection.cutouts import InjectionSpec, OutputError, inject_into_cutouts
+from simulation.injection.tiles import inject_into_tile
+from simulation.optics.psf import MER_PSF_HDUS
+from simulation.products.survey_tile import TileSpec, simulate_tile
 from tests.simulation.injecting import assert_same_truth, pairs, tile_truth, with_mosaic, write_manifest
 
 TILE_ID = "000000007"

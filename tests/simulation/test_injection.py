@@ -4,12 +4,12 @@ import pytest
 from scanner.preprocess.sky import sky_level_and_sigma
 from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import MER
-from simulation import injection
-from simulation.injection import InjectionError, host_vis_mag, inject_arcs
+from simulation.injection import arcs as injection
+from simulation.injection.arcs import InjectionError, host_vis_mag, inject_arcs
 from simulation.lensing import effective_einstein_radius_arcsec
-from simulation.psf import SampledPsf
-from simulation.render import simulate_object
-from simulation.truth import total_mag
+from simulation.optics.psf import SampledPsf
+from simulation.products.render import simulate_object
+from simulation.products.truth import total_mag
 from tests.simulation.hand_numbers import ELECTRONS_PER_ADU_PER_S, SKY_ADU_PER_S
 
 LENSES = ("single", "compound_arc", "double_ring")

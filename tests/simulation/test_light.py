@@ -5,8 +5,8 @@ from lenstronomy.LensModel.lens_model import LensModel
 from scipy.special import gammainc, gammaincinv
 
 from scanner.vocabulary.bands import EUCLID
-from simulation import light_kernels
-from simulation.light import FINE_SCALE_ARCSEC, FineGrid, draw, draw_lensed, extent_arcsec, surface_brightness
+from simulation.optics import light_kernels
+from simulation.optics.light import FINE_SCALE_ARCSEC, FineGrid, draw, draw_lensed, extent_arcsec, surface_brightness
 from simulation.systems import Annulus, PointSource, Sed, Sersic, Spikes, SpiralArms
 
 SED = Sed(20.0, 19.2, 18.9, 18.6)

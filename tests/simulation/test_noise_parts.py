@@ -6,8 +6,8 @@ from scipy.ndimage import convolve, correlate1d
 
 from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import MER
-from simulation import observation
-from simulation.observation import Conditions, Edge, Optics, add_noise, detector_noise
+from simulation.optics import observation
+from simulation.optics.observation import Conditions, Edge, Optics, add_noise, detector_noise
 from tests.simulation.hand_numbers import ELECTRONS_PER_ADU_PER_S, SKY_ADU_PER_S
 
 

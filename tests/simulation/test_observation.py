@@ -7,8 +7,8 @@ from scipy.stats import kstest, kurtosis
 
 from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import CHALLENGE, MER
-from simulation import observation
-from simulation.observation import (
+from simulation.optics import observation
+from simulation.optics.observation import (
     Conditions,
     Edge,
     Optics,
@@ -19,7 +19,7 @@ from simulation.observation import (
     sky_sigma_adu_per_s,
     source_noise,
 )
-from simulation.psf import SampledPsf, model_psf
+from simulation.optics.psf import SampledPsf, model_psf
 from tests.simulation.hand_numbers import (
     ELECTRONS_PER_ADU_PER_S,
     POISSON_SHARE,

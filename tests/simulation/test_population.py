@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from simulation.population import (
+from simulation.population.draw import (
     DRAWS,
     LOOKALIKE_SHARES,
     PopulationError,

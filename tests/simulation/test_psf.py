@@ -7,9 +7,9 @@ from scipy.special import erf
 from infra.errors import LensscanError
 from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import MER
-from simulation.light import FineGrid, draw
-from simulation.observation import Conditions, Optics
-from simulation.psf import MER_PSF_HDUS, ModelPsf, PsfError, SampledPsf, model_psf, read_psf, read_psfs
+from simulation.optics.light import FineGrid, draw
+from simulation.optics.observation import Conditions, Optics
+from simulation.optics.psf import MER_PSF_HDUS, ModelPsf, PsfError, SampledPsf, model_psf, read_psf, read_psfs
 from simulation.systems import PointSource, Sed
 from tests.shared import REAL
 

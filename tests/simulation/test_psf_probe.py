@@ -9,10 +9,10 @@ from scipy.stats import kstest
 
 from scanner.sources.shards import KINDS
 from scanner.vocabulary.geometry import MER_10
-from simulation.dataset import DatasetSpec, simulate_at
-from simulation.light import FineGrid, draw
-from simulation.observation import Conditions, Optics, add_noise
-from simulation.render import simulate_object
+from simulation.optics.light import FineGrid, draw
+from simulation.optics.observation import Conditions, Optics, add_noise
+from simulation.products.dataset import DatasetSpec, simulate_at
+from simulation.products.render import simulate_object
 from simulation.systems import LOOKALIKES, PointSource, Sed
 
 AXIS = np.arange(-6, 7) * 0.1

@@ -9,7 +9,7 @@ from scipy.ndimage import binary_dilation, gaussian_filter
 
 from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import MER
-from simulation.observation import Conditions, add_noise
+from simulation.optics.observation import Conditions, add_noise
 from tests.shared import REAL
 
 FILES = (

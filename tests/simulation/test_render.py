@@ -6,13 +6,13 @@ import pytest
 from scanner.sources.shards import KINDS
 from scanner.vocabulary.bands import EUCLID, VIS
 from scanner.vocabulary.geometry import CHALLENGE, GEOMETRIES, MER, MER_10
-from simulation import render as render_module
-from simulation import truth as truth_module
 from simulation.lensing import effective_einstein_radius_arcsec, einstein_radius_arcsec, ray_shoot
-from simulation.light import surface_brightness
-from simulation.observation import Conditions, Optics
-from simulation.population import draw_surroundings, draw_system
-from simulation.render import SimulationError, lens, render, simulate_object, stack, visible_system
+from simulation.optics.light import surface_brightness
+from simulation.optics.observation import Conditions, Optics
+from simulation.population.draw import draw_surroundings, draw_system
+from simulation.products import render as render_module
+from simulation.products import truth as truth_module
+from simulation.products.render import SimulationError, lens, render, simulate_object, stack, visible_system
 from simulation.systems import LOOKALIKES, Mass, PointSource, Sed, Sersic, System
 
 LENSES = [kind for kind in KINDS if kind != "nonlens"]
@@ -246,6 +246,6 @@ def test_a_scene_turned_by_a_right_angle_is_the_image_turned():
 
 def test_giving_up_is_an_error_not_a_noise_image(monkeypatch):
     monkeypatch.setattr(truth_module, "MIN_ARC_SNR", 1e9)
-    monkeypatch.setattr("simulation.render.MAX_TRIES", 2)
+    monkeypatch.setattr("simulation.products.render.MAX_TRIES", 2)
     with pytest.raises(SimulationError, match="no visible single of the preset euclid in 2 draws"):
         simulate_object("single", CHALLENGE, np.random.default_rng(1))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from simulation.lensing import COSMOLOGY
-from simulation.scaling import faber_jackson_mag, faber_jackson_velocity_dispersion_km_s
+from simulation.population.scaling import faber_jackson_mag, faber_jackson_velocity_dispersion_km_s
 from tests.simulation.forecast_table import read_table
 
 

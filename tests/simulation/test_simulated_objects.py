@@ -7,10 +7,11 @@ import pytest
 
 from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import CHALLENGE, MER, MER_10
-from simulation import artefacts, render
-from simulation.dataset import DatasetSpec, simulate_at
-from simulation.observation import Conditions, Optics
-from simulation.render import lens, simulate_object, visible_system
+from simulation.optics import artefacts
+from simulation.optics.observation import Conditions, Optics
+from simulation.products import render
+from simulation.products.dataset import DatasetSpec, simulate_at
+from simulation.products.render import lens, simulate_object, visible_system
 from simulation.systems import PointSource, Sed
 from tests.simulation import hand_numbers
 

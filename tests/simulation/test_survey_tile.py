@@ -7,9 +7,9 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from pydantic import ValidationError
 
-from simulation.mer_files import Pointing, object_ids
-from simulation.render import SimulationError
-from simulation.survey_tile import TileSpec, simulate_tile
+from simulation.products.mer_files import Pointing, object_ids
+from simulation.products.render import SimulationError
+from simulation.products.survey_tile import TileSpec, simulate_tile
 
 SPEC = TileSpec(tile_id="100000001", n_galaxies=12, n_single=1, n_compound=2, side_pixels=420, seed=3)
 MER_NAME = re.compile(

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from scanner.vocabulary.bands import VIS
+from simulation.products.truth import MIN_ARC_SNR, ArcTruth, Visibility, total_mag, truth_row, visibility
 from simulation.systems import Mass, Sed, Sersic, System
-from simulation.truth import MIN_ARC_SNR, ArcTruth, Visibility, total_mag, truth_row, visibility
 
 SED = Sed(24.0, 23.5, 23.2, 23.0)
 SKY = VIS.noise_electrons_per_pixel / VIS.electrons_per_adu_per_s

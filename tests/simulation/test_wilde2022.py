@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from simulation import wilde2022
 from simulation.lensing import distance_ratio
-from simulation.population import draw_system
+from simulation.population import wilde2022
+from simulation.population.draw import draw_system
+from simulation.population.wilde2022 import draw_lens
 from simulation.systems import System
-from simulation.wilde2022 import draw_lens
 from tests.shared import SHARED
 
 SLACS = SHARED / "real" / "tables" / "slacs_all_params.csv"

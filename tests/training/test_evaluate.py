@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 from flows.commands.evaluate import _described, evaluate_shards
 from scanner.networks.card import TrainingDataCard
 from scanner.sources.shards import KINDS
-from simulation.dataset import DatasetSpec, simulate_shard
+from simulation.products.dataset import DatasetSpec, simulate_shard
 from tests.scanner.ensembles import SPECS, write_test_package
 from training.errors import TrainingError
 from training.evaluation.evaluate import CUTS, RATES, Measured, _calibration_floor, _cut, evaluate_scores

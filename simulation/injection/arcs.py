@@ -12,13 +12,13 @@ from infra.errors import LensscanError
 from scanner.preprocess.sky import sky_level_and_sigma
 from scanner.vocabulary.bands import EUCLID, VIS
 from scanner.vocabulary.geometry import MER, Image
-from simulation import forecast
-from simulation.light import FINE_SCALE_ARCSEC
-from simulation.observation import Conditions, Optics, source_noise
-from simulation.psf import Psf
-from simulation.render import INNER_GRID, MAX_TRIES, Images, Lensed, lens
+from simulation.optics.light import FINE_SCALE_ARCSEC
+from simulation.optics.observation import Conditions, Optics, source_noise
+from simulation.optics.psf import Psf
+from simulation.population import forecast
+from simulation.products.render import INNER_GRID, MAX_TRIES, Images, Lensed, lens
+from simulation.products.truth import total_mag, truth_row
 from simulation.systems import Kind, System
-from simulation.truth import total_mag, truth_row
 
 PIXEL_SCALE_ARCSEC = MER.grids["VIS"].pixel_scale_arcsec
 """Of all bands."""

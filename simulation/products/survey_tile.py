@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from infra.storage import CreateOutcome, create_if_absent, exists, join, read_bytes
 from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import Image
-from simulation.field import draw_field_galaxy, field_mag
-from simulation.mer_files import (
+from simulation.optics.observation import draw_conditions
+from simulation.population.field import draw_field_galaxy, field_mag
+from simulation.products.mer_files import (
     CATALOGUE,
     MOSAICS,
     Pointing,
@@ -23,11 +24,10 @@ from simulation.mer_files import (
     read_truth_spec,
     truth_bytes,
 )
-from simulation.mosaic import PIXEL_SCALE_ARCSEC, Mosaic
-from simulation.observation import draw_conditions
-from simulation.render import SimulationError, render, visible_system
+from simulation.products.mosaic import PIXEL_SCALE_ARCSEC, Mosaic
+from simulation.products.render import SimulationError, render, visible_system
+from simulation.products.truth import truth_row
 from simulation.systems import Kind, Light, System
-from simulation.truth import truth_row
 
 MARGIN_PIXELS = 125
 """Objects keep this from the edges, so that their 20 arcsec cutouts are whole."""

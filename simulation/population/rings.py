@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.random import Generator
 
-from simulation.colours import early_type_sed, star_forming_sed
-from simulation.shapes import bar_light, bulge_light, disc_light, knots, on_ellipse, pick
+from simulation.population.colours import early_type_sed, star_forming_sed
+from simulation.population.shapes import bar_light, bulge_light, disc_light, knots, on_ellipse, pick
 from simulation.systems import Annulus, Light, Sed, Sersic
 
 RADII_ARCSEC = (0.4, 2.5)
@@ -16,7 +16,7 @@ Make = Callable[[Generator, Sed, Sed, float], tuple[Light, ...]]
 
 
 def ring_galaxy(rng: Generator, vis_mag: float, z: float) -> tuple[Light, ...]:
-    """A shape of the kinds in `simulation.shapes`: concentric, off-centre, partial, polar and barred rings."""
+    """A shape of the kinds in `simulation.population.shapes`: concentric, off-centre, partial, polar and barred rings."""
     radius = float(np.clip(10 ** (0.08 - 0.07 * (vis_mag - 20) + rng.normal(0, 0.17)), *RADII_ARCSEC))
     # Rings shine by their youngest stars, with little dust.
     old, young = early_type_sed(vis_mag, z, rng), star_forming_sed(vis_mag, z, rng, rng.gamma(1.2, 0.08))

@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import Geometry, Image
-from simulation.observation import Conditions, sky_sigma_adu_per_s
+from simulation.optics.observation import Conditions, sky_sigma_adu_per_s
 
 STAMP_AREA_ARCSEC2 = 400.0
 """Rates are for one stamp of 20 arcsec."""

@@ -18,7 +18,7 @@ from scanner.files.fits_image import check_image, find_image, header_pixel_scale
 from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import Image
 from scanner.vocabulary.rejections import RejectCode, Rejection
-from simulation.light import FINE_SCALE_ARCSEC
+from simulation.optics.light import FINE_SCALE_ARCSEC
 
 MAX_PSF_PIXELS = 1024**2
 MAX_OFF_CENTRE_PIXELS = 1.0

@@ -13,8 +13,8 @@ from scipy import fft
 
 from scanner.vocabulary.bands import EUCLID, Band
 from scanner.vocabulary.geometry import Geometry, Image
-from simulation.light import FINE_SCALE_ARCSEC
-from simulation.psf import Psf, model_psf
+from simulation.optics.light import FINE_SCALE_ARCSEC
+from simulation.optics.psf import Psf, model_psf
 
 _FWHM_SCATTER, _FWHM_RANGE = 0.05, (0.85, 1.2)
 """In ln, from object to object: focus, place in the field, stacking."""

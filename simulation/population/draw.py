@@ -10,9 +10,9 @@ from numpy.random import Generator
 
 from infra.errors import LensscanError
 from scanner.sources.shards import KINDS
-from simulation import forecast, wilde2022
-from simulation.field import draw_neighbours
-from simulation.galaxies import BUILDERS
+from simulation.population import forecast, wilde2022
+from simulation.population.field import draw_neighbours
+from simulation.population.galaxies import BUILDERS
 from simulation.systems import LOOKALIKES, Kind, Light, Lookalike, System
 
 Preset = Literal["euclid", "wilde2022"]

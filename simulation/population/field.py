@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.random import Generator
 
-from simulation.colours import early_type_sed, star_forming_sed, star_sed
+from simulation.population.colours import early_type_sed, star_forming_sed, star_sed
 from simulation.systems import Light, PointSource, Sersic, Spikes, SpiralArms
 
 FIELD_SIDE_ARCSEC = 22.0

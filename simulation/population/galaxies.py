@@ -6,9 +6,18 @@ from types import MappingProxyType
 import numpy as np
 from numpy.random import Generator
 
-from simulation.crowds import blue_companions, companions, group, merger, moved, star
-from simulation.rings import ring_galaxy
-from simulation.shapes import Shape, disc, early_type_redshift, edge_on, elliptical, faint, late_type_redshift, spiral
+from simulation.population.crowds import blue_companions, companions, group, merger, moved, star
+from simulation.population.rings import ring_galaxy
+from simulation.population.shapes import (
+    Shape,
+    disc,
+    early_type_redshift,
+    edge_on,
+    elliptical,
+    faint,
+    late_type_redshift,
+    spiral,
+)
 from simulation.systems import Light, Lookalike
 
 Builder = Callable[[Generator, float | None, float], tuple[float, tuple[Light, ...]]]

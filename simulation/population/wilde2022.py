@@ -17,9 +17,9 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from simulation.colours import early_type_sed, star_forming_sed
 from simulation.lensing import distance_ratio, einstein_radius_arcsec
-from simulation.scaling import faber_jackson_mag
+from simulation.population.colours import early_type_sed, star_forming_sed
+from simulation.population.scaling import faber_jackson_mag
 from simulation.systems import Kind, Light, Mass, Sed, Sersic, System
 
 SERSIC_RADII_ARCSEC = (0.2, 7.0)

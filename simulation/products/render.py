@@ -12,12 +12,12 @@ from infra.errors import LensscanError
 from scanner.sources.shards import COMPONENTS
 from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import Geometry, Image
-from simulation.artefacts import add_artefacts
-from simulation.images import morphology, n_images
 from simulation.lensing import effective_einstein_radius_arcsec, ray_shoot
-from simulation.light import FINE_SCALE_ARCSEC, FineGrid, draw, draw_lensed
-from simulation.observation import Conditions, Optics, add_noise, draw_conditions
-from simulation.population import (
+from simulation.optics.artefacts import add_artefacts
+from simulation.optics.light import FINE_SCALE_ARCSEC, FineGrid, draw, draw_lensed
+from simulation.optics.observation import Conditions, Optics, add_noise, draw_conditions
+from simulation.optics.psf import Psf
+from simulation.population.draw import (
     LENS_SHARES,
     Draw,
     Preset,
@@ -28,9 +28,9 @@ from simulation.population import (
     draw_system,
     without_sources,
 )
-from simulation.psf import Psf
+from simulation.products.image_forms import morphology, n_images
+from simulation.products.truth import MIN_MAGNIFICATION, ArcTruth, truth_row, visibility
 from simulation.systems import Sersic, System
-from simulation.truth import MIN_MAGNIFICATION, ArcTruth, truth_row, visibility
 
 MAX_TRIES = 300
 INNER_GRID, OUTER_GRID = FineGrid(240), FineGrid(400)

@@ -4,8 +4,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from simulation.colours import k_correction_mag
 from simulation.lensing import COSMOLOGY
+from simulation.population.colours import k_correction_mag
 
 _SIGMA_KM_S, _V_MAG = 220.0, -22.5
 """Velocity dispersion, and absolute AB magnitude at 0.55 micron that goes with it: with the old population of `colours` the

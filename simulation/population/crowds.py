@@ -1,4 +1,4 @@
-"""Several galaxies together, and stars, about the origin: shapes like those of `simulation.shapes`."""
+"""Several galaxies together, and stars, about the origin: shapes like those of `simulation.population.shapes`."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.random import Generator
 
-from simulation.colours import early_type_sed, star_forming_sed, star_sed
-from simulation.shapes import Shape, disc, edge_on, elliptical, late_type_redshift, on_ellipse, pick, shells, spiral
+from simulation.population.colours import early_type_sed, star_forming_sed, star_sed
+from simulation.population.shapes import Shape, disc, edge_on, elliptical, late_type_redshift, on_ellipse, pick, shells, spiral
 from simulation.systems import Annulus, Light, PointSource, Sed, Sersic, Spikes
 
 COMPANION_RADII_ARCSEC = (0.6, 3.0)

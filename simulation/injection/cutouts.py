@@ -26,9 +26,9 @@ from scanner.sources.shards import ROWS_PER_SHARD, encode_shard, shard_table
 from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import MER, Image
 from scanner.vocabulary.rejections import Rejection
-from simulation.injection import PIXEL_SCALE_ARCSEC, InjectionError, inject_arcs
-from simulation.psf import Psf, read_psfs
-from simulation.render import stack
+from simulation.injection.arcs import PIXEL_SCALE_ARCSEC, InjectionError, inject_arcs
+from simulation.optics.psf import Psf, read_psfs
+from simulation.products.render import stack
 from simulation.systems import Kind
 
 INJECTED_SHARES: tuple[tuple[Kind, float], ...] = (("single", 0.6), ("compound_arc", 0.2), ("double_ring", 0.2))

@@ -8,11 +8,11 @@ from numpy.random import Generator
 
 from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import MER, Image
-from simulation.artefacts import add_artefacts
-from simulation.colours import star_sed
-from simulation.field import counts_per_arcmin2, draw_field_galaxy, field_mag
-from simulation.light import FineGrid, draw, extent_arcsec
-from simulation.observation import Conditions, Optics, add_noise, draw_conditions
+from simulation.optics.artefacts import add_artefacts
+from simulation.optics.light import FineGrid, draw, extent_arcsec
+from simulation.optics.observation import Conditions, Optics, add_noise, draw_conditions
+from simulation.population.colours import star_sed
+from simulation.population.field import counts_per_arcmin2, draw_field_galaxy, field_mag
 from simulation.systems import Light, PointSource
 
 PIXEL_SCALE_ARCSEC = 0.1

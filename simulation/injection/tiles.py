@@ -19,7 +19,8 @@ from scanner.sources.tiles import MAX_MOSAIC_BYTES, MAX_MOSAIC_PIXELS, Tile, Til
 from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import Image
 from scanner.vocabulary.rejections import Rejection
-from simulation.injected_sets import (
+from simulation.injection.arcs import PATCH_PIXELS, PIXEL_SCALE_ARCSEC, InjectionError, inject_arcs
+from simulation.injection.cutouts import (
     InjectionSpec,
     InjectionSummary,
     Progress,
@@ -31,10 +32,9 @@ from simulation.injected_sets import (
     not_ours,
     read_record,
 )
-from simulation.injection import PATCH_PIXELS, PIXEL_SCALE_ARCSEC, InjectionError, inject_arcs
-from simulation.mer_files import read_truth_spec, truth_bytes
-from simulation.psf import Psf, read_psfs
-from simulation.survey_tile import TRUTH_FILE
+from simulation.optics.psf import Psf, read_psfs
+from simulation.products.mer_files import read_truth_spec, truth_bytes
+from simulation.products.survey_tile import TRUTH_FILE
 from simulation.systems import Kind
 
 SPEC_KEYWORD = "INJECTED"

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from simulation.colours import early_type_sed, star_forming_sed
-from simulation.forecast_rows import EINSTEIN_RADII_ARCSEC, Row, draw_row
 from simulation.lensing import distance_ratio, einstein_radius_arcsec
-from simulation.scaling import FADING_MAG_PER_Z, faber_jackson_velocity_dispersion_km_s
+from simulation.population.colours import early_type_sed, star_forming_sed
+from simulation.population.forecast_rows import EINSTEIN_RADII_ARCSEC, Row, draw_row
+from simulation.population.scaling import FADING_MAG_PER_Z, faber_jackson_velocity_dispersion_km_s
 from simulation.systems import Kind, Light, Mass, Sersic, System
 
 MAX_VELOCITY_DISPERSION_KM_S = 450.0

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.random import Generator
 
-from simulation.colours import early_type_sed, star_forming_sed
+from simulation.population.colours import early_type_sed, star_forming_sed
 from simulation.systems import Annulus, Light, Sed, Sersic, SpiralArms
 
 Shape = Callable[[Generator, float, float], tuple[Light, ...]]

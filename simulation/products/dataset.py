@@ -13,10 +13,10 @@ from infra.provenance import sha256_bytes
 from infra.storage import create_if_absent, exists, join, open_read, read_bytes
 from scanner.sources.shards import COMPONENTS, ROWS_PER_SHARD, decode_shard, shard_table
 from scanner.vocabulary.geometry import GEOMETRIES, MER_10
-from simulation.contact_sheet import contact_sheet_png
-from simulation.population import DRAWS, LENS_SHARES, Draw, Preset, Shares, check_draw, lens_shares
-from simulation.psf import Psf, read_psfs
-from simulation.render import Simulated, SimulationError, simulate_object, stack
+from simulation.optics.psf import Psf, read_psfs
+from simulation.population.draw import DRAWS, LENS_SHARES, Draw, Preset, Shares, check_draw, lens_shares
+from simulation.products.contact_sheet import contact_sheet_png
+from simulation.products.render import Simulated, SimulationError, simulate_object, stack
 
 KIND_SHARES: Shares = (("nonlens", 0.5), *LENS_SHARES)
 _SPEC_KEY = b"lensscan.dataset"

@@ -1,4 +1,4 @@
-"""Fits the mixture of `simulation.forecast_rows` to the table of Collett (2015): `python -m simulation.forecast_fit TABLE`.
+"""Fits the mixture of `simulation.population.forecast_rows` to the table of Collett (2015): `python -m simulation.population.forecast_fit TABLE`.
 
 The table is `lenses_Euclid.txt` of https://github.com/tcollett/LensPop.
 """
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulation.forecast_rows import MIXTURE_JSON, to_coordinates
+from simulation.population.forecast_rows import MIXTURE_JSON, to_coordinates
 
 Array = NDArray[np.float64]
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaincinv
 
 from scanner.vocabulary.bands import EUCLID
-from simulation import light_kernels as kernels
+from simulation.optics import light_kernels as kernels
 from simulation.systems import Annulus, Light, PointSource, Sed, Sersic, Spikes
 
 Image = NDArray[np.float32]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from simulation.lensing import einstein_radius_arcsec
 
 MIXTURE_JSON = Path(__file__).with_name("forecast.json")
-"""Written by `simulation.forecast_fit`."""
+"""Written by `simulation.population.forecast_fit`."""
 EINSTEIN_RADII_ARCSEC = (0.4, 4.0)
 _AXIS_RATIOS = (0.2, 1.0)
 _EDGE = 1e-3
@@ -120,7 +120,7 @@ def read_mixture() -> Mixture:
 
 
 def mixture_of(components: Sequence[Mapping[str, Any]]) -> Mixture:
-    """The mixture of components as `simulation.forecast_fit` writes them."""
+    """The mixture of components as `simulation.population.forecast_fit` writes them."""
     weights = np.array([c["weight"] for c in components])
     means = np.array([c["mean"] for c in components])
     roots = np.zeros((*means.shape, means.shape[1]))
