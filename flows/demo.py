@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from flows.scan_night import scan_night
 from flows.terminal import print_json, print_lines, print_table, terminal_progress
-from infra.cluster import ray_session
+from infra.ray.cluster import ray_session
 from infra.settings import Settings
 from scanner.catalogue.query import query
 from simulation.actors import simulate_night

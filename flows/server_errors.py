@@ -3,7 +3,7 @@
 import httpx
 from prefect.settings import PREFECT_API_URL
 
-from infra.files import one_line
+from infra.store.files import one_line
 
 
 def server_trouble(error: Exception) -> str | None:

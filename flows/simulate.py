@@ -6,9 +6,9 @@ from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows.artifacts import flow_progress
-from infra.cluster import ray_session
+from infra.ray.cluster import ray_session
 from infra.settings import Settings
-from infra.storage import absolute, check_folder, join
+from infra.store.storage import absolute, check_folder, join
 from simulation.actors import simulate_dataset
 from simulation.population.draw import Preset
 from simulation.products.dataset import dataset_spec, write_contact_sheet

@@ -8,7 +8,7 @@ from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows.artifacts import flow_progress
-from infra.cluster import ray_session
+from infra.ray.cluster import ray_session
 from infra.settings import Settings
 from scanner.networks.locate import find_package
 from training.trainer import PRESETS, train_ensemble

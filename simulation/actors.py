@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 
 import ray
 
-from infra.cluster import actor_count, bounded_map
-from infra.storage import absolute, create_if_absent
+from infra.ray.cluster import actor_count, bounded_map
+from infra.store.storage import absolute, create_if_absent
 from scanner.sources.shards import ROWS_PER_SHARD, encode_shard
 from simulation.products.dataset import DatasetSpec, is_shard_of, shard_uris, simulate_shard
 from simulation.products.survey_tile import TileSpec, simulate_tile

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from infra.storage import s3_filesystem
+from infra.store.storage import s3_filesystem
 from tests.forks import forked_commands
 from tests.prefect_servers import prefect_server
 from tests.servers import free_port, http_status, stop, wait_for
@@ -97,7 +97,7 @@ def prefect_api(started_prefect):
 @pytest.fixture(scope="session")
 def ray_cluster():
     """A private Ray with two CPUs for the whole test session."""
-    from infra.cluster import ray_session
+    from infra.ray.cluster import ray_session
 
     with ray_session(num_cpus=2):
         yield

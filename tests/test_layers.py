@@ -42,7 +42,7 @@ def is_shell(relative):
     return (
         relative.parts[0] == "flows"
         or relative.name == "actors.py"
-        or str(relative) in {"training/trainer.py", "infra/cluster.py", "infra/actor_pool.py"}
+        or str(relative) in {"training/trainer.py", "infra/ray/cluster.py", "infra/ray/actor_pool.py"}
     )
 
 
@@ -75,7 +75,7 @@ def test_every_room_of_the_scanner_has_its_arrows():
 @pytest.mark.parametrize(
     ("path", "line"),
     [
-        ("infra/storage.py", "import scanner.workers.run"),
+        ("infra/store/storage.py", "import scanner.workers.run"),
         ("scanner/scan/unit.py", "from training import fit"),
         ("scanner/scan/unit.py", "from ray import remote"),
         ("scanner/files/fits_image.py", "from scanner.networks.card import Card"),
@@ -93,7 +93,7 @@ def test_an_import_against_the_arrows_is_found(path, line):
 @pytest.mark.parametrize(
     ("path", "line"),
     [
-        ("flows/cli/main.py", "import prefect, simulation.products.render, scanner.workers.run, infra.storage"),
+        ("flows/cli/main.py", "import prefect, simulation.products.render, scanner.workers.run, infra.store.storage"),
         ("scanner/workers/actors.py", "import ray\nfrom scanner.catalogue import plan"),
         ("scanner/explain/gradcam.py", "from scanner.networks.card import Card\nfrom scanner.vocabulary.bands import EUCLID"),
     ],

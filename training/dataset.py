@@ -14,7 +14,7 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from infra.provenance import digest, sha256_bytes
-from infra.storage import FileInfo, list_files, open_read, read_bytes
+from infra.store.storage import FileInfo, list_files, open_read, read_bytes
 from scanner.networks.architectures import LENS_OR_NOT, NetworkSpec
 from scanner.preprocess.channels import Channel
 from scanner.preprocess.network_inputs import network_input

@@ -25,7 +25,7 @@ def status(catalogue: str, *, plan: str | None = None, night: date | None = None
     """
     from flows.terminal import print_json, print_table
     from infra.errors import LensscanError
-    from infra.storage import StorageError
+    from infra.store.storage import StorageError
     from scanner.catalogue.audit.status import plan_status
 
     root, ids = _chosen(catalogue, plan, night)
@@ -244,7 +244,7 @@ def _next_step(plan_id: str, root: str) -> str:
 
 def _chosen(catalogue: str, plan: str | None, night: date | None) -> tuple[str, list[str]]:
     """The root and the ids of the plans that were asked for."""
-    from infra.storage import absolute
+    from infra.store.storage import absolute
     from scanner.catalogue.plan import find_plans
 
     root = absolute(catalogue)

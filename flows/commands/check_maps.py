@@ -7,7 +7,7 @@ import numpy as np
 
 from flows.terminal import Report
 from infra.settings import Settings
-from infra.storage import is_s3, list_files, local_path, read_bytes
+from infra.store.storage import is_s3, list_files, local_path, read_bytes
 from scanner.explain.sanity import Truth
 from scanner.networks.card import EnsembleCard
 from scanner.networks.engines import resolve_engine

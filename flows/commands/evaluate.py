@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from infra.provenance import code_version, digest, sha256_bytes
 from infra.settings import Settings
-from infra.storage import list_files, open_read, read_bytes
+from infra.store.storage import list_files, open_read, read_bytes
 from scanner.networks.engines import resolve_engine
 from scanner.networks.ensemble import Ensemble
 from scanner.networks.locate import SHIPPED_DIR, find_package

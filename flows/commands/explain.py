@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from flows.terminal import Report
 from infra.errors import LensscanError
 from infra.settings import Settings
-from infra.storage import absolute
+from infra.store.storage import absolute
 from scanner.catalogue.planned_ids import planned_ids
 from scanner.catalogue.units import Unit, find_units
 from scanner.explain.explanation import NetworkMaps, chosen_networks, explain

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from flows.terminal import Report
-from infra.storage import absolute, exists, join
+from infra.store.storage import absolute, exists, join
 from scanner.sources.manifests import read_manifest
 from scanner.sources.tiles import Tile, TileError, discover_tiles
 from scanner.vocabulary.rejections import RejectCode

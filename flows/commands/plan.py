@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from infra.settings import EngineName, Settings
-from infra.storage import absolute
+from infra.store.storage import absolute
 from scanner.catalogue.plan import ScanConfig, build_plan
 from scanner.networks.locate import find_package
 from scanner.networks.package import read_card

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from infra.errors import LensscanError
 from infra.provenance import sha256_bytes
-from infra.storage import CreateOutcome, create_if_absent
+from infra.store.storage import CreateOutcome, create_if_absent
 from scanner.catalogue.columns import MAP_COLUMNS, has_maps, network_names, unit_schema
 from scanner.catalogue.maps import MapError, check_maps
 from scanner.catalogue.outcomes import OutcomeError, candidate_mask, check_outcomes

@@ -11,7 +11,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, fiel
 
 from infra.provenance import canonical_json, code_version, digest
 from infra.settings import EngineName
-from infra.storage import CreateOutcome, create_if_absent, join, list_files, read_bytes
+from infra.store.storage import CreateOutcome, create_if_absent, join, list_files, read_bytes
 from scanner.catalogue.units import MAX_EXAMPLES, Frozen, InputFile, PlanError, Unit, find_units, id_digest
 
 __all__ = [

@@ -3,7 +3,7 @@
 import numpy as np
 
 from infra.errors import LensscanError
-from infra.storage import StorageError, info, open_read
+from infra.store.storage import StorageError, info, open_read
 from scanner.catalogue.units import Ids, Unit
 from scanner.sources.shards import shard_ids
 from scanner.sources.tiles import CATALOGUE, read_tile_catalogue

@@ -4,7 +4,7 @@ import duckdb
 import pyarrow as pa
 
 from infra.errors import LensscanError
-from infra.storage import is_s3, join, list_files, s3_filesystem
+from infra.store.storage import is_s3, join, list_files, s3_filesystem
 from scanner.catalogue.columns import MAP_COLUMNS
 
 _VIEWS = {"candidates": "candidates", "scores": "units"}

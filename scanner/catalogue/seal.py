@@ -6,9 +6,9 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from infra.errors import LensscanError
-from infra.posix import sync_folder
 from infra.provenance import canonical_json, sha256_bytes
-from infra.storage import CreateOutcome, StorageError, create_if_absent, is_s3, join, local_path, read_bytes, read_many
+from infra.store.posix import sync_folder
+from infra.store.storage import CreateOutcome, StorageError, create_if_absent, is_s3, join, local_path, read_bytes, read_many
 from scanner.catalogue.candidates import (
     Candidates,
     are_equal,

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from infra.errors import LensscanError
 from infra.provenance import canonical_json, code_version, sha256_bytes
-from infra.storage import FileInfo, join, list_files, read_bytes
+from infra.store.storage import FileInfo, join, list_files, read_bytes
 from scanner.catalogue.columns import has_maps, network_names, unit_schema
 from scanner.catalogue.maps import MapError, check_maps
 from scanner.catalogue.outcomes import SCORED, candidate_mask, count_statuses

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from infra.errors import LensscanError
 from infra.read_ahead import map_ahead
-from infra.storage import N_AHEAD, FileInfo, info, list_files, open_read
+from infra.store.storage import N_AHEAD, FileInfo, info, list_files, open_read
 from scanner.sources.shards import shard_ids
 from scanner.sources.tiles import Tile, discover_tiles, read_tile_catalogue
 from scanner.vocabulary.rejections import Rejection

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from astropy.io.fits import Header
 from astropy.io.fits.verify import VerifyError
 
-from infra.storage import FileInfo, StorageError, info, read_bytes
+from infra.store.storage import FileInfo, StorageError, info, read_bytes
 from scanner.files.fits_compression import check_compression
 from scanner.files.fits_hdus import FitsFile, Hdu
 from scanner.sources.cutouts import BandImage

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import chain
 from typing import BinaryIO, cast
 
-from infra.storage import is_s3, local_path, read_blocks
+from infra.store.storage import is_s3, local_path, read_blocks
 from scanner.files.byte_order import WordSum
 from scanner.files.fits_checksums import check_sums
 from scanner.files.fits_hdus import (

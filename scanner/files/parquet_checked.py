@@ -7,7 +7,7 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from infra.storage import StorageError
+from infra.store.storage import StorageError
 from scanner.files.parquet_pages import Footer, Page, pages, read_footer
 
 MAX_FOOTER_BYTES = 2**22

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from infra.storage import open_read
+from infra.store.storage import open_read
 from scanner.catalogue.plan import Plan, Unit
 from scanner.catalogue.unitfile import encode_table
 from scanner.scan.score_table import ScanError

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from infra.read_ahead import read_ahead
-from infra.storage import StorageError, arrow_source, info
+from infra.store.storage import StorageError, arrow_source, info
 from scanner.catalogue.columns import SECOND_COLUMNS, score_schema, unit_schema
 from scanner.catalogue.outcomes import candidate_mask
 from scanner.catalogue.units import Unit

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from infra.errors import LensscanError
-from infra.files import one_line
-from infra.storage import info, read_bytes
+from infra.store.files import one_line
+from infra.store.storage import info, read_bytes
 from scanner.files.fits_image import FitsReader
 from scanner.files.parquet_checked import BadParquetError, ParquetInput
 from scanner.sources.cutouts import Cutout, to_cutout

@@ -10,7 +10,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from infra.errors import LensscanError
-from infra.storage import StorageError, list_files
+from infra.store.storage import StorageError, list_files
 from scanner.files.fits_source_table import SourceTableError, read_sources
 from scanner.files.wcs_client import sky_positions
 from scanner.vocabulary.rejections import Rejection

@@ -14,10 +14,10 @@ import numpy as np
 import ray
 import torch
 
-from infra.actor_pool import ActorPool
-from infra.cluster import actor_count, ray_errors
 from infra.errors import LensscanError
 from infra.provenance import code_version
+from infra.ray.actor_pool import ActorPool
+from infra.ray.cluster import actor_count, ray_errors
 from scanner.catalogue.ledger import Receipt, committed, publish
 from scanner.catalogue.plan import Plan, ScanConfig
 from scanner.networks.package import read_card

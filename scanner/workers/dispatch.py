@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-from infra.actor_pool import ActorPool, Call, Ended, Trouble
 from infra.errors import LensscanError
+from infra.ray.actor_pool import ActorPool, Call, Ended, Trouble
 from scanner.catalogue.ledger import Receipt, pending
 from scanner.catalogue.outcomes import TransientError
 from scanner.catalogue.plan import Plan

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from infra.cluster import ray_session
+from infra.ray.cluster import ray_session
 from infra.settings import EngineName
-from infra.storage import absolute, probe
+from infra.store.storage import absolute, probe
 from scanner.catalogue.ledger import pending
 from scanner.catalogue.plan import MAPS_PER_UNIT, PlanError, ScanConfig, SecondOpinion, build_plan, freeze
 from scanner.catalogue.seal import seal

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from infra.storage import StorageError
+from infra.store.storage import StorageError
 
 OPENS_AFTER = 3
 """Failures without a success between them."""

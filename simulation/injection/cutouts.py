@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from infra.provenance import digest, sha256_bytes
-from infra.storage import CreateOutcome, absolute, create_if_absent, join, list_files, open_read, read_bytes
+from infra.store.storage import CreateOutcome, absolute, create_if_absent, join, list_files, open_read, read_bytes
 from scanner.files.fits_image import FitsReader
 from scanner.preprocess.resample import area_operator, regrid
 from scanner.sources.cutouts import BandImage, Cutout

@@ -12,7 +12,7 @@ from numpy.random import Generator, SeedSequence, default_rng
 from numpy.typing import NDArray
 
 from infra.provenance import digest
-from infra.storage import absolute, exists, join, list_files, read_bytes
+from infra.store.storage import absolute, exists, join, list_files, read_bytes
 from scanner.files.fits_hdus import FitsFile, Hdu
 from scanner.files.fits_image import check_image, find_image, header_pixel_scale_arcsec, header_zero_point_ab_mag, open_fits
 from scanner.sources.tiles import MAX_MOSAIC_BYTES, MAX_MOSAIC_PIXELS, Tile, TileCatalogue, read_tile_catalogue

@@ -10,7 +10,7 @@ from numpy.random import Generator, SeedSequence, default_rng
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from infra.provenance import sha256_bytes
-from infra.storage import create_if_absent, exists, join, open_read, read_bytes
+from infra.store.storage import create_if_absent, exists, join, open_read, read_bytes
 from scanner.sources.shards import COMPONENTS, ROWS_PER_SHARD, decode_shard, shard_table
 from scanner.vocabulary.geometry import GEOMETRIES, MER_10
 from simulation.optics.psf import Psf, read_psfs

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.random import Generator, SeedSequence, default_rng
 from pydantic import BaseModel, ConfigDict, Field
 
-from infra.storage import CreateOutcome, create_if_absent, exists, join, read_bytes
+from infra.store.storage import CreateOutcome, create_if_absent, exists, join, read_bytes
 from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import Image
 from simulation.optics.observation import draw_conditions

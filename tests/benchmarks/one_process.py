@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pyarrow.parquet as pq
 
-from infra.storage import probe
+from infra.store.storage import probe
 from scanner.catalogue.ledger import committed, pending, publish
 from scanner.catalogue.plan import ScanConfig, freeze, make_plan
 from scanner.catalogue.seal import seal

@@ -26,7 +26,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from infra.cluster import ray_session
+from infra.ray.cluster import ray_session
 from infra.settings import Settings
 from scanner.catalogue.plan import ScanConfig
 from scanner.catalogue.units import Unit, find_units

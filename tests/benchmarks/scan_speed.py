@@ -9,7 +9,7 @@ from uuid import uuid4
 import numpy as np
 import torch
 
-from infra.cluster import ray_session
+from infra.ray.cluster import ray_session
 from scanner.catalogue.ledger import publish
 from scanner.catalogue.plan import ScanConfig, make_plan
 from scanner.catalogue.units import find_units

@@ -7,7 +7,7 @@ import numpy as np
 import ray
 from skimage.transform import resize
 
-from infra.cluster import bounded_map, ray_session
+from infra.ray.cluster import bounded_map, ray_session
 from scanner.preprocess.resample import resized
 from scanner.sources.shards import ROWS_PER_SHARD
 from simulation.actors import _ONE_THREAD, ACTOR_CPUS, Simulator

@@ -18,7 +18,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import scanner.scan.unit
-from infra import storage
+from infra.store import storage
 from scanner.catalogue import ledger, plan, seal
 
 CREATED = {"plans": "plan", "units": "unit", "candidates": "candidates", "seals": "seal"}

@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 from flows.cli import main as cli
 from flows.cli.app import app
-from infra import s3_client
+from infra.store import s3_client
 
 OWN = ("infra", "scanner", "simulation", "training", "flows")
 STORES = ("s3://forbidden", "s3://silent", "s3://absent", "s3://broken")

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infra.provenance import sha256_bytes
-from infra.storage import list_files, read_bytes
+from infra.store.storage import list_files, read_bytes
 from scanner.catalogue.ledger import committed, pending, publish
 from scanner.catalogue.plan import Plan, ScanConfig, build_plan, freeze, load_plan, plan_uri
 from scanner.catalogue.seal import SealReport, load_seal, seal, seal_uri

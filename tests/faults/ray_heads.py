@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.cluster_access import Answer, ask
+from infra.ray.cluster_access import Answer, ask
 from tests.servers import free_port, stop, wait_for
 
 BIN = Path(sys.executable).parent

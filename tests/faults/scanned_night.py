@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from infra.storage import list_files, read_bytes
+from infra.store.storage import list_files, read_bytes
 from scanner.sources.shards import encode_shard, shard_table
 from scanner.vocabulary.geometry import CHALLENGE
 from scanner.workers import actors

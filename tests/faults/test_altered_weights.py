@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save
 
-from infra.storage import list_files
+from infra.store.storage import list_files
 from scanner.catalogue.plan import ScanConfig, build_plan
 from scanner.networks import package as module
 from scanner.networks.architectures import NetworkSpec

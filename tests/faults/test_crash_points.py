@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.storage import list_files
+from infra.store.storage import list_files
 from scanner.catalogue.ledger import Outcome, committed
 from scanner.catalogue.plan import load_plan
 from scanner.catalogue.seal import load_seal, seal

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from infra.storage import read_bytes
+from infra.store.storage import read_bytes
 from scanner.catalogue.audit.reconcile import reconcile
 from scanner.catalogue.audit.repair import repair_plan
 from scanner.catalogue.audit.verify import verify_plan

@@ -6,8 +6,8 @@ import sys
 import duckdb
 import pytest
 
-from infra import posix
-from infra.storage import CreateOutcome, StorageError, create_if_absent, list_files, read_bytes
+from infra.store import posix
+from infra.store.storage import CreateOutcome, StorageError, create_if_absent, list_files, read_bytes
 from scanner.catalogue.ledger import Outcome, committed, pending, publish
 from tests.scanner.catalogue_parts import plan_of, random_scores
 
@@ -68,8 +68,8 @@ def test_a_unit_for_which_there_is_no_space_stays_pending_until_there_is(disk, r
 
 LIMITED = """
 import resource, sys
-from infra import posix
-from infra.storage import create_if_absent, StorageError
+from infra.store import posix
+from infra.store.storage import create_if_absent, StorageError
 if sys.argv[2] == "named":
     posix._link_unnamed = lambda *_: False
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, resource.RLIM_INFINITY))

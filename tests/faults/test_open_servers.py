@@ -13,7 +13,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect as websocket
 
-from infra.cluster_access import Answer, ask
+from infra.ray.cluster_access import Answer, ask
 from tests.faults.listeners import LOOPBACK, grpc_answers, http_answers, listeners
 from tests.faults.patience import scaled
 from tests.faults.ray_heads import BIN, ray_head
@@ -27,7 +27,7 @@ WEBSOCKETS = ("/events/in", "/events/out", "/logs/out", "/task_runs/subscription
 CONNECT = """
 import sys
 import ray
-from infra.cluster import ray_session
+from infra.ray.cluster import ray_session
 from infra.errors import LensscanError
 try:
     with ray_session(sys.argv[1]):
@@ -39,7 +39,7 @@ except LensscanError as error:
 PRIVATE = """
 import sys
 import ray
-from infra.cluster import ray_session
+from infra.ray.cluster import ray_session
 with ray_session(num_cpus=1):
     print(ray.get(ray.remote(lambda: "hello").remote()), file=sys.__stdout__, flush=True)
     sys.stdin.readline()

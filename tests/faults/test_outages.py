@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from infra.storage import create_if_absent, join, list_files
+from infra.store.storage import create_if_absent, join, list_files
 from tests.faults.patience import wait_for
 from tests.faults.s3_proxy import Refuse, Rule, s3_proxy
 from tests.faults.scanned_night import N_ROWS, N_UNITS, Night, done, fetch, start

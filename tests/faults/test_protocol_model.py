@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from infra.provenance import sha256_bytes
-from infra.storage import CreateOutcome, create_if_absent, list_files, read_bytes
+from infra.store.storage import CreateOutcome, create_if_absent, list_files, read_bytes
 from scanner.catalogue import ledger
 from scanner.catalogue.ledger import Outcome, PublishError, committed, pending, publish
 from scanner.catalogue.outcomes import candidate_mask

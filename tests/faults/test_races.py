@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from infra.storage import list_files, read_bytes, s3_filesystem
+from infra.store.storage import list_files, read_bytes, s3_filesystem
 from scanner.catalogue.ledger import Outcome, publish
 from scanner.catalogue.plan import build_plan, freeze
 from scanner.catalogue.seal import seal

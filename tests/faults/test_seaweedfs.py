@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from infra.storage import (
+from infra.store.storage import (
     CreateOutcome,
     StorageError,
     create_if_absent,

@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from infra.errors import LensscanError
-from infra.files import one_line
-from infra.storage import absolute, list_files, read_bytes, s3_filesystem
+from infra.store.files import one_line
+from infra.store.storage import absolute, list_files, read_bytes, s3_filesystem
 from scanner.sources.manifests import read_manifest
 from tests.faults.canaries import Canaries
 from tests.faults.patience import scaled

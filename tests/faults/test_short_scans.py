@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from infra.storage import create_if_absent, join
+from infra.store.storage import create_if_absent, join
 from tests.faults.harm import recoveries
 from tests.faults.killer import scan_with_kills
 from tests.faults.patience import wait_for

@@ -5,9 +5,9 @@ import time
 import numpy as np
 import pytest
 
-from infra import s3 as objects
-from infra import s3_client
-from infra.storage import (
+from infra.store import s3 as objects
+from infra.store import s3_client
+from infra.store.storage import (
     StorageError,
     create_if_absent,
     info,

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from infra import s3_client
-from infra.removal import remove
-from infra.s3 import CREATE_TRIES
-from infra.storage import (
+from infra.store import s3_client
+from infra.store.removal import remove
+from infra.store.s3 import CREATE_TRIES
+from infra.store.storage import (
     CreateOutcome,
     StorageError,
     create_if_absent,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from infra.storage import StorageError, create_if_absent, info, join, read_blocks, read_exact
+from infra.store.storage import StorageError, create_if_absent, info, join, read_blocks, read_exact
 from scanner.catalogue.units import find_units
 from scanner.scan.scoring import CutoutScanner
 from scanner.scan.unit import scan_unit
@@ -43,7 +43,7 @@ def proxy(s3, monkeypatch):
 
 
 def test_a_zero_filled_range_is_an_error_before_the_last_block(proxy, s3, monkeypatch):
-    monkeypatch.setattr("infra.s3.STREAM_BYTES", 2**16)
+    monkeypatch.setattr("infra.store.s3.STREAM_BYTES", 2**16)
     data, uri = os.urandom(5 * 2**16 + 3), join(s3, "x")
     create_if_absent(uri, data, "1")
     file, got = info(uri), []
@@ -70,7 +70,7 @@ def test_mosaics_without_sums_of_their_own_are_never_scored_from_zeros(proxy, s3
             pixels, header = fits.getdata(path, header=True)
             fits.writeto(path, pixels, fits.Header([c for c in header.cards if "SUM" not in c.keyword]), overwrite=True)
         create_if_absent(join(s3, path.name), path.read_bytes(), "1")
-    monkeypatch.setattr("infra.s3.STREAM_BYTES", 2**17)
+    monkeypatch.setattr("infra.store.s3.STREAM_BYTES", 2**17)
     (unit,) = find_units(s3)
 
     def scan():
@@ -94,7 +94,7 @@ def test_where_the_store_keeps_no_checksum_the_sums_of_a_mosaic_do(proxy, s3, tm
     write_tile(tmp_path, 1, 8)
     for path in tmp_path.iterdir():
         create_if_absent(join(s3, path.name), path.read_bytes(), "1")
-    monkeypatch.setattr("infra.s3.STREAM_BYTES", 2**17)
+    monkeypatch.setattr("infra.store.s3.STREAM_BYTES", 2**17)
     (unit,) = find_units(s3)
     proxy.set_rules(Rule(NoChecksum(), "HEAD"), Rule(Zeros(), "GET", "MOSAIC-NIR-H"))
     table = scan_unit(unit, CutoutScanner(MeanEnsemble()), "2026-11-24")

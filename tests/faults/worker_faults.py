@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from infra import s3_client
+from infra.store import s3_client
 from scanner.networks.engines import fast_precision
 from scanner.networks.ensemble import Ensemble
 from scanner.scan import scoring

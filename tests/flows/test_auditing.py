@@ -9,7 +9,7 @@ import pytest
 
 from flows.cli.app import app
 from flows.cli.main import _run
-from infra.storage import read_bytes
+from infra.store.storage import read_bytes
 from scanner.catalogue.plan import ScanConfig, freeze, make_plan
 from tests.scanner.audited import flipped, make_audited, replace
 from tests.scanner.catalogue_parts import NIGHT, EnsembleName, unit_of

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.storage import create_if_absent
+from infra.store.storage import create_if_absent
 from scanner.sources.shards import decode_shard, encode_shard
 from simulation.products.dataset import DatasetSpec, simulate_shard
 

@@ -19,7 +19,7 @@ from cyclopts import ValidationError
 
 from flows.cli.main import app
 from flows.cli.main import scan as command
-from infra.storage import create_if_absent, join
+from infra.store.storage import create_if_absent, join
 from scanner.catalogue.columns import MAP_COLUMNS
 from scanner.catalogue.plan import MAPS_PER_UNIT, MOST_MAPS_PER_UNIT
 from scanner.workers.run import scan_night

@@ -10,8 +10,8 @@ import pytest
 import ray
 from ray.exceptions import ActorDiedError, ActorUnavailableError, NodeDiedError, OutOfMemoryError, RpcError
 
-from infra.actor_pool import MAX_FAILED_STARTS, ActorPool, Call, Trouble, _death
-from infra.cluster import ClusterError, actor_count
+from infra.ray.actor_pool import MAX_FAILED_STARTS, ActorPool, Call, Trouble, _death
+from infra.ray.cluster import ClusterError, actor_count
 
 pytestmark = pytest.mark.ray
 
@@ -144,7 +144,7 @@ def test_an_actor_gets_calls_only_once_it_runs(ray_cluster):
 
 
 def test_a_cluster_without_room_is_an_error_in_bounded_time(ray_cluster, monkeypatch):
-    monkeypatch.setattr("infra.actor_pool.START_S", 1.0)
+    monkeypatch.setattr("infra.ray.actor_pool.START_S", 1.0)
     pool = ActorPool(Worker.options(num_cpus=1000).remote, 2, 2)
     pool.submit(call("double", 1))
     with pytest.raises(ClusterError, match="no worker could be started for 1 s"):
@@ -259,7 +259,7 @@ def test_an_actor_that_cannot_start_is_an_error_that_says_why(ray_cluster):
 
 
 def test_actors_that_die_one_after_the_other_end_the_run(ray_cluster, monkeypatch):
-    monkeypatch.setattr("infra.actor_pool.MAX_DEATHS_IN_A_ROW", 3)
+    monkeypatch.setattr("infra.ray.actor_pool.MAX_DEATHS_IN_A_ROW", 3)
     pool = ActorPool(Worker.remote, 1, 1)
     for x in range(3):
         pool.submit(call("die", x))
@@ -288,7 +288,7 @@ def test_no_actors_and_no_slots_are_refused(n_actors, in_flight):
 def test_what_ray_says_of_dead_workers_does_not_spoil_the_answer_of_a_command():
     code = """
 import os, time, ray
-from infra.cluster import ray_session
+from infra.ray.cluster import ray_session
 with ray_session(num_cpus=1):
     @ray.remote
     class Worker:

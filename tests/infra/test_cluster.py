@@ -8,7 +8,7 @@ import time
 import pytest
 import ray
 
-from infra.cluster import ClusterError, _connect, bounded_map, ray_session
+from infra.ray.cluster import ClusterError, _connect, bounded_map, ray_session
 
 pytestmark = pytest.mark.ray
 
@@ -102,7 +102,7 @@ def test_a_running_session_is_used_and_left_running(ray_cluster):
     assert ray.is_initialized()
 
 
-CONNECT = "import sys; from infra.cluster import ray_session\nwith ray_session(sys.argv[1]): pass"
+CONNECT = "import sys; from infra.ray.cluster import ray_session\nwith ray_session(sys.argv[1]): pass"
 
 
 def refused(address):
@@ -117,7 +117,7 @@ def test_an_address_where_nothing_listens_is_told_at_once():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        assert refused(address) == f"infra.cluster.ClusterError: no Ray cluster at {address}: Connection refused"
+        assert refused(address) == f"infra.ray.cluster.ClusterError: no Ray cluster at {address}: Connection refused"
 
 
 def test_what_listens_but_is_no_cluster_is_told():

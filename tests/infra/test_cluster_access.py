@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import ray
 
-from infra.cluster_access import Answer, ask, ensure_token, known_token, private_folder
+from infra.ray.cluster_access import Answer, ask, ensure_token, known_token, private_folder
 from tests.servers import free_port
 
 

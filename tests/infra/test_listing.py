@@ -2,8 +2,8 @@
 
 import pytest
 
-from infra.files import FileInfo
-from infra.storage import StorageError, exists, list_files
+from infra.store.files import FileInfo
+from infra.store.storage import StorageError, exists, list_files
 from tests.infra.stores import ListingStore, serving
 
 pytestmark = pytest.mark.server

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from infra import storage
-from infra.files import CreateOutcome, FileInfo
-from infra.storage import (
+from infra.store import storage
+from infra.store.files import CreateOutcome, FileInfo
+from infra.store.storage import (
     StorageError,
     absolute,
     arrow_source,

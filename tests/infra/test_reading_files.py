@@ -2,8 +2,18 @@
 
 import pytest
 
-from infra import storage
-from infra.storage import FileInfo, StorageError, create_if_absent, info, join, list_files, read_bytes, read_exact, read_many
+from infra.store import storage
+from infra.store.storage import (
+    FileInfo,
+    StorageError,
+    create_if_absent,
+    info,
+    join,
+    list_files,
+    read_bytes,
+    read_exact,
+    read_many,
+)
 
 
 def test_many_files_are_read_in_order_and_one_that_went_away_is_none(root):

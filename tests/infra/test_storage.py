@@ -12,10 +12,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from infra import posix, s3_file, storage
-from infra import s3 as objects
 from infra.errors import LensscanError
-from infra.storage import (
+from infra.store import posix, s3_file, storage
+from infra.store import s3 as objects
+from infra.store.storage import (
     CreateOutcome,
     FileInfo,
     StorageError,
@@ -74,7 +74,7 @@ def test_one_of_many_racing_writers_wins_and_its_bytes_stay(root):
 
 def test_racing_processes_have_one_winner(tmp_path):
     code = (
-        "import sys; from infra.storage import create_if_absent\n"
+        "import sys; from infra.store.storage import create_if_absent\n"
         "sys.stdin.readline()\n"
         "for i in range(20): print(create_if_absent(f'{sys.argv[1]}/{i}', sys.argv[2].encode() * 1000, sys.argv[2]))"
     )

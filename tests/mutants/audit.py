@@ -99,7 +99,7 @@ DEFECTS = (
     ),
     Defect(
         "M46",
-        "infra/s3.py",
+        "infra/store/s3.py",
         "A listing that breaks off is taken for complete.",
         '            raise StorageError(f"{root_uri}: the store does not go on with its listing")',
         "            return",

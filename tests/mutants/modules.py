@@ -43,7 +43,7 @@ MODULES = (
     Module("scanner/catalogue/audit/reconcile.py", ("tests/scanner/test_reconcile.py", "tests/scanner/test_maps.py")),
     Module("scanner/catalogue/audit/verify.py", ("tests/scanner/test_verify.py", "tests/scanner/test_maps.py")),
     Module(
-        "infra/storage.py",
+        "infra/store/storage.py",
         (
             "tests/infra/test_local_files.py",
             "tests/infra/test_storage.py",
@@ -85,7 +85,7 @@ MODULES = (
         _PER_LATER_MODULE,
     ),
     Module(
-        "infra/s3.py",
+        "infra/store/s3.py",
         (
             "tests/infra/test_listing.py",
             "tests/infra/test_storage.py",

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from infra.removal import remove
-from infra.storage import create_if_absent, info, list_files, read_bytes
+from infra.store.removal import remove
+from infra.store.storage import create_if_absent, info, list_files, read_bytes
 from scanner.catalogue.ledger import pending, publish
 from scanner.catalogue.plan import Plan, ScanConfig, build_plan, freeze
 from scanner.catalogue.seal import seal

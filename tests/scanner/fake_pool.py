@@ -3,8 +3,8 @@
 from collections import deque
 from dataclasses import dataclass
 
-from infra.actor_pool import Ended, Trouble
-from infra.cluster import ClusterError
+from infra.ray.actor_pool import Ended, Trouble
+from infra.ray.cluster import ClusterError
 
 MOST_CALLS = 500
 """More of them, and the run is held to go round in circles."""

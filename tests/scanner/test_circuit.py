@@ -1,6 +1,6 @@
 import pytest
 
-from infra.storage import StorageError
+from infra.store.storage import StorageError
 from scanner.workers.store_backoff import FIRST_PAUSE_S, LONGEST_PAUSE_S, OPENS_AFTER, Circuit
 from tests.scanner.fake_pool import Clock
 

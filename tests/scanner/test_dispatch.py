@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from infra.actor_pool import Trouble
 from infra.errors import LensscanError
-from infra.storage import StorageError
+from infra.ray.actor_pool import Trouble
+from infra.store.storage import StorageError
 from scanner.catalogue.ledger import Outcome, Receipt
 from scanner.catalogue.outcomes import TransientError
 from scanner.catalogue.units import InputFile

@@ -10,7 +10,7 @@ from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_scales
 
 import scanner.files.fits_image as module
-from infra.storage import StorageError
+from infra.store.storage import StorageError
 from scanner.files.fits_image import FitsReader, header_pixel_scale_arcsec, read_band
 from scanner.vocabulary.rejections import RejectCode, Rejection
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from infra.provenance import sha256_bytes
-from infra.storage import list_files, read_bytes
+from infra.store.storage import list_files, read_bytes
 from scanner.catalogue.ledger import ConflictError, Outcome, PublishError, committed, pending, publish
 from scanner.catalogue.outcomes import TransientError
 from scanner.catalogue.plan import ScanConfig, make_plan

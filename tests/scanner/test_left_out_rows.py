@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from infra.storage import info
+from infra.store.storage import info
 from scanner.catalogue.outcomes import check_outcomes
 from scanner.catalogue.units import InputFile, Unit, find_units, id_digest
 from scanner.networks.ensemble import EnsembleScores

@@ -8,7 +8,7 @@ from astropy.io import fits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from infra.storage import create_if_absent, join
+from infra.store.storage import create_if_absent, join
 from scanner.sources.cutouts import Cutout
 from scanner.sources.manifests import ManifestError, manifest_cutouts, read_manifest
 from scanner.vocabulary.geometry import CHALLENGE

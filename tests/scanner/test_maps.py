@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from infra.storage import read_bytes
+from infra.store.storage import read_bytes
 from scanner.catalogue.audit.reconcile import reconcile
 from scanner.catalogue.audit.verify import verify_plan
 from scanner.catalogue.columns import EXPLANATION_COLUMNS, MAP_COLUMNS, candidate_schema, unit_schema

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from infra.storage import list_files
+from infra.store.storage import list_files
 from scanner.catalogue.plan import (
     InputFile,
     Plan,
@@ -83,7 +83,7 @@ def test_tiles_become_units_with_their_files(tmp_path):
 
 @pytest.mark.server
 def test_a_plan_of_objects_on_s3(tmp_path, s3):
-    from infra.storage import create_if_absent
+    from infra.store.storage import create_if_absent
 
     write_shard(tmp_path / "a.parquet", [1, 2])
     data = (tmp_path / "a.parquet").read_bytes()

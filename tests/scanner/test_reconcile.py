@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from infra.removal import remove
-from infra.storage import create_if_absent, info, read_bytes
+from infra.store.removal import remove
+from infra.store.storage import create_if_absent, info, read_bytes
 from scanner.catalogue.audit.id_sets import Difference, id_sets
 from scanner.catalogue.audit.reconcile import reconcile
 from scanner.catalogue.columns import unit_schema

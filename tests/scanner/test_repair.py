@@ -3,8 +3,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from infra.removal import remove
-from infra.storage import StorageError, create_if_absent, info, list_files, read_bytes
+from infra.store.removal import remove
+from infra.store.storage import StorageError, create_if_absent, info, list_files, read_bytes
 from scanner.catalogue.audit import repair as module
 from scanner.catalogue.audit.reconcile import reconcile
 from scanner.catalogue.audit.repair import RepairError, repair_plan

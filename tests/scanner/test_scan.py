@@ -11,7 +11,7 @@ from astropy.coordinates import SkyCoord
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.storage import info
+from infra.store.storage import info
 from scanner.catalogue.columns import score_schema, unit_schema
 from scanner.catalogue.outcomes import check_outcomes
 from scanner.catalogue.units import InputFile, Unit, find_units, id_digest

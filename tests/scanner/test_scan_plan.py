@@ -2,9 +2,9 @@
 
 import pytest
 
-from infra.actor_pool import Trouble
-from infra.cluster import ClusterError
-from infra.storage import StorageError
+from infra.ray.actor_pool import Trouble
+from infra.ray.cluster import ClusterError
+from infra.store.storage import StorageError
 from scanner.catalogue.ledger import Outcome, pending, publish
 from scanner.workers import dispatch
 from scanner.workers.dispatch import ScanRun, UnitsFailedError, scan_plan

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from infra.provenance import sha256_bytes
-from infra.storage import StorageError, list_files, read_bytes
+from infra.store.storage import StorageError, list_files, read_bytes
 from scanner.catalogue import seal as seals
 from scanner.catalogue.columns import candidate_schema
 from scanner.catalogue.ledger import publish

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from infra.storage import StorageError
+from infra.store.storage import StorageError
 from scanner.sources.shards import TRUTH_FIELDS, decode_shard, encode_shard, open_shard, shard_schema, shard_table
 from scanner.vocabulary.geometry import CHALLENGE, MER
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from astropy.wcs import WCS
 
-from infra import s3 as objects
-from infra.storage import create_if_absent
+from infra.store import s3 as objects
+from infra.store.storage import create_if_absent
 from scanner.files import fits_stream
 from scanner.sources import mosaics
 from scanner.sources.cutouts import Cutout

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from infra.provenance import sha256_bytes
-from infra.storage import read_bytes
+from infra.store.storage import read_bytes
 from scanner.catalogue.audit.repair import repair_plan
 from scanner.catalogue.audit.verify import Part, files_of_no_plan, verify_plan
 from scanner.catalogue.plan import PlanError, freeze, plan_uri

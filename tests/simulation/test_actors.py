@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.cluster import ClusterError, ray_session
+from infra.ray.cluster import ClusterError, ray_session
 from scanner.sources.shards import ROWS_PER_SHARD, decode_shard
 from simulation.actors import simulate_dataset, simulate_night
 from simulation.products.dataset import DatasetSpec, simulate_shard

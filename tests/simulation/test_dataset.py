@@ -5,7 +5,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from infra.errors import LensscanError
-from infra.storage import create_if_absent
+from infra.store.storage import create_if_absent
 from scanner.preprocess.colour_picture import composite
 from scanner.sources.shards import COMPONENTS, KINDS, ROWS_PER_SHARD, decode_shard, encode_shard, shard_schema
 from scanner.vocabulary.geometry import CHALLENGE

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from infra.cluster import ray_session
+from infra.ray.cluster import ray_session
 from scanner.networks.architectures import PAPER_NETWORKS
 from scanner.networks.package import load_package
 from tests.training.workers import train_workers

@@ -1,6 +1,6 @@
 """Where files lie that were taken out of a catalogue: below its root, under names that no reader looks for."""
 
-from infra.storage import join, list_files
+from infra.store.storage import join, list_files
 
 FOLDER = "quarantine"
 DAMAGED = ".damaged"

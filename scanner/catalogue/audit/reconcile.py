@@ -9,7 +9,7 @@ from pydantic import computed_field
 
 from infra.provenance import sha256_bytes
 from infra.read_ahead import map_ahead
-from infra.storage import StorageError, arrow_source, exists, join, list_files, read_bytes, read_many
+from infra.store.storage import StorageError, arrow_source, exists, join, list_files, read_bytes, read_many
 from scanner.catalogue.audit.id_sets import Difference, IdSets, id_sets
 from scanner.catalogue.audit.verify import Progress
 from scanner.catalogue.candidates import candidates_of, encode_candidates, file_schema, groups_of, open_candidates

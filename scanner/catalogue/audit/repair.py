@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from infra.errors import LensscanError
 from infra.provenance import sha256_bytes
-from infra.removal import remove
-from infra.storage import CreateOutcome, create_if_absent, exists, info, read_bytes
+from infra.store.removal import remove
+from infra.store.storage import CreateOutcome, create_if_absent, exists, info, read_bytes
 from scanner.catalogue.audit.quarantine import DAMAGED, SUPERSEDED, quarantine_uri
 from scanner.catalogue.audit.verify import Fault, Part, Progress, Verification, verify_plan
 from scanner.catalogue.seal import seal_uri

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infra.provenance import canonical_json, sha256_bytes
-from infra.storage import join, list_files, read_bytes, read_many
+from infra.store.storage import join, list_files, read_bytes, read_many
 from scanner.catalogue.audit.quarantine import Condemned
 from scanner.catalogue.candidates import Candidates, are_equal, encode_candidates, file_schema, groups_of, open_candidates
 from scanner.catalogue.plan import Plan, PlanError, load_plan, plan_ids, plan_uri

@@ -17,7 +17,7 @@ from botocore.session import get_session  # type: ignore[import-untyped]
 from fsspec.asyn import sync
 from fsspec.exceptions import FSTimeoutError
 
-from infra.files import StorageError, one_line
+from infra.store.files import StorageError, one_line
 
 REQUEST_TRIES = 5
 """Of a request that is throttled, answered by a 5xx or cut off; botocore waits 0-1, 0-2, 0-4 and 0-8 s in between."""

@@ -3,8 +3,8 @@
 import io
 from typing import Any, BinaryIO, cast
 
-from infra.files import FileInfo
-from infra.s3 import info, read_range
+from infra.store.files import FileInfo
+from infra.store.s3 import info, read_range
 
 BLOCK_BYTES = 2**20
 """Read at least at a time: more makes a small cutout slow."""

@@ -24,7 +24,7 @@ from ray.exceptions import (
     RuntimeEnvSetupError,
 )
 
-from infra.cluster import ClusterError, last_line, ray_errors
+from infra.ray.cluster import ClusterError, last_line, ray_errors
 
 MAX_DEATHS_IN_A_ROW = 60
 """Actors that die one after the other without a single answer: something is wrong with all of them."""

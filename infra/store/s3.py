@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, cast
 
-from infra.files import CreateOutcome, FileInfo, StorageError, changed, one_line, whose
 from infra.read_ahead import map_ahead
-from infra.s3_client import FAILURES, ask, ask_once, deadline_s, http_status
+from infra.store.files import CreateOutcome, FileInfo, StorageError, changed, one_line, whose
+from infra.store.s3_client import FAILURES, ask, ask_once, deadline_s, http_status
 
 BODY_TRIES = 3
 """Of a read whose body came short, broke off or does not match the store's checksum."""

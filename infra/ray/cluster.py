@@ -15,8 +15,8 @@ from ray._private import ray_constants, services
 from ray._raylet import Config as RayConfig  # type: ignore[attr-defined]
 from ray.exceptions import AuthenticationError, RayError, RayTaskError
 
-from infra.cluster_access import Answer, ask, ensure_token, known_token, private_folder
 from infra.errors import LensscanError
+from infra.ray.cluster_access import Answer, ask, ensure_token, known_token, private_folder
 from infra.settings import Settings
 from infra.telemetry import opt_out
 

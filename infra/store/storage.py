@@ -14,12 +14,12 @@ from uuid import uuid4
 
 import pyarrow as pa
 
-from infra import s3
-from infra.files import CreateOutcome, FileInfo, StorageError, changed, one_line, whose
-from infra.posix import link_new
 from infra.read_ahead import map_ahead
-from infra.s3_client import s3_filesystem
-from infra.s3_file import open_object
+from infra.store import s3
+from infra.store.files import CreateOutcome, FileInfo, StorageError, changed, one_line, whose
+from infra.store.posix import link_new
+from infra.store.s3_client import s3_filesystem
+from infra.store.s3_file import open_object
 
 LOCAL_STREAM_BYTES = 2**20
 """A block that is still in the cache of a core when it is worked on."""

@@ -1,9 +1,9 @@
 """The only removal there is, apart from scratch: of a file that somebody has copied elsewhere before."""
 
-from infra import s3
-from infra.files import FileInfo, StorageError, changed, one_line
-from infra.posix import sync_folder
-from infra.storage import info, is_s3, local_path
+from infra.store import s3
+from infra.store.files import FileInfo, StorageError, changed, one_line
+from infra.store.posix import sync_folder
+from infra.store.storage import info, is_s3, local_path
 
 
 def remove(file: FileInfo) -> None:
