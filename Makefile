@@ -32,7 +32,7 @@ test: $(STAMP)
 test-slow: $(STAMP)
 	$(QUIET) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow
 
-# Every fault of tests/faults/rows.py, two files at a time, for they wait a lot; writes tests/faults/report.json and REPORT.md
+# Every fault of tests/faults/harness/rows.py, two files at a time, for they wait a lot; writes tests/faults/report.json and REPORT.md
 faults: $(STAMP)
 	$(QUIET) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m fault $(TWO) --fault-report tests/faults/report.json
 

@@ -14,7 +14,7 @@ from tests.forks import forked_commands
 from tests.prefect_servers import prefect_server
 from tests.servers import free_port, http_status, stop, wait_for
 
-pytest_plugins = ["tests.faults.reporting", "tests.shared"]
+pytest_plugins = ["tests.faults.harness.reporting", "tests.shared"]
 BUCKET = "lensscan-tests"
 
 # How long an example takes says how busy the machine is.

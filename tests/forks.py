@@ -17,7 +17,7 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.faults.patience import TimedOut, scaled
+from tests.faults.harness.patience import TimedOut, scaled
 
 ROOT = Path(__file__).parents[1]
 LATE = ("evaluate", "explaining", "inject", "planning", "portraying", "scan_night", "scoring", "simulate", "train")

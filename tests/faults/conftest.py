@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from tests.faults.s3_proxy import s3_proxy
-from tests.faults.scanned_night import Night
+from tests.faults.harness.s3_proxy import s3_proxy
+from tests.faults.harness.scanned_night import Night
 
 
 @pytest.fixture(scope="module")

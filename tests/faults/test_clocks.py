@@ -9,7 +9,7 @@ from contextlib import nullcontext
 import numpy as np
 import pytest
 
-from tests.faults.night import NIGHT, finish, run_night, small_night, start
+from tests.faults.harness.night import NIGHT, finish, run_night, small_night, start
 
 JUST_BEFORE_MIDNIGHT = dt.datetime.fromisoformat(f"{NIGHT}T23:59:58+00:00").timestamp()
 DAY_S = 86400.0

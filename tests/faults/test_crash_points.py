@@ -10,9 +10,9 @@ from infra.store.storage import list_files
 from scanner.catalogue.ledger import Outcome, committed
 from scanner.catalogue.plan import load_plan
 from scanner.catalogue.seal import load_seal, seal
-from tests.faults import crash_points
-from tests.faults.crash_points import BEFORE_PUBLICATION, DISK_STEPS, STEPS, STORE_STEPS
-from tests.faults.night import (
+from tests.faults.harness import crash_points
+from tests.faults.harness.crash_points import BEFORE_PUBLICATION, DISK_STEPS, STEPS, STORE_STEPS
+from tests.faults.harness.night import (
     committed_sha256s,
     finish,
     is_stopped,
@@ -22,7 +22,7 @@ from tests.faults.night import (
     small_night,
     start,
 )
-from tests.faults.patience import wait_for
+from tests.faults.harness.patience import wait_for
 
 N_UNITS = 4
 UNIT = "unit-001"

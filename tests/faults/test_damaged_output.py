@@ -15,7 +15,7 @@ from scanner.catalogue.audit.reconcile import reconcile
 from scanner.catalogue.audit.repair import repair_plan
 from scanner.catalogue.audit.verify import verify_plan
 from scanner.catalogue.plan import freeze
-from tests.faults import harm, patience
+from tests.faults.harness import harm, patience
 from tests.scanner.audited import flipped, make_audited, replace
 from tests.tiles import write_tiles
 

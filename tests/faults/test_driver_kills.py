@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from tests.faults.harm import recoveries
-from tests.faults.patience import wait_for
-from tests.faults.scanned_night import Night, done, kill_group, n_committed, scan_here, start
+from tests.faults.harness.harm import recoveries
+from tests.faults.harness.patience import wait_for
+from tests.faults.harness.scanned_night import Night, done, kill_group, n_committed, scan_here, start
 
 N_UNITS, N_ROWS, N_KILLS = 120, 4, 20
 SLOW_S, MOST_COMMITS = "0.1", 5

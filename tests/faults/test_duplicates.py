@@ -14,8 +14,8 @@ from scanner.catalogue.audit.reconcile import reconcile
 from scanner.catalogue.plan import PlanError, ScanConfig, build_plan, find_plans, load_plan
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.workers.run import scan_night
-from tests.faults.harm import assert_none, compare
-from tests.faults.patience import scaled
+from tests.faults.harness.harm import assert_none, compare
+from tests.faults.harness.patience import scaled
 from tests.scanner.audited import IDS, make_audited
 from tests.scanner.catalogue_parts import NIGHT, EnsembleName
 from tests.scanner.test_plan import write_shard

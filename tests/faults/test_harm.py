@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.faults import harm
+from tests.faults.harness import harm
 
 
 def test_every_fault_recovers_at_the_next_commit_even_if_another_fault_comes_before():

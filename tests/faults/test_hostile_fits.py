@@ -13,8 +13,8 @@ from scanner.sources.tile_batches import tile_cutouts
 from scanner.sources.tiles import Tile, TileCatalogue, TileError, read_tile_catalogue
 from scanner.vocabulary.geometry import Geometry, Grid
 from scanner.vocabulary.rejections import Rejection
-from tests.faults.mutations import CENTRE, catalogues, images, mutated
-from tests.faults.sandbox import sandboxed
+from tests.faults.harness.mutations import CENTRE, catalogues, images, mutated
+from tests.faults.harness.sandbox import sandboxed
 
 SMALL = Geometry("small", {"VIS": Grid(24, 0.1)})
 SOURCE = TileCatalogue(np.array([1]), np.array([CENTRE[0]]), np.array([CENTRE[1]]))

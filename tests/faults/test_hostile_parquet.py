@@ -15,7 +15,7 @@ from scanner.catalogue.units import PlanError, find_units
 from scanner.files.parquet_checked import BadParquetError, ParquetInput
 from scanner.sources.manifests import read_manifest
 from scanner.sources.shards import open_shard, shard_ids
-from tests.faults.parquet_bombs import (
+from tests.faults.harness.parquet_bombs import (
     claiming_rows,
     column_chunk,
     manifest,
@@ -28,7 +28,7 @@ from tests.faults.parquet_bombs import (
     written,
     zigzag,
 )
-from tests.faults.sandbox import sandboxed
+from tests.faults.harness.sandbox import sandboxed
 
 
 def healthy_files():

@@ -14,9 +14,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect as websocket
 
 from infra.ray.cluster_access import Answer, ask
-from tests.faults.listeners import LOOPBACK, grpc_answers, http_answers, listeners
-from tests.faults.patience import scaled
-from tests.faults.ray_heads import BIN, ray_head
+from tests.faults.harness.listeners import LOOPBACK, grpc_answers, http_answers, listeners
+from tests.faults.harness.patience import scaled
+from tests.faults.harness.ray_heads import BIN, ray_head
 from tests.prefect_servers import prefect_server
 from tests.servers import http_status, wait_for
 from tests.tiles import write_tiles

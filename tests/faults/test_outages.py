@@ -6,9 +6,9 @@ import time
 import pytest
 
 from infra.store.storage import create_if_absent, join, list_files
-from tests.faults.patience import wait_for
-from tests.faults.s3_proxy import Refuse, Rule, s3_proxy
-from tests.faults.scanned_night import N_ROWS, N_UNITS, Night, done, fetch, start
+from tests.faults.harness.patience import wait_for
+from tests.faults.harness.s3_proxy import Refuse, Rule, s3_proxy
+from tests.faults.harness.scanned_night import N_ROWS, N_UNITS, Night, done, fetch, start
 
 pytestmark = [pytest.mark.ray, pytest.mark.server, pytest.mark.faults]
 

@@ -13,7 +13,7 @@ from scanner.scan.scoring import CutoutScanner
 from scanner.scan.unit import scan_unit
 from scanner.sources.manifests import read_manifest
 from scanner.sources.shards import encode_shard
-from tests.faults.parquet_bombs import (
+from tests.faults.harness.parquet_bombs import (
     DATA,
     DICTIONARY,
     claiming_rows,
@@ -26,7 +26,7 @@ from tests.faults.parquet_bombs import (
     written,
     zeros,
 )
-from tests.faults.sandbox import sandboxed
+from tests.faults.harness.sandbox import sandboxed
 from tests.scanner.test_scan import MeanEnsemble
 
 

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.faults import harm, patience
-from tests.faults.harm import recoveries
+from tests.faults.harness import harm, patience
+from tests.faults.harness.harm import recoveries
 from tests.prefect_servers import BIN, PrefectServer, prefect_server
 from tests.servers import free_port
 from tests.tiles import write_tiles

@@ -21,8 +21,8 @@ from scanner.catalogue.outcomes import candidate_mask
 from scanner.catalogue.plan import PlanError, freeze, load_plan
 from scanner.catalogue.seal import SealError, load_seal, seal
 from scanner.catalogue.unitfile import decode_unit, unit_uri
-from tests.faults import crash_points
-from tests.faults.crash_points import STEPS, Crash
+from tests.faults.harness import crash_points
+from tests.faults.harness.crash_points import STEPS, Crash
 from tests.scanner.catalogue_parts import plan_of, random_scores, scores
 
 IDS = {"a": [5, -2, 9, 4], "b": [7], "c": [], "d": list(range(100, 112))}

@@ -16,8 +16,8 @@ from scanner.catalogue.seal import seal
 from scanner.scan.scoring import CutoutScanner
 from scanner.scan.unit import scan_unit
 from tests.conftest import BUCKET
-from tests.faults import patience
-from tests.faults.night import (
+from tests.faults.harness import patience
+from tests.faults.harness.night import (
     CONFIG,
     NIGHT,
     PixelEnsemble,

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from scanner.catalogue.plan import load_plan
-from tests.faults import harm, patience
-from tests.faults.harm import recoveries
-from tests.faults.night import finish, noted, run_night, small_night, start
+from tests.faults.harness import harm, patience
+from tests.faults.harness.harm import recoveries
+from tests.faults.harness.night import finish, noted, run_night, small_night, start
 
 TWO_DRIVERS, KILL_ON_START = 0.3, 0.25
 """Shares: of the nights' time with two drivers at once, and of kills that come while a driver starts or plans."""

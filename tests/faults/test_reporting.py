@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import patience
-from tests.faults.rows import ROWS
+from tests.faults.harness import patience
+from tests.faults.harness.rows import ROWS
 
 PLANTED = """
 import time
 import pyarrow as pa, pyarrow.parquet as pq, pytest
-from tests.faults import harm, patience
+from tests.faults.harness import harm
+from tests.faults.harness import patience
 
 ROWS = [{"object_id": i, "p": i / 10} for i in range(4)]
 fault = pytest.mark.fault
@@ -125,7 +126,7 @@ def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("planted")
     (folder / "test_planted.py").write_text(PLANTED)
     (folder / "pytest.ini").write_text("[pytest]\nmarkers = fault")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.faults.reporting", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.faults.harness.reporting", "-p", "no:cacheprovider"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     command += ["--rootdir", folder, "--fault-report", folder / "report.json", "test_planted.py"]
     said = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False).stdout

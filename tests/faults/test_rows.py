@@ -1,7 +1,7 @@
 import re
 from pathlib import Path
 
-from tests.faults.rows import ROWS, UNTESTED
+from tests.faults.harness.rows import ROWS, UNTESTED
 
 _MARK = re.compile(r"mark\.fault\(([\d, ]+)\)")
 

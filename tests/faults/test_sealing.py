@@ -13,7 +13,7 @@ from scanner.catalogue.audit.status import plan_status
 from scanner.catalogue.audit.verify import verify_plan
 from scanner.catalogue.query import query
 from scanner.catalogue.seal import load_seal
-from tests.faults import harm, patience
+from tests.faults.harness import harm, patience
 from tests.scanner.audited import elsewhere, make_audited
 
 SEALER = """

@@ -24,9 +24,9 @@ from infra.store.storage import (
     s3_filesystem,
 )
 from scanner.catalogue.ledger import Outcome, committed, pending, publish
-from tests.faults import harm
-from tests.faults.s3_proxy import Cut, LostReply, Rule, Short, Status, s3_proxy
-from tests.faults.seaweed import ACCESS_KEY, BUCKET, SECRET_KEY, seaweed_server, weed
+from tests.faults.harness import harm
+from tests.faults.harness.s3_proxy import Cut, LostReply, Rule, Short, Status, s3_proxy
+from tests.faults.harness.seaweed import ACCESS_KEY, BUCKET, SECRET_KEY, seaweed_server, weed
 from tests.scanner.catalogue_parts import plan_of, random_scores
 from tests.servers import wait_for
 

@@ -22,9 +22,9 @@ from infra.errors import LensscanError
 from infra.store.files import one_line
 from infra.store.storage import absolute, list_files, read_bytes, s3_filesystem
 from scanner.sources.manifests import read_manifest
-from tests.faults.canaries import Canaries
-from tests.faults.patience import scaled
-from tests.faults.s3_proxy import Answer, Fault, Refuse, Rule, Silence, s3_proxy
+from tests.faults.harness.canaries import Canaries
+from tests.faults.harness.patience import scaled
+from tests.faults.harness.s3_proxy import Answer, Fault, Refuse, Rule, Silence, s3_proxy
 from tests.prefect_servers import prefect_server
 from tests.tiles import write_tiles
 
@@ -138,7 +138,14 @@ def test_no_failure_of_a_store_a_cluster_or_a_setting_tells_a_secret(store, tmp_
     root, proxy = store
     write_tiles(tmp_path / "tiles", n_tiles=2, n_objects=2)
     (tmp_path / "work").mkdir()
-    command = [sys.executable, "-m", "tests.faults.failing_commands", canaries.endpoint(proxy.url), tmp_path / "tiles", root]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.faults.harness.failing_commands",
+        canaries.endpoint(proxy.url),
+        tmp_path / "tiles",
+        root,
+    ]
     env = canaries.env(tmp_path / "home", ray_folder) | {"PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run(
         command, env=env, cwd=tmp_path / "work", capture_output=True, text=True, timeout=scaled(280), check=False

@@ -5,11 +5,11 @@ import threading
 import pytest
 
 from infra.store.storage import create_if_absent, join
-from tests.faults.harm import recoveries
-from tests.faults.killer import scan_with_kills
-from tests.faults.patience import wait_for
-from tests.faults.s3_proxy import Refuse, Rule
-from tests.faults.scanned_night import Night, fetch, scan_here
+from tests.faults.harness.harm import recoveries
+from tests.faults.harness.killer import scan_with_kills
+from tests.faults.harness.patience import wait_for
+from tests.faults.harness.s3_proxy import Refuse, Rule
+from tests.faults.harness.scanned_night import Night, fetch, scan_here
 
 pytestmark = pytest.mark.ray
 N_UNITS, N_ROWS = 6, 4

@@ -24,9 +24,9 @@ from scanner.scan.scoring import CutoutScanner
 from scanner.scan.unit import scan_unit
 from scanner.sources.shards import encode_shard, shard_table
 from scanner.vocabulary.geometry import CHALLENGE
-from tests.faults import harm
-from tests.faults.patience import busyness
-from tests.faults.s3_proxy import Cut, Drip, First, Rule, Short, Status, Zeros
+from tests.faults.harness import harm
+from tests.faults.harness.patience import busyness
+from tests.faults.harness.s3_proxy import Cut, Drip, First, Rule, Short, Status, Zeros
 from tests.scanner.test_scan import MeanEnsemble
 from tests.tiles import write_tile
 
@@ -144,7 +144,7 @@ def test_versions_of_an_object_are_never_mixed(proxy, s3, uri, data, read, when,
 
 @pytest.mark.fault(20)
 def test_a_store_that_does_not_know_if_match_is_seen_through(proxy, uri, data, in_ranges, monkeypatch):
-    from tests.faults import s3_proxy as module
+    from tests.faults.harness import s3_proxy as module
 
     ask = module._Proxied.ask_upstream
 

@@ -28,9 +28,9 @@ from infra.store.storage import (
     read_exact,
 )
 from scanner.catalogue.ledger import Outcome, pending, publish
-from tests.faults import harm
-from tests.faults.patience import busyness
-from tests.faults.s3_proxy import LostReply, Refuse, Rule, Silence, Status
+from tests.faults.harness import harm
+from tests.faults.harness.patience import busyness
+from tests.faults.harness.s3_proxy import LostReply, Refuse, Rule, Silence, Status
 from tests.scanner.catalogue_parts import plan_of, random_scores
 
 pytestmark = pytest.mark.server
@@ -310,7 +310,7 @@ def test_an_endpoint_that_is_no_url_is_an_error_in_one_line(monkeypatch, s3):
 @pytest.mark.fault(15)
 def test_conditions_lost_on_the_way_to_the_store_are_found_out_by_the_probe(proxy, s3, monkeypatch):
     """A gateway that drops the header makes a good store a bad one."""
-    from tests.faults import s3_proxy as module
+    from tests.faults.harness import s3_proxy as module
 
     ask = module._Proxied.ask_upstream
 

@@ -11,7 +11,7 @@ from infra.store.storage import StorageError, create_if_absent, info, join, read
 from scanner.catalogue.units import find_units
 from scanner.scan.scoring import CutoutScanner
 from scanner.scan.unit import scan_unit
-from tests.faults.s3_proxy import Fault, Rule, Zeros, s3_proxy
+from tests.faults.harness.s3_proxy import Fault, Rule, Zeros, s3_proxy
 from tests.scanner.test_scan import MeanEnsemble
 from tests.tiles import write_tile
 

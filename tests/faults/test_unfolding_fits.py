@@ -16,7 +16,7 @@ from scanner.sources.tile_batches import tile_batches
 from scanner.sources.tiles import Tile, TileCatalogue, TileError, read_tile_catalogue
 from scanner.vocabulary.geometry import MER_10, Geometry
 from scanner.vocabulary.rejections import Rejection
-from tests.faults.sandbox import sandboxed
+from tests.faults.harness.sandbox import sandboxed
 
 BLOCK = 2**26
 ONE_BAND = Geometry("one band", {"VIS": MER_10.grids["VIS"]})

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.patience import busyness
-from tests.faults.scanned_night import BAD, N_ROWS, N_UNITS, done, end, n_committed, rows, start
+from tests.faults.harness.patience import busyness
+from tests.faults.harness.scanned_night import BAD, N_ROWS, N_UNITS, done, end, n_committed, rows, start
 
 pytestmark = [pytest.mark.ray, pytest.mark.faults]
 DEADLINE_S = 20

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.faults.harm import recoveries
-from tests.faults.killer import scan_with_kills
-from tests.faults.scanned_night import Night, scan_here
+from tests.faults.harness.harm import recoveries
+from tests.faults.harness.killer import scan_with_kills
+from tests.faults.harness.scanned_night import Night, scan_here
 
 N_UNITS, N_ROWS, N_KILLS = 90, 12, 105
 

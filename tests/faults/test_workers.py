@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from tests.faults.harm import recoveries
-from tests.faults.patience import scaled, wait_for
-from tests.faults.scanned_night import done, end, kill_group, n_committed, start
-from tests.faults.worker_faults import CRASH_STEPS
+from tests.faults.harness.harm import recoveries
+from tests.faults.harness.patience import scaled, wait_for
+from tests.faults.harness.scanned_night import done, end, kill_group, n_committed, start
+from tests.faults.harness.worker_faults import CRASH_STEPS
 
 pytestmark = [pytest.mark.ray, pytest.mark.faults]
 

@@ -23,9 +23,9 @@ from infra.store.storage import create_if_absent, join
 from scanner.catalogue.columns import MAP_COLUMNS
 from scanner.catalogue.plan import MAPS_PER_UNIT, MOST_MAPS_PER_UNIT
 from scanner.workers.run import scan_night
-from tests.faults.harm import assert_none, compare, read_files, recoveries
-from tests.faults.patience import wait_for
-from tests.faults.scanned_night import fetch
+from tests.faults.harness.harm import assert_none, compare, read_files, recoveries
+from tests.faults.harness.patience import wait_for
+from tests.faults.harness.scanned_night import fetch
 from tests.tiles import write_tiles
 
 pytestmark = pytest.mark.usefixtures("prefect_api")

@@ -9,8 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from tests.circumstances import processor
-from tests.faults.harm import KINDS
-from tests.faults.rows import ROWS
+from tests.faults.harness.harm import KINDS
+from tests.faults.harness.rows import ROWS
 
 KILLS = {
     "worker_kills": "workers killed in a scan",

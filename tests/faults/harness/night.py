@@ -25,7 +25,7 @@ from scanner.scan.scoring import CutoutScanner
 from scanner.scan.unit import open_unit, scan_open_unit
 from scanner.sources.shards import encode_shard, shard_table
 from scanner.vocabulary.geometry import MER_10
-from tests.faults import crash_points, harm, patience
+from tests.faults.harness import crash_points, harm, patience
 
 NIGHT = "2026-11-24"
 CONFIG = ScanConfig(candidate_threshold=0.5, batch_size=2)
@@ -203,7 +203,7 @@ def forks():
     """Where processes are forked from: single-threaded, with everything imported, so that each takes milliseconds to start."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
-    settings = {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", _WARM: "1"}
+    settings = {"PYTHONPATH": str(Path(__file__).parents[3]), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", _WARM: "1"}
     with patch.dict(os.environ, settings):
         forkserver.ensure_running()
     return context

@@ -1,4 +1,4 @@
-"""A night scanned with workers that have faults: `python -m tests.faults.scan_driver SOURCE ROOT PACKAGE`.
+"""A night scanned with workers that have faults: `python -m tests.faults.harness.scan_driver SOURCE ROOT PACKAGE`.
 
 A process of its own, so that it can be killed, and so that Ray is started with the faults' environment.
 """
@@ -17,8 +17,8 @@ from ray.cluster_utils import Cluster
 from infra.errors import LensscanError
 from scanner.workers import actors, dispatch
 from scanner.workers.run import scan_night
-from tests.faults.scanned_night import NIGHT, THRESHOLD, n_committed
-from tests.faults.worker_faults import FaultyScanner
+from tests.faults.harness.scanned_night import NIGHT, THRESHOLD, n_committed
+from tests.faults.harness.worker_faults import FaultyScanner
 
 
 def start_two_nodes(root, n_before):

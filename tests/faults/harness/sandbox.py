@@ -1,6 +1,6 @@
 """Runs hostile input in a process of its own, with little memory, and reports what it did that it must not do.
 
-`python -m tests.faults.sandbox MODULE FUNCTION ARGUMENT...` calls a function that gives something JSON can hold.
+`python -m tests.faults.harness.sandbox MODULE FUNCTION ARGUMENT...` calls a function that gives something JSON can hold.
 """
 
 import importlib
@@ -13,16 +13,16 @@ import tempfile
 import warnings
 from pathlib import Path
 
-from tests.faults.patience import scaled
+from tests.faults.harness.patience import scaled
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 MAX_RSS_BYTES = 1.5 * 2**30
 _FORBIDDEN = ("socket.connect", "socket.bind", "socket.getaddrinfo", "os.system", "os.exec", "os.posix_spawn", "os.remove")
 
 
 def sandboxed(module, function, *arguments, memory_bytes=3 * 2**30, timeout_s=240):
     """The result of the function. The process must live, stay below `MAX_RSS_BYTES` and neither write nor call anybody."""
-    command = [sys.executable, "-W", "ignore", "-m", "tests.faults.sandbox", str(memory_bytes), module, function]
+    command = [sys.executable, "-W", "ignore", "-m", "tests.faults.harness.sandbox", str(memory_bytes), module, function]
     done = subprocess.run(
         [*command, *map(str, arguments)],
         capture_output=True,

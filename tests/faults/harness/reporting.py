@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests import circumstances
-from tests.faults import harm, patience, report
-from tests.faults.rows import ROWS, UNTESTED
+from tests.faults.harness import harm, patience, report
+from tests.faults.harness.rows import ROWS, UNTESTED
 
 _SAID = {"row", "runs", "recovery_s", "work_done_again", "note", *report.FIGURES}
 

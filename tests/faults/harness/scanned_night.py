@@ -20,8 +20,8 @@ from scanner.sources.shards import encode_shard, shard_table
 from scanner.vocabulary.geometry import CHALLENGE
 from scanner.workers import actors
 from scanner.workers.run import scan_night
-from tests.faults import harm, patience
-from tests.faults.worker_faults import MARK, FaultyScanner
+from tests.faults.harness import harm, patience
+from tests.faults.harness.worker_faults import MARK, FaultyScanner
 from tests.scanner.ensembles import SPECS, write_test_package
 
 NIGHT = date(2026, 1, 1)
@@ -49,7 +49,7 @@ def write_shards(folder, n_units, n_rows, bad):
 
 def start(night, root, *options, source=None, **faults):
     """Begin to scan in a process of its own, the night's shards or those elsewhere; `faults` go into its environment."""
-    command = [sys.executable, "-m", "tests.faults.scan_driver", source or night.source, root, night.package, *options]
+    command = [sys.executable, "-m", "tests.faults.harness.scan_driver", source or night.source, root, night.package, *options]
     environment = {**os.environ, "FAULT_FLAGS": tempfile.mkdtemp(dir=night.folder), **faults}
     return subprocess.Popen(
         [str(part) for part in command],

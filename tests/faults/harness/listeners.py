@@ -10,7 +10,7 @@ from pathlib import Path
 
 import grpc
 
-from tests.faults.patience import scaled
+from tests.faults.harness.patience import scaled
 
 STRANGERS_CALLS = (
     "/ray.rpc.NodeInfoGcsService/CheckAlive",

@@ -10,8 +10,8 @@ import time
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from tests.faults.patience import wait_for
-from tests.faults.scanned_night import n_committed, scan_here
+from tests.faults.harness.patience import wait_for
+from tests.faults.harness.scanned_night import n_committed, scan_here
 
 PAUSE_S = 0.3
 """Between two attempts, at most: as long as a worker takes for a few units."""
