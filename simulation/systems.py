@@ -10,8 +10,8 @@ from typing import Any, Literal, TypeVar, get_args
 import numpy as np
 from pydantic import TypeAdapter
 
-from scanner.sources.shards import KINDS
 from scanner.vocabulary.bands import EUCLID
+from scanner.vocabulary.kinds import KINDS
 
 Kind = Literal["nonlens", "single", "compound_arc", "double_ring"]
 """The classes that networks tell apart."""

@@ -14,13 +14,32 @@ ALLOWED = {
     "scanner": {"scanner", "infra"},
     "infra": {"infra"},
 }
-ALLOWED_IN_SCANNER = {
-    "pixels": {"pixels"},
-    "networks": {"networks", "pixels"},
-    "explain": {"explain", "networks", "pixels"},
-    "catalogue": {"catalogue", "pixels"},
+ALLOWED_ROOMS = {
+    "scanner": {
+        "vocabulary": set(),
+        "files": {"vocabulary"},
+        "preprocess": {"vocabulary"},
+        "sources": {"files", "preprocess", "vocabulary"},
+        "networks": {"preprocess", "vocabulary"},
+        "explain": {"networks", "preprocess", "vocabulary"},
+        "catalogue": {"sources", "vocabulary"},
+        "scan": {"catalogue", "explain", "networks", "sources", "vocabulary"},
+        "workers": {"scan", "catalogue", "networks", "vocabulary"},
+    },
+    "simulation": {
+        "population": {"lensing", "systems"},
+        "optics": {"systems"},
+        "products": {"population", "optics", "lensing", "systems"},
+        "injection": {"products", "population", "optics", "lensing", "systems"},
+    },
+    "training": {"evaluation": {"errors"}},
+    "infra": {"ray": {"errors", "settings", "telemetry"}, "store": {"errors", "read_ahead"}},
+    "flows": {
+        "cli": {"commands", "demo", "scan_night", "server_errors", "simulate", "terminal", "train"},
+        "commands": {"terminal"},
+    },
 }
-"""Room of the scanner to the rooms that it imports; the files beside the rooms stand on top of them and import any."""
+"""Package and room to what that room imports of the package: other rooms, and files beside the rooms."""
 PICKLES = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
 MAX_LINES = 400
 
@@ -49,14 +68,14 @@ def is_shell(relative):
 def offences(relative, source):
     """Imports that a file of this path may not make."""
     package = relative.parts[0]
-    room = relative.parts[1] if package == "scanner" and len(relative.parts) > 2 else None
+    room = relative.parts[1] if len(relative.parts) > 2 else None
     for module in imported_modules(source):
         top, *rest = module.split(".")
         if (
             module.startswith(".")
             or (top in PACKAGES and top not in ALLOWED[package])
             or (top in {"ray", "prefect"} and not is_shell(relative))
-            or (top == "scanner" and room is not None and [*rest, ""][0] not in ALLOWED_IN_SCANNER[room])
+            or (top == package and room is not None and [*rest, ""][0] not in {room, *ALLOWED_ROOMS[package][room]})
             or top in PICKLES
         ):
             yield f"{relative} imports {module}"
@@ -68,8 +87,18 @@ def test_imports_follow_the_arrows():
     assert [found for relative, source in files.items() for found in offences(relative, source)] == []
 
 
-def test_every_room_of_the_scanner_has_its_arrows():
-    assert {path.parent.name for path in (ROOT / "scanner").glob("*/__init__.py")} == set(ALLOWED_IN_SCANNER)
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_room_has_its_arrows(package):
+    assert {path.parent.name for path in (ROOT / package).glob("*/__init__.py")} == set(ALLOWED_ROOMS[package])
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_arrows_between_rooms_make_no_circle(package):
+    left = {room: set(others) & set(ALLOWED_ROOMS[package]) for room, others in ALLOWED_ROOMS[package].items()}
+    while left:
+        last = {room for room, others in left.items() if not others & set(left)}
+        assert last, f"a circle among {sorted(left)}"
+        left = {room: others for room, others in left.items() if room not in last}
 
 
 @pytest.mark.parametrize(
@@ -108,7 +137,13 @@ def test_files_stay_readable():
 
 
 def test_the_vocabulary_is_light():
-    """What everything else imports needs numpy and pyarrow only."""
-    for name in ("bands", "geometry", "rejections"):
-        modules = set(imported_modules((ROOT / "scanner" / "pixels" / f"{name}.py").read_text()))
+    """Everything else imports it, so it needs numpy only."""
+    for path in (ROOT / "scanner" / "vocabulary").glob("*.py"):
+        modules = set(imported_modules(path.read_text()))
         assert {m.split(".")[0] for m in modules} <= {"collections", "dataclasses", "enum", "types", "numpy", "scanner"}
+
+
+def test_only_commands_audit_a_catalogue():
+    for path in source_files():
+        if path.parts[-2] != "audit" and "flows" not in path.relative_to(ROOT).parts:
+            assert not [m for m in imported_modules(path.read_text()) if m.startswith("scanner.catalogue.audit")], path

@@ -10,7 +10,7 @@ from scipy.special import xlogy
 from sklearn.neighbors import KNeighborsClassifier
 
 from scanner.networks.combiner import Margins, MeanCombiner, SoftmaxStack, lens_probability
-from scanner.sources.shards import KINDS
+from scanner.vocabulary.kinds import KINDS
 from training.evaluation.calibrate import CLIP, can_stack, fit_stack, fit_tied_stack
 from training.evaluation.metrics import auroc, recall_at_false_positives
 from training.tsne import fit_tsne_grid

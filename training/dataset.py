@@ -18,9 +18,11 @@ from infra.store.storage import FileInfo, list_files, open_read, read_bytes
 from scanner.networks.architectures import LENS_OR_NOT, NetworkSpec
 from scanner.preprocess.channels import Channel
 from scanner.preprocess.network_inputs import network_input
-from scanner.sources.cutouts import BandImage, to_cutout
-from scanner.sources.shards import KINDS, Shard, decode_shard
+from scanner.sources.cutouts import to_cutout
+from scanner.sources.shards import Shard, decode_shard
+from scanner.vocabulary.band_image import BandImage
 from scanner.vocabulary.geometry import GEOMETRIES, Geometry, Image
+from scanner.vocabulary.kinds import KINDS
 from scanner.vocabulary.rejections import Rejection
 from training.errors import TrainingError
 

@@ -14,7 +14,7 @@ from scanner.networks.card import EnsembleCard, NetworkCard, TrainingDataCard
 from scanner.networks.combiner import Margins, MeanCombiner, SoftmaxStack, lens_probability, margins_of
 from scanner.networks.engines import TorchEngine
 from scanner.networks.package import draft_network_card, write_package
-from scanner.sources.shards import KINDS
+from scanner.vocabulary.kinds import KINDS
 from training.batches import BatchSource
 from training.combiners import fit_combiner
 from training.config import TrainConfig

@@ -13,7 +13,7 @@ from astropy.io.fits.verify import VerifyError
 from infra.store.storage import FileInfo, StorageError, info, read_bytes
 from scanner.files.fits_compression import check_compression
 from scanner.files.fits_hdus import FitsFile, Hdu
-from scanner.sources.cutouts import BandImage
+from scanner.vocabulary.band_image import BandImage
 from scanner.vocabulary.rejections import RejectCode, Rejection
 
 MAX_CUTOUT_PIXELS = 4096**2

@@ -9,7 +9,7 @@ from torch import nn
 
 from scanner.networks import compact
 from scanner.preprocess.channels import Channel, channels
-from scanner.sources.shards import KINDS
+from scanner.vocabulary.kinds import KINDS
 
 LENS_OR_NOT = ("nonlens", "lens")
 """Classes of the paper's networks in the order of their outputs, established by running the published weights."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scipy.special import expit, logsumexp, softmax
 
-from scanner.sources.shards import KINDS
+from scanner.vocabulary.kinds import KINDS
 
 Margins = Mapping[str, NDArray[np.float64]]
 """Network name to `[batch, class - 1]`: logit of each class but the first, `nonlens`, minus that of `nonlens`."""

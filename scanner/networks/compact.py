@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from scanner.sources.shards import KINDS
+from scanner.vocabulary.kinds import KINDS
 
 INPUT_PIXELS = 100
 _CROP_PIXELS = 96

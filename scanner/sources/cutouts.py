@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.preprocess.regridding import axis_regrid, regrid_image
+from scanner.vocabulary.band_image import BandImage
 from scanner.vocabulary.geometry import Geometry, Grid, Image
 from scanner.vocabulary.rejections import RejectCode, Rejection
 
@@ -24,16 +25,6 @@ MIN_SPAN, MAX_VALUE = 1e-30, 1e30
 _MIN_SCALE_ARCSEC, _MAX_SCALE_ARCSEC = 0.005, 5.0
 _WHOLE = 1 - 1e-6
 """An output pixel covered as far as this is covered."""
-
-
-@dataclass(frozen=True)
-class BandImage:
-    """Pixels of one band as read: `[y, x]`, north up or not, on a square pixel grid, the object at the centre."""
-
-    pixels: Image
-    pixel_scale_arcsec: float
-    outside: NDArray[np.bool_] | None = None
-    """`[y, x]`, true beyond the edge of the data: pixels to be padded with sky, whatever they hold."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from scanner.files.fits_compression import compressed_image
 from scanner.files.fits_hdus import not_decompressed, scaled
 from scanner.files.fits_image import header_pixel_scale_arcsec
 from scanner.files.fits_stream import FitsStream, image_stream
-from scanner.sources.cutouts import BandImage
+from scanner.vocabulary.band_image import BandImage
 from scanner.vocabulary.rejections import RejectCode, Rejection
 
 BAND_BYTES = 2**24

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.sources.batches import CutoutBatch
-from scanner.sources.cutouts import BandImage
 from scanner.sources.shards import Shard, ShardRows
 from scanner.sources.stamps import BatchBuilder, Windows
+from scanner.vocabulary.band_image import BandImage
 from scanner.vocabulary.geometry import Geometry
 
 

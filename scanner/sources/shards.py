@@ -13,14 +13,9 @@ from numpy.typing import NDArray
 
 from scanner.files.parquet_checked import ParquetInput
 from scanner.vocabulary.geometry import GEOMETRIES, Geometry, Stamps
+from scanner.vocabulary.kinds import COMPONENTS, KINDS
 
 ROWS_PER_SHARD = 500
-KINDS = ("nonlens", "single", "compound_arc", "double_ring")
-"""What an object is; the index is the class of a subclass vector."""
-
-COMPONENTS = ("lens_light", "source1", "source2")
-"""Noise-free parts of an object that a simulation may keep: what is not lensed but neighbours, and each source as lensed."""
-
 MAX_SHARD_BYTES = 2**31
 """Of a file."""
 MAX_SHARD_ROWS = 2**20

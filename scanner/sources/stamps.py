@@ -12,15 +12,8 @@ from numpy.typing import NDArray
 from infra.numba_loops import compiled
 from scanner.preprocess.regridding import AxisRegrid, axis_regrid, regrid_window
 from scanner.sources.batches import CutoutBatch
-from scanner.sources.cutouts import (
-    MAX_VALUE,
-    MIN_RELATIVE_SPAN,
-    MIN_SPAN,
-    BandImage,
-    is_covered,
-    is_possible,
-    to_cutout,
-)
+from scanner.sources.cutouts import MAX_VALUE, MIN_RELATIVE_SPAN, MIN_SPAN, is_covered, is_possible, to_cutout
+from scanner.vocabulary.band_image import BandImage
 from scanner.vocabulary.geometry import Geometry, Grid
 from scanner.vocabulary.rejections import Rejection
 

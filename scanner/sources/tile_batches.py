@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.sources.batches import CutoutBatch
-from scanner.sources.cutouts import BandImage, Cutout, check_pixel_scale
+from scanner.sources.cutouts import Cutout, check_pixel_scale
 from scanner.sources.mosaics import Mosaic
 from scanner.sources.stamps import BatchBuilder, Windows
 from scanner.sources.tiles import MAX_MOSAIC_BYTES, MAX_MOSAIC_PIXELS, Tile, TileCatalogue
+from scanner.vocabulary.band_image import BandImage
 from scanner.vocabulary.geometry import Geometry, Grid
 from scanner.vocabulary.rejections import RejectCode, Rejection
 

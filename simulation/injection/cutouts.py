@@ -20,9 +20,10 @@ from infra.provenance import digest, sha256_bytes
 from infra.store.storage import CreateOutcome, absolute, create_if_absent, join, list_files, open_read, read_bytes
 from scanner.files.fits_image import FitsReader
 from scanner.preprocess.resample import area_operator, regrid
-from scanner.sources.cutouts import BandImage, Cutout
+from scanner.sources.cutouts import Cutout
 from scanner.sources.manifests import Manifest, manifest_cutouts
 from scanner.sources.shards import ROWS_PER_SHARD, encode_shard, shard_table
+from scanner.vocabulary.band_image import BandImage
 from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import MER, Image
 from scanner.vocabulary.rejections import Rejection

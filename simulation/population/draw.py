@@ -9,7 +9,7 @@ import numpy as np
 from numpy.random import Generator
 
 from infra.errors import LensscanError
-from scanner.sources.shards import KINDS
+from scanner.vocabulary.kinds import KINDS
 from simulation.population import forecast, wilde2022
 from simulation.population.field import draw_neighbours
 from simulation.population.galaxies import BUILDERS

@@ -1,4 +1,6 @@
-"""Fits the mixture of `simulation.population.forecast_rows` to the table of Collett (2015): `python -m simulation.population.forecast_fit TABLE`.
+"""Fits the mixture of `simulation.population.forecast_rows` to the table of Collett (2015).
+
+Run `python -m simulation.population.forecast_fit TABLE`.
 
 The table is `lenses_Euclid.txt` of https://github.com/tcollett/LensPop.
 """

@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from infra.provenance import sha256_bytes
 from infra.store.storage import create_if_absent, exists, join, open_read, read_bytes
-from scanner.sources.shards import COMPONENTS, ROWS_PER_SHARD, decode_shard, shard_table
+from scanner.sources.shards import ROWS_PER_SHARD, decode_shard, shard_table
 from scanner.vocabulary.geometry import GEOMETRIES, MER_10
+from scanner.vocabulary.kinds import COMPONENTS
 from simulation.optics.psf import Psf, read_psfs
 from simulation.population.draw import DRAWS, LENS_SHARES, Draw, Preset, Shares, check_draw, lens_shares
 from simulation.products.contact_sheet import contact_sheet_png

@@ -9,9 +9,9 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from infra.errors import LensscanError
-from scanner.sources.shards import COMPONENTS
 from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import Geometry, Image
+from scanner.vocabulary.kinds import COMPONENTS
 from simulation.lensing import effective_einstein_radius_arcsec, ray_shoot
 from simulation.optics.artefacts import add_artefacts
 from simulation.optics.light import FINE_SCALE_ARCSEC, FineGrid, draw, draw_lensed

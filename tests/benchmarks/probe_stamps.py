@@ -9,7 +9,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, maximum_filter
 
-from scanner.sources.cutouts import BandImage
+from scanner.vocabulary.band_image import BandImage
 from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import MER, MER_10, Geometry
 from simulation.injection.arcs import InjectionError, inject_arcs

@@ -10,7 +10,8 @@ from scanner.catalogue.plan import ScanConfig
 from scanner.networks.architectures import NetworkSpec
 from scanner.preprocess.channels import channels
 from scanner.scan.scoring import CutoutScanner, open_scanner
-from scanner.sources.cutouts import BandImage, Cutout, to_cutout
+from scanner.sources.cutouts import Cutout, to_cutout
+from scanner.vocabulary.band_image import BandImage
 from scanner.vocabulary.geometry import MER_10
 from scanner.vocabulary.rejections import RejectCode, Rejection
 from tests.scanner.ensembles import write_test_package

@@ -8,8 +8,9 @@ from astropy.nddata import Cutout2D
 from astropy.wcs import WCS
 
 from scanner.files.fits_image import header_pixel_scale_arcsec
-from scanner.sources.cutouts import BandImage, Cutout, to_cutout
+from scanner.sources.cutouts import Cutout, to_cutout
 from scanner.sources.tiles import Tile, TileCatalogue
+from scanner.vocabulary.band_image import BandImage
 from scanner.vocabulary.rejections import RejectCode, Rejection
 
 BANDS = ("VIS", "Y", "J", "H")

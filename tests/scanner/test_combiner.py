@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from scanner.networks.combiner import MeanCombiner, SoftmaxStack, lens_probability, margins_of, spread, stack_features
-from scanner.sources.shards import KINDS
+from scanner.vocabulary.kinds import KINDS
 
 
 def stack(**changes):

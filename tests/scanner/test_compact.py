@@ -5,7 +5,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from scanner.networks.architectures import FLAGSHIP_NETWORKS, he_initialise
 from scanner.networks.compact import GroupConv, LiftingConv, OrientedBatchNorm, compact, equivariant
-from scanner.sources.shards import KINDS
+from scanner.vocabulary.kinds import KINDS
 
 
 def trained_looking(network):

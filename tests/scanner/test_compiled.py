@@ -36,7 +36,7 @@ def test_nothing_is_compiled_at_import():
     code = """
 import sys, scanner.preprocess.network_inputs
 names = ("banded", "scaling_kernels", "sky")
-values = [value for name in names for value in vars(sys.modules["scanner.pixels." + name]).values()]
+values = [value for name in names for value in vars(sys.modules["scanner.preprocess." + name]).values()]
 print({len(value.signatures) for value in values if hasattr(value, "signatures")})
 """
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)

@@ -8,7 +8,8 @@ from hypothesis.extra import numpy as hnp
 
 from scanner.preprocess.channels import channels, min_max
 from scanner.preprocess.network_inputs import network_input
-from scanner.sources.cutouts import BandImage, to_cutout
+from scanner.sources.cutouts import to_cutout
+from scanner.vocabulary.band_image import BandImage
 from scanner.vocabulary.geometry import CHALLENGE, MER
 from scanner.vocabulary.rejections import RejectCode, Rejection
 

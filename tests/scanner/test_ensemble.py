@@ -7,8 +7,8 @@ from scanner.networks.architectures import FLAGSHIP_NETWORKS
 from scanner.networks.ensemble import Ensemble
 from scanner.networks.package import load_package
 from scanner.preprocess.network_inputs import network_input
-from scanner.sources.shards import KINDS
 from scanner.vocabulary.geometry import CHALLENGE
+from scanner.vocabulary.kinds import KINDS
 from tests.scanner.ensembles import networks, write_test_package
 
 

@@ -11,7 +11,7 @@ from scanner.networks.errors import PackageError
 from scanner.networks.locate import SHIPPED_DIR, folder_for_new
 from scanner.networks.package import load_package, read_card
 from scanner.networks.prevalence import with_prevalence
-from scanner.sources.shards import KINDS
+from scanner.vocabulary.kinds import KINDS
 from tests.scanner.ensembles import SPECS, write_test_package
 
 SHIPPED = SHIPPED_DIR / "ou7-sim"

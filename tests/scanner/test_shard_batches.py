@@ -2,9 +2,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from scanner.sources.cutouts import BandImage, to_cutout
+from scanner.sources.cutouts import to_cutout
 from scanner.sources.shard_batches import shard_batches, stream_batches
 from scanner.sources.shards import decode_shard, encode_shard, open_shard, shard_table
+from scanner.vocabulary.band_image import BandImage
 from scanner.vocabulary.geometry import CHALLENGE, GEOMETRIES, MER, MER_10
 from scanner.vocabulary.rejections import RejectCode
 

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scanner.sources.cutouts import BandImage, to_cutout
+from scanner.sources.cutouts import to_cutout
 from scanner.sources.stamps import BatchBuilder, Windows, cut_stamps
+from scanner.vocabulary.band_image import BandImage
 from scanner.vocabulary.geometry import Geometry, Grid
 from scanner.vocabulary.rejections import RejectCode, Rejection
 

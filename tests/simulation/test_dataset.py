@@ -7,8 +7,9 @@ from pydantic import ValidationError
 from infra.errors import LensscanError
 from infra.store.storage import create_if_absent
 from scanner.preprocess.colour_picture import composite
-from scanner.sources.shards import COMPONENTS, KINDS, ROWS_PER_SHARD, decode_shard, encode_shard, shard_schema
+from scanner.sources.shards import ROWS_PER_SHARD, decode_shard, encode_shard, shard_schema
 from scanner.vocabulary.geometry import CHALLENGE
+from scanner.vocabulary.kinds import COMPONENTS, KINDS
 from simulation.products import render as render_module
 from simulation.products import truth as truth_module
 from simulation.products.contact_sheet import contact_sheet_png

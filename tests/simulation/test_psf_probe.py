@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.stats import kstest
 
-from scanner.sources.shards import KINDS
 from scanner.vocabulary.geometry import MER_10
+from scanner.vocabulary.kinds import KINDS
 from simulation.optics.light import FineGrid, draw
 from simulation.optics.observation import Conditions, Optics, add_noise
 from simulation.products.dataset import DatasetSpec, simulate_at

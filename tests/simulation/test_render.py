@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scanner.sources.shards import KINDS
 from scanner.vocabulary.bands import EUCLID, VIS
 from scanner.vocabulary.geometry import CHALLENGE, GEOMETRIES, MER, MER_10
+from scanner.vocabulary.kinds import KINDS
 from simulation.lensing import effective_einstein_radius_arcsec, einstein_radius_arcsec, ray_shoot
 from simulation.optics.light import surface_brightness
 from simulation.optics.observation import Conditions, Optics

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from scanner.sources.shards import KINDS, encode_shard, shard_table
+from scanner.sources.shards import encode_shard, shard_table
 from scanner.vocabulary.geometry import CHALLENGE
+from scanner.vocabulary.kinds import KINDS
 
 
 def write_shards(folder, n_objects, n_shards=2, seed=0, first_id=1000, mislabelled=()):

@@ -8,8 +8,9 @@ import pytest
 from scanner.explain.explanation import stamp_side_arcsec
 from scanner.explain.sanity import hits, hits_of_middle
 from scanner.networks.package import draft_network_card
-from scanner.sources.shards import COMPONENTS, decode_shard, encode_shard, shard_table
+from scanner.sources.shards import decode_shard, encode_shard, shard_table
 from scanner.vocabulary.geometry import CHALLENGE, MER, MER_10
+from scanner.vocabulary.kinds import COMPONENTS
 from tests.scanner.ensembles import SPECS
 from training.errors import TrainingError
 from training.evaluation.arc_truth import arcs, bright_lenses, on_input, with_bright_arcs

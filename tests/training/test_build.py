@@ -14,7 +14,8 @@ from sklearn.metrics import precision_score, recall_score, roc_auc_score
 from scanner.networks.architectures import PAPER_NETWORKS
 from scanner.networks.combiner import MeanCombiner, SoftmaxStack
 from scanner.networks.package import load_network, load_package
-from scanner.sources.shards import KINDS, decode_shard
+from scanner.sources.shards import decode_shard
+from scanner.vocabulary.kinds import KINDS
 from tests.training.shards import write_shards
 from training.build import build_ensemble, work_folder
 from training.config import TrainConfig

@@ -6,9 +6,11 @@ import pytest
 
 from scanner.networks.architectures import FLAGSHIP_NETWORKS, PAPER_NETWORKS
 from scanner.preprocess.network_inputs import network_input
-from scanner.sources.cutouts import BandImage, to_cutout
-from scanner.sources.shards import KINDS, decode_shard, encode_shard, shard_table
+from scanner.sources.cutouts import to_cutout
+from scanner.sources.shards import decode_shard, encode_shard, shard_table
+from scanner.vocabulary.band_image import BandImage
 from scanner.vocabulary.geometry import CHALLENGE, MER_10
+from scanner.vocabulary.kinds import KINDS
 from tests.training.shards import draw, write_shards
 from training.dataset import hashed_fraction, prepare_dataset
 from training.errors import TrainingError

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from flows.commands.evaluate import _described, evaluate_shards
 from scanner.networks.card import TrainingDataCard
-from scanner.sources.shards import KINDS
+from scanner.vocabulary.kinds import KINDS
 from simulation.products.dataset import DatasetSpec, simulate_shard
 from tests.scanner.ensembles import SPECS, write_test_package
 from training.errors import TrainingError

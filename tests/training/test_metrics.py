@@ -7,7 +7,7 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 from sklearn.metrics import accuracy_score, fbeta_score, precision_score, recall_score, roc_auc_score
 
-from scanner.sources.shards import KINDS
+from scanner.vocabulary.kinds import KINDS
 from training.evaluation.calibrate import expected_calibration_error
 from training.evaluation.metrics import (
     auroc,

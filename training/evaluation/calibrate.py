@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from scanner.networks.combiner import Margins, SoftmaxStack, stack_features
-from scanner.sources.shards import KINDS
+from scanner.vocabulary.kinds import KINDS
 
 MIN_OBJECTS_PER_KIND = 5
 CLIP = 20.0

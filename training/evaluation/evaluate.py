@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from scanner.sources.shards import KINDS
+from scanner.vocabulary.kinds import KINDS
 from training.errors import TrainingError
 from training.evaluation.calibrate import expected_calibration_error, restated
 from training.evaluation.metrics import (

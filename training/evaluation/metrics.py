@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest, gamma, poisson, rankdata
 
-from scanner.sources.shards import KINDS
+from scanner.vocabulary.kinds import KINDS
 
 F_BETA = 0.03
 """Weighs precision far above recall, as the lens challenge did."""
