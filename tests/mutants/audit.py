@@ -37,7 +37,7 @@ DEFECTS = (
         "What is painted is not brought to the file's flux scale.",
         "stamps[band] + _placed(noisy * scale[band], corner, shape)",
         "stamps[band] + _placed(noisy, corner, shape)",
-        ("tests/simulation/test_injected_flux.py",),
+        ("tests/simulation/injection/test_flux.py",),
     ),
     Defect(
         "M08",
@@ -45,7 +45,7 @@ DEFECTS = (
         "Zero points of mosaics are not handed on.",
         "        zero_points_ab_mag={band: mosaic.zero_point_ab_mag for band, mosaic in mosaics.items()},\n",
         "",
-        ("tests/simulation/test_injected_flux.py",),
+        ("tests/simulation/injection/test_flux.py",),
     ),
     Defect(
         "M09",
@@ -53,7 +53,7 @@ DEFECTS = (
         "Zero points of cutouts are not handed on.",
         "*draw_kind(seed, i), zero_points_ab_mag=zero_points, psfs=psfs)",
         "*draw_kind(seed, i), psfs=psfs)",
-        ("tests/simulation/test_injected_flux.py",),
+        ("tests/simulation/injection/test_flux.py",),
     ),
     Defect(
         "M22",
@@ -61,7 +61,7 @@ DEFECTS = (
         "The compound share of the package is lost.",
         "compound_share or card.combiner.compound_share",
         "compound_share",
-        ("tests/scanner/test_prevalence.py",),
+        ("tests/scanner/networks/test_prevalence.py",),
     ),
     Defect(
         "M25",
@@ -69,7 +69,7 @@ DEFECTS = (
         "Rows that a second ensemble is asked about are chosen by scores of the sweep.",
         "lowest = min(config.candidate_threshold, config.second.above if config.second else 1.0)",
         "lowest = config.candidate_threshold",
-        ("tests/scanner/test_sweep.py",),
+        ("tests/scanner/scan/test_prescreen.py",),
     ),
     Defect(
         "M36",
@@ -77,7 +77,7 @@ DEFECTS = (
         "The units of the seal are not compared with those of the plan.",
         '        if set(seal.units) != {unit.unit_id for unit in self._plan.units}:\n            wrong.add("units")\n',
         "",
-        ("tests/scanner/test_verify.py",),
+        ("tests/scanner/catalogue/audit/test_verify.py",),
     ),
     Defect(
         "M37",
@@ -85,7 +85,7 @@ DEFECTS = (
         "Counts of outcomes in a seal need not add up.",
         '        if sum(seal.rows_by_status.values()) != seal.n_rows:\n            wrong.add("rows_by_status")\n',
         "",
-        ("tests/scanner/test_verify.py",),
+        ("tests/scanner/catalogue/audit/test_verify.py",),
     ),
     Defect(
         "M39",
@@ -95,7 +95,7 @@ DEFECTS = (
         '    content = plan.model_dump(mode="json", exclude={"plan_id"})\n'
         '    del content["config"]["engine"], content["config"]["sweep"]\n'
         "    return content",
-        ("tests/scanner/test_plan.py",),
+        ("tests/scanner/catalogue/test_plan.py",),
     ),
     Defect(
         "M46",
@@ -103,7 +103,7 @@ DEFECTS = (
         "A listing that breaks off is taken for complete.",
         '            raise StorageError(f"{root_uri}: the store does not go on with its listing")',
         "            return",
-        ("tests/infra/test_listing.py",),
+        ("tests/infra/store/test_listing.py",),
     ),
     Defect(
         "M49",
@@ -111,7 +111,7 @@ DEFECTS = (
         "A unit may lose a hundred times as many rows.",
         "MAX_ROWS_LEFT_OUT = 16\n",
         "MAX_ROWS_LEFT_OUT = 1600\n",
-        ("tests/scanner/test_recovery.py",),
+        ("tests/scanner/workers/test_recovery.py",),
     ),
     Defect(
         "M50",
@@ -119,7 +119,7 @@ DEFECTS = (
         "A store that fails counts as an error of the unit.",
         "return Failure.STORE if isinstance(error, OSError | TransientError) else Failure.RAISED",
         "return Failure.RAISED",
-        ("tests/scanner/test_dispatch.py",),
+        ("tests/scanner/workers/test_dispatch.py",),
     ),
     Defect(
         "M51",
@@ -127,7 +127,7 @@ DEFECTS = (
         "A worker that dies of a unit alone counts as one that dies in company.",
         "    if ended.trouble is Trouble.DIED and ended.call.is_alone:\n        return Failure.DIED_ALONE\n",
         "",
-        ("tests/scanner/test_dispatch.py",),
+        ("tests/scanner/workers/test_dispatch.py",),
     ),
     Defect(
         "M54",
@@ -175,7 +175,7 @@ DEFECTS = (
         "The second ensemble is opened with sweep and maps.",
         'config = plan.config.model_copy(update={"sweep": False, "maps_per_unit": 0})',
         "config = plan.config",
-        ("tests/scanner/test_second_ensemble.py",),
+        ("tests/scanner/scan/test_second_ensemble.py",),
     ),
     Defect(
         "M71",
@@ -183,7 +183,7 @@ DEFECTS = (
         "The second ensemble is checked, and left out of the plan.",
         "second=_opinion(second, second_above, threshold),",
         "second=_opinion(second, second_above, threshold) and None,",
-        ("tests/scanner/test_second_ensemble.py",),
+        ("tests/scanner/scan/test_second_ensemble.py",),
     ),
     Defect(
         "M74",
@@ -191,7 +191,7 @@ DEFECTS = (
         "The detector lies within one quarter turn.",
         "angle = float(rng.uniform(0, 360))",
         "angle = float(rng.uniform(0, 90))",
-        ("tests/simulation/test_psf_probe.py",),
+        ("tests/simulation/optics/test_psf_probe.py",),
     ),
     Defect(
         "M85",
@@ -199,7 +199,7 @@ DEFECTS = (
         "Objects have no artefacts.",
         '        stamps = add_artefacts(stamps, geometry, conditions, rng, certain=system.lookalike == "artefact")',
         "        pass",
-        ("tests/simulation/test_simulated_objects.py",),
+        ("tests/simulation/products/test_simulated_objects.py",),
     ),
     Defect(
         "M86",
@@ -207,7 +207,7 @@ DEFECTS = (
         "Objects are all observed under nominal conditions.",
         'conditions = draw_conditions(rng, angle) if preset == "euclid" else Conditions.nominal(angle)',
         "conditions = Conditions.nominal(angle)",
-        ("tests/simulation/test_simulated_objects.py",),
+        ("tests/simulation/products/test_simulated_objects.py",),
     ),
     Defect(
         "M87",
@@ -215,7 +215,7 @@ DEFECTS = (
         "Objects have no neighbours.",
         "    system = replace(system, neighbours=neighbours)\n",
         "",
-        ("tests/simulation/test_simulated_objects.py",),
+        ("tests/simulation/products/test_simulated_objects.py",),
     ),
     Defect(
         "M88",
@@ -223,7 +223,7 @@ DEFECTS = (
         "Twins are drawn from the default mix, not from that of the data set.",
         "visible_system(draw_of, optics, rng, preset, twins_of)",
         "visible_system(draw_of, optics, rng, preset)",
-        ("tests/simulation/test_simulated_objects.py",),
+        ("tests/simulation/products/test_simulated_objects.py",),
     ),
     Defect(
         "M90",
@@ -231,7 +231,7 @@ DEFECTS = (
         "A worker never asks the second ensemble.",
         "            if self._second and self._plan.config.second:",
         "            if False:",
-        ("tests/scanner/test_second_ensemble.py",),
+        ("tests/scanner/scan/test_second_ensemble.py",),
     ),
     Defect(
         "M91",
@@ -239,7 +239,7 @@ DEFECTS = (
         "Rejections of rows after one that is left out land on other rows.",
         "rejected = [(int(kept[place]), rejection) for place, rejection in batch.rejected]",
         "rejected = list(batch.rejected)",
-        ("tests/scanner/test_left_out_rows.py",),
+        ("tests/scanner/scan/test_left_out_rows.py",),
     ),
     Defect(
         "M92",
@@ -247,6 +247,6 @@ DEFECTS = (
         "Scores of rows after one that is left out are not mapped back to their places.",
         "replace(batch, places=kept[batch.places], rejected=rejected)",
         "replace(batch, rejected=rejected)",
-        ("tests/scanner/test_left_out_rows.py",),
+        ("tests/scanner/scan/test_left_out_rows.py",),
     ),
 )

@@ -18,77 +18,98 @@ class Module:
 
 
 MODULES = (
-    Module("simulation/lensing.py", ("tests/simulation/test_lensing.py", "tests/simulation/test_images.py")),
+    Module("simulation/lensing.py", ("tests/simulation/test_lensing.py", "tests/simulation/products/test_image_forms.py")),
     Module(
-        "simulation/optics/observation.py", ("tests/simulation/test_observation.py", "tests/simulation/test_noise_parts.py")
+        "simulation/optics/observation.py",
+        ("tests/simulation/optics/test_observation.py", "tests/simulation/optics/test_noise_parts.py"),
     ),
-    Module("simulation/injection/arcs.py", ("tests/simulation/test_injection.py", "tests/simulation/test_injected_flux.py")),
-    Module("scanner/preprocess/resample.py", ("tests/scanner/test_resample.py", "tests/scanner/test_regridding.py")),
-    Module("scanner/sources/stamps.py", ("tests/scanner/test_stamps.py",)),
-    Module("scanner/preprocess/channels.py", ("tests/scanner/test_channels.py", "tests/scanner/test_inputs.py")),
-    Module("scanner/networks/combiner.py", ("tests/scanner/test_combiner.py",)),
-    Module("scanner/networks/prevalence.py", ("tests/scanner/test_prevalence.py",)),
-    Module("scanner/catalogue/ledger.py", ("tests/scanner/test_ledger.py", "tests/scanner/test_maps.py")),
+    Module(
+        "simulation/injection/arcs.py", ("tests/simulation/injection/test_arcs.py", "tests/simulation/injection/test_flux.py")
+    ),
+    Module(
+        "scanner/preprocess/resample.py",
+        ("tests/scanner/preprocess/test_resample.py", "tests/scanner/preprocess/test_regridding.py"),
+    ),
+    Module("scanner/sources/stamps.py", ("tests/scanner/sources/test_stamps.py",)),
+    Module(
+        "scanner/preprocess/channels.py",
+        ("tests/scanner/preprocess/test_channels.py", "tests/scanner/preprocess/test_network_inputs.py"),
+    ),
+    Module("scanner/networks/combiner.py", ("tests/scanner/networks/test_combiner.py",)),
+    Module("scanner/networks/prevalence.py", ("tests/scanner/networks/test_prevalence.py",)),
+    Module("scanner/catalogue/ledger.py", ("tests/scanner/catalogue/test_ledger.py", "tests/scanner/catalogue/test_maps.py")),
     Module(
         "scanner/catalogue/plan.py",
         (
-            "tests/scanner/test_plan.py",
-            "tests/scanner/test_find_plans.py",
-            "tests/scanner/test_ledger.py",
-            "tests/scanner/test_maps.py",
+            "tests/scanner/catalogue/test_plan.py",
+            "tests/scanner/catalogue/test_find_plans.py",
+            "tests/scanner/catalogue/test_ledger.py",
+            "tests/scanner/catalogue/test_maps.py",
             "tests/flows/test_auditing.py",
         ),
     ),
-    Module("scanner/catalogue/seal.py", ("tests/scanner/test_seal.py", "tests/scanner/test_maps.py")),
-    Module("scanner/catalogue/audit/reconcile.py", ("tests/scanner/test_reconcile.py", "tests/scanner/test_maps.py")),
-    Module("scanner/catalogue/audit/verify.py", ("tests/scanner/test_verify.py", "tests/scanner/test_maps.py")),
+    Module("scanner/catalogue/seal.py", ("tests/scanner/catalogue/test_seal.py", "tests/scanner/catalogue/test_maps.py")),
+    Module(
+        "scanner/catalogue/audit/reconcile.py",
+        ("tests/scanner/catalogue/audit/test_reconcile.py", "tests/scanner/catalogue/test_maps.py"),
+    ),
+    Module(
+        "scanner/catalogue/audit/verify.py",
+        ("tests/scanner/catalogue/audit/test_verify.py", "tests/scanner/catalogue/test_maps.py"),
+    ),
     Module(
         "infra/store/storage.py",
         (
-            "tests/infra/test_local_files.py",
-            "tests/infra/test_storage.py",
-            "tests/infra/test_listing.py",
-            "tests/infra/test_reading_files.py",
+            "tests/infra/store/test_local_files.py",
+            "tests/infra/store/test_storage.py",
+            "tests/infra/store/test_listing.py",
+            "tests/infra/store/test_reading_files.py",
         ),
     ),
-    Module("scanner/workers/dispatch.py", ("tests/scanner/test_dispatch.py", "tests/scanner/test_scan_plan.py")),
-    Module("scanner/workers/recovery.py", ("tests/scanner/test_recovery.py",)),
-    Module("scanner/scan/prescreen.py", ("tests/scanner/test_sweep.py", "tests/scanner/test_mapping.py")),
-    Module("scanner/explain/occlusion.py", ("tests/scanner/test_occlusion.py",)),
-    Module("scanner/explain/gradcam.py", ("tests/scanner/test_gradcam.py", "tests/scanner/test_candidate_maps.py")),
+    Module("scanner/workers/dispatch.py", ("tests/scanner/workers/test_dispatch.py", "tests/scanner/workers/test_run.py")),
+    Module("scanner/workers/recovery.py", ("tests/scanner/workers/test_recovery.py",)),
+    Module("scanner/scan/prescreen.py", ("tests/scanner/scan/test_prescreen.py", "tests/scanner/scan/test_best_candidates.py")),
+    Module("scanner/explain/occlusion.py", ("tests/scanner/explain/test_occlusion.py",)),
+    Module(
+        "scanner/explain/gradcam.py", ("tests/scanner/explain/test_gradcam.py", "tests/scanner/explain/test_candidate_maps.py")
+    ),
     Module("training/fit.py", ("tests/training/test_fit.py", "tests/training/test_resume.py")),
-    Module("training/evaluation/metrics.py", ("tests/training/test_metrics.py",)),
+    Module("training/evaluation/metrics.py", ("tests/training/evaluation/test_metrics.py",)),
     Module("training/tsne.py", ("tests/training/test_tsne.py",)),
     Module(
         "scanner/scan/unit.py",
         (
-            "tests/scanner/test_scan.py",
-            "tests/scanner/test_left_out_rows.py",
-            "tests/scanner/test_unit_scanner.py",
-            "tests/scanner/test_sweep.py",
+            "tests/scanner/scan/test_unit.py",
+            "tests/scanner/scan/test_left_out_rows.py",
+            "tests/scanner/workers/test_unit_scanner.py",
+            "tests/scanner/scan/test_prescreen.py",
         ),
         _PER_LATER_MODULE,
     ),
     Module(
         "scanner/scan/scoring.py",
         (
-            "tests/scanner/test_scan.py",
-            "tests/scanner/test_sweep.py",
-            "tests/scanner/test_mapping.py",
-            "tests/scanner/test_unit_scanner.py",
+            "tests/scanner/scan/test_unit.py",
+            "tests/scanner/scan/test_prescreen.py",
+            "tests/scanner/scan/test_best_candidates.py",
+            "tests/scanner/workers/test_unit_scanner.py",
         ),
         _PER_LATER_MODULE,
     ),
     Module(
         "scanner/workers/actors.py",
-        ("tests/scanner/test_actors.py", "tests/scanner/test_unit_scanner.py", "tests/scanner/test_second_ensemble.py"),
+        (
+            "tests/scanner/workers/test_actors.py",
+            "tests/scanner/workers/test_unit_scanner.py",
+            "tests/scanner/scan/test_second_ensemble.py",
+        ),
         _PER_LATER_MODULE,
     ),
     Module(
         "infra/store/s3.py",
         (
-            "tests/infra/test_listing.py",
-            "tests/infra/test_storage.py",
+            "tests/infra/store/test_listing.py",
+            "tests/infra/store/test_storage.py",
             "tests/faults/test_store_sums.py",
             "tests/faults/test_store_replies.py",
         ),
@@ -96,10 +117,14 @@ MODULES = (
     ),
     Module(
         "simulation/products/render.py",
-        ("tests/simulation/test_render.py", "tests/simulation/test_simulated_objects.py"),
+        ("tests/simulation/products/test_render.py", "tests/simulation/products/test_simulated_objects.py"),
         _PER_LATER_MODULE,
     ),
-    Module("training/publish.py", ("tests/training/test_build.py", "tests/training/test_map_checks.py"), _PER_LATER_MODULE),
+    Module(
+        "training/publish.py",
+        ("tests/training/test_build.py", "tests/training/evaluation/test_map_checks.py"),
+        _PER_LATER_MODULE,
+    ),
 )
 
 NOT_SAMPLED = {

@@ -160,7 +160,7 @@ def test_the_fit_is_run_from_the_command_line(tmp_path, rng):
         "--out",
         str(tmp_path / "out.json"),
     ]
-    subprocess.run(command, check=True, cwd=MIXTURE_JSON.parents[1])
+    subprocess.run(command, check=True, cwd=MIXTURE_JSON.parents[2])
     components = json.loads((tmp_path / "out.json").read_text())["components"]
     assert sum(c["weight"] for c in components) == pytest.approx(1.0, abs=1e-3)
     assert all(len(c["mean"]) == 9 and len(c["root"]) == 45 for c in components)

@@ -12,7 +12,7 @@ from scanner.explain.dream import CLASS_GENERATION, DEEP_DREAM, Climb, class_out
 from scanner.explain.kernels import kernel_activations, kernel_layers
 from scanner.networks.architectures import PAPER_NETWORKS
 from scanner.networks.published import read_published
-from tests.scanner.test_occlusion import made_network
+from tests.scanner.explain.test_occlusion import made_network
 from tests.shared import PUBLISHED
 
 LOW, HIGH = np.zeros(1, np.float32), np.ones(1, np.float32)

@@ -18,7 +18,7 @@ from scanner.networks.package import draft_network_card
 from scanner.preprocess.channels import channels
 from scanner.preprocess.network_inputs import network_input
 from scanner.vocabulary.geometry import CHALLENGE, MER_10
-from tests.scanner.test_occlusion import made_network
+from tests.scanner.explain.test_occlusion import made_network
 
 SPECS = {spec.name: spec for spec in (*PAPER_NETWORKS, *FLAGSHIP_NETWORKS)}
 SHORT = Climbs(Climb(6, 0.1, is_stretched=True), Climb(2, 0.1), Climb(3, 1e-2))

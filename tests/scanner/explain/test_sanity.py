@@ -17,7 +17,7 @@ from scanner.explain.sanity import (
     rank_correlation,
     relevance_mass,
 )
-from tests.scanner.test_occlusion import made_network
+from tests.scanner.explain.test_occlusion import made_network
 
 
 @pytest.fixture

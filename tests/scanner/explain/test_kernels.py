@@ -8,7 +8,7 @@ from torch import nn
 
 from scanner.explain.kernels import first_kernels, kernel_activations, kernel_layers, most_activating
 from scanner.networks.architectures import ARCHITECTURES
-from tests.scanner.test_occlusion import made_network
+from tests.scanner.explain.test_occlusion import made_network
 
 
 def test_the_papers_layers_have_the_papers_numbers():

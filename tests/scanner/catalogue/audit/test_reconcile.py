@@ -17,8 +17,8 @@ from scanner.catalogue.planned_ids import InputGoneError, planned_ids
 from scanner.catalogue.unitfile import Footer, encode_table, encode_unit, read_unit
 from scanner.catalogue.units import find_units
 from tests.scanner.audited import make_audited, replace, scores_of
+from tests.scanner.catalogue.test_plan import write_shard
 from tests.scanner.catalogue_parts import NETWORKS
-from tests.scanner.test_plan import write_shard
 from tests.tiles import write_tile
 
 

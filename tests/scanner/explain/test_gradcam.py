@@ -11,7 +11,7 @@ from scanner.explain.gradcam import GradCamMapper, LensLogOdds, LensOutput
 from scanner.networks.architectures import ARCHITECTURES
 from scanner.networks.compact import CentreCrop
 from scanner.networks.plain import plain_network
-from tests.scanner.test_occlusion import made_network
+from tests.scanner.explain.test_occlusion import made_network
 
 CROP = 2
 """Pixels that the small networks do not look at, each side."""
