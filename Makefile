@@ -1,12 +1,12 @@
-# Every target does its own set-up: nothing is needed before it but Python >= 3.11 and make.
+# Every target does its own set-up and needs only Python >= 3.11 and make.
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
-# Two processes of tests, a file at a time each; a thread each, for two that share a core wait for each other.
+# Two test processes, each of which runs one file at a time with one thread: two threads on one core would wait for each other.
 TWO := -n 2 --dist loadfile --no-loadscope-reorder
 QUIET := RAY_USAGE_STATS_ENABLED=0 PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1
 
-.PHONY: venv demo test test-slow faults mutants lint types bench realism probes clean
+.PHONY: venv demo test test-slow faults mutants lint types bench realism probes docs clean
 
 venv: $(STAMP)
 
@@ -32,11 +32,11 @@ test: $(STAMP)
 test-slow: $(STAMP)
 	$(QUIET) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow
 
-# Every fault of tests/faults/harness/rows.py, two files at a time, for they wait a lot; writes tests/faults/report.json and REPORT.md
+# Every fault of tests/faults/harness/rows.py, two files at a time, because they wait a lot; writes tests/faults/report.json and REPORT.md
 faults: $(STAMP)
 	$(QUIET) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m fault $(TWO) --fault-report tests/faults/report.json
 
-# Mutations of the core modules, to see which tests notice them; writes tests/mutants/report.json and REPORT.md
+# Mutations of the core modules, to measure whether tests detect them; writes tests/mutants/report.json and REPORT.md
 mutants: $(STAMP)
 	$(QUIET) OMP_NUM_THREADS=1 $(BIN)/python -m tests.mutants
 
@@ -47,9 +47,14 @@ bench: $(STAMP)
 realism: $(STAMP)
 	$(BIN)/python -m tests.benchmarks.realism $(if $(REAL),--real $(REAL))
 
-# Needs the same; ensembles to compare: make probes REAL=folder ENSEMBLES="a b"
+# Needs the same cutouts; to compare ensembles: make probes REAL=folder ENSEMBLES="a b"
 probes: $(STAMP)
 	$(BIN)/python -m tests.benchmarks.probes $(if $(REAL),--real $(REAL)) $(if $(ENSEMBLES),--ensemble $(ENSEMBLES))
+
+# The pages of docs/ as HTML in build/docs; a warning is an error
+docs: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache demo-output

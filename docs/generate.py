@@ -53,9 +53,7 @@ def _help(words: list[str]) -> str:
 
 def _settings() -> str:
     notes = _notes(Settings)
-    rows = [
-        f"| `{name}` | `LENSSCAN_{name.upper()}` | {notes[name]} |" for name in Settings.model_fields
-    ]
+    rows = [f"| `{name}` | `LENSSCAN_{name.upper()}` | {notes[name]} |" for name in Settings.model_fields]
     head = (
         "# Settings\n\nA setting is read from the environment, then from a file `lensscan.toml` in the working folder.\n\n"
         "| in `lensscan.toml` | in the environment | meaning |\n|---|---|---|\n"

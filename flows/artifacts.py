@@ -1,6 +1,6 @@
-"""Progress and summary of a flow run: artefacts for who watches in a browser, a bar for who watches a terminal.
+"""Progress and summary of a flow run: Prefect artefacts in the browser, a bar on the terminal.
 
-A scan outlives its scheduler: nothing here waits for a server that is away, or fails because of one.
+A scan outlives its scheduler: nothing here waits for an unreachable server, or fails because of one.
 """
 
 import contextlib
@@ -17,14 +17,14 @@ from prefect.exceptions import PrefectException
 from flows.terminal import Report, terminal_progress
 
 SECONDS_BETWEEN_UPDATES = 2.0
-"""An artefact is a request to the server: no more often than a person can look."""
+"""Interval between updates of an artefact: each update is a request to the server, and people look no more often."""
 PATIENCE_S = 5.0
-"""For the last word to arrive."""
+"""Longest wait for the last update of an artefact, in seconds."""
 
 
 @contextlib.contextmanager
 def flow_progress(key: str, description: str) -> Iterator[Report]:
-    """Report (done, in all) of the current flow run; `key` in lower case, digits and dashes."""
+    """Yield a callback that reports (done, total) of the flow run; `key` holds lower-case letters, digits and dashes."""
     is_over = Event()
     percent = 0.0
 
@@ -54,16 +54,16 @@ def flow_progress(key: str, description: str) -> Iterator[Report]:
 
 
 def show_summary(key: str, markdown: str) -> None:
-    """Leave a text with the current flow run."""
+    """Attach a Markdown text to the current flow run."""
     _in_background(lambda: create_markdown_artifact(markdown, key=key)).join(PATIENCE_S)
 
 
 def _in_background(task: Callable[[], object]) -> Thread:
-    """Run it in a thread that knows the flow run: Prefect tries for a minute to reach a server that has gone."""
+    """Run the task in a thread with the flow run's context: Prefect tries for a minute to reach a server that is down."""
     context = contextvars.copy_context()
 
     def run() -> None:
-        # RuntimeError: the flow run has ended meanwhile, and its client with it.
+        # RuntimeError: the flow run and its client have ended meanwhile.
         with contextlib.suppress(httpx.HTTPError, PrefectException, RuntimeError):
             context.run(task)
 

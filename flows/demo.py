@@ -1,4 +1,4 @@
-"""`lensscan demo`: a small simulated night, scanned for real."""
+"""`lensscan demo`: simulate a small night and scan it."""
 
 from datetime import date
 from pathlib import Path
@@ -47,7 +47,7 @@ def run_demo(out: Path, *, as_json: bool) -> None:
 
 
 def _with_truth(rows: list[dict[str, Any]], tiles: Path) -> list[dict[str, Any]]:
-    """The rows with what each object really is: a simulated night knows."""
+    """Add the true kind of each object, from the truth tables of the simulated tiles."""
     kinds: dict[int, str] = {}
     for path in sorted(tiles.rglob("truth.parquet")):
         truth = pq.read_table(path, columns=["object_id", "kind"]).to_pydict()

@@ -1,4 +1,4 @@
-"""The nightly flow: scan whatever tiles the night brought."""
+"""The nightly Prefect flow: scan all tiles of a night."""
 
 from datetime import date
 
@@ -30,7 +30,7 @@ def scan_night(
 ) -> NightSummary:
     """Scan the night's tiles under `input_uri` into the catalogue at `root_uri`.
 
-    A retry, a second run and a late run of a night are safe: only what storage does not hold yet is scanned.
+    A retry, a second run and a late run of a night are safe: only units that the catalogue does not hold yet are scanned.
 
     Args:
         input_uri: Folder or `s3://` prefix of Euclid MER tiles, or of shards; `{night}` in it stands for the night.
@@ -39,11 +39,11 @@ def scan_night(
         ensemble: Name or folder of the ensemble; the configured one by default.
         candidate_threshold: Rows with `p_lens` at or above it are candidates; by default twice the ensemble's prevalence.
         workers: Scan actors; the configured number by default.
-        engine: What runs the networks; the configured one by default, else the best that a worker has.
+        engine: Inference engine; the configured one by default, else the best that a worker has.
         exact: Score every row in float32, not only those that could be candidates.
-        second: Ensemble to be asked about the rows that the first finds likely enough.
-        second_above: Least `p_lens` of those rows; by default that of candidates.
-        maps_per_unit: Candidates of a unit, best first, that are stored with maps that say why.
+        second: Second ensemble, which scores the rows whose first `p_lens` reaches `second_above`.
+        second_above: Threshold of the first ensemble's `p_lens`; by default that of candidates.
+        maps_per_unit: Number of candidates of a unit, best first, that are stored with attribution maps.
     """
     settings = Settings.read()
     night = night or flow_run.scheduled_start_time.date()

@@ -15,7 +15,7 @@ from simulation.products.dataset import dataset_spec, write_contact_sheet
 
 
 class SimulateResult(BaseModel):
-    """Where the data set lies."""
+    """Size and files of the simulated data set."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -36,17 +36,17 @@ def simulate(
     psf: str | None = None,
     workers: int | None = Field(default=None, ge=1),
 ) -> SimulateResult:
-    """Write `n` simulated objects as shards under `out_uri`; shards that are there already are kept.
+    """Write `n` simulated objects as shards under `out_uri`; existing shards are kept.
 
     Args:
         out_uri: Folder or `s3://` prefix.
-        n: Objects in all.
+        n: Number of objects.
         seed: The data set's seed; object i depends on the seed and i alone.
         preset: Population.
         kinds: Kinds and look-alikes with their weights, such as `single,spiral` or `nonlens=3,double_ring=1`.
         geometry: `challenge`, `mer` or `mer10`.
         components: Keep the noise-free lens light and each lensed source as columns.
-        psf: A FITS file with a PSF for each band, instead of the model's.
+        psf: FITS file with a PSF for each band, instead of the model PSF.
         workers: Simulation actors; the configured number by default.
     """
     out_uri = absolute(out_uri)

@@ -1,4 +1,4 @@
-"""What a person at a terminal sees: bars, tables, one-line errors, or JSON for machines."""
+"""Terminal output: progress bars, tables and aligned lines for people, JSON for programs."""
 
 import json
 import math
@@ -13,7 +13,7 @@ Report = Callable[[int, int], None]
 
 @contextmanager
 def terminal_progress(label: str, *, quiet: bool = False) -> Iterator[Report]:
-    """A bar with rate and time left on stderr; nothing when quiet or when nobody watches."""
+    """Show a bar with rate and time left on stderr; show nothing if `quiet`, or if stderr is not a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -40,12 +40,12 @@ def terminal_progress(label: str, *, quiet: bool = False) -> Iterator[Report]:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on stdout."""
+    """Print one JSON document on stdout."""
     sys.stdout.write(json.dumps(_finite(value), indent=2, default=str, allow_nan=False) + "\n")
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    """A table of the given columns; numbers to the right. Where it is too wide, words are folded, never numbers."""
+    """Print a table of the given columns, numbers right-aligned; if it is too wide, text cells fold but numbers never do."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -60,13 +60,13 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Mapping[str, 
 
 
 def print_lines(lines: Mapping[str, Any]) -> None:
-    """Aligned `name value` lines."""
+    """Print aligned `name value` lines."""
     width = max(len(name) for name in lines)
     sys.stdout.writelines(f"{name:<{width}}  {value}\n" for name, value in lines.items())
 
 
 def _finite(value: Any) -> Any:
-    """The value with NaN and infinities, which JSON has not, as null."""
+    """Replace NaN and infinities, which JSON cannot express, by null."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

@@ -15,7 +15,7 @@ from training.trainer import PRESETS, train_ensemble
 
 
 class TrainResult(BaseModel):
-    """Where the package lies and how well it does on objects it never saw."""
+    """Path of the package, and its AUROC on the test split."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -35,23 +35,23 @@ def train(
     start_from: str | None = None,
     learning_rate: float | None = Field(default=None, gt=0),
 ) -> TrainResult:
-    """Train on the shards under `shards_uri`; killed and started again, it goes on from the last epoch.
+    """Train on the shards under `shards_uri`; after a kill, the same call continues from the last epoch.
 
     Args:
         shards_uri: Folder or `s3://` prefix of shards with truth.
         out: Work folder; the package is written to `out/name`.
         name: Name of the ensemble.
         preset: `flagship`, `laptop` or `paper`.
-        epochs: Instead of the preset's.
-        workers: Ray Train workers a network, each on its own GPU where the cluster has as many.
-        start_from: Ensemble whose weights to begin with, by name or folder.
-        learning_rate: Instead of the preset's.
+        epochs: Number of epochs, instead of the preset's.
+        workers: Ray Train workers for each network, each on its own GPU if the cluster has enough.
+        start_from: Ensemble, by name or folder, whose weights training starts from.
+        learning_rate: Learning rate, instead of the preset's.
     """
     start = find_package(start_from, Settings.read().ensembles_dir) if start_from else None
     given = {"epochs": epochs, "learning_rate": learning_rate, "start_from": start}
     told = {key: value for key, value in given.items() if value is not None}
     config = PRESETS[preset].model_copy(update={"num_workers": workers, **told})
-    # Artefact keys know lower case, digits and dashes only.
+    # Artefact keys may hold lower-case letters, digits and dashes only.
     key = "train-" + re.sub(r"[^a-z0-9]+", "-", name.lower())
     with ray_session(Settings.read().ray_address), flow_progress(key, "Epochs trained, all networks") as progress:
         card = train_ensemble(config, shards_uri, out, name, progress)

@@ -1,5 +1,5 @@
-"""The root of every error that a person can mend: the command line shows its text, never a traceback."""
+"""Base class of every error that a user can fix: the command line shows its text, never a traceback."""
 
 
 class LensscanError(Exception):
-    """Bad input, a store that cannot be used, a package that does not match: the message says what to do."""
+    """Bad input, an unusable store or a package that does not match; the message states what to do."""

@@ -1,4 +1,4 @@
-"""Loops over pixels, compiled to machine code at their first call and kept on disk."""
+"""Compile loops over pixels to machine code at their first call, and cache the code on disk."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -11,14 +11,15 @@ _F = TypeVar("_F", bound=Callable)
 
 
 def compiled(function: _F) -> _F:
-    """NaN stays NaN; sums are taken in the order that suits the machine, the same in every call; other threads may run.
+    """Compile a function so that NaN stays NaN, sums have the same order in every call, and other threads may run.
 
-    A function may call only compiled ones of its own file: what is on disk is made anew when that file changes, not another.
+    The machine determines the order of the sums. A compiled function may call only compiled functions of its own file: the
+    cache on disk is rebuilt when that file changes, but not when another file does.
     """
     flags = {"contract", "nsz", "reassoc"}
     return numba.njit(cache=True, nogil=True, fastmath=flags, error_model="numpy")(function)  # type: ignore[return-value]
 
 
 def native(images: NDArray[Any]) -> NDArray[np.floating[Any]]:
-    """What compiled loops read: C-contiguous, float32 or float64 in this machine's byte order; a copy only where needed."""
+    """Return the array as C-contiguous float32 or float64 in native byte order, copied only where needed."""
     return np.ascontiguousarray(images, np.result_type(images.dtype, np.float32))

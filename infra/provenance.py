@@ -1,4 +1,4 @@
-"""What code and which inputs made something: digests that are equal exactly when the things are."""
+"""Identify the code and the inputs of a result by digests: two digests are equal exactly when the contents are."""
 
 import functools
 import hashlib
@@ -11,28 +11,28 @@ _PACKAGES = ("infra", "scanner")
 
 
 def sha256_bytes(data: bytes) -> str:
-    """Hexadecimal SHA-256."""
+    """Return the SHA-256 in hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()
 
 
 def canonical_json(obj: object) -> bytes:
-    """JSON with one spelling only: sorted keys, no spaces, UTF-8; NaN is refused.
+    """Return JSON in one canonical form: sorted keys, no spaces, UTF-8, no NaN.
 
     Raises:
         ValueError: a number is NaN or infinite.
-        TypeError: something JSON cannot hold.
+        TypeError: JSON cannot represent a value.
     """
     return json.dumps(obj, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
 def digest(obj: object) -> str:
-    """SHA-256 of `canonical_json(obj)`."""
+    """Return the SHA-256 of `canonical_json(obj)`."""
     return sha256_bytes(canonical_json(obj))
 
 
 @functools.cache
 def code_version() -> str:
-    """`<release>+<12 hex digits of the source>`: changed code is another version, even between releases and without git."""
+    """Return `<release>+<12 hex digits of the source>`; it changes with the code, even between releases and without git."""
     root = Path(__file__).resolve().parent.parent
     files = sorted(path for package in _PACKAGES for path in (root / package).rglob("*.py"))
     source = digest([[path.relative_to(root).as_posix(), sha256_bytes(path.read_bytes())] for path in files])

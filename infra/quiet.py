@@ -1,4 +1,4 @@
-"""Silence for libraries that warn of what is checked anyway."""
+"""Silence library warnings about conditions that lensscan checks itself."""
 
 import contextlib
 import warnings
@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from threading import RLock
 
 _FILTERS = RLock()
-"""Python keeps one list of filters for all threads: two that change and restore it at a time leave it changed for good."""
+"""Python keeps one list of filters for all threads: two that change and restore it at once leave it changed for good."""
 
 
 @contextlib.contextmanager
 def without_warnings() -> Iterator[None]:
-    """No warnings while this lasts; one thread at a time, so not around what may wait for long."""
+    """Suppress warnings in the `with` block, for one thread at a time: do not use it around code that may wait for long."""
     with _FILTERS, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

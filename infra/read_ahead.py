@@ -1,4 +1,4 @@
-"""Read what comes next while what is there is worked on."""
+"""Read the next items in a thread while the caller processes the current one."""
 
 import queue
 import threading
@@ -10,13 +10,13 @@ from typing import TypeVar, cast
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 _PATIENCE_S = 0.1
-"""How often a reader that has read enough looks whether anybody still wants more."""
+"""Interval at which a reader with a full queue checks whether its iterator was closed."""
 
 
 def read_ahead(begin: Callable[[], Iterator[Item]], n_ahead: int) -> "Ahead[Item]":
-    """The items of an iterator, made in a thread that stays up to `n_ahead` items ahead; its exceptions are raised here.
+    """Return the items of an iterator that runs in a thread, up to `n_ahead` items ahead; its exceptions are raised here.
 
-    Reading starts at once, not when the first item is asked for. It stops when the result is closed or forgotten.
+    Reading starts at once, not when the first item is requested. It stops when the result is closed or garbage-collected.
     """
     if n_ahead < 1:
         raise ValueError(f"n_ahead must be >= 1, got {n_ahead}")
@@ -37,7 +37,7 @@ def read_ahead(begin: Callable[[], Iterator[Item]], n_ahead: int) -> "Ahead[Item
                 hand_over(item, None)
                 if abandoned.is_set():
                     return
-        except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised where the items are wanted
+        except BaseException as error:  # noqa: BLE001 - every exception is raised again in the consumer
             hand_over(None, error)
         else:
             hand_over(None, StopIteration())
@@ -47,9 +47,9 @@ def read_ahead(begin: Callable[[], Iterator[Item]], n_ahead: int) -> "Ahead[Item
 
 
 def map_ahead(function: Callable[[Item], Result], items: Iterable[Item], n_ahead: int) -> Iterator[Result]:
-    """`function` of each item, in order; those of the next `n_ahead` items are worked out in threads meanwhile.
+    """Yield `function(item)` of each item, in order; threads compute the next `n_ahead` results meanwhile.
 
-    An exception of one is raised where its result is wanted.
+    If a call raises, the exception is raised in place of its result.
     """
     coming: deque[Future[Result]] = deque()
     pool = ThreadPoolExecutor(n_ahead, thread_name_prefix="map-ahead")
@@ -65,7 +65,7 @@ def map_ahead(function: Callable[[Item], Result], items: Iterable[Item], n_ahead
 
 
 class Ahead(Iterator[Item]):
-    """What `read_ahead` gives."""
+    """The iterator that `read_ahead` returns."""
 
     def __init__(self, ready: "queue.Queue[tuple[Item | None, BaseException | None]]", abandoned: threading.Event) -> None:
         self._ready, self._abandoned = ready, abandoned
@@ -83,7 +83,7 @@ class Ahead(Iterator[Item]):
     def close(self) -> None:
         self._is_over = True
         self._abandoned.set()
-        # What lies ready is let go as soon as the reader ends.
+        # The items in the old queue are freed as soon as the reader thread ends.
         self._ready = queue.Queue()
 
     def __del__(self) -> None:

@@ -1,4 +1,4 @@
-"""Settings from `lensscan.toml` and `LENSSCAN_*` variables. Stores read their own `AWS_*` ones."""
+"""Settings from `lensscan.toml` and `LENSSCAN_*` variables. Stores read their own `AWS_*` variables."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from infra.errors import LensscanError
 
 EngineName = Literal["auto", "torch", "openvino", "cuda"]
-"""What can run the networks; `auto`: the best that a machine has."""
+"""Engines that can run the networks; `auto` selects the best that a machine has."""
 
 
 def _data_home() -> Path:
@@ -19,11 +19,11 @@ def _data_home() -> Path:
 
 
 class SettingsError(LensscanError):
-    """A setting that cannot be used; the message names it."""
+    """A setting has an invalid value; the message names the setting."""
 
 
 class Settings(BaseSettings):
-    """Where things are and how much of the machine to use. Environment variables win over the file."""
+    """Locations, and how much of the machine to use. Environment variables override the file."""
 
     model_config = SettingsConfigDict(
         env_prefix="LENSSCAN_",
@@ -39,28 +39,28 @@ class Settings(BaseSettings):
     ensemble: str = "mer3-sim"
     """Name or folder of the ensemble that scores by default."""
     ray_address: str | None = Field(default=None, validation_alias=AliasChoices("LENSSCAN_RAY_ADDRESS", "RAY_ADDRESS"))
-    """Cluster to connect to; a Ray job finds its own in `RAY_ADDRESS`. A local one is started when unset."""
+    """Cluster to connect to; a Ray job finds its own in `RAY_ADDRESS`. If unset, a local cluster is started."""
     allow_open_cluster: bool = False
-    """Use a Ray cluster even if it asks nobody for a token."""
+    """Use a Ray cluster even if it requires no token."""
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
-    """Scan and simulation actors."""
+    """Number of actors for scans and simulations."""
 
     engine: EngineName = "auto"
-    """What runs the networks."""
+    """Engine that runs the networks."""
 
     @classmethod
     def read(cls) -> Self:
-        """From the environment and `lensscan.toml`.
+        """Read the settings from the environment and `lensscan.toml`.
 
         Raises:
-            SettingsError: a value out of range, an unknown key, or a file that is not TOML.
+            SettingsError: a value is out of range, a key is unknown, or the file is not TOML.
         """
         try:
             return cls()
         except ValidationError as error:
             first = error.errors()[0]
             name = ".".join(map(str, first["loc"]))
-            # What nobody knows could be a secret that strayed into the file.
+            # The value of an unknown key could be a secret that was put into the file by mistake.
             got = "" if first["type"] == "extra_forbidden" else f", got {first['input']!r}"
             raise SettingsError(f"setting {name}: {first['msg']}{got}") from error
         except TOMLDecodeError as error:
@@ -75,6 +75,6 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments, then the environment, then the file."""
+        """Order the sources: arguments, then the environment, then the file."""
         del dotenv_settings, file_secret_settings
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)

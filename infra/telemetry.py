@@ -1,4 +1,4 @@
-"""Nothing is reported to anybody unless the user asks for it."""
+"""Report no usage statistics unless the user asks for it."""
 
 import os
 
@@ -10,6 +10,6 @@ OPT_OUTS = {
 
 
 def opt_out() -> None:
-    """Switch off the usage statistics of the libraries that have them; a variable that is set already stays."""
+    """Switch off the usage statistics of libraries; a variable that is already set keeps its value."""
     for name, value in OPT_OUTS.items():
         os.environ.setdefault(name, value)

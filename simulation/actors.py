@@ -1,4 +1,4 @@
-"""The Ray shell around the simulator: what is written is the same for any number of actors.
+"""Run the simulator in Ray actors: the files are the same for any number of actors.
 
 The caller starts the Ray session.
 """
@@ -17,23 +17,23 @@ from simulation.products.survey_tile import TileSpec, simulate_tile
 
 ACTOR_CPUS = 0.5
 """Less than one, so that two actors on a two-core machine leave Ray room for everything else."""
-# Matrix products of actors side by side would each take all cores.
+# Matrix products of concurrent actors would each take all cores.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
 Task = TypeVar("Task")
 Progress = Callable[[int, int], None]
-"""Called with (done, in all): objects of a data set, tiles of a night."""
+"""Callback with (done, total): objects of a data set, tiles of a night."""
 
 
 class Simulator:
-    """Runs as a Ray actor: makes whole shards and tiles and writes them itself; only names come back."""
+    """A Ray actor that makes whole shards and tiles and writes them itself; it returns only their URIs."""
 
     def __init__(self, out_uri: str) -> None:
         """Write under `out_uri`."""
         self._out_uri = out_uri
 
     def shard(self, task: tuple[DatasetSpec, int]) -> str:
-        """Simulate one shard and write it unless it is there."""
+        """Simulate one shard, write it unless it exists, and return its URI."""
         spec, number = task
         uri = shard_uris(spec, self._out_uri)[number]
         attempt = f"{os.getpid()}-{number}"
@@ -41,12 +41,12 @@ class Simulator:
         return uri
 
     def tile(self, spec: TileSpec) -> list[str]:
-        """Simulate one tile and write it unless it is there."""
+        """Simulate one tile, write it unless it exists, and return the URIs of its files."""
         return simulate_tile(spec, self._out_uri)
 
 
 def simulate_dataset(spec: DatasetSpec, out_uri: str, n_workers: int, progress: Progress | None = None) -> list[str]:
-    """Write the shards of a data set that are not there yet, and return the URIs of all, in order.
+    """Write the missing shards of a data set, and return the URIs of all, in order.
 
     Raises:
         SimulationError: the folder holds shards of another data set.
@@ -87,7 +87,7 @@ def simulate_night(specs: Sequence[TileSpec], out_uri: str, n_workers: int, prog
 
 
 def _run(method: str, tasks: Sequence[Task], out_uri: str, n_workers: int) -> Iterator[tuple[Task, Any]]:
-    """Each task with its result, in order of completion, from actors that live as long as the iteration."""
+    """Yield each task with its result, in order of completion, from actors that run as long as the iteration."""
     if not tasks:
         return
     actor: Any = ray.remote(num_cpus=ACTOR_CPUS, runtime_env={"env_vars": _ONE_THREAD})(Simulator)

@@ -1,11 +1,11 @@
 """Deflection of light by the masses along a line of sight: elliptical power laws with external shear, in any number of planes.
 
-Positions are angles on the sky in arcsec, x to the right, y up. A mass bends light by one *physical* angle; what is seen of it
+Positions are angles on the sky in arcsec, x to the right, y up. A mass bends light by one *physical* angle; the observed effect
 depends on the source: the reduced angle is the physical one times D_ls / D_s. So the velocity dispersion fixes the mass, and a
 deflector has a different Einstein radius for each source behind it.
 
 The isothermal ellipsoid's radius follows from the velocity dispersion by Wilde et al. 2022, equation 1. A power law of another
-slope is normalised to the same radius for a source with D_ls / D_s = 1/2, the middle of what lenses have. (Equation 1 cannot
+slope is normalised to the same radius for a source with D_ls / D_s = 1/2, the middle of the range of lenses. (Equation 1 cannot
 hold for every source at once: the deflection at a given point grows as D_ls / D_s, so the radius of a power law grows as that
 to the power of 1 / (slope - 1).)
 
@@ -29,7 +29,7 @@ Coordinates = NDArray[np.floating]
 Vectors = tuple[Coordinates, Coordinates]
 
 COSMOLOGY = FlatLambdaCDM(H0=70.0, Om0=0.3)
-"""Wilde et al. 2022, section 1."""
+"""Cosmology of Wilde et al. 2022, section 1."""
 
 _SPEED_OF_LIGHT_KM_S = 299792.458
 _ARCSEC_PER_RAD = float(np.degrees(1.0)) * 3600
@@ -37,7 +37,7 @@ _ISOTHERMAL = 2.0
 _PIVOT_DISTANCE_RATIO = 0.5
 """D_ls / D_s for which power laws of every slope have the Einstein radius of equation 1."""
 _RAYS_PER_BLOCK = 8192
-"""Temporary arrays of this size stay in the processor's cache, which halves the time."""
+"""Rays in a block: temporary arrays of this size stay in the processor's cache, which halves the time."""
 _RADII_ARCSEC = np.geomspace(0.03, 15.0, 48)
 _PHI = np.arange(48) * 2 * np.pi / 48
 _COS, _SIN = np.cos(_PHI), np.sin(_PHI)
@@ -51,7 +51,7 @@ def _comoving_mpc(z: float) -> float:
 
 
 def distance_ratio(z_lens: float, z_source: float) -> float:
-    """D_ls / D_s of angular diameter distances in a flat universe; 0 for a source in front of the lens."""
+    """Return D_ls / D_s of angular diameter distances in a flat universe; 0 for a source in front of the lens."""
     if z_source <= z_lens:
         return 0.0
     return 1.0 - _comoving_mpc(z_lens) / _comoving_mpc(z_source)
@@ -60,12 +60,12 @@ def distance_ratio(z_lens: float, z_source: float) -> float:
 def einstein_radius_arcsec(
     velocity_dispersion_km_s: float, z_lens: float, z_source: float, slope: float = _ISOTHERMAL
 ) -> float:
-    """Of one mass; Wilde et al. 2022, equation 1, for the isothermal slope. 0 for a source in front of the lens."""
+    """Return the Einstein radius of one mass: Wilde et al. 2022, equation 1, if isothermal. 0 if the source is in front."""
     return _radius_arcsec(velocity_dispersion_km_s, distance_ratio(z_lens, z_source), slope)
 
 
 def velocity_dispersion_km_s(radius_arcsec: float, z_lens: float, z_source: float, slope: float = _ISOTHERMAL) -> float:
-    """The inverse of `einstein_radius_arcsec`.
+    """Invert `einstein_radius_arcsec`.
 
     Raises:
         ValueError: the source is not behind the lens.
@@ -73,7 +73,7 @@ def velocity_dispersion_km_s(radius_arcsec: float, z_lens: float, z_source: floa
     ratio = distance_ratio(z_lens, z_source)
     if ratio <= 0:
         raise ValueError(f"the source must lie behind the lens, got z_lens={z_lens}, z_source={z_source}")
-    # The radius goes as the square of the dispersion, whatever the slope.
+    # The radius scales as the square of the dispersion for every slope.
     return float(np.sqrt(radius_arcsec / _radius_arcsec(1.0, ratio, slope)))
 
 
@@ -83,10 +83,10 @@ def _radius_arcsec(sigma_km_s: float, ratio: float, slope: float) -> float:
 
 
 def ray_shoot(masses: Sequence[Mass], z_source: float, x_arcsec: Coordinates, y_arcsec: Coordinates) -> Vectors:
-    """Where the light seen at `(x, y)` comes from in the plane at `z_source`, in arcsec.
+    """Map image positions `(x, y)` to the plane at `z_source`, and return their x and y there in arcsec.
 
     Masses at one redshift make up one plane, where their deflections add; masses at or behind the source do not act. Their
-    order does not matter. Arrays may have any shape; the answers are float64 of the same shape.
+    order does not matter. Arrays may have any shape; the results are float64 of the same shape.
     """
     x, y = np.asarray(x_arcsec, np.float64), np.asarray(y_arcsec, np.float64)
     acting = [mass for mass in masses if mass.z < z_source]
@@ -107,7 +107,7 @@ def _through_planes(
     y: Coordinates,
     deflection: Callable[[Mass, Coordinates, Coordinates], Vectors],
 ) -> Vectors:
-    """The lens equation of several planes (Schneider, Ehlers & Falco 1992, section 9.1), nearest plane first."""
+    """Solve the lens equation of several planes (Schneider, Ehlers & Falco 1992, section 9.1), nearest plane first."""
     bent: list[tuple[float, Coordinates, Coordinates]] = []
 
     def at(z: float) -> Vectors:
@@ -128,7 +128,7 @@ def _through_planes(
 
 
 def _deflection(mass: Mass, x: Coordinates, y: Coordinates) -> Vectors:
-    """Of one mass with its shear, in arcsec, for an infinitely distant source."""
+    """Return the deflection of one mass with its shear, in arcsec, for an infinitely distant source."""
     radius = _radius_arcsec(mass.velocity_dispersion_km_s, 1.0, mass.slope)
     ellipticity = (1 - mass.axis_ratio) / (1 + mass.axis_ratio)
     e1, e2 = ellipticity * np.cos(2 * mass.angle_rad), ellipticity * np.sin(2 * mass.angle_rad)
@@ -143,14 +143,14 @@ def _deflection(mass: Mass, x: Coordinates, y: Coordinates) -> Vectors:
 
 
 def effective_einstein_radius_arcsec(masses: Sequence[Mass], z_source: float) -> float:
-    """Radius of the circle about the first mass inside which all masses together just focus light from `z_source`.
+    """Return the radius of the circle about the first mass inside which all masses together just focus light from `z_source`.
 
-    There the mean inward deflection equals the radius; where several circles do so, the largest counts. Masses count as
+    There the mean inward deflection equals the radius; if this holds for several circles, the largest counts. Masses count as
     spheres without shear, so one mass has the radius of `einstein_radius_arcsec`, and two isothermal spheres on one line of
     sight that of the ring: the sum of their radii for that source.
 
     Raises:
-        ValueError: no mass lies in front of the source; there is no such circle between 0.03 and 15 arcsec.
+        ValueError: no mass is in front of the source; there is no such circle between 0.03 and 15 arcsec.
     """
     acting = [mass for mass in masses if mass.z < z_source]
     if len(acting) == 1 and acting[0] is masses[0]:
@@ -169,7 +169,7 @@ def effective_einstein_radius_arcsec(masses: Sequence[Mass], z_source: float) ->
 
 
 def _mean_inward(acting: Sequence[Mass], z_source: float, centre: Mass, radii: Coordinates) -> Coordinates:
-    """Deflection towards the centre, averaged over circles about it."""
+    """Return the deflection towards the centre, averaged over circles about it."""
     x = centre.x_arcsec + radii[:, None] * _COS
     y = centre.y_arcsec + radii[:, None] * _SIN
     beta_x, beta_y = _through_planes(acting, z_source, x, y, _sphere_deflection)
@@ -177,7 +177,7 @@ def _mean_inward(acting: Sequence[Mass], z_source: float, centre: Mass, radii: C
 
 
 def _sphere_deflection(mass: Mass, x: Coordinates, y: Coordinates) -> Vectors:
-    """Like `_deflection`, of a sphere without shear, and faster."""
+    """Return the deflection of a sphere without shear, faster than `_deflection`."""
     radius = _radius_arcsec(mass.velocity_dispersion_km_s, 1.0, mass.slope)
     dx, dy = x - mass.x_arcsec, y - mass.y_arcsec
     per_arcsec = (radius / np.maximum(np.hypot(dx, dy), 1e-9)) ** (mass.slope - 1)

@@ -1,4 +1,4 @@
-"""Records of what there is to observe: light, mass, and the `System` they make up. They draw nothing and compute little.
+"""Records of the objects to observe: light, mass, and the `System` they make up. They draw nothing and compute little.
 
 Positions are angles on the sky in arcsec from the stamp's centre, x to the right, y up; angles run from x towards y.
 """
@@ -14,7 +14,7 @@ from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.kinds import KINDS
 
 Kind = Literal["nonlens", "single", "compound_arc", "double_ring"]
-"""The classes that networks tell apart."""
+"""The classes that networks distinguish."""
 Lookalike = Literal[
     "twin",
     "elliptical",
@@ -30,7 +30,7 @@ Lookalike = Literal[
     "star",
     "artefact",
 ]
-"""What a non-lens is: `twin` is a lens galaxy without its arcs, `group` several of them; `artefact` a flaw of the image."""
+"""Look-alikes of a lens: `twin` is a lens galaxy without its arcs, `group` several galaxies; `artefact` a flaw of the image."""
 LOOKALIKES: tuple[Lookalike, ...] = get_args(Lookalike)
 
 if get_args(Kind) != KINDS:
@@ -51,19 +51,19 @@ class Sed:
         return self.vis_mag - self.h_mag
 
     def mag(self, band: str) -> float:
-        """In a band by name."""
+        """Return the magnitude in a band by name."""
         return {"VIS": self.vis_mag, "Y": self.y_mag, "J": self.j_mag, "H": self.h_mag}[band]
 
     def flux_adu_per_s(self, band: str) -> float:
-        """Total flux in the band's own ADU/s."""
+        """Return the total flux in the band's own ADU/s."""
         return EUCLID[band].adu_per_s(self.mag(band))
 
     def dimmed(self, mag: float) -> "Sed":
-        """The same colours, fainter by `mag` magnitudes."""
+        """Return the same colours, fainter by `mag` magnitudes."""
         return Sed(self.vis_mag + mag, self.y_mag + mag, self.j_mag + mag, self.h_mag + mag)
 
     def share(self, fraction: float) -> "Sed":
-        """The same colours with a fraction of the light."""
+        """Return the same colours with a fraction of the light."""
         return self.dimmed(-2.5 * float(np.log10(fraction)))
 
 
@@ -92,7 +92,7 @@ class Sersic:
     x_arcsec: float
     y_arcsec: float
     half_light_radius_arcsec: float
-    """Of the circle with the ellipse's area."""
+    """Half-light radius of the circle with the ellipse's area."""
     sersic_index: float
     axis_ratio: float
     angle_rad: float
@@ -118,12 +118,12 @@ class Annulus:
     x_arcsec: float
     y_arcsec: float
     radius_arcsec: float
-    """Of the circle with the ellipse's area."""
+    """Radius of the circle with the ellipse's area."""
     width_arcsec: float
-    """Standard deviation across, on the minor axis of a stretched ring less."""
+    """Standard deviation across the ring; smaller on the minor axis of a stretched ring."""
     axis_ratio: float
     angle_rad: float
-    """Of the major axis."""
+    """Angle of the major axis, from x towards y."""
     sed: Sed
     middle_rad: float = 0.0
     """Azimuth, in the ring's own frame, of the middle of a partial ring."""
@@ -157,13 +157,13 @@ class Spikes:
     x_arcsec: float
     y_arcsec: float
     length_arcsec: float
-    """Along a ray the light falls as 1 / (1 + (r / length)^2)."""
+    """Length scale of a ray, along which the light falls as 1 / (1 + (r / length)^2)."""
     width_arcsec: float
     """Standard deviation across a ray."""
     angle_rad: float
-    """Of the first ray; the others follow every 60 degrees."""
+    """Angle of the first ray; the others follow every 60 degrees."""
     sed: Sed
-    """Of all rays together, to infinity."""
+    """Magnitudes of all rays together, integrated to infinity."""
     shape: Literal["spikes"] = "spikes"
 
     def __post_init__(self) -> None:
@@ -185,11 +185,11 @@ class Mass:
     velocity_dispersion_km_s: float
     axis_ratio: float
     angle_rad: float
-    """Of the major axis, from x towards y."""
+    """Angle of the major axis, from x towards y."""
     shear: tuple[float, float] = (0.0, 0.0)
     """Components for an infinitely distant source; scaled with D_ls / D_s like the deflection."""
     slope: float = 2.0
-    """Of the three-dimensional density, rho ~ r^-slope."""
+    """Slope of the three-dimensional density, rho ~ r^-slope."""
 
     def __post_init__(self) -> None:
         if not self.z > 0:
@@ -203,20 +203,20 @@ class Mass:
 
 @dataclass(frozen=True)
 class System:
-    """Everything about an object but what the instrument does to it. None where there is no such thing."""
+    """An object before the instrument's effects. Fields that do not apply to it are None."""
 
     kind: Kind
     lookalike: Lookalike | None
-    """What a non-lens is."""
+    """Look-alike of a non-lens; None for a lens."""
     z_lens: float
     z_source1: float | None
     z_source2: float | None
     masses: tuple[Mass, ...]
-    """The deflector first; further galaxies of its group; galaxy 1 of a compound lens."""
+    """The deflector first, then further galaxies of its group, then galaxy 1 of a compound lens."""
     galaxy: tuple[Light, ...]
     """The lens galaxy and the galaxies of its group, or the non-lens; not lensed."""
     source1: tuple[Light, ...]
-    """Where it is, not where it is seen."""
+    """Light of the first source at its true position, not where its images appear."""
     source2: tuple[Light, ...]
     neighbours: tuple[Light, ...]
     velocity_dispersion_km_s: float | None
@@ -224,14 +224,14 @@ class System:
 
     def __post_init__(self) -> None:
         if (self.kind == "nonlens") != (self.lookalike is not None):
-            raise ValueError(f"a non-lens, and no lens, says what it looks like: got {self.kind!r} with {self.lookalike!r}")
+            raise ValueError(f"lookalike must be set for a nonlens only, got kind {self.kind!r} with {self.lookalike!r}")
 
     @property
     def is_compound(self) -> bool:
         return bool(self.source2)
 
     def moved(self, dx_arcsec: float, dy_arcsec: float) -> "System":
-        """All light and mass moved by the same."""
+        """Return the system with all light and mass shifted by the same offset."""
         parts: dict[str, Any] = {
             name: tuple(_moved(part, dx_arcsec, dy_arcsec) for part in getattr(self, name))
             for name in ("masses", "galaxy", "source1", "source2", "neighbours")
@@ -239,15 +239,15 @@ class System:
         return replace(self, **parts)
 
     def to_json(self) -> str:
-        """One line; `from_json` gives an equal record."""
+        """Return one line of JSON; `from_json` returns an equal record."""
         return _adapter().dump_json(self).decode()
 
     @staticmethod
     def from_json(text: str) -> "System":
-        """The inverse of `to_json`.
+        """Invert `to_json`.
 
         Raises:
-            pydantic.ValidationError: not the JSON of a system; a field has a value outside its range.
+            pydantic.ValidationError: the text is not the JSON of a system, or a field has a value outside its range.
         """
         return _adapter().validate_json(text)
 

@@ -7,11 +7,11 @@ from pathlib import Path
 REPOSITORY = Path(__file__).parents[1]
 _TREE = ("infra", "scanner", "simulation", "training", "flows", "tests", "pyproject.toml", "Makefile")
 _REPORTS = (":!tests/*/report.json", ":!tests/*/REPORT.md", ":!tests/benchmarks/results.json", ":!tests/benchmarks/RESULTS.md")
-"""Measurements write these files."""
+"""Files that measurements write: changes to them do not make a commit dirty."""
 
 
 def commit() -> str:
-    """The commit of the working tree, `+dirty` where product or tests differ from it."""
+    """Return the commit of the working tree, with `+dirty` where product or tests differ from it."""
     try:
         name = _git("rev-parse", "HEAD")
         return f"{name}+dirty" if _git("status", "--porcelain", "--", *_TREE, *_REPORTS) else name

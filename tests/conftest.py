@@ -17,13 +17,13 @@ from tests.servers import free_port, http_status, stop, wait_for
 pytest_plugins = ["tests.faults.harness.reporting", "tests.shared"]
 BUCKET = "lensscan-tests"
 
-# How long an example takes says how busy the machine is.
+# No deadline: the time of an example depends on how busy the machine is.
 settings.register_profile("lensscan", deadline=None)
 settings.load_profile("lensscan")
 
 
 def pytest_collection_modifyitems(items):
-    """Put files whose tests start processes first: most long ones then run beside others, and not alone at the end."""
+    """Put files whose tests start processes first: most long ones then run beside other files, not by themselves at the end."""
     for item in items:
         if "started_prefect" in item.fixturenames:
             item.add_marker(pytest.mark.server)
@@ -38,7 +38,7 @@ def rng():
 
 @pytest.fixture
 def torch_threads():
-    """A worker sets the number of torch's threads for its whole process; where that is the tests', they get theirs back."""
+    """Restore torch's thread count after the test: a worker sets it for its whole process, here the process of the tests."""
     import torch
 
     before = torch.get_num_threads()
@@ -48,7 +48,7 @@ def torch_threads():
 
 @pytest.fixture(scope="session")
 def s3_server():
-    """A real S3 server in a process of its own, on loopback, with the environment set for every client; gives its bucket."""
+    """Start a real S3 server on loopback in its own process, set the environment for all clients, and yield its bucket."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
@@ -79,7 +79,7 @@ def started_prefect(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def lensscan(started_prefect):
-    """`lensscan` with arguments, as a process that has imported its libraries before."""
+    """Yield a function that runs `lensscan` with arguments, in a process that has imported the libraries already."""
     env = {name: value for name, value in started_prefect.env.items() if name.startswith("PREFECT_")}
     with forked_commands(env) as run:
         yield run
@@ -87,7 +87,7 @@ def lensscan(started_prefect):
 
 @pytest.fixture(scope="module")
 def prefect_api(started_prefect):
-    """A running Prefect server for the flows of commands, which else start one each and take seconds for it."""
+    """Yield a running Prefect server; without one, the flow of each command starts its own, which takes seconds."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREFECT_API_URL", started_prefect.url)
         patch.setenv("PREFECT_HOME", started_prefect.env["PREFECT_HOME"])
@@ -96,7 +96,7 @@ def prefect_api(started_prefect):
 
 @pytest.fixture(scope="session")
 def ray_cluster():
-    """A private Ray with two CPUs for the whole test session."""
+    """Run a private Ray cluster with two CPUs for the whole test session."""
     from infra.ray.cluster import ray_session
 
     with ray_session(num_cpus=2):

@@ -1,4 +1,4 @@
-"""Runs `lensscan` in forks of a process that has its imports, which otherwise take each command seconds.
+"""Run `lensscan` in forks of a process that has done its imports, which otherwise take seconds in each command.
 
 As a program, this module reads one request a line, forks, and answers with two lines: the fork's id, then its exit code.
 """
@@ -20,15 +20,18 @@ from pathlib import Path
 from tests.faults.harness.patience import TimedOut, scaled
 
 ROOT = Path(__file__).parents[1]
-LATE = ("evaluate", "explaining", "inject", "planning", "portraying", "scan_night", "scoring", "simulate", "train")
+LATE = (
+    *("commands.evaluate", "commands.explain", "commands.inject", "commands.plan", "commands.portray", "commands.score"),
+    *("scan_night", "simulate", "train"),
+)
 """Modules of `flows` that commands import when they are called."""
 SETTINGS = {"OMP_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
-"""Read when libraries are imported. A process with threads cannot be forked."""
+"""Variables that libraries read when they are imported; a process with threads cannot be forked."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """A command that has ended, as `subprocess.run` gives it."""
+    """Result of a command that has ended, with the fields of `subprocess.CompletedProcess`."""
 
     returncode: int
     stdout: str
@@ -37,9 +40,9 @@ class Ended:
 
 @contextlib.contextmanager
 def forked_commands(env):
-    """Give a function that runs `lensscan` in a folder, with the caller's variables and those of `env`."""
+    """Yield a function that runs `lensscan` in a folder, with the caller's environment and the variables of `env`."""
     command = [sys.executable, "-m", "tests.forks"]
-    # Unbuffered: a line that can be read is read whole.
+    # Unbuffered: when `select` reports a line, `readline` reads all of it.
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "bufsize": 0}
     numbers = itertools.count()
     with tempfile.TemporaryDirectory() as folder:
@@ -63,23 +66,23 @@ def forked_commands(env):
 
 
 def _answer(process, seconds, group=None):
-    """The next number that the process says; a command that takes too long is killed with its group.
+    """Return the next number that the process prints; kill a command that takes too long, with its process group.
 
     Raises:
-        TimedOut: it took longer than `scaled(seconds)`.
+        TimedOut: the command took longer than `scaled(seconds)`.
     """
     if not select.select([process.stdout], [], [], scaled(seconds))[0]:
         if group is not None:
             os.killpg(group, signal.SIGKILL)
             process.stdout.readline()
-        raise TimedOut(f"a forked command said nothing within {scaled(seconds):.0f} s")
+        raise TimedOut(f"a forked command printed nothing within {scaled(seconds):.0f} s")
     line = process.stdout.readline()
-    assert line, "the process that forks commands has ended; its last words are above"
+    assert line, "the process that forks commands has ended; its output is above"
     return int(line)
 
 
 def _serve():
-    # What is printed while libraries are imported is no answer.
+    # Libraries may print while they are imported: send that to stderr, so that only answers reach the pipe.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     cli = importlib.import_module("flows.cli.main")
@@ -87,7 +90,7 @@ def _serve():
     for name in LATE:
         importlib.import_module(f"flows.{name}")
     if len(list(Path("/proc/self/task").glob("*"))) > 1:
-        sys.exit("a library starts threads when it is imported: no process with threads can be forked")
+        sys.exit("a library starts threads when it is imported, and a process with threads cannot be forked")
     for line in sys.stdin:
         sys.stdout.flush()
         pid = os.fork()
@@ -101,7 +104,7 @@ def _serve():
 
 
 def _become(main, args, cwd, env, stdout, stderr):
-    """Be the command, and end with it."""
+    """Turn this process into the command, and exit with it."""
     try:
         os.setsid()
         for descriptor, name in enumerate((os.devnull, stdout, stderr)):

@@ -1,4 +1,4 @@
-"""A Prefect server of one's own on loopback, that can be killed and started again on the same database."""
+"""Private Prefect server on loopback, which tests can kill and start again on the same database."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ BIN = Path(sys.executable).parent
 
 @dataclass
 class PrefectServer:
-    """Its database is in `folder`; `auth` is the `user:password` that it asks for."""
+    """Prefect server with its database in `folder`; `auth` is the `user:password` that it requires."""
 
     folder: Path
     auth: str | None = None
@@ -29,7 +29,7 @@ class PrefectServer:
 
     @property
     def env(self):
-        """Of a program that uses the server."""
+        """Environment of a program that uses the server."""
         env = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
         env |= {"PREFECT_API_URL": self.url, "PREFECT_HOME": str(self.folder / "client"), "PREFECT_CLI_COLORS": "false"}
         return env | ({"PREFECT_API_AUTH_STRING": self.auth} if self.auth else {})
@@ -45,7 +45,7 @@ class PrefectServer:
         wait_for("the Prefect server", lambda: http_status(f"{self.url}/health") == 200)
 
     def end(self, how=signal.SIGTERM):
-        """The server with all of its processes."""
+        """End the server with all of its processes."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, how)
         self.process.wait(40)

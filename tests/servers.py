@@ -1,4 +1,4 @@
-"""Starting, waiting for and stopping the real servers that tests talk to, on loopback."""
+"""Helpers that start, await and stop the real servers that tests use, on loopback."""
 
 import socket
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 
 
 def free_port(above=1024):
-    """A port that nobody listens on now."""
+    """Return a port above `above` on which no process listens now."""
     while True:
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
@@ -20,7 +20,7 @@ def free_port(above=1024):
 
 
 def http_status(url):
-    """The status code, or None when nothing answers."""
+    """Return the status code of a GET request, or None when no server answers."""
     try:
         with urllib.request.urlopen(url, timeout=2) as answer:
             return answer.status
@@ -41,7 +41,7 @@ def wait_for(what, ready, seconds=90):
 
 
 def stop(process, seconds=40):
-    """Ask, then kill."""
+    """Terminate a process, and kill it if it still runs after `seconds`."""
     process.terminate()
     try:
         process.wait(seconds)

@@ -1,7 +1,7 @@
 """Data that lie beside the repository and are never committed: real Euclid fields, tables, the published weights.
 
-A test that reads them says so with `@pytest.mark.needs_shared("real", ...)`. It skips where they are absent, and fails where
-`LENSSCAN_REQUIRE_SHARED=1` is set, as `.ci/run` does on machines that have the folder.
+A test that reads them is marked with `@pytest.mark.needs_shared("real", ...)`. If they are absent it skips, or fails if
+`LENSSCAN_REQUIRE_SHARED=1` is set, as `.ci/run` sets it on machines that have the folder.
 """
 
 import os
@@ -15,7 +15,7 @@ PUBLISHED = SHARED / "published_ensemble"
 
 
 def require_shared(*names):
-    """Skip this test, or fail it, where a file or folder of these names is not in `SHARED`."""
+    """Skip or fail this test if a file or folder of these names is missing in `SHARED`."""
     missing = [name for name in names if not (SHARED / name).exists()]
     if not missing:
         return

@@ -1,4 +1,4 @@
-"""Imports go one way: flows -> {simulation, training} -> scanner -> infra, and Ray and Prefect stay in their shells."""
+"""Imports go one way, flows -> {simulation, training} -> scanner -> infra, and only shells import Ray and Prefect."""
 
 import ast
 from pathlib import Path
@@ -39,7 +39,7 @@ ALLOWED_ROOMS = {
         "commands": {"terminal"},
     },
 }
-"""Package and room to what that room imports of the package: other rooms, and files beside the rooms."""
+"""Maps package and room (subpackage) to what the room may import from its package: other rooms, and files beside the rooms."""
 PICKLES = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
 MAX_LINES = 400
 
@@ -57,7 +57,7 @@ def imported_modules(source):
 
 
 def is_shell(relative):
-    """May this file import ray or prefect?"""
+    """Return whether this file may import ray or prefect."""
     return (
         relative.parts[0] == "flows"
         or relative.name == "actors.py"
@@ -66,7 +66,7 @@ def is_shell(relative):
 
 
 def offences(relative, source):
-    """Imports that a file of this path may not make."""
+    """Yield the imports in a source that a file of this path must not make."""
     package = relative.parts[0]
     room = relative.parts[1] if len(relative.parts) > 2 else None
     for module in imported_modules(source):
@@ -93,11 +93,11 @@ def test_every_room_has_its_arrows(package):
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_arrows_between_rooms_make_no_circle(package):
+def test_arrows_between_rooms_form_no_cycle(package):
     left = {room: set(others) & set(ALLOWED_ROOMS[package]) for room, others in ALLOWED_ROOMS[package].items()}
     while left:
         last = {room for room, others in left.items() if not others & set(left)}
-        assert last, f"a circle among {sorted(left)}"
+        assert last, f"cyclic imports among {sorted(left)}"
         left = {room: others for room, others in left.items() if room not in last}
 
 
@@ -127,7 +127,7 @@ def test_an_import_against_the_arrows_is_found(path, line):
         ("scanner/explain/gradcam.py", "from scanner.networks.card import Card\nfrom scanner.vocabulary.bands import EUCLID"),
     ],
 )
-def test_an_import_along_the_arrows_is_none(path, line):
+def test_an_import_along_the_arrows_is_allowed(path, line):
     assert list(offences(Path(path), line)) == []
 
 
@@ -137,7 +137,7 @@ def test_files_stay_readable():
 
 
 def test_the_vocabulary_is_light():
-    """Everything else imports it, so it needs numpy only."""
+    """The vocabulary imports numpy only, because everything else imports it."""
     for path in (ROOT / "scanner" / "vocabulary").glob("*.py"):
         modules = set(imported_modules(path.read_text()))
         assert {m.split(".")[0] for m in modules} <= {"collections", "dataclasses", "enum", "types", "numpy", "scanner"}

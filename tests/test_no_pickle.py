@@ -1,4 +1,4 @@
-"""Nothing that is read can run: no pickle anywhere, and what flows leave with their server is JSON without secrets."""
+"""Test that no data read can execute code: no source uses pickle, and flows store JSON without secrets on their server."""
 
 import ast
 
@@ -11,7 +11,7 @@ SECRET_NAMES = ("secret", "token", "password", "credential", "key", "auth")
 
 
 def offences(source):
-    """What a source does that could run somebody else's code."""
+    """Yield the calls in a source that could execute foreign code."""
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.Call):
             continue
@@ -26,7 +26,7 @@ def offences(source):
 
 
 def flows(source):
-    """`(name, keywords of the decorator, parameters)` of every flow and task."""
+    """Yield `(name, keywords of the decorator, parameters)` of every flow and task."""
     for node in ast.walk(ast.parse(source)):
         for decorator in getattr(node, "decorator_list", []):
             called = decorator.func if isinstance(decorator, ast.Call) else decorator
@@ -35,8 +35,8 @@ def flows(source):
                 yield node.name, given, [argument.arg for argument in (*node.args.args, *node.args.kwonlyargs)]
 
 
-def test_no_source_runs_what_it_reads():
-    """Imports of pickles are an offence of tests/test_layers.py."""
+def test_no_source_executes_what_it_reads():
+    """Imports of pickle modules are checked by tests/test_layers.py."""
     found = {str(path.relative_to(ROOT)): list(offences(path.read_text())) for path in source_files()}
     assert {path: made for path, made in found.items() if made} == {}
 
@@ -57,8 +57,8 @@ def test_the_check_finds_what_it_looks_for(line):
 
 
 @pytest.mark.fault(36)
-def test_every_flow_keeps_its_result_as_json_and_is_told_no_secret():
-    found = [flow for path in source_files() if path.parent.name == "flows" for flow in flows(path.read_text())]
+def test_flows_store_json_results_and_take_no_secrets():
+    found = [flow for path in source_files() if "flows" in path.parts for flow in flows(path.read_text())]
     assert {"scan_night", "simulate", "train"} <= {name for name, _, _ in found}
     for name, given, parameters in found:
         assert given["result_serializer"] == "'json'", name

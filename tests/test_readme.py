@@ -1,4 +1,4 @@
-"""The README is true: its commands and snippets are run, word for word."""
+"""Run the commands and snippets of the README literally, to test that they work."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def shell_lines():
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory):
-    """A folder with what the README's reader has: a tile with lenses, and a manifest with its FITS file."""
+    """Return a folder with the files that the README assumes: a tile with lenses, and a manifest with its FITS file."""
     desk = tmp_path_factory.mktemp("desk")
     simulate_tile(
         TileSpec(tile_id="100000001", n_galaxies=4, n_single=4, n_compound=4, side_pixels=900, seed=11), str(desk / "tiles")
@@ -71,14 +71,14 @@ def test_commands_and_snippets_run(lensscan, desk):
             done = lensscan(*arguments, cwd=desk)
             assert (done.returncode, bool(done.stdout.strip())) == (0, True), f"{line}\n{done.stdout}\n{done.stderr}"
     for snippet in blocks("python"):
-        # Arrow's threads may abort a process that ends (apache/arrow#34314): end without tearing them down.
+        # Arrow's threads may abort a process at exit (apache/arrow#34314): exit without tearing them down.
         code = f"{snippet}\nimport os, sys\nsys.stdout.flush()\nos._exit(0)"
         assert run([sys.executable, "-c", code], desk).strip(), snippet
 
 
 @pytest.mark.ray
 def test_the_demo_finds_what_it_simulated(tmp_path, monkeypatch):
-    """`make demo` runs this; there is no Prefect server, so the command starts its own."""
+    """The command of `make demo` works; without a Prefect server, it starts its own."""
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
     found = json.loads(run(["lensscan", "demo", "--out", "demo-output", "--json"], tmp_path))
     assert found["n_rows"] == 520

@@ -1,4 +1,4 @@
-"""Tests that need data beside the repository skip without them, and fail where they are required."""
+"""Tests that need data beside the repository skip without them, and fail if the data are required."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("required", ["0", "1"])
-def test_what_is_there_is_read(folder, monkeypatch, required):
+def test_data_that_are_present_pass_the_check(folder, monkeypatch, required):
     monkeypatch.setenv("LENSSCAN_REQUIRE_SHARED", required)
     shared.require_shared("here")
 
@@ -24,13 +24,13 @@ def test_absent_data_skip_a_test(folder, monkeypatch):
         shared.require_shared("here", "gone")
 
 
-def test_absent_data_fail_a_test_where_they_are_required(folder, monkeypatch):
+def test_absent_data_fail_a_test_if_they_are_required(folder, monkeypatch):
     monkeypatch.setenv("LENSSCAN_REQUIRE_SHARED", "1")
     with pytest.raises(pytest.fail.Exception, match="needs gone"):
         shared.require_shared("here", "gone")
 
 
-def test_the_mark_asks_before_the_test_runs(folder, monkeypatch, request):
+def test_the_mark_is_checked_before_the_test_runs(folder, monkeypatch, request):
     monkeypatch.setenv("LENSSCAN_REQUIRE_SHARED", "1")
     request.node.add_marker(pytest.mark.needs_shared("gone"))
     with pytest.raises(pytest.fail.Exception, match="needs gone"):

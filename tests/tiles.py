@@ -1,4 +1,4 @@
-"""Small tiles in MER layout, made in moments: a galaxy of known size at each catalogue position, noise in between."""
+"""Small tiles in MER layout that are fast to write: a galaxy of known size at each catalogue position, noise in between."""
 
 import numpy as np
 from astropy.io import fits
@@ -18,7 +18,7 @@ def header(n_pixels, ra, dec):
 
 
 def write_tile(folder, tile_number, n_objects, n_pixels=400, seed=0):
-    """Four mosaics and a catalogue with `n_objects` objects; returns the object ids."""
+    """Write four mosaics and a catalogue with `n_objects` objects; return the object ids."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng([seed, tile_number])
     tile = f"{tile_number:09d}"
@@ -26,7 +26,7 @@ def write_tile(folder, tile_number, n_objects, n_pixels=400, seed=0):
     x, y = rng.uniform(100, n_pixels - 100, (2, n_objects))
     light = np.zeros((n_pixels, n_pixels))
     for xi, yi in zip(x, y, strict=True):
-        # Beyond 15 scale lengths there is nothing to see.
+        # The light beyond 15 scale lengths is negligible.
         rows, columns = (slice(max(int(at) - 60, 0), min(int(at) + 61, n_pixels)) for at in (yi, xi))
         yy, xx = np.mgrid[rows, columns]
         light[rows, columns] += np.exp(-np.hypot(xx - xi, yy - yi) / 4)
@@ -52,5 +52,5 @@ def write_tile(folder, tile_number, n_objects, n_pixels=400, seed=0):
 
 
 def write_tiles(folder, n_tiles, n_objects, **kwargs):
-    """`n_tiles` tiles of `n_objects` objects each; returns all object ids."""
+    """Write `n_tiles` tiles of `n_objects` objects each; return all object ids."""
     return np.concatenate([write_tile(folder, i + 1, n_objects, **kwargs) for i in range(n_tiles)])

@@ -1,4 +1,4 @@
-"""Shards in, an ensemble package out: the whole training without a cluster."""
+"""Train an ensemble package from shards, without a cluster."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +19,7 @@ Progress = Callable[[int, int], None]
 
 
 class Fit(Protocol):
-    """Fits one network: here or on a cluster."""
+    """Function that fits one network, in this process or on a cluster."""
 
     def __call__(
         self, spec: NetworkSpec, dataset: Dataset, config: TrainConfig, work: Path, on_epoch: OnEpoch, /
@@ -27,7 +27,7 @@ class Fit(Protocol):
 
 
 def _check_splits(dataset: Dataset, config: TrainConfig) -> None:
-    """Before hours are spent: every split needs lenses and non-lenses."""
+    """Check that every split has lenses and non-lenses, before hours are spent on training."""
     for split in SPLITS:
         counts = dataset.kind_counts(dataset.rows(split, config.validation_fraction, config.test_fraction))
         n_nonlenses = counts["nonlens"]
@@ -40,14 +40,12 @@ def _check_splits(dataset: Dataset, config: TrainConfig) -> None:
 
 
 def _put_start_weights(package: Path, config: TrainConfig, work: Path) -> None:
-    """Beside the fits, where every worker finds them."""
+    """Save the start weights in the work folder of each fit, where every worker finds them."""
     try:
         cards = {card.name: card for card in read_card(package).networks}
         for spec in config.networks:
             if spec.name not in cards or cards[spec.name].spec != spec:
-                raise TrainingError(
-                    f"{package}: has no {spec.name} that reads what it would be trained on; it has {list(cards)}"
-                )
+                raise TrainingError(f"{package}: must hold a network {spec.name} with the configured inputs, got {list(cards)}")
             start = start_file(work, spec)
             start.parent.mkdir(parents=True, exist_ok=True)
             save_weights(start, load_network(package, cards[spec.name]))
@@ -56,7 +54,7 @@ def _put_start_weights(package: Path, config: TrainConfig, work: Path) -> None:
 
 
 def work_folder(out: Path, name: str) -> Path:
-    """Where the prepared data and the checkpoints of an ensemble lie."""
+    """Return the folder of the prepared data and the checkpoints of an ensemble."""
     return out / f"{name}-work"
 
 
@@ -65,20 +63,20 @@ def build_ensemble(
 ) -> EnsembleCard:
     """Train every network, combine them, and write the package `out/name`.
 
-    Killed and called again, it goes on after the last whole epoch; what is done is not done again.
+    After a kill, the same call continues after the last complete epoch; finished work is not repeated.
 
     Args:
-        config: What to train and how.
+        config: Configuration of the training.
         shards_uri: Folder or `s3://` prefix of shards with truth, in any geometry.
         out: Folder for the package and the work folder.
-        name: Of the ensemble.
+        name: Name of the ensemble.
         progress: Called after every epoch.
-        fit: Fits one network.
+        fit: Function that fits one network.
 
     Raises:
-        TrainingError: the name cannot be used, or the data cannot be trained on.
+        TrainingError: the name is invalid, or the data are unusable for training.
     """
-    # Workers need no combiner and no figures, whose libraries take seconds to import.
+    # Imported here because workers need no combiner and no plots, whose libraries take seconds to import.
     from training.publish import publish_ensemble
 
     try:

@@ -1,4 +1,4 @@
-"""The state of one fit as one safetensors file: replaced whole, so a kill leaves the epoch before."""
+"""The state of one fit in one safetensors file, replaced atomically: a kill leaves the state of the epoch before."""
 
 import json
 from collections.abc import Mapping
@@ -29,26 +29,26 @@ class EpochRecord:
 
 
 def save_weights(path: Path, network: nn.Module) -> None:
-    """The state dict, float32, on the CPU."""
+    """Save the state dict, float32, from the CPU."""
     _save(path, {name: tensor.detach() for name, tensor in network.state_dict().items()}, {})
 
 
 def save_history(path: Path, history: list[EpochRecord]) -> None:
-    """The history as JSON, a list of objects with the fields of `EpochRecord`."""
+    """Save the history as JSON, a list of objects with the fields of `EpochRecord`."""
     part = path.with_name(path.name + ".part")
     part.write_text(json.dumps([asdict(record) for record in history], indent=1) + "\n", encoding="utf-8")
     part.replace(path)
 
 
 def load_history(path: Path) -> list[EpochRecord]:
-    """The inverse of `save_history`; empty where there is no file yet."""
+    """Load what `save_history` wrote; return an empty list if there is no file yet."""
     return [EpochRecord(**record) for record in json.loads(path.read_text(encoding="utf-8"))] if path.exists() else []
 
 
 def save_checkpoint(
     path: Path, network: nn.Module, optimiser: torch.optim.Optimizer, history: list[EpochRecord], fit_id: str
 ) -> None:
-    """Weights, the optimiser's moments, and the history so far."""
+    """Save weights, the optimiser's moments, and the history so far."""
     tensors = {_NETWORK + name: tensor for name, tensor in network.state_dict().items()}
     for index, state in optimiser.state_dict()["state"].items():
         tensors |= {f"{_OPTIMISER}{index}/{key}": value for key, value in state.items()}
@@ -56,10 +56,10 @@ def save_checkpoint(
 
 
 def load_checkpoint(path: Path, network: nn.Module, optimiser: torch.optim.Optimizer, fit_id: str) -> list[EpochRecord]:
-    """Restore network and optimiser in place; the history so far, empty where there is no checkpoint yet.
+    """Restore network and optimiser in place; return the history so far, empty if there is no checkpoint yet.
 
     Raises:
-        TrainingError: the checkpoint is damaged, or of a fit with another configuration or other data.
+        TrainingError: the checkpoint is damaged, or belongs to a fit with another configuration or other data.
     """
     if not path.exists():
         return []

@@ -1,4 +1,4 @@
-"""Ways to combine networks, compared on the objects that the combiner is fitted on, each time on a part held out."""
+"""Ways to combine networks, compared by cross-validation on the objects that the combiner is fitted on."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,34 +18,34 @@ from training.tsne import fit_tsne_grid
 N_FOLDS = 5
 N_NEIGHBOURS = 50
 MAX_TSNE_OBJECTS = 2000
-"""t-SNE takes a minute on more."""
+"""Largest number of objects for t-SNE, which takes a minute on more."""
 TSNE_SEED = 0
 MIN_OBJECTS_TO_COMPARE = 20
-"""Of each kind."""
+"""Least number of objects of each kind."""
 _NONLENS = KINDS.index("nonlens")
 
 Fit = Callable[[Margins, NDArray[np.integer]], SoftmaxStack]
 Predict = Callable[[Margins], NDArray[np.float64]]
-"""Margins to `[object]` p_lens, of the mixture that was fitted on."""
+"""Converts margins to p_lens `[object]`, for the mixture of kinds that it was fitted on."""
 
 STACKS: Mapping[str, Fit] = {"mean": fit_tied_stack, "stack": fit_stack}
-"""What can be shipped: a calibrated mean of the networks' margins, and a logistic regression on all of them."""
+"""Combiners that can be shipped: a calibrated mean of the networks' margins, and a logistic regression on all of them."""
 
 
 class Comparison(BaseModel):
-    """How a combiner does on objects that it was not fitted on."""
+    """Metrics of a combiner on objects that it was not fitted on."""
 
     model_config = ConfigDict(frozen=True)
 
     combiner: str
     log_loss: float
-    """Of lens against non-lens, nats an object."""
+    """Mean log loss of lens against non-lens, in nats per object."""
     auroc: float
     tpr_at_10_false_positives: float
 
 
 def can_compare(kinds: NDArray[np.integer]) -> bool:
-    """Are there enough objects of every kind for each part held out?"""
+    """Return whether there are enough objects of every kind for each held-out part."""
     return int(np.bincount(kinds, minlength=len(KINDS)).min()) >= MIN_OBJECTS_TO_COMPARE
 
 
@@ -55,13 +55,13 @@ class FittedCombiner:
 
     combiner: SoftmaxStack | MeanCombiner
     name: str | None
-    """In `STACKS`; None: too few objects for any."""
+    """Name in `STACKS`; None if there are too few objects to fit one."""
     figures: dict[str, float]
-    """`combiner_<name>_<figure>` of every one that was compared; empty where there were too few objects to compare."""
+    """`combiner_<name>_<figure>` of every compared combiner; empty if there are too few objects to compare."""
 
 
 def fit_combiner(margins: Margins, kinds: NDArray[np.integer]) -> FittedCombiner:
-    """Of those that can be shipped, the one that does best on parts held out, fitted on all of these objects."""
+    """Fit the shippable combiner with the lowest cross-validated log loss to all of these objects."""
     if not can_stack(kinds):
         return FittedCombiner(MeanCombiner(kind="mean", networks=tuple(margins)), None, {})
     if not can_compare(kinds):
@@ -77,10 +77,10 @@ def fit_combiner(margins: Margins, kinds: NDArray[np.integer]) -> FittedCombiner
 
 
 def compare_combiners(margins: Margins, kinds: NDArray[np.integer], rng: np.random.Generator) -> tuple[Comparison, ...]:
-    """Cross-validated figures of the calibrated mean, the logistic stack, a vote of nearest neighbours, and OU-T-SNE's grid.
+    """Cross-validate the calibrated mean, the logistic stack, a vote of nearest neighbours, and OU-T-SNE's grid.
 
     Raises:
-        ValueError: a part that is fitted on has too few objects of a kind, which `can_compare` excludes in practice.
+        ValueError: a fitted part has too few objects of a kind, which `can_compare` excludes in practice.
     """
     folds = rng.permutation(np.arange(len(kinds)) % N_FOLDS)
     fits: dict[str, Callable[[Margins, NDArray[np.integer]], Predict]] = {
@@ -92,7 +92,7 @@ def compare_combiners(margins: Margins, kinds: NDArray[np.integer], rng: np.rand
 
 
 def best_stack(compared: tuple[Comparison, ...]) -> str:
-    """The name in `STACKS` of the lowest log loss."""
+    """Return the name in `STACKS` of the combiner with the lowest log loss."""
     return min((c for c in compared if c.combiner in STACKS), key=lambda c: c.log_loss).combiner
 
 
@@ -123,20 +123,20 @@ def _predict_by(fit: Fit) -> Callable[[Margins, NDArray[np.integer]], Predict]:
 
 
 def _tsne_grid(margins: Margins, kinds: NDArray[np.integer]) -> Predict:
-    """OU-T-SNE, its fractions of 0 and 1 softened as if cells held one more lens and one more non-lens among a hundred."""
+    """Fit OU-T-SNE, with fractions softened as if each cell held one more lens and one more non-lens among a hundred."""
     names = tuple(margins)
 
     def outputs(given: Margins) -> NDArray[np.float64]:
         return np.stack([lens_probability(given[name]) for name in names], axis=1)
 
-    # A sample: objects lie in the order of their files, kind by kind perhaps.
+    # Draw a random sample: objects lie in the order of their files, perhaps kind by kind.
     chosen = np.random.default_rng(TSNE_SEED).permutation(len(kinds))[:MAX_TSNE_OBJECTS]
     grid = fit_tsne_grid(outputs(margins)[chosen], (kinds != _NONLENS)[chosen], TSNE_SEED)
     return lambda others: (grid.predict(outputs(others)) * 98 + 1) / 100
 
 
 def _neighbours(margins: Margins, kinds: NDArray[np.integer]) -> Predict:
-    """The share of lenses among the nearest objects, with one lens and one non-lens added so that it is never 0 or 1."""
+    """Fit the share of lenses among the nearest objects, plus one lens and one non-lens so that it is never 0 or 1."""
 
     def features(given: Margins) -> NDArray[np.float64]:
         return np.concatenate([np.clip(given[name], -CLIP, CLIP) for name in margins], axis=1)

@@ -1,4 +1,4 @@
-"""What a training is told, and the settings that come with the package."""
+"""Configuration of a training, and the presets that come with the package."""
 
 import math
 from collections.abc import Mapping
@@ -12,48 +12,48 @@ from scanner.networks.architectures import FLAGSHIP_NETWORKS, PAPER_NETWORKS, Ne
 from scanner.vocabulary.geometry import CHALLENGE, GEOMETRIES, MER_10
 
 LARGE_INPUT_PIXELS = 100
-"""Networks that read more than this count as large: an epoch of theirs costs nine times as much."""
+"""Largest input side of a small network, in pixels; an epoch of a larger network costs nine times as much."""
 _WARM_UP = 0.15
 """Share of a one-cycle training in which the learning rate rises."""
 
 
 class TrainConfig(BaseModel):
-    """How each network of an ensemble is trained; the defaults are those of Wilde et al. 2022, section 3.2."""
+    """Training of each network of an ensemble; the defaults are those of Wilde et al. 2022, section 3.2."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     networks: tuple[NetworkSpec, ...] = PAPER_NETWORKS
     geometry: str = CHALLENGE.name
-    """Of the stamps that the networks read; shards of another geometry are brought to it."""
+    """Geometry of the stamps that the networks read; shards of another geometry are converted to it."""
     epochs: int = Field(default=250, ge=1)
     batch_size: int = Field(default=250, ge=1)
     batch_size_large: int = Field(default=125, ge=1)
     learning_rate: float = Field(default=3e-4, gt=0)
-    """Of Adam: its peak, where the schedule is not constant."""
+    """Learning rate of Adam: its peak, if the schedule is not constant."""
     weight_decay: float = Field(default=0, ge=0)
-    """Decoupled from the gradient (Loshchilov & Hutter 2019)."""
+    """Weight decay, decoupled from the gradient (Loshchilov & Hutter 2019)."""
     schedule: Literal["constant", "one_cycle"] = "constant"
-    """`one_cycle`: a linear rise, then half a cosine down to nothing (Smith & Topin 2018)."""
+    """`one_cycle`: a linear rise, then half a cosine down to zero (Smith & Topin 2018)."""
     balance_classes: bool = True
-    """Weigh classes in the loss by the inverse of their numbers; else outputs follow the mixture of the training data."""
+    """Weight classes in the loss by the inverse of their numbers; else outputs follow the mixture of the training data."""
     prevalence: float | None = Field(default=5e-4, gt=0, lt=1)
-    """Fraction of lenses that p_lens is to assume; None: that of the validation split."""
+    """Fraction of lenses that p_lens assumes; None: that of the validation split."""
     compound_share: float | None = Field(default=0.02, gt=0, lt=1)
-    """Fraction of lenses that p_compound takes for compound, 1/80 to 1/40 (Gavazzi et al. 2008); None: that of the split."""
+    """Share of compound lenses that p_compound assumes, 1/80 to 1/40 (Gavazzi et al. 2008); None: that of the split."""
     seed: int = Field(default=0, ge=0)
     validation_fraction: float = Field(default=0.1, gt=0, lt=0.5)
     test_fraction: float = Field(default=0.1, gt=0, lt=0.5)
     bfloat16: bool = True
     """Mixed precision: convolutions in bfloat16, weights and optimiser in float32."""
     start_from: Path | None = None
-    """Package whose weights the fits begin with, network by network; None: random weights."""
+    """Package whose weights the fits start from, network by network; None: random weights."""
     augment: bool = True
     """Random flips and quarter turns, of every class alike."""
     num_workers: int = Field(default=1, ge=1)
-    """Ray Train workers a network; more than one train data-parallel, each on `batch_size` objects at a time."""
+    """Ray Train workers for each network; several train data-parallel, each on `batch_size` objects at a time."""
     cpus_per_worker: float = Field(default=1, gt=0)
     use_gpu: bool | None = None
-    """By default, where the cluster has one for each worker."""
+    """True to train on GPUs; by default, only if the cluster has one for each worker."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -71,7 +71,7 @@ class TrainConfig(BaseModel):
         return self.batch_size if spec.input_pixels <= LARGE_INPUT_PIXELS else self.batch_size_large
 
     def learning_rate_at(self, progress: float) -> float:
-        """After the fraction `progress` of all steps."""
+        """Return the learning rate after the fraction `progress` of all steps."""
         if self.schedule == "constant":
             return self.learning_rate
         if progress < _WARM_UP:

@@ -11,7 +11,7 @@ from training.fit import FitResult
 
 
 def draw_learning_curves(fits: Sequence[FitResult], path: Path) -> None:
-    """A PNG: loss above, accuracy below, a column a network; the epoch whose weights were kept is a dot."""
+    """Draw a PNG: loss above, accuracy below, one column for each network; a dot marks the epoch whose weights are kept."""
     figure = Figure(figsize=(2.6 * len(fits), 4.6), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(2, len(fits), squeeze=False, sharex="col", sharey="row")

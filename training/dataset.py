@@ -1,4 +1,4 @@
-"""Shards brought once to what the networks read, kept as arrays that every fit maps into memory."""
+"""Convert shards to network inputs once, and keep them as arrays that every fit maps into memory."""
 
 import hashlib
 import json
@@ -34,7 +34,7 @@ _CHUNK_ROWS = 100
 
 @dataclass(frozen=True)
 class PreparedInputs:
-    """What all networks of one input size read."""
+    """Inputs of all networks with the same input size."""
 
     channels: tuple[Channel, ...]
     pixels: NDArray[np.float16]
@@ -46,22 +46,22 @@ class Dataset:
     """Every object of a shards folder."""
 
     inputs: dict[int, PreparedInputs]
-    """By input side in pixels."""
+    """Prepared inputs by input side in pixels."""
     kinds: NDArray[np.int8]
-    """Index into `KINDS`."""
+    """`[object]`, index into `KINDS`."""
     group_ids: NDArray[np.int64]
-    """Shared by rows with the same object in them, such as a galaxy without and with injected arcs."""
+    """`[object]`, equal for rows that show the same object, such as a galaxy without and with injected arcs."""
     digest: str
     """SHA-256 over the SHA-256 of each shard, in the order of their names."""
 
     def labels(self, classes: tuple[str, ...]) -> NDArray[np.int64]:
-        """`[object]`, index into the classes of a network."""
+        """Return `[object]` indices into the classes of a network."""
         if classes == LENS_OR_NOT:
             return (self.kinds != KINDS.index("nonlens")).astype(np.int64)
         return np.array([classes.index(kind) for kind in KINDS])[self.kinds]
 
     def rows(self, split: Split, validation_fraction: float, test_fraction: float) -> NDArray[np.int64]:
-        """Rows of a split: decided by the group alone, so an object is on one side only, however rows are arranged."""
+        """Return the rows of a split; the group alone decides, so an object is in one split only, in any order of rows."""
         place = hashed_fraction(self.group_ids)
         is_test = place < test_fraction
         is_validation = ~is_test & (place < test_fraction + validation_fraction)
@@ -74,7 +74,7 @@ class Dataset:
 
 
 def hashed_fraction(ids: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Uniform on [0, 1), from the id alone, the same on every machine."""
+    """Hash ids `[object]` to numbers uniform on [0, 1), which depend on the id alone and are equal on every machine."""
     hashes = [hashlib.sha256(str(number).encode()).digest()[:8] for number in ids.tolist()]
     return np.array([int.from_bytes(h, "big") for h in hashes], dtype=np.float64) / 2.0**64
 
@@ -84,12 +84,12 @@ def prepare_dataset(shards_uri: str, folder: Path, networks: Sequence[NetworkSpe
 
     Args:
         shards_uri: Folder or `s3://` prefix; folders inside may hold shards of different geometries.
-        folder: For the arrays.
-        networks: What they will be trained for.
-        geometry: That every stamp is brought to, as in a scan.
+        folder: Folder of the arrays.
+        networks: Networks that will read the inputs.
+        geometry: Geometry that every stamp is converted to, as in a scan.
 
     Raises:
-        TrainingError: no shards, a shard without truth, a stamp that cannot be used, or an object twice in a folder.
+        TrainingError: there are no shards, a shard has no truth, a stamp is unusable, or a folder holds an object twice.
     """
     files = list_files(shards_uri, ".parquet")
     if not files:
@@ -111,7 +111,7 @@ def prepare_dataset(shards_uri: str, folder: Path, networks: Sequence[NetworkSpe
 
 
 def open_dataset(folder: Path) -> Dataset:
-    """The arrays that `prepare_dataset` left in `folder`, mapped, not read."""
+    """Map the arrays that `prepare_dataset` left in `folder` into memory, without reading the inputs."""
     content = json.loads((folder / "dataset.json").read_text())
     inputs = {
         int(n): PreparedInputs(
@@ -160,12 +160,12 @@ def _checked_input(stamps: dict[str, Image], channels: tuple[Channel, ...], n_pi
     except ValueError as error:
         raise TrainingError(f"{uri}: {error}") from error
     if not np.isfinite(inputs).all():
-        raise TrainingError(f"{uri}: pixels must be finite numbers, a stamp holds others")
+        raise TrainingError(f"{uri}: pixels must be finite numbers, got NaN or infinity in a stamp")
     return inputs
 
 
 def _stamps_in(geometry: Geometry, shard: Shard, rows: slice, uri: str) -> dict[str, Image]:
-    """Stamps of a geometry, from whatever geometry, as a scan would make them."""
+    """Convert stamps of any geometry to the given one, as a scan does."""
     stamps = {band: images[rows] for band, images in shard.stamps.items()}
     if shard.geometry.name == geometry.name:
         return stamps
@@ -180,7 +180,7 @@ def _stamps_in(geometry: Geometry, shard: Shard, rows: slice, uri: str) -> dict[
 
 
 def _check_unique(files: list[FileInfo], object_ids: list[NDArray[np.int64]]) -> None:
-    """Each folder numbers its own objects."""
+    """Check that object ids are unique in each folder: each folder numbers its own objects."""
     by_folder: dict[str, list[NDArray[np.int64]]] = {}
     for file, ids in zip(files, object_ids, strict=True):
         by_folder.setdefault(file.uri.rpartition("/")[0], []).append(ids)

@@ -2,4 +2,4 @@ from infra.errors import LensscanError
 
 
 class TrainingError(LensscanError):
-    """Data or a work folder that a training cannot start from; the message says what to change."""
+    """Training cannot start from the data or the work folder; the message states what to change."""

@@ -26,7 +26,7 @@ OnEpoch = Callable[[EpochRecord], None]
 
 @dataclass(frozen=True)
 class FitResult:
-    """Where the weights of lowest validation loss lie, and how the fit went."""
+    """File with the weights of lowest validation loss, and the history of the fit."""
 
     name: str
     weights: Path
@@ -39,13 +39,13 @@ class FitResult:
 
 @dataclass(frozen=True)
 class Worker:
-    """This process's part in a data-parallel fit; the first worker writes the files."""
+    """Role of this process in a data-parallel fit; the first worker writes the files."""
 
     rank: int = 0
     world_size: int = 1
     device: str = "cpu"
     wrap: Callable[[nn.Module], nn.Module] | None = None
-    """Makes the network exchange gradients; not needed by a worker on its own."""
+    """Makes the network exchange gradients; a single worker does not need this."""
 
 
 def fit_network(
@@ -56,15 +56,15 @@ def fit_network(
     on_epoch: OnEpoch | None = None,
     worker: Worker | None = None,
 ) -> FitResult:
-    """Train one network; killed and called again, it goes on after the last whole epoch, with the same result.
+    """Train one network; after a kill, the same call continues after the last complete epoch, with the same result.
 
     Args:
-        spec: Which network.
-        dataset: From `prepare_dataset`.
+        spec: Network to train.
+        dataset: Data set from `prepare_dataset`.
         config: Epochs, batch sizes, learning rate, seed.
-        work: Folder of this ensemble's fits; this one uses `work/<network>/`.
-        on_epoch: Called after every epoch, also for those found done.
-        worker: In a data-parallel fit.
+        work: Folder of this ensemble's fits; this fit uses `work/<network>/`.
+        on_epoch: Called after every epoch, also for epochs that the checkpoint already holds.
+        worker: Role of this process in a data-parallel fit; by default the only worker.
 
     Raises:
         TrainingError: a class is missing, the loss is not finite, or `work` holds another fit.
@@ -101,16 +101,16 @@ def fit_network(
 
 
 def start_file(work: Path, spec: NetworkSpec) -> Path:
-    """The weights that a fit begins with where `config.start_from` is set; `build_ensemble` puts them there."""
+    """Return the file of the weights that a fit starts from if `config.start_from` is set; `build_ensemble` writes it."""
     return work / spec.name / "start.safetensors"
 
 
 def _ignore(record: EpochRecord) -> None:
-    """Nobody watches."""
+    """Ignore the record of an epoch."""
 
 
 class _Run:
-    """What stays the same from epoch to epoch."""
+    """State that all epochs of a fit share."""
 
     def __init__(self, dataset: Dataset, spec: NetworkSpec, config: TrainConfig, worker: Worker) -> None:
         self._config, self._spec, self._worker = config, spec, worker
@@ -152,13 +152,13 @@ class _Run:
 
 
 def _number(spec: NetworkSpec) -> int:
-    """A seed of the network's own, the same whichever others are trained."""
+    """Return a seed from the network's name, the same whichever other networks are trained."""
     return int.from_bytes(spec.name.encode(), "big")
 
 
 @contextmanager
 def _seeded(config: TrainConfig, spec: NetworkSpec, epoch: int, rank: int = 0) -> Iterator[None]:
-    """Initialisation and dropout from (seed, network, epoch) only, so that a resumed fit equals an unbroken one."""
+    """Seed initialisation and dropout from (seed, network, epoch, rank) only: a resumed fit equals an uninterrupted one."""
     seed = np.random.SeedSequence([config.seed, _number(spec), epoch, rank]).generate_state(1, np.uint64)[0]
     with torch.random.fork_rng():
         torch.manual_seed(int(seed))
@@ -169,7 +169,10 @@ _DECIDES_NO_EPOCH = {"epochs", "networks", "cpus_per_worker", "use_gpu", "preval
 
 
 def _fit_id(spec: NetworkSpec, dataset: Dataset, config: TrainConfig, start: Path | None) -> str:
-    """Everything that decides an epoch's result; at a constant learning rate their number does not: a fit can be prolonged."""
+    """Return the digest of all that decides an epoch's result.
+
+    At a constant learning rate the number of epochs does not decide, so a fit can be prolonged.
+    """
     kept = config.model_dump(mode="json", exclude=_DECIDES_NO_EPOCH)
     n_epochs = None if config.schedule == "constant" else config.epochs
     network = [spec.name, spec.architecture, [channel.model_dump() for channel in spec.channels]]

@@ -1,4 +1,4 @@
-"""Trained networks into an ensemble package: combiner, held-out metrics, card and learning curves."""
+"""Publish trained networks as an ensemble package: combiner, held-out metrics, card and learning curves."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -28,11 +28,11 @@ from training.fit import FitResult
 _BATCH = 64
 CITATION = "Trained with lensscan after Wilde J. et al. 2022, MNRAS, 512, 3464. Cite both when you use this ensemble."
 LIMITS = (
-    "Trained on simulations alone: how it does on real images must be measured before its candidates are trusted.",
+    "Trained on simulations alone: its performance on real images must be measured before its candidates are trusted.",
     "Metrics hold for the test split's mixture, where lenses and their look-alikes are far more common than on the sky.",
 )
 _KINDS_ARE_HINTS = (
-    "The networks tell lenses from the rest only; kinds (single, compound_arc, double_ring) are guessed from the pattern of "
+    "The networks separate lenses from others only; kinds (single, compound_arc, double_ring) are guessed from the pattern of "
     "their outputs: treat subclass as a hint."
 )
 
@@ -40,14 +40,14 @@ _KINDS_ARE_HINTS = (
 def publish_ensemble(folder: Path, name: str, fits: Sequence[FitResult], dataset: Dataset, config: TrainConfig) -> EnsembleCard:
     """Write the package `folder`, with CARD.md, history.json and learning_curves.png beside the card.
 
-    The combiner is fitted on the validation split, which also chose each network's epoch; the metrics are of the test split.
+    The combiner is fitted on the validation split, which also chose each network's epoch; the test split gives the metrics.
 
     Args:
-        folder: Of the package.
-        name: Of the ensemble.
-        fits: One per network of `config`.
-        dataset: That the networks were trained on.
-        config: That they were trained with; says how frequent lenses are to be where `p_lens` is right.
+        folder: Folder of the package.
+        name: Name of the ensemble.
+        fits: One fit per network of `config`.
+        dataset: Data set that the networks were trained on.
+        config: Configuration of the training; sets the fraction of lenses that `p_lens` assumes.
     """
     rows = {split: dataset.rows(split, config.validation_fraction, config.test_fraction) for split in SPLITS}
     margins = {split: split_margins(fits, dataset, config, rows[split]) for split in ("validation", "test")}
@@ -85,7 +85,7 @@ def publish_ensemble(folder: Path, name: str, fits: Sequence[FitResult], dataset
 
 
 def split_margins(fits: Sequence[FitResult], dataset: Dataset, config: TrainConfig, rows: NDArray[np.int64]) -> Margins:
-    """Network name to `[row, class - 1]`, computed as when scanning, of inputs rounded as in training."""
+    """Return margins `[row, class - 1]` by network name, computed as in a scan from inputs rounded as in training."""
     found: dict[str, NDArray[np.float64]] = {}
     for fit in fits:
         spec = config.network(fit.name)
@@ -128,7 +128,7 @@ def _prevalence(combiner: SoftmaxStack | MeanCombiner) -> float | None:
 
 
 def _ensemble_metrics(combiner: SoftmaxStack | MeanCombiner, margins: Margins, kinds: NDArray[np.int8]) -> dict[str, float]:
-    """`p_lens` restated to the mixture that was fitted on, where p = 0.5 says something; ranks are those of the package."""
+    """Return metrics of `p_lens` restated to the fitted mixture, where p = 0.5 is meaningful; ranks are unchanged."""
     as_fitted = combiner.assuming(None, None) if isinstance(combiner, SoftmaxStack) else combiner
     combined = combiner.combine(margins)
     p_lens = as_fitted.combine(margins).p_lens
@@ -151,7 +151,7 @@ def _network_card(fit: FitResult, config: TrainConfig, margin: NDArray[np.float6
 
 
 def _bootstrap_rng() -> np.random.Generator:
-    """The same resamples for every network, so that their intervals compare."""
+    """Return a generator that gives every network the same resamples, so that their intervals are comparable."""
     return np.random.default_rng(0)
 
 

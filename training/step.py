@@ -21,7 +21,7 @@ class EpochResult:
 
 
 def class_weights(labels: NDArray[np.int64], classes: Sequence[str]) -> Tensor:
-    """`[class]`: n / (k n_c), so that all k classes weigh the same in the loss whatever their numbers.
+    """Return weights n / (k n_c) `[class]`, so that all k classes weigh the same in the loss whatever their numbers.
 
     Raises:
         ValueError: a class has no object.
@@ -33,7 +33,7 @@ def class_weights(labels: NDArray[np.int64], classes: Sequence[str]) -> Tensor:
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-    """Weighted categorical cross-entropy (Wilde et al. 2022, equation 2), a weighted mean over `[batch]`."""
+    """Return the weighted categorical cross-entropy (Wilde et al. 2022, equation 2), a weighted mean over `[batch]`."""
     return functional.cross_entropy(logits, labels, weight=weights)
 
 
@@ -46,15 +46,15 @@ def train_epoch(
     bfloat16: bool,
     learning_rate: Callable[[int], float] | None = None,
 ) -> EpochResult:
-    """One pass over the batches, one optimiser step each. The result is measured on the way, with dropout.
+    """Train on each batch once, one optimiser step each; the result is measured during training, with dropout.
 
     Args:
-        network: In place.
-        optimiser: Of the network's parameters.
+        network: Network, trained in place.
+        optimiser: Optimiser of the network's parameters.
         batches: Inputs `[batch, channel, y, x]` and labels `[batch]`.
         weights: `[class]`, as from `class_weights`.
         bfloat16: Compute in mixed precision.
-        learning_rate: Of each step, counted from 0; by default the optimiser's own.
+        learning_rate: Learning rate of each step, counted from 0; by default the optimiser's own.
     """
     network.train()
     tally = _Tally()
@@ -74,7 +74,7 @@ def train_epoch(
 
 @torch.no_grad()
 def evaluate(network: nn.Module, batches: Batches, weights: Tensor, *, bfloat16: bool) -> EpochResult:
-    """Loss and accuracy without dropout."""
+    """Return loss and accuracy, measured without dropout."""
     network.eval()
     tally = _Tally()
     device = weights.device

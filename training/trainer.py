@@ -1,4 +1,4 @@
-"""The same training on Ray Train: one run a network, its workers started anew when they die."""
+"""Training on Ray Train: one run for each network, whose workers are restarted when they crash."""
 
 import os
 import time
@@ -28,30 +28,30 @@ from training.fit import FitResult, OnEpoch, Worker, fit_network
 __all__ = ["PRESETS", "TrainConfig", "train_ensemble"]
 
 MAX_RESTARTS = 3
-"""Of a network's workers; each goes on after the last whole epoch."""
+"""Largest number of restarts of a network's workers; each restart continues after the last complete epoch."""
 POLL_S = 0.5
 
 
 def train_ensemble(
     config: TrainConfig, shards_uri: str, out: Path, name: str, progress: Progress | None = None
 ) -> EnsembleCard:
-    """`training.build.build_ensemble` with every fit on the Ray cluster that this process is connected to.
+    """Run `training.build.build_ensemble` with every fit on the Ray cluster that this process is connected to.
 
     Args:
-        config: What to train and how.
+        config: Configuration of the training.
         shards_uri: Folder or `s3://` prefix of shards with truth.
         out: Folder for the package `out/name` and the work folder; shared by all machines of the cluster.
-        name: Of the ensemble.
+        name: Name of the ensemble.
         progress: Called with (epochs done, epochs in all).
 
     Raises:
-        TrainingError: the data cannot be trained on, or a network's workers failed again and again.
+        TrainingError: the data are unusable for training, or a network's workers failed after all restarts.
     """
     return build_ensemble(config, shards_uri, out.absolute(), name, progress, fit_on_ray)
 
 
 def fit_on_ray(spec: NetworkSpec, dataset: Dataset, config: TrainConfig, work: Path, on_epoch: OnEpoch) -> FitResult:
-    """`training.fit.fit_network` in Ray Train workers; `dataset` must be the one prepared in `work/data`."""
+    """Run `training.fit.fit_network` in Ray Train workers; `dataset` must be the one prepared in `work/data`."""
     del dataset  # Workers map it from the work folder: pixels never cross the object store.
     use_gpu = _gpus_for_all(config.num_workers) if config.use_gpu is None else config.use_gpu
     trainer = TorchTrainer(
@@ -63,7 +63,7 @@ def fit_on_ray(spec: NetworkSpec, dataset: Dataset, config: TrainConfig, work: P
             resources_per_worker={"CPU": config.cpus_per_worker, **({"GPU": 1} if use_gpu else {})},
         ),
         run_config=RunConfig(
-            # A name of its own: what to go on from is our checkpoint, not Ray's record of an earlier run.
+            # The name is unique: a fit continues from our checkpoint, not from Ray's record of an earlier run.
             name=f"{spec.name}-{uuid4().hex[:8]}",
             storage_path=str(work / "ray"),
             failure_config=FailureConfig(max_failures=MAX_RESTARTS),
@@ -79,10 +79,10 @@ def _gpus_for_all(num_workers: int) -> bool:
 
 
 def _watch(trainer: TorchTrainer, history_file: Path, on_epoch: OnEpoch) -> list[EpochRecord]:
-    """Run `trainer` and pass on every epoch as its record appears; the whole history."""
+    """Run `trainer`, pass on every epoch as its record appears, and return the whole history."""
     seen = 0
     with warnings.catch_warnings(), ThreadPoolExecutor(1) as pool:
-        # Ray trips over deprecations of its own.
+        # Ray itself calls deprecated functions.
         warnings.simplefilter("ignore", DeprecationWarning)
         running = pool.submit(trainer.fit)
         while True:
@@ -102,16 +102,16 @@ def _watch(trainer: TorchTrainer, history_file: Path, on_epoch: OnEpoch) -> list
 
 
 def _cause(error: Exception) -> str:
-    """What a worker raised, in a line."""
+    """Return the last line of the error that a worker raised."""
     failures: dict[int, Exception] = getattr(error, "worker_failures", {})
     first = next(iter(failures.values()), error)
     return str(first).strip().splitlines()[-1]
 
 
 def _train_worker(given: dict[str, Any]) -> None:
-    """What each worker runs; all of them report once an epoch."""
+    """Train in one Ray Train worker; all workers report once an epoch."""
     context = ray.train.get_context()
-    # Ray limits threads to the CPUs reserved; workers of a machine share all of its cores instead.
+    # Ray limits threads to the reserved CPUs; the workers of a machine share all its cores instead.
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // context.get_local_world_size()))
     config = TrainConfig.model_validate(given["config"])
     spec = config.network(given["spec"])

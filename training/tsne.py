@@ -1,4 +1,4 @@
-"""OU-T-SNE: the networks' outputs laid out in a plane, and the share of lenses there (Wilde et al. 2022, section 3.3)."""
+"""OU-T-SNE: embed the networks' outputs in a plane and map the share of lenses there (Wilde et al. 2022, section 3.3)."""
 
 from dataclasses import dataclass
 
@@ -9,29 +9,29 @@ from scipy.spatial import cKDTree
 from sklearn.manifold import TSNE
 
 N_CELLS = 100
-"""Along each side of the embedding."""
+"""Number of cells along each side of the embedding."""
 N_NEIGHBOURS = 3
 PERPLEXITY = 30.0
 
 
 @dataclass(frozen=True)
 class TsneGrid:
-    """Reference objects laid out by t-SNE, and the fraction of lenses in each cell of a grid over the layout.
+    """Reference objects embedded by t-SNE, and the fraction of lenses in each cell of a grid over the embedding.
 
-    t-SNE has no place for objects that it was not run on. The rule here: a new object lies at the mean of the places of its
-    three nearest reference objects in the space of the networks' outputs.
+    t-SNE gives no position to objects that it was not run on. Here a new object lies at the mean position of its three nearest
+    reference objects in the space of the networks' outputs.
     """
 
     outputs: NDArray[np.float64]
-    """`[reference, network]`: what t-SNE was run on."""
+    """`[reference, network]`: outputs that t-SNE was run on."""
     places: NDArray[np.float64]
-    """`[reference, 2]`, in cells of the grid: 0 to `N_CELLS`."""
+    """`[reference, 2]`: positions in cells of the grid, 0 to `N_CELLS`."""
     values: NDArray[np.float64]
-    """`[row, column]`: lens fraction; of cells without references the mean of those of the eight around that have some, and the
-    fraction among all references where none has."""
+    """`[row, column]`: lens fraction; a cell without references has the mean of its eight neighbours that have some, or the
+    fraction among all references if no neighbour has any."""
 
     def predict(self, outputs: NDArray[np.floating]) -> NDArray[np.float64]:
-        """`[object, network]` to the value `[object]` of the cell that each object lies in."""
+        """Return, for outputs `[object, network]`, the value `[object]` of the cell that each object lies in."""
         n = min(N_NEIGHBOURS, len(self.outputs))
         _, nearest = cKDTree(self.outputs).query(np.asarray(outputs, np.float64), k=range(1, n + 1))
         rows, columns = _cells(self.places[nearest].mean(axis=1)).T
@@ -39,12 +39,12 @@ class TsneGrid:
 
 
 def fit_tsne_grid(outputs: NDArray[np.floating], is_lens: NDArray[np.bool_], seed: int) -> TsneGrid:
-    """Lay objects out by their networks' outputs.
+    """Embed objects by their networks' outputs and measure the lens fraction of each cell.
 
     Args:
         outputs: `[object, network]`: lens probabilities, 0 to 1.
         is_lens: `[object]`.
-        seed: Of t-SNE.
+        seed: Seed of t-SNE.
 
     Raises:
         ValueError: fewer than ten objects.
@@ -59,7 +59,7 @@ def fit_tsne_grid(outputs: NDArray[np.floating], is_lens: NDArray[np.bool_], see
 
 
 def _layout(outputs: NDArray[np.float32], seed: int) -> NDArray[np.float64]:
-    """`[object, 2]`, all at one place where networks say the same of all objects: t-SNE would crash."""
+    """Return positions `[object, 2]`, all equal if the outputs of all objects are equal, where t-SNE would crash."""
     n, n_networks = outputs.shape
     if not np.ptp(outputs, axis=0).any():
         return np.zeros((n, 2))

@@ -1,4 +1,4 @@
-"""The command line's application, and what its commands' arguments have in common."""
+"""The command line application, and the argument types that its commands share."""
 
 from importlib.metadata import version
 from typing import Annotated, Literal

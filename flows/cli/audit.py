@@ -1,4 +1,4 @@
-"""The commands that prove and restore a catalogue: status, seal, reconcile, verify, repair."""
+"""The commands that check and repair a catalogue: status, seal, reconcile, verify, repair."""
 
 import sys
 from collections.abc import Iterable
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 @app.command
 def status(catalogue: str, *, plan: str | None = None, night: date | None = None, json: bool = False) -> None:
-    """Show how far each plan of a catalogue is: units committed, rows, sealed or not. Lists files and reads none of them.
+    """Show the progress of each plan of a catalogue: committed units, rows, sealed or not. Lists unit files without reading.
 
     For example: `lensscan status catalogue/ --night 2026-11-24`
 
     Args:
         catalogue: Folder or `s3://` prefix given to `scan --out`.
-        plan: The plan whose id begins so; by default all.
-        night: The plans of that night only.
+        plan: First characters of a plan id; by default all plans.
+        night: Only the plans of this night.
         json: Print JSON instead of a table.
     """
     from flows.terminal import print_json, print_table
@@ -63,14 +63,14 @@ def _status_row(found: dict[str, Any]) -> dict[str, Any]:
 def seal(catalogue: str, *, plan: str | None = None, night: date | None = None, json: bool = False) -> None:
     """Write the candidates and the seal of plans whose units are all committed; `scan` does so at its end.
 
-    A plan that is sealed stays as it is. Others are sealed even if some cannot be: those are named at the end.
+    A sealed plan is not changed. If some plans cannot be sealed, the others are sealed all the same and an error names those.
 
     For example: `lensscan seal catalogue/ --plan 89c4d7ae`
 
     Args:
         catalogue: Folder or `s3://` prefix given to `scan --out`.
-        plan: The plan whose id begins so; by default all.
-        night: The plans of that night only.
+        plan: First characters of a plan id; by default all plans.
+        night: Only the plans of this night.
         json: Print JSON instead of text.
     """
     from flows.terminal import print_json
@@ -100,17 +100,17 @@ def seal(catalogue: str, *, plan: str | None = None, night: date | None = None, 
 
 @app.command
 def reconcile(catalogue: str, *, plan: str | None = None, night: date | None = None, json: bool = False) -> None:
-    """Prove that every planned row is in the catalogue once: compare ids, files, candidates and seals, all read again.
+    """Check that every planned row is in the catalogue once: read and compare ids, files, candidates and seals.
 
-    Ends with exit code 0 if all is equal, and 1 if a row is missing, superfluous or there twice, or a file is not what it
-    should be. The input must still be there; where it is not, counts and digests of ids are compared instead, and that is said.
+    Exits with code 0 if all are equal, and 1 if a row is missing, superfluous or duplicated, or a file is wrong. The input
+    must still exist; where it does not, the command compares counts and digests of ids instead, and reports that.
 
     For example: `lensscan reconcile catalogue/ --night 2026-11-24`
 
     Args:
         catalogue: Folder or `s3://` prefix given to `scan --out`.
-        plan: The plan whose id begins so; by default all.
-        night: The plans of that night only.
+        plan: First characters of a plan id; by default all plans.
+        night: Only the plans of this night.
         json: Print JSON instead of text.
     """
     from flows.terminal import print_json, terminal_progress
@@ -161,10 +161,10 @@ def verify(
 
     Args:
         catalogue: Folder or `s3://` prefix given to `scan --out`.
-        deep: Also read every row, verify the checksums of pages, and compute footers, candidates and seals again; without, the
-            units of a plan that is not sealed are only counted.
-        plan: The plan whose id begins so; by default all, and files that belong to none.
-        night: The plans of that night only.
+        deep: Also read every row, verify the checksums of pages, and compute footers, candidates and seals again; without this
+            option, the units of an unsealed plan are only counted.
+        plan: First characters of a plan id; by default all plans, and the files that belong to no plan.
+        night: Only the plans of this night.
         json: Print JSON instead of text.
     """
     from dataclasses import asdict
@@ -193,18 +193,18 @@ def verify(
 def repair(
     catalogue: str, *, plan: str | None = None, night: date | None = None, dry_run: bool = False, json: bool = False
 ) -> None:
-    """Move what `verify --deep` finds to `quarantine/`, and seals and candidates that refer to it. Intact files stay.
+    """Move damaged files that `verify --deep` finds to `quarantine/`, with the seals and candidates that refer to them.
 
-    What was moved is pending: scan the night again, by the same program version, and it is made anew. Cut short, run it
-    again; do not run it beside a scan of the same night.
+    Intact files stay. Moved units are pending: scan the night again with the same program version to write them again. If
+    interrupted, run the command again; do not run it during a scan of the same night.
 
     For example: `lensscan repair catalogue/ --dry-run`
 
     Args:
         catalogue: Folder or `s3://` prefix given to `scan --out`.
-        plan: The plan whose id begins so; by default all.
-        night: The plans of that night only.
-        dry_run: Say what would be moved, and move nothing.
+        plan: First characters of a plan id; by default all plans.
+        night: Only the plans of this night.
+        dry_run: List the files that would be moved, and move no file.
         json: Print JSON instead of text.
     """
     from dataclasses import asdict
@@ -243,7 +243,7 @@ def _next_step(plan_id: str, root: str) -> str:
 
 
 def _chosen(catalogue: str, plan: str | None, night: date | None) -> tuple[str, list[str]]:
-    """The root and the ids of the plans that were asked for."""
+    """Return the root of the catalogue and the ids of the selected plans."""
     from infra.store.storage import absolute
     from scanner.catalogue.plan import find_plans
 

@@ -1,4 +1,4 @@
-"""The command that says why: explain."""
+"""The `explain` command."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,15 +20,15 @@ def explain(
     steps: int | None = None,
     json: bool = False,
 ) -> None:
-    """Draw what the networks see in some objects: occlusion maps and Guided Grad-CAM beside colour pictures.
+    """Draw attribution maps of some objects: occlusion maps and Guided Grad-CAM beside colour pictures.
 
-    In occlusion maps blue squares support a lens (hiding them makes it less likely), red ones speak against it, white ones
-    change nothing; each map is scaled on its own, and lines show where VIS is bright. Of Guided Grad-CAM, the picture's pixels
-    are shown where it is at least 0.05 of its highest.
+    In occlusion maps blue squares support a lens (hiding them lowers its probability), red ones count against a lens, white
+    ones change nothing; each map is scaled on its own, and contours show where VIS is bright. For Guided Grad-CAM, the
+    picture's pixels are shown where the map is at least 0.05 of its maximum.
 
     With `--portrait` the networks themselves are drawn: their first kernels, class generated images, images that excite
-    kernels, and where there are images, Deep Dreams of the objects that are most and least a lens. That takes minutes, for
-    the largest networks a quarter of an hour; `--steps 200` is a quick look.
+    kernels and, if images are given, Deep Dreams of the objects with the highest and the lowest `p_lens`. This takes minutes,
+    for the largest networks a quarter of an hour; `--steps 200` gives a quick look.
 
     For example: `lensscan explain manifest.csv --out why.png`
     or: `lensscan explain tiles/ --objects 2684100312,2684100777 --out why.pdf --ensemble mer3-sim`
@@ -37,11 +37,11 @@ def explain(
     Args:
         images: Manifest (CSV or Parquet, as for `lensscan score`), or folder or `s3://` prefix of tiles or shards.
         out: The figure, PNG or PDF.
-        objects: Their ids, separated by commas; by default all of a manifest.
+        objects: Object ids, separated by commas; by default all objects of a manifest.
         ensemble: Name or folder; the configured one by default.
         networks: Names, separated by commas; by default those that read the most bands, at most three.
         portrait: Draw the networks; images are not needed.
-        steps: Of a portrait: no image is changed more often, for a quick look; by default 5000, 1000 for kernels and dreams.
+        steps: Largest number of steps for each image of a portrait; by default 5000, and 1000 for kernels and Deep Dreams.
         json: Print JSON instead of text.
     """
     from flows.terminal import print_json, print_table, terminal_progress
@@ -57,9 +57,9 @@ def explain(
             from flows.commands.explain import ExplainError, explain_to_file
 
             if images is None:
-                raise ExplainError("name images: a manifest, or a folder of tiles or shards; only --portrait needs none")
+                raise ExplainError("name images: a manifest, or a folder of tiles or shards; only --portrait works without")
             if steps is not None:
-                raise ExplainError("--steps is for --portrait")
+                raise ExplainError("--steps needs --portrait")
             found = explain_to_file(images, out, wanted, ensemble, chosen, report)
     if json:
         print_json(found)
@@ -68,13 +68,11 @@ def explain(
     rows = _rows_of_portraits(found) if portrait else _rows_of_objects(found)
     print_table(f"{found['figure']}: {title}", list(rows[0]), rows)
     if found["rejected"]:
-        print_table(
-            "not looked at", ("object", "why"), [{"object": name, "why": why} for name, why in found["rejected"].items()]
-        )
+        print_table("rejected", ("object", "why"), [{"object": name, "why": why} for name, why in found["rejected"].items()])
 
 
 def _rows_of_objects(found: dict[str, Any]) -> list[dict[str, Any]]:
-    """What fits into a narrow terminal."""
+    """Return table rows with the columns that fit into a narrow terminal."""
     shown = {"p_lens": "p_lens", "occlusion": "strongest_occlusion_arcsec", "guided": "strongest_guided_arcsec"}
     return [
         {"object": name, "network": network, **{column: _none_for_null(numbers, key) for column, key in shown.items()}}
@@ -84,7 +82,7 @@ def _rows_of_objects(found: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _none_for_null(numbers: dict[str, Any], key: str) -> Any:
-    """Where nothing speaks for a lens; of the ensemble there are no maps, and nothing is said."""
+    """Return "none" if no pixel supports a lens, and None for the ensemble itself, which has no maps."""
     return "none" if key in numbers and numbers[key] is None else numbers.get(key)
 
 

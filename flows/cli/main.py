@@ -16,15 +16,15 @@ from infra.errors import LensscanError
 from infra.telemetry import opt_out
 
 PREFECT_QUEUES = ("APILogWorker", "EventsWorker")
-"""Loggers outside Prefect's own tree: at the end of a flow they warn of what a busy server has not taken yet."""
+"""Loggers outside Prefect's own tree: at the end of a flow they warn of items that a busy server has not accepted yet."""
 
 
 def main() -> None:
-    """Entry point: a person's mistake ends in one line and exit code 2, never in a traceback."""
+    """Run the command line; a user's mistake ends in one line and exit code 2, never in a traceback."""
     set_up_libraries()
     code = _run()
-    # Arrow's threads may abort a process while it ends (apache/arrow#34314), after all is done and with the wrong exit code.
-    # So what wants to be called at the end is called, and then nothing is torn down.
+    # Arrow's threads may abort a process while it exits (apache/arrow#34314), after all work is done, with the wrong exit code.
+    # So this function calls the exit handlers itself and skips all further teardown.
     atexit._run_exitfuncs()  # noqa: SLF001
     sys.stdout.flush()
     sys.stderr.flush()
@@ -32,16 +32,16 @@ def main() -> None:
 
 
 def set_up_libraries() -> None:
-    """Before they are imported: they send no usage reports, and Prefect logs only what a person asked for."""
+    """Configure libraries before they are imported: no usage reports, and no Prefect logs unless the user asks for them."""
     opt_out()
-    # Prefect logs tracebacks of its own; here an error is one line, and JSON has stdout to itself.
+    # Prefect logs tracebacks of its own; here an error is one line, and stdout carries JSON only.
     if os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL") == "CRITICAL":
         for name in PREFECT_QUEUES:
             logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _run() -> int:
-    """Run the command; its exit code."""
+    """Run the command and return its exit code."""
     try:
         app()
     except SystemExit as end:
@@ -53,7 +53,7 @@ def _run() -> int:
         sys.stderr.write(f"lensscan: {error.filename or 'system'}: {error.strerror or error}\n")
         return 2
     except KeyboardInterrupt:
-        sys.stderr.write("lensscan: stopped; run the same command again to go on\n")
+        sys.stderr.write("lensscan: stopped; run the same command again to continue\n")
         return 130
     except Exception as error:
         from flows.server_errors import server_trouble
@@ -72,7 +72,7 @@ def demo(*, out: Path = Path("demo-output"), json: bool = False) -> None:
     For example: `lensscan demo --out demo-output`
 
     Args:
-        out: Folder for tiles and catalogue; a second run goes on where the first stopped.
+        out: Folder for tiles and catalogue; a second run continues where the first stopped.
         json: Print JSON instead of tables.
     """
     from flows.demo import run_demo
@@ -90,7 +90,7 @@ def score(
     engine: Engine | None = None,
     json: bool = False,
 ) -> None:
-    """Score the cutouts that a manifest names: one row out for every row in, in order.
+    """Score the cutouts of a manifest and write one row for each of its rows, in order.
 
     For example: `lensscan score manifest.csv --out scores.parquet --ensemble mer3-sim`
 
@@ -98,8 +98,8 @@ def score(
         manifest: CSV or Parquet with `object_id` and columns VIS, Y, J, H of `URI`, `URI#EXTNAME` or `URI#3`.
         out: Parquet file to write.
         ensemble: Name or folder; the configured one by default.
-        batch_size: Cutouts at a time; results do not depend on it.
-        engine: What runs the networks, in float32; by default the best that this machine has.
+        batch_size: Number of cutouts scored at a time; results do not depend on this number.
+        engine: Inference engine, in float32; by default the best that this machine has.
         json: Print JSON instead of text.
     """
     from flows.commands.score import score_to_file
@@ -129,7 +129,7 @@ def scan(
 ) -> None:
     """Scan a folder or prefix of tiles (or shards) into a candidate catalogue.
 
-    What the catalogue holds already is not scanned again: run it twice, or again after a crash.
+    Units that the catalogue already holds are not scanned again: repeat the command at any time, also after a crash.
 
     For example: `lensscan scan tiles/ --out catalogue/ --night 2026-11-24`
 
@@ -139,12 +139,12 @@ def scan(
         night: Night that the rows carry.
         ensemble: Name or folder; the configured one by default.
         threshold: Rows with `p_lens` at or above it are candidates; by default twice the prevalence that the ensemble assumes.
-        engine: What runs the networks; by default the best that a worker has.
-        exact: Score every row in float32. By default only rows that could be candidates are, and others in bfloat16 where that
-            is faster; candidates and their numbers are the same.
-        second: Ensemble, by name or folder, to be asked about the rows that the first finds likely enough.
-        second_above: Least `p_lens` of those rows; by default that of candidates.
-        maps: Candidates of a unit, best first, that are stored with maps that say why; at most 1000, 0 for none.
+        engine: Inference engine; by default the best that a worker has.
+        exact: Score every row in float32. By default, where that is faster, rows are scored in bfloat16, and only those that
+            could be candidates in float32; candidates and their numbers are the same.
+        second: Second ensemble, by name or folder, which scores the rows whose first `p_lens` reaches `second_above`.
+        second_above: Threshold of the first ensemble's `p_lens`; by default that of candidates.
+        maps: Number of candidates of a unit, best first, stored with attribution maps; at most 1000, 0 for none.
         workers: Scan actors.
         ray_address: Ray cluster to use, `auto` inside a Ray job; a local one by default.
         json: Print JSON instead of text.
@@ -196,17 +196,17 @@ def plan(
     workers: Positive | None = None,
     json: bool = False,
 ) -> None:
-    """Show what a scan would read and, with `--estimate`, what it would cost without maps (each takes some 20 ms and 35 kB).
+    """Show the input of a scan and, with `--estimate`, predict its cost without maps (each takes some 20 ms and 35 kB).
 
     For example: `lensscan plan tiles/ --estimate --units 56000 --workers 64`
 
     Args:
         tiles: Folder or `s3://` prefix of Euclid MER tiles, or of shards.
         estimate: Measure this machine on the largest unit, then predict time, core hours, bytes and memory.
-        units: Units to predict for, all of them like the measured one; by default those that are there.
+        units: Number of units to predict for, all like the measured one; by default the number found.
         ensemble: Name or folder; the configured one by default.
-        engine: What runs the networks; by default the best that this machine has.
-        exact: As in `scan`.
+        engine: Inference engine; by default the best that this machine has.
+        exact: Score every row in float32, as `scan --exact` does.
         workers: Scan actors to predict for; the configured number by default.
         json: Print JSON instead of text.
     """
@@ -228,7 +228,7 @@ def query(
     limit: Positive | None = None,
     json: bool = False,
 ) -> None:
-    """Print candidates of a catalogue, best first, or the answer to your SQL.
+    """Print candidates of a catalogue, best first, or the result of an SQL query.
 
     For example: `lensscan query catalogue/ --min-p-lens 0.9 --limit 10`
 
@@ -236,11 +236,11 @@ def query(
 
     Args:
         catalogue: Folder or `s3://` prefix given to `scan --out`.
-        sql: A query over the views `candidates` and `scores` (all rows).
-        min_p_lens: Least probability.
-        night: One night only.
-        subclass: One subclass only: single, compound_arc or double_ring.
-        limit: Rows at most; 20 by default, all of them with `--sql`.
+        sql: Query over the views `candidates` and `scores` (all rows).
+        min_p_lens: Lowest `p_lens` to print.
+        night: Print this night only.
+        subclass: Print this subclass only: single, compound_arc or double_ring.
+        limit: Largest number of rows; 20 by default, no limit with `--sql`.
         json: Print JSON instead of a table.
     """
     from flows.terminal import print_json, print_table
@@ -258,4 +258,4 @@ def query(
 
 
 CANDIDATE_COLUMNS = ("candidate_id", "night", "p_lens", "p_compound", "subclass")
-"""What fits a terminal; `--json` and `--sql` have the rest."""
+"""Columns that fit a terminal; `--json` and `--sql` show the rest."""

@@ -1,4 +1,4 @@
-"""The commands that make networks: simulate, inject, train, evaluate, and what to do with ensembles."""
+"""The commands that make and manage networks: simulate, inject, train, evaluate and `models`."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -27,25 +27,25 @@ def simulate(
     workers: Positive | None = None,
     json: bool = False,
 ) -> None:
-    """Write shards of simulated lenses and galaxies with their truth, and a contact sheet to look at.
+    """Write shards of simulated lenses and galaxies with their truth, and a contact sheet.
 
-    Killed and started again, it goes on with the shards that are missing.
+    After a kill, the same command continues with the missing shards.
 
     For example: `lensscan simulate --n 1000 --seed 1 --out data/train`
     or: `lensscan simulate --geometry mer --kinds double_ring=1,twin=1,ring_galaxy=2 --n 500 --out data/rings`
 
     Args:
-        out: Folder or `s3://` prefix; shards that are there already are kept.
-        n: Objects in all.
+        out: Folder or `s3://` prefix; existing shards are kept.
+        n: Number of objects.
         seed: The data set's seed; object i depends on the seed and i alone.
         preset: `euclid`: the population of Collett (2015) among look-alikes, as Euclid sees them; `wilde2022`: the paper's.
-        kinds: What to draw, with weights: `single`, `compound_arc`, `double_ring`, `nonlens` (all look-alikes in their shares),
+        kinds: Kinds, with their weights: `single`, `compound_arc`, `double_ring`, `nonlens` (all look-alikes in their shares),
             or a look-alike: `twin` (a lens galaxy without arcs), `elliptical`, `disc`, `spiral`, `ring_galaxy`, `edge_on`,
             `merger`, `companions`, `blue_companions`, `group`, `faint`, `star`, `artefact`. By default half are non-lenses.
         geometry: Pixel grids of the cutouts: 20 arcsec in native pixels (`challenge`), or all bands at 0.1 arcsec with the
             noise of MER (`mer`), or the middle 10 arcsec of those (`mer10`).
         components: Keep the noise-free lens light and each lensed source as columns.
-        psf: FITS file with a PSF for each band (such as the cutouts of Euclid's MER have), instead of the model's.
+        psf: FITS file with a PSF for each band (as Euclid's MER cutouts have), instead of the model PSF.
         workers: Simulation actors.
         json: Print JSON instead of text.
     """
@@ -79,9 +79,9 @@ def inject(
     psf: str | None = None,
     json: bool = False,
 ) -> None:
-    """Paint simulated arcs about galaxies of real images, to train on, or to measure what a scan finds.
+    """Add simulated arcs to galaxies in real images, for training or to measure which lenses a scan finds.
 
-    From a manifest come shards with each cutout twice, as it is and with arcs; from tiles come the same tiles with lenses in
+    A manifest yields shards that hold each cutout twice, unchanged and with arcs; tiles yield the same tiles with lenses in
     them. Fluxes follow the zero point (MAGZERO) of each file; pixels must be 0.1 arcsec, as in Euclid MER products.
 
     For example: `lensscan inject manifest.csv --out data/injected`
@@ -89,9 +89,9 @@ def inject(
 
     Args:
         images: Manifest (CSV or Parquet, as for `lensscan score`), or folder or `s3://` prefix of tiles.
-        out: Folder or `s3://` prefix; what the same command wrote there is kept, and anything else is refused.
-        n: Lenses in each tile, 12 arcsec apart; fewer where not as many galaxies can be hosts.
-        seed: Decides which arcs an object gets, and which galaxies of a tile get any.
+        out: Folder or `s3://` prefix; files that the same command wrote there are kept, others are refused.
+        n: Number of lenses in each tile, 12 arcsec apart; fewer if not enough galaxies can host arcs.
+        seed: Seed of the arcs that an object gets, and of the choice of galaxies in a tile.
         psf: FITS file with a PSF for each band, as for `lensscan simulate`.
         json: Print JSON instead of text.
     """
@@ -118,7 +118,7 @@ def train(
 ) -> None:
     """Train networks and their combiner, and write an ensemble package.
 
-    Killed and started again, it goes on from the last epoch.
+    After a kill, the same command continues from the last epoch.
 
     For example: `lensscan train data/train --out runs/first --name first`
 
@@ -128,10 +128,10 @@ def train(
         name: Name of the ensemble.
         preset: `flagship`: three small networks for 10 arcsec stamps of MER mosaics; `paper`: the seven of Wilde et al. 2022,
             250 epochs; `laptop`: the seven, a few epochs.
-        epochs: Instead of the preset's.
-        learning_rate: Instead of the preset's; its peak, where the schedule rises and falls.
-        start_from: Ensemble, by name or folder, whose weights to begin with: for more training, or for one survey.
-        workers: Processes that train a network together, each on a GPU of its own where the cluster has as many.
+        epochs: Number of epochs, instead of the preset's.
+        learning_rate: Learning rate, instead of the preset's; its peak, if the schedule rises and falls.
+        start_from: Ensemble, by name or folder, whose weights training starts from: for more training, or for one survey.
+        workers: Number of processes that train a network together, each on its own GPU if the cluster has enough.
         json: Print JSON instead of text.
     """
     from flows.terminal import print_json, print_lines
@@ -153,7 +153,7 @@ def train(
 
 @app.command
 def evaluate(shards: str, *, ensemble: str | None = None, out: str | None = None, json: bool = False) -> None:
-    """Measure an ensemble on simulated objects that it never saw.
+    """Evaluate an ensemble on simulated objects that it was not trained on.
 
     Writes evaluation.json, EVALUATION.md and plots of ROC, reliability and completeness: AUROC, recall at few false
     positives, F 0.03, precision, calibration, purity of cuts, recall by kind, Einstein radius, magnitude, colour and S/N, and
@@ -162,9 +162,9 @@ def evaluate(shards: str, *, ensemble: str | None = None, out: str | None = None
     For example: `lensscan evaluate data/test --ensemble runs/first/first`
 
     Args:
-        shards: Folder or `s3://` prefix of shards with truth, of a seed that was not trained on.
+        shards: Folder or `s3://` prefix of shards with truth, from a seed that was not used for training.
         ensemble: Name or folder of an ensemble; the configured one by default.
-        out: Folder to write to; by default that of the ensemble, or evaluation-NAME here for a shipped one.
+        out: Folder to write to; by default the ensemble's, or evaluation-NAME in the working folder for a shipped ensemble.
         json: Print JSON instead of text.
     """
     from flows.commands.evaluate import evaluate_shards
@@ -181,7 +181,7 @@ def evaluate(shards: str, *, ensemble: str | None = None, out: str | None = None
 
 @models.command(name="list")
 def list_models(*, json: bool = False) -> None:
-    """The ensembles that can be named with `--ensemble`.
+    """List the ensembles that `--ensemble` accepts by name.
 
     For example: `lensscan models list`
     """
@@ -241,21 +241,21 @@ def import_published(folder: Path, *, name: str, json: bool = False) -> None:
 def check_maps(
     shards: str, *, ensemble: str | None = None, n: AtLeastTwo = 200, out: str | None = None, json: bool = False
 ) -> None:
-    """Measure what the maps of an ensemble's networks are worth, on simulated lenses whose arcs are known.
+    """Test the attribution maps of an ensemble's networks on simulated lenses with known arcs.
 
-    For each network and method (Guided Grad-CAM, Grad-CAM, occlusion): do maps peak on the arc, more often than those of other
-    lenses, than the middle of the stamp, and than untrained networks' maps; do they change with the weights, but not with a
-    little added noise; do the pixels that they name make the network say "lens". The figures go into card.json, and as a table
-    into CARD.md.
+    For each network and method (Guided Grad-CAM, Grad-CAM, occlusion) the command measures whether maps peak on the arc more
+    often than maps of other lenses, the middle of the stamp and maps of untrained networks do; whether maps change with the
+    weights, but not with a little added noise; and whether their highest pixels raise the lens probability. The results go
+    into card.json, and as a table into CARD.md.
 
     For example: `lensscan models check-maps data/bright --ensemble mer3-sim`
 
     Args:
-        shards: Folder or `s3://` prefix of shards of `lensscan simulate --components`, of a seed that was not trained on.
+        shards: Folder or `s3://` prefix of shards of `lensscan simulate --components`, from a seed not used for training.
         ensemble: Name or folder of an ensemble; the configured one by default.
-        n: Lenses with bright arcs to look at, at most; a third of them with what takes long.
-        out: Local folder to write to, not that of the shards; by default that of the ensemble, or evaluation-NAME here for a
-            shipped one.
+        n: Largest number of lenses with bright arcs to use; the slow measurements use a third of them.
+        out: Local folder to write to, not that of the shards; by default the ensemble's, or evaluation-NAME in the working
+            folder for a shipped ensemble.
         json: Print JSON instead of a table.
     """
     from flows.commands.check_maps import check_to_card, table_rows
@@ -268,7 +268,7 @@ def check_maps(
         return
     rows = table_rows(checks)
     print_table(f"{checks.n_bright_lenses} lenses with bright arcs", list(rows[0]), rows)
-    print_lines({"what fails, and more": str(folder / "CARD.md")})
+    print_lines({"failed checks, and more": str(folder / "CARD.md")})
 
 
 @models.command
@@ -279,9 +279,9 @@ def restate(ensemble: str, *, prevalence: float, name: str, compound_share: floa
 
     Args:
         ensemble: Name or folder of an ensemble.
-        prevalence: Fraction of lenses among what will be scored.
-        name: Of the copy, to give to `--ensemble` later.
-        compound_share: Fraction of lenses that p_compound takes for compound; by default as before.
+        prevalence: Fraction of lenses among the objects to score.
+        name: Name of the copy, to give to `--ensemble` later.
+        compound_share: Fraction of lenses that p_compound assumes to be compound; by default unchanged.
         json: Print JSON instead of text.
     """
     from flows.terminal import print_json, print_lines

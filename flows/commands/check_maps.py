@@ -1,4 +1,4 @@
-"""`lensscan models check-maps`: shards with known arcs in, figures of an ensemble's maps on its card."""
+"""`lensscan models check-maps`: test an ensemble's maps on shards with known arcs and write the results to its card."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from training.evaluation.map_measures import LEAST_OBJECTS, PREFIX, CheckSize, M
 
 TEXT_PART = "CARD.md.part"
 SEED = 0
-"""Of noise and of orders of cells."""
+"""Seed of the added noise and of the random orders of cells."""
 
 
 def check_to_card(shards_uri: str, ensemble: str | None, n: int, out: str | None, progress: Report) -> tuple[MapChecks, Path]:
@@ -32,12 +32,12 @@ def check_to_card(shards_uri: str, ensemble: str | None, n: int, out: str | None
     Args:
         shards_uri: Folder or `s3://` prefix of shards with components.
         ensemble: Name or folder; the configured one by default.
-        n: Lenses with bright arcs to look at, at most.
+        n: Largest number of lenses with bright arcs to use.
         out: Local folder to write to; by default that of the ensemble, or `evaluation-NAME` for a shipped one.
         progress: Called with (steps done, steps in all).
 
     Raises:
-        TrainingError: no such lenses in the shards, or a folder that cannot be written to, or holds another ensemble's card.
+        TrainingError: the shards hold too few such lenses, or the folder is not writable or holds another ensemble's card.
         PackageError: the ensemble cannot be used.
     """
     settings = Settings.read()
@@ -60,7 +60,7 @@ def check_to_card(shards_uri: str, ensemble: str | None, n: int, out: str | None
 
 
 def table_rows(checks: MapChecks) -> list[dict[str, Any]]:
-    """What fits a terminal; the card has the rest."""
+    """Return the results that fit a terminal; the card has the rest."""
     return [
         {
             "network": check.network,
@@ -82,7 +82,7 @@ def _local(out: str) -> str:
 
 
 def _check_folder(folder: Path, card: EnsembleCard, shards_uri: str) -> None:
-    """Before anything is read."""
+    """Check the output folder before any shard is read."""
     if not is_s3(shards_uri) and folder.resolve() == local_path(shards_uri).resolve():
         raise TrainingError(f"{folder}: is the shards' own folder; choose another with --out")
     if folder.exists() and not folder.is_dir():
@@ -92,7 +92,7 @@ def _check_folder(folder: Path, card: EnsembleCard, shards_uri: str) -> None:
 
 
 def _check_writable(folder: Path) -> None:
-    """Before anything long is done; the folder is made."""
+    """Create the folder and check that it is writable, before the long measurements."""
     part = folder / TEXT_PART
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ def _check_writable(folder: Path) -> None:
 
 
 def _unchecked(card: EnsembleCard) -> EnsembleCard:
-    """Without the figures of an earlier check, of which some may not be taken any more."""
+    """Remove the results of an earlier check, some of which may no longer be measured."""
     networks = [
         network.model_copy(update={"metrics": {k: v for k, v in network.metrics.items() if not k.startswith(PREFIX)}})
         for network in card.networks
@@ -112,7 +112,7 @@ def _unchecked(card: EnsembleCard) -> EnsembleCard:
 
 
 def _bright_lenses(shards_uri: str, geometry: Geometry, n: int) -> tuple[Stamps, Truth]:
-    """The first of the shards, at most so many; no more shards are read than that takes."""
+    """Return stamps and arcs of the first `n` bright lenses at most, reading no more shards than needed."""
     found: list[tuple[Stamps, Truth]] = []
     files = list_files(shards_uri, ".parquet")
     if not files:

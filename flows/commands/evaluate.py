@@ -1,4 +1,4 @@
-"""`lensscan evaluate`: shards with truth in, the figures of an ensemble out."""
+"""`lensscan evaluate`: measure an ensemble on shards with truth."""
 
 import json
 from collections import Counter
@@ -36,11 +36,11 @@ def evaluate_shards(shards_uri: str, ensemble: str | None, out: str | None, prog
     Args:
         shards_uri: Folder or `s3://` prefix of shards with truth, in any geometry.
         ensemble: Name or folder; the configured one by default.
-        out: Folder to write to; by default that of the ensemble, beside its weights, or `evaluation-NAME` for a shipped one.
+        out: Folder to write to; by default the ensemble's, beside its weights, or `evaluation-NAME` for a shipped ensemble.
         progress: Called with (objects scored, objects in all).
 
     Raises:
-        TrainingError: no shards, a shard without truth, or the shards that the ensemble was trained on.
+        TrainingError: there are no shards, a shard has no truth, or the ensemble was trained on these shards.
     """
     settings = Settings.read()
     package = find_package(ensemble or settings.ensemble, settings.ensembles_dir)
@@ -64,7 +64,7 @@ def evaluate_shards(shards_uri: str, ensemble: str | None, out: str | None, prog
 
 
 def _footers(shards_uri: str) -> dict[str, pq.FileMetaData]:
-    """What each shard says about itself, by its URI."""
+    """Return the Parquet metadata of each shard, by its URI."""
     footers = {}
     for file in list_files(shards_uri, ".parquet"):
         try:
@@ -78,7 +78,7 @@ def _footers(shards_uri: str) -> dict[str, pq.FileMetaData]:
 
 
 def _scored(footers: Mapping[str, pq.FileMetaData], ensemble: Ensemble, progress: Progress) -> tuple[pa.Table, pa.Table, str]:
-    """Scores, truth, and the digest of the shards as a card would state it (`training.dataset.Dataset.digest`)."""
+    """Return scores, truth, and the digest of the shards as a card states it (`training.dataset.Dataset.digest`)."""
     scanner = CutoutScanner(ensemble)
     n_objects, n_done = sum(footer.num_rows for footer in footers.values()), 0
     scores, truths, digests = [], [], []
@@ -107,7 +107,7 @@ def _draw(folder: Path, evaluation: Evaluation, scores: pa.Table, truth: pa.Tabl
 
 
 def _described(footers: Iterable[pq.FileMetaData]) -> str:
-    """`n=20000, seed=900001, geometry mer, preset euclid` of each data set, as far as its shards say it."""
+    """Return `n=20000, seed=900001, geometry mer, preset euclid` for each data set, as far as its shards state them."""
     sizes: Counter[bytes] = Counter()
     for footer in footers:
         sizes[(footer.metadata or {}).get(b"lensscan.dataset", b"{}")] += footer.num_rows

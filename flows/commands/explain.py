@@ -1,4 +1,4 @@
-"""`lensscan explain`: objects in, a figure of what the networks see in them out."""
+"""`lensscan explain`: draw a figure with the networks' attribution maps of some objects."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -25,7 +25,7 @@ from scanner.vocabulary.geometry import Geometry, Stamps
 from scanner.vocabulary.rejections import Rejection
 
 MOST_OBJECTS = 24
-"""In one figure."""
+"""Largest number of objects in one figure."""
 _MANIFEST_SUFFIXES = (".csv", ".parquet")
 _KINDS = (".png", ".pdf")
 
@@ -33,17 +33,17 @@ Found = tuple[str, Cutout | Rejection]
 
 
 class ExplainError(LensscanError):
-    """Objects that are not there or cannot be looked at, or a figure that cannot be written."""
+    """Objects are missing or unusable, or the figure cannot be written."""
 
 
 def explain_to_file(
     images: str, out: Path, objects: Sequence[str], ensemble: str | None, networks: Sequence[str] | None, report: Report
 ) -> dict[str, Any]:
-    """Draw a figure of some objects of a manifest, of tiles or of shards; one that is there is replaced, whole.
+    """Draw a figure of some objects of a manifest, of tiles or of shards; an existing file is replaced atomically.
 
     Raises:
-        ExplainError: objects that are not there or too many, none that can be looked at, or no file to write to.
-        LensscanError: the images or the ensemble cannot be read, or it has no such network.
+        ExplainError: objects are missing or too many, no object is usable, or the file cannot be written.
+        LensscanError: the images or the ensemble cannot be read, or the ensemble has no such network.
     """
     objects = list(dict.fromkeys(objects))
     check_out(out)
@@ -63,10 +63,10 @@ def explain_to_file(
 
 
 def check_out(out: Path) -> None:
-    """Before anything long is done.
+    """Check that a figure can be written to `out`, before the long work begins.
 
     Raises:
-        ExplainError: no file that a figure can be written to.
+        ExplainError: `out` is not a PNG or PDF file, or cannot be written.
     """
     if out.suffix.lower() not in _KINDS or out.is_dir():
         raise ExplainError(f"--out must be a file that ends in {' or '.join(_KINDS)}, got {out}")
@@ -79,15 +79,15 @@ def check_out(out: Path) -> None:
 
 
 def kind_of(out: Path) -> str:
-    """`png` or `pdf`."""
+    """Return the file type of `out`: `png` or `pdf`."""
     return out.suffix.lower()[1:]
 
 
 def write_whole(out: Path, content: bytes) -> None:
-    """Write a file so that there is never half of it.
+    """Write a file atomically, through a temporary file beside it.
 
     Raises:
-        ExplainError: it cannot be written.
+        ExplainError: the file cannot be written.
     """
     try:
         _part(out).write_bytes(content)
@@ -101,7 +101,7 @@ def _part(out: Path) -> Path:
 
 
 def _said(i: int, p_lens: float, maps: Sequence[NetworkMaps]) -> dict[str, Any]:
-    """The numbers of one object: what each network says, and how far from the middle the strongest evidence lies."""
+    """Return the numbers of one object: each network's `p_lens`, and the distance of its strongest evidence from the middle."""
     networks = {
         one.network: {
             "p_lens": float(one.p_lens[i]),
@@ -118,9 +118,9 @@ def _said(i: int, p_lens: float, maps: Sequence[NetworkMaps]) -> dict[str, Any]:
 def from_middle(
     shown: NDArray[np.floating], covered_arcsec: float, maps: NetworkMaps, start_arcsec: float = 0.0
 ) -> float | None:
-    """Distance of the highest value of a map from the middle of the stamp; None where nothing speaks for a lens.
+    """Return the distance in arcsec of a map's highest value from the middle of the stamp; None if no value supports a lens.
 
-    Its cells fill a square of side `covered_arcsec` that begins `start_arcsec` from the stamp's edge.
+    The cells `[y, x]` fill a square of side `covered_arcsec` that begins `start_arcsec` from the stamp's edge.
     """
     if not shown.max() > 0:
         return None
@@ -131,23 +131,25 @@ def from_middle(
 def read_objects(
     images: str, objects: Sequence[str], geometry: Geometry, most: int
 ) -> tuple[list[str], Stamps, dict[str, str]]:
-    """Ids and stamps of the objects that can be looked at, and of the others, by id, why not; of at most so many together.
+    """Return ids and stamps `[object, y, x]` of the usable objects, and the reasons of the others by id.
+
+    A manifest may yield at most `most` objects.
 
     Raises:
-        ExplainError: objects that are not there or too many, or none that can be looked at.
+        ExplainError: objects are missing or too many, or no object is usable.
         LensscanError: the images cannot be read.
     """
     found = _found(absolute(images), objects, geometry, most)
     cutouts = {name: row for name, row in found.items() if isinstance(row, Cutout)}
     if not cutouts:
         reasons = "; ".join(f"{name}: {row}" for name, row in found.items()) or "there are no objects"
-        raise ExplainError(f"{images}: nothing to look at: {reasons}")
+        raise ExplainError(f"{images}: no usable object: {reasons}")
     stamps = {band: np.stack([cutout.stamps[band] for cutout in cutouts.values()]) for band in geometry.grids}
     return list(cutouts), stamps, {name: str(row) for name, row in found.items() if isinstance(row, Rejection)}
 
 
 def _found(images: str, objects: Sequence[str], geometry: Geometry, most: int) -> dict[str, Cutout | Rejection]:
-    """Each object by its id, in the order that was asked for; all of a manifest where none are named."""
+    """Return each object by its id, in the order of `objects`; all objects of a manifest if `objects` is empty."""
     found: dict[str, Cutout | Rejection] = {}
     if images.lower().endswith(_MANIFEST_SUFFIXES):
         rows = _of_manifest(images, objects, geometry, most)
@@ -169,7 +171,7 @@ def _of_manifest(uri: str, objects: Sequence[str], geometry: Geometry, most: int
     names = [str(name) for name in manifest.object_ids.to_pylist()]
     chosen = [i for i, name in enumerate(names) if not objects or name in objects]
     if len(chosen) > most:
-        raise ExplainError(f"{uri}: has {len(chosen)} such objects, at most {most} are looked at: choose with --objects")
+        raise ExplainError(f"{uri}: has {len(chosen)} such objects, more than the limit of {most}: choose with --objects")
     yield from zip([names[i] for i in chosen], manifest_cutouts(manifest.rows(chosen), geometry), strict=True)
 
 
@@ -195,6 +197,6 @@ def _of_unit(unit: Unit, ids: NDArray[np.str_], places: NDArray[np.int64], geome
                     rows[ids[places[place]]] = Cutout(stamps, batch.notes[i])
                 rows |= {ids[places[place]]: rejection for place, rejection in batch.rejected}
     except Rejection as rejection:
-        # Damage voids the whole unit, as in a scan.
+        # Damage rejects the whole unit, as in a scan.
         rows = {ids[place]: rejection for place in places}
     yield from rows.items()

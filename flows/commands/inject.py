@@ -1,4 +1,4 @@
-"""`lensscan inject`: a manifest or tiles in, the same with simulated arcs out."""
+"""`lensscan inject`: add simulated arcs to the cutouts of a manifest or to tiles."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -19,10 +19,10 @@ _MOST_REASONS = 5
 
 
 def inject(images: str, out: str, n_per_tile: int, seed: int, psf: str | None, report: Report) -> dict[str, Any]:
-    """Inject into what `images` names, and say how many arcs there are and why some images got none.
+    """Inject arcs into the manifest or tiles `images`; return the number of arcs and the reasons for images without arcs.
 
     Raises:
-        LensscanError: nothing there to inject into, no image could host arcs, or `out` holds something else.
+        LensscanError: there are no images, no image can host arcs, or `out` holds other files.
     """
     images, out, psf = absolute(images), absolute(out), psf and absolute(psf)
     if images.lower().endswith(_MANIFEST_SUFFIXES):
@@ -43,7 +43,7 @@ def _into_manifest(manifest_uri: str, out: str, seed: int, psf: str | None, repo
 
 
 def _into_tiles(tiles: Sequence[Tile], out: str, n: int, seed: int, psf: str | None, report: Report) -> dict[str, Any]:
-    """A tile that cannot be injected into does not keep the others from it."""
+    """Inject arcs into each tile; an unsuitable tile does not stop the others."""
     summaries: list[InjectionSummary] = []
     failures: list[InjectionError] = []
     for number, tile in enumerate(tiles):
@@ -61,7 +61,7 @@ def _into_tiles(tiles: Sequence[Tile], out: str, n: int, seed: int, psf: str | N
 
 
 def _part_of(report: Report, before: int, total: int) -> Report:
-    """Reports what is done in a part of the whole."""
+    """Return a callback that reports progress in one part of the whole."""
     return lambda done, _: report(before + done, total)
 
 
@@ -73,6 +73,6 @@ def _said(summaries: Sequence[InjectionSummary], n_asked: int) -> dict[str, Any]
 
 
 def _cause(reason: str) -> str:
-    """What a reason shares with others like it: a code, or what was expected, without what was got where."""
+    """Return the part that similar reasons share: a code, or the expectation without the value got."""
     code = reason.partition(": ")[0]
     return code if code in set(RejectCode) else reason.partition(", got ")[0]

@@ -1,4 +1,4 @@
-"""`lensscan plan`: what a scan would read and cost."""
+"""`lensscan plan`: predict the input and the cost of a scan."""
 
 import os
 from datetime import UTC, datetime
@@ -22,21 +22,21 @@ def describe_plan(
     n_units: int | None,
     measured: bool,
 ) -> dict[str, Any]:
-    """Units, rows and bytes under `input_uri`; with `measured`, also what was measured and what follows from it.
+    """Return units, rows and bytes under `input_uri`; with `measured`, also measured speeds and the predicted cost.
 
     Raises:
-        PlanError: nothing to scan.
-        ScanError: nothing in the first unit can be scored.
+        PlanError: there is nothing to scan.
+        ScanError: no row of the measured unit can be scored.
     """
     settings = Settings.read()
     package = find_package(ensemble or settings.ensemble, settings.ensembles_dir)
     card = read_card(package)
-    # Without maps, which the best candidates of a unit alone have: their share among the rows measured says nothing.
+    # Without maps: only the best candidates of a unit have maps, so their share among the measured rows is not representative.
     config = ScanConfig(candidate_threshold=card.candidate_threshold, engine=engine or settings.engine, sweep=not exact)
     plan = build_plan(absolute(input_uri), datetime.now(UTC).date().isoformat(), card, config)
     n_bytes = sum(file.size for unit in plan.units for file in unit.files.values())
     found: dict[str, Any] = {"ensemble": card.name, "units": len(plan.units), "rows": plan.n_rows}
-    # An object where tiles overlap is scanned once.
+    # An object in the overlap of tiles is scanned once.
     found |= {"rows in overlaps": sum(len(unit.owned_elsewhere) for unit in plan.units), "input bytes": n_bytes}
     if not measured:
         return found
@@ -49,5 +49,5 @@ def describe_plan(
 
 
 def _rounded(values: dict[str, Any]) -> dict[str, Any]:
-    """Four digits are more than an estimate has."""
+    """Round to four digits, more than an estimate has."""
     return {name: float(f"{value:.4g}") if isinstance(value, float) else value for name, value in values.items()}

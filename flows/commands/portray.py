@@ -1,4 +1,4 @@
-"""`lensscan explain --portrait`: networks in, pictures of what they look for out."""
+"""`lensscan explain --portrait`: draw kernels of networks and images that excite the networks."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,9 +18,9 @@ from scanner.networks.package import load_network, read_card
 from scanner.vocabulary.geometry import GEOMETRIES
 
 MOST_OBJECTS = 500
-"""That a portrait looks at: they are held in memory."""
+"""Largest number of objects for a portrait: they are held in memory."""
 SEED = 0
-"""Of the noise that images start from: the same network has the same portrait."""
+"""Seed of the noise that images start from: the same network has the same portrait."""
 
 
 def portray_to_file(
@@ -32,17 +32,17 @@ def portray_to_file(
     n_steps: int | None,
     report: Report,
 ) -> dict[str, Any]:
-    """Draw portraits of some networks of an ensemble; a file that is there is replaced, whole.
+    """Draw portraits of some networks of an ensemble; an existing file is replaced atomically.
 
     Raises:
-        ExplainError: images that cannot be looked at, no step to go, or no file to write to.
-        LensscanError: the images or the ensemble cannot be read, or it has no such network.
+        ExplainError: no object is usable, `n_steps` is below 1, or the file cannot be written.
+        LensscanError: the images or the ensemble cannot be read, or the ensemble has no such network.
     """
     check_out(out)
     if n_steps is not None and n_steps < 1:
         raise ExplainError(f"--steps must be at least 1, got {n_steps}")
     if objects and images is None:
-        raise ExplainError("--objects are of images: name a manifest, or a folder of tiles or shards")
+        raise ExplainError("--objects needs images: name a manifest, or a folder of tiles or shards")
     climbs = Climbs() if n_steps is None else Climbs().of_at_most(n_steps)
     settings = Settings.read()
     folder = find_package(ensemble or settings.ensemble, settings.ensembles_dir)
@@ -64,7 +64,7 @@ def portray_to_file(
 
 
 class _Counter:
-    """Steps of one climb after the other, told as steps of all."""
+    """Report the steps of one climb after another as steps of all climbs together."""
 
     def __init__(self, total: int, report: Report) -> None:
         self._before, self._total, self._report = 0, total, report
@@ -75,7 +75,7 @@ class _Counter:
 
 
 def _said(one: Portrait, ids: Sequence[str]) -> dict[str, Any]:
-    """The numbers of one network: of the class generated images, the kernels and the Deep Dreams."""
+    """Return the numbers of one network: of its class generated images, kernels and Deep Dreams."""
     classes = one.card.classes
     return {
         "class_generated": {name: float(one.class_p[i, i]) for i, name in enumerate(classes)},

@@ -1,4 +1,4 @@
-"""`lensscan score`: a manifest in, a Parquet file out."""
+"""`lensscan score`: score a manifest into a Parquet file."""
 
 from collections import Counter
 from pathlib import Path
@@ -17,7 +17,7 @@ from scanner.sources.manifests import Progress
 
 
 class ScoringError(LensscanError):
-    """A place where scores cannot be written."""
+    """The scores cannot be written to the given path."""
 
 
 _ENSEMBLE_KEY = b"lensscan.ensemble"
@@ -29,10 +29,10 @@ def score_to_file(
 ) -> dict[str, str | int]:
     """Score every row of the manifest into the Parquet file `out`, which appears only when complete.
 
-    The file says in its metadata which ensemble scored.
+    The file's metadata name the ensemble and its SHA-256.
 
     Raises:
-        ScoringError: `out` is no local file, or exists and is not a file of scores.
+        ScoringError: `out` is not a local file, or exists and is not a file of scores.
     """
     target = Path(out)
     _check_target(target, out)
@@ -50,7 +50,7 @@ def score_to_file(
 
 
 def _check_target(target: Path, out: str) -> None:
-    """Before anything is scored: only scores may be replaced, never a manifest or an image by a slip of the pen."""
+    """Check before scoring that `out` replaces a file of scores only, never a manifest or an image through a typing error."""
     if "://" in out:
         raise ScoringError(f"--out must be a local file, got {out}")
     if not target.exists():
@@ -60,4 +60,4 @@ def _check_target(target: Path, out: str) -> None:
     except (pa.ArrowInvalid, OSError):
         is_scores = False
     if not is_scores:
-        raise ScoringError(f"--out {out} exists and is not a file of scores; it is left alone")
+        raise ScoringError(f"--out {out} exists and is not a file of scores; it is not replaced")

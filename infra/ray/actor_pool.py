@@ -1,4 +1,4 @@
-"""Actors that are replaced when they die, and calls that always end: with a result, or with what went wrong."""
+"""A pool that replaces actors when they die; every call ends, with a result or with the reason of its failure."""
 
 import contextlib
 import logging
@@ -27,36 +27,39 @@ from ray.exceptions import (
 from infra.ray.cluster import ClusterError, last_line, ray_errors
 
 MAX_DEATHS_IN_A_ROW = 60
-"""Actors that die one after the other without a single answer: something is wrong with all of them."""
+"""Largest number of actor deaths in a row without a single answer; beyond it, all actors are taken to be broken."""
 MAX_FAILED_STARTS = 3
-"""One after the other, before the pool goes on with an actor less; as long as none has run, the first that raises is enough."""
+"""Failed starts in a row before the pool continues with one actor fewer.
+
+As long as no actor has run, one start that raises is enough.
+"""
 START_S = 600.0
-"""For one actor at least to be placed and to load what it needs."""
+"""Time within which at least one actor must be placed and have loaded its data, in seconds."""
 _SETTLE_S = 5.0
-"""For calls of an actor that has died to say so."""
+"""Time for the other calls of a dead actor to report its death, in seconds."""
 
 _OUT_OF_REACH = (NodeDiedError, ActorUnavailableError, GetTimeoutError, ObjectLostError)
-"""What Ray says where a node may be gone and nobody saw the actor die."""
+"""Errors that Ray raises when a node may be gone and the actor's end was not observed."""
 _EXIT_TYPE = re.compile(r"Worker exit type: (\w+)")
-"""In Ray's account of a dead actor, which goes on with everything that could have been the cause."""
+"""Exit type in Ray's message about a dead actor; the message goes on to list every possible cause."""
 _LOG = logging.getLogger(__name__)
 
 
 class Trouble(StrEnum):
-    """How a call ended other than with a result."""
+    """The reason why a call ended without a result."""
 
     RAISED = "raised"
-    """The method raised; the actor lives."""
+    """The method raised; the actor still runs."""
     DIED = "died"
-    """The actor's process ended, of this call or of another that it held."""
+    """The actor's process ended, because of this call or of another that it held."""
     OUT_OF_MEMORY = "out_of_memory"
-    """Ray ended the actor, for its node had no memory left."""
+    """Ray killed the actor because its node had no memory left."""
     LOST = "lost"
-    """The actor's node went away, or cannot be reached."""
+    """The actor's node is gone or cannot be reached."""
     OVERDUE = "overdue"
-    """It ran alone for longer than allowed, so its actor was killed."""
+    """The call ran alone for longer than allowed, so the pool killed its actor."""
     DISTURBED = "disturbed"
-    """The actor was killed because of one of the calls that it held; of which, nobody knows."""
+    """The pool killed the actor because of one of the calls that it held; which one is unknown."""
 
 
 @dataclass(frozen=True)
@@ -66,31 +69,31 @@ class Call:
     method: str
     arguments: tuple[Any, ...]
     deadline_s: float
-    """From when the actor has nothing older to do."""
+    """Largest run time in seconds, counted from when the actor holds no older call."""
     is_alone: bool = False
-    """Give it to an actor that does nothing else meanwhile: if that dies, it died of this."""
+    """Give the call to an actor that holds no other call: if the actor dies, this call is the cause."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """A call that is over."""
+    """A call that has ended."""
 
     call: Call
     result: Any = None
     trouble: Trouble | None = None
     error: BaseException | None = None
-    """What the method raised, or what Ray says of a dead actor."""
+    """The exception that the method raised, or Ray's reason for the actor's death."""
 
 
 @dataclass
 class _Slot:
-    """An actor and the calls it holds, oldest first; it gets some once it runs, for it may wait for room on the cluster."""
+    """An actor and its calls, oldest first. It gets calls only once it runs: it may have to wait for room on the cluster."""
 
     actor: Any
     starting: Any
-    """Is answered as soon as the actor runs; None from then on."""
+    """Reference that becomes ready as soon as the actor runs; None from then on."""
     since: float
-    """When it was asked for, or when its oldest call became the oldest."""
+    """Time at which the actor was requested, or at which its oldest call became the oldest (`time.monotonic`)."""
     running: dict[Any, Call] = field(default_factory=dict)
 
     @property
@@ -103,18 +106,19 @@ class _Slot:
 
 
 class ActorPool:
-    """Submit calls, then ask for what has ended, in any order; more may be submitted meanwhile."""
+    """Submit calls, then take them as they end, in any order; more calls may be submitted meanwhile."""
 
     def __init__(self, make_actor: Callable[[], Any], n_actors: int, in_flight: int) -> None:
         """Start the actors.
 
         Args:
-            make_actor: Starts one.
-            n_actors: To keep alive.
-            in_flight: Calls that an actor holds at most.
+            make_actor: Function that starts one actor.
+            n_actors: Number of actors to keep alive.
+            in_flight: Largest number of calls that an actor holds.
 
         Raises:
             ClusterError: Ray is gone.
+            ValueError: `n_actors` or `in_flight` is below 1.
         """
         if n_actors < 1 or in_flight < 1:
             raise ValueError(f"n_actors and in_flight must be >= 1, got {n_actors} and {in_flight}")
@@ -125,20 +129,20 @@ class ActorPool:
         self._has_run = False
         self._failed_starts = self._deaths_in_a_row = 0
         self.n_lost = 0
-        """Actors that died or had to be killed."""
+        """Number of actors that died or that the pool killed."""
 
     def submit(self, call: Call) -> None:
-        """Give a call to an actor as soon as one is free."""
+        """Queue a call; it runs as soon as an actor is free."""
         self._waiting.append(call)
 
     @property
     def n_open(self) -> int:
-        """Calls that wait, run, or have ended and were not asked for."""
+        """Number of calls that wait, run, or have ended and were not taken yet."""
         return len(self._waiting) + self.n_busy
 
     @property
     def n_busy(self) -> int:
-        """Calls that run, or have ended and were not asked for."""
+        """Number of calls that run, or have ended and were not taken yet."""
         return self._n_running + len(self._ended)
 
     @property
@@ -146,7 +150,7 @@ class ActorPool:
         return sum(len(slot.running) for slot in self._slots)
 
     def next_ended(self, *, at_most: int | None = None) -> Ended | None:
-        """Wait for a call to end; None where none is open. With `at_most`, no call is started while so many run.
+        """Wait for a call to end; None if no call is open. With `at_most`, no call is started while that many run.
 
         Raises:
             ClusterError: actors cannot be started, die one after the other, or Ray is gone.
@@ -160,7 +164,7 @@ class ActorPool:
         return self._ended.popleft()
 
     def close(self) -> None:
-        """Kill all actors, whatever they do."""
+        """Kill all actors, even those with running calls."""
         for slot in self._slots:
             _kill(slot.actor)
 
@@ -171,12 +175,12 @@ class ActorPool:
 
     def _start_waiting(self, at_most: int | None) -> None:
         ready = [slot for slot in self._slots if slot.starting is None]
-        # One call is kept for each actor that is about to run, so that a few are shared out among all.
+        # One call is reserved for each actor that is still starting, so that a few calls are spread over all actors.
         n_kept = len(self._slots) - len(ready)
         while ready and self._waiting and (at_most is None or self._n_running < at_most):
             slot = min(ready, key=lambda slot: (slot.is_taken, len(slot.running)))
             room = 1 if self._waiting[0].is_alone or len(self._waiting) <= n_kept else self._in_flight
-            # A call that must be alone waits for an actor to fall idle: nothing is started before it.
+            # A call that must run alone waits for an actor to become idle: no other call is started before it.
             if len(slot.running) >= room or slot.is_taken:
                 return
             self._start(slot, self._waiting.popleft())
@@ -202,7 +206,7 @@ class ActorPool:
                 self._kill_overdue(slot)
 
     def _patient_until(self) -> float | None:
-        """When somebody is overdue. Actors that find no room are none of it while others run."""
+        """Return the time of the next deadline; actors that wait for room on the cluster have none while others run."""
         if all(slot.starting is not None for slot in self._slots):
             return max(slot.since for slot in self._slots) + START_S
         return min((slot.overdue_at for slot in self._slots if slot.running), default=None)
@@ -213,7 +217,7 @@ class ActorPool:
             slot.starting, self._has_run, self._failed_starts = None, True, 0
             return
         if all(other.starting is not None for other in self._slots) and not _cannot_start(error):
-            # Killed, or lost with its node, while it happened to start, and nobody else is there.
+            # The actor was killed, or lost with its node, during its start, and no other actor runs.
             self._count_death(error)
             self._replace(slot)
             return
@@ -242,13 +246,13 @@ class ActorPool:
 
     def _kill_overdue(self, slot: _Slot) -> None:
         calls = list(slot.running.values())
-        error = ClusterError(f"{calls[0].method} took longer than the {calls[0].deadline_s:g} s that are allowed")
-        # Of several, any may be the one that computes while the others wait for their turn.
+        error = ClusterError(f"{calls[0].method} took longer than the allowed {calls[0].deadline_s:g} s")
+        # If there are several calls, any of them may be the one that computes while the others wait for their turn.
         trouble = Trouble.OVERDUE if len(calls) == 1 else Trouble.DISTURBED
         self._bury(slot, [Ended(call, trouble=trouble, error=error) for call in calls])
 
     def _bury(self, slot: _Slot, ended: list[Ended]) -> None:
-        """Replace an actor that is dead or held for dead; what it still does is the caller's business to make harmless."""
+        """Replace an actor that is dead or taken to be dead; the caller must make harmless what the actor may still do."""
         self._ended.extend(ended)
         self._count_death(next((one.error for one in ended if one.error is not None), None))
         self._replace(slot)
@@ -265,7 +269,7 @@ class ActorPool:
 
 
 def _kill(actor: Any) -> None:
-    # Where Ray is gone its actors are too.
+    # If Ray is gone, its actors are gone too.
     with contextlib.suppress(RayError):
         ray.kill(actor)
 
@@ -279,7 +283,7 @@ def _failed_start(ref: Any) -> RayError | None:
 
 
 def _cannot_start(error: RayError) -> bool:
-    """Is it the actor itself that says so, or Ray of what it asks for?"""
+    """Return whether the actor's own start failed, or Ray cannot provide the requested resources or environment."""
     return isinstance(error, ActorUnschedulableError | RuntimeEnvSetupError) or getattr(error, "actor_init_failed", False)
 
 

@@ -1,4 +1,4 @@
-"""Ray: a session that is closed to others and cleans up after itself, and a map over actors that never floods them."""
+"""Start or join Ray in a session that is closed to others and cleans up, and map over actors with bounded queues."""
 
 import contextlib
 import logging
@@ -28,30 +28,30 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class ClusterError(LensscanError):
-    """A cluster that cannot be reached, or work that failed on it; the message names the item."""
+    """A cluster cannot be reached, or a call failed on it; the message names the item."""
 
 
 @contextlib.contextmanager
 def ray_session(address: str | None = None, num_cpus: int | None = None) -> Iterator[None]:
-    """Ray for the length of a `with` block: a private one on this machine, or the cluster at `address`.
+    """Run a `with` block on Ray: a private one on this machine, or the cluster at `address`.
 
-    A session that is running in this process already is used and left running. A private one has no dashboard, listens on
-    loopback only, answers only to this user's token, which is made where there is none, and keeps its files and sockets where
-    others cannot enter. Usage statistics are off.
+    A session that already runs in this process is used and left running. A private Ray has no dashboard, listens on loopback
+    only, answers only to this user's token, which is created if missing, and keeps its files and sockets in a folder that
+    other users cannot enter. Usage statistics are off.
 
     Args:
         address: Cluster to connect to: `HOST:PORT`, `ray://HOST:PORT`, or `auto` for one on this machine.
-        num_cpus: CPUs of a private Ray; all of the machine's by default.
+        num_cpus: Number of CPUs of a private Ray; all of the machine's by default.
 
     Raises:
-        ClusterError: nothing answers at `address`, its token is not ours, or it is open to anybody and the setting
+        ClusterError: nothing answers at `address`, its token is not ours, or it requires no token and the setting
             `allow_open_cluster` is not true.
     """
     if ray.is_initialized():
         yield
         return
     opt_out()
-    # Silences a warning about a default of GPU-less tasks that we do not rely on.
+    # This silences a warning about a default of GPU-less tasks that lensscan does not rely on.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
         if address is None:
@@ -62,7 +62,7 @@ def ray_session(address: str | None = None, num_cpus: int | None = None) -> Iter
         # Ray's client quotes the traceback of the server.
         reason = str(error).strip().rpartition("\n")[2]
         raise ClusterError(f"no Ray {f'cluster at {address}' if address else 'on this machine'}: {reason}") from error
-    # Ray prints what befalls its workers where a command's own answer goes.
+    # Ray reports the failures of its workers on stdout, where a command's own output goes.
     with contextlib.redirect_stdout(sys.stderr):
         try:
             yield
@@ -71,12 +71,12 @@ def ray_session(address: str | None = None, num_cpus: int | None = None) -> Iter
 
 
 def actor_count(wanted: int, n_items: int, cpus_per_actor: float) -> int:
-    """How many actors to start: no more than wanted, than there are items, or than the cluster has CPUs for.
+    """Return the number of actors to start: at most `wanted`, one for each item, and what the cluster's CPUs allow.
 
-    An actor that finds no CPU is never started, and work given to it never ends.
+    An actor without a free CPU never starts, and calls to it never end.
 
     Raises:
-        ValueError: fewer than one is wanted.
+        ValueError: `wanted` is below 1.
         ClusterError: Ray is gone.
     """
     if wanted < 1:
@@ -98,15 +98,15 @@ def bounded_map(
     At most `in_flight_per_actor` calls wait or run on an actor at a time, and `items` is read no faster than that.
 
     Raises:
-        ValueError: no actors, or `in_flight_per_actor` below 1.
-        ClusterError: a call raised, its actor died, or it ran longer than `deadline_s`. Nothing new is started; what ran
-            elsewhere is for the caller to stop.
+        ValueError: there are no actors, or `in_flight_per_actor` is below 1.
+        ClusterError: a call raised, its actor died, or it ran longer than `deadline_s`. No new call is started; the caller
+            must stop the calls that still run.
     """
     if not actors or in_flight_per_actor < 1:
         raise ValueError(f"needs an actor and in_flight_per_actor >= 1, got {len(actors)} and {in_flight_per_actor}")
     queue = iter(items)
     running: dict[Any, tuple[Any, Item, float]] = {}
-    # A call may wait for those before it on its actor.
+    # A call may have to wait for earlier calls on its actor.
     patience_s = None if deadline_s is None else deadline_s * in_flight_per_actor
 
     def start_next(actor: Any) -> None:
@@ -121,7 +121,7 @@ def bounded_map(
         left_s = None if patience_s is None else max(begun + patience_s - time.monotonic(), 0)
         done, _ = ray.wait(list(running), num_returns=1, timeout=left_s)
         if not done:
-            raise ClusterError(f"{method}({oldest!r}) took longer than the {deadline_s:g} s that are allowed")
+            raise ClusterError(f"{method}({oldest!r}) took longer than the allowed {deadline_s:g} s")
         ready = done[0]
         actor, item, _ = running.pop(ready)
         try:
@@ -135,7 +135,7 @@ def bounded_map(
 
 @contextlib.contextmanager
 def ray_errors() -> Iterator[None]:
-    """What Ray raises when it is asked for something and does not answer, as one line.
+    """Convert the errors that Ray raises when it does not answer into one line.
 
     Raises:
         ClusterError: Ray is gone.
@@ -147,7 +147,7 @@ def ray_errors() -> Iterator[None]:
 
 
 def last_line(error: BaseException) -> str:
-    """What an error says; of Ray's own, which quote the worker's whole traceback in colours, the line that says why."""
+    """Return an error's text; for Ray's own errors, which quote the worker's coloured traceback, the last line: the cause."""
     text = _COLOURS.sub("", str(error)).strip()
     return text.splitlines()[-1].strip() if isinstance(error, RayError) and text else text
 
@@ -156,7 +156,7 @@ def _start_private(num_cpus: int | None) -> None:
     ensure_token()
     _use_token()
     may_leave_loopback = ray_constants.ENABLE_RAY_CLUSTER
-    # Ray's RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER, which it reads on import: without it all ports are on loopback.
+    # Ray reads RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER into this constant on import: if it is false, all ports are on loopback.
     ray_constants.ENABLE_RAY_CLUSTER = False
     try:
         ray.init(address="local", num_cpus=num_cpus, include_dashboard=False, _temp_dir=str(private_folder()), **_QUIET)
@@ -168,7 +168,7 @@ def _connect(address: str) -> None:
     if address == "auto":
         address = os.environ.get("RAY_ADDRESS") or services.canonicalize_bootstrap_address(address) or address
     if not _ADDRESS.fullmatch(address):
-        # Whoever puts a password into an address does not want it in a log.
+        # An address may hold a password, which must not get into a log.
         got = address.rpartition("@")[2]
         raise ClusterError(f"the address of a Ray cluster must be HOST:PORT, ray://HOST:PORT or auto, got {got}")
     _check_reachable(address)
@@ -177,37 +177,37 @@ def _connect(address: str) -> None:
 
 
 def _check_access(address: str) -> None:
-    """See that the cluster is closed to others and open to us."""
+    """Check that the cluster requires a token and accepts ours."""
     answer = ask(address)
     if answer is Answer.GIVEN and not Settings.read().allow_open_cluster:
         raise ClusterError(
-            f"the Ray cluster at {address} is open: whoever reaches its ports runs code on it. Start it with "
+            f"the Ray cluster at {address} is open: anyone who reaches its ports can run code on it. Start it with "
             "RAY_AUTH_MODE=token and a token (ray get-auth-token --generate), or accept it as it is with "
             "LENSSCAN_ALLOW_OPEN_CLUSTER=true"
         )
     if answer is Answer.REFUSED:
         token = known_token()
         if token is None or ask(address, token) is not Answer.GIVEN:
-            found = "there is none" if token is None else "that is another one"
+            found = "none is set" if token is None else "a different one is set"
             raise ClusterError(
-                f"the Ray cluster at {address} wants its token, and {found} in RAY_AUTH_TOKEN, the file RAY_AUTH_TOKEN_PATH or "
-                "~/.ray/auth_token"
+                f"the Ray cluster at {address} requires its token, but {found} in RAY_AUTH_TOKEN, the file RAY_AUTH_TOKEN_PATH "
+                "or ~/.ray/auth_token"
             )
         _use_token()
-    # With certificates for all (RAY_USE_TLS) nobody is answered in clear.
+    # A cluster that uses TLS (RAY_USE_TLS) gives no answer over an unencrypted connection.
     if answer is Answer.NONE and os.environ.get("RAY_USE_TLS", "0") in {"", "0"}:
-        raise ClusterError(f"no Ray cluster at {address}: what listens there does not speak Ray's protocol")
+        raise ClusterError(f"no Ray cluster at {address}: the server there does not answer in Ray's protocol")
 
 
 def _use_token() -> None:
-    """From now on this process and its children show their token and ask for it."""
+    """Make this process and its children send their token and require it."""
     os.environ["RAY_AUTH_MODE"] = "token"
-    # Ray read the variable when it was imported.
+    # Ray read the variable on import; this makes it read the variable again.
     RayConfig.initialize("")
 
 
 def _check_reachable(address: str) -> None:
-    """Fail in seconds where Ray would go on trying for many minutes."""
+    """Fail within seconds, where Ray would retry for many minutes."""
     host, separator, port = address.removeprefix("ray://").rpartition(":")
     if separator and port.isdecimal():
         try:

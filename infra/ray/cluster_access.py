@@ -1,6 +1,6 @@
-"""Who may use a Ray cluster: whoever holds its token, or anybody at all. The cluster itself is asked, without its token.
+"""Find out whether a Ray cluster requires a token, by a request to it without one; read and create this user's token.
 
-On an open cluster anybody who reaches a port runs code as its user. Tokens are where Ray keeps them: `RAY_AUTH_TOKEN`, the
+On an open cluster anyone who reaches a port can run code as its user. Tokens are where Ray keeps them: `RAY_AUTH_TOKEN`, the
 file `RAY_AUTH_TOKEN_PATH`, or `~/.ray/auth_token`.
 """
 
@@ -16,25 +16,25 @@ ANSWER_TIMEOUT_S = 10
 CLIENT_SCHEME = "ray://"
 _CHECK_ALIVE = "/ray.rpc.NodeInfoGcsService/CheckAlive"
 _CLIENT_INFO = "/ray.rpc.RayletDriver/ClusterInfo"
-# Ray's client server cannot answer an empty request; that it tried means that nothing was asked for before.
+# Ray's client server cannot answer an empty request; its attempt (NOT_FOUND) shows that it required no token before.
 _ANSWERED = {_CHECK_ALIVE: {grpc.StatusCode.OK}, _CLIENT_INFO: {grpc.StatusCode.OK, grpc.StatusCode.NOT_FOUND}}
 
 
 class Answer(Enum):
-    """What a cluster says to a harmless question."""
+    """The answer of a cluster to a harmless request."""
 
     GIVEN = auto()
     REFUSED = auto()
-    """It wants a token, or another one."""
+    """The cluster requires a token, or a different one."""
     NONE = auto()
-    """Nothing that speaks Ray's protocol in clear."""
+    """No server there answers in Ray's protocol without encryption."""
 
 
 def ask(address: str, token: str | None = None) -> Answer:
-    """Ask the cluster at `HOST:PORT` or `ray://HOST:PORT` whether it lives, as somebody with this token or without any."""
+    """Ask the cluster at `HOST:PORT` or `ray://HOST:PORT` whether it is alive, with this token or without a token."""
     method = _CLIENT_INFO if address.startswith(CLIENT_SCHEME) else _CHECK_ALIVE
     metadata = [("authorization", f"Bearer {token}")] if token else []
-    # As Ray does: a proxy for the web is none for the cluster.
+    # Ray does the same: a web proxy must not be used to reach the cluster.
     with grpc.insecure_channel(address.removeprefix(CLIENT_SCHEME), options=[("grpc.enable_http_proxy", 0)]) as channel:
         try:
             channel.unary_unary(method)(b"", metadata=metadata, timeout=ANSWER_TIMEOUT_S)
@@ -47,10 +47,10 @@ def ask(address: str, token: str | None = None) -> Answer:
 
 
 def known_token() -> str | None:
-    """The token of this user, if there is one.
+    """Return the token of this user; None if there is none.
 
     Raises:
-        OSError: a token's file cannot be read.
+        OSError: the token's file cannot be read.
     """
     if token := os.environ.get("RAY_AUTH_TOKEN"):
         return token.strip()
@@ -60,10 +60,10 @@ def known_token() -> str | None:
 
 
 def ensure_token() -> None:
-    """See that this user has a token, and that nobody else can read the one in the home folder: Ray leaves it readable.
+    """Create this user's token if it is missing, and make its file in the home folder private: Ray leaves it readable.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     if os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH"):
         return
@@ -79,13 +79,13 @@ def ensure_token() -> None:
 
 
 def private_folder() -> Path:
-    """A folder for Ray's files that others cannot enter: Ray lets all users of a machine write into its own.
+    """Return a folder for Ray's files that other users cannot enter: all users of a machine can write to Ray's default one.
 
     Raises:
-        PermissionError: somebody else made it, or opened it.
-        OSError: it cannot be made.
+        PermissionError: another user made the folder, or others can enter it.
+        OSError: the folder cannot be made.
     """
-    # Not TMPDIR, which may be too long a path for sockets.
+    # TMPDIR is not used: its path may be too long for sockets.
     folder = Path(os.environ.get("RAY_TMPDIR") or "/tmp", f"ray-{os.getuid()}")  # noqa: S108
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
@@ -99,7 +99,7 @@ def _own_token_file() -> Path:
 
 
 def _link(staged: Path, path: Path) -> None:
-    """Whole or not at all; that of another process is as good."""
+    """Give the staged file its name in one step; if another process was first, keep that file, which is as good."""
     try:
         path.hardlink_to(staged)
     except FileExistsError:

@@ -1,4 +1,4 @@
-"""Atomic, durable creation of a file on a POSIX file system: a reader sees all of it or nothing, and one writer wins."""
+"""Create files atomically and durably on a POSIX file system: a reader sees the whole file or none, and one writer wins."""
 
 import contextlib
 import errno
@@ -7,19 +7,19 @@ from pathlib import Path
 from uuid import uuid4
 
 _NO_UNNAMED_FILES = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT}
-"""What file systems without O_TMPFILE (NFS, old kernels) answer."""
+"""Error numbers from file systems without O_TMPFILE (NFS, old kernels)."""
 
 
 def link_new(path: Path, data: bytes) -> None:
     """Write `data` to storage, then give it the name `path` in one step that fails if the name is taken.
 
     On Linux the data are staged in a file without a name: a killed writer leaves nothing behind. Elsewhere they are staged
-    beside `path` as `.<uuid>.tmp`, a name that neither `**/*.parquet` nor pyarrow's datasets read.
-    `link` and not `rename`, because rename replaces silently.
+    beside `path` as `.<uuid>.tmp`, a name that neither `**/*.parquet` nor pyarrow's datasets match.
+    The name is given by `link`, not `rename`, because `rename` silently replaces an existing file.
 
     Raises:
         FileExistsError: the name is taken.
-        OSError: anything else, a file system without hard links included.
+        OSError: any other failure, including a file system without hard links.
     """
     _durable_folder(path.parent)
     try:
@@ -30,7 +30,7 @@ def link_new(path: Path, data: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder survive a power cut."""
+    """Sync a folder, so that the names in it survive a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -39,9 +39,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def _durable_folder(folder: Path) -> None:
-    """Make a folder and its parents, with names that survive a power cut, also where another process made them just now."""
+    """Make a folder and its parents, and sync their names against a power cut, even if another process just made them."""
     if folder.is_dir():
-        # Whose parent may not be listed was not made by us.
+        # If its parent cannot be opened for reading, this writer did not make the folder.
         with contextlib.suppress(PermissionError):
             sync_folder(folder.parent)
     else:
@@ -51,7 +51,7 @@ def _durable_folder(folder: Path) -> None:
 
 
 def _link_unnamed(path: Path, data: bytes) -> bool:
-    """Create through O_TMPFILE; False where the system cannot, with nothing done."""
+    """Create the file through O_TMPFILE; return False, with nothing done, if the system does not support it."""
     if not hasattr(os, "O_TMPFILE") or not Path("/proc/self/fd").is_dir():
         return False
     try:
@@ -62,7 +62,7 @@ def _link_unnamed(path: Path, data: bytes) -> bool:
         raise
     with os.fdopen(descriptor, "wb") as file:
         _write_through(file.fileno(), data)
-        # A directory descriptor makes Python call linkat, which alone follows /proc's link to the nameless file.
+        # A directory descriptor makes Python call linkat, the only call that follows /proc's link to the unnamed file.
         os.link(f"/proc/self/fd/{file.fileno()}", path, src_dir_fd=file.fileno(), follow_symlinks=True)
     return True
 

@@ -1,4 +1,4 @@
-"""The only removal there is, apart from scratch: of a file that somebody has copied elsewhere before."""
+"""Remove a file that the caller has copied elsewhere: the only removal in the store, apart from scratch files."""
 
 from infra.store import s3
 from infra.store.files import FileInfo, StorageError, changed, one_line
@@ -7,12 +7,12 @@ from infra.store.storage import info, is_s3, local_path
 
 
 def remove(file: FileInfo) -> None:
-    """Remove a file as `info` showed it for good, as durably as it was created. That it is gone already is fine.
+    """Permanently remove the version of a file that `info` showed, as durably as it was created; a missing file is no error.
 
-    On a local disk, and on stores that do not know If-Match, a file that is put in its place at the very moment goes with it.
+    On a local disk, and on stores without If-Match, a file that replaces it at that very moment is removed too.
 
     Raises:
-        StorageError: it is another file by now, which was left alone, or the store failed: the file is there or not.
+        StorageError: the file was replaced and was left alone, or the store failed and the file may or may not exist.
     """
     if is_s3(file.uri):
         s3.remove(file)

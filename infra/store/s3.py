@@ -1,7 +1,7 @@
-"""Objects of an S3 store: read whole and of one version, created once, and deleted by repairs alone.
+"""Objects of an S3 store: reads return whole objects of one version, creation is conditional, only repairs delete.
 
-What can be tried again is tried on one level each: a request by botocore, a body that came damaged by `read_range`, a
-creation whose outcome is unknown by `create`.
+Each kind of failure is retried on one level only: botocore retries a request, `read_range` a damaged body, and `create` a
+creation with an unknown outcome.
 """
 
 import time
@@ -16,26 +16,26 @@ from infra.store.files import CreateOutcome, FileInfo, StorageError, changed, on
 from infra.store.s3_client import FAILURES, ask, ask_once, deadline_s, http_status
 
 BODY_TRIES = 3
-"""Of a read whose body came short, broke off or does not match the store's checksum."""
+"""Largest number of tries of a read whose body is too short, breaks off or does not match the store's checksum."""
 CREATE_TRIES = 4
 CREATE_WAIT_S = 0.2
 MAX_PUT_BYTES = 5 * 2**30
 WHOLE_BYTES = 2**26
-"""Objects up to this are asked for at once: stores send a checksum with whole objects only."""
+"""Largest size in bytes of an object that is read in one request: stores send a checksum with whole objects only."""
 STREAM_BYTES = 2**23
-"""Of one ranged read of a larger object: the wait for its first byte must not count."""
+"""Length in bytes of one ranged read of a larger object: the wait for its first byte must be negligible."""
 STREAM_AHEAD = 2
-"""Ranged reads on their way while the block before is worked on."""
+"""Number of ranged reads in flight while the caller processes the block before them."""
 
 _UNSETTLED = {408, 409, 412, 429}
-"""4xx answers to a creation that say nothing final; 409: another creation is under way, 412: the name is taken."""
+"""4xx answers to a creation that are not final; 409: another creation is under way, 412: the name is taken."""
 
 
 def info(uri: str, until: float | None = None) -> FileInfo:
-    """Size and etag of an object; `until` as in `read_object`.
+    """Return size and ETag of an object; `until` as in `read_object`.
 
     Raises:
-        FileNotFoundError: there is none.
+        FileNotFoundError: there is no object.
         StorageError: the store failed.
     """
     head = ask(uri, lambda client: client.head_object(**_place(uri)), deadline_s(0, until))
@@ -43,7 +43,7 @@ def info(uri: str, until: float | None = None) -> FileInfo:
 
 
 def exists(uri: str) -> bool:
-    """Is there an object, or a prefix that holds something?
+    """Return whether there is an object, or a prefix that holds an object.
 
     Raises:
         StorageError: the store failed.
@@ -56,7 +56,7 @@ def exists(uri: str) -> bool:
 
 
 def list_objects(root_uri: str) -> Iterator[FileInfo]:
-    """All objects below a prefix; none where there is no such bucket.
+    """Yield all objects below a prefix; none if there is no such bucket.
 
     Raises:
         StorageError: the store failed.
@@ -74,7 +74,7 @@ def list_objects(root_uri: str) -> Iterator[FileInfo]:
         if not page.get("IsTruncated"):
             return
         before, token = token, page.get("NextContinuationToken") or ""
-        # Whatever ends a listing before its last page makes it look complete.
+        # A listing that ends before its last page would look complete.
         if token in {"", before}:
             raise StorageError(f"{root_uri}: the store does not go on with its listing")
         try:
@@ -84,14 +84,14 @@ def list_objects(root_uri: str) -> Iterator[FileInfo]:
 
 
 def read_object(uri: str, until: float | None = None) -> bytes:
-    """All of one version of an object.
+    """Return all bytes of one version of an object.
 
     Args:
-        uri: Of the object.
-        until: Time on the monotonic clock at which this ends in any case, be the object ever so large.
+        uri: URI of the object.
+        until: Time on the monotonic clock at which the read ends in any case, however large the object is.
 
     Raises:
-        FileNotFoundError: there is none.
+        FileNotFoundError: there is no object.
         StorageError: the store failed, or the object was replaced meanwhile.
     """
     file = info(uri, until)
@@ -109,19 +109,20 @@ def read_range(
     size: int | None = None,
     until: float | None = None,
 ) -> bytes:
-    """`length` bytes from `start`, of the version with `etag` if one is given.
+    """Return `length` bytes from `start`, of the version with `etag` if one is given.
 
     Args:
-        uri: Of the object.
-        start: First byte.
+        uri: URI of the object.
+        start: Offset of the first byte.
         length: Number of bytes.
-        etag: As `info` told it.
-        size: Of the object; if known, all of it is asked for as a whole, so that the store's checksum is compared.
-        until: Time on the monotonic clock at which this ends, if before `deadline_s`.
+        etag: ETag that `info` returned.
+        size: Size of the object in bytes; if equal to `length`, the whole object is requested, so that the store's checksum
+            is compared.
+        until: Time on the monotonic clock at which the read ends, if before `deadline_s`.
 
     Raises:
         FileNotFoundError: there is no object.
-        StorageError: the object ends before, is another version, its body came damaged each time, or the store failed.
+        StorageError: the object is too short or another version, each try returned a damaged body, or the store failed.
     """
     if not length:
         return b""
@@ -135,7 +136,7 @@ def read_range(
     async def get(client: Any) -> bytes:
         for _ in range(BODY_TRIES):
             answer = await client.get_object(**wanted)
-            # Of a store that does not know If-Match.
+            # A store without If-Match returns any version.
             if etag and _etag(answer) not in {etag, ""}:
                 raise changed(uri, etag)
             data, failure = await _body(answer)
@@ -152,14 +153,14 @@ def read_range(
 
 
 def read_blocks(file: FileInfo) -> Iterator[bytes]:
-    """The version of an object that `file` tells of, front to back; a few blocks are on their way meanwhile.
+    """Yield the blocks of the version of an object in `file`, in order; a few more blocks are in flight meanwhile.
 
-    No store sends a checksum with a range. So the last block is given only when all of them together have the CRC32 that the
-    store keeps of the object, where it keeps one.
+    No store sends a checksum with a range. So the last block is returned only if all blocks together have the CRC32 that the
+    store keeps for the object, if it keeps one.
 
     Raises:
-        FileNotFoundError: it is gone.
-        StorageError: it was replaced, its bytes are not those that the store holds, or the store failed.
+        FileNotFoundError: the object is gone.
+        StorageError: the object was replaced, the bytes read differ from those stored, or the store failed.
     """
     crc32, n_bytes = 0, 0
     for block in _ranges(file):
@@ -172,10 +173,10 @@ def read_blocks(file: FileInfo) -> Iterator[bytes]:
 
 
 def create(uri: str, data: bytes, attempt: str) -> CreateOutcome:
-    """Create an object if there is none, with conditional puts of all of it; ends within twice `deadline_s` of the data.
+    """Create an object if there is none, by conditional puts of all bytes; end within twice the `deadline_s` of the data.
 
     Raises:
-        StorageError: refused, or the outcome is unknown.
+        StorageError: the store refused, or the outcome is unknown.
     """
     if len(data) >= MAX_PUT_BYTES:
         raise StorageError(f"{uri}: one put holds less than {MAX_PUT_BYTES} bytes, got {len(data)}")
@@ -192,7 +193,7 @@ def create(uri: str, data: bytes, attempt: str) -> CreateOutcome:
         status = http_status(failure)
         if (400 <= status < 500 and status not in _UNSETTLED) or time.monotonic() > until:
             break
-        # Taken (412), in conflict (409) or unknown (timeout, 5xx): the object itself tells. Absent: the same again.
+        # Name taken (412), conflict (409) or unknown outcome (timeout, 5xx): read the object and compare. Absent: try again.
         with suppress(FileNotFoundError):
             return whose(read_object(uri, until), data)
     reason = failure.strerror or one_line(failure).removeprefix(f"{uri}: ")
@@ -200,13 +201,13 @@ def create(uri: str, data: bytes, attempt: str) -> CreateOutcome:
 
 
 def remove(file: FileInfo) -> None:
-    """Delete the version of an object that `file` tells of; that it is gone already is fine.
+    """Delete the version of an object in `file`; an object that is already gone is no error.
 
-    There is one request only: where its reply is lost, a second might meet what was created meanwhile. A store that does not
-    know If-Match deletes any version.
+    Only one request is sent: if its reply is lost, a second request might delete an object that was created meanwhile. A
+    store without If-Match deletes any version.
 
     Raises:
-        StorageError: the object is another by now, or it is still there.
+        StorageError: the object was replaced by now, or it still exists.
     """
     wanted = {**_place(file.uri), "IfMatch": f'"{file.etag}"'}
     try:
@@ -221,7 +222,7 @@ def remove(file: FileInfo) -> None:
 
 
 def remove_probe(uri: str) -> None:
-    """Delete a scratch object, whose name nobody else knows.
+    """Delete a scratch object, whose name no other process has.
 
     Raises:
         StorageError: the store failed.
@@ -238,18 +239,18 @@ def _ranges(file: FileInfo) -> Iterator[bytes]:
 
 
 def _check(file: FileInfo, crc32: int) -> None:
-    """Is the object still the one that was read, and was that what the store holds?"""
+    """Check that the object was not replaced, and that the bytes read have the CRC32 that the store keeps."""
     head = ask(file.uri, lambda client: client.head_object(**_place(file.uri), ChecksumMode="ENABLED"))
     if _etag(head) != file.etag:
         raise changed(file.uri, file.etag)
     kept = head.get("ChecksumCRC32", "-")
-    # With a dash it is made of the checksums of parts.
+    # A CRC32 with a dash is computed from the checksums of parts.
     if "-" not in kept and int.from_bytes(b64decode(kept), "big") != crc32:
-        raise StorageError(f"{file.uri}: what was read does not have the CRC32 that the store keeps of it")
+        raise StorageError(f"{file.uri}: the bytes read do not have the CRC32 that the store keeps of the object")
 
 
 async def _body(answer: dict[str, Any]) -> tuple[bytes, str]:
-    """The bytes that came, and why there are none."""
+    """Return the bytes received and an empty text, or no bytes and the reason."""
     try:
         async with answer["Body"] as body:
             return cast("bytes", await body.read()), ""

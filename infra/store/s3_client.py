@@ -1,4 +1,4 @@
-"""One question to an S3 store: asked again while that makes sense, answered in bounded time, or an error in one line."""
+"""Send one request to an S3 store: retry while that makes sense, and return in bounded time or raise a one-line error."""
 
 import errno
 import os
@@ -20,44 +20,50 @@ from fsspec.exceptions import FSTimeoutError
 from infra.store.files import StorageError, one_line
 
 REQUEST_TRIES = 5
-"""Of a request that is throttled, answered by a 5xx or cut off; botocore waits 0-1, 0-2, 0-4 and 0-8 s in between."""
+"""Largest number of tries of a request that is throttled, answered by a 5xx or cut off.
+
+botocore waits 0-1, 0-2, 0-4 and 0-8 s in between.
+"""
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 20.0
-"""Between two pieces of an answer."""
+"""Longest wait between two pieces of an answer, in seconds."""
 DEADLINE_S = 60.0
-"""Of one answer with all tries, besides the time that its bytes need at `LEAST_BYTES_PER_S`: a store may drip for ever."""
+"""Longest time for one answer with all tries, in seconds; its bytes add their time at `LEAST_BYTES_PER_S`.
+
+Without such a limit, a store that sends bytes very slowly could hold a reader for ever.
+"""
 LEAST_BYTES_PER_S = 2**17
 
 FAILURES = (OSError, ValueError, BotoCoreError, HttpError)
-"""What clients raise besides ClientError; ValueError for an endpoint that is no URL."""
+"""Exceptions that clients raise besides ClientError; ValueError stands for an endpoint that is not a URL."""
 
 Answer = TypeVar("Answer")
 _ENDPOINT_USER = re.compile(r"^(\w+://)?.*@")
 
 
 class S3Client(s3fs.S3FileSystem):  # type: ignore[misc]
-    """s3fs, kept from trying five times what botocore has tried five times."""
+    """s3fs with fewer retries: by default it tries five times what botocore has already tried five times."""
 
     retries = 2
 
 
 def s3_filesystem() -> S3Client:
-    """The S3 client of this process for the endpoint that the environment names; all threads may use it.
+    """Return the S3 client of this process for the endpoint in the environment; all threads may use it.
 
-    Listings are never cached: others write too.
+    Listings are never cached, because other processes write too.
     """
     return _client(os.getpid(), _endpoint(), CONNECT_TIMEOUT_S, READ_TIMEOUT_S, REQUEST_TRIES)
 
 
 def _endpoint() -> str | None:
-    """Requests are signed, so that no store asks for a password; what the client does not know, no traceback of it can tell."""
+    """Return the endpoint without user and password: requests are signed, and a client without the secret cannot leak it."""
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     return _ENDPOINT_USER.sub(r"\1", endpoint) if endpoint else None
 
 
 @cache
 def _client(_process: int, endpoint: str | None, connect_timeout_s: float, read_timeout_s: float, tries: int) -> S3Client:
-    # fsspec would make one for each thread, at the cost of many reads of a small object.
+    # fsspec would make one client for each thread, which costs as much as many reads of a small object.
     config = {
         "connect_timeout": connect_timeout_s,
         "read_timeout": read_timeout_s,
@@ -67,23 +73,23 @@ def _client(_process: int, endpoint: str | None, connect_timeout_s: float, read_
 
 
 def deadline_s(n_bytes: int, until: float | None = None) -> float:
-    """The longest that a question or an answer of so many bytes may take; `until`, on the monotonic clock, ends it before."""
+    """Return the longest time for a request or an answer of `n_bytes`; `until` is an earlier end on the monotonic clock."""
     limit = DEADLINE_S + n_bytes / LEAST_BYTES_PER_S
-    # Never zero, which would mean no limit.
+    # The result is never zero, which would mean no limit.
     return limit if until is None else max(min(limit, until - time.monotonic()), 0.001)
 
 
 def ask(uri: str, question: Callable[[Any], Awaitable[Answer]], seconds: float | None = None) -> Answer:
-    """What a store answers.
+    """Send a request to the store and return its answer.
 
     Args:
-        uri: What it is asked about, for messages.
-        question: Gives what to await of an aiobotocore client.
-        seconds: The longest that it may take; else `DEADLINE_S`.
+        uri: URI that the request concerns, for messages.
+        question: Function from an aiobotocore client to the awaitable answer.
+        seconds: Longest time that the request may take; `DEADLINE_S` by default.
 
     Raises:
-        FileNotFoundError: 404.
-        StorageError: any other failure, named by its object and without credentials; `http_status` tells a refusal.
+        FileNotFoundError: the store answered 404.
+        StorageError: any other failure; the text names the object and holds no credentials; `http_status` gives the status.
     """
     store = s3_filesystem()
     seconds = DEADLINE_S if seconds is None else seconds
@@ -96,9 +102,9 @@ def ask(uri: str, question: Callable[[Any], Awaitable[Answer]], seconds: float |
 
 
 def ask_once(uri: str, question: Callable[[Any], Answer]) -> Answer:
-    """`ask`, with a single request: for what must not be done twice. `question` gets a botocore client.
+    """Send a single request, for an operation that must not be done twice. `question` gets a botocore client.
 
-    The client of `ask` sends whatever HTTP calls idempotent once more where a connection breaks off.
+    The client of `ask` would resend every request that HTTP calls idempotent when a connection breaks off.
     """
     config = Config(
         retries={"total_max_attempts": 1},
@@ -130,7 +136,7 @@ def _failures(uri: str, seconds: float) -> Iterator[None]:
 
 
 def http_status(error: BaseException) -> int:
-    """With which the store refused, by an error of `ask`; 0 if it did not answer."""
+    """Return the HTTP status of a refusal from an error that `ask` raised; 0 if the store did not answer."""
     return _status(error.__cause__) if isinstance(error.__cause__, ClientError) else 0
 
 

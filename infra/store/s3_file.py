@@ -1,4 +1,4 @@
-"""An S3 object as a seekable file, of one version from the first byte to the last."""
+"""Read an S3 object as a seekable file; all bytes are of one version."""
 
 import io
 from typing import Any, BinaryIO, cast
@@ -7,15 +7,15 @@ from infra.store.files import FileInfo
 from infra.store.s3 import info, read_range
 
 BLOCK_BYTES = 2**20
-"""Read at least at a time: more makes a small cutout slow."""
+"""Smallest number of bytes read at a time; with a larger one, a small cutout is slow to read."""
 
 
 def open_object(uri: str) -> BinaryIO:
     """Open an object to read.
 
     Raises:
-        FileNotFoundError: there is none.
-        StorageError: the store failed; of reads also, the object was replaced meanwhile.
+        FileNotFoundError: there is no object.
+        StorageError: the store failed. Reads also raise it when the object was replaced meanwhile.
     """
     return cast("BinaryIO", io.BufferedReader(_Object(info(uri)), BLOCK_BYTES))
 
@@ -41,7 +41,7 @@ class _Object(io.RawIOBase):
         return self._position
 
     def readall(self) -> bytes:
-        # Python's own asks for a few kilobytes at a time.
+        # Python's own implementation reads a few kilobytes at a time.
         return self._next(self._file.size)
 
     def readinto(self, buffer: Any) -> int:

@@ -1,4 +1,4 @@
-"""Bytes behind URIs: local paths, `file://` and `s3://`, with creation that happens once and reads that are whole.
+"""Read and create files by URI: local paths, `file://` and `s3://`. Reads are never short; a file is created only once.
 
 Credentials and endpoints come from the environment or the AWS profile only (`AWS_ACCESS_KEY_ID`, `AWS_PROFILE`,
 `AWS_ENDPOINT_URL`, ...), never from arguments, and never appear in a message.
@@ -22,9 +22,9 @@ from infra.store.s3_client import s3_filesystem
 from infra.store.s3_file import open_object
 
 LOCAL_STREAM_BYTES = 2**20
-"""A block that is still in the cache of a core when it is worked on."""
+"""Block size of a local read in bytes: such a block is still in a core's cache when it is processed."""
 N_AHEAD = 8
-"""Small files on their way at a time: over S3 nearly all of their time is waiting."""
+"""Number of small files read at a time: over S3, nearly all of their time is waiting."""
 
 __all__ = [
     "N_AHEAD",
@@ -52,20 +52,20 @@ __all__ = [
 
 
 def join(uri: str, *parts: str) -> str:
-    """The URI of something below `uri`."""
+    """Return the URI of a file or folder below `uri`."""
     return "/".join([uri.rstrip("/"), *(part.strip("/") for part in parts)])
 
 
 def absolute(uri: str) -> str:
-    """The URI with a local path made absolute: processes elsewhere have another working directory."""
+    """Return the URI with a local path made absolute: other processes may have another working directory."""
     return uri if is_s3(uri) else str(local_path(uri).absolute())
 
 
 def read_bytes(uri: str) -> bytes:
-    """The whole object.
+    """Return all bytes of a file.
 
     Raises:
-        FileNotFoundError: there is none.
+        FileNotFoundError: there is no file.
         StorageError: the store failed.
     """
     if is_s3(uri):
@@ -75,7 +75,7 @@ def read_bytes(uri: str) -> bytes:
 
 
 def read_many(files: Iterable[FileInfo]) -> Iterator[bytes | None]:
-    """Each of some listed files, in order, a few on their way at a time; None for one that went away since.
+    """Yield the bytes of each listed file, in order, reading a few at a time; None for a file that is gone by now.
 
     Raises:
         StorageError: the store failed.
@@ -84,7 +84,7 @@ def read_many(files: Iterable[FileInfo]) -> Iterator[bytes | None]:
     def read(file: FileInfo) -> bytes | None:
         with suppress(FileNotFoundError):
             if is_s3(file.uri):
-                # One request less; fails where another version is there by now.
+                # This saves one request; it fails if the file was replaced since it was listed.
                 with suppress(StorageError):
                     return s3.read_range(file.uri, 0, file.size, file.etag, size=file.size)
             return read_bytes(file.uri)
@@ -94,12 +94,12 @@ def read_many(files: Iterable[FileInfo]) -> Iterator[bytes | None]:
 
 
 def read_exact(uri: str, start: int, length: int, etag: str | None = None) -> bytes:
-    """`length` bytes from `start`, never fewer: no client checks that a ranged reply is whole.
+    """Return `length` bytes from `start`, never fewer: no client checks that a ranged reply is whole.
 
-    That its bytes are the right ones no store can tell of a range; the formats' own sums do, of FITS and Parquet alike.
+    No store sends a checksum of a range; the checksums of the formats themselves, FITS and Parquet, verify the bytes.
 
     Raises:
-        StorageError: the object ends before, each reply was cut short, or the object no longer has `etag`.
+        StorageError: the file is too short, each reply was cut short, or the file no longer has `etag`.
     """
     if is_s3(uri):
         return s3.read_range(uri, start, length, etag)
@@ -114,14 +114,14 @@ def read_exact(uri: str, start: int, length: int, etag: str | None = None) -> by
 
 
 def read_blocks(file: FileInfo) -> Iterator[bytes]:
-    """A file as `info` showed it, front to back, each byte once, in blocks of one to eight MiB.
+    """Yield the version of a file that `info` showed, from start to end, each byte once, in blocks of one to eight MiB.
 
-    Over S3 a few blocks are on their way while the one before is worked on.
+    Over S3 a few blocks are in flight while the caller processes the block before them.
 
     Raises:
-        FileNotFoundError: there is none.
-        StorageError: a block came short, or (said in place of the last block, or after it) the file is another by now, or
-            its bytes are not those that the store holds.
+        FileNotFoundError: there is no file.
+        StorageError: a block is too short; or, raised in place of the last block or after it, the file was replaced or the
+            bytes read differ from those stored.
     """
     if is_s3(file.uri):
         yield from s3.read_blocks(file)
@@ -132,10 +132,10 @@ def read_blocks(file: FileInfo) -> Iterator[bytes]:
 
 
 def arrow_source(uri: str) -> pa.NativeFile:
-    """For Arrow to read from: a local file as it is asked, an object of a store all at once.
+    """Return a source that Arrow can read: a local file is read on demand, an S3 object all at once.
 
     Raises:
-        OSError: as `read_bytes`.
+        OSError: as for `read_bytes`.
     """
     if is_s3(uri):
         return pa.BufferReader(read_bytes(uri))
@@ -146,20 +146,20 @@ def arrow_source(uri: str) -> pa.NativeFile:
 
 
 def open_read(uri: str) -> BinaryIO:
-    """A seekable file; over S3 it notices when the object is replaced meanwhile."""
+    """Open a seekable file; over S3, a read raises StorageError if the object was replaced meanwhile."""
     return open_object(uri) if is_s3(uri) else local_path(uri).open("rb")
 
 
 def exists(uri: str) -> bool:
-    """Is there a file, or a folder or prefix that holds something?"""
+    """Return whether there is a local file or folder, or an object or a prefix that holds an object."""
     return s3.exists(uri) if is_s3(uri) else local_path(uri).exists()
 
 
 def info(uri: str) -> FileInfo:
-    """Size and etag of one file.
+    """Return size and ETag of one file.
 
     Raises:
-        FileNotFoundError: there is none.
+        FileNotFoundError: there is no file.
     """
     if is_s3(uri):
         return s3.info(uri)
@@ -168,9 +168,9 @@ def info(uri: str) -> FileInfo:
 
 
 def list_files(root_uri: str, suffix: str = "") -> list[FileInfo]:
-    """Every file below `root_uri` whose name ends in `suffix`, sorted by URI; hidden files are left out.
+    """Return every file below `root_uri` whose name ends in `suffix`, sorted by URI, without hidden files.
 
-    Local files come as absolute paths. A root that does not exist holds nothing.
+    Local files have absolute paths. A root that does not exist holds no files.
     """
     files = s3.list_objects(root_uri) if is_s3(root_uri) else _local_files(local_path(root_uri).absolute(), suffix)
     kept = [file for file in files if file.uri.endswith(suffix) and not file.uri.rpartition("/")[2].startswith(".")]
@@ -178,14 +178,14 @@ def list_files(root_uri: str, suffix: str = "") -> list[FileInfo]:
 
 
 def create_if_absent(uri: str, data: bytes, attempt: str) -> CreateOutcome:
-    """Create the object with all of `data`, or leave alone what is there: atomic, durable, and one winner among many.
+    """Create the file with all of `data`, or leave an existing one alone: atomically, durably, with one winner among writers.
 
-    Whose an existing object is, is decided by reading it back and comparing bytes: a store may lose the reply to a put that
-    succeeded. An attempt that must be told from others carries its id inside `data`.
+    An existing object is read back and its bytes are compared, because a store may lose the reply to a put that succeeded.
+    An attempt that must differ from others carries its id inside `data`.
 
     Args:
-        uri: Where to create.
-        data: All bytes; at most 5 GiB on S3, where they go in a single conditional put.
+        uri: URI of the new file.
+        data: All bytes; at most 5 GiB on S3, where they are sent in a single conditional put.
         attempt: Id of this try, unique to it; S3 keeps it as the object's metadata `attempt`.
 
     Raises:
@@ -205,7 +205,7 @@ def create_if_absent(uri: str, data: bytes, attempt: str) -> CreateOutcome:
 
 
 def probe(root_uri: str) -> None:
-    """Check that the store at `root_uri` creates conditionally; the catalogue must not be kept on one that does not.
+    """Check that the store at `root_uri` honours conditional creation; a catalogue must not be on a store that does not.
 
     Raises:
         StorageError: a second creation of the same name was not refused, or replaced the first.
@@ -217,7 +217,7 @@ def probe(root_uri: str) -> None:
         content = read_bytes(uri)
     finally:
         _remove_probe(uri)
-    # A first that is found to be there already is one whose reply was lost.
+    # If the first creation finds its own bytes there already, its reply was lost.
     if outcomes[0] is CreateOutcome.EXISTS or outcomes[1] is not CreateOutcome.EXISTS or content != first:
         raise StorageError(
             f"{root_uri}: the store ignores conditional creation (If-None-Match), so two runs could overwrite each other; "
@@ -226,24 +226,24 @@ def probe(root_uri: str) -> None:
 
 
 def check_folder(uri: str) -> None:
-    """Can files be created below `uri`, as far as its name goes? Long work should ask first.
+    """Check that `uri` is no existing file, so that files can be created below it; call this before long work.
 
     Raises:
-        StorageError: it is a file.
+        StorageError: `uri` is a file.
     """
     if not is_s3(uri) and local_path(uri).is_file():
         raise StorageError(f"{uri}: is a file, must be a folder or the name of a new one")
 
 
 def is_s3(uri: str) -> bool:
-    """Is this an `s3://` URI?
+    """Return whether this is an `s3://` URI.
 
     Raises:
-        StorageError: it is neither that nor a local path nor `file://`, or it holds a user or password.
+        StorageError: the URI is neither `s3://` nor `file://` nor a local path, or it holds a user or password.
     """
     scheme, separator, place = uri.partition("://")
     host = place.partition("/")[0]
-    # Not quoted: a secret with a slash in it is not told from a path.
+    # The error does not quote the URI: a secret that holds a slash looks like a path.
     if separator and ("@" in host + scheme or (":" in host and scheme != "file")):
         raise StorageError(
             "an s3:// URI must not hold a user or password, which come from the environment or a profile, nor a port: "
@@ -255,13 +255,13 @@ def is_s3(uri: str) -> bool:
 
 
 def local_path(uri: str) -> Path:
-    """The path of a local URI."""
+    """Return the path of a local URI."""
     return Path(uri.removeprefix("file://"))
 
 
 @contextmanager
 def _local(uri: str) -> Iterator[None]:
-    """What the system says of a file that is there and cannot be read is a failure of the store, as over S3."""
+    """Convert the system's errors about a file that exists but cannot be read into StorageError, as over S3."""
     try:
         yield
     except (FileNotFoundError, StorageError):
@@ -278,7 +278,7 @@ def _check_etag(uri: str, etag: str) -> None:
 
 
 def _local_files(root: Path, suffix: str) -> list[FileInfo]:
-    """Below `root`, links followed. A folder that cannot be listed is an error: skipping it would lose what it holds."""
+    """List the files below `root`, following links. An unlistable folder is an error: skipping it would lose files."""
 
     def refuse(error: OSError) -> None:
         if not (isinstance(error, FileNotFoundError) and error.filename == str(root)):
@@ -298,7 +298,7 @@ def _local_info(path: Path) -> FileInfo:
 
 
 def _remove_probe(uri: str) -> None:
-    """The one deletion in this file: of a scratch file, whose name nobody else knows."""
+    """Delete a scratch file, whose name no other process has: the only deletion in this file."""
     with suppress(OSError):
         if is_s3(uri):
             s3.remove_probe(uri)

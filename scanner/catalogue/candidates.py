@@ -1,4 +1,4 @@
-"""The candidate file of a plan: which rows, in which order, and in which groups they are written and read."""
+"""Select, sort, write and read the rows of a plan's candidate file, in row groups."""
 
 import io
 from collections.abc import Iterable, Iterator
@@ -14,12 +14,12 @@ from scanner.catalogue.outcomes import candidate_mask
 from scanner.catalogue.plan import Plan
 
 ROWS_PER_GROUP = 1024
-"""Where there are maps: a reader holds a group at a time, in which each row takes 21 kB, with maps or without."""
+"""Rows of a row group in files with maps: a reader holds one group, in which each row takes 21 kB, with maps or without."""
 _ORDER = [("p_lens", "descending"), ("object_id", "ascending")]
 
 
 def candidates_of(table: pa.Table, plan: Plan) -> pa.Table:
-    """The rows of a unit that are candidates, with where they come from; maps in lists that take no memory where none are."""
+    """Return the candidates of a unit with `ORIGIN_COLUMNS`, and with maps in lists that take no memory for null."""
     chosen = table.filter(candidate_mask(table, plan.config.candidate_threshold))
     for column, value in zip(ORIGIN_COLUMNS, (plan.ensemble_name, plan.plan_id), strict=True):
         chosen = chosen.append_column(column.field(), pa.array([value] * chosen.num_rows, pa.string()))
@@ -27,12 +27,12 @@ def candidates_of(table: pa.Table, plan: Plan) -> pa.Table:
 
 
 def file_schema(schema: pa.Schema) -> pa.Schema:
-    """Of the candidate file for units, or candidates, of a schema."""
+    """Return the schema of the candidate file for units, or candidates, with a schema."""
     return candidate_schema(network_names(schema), maps=has_maps(schema))
 
 
 class Candidates:
-    """Those of a plan, gathered unit by unit."""
+    """The candidates of a plan, gathered unit by unit."""
 
     def __init__(self) -> None:
         self._parts: list[pa.Table] = []
@@ -42,15 +42,15 @@ class Candidates:
         return sum(part.num_rows for part in self._parts)
 
     def add(self, candidates: pa.Table) -> bool:
-        """Those of a unit, as of `candidates_of`; false where they have other columns than those before, and are left out."""
+        """Add a unit's candidates from `candidates_of`, or return False if their columns differ from those added before."""
         fits = not self._parts or candidates.schema.equals(self._parts[0].schema)
         if fits:
             self._parts.append(candidates)
         return fits
 
     def groups(self) -> Iterator[pa.Table]:
-        """All of them, best first, as the file has them; at least one group, though it may be empty."""
-        # One copy, instead of one for each group.
+        """Yield all candidates in the groups of the file, best first; at least one group, which may be empty."""
+        # One copy for all groups, instead of one for each.
         self._parts = [pa.concat_tables(self._parts).combine_chunks()]
         table = self._parts[0]
         order = pc.sort_indices(table.select([name for name, _ in _ORDER]), sort_keys=_ORDER)
@@ -61,7 +61,7 @@ class Candidates:
 
 
 def encode_candidates(groups: Iterable[pa.Table]) -> bytes:
-    """The bytes of the file; what schemas say besides names and types does not count."""
+    """Return the bytes of the file; schema metadata of the groups has no effect on them."""
     sink, writer = io.BytesIO(), None
     for group in groups:
         schema = file_schema(group.schema)
@@ -73,16 +73,16 @@ def encode_candidates(groups: Iterable[pa.Table]) -> bytes:
 
 
 def open_candidates(data: bytes) -> pq.ParquetFile:
-    """A candidate file.
+    """Open a candidate file.
 
     Raises:
-        pyarrow.ArrowException, OSError, ValueError: it is none; so does reading it, where it is damaged.
+        pyarrow.ArrowException, OSError, ValueError: `data` is no Parquet file; reading a damaged file raises the same.
     """
     return pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
 
 
 def groups_of(file: pq.ParquetFile) -> Iterator[pa.Table]:
-    """As `Candidates.groups`: one at a time where there are maps."""
+    """Yield the groups of a file as `Candidates.groups` does: one row group at a time if there are maps."""
     if has_maps(file.schema_arrow) and file.metadata.num_rows:
         for i in range(file.metadata.num_row_groups):
             yield file.read_row_group(i)
@@ -91,5 +91,5 @@ def groups_of(file: pq.ParquetFile) -> Iterator[pa.Table]:
 
 
 def are_equal(groups: Iterable[pa.Table], others: Iterable[pa.Table]) -> bool:
-    """Do both have the same rows, in the same groups?"""
+    """Return whether both have the same rows in the same groups."""
     return all(one is not None and other is not None and one.equals(other) for one, other in zip_longest(groups, others))

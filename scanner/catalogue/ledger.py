@@ -1,4 +1,4 @@
-"""Which units of a plan are done, decided from storage alone, and the one way to make another one done."""
+"""List the committed units of a plan from storage alone, and commit further units: this is the only way to do so."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -26,25 +26,25 @@ from scanner.catalogue.unitfile import (
 
 
 class PublishError(LensscanError):
-    """A table that is not the complete and correct result of its unit; nothing was written."""
+    """A table is not the complete and correct result of its unit; nothing was written."""
 
 
 class ConflictError(LensscanError):
-    """A unit's name is taken by a file that is not its result; it was left alone."""
+    """Another file has the unit's name and is not the unit's result; that file was not changed."""
 
 
 class Outcome(StrEnum):
-    """How a publication ended; the unit is committed in every case."""
+    """Outcome of a publication; the unit is committed in every case."""
 
     COMMITTED = "committed"
     ALREADY_COMMITTED = "already_committed"
     LOST_RACE = "lost_race"
-    """Another attempt was first; this one's result was dropped."""
+    """Another attempt committed first, so the result of this one was dropped."""
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """What lies in storage for a unit; `attempt` is the one whose file it is. A log entry: the truth is the listing."""
+    """Log entry about the stored file of a unit, written by `attempt`; only a listing shows what is committed."""
 
     unit_id: str
     attempt: str
@@ -57,16 +57,16 @@ class Receipt:
 
 
 def pending(plan: Plan, root_uri: str) -> list[Unit]:
-    """The units that storage does not hold, in the plan's order: always a fresh listing."""
+    """Return the units that storage does not hold, in the plan's order, from a fresh listing."""
     there = unit_files(root_uri, plan.plan_id)
     return [unit for unit in plan.units if unit.unit_id not in there]
 
 
 def committed(unit: Unit, plan: Plan, root_uri: str) -> Receipt | None:
-    """The receipt of a unit that storage holds, or None.
+    """Return the receipt of a committed unit, or None.
 
     Raises:
-        ConflictError: the name is taken by something that is not this unit's result.
+        ConflictError: the file with the unit's name is not the unit's result.
     """
     try:
         return _receipt_of_existing(unit, plan, root_uri, Outcome.ALREADY_COMMITTED)
@@ -75,23 +75,23 @@ def committed(unit: Unit, plan: Plan, root_uri: str) -> Receipt | None:
 
 
 def publish(table: pa.Table, unit: Unit, plan: Plan, root_uri: str, attempt: str) -> Receipt:
-    """Commit a unit's rows: all of them, once, unless another attempt already did.
+    """Commit all rows of a unit once, unless another attempt has already done so.
 
-    Rows are put in a fixed order: candidates by falling `p_lens`, of equals those with maps first, then the rest by
-    `object_id`. Rows that an earlier unit owns (`unit.owned_elsewhere`) are left out.
+    Rows are sorted: candidates by falling `p_lens`, with maps first among equals, then all other rows by `object_id`. Rows
+    that an earlier unit owns (`unit.owned_elsewhere`) are left out.
 
     Args:
-        table: One row per row of the unit's files, of `unit_schema`.
+        table: One row of `unit_schema` per row of the unit's files.
         unit: The unit of `plan` that was scanned.
         plan: A frozen plan.
         root_uri: The catalogue's root.
-        attempt: Id of this try, unique to it.
+        attempt: Unique id of this try.
 
     Raises:
-        PublishError: the rows are not exactly the planned ones, or one of them has no proper outcome.
+        PublishError: the rows are not exactly the planned ones, or a row has no proper outcome.
         TransientError: rows failed for a reason that may pass; scan the unit again.
-        ConflictError: the name is taken by something that is not this unit's result.
-        StorageError: it is unknown whether the file was written; the unit is pending or committed, and safe to try again.
+        ConflictError: the file with the unit's name is not the unit's result.
+        StorageError: the file may or may not have been written; the unit is pending or committed, and safe to try again.
     """
     done = committed(unit, plan, root_uri)
     if done is not None:
@@ -102,7 +102,7 @@ def publish(table: pa.Table, unit: Unit, plan: Plan, root_uri: str, attempt: str
     data = encode_unit(rows, footer)
     uri = unit_uri(root_uri, plan.plan_id, unit.unit_id)
     if not decode_unit(data, unit, plan, uri).table.equals(rows):
-        raise PublishError(f"unit {unit.unit_id}: Parquet did not give back the rows it was given")
+        raise PublishError(f"unit {unit.unit_id}: the rows read back from Parquet differ from the rows written")
     if create_if_absent(uri, data, attempt) is CreateOutcome.EXISTS:
         return _receipt_of_existing(unit, plan, root_uri, Outcome.LOST_RACE)
     return _receipt(footer, Outcome.COMMITTED, sha256_bytes(data))

@@ -1,4 +1,4 @@
-"""Maps in tables: with which rows they are, and what they become on their way into the catalogue."""
+"""Put maps into tables, check that the best candidates have them, and convert them for the catalogue."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -18,17 +18,17 @@ _SHARES = frozenset(f"attribution_{part}" for part in ("core", "arc", "vis", "y"
 
 
 class MapError(LensscanError):
-    """A table whose maps are not those that its plan asks for."""
+    """The maps of a table are not those that its plan requires."""
 
 
 def map_arrays(n_rows: int, places: NDArray[np.int64], values: Mapping[str, NDArray[np.generic]]) -> dict[str, pa.Array]:
-    """Columns of a table of `n_rows` rows, null but at some places.
+    """Return the columns of maps for a table of `n_rows` rows, null except in the rows at `places`.
 
     Args:
-        n_rows: Of the table.
-        places: `[n]`, of the rows with maps.
-        values: Of each of EXPLANATION_COLUMNS `[n]`, NaN where there is nothing to say, and of each of MAP_COLUMNS `[n, ...]`;
-            none where there are no places.
+        n_rows: Number of rows of the table.
+        places: `[n]`, row numbers of the rows with maps.
+        values: `[n]` for each of EXPLANATION_COLUMNS, NaN for null, and `[n, ...]` for each of MAP_COLUMNS; may be empty if
+            `places` is.
     """
     if not len(places):
         return {column.name: pa.nulls(n_rows, column.type) for column in (*EXPLANATION_COLUMNS, *MAP_COLUMNS)}
@@ -48,13 +48,13 @@ def map_arrays(n_rows: int, places: NDArray[np.int64], values: Mapping[str, NDAr
 
 
 def check_maps(table: pa.Table, config: ScanConfig) -> None:
-    """Have the best candidates of a unit their maps, and no other row any?
+    """Check that exactly the best `maps_per_unit` candidates of a unit have maps.
 
     Raises:
-        MapError: they have not.
+        MapError: a map is missing, is extra, or has impossible values.
     """
     if has_maps(table.schema) != bool(config.maps_per_unit):
-        raise MapError(f"maps of {config.maps_per_unit} candidates are asked for, its columns say otherwise")
+        raise MapError(f"the plan asks for maps of {config.maps_per_unit} candidates, the table's columns do not match")
     if not config.maps_per_unit:
         return
     is_candidate = candidate_mask(table, config.candidate_threshold).to_numpy()
@@ -83,7 +83,7 @@ def _check_numbers(name: str, values: pa.ChunkedArray, has_map: NDArray[np.bool_
 
 def _check_pixels(values: pa.ChunkedArray, column: MapColumn, has_map: NDArray[np.bool_]) -> None:
     if not np.array_equal(values.is_valid().to_numpy(), has_map):
-        raise MapError(f"{column.name}: must be there where {MAP_COLUMNS[0].name} is")
+        raise MapError(f"{column.name}: must be null exactly where {MAP_COLUMNS[0].name} is")
     if lengths := set(pc.list_value_length(values).drop_null().to_pylist()) - {column.n_values}:
         raise MapError(f"{column.name}: must have {column.n_values} values, got {sorted(lengths)}")
     if pc.list_flatten(values).null_count:
@@ -91,7 +91,7 @@ def _check_pixels(values: pa.ChunkedArray, column: MapColumn, has_map: NDArray[n
 
 
 def with_maps_as(size: Literal["fixed", "large"], table: pa.Table) -> pa.Table:
-    """Maps in lists of fixed size, which take as much where there is none, or in those of which many can be in one array."""
+    """Store maps in fixed-size lists, which take as much memory for null, or in large lists, which allow longer arrays."""
     for column in MAP_COLUMNS:
         if column.name in table.column_names:
             place = table.column_names.index(column.name)
@@ -101,7 +101,7 @@ def with_maps_as(size: Literal["fixed", "large"], table: pa.Table) -> pa.Table:
 
 
 def with_map_digests(table: pa.Table) -> pa.Table:
-    """Each map of a row replaced by its SHA-256: rows are equal exactly when they were, and small."""
+    """Replace each map by its SHA-256: rows become small, and are equal exactly if they were before."""
     for column in MAP_COLUMNS:
         if column.name in table.column_names:
             place = table.column_names.index(column.name)

@@ -1,4 +1,4 @@
-"""How a row ends: `scored`, or `rejected:<code>` with a code of the closed list. Nothing else, and never a NaN."""
+"""Check the outcome of each row: `scored`, or `rejected:<code>` with a code of the closed list, and never a NaN."""
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,22 +13,22 @@ RETRIABLE_STATUSES = frozenset(f"rejected:{code}" for code in RejectCode if code
 
 
 class OutcomeError(LensscanError):
-    """A table with a row that is neither properly scored nor properly rejected."""
+    """A table has a row that is neither properly scored nor properly rejected."""
 
 
 class TransientError(LensscanError):
-    """Rows failed for a reason that lies in the infrastructure and may pass: worth another try."""
+    """Rows failed because of the infrastructure, so another try may succeed."""
 
 
 def check_outcomes(table: pa.Table) -> None:
     """Check every row of a table with `score_fields`.
 
-    A failure of the infrastructure is no property of a row: a table with a status worth another try is refused as well.
+    A failure of the infrastructure is not a property of a row, so a table with a retriable status is refused as well.
 
     Raises:
-        TransientError: a retriable status.
-        OutcomeError: an unknown status; a scored row without `p_lens` or a network's probability; a rejected
-            row with one; a probability outside 0-1; a NaN or infinite number in any column.
+        TransientError: a status is retriable.
+        OutcomeError: a status is unknown; a scored row lacks `p_lens` or a network's probability, or a rejected row has one;
+            a probability lies outside 0-1; any column has a NaN or infinite number.
     """
     statuses = set(table["status"].unique().to_pylist())
     if unknown := statuses - STATUSES:
@@ -52,20 +52,20 @@ def check_outcomes(table: pa.Table) -> None:
 def _check_texts(table: pa.Table, scored: pa.ChunkedArray) -> None:
     for name in ("status", "detail", "subclass", "precision"):
         if table[name].null_count:
-            raise OutcomeError(f"{name}: must be empty, not null, where there is nothing to say")
+            raise OutcomeError(f"{name}: must be an empty string, not null, in rows without a value")
     for name in ("subclass", "precision"):
         if not _all(pc.or_(scored, pc.equal(table[name], ""))):
             raise OutcomeError(f"{name}: must be empty in rejected rows")
 
 
 def count_statuses(table: pa.Table) -> dict[str, int]:
-    """Rows by status, in the order of the names."""
+    """Return the number of rows by status, sorted by status."""
     counts = {entry["values"]: entry["counts"] for entry in table["status"].value_counts().to_pylist()}
     return dict(sorted(counts.items()))
 
 
 def candidate_mask(table: pa.Table, threshold: float) -> pa.ChunkedArray:
-    """True where `p_lens` is at or above the threshold; false in rejected rows."""
+    """Return a mask `[n]`: true where `p_lens` is at or above the threshold, false in rejected rows."""
     return pc.fill_null(pc.greater_equal(pc.cast(table["p_lens"], pa.float64()), threshold), False)  # noqa: FBT003
 
 
@@ -79,5 +79,5 @@ def _check_probabilities(name: str, values: pa.ChunkedArray, scored: pa.ChunkedA
 
 
 def _all(mask: pa.ChunkedArray) -> bool:
-    """True when no entry is false; nulls and emptiness count as true."""
+    """Return whether no entry is false; nulls and an empty mask count as true."""
     return bool(pc.all(mask, min_count=0).as_py() is not False)

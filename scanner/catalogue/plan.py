@@ -1,4 +1,4 @@
-"""A frozen plan: which rows of which files a night consists of, what scores them, and nothing that can change later."""
+"""Make, freeze and find plans: a plan fixes the files and rows of a night, the ensemble and the settings that score them."""
 
 import itertools
 import re
@@ -34,11 +34,11 @@ __all__ = [
 ]
 
 MAPS_PER_UNIT, MOST_MAPS_PER_UNIT = 100, 1000
-"""Where nobody says how many, and the most: each takes 22 kB, and its stamps 0.2 MB until the unit is scanned."""
+"""Default and largest number of candidates with maps: each takes 22 kB, and its stamps 0.2 MB until the unit is scanned."""
 
 
 class EnsembleIdentity(Protocol):
-    """What a plan needs to know about an ensemble."""
+    """Properties of an ensemble that a plan records."""
 
     @property
     def name(self) -> str: ...
@@ -47,32 +47,32 @@ class EnsembleIdentity(Protocol):
 
 
 class SecondOpinion(Frozen):
-    """Another ensemble that looks at the few rows that the first finds likely enough."""
+    """A second ensemble, which scores only the rows with a high enough `p_lens` from the first."""
 
     ensemble_name: str
     ensemble_sha256: str
     above: float = Field(ge=0, le=1)
-    """Least `p_lens` of the first; no more than the candidates' threshold, so that every candidate is looked at."""
+    """Smallest `p_lens` from the first ensemble; at most the candidates' threshold, so that every candidate is scored."""
 
 
 class ScanConfig(Frozen):
-    """Settings of a scan that can change what is written."""
+    """Settings of a scan that can change the written catalogue."""
 
     candidate_threshold: float = Field(default=0.5, ge=0, le=1)
-    """Rows with `p_lens` at or above it are candidates."""
+    """Smallest `p_lens` of a candidate."""
     batch_size: int = Field(default=64, ge=1)
-    """Cutouts scored at once."""
+    """Number of cutouts scored at once."""
     engine: EngineName = "auto"
-    """What runs the networks; `auto`: the best that a worker has."""
+    """Engine that runs the networks; `auto` selects the best one of each worker."""
     sweep: bool = True
-    """Look at all rows in reduced precision where that is faster, and score in float32 what could be a candidate."""
+    """Whether to score all rows in reduced precision first where that is faster, then possible candidates in float32."""
     second: SecondOpinion | None = None
     maps_per_unit: int = Field(default=0, ge=0, le=MOST_MAPS_PER_UNIT)
-    """Of so many candidates of a unit, the best, maps are stored."""
+    """Number of candidates of each unit, the best, whose maps are stored."""
 
     @model_serializer(mode="wrap")
     def _as_before_there_were_maps(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Plans of that time keep their ids."""
+        """Leave out `maps_per_unit` if it is 0, so that plans made before this field existed keep their ids."""
         values: dict[str, Any] = dump(self)
         return values if self.maps_per_unit else {name: value for name, value in values.items() if name != "maps_per_unit"}
 
@@ -84,7 +84,7 @@ class ScanConfig(Frozen):
 
 
 class Plan(Frozen):
-    """Everything that decides what a scan writes. Equal inputs, ensemble, code and settings give an equal `plan_id`."""
+    """Everything that determines what a scan writes; equal inputs, ensemble, code and settings give an equal `plan_id`."""
 
     plan_id: str
     night: str
@@ -104,17 +104,17 @@ class Plan(Frozen):
         return sum(unit.n_rows for unit in self.units)
 
     def unit(self, unit_id: str) -> Unit | None:
-        """The unit of that id, if there is one; they are in the order of their ids."""
+        """Return the unit with an id, or None; a binary search, because units are sorted by id."""
         place = bisect_left(self.units, unit_id, key=lambda unit: unit.unit_id)
         found = self.units[place] if place < len(self.units) else None
         return found if found and found.unit_id == unit_id else None
 
 
 def check_night(night: str) -> str:
-    """The night itself, when it is a date.
+    """Return the night unchanged if it is a date.
 
     Raises:
-        ValueError: it is not written YYYY-MM-DD.
+        ValueError: the night is not a date in the form YYYY-MM-DD.
     """
     if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", night):
         raise ValueError(f"night must be a date YYYY-MM-DD, got {night!r}")
@@ -124,19 +124,19 @@ def check_night(night: str) -> str:
 def build_plan(input_uri: str, night: str, ensemble: EnsembleIdentity, config: ScanConfig) -> Plan:
     """Plan the scan of every tile, or else every shard, under `input_uri`.
 
-    Reads all object ids, so that what must come out is known before anything is scanned.
+    Reads all object ids, so that the expected rows are known before anything is scanned.
 
     Raises:
-        PlanError: nothing to scan, an id twice in one file, an unreadable catalogue, or a night that is no date.
+        PlanError: there is nothing to scan, a file repeats an id, a catalogue is unreadable, or the night is not a date.
     """
     return make_plan(night, ensemble, config, find_units(input_uri))
 
 
 def make_plan(night: str, ensemble: EnsembleIdentity, config: ScanConfig, units: Iterable[Unit]) -> Plan:
-    """A plan with the id that its content gives it; units are put in the order of their ids.
+    """Make a plan, whose id is the digest of its content; units are sorted by id.
 
     Raises:
-        PlanError: no units, two of one name, or a night that is no date.
+        PlanError: there are no units, two units have one name, or the night is not a date.
     """
     ordered = tuple(sorted(units, key=lambda unit: unit.unit_id))
     names = [unit.unit_id for unit in ordered]
@@ -160,26 +160,26 @@ def make_plan(night: str, ensemble: EnsembleIdentity, config: ScanConfig, units:
 
 
 def plan_uri(root_uri: str, plan_id: str) -> str:
-    """Where a frozen plan lies."""
+    """Return the URI of a frozen plan."""
     return join(root_uri, "plans", f"{plan_id}.json")
 
 
 def freeze(plan: Plan, root_uri: str) -> None:
-    """Write the plan once. Freezing an equal plan again changes nothing.
+    """Write the plan once; freezing an equal plan again changes nothing.
 
     Raises:
-        PlanError: another file has the plan's name.
+        PlanError: a file with other content has the plan's name.
     """
     uri = plan_uri(root_uri, plan.plan_id)
     if create_if_absent(uri, canonical_json(plan.model_dump(mode="json")), plan.plan_id) is CreateOutcome.EXISTS:
-        raise PlanError(f"{uri}: holds something else than the plan of that id; was it edited?")
+        raise PlanError(f"{uri}: content differs from the plan with this id; was it edited?")
 
 
 def load_plan(root_uri: str, plan_id: str) -> Plan:
-    """Read a frozen plan and check that it has the content its id stands for.
+    """Read a frozen plan and check that its content matches its id.
 
     Raises:
-        PlanError: no such plan, or an edited or damaged one.
+        PlanError: the plan does not exist, was edited or is damaged.
     """
     uri = plan_uri(root_uri, plan_id)
     try:
@@ -189,22 +189,22 @@ def load_plan(root_uri: str, plan_id: str) -> Plan:
     except ValidationError as error:
         raise PlanError(f"{uri}: not a plan: {error.errors()[0]['msg']}") from error
     if not plan.plan_id == plan_id == digest(_content(plan)):
-        raise PlanError(f"{uri}: its content does not give the plan id; was it edited?")
+        raise PlanError(f"{uri}: content does not match the plan id; was it edited?")
     return plan
 
 
 def plan_ids(root_uri: str) -> list[str]:
-    """The ids of all plans at a root, damaged ones too, sorted."""
+    """Return the sorted ids of all plans at a root, damaged ones included."""
     return [file.uri.rpartition("/")[2].removesuffix(".json") for file in list_files(join(root_uri, "plans"), ".json")]
 
 
 def find_plans(root_uri: str, prefix: str | None = None, night: str | None = None) -> list[str]:
-    """The ids of the one plan whose id begins with `prefix`, of a night's plans, or of all plans.
+    """Return the ids of the one plan whose id begins with `prefix`, of a night's plans, or of all plans.
 
-    A plan that cannot be read may be of any night, so it is among those of each.
+    A plan that cannot be read may belong to any night, so it is returned for each night.
 
     Raises:
-        PlanError: there is none, several have the prefix, or both a prefix and a night are given.
+        PlanError: there is no such plan, several have the prefix, or both a prefix and a night are given.
     """
     ids = plan_ids(root_uri)
     if prefix is not None and night is not None:
@@ -216,7 +216,7 @@ def find_plans(root_uri: str, prefix: str | None = None, night: str | None = Non
         raise PlanError(f"{root_uri}: no plan {f'of {night}' if night else f'begins with {prefix!r}'}")
     if prefix is not None and len(found) > 1:
         examples = ", ".join(plan_id[: len(prefix) + 12] for plan_id in found[:MAX_EXAMPLES])
-        raise PlanError(f"{root_uri}: {len(found)} plans begin with {prefix!r}, such as {examples}; give more of it")
+        raise PlanError(f"{root_uri}: {len(found)} plans begin with {prefix!r}, such as {examples}; give more characters")
     return found
 
 

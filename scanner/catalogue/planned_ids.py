@@ -1,4 +1,4 @@
-"""The ids that a plan wants, read again from its input: nothing is believed that can be counted."""
+"""Read the ids of a plan again from its input, so that an audit counts them and trusts no stored number."""
 
 import numpy as np
 
@@ -10,14 +10,14 @@ from scanner.sources.tiles import CATALOGUE, read_tile_catalogue
 
 
 class InputGoneError(LensscanError):
-    """Input that is not there as it was planned."""
+    """A planned input file is gone, changed or unreadable."""
 
 
 def planned_ids(unit: Unit) -> Ids:
-    """The ids that a unit must hold, read again from its input.
+    """Return the ids that a unit must hold, `[n]`, read again from its input.
 
     Raises:
-        InputGoneError: the file that told them is gone, or another by now.
+        InputGoneError: the file that holds the ids is gone, changed or unreadable.
         StorageError: the store failed.
     """
     file = unit.files[CATALOGUE if unit.kind == "tile" else "shard"]

@@ -1,4 +1,4 @@
-"""SQL over the catalogue: the views `candidates` (sealed nights) and `scores` (every committed row)."""
+"""Query the catalogue with SQL: the views are `candidates` (sealed nights) and `scores` (every committed row)."""
 
 import duckdb
 import pyarrow as pa
@@ -8,11 +8,11 @@ from infra.store.storage import is_s3, join, list_files, s3_filesystem
 from scanner.catalogue.columns import MAP_COLUMNS
 
 _VIEWS = {"candidates": "candidates", "scores": "units"}
-"""View to folder below the root."""
+"""Folder below the root for each view."""
 
 
 class QueryError(LensscanError):
-    """A catalogue without files to query, or SQL that DuckDB does not accept; one line."""
+    """The catalogue has no files to query, or DuckDB does not accept the SQL; the message is one line."""
 
 
 def query(
@@ -24,18 +24,18 @@ def query(
     subclass: str | None = None,
     limit: int | None = None,
 ) -> pa.Table:
-    """Candidates without the pixels of their maps, best first, or the answer to `sql`.
+    """Return candidates, best first and without the pixels of their maps, or the result of `sql`.
 
     Args:
         root_uri: The catalogue's root.
         sql: A query over the views `candidates` and `scores`, instead of the filters.
-        min_p_lens: Least probability.
-        night: One night only, YYYY-MM-DD.
-        subclass: One subclass only.
-        limit: Rows at most.
+        min_p_lens: Smallest `p_lens` of the candidates.
+        night: Night of the candidates, YYYY-MM-DD; None for all nights.
+        subclass: Subclass of the candidates; None for all.
+        limit: Largest number of rows; None for all.
 
     Raises:
-        QueryError: SQL together with filters, wrong SQL, or nothing to query.
+        QueryError: SQL and filters are given together, the SQL is wrong, or there is nothing to query.
     """
     if limit is not None and limit < 0:
         raise QueryError(f"limit must be 0 or more, got {limit}")
@@ -50,7 +50,7 @@ def query(
 
 
 def _run(root_uri: str, statement: str, parameters: list[object], limit: int | None, *, pixels: bool) -> pa.Table:
-    # Extensions would be downloaded; S3 is read through fsspec instead.
+    # DuckDB would download extensions, so it reads S3 through fsspec instead.
     with duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}) as connection:
         if is_s3(root_uri):
             connection.register_filesystem(s3_filesystem())
@@ -70,11 +70,11 @@ def _run(root_uri: str, statement: str, parameters: list[object], limit: int | N
 
 
 def _create_view(connection: duckdb.DuckDBPyConnection, view: str, folder: str, *, pixels: bool) -> bool:
-    """Define the view over the files that are there now, with the pixels of maps or without; it cannot be over none."""
+    """Define the view over the files that exist now, with or without the pixels of maps; return False if there are no files."""
     files = [file.uri for file in list_files(folder, ".parquet")]
     if files:
         quoted = ", ".join("'" + uri.replace("'", "''") + "'" for uri in files)
-        # The folder names the plan of a score; candidates hold it as a column.
+        # The folder's name holds the plan of a score; candidates hold it as a column.
         hive = str(view == "scores").lower()
         options = f"union_by_name = true, hive_partitioning = {hive}, hive_types_autocast = false"
         source = f"read_parquet([{quoted}], {options})"

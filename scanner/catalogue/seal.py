@@ -1,4 +1,4 @@
-"""Sealing a plan: when every unit is committed, its candidates become one file and its totals one record, once."""
+"""Seal a plan: once every unit is committed, write its candidates to one file and its totals to one record."""
 
 from collections import Counter
 
@@ -24,11 +24,11 @@ from scanner.catalogue.units import MAX_EXAMPLES, Frozen
 
 
 class SealError(LensscanError):
-    """A plan that cannot be sealed: unfinished, damaged, or sealed otherwise before."""
+    """A plan cannot be sealed because it is unfinished or damaged, or has a seal with other content."""
 
 
 class Seal(Frozen):
-    """The record of a finished plan, as stored."""
+    """The stored record of a finished plan."""
 
     plan_id: str
     night: str
@@ -40,33 +40,33 @@ class Seal(Frozen):
     rows_by_status: dict[str, int]
     n_candidates: int
     candidates_path: str
-    """Of the candidate file, below the catalogue's root."""
+    """Path of the candidate file below the catalogue's root."""
     candidates_sha256: str
     units: dict[str, str]
-    """SHA-256 of every unit file."""
+    """SHA-256 of every unit file, by unit id."""
 
 
 class SealReport(Seal):
-    """A seal, with where its candidates lie as seen from here."""
+    """A seal with the URI of its candidate file under the given root."""
 
     candidates_uri: str
 
 
 class Tally:
-    """What the seal of a plan says, gathered unit by unit."""
+    """Content of a plan's seal, gathered unit by unit."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self.candidates = Candidates()
         self.statuses: Counter[str] = Counter()
         self.sha256s: dict[str, str] = {}
-        """Of the unit files so far, by unit."""
+        """SHA-256 of each unit file added so far, by unit id."""
 
     def add(self, found: UnitFile) -> None:
-        """Count a unit in.
+        """Add a unit to the counts.
 
         Raises:
-            SealError: it has other columns than the first.
+            SealError: the unit has other columns than the first.
         """
         if not self.candidates.add(candidates_of(found.table, self._plan)):
             raise SealError(f"unit {found.footer.unit_id}: the unit files of a plan must have the same columns")
@@ -74,7 +74,7 @@ class Tally:
         self.sha256s[found.footer.unit_id] = found.sha256
 
     def record(self, n_candidates: int, candidates_sha256: str) -> Seal:
-        """The seal, when all units are in."""
+        """Return the seal, once all units are added."""
         plan = self._plan
         return Seal(
             plan_id=plan.plan_id,
@@ -95,10 +95,10 @@ class Tally:
 def seal(plan: Plan, root_uri: str) -> SealReport:
     """Check every unit file against the plan, then write the candidate file and, last, the seal.
 
-    Deterministic and safe to repeat: a sealed plan is left as it is, and a sealing cut short is finished by the next.
+    Sealing is deterministic and safe to repeat: the next call leaves a sealed plan as it is or finishes an interrupted seal.
 
     Raises:
-        SealError: units are missing or damaged, rows do not add up, or other content has the seal's name.
+        SealError: units are missing or damaged, row counts do not add up, or a file with other content has the seal's name.
         StorageError: the store failed; seal again.
     """
     if (sealed := load_seal(root_uri, plan.plan_id)) is not None:
@@ -111,7 +111,7 @@ def seal(plan: Plan, root_uri: str) -> SealReport:
     for unit, data in zip(plan.units, read_many(files[unit.unit_id] for unit in plan.units), strict=True):
         uri = files[unit.unit_id].uri
         if data is None:
-            raise SealError(f"{uri}: went away while the plan was sealed")
+            raise SealError(f"{uri}: disappeared while the plan was sealed")
         try:
             tally.add(decode_unit(data, unit, plan, uri))
         except UnitFileError as error:
@@ -128,17 +128,17 @@ def seal(plan: Plan, root_uri: str) -> SealReport:
 
 
 def seal_uri(root_uri: str, plan_id: str) -> str:
-    """Where the seal of a plan lies."""
+    """Return the URI of a plan's seal."""
     return join(root_uri, "seals", f"{plan_id}.json")
 
 
 def candidates_path(plan: Plan) -> str:
-    """Of the candidate file of a plan, below the catalogue's root."""
+    """Return the path of a plan's candidate file below the catalogue's root."""
     return f"candidates/night={plan.night}/{plan.plan_id[:16]}.parquet"
 
 
 def load_seal(root_uri: str, plan_id: str) -> SealReport | None:
-    """The seal of a plan, or None when it is not sealed.
+    """Return the seal of a plan, or None if the plan is not sealed.
 
     Raises:
         SealError: the record is damaged.
@@ -158,18 +158,18 @@ def _report(record: Seal, root_uri: str) -> SealReport:
 
 
 def _settle(folder_uri: str) -> None:
-    """A seal must outlive no unit: who linked one may have been killed before its name was safe from a power cut."""
+    """Sync the unit folders before sealing: a writer may have been killed between link() and fsync()."""
     if not is_s3(folder_uri):
         folder = local_path(folder_uri)
         try:
             for level in (folder, *folder.parents[:2]):
                 sync_folder(level)
         except OSError as error:
-            raise StorageError(f"{folder_uri}: cannot be made safe from a power cut: {error.strerror or error}") from error
+            raise StorageError(f"{folder_uri}: cannot be synced to disk: {error.strerror or error}") from error
 
 
 def _write_candidates(candidates: Candidates, uri: str, attempt: str) -> str:
-    """Create the file, or accept one of equal rows (another version of Parquet's writer may spell them otherwise)."""
+    """Create the file, or accept one with equal rows, which another version of the Parquet writer may encode differently."""
     data = encode_candidates(candidates.groups())
     if create_if_absent(uri, data, attempt) is CreateOutcome.EXISTS:
         data = read_bytes(uri)

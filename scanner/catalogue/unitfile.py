@@ -1,4 +1,4 @@
-"""The unit file: a Parquet table with page checksums, and a footer that says which work it is the result of."""
+"""Write and read unit files: Parquet tables with page checksums, and with a footer that names the plan and the unit."""
 
 import base64
 import io
@@ -20,11 +20,11 @@ _FOOTER_KEY = b"lensscan.unit"
 
 
 class UnitFileError(LensscanError):
-    """A unit file that is damaged, or not the result of the work it is named for."""
+    """A unit file is damaged, or is not the result of the unit it is named for."""
 
 
 class Footer(BaseModel):
-    """What a unit file says about itself."""
+    """Metadata of a unit file about its origin and its rows."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,7 +42,7 @@ class Footer(BaseModel):
 
 @dataclass(frozen=True)
 class UnitFile:
-    """A unit file as read, its footer checked against its rows."""
+    """A unit file that was read and whose footer was checked against its rows."""
 
     table: pa.Table
     footer: Footer
@@ -50,28 +50,28 @@ class UnitFile:
 
 
 def units_uri(root_uri: str, plan_id: str) -> str:
-    """The folder of a plan's unit files."""
+    """Return the folder of a plan's unit files."""
     return join(root_uri, "units", f"plan={plan_id}")
 
 
 def unit_uri(root_uri: str, plan_id: str, unit_id: str) -> str:
-    """Where a unit is committed."""
+    """Return the URI of a unit's file."""
     return join(units_uri(root_uri, plan_id), f"{unit_id}.parquet")
 
 
 def unit_files(root_uri: str, plan_id: str) -> dict[str, FileInfo]:
-    """The committed units of a plan, by unit id: always a fresh listing.
+    """Return the files of the committed units of a plan by unit id, from a fresh listing.
 
     Raises:
         StorageError: the store failed.
     """
-    # A file in a folder below is no commit.
+    # A file in a subfolder is not a committed unit.
     places = [(file, file.uri.rpartition("/")) for file in list_files(units_uri(root_uri, plan_id), ".parquet")]
     return {name.removesuffix(".parquet"): file for file, (parent, _, name) in places if parent.endswith(f"/plan={plan_id}")}
 
 
 def make_footer(table: pa.Table, unit: Unit, plan: Plan, attempt: str) -> Footer:
-    """The footer that goes with a table of `unit_schema`."""
+    """Return the footer for a table of `unit_schema`."""
     n_scored = count_statuses(table).get(SCORED, 0)
     return Footer(
         plan_id=plan.plan_id,
@@ -88,12 +88,12 @@ def make_footer(table: pa.Table, unit: Unit, plan: Plan, attempt: str) -> Footer
 
 
 def encode_unit(table: pa.Table, footer: Footer) -> bytes:
-    """Parquet bytes; equal tables and footers give equal bytes."""
+    """Return Parquet bytes; equal tables and footers give equal bytes."""
     return encode_table(table.replace_schema_metadata({_FOOTER_KEY: canonical_json(footer.model_dump())}))
 
 
 def encode_table(table: pa.Table) -> bytes:
-    """Parquet bytes as a unit file has them."""
+    """Return Parquet bytes with the compression and page checksums of a unit file."""
     sink = io.BytesIO()
     pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
     return sink.getvalue()
@@ -103,13 +103,13 @@ def decode_unit(data: bytes, unit: Unit, plan: Plan, where: str) -> UnitFile:
     """Read a unit file, verify its page checksums, and recompute its footer from its rows.
 
     Raises:
-        UnitFileError: damaged, or of other work than `unit` of `plan`; the message starts with `where`.
+        UnitFileError: the file is damaged or is not the result of `unit` of `plan`; the message starts with `where`.
     """
     try:
         table = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
         footer = Footer.model_validate_json((table.schema.metadata or {}).get(_FOOTER_KEY, b""))
         table = table.replace_schema_metadata(None)
-        # Page checksums do not cover the schema, which is there twice.
+        # Page checksums do not cover the schema, which the file holds twice.
         columns = unit_schema(network_names(table.schema), maps=has_maps(table.schema))
         if not table.schema.equals(columns) or table.schema.names != _names_for_arrow(data):
             raise UnitFileError(f"{where}: its columns are not those of a unit file")
@@ -130,16 +130,16 @@ def decode_unit(data: bytes, unit: Unit, plan: Plan, where: str) -> UnitFile:
 
 
 def encode_again(found: UnitFile) -> bytes:
-    """The bytes that writing the rows of a unit file once more gives."""
+    """Encode the rows of a unit file once more."""
     schema = unit_schema(network_names(found.table.schema), maps=has_maps(found.table.schema))
     return encode_unit(pa.Table.from_arrays(found.table.combine_chunks().columns, schema=schema), found.footer)
 
 
 def is_as_written(data: bytes, again: bytes, code: str) -> bool | None:
-    """Is a readable file of the catalogue, written by `code`, what writing its rows `again` gives? None: not to be known.
+    """Return whether a readable file, written by `code`, equals its rows encoded `again`; None if that is undecidable.
 
-    It is to be known where the same program and Parquet writer do both. Page checksums cover neither the statistics, by which
-    readers skip rows, nor what the columns say of themselves.
+    Different bytes show damage only if the same program and Parquet writer encoded both. The comparison is needed because
+    page checksums cover neither the statistics, by which readers skip rows, nor the metadata of the columns.
     """
     if data == again:
         return True
@@ -152,7 +152,7 @@ def is_as_written(data: bytes, again: bytes, code: str) -> bool | None:
 
 
 def _names_for_arrow(data: bytes) -> list[str]:
-    """The columns' names as Parquet's metadata keep them for Arrow, beside Parquet's own."""
+    """Return the column names of the Arrow schema in Parquet's metadata, which is stored next to Parquet's own schema."""
     about = pq.read_metadata(pa.BufferReader(data)).metadata or {}
     schema = base64.b64decode(about[b"ARROW:schema"])
     names: list[str] = pa.ipc.read_schema(pa.py_buffer(schema)).names
@@ -163,8 +163,8 @@ def read_unit(root_uri: str, unit: Unit, plan: Plan) -> UnitFile:
     """Read a committed unit.
 
     Raises:
-        FileNotFoundError: it is not committed.
-        UnitFileError: it is damaged or of other work.
+        FileNotFoundError: the unit is not committed.
+        UnitFileError: the file is damaged or is not the result of the unit.
     """
     uri = unit_uri(root_uri, plan.plan_id, unit.unit_id)
     return decode_unit(read_bytes(uri), unit, plan, uri)

@@ -1,4 +1,4 @@
-"""Units of work: the tiles or shards of an input folder, with the rows that each of them owns."""
+"""Find the units of work, the tiles or shards of an input folder, and the rows that each unit owns."""
 
 import hashlib
 import re
@@ -18,7 +18,7 @@ from scanner.vocabulary.rejections import Rejection
 
 MAX_EXAMPLES = 5
 _TILES_AHEAD = 2
-"""Catalogues of a hundred megabytes each."""
+"""Number of tile catalogues read ahead, a hundred megabytes each."""
 _UNIT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _UNFIT = re.compile(r"[^A-Za-z0-9._+-]+")
 
@@ -26,17 +26,17 @@ Ids = npt.NDArray[np.int64]
 
 
 class PlanError(LensscanError):
-    """Input that cannot be planned, or a plan in storage that is not what its name says."""
+    """The input cannot be planned, or the content of a stored plan does not match its id."""
 
 
 class Frozen(BaseModel):
-    """Base of what is written to storage and never changes."""
+    """Base of the records that are written to storage and never change."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class InputFile(Frozen):
-    """A file as it was when the plan was made."""
+    """State of a file when the plan was made."""
 
     uri: str
     size: int
@@ -44,18 +44,18 @@ class InputFile(Frozen):
 
 
 class Unit(Frozen):
-    """What one actor scans and commits at once: a tile or a shard."""
+    """A tile or a shard, which one actor scans and commits at once."""
 
     unit_id: str
     kind: Literal["tile", "shard"]
     files: dict[str, InputFile]
-    """By role: the bands and `catalogue` of a tile, or `shard`."""
+    """Files by role: the bands and `catalogue` of a tile, or `shard`."""
     n_rows: int = Field(ge=0)
-    """Rows that the unit owns."""
+    """Number of rows that the unit owns."""
     id_digest: str = Field(pattern="^[0-9a-f]{32}$")
-    """`id_digest` of the ids of those rows."""
+    """`id_digest` of the ids of these rows."""
     owned_elsewhere: tuple[int, ...] = ()
-    """Ids that the files hold too but an earlier unit owns: objects where tiles overlap. They are not in the unit file."""
+    """Ids in the files that an earlier unit owns, as for objects where tiles overlap; the unit file leaves them out."""
 
     @field_validator("unit_id")
     @classmethod
@@ -66,9 +66,10 @@ class Unit(Frozen):
 
 
 def id_digest(object_ids: Iterable[int] | npt.NDArray[np.int64]) -> str:
-    """Sum of the BLAKE2b-128 of every id (int64, little endian) modulo 2^128, in hexadecimal.
+    """Return the sum of the BLAKE2b-128 of every id (int64, little endian) modulo 2^128, in hexadecimal.
 
-    The order does not matter and parts add up. A sum and not an exclusive or, in which a row counted twice vanishes.
+    The order of the ids does not matter and the digests of parts add up. The digest is a sum because an exclusive or would
+    cancel a row that is counted twice.
     """
     raw = np.asarray(object_ids, dtype="<i8").tobytes()
     hashes = (hashlib.blake2b(raw[i : i + 8], digest_size=16).digest() for i in range(0, len(raw), 8))
@@ -76,12 +77,12 @@ def id_digest(object_ids: Iterable[int] | npt.NDArray[np.int64]) -> str:
 
 
 def find_units(input_uri: str) -> list[Unit]:
-    """The tiles under `input_uri`, or the shards where there are no tiles, sorted by name.
+    """Return the tiles under `input_uri`, or the shards if there are no tiles, sorted by name.
 
-    An object that several of them hold (tiles overlap) belongs to the first.
+    An object that several units hold (tiles overlap) belongs to the first of them.
 
     Raises:
-        PlanError: nothing found, an id twice in one file, or a file that cannot be read.
+        PlanError: there is no unit, a file repeats an id, or a file cannot be read.
     """
     found = list(_find(input_uri))
     if not found:
@@ -95,7 +96,7 @@ def find_units(input_uri: str) -> list[Unit]:
 
 
 class _Found(NamedTuple):
-    """Files that belong together, and the ids in them."""
+    """Files of one unit, and the ids in them."""
 
     unit_id: str
     kind: Literal["tile", "shard"]
@@ -116,7 +117,7 @@ def _unit(found: _Found, is_own: npt.NDArray[np.bool_]) -> Unit:
 
 
 def _first_among(ids: Sequence[Ids]) -> list[npt.NDArray[np.bool_]]:
-    """For each array, which of its ids no array before it has; all at once, for a survey has 56 000 of them."""
+    """Mask, for each array `[n]`, the ids that no earlier array has; in one pass, because a survey has 56 000 arrays."""
     everything = np.concatenate(ids)
     is_first = np.zeros(len(everything), dtype=bool)
     is_first[np.unique(everything, return_index=True)[1]] = True
@@ -136,7 +137,7 @@ def _find(input_uri: str) -> Iterator[_Found]:
 
 
 def _below(root_uri: str, uri: str) -> str:
-    """The part of a file's URI after the root that it was listed under."""
+    """Return the part of a file's URI after the root that it was listed under."""
     root = root_uri.removeprefix("file://").strip("/")
     return uri[uri.find(root) + len(root) :].strip("/") if root in uri else uri.rpartition("/")[2]
 
@@ -160,7 +161,7 @@ def _tile_ids(tile: Tile) -> Ids:
 
 
 def _shard_ids(uri: str) -> Ids:
-    """The ids of a shard, read without its pixels."""
+    """Read the ids of a shard, `[n]`, without its pixels."""
     try:
         with open_read(uri) as source:
             return shard_ids(source)

@@ -1,4 +1,4 @@
-"""What is stored with a candidate: small maps on one grid, and numbers to query; alike for every ensemble."""
+"""Maps and numbers that are stored with a candidate: small maps on one grid, and numbers to query, alike for every ensemble."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -20,14 +20,14 @@ from scanner.preprocess.resample import area_operator, regrid
 from scanner.vocabulary.geometry import GEOMETRIES, Geometry, Stamps
 
 SHOWN_ARCSEC = 8.0
-"""Side of all maps: rings of twice the Einstein radius below which 95 % of lenses are (1.5 arcsec; Collett 2015) fit in."""
+"""Side of all maps: they hold rings of twice the Einstein radius that 95 % of lenses stay below (1.5 arcsec; Collett 2015)."""
 GUIDED_CELLS, CAM_CELLS, OCCLUSION_CELLS = 40, 20, 8
-"""A side."""
+"""Number of cells a side."""
 CORE_ARCSEC, ARC_ARCSEC = 0.5, 3.0
-"""Radii: that of the core is NISP's seeing, and hardly any arc lies beyond the other."""
+"""Outer radii: that of the core is NISP's seeing, and hardly any arc lies beyond the other."""
 BANDS = ("VIS", "Y", "J", "H")
 AT_ONCE = 8
-"""For any size of batch, as last digits depend on it; OU-200 takes 40 MB for each."""
+"""Number of objects mapped at once for any size of batch, because last digits depend on it; OU-200 takes 40 MB for each."""
 
 Maps = NDArray[np.float64]
 """`[batch, y, x]`."""
@@ -35,7 +35,7 @@ Maps = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class CandidateMaps:
-    """`[batch, ...]`; sky up, the first row being the southernmost. NaN where there is nothing to say."""
+    """Maps and numbers, `[batch, ...]`; north is up, and the first row is the southernmost. NaN where a number is undefined."""
 
     cutout_rgb: NDArray[np.uint8]
     """`[batch, y, x, colour]`."""
@@ -43,9 +43,9 @@ class CandidateMaps:
     map_cam: NDArray[np.uint8]
     map_occlusion: NDArray[np.int16]
     occlusion_step: NDArray[np.float64]
-    """Log odds that a unit of `map_occlusion` stands for."""
+    """Change of log-odds that one unit of `map_occlusion` stands for."""
     occlusion_drop: NDArray[np.float64]
-    """Log odds lost with the square that the network can spare least."""
+    """Largest drop in log-odds when one square of `map_occlusion` is hidden."""
     attribution_core: NDArray[np.float64]
     attribution_arc: NDArray[np.float64]
     attribution_peak_arcsec: NDArray[np.float64]
@@ -57,16 +57,16 @@ class CandidateMaps:
 
 
 class CandidateMapper:
-    """Some networks of an ensemble, ready to be asked about many candidates; the last is asked with masks too."""
+    """Maps of many candidates by some networks of an ensemble; the last network makes the occlusion map too."""
 
     def __init__(self, networks: Sequence[tuple[nn.Sequential, NetworkCard]]) -> None:
-        """`networks`: at least one, all of one geometry."""
+        """Take at least one network, all of one geometry."""
         self._geometry = GEOMETRIES[networks[0][1].geometry]
         self._gradients = [_Gradients(network, card) for network, card in networks]
         self._occlusion = _Occlusion(*networks[-1])
 
     def maps(self, stamps: Stamps) -> CandidateMaps:
-        """Of each candidate on its own.
+        """Return the maps of each candidate on its own.
 
         Args:
             stamps: Band to `[batch, y, x]`, in the ensemble's geometry.
@@ -100,10 +100,10 @@ class CandidateMapper:
 
 
 def candidate_mapper(folder: Path, card: EnsembleCard) -> CandidateMapper:
-    """Of the telling networks of the package in `folder`.
+    """Return a mapper of the package in `folder`, by the networks that read the most bands.
 
     Raises:
-        PackageError: its weights cannot be used.
+        PackageError: the weights of the package cannot be used.
     """
     known = {network.name: network for network in card.networks}
     chosen = [known[name] for name in telling_networks(card)]
@@ -112,12 +112,12 @@ def candidate_mapper(folder: Path, card: EnsembleCard) -> CandidateMapper:
 
 @dataclass(frozen=True)
 class _Said:
-    """One network's Guided Grad-CAM where it is positive, in its own unit: who says little counts little."""
+    """The positive Guided Grad-CAM of one network, in its own unit: a network with little evidence has little weight."""
 
     guided: Maps
     cam: Maps
     whole: NDArray[np.float64]
-    """`[batch]`: of the whole map, the cells and what lies beyond them."""
+    """`[batch]`: sum of the whole map, the cells and the pixels beyond them."""
     core: NDArray[np.float64]
     arc: NDArray[np.float64]
     bands: dict[str, NDArray[np.float64]]
@@ -153,7 +153,7 @@ class _Gradients:
 
 
 class _Occlusion:
-    """Squares of about 1 arcsec, on whole pixels of the network."""
+    """Occlusion by squares of about 1 arcsec, on whole pixels of the network."""
 
     def __init__(self, network: nn.Sequential, card: NetworkCard) -> None:
         self._card = card
@@ -165,25 +165,25 @@ class _Occlusion:
         self._mapper = OcclusionMapper(network, Masks(side, side))
 
     def of(self, stamps: Stamps) -> Maps:
-        """What the log odds of a lens change by."""
+        """Return the change of the log-odds of a lens for each hidden square, `[batch, y, x]`."""
         inputs: Inputs = network_input(stamps, self._card.channels, self._card.input_pixels)
         whole = lens_log_odds(self._mapper.whole_logits(inputs))
         return lens_log_odds(self._mapper.logits(inputs, self._starts)) - whole[:, None, None]
 
 
 def _share(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
-    """NaN where the whole is nothing."""
+    """Return part / whole, NaN where the whole is 0."""
     return np.asarray(part / np.where(whole > 0, whole, np.nan))
 
 
 def _as_bytes(maps: Maps) -> NDArray[np.uint8]:
-    """Each on its own scale, its highest value at 255; zero where there is nothing."""
+    """Scale each map on its own, its highest value to 255; a map without positive values stays 0."""
     highest = maps.max(axis=(1, 2), keepdims=True)
     return np.round(255 * maps / np.where(highest > 0, highest, 1)).astype(np.uint8)
 
 
 def _peak_arcsec(maps: Maps) -> NDArray[np.float64]:
-    """`[batch]`: how far from the centre the highest cell lies."""
+    """Return the distance of the highest cell from the centre, `[batch]`; NaN for a map without positive values."""
     n = maps.shape[-1]
     at = np.unravel_index(maps.reshape(len(maps), -1).argmax(axis=1), (n, n))
     offset = np.hypot(*(np.array(at) - (n - 1) / 2)) * SHOWN_ARCSEC / n
@@ -191,7 +191,7 @@ def _peak_arcsec(maps: Maps) -> NDArray[np.float64]:
 
 
 def _agreement(of_networks: Sequence[Maps]) -> NDArray[np.float64]:
-    """`[batch]`: correlation of the maps, mean over the pairs of networks that both say something."""
+    """Return the correlation of the maps, `[batch]`, averaged over the pairs of networks whose maps both vary."""
     flat = [maps.reshape(len(maps), -1) for maps in of_networks]
     pairs = np.array([_correlation(a, b) for a, b in combinations(flat, 2)]).reshape(-1, len(flat[0]))
     n = (~np.isnan(pairs)).sum(axis=0)

@@ -1,7 +1,7 @@
-"""Images that a network would like to see: changed along the gradient until they speak for a class or excite a kernel.
+"""Gradient ascent on images, to raise the output of a network for a class or the activation of a kernel.
 
-From noise they are class generated images, from a picture they are Deep Dreams, and for one kernel they are generated kernel
-images (Wilde et al. 2022, sections 5.3-5.5).
+The results are class generated images if the ascent starts from noise, Deep Dreams if it starts from a picture, and generated
+kernel images if it raises one kernel (Wilde et al. 2022, sections 5.3-5.5).
 """
 
 from collections.abc import Callable
@@ -16,14 +16,14 @@ from scanner.preprocess.network_inputs import Inputs
 from scanner.preprocess.resample import resized
 
 Objective = Callable[[Tensor], Tensor]
-"""From `[batch, channel, y, x]` to `[batch]`: what is to grow."""
+"""Function from images `[batch, channel, y, x]` to the values to raise, `[batch]`."""
 Progress = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
 
 
 @dataclass(frozen=True)
 class Climb:
-    """How far and how fast an image goes."""
+    """Number and size of the steps of a gradient ascent."""
 
     n_steps: int
     learning_rate: float
@@ -36,21 +36,21 @@ class Climb:
 
 
 CLASS_GENERATION = Climb(5000, 0.1, is_stretched=True)
-"""Wilde et al. 2022, section 5.3."""
+"""Settings of Wilde et al. 2022, section 5.3."""
 DEEP_DREAM = Climb(1000, 1e-3)
-"""Section 5.4."""
+"""Settings of section 5.4."""
 _NOISE_PIXELS = 66
 KERNEL_IMAGES = Climb(1000, 0.1)
-"""Section 5.5 names neither; the rate is that of section 5.3, for the sum of a map: of its mean it would do next to nothing."""
+"""Section 5.5 gives neither value; the rate is that of section 5.3, for the sum of a map: for the mean it has little effect."""
 
 
 def class_output(network: nn.Module, place: int) -> Objective:
-    """The output of a network for the class at that place."""
+    """Return the objective that is a network's output for the class with index `place`."""
     return lambda images: network(images)[:, place]
 
 
 def kernel_output(network: nn.Sequential, n_layers: int, kernel: int) -> Objective:
-    """The mean of one feature map after the first `n_layers` layers: its kernel activation value."""
+    """Return the objective that is a kernel's activation value: the mean of its map after the first `n_layers` layers."""
     first = network[:n_layers]
     return lambda images: first(images)[:, kernel].mean(dim=(-2, -1))
 
@@ -63,15 +63,15 @@ def climb(
     high: NDArray[np.float32],
     progress: Progress | None = None,
 ) -> Inputs:
-    """Images `[batch, channel, y, x]` that raise the objective, each on its own, by plain steps along its gradient.
+    """Change images `[batch, channel, y, x]` to raise the objective, each on its own, by plain steps along its gradient.
 
     Args:
-        objective: Of a network in eval mode; its weights stay as they are.
+        objective: Objective of a network in eval mode; its weights do not change.
         start: The images to begin with.
         how: Number and size of the steps.
-        low: `[channel]`: no pixel goes below.
-        high: `[channel]`: nor above, for the network never sees other values.
-        progress: Told of every hundredth step.
+        low: Lower bound of the pixels, `[channel]`.
+        high: Upper bound, `[channel]`; the network never sees values outside the bounds.
+        progress: Called after every hundredth step and the last.
     """
     least, most = (torch.from_numpy(np.asarray(bound, np.float32)).reshape(1, -1, 1, 1) for bound in (low, high))
     images = torch.from_numpy(start.copy())
@@ -87,13 +87,13 @@ def climb(
 
 
 def noise(n_channels: int, n_pixels: int, rng: np.random.Generator) -> Inputs:
-    """`[1, channel, y, x]` of uniform noise in 0-1 on 66 x 66 pixels, scaled up, the same in all channels (section 5.3)."""
+    """Return `[1, channel, y, x]`: uniform noise in 0-1 on 66 x 66 pixels, scaled up, equal in all channels (section 5.3)."""
     drawn = resized(rng.random((1, _NOISE_PIXELS, _NOISE_PIXELS), dtype=np.float32), n_pixels)
     return np.repeat(np.clip(drawn, 0, 1)[:, None], n_channels, axis=1)
 
 
 def _stretched(images: Tensor, least: Tensor, most: Tensor) -> Tensor:
-    """One that is the same everywhere stays."""
+    """Stretch each image from the lowest to the highest bound; a constant image does not change."""
     darkest, brightest = (bound(images, dim=(1, 2, 3), keepdim=True) for bound in (torch.amin, torch.amax))
     span = brightest - darkest
     return torch.where(span > 0, least + (images - darkest) / span.clamp_min(1e-30) * (most - least), images)

@@ -1,4 +1,4 @@
-"""What the networks of an ensemble say of some objects, and where in the pictures they find it."""
+"""Scores of some objects by the networks of an ensemble, and maps of the pixels that the scores rest on."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,62 +20,62 @@ from scanner.vocabulary.geometry import GEOMETRIES, Stamps
 Progress = Callable[[int, int], None]
 """Called with (maps done, maps in all)."""
 MOST_NETWORKS = 3
-"""That are explained where nobody says which."""
+"""Largest number of networks that are explained by default."""
 
 
 @dataclass(frozen=True)
 class NetworkMaps:
-    """One network's maps of some objects; `[batch, ...]`. Angles count from the middle, as the stamps lie."""
+    """One network's maps of some objects, `[batch, ...]`. Angles count from the middle, along the axes of the stamps."""
 
     network: str
     side_arcsec: float
-    """Of the stamps, and of every map but `occlusion`."""
+    """Side of the stamps, and of every map except `occlusion`."""
     p_lens: NDArray[np.float32]
     occlusion: NDArray[np.float32]
-    """`[batch, y, x]`: change of the log odds of a lens when pixels there are hidden: below zero where they support one."""
+    """`[batch, y, x]`: change of the log-odds of a lens when pixels there are hidden; negative where they support a lens."""
     occlusion_side_arcsec: float
-    """Of the square of all cells of `occlusion`: a cell is as wide as the masks' step, and about the middle of its mask."""
+    """Side of the square of all cells of `occlusion`; a cell is as wide as the masks' step and centred on its mask."""
     cam: NDArray[np.float32]
     """`[batch, y, x]`: Grad-CAM."""
     guided: NDArray[np.float32]
-    """`[batch, y, x]`: Guided Grad-CAM, where it is positive, all channels together."""
+    """`[batch, y, x]`: the positive part of Guided Grad-CAM, summed over all channels."""
     occlusion_start_arcsec: float = 0.0
-    """From the left (and lower) edge of the stamps to that of the square; the masks may leave out the other edge."""
+    """Distance from the left (and lower) edge of the stamps to that square; the masks may leave out the other edge."""
 
 
 def telling_networks(card: EnsembleCard) -> list[str]:
-    """Those that read the most bands, at most three."""
+    """Return the networks that read the most bands, at most three."""
     n_bands = {network.name: len({channel.band for channel in network.channels}) for network in card.networks}
     most = max(n_bands.values())
     return [name for name, n in n_bands.items() if n == most][:MOST_NETWORKS]
 
 
 def chosen_networks(card: EnsembleCard, names: Sequence[str] | None) -> list[str]:
-    """Those of some names, each once; by default the telling ones.
+    """Return the named networks, each once; by default those that read the most bands.
 
     Raises:
-        PackageError: the ensemble has no network of a name, or none is named.
+        PackageError: the ensemble has no network of a name, or `names` is empty.
     """
     known = [network.name for network in card.networks]
     chosen = telling_networks(card) if names is None else list(dict.fromkeys(names))
     if unknown := [name for name in chosen if name not in known]:
         raise PackageError(f"{card.name} has no network {', '.join(unknown)}; it has {', '.join(known)}")
     if not chosen:
-        raise PackageError(f"name a network of {card.name}: {', '.join(known)}")
+        raise PackageError(f"at least one network of {card.name} must be named, out of {', '.join(known)}")
     return chosen
 
 
 def explain(
     folder: Path, card: EnsembleCard, stamps: Stamps, names: Sequence[str] | None = None, progress: Progress | None = None
 ) -> list[NetworkMaps]:
-    """Maps of each object for some networks of a package.
+    """Return maps of each object for some networks of a package.
 
     Args:
-        folder: Of the package.
+        folder: Folder of the package.
         card: Its card.
         stamps: Band to `[batch, y, x]`, in the ensemble's geometry.
-        names: Of networks; by default the telling ones.
-        progress: Told of each map.
+        names: Names of networks; by default those that read the most bands.
+        progress: Called after each map.
 
     Raises:
         PackageError: the ensemble has no such network, or its weights cannot be used.
@@ -119,19 +119,19 @@ def _network_maps(network: nn.Sequential, card: NetworkCard, stamps: Stamps, tol
 
 
 def stamp_side_arcsec(card: NetworkCard) -> float:
-    """Of what a network sees: of bands whose pixels fill squares that differ a little, the widest, which is that of VIS."""
+    """Return the side of a network's stamps: that of its widest band (VIS), as the bands' squares differ a little."""
     grids = GEOMETRIES[card.geometry].grids
     return max(grids[channel.band].side_arcsec for channel in card.channels)
 
 
 def cells_arcsec(masks: Masks, n_pixels: int, side_arcsec: float) -> tuple[float, float]:
-    """Where the square of all cells of an occlusion map begins, from the edge of the stamp, and how wide it is."""
+    """Return the distance of the square of all cells of an occlusion map from the edge of the stamp, and its side."""
     pixel_arcsec = side_arcsec / n_pixels
     first = (masks.side_pixels - masks.step_pixels) / 2
     return first * pixel_arcsec, len(masks.starts(n_pixels)) * masks.step_pixels * pixel_arcsec
 
 
 def lens_log_odds(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    """`[..., class]` to `[...]`: of any kind of lens. In probabilities nothing would be left to see of good candidates."""
+    """Turn logits `[..., class]` into log-odds of a lens `[...]`; probabilities of good candidates would show no change."""
     wide = logits.astype(np.float64)
     return np.asarray(logsumexp(wide[..., 1:], axis=-1) - wide[..., 0])

@@ -1,4 +1,4 @@
-"""Maps beside pictures, in the colours of Wilde et al. 2022 (figures 11-13), and what stands out as in their figure 17."""
+"""Maps beside pictures, in the colours of Wilde et al. 2022 (figures 11-13), with pixels picked out as in their figure 17."""
 
 import io
 import textwrap
@@ -20,53 +20,53 @@ from scanner.vocabulary.geometry import Geometry, Grid, Stamps
 
 _INCHES = 1.5
 GUIDED_SHOWN = 0.05
-"""Share of the highest Guided Grad-CAM from which on a pixel is shown; section 5.6 has 0.05 of captum's own unit."""
+"""Lowest Guided Grad-CAM of a shown pixel, as a share of the highest; section 5.6 has 0.05 of captum's own unit."""
 _DIMMED = 0.15
 _LINES = (0.35, 0.5, 0.65, 0.8)
-"""Of VIS on the stretch of colour pictures: at 7, 14, 29 and 58 times the noise of the sky."""
+"""Contour levels of VIS on the stretch of colour pictures: 7, 14, 29 and 58 times the noise of the sky."""
 _UNKNOWN = "0.8"
-"""Grey, where no mask has its middle."""
+"""Grey, shown where no mask is centred."""
 _KEY = (
-    "blue: supports a lens, red: speaks against it, white: changes nothing, each map on its own scale, its largest loss and "
+    "blue: supports a lens, red: counts against it, white: changes nothing, each map on its own scale, its largest loss and "
     "gain of log odds below; lines: VIS; bar: 1 arcsec; p of a network: at the prevalence of its training"
 )
 _KEY_A_COLUMN = 32
-"""Letters of the key that are as wide as a picture."""
+"""Number of letters of the key that are as wide as a picture."""
 _NAME_LETTERS = 22
-"""Of a title that are."""
+"""Number of letters of a title that are as wide as a picture."""
 _DPI = 110
 _UNNAMED: Mapping[str, dict[str, None]] = MappingProxyType(
     {"png": {"Software": None}, "pdf": {"CreationDate": None, "Producer": None, "Creator": None}}
 )
-"""Neither dates nor versions in files."""
+"""Metadata that keeps dates and versions out of the files."""
 LEAST_CHANGE = 1e-3
-"""In log odds, that has a full colour: a hundred times what float32 rounds logits by."""
+"""Smallest change in log-odds that has a full colour: a hundred times the rounding error of float32 logits."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """Objects, and what an ensemble says of them."""
+    """Objects, and an ensemble's scores of them."""
 
     object_ids: Sequence[str]
     """`[batch]`"""
     stamps: Stamps
     """Band to `[batch, y, x]`."""
     geometry: Geometry
-    """Of the stamps."""
+    """Geometry of the stamps."""
     ensemble: str
     p_lens: NDArray[np.floating]
     """`[batch]`"""
 
 
 def explanation_figure(shown: Shown, maps: Sequence[NetworkMaps]) -> Figure:
-    """A row for each object: its picture, then for each network its occlusion map and what Guided Grad-CAM picks out.
+    """Draw a row for each object: its picture, then for each network its occlusion map and the Guided Grad-CAM pixels.
 
-    In occlusion maps blue squares support a lens, red ones speak against it, and white ones change nothing; each map is scaled
+    In occlusion maps blue squares support a lens, red ones count against it, and white ones change nothing; each map is scaled
     on its own. Lines show where VIS is bright.
 
     Args:
         shown: The objects.
-        maps: Of some networks.
+        maps: Maps of some networks.
     """
     n_objects, n_columns = len(shown.object_ids), 1 + 2 * len(maps)
     key = textwrap.fill(_KEY, _KEY_A_COLUMN * n_columns)
@@ -92,20 +92,20 @@ def explanation_figure(shown: Shown, maps: Sequence[NetworkMaps]) -> Figure:
 
 
 def shortened(name: str, n_letters: int = _NAME_LETTERS) -> str:
-    """A long name without its middle."""
+    """Return a name, without its middle if it is long."""
     kept = n_letters - 1
     return name if len(name) <= n_letters else f"{name[: kept - kept // 2]}\u2026{name[len(name) - kept // 2 :]}"
 
 
 def figure_bytes(figure: Figure, kind: str) -> bytes:
-    """As `png` or `pdf`; equal figures give equal bytes."""
+    """Encode a figure as `png` or `pdf`; equal figures give equal bytes."""
     sink = io.BytesIO()
     figure.savefig(sink, format=kind, dpi=_DPI, metadata=_UNNAMED[kind])
     return sink.getvalue()
 
 
 def pages_bytes(pages: Sequence[Figure], kind: str) -> bytes:
-    """As `pdf`, or one below the other as `png`; equal figures give equal bytes."""
+    """Encode pages as `pdf`, or one below the other as `png`; equal figures give equal bytes."""
     if kind == "png":
         return figure_bytes(_stacked(pages), kind)
     sink = io.BytesIO()
@@ -116,7 +116,7 @@ def pages_bytes(pages: Sequence[Figure], kind: str) -> bytes:
 
 
 def _stacked(pages: Sequence[Figure]) -> Figure:
-    """One below the other, with white beside the narrower ones."""
+    """Stack pages one below the other, with white beside the narrower ones."""
     drawn = []
     for page in pages:
         canvas = FigureCanvasAgg(page)
@@ -132,7 +132,7 @@ def _stacked(pages: Sequence[Figure]) -> Figure:
 
 
 def occlusion_colours(occlusion: NDArray[np.floating]) -> TwoSlopeNorm:
-    """The lowest value at one end, the highest at the other, and 0 in the middle; what rounding makes has no colour."""
+    """Put the lowest value at one end, the highest at the other, and 0 in the middle; rounding errors have no colour."""
     return TwoSlopeNorm(0.0, min(float(occlusion.min()), -LEAST_CHANGE), max(float(occlusion.max()), LEAST_CHANGE))
 
 
@@ -149,7 +149,7 @@ def _draw_occlusion(axis: Axes, maps: NetworkMaps, row: int, vis: NDArray[np.flo
 
 
 def _rounded(change: float) -> str:
-    """The loss, or gain; 0 where there is none."""
+    """Format a loss or a gain; a negative one is 0."""
     return f"{max(change, 0):.1f}" if change >= 0.1 or change <= 0 else f"{change:.1g}"
 
 
@@ -159,13 +159,13 @@ def _draw_picture(axis: Axes, title: str, picture: NDArray[np.floating], grid: G
 
 
 def _draw_bar(axis: Axes, grid: Grid) -> None:
-    """One arcsec long, at the lower left."""
+    """Draw a bar of one arcsec at the lower left."""
     start = -0.45 * grid.side_arcsec
     axis.plot([start, start + 1], [start, start], color="white", linewidth=1.2, solid_capstyle="butt")
 
 
 def _picked_out(picture: NDArray[np.floating], side_arcsec: float, maps: NetworkMaps, row: int) -> NDArray[np.floating]:
-    """The picture, of that side, dimmed where Guided Grad-CAM says little."""
+    """Return the picture, `side_arcsec` wide, dimmed where Guided Grad-CAM is low."""
     guided = maps.guided[row]
     n, m = len(picture), len(guided)
     from_middle = (np.arange(n) + 0.5 - n / 2) * (side_arcsec / maps.side_arcsec) / n

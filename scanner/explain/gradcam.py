@@ -16,32 +16,32 @@ from scanner.preprocess.network_inputs import Inputs
 
 _KNOWN = (nn.Conv2d, nn.ReLU, nn.MaxPool2d, nn.Flatten, nn.Linear, MeanOverOrientations)
 MAX_KERNEL = 5
-"""Pixels a side, of the architectures' convolutions that see a part of a map only."""
+"""Largest side, in pixels, of the architectures' convolutions that see only a part of a map."""
 
-# It says at each call that it sets hooks for a while.
+# captum warns at each call that it sets hooks temporarily.
 warnings.filterwarnings("ignore", "Setting backward hooks on ReLU activations", UserWarning, "captum")
 
 
 @dataclass(frozen=True)
 class GradCamMaps:
-    """What made a network say "lens", stretched over its input as captum and the paper do.
+    """Evidence of a network for "lens", stretched over the network's input as captum and the paper do.
 
-    The last feature maps of the paper's networks, whose convolutions have no padding, look at the middle of the image only:
-    stretched over all of it, a cell at the edge lies up to 5 arcsec farther out than what it saw. Those of the flagship lie
-    where they should.
+    The last feature maps of the paper's networks, whose convolutions have no padding, see only the middle of the image:
+    stretched over the whole image, a cell at the edge lies up to 5 arcsec farther out than the pixels that it saw. The cells of
+    the flagship lie in the right places.
     """
 
     cam: NDArray[np.float32]
-    """`[batch, y, x]`: where the last feature maps speak for a lens; never negative, in units of the output."""
+    """`[batch, y, x]`: evidence for a lens in the last feature maps; never negative, in units of the output."""
     guided: NDArray[np.float32]
-    """`[batch, channel, y, x]`: that times the guided gradient: which pixels of which channel raise the output."""
+    """`[batch, channel, y, x]`: `cam` times the guided gradient: the pixels of each channel that raise the output."""
 
 
 class LensLogOdds(nn.Module):
-    """`[batch]`: log odds of any kind of lens against none.
+    """Log-odds of a lens of any kind, `[batch]`.
 
-    What a softmax makes of the outputs: with the lens outputs alone, evidence against "nonlens" would not count, and of the
-    flagship's maps a fifth fewer peak on the arc.
+    They use all outputs, as a softmax does: with the lens outputs alone, evidence against "nonlens" would not count, and of the
+    flagship's maps a fifth fewer would peak on the arc.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -54,7 +54,7 @@ class LensLogOdds(nn.Module):
 
 
 class LensOutput(nn.Module):
-    """`[batch]`: the output of a two-class network for "lens" alone, whose gradient the paper takes (section 5.6)."""
+    """Output of a two-class network for "lens" alone, `[batch]`; the paper takes its gradient (section 5.6)."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -66,30 +66,30 @@ class LensOutput(nn.Module):
 
 
 class GradCamMapper:
-    """One network, ready to be asked about many images. Not for several threads at once: captum hooks into the network."""
+    """Grad-CAM of many images for one network. One thread at a time may use it: captum hooks into the network."""
 
     def __init__(self, network: nn.Sequential, output: type[LensLogOdds | LensOutput] = LensLogOdds) -> None:
-        """`network`: as its architecture builds it; it is left as it is.
+        """Take a network as its architecture builds it; it is not changed.
 
         Raises:
-            ValueError: it has other layers than the architectures have: captum would guide no gradient through another
-                non-linear layer than `nn.ReLU`, and not say so.
+            ValueError: the network has other layers than the architectures have: captum would guide no gradient through a
+                non-linear layer other than `nn.ReLU`, without a warning.
         """
         layers = list(plain_network(network))
         self._crop = layers.pop(0) if isinstance(layers[0], CentreCrop) else None
         if strange := [layer for layer in layers if not isinstance(layer, _KNOWN)]:
             raise ValueError(f"guided gradients need a network whose non-linear layers are nn.ReLU modules, got {strange[0]}")
-        # Twice as fast on processors; without gradients of the weights, which nobody asks for.
+        # `channels_last` is twice as fast on CPUs; gradients of the weights are not needed.
         model = output(nn.Sequential(*layers)).requires_grad_(requires_grad=False)
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        # Late: captum imports matplotlib, which takes half a second that scans without maps can save.
+        # Imported late: captum imports matplotlib, which takes half a second that scans without maps can save.
         from captum.attr import GuidedBackprop, LayerGradCam  # type: ignore[import-untyped]
 
         self._cam = LayerGradCam(model, _last_feature_maps(layers))
         self._guided = GuidedBackprop(model)
 
     def maps(self, inputs: Inputs) -> GradCamMaps:
-        """Of each image on its own: what else is in the batch changes nothing.
+        """Return the maps of each image, independent of the rest of the batch.
 
         Args:
             inputs: `[batch, channel, y, x]`, as the network reads them.
@@ -111,7 +111,7 @@ class GradCamMapper:
 
 
 def _last_feature_maps(layers: list[nn.Module]) -> nn.Module:
-    """The ReLU after the last convolution whose kernel is small: one as large as the map leaves no place to tell."""
+    """Return the ReLU after the last convolution with a small kernel: a kernel as large as the map keeps no positions."""
     after = [
         relu
         for convolution, relu in pairwise(layers)

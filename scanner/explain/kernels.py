@@ -1,4 +1,4 @@
-"""What the kernels of a network respond to (Wilde et al. 2022, section 5.2)."""
+"""Responses of the kernels of a network to images (Wilde et al. 2022, section 5.2)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ class KernelLayer:
     """A convolution of a network."""
 
     name: str
-    """As the network names it; of the paper's networks, the layer number of its tables 3 and 4."""
+    """Name in the network; for the paper's networks, the layer number in its tables 3 and 4."""
     n_layers: int
-    """Layers up to its output before ReLU, a normalisation included."""
+    """Number of layers up to its output before ReLU, including a normalisation."""
 
 
 def kernel_layers(network: nn.Sequential) -> list[KernelLayer]:
-    """The convolutions, first to last."""
+    """Return the convolutions, first to last."""
     children = list(network.named_children())
     found = []
     for i, (name, layer) in enumerate(children):
@@ -36,12 +36,12 @@ def kernel_layers(network: nn.Sequential) -> list[KernelLayer]:
 
 
 def kernel_activations(network: nn.Sequential, inputs: Inputs) -> dict[str, NDArray[np.float32]]:
-    """Layer name to `[batch, kernel]`: the mean of each feature map before ReLU, the kernel activation value.
+    """Return, by layer name, `[batch, kernel]`: the mean of each feature map before ReLU, the kernel activation value.
 
-    Of the equivariant network, a kernel in its four orientations gives four maps: `4 * kernel + orientation`.
+    In the equivariant network, a kernel in its four orientations gives four maps: `4 * kernel + orientation`.
 
     Args:
-        network: In eval mode.
+        network: A network in eval mode.
         inputs: `[batch, channel, y, x]`.
     """
     wanted = {layer.n_layers: layer.name for layer in kernel_layers(network)}
@@ -57,15 +57,15 @@ def kernel_activations(network: nn.Sequential, inputs: Inputs) -> dict[str, NDAr
 
 @dataclass(frozen=True)
 class MostActivating:
-    """For each kernel of a layer, `[kernel]`, the image that activates it most."""
+    """The image that activates each kernel of a layer most; arrays are `[kernel]`."""
 
     places: NDArray[np.int64]
-    """Among all images, from 0."""
+    """Index of the image among all images, from 0."""
     values: NDArray[np.float32]
 
 
 def most_activating(network: nn.Sequential, batches: Iterable[Inputs]) -> dict[str, MostActivating]:
-    """Layer name to the best of many images, of which one batch is held at a time; of equals the first."""
+    """Return, by layer name, the best of many images, one batch in memory at a time; the first wins a tie."""
     best: dict[str, MostActivating] = {}
     n_before = 0
     for inputs in batches:
@@ -83,6 +83,6 @@ def _better(first: MostActivating, second: MostActivating) -> MostActivating:
 
 
 def first_kernels(network: nn.Sequential) -> NDArray[np.float32]:
-    """`[kernel, channel, y, x]`: the weights that the first convolution lays on its input, in their first orientation."""
+    """Return the weights of the first convolution in their first orientation, `[kernel, channel, y, x]`."""
     layer = next(layer for layer in network if isinstance(layer, _CONVOLUTIONS))
     return np.array(layer.weight.detach().numpy())

@@ -1,7 +1,7 @@
-"""Occlusion maps: what a network says of an image while a few of its pixels are hidden (Zeiler & Fergus 2014).
+"""Occlusion maps: the logits of an image while a few of its pixels are hidden (Zeiler & Fergus 2014).
 
-Exact, and without running the whole network for each mask: hiding a few pixels changes but a small window of every feature
-map. What lies around it is taken from the maps of the image as it is, and each layer is run on the windows alone.
+They are exact, but the whole network is not run for each mask: hiding a few pixels changes only a small window of every feature
+map. The surroundings of the window are taken from the maps of the whole image, and each layer is run on the windows alone.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from scanner.preprocess.network_inputs import Inputs
 
 MASKS_AT_ONCE = 512
 MAX_MASKED_PIXELS = 2**18
-"""Of all masks together: what changes is some ten times as large, in every channel of a layer."""
+"""Largest number of pixels of all masks together: some ten times as many change, in every channel of a layer."""
 _SPATIAL = (nn.Conv2d, nn.ReLU, nn.MaxPool2d)
 
 
@@ -37,28 +37,28 @@ class Masks:
             raise ValueError(f"masks need a side and a step of at least 1 pixel, got {self.side_pixels} and {self.step_pixels}")
 
     def starts(self, n_pixels: int) -> NDArray[np.int64]:
-        """First row (or column) of each mask that lies wholly in an image of that many pixels a side."""
+        """Return the first row (or column) of each mask that lies wholly in an image of that many pixels a side."""
         return np.arange(0, n_pixels - self.side_pixels + 1, self.step_pixels)
 
 
 MASKS: Mapping[str, Masks] = MappingProxyType(
     {"ou66": Masks(1, 1), "ou200": Masks(4, 4), "compact": Masks(8, 4), "equivariant": Masks(8, 4)}
 )
-"""By architecture: the paper's (Wilde et al. 2022, section 5.1); the flagship's are twice as wide as an arc, of which narrower
-ones leave too much to be seen: fewer of their maps peak on bright arcs."""
+"""Masks by architecture: the paper's (Wilde et al. 2022, section 5.1); the flagship's are twice as wide as an arc, as narrower
+ones leave too much visible: fewer of their maps peak on bright arcs."""
 
 
 class OcclusionMapper:
-    """One network, ready to be asked about many masks."""
+    """Logits of one network for many masks."""
 
     def __init__(self, network: nn.Sequential, masks: Masks) -> None:
-        """`network`: as its architecture builds it; it is left as it is.
+        """Take a network as its architecture builds it; it is not changed.
 
         Raises:
-            ValueError: a convolution with a step, dilation or groups, or another pool than of two pixels.
+            ValueError: a convolution has a stride, dilation or groups other than 1, or a pool is not one of two pixels.
         """
         if strange := [layer for layer in network if not _is_known(layer)]:
-            raise ValueError(f"occlusion knows convolutions of step 1 and pools of 2 pixels, got {strange[0]}")
+            raise ValueError(f"occlusion supports convolutions of stride 1 and pools of 2 pixels, got {strange[0]}")
         plain = plain_network(network)
         plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         layers = list(plain)
@@ -69,7 +69,7 @@ class OcclusionMapper:
 
     @torch.inference_mode()
     def whole_logits(self, inputs: Inputs) -> NDArray[np.float32]:
-        """`[batch, class]`: with nothing hidden, by the arithmetic of `logits`, so that differences are of masks alone."""
+        """Return `[batch, class]` with nothing hidden, by the arithmetic of `logits`, so that only masks make a difference."""
         maps = torch.from_numpy(inputs)
         maps = maps if self._crop is None else self._crop(maps)
         for layer in self._spatial:
@@ -78,17 +78,17 @@ class OcclusionMapper:
 
     @torch.inference_mode()
     def logits(self, inputs: Inputs, starts: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
-        """`[batch, y, x, class]`: with the mask at each place, hidden pixels being 0; float32.
+        """Return `[batch, y, x, class]`, float32: the logits with the mask at each position; hidden pixels are 0.
 
         Args:
             inputs: `[batch, channel, y, x]`, as the network reads them.
-            starts: First row (and column) of each mask, which lies wholly in the image; by default all that the masks have.
+            starts: First row (and column) of each mask, which must lie wholly in the image; by default those of `Masks.starts`.
 
         Raises:
-            ValueError: no image, or one smaller than the mask.
+            ValueError: there is no image, or it is smaller than the mask.
         """
         if not len(inputs) or inputs.shape[-1] < self._masks.side_pixels:
-            raise ValueError(f"needs images of at least {self._masks.side_pixels} pixels a side, got {inputs.shape}")
+            raise ValueError(f"occlusion needs images of at least {self._masks.side_pixels} pixels a side, got {inputs.shape}")
         places = torch.from_numpy(self._masks.starts(inputs.shape[-1]) if starts is None else starts)
         return np.stack([self._of_one(torch.from_numpy(image), places) for image in inputs])
 
@@ -105,7 +105,7 @@ class OcclusionMapper:
         return np.asarray(torch.cat(parts).reshape(len(starts), len(starts), -1).numpy())
 
     def _masked(self, kept: list[Tensor], y: Tensor, x: Tensor) -> Tensor:
-        """Logits with the mask at each of some places, which may lie partly beyond the image."""
+        """Return logits with the mask at each of some positions; a mask may lie partly beyond the image."""
         window = _hidden(kept[0], y, x, self._masks.side_pixels)
         for layer, before, after in zip(self._spatial, kept, kept[1:], strict=False):
             window = _step(layer, window, before, len(after))
@@ -123,7 +123,7 @@ def _is_known(layer: nn.Module) -> bool:
 
 @dataclass(frozen=True)
 class _Window:
-    """Where maps differ from the one of the whole image: squares of one size, wholly inside."""
+    """Squares of one size, wholly inside a map, where the masked maps differ from the map of the whole image."""
 
     y: Tensor
     x: Tensor
@@ -149,7 +149,7 @@ def _hidden(image: Tensor, y: Tensor, x: Tensor, mask_side: int) -> _Window:
 
 
 def _step(layer: nn.Module, window: _Window, before: Tensor, n_after: int) -> _Window:
-    """The window after a layer: `before` is the whole image's map that it reads."""
+    """Return the window after a layer; `before` is the layer's input for the whole image, `[y, x, channel]`."""
     if isinstance(layer, nn.ReLU):
         return _Window(window.y, window.x, window.values.relu_())
     if isinstance(layer, nn.Conv2d):
@@ -170,7 +170,7 @@ def _convolved(layer: nn.Conv2d, window: _Window, before: Tensor, n_after: int) 
 
 
 def _pooled(window: _Window, before: Tensor, n_after: int) -> _Window:
-    # As wide as the least aligned of the windows needs.
+    # All windows are as wide as the least aligned one needs.
     sides = [int(((start + window.side - 1) // 2 - start // 2).max()) + 1 for start in (window.y, window.x)]
     side = min(max(sides), n_after)
     first_y, first_x = ((start // 2).clamp(0, n_after - side) for start in (window.y, window.x))
@@ -181,7 +181,7 @@ def _pooled(window: _Window, before: Tensor, n_after: int) -> _Window:
 
 
 def _cut(feature_map: Tensor, y: Tensor, x: Tensor, side: int) -> Tensor:
-    """`[n, side, side, channel]` of a map `[y, x, channel]`, from those places on."""
+    """Cut `[n, side, side, channel]` out of a map `[y, x, channel]`, from those rows and columns on."""
     (n_y, n_x, n_channels), (step_y, step_x, step_channel) = feature_map.shape, feature_map.stride()
     windows = feature_map.as_strided(
         (n_y - side + 1, n_x - side + 1, side, side, n_channels), (step_y, step_x, step_y, step_x, step_channel)
@@ -190,6 +190,6 @@ def _cut(feature_map: Tensor, y: Tensor, x: Tensor, side: int) -> Tensor:
 
 
 def _paste(onto: Tensor, values: Tensor, y: Tensor, x: Tensor) -> None:
-    """Write `[n, y, x, channel]` into another, each from its own place on."""
+    """Write `[n, y, x, channel]` into a larger such array, each from its own row and column on."""
     places = torch.arange(values.shape[1])
     onto[torch.arange(len(y))[:, None, None], (y[:, None] + places)[:, :, None], (x[:, None] + places)[:, None, :]] = values

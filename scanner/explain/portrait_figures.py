@@ -14,7 +14,7 @@ from scanner.preprocess.channels import Channel
 Picture = NDArray[np.float32]
 """`[y, x, colour]` in 0-1."""
 Cell = tuple[str, Picture]
-"""What stands above a picture, and the picture."""
+"""Title above a picture, and the picture."""
 
 _BRIGHTENED = 2.5
 """Deep Dreams on a linear scale are shown brighter by 150 %, as in figure 16."""
@@ -23,23 +23,23 @@ _INCHES = 1.2
 _KERNEL_INCHES = 0.45
 _KERNELS_A_ROW = 10
 _TITLE_INCHES = 0.35
-"""Least height of what stands above a picture."""
+"""Smallest height of the title above a picture."""
 _LINE_INCHES = 0.11
 _LEAST_INCHES = 5.0
-"""Of a page's width, for its title."""
+"""Smallest width of a page, for its title."""
 _GAP = 0.05
-"""Between pictures, of their width."""
+"""Gap between pictures, as a share of their width."""
 
 
 def portrait_figures(shown: Portrait, object_ids: Sequence[str] = ()) -> list[Figure]:
-    """A page each for the first kernels, the class generated images, the kernels, and where there are objects the Deep Dreams.
+    """Draw a page for the first kernels, one for the class images, one for the kernels and, if there are objects, Deep Dreams.
 
-    Every picture shows the channels of the network's input side by side, y up: NISP in colour, H in red, J in green and Y in
-    blue, where the network reads all three; what else it reads in grey.
+    Every picture shows the channels of the network's input side by side, y up. If the network reads all three NISP bands, they
+    form one colour picture: H in red, J in green and Y in blue. The other channels are grey.
 
     Args:
-        shown: Of one network.
-        object_ids: `[batch]`, of the objects.
+        shown: Portrait of one network.
+        object_ids: Ids of the objects, `[batch]`.
     """
     said = f"{shown.card.name} ({', '.join(label for label, _ in _groups(shown.card.channels))})"
     beside = ", and the object that most activates each kernel" if object_ids else ""
@@ -52,12 +52,12 @@ def portrait_figures(shown: Portrait, object_ids: Sequence[str] = ()) -> list[Fi
 
 
 def picture(image: Image, channels: Sequence[Channel], brightness: float = 1.0) -> Picture:
-    """Channels side by side, with a white gap; each from black at its lower bound to white at its upper one.
+    """Draw channels side by side, with a white gap; each from black at its lower bound to white at its upper one.
 
     Args:
         image: `[channel, y, x]`.
-        channels: What the network reads.
-        brightness: For channels on a linear scale.
+        channels: Channels that the network reads.
+        brightness: Factor for channels on a linear scale.
     """
     low, high = bounds(channels)
     gains = np.array([brightness if channel.scaling == "min_max" else 1.0 for channel in channels], np.float32)
@@ -72,7 +72,7 @@ def _side_by_side(shares: Image, channels: Sequence[Channel]) -> Picture:
 
 
 def _groups(channels: Sequence[Channel]) -> list[tuple[str, tuple[int, int, int]]]:
-    """What is shown together: its name, and the channels shown in red, green and blue."""
+    """Return the groups of channels that are shown together: name, and the channels shown in red, green and blue."""
     first: dict[str, int] = {}
     for place, channel in enumerate(channels):
         first.setdefault(channel.band, place)
@@ -103,7 +103,7 @@ def _class_cells(shown: Portrait) -> list[list[Cell]]:
 
 
 def _kernel_cells(shown: Portrait, object_ids: Sequence[str]) -> list[list[Cell]]:
-    """A row for each layer."""
+    """Return a row of cells for each layer."""
     channels = shown.card.channels
     rows: dict[str, list[Cell]] = {}
     for one in shown.kernels:
@@ -115,7 +115,7 @@ def _kernel_cells(shown: Portrait, object_ids: Sequence[str]) -> list[list[Cell]
 
 
 def _dream_cells(shown: Portrait, object_ids: Sequence[str]) -> list[list[Cell]]:
-    """A row for each object."""
+    """Return a row of cells for each object."""
     names = ("as it is", *(f"towards {name}" for name in shown.card.classes))
     return [
         [
@@ -130,7 +130,7 @@ def _dream_cells(shown: Portrait, object_ids: Sequence[str]) -> list[list[Cell]]
 
 
 def page(title: str, cells: Sequence[Sequence[Cell]], inches: float = _INCHES) -> Figure:
-    """Pictures of one shape, in rows; each that many inches high."""
+    """Lay out pictures of one shape in rows; each is `inches` high."""
     n_rows, n_columns = len(cells), max(len(row) for row in cells)
     height, width, _ = cells[0][0][1].shape
     n_lines = max(above.count("\n") + 1 for row in cells for above, _ in row)
@@ -142,7 +142,7 @@ def page(title: str, cells: Sequence[Sequence[Cell]], inches: float = _INCHES) -
     figure = Figure(figsize=size, facecolor="white")
     FigureCanvasAgg(figure)
     figure.suptitle(title, fontsize=8, y=1 - 0.3 * title_inches / size[1], va="center", parse_math=False)
-    # By hand: the layout engines take seconds for a page.
+    # Margins are set by hand: the layout engines take seconds for a page.
     spaces = {"wspace": _GAP, "hspace": title_inches / inches, "left": 0.01, "right": 0.99}
     grid = spaces | {"bottom": 0.5 * title_inches / size[1], "top": 1 - 2 * title_inches / size[1]}
     for axes, row in zip(figure.subplots(n_rows, n_columns, squeeze=False, gridspec_kw=grid), cells, strict=True):

@@ -1,7 +1,7 @@
-"""Portraits of a network: its first kernels, and what it would like to see (Wilde et al. 2022, sections 5.2-5.5).
+"""Portraits of a network: its first kernels, and images that maximise its outputs (Wilde et al. 2022, sections 5.2-5.5).
 
-Images go their way in shares of the range that each channel may take, so that the paper's rates, which are for images in 0-1,
-mean the same to networks that read other scales.
+The ascent works in shares of the value range of each channel, so that the paper's rates, which are for images in 0-1, mean the
+same for networks that read other scales.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,59 +24,59 @@ Image = NDArray[np.float32]
 """`[channel, y, x]`, as a network reads it."""
 KERNELS_A_LAYER = 3
 _AT_ONCE = 64
-"""Objects that are made into inputs together."""
+"""Number of objects that are made into inputs together."""
 
 
 @dataclass(frozen=True)
 class Climbs:
-    """How far the images of a portrait go; by default as far as the paper's."""
+    """Settings of the ascents of a portrait; the defaults are the paper's."""
 
     of_class: Climb = CLASS_GENERATION
     of_kernel: Climb = KERNEL_IMAGES
     of_object: Climb = DEEP_DREAM
 
     def of_at_most(self, n_steps: int) -> "Climbs":
-        """The same, cut short."""
+        """Return these settings, cut short to `n_steps` steps per ascent."""
         cut = {name: replace(how, n_steps=min(how.n_steps, n_steps)) for name, how in vars(self).items()}
         return Climbs(**cut)
 
     def n_steps(self, network: nn.Sequential, *, has_objects: bool) -> int:
-        """Of all climbs of one portrait together."""
+        """Return the number of steps of all ascents of one portrait together."""
         n_of_kernels = len(kernel_layers(network)) * self.of_kernel.n_steps
         return self.of_class.n_steps + n_of_kernels + has_objects * self.of_object.n_steps
 
 
 @dataclass(frozen=True)
 class KernelPortrait:
-    """What excites one kernel."""
+    """Images that excite one kernel."""
 
     layer: str
-    """As the network names it."""
+    """Name of the layer in the network."""
     kernel: int
-    """Of an equivariant layer, in its first orientation."""
+    """Index of the kernel; in an equivariant layer, the kernel in its first orientation."""
     made: Image
     """The generated kernel image."""
     place: int | None
-    """Among the objects, from 0: the one that activates it most; None where there are none."""
+    """Index, from 0, of the object that activates the kernel most; None without objects."""
     seen: Image | None
-    """That object."""
+    """The network's input for that object."""
 
 
 @dataclass(frozen=True)
 class Dreams:
-    """One object, and what it becomes on its way to each class."""
+    """One object, and its image after an ascent towards each class."""
 
     place: int
-    """Among the objects, from 0."""
+    """Index of the object, from 0."""
     images: Inputs
     """`[1 + class, channel, y, x]`: the object itself first."""
     p: NDArray[np.float32]
-    """`[1 + class, class]`"""
+    """`[1 + class, class]`: probabilities of each image."""
 
 
 @dataclass(frozen=True)
 class Portrait:
-    """All that is shown of one network."""
+    """Everything that is shown of one network."""
 
     card: NetworkCard
     first_kernels: NDArray[np.float32]
@@ -84,10 +84,10 @@ class Portrait:
     class_images: Inputs
     """`[class, channel, y, x]`: class generated images."""
     class_p: NDArray[np.float32]
-    """`[class, class]`: what the network says of each."""
+    """`[class, class]`: the network's probabilities for each image."""
     kernels: tuple[KernelPortrait, ...]
     dreams: tuple[Dreams, ...]
-    """Of the object that is least a lens to the network, then of the one that is most; none without objects."""
+    """Dreams of the object with the lowest lens probability, then of that with the highest; empty without objects."""
 
 
 def portrait(
@@ -98,15 +98,15 @@ def portrait(
     objects: Stamps | None = None,
     progress: Progress | None = None,
 ) -> Portrait:
-    """Draw all of it; every climb from noise starts from the same.
+    """Make the portrait of a network; every ascent from noise starts from the same noise.
 
     Args:
-        network: In eval mode.
+        network: A network in eval mode.
         card: Its card.
-        rng: For the noise.
-        climbs: How far images go.
+        rng: Generator of the noise.
+        climbs: Settings of the ascents.
         objects: Band to `[batch, y, x]`, in the card's geometry.
-        progress: Told of each climb's own steps.
+        progress: Called with the steps of each ascent on its own.
     """
     start = starting_noise(card, rng)
     class_images = towards_classes(network, card, start, climbs.of_class, progress)
@@ -116,13 +116,13 @@ def portrait(
 
 
 def bounds(channels: Sequence[Channel]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """`[channel, 1, 1]` each: between which values the channels of an input lie."""
+    """Return the lowest and the highest value of the channels of an input, `[channel, 1, 1]` each."""
     low, high = np.array([value_range(channel.scaling) for channel in channels], np.float32).T
     return low[:, None, None], high[:, None, None]
 
 
 def starting_noise(card: NetworkCard, rng: np.random.Generator) -> Inputs:
-    """`[1, channel, y, x]`: the paper's noise, between the bounds of each channel."""
+    """Return the paper's noise between the bounds of each channel, `[1, channel, y, x]`."""
     low, high = bounds(card.channels)
     return np.asarray(low + (high - low) * noise(len(card.channels), card.input_pixels, rng), np.float32)
 
@@ -130,10 +130,10 @@ def starting_noise(card: NetworkCard, rng: np.random.Generator) -> Inputs:
 def towards_classes(
     network: nn.Sequential, card: NetworkCard, start: Inputs, how: Climb, progress: Progress | None = None
 ) -> Inputs:
-    """`[image * class, channel, y, x]`: each of some images on its way to each class.
+    """Return each start image after an ascent towards each class, `[image * class, channel, y, x]`.
 
-    Of two classes the output for one of them is raised, as in the paper. Of more, its log odds against all others: the output
-    for "compound_arc" rises most in images that are double rings to the network.
+    With two classes the ascent raises the output for the class, as in the paper. With more it raises the log-odds of the class
+    against all others: the output for "compound_arc" rises most in images that the network classifies as double rings.
     """
     n_classes = len(card.classes)
     rows, targets = torch.arange(len(start) * n_classes), torch.arange(n_classes).repeat(len(start))
@@ -158,23 +158,23 @@ def kernel_images(
     how: Climb,
     progress: Progress | None = None,
 ) -> Inputs:
-    """`[map, channel, y, x]`: from one image, one for each of some feature maps after the first `n_layers` layers.
+    """Return, from one image, one for each of some feature maps after the first `n_layers` layers, `[map, channel, y, x]`.
 
-    Climbs the sum of a map. Its mean is what the paper calls activation, but that has a gradient of one pixel's over the number
-    of pixels: at a rate of 0.1 noise is still noise after 1000 steps.
+    The ascent raises the sum of a map. The paper's activation is the mean, but its gradient is that of one pixel divided by the
+    number of pixels: at a rate of 0.1 noise is still noise after 1000 steps.
     """
     first, rows, places = network[:n_layers], torch.arange(len(maps)), torch.tensor(maps)
     return _climb(lambda images: first(images)[rows, places].sum((-2, -1)), np.repeat(start, len(maps), 0), how, card, progress)
 
 
 def probabilities(network: nn.Sequential, images: Inputs) -> NDArray[np.float32]:
-    """`[batch, class]`: what a network says of inputs."""
+    """Return a network's probabilities for inputs, `[batch, class]`."""
     with torch.inference_mode():
         return np.asarray(torch.softmax(network(torch.from_numpy(images)), 1).numpy())
 
 
 def _climb(objective: Objective, start: Inputs, how: Climb, card: NetworkCard, progress: Progress | None) -> Inputs:
-    """In shares of the range of each channel."""
+    """Run the ascent in shares of the range of each channel."""
     low, high = bounds(card.channels)
     least, span = torch.from_numpy(low), torch.from_numpy(high - low)
 
@@ -202,7 +202,7 @@ def _kernel_portraits(
 
 
 def _chosen_kernels(network: nn.Sequential, layer: KernelLayer) -> tuple[list[int], list[int]]:
-    """Some kernels of a layer, evenly spread, and their feature maps: of an equivariant layer, every fourth."""
+    """Choose some kernels of a layer, evenly spread, and their feature maps: in an equivariant layer, every fourth."""
     convolution = dict(network.named_children())[layer.name]
     n_kernels = len(next(convolution.parameters()))
     kernels = list(dict.fromkeys(np.linspace(0, n_kernels - 1, KERNELS_A_LAYER).round().astype(int).tolist()))

@@ -1,4 +1,4 @@
-"""Does a map mean anything? Tests of maps against what is known of the objects, and of the networks they come from."""
+"""Sanity checks of maps, against the truth of the objects and against the networks that the maps come from."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -14,17 +14,17 @@ from scanner.networks.architectures import he_initialise
 from scanner.preprocess.network_inputs import Inputs
 
 Maps = NDArray[np.floating]
-"""`[batch, y, x]`: relevance for "lens", more of it being more positive."""
+"""`[batch, y, x]`: relevance for "lens"; larger values are more relevant."""
 Truth = NDArray[np.bool_]
 """`[batch, y, x]`: pixels that hold lensed light."""
 Scores = Callable[[Inputs], NDArray[np.floating]]
-"""`[batch]` of inputs, such as the log odds of a lens."""
+"""Function from inputs to `[batch]`, such as the log-odds of a lens."""
 
 
 def hits(maps: Maps, truth: Truth, slack_pixels: int = 0) -> NDArray[np.bool_]:
-    """`[batch]`: does the highest pixel lie on the arc, or within so many pixels of it? The pointing game (Zhang et al. 2018).
+    """Return, `[batch]`, whether the peak is within `slack_pixels` of the arc: the pointing game (Zhang et al. 2018).
 
-    A map without a highest pixel, being the same everywhere, misses.
+    A constant map, which has no highest pixel, misses.
     """
     near = grown(truth, slack_pixels)
     highest = maps.reshape(len(maps), -1).argmax(axis=1)
@@ -32,37 +32,37 @@ def hits(maps: Maps, truth: Truth, slack_pixels: int = 0) -> NDArray[np.bool_]:
 
 
 def is_empty(maps: Maps) -> NDArray[np.bool_]:
-    """`[batch]`: is the map the same everywhere?"""
+    """Return, `[batch]`, whether the map is constant."""
     return np.ptp(maps.reshape(len(maps), -1), axis=1) == 0
 
 
 def hits_of_middle(truth: Truth, slack_pixels: int = 0) -> NDArray[np.bool_]:
-    """`[batch]`: does a map hit whose highest pixel is in the middle of the stamp, whatever it shows?"""
+    """Return, `[batch]`, whether a map hits that always peaks in the middle of the stamp."""
     at = truth.shape[-1] // 2
     return grown(truth, slack_pixels)[:, at, at]
 
 
 def chance(truth: Truth, slack_pixels: int = 0) -> NDArray[np.float64]:
-    """`[batch]`: how often a pixel drawn at random is a hit."""
+    """Return, `[batch]`, the probability that a random pixel is a hit."""
     return grown(truth, slack_pixels).mean(axis=(1, 2))
 
 
 def grown(truth: Truth, n_pixels: int) -> Truth:
-    """With all pixels that are at most so many steps away, diagonal ones included."""
+    """Add all pixels that are at most `n_pixels` steps away, diagonal ones included."""
     if n_pixels == 0:
         return truth
     return np.array([binary_dilation(mask, np.ones((3, 3)), n_pixels) for mask in truth])
 
 
 def relevance_mass(maps: Maps, truth: Truth) -> NDArray[np.float64]:
-    """`[batch]`: the share of all positive relevance that lies on the arc (Arras et al. 2022); 0 where there is none."""
+    """Return, `[batch]`, the share of the positive relevance that lies on the arc (Arras et al. 2022); 0 without any."""
     positive = np.maximum(maps, 0)
     inside, everywhere = (np.where(mask, positive, 0).sum(axis=(1, 2)) for mask in (truth, True))
     return np.asarray(inside / np.maximum(everywhere, 1e-30), np.float64)
 
 
 def rank_correlation(maps: Maps, others: Maps) -> NDArray[np.float64]:
-    """`[batch]`: Spearman's, of the pixels of two maps each; 0 where one is the same everywhere."""
+    """Return Spearman's rank correlation of the pixels of two maps, `[batch]`; 0 where one of them is constant."""
     ranks = [rankdata(some.reshape(len(some), -1), axis=1) for some in (maps, others)]
     centred = [some - some.mean(axis=1, keepdims=True) for some in ranks]
     norms = [np.sqrt((some**2).sum(axis=1)) for some in centred]
@@ -70,7 +70,7 @@ def rank_correlation(maps: Maps, others: Maps) -> NDArray[np.float64]:
 
 
 def randomised(network: nn.Sequential, seed: int) -> nn.Sequential:
-    """The same architecture with weights that were never trained: maps that survive this show the image, not the network."""
+    """Return a copy with untrained weights: a map that does not change with them shows the image, not the network."""
     copy = deepcopy(network)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -82,18 +82,18 @@ def randomised(network: nn.Sequential, seed: int) -> nn.Sequential:
 
 
 def deletion(scores: Scores, inputs: Inputs, maps: Maps, n_steps: int = 20) -> NDArray[np.float64]:
-    """`[batch, step + 1]`: scores as the most relevant pixels are hidden first, from none to all (Petsiuk et al. 2018)."""
+    """Return scores, `[batch, step + 1]`, while pixels are hidden, the most relevant first, 0 to all (Petsiuk et al. 2018)."""
     return _curve(scores, inputs, maps, n_steps, starts_hidden=False)
 
 
 def insertion(scores: Scores, inputs: Inputs, maps: Maps, n_steps: int = 20) -> NDArray[np.float64]:
-    """`[batch, step + 1]`: scores as the most relevant pixels are shown first, from none to all."""
+    """Return scores, `[batch, step + 1]`, while pixels are shown, the most relevant first, 0 to all."""
     return _curve(scores, inputs, maps, n_steps, starts_hidden=True)
 
 
 def _curve(scores: Scores, inputs: Inputs, maps: Maps, n_steps: int, *, starts_hidden: bool) -> NDArray[np.float64]:
     n, n_pixels = len(maps), maps[0].size
-    # Place in the order of falling relevance.
+    # Rank of each pixel in the order of falling relevance.
     place = np.empty((n, n_pixels), np.int64)
     np.put_along_axis(place, np.argsort(-maps.reshape(n, -1), axis=1, kind="stable"), np.arange(n_pixels)[None], axis=1)
     place = place.reshape(maps.shape)

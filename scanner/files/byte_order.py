@@ -1,4 +1,4 @@
-"""Compiled loops over the big-endian words of FITS files: as fast as memory."""
+"""Compiled loops over the big-endian words of FITS files, limited only by memory bandwidth."""
 
 from typing import Any
 
@@ -10,14 +10,14 @@ from scanner.files.fits_checksums import folded
 
 
 class WordSum:
-    """The ones'-complement sum of 32-bit words that come in pieces of any length (FITS Standard 4.0, appendix J)."""
+    """The ones'-complement sum of 32-bit words that arrive in pieces of any length (FITS Standard 4.0, appendix J)."""
 
     def __init__(self) -> None:
         self._total = 0
         self._rest = b""
 
     def add(self, piece: bytes | memoryview) -> None:
-        """Go on with some bytes."""
+        """Add the next bytes of the stream to the sum."""
         if self._rest or len(piece) % 4:
             piece = self._rest + bytes(piece)
             n_whole = len(piece) // 4 * 4
@@ -26,12 +26,12 @@ class WordSum:
 
     @property
     def value(self) -> int:
-        """Of the whole words so far."""
+        """Sum of the complete words so far."""
         return folded(self._total)
 
 
 def float32_of(piece: bytes | memoryview, out: NDArray[np.float32]) -> None:
-    """Big-endian single precision numbers into native ones, of which there must be as many."""
+    """Convert big-endian float32 values to native ones in `out`, which must hold as many values as `piece`."""
     _swap(np.frombuffer(piece, np.uint32), out.view(np.uint32))
 
 
@@ -42,7 +42,7 @@ def _swapped(word: Any) -> Any:
 
 @compiled
 def _sum_words(words: NDArray[np.uint32]) -> np.uint64:
-    """Of words that are in the other byte order."""
+    """Return the sum of words that are stored in the opposite byte order."""
     total = np.uint64(0)
     for word in words:
         total += np.uint64(_swapped(word) & np.uint32(0xFFFFFFFF))

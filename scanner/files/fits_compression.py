@@ -1,7 +1,7 @@
-"""Tile-compressed images: what of them astropy may unpack. Its decoders trust what a file says, and write where it says.
+"""Tile-compressed images: checks before astropy unpacks them, because its decoders trust the file's sizes and offsets.
 
-HCOMPRESS_1 and PLIO_1 are not read: a flipped byte in their streams has corrupted the memory of the process. Neither do
-Euclid, HST, JWST or the sky surveys of this century use them; RICE_1 (fpack's own) and gzip are what files have.
+HCOMPRESS_1 and PLIO_1 are not read: a flipped byte in their streams has corrupted the memory of the process. Euclid, HST,
+JWST and the sky surveys of this century do not use them; files use RICE_1 (fpack's own) and gzip.
 """
 
 import contextlib
@@ -15,17 +15,17 @@ from astropy.io.fits.verify import VerifyError
 from scanner.vocabulary.rejections import RejectCode, Rejection
 
 MAX_TILE_BYTES = 2**28
-"""Of a gzipped tile once it is unpacked: no more pixels than are kept of a mosaic."""
+"""Largest size of an unpacked gzip tile, in bytes: it has no more pixels than a mosaic keeps in memory."""
 _COMPRESSIONS = ("RICE_1", "GZIP_1", "GZIP_2", "NOCOMPRESS")
 _PARAMETERS = {"BLOCKSIZE": (16, 32), "BYTEPIX": (1, 2, 4)}
-"""Of RICE_1 (FITS Standard 4.0, section 10.4.1)."""
+"""Allowed values of the parameters of RICE_1 (FITS Standard 4.0, section 10.4.1)."""
 _MAX_DITHER_SEED = 10_000
 _CODECS = ("astropy.io.fits.hdu.compressed._codecs", "astropy.io.fits._tiled_compression.codecs")
-"""Where astropy keeps them, from version 7 on and before."""
+"""Modules that hold astropy's decoders: from version 7 on, and before."""
 
 
 def check_compression(label: str, header: fits.Header) -> None:
-    """Raise FITS_UNREADABLE if the header asks for what decoders cannot be trusted with."""
+    """Raise FITS_UNREADABLE if the header has compression settings that are not safe to decode."""
     try:
         _check_cards(label, header)
     except (VerifyError, KeyError, TypeError) as error:
@@ -33,19 +33,19 @@ def check_compression(label: str, header: fits.Header) -> None:
 
 
 def compressed_image(opened: fits.HDUList, index: int, shape: tuple[int, ...]) -> fits.CompImageHDU:
-    """The image as astropy has it, before it is unpacked; ValueError if that is another than was checked."""
+    """Return the image as astropy opened it, still packed; raise ValueError if it is not the image that was checked."""
     limit_tiles()
     image = opened[index]
     if not isinstance(image, fits.CompImageHDU) or image.shape != shape:
-        raise ValueError(f"HDU {index} is no compressed image of {shape} pixels to astropy")
+        raise ValueError(f"astropy finds in HDU {index} no compressed image of {shape} pixels")
     return image
 
 
 def unpacked_tile(packed: bytes) -> bytes:
-    """The contents of a gzip stream.
+    """Return the contents of a gzip stream.
 
     Raises:
-        ValueError: damaged, cut short, or more than `MAX_TILE_BYTES`.
+        ValueError: the stream is damaged, is cut short, or unpacks to more than `MAX_TILE_BYTES`.
     """
     stream = zlib.decompressobj(wbits=31)
     try:
@@ -61,7 +61,7 @@ def unpacked_tile(packed: bytes) -> bytes:
 
 @cache
 def limit_tiles() -> None:
-    """Have astropy call `unpacked_tile` from now on, in this process: its own unpacks whatever a tile unfolds to."""
+    """Make astropy in this process unpack with `unpacked_tile` from now on: astropy's own function has no size limit."""
     for name in _CODECS:
         with contextlib.suppress(ImportError):
             vars(importlib.import_module(name))["gzip_decompress"] = unpacked_tile
@@ -70,7 +70,7 @@ def limit_tiles() -> None:
 def _check_cards(label: str, header: fits.Header) -> None:
     kind = str(header.get("ZCMPTYPE", "")).strip().upper()
     if kind not in _COMPRESSIONS:
-        raise _unreadable(label, f"compressed by {kind[:20] or 'nothing'}, only {', '.join(_COMPRESSIONS)} are read")
+        raise _unreadable(label, f"compressed with {kind[:20] or 'nothing'}, must be one of {', '.join(_COMPRESSIONS)}")
     for i in range(1, header["ZNAXIS"] + 1):
         _check(label, header, f"ZTILE{i}", range(1, 2**31))
     _check(label, header, "ZDITHER0", range(_MAX_DITHER_SEED + 1))

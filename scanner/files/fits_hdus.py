@@ -1,7 +1,7 @@
-"""The HDUs of a FITS file in memory: where each lies, whether it is whole, and its pixels.
+"""The HDUs of a FITS file in memory: offsets, completeness and pixels.
 
-Written for files that nobody vouches for: sizes are checked before anything is allocated, a file cut anywhere is noticed
-(FITS Standard 4.0, section 3: whole blocks of 2880 bytes), and checksums count (appendix J).
+The reader does not trust the files: it checks sizes before it allocates memory, detects a file that is cut anywhere
+(FITS Standard 4.0, section 3: whole blocks of 2880 bytes), and verifies checksums (appendix J).
 """
 
 import io
@@ -23,14 +23,14 @@ MAX_FIELDS = 999
 MAX_HDUS = 1000
 MAX_HEADER_BLOCKS = 1000
 MAX_HEADER_BYTES = 2**25
-"""Of all headers of a file: in memory they take five times as much."""
+"""Largest total size of the headers of a file; in memory they take five times as much."""
 _DTYPES = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 _END = b"END".ljust(80)
 
 
 @dataclass(frozen=True)
 class Hdu:
-    """One header-data unit; offsets in bytes, `end` padding included."""
+    """One header-data unit; offsets are in bytes, and `end` includes the padding."""
 
     index: int
     header: fits.Header
@@ -41,17 +41,17 @@ class Hdu:
 
     @property
     def name(self) -> str:
-        """EXTNAME in upper case; the first HDU is PRIMARY unless it says otherwise."""
+        """EXTNAME in upper case; PRIMARY for a first HDU without EXTNAME."""
         return str(self.header.get("EXTNAME", "PRIMARY" if self.index == 0 else "")).strip().upper()
 
     @property
     def is_compressed(self) -> bool:
-        """Is this an image in a binary table (tile compression)?"""
+        """True if this is an image in a binary table (tile compression)."""
         return self.index > 0 and self._kind == "BINTABLE" and bool(self.header.get("ZIMAGE", False))
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the image, slowest axis first (`[y, x]`); empty where the HDU is a table or has no data."""
+        """Shape of the image, slowest axis first (`[y, x]`); empty if the HDU is a table or has no data."""
         is_image = self.index == 0 or self._kind == "IMAGE"
         if not (is_image or self.is_compressed):
             return ()
@@ -59,7 +59,7 @@ class Hdu:
 
     @property
     def dtype(self) -> np.dtype:
-        """Of the stored pixels."""
+        """Data type of the stored pixels."""
         return np.dtype(_DTYPES[int(self.header["BITPIX"])])
 
     @property
@@ -68,13 +68,13 @@ class Hdu:
 
     @property
     def _kind(self) -> str:
-        """Of an extension."""
+        """XTENSION of an extension; empty for the primary HDU."""
         return str(self.header.get("XTENSION", "")).strip()
 
 
 @dataclass(frozen=True)
 class FitsFile:
-    """Headers of a file and its bytes; `truncation` says where the file breaks off, empty when it is whole."""
+    """Headers of a file and its bytes; `truncation` describes where a cut file ends, empty if the file is whole."""
 
     name: str
     data: bytes
@@ -86,7 +86,8 @@ class FitsFile:
         """Read every header.
 
         Raises:
-            Rejection: FITS_UNREADABLE, not FITS or an impossible header; FITS_TRUNCATED, cut in the first header.
+            Rejection: FITS_UNREADABLE, not FITS or an impossible header; FITS_TRUNCATED, cut in the first header;
+                TOO_LARGE, too many HDUs or bytes of headers.
         """
         check_begins_fits(name, data, len(data))
         hdus: list[Hdu] = []
@@ -110,27 +111,27 @@ class FitsFile:
         return label(self.name, hdu)
 
     def check_whole(self) -> None:
-        """Raise FITS_TRUNCATED if any HDU is cut short: no pixel of a damaged file is trusted."""
+        """Raise FITS_TRUNCATED if any HDU is cut short: the reader uses no pixel of a damaged file."""
         if self.truncation:
             raise truncated(self.name, self.truncation)
 
     def check_sums(self, hdu: Hdu) -> None:
-        """Raise FITS_UNREADABLE if CHECKSUM or DATASUM is there and does not match."""
+        """Raise FITS_UNREADABLE if CHECKSUM or DATASUM is present and does not match."""
         unit = np.frombuffer(self.data, ">u4", (hdu.end - hdu.start) // 4, hdu.start)
         n_header = (hdu.data_start - hdu.start) // 4
         check_sums(self.label(hdu), hdu.header, ones_complement_sum(unit[:n_header]), ones_complement_sum(unit[n_header:]))
 
     def stored_pixels(self, hdu: Hdu) -> NDArray:
-        """`[y, x]` in the file's own type and byte order, without a copy and before BSCALE, BZERO and BLANK."""
+        """Return `[y, x]` in the file's own type and byte order, without a copy and before BSCALE, BZERO and BLANK."""
         return np.frombuffer(self.data, hdu.dtype, prod(hdu.shape), hdu.data_start).reshape(hdu.shape)
 
     def pixels(self, hdu: Hdu) -> Image:
-        """`[y, x]` native float32 with BSCALE, BZERO and BLANK applied.
+        """Return `[y, x]` as native float32 with BSCALE, BZERO and BLANK applied.
 
         Raises:
             Rejection: FITS_UNREADABLE, the compressed data cannot be decoded.
         """
-        # What float32 cannot hold becomes infinite, and is counted as not finite later.
+        # Values that overflow float32 become infinite; a later check counts them as not finite.
         with np.errstate(over="ignore", invalid="ignore"):
             if hdu.is_compressed:
                 return self._decompressed(hdu).astype(np.float32)
@@ -145,12 +146,12 @@ class FitsFile:
 
 
 def scaled(stored: NDArray, header: fits.Header) -> Image:
-    """Physical values of stored ones, as native float32: `BZERO + BSCALE * stored`, BLANK becoming NaN."""
+    """Return the physical values of stored ones as native float32: `BZERO + BSCALE * stored`, with NaN for BLANK."""
     scale, zero = float(header.get("BSCALE", 1)), float(header.get("BZERO", 0))
     if (scale, zero) == (1, 0):
         values = stored.astype(np.float32)
     elif (scale, zero, stored.dtype.str) == (1, 2**63, ">i8"):
-        # Unsigned numbers (FITS Standard 4.0, section 5.2.5): float64 would lose what is below 1024.
+        # Unsigned integers (FITS Standard 4.0, section 5.2.5): float64 would lose values below 1024.
         values = (stored.astype(np.int64).view(np.uint64) ^ np.uint64(2**63)).astype(np.float32)
     else:
         values = (stored * np.float64(scale) + zero).astype(np.float32)
@@ -160,12 +161,12 @@ def scaled(stored: NDArray, header: fits.Header) -> Image:
 
 
 def label(name: str, hdu: Hdu) -> str:
-    """How messages call an HDU."""
+    """Return the name of an HDU in messages: file and extension."""
     return f"{name}[{hdu.name or hdu.index}]"
 
 
 def check_begins_fits(name: str, head: bytes, n_bytes: int | None) -> None:
-    """Raise FITS_UNREADABLE or FITS_TRUNCATED if a file with this head, and of this length where known, is no FITS file."""
+    """Raise FITS_UNREADABLE or FITS_TRUNCATED if these first bytes do not begin a FITS file; `n_bytes` is its size if known."""
     if head.startswith(b"SIMPLE  ="):
         return
     if head and b"SIMPLE  =".startswith(head):
@@ -175,12 +176,12 @@ def check_begins_fits(name: str, head: bytes, n_bytes: int | None) -> None:
 
 
 def begins_hdu(head: bytes, index: int) -> bool:
-    """Do 8 bytes begin HDU `index`? Special records after the last HDU are allowed by the standard and left alone."""
+    """Return whether 8 bytes begin HDU `index`; the standard allows special records after the last HDU, which are ignored."""
     return bool(head) and (index == 0 or b"XTENSION".startswith(head))
 
 
 def check_headers(name: str, n_hdus: int, n_bytes: int) -> None:
-    """Raise TOO_LARGE if a file that goes on has as many HDUs, or bytes of headers, as are read."""
+    """Raise TOO_LARGE if another HDU follows the largest accepted number of HDUs or bytes of headers."""
     if n_hdus >= MAX_HDUS:
         raise Rejection(RejectCode.TOO_LARGE, f"{name}: more than {MAX_HDUS} HDUs")
     if n_bytes > MAX_HEADER_BYTES:
@@ -188,12 +189,12 @@ def check_headers(name: str, n_hdus: int, n_bytes: int) -> None:
 
 
 def has_end(block: bytes) -> bool:
-    """Is the header's END among the cards of this block?"""
+    """Return whether one of the cards of this block is END."""
     return any(block[card : card + 80] == _END for card in range(0, len(block), 80))
 
 
 def parse_header(name: str, raw: bytes, start: int, index: int) -> Hdu:
-    """The HDU that begins at `start` with this header.
+    """Return the HDU that begins at `start` with this header.
 
     Raises:
         Rejection: FITS_UNREADABLE.
@@ -211,32 +212,32 @@ def parse_header(name: str, raw: bytes, start: int, index: int) -> Hdu:
 
 
 def truncated(name: str, where: str) -> Rejection:
-    """Of a file that breaks off."""
+    """Return the rejection of a file that ends too early."""
     return Rejection(RejectCode.FITS_TRUNCATED, f"{name}: {where}")
 
 
 def ends_in_header(index: int, n_bytes: int) -> str:
-    """Where a file of `n_bytes` breaks off, for `truncated`."""
+    """Describe for `truncated` that a file of `n_bytes` ends in a header."""
     return f"the file ends in the header of HDU {index}" if index else f"{n_bytes} bytes, the file ends in its first header"
 
 
 def ends_in_data(hdu: Hdu, n_bytes: int) -> str:
-    """Where a file of `n_bytes` breaks off, for `truncated`."""
-    return f"HDU {hdu.index} ends at byte {hdu.end}, the file at {n_bytes}"
+    """Describe for `truncated` that a file of `n_bytes` ends in the data of an HDU."""
+    return f"HDU {hdu.index} should end at byte {hdu.end}, the file ends at byte {n_bytes}"
 
 
 def header_without_end(name: str, index: int) -> Rejection:
-    """Of a file with more cards than are read."""
-    return Rejection(RejectCode.FITS_UNREADABLE, f"{name}: the header of HDU {index} has no end")
+    """Return the rejection of a file with more header cards than the reader accepts."""
+    return Rejection(RejectCode.FITS_UNREADABLE, f"{name}: the header of HDU {index} has no END card")
 
 
 def not_decompressed(label: str, error: Exception) -> Rejection:
-    """Of a compressed image with damaged tiles."""
+    """Return the rejection of a compressed image with damaged tiles."""
     return Rejection(RejectCode.FITS_UNREADABLE, f"{label}: cannot be decompressed ({type(error).__name__})")
 
 
 def _parse_hdu(name: str, data: bytes, start: int, index: int) -> Hdu | None:
-    """The HDU at `start`; None where the file ends within its header."""
+    """Return the HDU at `start`; None if the file ends within its header."""
     data_start = _header_end(data, start)
     if data_start is not None:
         return parse_header(name, data[start:data_start], start, index)
@@ -246,11 +247,11 @@ def _parse_hdu(name: str, data: bytes, start: int, index: int) -> Hdu | None:
 
 
 def _check_values(hdu: Hdu) -> None:
-    """Parse now what is relied on later, so that a malformed card is found here."""
+    """Parse the values that later code uses, so that a malformed card fails here."""
     header = hdu.header
     _ = hdu.name, hdu.shape, hdu.is_compressed, header.get("CHECKSUM"), header.get("DATASUM")
     _ = float(header.get("BSCALE", 1)), float(header.get("BZERO", 0)), int(header.get("BLANK", 0)), int(header.get("ZTILE2", 1))
-    # astropy loops over as many fields as the header says (FITS Standard 4.0, section 7.3.1: at most 999).
+    # astropy loops over the number of fields in the header (FITS Standard 4.0, section 7.3.1: at most 999).
     if not 0 <= int(header.get("TFIELDS", 0)) <= MAX_FIELDS:
         raise ValueError(f"TFIELDS must be 0-{MAX_FIELDS}, got {header['TFIELDS']}")
 

@@ -1,4 +1,4 @@
-"""One band of one object from a FITS file: found, checked and read, or rejected with the reason."""
+"""Reads one band of one object from a FITS file: finds and checks the image, or rejects it with the reason."""
 
 import contextlib
 import math
@@ -18,31 +18,31 @@ from scanner.vocabulary.rejections import RejectCode, Rejection
 
 MAX_CUTOUT_PIXELS = 4096**2
 MAX_FILE_BYTES = 2**29
-"""A file of cutouts larger than this is refused before it is read; mosaics are read as tiles."""
+"""Largest file of cutouts, in bytes: the reader refuses larger ones unread; mosaics are read as tiles."""
 MAX_KEPT_BYTES = 2**27
-"""Of files that were read, while another is."""
+"""Largest total size of the files that stay in memory while the reader opens another."""
 NON_SQUARE_TOLERANCE = 0.01
 GZIP_MAGIC = b"\x1f\x8b"
 _GUNZIP_BYTES = 2**20
-"""Unpacked at a time."""
+"""Bytes that the decompressor unpacks at a time."""
 _GUNZIP_PIECE_BYTES = 2**18
 
 _ARCSEC_PER_UNIT: Mapping[str, float] = {"": 3600.0, "deg": 3600.0, "arcmin": 60.0, "arcsec": 1.0}
 
 
 class FitsReader:
-    """Reads bands and keeps the last few files, so that four bands in one file cost one read."""
+    """Reads bands and keeps the last few files in memory, so that four bands in one file cost one read."""
 
     def __init__(self, max_files: int = 2) -> None:
         self._max_files = max_files
         self._files: OrderedDict[str, FitsFile] = OrderedDict()
 
     def read_band(self, reference: str, pixel_scale_arcsec: float | None = None) -> BandImage:
-        """The image at `URI` (its first 2-D image), `URI#EXTNAME` or `URI#3` (HDU number, 0 is the primary).
+        """Return the image at `URI` (its first 2-D image), `URI#EXTNAME` or `URI#3` (HDU number, 0 is the primary).
 
         Args:
-            reference: Where the image is.
-            pixel_scale_arcsec: Overrides the header's.
+            reference: Location of the image.
+            pixel_scale_arcsec: Pixel scale that replaces the one in the header.
 
         Raises:
             Rejection: MISSING_FILE, IO_ERROR, FITS_UNREADABLE, FITS_TRUNCATED, MISSING_EXTENSION, WRONG_SHAPE, TOO_LARGE or
@@ -56,7 +56,7 @@ class FitsReader:
         return BandImage(file.pixels(hdu), scale)
 
     def zero_point_ab_mag(self, reference: str) -> float:
-        """The AB magnitude of one unit of the image, from its header's MAGZERO; there is no default.
+        """Return the AB magnitude of one unit of the image, from MAGZERO in its header; there is no default.
 
         Raises:
             Rejection: as `read_band`, or NO_ZERO_POINT.
@@ -79,18 +79,18 @@ class FitsReader:
 
 
 def read_band(reference: str, pixel_scale_arcsec: float | None = None) -> BandImage:
-    """`FitsReader.read_band` for a single image."""
+    """Return a single image, as `FitsReader.read_band`."""
     return FitsReader().read_band(reference, pixel_scale_arcsec)
 
 
 def split_reference(reference: str) -> tuple[str, str]:
-    """URI and extension (empty where none is named)."""
+    """Return the URI and the extension (empty if the reference names none)."""
     uri, separator, extension = reference.strip().rpartition("#")
     return (uri, extension.strip()) if separator else (extension, "")
 
 
 def open_fits(uri: str, max_bytes: int) -> FitsFile:
-    """The whole file, gunzipped where needed, with its headers parsed.
+    """Return the whole file, gunzipped if needed, with its headers parsed.
 
     Raises:
         Rejection: MISSING_FILE, IO_ERROR, TOO_LARGE, FITS_UNREADABLE or FITS_TRUNCATED.
@@ -105,11 +105,11 @@ def open_fits(uri: str, max_bytes: int) -> FitsFile:
 
 
 def listed_file(name: str, uri: str, max_bytes: int) -> FileInfo:
-    """Size and etag of a file that may be read.
+    """Return size and ETag of a file that is small enough to read.
 
     Raises:
         Rejection: TOO_LARGE.
-        OSError: there is none, or the store failed.
+        OSError: the file does not exist, or the store failed.
     """
     file = info(uri)
     if file.size > max_bytes:
@@ -119,7 +119,7 @@ def listed_file(name: str, uri: str, max_bytes: int) -> FileInfo:
 
 @contextlib.contextmanager
 def rejecting_failures(name: str, uri: str) -> Iterator[None]:
-    """Turn what storage raises into MISSING_FILE and IO_ERROR."""
+    """Turn exceptions of the storage into rejections MISSING_FILE and IO_ERROR."""
     try:
         yield
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError) as error:
@@ -129,7 +129,7 @@ def rejecting_failures(name: str, uri: str) -> Iterator[None]:
 
 
 def gunzipped(name: str, blocks: Iterable[bytes], max_bytes: int) -> Iterator[bytes]:
-    """The contents of a gzip stream, no more than `max_bytes` of them, whatever a few bytes would unfold to.
+    """Yield the contents of a gzip stream, at most `max_bytes`, so that a gzip bomb cannot fill the memory.
 
     Raises:
         Rejection: FITS_UNREADABLE, TOO_LARGE or FITS_TRUNCATED.
@@ -138,7 +138,7 @@ def gunzipped(name: str, blocks: Iterable[bytes], max_bytes: int) -> Iterator[by
     n_bytes = 0
     for piece in _pieces(blocks):
         rest, unpacked = piece, b""
-        # A full piece may leave more behind in the decompressor, also where all input is used.
+        # After a full piece the decompressor may hold more output, even if it has used all input.
         while not stream.eof and (rest or len(unpacked) == _GUNZIP_BYTES):
             try:
                 unpacked = stream.decompress(rest, _GUNZIP_BYTES)
@@ -154,14 +154,14 @@ def gunzipped(name: str, blocks: Iterable[bytes], max_bytes: int) -> Iterator[by
 
 
 def _pieces(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes in small pieces: the decompressor copies what it leaves of a piece."""
+    """Yield the same bytes in small pieces: the decompressor copies the rest of each piece that it does not use."""
     for block in blocks:
         for start in range(0, len(block), _GUNZIP_PIECE_BYTES):
             yield block[start : start + _GUNZIP_PIECE_BYTES]
 
 
 def find_image(file: FitsFile, extension: str) -> Hdu:
-    """The HDU of that name or number, or the first that holds a 2-D image.
+    """Return the HDU with that name or number, or by default the first that holds a 2-D image.
 
     Raises:
         Rejection: MISSING_EXTENSION, FITS_TRUNCATED or WRONG_SHAPE.
@@ -179,7 +179,7 @@ def find_image(file: FitsFile, extension: str) -> Hdu:
 
 
 def check_image(file: FitsFile, hdu: Hdu, max_pixels: int) -> None:
-    """Check that an HDU holds a whole, undamaged 2-D image of allowed size, before anything is allocated for it.
+    """Check that an HDU holds a whole, undamaged 2-D image of allowed size, before memory is allocated for it.
 
     Raises:
         Rejection: WRONG_SHAPE, TOO_LARGE, FITS_TRUNCATED or FITS_UNREADABLE.
@@ -190,7 +190,7 @@ def check_image(file: FitsFile, hdu: Hdu, max_pixels: int) -> None:
 
 
 def check_shape(label: str, hdu: Hdu, max_pixels: int) -> None:
-    """Check that an HDU says to hold a 2-D image of allowed size and of a compression that can be undone.
+    """Check that an HDU declares a 2-D image of allowed size and of a compression that the reader supports.
 
     Raises:
         Rejection: WRONG_SHAPE, TOO_LARGE or FITS_UNREADABLE.
@@ -202,17 +202,17 @@ def check_shape(label: str, hdu: Hdu, max_pixels: int) -> None:
     if hdu.is_compressed:
         check_compression(label, hdu.header)
     elif hdu.data_size < math.prod(hdu.shape) * hdu.dtype.itemsize:
-        raise Rejection(RejectCode.FITS_UNREADABLE, f"{label}: {hdu.shape} are more than the {hdu.data_size} bytes of its data")
+        raise Rejection(RejectCode.FITS_UNREADABLE, f"{label}: {hdu.shape} pixels need more than {hdu.data_size} bytes of data")
 
 
 def no_image(name: str, hdus: Iterable[Hdu]) -> Rejection:
-    """Of a file that has none with two axes."""
+    """Return the rejection of a file without a two-dimensional image."""
     shapes = ", ".join(str(hdu.shape) for hdu in hdus if hdu.shape) or "none"
     return Rejection(RejectCode.WRONG_SHAPE, f"{name}: no 2-D image; shapes of its images: {shapes}")
 
 
 def header_zero_point_ab_mag(header: Header, label: str) -> float:
-    """MAGZERO of a header.
+    """Return MAGZERO of a header: the AB magnitude of one unit of the image.
 
     Raises:
         Rejection: NO_ZERO_POINT.
@@ -220,19 +220,19 @@ def header_zero_point_ab_mag(header: Header, label: str) -> float:
     try:
         value = header.get("MAGZERO")
     except VerifyError as error:
-        raise Rejection(RejectCode.NO_ZERO_POINT, f"{label}: MAGZERO is no number") from error
+        raise Rejection(RejectCode.NO_ZERO_POINT, f"{label}: MAGZERO must be a number") from error
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise Rejection(RejectCode.NO_ZERO_POINT, f"{label}: MAGZERO must be a finite number, got {value!r}")
     return float(value)
 
 
 def header_pixel_scale_arcsec(header: Header, label: str) -> float:
-    """Pixel scale of a celestial WCS (CD, or CDELT with PC), else the keyword PIXSCALE.
+    """Return the pixel scale of a celestial WCS (CD, or CDELT with PC), else the keyword PIXSCALE.
 
-    The matrix is read here and not by wcslib, which has crashed on malformed headers.
+    This function reads the matrix itself, because wcslib has crashed on malformed headers.
 
     Raises:
-        Rejection: NO_PIXEL_SCALE, none is stated or pixels are not square.
+        Rejection: NO_PIXEL_SCALE, the header states no scale or pixels are not square.
     """
     try:
         scale_x, scale_y = _wcs_scales_arcsec(header)
@@ -250,7 +250,7 @@ def header_pixel_scale_arcsec(header: Header, label: str) -> float:
 
 
 def _wcs_scales_arcsec(header: Header) -> tuple[float, float]:
-    """Lengths of the columns of the linear transform (Greisen & Calabretta 2002, eq. 1); zeros where there is no WCS."""
+    """Return the lengths of the columns of the linear transform (Greisen & Calabretta 2002, eq. 1); zeros without a WCS."""
     if not all(_is_celestial(header.get(f"CTYPE{axis}")) for axis in (1, 2)):
         return 0.0, 0.0
     has_cd = any(f"CD{i}_{j}" in header for i in (1, 2) for j in (1, 2))
@@ -276,7 +276,7 @@ def _is_celestial(axis_type: object) -> bool:
 
 
 def _reason(error: OSError, uri: str) -> str:
-    """What failed, without the path: only the store's own messages, which hold no credentials, are kept whole."""
+    """Return the reason of a failure without the path: only the store's own messages, which hold no credentials, stay whole."""
     if isinstance(error, StorageError):
         return str(error).replace(uri, "").lstrip(": ")
     return error.strerror or type(error).__name__

@@ -1,4 +1,4 @@
-"""Ids and positions from a FITS table of sources, of which no more than a few rows are in memory at a time."""
+"""Reads ids and positions from a FITS table of sources, with only a few rows of the table in memory at a time."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -12,24 +12,24 @@ from scanner.files.fits_hdus import BLOCK, MAX_FIELDS, Hdu
 from scanner.files.fits_stream import FitsStream
 
 MAX_SOURCES = 2**22
-"""A MER tile has about 200 000."""
+"""Largest number of sources in a table; a MER tile has about 200 000."""
 MAX_ROW_BYTES = 2**20
 _PIECE_BYTES = 2**25
 _COLUMNS = ("OBJECT_ID", "RIGHT_ASCENSION", "DECLINATION")
 
 Sources = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]
-"""Ids, right ascensions and declinations, as many of each."""
+"""Ids, right ascensions and declinations, `[n]` each."""
 
 
 class SourceTableError(ValueError):
-    """A table that is none of sources."""
+    """The file holds no usable table of sources."""
 
 
 def read_sources(uri: str, max_bytes: int) -> Sources:
-    """The columns OBJECT_ID, RIGHT_ASCENSION and DECLINATION, in any case, of the first table that has them.
+    """Return OBJECT_ID, RIGHT_ASCENSION and DECLINATION (in upper or lower case) of the first table that has them.
 
     Raises:
-        SourceTableError: there is no such table, it is too large, or ids or positions are no numbers.
+        SourceTableError: there is no such table, it is too large, or ids or positions are not numbers.
         Rejection: the file cannot be read or is damaged.
     """
     with contextlib.closing(FitsStream(uri, max_bytes, _has_columns, _no_table)) as stream:
@@ -47,7 +47,7 @@ def read_sources(uri: str, max_bytes: int) -> Sources:
 
 
 def _places(hdu: Hdu) -> dict[str, int]:
-    """Number of each column, from 1, by its name in upper case."""
+    """Return the number of each column, counted from 1, by its name in upper case."""
     if str(hdu.header.get("XTENSION", "")).strip() != "BINTABLE" or hdu.is_compressed:
         return {}
     numbers = range(1, min(int(hdu.header["TFIELDS"]), MAX_FIELDS) + 1)
@@ -63,9 +63,9 @@ def _no_table(_name: str, _hdus: Sequence[Hdu]) -> SourceTableError:
 
 
 def _size(hdu: Hdu) -> tuple[int, int]:
-    """Rows, and bytes of each."""
+    """Return the number of rows, and the bytes in each row."""
     if hdu.header["NAXIS"] != 2 or hdu.header["BITPIX"] != 8:
-        raise SourceTableError("a table must be two-dimensional and of bytes")
+        raise SourceTableError("a table must have NAXIS = 2 and BITPIX = 8")
     row_bytes, n_rows = int(hdu.header["NAXIS1"]), int(hdu.header["NAXIS2"])
     if n_rows > MAX_SOURCES or row_bytes > MAX_ROW_BYTES:
         limits = f"{MAX_SOURCES} rows of {MAX_ROW_BYTES} bytes"
@@ -74,7 +74,7 @@ def _size(hdu: Hdu) -> tuple[int, int]:
 
 
 def _pieces(stream: FitsStream, n_rows: int, row_bytes: int) -> Iterator[Sources]:
-    """The columns of some rows after another; of none where there are none, for their types to be checked."""
+    """Yield the columns a few rows at a time; an empty table yields one empty piece, so that its types are checked."""
     header = _header(stream.hdu)
     n_piece = max(1, _PIECE_BYTES // max(row_bytes, 1))
     for start in range(0, max(n_rows, 1), n_piece):
@@ -83,7 +83,7 @@ def _pieces(stream: FitsStream, n_rows: int, row_bytes: int) -> Iterator[Sources
 
 
 def _header(hdu: Hdu) -> fits.Header:
-    """What is needed of the header to read the columns, each under its number; nothing lies behind the rows."""
+    """Return a header with only the cards needed to read the columns, for a table without data after the rows."""
     places = {name: _places(hdu)[name] for name in _COLUMNS}
     kept = ["XTENSION", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "PCOUNT", "GCOUNT", "TFIELDS"]
     kept += [f"{key}{i + 1}" for i in range(int(hdu.header["TFIELDS"])) for key in ("TTYPE", "TFORM")]
@@ -93,7 +93,7 @@ def _header(hdu: Hdu) -> fits.Header:
 
 
 def _columns(header: fits.Header, rows: bytes) -> Sources:
-    """Of rows as they lie in the file, read as if they were all there is."""
+    """Return the columns of some rows given as raw bytes, read as a table of their own."""
     with without_warnings():
         table = fits.BinTableHDU.fromstring(header.tostring().encode("ascii") + rows)
         ids, ra, dec = (np.asarray(table.data[name]) for name in _COLUMNS)

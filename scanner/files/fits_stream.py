@@ -1,6 +1,6 @@
-"""A FITS file read once, front to back, for one of its HDUs: under the rules of `hdus`, in little memory.
+"""Reads a FITS file once, front to back, for one of its HDUs: with the checks of `fits_hdus`, in little memory.
 
-What only its end can tell (sums, later HDUs, the end of a gzip stream) is checked by `finish`.
+`finish` makes the checks that need the end of the file: sums, later HDUs, the end of a gzip stream.
 """
 
 import posixpath
@@ -31,12 +31,12 @@ from scanner.files.fits_image import GZIP_MAGIC, check_shape, gunzipped, listed_
 from scanner.vocabulary.rejections import RejectCode, Rejection
 
 _LARGEST_PIXEL = 8
-"""Bytes; no block ends within a pixel."""
+"""Bytes of the largest pixel type: block sizes are multiples of this, so that no block ends within a pixel."""
 _MAX_COPY_IN_MEMORY = 2**24
 
 
 def image_stream(uri: str, max_bytes: int, max_pixels: int) -> "FitsStream":
-    """A file at the first pixel of its first 2-D image; it can be reopened where that is compressed.
+    """Return a stream at the first pixel of the file's first 2-D image; it can be reopened if that image is compressed.
 
     Raises:
         Rejection: MISSING_FILE, IO_ERROR, TOO_LARGE, WRONG_SHAPE, FITS_UNREADABLE or FITS_TRUNCATED.
@@ -53,7 +53,7 @@ def image_stream(uri: str, max_bytes: int, max_pixels: int) -> "FitsStream":
 
 
 class FitsStream:
-    """A FITS file at the first byte of the data of one HDU, or behind that. Close it when done."""
+    """A FITS file positioned in or after the data of one HDU. Close it when done."""
 
     def __init__(
         self, uri: str, max_bytes: int, wanted: Callable[[Hdu], bool], none: Callable[[str, Sequence[Hdu]], Exception]
@@ -62,7 +62,7 @@ class FitsStream:
 
         Raises:
             Rejection: MISSING_FILE, IO_ERROR, TOO_LARGE, FITS_UNREADABLE or FITS_TRUNCATED.
-            Exception: `none` of the file's name and its HDUs, where none is wanted.
+            Exception: the result of `none(file name, HDUs)`, if no HDU is wanted.
         """
         self.name = posixpath.basename(uri)
         self._hdus: list[Hdu] = []
@@ -82,11 +82,11 @@ class FitsStream:
         return label(self.name, self.hdu)
 
     def forget_copy(self) -> None:
-        """It will not be reopened."""
+        """Delete the copy of the file: the caller will not reopen it."""
         self._file.forget_copy()
 
     def pieces(self, n_bytes: int) -> Iterator[memoryview]:
-        """The next `n_bytes` of the HDU, in pieces that end with a pixel.
+        """Yield the next `n_bytes` of the HDU, in pieces of whole pixels.
 
         Raises:
             Rejection: FITS_TRUNCATED, or the file cannot be read.
@@ -99,7 +99,7 @@ class FitsStream:
             yield piece
 
     def finish(self) -> None:
-        """Read the rest of the file. If this raises, nothing of the file can be trusted.
+        """Read the rest of the file. If this raises, discard everything that was read from the file.
 
         Raises:
             Rejection: FITS_UNREADABLE, FITS_TRUNCATED, or the file cannot be read.
@@ -114,14 +114,14 @@ class FitsStream:
             pass
 
     def reopened(self) -> BinaryIO:
-        """The whole file from its start, unpacked; only of a compressed image, once it is finished."""
+        """Return the whole file from its start, gunzipped; only for a compressed image, and only after `finish`."""
         return self._file.reopened()
 
     def close(self) -> None:
         self._file.close()
 
     def _find(self, wanted: Callable[[Hdu], bool], none: Callable[[str, Sequence[Hdu]], Exception]) -> tuple[Hdu, int]:
-        """The first HDU that is wanted, and the sum of its header."""
+        """Return the first HDU that is wanted, and the sum of its header."""
         while (found := self._next_hdu()) is not None:
             if wanted(found[0]):
                 return found
@@ -129,7 +129,7 @@ class FitsStream:
         raise none(self.name, self._hdus)
 
     def _next_hdu(self) -> tuple[Hdu, int] | None:
-        """The HDU that begins here with the sum of its header; None behind the last one."""
+        """Return the HDU that begins here and the sum of its header; None after the last HDU."""
         start, index = self._file.position, len(self._hdus)
         raw = self._file.read(BLOCK)
         if index == 0:
@@ -137,7 +137,7 @@ class FitsStream:
         if not begins_hdu(raw[:8], index):
             return None
         check_headers(self.name, index, self._header_bytes)
-        # Only what was read last is searched for the end: headers may have a thousand blocks.
+        # Search only the last block for END: headers may have a thousand blocks.
         blocks = [raw]
         while not (len(blocks[-1]) == BLOCK and has_end(blocks[-1])):
             if len(blocks[-1]) < BLOCK:
@@ -169,7 +169,7 @@ class FitsStream:
 
 
 class _FileBytes:
-    """The bytes of a file in order, gunzipped where needed. What can be read only once is copied until told otherwise."""
+    """The bytes of a file in order, gunzipped if needed. A file that can be read only once is copied until `forget_copy`."""
 
     def __init__(self, name: str, uri: str, max_bytes: int) -> None:
         with rejecting_failures(name, uri):
@@ -179,7 +179,7 @@ class _FileBytes:
         is_packed = first.startswith(GZIP_MAGIC)
         self.position = 0
         self.size = None if is_packed else file.size
-        """Bytes, where they are known before the end."""
+        """Size in bytes; None if it is not known before the end."""
         self._path = None if is_packed or is_s3(uri) else local_path(uri)
         self._copy = None if self._path else tempfile.SpooledTemporaryFile(_MAX_COPY_IN_MEMORY)  # noqa: SIM115 - see close
         whole = chain([first], blocks)
@@ -187,7 +187,7 @@ class _FileBytes:
         self._rest = memoryview(b"")
 
     def take(self, n_bytes: int) -> memoryview:
-        """As many of `n_bytes` as lie together in memory; none at the end only."""
+        """Return as many of the next `n_bytes` as are contiguous in memory; empty only at the end of the file."""
         while not self._rest:
             block = next(self._blocks, None)
             if block is None:
@@ -198,13 +198,13 @@ class _FileBytes:
         return taken
 
     def pieces(self, n_bytes: int) -> Iterator[memoryview]:
-        """The next `n_bytes` as they lie in memory; fewer at the end only."""
+        """Yield the next `n_bytes` without copying them; fewer only at the end of the file."""
         while n_bytes > 0 and (piece := self.take(n_bytes)):
             n_bytes -= len(piece)
             yield piece
 
     def read(self, n_bytes: int) -> bytes:
-        """The next `n_bytes`; fewer at the end only."""
+        """Return the next `n_bytes`; fewer only at the end of the file."""
         return b"".join(self.pieces(n_bytes))
 
     def forget_copy(self) -> None:
@@ -225,7 +225,7 @@ class _FileBytes:
         self.forget_copy()
 
     def _whole_pixels(self, blocks: Iterator[bytes]) -> Generator[bytes, None, None]:
-        """The same bytes; all blocks but the last are so long that none ends within a pixel."""
+        """Yield the same bytes in blocks that end with a whole pixel; only the last block may not."""
         rest = b""
         for block in blocks:
             if self._copy is not None:

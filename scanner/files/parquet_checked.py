@@ -1,4 +1,4 @@
-"""Parquet from strangers: size, footer, rows and pages are measured before Arrow makes room for them."""
+"""Reads untrusted Parquet files: checks size, footer, rows and pages before Arrow allocates memory for them."""
 
 import contextlib
 from collections.abc import Collection, Iterator, Sequence
@@ -11,28 +11,28 @@ from infra.store.storage import StorageError
 from scanner.files.parquet_pages import Footer, Page, pages, read_footer
 
 MAX_FOOTER_BYTES = 2**22
-"""A thousand row groups of thirty columns take a quarter of it."""
+"""Largest footer; a thousand row groups of thirty columns take a quarter of this."""
 MAX_PAGE_BYTES = 2**26
-"""Unpacked. Writers begin a new page after a megabyte, or a row."""
+"""Largest size of an unpacked page. Writers begin a new page after a megabyte, or after a row."""
 MAX_PAGES = 2**16
 
 _BUFFER_BYTES = 2**18
-"""Read at a time: whole columns at once cost three times as much, for the memory that has to be found for them."""
+"""Bytes that Arrow reads at a time: whole columns at once take three times as long, because of memory allocation."""
 _MAGIC = b"PAR1"
 _TAIL_BYTES = 8
 _REFUSED_ENCODINGS = {7: "DELTA_BYTE_ARRAY"}
-"""In which a page says of each text how much of the one before it repeats: nobody can tell how much it unfolds to."""
+"""Encodings that store each text as the shared prefix with the one before and a rest: the unpacked size is not known before."""
 
 
 class BadParquetError(ValueError):
-    """A file that is not Parquet, is damaged, or asks for more than may be read."""
+    """The file is not Parquet, is damaged, or exceeds the limits of the reader."""
 
     def __str__(self) -> str:
         return f"not a readable Parquet file: {self.args[0]}"
 
 
 class ParquetInput:
-    """A Parquet file that nobody vouches for."""
+    """An untrusted Parquet file."""
 
     def __init__(
         self, source: pa.NativeFile | BinaryIO, max_bytes: int, max_rows: int, *, keep_dictionaries: bool = False
@@ -40,13 +40,13 @@ class ParquetInput:
         """Read the footer.
 
         Args:
-            source: Is read from, not closed.
-            max_bytes: Of the file.
-            max_rows: That it may hold.
-            keep_dictionaries: Do not repeat in memory the texts that the file holds once.
+            source: The open file; this class reads it and does not close it.
+            max_bytes: Largest accepted size of the file.
+            max_rows: Largest accepted number of rows.
+            keep_dictionaries: Keep texts that the file stores once as dictionaries, without repeating them in memory.
 
         Raises:
-            BadParquetError: not Parquet, or too large in whatever way.
+            BadParquetError: the file is not Parquet, or exceeds a limit.
             StorageError: the store failed.
         """
         self._source = source
@@ -57,7 +57,7 @@ class ParquetInput:
                 source,
                 read_dictionary=_texts(self._footer) if keep_dictionaries else None,
                 page_checksum_verification=True,
-                # Not ahead of what is asked for: an object's pixels weigh more than all that is known of it.
+                # No read-ahead: an object's pixels take more memory than all its other columns.
                 pre_buffer=False,
                 buffer_size=_BUFFER_BYTES,
             )
@@ -65,7 +65,7 @@ class ParquetInput:
             self.names: list[str] = self.schema.names
 
     def read(self, columns: Sequence[str], max_unpacked_bytes: int) -> pa.Table:
-        """Some columns, whole.
+        """Return some columns as a whole.
 
         Raises:
             BadParquetError: their pages are too large, unpack to more than `max_unpacked_bytes` together, or are damaged.
@@ -74,17 +74,17 @@ class ParquetInput:
         with _bad_parquet():
             self._check_pages(columns, max_unpacked_bytes)
             table = self._file.read(list(columns))
-            # Arrow takes indices into a dictionary and bytes of a text as they come.
+            # Arrow does not check dictionary indices and the encoding of texts while it reads.
             table.validate(full=True)
             if table.num_rows != self.n_rows:
-                raise BadParquetError(f"the footer says {self.n_rows} rows, there are {table.num_rows}")
+                raise BadParquetError(f"the footer states {self.n_rows} rows, the file has {table.num_rows}")
         return table
 
     def batches(self, columns: Sequence[str], n_rows: int) -> Iterator[pa.Table]:
-        """Some columns, `n_rows` rows at a time, which never hold more than a page of each in memory besides.
+        """Yield some columns, `n_rows` rows at a time; at most one more page of each column is in memory.
 
         Raises:
-            BadParquetError: as `read`; maybe when some rows have been given already.
+            BadParquetError: as `read`, possibly after the first rows.
             StorageError: the store failed.
         """
         with _bad_parquet():
@@ -99,7 +99,7 @@ class ParquetInput:
             n_read += batch.num_rows
             yield pa.Table.from_batches([batch])
         if n_read != self.n_rows:
-            raise BadParquetError(f"the footer says {self.n_rows} rows, there are {n_read}")
+            raise BadParquetError(f"the footer states {self.n_rows} rows, the file has {n_read}")
 
     def _check_pages(self, columns: Sequence[str], max_unpacked_bytes: int | None) -> None:
         n_bytes = 0
@@ -130,7 +130,7 @@ def _read_footer(source: pa.NativeFile | BinaryIO, max_bytes: int) -> Footer:
     tail = bytes(source.read(_TAIL_BYTES))
     footer_bytes = int.from_bytes(tail[:4], "little")
     if not tail.endswith(_MAGIC) or footer_bytes > n_bytes - _TAIL_BYTES - len(_MAGIC):
-        raise BadParquetError(f"{n_bytes} bytes that are not Parquet, or not all of it")
+        raise BadParquetError(f"{n_bytes} bytes that are not a complete Parquet file")
     if footer_bytes > MAX_FOOTER_BYTES:
         raise BadParquetError(f"its footer must have at most {MAX_FOOTER_BYTES} bytes, got {footer_bytes}")
     source.seek(n_bytes - _TAIL_BYTES - footer_bytes)
@@ -139,7 +139,7 @@ def _read_footer(source: pa.NativeFile | BinaryIO, max_bytes: int) -> Footer:
 
 def _n_rows(footer: Footer, max_rows: int) -> int:
     if sum(footer.group_rows) != footer.n_rows:
-        raise BadParquetError(f"the footer says {footer.n_rows} rows, those of its row groups are {sum(footer.group_rows)}")
+        raise BadParquetError(f"the footer states {footer.n_rows} rows, its row groups have {sum(footer.group_rows)}")
     if footer.n_rows > max_rows:
         raise BadParquetError(f"must hold at most {max_rows} rows, got {footer.n_rows}")
     return footer.n_rows
@@ -151,13 +151,13 @@ def _texts(footer: Footer) -> list[str]:
 
 @contextlib.contextmanager
 def _bad_parquet() -> Iterator[None]:
-    """Turn all that Arrow raises for files that make no sense into one error."""
+    """Turn every exception that Arrow raises for damaged files into BadParquetError."""
     try:
         yield
     except (BadParquetError, StorageError, MemoryError):
         raise
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-        # Arrow's own complaints of a file have no number; those of the system say nothing of what the file holds.
+        # Arrow's own errors about a file have no errno; errors of the system do not mean that the file is damaged.
         if isinstance(error, OSError) and error.errno:
             raise StorageError(f"cannot be read: {error.strerror or error}") from error
         raise BadParquetError(" ".join(str(error).split()) or type(error).__name__) from error

@@ -1,9 +1,9 @@
-"""Reads thrift structs of the compact protocol, as Parquet has them, from bytes that nobody vouches for."""
+"""Reads thrift structs of the compact protocol, which Parquet uses, from untrusted bytes."""
 
 from typing import Any
 
 Fields = dict[int, Any]
-"""By field id: numbers, bytes, lists, and structs as such again."""
+"""Values by field id: numbers, bytes, lists, and nested structs as `Fields`."""
 
 _MAX_DEPTH = 16
 _MAX_FIELD = 2**10
@@ -12,15 +12,15 @@ _NUMBERS = (4, 5, 6)
 
 
 class ThriftError(ValueError):
-    """Bytes that are no struct, or one that two readers could understand differently."""
+    """The bytes are not a struct, or two readers could parse them differently."""
 
 
 def read_struct(data: bytes) -> tuple[Fields, int]:
-    """The struct that the bytes begin with, and its length.
+    """Return the struct at the start of the bytes, and its length in bytes.
 
     Raises:
-        ThriftError: there is none.
-        IndexError: the bytes end before it does.
+        ThriftError: the bytes do not begin with a struct.
+        IndexError: the bytes end before the struct does.
     """
     reader = _Reader(data)
     return reader.struct(0), reader.at
@@ -33,14 +33,14 @@ class _Reader:
 
     def struct(self, depth: int) -> Fields:
         if depth > _MAX_DEPTH:
-            raise ThriftError(f"structs within structs, more than {_MAX_DEPTH} deep")
+            raise ThriftError(f"structs are nested more than {_MAX_DEPTH} deep")
         fields: Fields = {}
         field = 0
         while head := self._byte():
             step, kind = head >> 4, head & 15
             field = field + step if step else self._number()
             if field in fields or not 0 < field < _MAX_FIELD:
-                raise ThriftError(f"field {field} is there twice, or none")
+                raise ThriftError(f"field id {field} is repeated or out of range")
             fields[field] = kind == _TRUE if kind in {_TRUE, _FALSE} else self._value(kind, depth)
         return fields
 
@@ -64,7 +64,7 @@ class _Reader:
         n, kind = head >> 4, head & 15
         n = self._varint() if n == 15 else n
         if n > len(self._data) - self.at or depth > _MAX_DEPTH:
-            raise ThriftError(f"a list of {n} in {len(self._data) - self.at} bytes")
+            raise ThriftError(f"a list of {n} elements in {len(self._data) - self.at} bytes, or nested too deep")
         return [self._value(kind, depth) for _ in range(n)]
 
     def _byte(self) -> int:
@@ -80,7 +80,7 @@ class _Reader:
             if byte < 128:
                 return value
             if shift > 63:
-                raise ThriftError("a number without end")
+                raise ThriftError("an integer has more than 10 bytes")
 
     def _number(self) -> int:
         value = self._varint()
@@ -89,5 +89,5 @@ class _Reader:
     def _bytes(self, n: int) -> bytes:
         self.at += n
         if self.at > len(self._data):
-            raise IndexError(f"{n} bytes are asked for, {len(self._data) - self.at + n} are there")
+            raise IndexError(f"needs {n} bytes, got {len(self._data) - self.at + n}")
         return self._data[self.at - n : self.at]

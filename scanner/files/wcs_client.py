@@ -1,7 +1,7 @@
-"""Where sources lie in an image. wcslib is asked in a process of its own: when a header crashes it, only that one dies.
+"""Positions of sources in an image. wcslib runs in a worker process of its own, so that a header that crashes it costs no scan.
 
-A request is the header's cards and the right ascensions and declinations as float64; the answer is what is wrong, or nothing
-and x and y of each source.
+A request is the header's cards and the right ascensions and declinations as float64; the answer is an error message, empty if
+there is no error, and x and y of each source.
 """
 
 import atexit
@@ -25,27 +25,27 @@ from scanner.files.wcs_messages import READY, read_message, write_message
 from scanner.vocabulary.rejections import RejectCode, Rejection
 
 DEADLINE_S = 300.0
-"""For one header: a million sources take seconds, also where a distortion is undone step by step."""
+"""Deadline for one header: a million sources take seconds, even if a distortion is inverted iteratively."""
 
 START_S = 120.0
-"""For astropy to be imported on a busy machine."""
+"""Deadline for the start: on a busy machine the import of astropy is slow."""
 
 _SETTLE_S = 5.0
-"""Between the end of a process's pipes and its own."""
+"""Longest wait between the end of a process's pipes and its exit."""
 _FROM_OUTSIDE = {-signal.SIGKILL, -signal.SIGTERM, -signal.SIGHUP}
-"""Signals of the kernel and of people; a header that takes memory meets the limit of the process before."""
+"""Signals that the kernel and people send; a header that needs too much memory reaches the limit of the process first."""
 _MAX_PROBLEM_BYTES = 2**20
 _ROOT = Path(__file__).parents[2]
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH")
-"""Of the environment: a process that reads what strangers wrote gets no credentials."""
+"""Environment variables that the worker gets: a process that reads untrusted headers gets no credentials."""
 
 
 def sky_positions(header: fits.Header, ra: NDArray[np.float64], dec: NDArray[np.float64], label: str) -> NDArray[np.float64]:
-    """`[n, 2]`: x and y of positions in deg, ICRS; 0 at the middle of the first pixel, NaN where not in front of the camera.
+    """Return `[n, 2]`: x and y of ICRS positions in deg; 0 at the centre of the first pixel, NaN if not in front of the camera.
 
     Raises:
         Rejection: BAD_WCS, the message beginning with `label`.
-        WcsProcessError: the process cannot be started or was killed, which is no fault of the header's.
+        WcsProcessError: the worker process cannot be started or was killed, which does not make the header invalid.
     """
     try:
         with without_warnings():
@@ -61,7 +61,7 @@ def sky_positions(header: fits.Header, ra: NDArray[np.float64], dec: NDArray[np.
         raise _bad_wcs(label, problem.decode("utf-8", "replace"))
     if len(found) != 16 * len(ra):
         _PROCESS.close()
-        raise _bad_wcs(label, f"{len(found)} bytes came for {len(ra)} sources")
+        raise _bad_wcs(label, f"the WCS worker returned {len(found)} bytes for {len(ra)} sources")
     return np.frombuffer(found).reshape(len(ra), 2)
 
 
@@ -70,30 +70,30 @@ def _bad_wcs(label: str, problem: str) -> Rejection:
 
 
 class WcsProcessError(LensscanError):
-    """The process that reads coordinates does not start, or somebody ended it: another try may find it well."""
+    """The WCS worker does not start, or was killed from outside: a retry may succeed."""
 
 
 class _ProcessDiedError(Exception):
-    """It crashed, or took too long."""
+    """The WCS worker crashed, or took too long."""
 
 
 class _WcsProcess:
-    """`wcs_process`, started when it is first needed and again when it has died; one question at a time."""
+    """The process of `wcs_worker`, started when first needed and restarted after a crash; serves one request at a time."""
 
     def __init__(self) -> None:
         self.forget()
 
     def forget(self) -> None:
-        """Begin anew, as a fork must: two processes would read each other's answers."""
+        """Drop the worker after a fork: parent and child would otherwise read each other's answers."""
         self._lock = Lock()
         self._process: subprocess.Popen[bytes] | None = None
 
     def ask(self, *request: bytes, max_bytes: int) -> list[bytes]:
-        """The two parts of the answer, of at most `max_bytes` each.
+        """Return the two parts of the answer, of at most `max_bytes` each.
 
         Raises:
-            _ProcessDiedError: it died of the request, or had no answer in time.
-            WcsProcessError: it cannot be started, or was killed from outside, as when memory runs out.
+            _ProcessDiedError: the request crashed the worker, or there was no answer before the deadline.
+            WcsProcessError: the worker cannot be started, or was killed from outside, for example when memory runs out.
         """
         with self._lock:
             process = self._ready()
@@ -106,11 +106,11 @@ class _WcsProcess:
                 was_killed = _was_killed(process)
                 self._end()
                 if was_killed and not took_too_long:
-                    raise WcsProcessError(f"the process that reads coordinates died ({_manner(process.returncode)})") from error
-                how = f"took longer than {DEADLINE_S:g} s" if took_too_long else f"died ({_manner(process.returncode)})"
-                raise _ProcessDiedError(f"the process that reads it {how}") from error
+                    raise WcsProcessError(f"the WCS worker was killed ({_manner(process.returncode)})") from error
+                how = f"took longer than {DEADLINE_S:g} s" if took_too_long else f"crashed ({_manner(process.returncode)})"
+                raise _ProcessDiedError(f"the WCS worker {how}") from error
             except BaseException:
-                # An answer that nobody waits for must not become that to the next question.
+                # The next request must not receive the answer to this one.
                 self._end()
                 raise
 
@@ -130,9 +130,7 @@ class _WcsProcess:
             is_ready = False
         if not is_ready:
             self._end()
-            raise WcsProcessError(
-                "the process that reads coordinates does not start: python -m scanner.files.wcs_worker must wait for input"
-            )
+            raise WcsProcessError("the WCS worker does not start: python -m scanner.files.wcs_worker must wait for input")
         return process
 
     def _end(self) -> None:
@@ -149,7 +147,7 @@ class _WcsProcess:
 
 @contextlib.contextmanager
 def _killed_after(process: subprocess.Popen[bytes], seconds: float) -> Iterator[None]:
-    """Whoever waits for the process goes on then: its pipes end."""
+    """Kill the process after some seconds; its pipes then end, and a thread that waits for them continues."""
     overdue = Timer(seconds, process.kill)
     overdue.start()
     try:
@@ -159,7 +157,7 @@ def _killed_after(process: subprocess.Popen[bytes], seconds: float) -> Iterator[
 
 
 def _was_killed(process: subprocess.Popen[bytes]) -> bool:
-    """Did somebody else end a process whose pipes have ended?"""
+    """Return whether a process whose pipes have ended was killed from outside."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         return process.wait(_SETTLE_S) in _FROM_OUTSIDE
     return False
@@ -171,7 +169,7 @@ def _manner(returncode: int) -> str:
 
 def _started() -> subprocess.Popen[bytes]:
     environment = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
-    # As this process found its modules, wherever it was started.
+    # The worker imports the same modules as this process, from any working directory.
     environment["PYTHONPATH"] = os.pathsep.join([str(_ROOT), *filter(None, sys.path)])
     environment["OPENBLAS_NUM_THREADS"] = "1"
     return subprocess.Popen(

@@ -1,6 +1,6 @@
-"""The process that hands headers to wcslib, which has crashed on malformed ones: `python -m scanner.files.wcs_worker`.
+"""The worker process that passes headers to wcslib, which has crashed on malformed ones: `python -m scanner.files.wcs_worker`.
 
-It answers requests on its standard input until that ends. What it is asked and answers is said in `positions`.
+It answers requests on its standard input until that ends. `positions` documents request and answer.
 """
 
 import contextlib
@@ -18,28 +18,28 @@ from numpy.typing import NDArray
 from scanner.files.wcs_messages import READY, read_message, write_message
 
 MAX_MEMORY_BYTES = 2**31
-"""Of address space: a header may ask for any number of axes or coefficients, and no worker must run out of memory of it."""
+"""Largest address space: a header may declare any number of axes or coefficients, and must not exhaust the memory."""
 MAX_SECONDS = 600
-"""For one header: a process whose parent is gone must not compute for ever."""
+"""Longest time for one header: a process whose parent has exited must not run forever."""
 
 MAX_CONDITION = 1e6
-"""Of the matrix from pixels to degrees: pixels are nearly square."""
+"""Largest condition number of the matrix from pixels to degrees: pixels are nearly square."""
 
 
 class WcsError(ValueError):
-    """A header from which no position on the sky can be told."""
+    """The header does not define positions on the sky."""
 
 
 def positions(cards: bytes, ra: NDArray[np.float64], dec: NDArray[np.float64]) -> NDArray[np.float64]:
-    """`[n, 2]`: x and y of positions in deg, ICRS; 0 at the middle of the first pixel, NaN where not in front of the camera.
+    """Return `[n, 2]`: x and y of ICRS positions in deg; 0 at the centre of the first pixel, NaN if not in front of the camera.
 
     Raises:
-        WcsError: no celestial WCS, a singular one, or not one of right ascension and declination at the equinox 2000.
-        Exception: of many types, from wcslib.
+        WcsError: the WCS is not celestial, is singular, or is not in right ascension and declination of the equinox 2000.
+        Exception: wcslib raises many types.
     """
     header = fits.Header.fromstring(cards)
     for key in ("CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2"):
-        # wcslib takes a text for nothing, hence for zero.
+        # wcslib ignores a text value, and so uses zero.
         if isinstance(header.get(key, 0), str):
             raise WcsError(f"{key} must be a number, got {header[key]!r}")
     wcs = WCS(header, naxis=2)
@@ -65,22 +65,22 @@ def _check_frame(wcs: WCS) -> None:
 
 
 def _answer(cards: bytes, ra: bytes, dec: bytes) -> tuple[bytes, bytes]:
-    """What is wrong, or nothing and the positions."""
+    """Return an error message, or an empty one and the positions."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = positions(cards, np.frombuffer(ra), np.frombuffer(dec))
-    except Exception as error:  # noqa: BLE001 - wcslib raises many types for headers that make no sense
+    except Exception as error:  # noqa: BLE001 - wcslib raises many types for malformed headers
         return (" ".join(str(error).split()) or type(error).__name__).encode(), b""
     return b"", found.tobytes()
 
 
 def main() -> None:
-    """Answer until the standard input ends."""
-    # Whatever prints must not be taken for an answer.
+    """Answer requests until the standard input ends."""
+    # Redirect standard output: printed text must not be read as an answer.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    # An interrupt is for the parent: when it ends, so does this.
+    # Ignore interrupts: this process ends when its parent does.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))

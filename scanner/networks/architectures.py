@@ -20,18 +20,18 @@ DROPOUT_PROBABILITY = 0.2
 
 @dataclass(frozen=True)
 class Architecture:
-    """How to build a network for a number of channels; it reads `[batch, channel, input_pixels, input_pixels]`."""
+    """Builder of networks for a number of channels; they read `[batch, channel, input_pixels, input_pixels]`."""
 
     name: str
     build: Callable[[int], nn.Sequential]
     input_pixels: int
     classes: tuple[str, ...]
-    """What its outputs are the logits of, in their order; the first is always `nonlens`."""
+    """Classes of the outputs (logits), in order; the first is always `nonlens`."""
 
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """A network of an ensemble: `channels` in input order."""
+    """A network of an ensemble; `channels` are in input order."""
 
     name: str
     architecture: str
@@ -46,7 +46,7 @@ class NetworkSpec:
         return ARCHITECTURES[self.architecture].classes
 
     def build(self) -> nn.Sequential:
-        """The network with weights that mean nothing yet."""
+        """Build the network with untrained weights."""
         return ARCHITECTURES[self.architecture].build(len(self.channels))
 
 
@@ -81,17 +81,17 @@ _OU200 = (
 
 
 def ou66(n_channels: int) -> nn.Sequential:
-    """OU-66 (Wilde et al. 2022, table 3): `[batch, n_channels, 66, 66]` to logits `[batch, 2]`."""
+    """Build OU-66 (Wilde et al. 2022, table 3), from `[batch, n_channels, 66, 66]` to logits `[batch, 2]`."""
     return _stack(n_channels, _OU66, n_features=120, n_hidden=500)
 
 
 def ou200(n_channels: int) -> nn.Sequential:
-    """OU-200 (Wilde et al. 2022, table 4): `[batch, n_channels, 200, 200]` to logits `[batch, 2]`."""
+    """Build OU-200 (Wilde et al. 2022, table 4), from `[batch, n_channels, 200, 200]` to logits `[batch, 2]`."""
     return _stack(n_channels, _OU200, n_features=720, n_hidden=350)
 
 
 def _stack(n_channels: int, convolutions: tuple[_Conv, ...], n_features: int, n_hidden: int) -> nn.Sequential:
-    """Modules named by the layer numbers of the paper's tables (which do not count the flattening)."""
+    """Stack modules, named by the layer numbers of the paper's tables (which do not count the flattening)."""
     if n_channels < 1:
         raise ValueError(f"a network reads at least one channel, got n_channels={n_channels}")
     layers: OrderedDict[str, nn.Module] = OrderedDict()
@@ -116,7 +116,7 @@ def _stack(n_channels: int, convolutions: tuple[_Conv, ...], n_features: int, n_
 
 
 def he_initialise(network: nn.Module) -> None:
-    """He et al. 2015, equation 10: normal weights of variance 2 / fan-in, zero biases. Uses torch's global generator."""
+    """Draw normal weights of variance 2 / fan-in with torch's global generator, zero biases (He et al. 2015, equation 10)."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear | compact.LiftingConv | compact.GroupConv):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
@@ -125,7 +125,7 @@ def he_initialise(network: nn.Module) -> None:
 
 
 def count_parameters(network: nn.Module) -> int:
-    """Trainable numbers."""
+    """Return the number of trainable parameters."""
     return sum(parameter.numel() for parameter in network.parameters())
 
 
@@ -158,4 +158,4 @@ FLAGSHIP_NETWORKS: tuple[NetworkSpec, ...] = (
     NetworkSpec("equivariant-sky", "equivariant", (*channels("sky_asinh", *_ALL_BANDS), *channels("detail", "VIS"))),
     NetworkSpec("equivariant-centre", "equivariant", (*channels("centre_asinh", *_ALL_BANDS), *channels("detail", "VIS"))),
 )
-"""Differ in what they can learn and in what they see, so that their disagreement says something."""
+"""The flagship's networks; they differ in architecture and input, so that their disagreement is informative."""

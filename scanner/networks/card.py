@@ -1,4 +1,4 @@
-"""What an ensemble package says about itself: everything needed to run it and to judge what it says."""
+"""The card of an ensemble package: everything needed to run the package and to judge its scores."""
 
 import re
 from typing import Annotated, Literal, Self
@@ -19,10 +19,10 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 def check_name(name: str) -> str:
-    """The name, if it can be a file name and a column name anywhere.
+    """Return the name if it can be a file name and a column name on any system.
 
     Raises:
-        ValueError: it cannot.
+        ValueError: the name cannot be both.
     """
     if not _NAME.fullmatch(name):
         raise ValueError(f"a name is 1-64 letters, digits, dots, dashes and underscores, got {name!r}")
@@ -34,7 +34,7 @@ class _Frozen(BaseModel):
 
 
 class NetworkCard(_Frozen):
-    """One network: what it reads, where its weights lie, how well it does."""
+    """One network: its input, its weights file and its quality."""
 
     name: str
     architecture: str
@@ -42,15 +42,15 @@ class NetworkCard(_Frozen):
     """Bands and their scales, in input order."""
     input_pixels: int
     geometry: str
-    """Of the stamps before they are resized to `input_pixels`."""
+    """Geometry of the stamps before they are resized to `input_pixels`."""
     classes: tuple[str, ...]
-    """What the outputs stand for, in their order."""
+    """Classes of the outputs, in order."""
     weights_file: str
     sha256: Sha256
-    """Of the weights file."""
+    """Digest of the weights file."""
     n_parameters: int
     metrics: dict[str, float]
-    """On objects it never saw; empty where unknown."""
+    """Metrics on objects that the network never saw; empty where unknown."""
 
     @field_validator("name")
     @classmethod
@@ -81,22 +81,22 @@ class NetworkCard(_Frozen):
 
     @property
     def spec(self) -> NetworkSpec:
-        """What has to be built to hold the weights."""
+        """Specification of the network that holds the weights."""
         return NetworkSpec(self.name, self.architecture, self.channels)
 
 
 class TrainingDataCard(_Frozen):
-    """What the networks learnt from."""
+    """Data that the networks were trained on."""
 
     description: str
     digest: Sha256 | None
-    """Of the shards; None where unknown."""
+    """Digest of the shards; None where unknown."""
     n_objects: dict[str, int]
     """Split and kind to number of objects; empty where unknown."""
 
 
 class EnsembleCard(_Frozen):
-    """The whole of `card.json`."""
+    """The content of `card.json`."""
 
     format_version: Literal[2]
     name: str
@@ -107,20 +107,20 @@ class EnsembleCard(_Frozen):
     combiner: Combiner
     training_data: TrainingDataCard
     metrics: dict[str, float]
-    """Of the combination, on objects that no network saw; empty where unknown."""
+    """Metrics of the combination on objects that no network saw; empty where unknown."""
     calibration: str
-    """How far `p_lens` may be read as a probability."""
+    """Degree to which `p_lens` may be read as a probability."""
     assumed_prevalence: float | None = Field(gt=0, lt=1)
     """Fraction of lenses that `p_lens` assumes; None where it is not calibrated."""
     limits: tuple[str, ...]
-    """What the ensemble must not be used for, a sentence each."""
+    """Uses that the ensemble is not fit for, a sentence each."""
     citation: str
 
     _name = field_validator("name")(check_name)
 
     @property
     def candidate_threshold(self) -> float:
-        """Of `p_lens`, where nobody names another: twice as likely a lens as any object; an even chance where that is more."""
+        """Default threshold on `p_lens`: twice as likely a lens as any object, at most 0.5; 0.5 if not calibrated."""
         return 0.5 if self.assumed_prevalence is None else min(0.5, 2 * self.assumed_prevalence)
 
     @model_validator(mode="after")
@@ -133,7 +133,7 @@ class EnsembleCard(_Frozen):
                 raise ValueError(f"{what} must differ between networks, got {values}")
         strays = [network.name for network in self.networks if network.geometry != self.geometry]
         if strays:
-            raise ValueError(f"every network must read the geometry {self.geometry}, not so {strays}")
+            raise ValueError(f"every network must read the geometry {self.geometry}, but these do not: {strays}")
         n_margins = {network.name: len(network.classes) - 1 for network in self.networks}
         missing = [name for name in self.combiner.networks if name not in n_margins]
         if missing:
@@ -145,6 +145,6 @@ class EnsembleCard(_Frozen):
 
     @property
     def sha256(self) -> str:
-        """Of everything that decides a score: inputs, weights and combiner; not of metrics and texts."""
+        """Digest of everything that decides a score: inputs, weights and combiner, without metrics and texts."""
         networks = [network.model_dump(mode="json", exclude={"metrics"}) for network in self.networks]
         return digest({"geometry": self.geometry, "networks": networks, "combiner": self.combiner.model_dump(mode="json")})

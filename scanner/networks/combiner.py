@@ -1,4 +1,4 @@
-"""From what each network says to one probability for the ensemble."""
+"""Combine the outputs of the networks into one probability for the ensemble."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from scipy.special import expit, logsumexp, softmax
 from scanner.vocabulary.kinds import KINDS
 
 Margins = Mapping[str, NDArray[np.float64]]
-"""Network name to `[batch, class - 1]`: logit of each class but the first, `nonlens`, minus that of `nonlens`."""
+"""Network name to `[batch, class - 1]`: logit of each class except the first, `nonlens`, minus that of `nonlens`."""
 
 _NONLENS, _SINGLE = KINDS.index("nonlens"), KINDS.index("single")
 _COMPOUND = [KINDS.index("compound_arc"), KINDS.index("double_ring")]
@@ -20,7 +20,7 @@ _COMPOUND = [KINDS.index("compound_arc"), KINDS.index("double_ring")]
 
 @dataclass(frozen=True)
 class Combined:
-    """`[batch]` each; None where the combiner does not tell kinds apart."""
+    """Combined scores, `[batch]` each; None where the combiner does not separate the kinds."""
 
     p_lens: NDArray[np.float32]
     p_compound: NDArray[np.float32] | None
@@ -28,7 +28,7 @@ class Combined:
 
 
 class MeanCombiner(BaseModel):
-    """The mean of the networks' lens probabilities: not calibrated, tells no kinds apart."""
+    """The mean of the networks' lens probabilities: not calibrated, and does not separate the kinds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -43,9 +43,9 @@ class MeanCombiner(BaseModel):
 class SoftmaxStack(BaseModel):
     """Multinomial logistic regression on the networks' margins: one probability per kind of object.
 
-    With m the margins clipped to +-`clip`, p = softmax(W (m - centre) / scale + b). With `prevalence` given, p is moved
-    from the mixture it was fitted on to one where that fraction is lensed, the mix of lens kinds unchanged:
-    p'_k is proportional to p_k pi'_k / pi_k (Saerens et al. 2002, equation 4). `compound_share` moves `p_compound` alone.
+    With m the margins clipped to +-`clip`, p = softmax(W (m - centre) / scale + b). A `prevalence` moves p from the mixture
+    that it was fitted on to one where that fraction is lensed, the mix of lens kinds unchanged: p'_k is proportional to
+    p_k pi'_k / pi_k (Saerens et al. 2002, equation 4). A `compound_share` changes only `p_compound`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -55,19 +55,19 @@ class SoftmaxStack(BaseModel):
     classes: tuple[str, ...]
     clip: float = Field(gt=0)
     centre: tuple[float, ...] = Field(min_length=1)
-    """Per margin: those of the first network, then those of the second, and so on."""
+    """One value per margin: those of the first network, then those of the second, and so on."""
     scale: tuple[Annotated[float, Field(gt=0)], ...]
-    """Per margin."""
+    """One value per margin."""
     weights: tuple[tuple[float, ...], ...]
     """`[class][margin]`."""
     biases: tuple[float, ...]
-    """Per class."""
+    """One value per class."""
     training_fractions: tuple[Annotated[float, Field(gt=0, lt=1)], ...]
     """Fraction of each class among the objects that the regression was fitted on."""
     prevalence: float | None = Field(gt=0, lt=1)
-    """Fraction of lenses to assume instead; None: as fitted."""
+    """Fraction of lenses to assume instead; None assumes the fitted one."""
     compound_share: float | None = Field(default=None, gt=0, lt=1)
-    """Fraction of lenses that are compound, for `p_compound`; None: as fitted."""
+    """Fraction of lenses that are compound, for `p_compound`; None assumes the fitted one."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -85,7 +85,7 @@ class SoftmaxStack(BaseModel):
         return self
 
     def assuming(self, prevalence: float | None, compound_share: float | None) -> Self:
-        """The same for objects among which lenses, and compound lenses among them, are as frequent as given.
+        """Return this combiner for other fractions of lenses, and of compound lenses among the lenses.
 
         Raises:
             ValueError: a fraction is not between 0 and 1.
@@ -95,12 +95,12 @@ class SoftmaxStack(BaseModel):
 
     @property
     def assumed_compound_share(self) -> float:
-        """Of lenses, where `p_compound` is right."""
+        """Fraction of lenses that are compound in the population for which `p_compound` is right."""
         fitted = np.array(self.training_fractions)
         return float(fitted[_COMPOUND].sum() / (1 - fitted[_NONLENS])) if self.compound_share is None else self.compound_share
 
     def probabilities(self, margins: Margins) -> NDArray[np.float64]:
-        """`[batch, class]`, each row summing to 1."""
+        """Return the probabilities `[batch, class]`; each row sums to 1."""
         return softmax(self._fitted_logits(margins) + self._log_prior_shift(), axis=1)
 
     def combine(self, margins: Margins) -> Combined:
@@ -110,7 +110,10 @@ class SoftmaxStack(BaseModel):
         return Combined(p_lens.astype(np.float32), p_compound.astype(np.float32), self._subclass(margins))
 
     def _compound_given_lens(self, p: NDArray[np.float64]) -> NDArray[np.float64]:
-        """`[batch]`. In `p_lens` all kinds count as fitted: a share of what they are on the sky would hide the rare ones."""
+        """Return p(compound | lens), `[batch]`.
+
+        `p_lens` counts all kinds as fitted: weights by their frequency on the sky would hide the rare ones.
+        """
         fitted = np.array(self.training_fractions)
         share = self.assumed_compound_share
         compound = p[:, _COMPOUND].sum(axis=1) * share / fitted[_COMPOUND].sum()
@@ -118,16 +121,16 @@ class SoftmaxStack(BaseModel):
         return np.asarray(compound / np.maximum(compound + single, 1e-300))
 
     def _subclass(self, margins: Margins) -> list[str]:
-        """The kind in the mixture that was fitted on: where lenses are rare, next to nothing would have one.
+        """Return each object's kind in the fitted mixture: at a low prevalence almost every object would be a non-lens.
 
-        The likeliest kind of lens where a lens is likelier than not: kinds do not split its vote.
+        Unless p(nonlens) exceeds one half, the likeliest kind of lens wins: the kinds do not split the vote for a lens.
         """
         p = softmax(self._fitted_logits(margins), axis=1)
         of_lens = np.where(np.arange(len(self.classes)) == _NONLENS, -1, p).argmax(axis=1)
         return [self.classes[k] for k in np.where(p[:, _NONLENS] > 0.5, _NONLENS, of_lens)]
 
     def _log_prior_shift(self) -> NDArray[np.float64]:
-        """`[class]`: ln(pi' / pi)."""
+        """Return ln(pi' / pi), `[class]`."""
         if self.prevalence is None:
             return np.zeros(len(self.classes))
         fitted = np.array(self.training_fractions)
@@ -145,20 +148,20 @@ Combiner = Annotated[MeanCombiner | SoftmaxStack, Field(discriminator="kind")]
 
 
 def stack_features(margins: Margins, networks: tuple[str, ...], clip: float) -> NDArray[np.float64]:
-    """`[batch, margin]`: margins clipped to +-`clip`, so that one extreme network cannot decide alone."""
+    """Return the margins, `[batch, margin]`, clipped to +-`clip`, so that one extreme network cannot decide alone."""
     return np.concatenate([np.clip(margins[name], -clip, clip) for name in networks], axis=1)
 
 
 def margins_of(logits: NDArray[np.floating]) -> NDArray[np.float64]:
-    """`[batch, class]` to `[batch, class - 1]`."""
+    """Turn logits `[batch, class]` into margins `[batch, class - 1]`."""
     return (logits[:, 1:] - logits[:, :1]).astype(np.float64)
 
 
 def lens_probability(margins: NDArray[np.float64]) -> NDArray[np.float64]:
-    """`[batch]`: what a network's softmax gives to all classes but `nonlens` together."""
+    """Return a network's softmax probability of all classes except `nonlens` together, `[batch]`."""
     return np.asarray(expit(logsumexp(margins, axis=1)), dtype=np.float64)
 
 
 def spread(p_networks: Mapping[str, NDArray[np.floating]]) -> NDArray[np.float32]:
-    """`[batch]`: standard deviation over the networks."""
+    """Return the standard deviation over the networks, `[batch]`."""
     return np.std(np.stack(list(p_networks.values()), dtype=np.float64), axis=0).astype(np.float32)

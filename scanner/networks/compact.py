@@ -1,4 +1,4 @@
-"""Small networks for 10 arcsec MER stamps that name the kind of object: a plain one, and one blind to quarter turns."""
+"""Small networks that classify 10 arcsec MER stamps by kind: a plain one, and one that is invariant to quarter turns."""
 
 from collections.abc import Callable
 
@@ -10,11 +10,11 @@ from scanner.vocabulary.kinds import KINDS
 
 INPUT_PIXELS = 100
 _CROP_PIXELS = 96
-"""Halves four times."""
+"""Side of the centre crop; it can be halved four times."""
 _WIDTHS = (12, 20, 30, 44, 56)
-"""Channels at 96, 48, 24, 12 and 6 pixels a side: most of the work is done at full resolution, where arcs are."""
+"""Channels at 96, 48, 24, 12 and 6 pixels a side: most of the work is done at full resolution, where the arcs are."""
 _ORIENTED_WIDTHS = (3, 5, 7, 11, 14)
-"""Times four orientations."""
+"""Channels of the equivariant network; each has four orientations."""
 _N_HIDDEN = 64
 _N_ORIENTED_HIDDEN = 16
 _DROPOUT = 0.2
@@ -24,7 +24,7 @@ Layer = Callable[[int, int], nn.Module]
 
 
 def compact(n_channels: int) -> nn.Sequential:
-    """`[batch, n_channels, 100, 100]` to logits `[batch, kind]`; 48 MFLOP with five channels."""
+    """Build a network from `[batch, n_channels, 100, 100]` to logits `[batch, kind]`; 48 MFLOP with five channels."""
     _check_channels(n_channels)
     side = _CROP_PIXELS // 16
     layers = _trunk(n_channels, _WIDTHS, [_conv] * 8, nn.BatchNorm2d)
@@ -33,7 +33,7 @@ def compact(n_channels: int) -> nn.Sequential:
 
 
 def equivariant(n_channels: int) -> nn.Sequential:
-    """As `compact`, built of convolutions over quarter turns (Cohen & Welling 2016, section 6): turned input, same logits."""
+    """Build `compact` from convolutions over quarter turns (Cohen & Welling 2016, section 6): a turn changes no logit."""
     _check_channels(n_channels)
     layers = _trunk(n_channels, _ORIENTED_WIDTHS, [LiftingConv, *[GroupConv] * 7], OrientedBatchNorm)
     last = GroupConv(_ORIENTED_WIDTHS[-1], _N_ORIENTED_HIDDEN, _CROP_PIXELS // 16, padding=0)
@@ -42,7 +42,7 @@ def equivariant(n_channels: int) -> nn.Sequential:
 
 
 class CentreCrop(nn.Module):
-    """The middle of `[batch, channel, y, x]`."""
+    """Crop `[batch, channel, y, x]` to the middle `n_pixels` a side."""
 
     def __init__(self, n_pixels: int) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class CentreCrop(nn.Module):
 
 
 class LiftingConv(nn.Module):
-    """`[batch, n_in, y, x]` to `[batch, n_out * 4, y, x]`: one 3x3 kernel in its four orientations."""
+    """Convolve `[batch, n_in, y, x]` to `[batch, n_out * 4, y, x]`: each 3x3 kernel in its four orientations."""
 
     def __init__(self, n_in: int, n_out: int) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class LiftingConv(nn.Module):
 
 
 class GroupConv(nn.Module):
-    """`[batch, n_in * 4, y, x]` to `[batch, n_out * 4, y, x]`: turning the kernel also moves its input orientations on."""
+    """Convolve `[batch, n_in * 4, y, x]` to `[batch, n_out * 4, y, x]`: turning a kernel also shifts its input orientations."""
 
     def __init__(self, n_in: int, n_out: int, side: int = 3, padding: int = 1) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class GroupConv(nn.Module):
 
 
 class OrientedBatchNorm(nn.BatchNorm2d):
-    """Batch normalisation of `[batch, n * 4, y, x]` whose statistics the four orientations share."""
+    """Batch normalisation of `[batch, n * 4, y, x]`; the four orientations share their statistics."""
 
     def forward(self, x: Tensor) -> Tensor:
         batch, channels, height, width = x.shape
@@ -92,14 +92,14 @@ class OrientedBatchNorm(nn.BatchNorm2d):
 
 
 class MeanOverOrientations(nn.Module):
-    """`[batch, n * 4, 1, 1]` to `[batch, n]`."""
+    """Average `[batch, n * 4, 1, 1]` over the orientations, to `[batch, n]`."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.reshape(len(x), x.shape[1] // N_ORIENTATIONS, N_ORIENTATIONS).mean(-1)
 
 
 def _trunk(n_channels: int, widths: tuple[int, ...], convs: list[Layer], norm: Callable[[int], nn.Module]) -> list[nn.Module]:
-    """Down to 6 pixels a side: a convolution at each of the two finest scales, two at the others."""
+    """Build the layers down to 6 pixels a side: one convolution at each of the two finest scales, two at the others."""
     layers: list[nn.Module] = [CentreCrop(_CROP_PIXELS)]
     following = iter(convs)
     n_in = n_channels

@@ -13,14 +13,14 @@ from scanner.networks.plain import plain_network
 from scanner.networks.precision import Precision
 
 BATCH = 64
-"""A scan's batch by default; by its shapes the largest network needs about 1 GB for it."""
+"""Number of objects in a batch, a scan's default; by its shapes the largest network needs about 1 GB for one."""
 _TYPES: dict[Precision, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class CudaEngine:
     """One network on one GPU; `device` may be the CPU, to test the arithmetic.
 
-    Every batch is of one size and the algorithms are deterministic, so that an object's logits do not depend on its batch.
+    All batches have one size and the algorithms are deterministic, so that an object's logits do not depend on its batch.
     """
 
     def __init__(self, network: nn.Sequential, precision: Precision = "float32", device: str = "cuda") -> None:
@@ -30,8 +30,8 @@ class CudaEngine:
         self._network = plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def logits(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """`[batch, channel, y, x]` to `[batch, class]`."""
-        # The host fills a batch while the GPU computes the one before: it waits only for the logits, at the end.
+        """Turn inputs `[batch, channel, y, x]` into logits `[batch, class]`."""
+        # The host fills a batch while the GPU computes the previous one; it waits only for the logits, at the end.
         with torch.inference_mode(), _exact_float32():
             found = [self._network(self._on_device(batch)) for batch in full_batches(inputs, BATCH)]
             return np.asarray(torch.cat(found).float().cpu().numpy())[: len(inputs)]
@@ -39,14 +39,14 @@ class CudaEngine:
     def _on_device(self, batch: NDArray[np.float32]) -> Tensor:
         tensor = torch.from_numpy(batch)
         if self._device.type == "cuda":
-            # Copies from pinned memory run beside the GPU's work.
+            # Copies from pinned memory run in parallel with the GPU's work.
             tensor = tensor.pin_memory().to(self._device, non_blocking=True)
         return tensor.to(dtype=self._type, memory_format=torch.channels_last)
 
 
 @contextmanager
 def _exact_float32() -> Iterator[None]:
-    """No TF32, which keeps 11 of the 24 bits of float32 and is the default for convolutions; repeatable algorithms."""
+    """Use repeatable algorithms without TF32, which keeps 11 of float32's 24 bits and is the default for convolutions."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:

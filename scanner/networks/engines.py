@@ -1,4 +1,4 @@
-"""What runs networks, and which of them a machine can use. All take float32 pixels and give float32 logits."""
+"""Engines that run networks, and the choice of one that this machine can use. All turn float32 pixels into float32 logits."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 ResolvedEngineName = Literal["cuda", "openvino", "torch"]
-"""An engine itself, in order of preference."""
+"""Names of the engines themselves, without `auto`, in order of preference."""
 
 _WORKS: Mapping[ResolvedEngineName, Callable[[], bool]] = MappingProxyType(
     {"cuda": torch.cuda.is_available, "openvino": openvino_engine.works, "torch": lambda: True}
@@ -46,15 +46,15 @@ _NEEDS: Mapping[ResolvedEngineName, str] = MappingProxyType(
 
 
 def available_engines() -> list[ResolvedEngineName]:
-    """The engines that this machine can use, best first."""
+    """Return the engines that this machine can use, best first."""
     return [name for name, works in _WORKS.items() if works()]
 
 
 def resolve_engine(name: EngineName) -> ResolvedEngineName:
-    """The engine of that name, or for `auto` the best that this machine can use.
+    """Return the engine of that name, or for `auto` the best one that this machine can use.
 
     Raises:
-        EngineError: there is no such engine, or not here.
+        EngineError: the engine does not exist, or this machine cannot use it.
     """
     if name not in get_args(EngineName):
         raise EngineError(f"engine must be one of {', '.join(get_args(EngineName))}, got {name!r}")
@@ -66,10 +66,10 @@ def resolve_engine(name: EngineName) -> ResolvedEngineName:
 
 
 def fast_precision(name: EngineName) -> Literal["bfloat16"] | None:
-    """The reduced precision in which that engine is faster than in float32 on this machine, if any.
+    """Return the reduced precision in which that engine is faster than in float32 on this machine, if any.
 
     Raises:
-        EngineError: as `resolve_engine`.
+        EngineError: the engine does not exist, or this machine cannot use it.
     """
     engine = resolve_engine(name)
     if engine == "cuda":
@@ -87,15 +87,15 @@ def make_engine(
     precision: Precision = "float32",
     threads: int | None = None,
 ) -> Engine:
-    """An engine that runs `network` on `[batch, n_channels, n_pixels, n_pixels]`.
+    """Return an engine that runs `network` on `[batch, n_channels, n_pixels, n_pixels]`.
 
     Args:
         network: The torch engine keeps it, on the CPU and in eval mode; the others copy it.
-        n_channels: Of the network's input.
+        n_channels: Channels of the network's input.
         n_pixels: Side of the network's input.
-        name: Which engine.
-        precision: Other than float32 only where it is faster: what `fast_precision` says.
-        threads: CPU threads, for torch those of the whole process; None leaves it to the engine.
+        name: Name of the engine.
+        precision: float32, or the faster precision that `fast_precision` returns.
+        threads: CPU threads, for torch those of the whole process; None leaves the number to the engine.
 
     Raises:
         EngineError: this machine cannot run that engine in that precision.

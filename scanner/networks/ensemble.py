@@ -17,13 +17,13 @@ class Engine(Protocol):
     """Runs one network."""
 
     def logits(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """`[batch, channel, y, x]` to `[batch, class]`."""
+        """Turn inputs `[batch, channel, y, x]` into logits `[batch, class]`."""
         ...
 
 
 @dataclass(frozen=True)
 class EnsembleScores:
-    """`[batch]` each; None where the ensemble's combiner does not tell kinds apart."""
+    """Scores, `[batch]` each; None where the ensemble's combiner does not separate the kinds."""
 
     p_networks: dict[str, NDArray[np.float32]]
     disagreement: NDArray[np.float32]
@@ -34,10 +34,10 @@ class EnsembleScores:
 
 
 class Ensemble:
-    """The networks of a package with their card."""
+    """The networks of a package and the package's card."""
 
     def __init__(self, card: EnsembleCard, engines: Mapping[str, Engine]) -> None:
-        """`engines`: one per network of the card, by name."""
+        """Take one engine per network of the card, by name."""
         expected = [network.name for network in card.networks]
         if sorted(engines) != sorted(expected):
             raise ValueError(f"ensemble {card.name} needs engines for {expected}, got {sorted(engines)}")
@@ -49,18 +49,18 @@ class Ensemble:
         self.engines = dict(engines)
 
     def score(self, stamps: Stamps) -> EnsembleScores:
-        """Score stamps `[batch, y, x]` per band in the ensemble's geometry; ValueError where a stamp is constant."""
+        """Score stamps `[batch, y, x]` per band in the ensemble's geometry; raise ValueError if a stamp is constant."""
         margins = self.margins(stamps)
         combined = self.card.combiner.combine(margins)
         p_networks = {name: lens_probability(margin).astype(np.float32) for name, margin in margins.items()}
         return EnsembleScores(p_networks, spread(p_networks), combined.p_lens, combined.p_compound, combined.subclass)
 
     def margins(self, stamps: Stamps) -> Margins:
-        """Network name to `[batch, class - 1]`: logit of each lens class minus that of non-lenses."""
+        """Return, by network name, `[batch, class - 1]`: logit of each lens class minus that of non-lenses."""
         found: dict[str, NDArray[np.float64]] = {}
         for n_pixels in sorted({network.input_pixels for network in self.card.networks}):
             networks = [network for network in self.card.networks if network.input_pixels == n_pixels]
-            # Each channel is prepared once a size, for every network that reads it.
+            # Each channel is prepared once per size, for every network that reads it.
             inputs = network_inputs(stamps, [network.channels for network in networks], n_pixels)
             for network in networks:
                 found[network.name] = margins_of(self.engines[network.name].logits(inputs[network.channels]))

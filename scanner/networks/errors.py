@@ -2,8 +2,8 @@ from infra.errors import LensscanError
 
 
 class PackageError(LensscanError):
-    """An ensemble package that is missing, damaged or not what its card says; the message names the file."""
+    """Raised when an ensemble package is missing, damaged or does not match its card; the message names the file."""
 
 
 class EngineError(LensscanError):
-    """An engine that there is not, or not on this machine, or not in that precision; the message says which there are."""
+    """Raised when no such engine exists, or not on this machine or in that precision; the message lists the usable ones."""

@@ -1,4 +1,4 @@
-"""Batches of one size: the same arithmetic for an object, to the last bit, whatever else is scored with it."""
+"""Batches of one size: an object's arithmetic is the same, to the last bit, whatever else is scored with it."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 def full_batches(inputs: NDArray[np.float32], size: int) -> Iterator[NDArray[np.float32]]:
-    """`[n, ...]` as contiguous `[size, ...]`, at least one; views where they can be, zeros fill up the last."""
+    """Yield `[n, ...]` as contiguous batches `[size, ...]`, at least one; views where possible; zeros fill up the last."""
     inputs = np.ascontiguousarray(inputs, dtype=np.float32)
     for start in range(0, max(len(inputs), 1), size):
         batch = inputs[start : start + size]

@@ -1,4 +1,4 @@
-"""Where ensemble packages are found by name."""
+"""Find ensemble packages by name."""
 
 from pathlib import Path
 
@@ -11,10 +11,10 @@ SHIPPED_DIR = Path(__file__).parent / "shipped"
 
 
 def find_package(name_or_path: str, ensembles_dir: Path) -> Path:
-    """The folder of a package: a path to one, or a name among the user's packages, then among the shipped ones.
+    """Return the folder of a package, from its path or its name among the user's packages, then among the shipped ones.
 
     Raises:
-        PackageError: neither; the message lists the names there are.
+        PackageError: no package has that name or path; the message lists the known names.
     """
     if not name_or_path:
         raise PackageError("an ensemble must be named, got an empty name")
@@ -29,7 +29,7 @@ def find_package(name_or_path: str, ensembles_dir: Path) -> Path:
 
 
 def folder_for_new(name: str, ensembles_dir: Path) -> Path:
-    """Where a user's package of that name goes.
+    """Return the folder in which to write a user's package of that name.
 
     Raises:
         PackageError: the name cannot be used, is taken, or would hide a shipped package.
@@ -46,7 +46,7 @@ def folder_for_new(name: str, ensembles_dir: Path) -> Path:
 
 
 def list_packages(ensembles_dir: Path) -> list[Path]:
-    """Folders of all packages that can be named, sorted by name; a user's package hides a shipped one of its name."""
+    """Return the folders of all packages, sorted by name; a user's package hides a shipped one of the same name."""
     found: dict[str, Path] = {}
     for root in (SHIPPED_DIR, ensembles_dir):
         found |= {card.parent.name: card.parent for card in root.glob(f"*/{CARD_FILE}")}

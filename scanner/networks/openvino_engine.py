@@ -1,4 +1,4 @@
-"""Networks compiled for the CPU by OpenVINO. It is imported when first used, for the command line must start fast."""
+"""Networks compiled for the CPU by OpenVINO, which is imported on first use, because the command line must start fast."""
 
 import sys
 from functools import cache
@@ -14,15 +14,15 @@ from scanner.networks.plain import plain_network
 from scanner.networks.precision import Precision
 
 BATCH = 8
-"""Within 10 % of the best of 1 to 64 for every shipped network on one core, and little of it is wasted on few objects."""
+"""Objects in a batch: within 10 % of the best of 1 to 64 for every shipped network on one core; wastes little on few."""
 _DEVICE = "CPU"
 _HINTS: dict[Precision, str] = {"float32": "f32", "bfloat16": "bf16"}
 
 
 class OpenVinoEngine:
-    """One network on the CPU, for one thread at a time to call.
+    """One network on the CPU; one thread at a time may call it.
 
-    An object's logits are the same bits whatever else is in its batch, wherever it is in it, and with 1 thread or several.
+    An object's logits are the same bits whatever its batch and its row in the batch, and with 1 thread or several.
     """
 
     def __init__(
@@ -33,12 +33,12 @@ class OpenVinoEngine:
         precision: Precision = "float32",
         threads: int | None = None,
     ) -> None:
-        """Compile `network` for `[batch, n_channels, n_pixels, n_pixels]`; on all cores where `threads` is None."""
+        """Compile `network` for `[batch, n_channels, n_pixels, n_pixels]`; `threads` None uses all cores."""
         options = {
             # Without this hint CPUs that have bfloat16 would use it for float32 networks too.
             "INFERENCE_PRECISION_HINT": _HINTS[precision],
             "NUM_STREAMS": 1,
-            # The workers of a machine know nothing of each other and may pin themselves to the same cores.
+            # The workers of a machine do not coordinate and may pin themselves to the same cores.
             "ENABLE_CPU_PINNING": False,
             **({} if threads is None else {"INFERENCE_NUM_THREADS": threads}),
         }
@@ -47,13 +47,13 @@ class OpenVinoEngine:
         self._request = core.compile_model(model, _DEVICE, options).create_infer_request()
 
     def logits(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """`[batch, channel, y, x]` to `[batch, class]`."""
+        """Turn inputs `[batch, channel, y, x]` into logits `[batch, class]`."""
         found = [self._request.infer([batch], share_inputs=True)[0] for batch in full_batches(inputs, BATCH)]
         return np.concatenate(found)[: len(inputs)]
 
 
 def works() -> bool:
-    """Is OpenVINO installed, with a plugin for this CPU?"""
+    """Return whether OpenVINO is installed, with a plugin for this CPU."""
     try:
         return _DEVICE in _core().available_devices
     except ImportError:
@@ -61,22 +61,22 @@ def works() -> bool:
 
 
 def has_bfloat16() -> bool:
-    """Does this CPU have instructions for bfloat16, so that it is faster than float32?"""
+    """Return whether this CPU has instructions for bfloat16, so that it is faster than float32."""
     return "BF16" in _core().get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES")
 
 
 @cache
 def _core() -> Any:
-    """One per process: it holds the plugin and its thread pools."""
+    """Return the OpenVINO core, one per process: it holds the plugin and its thread pools."""
     return _openvino().Core()
 
 
 @cache
 def _openvino() -> Any:
-    """The package, without its reports on who uses it: they would go out on import, from every worker.
+    """Import the package without its telemetry, which would be sent on import, from every worker.
 
-    With the module that sends them blocked it falls back to a stub of its own. Its documented switch, a file in the home
-    folder, would decide for the user's other programs too.
+    With the module that sends it blocked, OpenVINO falls back to a stub of its own. Its documented switch, a file in the home
+    folder, would also apply to the user's other programs.
     """
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
     import openvino

@@ -1,4 +1,4 @@
-"""OpenVINO's graph of a plain network, layer by layer.
+"""Build OpenVINO's graph of a plain network, layer by layer.
 
 OpenVINO's own conversion traces the network with `torch.export`, which takes seconds at the start of every worker.
 """
@@ -15,12 +15,12 @@ from scanner.networks.errors import EngineError
 
 
 def openvino_graph(network: nn.Sequential, shape: tuple[int, int, int, int]) -> Any:
-    """The `openvino.Model` of a network that `plain_network` made, for input `[batch, channel, y, x]` of this shape.
+    """Return the `openvino.Model` of a network that `plain_network` made, for input `[batch, channel, y, x]` of this shape.
 
     Raises:
-        EngineError: the message names a layer that has no counterpart here.
+        EngineError: a layer has no counterpart here; the message names it.
     """
-    # Late, after the engine has blocked OpenVINO's telemetry.
+    # Imported late, after the engine has blocked OpenVINO's telemetry.
     from openvino import Model, opset13
 
     made_by: dict[type[nn.Module], Callable[..., Any]] = {
@@ -37,13 +37,13 @@ def openvino_graph(network: nn.Sequential, shape: tuple[int, int, int, int]) -> 
     for layer in network:
         if type(layer) not in made_by:
             known = ", ".join(sorted(kind.__name__ for kind in made_by))
-            raise EngineError(f"the engine openvino has these layers: {known}, got {type(layer).__name__}")
+            raise EngineError(f"the engine openvino supports the layers {known}, got {type(layer).__name__}")
         found = made_by[type(layer)](opset13, layer, found)
     return Model([found], [given])
 
 
 def _convolution(ops: Any, layer: nn.Conv2d, x: Any) -> Any:
-    """`plain_network` makes all of them in steps of one pixel and with a bias."""
+    """Add a convolution; `plain_network` gives every one a stride of one pixel and a bias."""
     padding = list(layer.padding)
     found = ops.convolution(x, _numbers(layer.weight), [1, 1], padding, padding, [1, 1])
     return ops.add(found, _numbers(layer.bias).reshape(1, -1, 1, 1))  # type: ignore[arg-type]
@@ -54,7 +54,7 @@ def _max_pool(ops: Any, layer: nn.MaxPool2d, x: Any) -> Any:
         return [value, value] if isinstance(value, int) else list(value)
 
     if layer.ceil_mode:
-        raise EngineError("the engine openvino has no MaxPool2d with ceil_mode")
+        raise EngineError("the engine openvino does not support MaxPool2d with ceil_mode")
     padding, size = both(layer.padding), both(layer.kernel_size)
     return ops.max_pool(x, both(layer.stride), both(layer.dilation), padding, padding, size, "floor").output(0)
 

@@ -1,4 +1,4 @@
-"""Ensemble packages on disk: a folder with `card.json` and one safetensors file per network. Never pickle."""
+"""Ensemble packages on disk: a folder with `card.json` and one safetensors file per network, never a pickle."""
 
 import json
 from collections.abc import Mapping
@@ -35,15 +35,15 @@ MAX_WEIGHTS_BYTES = 2**30
 
 
 def read_card(folder: Path) -> EnsembleCard:
-    """The card of a package, checked; weights are not read.
+    """Read and check the card of a package; weights are not read.
 
     Raises:
-        PackageError: no card, not JSON, or a key missing, unknown or with a value out of range.
+        PackageError: the card is missing or not JSON, or a key is missing, unknown or has a value out of range.
     """
     path = folder / CARD_FILE
     data = _read_bytes(path, MAX_CARD_BYTES, f"an ensemble package holds {CARD_FILE}")
     try:
-        # Strict about types, but JSON has no tuples.
+        # Strict about types; from JSON, which has no tuples, lists are accepted for them.
         return EnsembleCard.model_validate_json(data, strict=True)
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, e['loc'])) or 'card'}: {e['msg']}, got {_shown(e['input'])}" for e in error.errors()]
@@ -53,14 +53,14 @@ def read_card(folder: Path) -> EnsembleCard:
 def load_package(
     folder: Path, engine: EngineName = "torch", precision: Precision = "float32", threads: int | None = None
 ) -> Ensemble:
-    """The ensemble of a package, its weights checked against the card and the architecture, each network on an engine.
+    """Load the ensemble of a package: check its weights against card and architecture, and put each network on an engine.
 
     Raises:
-        PackageError: naming the file, what was expected and what it holds.
+        PackageError: the package does not match its card; the message names the file, the value expected and the one found.
         EngineError: this machine cannot run that engine in that precision.
     """
     card = read_card(folder)
-    # All of them are checked before one is put to work.
+    # All networks are checked before the first engine is made.
     networks = [load_network(folder, network) for network in card.networks]
     engines = {
         said.name: make_engine(network, len(said.channels), said.input_pixels, engine, precision, threads)
@@ -70,7 +70,7 @@ def load_package(
 
 
 def load_network(folder: Path, card: NetworkCard) -> nn.Sequential:
-    """One network of a package, in eval mode.
+    """Load one network of a package, in eval mode.
 
     Raises:
         PackageError: the weights file is missing, has another digest, or does not fit the architecture.
@@ -82,7 +82,7 @@ def load_network(folder: Path, card: NetworkCard) -> nn.Sequential:
         raise PackageError(f"{path}: sha256 must be {card.sha256} as on the card, got {found}")
     try:
         state = load(data)
-    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:  # KeyError: a type that torch has not
+    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:  # KeyError: a type that torch lacks
         raise PackageError(f"{path}: not a safetensors file ({error})") from error
     network = card.spec.build()
     if card.n_parameters != count_parameters(network):
@@ -95,7 +95,7 @@ def load_network(folder: Path, card: NetworkCard) -> nn.Sequential:
 
 
 def check_state(where: str, network: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Are these exactly the network's tensors?
+    """Check that `state` holds exactly the network's tensors.
 
     Raises:
         PackageError: a tensor is missing, unknown, of another shape or type, or not finite.
@@ -111,15 +111,15 @@ def check_state(where: str, network: nn.Module, state: Mapping[str, Tensor]) -> 
                 f"{where}: {name} must be {tensor.dtype} {tuple(tensor.shape)}, got {got.dtype} {tuple(got.shape)}"
             )
         if not torch.isfinite(got).all():
-            raise PackageError(f"{where}: {name} must be finite, it holds {int((~torch.isfinite(got)).sum())} that are not")
+            raise PackageError(f"{where}: {name} must be finite, got {int((~torch.isfinite(got)).sum())} values that are not")
 
 
 def write_package(folder: Path, card: EnsembleCard, state_dicts: Mapping[str, Mapping[str, Tensor]]) -> EnsembleCard:
     """Write a package and return its card with the digests of the weights as written.
 
     Args:
-        folder: Created where absent; a package that is there is replaced, its card last.
-        card: Its networks' `sha256` are filled in here.
+        folder: Folder of the package, created if absent; an existing package is replaced, its card last.
+        card: Card of the package; the `sha256` of its networks are filled in here.
         state_dicts: Network name to tensors, named as the architecture names them.
 
     Raises:
@@ -142,18 +142,18 @@ def write_package(folder: Path, card: EnsembleCard, state_dicts: Mapping[str, Ma
 
 
 def write_card(folder: Path, card: EnsembleCard) -> None:
-    """Write the card of a package, or replace it: whoever reads it meanwhile gets one or the other, whole."""
+    """Write or replace the card of a package; a concurrent reader gets the old card or the new one, whole."""
     part = folder / f"{CARD_FILE}.part"
     part.write_text(json.dumps(card.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8")
     part.replace(folder / CARD_FILE)
 
 
 def with_metrics(card: EnsembleCard, found: Mapping[str, Mapping[str, float]]) -> EnsembleCard:
-    """A card that says more of its networks; its sha256 stays.
+    """Return a copy of a card with more metrics of its networks; its sha256 stays the same.
 
     Args:
-        card: As it is.
-        found: Network name to metrics, which replace those of the same names.
+        card: The card to copy.
+        found: Network name to metrics; they replace metrics of the same names.
 
     Raises:
         ValueError: a metric is not finite.
@@ -166,7 +166,7 @@ def with_metrics(card: EnsembleCard, found: Mapping[str, Mapping[str, float]]) -
 
 
 def draft_network_card(spec: NetworkSpec, geometry: str, metrics: dict[str, float]) -> NetworkCard:
-    """The card of a network that is about to be written: `write_package` fills in the digest."""
+    """Return the card of a network that is not written yet: `write_package` fills in the digest."""
     return NetworkCard(
         name=spec.name,
         architecture=spec.architecture,

@@ -1,4 +1,4 @@
-"""A trained network in the fewest and plainest layers, for engines that would repeat what never changes for each batch."""
+"""Fold a trained network into the fewest and plainest layers, so that engines do not repeat constant work for each batch."""
 
 from copy import deepcopy
 
@@ -11,12 +11,12 @@ Convolution = nn.Conv2d | LiftingConv | GroupConv
 
 
 def plain_network(network: nn.Sequential) -> nn.Sequential:
-    """The same function in float32, without dropout: every convolution with its normalisation as one `nn.Conv2d`.
+    """Return the same function in float32, without dropout, each convolution and its normalisation as one `nn.Conv2d`.
 
-    Kernels are turned and scaled here in float64, once; `network` is left as it is.
+    Kernels are turned and scaled once, here, in float64; `network` is not changed.
 
     Raises:
-        ValueError: a convolution has another step than one pixel, is dilated, or has several groups.
+        ValueError: a convolution has another stride than one pixel, is dilated, or has several groups.
     """
     layers = [layer for layer in deepcopy(network).double().eval() if not isinstance(layer, nn.Dropout)]
     plain: list[nn.Module] = []
@@ -36,12 +36,12 @@ def plain_network(network: nn.Sequential) -> nn.Sequential:
 
 def _check(layer: nn.Module) -> None:
     if isinstance(layer, nn.Conv2d) and (layer.stride, layer.dilation, layer.groups) != ((1, 1), (1, 1), 1):
-        raise ValueError(f"convolutions must go in steps of one pixel, undilated and in one group, got {layer}")
+        raise ValueError(f"convolutions must have a stride of 1, a dilation of 1 and one group, got {layer}")
 
 
 @torch.no_grad()
 def _as_one_convolution(layers: nn.Module, n_in: int, side: int) -> nn.Conv2d:
-    """Of affine layers that commute with shifts: the bias is what they make of nothing, the kernel of one bright pixel."""
+    """Fold affine layers that commute with shifts: their response to zeros is the bias, to one bright pixel the kernel."""
     nothing = torch.zeros(1, n_in, side, side, dtype=torch.float64)
     bias = layers(nothing)[0, :, 0, 0]
     impulses = torch.zeros(n_in, n_in, 2 * side - 1, 2 * side - 1, dtype=torch.float64)

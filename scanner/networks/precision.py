@@ -3,4 +3,4 @@
 from typing import Literal
 
 Precision = Literal["float32", "bfloat16"]
-"""What is recorded in catalogues, and what has the same range with 8 bits instead of 24 for each number."""
+"""Arithmetic as catalogues record it; bfloat16 has the range of float32, with 8 significant bits instead of 24."""

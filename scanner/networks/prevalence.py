@@ -1,4 +1,4 @@
-"""The same ensemble for another fraction of lenses: tell it how rare they are where you look."""
+"""Copy an ensemble for a survey in which another fraction of the objects are lenses."""
 
 from pathlib import Path
 
@@ -10,14 +10,14 @@ from scanner.networks.package import PackageError, load_network, read_card, writ
 def with_prevalence(folder: Path, out: Path, name: str, prevalence: float, compound_share: float | None) -> EnsembleCard:
     """Write a copy of a package whose `p_lens` assumes another fraction of lenses.
 
-    Ranks by `p_lens` stay, and so does `subclass`.
+    Ranks by `p_lens` do not change, nor does `subclass`.
 
     Args:
-        folder: The package.
+        folder: Folder of the package.
         out: Folder of the copy.
-        name: Of the copy.
-        prevalence: Fraction of lenses among what will be scored, between 0 and 1.
-        compound_share: Fraction of lenses that `p_compound` takes for compound, between 0 and 1; None: as in the package.
+        name: Name of the copy.
+        prevalence: Fraction of lenses among the objects to be scored, between 0 and 1.
+        compound_share: Fraction of lenses that `p_compound` takes for compound, between 0 and 1; None keeps the package's.
 
     Raises:
         PackageError: the package is damaged or not calibrated, or a fraction is out of range.
@@ -27,7 +27,7 @@ def with_prevalence(folder: Path, out: Path, name: str, prevalence: float, compo
         if value is not None and not 0 < value < 1:
             raise PackageError(f"{what} must lie between 0 and 1, both excluded, got {value:g}")
     if not isinstance(card.combiner, SoftmaxStack):
-        raise PackageError(f"{card.name}: its p_lens is not calibrated, so that no prevalence can be assumed")
+        raise PackageError(f"{card.name}: p_lens is not calibrated, so it cannot assume a prevalence")
     combiner = card.combiner.assuming(prevalence, compound_share or card.combiner.compound_share)
     copy = card.model_copy(update={"name": name, "combiner": combiner, "assumed_prevalence": prevalence})
     return write_package(out, copy, {network.name: load_network(folder, network).state_dict() for network in card.networks})

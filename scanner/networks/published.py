@@ -1,4 +1,4 @@
-"""Import the weights that Wilde et al. published: the only place that reads `.pt` files, and those without unpickling code."""
+"""Import the weights that Wilde et al. published: the only module that reads `.pt` files, without unpickling code."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ LIMITS = (
     "Not calibrated: p_lens is the mean of seven raw network outputs, not a probability.",
     "Fails on real Euclid data: on 14 lenses and 33 galaxies of Q1 OU-200 has AUROC 0.70 and calls 58 % of the latter lenses.",
     "Trained on simulations of the Euclid Strong Lensing Challenge, whose blurring and noise are not those of MER mosaics.",
-    "Tells lenses from non-lenses only: no p_compound, no subclass.",
+    "Separates only lenses from non-lenses: no p_compound, no subclass.",
 )
 CITATION = (
     "Wilde J., Serjeant S., Bromley J. M., Dickinson H., Koopmans L. V. E., Metcalf R. B., 2022, MNRAS, 512, 3464, "
@@ -27,7 +27,7 @@ CITATION = (
 
 
 def weights_file(spec: NetworkSpec) -> str:
-    """The published file name, `OU_J_Weights.pt` for OU-J."""
+    """Return the published file name, `OU_J_Weights.pt` for OU-J."""
     return f"{spec.name.replace('-', '_')}_Weights.pt"
 
 
@@ -44,7 +44,7 @@ def import_published(folder: Path, out: Path, name: str) -> EnsembleCard:
     card = EnsembleCard(
         format_version=2,
         name=name,
-        description="The seven networks published with Wilde et al. 2022, as they are; combined by their mean.",
+        description="The seven networks published with Wilde et al. 2022, unchanged; combined by their mean.",
         licence="MIT",
         geometry=CHALLENGE.name,
         networks=tuple(draft_network_card(spec, CHALLENGE.name, {}) for spec in PAPER_NETWORKS),
@@ -64,12 +64,12 @@ def import_published(folder: Path, out: Path, name: str) -> EnsembleCard:
 
 
 def read_published(folder: Path, spec: NetworkSpec) -> dict[str, Tensor]:
-    """One published state dict under the architecture's names.
+    """Read one published state dict and name its tensors as the architecture does.
 
-    The files name their tensors differently (`layer.0.weight`, `VIS_layer.0.weight`); their order is the architecture's.
+    The files name their tensors differently (`layer.0.weight`, `VIS_layer.0.weight`), but in the order of the architecture.
 
     Raises:
-        PackageError: missing, damaged, or other shapes than the architecture's.
+        PackageError: the file is missing or damaged, or its shapes are not those of the architecture.
     """
     path = folder / weights_file(spec)
     published = _load(path)
@@ -90,7 +90,7 @@ def read_published(folder: Path, spec: NetworkSpec) -> dict[str, Tensor]:
 def _load(path: Path) -> Mapping[str, object]:
     if not path.is_file():
         raise PackageError(
-            f"{path}: missing; the published ensemble is seven files {weights_file(PAPER_NETWORKS[0])} and so on"
+            f"{path}: missing; the published ensemble has seven files, {weights_file(PAPER_NETWORKS[0])} and so on"
         )
     try:
         content = torch.load(path, weights_only=True, map_location="cpu")

@@ -1,4 +1,4 @@
-"""Separable linear maps whose matrices are zero but for a band, as of interpolations and blurs: a loop over the band alone."""
+"""Separable linear maps with banded matrices, such as interpolations and blurs: loops over the band only."""
 
 from typing import Any, NamedTuple
 
@@ -8,20 +8,20 @@ from numpy.typing import NDArray
 from infra.numba_loops import compiled, native
 
 _AT_ONCE = 4
-"""Columns of the band that go into a row together: fewer loads and stores of the row."""
+"""Columns of the band that are added to a row together: this saves loads and stores of the row."""
 
 
 class Banded(NamedTuple):
-    """A matrix by the run of columns outside which a row of it is zero."""
+    """A matrix, stored as one run of columns per row; the row is zero outside its run."""
 
     first: NDArray[np.int64]
-    """`[n_out]`: the first column of the run."""
+    """First column of each run, `[n_out]`."""
     weights: NDArray[np.float32]
-    """`[n_out, n_run]`: what is in it; the run is a multiple of four long, zeros at its end may lie beyond the matrix."""
+    """Elements of each run, `[n_out, n_run]`; `n_run` is a multiple of four, and zeros at the end may lie beyond the matrix."""
 
 
 def banded(operator: NDArray[np.floating[Any]]) -> Banded:
-    """`[n_out, n_in]` as a band."""
+    """Return the matrix `[n_out, n_in]` in banded form."""
     n_out, n_in = operator.shape
     is_used = operator != 0
     first = is_used.argmax(axis=1)
@@ -35,7 +35,7 @@ def banded(operator: NDArray[np.floating[Any]]) -> Banded:
 
 
 def both_axes(operator: Banded, images: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
-    """`operator @ image @ operator.T` of each square image of `[batch, y, x]`, in float32."""
+    """Return `operator @ image @ operator.T` of each square image of `[batch, y, x]`, in float32."""
     if images.shape[1] != images.shape[2]:
         raise ValueError(f"images must be square, got {images.shape[1]} x {images.shape[2]} pixels")
     n_out = len(operator.first)
@@ -58,7 +58,7 @@ def _both_axes(
 def _turn(
     first: NDArray[np.int64], weights: NDArray[np.float32], image: NDArray[np.floating[Any]], out: NDArray[np.float32]
 ) -> None:
-    """`(operator @ image).T`: done twice, it has gone along both axes and the image is as it was."""
+    """Write `(operator @ image).T` to `out`; two calls apply the operator along both axes and restore the order of the axes."""
     n_columns, last = image.shape[1], len(image) - 1
     row = np.empty(n_columns, np.float32)
     for y in range(len(first)):

@@ -1,4 +1,4 @@
-"""What a network reads: bands, each on one of a few scales."""
+"""Channels of network inputs: bands, each on one of a few scales."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
@@ -18,27 +18,27 @@ from scanner.vocabulary.bands import EUCLID
 
 Scaling = Literal["min_max", "sky_asinh", "centre_asinh", "detail"]
 Images = NDArray[np.floating[Any]]
-"""`[batch, y, x]` of one band."""
+"""Images of one band, `[batch, y, x]`."""
 
 _LINEAR_BELOW_SIGMA = 3.0
 _ASINH_RANGE = (-2.0, 6.0)
 _CENTRE_SHARE = 0.3
-"""Side of the middle that the brightness of the object is read off, as a share of the stamp's."""
+"""Side of the central square in which the brightness of the object is measured, as a fraction of the stamp's side."""
 _CENTRE_RANK = 9
-"""The pixel, counted from the brightest, that stands for the object: neither a cosmic ray nor a dead pixel decides."""
+"""Rank, from the brightest on, of the pixel that gives the object's brightness: a cosmic ray or dead pixel has no effect."""
 _MIN_CENTRE_SIGMA = 10.0
 _MAX_SKY_UNITS = 1e12
-"""A patch of one repeated value has no scatter: whatever stands out of it must stay finite."""
+"""Largest value in sky sigma: a patch of one repeated value has no scatter, and pixels that differ from it must stay finite."""
 _CENTRE_CONTRAST = 30.0
 _BLUR_PIXELS = 4.0
-"""Gaussian sigma, 0.4 arcsec: wider than an arc, narrower than the light of a lens galaxy."""
+"""Gaussian sigma of the blur, 0.4 arcsec: wider than an arc, narrower than the light of a lens galaxy."""
 _SHOT_NOISE_SIGMA = 30.0
-"""Sky sigma of light per pixel at which its shot noise equals the sky's, in MER mosaics of every band."""
+"""Light per pixel, in sky sigma, whose shot noise equals the noise of the sky, in MER mosaics of every band."""
 _DETAIL_RANGE = (-3.0, 5.0)
 
 
 Target = tuple[Scaling, NDArray[np.float32], int]
-"""A scale, and the array and the channel of it that are to hold a band on that scale."""
+"""Scale, output array `[batch, channel, y, x]`, and index of the channel that receives a band on that scale."""
 
 
 class Channel(BaseModel):
@@ -58,13 +58,13 @@ class Channel(BaseModel):
 
 
 def value_range(scaling: Scaling) -> tuple[float, float]:
-    """Between which values a channel on that scale lies."""
+    """Return the lowest and the highest value of a channel on that scale."""
     ranges: dict[Scaling, tuple[float, float]] = {"min_max": (0.0, 1.0), "detail": _DETAIL_RANGE}
     return ranges.get(scaling, _ASINH_RANGE)
 
 
 def channels(scaling: Scaling, *bands: str) -> tuple[Channel, ...]:
-    """Bands, in that order, all on one scale."""
+    """Return channels of these bands, in that order, all on one scale."""
     return tuple(Channel(band=band, scaling=scaling) for band in bands)
 
 
@@ -72,7 +72,7 @@ def min_max(images: Images) -> NDArray[np.float32]:
     """Scale each `[y, x]` image of `[..., y, x]` to 0-1 on its own (Wilde et al. 2022, section 2.1).
 
     Raises:
-        ValueError: an image is constant; such rows are rejected before they come here.
+        ValueError: an image is constant; earlier checks reject such rows.
     """
     out = np.empty(images.shape, np.float32)
     _fill_min_max(images, out)
@@ -80,7 +80,7 @@ def min_max(images: Images) -> NDArray[np.float32]:
 
 
 def sky_units(images: Images) -> NDArray[np.float32]:
-    """Each image of `[batch, y, x]` less its sky, in units of the sky's sigma; masked pixels, exactly zero, become sky."""
+    """Return images `[batch, y, x]` less their sky level, in units of the sky sigma; masked pixels, exactly zero, become 0."""
     level, sigma = sky_level_and_sigma(images)
     units = np.empty(images.shape, np.float32)
     fill_sky_units(native(images), level, sigma, _MAX_SKY_UNITS, units)
@@ -88,32 +88,32 @@ def sky_units(images: Images) -> NDArray[np.float32]:
 
 
 def sky_asinh(units: Images) -> NDArray[np.float32]:
-    """Linear in the noise, logarithmic in the light: what is bright elsewhere in the stamp has no say."""
+    """Scale `[batch, y, x]`, linear in the noise and logarithmic in the light: bright pixels elsewhere have no effect."""
     return _alone(_write_sky_asinh, units)
 
 
 def centre_asinh(units: Images) -> NDArray[np.float32]:
-    """As `sky_asinh`, in units of the brightness of the object at the centre: the same for bright and faint objects."""
+    """Scale as `sky_asinh`, in units of the brightness of the central object: equal for bright and faint objects."""
     return _alone(_write_centre_asinh, units)
 
 
 def detail(units: Images) -> NDArray[np.float32]:
-    """What stands out of its surroundings, in units of the noise there, shot noise included: arcs on a galaxy's light."""
+    """Return the image less its blur, in units of the local noise with shot noise: shows arcs on a galaxy's light."""
     return _alone(_write_detail, units)
 
 
 def scaled(images: Images, scalings: Collection[Scaling]) -> dict[Scaling, NDArray[np.float32]]:
-    """`[batch, y, x]` of one band on each of some scales; the sky is looked for once."""
+    """Return `[batch, y, x]` of one band on each of some scales; the sky is measured once."""
     out = np.empty((len(images), len(scalings), *images.shape[1:]), np.float32)
     write_scaled(images, [(scaling, out, channel) for channel, scaling in enumerate(scalings)])
     return {scaling: out[:, channel] for channel, scaling in enumerate(scalings)}
 
 
 def write_scaled(images: Images, targets: Sequence[Target]) -> None:
-    """`[batch, y, x]` of one band on some scales, each into its channel of a `[batch, channel, y, x]`, C-contiguous.
+    """Write `[batch, y, x]` of one band on some scales, each to its channel of a C-contiguous `[batch, channel, y, x]`.
 
     Raises:
-        ValueError: the images do not fit into a target, or one that `min_max` should scale is constant.
+        ValueError: the images do not fit into a target, or an image for `min_max` is constant.
     """
     for _, out, _ in targets:
         if images.shape != (len(out), *out.shape[2:]):

@@ -1,4 +1,4 @@
-"""Colour pictures of objects, all on one stretch."""
+"""Colour pictures of objects, all with the same stretch."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,28 +7,28 @@ from scanner.preprocess.resample import regrid, resize_operator
 from scanner.vocabulary.geometry import Stamps
 
 SHOWN_ARCSEC = 10.0
-"""Side of the square shown about the centre: a lens fills it."""
+"""Side of the square that is shown about the centre: a lens fills it."""
 _SOFTENING = 4.0
-"""Sky deviations at which the stretch turns from linear to logarithmic."""
+"""Value in sky sigma at which the stretch changes from linear to logarithmic."""
 _WHITE = 150.0
-"""Sky deviations shown white."""
+"""Value in sky sigma that is shown white."""
 
 
 def composite(bands: Stamps, vis_scale_arcsec: float, shown_arcsec: float = SHOWN_ARCSEC) -> NDArray[np.float64]:
-    """`[y, x, channel]` in 0-1: H in red, J and Y in green, VIS in blue, each in units of its own sky, asinh.
+    """Return `[y, x, channel]` in 0-1: H in red, J and Y in green, VIS in blue, each in sky sigma with an asinh stretch.
 
-    One stretch for every image, simulated or real. NISP bands on coarser pixels are shown on those of VIS.
+    Every image, simulated or real, has the same stretch. NISP bands with coarser pixels are resized to the VIS pixels.
 
     Args:
-        bands: Band name to `[y, x]`, all about one centre.
-        vis_scale_arcsec: Pixel of the VIS image.
-        shown_arcsec: Side of the square shown.
+        bands: Images by band, `[y, x]`, all with the same centre.
+        vis_scale_arcsec: Pixel scale of the VIS image.
+        shown_arcsec: Side of the square that is shown.
     """
     vis = _middle(bands["VIS"], round(shown_arcsec / vis_scale_arcsec))
     side = bands["VIS"].shape[-1]
     on_vis = {band: bands[band] if bands[band].shape[-1] == side else _enlarged(bands[band], side) for band in ("Y", "J", "H")}
     nisp = {band: _in_sky(_middle(image, len(vis)), bands[band]) for band, image in on_vis.items()}
-    # A VIS pixel has less of a red galaxy's signal than a NISP pixel: this makes a typical galaxy neutral.
+    # A red galaxy has less signal in a VIS pixel than in a NISP pixel: these factors make a typical galaxy neutral.
     red, green, blue = nisp["H"] * 0.55, (nisp["Y"] + nisp["J"]) * 0.35, _in_sky(vis, bands["VIS"])
     return np.stack([_stretched(channel) for channel in (red, green, blue)], axis=-1)
 
@@ -43,10 +43,10 @@ def _middle(image: NDArray[np.float32], n_pixels: int) -> NDArray[np.float32]:
 
 
 def _in_sky(image: NDArray[np.float32], whole: NDArray[np.float32]) -> NDArray[np.float64]:
-    """In standard deviations of the sky of the whole image, of which masked pixels, exactly zero, tell nothing."""
+    """Return the image in sigma of the sky of the whole image, measured without masked pixels, which are exactly zero."""
     seen = whole[whole != 0]
     low, middle = np.percentile(seen, [10, 40]) if seen.size else (0.0, 0.0)
-    # Objects are few below the median: 10 % and 40 % of a Gaussian lie 1.28 and 0.25 deviations below its mean.
+    # Objects hardly affect pixels below the median: 10 % and 40 % of a Gaussian lie 1.28 and 0.25 sigma below its mean.
     sigma = max((middle - low) / (1.2816 - 0.2533), 1e-12)
     return np.asarray((image - middle - 0.2533 * sigma) / sigma, np.float64)
 

@@ -1,4 +1,4 @@
-"""From stamps to what networks read: resized, then scaled channel by channel."""
+"""Converts stamps to network inputs: resizes them, then scales them channel by channel."""
 
 from collections.abc import Sequence
 
@@ -10,20 +10,20 @@ from scanner.preprocess.resample import resized
 from scanner.vocabulary.geometry import Stamps
 
 Inputs = NDArray[np.float32]
-"""`[batch, channel, y, x]`, C-contiguous."""
+"""Network input `[batch, channel, y, x]`, C-contiguous."""
 
 
 def network_input(stamps: Stamps, channels: Sequence[Channel], n_pixels: int) -> Inputs:
-    """For a network that reads `channels`, in that order, at `n_pixels` a side.
+    """Return the input of a network that reads `channels`, in that order, with `n_pixels` a side.
 
-    Every band is resized as scikit-image would, then scaled on its own: the order of the authors' loaders. What a row gets
-    does not depend on the others.
+    Every band is resized as scikit-image does, then scaled on its own: the order of the authors' loaders. The result of a row
+    does not depend on the other rows.
     """
     return network_inputs(stamps, [tuple(channels)], n_pixels)[tuple(channels)]
 
 
 def network_inputs(stamps: Stamps, wanted: Sequence[tuple[Channel, ...]], n_pixels: int) -> dict[tuple[Channel, ...], Inputs]:
-    """`network_input` for several networks at once: what some of them share is computed once."""
+    """Return `network_input` for several networks at once; channels that networks share are computed once."""
     n_rows = len(next(iter(stamps.values())))
     inputs = {channels: np.empty((n_rows, len(channels), n_pixels, n_pixels), np.float32) for channels in wanted}
     places = [(channel, out, place) for channels, out in inputs.items() for place, channel in enumerate(channels)]

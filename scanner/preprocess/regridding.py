@@ -1,4 +1,4 @@
-"""Compiled `area_operator`s: the same sums without the zeros, for one image or for windows in many rows."""
+"""Compiled form of `area_operator`: the same sums without the zeros, for one image or for windows in shared rows."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,33 +13,33 @@ from scanner.preprocess.resample import Operator, area_operator, coverage
 from scanner.vocabulary.geometry import Image
 
 _ROUNDING = 1e-12
-"""Of a pixel: overlaps below this are rounding errors of edges that coincide."""
+"""Smallest overlap, as a fraction of a pixel: smaller ones are rounding errors of edges that coincide."""
 _F = TypeVar("_F", bound=Callable)
 
 
 def _compiled_in_order(function: _F) -> _F:
-    """Sums keep their order wherever the loop is called, so that an image gives the same bits alone and among others."""
+    """Compile a loop with a fixed order of sums, so that an image gives the same bits alone and in a batch."""
     return numba.njit(cache=True, nogil=True)(function)  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)
 class AxisRegrid:
-    """`area_operator` along one axis: output pixel `i` sums `weights[i, k] * input[starts[i] + k]`."""
+    """The `area_operator` along one axis: output pixel `i` sums `weights[i, k] * input[starts[i] + k]`."""
 
     starts: NDArray[np.int64]
-    """`[n_out]`"""
+    """First input pixel of each sum, `[n_out]`."""
     weights: NDArray[np.float64]
-    """`[n_out, width]`"""
+    """Weights of the input pixels, `[n_out, width]`."""
     coverage: NDArray[np.float64]
-    """`[n_out]`: the fraction of each output pixel that the input covers."""
+    """Fraction of each output pixel that the input covers, `[n_out]`."""
     operator: Operator
     crop_start: int | None
-    """The first input pixel where output pixels are input pixels, one by one; else None."""
+    """First input pixel if the operator is a plain crop, so that each output pixel equals one input pixel; else None."""
 
 
 @lru_cache(maxsize=64)
 def axis_regrid(n_in: int, scale_in_arcsec: float, n_out: int, scale_out_arcsec: float) -> AxisRegrid:
-    """As `area_operator`."""
+    """Return `area_operator` in compiled form, with the same arguments."""
     operator = area_operator(n_in, scale_in_arcsec, n_out, scale_out_arcsec)
     is_used = operator > _ROUNDING
     first = np.where(is_used.any(axis=1), is_used.argmax(axis=1), 0)
@@ -55,7 +55,7 @@ def axis_regrid(n_in: int, scale_in_arcsec: float, n_out: int, scale_out_arcsec:
 
 
 def regrid_image(pixels: Image, rows: AxisRegrid, columns: AxisRegrid) -> Image:
-    """`[y, x]` through one operator an axis, summed in float64."""
+    """Apply one operator per axis to `[y, x]`, summed in float64."""
     out = np.empty((len(rows.starts), len(columns.starts)), np.float32)
     if rows.crop_start is not None and columns.crop_start is not None:
         out[:] = pixels[rows.crop_start :, columns.crop_start :][: out.shape[0], : out.shape[1]]

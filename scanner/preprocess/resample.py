@@ -1,4 +1,4 @@
-"""Linear, separable resampling as matrices: `left @ image @ right.T`, the same for one image or a batch."""
+"""Linear, separable resampling by matrices: `left @ image @ right.T`, the same for one image or a batch."""
 
 from functools import lru_cache
 
@@ -9,15 +9,15 @@ from skimage.transform import resize
 from scanner.preprocess.banded import Banded, banded, both_axes
 
 Operator = NDArray[np.float64]
-"""`[n_out, n_in]`."""
+"""Matrix along one axis, `[n_out, n_in]`."""
 
 
 @lru_cache(maxsize=64)
 def resize_operator(n_in: int, n_out: int) -> Operator:
-    """`skimage.transform.resize` with its defaults, as a matrix (values interpolated, flux not conserved).
+    """Return `skimage.transform.resize` with its defaults as a matrix (values are interpolated, flux is not conserved).
 
-    The resize of the paper (Wilde et al. 2022, section 3.2) is linear and separable, so its matrix is what it makes of
-    the identity, one axis at a time.
+    The resize of the paper (Wilde et al. 2022, section 3.2) is linear and separable, so its matrix is the resized identity
+    matrix, one axis at a time.
     """
     rows = resize(np.eye(n_in), (n_out, n_in), anti_aliasing=n_out < n_in)
     rows.setflags(write=False)
@@ -26,10 +26,10 @@ def resize_operator(n_in: int, n_out: int) -> Operator:
 
 @lru_cache(maxsize=64)
 def area_operator(n_in: int, scale_in_arcsec: float, n_out: int, scale_out_arcsec: float) -> Operator:
-    """Centred, flux-conserving regridding: each output pixel sums the flux of the input area it covers.
+    """Return the matrix of a centred, flux-conserving regridding: each output pixel sums the flux of the input area it covers.
 
     Equal scales give a plain crop (whole pixels, never an interpolation). Output pixels beyond the input get zero;
-    `coverage` says which.
+    `coverage` identifies them.
     """
     if min(scale_in_arcsec, scale_out_arcsec) <= 0:
         raise ValueError(f"pixel scales must be > 0 arcsec, got {scale_in_arcsec} and {scale_out_arcsec}")
@@ -47,7 +47,7 @@ def area_operator(n_in: int, scale_in_arcsec: float, n_out: int, scale_out_arcse
 
 
 def coverage(n_in: int, scale_in_arcsec: float, n_out: int, scale_out_arcsec: float) -> NDArray[np.float64]:
-    """`[n_out]`: the fraction of each output pixel that the input covers along one axis."""
+    """Return `[n_out]`: the fraction of each output pixel that the input covers along one axis."""
     operator = area_operator(n_in, scale_in_arcsec, n_out, scale_out_arcsec)
     full = scale_out_arcsec / scale_in_arcsec
     whole_pixels = np.all((operator == 0) | (operator == 1)) and operator.sum(axis=1).max() <= 1
@@ -55,13 +55,13 @@ def coverage(n_in: int, scale_in_arcsec: float, n_out: int, scale_out_arcsec: fl
 
 
 def regrid(images: NDArray[np.floating], left: Operator, right: Operator | None = None) -> NDArray[np.float32]:
-    """`[..., y, x]` through one operator an axis (`right` defaults to `left`), in float64, returned as float32."""
+    """Apply one operator per axis to `[..., y, x]` (`right` defaults to `left`), in float64; return float32."""
     right = left if right is None else right
     return np.asarray(left @ images.astype(np.float64) @ right.T, dtype=np.float32)
 
 
 def resized(images: NDArray[np.floating], n_pixels: int) -> NDArray[np.float32]:
-    """Square images `[batch, y, x]` as `resize_operator` would bring them to `n_pixels` a side, in float32."""
+    """Resize square images `[batch, y, x]` to `n_pixels` a side with `resize_operator`, in float32."""
     n_in = images.shape[-1]
     return np.asarray(images, np.float32) if n_in == n_pixels else both_axes(_band_of_resize(n_in, n_pixels), images)
 

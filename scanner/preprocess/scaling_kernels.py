@@ -1,6 +1,6 @@
-"""Compiled loops of `channels`: images `[batch, y, x]` in, one channel of `[batch, channel, y, x]` out.
+"""Compiled loops of `channels`: they read images `[batch, y, x]` and write one channel of `[batch, channel, y, x]`.
 
-A channel is written where it belongs, in one pass over an image. NaN stays NaN.
+Each loop writes its channel in place, in one pass over an image. NaN stays NaN.
 """
 
 import math
@@ -19,7 +19,7 @@ _Number = TypeVar("_Number", float, np.float32)
 
 _LEAST_MANTISSA = 2**-0.5
 _LEAST_BITS = np.int32(np.float32(_LEAST_MANTISSA).view(np.int32))
-"""Of the least mantissa as float32: counted from there, the exponent is in the bits above the 23rd."""
+"""Bits of the smallest mantissa as float32: after subtracting them, the exponent is in the bits above the 23rd."""
 _MANTISSA_BITS = np.int32(2**23 - 1)
 _EXPONENT_SHIFT = np.int32(23)
 _LOG_2 = np.float32(math.log(2))
@@ -27,7 +27,7 @@ _ONE = np.float32(1)
 
 
 def _log_over_distance(distance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """log(1 + d) / d, by its series where it is 0 / 0."""
+    """Return log(1 + d) / d, without a division 0 / 0 near d = 0."""
     safe = np.where(np.abs(distance) < 1e-9, 1e-9, distance)
     return np.asarray(np.log1p(safe) / safe)
 
@@ -35,12 +35,12 @@ def _log_over_distance(distance: NDArray[np.float64]) -> NDArray[np.float64]:
 _DOMAIN = (_LEAST_MANTISSA - 1, 2 * _LEAST_MANTISSA - 1)
 _FIT = Chebyshev.interpolate(_log_over_distance, 7, _DOMAIN).convert(kind=Polynomial, domain=(-1, 1)).coef
 _C0, _C1, _C2, _C3, _C4, _C5, _C6, _C7 = (np.float32(coefficient) for coefficient in _FIT)
-"""log(mantissa) = d (c0 + c1 d + ...), where d = mantissa - 1."""
+"""Coefficients of log(mantissa) = d (c0 + c1 d + ...), where d = mantissa - 1."""
 
 
 @compiled
 def fill_sky_units(images: _Images, level: _Numbers, sigma: _Numbers, limit: float, out: _Images) -> None:
-    """`(image - level) / sigma` within +-limit; 0 where the image is exactly 0."""
+    """Write `(image - level) / sigma`, clipped to +-limit; 0 where the image is exactly 0."""
     n_y, n_x = images.shape[1:]
     for i in range(len(images)):
         per_sigma = 1 / sigma[i]
@@ -52,7 +52,7 @@ def fill_sky_units(images: _Images, level: _Numbers, sigma: _Numbers, limit: flo
 
 @compiled
 def write_arcsinh(units: _Images, factor: _Numbers, low: float, high: float, out: _Inputs, channel: int) -> None:
-    """`arcsinh(factor * units)` within low-high; a factor an image."""
+    """Write `arcsinh(factor * units)`, clipped to low-high, with one factor per image."""
     n_y, n_x = units.shape[1:]
     least, most = np.float32(low), np.float32(high)
     for i in range(len(units)):
@@ -66,7 +66,7 @@ def write_arcsinh(units: _Images, factor: _Numbers, low: float, high: float, out
 def write_detail(
     units: _Images, smooth: _Images, shot_noise_sigma: float, low: float, high: float, out: _Inputs, channel: int
 ) -> None:
-    """`arcsinh((units - smooth) / (2 noise))` within low-high, where `noise**2 = 1 + max(smooth, 0) / shot_noise_sigma`."""
+    """Write `arcsinh((units - smooth) / (2 noise))` clipped to low-high; `noise**2 = 1 + max(smooth, 0) / shot_noise_sigma`."""
     n_y, n_x = units.shape[1:]
     least, most = np.float32(low), np.float32(high)
     zero, one, half, per_shot = np.float32(0), np.float32(1), np.float32(0.5), np.float32(1 / shot_noise_sigma)
@@ -80,7 +80,7 @@ def write_detail(
 
 @compiled
 def brightest(units: _Images, margin: int, rank: int) -> _Numbers:
-    """`[batch]`: the pixel of that rank, from the brightest on, of each image less a margin."""
+    """Return `[batch]`: the pixel of that rank, from the brightest on, of each image without a margin."""
     n_y, n_x = units.shape[1:]
     found = np.empty(len(units))
     highest = np.empty(rank, np.float64)
@@ -96,7 +96,7 @@ def brightest(units: _Images, margin: int, rank: int) -> _Numbers:
 
 @compiled
 def _put(value: float, highest: _Numbers) -> None:
-    """Into ascending values, in place of the least."""
+    """Insert a value into ascending values, and drop the lowest."""
     place = 0
     while place + 1 < len(highest) and highest[place + 1] < value:
         highest[place] = highest[place + 1]
@@ -106,15 +106,15 @@ def _put(value: float, highest: _Numbers) -> None:
 
 @compiled
 def _within(value: _Number, low: _Number, high: _Number) -> _Number:
-    """NaN comes first, so it stays: comparisons with it are false."""
+    """Clip a value. The value comes first in `max` and `min`, so that NaN stays: comparisons with NaN are false."""
     return min(max(value, low), high)
 
 
 @compiled
 def arcsinh(x: np.float32) -> np.float32:
-    """Within 6e-7, or 2e-7 of its value, up to 1e18; NaN stays NaN.
+    """Return arcsinh within 6e-7, or 2e-7 of its value, up to 1e18; NaN stays NaN.
 
-    Arithmetic alone, which compilers turn into vector instructions: log(|x| + sqrt(x**2 + 1)) by exponent and mantissa.
+    The code uses only arithmetic, which compilers vectorise: log(|x| + sqrt(x**2 + 1)) from exponent and mantissa.
     """
     size = np.float32(abs(x))
     argument = np.float32(size + np.sqrt(size * size + _ONE))

@@ -1,4 +1,4 @@
-"""Level and scatter of the sky under an object, for a whole batch of stamps at once."""
+"""Measures level and scatter of the sky under an object, for a whole batch of stamps at once."""
 
 import math
 from typing import Any
@@ -10,35 +10,35 @@ from scipy.special import ndtri
 from infra.numba_loops import compiled, native
 
 _STEP = 2
-"""Every second pixel along each axis: neighbours in mosaics hardly add to what is known."""
+"""Step of the sampled pixels along each axis: neighbouring pixels of mosaics add little information."""
 _MODE_FRACTION = 1 / 3
-"""The densest interval that holds this share of the pixels is where the sky is."""
+"""Fraction of the pixels whose densest interval gives the mode, a first estimate of the sky level."""
 _MODE_HALF_WIDTH = float(ndtri(0.5 + _MODE_FRACTION / 2))
-"""Of that interval for Gaussian noise, in sigma."""
+"""Half width of that interval for Gaussian noise, in sigma."""
 _CLIP_SIGMA = 2.5
 _CLIPPED_RMS = 0.953803
-"""Approximates the root mean square of a standard normal variable within +-2.5, which is 0.954597.
+"""Approximate root mean square of a standard normal variable within +-2.5; the exact value is 0.954597.
 
 The shipped networks were trained with this value, so it must not change.
 """
 _LEVEL_CLIP_SIGMA = 1.5
 _N_ITERATIONS = 4
 _MIN_USED_FRACTION = 0.1
-"""Where fewer pixels than this are not exactly zero, zeros count as sky after all."""
+"""Smallest fraction of pixels that are not exactly zero; with fewer, zeros count as sky instead of masked pixels."""
 MIN_SIGMA = 1e-30
 
 _Pixels = NDArray[np.floating[Any]]
-"""`[..., pixel]`."""
+"""Pixels of images, `[..., pixel]`."""
 
 
 def sky_level_and_sigma(images: NDArray[np.floating[Any]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sky level and standard deviation of each image of `[batch, y, x]`, in its own units; `[batch]` each.
+    """Return sky level and standard deviation of each image of `[batch, y, x]`, in its own units; `[batch]` each.
 
-    The mode of the pixels first, then clipped moments about it, the scatter from the side below the mode alone: light of
-    objects lies above. Exact zeros are masked pixels of mosaics, not sky. The sigma is never zero.
+    The mode of the pixels is the first estimate; clipped moments about it refine it. The scatter uses only pixels below the
+    level, because light of objects lies above. Exact zeros are masked pixels of mosaics, not sky. The sigma is never zero.
     """
     sample = native(images[:, ::_STEP, ::_STEP])
-    # Sorted once: whatever is clipped afterwards is a run. numpy sorts with vector instructions, compiled loops would not.
+    # Sort once: every clipped range is then a slice. numpy sorts with vector instructions, a compiled loop would not.
     ordered = np.sort(sample.reshape(len(sample), sample.shape[1] * sample.shape[2]), axis=1)
     level, sigma = np.empty(len(ordered)), np.empty(len(ordered))
     _level_and_sigma(ordered, level, sigma)
@@ -54,7 +54,7 @@ def _level_and_sigma(ordered: _Pixels, level: NDArray[np.float64], sigma: NDArra
 
 @compiled
 def _without_masked(values: _Pixels) -> _Pixels:
-    """Sorted values less exact zeros, moved together in place."""
+    """Return sorted values without exact zeros, compacted in place."""
     end = start = _first_from(values, 0.0, 0.0)
     while end < len(values) and values[end] == 0:
         end += 1
@@ -68,7 +68,7 @@ def _without_masked(values: _Pixels) -> _Pixels:
 
 @compiled
 def _mode(values: _Pixels) -> tuple[float, float]:
-    """Middle of the densest interval of sorted values, and the sigma that its width stands for."""
+    """Return the middle of the densest interval of sorted values, and the sigma that corresponds to its width."""
     n_inside = min(max(int(len(values) * _MODE_FRACTION), 1), len(values) - 1)
     start, least = 0, np.inf
     for j in range(len(values) - n_inside):
@@ -81,7 +81,7 @@ def _mode(values: _Pixels) -> tuple[float, float]:
 
 @compiled
 def _clipped(values: _Pixels, level: float, sigma: float) -> tuple[float, float]:
-    """Moments of sorted values about a first guess."""
+    """Return clipped level and sigma of sorted values, starting from a first estimate."""
     for _ in range(_N_ITERATIONS):
         start, end = _first_from(values, level, -_CLIP_SIGMA * sigma), _first_from(values, level, 0.0)
         squares = 0.0
@@ -101,7 +101,7 @@ def _clipped(values: _Pixels, level: float, sigma: float) -> tuple[float, float]
 
 @compiled
 def _first_from(values: _Pixels, level: float, offset: float) -> int:
-    """Index of the first of sorted values that is `offset` or more above a level."""
+    """Return the index of the first of sorted values that is `offset` or more above a level."""
     low, high = 0, len(values)
     while low < high:
         middle = (low + high) // 2

@@ -1,4 +1,4 @@
-"""Maps of the best candidates of a unit: their stamps are kept while it is scored, and looked at when all are known."""
+"""Map the best candidates of a unit: keep their stamps while the unit is scored, and make the maps at its end."""
 
 from dataclasses import dataclass, fields
 from typing import Protocol
@@ -13,22 +13,22 @@ from scanner.vocabulary.geometry import Stamps
 
 
 class Mapper(Protocol):
-    """What makes maps."""
+    """Interface of an object that makes maps."""
 
     def maps(self, stamps: Stamps) -> CandidateMaps: ...
 
 
 @dataclass(frozen=True)
 class CandidateMapping:
-    """Which candidates get maps, and from whom."""
+    """Mapper of a scan, and the candidates that get maps."""
 
     mapper: Mapper
     candidate_threshold: float
     most: int
-    """Of a unit, at least 1."""
+    """Largest number of candidates with maps in a unit, at least 1."""
 
     def with_maps(self, table: pa.Table, best: "BestCandidates") -> pa.Table:
-        """The table, its rows being the places, with the columns of maps."""
+        """Return the table with the columns of maps; `best` refers to its rows by number."""
         places, stamps = best.ranked()
         values: dict[str, NDArray[np.generic]] = {}
         if len(places):
@@ -40,7 +40,7 @@ class CandidateMapping:
 
 
 class BestCandidates:
-    """The stamps of the candidates seen so far that are the most probable lenses; of equals, the first in the unit."""
+    """Stamps of the candidates with the highest `p_lens` so far; among equals, the first in the unit."""
 
     def __init__(self, candidate_threshold: float, most: int) -> None:
         self._threshold, self._most = candidate_threshold, most
@@ -49,7 +49,7 @@ class BestCandidates:
         self._stamps: Stamps = {}
 
     def offer(self, places: NDArray[np.int64], p_lens: NDArray[np.float32], stamps: Stamps) -> None:
-        """Rows `[n]` with their final probabilities and stamps, band to `[n, y, x]`."""
+        """Offer rows: their numbers in the unit `[n]`, final probabilities `[n]` and stamps, band to `[n, y, x]`."""
         chosen = np.flatnonzero(p_lens.astype(np.float64) >= self._threshold)
         if not len(chosen):
             return
@@ -62,7 +62,7 @@ class BestCandidates:
         self._places, self._p_lens = all_places[kept], all_p_lens[kept]
 
     def ranked(self) -> tuple[NDArray[np.int64], Stamps]:
-        """Places and stamps, best first: the same whatever the batches were."""
+        """Return row numbers `[n]` and stamps, band to `[n, y, x]`, best first; they do not depend on the batches."""
         return self._places, self._stamps
 
     def _of(self, band: str) -> list[NDArray[np.float32]]:

@@ -1,4 +1,4 @@
-"""What a survey will cost: this machine measured on a sample, then arithmetic."""
+"""Estimate the cost of a survey from a measurement of this machine on a sample."""
 
 import math
 import resource
@@ -19,38 +19,38 @@ from scanner.sources.batches import CutoutBatch
 from scanner.vocabulary.rejections import Rejection
 
 N_READ, N_SCORED = 2048, 256
-"""Rows that are cut out, and rows of them that are scored, to measure how long that takes."""
+"""Number of rows that are cut out, and of these that are scored, to measure the speed of both."""
 SAMPLE_BYTES = 2**28
-"""Of one file, for the speed of reading."""
+"""Bytes of one file that are read to measure the speed of reading."""
 _BLOCK_BYTES = 2**24
 
 
 class Measured(BaseModel):
-    """One worker on one machine, and one unit of the input."""
+    """Measurement of one worker on one machine, with one unit of the input."""
 
     model_config = ConfigDict(frozen=True)
 
     threads: int = Field(ge=1)
     n_scored: int
     start_s: float
-    """To load the networks and measure the sweep's margin."""
+    """Time to load the networks and measure the sweep's margin."""
     cut_per_s: float = Field(gt=0)
     """Rows decoded and cut out, on one core."""
     score_per_s: float = Field(gt=0)
     """Rows scored, on `threads` cores."""
     fetch_bytes_per_s: float = Field(gt=0)
-    """From where the input lies; what was read a moment ago comes from memory."""
+    """Speed of reading the input; recently read files come from memory."""
     written_bytes_per_row: float
     memory_bytes: int
-    """Of the whole process, at most so far."""
+    """Peak memory of the whole process so far."""
     n_rows: int
-    """Of the unit."""
+    """Number of rows of the unit."""
     read_bytes: int
-    """Of the unit's files."""
+    """Size of the unit's files."""
 
 
 class Estimate(BaseModel):
-    """What so many units like the measured one take."""
+    """Cost of a number of units like the measured one."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -62,16 +62,16 @@ class Estimate(BaseModel):
     read_bytes: int
     written_bytes: int
     memory_bytes: int
-    """Of all workers together."""
+    """Memory of all workers together."""
     limited_by: str
-    """`computing` or `fetching`, whichever takes a unit longer: each goes on while the other does."""
+    """`computing` or `fetching`, whichever takes longer for a unit; both run at the same time."""
 
 
 def estimate(measured: Measured, n_units: int, workers: int) -> Estimate:
-    """What `n_units` units take on `workers` workers that are alike, each fetching as fast as the measured one did.
+    """Estimate the cost of `n_units` units on `workers` equal workers, which each fetch as fast as the measured one.
 
     Raises:
-        ValueError: fewer than one unit or worker.
+        ValueError: `n_units` or `workers` is less than 1.
     """
     if min(n_units, workers) < 1:
         raise ValueError(f"units and workers must be >= 1, got {n_units} and {workers}")
@@ -92,18 +92,18 @@ def estimate(measured: Measured, n_units: int, workers: int) -> Estimate:
 
 
 def measure(unit: Unit, plan: Plan, package: Path, threads: int) -> Measured:
-    """Cut out and score the first rows of a unit as a worker would, and fetch the beginning of its largest file.
+    """Cut out and score the first rows of a unit as a worker does, and fetch the beginning of its largest file.
 
     Raises:
-        ScanError: the unit has no rows that can be scored, or is damaged.
+        ScanError: no row of the unit can be scored, or the unit is damaged.
     """
     begun = time.perf_counter()
     scanner = open_scanner(package, plan.config, threads)
     start_s = time.perf_counter() - begun
     cut_per_s, sample = _cut(unit, scanner)
     if not sample:
-        raise ScanError(f"unit {unit.unit_id}: none of its rows can be scored, so nothing can be measured")
-    # The first batch finds kernels that never ran.
+        raise ScanError(f"unit {unit.unit_id}: no row can be scored, so nothing can be measured")
+    # The first batch is slow because its kernels have not run before.
     scanner.score_batches(lambda: iter(sample[:1]))
     begun = time.perf_counter()
     table = scanner.score_batches(lambda: iter(sample))
@@ -117,7 +117,7 @@ def measure(unit: Unit, plan: Plan, package: Path, threads: int) -> Measured:
         score_per_s=table.num_rows / score_s,
         fetch_bytes_per_s=_fetch_rate(largest.uri),
         written_bytes_per_row=len(encode_table(table)) / table.num_rows,
-        # Kilobytes on Linux.
+        # The system counts in kilobytes on Linux.
         memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         n_rows=unit.n_rows,
         read_bytes=sum(file.size for file in unit.files.values()),
@@ -125,7 +125,7 @@ def measure(unit: Unit, plan: Plan, package: Path, threads: int) -> Measured:
 
 
 def _cut(unit: Unit, scanner: CutoutScanner) -> tuple[float, list[CutoutBatch]]:
-    """Cutouts made per second, and some of them, numbered from zero."""
+    """Return the number of cutouts made per second, and batches of some of them, numbered from zero."""
     sample: list[CutoutBatch] = []
     begun, n_cut, n_kept = time.perf_counter(), 0, 0
     opened = open_unit(unit, scanner.geometry, scanner.batch_size)
@@ -144,7 +144,7 @@ def _cut(unit: Unit, scanner: CutoutScanner) -> tuple[float, list[CutoutBatch]]:
 
 
 def _fetch_rate(uri: str) -> float:
-    """Bytes per second."""
+    """Return the bytes read per second."""
     begun, n_read = time.perf_counter(), 0
     with open_read(uri) as file:
         while n_read < SAMPLE_BYTES and (block := file.read(_BLOCK_BYTES)):

@@ -1,9 +1,9 @@
-"""Look at every row with fast, rounded arithmetic, and again in float32 at each that could be a candidate.
+"""Score every row with fast, rounded arithmetic, and score each possible candidate again in float32.
 
-What is stored for candidates, and which rows they are, is the same as if every row had been scored in float32, as long as the
-rounding moves log odds by less than `margin`. That is measured twice: on made images when a scan begins, where the margin is a
-multiple of the largest error, and on the rows that are scored both ways while it runs, where one error beyond half the margin
-ends the sweep.
+The candidates and their stored values are the same as if every row had been scored in float32, as long as rounding changes the
+log-odds by less than `margin`. Rounding is measured twice. When a scan begins, it is measured on made images, and the margin is
+a multiple of the largest error. While the scan runs, it is measured on the rows that are scored both ways, and one error beyond
+half the margin ends the sweep.
 """
 
 from dataclasses import dataclass
@@ -17,24 +17,24 @@ from scanner.networks.ensemble import EnsembleScores
 from scanner.vocabulary.geometry import Geometry, Stamps
 
 SAFETY = 4.0
-"""Margin over the largest error of the images measured on."""
+"""Ratio of the margin to the largest error on the made images."""
 MIN_MARGIN = 0.05
-"""In log odds: about what the published networks' logits move by (0.06 at most)."""
+"""Smallest margin, in log-odds: about the change of the published networks' logits (0.06 at most)."""
 AUDIT_EVERY = 128
-"""One row in so many is scored both ways whatever it looks like."""
+"""One row in this number is scored both ways, whatever its score."""
 MAX_AGAIN, MIN_SEEN = 0.4, 256
-"""Where more than this share of the first so many rows had to be scored again, sweeping takes longer than it saves."""
+"""Largest share of rows scored again, and rows after which it is checked: above it, the sweep costs more time than it saves."""
 N_MEASURED = 32
 _SEED = 3
 _TINY = 1e-30
 
 
 class SweepError(LensscanError):
-    """Fast and exact scores differ by more than the margin allows: what the sweep left out cannot be trusted."""
+    """Fast and exact scores differ by more than the margin allows, so the sweep may have missed candidates."""
 
 
 class ScoringEnsemble(Protocol):
-    """What a scan needs of an ensemble."""
+    """Interface of an ensemble in a scan."""
 
     @property
     def geometry(self) -> Geometry: ...
@@ -45,57 +45,57 @@ class ScoringEnsemble(Protocol):
 
 @dataclass(frozen=True)
 class Sweep:
-    """The fast ensemble, what it is told, and how far it may be off."""
+    """The fast ensemble, its precision, the candidates' threshold and the allowed error."""
 
     ensemble: ScoringEnsemble
     precision: str
-    """Of the fast ensemble."""
+    """Arithmetic of the fast ensemble, such as `bfloat16`."""
     candidate_threshold: float
     margin: float
-    """In log odds of `p_lens`."""
+    """Distance below the threshold, in log-odds of `p_lens`, down to which rows are scored again."""
 
     def to_score_again(self, places: NDArray[np.int64], p_lens: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """`[n]`: rows that could be candidates, and the few that watch over the errors."""
+        """Return a mask `[n]` of the rows that could be candidates, and of the few that monitor the errors."""
         could_be = log_odds(p_lens) >= log_odds(np.array(self.candidate_threshold)) - self.margin
         return could_be | (places % AUDIT_EVERY == 0)
 
     def check(self, fast: NDArray[np.float32], exact: NDArray[np.float32]) -> None:
-        """Compare `p_lens` of rows scored both ways.
+        """Compare `p_lens`, `[n]`, of rows scored both ways.
 
         Raises:
-            SweepError: one differs by more than half the margin.
+            SweepError: the log-odds of a row differ by more than half the margin.
         """
         error = largest_error(fast, exact)
         if error > self.margin / 2:
             allowed = self.margin / 2
-            raise SweepError(f"{self.precision} is off by {error:.3g} in log odds, at most {allowed:.3g} is allowed for")
+            raise SweepError(f"{self.precision} is off by {error:.3g} in log-odds, at most {allowed:.3g} is allowed")
 
 
 def pays(n_seen: int, n_again: int) -> bool:
-    """Is it worth while to go on sweeping, after `n_again` of `n_seen` rows had to be scored again?"""
+    """Return whether the sweep still saves time after `n_again` of `n_seen` rows had to be scored again."""
     return n_seen < MIN_SEEN or n_again <= MAX_AGAIN * n_seen
 
 
 def make_sweep(fast: ScoringEnsemble, precision: str, exact: ScoringEnsemble, candidate_threshold: float) -> Sweep:
-    """A sweep whose margin is measured on made images."""
+    """Make a sweep whose margin is measured on made images."""
     stamps = made_stamps(exact.geometry, N_MEASURED)
     error = largest_error(fast.score(stamps).p_lens, exact.score(stamps).p_lens)
     return Sweep(fast, precision, candidate_threshold, max(SAFETY * error, MIN_MARGIN))
 
 
 def log_odds(p: NDArray[np.floating]) -> NDArray[np.float64]:
-    """ln(p / (1 - p)), of probabilities no nearer to 0 or 1 than float32 resolves."""
+    """Return ln(p / (1 - p)) of probabilities, clipped to 1e-30 at 0 and to the resolution of float32 at 1."""
     p = np.clip(np.asarray(p, np.float64), _TINY, 1 - 2.0**-24)
     return np.asarray(np.log(p) - np.log1p(-p))
 
 
 def largest_error(fast: NDArray[np.float32], exact: NDArray[np.float32]) -> float:
-    """Between two `[n]` of `p_lens`, in log odds; 0 for none."""
+    """Return the largest difference between two arrays `[n]` of `p_lens`, in log-odds; 0 for empty arrays."""
     return float(np.abs(log_odds(fast) - log_odds(exact)).max(initial=0))
 
 
 def made_stamps(geometry: Geometry, n: int) -> Stamps:
-    """Galaxies with a ring's worth of light about them, from faint to bright, in noise: nothing that needs a simulator."""
+    """Make stamps, band to `[n, y, x]`, of galaxies with partial rings in noise, from faint to bright, without a simulator."""
     rng = np.random.default_rng(_SEED)
     drawn = rng.uniform((0.3, 0.5, 0.6, 0.0), (1.2, 1.0, 2.5, 0.5), (n, 4))
     size, ellipticity, ring_radius, ring_share = drawn.T[:, :, None, None]

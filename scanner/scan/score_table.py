@@ -1,4 +1,4 @@
-"""Scores on their way into a table: gathered in any order, given back in the order of the input."""
+"""Gather scores in any order and return them as a table in the order of the input."""
 
 from collections.abc import Sequence
 
@@ -14,11 +14,11 @@ from scanner.vocabulary.rejections import Rejection
 
 
 class ScanError(LensscanError):
-    """A unit that is not what the plan says, or a network that gives no probability: never a property of one row."""
+    """A unit differs from the plan, or a network outputs no probability; the error is never a property of one row."""
 
 
 class ScoreSheet:
-    """Rows of `score_fields`, each known by its place in the input."""
+    """Rows of `score_fields`, each identified by its place, the row number in the input."""
 
     def __init__(self, network_names: Sequence[str]) -> None:
         self._network_names = tuple(network_names)
@@ -28,18 +28,18 @@ class ScoreSheet:
         self._again: list[tuple[NDArray[np.int64], pa.Table]] = []
 
     def put(self, places: NDArray[np.int64], notes: Sequence[tuple[str, ...]], scores: EnsembleScores, precision: str) -> None:
-        """Scores of rows that have none yet; `ScanError` if one is no probability."""
+        """Add scores of rows without scores; raise `ScanError` if a score is not a probability."""
         self._places.append(places)
         self._tables.append(self._scored(notes, scores, precision))
 
     def put_again(
         self, places: NDArray[np.int64], notes: Sequence[tuple[str, ...]], scores: EnsembleScores, precision: str
     ) -> None:
-        """Better scores, in place of those that the rows have."""
+        """Replace the scores of rows by better ones."""
         self._again.append((places, self._scored(notes, scores, precision)))
 
     def reject(self, rejected: Sequence[tuple[int, Rejection]]) -> None:
-        """Rows that cannot be scored."""
+        """Add rows that cannot be scored."""
         if not rejected:
             return
         self._places.append(np.array([place for place, _ in rejected], np.int64))
@@ -52,7 +52,7 @@ class ScoreSheet:
         self._tables.append(self._table({name: pa.array(text, pa.string()) for name, text in texts.items()}, len(rejected)))
 
     def table(self) -> pa.Table:
-        """One row per place, in their order.
+        """Return one row per place, in the order of the places.
 
         Raises:
             ScanError: a place is missing or was filled twice.
@@ -60,7 +60,7 @@ class ScoreSheet:
         places = np.concatenate([np.empty(0, np.int64), *self._places])
         order = places.argsort(kind="stable")
         if not np.array_equal(places[order], np.arange(len(places))):
-            raise ScanError(f"each of {len(places)} rows must be scored or rejected once, got the places {places[order]}")
+            raise ScanError(f"each of {len(places)} rows must be scored or rejected once, got the rows {places[order]}")
         first_again = len(places)
         for again, _ in self._again:
             order[again] = np.arange(first_again, first_again + len(again))
@@ -76,7 +76,7 @@ class ScoreSheet:
             probabilities["p_compound"] = scores.p_compound
         columns = {name: _probability_column(name, values, n) for name, values in probabilities.items()}
         columns["status"] = pa.array([SCORED] * n, pa.string())
-        # Empty where there is nothing to say: some readers stumble over a null in a text column.
+        # Rows without a note get an empty string, because some readers fail on a null in a text column.
         columns["detail"] = pa.array(["; ".join(said) for said in notes], pa.string())
         columns["subclass"] = pa.array([""] * n if scores.subclass is None else scores.subclass, pa.string())
         columns["precision"] = pa.array([precision] * n, pa.string())

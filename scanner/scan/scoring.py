@@ -1,4 +1,4 @@
-"""Cutouts in, scores out, a batch at a time."""
+"""Score cutouts with an ensemble, a batch at a time."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
@@ -25,7 +25,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class CutoutScanner:
-    """Scores cutouts with one ensemble; what else is in a batch never changes a row's scores."""
+    """Scorer of cutouts with one ensemble; the other rows of a batch never change a row's scores."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class CutoutScanner:
         sweep: Sweep | None = None,
         mapping: CandidateMapping | None = None,
     ) -> None:
-        """`ensemble` scores every row that could be a candidate; the others too where there is no `sweep`.
+        """Keep the ensembles: `ensemble` scores every possible candidate and, without `sweep`, all other rows too.
 
         With `mapping`, tables have the columns of maps too.
         """
@@ -48,27 +48,27 @@ class CutoutScanner:
         self.has_maps = mapping is not None
 
     def with_batch_size(self, batch_size: int) -> "CutoutScanner":
-        """The same with other batches, as where memory is short; scores do not depend on them."""
+        """Return the same scanner with another batch size, for use when memory is short; scores do not depend on it."""
         if batch_size == self.batch_size:
             return self
         return CutoutScanner(self._ensemble, batch_size, self._sweep, self._mapping)
 
     def score(self, rows: Iterable[Row]) -> pa.Table:
-        """One output row (`score_fields`, then maps) per input row, in order; reads `rows` no faster than it scores.
+        """Return one output row (`score_fields`, then maps) per input row, in order; reads `rows` no faster than it scores.
 
         Raises:
-            ScanError: a network gave something that is no probability.
+            ScanError: a network output a value that is not a probability.
         """
         return self.score_batches(lambda: batches_of(rows, self.geometry, self.batch_size))
 
     def score_batches(self, batches: Callable[[], Iterator[CutoutBatch]]) -> pa.Table:
-        """One output row (`score_fields`, then maps) per place of the batches, in the order of the places.
+        """Return one output row (`score_fields`, then maps) per place of the batches, in the order of the places.
 
         Args:
-            batches: Begins the batches; called again in the rare case that the sweep turns out to be too far off.
+            batches: Function that begins the batches; called again in the rare case that the sweep's error is too large.
 
         Raises:
-            ScanError: a place is missing or there twice, or a network gave something that is no probability.
+            ScanError: a place is missing or repeated, or a network output a value that is not a probability.
         """
         if self._sweep is None:
             return self._recorded(batches())
@@ -76,11 +76,11 @@ class CutoutScanner:
             return self._swept(batches(), self._sweep)
         except SweepError as error:
             _LOG.warning("%s: every row of this unit is scored in %s", error, RECORDED_PRECISION)
-        # Not in the handler: the traceback would keep the first reader and its pixels.
+        # Score outside the handler, whose traceback would keep the first reader and its pixels in memory.
         return self._recorded(batches())
 
     def refuse(self, n_rows: int, rejection: Rejection) -> pa.Table:
-        """`n_rows` output rows, all rejected for one reason."""
+        """Return `n_rows` output rows, all rejected for one reason."""
         sheet = ScoreSheet(self.network_names)
         sheet.reject([(place, rejection) for place in range(n_rows)])
         return self._finished(sheet, self._best())
@@ -143,7 +143,7 @@ class CutoutScanner:
 
 
 def open_scanner(package: Path, config: ScanConfig, threads: int | None = None) -> CutoutScanner:
-    """A scanner of an ensemble package, on the engine that `config` names and with a sweep where that is faster.
+    """Open a scanner of an ensemble package, on the engine that `config` names and with a sweep where that is faster.
 
     Raises:
         PackageError: the package cannot be used.
@@ -157,14 +157,14 @@ def open_scanner(package: Path, config: ScanConfig, threads: int | None = None) 
     fast = fast_precision(engine) if config.sweep else None
     if fast is None:
         return CutoutScanner(exact, config.batch_size, mapping=mapping)
-    # Whatever another ensemble is to be asked about must be picked by exact scores.
+    # Exact scores must also select the rows that the second ensemble scores.
     lowest = min(config.candidate_threshold, config.second.above if config.second else 1.0)
     sweep = make_sweep(load_package(package, engine, fast, threads), fast, exact, lowest)
     return CutoutScanner(exact, config.batch_size, sweep, mapping)
 
 
 class _Waiting:
-    """Rows to be scored again, gathered until they fill a batch: a network takes as long for one as for many."""
+    """Rows to be scored again, gathered until they fill a batch, because a network takes as long for one row as for many."""
 
     def __init__(self) -> None:
         self._parts: list[tuple[CutoutBatch, NDArray[np.float32]]] = []

@@ -1,4 +1,4 @@
-"""A unit or a manifest in, a table with one row per object out. No Ray here: actors call this."""
+"""Scan a unit or a manifest into a table with one row per object; actors call this module, which does not use Ray."""
 
 import contextlib
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -30,11 +30,11 @@ Places = NDArray[np.int64]
 Opened = tuple[dict[str, Any], Callable[[], Iterator[CutoutBatch]]]
 
 N_AHEAD = 4
-"""Batches that are read while one is scored."""
+"""Number of batches that are read ahead while one is scored."""
 
 
 class Reader(Protocol):
-    """Batches that are read from open files until it is closed."""
+    """Iterator over batches, which reads open files until it is closed."""
 
     def __iter__(self) -> Iterator[CutoutBatch]: ...
     def __next__(self) -> CutoutBatch: ...
@@ -43,19 +43,19 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class OpenUnit:
-    """A unit's rows, being read from the moment it is opened."""
+    """An opened unit, whose rows are being read."""
 
     unit: Unit
     identity: dict[str, Any]
-    """Columns of `unit_schema` that the files tell, one value a row."""
+    """Columns of `unit_schema` that come from the unit's files, one value per row."""
     n_rows: int
     first: "Reader"
-    """What is being read."""
+    """Reader that has begun to read."""
     begin: Callable[[], "Reader"]
-    """Reads once more from the start."""
+    """Function that opens another reader from the start."""
 
     def batches(self) -> Callable[[], Iterator[CutoutBatch]]:
-        """The batches being read, at the first call; at later ones, all of them anew, and those before are let go."""
+        """Return a function that gives `first` at its first call; later calls close the last reader and begin a new one."""
         runs: list[Reader] = []
 
         def run() -> Iterator[CutoutBatch]:
@@ -68,10 +68,10 @@ class OpenUnit:
 
 
 def score_manifest(manifest_uri: str, scanner: CutoutScanner, progress: Progress | None = None) -> pa.Table:
-    """One row of `score_schema` per row of the manifest, in its order.
+    """Return one row of `score_schema` per row of the manifest, in its order.
 
     Raises:
-        ManifestError: the manifest itself cannot be used; a row that cannot is rejected in the table.
+        ManifestError: the manifest itself cannot be used; unusable rows are rejected in the table instead.
     """
     manifest = read_manifest(manifest_uri)
 
@@ -84,10 +84,10 @@ def score_manifest(manifest_uri: str, scanner: CutoutScanner, progress: Progress
 
 
 def open_unit(unit: Unit, geometry: Geometry, batch_size: int, only: Places | None = None) -> OpenUnit:
-    """Check that a unit is what was planned, and begin to read it: all rows, or only those at some places.
+    """Check that a unit is as planned, and begin to read all its rows, or only those whose numbers are in `only`, `[n]`.
 
     Raises:
-        ScanError: files changed or went away since the plan was made, or a shard that is none.
+        ScanError: a file is missing or changed since the plan was made, or is not a shard.
         StorageError: the store failed.
         TileError: the tile's catalogue cannot be read.
     """
@@ -105,11 +105,11 @@ def open_unit(unit: Unit, geometry: Geometry, batch_size: int, only: Places | No
 
 
 def read_whole(unit: Unit, geometry: Geometry, batch_size: int) -> None:
-    """Read all pixels of a unit's files and do nothing with them: whoever dies of that dies of the files.
+    """Read every pixel of a unit's files and discard it, to test whether the files themselves crash the reader.
 
     Raises:
         Rejection: a file is missing or damaged.
-        Exception: what `open_unit` raises.
+        Exception: the exceptions of `open_unit`.
     """
     if unit.kind == "tile":
         open_unit(unit, geometry, batch_size, np.empty(0, np.int64))
@@ -122,7 +122,7 @@ def read_whole(unit: Unit, geometry: Geometry, batch_size: int) -> None:
 
 
 def open_unit_without(unit: Unit, geometry: Geometry, batch_size: int, left_out: Mapping[int, Rejection]) -> OpenUnit:
-    """A unit some of whose rows, by their places, are rejected without being looked at; raises what `open_unit` raises."""
+    """Open a unit and reject the rows with the numbers in `left_out` without reading them; raises as `open_unit` does."""
     if not left_out:
         return open_unit(unit, geometry, batch_size)
     kept = np.delete(np.arange(unit.n_rows), list(left_out))
@@ -140,18 +140,18 @@ def open_unit_without(unit: Unit, geometry: Geometry, batch_size: int, left_out:
 
 
 def scan_unit(unit: Unit, scanner: CutoutScanner, night: str, progress: Progress | None = None) -> pa.Table:
-    """`scan_open_unit` of a unit that is opened for it; raises what `open_unit` raises too."""
+    """Open a unit and scan it with `scan_open_unit`; also raises the exceptions of `open_unit`."""
     return scan_open_unit(open_unit(unit, scanner.geometry, scanner.batch_size), scanner, night, progress)
 
 
 def scan_open_unit(opened: OpenUnit, scanner: CutoutScanner, night: str, progress: Progress | None = None) -> pa.Table:
-    """One row of `unit_schema` per object that the unit owns, in the order of its files.
+    """Return one row of `unit_schema` per object that the unit owns, in the order of its files.
 
-    A tile with a damaged mosaic, or a damaged shard, has every row rejected, once it has been read twice: the damage may be
-    the transfer's.
+    Every row of a tile with a damaged mosaic, or of a damaged shard, is rejected, but only after a second read, because the
+    damage may come from the transfer.
 
     Raises:
-        ScanError: a network gave something that is no probability.
+        ScanError: a network output a value that is not a probability.
     """
     n_rows, begin = opened.n_rows, opened.batches()
 
@@ -161,7 +161,7 @@ def scan_open_unit(opened: OpenUnit, scanner: CutoutScanner, night: str, progres
     try:
         scores = _twice_if_damaged(score)
     except Rejection as rejection:
-        # What changed or went away since the unit was opened is no property of its rows.
+        # A file that was changed or removed since the unit was opened is not a property of its rows.
         _check_unchanged(opened.unit)
         scores = scanner.refuse(n_rows, rejection)
     if scores.num_rows != n_rows:
@@ -180,13 +180,13 @@ def scan_open_unit(opened: OpenUnit, scanner: CutoutScanner, night: str, progres
 
 
 def with_second_opinion(table: pa.Table, unit: Unit, scanner: CutoutScanner, above: float) -> pa.Table:
-    """The table of `scan_unit` with another ensemble's say on the rows whose `p_lens` is at or above `above`.
+    """Add a second ensemble's scores to a table of `scan_unit`, for the rows with `p_lens` at or above `above`.
 
-    The files are read once more, for that ensemble may see another field about an object. Where it cannot score a row, the
-    row's second columns stay null.
+    The files are read once more, because the second ensemble may use another field of view around an object. If it cannot
+    score a row, the row's second columns stay null.
 
     Raises:
-        ScanError: as `open_unit`.
+        ScanError: as `open_unit`, or the store failed.
     """
     places = np.flatnonzero(candidate_mask(table, above).to_numpy(zero_copy_only=False))
     if not len(places):
@@ -197,7 +197,7 @@ def with_second_opinion(table: pa.Table, unit: Unit, scanner: CutoutScanner, abo
     except Rejection as rejection:
         _check_unchanged(unit)
         if rejection.code.retriable:
-            raise ScanError(f"unit {unit.unit_id}: no second opinion: {rejection}") from rejection
+            raise ScanError(f"unit {unit.unit_id}: no scores from the second ensemble: {rejection}") from rejection
         return table
     for column, said in zip(SECOND_COLUMNS, ("p_lens", "disagreement"), strict=True):
         values = scores[said].to_numpy(zero_copy_only=False)
@@ -209,7 +209,7 @@ def with_second_opinion(table: pa.Table, unit: Unit, scanner: CutoutScanner, abo
 
 
 def candidate_name(ra_deg: float, dec_deg: float) -> str:
-    """Name from the position: `EUCL J174517.55+655612.5`, digits truncated and not rounded (IAU recommendation)."""
+    """Return the name for a position: `EUCL J174517.55+655612.5`, digits truncated and not rounded (IAU recommendation)."""
     # The small term undoes binary rounding of decimal positions; it is below a micro-arcsecond.
     ra_centiseconds = int((ra_deg % 360) / 15 * 360_000 + 1e-6) % (24 * 360_000)
     dec_deciseconds = int(abs(dec_deg) * 36_000 + 1e-6)
@@ -275,7 +275,7 @@ def _twice_if_damaged(score: Callable[[], pa.Table]) -> pa.Table:
         return score()
     except Rejection:
         pass
-    # Not in the handler: the traceback would keep the first reader and its pixels.
+    # Score outside the handler, whose traceback would keep the first reader and its pixels in memory.
     return score()
 
 

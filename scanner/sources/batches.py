@@ -1,4 +1,4 @@
-"""Rows of a unit that go through the networks together."""
+"""Batches: rows of a unit that go through the networks together."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ Row = Cutout | Rejection
 
 @dataclass(frozen=True)
 class CutoutBatch:
-    """Cutouts of some rows, and the rows beside them that have none; each row by its place in the unit."""
+    """Cutouts of some rows, and the rejected rows among them; each row is given by its index in the unit."""
 
     places: NDArray[np.int64]
-    """`[n]`, of the cutouts."""
+    """Row indices of the cutouts, `[n]`."""
     stamps: Stamps
-    """Band to `[n, y, x]` float32, all finite, in the networks' geometry."""
+    """Images by band, `[n, y, x]` float32, all finite, in the networks' geometry."""
     notes: Sequence[tuple[str, ...]]
-    """`[n]`: what had to be done to the pixels."""
+    """Changes made to the pixels of each cutout, `[n]`."""
     rejected: Sequence[tuple[int, Rejection]] = ()
-    """Place and reason."""
+    """Row index and reason of each rejected row."""
 
     @property
     def n_rows(self) -> int:
@@ -33,7 +33,7 @@ class CutoutBatch:
 
 
 def batches_of(rows: Iterable[Row], geometry: Geometry, batch_size: int, start: int = 0) -> Iterator[CutoutBatch]:
-    """Rows in order, the first of them at the place `start`, `batch_size` at a time; reads them no faster than asked."""
+    """Yield rows in order, `batch_size` at a time, with `start` as the index of the first; read only the rows of each batch."""
     places = enumerate(rows, start)
     for batch in iter(lambda: list(islice(places, batch_size)), []):
         cutouts = [(place, row) for place, row in batch if isinstance(row, Cutout)]

@@ -1,4 +1,4 @@
-"""One object's pixels: checked, and brought to the geometry that networks read."""
+"""Checks the pixels of one object and resamples them to the geometry that networks read."""
 
 import zlib
 from collections.abc import Mapping
@@ -13,18 +13,18 @@ from scanner.vocabulary.geometry import Geometry, Grid, Image
 from scanner.vocabulary.rejections import RejectCode, Rejection
 
 MIN_SIDE_PIXELS = 16
-"""A cutout smaller than this holds no galaxy with its surroundings."""
+"""Smallest side of a cutout: a smaller one does not hold a galaxy with its surroundings."""
 MAX_FILLED_FRACTION = 0.1
-"""More non-finite pixels than this and a band is refused."""
+"""Largest fraction of non-finite pixels that are filled; with more, the band is refused."""
 MIN_COVERED_FRACTION = 0.1
-"""A cutout that covers less of a network's field (by area) than this is refused, not padded."""
+"""Smallest fraction (by area) of a network's field that a cutout must cover; with less, it is refused, not padded."""
 MIN_RELATIVE_SPAN = 1e-5
-"""An image that varies by less than this fraction of its values drowns in float32 rounding when it is resized."""
+"""Smallest variation of an image relative to its values; smaller ones are lost in float32 rounding when it is resized."""
 MIN_SPAN, MAX_VALUE = 1e-30, 1e30
-"""Outside these, float32 arithmetic under- or overflows."""
+"""Smallest span and largest value of pixels; outside these limits, float32 arithmetic under- or overflows."""
 _MIN_SCALE_ARCSEC, _MAX_SCALE_ARCSEC = 0.005, 5.0
 _WHOLE = 1 - 1e-6
-"""An output pixel covered as far as this is covered."""
+"""Coverage above which an output pixel counts as fully covered."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,14 @@ class Cutout:
 
     stamps: Mapping[str, Image]
     notes: tuple[str, ...] = field(default=())
-    """What had to be done to the pixels, for the row's `detail`: `padded`, `filled`."""
+    """Changes made to the pixels, for the row's `detail`: `padded`, `filled`."""
 
 
 def to_cutout(bands: Mapping[str, BandImage], geometry: Geometry) -> Cutout:
-    """Bring every band of an object to `geometry`.
+    """Resample every band of an object to `geometry`.
 
-    Larger images are cropped about their centre, smaller ones padded with sky drawn from their own border, other pixel
-    scales regridded with flux conserved. Non-finite pixels are filled with sky where few.
+    Larger images are cropped about their centre, smaller ones are padded with sky drawn from their own border, and other
+    pixel scales are regridded with flux conserved. A few non-finite pixels are filled with sky.
 
     Raises:
         Rejection: MISSING_BAND, WRONG_SHAPE, NOT_FINITE, BLANK, CONSTANT or NO_PIXEL_SCALE, naming the band.
@@ -64,19 +64,19 @@ def to_cutout(bands: Mapping[str, BandImage], geometry: Geometry) -> Cutout:
 
 
 def is_possible(shape: tuple[int, ...], pixel_scale_arcsec: float) -> bool:
-    """Can an image of this shape and scale become a stamp?"""
+    """Return whether an image of this shape and pixel scale can become a stamp."""
     return len(shape) == 2 and min(shape) >= MIN_SIDE_PIXELS and _is_possible_scale(pixel_scale_arcsec)
 
 
 def check_pixel_scale(band: str, pixel_scale_arcsec: float) -> None:
-    """Raise NO_PIXEL_SCALE if nothing that is looked at has such pixels."""
+    """Raise NO_PIXEL_SCALE if no survey image has this pixel scale."""
     if not _is_possible_scale(pixel_scale_arcsec):
         allowed = f"{_MIN_SCALE_ARCSEC:g}-{_MAX_SCALE_ARCSEC:g} arcsec"
         raise Rejection(RejectCode.NO_PIXEL_SCALE, f"{band}: pixel scale must be {allowed}, got {pixel_scale_arcsec:g}")
 
 
 def is_covered(coverage: NDArray[np.float64]) -> bool:
-    """Does a stamp of this coverage need no sky?"""
+    """Return whether the data cover every pixel of a stamp, so that it needs no padding with sky."""
     return bool(coverage.min() > _WHOLE)
 
 
@@ -94,7 +94,7 @@ def _check_shape(band: str, image: BandImage) -> None:
 
 
 def _fill_non_finite(band: str, pixels: Image, inside: NDArray[np.bool_]) -> tuple[Image, int]:
-    """Native float32 copy with non-finite pixels replaced by the median of the rest, and how many there were."""
+    """Return a native float32 copy with non-finite pixels replaced by the median of the rest, and the number replaced."""
     with np.errstate(over="ignore"):
         pixels = np.array(pixels, dtype=np.float32)
     good = np.isfinite(pixels) & inside
@@ -120,7 +120,7 @@ def _check_content(band: str, values: NDArray[np.float32]) -> None:
 
 
 def _to_grid(band: str, pixels: Image, inside: NDArray[np.bool_], scale_arcsec: float, grid: Grid) -> tuple[Image, bool]:
-    """Pixels on `grid`, and whether sky had to be added."""
+    """Return the pixels on `grid`, and whether sky was added."""
     rows, columns = (axis_regrid(n, scale_arcsec, grid.n_pixels, grid.pixel_scale_arcsec) for n in pixels.shape)
     covered = np.outer(rows.coverage, columns.coverage)
     if not inside.all():
@@ -134,21 +134,21 @@ def _to_grid(band: str, pixels: Image, inside: NDArray[np.bool_], scale_arcsec: 
         )
     _check_content(band, pixels[inside])
     stamp = regrid_image(pixels, rows, columns)
-    # What is seen must vary by itself: padding must not make a constant image look like sky.
+    # The covered pixels must vary on their own: padding must not make a constant image look like sky.
     seen = covered > 1e-3
     _check_content(band, (stamp[seen] / covered[seen]).astype(np.float32))
     if is_covered(covered):
         return stamp, False
     sky = _border_sky(stamp, covered >= min(_WHOLE, float(covered.max())))
-    # An output pixel that the data cover in part keeps the light that was seen.
+    # A partly covered output pixel keeps the flux of its covered part.
     return (stamp + (1 - covered) * sky).astype(np.float32), True
 
 
 def _border_sky(stamp: Image, whole: NDArray[np.bool_]) -> Image:
-    """Noise, in the shape of `stamp`, of the level and scatter of the outer border of its `whole` pixels.
+    """Return noise in the shape of `stamp`, with the level and scatter of the outer border of its `whole` pixels.
 
-    Measured after regridding, because the noise of mosaics is correlated. Exact zeros are masks, not sky, unless most of the
-    border is zero. The seed is the content, so the same image is always padded with the same sky.
+    The border is measured after regridding, because the noise of mosaics is correlated. Exact zeros are masks, not sky, unless
+    most of the border is zero. The content is the seed, so that the same image always gets the same sky.
     """
     rows, columns = (np.flatnonzero(whole.any(axis=axis)) for axis in (1, 0))
     box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)

@@ -1,4 +1,4 @@
-"""Manifests: a CSV or Parquet table that says where the bands of each object are."""
+"""Manifests: a CSV or Parquet table with the files of each object's bands."""
 
 import io
 import posixpath
@@ -35,32 +35,32 @@ MAX_COLUMNS = 2000
 _PARQUET_MAGIC = b"PAR1"
 _LINE = re.compile(rb"[^\r\n]+")
 _INTEGER = r"^(0|-?[1-9][0-9]{0,18})$"
-"""An integer as it prints: `007` is a name and keeps its zeros."""
+"""Pattern of an integer in its usual form: `007` is a name and keeps its zeros."""
 
 
 class ManifestError(LensscanError):
-    """A manifest that cannot be read, or lacks what every manifest has."""
+    """The manifest cannot be read, or lacks a required column or id."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """Objects in input order. Lists have one element per object; None where the manifest says nothing."""
+    """Objects in input order. Lists have one element per object; None for an empty cell or a missing column."""
 
     object_ids: pa.Array
-    """string or int64"""
+    """Ids, as string or int64."""
     references: dict[str, list[str | None]]
-    """Band to `URI`, `URI#EXTNAME` or `URI#3`; absolute."""
+    """Absolute references by band: `URI`, `URI#EXTNAME` or `URI#3`."""
     pixel_scales: list[float | None]
-    """arcsec; NaN where the manifest's text is no number"""
+    """Pixel scales in arcsec; NaN if the manifest's text is not a number."""
     ra: list[float | None] = field(default_factory=list)
-    """deg; empty without the column"""
+    """Right ascensions in deg; empty without the column."""
     dec: list[float | None] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.object_ids)
 
     def rows(self, places: Sequence[int]) -> "Manifest":
-        """The objects at some places, in that order."""
+        """Return the objects with these row indices, in that order."""
 
         def chosen(values: list[Any]) -> list[Any]:
             return [values[place] for place in places] if values else []
@@ -71,16 +71,16 @@ class Manifest:
 
 
 def read_manifest(uri: str) -> Manifest:
-    """Read `object_id`, at least one band column, and where present `pixel_scale_arcsec`, `ra` and `dec`.
+    """Read `object_id`, at least one band column, and if present `pixel_scale_arcsec`, `ra` and `dec`.
 
     Other columns are ignored. Relative references are relative to the manifest's folder.
 
     Raises:
-        ManifestError: not readable, a column missing or of the wrong type, an object without id.
+        ManifestError: the file cannot be read, a column is missing or of the wrong type, or an object has no id.
     """
     data = _read_bytes(uri)
     if not data.strip():
-        raise ManifestError(f"manifest {uri}: empty; the first line names the columns, of {', '.join(COLUMNS)}")
+        raise ManifestError(f"manifest {uri}: empty; the first line must name columns out of {', '.join(COLUMNS)}")
     table = _read_parquet(uri, data) if data.startswith(_PARQUET_MAGIC) else _read_csv(uri, data)
     folder = posixpath.dirname(uri)
     absent: list[str | None] = [None] * table.num_rows
@@ -98,7 +98,7 @@ def read_manifest(uri: str) -> Manifest:
 
 
 def manifest_cutouts(manifest: Manifest, geometry: Geometry) -> Iterator[Cutout | Rejection]:
-    """Each object's cutout, or why there is none, in the manifest's order; files are read as the iterator is."""
+    """Yield each object's cutout or rejection, in the manifest's order; files are read as the caller iterates."""
     reader = FitsReader()
     for i, pixel_scale_arcsec in enumerate(manifest.pixel_scales):
         row = {band: references[i] for band, references in manifest.references.items()}
@@ -123,7 +123,7 @@ def _row_cutout(reader: FitsReader, row: dict[str, str | None], pixel_scale_arcs
 
 
 def _substitutions(row: dict[str, str | None]) -> list[str]:
-    """Which bands stand in for others: one image named for several bands (Wilde et al. 2022, table 2)."""
+    """Return the bands that substitute others: one image named for several bands (Wilde et al. 2022, table 2)."""
     bands_by_reference: dict[str, list[str]] = {}
     for band, reference in row.items():
         if reference is not None:
@@ -144,7 +144,7 @@ def _read_bytes(uri: str) -> bytes:
 
 
 def _read_csv(uri: str, data: bytes) -> pa.Table:
-    """Every known column as text, then ids and numbers converted: text is the only type that loses nothing."""
+    """Read every known column as text, then convert ids and numbers: text is the only type that loses no information."""
     header = _LINE.search(data)
     n_columns = header[0].count(b",") + 1 if header else 0
     if n_columns > MAX_COLUMNS:
@@ -153,7 +153,7 @@ def _read_csv(uri: str, data: bytes) -> pa.Table:
     if n_rows > MAX_ROWS:
         raise ManifestError(f"manifest {uri}: must have at most {MAX_ROWS} rows, got {n_rows}")
     try:
-        # Column names are generated so that every cell, the header's too, is read as text.
+        # Generated column names make Arrow read every cell as text, including the header's.
         raw = pa.csv.read_csv(
             io.BytesIO(data),
             read_options=pa.csv.ReadOptions(autogenerate_column_names=True, use_threads=False),
@@ -184,7 +184,7 @@ def _read_parquet(uri: str, data: bytes) -> pa.Table:
 
 
 def _checked_type(uri: str, column: pa.Field) -> pa.DataType:
-    """What a column is read as, before it is."""
+    """Return the type that a column is converted to; raise ManifestError if its stored type does not fit."""
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
     is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
@@ -215,7 +215,7 @@ def _typed(uri: str, name: str, column: pa.ChunkedArray, kind: pa.DataType) -> p
 
 
 def _text_bytes(texts: pa.DictionaryArray) -> int:
-    """What texts that are held once take when they are repeated for every row."""
+    """Return the bytes that dictionary texts take when they are repeated for every row."""
     return pc.sum(pc.binary_length(texts.dictionary).take(texts.indices).cast(pa.int64())).as_py() or 0
 
 
@@ -231,7 +231,7 @@ def _check_columns(uri: str, names: list[str]) -> None:
 
 
 def _text_ids(uri: str, ids: pa.ChunkedArray) -> pa.ChunkedArray:
-    """As int64 if every one is an integer that fits."""
+    """Return the ids as int64 if all of them are integers that fit, else as text."""
     _check_ids(uri, ids)
     if len(ids) and pc.all(pc.match_substring_regex(ids, _INTEGER)).as_py():
         try:
@@ -257,7 +257,7 @@ def _number(text: str) -> float | None:
 
 
 def _absolute(reference: str | None, folder: str) -> str | None:
-    """The reference with the manifest's folder in front where it is relative; None for an empty cell."""
+    """Return the reference, with the manifest's folder in front if it is relative; None for an empty cell."""
     reference = (reference or "").strip()
     if not reference:
         return None

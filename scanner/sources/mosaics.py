@@ -1,4 +1,4 @@
-"""Mosaics read once, front to back; only the rows that stamps still need are kept."""
+"""Reads mosaics once, front to back, and keeps only the rows that stamps still need."""
 
 from collections.abc import Iterator
 from typing import BinaryIO, Protocol
@@ -17,22 +17,22 @@ from scanner.vocabulary.band_image import BandImage
 from scanner.vocabulary.rejections import RejectCode, Rejection
 
 BAND_BYTES = 2**24
-"""Of the rows that are read at a time, as float32."""
+"""Size of the rows that are read at a time, in bytes of float32."""
 MAX_KEPT_PIXELS = 2**26
-"""Of a mosaic in memory: 3500 rows of a MER mosaic, of which a stamp needs 200."""
+"""Largest number of pixels of a mosaic in memory: 3500 rows of a MER mosaic; a stamp needs 200 of them."""
 
 
 class RowSource(Protocol):
-    """Rows of an image, in order."""
+    """A reader of the rows of an image, in order."""
 
     def read(self, out: NDArray[np.float32]) -> None:
-        """The next rows, `[y, x]`."""
+        """Read the next rows into `out`, `[y, x]`."""
 
     def skip(self, n_rows: int) -> None:
-        """Leave out the next rows."""
+        """Skip the next rows."""
 
     def finish(self) -> None:
-        """Read the rest of the file; Rejection if it, or what was read, is damaged."""
+        """Read the rest of the file; raise Rejection if the rest or the rows read before are damaged."""
 
     def close(self) -> None: ...
 
@@ -40,14 +40,14 @@ class RowSource(Protocol):
 class Mosaic:
     """A mosaic that is read once, front to back, as far as its windows need it.
 
-    A damaged mosaic may be noticed at its end only: what was given before does not count then.
+    The reader may detect damage only at the end of the mosaic; the rows that it returned before are then invalid.
     """
 
     def __init__(self, uri: str, max_bytes: int, max_pixels: int) -> None:
         """Read the header; close the mosaic when done.
 
         Raises:
-            Rejection: the file is missing, cannot be read, has no such image or no pixel scale, or ends early.
+            Rejection: the file is missing, cannot be read, has no 2-D image or no pixel scale, or ends early.
         """
         stream = image_stream(uri, max_bytes, max_pixels)
         try:
@@ -60,11 +60,11 @@ class Mosaic:
             stream.close()
             raise
         self.rows = np.empty((0, self.shape[1]), np.float32)
-        """`[capacity, x]`: row `y` of the mosaic lies at `y % capacity`, for `start <= y < stop`."""
+        """Rows in memory, `[capacity, x]`: row `y` of the mosaic is at `y % capacity`, for `start <= y < stop`."""
         self.start = self.stop = 0
 
     def reserve(self, n_rows: int) -> None:
-        """Make place for windows of `n_rows`, and for a band of rows beside them.
+        """Allocate memory for windows of `n_rows`, and for the rows that are read at a time.
 
         Raises:
             Rejection: TOO_LARGE.
@@ -73,10 +73,10 @@ class Mosaic:
         self._grow(min(n_rows + n_band, self.shape[0]))
 
     def keep(self, low: int, high: int) -> None:
-        """Have the rows from `low` to `high`; those before `low` are not asked for again.
+        """Read on until the rows from `low` to `high` are in memory; rows before `low` may be overwritten.
 
         Raises:
-            Rejection: the file ends early, cannot be read or decompressed, or too many rows would be kept.
+            Rejection: the file ends early, cannot be read or decompressed, or too many rows would be in memory.
         """
         if high <= self.stop:
             return
@@ -91,12 +91,12 @@ class Mosaic:
             self.stop = last
 
     def window(self, y: int, x: int, n: int) -> BandImage:
-        """`n` pixels a side from row `y` and column `x` on, which may lie beyond the mosaic; its rows must be kept."""
+        """Return `n` by `n` pixels from row `y` and column `x` on, also beyond the mosaic; its rows must be in memory."""
         ny, nx = self.shape
         rows, columns = slice(max(y, 0), min(y + n, ny)), slice(max(x, 0), min(x + n, nx))
         if rows.start < self.start or rows.stop > self.stop:
             raise IndexError(
-                f"{self.label}: rows {rows.start}-{rows.stop} are not among {self.start}-{self.stop}, which are kept"
+                f"{self.label}: rows {rows.start}-{rows.stop} must lie within {self.start}-{self.stop}, the rows in memory"
             )
         seen = self.rows[np.arange(rows.start, rows.stop) % len(self.rows), columns]
         if seen.shape == (n, n):
@@ -108,7 +108,7 @@ class Mosaic:
         return BandImage(pixels, self.pixel_scale_arcsec, outside)
 
     def read_through(self) -> None:
-        """Have every row once, and keep none.
+        """Read every row once, and keep none.
 
         Raises:
             Rejection: as `keep` and `finish`.
@@ -122,7 +122,7 @@ class Mosaic:
         """Read the rest of the file.
 
         Raises:
-            Rejection: the file is damaged: nothing that was read counts.
+            Rejection: the file is damaged, so that all rows read before are invalid.
         """
         self._source.finish()
 
@@ -141,14 +141,14 @@ class Mosaic:
 
 
 def check_kept(label: str, n_rows: int, n_columns: int) -> None:
-    """Raise TOO_LARGE if these cannot be kept in memory."""
+    """Raise TOO_LARGE if so many rows exceed the memory limit."""
     if n_rows * n_columns > MAX_KEPT_PIXELS:
-        what = f"{n_rows} rows of {n_columns} pixels would be kept, at most {MAX_KEPT_PIXELS} pixels can be"
+        what = f"{n_rows} rows of {n_columns} pixels are needed in memory, at most {MAX_KEPT_PIXELS} pixels are allowed"
         raise Rejection(RejectCode.TOO_LARGE, f"{label}: {what}")
 
 
 def _contiguous(start: int, stop: int, capacity: int) -> Iterator[tuple[int, int]]:
-    """The rows from `start` to `stop` in runs that lie together in a ring of `capacity` rows."""
+    """Yield the rows from `start` to `stop` in runs that are contiguous in a ring buffer of `capacity` rows."""
     while start < stop:
         last = min(stop, start - start % capacity + capacity)
         yield start, last
@@ -156,7 +156,7 @@ def _contiguous(start: int, stop: int, capacity: int) -> Iterator[tuple[int, int
 
 
 class _StoredRows:
-    """Rows as they lie in the file."""
+    """Rows of an image that is stored without compression."""
 
     def __init__(self, stream: FitsStream) -> None:
         self._stream = stream
@@ -167,7 +167,7 @@ class _StoredRows:
 
     def read(self, out: NDArray[np.float32]) -> None:
         flat, at = out.reshape(-1), 0
-        # What float32 cannot hold becomes infinite, and is counted as not finite later.
+        # Values that overflow float32 become infinite; a later check counts them as not finite.
         with np.errstate(over="ignore", invalid="ignore"):
             for piece in self._stream.pieces(len(out) * self._row_bytes):
                 part = flat[at : at + len(piece) // self._dtype.itemsize]
@@ -191,8 +191,9 @@ class _StoredRows:
 class _CompressedRows:
     """Rows of a tile-compressed image, a few rows of tiles at a time.
 
-    The file is checked whole before the first pixel is unpacked, then read again from the local disk: an unnamed copy of it
-    where it lies in a store or is gzipped. Never more is unpacked than `BAND_BYTES`, or one row of tiles where that is more.
+    The reader checks the whole file before it unpacks the first pixel, then reads it again from the local disk: from an
+    unnamed copy if the file lies in a store or is gzipped. It unpacks at most `BAND_BYTES` at a time, or one row of tiles if
+    that is more.
     """
 
     def __init__(self, stream: FitsStream) -> None:
@@ -221,7 +222,7 @@ class _CompressedRows:
         self._next += n_rows
 
     def finish(self) -> None:
-        """It was, before the first pixel."""
+        """Do nothing: the constructor has read and checked the whole file."""
 
     def close(self) -> None:
         if self._opened is not None:

@@ -13,9 +13,9 @@ from scanner.vocabulary.geometry import Geometry
 
 
 def shard_batches(shard: Shard, kept_rows: NDArray[np.int64], geometry: Geometry, batch_size: int) -> Iterator[CutoutBatch]:
-    """Some rows of a shard in order, `batch_size` at a time, through the same checks as any other pixels.
+    """Yield some rows of a shard in order, `batch_size` at a time, with the same checks as for any other pixels.
 
-    In the shard's own geometry they come out as they went in. `places` are positions in `kept_rows`.
+    In the shard's own geometry the pixels stay unchanged. `places` of the batches are indices into `kept_rows`.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size must be >= 1, got {batch_size}")
@@ -30,7 +30,7 @@ def shard_batches(shard: Shard, kept_rows: NDArray[np.int64], geometry: Geometry
 def stream_batches(
     shard: ShardRows, kept_rows: NDArray[np.int64], geometry: Geometry, batch_size: int
 ) -> Iterator[CutoutBatch]:
-    """As `shard_batches`, holding no more of the shard than a batch; some batches are smaller where rows are left out.
+    """Yield batches as `shard_batches`, with one batch of the shard in memory; a batch is smaller if rows are left out.
 
     Raises:
         ValueError: as `ShardRows.pieces`.
@@ -45,7 +45,7 @@ def stream_batches(
 
 
 def _windows(shard: Shard, band: str, rows: NDArray[np.int64]) -> Windows:
-    """Stamps that lie one below the other."""
+    """Return the stamps of some rows as windows of one tall image, in which all stamps are stacked along y."""
     side, scale = shard.geometry.grids[band].n_pixels, shard.geometry.grids[band].pixel_scale_arcsec
     below = np.ascontiguousarray(shard.stamps[band]).reshape(-1, side)
     return Windows(below, side * rows, np.zeros_like(rows), np.ones(len(rows), dtype=bool), side, scale)

@@ -1,4 +1,4 @@
-"""The shard format: about 500 cutouts of one geometry in a Parquet file, with the truth where it is known."""
+"""The shard format: about 500 cutouts of one geometry in a Parquet file, with the simulation truth if it is known."""
 
 import io
 from collections.abc import Callable, Iterator, Mapping
@@ -17,12 +17,12 @@ from scanner.vocabulary.kinds import COMPONENTS, KINDS
 
 ROWS_PER_SHARD = 500
 MAX_SHARD_BYTES = 2**31
-"""Of a file."""
+"""Largest size of a shard file, in bytes."""
 MAX_SHARD_ROWS = 2**20
 MAX_PIXEL_BYTES = 2**32
-"""Unpacked, of a shard that is read as a whole."""
+"""Largest size of the unpacked pixels of a shard that is read as a whole, in bytes."""
 MAX_KNOWN_BYTES = 2**26
-"""What ids and indices may unpack to."""
+"""Largest size of the unpacked ids and indices, in bytes."""
 
 _GEOMETRY_KEY = b"lensscan.geometry"
 
@@ -33,24 +33,24 @@ def _truth(name: str, kind: pa.DataType, unit: str, description: str) -> pa.Fiel
 
 TRUTH_FIELDS: tuple[pa.Field, ...] = (
     _truth("kind", pa.string(), "", f"one of {', '.join(KINDS)}"),
-    _truth("morphology", pa.string(), "", "what it looks like: arc, quad, ring, compound_arc, double_ring, or the look-alike"),
+    _truth("morphology", pa.string(), "", "apparent shape: arc, quad, ring, compound_arc, double_ring, or the look-alike"),
     _truth("index", pa.int64(), "", "position in the data set; the seed of everything random about the object"),
-    _truth("z_lens", pa.float64(), "", "redshift of the deflector, or of the galaxy where nothing is lensed"),
+    _truth("z_lens", pa.float64(), "", "redshift of the deflector, or of the galaxy if nothing is lensed"),
     _truth("z_source1", pa.float64(), "", "redshift of the nearer source"),
     _truth("z_source2", pa.float64(), "", "redshift of the farther source of a compound lens"),
     _truth("einstein_radius1_arcsec", pa.float64(), "arcsec", "Einstein radius seen for source 1"),
     _truth("einstein_radius2_arcsec", pa.float64(), "arcsec", "Einstein radius seen for source 2"),
-    _truth("velocity_dispersion_km_s", pa.float64(), "km/s", "of the deflector"),
-    _truth("magnification1", pa.float64(), "", "total, of source 1"),
-    _truth("magnification2", pa.float64(), "", "total, of source 2"),
-    _truth("arc_snr", pa.float64(), "", "signal to noise of all lensed light in VIS"),
-    _truth("n_pix_source", pa.int64(), "", "VIS pixels in which lensed light exceeds the noise"),
-    _truth("n_source_im", pa.int64(), "", "images of the centre of source 1"),
+    _truth("velocity_dispersion_km_s", pa.float64(), "km/s", "velocity dispersion of the deflector"),
+    _truth("magnification1", pa.float64(), "", "total magnification of source 1"),
+    _truth("magnification2", pa.float64(), "", "total magnification of source 2"),
+    _truth("arc_snr", pa.float64(), "", "signal-to-noise ratio of all lensed light in VIS"),
+    _truth("n_pix_source", pa.int64(), "", "number of VIS pixels in which lensed light exceeds the noise"),
+    _truth("n_source_im", pa.int64(), "", "number of images of the centre of source 1"),
     _truth("is_challenge_lens", pa.bool_(), "", "n_source_im > 0, magnification1 > 1.6 and n_pix_source > 20"),
-    _truth("lens_mag_vis", pa.float64(), "mag", "AB, total"),
-    _truth("source1_mag_vis", pa.float64(), "mag", "AB, unlensed"),
-    _truth("source2_mag_vis", pa.float64(), "mag", "AB, unlensed"),
-    _truth("source1_vis_minus_h", pa.float64(), "mag", "AB colour of source 1"),
+    _truth("lens_mag_vis", pa.float64(), "mag", "total AB magnitude of the lens galaxy in VIS"),
+    _truth("source1_mag_vis", pa.float64(), "mag", "unlensed AB magnitude of source 1 in VIS"),
+    _truth("source2_mag_vis", pa.float64(), "mag", "unlensed AB magnitude of source 2 in VIS"),
+    _truth("source1_vis_minus_h", pa.float64(), "mag", "AB colour VIS - H of source 1"),
     _truth("detector_angle_deg", pa.float64(), "deg", "position angle of the detector, hence of the PSF"),
 )
 
@@ -64,13 +64,13 @@ class Shard:
     truth: pa.Table
     geometry: Geometry
     components: Mapping[str, Stamps] = field(default_factory=dict)
-    """By name of `COMPONENTS`, zero where there is no such light; empty where the shard keeps none."""
+    """Images of each of `COMPONENTS`, zero if the object has no such light; empty if the shard has no components."""
 
 
 def shard_schema(geometry: Geometry, *, with_components: bool = False, nullable_pixels: bool = False) -> pa.Schema:
-    """`object_id`, one fixed-size list of float32 per band (row-major `[y, x]`, ADU/s), the truth, then any components.
+    """Return the schema: `object_id`, a fixed-size list of float32 per band (row-major `[y, x]`, ADU/s), truth, components.
 
-    Pixels that cannot be null are read a quarter faster; shards of earlier versions have `nullable_pixels`.
+    Arrow reads pixels that cannot be null a quarter faster; shards of earlier versions have `nullable_pixels`.
     """
     prefixes = ("", *(f"{component}_" for component in COMPONENTS)) if with_components else ("",)
     images, *components = [_band_fields(geometry, prefix, nullable_pixels) for prefix in prefixes]
@@ -79,7 +79,7 @@ def shard_schema(geometry: Geometry, *, with_components: bool = False, nullable_
 
 
 def is_shard_schema(schema: pa.Schema, geometry: Geometry, *, with_components: bool = False) -> bool:
-    """Does a schema have the columns of a shard, written by this version or an earlier one?"""
+    """Return whether a schema has the columns of a shard, written by this version or an earlier one."""
     return any(
         schema.equals(shard_schema(geometry, with_components=with_components, nullable_pixels=nullable))
         for nullable in (False, True)
@@ -101,7 +101,7 @@ def shard_table(
     geometry: Geometry,
     components: Mapping[str, Stamps] | None = None,
 ) -> pa.Table:
-    """A table of `shard_schema`; truth columns that are not given are null.
+    """Return a table of `shard_schema`; truth columns that are not given are null.
 
     Raises:
         ValueError: a band's array does not have the shape `[len(object_ids), n_pixels, n_pixels]`.
@@ -128,7 +128,7 @@ def _image_columns(stamps: Stamps, geometry: Geometry, n: int) -> list[pa.Array]
 
 
 def encode_shard(table: pa.Table) -> bytes:
-    """Parquet bytes with page checksums. Noise hardly compresses: only its exponents do, once the bytes are sorted by place."""
+    """Return Parquet bytes with page checksums. Noise hardly compresses: only its exponents do, with byte stream split."""
     sink = io.BytesIO()
     images = [f"{field.name}.list.element" for field in table.schema if pa.types.is_fixed_size_list(field.type)]
     options = {"use_dictionary": False, "use_byte_stream_split": images, "write_page_checksum": True}
@@ -137,10 +137,10 @@ def encode_shard(table: pa.Table) -> bytes:
 
 
 def decode_shard(data: bytes) -> Shard:
-    """The inverse of `encode_shard`, verifying page checksums.
+    """Return the shard that `encode_shard` wrote, after checking the page checksums.
 
     Raises:
-        ValueError: not a shard of a known geometry, columns differ from the schema, or an object without pixels.
+        ValueError: not a shard of a known geometry, columns differ from the schema, or an object has no pixels.
     """
     file = _opened(pa.BufferReader(data))
     geometry, with_components = _check_schema(file.schema)
@@ -157,20 +157,20 @@ def decode_shard(data: bytes) -> Shard:
 
 @dataclass(frozen=True)
 class ShardRows:
-    """What a shard says of its rows; their pixels are read as they are asked for."""
+    """Ids and indices of a shard's rows; pixels are read when they are needed."""
 
     source: Callable[[], pa.NativeFile]
-    """Opens the file."""
+    """Function that opens the file."""
     geometry: Geometry
     object_ids: NDArray[np.int64]
     indices: list[int | None]
-    """Position in the data set, where it is known."""
+    """Position of each object in the data set; None if unknown."""
 
     def pieces(self, n_rows: int) -> Iterator[Shard]:
-        """The rows in order, `n_rows` at a time, without truth or components.
+        """Yield the rows in order, `n_rows` at a time, without truth or components.
 
         Raises:
-            ValueError: pages that do not match their checksums, or an object without pixels.
+            ValueError: a page does not match its checksum, or an object has no pixels.
             StorageError: the store failed.
         """
         names = ["object_id", *self.geometry.grids]
@@ -180,10 +180,10 @@ class ShardRows:
 
 
 def open_shard(source: Callable[[], pa.NativeFile]) -> ShardRows:
-    """A shard whose pixels are read a few rows at a time.
+    """Open a shard whose pixels are read a few rows at a time.
 
     Raises:
-        ValueError: as `decode_shard`, as far as can be told before pixels are read.
+        ValueError: as `decode_shard`, for everything that can be checked before pixels are read.
         StorageError: the store failed.
     """
     file = _opened(source())
@@ -194,7 +194,7 @@ def open_shard(source: Callable[[], pa.NativeFile]) -> ShardRows:
 
 
 def shard_ids(source: BinaryIO) -> NDArray[np.int64]:
-    """The ids of a shard, read without its pixels.
+    """Return the ids of a shard, read without its pixels.
 
     Raises:
         ValueError: as `open_shard`.
@@ -210,7 +210,7 @@ def _opened(source: pa.NativeFile | BinaryIO) -> ParquetInput:
 
 
 def _check_schema(schema: pa.Schema) -> tuple[Geometry, bool]:
-    """The geometry, and whether components are kept."""
+    """Return the geometry, and whether the shard has components."""
     name = (schema.metadata or {}).get(_GEOMETRY_KEY, b"").decode()
     if name not in GEOMETRIES:
         raise ValueError(f"shard geometry must be one of {sorted(GEOMETRIES)}, got {name!r}")
@@ -223,7 +223,7 @@ def _check_schema(schema: pa.Schema) -> tuple[Geometry, bool]:
 
 def _check_no_nulls(table: pa.Table) -> None:
     for column in table.schema:
-        # A null list has no pixels: unnoticed, it would shift every object after it.
+        # A null list has no pixels: without this check it would shift the pixels of every object after it.
         if (column.name == "object_id" or pa.types.is_fixed_size_list(column.type)) and table[column.name].null_count:
             raise ValueError(f"shard column {column.name} must have no nulls, got {table[column.name].null_count}")
 

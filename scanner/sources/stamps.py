@@ -1,6 +1,6 @@
-"""Stamps of many objects at once: the bits that `to_cutout` gives, for windows that need nothing but a crop or a regrid.
+"""Stamps of many objects at once, identical to the bit to those of `to_cutout`, for windows that need only a crop or a regrid.
 
-Every other object goes through `to_cutout` itself, which alone decides what is filled, padded or rejected.
+Every other object goes through `to_cutout` itself, which alone decides whether pixels are filled, padded or rejected.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ from scanner.vocabulary.geometry import Geometry, Grid
 from scanner.vocabulary.rejections import Rejection
 
 _MARGIN = 2.0
-"""An image this near to being refused is left to `to_cutout`: what is checked there differs by rounding."""
+"""Safety factor: images within this factor of a limit go to `to_cutout`, whose checks differ by rounding."""
 _INFINITY_BITS = 0x7F800000
 
 
@@ -27,17 +27,17 @@ class Windows:
     """Square windows of one band in shared rows: row `i` of window `w` is `rows[(y[w] + i) % capacity, x[w] : x[w] + side]`."""
 
     rows: NDArray[np.float32]
-    """`[capacity, x]`"""
+    """Rows of the image, `[capacity, x]`."""
     y: NDArray[np.int64]
     x: NDArray[np.int64]
     is_whole: NDArray[np.bool_]
-    """`[w]`: do all pixels of the window exist?"""
+    """Flags `[w]`: true if all pixels of the window lie inside the image."""
     side: int
     pixel_scale_arcsec: float
 
 
 class BatchBuilder:
-    """A batch in the making: a slot for each of its rows."""
+    """Builds a batch, with one slot for each of its rows."""
 
     def __init__(self, places: NDArray[np.int64], geometry: Geometry) -> None:
         n = len(places)
@@ -55,9 +55,9 @@ class BatchBuilder:
         """Fill some slots.
 
         Args:
-            slots: `[w]`.
-            windows: Of each band, `[w]`.
-            images: The whole images of a slot, for `to_cutout`; called for those that are not clean.
+            slots: Slot of each window, `[w]`.
+            windows: Windows of each band, `[w]`.
+            images: Function that returns the images of a slot for `to_cutout`; called for windows that are not clean.
         """
         is_clean = np.ones(len(slots), dtype=bool)
         for band, grid in self._geometry.grids.items():
@@ -73,7 +73,7 @@ class BatchBuilder:
                 self._stamps[band][slot] = stamp
 
     def batch(self) -> CutoutBatch:
-        """The batch, all slots filled or rejected."""
+        """Return the batch, after all slots are filled or rejected."""
         if not self._rejected:
             return CutoutBatch(self._places, self._stamps, self._notes)
         kept = np.array([slot for slot in range(len(self._places)) if slot not in self._rejected], np.int64)
@@ -86,7 +86,7 @@ class BatchBuilder:
 
 
 def cut_stamps(windows: Windows, grid: Grid, slots: NDArray[np.int64], out: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """The stamp of window `w` into `out[slots[w]]`; `[w]`: is it what `to_cutout` gives, to the bit? If not, it is void."""
+    """Write the stamp of window `w` to `out[slots[w]]`; return `[w]`: true if it equals `to_cutout` bit for bit, else void."""
     regrid = axis_regrid(windows.side, windows.pixel_scale_arcsec, grid.n_pixels, grid.pixel_scale_arcsec)
     n_windows = len(slots)
     if not (
@@ -104,7 +104,7 @@ def cut_stamps(windows: Windows, grid: Grid, slots: NDArray[np.int64], out: NDAr
 
 
 def _vary_well(ranges: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """`[...]`: do values from the lowest to the highest, `[..., 2]` as `_range` has them, pass the checks of `to_cutout`?"""
+    """Return `[...]`: true if lowest and highest value, `[..., 2]` from `_range`, safely pass the checks of `to_cutout`."""
     is_finite = (ranges[..., 0] > ~_INFINITY_BITS) & (ranges[..., 1] < _INFINITY_BITS)
     values = np.where(is_finite[..., None], ranges ^ ((ranges >> 31) & 0x7FFFFFFF), 0).astype(np.int32)
     low, high = np.moveaxis(values.view(np.float32).astype(np.float64), -1, 0)
@@ -115,7 +115,7 @@ def _vary_well(ranges: NDArray[np.int32]) -> NDArray[np.bool_]:
 
 @compiled
 def _range(bits: NDArray[np.int32], y: int, x: int, n_rows: int, n_columns: int, out: NDArray[np.int32]) -> None:
-    """The lowest and the highest value of a window, as integers in the order of the floats; what is not finite lies outside."""
+    """Find the lowest and the highest value of a window, as integers ordered like the floats; non-finite ones lie outside."""
     low, high = np.int32(0x7FFFFFFF), np.int32(-0x80000000)
     for i in range(n_rows):
         row = bits[(y + i) % len(bits), x : x + n_columns]
@@ -137,7 +137,7 @@ def _crop(
     out: NDArray[np.int32],
     ranges: NDArray[np.int32],
 ) -> None:
-    """The middle of each window from its row and column `start` on; `ranges[w]` of the window and of the stamp."""
+    """Copy the middle of each window, from its row and column `start` on; set `ranges[w]` of the window and of the stamp."""
     n = out.shape[1]
     for w in range(len(slots)):
         if not is_whole[w]:
@@ -161,7 +161,7 @@ def _ranges(
     side: int,
     ranges: NDArray[np.int32],
 ) -> None:
-    """`ranges[w]` of each window."""
+    """Set `ranges[w]` of each window."""
     for w in range(len(y)):
         if is_whole[w]:
             _range(bits, y[w], x[w], side, side, ranges[w])
@@ -170,12 +170,12 @@ def _ranges(
 def _regrid(
     windows: Windows, regrid: AxisRegrid, slots: NDArray[np.int64], out: NDArray[np.float32], ranges: NDArray[np.int32]
 ) -> None:
-    """Each window on another grid; `ranges[w]` of the window and of the stamp."""
+    """Regrid each window to another grid; set `ranges[w]` of the window and of the stamp."""
     places = windows.rows.view(np.int32), windows.y, windows.x, windows.is_whole, windows.side
     _ranges(*places, ranges[:, 0])
     n = out.shape[1]
     axis = regrid.starts, regrid.weights
-    # Compiled in another file, so called from here: a loop that is kept does not notice that a loop it calls has changed.
+    # `regrid_window` is compiled in another file, so Python calls it: a cached loop does not notice changes of loops it calls.
     for w in np.flatnonzero(windows.is_whole):
         regrid_window(windows.rows, windows.y[w], windows.x[w], windows.side, *axis, *axis, out[slots[w]])
     stamps = out.view(np.int32).reshape(-1, n)

@@ -1,4 +1,4 @@
-"""Stamps of a tile's sources: four mosaics read side by side, once, front to back."""
+"""Stamps of a tile's sources: the reader reads the four mosaics in parallel, once, front to back."""
 
 import contextlib
 import math
@@ -21,15 +21,15 @@ _Places = NDArray[np.int64]
 
 
 def tile_batches(tile: Tile, catalogue: TileCatalogue, geometry: Geometry, batch_size: int) -> Iterator[CutoutBatch]:
-    """Every source of a tile exactly once, in the order of the mosaics' rows; `places` are positions in the catalogue.
+    """Yield every source of a tile exactly once, in the order of the mosaics' rows; `places` are row indices in the catalogue.
 
-    Sources outside the tile come first. A source near the edge stays at the centre of its stamp; what lies beyond the edge is
-    padded with sky (note `padded`). Memory: of each mosaic as many rows as a stamp has and 16 MB more, whatever the tile's
-    height; where mosaics of a tile lie rotated against each other, the rows between their views of a source too.
+    Sources outside the tile come first. A source near the edge stays at the centre of its stamp; pixels beyond the edge are
+    padded with sky (note `padded`). Each mosaic takes the memory of as many rows as a stamp has and 16 MB more, for any height
+    of the tile; if the mosaics of a tile are rotated against each other, also of the rows between the positions of a source.
 
     Raises:
-        Rejection: a mosaic is missing or damaged. What was given before does not count: every source is rejected for this.
-            Raised by the first `next` where the headers tell, else as late as at the end, where sums are known.
+        Rejection: a mosaic is missing or damaged. The batches before are then invalid: every source is rejected for this.
+            The first `next` raises it if the headers show the damage; else it may come as late as the end, with the sums.
         ValueError: `batch_size` < 1.
     """
     if batch_size < 1:
@@ -49,7 +49,7 @@ def tile_batches(tile: Tile, catalogue: TileCatalogue, geometry: Geometry, batch
 
 
 def read_mosaics(uris: Mapping[str, str], geometry: Geometry) -> None:
-    """Read all rows of a tile's mosaics, by their bands, one after the other.
+    """Read all rows of a tile's mosaics, given by band, one mosaic after the other.
 
     Raises:
         Rejection: as `tile_batches`.
@@ -60,7 +60,7 @@ def read_mosaics(uris: Mapping[str, str], geometry: Geometry) -> None:
 
 
 def tile_cutouts(tile: Tile, catalogue: TileCatalogue, geometry: Geometry) -> list[Cutout | Rejection]:
-    """Each source's cutout, or why there is none, in the catalogue's order; all of them in memory, so for small tiles."""
+    """Return each source's cutout or rejection, in the catalogue's order; all are in memory, so use it for small tiles only."""
     n = len(catalogue.object_ids)
     rows: dict[int, Cutout | Rejection] = {}
     try:
@@ -75,18 +75,18 @@ def tile_cutouts(tile: Tile, catalogue: TileCatalogue, geometry: Geometry) -> li
 
 @dataclass(frozen=True)
 class _BandSources:
-    """A mosaic and the window about each source of the catalogue in it, `[n]` each."""
+    """A mosaic and its window about each source of the catalogue, `[n]` each."""
 
     name: str
     mosaic: Mosaic
     side: int
-    """Of the windows, pixels."""
+    """Side of the windows, in pixels."""
     positions: NDArray[np.float64]
-    """`[n, 2]`: x, y of each source, pixel centres at integers, 0-based; NaN where it is not in front of the camera."""
+    """Positions `[n, 2]`: x, y of each source, pixel centres at integers, 0-based; NaN if it is not in front of the camera."""
     is_inside: NDArray[np.bool_]
-    """Does the source lie in the mosaic?"""
+    """Flags `[n]`: true if the source lies in the mosaic."""
     x: _Places
-    """First column of the window, which may lie beyond the edge."""
+    """First column of the window, which may lie outside the mosaic."""
     y: _Places
 
     @classmethod
@@ -103,8 +103,8 @@ class _BandSources:
                 raise
         ny, nx = mosaic.shape
         is_inside = np.all((positions >= -0.5) & (positions < np.array([nx, ny]) - 0.5), axis=1)
-        # The middle of the window is the middle of the stamp: for even sizes a corner between four pixels.
-        # The small term keeps positions on whole pixels from falling to either side by rounding, differently in each band.
+        # The middle of the window is the middle of the stamp: for even sizes it is a corner between four pixels.
+        # The small term keeps rounding from moving positions on whole pixels to different sides in different bands.
         starts = np.floor(np.where(is_inside[:, None], positions, 0) - side / 2 + 1 - 1e-3).astype(np.int64)
         return cls(name, mosaic, side, positions, is_inside, starts[:, 0], starts[:, 1])
 
@@ -136,16 +136,16 @@ class _BandSources:
 
 @dataclass(frozen=True)
 class _Plan:
-    """In which order sources are cut, and the rows that this takes; arrays are `[n]`, in that order."""
+    """The order in which sources are cut, and the rows that each needs; arrays are `[n]`, in that order."""
 
     bands: dict[str, _BandSources]
     order: _Places
-    """Places in the catalogue: sources outside the tile, then the others by their rows in the first mosaic."""
+    """Row indices in the catalogue: sources outside the tile, then the others by their rows in the first mosaic."""
     n_outside: int
     low: dict[str, _Places]
-    """The first row of a mosaic that this source or one after it needs."""
+    """First row of a mosaic that this source or a later one needs."""
     high: dict[str, _Places]
-    """The row after the last that this source needs."""
+    """Row after the last one that this source needs."""
 
     @classmethod
     def of(cls, bands: dict[str, _BandSources]) -> "_Plan":
@@ -161,11 +161,11 @@ class _Plan:
         return cls(bands, order, n_outside, low, high)
 
     def rejection(self, place: int) -> Rejection:
-        """Of a source outside: for the first mosaic that it is outside of."""
+        """Return the rejection of a source outside the tile, for the first mosaic that does not contain it."""
         return next(band.outside(place) for band in self.bands.values() if not band.is_inside[place])
 
     def read(self, start: int, stop: int) -> int:
-        """Read what source `start` needs, and as much more as fits; returns up to where before `stop` sources can be cut."""
+        """Read the rows of source `start` and more that fit in memory; return the end, at most `stop`, of sources to cut."""
         for name, band in self.bands.items():
             band.keep(int(self.low[name][start]), int(self.high[name][start]))
             is_missing = self.high[name][start:stop] > band.mosaic.stop
@@ -199,7 +199,7 @@ def _open_mosaic(name: str, uri: str | None) -> Mosaic:
 
 @contextlib.contextmanager
 def _of_band(name: str) -> Iterator[None]:
-    """Say whose mosaic it is that is rejected."""
+    """Put the band of the rejected mosaic in front of the rejection's detail."""
     try:
         yield
     except Rejection as rejection:
@@ -207,6 +207,6 @@ def _of_band(name: str) -> Iterator[None]:
 
 
 def _window_pixels(grid: Grid, pixel_scale_arcsec: float) -> int:
-    """Mosaic pixels that cover `grid`, even where the grid is: the crop to the grid then needs no half pixel."""
+    """Return how many mosaic pixels cover `grid`, even if the grid's number is even, so that the crop needs no half pixel."""
     n = math.ceil(grid.side_arcsec / pixel_scale_arcsec - 1e-3)
     return n + (n - grid.n_pixels) % 2

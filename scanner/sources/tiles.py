@@ -1,4 +1,4 @@
-"""Survey tiles in Euclid MER layout: one mosaic a band and a source catalogue."""
+"""Survey tiles in Euclid MER layout: one mosaic per band and a source catalogue."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -27,16 +27,16 @@ CATALOGUE = "catalogue"
 
 
 class TileError(LensscanError, ValueError):
-    """A tile that cannot be scanned at all: no catalogue, or one that cannot be read."""
+    """The tile cannot be scanned: it has no catalogue, or one that cannot be read."""
 
 
 @dataclass(frozen=True)
 class Tile:
-    """Where a tile lies; a band without mosaic is missing from `mosaics`."""
+    """Files of a tile; a band without mosaic is missing from `mosaics`."""
 
     tile_id: str
     mosaics: Mapping[str, str]
-    """Band to URI."""
+    """URI of the mosaic by band."""
     catalogue: str
 
 
@@ -46,20 +46,20 @@ class TileCatalogue:
 
     object_ids: NDArray[np.int64]
     ra: NDArray[np.float64]
-    """deg, ICRS"""
+    """Right ascensions in deg, ICRS."""
     dec: NDArray[np.float64]
-    """deg, ICRS"""
+    """Declinations in deg, ICRS."""
 
     def without(self, object_ids: Sequence[int]) -> "TileCatalogue":
-        """The sources whose ids are not among these."""
+        """Return the sources whose ids are not among `object_ids`."""
         return self.rows(np.flatnonzero(~np.isin(self.object_ids, np.array(object_ids, dtype=np.int64))))
 
     def rows(self, places: NDArray[np.int64]) -> "TileCatalogue":
-        """The sources at some places, in their order."""
+        """Return the sources with these row indices, in that order."""
         return TileCatalogue(self.object_ids[places], self.ra[places], self.dec[places])
 
     def positions(self, header: fits.Header, label: str) -> NDArray[np.float64]:
-        """`[n, 2]`: x and y of each source, 0 at the middle of the first pixel; NaN where it is not in front of the camera.
+        """Return `[n, 2]`: x and y of each source, 0 at the centre of the first pixel; NaN if it is not in front of the camera.
 
         Raises:
             Rejection: BAD_WCS, the message beginning with `label`.
@@ -68,7 +68,7 @@ class TileCatalogue:
 
 
 def discover_tiles(root_uri: str) -> list[Tile]:
-    """Every tile under a folder or prefix, nested or flat, sorted by tile number; the newest file where there are several.
+    """Return every tile under a folder or prefix, nested or flat, sorted by tile number, with the newest version of each file.
 
     Raises:
         TileError: a tile has mosaics and no catalogue.
@@ -87,7 +87,7 @@ def discover_tiles(root_uri: str) -> list[Tile]:
         uris = {role: uri for role, (_, uri) in roles.items()}
         if CATALOGUE not in uris:
             raise TileError(
-                f"tile {tile_id}: {', '.join(sorted(uris))} but no catalogue named EUC_MER_FINAL-CAT_TILE{tile_id}-... beside"
+                f"tile {tile_id}: has {', '.join(sorted(uris))} but no catalogue named EUC_MER_FINAL-CAT_TILE{tile_id}-..."
             )
         catalogue = uris.pop(CATALOGUE)
         tiles.append(Tile(tile_id, MappingProxyType(uris), catalogue))
@@ -95,11 +95,12 @@ def discover_tiles(root_uri: str) -> list[Tile]:
 
 
 def read_tile_catalogue(uri: str) -> TileCatalogue:
-    """Ids and positions from a FITS table; column names in any case.
+    """Read ids and positions from a FITS table; column names may be in upper or lower case.
 
     Raises:
         StorageError: the store failed.
-        TileError: unreadable, a column missing, ids not integers, positions not finite or not on the sky.
+        TileError: the table cannot be read, a column is missing, ids are not integers, or positions are not finite or not
+            on the sky.
     """
     try:
         ids, ra, dec = read_sources(uri, MAX_CATALOGUE_BYTES)
@@ -109,7 +110,7 @@ def read_tile_catalogue(uri: str) -> TileCatalogue:
         if rejection.code.retriable:
             raise StorageError(f"catalogue {uri}: {rejection.detail}") from rejection
         raise TileError(f"catalogue {uri}: cannot be read: {rejection}") from rejection
-    except Exception as error:  # astropy raises many types for tables that are none
+    except Exception as error:  # astropy raises many types for malformed tables
         raise TileError(f"catalogue {uri}: cannot be read: {error}") from error
     if not (np.isfinite(ra).all() and np.isfinite(dec).all() and (np.abs(dec) <= 90).all() and (np.abs(ra) <= 360).all()):
         raise TileError(f"catalogue {uri}: positions must be finite, RA within 0-360 and declination within -90-90 deg")

@@ -15,4 +15,4 @@ class BandImage:
     pixels: Image
     pixel_scale_arcsec: float
     outside: NDArray[np.bool_] | None = None
-    """`[y, x]`, true beyond the edge of the data: pixels to be padded with sky, whatever they hold."""
+    """`[y, x]`, true beyond the edge of the data: these pixels are padded with sky, and their values are ignored."""

@@ -1,6 +1,6 @@
-"""The four Euclid bands: what each detector and filter does to light.
+"""The four Euclid bands: how each detector and filter responds to light.
 
-Bands are always addressed by name. Order exists only where a network declares one (`networks.package`).
+Code addresses bands by name. Bands have an order only where a network declares one (`networks.package`).
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,19 +18,19 @@ class Band:
 
     name: str
     pixel_scale_arcsec: float
-    """Native detector pixel."""
+    """Side of a native detector pixel, in arcsec."""
     zero_point_ab_mag: float
     """AB magnitude of 1 ADU/s in the coadd."""
     exposure_s: float
-    """Total exposure of the Wide survey coadd: four dithers."""
+    """Total exposure time of the Wide survey coadd: four dithers."""
     sky_ab_mag_arcsec2: float
     read_noise_electrons: float
-    """Per pixel and exposure."""
+    """Read noise of one native pixel in one exposure."""
     n_exposures: int
     gain_electrons_per_adu: float
-    """Electrons collected per ADU of the coadd's flux scale: it ties the sky's brightness to the shot noise."""
+    """Electrons collected per ADU of the coadd's flux scale: relates the sky's brightness to the shot noise."""
     psf_fwhm_arcsec: float
-    """Median measured on MER PSF stamps of Q1."""
+    """Median FWHM measured on MER PSF stamps of Q1."""
     reference: str
 
     def __post_init__(self) -> None:
@@ -39,36 +39,36 @@ class Band:
             if isinstance(value, int | float) and value <= 0:
                 raise ValueError(f"band {self.name}: {field.name} must be > 0, got {value}")
         if not self.reference:
-            raise ValueError(f"band {self.name}: reference must say where the numbers come from")
+            raise ValueError(f"band {self.name}: reference must cite the source of the numbers")
 
     @property
     def zero_point_electrons_ab_mag(self) -> float:
-        """AB magnitude of one electron per second."""
+        """AB magnitude of a flux of one electron per second."""
         return self.zero_point_ab_mag + 2.5 * float(np.log10(self.gain_electrons_per_adu))
 
     @property
     def sky_electrons_per_pixel(self) -> float:
-        """Sky collected in one native pixel over the whole exposure."""
+        """Electrons that one native pixel collects from the sky over the whole exposure."""
         flux = self.adu_per_s(self.sky_ab_mag_arcsec2) * self.pixel_scale_arcsec**2
         return flux * self.gain_electrons_per_adu * self.exposure_s
 
     @property
     def noise_electrons_per_pixel(self) -> float:
-        """Standard deviation of an empty native pixel over the whole exposure: sky shot noise and read noise."""
+        """Standard deviation of an empty native pixel over the whole exposure, in electrons: sky shot noise and read noise."""
         return (self.sky_electrons_per_pixel + self.n_exposures * self.read_noise_electrons**2) ** 0.5
 
     @property
     def electrons_per_adu_per_s(self) -> float:
-        """Electrons over the whole exposure of a flux of 1 ADU/s."""
+        """Electrons that a flux of 1 ADU/s yields over the whole exposure."""
         return self.gain_electrons_per_adu * self.exposure_s
 
     def flux_ujy(self, adu_per_s: float, zero_point_ab_mag: float | None = None) -> float:
-        """Flux density in microjansky of a flux in ADU/s, at the file's zero point (default: the band's)."""
+        """Return the flux density in microjansky of a flux in ADU/s, at the file's zero point (default: the band's)."""
         zero_point = self.zero_point_ab_mag if zero_point_ab_mag is None else zero_point_ab_mag
         return adu_per_s * 10 ** (-0.4 * (zero_point - AB_ZERO_POINT_UJY))
 
     def adu_per_s(self, ab_mag: float) -> float:
-        """Total flux in ADU/s of a source of the given AB magnitude."""
+        """Return the total flux in ADU/s of a source of the given AB magnitude."""
         return 10 ** (-0.4 * (ab_mag - self.zero_point_ab_mag))
 
 
@@ -92,7 +92,7 @@ H = Band("H", 0.3, 29.9, 348.0, 22.10, 6.1, 4, 0.01330, 0.50, _NISP_REFERENCE)
 
 @dataclass(frozen=True)
 class BandSet(Mapping[str, Band]):
-    """Bands by name. Iteration follows the order given, look-up never depends on it."""
+    """Bands by name; iteration follows the given order, look-up does not depend on the order."""
 
     bands: tuple[Band, ...]
 
@@ -114,7 +114,7 @@ class BandSet(Mapping[str, Band]):
         return len(self.bands)
 
     def check_order(self, names: Iterable[str]) -> tuple[str, ...]:
-        """The names as a tuple; KeyError when one is unknown, ValueError when one repeats."""
+        """Return the names as a tuple; raise KeyError if one is unknown, ValueError if one repeats."""
         order = tuple(self[name].name for name in names)
         if len(set(order)) != len(order):
             raise ValueError(f"each band may be named once, got {order}")

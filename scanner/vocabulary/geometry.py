@@ -1,4 +1,4 @@
-"""Pixel grids that networks and shards agree on.
+"""Pixel grids that networks and shards share.
 
 Conventions: images are `[y, x]`, batches `[batch, y, x]`, network inputs `[batch, band, y, x]`; sky up; pixel centres at
 integers, so the centre of an n-pixel image is (n - 1) / 2.
@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.float32]
-"""`[y, x]`, surface brightness or flux per pixel."""
+"""One image, `[y, x]`: surface brightness or flux per pixel."""
 
 Stamps = Mapping[str, NDArray[np.float32]]
-"""Band name to `[batch, y, x]`; every band has the same batch size."""
+"""Images by band name, `[batch, y, x]`; every band has the same batch size."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A square pixel grid about the object."""
+    """A square pixel grid centred on the object."""
 
     n_pixels: int
     pixel_scale_arcsec: float
@@ -43,12 +43,12 @@ def _geometry(name: str, vis: Grid, nisp: Grid) -> Geometry:
 
 
 CHALLENGE = _geometry("challenge", Grid(200, 0.1), Grid(66, 0.3))
-"""Native pixels, 20 arcsec: Wilde et al. 2022, section 2.1."""
+"""Stamps of 20 arcsec with native pixels (Wilde et al. 2022, section 2.1)."""
 
 MER = _geometry("mer", Grid(200, 0.1), Grid(200, 0.1))
-"""Euclid MER mosaics: all bands on the VIS grid."""
+"""Stamps of Euclid MER mosaics: all bands lie on the VIS grid."""
 
 MER_10 = _geometry("mer10", Grid(100, 0.1), Grid(100, 0.1))
-"""The middle 10 arcsec of MER stamps, which hold a galaxy-scale lens."""
+"""The central 10 arcsec of MER stamps, which hold a galaxy-scale lens."""
 
 GEOMETRIES: Mapping[str, Geometry] = MappingProxyType({g.name: g for g in (CHALLENGE, MER, MER_10)})

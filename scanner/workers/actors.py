@@ -1,4 +1,4 @@
-"""The Ray shell around `scan`: an actor owns a unit from its first byte to its commit and returns a receipt."""
+"""Run `scan` in Ray actors: an actor handles a unit from its first byte to its commit and returns a receipt."""
 
 import contextlib
 import math
@@ -27,17 +27,17 @@ from scanner.vocabulary.rejections import RejectCode, Rejection
 from scanner.workers.recovery import Task
 
 ACTOR_CPUS = 0.5
-"""Less than one, so that two actors on a two-core machine leave Ray room for everything else."""
+"""CPUs that Ray reserves for an actor: less than one, so that two actors on a two-core machine leave room for the rest."""
 
 IN_FLIGHT = 2
-"""Units an actor holds: one that computes and the next, which is being read."""
+"""Number of units that an actor holds: it scores one while it reads the next."""
 
 KEPT_BYTES = 2**28
-"""Freed memory that a worker keeps for its next batch."""
+"""Bytes of freed memory that a worker keeps for its next batch."""
 
 
 class WorkerMismatchError(LensscanError):
-    """The code or the ensemble on a worker is not the one that the plan froze."""
+    """The code or the ensemble of a worker is not the one in the plan."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +49,14 @@ class Packages:
 
 
 class UnitScanner:
-    """Runs as a Ray actor: scans units of one plan with one resident ensemble; pixels never leave it."""
+    """Ray actor that scans units of one plan with ensembles that stay loaded; pixels never leave the actor."""
 
     def __init__(self, plan: Plan, packages: Packages, root_uri: str, threads: int) -> None:
-        """Load the ensembles once and set the thread count once, so that actors on a machine do not fight."""
+        """Load the ensembles once, and set the thread count once, so that actors on one machine do not compete for cores."""
         torch.set_num_threads(threads)
         if code_version() != plan.code_version:
             raise WorkerMismatchError(
-                f"plan {plan.plan_id[:12]} wants code {plan.code_version}, this worker has {code_version()}"
+                f"plan {plan.plan_id[:12]} needs code {plan.code_version}, this worker has {code_version()}"
             )
         self._plan = plan
         self._units = {unit.unit_id: unit for unit in plan.units}
@@ -65,7 +65,7 @@ class UnitScanner:
         self._second: CutoutScanner | None = None
         if plan.config.second:
             if packages.second is None:
-                raise WorkerMismatchError(f"plan {plan.plan_id[:12]} wants ensemble {plan.config.second.ensemble_name} too")
+                raise WorkerMismatchError(f"plan {plan.plan_id[:12]} needs ensemble {plan.config.second.ensemble_name} too")
             config = plan.config.model_copy(update={"sweep": False, "maps_per_unit": 0})
             self._second = self._open(packages.second, plan.config.second.ensemble_sha256, config, threads)
         self._computing = Lock()
@@ -73,7 +73,7 @@ class UnitScanner:
     def _open(self, package: Path, sha256: str, config: ScanConfig, threads: int) -> CutoutScanner:
         self._check_ensemble(package, sha256)
         scanner = open_scanner(package, config, threads)
-        # Somebody may have replaced it while it was loaded.
+        # The package may have been replaced while it was loaded.
         self._check_ensemble(package, sha256)
         return scanner
 
@@ -81,13 +81,13 @@ class UnitScanner:
         found = read_card(package).sha256
         if found != sha256:
             raise WorkerMismatchError(
-                f"plan {self._plan.plan_id[:12]} wants ensemble {sha256[:12]}, {package} holds {found[:12]}"
+                f"plan {self._plan.plan_id[:12]} needs ensemble {sha256[:12]}, {package} holds {found[:12]}"
             )
 
     def scan(self, task: Task) -> Receipt:
-        """Score one unit and publish it, unless another attempt was first.
+        """Score one unit and publish it, unless another attempt has done so.
 
-        Called for the next unit while this one computes, it reads ahead there and waits for its turn.
+        Ray calls this for the next unit while the current one is scored: the call reads ahead and waits for its turn to score.
         """
         unit = self._units[task.unit_id]
         done = committed(unit, self._plan, self._root_uri)
@@ -102,7 +102,10 @@ class UnitScanner:
         return publish(table, unit, self._plan, self._root_uri, attempt=uuid4().hex)
 
     def try_rows(self, task: Task) -> None:
-        """Score the rows of a task's trial and forget the scores, or read all pixels where it has none: is that survived?"""
+        """Score the rows of a task's trial and discard the scores, to test whether the worker survives.
+
+        A trial without rows reads all pixels of the files; a task without trial scores all rows that are not left out.
+        """
         unit = self._units[task.unit_id]
         scanner = self._scanner.with_batch_size(task.batch_size)
         if task.trial is not None and task.trial[0] == task.trial[1]:
@@ -111,18 +114,18 @@ class UnitScanner:
             return
         kept = np.delete(np.arange(unit.n_rows), list(task.left_out))
         opened = open_unit(unit, scanner.geometry, scanner.batch_size, kept[slice(*task.trial)] if task.trial else kept)
-        # What else is wrong with the rows is found when they are scanned.
+        # Other faults of the rows are reported when they are scanned.
         with self._computing, contextlib.suppress(Rejection):
             scanner.score_batches(opened.batches())
 
 
 def _left_out(task: Task) -> dict[int, Rejection]:
-    rejection = Rejection(RejectCode.WORKER_CRASH, "several workers died of it, the last one of nothing else")
+    rejection = Rejection(RejectCode.WORKER_CRASH, "scoring this row crashed several workers, the last one with no other unit")
     return dict.fromkeys(task.left_out, rejection)
 
 
 def scanner_pool(plan: Plan, packages: Packages, root_uri: str, workers: int, n_units: int) -> ActorPool:
-    """Scanners for `n_units` units, at most `workers` of them, in the running Ray session.
+    """Start at most `workers` scanners for `n_units` units in the running Ray session.
 
     Raises:
         ClusterError: Ray is gone.
@@ -131,7 +134,7 @@ def scanner_pool(plan: Plan, packages: Packages, root_uri: str, workers: int, n_
     gpu_share = 0.0
     if plan.config.engine in {"auto", "cuda"}:
         n_actors, gpu_share = gpu_shares(_nodes(), n_actors)
-    # By the workers asked for, not by the units left: the number of threads decides the last digit of a score.
+    # Divide by the requested workers, not by the units left: the number of threads changes the last digit of a score.
     threads = max(1, (os.cpu_count() or 1) // workers)
     remote: Any = ray.remote(UnitScanner)
     actor = remote.options(
@@ -141,17 +144,17 @@ def scanner_pool(plan: Plan, packages: Packages, root_uri: str, workers: int, n_
         runtime_env={"env_vars": thread_settings(threads)},
     )
     with ray_errors():
-        # Once for all actors: a plan holds every unit of the night.
+        # Store the plan once for all actors, because it is large: it holds every unit of the night.
         shared = ray.put(plan)
     return ActorPool(lambda: actor.remote(shared, packages, root_uri, threads), n_actors, IN_FLIGHT)
 
 
 def thread_settings(threads: int) -> dict[str, str]:
-    """Before any library starts its threads: one pool that computes, and none that spins while it waits.
+    """Return environment variables that limit threads and memory pools; they must be set before a library starts threads.
 
-    Threads that spin take the core from whom they wait for, on any machine that does something else too. Every thread that
-    reads ahead would get memory of its own from glibc and never give it back: two pools for all halve what a worker holds.
-    And batches take the memory of those before them: fresh pages from the system cost a twentieth of a scan.
+    Threads wait without spinning: on a machine that runs other programs too, a spinning thread takes the core from the thread
+    that it waits for. glibc would give every reading thread a memory pool of its own and never free it: two shared pools halve
+    the memory of a worker. Batches reuse the memory of earlier batches: new pages from the system cost a twentieth of a scan.
     """
     pools = {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
     kept = {name: str(KEPT_BYTES) for name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")}
@@ -159,13 +162,13 @@ def thread_settings(threads: int) -> dict[str, str]:
 
 
 def gpu_shares(nodes: Sequence[Mapping[str, float]], n_actors: int) -> tuple[int, float]:
-    """How many of `n_actors` the nodes with GPUs can hold, and the part of a GPU that each of them gets.
+    """Return how many of `n_actors` fit on the nodes with GPUs, and the share of a GPU for each of them.
 
-    An actor has its part of one GPU on one node: what does not fit there would wait for ever.
+    An actor needs its share of one GPU on one node; an actor that does not fit would wait for ever.
 
     Args:
         nodes: The resources of each node, by name.
-        n_actors: Wanted.
+        n_actors: Requested number of actors.
     """
     with_gpus = [node for node in nodes if node.get("GPU", 0) >= 1]
     n_gpus = sum(int(node["GPU"]) for node in with_gpus)
@@ -173,7 +176,7 @@ def gpu_shares(nodes: Sequence[Mapping[str, float]], n_actors: int) -> tuple[int
         return n_actors, 0.0
     on_one_gpu = math.ceil(n_actors / n_gpus)
     room = sum(min(int(node["GPU"]) * on_one_gpu, int(node.get("CPU", 0) / ACTOR_CPUS)) for node in with_gpus)
-    # Ray knows ten thousandths.
+    # Ray's resources have a resolution of 1e-4.
     return max(1, min(n_actors, room)), math.floor(1e4 / on_one_gpu) / 1e4
 
 

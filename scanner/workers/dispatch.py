@@ -1,4 +1,4 @@
-"""Every pending unit of a plan, through workers that may die and a store that may fail, until it is committed or given up."""
+"""Dispatch the pending units of a plan until each is committed or given up, although workers may die and the store may fail."""
 
 import errno
 import logging
@@ -18,13 +18,13 @@ from scanner.workers.recovery import Failure, Task, UnitRecovery
 from scanner.workers.store_backoff import Circuit
 
 START_S, ROW_S, BYTES_PER_S = 600.0, 0.5, 1e6
-"""Whoever needs longer than this for his start, a row, and reading hangs: forty times what a slow core takes."""
+"""Time for start-up and per row, and reading speed, that set a unit's deadline: forty times the time of a slow core."""
 
 MAX_STORE_FAILURES = 6
-"""A unit that meets so many failures of the store, while it answers for others, is given up."""
+"""Store failures after which a unit is given up, if the store answers for other units."""
 
 Progress = Callable[[int, int], None]
-"""Called with (rows done, rows in all)."""
+"""Callback that gets the number of rows done and the number of all rows."""
 
 _LOG = logging.getLogger(__name__)
 _FAILURES = {
@@ -35,20 +35,20 @@ _FAILURES = {
     Trouble.LOST: Failure.LOST,
 }
 _NO_MEMORY = re.compile(r"out of memory|can(?:'t|not) allocate memory|bad[ _]alloc", re.IGNORECASE)
-"""In what torch and OpenVINO raise, which is no MemoryError."""
+"""Pattern of the out-of-memory messages that torch and OpenVINO raise in exceptions other than MemoryError."""
 
 
 class UnitsFailedError(LensscanError):
-    """Units that could not be scanned after several tries; all others are committed."""
+    """Some units could not be scanned after several tries; all others are committed."""
 
 
 @dataclass(frozen=True)
 class ScanRun:
-    """What a run over the pending units did."""
+    """Result of a run over the pending units."""
 
     receipts: list[Receipt]
     n_workers_lost: int
-    """Workers that died or had to be killed, and were replaced."""
+    """Number of workers that died or were killed, and were replaced."""
 
 
 def scan_plan(
@@ -62,7 +62,7 @@ def scan_plan(
     """Scan every unit of the plan that storage does not hold yet, on `workers` actors of the running Ray session.
 
     Raises:
-        UnitsFailedError: some units failed again and again; those that did not are committed.
+        UnitsFailedError: some units failed repeatedly; all others are committed.
         StorageError: the store failed for longer than the patience of `circuit`.
         ClusterError: Ray is gone, or no worker can be started.
     """
@@ -86,28 +86,28 @@ def scan_plan(
 
 
 def unit_deadline_s(unit: Unit) -> float:
-    """How long a unit may take before its worker is held to hang."""
+    """Return the time that a unit may take before its worker counts as hung."""
     return START_S + ROW_S * unit.n_rows + sum(file.size for file in unit.files.values()) / BYTES_PER_S
 
 
 class _Dispatch:
-    """The units of a run, each with its history."""
+    """Dispatcher of a run, with the recovery state of each unit."""
 
     def __init__(self, units: Sequence[Unit], batch_size: int, pool: ActorPool, circuit: Circuit) -> None:
         self._units = {unit.unit_id: unit for unit in units}
         self._recoveries = {unit.unit_id: UnitRecovery(unit.unit_id, unit.n_rows, batch_size) for unit in units}
         self._pool, self._circuit = pool, circuit
         self._failing: set[str] = set()
-        """Units that met a failing store since it last answered for any."""
+        """Units with a store failure since the store last answered for any unit."""
         self.given_up: dict[str, str] = {}
-        """Unit to what went wrong last."""
+        """Last error of each unit that was given up."""
 
     def receipts(self) -> Iterator[Receipt]:
-        """Run until every unit has a receipt or is given up."""
+        """Run until every unit is committed or given up; yield the receipt of each committed unit."""
         for recovery in self._recoveries.values():
             self._pool.submit(self._call(recovery.task()))
         while self._pool.n_open:
-            # What is on its way already says nothing new of the store: only before a new try one must wait.
+            # Calls in flight give no new information about the store, so the pause comes only before a new try.
             if not self._pool.n_busy:
                 self._circuit.wait()
             ended = self._pool.next_ended(at_most=1 if self._circuit.is_open else None)
@@ -119,7 +119,7 @@ class _Dispatch:
         return Call(method, (task,), unit_deadline_s(self._units[task.unit_id]), task.is_alone)
 
     def _after(self, ended: Ended) -> Receipt | None:
-        """Take note of how a call ended and start what follows from it; the receipt, if the unit is committed."""
+        """Record the end of a call and submit the next try of its unit; return the receipt if the unit is committed."""
         task: Task
         (task,) = ended.call.arguments
         recovery = self._recoveries[task.unit_id]
@@ -134,7 +134,7 @@ class _Dispatch:
         if recovery.is_given_up:
             self.given_up[task.unit_id] = recovery.verdict or _reason(ended)
         else:
-            # A unit that kills workers waits until all others are done, one that cannot be read gives way to another.
+            # A unit that kills workers waits until all others are done; a unit that cannot be read lets another go first.
             self._pool.submit(self._call(recovery.task()))
         return None
 
@@ -148,7 +148,7 @@ class _Dispatch:
             if not self._circuit.is_open:
                 recovery.is_given_up |= recovery.n_store_failures >= MAX_STORE_FAILURES
             elif len(self._failing) > 1:
-                # The store fails for several: that says nothing of this one.
+                # The store fails for several units, so the failure is not due to this one.
                 recovery.forget_store_failures()
 
 

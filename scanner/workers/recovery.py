@@ -1,4 +1,4 @@
-"""What has gone wrong with a unit so far, and what to try next: from a mere second try to finding the row that kills."""
+"""Decide the next try of a unit from its failures so far: from a plain second try to a search for the row that kills."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,50 +7,50 @@ from enum import StrEnum
 from scanner.workers.row_search import RowSearch
 
 MAX_TRIES = 3
-"""Of a unit that raises, hangs, or finds too little memory for batches of one row."""
+"""Number of tries of a unit that raises, hangs, or has too little memory for batches of one row."""
 MAX_DEATHS_ALONE = 2
-"""Workers that a unit may kill before its rows are searched for the one to blame; 1 once a first was found."""
+"""Crashes of a unit running alone before its rows are searched for the cause; 1 after a first such row was found."""
 MAX_ROWS_LEFT_OUT = 16
-"""Rows of one unit that may kill a worker; more of them are no property of rows."""
+"""Largest number of rows of a unit that are rejected for crashes; if more rows crash, the cause is not in the rows."""
 MAX_SEARCHES_IN_VAIN = 2
 _BATCH_DIVISOR = 4
 
 
 class Failure(StrEnum):
-    """How a try of a unit can fail."""
+    """Kinds of failure of a try of a unit."""
 
     STORE = "store"
-    """The store failed: worth another try as soon as it answers."""
+    """The store failed, so another try may succeed as soon as it answers."""
     RAISED = "raised"
     DIED = "died"
-    """The worker did, of this unit or of another that it held."""
+    """The worker died because of this unit or of another that it held."""
     DIED_ALONE = "died_alone"
-    """The worker did, and it held nothing else."""
+    """The worker died while it held no other unit."""
     OUT_OF_MEMORY = "out_of_memory"
     OVERDUE = "overdue"
-    """The worker was killed, for it held nothing else and took too long."""
+    """The worker held no other unit and took too long, so it was killed."""
     DISTURBED = "disturbed"
-    """The worker was killed because one of the units that it held took too long."""
+    """One of the units that the worker held took too long, so it was killed."""
     LOST = "lost"
-    """The worker went away with its node."""
+    """The worker was lost with its node."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker is asked to do with a unit: commit it, or only score some of its rows, to see whether that is survived."""
+    """Task of a worker: commit a unit, or only score some of its rows to test whether the worker survives."""
 
     unit_id: str
     batch_size: int
     left_out: tuple[int, ...] = ()
-    """Places of rows that are rejected unseen."""
+    """Numbers of the rows that are rejected without being read."""
     is_alone: bool = False
-    """The worker must hold nothing else."""
+    """Whether the worker must hold no other unit."""
     trial: tuple[int, int] | None = None
-    """First and end among the rows that are not left out."""
+    """Start and stop of the rows to score, counted among those not left out; None to commit the unit."""
 
 
 class UnitRecovery:
-    """The state of one unit between tries."""
+    """State of one unit between tries."""
 
     def __init__(self, unit_id: str, n_rows: int, batch_size: int) -> None:
         self._unit_id, self._n_rows, self._batch_size = unit_id, n_rows, batch_size
@@ -63,23 +63,23 @@ class UnitRecovery:
         self._n_deaths_alone = 0
         self.is_given_up = False
         self.verdict = ""
-        """Why it is given up, where that is more than what went wrong last."""
+        """Reason for giving the unit up, if it is more than the last error."""
 
     def task(self) -> Task:
-        """What to try next."""
+        """Return the next task."""
         left_out = tuple(sorted(self._left_out))
         if self._search is not None:
             return Task(self._unit_id, self._batch_size, left_out, is_alone=True, trial=self._search.trial)
         return Task(self._unit_id, self._batch_size, left_out, is_alone=self.is_suspect)
 
     def survived_trial(self) -> None:
-        """The rows of the last task's trial kill nobody."""
+        """Record that the worker survived the last task's trial."""
         self._go_on(died=False)
 
     def failed(self, failure: Failure) -> None:
-        """The last task failed; from now on `task` gives another, or `is_given_up` holds."""
+        """Record that the last task failed; afterwards `task` returns another task, or `is_given_up` is true."""
         if failure is Failure.LOST:
-            # Ray may say so of a worker that died of the unit, where the head is too busy to know.
+            # Ray may also report a worker as lost that the unit killed, if Ray's head node is too busy.
             self._n_lost += 1
             self.is_suspect |= self._n_lost >= MAX_TRIES
             return
@@ -104,7 +104,7 @@ class UnitRecovery:
 
     def _died(self, *, alone: bool) -> None:
         self.is_suspect = True
-        # The kernel kills whoever takes the last memory and leaves no word of it.
+        # The kernel kills a process that takes the last memory without reporting the reason.
         self._use_less_memory()
         self._n_deaths_alone += alone
         if self._n_deaths_alone >= (1 if self._left_out else MAX_DEATHS_ALONE):
@@ -119,7 +119,7 @@ class UnitRecovery:
         return self._count(Failure.STORE)
 
     def forget_store_failures(self) -> None:
-        """Count failures of the store from zero: those before were an outage."""
+        """Count store failures from zero again, because the earlier ones were an outage."""
         self._failures.pop(Failure.STORE, None)
 
     def _go_on(self, *, died: bool) -> None:
@@ -135,18 +135,18 @@ class UnitRecovery:
             self._n_searches_in_vain += 1
         else:
             self._left_out.append(nth_kept(found, self._left_out))
-        # Where every row is to blame, none is.
+        # If every row kills, the cause is not in the rows.
         n_allowed = min(MAX_ROWS_LEFT_OUT, max(self._n_rows - 1, 0))
         self.is_given_up = self._n_searches_in_vain >= MAX_SEARCHES_IN_VAIN or len(self._left_out) > n_allowed
         if self.is_given_up:
-            self.verdict = "workers die of it, and no single row is to blame"
+            self.verdict = "the unit kills workers, and no single row is the cause"
 
     def _count(self, failure: Failure) -> int:
         return self._failures.get(failure, 0)
 
 
 def nth_kept(n: int, left_out: Sequence[int]) -> int:
-    """The place of the `n`-th row, from 0, among those that are not left out."""
+    """Return the number in the unit of the `n`-th row, from 0, among those that are not left out."""
     place = n
     for left in sorted(left_out):
         place += left <= place

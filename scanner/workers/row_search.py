@@ -1,28 +1,28 @@
-"""Which row of a unit kills whoever scans it: halves are tried until one row is left."""
+"""Find the row of a unit that kills its worker, by bisection: halves are tried until one row is left."""
 
 from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
 class RowSearch:
-    """Where the row can be: among `start` to `stop`, if there is one. First the files are read, with no row looked at."""
+    """State of the search: the row, if there is one, lies in `start` to `stop`. The first trial reads the files and no row."""
 
     start: int
     stop: int
     opens: bool = False
-    """Could the files be read?"""
+    """Whether a worker has survived reading the files."""
     has_died: bool = False
-    """Has the last row left killed a worker once? One death may have another cause."""
+    """Whether the last row left has killed a worker once; it is tried twice, because one death may have another cause."""
 
     @property
     def trial(self) -> tuple[int, int]:
-        """The rows to try next, first and end: none, then the first half of what is left, the last one for certainty."""
+        """Return start and stop of the rows to try next: no row at first, then half of those left, or the last one."""
         if not self.opens:
             return self.start, self.start
         return self.start, max((self.start + self.stop) // 2, self.start + 1)
 
     def after(self, *, died: bool) -> "RowSearch | int | None":
-        """What is left to search after the trial; the row's place once it is known; None where no row is to blame."""
+        """Return the search after the trial, the row's number once it is known, or None if no row is the cause."""
         if not self.opens:
             return None if died or self.start == self.stop else replace(self, opens=True)
         if self.stop - self.start == 1:

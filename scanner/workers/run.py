@@ -1,4 +1,4 @@
-"""One night from a folder of tiles to a sealed candidate catalogue: what the flow and the command line both call."""
+"""Scan one night from a folder of tiles to a sealed candidate catalogue; the flow and the command line both call this."""
 
 import time
 from collections import Counter
@@ -20,7 +20,7 @@ from scanner.workers.dispatch import Progress, ScanRun, scan_plan
 
 
 class NightSummary(BaseModel):
-    """What a scan did and where the catalogue lies."""
+    """Result of a scan and location of its catalogue."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -29,12 +29,12 @@ class NightSummary(BaseModel):
     ensemble: str
     n_units: int
     units_by_outcome: dict[str, int]
-    """Outcomes of this run; units that were committed before count as `already_committed`."""
+    """Number of units by outcome; units committed before this run count as `already_committed`."""
     n_rows: int
     rows_by_status: dict[str, int]
     n_candidates: int
     n_workers_lost: int
-    """Workers that died or had to be killed, and were replaced."""
+    """Number of workers that died or were killed, and were replaced."""
     candidates_uri: str
     seconds: float
 
@@ -57,16 +57,16 @@ def scan_night(
 ) -> NightSummary:
     """Scan the tiles or shards under `input_uri` into the catalogue at `root_uri`.
 
-    Everything is decided from storage: what is committed is not scanned again, so the same call after a crash goes on
-    where the last one stopped, and a second call changes nothing.
+    Storage alone decides what is done: committed units are not scanned again, so the same call after a crash goes on where
+    the last one stopped, and a second call changes nothing.
 
-    Rows with `p_lens` at or above `candidate_threshold` are candidates; by default the ensemble's own. With
-    `exact`, every row is scored in float32; candidates and what is stored for them are the same without.
-    The package `second` is asked about rows from `second_above` on, by default candidates.
-    The best `maps_per_unit` candidates of each unit are stored with maps that say why.
+    Rows with `p_lens` at or above `candidate_threshold`, by default that of the ensemble, are candidates. With `exact`, every
+    row is scored in float32; without it, candidates and their stored values are the same. The package `second` scores rows
+    with `p_lens` at or above `second_above`, by default candidates. The best `maps_per_unit` candidates of each unit are
+    stored with maps that explain their scores.
 
     Raises:
-        LensscanError: no input found, a store without conditional writes, a package that does not match.
+        LensscanError: no input is found, the store has no conditional writes, or a package does not match.
     """
     start = time.monotonic()
     input_uri, root_uri, package = absolute(input_uri), absolute(root_uri), package.absolute()
@@ -109,7 +109,7 @@ def scan_night(
 def _opinion(package: Path | None, above: float | None, threshold: float) -> SecondOpinion | None:
     if package is None:
         if above is not None:
-            raise PlanError(f"second_above={above:g} says which rows a second ensemble is asked about, but none is named")
+            raise PlanError(f"second_above={above:g} selects rows for a second ensemble, but no second ensemble is given")
         return None
     if above is not None and above > threshold:
         raise PlanError(f"second_above must be <= the candidates' threshold {threshold:g}, got {above:g}")

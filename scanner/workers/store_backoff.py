@@ -1,4 +1,4 @@
-"""A breaker between a run and a store that fails: work pauses, asks ever less often, and ends only when patience does."""
+"""Circuit breaker for a failing store: the run pauses, retries less and less often, and ends when its patience is over."""
 
 import time
 from collections.abc import Callable
@@ -6,13 +6,13 @@ from collections.abc import Callable
 from infra.store.storage import StorageError
 
 OPENS_AFTER = 3
-"""Failures without a success between them."""
+"""Number of failures in a row that open the circuit."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 PATIENCE_S = 900.0
 
 
 class Circuit:
-    """Closed while the store works. Open, it lets one try through after each pause; a success closes it."""
+    """Circuit that is closed while the store works; once open, it lets one try through after each pause until one succeeds."""
 
     def __init__(
         self,
@@ -29,10 +29,10 @@ class Circuit:
         return self._n_failures >= OPENS_AFTER
 
     def failed(self, error: BaseException, *, is_probe: bool = True) -> None:
-        """The store failed. What was on its way beside others, and is no probe, makes no pause longer.
+        """Record a failure of the store; only a probe, a call with no other call in flight, makes the pause longer.
 
         Raises:
-            StorageError: it has done nothing else for longer than patience lasts.
+            StorageError: the store has failed without a success for longer than the patience.
         """
         now = self._clock()
         if not self._n_failures:
@@ -42,13 +42,13 @@ class Circuit:
         if self.is_open and now - self._failing_since > self._patience_s:
             raise StorageError(
                 f"the store has failed for {now - self._failing_since:.0f} s, the last time with: {error}. "
-                "What is committed stays; run the same command again to go on"
+                "Committed units are kept; run the same command again to go on"
             ) from error
 
     def worked(self) -> None:
         self._n_failures = 0
 
     def wait(self) -> None:
-        """Sleep before the next try, if the store fails."""
+        """Sleep before the next try if the circuit is open."""
         if self.is_open:
             self._sleep(min(FIRST_PAUSE_S * 2.0 ** (self._n_failures - OPENS_AFTER), LONGEST_PAUSE_S))

@@ -1,4 +1,4 @@
-"""Simulated arcs painted into real or simulated images: the host, its neighbours, noise and flaws are those of the image."""
+"""Paint simulated arcs into real or simulated images: the host, its neighbours, noise and flaws are those of the image."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,26 +21,26 @@ from simulation.products.truth import total_mag, truth_row
 from simulation.systems import Kind, System
 
 PIXEL_SCALE_ARCSEC = MER.grids["VIS"].pixel_scale_arcsec
-"""Of all bands."""
+"""Pixel scale of all bands."""
 PATCH_PIXELS = round(INNER_GRID.n_pixels * FINE_SCALE_ARCSEC / PIXEL_SCALE_ARCSEC)
-"""Side of the square about a host in which arcs lie: 12 arcsec."""
+"""Side of the square about a host that contains the arcs: 12 arcsec."""
 HOST_VIS_MAGS = (16.0, 23.5)
-"""What can be a host: fainter galaxies do not lens visibly."""
+"""Range of hosts: fainter galaxies do not lens visibly."""
 HOST_RADIUS_ARCSEC = 3.0
-"""Light of the host is counted up to here."""
+"""Radius within which the host's light is measured."""
 _CORE_ARCSEC, _MAX_MASKED_SHARE = 1.5, 0.2
-"""Where the host's light and its arcs are: all pixels must be finite, and few may be masked."""
+"""Radius of the host's light and its arcs, where all pixels must be finite, and largest share of masked pixels there."""
 _RING_ARCSEC = 0.2
 _ALONE_ARCSEC = 1.0
-"""Beyond this from the host, rings are taken to hold neighbours too."""
+"""Distance from the host beyond which rings may include neighbours too."""
 _LIGHT_BEYOND_MAG = 0.16
-"""By how much simulated lens galaxies are brighter than what is measured of them: the median of 300."""
+"""Light of simulated lens galaxies that the measurement misses, as a magnitude difference: the median of 300."""
 _MAG_TOLERANCE = 0.4
 _MAX_HOST_DRAWS = 3000
 
 
 class InjectionError(LensscanError, ValueError):
-    """No arcs could be painted into an image; the message says why."""
+    """Arcs could not be painted into an image; the message gives the reason."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ class Injected:
 
     stamps: Images
     arcs: Images
-    """What was added, before its own noise, on the same pixels and in the same units; zero where the image is masked."""
+    """Light that was added, before its own noise, on the same pixels and in the same units; zero where the image is masked."""
     truth: Mapping[str, Any]
-    """Columns of the shard format but `index`; `lens_mag_vis` is `host_vis_mag`."""
+    """Truth columns of the shard format except `index`; `lens_mag_vis` is `host_vis_mag`."""
     system: System
 
 
@@ -64,21 +64,21 @@ def inject_arcs(
     psfs: Mapping[str, Psf] | None = None,
     host_yx: tuple[float, float] | None = None,
 ) -> Injected:
-    """Make a galaxy of an image a lens: the lensed sources of a system that such a galaxy could be are added with their noise.
+    """Make a galaxy of an image a lens: draw a system with such a galaxy, and add its lensed sources with their noise.
 
-    Pixels that hold no data, exactly zero or not finite, stay as they are, and arcs are not seen there.
+    Pixels without data, exactly zero or not finite, stay unchanged, and arcs are not visible there.
 
     Args:
         stamps: Band name to `[y, x]`, MER pixels of 0.1 arcsec in ADU/s; one shape for all bands.
         kind: `single`, `compound_arc` or `double_ring`.
         rng: Source of randomness.
         zero_points_ab_mag: AB magnitude of 1 ADU/s by band, as in the files' MAGZERO; by default those of the Wide survey.
-        psfs: By band; by default the model's, the detector turned at random.
+        psfs: PSF by band; by default the model's, with the detector turned at random.
         host_yx: Pixel of the host's centre; by default the image's.
 
     Raises:
-        ValueError: not a lens, a band is missing, or shapes differ.
-        InjectionError: the host is too faint, too bright or not there, or its arcs could not be seen in `MAX_TRIES` draws.
+        ValueError: the kind is not a lens, a band is missing, or shapes differ.
+        InjectionError: the host is too faint, too bright or missing, or its arcs are not visible in `MAX_TRIES` draws.
     """
     shape = _check(stamps, kind)
     y, x = host_yx or ((shape[0] - 1) / 2, (shape[1] - 1) / 2)
@@ -90,7 +90,7 @@ def inject_arcs(
     host = _patch(vis, corner)
     mag = host_vis_mag(host, sky, centre)
     optics = Optics(MER, Conditions.nominal(float(rng.uniform(0, 360))), psfs)
-    # Nothing is seen beside infinite light.
+    # Infinite host light in pixels without data makes arcs invisible there.
     system, lensed = _visible_system(np.where(has_data(host), host - np.float32(sky), np.inf), mag, kind, centre, optics, rng)
     arcs, painted = {}, {}
     for band in EUCLID:
@@ -103,19 +103,19 @@ def inject_arcs(
 
 
 def has_data(image: Image) -> NDArray[np.bool_]:
-    """`[y, x]`, false where pixels are masked (exactly zero) or not finite."""
+    """Return `[y, x]`, false where pixels are masked (exactly zero) or not finite."""
     return np.isfinite(image) & (image != 0)
 
 
 def host_vis_mag(host: Image, sky: float, centre_arcsec: tuple[float, float]) -> float:
-    """Total VIS magnitude of a host: its light within 3 arcsec, and what a typical lens galaxy has beyond.
+    """Measure the total VIS magnitude of a host: its light within 3 arcsec, and the share of a typical lens galaxy beyond.
 
-    Light is summed over rings, the median of each where neighbours may lie; masked pixels count as the rest of their ring. For
-    300 simulated lens galaxies it is off by -0.10 to +0.15 mag (16 to 84 %; 5 to 95 %: -0.28 to +0.26).
+    Light is summed over rings, with the median of each where neighbours may be; masked pixels count as the rest of their ring.
+    For 300 simulated lens galaxies it is off by -0.10 to +0.15 mag (16 to 84 %; 5 to 95 %: -0.28 to +0.26).
 
     Args:
         host: `[y, x]` about the host, at the zero point of `VIS`; `PATCH_PIXELS` a side.
-        sky: Its level, ADU/s per pixel.
+        sky: Sky level, ADU/s per pixel.
         centre_arcsec: y and x of the host from the middle of the image.
 
     Raises:
@@ -161,7 +161,7 @@ def _check(stamps: Mapping[str, Image], kind: Kind) -> tuple[int, int]:
 
 
 def _flux_scales(zero_points_ab_mag: Mapping[str, float]) -> dict[str, np.float32]:
-    """Values of the image for 1 ADU/s of the survey, by band."""
+    """Return the values of the image for 1 ADU/s of the survey, by band."""
     nominal = {band: EUCLID[band].zero_point_ab_mag for band in EUCLID}
     return {band: np.float32(10 ** (0.4 * (zero_points_ab_mag.get(band, mag) - mag))) for band, mag in nominal.items()}
 
@@ -169,7 +169,7 @@ def _flux_scales(zero_points_ab_mag: Mapping[str, float]) -> dict[str, np.float3
 def _visible_system(
     host: Image, mag: float, kind: Kind, centre_arcsec: tuple[float, float], optics: Optics, rng: Generator
 ) -> tuple[System, Lensed]:
-    """A system about the host's place whose arcs can be seen there."""
+    """Draw a system at the host's position with visible arcs."""
     for _ in range(MAX_TRIES):
         system = _system_for(mag, kind, optics.conditions.detector_angle_deg, rng)
         deflector = system.masses[0]
@@ -177,33 +177,33 @@ def _visible_system(
         lensed = lens(system, optics, host)
         if lensed is not None:
             return system, lensed
-    raise InjectionError(f"a {kind} must be seen about its host in {MAX_TRIES} draws, got none at VIS magnitude {mag:.2f}")
+    raise InjectionError(f"a {kind} must be visible about its host in {MAX_TRIES} draws, got none at VIS magnitude {mag:.2f}")
 
 
 def _system_for(mag: float, kind: Kind, detector_angle_deg: float, rng: Generator) -> System:
-    """A system whose lens galaxy is as bright as the host, without galaxies beside it: none of theirs would be seen."""
+    """Draw a system with a lens galaxy as bright as the host, and no other members: the image would not show their light."""
     for _ in range(_MAX_HOST_DRAWS):
         system = forecast.draw_lens(kind, rng, detector_angle_deg)
         if abs(_lens_mag(system) - mag) < _MAG_TOLERANCE:
             alone = tuple(m for i, m in enumerate(system.masses) if i == 0 or m.z != system.z_lens)
             return replace(system, masses=alone)
-    raise InjectionError(f"a {kind} must have such a host in {_MAX_HOST_DRAWS} draws, got none at VIS magnitude {mag:.2f}")
+    raise InjectionError(f"a {kind} must match its host in {_MAX_HOST_DRAWS} draws, got none at VIS magnitude {mag:.2f}")
 
 
 def _lens_mag(system: System) -> float:
-    """VIS magnitude of all light at the deflector's place, its companions' left out."""
+    """Return the VIS magnitude of all light at the deflector's position, without its companions."""
     place = (system.masses[0].x_arcsec, system.masses[0].y_arcsec)
     mag = total_mag([light for light in system.galaxy if (light.x_arcsec, light.y_arcsec) == place], "VIS")
     return np.inf if mag is None else mag
 
 
 def _from_middle_arcsec(pixel: Any) -> Any:
-    """Of pixels of the patch, counted from 0 at its corner."""
+    """Return the offsets from the patch's middle of its pixels, counted from 0 at its corner."""
     return (pixel - (PATCH_PIXELS - 1) / 2) * PIXEL_SCALE_ARCSEC
 
 
 def _patch(image: Image, corner: tuple[int, int]) -> Image:
-    """The square about the host; zero beyond the image."""
+    """Cut out the square about the host; it is zero beyond the image."""
     patch = np.zeros((PATCH_PIXELS, PATCH_PIXELS), np.float32)
     inner, outer = _overlap(corner, image.shape)
     patch[inner] = image[outer]
@@ -211,7 +211,7 @@ def _patch(image: Image, corner: tuple[int, int]) -> Image:
 
 
 def _placed(patch: Image, corner: tuple[int, int], shape: tuple[int, ...]) -> Image:
-    """The square on an image of a shape; what hangs over the edge is lost."""
+    """Place the square on an empty image of a shape; its part beyond the edge is lost."""
     image = np.zeros(shape, np.float32)
     inner, outer = _overlap(corner, shape)
     image[outer] = patch[inner]
@@ -219,7 +219,7 @@ def _placed(patch: Image, corner: tuple[int, int], shape: tuple[int, ...]) -> Im
 
 
 def _overlap(corner: tuple[int, int], shape: tuple[int, ...]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Slices `[y, x]` of the patch, and of the image, that are the same pixels."""
+    """Return slices `[y, x]` of the patch, and of the image, that cover the same pixels."""
     inner, outer = [], []
     for low, n in zip(corner, shape, strict=True):
         start, stop = min(max(low, 0), n), min(max(low + PATCH_PIXELS, 0), n)

@@ -1,7 +1,7 @@
-"""Arcs injected into images of a survey: cutouts of a manifest become a data set of pairs.
+"""Inject arcs into images of a survey: turn cutouts of a manifest into a data set of pairs.
 
-What is written says what decided it (`InjectionSpec`), here and for tiles. The same again changes nothing, a run that was
-killed goes on, and anything else in its place is refused.
+Outputs, here and for tiles, contain the `InjectionSpec` that determines them. Running the same command again changes nothing, a
+run that was killed resumes, and the presence of any other output is an error.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -35,40 +35,40 @@ from simulation.systems import Kind
 INJECTED_SHARES: tuple[tuple[Kind, float], ...] = (("single", 0.6), ("compound_arc", 0.2), ("double_ring", 0.2))
 """Probability of each kind of arcs."""
 HOST = "host"
-"""Morphology, in the truth, of an image as it was."""
+"""Morphology, in the truth, of an unchanged image."""
 _RECORD_KEY = b"lensscan.injection"
 _SCALE_TOLERANCE = 5e-4
-"""Within this fraction of 0.1 arcsec a cutout's pixels are taken as they are, not interpolated."""
+"""Largest relative difference from 0.1 arcsec of a cutout's pixels, which are used unchanged, not interpolated."""
 
 Progress = Callable[[int, int], None]
-"""Called with (done, in all): rows of a manifest, lenses of a tile."""
+"""Callback with (done, total): rows of a manifest, lenses of a tile."""
 
 
 class OutputError(InjectionError):
-    """Another injection's output, or something else, lies where output should go; nothing was changed."""
+    """The output folder holds another injection's output, or other files; nothing was changed."""
 
 
 class InjectionSpec(BaseModel):
-    """All that decides what is written."""
+    """All parameters that determine the output."""
 
     model_config = ConfigDict(frozen=True)
 
     images_sha256: str
-    """Of the manifest's rows, or of a tile's files."""
+    """SHA-256 of the manifest's rows, or of a tile's files."""
     seed: int = Field(ge=0)
     n: int | None = Field(default=None, ge=1)
-    """Lenses asked for in a tile."""
+    """Number of lenses requested for a tile."""
     psf_sha256: str | None = None
-    """Of the file with PSFs, where the model's are not used."""
+    """SHA-256 of the file with PSFs; None for the model's."""
     release: str = version("lensscan")
 
     def digest(self) -> str:
-        """As the headers of mosaics have it."""
+        """Return the digest of the spec that the headers of mosaics contain."""
         return digest(self.model_dump())
 
 
 class Record(BaseModel):
-    """What a tile's truth, or a shard, carries about how it came about."""
+    """Provenance in a tile's truth, or in a shard."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -76,26 +76,26 @@ class Record(BaseModel):
     skipped: tuple[tuple[str, str], ...]
     n_rows: int
     stop: int
-    """Of the manifest, the first row after those that this shard was made from."""
+    """First row of the manifest after those that this shard was made from."""
 
 
 @dataclass(frozen=True)
 class InjectionSummary:
-    """What became of the images."""
+    """Counts and files of an injection."""
 
     n_injected: int
     skipped: tuple[tuple[str, str], ...]
-    """Object and why it got no arcs."""
+    """Objects without arcs, each with the reason."""
     files: tuple[str, ...]
 
 
 def inject_into_cutouts(
     manifest: Manifest, out_uri: str, seed: int, psf_uri: str | None = None, progress: Progress | None = None
 ) -> InjectionSummary:
-    """Write shards in MER geometry with two rows for each usable cutout of a manifest: as it is, and with arcs.
+    """Write shards in MER geometry with two rows for each usable cutout of a manifest: unchanged, and with arcs.
 
-    Which arcs an object gets depends on the seed and its row alone. `object_id` counts rows; the truth's `index` is the row
-    in the manifest, which pairs share. A shard is written as soon as it is full; those that are there already are kept.
+    The arcs of an object depend on the seed and its row alone. `object_id` counts rows; the truth's `index` is the row in the
+    manifest, which pairs share. A shard is written as soon as it is full; existing ones are kept.
 
     Args:
         manifest: Cutouts with pixels of 0.1 arcsec; larger ones are cropped, smaller ones padded.
@@ -106,7 +106,7 @@ def inject_into_cutouts(
 
     Raises:
         InjectionError: no cutout could be used.
-        OutputError: the folder holds shards of another injection, or of something else.
+        OutputError: the folder holds shards of another injection, or other shards.
         PsfError: the PSF file cannot be used.
     """
     out_uri = absolute(out_uri)
@@ -124,33 +124,33 @@ def inject_into_cutouts(
     files = tuple(_shard_uri(out_uri, number) for number, record in enumerate(records) if record.n_rows)
     if not files:
         told = f"; the first, {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
-        raise InjectionError(f"none of {len(manifest)} cutouts could host arcs{told}")
+        raise InjectionError(f"0 of {len(manifest)} cutouts could host arcs{told}")
     return InjectionSummary(sum(record.n_rows for record in records) // 2, skipped, files)
 
 
 def file_digest(uri: str | None) -> str | None:
-    """SHA-256 of a file's bytes; None where no file is named."""
+    """Return the SHA-256 of a file's bytes; None for no file."""
     return sha256_bytes(read_bytes(uri)) if uri else None
 
 
 def create(uri: str, content: bytes) -> None:
-    """Write a file unless it is there already.
+    """Write a file unless it exists with the same content.
 
     Raises:
-        OutputError: it is there with other content.
+        OutputError: it exists with other content.
     """
     if create_if_absent(uri, content, "inject") is CreateOutcome.EXISTS:
         raise OutputError(f"{uri} exists with other content; remove it, or choose another folder")
 
 
 def not_ours(uri: str, spec: InjectionSpec) -> OutputError:
-    """What to raise for a file that lies where output of `spec` should go."""
+    """Return the error for a file in the output's place that was not made with `spec`."""
     asked = f"seed {spec.seed}" + (f" and n {spec.n}" if spec.n else "")
     return OutputError(f"{uri} was not made from these images with {asked}; remove it, or choose another folder")
 
 
 def draw_kind(seed: int, *where: int) -> tuple[Kind, Generator]:
-    """Kind of the arcs at a place, and the source of everything random about them."""
+    """Draw the kind of the arcs at a place, and return it with the random generator of these arcs."""
     rng = default_rng(SeedSequence(seed, spawn_key=where))
     kinds, shares = zip(*INJECTED_SHARES, strict=True)
     return kinds[int(rng.choice(len(kinds), p=shares))], rng
@@ -171,7 +171,7 @@ def _shard_uri(out_uri: str, number: int) -> str:
 
 
 def _written_shards(out_uri: str, spec: InjectionSpec) -> list[Record]:
-    """Records of the shards that are there already, from the first to where one is missing."""
+    """Return the records of existing shards, from the first up to the first missing one."""
     shards = join(out_uri, "shard-")
     uris = [file.uri for file in list_files(out_uri, ".parquet") if file.uri.startswith(shards)]
     found = {uri: _shard_record(uri, spec) for uri in uris}
@@ -194,7 +194,7 @@ def _shard_record(uri: str, spec: InjectionSpec) -> Record:
 
 
 def read_record(text: str) -> Record | None:
-    """A record as files carry it; None where the text is none."""
+    """Parse a record from a file's metadata; None if the text is not a record."""
     try:
         return Record.model_validate_json(text)
     except ValidationError:
@@ -202,13 +202,13 @@ def read_record(text: str) -> Record | None:
 
 
 _Row = tuple[Mapping[str, Image], Mapping[str, Any]]
-"""Stamps and truth."""
+"""A row: stamps and truth."""
 
 
 def _shards(
     manifest: Manifest, start: int, spec: InjectionSpec, psfs: Mapping[str, Psf] | None, report: Progress
 ) -> Iterator[tuple[Record, list[_Row]]]:
-    """What each shard is made from, beginning at a row of the manifest; the last may hold nothing."""
+    """Yield the record and the rows of each shard, beginning at a row of the manifest; the last may have no rows."""
     rows: list[_Row] = []
     skipped: list[tuple[str, str]] = []
     report(start, len(manifest))
@@ -226,7 +226,7 @@ def _shards(
 def _pairs(
     manifest: Manifest, start: int, seed: int, psfs: Mapping[str, Psf] | None
 ) -> Iterator[tuple[int, tuple[_Row, _Row] | Rejection | InjectionError]]:
-    """Each row's cutout as it is and with arcs, or why there are none."""
+    """Yield each row's cutout unchanged and with arcs, or the reason why it has no arcs."""
     rest = Manifest(
         manifest.object_ids[start:],
         {band: references[start:] for band, references in manifest.references.items()},
@@ -238,7 +238,7 @@ def _pairs(
             yield i, _pair(manifest, i, cutout, reader, seed, psfs)
         except Rejection as reason:
             if reason.code.retriable:
-                raise InjectionError(f"{manifest.object_ids[i]}: {reason}; the same command goes on from here") from reason
+                raise InjectionError(f"{manifest.object_ids[i]}: {reason}; the same command resumes from here") from reason
             yield i, reason
         except InjectionError as reason:
             yield i, reason
@@ -263,14 +263,14 @@ def _pair(
 
 
 def _is_read(image: BandImage) -> NDArray[np.bool_]:
-    """`[y, x]` of the stamp, false where pixels were filled or padded with sky."""
+    """Return `[y, x]` of the stamp, false where pixels were filled or padded with sky."""
     n = MER.grids["VIS"].n_pixels
     left, right = (area_operator(size, PIXEL_SCALE_ARCSEC, n, PIXEL_SCALE_ARCSEC) for size in image.pixels.shape)
     return np.asarray(regrid(np.isfinite(image.pixels).astype(np.float32), left, right) > 0)
 
 
 def _encoded(rows: list[_Row], first_id: int, record: Record) -> bytes:
-    """A shard."""
+    """Encode the rows of a shard."""
     names = {name for _, truth in rows for name in truth}
     truth = {name: [row.get(name) for _, row in rows] for name in names}
     ids = np.arange(first_id, first_id + len(rows), dtype=np.int64)

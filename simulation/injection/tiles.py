@@ -1,4 +1,4 @@
-"""Arcs injected into tiles of a survey: the same tiles with lenses among their galaxies, and the truth about those."""
+"""Inject arcs into tiles of a survey: write the same tiles with lenses among their galaxies, and the truth about the lenses."""
 
 import io
 import posixpath
@@ -38,12 +38,12 @@ from simulation.products.survey_tile import TRUTH_FILE
 from simulation.systems import Kind
 
 SPEC_KEYWORD = "INJECTED"
-"""Of the headers of mosaics with arcs: the digest of the spec."""
+"""Keyword in the headers of mosaics with arcs: the digest of the spec."""
 _CATALOGUE = "catalogue"
 _WINDOW_PIXELS = 240
-"""Of a mosaic, about a host: arcs lie in the middle, and the sky is found around them."""
+"""Side of the window of a mosaic about a host: arcs are in the middle, and the sky is measured around them."""
 _MAX_SHIFT_PIXELS = 0.5
-"""Between the mosaics of a tile."""
+"""Largest shift between the mosaics of a tile."""
 
 
 def inject_into_tile(
@@ -51,21 +51,21 @@ def inject_into_tile(
 ) -> InjectionSummary:
     """Write a copy of a tile in which up to `n` of its galaxies, picked at random, are lenses, with the truth.
 
-    Which galaxies and arcs depends on the seed and the tile alone. Lenses keep 12 arcsec apart; where fewer galaxies than `n`
-    can be hosts, all that can are. Mosaics keep their names, headers and further HDUs, and are not compressed. The truth comes
-    last: where it lies the tile is complete, and is kept.
+    Galaxies and arcs depend on the seed and the tile alone. Lenses are at least 12 arcsec apart; if fewer than `n` galaxies can
+    be hosts, all of those are. Mosaics keep their names, headers and further HDUs, and are not compressed. The truth is written
+    last: if it exists, the tile is complete and is kept.
 
     Args:
         tile: A mosaic in each band, on the same pixels of 0.1 arcsec, with its zero point.
         out_uri: Folder or prefix; the files go below `out_uri/<tile_id>`.
-        n: Lenses, >= 1.
+        n: Largest number of lenses, >= 1.
         seed: >= 0.
         psf_uri: FITS file with a PSF for each band, instead of the model's.
-        progress: Called with lenses.
+        progress: Called with the number of lenses.
 
     Raises:
         InjectionError: a mosaic is missing or cannot be used, or no galaxy can be a host.
-        OutputError: the folder holds another injection's output, or something else.
+        OutputError: the folder holds another injection's output, or other files.
         PsfError: the PSF file cannot be used.
         TileError: the catalogue cannot be read.
     """
@@ -76,7 +76,7 @@ def inject_into_tile(
     contents = [[posixpath.basename(uri), file_digest(uri)] for uri in inputs.values()]
     spec = InjectionSpec(images_sha256=digest(contents), seed=seed, n=n, psf_sha256=file_digest(psf_uri))
     folder = join(absolute(out_uri), tile.tile_id)
-    # Only catalogues are copied as they are, compressed or not.
+    # Only catalogues are copied unchanged, compressed or not.
     outputs = {what: join(folder, _output_name(what, uri)) for what, uri in inputs.items()}
     truth_uri = join(folder, TRUTH_FILE)
     files = (*outputs.values(), truth_uri)
@@ -98,7 +98,7 @@ def _output_name(what: str, uri: str) -> str:
 
 
 def _written_tile(outputs: Mapping[str, str], truth_uri: str, spec: InjectionSpec) -> Record | None:
-    """The record of a tile that is complete; None where files are still missing, and those that are there are of this spec."""
+    """Return the record of a complete tile; None if files are still missing, and existing ones are of this spec."""
     if exists(truth_uri):
         record = read_record(read_truth_spec(read_bytes(truth_uri)))
         if record is None or record.spec != spec:
@@ -122,11 +122,11 @@ def _is_mosaic_of(uri: str, spec: InjectionSpec) -> bool:
 
 
 _Painted = tuple[dict[str, "_Mosaic"], list[int], list[dict[str, Any]], list[tuple[str, str]]]
-"""Mosaics with arcs; ids and truths of the lenses; galaxies without arcs and the reasons."""
+"""Result of `_painted`: mosaics with arcs; ids and truths of the lenses; galaxies without arcs and the reasons."""
 
 
 def _painted(tile: Tile, spec: InjectionSpec, psfs: Mapping[str, Psf] | None, progress: Progress | None) -> _Painted:
-    """Try the tile's galaxies in random order until there are enough lenses."""
+    """Paint arcs about the tile's galaxies in random order until there are enough lenses."""
     catalogue = read_tile_catalogue(tile.catalogue)
     mosaics = {band: _Mosaic.read(tile.mosaics[band], band, catalogue) for band in EUCLID}
     _check_aligned(mosaics)
@@ -150,7 +150,7 @@ def _painted(tile: Tile, spec: InjectionSpec, psfs: Mapping[str, Psf] | None, pr
         chosen.append(i)
     if not chosen:
         first = f"; the first, {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
-        raise InjectionError(f"tile {tile.tile_id}: none of {len(places)} galaxies could host arcs{first}")
+        raise InjectionError(f"tile {tile.tile_id}: 0 of {len(places)} galaxies could host arcs{first}")
     return mosaics, catalogue.object_ids[chosen].tolist(), truths, skipped
 
 
@@ -164,7 +164,7 @@ class _Mosaic:
     """`[y, x]`, painted in place."""
     zero_point_ab_mag: float
     positions: NDArray[np.float64]
-    """`[n, 2]`: x, y of each source of the catalogue, pixel centres at integers, 0-based."""
+    """Positions `[n, 2]`: x, y of each source of the catalogue, pixel centres at integers, 0-based."""
 
     @classmethod
     def read(cls, uri: str, band: str, catalogue: TileCatalogue) -> "_Mosaic":
@@ -182,7 +182,7 @@ class _Mosaic:
         return cls(file, hdu, pixels, zero_point, positions)
 
     def file(self, spec: InjectionSpec) -> bytes:
-        """The file it came from with these pixels, as float32, in place of its image; other HDUs stay as they are."""
+        """Return its original file with these pixels, as float32, in place of the image; other HDUs are unchanged."""
         with fits.open(io.BytesIO(self.fits_file.data), memmap=False) as hdus:
             header = hdus[self.hdu.index].header.copy(strip=True)
             header.remove("BLANK", ignore_missing=True)
@@ -198,7 +198,7 @@ class _Mosaic:
 
 
 def _check_aligned(mosaics: Mapping[str, _Mosaic]) -> None:
-    """All mosaics must have the pixels of VIS."""
+    """Check that all mosaics have the pixels of VIS."""
     vis = mosaics["VIS"]
     for mosaic in mosaics.values():
         label = mosaic.fits_file.label(mosaic.hdu)
@@ -211,7 +211,7 @@ def _check_aligned(mosaics: Mapping[str, _Mosaic]) -> None:
 
 
 def _check_apart(place: NDArray[np.float64], others: NDArray[np.float64]) -> None:
-    """Two lenses keep out of each other's arcs."""
+    """Check that a lens is far enough from others for their arcs not to overlap."""
     nearest = float(np.hypot(*(others - place).T).min(initial=np.inf))
     if nearest < PATCH_PIXELS:
         least = PATCH_PIXELS * PIXEL_SCALE_ARCSEC
@@ -221,7 +221,7 @@ def _check_apart(place: NDArray[np.float64], others: NDArray[np.float64]) -> Non
 def _paint(
     mosaics: Mapping[str, _Mosaic], place: NDArray[np.float64], psfs: Mapping[str, Psf] | None, kind: Kind, rng: Generator
 ) -> Mapping[str, Any]:
-    """Paint arcs about a position `x, y` into all mosaics, and return their truth."""
+    """Paint arcs about a position `x, y` into all mosaics, and return the truth of the lens."""
     x, y = place.tolist()
     height, width = mosaics["VIS"].pixels.shape
     margin = min(x + 0.5, y + 0.5, width - 0.5 - x, height - 0.5 - y)

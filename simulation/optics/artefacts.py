@@ -1,4 +1,4 @@
-"""Flaws of real images, the same for every class: gaps, trails, cosmic rays, ghosts, bad pixels, saturated cores.
+"""Add flaws of real images, alike for every class: gaps, trails, cosmic rays, ghosts, bad pixels, saturated cores.
 
 All lengths are angles, so that stamps and whole tiles have the same flaws per area of sky.
 """
@@ -17,14 +17,14 @@ from scanner.vocabulary.geometry import Geometry, Image
 from simulation.optics.observation import Conditions, sky_sigma_adu_per_s
 
 STAMP_AREA_ARCSEC2 = 400.0
-"""Rates are for one stamp of 20 arcsec."""
+"""Area that `RATES` refer to: one stamp of 20 arcsec."""
 FULL_WELL_ELECTRONS: Mapping[str, float] = {"VIS": 200_000.0, "NISP": 130_000.0}
-"""Per native pixel and exposure (Cropper et al. 2025; Jahnke et al. 2025)."""
+"""Full well of a native pixel in one exposure (Cropper et al. 2025; Jahnke et al. 2025)."""
 _NEAR_ARCSEC = 2.5
-"""Certain flaws lie this near to the middle."""
+"""Largest distance from the middle of flaws that are added for certain."""
 _SIGMA_OF_FWHM = 1 / 2.3548
 _SHARP_PIXELS = {"native": 0.45, "resampled": 1.2}
-"""Standard deviation in pixels of something that one native pixel saw; `resampled` for NISP in MER mosaics."""
+"""Standard deviation in pixels of a signal in one native pixel; `resampled` for NISP in MER mosaics."""
 _MAX_BLEED_ARCSEC = 4.0
 
 
@@ -36,12 +36,12 @@ class Frame:
     image: Image
     pixel_arcsec: float
     sky_sigma: float
-    """Noise of its empty sky in ADU/s."""
+    """Noise of empty sky in ADU/s."""
     sharp_pixels: float
     detector_angle_rad: float
 
     def around(self, at: tuple[float, float], reach_arcsec: float) -> tuple[Image, NDArray[np.float32], NDArray[np.float32]]:
-        """The part of the image (a view) within reach of a place `(y, x)` in pixels, and `dy` and `dx` from there in arcsec."""
+        """Return a view of the image within reach of a place `(y, x)` in pixels, and `dy` and `dx` from there in arcsec."""
         reach = reach_arcsec / self.pixel_arcsec + 1
         rows, columns = (
             slice(max(int(p - reach), 0), max(min(int(p + reach) + 1, n), 0)) for p, n in zip(at, self.image.shape, strict=True)
@@ -55,11 +55,11 @@ class Frame:
 
 Place = tuple[float, float]
 Flaw = Callable[[Frame, Place, bool, Generator], None]
-"""Draws itself at a place `(y, x)` in pixels, strongly where the third argument says so."""
+"""Function that draws a flaw at a place `(y, x)` in pixels, strongly if the third argument is true."""
 
 
 def gap(frame: Frame, at: Place, strong: bool, rng: Generator) -> None:
-    """No data, exactly 0: a gap between detectors or a masked patch, along the detector's axes."""
+    """Set pixels without data to exactly 0: a gap between detectors or a masked patch, along the detector's axes."""
     is_band = rng.random() < 0.5
     long, wide = (30.0, rng.uniform(0.4, 1.6)) if is_band else rng.uniform(1.0, 5.0, 2).tolist()
     if strong:
@@ -71,7 +71,7 @@ def gap(frame: Frame, at: Place, strong: bool, rng: Generator) -> None:
 
 
 def trail(frame: Frame, at: Place, strong: bool, rng: Generator) -> None:
-    """A satellite's: straight, as wide as a PSF, from edge to edge of a stamp."""
+    """Add a satellite's trail: straight, as wide as a PSF, from edge to edge of a stamp."""
     long = 60.0
     sigma = EUCLID[frame.band].psf_fwhm_arcsec * _SIGMA_OF_FWHM * rng.uniform(1.0, 1.8)
     peak = _log_uniform((15, 60) if strong else (3, 40), rng)
@@ -79,7 +79,7 @@ def trail(frame: Frame, at: Place, strong: bool, rng: Generator) -> None:
 
 
 def cosmic_ray(frame: Frame, at: Place, strong: bool, rng: Generator) -> None:
-    """One to three sharp tracks of 1 to 10 detector pixels that no other exposure took out."""
+    """Add one to three sharp tracks of up to 10 detector pixels that no other exposure removed."""
     native_arcsec = EUCLID[frame.band].pixel_scale_arcsec
     for _ in range(rng.integers(2, 5) if strong else rng.integers(1, 4)):
         long = native_arcsec * (rng.uniform(4, 10) if strong else rng.uniform(0, 10))
@@ -89,7 +89,7 @@ def cosmic_ray(frame: Frame, at: Place, strong: bool, rng: Generator) -> None:
 
 
 def ghost(frame: Frame, at: Place, strong: bool, rng: Generator) -> None:
-    """Out-of-focus light of a bright star elsewhere: a faint disc, or a ring where the mirror's hole shows."""
+    """Add out-of-focus light of a bright star elsewhere: a faint disc, or a ring where the mirror's hole shows."""
     radius = rng.uniform(1.0, 3.0)
     level = _log_uniform((4, 12) if strong else (1, 5), rng)
     hole = radius * rng.uniform(0.35, 0.75) if rng.random() < 0.5 else 0.0
@@ -103,7 +103,7 @@ def ghost(frame: Frame, at: Place, strong: bool, rng: Generator) -> None:
 
 
 def bad_pixels(frame: Frame, at: Place, strong: bool, rng: Generator) -> None:
-    """Hot or dead detector pixels that no other exposure replaced; dead ones are exactly 0."""
+    """Add hot or dead detector pixels that no other exposure replaced; dead ones are exactly 0."""
     for _ in range(rng.integers(6, 16) if strong else rng.integers(1, 4)):
         near = _beside(frame, at, 2.0, rng)
         if rng.random() < 0.7:
@@ -126,17 +126,17 @@ RATES: tuple[tuple[Flaw, Instrument, float], ...] = (
     (gap, "VIS", 0.06),
     (gap, "NISP", 0.03),
 )
-"""Mean number on a stamp; those of NISP are in one of its bands."""
+"""Mean number of each flaw on a stamp; flaws of NISP are in one of its bands."""
 
 
 def add_artefacts(
     stamps: Mapping[str, Image], geometry: Geometry, conditions: Conditions, rng: Generator, *, certain: bool = False
 ) -> dict[str, Image]:
-    """The images with the flaws that befall them, as new float32 arrays; most often they are none.
+    """Return the images with flaws drawn at random, as new float32 arrays `[y, x]`; most often there are no flaws.
 
     Args:
         stamps: Band name to `[y, x]` observed, in ADU/s per pixel of `geometry`, of any size.
-        geometry: What the pixels are.
+        geometry: Geometry of the pixels.
         conditions: Depth, and the orientation of gaps and bleeding.
         rng: Source of randomness.
         certain: Add one to three conspicuous flaws near the middle as well.
@@ -145,7 +145,7 @@ def add_artefacts(
     for frame in frames.values():
         _saturate(frame, rng)
     flaws = [*_by_chance(frames, rng), *(_near_middle(frames, rng) if certain else ())]
-    # Where there is no data nothing else is seen.
+    # Gaps come last: no other flaw shows where there is no data.
     for flaw, frame, at, strong in sorted(flaws, key=lambda entry: entry[0] is gap):
         flaw(frame, at, strong, rng)
     return {band: frame.image for band, frame in frames.items()}
@@ -181,13 +181,13 @@ def _near_middle(frames: Mapping[str, Frame], rng: Generator) -> Iterator[_Entry
 
 
 def _one_of(frames: Mapping[str, Frame], instrument: Instrument, rng: Generator) -> Frame | None:
-    """The frame of one of an instrument's bands; None where there is none."""
+    """Return the frame of one of an instrument's bands at random; None if the instrument has no frame."""
     choices = [frame for band, frame in frames.items() if (band == "VIS") == (instrument == "VIS")]
     return choices[rng.integers(len(choices))] if choices else None
 
 
 def _saturate(frame: Frame, rng: Generator) -> None:
-    """Cores beyond full well: clipped flat, or masked with exact zeros; in VIS the excess bleeds along detector columns."""
+    """Clip cores beyond full well, or mask them with exact zeros; in VIS the excess bleeds along detector columns."""
     level = saturation_adu_per_s(frame.band, frame.pixel_arcsec)
     above = frame.image > level
     if not above.any():
@@ -205,7 +205,7 @@ def _saturate(frame: Frame, rng: Generator) -> None:
 
 
 def saturation_adu_per_s(band: str, pixel_arcsec: float) -> float:
-    """Brightness of a pixel that fills the well of a native one in a single exposure."""
+    """Return the brightness of a pixel of `pixel_arcsec` at which a native pixel fills its well in a single exposure."""
     detector = EUCLID[band]
     electrons_per_adu = detector.electrons_per_adu_per_s / detector.n_exposures
     full_well = FULL_WELL_ELECTRONS["VIS" if band == "VIS" else "NISP"]
@@ -233,13 +233,13 @@ def _line(
 
 
 def _turned(dy: NDArray[np.float32], dx: NDArray[np.float32], angle: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Coordinates along a direction (from x towards y) and across it."""
+    """Return the coordinates along a direction (from x towards y) and across it."""
     cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
     return cos * dx + sin * dy, cos * dy - sin * dx
 
 
 def _beside(frame: Frame, at: Place, within_arcsec: float, rng: Generator) -> Place:
-    """A place at random within a distance of another."""
+    """Draw a place at random within a distance of another."""
     radius = within_arcsec / frame.pixel_arcsec * np.sqrt(rng.random())
     turn = rng.uniform(0, 2 * np.pi)
     return at[0] + float(radius * np.sin(turn)), at[1] + float(radius * np.cos(turn))
@@ -250,5 +250,5 @@ def _log_uniform(bounds: tuple[float, float], rng: Generator) -> float:
 
 
 def _step(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """0 below, 1 above, smooth over a few units about 0."""
+    """Return 0 below and 1 above 0, with a smooth transition over a few units."""
     return np.asarray(1 / (1 + np.exp(-np.clip(2 * x, -30, 30))), np.float32)

@@ -1,8 +1,8 @@
-"""Draws components of light on fine pixels, seen plainly or through a lens.
+"""Draw components of light on fine pixels, directly or through a lens.
 
 Every extended component is a profile in a frame of its own, stretched so that its isophotes are circles (rays of spikes are
 only turned and scaled). A pixel is a parallelogram in that frame, whether or not a lens has mapped it there, and gets the mean
-of the profile over it: where the profile changes much across it, it is halved until it does not.
+of the profile over it: where the profile changes much across the pixel, the pixel is halved until it does not.
 """
 
 import math
@@ -23,23 +23,23 @@ Coordinates = NDArray[np.floating]
 _Extended = Sersic | Annulus | Spikes
 
 FINE_SCALE_ARCSEC = 0.05
-"""Pixels on which light is drawn: half a VIS pixel, a sixth of a NISP pixel."""
+"""Pixel scale on which light is drawn: half a VIS pixel, a sixth of a NISP pixel."""
 
 _FAINTEST = 0.01
-"""Surface brightness below which nothing need be drawn, in units of the noise of one native pixel."""
+"""Surface brightness below which light need not be drawn, in units of the noise of one native pixel."""
 _LEAST_LIGHT = 0.9
-"""Share of its light that is drawn of a Sersic profile, however faint."""
+"""Share of a Sersic profile's light that is always drawn, however faint."""
 _CORE_LIGHT = 0.003
 """Share of a Sersic profile's light in a core that is not resolved."""
 _WIDTHS = 4.5
-"""Standard deviations out to which a ring is drawn."""
+"""Distance out to which a ring is drawn, in standard deviations of its width."""
 _NOISE = {b.name: b.noise_electrons_per_pixel / b.electrons_per_adu_per_s / b.pixel_scale_arcsec**2 for b in EUCLID.bands}
-"""Standard deviation of a native pixel, in ADU/s per arcsec2."""
+"""Standard deviation of the noise of a native pixel, in ADU/s per arcsec2."""
 
 
 @dataclass(frozen=True)
 class FineGrid:
-    """Square grid of fine pixels about the origin; an even number of them a side."""
+    """Square grid of fine pixels about the origin, with an even number of pixels a side."""
 
     n_pixels: int
 
@@ -49,11 +49,11 @@ class FineGrid:
 
     @property
     def axis_arcsec(self) -> NDArray[np.float64]:
-        """Pixel centres along x, and along y."""
+        """Pixel centres, the same along x and along y."""
         return (np.arange(self.n_pixels, dtype=np.float64) - (self.n_pixels - 1) / 2) * FINE_SCALE_ARCSEC
 
     def window(self, x_arcsec: float, y_arcsec: float, half_side_arcsec: float) -> tuple[slice, slice]:
-        """`[y, x]` slices of the pixels within `half_side_arcsec` of a position; empty when it lies outside."""
+        """Return `[y, x]` slices of the pixels within `half_side_arcsec` of a position; empty when all are outside the grid."""
 
         def along(centre: float) -> slice:
             low, high = (
@@ -66,7 +66,7 @@ class FineGrid:
 
 
 def draw(lights: Sequence[Light], grid: FineGrid, bands: tuple[str, ...] = tuple(EUCLID)) -> dict[str, Image]:
-    """Band name to `[y, x]`, ADU/s per fine pixel, before any blurring."""
+    """Draw components of light: band name to `[y, x]`, ADU/s per fine pixel, before any blurring."""
     images = np.zeros((len(bands), grid.n_pixels, grid.n_pixels), np.float32)
     axis = grid.axis_arcsec
     for light in lights:
@@ -86,7 +86,7 @@ def draw(lights: Sequence[Light], grid: FineGrid, bands: tuple[str, ...] = tuple
 def draw_lensed(
     lights: Sequence[Light], beta_x_arcsec: Coordinates, beta_y_arcsec: Coordinates, bands: tuple[str, ...] = tuple(EUCLID)
 ) -> dict[str, Image]:
-    """Like `draw`, on the source-plane coordinates `[y, x]` of fine pixels: lensing conserves surface brightness.
+    """Draw like `draw` at the source-plane coordinates `[y, x]` of fine pixels: lensing conserves surface brightness.
 
     Raises:
         ValueError: a point source, which has no surface brightness; coordinates that are not two arrays of one shape `[y, x]`.
@@ -104,20 +104,20 @@ def draw_lensed(
 
 
 def extent_arcsec(light: Light) -> float:
-    """Half side of the square about a component outside which `draw` leaves it out.
+    """Return half the side of the square about a component outside which `draw` omits it.
 
     Within the square it is cut at an isophote that is, in every band, fainter than 1 % of the noise of a native pixel (in VIS
     about 31 mag per arcsec2). However faint they are, 90 % of a Sersic profile's light and one length of rays are drawn. A ring
-    is cut 4.5 standard deviations of its width outside.
+    is cut 4.5 standard deviations of its width outside its radius.
     """
     return FINE_SCALE_ARCSEC + (0.0 if isinstance(light, PointSource) else _profile(light).reach_arcsec)
 
 
 def surface_brightness(light: Light, x_arcsec: Coordinates, y_arcsec: Coordinates) -> NDArray[np.float64]:
-    """Surface brightness per arcsec2 at the coordinates, for a total flux of 1 and without a cut.
+    """Return the surface brightness per arcsec2 at the coordinates, for a total flux of 1 and without a cut.
 
     Raises:
-        ValueError: a point source has none.
+        ValueError: the light is a point source, which has no surface brightness.
     """
     light = _extended(light)
     profile = _profile(light)
@@ -139,13 +139,13 @@ class _Profile(NamedTuple):
 
     shape: int
     parameters: NDArray[np.float32]
-    """Of the kernel's profile; the first is its reach in the frame."""
+    """Parameters of the kernel's profile; the first is its reach in the frame."""
     frame: tuple[float, float, float, float]
     """Matrix from offsets in arcsec to the frame, by rows."""
     peak: float
     """Surface brightness per arcsec2, for a total flux of 1, where the profile is 1."""
     reach_arcsec: float
-    """Along the longest direction."""
+    """Reach along the longest direction."""
 
 
 def _extended(light: Light) -> _Extended:
@@ -165,7 +165,7 @@ def _profile(light: _Extended) -> _Profile:
 
 
 def _sersic_profile(light: Sersic) -> _Profile:
-    """Graham & Driver 2005, equations 1-4, in half-light radii of the circle with the ellipse's area."""
+    """Apply Graham & Driver 2005, equations 1-4, in units of the half-light radius of the circle with the ellipse's area."""
     n, radius, q = light.sersic_index, light.half_light_radius_arcsec, light.axis_ratio
     b, core, least = (float(g) for g in gammaincinv(2 * n, (0.5, _CORE_LIGHT, _LEAST_LIGHT)))
     peak = math.exp(2 * n * math.log(b) - math.lgamma(2 * n)) / (2 * math.pi * n * radius**2)
@@ -185,7 +185,7 @@ def _sersic_profile(light: Sersic) -> _Profile:
 
 
 def _annulus_profile(light: Annulus) -> _Profile:
-    """In radii of the ring."""
+    """Return the profile of a ring, in units of its radius."""
     width, spread, q = light.width_arcsec / light.radius_arcsec, light.spread_rad, light.axis_ratio
     # The integral of r exp(-(r - 1)^2 / (2 w^2)) over r > 0, times that of the fall-off over azimuth.
     across = width**2 * math.exp(-0.5 / width**2) + width * math.sqrt(math.pi / 2) * (1 + math.erf(math.sqrt(0.5) / width))
@@ -203,7 +203,7 @@ def _annulus_profile(light: Annulus) -> _Profile:
 
 
 def _spikes_profile(light: Spikes) -> _Profile:
-    """In lengths of a ray: the integral of 1 / (1 + r^2) over each of three lines is pi."""
+    """Return the profile of spikes, in lengths of a ray: the integral of 1 / (1 + r^2) over each of three lines is pi."""
     width = light.width_arcsec / light.length_arcsec
     peak = 1 / (3 * math.pi * width * math.sqrt(2 * math.pi) * light.length_arcsec**2)
     reach = math.sqrt(max(peak * _noise_area(light.sed) / _FAINTEST, 1.0))
@@ -243,7 +243,7 @@ def _spikes_value(light: Spikes, u: Coordinates, v: Coordinates) -> Coordinates:
 
 
 def _frame(angle_rad: float, along: float, across: float) -> tuple[float, float, float, float]:
-    """Turned to an axis, then scaled along and across it."""
+    """Return the matrix that turns offsets to an axis, then scales them along and across it."""
     cos, sin = math.cos(angle_rad), math.sin(angle_rad)
     return along * cos, along * sin, -across * sin, across * cos
 
@@ -253,19 +253,19 @@ def _fluxes(light: Light, bands: tuple[str, ...]) -> NDArray[np.float32]:
 
 
 def _noise_area(sed: Sed) -> float:
-    """Area in arcsec2 over which the flux equals the noise of a native pixel, in the band where it is largest."""
+    """Return the area in arcsec2 over which the flux equals the noise of a native pixel, in the band where it is largest."""
     return max(sed.flux_adu_per_s(band) / noise for band, noise in _NOISE.items())
 
 
 def _add_point(light: PointSource, grid: FineGrid, fluxes: NDArray[np.float32], images: Image) -> None:
-    """Shared among the four nearest pixels so that the centroid is right; what falls off the grid is lost."""
+    """Share the flux among the four nearest pixels so that the centroid is right; light beyond the grid is lost."""
     for row, row_share in _nearest(light.y_arcsec, grid):
         for column, column_share in _nearest(light.x_arcsec, grid):
             images[:, row, column] += fluxes * np.float32(row_share * column_share)
 
 
 def _nearest(position_arcsec: float, grid: FineGrid) -> list[tuple[int, float]]:
-    """Indices along an axis of the pixels on either side that exist, with their shares."""
+    """Return the indices along an axis of the pixels on either side that exist, with their shares."""
     position = position_arcsec / FINE_SCALE_ARCSEC + (grid.n_pixels - 1) / 2
     below = math.floor(position)
     shares = ((below, 1 - (position - below)), (below + 1, position - below))

@@ -1,7 +1,7 @@
-"""Compiled loops of `light`: profiles in their own frames, their means over pixels, rows of pixels added to images.
+"""Compiled loops of `light`: evaluate profiles in their own frames, average them over pixels, add rows of pixels to images.
 
-A profile gives at `(u, v)` its value and the longest edge that a pixel there may have for the value at its middle to stand for
-its mean. It is 0 outside the circle of its reach. Parameters come as a float32 array, in the order of a profile's arguments.
+A profile returns its value at `(u, v)` and the longest edge of a pixel there whose mean the value at its middle still
+approximates. It is 0 outside the circle of its reach. Parameters are a float32 array, in the order of a profile's arguments.
 """
 
 import math
@@ -14,9 +14,9 @@ from numpy.polynomial import Chebyshev, Polynomial
 from numpy.typing import NDArray
 
 SERSIC, SPIRAL, ANNULUS, SPIKES = range(4)
-"""Shapes."""
+"""Codes of the profile shapes."""
 ARM_CORE = 1e-3
-"""Keeps the winding of spiral arms finite at the centre, in half-light radii."""
+"""Softening radius that keeps the winding of spiral arms finite at the centre, in half-light radii."""
 
 _Floats = NDArray[np.float32]
 _Doubles = NDArray[np.float64]
@@ -25,12 +25,12 @@ _F = TypeVar("_F", bound=Callable)
 
 
 def _compiled(function: _F) -> _F:
-    """Results depend neither on the order of sums nor on the number of cores, and NaN stays NaN."""
+    """Compile a function so that results do not depend on the order of sums or the number of cores, and NaN stays NaN."""
     return numba.njit(cache=True, fastmath={"contract", "arcp", "nsz"}, error_model="numpy")(function)  # type: ignore[return-value]
 
 
 def _fit(function: Callable[[_Doubles], _Doubles], low: float, high: float, degree: int) -> tuple[np.float32, ...]:
-    """Coefficients, lowest first, of a polynomial within a few 1e-7 of a function."""
+    """Return the coefficients, lowest first, of a polynomial within a few 1e-7 of a function."""
     series = Chebyshev.interpolate(function, degree, (low, high))
     return tuple(np.float32(c) for c in series.convert(kind=Polynomial, domain=(-1, 1)).coef)
 
@@ -46,21 +46,21 @@ _TURN = np.float32(2 * math.pi)
 _SIN_60 = np.float32(math.sqrt(0.75))
 
 _SERSIC_STEP = np.float32(0.3)
-"""Longest edge in lengths over which a Sersic profile falls e-fold, or in radii where those are shorter."""
+"""Longest edge in units of the e-folding length of a Sersic profile, or of the radius where that is shorter."""
 _ARM_STEP = 0.3
-"""Longest edge in lengths over which a spiral's arms change its brightness by itself."""
+"""Longest edge in units of the length over which a spiral's arms change its brightness by its own amount."""
 _GAUSSIAN_STEP = np.float32(0.5)
 """Longest edge in standard deviations of a ring or ray, near it."""
 _GAUSSIAN_REACH = np.float32(4)
 """Standard deviations from a ring or ray beyond which edges may be longer."""
 _FOUR_POINTS = np.float32(2)
-"""How many times longer edges may be when four points stand for a pixel."""
+"""Factor by which edges may be longer when four points represent a pixel."""
 _GAUSS, _QUARTER = np.float32(math.sqrt(1 / 12)), np.float32(0.25)
 
 
 @_compiled
 def _log2(x: np.float32) -> np.float32:
-    """Within 1e-6 for normal numbers > 0, near -127 at 0. Unlike the library's, loops over it are vectorised."""
+    """Return log2 within 1e-6 for normal numbers > 0, near -127 at 0. Unlike the library's, loops over it are vectorised."""
     bits = np.float32(x).view(np.int32)
     exponent = np.int32((bits - _ROOT_HALF_BITS) >> 23)
     z = np.int32(bits - (exponent << 23)).view(np.float32) - _ONE
@@ -70,7 +70,7 @@ def _log2(x: np.float32) -> np.float32:
 
 @_compiled
 def _exp2(x: np.float32) -> np.float32:
-    """Within a fraction of 1e-6 for -100 < x < 127; 0 below, before numbers become denormal and slow. Vectorised."""
+    """Return 2^x within a fraction of 1e-6 for -100 < x < 127; 0 below, before numbers become denormal and slow. Vectorised."""
     bounded = max(x, _LOWEST_EXPONENT)
     whole = np.floor(bounded)
     z = bounded - whole
@@ -84,19 +84,19 @@ def _exp2(x: np.float32) -> np.float32:
 def _sersic(
     u: np.float32, v: np.float32, reach: np.float32, b: np.float32, n: np.float32, exponent: np.float32, least_step: np.float32
 ) -> tuple[np.float32, np.float32]:
-    """In half-light radii; `exponent` is 1 / (2 n)."""
+    """Evaluate a Sersic profile, with lengths in half-light radii; `exponent` is 1 / (2 n)."""
     square = u * u + v * v
     radius = np.sqrt(square)
     depth = b * _exp2(exponent * _log2(square))
     value = _exp2(-_LOG2_E * depth)
-    # Where there is little light, much of it may be wrong.
+    # A larger relative error is allowed where there is little light.
     step = max(least_step, _SERSIC_STEP * radius * min(_ONE, n / depth * (_ONE + max(_ZERO, depth - b))))
     return value if radius <= reach else _ZERO, max(step, _HALF * (radius - reach))
 
 
 @_compiled
 def _spiral(u: np.float32, v: np.float32, p: _Floats) -> tuple[np.float32, np.float32]:
-    """A Sersic profile, and its arms' strength, winding (cotangent of the pitch), phase and number."""
+    """Evaluate a Sersic profile with arms; `p` ends with their strength, winding (cotangent of the pitch), phase and number."""
     strength, winding, phase, n_arms = p[5], p[6], p[7], p[8]
     value, step = _sersic(u, v, p[0], p[1], p[2], p[3], p[4])
     if value == _ZERO:
@@ -115,7 +115,7 @@ def _spiral(u: np.float32, v: np.float32, p: _Floats) -> tuple[np.float32, np.fl
 def _annulus(
     u: np.float32, v: np.float32, reach: np.float32, width: np.float32, middle: np.float32, per_spread: np.float32
 ) -> tuple[np.float32, np.float32]:
-    """In radii of the ring; `per_spread` is the inverse of the spread along it, 0 for a whole one."""
+    """Evaluate a ring, with lengths in its radii; `per_spread` is the inverse of the spread along it, 0 for a whole ring."""
     radius = np.sqrt(u * u + v * v)
     across = (radius - _ONE) / width
     azimuth = np.float32(math.atan2(v, u)) - middle
@@ -127,13 +127,13 @@ def _annulus(
 
 @_compiled
 def _ray(along: np.float32, across: np.float32) -> np.float32:
-    """One line of rays, `along` in its lengths and `across` in standard deviations."""
+    """Evaluate one line of rays, `along` in its lengths and `across` in standard deviations."""
     return _exp2(-_HALF * _LOG2_E * across * across) / (_ONE + along * along)
 
 
 @_compiled
 def _spikes(u: np.float32, v: np.float32, reach: np.float32, width: np.float32) -> tuple[np.float32, np.float32]:
-    """In lengths of a ray."""
+    """Evaluate diffraction spikes, with lengths in units of the length of a ray."""
     half_u, half_v, slant_u, slant_v = _HALF * u, _HALF * v, _SIN_60 * u, _SIN_60 * v
     across0, across1, across2 = v / width, (half_v - slant_u) / width, (half_v + slant_u) / width
     value = _ray(u, across0) + _ray(half_u + slant_v, across1) + _ray(half_u - slant_v, across2)
@@ -145,7 +145,7 @@ def _spikes(u: np.float32, v: np.float32, reach: np.float32, width: np.float32) 
 
 @_compiled
 def _profile(shape: int, p: _Floats, u: np.float32, v: np.float32) -> tuple[np.float32, np.float32]:
-    """Value and longest edge of one pixel."""
+    """Return the value and the longest edge of one pixel."""
     if shape == SERSIC:
         return _sersic(u, v, p[0], p[1], p[2], p[3], p[4])
     if shape == SPIRAL:
@@ -159,13 +159,13 @@ def _profile(shape: int, p: _Floats, u: np.float32, v: np.float32) -> tuple[np.f
 def _mean(
     shape: int, p: _Floats, u: np.float32, v: np.float32, au: np.float32, av: np.float32, bu: np.float32, bv: np.float32
 ) -> np.float32:
-    """Mean over the parallelogram about `(u, v)` with edges a and b: its longer edge is halved until four points will do."""
+    """Average over the parallelogram about `(u, v)` with edges a and b: halve its longer edge until four points suffice."""
     _, step = _profile(shape, p, u, v)
     step *= _FOUR_POINTS
     square_a, square_b = au * au + av * av, bu * bu + bv * bv
-    # The other way round an edge that is not a number would be halved for ever.
+    # Negated, so that an edge that is NaN ends the recursion instead of being halved for ever.
     if not max(square_a, square_b) > step * step:
-        # Gauss and Legendre's points.
+        # Gauss-Legendre points.
         au, av, bu, bv = _GAUSS * au, _GAUSS * av, _GAUSS * bu, _GAUSS * bv
         return _QUARTER * (
             _profile(shape, p, u - au - bu, v - av - bv)[0]
@@ -182,7 +182,7 @@ def _mean(
 
 @_compiled
 def _sample_row(shape: int, p: _Floats, u: _Floats, v: _Floats, values: _Floats, steps: _Floats) -> None:
-    """Values and longest edges at the middles of a row's pixels; the loops with parameters in scalars are vectorised."""
+    """Fill in values and longest edges at the middles of a row's pixels; loops with parameters in scalars are vectorised."""
     p0, p1, p2, p3 = p[0], p[1], p[2], p[3]
     if shape == SERSIC:
         p4 = p[4]
@@ -210,13 +210,13 @@ def _add_row(
     row: int,
     column: int,
 ) -> None:
-    """Pixels at `(u, v)` in the frame, from `[row, column]` on; `edges` and the `longest` of each are in arcsec."""
+    """Add the pixels at `(u, v)` in the frame, from `[row, column]` on; `edges` and the `longest` of each are in arcsec."""
     n = u.size
     values, steps = np.empty(n, np.float32), np.empty(n, np.float32)
     _sample_row(shape, p, u, v, values, steps)
     m0, m1, m2, m3 = np.float32(frame[0]), np.float32(frame[1]), np.float32(frame[2]), np.float32(frame[3])
     stretch = np.sqrt(max(m0 * m0 + m1 * m1, m2 * m2 + m3 * m3))
-    # Counting is vectorised, and most rows have nothing to refine or, behind a lens, nothing at all.
+    # Counting is vectorised, and most rows have no pixels to refine or, behind a lens, no light.
     n_coarse, n_lit = 0, 0
     for i in range(n):
         n_coarse += stretch * longest[i] > steps[i]
@@ -248,9 +248,9 @@ def add_plain(
     first_row: int,
     first_column: int,
 ) -> None:
-    """Adds a component to the pixels at offsets `x` and `y` from it, which start at `[first_row, first_column]`.
+    """Add a component to the pixels at offsets `x` and `y` from it in arcsec, which start at `[first_row, first_column]`.
 
-    `fluxes` are those, in each band, of a pixel where the profile is 1; `out` is `[band, y, x]`.
+    `fluxes` has, for each band, the flux of a pixel where the profile is 1; `out` is `[band, y, x]`.
     """
     m0, m1, m2, m3 = frame
     n = x.size
@@ -289,7 +289,7 @@ def add_lensed(
     fluxes: _Floats,
     out: _Floats,
 ) -> None:
-    """Adds a component at `(x0, y0)` to pixels that come from `beta`, where they have the edges of `mapped_edges`."""
+    """Add a component at `(x0, y0)` to pixels that a lens maps to `beta`, `[y, x]` in arcsec, with edges of `mapped_edges`."""
     m0, m1, m2, m3 = frame
     n = beta_x.shape[1]
     u, v = np.empty(n, np.float32), np.empty(n, np.float32)
@@ -302,10 +302,10 @@ def add_lensed(
 
 @_compiled
 def mapped_edges(beta_x: _Doubles, beta_y: _Doubles, side: float) -> tuple[_Floats, _Floats]:
-    """What a lens makes, to first order, of pixels' edges: `[y, x, 4]`, x and y of that along x, then of that along y.
+    """Map pixels' edges through a lens to first order: `[y, x, 4]`, x and y of the edge along x, then of the edge along y.
 
-    And the greater length of the two, `[y, x]`. They are 0 where there is no first order, about a deflector's singular centre:
-    such a pixel is drawn as its middle is.
+    The second array is the greater length of the two, `[y, x]`. Both are 0 where the map has no first order, about a
+    deflector's singular centre: such a pixel gets the value at its middle.
     """
     n_rows, n_columns = beta_x.shape
     edges, longest = np.zeros((n_rows, n_columns, 4), np.float32), np.zeros((n_rows, n_columns), np.float32)
@@ -323,7 +323,7 @@ def mapped_edges(beta_x: _Doubles, beta_y: _Doubles, side: float) -> tuple[_Floa
 def _edge(
     beta_x: _Doubles, beta_y: _Doubles, row: int, col: int, d_row: int, d_col: int, side: float
 ) -> tuple[float, float, bool]:
-    """Mean difference to the two neighbours; whether it, or else a side, is longer than the difference between them."""
+    """Return the mean difference to the two neighbours, and whether it or a side is no shorter than the second difference."""
     row0, col0 = max(row - d_row, 0), max(col - d_col, 0)
     row1, col1 = min(row + d_row, beta_x.shape[0] - 1), min(col + d_col, beta_x.shape[1] - 1)
     n = row1 - row0 + col1 - col0

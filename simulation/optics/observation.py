@@ -1,4 +1,4 @@
-"""What telescope and detector do to a scene: blurring, pixels, shot noise, read noise, and how that varies over the survey."""
+"""Effects of telescope and detector on a scene: blurring, pixels, shot and read noise, and their variation over the survey."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,12 +17,12 @@ from simulation.optics.light import FINE_SCALE_ARCSEC
 from simulation.optics.psf import Psf, model_psf
 
 _FWHM_SCATTER, _FWHM_RANGE = 0.05, (0.85, 1.2)
-"""In ln, from object to object: focus, place in the field, stacking."""
+"""Scatter of the FWHM in ln from object to object, and its range: focus, place in the field, stacking."""
 _DEPTH_SCATTER = {"VIS": 0.10, "NISP": 0.115, "band": 0.04}
-"""In ln of the sky noise: VIS, what the NISP bands share (they are exposed together), and each NISP band alone."""
+"""Scatter in ln of the sky noise: VIS, the part that the NISP bands share (they are exposed together), each NISP band alone."""
 _SKY_OFFSET_SIGMA: Mapping[str, float] = MappingProxyType({"VIS": 0.1, "Y": 0.15, "J": 0.25, "H": 0.25})
 _SKY_OFFSET_SCATTER = 0.15
-"""Of the background left after subtraction, in Q1 0 to 0.5."""
+"""Scatter of the background left after subtraction, which is 0 to 0.5 in Q1."""
 
 _VIS_SIDE, _VIS_CORNER = 0.107, 0.018
 """Weights of a VIS pixel's neighbours in resampling, the pixel's own being 1: they correlate white noise by 0.21 between
@@ -32,17 +32,18 @@ _NISP_TAPS = np.array([0.0157, 0.0232, 0.0670, 0.2564, 0.2754, 0.2564, 0.0670, 0
 edges and faint wings. Fitted to the noise of Q1, whose autocorrelation is 0.80, 0.49, 0.24, 0.10 at lags 1-4; the three phases
 of the taps carry nearly equal power, so that the noise has no visible grid."""
 _MER_NOISE_EXCESS: Mapping[str, float] = MappingProxyType({"VIS": 1.06, "Y": 1.16, "J": 1.16, "H": 1.15})
-"""Noise of Q1 mosaics over that of four exposures of the nominal sky stacked without loss, found by comparing blank sky."""
+"""Noise of Q1 mosaics over that of four exposures of the nominal sky stacked without loss, measured on blank sky."""
 _NOISY_PIXEL_SHARE, _NOISY_PIXEL_FACTOR = 0.05, 1.6
-"""VIS pixels that lost exposures to cosmic rays or are warm, and their noise: gives the tails of the noise in Q1 (kurtosis
-0.3-0.5 where the number of exposures is even)."""
+"""Share of VIS pixels that lost exposures to cosmic rays or are warm, and the factor of their noise: gives the tails of the
+noise in Q1 (kurtosis 0.3-0.5 where the number of exposures is even)."""
 _EDGE_SHARE, _EDGE_FACTORS = 0.5, (1.155, 1.155, 0.82)
-"""Stamps in which the number of exposures changes, from 4 to 3 or to 6: steps of 0.81-1.2 in the RMS maps of Q1."""
+"""Share of stamps in which the number of exposures changes, from 4 to 3 or to 6, and the factors of the noise: steps of
+0.81-1.2 in the RMS maps of Q1."""
 _EDGE_REACH_ARCSEC = 10.0
 _NISP_WHITE_SHARE = 0.025
-"""Of the variance, that resampling leaves uncorrelated: bad and re-weighted pixels."""
+"""Share of the variance that resampling leaves uncorrelated: bad and re-weighted pixels."""
 _NATIVE = 3
-"""Resampled pixels in a native NISP pixel."""
+"""Resampled pixels in a native NISP pixel along an axis."""
 _N_DITHERS = 4
 
 
@@ -51,14 +52,14 @@ class Edge:
     """A straight line beyond which there are fewer or more exposures."""
 
     angle_rad: float
-    """Of the direction across the line."""
+    """Angle of the direction across the line, from x towards y."""
     distance_arcsec: float
-    """From the image's centre, along that direction."""
+    """Distance of the line from the image's centre, along that direction."""
     factor: float
-    """Times the noise, beyond the line."""
+    """Factor of the noise beyond the line."""
 
     def noise_factor(self, shape: tuple[int, ...], pixel_arcsec: float) -> Image:
-        """`[y, x]`, times the noise of every pixel."""
+        """Return `[y, x]`, the factor of every pixel's noise."""
         y, x = (((np.arange(n) - (n - 1) / 2) * pixel_arcsec).astype(np.float32) for n in shape)
         across = x * np.float32(np.cos(self.angle_rad)) + (y * np.float32(np.sin(self.angle_rad)))[:, None]
         return np.where(across > self.distance_arcsec, np.float32(self.factor), np.float32(1))
@@ -66,28 +67,28 @@ class Edge:
 
 @dataclass(frozen=True)
 class Conditions:
-    """What differs between observations of one instrument. Mappings have every band."""
+    """Conditions that differ between observations of one instrument. Mappings have every band."""
 
     detector_angle_deg: float
     fwhm_factor: float
-    """Times the median FWHM of the model's PSF."""
+    """FWHM in units of the median FWHM of the model's PSF."""
     depth_factor: Mapping[str, float]
-    """Times the nominal noise of an empty sky."""
+    """Noise of an empty sky in units of the nominal noise."""
     sky_offset_sigma: Mapping[str, float]
     """Background left in the image, in units of the noise of an empty sky."""
     edges: Mapping[str, Edge] = field(default_factory=dict)
-    """Bands whose number of exposures changes somewhere."""
+    """Edge of each band whose number of exposures changes in the image; other bands are absent."""
     noisy_pixel_share: float = 0.0
-    """Of VIS pixels."""
+    """Share of VIS pixels with more noise."""
 
     @staticmethod
     def nominal(detector_angle_deg: float) -> "Conditions":
-        """Medians everywhere, no background left."""
+        """Return the medians of all conditions, without a background."""
         return Conditions(detector_angle_deg, 1.0, dict.fromkeys(EUCLID, 1.0), dict.fromkeys(EUCLID, 0.0))
 
 
 def draw_conditions(rng: Generator, detector_angle_deg: float) -> Conditions:
-    """As they scatter over the survey."""
+    """Draw conditions as they scatter over the survey."""
     fwhm_factor = float(np.clip(np.exp(rng.normal(0, _FWHM_SCATTER)), *_FWHM_RANGE))
     nisp = rng.normal(0, _DEPTH_SCATTER["NISP"])
     depth = {
@@ -112,14 +113,14 @@ def draw_conditions(rng: Generator, detector_angle_deg: float) -> Conditions:
 class Optics:
     """Blurs images on fine pixels and bins them to the pixels of a geometry, under given conditions.
 
-    Transforms of kernels are kept for the image sizes seen, so that a tile's many stamps share them.
+    Transforms of kernels are cached by image size, so that a tile's many stamps share them.
     """
 
     def __init__(self, geometry: Geometry, conditions: Conditions, psfs: Mapping[str, Psf] | None = None) -> None:
-        """Bands that `psfs` lacks have the model's PSF.
+        """Use `psfs`, and the model's PSF for bands that it lacks.
 
         Raises:
-            ValueError: a PSF of an unknown band.
+            ValueError: `psfs` has an unknown band.
         """
         unknown = set(psfs or {}) - set(geometry.grids)
         if unknown:
@@ -132,10 +133,10 @@ class Optics:
         self._transforms: dict[tuple[str, int], NDArray[np.complex64]] = {}
 
     def observe(self, band: str, fine: Image) -> Image:
-        """`[y, x]` on the band's pixels, covering as much of the fine image as whole pixels do about its centre.
+        """Return `[y, x]` in ADU/s on the band's pixels: as many whole pixels as fit into the fine image about its centre.
 
         Args:
-            band: Name.
+            band: Name of the band.
             fine: `[y, x]`, square with an even number of fine pixels a side, ADU/s per fine pixel.
 
         Raises:
@@ -155,7 +156,7 @@ class Optics:
     def _convolved(self, band: str, image: Image) -> Image:
         kernel = self._kernel(band)
         n, half = len(image), len(kernel) // 2
-        # What wraps around falls on the padding, of which half a kernel is enough.
+        # Light that wraps around falls on the padding; half a kernel of padding is enough.
         size = fft.next_fast_len(max(n + half, len(kernel)), real=True)
         if (band, size) not in self._transforms:
             transform = fft.rfft2(kernel, (size, size))
@@ -164,7 +165,7 @@ class Optics:
         return full[half : half + n, half : half + n]
 
     def _kernel(self, band: str) -> Image:
-        """On the pixels that are convolved."""
+        """Return the band's kernel on the pixels that are convolved."""
         if band not in self._kernels:
             pixel_arcsec = self.geometry.grids[band].pixel_scale_arcsec
             self._kernels[band] = self._psfs[band].kernel(FINE_SCALE_ARCSEC * 2 ** _halvings(band), pixel_arcsec)
@@ -172,13 +173,13 @@ class Optics:
 
 
 def _halvings(band: str) -> int:
-    """NISP is smooth enough for convolution on pixels twice as wide."""
+    """Return how often the pixel width is doubled before convolution: NISP is smooth enough for pixels twice as wide."""
     return 0 if band == "VIS" else 1
 
 
 @njit(cache=True)
 def _halved(fine: Image) -> Image:
-    """Pixels twice as wide; light is shared linearly between the nearest two along each axis, which keeps its centroid."""
+    """Make pixels twice as wide; light is shared linearly between the nearest two along each axis, which keeps its centroid."""
     n = len(fine) // 2
     across = np.zeros((2 * n, n), np.float32)
     for y in range(2 * n):
@@ -202,9 +203,9 @@ def _halved(fine: Image) -> Image:
 
 @lru_cache(maxsize=16)
 def _sharpening(size: int) -> NDArray[np.float32]:
-    """Undoes the blurring of the sharing in `_halved` beyond that of pixels, on the half plane of `rfft2`.
+    """Return the filter on the half plane of `rfft2` that undoes the blurring by `_halved` beyond that of the pixels.
 
-    Its taps 1, 3, 3, 1 are those of two pixels, 1, 1, smoothed with 1, 2, 1, whose transform is cos^2.
+    The taps 1, 3, 3, 1 of `_halved` are those of two pixels, 1, 1, smoothed with 1, 2, 1, whose transform is cos^2.
     """
     along_y, along_x = (np.cos(np.pi * f / 2) ** -2 for f in (np.fft.fftfreq(size), np.fft.rfftfreq(size)))
     return np.asarray(np.outer(along_y, along_x), np.float32)
@@ -212,7 +213,7 @@ def _sharpening(size: int) -> NDArray[np.float32]:
 
 @njit(cache=True)
 def bin_pixels(image: Image, factor: int) -> Image:
-    """Sum blocks of `factor` by `factor` pixels; a side's pixels beyond a multiple of `factor` are left out."""
+    """Sum blocks of `factor` by `factor` pixels of `[y, x]`; pixels beyond a multiple of `factor` along a side are left out."""
     binned = np.zeros((image.shape[0] // factor, image.shape[1] // factor), np.float32)
     for y in range(binned.shape[0]):
         for row in range(y * factor, (y + 1) * factor):
@@ -223,7 +224,7 @@ def bin_pixels(image: Image, factor: int) -> Image:
 
 
 def sky_sigma_adu_per_s(band: str, geometry: Geometry) -> float:
-    """Nominal standard deviation of a pixel of empty sky."""
+    """Return the nominal standard deviation of a pixel of empty sky."""
     detector = EUCLID[band]
     native = detector.noise_electrons_per_pixel / detector.electrons_per_adu_per_s
     if geometry.name == "challenge":
@@ -235,14 +236,14 @@ def sky_sigma_adu_per_s(band: str, geometry: Geometry) -> float:
 
 
 def add_noise(clean: Mapping[str, Image], geometry: Geometry, conditions: Conditions, rng: Generator) -> dict[str, Image]:
-    """Observed images in ADU/s: shot noise of objects and sky, read noise of every exposure, and what is left of the sky.
+    """Return observed images in ADU/s: add shot noise of objects and sky, read noise of every exposure, and residual sky.
 
     Counts are taken as normal: sky alone gives each exposure of a pixel more than 100 electrons. In MER geometry noise is drawn
     on detector pixels and then resampled as MER does, which correlates it; the NISP bands share their dithers.
 
     Args:
         clean: Band name to `[y, x]` in ADU/s per pixel, of any size.
-        geometry: What the pixels are: native ones (`challenge`) or those of MER mosaics.
+        geometry: Geometry of the pixels: native ones (`challenge`) or those of MER mosaics.
         conditions: Depth and background.
         rng: Source of randomness.
     """
@@ -265,12 +266,15 @@ def add_noise(clean: Mapping[str, Image], geometry: Geometry, conditions: Condit
 
 
 def source_noise(clean: Image, band: str, rng: Generator) -> Image:
-    """Noise of a source's own photons alone, `[y, x]` in ADU/s on MER pixels: for light added to an image that has noise."""
+    """Draw noise of a source's own photons alone, `[y, x]` in ADU/s on MER pixels: for light added to an image with noise."""
     return _mer_noise(clean, EUCLID[band], 0.0, rng.integers(0, _NATIVE, (_N_DITHERS, 2)), rng)
 
 
 def detector_noise(clean: Image, band: Band, variance_electrons2: float, rng: Generator) -> Image:
-    """Noise in ADU/s of native pixels that see `clean` (ADU/s) over the whole exposure, beside the noise of an empty sky."""
+    """Draw noise `[y, x]` in ADU/s of native pixels over the whole exposure.
+
+    It is the shot noise of `clean` (`[y, x]`, ADU/s) together with the given variance of an empty sky.
+    """
     electrons = np.float32(band.electrons_per_adu_per_s)
     noise = np.maximum(clean, np.float32(0)) * electrons + np.float32(variance_electrons2)
     np.sqrt(noise, out=noise)
@@ -280,7 +284,7 @@ def detector_noise(clean: Image, band: Band, variance_electrons2: float, rng: Ge
 
 
 def _spoiled(noise: Image, noisy_share: float, rng: Generator) -> Image:
-    """The noise of native pixels, of which some have more of it."""
+    """Raise the noise of a share of native pixels, in place."""
     if noisy_share:
         noise[rng.random(noise.shape, np.float32) < noisy_share] *= np.float32(_NOISY_PIXEL_FACTOR)
     return noise
@@ -294,7 +298,7 @@ def _mer_noise(
     rng: Generator,
     noisy_share: float = 0.0,
 ) -> Image:
-    """Noise of MER pixels that see `clean`; the excess is the sky's alone, sources have the noise of their own electrons."""
+    """Draw noise of MER pixels with the light `clean`; the excess applies to the sky alone, sources have plain shot noise."""
     variance_electrons2 *= _MER_NOISE_EXCESS[band.name] ** 2
     if band.name == "VIS":
         padded = np.pad(np.asarray(clean, np.float32), 1, mode="edge")
@@ -319,7 +323,8 @@ def _add_dither(
 ) -> None:
     """Add the noise of native pixels, as if each had the whole exposure, to `comb` at their centres.
 
-    `clean` is the light on pixels a third as wide, without the margin that `comb` has on every side; its edge goes on outwards.
+    `clean` is the light on pixels a third as wide, without the margin that `comb` has on every side, where its edge pixels
+    are repeated.
     """
     margin = (comb.shape[0] - clean.shape[0]) // 2
     last_y, last_x = clean.shape[0] - 1, clean.shape[1] - 1
@@ -336,7 +341,7 @@ def _add_dither(
 
 @njit(cache=True)
 def _smoothed(image: Image, side: float, corner: float) -> Image:
-    """Average each inner pixel with its eight neighbours, weighted by where they lie."""
+    """Average each inner pixel with its eight neighbours, with weights for sides and corners."""
     result = np.empty((image.shape[0] - 2, image.shape[1] - 2), np.float32)
     w0 = np.float32(1 / (1 + 4 * side + 4 * corner))
     w1, w2 = w0 * np.float32(side), w0 * np.float32(corner)
@@ -350,7 +355,7 @@ def _smoothed(image: Image, side: float, corner: float) -> Image:
 
 @njit(cache=True)
 def _resampled(image: Image, taps: Image) -> Image:
-    """Correlate with `taps` along both axes, where they lie wholly inside."""
+    """Correlate with `taps` along both axes, where all taps are inside the image."""
     n_y, n_x, n_taps = image.shape[0] - len(taps) + 1, image.shape[1] - len(taps) + 1, len(taps)
     across = np.zeros((image.shape[0], n_x), np.float32)
     for y in range(image.shape[0]):

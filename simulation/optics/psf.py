@@ -1,4 +1,4 @@
-"""Point-spread functions: a model of Euclid's, and those of files."""
+"""Point-spread functions: a model of Euclid's PSFs, and PSFs read from files."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,48 +22,49 @@ from simulation.optics.light import FINE_SCALE_ARCSEC
 
 MAX_PSF_PIXELS = 1024**2
 MAX_OFF_CENTRE_PIXELS = 1.0
-"""A PSF's peak and the centroid of its light lie this near to the image's centre, along each axis."""
+"""Largest distance of a PSF's peak, and of the centroid of its light, from the image's centre along each axis."""
 _MAX_FILE_BYTES = 2**28
 MER_PSF_HDUS: Mapping[str, str] = MappingProxyType({"VIS": "VIS_PSF", "Y": "NIR_Y_PSF", "J": "NIR_J_PSF", "H": "NIR_H_PSF"})
 """Names of the extensions that hold the PSF of each band in Euclid's cutouts."""
 _MER_SCALE_ARCSEC = 0.1
-"""Of those extensions, whose headers do not say."""
+"""Pixel scale of those extensions, whose headers lack it."""
 
 _HALF_SIDE_ARCSEC = 1.6
-"""Of the kernels of `ModelPsf`. Real stamps end at 1.0 (VIS) and 1.6 arcsec (NISP) and sum to 0.95-1.00."""
+"""Half the side of the kernels of `ModelPsf`. Real stamps end at 1.0 (VIS) and 1.6 arcsec (NISP) and sum to 0.95-1.00."""
 _FADES_FROM = 0.75
 """Fraction of that radius from which the model falls smoothly to 0: bright stars do not end in a visible edge."""
 
 _N_STEPS = 15
-"""Of `_sharpened`. Fewer leave undersampled PSFs too wide, more sharpen what is noise in NISP's stamps; with these, point
-sources are as wide as the stamps of Q1 within 3 % in all bands."""
+"""Iterations of `_sharpened`. Fewer leave undersampled PSFs too wide, more sharpen the noise in NISP's stamps; with this
+number, point sources are as wide as the stamps of Q1 within 3 % in all bands."""
 _SHARING_VARIANCE = FINE_SCALE_ARCSEC**2 / 6
-"""In arcsec2 along an axis: what sharing a point source among fine pixels, whose light then counts as if at their centres, adds
-to the blurring by a pixel in whose middle the source is, as that of a stamp. On average over positions it is half as much."""
+"""Variance in arcsec2 along an axis that the drawing of point sources adds to the blurring by a pixel. Their light is shared
+among fine pixels and then counts as if at their centres. The value is for a source in the middle of the pixel, as in a stamp;
+on average over positions it is half as much."""
 
 
 class PsfError(LensscanError, ValueError):
-    """A PSF that cannot be used; the message says why."""
+    """A PSF cannot be used; the message gives the reason."""
 
 
 class Psf(Protocol):
     """Light of a point source, before pixels."""
 
     def kernel(self, scale_arcsec: float, pixel_arcsec: float) -> Image:
-        """`[y, x]`, an odd number of samples `scale_arcsec` apart each way, summing to 1.
+        """Return `[y, x]`, an odd number of samples `scale_arcsec` apart along each axis, with a sum of 1.
 
-        To be followed by the averaging of pixels of `pixel_arcsec`.
+        The caller then averages over pixels of `pixel_arcsec`.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Profile:
-    """How light falls off: a Moffat core on a Gaussian pedestal."""
+    """Radial profile of a PSF: a Moffat core on a Gaussian pedestal."""
 
     core_beta: float
     wing_share: float
-    """Of all light, in the pedestal."""
+    """Share of all light in the pedestal."""
     wing_sigma_arcsec: float
 
 
@@ -83,14 +84,14 @@ the three-fold moment of the same stamps."""
 
 @dataclass(frozen=True)
 class ModelPsf:
-    """An analytic PSF; the core's width is what makes it as wide as it should be, the pedestal stays.
+    """An analytic PSF; the core's width is adjusted to give the wanted FWHM, and the pedestal stays fixed.
 
     Raises:
         PsfError: no core, with its pixel, is that narrow or wide (when a kernel is asked for).
     """
 
     fwhm_arcsec: float
-    """With the pixel: diameter of the circle at half of the peak."""
+    """FWHM including the pixel: diameter of the circle at half of the peak."""
     detector_angle_deg: float = 0.0
     """Direction of one of the three corners of a PSF with `trefoil`, from x towards y."""
     trefoil: float = 0.0
@@ -116,14 +117,14 @@ class ModelPsf:
 
 
 def model_psf(band: str, detector_angle_deg: float, fwhm_factor: float = 1.0) -> ModelPsf:
-    """Euclid's: VIS three-fold about the detector's orientation, NISP round; `fwhm_factor` times the median width."""
+    """Model Euclid's PSF: VIS three-fold about the detector's orientation, NISP round; `fwhm_factor` times the median width."""
     trefoil = VIS_TREFOIL if band == "VIS" else 0.0
     return ModelPsf(EUCLID[band].psf_fwhm_arcsec * fwhm_factor, detector_angle_deg, trefoil, PROFILES[band])
 
 
 @lru_cache(maxsize=32)
 def _widths(profile: Profile, pixel_arcsec: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """FWHM with the pixel, increasing, and the core radii that give it, both in arcsec.
+    """Return increasing FWHM that include the pixel, and the core radii that give them, both in arcsec.
 
     The three-fold term changes the area at half maximum in second order only and is left out.
     """
@@ -135,17 +136,17 @@ def _widths(profile: Profile, pixel_arcsec: float) -> tuple[NDArray[np.float64],
     widths = np.empty_like(cores)
     for i, core in enumerate(cores):
         radii = np.linspace(0, 1.5 * core + pixel_arcsec, 60)[:, None, None]
-        # A square pixel: the mean of a side's direction and a diagonal's.
+        # The pixel is square: average the direction of a side and that of a diagonal.
         squares = ((x + radii * np.cos(turn)) ** 2 + (y + radii * np.sin(turn)) ** 2 for turn in (0, np.pi / 4))
         seen = sum(np.sum(weight * _brightness(square, core, profile), axis=(1, 2)) for square in squares)
         widths[i] = 2 * np.interp(-0.5 * seen[0], -seen, radii[:, 0, 0])
-    # Below one pixel the width no longer grows with the core's, and a core that the pedestal outshines makes it fall again.
+    # Below one pixel the width does not grow with the core's, and it falls again where the pedestal outshines the core.
     grows = slice(int(np.argmin(widths)), int(np.argmax(widths)) + 1)
     return widths[grows], cores[grows]
 
 
 def _brightness(radius2: NDArray[np.float64], core: float, profile: Profile) -> NDArray[np.float64]:
-    """Per arcsec2 at unit flux, on squares of radii."""
+    """Return the surface brightness per arcsec2 for a flux of 1, given squares of radii."""
     beta, variance = profile.core_beta, profile.wing_sigma_arcsec**2
     moffat = (beta - 1) / (np.pi * core**2) * (1 + radius2 / core**2) ** -beta
     gauss = np.exp(-radius2 / (2 * variance)) / (2 * np.pi * variance)
@@ -163,7 +164,7 @@ def _fill(
     cos_corner: float,
     sin_corner: float,
 ) -> None:
-    """`_brightness` with radii modulated three-fold, on samples about the middle; written into `kernel`."""
+    """Write `_brightness` with radii modulated three-fold, on samples about the middle, into `kernel`."""
     half = len(kernel) // 2
     moffat, gauss = (1 - wing_share) * (beta - 1) / core**2, wing_share / (2 * wing_sigma**2)
     for i in range(len(kernel)):
@@ -185,13 +186,13 @@ def _fill(
 
 @dataclass(frozen=True, eq=False)
 class SampledPsf:
-    """An effective PSF from an image: the light of a point source as pixels of `scale_arcsec` see it.
+    """An effective PSF from an image: the light of a point source recorded by pixels of `scale_arcsec`.
 
-    Its kernel is light that is nowhere negative and that the pixels of the image, and what the renderer adds to them, turn into
-    the image again (`_sharpened`). A point source in the middle of a pixel is then as wide as the stamps of Q1 within 3 %.
-    Where the PSF is undersampled, as VIS's is, extended light sees it up to 7 % narrower, and point sources about half as much
-    on average over positions. The PSF's position is the centroid of its light; pixels below 0 count as 0. It is used as it is:
-    neither the detector's orientation nor a scatter of widths applies.
+    Its kernel is nowhere negative. The pixels of the image, together with the blurring that the renderer adds, turn the kernel
+    into the image again (`_sharpened`). A point source in the middle of a pixel is then as wide as the stamps of Q1 within 3 %.
+    Where the PSF is undersampled, as in VIS, it is up to 7 % narrower for extended light, and about half as much for point
+    sources on average over positions. The PSF's position is the centroid of its light; pixels below 0 count as 0. The PSF is
+    used unchanged: neither the detector's orientation nor a scatter of widths applies.
 
     Raises:
         PsfError: the image is no PSF.
@@ -213,7 +214,7 @@ class SampledPsf:
 
 @lru_cache(maxsize=16)
 def _sampled_kernel(psf: SampledPsf, scale_arcsec: float) -> Image:
-    """Light in squares of `scale_arcsec` about the PSF's centroid; kept, since every simulated object asks for it."""
+    """Return the light in squares of `scale_arcsec` about the PSF's centroid; cached, since every simulated object uses it."""
     finer = _finer(psf.scale_arcsec)
     blur = float(np.sqrt(scale_arcsec**2 / 12 + _SHARING_VARIANCE)) * finer / psf.scale_arcsec
     stamp = np.maximum(psf.image, 0).astype(np.float64)
@@ -229,19 +230,19 @@ def _sampled_kernel(psf: SampledPsf, scale_arcsec: float) -> Image:
 
 
 def _finer(scale_arcsec: float) -> int:
-    """In how many parts of a pixel light is found along an axis: odd, about 0.02 arcsec wide, and few for memory's sake."""
+    """Return the number of parts of a pixel along an axis: odd, about 0.02 arcsec wide each, and few to save memory."""
     return min(5, 2 * round(scale_arcsec / 0.05) + 1)
 
 
 def _sharpened(stamp: NDArray[np.float64], finer: int, blur: float) -> NDArray[np.float64]:
-    """Light, nowhere negative, on pixels `finer` times finer that gives the stamp when blurred and binned to its pixels.
+    """Return light, nowhere negative, on pixels `finer` times finer that gives the stamp when blurred and binned to its pixels.
 
-    Richardson (1972) and Lucy (1974): light is multiplied by the ratio of the stamp to what the light gives. The ratios are
-    spread over more than a pixel, so that nothing is made up on smaller scales than the stamp shows.
+    Richardson (1972) and Lucy (1974): each step multiplies the light by the ratio of the stamp to the image of the light. The
+    ratios are spread over more than a pixel, so that no structure appears on smaller scales than the stamp shows.
 
     Args:
         stamp: `[y, x]`, at least 0.
-        finer: Odd.
+        finer: Fine pixels in a pixel along an axis; odd.
         blur: Standard deviation of a Gaussian, in fine pixels.
     """
     n_y, n_x = stamp.shape
@@ -258,12 +259,12 @@ def _sharpened(stamp: NDArray[np.float64], finer: int, blur: float) -> NDArray[n
 
 
 def _shares(edges: NDArray[np.float64], n: int) -> NDArray[np.float64]:
-    """`[len(edges) - 1, n]`: how much of each of n pixels, the first from 0 to 1, lies between successive edges."""
+    """Return `[len(edges) - 1, n]`: the share of each of n pixels, the first from 0 to 1, that is between successive edges."""
     return np.diff(np.clip(edges[:, None] - np.arange(n), 0, 1), axis=0)
 
 
 def _centroid(stamp: NDArray[np.float64]) -> tuple[float, float]:
-    """`(y, x)` in pixels, of light that is nowhere negative."""
+    """Return the centroid `(y, x)` in pixels of light that is nowhere negative."""
     y, x = (float(stamp.sum(axis=1 - axis) @ np.arange(stamp.shape[axis]) / stamp.sum()) for axis in (0, 1))
     return y, x
 
@@ -288,12 +289,12 @@ def _check_psf(image: Image) -> None:
 
 
 def read_psf(uri: str, hdu: int | str | None = None, scale_arcsec: float | None = None) -> SampledPsf:
-    """The PSF in a FITS file.
+    """Read the PSF in a FITS file.
 
     Args:
         uri: Local path, `file://` or `s3://`.
         hdu: Name or number of the extension; by default the first 2-D image.
-        scale_arcsec: Of its pixels; by default that of the header (WCS or PIXSCALE), and 0.1 for extensions named as Euclid's.
+        scale_arcsec: Pixel scale; by default that of the header (WCS or PIXSCALE), and 0.1 for extensions named as Euclid's.
 
     Raises:
         PsfError: the file cannot be read, has no such image, its pixel scale is unknown, or the image is no PSF.
@@ -306,7 +307,7 @@ def read_psf(uri: str, hdu: int | str | None = None, scale_arcsec: float | None 
 
 
 def read_psfs(uri: str) -> dict[str, SampledPsf]:
-    """The PSF of every band, from extensions named as in Euclid's cutouts (`MER_PSF_HDUS`).
+    """Read the PSF of every band, from extensions named as in Euclid's cutouts (`MER_PSF_HDUS`).
 
     Raises:
         PsfError: as for `read_psf`, or an extension is missing.

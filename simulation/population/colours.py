@@ -2,7 +2,7 @@
 
 A galaxy mixes an old population and a young one by their share of the light at 0.55 micron in its own frame; dust dims the
 young one after Calzetti et al. (2000, ApJ 533, 682, equation 4). The template is redshifted, absorbed below Lyman alpha by
-the intergalactic medium (Madau 1995, ApJ 441, 18) and averaged over each passband in photons. All that is tabulated once.
+the intergalactic medium (Madau 1995, ApJ 441, 18) and averaged over each passband in photons. The results are tabulated once.
 """
 
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ from simulation.systems import Sed
 Array = NDArray[np.floating]
 
 PASSBANDS_MICRON = {"VIS": (0.55, 0.90), "Y": (0.95, 1.21), "J": (1.17, 1.57), "H": (1.52, 2.02)}
-"""Top hats (Laureijs et al. 2011, Euclid Definition Study Report, table 3.1; Schirmer et al. 2022, table 1)."""
+"""Passbands as top hats (Laureijs et al. 2011, Euclid Definition Study Report, table 3.1; Schirmer et al. 2022, table 1)."""
 MAX_Z = 6.0
 MAX_E_BV = 1.0
-"""Dust colour excess in magnitudes; more is taken as this much."""
+"""Largest colour excess by dust in magnitudes; larger values are clipped to it."""
 
 # Nodes of f_nu in AB magnitudes, 0 at 0.55 micron; straight lines in log wavelength, power laws in f_lambda, between them.
 _OLD: dict[float, float] = {
@@ -54,21 +54,21 @@ _SCATTER_MAG = 0.05
 
 
 def early_type_sed(vis_mag: float, z: float, rng: Generator) -> Sed:
-    """An early-type galaxy: an old population and a few per cent of younger light, more of it at high redshift."""
+    """Draw an early-type galaxy: an old population and a few per cent of younger light, with more at high redshift."""
     young = min(0.02 * (1 + z) * float(np.exp(rng.normal(0, 0.6))), 0.3)
     return _scattered(vis_mag, galaxy_colours(z, young, float(rng.uniform(0, 0.3))), rng)
 
 
 def star_forming_sed(vis_mag: float, z: float, rng: Generator, dust: float | None = None) -> Sed:
-    """A galaxy that forms stars, in the whole range from blue and clear to dusty and red.
+    """Draw a star-forming galaxy, in the whole range from blue and clear to dusty and red.
 
     Args:
         vis_mag: Total AB magnitude in VIS.
         z: Redshift.
         rng: Source of randomness.
-        dust: Colour excess E(B-V) of the young stars in magnitudes; drawn, less for fainter galaxies, when not given.
+        dust: Colour excess E(B-V) of the young stars in magnitudes; if None, it is drawn, less for fainter galaxies.
     """
-    # Faint galaxies are less massive: younger, and with less dust; and old stars need time.
+    # Faint galaxies are less massive: younger, and with less dust; and old stars need time to age.
     maturity = min(max(1.1 - 0.25 * (vis_mag - 22.5), 0.25), 1.2)
     e_bv = float(rng.gamma(1.1, 0.14)) * maturity if dust is None else dust
     old = min(float(rng.gamma(1.0, 0.2)) * maturity / (1 + 0.3 * z), 0.8)
@@ -76,7 +76,7 @@ def star_forming_sed(vis_mag: float, z: float, rng: Generator, dust: float | Non
 
 
 def star_sed(vis_mag: float, rng: Generator) -> Sed:
-    """A dwarf star of type F5 to M4, the later the fainter; VIS - H from -0.5 to 1.7 (AB)."""
+    """Draw a dwarf star of type F5 to M4, on average later if fainter; VIS - H from -0.5 to 1.7 (AB)."""
     share = float(rng.beta(1.5 + max(0.0, vis_mag - 17) / 4, 1.5))
     colours = _star_colours()
     position = share * (len(colours) - 1)
@@ -86,11 +86,11 @@ def star_sed(vis_mag: float, rng: Generator) -> Sed:
 
 
 def galaxy_colours(z: float, young_share: float, e_bv: float = 0.0) -> list[float]:
-    """VIS - Y, VIS - J and VIS - H (AB) of a mixture of the two populations.
+    """Return VIS - Y, VIS - J and VIS - H (AB) of a mixture of the two populations.
 
     Args:
-        z: Redshift, 0 to `MAX_Z`; beyond is taken as `MAX_Z`.
-        young_share: Of the light at 0.55 micron in the galaxy's frame, after attenuation.
+        z: Redshift, 0 to `MAX_Z`; larger values are clipped to `MAX_Z`.
+        young_share: Share of the young population in the light at 0.55 micron in the galaxy's frame, after attenuation.
         e_bv: Colour excess of the young population in magnitudes.
     """
     vis, *others = _mixed_fluxes(z, young_share, e_bv)
@@ -98,7 +98,7 @@ def galaxy_colours(z: float, young_share: float, e_bv: float = 0.0) -> list[floa
 
 
 def k_correction_mag(z: float, band: str) -> float:
-    """Magnitude in a band of the old population less its rest-frame magnitude at 0.55 micron, without the distance modulus.
+    """Return the old population's magnitude in a band less its rest-frame one at 0.55 micron, without distance modulus.
 
     Raises:
         KeyError: there is no such band.
@@ -108,7 +108,7 @@ def k_correction_mag(z: float, band: str) -> float:
 
 
 def attenuation_mag(wavelength_micron: Array, e_bv: float) -> Array:
-    """Calzetti et al. (2000), equation 4, with R_V = 4.05; below 0.12 micron as at 0.12, above 2.2 none."""
+    """Apply Calzetti et al. (2000), equation 4, with R_V = 4.05; wavelengths are clipped to 0.12 to 2.2 micron."""
     w = np.clip(wavelength_micron, 0.12, 2.2)
     blue = 2.659 * (-2.156 + 1.509 / w - 0.198 / w**2 + 0.011 / w**3) + 4.05
     red = 2.659 * (-1.857 + 1.040 / w) + 4.05
@@ -116,12 +116,12 @@ def attenuation_mag(wavelength_micron: Array, e_bv: float) -> Array:
 
 
 def mean_flux(wavelength_micron: Array, f_nu: Array) -> float:
-    """Of evenly spaced wavelengths: the f_nu that a passband's photon count stands for, int f_nu dln(nu) / int dln(nu)."""
+    """Return the f_nu that a passband's photon count stands for, int f_nu dln(nu) / int dln(nu); wavelengths evenly spaced."""
     return float(np.sum(f_nu / wavelength_micron) / np.sum(1 / wavelength_micron))
 
 
 def template(wavelength_micron: Array, young_share: float, e_bv: float) -> Array:
-    """f_nu of the mixture against wavelength in the galaxy's frame, 1 at 0.55 micron; 0 below the Lyman limit."""
+    """Return f_nu of the mixture at wavelengths in the galaxy's frame, 1 at 0.55 micron; 0 below the Lyman limit."""
     young = _power_laws(wavelength_micron, tuple(_YOUNG), tuple(_YOUNG.values()))
     dust = attenuation_mag(wavelength_micron, e_bv) - attenuation_mag(np.array(0.55), e_bv)
     old = _power_laws(wavelength_micron, tuple(_OLD), tuple(_OLD.values()))
@@ -130,7 +130,10 @@ def template(wavelength_micron: Array, young_share: float, e_bv: float) -> Array
 
 
 def transmission(observed_micron: Array, z: float) -> Array:
-    """Of the intergalactic medium between Lyman alpha and the Lyman limit: Madau (1995), equation 12, for Lyman alpha alone."""
+    """Return the transmission of the intergalactic medium between Lyman alpha and the Lyman limit.
+
+    Madau (1995), equation 12, for Lyman alpha alone.
+    """
     depth = 0.0036 * (observed_micron / 0.121567) ** 3.46
     return np.where(observed_micron < 0.121567 * (1 + z), np.exp(-depth), 1.0)
 
@@ -140,14 +143,14 @@ def _power_laws(wavelength_micron: Array, nodes_micron: Sequence[float], mags: S
 
 
 def _wavelengths(band: str) -> Array:
-    """Midpoints of equal steps through a passband."""
+    """Return the midpoints of equal steps through a passband."""
     low, high = PASSBANDS_MICRON[band]
     return low + (np.arange(_SAMPLES) + 0.5) * (high - low) / _SAMPLES
 
 
 @lru_cache(maxsize=1)
 def _tables() -> tuple[list[list[float]], list[list[list[float]]]]:
-    """Mean f_nu per band of the old population at each redshift, and of the young one at each redshift and dust."""
+    """Tabulate mean f_nu per band of the old population at each redshift, and of the young one at each redshift and dust."""
     redshifts = np.arange(round(MAX_Z / _Z_STEP) + 2) * _Z_STEP
     dusts = np.arange(round(MAX_E_BV / _E_BV_STEP) + 2) * _E_BV_STEP
     old, young = np.empty((redshifts.size, 4)), np.empty((redshifts.size, dusts.size, 4))
@@ -164,9 +167,9 @@ def _tables() -> tuple[list[list[float]], list[list[list[float]]]]:
 
 
 def _mixed_fluxes(z: float, young_share: float, e_bv: float) -> list[float]:
-    """Mean f_nu in VIS, Y, J and H, in units of that at 0.55 micron in the galaxy's frame."""
+    """Return mean f_nu in VIS, Y, J and H, in units of that at 0.55 micron in the galaxy's frame."""
     old, young = _tables()
-    # Plain floats: for four numbers numpy is slower.
+    # Plain floats, since numpy is slower for four numbers.
     at_z, at_dust = min(max(z, 0.0), MAX_Z) / _Z_STEP, min(max(e_bv, 0.0), MAX_E_BV) / _E_BV_STEP
     i, j = int(at_z), int(at_dust)
     s, t = at_z - i, at_dust - j
@@ -178,7 +181,7 @@ def _mixed_fluxes(z: float, young_share: float, e_bv: float) -> list[float]:
 
 @lru_cache(maxsize=1)
 def _star_colours() -> list[list[float]]:
-    """VIS - Y, VIS - J and VIS - H of each star of the table."""
+    """Return VIS - Y, VIS - J and VIS - H of each star of the table."""
     colours = []
     for mags in _STARS:
         vis, *others = (mean_flux(w, _power_laws(w, _STAR_NODES_MICRON, mags)) for w in map(_wavelengths, PASSBANDS_MICRON))
@@ -187,6 +190,6 @@ def _star_colours() -> list[list[float]]:
 
 
 def _scattered(vis_mag: float, colours: Sequence[float], rng: Generator) -> Sed:
-    """The VIS magnitude is exact; the other bands scatter about their colours."""
+    """Return an SED with the exact VIS magnitude; the other bands scatter about their colours."""
     y, j, h = (float(vis_mag - c + s) for c, s in zip(colours, rng.normal(0, _SCATTER_MAG, 3), strict=True))
     return Sed(float(vis_mag), y, j, h)

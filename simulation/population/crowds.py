@@ -1,4 +1,4 @@
-"""Several galaxies together, and stars, about the origin: shapes like those of `simulation.population.shapes`."""
+"""Several galaxies together, and stars, about the origin: shapes with the interface of `simulation.population.shapes`."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -12,25 +12,25 @@ from simulation.systems import Annulus, Light, PointSource, Sed, Sersic, Spikes
 
 COMPANION_RADII_ARCSEC = (0.6, 3.0)
 BLUE_RADII_ARCSEC = (0.6, 2.5)
-"""Distances of blue companions: those of lensed images."""
+"""Distances of blue companions: the same as those of lensed images."""
 _MAX_RADIUS_ARCSEC = 3.2
-"""Distance of the outermost galaxy of a group, of knots in mergers, and of the centre of a tidal tail."""
+"""Largest distance of galaxies of a group, of knots in mergers, and of the centre of a tidal tail."""
 _FAINTEST_VIS_MAG = 25.2
-"""Of companions, so that they can be seen."""
+"""Faintest magnitude of companions, so that they are visible."""
 _SPIKED_VIS_MAG = 19.5
-"""Stars brighter than this show rays above the noise."""
+"""Magnitude below which stars have rays above the noise."""
 
 
 def merger(rng: Generator, vis_mag: float, z: float) -> tuple[Light, ...]:
-    """Two galaxies at one redshift; most have tidal tails, shells or a common envelope of 2-15 % of the light."""
+    """Draw two galaxies at one redshift; most have tidal tails, shells or a common envelope of 2-15 % of the light."""
     separation, direction = rng.uniform(0.4, 2.5), rng.uniform(0, 2 * np.pi)
-    # A catalogue's position is that of the brighter nucleus, or between the two where they blend.
+    # A catalogue's position is that of the brighter nucleus, or between the two if they blend.
     first = on_ellipse(separation * rng.uniform(0, 0.5), 1.0, 0.0, direction + np.pi)
     second = first[0] + separation * float(np.cos(direction)), first[1] + separation * float(np.sin(direction))
     light: list[Light] = []
     for place, mag in ((first, vis_mag), (second, vis_mag + rng.uniform(0, 1.75))):
         shape: Shape = pick(rng, (0.4, elliptical), (0.4, disc), (0.2, spiral))
-        # Knots come last: a few of them will do.
+        # Knots come last: a few of them suffice.
         parts = moved(shape(rng, mag, z)[:8], *place)
         light += [part for part in parts if np.hypot(part.x_arcsec, part.y_arcsec) < _MAX_RADIUS_ARCSEC]
     stripped = early_type_sed(vis_mag, z, rng) if rng.random() < 0.4 else star_forming_sed(vis_mag, z, rng)
@@ -38,7 +38,7 @@ def merger(rng: Generator, vis_mag: float, z: float) -> tuple[Light, ...]:
 
 
 def companions(rng: Generator, vis_mag: float, z: float) -> tuple[Light, ...]:
-    """A galaxy of any shape and one to four small ones, some of its own colour, some along the tangent by chance."""
+    """Draw a galaxy of any shape and one to four small ones, some of its own colour, some along the tangent by chance."""
     shape: Shape = pick(rng, (0.45, elliptical), (0.2, disc), (0.2, spiral), (0.15, edge_on))
     light = list(shape(rng, vis_mag, z)[:16])
     own_colour = light[0].sed
@@ -53,11 +53,11 @@ def companions(rng: Generator, vis_mag: float, z: float) -> tuple[Light, ...]:
 
 
 def blue_companions(rng: Generator, vis_mag: float, z: float) -> tuple[Light, ...]:
-    """A red elliptical with one to four blue galaxies, often at one radius and along the tangent, or of one colour."""
+    """Draw a red elliptical with one to four blue galaxies, often at one radius and along the tangent, or of one colour."""
     light = list(elliptical(rng, vis_mag, z))
     radius, scatter = rng.uniform(*BLUE_RADII_ARCSEC), pick(rng, (0.65, 0.12), (0.35, 0.5))
     mag = _companion_mag(rng, vis_mag, 1.5)
-    # Young galaxies are bluest where their ultraviolet light is seen.
+    # Young galaxies are bluest where their ultraviolet light falls into the bands.
     sed = star_forming_sed(mag, max(late_type_redshift(rng, mag), z), rng, 0.0)
     one_colour, tangential = rng.random() < 0.5, rng.random() < 0.65
     for _ in range(rng.integers(1, 5)):
@@ -70,7 +70,7 @@ def blue_companions(rng: Generator, vis_mag: float, z: float) -> tuple[Light, ..
 
 
 def group(rng: Generator, vis_mag: float, z: float) -> tuple[Light, ...]:
-    """Two to five early-type galaxies at one redshift, the brightest in the middle."""
+    """Draw two to five early-type galaxies at one redshift, the brightest in the middle."""
     light = list(elliptical(rng, vis_mag, z))
     for _ in range(rng.integers(1, 5)):
         place = on_ellipse(rng.uniform(0.8, _MAX_RADIUS_ARCSEC), 1.0, 0.0, rng.uniform(0, 2 * np.pi))
@@ -79,7 +79,7 @@ def group(rng: Generator, vis_mag: float, z: float) -> tuple[Light, ...]:
 
 
 def star(rng: Generator, vis_mag: float, detector_angle_deg: float) -> tuple[Light, ...]:
-    """A star, one in eight double; bright ones with rays that turn with the detector."""
+    """Draw a star, one in eight double; bright stars have rays that turn with the detector."""
     light = _single_star(rng, vis_mag, detector_angle_deg)
     if rng.random() < 1 / 8:
         place = on_ellipse(rng.uniform(0.25, 1.5), 1.0, 0.0, rng.uniform(0, 2 * np.pi))
@@ -88,7 +88,7 @@ def star(rng: Generator, vis_mag: float, detector_angle_deg: float) -> tuple[Lig
 
 
 def moved(light: Iterable[Light], dx_arcsec: float, dy_arcsec: float, mag: float = 0.0) -> tuple[Light, ...]:
-    """The same components elsewhere, and fainter by `mag` magnitudes."""
+    """Return the same components shifted, and fainter by `mag` magnitudes."""
     return tuple(
         replace(part, x_arcsec=part.x_arcsec + dx_arcsec, y_arcsec=part.y_arcsec + dy_arcsec, sed=part.sed.dimmed(mag))
         for part in light
@@ -98,7 +98,7 @@ def moved(light: Iterable[Light], dx_arcsec: float, dy_arcsec: float, mag: float
 def _debris(
     rng: Generator, sed: Sed, nuclei: tuple[tuple[float, float], tuple[float, float]], separation: float
 ) -> tuple[Light, ...]:
-    """What a merger threw out; `sed` is that of all the galaxies' light."""
+    """Draw tails, envelopes and shells of a merger; `sed` is that of all the galaxies' light."""
     n_tails = pick(rng, (0.15, 0), (0.35, 1), (0.4, 2), (0.1, 3))
     n_envelopes = pick(rng, (0.7, 0), (0.3, 1))
     light: list[Light] = []
@@ -114,7 +114,7 @@ def _debris(
 
 
 def _tail(rng: Generator, sed: Sed, x: float, y: float) -> Annulus:
-    """A piece of an ellipse that starts at a nucleus, the end of its major axis, and curls away."""
+    """Draw a piece of an ellipse that starts at a nucleus, the end of its major axis, and curves away."""
     angle, q = rng.uniform(0, 2 * np.pi), rng.uniform(0.5, 1.0)
     semi_major = min(rng.uniform(0.8, 2.2), _MAX_RADIUS_ARCSEC - float(np.hypot(x, y)))
     dx, dy = on_ellipse(semi_major, 1.0, 0.0, angle)

@@ -1,4 +1,4 @@
-"""What there is to observe: one `System` of a kind or look-alike, drawn from a preset."""
+"""Draw an object to observe: one `System` of a kind or look-alike, from a preset."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -18,14 +18,14 @@ from simulation.systems import LOOKALIKES, Kind, Light, Lookalike, System
 Preset = Literal["euclid", "wilde2022"]
 """`euclid` follows the forecast of Collett (2015) and is for real images; `wilde2022` is the paper's section 2.2."""
 Draw = Kind | Lookalike
-"""What can be asked for: a class, or one look-alike of the class `nonlens`."""
+"""Name of an object to draw: a class, or one look-alike of the class `nonlens`."""
 Lights = tuple[Light, ...]
 DRAWS: tuple[Draw, ...] = (*get_args(Kind), *LOOKALIKES)
 Shares = tuple[tuple[Draw, float], ...]
-"""What to draw, and how often."""
+"""Objects to draw, each with its share."""
 
 LENS_SHARES: Shares = (("single", 0.35), ("compound_arc", 0.075), ("double_ring", 0.075))
-"""Compound lenses are rare on the sky; networks learn them from many."""
+"""Shares of the kinds of lens. Compound lenses are rare on the sky; networks need many to learn them."""
 
 LOOKALIKE_SHARES: Mapping[Lookalike, float] = MappingProxyType(
     {
@@ -44,23 +44,23 @@ LOOKALIKE_SHARES: Mapping[Lookalike, float] = MappingProxyType(
         "artefact": 0.01,
     }
 )
-"""Of the non-lenses: what fools networks is far more frequent than on the sky, so that they see enough of it."""
+"""Shares of the non-lenses: objects that fool networks are far more frequent than on the sky, so that there are enough."""
 
 
 def kind_of(draw: Draw) -> Kind:
-    """The class of what is drawn."""
+    """Return the class of an object to draw."""
     return cast("Kind", draw) if draw in KINDS else "nonlens"
 
 
 class PopulationError(LensscanError, ValueError):
-    """Something that no preset, or not this one, has; the message names it."""
+    """A preset does not exist, or has no such object; the message names it."""
 
 
 def check_draw(preset: str, draw: str) -> None:
-    """Can this be drawn?
+    """Check that a preset can draw an object.
 
     Raises:
-        PopulationError: no; the message says what can.
+        PopulationError: it cannot; the message lists the allowed names.
     """
     if preset not in get_args(Preset):
         raise PopulationError(f"preset must be one of {', '.join(get_args(Preset))}, got {preset!r}")
@@ -71,17 +71,17 @@ def check_draw(preset: str, draw: str) -> None:
 
 
 def draw_system(preset: Preset, draw: Draw, rng: Generator, detector_angle_deg: float, neighbours: Lights = ()) -> System:
-    """A system of a preset. Whether its arcs can be seen is found out by rendering it.
+    """Draw a system from a preset. Only rendering shows whether its arcs are visible.
 
     Args:
-        preset: Name.
+        preset: Name of the preset.
         draw: A kind, or a look-alike; `nonlens` draws one of the preset's look-alikes.
         rng: Source of randomness.
         detector_angle_deg: Orientation of the detector.
-        neighbours: Light of what happens to lie near.
+        neighbours: Light of objects that are near by chance.
 
     Raises:
-        PopulationError: the preset or what to draw is unknown, or the preset has no such look-alike.
+        PopulationError: the preset or the object to draw is unknown, or the preset has no such look-alike.
     """
     check_draw(preset, draw)
     of_preset = {"euclid": _draw_euclid, "wilde2022": _draw_wilde2022}[preset]
@@ -89,19 +89,19 @@ def draw_system(preset: Preset, draw: Draw, rng: Generator, detector_angle_deg: 
 
 
 def lens_shares(shares: Iterable[tuple[Draw, float]]) -> Shares:
-    """The kinds of lens among what a data set draws; `LENS_SHARES` where there are none."""
+    """Return the kinds of lens among the objects of a data set; `LENS_SHARES` if it has no lenses."""
     lenses = tuple((kind_of(draw), share) for draw, share in shares if kind_of(draw) != "nonlens")
     return lenses or LENS_SHARES
 
 
 def draw_kind(shares: Shares, rng: Generator) -> Kind:
-    """A kind, as frequent as its share; shares need not sum to 1."""
+    """Draw a kind with its share as probability; shares need not sum to 1."""
     kinds, weights = zip(*shares, strict=True)
     return cast("Kind", kinds[int(rng.choice(len(kinds), p=np.array(weights) / sum(weights)))])
 
 
 def without_sources(system: System) -> System:
-    """What a lens would be if nothing lay behind it."""
+    """Return the non-lens that a lens is without the sources behind it."""
     return replace(
         system,
         kind="nonlens",
@@ -115,7 +115,7 @@ def without_sources(system: System) -> System:
 
 
 def draw_lookalike(preset: Preset, rng: Generator) -> Lookalike:
-    """What a non-lens is; the paper's are all lens galaxies without arcs."""
+    """Draw the look-alike of a non-lens; in `wilde2022` all are lens galaxies without arcs, as in the paper."""
     if preset == "wilde2022":
         return "twin"
     names = tuple(LOOKALIKE_SHARES)
@@ -123,7 +123,7 @@ def draw_lookalike(preset: Preset, rng: Generator) -> Lookalike:
 
 
 def draw_surroundings(preset: Preset, rng: Generator, detector_angle_deg: float) -> Lights:
-    """Galaxies and stars that happen to lie near, alike for every kind; the paper's images have none."""
+    """Draw galaxies and stars near by chance, alike for every kind; `wilde2022` has none, as in the paper's images."""
     return draw_neighbours(rng, detector_angle_deg) if preset == "euclid" else ()
 
 
@@ -133,7 +133,7 @@ def _draw_euclid(draw: Draw, rng: Generator, angle: float) -> System:
     lookalike = draw_lookalike("euclid", rng) if draw == "nonlens" else cast("Lookalike", draw)
     if lookalike == "twin":
         return without_sources(forecast.draw_lens(draw_kind(LENS_SHARES, rng), rng, angle))
-    # A flawed image is of nothing in particular.
+    # The image with the artefact is of an ordinary faint galaxy.
     z, light = BUILDERS["faint" if lookalike == "artefact" else lookalike](rng, None, angle)
     return System("nonlens", lookalike, z, None, None, (), light, (), (), (), None, angle)
 

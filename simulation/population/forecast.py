@@ -13,26 +13,26 @@ from simulation.systems import Kind, Light, Mass, Sersic, System
 
 MAX_VELOCITY_DISPERSION_KM_S = 450.0
 MIDDLE_VELOCITY_DISPERSIONS_KM_S = (80.0, 280.0)
-"""Of galaxy 1 of a compound lens; smaller than the deflector's, too."""
+"""Range of galaxy 1 of a compound lens, which is also smaller than the deflector's dispersion."""
 _MIN_COMPOUND_RADIUS_ARCSEC = 0.6
 _MIDDLE_BRIGHTER_THAN_MAG, _MIDDLE_RED_SHARE = 25.3, 0.35
-"""Massive enough to matter: its VIS magnitude, and how often it is red."""
+"""Faintest VIS magnitude of galaxy 1, for enough mass to matter, and how often the galaxy is red."""
 _MIN_SOURCE_GAP, _MAX_Z = 0.3, 5.0
-"""Least redshift between the sources of a compound lens, and the farther one's largest."""
+"""Smallest redshift difference of the sources of a compound lens, and largest redshift of the farther one."""
 _GROUP_SHARE, _GROUP_FACTORS = 0.15, (1.3, 2.6)
-"""Of the deflectors, those with the mass of a group, and by what their Einstein radii grow."""
+"""Share of deflectors with the mass of a group, and factors by which their Einstein radii grow."""
 _MEMBERS_SHARE_OF_GROUPS, _MEMBERS_SHARE_OF_OTHERS = 0.6, 0.19
-"""Deflectors with further massive galaxies: 25 % in all."""
+"""Shares of deflectors with further massive galaxies: 25 % in all."""
 _MEMBER_DISTANCES_ARCSEC = (1.5, 6.0)
 _SHEAR = 0.028
-"""Rayleigh scale, for a mean of 0.035."""
+"""Rayleigh scale of the shear, for a mean of 0.035."""
 _OTHER_SLOPE_SHARE, _SLOPES = 1 / 3, (1.7, 2.3)
 _RED_SHARE = 0.18
 _CLUMPY_SHARE = 0.5
 _FARTHEST_SOURCE = 0.95
 _ARC_OFFSETS = (0.3, 0.9)
 _RING_OFFSET, _RING_OFFSET_ARCSEC = 0.3, 0.25
-"""Distances of sources from the axis, in Einstein radii for their redshift unless it says arcsec."""
+"""Distances of sources from the axis, in Einstein radii for their redshift unless the name ends in arcsec."""
 _MIN_RADIUS_ARCSEC = 0.03
 _MAX_DRAWS = 1000
 
@@ -50,15 +50,15 @@ class _Deflector:
         return self.masses[0]
 
     def radius_arcsec(self, z_source: float) -> float:
-        """Einstein radius of the deflector alone, taken as isothermal."""
+        """Return the Einstein radius of the deflector alone, taken as isothermal."""
         return einstein_radius_arcsec(self.mass.velocity_dispersion_km_s, self.mass.z, z_source)
 
 
 def draw_lens(kind: Kind, rng: Generator, detector_angle_deg: float) -> System:
-    """A lens without neighbours. Whether its arcs can be seen is found out by rendering it.
+    """Draw a lens without neighbours. Only rendering shows whether its arcs are visible.
 
     Raises:
-        ValueError: the kind is none of a lens.
+        ValueError: the kind is not a lens.
     """
     if kind == "single":
         return _draw_single(rng, detector_angle_deg)
@@ -70,7 +70,7 @@ def draw_lens(kind: Kind, rng: Generator, detector_angle_deg: float) -> System:
 def _draw_single(rng: Generator, detector_angle_deg: float) -> System:
     row = draw_row(rng)
     deflector = _draw_deflector(rng, row)
-    # The density of sources grows with area.
+    # Sources are uniform in area.
     x, y = _at_distance(rng, deflector, 0.0, _FARTHEST_SOURCE * deflector.radius_arcsec(row.z_source))
     return System(
         kind="single",
@@ -89,7 +89,7 @@ def _draw_single(rng: Generator, detector_angle_deg: float) -> System:
 
 
 def _draw_compound(kind: Kind, rng: Generator, detector_angle_deg: float) -> System:
-    """A deflector, a massive galaxy behind it that is lensed and lenses, and a source behind both."""
+    """Draw a deflector, a massive galaxy behind it that is both lensed and a lens, and a source behind both."""
     row, far_row = _draw_compound_rows(rng)
     deflector = _draw_deflector(rng, row)
     redshifts = (row.z_source, far_row.z_source)
@@ -113,7 +113,7 @@ def _draw_compound(kind: Kind, rng: Generator, detector_angle_deg: float) -> Sys
 
 
 def _draw_compound_rows(rng: Generator) -> tuple[Row, Row]:
-    """A massive lens with its source, and another lens's source, which lies farther away."""
+    """Draw a massive lens with its source, and another lens's source at a larger redshift."""
     for _ in range(_MAX_DRAWS):
         row, far_row = draw_row(rng), draw_row(rng)
         is_far = row.z_source + _MIN_SOURCE_GAP < far_row.z_source < _MAX_Z
@@ -124,8 +124,8 @@ def _draw_compound_rows(rng: Generator) -> tuple[Row, Row]:
 
 
 def _draw_deflector(rng: Generator, row: Row) -> _Deflector:
-    """The lens galaxy of a row, now and then with the mass or with further members of a group."""
-    # Catalogue positions miss the galaxy's centre by 0.06 arcsec, one in five by 0.2.
+    """Draw the lens galaxy of a row, now and then with the mass or with further members of a group."""
+    # Catalogue positions are off the galaxy's centre by 0.06 arcsec, one in five by 0.2.
     x, y = rng.normal(0, 0.2 if rng.random() < 0.2 else 0.06, 2).tolist()
     is_group = rng.random() < _GROUP_SHARE
     sigma = row.velocity_dispersion_km_s
@@ -133,10 +133,10 @@ def _draw_deflector(rng: Generator, row: Row) -> _Deflector:
         largest = min((MAX_VELOCITY_DISPERSION_KM_S / sigma) ** 2, EINSTEIN_RADII_ARCSEC[1] / row.einstein_radius_arcsec)
         sigma = min(sigma * float(np.sqrt(min(rng.uniform(*_GROUP_FACTORS), largest))), MAX_VELOCITY_DISPERSION_KM_S)
     angle = float(rng.uniform(0, np.pi))
-    # Mass is rounder than light or not, and nearly aligned with it.
+    # The axis ratio of the mass scatters about that of the light, and the two are nearly aligned.
     mass_q = min(max(row.lens_axis_ratio + float(rng.normal(0, 0.08)), 0.4), 0.98)
     amplitude, shear_angle = float(rng.rayleigh(_SHEAR)), float(rng.uniform(0, 2 * np.pi))
-    # Shear is what the source feels.
+    # The drawn shear is the one for this source.
     amplitude /= distance_ratio(row.z_lens, row.z_source)
     shear = (float(amplitude * np.cos(shear_angle)), float(amplitude * np.sin(shear_angle)))
     slope = 2.0
@@ -153,7 +153,7 @@ def _draw_deflector(rng: Generator, row: Row) -> _Deflector:
 
 
 def _lens_light(rng: Generator, row: Row, x: float, y: float, angle: float) -> tuple[Light, ...]:
-    """A spheroid, one time in four with an extended envelope."""
+    """Draw a spheroid, one time in four with an extended envelope."""
     sed = early_type_sed(row.lens_vis_mag, row.z_lens, rng)
     radius, q = row.lens_half_light_radius_arcsec, row.lens_axis_ratio
     index = min(max(float(rng.normal(4.0, 0.7)), 2.2), 6.5)
@@ -168,7 +168,7 @@ def _lens_light(rng: Generator, row: Row, x: float, y: float, angle: float) -> t
 
 
 def _draw_member(rng: Generator, row: Row, x: float, y: float) -> tuple[Light, Mass]:
-    """A smaller galaxy of the deflector's group; light, size and mass scale with the main galaxy's."""
+    """Draw a smaller galaxy of the deflector's group; light, size and mass scale with the main galaxy's."""
     fainter_mag = float(rng.uniform(0.7, 3.0))
     low, high = _MEMBER_DISTANCES_ARCSEC
     dx, dy = _polar(rng, low, high)
@@ -182,7 +182,7 @@ def _draw_member(rng: Generator, row: Row, x: float, y: float) -> tuple[Light, M
 
 
 def _draw_source(rng: Generator, x: float, y: float, z: float, row: Row, red_share: float = _RED_SHARE) -> tuple[Light, ...]:
-    """The source of a row: blue and exponential or clumpy, or red."""
+    """Draw the source of a row: blue and exponential or clumpy, or red."""
     mag, q, angle = row.source_vis_mag, row.source_axis_ratio, float(rng.uniform(0, np.pi))
     radius = max(row.source_half_light_radius_arcsec, _MIN_RADIUS_ARCSEC)
     if rng.random() < red_share:
@@ -198,7 +198,7 @@ def _draw_source(rng: Generator, x: float, y: float, z: float, row: Row, red_sha
 
 
 def _draw_knot(rng: Generator, disc: Sersic, z: float, mag: float, share: float) -> Light:
-    """A place in a disc where many stars form, young and with little dust."""
+    """Draw a star-forming knot in a disc, young and with little dust."""
     radius = disc.half_light_radius_arcsec
     major, minor = rng.normal(0, 0.7 * radius, 2) * (1.0, disc.axis_ratio)
     cos, sin = np.cos(disc.angle_rad), np.sin(disc.angle_rad)
@@ -208,7 +208,7 @@ def _draw_knot(rng: Generator, disc: Sersic, z: float, mag: float, share: float)
 
 
 def _middle_mass(rng: Generator, light: tuple[Light, ...], z: float, deflector_sigma_km_s: float) -> Mass:
-    """Galaxy 1 of a compound lens: its mass goes with its light in H, and shares its place and ellipse."""
+    """Draw the mass of galaxy 1 of a compound lens: it scales with its light in H, and shares its position and ellipse."""
     galaxy = light[0]
     if not isinstance(galaxy, Sersic):
         raise TypeError(f"the middle galaxy must have a Sersic profile, got {galaxy.shape}")
@@ -221,7 +221,7 @@ def _middle_mass(rng: Generator, light: tuple[Light, ...], z: float, deflector_s
 
 
 def _offsets(kind: Kind, radius_arcsec: float) -> tuple[float, float]:
-    """Least and largest distance of a compound lens's source from the axis."""
+    """Return the smallest and largest distance of a compound lens's source from the axis."""
     if kind == "double_ring":
         return 0.0, min(_RING_OFFSET * radius_arcsec, _RING_OFFSET_ARCSEC)
     return _ARC_OFFSETS[0] * radius_arcsec, _ARC_OFFSETS[1] * radius_arcsec
@@ -233,7 +233,7 @@ def _at_distance(rng: Generator, deflector: _Deflector, low_arcsec: float, high_
 
 
 def _polar(rng: Generator, low_arcsec: float, high_arcsec: float) -> tuple[float, float]:
-    """A point between two circles, even in area."""
+    """Draw a point between two circles, uniform in area."""
     distance = float(np.sqrt(rng.uniform(low_arcsec**2, high_arcsec**2)))
     direction = float(rng.uniform(0, 2 * np.pi))
     return distance * float(np.cos(direction)), distance * float(np.sin(direction))

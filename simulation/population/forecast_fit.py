@@ -1,4 +1,4 @@
-"""Fits the mixture of `simulation.population.forecast_rows` to the table of Collett (2015).
+"""Fit the mixture of `simulation.population.forecast_rows` to the table of Collett (2015).
 
 Run `python -m simulation.population.forecast_fit TABLE`.
 
@@ -19,10 +19,10 @@ Array = NDArray[np.float64]
 
 N_COMPONENTS = 10
 _COLUMNS = (0, 1, 3, 6, 5, 12, 11, 4, 9)
-"""Of the table, in the order of `Row`."""
+"""Columns of the table, in the order of `Row`."""
 _RADIUS_COLUMN, _ROW_SOURCE_RADIUS = 2, 6
 _MIN_RADIUS_ARCSEC = 0.3
-"""Smaller than any that is drawn: a cut at the edge of a Gaussian mixture would be smeared over."""
+"""Smallest Einstein radius in the fit, below any that is drawn: a Gaussian mixture would smear out a cut at its edge."""
 _ROUNDED_TO_ARCSEC = 0.01
 _N_ITERATIONS = 400
 _SEED = 2015
@@ -30,7 +30,7 @@ _DIGITS = 5
 
 
 def main() -> None:
-    """Write the mixture."""
+    """Fit the mixture to a table and write it."""
     parser = argparse.ArgumentParser(description="Fit the population of lenses to the forecast table of Collett (2015).")
     parser.add_argument("table", type=Path)
     parser.add_argument("--out", type=Path, default=MIXTURE_JSON)
@@ -39,10 +39,10 @@ def main() -> None:
 
 
 def fit(table: Array) -> dict[str, Any]:
-    """The file's content, for a table as published, [row, column]."""
+    """Return the file's content, for a table as published, [row, column]."""
     rng = np.random.default_rng(_SEED)
     rows = table[table[:, _RADIUS_COLUMN] > _MIN_RADIUS_ARCSEC][:, _COLUMNS]
-    # Radii come rounded, some to 0.
+    # Radii in the table are rounded, some to 0.
     radii = rows[:, _ROW_SOURCE_RADIUS] + rng.uniform(-0.5, 0.5, len(rows)) * _ROUNDED_TO_ARCSEC
     rows[:, _ROW_SOURCE_RADIUS] = np.maximum(radii, _ROUNDED_TO_ARCSEC / 2)
     points = to_coordinates(rows)
@@ -59,12 +59,12 @@ def fit(table: Array) -> dict[str, Any]:
 def expectation_maximisation(
     points: Array, n_components: int, n_iterations: int, rng: np.random.Generator
 ) -> tuple[Array, Array, Array]:
-    """Weights, means and covariances of a Gaussian mixture of most likelihood (Dempster, Laird & Rubin 1977).
+    """Return weights, means and covariances of the Gaussian mixture of maximum likelihood (Dempster, Laird & Rubin 1977).
 
     Args:
         points: [row, coordinate].
         n_components: Gaussians with full covariances.
-        n_iterations: From means at random points.
+        n_iterations: Iterations, starting from means at random points.
         rng: Source of randomness.
     """
     n = len(points)
@@ -84,7 +84,7 @@ def expectation_maximisation(
 
 
 def _responsibilities(points: Array, weights: Array, means: Array, covariances: Array) -> Array:
-    """Share of each component in each point, [row, component]."""
+    """Return the share of each component in each point, [row, component]."""
     logs = np.empty((len(points), len(weights)))
     for k, (weight, mean, covariance) in enumerate(zip(weights, means, covariances, strict=True)):
         root = np.linalg.cholesky(covariance)
@@ -95,7 +95,7 @@ def _responsibilities(points: Array, weights: Array, means: Array, covariances: 
 
 
 def _rounded(values: Any) -> Any:
-    """Numbers to a few significant digits."""
+    """Round numbers to a few significant digits."""
     array = np.asarray(values)
     return float(f"{array:.{_DIGITS}g}") if array.ndim == 0 else [float(f"{v:.{_DIGITS}g}") for v in array.tolist()]
 

@@ -1,4 +1,4 @@
-"""The forecast of Collett (2015, ApJ 811, 20) for lenses in Euclid: a Gaussian mixture that its public table follows."""
+"""The forecast of Collett (2015, ApJ 811, 20) for lenses in Euclid: a Gaussian mixture fitted to its public table."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 from simulation.lensing import einstein_radius_arcsec
 
 MIXTURE_JSON = Path(__file__).with_name("forecast.json")
-"""Written by `simulation.population.forecast_fit`."""
+"""File of the mixture, written by `simulation.population.forecast_fit`."""
 EINSTEIN_RADII_ARCSEC = (0.4, 4.0)
 _AXIS_RATIOS = (0.2, 1.0)
 _EDGE = 1e-3
 _SOFT_ARCSEC = 0.03
-"""Added to sources' radii before the logarithm, which would make much of the smallest ones."""
+"""Radius added to sources' radii before the logarithm, which would stretch the smallest ones."""
 _MAX_Z_LENS, _MAX_Z_SOURCE = 2.1, 6.6
 _SIGMAS_KM_S = (100.0, 420.0)
 _SOURCE_VIS_MAGS, _MAX_SOURCE_RADIUS_ARCSEC = (20.0, 29.0), 1.5
-"""The table's own limits, nearly."""
+"""Limits of the drawn rows: nearly those of the table."""
 _MAX_DRAWS = 1000
 
 
@@ -43,7 +43,7 @@ class Row:
 
     @property
     def einstein_radius_arcsec(self) -> float:
-        """Wilde et al. 2022, equation 1."""
+        """Einstein radius by Wilde et al. 2022, equation 1."""
         return einstein_radius_arcsec(self.velocity_dispersion_km_s, self.z_lens, self.z_source)
 
 
@@ -53,21 +53,21 @@ class Mixture:
 
     cumulated_weights: NDArray[np.float64]
     means: NDArray[np.float64]
-    """[component, coordinate]."""
+    """Means, [component, coordinate]."""
     roots: NDArray[np.float64]
     """Lower Cholesky factors of the covariances, [component, coordinate, coordinate]."""
 
     def draw(self, rng: Generator) -> NDArray[np.float64]:
-        """One point, [coordinate]."""
+        """Draw one point, [coordinate]."""
         k = int(np.searchsorted(self.cumulated_weights, rng.random()))
         return self.means[k] + self.roots[k] @ rng.standard_normal(self.means.shape[1])
 
 
 def draw_row(rng: Generator) -> Row:
-    """A lens with an Einstein radius within `EINSTEIN_RADII_ARCSEC`.
+    """Draw a lens with an Einstein radius within `EINSTEIN_RADII_ARCSEC`.
 
     Raises:
-        ValueError: the mixture hardly has such lenses.
+        ValueError: `_MAX_DRAWS` draws from the mixture gave no such lens.
     """
     mixture = read_mixture()
     for _ in range(_MAX_DRAWS):
@@ -78,7 +78,7 @@ def draw_row(rng: Generator) -> Row:
 
 
 def to_coordinates(columns: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Coordinates in which the population is nearly a few Gaussians, [row, coordinate], of columns in the order of `Row`."""
+    """Map columns in the order of `Row` to coordinates [row, coordinate] in which the population is nearly a few Gaussians."""
     z_lens, z_source, sigma, lens_mag, lens_radius, source_mag, source_radius, lens_q, source_q = columns.T
     return np.column_stack(
         [
@@ -96,7 +96,7 @@ def to_coordinates(columns: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def from_coordinates(point: NDArray[np.float64]) -> Row:
-    """The inverse of `to_coordinates` for one point; redshifts to three decimals, as in the table."""
+    """Invert `to_coordinates` for one point; redshifts have three decimals, as in the table."""
     log_z, log_dz, log_sigma, lens_mag, log_lens_radius, source_mag, log_source_radius, lens_q, source_q = point.tolist()
     exps = np.exp([log_z, log_dz, log_sigma, log_lens_radius, log_source_radius, -lens_q, -source_q]).tolist()
     low, high = _AXIS_RATIOS
@@ -115,12 +115,12 @@ def from_coordinates(point: NDArray[np.float64]) -> Row:
 
 @lru_cache(maxsize=1)
 def read_mixture() -> Mixture:
-    """The mixture that comes with the package."""
+    """Read the mixture that is part of the package."""
     return mixture_of(json.loads(MIXTURE_JSON.read_text())["components"])
 
 
 def mixture_of(components: Sequence[Mapping[str, Any]]) -> Mixture:
-    """The mixture of components as `simulation.population.forecast_fit` writes them."""
+    """Build the mixture from components as `simulation.population.forecast_fit` writes them."""
     weights = np.array([c["weight"] for c in components])
     means = np.array([c["mean"] for c in components])
     roots = np.zeros((*means.shape, means.shape[1]))

@@ -1,4 +1,4 @@
-"""Galaxies and stars that fool lens finders: a builder for each look-alike, at a magnitude given or drawn."""
+"""Build galaxies and stars that fool lens finders: one builder for each look-alike, at a given or drawn magnitude."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -21,7 +21,8 @@ from simulation.population.shapes import (
 from simulation.systems import Light, Lookalike
 
 Builder = Callable[[Generator, float | None, float], tuple[float, tuple[Light, ...]]]
-"""(rng, vis_mag, detector_angle_deg) to redshift and light. The magnitude is that of all components; None: drawn."""
+"""Function of (rng, vis_mag, detector_angle_deg) that returns redshift and light. The magnitude is that of all components
+together; if None, it is drawn."""
 
 LENS_VIS_MAGS = (17.5, 20.9, 22.5)
 """Smallest, most frequent and largest VIS magnitude of lens galaxies; the median is 20.4."""
@@ -29,11 +30,11 @@ FAINT_VIS_MAGS = (22.0, 25.5)
 _COUNTS_FROM_VIS_MAG = 19.0
 _STAR_VIS_MAGS = (15.0, 20.5, 22.0)
 _STAR_Z = 1e-4
-"""The Doppler shift of 30 km/s."""
+"""Redshift of a star: the Doppler shift of 30 km/s."""
 
 
 def total_vis_mag(light: tuple[Light, ...]) -> float:
-    """VIS magnitude of all components together."""
+    """Return the VIS magnitude of all components together."""
     return -2.5 * float(np.log10(sum(10 ** (-0.4 * part.sed.vis_mag) for part in light)))
 
 
@@ -44,7 +45,7 @@ def _build_star(rng: Generator, vis_mag: float | None, detector_angle_deg: float
 
 def _galaxy(shape: Shape, redshift: Callable[[Generator, float], float], draw_mag: Callable[[Generator], float]) -> Builder:
     def build(rng: Generator, vis_mag: float | None, detector_angle_deg: float) -> tuple[float, tuple[Light, ...]]:
-        del detector_angle_deg  # of no concern to a galaxy
+        del detector_angle_deg  # only stars depend on it
         mag = draw_mag(rng) if vis_mag is None else vis_mag
         z = redshift(rng, mag)
         return z, _placed(rng, shape(rng, mag, z), mag)
@@ -53,13 +54,13 @@ def _galaxy(shape: Shape, redshift: Callable[[Generator, float], float], draw_ma
 
 
 def _placed(rng: Generator, light: tuple[Light, ...], vis_mag: float) -> tuple[Light, ...]:
-    """At the magnitude, and off the centre as catalogue positions are: by 0.06 arcsec, one in five by 0.2."""
+    """Bring light to the magnitude, and off the centre like catalogue positions: by 0.06 arcsec, one in five by 0.2."""
     x, y = rng.normal(0, 0.2 if rng.random() < 0.2 else 0.06, 2)
     return moved(light, float(x), float(y), vis_mag - total_vis_mag(light))
 
 
 def _down_to(faintest: float) -> Callable[[Generator], float]:
-    """Magnitudes half of which are those of lenses; the rest follow the counts as far as a shape can be told."""
+    """Draw half of the magnitudes as those of lenses; the others follow the counts down to where shapes are recognisable."""
 
     def draw(rng: Generator) -> float:
         if rng.random() < 0.5:
@@ -70,7 +71,7 @@ def _down_to(faintest: float) -> Callable[[Generator], float]:
 
 
 def _count_mag(rng: Generator, brightest: float, faintest: float) -> float:
-    """Counts grow as 10^(0.3 mag)."""
+    """Draw a magnitude from counts that grow as 10^(0.3 mag)."""
     return float(np.log10(rng.uniform(10 ** (0.3 * brightest), 10 ** (0.3 * faintest))) / 0.3)
 
 
@@ -89,4 +90,4 @@ BUILDERS: Mapping[Lookalike, Builder] = MappingProxyType(
         "star": _build_star,
     }
 )
-"""Every look-alike but the twin, a lens galaxy without its source, and the artefact, a flaw of the image."""
+"""Builders of all look-alikes except the twin, a lens galaxy without its source, and the artefact, a flaw of the image."""

@@ -1,4 +1,4 @@
-"""Galaxies with rings, about the origin: a red core in a ring of young stars is the best likeness of an Einstein ring."""
+"""Galaxies with rings, about the origin: a red core in a ring of young stars resembles an Einstein ring most."""
 
 from collections.abc import Callable
 
@@ -16,16 +16,16 @@ Make = Callable[[Generator, Sed, Sed, float], tuple[Light, ...]]
 
 
 def ring_galaxy(rng: Generator, vis_mag: float, z: float) -> tuple[Light, ...]:
-    """A shape of the kinds in `simulation.population.shapes`: concentric, off-centre, partial, polar and barred rings."""
+    """Draw a ring galaxy, as the shapes in `simulation.population.shapes`: concentric, off-centre, partial, polar or barred."""
     radius = float(np.clip(10 ** (0.08 - 0.07 * (vis_mag - 20) + rng.normal(0, 0.17)), *RADII_ARCSEC))
-    # Rings shine by their youngest stars, with little dust.
+    # The light of rings is from their youngest stars, with little dust.
     old, young = early_type_sed(vis_mag, z, rng), star_forming_sed(vis_mag, z, rng, rng.gamma(1.2, 0.08))
     make: Make = pick(rng, (0.4, _concentric), (0.2, _collisional), (0.15, _partial), (0.1, _polar), (0.15, _barred))
     return make(rng, old, young, radius)
 
 
 def _concentric(rng: Generator, core: Sed, young: Sed, radius: float) -> tuple[Light, ...]:
-    """Of the type of Hoag's object, with or without a faint disc, and some knots."""
+    """Draw a galaxy of the type of Hoag's object, with or without a faint disc, and with up to eight knots."""
     q, angle = rng.uniform(0.5, 1.0), rng.uniform(0, np.pi)
     share = rng.uniform(0.2, 0.6)
     ring = _ring(rng, young.share(share), radius, q, angle)
@@ -36,7 +36,7 @@ def _concentric(rng: Generator, core: Sed, young: Sed, radius: float) -> tuple[L
 
 
 def _collisional(rng: Generator, core: Sed, young: Sed, radius: float) -> tuple[Light, ...]:
-    """A galaxy went through: the core lies off the centre of the ring, one side of which is bright and full of knots."""
+    """Draw a galaxy that another crossed: its core is off the centre of the ring, which has one bright side and many knots."""
     q, angle = rng.uniform(0.55, 1.0), rng.uniform(0, np.pi)
     x, y = on_ellipse(radius * rng.uniform(0.1, 0.45), 1.0, 0.0, rng.uniform(0, 2 * np.pi))
     ring = rng.uniform(0.4, 0.75)
@@ -52,7 +52,7 @@ def _collisional(rng: Generator, core: Sed, young: Sed, radius: float) -> tuple[
 
 
 def _partial(rng: Generator, core: Sed, young: Sed, radius: float) -> tuple[Light, ...]:
-    """One or two arcs of a ring that never closed, in a faint disc."""
+    """Draw one or two arcs of an incomplete ring, in a faint disc."""
     q, angle = rng.uniform(0.5, 1.0), rng.uniform(0, np.pi)
     ring = rng.uniform(0.15, 0.4)
     arcs = [_arc(rng, young.share(ring), radius * rng.uniform(0.9, 1.1), q, angle) for _ in range(rng.integers(1, 3))]
@@ -61,7 +61,7 @@ def _partial(rng: Generator, core: Sed, young: Sed, radius: float) -> tuple[Ligh
 
 
 def _polar(rng: Generator, core: Sed, young: Sed, radius: float) -> tuple[Light, ...]:
-    """A flat galaxy with a ring across it, seen nearly edge on."""
+    """Draw a flat galaxy with a ring across it, seen nearly edge on."""
     q, angle = rng.uniform(0.15, 0.45), rng.uniform(0, np.pi)
     host = _core(rng, core.share(rng.uniform(0.5, 0.8)), 1.2 * radius, rng.uniform(0.35, 0.7), angle)
     ring = _ring(rng, young.share(rng.uniform(0.2, 0.5)), radius, q, angle + np.pi / 2 + rng.normal(0, 0.2))
@@ -69,7 +69,7 @@ def _polar(rng: Generator, core: Sed, young: Sed, radius: float) -> tuple[Light,
 
 
 def _barred(rng: Generator, core: Sed, young: Sed, radius: float) -> tuple[Light, ...]:
-    """A ring at the bar's ends, now and then another of twice its radius."""
+    """Draw a bar with a ring at its ends, and now and then another ring of about twice the radius."""
     q, angle = rng.uniform(0.6, 1.0), rng.uniform(0, np.pi)
     semi_major = radius / float(np.sqrt(q))
     inner = _ring(rng, young.share(rng.uniform(0.15, 0.4)), radius, q, angle)
@@ -98,7 +98,7 @@ def _arc(rng: Generator, sed: Sed, radius: float, q: float, angle: float, x: flo
 
 
 def _knots_on(rng: Generator, sed: Sed, ring: Annulus, n: int) -> tuple[Light, ...]:
-    """Knots along a ring, each with some per cent of the light of `sed`."""
+    """Draw knots along a ring, each with some per cent of the light of `sed`."""
     places = []
     for _ in range(n):
         semi_major = ring.radius_arcsec * rng.normal(1, 0.05) / np.sqrt(ring.axis_ratio)

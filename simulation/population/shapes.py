@@ -1,6 +1,6 @@
-"""Single galaxies about the origin: a shape takes a Generator, a VIS magnitude and a redshift, and gives components.
+"""Single galaxies about the origin: a shape takes a Generator, a VIS magnitude and a redshift, and returns components.
 
-Only the components' shares of the light count here: `galaxies` brings their sum to the magnitude asked for.
+Only the components' shares of the light matter here: `galaxies` scales their sum to the requested magnitude.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,39 +13,39 @@ from simulation.population.colours import early_type_sed, star_forming_sed
 from simulation.systems import Annulus, Light, Sed, Sersic, SpiralArms
 
 Shape = Callable[[Generator, float, float], tuple[Light, ...]]
-"""(rng, vis_mag, z) to components."""
+"""Function of (rng, vis_mag, z) that returns components."""
 T = TypeVar("T")
 
 _MAX_DISC_ARCSEC = 1.8
-"""Half-light semi-major axis: arms and knots of larger discs lie outside what looks like a lens."""
+"""Largest half-light semi-major axis: arms and knots of larger discs are farther out than those of lenses."""
 _MAX_KNOT_ARCSEC = 3.2
-"""Distance of star-forming knots from the centre."""
+"""Largest distance of star-forming knots from the centre."""
 
 
 def early_type_redshift(rng: Generator, vis_mag: float) -> float:
-    """Near those of lens galaxies: 0.5 at VIS 20.5, more where fainter."""
+    """Draw a redshift near those of lens galaxies: 0.5 at VIS 20.5, larger for fainter galaxies."""
     median = max(0.5 + 0.14 * (vis_mag - 20.5), 0.1)
     return min(max(median * float(rng.lognormal(0, 0.3)), 0.05), 1.5)
 
 
 def late_type_redshift(rng: Generator, vis_mag: float) -> float:
-    """Like the medians of deep surveys: 0.28 at VIS 20 and 0.8 at 24, with a wide scatter."""
+    """Draw a redshift about the medians of deep surveys: 0.28 at VIS 20 and 0.8 at 24, with a wide scatter."""
     median = max(0.28 + 0.135 * (vis_mag - 20), 0.08)
     return min(max(median * float(rng.lognormal(0, 0.4)), 0.03), 2.5)
 
 
 def early_type_radius_arcsec(rng: Generator, vis_mag: float) -> float:
-    """Half-light radius: 0.7 arcsec at VIS 20.5."""
+    """Draw a half-light radius: 0.7 arcsec at VIS 20.5."""
     return float(10 ** (-0.15 - 0.12 * (vis_mag - 20.5) + rng.normal(0, 0.15)))
 
 
 def disc_semi_major_arcsec(rng: Generator, vis_mag: float) -> float:
-    """Half-light semi-major axis: 1 arcsec at VIS 20, 0.4 at 24."""
+    """Draw a half-light semi-major axis: 1 arcsec at VIS 20, 0.4 at 24."""
     return min(float(10 ** (-0.1 * (vis_mag - 20) + rng.normal(0, 0.14))), _MAX_DISC_ARCSEC)
 
 
 def pick(rng: Generator, *options: tuple[float, T]) -> T:
-    """One of several (weight, option)."""
+    """Draw one of several (weight, option)."""
     left = rng.random() * sum(weight for weight, _ in options)
     for weight, option in options:
         left -= weight
@@ -55,19 +55,19 @@ def pick(rng: Generator, *options: tuple[float, T]) -> T:
 
 
 def on_ellipse(semi_major: float, axis_ratio: float, angle_rad: float, azimuth_rad: float) -> tuple[float, float]:
-    """Where a point of a circular disc at an azimuth is seen when the disc is inclined."""
+    """Return x and y on the sky of a point at an azimuth of a circular disc, when the disc is inclined."""
     along, across = semi_major * np.cos(azimuth_rad), semi_major * axis_ratio * np.sin(azimuth_rad)
     cos, sin = np.cos(angle_rad), np.sin(angle_rad)
     return float(cos * along - sin * across), float(sin * along + cos * across)
 
 
 def arm_azimuth_rad(arms: SpiralArms, scaled_radius: float, arm: int = 0) -> float:
-    """Azimuth in the disc's plane of an arm's ridge at a radius in units of the half-light radius."""
+    """Return the azimuth in the disc's plane of an arm's ridge at a radius in units of the half-light radius."""
     return float(arms.phase_rad + np.log(scaled_radius) / np.tan(arms.pitch_rad) + 2 * np.pi * arm / arms.n_arms)
 
 
 def knots(rng: Generator, sed: Sed, share: float, positions: Iterable[tuple[float, float]]) -> tuple[Light, ...]:
-    """Star-forming knots at positions, a few of them bright, with a share of the light between them."""
+    """Draw star-forming knots at positions, a few of them bright; together they have a share of the light."""
     places = [place for place in positions if np.hypot(*place) < _MAX_KNOT_ARCSEC]
     weights = rng.lognormal(0, 0.7, len(places))
     radii = rng.uniform(0.03, 0.11, len(places))
@@ -78,7 +78,7 @@ def knots(rng: Generator, sed: Sed, share: float, positions: Iterable[tuple[floa
 
 
 def elliptical(rng: Generator, vis_mag: float, z: float) -> tuple[Light, ...]:
-    """An early-type galaxy, now and then with an envelope or faint shells."""
+    """Draw an early-type galaxy, now and then with an envelope or faint shells."""
     sed = early_type_sed(vis_mag, z, rng)
     radius = early_type_radius_arcsec(rng, vis_mag)
     q, angle = rng.uniform(0.5, 1.0), rng.uniform(0, np.pi)
@@ -92,7 +92,7 @@ def elliptical(rng: Generator, vis_mag: float, z: float) -> tuple[Light, ...]:
 
 
 def shells(rng: Generator, sed: Sed, radius_arcsec: float, angle_rad: float) -> tuple[Light, ...]:
-    """One to three faint arcs at alternating ends of the major axis, left by a swallowed galaxy."""
+    """Draw one to three faint arcs at alternating ends of the major axis, remnants of an accreted galaxy."""
     arcs = []
     for i in range(rng.integers(1, 4)):
         at = min(radius_arcsec * rng.uniform(1.5, 2.5) * 1.35**i, 3.0)
@@ -103,7 +103,7 @@ def shells(rng: Generator, sed: Sed, radius_arcsec: float, angle_rad: float) -> 
 
 
 def disc(rng: Generator, vis_mag: float, z: float) -> tuple[Light, ...]:
-    """A disc with a redder bulge; one in four is clumpy."""
+    """Draw a disc with a redder bulge; one in four is clumpy."""
     old, young = early_type_sed(vis_mag, z, rng), star_forming_sed(vis_mag, z, rng)
     semi_major, angle = disc_semi_major_arcsec(rng, vis_mag), rng.uniform(0, np.pi)
     q = _inclined(rng, rng.uniform(0.3, 1.0))
@@ -120,7 +120,7 @@ def disc(rng: Generator, vis_mag: float, z: float) -> tuple[Light, ...]:
 
 
 def spiral(rng: Generator, vis_mag: float, z: float) -> tuple[Light, ...]:
-    """Young arms on an older disc with a bulge, sometimes a bar, and knots along the arms."""
+    """Draw young arms on an older disc with a bulge, sometimes a bar, and knots along the arms."""
     old, young = early_type_sed(vis_mag, z, rng), star_forming_sed(vis_mag, z, rng)
     semi_major = min(1.15 * disc_semi_major_arcsec(rng, vis_mag), _MAX_DISC_ARCSEC)
     q, angle = rng.uniform(0.4, 1.0), rng.uniform(0, np.pi)
@@ -148,7 +148,7 @@ def spiral(rng: Generator, vis_mag: float, z: float) -> tuple[Light, ...]:
 
 
 def edge_on(rng: Generator, vis_mag: float, z: float) -> tuple[Light, ...]:
-    """A disc seen from the side, through its dust, with a bulge; some are warped into an S or bent into a bow."""
+    """Draw a disc seen edge on, through its dust, with a bulge; some are warped into an S or bent into a bow."""
     old, young = early_type_sed(vis_mag, z, rng), star_forming_sed(vis_mag, z, rng, rng.gamma(2.5, 0.13))
     semi_major = min(1.2 * disc_semi_major_arcsec(rng, vis_mag), _MAX_DISC_ARCSEC)
     q, angle = rng.uniform(0.1, 0.25), rng.uniform(0, np.pi)
@@ -171,13 +171,13 @@ def edge_on(rng: Generator, vis_mag: float, z: float) -> tuple[Light, ...]:
 
 
 def faint(rng: Generator, vis_mag: float, z: float) -> tuple[Light, ...]:
-    """A small galaxy of the field."""
+    """Draw a small galaxy of the field."""
     shape: Shape = pick(rng, (0.6, disc), (0.2, elliptical), (0.1, edge_on), (0.1, spiral))
     return shape(rng, vis_mag, z)
 
 
 def _inclined(rng: Generator, cos_inclination: float) -> float:
-    """Axis ratio of a disc of some thickness (Hubble 1926)."""
+    """Draw the axis ratio of an inclined disc of finite thickness (Hubble 1926)."""
     thickness = rng.uniform(0.15, 0.3)
     return float(np.sqrt(cos_inclination**2 + thickness**2 * (1 - cos_inclination**2)))
 
@@ -185,16 +185,16 @@ def _inclined(rng: Generator, cos_inclination: float) -> float:
 def disc_light(
     sed: Sed, semi_major: float, q: float, angle: float, arms: SpiralArms | None = None, x: float = 0.0, y: float = 0.0
 ) -> Sersic:
-    """An exponential disc, inclined by its axis ratio."""
+    """Return an exponential disc, with its inclination given by its axis ratio."""
     return Sersic(x, y, semi_major * float(np.sqrt(q)), 1.0, q, angle, sed, arms)
 
 
 def bulge_light(rng: Generator, sed: Sed, semi_major: float, q: float, angle: float) -> Sersic:
-    """Rounder than its disc, and a fifth of its size."""
+    """Draw a bulge, rounder than its disc and about a fifth of its size."""
     return Sersic(0.0, 0.0, semi_major * rng.uniform(0.1, 0.3), rng.uniform(1.5, 4.0), (1 + q) / 2, angle, sed)
 
 
 def bar_light(rng: Generator, sed: Sed, semi_major: float, angle: float) -> Sersic:
-    """Flat along its length, and then it ends."""
+    """Draw a bar, with a flat profile along its length and a sharp end."""
     bar_q = rng.uniform(0.25, 0.4)
     return Sersic(0.0, 0.0, 0.7 * semi_major * float(np.sqrt(bar_q)), 0.5, bar_q, angle, sed)

@@ -1,14 +1,14 @@
-"""The preset `wilde2022`: section 2.2 and table 1 of Wilde et al. (2022), with the physics of lensing kept right.
+"""The preset `wilde2022`: section 2.2 and table 1 of Wilde et al. (2022), with correct physics of lensing.
 
-What the paper leaves open is settled here:
+Where the paper leaves choices open, this module decides:
 - The training set that it takes redshifts and magnitudes from is not public; the ranges of SLACS lenses, which it samples
   too, stand in.
 - Luminosities follow velocity dispersions (Faber & Jackson 1976) rather than the other way round; the relation is the same.
 - `Gamma` of table 1, signed and without unit, is each component of an external shear: a slope would not be centred on 0. The
-  system has one, about the deflector, as felt by the farthest source. (The notebook published with the paper draws shears of
-  up to 0.05.)
-- Of the positions of table 1 for compound arcs only those are drawn that lens: the source and the middle galaxy within the
-  deflector's Einstein radius for their redshifts. Elsewhere in boxes of 10 arcsec there is but one image.
+  system has one shear, about the deflector, with its value for the farthest source. (The notebook published with the paper
+  draws shears of up to 0.05.)
+- Compound arcs take only those positions of table 1 that lens: the source and the middle galaxy are within the deflector's
+  Einstein radius for their redshifts. Elsewhere in boxes of 10 arcsec there is only one image.
 - The middle galaxy is a source as well as a lens, and its light is lensed by the deflector.
 - A source shares the ranges of the lenses' profile, `R Sersic` and `n Sersic`.
 """
@@ -29,28 +29,28 @@ ANGLES_RAD = (0.0, float(np.pi))
 AXIS_RATIOS = (0.3, 1.0)
 COMPOUND_ARC_OFFSETS_ARCSEC = (-5.0, 5.0)
 DOUBLE_RING_OFFSETS_ARCSEC = (-0.25, 0.25)
-"""Of each lens galaxy from the source, in x and in y."""
+"""Offsets of each lens galaxy from the source, in x and in y."""
 GAMMAS = (-0.5, 0.5)
-"""All of table 1."""
+"""Components of the shear. This range and those above are from table 1."""
 DEFLECTOR_REDSHIFTS = (0.08, 0.44)
 SOURCE_REDSHIFTS = (0.20, 1.19)
 VELOCITY_DISPERSIONS_KM_S = (164.0, 404.0)
-"""Least and largest of 56 SLACS lenses (Bolton et al. 2008; Auger et al. 2009; Birrer et al. 2020)."""
+"""Ranges of 56 SLACS lenses (Bolton et al. 2008; Auger et al. 2009; Birrer et al. 2020)."""
 DEFLECTOR_IS_MORE_MASSIVE_SHARE = 2 / 3
 SOURCE_VIS_MAGS = (20.0, 24.0)
-"""Without magnification; not in the paper. Fainter ones of several arcsec would not be seen."""
+"""Magnitudes of sources without magnification; not in the paper. Fainter sources of several arcsec would not be visible."""
 MAX_Z_SOURCE2 = 3.0
 _MIN_GAP = 0.1
-"""Least difference of the redshifts of two galaxies on a line of sight."""
+"""Smallest difference of the redshifts of two galaxies on a line of sight."""
 
 
 def draw_lens(kind: Kind, rng: Generator, detector_angle_deg: float) -> System:
-    """A lens without neighbours. Whether its arcs can be seen is found out by rendering it.
+    """Draw a lens without neighbours. Only rendering shows whether its arcs are visible.
 
     `single` is a compound arc without its middle galaxy.
 
     Raises:
-        ValueError: the kind is none of a lens.
+        ValueError: the kind is not a lens.
     """
     if kind not in {"single", "compound_arc", "double_ring"}:
         raise ValueError(f"kind must be single, compound_arc or double_ring, got {kind!r}")
@@ -85,7 +85,7 @@ def draw_lens(kind: Kind, rng: Generator, detector_angle_deg: float) -> System:
 
 
 def _draw_redshifts(rng: Generator) -> tuple[float, float, float]:
-    """Of the deflector, the galaxy behind it, and a source behind both."""
+    """Draw the redshifts of the deflector, the galaxy behind it, and a source behind both."""
     z_lens = float(rng.uniform(*DEFLECTOR_REDSHIFTS))
     z_middle = float(rng.uniform(max(SOURCE_REDSHIFTS[0], z_lens + _MIN_GAP), SOURCE_REDSHIFTS[1]))
     z_far = float(rng.uniform(z_middle + _MIN_GAP, MAX_Z_SOURCE2))
@@ -93,7 +93,7 @@ def _draw_redshifts(rng: Generator) -> tuple[float, float, float]:
 
 
 def _draw_positions(kind: Kind, rng: Generator, radius_arcsec: float, middle_radius_arcsec: float) -> list[tuple[float, float]]:
-    """Of the source, the deflector and the middle galaxy; the radii are the deflector's for the source and that galaxy."""
+    """Draw positions of source, deflector and middle galaxy; the radii are the deflector's for the source and that galaxy."""
     source = rng.uniform(*SOURCE_POSITIONS_ARCSEC, 2)
     if kind == "double_ring":
         deflector, middle = source + rng.uniform(*DOUBLE_RING_OFFSETS_ARCSEC, (2, 2))
@@ -106,19 +106,19 @@ def _draw_positions(kind: Kind, rng: Generator, radius_arcsec: float, middle_rad
 
 
 def _within(rng: Generator, radius_arcsec: float) -> NDArray[np.float64]:
-    """A point in a circle about the origin, even in area."""
+    """Draw a point in a circle about the origin, uniform in area."""
     direction = rng.uniform(0, 2 * np.pi)
     return radius_arcsec * np.sqrt(rng.uniform()) * np.array([np.cos(direction), np.sin(direction)])
 
 
 def _draw_velocity_dispersions(rng: Generator) -> tuple[float, float]:
-    """Of the deflector and the middle galaxy, in km/s."""
+    """Draw the velocity dispersions of the deflector and the middle galaxy, in km/s."""
     low, high = sorted(rng.uniform(*VELOCITY_DISPERSIONS_KM_S, 2).tolist())
     return (high, low) if rng.random() < DEFLECTOR_IS_MORE_MASSIVE_SHARE else (low, high)
 
 
 def _draw_shear(rng: Generator, z_lens: float, z_source: float) -> tuple[float, float]:
-    """Components for an infinitely distant source, of a shear that is drawn for this one."""
+    """Draw a shear for this source, and return its components for an infinitely distant one."""
     gamma1, gamma2 = (rng.uniform(*GAMMAS, 2) / distance_ratio(z_lens, z_source)).tolist()
     return gamma1, gamma2
 
@@ -137,5 +137,5 @@ def _draw_profile(rng: Generator, x: float, y: float, sed: Sed) -> Sersic:
 
 
 def _mass_of(galaxy: Sersic, z: float, sigma_km_s: float, shear: tuple[float, float] = (0.0, 0.0)) -> Mass:
-    """Light and mass share their ellipse."""
+    """Return the mass of a galaxy, with the position and ellipse of its light."""
     return Mass(z, galaxy.x_arcsec, galaxy.y_arcsec, sigma_km_s, galaxy.axis_ratio, galaxy.angle_rad, shear)

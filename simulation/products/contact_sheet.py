@@ -1,4 +1,4 @@
-"""A picture of a data set: a row of colour composites for each kind of object."""
+"""Draw a picture of a data set: a row of colour composites for each kind of object."""
 
 import io
 
@@ -15,16 +15,16 @@ _INCHES_PER_STAMP = 1.1
 
 
 def contact_sheet_png(shard: Shard) -> bytes:
-    """PNG with up to `COLUMNS` objects of each kind of object (`morphology` of the truth) that the shard holds.
+    """Return a PNG with up to `COLUMNS` objects of each kind of object (`morphology` of the truth) in the shard.
 
     Raises:
-        ValueError: the shard names no kinds.
+        ValueError: the shard's truth has no kinds.
     """
     names = shard.truth["morphology"].to_pylist()
     if not any(names):
-        raise ValueError("the shard's truth names no kind of object")
+        raise ValueError("the shard's truth must name kinds of object in its column 'morphology', got none")
     kinds = shard.truth["kind"].to_pylist()
-    # Lenses first, each class and within it each kind together.
+    # Lenses come first; classes, and kinds within a class, are grouped.
     shown = sorted({(kind == "nonlens", kind or "", name) for kind, name in zip(kinds, names, strict=True) if name})
     scale = shard.geometry.grids["VIS"].pixel_scale_arcsec
     rows: list[tuple[str, list[NDArray[np.float64]]]] = []
@@ -35,7 +35,7 @@ def contact_sheet_png(shard: Shard) -> bytes:
 
 
 def picture_png(rows: list[tuple[str, list[NDArray[np.float64]]]]) -> bytes:
-    """PNG of rows of `[y, x, channel]` images with a label at the left of each."""
+    """Return a PNG of rows of `[y, x, channel]` images with a label at the left of each row."""
     columns = max(len(images) for _, images in rows)
     height = _INCHES_PER_STAMP * len(rows)
     figure = Figure(figsize=(_INCHES_PER_STAMP * (columns + 0.9), height), facecolor="white")

@@ -24,23 +24,23 @@ _SPEC_KEY = b"lensscan.dataset"
 
 
 class DatasetSpec(BaseModel):
-    """What a data set holds."""
+    """Specification of a data set."""
 
     model_config = ConfigDict(frozen=True)
 
     n: int = Field(ge=1)
-    """Objects in all."""
+    """Number of objects."""
     seed: int = Field(ge=0)
     preset: Preset = "euclid"
     kinds: Shares = KIND_SHARES
     """Probability of each kind or look-alike; they sum to 1."""
     geometry: Literal["challenge", "mer", "mer10"] = "challenge"
     components: bool = False
-    """Keep the noise-free lens light and each lensed source."""
+    """Whether to keep the noise-free lens light and each lensed source."""
     psf_uri: str | None = None
-    """A FITS file with a PSF for each band, instead of the model's."""
+    """FITS file with a PSF for each band, instead of the model's."""
     psf_sha256: str | None = None
-    """Of that file."""
+    """SHA-256 of that file."""
 
     @model_validator(mode="after")
     def _probabilities(self) -> Self:
@@ -65,10 +65,10 @@ def dataset_spec(
     components: bool = False,
     psf_uri: str | None = None,
 ) -> DatasetSpec:
-    """A specification from what a person says; `kinds` as for `parse_kinds`.
+    """Build a specification from a user's arguments; `kinds` as for `parse_kinds`.
 
     Raises:
-        SimulationError: a kind or weight is not one, the preset has no such kind or does not fit the geometry, or the PSF
+        SimulationError: a kind or weight is invalid, the preset has no such kind or does not fit the geometry, or the PSF
             file cannot be used.
     """
     shares = KIND_SHARES if kinds is None else parse_kinds(kinds)
@@ -95,7 +95,7 @@ def dataset_spec(
 
 
 def parse_kinds(text: str) -> Shares:
-    """Shares of kinds from `single,spiral` (equal shares) or `nonlens=3,double_ring=1` (relative weights).
+    """Parse shares of kinds from `single,spiral` (equal shares) or `nonlens=3,double_ring=1` (relative weights).
 
     Raises:
         SimulationError: a kind is unknown or named twice, or a weight is not a number > 0.
@@ -124,12 +124,12 @@ def _weight(text: str, kind: str) -> float:
 
 
 def object_rng(spec: DatasetSpec, index: int) -> Generator:
-    """The source of everything random about the object at an index."""
+    """Return the random generator of the object at an index."""
     return default_rng(SeedSequence(spec.seed, spawn_key=(index,)))
 
 
 def simulate_at(spec: DatasetSpec, index: int, psfs: Mapping[str, Psf] | None = None) -> Simulated:
-    """The object at an index.
+    """Simulate the object at an index.
 
     Raises:
         SimulationError: it could not be made; the message names its index.
@@ -153,7 +153,7 @@ def simulate_at(spec: DatasetSpec, index: int, psfs: Mapping[str, Psf] | None = 
 
 
 def simulate_objects(spec: DatasetSpec, indices: Iterable[int]) -> pa.Table:
-    """A shard table of the objects at `indices`, in that order; `object_id` is the index.
+    """Simulate a shard table of the objects at `indices`, in that order; `object_id` is the index.
 
     Raises:
         SimulationError: an object could not be made; the message names its index.
@@ -173,12 +173,12 @@ def simulate_objects(spec: DatasetSpec, indices: Iterable[int]) -> pa.Table:
 
 
 def shard_uris(spec: DatasetSpec, out_uri: str) -> list[str]:
-    """Where the shards of a data set lie."""
+    """Return the URIs of the shards of a data set, in order."""
     return [join(out_uri, f"shard-{number:05d}.parquet") for number in range(spec.n_shards)]
 
 
 def simulate_shard(spec: DatasetSpec, shard_number: int) -> pa.Table:
-    """The table of one shard.
+    """Simulate the table of one shard.
 
     Raises:
         ValueError: there is no such shard.
@@ -191,7 +191,7 @@ def simulate_shard(spec: DatasetSpec, shard_number: int) -> pa.Table:
 
 
 def is_shard_of(spec: DatasetSpec, shard_number: int, uri: str) -> bool:
-    """Does `uri` hold this shard of this data set already?
+    """Return whether `uri` already holds this shard of this data set.
 
     Raises:
         SimulationError: it holds a shard of another data set, or another number of objects of this one.
@@ -218,11 +218,11 @@ def _shard_indices(spec: DatasetSpec, shard_number: int) -> range:
 
 
 def _per_object(spec: DatasetSpec) -> str:
-    """What decides an object besides its index."""
+    """Return the part of the specification that, with its index, determines an object."""
     return spec.model_dump_json(exclude={"n", "psf_uri"})
 
 
 def write_contact_sheet(shard_uri: str, out_uri: str) -> None:
-    """A PNG at `out_uri` that shows objects of the shard; one that is there already is kept."""
+    """Write a PNG with objects of the shard to `out_uri`; an existing file is kept."""
     shard = decode_shard(read_bytes(shard_uri))
     create_if_absent(out_uri, contact_sheet_png(shard), "contact-sheet")

@@ -1,4 +1,4 @@
-"""How a lensed source looks: the number of its images, and whether they make arcs, a quad or a ring."""
+"""Classify the images of a lensed source: their number, and whether they make arcs, a quad or a ring."""
 
 from typing import Literal
 
@@ -10,34 +10,34 @@ Grid = NDArray[np.floating]
 Morphology = Literal["arc", "quad", "ring"]
 
 MIN_IMAGE_MAGNIFICATION = 0.1
-"""Fainter images, in a deflector's core, do not count."""
+"""Smallest magnification of an image that counts; fainter ones are in a deflector's core."""
 _RING_COVERAGE = 0.8
 _RING_BRIGHTNESS = 0.12
-"""Of its brightest part; a ring is at least this bright along `_RING_COVERAGE` of it."""
+"""Fraction of its brightest part that a ring reaches along `_RING_COVERAGE` of its azimuths."""
 _N_AZIMUTHS = 36
 _PHI = (np.arange(_N_AZIMUTHS) + 0.5) * 2 * np.pi / _N_AZIMUTHS
 _RADIAL_STEP_ARCSEC = 0.05
 
 
 def n_images(beta_x: Grid, beta_y: Grid, axis_arcsec: Grid, source_x_arcsec: float, source_y_arcsec: float) -> int:
-    """Images of a point source, from rays that were shot to its plane.
+    """Count the images of a point source, from rays that were shot to its plane.
 
     Each cell of the grid is cut into two triangles, and those count that are mapped around the source (Schneider, Ehlers &
     Falco 1992, section 10.3). A triangle about the singular centre of a deflector is mapped around much of the source plane
-    without there being an image. It gives itself away like the faint image that a less steep core has there: it keeps its
-    orientation and yet shrinks the light, while real images of positive parity are magnified. So centres need not be known,
-    and those of galaxies in further planes may be seen anywhere.
+    although there is no image. It differs from real images in the same way as the faint image in a less steep core: it keeps
+    its orientation and yet shrinks the light, while real images of positive parity are magnified. So the positions of centres
+    are not needed, and those of galaxies in further planes may appear anywhere.
 
     Args:
-        beta_x: `[y, x]`, where `ray_shoot` sent the light of a square grid, arcsec.
-        beta_y: Likewise.
+        beta_x: `[y, x]`, x in arcsec in the source plane to which `ray_shoot` maps a square grid.
+        beta_y: y, likewise.
         axis_arcsec: Coordinates of the grid's columns, and rows; evenly spaced. Images closer to each other, or to a
             deflector's centre, than two steps may be miscounted.
-        source_x_arcsec: Of the point in the source plane.
+        source_x_arcsec: Position of the point in the source plane.
         source_y_arcsec: Likewise.
 
     Returns:
-        Images with a magnification of at least `MIN_IMAGE_MAGNIFICATION`, and 1 for what is not lensed.
+        The number of images with a magnification of at least `MIN_IMAGE_MAGNIFICATION`; 1 without lensing.
     """
     rows, columns = np.nonzero(_is_straddled(beta_x, source_x_arcsec) & _is_straddled(beta_y, source_y_arcsec))
     below_x, below_y, above_x, above_y = (
@@ -54,13 +54,13 @@ def n_images(beta_x: Grid, beta_y: Grid, axis_arcsec: Grid, source_x_arcsec: flo
     twice_area = np.sum(x * next_y - next_x * y, axis=0)[holds_source]
     step = float(axis_arcsec[1] - axis_arcsec[0])
     shrinking = twice_area / step**2  # 1 / magnification
-    # Triangles on a fold are badly measured, hence a limit of 2 in place of 1.
+    # The areas of triangles on a fold are inaccurate, hence a limit of 2 instead of 1.
     counts = (shrinking < 2) & (shrinking > -1 / MIN_IMAGE_MAGNIFICATION)
     return int(counts.sum())
 
 
 def _is_straddled(beta: Grid, source: float) -> NDArray[np.bool_]:
-    """Cells `[y, x]` with corners on both sides of the source in one coordinate."""
+    """Return cells `[y, x]` with corners on both sides of the source in one coordinate."""
     is_above = beta > source
     n_above = is_above[:-1, :-1] + is_above[1:, 1:].astype(np.uint8) + is_above[:-1, 1:] + is_above[1:, :-1]
     return (n_above > 0) & (n_above < 4)
@@ -69,18 +69,18 @@ def _is_straddled(beta: Grid, source: float) -> NDArray[np.bool_]:
 def morphology(
     image: Grid, axis_arcsec: Grid, centre_arcsec: tuple[float, float], n_source_images: int, einstein_radius_arcsec: float
 ) -> Morphology:
-    """What a source's lensed light looks like about the deflector.
+    """Classify the shape of a source's lensed light about the deflector.
 
-    "ring": along 80 % of the azimuths about the deflector (36 of them) light peaks between 0.5 and 1.6 Einstein radii, with
-    at least 12 % of the brightest peak. Else "quad": four or more images. Else "arc": one arc, or arc and counter-image.
+    "ring": along 80 % of 36 azimuths about the deflector the light peaks between 0.5 and 1.6 Einstein radii, with more than
+    12 % of the brightest peak. Otherwise "quad": four or more images. Otherwise "arc": one arc, or arc and counter-image.
 
     Args:
-        image: `[y, x]`, the light of one source alone, without noise, as blurred by the telescope in VIS. (Unblurred, the
-            core of a compact source is so bright that little else counts.)
+        image: `[y, x]`, the light of one source alone, without noise, blurred by the telescope in VIS. (Unblurred, the core
+            of a compact source is so bright that all other light hardly counts.)
         axis_arcsec: Coordinates of the image's columns, and rows; evenly spaced.
         centre_arcsec: x and y of the deflector.
-        n_source_images: As from `n_images`.
-        einstein_radius_arcsec: For this source.
+        n_source_images: Number of images from `n_images`.
+        einstein_radius_arcsec: Einstein radius for this source.
     """
     radii = np.arange(0.5 * einstein_radius_arcsec, 1.6 * einstein_radius_arcsec + _RADIAL_STEP_ARCSEC, _RADIAL_STEP_ARCSEC)
     x = centre_arcsec[0] + radii[:, None] * np.cos(_PHI)
@@ -88,7 +88,7 @@ def morphology(
     first, step = float(axis_arcsec[0]), float(axis_arcsec[1] - axis_arcsec[0])
     along_radii = map_coordinates(image, [(y - first) / step, (x - first) / step], order=1)
     brightest = along_radii.max(axis=0)
-    # Light that only grows inward is a counter-image near the centre, spread by the telescope.
+    # Light that only increases inward is a counter-image near the centre, blurred by the telescope.
     is_ridge = along_radii.argmax(axis=0) > 0
     if np.mean(is_ridge & (brightest > _RING_BRIGHTNESS * brightest.max())) >= _RING_COVERAGE:
         return "ring"

@@ -29,7 +29,7 @@ MOSAICS: Mapping[str, str] = MappingProxyType(
 """Band name to product name."""
 CATALOGUE = "FINAL-CAT"
 _CREATED = "20260101T000000.000000Z"
-"""Simulations have no date of their own, and equal ones have equal names."""
+"""Fixed date in file names: simulations have no date of their own, and equal ones have equal names."""
 _CHECKSUM_COMMENT = "HDU checksum"
 _PIXEL_SCALE_DEG = 0.1 / 3600
 _SPEC_KEY = b"lensscan.tile_spec"
@@ -44,7 +44,7 @@ class Pointing:
     side_pixels: int
 
     def header(self) -> fits.Header:
-        """World coordinates of the mosaic, with a CD matrix as in MER files."""
+        """Return the world coordinates of the mosaic, with a CD matrix as in MER files."""
         header = fits.Header()
         header["CTYPE1"], header["CTYPE2"] = "RA---TAN", "DEC--TAN"
         header["CUNIT1"], header["CUNIT2"] = "deg", "deg"
@@ -56,26 +56,26 @@ class Pointing:
         return header
 
     def sky(self, x: Sequence[float], y: Sequence[float]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Right ascension and declination in degrees of pixels counted from 0."""
+        """Return right ascension and declination in degrees of pixels counted from 0."""
         ra, dec = WCS(self.header()).all_pix2world(np.asarray(x, float), np.asarray(y, float), 0)
         return np.asarray(ra), np.asarray(dec)
 
 
 def file_name(product: str, tile_id: str, spec: str) -> str:
-    """Name of a product of a tile; six hexadecimal digits tell specs apart."""
+    """Return the file name of a product of a tile; six hexadecimal digits distinguish specs."""
     token = hashlib.sha256(spec.encode()).hexdigest()[:6].upper()
     return f"EUC_MER_{product}_TILE{tile_id}-{token}_{_CREATED}_00.00.fits"
 
 
 def object_ids(pointing: Pointing, x: Sequence[float], y: Sequence[float]) -> NDArray[np.int64]:
-    """MER identifiers: the digits of right ascension and declination in units of 1e-7 degrees, negative in the south."""
+    """Return MER identifiers: the digits of right ascension and declination in units of 1e-7 degrees, negative in the south."""
     ra, dec = (np.rint(np.atleast_1d(angle) * 1e7).astype(np.int64) for angle in pointing.sky(x, y))
     magnitude = ra * 10**9 + np.abs(dec)
     return np.where(dec < 0, -magnitude, magnitude)
 
 
 def mosaic_bytes(pixels: Image, band: str, pointing: Pointing) -> bytes:
-    """A FITS file with the image in the primary HDU."""
+    """Return a FITS file with the image `[y, x]` in the primary HDU."""
     header = pointing.header()
     header["BUNIT"] = "ADU/s"
     header["MAGZERO"] = (EUCLID[band].zero_point_ab_mag, "AB magnitude of 1 ADU/s")
@@ -87,7 +87,7 @@ def mosaic_bytes(pixels: Image, band: str, pointing: Pointing) -> bytes:
 def catalogue_bytes(
     ids: NDArray[np.int64], pointing: Pointing, x: Sequence[float], y: Sequence[float], flux_vis_ujy: Sequence[float]
 ) -> bytes:
-    """The source catalogue. Positions and fluxes are true ones: there is no detection step."""
+    """Return the source catalogue. Positions and fluxes are the true ones: there is no detection step."""
     ra, dec = pointing.sky(x, y)
     columns = [
         fits.Column("OBJECT_ID", "K", array=ids),
@@ -101,7 +101,7 @@ def catalogue_bytes(
 
 
 def truth_bytes(ids: NDArray[np.int64], truth: Sequence[Mapping[str, Any]], spec: str) -> bytes:
-    """Parquet with `object_id` and the truth columns of shards, in catalogue order; the spec rides along."""
+    """Return Parquet with `object_id` and the truth columns of shards, in catalogue order, and the spec in its metadata."""
     schema = pa.schema([pa.field("object_id", pa.int64(), nullable=False), *TRUTH_FIELDS], {_SPEC_KEY: spec.encode()})
     columns = [pa.array(ids, pa.int64())]
     columns += [pa.array([row.get(f.name) for row in truth], f.type) for f in TRUTH_FIELDS]
@@ -111,14 +111,14 @@ def truth_bytes(ids: NDArray[np.int64], truth: Sequence[Mapping[str, Any]], spec
 
 
 def read_truth_spec(data: bytes) -> str:
-    """The spec that a truth file was written with; empty when it states none."""
+    """Return the spec in a truth file's metadata; empty if the file has no spec."""
     metadata = pq.read_schema(pa.BufferReader(data)).metadata or {}
     return metadata.get(_SPEC_KEY, b"").decode()
 
 
 def _with_checksums(hdus: fits.HDUList) -> bytes:
     for hdu in hdus:
-        # The default comment is the time of day.
+        # The default comment is the current time, which would change the bytes.
         hdu.add_checksum(when=_CHECKSUM_COMMENT)
     sink = io.BytesIO()
     hdus.writeto(sink)

@@ -1,4 +1,4 @@
-"""A piece of sky on MER pixels: objects painted one by one into an image per band, then seen by the instrument as a whole."""
+"""A piece of sky on MER pixels: paint objects one by one into an image per band, then observe the whole image."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -17,36 +17,36 @@ from simulation.systems import Light, PointSource
 
 PIXEL_SCALE_ARCSEC = 0.1
 SKY_VIS_MAGS = (18.0, 27.0)
-"""Of the galaxies in a piece of sky."""
+"""Range of the galaxies in a piece of sky."""
 _STARS_PER_ARCMIN2 = 1.5
-"""At high galactic latitude, to VIS 23."""
+"""Density of stars at high galactic latitude, to VIS 23."""
 _STAR_VIS_MAGS = (18.0, 23.0)
 _FIELD_SCATTER = 0.15
-"""In ln of the counts, from one square arcminute or so to another."""
+"""Scatter in ln of the counts, between areas of about one square arcminute."""
 _STAMP_PIXELS = (24, 40, 60, 100, 150, 200)
-"""Few sizes, so that transforms of the PSF are shared."""
+"""Sides of stamps: few sizes, so that they share transforms of the PSF."""
 _TAPER_FROM = 0.7
 """Fraction of a stamp's half side from which light fades out."""
 
 
 class Mosaic:
-    """Images without noise that grow object by object."""
+    """Noise-free images into which objects are painted one by one."""
 
     def __init__(self, side_pixels: int, conditions: Conditions) -> None:
-        """An empty sky of `side_pixels` a side."""
+        """Start with an empty sky of `side_pixels` a side."""
         self.side_pixels = side_pixels
         self.optics = Optics(MER, conditions)
         self.images = {band: np.zeros((side_pixels, side_pixels), np.float32) for band in EUCLID}
 
     def paint(self, lights: Sequence[Light], x: int, y: int) -> None:
-        """Add light whose origin is the corner that pixels `(x, y)` and `(x + 1, y + 1)` share."""
+        """Add light with its origin at the corner that pixels `(x, y)` and `(x + 1, y + 1)` share."""
         needed = 2 * max(extent_arcsec(light) for light in lights) / PIXEL_SCALE_ARCSEC
         n_pixels = next((n for n in _STAMP_PIXELS if n >= needed), _STAMP_PIXELS[-1])
         for band, fine in draw(lights, FineGrid(2 * n_pixels)).items():
             self.add(band, self.optics.observe(band, fine), x, y)
 
     def add(self, band: str, stamp: Image, x: int, y: int) -> None:
-        """Add a stamp whose two central pixels are `x`, `x + 1` (and `y`, `y + 1`); what hangs over the edge is lost."""
+        """Add a stamp `[y, x]` with central pixels `x`, `x + 1` (and `y`, `y + 1`); its part beyond the edge is lost."""
         half = len(stamp) // 2
         stamp = stamp * _taper(len(stamp))
         left, bottom = x - half + 1, y - half + 1
@@ -56,7 +56,7 @@ class Mosaic:
         self.images[band][rows, columns] += part
 
     def paint_field(self, vis_mags: tuple[float, float], rng: Generator) -> None:
-        """Galaxies of the field with the counts of the sky, anywhere."""
+        """Paint galaxies of the field with the counts of the sky, at random positions."""
         per_arcmin2 = counts_per_arcmin2(vis_mags[1]) - counts_per_arcmin2(vis_mags[0])
         mean = per_arcmin2 * self._area_arcmin2 * float(np.exp(rng.normal(0, _FIELD_SCATTER)))
         for _ in range(int(rng.poisson(mean))):
@@ -64,13 +64,13 @@ class Mosaic:
             self.paint(draw_field_galaxy(rng, dx, dy, field_mag(rng, vis_mags)), x, y)
 
     def paint_stars(self, rng: Generator) -> None:
-        """Stars too faint for spikes that reach far, anywhere."""
+        """Paint stars too faint for long spikes, at random positions."""
         for _ in range(int(rng.poisson(_STARS_PER_ARCMIN2 * self._area_arcmin2))):
             x, y, dx, dy = self._anywhere(rng)
             self.paint((PointSource(dx, dy, star_sed(float(rng.uniform(*_STAR_VIS_MAGS)), rng)),), x, y)
 
     def observed(self, rng: Generator) -> dict[str, Image]:
-        """With noise and the instrument's flaws."""
+        """Return the images with noise and the instrument's flaws: band name to `[y, x]` in ADU/s."""
         conditions = self.optics.conditions
         return add_artefacts(add_noise(self.images, MER, conditions, rng), MER, conditions, rng)
 
@@ -79,14 +79,14 @@ class Mosaic:
         return (self.side_pixels * PIXEL_SCALE_ARCSEC / 60) ** 2
 
     def _anywhere(self, rng: Generator) -> tuple[int, int, float, float]:
-        """A pixel, and an offset within it in arcsec."""
+        """Draw a pixel, and an offset within it in arcsec."""
         x, y = rng.integers(0, self.side_pixels, 2).tolist()
         dx, dy = (rng.uniform(-0.5, 0.5, 2) * PIXEL_SCALE_ARCSEC).tolist()
         return x, y, dx, dy
 
 
 def simulate_sky(side_pixels: int, rng: Generator) -> dict[str, Image]:
-    """A piece of sky without lenses: band name to `[y, x]` in ADU/s on MER pixels."""
+    """Simulate a piece of sky without lenses: band name to `[y, x]` in ADU/s on MER pixels."""
     mosaic = Mosaic(side_pixels, draw_conditions(rng, float(rng.uniform(0, 360))))
     mosaic.paint_field(SKY_VIS_MAGS, rng)
     mosaic.paint_stars(rng)
@@ -95,7 +95,7 @@ def simulate_sky(side_pixels: int, rng: Generator) -> dict[str, Image]:
 
 @lru_cache(maxsize=len(_STAMP_PIXELS))
 def _taper(n_pixels: int) -> Image:
-    """1 in the middle, falling smoothly to 0 over the outer part: large galaxies do not end in a visible edge."""
+    """Return 1 in the middle, falling smoothly to 0 over the outer part, so that large galaxies have no visible edge."""
     distance = (np.abs(np.arange(n_pixels) - (n_pixels - 1) / 2) + 0.5) / (n_pixels / 2)
     ramp = 0.5 * (1 + np.cos(np.pi * np.clip((distance - _TAPER_FROM) / (1 - _TAPER_FROM), 0, 1)))
     return np.asarray(np.outer(ramp, ramp), np.float32)

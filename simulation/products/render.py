@@ -1,4 +1,4 @@
-"""From a `System` to what a survey would record of it, and the truth about it."""
+"""Render a `System` to the images that a survey would record, and the truth about it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -34,17 +34,17 @@ from simulation.systems import Sersic, System
 
 MAX_TRIES = 300
 INNER_GRID, OUTER_GRID = FineGrid(240), FineGrid(400)
-"""Where rays are shot: the 12 arcsec about the stamp's centre, or 20 where a lens is large or far from the centre."""
+"""Grids of rays: the 12 arcsec about the stamp's centre, or 20 if a lens is large or far from the centre."""
 _INNER_REACH_ARCSEC = 4.0
-"""Distance from the centre up to which Einstein rings and the half-light radii of their sources fit the inner grid."""
+"""Largest distance from the centre at which arcs fit the inner grid."""
 _SOURCE_RADII = 3.0
-"""Half-light radii of the largest source that arcs are wide at most."""
+"""Largest width of arcs, in half-light radii of the largest source."""
 
 Images = dict[str, Image]
 
 
 class SimulationError(LensscanError, ValueError):
-    """A system that could not be made; the message names it."""
+    """A system could not be made; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,12 @@ class Scene:
     truth: Mapping[str, Any]
     """Columns of the shard format but `index`."""
     components: Mapping[str, Images] = field(default_factory=dict)
-    """`COMPONENTS` apart, zero where there is no such light; empty unless asked for."""
+    """Images of each of `COMPONENTS`, zero if there is no such light; empty unless requested."""
 
 
 @dataclass(frozen=True)
 class Lensed:
-    """Sources as seen through the masses in front of them."""
+    """Sources lensed by the masses in front of them."""
 
     sources: tuple[Images, ...]
     """Band name to `[y, x]` of each, ADU/s per fine pixel about the stamp's centre, unblurred."""
@@ -88,19 +88,19 @@ def simulate_object(
     twins_of: Shares = LENS_SHARES,
     keep_components: bool = False,
 ) -> Simulated:
-    """Draw systems until one's arcs can be seen, and observe it.
+    """Draw systems until the arcs of one are visible, and observe it.
 
     Args:
         draw_of: Kind or look-alike.
         geometry: Pixel grids.
-        rng: Source of everything random.
+        rng: Source of all randomness.
         preset: Population, and with it the conditions: those of the paper are the same for every object.
-        psfs: By band, instead of the model's.
+        psfs: PSF by band, instead of the model's.
         twins_of: Kinds of lens whose galaxies a `twin` takes, with their shares.
-        keep_components: Render the noise-free components apart as well.
+        keep_components: Also render the noise-free components separately.
 
     Raises:
-        SimulationError: no visible system in `MAX_TRIES`.
+        SimulationError: no system is visible in `MAX_TRIES` draws.
     """
     angle = float(rng.uniform(0, 360))
     conditions = draw_conditions(rng, angle) if preset == "euclid" else Conditions.nominal(angle)
@@ -118,22 +118,22 @@ def simulate_object(
 def visible_system(
     draw_of: Draw, optics: Optics, rng: Generator, preset: Preset = "euclid", twins_of: Shares = LENS_SHARES
 ) -> tuple[System, Lensed | None]:
-    """A system whose arcs, if it should have any, can be seen, without neighbours.
+    """Draw a system without neighbours; the arcs of a lens are visible. Return it with its lensed sources, None if it has none.
 
     Args:
         draw_of: Kind or look-alike.
-        optics: What they must be seen through.
-        rng: Source of everything random.
+        optics: Optics through which arcs must be visible.
+        rng: Source of all randomness.
         preset: Population.
         twins_of: Kinds of lens whose galaxies a `twin` takes.
 
     Raises:
-        SimulationError: none in `MAX_TRIES` draws.
+        SimulationError: no system is visible in `MAX_TRIES` draws.
     """
     if draw_of == "nonlens":
         draw_of = draw_lookalike(preset, rng)
     if draw_of == "twin":
-        # An arc-free twin is what a lens that could be seen would be without its sources: else its host would tell it.
+        # A twin is a visible lens without its sources; otherwise its host galaxy would differ from those of lenses.
         return without_sources(visible_system(draw_kind(twins_of, rng), optics, rng, preset)[0]), None
     for _ in range(MAX_TRIES):
         system = draw_system(preset, draw_of, rng, optics.conditions.detector_angle_deg)
@@ -144,13 +144,13 @@ def visible_system(
 
 
 def render(system: System, optics: Optics, lensed: Lensed | None, *, keep_components: bool = False) -> Scene:
-    """The system through the optics, before noise.
+    """Render the system through the optics, before noise.
 
     Args:
-        system: What there is.
+        system: Light and masses to render.
         optics: Pixels, PSF and orientation.
-        lensed: Its sources as `lens` found them; None where there are none.
-        keep_components: Render the components apart as well.
+        lensed: Its sources as returned by `lens`; None if it has no sources.
+        keep_components: Also render the components separately.
     """
     sources = lensed.sources if lensed else ()
     grid = FineGrid(round(optics.geometry.grids["VIS"].side_arcsec / FINE_SCALE_ARCSEC))
@@ -170,11 +170,11 @@ def render(system: System, optics: Optics, lensed: Lensed | None, *, keep_compon
 
 
 def lens(system: System, optics: Optics, host_vis: Image | None = None) -> Lensed | None:
-    """Each source through the masses in front of it; None where a source is hardly magnified or cannot be seen.
+    """Lens each source by the masses in front of it; return None if a source is hardly magnified or not visible.
 
     Args:
         system: A lens.
-        optics: Gives the VIS pixels on which arcs are judged.
+        optics: Optics with the VIS pixels on which arcs are judged.
         host_vis: `[y, x]` VIS image of a real host about the same centre, ADU/s, with the pixels of the inner grid; by default
             the system's own galaxy is rendered.
     """
@@ -206,7 +206,7 @@ def lens(system: System, optics: Optics, host_vis: Image | None = None) -> Lense
 
 
 def _fits(system: System) -> bool:
-    """Whether the arcs lie on the inner grid."""
+    """Return whether the arcs are on the inner grid."""
     mass = system.masses[0]
     farthest = system.z_source2 or system.z_source1 or 0.0
     reach = effective_einstein_radius_arcsec(system.masses, farthest)
@@ -215,7 +215,7 @@ def _fits(system: System) -> bool:
 
 
 def _add_centred(images: Images, inner: Images) -> None:
-    """Add images in place, middle on middle, what hangs over lost; both have an even number of pixels a side."""
+    """Add images in place, aligned at their middles and cropped; both have an even number of pixels a side."""
     for band, image in inner.items():
         n, n_inner = len(images[band]), len(image)
         low, cut = max(n - n_inner, 0) // 2, max(n_inner - n, 0) // 2
@@ -227,7 +227,7 @@ def _observe(fine: Images, optics: Optics) -> Images:
 
 
 def stack(stamps: list[Images], geometry: Geometry) -> dict[str, NDArray[np.float32]]:
-    """Band name to `[batch, y, x]`."""
+    """Stack stamps to `[batch, y, x]` per band name."""
     return {
         band: np.stack([s[band] for s in stamps]) if stamps else np.zeros((0, grid.n_pixels, grid.n_pixels), np.float32)
         for band, grid in geometry.grids.items()

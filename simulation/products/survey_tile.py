@@ -1,4 +1,4 @@
-"""A small piece of a survey: galaxies and lenses painted into one mosaic per band, written as Euclid MER does."""
+"""Simulate a small piece of a survey: galaxies and lenses in one mosaic per band, in the layout of Euclid MER."""
 
 import json
 from dataclasses import dataclass, replace
@@ -30,35 +30,35 @@ from simulation.products.truth import truth_row
 from simulation.systems import Kind, Light, System
 
 MARGIN_PIXELS = 125
-"""Objects keep this from the edges, so that their 20 arcsec cutouts are whole."""
+"""Smallest distance of objects from the edges, so that their 20 arcsec cutouts are whole."""
 SEPARATION_PIXELS = 40
-"""Between any two objects of the catalogue: leaves the arcs of lenses free."""
+"""Smallest distance between two objects of the catalogue, which keeps the arcs of lenses clear."""
 _BRIGHT_SHARE = 0.25
-"""Of the plain galaxies: as bright as lens galaxies. The rest follow the counts of the field."""
+"""Share of the plain galaxies that are as bright as lens galaxies. The others follow the counts of the field."""
 _FIELD_VIS_MAGS = (19.0, 24.5)
 _BACKGROUND_VIS_MAGS = (24.5, 27.0)
-"""Galaxies that lie between those of the catalogue."""
+"""Range of galaxies between those of the catalogue, which does not list them."""
 _MAX_DRAWS = 5000
 TRUTH_FILE = "truth.parquet"
 
 
 class TileSpec(BaseModel):
-    """What a tile holds. Its catalogue lists all `n_galaxies + n_single + n_compound` objects."""
+    """Specification of a tile. Its catalogue lists all `n_galaxies + n_single + n_compound` objects."""
 
     model_config = ConfigDict(frozen=True)
 
     tile_id: str = Field(pattern=r"^\d{9}$")
     n_galaxies: int = Field(ge=0)
-    """Plain galaxies; about 30 per square arcminute is the sky's density."""
+    """Number of plain galaxies; the sky's density is about 30 per square arcminute."""
     n_single: int = Field(default=0, ge=0)
     n_compound: int = Field(default=0, ge=0)
-    """Half of them arcs, half double rings."""
+    """Number of compound lenses, half of them arcs, half double rings."""
     side_pixels: int = Field(default=1800, ge=300, le=19200)
     seed: int = Field(default=0, ge=0)
 
     @property
     def pointing(self) -> Pointing:
-        """Where the tile lies: tiles of consecutive numbers are neighbours that do not touch."""
+        """Pointing of the tile: tiles with consecutive numbers are neighbours that do not touch."""
         row, column = divmod(int(self.tile_id), 600)
         return Pointing(0.6 * column, -60.0 + 0.06 * (row % 2000), self.side_pixels)
 
@@ -76,7 +76,7 @@ class _Object:
 def simulate_tile(spec: TileSpec, out_uri: str) -> list[str]:
     """Write a tile's mosaics, catalogue and truth into the folder `out_uri/<tile_id>`; the bytes depend on the spec alone.
 
-    The truth comes last: where it lies the tile is complete, and is kept.
+    The truth is written last: if it exists, the tile is complete and is kept.
 
     Returns:
         URIs of all files.
@@ -95,7 +95,7 @@ def simulate_tile(spec: TileSpec, out_uri: str) -> list[str]:
     mosaics, objects = _paint(spec)
     ids = object_ids(spec.pointing, [o.x for o in objects], [o.y for o in objects])
     if len(set(ids.tolist())) != len(ids):
-        raise SimulationError(f"tile {spec.tile_id}: two objects have one position")
+        raise SimulationError(f"tile {spec.tile_id}: two objects have the same position")
     contents = [mosaic_bytes(mosaics[band], band, spec.pointing) for band in MOSAICS]
     contents.append(
         catalogue_bytes(ids, spec.pointing, [o.x for o in objects], [o.y for o in objects], [o.flux_vis_ujy for o in objects])
@@ -108,7 +108,7 @@ def simulate_tile(spec: TileSpec, out_uri: str) -> list[str]:
 
 
 def _paint(spec: TileSpec) -> tuple[dict[str, Image], list[_Object]]:
-    """Noisy mosaics and the objects in them, lenses first."""
+    """Paint a tile: return noisy mosaics and the objects in them, lenses first."""
     rng = default_rng(SeedSequence(spec.seed, spawn_key=(int(spec.tile_id),)))
     kinds: list[Kind] = ["single"] * spec.n_single
     kinds += ["compound_arc" if i % 2 == 0 else "double_ring" for i in range(spec.n_compound)]
@@ -123,7 +123,7 @@ def _paint(spec: TileSpec) -> tuple[dict[str, Image], list[_Object]]:
 
 
 def _positions(spec: TileSpec, n_lenses: int, rng: Generator) -> list[tuple[int, int]]:
-    """`(x, y)` pixels of all objects, lenses first: one rule for every kind, else places would tell lenses from galaxies."""
+    """Draw `(x, y)` pixels of all objects, lenses first, by one rule, so that positions do not reveal which ones are lenses."""
     placed: list[tuple[int, int]] = []
     for index in range(n_lenses + spec.n_galaxies):
         for _ in range(_MAX_DRAWS):
@@ -138,7 +138,7 @@ def _positions(spec: TileSpec, n_lenses: int, rng: Generator) -> list[tuple[int,
 
 
 def _paint_lens(mosaic: Mosaic, kind: Kind, x: int, y: int, rng: Generator) -> _Object:
-    """Neighbours come from the tile itself, so the lens brings none."""
+    """Paint a lens without neighbours: the tile itself provides them."""
     system, lensed = visible_system(kind, mosaic.optics, rng)
     scene = render(system, mosaic.optics, lensed)
     for band, stamp in scene.clean.items():
@@ -161,7 +161,7 @@ def _paint_galaxy(mosaic: Mosaic, x: int, y: int, rng: Generator) -> _Object:
 
 
 def _located(light: Light, x: int, y: int, truth: dict[str, Any], flux_vis_ujy: float) -> _Object:
-    """Stamps have an even number of pixels: their centre is half a pixel above and to the right of pixel `(x, y)`."""
+    """Locate an object: stamps have an even number of pixels, so their centre is half a pixel above and right of `(x, y)`."""
     centre_x = x + 0.5 + light.x_arcsec / PIXEL_SCALE_ARCSEC
     centre_y = y + 0.5 + light.y_arcsec / PIXEL_SCALE_ARCSEC
     return _Object(centre_x, centre_y, truth, flux_vis_ujy)

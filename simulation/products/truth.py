@@ -1,4 +1,4 @@
-"""What is known of a simulated object: how well its arcs can be seen, and the truth columns of a shard."""
+"""The truth about a simulated object: the visibility of its arcs, and the truth columns of a shard."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,31 +12,31 @@ from simulation.lensing import effective_einstein_radius_arcsec
 from simulation.systems import Light, System
 
 MIN_PIXELS = 20
-"""A lens shows more VIS pixels than this with light of each source above the noise (the challenge's rule)."""
+"""Number of VIS pixels that the light of each source of a lens must exceed above the noise (the challenge's rule)."""
 MIN_MAGNIFICATION = 1.6
-"""Of each source, also from the challenge."""
+"""Magnification that each source must exceed, also from the challenge."""
 MIN_ARC_SNR = 14.0
-"""Of each source in VIS."""
+"""Signal-to-noise ratio that each source must exceed in VIS."""
 MIN_CONTRAST = 0.12
-"""Arc pixels also reach this fraction of the lens galaxy's light, else no one sees them."""
+"""Fraction of the lens galaxy's light that arc pixels must exceed to be visible."""
 
 
 @dataclass(frozen=True)
 class Visibility:
-    """How well lensed light shows in VIS, before noise, in pixels of 0.1 arcsec at the nominal depth."""
+    """Visibility of lensed light in VIS, before noise, in pixels of 0.1 arcsec at the nominal depth."""
 
     arc_snr: float
     n_pix_source: int
     is_visible: bool
-    """Every source passes the rule on its own."""
+    """Whether every source passes the rule on its own."""
 
 
 def visibility(sources: Sequence[Image], galaxy: Image) -> Visibility:
     """Judge each lensed source against the noise of sky, galaxy and sources, and against the galaxy's light.
 
     Args:
-        sources: `[y, x]` VIS images of each, ADU/s per pixel, blurred.
-        galaxy: `[y, x]` of the lens galaxy alone.
+        sources: VIS image `[y, x]` of each source, ADU/s per pixel, blurred.
+        galaxy: Image `[y, x]` of the lens galaxy alone, likewise.
     """
     total = np.sum(sources, axis=0)
     per_electron = 1 / VIS.electrons_per_adu_per_s
@@ -57,19 +57,19 @@ def _snr(source: Image, noise: Image) -> float:
 
 @dataclass(frozen=True)
 class ArcTruth:
-    """What rendering found out about the arcs of a lens."""
+    """Properties of the arcs of a lens, measured by rendering it."""
 
     magnifications: tuple[float, ...]
-    """Of each source."""
+    """Magnification of each source."""
     visibility: Visibility
     n_source_im: int
-    """Images of the centre of source 1."""
+    """Number of images of the centre of source 1."""
     morphology: str
-    """Of source 1 as lensed: arc, quad or ring."""
+    """Shape of source 1 as lensed: arc, quad or ring."""
 
 
 def truth_row(system: System, arcs: ArcTruth | None) -> dict[str, Any]:
-    """Columns of the shard format but `index`; None where there is nothing to say."""
+    """Return the truth columns of the shard format except `index`; None if a column does not apply."""
 
     def radius(z_source: float | None) -> float | None:
         return None if z_source is None else effective_einstein_radius_arcsec(system.masses, z_source)
@@ -106,7 +106,7 @@ def _morphology(system: System, arcs: ArcTruth | None) -> str:
 
 
 def _is_challenge_lens(arcs: ArcTruth | None) -> bool:
-    """The label rule of the Euclid strong lensing challenge, for source 1."""
+    """Apply the label rule of the Euclid strong lensing challenge to source 1."""
     return bool(
         arcs
         and arcs.n_source_im > 0
@@ -116,7 +116,7 @@ def _is_challenge_lens(arcs: ArcTruth | None) -> bool:
 
 
 def total_mag(lights: Sequence[Light], band: str) -> float | None:
-    """AB magnitude of all components together; None where there are none."""
+    """Return the AB magnitude of all components together; None without components."""
     if not lights:
         return None
     return float(-2.5 * np.log10(sum(10 ** (-0.4 * light.sed.mag(band)) for light in lights)))

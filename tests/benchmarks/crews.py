@@ -1,4 +1,4 @@
-"""Scan actors that are started and warm before they are timed, all let go at one moment."""
+"""Scan actors that are started and warmed up before they are timed, and then all begin at the same moment."""
 
 import logging
 import shutil
@@ -26,9 +26,9 @@ _LOG = logging.getLogger(__name__)
 
 
 class Crew:
-    """The actors of a scan in the running Ray session, for as long as the `with` block lasts.
+    """The actors of a scan in the running Ray session, until the `with` block ends.
 
-    They do what they do for `lensscan scan`: read, score, check, publish; files come from the system's cache.
+    They do the same work as for `lensscan scan`: read, score, check, publish. Files come from the system's cache.
     """
 
     def __init__(
@@ -43,19 +43,19 @@ class Crew:
         """Start `workers` actors and let each scan a unit of every kind.
 
         Args:
-            package: Of the ensemble.
-            config: Of the scan.
-            units: Kind to units of equal size, as of tiles and shards.
-            workers: As `--workers` of a scan.
+            package: Folder of the ensemble's package.
+            config: Configuration of the scan.
+            units: Maps each kind of unit, such as tiles or shards, to units of equal size.
+            workers: Number of actors, as `--workers` of a scan.
             scratch: Folder for the catalogue.
-            seconds: What a timed scan may take; 0 for all units.
+            seconds: Time that a timed scan should fill; 0 to scan all units.
         """
         self._root = scratch / f"catalogue-{uuid4().hex[:8]}"
         self._plan = make_plan(
             NIGHT.isoformat(), read_card(package), config, [unit for some in units.values() for unit in some]
         )
         self._pool = scanner_pool(self._plan, Packages(package), str(self._root), workers, len(self._plan.units))
-        # So that no actor warms up for another.
+        # Wait until all actors have started, so that each warms up with a unit of its own.
         ray.get([slot.starting for slot in self._pool._slots])
         self._units = {}
         for kind, some in units.items():
@@ -71,11 +71,11 @@ class Crew:
         self._pool.close()
 
     def rate(self, kind: str) -> float:
-        """Rows per second that are scored and committed, from the start of all actors until the last ends."""
+        """Return the rows per second that are scored and committed, from the common start until the last actor ends."""
         return rate_to_the_last_end(self.ends(kind))
 
     def ends(self, kind: str) -> Ends:
-        """Scan the units of a kind: when each was committed, since the actors were let go."""
+        """Scan the units of a kind; return the seconds from the common start to each commit, and the unit's rows."""
         units = self._units[kind]
         shutil.rmtree(self._root)
         dispatch = _Dispatch(units, self._plan.config.batch_size, self._pool, Circuit())
@@ -84,11 +84,11 @@ class Crew:
         if sorted(receipt.unit_id for _, receipt in receipts) != sorted(unit.unit_id for unit in units):
             raise RuntimeError(f"not every unit was scanned: {dispatch.given_up}")
         if any(receipt.outcome is not Outcome.COMMITTED for _, receipt in receipts):
-            raise RuntimeError("units were there already: nothing was timed")
+            raise RuntimeError("units must be committed by this scan to be timed, but some were committed before")
         return [(seconds, receipt.n_rows) for seconds, receipt in receipts]
 
     def _warm(self, units: Sequence[Unit]) -> float:
-        """One unit for each actor, at the same time; the seconds that they take."""
+        """Scan one unit on each actor at the same time; return the seconds until all have ended."""
         begun = time.perf_counter()
         for unit in units:
             task = Task(unit.unit_id, self._plan.config.batch_size, is_alone=True)

@@ -1,4 +1,4 @@
-"""Occlusion maps by incremental inference beside captum's, on the same networks, images and threads."""
+"""Compare occlusion maps by incremental inference with captum's, on the same networks, images and threads."""
 
 import time
 from functools import partial
@@ -18,13 +18,13 @@ NETWORKS = {
     "ou66": (SEVEN, "OU-66", MASKS["ou66"]),
     "compact": (FLAGSHIP, "compact-sky", Masks(4, 4)),
 }
-"""With masks side by side: where they overlap, captum gives means."""
+"""Networks with their masks, which lie side by side: where masks overlap, captum returns means."""
 AT_ONCE = 64
-"""Windows that captum gives to the network at a time; more or fewer are slower."""
+"""Number of windows that captum passes to the network at a time; more or fewer are slower."""
 
 
 def measure(rounds: int) -> dict[str, float]:
-    """How much faster the map of one image is, in turns, and how far the two maps are apart at most."""
+    """Measure in turns how much faster our map of one image is than captum's, and the largest difference of the two maps."""
     torch.set_num_threads(CORES)
     found: dict[str, float] = {}
     for architecture, (package, name, masks) in NETWORKS.items():
@@ -51,7 +51,7 @@ def measure(rounds: int) -> dict[str, float]:
 
 
 def _captums(network: torch.nn.Module, image: np.ndarray, masks: Masks, maps: list[np.ndarray]) -> float:
-    """The seconds that it takes; to `maps` goes `[y, x]`, the drop of the second output at each mask."""
+    """Return the seconds that captum takes; append to `maps` the drop of the second output at each mask, `[y, x]`."""
     window = (image.shape[1], masks.side_pixels, masks.side_pixels)
     step = (image.shape[1], masks.step_pixels, masks.step_pixels)
     x = torch.from_numpy(image).to(memory_format=torch.channels_last)
@@ -63,7 +63,7 @@ def _captums(network: torch.nn.Module, image: np.ndarray, masks: Masks, maps: li
             x, sliding_window_shapes=window, strides=step, baselines=0, target=1, perturbations_per_eval=AT_ONCE
         )
     seconds = time.perf_counter() - begun
-    # Masks lie side by side, so that each pixel belongs to one.
+    # Masks lie side by side, so that each pixel belongs to one mask.
     starts = masks.starts(image.shape[-1])
     maps.append(drop[0, 0].numpy()[np.ix_(starts, starts)])
     return seconds

@@ -1,4 +1,4 @@
-"""Every figure of `results.json`: the part that measures it, its unit, and what it is."""
+"""Every figure of `results.json`: the part that measures it, its unit, and its meaning."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -38,25 +38,25 @@ def _group(part: str, title: str, about: str, *figures: Figure | Iterable[Figure
 LIMIT = _group(
     "scan",
     "The limit of the machine, and the scan",
-    "The limit is the networks alone, on inputs that lie ready in memory, in the scan's engine and the precision of its"
-    " sweep: the better of one process with all threads and a process a core with one thread each, every network in the"
-    " best batch of 8, 64 and 256. It scores no row twice; the scan scores in float32 what could be a candidate, and "
-    "one row in 128. A scan's rate is its committed rows over the time from the moment at which all actors, started and"
-    " warm, are let go, until the last ends; its files come from the system's cache. Limits and scans are taken in "
-    "turns, and a ratio is the median of the rounds' ratios.",
+    "The limit is the rate of the networks alone, on inputs held in memory, with the scan's engine and the precision of its"
+    " sweep. It is the better of two layouts: one process with all threads, or one process per core with one thread each;"
+    " every network uses the best batch size of 8, 64 and 256. The limit scores no row twice, whereas the scan scores again"
+    " in float32 every row that could be a candidate, and one row in 128. A scan's rate is its committed rows over the time"
+    " from the common start of all actors, started and warm, until the last ends; its files come from the system's cache."
+    " Limits and scans are measured in turns, and a ratio is the median of the rounds' ratios.",
     _of_both("limit_per_s", PER_S, "the limit: the larger of the next two"),
     _of_both("limit_one_process_per_s", PER_S, "one process, all threads"),
-    _of_both("limit_process_a_core_per_s", PER_S, "a process a core, one thread each, all at once"),
+    _of_both("limit_process_a_core_per_s", PER_S, "one process per core, one thread each, all at once"),
     _of_both("limit_float32_per_s", PER_S, "the same limit in float32"),
     [
         figure
-        for layout, said in (("one_process", "one process"), ("process_a_core", "a process a core"))
-        for figure in _of_both(f"limit_float32_{layout}_per_s", PER_S, f"{said} in float32, where the sweep is not")
+        for layout, said in (("one_process", "one process"), ("process_a_core", "one process per core"))
+        for figure in _of_both(f"limit_float32_{layout}_per_s", PER_S, f"{said} in float32, if the sweep is not")
     ],
-    _of_both("tiles_per_s", PER_S, "a scan of tiles, default settings without maps, an actor a core"),
-    _of_both("shards_per_s", PER_S, "the same of shards"),
-    _of_both("tiles_one_actor_per_s", PER_S, "the same of tiles with one actor that has all threads"),
-    Figure("tiles_exact_per_s_seven", PER_S, "`ou7-sim`: a scan of tiles in float32 throughout (`--exact`), an actor a core"),
+    _of_both("tiles_per_s", PER_S, "a scan of tiles, default settings without maps, one actor per core"),
+    _of_both("shards_per_s", PER_S, "the same scan of shards"),
+    _of_both("tiles_one_actor_per_s", PER_S, "the same scan of tiles with one actor that has all threads"),
+    Figure("tiles_exact_per_s_seven", PER_S, "`ou7-sim`: scan of tiles in float32 throughout (`--exact`), one actor per core"),
     _of_both("tiles_over_limit", "ratio", "tiles over the larger limit of the round"),
     _of_both("shards_over_limit", "ratio", "shards over the larger limit of the round"),
     Figure(
@@ -64,21 +64,21 @@ LIMIT = _group(
         "ratio",
         "`ou7-sim`: tiles in float32 throughout over the larger float32 limit of the round",
     ),
-    _of_both("two_actors_over_one", "ratio", "tiles with an actor a core over tiles with one actor"),
-    Figure("two_actors_over_one", "ratio", "the lesser of the two"),
+    _of_both("two_actors_over_one", "ratio", "tiles with one actor per core over tiles with one actor"),
+    Figure("two_actors_over_one", "ratio", "the smaller of the two"),
 )
 PAPER = _group(
     "scan",
     "The paper's loop",
     "The seven networks of `ou7-sim` on the same kind of stamps, the loop on the first stamps of one tile, the scan on all "
-    "tiles: four FITS files an object, scikit-image and eager float32 torch, batches of 64, against a scan of tiles with "
-    "an actor a core. The loop runs in one process with all threads, and in a process a core with one thread each, which "
-    "share the stamps out; the fastest of the four counts. All warm, in turns.",
+    "tiles. The loop reads four FITS files per object and uses scikit-image and eager float32 torch in batches of 64; the scan"
+    " of tiles has one actor per core. The loop runs in one process with all threads, and in one process per core with one "
+    "thread each, which divide the stamps among them; the fastest of the four loops counts. All are warm and run in turns.",
     Figure("paper_loop_per_s", PER_S, "the loop as the paper's code is written: contiguous tensors, one process"),
-    Figure("paper_loop_process_a_core_per_s", PER_S, "contiguous tensors, a process a core"),
-    Figure("paper_loop_channels_last_per_s", PER_S, "tensors in `channels_last`, which CPUs are faster with, one process"),
-    Figure("paper_loop_channels_last_process_a_core_per_s", PER_S, "tensors in `channels_last`, a process a core"),
-    Figure("over_paper_loop", "ratio", "`tiles_exact_per_s_seven` over the fastest of the four loops: float32 both"),
+    Figure("paper_loop_process_a_core_per_s", PER_S, "contiguous tensors, one process per core"),
+    Figure("paper_loop_channels_last_per_s", PER_S, "tensors in `channels_last`, which is faster on CPUs, one process"),
+    Figure("paper_loop_channels_last_process_a_core_per_s", PER_S, "tensors in `channels_last`, one process per core"),
+    Figure("over_paper_loop", "ratio", "`tiles_exact_per_s_seven` over the fastest of the four loops: both in float32"),
     Figure("over_paper_loop_as_written", "ratio", "the same over the loop as written: contiguous tensors, one process"),
     Figure(
         "over_paper_loop_bfloat16", "ratio", "`tiles_per_s_seven` over the fastest loop: the sweep in bfloat16 against float32"
@@ -86,19 +86,19 @@ PAPER = _group(
     Figure(
         "paper_loop_largest_difference",
         "probability",
-        "most that a score in the catalogue of a scan in float32 throughout differs from the loop's, on the same stamps",
+        "largest difference of a score in the catalogue of a scan in float32 throughout from the loop's, on the same stamps",
     ),
     Figure(
         "paper_loop_largest_difference_bfloat16",
         "probability",
-        "the same of the rows that the catalogue of a scan with default settings marks `bfloat16`",
+        "the same for the rows that the catalogue of a scan with default settings marks `bfloat16`",
     ),
 )
 COST = _group(
     "scan",
     "The cost of a cutout, product by product",
-    "Cores times time for each cutout, warm, every product as a user would run it. Products have different networks and "
-    "are not measured in the same turns, so that no ratio of them is given.",
+    "Cores times time per cutout, warm, every product as a user would run it. Products have different networks and are not"
+    " measured in the same turns, so no ratio of them is given.",
     Figure(
         "core_ms_per_cutout_lensscan_default",
         "core ms",
@@ -107,18 +107,18 @@ COST = _group(
     Figure(
         "core_ms_per_cutout_lensscan_seven", "core ms", "`lensscan scan` with the paper's architecture `ou7-sim`, without maps"
     ),
-    Figure("core_ms_per_cutout_paper_loop", "core ms", "the fastest paper's loop with the same seven networks"),
+    Figure("core_ms_per_cutout_paper_loop", "core ms", "the fastest of the paper's loops with the same seven networks"),
 )
 PEERS = _group(
     "peers",
     "Ray Data and Hyrax",
-    "The seven published networks on the same cutouts; the peers compute in float32. Warm is each peer's own steady "
-    "rate (Ray Data: rows after the first batch over the time from its end to the last's; Hyrax: its evaluation loop) "
-    "against our actors once started and warm. With start is the whole command, from the shell to its end, of "
-    "each. Ours: shards, 1 % candidates, no maps.",
-    Figure("n_peers_cutouts", "cutouts", "how many: the fewer, the more a start weighs"),
-    Figure("ray_data_batch", "cutouts", "Ray Data's batch: of 8, 16 and 64 the one with the fastest whole command in a trial"),
-    Figure("hyrax_batch", "cutouts", "Hyrax's batch, chosen in the same way"),
+    "The seven published networks on the same cutouts; the peers compute in float32. Warm rates compare each peer's own steady "
+    "rate (Ray Data: rows after the first batch over the time from its end to the end of the last; Hyrax: its evaluation "
+    "loop) with our actors once started and warm. Rates with start compare whole commands, from the shell to their end. Our "
+    "runs scan shards with 1 % candidates and without maps.",
+    Figure("n_peers_cutouts", "cutouts", "number of cutouts: the fewer, the larger the share of the start"),
+    Figure("ray_data_batch", "cutouts", "Ray Data's batch size: of 8, 16, 64 that with the fastest whole command in a trial"),
+    Figure("hyrax_batch", "cutouts", "Hyrax's batch size, chosen in the same way"),
     Figure("ray_data_per_s", PER_S, "Ray Data, warm"),
     Figure("hyrax_per_s", PER_S, "Hyrax, warm"),
     Figure("ours_on_peers_cutouts_per_s", PER_S, "ours, float32, warm"),
@@ -128,57 +128,57 @@ PEERS = _group(
     Figure(
         "ours_on_peers_cutouts_with_start_per_s",
         PER_S,
-        "`lensscan scan --exact`, whole command: also Ray, plan, commits and seal",
+        "`lensscan scan --exact`, whole command, including Ray, plan, commits and seal",
     ),
     Figure("ours_on_peers_cutouts_with_start_per_s_bfloat16", PER_S, "`lensscan scan`, whole command"),
     [
         figure
         for peer, said in (("ray_data", "Ray Data"), ("hyrax", "Hyrax"))
         for figure in (
-            Figure(f"over_{peer}", "ratio", f"ours over {said}: warm, float32 both"),
+            Figure(f"over_{peer}", "ratio", f"ours over {said}: warm, both in float32"),
             Figure(f"over_{peer}_bfloat16", "ratio", f"ours over {said}: warm, our sweep in bfloat16 against float32"),
-            Figure(f"over_{peer}_with_start", "ratio", f"ours over {said}: whole commands, float32 both"),
+            Figure(f"over_{peer}_with_start", "ratio", f"ours over {said}: whole commands, both in float32"),
             Figure(
                 f"over_{peer}_with_start_bfloat16",
                 "ratio",
                 f"ours over {said}: whole commands, our sweep in bfloat16 against float32",
             ),
-            Figure(f"core_ms_per_cutout_{peer}", "core ms", f"{said}, warm: cores times time for each cutout"),
+            Figure(f"core_ms_per_cutout_{peer}", "core ms", f"{said}, warm: cores times time per cutout"),
         )
     ],
 )
 STAGES = _group(
     "scan",
-    "What else a scan takes",
+    "Other costs of a scan",
     "One scanner or one actor; the flagship on tiles as above, 20 small tiles for memory.",
-    _of_both("ms_read_and_cut", "core ms", "a cutout to be read and cut from a tile"),
-    _of_both("ms_prepare_inputs", "core ms", "a cutout to be resized and scaled for all networks"),
-    _of_both("ms_publish", "ms", "a row to be published"),
+    _of_both("ms_read_and_cut", "core ms", "time to read and cut one cutout from a tile"),
+    _of_both("ms_prepare_inputs", "core ms", "time to resize and scale one cutout for all networks"),
+    _of_both("ms_publish", "ms", "time to publish one row"),
     Figure(
         "ledger_overhead",
         "share",
-        "what the commit protocol (checks, digests, syncs, seal) adds to scanning and writing tables to plain files",
+        "time that the commit protocol (checks, digests, syncs, seal) adds to scanning and writing tables to plain files",
     ),
     Figure("tiles_without_maps_per_s", PER_S, "tiles with 1 % candidates, without maps"),
-    Figure("tiles_with_maps_per_s", PER_S, "the same with maps for all of them"),
-    Figure("maps_overhead", "share", "time with maps over time without, less one; in turns"),
+    Figure("tiles_with_maps_per_s", PER_S, "the same with maps for all candidates"),
+    Figure("maps_overhead", "share", "time with maps over time without, minus one; in turns"),
     Figure("small_tiles_one_actor_per_s", PER_S, "small tiles, one actor with all threads"),
-    Figure("last_ten_units_over_first_ten", "ratio", "rate of the later half of its units over the earlier half's"),
-    Figure("rss_mb_units_11_to_20", "MB", "most resident memory after units 11 to 20"),
-    Figure("rss_growth_200_units", "share", "what it grows until the last ten of 200 units; once"),
-    Figure("peak_rss_mb", "MB", "most resident memory of that process; once"),
+    Figure("last_ten_units_over_first_ten", "ratio", "rate of the later half of its units over that of the earlier half"),
+    Figure("rss_mb_units_11_to_20", "MB", "largest resident memory after units 11 to 20"),
+    Figure("rss_growth_200_units", "share", "growth of the resident memory until the last ten of 200 units; once"),
+    Figure("peak_rss_mb", "MB", "peak resident memory of that process; once"),
 )
 FULL_TILE = _group(
     "full_tile",
     "A whole tile",
     "19 200 pixels a side in four bands with 17 857 sources, `mer3-sim`, one thread, without maps; once.",
-    Figure("core_s_full_tile", "core s", "to scan it"),
-    Figure("peak_rss_gb_full_tile", "GB", "most resident memory"),
+    Figure("core_s_full_tile", "core s", "time to scan the tile"),
+    Figure("peak_rss_gb_full_tile", "GB", "peak resident memory"),
 )
 SIMULATION = _group(
     "simulation",
     "Simulation",
-    "Complete four-band MER stamps. Actors are started and warm, let go at once, and write the same number of whole "
+    "Complete four-band MER stamps. Actors are started and warm, begin at the same time, and write the same number of whole "
     "shards; the time runs until the last ends.",
     Figure("simulate_per_s", "stamps/s", "one process, nothing written"),
     Figure("simulate_1_actors_per_s", "stamps/s", "one actor"),
@@ -189,17 +189,17 @@ SIMULATION = _group(
 NETWORKS = {"ou200": "OU-200", "ou66": "OU-66", "compact": "compact"}
 OCCLUSION = _group(
     "maps",
-    "Occlusion maps beside captum's",
+    "Occlusion maps compared with captum's",
     "One image, masks side by side, the same network and threads, in turns.",
     [Figure(f"occlusion_s_{key}", "s", f"{name}: our map") for key, name in NETWORKS.items()],
     [Figure(f"occlusion_over_captum_{key}", "ratio", f"{name}: captum's time over ours") for key, name in NETWORKS.items()],
     [
-        Figure(f"occlusion_largest_difference_{key}", "logit", f"{name}: most that the maps differ")
+        Figure(f"occlusion_largest_difference_{key}", "logit", f"{name}: largest difference of the maps")
         for key, name in NETWORKS.items()
     ],
 )
 KINDS = {"guided": "Guided Grad-CAM", "occlusion": "occlusion"}
-TRUTHS = {"": "", "_contrast_half": "; arc is only where lensed light is at least half"}
+TRUTHS = {"": "", "_contrast_half": "; arcs are only where lensed light is at least half"}
 WHOSE = {"": "the object's own arc", "_of_others_arcs": "another object's arc"}
 
 
@@ -221,14 +221,14 @@ def _of_networks() -> Iterable[Figure]:
             for trained, weights in (("trained", "trained"), ("randomised", "never trained")):
                 for whose, arc in WHOSE.items():
                     name = f"hits_{kind}_{trained}{whose}_{which}"
-                    yield Figure(name, "share", f"{said}, {weights}, {which} of the networks one by one: hits {arc}")
+                    yield Figure(name, "share", f"{said}, {weights}, {which} of the single networks: hits {arc}")
         yield Figure(
             f"relevance_mass_guided_trained_{which}", "share", f"Guided Grad-CAM that lies on the arc, {which} of the networks"
         )
         yield Figure(
             f"rank_correlation_guided_randomised_{which}",
             "correlation",
-            f"Guided Grad-CAM, trained with never trained, {which}",
+            f"Guided Grad-CAM, trained against never trained, {which}",
         )
 
 
@@ -249,22 +249,23 @@ def _stored() -> Iterable[Figure]:
 MEANING = _group(
     "maps",
     "Do maps point at arcs? The flagship as a whole",
-    "The highest pixel of the sum over its networks, on simulated lenses with arcs of S/N above 40, or within 0.2″ "
-    "(Guided Grad-CAM) or half a mask (occlusion). Nothing random: one run. Mask size and what is explained were chosen"
-    " by this measure, and networks and objects come from one simulator.",
+    "A map hits an arc if the highest pixel of the sum over the flagship's networks lies on it, or within 0.2″ (Guided"
+    " Grad-CAM) or half a mask (occlusion) of it; objects are simulated lenses with arcs of S/N above 40. Nothing is random,"
+    " so there is one run. Mask size and the explained output were chosen by this measure, and networks and objects come from"
+    " one simulator.",
     Figure("n_bright_lenses", "lenses", "objects"),
     Figure("n_bright_lenses_contrast_half", "lenses", "objects that have an arc by the stricter truth"),
     _of_flagship(),
 )
 MEANING_OF_NETWORKS = _group("maps", "Do maps point at arcs? Network by network", "As above.", _of_networks())
-STORED = _group("maps", "Do the maps that catalogues hold point at arcs?", "As above, in the cells that are stored.", _stored())
+STORED = _group("maps", "Do the maps in catalogues point at arcs?", "As above, in the cells that are stored.", _stored())
 GROUPS = (LIMIT, PAPER, COST, PEERS, STAGES, FULL_TILE, SIMULATION, OCCLUSION, MEANING, MEANING_OF_NETWORKS, STORED)
 PARTS = {figure.name: group.part for group in GROUPS for figure in group.figures}
-"""Figure to the part that measures it."""
+"""Maps each figure to the part that measures it."""
 
 
 def part_of(key: str) -> str | None:
-    """The part that measures a figure, or the least or the most of its rounds; None where no part measures such a name."""
+    """Return the part that measures a figure, or the least or most of its rounds; None if no part measures it."""
     for name in (key, key.removesuffix("_least"), key.removesuffix("_most")):
         if name in PARTS:
             return PARTS[name]

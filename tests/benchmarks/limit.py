@@ -1,10 +1,11 @@
-"""The limit of this machine: processes that do nothing but run the networks, on inputs that lie ready in memory.
+"""The limit of this machine: processes that only run the networks, on inputs held in memory.
 
-Two ways to share the machine out are tried, one process with all threads and a process a core with one thread each; every
-network runs in the batches that are fastest for it. A limit of the sweep's precision counts no row twice, though a scan also
-scores candidates and one row in 128 in float32: the limit is the stricter for it.
+Two layouts are tried, one process with all threads and one process per core with one thread each; every network runs with its
+fastest batch size. A limit in the sweep's precision counts no row twice, although a scan also scores candidates and one row in
+128 in float32, so the limit is stricter.
 
-As a program it is one such process: it says when it is ready, and runs passes for as many seconds as each line it reads says.
+As a program, this module is one such process: it prints when it is ready, and each line that it reads gives the seconds for
+which it runs passes.
 """
 
 import json
@@ -33,21 +34,21 @@ from tests.benchmarks.rates import rate_of_whole_passes, seconds_of, seconds_of_
 from tests.benchmarks.sizes import CORES, Sizes
 
 LAYOUTS = {"one_process": (1, CORES), "process_a_core": (CORES, 1)}
-"""How many processes, with how many threads each."""
+"""Maps each layout to its number of processes and the threads of each."""
 N_TRIES = 2
-"""A batch size is timed so many times; the fastest counts."""
+"""Number of times that a batch size is timed; the fastest counts."""
 MIN_ROWS = 64
-"""A pass has at least so many rows, so that inputs do not stay in a core's cache."""
+"""Smallest number of rows in a pass, so that inputs do not stay in a core's cache."""
 MIN_PASSES = 2
 
 _LOG = logging.getLogger(__name__)
 
 
 class Limits:
-    """Both layouts, loaded, compiled and warm until the `with` block ends; while one is timed the other waits."""
+    """Processes of both layouts, loaded, compiled and warm until the `with` block ends; while one is timed the other waits."""
 
     def __init__(self, package: Path, precision: Precision, stamps: Stamps, sizes: Sizes, scratch: Path) -> None:
-        """`stamps`: what the networks see; as many rows as there are, again and again."""
+        """Start the processes; their inputs repeat the rows of `stamps`, band to `[row, y, x]`, as often as needed."""
         self._seconds = sizes.limit_s
         self._processes: dict[str, list[_Process]] = {}
         self._cleanup = ExitStack()
@@ -55,7 +56,7 @@ class Limits:
         np.savez(file, **stamps)
         for layout, (n_processes, threads) in LAYOUTS.items():
             arguments = [str(package), precision, str(threads), str(file), json.dumps(sizes.limit_batches)]
-            # All search for their best batches at once: side by side, as they are timed.
+            # All processes of a layout search for their best batches at the same time, as they are timed.
             started = [self._cleanup.enter_context(_Process(arguments, threads)) for _ in range(n_processes)]
             self._processes[layout] = started
             for process in started:
@@ -69,7 +70,7 @@ class Limits:
         self._cleanup.close()
 
     def rate(self, layout: str) -> float:
-        """Rows per second through all networks."""
+        """Return the rows per second through all networks."""
         processes = self._processes[layout]
         until_s = max(self._seconds, MIN_PASSES * max(process.ready["pass_s"] for process in processes))
         while True:
@@ -79,19 +80,19 @@ class Limits:
             slowest_s = max(ends[0] for _, ends in passes)
             if slowest_s <= until_s:
                 return rate_of_whole_passes(passes, until_s)
-            # The machine is slower than when they warmed up.
+            # The machine is slower than during the warm-up.
             until_s = MIN_PASSES * slowest_s
 
 
 class _Process:
-    """One process of the limit, as seen by the one that started it."""
+    """Handle on one process of the limit, for the process that started it."""
 
     def __init__(self, arguments: Sequence[str], threads: int) -> None:
         environment = {**os.environ, **thread_settings(threads)}
         command = [sys.executable, "-m", __name__, *arguments]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
         self.ready: dict[str, Any] = {}
-        """The rows of a pass, and the seconds that it takes."""
+        """The rows of a pass, the seconds that it takes, and the batch sizes."""
 
     def __enter__(self) -> Self:
         return self
@@ -134,7 +135,7 @@ def _serve(package: Path, precision: Precision, threads: int, stamps: Stamps, ba
 
 
 def _ends(one_pass: Callable[[], None], seconds: float) -> list[float]:
-    """When each pass ended, until the first that ends later than `seconds` from now."""
+    """Return the seconds from now at which each pass ended, up to the first that ends after `seconds`."""
     begun = time.perf_counter()
     ends = [0.0]
     while ends[-1] <= seconds:
@@ -146,7 +147,7 @@ def _ends(one_pass: Callable[[], None], seconds: float) -> list[float]:
 def _fastest(
     package: Path, precision: Precision, threads: int, stamps: Stamps, batches: Sequence[int]
 ) -> dict[str, tuple[int, Engine]]:
-    """Network to the batch size in which its rows take least, and the engine compiled for it."""
+    """Map each network to the batch size with the least time per row, and the engine compiled for it."""
     found: dict[str, tuple[float, int, Engine]] = {}
     for batch in batches:
         _use_batch(batch)
@@ -170,7 +171,7 @@ def _inputs(package: Path, stamps: Stamps, rows: int) -> dict[str, Inputs]:
 
 
 def _use_batch(batch: int) -> None:
-    # The one engine that cuts what it is given; the others take it whole.
+    # Only the OpenVINO engine splits its inputs into batches; the other engines take them whole.
     openvino_engine.BATCH = batch
 
 

@@ -1,4 +1,4 @@
-"""Do maps of the flagship point at arcs? On bright simulated lenses, whose lensed light is known, trained and not."""
+"""Measure whether the flagship's maps point at arcs, trained and untrained, on simulated lenses of known lensed light."""
 
 from collections.abc import Mapping, Sequence
 
@@ -21,20 +21,20 @@ from training.evaluation.arc_truth import arcs, with_bright_arcs
 
 N_SIMULATED, SEED = 700, 77
 SLACK_PIXELS = 2
-"""0.2 arcsec: a VIS PSF."""
+"""Allowed distance from an arc, 0.2 arcsec: about the FWHM of the VIS PSF."""
 MASKS = Masks(8, 4)
 SLACKS = {"guided": SLACK_PIXELS, "occlusion": MASKS.side_pixels // 2}
 N_RANDOMISED = 4
 STRICT_CONTRAST = 0.5
 
 Kinds = Mapping[str, Maps]
-"""Guided and occlusion maps of the same objects."""
+"""Guided and occlusion maps, `[object, y, x]` each, of the same objects."""
 
 
 def measure() -> dict[str, float]:
-    """Hits of both kinds of map, worst and best network; of the flagship; of randomised networks, others' maps and the middle.
+    """Measure the hits of both kinds of map: of networks, flagship, randomised networks, other objects' arcs, and the middle.
 
-    Those of the flagship as a whole, `_flagship`, are of the sums over its networks, and given with a stricter truth too.
+    Figures of the flagship as a whole, `_flagship`, use the sums over its networks, and are also given for a stricter truth.
     """
     shard = _simulated()
     stamps, truth = _bright(shard)
@@ -54,7 +54,7 @@ def measure() -> dict[str, float]:
 
 
 def bright_lenses() -> tuple[Stamps, Truth]:
-    """Stamps of lenses, and where their arcs are in VIS."""
+    """Return stamps of lenses, band to `[object, y, x]`, and masks of their arcs in VIS, `[object, y, x]`."""
     return _bright(_simulated())
 
 
@@ -70,7 +70,7 @@ def _bright(shard: Shard) -> tuple[Stamps, Truth]:
 
 
 def _made(stamps: Stamps, at: int) -> list[Kinds]:
-    """Maps of a network of the flagship, then of the same with weights that were never trained, a few times."""
+    """Return the maps of a network of the flagship, then those of several copies with weights that were never trained."""
     card = read_card(SHIPPED_DIR / FLAGSHIP).networks[at]
     network = load_network(SHIPPED_DIR / FLAGSHIP, card)
     inputs = network_input(stamps, card.channels, card.input_pixels)
@@ -79,7 +79,7 @@ def _made(stamps: Stamps, at: int) -> list[Kinds]:
 
 
 def _of_networks(networks: Sequence[Sequence[Kinds]], truth: Truth) -> dict[str, float]:
-    """The least and the mean of the networks."""
+    """Return the least and the mean of the networks for each figure."""
     found: dict[str, list[float]] = {}
     for trained, *untrained in networks:
         for kind, several in (("trained", [trained]), ("randomised", untrained)):
@@ -99,7 +99,7 @@ def _of_networks(networks: Sequence[Sequence[Kinds]], truth: Truth) -> dict[str,
 
 
 def _of_flagship(trained: Kinds, untrained: Sequence[Kinds], truth: Truth) -> dict[str, float]:
-    """Shares for the sums over the networks; and those that need no map."""
+    """Return the shares for the sums over the networks, and the shares that need no map."""
     found: dict[str, float] = {}
     for name, slack in SLACKS.items():
         own, of_others = _shares(trained[name], truth, slack)
@@ -116,7 +116,7 @@ def _of_flagship(trained: Kinds, untrained: Sequence[Kinds], truth: Truth) -> di
 
 
 def _shares(maps: Maps, truth: Truth, slack: int) -> tuple[float, float]:
-    """That hit, and that hit the arc of the next object."""
+    """Return the share of the maps that hit the arc, and the share that hit the arc of another object."""
     return float(hits(maps, truth, slack).mean()), float(hits(np.roll(maps, 1, axis=0), truth, slack).mean())
 
 
@@ -129,12 +129,12 @@ def _only(maps: Kinds, kept: NDArray[np.bool_]) -> Kinds:
 
 
 def guided_map(network: nn.Sequential, inputs: Inputs) -> NDArray[np.float32]:
-    """`[batch, y, x]`."""
+    """Return the positive Guided Grad-CAM summed over channels, `[batch, y, x]`."""
     return np.asarray(np.maximum(GradCamMapper(network).maps(inputs).guided, 0).sum(axis=1))
 
 
 def occlusion_map(network: nn.Sequential, inputs: Inputs) -> NDArray[np.float64]:
-    """`[batch, y, x]`: what the log odds lose, at the pixel in the middle of each mask; nothing elsewhere."""
+    """Return the loss of log-odds at the middle pixel of each mask, `[batch, y, x]`; other pixels lie below every loss."""
     mapper = OcclusionMapper(network, MASKS)
     lost = lens_log_odds(mapper.whole_logits(inputs))[:, None, None] - lens_log_odds(mapper.logits(inputs))
     n_pixels = inputs.shape[-1]

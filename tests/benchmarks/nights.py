@@ -24,7 +24,7 @@ class Night:
     name: str
     """The ensemble's name."""
     units: dict[str, list[Unit]]
-    """Those of `tiles`, all of one size, and of `shards`."""
+    """Units of `tiles`, all of equal size, and of `shards`."""
     stamps: Stamps
     """The stamps of the first rows of a tile."""
     scratch: Path
@@ -36,7 +36,7 @@ class Night:
 
     @property
     def config(self) -> ScanConfig:
-        """The default settings of a scan, but without maps."""
+        """The default settings of a scan, without maps."""
         return ScanConfig(candidate_threshold=read_card(self.package).candidate_threshold)
 
     def crew(self, config: ScanConfig, workers: int, *kinds: str) -> Crew:
@@ -45,7 +45,7 @@ class Night:
 
 
 def made_night(name: str, scratch: Path, sizes: Sizes) -> Night:
-    """Tiles, and as many shards that hold the first rows of one of them, each under other ids."""
+    """Write tiles and as many shards, each with the first rows of one of the tiles under different ids."""
     tiles, shards = scratch / f"tiles-{name}", scratch / f"shards-{name}"
     size = sizes.tiles[name]
     write_tiles(tiles, size.n, size.n_sources, n_pixels=size.n_pixels)
@@ -59,7 +59,7 @@ def made_night(name: str, scratch: Path, sizes: Sizes) -> Night:
 
 
 def stamps_of(unit: Unit, geometry: Geometry, n: int) -> Stamps:
-    """The first stamps of a unit."""
+    """Return the first `n` stamps of a unit, band to `[row, y, x]`."""
     return next(open_unit(unit, geometry, n).batches()()).stamps
 
 

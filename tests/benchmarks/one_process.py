@@ -1,4 +1,4 @@
-"""The costs of one scanner in a process of its own: memory over many units and of a whole tile, and the commit protocol."""
+"""Costs of one scanner in its own process: memory over many units and for a whole tile, and the commit protocol."""
 
 import json
 import os
@@ -26,7 +26,7 @@ from tests.tiles import write_tile
 
 
 def ledger_runs(units: list[Unit], name: str, rounds: int, scratch: Path) -> Runs:
-    """The cost of the protocol over scanning and writing each table to a file: checks, digests, syncs, seal."""
+    """Return the cost of the protocol (checks, digests, syncs, seal) relative to scanning and writing each table to a file."""
     package = SHIPPED_DIR / name
     config = ScanConfig(candidate_threshold=read_card(package).candidate_threshold)
     scanner = open_scanner(package, config, 1)
@@ -53,12 +53,12 @@ def ledger_runs(units: list[Unit], name: str, rounds: int, scratch: Path) -> Run
 
 
 def memory(tiles: Path, name: str, n_units: int) -> dict[str, float]:
-    """Resident memory of one scanner, after its first units and after many."""
+    """Return the resident memory of one scanner after its first units and after many."""
     return _elsewhere(["memory", str(tiles), name, str(n_units)], CORES)
 
 
 def full_tile(scratch: Path) -> dict[str, float]:
-    """Peak memory and time of a whole MER tile: 19 200 pixels a side in four bands, 6 GB on disk."""
+    """Return peak memory and time for a whole MER tile: 19 200 pixels a side in four bands, 6 GB on disk."""
     write_tile(scratch / "full", 1, 17_857, n_pixels=19_200)
     return _elsewhere(["full_tile", str(scratch / "full"), FLAGSHIP], 1)
 
@@ -85,7 +85,7 @@ def _memory_here(tiles: str, name: str, n_units: str) -> dict[str, float]:
         scan_unit(units[i % len(units)], scanner, NIGHT.isoformat())
         resident.append(_resident_bytes())
     return {
-        # It goes up and down within a unit.
+        # Take the largest of ten units: memory rises and falls within a unit.
         "rss_mb_units_11_to_20": max(resident[10:20]) / 1e6,
         "rss_growth_200_units": max(resident[-10:]) / max(resident[10:20]) - 1,
         "peak_rss_mb": peak_bytes() / 1e6,

@@ -1,4 +1,4 @@
-"""The way of Wilde et al. 2022: four FITS files an object, scikit-image, eager float32 networks; nothing else."""
+"""The method of Wilde et al. 2022: four FITS files per object, scikit-image and eager float32 networks, without additions."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -22,14 +22,14 @@ from tests.benchmarks.sizes import CORES
 BATCH = 64
 N_WARM = 8
 LAYOUTS = {"as_written": torch.contiguous_format, "channels_last": torch.channels_last}
-"""How tensors lie in memory: as the paper's code leaves them, and as CPUs are faster with."""
+"""Memory layouts of tensors: the one that the paper's code uses, and the one that is faster on CPUs."""
 
 
 class PaperLoop:
-    """The loop with the networks of a package, one process with all threads."""
+    """The loop with the networks of a package, in one process with all threads."""
 
     def __init__(self, package: str, files: Sequence[dict[str, Path]], layout: str) -> None:
-        """`files`: of each object, band to file; see `write_cutouts`."""
+        """Load the networks; `files` maps band to file for each object, see `write_cutouts`."""
         folder, self._layout = SHIPPED_DIR / package, LAYOUTS[layout]
         self._networks: dict[str, nn.Module] = {}
         self._card = read_card(folder)
@@ -38,7 +38,7 @@ class PaperLoop:
         self._files = files
 
     def rate(self) -> float:
-        """Cutouts per second, once warm."""
+        """Return the cutouts per second, once warm."""
         self.warm_up()
         return len(self._files) / seconds_of(self.score_all)
 
@@ -49,7 +49,7 @@ class PaperLoop:
         self.score(self._files)
 
     def score(self, files: Sequence[dict[str, Path]]) -> dict[str, NDArray]:
-        """Network to `[n]` probability of a lens."""
+        """Return the probability of a lens, `[n]`, for each network."""
         found: dict[str, list[NDArray]] = {name: [] for name in self._networks}
         sizes = sorted({network.input_pixels for network in self._card.networks})
         for start in range(0, len(files), BATCH):
@@ -66,12 +66,12 @@ class PaperLoop:
 
 
 class PaperLoops:
-    """The loop in a process a core with one thread each, side by side, until the `with` block ends."""
+    """The loop in one process per core with one thread each, side by side, until the `with` block ends."""
 
     def __init__(self, package: str, files: Sequence[dict[str, Path]], layout: str) -> None:
-        """`files`: as for `PaperLoop`; every process has an equal share, but for one object."""
+        """Start the processes; `files` as for `PaperLoop`, in shares that differ by one object at most."""
         self._n = len(files)
-        # A fork would take over the threads' locks of torch and Ray.
+        # A fork would inherit locks that threads of torch and Ray hold.
         started = get_context("spawn")
         shares = [files[core::CORES] for core in range(min(CORES, len(files)))]
         self._processes = [ProcessPoolExecutor(1, started, _begin, (package, share, layout)) for share in shares]
@@ -85,7 +85,7 @@ class PaperLoops:
             process.shutdown()
 
     def rate(self) -> float:
-        """Cutouts per second, once warm, from the moment at which all are let go until the last ends."""
+        """Return the cutouts per second, once warm, from the common start of all processes until the last ends."""
         self._in_all(_warm_up)
         return self._n / seconds_of(lambda: self._in_all(_score_all))
 
@@ -95,7 +95,7 @@ class PaperLoops:
 
 
 _loops: list[PaperLoop] = []
-"""The one of this process, where it is one of `PaperLoops`."""
+"""The loop of this process, if the process is one of `PaperLoops`."""
 
 
 def _begin(package: str, files: Sequence[dict[str, Path]], layout: str) -> None:
@@ -112,7 +112,7 @@ def _score_all() -> None:
 
 
 def write_cutouts(folder: Path, stamps: Stamps) -> list[dict[str, Path]]:
-    """One file an object and band, as the challenge distributed them."""
+    """Write one file per object and band, as the challenge distributed them; return band to file for each object."""
     files = []
     for i in range(len(stamps["VIS"])):
         of_object = {band: folder / f"EUC_{band}" / f"imageEUC_{band}-{i:06d}.fits" for band in stamps}

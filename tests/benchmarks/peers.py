@@ -1,7 +1,7 @@
-"""The rates of others with the same seven published networks and cutouts: scripts of another folder, run as they are.
+"""Measure the rates of peers with the same seven published networks and cutouts, by unchanged scripts of another folder.
 
-The folder holds `make_data.py`, `ray_data.py` and `hyrax_infer/`; they print a line `RESULT {"peer": ..., ...}` with cutouts
-per second, and read the cutouts that `PEERS_DATA` names and the published weights that `PEERS_WEIGHTS` names:
+The folder holds `make_data.py`, `ray_data.py` and `hyrax_infer/`. The scripts read the cutouts in `PEERS_DATA` and the
+published weights in `PEERS_WEIGHTS`, and print a line `RESULT {"peer": ..., ...}` with cutouts per second:
 
     python make_data.py 500 DATA                             # in the folder of the scripts
     python -m venv HYRAX; HYRAX/bin/pip install hyrax torch scikit-image
@@ -9,8 +9,8 @@ per second, and read the cutouts that `PEERS_DATA` names and the published weigh
     export PEERS_DATA=DATA PEERS_WEIGHTS=WEIGHTS
     python -m tests.benchmarks.run --parts peers --peers FOLDER --hyrax-python HYRAX/bin/python
 
-The peers compute in float32. They are compared warm with warm (their own steady rate; our actors started and warm), and whole
-command with whole command, each time with our float32 (`--exact`) and, where the CPU has bfloat16, with our default.
+The peers compute in float32. Two comparisons are made: warm (their own steady rate; our actors started and warm), and whole
+commands. Each uses our float32 (`--exact`) and, if the CPU has bfloat16, our default.
 """
 
 import json
@@ -41,21 +41,21 @@ from tests.benchmarks.rates import Runs, core_ms, over, seconds_of, spreads
 from tests.benchmarks.sizes import CANDIDATES, CORES, NIGHT, Sizes
 
 PUBLISHED = "wilde2022"
-"""Ensemble of the same weights, as `lensscan models import-published` makes it."""
+"""Name of the ensemble of the same weights that `lensscan models import-published` writes."""
 ROWS = 25
-"""A shard of ours has so many: twenty units of 500 cutouts."""
+"""Number of rows in our shards: 500 cutouts make twenty units."""
 BATCHES = (8, 16, 64)
-"""The peers try these, once each; each is measured with the one in which its whole command takes least."""
+"""Batch sizes that each peer tries once; it is measured with the one whose whole command is fastest."""
 RAY_DATA = ("ray_data.py", "--actors", str(CORES), "--threads", "1")
 HYRAX = ("hyrax_infer/hyrax_infer.py", "--model", "PeerEnsemble")
 Way = Callable[[int], dict[str, float]]
-"""Runs a peer with a batch size, and gives its rates."""
+"""Function that runs a peer with a batch size and returns its rates."""
 
 _LOG = logging.getLogger(__name__)
 
 
 def measure(folder: Path, hyrax_python: str | None, scratch: Path, sizes: Sizes) -> dict[str, float]:
-    """Cutouts per second of each, and ours over theirs, in turns."""
+    """Measure in turns the cutouts per second of each peer and of ours, and the ratios of ours over theirs."""
     data = Path(os.environ.get("PEERS_DATA", folder / "data")).resolve()
     n, shards = write_shards(data, scratch / "shards")
     units = find_units(str(shards))
@@ -82,14 +82,14 @@ def measure(folder: Path, hyrax_python: str | None, scratch: Path, sizes: Sizes)
 
 
 def fastest_batch(peer: str, way: Way) -> int:
-    """The batch size with the fastest whole command: a steady rate leaves out the first batch, the more the larger that is."""
+    """Return the batch size with the fastest whole command: a steady rate omits the first batch and favours large ones."""
     tried = {batch: way(batch)[f"{peer}_with_start_per_s"] for batch in BATCHES}
     _LOG.info("%s: cutouts/s by batch size, whole command: %s", peer, tried)
     return max(tried, key=tried.__getitem__)
 
 
 def write_shards(data: Path, folder: Path) -> tuple[int, Path]:
-    """The same cutouts as shards of equal size; how many cutouts there are."""
+    """Write the same cutouts as shards of nearly equal size; return the number of cutouts and the folder."""
     stack = np.load(data / "stack.npy", mmap_mode="r")
     for number, rows in enumerate(np.array_split(stack, max(len(stack) // ROWS, 1))):
         stamps = {band: np.array(rows[band]) for band in CHALLENGE.grids}
@@ -98,7 +98,7 @@ def write_shards(data: Path, folder: Path) -> tuple[int, Path]:
 
 
 def _ours(mode: str, units: list[Unit], threshold: float, shards: Path, scratch: Path) -> dict[str, float]:
-    """Warm actors on all units; and the whole command, which starts Ray and the actors and writes the catalogue."""
+    """Measure warm actors on all units, and the whole command, which starts Ray and the actors and writes the catalogue."""
     package, n = _package(), sum(unit.n_rows for unit in units)
     config = ScanConfig(candidate_threshold=threshold, sweep=bool(mode))
     with ray_session(num_cpus=CORES), Crew(package, config, {"shards": units}, CORES, scratch, 0) as crew:
@@ -124,7 +124,7 @@ def _hyrax(folder: Path, data: Path, python: str, scratch: Path, batch: int) -> 
 
 
 def _said(folder: Path, command: list[str]) -> dict[str, Any]:
-    """The result that a script prints."""
+    """Run a script and return the result that it prints."""
     done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
     lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
     if done.returncode or len(lines) != 1:
@@ -133,7 +133,7 @@ def _said(folder: Path, command: list[str]) -> dict[str, Any]:
 
 
 def _threshold(units: list[Unit]) -> float:
-    """The score that one cutout in a hundred reaches."""
+    """Return the score that one cutout in a hundred reaches."""
     scanner = open_scanner(_package(), ScanConfig(sweep=False), CORES)
     p_lens = np.concatenate([scan_unit(unit, scanner, NIGHT.isoformat())["p_lens"].to_numpy() for unit in units])
     return float(np.quantile(p_lens, 1 - CANDIDATES))

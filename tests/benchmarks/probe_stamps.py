@@ -1,4 +1,4 @@
-"""What `make probes` shows to ensembles: stamps cut from real Euclid fields, with arcs erased or painted in."""
+"""Stamps that `make probes` passes to ensembles: cut from real Euclid fields, with arcs erased or painted in."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ PIXEL_ARCSEC = 0.1
 LENS_PIXELS = 15
 """Half the side of the square about the middle of a field in which its lens lies."""
 EDGE_PIXELS = 20
-"""Nothing nearer to the edge of a field is looked at; more, and a 30 arcsec field has no place for 20 arcsec stamps."""
+"""Smallest distance of a stamp's middle from the edge of a field; with more, no 20 arcsec stamp fits in a 30 arcsec field."""
 N_BLANK = 16
 N_INJECTIONS = 9
-"""Of each host, a third of each kind."""
+"""Number of injections per host, a third of each kind."""
 N_SIMULATED_PAIRS = 450
 BRIGHT_VIS_MAG = 22.5
 FAINTEST_HOST_VIS_MAG = 23.0
@@ -36,22 +36,22 @@ SEED = 77
 
 @dataclass(frozen=True)
 class Stamp:
-    """A place in a field, or an image of its own."""
+    """Images about a position in a field, or images that belong to no field."""
 
     group: str
     name: str
     bands: Mapping[str, BandImage]
     lens_distance_pixels: float = np.inf
-    """To the field's lens along y or x, whichever is more; infinite where the stamp is about the lens or has none by it."""
+    """Distance to the field's lens, the larger of those along y and x; infinite if the stamp shows the lens or has no field."""
 
 
 def min_distance_pixels(geometry: Geometry) -> int:
-    """From a field's lens to the middle of a stamp that must not show it: 65 for 10 arcsec stamps, 115 for 20 arcsec ones."""
+    """Return the least distance from lens to stamp centre that hides the lens: 65 for 10 arcsec stamps, 115 for 20 arcsec."""
     return round(geometry.grids["VIS"].side_arcsec / PIXEL_ARCSEC / 2) + LENS_PIXELS
 
 
 def cut(field: Mapping[str, NDArray], y: int, x: int) -> dict[str, BandImage]:
-    """`SIDE_PIXELS` a side about a pixel; what lies beyond the field is marked so."""
+    """Cut images of `SIDE_PIXELS` a side about a pixel, and mark the pixels beyond the field."""
     bands = {}
     for band, image in field.items():
         padded = np.pad(np.asarray(image, np.float32), SIDE_PIXELS // 2)
@@ -62,13 +62,13 @@ def cut(field: Mapping[str, NDArray], y: int, x: int) -> dict[str, BandImage]:
 
 
 def lens_distance(field: Field, y: int, x: int) -> float:
-    """Pixels from the middle of a field along y or x, whichever is more."""
+    """Return the distance from the middle of a field in pixels, the larger of those along y and x."""
     middle = len(field["VIS"]) / 2
     return max(abs(y - middle), abs(x - middle))
 
 
 def galaxies(field: Field) -> list[tuple[int, int, float]]:
-    """`(y, x, VIS magnitude within 1 arcsec)` of what stands out of VIS away from the centre and the edges."""
+    """Return `(y, x, VIS magnitude within 1 arcsec)` of peaks in VIS away from the centre and the edges."""
     vis = field["VIS"]
     level, sigma = robust_sky(vis)
     smooth = gaussian_filter(np.where(vis == 0, level, vis) - level, 1.5)
@@ -89,7 +89,7 @@ def galaxies(field: Field) -> list[tuple[int, int, float]]:
 
 
 def blanks(field: Field, rng: np.random.Generator) -> list[tuple[int, int]]:
-    """Places from the fifth with the least light within 2 arcsec."""
+    """Return random positions `(y, x)` from the fifth with the least light within 2 arcsec."""
     vis = field["VIS"]
     level, _ = robust_sky(vis)
     light = gaussian_filter(np.where(vis == 0, 1e3, vis) - level, 10)
@@ -99,7 +99,7 @@ def blanks(field: Field, rng: np.random.Generator) -> list[tuple[int, int]]:
 
 
 def erased(images: Mapping[str, NDArray]) -> dict[str, NDArray]:
-    """The image with light that has no counterpart opposite the centre replaced by what is there."""
+    """Replace light without a counterpart opposite the centre by the light that is opposite, in each `[y, x]` image."""
     made = {}
     for band, image in images.items():
         level, sigma = robust_sky(np.asarray(image, float))
@@ -112,7 +112,7 @@ def erased(images: Mapping[str, NDArray]) -> dict[str, NDArray]:
 
 
 def centred(field: Mapping[str, NDArray]) -> dict[str, NDArray]:
-    """The field moved so that the brightest VIS pixel near its middle is the middle pixel of an odd image."""
+    """Crop the field to an odd side, with the brightest VIS pixel near its middle as the middle pixel."""
     vis = gaussian_filter(np.asarray(field["VIS"], float), 1.0)
     n = len(vis)
     box = vis[n // 2 - 8 : n // 2 + 8, n // 2 - 8 : n // 2 + 8]
@@ -126,13 +126,13 @@ def as_stamp(group: str, name: str, images: Mapping[str, NDArray]) -> Stamp:
 
 
 def jackpot(path: Path, rng: np.random.Generator) -> Stamp:
-    """SDSSJ0946+1006 from HST as Euclid would see it at VIS 18: its seeing, pixels and noise, in one colour."""
+    """Return SDSSJ0946+1006 from HST as Euclid would observe it at VIS 18: its PSF, pixels and noise, in one colour."""
     data = np.nan_to_num(fits.getdata(path).astype(float))
     n = len(data) // 2 * 2
     fine = data[:n, :n] * (10 ** (-0.4 * (18.0 - 24.6)) / np.clip(data, 0, None).sum())
     clean = {}
     for band in EUCLID:
-        # From HST's 0.1 arcsec to Euclid's seeing, in pixels of 0.05 arcsec.
+        # Blur from HST's FWHM of 0.1 arcsec to Euclid's PSF, in pixels of 0.05 arcsec.
         blurred = gaussian_filter(fine, np.sqrt(max(EUCLID[band].psf_fwhm_arcsec ** 2 - 0.1**2, 0.0)) / 2.3548 / 0.05)
         image = blurred.reshape(n // 2, 2, n // 2, 2).sum(axis=(1, 3))
         colour = {"VIS": 0.0, "Y": 1.0, "J": 1.25, "H": 1.5}[band]
@@ -142,7 +142,7 @@ def jackpot(path: Path, rng: np.random.Generator) -> Stamp:
 
 
 def real_stamps(fields: Mapping[str, Field], rng: np.random.Generator) -> Iterator[Stamp]:
-    """Lenses and erased lenses; from fields as large as a stamp also galaxies, blank places, hosts without and with arcs."""
+    """Yield lenses and erased lenses; from fields as large as a stamp also galaxies, blank sky, hosts without and with arcs."""
     for name, field in fields.items():
         yield as_stamp("lens", name, field)
         lens = centred(field)
@@ -153,7 +153,7 @@ def real_stamps(fields: Mapping[str, Field], rng: np.random.Generator) -> Iterat
 
 
 def outskirts(field: Field, name: str, rng: np.random.Generator) -> Iterator[Stamp]:
-    """Stamps of a field that 10 arcsec networks see without its lens."""
+    """Yield stamps of a field that do not show its lens to 10 arcsec networks."""
     for y, x in blanks(field, rng):
         yield Stamp("blank", f"{name} {y} {x}", cut(field, y, x), lens_distance(field, y, x))
     for y, x, mag in galaxies(field):
@@ -164,7 +164,7 @@ def outskirts(field: Field, name: str, rng: np.random.Generator) -> Iterator[Sta
 
 
 def injected(field: Field, name: str, y: int, x: int, rng: np.random.Generator) -> Iterator[Stamp]:
-    """A galaxy with arcs up to `N_INJECTIONS` times, named by place and number, and as it is, named by its place."""
+    """Yield a galaxy with up to `N_INJECTIONS` arcs, named by position and number, and unchanged, named by its position."""
     place, distance = f"{name} {y} {x}", lens_distance(field, y, x)
     images = {band: np.asarray(image, np.float32) for band, image in field.items()}
     n_made = 0
@@ -180,7 +180,7 @@ def injected(field: Field, name: str, y: int, x: int, rng: np.random.Generator) 
 
 
 def simulated_pairs() -> Iterator[Stamp]:
-    """Simulated lenses, and the same with their asymmetric light erased, both named by their kind and number."""
+    """Yield simulated lenses, and the same with their asymmetric light erased, both named by their kind and number."""
     for i in range(N_SIMULATED_PAIRS):
         kind = KINDS[i % len(KINDS)]
         made = simulate_object(kind, MER, np.random.default_rng([SEED, i]))

@@ -1,9 +1,9 @@
-"""`make probes`: what ensembles make of real Euclid images, in numbers.
+"""`make probes`: measure how ensembles score real Euclid images.
 
-The few real lenses here are for checking, not for fitting anything. Negatives are cut from the outskirts of their fields;
-more pairs come from painting arcs about real galaxies, and from erasing arcs: the asymmetric light of a lens is replaced by
-what lies opposite. Stamps in which an ensemble would see the field's lens are left out; a 30 arcsec field has few others of
-20 arcsec, and those are padded. Scores are those of `lensscan score`. Writes `probes.json` beside this file.
+The few real lenses are used for checks, not for any fit. Negatives are cut from the outskirts of their fields; more pairs come
+from painting arcs about real galaxies, and from erasing arcs: the asymmetric light of a lens is replaced by the light opposite.
+Stamps that would show the field's lens to an ensemble are left out; a 30 arcsec field has few other 20 arcsec stamps, and those
+are padded. Scores are those of `lensscan score`. Writes `probes.json` beside this file.
 """
 
 import argparse
@@ -46,12 +46,12 @@ GROUPS = ("lens", *NEGATIVES, *PAIRS)
 BRIGHTNESS_RADIUS_ARCSEC = 1.0
 
 Values = Mapping[str, float]
-"""Of the stamps of a group, by name."""
+"""Maps the name of each stamp in a group to its value."""
 Figure = float | dict[str, float]
 
 
 def seen(stamps: Iterable[Stamp], geometry: Geometry) -> list[tuple[Stamp, Cutout]]:
-    """The stamps that can be judged in a geometry: those that show no other lens and are not rejected."""
+    """Return the stamps usable in a geometry: those that show no other lens and are not rejected."""
     found = []
     for stamp in stamps:
         if stamp.lens_distance_pixels < min_distance_pixels(geometry):
@@ -64,13 +64,13 @@ def seen(stamps: Iterable[Stamp], geometry: Geometry) -> list[tuple[Stamp, Cutou
 
 
 def scores(ensemble: Ensemble, cutouts: list[Cutout]) -> list[float]:
-    """Log odds of p_lens."""
+    """Return the log-odds of `p_lens` for each cutout."""
     p = CutoutScanner(ensemble).score(cutouts)["p_lens"].to_numpy().astype(float)
     return list(np.log(np.maximum(p, 1e-30) / np.maximum(1 - p, 1e-9)))
 
 
 def brightness(stamp: Stamp) -> float:
-    """H-band flux within 1 arcsec of the middle, ADU/s."""
+    """Return the H-band flux within 1 arcsec of the middle, in ADU/s."""
     image = stamp.bands["H"].pixels.astype(float)
     level, _ = robust_sky(image)
     y, x = (np.arange(n) - (n - 1) / 2 for n in image.shape)
@@ -79,7 +79,7 @@ def brightness(stamp: Stamp) -> float:
 
 
 def grouped(stamps: list[Stamp], values: Iterable[float]) -> dict[str, dict[str, float]]:
-    """Group to name to value."""
+    """Map each group to its stamps' names and values."""
     found: dict[str, dict[str, float]] = {}
     for stamp, value in zip(stamps, values, strict=True):
         found.setdefault(stamp.group, {})[stamp.name] = float(value)
@@ -87,7 +87,7 @@ def grouped(stamps: list[Stamp], values: Iterable[float]) -> dict[str, dict[str,
 
 
 def ranking(groups: Mapping[str, Values], high: str, low: str) -> float | None:
-    """AUROC of one group over another; none where either has no stamp."""
+    """Return the AUROC of one group over another, or None if either has no stamp."""
     above, below = (list(groups.get(group, {}).values()) for group in (high, low))
     if not above or not below:
         return None
@@ -95,9 +95,9 @@ def ranking(groups: Mapping[str, Values], high: str, low: str) -> float | None:
 
 
 def wins(after: Values, before: Values) -> dict[str, float] | None:
-    """Share of the pairs, alike in name, in which `after` is higher, with its 95 % interval; none without pairs.
+    """Return the share of pairs (same name) in which `after` is higher, with its 95 % interval, or None without pairs.
 
-    Pairs count as independent, so that where hosts have several injections the interval is too narrow.
+    Pairs count as independent, so the interval is too narrow if hosts have several injections.
     """
     won = [after[name] > before[name] for name in after if name in before]
     if not won:
@@ -107,11 +107,11 @@ def wins(after: Values, before: Values) -> dict[str, float] | None:
 
 
 def figures(found: Mapping[str, Values], lights: Mapping[str, Values]) -> dict[str, Figure]:
-    """What is reported of an ensemble: figures that lack the stamps are left out.
+    """Return the figures reported for an ensemble, without those for which stamps are missing.
 
     Args:
-        found: Group to name to log odds.
-        lights: The same of H-band fluxes: what they rank as well needs no network.
+        found: Group to name to log-odds.
+        lights: Group to name to H-band flux: a ranking that flux achieves as well needs no network.
     """
     groups = {name: found.get(name, {}) for name in GROUPS}
     of_host = {name: groups["host"][host] for name in groups["injected"] if (host := name.rpartition(" ")[0]) in groups["host"]}
@@ -121,13 +121,13 @@ def figures(found: Mapping[str, Values], lights: Mapping[str, Values]) -> dict[s
         out[f"auroc_lens_over_{group}"] = ranking(groups, "lens", group)
         out[f"auroc_brightness_only_over_{group}"] = ranking(lights, "lens", group)
     out["lenses_above_every_negative"] = sum(value > max(negatives) for value in groups["lens"].values()) if negatives else None
-    # Of the same crop as the erased ones.
+    # Compare centred lenses, which have the same crop as the erased ones.
     out["auroc_lens_over_erased_lens"] = ranking(groups, "centred lens", "erased lens")
     out["wins_lens_over_erased"] = wins(groups["centred lens"], groups["erased lens"])
     out["auroc_injected_over_hosts"] = ranking(groups, "injected", "host")
     out["wins_injected_over_host"] = wins(groups["injected"], of_host)
     for kind in KINDS:
-        # A ring lies opposite itself: what erases an arc leaves a double ring as it was.
+        # A ring lies opposite itself: the step that erases an arc leaves a double ring unchanged.
         of_kind = {group: {n: v for n, v in groups[group].items() if n.startswith(kind)} for group in SIMULATED}
         out[f"auroc_simulated_{kind}_over_erased"] = ranking(of_kind, *SIMULATED)
         out[f"wins_simulated_{kind}_over_erased"] = wins(*(of_kind[group] for group in SIMULATED))
@@ -142,10 +142,10 @@ def show(found: Mapping[str, Values]) -> None:
 
 
 def read_real(folder: Path) -> dict[str, Field]:
-    """The Euclid cutouts of a folder, by name.
+    """Read the Euclid cutouts of a folder, by name.
 
     Raises:
-        ValueError: none of them is large enough to cut negatives from.
+        ValueError: no cutout is large enough to cut negatives from.
     """
     fields = {path.stem[:18]: read_field(path) for path in sorted(folder.glob("*.fits"))}
     sides = [len(field["VIS"]) for field in fields.values()]

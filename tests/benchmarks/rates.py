@@ -1,4 +1,4 @@
-"""The arithmetic of the benchmarks: rates without a bias to either side, medians of rounds with their spread."""
+"""Arithmetic of the benchmarks: unbiased rates, and medians of rounds with their spread."""
 
 import logging
 import time
@@ -8,43 +8,43 @@ from pathlib import Path
 import numpy as np
 
 Ends = Sequence[tuple[float, int]]
-"""Seconds since all workers were let go at which a unit ended, and its rows."""
+"""Seconds from the common start of all workers to the end of each unit, and the unit's rows."""
 Runs = dict[str, list[float]]
-"""Figure to its value in each round."""
+"""Maps each figure to its values, one per round."""
 
 _LOG = logging.getLogger(__name__)
 
 
 def rate_to_the_last_end(ends: Ends) -> float:
-    """Rows per second from the moment at which all workers are let go until the last of them ends.
+    """Return the rows per second from the common start of all workers until the last of them ends.
 
-    Every unit counts whole, with all the time that it took. From one end to another, workers in step would seem to do a unit
-    more than they do.
+    Every unit counts whole, with all the time that it took. A rate from one unit's end to another's would count a unit too
+    many for workers in step.
     """
     return sum(rows for _, rows in ends) / max(seconds for seconds, _ in ends)
 
 
 def rate_of_whole_passes(processes: Iterable[tuple[int, Sequence[float]]], until_s: float) -> float:
-    """Rows per second of processes that run passes side by side, each beyond `until_s`.
+    """Return the rows per second of processes that run passes side by side until after `until_s`.
 
-    A process counts the passes that end by then over the time until the last of these: at no time that counts does any other
-    process rest.
+    For each process, the passes that end by `until_s` count, over the time until the last of these ends: no other process
+    rests during that time.
 
     Args:
-        processes: The rows of a pass, and the seconds since all were let go at which each pass ended.
-        until_s: Until when.
+        processes: The rows of a pass, and the seconds from the common start at which each pass ended.
+        until_s: Seconds from the common start until which passes count.
     """
     return sum(rows * _passes_per_s([end for end in ends if end <= until_s]) for rows, ends in processes)
 
 
 def _passes_per_s(ends: Sequence[float]) -> float:
     if not ends:
-        raise ValueError("a process has to end a pass while all others run")
+        raise ValueError("each process must end a pass while all others run, got a process without one")
     return len(ends) / max(ends)
 
 
 def n_units_for(seconds: float, unit_s: float, workers: int, available: int) -> int:
-    """How many units of `unit_s` each fill so many seconds: the same number, and at least three, for each worker."""
+    """Return the number of units of `unit_s` each that fill `seconds`: the same number, at least three, for each worker."""
     most = available // workers
     if most < 3:
         raise ValueError(f"{workers} workers need {3 * workers} units, got {available}")
@@ -52,7 +52,7 @@ def n_units_for(seconds: float, unit_s: float, workers: int, available: int) -> 
 
 
 def in_turns(measurements: Mapping[str, Callable[[], float]], rounds: int) -> Runs:
-    """Measure one after the other, then all again: a machine's clock changes by a sixth within minutes."""
+    """Take all measurements in turn, once per round, because a machine's clock rate changes by a sixth within minutes."""
     runs: Runs = {name: [] for name in measurements}
     for _ in range(rounds):
         for name, measure in measurements.items():
@@ -62,27 +62,27 @@ def in_turns(measurements: Mapping[str, Callable[[], float]], rounds: int) -> Ru
 
 
 def over(numerators: Sequence[float], denominators: Sequence[float]) -> list[float]:
-    """The ratio in each round."""
+    """Return the ratio in each round."""
     return [a / b for a, b in zip(numerators, denominators, strict=True)]
 
 
 def larger(*several: Sequence[float]) -> list[float]:
-    """The larger in each round."""
+    """Return the largest value in each round."""
     return [max(values) for values in zip(*several, strict=True)]
 
 
 def best(*several: Sequence[float]) -> list[float]:
-    """The rounds of whichever has the largest median."""
+    """Return the rounds of the sequence with the largest median."""
     return list(max(several, key=np.median))
 
 
 def core_ms(rates: Sequence[float], cores: int) -> list[float]:
-    """Milliseconds of a core for each row, where `cores` are all taken."""
+    """Return the core-milliseconds per row, if all `cores` are in use."""
     return [1e3 * cores / rate for rate in rates]
 
 
 def spreads(runs: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    """The median of each figure under its name, and the least and the most of its rounds beside it."""
+    """Return the median of each figure under its name, and the least and the most of its rounds as `_least` and `_most`."""
     found: dict[str, float] = {}
     for name, values in runs.items():
         found |= {name: float(np.median(values)), f"{name}_least": min(values), f"{name}_most": max(values)}
@@ -90,7 +90,7 @@ def spreads(runs: Mapping[str, Sequence[float]]) -> dict[str, float]:
 
 
 def seconds_of_runs(work: Callable[[], object], runs: int) -> list[float]:
-    """After one that warms up."""
+    """Return the seconds of each run, after one run to warm up."""
     work()
     return [seconds_of(work) for _ in range(runs)]
 
@@ -102,6 +102,6 @@ def seconds_of(work: Callable[[], object]) -> float:
 
 
 def peak_bytes() -> float:
-    """Most resident memory of this process since its program began; `getrusage` would begin with its parent's size."""
+    """Return the peak resident memory of this process since its program began; `getrusage` includes its parent's size."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return 1024.0 * int(status.partition("VmHWM:")[2].split()[0])

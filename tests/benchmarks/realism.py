@@ -1,8 +1,8 @@
-"""`make realism`: how near simulated Euclid fields come to real ones, in numbers and in a picture.
+"""`make realism`: measure and draw how closely simulated Euclid fields resemble real ones.
 
-Sky noise and its autocorrelation are compared on pixels away from objects, found by one rule in real and simulated fields. A
-linear probe on simple statistics tries to tell real from simulated stamps of galaxies that are no lenses: an AUC of 0.5 is what
-it reaches where it cannot. Writes `realism.json` and `realism.jpg` beside this file.
+Sky noise and its autocorrelation are compared on pixels away from objects, which the same rule finds in real and simulated
+fields. A linear probe on simple statistics tries to separate real from simulated stamps of galaxies that are not lenses; an AUC
+of 0.5 means that it cannot. Writes `realism.json` and `realism.jpg` beside this file.
 """
 
 import argparse
@@ -38,7 +38,7 @@ N_FIELDS = 60
 SEED = 20261125
 STAMP_PIXELS = 64
 CENTRE_PIXELS = 60
-"""The lens and its arcs lie within this of a real field's centre; stamps keep away from it."""
+"""Radius about a real field's centre that contains the lens and its arcs; stamps exclude it."""
 LAGS = {"VIS": ((0, 1), (1, 1)), "NISP": ((0, 1), (1, 1), (0, 2), (0, 3))}
 
 STATISTICS = (
@@ -50,7 +50,7 @@ Field = Mapping[str, NDArray[np.float64]]
 
 
 def real_fields(folder: Path) -> list[Field]:
-    """The four bands of every Euclid cutout in a folder."""
+    """Read the four bands of every Euclid cutout in a folder, band to `[y, x]`."""
     return [read_field(path) for path in sorted(folder.glob("*.fits"))]
 
 
@@ -64,14 +64,14 @@ def read_field(path: Path) -> Field:
 
 
 def aligned(field: Field) -> Field:
-    """The field with VIS on the place of the NISP bands; one file's VIS cutout, at the edge of its mosaic, is shifted."""
+    """Align VIS with the NISP bands: one file's VIS cutout, at the edge of its mosaic, is shifted."""
     n = len(field["VIS"])
     vis, h = (np.clip((field[b] - robust_sky(field[b])[0]) / robust_sky(field[b])[1], 0, 30) for b in ("VIS", "H"))
     match = np.fft.fftshift(np.fft.irfft2(np.fft.rfft2(vis) * np.conj(np.fft.rfft2(h)), vis.shape))
     dy, dx = np.array(np.unravel_index(match.argmax(), match.shape)) - n // 2
     if max(abs(dy), abs(dx)) < 3:
         return field
-    # What comes in at the other side is not seen: masked, as it is beyond the mosaic.
+    # Pixels that the shift leaves without data are masked (0), as they are beyond the mosaic.
     moved = np.zeros_like(field["VIS"])
     rows, columns = (slice(max(-d, 0), n - max(d, 0)) for d in (dy, dx))
     source_rows, source_columns = (slice(max(d, 0), n - max(-d, 0)) for d in (dy, dx))
@@ -87,14 +87,14 @@ def simulated_fields(n: int) -> list[Field]:
 
 
 def robust_sky(image: NDArray[np.float64]) -> tuple[float, float]:
-    """Level and deviation from the faint half of the pixels, masked ones (exactly 0) aside."""
+    """Return sky level and standard deviation from the faint half of the pixels, without masked ones (exactly 0)."""
     low, middle = np.percentile(image[image != 0], [10, 40])
     sigma = (middle - low) / (1.2816 - 0.2533)
     return middle + 0.2533 * sigma, sigma
 
 
 def sky_mask(image: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Pixels away from anything that shows in the smoothed image."""
+    """Return a mask `[y, x]` of the pixels away from objects in the smoothed image."""
     level, _ = robust_sky(image)
     masked = image == 0
     smooth = gaussian_filter(np.where(masked, level, image), 2.0)
@@ -104,7 +104,7 @@ def sky_mask(image: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def sky_statistics(field: Field) -> dict[str, dict[str, float]]:
-    """Per band: the sky's deviation and its autocorrelation."""
+    """Return the sky's standard deviation and autocorrelation for each band."""
     return {band: _of_sky(field[band], LAGS["VIS" if band == "VIS" else "NISP"]) for band in EUCLID}
 
 
@@ -115,7 +115,7 @@ def _of_sky(image: NDArray[np.float64], lags: Sequence[tuple[int, int]]) -> dict
     found = {"rms": float(np.sqrt(variance))}
     for dy, dx in lags:
         products = []
-        # Both directions of a lag along one axis.
+        # Average both orientations of a lag.
         for a, b in {(dy, dx), (dx, dy)}:
             h, w = x.shape
             both = mask[: h - a, : w - b] & mask[a:, b:]
@@ -125,7 +125,7 @@ def _of_sky(image: NDArray[np.float64], lags: Sequence[tuple[int, int]]) -> dict
 
 
 def stamps_of(field: Field, keep_centre: bool) -> list[Field]:
-    """Stamps about the galaxies that show in VIS, apart from each other, the edge and, in a real field, the lens."""
+    """Cut stamps about galaxies detected in VIS, apart from each other, from the edge and, in a real field, from the lens."""
     vis = field["VIS"]
     level, sigma = robust_sky(vis)
     smooth = gaussian_filter(np.where(vis == 0, level, vis) - level, 2.0)
@@ -143,7 +143,7 @@ def stamps_of(field: Field, keep_centre: bool) -> list[Field]:
 
 
 def statistics(stamp: Field) -> NDArray[np.float64]:
-    """Simple numbers of a stamp: sky, light within circles, profile, colours, tails and texture, of each band."""
+    """Return simple statistics of a stamp: sky, light within circles, profile, tails and texture in each band, and colours."""
     r = np.hypot(*(np.indices((STAMP_PIXELS, STAMP_PIXELS)) - STAMP_PIXELS / 2))
     numbers: list[float] = []
     fluxes = []
@@ -175,7 +175,7 @@ def statistics(stamp: Field) -> NDArray[np.float64]:
 
 
 def _lag(image: NDArray[np.float64]) -> float:
-    """Correlation of neighbours along x."""
+    """Return the correlation of neighbouring pixels along x."""
     centred = image - image.mean()
     return float(np.mean(centred[:, 1:] * centred[:, :-1]) / np.mean(centred**2))
 
@@ -186,7 +186,7 @@ def _typical_sky(band: str) -> float:
 
 @dataclass(frozen=True)
 class Probe:
-    """What a linear classifier reaches on fields that it has not seen."""
+    """Result of a linear classifier on fields outside its training set."""
 
     auc: float
     low: float
@@ -194,13 +194,13 @@ class Probe:
     n_real: int
     n_simulated: int
     telling: tuple[tuple[str, float], ...]
-    """Statistics that tell most on their own, with their AUC."""
+    """Statistics that separate real from simulated stamps best on their own, with their AUC."""
 
 
 def probe(real: Sequence[Field], simulated: Sequence[Field]) -> Probe:
-    """Leave one real field out at a time, with its share of the simulated ones.
+    """Cross-validate a linear classifier, leaving out one real field at a time, with its share of the simulated fields.
 
-    The interval is from resampling stamps within fields: how fields differ from one another is not in it.
+    The interval is from resampling stamps within fields, so it does not include differences between fields.
     """
     rows, labels, folds = [], [], []
     n_folds = len(real)
@@ -240,7 +240,7 @@ def names() -> list[str]:
 
 
 def fit_logistic(x: NDArray[np.float64], y: NDArray[np.int_], ridge: float = 10.0) -> NDArray[np.float64]:
-    """Intercept and weights of a ridge-penalised logistic regression, both classes weighted alike (Newton's method)."""
+    """Return intercept and weights of a ridge-penalised logistic regression with equal class weights (Newton's method)."""
     design = np.column_stack([np.ones(len(x)), x])
     weight = np.where(y == 1, 0.5 / max(np.mean(y == 1), 1e-9), 0.5 / max(np.mean(y == 0), 1e-9))
     penalty = np.diag([0.0] + [ridge] * x.shape[1])
@@ -256,7 +256,7 @@ def fit_logistic(x: NDArray[np.float64], y: NDArray[np.int_], ridge: float = 10.
 
 
 def auc(scores: NDArray[np.float64], labels: NDArray[np.int_]) -> float:
-    """Area under the ROC curve, from ranks."""
+    """Return the area under the ROC curve, from ranks."""
     ranks = rankdata(scores)
     n1 = int(np.sum(labels == 1))
     n0 = len(labels) - n1
@@ -264,7 +264,7 @@ def auc(scores: NDArray[np.float64], labels: NDArray[np.int_]) -> float:
 
 
 def compared(real: Sequence[Field], simulated: Sequence[Field]) -> dict[str, dict[str, dict[str, float]]]:
-    """Per band and quantity: each side's median, their ratio, and the range of the real fields."""
+    """Return for each band and quantity the real and simulated medians, their ratio, and the range of the real fields."""
     ours, theirs = ([sky_statistics(field) for field in fields] for fields in (simulated, real))
     table: dict[str, dict[str, dict[str, float]]] = {}
     for band in EUCLID:
@@ -282,7 +282,7 @@ def compared(real: Sequence[Field], simulated: Sequence[Field]) -> dict[str, dic
 
 
 def picture(real: Sequence[Field], shown_arcsec: float = 10.0) -> bytes:
-    """Real lenses and real field galaxies above simulated ones, at one stretch."""
+    """Draw real lenses and real field galaxies above simulated ones, with one stretch, as a JPEG file."""
     columns = 8
     rows: list[tuple[str, list[NDArray[np.float64]]]] = []
     centres = [_cut(field, len(field["VIS"]) / 2, len(field["VIS"]) / 2) for field in real]
@@ -315,10 +315,10 @@ def _cut(field: Field, y: float, x: float) -> Field:
 
 
 def main(argv: Sequence[str] | None = None, write: Callable[[str], object] = sys.stdout.write) -> None:
-    parser = argparse.ArgumentParser(description="How near simulated Euclid fields come to real ones.")
+    parser = argparse.ArgumentParser(description="Measure how closely simulated Euclid fields resemble real ones.")
     parser.add_argument("--real", type=Path, default=REAL, help="folder of Euclid cutouts")
-    parser.add_argument("--fields", type=int, default=N_FIELDS, help="simulated fields")
-    parser.add_argument("--dry", action="store_true", help="print, write nothing")
+    parser.add_argument("--fields", type=int, default=N_FIELDS, help="number of simulated fields")
+    parser.add_argument("--dry", action="store_true", help="print the results without writing files")
     options = parser.parse_args(argv)
     real = real_fields(options.real)
     if not real:

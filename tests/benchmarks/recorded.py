@@ -1,4 +1,4 @@
-"""The scores that a catalogue holds beside those of the paper's loop on the same stamps."""
+"""Compare the scores in a catalogue with those of the paper's loop on the same stamps."""
 
 from collections.abc import Mapping
 from uuid import uuid4
@@ -20,9 +20,9 @@ from tests.benchmarks.sizes import CORES, NIGHT
 
 
 def differences(night: Night, theirs: Mapping[str, NDArray], *, has_sweep: bool) -> dict[str, float]:
-    """Most that a recorded score of the first shard differs from the loop's: in float32 throughout, and in the sweep.
+    """Return the largest difference of a recorded score of the first shard from the loop's, in float32 and in the sweep.
 
-    The shard's ids are the places of the night's stamps; `theirs` has the scores of the first of them.
+    The shard's ids are row numbers in the night's stamps; `theirs` maps network to the scores of the first rows, `[row]`.
     """
     unit = night.units["shards"][0]
     exact = _catalogue(night, night.config.model_copy(update={"sweep": False}), unit)
@@ -34,16 +34,16 @@ def differences(night: Night, theirs: Mapping[str, NDArray], *, has_sweep: bool)
 
 
 def largest_difference(table: pa.Table, theirs: Mapping[str, NDArray], precision: str) -> float:
-    """Most that a score of a precision differs, over all networks; `object_id` is the place among theirs.
+    """Return the largest difference of a score of a precision, over all networks; `object_id` is the row number in `theirs`.
 
     Raises:
-        ValueError: no row of that precision is among theirs.
+        ValueError: no row of that precision is in `theirs`.
     """
     places = np.asarray(table["object_id"], dtype=np.int64)
     n_theirs = min(len(scores) for scores in theirs.values())
     compared = (places < n_theirs) & (np.asarray(table["precision"]) == precision)
     if not compared.any():
-        raise ValueError(f"no row that {precision} scored is among the {n_theirs} of the loop")
+        raise ValueError(f"no row scored in {precision} is among the {n_theirs} rows of the loop")
     return max(
         float(np.abs(np.asarray(table[f"p_{name}"])[compared] - scores[places[compared]]).max())
         for name, scores in theirs.items()
@@ -51,7 +51,7 @@ def largest_difference(table: pa.Table, theirs: Mapping[str, NDArray], precision
 
 
 def _catalogue(night: Night, config: ScanConfig, unit: Unit) -> pa.Table:
-    """The rows of a unit as its file holds them, once scanned and published."""
+    """Scan and publish a unit; return its rows as read from its file."""
     plan = make_plan(NIGHT.isoformat(), read_card(night.package), config, [unit])
     root = str(night.scratch / f"catalogue-{uuid4().hex}")
     table = scan_unit(unit, open_scanner(night.package, config, CORES), NIGHT.isoformat())

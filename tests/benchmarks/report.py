@@ -9,13 +9,13 @@ from tests.benchmarks.figures import GROUPS, Figure, Group
 INTRODUCTION = """# Benchmarks
 
 Written by `make bench` and `python -m tests.benchmarks.run --parts ...`. A figure is the median of its rounds, with the least
-and the most of them beside it; where nothing is beside it, it was measured once. What counts are the ratios; rates hold for
-the machine below.
+and the most of them beside it; a figure without these was measured once. The ratios are the results; rates hold only for the
+machine below.
 """
 
 
 def markdown(results: Mapping[str, float], about: Mapping[str, Any]) -> str:
-    """A table for each group of figures that has any."""
+    """Return a table for each group with measured figures."""
     machine = "; ".join(f"{name} {value}" for name, value in about.items() if name != "measured")
     measured = [f"- {part}: {said}" for part, said in about["measured"].items()]
     tables = [_table(group, results) for group in GROUPS if any(figure.name in results for figure in group.figures)]
@@ -23,7 +23,7 @@ def markdown(results: Mapping[str, float], about: Mapping[str, Any]) -> str:
 
 
 def beyond_the_limit(results: Mapping[str, float]) -> list[str]:
-    """Ratios to a limit that say that it is none."""
+    """Return the names of ratios to a limit that exceed 1, which shows that it is not a limit."""
     return [
         figure.name
         for group in GROUPS
@@ -33,7 +33,7 @@ def beyond_the_limit(results: Mapping[str, float]) -> list[str]:
 
 
 def rounded(value: float, least: float | None = None, most: float | None = None) -> str:
-    """A number with one digit more than its rounds agree on; three digits where there are no rounds or they do not differ."""
+    """Format a number with one digit more than its rounds agree on, or three digits without rounds or if they agree."""
     if not value or (least is None and value == int(value)):
         return f"{value:.0f}"
     if abs(value) < 1e-3:
@@ -46,7 +46,7 @@ def rounded(value: float, least: float | None = None, most: float | None = None)
 
 def _table(group: Group, results: Mapping[str, float]) -> str:
     rows = [_row(figure, results) for figure in group.figures if figure.name in results]
-    head = ["| figure | | least to most | unit | what it is |", "| --- | ---: | ---: | --- | --- |"]
+    head = ["| figure | | least to most | unit | meaning |", "| --- | ---: | ---: | --- | --- |"]
     return "\n".join([f"## {group.title}\n", f"{group.about}\n", *head, *rows])
 
 

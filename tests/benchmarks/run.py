@@ -1,7 +1,7 @@
-"""`make bench`: what the scan reaches of this machine's limit and of others' ways, as ratios measured in one run.
+"""`make bench`: compare the scan with this machine's limit and with other methods, as ratios measured in one run.
 
-Writes `results.json` and `RESULTS.md` beside this file, or what `--out` names; figures of parts that are not run stay as they
-were. `figures.py` says what each figure is, `peers.py` what the part of that name needs.
+Writes `results.json` and `RESULTS.md` beside this file, or the files named by `--out`; figures of parts that are not run stay
+unchanged. `figures.py` describes each figure, `peers.py` the requirements of the part of that name.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--peers", type=Path, help="folder of the peers' scripts, for the part of that name")
     parser.add_argument("--hyrax-python", help="interpreter that has hyrax, for the part peers")
     parser.add_argument("--out", type=Path, help="file for the results, with a table of the same name beside it")
-    parser.add_argument("--quick", action="store_true", help="see that all runs, on little; writes nothing without --out")
+    parser.add_argument("--quick", action="store_true", help="check on little data that all parts run; no files without --out")
     options = parser.parse_args()
     logging.basicConfig(format="%(asctime)s %(message)s")
     logging.getLogger("tests.benchmarks").setLevel(logging.INFO)
@@ -53,7 +53,7 @@ def main() -> None:
     before = results.pop("machine", {}).get("measured", {})
     now, about = commit(), machine()
     for part in options.parts:
-        # A folder each: the parts' tiles together would take much of a disk.
+        # Each part has its own folder, because the tiles of all parts together would fill much of a disk.
         with tempfile.TemporaryDirectory() as folder:
             results = merged(results, part, measured[part](Path(folder)))
         before = measured_by(part, options.parts, now, before)
@@ -64,29 +64,29 @@ def main() -> None:
             table.write_text(markdown(results, about))
     sys.stdout.write(markdown(results, about))
     if names := beyond_the_limit(results):
-        sys.exit(f"the limit is none: {', '.join(names)} above 1; was the machine busy with something else?")
+        sys.exit(f"rates must not exceed the limit, got {', '.join(names)} above 1; was the machine busy with other work?")
 
 
 def merged(results: Mapping[str, float], part: str, found: Mapping[str, float]) -> dict[str, float]:
-    """The results with what a part found instead of what it found before, without figures that no part measures.
+    """Return the results with a part's old figures replaced by its new ones, without figures that no part measures.
 
     Raises:
-        ValueError: the part found something that `figures.py` does not say it measures.
+        ValueError: `figures.py` does not list a figure that the part measured.
     """
     if unexplained := sorted(name for name in found if part_of(name) != part):
-        raise ValueError(f"figures.py does not say that the part {part} measures {', '.join(unexplained)}")
+        raise ValueError(f"figures.py must list every figure that the part {part} measures, got {', '.join(unexplained)}")
     kept = {name: value for name, value in results.items() if part_of(name) not in {None, part}}
     return dict(sorted((kept | found).items()))
 
 
 def measured_by(part: str, parts: Sequence[str], now: str, before: Mapping[str, str]) -> dict[str, str]:
-    """Part to the day, the commit and the command that its figures are of."""
+    """Return, for each part, the date, the commit and the command of its figures."""
     today = datetime.now(UTC).date().isoformat()
     return {**before, part: f"{today}, commit {now}: python -m tests.benchmarks.run --parts {' '.join(parts)}"}
 
 
 def machine() -> dict[str, Any]:
-    """The machine and the versions that the figures hold for."""
+    """Return the machine and the versions for which the figures hold."""
     return {
         "processor": processor(),
         "cpus": os.cpu_count(),

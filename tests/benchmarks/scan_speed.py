@@ -1,4 +1,4 @@
-"""The rate of a scan beside this machine's limit, and beside the paper's own loop with the same networks."""
+"""Compare the rate of a scan with this machine's limit, and with the paper's own loop with the same networks."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -48,12 +48,12 @@ Measurements = dict[str, Callable[[], float]]
 
 
 def measure(scratch: Path, sizes: Sizes) -> dict[str, float]:
-    """The figures of the part `scan`, by name."""
+    """Measure the figures of the part `scan`, by name."""
     torch.set_num_threads(CORES)
     small = scratch / "small"
     write_tiles(small, sizes.small_tiles.n, sizes.small_tiles.n_sources, n_pixels=sizes.small_tiles.n_pixels)
     flagship, seven = (made_night(name, scratch, sizes) for name in (FLAGSHIP, SEVEN))
-    # Ray keeps a part of a core for each actor, also for those that rest.
+    # Ray reserves a share of a core for each actor, also for idle ones.
     with ray_session(num_cpus=4 * CORES):
         runs = flagship_runs(flagship) | seven_runs(seven) | small_units_runs(small, scratch, sizes)
     runs["two_actors_over_one"] = min((runs[f"two_actors_over_one_{short}"] for short in SHORT.values()), key=np.median)
@@ -63,7 +63,7 @@ def measure(scratch: Path, sizes: Sizes) -> dict[str, float]:
 
 
 def flagship_runs(night: Night) -> Runs:
-    """The default ensemble; also with maps, where one row in a hundred is a candidate."""
+    """Measure the default ensemble, also with maps if one row in a hundred is a candidate."""
     threshold = _threshold(night)
     with ExitStack() as opened:
         measured = _measurements(night, opened)
@@ -81,7 +81,7 @@ def flagship_runs(night: Night) -> Runs:
 
 
 def seven_runs(night: Night) -> Runs:
-    """The paper's seven networks; also in float32 throughout, beside the paper's loop."""
+    """Measure the paper's seven networks, also in float32 throughout, and the paper's loop."""
     files = _paper_files(night)
     with ExitStack() as opened:
         measured = _measurements(night, opened)
@@ -96,7 +96,7 @@ def seven_runs(night: Night) -> Runs:
     theirs = {name: runs.pop(name) for name in loops}
     fastest = best(*theirs.values())
     default = runs["tiles_per_s"]
-    # Where the sweep is in float32 too, the default is exact.
+    # If the sweep is in float32 too, the default is exact.
     exact = runs.setdefault("tiles_exact_per_s", default)
     found = _against_the_limit(runs, night)
     if exact is not default:
@@ -112,7 +112,7 @@ def seven_runs(night: Night) -> Runs:
 
 
 def small_units_runs(tiles: Path, scratch: Path, sizes: Sizes) -> Runs:
-    """Many small units on one actor."""
+    """Measure many small units on one actor."""
     units = {"tiles": find_units(str(tiles))}
     with Crew(SHIPPED_DIR / FLAGSHIP, ScanConfig(), units, 1, scratch, 0) as crew:
         nights = [crew.ends("tiles") for _ in range(sizes.rounds)]
@@ -123,7 +123,7 @@ def small_units_runs(tiles: Path, scratch: Path, sizes: Sizes) -> Runs:
 
 
 def stages_runs(night: Night) -> Runs:
-    """Milliseconds a cutout that each stage takes by itself, on one core."""
+    """Measure the milliseconds per cutout that each stage takes by itself, on one core."""
     unit, rounds = night.units["tiles"][0], night.sizes.rounds
     scanner = open_scanner(night.package, night.config, 1)
     ensemble = load_package(night.package)
@@ -149,14 +149,14 @@ def stages_runs(night: Night) -> Runs:
 
 
 def paper_loop_differences(night: Night) -> dict[str, float]:
-    """How far the scores that a scan records are from the paper's loop's at most, on the same stamps."""
+    """Return the largest differences of recorded scores from those of the paper's loop, on the same stamps."""
     files = _paper_files(night)
     theirs = PaperLoop(SEVEN, files, "as_written").score(files)
     return differences(night, theirs, has_sweep=fast_precision(resolve_engine("auto")) is not None)
 
 
 def _measurements(night: Night, opened: ExitStack) -> Measurements:
-    """The limits and the scan, to be taken in turns; started and warm until `opened` closes."""
+    """Return the measurements of limits and scan, to take in turns; all are started and warm until `opened` closes."""
     fast = fast_precision(resolve_engine("auto")) or "float32"
     measured: Measurements = {}
     for name, precision in {"limit": fast, "limit_float32": "float32"}.items():
@@ -173,9 +173,9 @@ def _measurements(night: Night, opened: ExitStack) -> Measurements:
 
 
 def _against_the_limit(runs: Runs, night: Night) -> Runs:
-    """The same under their full names, with the limits and the ratios that follow; the limit is the better layout's."""
+    """Return the runs under their full names, with the limits and the ratios to them; the limit is the better layout's."""
     layouts = [runs[f"limit_{layout}_per_s"] for layout in LAYOUTS]
-    # Where the sweep is in float32 too, there is one limit.
+    # If the sweep is in float32 too, there is only one limit.
     exact_layouts = [
         runs.pop(f"limit_float32_{layout}_per_s", of_sweep) for layout, of_sweep in zip(LAYOUTS, layouts, strict=True)
     ]
@@ -193,14 +193,14 @@ def _against_the_limit(runs: Runs, night: Night) -> Runs:
 
 
 def _threshold(night: Night) -> float:
-    """The score that one row in a hundred of some tiles reaches."""
+    """Return the score that one row in a hundred of some tiles reaches."""
     scanner = open_scanner(night.package, ScanConfig(), CORES)
     tables = [scan_unit(unit, scanner, NIGHT.isoformat()) for unit in night.units["tiles"][:N_THRESHOLD_TILES]]
     return float(np.quantile(np.concatenate([table["p_lens"].to_numpy() for table in tables]), 1 - CANDIDATES))
 
 
 def _later_over_earlier(ends: Ends) -> float:
-    """The rate of the later half of the units of one actor over that of the earlier."""
+    """Return the rate of the later half of an actor's units over that of the earlier half."""
     middle = len(ends) // 2
     earlier, later = ends[:middle], [(seconds - ends[middle - 1][0], rows) for seconds, rows in ends[middle:]]
     return rate_to_the_last_end(later) / rate_to_the_last_end(earlier)

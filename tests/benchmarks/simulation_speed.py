@@ -1,4 +1,4 @@
-"""Complete stamps that the simulator makes: in one process, and in actors that write shards."""
+"""Measure the rate at which the simulator makes complete stamps, in one process and in actors that write shards."""
 
 from pathlib import Path
 from typing import Any, Self
@@ -17,12 +17,12 @@ from tests.benchmarks.sizes import CORES, Sizes
 
 SPEC = DatasetSpec(n=100 * ROWS_PER_SHARD, seed=1, geometry="mer")
 FEW = DatasetSpec(n=8, seed=2, geometry="mer")
-"""To warm up with."""
+"""A few objects for the warm-up."""
 N_RESIZED = 64
 
 
 def measure(scratch: Path, sizes: Sizes) -> dict[str, float]:
-    """Rates and their ratio, in turns; and what the banded matrix product gains over scikit-image, 66 to 200 px."""
+    """Measure the rates and their ratio in turns, and the banded matrix product against scikit-image, 66 to 200 px."""
     simulate_objects(FEW, range(FEW.n))
     with ray_session(num_cpus=2 * CORES), Simulators(1, scratch) as one, Simulators(2, scratch) as two:
         runs = in_turns(
@@ -43,7 +43,7 @@ def measure(scratch: Path, sizes: Sizes) -> dict[str, float]:
 
 
 class Simulators:
-    """Actors as `lensscan simulate` starts them, each with some objects behind it, until the `with` block ends."""
+    """Actors as `lensscan simulate` starts them, each warmed up with some objects, until the `with` block ends."""
 
     def __init__(self, n: int, scratch: Path) -> None:
         actor: Any = ray.remote(num_cpus=ACTOR_CPUS, runtime_env={"env_vars": _ONE_THREAD})(Simulator)
@@ -59,7 +59,7 @@ class Simulators:
             ray.kill(actor)
 
     def rate(self, shards_each: int) -> float:
-        """Stamps per second, from the start of all actors until the last has written its last shard."""
+        """Return the stamps per second, from the start of all actors until the last has written its last shard."""
         numbers = range(self._next, self._next + shards_each * len(self._actors))
         self._next = numbers.stop
         tasks = [(SPEC, number) for number in numbers]

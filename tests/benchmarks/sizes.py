@@ -1,4 +1,4 @@
-"""How much the benchmarks measure, and on what."""
+"""Sizes of the benchmarks, and the ensembles and settings that they use."""
 
 import os
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ from datetime import date
 NIGHT = date(2026, 1, 1)
 FLAGSHIP, SEVEN = "mer3-sim", "ou7-sim"
 SHORT = {FLAGSHIP: "flagship", SEVEN: "seven"}
-"""Ensemble to the end of the names of its figures."""
+"""Maps each ensemble to the suffix of its figures' names."""
 CORES = os.cpu_count() or 1
 CANDIDATES = 0.01
-"""Share of the rows that are candidates, where a measurement needs some; a survey has far fewer."""
+"""Share of the rows that are candidates, in measurements that need candidates; a survey has far fewer."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,12 @@ class Tiles:
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much one run of the benchmarks measures."""
+    """Sizes of one run of the benchmarks."""
 
     rounds: int
-    """Everything that is compared is measured so many times, in turns."""
+    """Number of times that everything compared is measured, in turns."""
     scan_s: float
-    """A scan takes as many units of equal size as this allows, and at least three an actor."""
+    """Time of a scan in seconds: it takes as many units of equal size as fit, and at least three per actor."""
     limit_s: float
     tiles: dict[str, Tiles]
     small_tiles: Tiles
@@ -67,4 +67,4 @@ QUICK = Sizes(
     n_simulated=16,
     shards_per_simulator=1,
 )
-"""To see that everything runs; the figures mean nothing."""
+"""Sizes that only check that everything runs; the figures are meaningless."""

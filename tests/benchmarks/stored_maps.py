@@ -1,4 +1,4 @@
-"""Do the maps that the catalogue holds point at arcs? Those of the flagship as a whole, on bright simulated lenses."""
+"""Measure whether the catalogue's maps of the flagship as a whole point at arcs, on bright simulated lenses."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,11 +13,11 @@ from tests.benchmarks.meaning import N_RANDOMISED, bright_lenses
 from tests.benchmarks.sizes import FLAGSHIP
 
 CELLS = {"guided": (40, 1), "occlusion": (8, 0)}
-"""Cells of a side, and how many cells beside the arc are as good as on it: a VIS PSF."""
+"""Cells per side of each map, and the distance from the arc in cells that still counts as a hit: about a VIS PSF."""
 
 
 def measure() -> dict[str, float]:
-    """Share of the maps whose highest cell lies on the arc: trained; untrained; on others' arcs; the middle."""
+    """Measure the share of maps whose highest cell lies on the arc: trained, untrained, on others' arcs, and for the middle."""
     stamps, on_pixels = bright_lenses()
     truth = {name: _on_cells(on_pixels, n) for name, (n, _) in CELLS.items()}
     others = {name: np.roll(of, 1, axis=0) for name, of in truth.items()}
@@ -39,7 +39,7 @@ def measure() -> dict[str, float]:
 
 
 def _on_cells(truth: NDArray[np.bool_], n_cells: int) -> NDArray[np.bool_]:
-    """`[batch, y, x]` of the stamps' pixels to the cells of the middle 8 arcsec that hold any of the arc."""
+    """Reduce `[batch, y, x]` from the stamps' pixels to the cells of the middle 8 arcsec that contain a part of the arc."""
     n_shown = round(SHOWN_ARCSEC / 0.1)
     first, width = (truth.shape[-1] - n_shown) // 2, n_shown // n_cells
     shown = truth[:, first : first + n_shown, first : first + n_shown]

@@ -1,7 +1,7 @@
 from tests.benchmarks.peers import BATCHES, fastest_batch
 
 
-def test_a_peer_has_the_batch_of_its_fastest_whole_command_not_of_its_highest_steady_rate():
+def test_a_peer_uses_the_batch_of_its_fastest_whole_command():
     steady, whole = {8: 30.0, 16: 31.0, 64: 40.0}, {8: 20.0, 16: 25.0, 64: 24.0}
     tried = []
 

@@ -15,7 +15,7 @@ RATES = {
 FLOAT32 = {"limit_float32_one_process_per_s": [4.0, 5.0], "limit_float32_process_a_core_per_s": [6.0, 4.0]}
 
 
-def test_a_scan_is_compared_with_the_larger_limit_of_its_round():
+def test_a_scan_is_compared_with_the_larger_limit_per_round():
     found = _against_the_limit(dict(RATES), SimpleNamespace(name=FLAGSHIP))
 
     assert found["tiles_over_limit_flagship"] == [0.5, 0.25]
@@ -26,7 +26,7 @@ def test_a_scan_is_compared_with_the_larger_limit_of_its_round():
 
 
 @pytest.mark.parametrize(("float32", "expected"), [(FLOAT32, [0.5, 0.6]), ({}, [0.3, 0.1875])])
-def test_a_scan_in_float32_is_compared_with_the_float32_limit_or_with_the_one_that_there_is(float32, expected):
+def test_a_float32_scan_is_compared_with_the_float32_limit(float32, expected):
     found = _against_the_limit(RATES | float32 | {"tiles_exact_per_s": [3.0, 3.0]}, SimpleNamespace(name=SEVEN))
 
     assert found["tiles_exact_over_limit_float32_seven"] == expected

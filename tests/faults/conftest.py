@@ -1,4 +1,4 @@
-"""An undisturbed night, for the tests that disturb one, and a proxy in front of the S3 server."""
+"""Fixtures: an undisturbed night to compare with, and a proxy in front of the S3 server."""
 
 import os
 
@@ -26,7 +26,7 @@ def running(s3_server):
 
 @pytest.fixture
 def proxy(running, s3, monkeypatch):
-    """A proxy that clients talk to without knowing."""
+    """Return a proxy to which all S3 clients are directed."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", running.url)
     running.set_rules()
     return running

@@ -1,4 +1,4 @@
-"""Weights that were altered, swapped or made to do harm: refused before one network runs, nothing executed or committed."""
+"""Altered, swapped or malicious weights are refused before a network runs; nothing is executed or committed."""
 
 import hashlib
 import io
@@ -38,7 +38,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def engines(monkeypatch):
-    """The names of networks that were put to work."""
+    """Return the list of engines that were made."""
     made = []
     make_engine = module.make_engine
     monkeypatch.setattr(module, "make_engine", lambda *args: made.append(args) or make_engine(*args))
@@ -46,7 +46,7 @@ def engines(monkeypatch):
 
 
 class Harm:
-    """Leaves a marker where it is unpickled."""
+    """An object that creates a marker file when it is unpickled."""
 
     def __init__(self, marker):
         self._command = f"touch '{marker}'"
@@ -62,14 +62,14 @@ def edit_card(folder, change):
 
 
 def put(folder, data):
-    """Other bytes in place of the first network's weights, with their digest on the card: the forger knows how."""
+    """Replace the first network's weights, and put the new digest on the card, as a forger would."""
     (folder / FIRST).write_bytes(data)
     edit_card(folder, lambda card: card["networks"][0].update(sha256=hashlib.sha256(data).hexdigest()))
 
 
 @pytest.mark.faults
 @pytest.mark.fault(30)
-def test_one_flipped_bit_anywhere_is_refused_before_any_network_runs(folder, engines, measured):
+def test_a_flipped_bit_is_refused_before_any_network_runs(folder, engines, measured):
     rng = np.random.default_rng(0)
     flips = 0
     for path in sorted(folder.glob("*.safetensors")):
@@ -99,7 +99,7 @@ def torch_file(content):
 
 
 def tensors(dtype="F32", shape=(1,), ends=(0, 4), data=b""):
-    """A safetensors file with one tensor that says so."""
+    """Return a safetensors file whose header describes one tensor."""
     text = json.dumps({"0.bias": {"dtype": dtype, "shape": shape, "data_offsets": ends}}).encode()
     return len(text).to_bytes(8, "little") + text + data
 
@@ -118,7 +118,7 @@ FORGED = {
 
 @pytest.mark.fault(30)
 @pytest.mark.parametrize("kind", FORGED)
-def test_what_is_no_weights_is_refused_and_not_executed_though_the_card_says_so(folder, tmp_path, engines, kind):
+def test_forged_weights_are_refused_and_never_executed(folder, tmp_path, engines, kind):
     marker = tmp_path / "marker"
     forge, says = FORGED[kind]
     put(folder, forge(marker))
@@ -129,13 +129,13 @@ def test_what_is_no_weights_is_refused_and_not_executed_though_the_card_says_so(
 
 
 def test_the_pickle_would_do_harm(tmp_path):
-    pickle.loads(pickle.dumps(Harm(tmp_path / "marker")))  # noqa: S301 - what the test above relies on
+    pickle.loads(pickle.dumps(Harm(tmp_path / "marker")))  # noqa: S301 - the test above relies on this
     assert (tmp_path / "marker").exists()
 
 
 ALTERED = {
-    "not a number": (lambda s: s["0.bias"].fill_(torch.nan), r"0\.bias must be finite, it holds 50 that are not"),
-    "infinite": (lambda s: s["4.bias"][0].fill_(torch.inf), r"4\.bias must be finite, it holds 1 that are not"),
+    "not a number": (lambda s: s["0.bias"].fill_(torch.nan), r"0\.bias must be finite, got 50 values that are not"),
+    "infinite": (lambda s: s["4.bias"][0].fill_(torch.inf), r"4\.bias must be finite, got 1 values that are not"),
     "one tensor more": (lambda s: s.update(more=torch.zeros(2**20)), r"missing \[\], unknown \['more'\]"),
     "half precision": (lambda s: s.update({"0.bias": s["0.bias"].half()}), r"0\.bias must be torch.float32"),
     "another architecture": (lambda s: s.clear() or s.update(networks(OTHER)["OU-H"].state_dict()), "architecture|must be"),
@@ -144,7 +144,7 @@ ALTERED = {
 
 @pytest.mark.fault(30)
 @pytest.mark.parametrize("kind", ALTERED)
-def test_altered_tensors_are_refused_though_the_card_says_so(folder, engines, kind):
+def test_altered_tensors_with_a_matching_digest_are_refused(folder, engines, kind):
     change, says = ALTERED[kind]
     state = load_file(folder / FIRST)
     change(state)
@@ -172,7 +172,7 @@ def deep(n):
 
 @pytest.mark.fault(30)
 @pytest.mark.parametrize("kind", CARDS)
-def test_a_card_that_does_not_fit_is_refused(folder, engines, kind):
+def test_a_card_that_does_not_match_is_refused(folder, engines, kind):
     change, says = CARDS[kind]
     edit_card(folder, change)
     with pytest.raises(PackageError, match=says):
@@ -210,19 +210,19 @@ def test_a_night_with_altered_weights_commits_nothing(folder, tmp_path):
 
 
 @pytest.mark.fault(30)
-def test_a_worker_refuses_a_package_that_the_plan_does_not_name(folder, tmp_path):
-    """By its card, and by its weights where the card is the plan's."""
+def test_a_worker_refuses_a_package_outside_its_plan(folder, tmp_path):
+    """The worker compares the card and, if the card is the plan's, the weights."""
     write_tile(tmp_path / "tiles", 1, 2)
     plan = build_plan(str(tmp_path / "tiles"), "2026-11-24", read_card(folder), ScanConfig(engine="torch"))
     other = write_test_package(tmp_path / "other", SPECS, seed=1)
     with pytest.raises(
-        WorkerMismatchError, match=f"wants ensemble {plan.ensemble_sha256[:12]}, .*other holds {other.sha256[:12]}"
+        WorkerMismatchError, match=f"needs ensemble {plan.ensemble_sha256[:12]}, .*other holds {other.sha256[:12]}"
     ):
         UnitScanner(plan, Packages(tmp_path / "other"), str(tmp_path / "root"), 1)
     (tmp_path / "other" / "card.json").write_bytes((folder / "card.json").read_bytes())
     with pytest.raises(PackageError, match=rf"{FIRST}: sha256 must be"):
         UnitScanner(plan, Packages(tmp_path / "other"), str(tmp_path / "root"), 1)
     older = plan.model_copy(update={"code_version": "0.0.1"})
-    with pytest.raises(WorkerMismatchError, match=r"wants code 0\.0\.1, this worker has"):
+    with pytest.raises(WorkerMismatchError, match=r"needs code 0\.0\.1, this worker has"):
         UnitScanner(older, Packages(folder), str(tmp_path / "root"), 1)
     assert list_files(str(tmp_path / "root")) == []

@@ -1,4 +1,4 @@
-"""Bands go by their names: whatever comes first, is missing, or is there besides."""
+"""Bands are found by name, independently of their order and of missing or extra bands."""
 
 import itertools
 import shutil
@@ -35,7 +35,7 @@ def scan(folder):
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    """One object: a file a band, and one file with all of them."""
+    """Write one object: a file for each band, and files with all bands in every order."""
     folder = tmp_path_factory.mktemp("images")
     rng = np.random.default_rng(0)
     pixels = {band: rng.exponential(size=(grid.n_pixels,) * 2).astype(np.float32) for band, grid in CHALLENGE.grids.items()}
@@ -83,7 +83,7 @@ def test_a_missing_band_rejects_the_row_by_name(images, band):
 
 @pytest.mark.faults
 @pytest.mark.fault(25)
-def test_a_tile_goes_by_the_names_of_its_mosaics(tmp_path):
+def test_mosaics_of_a_tile_are_found_by_band_name(tmp_path):
     write_tile(tmp_path, 1, 5)
     expected = scan(tmp_path)
     assert set(expected["status"].to_pylist()) == {"scored"}
@@ -99,7 +99,7 @@ def test_a_tile_goes_by_the_names_of_its_mosaics(tmp_path):
 
 @pytest.mark.fault(25)
 @pytest.mark.parametrize("band", BANDS)
-def test_a_tile_without_a_mosaic_has_every_source_rejected_by_name(tmp_path, band):
+def test_a_tile_without_a_mosaic_has_every_source_rejected(tmp_path, band):
     write_tile(tmp_path, 1, 3)
     mosaic(tmp_path, band).unlink()
     rows = scan(tmp_path).to_pylist()

@@ -1,4 +1,4 @@
-"""The night comes from the plan: no clock, however wrong, changes a row, a name or a byte of what is written."""
+"""The night comes from the plan: a wrong clock changes no row, no name and no byte of the written files."""
 
 import datetime as dt
 import signal
@@ -21,7 +21,7 @@ def night(tmp_path_factory):
 
 
 def run_with_clock(clock_s, wander_s, *args, **kwargs):
-    """`run_night` where it is `clock_s` after 1970; each reading is off by up to `wander_s`, as often back as on."""
+    """Call `run_night` with the clock at `clock_s` after 1970; each reading is off by up to `wander_s` in either direction."""
     rng = np.random.default_rng(0)
     set_clock(lambda: clock_s + rng.uniform(-wander_s, wander_s))
     assert abs(dt.datetime.now(dt.UTC).timestamp() - clock_s) <= wander_s
@@ -30,7 +30,7 @@ def run_with_clock(clock_s, wander_s, *args, **kwargs):
 
 
 def set_clock(read):
-    """For Python's own clocks, wherever a module of the product has one by name."""
+    """Replace Python's clocks in every module of the product that imported one by name."""
 
     class Date(dt.date):
         @classmethod
@@ -83,7 +83,7 @@ def test_a_night_that_is_retried_past_midnight_keeps_its_date(night, tmp_path):
 
 
 @pytest.mark.fault(39)
-def test_the_flow_takes_the_night_that_it_was_scheduled_for_at_every_try(monkeypatch):
+def test_every_retry_of_the_flow_keeps_the_scheduled_night(monkeypatch):
     from prefect.runtime import flow_run
 
     import flows.scan_night as flow
@@ -95,7 +95,7 @@ def test_the_flow_takes_the_night_that_it_was_scheduled_for_at_every_try(monkeyp
         nights.append(night.isoformat())
         raise InterruptedError
 
-    # What Prefect keeps of a flow run once it is scheduled, through all retries.
+    # Prefect keeps the scheduled start time of a flow run through all retries.
     monkeypatch.setitem(flow_run.FIELDS, "scheduled_start_time", lambda: scheduled)
     monkeypatch.setattr(flow, "scan", scan)
     monkeypatch.setattr(flow, "find_package", lambda *_: None)

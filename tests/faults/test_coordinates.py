@@ -1,4 +1,4 @@
-"""Headers whose WCS is wrong, absent, singular or deadly: wcslib works in a process of its own, and only that one dies."""
+"""Headers with a wrong, missing, singular or crashing WCS: wcslib runs in a separate process, and only that one crashes."""
 
 import contextlib
 import io
@@ -58,7 +58,7 @@ def rejection(header):
 
 @pytest.fixture
 def helper():
-    """The process that reads headers, running."""
+    """Return the running process that reads headers."""
     sky_positions(head(), RA, DEC, "x")
     return module._PROCESS._process
 
@@ -91,13 +91,13 @@ NASTY = {
 
 
 @pytest.mark.parametrize("kind", NASTY)
-def test_headers_that_make_no_sense_are_rejected(kind):
+def test_headers_with_an_invalid_wcs_are_rejected(kind):
     cards, says = NASTY[kind]
     assert says in rejection(head(**cards))
     assert len(sky_positions(head(), RA, DEC, "x")) == len(RA)
 
 
-def test_a_tile_with_a_wrong_wcs_in_one_band_has_every_row_rejected(tmp_path):
+def test_a_wrong_wcs_in_one_band_rejects_every_row(tmp_path):
     tile, sources = make_tile(tmp_path), catalogue([(160, 200), (150, 300)])
     for cards, code in [
         ({"CRVAL1": 300.0}, RejectCode.OUTSIDE_TILE),
@@ -114,8 +114,8 @@ def test_a_tile_with_a_wrong_wcs_in_one_band_has_every_row_rejected(tmp_path):
         assert all(row.detail.startswith("J: ") for row in rows)
 
 
-def test_bands_a_pixel_apart_are_cut_about_the_same_place(tmp_path):
-    """Each band is cut where its own header says: the pixels under the source, though they have other numbers."""
+def test_bands_a_pixel_apart_are_cut_around_one_position(tmp_path):
+    """Each band is cut by its own header: at the source's position, which has other pixel indices in each band."""
     heads = dict.fromkeys(("VIS", "Y", "H"), header()) | {"J": header(shift=(1.0, -1.0))}
     tile, sources = make_tile(tmp_path, heads=heads), catalogue([(160.2, 200.3)])
     (row,) = tile_cutouts(tile, sources, MER_10)
@@ -126,7 +126,7 @@ def test_bands_a_pixel_apart_are_cut_about_the_same_place(tmp_path):
 
 @contextlib.contextmanager
 def dying(helper, number):
-    """The signal comes while the process has a request in hand."""
+    """Send a signal while the process works on a request."""
     os.kill(helper.pid, signal.SIGSTOP)
 
     def crash():
@@ -141,23 +141,23 @@ def dying(helper, number):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_process_that_somebody_kills_is_no_fault_of_the_headers(helper, number):
-    with dying(helper, number), pytest.raises(module.WcsProcessError, match=f"died .{signal.strsignal(number)}"):
+def test_a_killed_wcs_process_does_not_reject_the_header(helper, number):
+    with dying(helper, number), pytest.raises(module.WcsProcessError, match=f"was killed .{signal.strsignal(number)}"):
         sky_positions(head(), RA, DEC, "x")
     assert sky_positions(head(), RA, DEC, "x").tobytes() == in_this_process(head()).tobytes()
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT])
-def test_a_crash_costs_the_header_and_not_the_scan(helper, number, measured):
+def test_a_crash_of_wcslib_rejects_only_that_header(helper, number, measured):
     with dying(helper, number):
-        assert f"died ({signal.strsignal(number)})" in rejection(head())
+        assert f"crashed ({signal.strsignal(number)})" in rejection(head())
     assert helper.returncode == -number
     begun = time.monotonic()
     assert sky_positions(head(), RA, DEC, "x").tobytes() == in_this_process(head()).tobytes()
     measured(recovery_s=time.monotonic() - begun)
 
 
-def test_a_header_that_takes_for_ever_is_given_up(helper, monkeypatch):
+def test_a_header_that_exceeds_the_deadline_is_rejected(helper, monkeypatch):
     monkeypatch.setattr(module, "DEADLINE_S", 0.4)
     os.kill(helper.pid, signal.SIGSTOP)
     assert "took longer than 0.4 s" in rejection(head())
@@ -165,15 +165,15 @@ def test_a_header_that_takes_for_ever_is_given_up(helper, monkeypatch):
     assert len(sky_positions(head(), RA, DEC, "x")) == len(RA)
 
 
-def test_a_process_that_dies_between_two_headers_is_replaced_unnoticed(helper):
+def test_a_process_killed_between_two_headers_is_replaced(helper):
     helper.kill()
     helper.wait()
     assert sky_positions(head(), RA, DEC, "x").tobytes() == in_this_process(head()).tobytes()
 
 
 @pytest.mark.parametrize("program", ["/bin/false", "/bin/echo", "/no/such/program"])
-def test_a_process_that_does_not_start_is_no_fault_of_the_headers(helper, monkeypatch, program):
-    """A broken installation must not reject every source of the night."""
+def test_a_process_that_cannot_start_rejects_no_header(helper, monkeypatch, program):
+    """If not, a broken installation would reject every source of the night."""
     helper.kill()
     helper.wait()
     monkeypatch.setattr(module.sys, "executable", program)
@@ -183,18 +183,18 @@ def test_a_process_that_does_not_start_is_no_fault_of_the_headers(helper, monkey
     assert len(sky_positions(head(), RA, DEC, "x")) == len(RA)
 
 
-def test_a_process_out_of_its_mind_is_not_believed(helper, monkeypatch):
-    """It may have been crashed by a header in a way that it goes on."""
+def test_wrong_answers_of_the_wcs_process_are_rejected(helper, monkeypatch):
+    """A header may have corrupted the process without ending it."""
     monkeypatch.setattr(module, "read_message", lambda *_: [b"", bytes(8)])
-    assert "8 bytes came for 500 sources" in rejection(head())
+    assert "returned 8 bytes for 500 sources" in rejection(head())
     monkeypatch.undo()
     assert helper.poll() is not None
-    with pytest.raises(EOFError, match="at most 5 are read"):
+    with pytest.raises(EOFError, match="at most 5 bytes"):
         read_message(io.BytesIO((2**63).to_bytes(8, "little")), 1, 5)
     assert len(sky_positions(head(), RA, DEC, "x")) == len(RA)
 
 
-def test_readers_do_not_take_each_others_answers():
+def test_concurrent_readers_get_their_own_answers():
     heads = [head(CRPIX1=float(i)) for i in range(8)]
     expected = [in_this_process(h).tobytes() for h in heads]
     found = [[] for _ in heads]
@@ -237,7 +237,7 @@ def is_running(pid):
 
 
 def run_parent(end, **variables):
-    """The ids of the processes that a parent started before it ended in a certain way."""
+    """Return the ids of the processes that a parent started before it ended in the given way."""
     command = [sys.executable, "-W", "ignore", "-c", PARENT, end]
     cards = head().tostring(sep="\n", endcard=False, padding=False)
     done = subprocess.run(command, input=cards, capture_output=True, text=True, check=False, env=os.environ | variables)
@@ -255,7 +255,7 @@ def test_no_process_outlives_its_parent(end):
         time.sleep(0.02)
 
 
-def test_it_is_given_no_credentials(helper, monkeypatch):
+def test_the_wcs_process_gets_no_credentials(helper, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary-secret")
     helper.kill()
     helper.wait()

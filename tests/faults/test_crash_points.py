@@ -1,4 +1,4 @@
-"""A driver that dies at any step of the protocol loses nothing: the next run ends in the catalogue of an undisturbed one."""
+"""A driver that is killed at any step of the protocol loses nothing: the next run completes the undisturbed catalogue."""
 
 import os
 import signal
@@ -26,13 +26,13 @@ from tests.faults.harness.patience import wait_for
 
 N_UNITS = 4
 UNIT = "unit-001"
-"""At which a driver dies: the second, which shares an object with the first and has one without light."""
+"""Unit at which a driver is killed: the second, which shares an object with the first and has one without light."""
 NAMED, S3 = pytest.mark.faults, (pytest.mark.faults, pytest.mark.server)
 COMMITTED = ("unit.after_link", "unit.after")
 
 
 def cases(steps):
-    """Each step on disk; where files cannot be without a name, and on S3, in the tests of faults only."""
+    """Return each step on disk and, for the fault tests only, on file systems without unnamed files and on S3."""
     on_disk = [pytest.param("disk", step, id=f"{step}-disk") for step in steps]
     named = [pytest.param("named", step, id=f"{step}-named", marks=NAMED) for step in steps if step in DISK_STEPS]
     in_store = [pytest.param("s3", step, id=f"{step}-s3", marks=S3) for step in steps if step in STORE_STEPS]
@@ -50,7 +50,7 @@ def night(tmp_path_factory):
 
 @pytest.fixture
 def crash(night, request, tmp_path):
-    """Runs a driver that dies at a step; gives the catalogue's root and the log."""
+    """Return a function that runs a driver until it is killed at a step; it returns the catalogue's root and the log."""
 
     def run(store, step, unit=None):
         root = request.getfixturevalue("s3") if store == "s3" else str(tmp_path / "catalogue")
@@ -65,7 +65,7 @@ def crash(night, request, tmp_path):
 
 
 def finish_the_night(night, root, log):
-    """Run again; what is committed stays as it is. Gives the share of work that was done again."""
+    """Run again, check that committed files are unchanged, and return the share of work that was done again."""
     before = committed_sha256s(root)
     finish(start(run_night, night.inputs, root, log))
     after = committed_sha256s(root)
@@ -78,7 +78,7 @@ def finish_the_night(night, root, log):
 
 @pytest.mark.fault(4)
 @pytest.mark.parametrize(("store", "step"), cases([*BEFORE_PUBLICATION, *(s for s in steps_of("unit") if s not in COMMITTED)]))
-def test_a_unit_whose_writer_dies_before_the_commit_is_scanned_again(crash, night, measured, store, step):
+def test_a_writer_killed_before_the_commit_repeats_the_unit(crash, night, measured, store, step):
     root, log = crash(store, step, UNIT)
     assert [uri.rpartition("/")[2] for uri in committed_sha256s(root)] == ["unit-000.parquet"]
     measured(driver_kills_no_ray=1, work_done_again=finish_the_night(night, root, log))
@@ -86,7 +86,7 @@ def test_a_unit_whose_writer_dies_before_the_commit_is_scanned_again(crash, nigh
 
 @pytest.mark.fault(2)
 @pytest.mark.parametrize(("store", "step"), cases(COMMITTED))
-def test_a_unit_whose_writer_dies_after_the_commit_is_not_scanned_again(crash, night, measured, store, step):
+def test_a_writer_killed_after_the_commit_repeats_nothing(crash, night, measured, store, step):
     root, log = crash(store, step, UNIT)
     assert "committed" not in noted(log)[2:], "the receipt of the second unit must be lost"
     before = committed_sha256s(root)
@@ -102,7 +102,7 @@ def test_a_unit_whose_writer_dies_after_the_commit_is_not_scanned_again(crash, n
 
 @pytest.mark.fault(4)
 @pytest.mark.parametrize(("store", "step"), cases(steps_of("plan")))
-def test_a_driver_that_dies_while_it_freezes_the_plan_is_simply_started_again(crash, night, measured, store, step):
+def test_a_driver_killed_while_freezing_the_plan_can_restart(crash, night, measured, store, step):
     root, log = crash(store, step)
     assert len(list_files(root)) == (step in {"plan.after_link", "plan.after"})
     measured(driver_kills_no_ray=1, work_done_again=finish_the_night(night, root, log))
@@ -110,7 +110,7 @@ def test_a_driver_that_dies_while_it_freezes_the_plan_is_simply_started_again(cr
 
 @pytest.mark.fault(40)
 @pytest.mark.parametrize(("store", "step"), cases(steps_of("candidates", "seal")))
-def test_a_sealing_that_dies_is_finished_by_the_next_run(crash, night, measured, store, step):
+def test_a_seal_interrupted_by_a_kill_is_finished_later(crash, night, measured, store, step):
     root, log = crash(store, step)
     is_sealed = step in {"seal.after_link", "seal.after"}
     assert (load_seal(root, night.golden.plan.plan_id) is not None) == is_sealed
@@ -121,8 +121,8 @@ def test_a_sealing_that_dies_is_finished_by_the_next_run(crash, night, measured,
 
 
 @pytest.mark.fault(34)
-def test_a_seal_is_written_when_the_names_of_all_units_are_safe_from_a_power_cut(night, tmp_path, monkeypatch):
-    """A driver may have died after it linked a unit or made the folder, and before the fsync of what holds it."""
+def test_folders_of_units_are_synced_before_the_seal(night, tmp_path, monkeypatch):
+    """A driver may be killed after it linked a unit or made a folder, and before the fsync of the parent folder."""
     root = tmp_path / "catalogue"
     finish(start(run_night, night.inputs, str(root), crash={"step": "candidates.before"}), -signal.SIGKILL)
     plan, calls = night.golden.plan, []
@@ -134,7 +134,7 @@ def test_a_seal_is_written_when_the_names_of_all_units_are_safe_from_a_power_cut
     assert {str(folder), str(folder.parent), str(root)} <= set(calls[: calls.index("link")])
 
 
-def test_every_step_is_one_of_those_that_were_tried():
+def test_every_crash_point_is_tested():
     tried = {*BEFORE_PUBLICATION, *steps_of("unit", "plan", "candidates", "seal")}
     assert tried == set(STEPS) == {*STORE_STEPS, *DISK_STEPS}
 
@@ -144,7 +144,7 @@ def run_as_a_worker(*args):
     run_night(*args)
 
 
-def test_the_environment_names_a_step_that_is_fatal_once(night, tmp_path, monkeypatch):
+def test_a_crash_point_of_the_environment_acts_once(night, tmp_path, monkeypatch):
     root, log, flag = str(tmp_path / "catalogue"), tmp_path / "log", tmp_path / "died"
     for name, value in {"AT": "after_scoring", "UNIT": "unit-002", "ONCE": flag}.items():
         monkeypatch.setenv(f"LENSSCAN_TEST_CRASH_{name}", str(value))
@@ -155,7 +155,7 @@ def test_the_environment_names_a_step_that_is_fatal_once(night, tmp_path, monkey
     night.check(root)
 
 
-def test_a_process_can_be_stopped_instead_and_goes_on(night, tmp_path):
+def test_a_process_stopped_at_a_crash_point_can_continue(night, tmp_path):
     root, flag = str(tmp_path / "catalogue"), tmp_path / "stopped"
     fatal = {"step": "unit.before_link", "unit": UNIT, "how": "stop", "once": flag}
     process = start(run_night, night.inputs, root, crash=fatal)

@@ -1,4 +1,4 @@
-"""Files that break off, and files with flipped bits and holes: nothing is scored from pixels that are not all there."""
+"""Truncated files, and files with flipped bits and holes: no score comes from incomplete pixels."""
 
 import gzip
 
@@ -26,7 +26,7 @@ DAMAGED = {RejectCode.FITS_UNREADABLE, RejectCode.FITS_TRUNCATED}
 
 
 def cutouts(folder, kind):
-    """An object's four files: band to path."""
+    """Write the four files of an object; return their paths by band."""
     rng = np.random.default_rng(0)
     paths = {}
     for band, grid in CHALLENGE.grids.items():
@@ -42,11 +42,11 @@ def score(folder, paths):
 
 
 def cuts(path):
-    """The file cut at every tenth, and the file itself put back at the end."""
+    """Truncate the file at every tenth of its size in turn, and restore it at the end."""
     whole = path.read_bytes()
     for tenth in TENTHS:
         cut = len(whole) * tenth // 10
-        # A file that ends where one of its parts does is whole as far as it goes.
+        # A cut at the end of a FITS block could leave a valid file.
         path.write_bytes(whole[: cut - 1 if cut % 2880 == 0 else cut])
         yield tenth
     path.write_bytes(whole)
@@ -59,7 +59,7 @@ def check_rejected(rows, codes):
 
 @pytest.mark.fault(22)
 @pytest.mark.parametrize("kind", MANY_KINDS)
-def test_a_cutout_cut_at_every_tenth_is_never_scored(tmp_path, kind, measured):
+def test_a_truncated_cutout_is_never_scored(tmp_path, kind, measured):
     paths = cutouts(tmp_path, kind)
     assert {row["status"] for row in score(tmp_path, paths)} == {"scored"}
     for band in ("VIS", "H"):
@@ -70,8 +70,8 @@ def test_a_cutout_cut_at_every_tenth_is_never_scored(tmp_path, kind, measured):
 
 @pytest.mark.fault(22)
 @pytest.mark.parametrize("kind", MANY_KINDS)
-def test_a_mosaic_cut_at_every_tenth_gives_no_row_also_behind_the_last_stamp(tmp_path, kind, measured):
-    """The only source needs the first quarter of the rows."""
+def test_a_mosaic_truncated_anywhere_yields_no_stamps(tmp_path, kind, measured):
+    """The only source needs the first quarter of the rows; a cut behind them rejects it too."""
     tile, sources = make_tile(tmp_path, kind), catalogue([(240, 60)])
     (row,) = tile_cutouts(tile, sources, MER_10)
     assert not isinstance(row, Rejection)
@@ -83,7 +83,7 @@ def test_a_mosaic_cut_at_every_tenth_gives_no_row_also_behind_the_last_stamp(tmp
 
 
 @pytest.mark.fault(22)
-def test_a_unit_with_a_cut_mosaic_has_every_row_rejected(tmp_path):
+def test_a_truncated_mosaic_rejects_every_row_of_its_unit(tmp_path):
     write_tile(tmp_path, 1, 7)
     (path,) = tmp_path.glob(f"*-{MER_BANDS['J']}_*")
     for _ in cuts(path):
@@ -94,7 +94,7 @@ def test_a_unit_with_a_cut_mosaic_has_every_row_rejected(tmp_path):
 
 
 def data_range(path, kind):
-    """Where the bytes of the largest HDU lie, in the unpacked file, and that file."""
+    """Return the unpacked file, and the offset and size of the data of its largest HDU."""
     data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     with fits.open(path) as hdus:
         info = max((hdu.fileinfo() for hdu in hdus), key=lambda info: info["datSpan"])
@@ -115,7 +115,7 @@ def holed(data, start, n):
 
 @pytest.mark.fault(23)
 @pytest.mark.parametrize("kind", WITH_SUMS)
-def test_flipped_bits_and_holes_are_noticed_where_there_are_sums(tmp_path, kind, measured):
+def test_checksums_reveal_flipped_bits_and_holes(tmp_path, kind, measured):
     tile, sources = make_tile(tmp_path, kind), catalogue([(240, 60)])
     path = tmp_path / tile.mosaics["Y"].rpartition("/")[2]
     data, start, n = data_range(path, kind)
@@ -130,14 +130,14 @@ def test_flipped_bits_and_holes_are_noticed_where_there_are_sums(tmp_path, kind,
         with pytest.raises(Rejection) as caught:
             read_band(str(path))
         assert caught.value.code in DAMAGED
-    # A header is understood before its sum is known.
+    # The reader uses a header before it can check its sum.
     damaged(path, flipped(data, data.index(b"CTYPE1") + 40, 2))
     assert isinstance(tile_cutouts(tile, sources, MER_10)[0], Rejection)
     measured(runs=2 * len(bad) + 1, note="flipped bits and holes of zeros: rejected wherever CHECKSUM or DATASUM is written")
 
 
 @pytest.mark.fault(23)
-def test_damage_of_a_gzipped_file_is_noticed_without_sums(tmp_path):
+def test_damage_of_a_gzipped_file_is_detected_without_checksums(tmp_path):
     tile, sources = make_tile(tmp_path, "no sums"), catalogue([(240, 60)])
     packed = gzip.compress((tmp_path / "Y.fits").read_bytes(), 1)
     rng = np.random.default_rng(0)
@@ -148,8 +148,8 @@ def test_damage_of_a_gzipped_file_is_noticed_without_sums(tmp_path):
 
 
 @pytest.mark.fault(23)
-def test_without_sums_a_hole_is_seen_where_it_takes_the_stamp(tmp_path, measured):
-    """The rest of a stamp beside a hole, or under a flipped bit, looks like pixels: only sums tell."""
+def test_without_checksums_only_a_blank_stamp_reveals_a_hole(tmp_path, measured):
+    """A stamp with part of a hole or a flipped bit still looks like pixels: only checksums reveal the damage."""
     tile, sources = make_tile(tmp_path, "no sums"), catalogue([(270, 60), (270, 420)])
     path = tmp_path / "Y.fits"
     data, start, _ = data_range(path, "no sums")

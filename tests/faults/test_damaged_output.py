@@ -1,4 +1,4 @@
-"""Row 32: whatever becomes of a committed file, it is named, set aside, and made again as it was."""
+"""Row 32: any damaged committed file is named, set aside, and restored byte for byte."""
 
 import json
 import subprocess
@@ -24,7 +24,7 @@ PARTS = ("plan", "seal", "candidates", "unit")
 
 
 def damages(data):
-    """What happens to files: cut, emptied, holes, bits flipped here and there."""
+    """Yield damaged versions of the bytes: emptied, truncated, extended, with a hole or with a flipped bit."""
     yield b""
     yield from (data[: len(data) * tenth // 10] for tenth in range(1, 10, 2))
     yield data[:-1]
@@ -44,9 +44,7 @@ def damages(data):
         pytest.param("s3", 2, marks=[pytest.mark.faults, pytest.mark.server]),
     ],
 )
-def test_any_damage_is_named_and_repair_and_another_scan_bring_the_same_bytes_back(
-    request, tmp_path, measured, kind, every, part
-):
+def test_repair_and_a_new_scan_restore_the_same_bytes(request, tmp_path, measured, kind, every, part):
     root = request.getfixturevalue("s3") if kind == "s3" else str(tmp_path / "catalogue")
     night = make_audited(tmp_path, root)
     night.scan()
@@ -87,7 +85,7 @@ def rows_of(folder):
 @pytest.mark.fault(32)
 @pytest.mark.faults
 @pytest.mark.ray
-def test_a_real_night_damaged_everywhere_is_restored_by_the_commands(tmp_path, measured):
+def test_the_commands_restore_a_damaged_night(tmp_path, measured):
     ids = write_tiles(tmp_path / "tiles", 3, 4)
     root = tmp_path / "catalogue"
     scan = ("scan", tmp_path / "tiles", "--out", root, "--night", "2026-01-01", "--threshold", "0", "--workers", "1", "--json")

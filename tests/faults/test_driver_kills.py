@@ -1,4 +1,4 @@
-"""Drivers with a Ray of their own, killed with it at random times, each after it has committed units itself."""
+"""Drivers are killed together with their own Ray at random times, each after it has committed units itself."""
 
 import random
 import signal
@@ -15,9 +15,10 @@ SLOW_S, MOST_COMMITS = "0.1", 5
 
 
 def kill_after_commits(night, root, draw):
-    """Start a driver and kill it after its k-th commit, or between it and the next; when, and after how many of its own.
+    """Start a driver and kill it after its k-th commit, or between that and the next.
 
-    None if it comes to its end before.
+    Returns:
+        Time of the kill, and number of the driver's own commits; None if the driver ended before.
     """
     before = n_committed(root)
     wanted = before + draw.randint(1, MOST_COMMITS)
@@ -37,13 +38,13 @@ def kill_after_commits(night, root, draw):
 @pytest.mark.ray
 @pytest.mark.faults
 @pytest.mark.fault(4)
-def test_twenty_drivers_killed_after_commits_of_their_own_cost_no_row(ray_cluster, tmp_path, measured):
+def test_twenty_drivers_killed_after_commits_lose_no_row(ray_cluster, tmp_path, measured):
     night = Night(tmp_path / "night", N_UNITS, N_ROWS, {}, scan=scan_here)
     draw, n_kills, commits, worst, n_nights = random.Random(4), 0, [], 0.0, 0
     while n_kills < N_KILLS:
         root, kills = tmp_path / f"catalogue-{n_nights}", []
         while n_kills + len(kills) < N_KILLS and (kill := kill_after_commits(night, root, draw)):
-            assert kill[1] >= 1, "a driver that committed nothing proves nothing"
+            assert kill[1] >= 1, "the driver must have committed a unit before the kill"
             kills.append(kill[0])
             commits.append(kill[1])
         assert kills

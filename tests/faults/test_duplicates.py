@@ -1,4 +1,4 @@
-"""Row 35: an object that is twice in the input is refused in one file, and scanned once where tiles overlap."""
+"""Row 35: an object that is twice in one file is refused; an object in overlapping tiles is scanned once."""
 
 import json
 import subprocess
@@ -39,7 +39,7 @@ def rename_objects(folder, tile_number, ids):
 
 
 @pytest.mark.fault(35)
-def test_an_id_twice_in_one_tile_is_refused_before_anything_is_written(tmp_path):
+def test_a_repeated_id_in_a_tile_is_refused(tmp_path):
     ids = write_tile(tmp_path / "tiles", 1, 4)
     rename_objects(tmp_path / "tiles", 1, [ids[3]])
     with pytest.raises(PlanError, match=rf"unit 000000001: 1 repeated object id\(s\), such as {ids[3]}"):
@@ -51,7 +51,7 @@ def test_an_id_twice_in_one_tile_is_refused_before_anything_is_written(tmp_path)
 
 
 @pytest.mark.fault(35)
-def test_an_object_in_two_files_is_owned_by_the_first_and_counted(tmp_path):
+def test_an_object_in_two_files_belongs_to_the_first(tmp_path):
     night = make_audited(tmp_path, str(tmp_path / "catalogue"))
     night.scan()
     night.seal()
@@ -64,7 +64,7 @@ def test_an_object_in_two_files_is_owned_by_the_first_and_counted(tmp_path):
 
 
 @pytest.mark.fault(35)
-def test_every_file_the_same_leaves_the_later_ones_empty(tmp_path):
+def test_later_copies_of_a_file_own_no_rows(tmp_path):
     for name in "abc":
         write_shard(tmp_path / "input" / f"{name}.parquet", [1, 2, 3])
     plan = build_plan(str(tmp_path / "input"), NIGHT, EnsembleName(), ScanConfig())

@@ -1,4 +1,4 @@
-"""Whatever the pixels, a row has finite scores or a code, and they are its own: not those of its place in a batch."""
+"""A row of any pixels has finite scores or a code, and they do not depend on the row's position in a batch."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ SCORES = ("p_min-max", "p_sky", "p_centre", "p_lens", "disagreement")
 CODES = {RejectCode.NOT_FINITE, RejectCode.CONSTANT, RejectCode.BLANK}
 
 VALUES = (0.0, -0.0, 1.0, np.nan, np.inf, -np.inf, 3e38, -3e38, 1e30, 1e-44, 65535.0, -1e6)
-"""Masked, missing, overflown, underflown and saturated."""
+"""Values of masked, missing, overflown, underflown and saturated pixels."""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def noise(seed, n=100):
 
 
 def painted(seed, scale, offset, patches):
-    """Noise of any unit and level with patches, rows and single pixels of one value each."""
+    """Return noise of any scale and offset, with patches, rows and single pixels of one value each."""
     image = noise(seed).astype(np.float64) * scale + offset
     for (y, x, height, width), value in patches:
         image[y : y + height, x : x + width] = value
@@ -92,7 +92,7 @@ def check(scanner, objects):
             assert given_row.code in CODES
             assert got["status"] == f"rejected:{given_row.code}"
             assert all(got[name] is None for name in SCORES)
-    # Alone, in other company, at another place.
+    # Score the rows alone, and at other positions in other batches.
     one_by_one = scored(scanner, rows, 1)
     turned = scored(scanner, [*rows[::-1], row({band: noise(77) for band in BANDS})], 3)
     assert one_by_one == found
@@ -134,7 +134,7 @@ NAMED = {
 
 
 @pytest.mark.fault(24)
-def test_named_kinds_of_pixels_are_scored_or_rejected_by_name(scanner, measured):
+def test_each_kind_of_extreme_pixels_has_its_status(scanner, measured):
     found = check(scanner, [one(image) for image, _ in NAMED.values()])
     assert {name: row["status"] for name, row in zip(NAMED, found, strict=True)} == {name: s for name, (_, s) in NAMED.items()}
     measured(runs=len(NAMED))
@@ -143,7 +143,7 @@ def test_named_kinds_of_pixels_are_scored_or_rejected_by_name(scanner, measured)
 @pytest.mark.fault(24)
 @settings(max_examples=12)
 @given(st.lists(OBJECTS, min_size=1, max_size=3))
-def test_any_pixels_give_scores_of_their_own_or_a_code(scanner, objects):
+def test_any_pixels_give_finite_scores_or_a_code(scanner, objects):
     check(scanner, objects)
 
 
@@ -152,7 +152,7 @@ N_EXAMPLES = 200
 
 @pytest.mark.faults
 @pytest.mark.fault(24)
-def test_hundreds_of_images_give_scores_of_their_own_or_a_code(scanner, measured):
+def test_hundreds_of_images_give_finite_scores_or_a_code(scanner, measured):
     @settings(max_examples=N_EXAMPLES)
     @given(st.lists(OBJECTS, min_size=1, max_size=5))
     def each(objects):
@@ -160,5 +160,5 @@ def test_hundreds_of_images_give_scores_of_their_own_or_a_code(scanner, measured
 
     each()
     measured(
-        runs=N_EXAMPLES, note="batches of any pixels: finite scores or a code, to the bit the same at any place and batch size"
+        runs=N_EXAMPLES, note="batches of any pixels: finite scores or a code, bitwise the same at any place and batch size"
     )

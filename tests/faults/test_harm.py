@@ -1,4 +1,4 @@
-"""The counts of harm and the times of recovery, for catalogues and numbers that are written by hand."""
+"""Counts of harm and times of recovery, for catalogues and numbers written by hand."""
 
 from io import BytesIO
 
@@ -9,12 +9,12 @@ import pytest
 from tests.faults.harness import harm
 
 
-def test_every_fault_recovers_at_the_next_commit_even_if_another_fault_comes_before():
+def test_recovery_ends_at_the_next_commit_after_each_fault():
     assert harm.seconds_to_the_next([0.0, 0.3], [2.5]) == pytest.approx([2.5, 2.2])
     assert harm.seconds_to_the_next([1.0, 4.0, 9.0], [7.0, 0.5, 4.5]) == pytest.approx([3.5, 0.5])
 
 
-def test_units_candidates_and_the_seal_are_commits_and_nothing_else_is(tmp_path):
+def test_only_units_candidates_and_seals_count_as_commits(tmp_path):
     fault = tmp_path.stat().st_ctime - 100
     for name in ("plans/a.json", "units/plan=a/.unit.parquet.tmp"):
         write(tmp_path / name)
@@ -47,7 +47,7 @@ BEST = ROWS[2:]
         (ROWS, None, harm.Harm(lost=2, torn=1, checked=4)),
     ],
 )
-def test_harm_to_units_and_to_candidates_is_counted_alike(units, candidates, expected):
+def test_harm_to_units_and_candidates_is_counted_alike(units, candidates, expected):
     assert harm.compare_catalogues(files(units, candidates), files(ROWS, BEST)) == expected
 
 
@@ -56,7 +56,7 @@ def files(units, candidates):
 
 
 def parquet(rows):
-    """The bytes of a file of these rows; without rows, of none that can be read."""
+    """Return the bytes of a file of these rows; without rows, those of an unreadable file."""
     file = BytesIO()
     pq.write_table(pa.Table.from_pylist(rows or ROWS), file)
     return file.getvalue() if rows else file.getvalue()[:-9]

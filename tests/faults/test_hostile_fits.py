@@ -1,4 +1,4 @@
-"""FITS files made to harm their readers: ten thousand mutants, in a sandbox."""
+"""FITS files made to harm their readers: ten thousand mutants in a sandbox."""
 
 import collections
 import time
@@ -40,7 +40,7 @@ def as_catalogue(path):
 
 
 def outcome(read, path):
-    """A short text. Everything but a result, a Rejection or a TileError is raised."""
+    """Return the outcome as a short text; any error other than a Rejection or a TileError is raised."""
     try:
         found = read(path)
     except Rejection as rejection:
@@ -56,7 +56,7 @@ def outcome(read, path):
 
 
 def read_mutants(folder, first, last):
-    """Counts of outcomes by reader, in the sandbox."""
+    """Count the outcomes by reader; runs in the sandbox."""
     files = {"image": list(images().values()), "catalogue": list(catalogues().values())}
     counts = collections.Counter()
     path = Path(folder) / "mutant.fits"
@@ -82,7 +82,7 @@ def check(found, n):
 
 
 @pytest.mark.fault(29)
-def test_mutants_give_an_image_or_a_reason_and_nothing_else(tmp_path, measured):
+def test_mutants_are_read_or_rejected_with_a_reason(tmp_path, measured):
     found = sandboxed(__name__, "read_mutants", tmp_path, 0, 300)
     check(found, 300)
     measured(runs=300)
@@ -90,7 +90,7 @@ def test_mutants_give_an_image_or_a_reason_and_nothing_else(tmp_path, measured):
 
 @pytest.mark.faults
 @pytest.mark.fault(29)
-def test_ten_thousand_mutants_give_an_image_or_a_reason_and_nothing_else(tmp_path, measured):
+def test_ten_thousand_mutants_are_read_or_rejected(tmp_path, measured):
     found = sandboxed(__name__, "read_mutants", tmp_path, 1000, 11_000)
     check(found, 10_000)
     measured(runs=10_000, note=f"slowest mutant {found['slowest_s']:.1f} s")

@@ -1,4 +1,4 @@
-"""Parquet and CSV from strangers: refused by what they say of themselves, before memory is found or pixels are read."""
+"""Untrusted Parquet and CSV files are refused by their metadata, before memory is allocated or pixels are read."""
 
 import collections
 import io
@@ -32,7 +32,7 @@ from tests.faults.harness.sandbox import sandboxed
 
 
 def healthy_files():
-    """Name to the bytes of what is read by each reader."""
+    """Return the bytes of a valid file for each reader, by name."""
     names = [f"a{i % 3}.fits" for i in range(20)]
     rows = b"".join(b"%d,a.fits,1.5\n" % i for i in range(20))
     return {
@@ -45,7 +45,7 @@ def healthy_files():
 
 
 def read_mutants(folder, first, last):
-    """Counts of outcomes, in the sandbox."""
+    """Count the outcomes; runs in the sandbox."""
     files, counts = healthy_files(), collections.Counter()
     path = Path(folder) / "x.parquet"
     for seed in range(int(first), int(last)):
@@ -84,7 +84,7 @@ def test_five_thousand_mutants_are_read_or_refused(tmp_path, measured):
 
 
 class Counted(io.BytesIO):
-    """A file that knows how much of it was read."""
+    """A file that counts the bytes read from it."""
 
     n_read = 0
 
@@ -95,7 +95,7 @@ class Counted(io.BytesIO):
 
 
 def other_shards():
-    """Name to a table that is not quite a shard."""
+    """Return tables that differ from a shard in one respect, by name."""
     good = shard()
     ids = good.schema.get_field_index("object_id")
 
@@ -129,7 +129,7 @@ def other_shards():
 
 
 @pytest.mark.fault(25)
-def test_shards_of_another_schema_are_refused_before_any_page_is_read(tmp_path, measured):
+def test_shards_of_another_schema_are_refused_unread(tmp_path, measured):
     kinds = other_shards()
     for table in kinds.values():
         data = written(table)
@@ -144,7 +144,7 @@ def test_shards_of_another_schema_are_refused_before_any_page_is_read(tmp_path, 
 
 
 @pytest.mark.fault(31)
-def test_ids_lose_no_digit_and_encodings_no_pixel(tmp_path):
+def test_ids_and_pixels_are_exact_in_any_encoding(tmp_path):
     ids = [2**53 + 1, -(2**63), 2**63 - 1]
     plain, packed = (written(shard(ids=ids), use_dictionary=encoded) for encoded in (False, True))
     assert plain != packed
@@ -158,7 +158,7 @@ def test_ids_lose_no_digit_and_encodings_no_pixel(tmp_path):
 
 
 class Payload:
-    """Leaves a marker where it is unpickled."""
+    """An object that creates a marker folder when it is unpickled."""
 
     def __init__(self, marker):
         self._marker = marker
@@ -171,7 +171,7 @@ class Payload:
 def test_a_pickled_extension_type_is_never_unpickled(tmp_path):
     marker = tmp_path / "marker"
     pickled = pickle.dumps(Payload(marker))
-    pickle.loads(pickled)  # noqa: S301 - it does what it is for
+    pickle.loads(pickled)  # noqa: S301 - shows that the payload works
     marker.rmdir()
     told = {b"ARROW:extension:name": b"arrow.py_extension_type", b"ARROW:extension:metadata": pickled}
     good = shard()
@@ -215,15 +215,15 @@ def test_manifests_of_other_types_are_refused(tmp_path, kind):
 
 
 @pytest.mark.fault(31)
-def test_what_the_footer_says_must_hold(tmp_path):
-    """A file with fewer rows than it says, or with pages elsewhere, is not read as far as it goes."""
+def test_files_that_contradict_their_footer_are_refused(tmp_path):
+    """A file with another number of rows than stated, or with pages elsewhere, is refused and not read in part."""
     good = written(manifest(7))
     for claimed in (8, 6):
         (tmp_path / "manifest").write_bytes(claiming_rows(good, 7, claimed))
         assert "not a readable Parquet file" in refusal(read_manifest, str(tmp_path / "manifest"))
     start, n_bytes = column_chunk(good, "object_id")
     longer = with_page(good, "object_id", 56, n_values=7)
-    # A page that ends a byte before its column does.
+    # This page ends a byte before its column does.
     size = longer.index(zigzag(n_bytes - len(page_header(56, n_bytes, n_values=7))), start)
     shorter = longer[:size] + bytes([longer[size] - 2]) + longer[size + 1 :]
     with pytest.raises(BadParquetError, match=r"values in pages up to byte|no page header|a page"):
@@ -231,8 +231,8 @@ def test_what_the_footer_says_must_hold(tmp_path):
 
 
 @pytest.mark.fault(31)
-def test_indices_and_texts_that_arrow_takes_as_they_come_are_refused(tmp_path):
-    """An index beyond a dictionary would be looked up in somebody else's memory."""
+def test_invalid_indices_and_texts_are_refused(tmp_path):
+    """Arrow does not check them: an index beyond a dictionary would read memory outside the dictionary."""
     names = [f"name{i % 3}.fits" for i in range(64)]
     good = written(manifest(64, VIS=names), use_dictionary=["VIS"], compression="none")
     start, n_bytes = column_chunk(good, "VIS")

@@ -1,4 +1,4 @@
-"""A full disk: an error that says so, nothing partial, and the same call does it once there is space."""
+"""A full disk raises an error that names it and leaves no partial file; the same call succeeds once there is space."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ N_ROWS = 2000
 
 @pytest.fixture(params=["size=256k", "nr_inodes=9"], ids=["no_bytes", "no_inodes"])
 def disk(request, tmp_path):
-    """A file system of its own, so small that little fills it."""
+    """Mount a separate file system that is so small that a few files fill it."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", request.param, "tmpfs", folder], capture_output=True, check=False)
@@ -30,7 +30,7 @@ def disk(request, tmp_path):
 
 
 def fill(disk):
-    """Until nothing more goes in; returns what to remove to have space again."""
+    """Fill the disk; return the files whose removal frees space again."""
     fillers = []
     while True:
         path = disk / f"filler-{len(fillers)}"
@@ -42,7 +42,7 @@ def fill(disk):
 
 
 @pytest.mark.parametrize("named", [False, True], ids=["unnamed", "named"])
-def test_a_unit_for_which_there_is_no_space_stays_pending_until_there_is(disk, rng, monkeypatch, named, measured):
+def test_a_unit_stays_pending_while_the_disk_is_full(disk, rng, monkeypatch, named, measured):
     if named:
         monkeypatch.setattr(posix, "_link_unnamed", lambda *_: False)
     root, ids = disk / "catalogue", list(range(N_ROWS))
@@ -82,7 +82,7 @@ for size in (20_000, 10_000):
 
 
 @pytest.mark.parametrize("named", ["unnamed", "named"])
-def test_a_file_larger_than_is_allowed_is_an_error_and_leaves_nothing(tmp_path, named):
+def test_a_file_above_the_size_limit_leaves_nothing(tmp_path, named):
     """Python ignores SIGXFSZ: the write itself fails, after its first part."""
     done = subprocess.run([sys.executable, "-c", LIMITED, tmp_path, named], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [f"{tmp_path}/20000: cannot be created: File too large", "created"]

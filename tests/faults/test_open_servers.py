@@ -1,4 +1,4 @@
-"""Nothing that the product starts is open to others, and a cluster that is open to anybody is not used unasked."""
+"""The product starts no server that is open to others, and uses an open cluster only if the user allows it."""
 
 import json
 import os
@@ -49,7 +49,7 @@ pytestmark = [pytest.mark.fault(37), pytest.mark.ray, pytest.mark.skipif(not Pat
 
 
 def first_answer(url, subprotocols, greeting):
-    """The answer of a websocket to a greeting."""
+    """Return the answer of a websocket to a greeting."""
     with websocket(url, subprotocols=subprotocols, proxy=None) as stream:
         stream.send(json.dumps(greeting))
         return json.loads(stream.recv(10))
@@ -64,7 +64,7 @@ def connect(address, env, **changes):
 
 
 @pytest.mark.faults
-def test_a_private_ray_is_on_loopback_only_and_tells_strangers_nothing(tmp_path, measured):
+def test_a_private_ray_is_closed_to_others(tmp_path, measured):
     env = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")} | {"HOME": str(tmp_path)}
     command = [sys.executable, "-W", "ignore", "-c", PRIVATE]
     with subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as driver:
@@ -78,9 +78,9 @@ def test_a_private_ray_is_on_loopback_only_and_tells_strangers_nothing(tmp_path,
             assert set(codes.values()) <= {"UNAUTHENTICATED", "UNIMPLEMENTED", "UNAVAILABLE"}, (port, codes)
             refused += "UNAUTHENTICATED" in codes.values()
             for path, (status, body) in http_answers(host.removeprefix("::ffff:"), port).items():
-                # Counters of Ray's own work are not closed by its token; there is nothing of ours in them.
+                # Ray's token does not protect its own counters; they hold no data of lensscan.
                 assert status in {401, 403, 404} or body.startswith(b"# HELP "), (port, path, status, body)
-        # The GCS, the raylet and this driver at least.
+        # At least the GCS, the raylet and this driver refuse.
         assert refused >= 3
         driver.communicate("end\n", timeout=scaled(60))
     assert driver.returncode == 0
@@ -89,7 +89,7 @@ def test_a_private_ray_is_on_loopback_only_and_tells_strangers_nothing(tmp_path,
 
 @pytest.mark.faults
 @pytest.mark.server
-def test_a_cluster_with_a_token_refuses_strangers_and_serves_whoever_has_it(measured):
+def test_a_cluster_with_a_token_requires_it(measured):
     with ray_head(TOKEN) as head:
         assert ask(head.gcs) is ask(head.client) is Answer.REFUSED
         assert ask(head.gcs, "f" * 64) is ask(head.client, "f" * 64) is Answer.REFUSED
@@ -99,8 +99,8 @@ def test_a_cluster_with_a_token_refuses_strangers_and_serves_whoever_has_it(meas
         assert [http_status(dashboard + path) for path in ("/api/version", "/api/jobs/", "/nodes")] == [401] * 3
 
         for address in (head.gcs, head.client):
-            assert "wants its token, and there is none" in connect(address, head.env)
-            assert "wants its token, and that is another one" in connect(address, head.env, RAY_AUTH_TOKEN="f" * 64)
+            assert "requires its token, but none is set" in connect(address, head.env)
+            assert "requires its token, but a different one is set" in connect(address, head.env, RAY_AUTH_TOKEN="f" * 64)
         assert connect(head.gcs, head.env, RAY_AUTH_TOKEN=TOKEN) == "connected to 1\n"
         assert connect(head.gcs, head.env, RAY_AUTH_TOKEN=TOKEN, RAY_AUTH_MODE="disabled") == "connected to 1\n"
         assert connect("auto", head.env, RAY_AUTH_TOKEN=TOKEN) == "connected to 1\n"
@@ -109,7 +109,7 @@ def test_a_cluster_with_a_token_refuses_strangers_and_serves_whoever_has_it(meas
 
 @pytest.mark.faults
 @pytest.mark.server
-def test_an_open_cluster_is_refused_unless_that_is_wanted(tmp_path, measured):
+def test_an_open_cluster_is_refused_unless_allowed(tmp_path, measured):
     write_tiles(tmp_path / "tiles", n_tiles=1, n_objects=1)
     with ray_head() as head:
         assert ask(head.gcs) is ask(head.client) is Answer.GIVEN
@@ -118,7 +118,7 @@ def test_an_open_cluster_is_refused_unless_that_is_wanted(tmp_path, measured):
             assert "is open" in connect(address, head.env, RAY_AUTH_TOKEN=TOKEN)
         assert connect(head.gcs, head.env, LENSSCAN_ALLOW_OPEN_CLUSTER="true") == "connected to 1\n"
 
-        # As inside a Ray job, which finds its cluster in RAY_ADDRESS.
+        # A Ray job finds its cluster in RAY_ADDRESS in the same way.
         scan = [BIN / "lensscan", "scan", tmp_path / "tiles", "--out", tmp_path / "catalogue", "--night", "2026-01-01"]
         env = head.env | {"RAY_ADDRESS": head.gcs}
         done = subprocess.run(scan, env=env, capture_output=True, text=True, timeout=scaled(120), check=False)
@@ -131,7 +131,7 @@ def test_an_open_cluster_is_refused_unless_that_is_wanted(tmp_path, measured):
 
 @pytest.mark.faults
 @pytest.mark.server
-def test_a_prefect_server_with_a_password_refuses_strangers(tmp_path, measured):
+def test_a_prefect_server_with_a_password_requires_it(tmp_path, measured):
     auth = f"operator:{TOKEN}"
     with prefect_server(tmp_path / "prefect", auth) as server:
         assert {host for host, _ in listeners(server.process.pid)} == {"127.0.0.1"}

@@ -1,4 +1,4 @@
-"""A store that goes away in the middle of a scan, and comes back."""
+"""A store is unreachable in the middle of a scan, and returns."""
 
 import os
 import time
@@ -16,7 +16,7 @@ OUTAGE_S = 40
 
 
 @pytest.mark.fault(17)
-def test_a_run_waits_for_its_store_and_no_row_pays_for_it(tmp_path, s3, measured):
+def test_a_scan_waits_out_an_outage_without_losing_rows(tmp_path, s3, measured):
     night = Night(tmp_path / "night")
     source, root = join(s3, "shards"), join(s3, "catalogue")
     for path in sorted(night.source.iterdir()):
@@ -33,7 +33,7 @@ def test_a_run_waits_for_its_store_and_no_row_pays_for_it(tmp_path, s3, measured
         recovery_s = time.monotonic() - begun
         summary = done(process)
         n_refused = proxy.count(fault="Refuse")
-        assert proxy.count("DELETE") <= 1, "but for the probe's own object, nothing is deleted"
+        assert proxy.count("DELETE") <= 1, "only the probe's own object may be deleted"
     assert summary["n_workers_lost"] == 0
     assert summary["rows_by_status"] == {"scored": N_UNITS * N_ROWS}
     night.check(fetch(root, tmp_path / "copy"))

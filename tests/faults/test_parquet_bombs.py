@@ -1,4 +1,4 @@
-"""Parquet and CSV that would unfold to gigabytes: refused by what they say of themselves, in little memory."""
+"""Parquet and CSV files that would unpack to gigabytes are refused by their metadata, in little memory."""
 
 import os
 from pathlib import Path
@@ -31,7 +31,7 @@ from tests.scanner.scan.test_unit import MeanEnsemble
 
 
 def shard_bombs():
-    """Name to a file and what is said of it."""
+    """Return `(bytes, expected message)` of each file, by name."""
     good = encode_shard(shard())
     huge = 2 * 10**9
     return {
@@ -39,7 +39,7 @@ def shard_bombs():
         "dictionary of ids": (with_page(good, "object_id", 2**31 - 1, kind=DICTIONARY), "object_id: a page must unpack to"),
         "page of pixels": (with_page(good, "VIS", huge, zeros(huge), n_values=120_000), "VIS: a page must unpack to at most"),
         "rows": (claiming_rows(good, 3, 2**40), "must hold at most 1048576 rows, got 1099511627776"),
-        "length of footer": (good[:-8] + b"\xff\xff\xff\x7fPAR1", "bytes that are not Parquet, or not all of it"),
+        "length of footer": (good[:-8] + b"\xff\xff\xff\x7fPAR1", "bytes that are not a complete Parquet file"),
         "footer": (with_footer(good, lambda footer: footer + bytes(MAX_FOOTER_BYTES)), "its footer must have at most"),
     }
 
@@ -63,7 +63,7 @@ def manifest_bombs():
 
 
 def read_shards(folder):
-    """What is said of each, in the sandbox: by the plan and by the scan."""
+    """Return the messages of the plan and of the scan for each shard; runs in the sandbox."""
     paths = sorted(Path(folder).rglob("x.parquet"))
     return {path.parent.name: (refusal(find_units, str(path.parent)), refusal(pieces, path)) for path in paths}
 
@@ -74,7 +74,7 @@ def read_manifests(folder):
 
 @pytest.mark.faults
 @pytest.mark.fault(28)
-def test_shards_that_unfold_without_end_are_refused_in_little_memory(tmp_path, measured):
+def test_shards_that_unpack_without_end_are_refused(tmp_path, measured):
     bombs = shard_bombs()
     for name, (data, _) in bombs.items():
         (tmp_path / name).mkdir()
@@ -84,15 +84,15 @@ def test_shards_that_unfold_without_end_are_refused_in_little_memory(tmp_path, m
     for name, (_, expected) in bombs.items():
         by_plan, by_scan = said[name]
         assert expected in by_scan, name
-        # A plan reads ids alone.
+        # A plan reads only the ids.
         assert expected in by_plan or name == "page of pixels", name
     measured(runs=len(said), note="Parquet pages, dictionaries, rows and footers that claim GB: refused unread, below 1.5 GB")
 
 
 @pytest.mark.fault(28)
 @pytest.mark.parametrize("kind", [DATA, DICTIONARY])
-def test_a_shard_with_pages_too_large_has_every_row_rejected(tmp_path, kind):
-    """A plan sees ids alone: the scan must find it, and score nothing of the shard."""
+def test_a_shard_with_oversized_pages_is_rejected(tmp_path, kind):
+    """A plan reads only the ids: the scan must detect the page, and score no row of the shard."""
     good = encode_shard(shard())
     (tmp_path / "x.parquet").write_bytes(with_page(good, "H", 2**31 - 1, kind=kind))
     (unit,) = find_units(str(tmp_path))
@@ -103,7 +103,7 @@ def test_a_shard_with_pages_too_large_has_every_row_rejected(tmp_path, kind):
 
 @pytest.mark.faults
 @pytest.mark.fault(28)
-def test_manifests_that_unfold_without_end_are_refused_in_little_memory(tmp_path, measured):
+def test_manifests_that_unpack_without_end_are_refused(tmp_path, measured):
     bombs = manifest_bombs()
     for name, (data, _) in bombs.items():
         (tmp_path / name).write_bytes(data)

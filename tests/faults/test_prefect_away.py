@@ -1,4 +1,4 @@
-"""The scan outlives its scheduler: a Prefect server that is away or dies costs neither rows nor the catalogue."""
+"""The scan does not depend on its scheduler: a missing or killed Prefect server costs neither rows nor the catalogue."""
 
 import json
 import os
@@ -38,7 +38,7 @@ def tiles(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def undisturbed(tiles, tmp_path_factory):
-    """The catalogue of a scan without any server."""
+    """Return the catalogue of a scan without a server."""
     root = tmp_path_factory.mktemp("undisturbed") / "catalogue"
     assert scan(tiles, root, {**os.environ})["rows_by_status"] == {"scored": 4}
     return root
@@ -64,7 +64,7 @@ def is_sealed(root):
 
 
 def check(root, undisturbed):
-    """Every row of the undisturbed scan is there once and with the same content, in the units and among the candidates."""
+    """Check that every row of the undisturbed scan is there once with the same content, in the units and the candidates."""
     for part in ("units", "candidates"):
         (found, torn), (expected, _) = (harm.read_files((place / part).rglob("*.parquet")) for place in (root, undisturbed))
         harm.assert_none(torn + harm.compare(*(pa.concat_tables(tables) for tables in (found, expected))))
@@ -77,7 +77,7 @@ def ids(root, part="units"):
 
 @pytest.mark.faults
 @pytest.mark.server
-def test_a_flow_whose_server_is_away_says_so_in_a_line_and_writes_nothing(tmp_path):
+def test_a_flow_without_its_server_fails_in_one_line(tmp_path):
     command = [BIN / "lensscan", "simulate", "--n", "2", "--geometry", "mer10", "--out", tmp_path / "shards"]
     done = subprocess.run(
         command, env=dead_server(tmp_path), capture_output=True, text=True, timeout=patience.scaled(120), check=False
@@ -89,7 +89,7 @@ def test_a_flow_whose_server_is_away_says_so_in_a_line_and_writes_nothing(tmp_pa
 
 @pytest.mark.faults
 @pytest.mark.server
-def test_a_server_killed_in_the_middle_catches_up_when_it_is_back(tiles, undisturbed, tmp_path, measured):
+def test_a_restarted_server_learns_how_the_flow_ended(tiles, undisturbed, tmp_path, measured):
     root = tmp_path / "catalogue"
     with prefect_server(tmp_path / "prefect") as server:
         flow = start_flow(tiles, root, server.env)
@@ -111,7 +111,7 @@ def test_a_server_killed_in_the_middle_catches_up_when_it_is_back(tiles, undistu
 
 @pytest.mark.faults
 @pytest.mark.server
-def test_a_run_that_died_with_its_server_is_finished_by_a_scan_that_needs_none(tiles, undisturbed, tmp_path, measured):
+def test_a_scan_without_a_server_finishes_a_killed_flow(tiles, undisturbed, tmp_path, measured):
     root = tmp_path / "catalogue"
     with prefect_server(tmp_path / "prefect") as server:
         flow = start_flow(tiles, root, server.env)
@@ -128,7 +128,7 @@ def test_a_run_that_died_with_its_server_is_finished_by_a_scan_that_needs_none(t
 
 
 def dead_server(folder):
-    """The environment of a program whose server is away."""
+    """Return the environment of a program whose server is not running."""
     server = PrefectServer(folder / "away", port=free_port())
     server.folder.mkdir()
     return server.env

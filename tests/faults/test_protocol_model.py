@@ -1,4 +1,4 @@
-"""The ledger against a model: freezing, publishing, dying, racing, cheating and sealing in any order break no promise."""
+"""Compare the ledger with a model: plans are frozen, published and sealed in any order, with crashes, races and bad tables."""
 
 import shutil
 import tempfile
@@ -27,13 +27,13 @@ from tests.scanner.catalogue_parts import plan_of, random_scores, scores
 
 IDS = {"a": [5, -2, 9, 4], "b": [7], "c": [], "d": list(range(100, 112))}
 PLANS = [plan_of(IDS, candidate_threshold=0.5), plan_of(IDS, candidate_threshold=0.9)]
-"""Neither of two plans under one root may disturb the other."""
+"""Two plans under one root; neither may disturb the other."""
 N_VERSIONS = 3
 TABLES = {
     unit_id: [random_scores(np.random.default_rng([i, len(ids)]), ids) for i in range(N_VERSIONS)]
     for unit_id, ids in IDS.items()
 }
-"""Complete results of each unit that differ, as those of two machines may in the last digit."""
+"""Several complete results of each unit, which differ as those of two machines may in the last digit."""
 UNIT_CRASHES = [step for step in STEPS if step.startswith("unit.") or step in {"after_encoding", "after_self_check"}]
 SEAL_CRASHES = [step for step in STEPS if step.startswith(("candidates.", "seal."))]
 VISIBLE = ("after_link", "after")
@@ -44,11 +44,11 @@ versions = st.integers(0, N_VERSIONS - 1)
 
 
 class Held(BaseException):
-    """A writer was stopped with all bytes ready."""
+    """Raised to stop a writer once all of its bytes are ready."""
 
 
 class Ledger(RuleBasedStateMachine):
-    """Two plans under one root; `self.files` is what must be visible, for ever the same."""
+    """Two plans under one root; `self.files` holds the files that must be visible and never change."""
 
     n_histories = 0
 
@@ -77,14 +77,14 @@ class Ledger(RuleBasedStateMachine):
         return len(self.files) < len(PLANS) * len(IDS)
 
     def draw_open(self, data):
-        """A plan, and a unit of it that is not committed."""
+        """Draw a plan and one of its units that is not committed."""
         every = [(plan, unit.unit_id) for plan in PLANS for unit in plan.units]
         return data.draw(
             st.sampled_from([(plan, unit_id) for plan, unit_id in every if self.uri(plan, unit_id) not in self.files])
         )
 
     def see(self, plan, unit_id, version):
-        """Take note of a file that has just been committed."""
+        """Record a file that has just been committed."""
         uri = self.uri(plan, unit_id)
         assert uri not in self.files
         self.files[uri] = read_bytes(uri)
@@ -92,7 +92,7 @@ class Ledger(RuleBasedStateMachine):
 
     @rule(plan=plans)
     def freeze(self, plan):
-        """Again and again; what was edited is refused."""
+        """Freeze a plan repeatedly; an edited plan is refused."""
         freeze(plan, self.root)
         with pytest.raises(PlanError, match="was it edited"):
             freeze(plan.model_copy(update={"night": "2026-11-25"}), self.root)
@@ -115,7 +115,7 @@ class Ledger(RuleBasedStateMachine):
     @precondition(is_open)
     @rule(data=st.data(), version=versions, step=st.sampled_from(UNIT_CRASHES))
     def die_while_publishing(self, data, version, step):
-        """Everything that is visible then is whole."""
+        """Crash during a publication; every file that is visible afterwards is whole."""
         plan, unit_id = self.draw_open(data)
         crash_points.install(step, how="raise")
         with pytest.raises(Crash):
@@ -126,7 +126,7 @@ class Ledger(RuleBasedStateMachine):
 
     @rule(plan=plans, unit_id=units, share=st.floats(0, 1))
     def leave_a_staging_file(self, plan, unit_id, share):
-        """Of a writer that was killed where files cannot be without a name."""
+        """Leave the staging file of a writer that was killed on a file system without unnamed files."""
         folder = Path(self.uri(plan, unit_id)).parent
         folder.mkdir(parents=True, exist_ok=True)
         whole = next(iter(self.files.values()), b"PAR1" * 50)
@@ -135,7 +135,7 @@ class Ledger(RuleBasedStateMachine):
     @precondition(is_open)
     @rule(data=st.data(), version=versions)
     def hold_a_writer(self, data, version):
-        """It has looked, found nothing, and has its bytes ready."""
+        """Stop a writer that found no committed file and has its bytes ready."""
         plan, unit_id = self.draw_open(data)
         with patch.object(ledger, "create_if_absent", side_effect=Held) as create, pytest.raises(Held):
             publish(TABLES[unit_id][version], unit_of(plan, unit_id), plan, self.root, self.attempt())
@@ -153,7 +153,7 @@ class Ledger(RuleBasedStateMachine):
     @precondition(is_open)
     @rule(data=st.data(), first=versions, second=versions)
     def lose_a_race(self, data, first, second):
-        """A rival commits between a writer's look and its link."""
+        """Let a rival commit between a writer's check and its link."""
         plan, unit_id = self.draw_open(data)
         unit, rival, attempts = unit_of(plan, unit_id), [], [self.attempt(), self.attempt()]
 
@@ -182,7 +182,7 @@ class Ledger(RuleBasedStateMachine):
 
     @rule(plan=plans, n=st.integers(1, 4), version=versions)
     def run_again(self, plan, n, version):
-        """A driver that gets some way, and seals where it is the last."""
+        """Run a driver that publishes up to `n` pending units, and seals the plan if no unit is left."""
         self.publish_pending(plan, n, version)
         if not pending(plan, self.root):
             self.seal(plan)
@@ -215,16 +215,16 @@ class Ledger(RuleBasedStateMachine):
         assert (load_seal(self.root, plan.plan_id) is not None) == is_sealed
 
     def has_candidates(self, plan):
-        """Then none are linked again."""
+        """Return whether the candidate file exists: if so, it is not linked again."""
         return any(plan.plan_id[:16] in file.uri for file in list_files(f"{self.root}/candidates"))
 
     @invariant()
-    def what_is_committed_stays_as_it_was(self):
+    def committed_files_never_change(self):
         found = {file.uri: read_bytes(file.uri) for file in list_files(f"{self.root}/units")}
         assert found == self.files
 
     @invariant()
-    def pending_is_the_plan_without_what_is_committed(self):
+    def pending_units_are_those_not_committed(self):
         for plan in PLANS:
             there = {unit.unit_id for unit in plan.units if self.uri(plan, unit.unit_id) in self.files}
             assert [unit.unit_id for unit in pending(plan, self.root)] == [
@@ -263,7 +263,7 @@ def unit_of(plan, unit_id):
 
 
 def spoilt(table, wrong):
-    """One defect in a complete result."""
+    """Return the result of a unit with one defect."""
     other = scores([-77], [0.25])
     if table.num_rows == 0:
         return other
@@ -280,7 +280,7 @@ def spoilt(table, wrong):
 
 
 def explore(n_examples, n_steps):
-    """How many histories ended as the model says."""
+    """Run random histories against the model, and return how many there were."""
     n_before = Ledger.n_histories
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
     run_state_machine_as_test(
@@ -293,13 +293,11 @@ def explore(n_examples, n_steps):
 
 
 @pytest.mark.fault(11)
-def test_the_ledger_keeps_its_promises_in_some_histories(measured):
+def test_the_ledger_matches_its_model_in_some_histories(measured):
     measured(histories=explore(10, 20))
 
 
 @pytest.mark.faults
 @pytest.mark.fault(11)
-def test_the_ledger_keeps_its_promises_in_many_histories(measured):
-    measured(
-        histories=explore(60, 30), note="histories: up to 30 steps of two plans under one root, deaths and races among them"
-    )
+def test_the_ledger_matches_its_model_in_many_histories(measured):
+    measured(histories=explore(60, 30), note="histories: up to 30 steps of two plans under one root, with crashes and races")

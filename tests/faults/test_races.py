@@ -1,4 +1,4 @@
-"""Writers and sealers that meet: one file of each unit, one seal, and the others say that they were second."""
+"""Racing writers and sealers leave one file of each unit and one seal; the losers report that they lost."""
 
 import json
 import os
@@ -47,7 +47,7 @@ def application(environ, start_response):
 
 run_simple("127.0.0.1", int(sys.argv[1]), application, threaded=True)
 """
-"""moto looks for the key and creates it in two steps, between which two puts can meet; S3 does it in one."""
+"""An S3 server with one request at a time: moto checks for a key and creates it in two steps, S3 does so in one."""
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def night(tmp_path_factory):
 
 @pytest.fixture
 def one_step_s3(s3_server, monkeypatch):
-    """The URI of a bucket on a server that does one request at a time."""
+    """Return a root on a server that handles one request at a time."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-W", "ignore", "-c", S3_SERVER, str(port)]
@@ -80,7 +80,7 @@ def root(request, tmp_path):
 
 
 def race(inputs, root_uri, attempt, barrier, receipts, in_step):
-    """Score everything, then publish it at the same time as the others: all units, or unit by unit; and seal."""
+    """Score all units, publish them at the same time as the other runs (step by step if `in_step`), and seal."""
     plan = build_plan(str(inputs), NIGHT, PixelEnsemble(), CONFIG)
     scanner = CutoutScanner(PixelEnsemble(), CONFIG.batch_size)
     tables = [scan_unit(unit, scanner, NIGHT) for unit in plan.units]
@@ -99,7 +99,7 @@ def race(inputs, root_uri, attempt, barrier, receipts, in_step):
 
 @pytest.mark.fault(11)
 @pytest.mark.parametrize("in_step", [True, False], ids=["in_step", "at_will"])
-def test_of_two_runs_of_a_plan_one_commits_each_unit_and_both_seal_the_same(night, root, tmp_path, measured, in_step):
+def test_two_racing_runs_commit_each_unit_once(night, root, tmp_path, measured, in_step):
     barrier = forks().Barrier(2)
     files = [tmp_path / name for name in "ab"]
     runners = [start(race, night.inputs, root, file.name, barrier, file, in_step) for file in files]
@@ -113,11 +113,11 @@ def test_of_two_runs_of_a_plan_one_commits_each_unit_and_both_seal_the_same(nigh
         winner, loser = sorted([one, other], key=lambda receipt: receipt[1] != Outcome.COMMITTED)
         assert winner[1] == Outcome.COMMITTED
         assert loser[1] in {Outcome.LOST_RACE, Outcome.ALREADY_COMMITTED}
-        assert loser[0] == winner[0], "the loser names the attempt whose file it is"
+        assert loser[0] == winner[0], "the loser must name the attempt that wrote the file"
         assert loser[2] == winner[2] == found.sha256s[unit_id]
         outcomes[loser[1]] += 1
     if in_step:
-        assert outcomes[Outcome.LOST_RACE], "they did not meet"
+        assert outcomes[Outcome.LOST_RACE], "the runs must race for at least one unit"
     n_late = outcomes[Outcome.LOST_RACE]
     measured(runs=N_UNITS, note=f"{n_late} of {N_UNITS} losers found nothing when they looked, and lost at the link or put")
 
@@ -151,8 +151,8 @@ def contents(root):
     ],
     indirect=["root"],
 )
-def test_a_writer_held_for_dead_changes_nothing_when_it_goes_on(night, root, tmp_path, step):
-    """It is stopped with all bytes ready, one call before they become visible; somebody else does the work meanwhile."""
+def test_a_stopped_writer_changes_nothing_when_it_continues(night, root, tmp_path, step):
+    """The writer is stopped with all bytes ready, one call before they become visible; another driver does its work."""
     log = tmp_path / "log"
     zombie = start(run_night, night.inputs, root, log, crash={"step": step, "unit": "unit-030", "how": "stop"})
     patience.wait_for("the stop", lambda: is_stopped(zombie))

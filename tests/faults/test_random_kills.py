@@ -1,6 +1,7 @@
-"""Drivers killed at random times, started again until the night is sealed, while somebody reads the catalogue all the time.
+"""Drivers are killed at random times and restarted until the night is sealed, while a reader checks the catalogue.
 
-Without Ray: a driver starts in milliseconds, so that hundreds can be killed. `test_driver_kills` kills some with Ray.
+The drivers run without Ray and start within milliseconds, so that hundreds can be killed. `test_driver_kills` kills some with
+Ray.
 """
 
 import json
@@ -19,19 +20,19 @@ from tests.faults.harness.harm import recoveries
 from tests.faults.harness.night import finish, noted, run_night, small_night, start
 
 TWO_DRIVERS, KILL_ON_START = 0.3, 0.25
-"""Shares: of the nights' time with two drivers at once, and of kills that come while a driver starts or plans."""
+"""Probability of two drivers at once, and share of kills while a driver starts or plans."""
 
 
 @dataclass
 class Watcher:
-    """Reads what the globs show, as an analyst would, and counts all that is not whole or changes."""
+    """Read the visible files, as an analyst would, and record those that are incomplete or change."""
 
     root: Path
     n_candidates: int
     seen: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     n_reads: int = 0
     torn: set[str] = field(default_factory=set)
-    """Files that cannot be read, hold part of their rows, or change."""
+    """Files that cannot be read, hold only part of their rows, or change."""
 
     def look(self):
         plans = list(self.root.glob("plans/*.json"))
@@ -43,7 +44,7 @@ class Watcher:
                 self._check_with_arrow(path, n_rows[path.stem])
         is_sealed = bool(list(self.root.glob("seals/*")))
         candidates = list(self.root.glob("candidates/**/*.parquet"))
-        assert candidates or not is_sealed, "a seal must not be seen before what it seals"
+        assert candidates or not is_sealed, "a seal must not be visible before its candidates"
         for path in candidates:
             self._check_with_arrow(path, self.n_candidates)
         for path in (*plans, *units, *candidates):
@@ -65,14 +66,14 @@ class Watcher:
         self.torn |= {name for name, n, n_different in found if not n == n_different == n_rows[Path(name).stem]}
 
     def _check_with_arrow(self, path, n_rows):
-        """Its page checksums too, and that it holds all of its rows."""
+        """Check that the file holds all of its rows and that its page checksums are right."""
         tables, _ = harm.read_files([path])
         if [table.num_rows for table in tables] != [n_rows]:
             self.torn.add(str(path))
 
 
 def watch(root, n_candidates, stop, report):
-    """Look until `stop` is there, and once more."""
+    """Check the catalogue until the file `stop` exists, and once more."""
     watcher = Watcher(root, n_candidates)
     while not stop.exists():
         watcher.look()
@@ -86,7 +87,7 @@ class Toll:
     """The kills, work and recoveries of all nights so far."""
 
     kills: list[float] = field(default_factory=list)
-    """When, by the clock of the file system."""
+    """Times of the kills, by the clock of the file system."""
     n_scored: int = 0
     n_units: int = 0
     n_reads: int = 0
@@ -102,7 +103,7 @@ class Toll:
 
 
 def kill_again_and_again(night, folder, rng, toll, n_kills):
-    """One night, with up to `n_kills` SIGKILLs, until it is sealed."""
+    """Scan one night with up to `n_kills` SIGKILLs, until it is sealed."""
     folder.mkdir()
     root, log, stop, report = (folder / name for name in ("catalogue", "log", "stop", "report"))
     reader = start(watch, root, night.golden.seal.n_candidates, stop, report)
@@ -120,7 +121,7 @@ def kill_again_and_again(night, folder, rng, toll, n_kills):
         victim.kill()
         victim.join(patience.scaled(60))
         if victim.exitcode != -signal.SIGKILL:
-            assert victim.exitcode == 0, "a driver either is killed or succeeds"
+            assert victim.exitcode == 0, "a driver must be killed or succeed"
             kills.pop()
     for driver in drivers:
         finish(driver)
@@ -133,7 +134,7 @@ def kill_again_and_again(night, folder, rng, toll, n_kills):
     n_scored, n_raced = (
         sum(noted(log).count(what) for what in kind) for kind in (["scored"], ["lost_race", "already_committed"])
     )
-    assert n_scored - n_units <= len(kills) + n_raced, "no more is done again than was under way"
+    assert n_scored - n_units <= len(kills) + n_raced, "only work in progress may be done again"
     toll.kills += kills
     toll.n_scored += n_scored
     toll.n_units += n_units
@@ -142,7 +143,7 @@ def kill_again_and_again(night, folder, rng, toll, n_kills):
 
 
 def wait_a_little(rng, log, drivers):
-    """Until a driver starts or plans; or has just scored or published one of the next units, and is at its next."""
+    """Wait until a driver starts or plans, or until it has just scored or published one of its next units."""
     if rng.random() < KILL_ON_START:
         time.sleep(rng.uniform(0, 0.3))
         return

@@ -1,4 +1,4 @@
-"""The report of faults, of tests whose outcome is planted."""
+"""The report of faults, made from tests with planted outcomes."""
 
 import json
 import os
@@ -64,7 +64,7 @@ def test_a_time_out_of_pytest():
 @fault(6)
 def test_a_time_out_of_the_harness(monkeypatch):
     monkeypatch.setattr(patience, "GENEROUS", 0.001)
-    patience.wait_for("what never comes", lambda: False, 1)
+    patience.wait_for("an event that never comes", lambda: False, 1)
 
 @fault(7)
 @pytest.mark.skip(reason="no rights")
@@ -122,7 +122,7 @@ def test_of_no_fault():
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    """The report of the planted tests, by number of row; and as a table."""
+    """Return the report of the planted tests, by row number, and as a table."""
     folder = tmp_path_factory.mktemp("planted")
     (folder / "test_planted.py").write_text(PLANTED)
     (folder / "pytest.ini").write_text("[pytest]\nmarkers = fault")
@@ -151,14 +151,14 @@ def written(tmp_path_factory):
         (9, {"runs": 7}),
         (10, {"runs": 5, "lost": 2, "violations": 2, "failed": 1, "rows_checked": 2, "recovery_s": 0.5}),
         (11, {"runs": 1}),
-        (12, {"runs": 0, "histories": 60, "note": "beside the runs, 60 random histories in one process"}),
+        (12, {"runs": 0, "histories": 60, "note": "in addition, 60 random histories in one process"}),
         (13, {"runs": 0, "failed": 1}),
         (14, {"runs": 0, "note": "not run"}),
         (15, {"runs": 1, "failed": 1}),
         (16, {"runs": 1, "timed_out": 1}),
     ],
 )
-def test_what_is_planted_is_in_its_own_column_and_nowhere_else(written, number, expected):
+def test_each_planted_outcome_is_in_its_column_only(written, number, expected):
     zero = dict.fromkeys(("runs", "lost", "doubled", "torn", "wrong", "violations", "rows_checked", "failed", "timed_out"), 0)
     nothing = {**zero, "skipped": 0, "recovery_s": None, "work_done_again": None}
     row = written[0][number]
@@ -167,14 +167,14 @@ def test_what_is_planted_is_in_its_own_column_and_nowhere_else(written, number, 
     assert row.get("histories", 0) == expected.get("histories", 0)
 
 
-def test_kills_of_each_kind_are_a_figure_of_their_own(written):
+def test_kills_are_counted_by_kind(written):
     row = written[0][1]
     assert (row["worker_kills"], row["driver_kills_no_ray"]) == (7, 2)
     assert "driver_kills_ray" not in row
     assert row["note"] == "7 workers killed in a scan; 2 drivers killed, without Ray; killed three times"
 
 
-def test_every_row_names_its_commit_and_the_table_says_the_same(written):
+def test_the_table_agrees_with_the_rows_and_their_commit(written):
     rows, table = written
     commits = {row["commit"] for row in rows.values()}
     assert len(commits) == 1
@@ -186,13 +186,13 @@ def test_every_row_names_its_commit_and_the_table_says_the_same(written):
 
 
 @pytest.mark.parametrize(("load", "expected_s"), [(0.1, 30), (2.0, 30), (8.0, 120)])
-def test_waits_of_ten_seconds_are_three_times_as_long_and_as_much_longer_as_the_machine_is_busy(monkeypatch, load, expected_s):
+def test_waits_grow_with_the_load_of_the_machine(monkeypatch, load, expected_s):
     monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0))
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     assert patience.scaled(10) == expected_s
 
 
-def test_what_ends_while_it_is_waited_for_is_a_failure_and_no_time_out():
+def test_a_process_that_ends_early_is_a_failure():
     with subprocess.Popen(["true"], stdout=subprocess.PIPE) as process, pytest.raises(AssertionError, match="ended without x"):
         patience.wait_for("x", lambda: False, process=process)
 
@@ -207,5 +207,5 @@ def test_what_ends_while_it_is_waited_for_is_a_failure_and_no_time_out():
         (AssertionError("Timeout (>5s)"), False),
     ],
 )
-def test_the_harness_knows_its_own_time_outs(error, expected):
+def test_the_harness_recognises_its_own_time_outs(error, expected):
     assert patience.is_time_out(error) is expected

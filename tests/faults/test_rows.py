@@ -16,7 +16,7 @@ def test_every_fault_has_a_test_or_a_reason():
     assert not tested & set(UNTESTED)
 
 
-def test_tests_of_several_rows_say_which_of_their_runs_belong_to_which():
+def test_tests_of_several_rows_assign_their_runs():
     for path in Path(__file__).parent.parent.rglob("test_*.py"):
         tests = path.read_text(encoding="utf-8").split("\n\n\n")
         of_several = [test for test in tests for rows in _MARK.findall(test) if "," in rows]

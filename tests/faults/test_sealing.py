@@ -1,4 +1,4 @@
-"""Row 40: a sealing that is killed or raced ends in one content, and looks finished only when it is."""
+"""Row 40: a killed or raced sealing ends with the same content, and looks finished only when it is."""
 
 import signal
 import subprocess
@@ -48,12 +48,12 @@ POINTS = {
     "before 2": ["candidates", "plans", "units"],
     "after 2": ["candidates", "plans", "seals", "units"],
 }
-"""Where the sealer dies: about the candidate file, which comes first, and about the seal. What is there then."""
+"""Folders that exist after the sealer was killed before or after its first file (the candidates) or its second (the seal)."""
 
 
 @pytest.fixture(params=["path", pytest.param("s3", marks=pytest.mark.server)])
 def night(request, tmp_path):
-    """Committed, not sealed."""
+    """Return a night that is committed and not sealed."""
     root = request.getfixturevalue("s3") if request.param == "s3" else str(tmp_path / "catalogue")
     made = make_audited(tmp_path, root)
     made.scan()
@@ -73,7 +73,7 @@ def folders(night):
 @pytest.mark.parametrize(
     "kill_at", ["after 1", *(pytest.param(at, marks=pytest.mark.faults) for at in POINTS if at != "after 1")]
 )
-def test_a_sealer_killed_at_any_step_leaves_whole_data_and_the_next_one_finishes(night, tmp_path, measured, kill_at):
+def test_a_seal_killed_at_any_step_can_be_finished(night, tmp_path, measured, kill_at):
     with sealer(night, kill_at) as process:
         process.communicate(timeout=patience.scaled(100))
     assert process.returncode == -signal.SIGKILL
@@ -115,14 +115,14 @@ def test_two_sealers_at_once_write_one_content(night, tmp_path, measured):
 
 @pytest.mark.fault(40)
 @pytest.mark.faults
-def test_one_sealer_killed_beside_another_does_not_disturb_it(night, tmp_path, measured):
+def test_a_killed_sealer_does_not_disturb_another(night, tmp_path, measured):
     go = tmp_path / "go"
     with sealer(night, go=go) as survivor, sealer(night, "after 1", go) as victim:
         assert [process.stdout.readline() for process in (survivor, victim)] == ["ready\n"] * 2
         go.touch()
         survivor.communicate(timeout=patience.scaled(100))
         victim.communicate(timeout=patience.scaled(100))
-    # The survivor may have sealed before the victim came to its step.
+    # The survivor may have sealed before the victim reached its step.
     assert survivor.returncode == 0
     assert victim.returncode in {0, -signal.SIGKILL}
     assert reconcile(night.plan, night.root).is_equal

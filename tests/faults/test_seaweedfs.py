@@ -1,4 +1,4 @@
-"""The protocol on SeaweedFS, which is not the store that it was written against, and verifies signatures."""
+"""The protocol on SeaweedFS, a store that it was not developed with and that verifies signatures."""
 
 import threading
 import uuid
@@ -50,7 +50,7 @@ def weed_url(tmp_path_factory):
 
 
 def created(bucket):
-    """The filer may come up after S3 does, and the first file waits for its volume."""
+    """Return whether the bucket is usable: the filer may start after S3, and the first file waits for its volume."""
     try:
         s3_filesystem().call_s3("create_bucket", Bucket=bucket)
         create_if_absent(f"s3://{bucket}/first", b"1", "1")
@@ -74,7 +74,7 @@ def proxy(root, weed_url, monkeypatch):
 
 
 @pytest.mark.fault(15)
-def test_the_probe_accepts_it_for_it_honours_conditions(root):
+def test_the_probe_accepts_seaweedfs(root):
     probe(root)
     assert list_files(root) == []
     uri = join(root, "a")
@@ -85,7 +85,7 @@ def test_the_probe_accepts_it_for_it_honours_conditions(root):
 
 
 @pytest.mark.fault(15)
-def test_of_racing_writers_one_wins_and_its_bytes_stay(root, measured):
+def test_one_of_racing_writers_wins(root, measured):
     n_writers, n_names = 4, 10
     for name in range(n_names):
         start, uri = threading.Barrier(n_writers), join(root, f"race-{name}")
@@ -103,7 +103,7 @@ def test_of_racing_writers_one_wins_and_its_bytes_stay(root, measured):
 
 
 @pytest.mark.fault(20)
-def test_it_reads_lists_and_pins_versions(root, rng):
+def test_seaweedfs_reads_lists_and_pins_versions(root, rng):
     data, uri = rng.bytes(3_000_000), join(root, "a", "data")
     create_if_absent(uri, data, "1")
     file = info(uri)
@@ -124,7 +124,7 @@ def test_it_reads_lists_and_pins_versions(root, rng):
 
 
 @pytest.mark.fault(13, 14, 18)
-def test_a_plan_is_published_whole_through_lost_replies_refusals_and_cut_bodies(proxy, root, rng, measured):
+def test_a_plan_is_published_despite_faults_of_the_store(proxy, root, rng, measured):
     ids = {name: list(range(100 * i, 100 * i + 100)) for i, name in enumerate("abcd")}
     plan = plan_of(ids)
     proxy.set_rules(
@@ -151,7 +151,7 @@ def test_a_plan_is_published_whole_through_lost_replies_refusals_and_cut_bodies(
 
 
 @pytest.mark.fault(36)
-def test_a_wrong_secret_is_an_error_that_does_not_repeat_it(proxy, root, monkeypatch):
+def test_the_error_of_a_wrong_secret_omits_it(proxy, root, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary-wrong")
     with pytest.raises(StorageError) as caught:
         create_if_absent(join(root, "a"), b"1", "1")

@@ -1,4 +1,4 @@
-"""Keys, tokens and passwords stay in the environment: nothing that is written, told or logged holds them."""
+"""Keys, tokens and passwords stay in the environment: no file, message or log holds them."""
 
 import base64
 import os
@@ -51,7 +51,7 @@ pytestmark = pytest.mark.fault(36)
 
 @dataclass(frozen=True)
 class Forbidden(Fault):
-    """The answer of a store to a bad token, which quotes it, and what was signed."""
+    """The answer of a store to a bad token; it quotes the token and the signed text."""
 
     def apply(self, proxied):
         token = proxied.headers.get("X-Amz-Security-Token", "")
@@ -62,13 +62,13 @@ class Forbidden(Fault):
 
 @pytest.fixture
 def ray_folder():
-    """Where Ray writes its logs; its sockets need a short path."""
+    """Return a folder for Ray's logs; Ray's sockets need a short path."""
     folder = Path(tempfile.mkdtemp(prefix="ray", dir="/tmp"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def test_what_looks_for_secrets_finds_them_in_every_kind_of_file(tmp_path):
+def test_canaries_are_found_in_every_kind_of_file(tmp_path):
     canaries = Canaries()
     table = pa.table({"detail": ["fine", f"refused: {canaries.aws_key}"] * 50})
     pq.write_table(table, tmp_path / "values.parquet", compression="zstd")
@@ -106,21 +106,21 @@ def test_a_uri_with_a_password_is_refused_without_repeating_it(uri):
 
 
 @pytest.mark.parametrize("endpoint", ["http://me:sec@secret@127.0.0.1:1", "me:secret@127.0.0.1:1", "http://me:a/b@127.0.0.1:1"])
-def test_the_client_of_a_store_never_learns_a_password_in_its_endpoint(monkeypatch, endpoint):
+def test_the_s3_client_gets_an_endpoint_without_its_password(monkeypatch, endpoint):
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", endpoint)
     assert s3_filesystem().endpoint_url == ("http://" if "http" in endpoint else "") + "127.0.0.1:1"
 
 
 @pytest.mark.parametrize("user", ["me:hunter2", "me:a/hunter2", "me:hunter2/b", "me:a@hunter2", "hunter2"])
-def test_messages_of_others_lose_the_password_of_a_url_in_them(user):
+def test_passwords_in_urls_are_removed_from_messages(user):
     said = one_line(f"Could not connect to the endpoint URL: 'http://{user}@127.0.0.1:1/bucket'\n(again)")
     assert said == "Could not connect to the endpoint URL: 'http://127.0.0.1:1/bucket' (again)"
 
 
 @pytest.fixture
 def store(s3):
-    """A catalogue's root, behind a proxy that refuses and fails: some buckets always, actors that publish a few times."""
+    """Return a catalogue's root and its proxy, which always fails some buckets and refuses the first commits of units."""
     with s3_proxy(os.environ["AWS_ENDPOINT_URL"]) as proxy:
         proxy.set_rules(
             Rule(Forbidden(), key="^/forbidden"),
@@ -133,7 +133,7 @@ def store(s3):
 
 @pytest.mark.faults
 @pytest.mark.server
-def test_no_failure_of_a_store_a_cluster_or_a_setting_tells_a_secret(store, tmp_path, ray_folder, measured):
+def test_no_failing_command_reveals_a_secret(store, tmp_path, ray_folder, measured):
     canaries = Canaries()
     root, proxy = store
     write_tiles(tmp_path / "tiles", n_tiles=2, n_objects=2)
@@ -162,7 +162,7 @@ def test_no_failure_of_a_store_a_cluster_or_a_setting_tells_a_secret(store, tmp_
 @pytest.mark.faults
 @pytest.mark.ray
 @pytest.mark.server
-def test_no_flow_run_tells_a_secret_to_its_prefect_server(store, tmp_path, ray_folder, measured):
+def test_no_flow_run_reveals_a_secret_to_prefect(store, tmp_path, ray_folder, measured):
     canaries = Canaries()
     root, proxy = store
     write_tiles(tmp_path / "tiles", n_tiles=2, n_objects=2)
@@ -177,12 +177,12 @@ def test_no_flow_run_tells_a_secret_to_its_prefect_server(store, tmp_path, ray_f
         runs = httpx.post(f"{server.url}/flow_runs/filter", json={}, auth=auth).json()
         assert sorted(run["state_type"] for run in runs) == ["COMPLETED", "FAILED", "FAILED"]
         logs = httpx.post(f"{server.url}/logs/filter", json={}, auth=auth).json()
-        assert any("StorageError" in log["message"] for log in logs), "errors reach the server"
-    assert proxy.count("PUT", "/units/", "Forbidden") == 2, "actors fail too"
+        assert any("StorageError" in log["message"] for log in logs), "errors must reach the server"
+    assert proxy.count("PUT", "/units/", "Forbidden") == 2, "actors must fail too"
     assert canaries.found_below(tmp_path) == []
     assert_clean_catalogue(root, tmp_path / "copies", canaries)
     logs = [path.read_bytes() for path in ray_folder.rglob("*.log")]
-    assert any(b"MALLOC_ARENA_MAX" in log for log in logs), "Ray logs the runtime environment of our actors"
+    assert any(b"MALLOC_ARENA_MAX" in log for log in logs), "Ray must have logged the runtime environment of the actors"
     assert canaries.found_below(ray_folder) == []
     measured(runs=3, note="... in the catalogue, in Prefect's database, logs and results, and in Ray's files")
 

@@ -1,4 +1,4 @@
-"""The gravest faults of scans once each, on one small night: what `make faults` does again and again and on a larger scale."""
+"""The gravest faults of scans, once each on one small night; `make faults` repeats them on a larger scale."""
 
 import threading
 
@@ -14,7 +14,7 @@ from tests.faults.harness.scanned_night import Night, fetch, scan_here
 pytestmark = pytest.mark.ray
 N_UNITS, N_ROWS = 6, 4
 BAD = {2: (1,)}
-"""Unit to the row in it that has a fault; others come before and after."""
+"""Row with a fault, by number of the unit; rows without a fault come before and after it."""
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def night(ray_cluster, tmp_path_factory):
 
 
 @pytest.mark.fault(1)
-def test_a_worker_killed_inside_a_unit_changes_no_row_and_no_map(night, root, measured):
+def test_a_worker_killed_inside_a_unit_changes_no_row(night, root, measured):
     summary, killer = scan_with_kills(night, root, 1, FAULT_SLOW_S="0.5")
     assert summary["n_workers_lost"] >= len(killer.kills) == 1
     night.check(root)
@@ -31,18 +31,19 @@ def test_a_worker_killed_inside_a_unit_changes_no_row_and_no_map(night, root, me
 
 
 @pytest.mark.fault(7)
-def test_a_row_that_crashes_workers_is_rejected_and_all_others_are_scored(night, root, measured):
+def test_only_the_row_that_crashes_workers_is_rejected(night, root, measured):
     summary = scan_here(night, root, FAULT_ROW="segfault")
     night.check(root, without=night.poison)
     night.check_rejected(root, "rejected:worker_crash")
-    # With whatever it held and twice alone, then in the first half and twice as the row that is left; or Ray blamed its node.
+    # The workers crash once with neighbours and twice alone, then in the first half and twice on the row that is left. Ray may
+    # attribute one crash to the node.
     assert 6 <= summary["n_workers_lost"] <= 7
     measured(note=f"{summary['n_workers_lost']} workers lost until one row of {N_UNITS * N_ROWS} was found")
 
 
 @pytest.mark.fault(17)
 @pytest.mark.server
-def test_a_store_that_goes_away_in_a_scan_is_waited_for(night, s3, proxy, tmp_path, caplog, measured):
+def test_a_scan_waits_until_its_store_is_back(night, s3, proxy, tmp_path, caplog, measured):
     source, root = join(s3, "shards"), join(s3, "catalogue")
     for path in sorted(night.source.iterdir()):
         create_if_absent(join(source, path.name), path.read_bytes(), "test")
@@ -50,7 +51,7 @@ def test_a_store_that_goes_away_in_a_scan_is_waited_for(night, s3, proxy, tmp_pa
     n_refused = []
 
     def go_away():
-        """From the first commit until a unit has failed for it."""
+        """Make the store unreachable from the first commit until a unit has failed because of that."""
         wait_for("a commit", lambda: proxy.count("PUT", "/units/.*parquet", ""))
         proxy.set_rules(Rule(Refuse()))
         wait_for("a unit that failed", lambda: ": store (" in caplog.text)
@@ -62,7 +63,7 @@ def test_a_store_that_goes_away_in_a_scan_is_waited_for(night, s3, proxy, tmp_pa
     summary = scan_here(night, root, source=source, FAULT_STORE_TRIES="1", FAULT_SLOW_S="0.5")
     outage.join()
     assert (summary["rows_by_status"], summary["n_workers_lost"]) == ({"scored": N_UNITS * N_ROWS}, 0)
-    assert n_refused, "the store never went away"
+    assert n_refused, "the store must have been unreachable"
     assert proxy.count("DELETE") == 0
     night.check(fetch(root, tmp_path / "copy"))
     measured(note=f"all {n_refused[0]} requests refused from the first commit until a unit failed")

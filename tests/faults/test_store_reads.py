@@ -1,4 +1,4 @@
-"""Reads of bodies that are cut, short, zero-filled, of another version or never done: right bytes, or an error, in time."""
+"""Reads of cut, short, zero-filled, replaced or endless bodies return the right bytes or an error, in bounded time."""
 
 import time
 
@@ -37,7 +37,7 @@ NIGHT = "2026-11-24"
 
 @pytest.fixture
 def in_ranges(monkeypatch):
-    """Blocks so small that everything is read in ranges, of which a store tells no checksum."""
+    """Make blocks so small that everything is read in ranges, for which a store sends no checksum."""
     monkeypatch.setattr(objects, "STREAM_BYTES", BLOCK)
     monkeypatch.setattr(objects, "WHOLE_BYTES", BLOCK)
 
@@ -77,7 +77,7 @@ each_read = pytest.mark.parametrize("read", READS.values(), ids=READS.keys())
 
 @each_read
 @cut_or_short
-def test_bodies_that_come_cut_or_short_are_read_again(proxy, uri, data, read, fault, in_ranges, measured):
+def test_cut_or_short_bodies_are_read_again(proxy, uri, data, read, fault, in_ranges, measured):
     n_faults = objects.BODY_TRIES - 1
     proxy.set_rules(Rule(fault, "GET", times=n_faults))
     begun = time.monotonic()
@@ -98,7 +98,7 @@ def test_one_body_in_ten_cut_changes_nothing(proxy, uri, data, read, in_ranges, 
 
 @each_read
 @cut_or_short
-def test_bodies_that_never_come_whole_are_an_error(proxy, uri, read, fault, in_ranges):
+def test_bodies_that_are_always_damaged_raise_an_error(proxy, uri, read, fault, in_ranges):
     proxy.set_rules(Rule(fault, "GET"))
     with pytest.raises(StorageError, match="data: asked for "):
         read(uri)
@@ -107,7 +107,7 @@ def test_bodies_that_never_come_whole_are_an_error(proxy, uri, read, fault, in_r
 
 @pytest.mark.fault(19)
 @pytest.mark.parametrize("read", [READS["whole"], READS["blocks"]], ids=["whole", "blocks"])
-def test_zeros_in_a_whole_object_are_found_by_the_stores_checksum(proxy, uri, data, read):
+def test_zeros_in_a_whole_object_fail_the_checksum(proxy, uri, data, read):
     proxy.set_rules(Rule(Zeros(), "GET", times=1))
     assert read(uri) == data
     proxy.set_rules(Rule(Zeros(), "GET"))
@@ -117,7 +117,7 @@ def test_zeros_in_a_whole_object_are_found_by_the_stores_checksum(proxy, uri, da
 
 
 def replace(uri, data):
-    """Write another version, past the proxy's rules."""
+    """Write another version; the proxy has no rule for it."""
     bucket, key = uri.removeprefix("s3://").split("/", 1)
     s3_filesystem().call_s3("put_object", Bucket=bucket, Key=key, Body=data)
 
@@ -135,7 +135,7 @@ def test_versions_of_an_object_are_never_mixed(proxy, s3, uri, data, read, when,
     }
     proxy.set_rules(*rules[when])
     if when == "before_the_third" and read in {READS["range"], READS["file"]}:
-        # They are done by then.
+        # These reads end before the third request.
         assert read(uri) == data
         return
     with pytest.raises(StorageError, match="changed while it was read"):
@@ -143,7 +143,7 @@ def test_versions_of_an_object_are_never_mixed(proxy, s3, uri, data, read, when,
 
 
 @pytest.mark.fault(20)
-def test_a_store_that_does_not_know_if_match_is_seen_through(proxy, uri, data, in_ranges, monkeypatch):
+def test_versions_are_compared_even_without_if_match(proxy, uri, data, in_ranges, monkeypatch):
     from tests.faults.harness import s3_proxy as module
 
     ask = module._Proxied.ask_upstream
@@ -162,7 +162,7 @@ def test_a_store_that_does_not_know_if_match_is_seen_through(proxy, uri, data, i
 
 @pytest.mark.fault(21)
 @each_read
-def test_a_read_that_drips_ends_at_its_deadline(proxy, uri, read, in_ranges, monkeypatch, measured):
+def test_a_very_slow_read_ends_at_its_deadline(proxy, uri, read, in_ranges, monkeypatch, measured):
     monkeypatch.setattr(s3_client, "DEADLINE_S", 0.7)
     monkeypatch.setattr(s3_client, "LEAST_BYTES_PER_S", 2**24)
     proxy.set_rules(Rule(Drip(every_s=0.05), "GET"))
@@ -175,7 +175,7 @@ def test_a_read_that_drips_ends_at_its_deadline(proxy, uri, read, in_ranges, mon
     assert proxy.count("GET") <= 1 + objects.STREAM_AHEAD
 
 
-# What the pixels of a scan are worth.
+# Scores of units whose bytes are damaged.
 
 
 @pytest.fixture(scope="module")
@@ -201,7 +201,7 @@ def scores(unit):
 
 @pytest.fixture(params=["tile", "shard"])
 def stored(request, proxy, s3):
-    """A unit in the store, and what it scores undisturbed."""
+    """Return a unit in the store, and its scores without faults."""
     folder = request.getfixturevalue(request.param)
     for path in folder.iterdir():
         create_if_absent(join(s3, path.name), path.read_bytes(), "1")
@@ -215,14 +215,14 @@ PIXELS = r"MOSAIC|\.parquet"
 
 
 @pytest.mark.parametrize("fault", [CUT, SHORT, ZEROS])
-def test_a_unit_whose_bytes_are_damaged_once_on_the_way_scores_as_ever(proxy, stored, fault, in_ranges, measured):
+def test_bytes_damaged_once_in_transit_change_no_score(proxy, stored, fault, in_ranges, measured):
     unit, expected = stored
     proxy.set_rules(Rule(fault, "GET", PIXELS, times=1))
     begun = time.monotonic()
     try:
         found = scores(unit)
     except (ScanError, StorageError):
-        # A shard is checked before it is given to Parquet; the unit is scanned anew.
+        # A shard is checked before the Parquet reader gets it; the unit is scanned again.
         assert unit.kind == "shard"
         found = scores(unit)
     recovery_s = time.monotonic() - begun
@@ -233,7 +233,7 @@ def test_a_unit_whose_bytes_are_damaged_once_on_the_way_scores_as_ever(proxy, st
 
 
 @pytest.mark.parametrize("fault", [SHORT, ZEROS])
-def test_a_unit_whose_bytes_are_always_damaged_has_no_score(proxy, stored, fault, in_ranges):
+def test_bytes_always_damaged_in_transit_are_never_scored(proxy, stored, fault, in_ranges):
     unit, expected = stored
     proxy.set_rules(Rule(fault, "GET", PIXELS))
     try:
@@ -251,8 +251,8 @@ def test_a_unit_whose_bytes_are_always_damaged_has_no_score(proxy, stored, fault
 
 @pytest.mark.fault(19)
 @pytest.mark.parametrize("place", [3, *(pytest.param(place, marks=pytest.mark.faults) for place in (1, 2, 4))])
-def test_zeros_anywhere_in_a_mosaic_or_shard_are_noticed(proxy, stored, place, in_ranges):
-    """In another range each time, and each time it is read."""
+def test_zeros_anywhere_in_a_mosaic_or_shard_are_detected(proxy, stored, place, in_ranges):
+    """Zeros are injected into one range, every time it is read; `place` chooses the range."""
     unit, _ = stored
     n_ranges = max(file.size for role, file in unit.files.items() if role != "catalogue") // BLOCK
     start = BLOCK * (place * n_ranges // 5)
@@ -275,7 +275,7 @@ def test_zeros_anywhere_in_a_mosaic_or_shard_are_noticed(proxy, stored, place, i
 
 
 @pytest.mark.fault(20)
-def test_a_unit_replaced_while_it_is_read_is_planned_again_and_not_scored(proxy, stored, in_ranges):
+def test_a_unit_replaced_while_read_is_not_scored(proxy, stored, in_ranges):
     unit, _ = stored
     uri = unit.files["VIS" if unit.kind == "tile" else "shard"].uri
     whole = read_bytes(uri)
@@ -289,7 +289,7 @@ def test_a_unit_replaced_while_it_is_read_is_planned_again_and_not_scored(proxy,
 
 @pytest.mark.fault(16)
 @pytest.mark.faults
-def test_a_unit_on_a_store_that_throttles_scores_as_ever(proxy, stored, in_ranges, measured):
+def test_throttling_by_the_store_changes_no_score(proxy, stored, in_ranges, measured):
     unit, expected = stored
     proxy.set_rules(Rule(Status(503), probability=0.2, seed=3))
     found = scores(unit)

@@ -1,4 +1,4 @@
-"""Creations on a store whose replies are lost, refused, late or false: one object, of known owner, and never a deletion."""
+"""Creations on a store with lost, refusing, late or false replies leave one object of a known writer and delete nothing."""
 
 import contextlib
 import threading
@@ -36,7 +36,7 @@ from tests.scanner.catalogue_parts import plan_of, random_scores
 pytestmark = pytest.mark.server
 
 MOST_REQUESTS = CREATE_TRIES * (s3_client.REQUEST_TRIES * 3)
-"""Requests of one creation: put, look and read, each tried by botocore, for every try."""
+"""Largest number of requests of one creation: a put, a HEAD and a read in each try, all of them retried by botocore."""
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def uri(s3):
 
 @pytest.fixture
 def hurried(monkeypatch):
-    """Deadlines of seconds instead of a minute, for clients that are made from now on."""
+    """Set deadlines of seconds in place of a minute, for clients that are made from now on."""
     monkeypatch.setattr(s3_client, "DEADLINE_S", 2.0)
     monkeypatch.setattr(s3_client, "READ_TIMEOUT_S", 1.0)
     monkeypatch.setattr(s3_client, "CONNECT_TIMEOUT_S", 1.0)
@@ -59,7 +59,7 @@ def objects(s3):
 
 @pytest.mark.fault(13)
 @pytest.mark.parametrize("times", [1, 3, pytest.param(s3_client.REQUEST_TRIES + 1, marks=pytest.mark.faults)])
-def test_a_creation_whose_reply_is_lost_is_mine(proxy, s3, uri, times, measured):
+def test_a_creation_with_a_lost_reply_is_recognised(proxy, s3, uri, times, measured):
     proxy.set_rules(Rule(LostReply(), "PUT", times=times))
     begun = time.monotonic()
     assert create_if_absent(uri, b"mine", "1") is CreateOutcome.ALREADY_MINE
@@ -71,7 +71,7 @@ def test_a_creation_whose_reply_is_lost_is_mine(proxy, s3, uri, times, measured)
 
 @dataclass(frozen=True)
 class DeletedAndMadeAnew(LostReply):
-    """A deletion whose reply is lost, and another file under the name before anybody can ask again."""
+    """A deletion whose reply is lost; another file gets the name before the client can retry."""
 
     do: Callable[[], object]
 
@@ -82,8 +82,8 @@ class DeletedAndMadeAnew(LostReply):
 
 
 @pytest.mark.fault(32)
-def test_a_deletion_whose_reply_is_lost_does_not_meet_what_is_committed_after_it(proxy, uri):
-    """No If-Match is needed for it, which many a store does not know: there is one request."""
+def test_a_deletion_with_a_lost_reply_is_not_repeated(proxy, uri):
+    """The deletion is sent only once, so this holds even for stores without If-Match."""
     create_if_absent(uri, b"damaged", "1")
     file = info(uri)
     proxy.set_rules(Rule(DeletedAndMadeAnew(lambda: create_if_absent(uri, b"anew", "2")), "DELETE", times=1))
@@ -94,7 +94,7 @@ def test_a_deletion_whose_reply_is_lost_does_not_meet_what_is_committed_after_it
 
 
 @pytest.mark.fault(32)
-def test_a_deletion_whose_reply_is_lost_is_done_and_one_that_was_refused_is_not(proxy, uri):
+def test_a_refused_deletion_keeps_the_file(proxy, uri):
     create_if_absent(uri, b"damaged", "1")
     file = info(uri)
     proxy.set_rules(Rule(Refuse(), "DELETE", times=1))
@@ -108,7 +108,7 @@ def test_a_deletion_whose_reply_is_lost_is_done_and_one_that_was_refused_is_not(
 
 
 @pytest.mark.fault(13)
-def test_a_unit_whose_commit_reply_is_lost_is_committed_once(proxy, s3, rng, measured):
+def test_a_commit_with_a_lost_reply_happens_once(proxy, s3, rng, measured):
     plan = plan_of({"a": list(range(20)), "b": list(range(20, 50))})
     proxy.set_rules(Rule(LostReply(), "PUT", times=1))
     written = [random_scores(rng, ids) for ids in (range(20), range(20, 50))]
@@ -129,7 +129,7 @@ def test_a_unit_whose_commit_reply_is_lost_is_committed_once(proxy, s3, rng, mea
 @pytest.mark.fault(14)
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("fault", [Status(409), Status(500), Refuse()], ids=["409", "500", "refused"])
-def test_a_creation_that_fails_and_did_nothing_is_done_again(proxy, s3, uri, fault, times, measured):
+def test_a_creation_that_failed_without_effect_is_retried(proxy, s3, uri, fault, times, measured):
     proxy.set_rules(Rule(fault, "PUT", times=times))
     begun = time.monotonic()
     assert create_if_absent(uri, b"mine", "1") is CreateOutcome.CREATED
@@ -141,7 +141,7 @@ def test_a_creation_that_fails_and_did_nothing_is_done_again(proxy, s3, uri, fau
 
 @pytest.mark.fault(14)
 @pytest.mark.parametrize("fault", [Status(409), pytest.param(Status(500), marks=pytest.mark.faults)], ids=["409", "500"])
-def test_a_creation_that_fails_for_ever_is_an_error_and_can_be_done_later(proxy, s3, uri, fault, hurried):
+def test_a_creation_that_always_fails_can_be_repeated_later(proxy, s3, uri, fault, hurried):
     proxy.set_rules(Rule(fault, "PUT"))
     with pytest.raises(StorageError, match=r"unit\.parquet: "):
         create_if_absent(uri, b"mine", "1")
@@ -155,7 +155,7 @@ def test_a_creation_that_fails_for_ever_is_an_error_and_can_be_done_later(proxy,
 
 @pytest.mark.fault(14)
 @pytest.mark.parametrize("status", [400, 403])
-def test_a_creation_that_is_refused_is_asked_for_once(proxy, s3, uri, status):
+def test_a_refused_creation_is_not_retried(proxy, s3, uri, status):
     proxy.set_rules(Rule(Status(status), "PUT"))
     with pytest.raises(StorageError, match=r"unit\.parquet: "):
         create_if_absent(uri, b"mine", "1")
@@ -165,7 +165,7 @@ def test_a_creation_that_is_refused_is_asked_for_once(proxy, s3, uri, status):
 @pytest.mark.fault(14)
 @pytest.mark.faults
 @pytest.mark.parametrize("is_done", [False, True], ids=["never_done", "done"])
-def test_a_creation_that_is_never_answered_is_resolved_by_looking(proxy, s3, uri, is_done, hurried, measured):
+def test_a_creation_without_an_answer_is_resolved_by_reading(proxy, s3, uri, is_done, hurried, measured):
     proxy.set_rules(Rule(Silence(is_done=is_done), "PUT", times=1))
     begun = time.monotonic()
     expected = CreateOutcome.ALREADY_MINE if is_done else CreateOutcome.CREATED
@@ -176,7 +176,7 @@ def test_a_creation_that_is_never_answered_is_resolved_by_looking(proxy, s3, uri
 
 
 @pytest.mark.fault(14)
-def test_a_creation_of_which_nothing_can_be_learnt_is_an_error_and_nothing_is_deleted(proxy, s3, uri, hurried):
+def test_a_creation_with_unknown_outcome_deletes_nothing(proxy, s3, uri, hurried):
     proxy.set_rules(Rule(LostReply(), "PUT"), Rule(Status(500), "GET|HEAD"))
     with pytest.raises(StorageError, match=r"unit\.parquet: "):
         create_if_absent(uri, b"mine", "1")
@@ -188,8 +188,8 @@ def test_a_creation_of_which_nothing_can_be_learnt_is_an_error_and_nothing_is_de
 
 @pytest.mark.fault(13, 14)
 @pytest.mark.faults
-def test_writers_that_race_through_faults_have_one_winner(proxy, s3, hurried, measured):
-    """The winner may be told ALREADY_MINE; no other is, for each writes bytes of its own."""
+def test_racing_writers_have_one_winner_despite_faults(proxy, s3, hurried, measured):
+    """The winner may get ALREADY_MINE; no other writer does, because each writes different bytes."""
     faults = (LostReply(), Status(409), Status(500))
     proxy.set_rules(*(Rule(fault, "PUT", probability=0.2, seed=seed) for seed, fault in enumerate(faults)))
     n_writers, n_names, n_failed = 4, 8, 0
@@ -216,7 +216,7 @@ def test_writers_that_race_through_faults_have_one_winner(proxy, s3, hurried, me
 
 @pytest.mark.fault(16)
 @pytest.mark.faults
-def test_a_store_that_throttles_every_fifth_request_is_served_in_full(proxy, s3, measured):
+def test_all_requests_succeed_on_a_throttling_store(proxy, s3, measured):
     proxy.set_rules(Rule(Status(503), probability=0.2, seed=1))
     names, n_threads = [join(s3, str(i)) for i in range(48)], 8
 
@@ -238,14 +238,14 @@ def test_a_store_that_throttles_every_fifth_request_is_served_in_full(proxy, s3,
 
 @pytest.mark.fault(16)
 @pytest.mark.faults
-def test_a_burst_of_throttling_is_sat_out_with_few_requests(proxy, s3, measured):
+def test_a_burst_of_throttling_causes_few_requests(proxy, s3, measured):
     burst_s, n_threads = 6.0, 6
     names = [join(s3, str(i)) for i in range(n_threads)]
     proxy.set_rules(Rule(Status(503), seconds=burst_s))
     begun = time.monotonic()
 
     def insist(uri):
-        """As a run does, whose circuit waits after a failure."""
+        """Retry after a pause, as a run does, whose circuit waits after a failure."""
         while True:
             try:
                 create_if_absent(uri, b"x", "1")
@@ -265,7 +265,7 @@ def test_a_burst_of_throttling_is_sat_out_with_few_requests(proxy, s3, measured)
 @pytest.mark.fault(17)
 @pytest.mark.faults
 @pytest.mark.parametrize("fault", [Refuse(), Status(503), Silence()], ids=["hangs_up", "503", "silent"])
-def test_a_store_that_is_away_is_an_error_within_its_deadline(proxy, s3, uri, fault, hurried, measured):
+def test_an_unreachable_store_fails_within_its_deadline(proxy, s3, uri, fault, hurried, measured):
     create_if_absent(uri, b"mine", "1")
     listed = info(uri)
     proxy.set_rules(Rule(fault))
@@ -290,7 +290,7 @@ def test_a_store_that_is_away_is_an_error_within_its_deadline(proxy, s3, uri, fa
 
 @pytest.mark.fault(17)
 @pytest.mark.faults
-def test_a_store_that_nobody_runs_is_an_error_in_one_line(monkeypatch, s3, hurried):
+def test_a_missing_store_fails_in_one_line(monkeypatch, s3, hurried):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://me:canary-password@127.0.0.1:9")
     for call in (read_bytes, probe, list_files):
         with pytest.raises(StorageError) as caught:
@@ -301,15 +301,15 @@ def test_a_store_that_nobody_runs_is_an_error_in_one_line(monkeypatch, s3, hurri
 
 
 @pytest.mark.fault(17)
-def test_an_endpoint_that_is_no_url_is_an_error_in_one_line(monkeypatch, s3):
+def test_an_invalid_endpoint_fails_in_one_line(monkeypatch, s3):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "no url:9000")
     with pytest.raises(StorageError, match="Invalid endpoint"):
         read_bytes(join(s3, "x"))
 
 
 @pytest.mark.fault(15)
-def test_conditions_lost_on_the_way_to_the_store_are_found_out_by_the_probe(proxy, s3, monkeypatch):
-    """A gateway that drops the header makes a good store a bad one."""
+def test_the_probe_detects_a_gateway_that_drops_conditions(proxy, s3, monkeypatch):
+    """A gateway that drops the header makes a good store unusable."""
     from tests.faults.harness import s3_proxy as module
 
     ask = module._Proxied.ask_upstream

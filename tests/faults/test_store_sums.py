@@ -1,4 +1,4 @@
-"""Ranged replies that are false in ways that their length does not tell."""
+"""Ranged replies with wrong bytes of the right length."""
 
 import os
 from dataclasses import replace
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.server, pytest.mark.fault(19)]
 
 
 class Shifted(Fault):
-    """Other bytes than were asked for, as many of them."""
+    """The client gets other bytes than it requested, of the same number."""
 
     def apply(self, proxied):
         proxied.headers.replace_header("Range", "bytes=5-14")
@@ -27,7 +27,7 @@ class Shifted(Fault):
 
 
 class NoChecksum(Fault):
-    """Of a store that keeps none."""
+    """The answer has no checksum, as from a store that keeps none."""
 
     def apply(self, proxied):
         answer = proxied.ask_upstream()
@@ -42,13 +42,13 @@ def proxy(s3, monkeypatch):
         yield started
 
 
-def test_a_zero_filled_range_is_an_error_before_the_last_block(proxy, s3, monkeypatch):
+def test_a_zero_filled_range_fails_before_the_last_block(proxy, s3, monkeypatch):
     monkeypatch.setattr("infra.store.s3.STREAM_BYTES", 2**16)
     data, uri = os.urandom(5 * 2**16 + 3), join(s3, "x")
     create_if_absent(uri, data, "1")
     file, got = info(uri), []
     proxy.set_rules(Rule(Zeros(), "GET", times=1))
-    with pytest.raises(StorageError, match="x: what was read does not have the CRC32 that the store keeps of it"):
+    with pytest.raises(StorageError, match="x: the bytes read do not have the CRC32 that the store keeps of the object"):
         got.extend(read_blocks(file))
     proxy.set_rules()
     assert b"".join(read_blocks(file)) == data
@@ -63,7 +63,7 @@ def test_a_shifted_range_is_read_again(proxy, s3):
 
 
 @pytest.mark.faults
-def test_mosaics_without_sums_of_their_own_are_never_scored_from_zeros(proxy, s3, tmp_path, monkeypatch, measured):
+def test_zeros_in_mosaics_without_datasum_are_never_scored(proxy, s3, tmp_path, monkeypatch, measured):
     write_tile(tmp_path, 1, 8)
     for path in tmp_path.iterdir():
         if "MOSAIC" in path.name:
@@ -90,7 +90,7 @@ def test_mosaics_without_sums_of_their_own_are_never_scored_from_zeros(proxy, s3
     assert n_refused
 
 
-def test_where_the_store_keeps_no_checksum_the_sums_of_a_mosaic_do(proxy, s3, tmp_path, monkeypatch):
+def test_datasum_reveals_zeros_without_a_store_checksum(proxy, s3, tmp_path, monkeypatch):
     write_tile(tmp_path, 1, 8)
     for path in tmp_path.iterdir():
         create_if_absent(join(s3, path.name), path.read_bytes(), "1")

@@ -1,4 +1,4 @@
-"""Whatever type, scale, byte order and unit a file has, its numbers come out as they are meant, or the row has a code."""
+"""Numbers of any type, scale, byte order and unit are read correctly, or the row has a code."""
 
 from fractions import Fraction
 
@@ -46,7 +46,7 @@ def as_mosaic(path):
 
 
 def meant(stored, scale, zero, blank):
-    """What the standard says, in exact arithmetic, as the nearest float32."""
+    """Return the value that the FITS standard defines, in exact arithmetic, as the nearest float32."""
     if stored == blank:
         return np.float32(np.nan)
     if not np.isfinite(stored):
@@ -59,7 +59,7 @@ def meant(stored, scale, zero, blank):
 
 @st.composite
 def images(draw):
-    """BITPIX, stored numbers, and the cards that say what they mean."""
+    """Draw BITPIX, the stored numbers, and their scale, zero and blank value."""
     bitpix = draw(st.sampled_from(list(TYPES)))
     kind = np.dtype(TYPES[bitpix])
     rng = np.random.default_rng(draw(st.integers(0, 99)))
@@ -81,7 +81,7 @@ def images(draw):
 @pytest.mark.parametrize("read", [as_cutout, as_mosaic])
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(images())
-def test_numbers_of_every_type_come_out_as_they_are_meant(tmp_path, read, image):
+def test_numbers_of_every_type_are_read_correctly(tmp_path, read, image):
     bitpix, stored, scale, zero, blank = image
     cards = {"BSCALE": scale, "BZERO": zero} | ({} if blank is None else {"BLANK": blank})
     path = write(
@@ -105,7 +105,7 @@ def is_exact(bitpix, scale, zero):
 
 
 @pytest.mark.fault(26)
-def test_small_unsigned_numbers_of_64_bits_are_not_lost(tmp_path):
+def test_small_unsigned_64_bit_numbers_are_exact(tmp_path):
     values = np.random.default_rng(0).integers(0, 900, (N, N)).astype(np.uint64)
     fits.writeto(tmp_path / "x.fits", values)
     np.testing.assert_array_equal(read_band(str(tmp_path / "x.fits"), 0.1).pixels, values)
@@ -115,7 +115,7 @@ def test_small_unsigned_numbers_of_64_bits_are_not_lost(tmp_path):
 
 @pytest.mark.fault(26)
 @pytest.mark.parametrize("bitpix", [-32, -64])
-def test_numbers_in_the_wrong_byte_order_are_no_image(tmp_path, bitpix):
+def test_pixels_in_the_wrong_byte_order_are_rejected(tmp_path, bitpix):
     stored = np.random.default_rng(0).normal(size=(N, N)).astype(TYPES[bitpix]).byteswap()
     with pytest.raises(Rejection) as caught:
         to_cutout({"VIS": read_band(write(tmp_path / "x.fits", stored, bitpix))}, SMALL)
@@ -144,7 +144,7 @@ def test_other_shapes_are_refused(tmp_path, shape):
         {"BLANK": "'none'"},
     ],
 )
-def test_cards_that_mean_nothing_are_refused(tmp_path, cards):
+def test_invalid_cards_are_refused(tmp_path, cards):
     path = tmp_path / "x.fits"
     text = header(-32, **cards)
     path.write_bytes(text.ljust(2880) + bytes(2880))
@@ -158,7 +158,7 @@ def test_cards_that_mean_nothing_are_refused(tmp_path, cards):
 @pytest.mark.parametrize(
     ("unit", "arcsec"), [("deg", 3600), ("arcmin", 60), ("arcsec", 1), ("", 3600), ("rad", None), ("m", None)]
 )
-def test_pixel_scales_are_read_in_their_unit_or_not_at_all(unit, arcsec):
+def test_pixel_scales_are_converted_from_known_units_only(unit, arcsec):
     cards = {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CUNIT1": unit, "CUNIT2": unit, "CD1_1": -0.01, "CD2_2": 0.01}
     if arcsec is None:
         with pytest.raises(Rejection, match="no_pixel_scale"):

@@ -1,4 +1,4 @@
-"""FITS files that would take gigabytes once they are unpacked, parsed or kept: refused in less than 1.5 GB."""
+"""FITS files that would take gigabytes once they are unpacked, parsed or kept are refused in less than 1.5 GB of memory."""
 
 import io
 import struct
@@ -42,7 +42,7 @@ def whole_blocks(n_bytes):
 
 @cache
 def zeros(n):
-    """So many, as blocks of deflate that can stand anywhere but at the end."""
+    """Return `n` zeros as deflate blocks that can be anywhere but at the end."""
     deflate = zlib.compressobj(1, zlib.DEFLATED, -15)
     return deflate.compress(bytes(n)) + deflate.flush(zlib.Z_FULL_FLUSH)
 
@@ -53,7 +53,7 @@ def picture():
 
 
 def packed(start, n_zeros, *, is_whole=False):
-    """gzip of some bytes and so many zeros, made in a moment; its sum is right if it `is_whole`."""
+    """Return a gzip file of some bytes and `n_zeros` zeros, made quickly; its checksum is right if it `is_whole`."""
     deflate = zlib.compressobj(1, zlib.DEFLATED, -15)
     begin = deflate.compress(start) + deflate.flush(zlib.Z_FULL_FLUSH)
     blocks = [BLOCK] * (n_zeros // BLOCK) + [n_zeros % BLOCK]
@@ -65,7 +65,7 @@ def packed(start, n_zeros, *, is_whole=False):
 
 
 def compressed_image(tile):
-    """An image of one gzipped tile, with another tile in its place."""
+    """Return a compressed image whose only tile is replaced by another one."""
     file = io.BytesIO()
     hdu = fits.CompImageHDU(np.eye(40, dtype=np.float32), compression_type="GZIP_1", tile_shape=(40, 40), quantize_level=0)
     fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(file)
@@ -122,7 +122,7 @@ def cutouts():
         "long headers": (packed(EMPTY + LONG * 13, 0, is_whole=True), "too_large"),
         "no end": (packed(EMPTY.rstrip()[:-3] + b"COMMENT".ljust(80) * 36 * 2000, 0, is_whole=True), "fits_unreadable"),
         "a tile": (compressed_image(packed(b"", 10**10)), "fits_unreadable"),
-        # One after another, of which a reader keeps the last for the next row.
+        # These files are read one after another; a reader keeps the last one for the next row.
         **{f"largest file {i}": (packed(picture() + largest, whole_blocks(rest), is_whole=True), "read") for i in range(2)},
     }
 
@@ -199,7 +199,7 @@ def endless():
 
 
 def read_all(folder):
-    """What became of each file, in the sandbox; one reader for all cutouts, as for a manifest."""
+    """Return the outcome of each file; runs in the sandbox, with one reader for all cutouts, as for a manifest."""
     tempfile.tempdir = folder
     reader, said = FitsReader(), {}
     for path in sorted(Path(folder).glob("*.*")):
@@ -236,7 +236,7 @@ def write_mosaics(folder, name, bands, sources):
 
 @pytest.mark.faults
 @pytest.mark.fault(28)
-def test_cutouts_mosaics_and_catalogues_that_unfold_are_refused_in_little_memory(tmp_path, measured):
+def test_files_that_unpack_without_end_are_refused(tmp_path, measured):
     expected = {}
     for kind, files in (("cutout", cutouts()), ("catalogue", catalogues())):
         for name, (data, says) in files.items():
@@ -248,12 +248,12 @@ def test_cutouts_mosaics_and_catalogues_that_unfold_are_refused_in_little_memory
     said = sandboxed(__name__, "read_all", tmp_path)
     assert said.keys() == expected.keys()
     assert {name: text for name, text in said.items() if expected[name] not in text} == {}
-    measured(runs=len(said), note="FITS headers, archives and tiles that unfold to 10 GB or claim more: below 1.5 GB")
+    measured(runs=len(said), note="FITS headers, archives and tiles that unpack to 10 GB or claim more: below 1.5 GB")
 
 
 @pytest.mark.faults
 @pytest.mark.fault(28)
-def test_what_never_ends_is_given_up_at_the_limit(tmp_path, measured):
+def test_endless_archives_are_refused_at_the_limit(tmp_path, measured):
     bombs = endless()
     (tmp_path / "x.catalogue").write_bytes(bombs["catalogue"][0])
     write_mosaics(tmp_path, "x", *bombs["mosaic"][:2])

@@ -1,4 +1,4 @@
-"""Workers of scans under default settings, sweep and maps on, killed inside units again and again."""
+"""Workers of scans under default settings, with sweep and maps, are killed inside units again and again."""
 
 import pytest
 
@@ -12,7 +12,7 @@ N_UNITS, N_ROWS, N_KILLS = 90, 12, 105
 @pytest.mark.ray
 @pytest.mark.faults
 @pytest.mark.fault(1)
-def test_a_hundred_workers_killed_inside_units_change_no_row_and_no_map(ray_cluster, tmp_path, measured):
+def test_a_hundred_workers_killed_inside_units_change_nothing(ray_cluster, tmp_path, measured):
     night = Night(tmp_path / "night", N_UNITS, N_ROWS, {}, scan=scan_here)
     n_kills, n_units, worst, n_nights = 0, 0, 0.0, 0
     while n_kills < N_KILLS:

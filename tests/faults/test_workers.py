@@ -1,4 +1,4 @@
-"""Scans whose workers die at named steps, lose their node or their cluster; Ray is real, and so is what kills them."""
+"""Scans whose workers are killed at named steps or lose their node or cluster, on a real Ray with real kills."""
 
 import json
 import os
@@ -17,14 +17,14 @@ pytestmark = [pytest.mark.ray, pytest.mark.faults]
 
 
 @pytest.mark.fault(1, 2)
-def test_a_worker_that_dies_after_any_step_is_replaced_and_nothing_is_done_twice(night, root, tmp_path, measured):
+def test_a_worker_killed_after_any_step_is_replaced(night, root, tmp_path, measured):
     flags = tmp_path / "flags"
     flags.mkdir()
     summary = done(start(night, root, FAULT_CRASH_AFTER=",".join(CRASH_STEPS), FAULT_FLAGS=str(flags)))
     crashed = {path.name.removeprefix("crashed-"): path.stat().st_ctime for path in flags.iterdir()}
     assert sorted(crashed) == sorted(CRASH_STEPS)
     assert summary["n_workers_lost"] >= len(CRASH_STEPS), summary
-    # Of the worker that died after publishing, the next one finds the file and leaves it alone.
+    # The next worker finds the file of the worker that was killed after publishing, and leaves it alone.
     assert summary["units_by_outcome"].get("already_committed", 0) >= 1
     night.check(root)
     published = crashed.pop("publish")
@@ -36,7 +36,7 @@ def test_a_worker_that_dies_after_any_step_is_replaced_and_nothing_is_done_twice
 
 
 @pytest.mark.fault(3)
-def test_units_of_a_node_that_dies_are_done_elsewhere(night, root, measured):
+def test_units_of_a_lost_node_are_scanned_elsewhere(night, root, measured):
     summary = done(start(night, root, "--kill-node-after", 1, FAULT_SLOW_S="1"))
     assert summary["n_workers_lost"] >= 1, summary
     night.check(root)
@@ -44,7 +44,7 @@ def test_units_of_a_node_that_dies_are_done_elsewhere(night, root, measured):
 
 
 @pytest.mark.fault(5)
-def test_after_the_death_of_the_head_a_new_cluster_goes_on(night, root, measured):
+def test_a_new_cluster_continues_after_the_head_dies(night, root, measured):
     process = start(night, root, FAULT_SLOW_S="0.5", RAY_gcs_rpc_server_reconnect_timeout_s="5")
     try:
         wait_for("two commits", lambda: n_committed(root) >= 2, process=process)
@@ -67,11 +67,11 @@ def test_after_the_death_of_the_head_a_new_cluster_goes_on(night, root, measured
 
 
 @pytest.mark.fault(9)
-def test_replies_that_ray_loses_change_nothing(night, root, measured):
+def test_replies_lost_inside_ray_change_nothing(night, root, measured):
     chaos = {"*": {"num_failures": -1, "req_failure_prob": 10, "resp_failure_prob": 10, "in_flight_failure_prob": 5}}
     ends = [end(start(night, root, RAY_testing_rpc_failure=json.dumps(chaos))) for _ in range(2)]
     n_through = sum(isinstance(one, dict) for one in ends)
-    # Now and then Ray itself ends of it. Then the next run goes on.
+    # Now and then Ray itself exits because of lost replies; the next run then continues.
     assert n_through >= 1, ends
     done(start(night, root))
     night.check(root)

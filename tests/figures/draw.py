@@ -1,9 +1,9 @@
-"""Draw the pictures of docs/maps.md: class generated images, real Euclid fields and the Jackpot, explained.
+"""Draw the figures of docs/maps.md: class generated images, and explanations of real Euclid fields and the Jackpot.
 
     OMP_NUM_THREADS=1 python -m tests.figures.draw --published DIR --real DIR --out docs/figures
 
 `--published` is a folder with the authors' weights and their noise, `--real` one with the Euclid cutouts and the Jackpot;
-neither is in the repository. The class generated images of OU-200 take some eight minutes; `--only jackpot` draws one figure.
+neither is in the repository. The class generated images of OU-200 take about eight minutes; `--only jackpot` draws one figure.
 """
 
 import argparse
@@ -32,12 +32,12 @@ from scanner.vocabulary.geometry import GEOMETRIES
 FLAGSHIP = SHIPPED_DIR / "mer3-sim"
 BANDS = {"VIS": "VIS", "Y": "NIR_Y", "J": "NIR_J", "H": "NIR_H"}
 SHIFTED, SHIFT_YX_PIXELS = "102022474", (6, -26)
-"""A file whose VIS image alone was moved, as its header says: it is shown as it is and with all bands moved alike."""
+"""A file in which only the VIS image was shifted, as its header records: drawn unchanged and with all bands shifted alike."""
 JACKPOT_PIXEL_ARCSEC = 0.05
 
 
 def class_generated(published: Path, work: Path, name: str, start: NDArray[np.float32]) -> list[Figure]:
-    """A row for each class, NISP and VIS."""
+    """Draw the class generated images of a network, one row for each class, NISP and VIS."""
     import_published(published, work / "published", "wilde2022")
     card = next(card for card in read_card(work / "published").networks if card.name == name)
     network = load_network(work / "published", card)
@@ -48,18 +48,18 @@ def class_generated(published: Path, work: Path, name: str, start: NDArray[np.fl
 
 
 def class_generated_ou200(published: Path, _real: Path, work: Path) -> list[Figure]:
-    """From the authors' own noise."""
+    """Draw the class generated images of OU-200 from the authors' own noise."""
     start = np.load(published / "class_generation_noise_ou200.npy").astype(np.float32)
     return class_generated(published, work, "OU-200", start)
 
 
 def class_generated_ou66(published: Path, _real: Path, work: Path) -> list[Figure]:
-    """The authors' noise for it is not published."""
+    """Draw the class generated images of OU-66 from our noise: the authors' is not published."""
     return class_generated(published, work, "OU-66", noise(4, 66, np.random.default_rng(0)))
 
 
 def real_fields(_published: Path, real: Path, work: Path) -> list[Figure]:
-    """Every Euclid file, explained by the flagship."""
+    """Draw the flagship's explanations of every Euclid file."""
     rows = []
     for path in sorted(real.glob("*.fits")):
         rows.append((path.stem.split("_")[0].split("+")[0], _references(path)))
@@ -70,7 +70,7 @@ def real_fields(_published: Path, real: Path, work: Path) -> list[Figure]:
 
 
 def jackpot(published: Path, real: Path, work: Path) -> list[Figure]:
-    """One HST image in the place of all bands (Wilde et al. 2022, section 2.3), to the paper's networks and the flagship."""
+    """Draw explanations by the paper's networks and the flagship of one HST image in all bands (Wilde et al. 2022, 2.3)."""
     import_published(published, work / "published", "wilde2022")
     references = [str((real / "jackpot" / "data.fits").resolve())] * len(BANDS)
     manifest = _manifest(work, [f"J0946+1006,{','.join(references)},{JACKPOT_PIXEL_ARCSEC}"])
@@ -78,12 +78,12 @@ def jackpot(published: Path, real: Path, work: Path) -> list[Figure]:
 
 
 def _references(path: Path) -> list[str]:
-    """`FILE#EXTENSION` of each band."""
+    """Return `FILE#EXTENSION` for each band."""
     return [f"{path.resolve()}#{prefix}_FLUX" for prefix in BANDS.values()]
 
 
 def _aligned(path: Path, work: Path) -> Path:
-    """A copy with the NISP images moved as VIS was."""
+    """Write a copy with the NISP images shifted as VIS was; return its path."""
     with fits.open(path) as hdus:
         for prefix in ("NIR_Y", "NIR_J", "NIR_H"):
             hdus[f"{prefix}_FLUX"].data = np.roll(hdus[f"{prefix}_FLUX"].data, SHIFT_YX_PIXELS, (0, 1))
@@ -102,13 +102,13 @@ def _explained(manifest: str, folder: Path, names: Sequence[str] | None) -> Figu
     geometry = GEOMETRIES[package.card.geometry]
     ids, stamps, rejected = read_objects(manifest, [], geometry, 24)
     if rejected:
-        raise SystemExit(f"not all can be looked at: {rejected}")
+        raise SystemExit(f"every object must be usable, got rejected ones: {rejected}")
     maps = explain(folder, package.card, stamps, names)
     return explanation_figure(Shown(ids, stamps, geometry, package.name, package.score(stamps).p_lens), maps)
 
 
 def smaller(png: bytes) -> bytes:
-    """In 16 steps of each colour: noise takes most of a file's bytes, and nobody sees its last bits."""
+    """Encode a PNG with 16 steps per colour: noise takes most of a file's bytes, and its last bits are invisible."""
     with Image.open(io.BytesIO(png)) as image:
         pixels = np.asarray(image.convert("RGB"))
     sink = io.BytesIO()

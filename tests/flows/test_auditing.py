@@ -1,4 +1,4 @@
-"""The commands of an operator: what they print, and how they end."""
+"""Tests of the operator's commands: their output and their exit codes."""
 
 import json
 import subprocess
@@ -20,11 +20,11 @@ OTHER_NIGHT = "2026-11-25"
 
 @pytest.fixture
 def lensscan(monkeypatch, capsys):
-    """Run a command as the entry point does, but for a process of its own; what it printed."""
+    """Run a command as the entry point does, but in this process, and return its output."""
 
     def run(*args, ends=0):
         monkeypatch.setenv("COLUMNS", "160")
-        # Without arguments given, cyclopts warns that it runs under a test.
+        # Without explicit arguments, cyclopts warns that it runs under a test.
         monkeypatch.setattr("flows.cli.main.app", lambda: app([*map(str, args)]))
         code = _run()
         out, err = capsys.readouterr()
@@ -36,14 +36,14 @@ def lensscan(monkeypatch, capsys):
 
 @pytest.fixture
 def night(tmp_path):
-    """A committed night, beside one that is planned only."""
+    """Return a committed night, in a catalogue with another night that is planned only."""
     made = make_audited(tmp_path, str(tmp_path / "catalogue"))
     made.scan()
     freeze(make_plan(OTHER_NIGHT, EnsembleName(), ScanConfig(), [unit_of("z", [1, 2])]), made.root)
     return made
 
 
-def test_status_tells_how_far_each_plan_is(lensscan, night):
+def test_status_shows_the_progress_of_each_plan(lensscan, night):
     shown = {found["night"]: found for found in json.loads(lensscan("status", night.root, "--json"))}
     assert (shown[NIGHT]["n_units_committed"], shown[NIGHT]["n_rows_committed"], shown[NIGHT]["is_sealed"]) == (4, 8, False)
     assert (shown[OTHER_NIGHT]["n_units_committed"], shown[OTHER_NIGHT]["n_rows"]) == (0, 2)
@@ -57,14 +57,14 @@ def test_status_tells_how_far_each_plan_is(lensscan, night):
     assert f"{night.uri('seal')}: not a seal" in lensscan("status", night.root, "--night", NIGHT)
 
 
-def test_seal_seals_what_is_complete_and_names_what_is_not(lensscan, night):
+def test_seal_seals_complete_plans_and_names_incomplete_ones(lensscan, night):
     assert "1 of 1 units not committed, such as z" in lensscan("seal", night.root, ends=2)
     out = lensscan("seal", night.root, "--plan", night.plan.plan_id[:8])
     assert f"plan {night.plan.plan_id[:12]}, night {NIGHT}: 6 candidates of 8 rows" in out
     assert json.loads(lensscan("seal", night.root, "--night", NIGHT, "--json"))[0]["n_candidates"] == 6
 
 
-def test_reconcile_ends_with_zero_only_when_all_is_equal(lensscan, night):
+def test_reconcile_exits_with_zero_only_if_all_is_equal(lensscan, night):
     equal = json.loads(lensscan("reconcile", night.root, "--night", NIGHT, "--json"))
     assert equal["is_equal"]
     assert equal["plans"][0]["n_owned_elsewhere"] == 1
@@ -79,7 +79,7 @@ def test_reconcile_ends_with_zero_only_when_all_is_equal(lensscan, night):
     assert night.uri("plan") in damaged["damaged_plans"][0]
 
 
-def test_verify_names_the_file_and_repair_sets_it_aside(lensscan, night):
+def test_verify_names_a_damaged_file_and_repair_moves_it(lensscan, night):
     night.seal()
     assert "none damaged" in lensscan("verify", night.root, "--deep")
     assert "nothing to repair" in lensscan("repair", night.root)
@@ -98,7 +98,7 @@ def test_verify_names_the_file_and_repair_sets_it_aside(lensscan, night):
     lensscan("seal", night.root, "--night", NIGHT)
 
 
-def test_repair_says_when_only_another_version_can_make_the_unit_again(lensscan, night, monkeypatch):
+def test_repair_names_the_program_version_that_a_rescan_needs(lensscan, night, monkeypatch):
     night.seal()
     replace(night.uri("unit"), b"")
     monkeypatch.setattr("infra.provenance.code_version", lambda: "9.9")
@@ -106,7 +106,7 @@ def test_repair_says_when_only_another_version_can_make_the_unit_again(lensscan,
     assert f"again with lensscan {night.plan.code_version} (this is 9.9, which would plan the whole night anew)" in out
 
 
-def test_verify_of_the_whole_catalogue_names_files_of_no_plan(lensscan, night):
+def test_verify_of_a_whole_catalogue_names_files_of_no_plan(lensscan, night):
     uri = f"{night.root}/candidates/night={NIGHT}/x.parquet"
     replace(uri, b"x")
     assert f"file {uri}: belongs to no plan" in lensscan("verify", night.root, ends=1)
@@ -122,12 +122,12 @@ def test_verify_of_the_whole_catalogue_names_files_of_no_plan(lensscan, night):
         (("--plan", "0", "--night", "1999-01-01"), "either a plan or a night"),
     ],
 )
-def test_a_plan_that_is_not_there_is_said(lensscan, night, options, says):
+def test_a_missing_or_ambiguous_plan_is_named(lensscan, night, options, says):
     assert says in lensscan("reconcile", night.root, *options, ends=2)
 
 
 @pytest.mark.parametrize("command", ["status", "seal", "reconcile", "verify", "repair"])
-def test_a_folder_that_is_no_catalogue_is_said_in_one_line(lensscan, tmp_path, monkeypatch, command):
+def test_a_folder_without_a_catalogue_gives_a_one_line_error(lensscan, tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)
     said = lensscan(command, "nowhere", ends=2)
     assert len(said.strip().splitlines()) == 1
@@ -135,7 +135,7 @@ def test_a_folder_that_is_no_catalogue_is_said_in_one_line(lensscan, tmp_path, m
     assert list(tmp_path.iterdir()) == []
 
 
-def test_as_a_process_the_proof_ends_with_the_same_codes(night):
+def test_reconcile_as_a_process_has_the_same_exit_codes(night):
     def code(*args):
         done = subprocess.run([LENSSCAN, *args, night.root], capture_output=True, text=True, timeout=100, check=False)
         assert "Traceback" not in done.stdout + done.stderr

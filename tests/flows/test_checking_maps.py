@@ -1,4 +1,4 @@
-"""`lensscan models check-maps` on a few simulated lenses, as a person would use it."""
+"""Tests of `lensscan models check-maps` on a few simulated lenses."""
 
 import contextlib
 import json
@@ -49,7 +49,7 @@ def check(shards, ensemble="test", out=None, n=4):
     return found
 
 
-def test_the_card_says_more_and_the_ensemble_stays_what_it_is(shards, package):
+def test_the_card_gains_results_and_keeps_its_digest(shards, package):
     before = read_card(package)
     checks, folder = check(shards)
     after = read_card(package)
@@ -75,7 +75,7 @@ def test_a_shipped_ensemble_stays_as_installed(shards, package, monkeypatch):
     assert read_card(folder).sha256 == read_card(package).sha256
 
 
-def test_the_command_speaks_json(shards, package, tmp_path, capsys):
+def test_the_command_prints_json(shards, package, tmp_path, capsys):
     with contextlib.suppress(SystemExit):
         app(["models", "check-maps", str(shards), "--ensemble", "test", "--n", "2", "--out", str(tmp_path / "out"), "--json"])
     shown = json.loads(capsys.readouterr().out)
@@ -84,7 +84,7 @@ def test_the_command_speaks_json(shards, package, tmp_path, capsys):
     assert card.networks[0].metrics["maps_occlusion_hits"] == shown["checks"][2]["hits"]
 
 
-def test_mistakes_are_told_and_nothing_is_written(shards, package, tmp_path):
+def test_mistakes_are_reported_and_no_file_is_written(shards, package, tmp_path):
     before = (package / "card.json").read_bytes()
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("")
@@ -109,7 +109,7 @@ def test_mistakes_are_told_and_nothing_is_written(shards, package, tmp_path):
     assert sorted(path.name for path in shards.iterdir()) == ["shard-00000.parquet"]
 
 
-def test_a_folder_that_takes_no_files_is_told_before_the_work(shards, package, tmp_path, monkeypatch):
+def test_an_unwritable_folder_is_reported_before_the_work(shards, package, tmp_path, monkeypatch):
     (tmp_path / "out" / "CARD.md.part").mkdir(parents=True)
     monkeypatch.setattr(flows.commands.check_maps, "check_maps", None)
     with pytest.raises(TrainingError, match="out: cannot be written to: Is a directory"):
@@ -117,7 +117,7 @@ def test_a_folder_that_takes_no_files_is_told_before_the_work(shards, package, t
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["CARD.md.part"]
 
 
-def test_figures_of_an_earlier_check_do_not_stay(shards, package):
+def test_results_of_an_earlier_check_are_removed(shards, package):
     card = read_card(package)
     write_card(package, with_metrics(card, {"small": {"maps_occlusion_former": 0.5, "auroc": 0.75}}))
     check(shards)
@@ -126,7 +126,7 @@ def test_figures_of_an_earlier_check_do_not_stay(shards, package):
     assert network.metrics["auroc"] == 0.75
 
 
-def test_a_card_takes_no_metric_that_it_could_not_be_read_with(package):
+def test_a_card_refuses_a_metric_that_is_not_finite(package):
     card = read_card(package)
     with pytest.raises(ValueError, match="finite"):
         with_metrics(card, {"small": {"x": float("nan")}})

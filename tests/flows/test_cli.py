@@ -1,4 +1,4 @@
-"""The command line as a person meets it: fast, with examples, and never a traceback for their own mistake."""
+"""Tests of the command line: fast help, an example in each help text, and no traceback for a user's mistake."""
 
 import json
 import os
@@ -112,7 +112,7 @@ def test_a_mistake_in_the_installed_command_ends_in_one_line(tmp_path):
         (["evaluate", "good.csv", "--ensemble", "nosuch", "--out", "out"], "nosuch"),
         (["inject", "missing.csv", "--out", "out"], "missing.csv"),
         (["inject", "empty", "--out", "out"], "no Euclid MER tile under"),
-        (["inject", "good.csv", "--out", "out"], "none of 1 cutouts could host arcs; the first, 1: missing_file"),
+        (["inject", "good.csv", "--out", "out"], "0 of 1 cutouts could host arcs; the first, 1: missing_file"),
         (["simulate", "--kinds", "quasar", "--out", "out"], "kind must be one of nonlens, single"),
         (["simulate", "--preset", "wilde2022", "--kinds", "spiral", "--out", "out"], "no look-alike but 'twin'"),
         (["simulate", "--psf", "good.csv", "--out", "out"], "good.csv"),
@@ -142,7 +142,7 @@ def test_a_wrong_option_is_named(lensscan, tmp_path):
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_models_list_speaks_json(lensscan):
+def test_models_list_prints_json(lensscan):
     rows = json.loads(lensscan("models", "list", "--json").stdout)
     assert {"name", "networks", "folder"} == set(rows[0])
     assert "ou7-sim" in {row["name"] for row in rows}
@@ -160,7 +160,7 @@ def test_evaluate_writes_figures_and_plots(lensscan, tmp_path):
 
 
 @pytest.mark.ray
-def test_simulate_writes_what_was_asked_for(lensscan, tmp_path):
+def test_simulate_writes_the_requested_kinds_and_geometry(lensscan, tmp_path):
     args = ["--n", 5, "--kinds", "double_ring=1,ring_galaxy=1", "--geometry", "mer", "--components", "--json"]
     done = lensscan("simulate", *args, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
@@ -184,7 +184,7 @@ def test_a_mistake_inside_a_flow_ends_in_one_line(lensscan, tmp_path):
     assert "shard-00000" in done.stderr
 
 
-def test_what_a_busy_prefect_server_has_not_taken_yet_is_no_message_for_a_person():
+def test_warnings_of_prefect_queues_are_not_shown():
     code = """
 import logging, flows.cli.main
 def app():
@@ -212,7 +212,7 @@ flows.cli.main.main()
         (["models", "restate", "ou7-sim", "--name", "mine", "--prevalence", "1.5"], {}, "got 1.5"),
     ],
 )
-def test_settings_and_places_that_cannot_be_used_are_named(lensscan, tmp_path, args, env, says):
+def test_unusable_settings_and_paths_are_named(lensscan, tmp_path, args, env, says):
     (tmp_path / "good.csv").write_text("object_id,VIS,Y,J,H\n1,a.fits,a.fits,a.fits,a.fits\n")
     done = lensscan(*args, cwd=tmp_path, **env)
     assert done.returncode == 2

@@ -1,4 +1,4 @@
-"""The nightly deployment for real: a Prefect server, `prefect deploy`, a worker, and the catalogue it leaves."""
+"""Test of the nightly deployment with a real Prefect server, `prefect deploy` and a worker that writes a catalogue."""
 
 import json
 import os
@@ -47,7 +47,7 @@ def test_the_nightly_deployment_is_scheduled_and_run_by_a_worker(server, prefect
     write_tiles(tmp_path / "tiles" / "2026-01-02", n_tiles=1, n_objects=4)
     prefect("work-pool", "create", "lensscan", "--type", "process")
     prefect("--no-prompt", "deploy", "--prefect-file", "infra/deploy/prefect.yaml", "--name", "nightly")
-    # Asked of the server: each `prefect` command takes four seconds of a core.
+    # These requests go to the server directly: each `prefect` command takes four seconds of a core.
     asking = {"auth": ("operator", "guarded"), "timeout": 60}
     deployment = httpx.get(f"{server.url}/deployments/name/scan-night/nightly", **asking).raise_for_status().json()
     assert [s["schedule"]["cron"] for s in deployment["schedules"]] == ["0 14 * * *"]

@@ -1,4 +1,4 @@
-"""`lensscan explain` on shards, tiles and manifests, as a person would use it."""
+"""Tests of `lensscan explain` on shards, tiles and manifests."""
 
 import json
 from pathlib import Path
@@ -34,7 +34,7 @@ def shards(tmp_path):
     return tmp_path / "shards"
 
 
-def test_objects_of_several_shards_in_the_order_asked_for(shards, tmp_path):
+def test_objects_of_several_shards_keep_the_requested_order(shards, tmp_path):
     found = explain(shards, tmp_path / "new" / "why.png", ["7", "1", "6"])
     assert list(found["objects"]) == ["7", "1", "6"]
     assert (tmp_path / "new" / "why.png").read_bytes().startswith(b"\x89PNG")
@@ -42,18 +42,18 @@ def test_objects_of_several_shards_in_the_order_asked_for(shards, tmp_path):
     assert one["objects"]["1"]["p_lens"] == pytest.approx(found["objects"]["1"]["p_lens"], rel=1e-3)
 
 
-def test_the_strongest_evidence_is_found_where_it_is_and_none_where_there_is_none():
+def test_the_distance_of_the_strongest_evidence_is_right():
     maps = NetworkMaps("x", 10.0, *(np.zeros(1, np.float32),) * 2, 9.6, *(np.zeros(1, np.float32),) * 2)
     shown = np.full((24, 24), -1.0)
     assert from_middle(shown, 9.6, maps) is None
     assert from_middle(0 * shown, 9.6, maps) is None
     shown[2, 14] = 0.5
     assert from_middle(shown, 9.6, maps) == pytest.approx(np.hypot(2.5 * 0.4 - 5, 14.5 * 0.4 - 5))
-    # Masks that are wider than their step.
+    # The masks are wider than their step.
     assert from_middle(shown, 9.6, maps, 0.2) == pytest.approx(np.hypot(2.5 * 0.4 - 4.8, 14.5 * 0.4 - 4.8))
 
 
-def test_a_damaged_tile_is_no_traceback(tmp_path):
+def test_a_damaged_tile_gives_an_error_and_no_traceback(tmp_path):
     write_tile(tmp_path / "tiles", 3, 6, n_pixels=600)
     from scanner.sources.tiles import discover_tiles, read_tile_catalogue
 
@@ -61,11 +61,11 @@ def test_a_damaged_tile_is_no_traceback(tmp_path):
     first = str(read_tile_catalogue(tile.catalogue).object_ids[0])
     path = Path(tile.mosaics["J"])
     path.write_bytes(path.read_bytes()[:-3000])
-    with pytest.raises(ExplainError, match=f"nothing to look at: {first}: fits_truncated"):
+    with pytest.raises(ExplainError, match=f"no usable object: {first}: fits_truncated"):
         explain(tmp_path / "tiles", tmp_path / "why.png", [first])
 
 
-def test_sources_of_a_tile(tmp_path):
+def test_objects_of_a_tile_are_explained(tmp_path):
     write_tile(tmp_path / "tiles", 3, 6, n_pixels=600)
     from scanner.sources.tiles import discover_tiles, read_tile_catalogue
 
@@ -76,8 +76,8 @@ def test_sources_of_a_tile(tmp_path):
     assert found["objects"]
 
 
-def test_ids_below_zero_are_no_options(lensscan, tmp_path):
-    """Euclid's are below zero in the south."""
+def test_negative_ids_are_not_read_as_options(lensscan, tmp_path):
+    """Euclid's object ids are negative in the south."""
     ids, rng = np.array([-1000000, -1000003]), np.random.default_rng(1)
     stamps = {band: rng.normal(size=(2, g.n_pixels, g.n_pixels)).astype(np.float32) for band, g in MER_10.grids.items()}
     (tmp_path / "shards").mkdir()
@@ -88,14 +88,14 @@ def test_ids_below_zero_are_no_options(lensscan, tmp_path):
     assert list(json.loads(done.stdout)["objects"]) == ["-1000000", "-1000003"]
 
 
-def test_a_target_that_cannot_be_written_is_told_before_anything_else(shards, tmp_path):
+def test_an_output_that_cannot_be_written_is_reported_first(shards, tmp_path):
     with pytest.raises(ExplainError, match=r"/proc/x\.png: cannot be written: "):
-        explain(shards, Path("/proc/x.png"), ensemble="nobody")
+        explain(shards, Path("/proc/x.png"), ensemble="nosuch")
     check_out(tmp_path / "new" / "x.png")
     assert list((tmp_path / "new").iterdir()) == []
 
 
-def test_a_narrow_table_has_all_digits_and_says_where_there_is_nothing(monkeypatch, tmp_path, capsys):
+def test_a_narrow_table_shows_all_digits_and_none(monkeypatch, tmp_path, capsys):
     numbers = {"p_lens": 0.9876, "strongest_occlusion_arcsec": 1.2345, "strongest_guided_arcsec": None}
     name = "EUCL-J174752.17+660743.0-very-long-2684100"
     networks = {"equivariant-centre": numbers, "x": numbers | {"strongest_guided_arcsec": 2.3456}}
@@ -127,7 +127,7 @@ def manifest(tmp_path):
     return tmp_path / "m.csv"
 
 
-def test_the_command_explains_a_manifest_and_says_what_it_left_out(lensscan, manifest, tmp_path):
+def test_the_command_explains_a_manifest_and_lists_rejected_objects(lensscan, manifest, tmp_path):
     command = ["explain", manifest, "--out", tmp_path / "why.png", "--ensemble", "mer3-sim", "--networks", "compact-sky"]
     done = lensscan(*command, "--json")
     assert done.returncode == 0, done.stderr
@@ -146,12 +146,12 @@ def test_the_command_explains_a_manifest_and_says_what_it_left_out(lensscan, man
         ({"objects": ["77"]}, "has no object 77"),
         ({"objects": [str(i) for i in range(25)]}, "at most 24 objects, got 25"),
         ({"objects": []}, "name the objects"),
-        ({"ensemble": "nobody"}, "nobody: no ensemble of that name"),
+        ({"ensemble": "nosuch"}, "nosuch: no ensemble of that name"),
         ({"networks": ["x"]}, "has no network x"),
-        ({"networks": []}, "name a network of mer3-sim"),
+        ({"networks": []}, "at least one network of mer3-sim must be named"),
     ],
 )
-def test_mistakes_are_told_and_nothing_is_written(shards, tmp_path, change, says):
+def test_mistakes_are_reported_and_no_file_is_written(shards, tmp_path, change, says):
     options = {"out": "why.png", "objects": ["1"]} | change
     options["out"] = tmp_path / options["out"]
     with pytest.raises(LensscanError, match=says):
@@ -159,13 +159,13 @@ def test_mistakes_are_told_and_nothing_is_written(shards, tmp_path, change, says
     assert not options["out"].exists()
 
 
-def test_an_id_twice_is_told(manifest, tmp_path):
+def test_a_repeated_id_is_an_error(manifest, tmp_path):
     lines = manifest.read_text().splitlines()
     manifest.write_text("\n".join([*lines, lines[1]]) + "\n")
     with pytest.raises(ExplainError, match="has several objects first"):
         explain(manifest, tmp_path / "why.png")
 
 
-def test_where_nothing_can_be_looked_at_the_reasons_are_given(manifest, tmp_path):
-    with pytest.raises(ExplainError, match="nothing to look at: bad: missing_file"):
+def test_without_a_usable_object_the_error_lists_the_reasons(manifest, tmp_path):
+    with pytest.raises(ExplainError, match="no usable object: bad: missing_file"):
         explain(manifest, tmp_path / "why.png", ["bad"])

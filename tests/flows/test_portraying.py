@@ -1,4 +1,4 @@
-"""`lensscan explain --portrait`, as a person would use it."""
+"""Tests of `lensscan explain --portrait`."""
 
 import json
 
@@ -15,7 +15,7 @@ from infra.errors import LensscanError
 from scanner.vocabulary.geometry import MER_10
 
 N_OBJECTS = 26
-"""More than one figure of `lensscan explain` shows."""
+"""More objects than one figure of `lensscan explain` shows."""
 
 
 def portray(images, out, objects=(), ensemble="mer3-sim", networks=("equivariant-sky",), n_steps=1, steps=None):
@@ -27,13 +27,13 @@ def portray(images, out, objects=(), ensemble="mer3-sim", networks=("equivariant
 
 @pytest.fixture(autouse=True)
 def one_kernel_a_layer(monkeypatch):
-    """Most of the time is spent on drawing them."""
+    """Draw one kernel a layer: kernels take most of the time."""
     monkeypatch.setattr(scanner.explain.portraits, "KERNELS_A_LAYER", 1)
 
 
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory):
-    """Objects that differ in VIS, and one that is not there."""
+    """Write a manifest of objects that differ in VIS, and one whose file is missing."""
     folder = tmp_path_factory.mktemp("images")
     rng = np.random.default_rng(4)
     for name in [*(f"vis{i}" for i in range(N_OBJECTS)), "nisp"]:
@@ -55,7 +55,7 @@ def test_a_portrait_names_objects_of_a_long_manifest(manifest, tmp_path):
     assert {kernel["object"] for kernel in said["kernels"]} <= ids
     least, most = said["deep_dreams"]
     assert least["p_lens"] < most["p_lens"]
-    # A step each for the classes, nine layers and the dreams.
+    # One step each for the classes, the nine layers and the Deep Dreams.
     assert steps == [(i + 1, 11) for i in range(11)]
 
 
@@ -76,7 +76,7 @@ def test_the_command_needs_no_images_and_draws_the_same_again(lensscan, tmp_path
     assert (tmp_path / "again.pdf").read_bytes() == content
 
 
-def test_the_table_says_what_each_network_says(monkeypatch, tmp_path, capsys):
+def test_the_table_shows_probabilities_and_rejected_objects(monkeypatch, tmp_path, capsys):
     found = {
         "figure": "p.png",
         "networks": {"OU-66": {"class_generated": {"nonlens": 1.0, "lens": 0.75}}},
@@ -94,15 +94,15 @@ def test_the_table_says_what_each_network_says(monkeypatch, tmp_path, capsys):
     [
         ({"out": "p.txt"}, r"--out must be a file that ends in \.png or \.pdf"),
         ({"n_steps": 0}, "--steps must be at least 1, got 0"),
-        ({"ensemble": "nobody"}, "nobody: no ensemble of that name"),
+        ({"ensemble": "nosuch"}, "nosuch: no ensemble of that name"),
         ({"networks": ["x"]}, "has no network x"),
         ({"objects": ["77"]}, "has no object 77"),
-        ({"objects": ["o1"], "images": None}, "--objects are of images"),
+        ({"objects": ["o1"], "images": None}, "--objects needs images"),
         ({"images": "gone.csv"}, "no such file"),
-        ({"objects": ["bad"]}, "nothing to look at: bad: missing_file"),
+        ({"objects": ["bad"]}, "no usable object: bad: missing_file"),
     ],
 )
-def test_mistakes_are_told_in_one_line_and_nothing_is_written(manifest, tmp_path, change, says):
+def test_mistakes_give_one_line_and_write_no_file(manifest, tmp_path, change, says):
     options = {"out": "p.png", "images": manifest} | change
     out = tmp_path / options.pop("out")
     with pytest.raises(LensscanError, match=says) as told:
@@ -111,14 +111,14 @@ def test_mistakes_are_told_in_one_line_and_nothing_is_written(manifest, tmp_path
     assert not out.exists()
 
 
-def test_no_more_objects_than_memory_holds(manifest, tmp_path, monkeypatch):
+def test_too_many_objects_are_refused(manifest, tmp_path, monkeypatch):
     monkeypatch.setattr(flows.commands.portray, "MOST_OBJECTS", 20)
-    with pytest.raises(ExplainError, match="has 27 such objects, at most 20 are looked at: choose with --objects"):
+    with pytest.raises(ExplainError, match="has 27 such objects, more than the limit of 20: choose with --objects"):
         portray(manifest, tmp_path / "p.png")
 
 
 def test_explaining_needs_images_and_has_no_steps(tmp_path):
     with pytest.raises(ExplainError, match="name images: a manifest, or a folder of tiles or shards"):
         explain(out=tmp_path / "why.png")
-    with pytest.raises(ExplainError, match="--steps is for --portrait"):
+    with pytest.raises(ExplainError, match="--steps needs --portrait"):
         explain("m.csv", out=tmp_path / "why.png", steps=3)

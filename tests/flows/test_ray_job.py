@@ -1,4 +1,4 @@
-"""`ray job submit -- lensscan scan …` for real: a Ray head of its own on loopback, with its token."""
+"""Test of `ray job submit -- lensscan scan …` with a Ray head of its own on loopback, with its token."""
 
 import json
 import os
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.server, pytest.mark.ray]
 
 @pytest.fixture
 def ray_head(tmp_path_factory):
-    """Address of the job server and the environment that holds its token."""
+    """Yield the address of the job server and the environment that holds its token."""
     folder = tmp_path_factory.mktemp("ray")
     token = folder / "token"
     token.write_text(secrets.token_hex(32))
@@ -32,7 +32,7 @@ def ray_head(tmp_path_factory):
         "RAY_USAGE_STATS_ENABLED": "0",
     }
     env.pop("RAY_ADDRESS", None)
-    # Above 20000, where Ray's own worker ports end.
+    # Ports above 20000, where Ray's own worker ports end.
     ports = [free_port(above=20000) for _ in range(4)]
     options = (
         f"--port={ports[0]} --dashboard-port={ports[1]} --ray-client-server-port={ports[2]} "
@@ -63,7 +63,7 @@ def submit(address, env, folder, *command):
 
 
 @pytest.mark.fault(37)
-def test_a_submitted_job_scans_and_its_answer_can_be_queried(ray_head, tmp_path):
+def test_a_submitted_job_scans_and_seals_a_catalogue(ray_head, tmp_path):
     address, env = ray_head
     ids = write_tiles(tmp_path / "tiles", n_tiles=2, n_objects=3)
     work = tmp_path / "work"

@@ -1,4 +1,4 @@
-"""A night scanned for real: worker counts, repeats, SIGKILL at any time, and S3 do not change the catalogue."""
+"""Tests with a real scan: worker counts, repeats, SIGKILL at any time, and S3 do not change the catalogue."""
 
 import contextlib
 import inspect
@@ -47,7 +47,7 @@ def scan_command(tiles, root, workers=2):
 
 @pytest.fixture(scope="module")
 def scan(lensscan):
-    """Scan to the end; the summary."""
+    """Scan to the end and return the summary."""
 
     def run(tiles, root, workers=2):
         done = lensscan(*scan_command(tiles, root, workers)[1:])
@@ -72,7 +72,7 @@ def unit_rows(root):
 
 @pytest.fixture(scope="module")
 def undisturbed(tiles, scan, tmp_path_factory):
-    """The catalogue of an undisturbed scan."""
+    """Return the catalogue of an undisturbed scan."""
     root = tmp_path_factory.mktemp("undisturbed") / "catalogue"
     summary = scan(tiles[0], root)
     assert summary["rows_by_status"] == {"scored": N_TILES * N_OBJECTS}
@@ -81,13 +81,13 @@ def undisturbed(tiles, scan, tmp_path_factory):
 
 @pytest.mark.ray
 @pytest.mark.server
-def test_one_actor_gives_the_catalogue_of_two_and_s3_that_of_a_disk(tiles, scan, lensscan, undisturbed, s3, tmp_path):
+def test_one_actor_on_s3_gives_the_catalogue_of_two(tiles, scan, lensscan, undisturbed, s3, tmp_path):
     for path in tiles[0].iterdir():
         create_if_absent(join(s3, "tiles", path.name), path.read_bytes(), "test")
     scan(join(s3, "tiles"), join(s3, "catalogue"), workers=1)
     one, two = catalogue(fetch(join(s3, "catalogue"), tmp_path / "copy")), catalogue(undisturbed)
     numbers, maps = number_columns(one), [column.name for column in MAP_COLUMNS]
-    # A plan's id is also that of its input's place.
+    # The plan id depends on the URI of the input.
     apart = ["plan_id", *numbers, *maps]
     assert one.drop_columns(apart).equals(two.drop_columns(apart))
     # The last digits depend on the number of threads.
@@ -108,14 +108,14 @@ def number_columns(table):
 
 
 @pytest.mark.ray
-def test_the_best_of_each_tile_have_as_many_maps_as_were_asked_for(undisturbed):
+def test_the_best_candidates_of_each_tile_have_maps(undisturbed):
     table = catalogue(undisturbed).to_pandas()
     for _, rows in table.groupby("tile"):
         best = rows.sort_values(["p_lens", "object_id"], ascending=[False, True])
         assert best["map_guided"].notna().tolist() == [True] * N_MAPS + [False] * (N_OBJECTS - N_MAPS)
 
 
-def test_without_a_word_as_many_maps_are_stored_as_the_scan_itself_would():
+def test_command_and_scan_have_the_same_default_of_maps():
     default = inspect.signature(scan_night).parameters["maps_per_unit"].default
     assert default == inspect.signature(command).parameters["maps"].default == MAPS_PER_UNIT
     for n, is_allowed in ((MOST_MAPS_PER_UNIT, True), (MOST_MAPS_PER_UNIT + 1, False)):
@@ -129,7 +129,7 @@ def test_without_a_word_as_many_maps_are_stored_as_the_scan_itself_would():
 
 @pytest.mark.fault(10)
 @pytest.mark.ray
-def test_a_second_scan_of_the_same_night_has_nothing_to_do(tiles, scan, lensscan, undisturbed):
+def test_a_second_scan_of_a_night_writes_nothing(tiles, scan, lensscan, undisturbed):
     before = {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in undisturbed.rglob("*") if path.is_file()}
     parts = {part: read_files((undisturbed / part).rglob("*.parquet"))[0] for part in ("units", "candidates")}
     summary = scan(tiles[0], undisturbed)
@@ -144,9 +144,9 @@ def test_a_second_scan_of_the_same_night_has_nothing_to_do(tiles, scan, lensscan
 
 
 def kill_after_commits(tiles, root, wanted):
-    """Start the command, and SIGKILL it with every Ray process that it started once so many units are committed.
+    """Start the command, and SIGKILL it with all its Ray processes once `wanted` units are committed.
 
-    Gives how many are; None if the command came to its end before the kill.
+    Return the number of committed units, or None if the command ended before the kill.
     """
     process = subprocess.Popen(
         scan_command(tiles, root), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -166,11 +166,11 @@ def kill_after_commits(tiles, root, wanted):
 @pytest.mark.fault(4)
 @pytest.mark.parametrize("kills", [(1,), pytest.param((0, 1, 3), marks=pytest.mark.faults)])
 @pytest.mark.ray
-def test_kill_minus_nine_at_any_time_and_rerun_ends_in_the_same_catalogue(tiles, scan, undisturbed, tmp_path, measured, kills):
+def test_a_rerun_after_sigkill_gives_the_same_catalogue(tiles, scan, undisturbed, tmp_path, measured, kills):
     for attempt in range(N_ATTEMPTS):
         root = tmp_path / f"catalogue-{attempt}"
         committed_at_kill = [kill_after_commits(tiles[0], root, wanted) for wanted in kills]
-        # On a busy machine the night may end before this process looks again.
+        # On a busy machine the night may end before this process checks again.
         if None not in committed_at_kill and committed_at_kill[0] < N_TILES:
             break
     assert None not in committed_at_kill, "each command must be killed"
@@ -186,7 +186,7 @@ def test_kill_minus_nine_at_any_time_and_rerun_ends_in_the_same_catalogue(tiles,
     assert sorted(row["object_id"] for row in unit_rows(root)[1]) == sorted(tiles[1].tolist())
     assert catalogue(root).equals(catalogue(undisturbed))
     assert len(list((root / "candidates").rglob("*.parquet"))) == 1
-    # Only those that had committed something themselves.
+    # Count only kills of commands that had committed a unit themselves.
     n_counted = sum(after > before for before, after in pairwise([0, *committed_at_kill]))
     note = f"the command killed with {', '.join(map(str, committed_at_kill))} of {N_TILES} tiles committed"
     recovery_s = max(recoveries([killed], root), default=None)

@@ -1,4 +1,4 @@
-"""S3 servers of a few lines that do what no good store does."""
+"""Minimal S3 servers that misbehave."""
 
 import contextlib
 import threading
@@ -7,10 +7,10 @@ from urllib.parse import parse_qs, urlsplit
 
 
 class BadStore(BaseHTTPRequestHandler):
-    """An S3 server that accepts If-None-Match and ignores it, as some do."""
+    """An S3 server that accepts If-None-Match and ignores it, as some stores do."""
 
     protocol_version = "HTTP/1.1"
-    """Which answers `Expect: 100-continue`."""
+    """HTTP version that answers `Expect: 100-continue`."""
 
     def do_PUT(self):
         self.server.objects[self.path] = self.rfile.read(int(self.headers["Content-Length"]))
@@ -39,7 +39,7 @@ class BadStore(BaseHTTPRequestHandler):
 
 
 class LosingStore(BadStore):
-    """One that writes and then fails to say so, and honours If-None-Match."""
+    """An S3 server that honours If-None-Match, but answers 500 after it has written an object."""
 
     def do_PUT(self):
         data = self.rfile.read(int(self.headers["Content-Length"]))
@@ -48,9 +48,9 @@ class LosingStore(BadStore):
 
 
 class ListingStore(BadStore):
-    """One that lists what `server.pages` holds: by the token that asks for a page, its keys and the token that it gives.
+    """An S3 server that lists `server.pages`: a dictionary from the token of a request to the page's keys and next token.
 
-    A token of None says that this page is the last; an empty one, that there is another and not how to ask for it.
+    A next token of None marks the last page; an empty one claims that there is another page and gives no token for it.
     """
 
     def do_GET(self):
@@ -68,7 +68,7 @@ class ListingStore(BadStore):
 
 @contextlib.contextmanager
 def serving(handler, patch):
-    """A store of the given class, at which S3 clients point meanwhile."""
+    """Run a store of the given class and point S3 clients to it meanwhile."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.objects, server.pages = {}, {}
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()

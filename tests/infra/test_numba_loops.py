@@ -1,4 +1,4 @@
-"""When loops are compiled, and what may be kept of them."""
+"""Loops are compiled at their first call and may be cached, because they call no loops of other files."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from scanner.preprocess import banded, regridding, scaling_kernels, sky
 from scanner.sources import stamps
 
 FILES = (banded, big_endian, regridding, scaling_kernels, sky)
-"""`stamps` calls loops of `regridding`, from outside its own."""
+"""Modules whose loops are checked; `stamps` is not among them, because it calls loops of `regridding` from outside its own."""
 
 
 def dispatchers(module):
@@ -20,12 +20,12 @@ def dispatchers(module):
 
 
 @pytest.mark.parametrize("module", FILES)
-def test_compiled_loops_call_those_of_their_own_file_alone(module):
-    """A kept function does not notice that another file changed."""
+def test_compiled_loops_call_only_loops_of_their_own_file(module):
+    """A cached function is not rebuilt when another file changes."""
     assert {function.py_func.__module__ for function in dispatchers(module)} == {module.__name__}
 
 
-def test_the_loops_that_cut_stamps_call_none_of_another_file():
+def test_stamp_loops_call_no_loops_of_other_files():
     own = [function for function in dispatchers(stamps) if function.py_func.__module__ == stamps.__name__]
     assert len(own) == 3
     for function in own:
@@ -43,7 +43,7 @@ print({len(value.signatures) for value in values if hasattr(value, "signatures")
     assert done.stdout.strip() == "{0}"
 
 
-def test_only_what_loops_cannot_read_is_copied():
+def test_only_arrays_that_loops_cannot_read_are_copied():
     plain = np.zeros((2, 3, 3), np.float32)
     assert native(plain) is plain
     assert native(plain.astype(">f4")).dtype == np.float32

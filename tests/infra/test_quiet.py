@@ -10,7 +10,7 @@ def test_many_threads_leave_the_filters_as_they_were():
     def work():
         for _ in range(300):
             with without_warnings():
-                warnings.warn("nobody should see this", UserWarning, stacklevel=1)
+                warnings.warn("this must not be shown", UserWarning, stacklevel=1)
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:

@@ -18,13 +18,13 @@ def until(true_at_last):
     return False
 
 
-def test_items_come_whole_and_in_order():
+def test_all_items_come_in_order():
     assert list(read_ahead(lambda: iter(range(100)), 3)) == list(range(100))
     assert list(read_ahead(lambda: iter([]), 1)) == []
     assert list(read_ahead(lambda: iter([None, 1]), 1)) == [None, 1]
 
 
-def test_reading_begins_before_it_is_asked_for_and_stays_a_few_items_ahead():
+def test_reading_starts_at_once_and_stays_a_few_items_ahead():
     read = []
 
     def items():
@@ -33,7 +33,7 @@ def test_reading_begins_before_it_is_asked_for_and_stays_a_few_items_ahead():
             yield i
 
     ahead = read_ahead(items, 3)
-    # Three lie ready and one is in the reader's hand.
+    # Three items are in the queue and the reader holds one.
     assert until(lambda: len(read) == 4)
     assert next(ahead) == 0
     assert until(lambda: len(read) == 5)
@@ -41,7 +41,7 @@ def test_reading_begins_before_it_is_asked_for_and_stays_a_few_items_ahead():
     assert len(read) == 5
 
 
-def test_what_goes_wrong_while_reading_is_raised_where_the_item_is_wanted():
+def test_an_exception_while_reading_is_raised_in_the_consumer():
     def items():
         yield 1
         raise OSError("gone")
@@ -54,7 +54,7 @@ def test_what_goes_wrong_while_reading_is_raised_where_the_item_is_wanted():
         next(ahead)
 
 
-def test_a_reader_that_nobody_listens_to_ends():
+def test_a_reader_without_a_consumer_ends():
     for leave in ("close", "forget"):
         ahead = read_ahead(lambda: iter(range(10**9)), 1)
         assert next(ahead) == 0
@@ -69,7 +69,7 @@ def test_less_than_one_item_ahead_is_refused():
         read_ahead(lambda: iter([]), 0)
 
 
-def test_results_come_in_order_and_a_few_at_a_time_are_worked_out():
+def test_results_come_in_order_and_few_are_computed_ahead():
     begun, at_once = [], threading.Semaphore(4)
 
     def square(x):
@@ -86,7 +86,7 @@ def test_results_come_in_order_and_a_few_at_a_time_are_worked_out():
     assert list(map_ahead(square, [], 4)) == []
 
 
-def test_the_exception_of_an_item_is_raised_where_its_result_is_wanted_and_ends_the_rest():
+def test_an_exception_of_a_call_replaces_its_result():
     def fail_at_three(x):
         if x == 3:
             raise OSError("gone")

@@ -12,7 +12,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_environment_wins_over_the_file(folder, monkeypatch):
+def test_the_environment_overrides_the_file(folder, monkeypatch):
     (folder / "lensscan.toml").write_text('workers = 3\nallow_open_cluster = true\nray_address = "10.0.0.1:6379"\n')
     monkeypatch.setenv("LENSSCAN_WORKERS", "5")
     found = Settings.read()
@@ -33,10 +33,10 @@ def test_a_value_out_of_range_is_named(folder, monkeypatch):
 
 @pytest.mark.fault(36)
 @pytest.mark.parametrize("line", ['aws_secret_access_key = "canary"', 'key = "canary', 'workers = "canary"'])
-def test_a_secret_that_strayed_into_the_file_stays_there(folder, line):
+def test_a_secret_in_the_settings_file_is_not_repeated(folder, line):
     (folder / "lensscan.toml").write_text(line + "\n")
     with pytest.raises(SettingsError) as error:
         Settings.read()
-    # With all causes, as a log would have it; what a known setting was given is said.
+    # The traceback holds all causes, as a log would; the value of a known setting is quoted.
     told = "".join(traceback.format_exception(error.value))
     assert ("canary" in told) == line.startswith("workers")

@@ -1,8 +1,8 @@
-"""`make mutants`: do the tests notice defects, those of an audit and a sample of small ones in core modules?
+"""`make mutants`: test whether the tests detect defects, those of an audit and a sample of small ones in core modules.
 
-Writes `report.json` and `REPORT.md` beside this file, unless only a part is run; fails where a defect of the audit survives,
-where too many of the sample do, or where the list of equivalent mutants is stale. Called again with the same code after it was
-killed, it goes on where it stopped.
+Writes `report.json` and `REPORT.md` beside this file, unless only a part is run. Fails if a defect of the audit survives,
+if too many mutants of a sample survive, or if the list of equivalent mutants is stale. If it is killed and started again with
+the same code, it resumes where it stopped.
 """
 
 import argparse
@@ -34,34 +34,34 @@ REPORT = Path(__file__).with_name("report.json")
 
 def _arguments(arguments: Iterable[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
-    parser.add_argument("--audit-only", action="store_true", help="the audit's defects alone")
-    parser.add_argument("--sample-only", action="store_true", help="the sampled mutants alone")
-    parser.add_argument("--modules", nargs="+", metavar="PATH", help="sampled mutants of these modules alone")
-    parser.add_argument("--seed", type=int, default=HELD_OUT_SEED, help="of the held-out sample (default %(default)s)")
-    parser.add_argument("--copies", type=int, default=2, help="how many mutants run at a time")
-    parser.add_argument("--fresh", action="store_true", help="forget what an earlier run of the same code found")
-    parser.add_argument("--list", action="store_true", help="name the mutants and run none")
-    parser.add_argument("--report", type=Path, help="file for the report; by default report.json, if everything is run")
+    parser.add_argument("--audit-only", action="store_true", help="run only the audit's defects")
+    parser.add_argument("--sample-only", action="store_true", help="run only the sampled mutants")
+    parser.add_argument("--modules", nargs="+", metavar="PATH", help="run only sampled mutants of these modules")
+    parser.add_argument("--seed", type=int, default=HELD_OUT_SEED, help="seed of the held-out sample (default %(default)s)")
+    parser.add_argument("--copies", type=int, default=2, help="number of mutants that run at a time")
+    parser.add_argument("--fresh", action="store_true", help="discard the results of an earlier run of the same code")
+    parser.add_argument("--list", action="store_true", help="list the mutants without running them")
+    parser.add_argument("--report", type=Path, help="file for the report (default: report.json, if everything is run)")
     found = parser.parse_args(None if arguments is None else list(arguments))
     known = [module.path for module in MODULES]
     if unknown := sorted(set(found.modules or ()) - set(known)):
         parser.error(f"modules must be among {', '.join(known)}, got {', '.join(unknown)}")
     if found.seed == FIRST_SEED:
-        parser.error(f"--seed must not be {FIRST_SEED}, which is that of the sample against which tests were written")
+        parser.error(f"--seed must not be {FIRST_SEED}, the seed of the sample against which tests were written")
     if found.copies < 1:
         parser.error(f"--copies must be >= 1, got {found.copies}")
     return found
 
 
 def main(arguments: Iterable[str] | None = None) -> int:
-    """Run the mutants that were asked for; 0 where all is well."""
+    """Run the requested mutants; return 0 if the run found nothing wrong, else 1."""
     asked = _arguments(arguments)
     start, code = time.monotonic(), commit()
     with ExitStack() as cleanup:
         folder = cleanup.enter_context(tempfile.TemporaryDirectory(prefix="mutants-"))
         trees = [cleanup.enter_context(closing(Tree(ROOT, Path(folder, str(i))))) for i in range(asked.copies)]
         root = trees[0].root
-        # From the copy, not from the working tree: that may change meanwhile.
+        # Read the copy, not the working tree, which may change during the run.
         paths = asked.modules or [module.path for module in MODULES]
         jobs = [] if asked.sample_only or asked.modules else audit_jobs(root)
         jobs += [] if asked.audit_only else [*sample_jobs(root, paths), *held_out_jobs(root, paths, asked.seed)]
@@ -76,7 +76,7 @@ def main(arguments: Iterable[str] | None = None) -> int:
         results = Campaign(jobs, trees, progress).results()
     equivalents = read_equivalents()
     words = sys.argv[1:] if arguments is None else arguments
-    # Of a run that goes on where an earlier one stopped, the clock tells the last part alone.
+    # If this run resumed an earlier one, the clock covers only the last part.
     wall_s = max(time.monotonic() - start, sum(result.seconds for result in results) / asked.copies)
     run = Circumstances(" ".join(["python -m tests.mutants", *words]), code, wall_s, asked.seed)
     report = as_json(results, equivalents, run)

@@ -1,6 +1,6 @@
-"""27 of the audit's 81 defects: 25 that survived, 2 that a test noticed by accident; each must fail a test now.
+"""27 of the audit's 81 defects: 25 that survived, 2 that a test detected by accident; each must make a test fail now.
 
-Most are wiring: a tested part that is not used, or is used with the wrong argument, which operators of mutation seldom make.
+Most are wiring defects: a tested part that is unused or gets the wrong argument, which mutation operators seldom produce.
 """
 
 from dataclasses import dataclass
@@ -13,20 +13,20 @@ class Defect:
     id: str
     path: str
     wrong: str
-    """What the code then does wrong."""
+    """The wrong behaviour that the defect causes."""
     old: str
     new: str
     tests: tuple[str, ...]
 
     def applied_to(self, source: str) -> str:
-        """The file with the defect.
+        """Return the source with the defect.
 
         Raises:
-            ValueError: the file was rebuilt, so that what is to be replaced is not there exactly once.
+            ValueError: the source changed, so that `old` does not occur in it exactly once.
         """
         n = source.count(self.old)
         if n != 1:
-            raise ValueError(f"{self.id}: must be in {self.path} once, is there {n} times: {self.old!r}")
+            raise ValueError(f"{self.id}: text to replace must occur once in {self.path}, occurs {n} times: {self.old!r}")
         return source.replace(self.old, self.new)
 
 
@@ -34,7 +34,7 @@ DEFECTS = (
     Defect(
         "M07",
         "simulation/injection/arcs.py",
-        "What is painted is not brought to the file's flux scale.",
+        "Painted arcs are not converted to the file's flux scale.",
         "stamps[band] + _placed(noisy * scale[band], corner, shape)",
         "stamps[band] + _placed(noisy, corner, shape)",
         ("tests/simulation/injection/test_flux.py",),
@@ -42,7 +42,7 @@ DEFECTS = (
     Defect(
         "M08",
         "simulation/injection/tiles.py",
-        "Zero points of mosaics are not handed on.",
+        "Zero points of mosaics are not passed on.",
         "        zero_points_ab_mag={band: mosaic.zero_point_ab_mag for band, mosaic in mosaics.items()},\n",
         "",
         ("tests/simulation/injection/test_flux.py",),
@@ -50,7 +50,7 @@ DEFECTS = (
     Defect(
         "M09",
         "simulation/injection/cutouts.py",
-        "Zero points of cutouts are not handed on.",
+        "Zero points of cutouts are not passed on.",
         "*draw_kind(seed, i), zero_points_ab_mag=zero_points, psfs=psfs)",
         "*draw_kind(seed, i), psfs=psfs)",
         ("tests/simulation/injection/test_flux.py",),
@@ -58,7 +58,7 @@ DEFECTS = (
     Defect(
         "M22",
         "scanner/networks/prevalence.py",
-        "The compound share of the package is lost.",
+        "The package's compound share is ignored.",
         "compound_share or card.combiner.compound_share",
         "compound_share",
         ("tests/scanner/networks/test_prevalence.py",),
@@ -66,7 +66,7 @@ DEFECTS = (
     Defect(
         "M25",
         "scanner/scan/scoring.py",
-        "Rows that a second ensemble is asked about are chosen by scores of the sweep.",
+        "Rows for the second ensemble are selected by scores of the bfloat16 sweep.",
         "lowest = min(config.candidate_threshold, config.second.above if config.second else 1.0)",
         "lowest = config.candidate_threshold",
         ("tests/scanner/scan/test_prescreen.py",),
@@ -74,7 +74,7 @@ DEFECTS = (
     Defect(
         "M36",
         "scanner/catalogue/audit/verify.py",
-        "The units of the seal are not compared with those of the plan.",
+        "The units in the seal are not compared with those in the plan.",
         '        if set(seal.units) != {unit.unit_id for unit in self._plan.units}:\n            wrong.add("units")\n',
         "",
         ("tests/scanner/catalogue/audit/test_verify.py",),
@@ -90,7 +90,7 @@ DEFECTS = (
     Defect(
         "M39",
         "scanner/catalogue/plan.py",
-        "Engine and sweep are no part of the id of a plan.",
+        "The id of a plan does not depend on engine and sweep.",
         '    return plan.model_dump(mode="json", exclude={"plan_id"})',
         '    content = plan.model_dump(mode="json", exclude={"plan_id"})\n'
         '    del content["config"]["engine"], content["config"]["sweep"]\n'
@@ -100,7 +100,7 @@ DEFECTS = (
     Defect(
         "M46",
         "infra/store/s3.py",
-        "A listing that breaks off is taken for complete.",
+        "A listing that stops early is taken as complete.",
         '            raise StorageError(f"{root_uri}: the store does not go on with its listing")',
         "            return",
         ("tests/infra/store/test_listing.py",),
@@ -108,7 +108,7 @@ DEFECTS = (
     Defect(
         "M49",
         "scanner/workers/recovery.py",
-        "A unit may lose a hundred times as many rows.",
+        "A unit may leave out a hundred times as many rows.",
         "MAX_ROWS_LEFT_OUT = 16\n",
         "MAX_ROWS_LEFT_OUT = 1600\n",
         ("tests/scanner/workers/test_recovery.py",),
@@ -116,7 +116,7 @@ DEFECTS = (
     Defect(
         "M50",
         "scanner/workers/dispatch.py",
-        "A store that fails counts as an error of the unit.",
+        "A failure of the store counts as an error of the unit.",
         "return Failure.STORE if isinstance(error, OSError | TransientError) else Failure.RAISED",
         "return Failure.RAISED",
         ("tests/scanner/workers/test_dispatch.py",),
@@ -124,7 +124,7 @@ DEFECTS = (
     Defect(
         "M51",
         "scanner/workers/dispatch.py",
-        "A worker that dies of a unit alone counts as one that dies in company.",
+        "A crash while only this unit was in flight counts as a crash with other units in flight.",
         "    if ended.trouble is Trouble.DIED and ended.call.is_alone:\n        return Failure.DIED_ALONE\n",
         "",
         ("tests/scanner/workers/test_dispatch.py",),
@@ -132,7 +132,7 @@ DEFECTS = (
     Defect(
         "M54",
         "training/fit.py",
-        "Weights of classes are not used in the loss of training.",
+        "The training loss ignores the class weights.",
         "network, optimiser, batches, self._train_weights,",
         "network, optimiser, batches, torch.ones_like(self._train_weights),",
         ("tests/training/test_fit.py",),
@@ -156,7 +156,7 @@ DEFECTS = (
     Defect(
         "M57",
         "training/fit.py",
-        "Nothing is augmented in a fit.",
+        "Training images are not augmented.",
         "self._train, rng, augment=config.augment,",
         "self._train, rng, augment=False,",
         ("tests/training/test_fit.py",),
@@ -164,7 +164,7 @@ DEFECTS = (
     Defect(
         "M59",
         "training/publish.py",
-        "The test metrics of the card are those of the validation split.",
+        "The card's test metrics are computed on the validation split.",
         '_ensemble_metrics(combiner, margins["test"], test_kinds)',
         '_ensemble_metrics(combiner, margins["validation"], dataset.kinds[rows["validation"]])',
         ("tests/training/test_build.py",),
@@ -180,7 +180,7 @@ DEFECTS = (
     Defect(
         "M71",
         "scanner/workers/run.py",
-        "The second ensemble is checked, and left out of the plan.",
+        "The second ensemble is checked, but left out of the plan.",
         "second=_opinion(second, second_above, threshold),",
         "second=_opinion(second, second_above, threshold) and None,",
         ("tests/scanner/scan/test_second_ensemble.py",),
@@ -188,7 +188,7 @@ DEFECTS = (
     Defect(
         "M74",
         "simulation/products/render.py",
-        "The detector lies within one quarter turn.",
+        "The detector's angle is drawn from only one quarter turn.",
         "angle = float(rng.uniform(0, 360))",
         "angle = float(rng.uniform(0, 90))",
         ("tests/simulation/optics/test_psf_probe.py",),
@@ -204,7 +204,7 @@ DEFECTS = (
     Defect(
         "M86",
         "simulation/products/render.py",
-        "Objects are all observed under nominal conditions.",
+        "All objects are observed under nominal conditions.",
         'conditions = draw_conditions(rng, angle) if preset == "euclid" else Conditions.nominal(angle)',
         "conditions = Conditions.nominal(angle)",
         ("tests/simulation/products/test_simulated_objects.py",),
@@ -220,7 +220,7 @@ DEFECTS = (
     Defect(
         "M88",
         "simulation/products/render.py",
-        "Twins are drawn from the default mix, not from that of the data set.",
+        "Twins are drawn from the default mix of kinds, not from that of the data set.",
         "visible_system(draw_of, optics, rng, preset, twins_of)",
         "visible_system(draw_of, optics, rng, preset)",
         ("tests/simulation/products/test_simulated_objects.py",),
@@ -228,7 +228,7 @@ DEFECTS = (
     Defect(
         "M90",
         "scanner/workers/actors.py",
-        "A worker never asks the second ensemble.",
+        "A worker never scores with the second ensemble.",
         "            if self._second and self._plan.config.second:",
         "            if False:",
         ("tests/scanner/scan/test_second_ensemble.py",),
@@ -236,7 +236,7 @@ DEFECTS = (
     Defect(
         "M91",
         "scanner/scan/unit.py",
-        "Rejections of rows after one that is left out land on other rows.",
+        "After a left-out row, rejections are assigned to the wrong rows.",
         "rejected = [(int(kept[place]), rejection) for place, rejection in batch.rejected]",
         "rejected = list(batch.rejected)",
         ("tests/scanner/scan/test_left_out_rows.py",),
@@ -244,7 +244,7 @@ DEFECTS = (
     Defect(
         "M92",
         "scanner/scan/unit.py",
-        "Scores of rows after one that is left out are not mapped back to their places.",
+        "After a left-out row, scores are not mapped back to their rows.",
         "replace(batch, places=kept[batch.places], rejected=rejected)",
         "replace(batch, rejected=rejected)",
         ("tests/scanner/scan/test_left_out_rows.py",),

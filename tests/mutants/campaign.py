@@ -1,4 +1,4 @@
-"""Mutants as jobs, run on a few copies of the repository at a time."""
+"""Runs mutants as jobs, on a few copies of the repository at a time."""
 
 import hashlib
 import json
@@ -19,12 +19,12 @@ from tests.mutants.trees import Run, Tree, TreeError, seconds_by_file
 
 PACKAGES = ("infra", "scanner", "simulation", "training", "flows")
 MIN_LIMIT_S, LIMIT_FACTOR = 90.0, 6.0
-"""The tests of a mutant may take so many times what they take without it, and this at least."""
+"""Time limit of a mutant's tests: the factor times their time without the mutant, and at least the minimum."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A mutant to be run."""
+    """A mutant to run."""
 
     group: str
     path: str
@@ -40,7 +40,7 @@ class Job:
 
 
 def audit_jobs(root: Path) -> list[Job]:
-    """The audit's defects, applied."""
+    """Return a job for each of the audit's defects."""
     return [
         Job(AUDIT, d.path, d.id, d.old, d.new, d.applied_to((root / d.path).read_text(encoding="utf-8")), d.tests)
         for d in DEFECTS
@@ -48,7 +48,7 @@ def audit_jobs(root: Path) -> list[Job]:
 
 
 def sample_jobs(root: Path, paths: Sequence[str]) -> list[Job]:
-    """The sampled mutants of some modules."""
+    """Return a job for each sampled mutant of some modules."""
     return [
         _job(module.path, module, mutant)
         for module, source in _sources(root, paths)
@@ -57,7 +57,7 @@ def sample_jobs(root: Path, paths: Sequence[str]) -> list[Job]:
 
 
 def held_out_jobs(root: Path, paths: Sequence[str], seed: int) -> list[Job]:
-    """Mutants of some modules against which no test was written."""
+    """Return a job for each held-out mutant of some modules: no test was written against those."""
     return [
         _job(HELD_OUT, module, mutant)
         for module, source in _sources(root, paths)
@@ -74,7 +74,7 @@ def _job(group: str, module: Module, mutant: Mutant) -> Job:
 
 
 class Campaign:
-    """All jobs, on a few copies at a time."""
+    """Runs all jobs, on a few copies at a time."""
 
     def __init__(self, jobs: Sequence[Job], trees: Sequence[Tree], progress: Path | None) -> None:
         self._jobs, self._trees, self._progress = list(jobs), list(trees), progress
@@ -84,7 +84,7 @@ class Campaign:
         self._lock = threading.Lock()
 
     def results(self) -> list[Result]:
-        """Run what is not done yet."""
+        """Run the jobs that have no result yet, and return the results of all jobs."""
         todo = [job for job in self._jobs if job.key not in self._results]
         self._n_done = len(self._jobs) - len(todo)
         if todo:
@@ -101,7 +101,7 @@ class Campaign:
                 done.result()
 
     def _measure(self, files: Sequence[str]) -> None:
-        """Run the tests without any mutant, which must pass, and keep their times."""
+        """Run the tests without any mutant, check that they pass, and keep their times."""
         shares = [files[i :: len(self._trees)] for i in range(len(self._trees))]
         with ThreadPoolExecutor(len(self._trees)) as pool:
             for times in pool.map(self._pass, self._trees, shares):
@@ -140,7 +140,7 @@ class Campaign:
 
 
 def _run_once_or_twice(tree: Tree, tests: Sequence[str], limit_s: float) -> Run:
-    """A run that took too long, or was killed, is made again: a busy machine does that too."""
+    """Run tests, and repeat a run that timed out or was killed: a busy machine causes that too."""
     run = tree.run(tests, limit_s)
     if not run.was_cut_short:
         return run
@@ -154,7 +154,7 @@ def _told(result: Result) -> str:
 
 
 def _done_before(progress: Path) -> dict[str, Result]:
-    """Results of an earlier run; a line that it did not finish is none."""
+    """Read the results of an earlier run, and drop a line that it did not finish."""
     found: dict[str, Result] = {}
     if not progress.exists():
         return found
@@ -170,7 +170,7 @@ def _done_before(progress: Path) -> dict[str, Result]:
 
 
 def progress_file(root: Path, folder: Path) -> Path:
-    """Where results of exactly this code and these tests are kept; those of other code are forgotten."""
+    """Return the file for results of exactly this code and these tests, and delete the files of other code."""
     files = sorted(path for package in (*PACKAGES, "tests") for path in (root / package).rglob("*.py"))
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
     file = folder / f"mutants-{digest}.jsonl"
@@ -182,6 +182,6 @@ def progress_file(root: Path, folder: Path) -> Path:
 
 
 def say(line: str) -> None:
-    """Tell the terminal, with the time."""
+    """Print a line with the time."""
     sys.stdout.write(f"{time.strftime('%H:%M:%S')} {line}\n")
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""The modules whose mutants are sampled, and the tests nearest to each: those run first that see most."""
+"""The modules whose mutants are sampled, and the tests nearest to each, those that detect most first."""
 
 from dataclasses import dataclass
 
@@ -12,9 +12,9 @@ class Module:
 
     path: str
     tests: tuple[str, ...]
-    """Files, or tests of files, of the default selection."""
+    """Test files, or tests in files, of the default selection."""
     n: int = _PER_MODULE
-    """Mutants at most."""
+    """Largest number of mutants."""
 
 
 MODULES = (
@@ -132,4 +132,4 @@ NOT_SAMPLED = {
     "simulation/injection/tiles.py": "its nearest tests take minutes",
     "simulation/injection/cutouts.py": "its nearest tests take minutes",
 }
-"""Files with defects of the audit that are not sampled, and why."""
+"""Maps each file that has defects of the audit but is not sampled to the reason."""

@@ -1,7 +1,7 @@
-"""Runs pytest again and again, each time in a fork of a process that has imported the libraries: they take most of a short run.
+"""Run pytest repeatedly in forks of a process that has imported the libraries, because imports take most of a short run.
 
-A script, not a module of the package: nothing of the repository may be imported before the fork. Each line of the input is a
-run, `{"cwd", "env", "log", "arguments"}`; each gives two lines, the id of its process, which leads a group, and its exit code.
+This is a script, not a module of the package: nothing of the repository may be imported before the fork. Each input line is a
+run, `{"cwd", "env", "log", "arguments"}`; each run prints two lines, its process id, which leads a group, and its exit code.
 """
 
 import gc
@@ -17,8 +17,8 @@ from typing import Any
 
 
 def main(libraries: list[str]) -> None:
-    """Import what is installed of some libraries, then run what is asked for."""
-    # The folder of this script, whose modules are no libraries.
+    """Import those of the libraries that are installed, then execute the runs requested on stdin."""
+    # Remove the folder of this script from the path: its modules are not libraries.
     del sys.path[0]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -26,7 +26,7 @@ def main(libraries: list[str]) -> None:
             with suppress(ImportError):
                 importlib.import_module(library)
     if len(list(Path("/proc/self/task").glob("*"))) > 1:
-        sys.exit("a library starts threads when it is imported: no process with threads can be forked")
+        sys.exit("a library starts threads when it is imported, and a process with threads cannot be forked")
     gc.freeze()
     for line in sys.stdin:
         run = json.loads(line)
@@ -38,7 +38,7 @@ def main(libraries: list[str]) -> None:
 
 
 def _become(run: dict[str, Any]) -> None:
-    """Be the process of a run, and end with it."""
+    """Turn this process into a run of pytest, and exit with it."""
     code = 1
     try:
         os.setsid()
@@ -50,7 +50,7 @@ def _become(run: dict[str, Any]) -> None:
         os.environ.update(run["env"])
         sys.path.insert(0, run["cwd"])
         pytest = importlib.import_module("pytest")
-        # As with `python -m pytest`: Ray puts the folder of the script on the path of its workers.
+        # Set argv as `python -m pytest` does: Ray puts the folder of the script on the path of its workers.
         sys.argv = [importlib.import_module("pytest.__main__").__file__ or "", *run["arguments"]]
         code = int(pytest.main(run["arguments"]))
     except BaseException:  # noqa: BLE001 - nothing may reach the loop of the parent

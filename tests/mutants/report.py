@@ -1,4 +1,4 @@
-"""What the mutants tell: a report for machines, a table for people, and what is wrong with it."""
+"""Reports on the mutants: JSON for programs, Markdown for people, and the reasons why a run fails."""
 
 import json
 import os
@@ -21,13 +21,13 @@ from tests.mutants.trees import TIME_OUT
 HERE = Path(__file__).parent
 EQUIVALENT = HERE / "equivalent.toml"
 LEAST_SCORE = 0.9
-"""Of the sampled mutants that are not equivalent, the share that must be killed."""
+"""Smallest share of the sampled mutants that are not equivalent which tests must kill."""
 AUDIT, HELD_OUT = "audit", "held_out"
 
 
 @dataclass(frozen=True)
 class Result:
-    """A mutant and how it fared."""
+    """A mutant and the result of its run."""
 
     group: str
     """`audit`, `held_out`, or the path of the sampled module."""
@@ -47,7 +47,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Equivalent:
-    """A mutant that does what the code does."""
+    """A mutant that behaves as the code does."""
 
     module: str
     operator: str
@@ -63,7 +63,7 @@ class Equivalent:
 
 
 def read_equivalents(file: Path = EQUIVALENT) -> list[Equivalent]:
-    """The list of mutants that are known to be equivalent."""
+    """Read the list of mutants that are known to be equivalent."""
     entries = tomllib.loads(file.read_text(encoding="utf-8")).get("equivalent", [])
     return [
         Equivalent(**{name: value.strip() if isinstance(value, str) else value for name, value in entry.items()})
@@ -73,7 +73,7 @@ def read_equivalents(file: Path = EQUIVALENT) -> list[Equivalent]:
 
 @dataclass(frozen=True)
 class Row:
-    """The count of a group."""
+    """The counts of a group."""
 
     group: str
     mutants: int
@@ -87,7 +87,7 @@ class Row:
 
 
 def rows(results: Sequence[Result], equivalents: Iterable[Equivalent]) -> list[Row]:
-    """One for each group, in the order of the results."""
+    """Return a row for each group, in the order of the results."""
     known = {entry.change for entry in equivalents}
     found = []
     for group in dict.fromkeys(result.group for result in results):
@@ -98,13 +98,13 @@ def rows(results: Sequence[Result], equivalents: Iterable[Equivalent]) -> list[R
 
 
 def survivors(results: Iterable[Result], equivalents: Iterable[Equivalent]) -> list[Result]:
-    """Mutants that no test notices though they differ."""
+    """Return the mutants that no test detects although they are not equivalent."""
     known = {entry.change for entry in equivalents}
     return [r for r in results if not r.killed and (r.group == AUDIT or r.change not in known)]
 
 
 def complaints(results: Sequence[Result], equivalents: Sequence[Equivalent], seed: int = HELD_OUT_SEED) -> list[str]:
-    """Why the run fails; entries on modules, or of held-out samples, that were not run are not judged."""
+    """Return the reasons why the run fails; entries of modules or held-out samples that were not run are not checked."""
     found = [f"{r.what} survives: {r.path}" for r in survivors(results, equivalents) if r.group == AUDIT]
     samples = {
         "sampled": [r for r in results if r.group not in {AUDIT, HELD_OUT}],
@@ -126,7 +126,7 @@ def complaints(results: Sequence[Result], equivalents: Sequence[Equivalent], see
 
 
 def together(counts: Iterable[Row]) -> Row:
-    """The sum of some counts."""
+    """Return the sum of some counts."""
     counts = list(counts)
     sums = (sum(getattr(row, name) for row in counts) for name in ("mutants", "killed", "equivalent", "seconds"))
     return Row("all", *sums)
@@ -134,18 +134,18 @@ def together(counts: Iterable[Row]) -> Row:
 
 @dataclass(frozen=True)
 class Circumstances:
-    """How the mutants were run."""
+    """The circumstances of a run."""
 
     command: str
     commit: str
-    """Before the code was copied."""
+    """The commit just before the code was copied."""
     wall_s: float
     seed: int = HELD_OUT_SEED
-    """Of the held-out sample."""
+    """Seed of the held-out sample."""
 
 
 def as_json(results: Sequence[Result], equivalents: Sequence[Equivalent], run: Circumstances) -> dict[str, Any]:
-    """The report for machines."""
+    """Return the report for programs."""
     counts = rows(results, equivalents)
     audit = together(row for row in counts if row.group == AUDIT)
     sampled = together(row for row in counts if row.group not in {AUDIT, HELD_OUT})
@@ -177,7 +177,7 @@ def as_json(results: Sequence[Result], equivalents: Sequence[Equivalent], run: C
 
 
 def as_markdown(report: dict[str, Any]) -> str:
-    """The report for people."""
+    """Return the report for people."""
     audit, sampled, held_out, machine = (report[name] for name in ("audit", "sampled", "held_out", "machine"))
     versions = ", ".join(f"{name} {number}" for name, number in report["versions"].items())
     where = f"{machine['cpus']} cores of {machine['processor']}, Python {machine['python']}, {versions}"
@@ -190,28 +190,29 @@ def as_markdown(report: dict[str, Any]) -> str:
 
 `{report["command"]}` at {report["commit"]}, {report["date"]}: {report["minutes"]} minutes on {where}.
 
-Of 27 of an audit's 81 defects, 25 that survived and 2 that a test noticed by accident, {audit["mutants"]} were run and tests
-notice {audit["killed"]}.
+The list has 27 of an audit's 81 defects: 25 that survived and 2 that a test detected by accident. {audit["mutants"]} were run,
+and tests detect {audit["killed"]}.
 
-Of {sampled["mutants"]} sampled mutants of core modules they notice {sampled["killed"]}.
-{sampled["equivalent"]} do what the code does (`equivalent.toml` says why); of the others, {report["score"]:.1%} are killed.
-Tests were written against survivors of this sample.
+The first sample has {sampled["mutants"]} mutants of core modules; tests detect {sampled["killed"]}.
+{sampled["equivalent"]} behave as the code does (`equivalent.toml` gives the reasons); {report["score"]:.1%} of the others are
+killed. Tests were written against survivors of this sample.
 
-Against those of a second, smaller sample (seed {held_out["seed"]}) none was written before it was run: of
-{held_out["mutants"]} held-out mutants tests notice {held_out["killed"]}, {held_out["equivalent"]} do what the code does, as was
-judged afterwards, and of the others {report["held_out_score"]:.1%} are killed.
+No test was written against the second, smaller sample (seed {held_out["seed"]}) before it was run. It has
+{held_out["mutants"]} held-out mutants; tests detect {held_out["killed"]}, {held_out["equivalent"]} behave as the code does, as
+judged afterwards, and {report["held_out_score"]:.1%} of the others are killed.
 
 | {" | ".join(columns)} |
 |---|{"--:|" * (len(columns) - 1)}
 {_lines(f"| {' | '.join(map(str, row))} |" for row in table)}
 
-A mutant is killed when a test of `make test` that is nearest to it (`modules.py`, `audit.py`) fails, or takes many times as
-long as without it ({len(report["timed_out"])} did). Places are picked by a hash, one family of operators after the other, and
-one mutant a place. Texts are not changed, operators become others of the same types, and no mutant is made in
+A mutant is killed when one of the tests of `make test` nearest to it (`modules.py`, `audit.py`) fails, or takes many times as
+long as without the mutant ({len(report["timed_out"])} did). A hash selects the places, from the families of operators in turn,
+and one mutant per place. Texts are not changed, operators are replaced by others of the same types, and no mutant is made in
 
 {_lines(f"- {rule}" for rule in RULES)}
 
-The samples delete no statements and no arguments: the audit's defects do. Its defects lay in files that are not sampled too:
+The samples delete no statements and no arguments: the audit's defects do. Some of these defects are in files that are not
+sampled:
 
 {_lines(f"- {path}: {reason}" for path, reason in NOT_SAMPLED.items())}
 """
@@ -235,7 +236,7 @@ def _told(result: Result) -> dict[str, str]:
 
 
 def _killer(result: Result) -> str:
-    """The test, without its reason, or what else ended the run; no path of the copy."""
+    """Return the test that killed a mutant, without its reason, or what else ended the run; drop the path of the copy."""
     return re.sub(r"/\S*/tree/", "", " ".join(result.by.partition(" - ")[0].split()))[:200]
 
 

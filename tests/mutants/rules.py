@@ -1,4 +1,4 @@
-"""Places of the code that are not mutated, each with the reason: changes there are not judged."""
+"""Rules for the parts of the code that are not mutated, each with its reason."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -11,20 +11,20 @@ _GUARDS = re.compile(r"(frozen|strict)\s*=")
 
 
 def left_out_by(node: NodeOrLeaf) -> str | None:
-    """The rule by which no mutation is made at a node of parso's tree; None where none applies."""
+    """Return the rule that excludes a node of parso's tree from mutation, or None if no rule applies."""
     path = list(_upwards(node))
     return next((name for name, applies in RULES.items() if any(applies(*step) for step in path)), None)
 
 
 def _upwards(node: NodeOrLeaf) -> Iterator[tuple[NodeOrLeaf, NodeOrLeaf | None]]:
-    """The node and each node around it, with the one around that."""
+    """Yield the node and each of its ancestors, each with its parent."""
     while node is not None:
         yield node, node.parent
         node = node.parent
 
 
 def _is_run(node: NodeOrLeaf) -> bool:
-    """pydantic reads what `Annotated[float, Field(gt=0)]` says."""
+    """Return whether a node holds `Annotated[...]`: pydantic evaluates `Annotated[float, Field(gt=0)]` at run time."""
     return "Annotated[" in node.get_code()
 
 
@@ -37,7 +37,7 @@ def _is_annotation(node: NodeOrLeaf, parent: NodeOrLeaf | None) -> bool:
 
 
 def _is_alias(node: NodeOrLeaf, parent: NodeOrLeaf | None) -> bool:
-    """`Names = tuple[str, ...] | None` at the top of a module."""
+    """Return whether a node is a type alias such as `Names = tuple[str, ...] | None` at the top level of a module."""
     around = parent.parent if parent is not None and parent.type == "simple_stmt" else parent
     is_top = around is not None and around.type == "file_input"
     is_alias = is_top and node.type == "expr_stmt" and not _is_run(node)
@@ -49,7 +49,7 @@ def _is_protocol(node: NodeOrLeaf, _parent: NodeOrLeaf | None) -> bool:
 
 
 def _is_message(node: NodeOrLeaf, parent: NodeOrLeaf | None) -> bool:
-    """A string, with what it quotes; not the other arguments."""
+    """Return whether a node is a raised or logged string, including its f-string fields; other arguments are not excluded."""
     if node.type not in {"string", "strings", "fstring"} or parent is None:
         return False
     return any(
@@ -74,17 +74,17 @@ def _is_guard(node: NodeOrLeaf, parent: NodeOrLeaf | None) -> bool:
 
 
 def _is_star(node: NodeOrLeaf, parent: NodeOrLeaf | None) -> bool:
-    """In `def f(a, *, b)` and `{**a}`, which cosmic-ray takes for products and powers."""
+    """Return whether a node is a star as in `def f(a, *, b)` or `{**a}`: cosmic-ray takes these for products and powers."""
     is_inside = parent is not None and parent.type in {"parameters", "lambdef", "dictorsetmaker", "atom"}
     return is_inside and node.type == "operator" and node.get_code().strip() in {"*", "**", "/"}
 
 
 RULES: dict[str, Callable[[NodeOrLeaf, NodeOrLeaf | None], bool]] = {
-    "stars of signatures and of unpacking: they are no operators": _is_star,
-    "annotations, but `Annotated`: they are not run": _is_annotation,
-    "aliases of types (a capitalised name at the top of a module), but `Annotated`: only annotations use them": _is_alias,
-    "protocols: what they declare is not run": _is_protocol,
-    "strings in what is raised or logged, with what they quote: the wording": _is_message,
-    "decorators that cache or compile: they change the speed alone": _is_speed,
+    "stars of signatures and of unpacking: they are not operators": _is_star,
+    "annotations other than `Annotated`: they are not run": _is_annotation,
+    "type aliases (capitalised names at the top level of a module) without `Annotated`: only annotations use them": _is_alias,
+    "protocols: their declarations are not run": _is_protocol,
+    "strings that are raised or logged, with their fields: only the wording would change": _is_message,
+    "decorators that cache or compile: they change only the speed": _is_speed,
     "`frozen=True` and `strict=True` of classes and `zip`: they stop errors that the code does not make": _is_guard,
 }

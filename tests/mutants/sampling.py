@@ -1,7 +1,7 @@
-"""Mutants of a module, picked so that the same are picked again: cosmic-ray's operators, less what says nothing of the tests.
+"""Reproducible samples of a module's mutants: cosmic-ray's operators, without mutants that cannot show how good the tests are.
 
-A place of the code is known by its file, the text of its line, which of the equal lines it is, and its column: never by the
-number of its line, so that a sample stays as it is while code elsewhere changes.
+A place in the code is identified by its file, the text of its line, its rank among equal lines, and its column, never by its
+line number, so that a sample stays the same while code elsewhere changes.
 """
 
 import ast
@@ -44,14 +44,14 @@ OPERATORS = {
         *("ZeroIterationForLoop", "ExceptionReplacer", "RemoveDecorator"),
     ),
 }
-"""Family to operators. Of the replacements of one operator by another, those that stay in the same types: `+` by `-`, not by
-`>>`, which no test has to look for, as it raises."""
+"""Maps each family to its operators. Only replacements that accept the same types are listed: `+` becomes `-`, but not `>>`,
+which raises, so that tests need not check for it."""
 
 FIRST_SEED, HELD_OUT_SEED = 0, 3
-"""Seeds of the sample against which tests were written, and of one against which none was: another one after each run whose
-survivors got tests. Seeds 1 and 2 had their turn."""
+"""Seeds of the sample against which tests were written, and of one against which no test was written. Choose a new held-out
+seed after each run whose survivors got tests; seeds 1 and 2 are used up."""
 N_SEEN = 16
-"""Mutants of the first seed, a module, that were looked at when tests were written."""
+"""Number of mutants of the first seed per module that were inspected when tests were written."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Mutant:
     path: str
     operator: str
     line: str
-    """What is changed, without indentation; several lines where the change spans them."""
+    """The text that is changed, without indentation; several lines if the change spans them."""
     becomes: str
     text: str = field(repr=False)
     """The whole file with the change."""
@@ -71,16 +71,16 @@ class Mutant:
 class _Site:
     key: str
     operators: tuple[tuple[str, int], ...]
-    """Operator and its occurrence in the file."""
+    """Operators, each with its occurrence in the file."""
 
 
 def sample(path: str, source: str, n: int, seed: int = FIRST_SEED) -> list[Mutant]:
-    """At most `n` mutants of a file: one family of operators after the other has its turn, at most one mutant a place."""
+    """Return at most `n` mutants of a file, taken from the families of operators in turn, at most one mutant per place."""
     return list(islice(_in_order(path, source, seed), n))
 
 
 def held_out(path: str, source: str, n: int, seed: int) -> list[Mutant]:
-    """At most `n` mutants of another seed, none of which was seen when tests were written against the first sample."""
+    """Return at most `n` mutants of another seed that were not inspected when tests were written against the first sample."""
     seen = sample(path, source, N_SEEN)
     others = _in_order(path, source, seed)
     return list(islice((mutant for mutant in others if not any(_look_alike(mutant, other) for other in seen)), n))
@@ -99,12 +99,12 @@ def _in_order(path: str, source: str, seed: int) -> Iterator[Mutant]:
 
 
 def _look_alike(one: Mutant, other: Mutant) -> bool:
-    """The same change of equal lines: a list could not tell one from the other."""
+    """Return whether two mutants make the same change to equal lines: a list could not distinguish them."""
     return (one.operator, one.line, one.becomes) == (other.operator, other.line, other.becomes) or one.text == other.text
 
 
 def _sites(path: str, source: str) -> dict[str, list[_Site]]:
-    """Family to the places where one of its operators can change something that counts."""
+    """Map each family to the places where one of its operators applies and no rule excludes the mutation."""
     lines = source.splitlines()
     nodes = list(ast_nodes(get_ast(source)))
     families = {}
@@ -136,13 +136,13 @@ def _by_hash(sites: Iterable[_Site], seed: int) -> list[_Site]:
 
 
 def _hash(seed: int, *parts: str) -> str:
-    # The first sample was drawn before there were seeds.
+    # The first sample was drawn before seeds existed.
     named = parts if seed == FIRST_SEED else (str(seed), *parts)
     return hashlib.sha256("\n".join(named).encode()).hexdigest()
 
 
 def _mutant(path: str, source: str, operator: str, occurrence: int) -> Mutant | None:
-    """None where the change is none, or no Python."""
+    """Return the mutant, or None if the change leaves the program as it was or is not valid Python."""
     try:
         text = mutate_code(source, get_operator(f"core/{operator}")(), occurrence)
     except AttributeError:
@@ -168,13 +168,13 @@ def _changed_lines(source: str, text: str) -> tuple[str, str]:
     delta = list(difflib.ndiff(source.splitlines(), text.splitlines(), linejunk=None, charjunk=None))
     removed, added = ("\n".join(line[2:].strip() for line in delta if line.startswith(sign)).strip() for sign in ("- ", "+ "))
     if not added:
-        # What goes is known by what follows: there are many lines such as `@property`.
+        # Identify a removed line by the line after it: many lines look like `@property`.
         following = _following(source.splitlines(), text.splitlines())
         return f"{removed}\n{following}", following
     return removed, added
 
 
 def _following(before: Sequence[str], after: Sequence[str]) -> str:
-    """The line behind the first that differs."""
+    """Return the line after the first that differs."""
     row = next((i for i, (one, other) in enumerate(zip(before, after, strict=False)) if one != other), len(after))
     return "".join(before[row + 1 : row + 2]).strip()

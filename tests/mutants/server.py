@@ -1,4 +1,4 @@
-"""The process that runs pytest in forks of itself (`preloaded.py`), seen from outside."""
+"""Client of the process that runs pytest in forks of itself (`preloaded.py`)."""
 
 import json
 import os
@@ -26,9 +26,9 @@ LIBRARIES = (
     ),
     *("pyarrow.parquet", "pyarrow.dataset", "duckdb", "s3fs", "ray", "cyclopts", "rich.progress"),
 )
-"""What tests import and takes long; not OpenVINO, which starts a thread."""
+"""Modules that tests import and that take long to import; not OpenVINO, which starts a thread."""
 _NO_THREAD = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
-"""Arrow would start one when it is imported."""
+"""Settings without which Arrow would start a thread when it is imported."""
 _SETTINGS = {
     "OMP_NUM_THREADS": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -36,15 +36,15 @@ _SETTINGS = {
     "DO_NOT_TRACK": "1",
 }
 _START_S = 600.0
-"""To import the libraries on a busy machine, or to die."""
+"""Longest time to import the libraries on a busy machine, or for a killed run to exit, in seconds."""
 
 
 class TreeError(Exception):
-    """A copy that does not do what it must: what it says of mutants would be worth nothing."""
+    """Raised when a copy does not work as it must, so that its results on mutants would be meaningless."""
 
 
 class Server:
-    """Starts one run after the other."""
+    """Starts runs of pytest, one after the other."""
 
     def __init__(self, libraries: Sequence[str]) -> None:
         self._process = subprocess.Popen(
@@ -60,11 +60,11 @@ class Server:
         self._listener.start()
 
     def start(self, *, env: dict[str, str], **wanted: Any) -> int:
-        """Start a run, as `preloaded.py` has it; the id of its process, which is that of its group.
+        """Start a run as `preloaded.py` describes it; return its process id, which is also its group id.
 
         Raises:
-            TreeError: the process is gone.
-            queue.Empty: it does nothing.
+            TreeError: the server process has ended.
+            queue.Empty: the server process does not answer.
         """
         if self._process.stdin is None or self._process.poll() is not None:
             raise TreeError("the process that runs the tests ended")
@@ -74,10 +74,10 @@ class Server:
         return self._answer(_START_S)
 
     def exit_code(self, within_s: float | None) -> int | None:
-        """That of the run, or None where it takes longer; to be asked once more when the run was killed for that.
+        """Return the exit code of the run, or None if it takes longer; call again after killing such a run.
 
         Raises:
-            TreeError: the process is gone.
+            TreeError: the server process has ended.
         """
         try:
             return self._answer(_START_S if within_s is None else within_s)
@@ -85,7 +85,7 @@ class Server:
             return None
 
     def close(self) -> None:
-        """End the process."""
+        """End the server process."""
         self._process.kill()
         self._process.wait()
         self._listener.join()
@@ -106,7 +106,7 @@ class Server:
 
 
 def _environment() -> dict[str, str]:
-    """That of this process, less what would change how tests run."""
+    """Return the environment of this process, without the variables that would change how tests run."""
     return {
         name: value for name, value in os.environ.items() if name not in {"NUMBA_CACHE_DIR", "PYTEST_ADDOPTS", "PYTHONPATH"}
     }

@@ -1,4 +1,4 @@
-"""What is made of the results."""
+"""Tests of the reports on mutants."""
 
 import json
 from dataclasses import replace
@@ -26,16 +26,16 @@ def sampled(n_killed, n_surviving=0):
 AUDIT = [result("M01", killed=True, group="audit"), result("M02", killed=True, group="audit")]
 
 
-def test_a_run_in_which_all_are_killed_is_fine():
+def test_a_run_that_kills_all_mutants_succeeds():
     assert complaints(AUDIT + sampled(9), []) == []
 
 
-def test_a_defect_of_the_audit_that_survives_is_wrong():
+def test_a_surviving_audit_defect_fails_the_run():
     results = [*AUDIT, result("M03", killed=False, group="audit")]
     assert complaints(results, []) == [f"M03 survives: {MODULE}"]
 
 
-def test_a_defect_of_the_audit_cannot_be_excused():
+def test_an_audit_defect_cannot_be_listed_as_equivalent():
     escaped = result("AddNot", killed=False, group="audit")
     assert survivors([escaped], [SAME]) == [escaped]
 
@@ -45,7 +45,7 @@ def test_nine_tenths_of_the_sample_must_be_killed(n_surviving, wrong):
     assert complaints(sampled(18, n_surviving), []) == wrong
 
 
-def test_the_equivalent_do_not_count():
+def test_equivalent_mutants_do_not_count():
     results = [*sampled(9, 1), result("AddNot", killed=False)]
     assert complaints(results, [SAME]) == []
     assert complaints(results, []) != []
@@ -53,7 +53,7 @@ def test_the_equivalent_do_not_count():
     assert as_json(results, [SAME], RUN)["score"] == 0.9
 
 
-def test_the_held_out_count_by_themselves():
+def test_held_out_mutants_are_counted_separately():
     missed = [result("AddNot", killed=False, group="held_out")]
     results = [*AUDIT, *sampled(99), *missed]
     assert complaints(results, []) == ["0.0% of the held-out mutants are killed, must be 90%"]
@@ -66,7 +66,7 @@ def test_the_held_out_count_by_themselves():
     assert as_json(results, [judged], RUN)["held_out"]["equivalent"] == 1
 
 
-def test_the_equivalent_of_one_held_out_sample_are_not_judged_by_another():
+def test_equivalents_of_another_held_out_seed_are_not_checked():
     judged, results = (
         replace(SAME, held_out_seed=HELD_OUT_SEED),
         [result("AddNot", killed=True, group="held_out", line="if b:")],
@@ -75,21 +75,21 @@ def test_the_equivalent_of_one_held_out_sample_are_not_judged_by_another():
     assert complaints(results, [judged]) == [f"listed as equivalent, but not sampled: {MODULE}: if a: -> if not a:"]
 
 
-def test_one_that_is_said_to_be_equivalent_and_is_killed_is_wrong():
+def test_a_killed_mutant_listed_as_equivalent_fails_the_run():
     assert complaints([result("AddNot", killed=True)], [SAME]) == [
         f"listed as equivalent, but killed: {MODULE}: if a: -> if not a:"
     ]
 
 
-def test_one_that_is_said_to_be_equivalent_and_is_not_sampled_is_wrong():
+def test_an_unsampled_mutant_listed_as_equivalent_fails_the_run():
     assert complaints(sampled(1), [SAME]) == [f"listed as equivalent, but not sampled: {MODULE}: if a: -> if not a:"]
 
 
-def test_the_list_of_a_module_that_is_not_run_is_not_judged():
+def test_equivalents_of_modules_that_did_not_run_are_not_checked():
     assert complaints(AUDIT, [SAME]) == []
 
 
-def test_the_report_says_what_was_found_and_how(tmp_path):
+def test_the_report_gives_results_and_circumstances(tmp_path):
     results = [*AUDIT, *sampled(3, 1), result("AddNot", killed=True, by="time-out")]
     results.append(result("NumberReplacer", killed=True, by="pytest ends with 2: cannot import /copies/0/tree/a/b.py - so"))
     write(as_json(results, [], RUN), tmp_path / "report.json")
@@ -108,7 +108,7 @@ def test_the_report_says_what_was_found_and_how(tmp_path):
     assert f"- {MODULE}, AddNot: `if c0:` becomes `if not a:`" in text
 
 
-def test_every_entry_of_the_list_of_equivalent_mutants_has_a_reason():
+def test_every_equivalent_mutant_has_a_reason():
     entries = read_equivalents()
     assert all(entry.reason and entry.line for entry in entries)
     assert len({entry.change for entry in entries}) == len(entries)

@@ -1,4 +1,4 @@
-"""Which mutants are picked."""
+"""Tests of the selection of mutants."""
 
 import ast
 from collections import Counter
@@ -33,7 +33,7 @@ def changes(source, n=100):
     return [(mutant.operator, mutant.line, mutant.becomes) for mutant in sample("code.py", source, n)]
 
 
-def test_each_mutant_is_another_program_that_differs_in_the_lines_told():
+def test_each_mutant_differs_only_in_its_reported_lines():
     mutants = sample("code.py", SOURCE, 100)
     assert len(mutants) > 12
     for mutant in mutants:
@@ -51,11 +51,11 @@ def test_a_smaller_sample_is_the_beginning_of_a_larger_one():
     assert changes(SOURCE, 5) == changes(SOURCE, 9)[:5]
 
 
-def test_lines_that_move_leave_the_sample_as_it_is():
+def test_moved_lines_do_not_change_the_sample():
     assert changes(SOURCE.replace("LIMIT = 3\n", 'import math\n\n# More.\nNAME = "x"\nLIMIT = 3\n'), 6) == changes(SOURCE, 6)
 
 
-def test_code_elsewhere_leaves_what_is_done_to_a_place_as_it_is():
+def test_added_code_does_not_change_the_mutants_elsewhere():
     more = "\n\ndef other(a, b):\n    return [x + 1 for x in a if x > b]\n"
     assert set(changes(SOURCE)) < set(changes(SOURCE + more))
 
@@ -68,21 +68,21 @@ def test_another_file_is_sampled_in_another_order():
 MANY = "\n".join(f"x{i} = a{i} + b{i}" for i in range(30))
 
 
-def test_another_seed_picks_others_and_the_same_again():
+def test_another_seed_picks_other_mutants_reproducibly():
     first, second = ([mutant.line for mutant in sample("code.py", MANY, 8, seed)] for seed in (1, 2))
     assert first == [mutant.line for mutant in sample("code.py", MANY, 8, 1)]
     assert set(first) != set(second)
 
 
-def test_none_that_is_held_out_was_seen():
+def test_no_held_out_mutant_is_in_the_first_sample():
     found = held_out("code.py", MANY, 10, 1)
     assert len(found) == 10
     assert not {mutant.text for mutant in found} & {mutant.text for mutant in sample("code.py", MANY, N_SEEN)}
-    # A file of few places has no others.
+    # A file with few places has no other mutants.
     assert held_out("code.py", "a = b + c\n", 10, 1) == []
 
 
-def test_every_family_has_its_turn_however_many_places_another_has():
+def test_every_family_is_sampled_even_if_another_has_more_places():
     many = "\n".join(f"    x{i} = {i} + {i}" for i in range(40))
     source = f"def f(a):\n{many}\n    for _ in a:\n        if a < 0:\n            pass\n"
     families = Counter(FAMILY[mutant.operator] for mutant in sample("code.py", source, 10))
@@ -127,7 +127,7 @@ def test_equal_changes_of_equal_lines_are_made_once():
         "'''Text with 1 + 1.'''\n__all__ = ['a', 'b']",
     ],
 )
-def test_what_is_not_judged_is_left_out(source):
+def test_code_under_a_rule_is_not_mutated(source):
     assert changes(source) == []
 
 
@@ -155,5 +155,5 @@ def test_what_is_not_judged_is_left_out(source):
         ("a = {'b': c - d}", "a = {'b': c - d}", "a = {'b': c + d}"),
     ],
 )
-def test_what_looks_like_it_and_counts_is_not(source, line, becomes):
+def test_code_that_only_resembles_a_rule_is_mutated(source, line, becomes):
     assert [(before, after) for _, before, after in changes(source)] == [(line, becomes)]

@@ -1,4 +1,4 @@
-"""Mutants of a small repository are run in a copy of it."""
+"""Tests that run mutants of a small repository in a copy."""
 
 import json
 from contextlib import closing
@@ -25,7 +25,7 @@ FILES = {
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
-    """A copy, and a process in which only what every run imports is imported before."""
+    """Yield a copy whose server process imports only the libraries that every run imports."""
     work = tmp_path_factory.mktemp("work")
     for name, text in FILES.items():
         (work / "repository" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -38,18 +38,18 @@ def job(text, tests=TESTS):
     return Job("code_of_it.py", PATH, "AddNot", "a", "b", text, tests)
 
 
-def test_a_planted_mutant_is_killed_and_one_that_no_test_sees_survives(tree, tmp_path):
-    # The second is the same for numbers that differ.
+def test_detected_mutants_are_killed_and_others_survive(tree, tmp_path):
+    # The second mutant gives the same results for numbers that differ.
     jobs = [job(CODE.replace(">", "<")), job(CODE.replace(">", ">=")), job("import missing\n")]
     progress = tmp_path / "progress.jsonl"
     results = Campaign(jobs, [tree], progress).results()
     assert [result.killed for result in results] == [True, False, True]
     assert results[0].by.startswith("tests/test_code.py::test_the_larger - assert 1 == 2")
     assert (tree.root / PATH).read_text() == CODE
-    # What is done is not run again: there is no tree to run it.
+    # Finished jobs are not run again: here no tree could run them.
     assert Campaign(jobs, [], progress).results() == results
     assert [json.loads(line)["killed"] for line in progress.read_text().splitlines()] == [True, False, True]
-    # A line that was not finished is none, and that of the next result is not glued to it.
+    # An unfinished line is dropped, and the line of the next result is not appended to it.
     whole = progress.read_text()
     progress.write_text(whole[:-9])
     assert [r.killed for r in Campaign(jobs, [tree], progress).results()] == [True, False, True]
@@ -65,13 +65,13 @@ def test_a_planted_mutant_is_killed_and_one_that_no_test_sees_survives(tree, tmp
         ("tests/test_absent.py", "pytest cannot run tests/test_absent.py"),
     ],
 )
-def test_tests_that_fail_without_a_mutant_or_are_none_end_the_run(tree, tests, message):
+def test_failing_or_missing_tests_without_a_mutant_end_the_run(tree, tests, message):
     with pytest.raises(TreeError, match=f"^{message}"):
         Campaign([job(CODE, (tests,))], [tree], None).results()
 
 
 @pytest.mark.parametrize("n_deaths", [1, 2])
-def test_a_run_that_is_killed_is_made_again_once(tree, tmp_path, n_deaths):
+def test_a_killed_run_is_repeated_once(tree, tmp_path, n_deaths):
     seen = tmp_path / "seen"
     dying = (
         f"import os, pathlib\n\nseen = pathlib.Path({str(seen)!r})\nwith seen.open('a') as file:\n    file.write('x')\n"
@@ -82,7 +82,7 @@ def test_a_run_that_is_killed_is_made_again_once(tree, tmp_path, n_deaths):
     assert seen.read_text() == "xx"
 
 
-def test_a_loop_without_end_is_a_failure_and_nothing_of_it_stays(tree, tmp_path):
+def test_an_endless_loop_fails_and_its_processes_are_killed(tree, tmp_path):
     started, limit = tmp_path / "started", 2.0
     endless = (
         "import subprocess, sys, pathlib\n\n\ndef larger(a, b):\n"
@@ -90,7 +90,7 @@ def test_a_loop_without_end_is_a_failure_and_nothing_of_it_stays(tree, tmp_path)
         f"    pathlib.Path({str(started)!r}).write_text(str(found.pid))\n    while True:\n        pass\n"
     )
     with tree.mutated(PATH, endless):
-        # A busy machine may take longer to come so far.
+        # A busy machine may take longer to reach this point.
         while not started.exists():
             limit *= 2
             run = tree.run(TESTS, limit)
@@ -100,23 +100,23 @@ def test_a_loop_without_end_is_a_failure_and_nothing_of_it_stays(tree, tmp_path)
     assert tree.run(TESTS, 100).passed
 
 
-def test_machine_code_on_disk_is_that_of_the_mutant(tree):
+def test_machine_code_on_disk_belongs_to_the_mutant(tree):
     with tree.mutated(PATH, KERNEL):
         assert tree.run(TESTS, 100).passed
         assert list(tree.root.rglob("*.nbi"))
-        # Files of one length, written one right after the other.
+        # Files of equal length, written in quick succession.
         for other in ("a - b - 1", "a * b - 1"):
             with tree.mutated(PATH, KERNEL.replace("a + b - 1", other)):
                 assert not tree.run(TESTS, 100).passed
         assert tree.run(TESTS, 100).passed
 
 
-def test_the_data_beside_the_repository_lie_beside_the_copy(tree):
+def test_data_beside_the_repository_are_linked_beside_the_copy(tree):
     assert (tree.root.parent / "shared" / "table.csv").read_text() == "1"
     assert not (tree.root / ".venv").exists()
 
 
-def test_code_that_is_imported_from_elsewhere_is_noticed(tree):
+def test_code_imported_from_elsewhere_is_detected(tree):
     tree.check_imports("code_of_it")
     with pytest.raises(TreeError, match="not imported from the copy"):
         tree.check_imports("code_of_it", "numba")

@@ -1,4 +1,4 @@
-"""Copies of the repository in which files are mutated and tests run; the repository itself is never touched."""
+"""Copies of the repository in which files are mutated and tests run; the repository itself is never changed."""
 
 import os
 import re
@@ -17,9 +17,9 @@ from xml.etree import ElementTree as ET
 from tests.mutants.server import LIBRARIES, Server, TreeError
 
 PASSED, MISUSED, NO_TESTS = 0, 4, 5
-"""Exit codes of pytest; every other one is a failure, of a test or of an import."""
+"""Exit codes of pytest; every other code means that a test or an import failed."""
 _NOT_IMPORTED = "while loading conftest"
-"""So pytest says that a mutant cannot be imported by the fixtures of all tests, with the exit code of misuse."""
+"""Part of pytest's message when the fixtures of all tests cannot import a mutant; pytest then exits with `MISUSED`."""
 TIME_OUT, SIGNAL = "time-out", "signal"
 _LEFT_OUT = {"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis"}
 _LEFT_OUT_OF_ROOT = {".git", ".venv", "build", "dist", "data", "runs", "demo-output", "lensscan.egg-info"}
@@ -27,14 +27,14 @@ _MARK = "MUTANT_RUN"
 _ENDED_BY = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - (.*))?$", re.MULTILINE)
 _PYTEST = (
     *("-x", "-q", "--no-header", "--tb=short", "-p", "no:cacheprovider", "-n", "0", "--hypothesis-seed=0"),
-    # The asserts of libraries with plugins, which are imported before.
+    # Libraries with pytest plugins are imported before, so that pytest warns that it cannot rewrite their asserts.
     *("-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"),
 )
 
 
 @dataclass(frozen=True)
 class Run:
-    """How a run of pytest ended."""
+    """Result of a run of pytest."""
 
     passed: bool
     seconds: float
@@ -44,7 +44,7 @@ class Run:
 
     @property
     def was_cut_short(self) -> bool:
-        """No test failed: the run took too long, or died."""
+        """Whether no test failed, but the run took too long or was killed by a signal."""
         return self.by == TIME_OUT or self.by.startswith(f"{SIGNAL} ")
 
 
@@ -52,9 +52,9 @@ class Tree:
     """A copy of a repository."""
 
     def __init__(self, source: Path, folder: Path, libraries: Sequence[str] = LIBRARIES) -> None:
-        """Copy `source` to `folder/tree`, and link the data beside the repository beside the copy.
+        """Copy `source` to `folder/tree`, and link the data that lie beside the repository to lie beside the copy.
 
-        Where tests are run, `libraries` are imported once, before the first.
+        If tests are run, `libraries` are imported once, before the first run.
         """
 
         def left_out(where: str, names: Sequence[str]) -> set[str]:
@@ -77,7 +77,7 @@ class Tree:
 
     @contextmanager
     def mutated(self, path: str, text: str) -> Iterator[None]:
-        """The file has this text for a while."""
+        """Give the file this text until the `with` block ends."""
         file = self.root / path
         original = file.read_text(encoding="utf-8")
         self._write(file, text)
@@ -88,14 +88,14 @@ class Tree:
 
     def _write(self, file: Path, text: str) -> None:
         file.write_text(text, encoding="utf-8")
-        # Byte code and machine code are taken for fresh by the file's time and size: let no two writes look alike.
+        # Caches of byte code and machine code compare the file's time and size: make every write differ in its time.
         self._n_writes += 1
         os.utime(file, (time.time(), time.time() + self._n_writes))
         for stale in (file.parent / "__pycache__").glob(f"{file.stem}.*"):
             stale.unlink()
 
     def run(self, tests: Sequence[str], limit_s: float, *options: str) -> Run:
-        """Run tests, with the selection of `make test`, up to the first that fails; nothing that they start stays."""
+        """Run tests, with the selection of `make test`, up to the first failure; then kill every process that they started."""
         mark, log = uuid.uuid4().hex, self._folder / "output.txt"
         if self._server is None:
             self._server = Server(self._libraries)
@@ -118,7 +118,7 @@ class Tree:
         return Run(code == PASSED, seconds, _ended_by(code, output), output)
 
     def check_imports(self, *packages: str) -> None:
-        """Programs started here must import the code of this copy.
+        """Check that programs started here import the code of this copy.
 
         Raises:
             TreeError: they import it from elsewhere.
@@ -147,7 +147,7 @@ def _ended_by(code: int | None, output: str) -> str:
 
 
 def end_all(mark: str, group: int) -> None:
-    """Kill the processes of a run: its group, and those with its mark in the environment, which what a test starts inherits."""
+    """Kill the processes of a run: its group, and all with its mark in their environment, which child processes inherit."""
     with suppress(ProcessLookupError):
         os.killpg(group, signal.SIGKILL)
     wanted = f"{_MARK}={mark}".encode()
@@ -158,7 +158,7 @@ def end_all(mark: str, group: int) -> None:
 
 
 def seconds_by_file(junit: Path) -> dict[str, float]:
-    """Test file to the seconds of its tests, from pytest's report in XML."""
+    """Map each test file to the seconds of its tests, from pytest's XML report."""
     found: dict[str, float] = {}
     for case in ET.parse(junit).getroot().iter("testcase"):  # noqa: S314 - pytest wrote it
         file = f"{case.get('classname', '').replace('.', '/')}.py"

@@ -1,4 +1,4 @@
-"""A small catalogue with input that is really there, to be proved, damaged and restored."""
+"""A small catalogue with real input files, to be verified, damaged and restored."""
 
 import contextlib
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from tests.scanner.catalogue.test_plan import write_shard
 from tests.scanner.catalogue_parts import NIGHT, EnsembleName, scores
 
 IDS = {"a": [1, 2, 3, 4], "b": [4, 5, 6], "c": [], "d": [7, 8]}
-"""Object 4 lies in two files: it is the first's."""
+"""Object 4 lies in two files; the first owns it."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Audited:
     input: Path
 
     def scan(self, only=None):
-        """Commit what is pending; the scores depend on the object alone."""
+        """Commit the pending units; the scores depend on the object alone."""
         for unit in pending(self.plan, self.root):
             if only is None or unit.unit_id in only:
                 publish(scores_of(IDS[unit.unit_id]), unit, self.plan, self.root, f"try-{unit.unit_id}")
@@ -38,7 +38,7 @@ class Audited:
 
     @property
     def parts(self):
-        """Path below the root, by what it is."""
+        """Path below the root of one file of each kind."""
         plan_id = self.plan.plan_id
         return {
             "plan": f"plans/{plan_id}.json",
@@ -51,14 +51,14 @@ class Audited:
         return f"{self.root}/{self.parts[part]}"
 
     def contents(self):
-        """All files but those in quarantine, by what follows the root."""
+        """Return the bytes of all files except those in quarantine, by path below the root."""
         found = {file.uri: read_bytes(file.uri) for file in list_files(self.root)}
         below = {uri.removeprefix(self.root).lstrip("/"): data for uri, data in found.items()}
         return {name: data for name, data in below.items() if not name.startswith("quarantine/")}
 
 
 def elsewhere(night, folder):
-    """The same plan in another catalogue, committed and sealed without any disturbance."""
+    """Return the same plan in another catalogue, committed and sealed without any fault."""
     other = Audited(night.plan, str(folder), night.input)
     freeze(other.plan, other.root)
     other.scan()
@@ -71,7 +71,7 @@ def scores_of(ids):
 
 
 def make_audited(folder, root):
-    """A frozen plan over shards in `folder/input`, nothing committed."""
+    """Return a frozen plan over shards in `folder/input`, nothing committed."""
     for name, ids in IDS.items():
         write_shard(folder / "input" / f"{name}.parquet", ids)
     plan = build_plan(str(folder / "input"), NIGHT, EnsembleName(), ScanConfig(candidate_threshold=0.3))
@@ -80,13 +80,13 @@ def make_audited(folder, root):
 
 
 def replace(uri, data):
-    """What no part of the program does: other bytes under a name."""
+    """Put other bytes under a name, which no part of the program does."""
     with contextlib.suppress(FileNotFoundError):
         remove(info(uri))
     create_if_absent(uri, data, "damage")
 
 
 def flipped(data, at):
-    """One bit changed."""
+    """Return the data with one bit flipped."""
     at %= len(data)
     return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]

@@ -37,7 +37,7 @@ def plan_of(ids_by_unit, **config):
 
 
 def scores(ids, p_lens, **changes):
-    """A table of `unit_schema`; a `p_lens` of None is a rejected row."""
+    """Return a table of `unit_schema`; a `p_lens` of None is a rejected row."""
     scored = [p is not None for p in p_lens]
     n = len(ids)
     columns = {
@@ -64,13 +64,13 @@ def scores(ids, p_lens, **changes):
 
 
 def random_scores(rng, ids):
-    """Scores for the ids in random order, about a fifth rejected."""
+    """Return scores for the ids in random order, about a fifth rejected."""
     ids = rng.permutation(np.asarray(ids))
     return scores(ids.tolist(), [None if rng.random() < 0.2 else float(np.float32(rng.random())) for _ in ids])
 
 
 def with_maps(table, places):
-    """The table with maps in the rows at some places: their values follow from the object's id."""
+    """Return the table with maps in the rows `places`; their values follow from the object's id."""
     ids = table["object_id"].to_pylist()
     for column in EXPLANATION_COLUMNS:
         values = [ids[i] % 100 / 100 if i in places else None for i in range(table.num_rows)]

@@ -1,4 +1,4 @@
-"""Small catalogues that several tests prove, damage or restore."""
+"""Small catalogues that several tests verify, damage or restore."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The shipped networks and something for them to look at."""
+"""The shipped networks, and inputs for them."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ SHIPPED = {card.name: (folder, card) for folder in sorted(SHIPPED_DIR.iterdir())
 
 
 def inputs_of(card, n, seed=0):
-    """`[n, channel, y, x]` as a scan would make them: galaxies of many sizes, half of them with a ring, in noise."""
+    """Return `[n, channel, y, x]` as a scan would make them: galaxies of many sizes, half of them with a ring, in noise."""
     rng = np.random.default_rng(seed)
     size, radius, axis_ratio = rng.uniform((0.2, 0.5, 0.5), (1.0, 2.5, 1.0), (n, 3)).T[:, :, None, None]
     peak = 10 ** rng.uniform(0.5, 2.5, (n, 1, 1))
@@ -27,7 +27,7 @@ def inputs_of(card, n, seed=0):
 
 
 def check_logits(got, expected, precision):
-    """float32 but for rounding; bfloat16 to 3 % of the largest logit, and not float32 in disguise."""
+    """Check float32 up to rounding, and bfloat16 to 3 % of the largest logit; bfloat16 must not equal float32."""
     assert (got.dtype, got.shape) == (np.float32, expected.shape)
     error = np.abs(got - expected).max()
     if precision == "float32":

@@ -16,7 +16,7 @@ SPECS = (
 
 
 def networks(specs=SPECS, seed=0):
-    """Name to a freshly initialised network."""
+    """Return freshly initialised networks by name."""
     torch.manual_seed(seed)
     built = {spec.name: spec.build() for spec in specs}
     for network in built.values():
@@ -45,6 +45,6 @@ def card(specs=SPECS, **changes):
 
 
 def write_test_package(folder, specs=SPECS, seed=0, **changes):
-    """A package of random networks in `folder`; its card."""
+    """Write a package of random networks to `folder` and return its card."""
     states = {name: network.state_dict() for name, network in networks(specs, seed).items()}
     return write_package(folder, card(specs, **changes), states)

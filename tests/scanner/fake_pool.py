@@ -1,4 +1,4 @@
-"""A pool that asks a function in place of actors, and a clock that only sleeps and calls move: no Ray, no waiting."""
+"""A pool that calls a function in place of actors, and a clock that only sleeps and calls advance: no Ray, no waiting."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from infra.ray.actor_pool import Ended, Trouble
 from infra.ray.cluster import ClusterError
 
 MOST_CALLS = 500
-"""More of them, and the run is held to go round in circles."""
+"""Largest number of calls; a run with more is taken for an endless loop."""
 
 
 class Clock:
@@ -26,7 +26,7 @@ class Clock:
 
 @dataclass(frozen=True)
 class Started:
-    """A call that the actor was given, and how many others it held."""
+    """A call given to the actor, and the number of other calls that the actor held."""
 
     method: str
     task: object
@@ -35,10 +35,10 @@ class Started:
 
 
 class FakePool:
-    """One actor that holds two calls at most and ends the one first that is over first; its death ends all that it holds.
+    """One actor that holds at most two calls; the call that is over first ends first, and a crash ends all calls it holds.
 
-    `answer` is asked how a call ends: with an exception that the method raises, a `Trouble`, or anything else as its result.
-    `seconds` is asked how long a call takes on `clock`: without them all take no time, and the oldest ends first.
+    `answer` returns the end of a call: an exception that the method raises, a `Trouble`, or anything else as its result.
+    `seconds` returns how long a call takes on `clock`; by default calls take no time, and the oldest ends first.
     """
 
     def __init__(self, answer, in_flight=2, clock=None, seconds=lambda _call: 0.0):
@@ -46,7 +46,7 @@ class FakePool:
         self._clock, self._seconds = clock or Clock(), seconds
         self._waiting, self._running, self._ended = deque(), deque(), deque()
         self._ends = deque()
-        """The time at which each running call is over."""
+        """Time at which each running call is over."""
         self.started = []
         self.n_lost = 0
         self.is_closed = False
@@ -79,7 +79,7 @@ class FakePool:
                 return
             call = self._waiting.popleft()
             self.started.append(Started(call.method, call.arguments[0], call.deadline_s, len(self._running)))
-            assert len(self.started) <= MOST_CALLS, "the run goes round in circles"
+            assert len(self.started) <= MOST_CALLS, "the run is an endless loop"
             self._running.append(call)
             self._ends.append(self._clock.now + self._seconds(call))
 

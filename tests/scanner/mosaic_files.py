@@ -1,4 +1,4 @@
-"""Four mosaics in every kind of file, sources all over them, and what astropy makes of them."""
+"""Four mosaics in every kind of file, sources all over them, and the outcomes that astropy gives."""
 
 import gzip
 
@@ -29,7 +29,7 @@ def header(shift=(0.0, 0.0), turned=False, scale_arcsec=0.1):
 
 
 def mosaic(seed):
-    """Noise with everything that mosaics have: masked, missing and dead places, and huge numbers."""
+    """Return noise with every defect of mosaics: masked, missing and dead regions, and huge numbers."""
     pixels = np.random.default_rng(seed).normal(1, 0.1, (NY, NX)).astype(np.float32)
     pixels[:120, :130] = 0
     pixels[200:300, 220:] = np.nan
@@ -40,7 +40,7 @@ def mosaic(seed):
 
 
 def positions(n=60, seed=1):
-    """Unsorted, with some on whole and half pixels."""
+    """Return unsorted positions, some on whole and half pixels."""
     xs = np.random.default_rng(seed).uniform([0, 0], [NX - 0.6, NY - 0.6], (n, 2))
     xs[:8] = xs[:8].round()
     xs[8:16] = xs[8:16].round() - 0.5
@@ -103,7 +103,7 @@ def make_tile(folder, kind="plain", heads=None):
 
 
 def wholes(tile):
-    """Each mosaic as astropy has it."""
+    """Return each mosaic as astropy reads it."""
     found = {}
     for band, uri in tile.mosaics.items():
         with fits.open(uri, memmap=False) as hdus:
@@ -114,7 +114,7 @@ def wholes(tile):
 
 
 def expected(tile, sources, geometry):
-    """Each source's outcome from the whole mosaics."""
+    """Return each source's outcome from the whole mosaics."""
     images = wholes(tile)
     rows = []
     for ra, dec in zip(sources.ra, sources.dec, strict=True):

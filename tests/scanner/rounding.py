@@ -9,7 +9,7 @@ from scanner.scan import scoring
 
 
 class RoundedEngine:
-    """Rounds where hardware does, and sums in float32 as it does: what torch gives in bfloat16, ten times as fast."""
+    """Rounds where hardware does, and sums in float32 as hardware does: equal to torch in bfloat16, ten times as fast."""
 
     def __init__(self, network):
         self._network = network.to(torch.bfloat16).float()
@@ -32,7 +32,7 @@ def load_rounded(folder):
 
 
 def sweep_by_rounding(monkeypatch):
-    """From now on every scanner with a sweep sweeps in emulated bfloat16, whatever this machine can do."""
+    """Make every scanner with a sweep use emulated bfloat16 from now on, whatever this machine supports."""
 
     def load(folder, engine="torch", precision="float32", threads=None):
         return load_package(folder, engine, precision, threads) if precision == "float32" else load_rounded(folder)

@@ -1,4 +1,4 @@
-"""The public forecast table, where it is at hand."""
+"""Read the public forecast table, if it is available."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ TABLE = "real/tables/lenses_Euclid.txt"
 
 
 def read_table(min_radius_arcsec=0.4):
-    """Rows with an Einstein radius above this, [row, column]; skips the test where there is no table."""
+    """Return rows with an Einstein radius above this, [row, column]; skip the test if there is no table."""
     require_shared(TABLE)
     table = np.loadtxt(SHARED / TABLE)
     return table[table[:, 2] > min_radius_arcsec]

@@ -1,4 +1,4 @@
-"""Images to inject arcs into, and what was written."""
+"""Images to inject arcs into, and readers of the output."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from scanner.vocabulary.geometry import MER
 
 
 def write_manifest(tile, folder, n, spoil=lambda _i, _band, image: image, *, scale=0.1, mag_shifts=None, all_zero_points=False):
-    """Cutouts of a tile's sources as files; the last has no zero point unless `all_zero_points`.
+    """Write cutouts of a tile's sources as files; the last has no zero point unless `all_zero_points`.
 
     `spoil` changes a cutout's image, `mag_shifts` its zero points by band.
     """
@@ -40,7 +40,7 @@ def write_manifest(tile, folder, n, spoil=lambda _i, _band, image: image, *, sca
 
 
 def with_mosaic(tile, folder, band, change):
-    """The tile with one mosaic changed, in another folder."""
+    """Return the tile with one mosaic changed, in another folder."""
     path = Path(tile.mosaics[band])
     target = folder / path.name
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ def with_mosaic(tile, folder, band, change):
 
 
 def pairs(path):
-    """Host and lens of each pair in a shard: stamps and truth."""
+    """Yield host and lens of each pair in a shard: stamps and truth."""
     shard = decode_shard(Path(path).read_bytes())
     truth = shard.truth.to_pylist()
     for i in range(0, len(truth), 2):
@@ -63,7 +63,7 @@ def tile_truth(folder):
 
 
 def assert_same_truth(truth, other):
-    """Magnitudes, S/N and counts of pixels are those of the same light, of pixels whose last bits differ."""
+    """Check that two truths describe the same light; floats may differ, since the last bits of pixels do."""
     assert set(truth) == set(other)
     for name, value in other.items():
         assert truth[name] == (pytest.approx(value, rel=1e-3) if isinstance(value, float) else value), name

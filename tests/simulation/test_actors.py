@@ -18,7 +18,7 @@ def session():
         yield
 
 
-def test_a_data_set_is_written_once_and_equals_what_one_process_makes(tmp_path):
+def test_a_data_set_is_written_once_and_equals_one_process(tmp_path):
     spec = DatasetSpec(n=4, seed=2)
     calls = []
     uris = simulate_dataset(spec, str(tmp_path), 2, lambda done, total: calls.append((done, total)))
@@ -35,7 +35,7 @@ def test_a_data_set_is_written_once_and_equals_what_one_process_makes(tmp_path):
         simulate_dataset(DatasetSpec(n=4, seed=3), str(tmp_path), 2)
 
 
-def test_a_nights_tiles_are_the_same_for_any_number_of_actors(tmp_path):
+def test_a_nights_tiles_do_not_depend_on_the_actors(tmp_path):
     specs = [TileSpec(tile_id=f"00000000{i}", n_galaxies=2, n_single=1, side_pixels=400, seed=1) for i in (1, 2)]
     calls = []
     files = simulate_night(specs, str(tmp_path / "a"), 2, lambda done, total: calls.append((done, total)))

@@ -1,4 +1,4 @@
-"""Deflection against closed forms, against astropy's distances and against lenstronomy's own multi-plane class."""
+"""Tests of the deflection against closed forms, astropy's distances and lenstronomy's own multi-plane class."""
 
 import warnings
 from dataclasses import replace
@@ -33,7 +33,7 @@ def sphere(z, sigma, x=0.0, y=0.0, slope=2.0):
 
 
 def angular_distance(z1, z2):
-    """Between two redshifts of a flat universe, in Mpc, by integration (Hogg 1999, equations 15 and 19)."""
+    """Integrate the distance in Mpc between two redshifts of a flat universe (Hogg 1999, equations 15 and 19)."""
     hubble_distance_mpc = constants.c.to_value(u.km / u.s) / 70
     return hubble_distance_mpc * quad(lambda z: (0.3 * (1 + z) ** 3 + 0.7) ** -0.5, z1, z2, epsrel=1e-12)[0] / (1 + z2)
 
@@ -43,7 +43,7 @@ def integrated_ratio(z_lens, z_source):
 
 
 def physical_deflection(sigma):
-    """Of a singular isothermal sphere, in arcsec, before any distance enters."""
+    """Return the deflection by a singular isothermal sphere in arcsec, before any distance enters."""
     ratio = (sigma * u.km / u.s / constants.c).to_value(u.one)
     return (4 * np.pi * ratio**2 * u.rad).to_value(u.arcsec)
 
@@ -65,7 +65,7 @@ def lenstronomy_parameters(mass, z_source):
 
 
 def by_lenstronomy(masses, z_source, x, y):
-    """Its generic multi-plane class, with the power law written in hypergeometric functions for every slope."""
+    """Shoot rays with its generic multi-plane class, with power laws in hypergeometric functions for every slope."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Cosmology is provided", category=UserWarning)
         model = LensModel(
@@ -102,7 +102,7 @@ def test_equation_1():
 
 
 @pytest.mark.parametrize("slope", [1.6, 1.9, 2.2, 2.5])
-def test_slopes_share_their_radius_where_half_the_deflection_is_seen(slope):
+def test_slopes_share_their_radius_at_distance_ratio_one_half(slope):
     z_half = brentq(lambda z: integrated_ratio(Z_LENS, z) - 0.5, 0.5, 5.0)
     expected = physical_deflection(250) / 2
     assert einstein_radius_arcsec(250, Z_LENS, z_half, slope) == pytest.approx(expected, rel=1e-6)
@@ -119,7 +119,7 @@ def test_velocity_dispersion_inverts_the_radius(slope):
 
 
 @pytest.mark.parametrize("slope", [1.7, 2.0, 2.3])
-def test_radii_of_one_deflector_for_two_sources_follow_from_the_distances(slope):
+def test_radii_of_one_deflector_scale_with_the_source_distances(slope):
     # alpha(r) ~ D_ls / D_s * r^(2 - slope) and alpha(theta_E) = theta_E, so theta_E ~ (D_ls / D_s)^(1 / (slope - 1)).
     masses = [replace(LENS, slope=slope)]
     radius1, radius2 = (effective_einstein_radius_arcsec(masses, z) for z in (Z_SOURCE1, Z_SOURCE2))
@@ -129,7 +129,7 @@ def test_radii_of_one_deflector_for_two_sources_follow_from_the_distances(slope)
 
 @pytest.mark.parametrize("slope", [1.6, 2.0, 2.4])
 @pytest.mark.parametrize("z_source", [Z_SOURCE1, Z_SOURCE2])
-def test_light_on_the_radius_of_a_sphere_comes_from_its_centre(slope, z_source):
+def test_light_on_a_spheres_einstein_radius_comes_from_its_centre(slope, z_source):
     mass = sphere(Z_LENS, 240, 0.2, -0.1, slope)
     radius = einstein_radius_arcsec(240, Z_LENS, z_source, slope)
     assert effective_einstein_radius_arcsec([mass], z_source) == radius
@@ -259,7 +259,7 @@ def test_shapes_and_the_singular_centre(mass):
     beta_x, beta_y = ray_shoot([mass], Z_SOURCE1, x.astype(np.float32), y.astype(np.float32))
     assert beta_x.shape == beta_y.shape == (140, 150)
     assert beta_x.dtype == np.float64
-    # Many rays are shot in blocks; one by one they go the same way.
+    # Many rays are shot in blocks; single rays have the same deflection.
     corner = ray_shoot([mass], Z_SOURCE1, x[-1, -1], y[-1, -1])
     np.testing.assert_allclose(corner, [beta_x[-1, -1], beta_y[-1, -1]], atol=1e-5)
     centre = ray_shoot([mass], Z_SOURCE1, np.array([mass.x_arcsec]), np.array([mass.y_arcsec]))
@@ -290,7 +290,7 @@ def test_order_of_masses_is_irrelevant(points):
     np.testing.assert_allclose(forward, backward, atol=1e-10)
 
 
-def test_a_thin_gap_between_planes_is_no_gap(points):
+def test_planes_at_nearly_one_redshift_act_as_one(points):
     near = ray_shoot([LENS, MEMBER], Z_SOURCE1, *points)
     gap = ray_shoot([LENS, replace(MEMBER, z=Z_LENS + 1e-7)], Z_SOURCE1, *points)
     np.testing.assert_allclose(gap, near, atol=1e-5)
@@ -304,7 +304,7 @@ def test_ring_of_two_isothermal_spheres_on_axis(sigma_lens, sigma_galaxy):
     masses = [sphere(Z_LENS, sigma_lens), sphere(Z_SOURCE1, sigma_galaxy)]
     expected = sum(physical_deflection(m.velocity_dispersion_km_s) * integrated_ratio(m.z, Z_SOURCE2) for m in masses)
     assert effective_einstein_radius_arcsec(masses, Z_SOURCE2) == pytest.approx(expected, rel=1e-4)
-    # Light on the ring comes from the axis, and only light on the ring: seen 1 % off it misses by as much.
+    # Only light on the ring comes from the axis: light 1 % off the ring misses the axis by as much.
     phi = np.linspace(0, 6, 7)
     for factor in (0.99, 1.0, 1.01):
         beta = ray_shoot(masses, Z_SOURCE2, factor * expected * np.cos(phi), factor * expected * np.sin(phi))
@@ -345,7 +345,7 @@ def test_radius_of_a_group_encloses_its_mean_critical_density():
 
 @pytest.mark.parametrize("slope", [1.8, 2.0, 2.3])
 def test_radius_of_a_group_against_an_average_over_many_azimuths(slope):
-    """The mean inward deflection by each sphere, over a thousand azimuths; the companion lies just outside the radius."""
+    """The reference averages inward deflections over a thousand azimuths; the companion is just outside the radius."""
     masses = [sphere(Z_LENS, 250, 0.3, 0.1, slope), sphere(Z_LENS, 120, 1.9, 1.3, slope)]
     phi = np.arange(1000) * 2 * np.pi / 1000
     cos, sin = np.cos(phi), np.sin(phi)

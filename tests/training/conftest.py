@@ -9,7 +9,7 @@ from training.dataset import prepare_dataset
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
-    """Two threads that share a busy core wait for each other ten times longer than they compute."""
+    """Use one thread: two threads on a busy core wait for each other ten times longer than they compute."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -1,4 +1,4 @@
-"""Tiny shards in which lenses are bright rings: learnt in a few epochs."""
+"""Tiny shards in which lenses are bright rings, which networks learn in a few epochs."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from scanner.vocabulary.kinds import KINDS
 
 
 def write_shards(folder, n_objects, n_shards=2, seed=0, first_id=1000, mislabelled=()):
-    """`n_objects` in all, the kinds in turn; those of these ids are said to be of the next kind."""
+    """Write `n_objects` objects, the kinds in turn; objects with ids in `mislabelled` are labelled as the next kind."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
@@ -24,7 +24,7 @@ def write_shards(folder, n_objects, n_shards=2, seed=0, first_id=1000, mislabell
 
 
 def draw(grid, kinds, rng):
-    """`[object, y, x]`: a galaxy, and half a ring, a ring, or two."""
+    """Draw images `[object, y, x]`: a galaxy, alone or with half a ring, one ring, or two."""
     axis = (np.arange(grid.n_pixels) - (grid.n_pixels - 1) / 2) * grid.pixel_scale_arcsec
     y, x = np.meshgrid(axis, axis, indexing="ij")
     r = np.hypot(y, x)

@@ -17,7 +17,7 @@ def test_bands_reach_the_network_in_its_order(dataset):
     assert np.array_equal(inputs.numpy()[:, 0], dataset.inputs[200].pixels[:5, 0].astype(np.float32))
 
 
-def test_every_row_comes_once_a_pass(dataset):
+def test_a_pass_yields_every_row_once(dataset):
     source = BatchSource(dataset, SPECS["OU-J"], 16)
     rows = np.arange(50)
     seen = torch.cat([x for x, _ in source.shuffled(rows, np.random.default_rng(0), augment=False)])
@@ -25,7 +25,7 @@ def test_every_row_comes_once_a_pass(dataset):
     assert keys == sorted(float(x) for x in dataset.inputs[66].pixels[:50, 0].astype(np.float64).sum(axis=(1, 2)))
 
 
-def test_rows_keep_their_labels_and_come_in_another_order_with_another_generator(dataset):
+def test_each_generator_gives_another_order_with_the_same_labels(dataset):
     source = BatchSource(dataset, SPECS["OU-J"], 16)
     stamps = {dataset.inputs[66].pixels[row, 0].astype(np.float32).tobytes(): row for row in range(50)}
 
@@ -62,20 +62,20 @@ def test_workers_share_rows_out_evenly(dataset):
     assert len(keys) == 50
 
 
-def test_symmetries_are_the_eight_of_the_square_for_all_bands_alike():
+def test_all_bands_get_the_same_symmetry_of_the_square():
     base = torch.arange(2 * 9.0).reshape(1, 2, 3, 3)
     turned = random_symmetries(base.repeat(4000, 1, 1, 1), np.random.default_rng(0))
     assert torch.equal(turned[:, 1] - turned[:, 0], torch.full((4000, 3, 3), 9.0))
     kinds, counts = torch.unique(turned[:, 0].flatten(1), dim=0, return_counts=True)
     expected = {tuple(np.rot90(f, k).ravel()) for f in (base[0, 0].numpy(), base[0, 0].numpy().T) for k in range(4)}
     assert {tuple(kind) for kind in kinds.tolist()} == expected
-    # Binomial: 500 +- 21 each.
+    # Each count is binomial: 500 +- 21.
     assert counts.min() > 400
     assert counts.max() < 600
 
 
-def test_augmentation_does_not_look_at_the_class(dataset):
-    """The same draws whatever the labels: turning one class only teaches a network the PSF."""
+def test_augmentation_does_not_depend_on_the_class(dataset):
+    """Random draws do not depend on the labels: turning one class only teaches a network the PSF."""
     source = BatchSource(dataset, SPECS["OU-J"], 64)
     batches = source.shuffled(np.arange(120), np.random.default_rng(5), augment=True)
     plain = source.shuffled(np.arange(120), np.random.default_rng(5), augment=False)

@@ -1,4 +1,4 @@
-"""Shards to package and back: the whole path, with and without Ray."""
+"""Tests of the whole path from shards to a package and back to scores."""
 
 import json
 import subprocess
@@ -33,12 +33,12 @@ CONFIG = TrainConfig(
     test_fraction=0.35,
     bfloat16=False,
 )
-"""Two networks that read 66 px; large held-out splits, so that the combiner has something to learn from."""
+"""Two networks that read 66 pixels; large held-out splits, so that the combiner has enough objects."""
 
 
 @pytest.fixture(scope="module")
 def shards_uri(tmp_path_factory):
-    """Labels are right but for two of three objects of the test split: no figure of it is that of another split."""
+    """Write shards with wrong labels for two of three test objects, so that the test figures differ from other splits'."""
     ids = np.arange(1000, 1120)
     of_test = ids[hashed_fraction(ids) < CONFIG.test_fraction]
     return write_shards(tmp_path_factory.mktemp("shards"), 120, mislabelled=of_test[np.arange(len(of_test)) % 3 > 0])
@@ -54,7 +54,7 @@ def built(shards_uri, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def scored(built, shards_uri):
-    """What a user's scan of the shards says, and what the shards say, by split."""
+    """Return scores of the shards as a user's scan gives them, and the true kinds, by split."""
     out, _, _ = built
     ensemble = load_package(out / "tiny")
     scores = [ensemble.score(decode_shard(path.read_bytes()).stamps) for path in sorted(Path(shards_uri).iterdir())]
@@ -80,15 +80,15 @@ def test_the_networks_and_their_combiner_have_learnt(scored):
     assert areas["p_lens"] > 0.93
 
 
-def test_the_card_repeats_what_the_package_does_on_the_test_split(built, scored):
-    """Measured again by scanning the shards as a user would; pixels are rounded in training, hence the tolerances."""
+def test_the_card_has_the_metrics_of_the_test_split(built, scored):
+    """Measure again by scanning the shards as a user would; pixels are rounded in training, hence the tolerances."""
     card = built[1]
     test = scored["test"]
     is_lens, kinds = test["kinds"] > 0, test["kinds"]
     areas = {name: roc_auc_score(is_lens, test[name]) for name in ("p_lens", "OU-H", "OU-66")}
     said = {"p_lens": card.metrics["auroc"]} | {network.name: network.metrics["auroc"] for network in card.networks}
     assert said == pytest.approx(areas, abs=0.02)
-    # Far from those of the other splits, where labels are right.
+    # The areas are far from those of the other splits, where labels are right.
     assert max(areas.values()) < 0.8
     fitted = 1 - card.combiner.training_fractions[0]
     p = test["p_lens"].astype(float)
@@ -105,14 +105,14 @@ def test_the_card_repeats_what_the_package_does_on_the_test_split(built, scored)
     assert f"error on the test split {card.metrics['calibration_error']:.3f}" in card.calibration
 
 
-def test_the_prevalence_of_a_card_is_the_assumed_one_or_that_of_the_validation_split(built, scored):
+def test_the_card_has_the_assumed_or_the_fitted_prevalence(built, scored):
     card = built[1]
     assert card.assumed_prevalence == card.combiner.prevalence == CONFIG.prevalence
     share = np.mean(scored["validation"]["kinds"] > 0)
     assert _prevalence(card.combiner.assuming(None, None)) == pytest.approx(share)
 
 
-def test_the_card_says_what_it_learnt_from(built):
+def test_the_card_describes_the_training_data(built):
     out, card, _ = built
     dataset = open_dataset(work_folder(out, "tiny") / "data")
     assert card.training_data.digest == dataset.digest
@@ -123,7 +123,7 @@ def test_the_card_says_what_it_learnt_from(built):
     assert (card.assumed_prevalence, card.combiner.compound_share) == (5e-4, 0.02)
 
 
-def test_people_and_programs_find_the_figures(built):
+def test_the_package_files_show_the_figures(built):
     out, card, _ = built
     text = (out / "tiny" / "CARD.md").read_text()
     assert f"{card.metrics['auroc']:.3f} ({card.metrics['auroc_low']:.3f}-{card.metrics['auroc_high']:.3f})" in text
@@ -135,7 +135,7 @@ def test_people_and_programs_find_the_figures(built):
     assert (out / "tiny" / "learning_curves.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_built_again_nothing_is_trained_and_the_package_is_the_same(built, shards_uri):
+def test_a_second_build_trains_no_network_again(built, shards_uri):
     out, card, _ = built
     weights = work_folder(out, "tiny") / "OU-66" / "last.safetensors"
     before = weights.stat().st_mtime_ns
@@ -143,14 +143,14 @@ def test_built_again_nothing_is_trained_and_the_package_is_the_same(built, shard
     assert weights.stat().st_mtime_ns == before
 
 
-def test_workers_load_no_library_that_only_publishing_needs():
+def test_workers_import_no_library_for_publishing():
     code = "import sys, training.trainer; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "training.trainer" in loaded
     assert not {"training.publish", "sklearn", "matplotlib", "captum"} & set(loaded)
 
 
-def test_too_few_objects_leave_the_mean_and_say_so(tmp_path):
+def test_too_few_objects_give_an_uncalibrated_mean(tmp_path):
     config = CONFIG.model_copy(update={"epochs": 1, "networks": (OU_H,)})
     card = build_ensemble(config, write_shards(tmp_path / "shards", 24), tmp_path, "few")
     assert isinstance(card.combiner, MeanCombiner)
@@ -182,7 +182,7 @@ def test_a_name_that_is_a_path_is_refused(tmp_path):
         build_ensemble(CONFIG, str(tmp_path), tmp_path, "../x")
 
 
-def test_training_goes_on_from_the_weights_of_a_package(built, shards_uri, tmp_path):
+def test_training_can_start_from_the_weights_of_a_package(built, shards_uri, tmp_path):
     out, card, _ = built
     config = CONFIG.model_copy(update={"epochs": 1, "networks": (OU_66,), "learning_rate": 1e-12, "start_from": out / "tiny"})
     begun = build_ensemble(config, shards_uri, tmp_path, "more")
@@ -195,7 +195,7 @@ def test_training_goes_on_from_the_weights_of_a_package(built, shards_uri, tmp_p
     assert "begun with the weights of tiny" in begun.training_data.description
 
 
-def test_a_package_without_the_network_is_no_beginning(built, shards_uri, tmp_path):
+def test_a_start_package_without_the_network_is_refused(built, shards_uri, tmp_path):
     config = CONFIG.model_copy(update={"networks": (PAPER_NETWORKS[0],), "start_from": built[0] / "tiny"})
-    with pytest.raises(TrainingError, match=r"has no OU-J .*\['OU-H', 'OU-66'\]"):
+    with pytest.raises(TrainingError, match=r"must hold a network OU-J .*\['OU-H', 'OU-66'\]"):
         build_ensemble(config, shards_uri, tmp_path, "more")

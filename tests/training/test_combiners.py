@@ -30,7 +30,7 @@ def test_networks_of_different_classes_cannot_be_averaged():
 
 @pytest.fixture(scope="module")
 def compared():
-    """Combiners on a known model, by name; t-SNE on few of the objects, for it is slow."""
+    """Compare combiners on a known model; t-SNE, which is slow, gets few of the objects."""
     margins, kinds, posterior = drawn(1000)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("training.combiners.MAX_TSNE_OBJECTS", 200)
@@ -39,24 +39,24 @@ def compared():
     return {c.combiner: c for c in found}, margins, kinds, posterior
 
 
-def test_the_stack_wins_where_networks_must_be_weighed(compared):
-    """The two margins of the known model tell different kinds apart; the mean throws that away."""
+def test_the_stack_wins_if_networks_need_weights(compared):
+    """The two margins of the known model separate different kinds; the mean loses this information."""
     found, _, kinds, posterior = compared
     is_lens, p_lens = kinds > 0, 1 - posterior[:, 0]
     assert found["stack"].log_loss == pytest.approx(log_loss(is_lens, p_lens), abs=0.02)
     assert found["stack"].log_loss < found["mean"].log_loss
     assert best_stack(tuple(found.values())) == "stack"
-    # Nothing does better than the posterior, but for luck; what is known of both networks comes close to it.
+    # Only luck beats the posterior; combiners that use both networks come close to the posterior.
     best = roc_auc_score(is_lens, p_lens)
     assert max(c.auroc for c in found.values()) < best + 0.005
     assert min(found["stack"].auroc, found["neighbours"].auroc) > best - 0.015
     assert found["mean"].auroc > best - 0.05
-    # Two hundred objects in ten thousand cells: most others fall among empty ones, and get the share of all.
+    # There are two hundred objects in ten thousand cells: most others lie among empty cells and get the overall share.
     assert found["tsne_grid"].auroc > 0.75
 
 
-def test_figures_are_of_parts_held_out(compared):
-    """As scikit-learn cross-validates the same models on the same fifths."""
+def test_figures_are_measured_on_held_out_parts(compared):
+    """Compare with scikit-learn's cross-validation of the same models on the same fifths."""
     found, margins, kinds, _ = compared
     parts = np.random.default_rng(0).permutation(np.arange(1000) % 5)
     both = np.concatenate([margins["a"], margins["b"]], axis=1)
@@ -78,8 +78,8 @@ def test_figures_are_of_parts_held_out(compared):
         assert found[name].tpr_at_10_false_positives == pytest.approx(recall_score(is_lens, before_the_eleventh), abs=2e-3)
 
 
-def test_the_mean_wins_where_networks_are_alike():
-    """Sixty noisy copies and few objects: weights of their own are only fitted to noise."""
+def test_the_mean_wins_if_networks_are_alike():
+    """With sixty noisy copies and few objects, separate weights are only fitted to noise."""
     rng = np.random.default_rng(1)
     kinds = np.arange(160) % 4
     signal = np.where(kinds > 0, 1.0, -1.0)
@@ -88,8 +88,8 @@ def test_the_mean_wins_where_networks_are_alike():
 
 
 @pytest.mark.parametrize(("n", "name", "n_figures"), [(19, None, 0), (20, "stack", 0), (79, "stack", 0), (80, "mean", 12)])
-def test_few_objects_are_combined_by_what_needs_few(n, name, n_figures):
-    """Five of a kind for a regression, twenty to compare combiners."""
+def test_the_number_of_objects_decides_the_combiner(n, name, n_figures):
+    """A regression needs five objects of each kind, a comparison of combiners twenty."""
     rng = np.random.default_rng(2)
     kinds = np.arange(n) % 4
     margins = {f"n{i}": (np.where(kinds > 0, 1.0, -1.0) + rng.normal(0, 8.0, n))[:, None] for i in range(30)}

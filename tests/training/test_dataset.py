@@ -42,7 +42,7 @@ def test_labels_are_indices_into_the_classes_of_a_network(dataset):
     assert [mixed[label] for label in dataset.labels(mixed)[:9]] == [KINDS[kind] for kind in dataset.kinds[:9]]
 
 
-def test_shards_of_another_geometry_are_seen_as_a_scan_sees_them(shards_uri, tmp_path):
+def test_shards_of_another_geometry_are_converted_as_in_scans(shards_uri, tmp_path):
     spec = FLAGSHIP_NETWORKS[0]
     found = prepare_dataset(shards_uri, tmp_path / "data", [spec], MER_10.name).inputs[100]
     shard = decode_shard(min(Path(shards_uri).iterdir()).read_bytes())
@@ -58,7 +58,7 @@ def test_folders_number_their_own_objects(tmp_path):
     assert len(prepare(str(tmp_path / "shards"), tmp_path / "data").kinds) == 8
 
 
-def test_splits_share_no_object_and_leave_none_out(dataset):
+def test_every_object_is_in_exactly_one_split(dataset):
     rows = [dataset.rows(split, 0.1, 0.2) for split in ("train", "validation", "test")]
     assert sorted(np.concatenate(rows)) == list(range(120))
 
@@ -72,8 +72,8 @@ def test_the_split_follows_the_object_not_the_row(tmp_path):
     assert len(in_a & shared) > 3
 
 
-def test_a_galaxy_without_and_with_arcs_is_on_one_side(tmp_path):
-    """Injection numbers rows; pairs share the index."""
+def test_a_galaxy_without_and_with_arcs_is_in_one_split(tmp_path):
+    """Injection gives each row its own id; a pair shares the index."""
     rng = np.random.default_rng(0)
     kinds = ["nonlens", "single"] * 30
     stamps = {band: draw(grid, kinds, rng) for band, grid in CHALLENGE.grids.items()}
@@ -89,7 +89,7 @@ def test_a_galaxy_without_and_with_arcs_is_on_one_side(tmp_path):
 
 
 @pytest.mark.parametrize(("value", "message"), [(np.nan, "non-finite"), (7.0, "constant")])
-def test_stamps_that_no_scan_would_take_are_named(tmp_path, value, message):
+def test_stamps_that_a_scan_would_reject_are_named(tmp_path, value, message):
     stamps = {band: np.full((1, grid.n_pixels, grid.n_pixels), value, np.float32) for band, grid in CHALLENGE.grids.items()}
     (tmp_path / "shards").mkdir()
     table = shard_table(np.arange(1), stamps, {"kind": ["single"]}, CHALLENGE)
@@ -104,7 +104,7 @@ def test_hashed_fractions_are_uniform():
     assert np.abs(fractions - np.arange(100000) / 100000).max() < 1.63 / np.sqrt(100000)
 
 
-def test_the_digest_follows_content_and_not_place(shards_uri, dataset, tmp_path):
+def test_the_digest_depends_on_content_and_not_on_path(shards_uri, dataset, tmp_path):
     copy = tmp_path / "copy"
     copy.mkdir()
     for path in Path(shards_uri).iterdir():
@@ -139,14 +139,14 @@ def one_shard(geometry, kind):
     ],
     ids=["no truth", "unknown kind", "truncated", "rubbish"],
 )
-def test_shards_that_cannot_be_learnt_from_are_named(tmp_path, data, says):
+def test_unusable_shards_are_named(tmp_path, data, says):
     (tmp_path / "a.parquet").write_bytes(data)
     with pytest.raises(TrainingError, match=says) as error:
         prepare(str(tmp_path), tmp_path / "data")
     assert "a.parquet" in str(error.value)
 
 
-def test_no_shards_and_an_object_twice(tmp_path):
+def test_missing_shards_and_repeated_objects_are_errors(tmp_path):
     with pytest.raises(TrainingError, match="holds no shards"):
         prepare(str(tmp_path / "none"), tmp_path / "data")
     uri = write_shards(tmp_path / "shards", 8, n_shards=1)

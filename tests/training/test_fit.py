@@ -1,4 +1,4 @@
-"""What a fit does with its parts, against closed forms and scikit-learn, on a network of nine pixels."""
+"""Tests of a fit against closed forms and scikit-learn, on a network of nine pixels."""
 
 import math
 from pathlib import Path
@@ -19,17 +19,17 @@ from training.errors import TrainingError
 from training.fit import Worker, fit_network, start_file
 
 P_LENS = 0.4
-"""Of the network that fits begin with: between the share of lenses and a half."""
+"""Lens probability of the network that fits start from: between the share of lenses and one half."""
 
 
 @pytest.fixture(scope="module")
 def data():
-    """A quarter of the objects are lenses."""
+    """Return a data set in which a quarter of the objects are lenses."""
     return tiny_dataset(160)
 
 
 def begin(work, weight=0.0):
-    """Start weights that give every object the same probabilities."""
+    """Save start weights that give every object the same probabilities."""
     network = LINEAR.build()
     with torch.no_grad():
         network[1].weight.fill_(weight)
@@ -40,12 +40,12 @@ def begin(work, weight=0.0):
 
 
 def entropy(share):
-    """Of the beginning's probabilities, where such a share are lenses."""
+    """Return the cross-entropy of the start probabilities if this share of objects are lenses."""
     return -(share * math.log(P_LENS) + (1 - share) * math.log(1 - P_LENS))
 
 
 @pytest.mark.parametrize("balance", [True, False])
-def test_classes_weigh_the_same_in_the_loss_or_as_often_as_they_occur(data, tmp_path, balance):
+def test_classes_have_equal_or_natural_weights_in_the_loss(data, tmp_path, balance):
     config = tiny_config(LINEAR, epochs=1, batch_size=1000, start_from=begin(tmp_path), balance_classes=balance)
     share = {split: data.labels(LINEAR.classes)[rows_of(data, config, split)].mean() for split in ("train", "validation")}
     assert 0.2 < share["train"] < P_LENS - 0.1
@@ -53,7 +53,7 @@ def test_classes_weigh_the_same_in_the_loss_or_as_often_as_they_occur(data, tmp_
     (record,) = fit_network(LINEAR, data, config, tmp_path).history
     assert record.train_loss == pytest.approx(entropy(0.5 if balance else share["train"]), rel=1e-5)
     assert record.train_accuracy == pytest.approx(1 - share["train"])
-    # Where both classes weigh the same, 0.4 is too low for a lens; where they count as they occur, it is too high.
+    # With equal weights of both classes, 0.4 is too low for a lens; with natural weights, it is too high.
     bias = load_file(tmp_path / "linear" / "best.safetensors")["1.bias"]
     step = config.learning_rate if balance else -config.learning_rate
     assert (bias[1] - math.log(P_LENS)).item() == pytest.approx(step, rel=1e-3)
@@ -65,7 +65,7 @@ def test_classes_weigh_the_same_in_the_loss_or_as_often_as_they_occur(data, tmp_
 
 
 def test_weights_decay_apart_from_the_gradient(data, tmp_path):
-    """Adam's first step is the learning rate whatever the gradient; the decay comes on top (Loshchilov & Hutter 2019)."""
+    """Adam's first step equals the learning rate for any gradient; the decay is added (Loshchilov & Hutter 2019)."""
     decay, rate = 0.5, 1e-2
     start = begin(tmp_path, weight=2.0)
     config = tiny_config(LINEAR, epochs=1, batch_size=1000, weight_decay=decay, learning_rate=rate, start_from=start)
@@ -75,7 +75,7 @@ def test_weights_decay_apart_from_the_gradient(data, tmp_path):
 
 
 @pytest.mark.parametrize("schedule", ["constant", "one_cycle"])
-def test_every_step_has_the_learning_rate_of_its_place_in_the_whole_fit(data, tmp_path, schedule):
+def test_every_step_has_the_learning_rate_of_the_schedule(data, tmp_path, schedule):
     config = tiny_config(LINEAR, epochs=5, learning_rate=0.01, schedule=schedule)
     with rates_used() as rates:
         fit_network(LINEAR, data, config, tmp_path)
@@ -92,25 +92,25 @@ def test_every_step_has_the_learning_rate_of_its_place_in_the_whole_fit(data, tm
 
 
 def symmetries(stamp):
-    """The eight of a square, as bytes."""
+    """Return the eight symmetric copies of a square stamp, as bytes."""
     return [np.rot90(s, k).tobytes() for s in (stamp, stamp.T) for k in range(4)]
 
 
 @pytest.mark.parametrize("augment", [True, False])
-def test_objects_are_turned_and_flipped_in_training_and_never_in_validation(data, tmp_path, augment):
+def test_only_training_turns_and_flips_objects(data, tmp_path, augment):
     config = tiny_config(LINEAR, epochs=3, augment=augment)
     rows = {split: rows_of(data, config, split) for split in ("train", "validation")}
     stamps = data.inputs[SIDE].pixels[:, 0].astype(np.float32)
     with inputs_seen() as seen:
         fit_network(LINEAR, data, config, tmp_path)
-    # Those of an object, by its eight aspects, that the network has seen.
+    # Find the row of each input by the eight symmetric copies of its stamp.
     row_of = {aspect: row for row in rows["train"] for aspect in symmetries(stamps[row])}
     shown = [[stamp.tobytes() for stamp in epoch] for epoch in np.split(np.concatenate(seen[True])[:, 0], 3)]
     assert [sorted(row_of[stamp] for stamp in epoch) for epoch in shown] == [rows["train"].tolist()] * 3
     is_straight = np.array([[stamp == stamps[row_of[stamp]].tobytes() for stamp in epoch] for epoch in shown])
-    # One in eight is left as it is.
+    # One stamp in eight is unchanged.
     assert is_straight.all() if not augment else 0.02 < is_straight.mean() < 0.25
-    # Each epoch has an order, and with it aspects, of its own.
+    # Each epoch has an order of its own, and so its own turns and flips.
     orders = [[row_of[stamp] for stamp in epoch] for epoch in shown]
     assert all(a != b for a, b in ((orders[0], orders[1]), (orders[1], orders[2]), (orders[0], rows["train"].tolist())))
     checked = np.concatenate(seen[False])[:, 0]
@@ -119,12 +119,12 @@ def test_objects_are_turned_and_flipped_in_training_and_never_in_validation(data
 
 @pytest.fixture(scope="module")
 def over_fitted(data, tmp_path_factory):
-    """Forty epochs, of which the last are far from the best."""
+    """Return a fit of forty epochs whose last epochs are far from the best."""
     config = tiny_config(DEEP, epochs=40, batch_size=1000, learning_rate=3e-2, augment=False)
     return config, fit_network(DEEP, data, config, tmp_path_factory.mktemp("fit"))
 
 
-def test_the_weights_kept_are_those_of_the_lowest_validation_loss(over_fitted, data):
+def test_the_weights_of_the_lowest_validation_loss_are_kept(over_fitted, data):
     config, fit = over_fitted
     losses = [record.validation_loss for record in fit.history]
     assert 1 < fit.best.epoch < 30
@@ -142,7 +142,7 @@ def test_the_weights_kept_are_those_of_the_lowest_validation_loss(over_fitted, d
 
 
 def test_of_equally_good_epochs_the_first_is_kept(data, tmp_path):
-    """At this rate only biases, which begin with zero, can change at all: by the rate at every step."""
+    """At this rate only biases, which start at zero, can change at all: by the rate at every step."""
     config = tiny_config(LINEAR, batch_size=1000, learning_rate=1e-12)
     fit = fit_network(LINEAR, data, config, tmp_path)
     assert len({record.validation_loss for record in fit.history}) == 1
@@ -150,8 +150,8 @@ def test_of_equally_good_epochs_the_first_is_kept(data, tmp_path):
     assert fit.best.epoch == 1
 
 
-def test_the_time_of_an_epoch_is_that_of_its_training_and_validation(data, tmp_path, monkeypatch):
-    """A clock that only these two move on, by 3 and by 4 seconds."""
+def test_the_time_of_an_epoch_includes_training_and_validation(data, tmp_path, monkeypatch):
+    """Use a clock that only these two advance, by 3 and by 4 seconds."""
     now = [100.0]
     monkeypatch.setattr(fit_module, "time", SimpleNamespace(perf_counter=lambda: now[0]))
     for name, seconds in (("train_epoch", 3), ("evaluate", 4)):
@@ -169,7 +169,7 @@ def slowed(function, now, seconds):
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])
-def test_a_loss_that_is_no_number_ends_the_fit(tmp_path, split):
+def test_a_loss_that_is_not_finite_ends_the_fit(tmp_path, split):
     data, config = tiny_dataset(160), tiny_config(LINEAR)
     data.inputs[SIDE].pixels[rows_of(data, config, split)[0]] = np.inf
     with pytest.raises(TrainingError, match="linear: loss is not finite in epoch 1; lower the learning rate"):
@@ -177,7 +177,7 @@ def test_a_loss_that_is_no_number_ends_the_fit(tmp_path, split):
 
 
 def test_networks_differ_by_their_names_and_seeds(data, tmp_path):
-    """The same architecture on the same data."""
+    """Fit the same architecture to the same data."""
     twin = type(DEEP)("twin", "deep", DEEP.channels)
 
     def first_loss(name, spec, **changes):
@@ -188,8 +188,8 @@ def test_networks_differ_by_their_names_and_seeds(data, tmp_path):
     assert first_loss("d", DEEP) == losses[0]
 
 
-def test_a_fit_starts_from_the_weights_of_its_seed_its_networks_name_and_epoch_zero(data, tmp_path):
-    """They are drawn anew here, as versions to come must draw them; steps of 1e-30 leave them as they were."""
+def test_the_start_weights_follow_from_seed_and_name(data, tmp_path):
+    """They are drawn again here, as future versions must draw them; steps of 1e-30 do not change them."""
     config = tiny_config(DEEP, epochs=1, learning_rate=1e-30)
     fit_network(DEEP, data, config, tmp_path)
     seeds = np.random.SeedSequence([config.seed, int.from_bytes(b"deep", "big"), 0, 0])
@@ -212,10 +212,10 @@ def test_workers_train_on_their_parts_and_the_first_one_writes(data, tmp_path):
     for rank in range(2):
         with inputs_seen() as seen:
             fit_network(LINEAR, data, config, tmp_path / str(rank), worker=Worker(rank, 2, wrap=wrap))
-        # The wrapped network and the one in it.
+        # Both the wrapped and the inner network see each batch.
         assert len(seen[True]) == 2 * math.ceil(len(rows_of(data, config, "train")) // 2 / 8)
         parts.append({stamp.tobytes() for batch in seen[True] for stamp in batch})
-        # All of the validation split, whatever the rank.
+        # Each rank evaluates the whole validation split.
         assert sum(map(len, seen[False])) == 2 * len(rows_of(data, config, "validation"))
     assert len(parts[0]) == len(parts[1]) == len(rows_of(data, config, "train")) // 2
     assert not parts[0] & parts[1]

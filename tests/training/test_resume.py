@@ -1,4 +1,4 @@
-"""Fits that are killed, prolonged or begun wrongly, on a network of nine pixels where the network does not matter."""
+"""Tests of fits that are killed, prolonged or started wrongly, mostly on a network of nine pixels."""
 
 import pytest
 import torch
@@ -26,7 +26,7 @@ def data():
 
 @pytest.fixture
 def short(data, tmp_path):
-    """A fit of two epochs."""
+    """Run a fit of two epochs and return its work folder."""
     fit_network(DEEP, data, with_(epochs=2), tmp_path)
     return tmp_path
 
@@ -66,7 +66,7 @@ def kill_after(epoch):
 
 
 @pytest.mark.parametrize("epoch", [1, 2, 7])
-def test_a_killed_fit_goes_on_and_ends_the_same(unbroken, data, tmp_path, epoch):
+def test_a_killed_fit_continues_to_the_same_result(unbroken, data, tmp_path, epoch):
     with pytest.raises(Killed):
         fit_network(DEEP, data, CONFIG, tmp_path, kill_after(epoch))
     before = load_history(tmp_path / "deep" / "history.json")
@@ -74,12 +74,12 @@ def test_a_killed_fit_goes_on_and_ends_the_same(unbroken, data, tmp_path, epoch)
     seen = []
     resumed = fit_network(DEEP, data, CONFIG, tmp_path, seen.append)
     assert seen == [*resumed.history] == load_history(tmp_path / "deep" / "history.json")
-    # The very records of the first run, with their times: what was done is not done again.
+    # These are the records of the first run, with their times: finished epochs are not repeated.
     assert seen[:epoch] == before
     assert_same(resumed, unbroken[1])
 
 
-def test_a_finished_fit_is_not_done_again(unbroken, data):
+def test_a_finished_fit_is_not_repeated(unbroken, data):
     work, fit = unbroken
     before = fit.weights.stat().st_mtime_ns
     seen = []
@@ -121,12 +121,12 @@ def test_another_number_of_epochs_is_another_schedule(data, tmp_path):
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_what_decides_an_epoch_makes_it_another_fit(short, data, change):
+def test_settings_that_change_an_epoch_make_another_fit(short, data, change):
     with pytest.raises(TrainingError, match=r"last\.safetensors: belongs to a fit with another configuration"):
         fit_network(DEEP, data, with_(**change), short)
 
 
-def test_other_data_or_another_network_make_it_another_fit(short, data):
+def test_other_data_or_another_network_make_another_fit(short, data):
     wider = type(DEEP)("deep", "deep", channels("sky_asinh", "VIS"))
     other = type(DEEP)("deep", "deeper", DEEP.channels)
     for spec, given in ((DEEP, tiny_dataset(160, seed=1)), (wider, data), (other, data)):
@@ -145,12 +145,12 @@ def test_other_data_or_another_network_make_it_another_fit(short, data):
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_what_decides_no_epoch_does_not_make_it_another_fit(short, data, change):
+def test_other_settings_do_not_make_another_fit(short, data, change):
     assert len(fit_network(DEEP, data, with_(epochs=3, **change), short).history) == 3
 
 
-def test_a_fit_begins_with_the_weights_given_wherever_they_come_from(data, tmp_path):
-    """And goes on only where they are the same."""
+def test_a_fit_starts_from_the_given_weights(data, tmp_path):
+    """A fit continues only if the start weights are the same, from whichever package."""
 
     def begin(value, package):
         network = LINEAR.build()
@@ -184,7 +184,7 @@ def test_a_split_without_lenses_is_refused(tmp_path, split):
         fit_network(DEEP, data, CONFIG, tmp_path)
 
 
-def test_the_callers_random_state_is_left_alone(data, tmp_path):
+def test_a_fit_does_not_change_the_callers_random_state(data, tmp_path):
     torch.manual_seed(7)
     expected = torch.rand(1)
     torch.manual_seed(7)
@@ -198,7 +198,7 @@ def test_the_callers_random_state_does_not_matter(unbroken, data, tmp_path):
     assert_same(fit_network(DEEP, data, CONFIG, tmp_path), unbroken[1])
 
 
-def test_a_network_of_kinds_on_a_schedule_goes_on_where_it_was_killed(tmp_path):
+def test_a_killed_flagship_fit_continues_its_schedule(tmp_path):
     spec = FLAGSHIP_NETWORKS[1]
     data = prepare_dataset(write_shards(tmp_path / "shards", 40), tmp_path / "data", [spec], MER_10.name)
     small = {"epochs": 2, "batch_size": 8, "networks": (spec,), "validation_fraction": 0.3, "bfloat16": False}
@@ -209,14 +209,14 @@ def test_a_network_of_kinds_on_a_schedule_goes_on_where_it_was_killed(tmp_path):
     assert_same(fit_network(spec, data, config, tmp_path / "killed"), whole)
 
 
-def test_the_learning_rate_rises_then_falls_to_nothing():
+def test_the_learning_rate_rises_then_falls_to_zero():
     one_cycle = TrainConfig(schedule="one_cycle", learning_rate=0.01)
     rates = [one_cycle.learning_rate_at(progress) for progress in (0.0, 0.075, 0.15, 0.575, 1.0)]
     assert rates == pytest.approx([0.0004, 0.0052, 0.01, 0.005, 0.0], abs=1e-12)
     assert {PRESETS["paper"].learning_rate_at(progress) for progress in (0.0, 0.5, 1.0)} == {3e-4}
 
 
-def test_the_paper_preset_is_the_papers():
+def test_the_paper_preset_has_the_values_of_the_paper():
     paper = PRESETS["paper"]
     assert (paper.epochs, paper.learning_rate) == (250, 3e-4)
     sizes = {spec.name: paper.batch_size_of(spec) for spec in paper.networks}
@@ -225,6 +225,6 @@ def test_the_paper_preset_is_the_papers():
 
 
 @pytest.mark.parametrize("networks", [(), (OU_J, OU_J)])
-def test_networks_without_a_name_of_their_own_are_refused(networks):
+def test_networks_need_unique_names(networks):
     with pytest.raises(ValueError, match="each once"):
         TrainConfig(networks=networks)

@@ -52,7 +52,7 @@ def test_one_step_of_gradient_descent_by_hand():
 
 
 def test_two_steps_of_unequal_batches_by_hand():
-    """Each with its own gradient and rate; loss and accuracy are means over the objects, as seen before each step."""
+    """Each step has its own gradient and rate; loss and accuracy are means over the objects, measured before each step."""
     (x, y), *_ = batches(1)
     parts, weights, rates = [(x[:5], y[:5]), (x[5:], y[5:])], torch.tensor([1.0, 3.0]), [0.5, 2.0]
     network = linear()
@@ -76,7 +76,7 @@ def test_two_steps_of_unequal_batches_by_hand():
 
 
 class Probe(nn.Module):
-    """Notes how it is run."""
+    """Layer that records how it is run."""
 
     def __init__(self):
         super().__init__()
@@ -88,7 +88,7 @@ class Probe(nn.Module):
 
 
 @pytest.mark.parametrize("bfloat16", [True, False])
-def test_networks_train_with_dropout_and_are_evaluated_without_in_the_precision_asked_for(bfloat16):
+def test_dropout_is_used_in_training_only_at_either_precision(bfloat16):
     probe = Probe()
     network = nn.Sequential(linear(), probe)
     optimiser = torch.optim.SGD(network.parameters(), 0.1)
@@ -97,7 +97,7 @@ def test_networks_train_with_dropout_and_are_evaluated_without_in_the_precision_
     trained = train_epoch(network, optimiser, batches(1), torch.ones(2), bfloat16=bfloat16)
     evaluate(network, batches(1), torch.ones(2), bfloat16=bfloat16)
     assert probe.seen == [(False, dtype, False), (True, dtype, True), (False, dtype, False)]
-    # Before the first step both see the same; whatever the precision of the network, the loss is taken in float32.
+    # Before the first step both have the same weights; at any precision of the network, the loss is computed in float32.
     # Kernels may add in another order.
     tolerance = 1e-2 if bfloat16 else 1e-5
     assert trained.loss == pytest.approx(evaluated.loss, rel=tolerance)

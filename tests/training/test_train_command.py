@@ -1,4 +1,4 @@
-"""`lensscan train` for real: Prefect, Ray, two workers that train together, one of which is killed in the middle."""
+"""Tests of `lensscan train` with Prefect, Ray and two workers that train together; one worker is killed during training."""
 
 import contextlib
 import json
@@ -43,7 +43,7 @@ PRESET = TrainConfig(
     cpus_per_worker=0.5,
     use_gpu=False,
 )
-"""One network of the paper, where the presets have seven or three."""
+"""Configuration with one network of the paper; the presets have seven or three."""
 COMMAND = """
 import sys
 import flows.train
@@ -66,7 +66,7 @@ class Killed:
     answer: dict
     out: Path
     history: list
-    """As it was just after the kill."""
+    """History just after the kill."""
     workers: list
     """Process ids at the kill."""
     later_workers: set
@@ -86,7 +86,7 @@ def run_and_kill_a_worker(shards, out):
     options = ("--out", str(out), "--name", "tiny", "--epochs", str(N_EPOCHS), "--workers", "2", "--json")
     command = [sys.executable, "-c", COMMAND, PRESET.model_dump_json(), "train", shards, *options]
     stdout, stderr = out / "stdout", out / "stderr"
-    # Files, because a pipe that is full stops the command.
+    # Output goes to files, because a full pipe would stop the command.
     with (
         stdout.open("w") as output,
         stderr.open("w") as errors,
@@ -125,18 +125,18 @@ def history_file(out):
     return work_folder(out, "tiny") / "OU-H" / "history.json"
 
 
-def test_training_goes_on_after_the_last_whole_epoch_when_a_worker_is_killed(killed):
+def test_training_continues_after_a_worker_is_killed(killed):
     assert KILLED_AFTER <= len(killed.history) < N_EPOCHS
     assert len(killed.workers) == 2
     assert killed.later_workers, "no worker was started anew"
     history = load_history(history_file(killed.out))
     assert [record.epoch for record in history] == [*range(1, N_EPOCHS + 1)]
-    # With their times: these epochs are not done again.
+    # The times are equal too: these epochs are not repeated.
     assert history[: len(killed.history)] == killed.history
 
 
 def test_a_kill_does_not_change_the_result(killed):
-    """One process takes the mean of two workers' gradients, is not killed, and gets the same."""
+    """An undisturbed single process that averages two workers' gradients gets the same result."""
     history = load_history(history_file(killed.out))
     dataset = open_dataset(work_folder(killed.out, "tiny") / "data")
     expected = trained_by_two(dataset, PRESET.model_copy(update={"epochs": N_EPOCHS}))
@@ -145,14 +145,14 @@ def test_a_kill_does_not_change_the_result(killed):
 
 
 def trained_by_two(dataset, config):
-    """Losses of each epoch, as the first worker sees them in training, and of validation."""
+    """Return the training loss of the first worker and the validation loss of each epoch."""
     rows = {split: dataset.rows(split, 0.3, 0.3) for split in ("train", "validation")}
     weights = {split: class_weights(dataset.labels(OU_H.classes)[chosen], OU_H.classes) for split, chosen in rows.items()}
     source = BatchSource(dataset, OU_H, config.batch_size)
     with _seeded(config, OU_H, epoch=0):
         network = OU_H.build()
         he_initialise(network)
-    # Dropout draws in the order of the memory.
+    # Dropout draws random numbers in memory order.
     network = network.to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(network.parameters(), weight_decay=0)
     losses = []
@@ -183,7 +183,7 @@ def trained_by_two(dataset, config):
     return losses
 
 
-def test_the_package_scores_what_it_learnt(killed, shards):
+def test_the_package_scores_its_training_shards_well(killed, shards):
     answer, out = killed.answer, killed.out
     assert answer.keys() == {"ensemble", "package", "test_auroc"}
     assert (answer["ensemble"], answer["package"]) == ("tiny", str(out / "tiny"))

@@ -1,4 +1,4 @@
-"""Ray Train runs the same fits, and outlives its workers."""
+"""Tests of Ray Train: it runs the same fits and restarts killed workers."""
 
 import os
 import signal
@@ -34,7 +34,7 @@ def losses(out, name):
 
 
 @pytest.mark.slow
-def test_one_worker_trains_what_a_plain_process_trains(shards_uri, tmp_path, monkeypatch):
+def test_one_worker_trains_as_a_plain_process_does(shards_uri, tmp_path, monkeypatch):
     progress = []
     card = train_ensemble(CONFIG, shards_uri, tmp_path, "rayed", lambda *step: progress.append(step))
     here = build_ensemble(CONFIG, shards_uri, tmp_path, "here")
@@ -43,14 +43,14 @@ def test_one_worker_trains_what_a_plain_process_trains(shards_uri, tmp_path, mon
     for key in ("validation_loss", "auroc"):
         assert card.networks[0].metrics[key] == pytest.approx(here.networks[0].metrics[key], abs=0.02)
     assert load_package(tmp_path / "rayed").network_names == ("OU-H",)
-    # A fit that cannot go on says why.
+    # The error of a fit that cannot continue states the cause.
     monkeypatch.setattr("training.trainer.MAX_RESTARTS", 0)
     with pytest.raises(TrainingError, match=r"OU-H: training failed on Ray: .*another configuration"):
         train_ensemble(CONFIG.model_copy(update={"seed": 5}), shards_uri, tmp_path, "rayed")
 
 
 @pytest.mark.slow
-def test_two_workers_of_which_one_is_killed_train_what_two_others_train(shards_uri, tmp_path):
+def test_a_killed_worker_does_not_change_the_result_of_two(shards_uri, tmp_path):
     config = CONFIG.model_copy(update={"num_workers": 2, "epochs": 12, "bfloat16": False})
     killed = []
 

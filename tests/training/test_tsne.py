@@ -8,7 +8,7 @@ from training.tsne import N_CELLS, TsneGrid, fit_tsne_grid
 
 @pytest.fixture(scope="module")
 def clusters():
-    """Outputs of seven networks for three kinds of object: one lensed, one not, one half and half."""
+    """Return outputs of seven networks for three kinds of object with lens shares of 0, 0.5 and 1."""
     rng = np.random.default_rng(0)
     kind = np.arange(240) % 3
     outputs = np.clip(np.array([0.1, 0.5, 0.9])[kind][:, None] + rng.normal(0, 0.03, (240, 7)), 0, 1)
@@ -21,8 +21,8 @@ def grid(clusters):
 
 
 @pytest.mark.parametrize(("n", "n_networks", "perplexity"), [(100, 7, 30), (31, 2, 10)])
-def test_references_lie_where_scikit_learn_puts_them_on_a_grid_of_a_hundred(clusters, n, n_networks, perplexity):
-    """At a perplexity of 30, or of a third of the others where there are few."""
+def test_references_lie_where_scikit_learn_puts_them(clusters, n, n_networks, perplexity):
+    """The perplexity is 30, or a third of the number of other objects if there are few."""
     outputs, is_lens = clusters[0][:n, :n_networks], clusters[1][:n]
     layout = TSNE(perplexity=perplexity, random_state=5, init="pca").fit_transform(outputs.astype(np.float32)).astype(float)
     expected = 100 * (layout - layout.min(axis=0)) / (layout.max(axis=0) - layout.min(axis=0))
@@ -39,7 +39,7 @@ def test_ten_objects_are_enough(clusters):
 
 
 def test_cells_hold_the_fraction_of_lenses_or_of_their_neighbours(clusters, grid):
-    """Cell by cell, with loops."""
+    """Compute the fractions cell by cell, with loops."""
     _, is_lens, _ = clusters
     cells = np.minimum(grid.places.astype(int), N_CELLS - 1)
     inside = {}
@@ -56,7 +56,7 @@ def test_cells_hold_the_fraction_of_lenses_or_of_their_neighbours(clusters, grid
             assert grid.values[row, column] == pytest.approx(expected)
 
 
-def test_a_new_object_lies_at_the_mean_place_of_its_three_nearest(clusters, grid):
+def test_a_new_object_lies_amid_its_three_nearest_references(clusters, grid):
     outputs, _, _ = clusters
     new = np.random.default_rng(5).random((40, 7))
     got = grid.predict(new)
@@ -66,8 +66,8 @@ def test_a_new_object_lies_at_the_mean_place_of_its_three_nearest(clusters, grid
         assert got[i] == grid.values[row, column]
 
 
-def test_kinds_of_object_are_told_apart(clusters, grid):
-    """Those that do not fall among empty cells, and get the overall fraction: how many do depends on the machine's t-SNE."""
+def test_kinds_of_object_are_separated(clusters, grid):
+    """Objects among empty cells get the overall fraction and do not count; their number depends on the machine's t-SNE."""
     outputs, is_lens, kind = clusters
     fresh = np.clip(outputs + np.random.default_rng(2).normal(0, 0.005, outputs.shape), 0, 1)
     value = grid.predict(fresh)
@@ -78,7 +78,7 @@ def test_kinds_of_object_are_told_apart(clusters, grid):
     assert 0.3 < value[kind == 1].mean() < 0.7
 
 
-def test_an_object_that_falls_among_empty_cells_gets_the_overall_fraction():
+def test_an_object_among_empty_cells_gets_the_overall_fraction():
     outputs = np.array([[0.0], [1.0]])
     values = np.full((N_CELLS, N_CELLS), 0.25)
     values[0, 0], values[-1, -1] = 0.0, 1.0
@@ -86,14 +86,14 @@ def test_an_object_that_falls_among_empty_cells_gets_the_overall_fraction():
 
 
 @pytest.mark.parametrize("constants", [(0.5, 0.5, 0.5), (0.2, 0.5, 0.9)])
-def test_networks_that_say_the_same_of_all_objects_tell_nothing_but_the_share_of_lenses(constants):
+def test_constant_networks_predict_the_share_of_lenses(constants):
     is_lens = np.arange(21) % 3 == 0
     grid = fit_tsne_grid(np.tile(constants, (21, 1)), is_lens, 0)
     assert np.array_equal(grid.places, np.zeros((21, 2)))
     assert grid.predict(np.array([constants, [0.9] * 3])) == pytest.approx(1 / 3)
 
 
-def test_a_network_that_says_the_same_of_all_objects_does_not_hide_what_others_say(clusters):
+def test_a_constant_network_does_not_hide_the_others(clusters):
     outputs, is_lens, kind = clusters
     chosen = kind != 1
     outputs = np.column_stack([np.full(chosen.sum(), 0.5), outputs[chosen, :2]])
@@ -101,7 +101,7 @@ def test_a_network_that_says_the_same_of_all_objects_does_not_hide_what_others_s
     assert value[is_lens[chosen]].mean() > value[~is_lens[chosen]].mean() + 0.3
 
 
-def test_one_network_is_laid_out_too(clusters):
+def test_a_single_network_is_embedded_too(clusters):
     outputs, is_lens, kind = clusters
     chosen = kind != 1
     grid = fit_tsne_grid(outputs[chosen, :1], is_lens[chosen], 0)

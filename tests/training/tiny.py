@@ -1,4 +1,4 @@
-"""A network and data so small that a whole fit takes a moment and can be recomputed by hand."""
+"""Networks and data so small that a whole fit takes a moment and can be recomputed by hand."""
 
 import contextlib
 
@@ -28,7 +28,7 @@ class LinearSpec(NetworkSpec):
 
 
 class DeepSpec(LinearSpec):
-    """Learns a few objects by heart."""
+    """A network large enough to memorise a few objects."""
 
     def build(self):
         layers = nn.Linear(SIDE**2, 64), nn.ReLU(), nn.Dropout(0.1), nn.Linear(64, 2)
@@ -39,7 +39,7 @@ LINEAR, DEEP = LinearSpec("linear", "linear", VIS), DeepSpec("deep", "deep", VIS
 
 
 def tiny_dataset(n, share=0.25, seed=0):
-    """`n` objects, a `share` of them lenses: brighter by one in the middle pixel, with noise of one."""
+    """Draw `n` objects, a `share` of them lenses: brighter by one in the middle pixel, with noise of one."""
     rng = np.random.default_rng(seed)
     kinds = (rng.random(n) < share).astype(np.int8)
     pixels = rng.normal(0, 1, (n, 1, SIDE, SIDE))
@@ -58,7 +58,7 @@ def rows_of(dataset, config, split):
 
 @contextlib.contextmanager
 def inputs_seen():
-    """Every batch that a network is given meanwhile: `{True: in training, False: in evaluation}`."""
+    """Record every batch that a network reads in this context: `{True: in training, False: in evaluation}`."""
     seen = {True: [], False: []}
 
     def note(module, given):
@@ -74,7 +74,7 @@ def inputs_seen():
 
 @contextlib.contextmanager
 def rates_used():
-    """The learning rate of every step that an optimiser makes meanwhile."""
+    """Record the learning rate of every optimiser step in this context."""
     rates = []
 
     def note(optimiser, *_):

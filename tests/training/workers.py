@@ -1,10 +1,10 @@
-"""The training workers that a process has started, to be killed."""
+"""Find the training workers of a process, so that tests can kill them."""
 
 from pathlib import Path
 
 
 def train_workers(ancestor):
-    """Process ids of the Ray Train workers below a process."""
+    """Return the process ids of the Ray Train workers that descend from a process."""
     parents = {}
     names = {}
     for folder in Path("/proc").glob("[0-9]*"):

@@ -1,4 +1,4 @@
-"""Bright simulated lenses, and where their lensed light lies: what maps can be held against."""
+"""Bright simulated lenses and the pixels of their lensed light, the truth that maps are compared with."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,23 +15,25 @@ from training.errors import TrainingError
 
 LEAST_ARC_SNR = 40.0
 LEAST_CONTRAST = 0.1
-"""Lensed light over the lens galaxy's own, in a pixel that counts as arc.
+"""Least ratio of lensed light to the lens galaxy's own light in a pixel that counts as arc.
 
-A tenth is what still stands out of the galaxy's photon noise, by 3 sigma in the median pixel that has no more (1.7 to 6 in nine
-of ten); below it, models of the galaxy fail to be subtracted. Without this the galaxy's core would be arc, with a thousandth of
-the light there, and maps that always point at the middle would hit.
+A tenth still stands out of the galaxy's photon noise, by 3 sigma in the median pixel with this ratio (1.7 to 6 in nine of ten);
+below a tenth, models of the galaxy cannot be subtracted. Without this limit the galaxy's core would count as arc, with a
+thousandth of the light there, and maps that always point at the middle would hit.
 """
 _BATCH = 64
 _ROUNDING = 1e-6
-"""In shares of a pixel, below which an overlap is none."""
+"""Share of a pixel below which an overlap counts as zero."""
 
 
 def bright_lenses(shard: Shard, geometry: Geometry) -> tuple[Stamps, Truth]:
-    """Stamps of lenses with bright arcs, and where these are on their VIS pixels; objects without any such pixel are left out.
+    """Return stamps of lenses with bright arcs, and arc masks on VIS pixels, each `[object, y, x]`.
+
+    Objects without an arc pixel are left out.
 
     Args:
-        shard: With components, in a geometry whose VIS stamps are as wide as that wanted, or wider.
-        geometry: Of the stamps that are wanted; objects that cannot be brought to it are left out.
+        shard: Shard with components, in a geometry whose VIS stamps are at least as wide as those of `geometry`.
+        geometry: Geometry of the returned stamps; objects that cannot be converted to it are left out.
 
     Raises:
         TrainingError: the shard keeps no components, or its stamps are too narrow.
@@ -46,19 +48,19 @@ def bright_lenses(shard: Shard, geometry: Geometry) -> tuple[Stamps, Truth]:
 
 
 def arcs(shard: Shard, geometry: Geometry, contrast: float = LEAST_CONTRAST) -> Truth:
-    """Where, on the VIS pixels of all objects, lensed light exceeds the sky's sigma and is not lost in the lens galaxy.
+    """Mark the VIS pixels `[object, y, x]` where lensed light exceeds the sky's sigma and is not lost in the lens galaxy.
 
     Args:
-        shard: As for `bright_lenses`.
-        geometry: Of the stamps that are wanted.
-        contrast: Lensed light over that of the lens galaxy, at least.
+        shard: Shard, as for `bright_lenses`.
+        geometry: Geometry of the stamps that the masks belong to.
+        contrast: Least ratio of lensed light to the light of the lens galaxy.
 
     Raises:
         TrainingError: the shard keeps no components, or its stamps are too narrow.
     """
     grid, wanted = shard.geometry.grids["VIS"], geometry.grids["VIS"]
     if not shard.components:
-        raise TrainingError("has no components, so nobody knows where the arcs are: simulate with --components")
+        raise TrainingError("has no components, so the arcs are unknown: simulate with --components")
     if grid.n_pixels < wanted.n_pixels:
         raise TrainingError(
             f"stamps of {geometry.name} are {wanted.side_arcsec:g} arcsec wide, those of {shard.geometry.name} only "
@@ -73,17 +75,17 @@ def arcs(shard: Shard, geometry: Geometry, contrast: float = LEAST_CONTRAST) -> 
 
 
 def with_bright_arcs(shard: Shard, truth: Truth) -> NDArray[np.int64]:
-    """Rows of the objects whose arcs are bright, and in the stamp."""
+    """Return the rows of objects whose arcs are bright and inside the stamp."""
     arc_snr = np.array(shard.truth["arc_snr"].to_pylist(), float)
     return np.flatnonzero((arc_snr >= LEAST_ARC_SNR) & truth.any(axis=(1, 2)))
 
 
 def on_input(truth: Truth, card: NetworkCard) -> Truth:
-    """On the pixels of a network's input: those of which any part holds lensed light.
+    """Convert arc masks to the pixels of a network's input; a pixel counts as arc if any part holds lensed light.
 
     Args:
-        truth: On the VIS pixels of stamps in the network's geometry.
-        card: Of the network.
+        truth: `[object, y, x]` on the VIS pixels of stamps in the network's geometry.
+        card: Card of the network.
     """
     grid = GEOMETRIES[card.geometry].grids["VIS"]
     n_pixels = card.input_pixels

@@ -9,25 +9,25 @@ from scanner.vocabulary.kinds import KINDS
 
 MIN_OBJECTS_PER_KIND = 5
 CLIP = 20.0
-"""Margins beyond this are all equally sure: p differs from 0 or 1 by 2e-9."""
+"""Largest absolute margin: p differs from 0 or 1 by 2e-9 there, so larger margins count as equally certain."""
 INVERSE_REGULARISATION = 1.0
-"""L2, on scaled margins; scikit-learn's default."""
+"""Inverse strength of the L2 penalty on scaled margins; scikit-learn's default."""
 
 
 def can_stack(kinds: NDArray[np.integer]) -> bool:
-    """Are there enough objects of every kind to fit on?"""
+    """Return whether there are enough objects of every kind to fit a stack."""
     return int(np.bincount(kinds, minlength=len(KINDS)).min()) >= MIN_OBJECTS_PER_KIND
 
 
 def fit_stack(margins: Margins, kinds: NDArray[np.integer]) -> SoftmaxStack:
-    """Multinomial logistic regression of the kind on the networks' margins.
+    """Fit a multinomial logistic regression of the kind on the networks' margins.
 
     Args:
         margins: Network name to `[object, class - 1]`.
         kinds: `[object]`, index into `KINDS`.
 
     Raises:
-        ValueError: fewer than `MIN_OBJECTS_PER_KIND` of a kind.
+        ValueError: there are fewer than `MIN_OBJECTS_PER_KIND` objects of a kind.
     """
     counts = np.bincount(kinds, minlength=len(KINDS))
     if not can_stack(kinds):
@@ -52,7 +52,7 @@ def fit_stack(margins: Margins, kinds: NDArray[np.integer]) -> SoftmaxStack:
 
 
 def fit_tied_stack(margins: Margins, kinds: NDArray[np.integer]) -> SoftmaxStack:
-    """As `fit_stack`, on the mean of the networks' margins: every network has the same say.
+    """Fit a stack on the mean of the networks' margins, so that every network has the same weight.
 
     Raises:
         ValueError: as for `fit_stack`, or networks differ in their number of classes.
@@ -71,15 +71,15 @@ def fit_tied_stack(margins: Margins, kinds: NDArray[np.integer]) -> SoftmaxStack
 def expected_calibration_error(
     p_lens: NDArray[np.floating], is_lens: NDArray[np.bool_], n_bins: int = 10, prevalence: float | None = None
 ) -> float:
-    """Mean |fraction of lenses - mean p| over bins of p, weighted by their numbers (Naeini et al. 2015).
+    """Return the mean |fraction of lenses - mean p| over bins of p, weighted by their numbers (Naeini et al. 2015).
 
-    Noise of the fractions only adds to it. A constant p = 0 scores the fraction of lenses: little, where lenses are rare.
+    Noise of the fractions only raises this error. A constant p = 0 scores the fraction of lenses: little if lenses are rare.
 
     Args:
         p_lens: `[object]`.
         is_lens: `[object]`.
-        n_bins: Of equal width in p.
-        prevalence: Weigh lenses and non-lenses as if this fraction were lenses; by default each object counts once.
+        n_bins: Number of bins of equal width in p.
+        prevalence: Weight lenses and non-lenses as if this fraction were lenses; by default each object counts once.
     """
     weights = np.ones(len(p_lens))
     if prevalence is not None:
@@ -91,7 +91,7 @@ def expected_calibration_error(
 
 
 def restated(p_lens: NDArray[np.floating], prevalence: float, new_prevalence: float) -> NDArray[np.float64]:
-    """Probabilities that assumed one fraction of lenses, for another, the mix of lenses unchanged (Saerens et al. 2002)."""
+    """Convert probabilities to another assumed fraction of lenses, the mix of lenses unchanged (Saerens et al. 2002)."""
     factor = new_prevalence / (1 - new_prevalence) / (prevalence / (1 - prevalence))
     p = p_lens.astype(np.float64)
     return np.asarray(p * factor / (p * factor + (1 - p)))

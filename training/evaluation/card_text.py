@@ -1,4 +1,4 @@
-"""A package's card for people."""
+"""The card of a package as Markdown, for people."""
 
 from scanner.networks.card import EnsembleCard, NetworkCard
 from scanner.networks.combiner import MeanCombiner
@@ -18,7 +18,7 @@ _COLUMNS = (
 
 
 def card_markdown(card: EnsembleCard) -> str:
-    """CARD.md: what `card.json` says, as tables."""
+    """Return the text of CARD.md: the content of `card.json` as tables."""
     rows = [_row(network.name, network.metrics) for network in card.networks] + [_row("**ensemble**", card.metrics)]
     header = ["", *(title for title, _ in _COLUMNS)]
     inputs = [
@@ -87,7 +87,7 @@ def _row(name: str, found: dict[str, float]) -> str:
 
 
 def _combiners(found: dict[str, float]) -> list[str]:
-    """A table of what was compared on the validation split; nothing where nothing was."""
+    """Return a table of the combiners compared on the validation split; no lines without a comparison."""
     names = [key.removeprefix("combiner_").removesuffix("_log_loss") for key in found if key.endswith("_log_loss")]
     if not names:
         return []
@@ -99,13 +99,13 @@ def _combiners(found: dict[str, float]) -> list[str]:
 
 
 def _channels(network: NetworkCard) -> str:
-    """`min_max of J, Y; detail of VIS`."""
+    """Describe the channels of a network, such as `min_max of J, Y; detail of VIS`."""
     scalings = dict.fromkeys(channel.scaling for channel in network.channels)
     return "; ".join(f"{s} of {', '.join(c.band for c in network.channels if c.scaling == s)}" for s in scalings)
 
 
 def _counts(n_objects: dict[str, int]) -> list[str]:
-    """A table of split by kind."""
+    """Return a table of the number of objects in each split, by kind."""
     splits = list(dict.fromkeys(key.split(" ")[0] for key in n_objects))
     kinds = list(dict.fromkeys(key.split(" ")[1] for key in n_objects))
     body = [_line([split, *(str(n_objects[f"{split} {kind}"]) for kind in kinds)]) for split in splits]

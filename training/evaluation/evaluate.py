@@ -1,4 +1,4 @@
-"""How an ensemble does on simulated objects that it never saw: overall, by property, and per look-alike."""
+"""Evaluate an ensemble on simulated objects that it was not trained on: overall, by property, and per look-alike."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -40,7 +40,7 @@ BINS: dict[str, tuple[float, ...]] = {
     "arc_snr": (0, 20, 30, 50, 100, np.inf),
     "lens_mag_vis": (0, 18, 19, 20, 21, np.inf),
 }
-"""Edges, in the unit of the truth column."""
+"""Bin edges of each property, in the unit of the truth column."""
 _MIN_GROUP = 20
 BLUE_BELOW_MAG, RED_ABOVE_MAG = 1.0, 1.5
 """VIS - H of blue and of red sources."""
@@ -60,41 +60,41 @@ class Measured(_Frozen):
 
 
 class Group(_Frozen):
-    """Objects with something in common, and the share of them above the thresholds."""
+    """Objects that share a property, and the fraction above the thresholds."""
 
     property: str
     group: str
     n: int
     above: tuple[Measured, ...]
-    """One for each of `RATES`."""
+    """Fraction above the threshold of each of `RATES`."""
 
 
 class Cut(_Frozen):
-    """What a threshold of p_lens would give among a million objects at the assumed prevalence."""
+    """Expected results of a threshold of p_lens among a million objects at the assumed prevalence."""
 
     p_lens: float
     n_false_positives: int
-    """Non-lenses at or above it, counted: what all that follows hangs on."""
+    """Counted non-lenses at or above the threshold; the purity and the number to inspect depend on this count."""
     recall: Measured
     purity: Measured | None
-    """Fraction of lenses among the candidates; None where no object reaches the threshold."""
+    """Fraction of lenses among the candidates; None if no object reaches the threshold."""
     expected_purity: float | None
-    """Mean p_lens of the candidates: their purity, were p_lens well calibrated."""
+    """Mean p_lens of the candidates: their purity if p_lens is well calibrated."""
     to_inspect_per_million: Measured
 
 
 class Evaluation(_Frozen):
-    """Every figure."""
+    """All results of an evaluation."""
 
     n_objects: dict[str, int]
-    """By kind, scored: what every other figure is of."""
+    """Number of scored objects by kind; all other figures are of these objects."""
     n_rejected: dict[str, int]
-    """By kind. A rejected lens is a missed lens that no recall counts."""
+    """Number of rejected objects by kind. A rejected lens is a missed lens that no recall counts."""
     prevalence: float | None
     """Fraction of lenses that p_lens assumes."""
     overall: dict[str, Measured]
     networks: dict[str, Measured]
-    """AUROC of each."""
+    """AUROC of each network."""
     groups: tuple[Group, ...]
     cuts: tuple[Cut, ...]
 
@@ -103,10 +103,10 @@ def evaluate_scores(scores: pa.Table, truth: pa.Table, prevalence: float | None,
     """Compare scores with the truth.
 
     Args:
-        scores: One row an object, with `p_lens`, `p_compound` where told, and `p_<network>`; rejected rows are left out.
+        scores: One row per object, with `p_lens`, `p_compound` (may be null), and `p_<network>`; rejected rows are left out.
         truth: The same rows, with the truth columns of shards.
-        prevalence: Fraction of lenses that `p_lens` assumes; None where it is not calibrated.
-        rng: For bootstrap intervals.
+        prevalence: Fraction of lenses that `p_lens` assumes; None if `p_lens` is not calibrated.
+        rng: Generator for bootstrap intervals.
 
     Raises:
         TrainingError: scored lenses or non-lenses are missing, or a row has no kind.
@@ -116,7 +116,7 @@ def evaluate_scores(scores: pa.Table, truth: pa.Table, prevalence: float | None,
     scores, truth, kinds = scores.filter(pa.array(is_scored)), truth.filter(pa.array(is_scored)), all_kinds[is_scored]
     is_lens = kinds != "nonlens"
     if not set(all_kinds) <= set(KINDS) or is_lens.all() or not is_lens.any():
-        got = f"{sorted(set(all_kinds.tolist()))}, of which {sorted(set(kinds.tolist()))} were scored"
+        got = f"{sorted(set(all_kinds.tolist()))}, only {sorted(set(kinds.tolist()))} scored"
         raise TrainingError(f"needs lenses and non-lenses of kinds {KINDS}, got {got}")
     p = scores["p_lens"].to_numpy().astype(np.float64)
     thresholds = [threshold_at_rate(p, is_lens, rate) for rate in RATES]
@@ -140,7 +140,7 @@ def _overall(p: Numbers, kinds: NDArray[np.str_], prevalence: float | None, rng:
         "tpr_at_10_false_positives": _recall_before(p, is_lens, n_false=10),
         "f_beta_max": _ranked(max_f_beta, p, is_lens, rng),
     }
-    # What is called a lens at p = 0.5 depends on how many lenses p expects: here, as many as there are.
+    # The objects called lenses at p = 0.5 depend on the prevalence that p assumes: here, the share of lenses in these objects.
     here = p if prevalence is None else restated(p, prevalence, float(is_lens.mean()))
     for name, statistic in {"precision": _precision, "recall": _recall, "accuracy": _accuracy, "f_beta": _f_beta}.items():
         found[f"{name}_at_half"] = _ranked(statistic, here, is_lens, rng)
@@ -160,7 +160,7 @@ def _overall(p: Numbers, kinds: NDArray[np.str_], prevalence: float | None, rng:
 
 
 def _compound(scores: pa.Table, kinds: NDArray[np.str_], rng: np.random.Generator) -> dict[str, Measured]:
-    """How well compound lenses are told from all else, and from single lenses."""
+    """Measure how well p_compound separates compound lenses from all other objects, and from single lenses."""
     if scores["p_compound"].null_count:
         return {}
     p, is_lens = scores["p_compound"].to_numpy().astype(np.float64), kinds != "nonlens"
@@ -175,7 +175,7 @@ def _compound(scores: pa.Table, kinds: NDArray[np.str_], rng: np.random.Generato
 
 
 def _colour_probe(p: Numbers, truth: pa.Table, threshold: float) -> dict[str, Measured]:
-    """Recall of blue less that of red sources, arcs of the same magnitude compared: 0 for a network that sees shape alone."""
+    """Return the recall of blue minus red sources with arcs of equal magnitude: 0 for a network that uses shape alone."""
     columns = ("source1_mag_vis", "magnification1", "source1_vis_minus_h")
     mag, magnification, colour = (np.array(truth[name].to_pylist(), dtype=float) for name in columns)
     arc_mag = mag - 2.5 * np.log10(magnification)
@@ -212,7 +212,7 @@ def _groups(p: Numbers, truth: pa.Table, thresholds: Sequence[float]) -> list[Gr
 
 
 def _cut(p: Numbers, is_lens: Flags, prevalence: float, threshold: float) -> Cut:
-    """Purity and number to inspect between the worst and the best that the intervals of both rates allow."""
+    """Return a cut; its purity and number to inspect range from worst to best within the intervals of both rates."""
     is_above = p >= threshold
     recall, false_rate = _share(is_above[is_lens]), _share(is_above[~is_lens])
 
@@ -251,7 +251,7 @@ def _recall_before(p: Numbers, is_lens: Flags, n_false: int) -> Measured:
 
 
 def _calibration_floor(p: Numbers, rng: np.random.Generator) -> Measured:
-    """Calibration error where each object is a lens with its probability p: mean, and range of 95 % of such draws."""
+    """Return the calibration error if each object is a lens with its probability p: mean, and range of 95 % of such draws."""
     errors = [expected_calibration_error(p, rng.random(len(p)) < p) for _ in range(N_BOOTSTRAP)]
     low, high = np.quantile(errors, [0.025, 0.975])
     return _measured(float(np.mean(errors)), (float(low), float(high)))

@@ -1,4 +1,4 @@
-"""An evaluation to look at: ROC, reliability and completeness."""
+"""Plots of an evaluation: ROC, reliability and completeness."""
 
 from pathlib import Path
 
@@ -24,12 +24,12 @@ _LABELS = {
 
 
 def draw_evaluation(folder: Path, evaluation: Evaluation, scores: Scores, is_lens: NDArray[np.bool_]) -> None:
-    """`roc.png`, `reliability.png` and `completeness.png`.
+    """Draw `roc.png`, `reliability.png` and `completeness.png`.
 
     Args:
-        folder: Where to.
-        evaluation: The figures of the same objects.
-        scores: `p_lens` and that of each network, by name.
+        folder: Folder of the plots.
+        evaluation: Evaluation of the same objects.
+        scores: Lens probabilities `[object]` of the ensemble (`p_lens`) and of each network, by name.
         is_lens: `[object]`.
     """
     _draw_roc(folder / "roc.png", scores, is_lens)

@@ -1,4 +1,4 @@
-"""An evaluation for people: Markdown."""
+"""An evaluation as Markdown, for people."""
 
 from collections.abc import Iterable, Mapping
 
@@ -15,9 +15,9 @@ _NAMES = {
     "accuracy_at_half": "accuracy at p = 0.5",
     "f_beta_at_half": "F 0.03 at p = 0.5",
     "calibration_error": "expected calibration error, this mixture",
-    "calibration_error_floor": "the same of lenses drawn with the probability p_lens, mean and range of 95 %",
+    "calibration_error_floor": "calibration error of lenses drawn with probability p_lens, mean and 95 % range",
     "calibration_error_at_prevalence": "expected calibration error, weighted to the assumed prevalence",
-    "recall_blue_minus_red": f"recall of blue less red sources at {RATES[-1]:.0%} false positives, arcs of equal magnitude",
+    "recall_blue_minus_red": f"recall of blue minus red sources at {RATES[-1]:.0%} false positives, arcs of equal magnitude",
     "auroc_compound": "AUROC of p_compound, compound lenses against all else",
     "auroc_compound_among_lenses": "AUROC of p_compound / p_lens, compound against single lenses",
 }
@@ -25,36 +25,36 @@ _NAMES = {
 _HOW = f"""\
 Brackets hold 95 % intervals:
 
-- recall of a kind or property, false positives of a look-alike, recall of a cut: Wilson's for a fraction, the threshold taken
-  as fixed; recall of blue less red: from the variances of both;
-- TPR0 and TPR10: few non-lenses, drawn by chance, set these thresholds. The one that lets ten through in a typical sample of
-  this size may be that of any from the 5th to the 19th non-lens here, the one that lets none through any down to the 4th. The
-  interval spans the recalls there, each widened by Wilson's. How far above the highest non-lens the next would score, no sample
-  tells: the lower limit of TPR0 is not known, and 0 is written;
-- calibration errors: bootstrap, mirrored at the value because noise only adds to them, which undoes a part of it: what noise
-  alone would make is the error of lenses drawn with the probability p_lens;
+- recall of a kind or property, false positives of a look-alike, recall of a cut: Wilson's interval of a fraction, at a fixed
+  threshold; recall of blue minus red: from the variances of both;
+- TPR0 and TPR10: few non-lenses, drawn by chance, set these thresholds. The threshold that lets ten through in a typical sample
+  of this size may be the score of any from the 5th to the 19th non-lens here; the threshold that lets none through, of any down
+  to the 4th. The interval spans the recalls there, each widened by Wilson's interval. No sample shows how far above the highest
+  non-lens the next one would score: the lower limit of TPR0 is unknown, and given as 0;
+- calibration errors: bootstrap, mirrored at the value because noise only raises these errors. Mirroring removes a part of the
+  noise only: for comparison, the error of lenses drawn with probability p_lens is due to noise alone;
 - all others: percentiles of {N_BOOTSTRAP} bootstrap resamples of lenses and of non-lenses.
 
-At p = 0.5 means after p_lens is restated for the share of lenses in these objects, where it is calibrated."""
-_ONLY_SCORED = "every other figure is of scored objects alone, although a rejected lens is a missed one."
+"At p = 0.5" means after p_lens is restated for the share of lenses in these objects, if p_lens is calibrated."""
+_ONLY_SCORED = "all other figures count scored objects only, although a rejected lens is a missed lens."
 _MIXTURE = (
     "Non-lenses are mixed as above: on the sky far fewer of them are look-alikes, so that candidates should be purer and fewer."
 )
 _EXPECTED = (
     "Purity and candidates range from the worst to the best that the intervals of recall and of the false positives allow. "
     "Expected purity is the mean p_lens of the candidates; outside the interval of the purity, p_lens is likely off. "
-    "The calibration error at this prevalence cannot tell: a constant p_lens = 0 would score the prevalence itself, {:g}."
+    "The calibration error at this prevalence cannot show this: a constant p_lens = 0 would score the prevalence itself, {:g}."
 )
 _CUT_COLUMNS = ("p_lens at least", "false positives", "recall", "purity", "expected purity", "candidates to inspect")
 
 
 def evaluation_markdown(evaluation: Evaluation, ensemble: str, data: str) -> str:
-    """EVALUATION.md.
+    """Return the text of EVALUATION.md.
 
     Args:
-        evaluation: The figures.
-        ensemble: Name and digest of what was evaluated.
-        data: Where the objects come from.
+        evaluation: Results of the evaluation.
+        ensemble: Name and digest of the evaluated ensemble.
+        data: Origin of the objects.
     """
     rates = " and ".join(f"{rate:.0%}" for rate in RATES)
     sections = [
@@ -75,8 +75,8 @@ def evaluation_markdown(evaluation: Evaluation, ensemble: str, data: str) -> str
     ]
     if evaluation.cuts:
         sections += [
-            "## What a cut would give",
-            f"Among a million objects of which a fraction {evaluation.prevalence:g} are lenses. {_MIXTURE}",
+            "## Expected results of a cut",
+            f"Numbers for a million objects with a fraction {evaluation.prevalence:g} of lenses. {_MIXTURE}",
             _EXPECTED.format(evaluation.prevalence),
             _table(_CUT_COLUMNS, map(_cut, evaluation.cuts)),
         ]
@@ -99,14 +99,14 @@ def _counts(numbers: Mapping[str, int]) -> str:
 
 
 def shown(measured: Measured | None) -> str:
-    """`0.951 (0.940 to 0.960)`; a dash where there is nothing."""
+    """Return a number with its interval, as `0.951 (0.940 to 0.960)`; a dash for None."""
     if measured is None:
         return "-"
     return f"{_number(measured.value)} ({_number(measured.low)} to {_number(measured.high)})"
 
 
 def _number(value: float | None) -> str:
-    """Whole, to three decimals, or small: 1234, 0.123, 0.00012."""
+    """Format a number as an integer, to three decimals, or to two digits if small: 1234, 0.123, 0.00012."""
     if value is None:
         return "-"
     if abs(value) >= 10:

@@ -1,4 +1,4 @@
-"""Do the maps of an ensemble mean anything? Each network and each method, on simulated lenses whose arcs are known."""
+"""Check the attribution maps of each network and method of an ensemble on simulated lenses whose arcs are known."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -34,7 +34,7 @@ Progress = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
 
 ADDED_NOISE_SIGMA = 0.5
-"""Of the sky's: the image stays as good as before, nearly."""
+"""Sigma of the added noise in units of the sky's sigma, small enough that the image stays nearly as good as before."""
 
 
 def check_maps(
@@ -50,18 +50,18 @@ def check_maps(
     """Check the maps of every network of a package.
 
     Args:
-        folder: Of the package.
-        card: Its card.
-        stamps: Of bright lenses, band to `[batch, y, x]`, in the ensemble's geometry.
-        truth: `[batch, y, x]`, on the pixels of VIS.
-        rng: For noise and orders of cells.
-        size: How much is done.
-        engine: That runs the networks for insertion and deletion.
-        progress: Told of each step.
+        folder: Folder of the package.
+        card: Card of the package.
+        stamps: Stamps of bright lenses, band to `[batch, y, x]`, in the ensemble's geometry.
+        truth: `[batch, y, x]`, arcs on the pixels of VIS.
+        rng: Generator for noise and orders of cells.
+        size: Numbers of objects, untrained networks and steps.
+        engine: Engine that runs the networks for insertion and deletion.
+        progress: Called after each step.
 
     Raises:
-        TrainingError: fewer than two lenses.
-        PackageError: weights that cannot be used.
+        TrainingError: there are fewer than two lenses.
+        PackageError: the weights are unusable.
     """
     size = size or CheckSize()
     stamps, truth = {band: images[: size.n_objects] for band, images in stamps.items()}, truth[: size.n_objects]
@@ -94,7 +94,7 @@ def check_network(
     engine: EngineName = "torch",
     told: Callable[[], None] = lambda: None,
 ) -> tuple[list[MethodCheck], Mapping[Method, Maps]]:
-    """The checks of each method on one network, and the maps that were checked; arguments as of `check_maps`."""
+    """Return the checks of each method on one network, and the checked maps; arguments as for `check_maps`."""
     inputs, on_arc = network_input(stamps, card.channels, card.input_pixels), on_input(truth, card)
 
     def maps(of: nn.Sequential, seen: Inputs) -> Mapping[Method, Maps]:
@@ -120,7 +120,7 @@ def check_network(
 
 
 def with_noise(stamps: Stamps, rng: np.random.Generator) -> Stamps:
-    """White noise of half the sky's sigma added to that of each pixel."""
+    """Add white noise of half the sky's sigma to the noise of each pixel."""
     return {band: _with_noise(images, rng) for band, images in stamps.items()}
 
 
@@ -131,11 +131,11 @@ def _with_noise(images: NDArray[np.float32], rng: np.random.Generator) -> NDArra
 
 
 def _pointing(maps: Maps, untrained: Sequence[Maps], cells: Cells, truth: Truth) -> dict[str, float]:
-    """`truth`: of input pixels."""
+    """Measure how often maps point at the arc, and how much relevance lies there; `truth` is on input pixels."""
     on_cells = cells.covering(truth)
 
     def hit(some: Sequence[Maps]) -> NDArray[np.float64]:
-        """Of each object, the share of these maps."""
+        """Return, for each object, the share of these maps that hit the arc."""
         return np.asarray(np.mean([hits(of_one, on_cells, cells.slack) for of_one in some], axis=0))
 
     own, of_others, of_middle = hit([maps]), hit([others(maps)]), hits_of_middle(on_cells, cells.slack).astype(float)

@@ -1,4 +1,4 @@
-"""What a network says while an image is uncovered or covered in the order of a map."""
+"""Lens probability of a network while an image is uncovered or covered in the order of a map."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -26,13 +26,13 @@ CURVES: Mapping[str, Callable[[Scores, Inputs, Maps, int], NDArray[np.float64]]]
 
 
 def lens_probability(network: nn.Sequential, card: NetworkCard, engine: EngineName) -> Scores:
-    """What a network says of inputs, on an engine."""
+    """Return a function that computes the lens probability of inputs by a network on an engine."""
     runs = make_engine(network, len(card.channels), card.input_pixels, engine)
     return lambda inputs: expit(lens_log_odds(runs.logits(inputs)))
 
 
 class Curves:
-    """Insertion and deletion of one network's inputs."""
+    """Insertion and deletion curves of one network's inputs."""
 
     def __init__(self, scores: Scores, inputs: Inputs, n_steps: int, rng: np.random.Generator) -> None:
         self.inputs = inputs
@@ -40,7 +40,7 @@ class Curves:
         self._of_chance: dict[Masks, list[Areas]] = {}
 
     def figures(self, maps: Maps, cells: Cells) -> dict[str, float]:
-        """Areas under both curves in the order of the maps, of others' maps, and in a random order of their cells."""
+        """Return the areas under both curves in the order of the maps, of others' maps, and of their cells at random."""
         maps = maps[: len(self.inputs)]
         if cells.masks not in self._of_chance:
             self._of_chance[cells.masks] = self._areas(self._rng.random(maps.shape), cells)
@@ -57,13 +57,13 @@ class Curves:
         return figures
 
     def _areas(self, maps: Maps, cells: Cells) -> list[Areas]:
-        """`[batch]` for each curve."""
+        """Return the areas `[batch]` under each curve."""
         ranked = untied(cells.at_pixels(maps, self.inputs.shape[-1]), self._rng)
         return [areas(curve(self._scores, self.inputs, ranked, self._n_steps)) for curve in CURVES.values()]
 
 
 def untied(maps: Maps, rng: np.random.Generator) -> Maps:
-    """The place of each pixel in rising order, equal ones in a random order: else those of the lower left would come first."""
+    """Rank the pixels in rising order, equal ones in random order: otherwise those at the lower left would come first."""
     flat = maps.reshape(len(maps), -1)
     order = np.lexsort((rng.random(flat.shape), flat), axis=1)
     places = np.empty(flat.shape)
@@ -72,10 +72,10 @@ def untied(maps: Maps, rng: np.random.Generator) -> Maps:
 
 
 def error_of_mean(values: NDArray[np.float64]) -> float:
-    """Standard error of the mean of two or more."""
+    """Return the standard error of the mean of two or more values."""
     return float(values.std(ddof=1) / np.sqrt(len(values)))
 
 
 def areas(curves: NDArray[np.float64]) -> Areas:
-    """Under `[batch, step]`, the steps together being 1 wide."""
+    """Return the areas under curves `[batch, step]`, whose steps together are 1 wide."""
     return (curves[:, 1:] + curves[:, :-1]).mean(axis=1) / 2

@@ -1,4 +1,4 @@
-"""How well probabilities tell lenses from the rest (Wilde et al. 2022, section 4)."""
+"""Metrics of how well probabilities separate lenses from other objects (Wilde et al. 2022, section 4)."""
 
 from collections.abc import Callable
 
@@ -9,13 +9,13 @@ from scipy.stats import binomtest, gamma, poisson, rankdata
 from scanner.vocabulary.kinds import KINDS
 
 F_BETA = 0.03
-"""Weighs precision far above recall, as the lens challenge did."""
+"""Beta of the F score: it weights precision far above recall, as in the lens challenge."""
 THRESHOLD = 0.5
 N_BOOTSTRAP = 1000
 
 
 def auroc(p_lens: NDArray[np.floating], is_lens: NDArray[np.bool_]) -> float:
-    """Probability that a random lens scores above a random non-lens, ties counting half (Mann-Whitney).
+    """Return the probability that a random lens scores above a random non-lens, ties counting half (Mann-Whitney).
 
     Raises:
         ValueError: a class is absent.
@@ -34,10 +34,10 @@ def interval(
     is_lens: NDArray[np.bool_],
     rng: np.random.Generator,
 ) -> tuple[float, float]:
-    """95 % interval of a statistic from bootstrap resamples of lenses and of non-lenses (percentiles).
+    """Return the 95 % interval of a statistic from bootstrap resamples of lenses and of non-lenses (percentiles).
 
-    Not for a statistic that hangs on the highest few non-lenses (`recall_interval`), nor for one that grows with the noise
-    (`reflected_interval`).
+    Use `recall_interval` for a statistic that depends on the highest few non-lenses, and `reflected_interval` for one that
+    grows with the noise.
     """
     lenses, others = np.flatnonzero(is_lens), np.flatnonzero(~is_lens)
     values = []
@@ -54,11 +54,12 @@ def reflected_interval(
     is_lens: NDArray[np.bool_],
     rng: np.random.Generator,
 ) -> tuple[float, float]:
-    """Basic bootstrap interval, 95 %, of a statistic >= 0 that noise only raises (Davison & Hinkley 1997, equation 5.6).
+    """Return the 95 % basic bootstrap interval of a statistic >= 0 that noise only raises.
 
     Resamples carry the noise twice and exceed the value somewhat as the value exceeds the truth, so their percentiles are
-    mirrored at the value, and cut at 0. The interval may lie below the value. Near 0 the mirror undoes only a part: of
-    perfectly calibrated ensembles, half the intervals of the calibration error reach 0, while none of the percentiles does.
+    mirrored at the value, and cut at 0 (Davison & Hinkley 1997, equation 5.6). The interval may lie below the value. Near 0
+    mirroring corrects only a part: for perfectly calibrated ensembles, half the intervals of the calibration error reach 0,
+    while percentile intervals never do.
     """
     value = statistic(p_lens, is_lens)
     low, high = interval(statistic, p_lens, is_lens, rng)
@@ -66,7 +67,7 @@ def reflected_interval(
 
 
 def binomial_interval(n_chosen: int, n: int) -> tuple[float, float]:
-    """95 % interval of a fraction (Wilson 1927)."""
+    """Return the 95 % interval of a fraction (Wilson 1927)."""
     if n == 0:
         return 0.0, 1.0
     found = binomtest(n_chosen, n).proportion_ci(method="wilson")
@@ -74,28 +75,29 @@ def binomial_interval(n_chosen: int, n: int) -> tuple[float, float]:
 
 
 def threshold_at_false_positives(p_lens: NDArray[np.floating], is_lens: NDArray[np.bool_], n_false: int) -> float:
-    """The lowest p that at most `n_false` non-lenses exceed; -inf where all may."""
+    """Return the lowest p that at most `n_false` non-lenses exceed; -inf if `n_false` covers all non-lenses."""
     others = np.sort(p_lens[~is_lens])[::-1]
     return float(others[n_false]) if n_false < len(others) else -np.inf
 
 
 def threshold_at_rate(p_lens: NDArray[np.floating], is_lens: NDArray[np.bool_], rate: float) -> float:
-    """The lowest p that at most a fraction `rate` of the non-lenses exceeds."""
+    """Return the lowest p that at most a fraction `rate` of the non-lenses exceeds."""
     return threshold_at_false_positives(p_lens, is_lens, int(rate * np.sum(~is_lens) + 1e-9))
 
 
 def recall_at_false_positives(p_lens: NDArray[np.floating], is_lens: NDArray[np.bool_], n_false: int) -> float:
-    """Fraction of lenses found before the `n_false` + 1st non-lens (Metcalf et al. 2019: TPR0, TPR10)."""
+    """Return the fraction of lenses found before the `n_false` + 1st non-lens (Metcalf et al. 2019: TPR0, TPR10)."""
     return float((p_lens[is_lens] > threshold_at_false_positives(p_lens, is_lens, n_false)).mean())
 
 
 def recall_interval(p_lens: NDArray[np.floating], is_lens: NDArray[np.bool_], n_false: int) -> tuple[float, float]:
-    """95 % interval, rather wide, of the recall where half of all samples have at most `n_false` non-lenses above threshold.
+    """Return a rather wide 95 % interval of the recall that `recall_at_false_positives` estimates.
 
-    `recall_at_false_positives` estimates it. The number of non-lenses above is Poisson distributed around the median of
-    Gamma(n_false + 1), so for `n_false` = 10 the threshold lies between the 5th and the 19th highest. The recalls there are
-    widened by Wilson's interval. Where the number may be 0 (`n_false` < 4) the lower limit is 0, for a sample does not tell
-    how high the next non-lens would score: a bootstrap, which draws none above the highest, only seems to know.
+    It is the recall at the threshold above which half of all samples have at most `n_false` non-lenses. The number of
+    non-lenses above is Poisson distributed around the median of Gamma(n_false + 1), so for `n_false` = 10 the threshold lies
+    between the 5th and the 19th highest. The recalls there are widened by Wilson's interval. If the number may be 0
+    (`n_false` < 4) the lower limit is 0, because a sample does not show how high the next non-lens would score: a bootstrap
+    draws no non-lens above the highest and gives a limit without basis.
     """
     fewest, most = poisson.interval(0.95, gamma.median(n_false + 1))
     low, high = (
@@ -106,7 +108,7 @@ def recall_interval(p_lens: NDArray[np.floating], is_lens: NDArray[np.bool_], n_
 
 
 def roc_curve(p_lens: NDArray[np.floating], is_lens: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Numbers of lenses and of non-lenses at or above each different p, the highest first: `[threshold]` each."""
+    """Return the numbers of lenses and of non-lenses at or above each distinct p, the highest first: `[threshold]` each."""
     order = np.argsort(-p_lens, kind="stable")
     # A threshold can only lie between different probabilities.
     ends = np.append(np.diff(p_lens[order]) != 0, True)
@@ -114,24 +116,24 @@ def roc_curve(p_lens: NDArray[np.floating], is_lens: NDArray[np.bool_]) -> tuple
 
 
 def max_f_beta(p_lens: NDArray[np.floating], is_lens: NDArray[np.bool_], beta: float = F_BETA) -> float:
-    """The largest `f_beta` that any threshold reaches, from counts: (1 + b^2) TP / (b^2 (TP + FN) + TP + FP)."""
+    """Return the largest `f_beta` of all thresholds, from counts: (1 + b^2) TP / (b^2 (TP + FN) + TP + FP)."""
     true, false = roc_curve(p_lens, is_lens)
     return float(np.max((1 + beta**2) * true / (beta**2 * is_lens.sum() + true + false)))
 
 
 def f_beta(precision: float, recall: float, beta: float = F_BETA) -> float:
-    """(1 + b^2) P R / (b^2 P + R), 0 where both are 0 (Wilde et al. 2022, section 4)."""
+    """Return (1 + b^2) P R / (b^2 P + R), or 0 if both are 0 (Wilde et al. 2022, section 4)."""
     denominator = beta**2 * precision + recall
     return (1 + beta**2) * precision * recall / denominator if denominator > 0 else 0.0
 
 
 def metrics(p_lens: NDArray[np.floating], kinds: NDArray[np.integer], rng: np.random.Generator) -> dict[str, float]:
-    """Every figure of the card.
+    """Return all metrics that a card states for one network or ensemble.
 
     Args:
         p_lens: `[object]`.
         kinds: `[object]`, index into `KINDS`.
-        rng: For the bootstrap interval of the AUROC.
+        rng: Generator for the bootstrap interval of the AUROC.
 
     Returns:
         AUROC with its 95 % interval, accuracy, precision, recall, F_beta at p = 0.5, the largest F_beta over all

@@ -1,4 +1,4 @@
-"""Sets of ids too large for memory, compared exactly, in a scratch database of DuckDB."""
+"""Compare sets of ids that are too large for memory, exactly, in a scratch database of DuckDB."""
 
 import tempfile
 from collections.abc import Iterator
@@ -13,25 +13,25 @@ from infra.errors import LensscanError
 from scanner.catalogue.units import MAX_EXAMPLES, Frozen, Ids
 
 MEMORY_LIMIT = "1GB"
-"""What does not fit goes to the disk."""
+"""Memory of the database; larger tables spill to disk."""
 _ROWS_AT_ONCE = 2**18
 _ROWS_PER_PART = 100
-"""What the table of a unit weighs besides its rows."""
+"""Overhead of a waiting table, counted in rows."""
 
 
 class Difference(Frozen):
-    """How many things are not as they should be, and the first few of them."""
+    """Number of items in error, and the first few as examples."""
 
     n: int = 0
     examples: tuple[str, ...] = ()
 
 
 class ScratchError(LensscanError):
-    """The scratch database failed, most likely for want of space in the folder for temporary files."""
+    """The scratch database failed, most likely because the folder for temporary files is full."""
 
 
 class IdSets:
-    """What was planned and what was found, unit by unit."""
+    """Planned and found ids, unit by unit."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, unit_ids: list[str]) -> None:
         self._connection = connection
@@ -44,32 +44,32 @@ class IdSets:
         self.add_rows("names", pa.table({"unit": pa.array(range(len(unit_ids)), pa.int32()), "name": unit_ids}))
 
     def add_planned(self, unit: int, ids: Ids) -> None:
-        """All ids that a unit must hold."""
+        """Add all ids that a unit must hold."""
         self.add_rows("known", pa.table({"unit": pa.array([unit], pa.int32())}))
         self.add_rows("planned", _rows(unit, ids))
 
     def add_found(self, unit: int, ids: Ids) -> None:
-        """All ids that the file of a unit holds."""
+        """Add all ids that the file of a unit holds."""
         self.add_rows("found", _rows(unit, ids))
 
     def missing(self) -> Difference:
-        """Planned and not found in their unit."""
+        """Return the ids that are planned and not found in their unit."""
         return self._difference("SELECT unit, object_id FROM planned ANTI JOIN found USING (unit, object_id)")
 
     def extra(self) -> Difference:
-        """Found in a unit and not planned there, where it is known what was planned."""
+        """Return the ids that are found in a unit and not planned there, for units whose planned ids are known."""
         return self._difference(
             "SELECT unit, object_id FROM found SEMI JOIN known USING (unit) ANTI JOIN planned USING (unit, object_id)"
         )
 
     def duplicate(self) -> Difference:
-        """Found more than once, in one unit or in several."""
+        """Return the ids that are found more than once, in one unit or in several."""
         return self._difference("SELECT min(unit) AS unit, object_id FROM found GROUP BY object_id HAVING count(*) > 1")
 
     def add_rows(self, table: str, rows: pa.Table) -> None:
-        """Whole rows into a table of that name, for `rows_lacking`."""
+        """Add whole rows to the table with a name, for `rows_lacking`."""
         self._waiting.setdefault(table, []).append(rows)
-        # Each insertion is a transaction: small ones wait until they are many.
+        # Each insertion is a transaction, so small tables are gathered first.
         self._n_waiting += rows.num_rows + _ROWS_PER_PART
         if self._n_waiting >= _ROWS_AT_ONCE:
             self._insert()
@@ -83,7 +83,7 @@ class IdSets:
         self._waiting, self._n_waiting = {}, 0
 
     def rows_lacking(self, table: str, other: str) -> Difference:
-        """Rows of one table, by their `object_id`, that the other has not, or not as often, in every column equal."""
+        """Return the rows of one table, by `object_id`, that the other table lacks or has less often; all columns count."""
         lacking = f"SELECT object_id FROM (SELECT * FROM {table} EXCEPT ALL SELECT * FROM {other})"  # noqa: S608
         return self._counted(f"SELECT object_id::VARCHAR AS example, object_id FROM ({lacking})", "object_id")  # noqa: S608
 
@@ -101,10 +101,10 @@ class IdSets:
 
 @contextmanager
 def id_sets(unit_ids: list[str]) -> Iterator[IdSets]:
-    """Empty sets, in a scratch folder that is gone afterwards.
+    """Open empty sets in a scratch folder, which is removed afterwards.
 
     Raises:
-        ScratchError: no space left, or another failure of the database.
+        ScratchError: there is no space left, or the database fails otherwise.
     """
     with tempfile.TemporaryDirectory(prefix="lensscan-") as folder:
         config: dict[str, Any] = {"memory_limit": MEMORY_LIMIT, "temp_directory": str(Path(folder) / "spill")}

@@ -1,22 +1,22 @@
-"""Where files lie that were taken out of a catalogue: below its root, under names that no reader looks for."""
+"""Name the files in quarantine: they are below the catalogue's root, under names that no reader looks for."""
 
 from infra.store.storage import join, list_files
 
 FOLDER = "quarantine"
 DAMAGED = ".damaged"
 SUPERSEDED = ".superseded"
-"""Of what was intact and referred to something damaged."""
+"""Suffix of files that were intact but referred to a damaged file."""
 
 
 def quarantine_uri(root_uri: str, uri: str, sha256: str, suffix: str) -> str:
-    """The place of a file with that content, whose name tells where it was: equal content comes to the same place."""
+    """Return the URI in quarantine for a file, from its old path and its content: equal content gives the same URI."""
     return join(root_uri, FOLDER, _name(root_uri, uri, sha256) + suffix)
 
 
 class Condemned:
-    """What repairs have found to be damaged so far, by listing the quarantine once.
+    """Index of the files that repairs have found to be damaged, from one listing of the quarantine.
 
-    A repair that was cut short may have removed the seal that told the damage: then the copy tells it.
+    An interrupted repair may have removed the seal, the only evidence of the damage: then the copy in quarantine shows it.
     """
 
     def __init__(self, root_uri: str) -> None:
@@ -25,7 +25,7 @@ class Condemned:
         self._names = {file.uri.rpartition(f"/{FOLDER}/")[2] for file in files}
 
     def has(self, uri: str, sha256: str) -> bool:
-        """Was a file with this very content taken from this place?"""
+        """Return whether a file with this URI and this content was copied to quarantine as damaged."""
         return _name(self._root, uri, sha256) + DAMAGED in self._names
 
 

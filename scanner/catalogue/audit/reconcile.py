@@ -1,4 +1,4 @@
-"""The proof that nothing was lost and nothing is there twice: set algebra over ids, recomputed from storage."""
+"""Prove that no row is lost or stored twice, with set algebra over ids that are read again from storage."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -30,25 +30,25 @@ from scanner.catalogue.unitfile import (
 from scanner.catalogue.units import MAX_EXAMPLES, Frozen, Ids, Unit
 
 _BATCH_ROWS = 256
-"""Of candidates: with maps, Arrow takes half a gigabyte to read so many."""
+"""Candidates read at once: with maps, Arrow takes half a gigabyte for this number."""
 _INPUTS_AHEAD = 2
 
 
 class Reconciliation(Frozen):
-    """What was planned against what storage holds. Every `Difference` but the last is one too many."""
+    """Comparison of the plan with storage; every `Difference` but the last is an error."""
 
     plan_id: str
     night: str
     n_units: int
     n_rows: int
-    """Planned."""
+    """Number of planned rows."""
     rows_by_status: dict[str, int]
-    """Counted in the files that can be read."""
+    """Number of rows by status in the readable files."""
     n_scored: int
     n_rejected: int
     n_candidates: int
     n_owned_elsewhere: int
-    """Rows of the input that are in the unit before: objects where tiles overlap."""
+    """Number of input rows that an earlier unit owns, as for objects where tiles overlap."""
     is_sealed: bool
     missing_ids: Difference
     extra_ids: Difference
@@ -59,37 +59,37 @@ class Reconciliation(Frozen):
     missing_candidates: Difference
     extra_candidates: Difference
     seal_fields: Difference
-    """What the seal says otherwise."""
+    """Fields of the seal that differ from the plan or the files."""
     inputs_unavailable: Difference
-    """Units whose ids cannot be read again from the input: gone or changed. For them counts and digests of ids are compared."""
+    """Units whose input is gone or changed, so that only the counts and digests of their ids are compared."""
 
     @property
     def differences(self) -> dict[str, Difference]:
-        """All that must be empty, by name."""
+        """Differences that must be empty, by name."""
         found = {name: value for name, value in self if isinstance(value, Difference)}
         return {name: value for name, value in found.items() if name != "inputs_unavailable"}
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def n_unaccounted(self) -> int:
-        """Planned rows minus scored and rejected ones."""
+        """Number of planned rows minus the scored and rejected ones."""
         return self.n_rows - self.n_scored - self.n_rejected
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def is_equal(self) -> bool:
-        """Is every planned row there once, with an outcome, and nothing else?"""
+        """Whether storage holds every planned row once, with an outcome, and nothing else."""
         return not self.n_unaccounted and not any(difference.n for difference in self.differences.values())
 
 
 def reconcile(plan: Plan, root_uri: str, progress: Progress | None = None) -> Reconciliation:
     """Read the planned ids from the input again and compare them with those in the unit files, exactly and both ways.
 
-    Compares the candidate file with the candidates in the units, and the seal with all files, too. Holds a few units at a time.
+    Also compare the candidate file with the candidates in the units, and the seal with all files. Memory holds a few units.
 
     Raises:
-        StorageError: the store failed: nothing is known.
-        ScratchError: no space for temporary files.
+        StorageError: the store failed, so the state of the files is unknown.
+        ScratchError: there is no space for temporary files.
     """
     with id_sets([unit.unit_id for unit in plan.units]) as sets:
         return _Count(plan, root_uri, sets).all(progress or (lambda _done, _total: None))
@@ -106,8 +106,8 @@ class _Count:
         self._unavailable: list[str] = []
         self._wrong_digests: list[str] = []
         self._schema: pa.Schema | None = None
-        """Of the candidate file."""
-        # Before the units: where a seal or candidates are, all units were.
+        """Schema of the candidate file."""
+        # Read these before the units: if a seal or candidates exist, all units existed before.
         self._seal = self._load_seal()
         self._has_candidates = exists(join(root_uri, candidates_path(plan)))
 
@@ -181,10 +181,10 @@ class _Count:
         self._sets.add_rows("in_units", with_map_digests(candidates))
 
     def _add_what_is_readable(self, i: int, data: bytes) -> None:
-        """The ids and outcomes of a file that is not what it should be: they tell which rows are wrong."""
+        """Add the ids and outcomes of a damaged file, which show the wrong rows."""
         try:
             table = pq.read_table(pa.BufferReader(data), columns=["object_id", "status"], page_checksum_verification=True)
-            # What has no id or no outcome is a row that is missing.
+            # A row without id or outcome counts as missing.
             table = table.cast(pa.schema([("object_id", pa.int64()), ("status", pa.string())])).drop_null()
             ids = table["object_id"].to_numpy()
         except (pa.ArrowException, OSError, ValueError, KeyError):
@@ -222,7 +222,10 @@ class _Count:
         return missing, extra
 
     def _blame_for_digest(self, uri: str, data: bytes, *, are_right: bool) -> None:
-        """Readable candidates or the seal, where they do not fit; are the rows of the candidates those of the units?"""
+        """Report the candidate file or the seal as wrong, because their digests differ and the file is readable.
+
+        The seal is wrong if the file holds the candidates of the units (`are_right`) and its rows encode to the same bytes.
+        """
         again = encode_candidates(groups_of(open_candidates(data)))
         if are_right and is_as_written(data, again, self._plan.code_version):
             self._wrong_digests.append("candidates_sha256")
@@ -256,11 +259,11 @@ def _planned(unit: Unit) -> Ids | InputGoneError:
 
 
 def _rows(uri: str, schema: pa.Schema) -> Iterable[pa.Table]:
-    """The rows of a candidate file in pieces.
+    """Yield the rows of a candidate file in pieces.
 
     Raises:
-        FileNotFoundError: there is none.
-        UnitFileError: it is damaged, or has other columns.
+        FileNotFoundError: the file does not exist.
+        UnitFileError: the file is damaged or has other columns.
     """
     try:
         with pq.ParquetFile(arrow_source(uri), page_checksum_verification=True) as file:

@@ -1,4 +1,4 @@
-"""Damaged files of a plan are moved out of every reader's sight, so that the next scan makes them anew."""
+"""Move the damaged files of a plan to quarantine, where no reader sees them, so that the next scan writes them again."""
 
 from dataclasses import dataclass
 
@@ -11,16 +11,16 @@ from scanner.catalogue.audit.verify import Fault, Part, Progress, Verification, 
 from scanner.catalogue.seal import seal_uri
 
 _ORDER = (Part.SEAL, Part.CANDIDATES, Part.UNIT, Part.STRAY, Part.PLAN)
-"""First what refers to others: a sealed plan never lacks a file, wherever a repair is cut short."""
+"""Order of removal, referring files first: wherever a repair is interrupted, a sealed plan never lacks a file."""
 
 
 class RepairError(LensscanError):
-    """A file that changed while it was repaired, or whose copy is not there; nothing more was removed."""
+    """A file changed during the repair, or its copy is missing; nothing more was removed."""
 
 
 @dataclass(frozen=True)
 class Repaired:
-    """A file that is in quarantine now, or would be."""
+    """A file that was moved to quarantine, or would be without `dry_run`."""
 
     uri: str
     quarantine_uri: str
@@ -28,15 +28,15 @@ class Repaired:
 
 
 def repair_plan(plan_id: str, root_uri: str, *, dry_run: bool = False, progress: Progress | None = None) -> list[Repaired]:
-    """Verify a plan deeply, then put in quarantine what is damaged, and the seal and candidates that refer to it.
+    """Verify a plan deeply, then move to quarantine the damaged files, and the seal and candidates that refer to them.
 
-    A file is copied, the copy read back, and only then the file removed. What is intact stays as it is. Cut short anywhere,
-    the same call again goes on. A unit in quarantine is pending. The seal of a damaged plan stays: the plan is named by its
-    content, so that it comes back as it was or not at all.
+    The repair copies a file, reads the copy back, and only then removes the file. Intact files stay as they are. After an
+    interruption the same call goes on. A unit in quarantine is pending. The seal of a damaged plan stays: a plan's name is
+    the digest of its content, so only an identical plan can replace it.
 
     Raises:
-        RepairError: a file changed meanwhile; run it again, and not beside a scan of the same plan.
-        StorageError: the store failed; run it again.
+        RepairError: a file changed meanwhile; run the repair again, and not during a scan of the same plan.
+        StorageError: the store failed; run the repair again.
     """
     found = verify_plan(plan_id, root_uri, deep=True, progress=progress)
     damaged = {fault.uri: fault for fault in reversed(found.faults)}
@@ -45,7 +45,7 @@ def repair_plan(plan_id: str, root_uri: str, *, dry_run: bool = False, progress:
     steps = sorted(steps, key=lambda step: (_ORDER.index(step[0].part), step[0].uri))
     copies = {fault: quarantine_uri(root_uri, fault.uri, fault.sha256, kind) for fault, kind in steps if fault.sha256}
     if not dry_run:
-        # All copies before any removal: when the seal is gone, which may alone tell a damage, the copy tells it.
+        # All copies come first: the seal may be the only evidence of a damage, and once it is removed the copy shows it.
         for fault, copy_uri in copies.items():
             _copy(fault, copy_uri)
         for fault in copies:
@@ -54,7 +54,7 @@ def repair_plan(plan_id: str, root_uri: str, *, dry_run: bool = False, progress:
 
 
 def _referring(found: Verification, root_uri: str) -> list[Fault]:
-    """The seal and the candidates, where they are and refer to a file that is missing or will be."""
+    """Return the seal and the candidates, if they exist and refer to a file that is missing or will be removed."""
     parts = {fault.part for fault in found.faults}
     uris = {}
     if parts & {Part.CANDIDATES, Part.UNIT}:
@@ -69,7 +69,7 @@ def _copy(fault: Fault, copy_uri: str) -> None:
     if (data := _unchanged(fault)) is not None:
         outcome = create_if_absent(copy_uri, data, fault.sha256 or "")
         copied = outcome is not CreateOutcome.EXISTS and read_bytes(copy_uri) == data
-        _check(copied, f"{copy_uri}: is not a copy of {fault.uri}, which was left alone")
+        _check(copied, f"{copy_uri}: is not a copy of {fault.uri}, which was not removed")
 
 
 def _remove(fault: Fault, seal: str) -> None:
@@ -85,7 +85,7 @@ def _remove(fault: Fault, seal: str) -> None:
 
 
 def _unchanged(fault: Fault) -> bytes | None:
-    """The content that was found at fault; None where somebody removed it since."""
+    """Return the content that was found damaged; None if the file was removed since."""
     try:
         data = read_bytes(fault.uri)
     except FileNotFoundError:

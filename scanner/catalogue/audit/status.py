@@ -1,4 +1,4 @@
-"""How far the plans of a catalogue are, from listings alone."""
+"""Count the committed units and rows of a plan from listings alone."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -8,7 +8,7 @@ from scanner.catalogue.seal import load_seal
 
 
 class PlanStatus(BaseModel):
-    """One plan; no file of a unit was opened for it."""
+    """Progress of one plan, counted without opening a unit file."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -22,15 +22,15 @@ class PlanStatus(BaseModel):
     n_rows_committed: int
     is_sealed: bool
     n_candidates: int | None
-    """Known when sealed."""
+    """Number of candidates; None for a plan that is not sealed."""
 
 
 def plan_status(plan_id: str, root_uri: str) -> PlanStatus:
-    """Count what is there of a plan.
+    """Count the committed units and rows of a plan.
 
     Raises:
         PlanError: the plan is damaged.
-        SealError: its seal is damaged.
+        SealError: the plan's seal is damaged.
     """
     plan = load_plan(root_uri, plan_id)
     sealed = load_seal(root_uri, plan_id)

@@ -1,4 +1,4 @@
-"""Are the files of a plan what was written? Every one that is not is named."""
+"""Verify that the files of a plan are as they were written, and name every file that is not."""
 
 from collections import deque
 from collections.abc import Callable
@@ -26,40 +26,40 @@ from scanner.catalogue.unitfile import (
 from scanner.catalogue.units import Unit
 
 Progress = Callable[[int, int], None]
-"""Called with (units done, units in all)."""
+"""Callback that gets the number of units done and the number of all units."""
 
-_CONDEMNED = "is damaged: a repair copied it to quarantine and was cut short"
+_CONDEMNED = "is damaged: an interrupted repair has copied it to quarantine"
 
 
 class Part(StrEnum):
-    """What a file is to its plan."""
+    """Role of a file in its plan."""
 
     SEAL = "seal"
     CANDIDATES = "candidates"
     UNIT = "unit"
     STRAY = "stray"
-    """No part of the plan, and yet among its units."""
+    """A file in the folder of the plan's units that is not a unit of the plan."""
     PLAN = "plan"
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A file that is not what it must be."""
+    """A file that is missing, damaged or out of place."""
 
     part: Part
     uri: str
     why: str
     sha256: str | None
-    """Of its content when it was looked at; None where it is missing."""
+    """SHA-256 of the content that was checked; None for a missing file."""
 
 
 @dataclass
 class Verification:
-    """What was looked at, and what is wrong with it."""
+    """The files that were checked, and their faults."""
 
     plan_id: str
     candidates_uri: str | None = None
-    """Where they must be; None where neither plan nor seal can be read."""
+    """URI of the candidate file; None if neither plan nor seal can be read."""
     n_files: int = 0
     n_bytes: int = 0
     faults: list[Fault] = field(default_factory=list)
@@ -68,17 +68,17 @@ class Verification:
 def verify_plan(plan_id: str, root_uri: str, *, deep: bool = False, progress: Progress | None = None) -> Verification:
     """Check the plan's name against its content, and the files of a sealed plan against the digests in its seal.
 
-    Of the units of a plan that is not sealed, the rows are counted. With `deep`, also read every row of every file, verifying
-    page checksums; recompute the footers, the candidates and the seal from them. Holds a few units, and the candidates.
+    If the plan is not sealed, count the rows of its units. With `deep`, also read every row of every file, verify page
+    checksums, and recompute the footers, the candidates and the seal. Memory holds a few units and the candidates.
 
     Raises:
-        StorageError: the store failed: nothing is known.
+        StorageError: the store failed, so the state of the files is unknown.
     """
     return _Look(plan_id, root_uri, deep=deep).at_all(progress)
 
 
 def files_of_no_plan(root_uri: str) -> list[str]:
-    """Files among units, candidates and seals that belong to no plan of the catalogue; readers see them all the same."""
+    """Return files among units, candidates and seals that belong to no plan of the catalogue, although readers see them."""
     plans = set(plan_ids(root_uri))
     candidates = {_candidates_name(plan_id, root_uri) for plan_id in plans}
     known = {
@@ -90,7 +90,7 @@ def files_of_no_plan(root_uri: str) -> list[str]:
 
 
 def _candidates_name(plan_id: str, root_uri: str) -> str:
-    """Below the folder of candidates; the last part alone where the plan cannot tell its night."""
+    """Return the path of a plan's file below the candidates folder; its last part alone if the plan cannot be read."""
     try:
         return candidates_path(load_plan(root_uri, plan_id)).partition("/")[2]
     except PlanError:
@@ -98,20 +98,20 @@ def _candidates_name(plan_id: str, root_uri: str) -> str:
 
 
 class _Look:
-    """One look at the files of a plan, in an order in which a scan or a sealing beside it raises no false alarm."""
+    """One check of a plan's files, in an order in which a concurrent scan or sealing causes no false alarm."""
 
     def __init__(self, plan_id: str, root_uri: str, *, deep: bool) -> None:
         self._root = root_uri
         self._found = Verification(plan_id)
         self._plan = self._read_plan()
         self._condemned = Condemned(root_uri)
-        # Before the units: where a seal or candidates are, all units were.
+        # Read these before the units: if a seal or candidates exist, all units existed before.
         self._seal = self._read_seal()
         uri = self._found.candidates_uri = self._candidates_uri()
         self._candidates = self._read(uri) if uri else None
         self._tally = Tally(self._plan) if self._plan and deep else None
         self._is_complete = True
-        """Every unit is there, and none at fault."""
+        """Whether every unit exists and has no fault."""
 
     def at_all(self, progress: Progress | None) -> Verification:
         self._at_units(progress or (lambda _done, _total: None))
@@ -130,8 +130,8 @@ class _Look:
             self._add(Part.PLAN, uri, str(error), data)
             return None
         if data != canonical_json(plan.model_dump(mode="json")):
-            # Such as another last digit of the same number: a scan would not take it for its plan.
-            self._add(Part.PLAN, uri, "is not spelled as plans are", data)
+            # For example 1E-05 for 1e-05: a scan would not accept the file as its plan.
+            self._add(Part.PLAN, uri, "is not written in the canonical form of a plan", data)
         return plan
 
     def _read_seal(self) -> Seal | None:
@@ -198,7 +198,7 @@ class _Look:
         return _wrong_when_read(data, candidates, sealed, self._plan.code_version)
 
     def _at_seal(self, candidates: Candidates | None) -> None:
-        """Against the plan; with everything read, against all that a seal would say now."""
+        """Check the seal against the plan and, if all files were read, against the seal that they give now."""
         if self._seal is None or self._plan is None:
             return
         seal, tally = self._seal, Tally(self._plan)
@@ -214,7 +214,7 @@ class _Look:
         if set(seal.units) != {unit.unit_id for unit in self._plan.units}:
             wrong.add("units")
         if wrong:
-            # Not by the plan that the seal names: that may be another, whose seal is good.
+            # The URI does not come from the plan id in the seal, which may be that of another plan with a good seal.
             uri = seal_uri(self._root, self._found.plan_id)
             self._add(Part.SEAL, uri, f"does not fit the plan or its files: {', '.join(sorted(wrong))}", self._read(uri))
 
@@ -226,7 +226,7 @@ class _Look:
             below = file.uri.rpartition(f"/plan={self._plan.plan_id}/")[2]
             if below not in names:
                 uri = join(self._units_uri, below)
-                self._add(Part.STRAY, uri, "is no unit of the plan", self._read(uri))
+                self._add(Part.STRAY, uri, "is not a unit of the plan", self._read(uri))
 
     @property
     def _units_uri(self) -> str:
@@ -250,7 +250,7 @@ class _Look:
 
 
 def _wrong_count(data: bytes, unit: Unit) -> str | None:
-    """What is wrong with a unit file, seen from its end alone."""
+    """Return the fault of a unit file, or None, from its Parquet footer alone."""
     try:
         n_rows = pq.read_metadata(pa.BufferReader(data)).num_rows
     except (pa.ArrowException, OSError, ValueError) as error:
@@ -259,22 +259,25 @@ def _wrong_count(data: bytes, unit: Unit) -> str | None:
 
 
 def _wrong_bytes(data: bytes, sealed: str | None, is_written: Callable[[], bool | None]) -> str | None:
-    """What is wrong with a file whose rows, if read, are good. Where the seal does not know a good one, it is the seal."""
+    """Return the fault of a file whose rows, if read, are good, or None.
+
+    If the file's SHA-256 is not in the seal but its rows encode to the same bytes again, the seal is wrong, not the file.
+    """
     if sealed == sha256_bytes(data):
         return None
     as_written = is_written()
     if as_written is False:
-        return "its bytes are not those that its rows were written with"
+        return "its bytes differ from those that its rows encode to"
     return None if sealed is None or as_written else "its SHA-256 is not the one in the seal"
 
 
 def _wrong_when_read(data: bytes, candidates: Candidates | None, sealed: str | None, code: str) -> str | None:
-    """What is wrong with a candidate file; `candidates`: what it must hold, where all units are good."""
+    """Return the fault of a candidate file, or None; it must hold `candidates`, which are known if all units are good."""
     try:
         held = open_candidates(data)
         if not held.schema_arrow.equals(file_schema(held.schema_arrow)):
-            return "has other columns than candidates"
-        # All of it, whatever it is compared with.
+            return "does not have the columns of candidates"
+        # Read the whole file, even if there is nothing to compare it with.
         deque(groups_of(held), maxlen=0)
         if candidates is not None and not are_equal(groups_of(held), candidates.groups()):
             return "does not hold the candidates of the plan's units"

@@ -1,4 +1,4 @@
-"""Secrets that are known, so that they can be looked for in everything that is written."""
+"""Known secrets that tests search for in everything that is written."""
 
 import base64
 import os
@@ -17,7 +17,7 @@ def _secret():
 
 @dataclass(frozen=True)
 class Canaries:
-    """One for each place that holds a secret."""
+    """One canary for each setting that holds a secret."""
 
     aws_key: str = field(default_factory=_secret)
     aws_token: str = field(default_factory=_secret)
@@ -27,11 +27,11 @@ class Canaries:
     prefect_password: str = field(default_factory=_secret)
 
     def endpoint(self, url):
-        """The URL of a store with a user and a password in it."""
+        """Return the URL of a store with a user and a password in it."""
         return url.replace("://", f"://{self.endpoint_user}:{self.endpoint_password}@")
 
     def env(self, home, ray_folder):
-        """Of a process that holds them all, and nothing of this process's."""
+        """Return the environment of a process with these secrets and without those of this process."""
         kept = {
             name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "RAY_", "PREFECT_", "LENSSCAN_"))
         }
@@ -48,18 +48,18 @@ class Canaries:
         }
 
     def found_in(self, text):
-        """Names of those that a text holds, plain or in base64."""
+        """Return the names of the canaries in a text, plain or in base64."""
         data = text if isinstance(text, bytes) else text.encode()
         return sorted(name for name, value in vars(self).items() if any(form in data for form in _forms(value)))
 
     def found_below(self, folder):
-        """`(path, names)` of files that hold any; Parquet and SQLite files are read for what is in them."""
+        """Return `(path, names)` of files that hold canaries; the content of Parquet and SQLite files is decoded."""
         found = [(path, self.found_in(_content(path))) for path in sorted(Path(folder).rglob("*")) if path.is_file()]
         return [(str(path), names) for path, names in found if names]
 
 
 def _forms(value):
-    """As it is, and the part of its base64 that does not depend on what stands beside it."""
+    """Yield the value itself, and the part of its base64 that is independent of neighbouring bytes."""
     yield value.encode()
     for n_before in range(3):
         coded = base64.b64encode(b"\0" * n_before + value.encode())

@@ -1,8 +1,9 @@
-"""Points of the commit protocol at which a process is made to die or to stop, by wrapping the product's own functions.
+"""Kill or stop a process at points of the commit protocol, by wrapping the product's own functions.
 
-`install(step)` in the process itself; or `install_from_environment` as the `worker_process_setup_hook` of Ray's workers, with
-LENSSCAN_TEST_CRASH_AT=step and, all optional, LENSSCAN_TEST_CRASH_UNIT (only at this unit), LENSSCAN_TEST_CRASH_HOW (`kill`,
-`stop` or `raise`) and LENSSCAN_TEST_CRASH_ONCE (a file that is created before; while it exists nothing happens).
+Call `install(step)` in the process itself; or use `install_from_environment` as the `worker_process_setup_hook` of Ray's
+workers, with LENSSCAN_TEST_CRASH_AT=step and, all optional, LENSSCAN_TEST_CRASH_UNIT (only at this unit),
+LENSSCAN_TEST_CRASH_HOW (`kill`, `stop` or `raise`) and LENSSCAN_TEST_CRASH_ONCE (a file that is created first; while it exists,
+nothing happens).
 """
 
 import contextlib
@@ -22,12 +23,12 @@ from infra.store import storage
 from scanner.catalogue import ledger, plan, seal
 
 CREATED = {"plans": "plan", "units": "unit", "candidates": "candidates", "seals": "seal"}
-"""What the protocol creates, by its folder below the catalogue's root."""
+"""Kind of file that the protocol creates, by folder below the catalogue's root."""
 BEFORE_PUBLICATION = ("before_skip_check", "after_open", "after_scoring", "after_encoding", "after_self_check")
 STORE_STEPS = (*BEFORE_PUBLICATION, *(f"{what}.{when}" for what in CREATED.values() for when in ("before", "after")))
-"""In any store; `unit.after`: the file is there, its receipt is not."""
+"""Steps in any store; at `unit.after`, the file exists and its receipt does not."""
 DISK_STEPS = tuple(f"{what}.{when}" for what in CREATED.values() for when in ("before_sync", "before_link", "after_link"))
-"""On a POSIX file system: `before_link` comes after the file's fsync, `after_link` before the folder's."""
+"""Steps on a POSIX file system: `before_link` comes after the file's fsync, `after_link` before the folder's."""
 STEPS = (*STORE_STEPS, *DISK_STEPS)
 
 _patches = contextlib.ExitStack()
@@ -35,7 +36,7 @@ _creating = threading.local()
 
 
 class Crash(BaseException):
-    """Instead of death: what a process did that got no further."""
+    """Raised in place of a kill, so that the process gets no further."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class _Point:
         if self.how == "raise":
             raise Crash(step)
         if self.how == "stop":
-            # To this thread: a signal to the process may reach another first, and this one would go on for a while.
+            # The signal goes to this thread: a signal to the process may reach another thread first, and this one would run on.
             signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
             return
         os.kill(os.getpid(), signal.SIGKILL)
@@ -68,13 +69,13 @@ class _Point:
 
 
 def install(step, unit=None, *, how="kill", once=None):
-    """From now on this process dies (`kill`), is stopped (`stop`) or raises `Crash` (`raise`) at a step of `STEPS`.
+    """Make this process kill itself (`kill`), stop (`stop`) or raise `Crash` (`raise`) at a step of `STEPS`.
 
     Args:
         step: The name of the point.
-        unit: Id of the unit at which; by default at the first that comes there.
+        unit: Id of the unit at which it happens; by default the first unit that reaches the step.
         how: `kill`, `stop` or `raise`.
-        once: File that is created before; while it exists nothing happens.
+        once: File that is created first; while it exists, nothing happens.
     """
     if step not in STEPS or how not in {"kill", "stop", "raise"}:
         raise ValueError(f"no such point or way: {step} {how}")
@@ -89,7 +90,7 @@ def install(step, unit=None, *, how="kill", once=None):
         scanner.scan.unit.scan_open_unit,
         _after(scanner.scan.unit.scan_open_unit, lambda opened, *_: point.reached("after_scoring", opened.unit.unit_id)),
     )
-    # In the ledger alone: the reader of committed units decodes too.
+    # Only the ledger's functions are wrapped, because the reader of committed units decodes too.
     _in(ledger, "encode_unit", _after(ledger.encode_unit, lambda _, footer: point.reached("after_encoding", footer.unit_id)))
     _in(ledger, "decode_unit", _after(ledger.decode_unit, lambda _, unit, *__: point.reached("after_self_check", unit.unit_id)))
     for module in (plan, ledger, seal):
@@ -100,14 +101,14 @@ def install(step, unit=None, *, how="kill", once=None):
 
 
 def install_from_environment():
-    """`install` with what the environment says; nothing where it says nothing."""
+    """Call `install` with the settings of the environment; do nothing if there are none."""
     said = {name: os.environ.get(f"LENSSCAN_TEST_CRASH_{name}") for name in ("AT", "UNIT", "HOW", "ONCE")}
     if said["AT"]:
         install(said["AT"], said["UNIT"], how=said["HOW"] or "kill", once=said["ONCE"])
 
 
 def uninstall():
-    """The product as it was."""
+    """Restore the product's own functions."""
     _patches.close()
 
 
@@ -129,7 +130,7 @@ def _creation(create, point):
 
 
 def _within(point, when):
-    """Is reached while something of the protocol, and nothing else, is created by this thread."""
+    """Reach the point if this thread is creating a file of the protocol, and not another file."""
     if what := getattr(_creating, "what", None):
         point.reached(f"{what[0]}.{when}", what[1])
 
@@ -158,7 +159,7 @@ def _after(function, reach):
 
 
 def _everywhere(function, wrapper):
-    """In every module that imported the function by its name."""
+    """Replace the function in every module that imported it by its name."""
     for name, module in list(sys.modules.items()):
         if f"{name}.".startswith(("scanner.", "tests.faults.")) and getattr(module, function.__name__, None) is function:
             _in(module, function.__name__, wrapper)

@@ -1,6 +1,6 @@
-"""Commands that fail in every way that touches a store, a cluster or a setting, in one process: `python -m … URL TILES OUT`.
+"""Run commands that fail at a store, a cluster or a setting, all in one process: `python -m … URL TILES OUT`.
 
-What a person would see goes to stderr, and behind it the traceback with all its causes, which a log would get.
+The message that a user would see goes to stderr, followed by the traceback with all causes, as a log would get it.
 """
 
 import logging
@@ -16,11 +16,11 @@ from infra.store import s3_client
 
 OWN = ("infra", "scanner", "simulation", "training", "flows")
 STORES = ("s3://forbidden", "s3://silent", "s3://absent", "s3://broken")
-"""Buckets, by what the proxy does to requests for them."""
+"""Buckets, named after what the proxy does to requests for them."""
 
 
 def run(*arguments, expected=(1, 2), **env):
-    """A command as a person runs it; its exit code must be one of `expected`."""
+    """Run a command as a user does; its exit code must be one of `expected`."""
     sys.stderr.write(f"$ lensscan {arguments[0]} ...\n")
     line = ["lensscan", *map(str, arguments)]
     with patch.dict(os.environ, env), patch.object(sys, "argv", line), patch.object(cli, "app", _told):
@@ -47,7 +47,7 @@ def fail_at_stores(manifest):
             run(command, f"{store}/catalogue")
         scan(f"{store}/tiles", f"{store}/catalogue")
     run("score", "s3://forbidden/manifest.csv", "--out", "scores.parquet")
-    # Its rows are rejected, each with a reason.
+    # The command rejects the manifest's rows, each with a reason.
     run("score", manifest, "--out", "scores.parquet", expected=(0,))
 
 
@@ -84,11 +84,11 @@ def fail_at_settings(secret):
 
 
 def main(endpoint, tiles, out):
-    """Every failure there is."""
+    """Run all failing commands."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
     for name in OWN:
         logging.getLogger(name).setLevel(logging.DEBUG)
-    # Instead of a minute for each.
+    # Short deadlines, because each failure would take a minute otherwise.
     s3_client.CONNECT_TIMEOUT_S, s3_client.READ_TIMEOUT_S, s3_client.REQUEST_TRIES, s3_client.DEADLINE_S = 0.5, 0.3, 2, 2.0
     os.environ["AWS_ENDPOINT_URL"] = endpoint
     manifest = Path("manifest.csv")

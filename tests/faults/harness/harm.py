@@ -1,4 +1,4 @@
-"""The harm that a fault does to a catalogue, counted by the checks that read it, row by row and file by file."""
+"""Count the harm that a fault does to a catalogue, by reading it row by row and file by file."""
 
 from collections import Counter
 from dataclasses import asdict, dataclass, fields
@@ -14,16 +14,16 @@ _COMMITTED = ("units/**/*.parquet", "candidates/**/*.parquet", "seals/*.json")
 
 @dataclass(frozen=True)
 class Harm:
-    """Counts of one check, or of several together."""
+    """Counts of one check, or the sums of several."""
 
     lost: int = 0
-    """Rows that were planned and are not there."""
+    """Planned rows that are missing."""
     doubled: int = 0
-    """Rows that are there once more than planned."""
+    """Extra copies of planned rows."""
     torn: int = 0
-    """Visible files that cannot be read, hold part of their rows, or change."""
+    """Visible files that cannot be read, hold only part of their rows, or change."""
     wrong: int = 0
-    """Rows that were planned with other content, or not at all."""
+    """Rows that differ from the planned content, or that were not planned."""
     checked: int = 0
     """Rows that the check read."""
 
@@ -36,30 +36,30 @@ class Harm:
 
 
 _counted = {}
-"""The counts of the test that runs now; the plugin `reporting` hands it to the test's report."""
+"""Counts of the current test; the plugin `reporting` adds them to the test's report."""
 
 
 def begin(into):
-    """Count into this dictionary from now on, from zero."""
+    """Count into this dictionary from now on, starting from zero."""
     global _counted  # noqa: PLW0603
     into.update(asdict(Harm()))
     _counted = into
 
 
 def count(harm):
-    """Add what a check found to the counts of the test that runs now."""
+    """Add the harm that a check found to the counts of the current test."""
     for name, value in asdict(harm).items():
         _counted[name] = _counted.get(name, 0) + value
 
 
 def assert_none(harm):
-    """Count it, and fail if there is any."""
+    """Count the harm, and fail if there is any."""
     count(harm)
     assert harm.is_none, harm
 
 
 def compare(found, expected, key="object_id"):
-    """Two tables, or lists of dictionaries, row by row, by a key that is unique in `expected`."""
+    """Compare two tables or lists of dictionaries row by row, by a key that is unique in `expected`."""
     found, expected = rows_of(found), {row[key]: row for row in rows_of(expected)}
     n_found = Counter(row[key] for row in found)
     return Harm(
@@ -71,11 +71,11 @@ def compare(found, expected, key="object_id"):
 
 
 def read_files(paths, n_rows=None):
-    """The rows of all Parquet files that can be read whole, and how many cannot.
+    """Return the tables of all Parquet files that can be read completely, and the number of files that cannot.
 
     Args:
-        paths: Of the files.
-        n_rows: File name to the rows that it must hold; without, any number.
+        paths: Paths of the files.
+        n_rows: Number of rows that each file must hold, by file name; any number by default.
     """
     tables, torn = [], 0
     for path in sorted(map(Path, paths)):
@@ -89,7 +89,7 @@ def read_files(paths, n_rows=None):
 
 
 def compare_catalogues(found, expected):
-    """Two catalogues, as the bytes of their files by path below the root: unreadable files; rows of units and of candidates."""
+    """Compare two catalogues, given as `{path below the root: bytes}`: their units and candidates, and unreadable files."""
     total = Harm()
     for folder in ("units/", "candidates/"):
         tables, torn = zip(*(_readable(contents, folder) for contents in (found, expected)), strict=True)
@@ -109,7 +109,7 @@ def _readable(contents, folder):
 
 
 def rows_of(table):
-    """Dictionaries; of a list, as of a map's pixels, its digest."""
+    """Return the rows as dictionaries; a list, such as a map's pixels, is replaced by its digest."""
     if not isinstance(table, pa.Table):
         return table
     columns = {name: _values(table[name].combine_chunks()) for name in table.column_names}
@@ -124,12 +124,12 @@ def _values(column):
 
 
 def recoveries(faults, root):
-    """Seconds from each fault to the next commit of any worker, or of the driver that seals, in a catalogue on disk."""
+    """Return the seconds from each fault to the next commit of a worker or of the sealing driver, in a catalogue on disk."""
     commits = [path.stat().st_ctime for name in _COMMITTED for path in Path(root).glob(name)]
     return seconds_to_the_next(faults, commits)
 
 
 def seconds_to_the_next(faults, commits):
-    """For each fault that a commit follows, in the order of the faults, whether or not another fault comes between."""
+    """Return the seconds for each fault that a commit follows, in the faults' order, even if another fault comes between."""
     later = ([commit - fault for commit in commits if commit > fault] for fault in faults)
     return [min(seconds) for seconds in later if seconds]

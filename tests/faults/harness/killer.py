@@ -1,4 +1,4 @@
-"""Kills workers of a scan with SIGKILL, from outside and at random times, but only while they are inside a unit."""
+"""Kill workers of a scan with SIGKILL, from outside and at random times, but only while they are inside a unit."""
 
 import contextlib
 import os
@@ -14,15 +14,16 @@ from tests.faults.harness.patience import wait_for
 from tests.faults.harness.scanned_night import n_committed, scan_here
 
 PAUSE_S = 0.3
-"""Between two attempts, at most: as long as a worker takes for a few units."""
+"""Longest pause between two attempts, in seconds: as long as a worker takes for a few units."""
 MOST_IN_A_ROW = 20
-"""Kills without a commit between them: on a busy machine a unit may take longer than the pause."""
+"""Largest number of kills without a commit between them: on a busy machine a unit may take longer than the pause."""
 
 
 class WorkerKiller(threading.Thread):
-    """For workers that tell in `folder` what they are inside of, see `worker_faults`; `with` it, scan into `root`.
+    """Kill workers that record in `folder` the units they are inside of (`worker_faults`), during a scan into `root`.
 
-    A unit that is alone on its worker is killed once at most: after two such deaths the scan searches its rows for a bad one.
+    Use it as a context manager. A unit that is alone on its worker is killed at most once: after two such deaths, the scan
+    searches its rows for a bad one.
     """
 
     def __init__(self, folder, root, n_kills, seed=0):
@@ -32,9 +33,9 @@ class WorkerKiller(threading.Thread):
         self._alone = Counter()
         self._n_committed = self._n_in_a_row = 0
         self.kills = []
-        """When, by the clock of the file system."""
+        """Times of the kills, by the clock of the file system."""
         self.units = set()
-        """That a kill interrupted."""
+        """Units that a kill interrupted."""
 
     def __enter__(self):
         self.start()
@@ -50,13 +51,13 @@ class WorkerKiller(threading.Thread):
                 self._try(self._random.choice(sorted(held)))
 
     def _spares(self):
-        """Must a unit be committed first? A scan gives up when sixty workers die without an answer between them."""
+        """Return whether a unit must be committed first: a scan gives up after sixty worker deaths without an answer."""
         if (n := n_committed(self._root)) > self._n_committed:
             self._n_committed, self._n_in_a_row = n, 0
         return self._n_in_a_row >= MOST_IN_A_ROW
 
     def _held(self):
-        """Process to the units that it is inside of."""
+        """Return the units that each process is inside of."""
         held = defaultdict(set)
         for path in self._folder.iterdir():
             pid, _, unit = path.name.partition(" ")
@@ -65,7 +66,7 @@ class WorkerKiller(threading.Thread):
 
     def _try(self, pid):
         with contextlib.suppress(ProcessLookupError):
-            # It must not publish between the look and the kill.
+            # The worker must not publish between the check and the kill.
             os.kill(pid, signal.SIGSTOP)
             wait_for(f"the stop of {pid}", lambda: _is_stopped(pid))
             units = self._held().get(pid, set())
@@ -84,7 +85,7 @@ class WorkerKiller(threading.Thread):
 
 
 def _is_stopped(pid):
-    """Are all of its threads? A signal reaches them one after the other.
+    """Return whether all threads of the process are stopped: a signal reaches them one after the other.
 
     Raises:
         ProcessLookupError: the process is dead.
@@ -93,7 +94,7 @@ def _is_stopped(pid):
     try:
         states = {path.read_text(encoding="utf-8").rpartition(")")[2].split()[0] for path in files}
     except (FileNotFoundError, ProcessLookupError):
-        # A thread came to its end just now.
+        # A thread ended just now.
         return False
     if states <= {"Z", "X"}:
         raise ProcessLookupError(pid)
@@ -101,7 +102,7 @@ def _is_stopped(pid):
 
 
 def scan_with_kills(night, root, n_kills, seed=0, **faults):
-    """Scan a night, with at most so many of its workers killed inside units; the summary and the killer."""
+    """Scan a night while at most `n_kills` workers are killed inside units; return the summary and the killer."""
     inside = Path(tempfile.mkdtemp(dir=night.folder))
     with WorkerKiller(inside, root, n_kills, seed) as killer:
         summary = scan_here(night, root, FAULT_TELL_INSIDE=str(inside), **faults)

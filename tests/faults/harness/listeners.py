@@ -1,4 +1,4 @@
-"""Which TCP ports processes listen on, read from /proc, and how strangers are answered there."""
+"""Find the TCP ports that processes listen on, from /proc, and the answers there to requests without a token."""
 
 import contextlib
 import http.client
@@ -29,13 +29,13 @@ LOOPBACK = ("127.", "::1", "::ffff:127.")
 
 
 def listeners(pid):
-    """`(address, port)` of every listening socket of a process and its descendants."""
+    """Return `(address, port)` of every listening socket of a process and its descendants."""
     inodes = {inode for process in _family(pid) for inode in _socket_inodes(process)}
     return sorted({place for inode, place in _listening().items() if inode in inodes})
 
 
 def grpc_answers(port):
-    """Method to status code, of calls with no token."""
+    """Return the status code of each method when called without a token."""
     codes = {}
     with grpc.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.enable_http_proxy", 0)]) as channel:
         for method in STRANGERS_CALLS:
@@ -50,7 +50,7 @@ def grpc_answers(port):
 
 
 def http_answers(host, port):
-    """Path to `(status, beginning of the body)`, of requests with no token."""
+    """Return `(status, beginning of the body)` of each path when requested without a token."""
     answers = {}
     for path in STRANGERS_PATHS:
         try:

@@ -1,4 +1,4 @@
-"""Small FITS files of every kind that is read, and what damage, chance and malice make of them."""
+"""Make small FITS files of every kind that is read, and damage them at random."""
 
 import gzip
 import io
@@ -10,7 +10,7 @@ from tests.tiles import PIXEL_SCALE_DEG, header
 
 N = 60
 CENTRE = 10.0, -45.0
-"""RA and declination of the middle, deg."""
+"""RA and declination of the centre, in degrees."""
 HARMLESS = ("T", "F", "0", "1", "-1", "2", "3", "8", "16", "60", "999")
 HARMFUL = (
     "2147483647",
@@ -29,7 +29,7 @@ VALUES = (*HARMLESS, *HARMFUL)
 
 
 def images():
-    """Name to the bytes of a file with one image."""
+    """Return the bytes of files with one image each, by name."""
     rng = np.random.default_rng(0)
     pixels = rng.normal(1, 0.1, (N, N)).astype(np.float32)
     wcs = header(N, *CENTRE)
@@ -53,7 +53,7 @@ def images():
 
 
 def catalogues():
-    """Name to the bytes of a file with one table of sources."""
+    """Return the bytes of files with one table of sources each, by name."""
     n = 6
     rng = np.random.default_rng(1)
     columns = [
@@ -72,7 +72,7 @@ def catalogues():
 
 
 def mutated(data, rng):
-    """The bytes after one to three pieces of damage; gzipped ones are damaged inside, outside, or both."""
+    """Return the bytes after one to three pieces of damage; gzipped bytes are damaged inside, outside, or both."""
     is_packed = data.startswith(b"\x1f\x8b")
     if is_packed and rng.random() < 0.7:
         data = gzip.compress(mutated(gzip.decompress(data), rng), 1, mtime=0)
@@ -105,7 +105,7 @@ def _flip_bit(data, rng):
 
 
 def _edit_card(data, rng):
-    """Another value for a keyword of a header; what the file says of itself is then not what it is."""
+    """Change the value of a header keyword, so that the header no longer describes the file."""
     places = [at for at in range(0, len(data) - 79, 80) if data[at + 8 : at + 10] == b"= " and data[at : at + 1].isalpha()]
     if not places:
         return data

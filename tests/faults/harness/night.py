@@ -1,4 +1,4 @@
-"""A small night, drivers that scan it in processes of their own, and what its catalogue must be whatever happens to them."""
+"""A small night, drivers that scan it in separate processes, and checks of the catalogue that they must produce."""
 
 import functools
 import multiprocessing
@@ -33,7 +33,7 @@ _WARM = "LENSSCAN_TEST_WARM_UP"
 
 
 class PixelEnsemble:
-    """The probability of `A` is the mean of VIS, scaled to 0-1, of `B` that of H: a function of the pixels, known by hand."""
+    """Network `A` returns the mean of VIS scaled to 0-1, network `B` that of H: simple functions of the pixels."""
 
     name, sha256 = "pixels", "5" * 64
     geometry, network_names = MER_10, ("A", "B")
@@ -44,16 +44,16 @@ class PixelEnsemble:
 
 
 def mean_brightness(images):
-    """`[n]` of `[n, y, x]`: where the mean lies between the least and the most."""
+    """Return the mean of each image on a scale from its minimum (0) to its maximum (1): `[n]` from `[n, y, x]`."""
     flat = images.reshape(len(images), -1).astype(np.float64)
     low, high = flat.min(axis=1), flat.max(axis=1)
     return ((flat.mean(axis=1) - low) / (high - low)).astype(np.float32)
 
 
 def write_inputs(folder, n_units, n_rows=4):
-    """Shards in which every object is brighter or fainter than others; returns the ids, each once.
+    """Write shards in which all objects differ in brightness; return the ids, each once.
 
-    The last object of a shard lies in the next too, and every second shard has one without light.
+    The last object of a shard is also in the next one, and every second shard has an object without light.
     """
     folder.mkdir(parents=True)
     rng = np.random.default_rng(n_units)
@@ -69,15 +69,15 @@ def write_inputs(folder, n_units, n_rows=4):
 
 
 def run_night(inputs, root_uri, log=None, *, crash=None, order=None, named_staging=False):
-    """Do what a driver does, in one process and without Ray: plan, freeze, scan and publish what is pending, seal.
+    """Do what a driver does, in one process and without Ray: plan, freeze, scan and publish the pending units, seal.
 
     Args:
         inputs: Folder of the shards.
-        root_uri: The catalogue's root.
-        log: File that takes a line for every unit scored and every receipt.
+        root_uri: Root of the catalogue.
+        log: File to which each scored unit and each receipt adds a line.
         crash: Arguments of `crash_points.install`.
-        order: Seed of the order in which the units are taken; by default the plan's.
-        named_staging: Stage files as where O_TMPFILE is missing.
+        order: Seed of the order of the units; by default the plan's order.
+        named_staging: Stage files as on a system without O_TMPFILE.
     """
     if named_staging:
         del os.O_TMPFILE
@@ -94,7 +94,7 @@ def run_night(inputs, root_uri, log=None, *, crash=None, order=None, named_stagi
 
 
 def scan_and_publish(unit, plan, root_uri, log=None):
-    """The steps of a scan actor."""
+    """Do the steps of a scan actor for one unit."""
     done = committed(unit, plan, root_uri)
     if done is not None:
         return done
@@ -105,20 +105,20 @@ def scan_and_publish(unit, plan, root_uri, log=None):
 
 
 def note(log, what):
-    """A line of the log: `scored`, or the outcome of a receipt."""
+    """Add a line to the log: `scored`, or the outcome of a receipt."""
     if log is not None:
         with Path(log).open("a", encoding="utf-8") as file:
             file.write(f"{getattr(what, 'outcome', what)}\n")
 
 
 def noted(log):
-    """The lines of a log so far."""
+    """Return the lines of a log so far."""
     return Path(log).read_text(encoding="utf-8").split() if Path(log).exists() else []
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Everything that a sealed night of one plan holds."""
+    """The content of a sealed night of one plan."""
 
     plan: Plan
     rows: dict[str, pa.Table]
@@ -126,11 +126,11 @@ class Catalogue:
     candidates: bytes
     seal: SealReport
     files: dict[str, bytes]
-    """All that lies under the root, by what follows it."""
+    """Bytes of all files below the root, by relative path."""
 
 
 def read_catalogue(root_uri):
-    """The sealed night under a root, in which nothing else may lie."""
+    """Return the sealed night below a root, and check that the root holds no other files."""
     (plan_file,) = list_files(f"{root_uri}/plans")
     plan = load_plan(root_uri, plan_file.uri.rpartition("/")[2].removesuffix(".json"))
     sealed = load_seal(root_uri, plan.plan_id)
@@ -146,20 +146,20 @@ def read_catalogue(root_uri):
 
 
 def contents(root_uri):
-    """The bytes of every file, by what follows the root."""
+    """Return the bytes of every file, by path relative to the root."""
     return {file.uri.removeprefix(root_uri).lstrip("/"): read_bytes(file.uri) for file in list_files(root_uri)}
 
 
 @dataclass(frozen=True)
 class SmallNight:
-    """Inputs, the ids in them, and the catalogue of an undisturbed scan."""
+    """Inputs, their ids, and the catalogue of an undisturbed scan."""
 
     inputs: Path
     ids: list[int]
     golden: Catalogue
 
     def check(self, root_uri):
-        """Nothing lost, nothing twice, nothing else than without the fault; the catalogue."""
+        """Check that no row is lost, doubled or different from the undisturbed scan; return the catalogue."""
         harm.assert_none(harm.compare_catalogues(contents(root_uri), self.golden.files))
         found = read_catalogue(root_uri)
         assert found.plan == self.golden.plan
@@ -174,7 +174,7 @@ class SmallNight:
 
 
 def small_night(folder, n_units):
-    """A night of `n_units` units below `folder`, scanned once."""
+    """Write a night of `n_units` units below `folder` and scan it once."""
     ids = write_inputs(folder / "inputs", n_units)
     root = str(folder / "golden")
     finish(start(run_night, folder / "inputs", root))
@@ -184,7 +184,7 @@ def small_night(folder, n_units):
 
 
 def check_golden(golden, ids):
-    """The undisturbed catalogue itself, by another route than the scan."""
+    """Check the undisturbed catalogue itself, independently of the scan."""
     rows = [row for table in golden.rows.values() for row in table.to_pylist()]
     assert sorted(row["object_id"] for row in rows) == ids
     assert {row["status"] for row in rows} == {"scored", "rejected:blank"}
@@ -194,13 +194,13 @@ def check_golden(golden, ids):
 
 
 def committed_sha256s(root_uri):
-    """SHA-256 of every unit file that is visible now, by its URI."""
+    """Return the SHA-256 of every unit file that is visible now, by URI."""
     return {file.uri: sha256_bytes(read_bytes(file.uri)) for file in list_files(f"{root_uri}/units", ".parquet")}
 
 
 @functools.cache
 def forks():
-    """Where processes are forked from: single-threaded, with everything imported, so that each takes milliseconds to start."""
+    """Start a single-threaded fork server with everything imported, so that each process starts within milliseconds."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     settings = {"PYTHONPATH": str(Path(__file__).parents[3]), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", _WARM: "1"}
@@ -210,7 +210,7 @@ def forks():
 
 
 def start(function, *args, **kwargs):
-    """A process that calls the function, in the environment of now."""
+    """Start a process that calls the function, in the current environment."""
     process = forks().Process(target=_call, args=(dict(os.environ), function, args, kwargs), daemon=True)
     process.start()
     return process
@@ -222,7 +222,7 @@ def _call(environment, function, args, kwargs):
 
 
 def finish(process, exitcode=0, seconds=100):
-    """Wait for a process, which must end as said."""
+    """Wait for a process, which must end with the given exit code."""
     process.join(patience.scaled(seconds))
     if process.is_alive():
         process.kill()
@@ -232,12 +232,12 @@ def finish(process, exitcode=0, seconds=100):
 
 
 def is_stopped(process):
-    """Has it been sent SIGSTOP?"""
+    """Return whether the process is stopped."""
     return Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "T"
 
 
 def _warm_up():
-    """Where processes are forked from: load what a first unit loads, and settle the version of the code for all of them."""
+    """Load everything that a first unit loads, and compute the code version, once in the fork server for all processes."""
     with tempfile.TemporaryDirectory() as folder:
         write_inputs(Path(folder, "inputs"), 1)
         run_night(Path(folder, "inputs"), str(Path(folder, "catalogue")))

@@ -1,4 +1,4 @@
-"""Parquet files that say one thing and hold another, written byte by byte: no writer would."""
+"""Write Parquet files whose metadata contradict their content, byte by byte: no Parquet writer produces them."""
 
 import io
 import struct
@@ -32,7 +32,7 @@ def pieces(path):
 
 
 def refusal(read, *arguments):
-    """The message; everything but the refusal that is promised is raised."""
+    """Return the message of the documented refusal; any other error is raised."""
     promised = {find_units: PlanError, read_manifest: ManifestError}.get(read, ValueError)
     try:
         read(*arguments)
@@ -42,7 +42,7 @@ def refusal(read, *arguments):
 
 
 def zigzag(value):
-    """A thrift number of the compact protocol."""
+    """Encode a number in Thrift's compact protocol."""
     value = value << 1 ^ value >> 63
     out = bytearray()
     while value > 127:
@@ -66,7 +66,7 @@ def written(table, **options):
 
 
 def column_chunk(data, column):
-    """Where the pages of a column begin, and their bytes in all."""
+    """Return the offset of a column's first page and the total size of its pages, in bytes."""
     group = pq.ParquetFile(pa.BufferReader(data)).metadata.row_group(0)
     chunks = [group.column(i) for i in range(group.num_columns)]
     (chunk,) = [chunk for chunk in chunks if chunk.path_in_schema.partition(".")[0] == column]
@@ -74,7 +74,7 @@ def column_chunk(data, column):
 
 
 def with_page(data, column, unpacked, payload=b"", **header):
-    """The file with one page in place of a column's own; what is left of the place is filled with frames that zstd skips."""
+    """Return the file with one page in place of a column's own pages; frames that zstd skips fill the remaining space."""
     start, n_bytes = column_chunk(data, column)
     own = page_header(unpacked, n_bytes, **header)
     own = page_header(unpacked, n_bytes - len(own), **header)
@@ -86,24 +86,24 @@ def with_page(data, column, unpacked, payload=b"", **header):
 
 
 def zeros(n_bytes):
-    """So many, packed."""
+    """Return `n_bytes` zeros, compressed."""
     return pa.Codec("zstd", compression_level=1).compress(bytes(n_bytes), asbytes=True)
 
 
 def with_footer(data, change):
-    """The file with its footer changed."""
+    """Return the file with its footer changed."""
     n_footer = int.from_bytes(data[-8:-4], "little")
     footer = change(data[-8 - n_footer : -8])
     return data[: -8 - n_footer] + footer + len(footer).to_bytes(4, "little") + b"PAR1"
 
 
 def claiming_rows(data, n_rows, claimed):
-    """The file with another number of rows wherever it is stated."""
+    """Return the file with another number of rows wherever it is stated."""
     return with_footer(data, lambda footer: footer.replace(b"\x16" + zigzag(n_rows), b"\x16" + zigzag(claimed)))
 
 
 def mutated(data, rng):
-    """The bytes after some damage, most of it where the file says what it holds."""
+    """Return the bytes after random damage, mostly to the footer."""
     out = bytearray(data)
     n_footer = int.from_bytes(out[-8:-4], "little") + 8 if data.endswith(b"PAR1") else len(out)
     first = len(out) - n_footer if rng.random() < 0.7 else 0

@@ -1,4 +1,4 @@
-"""How long tests wait for processes: longer on a busy machine. What is not done even then is a time-out, and no violation."""
+"""Scale the waiting times of tests with the load of the machine. A wait without result is a time-out, not a violation."""
 
 import os
 import re
@@ -7,32 +7,32 @@ import time
 
 GENEROUS = 3.0
 TEST_S = 1200
-"""A test of faults that takes longer hangs; the default of all tests is shorter."""
+"""Time limit of a fault test in seconds; a test that takes longer hangs. The default of other tests is shorter."""
 _SAID = re.compile(r"^Timeout \(>|was not ready within")
-"""By pytest-timeout, and by `tests.servers.wait_for`."""
+"""Messages of time-outs, from pytest-timeout and `tests.servers.wait_for`."""
 _RAY_SAID = "The current node timed out during startup"
-"""After 30 s, which cannot be changed."""
+"""Ray's message after 30 s, a limit that cannot be changed."""
 
 
 class TimedOut(Exception):
-    """The harness waited for something longer than it allows; whether it would have come is unknown."""
+    """The harness waited longer than it allows; whether the condition would have come true is unknown."""
 
 
 def busyness():
-    """How much longer everything takes than on an idle machine: processes that want to run for each core."""
+    """Return the estimated slowdown against an idle machine: the load average per core, at least 1."""
     return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def scaled(seconds):
-    """A wait of so many seconds on an idle machine, as it must be now."""
+    """Return the waiting time that corresponds now to `seconds` on an idle machine."""
     return seconds * GENEROUS * busyness()
 
 
 def wait_for(what, ready, seconds=100, process=None):
-    """Poll until `ready`; gives what that said. `process` must not end before.
+    """Poll until `ready()` is true, and return its value. `process` must not end before.
 
     Raises:
-        TimedOut: it took longer than `scaled(seconds)`.
+        TimedOut: the wait took longer than `scaled(seconds)`.
     """
     begun = time.monotonic()
     while not (said := ready()):
@@ -44,13 +44,13 @@ def wait_for(what, ready, seconds=100, process=None):
 
 
 def has_ray_timed_out(said):
-    """Did a Ray not come up in time, by what a program says?"""
+    """Return whether a program's output shows that Ray did not start in time."""
     return _RAY_SAID in said
 
 
 def is_time_out(error):
-    """Did the harness wait too long, or did the test fail?"""
-    # Here: programs that tests start wait, too.
+    """Return whether the error is a time-out of the harness, and not a failure of the test."""
+    # Imported here, because programs that tests start use this module too.
     import pytest
 
     if isinstance(error, pytest.fail.Exception):

@@ -1,4 +1,4 @@
-"""Ray clusters of one node, started from the command line as an operator does."""
+"""Start Ray clusters of one node from the command line, as an operator does."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ BIN = Path(sys.executable).parent
 
 @dataclass(frozen=True)
 class Head:
-    """A running head; `env` is that of a program beside it, its token excepted."""
+    """A running head; `env` is the environment of a program on the same machine, without the token."""
 
     pid: int
     gcs: str
@@ -28,7 +28,7 @@ class Head:
 
 @contextlib.contextmanager
 def ray_head(token=None):
-    """A cluster closed with `token`, or open to anybody; only the closed one has a dashboard."""
+    """Run a cluster that requires `token`, or one that is open to anyone; only the closed one has a dashboard."""
     # Ray's sockets need a short path.
     with contextlib.ExitStack() as cleanup:
         folder = Path(tempfile.mkdtemp(prefix="ray", dir="/tmp"))

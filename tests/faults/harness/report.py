@@ -1,4 +1,4 @@
-"""The table of faults, from what each test of a fault was marked with, said of itself and came to."""
+"""Build the table of faults from the marks, the figures and the outcomes of the fault tests."""
 
 import json
 import os
@@ -18,22 +18,22 @@ KILLS = {
     "driver_kills_no_ray": "drivers killed, without Ray",
 }
 HISTORIES = "histories"
-"""In one process, where a death is an exception: no run of a fault."""
+"""Histories in one process, where an exception replaces a kill: they do not count as runs of a fault."""
 FIGURES = (*KILLS, HISTORIES)
 _COLUMNS = ("runs", "rows_checked", *KINDS, "violations", "failed", "timed_out", "recovery_s")
 _HEADINGS = ("fault", "runs", "rows read", *KINDS, "violations", "failed tests", "time-outs", "recovery, s", "")
 _ABOUT = """\
-A row's **runs** are the faults that were put in its way; a test counts in one row, or says which of its runs belong to which.
-**Lost**, **doubled** and **wrong** are rows of catalogues, **torn** is files, counted by reading what the fault left behind:
-so many **rows read**; a dash means that no check of that row reads a catalogue. **Violations** is their sum. Tests that
-**failed** for any reason, and those that waited for something longer than the harness allows (**time-outs**), are counted
-beside them. **Recovery** is the longest time from a fault to the next commit of any worker or of the driver that seals or, for
-reads, until they went on. Ray's workers run with `RAY_worker_niceness=0`, in these tests as in all others: by default they give
-way to every other process, and stand still on a busy machine."""
+The **runs** of a row are the faults that its tests injected; a test counts in one row, or assigns each of its runs to a row.
+**Lost**, **doubled** and **wrong** count rows of catalogues, **torn** counts files; the checks read the catalogue that the
+fault left behind (**rows read**), and a dash means that no check of that row reads a catalogue. **Violations** is their sum.
+Tests that **failed** for any reason, and those that waited longer than the harness allows (**time-outs**), are counted
+separately. **Recovery** is the longest time from a fault to the next commit of any worker or of the sealing driver or, for
+reads, until they continued. Ray's workers run with `RAY_worker_niceness=0`, in these tests as in all others: by default they
+yield to every other process, and make no progress on a busy machine."""
 
 
 def entry(number, tests, commit):
-    """One row of `report.json`, from the tests that count in it: dictionaries as `reporting` gathers them."""
+    """Return one row of `report.json`, from the tests that count in it: dictionaries that `reporting` collects."""
     skipped = Counter(test["skipped"] for test in tests if test["skipped"])
     ran = [test for test in tests if not test["skipped"]]
     harm = {kind: sum(test["harm"].get(kind, 0) for test in ran) for kind in KINDS}
@@ -61,7 +61,7 @@ def _note(figures, given, skipped, *, has_run):
         return f"skipped: {'; '.join(skipped)}" if skipped else "not run"
     parts = [f"{given[name]} {words}" for name, words in KILLS.items() if given[name]]
     if given[HISTORIES]:
-        parts.append(f"beside the runs, {given[HISTORIES]} random histories in one process")
+        parts.append(f"in addition, {given[HISTORIES]} random histories in one process")
     again = _largest(figures, "work_done_again")
     if again:
         parts.append(f"at most {100 * again:.0f} % of the work was done again")
@@ -71,13 +71,13 @@ def _note(figures, given, skipped, *, has_run):
 
 
 def write(path, entries):
-    """The list as JSON, and the same as a table beside it."""
+    """Write the list as JSON, and the same as a table next to it."""
     path.write_text(json.dumps(entries, indent=1) + "\n", encoding="utf-8")
     path.with_name("REPORT.md").write_text(markdown(entries), encoding="utf-8")
 
 
 def markdown(entries):
-    """The table, under what ran where."""
+    """Return the table, headed by the commit, the machine and the versions."""
     totals = {name: sum(row.get(name, 0) for row in entries) for name in (*KILLS, HISTORIES)}
     kills = "; ".join(f"{totals[name]} {words}" for name, words in KILLS.items())
     lines = ["# Faults", "", f"Written by `make faults` of commit {entries[0]['commit']}, {_machine()}.", "", _ABOUT, ""]

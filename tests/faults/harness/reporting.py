@@ -1,4 +1,4 @@
-"""Figures that the tests of faults measured, gathered row by row: `pytest -m fault --fault-report FILE`."""
+"""Collect the figures that the fault tests measured, row by row: `pytest -m fault --fault-report FILE`."""
 
 import os
 from pathlib import Path
@@ -13,26 +13,27 @@ _SAID = {"row", "runs", "recovery_s", "work_done_again", "note", *report.FIGURES
 
 
 def pytest_addoption(parser):
-    parser.addoption("--fault-report", type=Path, help="write what the tests of faults measured to this file, as JSON")
+    parser.addoption("--fault-report", type=Path, help="write the figures of the fault tests to this file, as JSON")
 
 
 @pytest.fixture
 def measured(request):
-    """Call it with what a test of a fault measured, all of it optional; once for each row if the test is of several.
+    """Return a function that takes the figures of a fault test, all optional; call it once for each row of the test.
 
-    `row`: of which row, if not the first of its mark; `runs`: faults injected, if not one, or as many as were killed;
-    `worker_kills`, `driver_kills_ray`, `driver_kills_no_ray`: processes killed, each named where it is no actor of a scan;
-    `histories`: in one process, and no runs; `recovery_s`: from the fault to the next commit or, of reads, until they went on;
-    `work_done_again`: its share of all work; `note`: a sentence, with other durations and their names.
+    `row`: number of the row, by default the first of the test's mark; `runs`: number of faults injected, by default the number
+    of kills or one; `worker_kills`, `driver_kills_ray`, `driver_kills_no_ray`: numbers of killed workers of a scan, and of
+    killed drivers with and without Ray; `histories`: histories in one process, which are no runs; `recovery_s`: seconds from
+    the fault to the next commit or, for reads, until they continued; `work_done_again`: share of all work that was repeated;
+    `note`: a sentence, with other durations and their names.
 
-    What was lost, doubled, torn or wrong is no figure of a test's own: the checks of `harm` count it.
+    A test does not report lost, doubled, torn or wrong rows itself: the checks of `harm` count them.
     """
     rows = _rows(request.node)
     said = dict(request.node.user_properties)["measured"]
 
     def record(*, row=None, **figures):
         assert figures.keys() <= _SAID, figures.keys() - _SAID
-        assert row is None or row in rows, f"{row} is none of the mark's rows {rows}"
+        assert row is None or row in rows, f"row must be one of the mark's rows {rows}, got {row}"
         kills = sum(figures.get(name, 0) for name in report.KILLS)
         runs = figures.pop("runs", kills if kills or report.HISTORIES in figures else 1)
         said.append({"row": row or rows[0], "runs": runs, **figures})
@@ -48,7 +49,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
-    # Before it may be skipped; in the test's report, which also comes from other processes.
+    # This runs before a test may be skipped; the properties are part of its report, which may come from another process.
     counts = {}
     item.user_properties += [("fault", _rows(item)), ("measured", []), ("harm", counts)]
     harm.begin(counts)
@@ -63,7 +64,7 @@ def pytest_runtest_makereport(item, call):
 
 
 def pytest_configure(config):
-    # By default Ray's workers give way to everything else that runs: on a busy machine they stand still.
+    # By default Ray's workers yield to every other process: on a busy machine they make no progress.
     os.environ.setdefault("RAY_worker_niceness", "0")
     if config.getoption("--fault-report") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(_Reporter(config.getoption("--fault-report")))
@@ -74,7 +75,7 @@ class _Reporter:
         self._path = path
         self._commit = circumstances.commit()
         self._tests = {}
-        """By their ids, each with the row in which it counts."""
+        """Outcomes of the tests by test id, each with the rows in which it counts."""
 
     def pytest_runtest_logreport(self, report):
         said = dict(report.user_properties)
@@ -108,7 +109,7 @@ def _nothing(rows):
 
 
 def _part(test, row):
-    """The part of a test that counts in a row: its figures where they belong; its outcome in the first of its rows."""
+    """Return the part of a test that counts in a row: the figures of that row, and in the first row also the outcome."""
     rows = [figure["row"] for figure in test["measured"]] or test["rows"]
     if row not in rows:
         return None

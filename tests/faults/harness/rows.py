@@ -1,4 +1,4 @@
-"""The faults that a scan must come through, by number; a test that puts it through one says so with `@pytest.mark.fault(n)`."""
+"""The faults that a scan must survive, by number; a test of a fault is marked with `@pytest.mark.fault(n)`."""
 
 ROWS = {
     1: "actor killed in the middle of a unit",
@@ -7,28 +7,28 @@ ROWS = {
     4: "the driver is killed and started again",
     5: "the head of the cluster dies",
     6: "an actor hangs",
-    7: "a row that crashes whoever reads it",
+    7: "a row that crashes its reader",
     8: "a worker runs out of memory",
     9: "replies lost inside Ray",
     10: "the same night submitted twice",
     11: "two runs of one plan at a time",
-    12: "a writer held for dead goes on",
+    12: "a writer taken for dead continues",
     13: "the reply to a commit is lost",
     14: "a commit answered by 409, 500 or silence",
     15: "a store that ignores If-None-Match",
     16: "a store that throttles",
     17: "a store that is away",
-    18: "bodies cut short, their length told",
+    18: "bodies cut short, with the full length announced",
     19: "ranged replies that are short or zero-filled",
     20: "an input replaced while it is read",
-    21: "a read that drips",
+    21: "a read that is extremely slow",
     22: "truncated FITS files",
     23: "flipped bits and holes in FITS files",
     24: "NaN, infinite, constant, zero, saturated and masked pixels",
     25: "bands missing, superfluous or in another order",
     26: "wrong shapes, types, byte orders and units",
     27: "coordinates wrong, absent, singular or crashing",
-    28: "headers and archives that unfold without end",
+    28: "headers and archives that unpack without end",
     29: "hostile FITS files",
     30: "weights altered or of another version",
     31: "hostile Parquet input",
@@ -37,11 +37,11 @@ ROWS = {
     34: "power lost between a write and its sync",
     35: "an object twice in the input",
     36: "secrets in messages, logs and files",
-    37: "a cluster or server that is open to anybody",
+    37: "a cluster or server that is open to anyone",
     38: "the Prefect server is away",
     39: "clocks that are wrong, retries past midnight",
     40: "sealing interrupted or raced",
 }
 
 UNTESTED: dict[int, str] = {}
-"""Rows without a test, and why."""
+"""Rows without a test, with the reason."""

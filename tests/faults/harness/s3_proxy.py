@@ -1,11 +1,11 @@
-"""A proxy in front of a real S3 server that does to chosen requests what networks and stores do.
+"""A proxy in front of a real S3 server that injects faults of networks and stores into chosen requests.
 
     with s3_proxy(upstream_url) as proxy:
         proxy.set_rules(Rule(LostReply(), method="PUT", key=r"\\.parquet$", times=1))
         ... clients at proxy.url ...
         assert proxy.count("DELETE") == 0
 
-Requests go on byte by byte as they were signed. The first rule that fits a request decides.
+The proxy forwards requests byte by byte, so that their signatures stay valid. The first rule that matches a request decides.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ _CODES = {
 
 @dataclass(frozen=True)
 class Answer:
-    """Of the store, or what is made of it."""
+    """An answer of the store, unchanged or with a fault."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -39,14 +39,14 @@ class Answer:
 
 
 class Fault:
-    """Handle a request; here without any fault."""
+    """Handle a request; this base class injects no fault."""
 
     def apply(self, proxied: "_Proxied") -> None:
         proxied.send(proxied.ask_upstream())
 
 
 class LostReply(Fault):
-    """The store does as it is asked, and the client gets no reply."""
+    """The store handles the request, and the client gets no reply."""
 
     def apply(self, proxied):
         proxied.ask_upstream()
@@ -54,7 +54,7 @@ class LostReply(Fault):
 
 
 class Refuse(Fault):
-    """Nothing is asked of the store: the connection ends."""
+    """The request does not reach the store: the connection ends."""
 
     def apply(self, proxied):
         proxied.hang_up()
@@ -62,7 +62,7 @@ class Refuse(Fault):
 
 @dataclass(frozen=True)
 class Status(Fault):
-    """Nothing is asked of the store: the answer is an error."""
+    """The request does not reach the store: the answer is an error."""
 
     status: int
 
@@ -72,7 +72,7 @@ class Status(Fault):
 
 
 class Cut(Fault):
-    """Half of the body, under the length of the whole."""
+    """The client gets half of the body, with the length of the whole body."""
 
     def apply(self, proxied):
         answer = proxied.ask_upstream()
@@ -81,7 +81,7 @@ class Cut(Fault):
 
 
 class Short(Fault):
-    """Half of the body, under its own length."""
+    """The client gets half of the body, with the length of that half."""
 
     def apply(self, proxied):
         answer = proxied.ask_upstream()
@@ -89,7 +89,7 @@ class Short(Fault):
 
 
 class Zeros(Fault):
-    """The second half of the body is zero."""
+    """The second half of the body is zeros."""
 
     def apply(self, proxied):
         answer = proxied.ask_upstream()
@@ -99,7 +99,7 @@ class Zeros(Fault):
 
 @dataclass(frozen=True)
 class Drip(Fault):
-    """A byte now and then."""
+    """The client gets one byte every `every_s` seconds."""
 
     every_s: float = 1.0
 
@@ -115,7 +115,7 @@ class Drip(Fault):
 
 @dataclass(frozen=True)
 class Silence(Fault):
-    """Nothing at all, for so long; then the connection ends. The store is asked before or never."""
+    """The client gets no byte for `seconds`, then the connection ends. The store handles the request first, if `is_done`."""
 
     seconds: float = 60.0
     is_done: bool = False
@@ -129,7 +129,7 @@ class Silence(Fault):
 
 @dataclass(frozen=True)
 class First(Fault):
-    """Something happens in the store before it is asked."""
+    """The function `do` runs before the store gets the request."""
 
     do: Callable[[], object]
 
@@ -140,10 +140,11 @@ class First(Fault):
 
 @dataclass
 class Rule:
-    """To which requests a fault happens.
+    """Conditions under which a fault happens to a request.
 
-    `method` and `key` are regular expressions, of the whole method and anywhere in the path; `times`: at most; `seconds`: from
-    the first that fits; `probability`: of each that fits, drawn by a generator seeded with `seed`.
+    `method` and `key` are regular expressions for the whole method and for any part of the path; `times`: largest number of
+    requests; `seconds`: duration, from the first matching request; `probability`: chance of the fault for each matching
+    request, drawn by a generator seeded with `seed`.
     """
 
     fault: Fault
@@ -160,7 +161,7 @@ class Rule:
         self._rng = random.Random(self.seed)
 
     def fits(self, method, path):
-        """Asked once for each request; a yes counts."""
+        """Return whether the fault happens to a request; call it once for each request, because a match is counted."""
         if self.times <= 0 or not re.fullmatch(self.method, method) or not re.search(self.key, path):
             return False
         self._end = self._end or time.monotonic() + self.seconds
@@ -172,7 +173,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Request:
-    """An entry of the log; `fault` is the name of what was done to it, or empty."""
+    """An entry of the log; `fault` is the name of the injected fault, or empty."""
 
     method: str
     path: str
@@ -193,13 +194,13 @@ class S3Proxy:
         self._lock = threading.Lock()
 
     def set_rules(self, *rules: Rule) -> None:
-        """Instead of those before; the log begins anew."""
+        """Replace all rules, and clear the log."""
         with self._lock:
             self._rules = rules
             self.log = []
 
     def count(self, method: str = ".*", key: str = "", fault: str = ".*") -> int:
-        """Requests in the log, by regular expressions as in `Rule`."""
+        """Count the requests in the log that match regular expressions, as in `Rule`."""
         with self._lock:
             return sum(
                 bool(re.fullmatch(method, r.method) and re.search(key, r.path) and re.fullmatch(fault, r.fault))
@@ -207,7 +208,7 @@ class S3Proxy:
             )
 
     def decide(self, method: str, path: str, byte_range: str) -> Fault:
-        """The fault of a request, which goes to the log."""
+        """Choose the fault of a request, and add the request to the log."""
         with self._lock:
             fault = next((rule.fault for rule in self._rules if rule.fits(method, path)), None)
             self.log.append(Request(method, path, byte_range, type(fault).__name__ if fault else ""))
@@ -216,7 +217,7 @@ class S3Proxy:
 
 class _Proxied(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    """Which answers `Expect: 100-continue`."""
+    """HTTP version that answers `Expect: 100-continue`."""
 
     def do_GET(self):
         proxy = self.server.proxy
@@ -238,7 +239,7 @@ class _Proxied(BaseHTTPRequestHandler):
             return Answer(answer.status, answer.getheaders(), answer.read())
 
     def send(self, answer: Answer, sent: bytes | None = None) -> None:
-        """Send an answer under its length, or only some of its body."""
+        """Send an answer with its length; if `sent` is given, send that in place of the body."""
         told = [value for name, value in answer.headers if name.lower() == "content-length"]
         self.send_response_only(answer.status)
         for name, value in answer.headers:
@@ -265,12 +266,12 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 64
 
     def handle_error(self, _request, _client_address):
-        """Clients may leave; that is what some tests are about."""
+        """Ignore errors: some tests have clients that disconnect."""
 
 
 @contextlib.contextmanager
 def s3_proxy(upstream_url: str) -> Iterator[S3Proxy]:
-    """A proxy on loopback, on a port of its own, in threads of this process."""
+    """Run a proxy on loopback, on its own port, in threads of this process."""
     proxy = S3Proxy(upstream_url)
     server = _Server(("127.0.0.1", 0), _Proxied)
     server.proxy = proxy

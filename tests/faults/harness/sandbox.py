@@ -1,6 +1,6 @@
-"""Runs hostile input in a process of its own, with little memory, and reports what it did that it must not do.
+"""Process hostile input in a separate process with little memory, and report forbidden operations of that process.
 
-`python -m tests.faults.harness.sandbox MODULE FUNCTION ARGUMENT...` calls a function that gives something JSON can hold.
+`python -m tests.faults.harness.sandbox MEMORY_BYTES MODULE FUNCTION ARGUMENT...` calls a function that returns JSON values.
 """
 
 import importlib
@@ -21,7 +21,7 @@ _FORBIDDEN = ("socket.connect", "socket.bind", "socket.getaddrinfo", "os.system"
 
 
 def sandboxed(module, function, *arguments, memory_bytes=3 * 2**30, timeout_s=240):
-    """The result of the function. The process must live, stay below `MAX_RSS_BYTES` and neither write nor call anybody."""
+    """Return the function's result. The process must survive, stay below `MAX_RSS_BYTES`, and neither write nor connect."""
     command = [sys.executable, "-W", "ignore", "-m", "tests.faults.harness.sandbox", str(memory_bytes), module, function]
     done = subprocess.run(
         [*command, *map(str, arguments)],
@@ -70,7 +70,7 @@ def main():
     violations = []
     _watch(violations, folder)
     result = called(*arguments)
-    # Not getrusage: what that tells of a process begins with the size of its parent.
+    # The peak does not come from getrusage, because its value includes the size of the parent process.
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines())
     peak = int(status["VmHWM"].split()[0]) * 1024
     sys.stdout.write(json.dumps({"result": result, "violations": violations, "peak_bytes": peak}) + "\n")

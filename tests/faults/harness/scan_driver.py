@@ -1,6 +1,6 @@
-"""A night scanned with workers that have faults: `python -m tests.faults.harness.scan_driver SOURCE ROOT PACKAGE`.
+"""Scan a night with faulty workers: `python -m tests.faults.harness.scan_driver SOURCE ROOT PACKAGE`.
 
-A process of its own, so that it can be killed, and so that Ray is started with the faults' environment.
+The driver is a separate process, so that it can be killed, and so that Ray starts with the environment of the faults.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from tests.faults.harness.worker_faults import FaultyScanner
 
 
 def start_two_nodes(root, n_before):
-    """A head that runs nothing, and two nodes; one with a worker dies when so many units are committed."""
+    """Start a head without CPUs, and two nodes; remove a node with a worker once `n_before` units are committed."""
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
     nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
     ray.init(address=cluster.address, log_to_driver=False)
@@ -67,7 +67,7 @@ def main():
     except LensscanError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 2
-    # Ray prints what befalls its workers, too.
+    # Ray prints the failures of its workers to stdout, too.
     sys.__stdout__.write("\n" + summary.model_dump_json() + "\n")
     sys.__stdout__.flush()
     return 0

@@ -1,4 +1,4 @@
-"""A night of small shards, scanned by `scan_driver` in a process of its own or here, and the undisturbed run."""
+"""A night of small shards, scanned by `scan_driver` in a separate process or in this one, and the undisturbed run."""
 
 import contextlib
 import json
@@ -27,9 +27,9 @@ from tests.scanner.ensembles import SPECS, write_test_package
 NIGHT = date(2026, 1, 1)
 N_UNITS, N_ROWS = 10, 24
 BAD = {3: (5,), 6: (0, 23)}
-"""Unit to the rows in it that have a fault."""
+"""Rows with a fault, by number of the unit."""
 THRESHOLD = 0.6
-"""A sixth of the rows are candidates, and the sweep leaves half of the others."""
+"""Threshold on p_lens: a sixth of the rows are candidates, and the sweep leaves half of the others."""
 
 
 def write_shards(folder, n_units, n_rows, bad):
@@ -48,7 +48,7 @@ def write_shards(folder, n_units, n_rows, bad):
 
 
 def start(night, root, *options, source=None, **faults):
-    """Begin to scan in a process of its own, the night's shards or those elsewhere; `faults` go into its environment."""
+    """Start to scan the night's shards, or those in `source`, in a separate process with `faults` in its environment."""
     command = [sys.executable, "-m", "tests.faults.harness.scan_driver", source or night.source, root, night.package, *options]
     environment = {**os.environ, "FAULT_FLAGS": tempfile.mkdtemp(dir=night.folder), **faults}
     return subprocess.Popen(
@@ -62,7 +62,7 @@ def start(night, root, *options, source=None, **faults):
 
 
 def end(process, seconds=200):
-    """Wait for it; its summary, or what it says went wrong."""
+    """Wait for the process; return its summary, or its stderr if it failed."""
     try:
         out, err = process.communicate(timeout=patience.scaled(seconds))
     finally:
@@ -74,16 +74,16 @@ def end(process, seconds=200):
 
 
 def done(process):
-    """The summary of a run that must have come to its end."""
+    """Return the summary of a run that must succeed."""
     summary = end(process)
     assert isinstance(summary, dict), summary
     return summary
 
 
 def scan_here(night, root, *, source=None, workers=2, **faults):
-    """The same in this process and its Ray, whose workers get `faults` into their environment; the summary."""
+    """Scan in this process and its Ray, with `faults` in the environment of the workers; return the summary."""
     settings = actors.thread_settings
-    # Ray may have been started before the store.
+    # The workers need the store's variables too: Ray may have been started before the store.
     store = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(actors, "UnitScanner", FaultyScanner)
@@ -94,7 +94,7 @@ def scan_here(night, root, *, source=None, workers=2, **faults):
 
 
 def kill_group(process):
-    """Driver and Ray with all that they started."""
+    """Kill the driver and Ray with all processes that they started."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     if not process.stdout.closed:
@@ -106,14 +106,14 @@ def unit_files(root):
 
 
 def rows(root, *, without=frozenset()):
-    """The rows of the catalogue, row by row in the order of the units, and how many unit files there are."""
+    """Return the rows of the catalogue, sorted by object id, and the number of unit files."""
     paths = unit_files(root)
     table = pa.concat_tables([pq.read_table(path) for path in paths]).sort_by("object_id")
     return [row for row in table.to_pylist() if row["object_id"] not in without], len(paths)
 
 
 def fetch(root_uri, folder):
-    """A copy on disk of what a catalogue in a store holds."""
+    """Copy the Parquet files of a catalogue in a store to disk."""
     for file in list_files(root_uri, ".parquet"):
         place = folder / file.uri.removeprefix(f"{root_uri}/")
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -126,7 +126,7 @@ def n_committed(root):
 
 
 class Night:
-    """Shards, a package, and the catalogue of an undisturbed run: by a driver, or by `scan`."""
+    """Shards, a package, and the catalogue of an undisturbed run, made by a driver or by `scan`."""
 
     def __init__(self, folder, n_units=N_UNITS, n_rows=N_ROWS, bad=BAD, scan=None):
         self.folder, self.n_units, self.n_rows, self.bad = folder, n_units, n_rows, bad
@@ -136,7 +136,7 @@ class Night:
         self.golden = folder / "golden"
         self.undisturbed = scan(self, self.golden) if scan else done(start(self, self.golden))
         assert self.undisturbed["rows_by_status"] == {"scored": n_units * n_rows}, self.undisturbed
-        assert self.precisions == {"float32", "bfloat16"}, "some rows are swept, some are scored again"
+        assert self.precisions == {"float32", "bfloat16"}, "the sweep must settle some rows and leave others to be scored again"
         assert 0 < self.undisturbed["n_candidates"] < n_units * n_rows
 
     @property
@@ -145,21 +145,21 @@ class Night:
 
     @property
     def poison(self):
-        """Ids of the rows that have a fault."""
+        """Return the ids of the rows with a fault."""
         return {unit * self.n_rows + row for unit, places in self.bad.items() for row in places}
 
     def check(self, root, without=frozenset()):
-        """Every row once, in whole files, with the numbers and maps of the undisturbed run, to the last bit."""
+        """Check that every row is there once, in whole files, with the numbers and maps of the undisturbed run, bit for bit."""
         harm.assert_none(self.harm(root, without))
 
     def check_rejected(self, root, status):
-        """The rows with a fault, and no other."""
+        """Check the status of the rows with a fault."""
         found = [row for row in rows(root)[0] if row["object_id"] in self.poison]
         expected = [{"object_id": object_id, "status": status, "p_lens": None} for object_id in sorted(self.poison)]
         harm.assert_none(harm.compare([{name: row[name] for name in expected[0]} for row in found], expected))
 
     def harm(self, root, without=frozenset()):
-        """Harm to all but some rows, in the unit files and in the candidates."""
+        """Return the harm to all rows except `without`, in the unit files and in the candidates."""
         n_rows = {path.name: self.n_rows for path in unit_files(self.golden)}
         units = self._compared(*(unit_files(place) for place in (root, self.golden)), without, n_rows)
         candidates = (sorted((Path(place) / "candidates").rglob("*.parquet")) for place in (root, self.golden))
@@ -172,6 +172,6 @@ class Night:
 
 
 def _without(tables, ids):
-    """Rows of tables; the plan's id changes with the place of the input."""
+    """Return the rows of tables except some ids, without the plan id, which changes with the location of the input."""
     rows = [row for table in tables for row in harm.rows_of(table)]
     return [{name: value for name, value in row.items() if name != "plan_id"} for row in rows if row["object_id"] not in ids]

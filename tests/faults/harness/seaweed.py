@@ -1,4 +1,4 @@
-"""A SeaweedFS server on loopback: an S3 store of another make than the one that the other tests talk to."""
+"""Run a SeaweedFS server on loopback: another S3 implementation than that of the other tests."""
 
 import contextlib
 import json
@@ -15,13 +15,13 @@ ACCESS_KEY, SECRET_KEY = "canary-id", "canary-secret"
 
 
 def weed() -> str | None:
-    """The program, or None."""
+    """Return the path of the program; None if it is not installed."""
     return shutil.which("weed", path=str(Path(sys.executable).parent)) or shutil.which("weed")
 
 
 @contextlib.contextmanager
 def seaweed_server(folder: Path) -> Iterator[str]:
-    """Master, volume, filer and S3 in one process that keeps its files in `folder`; gives the URL of its S3."""
+    """Run master, volume, filer and S3 in one process with its files in `folder`; yield the URL of its S3."""
     port = free_port()
     names = (
         "master.port",

@@ -1,6 +1,6 @@
-"""A scan worker with faults in it, told by environment variables which; each at a step or a row of its choice.
+"""A scan worker with faults that environment variables choose; each fault happens at a given step or row.
 
-Where the CPU has no bfloat16 it sweeps nevertheless: in float32, over pixels rounded to bfloat16.
+On a CPU without bfloat16, the worker sweeps nevertheless: in float32, over pixels rounded to bfloat16.
 """
 
 import ctypes
@@ -19,13 +19,13 @@ from scanner.sources.shards import ShardRows
 from scanner.workers import actors
 
 MARK = np.float32(54272.0)
-"""Value of the first VIS pixel of a row with a fault; also in bfloat16."""
+"""Value of the first VIS pixel of a row with a fault; bfloat16 holds it exactly."""
 CRASH_STEPS = ("committed", "open_unit_without", "scan_open_unit", "publish")
-"""Functions that a worker calls for a unit, in this order; a crash comes just after one of them."""
+"""Functions that a worker calls for a unit, in this order; the worker crashes just after one of them."""
 
 
 class FaultyScanner(actors.UnitScanner):
-    """In place of `UnitScanner`."""
+    """A replacement of `UnitScanner` that sets up the faults."""
 
     def __init__(self, *args, **kwargs):
         for step in filter(None, os.environ.get("FAULT_CRASH_AFTER", "").split(",")):
@@ -46,7 +46,7 @@ class FaultyScanner(actors.UnitScanner):
 
 
 def happens_once(name):
-    """True for the first worker that asks, and never again."""
+    """Return True in the first call of all workers, and False afterwards."""
     try:
         (Path(os.environ["FAULT_FLAGS"]) / name).touch(exist_ok=False)
     except FileExistsError:
@@ -78,7 +78,7 @@ def _spoil_rows(fault):
 
 
 def _spoil_reader():
-    """As a decoder that crashes at some pages of a file, whatever is done with their rows."""
+    """Crash while reading some pages of a file, as a faulty decoder would, independently of the use of their rows."""
     read = ShardRows.pieces
 
     def faulty(self, n_rows):
@@ -91,7 +91,7 @@ def _spoil_reader():
 
 
 def _slow_down(seconds):
-    """Every unit, between its opening and its scores."""
+    """Delay every unit between opening and scoring it."""
     scan = actors.scan_open_unit
 
     def slow(*args, **kwargs):
@@ -102,7 +102,7 @@ def _slow_down(seconds):
 
 
 def _tell_inside(folder):
-    """A file `PID UNIT` while a unit is open and not published: it is the oldest, or being read ahead."""
+    """Keep a file `PID UNIT` while a unit is open and not published: the oldest unit, or one that is read ahead."""
     begin, finish = actors.open_unit_without, actors.publish
 
     def opening(unit, *args, **kwargs):
@@ -117,7 +117,7 @@ def _tell_inside(folder):
 
 
 class _Rounded:
-    """An ensemble that is shown pixels with the 8 bits that bfloat16 has for a number."""
+    """An ensemble that scores pixels rounded to the 8 significant bits of bfloat16."""
 
     def __init__(self, ensemble):
         self._ensemble = ensemble
@@ -145,7 +145,7 @@ def _sweep_nevertheless():
 
 
 def _segfault(_n_rows):
-    """A real one: a signal that is sent may find another thread, and this one goes on for a while."""
+    """Cause a real segmentation fault: a signal that is sent may reach another thread, and this one would run on."""
     ctypes.string_at(0)
 
 
@@ -164,7 +164,7 @@ def _memory_error(n_rows):
 
 
 def _balloon(n_rows):
-    """Take memory until somebody ends it."""
+    """Allocate memory until the process is killed."""
     if n_rows > 4:
         taken = []
         while len(taken) < 200:

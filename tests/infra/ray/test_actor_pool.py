@@ -1,4 +1,4 @@
-"""Calls always end, whatever becomes of their actors: real processes, really killed."""
+"""Calls always end, even if their actors are killed; the tests kill real processes."""
 
 import os
 import signal
@@ -81,7 +81,7 @@ def test_every_call_ends_once_with_its_result(pool):
     assert pool.n_lost == 0
 
 
-def test_what_a_method_raises_comes_back_and_its_actor_lives(pool):
+def test_an_exception_of_a_method_leaves_its_actor_running(pool):
     before = all_ended(pool, [call("pid", is_alone=True) for _ in range(2)])
     (ended,) = all_ended(pool, [call("fail", 1)])
     assert ended.trouble is Trouble.RAISED
@@ -90,31 +90,31 @@ def test_what_a_method_raises_comes_back_and_its_actor_lives(pool):
     assert {one.result for one in after} <= {one.result for one in before}
 
 
-def test_a_killed_actor_is_replaced_and_all_it_held_is_told(pool):
+def test_a_killed_actor_is_replaced_and_all_its_calls_end(pool):
     calls = [call("die", 0), call("sleep", 1.0), call("sleep", 1.1), call("double", 3), call("double", 4)]
     ended = {one.call: one for one in all_ended(pool, calls)}
     assert set(ended) == set(calls)
     assert ended[calls[0]].trouble is Trouble.DIED
-    # What shared its actor died too, the others did not.
+    # The call that shared the actor ended with it; the others did not.
     assert [one.trouble for one in ended.values()].count(Trouble.DIED) <= 2
     assert pool.n_lost == 1
     assert {one.result for one in all_ended(pool, [call("double", x) for x in range(8)])} == set(range(0, 16, 2))
 
 
-def test_a_call_that_must_be_alone_has_an_actor_to_itself(pool):
+def test_a_call_marked_alone_has_an_actor_to_itself(pool):
     calls = [call("sleep", 0.3), call("sleep", 0.31), call("die", 1, is_alone=True), call("sleep", 0.32), call("sleep", 0.33)]
     ended = {one.call: one.trouble for one in all_ended(pool, calls)}
     assert ended.pop(calls[2]) is Trouble.DIED
     assert set(ended.values()) == {None}
 
 
-def test_a_call_that_hangs_is_ended_and_those_beside_it_are_not_blamed(pool):
+def test_a_hanging_call_and_its_neighbours_end_as_disturbed(pool):
     calls = [call("sleep", 600, deadline_s=2.0), call("sleep", 601, deadline_s=60.0), call("sleep", 602, deadline_s=60.0)]
     started = time.monotonic()
     for one in calls:
         pool.submit(one)
     first, second = pool.next_ended(), pool.next_ended()
-    # Which of the two that shared an actor is the one that hangs, nobody can say.
+    # The pool cannot decide which of the two calls on one actor hangs.
     assert calls[0] in {first.call, second.call}
     assert first.call != second.call
     assert {first.trouble, second.trouble} == {Trouble.DISTURBED}
@@ -130,7 +130,7 @@ def test_a_call_that_hangs_alone_is_overdue(pool):
 
 
 def test_an_actor_gets_calls_only_once_it_runs(ray_cluster):
-    """One that finds no room on the cluster holds up nothing, and a call's time does not run while nobody works on it."""
+    """An actor without room on the cluster delays no call, and a call's deadline does not run while the call waits."""
     made = []
 
     def make_actor():
@@ -143,7 +143,7 @@ def test_an_actor_gets_calls_only_once_it_runs(ray_cluster):
     pool.close()
 
 
-def test_a_cluster_without_room_is_an_error_in_bounded_time(ray_cluster, monkeypatch):
+def test_a_cluster_without_room_raises_an_error_in_bounded_time(ray_cluster, monkeypatch):
     monkeypatch.setattr("infra.ray.actor_pool.START_S", 1.0)
     pool = ActorPool(Worker.options(num_cpus=1000).remote, 2, 2)
     pool.submit(call("double", 1))
@@ -152,14 +152,14 @@ def test_a_cluster_without_room_is_an_error_in_bounded_time(ray_cluster, monkeyp
     pool.close()
 
 
-def test_few_calls_are_shared_out_among_actors_that_are_about_to_run(ray_cluster):
+def test_a_few_calls_are_spread_over_starting_actors(ray_cluster):
     pool = ActorPool(Worker.remote, 2, 2)
     assert len({one.result for one in all_ended(pool, [call("pid", 5.0), call("pid", 5.001)])}) == 2
     pool.close()
 
 
-def test_an_actor_whose_replacements_cannot_start_is_done_without(ray_cluster, tmp_path):
-    """The others go on; the last one's failure ends the run."""
+def test_the_pool_shrinks_if_replacements_of_an_actor_cannot_start(ray_cluster, tmp_path):
+    """The other actors continue; the failure of the last actor ends the run."""
     n_made = 0
 
     def make_actor():
@@ -181,16 +181,16 @@ def test_an_actor_whose_replacements_cannot_start_is_done_without(ray_cluster, t
     pool.close()
 
 
-def test_an_actor_that_is_killed_while_it_starts_is_replaced(ray_cluster, tmp_path):
-    """Also the only one, before any has run."""
+def test_an_actor_killed_while_it_starts_is_replaced(ray_cluster, tmp_path):
+    """This holds even for the only actor, before any actor has run."""
     pool = ActorPool(lambda: Worker.remote(killed_once=str(tmp_path / "one")), 1, 1)
     (ended,) = all_ended(pool, [call("double", 2)])
     assert (ended.result, pool.n_lost) == (4, 1)
     pool.close()
 
 
-def test_an_actor_that_is_always_killed_while_it_starts_is_done_without(ray_cluster, caplog):
-    """As where memory is enough for one of two; the other works on and is not disturbed."""
+def test_the_pool_shrinks_if_an_actor_is_always_killed_starting(ray_cluster, caplog):
+    """This happens if memory suffices for only one of two actors; that one continues undisturbed."""
     n_made = 0
 
     def make_actor():
@@ -202,7 +202,7 @@ def test_an_actor_that_is_always_killed_while_it_starts_is_done_without(ray_clus
     while "going on with 1 workers" not in caplog.text:
         (ended,) = all_ended(pool, [call("sleep", 0.5)])
         assert ended.trouble is None
-    # More, where one was killed before the first had started.
+    # There are more starts if an actor was killed before the first had started.
     assert n_made >= 1 + MAX_FAILED_STARTS
     n_before = n_made
     assert {one.result for one in all_ended(pool, [call("double", x) for x in range(3)])} == {0, 2, 4}
@@ -219,12 +219,12 @@ def test_an_actor_that_is_always_killed_while_it_starts_is_done_without(ray_clus
         (OutOfMemoryError("full"), Trouble.OUT_OF_MEMORY),
     ],
 )
-def test_what_ray_says_of_a_death_is_told_apart(error, trouble):
+def test_causes_of_an_actors_death_are_told_apart(error, trouble):
     assert _death(error) is trouble
 
 
-def test_a_ray_that_is_gone_is_one_error_and_closing_hides_nothing(ray_cluster, monkeypatch):
-    """A real one ends the whole process soon: see `test_after_the_death_of_the_head_a_new_cluster_goes_on`."""
+def test_a_lost_ray_raises_one_error_and_close_still_works(ray_cluster, monkeypatch):
+    """Losing a real Ray soon ends the whole process: see `test_a_new_cluster_continues_after_the_head_dies`."""
 
     def gone(*_args, **_kwargs):
         raise RpcError("failed to connect to all addresses")
@@ -241,8 +241,8 @@ def test_a_ray_that_is_gone_is_one_error_and_closing_hides_nothing(ray_cluster, 
     pool.close()
 
 
-def test_an_actor_without_memory_says_so(pool):
-    """And lives: what else it holds goes on."""
+def test_a_memory_error_is_returned_and_the_actor_survives(pool):
+    """The actor stays alive, and its other calls continue."""
     calls = [call("sleep", 0.5), call("sleep", 0.501), call("balloon", 1), call("balloon", 2)]
     ended = {one.call: one for one in all_ended(pool, calls)}
     assert [ended[one].trouble for one in calls] == [None, None, Trouble.RAISED, Trouble.RAISED]
@@ -250,7 +250,7 @@ def test_an_actor_without_memory_says_so(pool):
     assert pool.n_lost == 0
 
 
-def test_an_actor_that_cannot_start_is_an_error_that_says_why(ray_cluster):
+def test_an_actor_that_cannot_start_raises_the_cause(ray_cluster):
     pool = ActorPool(lambda: Worker.remote(broken=True), 1, 1)
     pool.submit(call("double", 1))
     with pytest.raises(ClusterError, match="no ensemble here"):
@@ -270,11 +270,11 @@ def test_actors_that_die_one_after_the_other_end_the_run(ray_cluster, monkeypatc
     pool.close()
 
 
-def test_while_few_are_allowed_no_more_are_started(pool):
+def test_no_more_calls_run_than_the_limit_allows(pool):
     seconds = [0.3, 0.2, 0.1, 0.0]
     for one in seconds:
         pool.submit(call("sleep", one))
-    # Together they would end the other way about.
+    # If they ran together, they would end in reverse order.
     assert [pool.next_ended(at_most=1).result for _ in seconds] == seconds
 
 
@@ -285,7 +285,7 @@ def test_no_actors_and_no_slots_are_refused(n_actors, in_flight):
 
 
 @pytest.mark.faults
-def test_what_ray_says_of_dead_workers_does_not_spoil_the_answer_of_a_command():
+def test_messages_of_ray_about_dead_workers_stay_off_stdout():
     code = """
 import os, time, ray
 from infra.ray.cluster import ray_session

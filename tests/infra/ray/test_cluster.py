@@ -52,10 +52,10 @@ def workers(ray_cluster):
 
 
 @pytest.mark.parametrize("in_flight", [1, 3])
-def test_every_item_is_answered_once_and_no_actor_is_flooded(workers, in_flight):
+def test_every_item_is_answered_once_within_the_calls_in_flight(workers, in_flight):
     answers = list(bounded_map(workers, "square", range(20), in_flight))
     assert sorted(answers) == [(x, x * x) for x in range(20)]
-    # An asyncio actor would run all calls it holds at once, so its maximum is what it was sent.
+    # An asyncio actor runs all calls it holds at once, so its maximum is the number of calls in flight.
     assert max(ray.get([worker.most_at_once.remote() for worker in workers])) == in_flight
 
 
@@ -83,7 +83,7 @@ def test_an_error_names_the_item_and_the_cause(workers):
         list(bounded_map(workers, "square", [1, -3]))
 
 
-def test_a_dead_actor_is_an_error_not_a_hang(workers):
+def test_a_dead_actor_raises_an_error_and_does_not_hang(workers):
     with pytest.raises(ClusterError, match=r"die\('tile-7'\) failed"):
         list(bounded_map(workers, "die", ["tile-7"]))
 
@@ -106,24 +106,24 @@ CONNECT = "import sys; from infra.ray.cluster import ray_session\nwith ray_sessi
 
 
 def refused(address):
-    """The error of a connection, from a process of its own: a session that runs in this one would be used instead."""
+    """Return the error of a connection from a separate process: a session in this process would be used instead."""
     command = [sys.executable, "-c", CONNECT, address]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     return done.stderr.splitlines()[-1]
 
 
-def test_an_address_where_nothing_listens_is_told_at_once():
+def test_an_address_without_a_listener_fails_at_once():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         assert refused(address) == f"infra.ray.cluster.ClusterError: no Ray cluster at {address}: Connection refused"
 
 
-def test_what_listens_but_is_no_cluster_is_told():
+def test_a_server_that_is_no_cluster_is_reported():
     with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as web:
         threading.Thread(target=web.serve_forever, daemon=True).start()
-        assert "what listens there does not speak Ray's protocol" in refused(f"127.0.0.1:{web.server_port}")
+        assert "the server there does not answer in Ray's protocol" in refused(f"127.0.0.1:{web.server_port}")
         web.shutdown()
 
 
@@ -136,7 +136,7 @@ def test_an_address_of_another_form_is_refused_without_its_password(ray_cluster,
         _connect(address)
 
 
-def test_a_call_that_hangs_is_named_when_its_time_is_over(workers):
+def test_a_call_that_exceeds_its_deadline_is_named(workers):
     ray.get([worker.most_at_once.remote() for worker in workers])
-    with pytest.raises(ClusterError, match=r"sleep\(60\) took longer than the 5 s"):
+    with pytest.raises(ClusterError, match=r"sleep\(60\) took longer than the allowed 5 s"):
         list(bounded_map(workers, "sleep", [0, 0, 60, 0], deadline_s=5))

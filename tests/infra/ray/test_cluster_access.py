@@ -1,4 +1,4 @@
-"""Tokens as Ray keeps them, and what a cluster says to whom."""
+"""Tokens where Ray keeps them, and answers of a cluster with and without a token."""
 
 import http.server
 import os
@@ -24,7 +24,7 @@ def mode(path):
     return path.stat().st_mode & 0o777
 
 
-def test_a_token_is_made_once_and_only_its_owner_reads_it(home):
+def test_a_token_is_made_once_and_readable_by_its_owner(home):
     assert known_token() is None
     old = os.umask(0o022)
     try:
@@ -40,7 +40,7 @@ def test_a_token_is_made_once_and_only_its_owner_reads_it(home):
     assert [path.name for path in (home / ".ray").iterdir()] == ["auth_token"]
 
 
-def test_a_token_that_ray_left_readable_is_closed(home):
+def test_a_token_file_that_others_can_read_is_made_private(home):
     path = home / ".ray" / "auth_token"
     path.parent.mkdir()
     path.write_text("of Ray\n")
@@ -49,7 +49,7 @@ def test_a_token_that_ray_left_readable_is_closed(home):
     assert (mode(path), known_token()) == (0o600, "of Ray")
 
 
-def test_many_starts_at_a_time_agree_on_one_token(home):
+def test_concurrent_starts_agree_on_one_token(home):
     start = threading.Barrier(8)
 
     def one():
@@ -63,7 +63,7 @@ def test_many_starts_at_a_time_agree_on_one_token(home):
     assert tokens[0]
 
 
-def test_a_token_from_elsewhere_comes_first_and_none_is_made(home, monkeypatch):
+def test_a_token_from_the_environment_comes_first(home, monkeypatch):
     (home / "mounted").write_text("of the file\n")
     (home / "mounted").chmod(0o444)
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(home / "mounted"))
@@ -100,7 +100,7 @@ def test_a_private_session_answers_only_to_its_token(ray_cluster):
     assert ask(address, known_token()) is Answer.GIVEN
 
 
-def test_what_is_no_cluster_gives_no_answer():
+def test_a_server_that_is_no_cluster_gives_no_answer():
     with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as web:
         thread = threading.Thread(target=web.serve_forever, daemon=True)
         thread.start()

@@ -1,4 +1,4 @@
-"""A listing is whole or an error: what is missing from it would be missing from a plan, and nothing would say so."""
+"""A listing is complete or an error: a file missing from it would silently be missing from a plan."""
 
 import pytest
 
@@ -34,13 +34,13 @@ def test_all_pages_are_listed_sorted_without_folders_and_hidden_files(store):
     ],
     ids=["no token", "no second token", "the same token again"],
 )
-def test_a_listing_that_breaks_off_is_not_taken_for_complete(store, pages):
+def test_a_listing_that_breaks_off_raises_an_error(store, pages):
     store.pages = pages
     with pytest.raises(StorageError, match=f"^{ROOT}: the store does not go on with its listing$"):
         list_files(ROOT)
 
 
-def test_a_bucket_that_goes_away_between_two_pages_is_an_error_and_one_that_never_was_is_empty(store):
+def test_only_a_bucket_lost_during_a_listing_raises_an_error(store):
     store.pages = {"": (["in/a"], "1")}
     with pytest.raises(StorageError, match=f"^{ROOT}: went away while it was listed$"):
         list_files(ROOT)

@@ -1,4 +1,4 @@
-"""URIs of local files, what is said of those that cannot be read, and what a store must do to be used."""
+"""URIs of local files, errors of files that cannot be read, and conditions that a store must fulfil."""
 
 import os
 import re
@@ -53,7 +53,7 @@ def test_local_paths_become_absolute_and_uris_of_stores_stay(tmp_path, monkeypat
         ("", False),
     ],
 )
-def test_stores_are_told_from_local_paths(uri, expected):
+def test_uris_of_stores_differ_from_local_paths(uri, expected):
     assert is_s3(uri) is expected
 
 
@@ -64,7 +64,7 @@ def test_users_passwords_and_ports_are_refused_and_not_repeated(uri):
     assert not any(part in str(caught.value) for part in ("secret", "me@", "9000"))
 
 
-def test_a_folder_may_be_new_and_must_not_be_a_file(tmp_path):
+def test_a_new_folder_is_accepted_but_a_file_is_not(tmp_path):
     check_folder(str(tmp_path))
     check_folder(str(tmp_path / "new"))
     check_folder("s3://bucket/a")
@@ -73,7 +73,7 @@ def test_a_folder_may_be_new_and_must_not_be_a_file(tmp_path):
         check_folder(f"file://{tmp_path}/file")
 
 
-def test_a_file_is_known_by_its_time_and_size(tmp_path):
+def test_the_etag_of_a_file_is_its_time_and_size(tmp_path):
     path = tmp_path / "a"
     path.write_bytes(b"x" * 300)
     os.utime(path, ns=(0, 2**40 + 1))
@@ -87,7 +87,7 @@ def test_a_file_is_known_by_its_time_and_size(tmp_path):
         list(read_blocks(listed))
 
 
-def test_a_read_that_comes_short_says_by_how_much(tmp_path):
+def test_an_error_of_a_short_read_gives_both_lengths(tmp_path):
     path = tmp_path / "a"
     path.write_bytes(bytes(100))
     assert read_exact(str(path), 98, 2) == bytes(2)
@@ -97,7 +97,7 @@ def test_a_read_that_comes_short_says_by_how_much(tmp_path):
 
 
 @pytest.mark.parametrize("read", [read_bytes, info, arrow_source, lambda uri: read_exact(uri, 0, 1)])
-def test_folders_and_what_lies_below_files_are_no_files(tmp_path, read):
+def test_reading_a_folder_raises_file_not_found(tmp_path, read):
     (tmp_path / "file").write_bytes(b"1")
     with pytest.raises(FileNotFoundError):
         read(str(tmp_path / "file" / "below"))
@@ -106,20 +106,20 @@ def test_folders_and_what_lies_below_files_are_no_files(tmp_path, read):
             read(str(tmp_path))
 
 
-def test_a_file_that_cannot_be_read_is_a_failure_of_the_store(tmp_path):
+def test_an_unreadable_local_file_raises_a_storage_error(tmp_path):
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(StorageError, match="loop: cannot be read: Too many levels of symbolic links"):
         read_bytes(str(tmp_path / "loop"))
 
 
-def test_arrow_reads_a_file_as_it_is_asked(tmp_path):
+def test_arrow_reads_a_local_file_on_demand(tmp_path):
     (tmp_path / "a").write_bytes(b"0123456789")
     with arrow_source(f"file://{tmp_path}/a") as source:
         source.seek(4)
         assert (source.read(3), source.size()) == (b"456", 10)
 
 
-def test_listings_follow_links_and_refuse_what_would_hide_files(tmp_path):
+def test_listings_follow_links_and_refuse_unreadable_entries(tmp_path):
     root = tmp_path / "root"
     (root / "sub").mkdir(parents=True)
     (tmp_path / "elsewhere").mkdir()
@@ -136,7 +136,7 @@ def test_listings_follow_links_and_refuse_what_would_hide_files(tmp_path):
         list_files(str(root / "sub" / "a.x"))
 
 
-def test_local_listings_are_of_absolute_paths(tmp_path, monkeypatch):
+def test_local_listings_give_absolute_paths(tmp_path, monkeypatch):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a").write_bytes(b"")
     monkeypatch.chdir(tmp_path)
@@ -161,7 +161,7 @@ CREATED, MINE, EXISTS = CreateOutcome.CREATED, CreateOutcome.ALREADY_MINE, Creat
         ((CREATED, EXISTS), b"second", False),
     ],
 )
-def test_a_store_is_used_only_if_the_second_creation_of_a_name_is_refused(tmp_path, monkeypatch, outcomes, content, is_good):
+def test_a_store_must_refuse_to_create_a_name_twice(tmp_path, monkeypatch, outcomes, content, is_good):
     answers, asked = iter(outcomes), []
 
     def answer(uri, data, attempt):
@@ -182,7 +182,7 @@ def test_a_store_is_used_only_if_the_second_creation_of_a_name_is_refused(tmp_pa
     assert asked[0][0].startswith(f"{tmp_path}/.probe-")
 
 
-def test_a_file_that_cannot_be_created_says_why(tmp_path):
+def test_an_error_of_a_creation_gives_the_cause(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageError, match=r"/b: cannot be created: Not a directory$"):
         create_if_absent(f"{tmp_path}/file/b", b"1", "1")

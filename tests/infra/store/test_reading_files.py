@@ -1,4 +1,4 @@
-"""Many files at once, and what is no file or cannot be read."""
+"""Reading many files at once, folders, and files that cannot be read."""
 
 import pytest
 
@@ -16,7 +16,7 @@ from infra.store.storage import (
 )
 
 
-def test_many_files_are_read_in_order_and_one_that_went_away_is_none(root):
+def test_files_are_read_in_order_and_missing_ones_are_none(root):
     for i in range(30):
         create_if_absent(join(root, f"{i:02d}"), str(i).encode(), "1")
     files = list_files(root)
@@ -24,13 +24,13 @@ def test_many_files_are_read_in_order_and_one_that_went_away_is_none(root):
     assert list(read_many([*files, gone, files[0]])) == [*(str(i).encode() for i in range(30)), None, b"0"]
 
 
-def test_a_file_that_may_not_be_read_is_a_failure_of_the_store(tmp_path):
+def test_a_file_name_too_long_raises_a_storage_error(tmp_path):
     for use in (read_bytes, info, storage.arrow_source, lambda uri: read_exact(uri, 0, 1)):
         with pytest.raises(StorageError, match=r"n: cannot be read: .*File name too long"):
             use(str(tmp_path / ("n" * 300)))
 
 
-def test_a_folder_is_no_file_as_a_prefix_is_no_object(root):
+def test_reading_a_folder_or_a_prefix_raises_file_not_found(root):
     create_if_absent(join(root, "folder", "file"), b"1", "1")
     for use in (read_bytes, lambda uri: read_exact(uri, 0, 1)):
         with pytest.raises(FileNotFoundError):

@@ -46,7 +46,7 @@ def test_the_second_creation_leaves_the_first_alone(root):
     assert read_bytes(uri) == b"first"
 
 
-def test_nothing_but_the_file_is_left(root):
+def test_a_creation_leaves_no_other_files(root):
     create_if_absent(join(root, "x.parquet"), b"1", "1")
     create_if_absent(join(root, "x.parquet"), b"2", "2")
     probe(root)
@@ -89,9 +89,9 @@ def test_racing_processes_have_one_winner(tmp_path):
 
 
 @pytest.mark.parametrize("named", [False, True], ids=["unnamed", "named"])
-def test_a_writer_killed_before_the_link_leaves_nothing_a_reader_sees(tmp_path, named):
+def test_a_writer_killed_before_the_link_leaves_no_visible_file(tmp_path, named):
     code = (
-        "import os, signal, sys; from infra import posix, storage\n"
+        "import os, signal, sys; from infra.store import posix, storage\n"
         "posix.os.link = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)\n"
         + ("posix._link_unnamed = lambda *a: False\n" if named else "")
         + "storage.create_if_absent(sys.argv[1], b'x' * 1000, 'a')"
@@ -105,7 +105,7 @@ def test_a_writer_killed_before_the_link_leaves_nothing_a_reader_sees(tmp_path, 
     assert create_if_absent(uri, b"y", "b") is CreateOutcome.CREATED
 
 
-def test_file_systems_without_unnamed_files_do_as_well(tmp_path, monkeypatch):
+def test_creation_works_on_file_systems_without_unnamed_files(tmp_path, monkeypatch):
     monkeypatch.setattr(posix, "_link_unnamed", lambda *_: False)
     probe(str(tmp_path))
     assert create_if_absent(f"{tmp_path}/a", b"first", "1") is CreateOutcome.CREATED
@@ -120,16 +120,16 @@ def test_data_reach_the_disk_before_the_name_does(tmp_path, monkeypatch):
         real = getattr(os, name)
         monkeypatch.setattr(posix.os, name, lambda *a, name=name, real=real, **k: (calls.append(name), real(*a, **k))[1])
     create_if_absent(f"{tmp_path}/a", b"1", "1")
-    # First that of the folder's own name.
+    # The first fsync is for the folder's own name.
     assert calls == ["fsync", "fsync", "link", "fsync"]
 
 
 @pytest.mark.fault(34)
 @pytest.mark.parametrize("named", [False, True], ids=["unnamed", "named"])
-def test_the_system_is_asked_to_write_through_before_it_links_and_before_anybody_is_told(tmp_path, named):
+def test_system_calls_sync_the_data_before_link_and_return(tmp_path, named):
     strace = shutil.which("strace") or pytest.skip("needs strace")
     code = (
-        "import sys; from infra import posix, storage\n"
+        "import sys; from infra.store import posix, storage\n"
         + ("posix._link_unnamed = lambda *a: False\n" if named else "")
         + "storage.create_if_absent(sys.argv[1], b'canary', 'a'); print('returned', flush=True)"
     )
@@ -151,11 +151,11 @@ def test_the_system_is_asked_to_write_through_before_it_links_and_before_anybody
     lines = trace.read_text().splitlines()
     places = [[i for i, line in enumerate(lines) if re.search(step, line)] for step in steps]
     assert all(places), [step for step, found in zip(steps, places, strict=True) if not found]
-    # The last time of each: nothing is written after it is synced, nor linked before.
+    # Compare the last time of each step: no data are written after their sync or linked before it.
     assert [found[-1] for found in places] == sorted(found[-1] for found in places)
 
 
-def test_a_file_system_without_hard_links_is_told(tmp_path, monkeypatch):
+def test_a_file_system_without_hard_links_raises_an_error(tmp_path, monkeypatch):
     def no_links(*_args, **_kwargs):
         raise OSError(errno.EPERM, "Operation not permitted")
 
@@ -165,7 +165,7 @@ def test_a_file_system_without_hard_links_is_told(tmp_path, monkeypatch):
     assert names(tmp_path) == []
 
 
-def test_reads_are_whole_or_an_error(root):
+def test_reads_are_whole_or_raise_an_error(root):
     uri = join(root, "data")
     create_if_absent(uri, bytes(range(100)), "1")
     assert read_exact(uri, 10, 5) == bytes(range(10, 15))
@@ -188,7 +188,7 @@ def test_reads_are_whole_or_an_error(root):
             file.seek(-1)
 
 
-def test_a_large_file_is_read_in_blocks_of_a_few_mebibytes(root):
+def test_a_large_file_is_read_in_blocks_of_mebibytes(root):
     data = os.urandom(2**24 + 5)
     uri = join(root, "large")
     create_if_absent(uri, data, "1")
@@ -197,7 +197,7 @@ def test_a_large_file_is_read_in_blocks_of_a_few_mebibytes(root):
     assert b"".join(blocks) == data
 
 
-def test_blocks_are_the_file_front_to_back(root, monkeypatch):
+def test_blocks_hold_the_file_from_start_to_end(root, monkeypatch):
     data = os.urandom(1000)
     uri = join(root, "data")
     create_if_absent(uri, data, "1")
@@ -216,7 +216,7 @@ def test_blocks_are_the_file_front_to_back(root, monkeypatch):
         list(read_blocks(FileInfo(join(root, "absent"), 5, "etag")))
 
 
-def test_blocks_of_a_file_that_was_replaced_or_cut_are_an_error(root):
+def test_reading_blocks_of_a_changed_file_raises_an_error(root):
     uri = join(root, "data")
     create_if_absent(uri, bytes(1000), "1")
     listed = info(uri)
@@ -239,7 +239,7 @@ def test_listing_is_recursive_sorted_and_fresh(root):
     assert not exists(join(root, "e"))
 
 
-def test_what_is_absent_is_file_not_found(root):
+def test_reading_a_missing_file_raises_file_not_found(root):
     for read in (read_bytes, info, open_read, lambda uri: read_exact(uri, 0, 1)):
         with pytest.raises(FileNotFoundError):
             read(join(root, "absent"))
@@ -261,7 +261,7 @@ def test_a_large_object_is_read_in_few_requests(s3, monkeypatch):
 
 
 @pytest.mark.server
-def test_a_listing_goes_on_over_pages(s3, monkeypatch):
+def test_a_listing_covers_several_pages(s3, monkeypatch):
     for name in "abcde":
         create_if_absent(join(s3, name), b"1", "1")
     page = objects._page
@@ -278,7 +278,7 @@ def test_all_threads_share_one_client_of_an_endpoint(s3, monkeypatch):
     assert id(s3_filesystem()) not in clients
 
 
-def test_a_name_that_is_a_folder_is_no_file_to_create(tmp_path):
+def test_a_file_cannot_replace_a_folder_of_its_name(tmp_path):
     (tmp_path / "a").mkdir()
     with pytest.raises(StorageError, match="a: cannot be created: Is a directory"):
         create_if_absent(f"{tmp_path}/a", b"1", "1")

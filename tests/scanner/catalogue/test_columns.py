@@ -9,7 +9,7 @@ NAMES = ("OU-66", "OU-200")
 
 
 @pytest.mark.parametrize("field", list(candidate_schema(NAMES, maps=True)), ids=lambda field: field.name)
-def test_every_column_says_what_it_is(field):
+def test_every_column_has_unit_ucd_and_description(field):
     about = {key.decode(): value.decode() for key, value in field.metadata.items()}
     assert set(about) == {"unit", "ucd", "description"}
     assert check_ucd(about["ucd"], check_controlled_vocabulary=True)
@@ -27,7 +27,7 @@ def test_the_order_of_the_columns():
     assert candidate_schema(NAMES).names == [*unit, *second, "ensemble", "plan_id"]
 
 
-def test_ids_keep_the_type_of_the_manifest_and_scores_are_float32():
+def test_ids_keep_their_type_and_scores_are_float32():
     assert score_schema(pa.string(), NAMES).field("object_id").type == pa.string()
     types = {field.type for field in score_schema(pa.int64(), NAMES) if field.name.startswith("p_")}
     assert types == {pa.float32()}

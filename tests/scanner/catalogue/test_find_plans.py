@@ -1,4 +1,4 @@
-"""Plans at a root, by the beginning of their id or by night; units of a plan by their id."""
+"""Find plans at a root by the beginning of their id or by night, and units of a plan by their id."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ OTHER_NIGHT = "2026-11-25"
 
 
 def store(root, *ids):
-    """Files of these names, none of which is a plan."""
+    """Write files with the names of plans that do not hold a plan."""
     for plan_id in ids:
         path = Path(root) / "plans" / f"{plan_id}.json"
         path.parent.mkdir(exist_ok=True)
@@ -31,18 +31,18 @@ def test_plans_are_found_by_the_beginning_of_their_ids(tmp_path):
         find_plans(root, "b12")
 
 
-def test_the_beginning_must_tell_one_plan_from_the_others(tmp_path):
+def test_a_prefix_must_match_one_plan(tmp_path):
     ids = [f"ab{i}{'0' * 61}" for i in range(6)]
     store(tmp_path, *ids)
     shown = ", ".join(f"ab{i}{'0' * 11}" for i in range(5))
-    with pytest.raises(PlanError, match=f"6 plans begin with 'ab', such as {shown}; give more of it$"):
+    with pytest.raises(PlanError, match=f"6 plans begin with 'ab', such as {shown}; give more characters$"):
         find_plans(str(tmp_path), "ab")
-    # An empty beginning is one, too.
+    # An empty prefix counts as one.
     with pytest.raises(PlanError, match="6 plans begin with ''"):
         find_plans(str(tmp_path), "")
 
 
-def test_plans_of_a_night_are_found_and_those_that_cannot_be_read_with_each(tmp_path):
+def test_plans_of_a_night_include_unreadable_ones(tmp_path):
     root = str(tmp_path)
     mine = plan_of({"a": [1]})
     other = make_plan(OTHER_NIGHT, EnsembleName(), ScanConfig(), [unit_of("a", [1])])
@@ -56,27 +56,27 @@ def test_plans_of_a_night_are_found_and_those_that_cannot_be_read_with_each(tmp_
         find_plans(root, night="2026-01-01")
 
 
-def test_a_root_without_plans_and_two_questions_at_once_are_refused(tmp_path):
+def test_a_root_without_plans_and_two_filters_are_refused(tmp_path):
     with pytest.raises(PlanError, match=f"{tmp_path}: holds no plans; is it the folder"):
         find_plans(str(tmp_path))
     with pytest.raises(PlanError, match="either a plan or a night, not both"):
         find_plans(str(tmp_path), "a", NIGHT)
 
 
-def test_what_is_no_plan_is_said_to_be_none(tmp_path):
+def test_a_file_that_is_not_a_plan_is_refused(tmp_path):
     store(tmp_path, "ab")
     with pytest.raises(PlanError, match=r"plans/ab\.json: not a plan: Field required"):
         load_plan(str(tmp_path), "ab")
 
 
-def test_a_plan_gives_its_units_by_id_and_none_for_others():
+def test_a_plan_returns_units_by_id_or_none():
     plan = plan_of({"b": [1], "d": [2, 3], "f": []})
     assert [plan.unit(name) for name in "bdf"] == list(plan.units)
     assert [plan.unit(name) for name in "aceg"] == [None] * 4
     assert plan.n_rows == 3
 
 
-def test_a_plan_needs_units_of_different_names():
+def test_a_plan_needs_units_with_different_names():
     with pytest.raises(PlanError, match="at least one unit"):
         make_plan(NIGHT, EnsembleName(), ScanConfig(), [])
     units = [unit_of(name, [i]) for i, name in enumerate("gfedcbaabcdefgh")]
@@ -84,7 +84,7 @@ def test_a_plan_needs_units_of_different_names():
         make_plan(NIGHT, EnsembleName(), ScanConfig(), units)
 
 
-def test_units_stand_in_the_order_of_their_names_whatever_order_they_came_in():
+def test_units_are_sorted_by_name():
     units = [unit_of("b", [1]), unit_of("a", [2])]
     forward, backward = (make_plan(NIGHT, EnsembleName(), ScanConfig(), some) for some in (units, units[::-1]))
     assert forward == backward
@@ -92,7 +92,7 @@ def test_units_stand_in_the_order_of_their_names_whatever_order_they_came_in():
 
 
 @pytest.mark.parametrize("night", ["2026-2-3", "02026-02-03", "2026-02-03 ", "2026-02-30"])
-def test_a_night_that_is_written_otherwise_is_none(night):
+def test_a_night_in_another_format_is_refused(night):
     assert check_night("2026-02-03") == "2026-02-03"
     with pytest.raises(ValueError, match=r"must be a date YYYY-MM-DD|day is out of range"):
         check_night(night)
@@ -109,12 +109,12 @@ def test_a_night_that_is_written_otherwise_is_none(night):
         ),
     ],
 )
-def test_a_second_opinion_below_zero_or_above_the_threshold_is_refused(settings, message):
+def test_a_second_threshold_out_of_range_is_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         ScanConfig(**settings)
 
 
-def test_a_second_opinion_may_be_asked_from_the_threshold_on():
+def test_the_second_threshold_may_equal_the_candidate_threshold():
     for threshold in (0, 1):
         opinion = plans.SecondOpinion(ensemble_name="b", ensemble_sha256="f", above=threshold)
         config = ScanConfig(candidate_threshold=threshold, second=opinion)

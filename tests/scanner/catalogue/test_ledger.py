@@ -29,7 +29,7 @@ def root(request, tmp_path):
     return request.getfixturevalue("s3") if request.param == "s3" else str(tmp_path)
 
 
-def test_a_published_unit_is_no_longer_pending_and_holds_every_row(root, plan):
+def test_a_published_unit_holds_every_row(root, plan):
     a, b = plan.units
     assert pending(plan, root) == [a, b]
     receipt = publish(scores(IDS, P_LENS), a, plan, root, "try-1")
@@ -61,8 +61,8 @@ def test_only_units_of_the_plan_are_published(tmp_path, plan):
     assert list_files(str(tmp_path)) == []
 
 
-def test_candidates_come_first_best_first_and_the_rest_by_their_ids(tmp_path):
-    """A candidate is what has the threshold's probability or more; of equal ones, the smaller id comes first."""
+def test_candidates_come_first_by_score_then_others_by_id(tmp_path):
+    """A candidate has the threshold's probability or more; among equals, the smaller id comes first."""
     ids, p_lens = [7, 3, 9, 1, 5, 8, 2], [0.5, 0.75, 0.49, None, 0.75, 1.0, 0.0]
     plan = plan_of({"a": ids})
     receipt = publish(scores(ids, p_lens), plan.units[0], plan, str(tmp_path), "try")
@@ -81,7 +81,7 @@ def test_publishing_again_changes_nothing(root, plan):
 
 
 @pytest.mark.fault(11)
-def test_of_racing_attempts_one_commits_and_all_agree(root, plan):
+def test_one_of_several_racing_attempts_commits(root, plan):
     start = threading.Barrier(4)
 
     def attempt(i):
@@ -96,7 +96,7 @@ def test_of_racing_attempts_one_commits_and_all_agree(root, plan):
     assert len(list_files(root)) == 1
 
 
-def test_a_loser_that_saw_nothing_before_it_wrote_says_so(tmp_path, plan, monkeypatch):
+def test_a_late_attempt_reports_that_it_lost_the_race(tmp_path, plan, monkeypatch):
     root, unit = str(tmp_path), plan.units[0]
     publish(scores(IDS, P_LENS), unit, plan, root, "winner")
     real, calls = read_unit, []
@@ -112,7 +112,7 @@ def test_a_loser_that_saw_nothing_before_it_wrote_says_so(tmp_path, plan, monkey
     assert (receipt.outcome, receipt.attempt) == (Outcome.LOST_RACE, "winner")
 
 
-def test_rows_are_in_the_same_order_whatever_order_they_came_in(tmp_path, rng):
+def test_stored_rows_do_not_depend_on_input_order(tmp_path, rng):
     ids = list(range(50))
     plan = plan_of({"a": ids})
     table = random_scores(rng, ids)
@@ -149,13 +149,13 @@ def test_rows_of_another_unit_are_left_out(tmp_path):
         (scores(IDS, P_LENS, ra=[float("inf"), 0.0, 0.0, 0.0]), "ra: must be finite"),
     ],
 )
-def test_a_table_that_is_not_the_whole_correct_result_is_refused(tmp_path, plan, table, message):
+def test_an_incomplete_or_wrong_table_is_refused(tmp_path, plan, table, message):
     with pytest.raises(PublishError, match=message):
         publish(table, plan.units[0], plan, str(tmp_path), "try")
     assert list_files(str(tmp_path)) == []
 
 
-def test_a_file_below_the_folder_of_units_commits_none(tmp_path, plan):
+def test_a_file_in_a_subfolder_commits_no_unit(tmp_path, plan):
     publish(scores(IDS, P_LENS), plan.units[0], plan, str(tmp_path), "try")
     committed = Path(unit_uri(str(tmp_path), plan.plan_id, plan.units[0].unit_id))
     (committed.parent / "deep").mkdir()
@@ -163,14 +163,14 @@ def test_a_file_below_the_folder_of_units_commits_none(tmp_path, plan):
     assert plan.units[0] in pending(plan, str(tmp_path))
 
 
-def test_rows_that_the_store_failed_are_no_result_and_worth_another_try(tmp_path, plan):
+def test_rows_that_failed_in_the_store_are_not_committed(tmp_path, plan):
     table = scores(IDS, P_LENS, status=["scored", "scored", "rejected:io_error", "scored"])
     with pytest.raises(TransientError, match="scan the unit again"):
         publish(table, plan.units[0], plan, str(tmp_path), "try")
     assert list_files(str(tmp_path)) == []
 
 
-def test_a_file_of_other_rows_is_a_conflict_and_stays(root, plan):
+def test_a_file_with_other_rows_is_a_conflict_and_stays(root, plan):
     other = plan_of({"a": [1, 2, 3]})
     unit = unit_of("a", [1, 2, 3])
     forged = other.model_copy(update={"plan_id": plan.plan_id})
@@ -194,7 +194,7 @@ def test_no_flipped_byte_changes_a_value_unnoticed(tmp_path, plan):
         except UnitFileError:
             n_found += 1
             continue
-        # What is left unnoticed (a page's statistics, the writer's name) did not change a value.
+        # An undetected flip (in a page's statistics or the writer's name) did not change a value.
         assert found.equals(whole)
     assert n_found > 100
     file.write_bytes(data[:-10])

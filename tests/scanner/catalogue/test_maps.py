@@ -1,4 +1,4 @@
-"""Maps in unit files and in the catalogue: with the right rows, whole, and compared bit by bit."""
+"""Check that maps in unit files and in the catalogue belong to the right rows, are complete, and are compared bit by bit."""
 
 import tempfile
 
@@ -52,7 +52,7 @@ def expected_maps(object_id):
     return {column.name: [(object_id + k) % 100 for k in range(column.n_values)] for column in MAP_COLUMNS}
 
 
-def test_a_unit_file_has_the_maps_of_its_best_candidates_and_no_memory_for_others(sealed, plan):
+def test_a_unit_file_has_maps_of_its_best_candidates_only(sealed, plan):
     root, _ = sealed
     table = read_unit(root, plan.unit("a"), plan).table
     assert table.schema.equals(unit_schema(NETWORKS, maps=True))
@@ -66,7 +66,7 @@ def test_a_unit_file_has_the_maps_of_its_best_candidates_and_no_memory_for_other
     assert table["attribution_arc"].to_pylist() == [np.float32(0.11), np.float32(0.15), None, None, None]
 
 
-def test_the_catalogue_has_them_in_lists_of_fixed_size(sealed):
+def test_the_catalogue_has_maps_in_lists_of_fixed_size(sealed):
     _, report = sealed
     table = pq.read_table(report.candidates_uri, partitioning=None)
     assert table.schema.equals(candidate_schema(NETWORKS, maps=True))
@@ -79,7 +79,7 @@ def test_the_catalogue_has_them_in_lists_of_fixed_size(sealed):
         assert image[0, 0].flat[0] == 22
 
 
-def test_a_query_leaves_the_pixels_out_unless_they_are_asked_for(sealed):
+def test_a_query_omits_pixels_unless_sql_selects_them(sealed):
     root, _ = sealed
     found = query(root)
     assert found["object_id"].to_pylist() == [22, 11, 15, 13]
@@ -98,7 +98,7 @@ def test_candidates_of_nights_with_and_without_maps_are_queried_together(sealed)
     assert query(root, sql="SELECT map_cam FROM candidates WHERE object_id = 91").to_pylist() == [{"map_cam": None}]
 
 
-def test_audits_prove_the_maps_too(sealed, plan):
+def test_audits_check_the_maps_too(sealed, plan):
     root, report = sealed
     assert reconcile(plan, root).is_equal
     assert not verify_plan(plan.plan_id, root, deep=True).faults
@@ -128,14 +128,14 @@ def test_maps_of_other_rows_than_the_best_candidates_are_refused(plan, tmp_path,
     with pytest.raises(PublishError, match=f"unit a: {message}"):
         publish(table, plan.unit("a"), plan, str(tmp_path), "try")
     assert not list(tmp_path.iterdir())
-    # Nor is such a file believed.
+    # The reader refuses such a file as well.
     data = encode_unit(table, make_footer(table, plan.unit("a"), plan, "try"))
     with pytest.raises(UnitFileError, match=message):
         decode_unit(data, plan.unit("a"), plan, "here")
 
 
 def test_equally_probable_candidates_may_have_maps_or_not(plan, tmp_path):
-    """Any two of them may, and the file is believed; a candidate that is better by one bit must."""
+    """Any two of them may have maps, and the reader accepts the file; a candidate that is better by one bit must have maps."""
     for places in ({1, 2}, {0, 4}):
         table = with_maps(scores(IDS, [0.9, 0.9, 0.9, None, 0.9]), places)
         root = str(tmp_path / str(min(places)))
@@ -157,7 +157,7 @@ def test_maps_of_another_size_are_refused(tables, plan, name):
     with pytest.raises(MapError, match=f"{name}: must have {len(values[0])} values, got \\[{len(values[0]) - 1}\\]"):
         check_maps(table.set_column(place, table.schema.field(place), short), plan.config)
     none = pa.array([None, *values[1:]], table.schema.field(place).type)
-    with pytest.raises(MapError, match=r"must be there where|must have maps"):
+    with pytest.raises(MapError, match=r"must be null exactly where|must have maps"):
         check_maps(table.set_column(place, table.schema.field(place), none), plan.config)
 
 
@@ -170,9 +170,9 @@ def test_numbers_without_maps_are_refused(tables, plan):
 
 
 @pytest.mark.parametrize("most", [0, 3])
-def test_a_plan_gets_what_it_asks_for(tables, most):
+def test_a_table_must_have_maps_if_the_plan_does(tables, most):
     table = scores(IDS, P_LENS) if most else tables["a"]
-    with pytest.raises(MapError, match=f"maps of {most} candidates are asked for"):
+    with pytest.raises(MapError, match=f"the plan asks for maps of {most} candidates"):
         check_maps(table, ScanConfig(maps_per_unit=most))
 
 
@@ -198,16 +198,16 @@ def test_rows_without_maps_have_nulls():
     assert all(column.type == schema.field(name).type for name, column in columns.items())
 
 
-def test_digests_tell_every_pixel(tables):
+def test_different_maps_have_different_digests(tables):
     table = tables["a"]
     digests = with_map_digests(table)
     assert digests["map_cam"].to_pylist()[1] is None
     assert digests["map_cam"].to_pylist()[0] != digests["map_cam"].to_pylist()[4]
-    # Of a slice, only its own rows count.
+    # The digests of a slice are those of its own rows.
     assert with_map_digests(table.slice(4, 1))["map_cam"].to_pylist() == digests["map_cam"].to_pylist()[4:]
 
 
-def test_plans_without_maps_keep_the_ids_of_the_time_before(tmp_path):
+def test_plans_without_maps_keep_their_old_ids(tmp_path):
     config = ScanConfig()
     assert "maps_per_unit" not in config.model_dump(mode="json")
     assert ScanConfig.model_validate(config.model_dump()) == config
@@ -218,8 +218,8 @@ def test_plans_without_maps_keep_the_ids_of_the_time_before(tmp_path):
     assert len(ids) == 3
 
 
-def test_bytes_are_equal_whatever_the_rows_came_in(plan, tables):
-    """In another order and other chunks."""
+def test_bytes_do_not_depend_on_row_order_or_chunks(plan, tables):
+    """The rows come in another order and in other chunks."""
     unit = plan.unit("a")
     written = []
     for order in ([0, 1, 2, 3, 4], [4, 2, 0, 1, 3]):
@@ -230,7 +230,7 @@ def test_bytes_are_equal_whatever_the_rows_came_in(plan, tables):
     assert written[0] == written[1]
 
 
-def test_of_equally_probable_candidates_those_with_maps_come_first(tmp_path):
+def test_candidates_with_maps_come_first_among_equals(tmp_path):
     plan = plan_of({"a": IDS}, maps_per_unit=2)
     table = with_maps(scores(IDS, [0.9, 0.9, 0.9, None, 0.9]), {1, 4})
     publish(table, plan.unit("a"), plan, str(tmp_path), "try")
@@ -245,7 +245,7 @@ def test_of_equally_probable_candidates_those_with_maps_come_first(tmp_path):
         ("attribution_arc", lambda values: [7.0, *values[1:]], "attribution_arc: a share must lie in 0-1"),
     ],
 )
-def test_maps_that_nobody_could_read_are_refused(tables, plan, name, values, message):
+def test_unreadable_maps_are_refused(tables, plan, name, values, message):
     table = tables["a"]
     field = table.schema.field(name)
     changed = table.set_column(table.column_names.index(name), field, pa.array(values(table[name].to_pylist()), field.type))
@@ -254,7 +254,7 @@ def test_maps_that_nobody_could_read_are_refused(tables, plan, name, values, mes
 
 
 def test_many_candidates_are_sealed_in_groups(tmp_path):
-    """A reader holds one at a time."""
+    """A reader holds one group at a time."""
     ids = {unit: list(range(start, start + 700)) for unit, start in (("a", 0), ("b", 1000))}
     plan = plan_of(ids, maps_per_unit=3, candidate_threshold=0.0)
     freeze(plan, str(tmp_path))

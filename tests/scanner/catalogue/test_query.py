@@ -10,7 +10,7 @@ from tests.scanner.catalogue_parts import EnsembleName, scores, unit_of
 
 @pytest.fixture(params=["path", pytest.param("s3", marks=pytest.mark.server)])
 def catalogue(request, tmp_path):
-    """Two sealed nights and one that is committed only."""
+    """Two sealed nights, and one night that is committed but not sealed."""
     root = request.getfixturevalue("s3") if request.param == "s3" else f"{tmp_path}/it's a folder"
     tables = {
         "2026-11-22": scores([1, 2], [0.6, 0.9], subclass=["single", "double_ring"]),
@@ -78,7 +78,7 @@ def test_sql_and_filters_together_are_refused(catalogue):
         query(catalogue, sql="SELECT 1", night="2026-11-22")
 
 
-def test_an_empty_root_is_told(tmp_path):
+def test_an_empty_root_is_refused(tmp_path):
     with pytest.raises(QueryError, match="no sealed candidates"):
         query(str(tmp_path))
 

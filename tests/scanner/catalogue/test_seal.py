@@ -58,7 +58,7 @@ def test_a_seal_holds_the_candidates_and_the_totals(root, plan, tables):
 
 def test_the_candidate_file_is_sorted_and_annotated(tmp_path, plan, tables):
     commit_all(plan, str(tmp_path), tables)
-    # Without Hive partitions: the night is a column of the file already.
+    # Hive partitions are off because the night is already a column of the file.
     table = pq.read_table(seal(plan, str(tmp_path)).candidates_uri, partitioning=None)
     assert table.schema.equals(candidate_schema(NETWORKS))
     assert table["object_id"].to_pylist() == [3, 4, 1]
@@ -117,7 +117,7 @@ def test_a_damaged_unit_is_not_sealed(tmp_path, plan, tables):
         seal(plan, root)
 
 
-def test_a_unit_of_other_rows_is_not_sealed(tmp_path, plan, tables):
+def test_a_unit_with_other_rows_is_not_sealed(tmp_path, plan, tables):
     root = str(tmp_path)
     commit_all(plan, root, tables)
     Path(unit_uri(root, plan.plan_id, "a")).write_bytes(Path(unit_uri(root, plan.plan_id, "b")).read_bytes())
@@ -125,7 +125,7 @@ def test_a_unit_of_other_rows_is_not_sealed(tmp_path, plan, tables):
         seal(plan, root)
 
 
-def test_other_candidates_under_the_name_are_refused(tmp_path, plan, tables):
+def test_a_candidate_file_with_other_rows_is_refused(tmp_path, plan, tables):
     root = str(tmp_path)
     commit_all(plan, root, tables)
     file = Path(root) / "candidates" / f"night={NIGHT}" / f"{plan.plan_id[:16]}.parquet"
@@ -151,17 +151,17 @@ def test_units_of_different_networks_are_not_sealed(tmp_path, plan, tables):
     assert not (tmp_path / "seals").exists()
 
 
-def test_a_unit_that_goes_away_while_the_plan_is_sealed_is_named(tmp_path, plan, tables, monkeypatch):
+def test_a_unit_that_disappears_during_sealing_is_named(tmp_path, plan, tables, monkeypatch):
     root = str(tmp_path)
     commit_all(plan, root, tables)
     listed = seals.unit_files(root, plan.plan_id)
     Path(unit_uri(root, plan.plan_id, "b")).unlink()
     monkeypatch.setattr(seals, "unit_files", lambda *_: listed)
-    with pytest.raises(SealError, match=r"/b\.parquet: went away while the plan was sealed$"):
+    with pytest.raises(SealError, match=r"/b\.parquet: disappeared while the plan was sealed$"):
         seal(plan, root)
 
 
-def test_another_seal_that_was_written_meanwhile_is_left_alone(tmp_path, plan, tables, monkeypatch):
+def test_another_seal_that_was_written_meanwhile_is_kept(tmp_path, plan, tables, monkeypatch):
     root = str(tmp_path)
     commit_all(plan, root, tables)
     other = Path(seal_uri(root, plan.plan_id))
@@ -175,7 +175,7 @@ def test_another_seal_that_was_written_meanwhile_is_left_alone(tmp_path, plan, t
     assert other.read_text() == "{}"
 
 
-def test_the_names_of_units_reach_the_disk_before_the_seal_is_written(tmp_path, plan, tables, monkeypatch):
+def test_unit_folders_are_synced_before_the_seal_is_written(tmp_path, plan, tables, monkeypatch):
     root, synced = str(tmp_path / "root"), []
     commit_all(plan, root, tables)
     monkeypatch.setattr(seals, "sync_folder", lambda folder: synced.append((str(folder), Path(root, "candidates").exists())))
@@ -184,19 +184,19 @@ def test_the_names_of_units_reach_the_disk_before_the_seal_is_written(tmp_path, 
     assert synced == [(folder, False) for folder in below]
 
 
-def test_a_folder_that_cannot_be_made_safe_is_a_failure_of_the_store(tmp_path, plan, tables, monkeypatch):
+def test_a_folder_that_cannot_be_synced_is_a_store_failure(tmp_path, plan, tables, monkeypatch):
     def fail(_folder):
         raise OSError(5, "Input/output error")
 
     commit_all(plan, str(tmp_path), tables)
     monkeypatch.setattr(seals, "sync_folder", fail)
-    with pytest.raises(StorageError, match="cannot be made safe from a power cut: Input/output error"):
+    with pytest.raises(StorageError, match="cannot be synced to disk: Input/output error"):
         seal(plan, str(tmp_path))
     assert load_seal(str(tmp_path), plan.plan_id) is None
 
 
-def test_equal_candidates_that_another_writer_spelled_are_kept(tmp_path, plan, tables):
-    """Their digest is the one that the seal tells."""
+def test_equal_candidates_from_another_writer_are_kept(tmp_path, plan, tables):
+    """The seal holds the digest of the existing file."""
     root = str(tmp_path)
     commit_all(plan, root, tables)
     uri = seal(plan, root).candidates_uri
@@ -214,7 +214,7 @@ def test_equal_candidates_that_another_writer_spelled_are_kept(tmp_path, plan, t
 
 
 def test_nothing_is_lost_between_plan_and_seal(tmp_path, rng):
-    """The conservation law on a few hundred random rows, counted from the files by another route."""
+    """The row counts of a few hundred random rows are conserved, as counted from the files by an independent route."""
     root = str(tmp_path)
     ids = {f"u{i}": list(range(100 * i, 100 * i + 60 + i)) for i in range(4)}
     plan = plan_of(ids, candidate_threshold=0.8)

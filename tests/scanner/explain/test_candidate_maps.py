@@ -1,4 +1,4 @@
-"""What is stored with candidates, against captum, whole forwards with pixels hidden, and sums taken pixel by pixel."""
+"""Maps and numbers of candidates, compared with captum, with whole forwards with hidden pixels, and with sums over pixels."""
 
 from itertools import combinations
 
@@ -31,7 +31,7 @@ def maps(stamps):
 
 @pytest.fixture(scope="module")
 def guided(stamps):
-    """Of each network `[batch, channel, y, x]`, by the mapper that is tested against captum."""
+    """Maps of each network, `[batch, channel, y, x]`, by the mapper that is tested against captum."""
     found = []
     for card in read_card(FLAGSHIP).networks:
         inputs = network_input(stamps, card.channels, card.input_pixels)
@@ -40,17 +40,17 @@ def guided(stamps):
 
 
 def in_cells(values):
-    """Summed over 2 x 2 pixels of the middle 80."""
+    """Sum over 2 x 2 pixels of the middle 80."""
     return values.sum(axis=1)[:, 10:90, 10:90].reshape(N, 40, 2, 40, 2).sum(axis=(2, 4))
 
 
-def test_guided_grad_cam_is_the_networks_sum_rounded_by_half_a_step(maps, guided):
+def test_guided_grad_cam_is_the_rounded_sum_over_networks(maps, guided):
     expected = sum(in_cells(values) for _, values in guided)
     assert (maps.map_guided.max(axis=(1, 2)) == 255).all()
     assert np.abs(maps.map_guided / 255 - expected / expected.max(axis=(1, 2), keepdims=True)).max() < 0.5 / 255 + 1e-5
 
 
-def test_grad_cam_is_on_the_same_sky(maps, stamps):
+def test_grad_cam_covers_the_same_sky(maps, stamps):
     expected = np.zeros((N, 20, 20))
     for card in read_card(FLAGSHIP).networks:
         inputs = network_input(stamps, card.channels, card.input_pixels)
@@ -60,7 +60,7 @@ def test_grad_cam_is_on_the_same_sky(maps, stamps):
 
 
 def test_numbers_are_sums_over_pixels(maps, guided):
-    """At full resolution, one pixel after another."""
+    """The expected sums are taken at full resolution, one pixel after another."""
     whole, core, arc = np.zeros(N), np.zeros(N), np.zeros(N)
     bands = {band: np.zeros(N) for band in ("VIS", "Y", "J", "H")}
     for card, values in guided:
@@ -84,7 +84,7 @@ def test_peak_and_agreement(maps, guided):
     for i in range(N):
         y, x = divmod(int(sum(cells)[i].argmax()), 40)
         assert maps.attribution_peak_arcsec[i] == pytest.approx(0.2 * np.hypot(y - 19.5, x - 19.5), abs=1e-6)
-        # A network that sees nothing that speaks for a lens agrees with nobody.
+        # A network without evidence for a lens does not count in the agreement.
         pairs = [np.corrcoef(a[i].ravel(), b[i].ravel())[0, 1] for a, b in combinations(cells, 2) if a[i].any() and b[i].any()]
         expected = np.mean(pairs) if pairs else np.nan
         assert maps.attribution_agreement[i] == pytest.approx(expected, abs=1e-5, nan_ok=True)
@@ -99,8 +99,8 @@ def test_peak_and_agreement(maps, guided):
         (SEVEN, "OU-H", 3, 0.3),
     ],
 )
-def test_occlusion_is_what_the_whole_network_says_with_the_square_hidden(package, name, side, pixel_arcsec):
-    """Of squares on whole pixels, nearest to every arcsec."""
+def test_occlusion_equals_the_whole_network_with_squares_hidden(package, name, side, pixel_arcsec):
+    """The squares lie on whole pixels, nearest to every arcsec."""
     card = read_card(package)
     made = {band: images[-2:] for band, images in made_stamps(GEOMETRIES[card.geometry], 8).items()}
     of = next(network for network in card.networks if network.name == name)
@@ -130,7 +130,7 @@ def test_cutouts_are_the_composite_of_the_middle(maps, stamps):
 
 
 def test_the_first_row_is_the_southernmost():
-    """A half ring in the north is in the last rows of everything."""
+    """A half ring in the north is in the last rows of every image."""
     rng = np.random.default_rng(5)
     y, x = np.mgrid[:100, :100] - 49.5
     ring = np.exp(-0.5 * ((np.hypot(x, y) - 15) / 1.5) ** 2) * (y > 0)
@@ -144,7 +144,7 @@ def test_the_first_row_is_the_southernmost():
     assert found.attribution_peak_arcsec[0] == pytest.approx(1.5, abs=0.4)
 
 
-def test_an_object_is_alone_in_any_batch(maps, stamps):
+def test_maps_do_not_depend_on_the_batch(maps, stamps):
     alone = candidate_mapper(FLAGSHIP, read_card(FLAGSHIP)).maps({band: images[3:4] for band, images in stamps.items()})
     assert np.abs(alone.map_guided[0].astype(int) - maps.map_guided[3]).max() <= 1
     assert alone.attribution_arc[0] == pytest.approx(maps.attribution_arc[3], abs=1e-5)
@@ -159,14 +159,14 @@ def test_the_paper_s_networks_have_maps_on_the_same_grid():
     assert shapes == [(2, 80, 80, 3), (2, 40, 40), (2, 20, 20), (2, 8, 8)]
 
 
-def test_the_last_telling_network_is_asked_with_masks(maps, stamps):
+def test_the_last_network_makes_the_occlusion_map(maps, stamps):
     of = read_card(FLAGSHIP).networks[-1]
     alone = CandidateMapper([(load_network(FLAGSHIP, of), of)]).maps(stamps)
     assert np.array_equal(alone.map_occlusion, maps.map_occlusion)
 
 
-def test_networks_that_say_nothing_give_zeros_and_no_numbers(stamps):
-    """All weights zero: nothing has a gradient."""
+def test_networks_without_gradients_give_zeros_and_nan(stamps):
+    """All weights are zero, so that nothing has a gradient."""
     networks = [(load_network(FLAGSHIP, card), card) for card in read_card(FLAGSHIP).networks]
     for network, _ in networks:
         for parameter in network.parameters():

@@ -1,4 +1,4 @@
-"""Against the authors' own printed output, and against climbs that can be worked out by hand."""
+"""Gradient ascent, compared with the authors' printed output and with ascents worked out by hand."""
 
 import csv
 from dataclasses import replace
@@ -20,8 +20,8 @@ LOW, HIGH = np.zeros(1, np.float32), np.ones(1, np.float32)
 
 @pytest.mark.needs_shared("published_ensemble")
 @pytest.mark.parametrize("target", [0, 1])
-def test_class_generation_goes_the_authors_way(target):
-    """Their noise, their network, and the probabilities that their notebook prints for the first ten steps."""
+def test_class_generation_reproduces_the_authors_output(target):
+    """The authors' noise and network give the probabilities that their notebook prints for the first ten steps."""
     spec = next(spec for spec in PAPER_NETWORKS if spec.name == "OU-200")
     network = spec.build()
     network.load_state_dict(read_published(PUBLISHED, spec))
@@ -51,7 +51,7 @@ def test_a_linear_network_is_climbed_along_its_weights():
     assert start.max() < 0.7
 
 
-def test_images_climb_each_on_its_own_and_the_network_stays(rng):
+def test_images_climb_independently_and_the_network_is_unchanged(rng):
     network = made_network("ou66", 2)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     start = rng.random((3, 2, 66, 66), dtype=np.float32)
@@ -89,14 +89,14 @@ def test_noise_is_the_same_in_all_channels(rng):
     assert 0.95 < made.max() <= 1
 
 
-def test_the_defaults_are_the_papers_and_nonsense_is_refused():
+def test_the_defaults_are_the_papers_and_bad_settings_are_refused():
     assert (Climb(5000, 0.1, is_stretched=True), Climb(1000, 1e-3)) == (CLASS_GENERATION, DEEP_DREAM)
     for wrong in ((0, 0.1), (1, 0.0), (1, float("nan"))):
         with pytest.raises(ValueError, match="n_steps >= 1 and learning_rate > 0"):
             Climb(*wrong)
 
 
-def test_images_are_stretched_between_the_bounds_and_constant_ones_stay_finite():
+def test_images_are_stretched_and_constant_ones_stay_finite():
     start = np.stack([np.linspace(0, 1, 16, dtype=np.float32).reshape(1, 4, 4), np.full((1, 4, 4), 0.5, np.float32)])
     how = Climb(1, 1e-9, is_stretched=True)
     found = climb(lambda images: images.sum((1, 2, 3)), start, how, np.array([-3.0]), np.array([5.0]))
@@ -104,7 +104,7 @@ def test_images_are_stretched_between_the_bounds_and_constant_ones_stay_finite()
     np.testing.assert_allclose(found[1], start[1], atol=1e-5)
 
 
-def test_a_step_that_leads_nowhere_stays():
+def test_a_zero_gradient_changes_nothing():
     network = nn.Sequential(nn.Conv2d(1, 1, 1), nn.ReLU())
     nn.init.constant_(network[0].weight, 0.0)
     start = np.full((1, 1, 3, 3), 0.25, np.float32)

@@ -1,4 +1,4 @@
-"""Maps of a whole ensemble: their values against the networks, their places against arcs of which the simulation knows."""
+"""Maps of a whole ensemble: values compared with the networks, positions with arcs that the simulation placed."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def explained():
     return card, geometry, stamps, maps, steps
 
 
-def test_every_telling_network_is_explained_and_says_what_it_says_to_the_ensemble(explained):
+def test_explained_networks_score_as_in_the_ensemble(explained):
     card, _, stamps, maps, steps = explained
     assert [one.network for one in maps] == telling_networks(card) == ["compact-sky", "equivariant-sky", "equivariant-centre"]
     assert steps == [(i + 1, 6) for i in range(6)]
@@ -51,9 +51,9 @@ def test_every_telling_network_is_explained_and_says_what_it_says_to_the_ensembl
 
 
 def test_maps_point_at_bright_arcs():
-    """The simulation knows where they are: 18 of 20 hit, with guided maps and with masks alike, when this was written.
+    """The simulation gives the positions of the arcs; 18 of 20 maps hit, guided maps and masks alike, when this was written.
 
-    A network that hits nine of ten fails with a chance of 0.0024; pixels drawn at random, which hit one of ten, never pass.
+    A network that hits nine of ten fails with a probability of 0.0024; random pixels, which hit one of ten, never pass.
     """
     spec = DatasetSpec(n=60, seed=77, geometry="mer10", kinds=(("single", 1.0),), components=True)
     shard = decode_shard(encode_shard(simulate_objects(spec, range(45))))
@@ -66,24 +66,24 @@ def test_maps_point_at_bright_arcs():
     (maps,) = explain(FLAGSHIP, read_card(FLAGSHIP), stamps, ["equivariant-centre"])
     assert chance(truth[chosen], 4).mean() < 0.1
     assert hits(maps.guided, truth[chosen], 2).sum() >= 14
-    # Of a mask of eight pixels, the middle is up to four from the one that mattered.
+    # The middle of a mask of eight pixels is up to four from the pixel that mattered.
     middles = np.full((20, 100, 100), -np.inf)
     middles[:, 4:100:4, 4:100:4] = -maps.occlusion
     assert hits(middles, truth[chosen], 4).sum() >= 14
 
 
-def test_a_network_that_is_not_there_is_named():
+def test_an_unknown_network_is_named():
     card = read_card(FLAGSHIP)
     with pytest.raises(PackageError, match=r"mer3-sim has no network OU-1; it has compact-sky, "):
         explain(FLAGSHIP, card, {"VIS": np.zeros((1, 100, 100), np.float32)}, ["OU-1"])
 
 
-def test_the_seven_are_explained_by_those_that_read_four_bands():
+def test_the_four_band_networks_explain_the_paper_ensemble():
     assert telling_networks(read_card(SHIPPED_DIR / "ou7-sim")) == ["OU-66", "OU-200"]
 
 
-def test_good_candidates_have_maps_too():
-    """Where a probability is 1 in float32, log odds still tell."""
+def test_log_odds_of_good_candidates_do_not_saturate():
+    """Log-odds still differ where the probability is 1 in float32."""
     assert lens_log_odds(np.array([[0.0, 40.0, 1.0, 1.0]], np.float32)) == pytest.approx([40.0])
     changed = lens_log_odds(np.array([[0.0, 40.001, 1.0, 1.0]], np.float32)) - lens_log_odds(
         np.array([[0.0, 40.0, 1.0, 1.0]], np.float32)

@@ -1,4 +1,4 @@
-"""Figures of maps: what is drawn where, in which colour, and over what."""
+"""Figures of maps: positions, colours and layers of the things drawn."""
 
 import io
 import re
@@ -34,7 +34,7 @@ def figure_of(maps, object_id="a", stamps=None, geometry=MER_10, ensemble="mine"
 
 
 def rendered(figure):
-    """A function from an axis and a place on it to the colour that one sees there."""
+    """Return a function from an axis and a position on it to the colour drawn there."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     pixels = np.asarray(canvas.buffer_rgba())[..., :3]
@@ -48,14 +48,14 @@ def rendered(figure):
 
 @pytest.fixture
 def drawn():
-    """Few pixels of each map; the mask's step leaves an edge out."""
+    """A figure of maps with few pixels set; the mask's step leaves an edge out."""
     occlusion, guided = np.zeros((24, 24), np.float32), np.zeros((100, 100), np.float32)
     occlusion[20, 3], occlusion[5, 5], occlusion[6, 6], guided[80, 10] = -1, 0.5, 0.25, 1
     figure = figure_of(maps_of(occlusion, guided), "a$_{x$")
     return [axis.get_images() for axis in figure.axes], figure
 
 
-def test_maps_are_shown_where_they_are(drawn):
+def test_maps_are_drawn_at_their_positions(drawn):
     ((picture,), (occlusion,), (guided,)), figure = drawn
     assert {image.origin for image in (picture, occlusion, guided)} == {"lower"}
     for image in (picture, guided):
@@ -68,7 +68,7 @@ def test_maps_are_shown_where_they_are(drawn):
     np.testing.assert_allclose(np.delete(shown.reshape(-1, 3), 8010, 0), 0.15 * np.delete(dimmed.reshape(-1, 3), 8010, 0))
 
 
-def test_one_sees_blue_for_a_lens_red_against_white_for_nothing_and_grey_where_no_mask_was(drawn):
+def test_occlusion_cells_are_blue_red_white_or_grey(drawn):
     _, figure = drawn
     colour, axis = rendered(figure), figure.axes[1]
 
@@ -84,8 +84,8 @@ def test_one_sees_blue_for_a_lens_red_against_white_for_nothing_and_grey_where_n
     assert axis.get_xlabel() == "-1.0  +0.5"
 
 
-def test_colours_do_not_depend_on_the_light_below():
-    """But for the lines, which lie about the bright half of VIS."""
+def test_occlusion_colours_do_not_depend_on_vis():
+    """Only the contour lines, which enclose the bright half of VIS, depend on VIS."""
     stamps = stamps_of(MER_10)
     stamps["VIS"][0, 50:] += 1000
     figure = figure_of(
@@ -99,22 +99,22 @@ def test_colours_do_not_depend_on_the_light_below():
     assert np.ptp(places[:, 0]) > 9
 
 
-def test_what_rounding_makes_has_no_colour():
+def test_rounding_errors_have_no_colour():
     nothing = maps_of(np.full((24, 24), -1e-6, np.float32), np.zeros((100, 100), np.float32))
     figure = figure_of(nothing)
     np.testing.assert_allclose(rendered(figure)(figure.axes[1], 0.1, 0.1), 255, atol=2)
     assert figure.axes[1].get_xlabel() == "-1e-06  +0.0"
 
 
-def test_an_empty_guided_map_says_so(drawn):
+def test_an_empty_guided_map_is_labelled(drawn):
     empty = figure_of(maps_of(np.zeros((24, 24), np.float32), np.zeros((100, 100), np.float32)))
     assert [text.get_text() for text in empty.axes[2].texts] == ["nothing"]
     assert not drawn[1].axes[2].texts
 
 
-def test_the_figure_says_what_its_colours_and_numbers_are(drawn):
+def test_the_figure_explains_its_colours_and_numbers(drawn):
     _, figure = drawn
-    assert "blue: supports a lens, red: speaks against it" in figure.get_supxlabel().replace("\n", " ")
+    assert "blue: supports a lens, red: counts against it" in figure.get_supxlabel().replace("\n", " ")
     assert figure.axes[0].get_title() == "a$_{x$\nmine: p = 1.000"
     (bar,) = figure.axes[0].lines
     assert np.ptp(bar.get_xdata()) == pytest.approx(1)
@@ -135,7 +135,7 @@ def test_long_names_keep_their_ends_and_fit(name):
 
 
 def test_a_map_of_a_smaller_field_picks_out_the_middle():
-    """NISP stamps are 19.8 arcsec, VIS 20.0: all of the map lies 0.1 arcsec inside."""
+    """NISP stamps are 19.8 arcsec, VIS 20.0: the whole map lies 0.1 arcsec inside."""
     guided = np.zeros((66, 66), np.float32)
     guided[40:50, 30] = 1
     maps = maps_of(np.zeros((66, 66), np.float32), guided, side=19.8, covered=19.8)
@@ -149,7 +149,7 @@ def test_a_map_of_a_smaller_field_picks_out_the_middle():
 
 
 @pytest.mark.parametrize(("side", "step"), [(4, 4), (1, 1), (3, 5), (7, 2), (16, 13)])
-def test_cells_lie_about_the_middles_of_their_masks(side, step):
+def test_cells_are_centred_on_their_masks(side, step):
     masks, n_pixels = Masks(side, step), 100
     start, covered = cells_arcsec(masks, n_pixels, 20.0)
     firsts = masks.starts(n_pixels)
@@ -157,14 +157,14 @@ def test_cells_lie_about_the_middles_of_their_masks(side, step):
     np.testing.assert_allclose(middles, (firsts + side / 2) * 0.2)
 
 
-def test_the_default_masks_cover_stamps_but_for_an_edge():
+def test_the_default_masks_cover_stamps_except_an_edge():
     for name, masks in MASKS.items():
         start, covered = cells_arcsec(masks, ARCHITECTURES[name].input_pixels, 10.0)
         assert start == (masks.side_pixels - masks.step_pixels) / 2 * 10.0 / ARCHITECTURES[name].input_pixels
         assert covered == pytest.approx(10.0 - 2 * start)
 
 
-def test_the_side_is_that_of_the_bands_that_are_read():
+def test_the_side_is_that_of_the_bands_read():
     sides = {spec.name: stamp_side_arcsec(draft_network_card(spec, "challenge", {})) for spec in PAPER_NETWORKS}
     assert {name: side for name, side in sides.items() if side != pytest.approx(19.8)} == {
         "OU-VIS": 20.0,
@@ -178,7 +178,7 @@ def page(width, height, colour):
     return Figure(figsize=(width, height), facecolor=colour)
 
 
-def test_pages_are_stacked_in_one_picture_or_follow_each_other_in_a_pdf():
+def test_pages_are_stacked_in_png_and_separate_in_pdf():
     pages = [page(2, 1, "red"), page(1, 2, "blue")]
     with Image.open(io.BytesIO(pages_bytes(pages, "png"))) as image:
         pixels = np.asarray(image.convert("RGB"))
@@ -192,7 +192,7 @@ def test_pages_are_stacked_in_one_picture_or_follow_each_other_in_a_pdf():
     assert b"CreationDate" not in pdf
 
 
-def test_one_page_is_the_figure():
+def test_one_png_page_equals_the_figure():
     with Image.open(io.BytesIO(figure_bytes(page(2, 1, "red"), "png"))) as image:
         alone = np.asarray(image.convert("RGB"))
     with Image.open(io.BytesIO(pages_bytes([page(2, 1, "red")], "png"))) as image:

@@ -1,4 +1,4 @@
-"""Against captum on one image at a time, and against gradients worked out by hand."""
+"""Grad-CAM, compared with captum on one image at a time and with gradients worked out by hand."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from scanner.networks.plain import plain_network
 from tests.scanner.explain.test_occlusion import made_network
 
 CROP = 2
-"""Pixels that the small networks do not look at, each side."""
+"""Number of pixels on each side that the small networks crop."""
 
 
 def inside(architecture, images):
@@ -25,10 +25,10 @@ def inside(architecture, images):
 @pytest.mark.parametrize(
     ("architecture", "output"), [*((name, LensLogOdds) for name in ARCHITECTURES), ("ou66", LensOutput), ("ou200", LensOutput)]
 )
-def test_guided_grad_cam_is_captums_of_each_image(architecture, output, rng):
+def test_guided_grad_cam_of_each_image_equals_captums(architecture, output, rng):
     n_pixels = ARCHITECTURES[architecture].input_pixels
     images = rng.normal(size=(4, 3, n_pixels, n_pixels)).astype(np.float32)
-    # With some random weights all last feature maps speak against a lens.
+    # With some random weights all last feature maps count against a lens.
     networks = (made_network(architecture, 3, seed) for seed in range(20))
     network, found = next((n, maps) for n in networks if (maps := GradCamMapper(n, output).maps(images)).guided.any())
     layers = [layer for layer in plain_network(network) if not isinstance(layer, CentreCrop)]
@@ -50,7 +50,7 @@ def _first_after_maps(layers):
 
 
 @pytest.mark.parametrize("architecture", ["ou66", "equivariant"])
-def test_what_else_is_in_the_batch_changes_nothing(architecture, rng):
+def test_maps_do_not_depend_on_the_batch(architecture, rng):
     n_pixels = ARCHITECTURES[architecture].input_pixels
     images = rng.random((5, 2, n_pixels, n_pixels), dtype=np.float32)
     mapper = GradCamMapper(made_network(architecture, 2))
@@ -62,7 +62,7 @@ def test_what_else_is_in_the_batch_changes_nothing(architecture, rng):
 
 
 def test_grad_cam_of_a_network_whose_gradients_are_known():
-    """One kernel that doubles, read by a sum over places: the weight of its map is 1, and the map is twice the image."""
+    """One kernel doubles, and the output sums its map over all pixels: the map's weight is 1, and it is twice the image."""
     convolution, reads = nn.Conv2d(1, 1, 1, bias=False), nn.Linear(36, 2, bias=False)
     nn.init.constant_(convolution.weight, 2.0)
     nn.init.constant_(reads.weight, 1.0)
@@ -74,7 +74,7 @@ def test_grad_cam_of_a_network_whose_gradients_are_known():
     np.testing.assert_allclose(found.guided, np.where(image > 0, 2.0, 0.0) * found.cam[:, None], rtol=1e-6)
 
 
-def test_the_outputs_are_what_they_say(rng):
+def test_outputs_are_log_odds_and_the_lens_logit(rng):
     logits = torch.from_numpy(rng.normal(size=(5, 4)))
     p = torch.softmax(logits, 1)
     np.testing.assert_allclose(LensLogOdds(nn.Identity())(logits), torch.log((1 - p[:, 0]) / p[:, 0]), atol=1e-12)
@@ -111,7 +111,7 @@ def test_networks_whose_gradients_cannot_be_guided_are_refused(others):
         GradCamMapper(nn.Sequential(nn.Conv2d(1, 2, 3), nn.SiLU(), *others, nn.Flatten(), nn.Linear(32, 2)))
 
 
-def test_maps_are_made_in_inference_mode_too_and_nothing_is_seen_beyond_the_crop(rng):
+def test_maps_work_in_inference_mode_and_end_at_the_crop(rng):
     mapper = GradCamMapper(made_network("compact", 2))
     images = rng.normal(size=(2, 2, 100, 100)).astype(np.float32)
     expected = mapper.maps(images)
@@ -124,8 +124,8 @@ def test_maps_are_made_in_inference_mode_too_and_nothing_is_seen_beyond_the_crop
     assert not found.cam[..., edge].any()
 
 
-def test_the_place_is_told_by_the_last_small_convolution_and_maps_that_speak_against_a_lens_are_empty():
-    """Two kernels of one pixel, then one as large as the map, which leaves no place to tell."""
+def test_cam_reads_the_last_small_convolution_and_is_never_negative():
+    """The network has two kernels of one pixel, then one as large as the map, which keeps no positions."""
     first, second, whole = (nn.Conv2d(1, 1, n, bias=False) for n in (1, 1, 6))
     for layer, value in ((first, 1.0), (second, 3.0), (whole, 1.0)):
         nn.init.constant_(layer.weight, value)
@@ -136,18 +136,18 @@ def test_the_place_is_told_by_the_last_small_convolution_and_maps_that_speak_aga
         nn.init.constant_(reads.weight[1], sign)
         network = nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), whole, nn.ReLU(), nn.Flatten(), reads)
         found = GradCamMapper(network, LensOutput).maps(image)
-        # The weight of the second map is `sign`; the guided gradient of a pixel is 1 * 3 * 1, where anything lights up.
+        # The weight of the second map is `sign`; the guided gradient of a pixel is 1 * 3 * 1, where anything is positive.
         np.testing.assert_allclose(found.cam, np.maximum(sign * 3 * image[0], 0), rtol=1e-6)
         np.testing.assert_allclose(found.guided[:, 0], found.cam * (3 if sign > 0 else 0), rtol=1e-6)
 
 
 @pytest.mark.parametrize(("side", "is_small"), [(5, True), (6, False)])
-def test_a_convolution_of_five_pixels_leaves_places_and_one_of_six_does_not(side, is_small):
+def test_feature_maps_come_from_kernels_of_at_most_five_pixels(side, is_small):
     layers = [nn.Conv2d(1, 1, 3), nn.ReLU(), nn.Conv2d(1, 1, side), nn.ReLU(), nn.Flatten(), nn.Linear(1, 2)]
     assert gradcam._last_feature_maps(layers) is layers[3 if is_small else 1]
 
 
-def test_the_network_is_left_as_it_is(rng):
+def test_the_network_is_not_changed(rng):
     network = made_network("ou66", 1)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     GradCamMapper(network).maps(rng.random((1, 1, 66, 66), dtype=np.float32))

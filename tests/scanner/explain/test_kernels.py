@@ -1,4 +1,4 @@
-"""Against feature maps worked out with scipy, and against all images at once."""
+"""Kernel activations, compared with feature maps by scipy and with all images at once."""
 
 import numpy as np
 import pytest
@@ -12,13 +12,13 @@ from tests.scanner.explain.test_occlusion import made_network
 
 
 def test_the_papers_layers_have_the_papers_numbers():
-    """As figures 14 and 15 name them."""
+    """Figures 14 and 15 name the layers so."""
     names = [layer.name for layer in kernel_layers(made_network("ou66", 1))]
     assert names == ["0", "4", "7", "10", "13", "17", "20", "23", "26"]
     assert [layer.name for layer in kernel_layers(made_network("ou200", 1))] == ["0", "4", "8", "12", "16", "19"]
 
 
-def test_the_value_of_a_kernel_is_the_mean_of_its_map_before_relu(rng):
+def test_a_kernels_value_is_the_mean_before_relu(rng):
     network = made_network("ou66", 2)
     images = rng.normal(size=(3, 2, 66, 66)).astype(np.float32)
     found = kernel_activations(network, images)["0"]
@@ -31,7 +31,7 @@ def test_the_value_of_a_kernel_is_the_mean_of_its_map_before_relu(rng):
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_every_convolution_is_there_with_its_normalisation(architecture, rng):
+def test_every_convolution_is_listed_with_its_normalisation(architecture, rng):
     network = made_network(architecture, 2)
     n_pixels = ARCHITECTURES[architecture].input_pixels
     images = rng.random((2, 2, n_pixels, n_pixels), dtype=np.float32)
@@ -44,7 +44,7 @@ def test_every_convolution_is_there_with_its_normalisation(architecture, rng):
         np.testing.assert_allclose(found[layer.name], expected, rtol=1e-5, atol=1e-5)
 
 
-def test_the_most_activating_image_is_found_in_batches_of_any_size(rng):
+def test_the_most_activating_images_do_not_depend_on_batches(rng):
     network = made_network("ou66", 1)
     images = rng.random((11, 1, 66, 66), dtype=np.float32)
     images[7] = images[2]
@@ -54,7 +54,7 @@ def test_the_most_activating_image_is_found_in_batches_of_any_size(rng):
     for name, values in everything.items():
         np.testing.assert_allclose(found[name].values, values.max(axis=0), rtol=1e-5)
         np.testing.assert_allclose(values[found[name].places, range(values.shape[1])], values.max(axis=0), rtol=1e-5)
-        # Of two alike the first.
+        # The first of two equal images wins.
         assert 7 not in found[name].places
 
 

@@ -1,4 +1,4 @@
-"""Against the network itself, run on the whole image with each mask laid on it."""
+"""Occlusion, compared with the network itself, run on the whole image with each mask laid on it."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from scanner.networks.package import load_network, read_card
 
 SHIPPED = [(folder, card) for folder in sorted(SHIPPED_DIR.iterdir()) for card in read_card(folder).networks]
 FIRST_BUILT_SO = {card.architecture: card.name for _, card in reversed(SHIPPED)}
-"""One network of each architecture; `make test-slow` takes the others, with other weights and channels."""
+"""One network of each architecture; `make test-slow` runs the others, with other weights and channels."""
 EACH_SHIPPED = [
     pytest.param(
         folder,
@@ -27,7 +27,7 @@ N_COMPARED = 60
 
 
 def made_network(architecture, n_channels, seed=1):
-    """Random weights, and normalisations that are not the identity."""
+    """Return a network with random weights, and normalisations that are not the identity."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         network = ARCHITECTURES[architecture].build(n_channels)
@@ -42,7 +42,7 @@ def made_network(architecture, n_channels, seed=1):
 
 
 def with_masks(network, image, masks, places):
-    """One by one, the slow way."""
+    """Return the logits of one mask after another, the slow way."""
     found = []
     for y, x in places:
         hidden = image.copy()
@@ -69,7 +69,7 @@ def check(network, image, masks, rng):
 
 
 @pytest.mark.parametrize(("folder", "card"), EACH_SHIPPED)
-def test_every_shipped_network_says_of_hidden_pixels_what_it_says_when_asked_one_by_one(folder, card, rng):
+def test_shipped_networks_give_the_same_logits_mask_by_mask(folder, card, rng):
     image = rng.random((len(card.channels), card.input_pixels, card.input_pixels), dtype=np.float32)
     check(load_network(folder, card), image, MASKS[card.architecture], rng)
 
@@ -77,14 +77,14 @@ def test_every_shipped_network_says_of_hidden_pixels_what_it_says_when_asked_one
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize(("side", "step"), [(3, 5), (7, 6), (16, 13), (61, 1)])
 def test_masks_of_any_size_and_step(architecture, side, step, rng):
-    """Windows that start on odd pixels, overlap, and fill whole maps."""
+    """Windows start on odd pixels, overlap, and fill whole maps."""
     n_pixels = ARCHITECTURES[architecture].input_pixels
     image = rng.normal(size=(2, n_pixels, n_pixels)).astype(np.float32)
     masks = Masks(side if side < 61 else n_pixels - 10, step)
     check(made_network(architecture, 2), image, masks, rng)
 
 
-def test_a_batch_is_each_of_its_images(rng):
+def test_a_batch_gives_the_logits_of_each_image(rng):
     network = made_network("ou66", 1)
     images = rng.random((3, 1, 66, 66), dtype=np.float32)
     mapper = OcclusionMapper(network, Masks(6, 6))
@@ -92,7 +92,7 @@ def test_a_batch_is_each_of_its_images(rng):
     np.testing.assert_array_equal(together, np.concatenate([mapper.logits(image[None]) for image in images]))
 
 
-def test_the_network_is_left_as_it_is(rng):
+def test_the_network_is_not_changed(rng):
     network = made_network("compact", 1)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     image = rng.random((1, 1, 100, 100), dtype=np.float32)
@@ -107,7 +107,7 @@ def test_the_defaults_are_the_papers():
     assert (len(MASKS["ou66"].starts(66)), len(MASKS["ou200"].starts(200))) == (66, 50)
 
 
-def test_with_nothing_hidden_it_is_the_network(rng):
+def test_whole_logits_are_those_of_the_network(rng):
     network = made_network("compact", 2)
     images = rng.random((2, 2, 100, 100), dtype=np.float32)
     with torch.no_grad():
@@ -115,17 +115,17 @@ def test_with_nothing_hidden_it_is_the_network(rng):
     np.testing.assert_allclose(OcclusionMapper(network, Masks(4, 4)).whole_logits(images), expected, atol=1e-4)
 
 
-def test_images_smaller_than_the_mask_and_strange_layers_are_refused():
+def test_images_smaller_than_the_mask_and_strides_are_refused():
     mapper = OcclusionMapper(made_network("ou66", 1), Masks(70, 1))
     for shape in ((1, 1, 66, 66), (0, 1, 100, 100)):
         with pytest.raises(ValueError, match="at least 70 pixels"):
             mapper.logits(np.zeros(shape, np.float32))
-    with pytest.raises(ValueError, match="step 1"):
+    with pytest.raises(ValueError, match="stride 1"):
         OcclusionMapper(nn.Sequential(nn.Conv2d(1, 1, 3, stride=2), nn.Flatten(), nn.Linear(9, 2)), Masks(1, 1))
 
 
 @pytest.mark.parametrize("wrong", [(0, 1), (1, 0)])
-def test_masks_of_nothing_are_refused(wrong):
+def test_empty_masks_are_refused(wrong):
     with pytest.raises(ValueError, match="at least 1 pixel"):
         Masks(*wrong)
 
@@ -145,13 +145,13 @@ def test_masks_lie_wholly_in_the_image(masks, n_pixels, expected):
     assert masks.starts(n_pixels).tolist() == expected
 
 
-def test_masks_of_the_flagship_are_eight_pixels_wide_and_half_overlap():
+def test_flagship_masks_are_eight_pixels_and_half_overlap():
     assert (MASKS["compact"], MASKS["equivariant"]) == (Masks(8, 4), Masks(8, 4))
     assert len(MASKS["compact"].starts(100)) == 24
     assert MASKS.keys() == ARCHITECTURES.keys()
 
 
-def test_a_mask_as_large_as_the_image_hides_all_of_it(rng):
+def test_a_mask_as_large_as_the_image_hides_everything(rng):
     network = made_network("ou66", 1)
     image = rng.random((1, 1, 66, 66), dtype=np.float32)
     found = OcclusionMapper(network, Masks(66, 5)).logits(image)
@@ -161,7 +161,7 @@ def test_a_mask_as_large_as_the_image_hides_all_of_it(rng):
     np.testing.assert_allclose(found[0, 0], nothing, rtol=1e-4, atol=1e-5)
 
 
-def test_masks_may_be_laid_at_some_places_only(rng):
+def test_masks_may_be_laid_at_given_positions_only(rng):
     network = made_network("ou66", 1)
     images = rng.random((2, 1, 66, 66), dtype=np.float32)
     mapper = OcclusionMapper(network, Masks(7, 15))
@@ -196,6 +196,6 @@ def test_no_more_masks_are_laid_at_once_than_memory_allows(rng, monkeypatch, at_
     ],
     ids=str,
 )
-def test_layers_whose_windows_it_does_not_know_are_refused_wherever_they_stand(strange):
-    with pytest.raises(ValueError, match=r"convolutions of step 1 and pools of 2 pixels, got (Conv2d|MaxPool2d)"):
+def test_unsupported_layers_are_refused_at_any_position(strange):
+    with pytest.raises(ValueError, match=r"convolutions of stride 1 and pools of 2 pixels, got (Conv2d|MaxPool2d)"):
         OcclusionMapper(nn.Sequential(nn.Conv2d(2, 2, 3), nn.ReLU(), strange, nn.Flatten(), nn.Linear(9, 2)), Masks(1, 1))

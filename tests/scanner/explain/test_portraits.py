@@ -1,4 +1,4 @@
-"""Portraits of networks of every architecture, against what the networks say when asked directly."""
+"""Portraits of networks of every architecture, compared with direct outputs of the networks."""
 
 from dataclasses import replace
 
@@ -45,7 +45,7 @@ def said(network, images):
 
 
 def log_odds(logits):
-    """Of each class against all others together; where probabilities are 0 or 1 they still tell."""
+    """Return the log-odds of each class against all others; they still differ where probabilities are 0 or 1."""
     return np.stack([logits[:, i] - logsumexp(np.delete(logits, i, 1), 1) for i in range(logits.shape[1])], 1)
 
 
@@ -58,7 +58,7 @@ def drawn(request):
     return network, card, objects, made, steps
 
 
-def test_class_images_raise_their_class_within_what_the_network_may_see(drawn):
+def test_class_images_raise_their_class_within_the_input_bounds(drawn):
     network, card, _, made, _ = drawn
     start = starting_noise(card, np.random.default_rng(1))
     low, high = bounds(card.channels)
@@ -71,7 +71,7 @@ def test_class_images_raise_their_class_within_what_the_network_may_see(drawn):
         assert (images <= high).all()
 
 
-def test_the_object_named_for_a_kernel_is_the_best_of_all(drawn):
+def test_a_kernels_object_activates_it_most(drawn):
     network, card, objects, made, _ = drawn
     inputs = network_input(objects, card.channels, card.input_pixels)
     n_layers = {layer.name: layer.n_layers for layer in kernel_layers(network)}
@@ -85,7 +85,7 @@ def test_the_object_named_for_a_kernel_is_the_best_of_all(drawn):
     assert len({one.place for one in made.kernels}) > 1
 
 
-def test_dreams_are_of_the_least_and_the_most_lens_like_object(drawn):
+def test_dreams_are_of_the_least_and_most_lens_like_objects(drawn):
     network, card, objects, made, _ = drawn
     inputs = network_input(objects, card.channels, card.input_pixels)
     logits = said(network, inputs)
@@ -98,7 +98,7 @@ def test_dreams_are_of_the_least_and_the_most_lens_like_object(drawn):
         assert row.p.shape == (1 + len(card.classes), len(card.classes))
 
 
-def test_steps_are_told_and_counted(drawn):
+def test_steps_are_reported_and_counted(drawn):
     network, _, _, _, steps = drawn
     n_layers = len(kernel_layers(network))
     assert steps == [(6, 6), *[(2, 2)] * n_layers, (3, 3)]
@@ -106,7 +106,7 @@ def test_steps_are_told_and_counted(drawn):
     assert SHORT.n_steps(network, has_objects=False) == 6 + 2 * n_layers
 
 
-def test_figures_have_a_page_for_each_part_and_name_what_they_show(drawn):
+def test_figures_have_a_page_with_titles_for_each_part(drawn):
     _, card, _, made, _ = drawn
     kernels, classes, excited, dreamt = portrait_figures(made, ["a", "b", "c$_{x$", "d", "e"])
     titles = [[axis.get_title() for axis in page.axes if axis.get_title()] for page in (kernels, classes, excited, dreamt)]
@@ -122,7 +122,7 @@ def test_figures_have_a_page_for_each_part_and_name_what_they_show(drawn):
     assert {image.origin for page in (kernels, classes) for axis in page.axes for image in axis.get_images()} == {"lower"}
 
 
-def test_without_objects_there_are_no_dreams_and_equal_seeds_give_equal_bytes():
+def test_no_objects_give_no_dreams_and_equal_seeds_equal_bytes():
     network, card = network_of("equivariant-sky"), card_of("equivariant-sky")
     first, again, other = (portrait(network, card, np.random.default_rng(seed), Climbs().of_at_most(1)) for seed in (1, 1, 2))
     pages, pages_again = portrait_figures(first), portrait_figures(again)
@@ -138,7 +138,7 @@ def test_one_object_is_both_most_and_least_a_lens():
 
 
 def test_the_rates_mean_the_same_on_every_scale(rng):
-    """A network that reads -2 to 6 and one that reads the same in 0-1 go the same way."""
+    """Images climb alike for a network that reads -2 to 6 and one that reads the same in 0-1."""
     card = card_of("OU-H")
     network = nn.Sequential(nn.Flatten(), nn.Linear(66 * 66, 2))
 
@@ -155,7 +155,7 @@ def test_the_rates_mean_the_same_on_every_scale(rng):
     np.testing.assert_allclose((found + 2) / 8, expected, atol=1e-5)
 
 
-def test_several_images_go_to_every_class_in_turn(rng):
+def test_several_images_climb_to_every_class(rng):
     network, card = network_of("OU-JYH"), card_of("OU-JYH")
     start = rng.random((2, 3, 66, 66), dtype=np.float32)
     together = towards_classes(network, card, start, SHORT.of_object)
@@ -163,8 +163,8 @@ def test_several_images_go_to_every_class_in_turn(rng):
     np.testing.assert_allclose(together, np.concatenate(alone), atol=1e-5)
 
 
-def test_a_kernel_that_wants_light_gets_it():
-    """In as few steps as its gradient, 0.5 a pixel, allows: whatever the number of pixels."""
+def test_a_kernel_image_climbs_at_its_full_gradient():
+    """Each step follows the gradient of one pixel, 0.5, whatever the number of pixels."""
     network = nn.Sequential(nn.Conv2d(1, 2, 1, bias=False), nn.ReLU())
     with torch.no_grad():
         network[0].weight[:, 0, 0, 0] = torch.tensor([0.5, -0.5])

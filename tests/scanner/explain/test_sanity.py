@@ -1,4 +1,4 @@
-"""On maps and scores for which the answer is known."""
+"""Sanity checks on maps and scores for which the answer is known."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def truth():
     return np.repeat((np.abs(np.hypot(x, y) - 10) < 1)[None], 3, 0)
 
 
-def test_a_peak_on_the_arc_is_a_hit_and_one_beside_it_within_the_slack(truth):
+def test_a_peak_within_the_slack_of_the_arc_hits(truth):
     maps = np.zeros((3, 40, 40))
     maps[0, 19, 30] = 1
     maps[1, 19, 34] = 1
@@ -36,7 +36,7 @@ def test_a_peak_on_the_arc_is_a_hit_and_one_beside_it_within_the_slack(truth):
     assert hits(maps, truth, 2).tolist() == [True, False, False]
 
 
-def test_chance_is_how_often_random_maps_hit(truth, rng):
+def test_chance_is_the_hit_rate_of_random_maps(truth, rng):
     drawn = rng.random((4000, 40, 40))
     many = np.repeat(truth[:1], len(drawn), 0)
     for slack in (0, 2):
@@ -46,7 +46,7 @@ def test_chance_is_how_often_random_maps_hit(truth, rng):
 
 @pytest.mark.parametrize("n_pixels", [24, 25, 100])
 @pytest.mark.parametrize("slack", [0, 1, 4])
-def test_the_middle_hits_what_a_map_hits_that_always_points_there(n_pixels, slack, rng):
+def test_hits_of_middle_are_those_of_central_peaks(n_pixels, slack, rng):
     truth = rng.random((40, n_pixels, n_pixels)) < 0.02
     maps = rng.random(truth.shape)
     maps[:, n_pixels // 2, n_pixels // 2] = 2
@@ -56,7 +56,7 @@ def test_the_middle_hits_what_a_map_hits_that_always_points_there(n_pixels, slac
     np.testing.assert_array_equal(found, [mask[at, at].any() for mask in truth])
 
 
-def test_maps_that_are_the_same_everywhere_are_empty_and_miss():
+def test_constant_maps_are_empty_and_miss():
     maps = np.zeros((3, 5, 5))
     maps[1] = 7
     maps[2, 0, 0] = -1
@@ -86,8 +86,8 @@ def test_rank_correlations_are_scipys(rng):
     assert rank_correlation(maps[:1], np.ones_like(maps[:1])) == [0]
 
 
-def test_pixels_go_in_the_order_of_their_relevance(rng):
-    """The score is the sum of what is shown: its curves are cumulative sums."""
+def test_pixels_are_hidden_and_shown_in_order_of_relevance(rng):
+    """The score is the sum of the shown pixels, so the curves are cumulative sums."""
     inputs = rng.random((2, 3, 10, 10), dtype=np.float32)
     maps = inputs.sum(axis=1)
 
@@ -100,7 +100,7 @@ def test_pixels_go_in_the_order_of_their_relevance(rng):
     np.testing.assert_allclose(deletion(scores, inputs, maps, 10), expected[:, -1:] - expected, rtol=1e-4, atol=1e-4)
 
 
-def test_a_randomised_network_has_other_weights_of_the_same_shapes_and_the_old_one_stays():
+def test_a_randomised_network_is_a_copy_without_learnt_weights():
     network = made_network("compact", 2)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     other = randomised(network, 3)

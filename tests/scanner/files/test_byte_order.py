@@ -6,7 +6,7 @@ from scanner.files.byte_order import WordSum, float32_of
 
 
 @given(st.binary(max_size=400), st.lists(st.integers(0, 400), max_size=5))
-def test_sums_do_not_depend_on_the_pieces(data, cuts):
+def test_sums_do_not_depend_on_how_bytes_are_split(data, cuts):
     whole = data[: len(data) // 4 * 4]
     total = sum(np.frombuffer(whole, ">u4").tolist())
     while total >> 32:
@@ -17,7 +17,7 @@ def test_sums_do_not_depend_on_the_pieces(data, cuts):
     assert found.value == total
 
 
-def test_the_carry_of_large_sums_comes_back_in():
+def test_large_sums_add_their_carry_to_the_low_bits():
     found = WordSum()
     for _ in range(3):
         found.add(b"\xff" * 4000)

@@ -1,4 +1,4 @@
-"""FITS files of every health, with astropy as the oracle for healthy ones."""
+"""Good and damaged FITS files; astropy is the reference for the good ones."""
 
 import gzip
 import os
@@ -50,7 +50,7 @@ def test_an_extension_is_found_by_name_or_number(four_bands, extension, seed):
     np.testing.assert_array_equal(read_band(f"file://{four_bands}{extension}", 0.1).pixels, band.pixels)
 
 
-def test_a_missing_extension_lists_those_there_are(four_bands):
+def test_a_missing_extension_lists_the_existing_ones(four_bands):
     found = rejection(f"{four_bands}#NIR_H_FLUX")
     assert found.code is RejectCode.MISSING_EXTENSION
     assert "object.fits" in found.detail
@@ -79,7 +79,7 @@ def test_every_stored_type_is_read_as_astropy_reads_it(tmp_path, dtype):
 
 
 @pytest.mark.fault(26)
-def test_scaled_integers_and_blank(tmp_path):
+def test_bscale_bzero_and_blank_are_applied_to_integers(tmp_path):
     path = tmp_path / "x.fits"
     stored = np.arange(-200, 200, dtype=np.int16).reshape(20, 20)
     hdu = fits.PrimaryHDU(stored)
@@ -98,7 +98,7 @@ def test_double_values_that_float32_cannot_hold_become_infinite(tmp_path):
     assert np.isposinf(read_band(str(tmp_path / "x.fits"), 0.1).pixels).all()
 
 
-def test_compressed_images_and_gzip(tmp_path):
+def test_compressed_images_and_gzip_files_are_read(tmp_path):
     values = np.random.default_rng(0).integers(0, 99, (30, 30)).astype(np.int16)
     fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(values, name="VIS")]).writeto(tmp_path / "c.fits")
     np.testing.assert_array_equal(read_band(f"{tmp_path}/c.fits#VIS", 0.1).pixels, values)
@@ -124,7 +124,7 @@ def test_a_damaged_compressed_image_is_unreadable(tmp_path):
 
 
 @pytest.mark.fault(28)
-def test_a_compressed_image_is_measured_before_it_is_unpacked(tmp_path):
+def test_a_compressed_image_is_checked_before_it_is_unpacked(tmp_path):
     path = tmp_path / "c.fits"
     fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(np.zeros((30, 30), np.int16))]).writeto(path)
     data = path.read_bytes()
@@ -136,13 +136,13 @@ def test_a_compressed_image_is_measured_before_it_is_unpacked(tmp_path):
 
 @pytest.mark.fault(22)
 def test_a_file_cut_anywhere_is_never_read(tmp_path):
-    """Also in the padding, and also where the extension asked for lies before the cut."""
+    """The reader rejects the file even if the cut is in the padding, or after the requested extension."""
     whole = tmp_path / "whole.fits"
     fits.HDUList([fits.PrimaryHDU(image()), fits.ImageHDU(image(seed=1), name="H")]).writeto(whole)
     data = whole.read_bytes()
     n = len(data)
     cuts = {1, 5, 80, 2879, 2880, 2881, n - 1, n - 80, n - 2880, n // 2 + 3, *(n * k // 10 for k in range(1, 10))}
-    boundary = n // 2  # both HDUs are equally long: here the file is whole as far as it goes
+    boundary = n // 2  # both HDUs are equally long: a cut here leaves a valid file with one HDU
     for cut in cuts - {boundary}:
         (tmp_path / "cut.fits").write_bytes(data[:cut])
         for extension in ("", "#H"):
@@ -152,7 +152,7 @@ def test_a_file_cut_anywhere_is_never_read(tmp_path):
 
 
 @pytest.mark.fault(23)
-def test_a_flipped_bit_is_noticed_where_there_are_checksums(tmp_path):
+def test_checksums_reveal_a_flipped_bit(tmp_path):
     path = tmp_path / "x.fits"
     fits.writeto(path, image(), checksum=True)
     np.testing.assert_array_equal(read_band(str(path), 0.1).pixels, image())
@@ -168,7 +168,7 @@ def test_a_flipped_bit_is_noticed_where_there_are_checksums(tmp_path):
 
 @pytest.mark.fault(29)
 @pytest.mark.parametrize("content", [b"", b"<html><body>404</body></html>", b"\0" * 5760, b"SIMPLE  =  T".ljust(2880)])
-def test_what_is_not_fits_is_rejected(tmp_path, content):
+def test_a_file_that_is_not_fits_is_rejected(tmp_path, content):
     (tmp_path / "x.fits").write_bytes(content)
     assert code(tmp_path / "x.fits") in {RejectCode.FITS_UNREADABLE, RejectCode.FITS_TRUNCATED}
     if not content.startswith(b"SIMPLE"):
@@ -202,13 +202,13 @@ def test_impossible_headers_are_rejected_before_anything_is_allocated(tmp_path, 
 
 
 @pytest.mark.fault(28)
-def test_a_header_without_end_is_given_up(tmp_path):
+def test_a_header_without_end_card_is_rejected(tmp_path):
     (tmp_path / "x.fits").write_bytes(b"SIMPLE  =                    T".ljust(2880 * 1100))
     assert code(tmp_path / "x.fits") is RejectCode.FITS_UNREADABLE
 
 
 @pytest.mark.fault(28)
-def test_a_large_file_is_refused_unread(tmp_path, monkeypatch):
+def test_a_large_file_is_refused_without_reading(tmp_path, monkeypatch):
     path = tmp_path / "x.fits"
     path.touch()
     os.truncate(path, module.MAX_FILE_BYTES + 1)  # sparse
@@ -219,14 +219,14 @@ def test_a_large_file_is_refused_unread(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["none.fits", "none/none.fits", "", "a\0b.fits", "."])
-def test_a_missing_file_is_missing(tmp_path, name):
+def test_a_missing_file_is_reported_as_missing(tmp_path, name):
     assert code(tmp_path / name if name else "") is RejectCode.MISSING_FILE
 
 
 @pytest.mark.parametrize(
     "error", [PermissionError(13, "Permission denied"), TimeoutError(), StorageError("s3://b/k.fits: down")]
 )
-def test_a_store_that_fails_is_an_io_error(monkeypatch, error):
+def test_a_failing_store_gives_an_io_error(monkeypatch, error):
     def fail(uri):
         raise error
 
@@ -249,13 +249,13 @@ def test_a_store_that_fails_is_an_io_error(monkeypatch, error):
         {"CD1_1": -2.785e-5, "CD2_2": 2.775e-5},
     ],
 )
-def test_the_pixel_scale_is_astropys(wcs):
+def test_the_pixel_scale_equals_that_of_astropy(wcs):
     header = wcs_header(**wcs)
     expected = np.sqrt(np.prod(proj_plane_pixel_scales(WCS(header)))) * 3600
     assert header_pixel_scale_arcsec(header, "x") == pytest.approx(expected, rel=1e-9)
 
 
-def test_the_pixel_scale_is_the_arguments_then_the_wcs_then_the_keyword(tmp_path):
+def test_pixel_scale_comes_from_argument_then_wcs_then_keyword(tmp_path):
     path = tmp_path / "x.fits"
     fits.writeto(path, image(), wcs_header(CD1_1=-1e-4, CD2_2=1e-4, PIXSCALE=0.7))
     assert read_band(str(path), 0.2).pixel_scale_arcsec == 0.2
@@ -276,14 +276,14 @@ def test_the_pixel_scale_is_the_arguments_then_the_wcs_then_the_keyword(tmp_path
         fits.Header({"PIXSCALE": -1.0}),
     ],
 )
-def test_without_a_usable_scale_there_is_none(header):
+def test_a_header_without_usable_pixel_scale_is_rejected(header):
     with pytest.raises(Rejection) as caught:
         header_pixel_scale_arcsec(header, "x.fits[VIS]")
     assert caught.value.code is RejectCode.NO_PIXEL_SCALE
     assert "x.fits[VIS]" in caught.value.detail
 
 
-def test_four_bands_of_one_file_are_one_read(four_bands, monkeypatch):
+def test_bands_in_one_file_cost_one_read(four_bands, monkeypatch):
     reads = []
     read_bytes = module.read_bytes
     monkeypatch.setattr(module, "read_bytes", lambda uri: reads.append(uri) or read_bytes(uri))
@@ -294,8 +294,8 @@ def test_four_bands_of_one_file_are_one_read(four_bands, monkeypatch):
 
 
 @pytest.mark.fault(29)
-def test_random_damage_never_escapes_as_another_error(four_bands):
-    """Mutated files give pixels or a rejection, nothing else."""
+def test_random_damage_gives_pixels_or_a_rejection(four_bands):
+    """Mutated files raise no other exception."""
     good = four_bands.read_bytes()
     rng = np.random.default_rng(5)
     mutated = four_bands.with_name("mutated.fits")

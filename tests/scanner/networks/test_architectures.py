@@ -76,7 +76,7 @@ def test_every_layer_is_as_printed(build, side, table):
         got[name] = (type(layer).__name__, ",".join(map(str, x.shape[1:])), sum(p.numel() for p in layer.parameters()))
     expected = {row[0]: (row[1], row[2], int(row[3])) for row in map(str.split, table.strip().splitlines())}
     assert {name: got[name] for name in expected} == expected
-    # What the tables leave out: the ReLU after every convolution and the first dense layer, and the flattening.
+    # The tables leave out the ReLU after every convolution and the first dense layer, and the flattening.
     assert {kind for name, (kind, _, _) in got.items() if name not in expected} == {"ReLU", "Flatten"}
     for layer, following in itertools.pairwise(network):
         if isinstance(layer, nn.Conv2d):

@@ -55,7 +55,7 @@ def test_prior_shift_by_bayes():
 
 
 def test_rare_compound_lenses_by_bayes():
-    """One lens in fifty compound instead of one in two; what is a lens at all is another question."""
+    """One lens in fifty is compound instead of one in two; `p_lens` does not change."""
     rare, fitted = stack().assuming(0.01, 0.02).combine(MARGINS), stack().assuming(0.01, None).combine(MARGINS)
     assert np.array_equal(rare.p_lens, fitted.p_lens)
     for i in range(3):
@@ -69,7 +69,7 @@ def test_the_subclass_does_not_follow_the_prevalence():
     assert stack().assuming(1e-6, 1e-3).combine(MARGINS).subclass == stack().combine(MARGINS).subclass
 
 
-def test_a_likely_lens_is_not_called_a_nonlens_because_kinds_share_its_vote():
+def test_a_lens_split_between_kinds_is_still_a_lens():
     """p = 0.4, 0.25, 0.2, 0.15 whatever the margins."""
     flat = stack(weights=((0.0, 0.0),) * 4, biases=tuple(math.log(p) for p in (0.4, 0.25, 0.2, 0.15)))
     got = flat.combine(MARGINS)
@@ -122,11 +122,11 @@ def test_an_inconsistent_stack_is_refused(changes, says):
         stack(**changes)
 
 
-def test_any_clip_above_zero_is_one():
+def test_any_positive_clip_is_accepted():
     assert stack(clip=0.25).clip == 0.25
 
 
-def test_what_is_stored_stays_as_it_is_and_may_be_a_little_off():
+def test_combiners_are_frozen_and_fractions_may_be_rounded():
     given = stack(training_fractions=(0.4, 0.3, 0.2, 0.1000005), scale=(0.001, 0.5))
     mean = MeanCombiner(kind="mean", networks=("a",))
     for frozen, name in ((given, "clip"), (mean, "networks")):
@@ -137,14 +137,14 @@ def test_what_is_stored_stays_as_it_is_and_may_be_a_little_off():
             MeanCombiner(**{"kind": "mean", "networks": ("a",), **changes})
 
 
-def test_the_compound_share_that_is_assumed_is_that_of_the_fit_unless_another_is_given():
+def test_the_fitted_compound_share_is_the_default():
     assert stack().assumed_compound_share == pytest.approx(0.5)
     assert stack(training_fractions=(0.5, 0.4, 0.07, 0.03)).assumed_compound_share == pytest.approx(0.2)
     assert stack(compound_share=0.02).assumed_compound_share == 0.02
 
 
-def test_the_compound_share_where_kinds_were_not_equally_frequent():
-    """A flat regression finds the fractions of the fit, and what is assumed of them."""
+def test_the_compound_share_of_unequally_frequent_kinds():
+    """A flat regression gives the fitted fractions, or the assumed ones."""
     fractions = (0.5, 0.4, 0.07, 0.03)
     flat = stack(weights=((0.0, 0.0),) * 4, biases=tuple(map(math.log, fractions)), training_fractions=fractions)
     for combiner, share in ((flat, 0.2), (flat.assuming(0.01, 0.6), 0.6)):
@@ -153,19 +153,19 @@ def test_the_compound_share_where_kinds_were_not_equally_frequent():
     assert flat.assuming(0.01, 0.6).combine(MARGINS).p_lens == pytest.approx(0.01, rel=1e-5)
 
 
-def test_what_is_certainly_no_lens_is_no_compound_lens_either():
+def test_a_certain_nonlens_has_no_compound_probability():
     sure = stack(clip=1e4, weights=((1.0, 0.0), (0.0, 0.0), (0.0, 0.0), (0.0, 0.0)), centre=(0.0, 0.0), scale=(1.0, 1.0))
     got = sure.combine({"a": np.array([[2000.0]]), "b": np.array([[0.0]])})
     assert (got.p_lens.tolist(), got.p_compound.tolist(), got.subclass) == ([0], [0], ["nonlens"])
 
 
-def test_an_even_chance_has_a_kind():
+def test_an_object_at_even_odds_gets_a_lens_kind():
     even = stack(weights=((0.0, 0.0),) * 4, biases=(math.log(4), math.log(2), 0.0, 0.0))
     assert even.probabilities(MARGINS)[:, 0].tolist() == [0.5] * 3
     assert even.combine(MARGINS).subclass == ["single"] * 3
 
 
-def test_margins_are_clipped_both_ways_and_stand_in_the_order_of_the_networks():
+def test_margins_are_clipped_and_in_the_order_of_networks():
     margins = {"b": np.array([[-9.0, 2.0]]), "a": np.array([[7.0, -5.5]])}
     assert stack_features(margins, ("a", "b"), 5.0).tolist() == [[5, -5, -5, 2]]
     assert stack_features(margins, ("b",), 2.5).tolist() == [[-2.5, 2]]
@@ -179,7 +179,7 @@ def test_margins_and_probabilities_of_one_network_by_hand():
     assert lens_probability(margins) == pytest.approx([lens / (lens + math.exp(1)), 0.75], rel=1e-12)
 
 
-def test_the_spread_is_the_standard_deviation_over_networks_of_each_object():
+def test_the_spread_is_the_standard_deviation_over_networks():
     found = spread({"a": np.array([0.1, 0.5]), "b": np.array([0.3, 0.5]), "c": np.array([0.8, 0.5])})
     # Mean 0.4: (0.3**2 + 0.1**2 + 0.4**2) / 3.
     assert found == pytest.approx([math.sqrt(0.26 / 3), 0], abs=1e-7)

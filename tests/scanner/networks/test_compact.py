@@ -9,7 +9,7 @@ from scanner.vocabulary.kinds import KINDS
 
 
 def trained_looking(network):
-    """Random weights, and batch statistics that are not those of a fresh network."""
+    """Give a network random weights, and batch statistics unlike those of a fresh network."""
     torch.manual_seed(0)
     he_initialise(network)
     for module in network.modules():
@@ -20,7 +20,7 @@ def trained_looking(network):
 
 
 @pytest.mark.parametrize("build", [compact, equivariant])
-def test_a_stamp_gives_one_logit_a_kind(build):
+def test_a_stamp_gives_one_logit_per_kind(build):
     network = trained_looking(build(5))
     assert network(torch.randn(3, 5, 100, 100)).shape == (3, len(KINDS))
     with pytest.raises(ValueError, match="n_channels=0"):
@@ -38,7 +38,7 @@ def test_quarter_turns_change_the_equivariant_network_by_rounding_alone(turn):
 
 
 def test_layers_turn_with_their_input():
-    """What comes out for a turned image is the turned output with its orientations moved on by one."""
+    """A turned image gives the turned output with its orientations shifted by one."""
     torch.manual_seed(1)
     x = torch.randn(2, 3, 12, 12)
     lifting, group, norm = LiftingConv(3, 2), GroupConv(2, 5), OrientedBatchNorm(5)

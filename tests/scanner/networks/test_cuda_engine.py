@@ -1,4 +1,4 @@
-"""The GPU's arithmetic on the CPU; what needs a GPU runs where there is one."""
+"""Tests of the GPU's arithmetic on the CPU; cases that need a GPU run where there is one."""
 
 import numpy as np
 import pytest

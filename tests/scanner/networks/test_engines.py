@@ -19,7 +19,7 @@ needs_no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="this machin
 
 
 def only(monkeypatch, *names):
-    """Make this a machine that can use these engines."""
+    """Make this machine appear to support only these engines."""
     works = {name: lambda name=name: name in names for name in ("cuda", "openvino", "torch")}
     monkeypatch.setattr(engines, "_WORKS", works)
 
@@ -28,7 +28,7 @@ def only(monkeypatch, *names):
     ("present", "best"),
     [(("cuda", "openvino", "torch"), "cuda"), (("openvino", "torch"), "openvino"), (("torch",), "torch")],
 )
-def test_auto_is_the_best_that_there_is(monkeypatch, present, best):
+def test_auto_is_the_best_available_engine(monkeypatch, present, best):
     only(monkeypatch, *present)
     assert available_engines() == list(present)
     assert resolve_engine("auto") == best
@@ -52,7 +52,7 @@ def test_an_unknown_engine_is_named():
 
 
 @needs_no_gpu
-def test_cuda_without_a_gpu_says_what_is_missing_and_what_there_is():
+def test_cuda_without_a_gpu_is_refused_naming_usable_engines():
     with pytest.raises(EngineError, match=r"engine cuda needs an NVIDIA GPU .* this machine can use openvino, torch"):
         resolve_engine("cuda")
     with pytest.raises(EngineError, match="engine cuda needs an NVIDIA GPU"):
@@ -67,7 +67,7 @@ def test_a_missing_package_is_named(monkeypatch):
         resolve_engine("openvino")
 
 
-def test_only_a_precision_that_pays_is_allowed(monkeypatch):
+def test_only_a_faster_precision_is_allowed(monkeypatch):
     assert fast_precision("torch") is None
     with pytest.raises(EngineError, match="engine torch computes in float32 on this machine, got precision 'bfloat16'"):
         make_engine(torch.nn.Sequential(), 1, 1, "torch", "bfloat16")
@@ -81,7 +81,7 @@ def test_only_a_precision_that_pays_is_allowed(monkeypatch):
         make_engine(torch.nn.Sequential(), 1, 1, "openvino", "float16")
 
 
-def test_threads_are_those_of_torch():
+def test_threads_set_the_thread_count_of_torch():
     _, card = SHIPPED["OU-H"]
     before = torch.get_num_threads()
     try:

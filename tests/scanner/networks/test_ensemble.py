@@ -25,8 +25,8 @@ def ensemble(tmp_path_factory):
 
 
 @pytest.mark.fault(25)
-def test_every_network_sees_its_own_bands_in_its_own_order(ensemble):
-    """Against the authors' way: one network, one object, one band at a time."""
+def test_each_network_reads_its_bands_in_its_order(ensemble):
+    """Compare with the authors' way: one network, one object, one band at a time."""
     given = stamps(2)
     got = ensemble.score(given)
     built = networks()
@@ -57,8 +57,8 @@ def test_scores_do_not_depend_on_the_batch(ensemble):
     assert np.ptp(whole.p_lens) > 1e-5
 
 
-def test_networks_that_tell_kinds_apart_by_hand(tmp_path):
-    """Softmax over four classes; the probability of a lens is that of all but the first."""
+def test_scores_of_networks_with_four_classes_by_hand(tmp_path):
+    """The networks have four classes; the probability of a lens is that of all except the first."""
     card = write_test_package(tmp_path / "kinds", FLAGSHIP_NETWORKS, geometry="mer10")
     loaded = load_package(tmp_path / "kinds")
     rng = np.random.default_rng(4)
@@ -76,7 +76,7 @@ def test_networks_that_tell_kinds_apart_by_hand(tmp_path):
     assert card.networks[0].classes == KINDS
 
 
-def test_channels_are_prepared_once_a_size(ensemble, monkeypatch):
+def test_channels_are_prepared_once_per_size(ensemble, monkeypatch):
     import scanner.preprocess.network_inputs as module
 
     calls = []

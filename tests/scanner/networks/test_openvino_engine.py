@@ -38,7 +38,7 @@ def test_same_logits_as_torch(name, precision):
     assert np.ptp(expected[:, 1] - expected[:, 0]) > 0.3, "different inputs must give different outputs, or this shows nothing"
 
 
-def test_pools_keep_their_steps_and_padding_and_linear_layers_their_lack_of_a_bias(rng):
+def test_pool_steps_padding_and_missing_biases_are_kept(rng):
     layers = nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.MaxPool2d(4, 3, 1), nn.Flatten()
     network = nn.Sequential(CentreCrop(12), *layers, nn.Linear(48, 2, bias=False)).eval()
     inputs = rng.normal(0, 1, (5, 2, 18, 18)).astype(np.float32)
@@ -48,9 +48,9 @@ def test_pools_keep_their_steps_and_padding_and_linear_layers_their_lack_of_a_bi
 
 
 def test_a_layer_without_a_counterpart_is_named():
-    with pytest.raises(EngineError, match="no MaxPool2d with ceil_mode"):
+    with pytest.raises(EngineError, match="does not support MaxPool2d with ceil_mode"):
         OpenVinoEngine(nn.Sequential(nn.MaxPool2d(2, ceil_mode=True), nn.Flatten()), 1, 5)
-    with pytest.raises(EngineError, match=r"has these layers: CentreCrop, Conv2d, .*, got Sigmoid"):
+    with pytest.raises(EngineError, match=r"supports the layers CentreCrop, Conv2d, .*, got Sigmoid"):
         OpenVinoEngine(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Sigmoid(), nn.Flatten()), 1, 5)
 
 
@@ -74,7 +74,7 @@ def test_the_number_of_threads_changes_no_bit():
     assert np.array_equal(one, three)
 
 
-def test_inputs_of_any_layout_are_read_and_left_alone():
+def test_inputs_of_any_layout_are_read_and_not_changed():
     engine = engine_of("OU-JYH", "float32")
     inputs = inputs_of(SHIPPED["OU-JYH"][1], 9)
     before = inputs.copy()
@@ -96,8 +96,8 @@ def test_results_outlive_the_next_call():
     assert np.array_equal(first, kept)
 
 
-def test_it_is_imported_late_and_tells_nobody(tmp_path):
-    """The package reports its use over the network unless it is stopped, and leaves an identifier in the home folder."""
+def test_openvino_is_imported_late_and_sends_no_telemetry(tmp_path):
+    """OpenVINO reports its use over the network unless that is blocked, and leaves an identifier in the home folder."""
     code = """
 import sys
 seen = set()
@@ -105,12 +105,12 @@ sys.addaudithook(lambda event, args: seen.add(event))
 from torch import nn
 from scanner.networks import engines
 assert "openvino" not in sys.modules
-# On import, urllib3 tries whether this machine has IPv6: it binds a socket on loopback.
+# On import, urllib3 checks whether this machine has IPv6: it binds a socket on loopback.
 seen.clear()
 engines.make_engine(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten()), 1, 5, "openvino", threads=1)
 assert "openvino" in sys.modules
 assert not [name for name in sys.modules if name.startswith("openvino_telemetry.")]
-# Reports leave from a process of their own.
+# OpenVINO sends reports from a separate process.
 sent = [event for event in seen if event.startswith(("socket.", "urllib.", "os.fork", "os.posix_spawn", "subprocess."))]
 sys.exit(f"used the network or a process: {sent}" if sent else 0)
 """

@@ -1,4 +1,4 @@
-"""A package that is not exactly what its card says must not load."""
+"""A package that does not match its card exactly must not load."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ def folder(tmp_path):
     return tmp_path / "pack"
 
 
-def test_what_was_written_is_what_loads(folder):
+def test_a_written_package_loads_unchanged(folder):
     ensemble = load_package(folder)
     for name, network in networks().items():
         loaded = ensemble.engines[name].network.state_dict()
@@ -38,7 +38,7 @@ def test_writing_twice_gives_the_same_bytes(folder, tmp_path):
         assert file.read_bytes() == (tmp_path / "again" / file.name).read_bytes()
 
 
-def test_the_ensemble_digest_follows_scores_not_texts(folder, tmp_path):
+def test_the_ensemble_digest_covers_scores_and_not_texts(folder, tmp_path):
     base = read_card(folder).sha256
     assert write_test_package(tmp_path / "a", description="other", metrics={"auroc": 0.9}).sha256 == base
     assert write_test_package(tmp_path / "b", seed=1).sha256 != base
@@ -91,7 +91,7 @@ CARD_FAULTS = {
 
 @pytest.mark.fault(30)
 @pytest.mark.parametrize("fault", CARD_FAULTS)
-def test_a_card_that_does_not_hold_is_refused(folder, fault):
+def test_a_faulty_card_is_refused(folder, fault):
     change, says = CARD_FAULTS[fault]
     load_package(folder)
     edit(folder, change)

@@ -9,7 +9,7 @@ from scanner.networks.plain import plain_network
 
 
 def network_of(architecture):
-    """With statistics and scales that matter, as after training."""
+    """Return a network with statistics and scales that matter, as after training."""
     torch.manual_seed(0)
     network = ARCHITECTURES[architecture].build(3)
     for module in network.modules():
@@ -21,13 +21,13 @@ def network_of(architecture):
 
 
 @pytest.mark.parametrize("changes", [{"stride": 2}, {"dilation": 2}, {"groups": 2}])
-def test_convolutions_that_it_cannot_repeat_are_refused(changes):
-    with pytest.raises(ValueError, match="must go in steps of one pixel, undilated and in one group, got Conv2d"):
+def test_strided_dilated_and_grouped_convolutions_are_refused(changes):
+    with pytest.raises(ValueError, match="must have a stride of 1, a dilation of 1 and one group, got Conv2d"):
         plain_network(nn.Sequential(nn.Conv2d(2, 4, 3, **changes)))
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_the_same_function_in_plain_layers(architecture):
+def test_plain_layers_compute_the_same_function(architecture):
     network = network_of(architecture)
     assert network.training
     state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
@@ -50,7 +50,7 @@ def test_convolutions_keep_their_exact_weights():
 
 
 @pytest.mark.parametrize(("n", "sizes"), [(0, [0]), (1, [1]), (8, [8]), (19, [8, 8, 3])])
-def test_full_batches_hold_everything_once_and_zeros(n, sizes):
+def test_full_batches_hold_each_input_once_then_zeros(n, sizes):
     inputs = np.random.default_rng(0).random((n, 2, 3, 3), dtype=np.float32)
     batches = list(full_batches(inputs, 8))
     assert [batch.shape for batch in batches] == [(8, 2, 3, 3)] * len(sizes)

@@ -31,7 +31,7 @@ def test_odds_move_by_the_ratio_of_the_prior_odds(tmp_path: Path):
 
 
 def write_calibrated_package(folder: Path, **changes):
-    """A regression that finds each kind as frequent as it was among the objects that it was fitted on, whatever it reads."""
+    """Write a package whose regression gives each kind its frequency among the fitted objects, whatever the input."""
     fractions = (0.4, 0.4, 0.15, 0.05)
     combiner = SoftmaxStack(
         kind="softmax_stack",
@@ -49,7 +49,7 @@ def write_calibrated_package(folder: Path, **changes):
 
 
 @pytest.mark.parametrize(("asked", "expected"), [(None, 0.05), (0.2, 0.2)])
-def test_the_compound_share_is_that_of_the_package_unless_another_is_asked_for(tmp_path: Path, asked, expected: float):
+def test_the_compound_share_of_the_package_is_the_default(tmp_path: Path, asked, expected: float):
     given = write_calibrated_package(tmp_path / "given", prevalence=0.01, compound_share=0.05)
     restated = with_prevalence(tmp_path / "given", tmp_path / "restated", "restated", 0.3, asked)
     assert read_card(tmp_path / "restated") == restated
@@ -70,7 +70,7 @@ def test_a_package_without_a_compound_share_has_none_afterwards(tmp_path: Path):
 
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, float("nan")])
-def test_refuses_what_is_no_fraction(tmp_path: Path, fraction: float):
+def test_a_prevalence_outside_0_to_1_is_refused(tmp_path: Path, fraction: float):
     message = f"must lie between 0 and 1, both excluded, got {fraction:g}$"
     with pytest.raises(PackageError, match=f"^prevalence {message}"):
         with_prevalence(SHIPPED, tmp_path / "x", "x", fraction, None)
@@ -78,7 +78,7 @@ def test_refuses_what_is_no_fraction(tmp_path: Path, fraction: float):
         with_prevalence(SHIPPED, tmp_path / "x", "x", 0.5, fraction)
 
 
-def test_refuses_what_is_not_calibrated(tmp_path: Path):
+def test_an_uncalibrated_package_is_refused(tmp_path: Path):
     write_test_package(tmp_path / "mean")
     with pytest.raises(PackageError, match="not calibrated"):
         with_prevalence(tmp_path / "mean", tmp_path / "x", "x", 0.01, None)
@@ -90,7 +90,7 @@ def test_a_new_package_needs_a_free_name(tmp_path: Path, name: str, message: str
         folder_for_new(name, tmp_path)
 
 
-def test_a_candidate_is_twice_as_likely_a_lens_as_any_object(tmp_path: Path):
+def test_the_default_threshold_is_twice_the_prevalence(tmp_path: Path):
     uncalibrated = write_test_package(tmp_path / "mean")
     rare = with_prevalence(SHIPPED, tmp_path / "rare", "rare", 0.002, None)
     common = with_prevalence(SHIPPED, tmp_path / "common", "common", 0.4, None)

@@ -34,7 +34,7 @@ def test_all_seven_come_with_their_licence_and_limits(package):
 
 @needs_published
 @pytest.mark.parametrize("spec", PAPER_NETWORKS, ids=lambda spec: spec.name)
-def test_every_published_number_arrives(package, spec):
+def test_every_published_weight_is_imported(package, spec):
     theirs = torch.load(PUBLISHED / weights_file(spec), weights_only=True, map_location="cpu")
     ours = package.engines[spec.name].network.state_dict()
     assert len(theirs) == len(ours)
@@ -95,7 +95,7 @@ def damage_not_finite(file):
 
 
 def damage_code(file):
-    """A pickle that would run code when loaded."""
+    """Write a pickle that would run code when loaded."""
     torch.save({"layer.0.weight": Path("x")}, file)
 
 
@@ -113,7 +113,7 @@ def test_a_missing_or_damaged_file_is_named(tmp_path, damage):
     assert not (tmp_path / "out" / "card.json").exists()
 
 
-def test_an_empty_folder_and_a_bad_name(tmp_path):
+def test_an_empty_folder_and_a_bad_name_are_refused(tmp_path):
     with pytest.raises(PackageError, match=r"OU_J_Weights\.pt: missing"):
         import_published(tmp_path, tmp_path / "out", "wilde2022")
     with pytest.raises(PackageError, match=r"\.\./x"):

@@ -31,7 +31,7 @@ def test_batch_size_does_not_matter(build, side):
     assert np.ptp(whole) > 1e-4, "different inputs must give different outputs, or the test shows nothing"
 
 
-def test_more_than_a_chunk_and_nothing_at_all():
+def test_inputs_may_exceed_a_chunk_or_be_empty():
     engine = TorchEngine(network(ou66))
     inputs = np.random.default_rng(0).random((70, 4, 66, 66), dtype=np.float32)
     assert np.abs(engine.logits(inputs)[64:] - engine.logits(inputs[64:])).max() < 1e-5
@@ -39,7 +39,7 @@ def test_more_than_a_chunk_and_nothing_at_all():
 
 
 def test_equals_the_network_written_out_by_hand():
-    """OU-66 from its tensors with functional operations only, in float64, contiguous."""
+    """Run OU-66 from its tensors with functional operations only, in float64, contiguous."""
     net = network(ou66)
     inputs = np.random.default_rng(1).random((3, 4, 66, 66), dtype=np.float32)
     layers = [m.double() for m in network(ou66) if isinstance(m, nn.Conv2d | nn.Linear)]
@@ -53,7 +53,7 @@ def test_equals_the_network_written_out_by_hand():
     assert np.abs(TorchEngine(net).logits(inputs) - expected).max() < 1e-5 * np.abs(expected).max()
 
 
-def test_gradients_of_a_network_in_use_are_those_of_finite_differences():
+def test_gradients_after_scoring_are_those_of_finite_differences():
     engine = TorchEngine(network(ou66))
     rng = np.random.default_rng(2)
     engine.logits(rng.random((1, 4, 66, 66), dtype=np.float32))

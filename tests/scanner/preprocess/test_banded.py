@@ -1,4 +1,4 @@
-"""Against dense products in float64."""
+"""Compares banded products with dense ones in float64."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from scanner.preprocess.banded import banded, both_axes
 
 
 def matrix(n_out, n_in, width, seed=0):
-    """Rows of `width` numbers along the diagonal, zeros elsewhere."""
+    """Return a matrix with `width` numbers in each row along the diagonal, and zeros elsewhere."""
     rng = np.random.default_rng(seed)
     made = np.zeros((n_out, n_in))
     for y in range(n_out):
@@ -20,7 +20,7 @@ def matrix(n_out, n_in, width, seed=0):
     ("n_out", "n_in", "width"), [(7, 9, 1), (30, 10, 2), (10, 30, 5), (20, 20, 9), (5, 3, 3), (8, 8, 8), (1, 1, 1)]
 )
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, ">f4"])
-def test_both_axes_as_a_dense_product(n_out, n_in, width, dtype):
+def test_both_axes_equals_a_dense_product(n_out, n_in, width, dtype):
     operator = matrix(n_out, n_in, width)
     images = np.random.default_rng(1).normal(size=(3, n_in, n_in)).astype(dtype)
     expected = operator @ images.astype(np.float64) @ operator.T
@@ -29,7 +29,7 @@ def test_both_axes_as_a_dense_product(n_out, n_in, width, dtype):
     assert np.abs(got - expected).max() < 2e-6 * np.abs(expected).max()
 
 
-def test_rows_of_zeros_and_zeros_within_the_band():
+def test_rows_of_zeros_and_zeros_within_the_band_work():
     operator = np.array([[0, 0, 0, 0], [0, 2, 0, 1], [0, 0, 0, 3.0]])
     image = np.arange(16.0).reshape(1, 4, 4)
     np.testing.assert_array_equal(both_axes(banded(operator), image)[0], operator @ image[0] @ operator.T)

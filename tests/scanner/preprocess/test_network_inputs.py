@@ -1,4 +1,4 @@
-"""The input of the networks against scikit-image and a loop."""
+"""Compares the input of the networks with scikit-image and a loop."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -22,7 +22,7 @@ MIXED = (*MIXED, *channels("centre_asinh", "VIS", "Y"), *channels("min_max", "J"
 
 
 @pytest.mark.parametrize("n_pixels", [66, 200])
-def test_each_band_is_resized_and_scaled_on_its_own_as_the_authors_do(n_pixels):
+def test_each_band_is_resized_and_scaled_like_the_authors(n_pixels):
     given = stamps()
     order = ("J", "Y", "H", "VIS")
     got = network_input(given, channels("min_max", *order), n_pixels)
@@ -35,20 +35,20 @@ def test_each_band_is_resized_and_scaled_on_its_own_as_the_authors_do(n_pixels):
             assert np.abs(got[i, channel] - expected).max() < 1e-6
 
 
-def test_bands_come_in_the_order_asked():
+def test_bands_come_in_the_requested_order():
     given = stamps()
     swapped, straight = (network_input(given, channels("min_max", *order), 66) for order in (("H", "J"), ("J", "H")))
     assert np.array_equal(swapped, straight[:, ::-1])
 
 
-def test_channels_of_all_scales_lie_where_they_were_asked_for():
+def test_channels_of_all_scales_come_in_the_requested_order():
     given = stamps()
     got = network_input(given, MIXED, 200)
     assert got.flags.c_contiguous
     for place, channel in enumerate(MIXED):
         expected = scaled(resized(given[channel.band], 200), [channel.scaling])[channel.scaling]
         np.testing.assert_array_equal(got[:, place], expected, err_msg=f"{place}: {channel}")
-    # No two of them are equal but the one that is asked for twice, so that each is told from each other.
+    # Only the channel that is requested twice is equal to another, so that the test distinguishes all channels.
     equal = [(i, j) for j in range(len(MIXED)) for i in range(j) if np.array_equal(got[:, i], got[:, j])]
     assert equal == [(2, 7)]
 
@@ -63,8 +63,8 @@ def test_a_row_does_not_depend_on_the_batch(n_pixels):
         assert part.tobytes() == together[rows].tobytes()
 
 
-def test_wherever_the_pixels_lie(tmp_path):
-    """In files mapped to memory, read-only, one object after the other with all of its bands, or in double precision."""
+def test_the_memory_layout_of_the_pixels_does_not_matter(tmp_path):
+    """Pixels may be memory-mapped, read-only, interleaved by band, in Fortran order, reversed, or in double precision."""
     rng = np.random.default_rng(2)
     pixels = rng.normal(size=(5, 4, 100, 100)).astype(np.float32)
     np.save(tmp_path / "pixels.npy", pixels)

@@ -1,4 +1,4 @@
-"""Against the full matrices."""
+"""Compares compiled regridding with the full matrices."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from scanner.preprocess.resample import area_operator, coverage, regrid
         (77, 0.137, 66, 0.3),
     ],
 )
-def test_the_sums_are_those_of_the_matrices(n_in, scale_in, n_out, scale_out):
+def test_regridding_equals_the_matrix_product(n_in, scale_in, n_out, scale_out):
     rows = axis_regrid(n_in, scale_in, n_out, scale_out)
     columns = axis_regrid(n_in + 2, scale_in, n_out, scale_out)
     image = np.random.default_rng(0).normal(1, 1, (n_in, n_in + 2)).astype(np.float32)
@@ -27,12 +27,12 @@ def test_the_sums_are_those_of_the_matrices(n_in, scale_in, n_out, scale_out):
     np.testing.assert_array_equal(rows.coverage, coverage(n_in, scale_in, n_out, scale_out))
 
 
-def test_edges_that_coincide_up_to_rounding_make_no_sliver():
+def test_edges_that_coincide_up_to_rounding_add_no_weight():
     assert axis_regrid(198, 0.1, 66, 0.3).weights.shape == (66, 3)
     assert axis_regrid(198, 0.1, 66, 0.3).crop_start is None
 
 
-def test_a_crop_is_known_as_one():
+def test_a_crop_is_recognised():
     assert axis_regrid(300, 0.1, 200, 0.1).crop_start == 50
     assert axis_regrid(201, 0.1, 200, 0.10001).crop_start == 0
     assert axis_regrid(199, 0.1, 200, 0.1).crop_start is None

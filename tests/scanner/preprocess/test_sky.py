@@ -1,4 +1,4 @@
-"""Against the numbers that noise was drawn with, and against numbers worked out by hand."""
+"""Compares sky level and sigma with those of simulated noise, and with numbers computed by hand."""
 
 import math
 
@@ -14,7 +14,7 @@ def noise(n=60, level=0.3, sigma=2.0, seed=0):
     return np.random.default_rng(seed).normal(level, sigma, (n, 100, 100)).astype(np.float32)
 
 
-def test_plain_sky():
+def test_level_and_sigma_of_plain_noise_are_found():
     level, sigma = sky_level_and_sigma(noise())
     assert level.mean() == pytest.approx(0.3, abs=0.03)
     assert sigma.mean() == pytest.approx(2.0, rel=0.01)
@@ -22,17 +22,17 @@ def test_plain_sky():
     assert sigma.std() < 0.1
 
 
-def test_light_over_half_the_stamp_hardly_matters():
+def test_light_over_half_the_stamp_has_little_effect():
     images = noise()
     images[:, :50] += np.abs(np.random.default_rng(1).normal(0, 20, images[:, :50].shape)).astype(np.float32)
     level, sigma = sky_level_and_sigma(images)
-    # A seventh of a sigma too high, and a fifteenth too wide.
+    # The level is a seventh of a sigma too high, and the sigma a fifteenth too large.
     assert level.mean() == pytest.approx(0.3, abs=0.33)
     assert level.std() < 0.12
     assert sigma.mean() == pytest.approx(2.0, rel=0.08)
 
 
-def test_masked_pixels_and_one_star_do_not_matter():
+def test_masked_pixels_and_one_star_have_little_effect():
     images = noise(level=5.0)
     expected = sky_level_and_sigma(images)
     images[:, 40:60, 40:60] = 0
@@ -42,7 +42,7 @@ def test_masked_pixels_and_one_star_do_not_matter():
         assert np.abs(got - want).max() < 0.15
 
 
-def test_each_image_is_on_its_own_whatever_else_is_in_the_batch():
+def test_images_of_a_batch_do_not_affect_each_other():
     images = noise(3)
     images[1] *= 1e6
     together = sky_level_and_sigma(images)
@@ -51,7 +51,7 @@ def test_each_image_is_on_its_own_whatever_else_is_in_the_batch():
         assert (together[0][i], together[1][i]) == (alone[0][0], alone[1][0])
 
 
-def test_images_of_nothing_but_masks_or_one_value_have_a_sigma_above_zero():
+def test_masked_or_constant_images_have_a_positive_sigma():
     images = np.zeros((3, 32, 32), np.float32)
     images[1, 3, 3] = 7
     images[2] = 4
@@ -78,7 +78,7 @@ def skies():
 
 
 @pytest.mark.parametrize("dtype", [np.float64, ">f4"])
-def test_the_same_numbers_whatever_they_are_stored_as(dtype):
+def test_results_do_not_depend_on_the_stored_type(dtype):
     images = skies()
     for got, expected in zip(sky_level_and_sigma(images.astype(dtype)), sky_level_and_sigma(images), strict=True):
         assert got == pytest.approx(expected, rel=1e-9, abs=0)
@@ -89,7 +89,7 @@ def test_the_order_of_the_pixels_does_not_matter():
     shuffled = images.copy()
     sampled = images[:, ::2, ::2].reshape(len(images), -1)
     shuffled[:, ::2, ::2] = np.random.default_rng(1).permuted(sampled, axis=1).reshape(len(images), 50, 50)
-    # Nor does any pixel between those that are looked at.
+    # Pixels between the sampled ones have no effect.
     shuffled[:, 1::2] = 1e9
     shuffled[:, :, 1::2] = np.nan
     for got, expected in zip(sky_level_and_sigma(shuffled), sky_level_and_sigma(images), strict=True):
@@ -97,7 +97,7 @@ def test_the_order_of_the_pixels_does_not_matter():
 
 
 def sky_of(values):
-    """Level and sigma of one image of which these are the pixels that are looked at."""
+    """Return level and sigma of one image with these values as its sampled pixels."""
     values = np.asarray(values, np.float64)
     image = np.full((1, 2 * len(values) - 1, 1), 1e6)
     image[0, ::2, 0] = values
@@ -107,11 +107,11 @@ def sky_of(values):
 
 RMS_WITHIN = 0.953803
 HALF_WIDTH = 0.4307273
-"""In sigma, of the interval about the mean that holds a third of Gaussian noise."""
+"""Half width, in sigma, of the interval about the mean that holds a third of Gaussian noise."""
 
 
-def test_five_and_twenty_numbers_worked_out_by_hand():
-    """The densest third of 8, 9, ..., 32 is the first: 8-16, so that the guess is 12 +- 8 / (2 * 0.4307) = 12 +- 9.287.
+def test_sky_of_25_numbers_equals_the_hand_calculation():
+    """The densest third of 8, 9, ..., 32 is the first: 8-16, so that the estimate is 12 +- 8 / (2 * 0.4307) = 12 +- 9.287.
 
     1. Below 12 lie 8-11: sqrt((1 + 4 + 9 + 16) / 4) = 2.739; within 1.5 sigma 8-25: level 16.5, sigma 2.739 / 0.9538 = 2.871.
     2. Down to 9.32 lie 10-16: sqrt(4 * (0.5**2 + ... + 6.5**2) / 28) = 4.031; within 4.31 13-20: level 16.5, sigma 4.226.
@@ -125,19 +125,19 @@ def test_five_and_twenty_numbers_worked_out_by_hand():
         assert sigma == pytest.approx(math.sqrt(242.25 / 9) / RMS_WITHIN, rel=1e-12)
 
 
-def test_more_than_a_third_of_one_value_are_the_sky():
-    """The densest five of fifteen have no width: the guess is 103 +- 1e-30, in reach of which nothing else ever lies."""
+def test_a_value_of_more_than_a_third_is_the_sky():
+    """The densest five of fifteen have no width: the estimate is 103 +- 1e-30, and no other value lies in that range."""
     assert sky_of(np.repeat([100, 101, 102, 103], [1, 2, 4, 8])) == (103, MIN_SIGMA)
 
 
 @pytest.mark.parametrize(("n_left", "is_sky"), [(2, False), (1, True)])
-def test_zeros_are_masked_pixels_unless_they_are_more_than_nine_tenths(n_left, is_sky):
-    """Of twenty."""
+def test_zeros_are_masked_unless_more_than_nine_tenths(n_left, is_sky):
+    """The image has twenty pixels."""
     level, _ = sky_of([5.0] * n_left + [0.0] * (20 - n_left))
     assert level == (0 if is_sky else 5)
 
 
-def test_masked_pixels_are_left_out_whatever_lies_below_and_above_them():
+def test_masked_pixels_are_left_out_among_any_values():
     values = np.arange(-12, 13) - 0.25
     assert sky_of([*values, 0, 0, 0]) == sky_of(values)
     assert sky_of([*(values + 40), 0, 0, 0]) == sky_of(values + 40)
@@ -145,20 +145,20 @@ def test_masked_pixels_are_left_out_whatever_lies_below_and_above_them():
 
 
 @pytest.mark.parametrize(("share", "at"), [(0, 0), (0.1, 50), (0.3, 9), (0.5, 1000)])
-def test_ideal_noise_is_found_under_light_far_above_it(share, at):
-    """Noise with exactly the quantiles of a normal distribution, level 7 and sigma 3; a share of all pixels holds light."""
+def test_ideal_noise_is_found_despite_much_brighter_light(share, at):
+    """The noise has exactly the quantiles of a normal distribution, level 7 and sigma 3; a fraction of pixels holds light."""
     n = 2500
     noise = 7 + 3 * ndtri((np.arange(n) + 0.5) / n)
     n_light = round(n * share / (1 - share))
     level, sigma = sky_of([*noise, *(7 + 3 * (at + np.linspace(0, 5, n_light)))])
     assert level == pytest.approx(7, abs=0.03)
-    # Its scatter within 2.5 sigma is divided by a number that is 0.08 % too small.
+    # The code divides the scatter within 2.5 sigma by a number that is 0.08 % too small.
     inside = math.sqrt(1 - 5 * norm.pdf(2.5) / (2 * norm.cdf(2.5) - 1))
     assert sigma == pytest.approx(3 * inside / RMS_WITHIN, rel=0.005)
 
 
-def test_the_width_of_the_first_guess_is_that_of_gaussian_noise():
-    """Three numbers, the lower two of which are nearer: nothing lies in reach of the guess, which stays."""
+def test_first_estimate_assumes_the_width_of_gaussian_noise():
+    """The lower two of three numbers are nearest: no number lies in the clipped range, so that the first estimate stays."""
     assert 2 * norm.cdf(HALF_WIDTH) - 1 == pytest.approx(1 / 3, abs=1e-7)
     level, sigma = sky_of([10, 12, 1000])
     assert level == pytest.approx(11, abs=1e-12)
@@ -166,13 +166,13 @@ def test_the_width_of_the_first_guess_is_that_of_gaussian_noise():
 
 
 @pytest.mark.parametrize(("factor", "offset"), [(2.0, 0.0), (1.0, 512.0), (2.0**-60, 0.0), (0.5, -64.0)])
-def test_units_and_zero_points_go_through(factor, offset):
+def test_level_and_sigma_follow_units_and_zero_points(factor, offset):
     values = np.random.default_rng(4).normal(0.3, 2, 2500)
     level, sigma = sky_of(values)
     assert sky_of(values * factor + offset) == pytest.approx((level * factor + offset, sigma * factor), rel=1e-9)
 
 
-def test_images_of_one_pixel_and_batches_of_none():
+def test_images_of_one_pixel_and_empty_batches_work():
     level, sigma = sky_level_and_sigma(np.full((1, 1, 1), 3, np.float32))
     assert (level[0], sigma[0]) == (3, MIN_SIGMA)
     assert [len(found) for found in sky_level_and_sigma(np.empty((0, 10, 10), np.float32))] == [0, 0]

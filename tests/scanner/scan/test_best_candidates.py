@@ -1,4 +1,4 @@
-"""Which stamps are kept while a unit is scored, and what becomes of them."""
+"""Check the stamps that are kept while a unit is scored, and the maps made from them."""
 
 from dataclasses import replace
 
@@ -54,7 +54,7 @@ def rows_of(n):
 
 @pytest.fixture(scope="module")
 def exact():
-    """A scanner whose threshold a quarter of some rows reaches, these rows, and their table, scored eight at a time."""
+    """Rows, a config and a scanner whose threshold a quarter of the rows reach, and their table, scored eight at a time."""
     rows = rows_of(24)
     p_lens = load_package(FLAGSHIP).score(made_stamps(MER_10, 24)).p_lens
     config = ScanConfig(
@@ -64,7 +64,7 @@ def exact():
     return rows, config, scanner, scanner.score(rows)
 
 
-def test_the_best_candidates_have_maps_and_scores_are_what_they_were(exact):
+def test_the_best_candidates_have_maps_and_unchanged_scores(exact):
     rows, config, _, table = exact
     check_maps(table, config)
     plain = open_scanner(FLAGSHIP, config.model_copy(update={"maps_per_unit": 0}), 1).score(rows)
@@ -76,12 +76,12 @@ def test_the_best_candidates_have_maps_and_scores_are_what_they_were(exact):
 def test_maps_do_not_depend_on_the_batches(exact, batch_size):
     rows, _, scanner, table = exact
     names = [column.name for column in (*EXPLANATION_COLUMNS, *MAP_COLUMNS)]
-    # The scores of torch's engine differ by their last digits.
+    # The scores of the torch engine may differ in the last digits.
     assert scanner.with_batch_size(batch_size).score(rows).select(names).equals(table.select(names))
 
 
-def test_maps_are_the_same_swept_and_not(exact):
-    """With a fast ensemble that is a little off."""
+def test_maps_are_the_same_with_and_without_sweep(exact):
+    """The fast ensemble has a small error."""
     rows, config, scanner, table = exact
     sweep = Sweep(ABitOff(load_package(FLAGSHIP)), "bfloat16", config.candidate_threshold, margin=0.4)
     swept = CutoutScanner(scanner._ensemble, 8, sweep, scanner._mapping).score(rows)

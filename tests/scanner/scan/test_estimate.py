@@ -36,7 +36,7 @@ MEASURED = Measured(
 )
 
 
-def test_a_survey_in_closed_form():
+def test_the_estimate_matches_a_closed_form():
     # A unit takes 36 core seconds to cut and 144 to score, so 90 s of two cores; fetching 6 GB takes 60 s meanwhile.
     found = estimate(MEASURED, n_units=1001, workers=10)
     assert found.limited_by == "computing"
@@ -47,7 +47,7 @@ def test_a_survey_in_closed_form():
     assert found.memory_bytes == 10**10
 
 
-def test_a_slow_store_limits():
+def test_a_slow_store_limits_the_scan():
     found = estimate(MEASURED.model_copy(update={"fetch_bytes_per_s": 5e7}), n_units=3, workers=5)
     assert found.limited_by == "fetching"
     assert found.wall_hours == pytest.approx((36 + 120) / 3600)
@@ -56,7 +56,7 @@ def test_a_slow_store_limits():
 
 
 @pytest.mark.parametrize(("n_units", "workers"), [(0, 1), (1, 0)])
-def test_nothing_to_do_and_nobody_to_do_it_are_refused(n_units, workers):
+def test_zero_units_or_workers_are_refused(n_units, workers):
     with pytest.raises(ValueError, match=f"must be >= 1, got {n_units} and {workers}"):
         estimate(MEASURED, n_units, workers)
 
@@ -71,12 +71,12 @@ def shards(tmp_path_factory):
 
 
 def kilobytes(name):
-    """Of this process, as the system tells it."""
+    """Read a memory size of this process from the system."""
     return int(re.search(rf"{name}:\s+(\d+) kB", Path("/proc/self/status").read_text())[1])
 
 
 def takes(clock, monkeypatch, module, name, seconds):
-    """Let a function take so many seconds of a clock that stands still else."""
+    """Make a function advance a clock, which otherwise stands still, by a number of seconds."""
     real = getattr(module, name)
 
     def slow(*args, **kwargs):
@@ -86,9 +86,9 @@ def takes(clock, monkeypatch, module, name, seconds):
     monkeypatch.setattr(module, name, slow)
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs a system that tells of memory")
-def test_what_is_measured_is_what_was_done(shards, monkeypatch):
-    """With a clock that only opening, cutting, scoring and fetching move on: each by another time."""
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc/self/status")
+def test_the_measurement_matches_the_work_done(shards, monkeypatch):
+    """Only opening, cutting, scoring and fetching advance the clock, each by another time."""
     package, clock, scored = SHIPPED_DIR / "mer3-sim", [0.0], []
     monkeypatch.setattr(estimates, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
     score_batches = CutoutScanner.score_batches
@@ -103,14 +103,14 @@ def test_what_is_measured_is_what_was_done(shards, monkeypatch):
     found = measure(unit, plan, package, threads=1)
     size = (shards / "shard-00000.parquet").stat().st_size
     assert (found.n_scored, found.n_rows, found.threads, found.read_bytes) == (69, 70, 1, size)
-    # The first batch is scored once more before, which does not count.
+    # The first batch is also scored once before the measurement.
     assert [table.num_rows for table in scored] == [63, 69]
     assert (found.start_s, found.cut_per_s, found.score_per_s, found.fetch_bytes_per_s) == (3, 69 / 5, 69 / 7, size / 11)
     assert found.written_bytes_per_row == len(encode_table(scored[1])) / 69
     assert before * 1024 <= found.memory_bytes <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def test_the_command_prints_what_programs_read(shards):
+def test_the_command_prints_json(shards):
     command = [
         Path(sys.executable).with_name("lensscan"),
         "plan",
@@ -128,7 +128,7 @@ def test_the_command_prints_what_programs_read(shards):
     assert found["wall_hours"] > 0
 
 
-def test_a_tile_is_measured_too_and_one_that_lacks_a_band_is_an_error(tmp_path):
+def test_a_tile_is_measured_unless_it_lacks_a_band(tmp_path):
     package = SHIPPED_DIR / "mer3-sim"
     write_tile(tmp_path, 1, 6)
     plan = build_plan(str(tmp_path), "2026-01-01", read_card(package), ScanConfig(sweep=False))

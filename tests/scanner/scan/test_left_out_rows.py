@@ -1,4 +1,4 @@
-"""Units some of whose rows killed workers: these are rejected unseen, and every other row keeps its own scores."""
+"""Scan units with rows that killed workers: these are rejected without being read, and all others keep their scores."""
 
 from dataclasses import replace
 
@@ -22,13 +22,13 @@ from tests.tiles import write_tile
 
 N_ROWS = 9
 BAD = (1, 4, 7)
-"""Rows that are rejected for what they are, whatever is left out."""
+"""Rows that are rejected for their own faults, whichever rows are left out."""
 KILLED = Rejection(RejectCode.WORKER_CRASH, "it killed a worker")
 LEFT_OUT = [(0,), (8,), (3,), (5, 2), (1,), (0, 1, 2), (7, 8), (4, 0, 8), (0, 2, 4, 6, 8), tuple(range(1, 9)), tuple(range(9))]
 
 
 class Brightest:
-    """p_lens is the place of the brightest pixel of VIS, which no two of the rows have in common; it tells what it saw."""
+    """Ensemble whose p_lens is the place of the brightest pixel of VIS, different for each row; it records its scores."""
 
     geometry = CHALLENGE
     network_names = ("A",)
@@ -43,7 +43,7 @@ class Brightest:
 
 
 def tile_unit(folder):
-    """Sources at `BAD` lie outside their tile."""
+    """Make a tile whose sources at `BAD` lie outside the tile."""
     write_tile(folder, 3, N_ROWS)
     (path,) = folder.glob("*FINAL-CAT*")
     with fits.open(path, mode="update") as hdus:
@@ -52,7 +52,7 @@ def tile_unit(folder):
     return unit
 
 
-def test_reading_a_whole_tile_reads_its_mosaics_and_cuts_no_stamp(tmp_path, monkeypatch):
+def test_read_whole_reads_mosaics_and_cuts_no_stamp(tmp_path, monkeypatch):
     unit, read, cut = tile_unit(tmp_path), [], []
     read_mosaics, rows = scan_module.read_mosaics, TileCatalogue.rows
     monkeypatch.setattr(scan_module, "read_mosaics", lambda uris, geometry: read.append(uris) or read_mosaics(uris, geometry))
@@ -63,7 +63,7 @@ def test_reading_a_whole_tile_reads_its_mosaics_and_cuts_no_stamp(tmp_path, monk
 
 
 def shard_unit(folder):
-    """Stamps at `BAD` are blank."""
+    """Make a shard whose stamps at `BAD` are blank."""
     folder.mkdir()
     rng = np.random.default_rng(0)
     stamps = {
@@ -86,7 +86,7 @@ def unit(request, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def whole(unit):
-    """The unit's rows where none is left out."""
+    """Rows of the unit from a scan that leaves out no row."""
     table = scan_unit(unit, CutoutScanner(Brightest()), "2026-01-02")
     rows = table.to_pylist()
     assert [place for place, row in enumerate(rows) if row["status"] != "scored"] == list(BAD)
@@ -106,7 +106,7 @@ def scanned_without(unit, left_out, scanner):
 
 
 @pytest.mark.parametrize("left_out", LEFT_OUT, ids=str)
-def test_rows_beside_those_left_out_keep_their_scores_and_rejections(unit, whole, left_out):
+def test_other_rows_keep_their_scores_and_rejections(unit, whole, left_out):
     ensemble = Brightest()
     table = scanned_without(unit, left_out, CutoutScanner(ensemble, 2))
     assert table.to_pylist() == expected(whole, left_out)
@@ -115,12 +115,12 @@ def test_rows_beside_those_left_out_keep_their_scores_and_rejections(unit, whole
     assert sorted(ensemble.seen) == sorted(looked_at)
 
 
-def test_a_unit_of_which_nothing_is_left_out_is_scanned_as_it_is(unit, whole):
+def test_a_unit_without_left_out_rows_is_scanned_whole(unit, whole):
     assert scanned_without(unit, (), CutoutScanner(Brightest(), 2)).to_pylist() == whole
 
 
-def test_a_unit_that_is_read_twice_leaves_the_same_rows_out_both_times(unit, whole):
-    """The second time it is read because the sweep is off by too much."""
+def test_a_second_read_leaves_out_the_same_rows(unit, whole):
+    """The unit is read a second time because the error of the sweep is too large."""
 
     class Off(Brightest):
         def score(self, stamps):
@@ -144,7 +144,7 @@ def test_progress_counts_rows_that_are_left_out(unit):
     assert sorted(told) == told
 
 
-def test_rows_that_another_unit_owns_do_not_count_among_the_places(unit, whole):
+def test_row_numbers_skip_rows_that_another_unit_owns(unit, whole):
     ids = [row["object_id"] for row in whole]
     fewer = unit.model_copy(update={"n_rows": N_ROWS - 2, "owned_elsewhere": (ids[0], ids[3])})
     table = scanned_without(fewer, (0, 3), CutoutScanner(Brightest(), 2))

@@ -1,4 +1,4 @@
-"""Fast and exact scores side by side: with ensembles whose rounding is known by hand, and with the shipped networks."""
+"""Compare fast and exact scores, with ensembles whose rounding is known by hand and with the shipped networks."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from tests.scanner.rounding import sweep_by_rounding
 
 
 class Told:
-    """p_lens is written in the first pixel of VIS; log odds are off by what the second says, times `rounding`."""
+    """Ensemble whose p_lens is the first pixel of VIS; the error of its log-odds is the second pixel times `rounding`."""
 
     geometry = CHALLENGE
     network_names = ("A",)
@@ -58,15 +58,15 @@ def test_candidates_and_their_numbers_do_not_depend_on_the_sweep():
     assert not np.isclose(table["p_lens"].to_numpy()[~again], exact["p_lens"].to_numpy()[~again], atol=1e-4).all()
 
 
-def test_a_sweep_that_is_off_by_more_than_it_may_be_is_given_up(caplog):
+def test_a_sweep_with_a_large_error_is_given_up(caplog):
     rows = cutouts(np.full(300, 0.5), np.ones(300))
     exact = CutoutScanner(Told(), 64).score(rows)
     table = CutoutScanner(Told(), 64, Sweep(Told(0.3), "bfloat16", 0.99, margin=0.4)).score(rows)
     assert table.equals(exact)
-    assert "bfloat16 is off by 0.3 in log odds, at most 0.2 is allowed for: every row" in caplog.text
+    assert "bfloat16 is off by 0.3 in log-odds, at most 0.2 is allowed: every row" in caplog.text
 
 
-def test_where_most_rows_could_be_candidates_the_sweep_is_given_up():
+def test_a_sweep_with_many_possible_candidates_is_given_up():
     rows = cutouts(np.full(2000, 0.9), np.zeros(2000))
     fast, slow = Told(), Told()
     table = CutoutScanner(slow, 64, Sweep(fast, "bfloat16", 0.5, margin=0.4)).score(rows)
@@ -83,7 +83,7 @@ def test_a_batch_of_rejections_alone_does_not_end_the_sweep():
     assert fast.n_scored == 128
 
 
-def test_the_audit_sees_what_the_threshold_does_not():
+def test_the_audit_finds_errors_far_below_the_threshold():
     sweep = Sweep(Told(), "bfloat16", 0.99, 0.4)
     chosen = sweep.to_score_again(np.arange(127, 258), np.full(131, 0.01, np.float32))
     assert np.flatnonzero(chosen).tolist() == [1, 129]
@@ -93,14 +93,14 @@ def test_the_audit_sees_what_the_threshold_does_not():
 
 
 @pytest.mark.parametrize(("threshold", "expected"), [(0.0, True), (1.0, False)])
-def test_thresholds_at_the_ends_of_the_scale(threshold, expected):
+def test_thresholds_of_zero_and_one_are_allowed(threshold, expected):
     sweep = Sweep(Told(), "bfloat16", threshold, 0.1)
     assert sweep.to_score_again(np.array([1, 2]), np.array([0.2, 0.8], np.float32)).tolist() == [expected] * 2
     # A probability of exactly one is a candidate at any threshold.
     assert sweep.to_score_again(np.array([1]), np.array([1.0], np.float32)).all()
 
 
-def test_the_margin_is_four_times_the_largest_error_on_made_images():
+def test_the_margin_is_four_times_the_largest_error():
     class Off(Told):
         def score(self, stamps):
             odds = stamps["VIS"].mean(axis=(1, 2)).astype(np.float64) * self.rounding
@@ -113,7 +113,7 @@ def test_the_margin_is_four_times_the_largest_error_on_made_images():
     assert make_sweep(Off(1.0), "bfloat16", Off(1.0), 0.5).margin == 0.05
 
 
-def test_made_images_are_the_same_every_time_and_span_faint_to_bright():
+def test_made_images_are_reproducible_and_span_faint_to_bright():
     first, second = made_stamps(MER_10, 32), made_stamps(MER_10, 32)
     assert all(np.array_equal(first[band], second[band]) for band in MER_10.grids)
     peaks = first["VIS"].max(axis=(1, 2))
@@ -123,13 +123,13 @@ def test_made_images_are_the_same_every_time_and_span_faint_to_bright():
 
 def test_made_images_show_the_same_sky_on_every_grid():
     made = made_stamps(CHALLENGE, 32)
-    # Three pixels of VIS in one of NISP: every third has its centre where that has its own.
+    # A NISP pixel is three VIS pixels wide, so every third VIS pixel has the same centre as a NISP pixel.
     difference = made["VIS"][:, 2:200:3, 2:200:3] - made["H"]
     assert difference.std() == pytest.approx(np.sqrt(2), rel=0.01)
     assert np.abs(difference).max() < 6 * np.sqrt(2)
 
 
-def test_made_galaxies_fade_as_discs_do_and_have_a_ring_on_one_side():
+def test_made_galaxies_are_discs_with_a_ring_on_one_side():
     vis = made_stamps(CHALLENGE, 32)["VIS"]
     middle = vis[:, 99:101].mean(axis=1)
     left, right = middle[:, :100][:, ::-1], middle[:, 100:]
@@ -164,17 +164,17 @@ def test_the_numbers_of_made_images_never_change():
 
 def test_log_odds_of_known_probabilities():
     assert log_odds([0.5, 0.75, 0.1]) == pytest.approx([0, np.log(3), -np.log(9)])
-    # As far as float32 can tell a probability from one, and far beyond that at zero.
+    # The limit at one is the resolution of float32; the limit at zero is much finer.
     assert log_odds([0, 1e-40, 1]) == pytest.approx([-np.log(1e30), -np.log(1e30), np.log(2**24 - 1)])
 
 
-def test_the_largest_error_is_taken_in_either_direction_and_none_is_zero():
+def test_the_largest_error_is_symmetric_and_zero_for_no_rows():
     half, more = np.float32([0.5, 0.5]), np.float32([0.5, 0.75])
     assert largest_error(half, more) == largest_error(more, half) == pytest.approx(np.log(3))
     assert largest_error(half[:0], half[:0]) == 0
 
 
-def test_a_row_at_the_threshold_less_the_margin_is_scored_again_and_one_below_is_not():
+def test_rows_from_threshold_minus_margin_on_are_scored_again():
     sweep = Sweep(Told(), "bfloat16", 0.75, np.log(3))
     p_lens = 1 / (1 + np.exp([-1e-6, 1e-6]))
     assert sweep.to_score_again(np.array([1, 2]), p_lens).tolist() == [True, False]
@@ -188,7 +188,7 @@ def test_a_row_at_the_threshold_less_the_margin_is_scored_again_and_one_below_is
 def test_an_error_of_just_half_the_margin_is_allowed():
     fast, exact = np.float32([0.5]), np.float32([0.7])
     Sweep(Told(), "bfloat16", 0.9, 2 * largest_error(fast, exact)).check(fast, exact)
-    with pytest.raises(SweepError, match=r"^bfloat16 is off by 0\.847 in log odds, at most 0\.846 is allowed for$"):
+    with pytest.raises(SweepError, match=r"^bfloat16 is off by 0\.847 in log-odds, at most 0\.846 is allowed$"):
         Sweep(Told(), "bfloat16", 0.9, 1.692).check(fast, exact)
 
 
@@ -204,11 +204,11 @@ def test_an_error_of_just_half_the_margin_is_allowed():
         (1000, 401, False),
     ],
 )
-def test_sweeping_pays_until_more_than_two_in_five_of_256_rows_had_to_be_scored_again(n_seen, n_again, expected):
+def test_a_sweep_pays_for_up_to_two_in_five_rows(n_seen, n_again, expected):
     assert pays(n_seen, n_again) is expected
 
 
-def test_a_sweep_is_made_of_what_it_was_given():
+def test_make_sweep_keeps_its_arguments():
     fast, exact = Told(), Told()
     sweep = make_sweep(fast, "bfloat16", exact, 0.25)
     assert (sweep.ensemble, sweep.precision, sweep.candidate_threshold, sweep.margin) == (fast, "bfloat16", 0.25, 0.05)
@@ -217,7 +217,7 @@ def test_a_sweep_is_made_of_what_it_was_given():
 
 @pytest.fixture
 def told_packages(monkeypatch):
-    """In place of any package, an ensemble that is told what to say, and one that is off where it is loaded in bfloat16."""
+    """Replace every package by an ensemble with given scores, which has an error if it is loaded in bfloat16."""
     monkeypatch.setattr(scoring, "fast_precision", lambda _engine: "bfloat16")
     monkeypatch.setattr(
         scoring, "load_package", lambda _folder, _engine, precision, _threads: Told(0.0 if precision == "float32" else 0.02)
@@ -225,7 +225,7 @@ def told_packages(monkeypatch):
 
 
 @pytest.mark.parametrize("above", [None, 0.3, 0.6])
-def test_every_row_that_a_second_ensemble_is_asked_about_has_exact_scores(told_packages, above, tmp_path):
+def test_every_row_for_a_second_ensemble_has_exact_scores(told_packages, above, tmp_path):
     second = above and SecondOpinion(ensemble_name="other", ensemble_sha256="0" * 64, above=above)
     rows = cutouts(np.linspace(0.02, 0.98, 97), np.ones(97))
     exact = CutoutScanner(Told()).score(rows)["p_lens"].to_numpy()
@@ -234,7 +234,7 @@ def test_every_row_that_a_second_ensemble_is_asked_about_has_exact_scores(told_p
     assert table["p_lens"].to_numpy()[is_asked].tolist() == exact[is_asked].tolist()
     precision = np.array(table["precision"].to_pylist())
     assert set(precision[is_asked]) == {"float32"}
-    # The first row is the audit's. The margin about the threshold is four times the largest error of noise, some 0.3.
+    # The first row is scored for the audit. The margin is four times the largest error of noise, some 0.3.
     is_far = log_odds(exact) < log_odds(above or 0.9) - 0.5
     assert set(precision[is_far][1:]) == {"bfloat16"}
     assert is_far.sum() > 10
@@ -246,13 +246,13 @@ def test_without_a_sweep_every_row_has_exact_scores(told_packages, tmp_path):
     assert table.equals(CutoutScanner(Told()).score(rows))
 
 
-def test_the_shipped_networks_give_the_same_candidates_swept_in_emulated_bfloat16(monkeypatch):
+def test_shipped_networks_find_the_same_candidates_in_emulated_bfloat16(monkeypatch):
     sweep_by_rounding(monkeypatch)
     swept_as_exact("mer3-sim", MER_10, 40, "torch")
 
 
 @pytest.mark.parametrize(("name", "geometry", "n"), [("mer3-sim", MER_10, 96), ("ou7-sim", CHALLENGE, 32)])
-def test_the_shipped_networks_give_the_same_candidates_swept_and_not(name, geometry, n):
+def test_shipped_networks_find_the_same_candidates_with_a_sweep(name, geometry, n):
     engine = resolve_engine("auto")
     if fast_precision(engine) is None:
         pytest.skip(f"{engine} has no faster precision on this machine")

@@ -1,4 +1,4 @@
-"""Real Euclid fields and the Jackpot through the published networks, with everything that can be wrong beside them."""
+"""Score real Euclid fields and the Jackpot with the published networks, together with rows that have every kind of fault."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.needs_shared("real", "published_ensemble")
 
 
 def references(path):
-    """`path.fits#VIS_FLUX` and so on; some files call the image VIS_BGSUB."""
+    """Return references such as `path.fits#VIS_FLUX`; some files call the image VIS_BGSUB."""
     with fits.open(path) as hdus:
         names = {hdu.name for hdu in hdus}
     return [
@@ -34,7 +34,7 @@ def ensemble(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory):
-    """Good rows and bad ones in turn; returns the manifest and what each row must end as."""
+    """Write good and bad rows in turn; return the manifest and the expected status of each row."""
     folder = tmp_path_factory.mktemp("real")
     fields = sorted(REAL.glob("*.fits"))
     jackpot = REAL / "jackpot" / "data.fits"
@@ -66,7 +66,7 @@ def table(ensemble, manifest):
     return score_manifest(manifest[0], CutoutScanner(ensemble, 64))
 
 
-def test_every_row_ends_as_it_must_in_order(table, manifest):
+def test_every_row_has_the_expected_status_in_order(table, manifest):
     assert list(zip(table["object_id"].to_pylist(), table["status"].to_pylist(), strict=True)) == manifest[1]
 
 
@@ -79,7 +79,7 @@ def test_scores_are_probabilities_or_null_never_nan(table, ensemble):
     assert len(set(table["p_OU-200"].drop_null().to_pylist())) == 5
 
 
-def test_details_say_what_was_done_or_what_is_wrong(table):
+def test_details_describe_changes_and_errors(table):
     details = dict(zip(table["object_id"].to_pylist(), table["detail"].to_pylist(), strict=True))
     assert details["jackpot"] == "substituted: Y, J, H = VIS; padded: VIS, Y, J, H"
     assert details["102021016_NEG629685198482852633"] == ""  # 30 arcsec: only cropped
@@ -98,7 +98,7 @@ def test_the_published_vis_network_finds_the_jackpot(table):
     assert row["p_OU-VIS"] > 0.99
 
 
-def test_one_by_one_gives_the_scores_of_a_batch(table, ensemble, manifest):
+def test_scores_do_not_depend_on_the_batch(table, ensemble, manifest):
     alone = score_manifest(manifest[0], CutoutScanner(ensemble, 1))
     assert alone["status"].equals(table["status"])
     for name in (name for name in table.column_names if name.startswith("p_")):

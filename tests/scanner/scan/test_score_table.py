@@ -20,7 +20,7 @@ def put(sheet, places, p, *, again=False, precision="float32"):
 
 
 @given(st.permutations(range(9)), st.integers(1, 9), st.sets(st.integers(0, 8)))
-def test_rows_end_in_their_places_however_they_came(order, size, better):
+def test_rows_end_in_input_order(order, size, better):
     sheet = ScoreSheet(["A"])
     for start in range(0, 9, size):
         places = list(order[start : start + size])
@@ -44,12 +44,12 @@ def test_rows_end_in_their_places_however_they_came(order, size, better):
 
 
 @pytest.mark.parametrize("places", [[0, 1, 1], [0, 2], [1, 2], [-1, 0]])
-def test_a_row_missing_or_twice_is_an_error(places):
+def test_a_missing_or_repeated_row_is_an_error(places):
     sheet = ScoreSheet(["A"])
     put(sheet, places, [0.5] * len(places))
-    with pytest.raises(ScanError, match="must be scored or rejected once, got the places"):
+    with pytest.raises(ScanError, match="must be scored or rejected once, got the rows"):
         sheet.table()
 
 
-def test_nothing_gives_an_empty_table():
+def test_no_rows_give_an_empty_table():
     assert ScoreSheet(["A"]).table().num_rows == 0

@@ -1,4 +1,4 @@
-"""A night that asks a second ensemble about likely rows: its numbers are those that it gives when it scores by itself."""
+"""Scan a night with a second ensemble for likely rows: its scores equal those of a scan with it alone."""
 
 import json
 from dataclasses import dataclass
@@ -33,16 +33,16 @@ class Input:
     threshold: float
     above: float
     said: dict
-    """Object to what each ensemble says of it alone: `p_lens` of the first, `p_lens` and `disagreement` of the second."""
+    """Scores of each object by each ensemble alone: `p_lens` of the first, `p_lens` and `disagreement` of the second."""
 
     def expected(self, above):
-        """Object to what the catalogue must hold of the second ensemble."""
+        """Return the scores of the second ensemble that the catalogue must hold for each object."""
         return {i: rest if p >= above else (None, None) for i, (p, *rest) in self.said.items()}
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Two tiles, two ensembles, the second less hopeful, and thresholds that three and five of eight rows reach."""
+    """Two tiles, two ensembles, the second with lower scores, and thresholds that three and five of eight rows reach."""
     folder = tmp_path_factory.mktemp("second")
     write_tiles(folder / "tiles", N_TILES, N_OBJECTS)
     write_test_package(folder / "first", SPECS[:2], seed=1)
@@ -67,7 +67,7 @@ def rows(root):
 
 
 def assert_asked(root, made, above, abs_=1e-5):
-    """How many rows were asked about."""
+    """Check the second scores of a catalogue, and return the number of rows that have them."""
     found, expected = rows(root), made.expected(above)
     assert found.keys() == expected.keys()
     for i, numbers in expected.items():
@@ -77,7 +77,7 @@ def assert_asked(root, made, above, abs_=1e-5):
 
 
 @pytest.mark.ray
-def test_a_night_scanned_with_a_second_ensemble_holds_its_numbers_for_the_likely_rows_alone(lensscan, made, tmp_path):
+def test_a_night_holds_second_scores_for_likely_rows_only(lensscan, made, tmp_path):
     options = {
         "--out": tmp_path / "catalogue",
         "--night": NIGHT,
@@ -105,18 +105,18 @@ def plan_with(made, **config):
 
 
 def scan_here(plan, packages, root):
-    """What a worker does, without its process."""
+    """Scan a plan in this process, as a worker does."""
     worker = UnitScanner(plan, packages, str(root), 1)
     for unit in plan.units:
         worker.scan(Task(unit.unit_id, plan.config.batch_size))
 
 
 @pytest.mark.usefixtures("torch_threads")
-def test_a_second_ensemble_is_asked_in_float32_where_the_first_sweeps_and_draws_no_maps(made, tmp_path, monkeypatch):
+def test_a_second_ensemble_uses_float32_and_makes_no_maps(made, tmp_path, monkeypatch):
     sweep_by_rounding(monkeypatch)
     mapped, mapper = [], scoring.candidate_mapper
     monkeypatch.setattr(scoring, "candidate_mapper", lambda folder, card: mapped.append(folder) or mapper(folder, card))
-    # All that the second ensemble says is below the thresholds: in a sweep of its own it would stay rounded.
+    # All scores of the second ensemble are below the thresholds: a sweep of its own would leave them rounded.
     assert max(p_lens for _, p_lens, _ in made.said.values()) < made.above - 0.05
     scan_here(plan_with(made, maps_per_unit=1), Packages(made.first, made.second), tmp_path)
     # The rounding of a sweep changes `p_lens` by more than 2.8e-4.
@@ -125,16 +125,16 @@ def test_a_second_ensemble_is_asked_in_float32_where_the_first_sweeps_and_draws_
 
 
 @pytest.mark.usefixtures("torch_threads")
-def test_a_second_ensemble_that_the_plan_does_not_name_is_not_asked(made, tmp_path):
+def test_a_second_ensemble_not_in_the_plan_is_not_used(made, tmp_path):
     scan_here(plan_with(made, second=None), Packages(made.first, made.second), tmp_path)
     assert assert_asked(tmp_path, made, above=2) == 0
 
 
-def test_a_worker_without_the_second_ensemble_of_its_plan_does_not_start(made, tmp_path, torch_threads):
-    with pytest.raises(WorkerMismatchError, match="wants ensemble test too"):
+def test_a_worker_without_its_second_ensemble_does_not_start(made, tmp_path, torch_threads):
+    with pytest.raises(WorkerMismatchError, match="needs ensemble test too"):
         UnitScanner(plan_with(made), Packages(made.first), str(tmp_path), 1)
 
 
-def test_a_worker_with_another_second_ensemble_than_its_plan_does_not_start(made, tmp_path, torch_threads):
+def test_a_worker_with_another_second_ensemble_does_not_start(made, tmp_path, torch_threads):
     with pytest.raises(WorkerMismatchError, match=f"{made.first} holds {read_card(made.first).sha256[:12]}"):
         UnitScanner(plan_with(made), Packages(made.first, made.first), str(tmp_path), 1)

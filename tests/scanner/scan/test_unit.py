@@ -1,4 +1,4 @@
-"""From rows to a table, with an ensemble whose scores are known by hand: the mean of the scaled stamps."""
+"""Scan rows into a table with an ensemble whose scores are known by hand: the mean of the scaled stamps."""
 
 from dataclasses import replace
 
@@ -30,7 +30,7 @@ from tests.tiles import write_tile
 
 
 class MeanEnsemble:
-    """p of `A` is the mean of VIS after min-max, of `B` that of H; their mean is p_lens."""
+    """Ensemble in which p of `A` is the mean of VIS after min-max, p of `B` the mean of H, and p_lens the mean of both."""
 
     geometry = CHALLENGE
     network_names = ("A", "B")
@@ -101,7 +101,7 @@ def test_rows_come_out_in_order_with_status_detail_and_nulls():
     check_outcomes(table)
 
 
-def test_what_an_ensemble_does_not_tell_is_empty():
+def test_values_that_an_ensemble_does_not_output_are_empty():
     table = CutoutScanner(MeanEnsemble(compound=False)).score(CUTOUTS[:2])
     assert table["p_compound"].null_count == 2
     assert table["subclass"].to_pylist() == ["", ""]
@@ -110,7 +110,7 @@ def test_what_an_ensemble_does_not_tell_is_empty():
 
 @settings(max_examples=30)
 @given(st.lists(st.one_of(st.integers(0, 3), st.sampled_from(list(RejectCode))), max_size=12), st.integers(1, 5))
-def test_any_mixture_gives_one_row_each_whatever_the_batch(mixture, batch_size):
+def test_any_mixture_of_rows_gives_one_row_each(mixture, batch_size):
     rows = [CUTOUTS[x] if isinstance(x, int) else Rejection(x, "why") for x in mixture]
     table = CutoutScanner(MeanEnsemble(), batch_size).score(iter(rows))
     assert table.num_rows == len(rows)
@@ -122,7 +122,7 @@ def test_any_mixture_gives_one_row_each_whatever_the_batch(mixture, batch_size):
             assert (found["status"], found["p_lens"]) == (f"rejected:{row.code}", None)
 
 
-def test_no_more_than_a_batch_is_held_and_rows_are_read_as_needed():
+def test_only_one_batch_of_rows_is_held():
     ensemble = MeanEnsemble()
     seen = []
 
@@ -138,7 +138,7 @@ def test_no_more_than_a_batch_is_held_and_rows_are_read_as_needed():
 
 @pytest.mark.fault(24)
 @pytest.mark.parametrize("value", [np.nan, np.inf, -0.1, 1.1])
-def test_what_is_no_probability_is_an_error_and_not_a_row(value):
+def test_an_output_that_is_no_probability_is_an_error(value):
     with pytest.raises(ScanError, match="p_B: a network must give one probability"):
         CutoutScanner(MeanEnsemble(spoil=value)).score(CUTOUTS)
 
@@ -166,7 +166,7 @@ def test_an_empty_manifest_gives_an_empty_table(tmp_path):
     assert table.column_names[0] == "object_id"
 
 
-def test_a_tile_gives_every_source_with_its_name_and_position(tmp_path):
+def test_a_tile_gives_each_source_with_name_and_position(tmp_path):
     ids = write_tile(tmp_path, 3, n_objects=5)
     (unit,) = find_units(str(tmp_path))
     calls = []
@@ -182,7 +182,7 @@ def test_a_tile_gives_every_source_with_its_name_and_position(tmp_path):
     check_outcomes(table)
 
 
-def test_rows_that_another_unit_owns_are_left_to_it(tmp_path):
+def test_rows_that_another_unit_owns_are_skipped(tmp_path):
     ids = write_tile(tmp_path, 3, n_objects=4)
     (whole,) = find_units(str(tmp_path))
     unit = whole.model_copy(update={"n_rows": 3, "owned_elsewhere": (int(ids[1]),)})
@@ -193,14 +193,14 @@ def test_rows_that_another_unit_owns_are_left_to_it(tmp_path):
 
 
 class TellsObjectsApart(MeanEnsemble):
-    """p_lens is the position of the brightest pixel of VIS."""
+    """Ensemble whose p_lens is the position of the brightest pixel of VIS."""
 
     def score(self, stamps):
         p = (stamps["VIS"].reshape(len(stamps["VIS"]), -1).argmax(axis=1) / 200**2).astype(np.float32)
         return EnsembleScores({"A": p, "B": p}, p / 4, p, None, None)
 
 
-def test_a_second_ensemble_is_asked_about_likely_rows_alone(tmp_path):
+def test_a_second_ensemble_scores_likely_rows_only(tmp_path):
     write_tile(tmp_path, 3, n_objects=7)
     (unit,) = find_units(str(tmp_path))
     table = scan_unit(unit, CutoutScanner(MeanEnsemble(), 2), "2026-01-02")
@@ -220,7 +220,7 @@ def test_a_second_ensemble_is_asked_about_likely_rows_alone(tmp_path):
     assert with_second_opinion(table, unit, CutoutScanner(second), 1.0) is table
 
 
-def test_a_store_that_fails_is_no_second_opinion(tmp_path, monkeypatch):
+def test_a_store_failure_of_the_second_ensemble_is_an_error(tmp_path, monkeypatch):
     write_tile(tmp_path, 3, n_objects=4)
     (unit,) = find_units(str(tmp_path))
     table = scan_unit(unit, CutoutScanner(MeanEnsemble()), "2026-01-02")
@@ -230,11 +230,11 @@ def test_a_store_that_fails_is_no_second_opinion(tmp_path, monkeypatch):
         yield
 
     monkeypatch.setattr("scanner.scan.unit.tile_batches", fail)
-    with pytest.raises(ScanError, match=r"no second opinion: io_error: H: the store does not answer"):
+    with pytest.raises(ScanError, match=r"no scores from the second ensemble: io_error: H: the store does not answer"):
         with_second_opinion(table, unit, CutoutScanner(MeanEnsemble()), 0.0)
 
 
-def test_a_mosaic_that_vanishes_while_it_is_read_is_an_error_and_not_rejected_rows(tmp_path):
+def test_a_mosaic_that_changes_during_a_scan_is_an_error(tmp_path):
     write_tile(tmp_path, 3, n_objects=4)
     (unit,) = find_units(str(tmp_path))
     scanner = CutoutScanner(MeanEnsemble())
@@ -246,7 +246,7 @@ def test_a_mosaic_that_vanishes_while_it_is_read_is_an_error_and_not_rejected_ro
 
 
 def tile_batches_of(unit, scanner):
-    """As if the unit had been opened before its files changed."""
+    """Return batches as from a unit that was opened before its files changed."""
     catalogue = read_tile_catalogue(unit.files["catalogue"].uri)
     mosaics = {role: file.uri for role, file in unit.files.items() if role != "catalogue"}
     return tile_batches(Tile(unit.unit_id, mosaics, unit.files["catalogue"].uri), catalogue, scanner.geometry, 2)
@@ -293,7 +293,7 @@ def test_a_shard_gives_every_object_without_a_position(tmp_path):
     check_outcomes(table)
 
 
-def test_a_shard_of_mer_stamps_is_brought_to_the_ensembles_geometry(tmp_path):
+def test_mer_stamps_are_resampled_to_the_ensembles_geometry(tmp_path):
     rng = np.random.default_rng(0)
     stamps = {band: rng.exponential(size=(1, 200, 200)).astype(np.float32) for band in MER.grids}
     path = tmp_path / "s.parquet"
@@ -303,7 +303,7 @@ def test_a_shard_of_mer_stamps_is_brought_to_the_ensembles_geometry(tmp_path):
     assert table["p_B"][0].as_py() == pytest.approx(((blocks - blocks.min()) / np.ptp(blocks)).mean(), abs=1e-6)
 
 
-def test_an_unreadable_shard_is_an_error_and_not_rejected_rows(tmp_path):
+def test_an_unreadable_shard_is_an_error(tmp_path):
     path = tmp_path / "s.parquet"
     pq.write_table(pa.table({"object_id": [1]}), path)
     with pytest.raises(ScanError, match="test-00000: shard geometry must be one of"):
@@ -320,7 +320,7 @@ def test_names_are_truncated_not_rounded():
 
 @settings(max_examples=200)
 @given(st.integers(0, 24 * 360_000 - 1), st.integers(-90 * 36_000, 90 * 36_000))
-def test_decimal_positions_name_their_own_digits(ra_centiseconds, dec_deciseconds):
+def test_names_hold_the_digits_of_decimal_positions(ra_centiseconds, dec_deciseconds):
     """A position that is a whole number of the name's last digits gives exactly those digits, as astropy prints them."""
     position = SkyCoord(ra_centiseconds / 360_000 * 15 * units.deg, dec_deciseconds / 36_000 * units.deg)
     ra = position.ra.to_string(units.hour, sep="", precision=2, pad=True)

@@ -1,4 +1,4 @@
-"""Every way an image becomes a stamp, and every way it does not."""
+"""Images that become stamps, and images that are rejected."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def noise(n=200, seed=0, level=5.0):
 
 
 def images(vis, scale=0.1, nisp=None, **kwargs):
-    """`vis` for VIS and good images for the other bands."""
+    """Return `vis` for VIS and good images for the other bands."""
     others = {band: BandImage(noise(66, i + 1) if nisp is None else nisp, 0.3) for i, band in enumerate(BANDS[1:])}
     return {"VIS": BandImage(vis, scale, **kwargs), **others}
 
@@ -33,7 +33,7 @@ def code(bands, geometry=CHALLENGE):
     return caught.value.code
 
 
-def test_the_networks_own_grids_pass_untouched():
+def test_images_on_the_networks_own_grids_stay_unchanged():
     bands = images(noise())
     cutout = to_cutout(bands, CHALLENGE)
     assert cutout.notes == ()
@@ -53,9 +53,9 @@ def test_mer_nisp_is_summed_to_native_pixels():
     np.testing.assert_allclose(stamps["H"], expected, rtol=1e-6)
 
 
-def test_a_smaller_image_is_padded_with_its_own_sky_and_flagged():
+def test_a_smaller_image_is_padded_with_its_own_sky():
     vis = noise(100, level=7)
-    vis[12:88, 12:88] += 500  # more than half of it, and none of its border
+    vis[12:88, 12:88] += 500  # more than half of the image, but not its border
     cutout = to_cutout(images(vis), CHALLENGE)
     assert cutout.notes == ("padded: VIS",)
     stamp = cutout.stamps["VIS"]
@@ -65,13 +65,13 @@ def test_a_smaller_image_is_padded_with_its_own_sky_and_flagged():
     assert sky.std() == pytest.approx(1, rel=0.1)
 
 
-def test_padding_repeats_for_the_same_content_and_differs_for_other():
+def test_padding_is_equal_only_for_equal_images():
     first, again, other = (to_cutout(images(noise(100, seed)), CHALLENGE).stamps["VIS"] for seed in (0, 0, 1))
     assert np.array_equal(first, again)
     assert not np.any(first[:50] == other[:50])
 
 
-def test_padding_differs_where_only_the_middle_differs():
+def test_padding_differs_if_only_the_middle_differs():
     vis = noise(100)
     other = vis.copy()
     other[50, 50] += 1
@@ -81,7 +81,7 @@ def test_padding_differs_where_only_the_middle_differs():
 
 
 def test_padding_has_the_level_and_scatter_of_the_larger_pixels():
-    """Nine pixels in one: nine times the flux, three times the noise."""
+    """One pixel sums nine: it has nine times the flux and three times the noise."""
     nisp = BandImage(noise(96), 0.1)
     stamp = to_cutout(images(noise()) | {"J": nisp}, CHALLENGE).stamps["J"]
     inner, sky = stamp[17:49, 17:49], stamp[:16]
@@ -92,16 +92,16 @@ def test_padding_has_the_level_and_scatter_of_the_larger_pixels():
 
 
 def test_padding_has_the_scatter_of_correlated_noise():
-    """Pixels resampled from 0.3 to 0.1 arcsec vary together: three by three of them scatter nine times as much as one."""
+    """Pixels resampled from 0.3 to 0.1 arcsec are correlated: sums of three by three scatter nine times as much as one."""
     native = noise(32)
     stamp = to_cutout(images(noise()) | {"J": BandImage(np.kron(native, np.ones((3, 3))), 0.1)}, CHALLENGE).stamps["J"]
     np.testing.assert_allclose(stamp[17:49, 17:49], 9 * native, rtol=1e-5)
     assert stamp[:16].std() == pytest.approx(9, rel=0.15)
 
 
-def test_pixels_that_the_data_cover_in_part_keep_the_light_seen():
+def test_partly_covered_pixels_keep_the_flux_of_the_data():
     vis = noise(100)
-    vis[0, :] += 1e6  # at the very edge, and in coarse pixels that reach beyond it
+    vis[0, :] += 1e6  # the edge row lies in coarse pixels that reach beyond the edge
     stamp = to_cutout(images(noise()) | {"J": BandImage(vis, 0.1)}, CHALLENGE).stamps["J"]
     assert stamp.sum(dtype=np.float64) == pytest.approx(1e8, rel=0.01)
 
@@ -122,7 +122,7 @@ def test_masked_zeros_are_not_taken_for_sky():
     assert sky.std() == pytest.approx(1, rel=0.15)
 
 
-def test_pixels_beyond_the_edge_are_padded_and_the_rest_stays_in_place():
+def test_pixels_beyond_the_edge_are_padded_and_others_unchanged():
     vis = noise()
     outside = np.zeros(vis.shape, dtype=bool)
     outside[:, :90] = True
@@ -175,7 +175,7 @@ def test_unusable_pixels_are_rejected_by_name(vis, expected):
 
 
 @pytest.mark.fault(24)
-def test_more_than_a_tenth_bad_is_too_much():
+def test_more_than_a_tenth_of_bad_pixels_is_rejected():
     vis = noise()
     vis[:20] = np.nan
     to_cutout(images(vis), CHALLENGE)
@@ -183,7 +183,7 @@ def test_more_than_a_tenth_bad_is_too_much():
     assert code(images(vis)) is RejectCode.NOT_FINITE
 
 
-def test_a_constant_middle_is_not_saved_by_what_is_cropped_or_padded():
+def test_a_constant_middle_is_rejected_despite_its_surroundings():
     vis = noise(300)
     vis[50:250, 50:250] = 0
     assert code(images(vis)) is RejectCode.BLANK
@@ -212,7 +212,7 @@ def test_a_missing_band_is_named():
     hnp.arrays(np.float32, (20, 20), elements=st.floats(width=32, allow_nan=True, allow_infinity=True), fill=st.just(0.5)),
     st.sampled_from([0.35, 0.7, 1.1]),
 )
-def test_whatever_the_pixels_a_stamp_can_be_scored_or_has_a_code(pixels, scale):
+def test_any_pixels_give_a_stamp_or_a_rejection(pixels, scale):
     bands = {band: BandImage(pixels, scale) for band in BANDS}
     for geometry in (CHALLENGE, MER):
         try:
@@ -227,7 +227,7 @@ def test_whatever_the_pixels_a_stamp_can_be_scored_or_has_a_code(pixels, scale):
             assert inputs.max() == 1
 
 
-def test_min_max_scales_each_band_and_names_constants():
+def test_min_max_scales_each_band_and_refuses_constant_images():
     scaled = min_max(np.stack([noise(8), 100 * noise(8, 1)])[None])
     assert scaled.min(axis=(-1, -2)).tolist() == [[0, 0]]
     assert scaled.max(axis=(-1, -2)).tolist() == [[1, 1]]
@@ -235,7 +235,7 @@ def test_min_max_scales_each_band_and_names_constants():
         min_max(np.stack([noise(8), np.ones((8, 8), np.float32)]))
 
 
-def test_network_input_follows_the_order_asked_for():
+def test_network_input_has_channels_in_the_requested_order():
     stamps = {band: noise(66, i)[None] for i, band in enumerate(BANDS)}
     inputs = network_input(stamps, channels("min_max", "J", "VIS"), 66)
     np.testing.assert_array_equal(inputs[0], [min_max(stamps["J"])[0], min_max(stamps["VIS"])[0]])

@@ -1,4 +1,4 @@
-"""Manifests in CSV and Parquet, healthy and not."""
+"""Valid and invalid manifests in CSV and Parquet."""
 
 import numpy as np
 import pyarrow as pa
@@ -85,7 +85,7 @@ def test_absolute_references_are_kept(tmp_path, reference):
         (['"a,b"', "true"], ["a,b", "true"]),
     ],
 )
-def test_ids_lose_nothing(tmp_path, ids, expected):
+def test_ids_keep_all_digits_and_letters(tmp_path, ids, expected):
     manifest = read_manifest(write(tmp_path, "object_id,VIS\n" + "".join(f"{i},v.fits\n" for i in ids)))
     assert manifest.object_ids.to_pylist() == expected
 
@@ -100,7 +100,7 @@ def test_ids_lose_nothing(tmp_path, ids, expected):
         (pa.array(["a", "7"]).dictionary_encode(), pa.string()),
     ],
 )
-def test_parquet_manifests(tmp_path, ids, kind):
+def test_parquet_manifests_are_read_with_their_types(tmp_path, ids, kind):
     uri = write_parquet(
         tmp_path, object_id=ids, VIS=["a.fits", None], Y=pa.nulls(2), pixel_scale_arcsec=[0.1, None], extra=[1, 2]
     )
@@ -115,7 +115,7 @@ def test_parquet_manifests(tmp_path, ids, kind):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "empty; the first line names the columns, of object_id, VIS"),
+        ("", "empty; the first line must name columns out of object_id, VIS"),
         ("\n\n", "empty"),
         ("id,VIS\n1,a.fits\n", "needs a column object_id, got id, VIS"),
         ("object_id,vis\n1,a.fits\n", "at least one column of VIS, Y, J, H, got object_id, vis"),
@@ -125,7 +125,7 @@ def test_parquet_manifests(tmp_path, ids, kind):
         ("PAR1 rubbish", "not a readable Parquet file: 12 bytes"),
     ],
 )
-def test_unusable_manifests_say_what_is_wrong(tmp_path, text, message):
+def test_unusable_manifests_are_refused_with_the_reason(tmp_path, text, message):
     with pytest.raises(ManifestError, match=message):
         read_manifest(write(tmp_path, text))
 
@@ -146,7 +146,7 @@ def test_unusable_parquet_columns_are_named(tmp_path, columns, message):
         read_manifest(write_parquet(tmp_path, **columns))
 
 
-def test_a_missing_manifest_and_a_folder_are_named(tmp_path):
+def test_a_missing_manifest_or_a_folder_is_refused(tmp_path):
     with pytest.raises(ManifestError, match=r"none\.csv: no such file"):
         read_manifest(str(tmp_path / "none.csv"))
     with pytest.raises(ManifestError, match="a folder"):
@@ -159,7 +159,7 @@ def test_bytes_that_are_not_text_are_refused(tmp_path):
         read_manifest(str(tmp_path / "m.csv"))
 
 
-def test_each_row_is_a_cutout_or_a_named_rejection_in_order(folder):
+def test_each_row_gives_a_cutout_or_rejection_in_order(folder):
     rows = [
         GOOD + ",0.1",
         ",y.fits,j.fits,h.fits,0.1",
@@ -193,11 +193,11 @@ def test_without_a_band_column_every_row_lacks_that_band(folder):
     assert outcomes(write(folder, text)) == [("missing_band", "H: the manifest names no file")] * 2
 
 
-def test_a_manifest_without_rows_gives_none(folder):
+def test_a_manifest_without_rows_gives_no_cutouts(folder):
     assert outcomes(write(folder, "object_id,VIS\n")) == []
 
 
-def test_files_are_read_as_rows_are_asked_for(folder):
+def test_files_are_read_only_when_their_row_is_requested(folder):
     text = "object_id,VIS,Y,J,H,pixel_scale_arcsec\n" + f"1,{GOOD},0.1\n2,late.fits,,,,\n"
     stream = manifest_cutouts(read_manifest(write(folder, text)), CHALLENGE)
     assert isinstance(next(stream), Cutout)
@@ -209,7 +209,7 @@ def test_files_are_read_as_rows_are_asked_for(folder):
 
 
 @pytest.mark.server
-def test_manifest_and_images_on_s3(folder, s3):
+def test_manifest_and_images_are_read_from_s3(folder, s3):
     for name in ("vis.fits", "y.fits", "j.fits", "h.fits"):
         create_if_absent(join(s3, "night", name), (folder / name).read_bytes(), "test")
     rows = [

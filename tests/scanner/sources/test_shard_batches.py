@@ -11,7 +11,7 @@ from scanner.vocabulary.rejections import RejectCode
 
 
 def make_shard(geometry, n=12):
-    """One row blank, one with missing pixels, one partly masked."""
+    """Return a shard with one blank row, one with missing pixels, and one partly masked."""
     rng = np.random.default_rng(0)
     stamps = {
         band: rng.normal(1, 0.1, (n, grid.n_pixels, grid.n_pixels)).astype(np.float32) for band, grid in geometry.grids.items()
@@ -25,7 +25,7 @@ def make_shard(geometry, n=12):
 
 @pytest.mark.parametrize("source", [CHALLENGE, MER, MER_10], ids=lambda g: g.name)
 @pytest.mark.parametrize("target", GEOMETRIES.values(), ids=GEOMETRIES)
-def test_every_kept_row_is_its_cutout(source, target):
+def test_every_kept_row_equals_its_cutout(source, target):
     shard = make_shard(source)
     kept = np.array([11, 0, 3, 5, 7, 8, 2])
     batches = list(shard_batches(shard, kept, target, 3))
@@ -49,8 +49,8 @@ def test_every_kept_row_is_its_cutout(source, target):
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES.values(), ids=GEOMETRIES)
-def test_in_its_own_geometry_pixels_come_out_as_they_went_in(geometry, monkeypatch):
-    """Without a look at rows that are clean."""
+def test_pixels_in_the_shards_own_geometry_stay_unchanged(geometry, monkeypatch):
+    """Only rows that are not clean go through `to_cutout`."""
     looked = []
 
     def watched(images, geometry):
@@ -68,7 +68,7 @@ def test_in_its_own_geometry_pixels_come_out_as_they_went_in(geometry, monkeypat
         np.testing.assert_array_equal(stamps[untouched], shard.stamps[band][batch.places[untouched]])
 
 
-def test_no_rows_and_no_batch_size():
+def test_no_rows_give_no_batches_and_batch_size_is_positive():
     shard = make_shard(MER_10)
     assert list(shard_batches(shard, np.array([], np.int64), MER, 4)) == []
     with pytest.raises(ValueError, match="batch_size must be >= 1, got 0"):
@@ -76,7 +76,7 @@ def test_no_rows_and_no_batch_size():
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 64])
-def test_a_shard_that_is_streamed_gives_what_one_in_memory_does(batch_size):
+def test_a_streamed_shard_equals_one_in_memory(batch_size):
     rng = np.random.default_rng(5)
     stamps = {
         band: rng.normal(size=(11, grid.n_pixels, grid.n_pixels)).astype(np.float32) for band, grid in MER_10.grids.items()
@@ -97,7 +97,7 @@ def test_a_shard_that_is_streamed_gives_what_one_in_memory_does(batch_size):
 
 
 @pytest.mark.fault(31)
-def test_damage_in_a_streamed_shard_is_noticed_where_it_lies():
+def test_damage_in_a_streamed_shard_is_detected():
     stamps = {band: np.random.default_rng(0).normal(size=(40, g.n_pixels, g.n_pixels)) for band, g in MER_10.grids.items()}
     data = bytearray(encode_shard(shard_table(np.arange(40), stamps, {}, MER_10)))
     data[len(data) // 2] ^= 1

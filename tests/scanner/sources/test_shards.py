@@ -1,4 +1,4 @@
-"""The shard format: what goes in comes out, and nothing else is read."""
+"""The shard format: round trips, and rejection of files that are not shards."""
 
 import errno
 import io
@@ -27,7 +27,7 @@ def table(n=3, geometry=CHALLENGE):
 
 
 @pytest.mark.parametrize("geometry", [CHALLENGE, MER])
-def test_round_trip(geometry):
+def test_a_shard_round_trips(geometry):
     shard = decode_shard(encode_shard(table(geometry=geometry)))
     assert shard.geometry is geometry
     assert shard.object_ids.tolist() == [-(2**62) - 1, 0, 2**53 + 1]
@@ -45,7 +45,7 @@ def test_an_empty_shard_round_trips():
     assert shard.stamps["VIS"].shape == (0, 200, 200)
 
 
-def test_any_reader_finds_the_pixels_row_major():
+def test_other_parquet_readers_find_the_pixels_in_row_order():
     plain = pq.read_table(pa.BufferReader(encode_shard(table())))
     assert plain["Y"][1].as_py()[66 * 2 + 5] == stamps(3, CHALLENGE)["Y"][1, 2, 5]
     assert plain.schema.field("einstein_radius1_arcsec").metadata[b"unit"] == b"arcsec"
@@ -75,7 +75,7 @@ def written(other):
         (written(table().replace_schema_metadata({b"lensscan.geometry": b"mer"})), "columns are not those of a mer shard"),
     ],
 )
-def test_what_is_not_a_shard_is_refused(data, message):
+def test_a_file_that_is_not_a_shard_is_refused(data, message):
     with pytest.raises(ValueError, match=message):
         decode_shard(data)
 
@@ -92,7 +92,7 @@ def test_truncation_and_flipped_bits_are_noticed():
 
 
 def of_an_earlier_version(new):
-    """As shards were written when pixels could still be null."""
+    """Return the table with nullable pixels, as earlier versions wrote it."""
     return new.cast(shard_schema(CHALLENGE, nullable_pixels=True))
 
 
@@ -103,7 +103,7 @@ def test_shards_of_an_earlier_version_are_read():
 
 
 @pytest.mark.fault(31)
-def test_nulls_in_a_pixel_column_are_refused_and_not_read_shifted():
+def test_nulls_in_a_pixel_column_are_refused():
     old = of_an_earlier_version(table())
     field = old.schema.field("Y")
     holed = old.set_column(old.schema.get_field_index("Y"), field, pa.array([None, *old["Y"].to_pylist()[1:]], field.type))
@@ -120,6 +120,6 @@ class FailingDisk(io.BytesIO):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
-def test_a_disk_that_fails_says_nothing_of_a_shard():
+def test_a_failing_disk_does_not_make_a_shard_damaged():
     with pytest.raises(StorageError, match="Input/output error"):
         open_shard(lambda: pa.PythonFile(FailingDisk(encode_shard(table())), mode="r"))

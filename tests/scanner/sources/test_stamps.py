@@ -1,4 +1,4 @@
-"""Many stamps at once are, to the bit, what `to_cutout` gives for each alone."""
+"""Stamps made together equal, bit for bit, those that `to_cutout` makes one by one."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ SPECIAL = [0.0, -0.0, np.nan, np.inf, -np.inf, 1e30, -1e31, 3e38, 1e-38, 1e-44, 
 
 
 def spoil(window, rng, how):
-    """A window with something that mosaics may have."""
+    """Change a window in place by a defect that occurs in mosaics."""
     box = tuple(slice(*sorted(rng.integers(0, len(window) + 1, 2))) for _ in range(2))
     if how == "special":
         window[tuple(rng.integers(0, len(window), (2, rng.integers(1, 80))))] = rng.choice(SPECIAL)
@@ -32,7 +32,7 @@ def spoil(window, rng, how):
 
 
 def windows_of(images, is_whole, rng, scale):
-    """The images below one another in a ring that begins anywhere, with strangers to the left and right."""
+    """Return the images stacked along y in a ring buffer with a random start, with other pixels to the left and right."""
     n, side = images.shape[:2]
     left = int(rng.integers(0, 5))
     rows = np.pad(images.reshape(n * side, side), [(0, 0), (left, 3)], constant_values=np.nan)
@@ -55,7 +55,7 @@ def alone(images, geometry):
     ),
     st.lists(st.sampled_from(["", "special", "box", "constant", "nearly constant", "scaled"]), min_size=1, max_size=6),
 )
-def test_the_fast_way_is_the_slow_way(seed, grid, hows):
+def test_the_fast_path_equals_the_slow_path(seed, grid, hows):
     side, scale = grid
     rng = np.random.default_rng(seed)
     n = len(hows)
@@ -89,8 +89,8 @@ def test_the_fast_way_is_the_slow_way(seed, grid, hows):
 
 
 @pytest.mark.parametrize(("side", "scale"), [(24, 0.1), (30, 0.1), (72, 0.1 / 3), (24, 0.1003)])
-def test_good_windows_need_no_second_look(side, scale):
-    """Masked zeros and faint or bright noise are nothing special."""
+def test_good_windows_take_the_fast_path(side, scale):
+    """Windows with masked zeros and with faint or bright noise take the fast path too."""
     rng = np.random.default_rng(0)
     images = rng.normal(0, 1, (5, side, side)).astype(np.float32)
     images[1, :5] = 0
@@ -100,7 +100,7 @@ def test_good_windows_need_no_second_look(side, scale):
     assert cut_stamps(windows_of(images, np.ones(5, dtype=bool), rng, scale), GRID, np.arange(5), out).all()
 
 
-def test_windows_that_cannot_be_whole_stamps_are_left_alone():
+def test_windows_that_cannot_be_whole_stamps_are_skipped():
     rng = np.random.default_rng(0)
     for side, scale, is_whole in [(15, 0.2, True), (24, 6.0, True), (24, 1e-3, True), (20, 0.1, True), (24, 0.1, False)]:
         images = rng.normal(0, 1, (1, side, side)).astype(np.float32)
@@ -110,7 +110,7 @@ def test_windows_that_cannot_be_whole_stamps_are_left_alone():
 
 
 def is_clean(window, size=24):
-    """Needs a window, whose middle is the stamp, no second look?"""
+    """Return whether a window, whose middle is the stamp, takes the fast path."""
     n = len(window)
     windows = Windows(window.astype(np.float32), np.zeros(1, np.int64), np.zeros(1, np.int64), np.ones(1, bool), n, 0.1)
     (found,) = cut_stamps(windows, Grid(size, 0.1), np.zeros(1, np.int64), np.empty((1, size, size), np.float32))
@@ -144,8 +144,11 @@ def chess(low, high, n=24):
         (3, 3, False),
     ],
 )
-def test_windows_within_a_factor_of_two_of_being_refused_get_a_second_look(low, high, expected):
-    """They are refused from 1e30 on, and where they vary by less than 1e-5 of their largest value, or than 1e-30."""
+def test_windows_near_a_limit_take_the_slow_path(low, high, expected):
+    """`to_cutout` rejects values above 1e30, and variations below 1e-5 of the largest value or below 1e-30.
+
+    Windows within a factor of two of these limits take the slow path.
+    """
     assert is_clean(chess(low, high)) is expected
 
 
@@ -155,14 +158,14 @@ def test_the_window_and_its_middle_must_both_vary_well():
     constant_middle = good.copy()
     constant_middle[3:27, 3:27] = 1
     assert not is_clean(constant_middle)
-    # One pixel that is not finite, in the first and the last row and column, beyond the stamp or in its corner.
+    # One non-finite pixel lies in the first or last row or column, outside the stamp, or in the stamp's corner.
     for place in [(0, 0), (0, 29), (29, 0), (29, 29), (2, 10), (27, 10), (3, 3), (26, 26)]:
         spoiled = good.copy()
         spoiled[place] = np.nan
         assert not is_clean(spoiled), place
 
 
-def test_a_batch_has_its_rows_in_order_without_those_that_are_rejected():
+def test_a_batch_has_its_accepted_rows_in_order():
     geometry = Geometry("test", {"VIS": GRID})
     images = np.random.default_rng(1).normal(0, 1, (4, 24, 24)).astype(np.float32)
     places, reasons = np.array([7, 5, 9, 2]), {3: "third", 1: "first"}
@@ -171,14 +174,14 @@ def test_a_batch_has_its_rows_in_order_without_those_that_are_rejected():
         builder.reject(slot, Rejection(RejectCode.OUTSIDE_TILE, reason))
     kept = np.array([0, 2])
     windows = windows_of(images[kept], np.ones(2, dtype=bool), np.random.default_rng(2), 0.1)
-    builder.fill(kept, {"VIS": windows}, lambda _slot: pytest.fail("looks twice"))
+    builder.fill(kept, {"VIS": windows}, lambda _slot: pytest.fail("took the slow path"))
     batch = builder.batch()
     assert (batch.places.tolist(), batch.notes, batch.n_rows) == ([7, 9], [(), ()], 4)
     np.testing.assert_array_equal(batch.stamps["VIS"], images[kept])
     assert [(place, rejection.detail) for place, rejection in batch.rejected] == [(5, "first"), (2, "third")]
 
 
-def test_a_second_look_fills_the_slot_with_notes_or_rejects_it():
+def test_the_slow_path_fills_or_rejects_the_slot():
     geometry = Geometry("test", {"VIS": GRID})
     images = np.random.default_rng(1).normal(0, 1, (3, 24, 24)).astype(np.float32)
     images[1, 4, 4] = np.nan

@@ -1,4 +1,4 @@
-"""Batches of a tile against astropy's own cutouts of the whole mosaics, for every kind of file and every way to read it."""
+"""Compares batches of a tile with astropy's cutouts of the whole mosaics, for every kind of file and way to read it."""
 
 import time
 from pathlib import Path
@@ -32,7 +32,7 @@ from tests.scanner.mosaic_files import (
 
 @pytest.mark.parametrize("geometry", GEOMETRIES.values(), ids=GEOMETRIES)
 @pytest.mark.parametrize("band_rows", [1, 37, 10_000])
-def test_every_source_is_astropys_cutout(tmp_path, monkeypatch, geometry, band_rows):
+def test_every_source_equals_the_cutout_of_astropy(tmp_path, monkeypatch, geometry, band_rows):
     monkeypatch.setattr(mosaics, "BAND_BYTES", 4 * NX * band_rows)
     tile, sources = make_tile(tmp_path), catalogue(positions())
     n = len(sources.object_ids)
@@ -58,8 +58,8 @@ def test_every_kind_of_file_gives_the_pixels_that_astropy_reads(tmp_path, monkey
 
 
 @pytest.mark.parametrize("kind", ["plain", "gz", "rice"])
-def test_the_last_rows_are_read_for_their_sums_only(tmp_path, kind):
-    """One source far up, so that rows are left out before and after it."""
+def test_rows_without_sources_are_skipped(tmp_path, kind):
+    """The only source lies far up, so that the reader skips rows before and after it."""
     tile, sources = make_tile(tmp_path, kind), catalogue([(160, 410)])
     (row,), (other,) = tile_cutouts(tile, sources, MER_10), expected(tile, sources, MER_10)
     assert isinstance(row, Cutout)
@@ -67,7 +67,7 @@ def test_the_last_rows_are_read_for_their_sums_only(tmp_path, kind):
 
 
 @pytest.mark.fault(27)
-def test_mosaics_may_be_shifted_and_turned_against_each_other(tmp_path):
+def test_mosaics_may_be_shifted_and_rotated_against_each_other(tmp_path):
     heads = {"VIS": header(), "Y": header(shift=(3.4, -7.7)), "J": header(turned=True), "H": header((-40, 90))}
     tile, sources = make_tile(tmp_path, heads=heads), catalogue(positions())
     for row, other in zip(tile_cutouts(tile, sources, MER_10), expected(tile, sources, MER_10), strict=True):
@@ -75,7 +75,7 @@ def test_mosaics_may_be_shifted_and_turned_against_each_other(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["plain", "gz", "rice"])
-def test_few_rows_are_held_whatever_the_height(tmp_path, monkeypatch, kind):
+def test_memory_does_not_depend_on_the_height_of_mosaics(tmp_path, monkeypatch, kind):
     monkeypatch.setattr(mosaics, "BAND_BYTES", 4 * NX * 20)
     held = []
     keep = mosaics.Mosaic.keep
@@ -131,7 +131,7 @@ def test_mosaics_in_a_store_are_read_once_in_large_pieces(tmp_path, s3, monkeypa
         assert_same(row, other)
 
 
-def test_no_sources_and_none_inside(tmp_path):
+def test_tiles_without_sources_inside_give_no_cutouts(tmp_path):
     tile = make_tile(tmp_path)
     assert list(tile_batches(tile, catalogue([]), MER, 8)) == []
     (batch,) = tile_batches(tile, catalogue(OUTSIDE), CHALLENGE, 8)
@@ -144,14 +144,14 @@ def test_no_sources_and_none_inside(tmp_path):
 
 
 def open_below(folder):
-    """The files there that this process holds open."""
+    """Return the names of the files in the folder that this process holds open."""
     names = (path.resolve() for path in Path("/proc/self/fd").iterdir())
     return sorted({name.name for name in names if folder in name.parents})
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs a list of open files")
 @pytest.mark.parametrize("kind", ["plain", "gz", "rice"])
-def test_a_tile_given_up_half_way_closes_its_files(tmp_path, kind):
+def test_files_are_closed_if_a_tile_is_abandoned(tmp_path, kind):
     tile = make_tile(tmp_path, kind)
     batches = tile_batches(tile, catalogue(positions()), MER_10, 4)
     # The first batch holds only sources outside the tile, for which no pixel is unpacked.
@@ -159,7 +159,7 @@ def test_a_tile_given_up_half_way_closes_its_files(tmp_path, kind):
     next(batches)
     assert open_below(tmp_path) == sorted(Path(uri).name for uri in tile.mosaics.values())
     batches.close()
-    # Threads that read ahead notice within a moment.
+    # Read-ahead threads need a moment to close their files.
     deadline = time.monotonic() + 20
     while open_below(tmp_path) and time.monotonic() < deadline:
         time.sleep(0.02)

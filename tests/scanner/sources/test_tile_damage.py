@@ -1,4 +1,4 @@
-"""Damaged mosaics void the whole tile, for the same reasons and in the same words as small files."""
+"""Damaged mosaics reject the whole tile, with the same codes and messages as small files."""
 
 import gzip
 
@@ -23,7 +23,7 @@ from tests.scanner.mosaic_files import (
 
 
 def outcome(tile, sources, geometry=MER_10, batch_size=8):
-    """How many batches came, and what was raised."""
+    """Return the number of batches, and the rejection that was raised, if any."""
     n_batches = 0
     try:
         for _ in tile_batches(tile, sources, geometry, batch_size):
@@ -45,14 +45,14 @@ def test_a_file_cut_anywhere_is_refused_before_any_pixel(tmp_path):
         path.write_bytes(data[:cut])
         n_batches, rejection = outcome(tile, sources)
         assert (rejection.code, rejection.detail[:3]) == (RejectCode.FITS_TRUNCATED, "J: "), cut
-        # Where only a later HDU is cut, its header must be read first.
+        # The reader must first read the header of a later HDU to detect that only this HDU is cut.
         assert n_batches == 0 or cut > n - 6000
         assert {row.code for row in tile_cutouts(tile, sources, MER_10)} == {RejectCode.FITS_TRUNCATED}
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_details_of_damage_are_those_of_small_files(tmp_path, packed):
-    """The same file as cutout and as mosaic is refused for the same reason in the same words."""
+def test_damaged_mosaics_are_rejected_like_small_files(tmp_path, packed):
+    """The same file as cutout and as mosaic is rejected with the same code and message."""
     tile, sources = make_tile(tmp_path, "gz" if packed else "plain"), catalogue(positions())
     path = tmp_path / tile.mosaics["Y"].rpartition("/")[2]
     whole = path.read_bytes()
@@ -74,7 +74,7 @@ def test_details_of_damage_are_those_of_small_files(tmp_path, packed):
 @pytest.mark.fault(7)
 @pytest.mark.parametrize("kind", ["plain", "gz", "rice"])
 def test_mosaics_are_read_to_their_last_row_without_any_source(tmp_path, monkeypatch, kind):
-    """So that a file that crashes its reader is told from a row that does."""
+    """The driver needs this to distinguish a file that crashes its reader from a row that does."""
     monkeypatch.setattr("scanner.sources.mosaics.BAND_BYTES", 4 * NX * 7)
     tile, n_rows = make_tile(tmp_path, kind), []
     for rows in (mosaics._StoredRows, mosaics._CompressedRows):
@@ -91,7 +91,7 @@ def test_mosaics_are_read_to_their_last_row_without_any_source(tmp_path, monkeyp
 
 
 @pytest.mark.parametrize("missing", [False, True])
-def test_reading_damaged_mosaics_says_what_scanning_them_does(tmp_path, missing):
+def test_reading_damaged_mosaics_fails_as_scanning_does(tmp_path, missing):
     tile = make_tile(tmp_path, "plain")
     path = tmp_path / "J.fits"
     path.write_bytes(path.read_bytes()[:-3000])
@@ -105,8 +105,8 @@ def test_reading_damaged_mosaics_says_what_scanning_them_does(tmp_path, missing)
 @pytest.mark.fault(23)
 @pytest.mark.parametrize("kind", ["plain", "gz", "second", "scaled", "rice"])
 @pytest.mark.parametrize("where", [0.2, 0.999])
-def test_a_flipped_bit_voids_all_batches(tmp_path, kind, where):
-    """Also one that no source sees, in the last row."""
+def test_a_flipped_bit_rejects_the_whole_tile(tmp_path, kind, where):
+    """The flipped bit may lie in the last row, in which there is no source."""
     tile, sources = make_tile(tmp_path, kind), catalogue([(160, y) for y in range(60, 400, 10)])
     path = tmp_path / tile.mosaics["H"].rpartition("/")[2]
     with fits.open(path) as hdus:
@@ -141,7 +141,7 @@ def test_later_hdus_must_be_whole_and_readable(tmp_path):
     assert outcome(tile, sources)[1] is None
 
 
-def test_a_missing_mosaic_and_too_large_ones_are_refused_at_once(tmp_path, monkeypatch):
+def test_missing_and_too_large_mosaics_are_refused_at_once(tmp_path, monkeypatch):
     tile, sources = make_tile(tmp_path), catalogue(positions())
     few = Tile("1", {band: uri for band, uri in tile.mosaics.items() if band != "Y"}, "")
     assert (outcome(few, sources)[0], str(outcome(few, sources)[1])) == (0, "missing_band: Y: the tile has no mosaic")
@@ -155,7 +155,7 @@ def test_a_missing_mosaic_and_too_large_ones_are_refused_at_once(tmp_path, monke
 
 
 @pytest.mark.fault(28)
-def test_a_gzip_bomb_is_not_unfolded(tmp_path, monkeypatch):
+def test_a_gzip_bomb_is_not_unpacked(tmp_path, monkeypatch):
     tile = make_tile(tmp_path, "gz")
     monkeypatch.setattr(module, "MAX_MOSAIC_BYTES", 400_000)
     (tmp_path / "Y.gz").write_bytes((tmp_path / "VIS.gz").read_bytes()[:300_000])
@@ -165,7 +165,7 @@ def test_a_gzip_bomb_is_not_unfolded(tmp_path, monkeypatch):
     assert str(rejection) == "too_large: VIS: VIS.gz: more than 400000 bytes when unpacked"
 
 
-def test_a_store_that_fails_on_the_way_is_an_io_error(tmp_path, monkeypatch):
+def test_a_store_failure_while_reading_is_an_io_error(tmp_path, monkeypatch):
     blocks = fits_stream.read_blocks
 
     def failing(file):

@@ -1,4 +1,4 @@
-"""Tiles made here with astropy: sources must end in the middle of their stamps, wherever they lie in the mosaic."""
+"""Tiles made with astropy: a source must lie in the middle of its stamp, at any position in the mosaic."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def write_catalogue(path, ids, ra, dec, names=("OBJECT_ID", "RIGHT_ASCENSION", "
 
 
 def make_tile(folder, xs, ys, header=None, n=N, level=2.0, **extra):
-    """A tile with a point source of 1000 on every rounded position; extra: band to file content."""
+    """Write and read a tile with a point source of flux 1000 at every rounded position; extra: file contents by band."""
     folder.mkdir(exist_ok=True)
     header = tile_header(n) if header is None else header
     rng = np.random.default_rng(1)
@@ -59,7 +59,7 @@ def make_tile(folder, xs, ys, header=None, n=N, level=2.0, **extra):
 
 
 def centroid(stamp, radius=8):
-    """Of the light near the middle; NaN where there is none."""
+    """Return the centroid of the light near the middle; NaN if there is no light."""
     y, x = np.mgrid[: stamp.shape[0], : stamp.shape[1]]
     near = np.maximum(np.abs(x - len(stamp) / 2), np.abs(y - len(stamp) / 2)) <= radius
     light = np.where(near & (stamp > np.median(stamp) + 20), stamp, 0)
@@ -71,7 +71,7 @@ INSIDE = [(250.0, 250.0), (150.49, 349.51), (101.0, 399.0), (333.3, 222.2)]
 
 
 @pytest.mark.parametrize("geometry", [CHALLENGE, MER])
-def test_a_source_lies_in_the_middle_of_its_stamp_in_every_corner(tmp_path, geometry):
+def test_a_source_lies_in_the_middle_of_its_stamp(tmp_path, geometry):
     xs, ys = np.array(INSIDE + CORNERS).T
     rows = list(tile_cutouts(*make_tile(tmp_path, xs, ys), geometry))
     for i, row in enumerate(rows):
@@ -80,13 +80,13 @@ def test_a_source_lies_in_the_middle_of_its_stamp_in_every_corner(tmp_path, geom
         for band, grid in geometry.grids.items():
             stamp = row.stamps[band]
             assert stamp.shape == (grid.n_pixels, grid.n_pixels)
-            # Half a pixel from position to window, half from position to light; a coarser grid only tells the pixel.
+            # Half a pixel from position to window, half from position to light; a coarser grid is accurate to its pixel only.
             tolerance_arcsec = max(0.1, grid.pixel_scale_arcsec / 2) + 0.01
             offset = (np.array(centroid(stamp)) - (grid.n_pixels - 1) / 2) * grid.pixel_scale_arcsec
             assert np.abs(offset).max() <= tolerance_arcsec, (i, band, offset)
 
 
-def test_a_stamp_is_the_mosaics_own_pixels(tmp_path):
+def test_a_stamp_has_the_pixels_of_the_mosaic(tmp_path):
     xs, ys = np.array([(250.2, 260.0), (30.0, 470.0)]).T
     tile, catalogue = make_tile(tmp_path, xs, ys)
     middle, corner = tile_cutouts(tile, catalogue, CHALLENGE)
@@ -94,18 +94,18 @@ def test_a_stamp_is_the_mosaics_own_pixels(tmp_path):
     np.testing.assert_array_equal(middle.stamps["VIS"], vis[160:360, 151:351])
     blocks = h[161:359, 152:350].astype(np.float64).reshape(66, 3, 66, 3).sum(axis=(1, 3))
     np.testing.assert_allclose(middle.stamps["H"], blocks, rtol=1e-6)
-    np.testing.assert_array_equal(corner.stamps["VIS"][:130, 70:], vis[370:, :130])  # (30, 470) comes to (100, 100)
+    np.testing.assert_array_equal(corner.stamps["VIS"][:130, 70:], vis[370:, :130])  # (30, 470) moves to (100, 100)
     assert np.median(corner.stamps["VIS"][130:]) == pytest.approx(2, abs=0.01)
 
 
-def test_rotated_mosaics_of_another_scale_are_followed(tmp_path):
+def test_sources_in_rotated_mosaics_of_another_scale_are_centred(tmp_path):
     xs, ys = np.array([(120.4, 130.2)]).T
     (row,) = tile_cutouts(*make_tile(tmp_path, xs, ys, tile_header(250, 30.0, 0.2), n=250), CHALLENGE)
     assert np.abs(np.array(centroid(row.stamps["VIS"])) - 99.5).max() <= 2.1
     assert row.notes == ()
 
 
-def test_scaled_integer_mosaics_are_read_as_their_values(tmp_path):
+def test_scaled_integer_mosaics_give_their_physical_values(tmp_path):
     xs, ys = np.array([(250.0, 250.0)]).T
     tile, catalogue = make_tile(tmp_path, xs, ys)
     values = np.random.default_rng(0).integers(0, 60000, (N, N)).astype(np.uint16)
@@ -114,7 +114,7 @@ def test_scaled_integer_mosaics_are_read_as_their_values(tmp_path):
     np.testing.assert_array_equal(row.stamps["VIS"], values[150:350, 150:350])
 
 
-def test_sources_beyond_the_mosaic_are_outside_also_on_the_other_side_of_the_sky(tmp_path):
+def test_sources_anywhere_beyond_the_mosaic_are_outside(tmp_path):
     tile, _ = make_tile(tmp_path, np.array([250.0]), np.array([250.0]))
     ra, dec = WCS(tile_header()).all_pix2world([250.0, -0.6, 250.0, -1e4], [250.0, 250.0, N - 0.4, -1e4], 0)
     everywhere = TileCatalogue(np.arange(6), np.append(ra, [RA - 180, 100.0]), np.append(dec, [-DEC, -89.0]))
@@ -124,7 +124,7 @@ def test_sources_beyond_the_mosaic_are_outside_also_on_the_other_side_of_the_sky
 
 
 @pytest.mark.fault(24)
-def test_a_masked_region_is_rejected_as_blank_and_its_neighbour_scored(tmp_path):
+def test_a_source_in_a_masked_region_is_rejected_alone(tmp_path):
     tile, catalogue = make_tile(tmp_path, np.array([110.0, 380.0]), np.array([250.0, 250.0]))
     with fits.open(tile.mosaics["J"], mode="update") as hdus:
         hdus[0].data[:, :250] = 0
@@ -198,7 +198,7 @@ def touch(folder, *names):
         (folder / name).touch()
 
 
-def test_tiles_are_found_flat_and_nested_and_the_newest_file_counts(tmp_path):
+def test_tiles_are_found_with_their_newest_files(tmp_path):
     newer = "20241019T000000.5Z_00.00"
     older = "20241017T000000.0Z_00.00"
     touch(tmp_path / "102018211" / "VIS", mosaic_name("VIS"), mosaic_name("VIS", stamp=newer))
@@ -224,9 +224,9 @@ def test_tiles_are_found_flat_and_nested_and_the_newest_file_counts(tmp_path):
     assert discover_tiles(str(tmp_path / "none")) == []
 
 
-def test_mosaics_without_a_catalogue_are_an_error_not_silence(tmp_path):
+def test_mosaics_without_a_catalogue_are_an_error(tmp_path):
     touch(tmp_path, mosaic_name("VIS"), mosaic_name("H"))
-    with pytest.raises(TileError, match="tile 102018211: H, VIS but no catalogue named EUC_MER_FINAL-CAT_TILE102018211"):
+    with pytest.raises(TileError, match="tile 102018211: has H, VIS but no catalogue named EUC_MER_FINAL-CAT_TILE102018211"):
         discover_tiles(str(tmp_path))
 
 
@@ -237,7 +237,7 @@ IDS = np.array([-(2**62) - 1, 2**53 + 1])
 @pytest.mark.parametrize(
     "names", [("OBJECT_ID", "RIGHT_ASCENSION", "DECLINATION"), ("object_id", "right_ascension", "declination")]
 )
-def test_catalogue_ids_never_lose_a_digit(tmp_path, names):
+def test_catalogue_ids_keep_all_digits(tmp_path, names):
     write_catalogue(tmp_path / "c.fits", IDS, [1.0, 2.0], [3.0, 4.0], names)
     catalogue = read_tile_catalogue(str(tmp_path / "c.fits"))
     assert catalogue.object_ids.tolist() == IDS.tolist()

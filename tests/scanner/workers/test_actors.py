@@ -15,8 +15,8 @@ from scanner.workers.actors import ACTOR_CPUS, gpu_shares
         [{"CPU": 0.5, "GPU": 4.0}],
     ],
 )
-def test_every_actor_that_is_started_has_its_place(nodes, n_actors):
-    """Placed one by one, each on a GPU and a CPU of one node, as Ray does."""
+def test_every_started_actor_fits_on_a_node(nodes, n_actors):
+    """Actors are placed one by one, each on a GPU and a CPU of one node, as Ray does."""
     n, share = gpu_shares(nodes, n_actors)
     assert 1 <= n <= n_actors
     assert 0 < share <= 1
@@ -25,11 +25,11 @@ def test_every_actor_that_is_started_has_its_place(nodes, n_actors):
     assert places >= n
 
 
-def test_without_gpus_nothing_is_asked_of_them():
+def test_without_gpus_no_share_is_requested():
     assert gpu_shares([{"CPU": 4.0}, {"CPU": 4.0}], 5) == (5, 0.0)
 
 
-def test_gpus_are_shared_evenly_where_there_are_fewer_than_actors():
+def test_few_gpus_are_shared_evenly():
     assert gpu_shares([{"CPU": 16.0, "GPU": 2.0}], 3) == (3, 0.5)
     assert gpu_shares([{"CPU": 16.0, "GPU": 2.0}], 2) == (2, 1.0)
 

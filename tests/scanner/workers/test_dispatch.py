@@ -1,4 +1,4 @@
-"""What the dispatcher makes of how calls end, played through with a pool of no processes and a clock that does not run."""
+"""Check the dispatcher's reaction to the end of each call, with a pool without processes and a clock that stands still."""
 
 import errno
 import itertools
@@ -30,7 +30,7 @@ def receipt_of(task):
 
 
 def scripted(**told):
-    """Each unit's tries end as told, one after the other; later ones succeed."""
+    """Return an answer function: each unit's tries end as listed, one after the other, and later ones succeed."""
     scripts = {name: iter(ends) for name, ends in told.items()}
 
     def answer(call):
@@ -42,7 +42,7 @@ def scripted(**told):
 
 
 class Run:
-    """A dispatcher that has come to its end."""
+    """Run of a dispatcher with a fake pool; calling it runs to the end."""
 
     def __init__(self, units, answer, **pool):
         self.clock = Clock()
@@ -67,7 +67,7 @@ class Run:
         return self.dispatch.given_up
 
 
-def test_every_unit_is_scanned_once_and_its_receipt_handed_on():
+def test_every_unit_is_scanned_once_and_gives_a_receipt():
     run = Run(units_of("a", "b", "c"), scripted())()
     assert run.committed == ["a", "b", "c"]
     assert [(started.method, started.task) for started in run.pool.started] == [("scan", Task(name, 64)) for name in "abc"]
@@ -97,11 +97,11 @@ NEXT_TRY = {
     "the node goes": (Trouble.LOST, SCAN),
     "the worker hangs": (Trouble.OVERDUE, replace(SCAN, is_alone=True)),
 }
-"""How the first try of a unit that runs beside another ends, and what is tried next."""
+"""End of the first try of a unit that runs together with another, and the next task."""
 
 
 @pytest.mark.parametrize("case", NEXT_TRY)
-def test_what_is_tried_next_follows_from_how_a_try_ended(case):
+def test_the_next_try_depends_on_the_last_failure(case):
     said, expected = NEXT_TRY[case]
     run = Run(units_of("a", "b"), scripted(a=[said]))()
     assert run.tasks("a") == [SCAN, expected]
@@ -110,23 +110,23 @@ def test_what_is_tried_next_follows_from_how_a_try_ended(case):
 
 
 @pytest.mark.parametrize("said", [ValueError("bad pixels"), Trouble.OVERDUE])
-def test_one_try_that_fails_in_a_unit_that_has_its_worker_for_itself_is_repeated_as_it_was(said):
+def test_a_failed_try_of_a_unit_alone_is_repeated(said):
     assert Run(units_of("a"), scripted(a=[said]))().tasks("a") == [SCAN, SCAN]
 
 
-def test_a_unit_that_raises_three_times_is_given_up_with_its_last_error_and_others_are_committed():
+def test_a_unit_that_raises_three_times_is_given_up():
     run = Run(units_of("a", "b", "c"), scripted(b=[ValueError("one"), KeyError("two"), ValueError("three")]))()
     assert run.given_up == {"b": "ValueError: three"}
     assert run.committed == ["a", "c"]
     assert len(run.tasks("b")) == 3
 
 
-def test_an_error_of_ours_is_told_in_its_own_words():
+def test_our_own_errors_keep_their_text():
     run = Run(units_of("a"), scripted(a=[LensscanError("unit a: no such tile")] * 3))()
     assert run.given_up == {"a": "unit a: no such tile"}
 
 
-def test_two_errors_are_forgiven():
+def test_a_unit_may_fail_twice():
     run = Run(units_of("a"), scripted(a=[ValueError("one"), ValueError("two")]))()
     assert (run.committed, run.given_up) == (["a"], {})
 
@@ -136,17 +136,17 @@ def test_each_failure_is_logged_with_its_unit_kind_and_reason(caplog):
     assert [record.getMessage() for record in caplog.records] == ["unit a: out of memory (MemoryError: no room)"]
 
 
-def test_a_store_that_fails_again_and_again_pauses_the_run_and_no_unit_pays_for_it():
+def test_a_failing_store_pauses_the_run():
     run = Run(units_of("a", "b"), scripted(a=[AWAY] * 9, b=[AWAY] * 9))()
     assert sorted(run.committed) == ["a", "b"]
     assert run.given_up == {}
-    # The third of 18 failures opens the circuit, the fourth was on its way already; a pause comes before each later try.
+    # The third of 18 failures opens the circuit, the fourth was in flight already; a pause comes before each later try.
     assert run.clock.sleeps == [2.0, 4.0, 8.0, 16.0, 32.0, *[60.0] * 10]
-    # Nobody sleeps while a call runs.
+    # The dispatcher never sleeps while a call runs.
     assert set(run.n_busy_at_pauses) == {0}
 
 
-def test_while_the_store_is_away_one_unit_at_a_time_asks_for_it_and_afterwards_two_do():
+def test_one_unit_at_a_time_probes_a_failing_store():
     run = Run(units_of(*"abcdefgh"), scripted(**{name: [AWAY] for name in "abcdefgh"}))()
     assert len(run.committed) == 8
     # Four are started before the third has failed; the four others and the first of the second round come alone.
@@ -155,29 +155,29 @@ def test_while_the_store_is_away_one_unit_at_a_time_asks_for_it_and_afterwards_t
 
 
 @pytest.mark.parametrize(("n_failures", "pauses"), [(2, []), (3, [1.0])])
-def test_the_third_failure_of_the_store_in_a_row_pauses_the_run(n_failures, pauses):
+def test_the_third_store_failure_in_a_row_pauses_the_run(n_failures, pauses):
     run = Run(units_of("a"), scripted(a=[AWAY] * n_failures))()
     assert (run.committed, run.clock.sleeps) == (["a"], pauses)
 
 
-def test_a_trial_that_is_survived_shows_that_the_store_works():
+def test_a_survived_trial_shows_that_the_store_works():
     ends = [Trouble.DIED, Trouble.DIED, Trouble.DIED, AWAY, AWAY, None, AWAY, AWAY]
     run = Run(units_of("a"), scripted(a=ends))()
     assert [task.trial for task in run.tasks("a")][3:] == [(0, 0)] * 3 + [(0, 4)] * 3 + [(4, 6), (6, 7), (7, 8), None]
     assert run.clock.sleeps == []
 
 
-def test_errors_that_are_no_failures_of_the_store_pause_nothing():
+def test_only_store_failures_pause_the_run():
     run = Run(units_of("a", "b", "c"), scripted(**{name: [ValueError("bad")] * 2 for name in "abc"}))()
     assert len(run.committed) == 3
     assert run.clock.sleeps == []
 
 
 OTHERS = {f"u{i}": [MemoryError()] * i for i in range(7)}
-"""Of so many units, one is committed each round: `u0` at the first try, `u6` at the seventh."""
+"""Units that commit one per round: `u0` at the first try, `u6` at the seventh."""
 
 
-def test_a_unit_whose_files_alone_cannot_be_read_six_times_is_given_up_while_the_store_answers_for_others():
+def test_a_unit_with_six_store_failures_is_given_up():
     run = Run(units_of("x", *OTHERS), scripted(x=[AWAY] * 6, **OTHERS))()
     assert run.given_up == {"x": "no route to the store"}
     assert sorted(run.committed) == sorted(OTHERS)
@@ -187,14 +187,14 @@ def test_a_unit_whose_files_alone_cannot_be_read_six_times_is_given_up_while_the
 
 @pytest.mark.parametrize("n_good", [6, 20])
 @pytest.mark.parametrize("good_s", [5.0, 300.0])
-def test_a_unit_that_fails_at_once_beside_others_that_take_long_is_given_up(n_good, good_s):
-    """By its own failures it opens the circuit again and again; that is no outage."""
+def test_a_unit_that_fails_among_slow_ones_is_given_up(n_good, good_s):
+    """Its own failures open the circuit repeatedly, which is not an outage."""
     good = [f"u{i}" for i in range(n_good)]
     answer = scripted(x=itertools.repeat(AWAY))
 
     def seconds(call):
         name = call.arguments[0].unit_id
-        # So that they do not end together and leave it alone, which looks like an outage.
+        # The good units do not end together, because x alone would look like an outage.
         return 0.1 if name == "x" else good_s * (1 + good.index(name))
 
     run = Run(units_of("x", *good), answer, in_flight=4, seconds=seconds)()
@@ -202,23 +202,23 @@ def test_a_unit_that_fails_at_once_beside_others_that_take_long_is_given_up(n_go
     assert sorted(run.committed) == sorted(good)
 
 
-def test_what_a_unit_met_while_the_store_was_away_for_all_is_not_held_against_it_later():
+def test_failures_during_an_outage_do_not_count_later():
     away = {name: [AWAY] * 2 + OTHERS.get(name, [AWAY] * 4) for name in (*OTHERS, "x")}
     run = Run(units_of(*away), scripted(**away))()
     assert run.given_up == {}
     assert len(run.committed) == len(away)
-    # Of 16 failures in the outage, the third opens the circuit and the fourth was on its way; the last four are lone.
+    # The outage has 16 failures: the third opens the circuit and the fourth was in flight; the last four come alone.
     assert len(run.clock.sleeps) == 13
 
 
 def test_two_units_that_fail_together_show_an_outage():
-    """Both fail five times; when one has been committed the other fails twice more, which is less than six times."""
+    """Both fail five times; once one is committed, the other fails twice more, which is less than six times."""
     run = Run(units_of("a", "b"), scripted(a=[AWAY] * 7, b=[AWAY] * 5))()
     assert run.given_up == {}
     assert run.committed == ["b", "a"]
 
 
-def test_an_outage_longer_than_patience_ends_the_run_and_not_the_units():
+def test_an_outage_longer_than_patience_ends_the_run():
     run = Run(units_of("a", "b"), scripted(a=itertools.repeat(AWAY), b=itertools.repeat(AWAY)))
     with pytest.raises(StorageError, match=r"the store has failed for 9\d\d s, .*: no route to the store"):
         run()
@@ -226,7 +226,7 @@ def test_an_outage_longer_than_patience_ends_the_run_and_not_the_units():
 
 
 class Lethal:
-    """Rows, by unit and place, that kill the worker that looks at them; with `None`, any look at the unit's files does."""
+    """Rows, by unit and number, that kill the worker that reads them; with `None`, reading any of the unit's files does."""
 
     def __init__(self, n_rows, **places):
         self._n_rows, self._places = n_rows, places
@@ -241,13 +241,13 @@ class Lethal:
         return receipt_of(task) if task.trial is None else None
 
 
-def test_a_row_that_kills_is_searched_for_after_two_deaths_alone_and_left_out():
+def test_a_row_that_kills_is_found_and_left_out():
     run = Run(units_of("a", "b"), Lethal(8, a=[5]))()
     assert sorted(run.committed) == ["a", "b"]
     assert run.given_up == {}
     first, second, third, *trials, last = run.tasks("a")
     assert (first, second, third) == (Task("a", 64), Task("a", 16, is_alone=True), Task("a", 4, is_alone=True))
-    # The files; halves; the row alone, twice.
+    # The trials are the files, the halves, and twice the row alone.
     assert [task.trial for task in trials] == [(0, 0), (0, 4), (4, 6), (4, 5), (5, 6), (5, 6)]
     assert {(task.batch_size, task.left_out, task.is_alone) for task in trials} == {(1, (), True)}
     assert last == Task("a", 1, left_out=(5,), is_alone=True)
@@ -256,30 +256,30 @@ def test_a_row_that_kills_is_searched_for_after_two_deaths_alone_and_left_out():
     assert run.pool.n_lost == 3 + 3
 
 
-def test_a_death_in_company_is_held_against_no_unit_alone():
+def test_a_death_with_several_units_starts_no_row_search():
     run = Run(units_of("a", "b", "c", "d"), Lethal(8, b=[0]))()
     assert sorted(run.committed) == ["a", "b", "c", "d"]
-    # It runs beside `b`, dies with it, and is done at its second try, alone.
+    # `c` runs together with `b`, dies with it, and succeeds at its second try, alone.
     assert run.tasks("c") == [Task("c", 64), Task("c", 16, is_alone=True)]
     assert run.tasks("a") == [Task("a", 64)]
     assert run.tasks("d") == [Task("d", 64)]
     assert run.tasks("b")[-1].left_out == (0,)
 
 
-def test_a_call_for_a_suspect_is_alone_and_others_are_not():
+def test_only_a_suspect_unit_runs_alone():
     run = Run(units_of("a", "b", "c"), scripted(a=[Trouble.DIED]))()
     by_task = [(started.task.unit_id, started.task.is_alone, started.n_beside) for started in run.pool.started]
     assert by_task == [("a", False, 0), ("b", False, 1), ("c", False, 0), ("a", True, 0), ("b", True, 0)]
 
 
-def test_a_unit_whose_files_kill_is_given_up_with_a_verdict_and_no_row_is_left_out():
+def test_a_unit_whose_files_kill_is_given_up_whole():
     run = Run(units_of("a", "b"), Lethal(8, a=None))()
     assert run.committed == ["b"]
-    assert run.given_up == {"a": "workers die of it, and no single row is to blame"}
+    assert run.given_up == {"a": "the unit kills workers, and no single row is the cause"}
     assert {task.left_out for task in run.tasks("a")} == {()}
 
 
-def test_a_deadline_leaves_time_to_start_for_each_row_and_for_each_byte():
+def test_a_deadline_depends_on_rows_and_bytes():
     files = {
         "catalogue": InputFile(uri="/c", size=1_000_000, etag="1"),
         "VIS": InputFile(uri="/v", size=2_500_000, etag="2"),

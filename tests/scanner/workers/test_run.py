@@ -1,4 +1,4 @@
-"""A run over a plan's pending units, with a pool of no processes that commits what it is asked to."""
+"""Run a plan's pending units with a pool that has no processes and commits the requested units."""
 
 import pytest
 
@@ -18,7 +18,7 @@ N_ROWS = 36
 
 
 class Workers:
-    """What `scanner_pool` was asked for, and the pool that it gave: units commit their rows, or end as told."""
+    """Stand-in for `scanner_pool` that records its arguments and its pool; units commit their rows, or end as in `ends`."""
 
     def __init__(self, plan, root):
         self._plan, self._root = plan, root
@@ -57,7 +57,7 @@ def workers(plan, root, monkeypatch):
     return made
 
 
-def test_a_run_commits_every_unit_and_tells_how_many_rows_are_done(plan, root, workers):
+def test_a_run_commits_every_unit_and_reports_progress(plan, root, workers):
     told = []
     run = scan_plan(plan, "packages", root, 3, lambda *done: told.append(done))
     assert [receipt.unit_id for receipt in run.receipts] == list(IDS)
@@ -70,7 +70,7 @@ def test_a_run_commits_every_unit_and_tells_how_many_rows_are_done(plan, root, w
     assert {started.task.batch_size for started in workers.pool.started} == {32}
 
 
-def test_what_is_committed_is_not_scanned_again_and_counts_as_done(plan, root, workers):
+def test_committed_units_are_not_scanned_again(plan, root, workers):
     workers.commit("u7")
     workers.commit("u2")
     told = []
@@ -80,7 +80,7 @@ def test_what_is_committed_is_not_scanned_again_and_counts_as_done(plan, root, w
     assert workers.asked == [(plan, "packages", root, 1, 6)]
 
 
-def test_where_nothing_is_pending_no_worker_is_started(plan, root, workers):
+def test_no_worker_starts_if_no_unit_is_pending(plan, root, workers):
     for unit in IDS:
         workers.commit(unit)
     told = []
@@ -89,7 +89,7 @@ def test_where_nothing_is_pending_no_worker_is_started(plan, root, workers):
     assert workers.asked == []
 
 
-def test_a_run_needs_nobody_to_tell_its_progress_to(plan, root, workers):
+def test_a_run_needs_no_progress_callback(plan, root, workers):
     assert len(scan_plan(plan, "packages", root, 1).receipts) == 8
 
 
@@ -100,7 +100,7 @@ def test_workers_that_were_lost_are_counted(plan, root, workers):
     assert len(run.receipts) == 8
 
 
-def test_units_that_are_given_up_are_named_with_their_errors_and_the_others_are_committed(plan, root, workers):
+def test_units_that_are_given_up_are_named_with_errors(plan, root, workers):
     workers.ends = {"u1": [ValueError("one")] * 3, "u6": [KeyError("six")] * 3}
     with pytest.raises(UnitsFailedError) as raised:
         scan_plan(plan, "packages", root, 1)
@@ -117,17 +117,17 @@ def test_no_more_than_five_units_are_named(plan, root, workers):
     assert str(raised.value).count("ValueError: bad") == 5
 
 
-def test_the_pool_is_closed_where_the_store_ends_the_run(plan, root, workers):
+def test_the_pool_is_closed_if_the_store_ends_the_run(plan, root, workers):
     clock = Clock()
     workers.ends = {unit: [StorageError("away")] * 100 for unit in IDS}
     with pytest.raises(StorageError, match=r"has failed for 62 s, .*: away"):
         scan_plan(plan, "packages", root, 1, circuit=Circuit(50, clock, clock.sleep))
-    # Two, four, eight, sixteen, thirty-two: the first sum beyond 50.
+    # The pauses are 2, 4, 8, 16 and 32 s: the first sum beyond 50 s.
     assert sum(clock.sleeps) == 62
     assert workers.pool.is_closed
 
 
-def test_the_pool_is_closed_where_ray_is_gone(plan, root, workers, monkeypatch):
+def test_the_pool_is_closed_if_ray_is_gone(plan, root, workers, monkeypatch):
     def gone(*_, **__):
         raise ClusterError("Ray is gone")
 

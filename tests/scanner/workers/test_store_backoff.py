@@ -42,13 +42,13 @@ def fail_for_ever(circuit):
         circuit.wait()
 
 
-def test_an_outage_longer_than_patience_ends_the_run_and_says_how_to_go_on(circuit, clock):
+def test_an_outage_longer_than_patience_raises_with_advice(circuit, clock):
     with pytest.raises(StorageError, match=r"has failed for 9.. s.*: no route to the store.*run the same command again"):
         fail_for_ever(circuit)
     assert sum(clock.sleeps) <= 900 + LONGEST_PAUSE_S
 
 
-def test_patience_begins_anew_after_a_success(circuit, clock):
+def test_patience_restarts_after_a_success(circuit, clock):
     for _ in range(10):
         clock.now += 500
         circuit.failed(OSError("away"))
@@ -58,7 +58,7 @@ def test_patience_begins_anew_after_a_success(circuit, clock):
     assert circuit.is_open
 
 
-def test_patience_counts_from_the_first_failure_and_ends_only_when_it_is_exceeded(circuit, clock):
+def test_patience_counts_from_the_first_failure(circuit, clock):
     circuit.failed(OSError("away"))
     clock.now += 800
     circuit.failed(OSError("away"))
@@ -69,14 +69,14 @@ def test_patience_counts_from_the_first_failure_and_ends_only_when_it_is_exceede
         circuit.failed(OSError("away"))
 
 
-def test_two_failures_end_no_run_however_far_apart_they_are(circuit, clock):
+def test_two_failures_never_end_a_run(circuit, clock):
     circuit.failed(OSError("away"))
     clock.now += 5000
     circuit.failed(OSError("away"))
     assert not circuit.is_open
 
 
-def test_what_was_on_its_way_when_the_store_went_makes_no_pause_longer(circuit, clock):
+def test_calls_in_flight_do_not_lengthen_the_pause(circuit, clock):
     for _ in range(24):
         circuit.failed(OSError("away"), is_probe=False)
     circuit.wait()

@@ -1,4 +1,4 @@
-"""What a worker does with a task, without its process: which rows it looks at, and what it leaves in the store."""
+"""Run a worker's tasks without its process, and check the rows that it scores and the files that it writes."""
 
 from itertools import chain
 
@@ -23,7 +23,7 @@ FIRST_ID = 100
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A plan of one shard, whose rows have their place in the first pixel of VIS, and the package for it."""
+    """A plan of one shard, whose rows hold their number in the first pixel of VIS, and the package for it."""
     folder = tmp_path_factory.mktemp("worker")
     rng = np.random.default_rng(0)
     stamps = {
@@ -51,7 +51,7 @@ def worker(made, root, torch_threads):
 
 @pytest.fixture
 def seen(monkeypatch):
-    """Batch by batch, the places of the rows that the networks look at."""
+    """Record the numbers of the rows that the networks score, batch by batch."""
     batches, score = [], Ensemble.score
 
     def spied(self, stamps):
@@ -72,14 +72,14 @@ def seen(monkeypatch):
         ((1,), None, [0, 2, 3, 4, 5, 6]),
     ],
 )
-def test_a_trial_looks_at_the_rows_that_it_names_among_those_not_left_out(worker, root, seen, left_out, trial, expected):
+def test_a_trial_scores_its_range_of_the_remaining_rows(worker, root, seen, left_out, trial, expected):
     assert worker.try_rows(Task("s", 2, left_out, is_alone=True, trial=trial)) is None
     assert list(chain(*seen)) == expected
     assert max(map(len, seen)) <= 2
     assert not list(root.rglob("*.parquet"))
 
 
-def test_a_trial_of_no_rows_reads_the_whole_file_and_looks_at_none(worker, root, seen, monkeypatch):
+def test_a_trial_without_rows_only_reads_the_file(worker, root, seen, monkeypatch):
     pieces, read = [], ShardRows.pieces
 
     def spied(self, n_rows):
@@ -94,7 +94,7 @@ def test_a_trial_of_no_rows_reads_the_whole_file_and_looks_at_none(worker, root,
     assert not list(root.rglob("*.parquet"))
 
 
-def test_a_scan_without_some_rows_commits_all_and_rejects_those(worker, root, seen):
+def test_a_scan_rejects_the_rows_that_are_left_out(worker, root, seen):
     receipt = worker.scan(Task("s", 3, (1, 4), is_alone=True))
     assert (receipt.unit_id, receipt.outcome, receipt.n_rows) == ("s", Outcome.COMMITTED, N_ROWS)
     assert (receipt.n_scored, receipt.n_rejected) == (N_ROWS - 2, 2)
@@ -102,12 +102,12 @@ def test_a_scan_without_some_rows_commits_all_and_rejects_those(worker, root, se
     rows = {row["object_id"] - FIRST_ID: row for row in pq.read_table(path).to_pylist()}
     assert [place for place in sorted(rows) if rows[place]["status"] == "rejected:worker_crash"] == [1, 4]
     assert {row["status"] for place, row in rows.items() if place not in {1, 4}} == {"scored"}
-    assert rows[1]["detail"] == "several workers died of it, the last one of nothing else"
+    assert rows[1]["detail"] == "scoring this row crashed several workers, the last one with no other unit"
     assert list(chain(*seen)) == [0, 2, 3, 5, 6]
     assert max(map(len, seen)) <= 3
 
 
-def test_a_unit_that_is_committed_is_not_looked_at_again(worker, seen):
+def test_a_committed_unit_is_not_scanned_again(worker, seen):
     first = worker.scan(Task("s", 64))
     assert list(chain(*seen)) == list(range(N_ROWS))
     again = worker.scan(Task("s", 64))

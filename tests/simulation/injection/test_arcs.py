@@ -16,7 +16,7 @@ LENSES = ("single", "compound_arc", "double_ring")
 
 
 def bright_host(seed):
-    """A bright galaxy without arcs, in the middle of its stamp."""
+    """Return a bright galaxy without arcs, in the middle of its stamp."""
     rng = np.random.default_rng(seed)
     while True:
         made = simulate_object("twin", MER, rng)
@@ -31,7 +31,7 @@ def host():
 
 
 @pytest.mark.parametrize("kind", LENSES)
-def test_what_is_added_is_the_arcs_and_their_noise(host, kind):
+def test_only_arcs_and_their_noise_are_added(host, kind):
     made = inject_arcs(host, kind, np.random.default_rng(1))
     for band in EUCLID:
         added = made.stamps[band] - host[band]
@@ -45,8 +45,8 @@ def test_what_is_added_is_the_arcs_and_their_noise(host, kind):
 
 
 @pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
-def test_pixels_without_data_stay_as_they_are(host, value):
-    """A band of them across the arcs, somewhere else in every band of light."""
+def test_pixels_without_data_stay_unchanged(host, value):
+    """Columns without data cross the arcs, at a different place in each band."""
     stamps = {band: image.copy() for band, image in host.items()}
     for i, band in enumerate(EUCLID):
         stamps[band][:, 116 + 4 * i : 122 + 4 * i] = value
@@ -61,8 +61,8 @@ def test_pixels_without_data_stay_as_they_are(host, value):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_masked_pixels_are_not_seen(host, seed):
-    """Every sixth column is masked, across any arcs. What the truth counts are pixels beside them: S/N and number, by hand."""
+def test_arcs_do_not_count_on_masked_pixels(host, seed):
+    """Every sixth column is masked. The test calculates S/N and number of the other pixels, which the truth counts."""
     masked = {band: image.copy() for band, image in host.items()}
     for image in masked.values():
         image[:, ::6] = 0
@@ -95,7 +95,7 @@ def test_flaws_near_the_host_are_named(host):
 
 
 def test_the_hosts_magnitude_is_its_total():
-    """Of simulated lens galaxies among their neighbours."""
+    """The hosts are simulated lens galaxies with their neighbours."""
     rng, errors = np.random.default_rng(8), []
     while len(errors) < 60:
         made = simulate_object("twin", MER, rng)
@@ -133,7 +133,7 @@ def test_draws_are_repeatable(host):
 
 
 def test_shot_noise_is_that_of_the_arcs_electrons(host):
-    """Summed over all arcs, where it does not matter that resampling spreads it."""
+    """The noise is summed over all arcs, so that its spread by resampling does not matter."""
     seen: dict[str, list[float]] = {band: [] for band in EUCLID}
     for seed in range(150):
         made = inject_arcs(host, "single", np.random.default_rng(seed))
@@ -148,7 +148,7 @@ def test_shot_noise_is_that_of_the_arcs_electrons(host):
 
 @pytest.mark.parametrize("shift_mag", [2.5, -2.5])
 def test_files_on_another_flux_scale_get_arcs_on_that_scale(host, shift_mag):
-    """One ADU/s that is a tenth of the light, or ten times as much."""
+    """One ADU/s of the file is a tenth of the light, or ten times as much."""
     scale = 10 ** (0.4 * shift_mag)
     shifted = {band: EUCLID[band].zero_point_ab_mag + shift_mag for band in EUCLID}
     other = {band: image * np.float32(scale) for band, image in host.items()}
@@ -176,7 +176,7 @@ def test_arcs_go_about_the_host_wherever_it_is(host):
     assert 0.3 * largest < mean < 1.7 * largest
 
 
-def test_half_a_pixel_of_the_hosts_place_moves_the_arcs_by_as_much(host):
+def test_arcs_move_with_the_host_by_fractions_of_a_pixel(host):
     a = inject_arcs(host, "double_ring", np.random.default_rng(7), host_yx=(99.5, 99.5))
     b = inject_arcs(host, "double_ring", np.random.default_rng(7), host_yx=(99.5, 99.8))
     x = np.arange(200)
@@ -193,7 +193,7 @@ def test_a_given_psf_blurs_the_arcs(host):
     np.testing.assert_array_equal(a.arcs["VIS"], b.arcs["VIS"])
 
 
-def test_what_cannot_host_arcs_is_refused(host, rng):
+def test_images_that_cannot_host_arcs_are_refused(host, rng):
     empty = {band: rng.normal(0, 0.002, (200, 200)).astype(np.float32) for band in EUCLID}
     with pytest.raises(InjectionError, match=r"magnitude must be in \[16.0, 23.5\], got"):
         inject_arcs(empty, "single", rng)
@@ -205,24 +205,24 @@ def test_what_cannot_host_arcs_is_refused(host, rng):
         inject_arcs({**host, "H": host["H"][:66, :66]}, "single", rng)
 
 
-# Hosts on paper
+# Magnitudes of artificial hosts
 
 
 def disc(level, radius_arcsec=np.inf, sky=0.0, centre_arcsec=(0.0, 0.0)):
-    """A patch with one brightness within a radius, and the radii of its pixels in arcsec."""
+    """Return a patch with one brightness within a radius, and the radii of its pixels in arcsec."""
     axis = (np.arange(120) - 59.5) * 0.1
     radii = np.hypot(axis[:, None] - centre_arcsec[0], axis[None, :] - centre_arcsec[1])
     return (np.where(radii < radius_arcsec, level, 0) + sky).astype(np.float32), radii
 
 
 def mag_of(adu_per_s):
-    """At the zero point of VIS, with the 0.16 mag that lens galaxies have beyond 3 arcsec."""
+    """Return the magnitude at the zero point of VIS, with the 0.16 mag that lens galaxies have beyond 3 arcsec."""
     return 24.6 - 2.5 * np.log10(adu_per_s) - 0.16
 
 
 @pytest.mark.parametrize("centre", [(0.0, 0.0), (0.5, -0.3)])
 def test_light_is_counted_up_to_three_arcsec_above_the_sky(centre):
-    """A disc that goes on: as many pixels as lie within 3 arcsec, each brighter than the sky by the same."""
+    """The disc extends beyond 3 arcsec: all pixels within that radius count, each brighter than the sky by the same."""
     patch, radii = disc(0.5, sky=0.2, centre_arcsec=centre)
     assert host_vis_mag(patch, 0.2, centre) == pytest.approx(mag_of(0.5 * np.sum(radii < 3)), abs=1e-3)
     small, radii = disc(0.5, 1.6, sky=0.2, centre_arcsec=centre)
@@ -230,7 +230,7 @@ def test_light_is_counted_up_to_three_arcsec_above_the_sky(centre):
 
 
 def test_light_of_a_steep_galaxy_is_counted_ring_by_ring():
-    """An exponential profile, summed over its pixels; a pixel lies on the centre."""
+    """The reference is an exponential profile summed over its pixels; one pixel is on the centre."""
     _, radii = disc(0, centre_arcsec=(0.05, 0.05))
     patch = (10 * np.exp(-radii / 0.3)).astype(np.float32)
     assert host_vis_mag(patch, 0.0, (0.05, 0.05)) == pytest.approx(mag_of(patch[radii < 3].sum(dtype=float)), abs=0.01)
@@ -249,7 +249,7 @@ def test_light_of_neighbours_is_left_out_beyond_an_arcsec():
         assert host_vis_mag(spotted, 0.0, (0.0, 0.0)) == pytest.approx(mag_of(expected), abs=0.01)
 
 
-def test_the_range_of_hosts_is_known():
+def test_host_magnitudes_have_a_range():
     patch, radii = disc(1.0)
     for mag, is_host in ((15.9, False), (16.1, True), (23.4, True), (23.6, False)):
         bright = patch * np.float32(10 ** (-0.4 * (mag + 0.16 - 24.6)) / np.sum(radii < 3))
@@ -262,7 +262,7 @@ def test_the_range_of_hosts_is_known():
         host_vis_mag(patch, 1.0, (0.0, 0.0))
 
 
-def test_the_ends_of_the_ranges_belong_to_them(monkeypatch):
+def test_ranges_include_their_ends(monkeypatch):
     patch, radii = disc(0.5)
     mag = host_vis_mag(patch, 0.0, (0.0, 0.0))
     core = radii < 1.5
@@ -293,7 +293,7 @@ def test_a_fifth_of_the_core_may_be_masked():
 
 @pytest.mark.parametrize("kind", LENSES)
 def test_lenses_are_as_bright_as_their_hosts_and_alone(host, kind):
-    """The lens galaxy has the light of the host. Galaxy 1 of a compound lens bends light, galaxies beside the host do not."""
+    """The lens galaxy has the light of the host. Galaxy 1 of a compound lens bends light; the lens has no other members."""
     for seed in range(8):
         made = inject_arcs(host, kind, np.random.default_rng(seed))
         deflector, *others = made.system.masses
@@ -304,26 +304,26 @@ def test_lenses_are_as_bright_as_their_hosts_and_alone(host, kind):
         assert deflector.z == made.system.z_lens
 
 
-def test_lenses_that_no_host_is_like_are_given_up(host, monkeypatch):
-    """A system that is as bright as the host would do with any tolerance."""
+def test_a_system_unlike_its_host_is_an_error(host, monkeypatch):
+    """The system matches the host up to the tolerance of 0.4 mag, and not beyond it."""
     system = inject_arcs(host, "single", np.random.default_rng(1)).system
     mag = injection._lens_mag(system)
     monkeypatch.setattr(injection.forecast, "draw_lens", lambda *_: system)
     assert injection._system_for(mag + 0.39, "single", 0.0, np.random.default_rng(1)).galaxy == system.galaxy
     for far in (mag + 0.41, mag - 0.41):
-        with pytest.raises(InjectionError, match="a single must have such a host in 3000 draws, got none at VIS magnitude"):
+        with pytest.raises(InjectionError, match="a single must match its host in 3000 draws, got none at VIS magnitude"):
             injection._system_for(far, "single", 0.0, np.random.default_rng(1))
 
 
 def test_a_sky_that_was_not_subtracted_does_not_matter(host):
-    """Ten times its noise in VIS: the same arcs, seen as well."""
+    """A sky of ten times its noise in VIS gives the same arcs with the same S/N."""
     raised = {**host, "VIS": host["VIS"] + np.float32(10 * SKY_ADU_PER_S["mer"]["VIS"])}
     a, b = (inject_arcs(stamps, "single", np.random.default_rng(4)).truth for stamps in (host, raised))
     assert b["lens_mag_vis"] == pytest.approx(a["lens_mag_vis"], abs=2e-3)
     assert b["arc_snr"] == pytest.approx(a["arc_snr"], rel=2e-3)
 
 
-# Where arcs go
+# Positions of arcs
 
 
 def test_arcs_lie_in_twelve_arcsec_about_the_host(host):
@@ -333,7 +333,7 @@ def test_arcs_lie_in_twelve_arcsec_about_the_host(host):
         assert (rows[0], rows[-1], columns[0], columns[-1]) == (low_y, low_y + 119, low_x, low_x + 119)
 
 
-def test_hosts_lie_in_the_middle_unless_said_otherwise(host):
+def test_hosts_are_in_the_middle_by_default(host):
     wide = {band: np.pad(image[:190], ((0, 0), (3, 8)), mode="edge") for band, image in host.items()}
     middle = inject_arcs(wide, "single", np.random.default_rng(6), host_yx=(94.5, 105.0))
     by_default = inject_arcs(wide, "single", np.random.default_rng(6))
@@ -342,7 +342,7 @@ def test_hosts_lie_in_the_middle_unless_said_otherwise(host):
 
 
 def test_arcs_that_hang_over_an_edge_are_cut(host):
-    """Of an image that is smaller than the patch about the host, on two sides."""
+    """The image is smaller than the patch about the host on two sides."""
     part = {band: image[60:, :140] for band, image in host.items()}
     whole = inject_arcs(host, "single", np.random.default_rng(6), host_yx=(99.5, 99.5))
     cut = inject_arcs(part, "single", np.random.default_rng(6), host_yx=(39.5, 99.5))

@@ -36,13 +36,13 @@ def tile(tmp_path_factory):
 
 @pytest.fixture
 def manifest(tile, tmp_path):
-    """Cutouts of the tile's sources as files; the last has no zero point."""
+    """Write cutouts of the tile's sources as files; the last has no zero point."""
     return write_manifest(tile, tmp_path, 8)
 
 
 @pytest.fixture
 def psf_file(tmp_path):
-    """Wider than Euclid's."""
+    """Write a PSF wider than Euclid's."""
     axis = np.arange(41) - 20
     gauss = np.exp(-(axis[None, :] ** 2 + axis[:, None] ** 2) / (2 * 5.0**2)).astype(np.float32)
     hdus = [fits.PrimaryHDU(), *(fits.ImageHDU(gauss, name=name) for name in MER_PSF_HDUS.values())]
@@ -56,7 +56,7 @@ def contents(folder):
 
 @pytest.fixture
 def systems(monkeypatch):
-    """The systems whose arcs are painted, as the real function draws them, in order."""
+    """Record the systems with painted arcs in order; the real function draws them."""
     drawn = []
 
     def remembered(*args, **kwargs):
@@ -70,7 +70,7 @@ def systems(monkeypatch):
 
 
 def lensed_flux(system, truth, band):
-    """ADU/s of a system's sources, magnified; clumps are not magnified as all of their galaxy is."""
+    """Return the magnified flux of a system's sources in ADU/s, without the different magnifications of clumps."""
     sources = ((truth["magnification1"], system.source1), (truth["magnification2"], system.source2))
     return sum(magnification * light.sed.flux_adu_per_s(band) for magnification, lights in sources for light in lights)
 
@@ -114,7 +114,7 @@ def test_masked_filled_and_padded_pixels_of_cutouts_get_no_arcs(tile, tmp_path):
                 assert np.all(added[160:] == 0)
 
 
-def test_a_flaw_in_the_corner_of_a_cutout_does_not_matter(tile, tmp_path):
+def test_a_flaw_in_a_cutouts_corner_does_not_matter(tile, tmp_path):
     def spoil(_i, _band, image):
         image[0, 0] = np.nan
         return image
@@ -135,11 +135,11 @@ def test_a_flaw_in_the_corner_of_a_cutout_does_not_matter(tile, tmp_path):
 
 def test_cutouts_on_other_pixels_are_skipped(tile, tmp_path):
     manifest = write_manifest(tile, tmp_path, 3, scale=0.12)
-    with pytest.raises(InjectionError, match=r"none of 3 .* the first, 0: VIS: pixels must be 0\.1 arcsec, got 0\.12"):
+    with pytest.raises(InjectionError, match=r"0 of 3 .* the first, 0: VIS: pixels must be 0\.1 arcsec, got 0\.12"):
         inject_into_cutouts(manifest, str(tmp_path / "out"), seed=1)
 
 
-def test_shards_are_written_when_full_and_a_killed_run_goes_on(manifest, tmp_path, monkeypatch):
+def test_shards_are_written_when_full_and_killed_runs_resume(manifest, tmp_path, monkeypatch):
     monkeypatch.setattr(injected_sets, "ROWS_PER_SHARD", 4)
     whole = inject_into_cutouts(manifest, str(tmp_path / "whole"), seed=1)
     assert len(whole.files) > 1
@@ -180,13 +180,13 @@ def test_the_same_injection_again_changes_nothing_and_another_is_refused(manifes
         inject_into_cutouts(manifest, str(out), seed=1)
 
 
-def test_another_release_is_another_injection():
+def test_another_release_changes_the_injection_spec():
     spec = InjectionSpec(images_sha256="a", seed=1)
     assert spec != InjectionSpec(images_sha256="a", seed=1, release="0.0.0")
     assert spec.digest() != InjectionSpec(images_sha256="a", seed=1, n=1).digest()
 
 
-def test_a_contact_sheet_is_never_that_of_other_shards(manifest, tmp_path):
+def test_a_contact_sheet_of_other_shards_is_refused(manifest, tmp_path):
     out = tmp_path / "out"
     said = inject(str(tmp_path / "manifest.csv"), str(out), 10, 1, None, lambda *_: None)
     assert said["injected"] + said["skipped"] == said["asked for"] == len(manifest)
@@ -215,7 +215,7 @@ def test_a_tile_gets_lenses_and_keeps_everything_else(tile, systems, tmp_path):
             assert "seed 1, up to 2 lenses" in str(after[0].header["HISTORY"])
             expected = sum(lensed_flux(system, row, band) for system, row in zip(systems, truth, strict=True))
             assert added.sum() == pytest.approx(expected, rel=0.1)
-            # Far from the lenses nothing is touched.
+            # Pixels far from the lenses are unchanged.
             assert np.mean(added == 0) > 0.8
     stamps = list(tile_cutouts(other, catalogue, MER))
     changed = {
@@ -227,7 +227,7 @@ def test_a_tile_gets_lenses_and_keeps_everything_else(tile, systems, tmp_path):
 
 
 def test_masked_pixels_of_tiles_get_no_arcs(tile, tmp_path):
-    """Stripes over all of it, some of masked pixels, some of missing ones."""
+    """The whole tile has stripes, some of masked pixels, some of NaN."""
 
     def stripe(hdus):
         hdus[0].data[::25] = 0
@@ -246,7 +246,7 @@ def test_masked_pixels_of_tiles_get_no_arcs(tile, tmp_path):
         assert np.count_nonzero(after[~lost] != before[~lost]) > 1000
 
 
-def test_as_many_lenses_as_fit_and_reasons_for_the_others(tile, tmp_path):
+def test_a_tile_takes_all_lenses_that_fit_with_reasons_otherwise(tile, tmp_path):
     summary = inject_into_tile(tile, str(tmp_path), 500, seed=1)
     assert 5 < summary.n_injected < 60
     assert summary.n_injected + len(summary.skipped) == 60
@@ -286,7 +286,7 @@ def test_the_same_tile_again_changes_nothing_and_another_is_refused(tile, psf_fi
 
 
 @pytest.mark.parametrize("n_left", [1, 3, 4, 5])
-def test_a_tile_that_was_killed_goes_on_with_the_same_arguments_only(tile, tmp_path, n_left):
+def test_a_killed_tile_resumes_only_with_the_same_arguments(tile, tmp_path, n_left):
     out = tmp_path / "out"
     files = inject_into_tile(tile, str(out), 2, seed=1).files
     whole = contents(out)
@@ -301,7 +301,7 @@ def test_a_tile_that_was_killed_goes_on_with_the_same_arguments_only(tile, tmp_p
     assert contents(out) == whole
 
 
-def test_a_tile_is_not_written_over_its_source_or_other_files(tile, tmp_path):
+def test_a_tile_does_not_overwrite_its_source_or_other_files(tile, tmp_path):
     shutil.copytree(Path(tile.catalogue).parent, tmp_path / TILE_ID)
     copied = discover_tiles(str(tmp_path))[0]
     before = contents(tmp_path)
@@ -375,15 +375,15 @@ def test_a_mosaic_that_cannot_be_used_is_named(tile, tmp_path, change, says):
     assert not (tmp_path / "out").exists()
 
 
-def test_images_without_hosts_are_said(tile, tmp_path):
+def test_images_without_hosts_are_an_error(tile, tmp_path):
     simulate_tile(TileSpec(tile_id="000000009", n_galaxies=3, side_pixels=400, seed=3), str(tmp_path / "in"))
     small = discover_tiles(str(tmp_path / "in"))[0]
     for band in EUCLID:
         small = with_mosaic(small, tmp_path / "empty", band, lambda hdus: hdus[0].data.fill(0) or hdus)
-    said = r"^tile 000000009: none of 3 galaxies could host arcs; the first, -?\d+: at most 20% of VIS may be masked"
+    said = r"^tile 000000009: 0 of 3 galaxies could host arcs; the first, -?\d+: at most 20% of VIS may be masked"
     with pytest.raises(InjectionError, match=said):
         inject_into_tile(small, str(tmp_path / "out"), 1, seed=1)
     empty = tmp_path / "empty.parquet"
     pq.write_table(pa.table({"object_id": ["a"], "VIS": ["nowhere.fits"]}), empty)
-    with pytest.raises(InjectionError, match=r"^none of 1 cutouts could host arcs; the first, a: missing_file: VIS"):
+    with pytest.raises(InjectionError, match=r"^0 of 1 cutouts could host arcs; the first, a: missing_file: VIS"):
         inject_into_cutouts(read_manifest(str(empty)), str(tmp_path), seed=1)

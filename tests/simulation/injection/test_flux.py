@@ -1,6 +1,6 @@
-"""Files whose MAGZERO is not the survey's, through the function that `lensscan inject` calls.
+"""Tests of files with a MAGZERO other than the survey's, through the function that `lensscan inject` calls.
 
-One ADU/s of a file whose zero point is 2.5 mag fainter is a tenth of the light, so the same arcs have ten times the value.
+If a file's zero point is 2.5 mag fainter, one ADU/s is a tenth of the light, so the same arcs have ten times the value.
 """
 
 import shutil
@@ -20,7 +20,7 @@ TILE_ID = "000000011"
 EPSILON = np.finfo(np.float32).eps
 NOMINAL = dict.fromkeys(EUCLID, 0.0)
 SHIFTS = [{"VIS": 2.5, "Y": -2.5, "J": 2.5, "H": -2.5}, {"VIS": -2.5, "Y": 2.5, "J": -2.5, "H": 2.5}]
-"""In mag, both ways in every band."""
+"""Shifts of the zero points in mag, both ways in every band."""
 
 
 def quiet(*_):
@@ -28,7 +28,7 @@ def quiet(*_):
 
 
 def rescaled(shift_mag):
-    """The same light in a mosaic with another zero point."""
+    """Return a change that gives a mosaic another zero point with the same light."""
 
     def change(hdus):
         hdus[0].data *= np.float32(10 ** (0.4 * shift_mag))
@@ -39,7 +39,7 @@ def rescaled(shift_mag):
 
 
 def assert_scaled(written, host, plain_written, plain_host, shift_mag):
-    """What was added is that of the file at the survey's zero point, times the ratio of the scales, up to float32."""
+    """Check that the added light is that at the survey's zero point times the ratio of the scales, up to float32."""
     scale = 10 ** (0.4 * shift_mag)
     added, expected = written.astype(float) - host, scale * (plain_written.astype(float) - plain_host)
     rounding = 4 * EPSILON * (np.abs(written) + scale * np.abs(plain_written))
@@ -50,7 +50,7 @@ def assert_scaled(written, host, plain_written, plain_host, shift_mag):
 
 @pytest.fixture(scope="module")
 def tiles(tmp_path_factory):
-    """A tile and the same with arcs, both as folders."""
+    """Write a tile without and with arcs, and return both folders."""
     root = tmp_path_factory.mktemp("flux")
     simulate_tile(TileSpec(tile_id=TILE_ID, n_galaxies=10, side_pixels=450, seed=3), str(root / "in"))
     assert inject(str(root / "in"), str(root / "out"), 2, 1, None, quiet)["injected"] == 2

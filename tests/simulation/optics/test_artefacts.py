@@ -31,7 +31,7 @@ def sky(geometry, seed=1):
 
 
 def frame(band="VIS", n=200, level=1.0, pixel_arcsec=0.1, angle=0.0):
-    """A flat image with unit noise, as flaws see it."""
+    """Return a flat image with unit noise."""
     return Frame(band, np.full((n, n), level, np.float32), pixel_arcsec, 1.0, 0.45, angle)
 
 
@@ -39,14 +39,14 @@ MIDDLE = (99.5, 99.5)
 
 
 @GEOMETRIES
-def test_flaws_befall_stamps_as_often_as_they_should(geometry):
+def test_flaws_have_the_stated_rates(geometry):
     stamps, rng = sky(geometry), np.random.default_rng(2)
     n = 4000
     flawed, masked = dict.fromkeys(BANDS, 0), dict.fromkeys(BANDS, 0)
     for _ in range(n):
         for band, image in add_artefacts(stamps, geometry, NOMINAL, rng).items():
             flawed[band] += np.any(image != stamps[band])
-            # More than bad pixels alone.
+            # More masked pixels than bad pixels alone would give.
             masked[band] += np.count_nonzero(image == 0) > 4
     assert masked["VIS"] / n == pytest.approx(0.06, abs=0.012)
     assert sum(masked[band] for band in ("Y", "J", "H")) / n == pytest.approx(0.03, abs=0.01)
@@ -68,7 +68,7 @@ def test_flaws_are_as_many_per_area_on_a_tile():
     assert 0 < np.mean([changed[band] for band in ("Y", "J", "H")]) < np.mean(changed["VIS"])
 
 
-def test_nothing_is_seen_where_there_is_no_data(monkeypatch):
+def test_gaps_hide_other_flaws(monkeypatch):
     def flood(frame, at, strong, rng):
         frame.image[...] += 100
 
@@ -97,7 +97,7 @@ def test_certain_flaws_are_always_conspicuous_and_never_everything(geometry):
 
 
 @GEOMETRIES
-def test_images_are_new_finite_float32_and_the_same_for_the_same_generator(geometry):
+def test_flawed_images_are_new_finite_float32_and_repeatable(geometry):
     stamps = sky(geometry)
     before = {band: image.copy() for band, image in stamps.items()}
     for certain in (False, True):
@@ -116,7 +116,7 @@ def test_images_are_new_finite_float32_and_the_same_for_the_same_generator(geome
 
 
 @pytest.mark.parametrize("band", ["VIS", "J"])
-def test_a_single_band_will_do(band):
+def test_flaws_are_added_to_a_single_band(band):
     image = sky(MER)[band]
     flawed = add_artefacts({band: image}, MER, NOMINAL, np.random.default_rng(4), certain=True)
     assert list(flawed) == [band]
@@ -172,7 +172,7 @@ def test_a_cosmic_ray_is_sharp_and_short():
         cosmic_ray(drawn, MIDDLE, strong=False, rng=np.random.default_rng(seed))
         lit = np.argwhere(drawn.image > 0.5 * drawn.image.max())
         assert 1 <= len(lit) <= 3 * 22
-        # Sharper than any PSF: light falls to nothing within two pixels.
+        # The track is sharper than any PSF: light falls to nothing within two pixels.
         assert np.count_nonzero(drawn.image > 0.01 * drawn.image.max()) < 3 * 60
 
 
@@ -201,7 +201,7 @@ def test_bad_pixels_are_hot_or_dead():
 
 
 @pytest.mark.parametrize("band", BANDS)
-def test_a_full_well_is_that_of_a_native_pixel_in_one_exposure(band):
+def test_saturation_is_a_native_pixels_full_well_in_one_exposure(band):
     detector = EUCLID[band]
     wells = {"VIS": 200_000, "Y": 130_000, "J": 130_000, "H": 130_000}
     seconds = detector.exposure_s / detector.n_exposures
@@ -212,7 +212,7 @@ def test_a_full_well_is_that_of_a_native_pixel_in_one_exposure(band):
 
 
 def without_chance():
-    """A generator for which only saturation happens."""
+    """Return a generator with which only saturation happens."""
     rng = np.random.default_rng(5)
     return SimpleNamespace(random=rng.random, integers=rng.integers, uniform=rng.uniform, poisson=lambda _mean: 0)
 
@@ -249,7 +249,7 @@ def test_vis_bleeds_along_the_columns_of_the_detector():
         assert spread[0] > 3 * spread[1]
 
 
-def test_each_saturated_star_has_a_fate_of_its_own():
+def test_each_saturated_star_is_clipped_or_masked_on_its_own():
     image = star("VIS", 3.0) + np.roll(star("VIS", 3.0), 60, axis=1)
     level, rng = np.float32(saturation_adu_per_s("VIS", 0.1)), without_chance()
     fates = set()

@@ -39,7 +39,7 @@ EXTENDED = [
 
 
 def unit_image(component, n_pixels, **kwargs):
-    """For a flux of 1."""
+    """Draw a component with a flux of 1."""
     return draw([component], FineGrid(n_pixels), ("VIS",), **kwargs)["VIS"] / component.sed.flux_adu_per_s("VIS")
 
 
@@ -48,13 +48,13 @@ def total(component, n_pixels=400):
 
 
 def sub_pixels(n_pixels, n):
-    """Coordinates of `n` samples a side in each fine pixel."""
+    """Return the coordinates of `n` samples a side in each fine pixel."""
     offsets = ((np.arange(n) + 0.5) / n - 0.5) * FINE_SCALE_ARCSEC
     return (FineGrid(n_pixels).axis_arcsec[:, None] + offsets).ravel()
 
 
 def brute_force(component, n_pixels, n=24):
-    """The mean of many samples of the reference in each pixel, for a flux of 1."""
+    """Return the mean of many samples of the reference in each pixel, for a flux of 1."""
     axis = sub_pixels(n_pixels, n)
     samples = surface_brightness(component, axis[None, :], axis[:, None])
     return samples.reshape(n_pixels, n, n_pixels, n).mean(axis=(1, 3)) * FINE_SCALE_ARCSEC**2
@@ -65,7 +65,7 @@ def centroid(image):
     return (image.sum(0) @ axis / image.sum(), image.sum(1) @ axis / image.sum())
 
 
-def test_sersic_profile_is_astropys(rng):
+def test_sersic_profile_matches_astropy(rng):
     component = sersic()
     x, y = rng.uniform(-2, 2, (2, 200))
     # Astropy's radius is that along the major axis.
@@ -84,8 +84,8 @@ def test_half_of_the_light_lies_within_the_half_light_radius(index):
 
 
 @pytest.mark.parametrize("index", [0.5, 1.0, 2.5, 4.0, 6.0])
-def test_sersic_profiles_keep_their_flux_for_all_sizes_shapes_and_positions(index, rng):
-    """Inside the isophote at which it is cut lies a closed-form share of a profile's light."""
+def test_sersic_profiles_keep_their_flux_at_all_sizes_and_positions(index, rng):
+    """The share of a profile's light inside the isophote at which it is cut has a closed form."""
     b = gammaincinv(2 * index, 0.5)
     for radius in (1e-3, 0.01, 0.03, 0.1, 0.3, 3.0):
         x, y = rng.uniform(-0.05, 0.05, 2)
@@ -114,7 +114,7 @@ def test_pixels_hold_the_mean_over_their_area(component):
 
 
 @pytest.mark.parametrize("radius", [0.02, 0.1])
-def test_small_components_are_spread_over_pixels_as_they_should(radius):
+def test_small_components_are_averaged_over_pixels(radius):
     component = sersic(half_light_radius_arcsec=radius, sersic_index=1.0, x_arcsec=0.013, y_arcsec=-0.021)
     expected = brute_force(component, 40, 40)
     assert np.abs(unit_image(component, 40) - expected).max() < 0.005 * expected.max()
@@ -129,7 +129,7 @@ def test_pixels_on_which_the_profile_hardly_changes_are_the_reference():
     np.testing.assert_allclose(image[far], expected[far], rtol=1e-4)
 
 
-def test_fast_logarithm_and_power_are_those_of_numpy():
+def test_fast_logarithm_and_power_match_numpy():
     logarithms = np.geomspace(1e-30, 1e30, 999).astype(np.float32)
     found = [light_kernels._log2(x) for x in logarithms]
     np.testing.assert_allclose(found, np.log2(logarithms.astype(float)), rtol=2e-7, atol=2e-6)
@@ -172,7 +172,7 @@ def test_a_tail_lies_about_its_middle():
 
 
 def test_spikes_are_six_rays_with_a_flux_of_one():
-    """Beyond a circle far wider than the rays lies the share of the tails of 1 / (1 + r^2): 1 - 2 atan(R) / pi."""
+    """The share beyond a circle far wider than the rays is that of the tails of 1 / (1 + r^2): 1 - 2 atan(R) / pi."""
     spikes = Spikes(0.0, 0.0, 0.5, 0.06, 0.3, SED)
     # A sixth of the circle; steps in radius that grow outwards.
     turns = (np.arange(1000) + 0.5) / 1000 * np.arctan(60.0)
@@ -231,7 +231,7 @@ def test_a_point_source_across_the_border_loses_what_falls_off():
 @pytest.mark.parametrize("component", EXTENDED)
 @pytest.mark.parametrize("offset", [(3.0, -2.1), (2.6, 2.6), (-2.4, 0.1), (0.2, 3.2)])
 def test_a_small_grid_shows_part_of_a_large_one(component, offset):
-    """At any place, even off the grid, a component's light on it does not depend on where the grid ends."""
+    """A component's light on the grid does not depend on where the grid ends, even if the component is off the grid."""
     moved = type(component)(**{**vars(component), "x_arcsec": offset[0], "y_arcsec": offset[1]})
     np.testing.assert_array_equal(unit_image(moved, 100), unit_image(moved, 300)[100:200, 100:200])
 
@@ -243,7 +243,7 @@ def test_light_far_outside_leaves_the_grid_empty():
 
 @pytest.mark.parametrize("mag", [20.0, 24.0, 26.0])
 @pytest.mark.parametrize("index", [1.0, 4.0])
-def test_light_is_cut_where_it_is_much_fainter_than_the_noise(mag, index):
+def test_light_is_cut_where_it_is_far_below_noise(mag, index):
     component = sersic(sed=Sed(mag, mag - 1, mag - 1.5, mag - 2), sersic_index=index, half_light_radius_arcsec=0.4)
     extent = extent_arcsec(component) - FINE_SCALE_ARCSEC
     x, y = extent * np.cos(component.angle_rad), extent * np.sin(component.angle_rad)
@@ -262,7 +262,7 @@ def test_most_light_of_the_faintest_is_drawn(index):
     assert total(faint, 300) == pytest.approx(0.9, abs=0.004)
 
 
-def test_bands_get_their_own_fluxes_and_only_those_asked_for_are_drawn():
+def test_only_the_requested_bands_are_drawn_each_with_its_flux():
     lights = [sersic(sed=Sed(22.0, 21.0, 20.5, 20.0)), sersic(x_arcsec=1.0, sed=Sed(20.0, 21.0, 22.0, 23.0))]
     every = draw(lights, FineGrid(100))
     assert tuple(every) == tuple(EUCLID)
@@ -298,7 +298,7 @@ def test_compressed_coordinates_magnify():
 
 
 @pytest.mark.parametrize("beta", [0.2, 0.5, 0.8])
-def test_a_small_source_behind_a_sphere_has_the_flux_of_the_closed_form(beta, rng):
+def test_a_small_source_behind_a_sphere_has_the_expected_flux(beta, rng):
     """Inside the Einstein radius the two images of a singular isothermal sphere are magnified 2 theta_E / beta in all."""
     x, y = np.meshgrid(FineGrid(100).axis_arcsec, FineGrid(100).axis_arcsec)
     radius = np.hypot(x, y)
@@ -315,7 +315,7 @@ def test_a_small_source_behind_a_sphere_has_the_flux_of_the_closed_form(beta, rn
 
 
 @pytest.mark.parametrize(("radius", "index"), [(0.02, 1.0), (0.1, 1.0), (0.02, 4.0)])
-def test_sources_behind_an_ellipsoid_have_the_flux_of_many_more_rays(radius, index, rng):
+def test_sources_behind_an_ellipsoid_have_the_flux_of_dense_rays(radius, index, rng):
     n, model = 8, LensModel(["SIE", "SHEAR"])
     parameters = [
         {"theta_E": 1.0, "e1": 0.2, "e2": 0.1, "center_x": 0.013, "center_y": -0.007},
@@ -336,8 +336,8 @@ def test_sources_behind_an_ellipsoid_have_the_flux_of_many_more_rays(radius, ind
     assert np.mean(ratios) == pytest.approx(1.0, abs=0.01)
 
 
-def test_a_singular_centre_makes_no_light(rng):
-    """Pixels about it have no linear map; taken at face value it would smear sources over the whole Einstein radius."""
+def test_a_singular_centre_adds_no_light(rng):
+    """Pixels about the centre have no linear map; a linear fit would smear sources over the whole Einstein radius."""
     x, y = np.meshgrid(FineGrid(80).axis_arcsec, FineGrid(80).axis_arcsec)
     radius = np.hypot(x - 0.01, y)
     beta = x - (x - 0.01) / radius, y - y / radius
@@ -378,7 +378,7 @@ def test_the_grid_is_centred():
     assert np.diff(axis) == pytest.approx(FINE_SCALE_ARCSEC, rel=1e-3)
 
 
-def test_windows_hold_the_pixels_near_a_position_and_stay_on_the_grid():
+def test_windows_contain_the_pixels_of_the_grid_near_a_position():
     axis = FineGrid(20).axis_arcsec
     rows, columns = FineGrid(20).window(0.3, -0.2, 0.1)
     assert np.abs(axis[columns] - 0.3).max() < 0.1 + 0.51 * FINE_SCALE_ARCSEC

@@ -1,4 +1,4 @@
-"""The compiled steps from light to pixels, each against numpy or scipy, to the borders of their images."""
+"""Tests of the compiled steps from light to pixels, each against numpy or scipy, up to the borders of the images."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def image(rng):
 
 
 def test_half_as_many_pixels_share_light_between_the_nearest_two(rng):
-    """Weights 1, 3, 3, 1 (quarters) about each pair, along both axes; what falls over the edge is lost."""
+    """The weights are 1, 3, 3, 1 (quarters) about each pair, along both axes; light beyond the edge is lost."""
     fine = rng.uniform(0, 1, (12, 12)).astype(np.float32)
     shares = np.zeros((6, 12))
     for i in range(6):
@@ -29,7 +29,7 @@ def test_half_as_many_pixels_share_light_between_the_nearest_two(rng):
 
 @pytest.mark.parametrize("size", [16, 15])
 def test_sharpening_undoes_the_sharing_beyond_that_of_pixels(size):
-    """The transform, by numpy, of the taps 1, 2, 1 (quarters) on pixels half as wide."""
+    """The expected filter is numpy's transform of the taps 1, 2, 1 (quarters) on pixels half as wide."""
     taps = np.zeros(2 * size)
     taps[[0, 1, -1]] = 0.5, 0.25, 0.25
     wavenumbers = np.round(np.fft.fftfreq(size) * size).astype(int), np.round(np.fft.rfftfreq(size) * size).astype(int)
@@ -51,8 +51,8 @@ def test_resampling_correlates_with_the_taps_along_both_axes(image):
 
 
 @pytest.mark.parametrize("phase", [(0, 0), (2, 1), (1, 2)])
-def test_a_dither_has_the_noise_of_the_light_on_each_native_pixel(phase, image):
-    """Native pixels see 3 x 3 of the light, whose edge goes on outwards; negative light has no noise."""
+def test_a_dither_adds_shot_noise_on_each_native_pixel(phase, image):
+    """Native pixels sum 3 x 3 pixels of the light, whose edge is repeated outwards; negative light has no noise."""
     margin, variance, electrons = 4, 50.0, 5.0
     comb = np.zeros((14 + 2 * margin, 17 + 2 * margin), np.float32)
     normals = np.arange(1, 8 * 9 + 1, dtype=np.float32).reshape(8, 9)
@@ -74,7 +74,7 @@ def test_nisp_takes_one_dither_an_exposure():
 
 
 def test_nisp_bands_share_a_depth_and_scatter_about_it():
-    """The draw spelled out: 10 % in VIS, 11.5 % in NISP as a whole, 4 % in each of its bands."""
+    """The test repeats the draw: 10 % in VIS, 11.5 % in NISP as a whole, 4 % in each of its bands."""
     _, nisp, vis, *bands = np.random.default_rng(3).standard_normal(6)
     depth = observation.draw_conditions(np.random.default_rng(3), 0.0).depth_factor
     assert list(depth) == ["VIS", "Y", "J", "H"]
@@ -105,7 +105,7 @@ def test_pixels_on_an_edge_are_not_beyond_it():
 
 
 def test_only_vis_has_noisy_pixels():
-    """The same noise with all of its pixels noisy: 1.6 times in VIS, on native pixels and MER's, and no more in NISP."""
+    """If all pixels are noisy, VIS has 1.6 times the noise, on native pixels and MER's, and NISP is unchanged."""
     blank = {band: np.zeros((200, 200), np.float32) for band in EUCLID}
     nominal = Conditions.nominal(0.0)
     spoiled = Conditions(0.0, 1.0, nominal.depth_factor, nominal.sky_offset_sigma, {}, 1.0)
@@ -115,8 +115,8 @@ def test_only_vis_has_noisy_pixels():
         assert noise[band].std() == pytest.approx(SKY_ADU_PER_S["mer"][band], rel=0.1)
 
 
-def test_an_image_smaller_than_the_psf_keeps_the_light_that_stays_in_it():
-    """Against the middle of a large image."""
+def test_an_image_smaller_than_the_psf_is_blurred_correctly():
+    """The reference is the middle of a large image."""
     small = np.zeros((4, 4), np.float32)
     small[1:3, 1:3] = 1.0
     large = np.pad(small, 98)

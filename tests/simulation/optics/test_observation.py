@@ -32,7 +32,7 @@ BANDS = list(EUCLID)
 GEOMETRIES = pytest.mark.parametrize("geometry", [CHALLENGE, MER], ids=lambda g: g.name)
 NOMINAL = Conditions.nominal(30.0)
 SIGMA_MEASURED = {"VIS": 0.0026, "Y": 0.495, "J": 0.518, "H": 0.489}
-"""Of pixels of blank MER fields of Q1, ADU/s."""
+"""Noise of pixels of blank MER fields of Q1, ADU/s."""
 
 
 def autocorrelation(image, dy, dx):
@@ -46,7 +46,7 @@ def blank(geometry, n=400, level=0.0):
 
 
 def scene(n=160, seed=3):
-    """Light on fine pixels that is smooth on their scale, away from the edges."""
+    """Return light on fine pixels that is smooth on their scale, away from the edges."""
     rng = np.random.default_rng(seed)
     axis = np.arange(n) - (n - 1) / 2
     x, y = np.meshgrid(axis, axis)
@@ -61,7 +61,7 @@ def scene(n=160, seed=3):
 @pytest.mark.parametrize("band", BANDS)
 @pytest.mark.parametrize("n_fine", [168, 172])
 def test_observing_is_convolving_on_fine_pixels_and_binning(geometry, band, n_fine):
-    """Where pixels do not fill the image, those about its centre are seen."""
+    """If whole pixels do not fill the image, they cover the part about its centre."""
     fine, pixel_arcsec = scene(n_fine), geometry.grids[band].pixel_scale_arcsec
     kernel = model_psf(band, 30.0).kernel(0.05, pixel_arcsec).astype(float)
     blurred = fftconvolve(fine.astype(float), kernel, "same")
@@ -104,7 +104,7 @@ def test_a_centred_window_gives_the_middle_of_the_whole(geometry, band):
 
 @pytest.mark.parametrize("band", BANDS)
 @pytest.mark.parametrize("n", [20, 48, 200])
-def test_light_does_not_come_back_on_the_other_side(band, n):
+def test_light_does_not_wrap_around_the_edges(band, n):
     fine = np.zeros((n, n), np.float32)
     fine[0:2, 0:2] = 100.0
     image = Optics(MER, NOMINAL).observe(band, fine)
@@ -138,7 +138,7 @@ def test_conditions_shape_the_blurring():
 
 @pytest.mark.parametrize("band", BANDS)
 def test_a_given_psf_replaces_the_model(band):
-    """A star in the middle of a pixel, against the PSF it was given in closed form, at that place."""
+    """A star in the middle of a pixel equals the given PSF in closed form at that position."""
     sigma, n = 0.2, 41
     axis = (np.arange(n) - (n - 1) / 2) * 0.1
 
@@ -169,7 +169,7 @@ def test_binning_sums_blocks(factor):
 
 @pytest.mark.parametrize("name", BANDS)
 @pytest.mark.parametrize("level_in_sky", [0.0, 3.0])
-def test_noise_is_that_of_counted_electrons(name, level_in_sky):
+def test_noise_follows_from_counted_electrons(name, level_in_sky):
     band = EUCLID[name]
     level = level_in_sky * band.sky_electrons_per_pixel / band.electrons_per_adu_per_s
     clean = np.full((400, 400), level, np.float32)
@@ -182,7 +182,7 @@ def test_noise_is_that_of_counted_electrons(name, level_in_sky):
 
 @GEOMETRIES
 @pytest.mark.parametrize("name", BANDS)
-def test_noise_of_an_empty_sky_is_that_of_the_band_table(geometry, name):
+def test_noise_of_empty_sky_follows_from_the_band_table(geometry, name):
     assert sky_sigma_adu_per_s(name, geometry) == pytest.approx(SKY_ADU_PER_S[geometry.name][name], rel=2e-4)
 
 
@@ -193,7 +193,7 @@ def test_challenge_noise_is_white():
         assert noisy[band].std() == pytest.approx(SKY_ADU_PER_S["challenge"][band], rel=0.01)
 
 
-def test_mer_vis_noise_is_that_of_blank_fields():
+def test_mer_vis_noise_matches_blank_fields():
     noise = add_noise(blank(MER, 1200), MER, NOMINAL, np.random.default_rng(1))["VIS"]
     assert noise.std() == pytest.approx(SIGMA_MEASURED["VIS"], rel=0.06)
     for lags, expected in (((0, 1), 0.208), ((1, 0), 0.208), ((1, 1), 0.048), ((0, 2), 0.0), ((3, 0), 0.0)):
@@ -201,8 +201,8 @@ def test_mer_vis_noise_is_that_of_blank_fields():
 
 
 @pytest.mark.parametrize("band", ["Y", "J", "H"])
-def test_mer_nisp_noise_is_that_of_blank_fields(band):
-    """Averaged over dithers: any four of them leave a little of their grid."""
+def test_mer_nisp_noise_matches_blank_fields(band):
+    """The values are averages over dithers, since any four dithers leave a little of their grid."""
     draws = [add_noise({band: blank(MER, 300)[band]}, MER, NOMINAL, np.random.default_rng(i))[band] for i in range(30)]
     assert np.std(draws) == pytest.approx(SIGMA_MEASURED[band], rel=0.06)
     for lag, expected in ((1, 0.80), (2, 0.49), (3, 0.24), (4, 0.10)):
@@ -213,7 +213,7 @@ def test_mer_nisp_noise_is_that_of_blank_fields(band):
 
 
 def test_nisp_noise_shows_no_grid():
-    """The variance is nearly the same on every third row and column, whatever the dithers."""
+    """The variance is nearly the same on every third row and column, for any dithers."""
     rows, columns = [], []
     for i in range(40):
         noise = add_noise({"J": blank(MER, 450)["J"]}, MER, NOMINAL, np.random.default_rng(i))["J"]
@@ -228,7 +228,7 @@ def test_nisp_noise_shows_no_grid():
 @GEOMETRIES
 @pytest.mark.parametrize("name", BANDS)
 def test_shot_noise_of_sources_grows_with_their_light(geometry, name):
-    """Variance = that of empty sky, and the light's electrons, of which resampling leaves a share."""
+    """The variance is that of empty sky plus a share of the light's electrons, which resampling leaves."""
     sky, share = SKY_ADU_PER_S[geometry.name][name] ** 2, POISSON_SHARE[geometry.name][name]
     for level in (1.0, 5.0):
         added = level * sky
@@ -240,7 +240,7 @@ def test_shot_noise_of_sources_grows_with_their_light(geometry, name):
 
 
 @pytest.mark.parametrize("name", BANDS)
-def test_noise_of_a_source_alone_is_what_light_adds(name):
+def test_noise_of_a_source_is_the_variance_its_light_adds(name):
     level = 30 * SKY_ADU_PER_S["mer"][name]
     clean = np.full((900, 900), level, np.float32)
     expected = level / ELECTRONS_PER_ADU_PER_S[name] * POISSON_SHARE["mer"][name]
@@ -251,7 +251,7 @@ def test_noise_of_a_source_alone_is_what_light_adds(name):
 
 @pytest.mark.parametrize("name", BANDS)
 def test_noise_of_a_source_alone_is_poisson(name):
-    """Of a flat source of 12 x 12 pixels, with room about it: resampling spreads noise and loses none."""
+    """The source is flat, 12 x 12 pixels, with room about it: resampling spreads noise and loses none."""
     clean = np.zeros((40, 40), np.float32)
     clean[14:26, 14:26] = 30 * SKY_ADU_PER_S["mer"][name]
     rng, n = np.random.default_rng(1), 4000
@@ -315,7 +315,7 @@ def test_conditions_scatter_as_over_the_survey(rng):
     assert fwhm.mean() == pytest.approx(0, abs=0.004)
     assert fwhm.std() == pytest.approx(0.05, abs=0.003)
     depth = {band: np.log([c.depth_factor[band] for c in drawn]) for band in BANDS}
-    # What the NISP bands share, and what each has of its own: 0.115^2 + 0.04^2.
+    # The variance is that shared by the NISP bands plus that of each band: 0.115^2 + 0.04^2.
     for band, spread, level in (("VIS", 0.1, 0.1), ("Y", 0.1218, 0.15), ("J", 0.1218, 0.25), ("H", 0.1218, 0.25)):
         assert depth[band].mean() == pytest.approx(0, abs=0.01)
         assert depth[band].std() == pytest.approx(spread, rel=0.05)
@@ -329,7 +329,7 @@ def test_conditions_scatter_as_over_the_survey(rng):
 
 
 def test_edges_of_exposures_are_drawn_for_each_instrument(rng):
-    """In half of the stamps, in any direction, anywhere in a stamp of 20 arcsec, with one exposure less or two more."""
+    """Half of the stamps have an edge, in any direction, anywhere in 20 arcsec, with one exposure less or two more."""
     drawn = [draw_conditions(rng, 0.0).edges for _ in range(4000)]
     for band in BANDS:
         assert np.mean([band in edges for edges in drawn]) == pytest.approx(0.5, abs=0.03)
@@ -356,7 +356,7 @@ def test_nominal_conditions_are_medians():
 
 
 def test_noise_changes_where_the_number_of_exposures_does():
-    """Three of four exposures right of a vertical line: 15 % more noise there, in every geometry."""
+    """With three of four exposures right of a vertical line, the noise there is 15 % larger in every geometry."""
     edge = Edge(0.0, 2.0, 1.155)
     for geometry in (CHALLENGE, MER):
         conditions = replace(NOMINAL, edges={"VIS": edge, "H": edge})
@@ -375,7 +375,7 @@ def test_an_edge_lies_across_its_direction():
 
 
 def test_some_vis_pixels_are_noisier():
-    """A mixture of normals: its kurtosis in closed form, on native pixels, and the tails that Q1 has on MER's."""
+    """The noise is a mixture of normals: its kurtosis has a closed form on native pixels, and the tails of Q1 on MER's."""
     conditions = replace(NOMINAL, noisy_pixel_share=0.05)
     native = add_noise(blank(CHALLENGE, 1500), CHALLENGE, conditions, np.random.default_rng(4))["VIS"]
     more = 1.6**2 - 1
@@ -389,7 +389,7 @@ def test_some_vis_pixels_are_noisier():
 @GEOMETRIES
 @pytest.mark.parametrize("factor", [0.85, 1.2])
 def test_seeing_widens_the_psf_by_its_factor(geometry, factor):
-    """Against convolution with the model's PSF on fine pixels, at the ends of the range of widths."""
+    """The reference is convolution with the model's PSF on fine pixels, at the ends of the range of widths."""
     optics = Optics(geometry, Conditions(0.0, factor, NOMINAL.depth_factor, NOMINAL.sky_offset_sigma))
     for band in BANDS:
         pixel_arcsec, fine = geometry.grids[band].pixel_scale_arcsec, scene(120)

@@ -27,7 +27,7 @@ RADII_ARCSEC = np.array([0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.
 
 
 def measured_fwhm(psf, pixel_arcsec, n_sub=25):
-    """Diameter of the circle with the area above half of the peak, on samples n_sub times finer than pixels."""
+    """Return the diameter of the circle with the area above half of the peak, on samples n_sub times finer than pixels."""
     scale = pixel_arcsec / n_sub
     kernel = psf.kernel(scale, pixel_arcsec).astype(float)
     seen = uniform_filter(kernel, n_sub)
@@ -40,7 +40,7 @@ def measured_fwhm(psf, pixel_arcsec, n_sub=25):
 
 
 def on_pixels(psf, n, pixel_arcsec=0.1, n_sub=5):
-    """A point source in the middle of a pixel, as n by n pixels see it."""
+    """Return n by n pixels of a point source in the middle of a pixel."""
     kernel = np.pad(psf.kernel(pixel_arcsec / n_sub, pixel_arcsec).astype(float), n_sub * n)
     low = (len(kernel) - n_sub * n) // 2
     return kernel[low : low + n_sub * n, low : low + n_sub * n].reshape(n, n_sub, n, n_sub).sum(axis=(1, 3))
@@ -53,7 +53,7 @@ def encircled(stamp):
 
 
 def threefold(stamp, scale=0.1, within=0.3):
-    """Complex three-fold moment, relative to the round one."""
+    """Return the complex three-fold moment, relative to the round one."""
     axis = (np.arange(len(stamp)) - (len(stamp) - 1) / 2) * scale
     z = axis[None, :] + 1j * axis[:, None]
     weight = stamp * np.exp(-(np.abs(z) ** 2) / (2 * within**2))
@@ -62,7 +62,7 @@ def threefold(stamp, scale=0.1, within=0.3):
 
 @pytest.mark.parametrize(("band", "pixel_arcsec"), BAND_PIXELS)
 @pytest.mark.parametrize("scale", [0.05, 0.1])
-def test_a_kernel_is_odd_sums_to_one_and_is_nowhere_negative(band, pixel_arcsec, scale):
+def test_a_kernel_is_odd_normalised_and_nowhere_negative(band, pixel_arcsec, scale):
     kernel = model_psf(band, 17.0).kernel(scale, pixel_arcsec)
     assert kernel.dtype == np.float32
     assert kernel.shape[0] == kernel.shape[1]
@@ -74,13 +74,13 @@ def test_a_kernel_is_odd_sums_to_one_and_is_nowhere_negative(band, pixel_arcsec,
 
 @pytest.mark.parametrize(("band", "pixel_arcsec"), BAND_PIXELS)
 @pytest.mark.parametrize("factor", [0.85, 1.0, 1.2])
-def test_the_width_with_the_pixel_is_the_asked_one(band, pixel_arcsec, factor):
+def test_the_width_with_the_pixel_is_the_requested_one(band, pixel_arcsec, factor):
     asked = EUCLID[band].psf_fwhm_arcsec * factor
     assert measured_fwhm(model_psf(band, 17.0, factor), pixel_arcsec) == pytest.approx(asked, rel=0.005)
 
 
 @pytest.mark.parametrize("asked", [0.05, 2.0])
-def test_a_width_that_no_core_gives_is_refused(asked):
+def test_a_width_beyond_any_core_is_refused(asked):
     with pytest.raises(PsfError, match=rf"fwhm_arcsec in pixels of 0.1 arcsec must be in \[.*\], got {asked}"):
         ModelPsf(asked).kernel(0.05, 0.1)
 
@@ -95,7 +95,7 @@ def test_encircled_energy_is_that_of_real_stamps(band):
 
 
 @needs_real
-def test_vis_is_as_threefold_as_real_stamps():
+def test_vis_has_the_threefold_moment_of_real_stamps():
     real = np.median([abs(threefold(fits.getdata(path, "VIS_PSF").astype(float))) for path in real_files])
     assert abs(threefold(on_pixels(model_psf("VIS", 0.0), 21))) == pytest.approx(real, rel=0.1)
 
@@ -112,7 +112,7 @@ def test_vis_is_invariant_under_a_third_of_a_turn_only():
     kernel = model_psf("VIS", 20.0).kernel(0.05, 0.1)
     np.testing.assert_allclose(model_psf("VIS", 140.0).kernel(0.05, 0.1), kernel, atol=1e-6 * kernel.max())
     assert np.abs(model_psf("VIS", 80.0).kernel(0.05, 0.1) - kernel).max() > 0.02 * kernel.max()
-    # From x towards y is against the order of rows.
+    # A turn from x towards y is against the order of rows.
     quarter = model_psf("VIS", 110.0).kernel(0.05, 0.1)
     np.testing.assert_allclose(np.rot90(kernel, -1), quarter, atol=1e-6 * kernel.max())
 
@@ -125,21 +125,21 @@ def test_nisp_is_round(band):
 
 
 def gauss_in_pixels(n, sigma, x=0.0, y=0.0):
-    """A Gaussian averaged over pixels, in closed form; lengths in pixels."""
+    """Return a Gaussian averaged over pixels, in closed form; lengths are in pixels."""
     edges = np.arange(n + 1) - n / 2
     along_x, along_y = (np.diff(erf((edges - p) / (sigma * np.sqrt(2)))) / 2 for p in (x, y))
     return np.outer(along_y, along_x)
 
 
 def rendered(psf, band="VIS", x=0.0, y=0.0, n=51):
-    """A point source of unit flux through the optics, on n by n MER pixels; x and y in arcsec from the middle one's centre."""
+    """Render a point source of unit flux on n by n MER pixels; x and y are in arcsec from the middle pixel's centre."""
     star = PointSource(x, y, Sed(*(EUCLID[name].zero_point_ab_mag for name in EUCLID)))
     fine = draw([star], FineGrid(2 * n), (band,))[band]
     return Optics(MER, Conditions.nominal(0.0), {band: psf}).observe(band, fine).astype(float)
 
 
 def seen_fwhm(stamp, finer=15):
-    """Diameter of the circle with the area above half of the peak, between pixels of 0.1 arcsec linearly."""
+    """Return the diameter of the circle with the area above half of the peak, interpolated between pixels of 0.1 arcsec."""
     fine = zoom(stamp, finer, order=1, grid_mode=True, mode="nearest")
     return 2 * np.sqrt(np.sum(fine > stamp.max() / 2) / np.pi) * 0.1 / finer
 
@@ -151,7 +151,7 @@ def light_within(stamp, radius_arcsec, finer=5):
 
 
 def centroid(stamp):
-    """(y, x) in arcsec from the middle."""
+    """Return the centroid (y, x) in arcsec from the middle."""
     y, x = ((np.arange(n) - (n - 1) / 2) * 0.1 for n in stamp.shape)
     return (stamp.sum(axis=1) @ y) / stamp.sum(), (stamp.sum(axis=0) @ x) / stamp.sum()
 
@@ -160,7 +160,7 @@ POSITIONS = [(0.0, 0.0), (0.025, 0.025), (0.05, 0.05), (0.0125, 0.033), (-0.04, 
 
 
 def check_places(psf, band="VIS"):
-    """Nowhere negative, with all its light, and where it should be, in the middle of pixels and elsewhere."""
+    """Check that point sources are nowhere negative, keep their flux and position, in the middle of pixels and elsewhere."""
     for x, y in POSITIONS:
         seen = rendered(psf, band, x, y)
         assert seen.min() > -1e-3 * seen.max()
@@ -175,7 +175,7 @@ def check_shape(seen, stamp):
 
 
 def stamp_gauss(fwhm, n=21, x=0.0, y=0.0):
-    """On pixels of 0.1 arcsec; lengths in arcsec."""
+    """Return a Gaussian on pixels of 0.1 arcsec; lengths are in arcsec."""
     return gauss_in_pixels(n, fwhm / 0.2355, x / 0.1, y / 0.1)
 
 
@@ -194,7 +194,7 @@ def trefoil_stamp():
         pytest.param(trefoil_stamp(), id="three-fold"),
     ],
 )
-def test_a_point_source_looks_like_the_stamp_and_does_not_ring(stamp):
+def test_a_point_source_matches_the_stamp_without_ringing(stamp):
     psf = SampledPsf((7.0 * stamp).astype(np.float32), 0.1)
     check_places(psf)
     check_shape(rendered(psf), stamp)
@@ -204,7 +204,7 @@ def test_a_point_source_looks_like_the_stamp_and_does_not_ring(stamp):
 @needs_real
 @pytest.mark.parametrize("band", list(EUCLID))
 @pytest.mark.parametrize("path", real_files, ids=lambda path: path.name[:12])
-def test_a_point_source_looks_like_a_real_stamp_and_does_not_ring(path, band):
+def test_a_point_source_matches_a_real_stamp_without_ringing(path, band):
     psf = read_psfs(str(path))[band]
     assert psf.scale_arcsec == 0.1
     check_places(psf, band)
@@ -215,18 +215,18 @@ def test_a_point_source_looks_like_a_real_stamp_and_does_not_ring(path, band):
 
 @pytest.mark.parametrize(("band", "fwhm"), [("VIS", 0.18), ("H", 0.5)])
 @pytest.mark.parametrize(("n", "x", "y"), [(22, 0.0, 0.0), (22, 0.05, 0.05), (21, 0.09, 0.03), (24, -0.05, 0.05)])
-def test_the_centroid_of_its_light_is_the_position_of_a_psf(band, fwhm, n, x, y):
-    """An even-sized image has its peak half a pixel beside its centre, at n / 2 say."""
+def test_the_position_of_a_psf_is_its_centroid(band, fwhm, n, x, y):
+    """An even-sized image has its peak half a pixel from its centre, for example at n / 2."""
     stamp = stamp_gauss(fwhm, n, x, y)
     psf = SampledPsf(stamp.astype(np.float32), 0.1)
     check_places(psf, band)
-    # On pixels that the source lies in as in the stamp's.
+    # The source has the same position within its pixel as in the stamp.
     check_shape(rendered(psf, band, x, y, 50 + n % 2), stamp)
 
 
 @pytest.mark.parametrize("n", [21, 22])
 @pytest.mark.parametrize("scale", [0.05, 0.02, 0.03])
-def test_a_kernel_has_neither_the_pixel_nor_what_sharing_points_adds(n, scale):
+def test_a_kernel_excludes_the_pixel_and_the_sharing_of_points(n, scale):
     sigma = 0.15
     kernel = SampledPsf((7.0 * gauss_in_pixels(n, sigma / 0.1)).astype(np.float32), 0.1).kernel(scale, 0.1)
     half = len(kernel) // 2
@@ -239,7 +239,7 @@ def test_a_kernel_has_neither_the_pixel_nor_what_sharing_points_adds(n, scale):
 
 @pytest.mark.parametrize("scale", [0.01, 0.02, 0.05, 0.3])
 def test_the_scale_of_a_stamp_does_not_matter(scale):
-    """The same round Gaussian on finer and on coarser pixels, which are then a good part of its width."""
+    """The same round Gaussian works on fine pixels and on coarse ones, which are a large part of its width."""
     sigma = 0.25
     psf = SampledPsf(gauss_in_pixels(2 * round(1.5 / scale) + 1, sigma / scale).astype(np.float32), scale)
     seen = rendered(psf)
@@ -282,7 +282,7 @@ def changed(index, value):
         ),
     ],
 )
-def test_what_is_no_psf_is_refused(image, message):
+def test_an_image_that_is_not_a_psf_is_refused(image, message):
     with pytest.raises(PsfError, match=message) as caught:
         SampledPsf(image, 0.1)
     assert isinstance(caught.value, LensscanError)
@@ -322,7 +322,7 @@ WCS = {
         ("PSF", {"PIXSCALE": 0.05}, 0.02, 0.02),
     ],
 )
-def test_pixel_scales_come_from_the_caller_the_header_or_the_name(tmp_path, name, header, argument, scale):
+def test_pixel_scales_come_from_the_caller_header_or_name(tmp_path, name, header, argument, scale):
     psf = read_psf(psf_file(tmp_path / "psf.fits", (name,), **header), scale_arcsec=argument)
     assert psf.scale_arcsec == pytest.approx(scale)
     np.testing.assert_allclose(psf.image, gauss_in_pixels(21, 1.5), rtol=1e-6)
@@ -336,7 +336,7 @@ def test_an_extension_is_found_by_name_or_number(tmp_path):
     np.testing.assert_array_equal(read_psf(f"file://{uri}", 2).image, second)
 
 
-def test_what_is_wrong_with_a_file_is_said(tmp_path):
+def test_errors_name_the_problem_of_a_psf_file(tmp_path):
     with pytest.raises(PsfError, match=r"gone\.fits: no such file"):
         read_psf(str(tmp_path / "gone.fits"))
     (tmp_path / "text.fits").write_text("no FITS at all")

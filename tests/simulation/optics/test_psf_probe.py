@@ -1,6 +1,6 @@
-"""Rotating the images of one class taught a network to read the label off the PSF (Wilde et al. 2022, section 3.2).
+"""Rotating the images of one class let a network infer the label from the PSF (Wilde et al. 2022, section 3.2).
 
-With the detector's orientation drawn for every object, rotated and unrotated non-lenses cannot be told apart.
+With the detector's orientation drawn for every object, rotated and unrotated non-lenses cannot be distinguished.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ THREE_FOLD = (X + 1j * Y) ** 3 * np.exp(-(X**2 + Y**2) / 0.1)
 
 
 def orientation(vis):
-    """Third moment of the core, in units of the light there: what a PSF's corners show in. Its phase turns with them."""
+    """Return the third moment of the core, in units of the light there: it measures a PSF's corners and turns with them."""
     low, high = len(vis) // 2 - 20, len(vis) // 2 + 20
     y, x = np.unravel_index(np.argmax(vis[low:high, low:high]), (40, 40))
     core = vis[low - 6 + y : low + 7 + y, low - 6 + x : low + 7 + x] - np.median(vis)
@@ -29,7 +29,7 @@ def orientation(vis):
 
 
 def probe_auc(images):
-    """AUC of a linear classifier, on images it was not fitted to, for which half of them were turned by a right angle."""
+    """Return the AUC on held-out images of a linear classifier that finds the half turned by a right angle."""
     turned = np.arange(len(images)) % 2 == 1
     moments = np.array([orientation(np.rot90(v) if t else v) for v, t in zip(images, turned, strict=True)])
     design = np.column_stack([np.ones(len(images)), moments.real, moments.imag])
@@ -40,7 +40,7 @@ def probe_auc(images):
 
 
 def preference(phases):
-    """How much directions prefer one of them (Rayleigh's test): for directions at random above r with a chance of exp(-r^2)."""
+    """Return how much directions concentrate (Rayleigh's test): random ones exceed r with a probability of exp(-r^2)."""
     return abs(np.mean(np.exp(1j * np.asarray(phases)))) * np.sqrt(len(phases))
 
 
@@ -61,8 +61,8 @@ def stars():
     return simulated("star", 200)
 
 
-def test_one_orientation_for_all_gives_rotation_away(rng):
-    """The probe can tell: with one angle for every star it finds the trap."""
+def test_one_common_orientation_reveals_rotation(rng):
+    """The probe works: with one angle for every star it detects the rotation."""
     assert probe_auc([star(20.0, rng) for _ in range(240)]) > 0.9
 
 
@@ -89,7 +89,7 @@ def test_the_detectors_angle_does_not_depend_on_the_kind(seed):
 
 
 def test_stars_of_a_data_set_prefer_no_orientation(stars):
-    """As seen in their pixels: they show the PSF best."""
+    """Stars show the PSF best; the test measures it in their noisy pixels."""
     assert preference([np.angle(orientation(made.stamps["VIS"])) for made in stars]) < 2.6
 
 

@@ -1,4 +1,4 @@
-"""Colours against published ones and a brute-force integral."""
+"""Tests of colours against published ones and a brute-force integral."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ AB_LESS_VEGA_MAG = {"U": 0.79, "B": -0.09, "V": 0.02, "R": 0.21, "I": 0.45, "J":
 
 
 def rest_colour(blue, red, young_share, vega=True):
-    """Of the template between two Johnson-Cousins bands."""
+    """Return the colour of the template between two Johnson-Cousins bands."""
     mags = []
     for band in (blue, red):
         wavelengths = np.linspace(*JOHNSON_MICRON[band], 2001)

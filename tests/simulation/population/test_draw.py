@@ -16,7 +16,7 @@ from simulation.systems import LOOKALIKES, System
 
 
 @pytest.mark.parametrize("draw", DRAWS)
-def test_everything_that_can_be_asked_for_is_drawn_and_recorded(draw, rng):
+def test_every_kind_and_lookalike_is_drawn_and_recorded(draw, rng):
     neighbours = draw_surroundings("euclid", rng, 30.0)
     system = draw_system("euclid", draw, rng, 30.0, neighbours)
     assert system.kind == kind_of(draw)
@@ -36,7 +36,7 @@ def test_non_lenses_come_in_the_stated_shares():
         assert abs(drawn[lookalike] - n * share) < 4.5 * np.sqrt(n * share)
 
 
-def test_lenses_have_what_their_kind_says(rng):
+def test_lenses_have_the_parts_of_their_kind(rng):
     single = draw_system("euclid", "single", rng, 0.0)
     assert single.source1
     assert not single.source2
@@ -44,7 +44,7 @@ def test_lenses_have_what_their_kind_says(rng):
         system = draw_system("euclid", kind, rng, 0.0)
         assert system.is_compound
         assert system.z_lens < system.z_source1 < system.z_source2
-        # Galaxy 1 deflects, and stands where its light does.
+        # Galaxy 1 deflects, at the position of its light.
         middle = [m for m in system.masses if m.z == system.z_source1]
         assert len(middle) == 1
         assert (middle[0].x_arcsec, middle[0].y_arcsec) == (system.source1[0].x_arcsec, system.source1[0].y_arcsec)
@@ -62,6 +62,6 @@ def test_the_papers_preset_has_no_neighbours_and_no_look_alikes(rng):
 @pytest.mark.parametrize(
     ("preset", "draw", "message"), [("sdss", "single", "preset must be"), ("euclid", "quasar", "kind must be")]
 )
-def test_what_no_preset_has_is_named(preset, draw, message):
+def test_unknown_presets_and_kinds_are_named(preset, draw, message):
     with pytest.raises(PopulationError, match=message):
         check_draw(preset, draw)

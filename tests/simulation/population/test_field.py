@@ -1,4 +1,4 @@
-"""The sky around objects, against counts and against real Euclid fields."""
+"""Tests of the sky around objects, against counts and against real Euclid fields."""
 
 from collections import Counter
 from itertools import chain
@@ -36,7 +36,7 @@ def total_mag(lights, band="VIS"):
 
 
 def galaxies(fields):
-    """Galaxies of drawn fields, each as its components."""
+    """Return the galaxies of drawn fields, each with its position and components."""
     groups = []
     for lights in fields:
         by_place = {}
@@ -84,7 +84,7 @@ def test_fields_hold_as_many_galaxies_as_counted(fields):
     assert max(total_mag(parts) for _, parts in found) <= NEIGHBOUR_VIS_MAGS[1]
 
 
-def test_nothing_lies_on_the_object(fields):
+def test_neighbours_keep_clear_of_the_object(fields):
     for (x, y), parts in galaxies(fields):
         assert np.hypot(x, y) > (0.6 if total_mag(parts) > 24.5 else 1.2)
         assert max(abs(x), abs(y)) <= FIELD_SIDE_ARCSEC / 2
@@ -126,12 +126,12 @@ def test_the_same_generator_gives_the_same_field():
 
 
 def sources_of(path):
-    """Outskirts of a real field: area in arcmin2, and VIS magnitude and VIS - H of each source there."""
+    """Return the area of a real field's outskirts in arcmin2, and VIS magnitude and VIS - H of each source there."""
     with fits.open(path, memmap=False) as hdus:
         vis, h = (hdus[name].data.astype(float) for name in ("VIS_FLUX", "NIR_H_FLUX"))
     seen = vis != 0
     blurred = ndimage.gaussian_filter(vis, np.sqrt(0.50**2 - 0.18**2) / 2.355 / 0.1)
-    # One file's VIS cutout is shifted: it lies at the mosaic's edge.
+    # The VIS cutout of one file is shifted, since it is at the mosaic's edge.
     match = fftconvolve(np.clip(h, 0, 20), np.clip(blurred / 1e-3, 0, 20)[::-1, ::-1], mode="same")
     shift = np.array(np.unravel_index(match.argmax(), match.shape)) - 149
     h = np.roll(h, -shift, (0, 1))

@@ -1,4 +1,4 @@
-"""The preset `euclid` against the forecast it follows."""
+"""Tests of the preset `euclid` against the forecast that it follows."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ from simulation.systems import System
 from tests.simulation.forecast_table import read_table
 
 COLUMNS = (0, 1, 3, 6, 5, 12, 11, 4, 9, 2)
-"""Of the table: those of `Row`, then the Einstein radius."""
+"""Columns of the table: those of `Row`, then the Einstein radius."""
 NAMES = (
     "z_lens",
     "z_source",
@@ -37,7 +37,7 @@ N = 500
 
 @pytest.fixture(scope="module")
 def drawn():
-    """Rows of the mixture, [row, column] as in `NAMES`."""
+    """Draw rows of the mixture, [row, column] as in `NAMES`."""
     rng = np.random.default_rng(5)
     rows = [draw_row(rng) for _ in range(12000)]
     return np.array([(*astuple(row), row.einstein_radius_arcsec) for row in rows])
@@ -65,7 +65,7 @@ def test_the_table_obeys_equation_1():
 
 @pytest.fixture(scope="module")
 def held_out():
-    """Every second row of the table, and rows of a mixture that was fitted to the others."""
+    """Return every second row of the table, and rows of a mixture that was fitted to the others."""
     whole, rng = read_table(0.0), np.random.default_rng(5)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(forecast_fit, "_N_ITERATIONS", 60)
@@ -78,12 +78,12 @@ def held_out():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_mixture_has_the_distribution_of_rows_it_was_not_fitted_to(name, held_out):
-    # Half of the rows, and few steps of the fit.
+def test_a_mixture_has_the_distribution_of_held_out_rows(name, held_out):
+    # The limits are wider, since the fit has half of the rows and few steps.
     check_column(name, *held_out, slack=1.25)
 
 
-def test_columns_of_a_mixture_hang_together_as_in_rows_it_was_not_fitted_to(held_out):
+def test_a_mixture_has_the_correlations_of_held_out_rows(held_out):
     rows, drawn = held_out
     assert np.abs(spearmanr(rows[:, COLUMNS])[0] - spearmanr(drawn)[0]).max() < 0.06
 
@@ -104,13 +104,13 @@ def check_column(name, table, drawn, slack=1.0):
     assert ks_2samp(expected, got).statistic < slack * 0.045
 
 
-def test_columns_of_the_shipped_mixture_hang_together_as_in_its_table(drawn):
+def test_the_shipped_mixture_has_the_correlations_of_its_table(drawn):
     difference = spearmanr(read_table()[:, COLUMNS])[0] - spearmanr(drawn)[0]
     assert np.abs(difference).max() < 0.05
 
 
 def test_the_population_is_the_published_one(drawn):
-    """Medians of the forecast's lenses above 0.4 arcsec: those of the whole table but for the more massive lenses."""
+    """The medians of the forecast's lenses above 0.4 arcsec are those of the whole table, with more massive lenses."""
     median = dict(zip(NAMES, np.median(drawn, axis=0), strict=True))
     assert median["z_lens"] == pytest.approx(0.62, abs=0.05)
     assert median["z_source"] == pytest.approx(1.8, abs=0.08)
@@ -127,7 +127,7 @@ def test_the_shipped_mixture_is_small_and_has_its_source():
     assert "Collett" in json.loads(MIXTURE_JSON.read_text())["source"]
 
 
-def test_coordinates_can_be_turned_back(rng):
+def test_coordinates_can_be_inverted(rng):
     row = draw_row(rng)
     back = from_coordinates(to_coordinates(np.array([astuple(row)]))[0])
     assert astuple(back) == pytest.approx(astuple(row), rel=1e-9)
@@ -146,7 +146,7 @@ def test_the_fit_finds_a_known_mixture(rng):
 
 
 def test_the_fit_is_run_from_the_command_line(tmp_path, rng):
-    """On a table that imitates the published one."""
+    """The table imitates the published one."""
     table = np.zeros((400, 16))
     for line in table:
         row = draw_row(rng)
@@ -185,7 +185,7 @@ def test_a_single_source_lies_anywhere_within_the_einstein_radius(lenses):
     assert np.mean(np.square(shares)) == pytest.approx(0.95**2 / 2, abs=0.04)
 
 
-def test_sources_of_compound_lenses_lie_as_their_kind_says(lenses):
+def test_sources_of_compound_lenses_have_the_offsets_of_their_kind(lenses):
     for system in lenses["double_ring"]:
         for z, light in ((system.z_source1, system.source1), (system.z_source2, system.source2)):
             assert offset_of(system, light) <= min(0.25, 0.3 * radius_of(system, z)) + 1e-9
@@ -266,6 +266,6 @@ def test_sources_are_blue_or_red_smooth_or_clumpy(lenses):
     assert (colour > 1.8).mean() > 0.08
 
 
-def test_a_kind_that_is_no_lens_is_refused(rng):
+def test_a_kind_that_is_not_a_lens_is_refused(rng):
     with pytest.raises(ValueError, match="kind must be single, compound_arc or double_ring, got 'nonlens'"):
         draw_lens("nonlens", rng, 0.0)

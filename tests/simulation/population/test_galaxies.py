@@ -14,7 +14,7 @@ N_DRAWS = 200
 
 @cache
 def draws(kind, vis_mag=None, detector_angle_deg=20.0):
-    """(z, light) for each of `N_DRAWS` seeds."""
+    """Return (z, light) for each of `N_DRAWS` seeds."""
     return [BUILDERS[kind](np.random.default_rng(seed), vis_mag, detector_angle_deg) for seed in range(N_DRAWS)]
 
 
@@ -46,7 +46,7 @@ def test_draws_are_finite_near_the_centre_and_of_few_components(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("vis_mag", [16.0, 21.0, 26.0])
-def test_all_components_together_have_the_magnitude_asked_for(kind, vis_mag):
+def test_all_components_together_have_the_requested_magnitude(kind, vis_mag):
     for _, light in draws(kind, vis_mag):
         assert -2.5 * np.log10(vis_flux(light)) == pytest.approx(vis_mag, abs=0.01)
 
@@ -67,7 +67,7 @@ def test_galaxies_survive_json(kind):
 
 
 @pytest.mark.parametrize("kind", sorted(set(KINDS) - {"faint", "star", "blue_companions"}))
-def test_half_of_the_galaxies_are_as_bright_as_lenses_and_the_rest_fainter(kind):
+def test_half_of_the_galaxies_are_as_bright_as_lenses(kind):
     mags = np.array([total_vis_mag(light) for _, light in draws(kind)])
     assert mags.min() > 17.5
     assert mags.max() < 24.5
@@ -79,14 +79,14 @@ def test_faint_galaxies_are_faint_and_follow_the_counts():
     mags = np.array([total_vis_mag(light) for _, light in draws("faint")])
     assert mags.min() > 22
     assert mags.max() < 25.5
-    # Of counts that grow as 10^(0.3 mag), this share lies beyond 24.5.
+    # If counts grow as 10^(0.3 mag), this share is beyond 24.5.
     expected = (1 - 10**-0.3) / (1 - 10 ** (-0.3 * 3.5))
     assert (mags > 24.5).mean() == pytest.approx(expected, abs=0.12)
 
 
 @pytest.mark.parametrize("kind", ["elliptical", "disc", "spiral", "edge_on", "group", "companions"])
 def test_catalogue_positions_miss_the_centre_by_little(kind):
-    """The scatter of 0.06 arcsec, one in five of 0.2: a second moment of 0.1 along each axis."""
+    """A scatter of 0.06 arcsec, for one in five of 0.2, has a standard deviation of 0.1 along each axis."""
     centres = np.array([(light[0].x_arcsec, light[0].y_arcsec) for _, light in draws(kind)])
     assert np.sqrt(0.8 * 0.06**2 + 0.2 * 0.2**2) == pytest.approx(centres.std(), rel=0.25)
     assert np.median(np.abs(centres)) < 0.07
@@ -127,7 +127,7 @@ def test_spirals_have_arms_at_the_scale_of_lensed_images():
 @pytest.mark.parametrize("pitch_deg", [-30.0, 12.0])
 @pytest.mark.parametrize("q", [1.0, 0.5])
 def test_arm_ridges_lie_where_the_drawn_arms_are_brightest(n_arms, pitch_deg, q):
-    """Knots and bars are placed on the ridge; brightness along an isophote of the disc says where it is."""
+    """Knots and bars are placed on the ridge; the brightness along an isophote of the disc gives its position."""
     arms = SpiralArms(0.8, np.radians(pitch_deg), 0.7, n_arms)
     disc = shapes.disc_light(draws("disc")[0][1][0].sed, 1.0, q, 0.4, arms)
     azimuths = np.linspace(0, 2 * np.pi, 721)[:-1]
@@ -142,7 +142,7 @@ def test_arm_ridges_lie_where_the_drawn_arms_are_brightest(n_arms, pitch_deg, q)
 
 
 def test_knots_lie_on_the_arms():
-    """Knots are brighter places of the smooth armed disc than points at the same distances but any azimuth."""
+    """The smooth disc with arms is brighter at knots than at points with the same distances and random azimuths."""
     on, off = [], []
     rng = np.random.default_rng(3)
     for _, light in draws("spiral", 20.5):
@@ -162,7 +162,7 @@ def test_knots_lie_on_the_arms():
     assert np.mean(np.array(on) > np.array(off)) > 0.75
 
 
-def test_rings_have_the_radii_of_einstein_rings_and_are_bluer_than_the_core():
+def test_rings_resemble_einstein_rings_and_are_bluer_than_the_core():
     bluer, radii = [], []
     for _, light in draws("ring_galaxy"):
         rings = of_type(light, Annulus)
@@ -198,14 +198,14 @@ def test_edge_on_discs_are_thin():
 
 
 def merger_nuclei(light):
-    """Places with a galaxy's components: those that several share, or none of knots."""
+    """Return the places of galaxies' components, the one with the most light first."""
     places = {}
     for part in of_type(light, Sersic):
         places.setdefault((round(part.x_arcsec, 9), round(part.y_arcsec, 9)), []).append(part)
     return sorted(places, key=lambda place: -vis_flux(places[place]))
 
 
-def test_mergers_have_two_nuclei_and_a_few_per_cent_of_debris():
+def test_mergers_have_two_nuclei_and_a_little_debris():
     separations, debris = [], []
     for _, light in draws("merger", 20.5):
         first, second, *_ = merger_nuclei(light)
@@ -220,7 +220,7 @@ def test_mergers_have_two_nuclei_and_a_few_per_cent_of_debris():
 
 
 def test_tails_start_at_a_nucleus():
-    """The ellipse of each tail passes through the place of a galaxy, where the tail is already bright."""
+    """The ellipse of each tail passes through a galaxy's position, where the tail is already bright."""
     n_tails = 0
     for _, light in draws("merger", 20.5):
         nuclei = merger_nuclei(light)
@@ -264,7 +264,7 @@ def test_there_are_one_to_four_companions(kind, monkeypatch):
     assert np.bincount(numbers)[1:].min() > 10
 
 
-def test_blue_companions_are_blue_and_often_at_one_radius_along_the_tangent():
+def test_blue_companions_are_blue_and_often_tangential_at_one_radius():
     bluer, spread, tangential = [], [], []
     for _, light in draws("blue_companions"):
         host = light[0]
@@ -278,7 +278,7 @@ def test_blue_companions_are_blue_and_often_at_one_radius_along_the_tangent():
             spread.append(np.std(np.hypot(x, y)) / np.mean(np.hypot(x, y)))
     assert np.median(bluer) > 0.5
     assert np.mean(np.array(bluer) > 0) > 0.95
-    # A third of a turn at random would do so in one of five.
+    # Random position angles would be tangential in one case of five.
     assert 0.35 < np.mean(tangential) < 0.75
     assert 0.4 < np.mean(np.array(spread) < 0.2) < 0.9
 
@@ -301,14 +301,14 @@ def test_galaxies_that_belong_together_share_their_redshift(kind, monkeypatch):
         assert redshifts == {z}
 
 
-def test_groups_are_of_two_to_five_red_galaxies():
+def test_groups_have_two_to_five_red_galaxies():
     numbers, colours = [], []
     for _, light in draws("group", 20.5):
         nuclei = {(round(p.x_arcsec, 6), round(p.y_arcsec, 6)) for p in of_type(light, Sersic)}
         numbers.append(len(nuclei))
         colours.append(np.ptp([p.sed.vis_minus_h for p in light]))
     assert set(numbers) == {2, 3, 4, 5}
-    # One redshift and one kind of population: one colour but for scatter.
+    # One redshift and one kind of population give one colour with scatter.
     assert np.median(colours) < 0.35
 
 
@@ -324,7 +324,7 @@ def test_bright_stars_have_rays_that_follow_the_detector():
             assert 0.015 < vis_flux(rays) / vis_flux(light) < 0.045
 
 
-def test_rays_leave_a_star_every_60_degrees_from_the_detectors_angle():
+def test_rays_of_a_star_follow_the_detector_every_60_degrees():
     ray = of_type(draws("star", 17.0, 20.0)[0][1], Spikes)[0]
     azimuths = np.radians(np.arange(360))
     around = surface_brightness(ray, ray.x_arcsec + 0.8 * np.cos(azimuths), ray.y_arcsec + 0.8 * np.sin(azimuths))

@@ -7,7 +7,7 @@ from tests.simulation.forecast_table import read_table
 
 
 @pytest.mark.parametrize(("z", "band", "fading"), [(0.3, "VIS", 0.0), (1.2, "H", 0.7)])
-def test_the_relation_can_be_turned_round(z, band, fading):
+def test_the_relation_can_be_inverted(z, band, fading):
     mag = faber_jackson_mag(187.0, z, band, fading)
     assert faber_jackson_velocity_dispersion_km_s(mag, z, band, fading) == pytest.approx(187.0)
 

@@ -1,4 +1,4 @@
-"""The paper's preset against its table 1 and the SLACS table."""
+"""Tests of the paper's preset against its table 1 and the SLACS table."""
 
 import csv
 from itertools import chain
@@ -51,7 +51,7 @@ def test_positions_have_the_ranges_of_table_1(lenses):
     assert uniform(offsets, -0.25, 0.25)
 
 
-def test_gamma_is_the_shear_that_the_farthest_source_feels(lenses):
+def test_gamma_is_the_shear_for_the_farthest_source(lenses):
     gammas = []
     for system in chain(*lenses.values()):
         ratio = distance_ratio(system.z_lens, system.z_source2 or system.z_source1)
@@ -61,13 +61,13 @@ def test_gamma_is_the_shear_that_the_farthest_source_feels(lenses):
     assert uniform(gammas, -0.5, 0.5)
 
 
-def test_the_deflector_is_the_more_massive_two_thirds_of_the_time(lenses):
+def test_the_deflector_is_more_massive_in_two_of_three_systems(lenses):
     pairs = [[m.velocity_dispersion_km_s for m in s.masses] for kind in KINDS[1:] for s in lenses[kind]]
     assert np.mean([deflector > middle for deflector, middle in pairs]) == pytest.approx(2 / 3, abs=0.05)
 
 
 def path_length(z_from, z_to):
-    """Comoving, in Hubble lengths: H0 = 70 km/s/Mpc cancels, matter density 0.3."""
+    """Return the comoving path in Hubble lengths: H0 = 70 km/s/Mpc cancels, the matter density is 0.3."""
     z = np.linspace(z_from, z_to, 2001)
     return np.trapezoid(1 / np.sqrt(0.3 * (1 + z) ** 3 + 0.7), z)
 
@@ -116,7 +116,7 @@ def test_systems_survive_json(lenses):
             assert System.from_json(system.to_json()) == system
 
 
-def test_a_kind_that_is_no_lens_is_refused(rng):
+def test_a_kind_that_is_not_a_lens_is_refused(rng):
     with pytest.raises(ValueError, match="kind must be single, compound_arc or double_ring, got 'nonlens'"):
         draw_lens("nonlens", rng, 0.0)
 

@@ -45,7 +45,7 @@ def test_a_table_is_a_shard_with_truth(table):
 
 
 def test_an_object_depends_on_seed_and_index_only(table):
-    """Whoever simulates it, in whatever order, beside whatever else."""
+    """The order of simulation and the other objects do not matter."""
     part = simulate_objects(SPEC, [9, 2])
     assert part.equals(pa.concat_tables([table.slice(9, 1), table.slice(2, 1)]))
     longer = DatasetSpec(n=9999, seed=7)
@@ -53,7 +53,7 @@ def test_an_object_depends_on_seed_and_index_only(table):
     assert not simulate_objects(DatasetSpec(n=12, seed=8), [2])["VIS"].equals(table.slice(2, 1)["VIS"])
 
 
-def test_kinds_come_in_the_fractions_asked_for():
+def test_kinds_have_the_requested_fractions():
     spec = DatasetSpec(n=6, seed=1, kinds=(("double_ring", 1.0), ("nonlens", 0.0)))
     assert simulate_objects(spec, range(3))["kind"].to_pylist() == ["double_ring"] * 3
     rings = DatasetSpec(n=3, seed=1, kinds=(("ring_galaxy", 1.0),))
@@ -71,7 +71,7 @@ def test_shards_split_the_objects(tmp_path):
         simulate_shard(spec, 2)
 
 
-def test_a_shard_knows_its_data_set(tmp_path):
+def test_a_shard_of_another_data_set_is_refused(tmp_path):
     spec = DatasetSpec(n=2, seed=7)
     uri = shard_uris(spec, str(tmp_path))[0]
     assert not is_shard_of(spec, 0, uri)
@@ -102,7 +102,7 @@ def test_impossible_shares_are_refused(kinds):
         DatasetSpec(n=1, seed=1, kinds=kinds)
 
 
-def test_kinds_are_given_in_words():
+def test_kinds_are_parsed_from_text():
     assert parse_kinds("single,spiral") == (("single", 0.5), ("spiral", 0.5))
     assert parse_kinds("nonlens=3, double_ring = 1") == (("nonlens", 0.75), ("double_ring", 0.25))
     assert dataset_spec(1, 1).kinds == KIND_SHARES
@@ -120,7 +120,7 @@ def test_kinds_are_given_in_words():
         ("single,", "kind must be one of .*got ''"),
     ],
 )
-def test_words_that_name_no_kinds_are_refused(text, message):
+def test_malformed_kinds_are_refused(text, message):
     with pytest.raises(SimulationError, match=message):
         parse_kinds(text)
 
@@ -142,7 +142,7 @@ def test_components_are_kept_on_request():
     table = simulate_objects(spec, range(3))
     shard = decode_shard(encode_shard(table))
     without = simulate_objects(spec.model_copy(update={"components": False}), range(3))
-    # Light that is drawn apart and added up differs in its last bits, and so may one electron of noise.
+    # The sum of separately drawn components differs in its last bits, and so may one electron of noise.
     np.testing.assert_allclose(shard.stamps["VIS"], decode_shard(encode_shard(without)).stamps["VIS"], atol=0.005)
     assert shard.truth.equals(without.select(shard.truth.column_names))
     assert set(shard.components) == set(COMPONENTS)
@@ -167,7 +167,7 @@ def test_contact_sheet_shows_every_kind(table, tmp_path):
 def test_a_contact_sheet_needs_kinds(table):
     column = table.schema.get_field_index("morphology")
     unknown = table.set_column(column, table.schema.field("morphology"), pa.nulls(12, pa.string()))
-    with pytest.raises(ValueError, match="names no kind"):
+    with pytest.raises(ValueError, match="must name kinds of object"):
         contact_sheet_png(decode_shard(encode_shard(unknown)))
 
 

@@ -1,4 +1,4 @@
-"""Numbers of images against closed forms and lenstronomy's solver; the look of rings, quads and arcs."""
+"""Tests of numbers of images against closed forms and lenstronomy's solver, and of the shapes of rings, quads and arcs."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def count(masses, source, z_source=Z_SOURCE1):
 
 
 def solve(mass, source):
-    """Magnifications of all images, by lenstronomy."""
+    """Return the magnifications of all images, by lenstronomy."""
     ellipticity, ratio = (1 - mass.axis_ratio) / (1 + mass.axis_ratio), distance_ratio(mass.z, Z_SOURCE1)
     parameters = [
         {
@@ -78,7 +78,7 @@ def test_isothermal_ellipsoid_inside_and_outside_its_diamond():
     cusp_y = radius * (np.sqrt(q) - np.sqrt(q) / root * np.arctanh(root))
     masses = [Mass(Z_LENS, 0.0, 0.0, 260, q, 0.0)]
     for factor, expected in ((0.9, 4), (1.1, 2)):
-        # A source exactly on the axis has images that are mirrored, on lines of the grid; hence a little beside it.
+        # A source exactly on the axis has mirrored images on lines of the grid; hence the small offset.
         assert count(masses, (factor * cusp_x, 0.003)) == expected
         assert count(masses, (0.003, factor * cusp_y)) == expected
 
@@ -117,7 +117,7 @@ def test_two_isothermal_spheres_on_one_line_of_sight(beta, azimuth):
 
 
 def picture(masses, source, half_light_radius_arcsec, radius):
-    """As in VIS: an exponential source, blurred to 0.17 arcsec, on pixels of 0.1 arcsec; what `morphology` says of it."""
+    """Return the `morphology` of an exponential source as in VIS: blurred to 0.17 arcsec, on pixels of 0.1 arcsec."""
     beta_x, beta_y = ray_shoot(masses, Z_SOURCE1, X, Y)
     r = np.hypot(beta_x - source[0], beta_y - source[1])
     blurred = gaussian_filter(np.exp(-1.678 * r / half_light_radius_arcsec), 0.17 / 2.355 / 0.05)
@@ -131,7 +131,7 @@ def picture(masses, source, half_light_radius_arcsec, radius):
 
 @pytest.mark.parametrize("centre", [(0.0, 0.0), (0.4, -0.7)])
 @pytest.mark.parametrize("sigma", [190, 230, 280])
-def test_look_of_an_isothermal_sphere(sigma, centre):
+def test_morphology_of_an_isothermal_sphere(sigma, centre):
     radius = einstein_radius_arcsec(sigma, Z_LENS, Z_SOURCE1)
     masses = [Mass(Z_LENS, *centre, sigma, 1.0, 0.0)]
     assert picture(masses, centre, 0.1, radius) == "ring"
@@ -142,7 +142,7 @@ def test_look_of_an_isothermal_sphere(sigma, centre):
 
 
 @pytest.mark.parametrize("angle", [0.0, 0.4, 1.2])
-def test_look_of_an_isothermal_ellipsoid(angle):
+def test_morphology_of_an_isothermal_ellipsoid(angle):
     radius = einstein_radius_arcsec(270, Z_LENS, Z_SOURCE1)
     masses = [Mass(Z_LENS, 0.05, 0.02, 270, 0.6, angle)]
     assert picture(masses, (0.061, 0.024), 0.04, radius) == "quad"
@@ -158,5 +158,5 @@ def test_a_gap_makes_a_ring_an_arc():
     for faintest, expected in ((0.2, "ring"), (0.05, "arc")):
         image = np.exp(-(((r - 1.0) / 0.15) ** 2)) * np.where(np.abs(phi) > np.pi / 2, faintest, 1.0)
         assert morphology(image, AXIS, (0.0, 0.0), 2, 1.0) == expected
-    # A disc that fills the radius is no ring, however many of the azimuths it covers.
+    # A disc that fills the radius is not a ring, although it covers all azimuths.
     assert morphology(np.exp(-r), AXIS, (0.0, 0.0), 2, 1.0) == "arc"

@@ -1,4 +1,4 @@
-"""Simulated MER pixels against the real cutouts that the noise model was fitted to; others are not here."""
+"""Tests of simulated MER pixels against the real cutouts that the noise model was fitted to; there are no others here."""
 
 from functools import cache
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.needs_shared(*(f"real/{name}" for name in FILES))
 
 
 def real(band, what):
-    """The band's image or PSF of every file."""
+    """Yield header and data of the band's image or PSF in every file."""
     for name in FILES:
         with fits.open(REAL / name, memmap=False) as hdus:
             names = [hdu.name for hdu in hdus]
@@ -32,14 +32,14 @@ def real(band, what):
 
 
 def sky_scatter(image):
-    """Below the median, where objects are few; masked pixels are exactly 0."""
+    """Return the scatter of the sky from values below the median, where objects are few; masked pixels are exactly 0."""
     seen = image[(image != 0) & np.isfinite(image)]
     low, middle = np.percentile(seen, [10, 40])
     return (middle - low) / (1.2816 - 0.2533)
 
 
 def sky_pixels(image):
-    """Where no object is seen: the smoothed image stays near the sky, with a margin."""
+    """Return the pixels without a visible object, with a margin: the smoothed image stays near the sky level."""
     seen = np.where(image != 0, image, np.nan)
     level = np.nanpercentile(seen, 40) + 0.2533 * sky_scatter(image)
     smooth = gaussian_filter(np.where(image != 0, image - level, 0), 2.0)
@@ -58,20 +58,20 @@ def autocorrelation(image, sky, dy, dx):
 
 @cache
 def simulated_skies(band):
-    """Several: any four dithers leave a little of their grid."""
+    """Simulate several skies, since any four dithers leave a little of their grid."""
     blank, rng = {band: np.zeros((300, 300), np.float32)}, np.random.default_rng(1)
     return [add_noise(blank, MER, Conditions.nominal(0.0), rng)[band] for _ in range(8)]
 
 
 @pytest.mark.parametrize("band", list(EUCLID))
-def test_sky_noise_is_as_deep_as_where_it_was_fitted(band):
+def test_sky_noise_has_the_depth_of_real_fields(band):
     scatters = [image[sky_pixels(image)].std() for _, image in real(band, ("FLUX", "BGSUB"))]
     assert np.std(simulated_skies(band)) == pytest.approx(np.median(scatters), rel=0.06)
 
 
 @pytest.mark.parametrize("band", list(EUCLID))
 @pytest.mark.parametrize("lags", [(0, 1), (1, 0), (1, 1), (0, 2), (2, 0), (0, 3)])
-def test_sky_noise_is_as_correlated_as_where_it_was_fitted(band, lags):
+def test_sky_noise_has_the_correlation_of_real_fields(band, lags):
     whole = np.ones((300, 300), bool)
     simulated = np.mean([autocorrelation(sky, whole, *lags) for sky in simulated_skies(band)])
     found = np.median([autocorrelation(image, sky_pixels(image), *lags) for _, image in real(band, ("FLUX", "BGSUB"))])

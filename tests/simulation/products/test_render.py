@@ -64,14 +64,14 @@ def test_every_lens_passes_the_visibility_rule(kind):
         assert truth["morphology"] in ({"arc", "quad", "ring"} if kind == "single" else {kind})
 
 
-def test_invisible_arcs_make_no_lens():
+def test_a_system_with_invisible_arcs_is_not_a_lens():
     system, _ = visible_system("single", optics(), np.random.default_rng(4))
     assert lens(system, optics()) is not None
     faint = tuple(replace(light, sed=light.sed.dimmed(7)) for light in system.source1)
     assert lens(replace(system, source1=faint), optics()) is None
 
 
-def test_a_source_far_from_the_lens_makes_no_lens():
+def test_a_source_far_from_the_lens_is_not_lensed():
     system, _ = visible_system("single", optics(), np.random.default_rng(4))
     moved = replace(system, source1=tuple(replace(light, x_arcsec=light.x_arcsec + 4) for light in system.source1))
     assert lens(moved, optics()) is None
@@ -86,7 +86,7 @@ def test_a_plain_galaxy_has_no_arcs_and_no_lensing_truth(rng):
         assert scene.truth[name] is None
 
 
-def test_forms_of_arcs_are_told_about_the_lens_in_arcsec_from_the_middle_of_the_stamp(monkeypatch):
+def test_morphology_is_measured_about_the_deflector_in_arcsec(monkeypatch):
     seen, morphology = [], render_module.morphology
 
     def spied(arcs, axis_arcsec, centre_arcsec, *rest):
@@ -102,7 +102,7 @@ def test_forms_of_arcs_are_told_about_the_lens_in_arcsec_from_the_middle_of_the_
 
 
 def test_both_sources_of_a_compound_lens_are_lensed():
-    """The published notebook draws the middle galaxy unlensed; here its own place is dark and its light a ring."""
+    """The published notebook draws the middle galaxy unlensed; here its own position is dark and its light is a ring."""
     sed = Sed(23.0, 22.5, 22.3, 22.0)
     system = System(
         "double_ring", None, 0.3, 0.8, 2.5, (Mass(0.3, 0, 0, 280.0, 0.95, 0.0), Mass(0.8, 0.05, 0, 100.0, 1.0, 0.0)),
@@ -117,7 +117,7 @@ def test_both_sources_of_a_compound_lens_are_lensed():
         flux = source.sum(dtype=float)
         assert flux / sed.flux_adu_per_s("VIS") == pytest.approx(scene.truth[f"magnification{number}"], rel=0.02)
         einstein = scene.truth[f"einstein_radius{number}_arcsec"]
-        # Within half of the Einstein radius, where a galaxy near the axis would stand unlensed.
+        # The area within half of the Einstein radius, where a galaxy near the axis would be without lensing, is dark.
         assert source[radius < einstein / 2].sum() < 0.03 * flux
         assert (source * radius).sum() / flux == pytest.approx(einstein, rel=0.1)
     assert scene.truth["einstein_radius2_arcsec"] > 1.3 * scene.truth["einstein_radius1_arcsec"]
@@ -143,12 +143,12 @@ def test_einstein_radii_of_the_truth_follow_equation_1(compound):
         effective_einstein_radius_arcsec([m for m in system.masses if m.z == system.z_lens], system.z_source1), rel=1e-6
     )
     assert scene.truth["einstein_radius1_arcsec"] >= 0.999 * alone[0]
-    # Galaxy 1 adds to what the deflector does to the farther source.
+    # Galaxy 1 adds to the deflection of the farther source.
     assert scene.truth["einstein_radius2_arcsec"] > alone[1]
 
 
 def test_arcs_of_the_papers_large_sources_are_not_cut_off():
-    """Light on the border of the grid that rays are shot on would be cut there."""
+    """Light at the border of the grid of rays would be cut off."""
     rng = np.random.default_rng(9)
     for _ in range(15):
         _, lensed = visible_system("single", optics(), rng, "wilde2022")
@@ -159,7 +159,7 @@ def test_arcs_of_the_papers_large_sources_are_not_cut_off():
 
 
 def test_a_lens_far_from_the_centre_is_not_cut_off():
-    """Where it is does not change what is seen, but for pixels."""
+    """The position of a lens does not change its magnification, apart from pixel effects."""
     system, lensed = visible_system("single", optics(), np.random.default_rng(4))
     away = lens(system.moved(4.5, -4.0), optics())
     assert away.truth.magnifications[0] == pytest.approx(lensed.truth.magnifications[0], rel=0.01)
@@ -167,7 +167,7 @@ def test_a_lens_far_from_the_centre_is_not_cut_off():
 
 
 def test_the_small_geometry_is_the_middle_of_the_large_one():
-    """But for light that spills in over its edges."""
+    """The images agree, apart from light that comes in across the edges."""
     system, lensed = visible_system("double_ring", optics(), np.random.default_rng(3))
     small, large = (render(system, optics(10.0, geometry), lensed).clean for geometry in (MER_10, MER))
     for band in EUCLID:
@@ -193,7 +193,7 @@ def test_components_add_up_to_the_whole(compound):
     for band in EUCLID:
         np.testing.assert_allclose(apart.clean[band], whole.clean[band], atol=2e-6 * whole.clean[band].max())
         parts = sum(images[band] for images in apart.components.values())
-        # What the components lack are the neighbours.
+        # The components lack only the neighbours.
         assert (apart.clean[band] - parts).min() > -1e-5 * whole.clean[band].max()
 
 
@@ -226,7 +226,7 @@ def test_the_detector_turns_the_psf():
     assert np.abs(third - north).max() < 0.2 * np.abs(turned - north).max()
 
 
-def test_a_scene_turned_by_a_right_angle_is_the_image_turned():
+def test_a_scene_rotated_by_90_degrees_gives_the_rotated_image():
     """Everything turns: light, masses, shear and detector."""
     system, scene = visible_scene("compound_arc", optics(10.0, MER), np.random.default_rng(8))
     assert len(system.masses) > 1
@@ -244,7 +244,7 @@ def test_a_scene_turned_by_a_right_angle_is_the_image_turned():
         np.testing.assert_allclose(other.clean[band], expected, atol=0.003 * expected.max())
 
 
-def test_giving_up_is_an_error_not_a_noise_image(monkeypatch):
+def test_too_many_draws_are_an_error(monkeypatch):
     monkeypatch.setattr(truth_module, "MIN_ARC_SNR", 1e9)
     monkeypatch.setattr("simulation.products.render.MAX_TRIES", 2)
     with pytest.raises(SimulationError, match="no visible single of the preset euclid in 2 draws"):

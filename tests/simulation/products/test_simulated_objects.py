@@ -1,4 +1,4 @@
-"""How `simulate_object` puts an object together: hosts of twins, neighbours, conditions, flaws."""
+"""Tests of the parts that `simulate_object` combines: hosts of twins, neighbours, conditions, flaws."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ BRIGHT = PointSource(4.0, -3.0, Sed(19.0, 19.5, 20.0, 20.5))
 
 @pytest.fixture
 def flawless(monkeypatch):
-    """Flaws come only where they are certain."""
+    """Let flaws occur only if they are certain."""
     monkeypatch.setattr(artefacts, "RATES", tuple((flaw, instrument, 0.0) for flaw, instrument, _ in artefacts.RATES))
 
 
@@ -39,7 +39,7 @@ def noise_of(simulated, band):
 
 @pytest.fixture
 def asked_for(monkeypatch):
-    """What systems were drawn of; the real function draws them."""
+    """Record the kinds of the drawn systems; the real function draws them."""
     kinds = []
 
     def remembered(preset, draw_of, *args):
@@ -52,7 +52,7 @@ def asked_for(monkeypatch):
 
 
 @pytest.mark.parametrize("lenses", [("double_ring",), ("compound_arc", "double_ring"), ()])
-def test_twins_of_a_data_set_have_the_hosts_of_its_lenses(lenses, asked_for):
+def test_twins_in_a_data_set_have_hosts_of_its_lenses(lenses, asked_for):
     """A data set without lenses has twins of every kind."""
     spec = DatasetSpec(
         n=10, seed=11, geometry="mer10", kinds=(*((kind, 0.3 / len(lenses)) for kind in lenses), TWINS[bool(lenses)])
@@ -63,8 +63,8 @@ def test_twins_of_a_data_set_have_the_hosts_of_its_lenses(lenses, asked_for):
 
 
 @pytest.mark.parametrize("kind", ["single", "double_ring"])
-def test_a_twin_is_a_lens_that_could_be_seen_without_its_sources(kind, monkeypatch):
-    """So redshifts, magnitudes and colours of twins are those of the visible lenses they stand beside."""
+def test_a_twin_is_a_visible_lens_without_its_sources(kind, monkeypatch):
+    """So redshifts, magnitudes and colours of twins are those of the visible lenses in the same data set."""
     whole = []
 
     def remembered(system):
@@ -90,7 +90,7 @@ def test_a_twin_is_a_lens_that_could_be_seen_without_its_sources(kind, monkeypat
 @pytest.mark.parametrize("draw_of", ["spiral", "single"])
 @pytest.mark.parametrize(("geometry", "keep"), [(CHALLENGE, False), (MER, False), (MER, True)])
 def test_neighbours_shine_in_the_stamps_where_they_lie(draw_of, geometry, keep, monkeypatch, flawless):
-    """The same object with a star beside it and without: the difference is the star."""
+    """The difference between the same object with and without a star near it is the star."""
     beside = []
     for neighbours in ((BRIGHT,), ()):
         monkeypatch.setattr(render, "draw_surroundings", lambda *_, found=neighbours: found)
@@ -105,7 +105,7 @@ def test_neighbours_shine_in_the_stamps_where_they_lie(draw_of, geometry, keep, 
         axis = (np.arange(grid.n_pixels) - (grid.n_pixels - 1) / 2) * grid.pixel_scale_arcsec
         assert (light.sum(axis=0) * axis).sum() / flux == pytest.approx(4.0, abs=0.02)
         assert (light.sum(axis=1) * axis).sum() / flux == pytest.approx(-3.0, abs=0.02)
-        # The noise differs where there is light, by little of it.
+        # The noise differs only where there is light, by a small part of that light.
         recorded = star.stamps[band].astype(float) - alone.stamps[band]
         assert recorded.sum() == pytest.approx(flux, rel=0.03)
         brightest = [np.array(np.unravel_index(np.argmax(image), image.shape)) for image in (recorded, light)]
@@ -115,7 +115,7 @@ def test_neighbours_shine_in_the_stamps_where_they_lie(draw_of, geometry, keep, 
 
 
 def test_objects_have_the_neighbours_of_their_preset():
-    """What the components lack are the neighbours; the paper's images have none."""
+    """The components lack only the neighbours; the paper's images have no neighbours."""
     for seed in range(6):
         simulated = made("spiral", MER, seed, keep_components=True)
         lights = [light for light in simulated.system.neighbours if max(abs(light.x_arcsec), abs(light.y_arcsec)) < 8]
@@ -130,8 +130,8 @@ def test_objects_have_the_neighbours_of_their_preset():
 
 
 @pytest.mark.parametrize("geometry", [CHALLENGE, MER])
-def test_an_object_is_seen_under_the_conditions_drawn_for_it(geometry, monkeypatch, flawless):
-    """Depth, background and seeing, far from nominal."""
+def test_an_object_is_observed_under_its_drawn_conditions(geometry, monkeypatch, flawless):
+    """The test sets depth, background and seeing far from nominal."""
     depth, offset = {"VIS": 3.0, "Y": 2.5, "J": 2.0, "H": 1.5}, {"VIS": 1.0, "Y": 2.0, "J": 3.0, "H": 4.0}
     monkeypatch.setattr(render, "draw_surroundings", lambda *_: ())
     monkeypatch.setattr(render, "draw_conditions", lambda _, angle: Conditions.nominal(angle))
@@ -151,7 +151,7 @@ def test_an_object_is_seen_under_the_conditions_drawn_for_it(geometry, monkeypat
 
 
 def test_conditions_scatter_between_objects_and_not_in_the_papers(flawless):
-    """Noise of native pixels over that of the band table: 0.1 in ln between objects of `euclid`, else 1 in every one."""
+    """The ratio of the noise to that of the band table scatters by 0.1 in ln for `euclid`, and is 1 for every paper object."""
     for preset, draw_of, n, low, high in (("euclid", "faint", 16, 0.05, 0.3), ("wilde2022", "twin", 3, 0.0, 0.02)):
         ratios, levels = [], []
         for seed in range(n):
@@ -175,8 +175,8 @@ def n_masked(simulated):
     return sum(int(np.sum(image == 0)) for image in simulated.stamps.values())
 
 
-def test_flaws_befall_objects_of_the_survey_and_not_the_papers(monkeypatch):
-    """Gaps hold exact zeros, which noise does not make."""
+def test_objects_of_the_survey_have_flaws_and_the_papers_none(monkeypatch):
+    """Gaps are exact zeros, which noise does not produce."""
     monkeypatch.setattr(artefacts, "RATES", ((artefacts.gap, "VIS", 30.0),))
     for draw_of in ("spiral", "single"):
         assert n_masked(made(draw_of)) > 100
@@ -184,7 +184,7 @@ def test_flaws_befall_objects_of_the_survey_and_not_the_papers(monkeypatch):
 
 
 def test_some_objects_have_flaws_and_most_have_none():
-    """Without gaps a stamp has no masked pixel; 0.06 gaps of VIS and 0.03 of NISP befall one."""
+    """Without gaps a stamp has no masked pixel; it has 0.06 gaps in VIS and 0.03 in NISP on average."""
     flawed = [n_masked(made("star", MER_10, seed)) > 3 for seed in range(60)]
     assert 0 < sum(flawed) < 15
 

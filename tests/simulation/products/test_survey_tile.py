@@ -19,7 +19,7 @@ MER_NAME = re.compile(
 
 @pytest.fixture(scope="module")
 def tile(tmp_path_factory):
-    """`(folder, {product: path})` of the tile."""
+    """Simulate the tile, and return `(folder, {product: path})`."""
     root = tmp_path_factory.mktemp("tiles")
     uris = simulate_tile(SPEC, str(root))
     folder = root / SPEC.tile_id
@@ -28,7 +28,7 @@ def tile(tmp_path_factory):
 
 
 def read(path, hdu=0):
-    """Header and data, checksums verified: a mismatch is a warning, hence an error."""
+    """Read header and data and verify checksums: a mismatch is a warning, hence an error."""
     with fits.open(path, checksum=True, memmap=False) as hdus:
         return hdus[hdu].header, hdus[hdu].data
 
@@ -65,7 +65,7 @@ def test_catalogue_positions_are_where_the_light_is(tile):
         assert box.max() > 10 * 0.0025
 
 
-def test_catalogue_and_truth_list_the_same_objects_in_the_same_order(tile):
+def test_catalogue_and_truth_list_the_same_objects_in_order(tile):
     _, files = tile
     _, catalogue = read(files["FINAL-CAT"], 1)
     truth = pq.read_table(files["truth.parquet"]).to_pydict()
@@ -112,7 +112,7 @@ def test_a_complete_tile_is_kept_and_another_spec_refused(tile):
         simulate_tile(SPEC.model_copy(update={"seed": 4}), str(root))
 
 
-def test_a_damaged_leftover_is_not_taken_for_the_tile(tmp_path):
+def test_a_damaged_leftover_file_is_an_error(tmp_path):
     spec = TileSpec(tile_id="000000007", n_galaxies=1, side_pixels=300)
     folder = tmp_path / "000000007"
     names = [uri.rsplit("/", 1)[1] for uri in simulate_tile(spec, str(tmp_path / "good"))]
@@ -133,8 +133,8 @@ def test_impossible_tiles_are_refused(change):
         TileSpec(**{"tile_id": "000000001", "n_galaxies": 1, **change})
 
 
-def test_object_identifiers_are_mers():
-    """The published form: sign of the declination, then ra and dec in units of 1e-7 degrees."""
+def test_object_identifiers_have_the_form_of_mer():
+    """The published form has the sign of the declination, then ra and dec in units of 1e-7 degrees."""
     ids = object_ids(Pointing(63.5872258, -49.6841682, 301), [150], [150])
     assert ids.tolist() == [-635872258496841682]
     assert object_ids(Pointing(359.9999, 5.0000001, 301), [150], [150]).tolist() == [3599999000050000001]

@@ -10,7 +10,7 @@ SKY = VIS.noise_electrons_per_pixel / VIS.electrons_per_adu_per_s
 
 
 def patch(n_bright, level):
-    """A 60x60 image with `n_bright` pixels at `level`."""
+    """Return a 60x60 image with `n_bright` pixels at `level`."""
     image = np.zeros((60, 60), np.float32)
     image.ravel()[1000 : 1000 + n_bright] = level
     return image
@@ -32,10 +32,10 @@ def lens(**changes):
 SEEN = Visibility(30.0, 50, is_visible=True)
 
 
-def test_signal_to_noise_is_that_of_the_pixels_above_the_noise():
+def test_signal_to_noise_counts_the_pixels_above_the_noise():
     level = 4 * SKY
     shown = visibility([patch(100, level)], np.zeros((60, 60), np.float32))
-    # Sky and the source's own electrons.
+    # The noise is that of the sky and of the source's own electrons.
     variance = SKY**2 + level / VIS.electrons_per_adu_per_s
     assert shown.arc_snr == pytest.approx(np.sqrt(100 * level**2 / variance), rel=1e-4)
     assert shown.n_pix_source == 100
@@ -82,7 +82,7 @@ def test_truth_of_a_single_lens():
     assert row["einstein_radius2_arcsec"] is None
 
 
-def test_a_compound_lens_looks_like_its_kind():
+def test_a_compound_lens_has_its_kind_as_morphology():
     arcs = ArcTruth((5.0, 3.0), SEEN, 2, "ring")
     system = lens(kind="double_ring", z_source2=3.0, source2=(light(25.0),))
     assert truth_row(system, arcs)["morphology"] == "double_ring"
@@ -99,12 +99,12 @@ def test_magnitudes_add_as_fluxes():
     assert total_mag((), "VIS") is None
 
 
-def test_a_system_says_what_a_non_lens_looks_like():
-    with pytest.raises(ValueError, match="says what it looks like"):
+def test_only_a_non_lens_has_a_lookalike():
+    with pytest.raises(ValueError, match="lookalike must be set for a nonlens only"):
         lens(lookalike="spiral")
 
 
-def test_a_record_survives_json_and_moves_as_a_whole():
+def test_a_system_survives_json_and_moves_as_a_whole():
     system = lens()
     assert System.from_json(system.to_json()) == system
     moved = system.moved(0.5, -0.25)

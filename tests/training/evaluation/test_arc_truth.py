@@ -1,4 +1,4 @@
-"""Arcs put by hand into shards, looked for where networks see them."""
+"""Tests of arc masks, on arcs placed by hand in shards."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ from training.evaluation.arc_truth import arcs, bright_lenses, on_input, with_br
 
 
 def made_shard(geometry, arc_snr=(100.0, 39.0, None, 60.0), *, with_components=True):
-    """Four objects, of which the last has its arc in the corner."""
+    """Make a shard of four objects; the last has its arc in the corner."""
     rng = np.random.default_rng(2)
     stamps = {band: rng.normal(size=(4, g.n_pixels, g.n_pixels)).astype(np.float32) for band, g in geometry.grids.items()}
     components = {name: {band: np.zeros_like(images) for band, images in stamps.items()} for name in COMPONENTS}
@@ -31,7 +31,7 @@ def made_shard(geometry, arc_snr=(100.0, 39.0, None, 60.0), *, with_components=T
 
 
 @pytest.mark.parametrize("geometry", [CHALLENGE, MER, MER_10], ids=lambda g: g.name)
-def test_lensed_light_of_both_sources_is_the_truth_of_lenses_with_bright_arcs(geometry):
+def test_lensed_light_of_both_sources_makes_the_arc_mask(geometry):
     shard = made_shard(geometry)
     stamps, truth = bright_lenses(shard, geometry)
     middle = geometry.grids["VIS"].n_pixels // 2
@@ -41,7 +41,7 @@ def test_lensed_light_of_both_sources_is_the_truth_of_lenses_with_bright_arcs(ge
         np.testing.assert_array_equal(images, shard.stamps[band][[0, 3]])
 
 
-def test_wider_stamps_are_cut_and_arcs_beyond_the_edge_do_not_count():
+def test_wider_stamps_are_cut_and_outer_arcs_do_not_count():
     stamps, truth = bright_lenses(made_shard(MER), MER_10)
     assert len(truth) == 1
     assert np.argwhere(truth[0]).tolist() == [[43, 53], [70, 40]]
@@ -50,18 +50,18 @@ def test_wider_stamps_are_cut_and_arcs_beyond_the_edge_do_not_count():
 
 FROM_MIDDLE = np.hypot(*(np.mgrid[:100, :100] - 50))
 LIGHT = np.where(FROM_MIDDLE < 15, 2 + 0.2 * FROM_MIDDLE, 0)
-"""Of an arc of 2 to 5 sigma wherever the middle is near."""
+"""Light of an arc of 2 to 5 sigma, in all pixels near the middle."""
 LENS = 1000 * np.exp(-FROM_MIDDLE / 3)
-"""500 times as bright in the middle."""
+"""Light of a lens galaxy, 500 times as bright in the middle."""
 
 
 def under(lens):
-    """Four objects with that light of the arc, under light of lens galaxies, `[object, y, x]`."""
+    """Make a shard of four objects with the arc `LIGHT` and the lens galaxy light `lens`, `[object, y, x]`."""
     images = {"source1": np.repeat(LIGHT[None], 4, 0), "source2": np.zeros_like(lens), "lens_light": lens}
     return replace(made_shard(MER_10), components={name: {"VIS": light} for name, light in images.items()})
 
 
-def test_faint_arc_light_under_a_bright_core_is_no_truth_and_the_middle_misses():
+def test_faint_arc_light_under_a_bright_core_does_not_count():
     shard = under(np.repeat(LENS[None], 4, 0))
     _, truth = bright_lenses(shard, MER_10)
     assert truth.shape == (2, 100, 100)
@@ -73,11 +73,11 @@ def test_faint_arc_light_under_a_bright_core_is_no_truth_and_the_middle_misses()
     for slack in (0, 2, 4):
         assert not hits(peak, truth, slack).any()
         assert not hits_of_middle(truth, slack).any()
-    # It would be one for a truth of light alone.
+    # With a mask of lensed light alone, the middle would hit.
     assert hits(peak, arcs(shard, MER_10, 0.0)[:2]).all()
 
 
-def test_lenses_all_of_whose_arcs_are_lost_in_the_core_are_left_out():
+def test_lenses_with_arcs_lost_in_the_core_are_left_out():
     lens = np.repeat(LENS[None], 4, 0)
     for times, rows in ((11, [3]), (9.9, [0, 3])):
         lens[0] = times * LIGHT
@@ -86,7 +86,7 @@ def test_lenses_all_of_whose_arcs_are_lost_in_the_core_are_left_out():
         assert len(bright_lenses(shard, MER_10)[1]) == len(rows)
 
 
-def test_what_cannot_be_used_is_told():
+def test_unusable_shards_are_errors():
     with pytest.raises(TrainingError, match=r"has no components, .*: simulate with --components"):
         bright_lenses(made_shard(MER_10, with_components=False), MER_10)
     with pytest.raises(
@@ -98,8 +98,8 @@ def test_what_cannot_be_used_is_told():
     assert stamps["Y"].shape == (0, 100, 100)
 
 
-def test_a_pixel_of_a_network_is_arc_where_any_part_of_it_is(rng):
-    """Against overlaps worked out one by one."""
+def test_an_input_pixel_is_arc_if_any_part_is(rng):
+    """Compare with overlaps worked out one by one."""
     truth = np.zeros((1, 200, 200), bool)
     truth[0, rng.integers(0, 200, 30), rng.integers(0, 200, 30)] = True
     for spec, side in zip(SPECS, (19.8, 20.0, 20.0), strict=True):

@@ -6,7 +6,7 @@ from training.evaluation.calibrate import can_stack, expected_calibration_error,
 
 
 def drawn(n, seed=0):
-    """Kinds and two margins from known normal distributions."""
+    """Draw two margins and the kinds from known normal distributions; return them with the posterior."""
     rng = np.random.default_rng(seed)
     kinds = rng.choice(4, size=n, p=[0.4, 0.3, 0.2, 0.1])
     means = np.array([[-2.0, -1.0], [1.0, 0.0], [1.5, 2.0], [3.0, 1.0]])
@@ -15,7 +15,7 @@ def drawn(n, seed=0):
     return {"a": x[:, :1], "b": x[:, 1:]}, kinds, likelihood / likelihood.sum(axis=1, keepdims=True)
 
 
-def test_it_recovers_the_posterior_of_a_known_model():
+def test_a_stack_recovers_the_posterior_of_a_known_model():
     margins, kinds, _ = drawn(20000)
     fresh, fresh_kinds, posterior = drawn(2000, seed=1)
     p = fit_stack(margins, kinds).probabilities(fresh)
@@ -23,7 +23,7 @@ def test_it_recovers_the_posterior_of_a_known_model():
     assert expected_calibration_error(1 - p[:, 0], fresh_kinds > 0) < 0.03
 
 
-def test_it_equals_scikit_learn_on_scaled_margins():
+def test_a_stack_equals_scikit_learn_on_scaled_margins():
     margins, kinds, _ = drawn(300)
     card = fit_stack(margins, kinds)
     x = np.concatenate([margins["a"], margins["b"]], axis=1)
@@ -33,7 +33,7 @@ def test_it_equals_scikit_learn_on_scaled_margins():
     assert card.training_fractions == pytest.approx(np.bincount(kinds) / 300)
 
 
-def test_a_margin_that_is_always_the_same_does_not_count():
+def test_a_constant_margin_does_not_change_the_stack():
     margins, kinds, _ = drawn(300)
     with_dead = fit_stack({**margins, "dead": np.full((300, 1), 2.5)}, kinds)
     expected = fit_stack(margins, kinds).probabilities(margins)
@@ -53,7 +53,7 @@ def test_a_margin_beyond_twenty_counts_as_twenty():
     assert p_lens(-1e30) == p_lens(-20.0) < p_lens(-19.0) < 0.1
 
 
-def test_five_of_a_kind_are_enough_and_fewer_are_refused():
+def test_five_objects_of_a_kind_are_the_minimum():
     margins, _, _ = drawn(20)
     kinds = np.arange(20) % 4
     assert can_stack(kinds)
@@ -67,20 +67,20 @@ def test_five_of_a_kind_are_enough_and_fewer_are_refused():
 def test_calibration_error_by_hand():
     p = np.array([0.05, 0.05, 0.95, 0.85])
     is_lens = np.array([False, True, True, False])
-    # Bins: two at 0.05 of which one is a lens, one at 0.95 right, one at 0.85 wrong.
+    # Bins: two objects at 0.05, one of them a lens; a lens at 0.95; a non-lens at 0.85.
     assert expected_calibration_error(p, is_lens) == pytest.approx((2 * 0.45 + 0.05 + 0.85) / 4)
 
 
-def test_to_expect_no_lens_at_all_costs_the_prevalence():
+def test_the_calibration_error_of_zero_is_the_prevalence():
     is_lens = np.arange(100) < 30
     assert expected_calibration_error(np.zeros(100), is_lens, prevalence=5e-4) == pytest.approx(5e-4)
 
 
-def test_calibration_error_counts_objects_as_often_as_they_are_told_to_occur():
-    """A tenth of the lenses each, and a third of the non-lenses: one bin holds both, one half of the others."""
+def test_calibration_error_weights_objects_to_the_prevalence():
+    """One bin holds both lenses and half of the non-lenses, the other bin the rest of the non-lenses."""
     is_lens = np.array([True] * 2 + [False] * 6)
     p = np.array([0.31, 0.31] + [0.31] * 3 + [0.0] * 3)
-    # Weights: 0.1 / 2 a lens, 0.9 / 6 a non-lens.
+    # Weights: 0.1 / 2 for each lens, 0.9 / 6 for each non-lens.
     expected = abs(2 * 0.05 * (1 - 0.31) - 3 * 0.15 * 0.31) + 0
     assert expected_calibration_error(p, is_lens, prevalence=0.1) == pytest.approx(expected)
 
@@ -91,7 +91,7 @@ def test_certainty_is_in_the_last_bin():
 
 
 def test_restating_is_bayes_rule():
-    """Of 1000 objects 200 are lenses; where only one lens in fifty is kept, p counts the fewer lenses that are left."""
+    """200 of 1000 objects are lenses; if only one lens in fifty is kept, p follows the fewer remaining lenses."""
     p = np.array([0.0, 0.2, 0.5, 1.0])
     kept, others = p * 200 / 50 / 200, (1 - p)
     prevalence = 200 / 50 / (200 / 50 + 800)

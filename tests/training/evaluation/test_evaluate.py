@@ -1,4 +1,4 @@
-"""Figures of known scores: by hand and by brute force."""
+"""Tests of the evaluation on known scores, by hand and by brute force."""
 
 import math
 
@@ -23,7 +23,7 @@ PREVALENCE = 0.01
 
 @pytest.fixture(scope="module", autouse=True)
 def few_resamples():
-    """Ten times fewer, where no test looks at the intervals of a bootstrap closely."""
+    """Draw ten times fewer resamples: no test here depends on the details of bootstrap intervals."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("training.evaluation.metrics.N_BOOTSTRAP", 100)
         yield
@@ -31,7 +31,7 @@ def few_resamples():
 
 @pytest.fixture(scope="module")
 def tables():
-    """Calibrated scores at a prevalence of 0.01, of objects of which half are lenses."""
+    """Return scores calibrated at a prevalence of 0.01 and the truth; half of the objects are lenses."""
     rng = np.random.default_rng(5)
     n = 4000
     kinds = np.array(KINDS)[rng.choice(4, n, p=[0.5, 0.3, 0.1, 0.1])]
@@ -76,7 +76,7 @@ def arrays(tables):
     }
 
 
-def test_rejected_rows_are_left_out_and_the_rest_agree_with_scikit_learn(tables, evaluation):
+def test_figures_of_scored_rows_agree_with_scikit_learn(tables, evaluation):
     p, truth = arrays(tables)
     is_lens = truth["kind"] != "nonlens"
     assert sum(evaluation.n_objects.values()) == len(is_lens) < 4000
@@ -90,7 +90,7 @@ def test_rejected_rows_are_left_out_and_the_rest_agree_with_scikit_learn(tables,
     assert evaluation.overall["auroc_compound_among_lenses"].value == pytest.approx(expected)
 
 
-def test_rejected_lenses_are_counted_and_told(tables, evaluation):
+def test_rejected_lenses_are_counted_and_reported(tables, evaluation):
     scores, truth = tables
     rejected = [k for k, s in zip(truth["kind"].to_pylist(), scores["status"].to_pylist(), strict=True) if s != "scored"]
     assert evaluation.n_rejected == {kind: rejected.count(kind) for kind in KINDS}
@@ -100,7 +100,7 @@ def test_rejected_lenses_are_counted_and_told(tables, evaluation):
     )
 
 
-def test_the_mean_of_networks_has_no_probability_of_compound_lenses_and_no_cuts(tables):
+def test_an_uncalibrated_mean_has_no_compound_figures_and_no_cuts(tables):
     scores, truth = tables
     column = scores.column_names.index("p_compound")
     mean = scores.set_column(column, "p_compound", pa.nulls(scores.num_rows, pa.float64()))
@@ -110,10 +110,10 @@ def test_the_mean_of_networks_has_no_probability_of_compound_lenses_and_no_cuts(
     assert evaluation.cuts == ()
     assert {"auroc_compound", "auroc_compound_among_lenses", "calibration_error_at_prevalence"}.isdisjoint(evaluation.overall)
     assert set(evaluation.networks) == {"A"}
-    # Not restated: p is compared with 0.5 as it is.
+    # p is not restated: it is compared with 0.5 directly.
     assert evaluation.overall["recall_at_half"].value == pytest.approx(called[is_lens].mean())
     assert evaluation.overall["precision_at_half"].value == pytest.approx(is_lens[called].mean())
-    assert "What a cut would give" not in evaluation_markdown(evaluation, "test", "random numbers")
+    assert "Expected results of a cut" not in evaluation_markdown(evaluation, "test", "random numbers")
 
 
 def test_calibrated_scores_have_no_calibration_error(evaluation):
@@ -124,8 +124,8 @@ def test_calibrated_scores_have_no_calibration_error(evaluation):
     assert found["calibration_error_at_prevalence"].value < 0.003
 
 
-def test_the_floor_of_the_calibration_error_of_coins():
-    """All at 0.5: the mean deviation of a binomial share, sqrt(1 / (2 pi n))."""
+def test_the_calibration_floor_of_coins():
+    """All p are 0.5: the floor is the mean deviation of a binomial share, sqrt(1 / (2 pi n))."""
     n = 2000
     floor = _calibration_floor(np.full(n, 0.5), np.random.default_rng(3))
     assert floor.value == pytest.approx(math.sqrt(1 / (2 * math.pi * n)), rel=0.08)
@@ -160,8 +160,8 @@ def test_purity_and_numbers_of_a_cut_by_bayes(tables, evaluation):
     assert [cut.p_lens for cut in evaluation.cuts] == list(CUTS)
 
 
-def test_a_cut_without_false_positives_is_not_sure_to_be_pure():
-    """Wilson's limit is z^2 / (n + z^2) for none of n, and the mirror image for all of n."""
+def test_a_cut_without_false_positives_has_an_uncertain_purity():
+    """Wilson's limit is z^2 / (n + z^2) for 0 of n, and one minus this for n of n."""
     n, prevalence, limit = 10_000, 5e-4, 1.959964**2 / (10_000 + 1.959964**2)
     p, is_lens = np.repeat([0.9, 1e-4], n), np.repeat([True, False], n)
     cut = _cut(p, is_lens, prevalence, 0.5)
@@ -174,7 +174,7 @@ def test_a_cut_without_false_positives_is_not_sure_to_be_pure():
     assert unreached.to_inspect_per_million.high == pytest.approx((500 + 999_500) * limit, rel=1e-6)
 
 
-def test_expected_purity_is_that_measured_where_scores_are_calibrated(tables, evaluation):
+def test_calibrated_scores_have_the_expected_purity(tables, evaluation):
     p, truth = arrays(tables)
     is_lens = truth["kind"] != "nonlens"
     weights = np.where(is_lens, PREVALENCE / is_lens.sum(), (1 - PREVALENCE) / (~is_lens).sum())
@@ -186,7 +186,7 @@ def test_expected_purity_is_that_measured_where_scores_are_calibrated(tables, ev
     assert boastful.expected_purity > boastful.purity.high
 
 
-def test_scores_that_look_at_colour_show_it(tables):
+def test_the_colour_probe_finds_scores_that_depend_on_colour(tables):
     scores, truth = tables
     colour = np.array([np.nan if c is None else c for c in truth["source1_vis_minus_h"].to_pylist()], float)
     p = np.where(np.nan_to_num(colour, nan=9.0) < 1.0, 0.9, 0.5 * scores["p_lens"].to_numpy())
@@ -206,12 +206,12 @@ def test_one_class_only_is_refused(tables):
         evaluate_scores(scores.filter(pa.array(lenses)), truth.filter(pa.array(lenses)), None, np.random.default_rng(0))
 
 
-def test_small_numbers_are_not_shown_as_none():
+def test_small_numbers_are_not_shown_as_zero():
     assert shown(Measured(value=0.00052, low=0, high=0.0011)) == "0.00052 (0 to 0.001)"
     assert shown(Measured(value=-0.02, low=-0.0301, high=1234.5)) == "-0.020 (-0.030 to 1234)"
 
 
-def test_the_shards_of_the_training_are_refused(shards_uri, dataset, tmp_path):
+def test_the_training_shards_are_refused(shards_uri, dataset, tmp_path):
     data = TrainingDataCard(description="rings", digest=dataset.digest, n_objects={})
     write_test_package(tmp_path / "trained", SPECS[:1], training_data=data)
     with pytest.raises(TrainingError, match=rf"{shards_uri}: these are the shards that test was trained on"):
@@ -228,7 +228,7 @@ def test_data_sets_are_described_from_their_shards(tmp_path):
     assert _described(footers) == ("n=2, seed=7, geometry mer, preset euclid; n=2, seed=8, geometry mer, preset euclid; n=3")
 
 
-def test_people_find_the_figures(tables, evaluation, tmp_path):
+def test_markdown_and_plots_show_the_figures(tables, evaluation, tmp_path):
     text = evaluation_markdown(evaluation, "test", "random numbers")
     assert f"| AUROC | {evaluation.overall['auroc'].value:.3f} (" in text
     assert "| look-alike | twin |" in text

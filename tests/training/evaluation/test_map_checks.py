@@ -1,4 +1,4 @@
-"""On networks and maps of which it is known what they look at."""
+"""Tests of map checks, on networks and maps whose evidence is known."""
 
 from statistics import stdev
 
@@ -27,7 +27,7 @@ TINY = CheckSize(n_objects=3, n_occluded=2, n_randomised=1, n_steps=2)
 
 
 def scene(n, geometry=MER_10, seed=1):
-    """Noise, and a bright arc at a place of its own in each stamp; and where it is."""
+    """Return stamps with noise and a bright arc, placed differently in each, and the arc masks."""
     rng = np.random.default_rng(seed)
     corners = rng.uniform(-3, 3, (2, n, 1, 1))
     stamps, truth = {}, np.empty(0)
@@ -42,7 +42,7 @@ def scene(n, geometry=MER_10, seed=1):
 
 
 def light_meter():
-    """Says "lens" of stamps with much light that is more than half as bright as the brightest pixel."""
+    """Make a network that outputs "lens" for stamps with many pixels above half the brightest pixel."""
     convolution, linear = nn.Conv2d(1, 1, 1), nn.Linear(10000, 4)
     with torch.no_grad():
         convolution.weight.fill_(1)
@@ -64,7 +64,7 @@ def of_light():
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_maps_of_a_network_that_looks_at_the_arc_pass_everything(of_light, method):
+def test_maps_of_a_network_that_uses_the_arc_pass(of_light, method):
     check = of_light[0][method]
     assert check.failed == ()
     assert (check.n, check.n_curves) == ((6, 6) if method == "occlusion" else (12, 6))
@@ -73,7 +73,7 @@ def test_maps_of_a_network_that_looks_at_the_arc_pass_everything(of_light, metho
     assert check.hits_of_middle < 0.3
     assert check.hits_at_random < 0.05
     assert check.empty == 0
-    # Weights at random make maps at random.
+    # Random weights give random maps.
     assert abs(check.correlation_randomised) < 0.15
     assert check.correlation_noise > check.correlation_others + 0.3
     assert check.insertion_auc > 0.9 > check.insertion_auc_random + 0.1
@@ -81,7 +81,7 @@ def test_maps_of_a_network_that_looks_at_the_arc_pass_everything(of_light, metho
     assert check.insertion_auc > check.insertion_auc_others
 
 
-def test_all_relevance_lies_where_the_network_looks(of_light):
+def test_all_relevance_lies_on_the_arc(of_light):
     checks, maps = of_light
     assert checks["guided_grad_cam"].mass == checks["grad_cam"].mass == pytest.approx(1)
     # A mask of 8 x 8 pixels is wider than the arc.
@@ -89,7 +89,7 @@ def test_all_relevance_lies_where_the_network_looks(of_light):
     assert maps["occlusion"].shape == (6, 24, 24)
 
 
-def test_equal_rngs_give_equal_figures(of_light):
+def test_equal_seeds_give_equal_figures(of_light):
     stamps, truth = scene(12)
     again, other = (check_network(light_meter(), CARD, stamps, truth, np.random.default_rng(s), SIZE)[0] for s in (3, 4))
     assert again == list(of_light[0].values())
@@ -98,19 +98,19 @@ def test_equal_rngs_give_equal_figures(of_light):
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory):
-    """Networks that read 66 pixels of 0.3 and 100 of 0.2 arcsec, of one band each, with weights at random."""
+    """Return a checked package of two one-band networks with random weights: 66 pixels of 0.3, 100 of 0.2 arcsec."""
     folder = tmp_path_factory.mktemp("packages") / "pack"
     write_test_package(folder, (SPECS[0], NetworkSpec("other", "compact", channels("min_max", "VIS"))))
     stamps, truth = scene(3, CHALLENGE)
     steps, rng = [], np.random.default_rng(1)
     with pytest.MonkeyPatch.context() as patched:
-        # The paper's, of a pixel, would take seconds.
+        # The paper's masks, of one pixel, would take seconds.
         patched.setattr("training.evaluation.relevance.MASKS", {"ou66": Masks(6, 6), "compact": Masks(4, 4)})
         checks = check_maps(folder, read_card(folder), stamps, truth, rng, TINY, progress=lambda *step: steps.append(step))
     return folder, checks, steps
 
 
-def test_networks_that_read_other_pixels_are_checked_and_compared(package):
+def test_networks_with_different_input_pixels_are_compared(package):
     folder, checks, steps = package
     assert [(check.network, check.method) for check in checks.checks] == [(n, m) for n in ("OU-H", "other") for m in METHODS]
     assert steps == [(i + 1, 12) for i in range(12)]
@@ -125,24 +125,24 @@ def test_networks_that_read_other_pixels_are_checked_and_compared(package):
 def test_a_card_keeps_the_figures_and_shows_them(package):
     folder, checks, _ = package
     card = read_card(folder)
-    assert "## Do its maps mean anything?" not in card_markdown(card)
+    assert "## Checks of its maps" not in card_markdown(card)
     networks = [n.model_copy(update={"metrics": n.metrics | checks.metrics()[n.name]}) for n in card.networks]
     assert {f"maps_{method}_deletion_auc" for method in METHODS} < set(networks[0].metrics)
     kept = [check for n in networks for check in MethodCheck.of_metrics(n.name, n.metrics)]
     assert MapChecks(n_bright_lenses=3, checks=tuple(kept)) == checks
     text = card_markdown(card.model_copy(update={"networks": tuple(networks)}))
-    section = text[text.index("## Do its maps") : text.index("## Inputs")]
+    section = text[text.index("## Checks of its maps") : text.index("## Inputs")]
     rows = [line.split(" | ") for line in section.splitlines() if line.startswith(("| OU-", "| other"))]
     assert [row[0] for row in rows] == ["| OU-H"] * 3 + ["| other"] * 3
     assert rows[4][2] == f"{kept[4].hits:.2f} ({kept[4].hits_of_others:.2f}; {kept[4].hits_of_middle:.2f})"
     assert rows[4][4] == f"{kept[4].empty:.2f}"
     assert "half as much noise added" in section
     assert "differ in the seed of training alone" in section
-    # What the table of metrics shows is as before.
+    # The table of metrics is unchanged.
     assert text[: text.index("## Comb")] == card_markdown(card)[: text.index("## Comb")]
 
 
-def test_what_a_network_alone_is_compared_with_is_left_out(of_light):
+def test_a_single_network_has_no_agreement_figures(of_light):
     check = of_light[0]["grad_cam"]
     assert check.correlation_networks is None
     assert MethodCheck.of_metrics("light", check.metrics()) == [check]
@@ -164,7 +164,7 @@ def test_what_a_network_alone_is_compared_with_is_left_out(of_light):
         ({"deletion_auc_others": 0.01}, "deletion"),
     ],
 )
-def test_what_does_not_pass_is_named(of_light, change, failed):
+def test_failed_checks_are_named(of_light, change, failed):
     assert of_light[0]["guided_grad_cam"].model_copy(update=change).failed == (failed,)
 
 
@@ -177,12 +177,12 @@ def test_what_does_not_pass_is_named(of_light, change, failed):
         {"hits_of_others": 1 - 3 / 12, "hits_of_middle": 0.0, "hits_error": 0.0},
     ],
 )
-def test_what_may_be_chance_or_is_unlike_passes(of_light, change):
+def test_differences_within_chance_pass(of_light, change):
     assert of_light[0]["guided_grad_cam"].model_copy(update=change).failed == ()
 
 
 def test_figures_of_pointing_by_brute_force(rng):
-    """Each object by itself."""
+    """Compute the figures object by object."""
     n, n_pixels, slack = 30, 12, 1
     cells = Cells(Masks(2, 2), slack)
     truth = rng.random((n, n_pixels, n_pixels)) < 0.04
@@ -220,15 +220,15 @@ def test_figures_of_pointing_by_brute_force(rng):
     assert 0 < figures["hits_error"] < 0.2
 
 
-def test_sets_of_figures_that_are_not_whole_are_no_checks(of_light):
-    """As on a card that an earlier version wrote."""
+def test_incomplete_sets_of_figures_are_left_out(of_light):
+    """A card that an earlier version wrote may lack figures."""
     metrics = of_light[0]["grad_cam"].metrics() | of_light[0]["occlusion"].metrics()
     del metrics["maps_occlusion_hits_of_middle"]
     assert MethodCheck.of_metrics("light", metrics) == [of_light[0]["grad_cam"]]
     assert MethodCheck.of_metrics("light", {"maps_grad_cam_hits": 1.0}) == []
 
 
-def test_a_map_that_is_the_truth_uncovers_the_lens_before_chance_does(rng):
+def test_a_true_map_uncovers_the_lens_before_chance(rng):
     truth = scene(4)[1]
     inputs = truth[:, None].astype(np.float32)
 
@@ -236,19 +236,19 @@ def test_a_map_that_is_the_truth_uncovers_the_lens_before_chance_does(rng):
         return shown.sum(axis=(1, 2, 3)) / truth.sum(axis=(1, 2))
 
     figures = Curves(scores, inputs, 20, rng).figures(truth.astype(float), Cells(Masks(1, 1), 0))
-    # Less than a twentieth of the pixels is arc: it is whole after the first step.
+    # Fewer than a twentieth of the pixels are arc: the first step shows the whole arc.
     assert figures["insertion_auc"] == pytest.approx(1 - 0.5 / 20)
     assert figures["deletion_auc"] == pytest.approx(0.5 / 20)
     assert figures["insertion_auc_random"] == pytest.approx(0.5, abs=0.05)
     assert figures["deletion_auc_random"] == pytest.approx(0.5, abs=0.05)
 
 
-def test_areas_are_scipys(rng):
+def test_areas_equal_those_of_scipy(rng):
     curves = rng.random((5, 21))
     np.testing.assert_allclose(areas(curves), trapezoid(curves, dx=1 / 20, axis=1))
 
 
-def test_equal_pixels_come_in_a_random_order_and_others_in_their_own(rng):
+def test_equal_pixels_get_a_random_order(rng):
     maps = np.zeros((2, 10, 10))
     maps[:, 4:6] = rng.random((2, 2, 10)) + 1
     places = untied(maps, rng)
@@ -279,8 +279,8 @@ def test_slack_is_a_vis_psf_on_every_grid():
     assert cells_of("occlusion", CARD) == Cells(Masks(8, 4), 0)
 
 
-def test_maps_of_all_networks_lie_alike_on_the_common_grid():
-    """A pixel 1.8 arcsec to the right of the middle and 1 below it."""
+def test_maps_of_all_networks_align_on_the_common_grid():
+    """Each map has one pixel, 1.8 arcsec to the right of the middle and 1 arcsec below the middle."""
     for card in (CARD, *(draft_network_card(spec, "challenge", {}) for spec in SPECS)):
         for method in METHODS:
             side, n = (10.0 if card is CARD else 20.0), card.input_pixels
@@ -294,20 +294,20 @@ def test_maps_of_all_networks_lie_alike_on_the_common_grid():
             assert (y, x) == (7, 14), (card.name, method)
 
 
-def test_noise_is_added_in_proportion_to_the_skys(rng):
+def test_added_noise_is_half_the_sky_sigma(rng):
     stamps = {"VIS": rng.normal(5, 0.3, (4, 100, 100)).astype(np.float32)}
     added = with_noise(stamps, rng)["VIS"] - stamps["VIS"]
     assert added.std() == pytest.approx(0.15, rel=0.05)
     assert abs(added.mean()) < 0.01
 
 
-def test_maps_do_not_depend_on_how_many_are_made_at_once(rng):
+def test_maps_do_not_depend_on_the_batch_size(rng):
     stamps = rng.random((20, 1, 100, 100), dtype=np.float32)
     whole, one = (maps_of(light_meter(), CARD, stamps[i:], 1) for i in (0, 18))
     np.testing.assert_allclose(whole["guided_grad_cam"][18:], one["guided_grad_cam"], rtol=1e-6)
 
 
-def test_the_middle_is_as_wide_for_all_networks():
+def test_the_middle_has_equal_width_for_all_networks():
     ou_h, _, ou_vis = (draft_network_card(spec, "challenge", {}) for spec in SPECS)
     for card, n_cells, first, n_kept in ((CARD, 100, 10, 80), (CARD, 25, 2, 21), (ou_h, 66, 20, 26), (ou_vis, 50, 15, 20)):
         maps = np.arange(n_cells**2, dtype=float).reshape(1, n_cells, n_cells)

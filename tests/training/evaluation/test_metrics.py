@@ -1,4 +1,4 @@
-"""Against scikit-learn and closed forms."""
+"""Tests of metrics against scikit-learn and closed forms."""
 
 import math
 
@@ -27,13 +27,13 @@ from training.evaluation.metrics import (
 
 @pytest.fixture
 def scored():
-    """Probabilities rounded to 0.01, so that there are ties."""
+    """Return kinds and probabilities, rounded to 0.01 so that there are ties."""
     rng = np.random.default_rng(4)
     kinds = rng.integers(4, size=500)
     return np.round(1 / (1 + np.exp(-rng.normal(np.where(kinds > 0, 1, -1), 1.5))), 2), kinds
 
 
-def test_every_metric_equals_scikit_learns(scored):
+def test_every_metric_equals_that_of_scikit_learn(scored):
     p, kinds = scored
     is_lens, called = kinds > 0, p >= 0.5
     got = metrics(p, kinds, np.random.default_rng(0))
@@ -53,14 +53,14 @@ def test_a_probability_of_a_half_is_called_a_lens():
     assert [got[name] for name in ("recall", "precision", "accuracy", "false_positive_rate")] == [0.5] * 4
 
 
-def test_kinds_that_are_absent_have_no_figure_and_nothing_called_has_no_precision():
+def test_absent_kinds_have_no_figure_and_no_candidates_no_precision():
     got = metrics(np.array([0.1, 0.2, 0.3, 0.4]), np.array([0, 0, 3, 3]), np.random.default_rng(0))
     by_kind = {name: value for name, value in got.items() if name.startswith(("recall_", "false_"))}
     assert by_kind == {"false_positive_rate": 0, "recall_double_ring": 0}
     assert (got["precision"], got["recall"], got["f_beta"], got["auroc"]) == (0, 0, 0, 1)
 
 
-def test_the_interval_on_the_card_is_that_of_its_resamples(scored):
+def test_the_card_has_the_interval_of_the_resamples(scored):
     p, kinds = scored
     got = metrics(p, kinds, np.random.default_rng(3))
     assert (got["auroc_low"], got["auroc_high"]) == interval(auroc, p, kinds > 0, np.random.default_rng(3))
@@ -73,7 +73,7 @@ def test_the_best_f_beta_over_thresholds(scored):
     assert metrics(p, kinds, np.random.default_rng(0))["f_beta_max"] == pytest.approx(brute, abs=1e-12)
 
 
-def test_the_roc_curve_is_scikit_learns(scored):
+def test_the_roc_curve_equals_that_of_scikit_learn(scored):
     p, kinds = scored
     is_lens = kinds > 0
     true, false = roc_curve(p, is_lens)
@@ -99,7 +99,7 @@ def test_thresholds_let_the_stated_share_of_non_lenses_through():
         assert np.mean(p[~is_lens] > threshold_at_rate(p, is_lens, rate)) == pytest.approx(rate, abs=1e-9)
 
 
-def test_binomial_interval_is_wilsons():
+def test_the_binomial_interval_is_that_of_wilson():
     z, n, share = 1.959964, 40, 0.25
     centre, half = (share + z**2 / 2 / n), z * math.sqrt(share * (1 - share) / n + z**2 / 4 / n**2)
     assert binomial_interval(10, 40) == pytest.approx(
@@ -116,7 +116,7 @@ def test_f_beta_edges():
 
 
 def test_the_interval_has_the_width_of_theory():
-    """Hanley & McNeil 1982 for two normals one sigma apart."""
+    """Compare with Hanley & McNeil (1982) for two normal distributions one sigma apart."""
     rng = np.random.default_rng(2)
     is_lens = np.repeat([True, False], 200)
     p = rng.normal(is_lens, 1.0)
@@ -136,7 +136,7 @@ def test_resamples_are_drawn_from_each_class_with_replacement():
         resamples.append((drawn, labels))
         return float(len(resamples))
 
-    # Of the numbers 1 to 1000, those that 2.5 % are below and above.
+    # The 2.5 % and 97.5 % quantiles of the numbers 1 to 1000.
     assert interval(statistic, p, is_lens, np.random.default_rng(0)) == pytest.approx((25.975, 975.025))
     assert len(resamples) == 1000
     for drawn, labels in resamples:
@@ -148,7 +148,7 @@ def test_resamples_are_drawn_from_each_class_with_replacement():
         assert n_different == pytest.approx(n * (1 - (1 - 1 / n) ** n), abs=0.2)
 
 
-def test_a_reflected_interval_mirrors_the_percentiles_at_the_value_and_ends_at_zero(monkeypatch):
+def test_a_reflected_interval_mirrors_percentiles_and_ends_at_zero(monkeypatch):
     p, is_lens = np.array([0.2, 0.9]), np.array([False, True])
 
     def reflected(low, high):
@@ -160,21 +160,21 @@ def test_a_reflected_interval_mirrors_the_percentiles_at_the_value_and_ends_at_z
     assert reflected(2.0, 2.5) == (0, 0)
 
 
-def test_recall_at_few_false_positives_lies_between_the_recalls_a_little_up_and_down_the_list():
+def test_recall_interval_spans_recalls_at_neighbouring_thresholds():
     others, lenses = np.arange(100.0), np.arange(60, 100) + 0.5
     p, is_lens = np.append(others, lenses), np.arange(140) >= 100
     # Above the 4th, 5th and 19th highest of the others, 96, 95 and 81, lie 4, 5 and 19 of the 40 lenses.
     assert recall_interval(p, is_lens, 0) == pytest.approx((0, binomial_interval(4, 40)[1]))
     assert recall_interval(p, is_lens, 10) == pytest.approx((binomial_interval(5, 40)[0], binomial_interval(19, 40)[1]))
-    # Around a median of 3 lie 0 to 8, around one of 4 lie 1 to 9: to the 9th and the 10th highest, from the highest on.
+    # Around a median of 3 lie 0 to 8, around 4 lie 1 to 9: thresholds from the highest to the 9th and 10th highest.
     assert recall_interval(p, is_lens, 3) == pytest.approx((0, binomial_interval(9, 40)[1]))
     assert recall_interval(p, is_lens, 4) == pytest.approx((binomial_interval(1, 40)[0], binomial_interval(10, 40)[1]))
     assert recall_interval(p[95:], is_lens[95:], 10)[1] == 1
 
 
 @pytest.mark.parametrize(("n_false", "n_expected"), [(0, math.log(2)), (10, 10.6685)])
-def test_the_interval_of_recall_at_few_false_positives_covers_the_truth(n_false, n_expected):
-    """Non-lenses uniform, lenses 1 - u^2: a threshold that n_expected of n non-lenses exceed finds sqrt(n_expected / n)."""
+def test_the_interval_of_recall_covers_the_truth(n_false, n_expected):
+    """Non-lenses are uniform, lenses 1 - u^2: at n_expected of n non-lenses the recall is sqrt(n_expected / n)."""
     rng, n, truth = np.random.default_rng(8), 400, math.sqrt(n_expected / 400)
     is_lens = np.arange(2 * n) < n
     samples = [np.append(1 - rng.random(n) ** 2, rng.random(n)) for _ in range(400)]
@@ -184,7 +184,7 @@ def test_the_interval_of_recall_at_few_false_positives_covers_the_truth(n_false,
     assert np.mean(found[:, 2]) < 3.5 * truth
 
 
-def test_the_reflected_interval_comes_closer_to_no_error_where_there_is_none(monkeypatch):
+def test_the_reflected_interval_is_nearer_to_a_true_zero(monkeypatch):
     monkeypatch.setattr("training.evaluation.metrics.N_BOOTSTRAP", 200)
     rng = np.random.default_rng(9)
     plain, reflected = [], []
@@ -196,7 +196,7 @@ def test_the_reflected_interval_comes_closer_to_no_error_where_there_is_none(mon
     assert np.mean([low == 0 for low, _ in reflected]) > 0.3
     assert min(low for low, _ in plain) > 0.01
     assert np.mean(reflected) < 0.5 * np.mean(plain)
-    # An error far above the noise: p is twice too high.
+    # This error is far above the noise: p is twice too high.
     is_lens = rng.random(5000) < 0.5 * (p := rng.random(5000))
     low, high = reflected_interval(expected_calibration_error, p, is_lens, rng)
     assert low < 0.25 < high < 0.3

@@ -23,12 +23,12 @@ from tests.tiles import write_tile
 
 
 def unequal(found):
-    """What is not as it should be, by name."""
+    """Return the differences that are not empty, by name."""
     return {name: (difference.n, difference.examples) for name, difference in found.differences.items() if difference.n}
 
 
 def forge(night, name, table):
-    """Put other rows in a unit file, with the footer that a unit of these rows would have."""
+    """Put other rows into a unit file, with the footer that a unit of these rows would have."""
     unit = next(unit for unit in night.plan.units if unit.unit_id == name)
     footer = read_unit(night.root, unit, night.plan).footer
     replace(night.unit(name), encode_unit(table, Footer(**footer.model_dump() | {"n_rows": table.num_rows})))
@@ -72,7 +72,7 @@ def test_a_committed_night_that_is_not_sealed_is_equal(local):
         ([1, 2, 3, 7], {"missing_ids": (1, ("a: 4",)), "extra_ids": (1, ("a: 7",)), "duplicate_ids": (1, ("a: 7",))}),
     ],
 )
-def test_a_row_lost_added_or_twice_is_named_by_its_id(local, ids, expected):
+def test_a_missing_extra_or_repeated_row_is_named_by_id(local, ids, expected):
     forge(local, "a", scores_of(ids))
     found = reconcile(local.plan, local.root)
     assert not found.is_equal
@@ -83,7 +83,7 @@ def test_a_row_lost_added_or_twice_is_named_by_its_id(local, ids, expected):
 
 @pytest.mark.parametrize("column", ["object_id", "status"])
 def test_rows_without_id_or_outcome_are_missing(local, column):
-    """As somebody's editor may leave them; the schema says nothing against it."""
+    """An editor may leave such rows, because the schema allows them."""
     table = scores_of([1, 2, 3, 4])
     place = table.column_names.index(column)
     values = [None, *table[column].to_pylist()[1:]]
@@ -108,7 +108,7 @@ def test_a_damaged_file_is_counted_as_nothing(night):
     assert "rows_by_status" in found.seal_fields.examples
 
 
-def test_files_that_are_no_units_are_extra_and_five_of_them_named(local):
+def test_extra_files_are_counted_and_five_are_named(local):
     extra = [local.unit(name) for name in ("deep/a", *"efghi")]
     for uri in extra:
         replace(uri, b"x")
@@ -117,7 +117,7 @@ def test_files_that_are_no_units_are_extra_and_five_of_them_named(local):
     assert not found.is_equal
 
 
-def test_a_unit_with_other_columns_than_those_before_is_damaged_and_its_rows_are_counted(local):
+def test_a_unit_with_other_columns_is_damaged_and_still_counted(local):
     names = [name.replace("OU-66", "OU-67") for name in scores_of([]).column_names]
     Path(local.unit("d")).unlink()
     publish(scores_of([7, 8]).rename_columns(names), local.plan.units[3], local.plan, local.root, "try")
@@ -159,7 +159,7 @@ def with_first_p(table, p_lens):
     return table.set_column(i, table.schema.field(i), pa.array(values, pa.float32()))
 
 
-def test_a_seal_that_says_otherwise_in_any_field_is_told(local):
+def test_every_wrong_field_of_a_seal_is_named(local):
     local.seal()
     data = read_bytes(local.uri("seal"))
     for name, value in json.loads(data).items():
@@ -172,7 +172,7 @@ def test_a_seal_that_says_otherwise_in_any_field_is_told(local):
     assert set(unequal(reconcile(local.plan, local.root))) == {"damaged_files"}
 
 
-def test_without_the_input_counts_and_digests_are_compared_and_that_is_said(local):
+def test_without_the_input_only_counts_and_digests_are_compared(local):
     (local.input / "a.parquet").unlink()
     with (local.input / "d.parquet").open("ab") as file:
         file.write(b"x")
@@ -210,7 +210,7 @@ def test_the_ids_of_shards_on_s3_are_read_again(tmp_path, s3):
 
 
 def test_a_million_ids_are_compared_within_bounds(rng):
-    """Missing, extra and duplicate ones in known numbers, of ids in no order."""
+    """The ids are in random order, with known numbers of missing, extra and duplicate ones."""
     n = 1_000_000
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     ids = rng.permutation(np.arange(n, dtype=np.int64))

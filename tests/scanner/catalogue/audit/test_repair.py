@@ -22,7 +22,7 @@ def local(local):
 
 
 def run(night, **options):
-    """What went to quarantine, by what follows the root."""
+    """Repair, and return the paths below the root of the files moved to quarantine."""
     return [done.uri.removeprefix(night.root)[1:] for done in repair_plan(night.plan.plan_id, night.root, **options)]
 
 
@@ -37,7 +37,7 @@ def test_a_night_without_damage_is_left_alone(night):
     assert in_quarantine(night) == {}
 
 
-def test_a_damaged_unit_goes_with_the_seal_and_the_candidates_and_is_pending(night):
+def test_a_damaged_unit_is_removed_with_seal_and_candidates(night):
     before = night.contents()
     damaged = flipped(read_bytes(night.uri("unit")), 40)
     replace(night.uri("unit"), damaged)
@@ -52,7 +52,7 @@ def test_a_damaged_unit_goes_with_the_seal_and_the_candidates_and_is_pending(nig
     night.scan()
     night.seal()
     assert night.contents() == before
-    # The seal and the candidates came back as they were, and their copies do not tell against them.
+    # The seal and the candidates are as they were before, and their copies in quarantine do not mark them as damaged.
     assert run(night) == []
 
 
@@ -61,7 +61,7 @@ def test_a_damaged_unit_goes_with_the_seal_and_the_candidates_and_is_pending(nig
     [("seal", ["seal"]), ("candidates", ["seal", "candidates"]), ("plan", ["plan"])],
     ids=["seal", "candidates", "plan"],
 )
-def test_only_what_refers_to_damage_goes_with_it(night, part, goes):
+def test_only_files_that_refer_to_the_damage_are_removed_too(night, part, goes):
     from scanner.catalogue.plan import freeze
 
     before = night.contents()
@@ -78,7 +78,7 @@ def test_a_unit_that_is_missing_unseals_the_night(local):
     assert load_seal(local.root, local.plan.plan_id) is None
 
 
-def test_files_that_are_no_units_go_and_the_seal_stays(local):
+def test_extra_files_are_removed_and_the_seal_stays(local):
     replace(local.unit("e"), b"x")
     assert run(local) == [f"units/plan={local.plan.plan_id}/e.parquet"]
     assert load_seal(local.root, local.plan.plan_id)
@@ -102,9 +102,7 @@ STEPS = ("create_if_absent", "info", "read_bytes", "remove")
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("step", STEPS)
-def test_a_repair_stopped_anywhere_is_finished_by_the_next_and_never_leaves_a_seal_without_its_unit(
-    local, monkeypatch, step, when
-):
+def test_a_second_repair_finishes_an_interrupted_one(local, monkeypatch, step, when):
     before = local.contents()
     n_stops = 0
     for i_call in range(30):
@@ -130,8 +128,8 @@ def test_a_repair_stopped_anywhere_is_finished_by_the_next_and_never_leaves_a_se
 
 
 @pytest.mark.parametrize("part", ["unit", "candidates"])
-def test_damage_that_only_the_seal_tells_is_still_known_when_a_repair_stopped_after_the_seal(local, monkeypatch, part):
-    """Flipped statistics, in a file that another version of the program wrote: nothing but the digest in the seal tells."""
+def test_damage_known_only_from_the_seal_survives_an_interrupted_repair(local, monkeypatch, part):
+    """Only the digest in the seal reveals flipped statistics in a file that another version of the program wrote."""
     monkeypatch.setattr("scanner.catalogue.unitfile.code_version", lambda: "another")
     before, uri = local.contents(), local.uri(part)
     replace(uri, flipped(before[local.parts[part]], unnoticed_bit(local, uri)))
@@ -150,7 +148,7 @@ def test_damage_that_only_the_seal_tells_is_still_known_when_a_repair_stopped_af
 
 
 def unnoticed_bit(night, uri):
-    """A place in a file where a flipped bit is no fault as long as there is no seal; all is put back."""
+    """Return an offset in a file at which a flipped bit is not detected without a seal; all files are restored."""
     seal, good = read_bytes(night.uri("seal")), read_bytes(uri)
     remove(info(night.uri("seal")))
     for at in range(len(good) // 2, len(good)):
@@ -164,7 +162,7 @@ def unnoticed_bit(night, uri):
 
 
 def stop_at(monkeypatch, step, i_call, when):
-    """Fail at the call of that number to one of the steps, before it or after it is done."""
+    """Fail at the call with number `i_call` to one of the steps, before or after the call is done."""
     real, calls = getattr(module, step), []
 
     def stopping(*args):
@@ -180,7 +178,7 @@ def stop_at(monkeypatch, step, i_call, when):
     return calls
 
 
-def test_a_file_that_was_mended_meanwhile_is_not_touched(local, monkeypatch):
+def test_a_file_that_was_mended_meanwhile_is_kept(local, monkeypatch):
     good = read_bytes(local.uri("unit"))
     replace(local.uri("unit"), good[:-1])
     real = module.verify_plan
@@ -199,7 +197,7 @@ def test_a_file_that_was_mended_meanwhile_is_not_touched(local, monkeypatch):
 def test_nothing_is_removed_without_a_copy(local, monkeypatch):
     replace(local.uri("unit"), read_bytes(local.uri("unit"))[:-1])
     real = module.create_if_absent
-    # As from a store that answers well and keeps something else.
+    # The store reports success but keeps other bytes.
     monkeypatch.setattr(module, "create_if_absent", lambda uri, data, attempt: real(uri, data[:-1], attempt))
     before = local.contents()
     with pytest.raises(RepairError, match="is not a copy of"):
@@ -208,7 +206,7 @@ def test_nothing_is_removed_without_a_copy(local, monkeypatch):
     assert not reconcile(local.plan, local.root).is_equal
 
 
-def test_removal_is_of_one_file_and_may_be_repeated(night):
+def test_removal_removes_one_file_and_may_be_repeated(night):
     before, file = night.contents(), info(night.uri("unit"))
     remove(file)
     remove(file)
@@ -221,8 +219,8 @@ def test_a_removal_that_fails_names_the_file(tmp_path):
         remove(info(str(tmp_path / "folder")))
 
 
-def test_what_was_created_in_the_place_of_a_file_is_not_removed(night):
-    """As when a scan commits a unit anew between a repair's look and its removal."""
+def test_a_new_file_with_the_same_name_is_not_removed(night):
+    """A scan may commit a unit again between a repair's check and its removal."""
     file, data = info(night.uri("unit")), read_bytes(night.uri("unit"))
     remove(file)
     create_if_absent(file.uri, data + b"2", "other")

@@ -44,13 +44,13 @@ def test_a_night_between_candidates_and_seal_has_no_fault(local):
 
 @pytest.mark.parametrize("part", ["plan", "seal", "candidates", "unit"])
 @pytest.mark.parametrize("deep", [False, True])
-def test_a_cut_file_is_named_and_no_other(night, part, deep):
+def test_only_the_truncated_file_is_named(night, part, deep):
     data = read_bytes(night.uri(part))
     replace(night.uri(part), data[: len(data) // 2])
     assert found(night, deep=deep) == {(Part(part), night.uri(part))}
 
 
-def test_a_cut_or_swapped_unit_that_is_not_sealed_is_named_without_reading_its_rows(local):
+def test_a_wrong_unsealed_unit_is_named_without_reading_rows(local):
     data = read_bytes(local.uri("unit"))
     swapped = read_bytes(local.unit("b"))
     for wrong in (b"", data[: len(data) // 2], data[:-1], swapped):
@@ -61,7 +61,7 @@ def test_a_cut_or_swapped_unit_that_is_not_sealed_is_named_without_reading_its_r
         assert fault.why.startswith("holds 2 rows, 4 are planned" if wrong == swapped else "not a readable unit file: ")
 
 
-def test_every_flipped_bit_of_a_plan_is_found_though_some_spell_the_same_number(tmp_path):
+def test_every_flipped_bit_of_a_plan_is_found(tmp_path):
     plan = plan_of({"a": [1]}, candidate_threshold=1e-5)
     freeze(plan, str(tmp_path))
     uri = plan_uri(str(tmp_path), plan.plan_id)
@@ -90,8 +90,8 @@ def test_a_missing_unit_of_a_sealed_night_is_named(local):
     assert found(local, deep=True) == {(Part.UNIT, local.unit("d")), (Part.CANDIDATES, local.uri("candidates"))}
 
 
-def test_flipped_bits_of_a_unit_that_is_not_sealed_are_found_even_where_no_page_is(local):
-    """Page checksums leave out the statistics, by which readers skip rows, and what the columns say of themselves."""
+def test_flipped_bits_of_an_unsealed_unit_are_found(local):
+    """Page checksums do not cover the statistics, by which readers skip rows, nor the metadata of the columns."""
     data = read_bytes(local.uri("unit"))
     writer = data.index(b"parquet-cpp-arrow version")
     name = data.index(b"p_OU-66") + 6
@@ -100,7 +100,7 @@ def test_flipped_bits_of_a_unit_that_is_not_sealed_are_found_even_where_no_page_
         assert found(local, deep=True) == {(Part.UNIT, local.uri("unit"))}, at
 
 
-def test_a_flipped_column_name_is_found_in_files_of_other_programs_too(local, monkeypatch):
+def test_a_flipped_column_name_is_found_for_another_code_version(local, monkeypatch):
     monkeypatch.setattr("scanner.catalogue.unitfile.code_version", lambda: "other")
     data = read_bytes(local.uri("unit"))
     replace(local.uri("unit"), flipped(data, data.index(b"p_OU-66") + 6))
@@ -128,7 +128,7 @@ def edit_seal(night, changes):
 
 
 @pytest.mark.parametrize(("name", "value"), TOLD_BY_THE_PLAN.items(), ids=TOLD_BY_THE_PLAN)
-def test_a_seal_that_says_otherwise_than_the_plan_is_the_fault_without_reading_a_row(local, name, value):
+def test_a_seal_that_contradicts_the_plan_is_the_fault(local, name, value):
     local.seal()
     edit_seal(local, {name: value})
     for deep in (False, True):
@@ -139,7 +139,7 @@ def test_a_seal_that_says_otherwise_than_the_plan_is_the_fault_without_reading_a
 
 
 @pytest.mark.parametrize(("name", "value"), TOLD_BY_THE_FILES.items(), ids=TOLD_BY_THE_FILES)
-def test_a_seal_that_says_otherwise_than_good_files_is_the_fault_when_they_are_read(local, name, value):
+def test_a_seal_that_contradicts_good_files_is_the_fault(local, name, value):
     local.seal()
     edit_seal(local, {name: value})
     assert found(local, deep=False) == set()
@@ -147,7 +147,7 @@ def test_a_seal_that_says_otherwise_than_good_files_is_the_fault_when_they_are_r
     assert (fault.part, fault.why) == (Part.SEAL, f"does not fit the plan or its files: {name}")
 
 
-def test_a_seal_of_more_or_fewer_rows_than_planned_does_not_add_up_either(local):
+def test_a_seal_with_a_wrong_row_count_is_the_fault(local):
     local.seal()
     edit_seal(local, {"n_rows": 9})
     for deep in (False, True):
@@ -156,7 +156,7 @@ def test_a_seal_of_more_or_fewer_rows_than_planned_does_not_add_up_either(local)
 
 
 @pytest.mark.parametrize("change", ["one less", "one more", "another"])
-def test_a_seal_of_other_units_than_the_plans_is_the_fault_without_reading_a_row(local, change):
+def test_a_seal_with_other_units_is_the_fault(local, change):
     local.seal()
     units = edit_seal(local, {})["units"]
     kept = {name: sha256 for name, sha256 in units.items() if name != "d"}
@@ -168,14 +168,14 @@ def test_a_seal_of_other_units_than_the_plans_is_the_fault_without_reading_a_row
         assert (fault.part, fault.why) == (Part.SEAL, "does not fit the plan or its files: units")
 
 
-def test_a_digest_of_the_candidates_that_the_seal_has_wrong_accuses_them_until_they_are_read(local):
+def test_only_a_deep_check_finds_a_wrong_candidate_digest(local):
     local.seal()
     edit_seal(local, {"candidates_sha256": "0" * 64})
     assert found(local, deep=False) == {(Part.CANDIDATES, local.uri("candidates"))}
     assert found(local, deep=True) == {(Part.SEAL, local.uri("seal"))}
 
 
-def test_a_digest_flipped_in_the_seal_accuses_the_unit_until_it_is_read(local):
+def test_only_a_deep_check_finds_a_wrong_unit_digest(local):
     local.seal()
     data = read_bytes(local.uri("seal"))
     at = data.index(sha256_bytes(read_bytes(local.uri("unit"))).encode())
@@ -184,14 +184,14 @@ def test_a_digest_flipped_in_the_seal_accuses_the_unit_until_it_is_read(local):
     assert found(local, deep=True) == {(Part.SEAL, local.uri("seal"))}
 
 
-def test_with_the_plan_lost_units_are_judged_by_the_seal(local):
+def test_without_a_plan_units_are_checked_against_the_seal(local):
     local.seal()
     replace(local.uri("plan"), b"{}")
     replace(local.uri("unit"), flipped(read_bytes(local.uri("unit")), 100))
     assert found(local, deep=True) == {(Part.PLAN, local.uri("plan")), (Part.UNIT, local.uri("unit"))}
 
 
-def test_other_candidates_than_those_of_the_units_are_named(local):
+def test_candidates_that_differ_from_the_units_are_named(local):
     local.seal()
     Path(local.uri("seal")).unlink()
     table = pq.read_table(pa.BufferReader(read_bytes(local.uri("candidates"))))
@@ -200,7 +200,7 @@ def test_other_candidates_than_those_of_the_units_are_named(local):
 
 
 @pytest.mark.parametrize("change", ["one more", "renamed"])
-def test_candidates_with_other_columns_are_named_even_where_a_unit_is_damaged_too(local, change):
+def test_candidates_with_other_columns_and_a_damaged_unit_are_named(local, change):
     local.seal()
     table = pq.read_table(pa.BufferReader(read_bytes(local.uri("candidates"))))
     changed = {
@@ -212,7 +212,7 @@ def test_candidates_with_other_columns_are_named_even_where_a_unit_is_damaged_to
     assert found(local, deep=True) == {(Part.CANDIDATES, local.uri("candidates")), (Part.UNIT, local.uri("unit"))}
 
 
-def test_two_hundred_letters_of_a_reason_are_quoted(local, monkeypatch):
+def test_a_quoted_reason_has_at_most_200_characters(local, monkeypatch):
     def fail(_data):
         raise OSError("ab\n " * 300)
 
@@ -240,7 +240,7 @@ def test_files_of_no_plan_are_named(local):
     assert sorted(files_of_no_plan(local.root)) == sorted(strays)
 
 
-def test_candidates_of_a_plan_that_cannot_be_read_are_known_by_the_beginning_of_its_id(local):
+def test_candidates_of_an_unreadable_plan_are_found_by_its_id(local):
     replace(f"{local.root}/plans/{local.plan.plan_id}.json", b"{}")
     of_the_plan, stray = (f"{local.root}/candidates/night=2026-01-01/{local.plan.plan_id[:n]}.parquet" for n in (16, 17))
     for uri in (of_the_plan, stray):
