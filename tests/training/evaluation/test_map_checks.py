@@ -136,7 +136,7 @@ def test_a_card_keeps_the_figures_and_shows_them(package):
     assert [row[0] for row in rows] == ["| OU-H"] * 3 + ["| other"] * 3
     assert rows[4][2] == f"{kept[4].hits:.2f} ({kept[4].hits_of_others:.2f}; {kept[4].hits_of_middle:.2f})"
     assert rows[4][4] == f"{kept[4].empty:.2f}"
-    assert "half as much noise added" in section
+    assert "noise added to its noise (white, half the sky's sigma)" in " ".join(section.split())
     assert "differ in the seed of training alone" in section
     # The table of metrics is unchanged.
     assert text[: text.index("## Comb")] == card_markdown(card)[: text.index("## Comb")]
