@@ -62,7 +62,7 @@ def _settings() -> str:
 
 
 def _columns() -> str:
-    names = read_card(SHIPPED_DIR / "mer3-sim").network_names
+    names = [network.name for network in read_card(SHIPPED_DIR / "mer3-sim").networks]
     head = (
         "# Catalogue columns\n\nColumns of candidates and of unit files, with the networks of `mer3-sim`. Unit files have no "
         "maps for rows that are no candidates.\n\n"

@@ -101,7 +101,10 @@ def test_a_mistake_in_the_installed_command_ends_in_one_line(tmp_path):
         (["score", "bad.csv", "--out", "x.parquet"], "object_id"),
         (["score", "good.csv", "--out", "x.parquet", "--ensemble", "nosuch"], "nosuch"),
         (["scan", "empty", "--out", "cat", "--night", "2026-01-01"], "empty"),
-        (["scan", "empty", "--out", "cat", "--night", "2026-01-01", "--second-above", "0.9"], "but no second ensemble is given"),
+        (
+            ["scan", "empty", "--out", "cat", "--night", "2026-01-01", "--second-above", "0.9"],
+            "but no second ensemble is given",
+        ),
         (["scan", "empty", "--out", "cat", "--night", "2026-01-01", "--second", "nosuch"], "nosuch"),
         (["query", "nowhere"], "nowhere"),
         (["plan", "nowhere"], "nowhere"),
