@@ -33,7 +33,7 @@ ALLOWED_ROOMS = {
         "injection": {"products", "population", "optics", "lensing", "systems"},
     },
     "training": {"evaluation": {"errors"}},
-    "infra": {"ray": {"errors", "settings", "telemetry"}, "store": {"errors", "read_ahead"}},
+    "infra": {"ray": {"errors", "settings", "telemetry"}, "store": {"errors", "read_ahead", "steps"}},
     "flows": {
         "cli": {"commands", "demo", "scan_night", "server_errors", "simulate", "terminal", "train"},
         "commands": {"terminal"},

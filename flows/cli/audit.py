@@ -115,7 +115,8 @@ def reconcile(catalogue: str, *, plan: str | None = None, night: date | None = N
     """
     from flows.terminal import print_json, terminal_progress
     from scanner.catalogue.audit.reconcile import reconcile as run
-    from scanner.catalogue.plan import PlanError, load_plan
+    from scanner.catalogue.plan import load_plan
+    from scanner.catalogue.units import PlanError
 
     root, ids = _chosen(catalogue, plan, night)
     found: list[Reconciliation] = []
@@ -228,7 +229,8 @@ def repair(
 def _next_step(plan_id: str, root: str) -> str:
     from infra.provenance import code_version
     from scanner.catalogue.ledger import pending
-    from scanner.catalogue.plan import PlanError, load_plan
+    from scanner.catalogue.plan import load_plan
+    from scanner.catalogue.units import PlanError
 
     try:
         plan = load_plan(root, plan_id)

@@ -12,13 +12,15 @@ from flows.terminal import Report
 from infra.errors import LensscanError
 from infra.settings import Settings
 from infra.store.storage import absolute
-from scanner.catalogue.planned_ids import planned_ids
-from scanner.catalogue.units import Unit, find_units
+from scanner.catalogue.find_units import find_units
+from scanner.catalogue.unit_inputs import planned_ids
+from scanner.catalogue.units import Unit
 from scanner.explain.explanation import NetworkMaps, chosen_networks, explain
 from scanner.explain.figures import Shown, explanation_figure, figure_bytes
 from scanner.networks.locate import find_package
 from scanner.networks.package import load_package
-from scanner.scan.unit import open_unit
+from scanner.scan.open_unit import open_unit
+from scanner.scan.row_selection import RowSelection
 from scanner.sources.cutouts import Cutout
 from scanner.sources.manifests import manifest_cutouts, read_manifest
 from scanner.vocabulary.geometry import Geometry, Stamps
@@ -190,7 +192,8 @@ def _of_units(uri: str, objects: Sequence[str], geometry: Geometry) -> Iterator[
 def _of_unit(unit: Unit, ids: NDArray[np.str_], places: NDArray[np.int64], geometry: Geometry) -> Iterator[Found]:
     rows: dict[str, Cutout | Rejection] = {}
     try:
-        with closing(open_unit(unit, geometry, MOST_OBJECTS, places).first) as batches:
+        selection = RowSelection(read=tuple(places.tolist()))
+        with closing(open_unit(unit, geometry, MOST_OBJECTS, selection).batches) as batches:
             for batch in batches:
                 for i, place in enumerate(batch.places):
                     stamps = {band: images[i] for band, images in batch.stamps.items()}

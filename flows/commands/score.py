@@ -11,8 +11,8 @@ from infra.settings import EngineName, Settings
 from scanner.networks.engines import resolve_engine
 from scanner.networks.locate import find_package
 from scanner.networks.package import load_package
+from scanner.scan.manifest import score_manifest
 from scanner.scan.scoring import RECORDED_PRECISION, CutoutScanner
-from scanner.scan.unit import score_manifest
 from scanner.sources.manifests import Progress
 
 

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from uuid import uuid4
 
+from infra.steps import Step, reached
+
 _NO_UNNAMED_FILES = {errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL, errno.ENOENT}
 """Error numbers from file systems without O_TMPFILE (NFS, old kernels)."""
 
@@ -61,9 +63,11 @@ def _link_unnamed(path: Path, data: bytes) -> bool:
             return False
         raise
     with os.fdopen(descriptor, "wb") as file:
-        _write_through(file.fileno(), data)
+        _write_through(file.fileno(), data, path)
+        reached(Step.LINK, str(path))
         # A directory descriptor makes Python call linkat, the only call that follows /proc's link to the unnamed file.
         os.link(f"/proc/self/fd/{file.fileno()}", path, src_dir_fd=file.fileno(), follow_symlinks=True)
+    reached(Step.LINKED, str(path))
     return True
 
 
@@ -72,15 +76,18 @@ def _link_named(path: Path, data: bytes) -> None:
     descriptor = os.open(staging, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            _write_through(file.fileno(), data)
+            _write_through(file.fileno(), data, path)
+        reached(Step.LINK, str(path))
         os.link(staging, path)
+        reached(Step.LINKED, str(path))
     finally:
         with contextlib.suppress(FileNotFoundError):
             staging.unlink()
 
 
-def _write_through(descriptor: int, data: bytes) -> None:
+def _write_through(descriptor: int, data: bytes, path: Path) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
+    reached(Step.SYNC, str(path))
     os.fsync(descriptor)

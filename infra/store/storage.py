@@ -15,6 +15,7 @@ from uuid import uuid4
 import pyarrow as pa
 
 from infra.read_ahead import map_ahead
+from infra.steps import Step, reached
 from infra.store import s3
 from infra.store.files import CreateOutcome, FileInfo, StorageError, changed, one_line, whose
 from infra.store.posix import link_new
@@ -191,8 +192,13 @@ def create_if_absent(uri: str, data: bytes, attempt: str) -> CreateOutcome:
     Raises:
         StorageError: the outcome is unknown or the store cannot link. Nothing is deleted: try again later.
     """
-    if is_s3(uri):
-        return s3.create(uri, data, attempt)
+    reached(Step.CREATE, uri)
+    outcome = s3.create(uri, data, attempt) if is_s3(uri) else _create_local(uri, data)
+    reached(Step.CREATED, uri)
+    return outcome
+
+
+def _create_local(uri: str, data: bytes) -> CreateOutcome:
     path = local_path(uri)
     try:
         try:

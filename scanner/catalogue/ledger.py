@@ -8,21 +8,23 @@ import pyarrow.compute as pc
 
 from infra.errors import LensscanError
 from infra.provenance import sha256_bytes
+from infra.steps import Step, reached
 from infra.store.storage import CreateOutcome, create_if_absent
 from scanner.catalogue.columns import MAP_COLUMNS, has_maps, network_names, unit_schema
 from scanner.catalogue.maps import MapError, check_maps
 from scanner.catalogue.outcomes import OutcomeError, candidate_mask, check_outcomes
-from scanner.catalogue.plan import Plan, Unit
+from scanner.catalogue.paths import unit_uri
+from scanner.catalogue.plan import Plan
 from scanner.catalogue.unitfile import (
     Footer,
     UnitFileError,
-    decode_unit,
     encode_unit,
     make_footer,
+    read_back,
     read_unit,
     unit_files,
-    unit_uri,
 )
+from scanner.catalogue.units import Unit
 
 
 class PublishError(LensscanError):
@@ -68,6 +70,7 @@ def committed(unit: Unit, plan: Plan, root_uri: str) -> Receipt | None:
     Raises:
         ConflictError: the file with the unit's name is not the unit's result.
     """
+    reached(Step.LOOK, unit.unit_id)
     try:
         return _receipt_of_existing(unit, plan, root_uri, Outcome.ALREADY_COMMITTED)
     except FileNotFoundError:
@@ -77,11 +80,10 @@ def committed(unit: Unit, plan: Plan, root_uri: str) -> Receipt | None:
 def publish(table: pa.Table, unit: Unit, plan: Plan, root_uri: str, attempt: str) -> Receipt:
     """Commit all rows of a unit once, unless another attempt has already done so.
 
-    Rows are sorted: candidates by falling `p_lens`, with maps first among equals, then all other rows by `object_id`. Rows
-    that an earlier unit owns (`unit.owned_elsewhere`) are left out.
+    Rows are sorted: candidates by falling `p_lens`, with maps first among equals, then all other rows by `object_id`.
 
     Args:
-        table: One row of `unit_schema` per row of the unit's files.
+        table: One row of `unit_schema` per row that the unit owns.
         unit: The unit of `plan` that was scanned.
         plan: A frozen plan.
         root_uri: The catalogue's root.
@@ -93,16 +95,17 @@ def publish(table: pa.Table, unit: Unit, plan: Plan, root_uri: str, attempt: str
         ConflictError: the file with the unit's name is not the unit's result.
         StorageError: the file may or may not have been written; the unit is pending or committed, and safe to try again.
     """
-    done = committed(unit, plan, root_uri)
-    if done is not None:
-        return done
-    rows = _in_order(_owned(table, unit), plan.config.candidate_threshold)
-    _check(rows, unit, plan)
+    _check_columns(table, unit)
+    rows = _in_order(table, plan.config.candidate_threshold)
     footer = make_footer(rows, unit, plan, attempt)
+    _check(rows, footer, unit, plan)
     data = encode_unit(rows, footer)
+    reached(Step.ENCODED, unit.unit_id)
     uri = unit_uri(root_uri, plan.plan_id, unit.unit_id)
-    if not decode_unit(data, unit, plan, uri).table.equals(rows):
+    stored = read_back(data, uri)
+    if not stored.table.equals(rows) or stored.footer != footer:
         raise PublishError(f"unit {unit.unit_id}: the rows read back from Parquet differ from the rows written")
+    reached(Step.CHECKED, unit.unit_id)
     if create_if_absent(uri, data, attempt) is CreateOutcome.EXISTS:
         return _receipt_of_existing(unit, plan, root_uri, Outcome.LOST_RACE)
     return _receipt(footer, Outcome.COMMITTED, sha256_bytes(data))
@@ -110,10 +113,10 @@ def publish(table: pa.Table, unit: Unit, plan: Plan, root_uri: str, attempt: str
 
 def _receipt_of_existing(unit: Unit, plan: Plan, root_uri: str, outcome: Outcome) -> Receipt:
     try:
-        found = read_unit(root_uri, unit, plan)
+        stored = read_unit(root_uri, unit, plan)
     except UnitFileError as error:
         raise ConflictError(str(error)) from error
-    return _receipt(found.footer, outcome, found.sha256)
+    return _receipt(stored.footer, outcome, stored.sha256)
 
 
 def _receipt(footer: Footer, outcome: Outcome, sha256: str) -> Receipt:
@@ -129,12 +132,10 @@ def _receipt(footer: Footer, outcome: Outcome, sha256: str) -> Receipt:
     )
 
 
-def _owned(table: pa.Table, unit: Unit) -> pa.Table:
+def _check_columns(table: pa.Table, unit: Unit) -> None:
     expected = unit_schema(network_names(table.schema), maps=has_maps(table.schema))
     if not table.schema.equals(expected):
         raise PublishError(f"unit {unit.unit_id}: columns must be {expected.names}, got {table.schema.names} or other types")
-    elsewhere = pa.array(unit.owned_elsewhere, pa.int64())
-    return table.filter(pc.invert(pc.is_in(table["object_id"], elsewhere))).cast(expected)
 
 
 def _in_order(table: pa.Table, threshold: float) -> pa.Table:
@@ -147,10 +148,9 @@ def _in_order(table: pa.Table, threshold: float) -> pa.Table:
     return pa.concat_tables([first, table.filter(pc.invert(mask)).sort_by("object_id")]).combine_chunks()
 
 
-def _check(rows: pa.Table, unit: Unit, plan: Plan) -> None:
+def _check(rows: pa.Table, footer: Footer, unit: Unit, plan: Plan) -> None:
     if plan.unit(unit.unit_id) != unit:
         raise PublishError(f"unit {unit.unit_id}: not a unit of plan {plan.plan_id[:12]}")
-    footer = make_footer(rows, unit, plan, "")
     if footer.n_rows != unit.n_rows:
         raise PublishError(f"unit {unit.unit_id}: must have the {unit.n_rows} planned rows, got {footer.n_rows}")
     if footer.id_digest != unit.id_digest:

@@ -5,33 +5,16 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable
 from datetime import date
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
-from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, field_validator, model_serializer, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
-from infra.provenance import canonical_json, code_version, digest
+from infra.provenance import canonical_json, code_version, sha256_bytes
 from infra.settings import EngineName
 from infra.store.storage import CreateOutcome, create_if_absent, join, list_files, read_bytes
-from scanner.catalogue.units import MAX_EXAMPLES, Frozen, InputFile, PlanError, Unit, find_units, id_digest
-
-__all__ = [
-    "EnsembleIdentity",
-    "InputFile",
-    "Plan",
-    "PlanError",
-    "ScanConfig",
-    "SecondOpinion",
-    "Unit",
-    "build_plan",
-    "check_night",
-    "find_plans",
-    "freeze",
-    "id_digest",
-    "load_plan",
-    "make_plan",
-    "plan_ids",
-    "plan_uri",
-]
+from scanner.catalogue.find_units import find_units
+from scanner.catalogue.paths import PLANS, plan_id_of, plan_uri
+from scanner.catalogue.units import MAX_EXAMPLES, Frozen, PlanError, Unit
 
 MAPS_PER_UNIT, MOST_MAPS_PER_UNIT = 100, 1000
 """Default and largest number of candidates with maps: each takes 22 kB, and its stamps 0.2 MB until the unit is scanned."""
@@ -70,12 +53,6 @@ class ScanConfig(Frozen):
     maps_per_unit: int = Field(default=0, ge=0, le=MOST_MAPS_PER_UNIT)
     """Number of candidates of each unit, the best, whose maps are stored."""
 
-    @model_serializer(mode="wrap")
-    def _as_before_there_were_maps(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out `maps_per_unit` if it is 0, so that plans made before this field existed keep their ids."""
-        values: dict[str, Any] = dump(self)
-        return values if self.maps_per_unit else {name: value for name, value in values.items() if name != "maps_per_unit"}
-
     @model_validator(mode="after")
     def _every_candidate_is_looked_at(self) -> Self:
         if self.second and self.second.above > self.candidate_threshold:
@@ -86,7 +63,8 @@ class ScanConfig(Frozen):
 class Plan(Frozen):
     """Everything that determines what a scan writes; equal inputs, ensemble, code and settings give an equal `plan_id`."""
 
-    plan_id: str
+    plan_id: str = Field(default="", exclude=True)
+    """SHA-256 of the bytes that `encode_plan` returns, which are stored; it names the file and is not in it."""
     night: str
     ensemble_name: str
     ensemble_sha256: str
@@ -105,9 +83,9 @@ class Plan(Frozen):
 
     def unit(self, unit_id: str) -> Unit | None:
         """Return the unit with an id, or None; a binary search, because units are sorted by id."""
-        place = bisect_left(self.units, unit_id, key=lambda unit: unit.unit_id)
-        found = self.units[place] if place < len(self.units) else None
-        return found if found and found.unit_id == unit_id else None
+        i = bisect_left(self.units, unit_id, key=lambda unit: unit.unit_id)
+        unit = self.units[i] if i < len(self.units) else None
+        return unit if unit and unit.unit_id == unit_id else None
 
 
 def check_night(night: str) -> str:
@@ -133,7 +111,7 @@ def build_plan(input_uri: str, night: str, ensemble: EnsembleIdentity, config: S
 
 
 def make_plan(night: str, ensemble: EnsembleIdentity, config: ScanConfig, units: Iterable[Unit]) -> Plan:
-    """Make a plan, whose id is the digest of its content; units are sorted by id.
+    """Make a plan with its id; units are sorted by id.
 
     Raises:
         PlanError: there are no units, two units have one name, or the night is not a date.
@@ -146,7 +124,6 @@ def make_plan(night: str, ensemble: EnsembleIdentity, config: ScanConfig, units:
         raise PlanError(f"units must have different names, repeated: {', '.join(repeated[:MAX_EXAMPLES])}")
     try:
         plan = Plan(
-            plan_id="",
             night=night,
             ensemble_name=ensemble.name,
             ensemble_sha256=ensemble.sha256,
@@ -156,12 +133,12 @@ def make_plan(night: str, ensemble: EnsembleIdentity, config: ScanConfig, units:
         )
     except ValidationError as error:
         raise PlanError(error.errors()[0]["msg"]) from error
-    return plan.model_copy(update={"plan_id": digest(_content(plan))})
+    return plan.model_copy(update={"plan_id": sha256_bytes(encode_plan(plan))})
 
 
-def plan_uri(root_uri: str, plan_id: str) -> str:
-    """Return the URI of a frozen plan."""
-    return join(root_uri, "plans", f"{plan_id}.json")
+def encode_plan(plan: Plan) -> bytes:
+    """Return the content of a plan's file; equal plans give equal bytes."""
+    return canonical_json(plan.model_dump(mode="json"))
 
 
 def freeze(plan: Plan, root_uri: str) -> None:
@@ -171,7 +148,7 @@ def freeze(plan: Plan, root_uri: str) -> None:
         PlanError: a file with other content has the plan's name.
     """
     uri = plan_uri(root_uri, plan.plan_id)
-    if create_if_absent(uri, canonical_json(plan.model_dump(mode="json")), plan.plan_id) is CreateOutcome.EXISTS:
+    if create_if_absent(uri, encode_plan(plan), plan.plan_id) is CreateOutcome.EXISTS:
         raise PlanError(f"{uri}: content differs from the plan with this id; was it edited?")
 
 
@@ -183,19 +160,20 @@ def load_plan(root_uri: str, plan_id: str) -> Plan:
     """
     uri = plan_uri(root_uri, plan_id)
     try:
-        plan = Plan.model_validate_json(read_bytes(uri))
+        data = read_bytes(uri)
+        # The digest is over the stored bytes, so plans of other versions keep their ids whatever fields a plan has now.
+        if sha256_bytes(data) != plan_id:
+            raise PlanError(f"{uri}: content does not match the plan id; was it edited?")
+        return Plan.model_validate_json(data).model_copy(update={"plan_id": plan_id})
     except FileNotFoundError as error:
         raise PlanError(f"{uri}: no such plan") from error
     except ValidationError as error:
         raise PlanError(f"{uri}: not a plan: {error.errors()[0]['msg']}") from error
-    if not plan.plan_id == plan_id == digest(_content(plan)):
-        raise PlanError(f"{uri}: content does not match the plan id; was it edited?")
-    return plan
 
 
 def plan_ids(root_uri: str) -> list[str]:
     """Return the sorted ids of all plans at a root, damaged ones included."""
-    return [file.uri.rpartition("/")[2].removesuffix(".json") for file in list_files(join(root_uri, "plans"), ".json")]
+    return [plan_id_of(file.uri) for file in list_files(join(root_uri, PLANS), ".json")]
 
 
 def find_plans(root_uri: str, prefix: str | None = None, night: str | None = None) -> list[str]:
@@ -211,13 +189,13 @@ def find_plans(root_uri: str, prefix: str | None = None, night: str | None = Non
         raise PlanError("give either a plan or a night, not both")
     if not ids:
         raise PlanError(f"{root_uri}: holds no plans; is it the folder or prefix given to `lensscan scan --out`?")
-    found = [plan_id for plan_id in ids if plan_id.startswith(prefix or "") and _may_be_of(root_uri, plan_id, night)]
-    if not found:
+    matching = [plan_id for plan_id in ids if plan_id.startswith(prefix or "") and _may_be_of(root_uri, plan_id, night)]
+    if not matching:
         raise PlanError(f"{root_uri}: no plan {f'of {night}' if night else f'begins with {prefix!r}'}")
-    if prefix is not None and len(found) > 1:
-        examples = ", ".join(plan_id[: len(prefix) + 12] for plan_id in found[:MAX_EXAMPLES])
-        raise PlanError(f"{root_uri}: {len(found)} plans begin with {prefix!r}, such as {examples}; give more characters")
-    return found
+    if prefix is not None and len(matching) > 1:
+        examples = ", ".join(plan_id[: len(prefix) + 12] for plan_id in matching[:MAX_EXAMPLES])
+        raise PlanError(f"{root_uri}: {len(matching)} plans begin with {prefix!r}, such as {examples}; give more characters")
+    return matching
 
 
 def _may_be_of(root_uri: str, plan_id: str, night: str | None) -> bool:
@@ -225,7 +203,3 @@ def _may_be_of(root_uri: str, plan_id: str, night: str | None) -> bool:
         return night is None or load_plan(root_uri, plan_id).night == night
     except PlanError:
         return True
-
-
-def _content(plan: Plan) -> dict[str, Any]:
-    return plan.model_dump(mode="json", exclude={"plan_id"})

@@ -6,8 +6,9 @@ import pyarrow as pa
 from infra.errors import LensscanError
 from infra.store.storage import is_s3, join, list_files, s3_filesystem
 from scanner.catalogue.columns import MAP_COLUMNS
+from scanner.catalogue.paths import CANDIDATES, UNITS
 
-_VIEWS = {"candidates": "candidates", "scores": "units"}
+_VIEWS = {"candidates": CANDIDATES, "scores": UNITS}
 """Folder below the root for each view."""
 
 

@@ -18,8 +18,9 @@ from scanner.catalogue.candidates import (
     open_candidates,
 )
 from scanner.catalogue.outcomes import count_statuses
+from scanner.catalogue.paths import candidates_path, seal_uri, units_uri
 from scanner.catalogue.plan import Plan
-from scanner.catalogue.unitfile import UnitFile, UnitFileError, decode_unit, unit_files, units_uri
+from scanner.catalogue.unitfile import UnitFile, UnitFileError, decode_unit, unit_files
 from scanner.catalogue.units import MAX_EXAMPLES, Frozen
 
 
@@ -86,7 +87,7 @@ class Tally:
             n_rows=plan.n_rows,
             rows_by_status=dict(sorted(self.statuses.items())),
             n_candidates=n_candidates,
-            candidates_path=candidates_path(plan),
+            candidates_path=candidates_path(plan.night, plan.plan_id),
             candidates_sha256=candidates_sha256,
             units=self.sha256s,
         )
@@ -119,22 +120,12 @@ def seal(plan: Plan, root_uri: str) -> SealReport:
     if tally.statuses.total() != plan.n_rows:
         raise SealError(f"plan {plan.plan_id[:12]}: {plan.n_rows} rows planned, {tally.statuses.total()} have an outcome")
     _settle(units_uri(root_uri, plan.plan_id))
-    sha256 = _write_candidates(tally.candidates, join(root_uri, candidates_path(plan)), plan.plan_id)
+    sha256 = _write_candidates(tally.candidates, join(root_uri, candidates_path(plan.night, plan.plan_id)), plan.plan_id)
     record = tally.record(tally.candidates.n_rows, sha256)
     uri = seal_uri(root_uri, plan.plan_id)
     if create_if_absent(uri, canonical_json(record.model_dump()), plan.plan_id) is CreateOutcome.EXISTS:
         raise SealError(f"{uri}: another seal with other content was written meanwhile")
     return _report(record, root_uri)
-
-
-def seal_uri(root_uri: str, plan_id: str) -> str:
-    """Return the URI of a plan's seal."""
-    return join(root_uri, "seals", f"{plan_id}.json")
-
-
-def candidates_path(plan: Plan) -> str:
-    """Return the path of a plan's candidate file below the catalogue's root."""
-    return f"candidates/night={plan.night}/{plan.plan_id[:16]}.parquet"
 
 
 def load_seal(root_uri: str, plan_id: str) -> SealReport | None:

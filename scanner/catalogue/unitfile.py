@@ -10,11 +10,13 @@ from pydantic import BaseModel, ConfigDict
 
 from infra.errors import LensscanError
 from infra.provenance import canonical_json, code_version, sha256_bytes
-from infra.store.storage import FileInfo, join, list_files, read_bytes
+from infra.store.storage import FileInfo, list_files, read_bytes
 from scanner.catalogue.columns import has_maps, network_names, unit_schema
 from scanner.catalogue.maps import MapError, check_maps
 from scanner.catalogue.outcomes import SCORED, candidate_mask, count_statuses
-from scanner.catalogue.plan import Plan, Unit, id_digest
+from scanner.catalogue.paths import unit_id_of, unit_uri, units_uri
+from scanner.catalogue.plan import Plan
+from scanner.catalogue.units import Unit, id_digest
 
 _FOOTER_KEY = b"lensscan.unit"
 
@@ -42,21 +44,11 @@ class Footer(BaseModel):
 
 @dataclass(frozen=True)
 class UnitFile:
-    """A unit file that was read and whose footer was checked against its rows."""
+    """Content of a unit file."""
 
     table: pa.Table
     footer: Footer
     sha256: str
-
-
-def units_uri(root_uri: str, plan_id: str) -> str:
-    """Return the folder of a plan's unit files."""
-    return join(root_uri, "units", f"plan={plan_id}")
-
-
-def unit_uri(root_uri: str, plan_id: str, unit_id: str) -> str:
-    """Return the URI of a unit's file."""
-    return join(units_uri(root_uri, plan_id), f"{unit_id}.parquet")
 
 
 def unit_files(root_uri: str, plan_id: str) -> dict[str, FileInfo]:
@@ -66,8 +58,8 @@ def unit_files(root_uri: str, plan_id: str) -> dict[str, FileInfo]:
         StorageError: the store failed.
     """
     # A file in a subfolder is not a committed unit.
-    places = [(file, file.uri.rpartition("/")) for file in list_files(units_uri(root_uri, plan_id), ".parquet")]
-    return {name.removesuffix(".parquet"): file for file, (parent, _, name) in places if parent.endswith(f"/plan={plan_id}")}
+    files = list_files(units_uri(root_uri, plan_id), ".parquet")
+    return {unit_id: file for file in files if (unit_id := unit_id_of(file.uri, plan_id)) is not None}
 
 
 def make_footer(table: pa.Table, unit: Unit, plan: Plan, attempt: str) -> Footer:
@@ -99,11 +91,11 @@ def encode_table(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def decode_unit(data: bytes, unit: Unit, plan: Plan, where: str) -> UnitFile:
-    """Read a unit file, verify its page checksums, and recompute its footer from its rows.
+def read_back(data: bytes, where: str) -> UnitFile:
+    """Read a unit file, verify its page checksums and the names of its columns; the footer is not checked.
 
     Raises:
-        UnitFileError: the file is damaged or is not the result of `unit` of `plan`; the message starts with `where`.
+        UnitFileError: the file is damaged or no unit file; the message starts with `where`.
     """
     try:
         table = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
@@ -113,6 +105,20 @@ def decode_unit(data: bytes, unit: Unit, plan: Plan, where: str) -> UnitFile:
         columns = unit_schema(network_names(table.schema), maps=has_maps(table.schema))
         if not table.schema.equals(columns) or table.schema.names != _names_for_arrow(data):
             raise UnitFileError(f"{where}: its columns are not those of a unit file")
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        raise UnitFileError(f"{where}: not a readable unit file: {' '.join(str(error).split())[:200]}") from error
+    return UnitFile(table, footer, sha256_bytes(data))
+
+
+def decode_unit(data: bytes, unit: Unit, plan: Plan, where: str) -> UnitFile:
+    """Read a unit file with `read_back`, and recompute its footer from its rows.
+
+    Raises:
+        UnitFileError: the file is damaged or is not the result of `unit` of `plan`; the message starts with `where`.
+    """
+    stored = read_back(data, where)
+    table, footer = stored.table, stored.footer
+    try:
         if table["object_id"].null_count or table["status"].null_count:
             raise UnitFileError(f"{where}: has rows without id or status")
         check_maps(table, plan.config)
@@ -126,7 +132,7 @@ def decode_unit(data: bytes, unit: Unit, plan: Plan, where: str) -> UnitFile:
         raise UnitFileError(f"{where}: its footer does not fit its rows or plan {plan.plan_id[:12]}: {', '.join(wrong)}")
     if (footer.n_rows, footer.id_digest) != (unit.n_rows, unit.id_digest):
         raise UnitFileError(f"{where}: holds other rows than the plan: {footer.n_rows} against {unit.n_rows} planned")
-    return UnitFile(table, footer, sha256_bytes(data))
+    return stored
 
 
 def encode_again(found: UnitFile) -> bytes:

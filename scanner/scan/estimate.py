@@ -10,11 +10,13 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from infra.store.storage import open_read
-from scanner.catalogue.plan import Plan, Unit
+from scanner.catalogue.plan import Plan
 from scanner.catalogue.unitfile import encode_table
+from scanner.catalogue.units import Unit
+from scanner.scan.batch_reader import BatchReader
+from scanner.scan.open_unit import open_unit
 from scanner.scan.score_table import ScanError
 from scanner.scan.scoring import CutoutScanner, open_scanner
-from scanner.scan.unit import open_unit
 from scanner.sources.batches import CutoutBatch
 from scanner.vocabulary.rejections import Rejection
 
@@ -104,9 +106,9 @@ def measure(unit: Unit, plan: Plan, package: Path, threads: int) -> Measured:
     if not sample:
         raise ScanError(f"unit {unit.unit_id}: no row can be scored, so nothing can be measured")
     # The first batch is slow because its kernels have not run before.
-    scanner.score_batches(lambda: iter(sample[:1]))
+    scanner.score_batches(BatchReader(lambda: iter(sample[:1]), n_ahead=0))
     begun = time.perf_counter()
-    table = scanner.score_batches(lambda: iter(sample))
+    table = scanner.score_batches(BatchReader(lambda: iter(sample), n_ahead=0))
     score_s = time.perf_counter() - begun
     largest = max(unit.files.values(), key=lambda file: file.size)
     return Measured(
@@ -130,7 +132,7 @@ def _cut(unit: Unit, scanner: CutoutScanner) -> tuple[float, list[CutoutBatch]]:
     begun, n_cut, n_kept = time.perf_counter(), 0, 0
     opened = open_unit(unit, scanner.geometry, scanner.batch_size)
     try:
-        for batch in opened.first:
+        for batch in opened.batches:
             n_new = len(batch.places)
             n_cut += n_new
             if n_new and n_kept < N_SCORED:

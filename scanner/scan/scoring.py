@@ -1,7 +1,7 @@
 """Score cutouts with an ensemble, a batch at a time."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +13,7 @@ from scanner.catalogue.plan import ScanConfig
 from scanner.explain.candidate_maps import candidate_mapper
 from scanner.networks.engines import fast_precision, resolve_engine
 from scanner.networks.package import load_package
+from scanner.scan.batch_reader import BatchReader
 from scanner.scan.best_candidates import BestCandidates, CandidateMapping
 from scanner.scan.prescreen import ScoringEnsemble, Sweep, SweepError, make_sweep, pays
 from scanner.scan.score_table import ScoreSheet
@@ -56,28 +57,31 @@ class CutoutScanner:
     def score(self, rows: Iterable[Row]) -> pa.Table:
         """Return one output row (`score_fields`, then maps) per input row, in order; reads `rows` no faster than it scores.
 
+        Args:
+            rows: Cutouts and rejections; with a prescreen, an iterable that can be iterated again.
+
         Raises:
             ScanError: a network output a value that is not a probability.
         """
-        return self.score_batches(lambda: batches_of(rows, self.geometry, self.batch_size))
+        return self.score_batches(BatchReader(lambda: batches_of(rows, self.geometry, self.batch_size), n_ahead=0))
 
-    def score_batches(self, batches: Callable[[], Iterator[CutoutBatch]]) -> pa.Table:
-        """Return one output row (`score_fields`, then maps) per place of the batches, in the order of the places.
+    def score_batches(self, batches: BatchReader) -> pa.Table:
+        """Return one output row (`score_fields`, then maps) per row of the batches, in the order of the rows' numbers.
 
-        Args:
-            batches: Function that begins the batches; called again in the rare case that the sweep's error is too large.
+        The batches are read again in the rare case that the error of the prescreen is too large.
 
         Raises:
-            ScanError: a place is missing or repeated, or a network output a value that is not a probability.
+            ScanError: a row is missing or repeated, or a network output a value that is not a probability.
         """
         if self._sweep is None:
-            return self._recorded(batches())
+            return self._recorded(batches)
         try:
-            return self._swept(batches(), self._sweep)
+            return self._swept(batches, self._sweep)
         except SweepError as error:
             _LOG.warning("%s: every row of this unit is scored in %s", error, RECORDED_PRECISION)
-        # Score outside the handler, whose traceback would keep the first reader and its pixels in memory.
-        return self._recorded(batches())
+        # The exception is gone here: its traceback would keep the first reader and its pixels in memory.
+        batches.restart()
+        return self._recorded(batches)
 
     def refuse(self, n_rows: int, rejection: Rejection) -> pa.Table:
         """Return `n_rows` output rows, all rejected for one reason."""

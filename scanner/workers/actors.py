@@ -10,7 +10,6 @@ from threading import Lock
 from typing import Any
 from uuid import uuid4
 
-import numpy as np
 import ray
 import torch
 
@@ -21,10 +20,11 @@ from infra.ray.cluster import actor_count, ray_errors
 from scanner.catalogue.ledger import Receipt, committed, publish
 from scanner.catalogue.plan import Plan, ScanConfig
 from scanner.networks.package import read_card
+from scanner.scan.open_unit import open_unit, read_whole
 from scanner.scan.scoring import CutoutScanner, open_scanner
-from scanner.scan.unit import open_unit, open_unit_without, read_whole, scan_open_unit, with_second_opinion
-from scanner.vocabulary.rejections import RejectCode, Rejection
-from scanner.workers.recovery import Task
+from scanner.scan.unit import scan_unit, with_second_ensemble
+from scanner.vocabulary.rejections import Rejection
+from scanner.workers.retry_state import Task
 
 ACTOR_CPUS = 0.5
 """CPUs that Ray reserves for an actor: less than one, so that two actors on a two-core machine leave room for the rest."""
@@ -94,34 +94,28 @@ class UnitScanner:
         if done is not None:
             return done
         scanner = self._scanner.with_batch_size(task.batch_size)
-        opened = open_unit_without(unit, scanner.geometry, scanner.batch_size, _left_out(task))
+        opened = open_unit(unit, scanner.geometry, scanner.batch_size, task.rows)
         with self._computing:
-            table = scan_open_unit(opened, scanner, self._plan.night)
+            table = scan_unit(opened, scanner, self._plan.night)
             if self._second and self._plan.config.second:
-                table = with_second_opinion(table, unit, self._second, self._plan.config.second.above)
+                table = with_second_ensemble(table, unit, self._second, self._plan.config.second.above)
         return publish(table, unit, self._plan, self._root_uri, attempt=uuid4().hex)
 
     def try_rows(self, task: Task) -> None:
-        """Score the rows of a task's trial and discard the scores, to test whether the worker survives.
+        """Score the rows of a trial and discard the scores, to test whether the worker survives.
 
-        A trial without rows reads all pixels of the files; a task without trial scores all rows that are not left out.
+        A trial without rows reads all pixels of the files.
         """
         unit = self._units[task.unit_id]
         scanner = self._scanner.with_batch_size(task.batch_size)
-        if task.trial is not None and task.trial[0] == task.trial[1]:
+        if task.rows.read == ():
             with contextlib.suppress(Rejection):
                 read_whole(unit, scanner.geometry, scanner.batch_size)
             return
-        kept = np.delete(np.arange(unit.n_rows), list(task.left_out))
-        opened = open_unit(unit, scanner.geometry, scanner.batch_size, kept[slice(*task.trial)] if task.trial else kept)
+        opened = open_unit(unit, scanner.geometry, scanner.batch_size, task.rows)
         # Other faults of the rows are reported when they are scanned.
         with self._computing, contextlib.suppress(Rejection):
-            scanner.score_batches(opened.batches())
-
-
-def _left_out(task: Task) -> dict[int, Rejection]:
-    rejection = Rejection(RejectCode.WORKER_CRASH, "scoring this row crashed several workers, the last one with no other unit")
-    return dict.fromkeys(task.left_out, rejection)
+            scanner.score_batches(opened.batches)
 
 
 def scanner_pool(plan: Plan, packages: Packages, root_uri: str, workers: int, n_units: int) -> ActorPool:

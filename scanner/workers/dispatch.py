@@ -3,19 +3,20 @@
 import errno
 import logging
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
 from infra.errors import LensscanError
+from infra.progress import Progress, no_progress
 from infra.ray.actor_pool import ActorPool, Call, Ended, Trouble
-from scanner.catalogue.ledger import Receipt, pending
+from scanner.catalogue.ledger import Receipt
 from scanner.catalogue.outcomes import TransientError
 from scanner.catalogue.plan import Plan
 from scanner.catalogue.units import MAX_EXAMPLES, Unit
 from scanner.workers.actors import Packages, scanner_pool
-from scanner.workers.recovery import Failure, Task, UnitRecovery
-from scanner.workers.store_backoff import Circuit
+from scanner.workers.retry_state import Failure, RetryState, Task
+from scanner.workers.store_backoff import StoreBackoff
 
 START_S, ROW_S, BYTES_PER_S = 600.0, 0.5, 1e6
 """Time for start-up and per row, and reading speed, that set a unit's deadline: forty times the time of a slow core."""
@@ -23,15 +24,12 @@ START_S, ROW_S, BYTES_PER_S = 600.0, 0.5, 1e6
 MAX_STORE_FAILURES = 6
 """Store failures after which a unit is given up, if the store answers for other units."""
 
-Progress = Callable[[int, int], None]
-"""Callback that gets the number of rows done and the number of all rows."""
-
 _LOG = logging.getLogger(__name__)
 _FAILURES = {
     Trouble.DIED: Failure.DIED,
     Trouble.OUT_OF_MEMORY: Failure.OUT_OF_MEMORY,
     Trouble.OVERDUE: Failure.OVERDUE,
-    Trouble.DISTURBED: Failure.DISTURBED,
+    Trouble.DISTURBED: Failure.KILLED_WITH_NEIGHBOUR,
     Trouble.LOST: Failure.LOST,
 }
 _NO_MEMORY = re.compile(r"out of memory|can(?:'t|not) allocate memory|bad[ _]alloc", re.IGNORECASE)
@@ -53,33 +51,32 @@ class ScanRun:
 
 def scan_plan(
     plan: Plan,
+    todo: Sequence[Unit],
     packages: Packages,
     root_uri: str,
     workers: int,
-    progress: Progress | None = None,
-    circuit: Circuit | None = None,
+    progress: Progress = no_progress,
+    backoff: StoreBackoff | None = None,
 ) -> ScanRun:
-    """Scan every unit of the plan that storage does not hold yet, on `workers` actors of the running Ray session.
+    """Scan the pending units of the plan on `workers` actors of the running Ray session; `progress` gets numbers of rows.
 
     Raises:
         UnitsFailedError: some units failed repeatedly; all others are committed.
-        StorageError: the store failed for longer than the patience of `circuit`.
+        StorageError: the store failed for longer than the patience of `backoff`.
         ClusterError: Ray is gone, or no worker can be started.
     """
-    todo = pending(plan, root_uri)
-    n_rows = sum(unit.n_rows for unit in plan.units)
+    n_rows = plan.n_rows
     done = n_rows - sum(unit.n_rows for unit in todo)
-    report = progress or (lambda _done, _total: None)
-    report(done, n_rows)
+    progress(done, n_rows)
     if not todo:
         return ScanRun([], 0)
     receipts: list[Receipt] = []
     with closing(scanner_pool(plan, packages, root_uri, workers, len(todo))) as pool:
-        dispatch = _Dispatch(todo, plan.config.batch_size, pool, circuit or Circuit())
+        dispatch = _Dispatch(todo, plan.config.batch_size, pool, backoff or StoreBackoff())
         for receipt in dispatch.receipts():
             receipts.append(receipt)
             done += receipt.n_rows
-            report(done, n_rows)
+            progress(done, n_rows)
     if dispatch.given_up:
         raise UnitsFailedError(_given_up(dispatch.given_up, len(plan.units)))
     return ScanRun(receipts, pool.n_lost)
@@ -91,12 +88,12 @@ def unit_deadline_s(unit: Unit) -> float:
 
 
 class _Dispatch:
-    """Dispatcher of a run, with the recovery state of each unit."""
+    """Dispatcher of a run, with the retry state of each unit."""
 
-    def __init__(self, units: Sequence[Unit], batch_size: int, pool: ActorPool, circuit: Circuit) -> None:
+    def __init__(self, units: Sequence[Unit], batch_size: int, pool: ActorPool, backoff: StoreBackoff) -> None:
         self._units = {unit.unit_id: unit for unit in units}
-        self._recoveries = {unit.unit_id: UnitRecovery(unit.unit_id, unit.n_rows, batch_size) for unit in units}
-        self._pool, self._circuit = pool, circuit
+        self._states = {unit.unit_id: RetryState(unit.unit_id, unit.n_rows, batch_size) for unit in units}
+        self._pool, self._backoff = pool, backoff
         self._failing: set[str] = set()
         """Units with a store failure since the store last answered for any unit."""
         self.given_up: dict[str, str] = {}
@@ -104,59 +101,59 @@ class _Dispatch:
 
     def receipts(self) -> Iterator[Receipt]:
         """Run until every unit is committed or given up; yield the receipt of each committed unit."""
-        for recovery in self._recoveries.values():
-            self._pool.submit(self._call(recovery.task()))
+        for state in self._states.values():
+            self._pool.submit(self._call(state.task()))
         while self._pool.n_open:
             # Calls in flight give no new information about the store, so the pause comes only before a new try.
             if not self._pool.n_busy:
-                self._circuit.wait()
-            ended = self._pool.next_ended(at_most=1 if self._circuit.is_open else None)
+                self._backoff.wait()
+            ended = self._pool.next_ended(at_most=1 if self._backoff.is_pausing else None)
             if ended is not None and (receipt := self._after(ended)) is not None:
                 yield receipt
 
     def _call(self, task: Task) -> Call:
-        method = "try_rows" if task.trial else "scan"
+        method = "try_rows" if task.is_trial else "scan"
         return Call(method, (task,), unit_deadline_s(self._units[task.unit_id]), task.is_alone)
 
     def _after(self, ended: Ended) -> Receipt | None:
         """Record the end of a call and submit the next try of its unit; return the receipt if the unit is committed."""
         task: Task
         (task,) = ended.call.arguments
-        recovery = self._recoveries[task.unit_id]
+        state = self._states[task.unit_id]
         if ended.trouble is None:
-            self._circuit.worked()
+            self._backoff.worked()
             self._failing.clear()
-            if task.trial is None:
+            if not task.is_trial:
                 return ended.result
-            recovery.survived_trial()
+            state.survived_trial()
         else:
-            self._failed(recovery, task, ended)
-        if recovery.is_given_up:
-            self.given_up[task.unit_id] = recovery.verdict or _reason(ended)
+            self._failed(state, task, ended)
+        if state.is_given_up:
+            self.given_up[task.unit_id] = state.reason or _reason(ended)
         else:
             # A unit that kills workers waits until all others are done; a unit that cannot be read lets another go first.
-            self._pool.submit(self._call(recovery.task()))
+            self._pool.submit(self._call(state.task()))
         return None
 
-    def _failed(self, recovery: UnitRecovery, task: Task, ended: Ended) -> None:
+    def _failed(self, state: RetryState, task: Task, ended: Ended) -> None:
         failure = _failure(ended)
         _LOG.warning("unit %s: %s (%s)", task.unit_id, failure.replace("_", " "), _reason(ended))
-        recovery.failed(failure)
+        state.failed(failure)
         if failure is Failure.STORE and ended.error is not None:
-            self._circuit.failed(ended.error, is_probe=not self._pool.n_busy)
+            self._backoff.failed(ended.error, is_probe=not self._pool.n_busy)
             self._failing.add(task.unit_id)
-            if not self._circuit.is_open:
-                recovery.is_given_up |= recovery.n_store_failures >= MAX_STORE_FAILURES
+            if not self._backoff.is_pausing:
+                state.is_given_up |= state.n_store_failures >= MAX_STORE_FAILURES
             elif len(self._failing) > 1:
                 # The store fails for several units, so the failure is not due to this one.
-                recovery.forget_store_failures()
+                state.forget_store_failures()
 
 
 def _failure(ended: Ended) -> Failure:
     if ended.trouble is Trouble.RAISED:
         return _raised(ended.error)
     if ended.trouble is Trouble.DIED and ended.call.is_alone:
-        return Failure.DIED_ALONE
+        return Failure.CRASHED_ALONE
     return _FAILURES[ended.trouble or Trouble.DIED]
 
 

@@ -7,16 +7,18 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from infra.progress import Progress, no_progress
 from infra.ray.cluster import ray_session
 from infra.settings import EngineName
 from infra.store.storage import absolute, probe
 from scanner.catalogue.ledger import pending
-from scanner.catalogue.plan import MAPS_PER_UNIT, PlanError, ScanConfig, SecondOpinion, build_plan, freeze
+from scanner.catalogue.plan import MAPS_PER_UNIT, ScanConfig, SecondOpinion, build_plan, freeze
 from scanner.catalogue.seal import seal
+from scanner.catalogue.units import PlanError
 from scanner.networks.engines import resolve_engine
 from scanner.networks.package import load_package, read_card
 from scanner.workers.actors import Packages
-from scanner.workers.dispatch import Progress, ScanRun, scan_plan
+from scanner.workers.dispatch import ScanRun, scan_plan
 
 
 class NightSummary(BaseModel):
@@ -85,9 +87,12 @@ def scan_night(
     plan = build_plan(input_uri, night.isoformat(), ensemble, config)
     freeze(plan, root_uri)
     run = ScanRun([], 0)
-    if pending(plan, root_uri):
+    report = progress or no_progress
+    if todo := pending(plan, root_uri):
         with ray_session(ray_address):
-            run = scan_plan(plan, Packages(package, second and second.absolute()), root_uri, workers, progress)
+            run = scan_plan(
+                plan, todo, Packages(package, second and second.absolute()), root_uri, workers, progress or no_progress
+            )
     report = seal(plan, root_uri)
     outcomes = Counter(str(receipt.outcome) for receipt in run.receipts)
     outcomes["already_committed"] += len(plan.units) - len(run.receipts)

@@ -1,18 +1,18 @@
-"""Circuit breaker for a failing store: the run pauses, retries less and less often, and ends when its patience is over."""
+"""Back off from a failing store: the run pauses, retries less and less often, and ends when its patience is over."""
 
 import time
 from collections.abc import Callable
 
 from infra.store.storage import StorageError
 
-OPENS_AFTER = 3
-"""Number of failures in a row that open the circuit."""
+PAUSES_AFTER = 3
+"""Number of failures in a row after which the run pauses."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 PATIENCE_S = 900.0
 
 
-class Circuit:
-    """Circuit that is closed while the store works; once open, it lets one try through after each pause until one succeeds."""
+class StoreBackoff:
+    """Pauses between tries while the store fails: one try goes through after each pause, until one succeeds."""
 
     def __init__(
         self,
@@ -25,8 +25,8 @@ class Circuit:
         self._failing_since = 0.0
 
     @property
-    def is_open(self) -> bool:
-        return self._n_failures >= OPENS_AFTER
+    def is_pausing(self) -> bool:
+        return self._n_failures >= PAUSES_AFTER
 
     def failed(self, error: BaseException, *, is_probe: bool = True) -> None:
         """Record a failure of the store; only a probe, a call with no other call in flight, makes the pause longer.
@@ -37,9 +37,9 @@ class Circuit:
         now = self._clock()
         if not self._n_failures:
             self._failing_since = now
-        if is_probe or not self.is_open:
+        if is_probe or not self.is_pausing:
             self._n_failures += 1
-        if self.is_open and now - self._failing_since > self._patience_s:
+        if self.is_pausing and now - self._failing_since > self._patience_s:
             raise StorageError(
                 f"the store has failed for {now - self._failing_since:.0f} s, the last time with: {error}. "
                 "Committed units are kept; run the same command again to go on"
@@ -49,6 +49,6 @@ class Circuit:
         self._n_failures = 0
 
     def wait(self) -> None:
-        """Sleep before the next try if the circuit is open."""
-        if self.is_open:
-            self._sleep(min(FIRST_PAUSE_S * 2.0 ** (self._n_failures - OPENS_AFTER), LONGEST_PAUSE_S))
+        """Sleep before the next try if the store fails."""
+        if self.is_pausing:
+            self._sleep(min(FIRST_PAUSE_S * 2.0 ** (self._n_failures - PAUSES_AFTER), LONGEST_PAUSE_S))

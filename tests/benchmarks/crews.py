@@ -17,8 +17,8 @@ from scanner.catalogue.units import Unit
 from scanner.networks.package import read_card
 from scanner.workers.actors import Packages, scanner_pool
 from scanner.workers.dispatch import _Dispatch, unit_deadline_s
-from scanner.workers.recovery import Task
-from scanner.workers.store_backoff import Circuit
+from scanner.workers.retry_state import Task
+from scanner.workers.store_backoff import StoreBackoff
 from tests.benchmarks.rates import Ends, n_units_for, rate_to_the_last_end
 from tests.benchmarks.sizes import NIGHT
 
@@ -78,7 +78,7 @@ class Crew:
         """Scan the units of a kind; return the seconds from the common start to each commit, and the unit's rows."""
         units = self._units[kind]
         shutil.rmtree(self._root)
-        dispatch = _Dispatch(units, self._plan.config.batch_size, self._pool, Circuit())
+        dispatch = _Dispatch(units, self._plan.config.batch_size, self._pool, StoreBackoff())
         begun = time.perf_counter()
         receipts = [(time.perf_counter() - begun, receipt) for receipt in dispatch.receipts()]
         if sorted(receipt.unit_id for _, receipt in receipts) != sorted(unit.unit_id for unit in units):

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
+from scanner.catalogue.find_units import find_units
 from scanner.catalogue.plan import ScanConfig
-from scanner.catalogue.units import Unit, find_units
+from scanner.catalogue.units import Unit
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import read_card
-from scanner.scan.unit import open_unit
+from scanner.scan.open_unit import open_unit
 from scanner.sources.shards import ROWS_PER_SHARD, encode_shard, shard_table
 from scanner.vocabulary.geometry import GEOMETRIES, Geometry, Stamps
 from tests.benchmarks.crews import Crew
@@ -60,7 +61,7 @@ def made_night(name: str, scratch: Path, sizes: Sizes) -> Night:
 
 def stamps_of(unit: Unit, geometry: Geometry, n: int) -> Stamps:
     """Return the first `n` stamps of a unit, band to `[row, y, x]`."""
-    return next(open_unit(unit, geometry, n).batches()()).stamps
+    return next(open_unit(unit, geometry, n).batches).stamps
 
 
 def write_shard(folder: Path, number: int, ids: np.ndarray, stamps: Stamps, geometry: Geometry) -> None:

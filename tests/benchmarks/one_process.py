@@ -11,17 +11,18 @@ from uuid import uuid4
 import pyarrow.parquet as pq
 
 from infra.store.storage import probe
+from scanner.catalogue.find_units import find_units
 from scanner.catalogue.ledger import committed, pending, publish
 from scanner.catalogue.plan import ScanConfig, freeze, make_plan
 from scanner.catalogue.seal import seal
-from scanner.catalogue.units import Unit, find_units
+from scanner.catalogue.units import Unit
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import read_card
 from scanner.scan.scoring import open_scanner
-from scanner.scan.unit import scan_unit
 from scanner.workers.actors import thread_settings
 from tests.benchmarks.rates import Runs, peak_bytes, seconds_of
 from tests.benchmarks.sizes import CORES, FLAGSHIP, NIGHT
+from tests.scanner.scanned import scanned
 from tests.tiles import write_tile
 
 
@@ -30,12 +31,12 @@ def ledger_runs(units: list[Unit], name: str, rounds: int, scratch: Path) -> Run
     package = SHIPPED_DIR / name
     config = ScanConfig(candidate_threshold=read_card(package).candidate_threshold)
     scanner = open_scanner(package, config, 1)
-    scan_unit(units[0], scanner, NIGHT.isoformat())
+    scanned(units[0], scanner, NIGHT.isoformat())
 
     def once() -> float:
         root = str(scratch / uuid4().hex)
         tables = []
-        seconds_scan = seconds_of(lambda: tables.extend(scan_unit(unit, scanner, NIGHT.isoformat()) for unit in units))
+        seconds_scan = seconds_of(lambda: tables.extend(scanned(unit, scanner, NIGHT.isoformat()) for unit in units))
         seconds_plain = seconds_of(lambda: [pq.write_table(table, scratch / f"{uuid4().hex}.parquet") for table in tables])
 
         def with_protocol() -> None:
@@ -73,7 +74,7 @@ def _full_tile_here(tile: str, name: str) -> dict[str, float]:
     scanner = open_scanner(SHIPPED_DIR / name, ScanConfig(), 1)
     (unit,) = find_units(tile)
     begun = time.process_time()
-    scan_unit(unit, scanner, NIGHT.isoformat())
+    scanned(unit, scanner, NIGHT.isoformat())
     return {"core_s_full_tile": time.process_time() - begun, "peak_rss_gb_full_tile": peak_bytes() / 1e9}
 
 
@@ -82,7 +83,7 @@ def _memory_here(tiles: str, name: str, n_units: str) -> dict[str, float]:
     scanner = open_scanner(SHIPPED_DIR / name, ScanConfig(), CORES)
     resident = []
     for i in range(int(n_units)):
-        scan_unit(units[i % len(units)], scanner, NIGHT.isoformat())
+        scanned(units[i % len(units)], scanner, NIGHT.isoformat())
         resident.append(_resident_bytes())
     return {
         # Take the largest of ten units: memory rises and falls within a unit.

@@ -28,17 +28,18 @@ import numpy as np
 
 from infra.ray.cluster import ray_session
 from infra.settings import Settings
+from scanner.catalogue.find_units import find_units
 from scanner.catalogue.plan import ScanConfig
-from scanner.catalogue.units import Unit, find_units
+from scanner.catalogue.units import Unit
 from scanner.networks.engines import fast_precision, resolve_engine
 from scanner.networks.locate import find_package
 from scanner.scan.scoring import open_scanner
-from scanner.scan.unit import scan_unit
 from scanner.vocabulary.geometry import CHALLENGE
 from tests.benchmarks.crews import Crew
 from tests.benchmarks.nights import write_shard
 from tests.benchmarks.rates import Runs, core_ms, over, seconds_of, spreads
 from tests.benchmarks.sizes import CANDIDATES, CORES, NIGHT, Sizes
+from tests.scanner.scanned import scanned
 
 PUBLISHED = "wilde2022"
 """Name of the ensemble of the same weights that `lensscan models import-published` writes."""
@@ -135,7 +136,7 @@ def _said(folder: Path, command: list[str]) -> dict[str, Any]:
 def _threshold(units: list[Unit]) -> float:
     """Return the score that one cutout in a hundred reaches."""
     scanner = open_scanner(_package(), ScanConfig(sweep=False), CORES)
-    p_lens = np.concatenate([scan_unit(unit, scanner, NIGHT.isoformat())["p_lens"].to_numpy() for unit in units])
+    p_lens = np.concatenate([scanned(unit, scanner, NIGHT.isoformat())["p_lens"].to_numpy() for unit in units])
     return float(np.quantile(p_lens, 1 - CANDIDATES))
 
 

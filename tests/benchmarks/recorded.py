@@ -9,14 +9,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from scanner.catalogue.ledger import publish
+from scanner.catalogue.paths import unit_uri
 from scanner.catalogue.plan import ScanConfig, make_plan
-from scanner.catalogue.unitfile import unit_uri
 from scanner.catalogue.units import Unit
 from scanner.networks.package import read_card
 from scanner.scan.scoring import open_scanner
-from scanner.scan.unit import scan_unit
 from tests.benchmarks.nights import Night
 from tests.benchmarks.sizes import CORES, NIGHT
+from tests.scanner.scanned import scanned
 
 
 def differences(night: Night, theirs: Mapping[str, NDArray], *, has_sweep: bool) -> dict[str, float]:
@@ -54,6 +54,6 @@ def _catalogue(night: Night, config: ScanConfig, unit: Unit) -> pa.Table:
     """Scan and publish a unit; return its rows as read from its file."""
     plan = make_plan(NIGHT.isoformat(), read_card(night.package), config, [unit])
     root = str(night.scratch / f"catalogue-{uuid4().hex}")
-    table = scan_unit(unit, open_scanner(night.package, config, CORES), NIGHT.isoformat())
+    table = scanned(unit, open_scanner(night.package, config, CORES), NIGHT.isoformat())
     publish(table, unit, plan, root, attempt=uuid4().hex)
     return pq.read_table(unit_uri(root, plan.plan_id, unit.unit_id))

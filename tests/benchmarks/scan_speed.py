@@ -10,15 +10,15 @@ import numpy as np
 import torch
 
 from infra.ray.cluster import ray_session
+from scanner.catalogue.find_units import find_units
 from scanner.catalogue.ledger import publish
 from scanner.catalogue.plan import ScanConfig, make_plan
-from scanner.catalogue.units import find_units
 from scanner.networks.engines import fast_precision, resolve_engine
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_package
 from scanner.preprocess.network_inputs import network_input
+from scanner.scan.open_unit import open_unit
 from scanner.scan.scoring import open_scanner
-from scanner.scan.unit import open_unit, scan_unit
 from tests.benchmarks import one_process
 from tests.benchmarks.crews import Crew
 from tests.benchmarks.limit import LAYOUTS, Limits
@@ -38,6 +38,7 @@ from tests.benchmarks.rates import (
 )
 from tests.benchmarks.recorded import differences
 from tests.benchmarks.sizes import CANDIDATES, CORES, FLAGSHIP, NIGHT, SEVEN, SHORT, Sizes
+from tests.scanner.scanned import scanned
 from tests.tiles import write_tiles
 
 BATCH = 64
@@ -131,14 +132,18 @@ def stages_runs(night: Night) -> Runs:
     n_stamps = len(stamps["VIS"])
     inputs = sorted({(network.input_pixels, network.channels) for network in ensemble.card.networks}, key=str)
     plan = make_plan(NIGHT.isoformat(), ensemble, night.config, [unit])
-    table = scan_unit(unit, scanner, NIGHT.isoformat())
-    begin = open_unit(unit, ensemble.geometry, BATCH).begin
+    table = scanned(unit, scanner, NIGHT.isoformat())
+    reader = open_unit(unit, ensemble.geometry, BATCH).batches
+
+    def read_and_cut() -> int:
+        reader.restart()
+        return sum(batch.n_rows for batch in reader)
 
     def publish_once() -> None:
         publish(table, unit, plan, str(night.scratch / f"catalogue-{uuid4().hex}"), attempt=uuid4().hex)
 
     works: dict[str, tuple[Callable[[], object], int]] = {
-        "read_and_cut": (lambda: sum(batch.n_rows for batch in begin()), unit.n_rows),
+        "read_and_cut": (read_and_cut, unit.n_rows),
         "prepare_inputs": (lambda: [network_input(stamps, channels, n) for n, channels in inputs], n_stamps),
         "publish": (publish_once, unit.n_rows),
     }
@@ -195,7 +200,7 @@ def _against_the_limit(runs: Runs, night: Night) -> Runs:
 def _threshold(night: Night) -> float:
     """Return the score that one row in a hundred of some tiles reaches."""
     scanner = open_scanner(night.package, ScanConfig(), CORES)
-    tables = [scan_unit(unit, scanner, NIGHT.isoformat()) for unit in night.units["tiles"][:N_THRESHOLD_TILES]]
+    tables = [scanned(unit, scanner, NIGHT.isoformat()) for unit in night.units["tiles"][:N_THRESHOLD_TILES]]
     return float(np.quantile(np.concatenate([table["p_lens"].to_numpy() for table in tables]), 1 - CANDIDATES))
 
 

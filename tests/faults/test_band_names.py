@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from scanner.catalogue.units import find_units
+from scanner.catalogue.find_units import find_units
+from scanner.scan.manifest import score_manifest
 from scanner.scan.scoring import CutoutScanner
-from scanner.scan.unit import scan_unit, score_manifest
 from scanner.sources.tiles import discover_tiles
 from scanner.vocabulary.geometry import CHALLENGE
 from tests.scanner.scan.test_unit import MeanEnsemble
+from tests.scanner.scanned import scanned
 from tests.tiles import MER_BANDS, write_tile
 
 BANDS = tuple(CHALLENGE.grids)
@@ -30,7 +31,7 @@ def mosaic(folder, band):
 
 def scan(folder):
     (unit,) = find_units(str(folder))
-    return scan_unit(unit, CutoutScanner(MeanEnsemble()), "2026-11-24")
+    return scanned(unit, CutoutScanner(MeanEnsemble()), "2026-11-24")
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +95,7 @@ def test_mosaics_of_a_tile_are_found_by_band_name(tmp_path):
     assert sorted(tile.mosaics) == sorted(BANDS)
     (unit,) = find_units(str(tmp_path))
     turned = unit.model_copy(update={"files": dict(reversed(unit.files.items()))})
-    assert scan_unit(turned, CutoutScanner(MeanEnsemble()), "2026-11-24").equals(expected)
+    assert scanned(turned, CutoutScanner(MeanEnsemble()), "2026-11-24").equals(expected)
 
 
 @pytest.mark.fault(25)

@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from scanner.catalogue.units import find_units
+from scanner.catalogue.find_units import find_units
 from scanner.files.fits_image import read_band
+from scanner.scan.manifest import score_manifest
 from scanner.scan.scoring import CutoutScanner
-from scanner.scan.unit import scan_unit, score_manifest
 from scanner.sources.tile_batches import tile_cutouts
 from scanner.vocabulary.geometry import CHALLENGE, MER_10
 from scanner.vocabulary.rejections import RejectCode, Rejection
 from tests.scanner.mosaic_files import COMPRESSED, catalogue, header, make_tile, mosaic, write
 from tests.scanner.scan.test_unit import MeanEnsemble
+from tests.scanner.scanned import scanned
 from tests.tiles import MER_BANDS, write_tile
 
 TENTHS = range(1, 10)
@@ -88,7 +89,7 @@ def test_a_truncated_mosaic_rejects_every_row_of_its_unit(tmp_path):
     (path,) = tmp_path.glob(f"*-{MER_BANDS['J']}_*")
     for _ in cuts(path):
         (unit,) = find_units(str(tmp_path))
-        rows = scan_unit(unit, CutoutScanner(MeanEnsemble()), "2026-11-24").to_pylist()
+        rows = scanned(unit, CutoutScanner(MeanEnsemble()), "2026-11-24").to_pylist()
         assert len(rows) == 7
         check_rejected(rows, {RejectCode.FITS_TRUNCATED})
 

@@ -11,7 +11,8 @@ from astropy.io import fits
 
 from flows.commands.plan import describe_plan
 from scanner.catalogue.audit.reconcile import reconcile
-from scanner.catalogue.plan import PlanError, ScanConfig, build_plan, find_plans, load_plan
+from scanner.catalogue.plan import ScanConfig, build_plan, find_plans, load_plan
+from scanner.catalogue.units import PlanError
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.workers.run import scan_night
 from tests.faults.harness.harm import assert_none, compare

@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from scanner.catalogue.units import PlanError, find_units
+from scanner.catalogue.find_units import find_units
+from scanner.catalogue.units import PlanError
 from scanner.files.parquet_checked import BadParquetError, ParquetInput
 from scanner.sources.manifests import read_manifest
 from scanner.sources.shards import open_shard, shard_ids

@@ -7,10 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from scanner.catalogue.units import find_units
+from scanner.catalogue.find_units import find_units
 from scanner.files.parquet_checked import MAX_FOOTER_BYTES
 from scanner.scan.scoring import CutoutScanner
-from scanner.scan.unit import scan_unit
 from scanner.sources.manifests import read_manifest
 from scanner.sources.shards import encode_shard
 from tests.faults.harness.parquet_bombs import (
@@ -28,6 +27,7 @@ from tests.faults.harness.parquet_bombs import (
 )
 from tests.faults.harness.sandbox import sandboxed
 from tests.scanner.scan.test_unit import MeanEnsemble
+from tests.scanner.scanned import scanned
 
 
 def shard_bombs():
@@ -96,7 +96,7 @@ def test_a_shard_with_oversized_pages_is_rejected(tmp_path, kind):
     good = encode_shard(shard())
     (tmp_path / "x.parquet").write_bytes(with_page(good, "H", 2**31 - 1, kind=kind))
     (unit,) = find_units(str(tmp_path))
-    rows = scan_unit(unit, CutoutScanner(MeanEnsemble()), "2026-11-24").to_pylist()
+    rows = scanned(unit, CutoutScanner(MeanEnsemble()), "2026-11-24").to_pylist()
     assert [row["status"] for row in rows] == ["rejected:shard_damaged"] * 3
     assert all("H: a page must unpack to at most" in row["detail"] and row["p_lens"] is None for row in rows)
 

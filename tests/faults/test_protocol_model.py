@@ -18,9 +18,11 @@ from infra.store.storage import CreateOutcome, create_if_absent, list_files, rea
 from scanner.catalogue import ledger
 from scanner.catalogue.ledger import Outcome, PublishError, committed, pending, publish
 from scanner.catalogue.outcomes import candidate_mask
-from scanner.catalogue.plan import PlanError, freeze, load_plan
+from scanner.catalogue.paths import unit_uri
+from scanner.catalogue.plan import freeze, load_plan
 from scanner.catalogue.seal import SealError, load_seal, seal
-from scanner.catalogue.unitfile import decode_unit, unit_uri
+from scanner.catalogue.unitfile import decode_unit
+from scanner.catalogue.units import PlanError
 from tests.faults.harness import crash_points
 from tests.faults.harness.crash_points import STEPS, Crash
 from tests.scanner.catalogue_parts import plan_of, random_scores, scores

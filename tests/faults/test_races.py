@@ -14,7 +14,6 @@ from scanner.catalogue.ledger import Outcome, publish
 from scanner.catalogue.plan import build_plan, freeze
 from scanner.catalogue.seal import seal
 from scanner.scan.scoring import CutoutScanner
-from scanner.scan.unit import scan_unit
 from tests.conftest import BUCKET
 from tests.faults.harness import patience
 from tests.faults.harness.night import (
@@ -29,6 +28,7 @@ from tests.faults.harness.night import (
     small_night,
     start,
 )
+from tests.scanner.scanned import scanned
 from tests.servers import free_port, http_status, stop, wait_for
 
 N_UNITS = 50
@@ -83,7 +83,7 @@ def race(inputs, root_uri, attempt, barrier, receipts, in_step):
     """Score all units, publish them at the same time as the other runs (step by step if `in_step`), and seal."""
     plan = build_plan(str(inputs), NIGHT, PixelEnsemble(), CONFIG)
     scanner = CutoutScanner(PixelEnsemble(), CONFIG.batch_size)
-    tables = [scan_unit(unit, scanner, NIGHT) for unit in plan.units]
+    tables = [scanned(unit, scanner, NIGHT) for unit in plan.units]
     barrier.wait()
     freeze(plan, root_uri)
     found = []

@@ -18,16 +18,17 @@ from infra.store.storage import (
     read_exact,
     s3_filesystem,
 )
-from scanner.catalogue.units import find_units
+from scanner.catalogue.find_units import find_units
+from scanner.catalogue.unit_inputs import InputChangedError
 from scanner.scan.score_table import ScanError
 from scanner.scan.scoring import CutoutScanner
-from scanner.scan.unit import scan_unit
 from scanner.sources.shards import encode_shard, shard_table
 from scanner.vocabulary.geometry import CHALLENGE
 from tests.faults.harness import harm
 from tests.faults.harness.patience import busyness
 from tests.faults.harness.s3_proxy import Cut, Drip, First, Rule, Short, Status, Zeros
 from tests.scanner.scan.test_unit import MeanEnsemble
+from tests.scanner.scanned import scanned
 from tests.tiles import write_tile
 
 pytestmark = pytest.mark.server
@@ -196,7 +197,7 @@ def shard(tmp_path_factory):
 
 
 def scores(unit):
-    return scan_unit(unit, CutoutScanner(MeanEnsemble(), 4), NIGHT)
+    return scanned(unit, CutoutScanner(MeanEnsemble(), 4), NIGHT)
 
 
 @pytest.fixture(params=["tile", "shard"])
@@ -221,7 +222,7 @@ def test_bytes_damaged_once_in_transit_change_no_score(proxy, stored, fault, in_
     begun = time.monotonic()
     try:
         found = scores(unit)
-    except (ScanError, StorageError):
+    except (InputChangedError, ScanError, StorageError):
         # A shard is checked before the Parquet reader gets it; the unit is scanned again.
         assert unit.kind == "shard"
         found = scores(unit)
@@ -238,7 +239,7 @@ def test_bytes_always_damaged_in_transit_are_never_scored(proxy, stored, fault, 
     proxy.set_rules(Rule(fault, "GET", PIXELS))
     try:
         found = scores(unit)
-    except (ScanError, StorageError):
+    except (InputChangedError, ScanError, StorageError):
         assert unit.kind == "shard"
     else:
         statuses = set(found["status"].to_pylist())
@@ -283,7 +284,8 @@ def test_a_unit_replaced_while_read_is_not_scored(proxy, stored, in_ranges):
         Rule(First(lambda: None), "GET", uri[-30:], times=2),
         Rule(First(lambda: replace(uri, whole[::-1])), "GET", uri[-30:], times=1),
     )
-    with pytest.raises((ScanError, StorageError), match=r"changed (since the plan was made; plan again|while it was read)"):
+    either = r"changed (since the plan was made; plan again|while it was read)"
+    with pytest.raises((InputChangedError, ScanError, StorageError), match=either):
         scores(unit)
 
 

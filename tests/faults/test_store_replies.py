@@ -245,7 +245,7 @@ def test_a_burst_of_throttling_causes_few_requests(proxy, s3, measured):
     begun = time.monotonic()
 
     def insist(uri):
-        """Retry after a pause, as a run does, whose circuit waits after a failure."""
+        """Retry after a pause, as a run does, which waits after a failure."""
         while True:
             try:
                 create_if_absent(uri, b"x", "1")

@@ -8,11 +8,11 @@ import pytest
 from astropy.io import fits
 
 from infra.store.storage import StorageError, create_if_absent, info, join, read_blocks, read_exact
-from scanner.catalogue.units import find_units
+from scanner.catalogue.find_units import find_units
 from scanner.scan.scoring import CutoutScanner
-from scanner.scan.unit import scan_unit
 from tests.faults.harness.s3_proxy import Fault, Rule, Zeros, s3_proxy
 from tests.scanner.scan.test_unit import MeanEnsemble
+from tests.scanner.scanned import scanned
 from tests.tiles import write_tile
 
 pytestmark = [pytest.mark.server, pytest.mark.fault(19)]
@@ -74,7 +74,7 @@ def test_zeros_in_mosaics_without_datasum_are_never_scored(proxy, s3, tmp_path, 
     (unit,) = find_units(s3)
 
     def scan():
-        return scan_unit(unit, CutoutScanner(MeanEnsemble()), "2026-11-24")
+        return scanned(unit, CutoutScanner(MeanEnsemble()), "2026-11-24")
 
     golden, n_runs, n_refused = scan(), 12, 0
     for seed in range(n_runs):
@@ -97,6 +97,6 @@ def test_datasum_reveals_zeros_without_a_store_checksum(proxy, s3, tmp_path, mon
     monkeypatch.setattr("infra.store.s3.STREAM_BYTES", 2**17)
     (unit,) = find_units(s3)
     proxy.set_rules(Rule(NoChecksum(), "HEAD"), Rule(Zeros(), "GET", "MOSAIC-NIR-H"))
-    table = scan_unit(unit, CutoutScanner(MeanEnsemble()), "2026-11-24")
+    table = scanned(unit, CutoutScanner(MeanEnsemble()), "2026-11-24")
     assert set(table["status"].to_pylist()) == {"rejected:fits_unreadable"}
     assert "DATASUM" in table["detail"][0].as_py()

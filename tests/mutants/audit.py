@@ -107,11 +107,11 @@ DEFECTS = (
     ),
     Defect(
         "M49",
-        "scanner/workers/recovery.py",
+        "scanner/workers/retry_state.py",
         "A unit may leave out a hundred times as many rows.",
         "MAX_ROWS_LEFT_OUT = 16\n",
         "MAX_ROWS_LEFT_OUT = 1600\n",
-        ("tests/scanner/workers/test_recovery.py",),
+        ("tests/scanner/workers/test_retry_state.py",),
     ),
     Defect(
         "M50",

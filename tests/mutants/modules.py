@@ -67,7 +67,7 @@ MODULES = (
         ),
     ),
     Module("scanner/workers/dispatch.py", ("tests/scanner/workers/test_dispatch.py", "tests/scanner/workers/test_run.py")),
-    Module("scanner/workers/recovery.py", ("tests/scanner/workers/test_recovery.py",)),
+    Module("scanner/workers/retry_state.py", ("tests/scanner/workers/test_retry_state.py",)),
     Module("scanner/scan/prescreen.py", ("tests/scanner/scan/test_prescreen.py", "tests/scanner/scan/test_best_candidates.py")),
     Module("scanner/explain/occlusion.py", ("tests/scanner/explain/test_occlusion.py",)),
     Module(

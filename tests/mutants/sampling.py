@@ -60,7 +60,7 @@ SAMPLED_AS = {
     "scanner/catalogue/audit/verify.py": "scanner/catalogue/verify.py",
     "infra/store/storage.py": "infra/storage.py",
     "scanner/workers/dispatch.py": "scanner/dispatch.py",
-    "scanner/workers/recovery.py": "scanner/recovery.py",
+    "scanner/workers/retry_state.py": "scanner/recovery.py",
     "scanner/scan/prescreen.py": "scanner/sweep.py",
     "training/evaluation/metrics.py": "training/metrics.py",
     "scanner/scan/unit.py": "scanner/scan.py",

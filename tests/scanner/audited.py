@@ -28,7 +28,8 @@ class Audited:
         """Commit the pending units; the scores depend on the object alone."""
         for unit in pending(self.plan, self.root):
             if only is None or unit.unit_id in only:
-                publish(scores_of(IDS[unit.unit_id]), unit, self.plan, self.root, f"try-{unit.unit_id}")
+                own = [i for i in IDS[unit.unit_id] if i not in unit.owned_elsewhere]
+                publish(scores_of(own), unit, self.plan, self.root, f"try-{unit.unit_id}")
 
     def seal(self):
         return seal(self.plan, self.root)

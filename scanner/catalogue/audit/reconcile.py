@@ -16,16 +16,15 @@ from scanner.catalogue.candidates import candidates_of, encode_candidates, file_
 from scanner.catalogue.columns import candidate_schema, network_names
 from scanner.catalogue.maps import with_map_digests
 from scanner.catalogue.outcomes import SCORED, count_statuses
+from scanner.catalogue.paths import candidates_path, unit_id_of, unit_uri, units_uri
 from scanner.catalogue.plan import Plan
-from scanner.catalogue.planned_ids import InputGoneError, planned_ids
-from scanner.catalogue.seal import Seal, SealError, candidates_path, load_seal
+from scanner.catalogue.seal import Seal, SealError, load_seal
+from scanner.catalogue.unit_inputs import InputChangedError, planned_ids
 from scanner.catalogue.unitfile import (
     UnitFileError,
     decode_unit,
     is_as_written,
     unit_files,
-    unit_uri,
-    units_uri,
 )
 from scanner.catalogue.units import MAX_EXAMPLES, Frozen, Ids, Unit
 
@@ -109,7 +108,7 @@ class _Count:
         """Schema of the candidate file."""
         # Read these before the units: if a seal or candidates exist, all units existed before.
         self._seal = self._load_seal()
-        self._has_candidates = exists(join(root_uri, candidates_path(plan)))
+        self._has_candidates = exists(join(root_uri, candidates_path(plan.night, plan.plan_id)))
 
     def all(self, progress: Progress) -> Reconciliation:
         plan, sets = self._plan, self._sets
@@ -151,8 +150,8 @@ class _Count:
             self._damaged.append(str(error))
             return None
 
-    def _add_planned(self, i: int, planned: Ids | InputGoneError) -> None:
-        if isinstance(planned, InputGoneError):
+    def _add_planned(self, i: int, planned: Ids | InputChangedError) -> None:
+        if isinstance(planned, InputChangedError):
             self._unavailable.append(str(planned))
         else:
             self._sets.add_planned(i, planned)
@@ -193,12 +192,12 @@ class _Count:
         self._statuses.update(count_statuses(table))
 
     def _extra_files(self) -> list[str]:
-        names = {f"{unit.unit_id}.parquet" for unit in self._plan.units}
-        files = list_files(units_uri(self._root, self._plan.plan_id))
-        return [file.uri for file in files if file.uri.rpartition(f"/plan={self._plan.plan_id}/")[2] not in names]
+        unit_ids, plan_id = {unit.unit_id for unit in self._plan.units}, self._plan.plan_id
+        files = list_files(units_uri(self._root, plan_id))
+        return [file.uri for file in files if unit_id_of(file.uri, plan_id) not in unit_ids]
 
     def _compare_candidates(self) -> tuple[Difference, Difference]:
-        uri = join(self._root, candidates_path(self._plan))
+        uri = join(self._root, candidates_path(self._plan.night, self._plan.plan_id))
         schema = self._schema or candidate_schema(())
         for rows in ("in_units", "in_file"):
             self._sets.add_rows(rows, with_map_digests(schema.empty_table()))
@@ -218,10 +217,10 @@ class _Count:
             has_file = False
         missing, extra = self._sets.rows_lacking("in_units", "in_file"), self._sets.rows_lacking("in_file", "in_units")
         if has_file and self._seal and self._seal.candidates_sha256 != sha256_bytes(data := read_bytes(uri)):
-            self._blame_for_digest(uri, data, are_right=not missing.n and not extra.n)
+            self._report_digest_mismatch(uri, data, are_right=not missing.n and not extra.n)
         return missing, extra
 
-    def _blame_for_digest(self, uri: str, data: bytes, *, are_right: bool) -> None:
+    def _report_digest_mismatch(self, uri: str, data: bytes, *, are_right: bool) -> None:
         """Report the candidate file or the seal as wrong, because their digests differ and the file is readable.
 
         The seal is wrong if the file holds the candidates of the units (`are_right`) and its rows encode to the same bytes.
@@ -245,16 +244,16 @@ class _Count:
             "n_rows": self._plan.n_rows,
             "rows_by_status": dict(self._statuses),
             "n_candidates": self._n_candidates,
-            "candidates_path": candidates_path(self._plan),
+            "candidates_path": candidates_path(self._plan.night, self._plan.plan_id),
             "units": self._sha256s,
         }
         return [name for name, value in counted.items() if getattr(self._seal, name) != value] + self._wrong_digests
 
 
-def _planned(unit: Unit) -> Ids | InputGoneError:
+def _planned(unit: Unit) -> Ids | InputChangedError:
     try:
         return planned_ids(unit)
-    except InputGoneError as error:
+    except InputChangedError as error:
         return error
 
 

@@ -6,9 +6,9 @@ from infra.errors import LensscanError
 from infra.provenance import sha256_bytes
 from infra.store.removal import remove
 from infra.store.storage import CreateOutcome, create_if_absent, exists, info, read_bytes
-from scanner.catalogue.audit.quarantine import DAMAGED, SUPERSEDED, quarantine_uri
+from scanner.catalogue.audit.quarantine import DAMAGED, SUPERSEDED
 from scanner.catalogue.audit.verify import Fault, Part, Progress, Verification, verify_plan
-from scanner.catalogue.seal import seal_uri
+from scanner.catalogue.paths import quarantine_uri, seal_uri
 
 _ORDER = (Part.SEAL, Part.CANDIDATES, Part.UNIT, Part.STRAY, Part.PLAN)
 """Order of removal, referring files first: wherever a repair is interrupted, a sealed plan never lacks a file."""

@@ -8,27 +8,40 @@ from enum import StrEnum
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from infra.provenance import canonical_json, sha256_bytes
+from infra.provenance import sha256_bytes
 from infra.store.storage import join, list_files, read_bytes, read_many
-from scanner.catalogue.audit.quarantine import Condemned
+from scanner.catalogue.audit.quarantine import QuarantineIndex
 from scanner.catalogue.candidates import Candidates, are_equal, encode_candidates, file_schema, groups_of, open_candidates
-from scanner.catalogue.plan import Plan, PlanError, load_plan, plan_ids, plan_uri
-from scanner.catalogue.seal import Seal, SealError, Tally, candidates_path, load_seal, seal_uri
+from scanner.catalogue.paths import (
+    CANDIDATES,
+    SEALS,
+    UNITS,
+    candidates_name,
+    candidates_path,
+    path_below,
+    plan_id_of,
+    plan_id_of_unit,
+    plan_uri,
+    seal_uri,
+    unit_id_of,
+    unit_uri,
+    units_uri,
+)
+from scanner.catalogue.plan import Plan, load_plan, plan_ids
+from scanner.catalogue.seal import Seal, SealError, Tally, load_seal
 from scanner.catalogue.unitfile import (
     UnitFileError,
     decode_unit,
     encode_again,
     is_as_written,
     unit_files,
-    unit_uri,
-    units_uri,
 )
-from scanner.catalogue.units import Unit
+from scanner.catalogue.units import PlanError, Unit
 
 Progress = Callable[[int, int], None]
 """Callback that gets the number of units done and the number of all units."""
 
-_CONDEMNED = "is damaged: an interrupted repair has copied it to quarantine"
+_IN_QUARANTINE = "is damaged: an interrupted repair has copied it to quarantine"
 
 
 class Part(StrEnum):
@@ -74,37 +87,37 @@ def verify_plan(plan_id: str, root_uri: str, *, deep: bool = False, progress: Pr
     Raises:
         StorageError: the store failed, so the state of the files is unknown.
     """
-    return _Look(plan_id, root_uri, deep=deep).at_all(progress)
+    return _PlanVerifier(plan_id, root_uri, deep=deep).run(progress)
 
 
 def files_of_no_plan(root_uri: str) -> list[str]:
     """Return files among units, candidates and seals that belong to no plan of the catalogue, although readers see them."""
     plans = set(plan_ids(root_uri))
-    candidates = {_candidates_name(plan_id, root_uri) for plan_id in plans}
+    candidates = {_candidates_below(plan_id, root_uri) for plan_id in plans}
     known = {
-        "units": lambda uri: uri.rpartition("/units/plan=")[2].partition("/")[0] in plans,
-        "candidates": lambda uri: bool({uri.rpartition("/candidates/")[2], uri.rpartition("/")[2]} & candidates),
-        "seals": lambda uri: uri.rpartition("/")[2].removesuffix(".json") in plans,
+        UNITS: lambda uri: plan_id_of_unit(uri) in plans,
+        CANDIDATES: lambda uri: bool({path_below(uri, CANDIDATES), uri.rpartition("/")[2]} & candidates),
+        SEALS: lambda uri: plan_id_of(uri) in plans,
     }
     return [file.uri for folder, owned in known.items() for file in list_files(join(root_uri, folder)) if not owned(file.uri)]
 
 
-def _candidates_name(plan_id: str, root_uri: str) -> str:
+def _candidates_below(plan_id: str, root_uri: str) -> str:
     """Return the path of a plan's file below the candidates folder; its last part alone if the plan cannot be read."""
     try:
-        return candidates_path(load_plan(root_uri, plan_id)).partition("/")[2]
+        return candidates_path(load_plan(root_uri, plan_id).night, plan_id).partition("/")[2]
     except PlanError:
-        return f"{plan_id[:16]}.parquet"
+        return candidates_name(plan_id)
 
 
-class _Look:
+class _PlanVerifier:
     """One check of a plan's files, in an order in which a concurrent scan or sealing causes no false alarm."""
 
     def __init__(self, plan_id: str, root_uri: str, *, deep: bool) -> None:
         self._root = root_uri
         self._found = Verification(plan_id)
         self._plan = self._read_plan()
-        self._condemned = Condemned(root_uri)
+        self._quarantine = QuarantineIndex(root_uri)
         # Read these before the units: if a seal or candidates exist, all units existed before.
         self._seal = self._read_seal()
         uri = self._found.candidates_uri = self._candidates_uri()
@@ -113,26 +126,22 @@ class _Look:
         self._is_complete = True
         """Whether every unit exists and has no fault."""
 
-    def at_all(self, progress: Progress | None) -> Verification:
-        self._at_units(progress or (lambda _done, _total: None))
+    def run(self, progress: Progress | None) -> Verification:
+        self._check_units(progress or (lambda _done, _total: None))
         candidates = self._tally.candidates if self._tally and self._is_complete else None
-        self._at_candidates(candidates)
-        self._at_seal(candidates)
-        self._at_strays()
+        self._check_candidates(candidates)
+        self._check_seal(candidates)
+        self._check_strays()
         return self._found
 
     def _read_plan(self) -> Plan | None:
         uri = plan_uri(self._root, self._found.plan_id)
         data = self._read(uri)
         try:
-            plan = load_plan(self._root, self._found.plan_id)
+            return load_plan(self._root, self._found.plan_id)
         except PlanError as error:
             self._add(Part.PLAN, uri, str(error), data)
             return None
-        if data != canonical_json(plan.model_dump(mode="json")):
-            # For example 1E-05 for 1e-05: a scan would not accept the file as its plan.
-            self._add(Part.PLAN, uri, "is not written in the canonical form of a plan", data)
-        return plan
 
     def _read_seal(self) -> Seal | None:
         uri = seal_uri(self._root, self._found.plan_id)
@@ -145,10 +154,10 @@ class _Look:
 
     def _candidates_uri(self) -> str | None:
         if self._plan:
-            return join(self._root, candidates_path(self._plan))
+            return join(self._root, candidates_path(self._plan.night, self._plan.plan_id))
         return join(self._root, self._seal.candidates_path) if self._seal else None
 
-    def _at_units(self, progress: Progress) -> None:
+    def _check_units(self, progress: Progress) -> None:
         sealed = self._seal.units if self._seal else {}
         names = [unit.unit_id for unit in self._plan.units] if self._plan else list(sealed)
         units = self._plan.units if self._plan else [None] * len(names)
@@ -166,8 +175,8 @@ class _Look:
     def _wrong_with_unit(self, data: bytes | None, unit: Unit | None, sealed: str | None, uri: str) -> str | None:
         if data is None:
             return "is missing, though the plan was sealed" if self._seal or self._candidates else None
-        if self._condemned.has(uri, sha256_bytes(data)):
-            return _CONDEMNED
+        if self._quarantine.holds_damaged(uri, sha256_bytes(data)):
+            return _IN_QUARANTINE
         if self._tally is None or self._plan is None or unit is None:
             why = _wrong_bytes(data, sealed, lambda: None)
             return why if sealed or unit is None else _wrong_count(data, unit)
@@ -180,7 +189,7 @@ class _Look:
             return str(error)
         return why
 
-    def _at_candidates(self, candidates: Candidates | None) -> None:
+    def _check_candidates(self, candidates: Candidates | None) -> None:
         uri, data = self._found.candidates_uri, self._candidates
         if uri is None or (data is None and self._seal is None):
             return
@@ -190,14 +199,14 @@ class _Look:
     def _wrong_with_candidates(self, data: bytes | None, candidates: Candidates | None) -> str | None:
         if data is None:
             return "is missing, though the plan is sealed"
-        if self._condemned.has(self._found.candidates_uri or "", sha256_bytes(data)):
-            return _CONDEMNED
+        if self._quarantine.holds_damaged(self._found.candidates_uri or "", sha256_bytes(data)):
+            return _IN_QUARANTINE
         sealed = self._seal.candidates_sha256 if self._seal else None
         if self._tally is None or self._plan is None:
             return _wrong_bytes(data, sealed, lambda: None)
         return _wrong_when_read(data, candidates, sealed, self._plan.code_version)
 
-    def _at_seal(self, candidates: Candidates | None) -> None:
+    def _check_seal(self, candidates: Candidates | None) -> None:
         """Check the seal against the plan and, if all files were read, against the seal that they give now."""
         if self._seal is None or self._plan is None:
             return
@@ -218,19 +227,15 @@ class _Look:
             uri = seal_uri(self._root, self._found.plan_id)
             self._add(Part.SEAL, uri, f"does not fit the plan or its files: {', '.join(sorted(wrong))}", self._read(uri))
 
-    def _at_strays(self) -> None:
+    def _check_strays(self) -> None:
         if self._plan is None:
             return
-        names = {f"{unit.unit_id}.parquet" for unit in self._plan.units}
-        for file in list_files(self._units_uri):
-            below = file.uri.rpartition(f"/plan={self._plan.plan_id}/")[2]
-            if below not in names:
-                uri = join(self._units_uri, below)
+        unit_ids = {unit.unit_id for unit in self._plan.units}
+        folder = units_uri(self._root, self._plan.plan_id)
+        for file in list_files(folder):
+            if unit_id_of(file.uri, self._plan.plan_id) not in unit_ids:
+                uri = join(folder, path_below(file.uri, units_uri("", self._plan.plan_id)))
                 self._add(Part.STRAY, uri, "is not a unit of the plan", self._read(uri))
-
-    @property
-    def _units_uri(self) -> str:
-        return units_uri(self._root, self._found.plan_id)
 
     def _read(self, uri: str) -> bytes | None:
         try:

@@ -17,15 +17,16 @@ import pyarrow.parquet as pq
 from infra.provenance import sha256_bytes
 from infra.store.storage import list_files, read_bytes
 from scanner.catalogue.ledger import committed, pending, publish
-from scanner.catalogue.plan import Plan, ScanConfig, build_plan, freeze, load_plan, plan_uri
-from scanner.catalogue.seal import SealReport, load_seal, seal, seal_uri
-from scanner.catalogue.unitfile import read_unit, unit_uri
+from scanner.catalogue.paths import plan_uri, seal_uri, unit_uri
+from scanner.catalogue.plan import Plan, ScanConfig, build_plan, freeze, load_plan
+from scanner.catalogue.seal import SealReport, load_seal, seal
+from scanner.catalogue.unitfile import read_unit
 from scanner.networks.ensemble import EnsembleScores
 from scanner.scan.scoring import CutoutScanner
-from scanner.scan.unit import open_unit, scan_open_unit
 from scanner.sources.shards import encode_shard, shard_table
 from scanner.vocabulary.geometry import MER_10
 from tests.faults.harness import crash_points, harm, patience
+from tests.scanner.scanned import scanned
 
 NIGHT = "2026-11-24"
 CONFIG = ScanConfig(candidate_threshold=0.5, batch_size=2)
@@ -99,7 +100,7 @@ def scan_and_publish(unit, plan, root_uri, log=None):
     if done is not None:
         return done
     scanner = CutoutScanner(PixelEnsemble(), plan.config.batch_size)
-    table = scan_open_unit(open_unit(unit, scanner.geometry, scanner.batch_size), scanner, plan.night)
+    table = scanned(unit, scanner, plan.night)
     note(log, "scored")
     return publish(table, unit, plan, root_uri, uuid4().hex)
 

@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scanner.catalogue.units import PlanError, find_units
+from scanner.catalogue.find_units import find_units
+from scanner.catalogue.units import PlanError
 from scanner.sources.manifests import ManifestError, read_manifest
 from scanner.sources.shards import open_shard, shard_table
 from scanner.vocabulary.geometry import CHALLENGE

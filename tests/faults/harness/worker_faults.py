@@ -6,11 +6,15 @@ On a CPU without bfloat16, the worker sweeps nevertheless: in float32, over pixe
 import ctypes
 import os
 import signal
+import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from infra import steps
+from infra.steps import Step
 from infra.store import s3_client
 from scanner.networks.engines import fast_precision
 from scanner.networks.ensemble import Ensemble
@@ -20,8 +24,8 @@ from scanner.workers import actors
 
 MARK = np.float32(54272.0)
 """Value of the first VIS pixel of a row with a fault; bfloat16 holds it exactly."""
-CRASH_STEPS = ("committed", "open_unit_without", "scan_open_unit", "publish")
-"""Functions that a worker calls for a unit, in this order; the worker crashes just after one of them."""
+CRASH_STEPS = (Step.LOOK, Step.OPENED, Step.SCORED, Step.CREATED)
+"""Steps of a unit, in this order, at which a worker crashes; the last comes after its commit."""
 
 
 class FaultyScanner(actors.UnitScanner):
@@ -29,20 +33,28 @@ class FaultyScanner(actors.UnitScanner):
 
     def __init__(self, *args, **kwargs):
         for step in filter(None, os.environ.get("FAULT_CRASH_AFTER", "").split(",")):
-            _crash_after(step)
+            steps.listen(partial(_crash_at, step))
         if os.environ.get("FAULT_ROW"):
             _spoil_rows(os.environ["FAULT_ROW"])
         if os.environ.get("FAULT_READER"):
             _spoil_reader()
-        if os.environ.get("FAULT_SLOW_S"):
-            _slow_down(float(os.environ["FAULT_SLOW_S"]))
         if os.environ.get("FAULT_STORE_TRIES"):
             s3_client.REQUEST_TRIES = int(os.environ["FAULT_STORE_TRIES"])
-        if os.environ.get("FAULT_TELL_INSIDE"):
-            _tell_inside(Path(os.environ["FAULT_TELL_INSIDE"]))
         if fast_precision("auto") is None:
             _sweep_nevertheless()
         super().__init__(*args, **kwargs)
+        if os.environ.get("FAULT_TELL_INSIDE"):
+            steps.listen(partial(_tell_inside, Path(os.environ["FAULT_TELL_INSIDE"])))
+        if os.environ.get("FAULT_SLOW_S"):
+            self._computing = _SlowLock(float(os.environ["FAULT_SLOW_S"]))
+
+    def try_rows(self, task):
+        """Do the trial without a file that says that the unit is open: a trial publishes nothing."""
+        _TRIAL.is_running = True
+        try:
+            super().try_rows(task)
+        finally:
+            _TRIAL.is_running = False
 
 
 def happens_once(name):
@@ -54,16 +66,11 @@ def happens_once(name):
     return True
 
 
-def _crash_after(step):
-    function = getattr(actors, step)
-
-    def crashing(*args, **kwargs):
-        result = function(*args, **kwargs)
-        if happens_once(f"crashed-{step}"):
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
-
-    setattr(actors, step, crashing)
+def _crash_at(fatal, step, _subject):
+    if step == fatal and happens_once(f"crashed-{step}"):
+        os.kill(os.getpid(), signal.SIGKILL)
+        # The signal may reach another thread first.
+        time.sleep(60)
 
 
 def _spoil_rows(fault):
@@ -90,30 +97,30 @@ def _spoil_reader():
     ShardRows.pieces = faulty
 
 
-def _slow_down(seconds):
-    """Delay every unit between opening and scoring it."""
-    scan = actors.scan_open_unit
+class _SlowLock:
+    """The lock of a worker that scores one unit at a time; it delays every unit between opening and scoring it."""
 
-    def slow(*args, **kwargs):
-        time.sleep(seconds)
-        return scan(*args, **kwargs)
+    def __init__(self, seconds):
+        self._lock, self._seconds = threading.Lock(), seconds
 
-    actors.scan_open_unit = slow
+    def __enter__(self):
+        self._lock.acquire()
+        time.sleep(self._seconds)
+
+    def __exit__(self, *_):
+        self._lock.release()
 
 
-def _tell_inside(folder):
+_TRIAL = threading.local()
+
+
+def _tell_inside(folder, step, unit_id):
     """Keep a file `PID UNIT` while a unit is open and not published: the oldest unit, or one that is read ahead."""
-    begin, finish = actors.open_unit_without, actors.publish
-
-    def opening(unit, *args, **kwargs):
-        (folder / f"{os.getpid()} {unit.unit_id}").touch()
-        return begin(unit, *args, **kwargs)
-
-    def publishing(table, unit, *args, **kwargs):
-        (folder / f"{os.getpid()} {unit.unit_id}").unlink()
-        return finish(table, unit, *args, **kwargs)
-
-    actors.open_unit_without, actors.publish = opening, publishing
+    path = folder / f"{os.getpid()} {unit_id}"
+    if step is Step.OPENED and not getattr(_TRIAL, "is_running", False):
+        path.touch()
+    elif step is Step.ENCODED:
+        path.unlink()
 
 
 class _Rounded:

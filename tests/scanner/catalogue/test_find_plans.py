@@ -1,12 +1,17 @@
 """Find plans at a root by the beginning of their id or by night, and units of a plan by their id."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
+from infra.provenance import sha256_bytes
+from infra.store.storage import create_if_absent
 from scanner.catalogue import plan as plans
-from scanner.catalogue.plan import PlanError, ScanConfig, check_night, find_plans, freeze, load_plan, make_plan, plan_ids
+from scanner.catalogue.paths import plan_uri
+from scanner.catalogue.plan import ScanConfig, check_night, find_plans, freeze, load_plan, make_plan, plan_ids
+from scanner.catalogue.units import PlanError
 from tests.scanner.catalogue_parts import NIGHT, EnsembleName, plan_of, unit_of
 
 OTHER_NIGHT = "2026-11-25"
@@ -64,9 +69,22 @@ def test_a_root_without_plans_and_two_filters_are_refused(tmp_path):
 
 
 def test_a_file_that_is_not_a_plan_is_refused(tmp_path):
-    store(tmp_path, "ab")
-    with pytest.raises(PlanError, match=r"plans/ab\.json: not a plan: Field required"):
-        load_plan(str(tmp_path), "ab")
+    data = b'{"night": "2026-01-02"}'
+    plan_id = sha256_bytes(data)
+    create_if_absent(plan_uri(str(tmp_path), plan_id), data, "1")
+    with pytest.raises(PlanError, match=rf"plans/{plan_id}\.json: not a plan: Field required"):
+        load_plan(str(tmp_path), plan_id)
+
+
+def test_a_plan_of_another_version_keeps_its_id(tmp_path):
+    """The digest is over the stored bytes: another version may have written fewer fields, and spaces."""
+    plan = plan_of({"a": [1]})
+    content = plan.model_dump(mode="json")
+    del content["config"]["maps_per_unit"]
+    data = json.dumps(content).encode()
+    plan_id = sha256_bytes(data)
+    create_if_absent(plan_uri(str(tmp_path), plan_id), data, "1")
+    assert load_plan(str(tmp_path), plan_id) == plan.model_copy(update={"plan_id": plan_id})
 
 
 def test_a_plan_returns_units_by_id_or_none():

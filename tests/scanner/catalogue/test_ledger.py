@@ -11,8 +11,9 @@ from infra.provenance import sha256_bytes
 from infra.store.storage import list_files, read_bytes
 from scanner.catalogue.ledger import ConflictError, Outcome, PublishError, committed, pending, publish
 from scanner.catalogue.outcomes import TransientError
+from scanner.catalogue.paths import unit_uri
 from scanner.catalogue.plan import ScanConfig, make_plan
-from scanner.catalogue.unitfile import UnitFileError, read_unit, unit_uri
+from scanner.catalogue.unitfile import UnitFileError, read_unit
 from tests.scanner.catalogue_parts import NIGHT, EnsembleName, plan_of, random_scores, scores, unit_of
 
 IDS = [5, -2, 9, 4]
@@ -75,7 +76,7 @@ def test_publishing_again_changes_nothing(root, plan):
     first = publish(scores(IDS, P_LENS), unit, plan, root, "try-1")
     before = read_bytes(unit_uri(root, plan.plan_id, "a"))
     again = publish(scores(IDS, [0.2, 0.2, 0.2, 0.2]), unit, plan, root, "try-2")
-    assert (again.outcome, again.attempt, again.sha256) == (Outcome.ALREADY_COMMITTED, "try-1", first.sha256)
+    assert (again.outcome, again.attempt, again.sha256) == (Outcome.LOST_RACE, "try-1", first.sha256)
     assert again.n_rejected == 1
     assert read_bytes(unit_uri(root, plan.plan_id, "a")) == before
 
@@ -96,22 +97,6 @@ def test_one_of_several_racing_attempts_commits(root, plan):
     assert len(list_files(root)) == 1
 
 
-def test_a_late_attempt_reports_that_it_lost_the_race(tmp_path, plan, monkeypatch):
-    root, unit = str(tmp_path), plan.units[0]
-    publish(scores(IDS, P_LENS), unit, plan, root, "winner")
-    real, calls = read_unit, []
-
-    def blind_at_first(*args):
-        calls.append(args)
-        if len(calls) == 1:
-            raise FileNotFoundError
-        return real(*args)
-
-    monkeypatch.setattr("scanner.catalogue.ledger.read_unit", blind_at_first)
-    receipt = publish(scores(IDS, P_LENS), unit, plan, root, "loser")
-    assert (receipt.outcome, receipt.attempt) == (Outcome.LOST_RACE, "winner")
-
-
 def test_stored_rows_do_not_depend_on_input_order(tmp_path, rng):
     ids = list(range(50))
     plan = plan_of({"a": ids})
@@ -122,12 +107,12 @@ def test_stored_rows_do_not_depend_on_input_order(tmp_path, rng):
     assert one == two
 
 
-def test_rows_of_another_unit_are_left_out(tmp_path):
+def test_rows_of_another_unit_are_refused(tmp_path):
     unit = unit_of("a", [1, 2], owned_elsewhere=(8, 9))
     plan = make_plan(NIGHT, EnsembleName(), ScanConfig(), [unit])
-    receipt = publish(scores([8, 1, 9, 2], [0.9, 0.8, 0.7, 0.6]), unit, plan, str(tmp_path), "try")
-    assert receipt.n_rows == 2
-    assert read_unit(str(tmp_path), unit, plan).table["object_id"].to_pylist() == [1, 2]
+    with pytest.raises(PublishError, match="the 2 planned rows, got 4"):
+        publish(scores([8, 1, 9, 2], [0.9, 0.8, 0.7, 0.6]), unit, plan, str(tmp_path), "try")
+    assert list_files(str(tmp_path)) == []
 
 
 @pytest.mark.parametrize(

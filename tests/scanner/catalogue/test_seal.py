@@ -11,8 +11,8 @@ from infra.store.storage import StorageError, list_files, read_bytes
 from scanner.catalogue import seal as seals
 from scanner.catalogue.columns import candidate_schema
 from scanner.catalogue.ledger import publish
-from scanner.catalogue.seal import SealError, load_seal, seal, seal_uri
-from scanner.catalogue.unitfile import unit_uri
+from scanner.catalogue.paths import seal_uri, unit_uri
+from scanner.catalogue.seal import SealError, load_seal, seal
 from tests.scanner.catalogue_parts import NETWORKS, NIGHT, plan_of, random_scores, scores
 
 

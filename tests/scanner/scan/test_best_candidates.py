@@ -18,10 +18,10 @@ from scanner.networks.package import load_package, read_card
 from scanner.scan.best_candidates import BestCandidates
 from scanner.scan.prescreen import Sweep, made_stamps
 from scanner.scan.scoring import CutoutScanner, open_scanner
-from scanner.scan.unit import scan_unit
 from scanner.sources.cutouts import Cutout
 from scanner.vocabulary.geometry import MER_10
 from scanner.vocabulary.rejections import RejectCode, Rejection
+from tests.scanner.scanned import scanned
 from tests.tiles import write_tile
 
 FLAGSHIP = SHIPPED_DIR / "mer3-sim"
@@ -106,7 +106,7 @@ def test_a_tile_is_scanned_published_and_sealed_with_maps(tmp_path):
     config = ScanConfig(engine="torch", sweep=False, candidate_threshold=0.0, maps_per_unit=4)
     plan = build_plan(str(tmp_path / "tiles"), NIGHT, read_card(FLAGSHIP), config)
     (unit,) = plan.units
-    table = scan_unit(unit, open_scanner(FLAGSHIP, config, 1), NIGHT)
+    table = scanned(unit, open_scanner(FLAGSHIP, config, 1), NIGHT)
     assert table.schema.equals(unit_schema(("compact-sky", "equivariant-sky", "equivariant-centre"), maps=True))
     assert publish(table, unit, plan, str(tmp_path / "root"), "try").n_candidates == 6
     assert seal(plan, str(tmp_path / "root")).n_candidates == 6

@@ -7,17 +7,20 @@ import pytest
 from astropy.io import fits
 
 from infra.store.storage import info
+from scanner.catalogue.find_units import find_units
 from scanner.catalogue.outcomes import check_outcomes
-from scanner.catalogue.units import InputFile, Unit, find_units, id_digest
+from scanner.catalogue.units import InputFile, Unit, id_digest
 from scanner.networks.ensemble import EnsembleScores
-from scanner.scan import unit as scan_module
+from scanner.scan import open_unit as open_module
+from scanner.scan.open_unit import read_whole
 from scanner.scan.prescreen import Sweep
+from scanner.scan.row_selection import RowSelection
 from scanner.scan.scoring import CutoutScanner
-from scanner.scan.unit import open_unit_without, read_whole, scan_open_unit, scan_unit
 from scanner.sources.shards import encode_shard, shard_table
 from scanner.sources.tiles import TileCatalogue
 from scanner.vocabulary.geometry import CHALLENGE
 from scanner.vocabulary.rejections import RejectCode, Rejection
+from tests.scanner.scanned import scanned
 from tests.tiles import write_tile
 
 N_ROWS = 9
@@ -54,8 +57,8 @@ def tile_unit(folder):
 
 def test_read_whole_reads_mosaics_and_cuts_no_stamp(tmp_path, monkeypatch):
     unit, read, cut = tile_unit(tmp_path), [], []
-    read_mosaics, rows = scan_module.read_mosaics, TileCatalogue.rows
-    monkeypatch.setattr(scan_module, "read_mosaics", lambda uris, geometry: read.append(uris) or read_mosaics(uris, geometry))
+    read_mosaics, rows = open_module.read_mosaics, TileCatalogue.rows
+    monkeypatch.setattr(open_module, "read_mosaics", lambda uris, geometry: read.append(uris) or read_mosaics(uris, geometry))
     monkeypatch.setattr(TileCatalogue, "rows", lambda self, places: cut.append(len(places)) or rows(self, places))
     read_whole(unit, CHALLENGE, 2)
     assert read == [{role: file.uri for role, file in unit.files.items() if role != "catalogue"}]
@@ -87,7 +90,7 @@ def unit(request, tmp_path_factory):
 @pytest.fixture(scope="module")
 def whole(unit):
     """Rows of the unit from a scan that leaves out no row."""
-    table = scan_unit(unit, CutoutScanner(Brightest()), "2026-01-02")
+    table = scanned(unit, CutoutScanner(Brightest()), "2026-01-02")
     rows = table.to_pylist()
     assert [place for place, row in enumerate(rows) if row["status"] != "scored"] == list(BAD)
     assert len({row["p_lens"] for row in rows}) == N_ROWS - len(BAD) + 1
@@ -101,8 +104,7 @@ def expected(whole, left_out):
 
 
 def scanned_without(unit, left_out, scanner):
-    opened = open_unit_without(unit, CHALLENGE, scanner.batch_size, dict.fromkeys(left_out, KILLED))
-    return scan_open_unit(opened, scanner, "2026-01-02")
+    return scanned(unit, scanner, selection=RowSelection(rejected=dict.fromkeys(left_out, KILLED)))
 
 
 @pytest.mark.parametrize("left_out", LEFT_OUT, ids=str)
@@ -132,16 +134,6 @@ def test_a_second_read_leaves_out_the_same_rows(unit, whole):
     assert scanned_without(unit, (2, 5), scanner).to_pylist() == expected(whole, (2, 5))
     assert off.seen
     assert len(ensemble.seen) > N_ROWS - len(BAD) - 2
-
-
-def test_progress_counts_rows_that_are_left_out(unit):
-    told = []
-    scanner = CutoutScanner(Brightest(), 2)
-    opened = open_unit_without(unit, CHALLENGE, 2, dict.fromkeys((0, 5), KILLED))
-    scan_open_unit(opened, scanner, "2026-01-02", lambda *done: told.append(done))
-    assert told[0] == (2, N_ROWS)
-    assert told[-1] == (N_ROWS, N_ROWS)
-    assert sorted(told) == told
 
 
 def test_row_numbers_skip_rows_that_another_unit_owns(unit, whole):

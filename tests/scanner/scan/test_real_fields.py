@@ -6,8 +6,8 @@ from astropy.io import fits
 
 from scanner.networks.package import load_package
 from scanner.networks.published import import_published
+from scanner.scan.manifest import score_manifest
 from scanner.scan.scoring import CutoutScanner
-from scanner.scan.unit import score_manifest
 from tests.shared import PUBLISHED, REAL
 
 BANDS = {"VIS": "VIS", "Y": "NIR_Y", "J": "NIR_J", "H": "NIR_H"}

@@ -9,16 +9,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from scanner.catalogue.find_units import find_units
 from scanner.catalogue.plan import ScanConfig, SecondOpinion, build_plan
-from scanner.catalogue.units import find_units
 from scanner.networks.package import load_package, read_card
 from scanner.scan import scoring
 from scanner.scan.scoring import CutoutScanner
-from scanner.scan.unit import scan_unit
 from scanner.workers.actors import Packages, UnitScanner, WorkerMismatchError
-from scanner.workers.recovery import Task
+from scanner.workers.retry_state import Task
 from tests.scanner.ensembles import SPECS, write_test_package
 from tests.scanner.rounding import sweep_by_rounding
+from tests.scanner.scanned import scanned
 from tests.tiles import write_tiles
 
 N_TILES, N_OBJECTS = 2, 4
@@ -49,7 +49,7 @@ def made(tmp_path_factory):
     write_test_package(folder / "second", SPECS[:2], seed=0)
     tables = {
         name: pa.concat_tables(
-            scan_unit(unit, CutoutScanner(load_package(folder / name)), NIGHT) for unit in find_units(str(folder / "tiles"))
+            scanned(unit, CutoutScanner(load_package(folder / name)), NIGHT) for unit in find_units(str(folder / "tiles"))
         )
         for name in ("first", "second")
     }

@@ -13,19 +13,26 @@ from hypothesis import strategies as st
 
 from infra.store.storage import info
 from scanner.catalogue.columns import score_schema, unit_schema
+from scanner.catalogue.find_units import find_units
 from scanner.catalogue.outcomes import check_outcomes
-from scanner.catalogue.units import InputFile, Unit, find_units, id_digest
+from scanner.catalogue.unit_inputs import InputChangedError
+from scanner.catalogue.units import InputFile, Unit, id_digest
 from scanner.networks.ensemble import EnsembleScores
 from scanner.preprocess.channels import min_max
+from scanner.scan.batch_reader import BatchReader
+from scanner.scan.manifest import score_manifest
+from scanner.scan.open_unit import open_unit
 from scanner.scan.score_table import ScanError
 from scanner.scan.scoring import CutoutScanner
-from scanner.scan.unit import candidate_name, open_unit, scan_open_unit, scan_unit, score_manifest, with_second_opinion
+from scanner.scan.unit import scan_unit, with_second_ensemble
 from scanner.sources.cutouts import Cutout
 from scanner.sources.shards import encode_shard, shard_table
 from scanner.sources.tile_batches import tile_batches
 from scanner.sources.tiles import Tile, read_tile_catalogue
+from scanner.vocabulary.candidate_name import candidate_name
 from scanner.vocabulary.geometry import CHALLENGE, MER
 from scanner.vocabulary.rejections import RejectCode, Rejection
+from tests.scanner.scanned import scanned
 from tests.tiles import write_tile
 
 
@@ -169,8 +176,7 @@ def test_an_empty_manifest_gives_an_empty_table(tmp_path):
 def test_a_tile_gives_each_source_with_name_and_position(tmp_path):
     ids = write_tile(tmp_path, 3, n_objects=5)
     (unit,) = find_units(str(tmp_path))
-    calls = []
-    table = scan_unit(unit, CutoutScanner(MeanEnsemble(), 2), "2026-01-02", lambda *call: calls.append(call))
+    table = scanned(unit, CutoutScanner(MeanEnsemble(), 2), "2026-01-02")
     assert table.schema.equals(unit_schema(("A", "B")), check_metadata=True)
     assert table["object_id"].to_pylist() == ids.tolist()
     assert set(table["status"].to_pylist()) == {"scored"}
@@ -178,7 +184,6 @@ def test_a_tile_gives_each_source_with_name_and_position(tmp_path):
     assert set(table["night"].to_pylist()) == {"2026-01-02"}
     assert table["candidate_id"][0].as_py() == candidate_name(table["ra"][0].as_py(), table["dec"][0].as_py())
     assert len(set(table["p_lens"].to_pylist())) == 5
-    assert calls[-1] == (5, 5)
     check_outcomes(table)
 
 
@@ -186,9 +191,9 @@ def test_rows_that_another_unit_owns_are_skipped(tmp_path):
     ids = write_tile(tmp_path, 3, n_objects=4)
     (whole,) = find_units(str(tmp_path))
     unit = whole.model_copy(update={"n_rows": 3, "owned_elsewhere": (int(ids[1]),)})
-    table = scan_unit(unit, CutoutScanner(MeanEnsemble()), "2026-01-02")
+    table = scanned(unit, CutoutScanner(MeanEnsemble()), "2026-01-02")
     assert table["object_id"].to_pylist() == np.delete(ids, 1).tolist()
-    everything = scan_unit(whole, CutoutScanner(MeanEnsemble()), "2026-01-02")
+    everything = scanned(whole, CutoutScanner(MeanEnsemble()), "2026-01-02")
     assert table["p_A"].to_pylist() == np.delete(everything["p_A"].to_pylist(), 1).tolist()
 
 
@@ -203,11 +208,11 @@ class TellsObjectsApart(MeanEnsemble):
 def test_a_second_ensemble_scores_likely_rows_only(tmp_path):
     write_tile(tmp_path, 3, n_objects=7)
     (unit,) = find_units(str(tmp_path))
-    table = scan_unit(unit, CutoutScanner(MeanEnsemble(), 2), "2026-01-02")
+    table = scanned(unit, CutoutScanner(MeanEnsemble(), 2), "2026-01-02")
     above = float(np.sort(table["p_lens"].to_numpy())[-3])
     second = TellsObjectsApart()
-    found = with_second_opinion(table, unit, CutoutScanner(second, 2), above)
-    alone = scan_unit(unit, CutoutScanner(TellsObjectsApart()), "2026-01-02")
+    found = with_second_ensemble(table, unit, CutoutScanner(second, 2), above)
+    alone = scanned(unit, CutoutScanner(TellsObjectsApart()), "2026-01-02")
     is_asked = table["p_lens"].to_numpy() >= above
     assert is_asked.sum() == 3
     asked = found.filter(is_asked)
@@ -217,21 +222,21 @@ def test_a_second_ensemble_scores_likely_rows_only(tmp_path):
     assert found.drop(["second_p_lens", "second_disagreement"]).equals(table.drop(["second_p_lens", "second_disagreement"]))
     assert found.schema.equals(unit_schema(("A", "B")), check_metadata=True)
     check_outcomes(found)
-    assert with_second_opinion(table, unit, CutoutScanner(second), 1.0) is table
+    assert with_second_ensemble(table, unit, CutoutScanner(second), 1.0) is table
 
 
 def test_a_store_failure_of_the_second_ensemble_is_an_error(tmp_path, monkeypatch):
     write_tile(tmp_path, 3, n_objects=4)
     (unit,) = find_units(str(tmp_path))
-    table = scan_unit(unit, CutoutScanner(MeanEnsemble()), "2026-01-02")
+    table = scanned(unit, CutoutScanner(MeanEnsemble()), "2026-01-02")
 
     def fail(*_):
         raise Rejection(RejectCode.IO_ERROR, "H: the store does not answer")
         yield
 
-    monkeypatch.setattr("scanner.scan.unit.tile_batches", fail)
+    monkeypatch.setattr("scanner.scan.open_unit.tile_batches", fail)
     with pytest.raises(ScanError, match=r"no scores from the second ensemble: io_error: H: the store does not answer"):
-        with_second_opinion(table, unit, CutoutScanner(MeanEnsemble()), 0.0)
+        with_second_ensemble(table, unit, CutoutScanner(MeanEnsemble()), 0.0)
 
 
 def test_a_mosaic_that_changes_during_a_scan_is_an_error(tmp_path):
@@ -240,9 +245,9 @@ def test_a_mosaic_that_changes_during_a_scan_is_an_error(tmp_path):
     scanner = CutoutScanner(MeanEnsemble())
     opened = open_unit(unit, scanner.geometry, 2)
     next(tmp_path.glob("*VIS*")).write_bytes(b"")
-    opened = replace(opened, first=tile_batches_of(unit, scanner))
-    with pytest.raises(ScanError, match="changed since the plan was made"):
-        scan_open_unit(opened, scanner, "2026-01-02")
+    opened = replace(opened, batches=BatchReader(lambda: tile_batches_of(unit, scanner), n_ahead=0))
+    with pytest.raises(InputChangedError, match="changed since the plan was made"):
+        scan_unit(opened, scanner, "2026-01-02")
 
 
 def tile_batches_of(unit, scanner):
@@ -257,15 +262,15 @@ def test_input_that_changed_since_the_plan_is_an_error(tmp_path):
     (unit,) = find_units(str(tmp_path))
     scanner = CutoutScanner(MeanEnsemble())
     with pytest.raises(ScanError, match="the plan has 3 rows, its files 2"):
-        scan_unit(unit.model_copy(update={"n_rows": 3}), scanner, "2026-01-02")
+        scanned(unit.model_copy(update={"n_rows": 3}), scanner, "2026-01-02")
     vis = next(tmp_path.glob("*VIS*"))
     content = vis.read_bytes()
     vis.unlink()
-    with pytest.raises(ScanError, match=r"VIS .* is gone"):
-        scan_unit(unit, scanner, "2026-01-02")
+    with pytest.raises(InputChangedError, match=r"VIS .* is gone"):
+        scanned(unit, scanner, "2026-01-02")
     vis.write_bytes(content[::-1])
-    with pytest.raises(ScanError, match="changed since the plan was made"):
-        scan_unit(unit, scanner, "2026-01-02")
+    with pytest.raises(InputChangedError, match="changed since the plan was made"):
+        scanned(unit, scanner, "2026-01-02")
 
 
 def write_shard(path, indices=(10, 11, None)):
@@ -283,7 +288,7 @@ def shard_unit(path, n_rows=3):
 
 def test_a_shard_gives_every_object_without_a_position(tmp_path):
     write_shard(tmp_path / "s.parquet")
-    table = scan_unit(shard_unit(tmp_path / "s.parquet"), CutoutScanner(MeanEnsemble()), "2026-01-02")
+    table = scanned(shard_unit(tmp_path / "s.parquet"), CutoutScanner(MeanEnsemble()), "2026-01-02")
     assert table["object_id"].to_pylist() == [2**53, 2**53 + 1, 2**53 + 2]
     assert table["candidate_id"].to_pylist() == ["SIM 10", "SIM 11", f"SIM {2**53 + 2}"]
     assert table["ra"].null_count == table["dec"].null_count == 3
@@ -298,7 +303,7 @@ def test_mer_stamps_are_resampled_to_the_ensembles_geometry(tmp_path):
     stamps = {band: rng.exponential(size=(1, 200, 200)).astype(np.float32) for band in MER.grids}
     path = tmp_path / "s.parquet"
     path.write_bytes(encode_shard(shard_table(np.array([1]), stamps, {}, MER)))
-    table = scan_unit(shard_unit(path, 1), CutoutScanner(MeanEnsemble()), "2026-01-02")
+    table = scanned(shard_unit(path, 1), CutoutScanner(MeanEnsemble()), "2026-01-02")
     blocks = stamps["H"][0, 1:199, 1:199].reshape(66, 3, 66, 3).sum(axis=(1, 3), dtype=np.float64)
     assert table["p_B"][0].as_py() == pytest.approx(((blocks - blocks.min()) / np.ptp(blocks)).mean(), abs=1e-6)
 
@@ -307,7 +312,7 @@ def test_an_unreadable_shard_is_an_error(tmp_path):
     path = tmp_path / "s.parquet"
     pq.write_table(pa.table({"object_id": [1]}), path)
     with pytest.raises(ScanError, match="test-00000: shard geometry must be one of"):
-        scan_unit(shard_unit(path), CutoutScanner(MeanEnsemble()), "2026-01-02")
+        scanned(shard_unit(path), CutoutScanner(MeanEnsemble()), "2026-01-02")
 
 
 def test_names_are_truncated_not_rounded():

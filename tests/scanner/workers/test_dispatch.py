@@ -13,10 +13,10 @@ from scanner.catalogue.ledger import Outcome, Receipt
 from scanner.catalogue.outcomes import TransientError
 from scanner.catalogue.units import InputFile
 from scanner.workers.dispatch import _Dispatch, unit_deadline_s
-from scanner.workers.recovery import Task
-from scanner.workers.store_backoff import Circuit
+from scanner.workers.store_backoff import StoreBackoff
 from tests.scanner.catalogue_parts import unit_of
 from tests.scanner.fake_pool import Clock, FakePool
+from tests.scanner.tasks import commit, crashed_of, read_of, trial
 
 AWAY = StorageError("no route to the store")
 
@@ -36,7 +36,7 @@ def scripted(**told):
     def answer(call):
         (task,) = call.arguments
         said = next(scripts.get(task.unit_id, iter(())), None)
-        return receipt_of(task) if said is None and task.trial is None else said
+        return receipt_of(task) if said is None and not task.is_trial else said
 
     return answer
 
@@ -47,9 +47,9 @@ class Run:
     def __init__(self, units, answer, **pool):
         self.clock = Clock()
         self.pool = FakePool(answer, clock=self.clock, **pool)
-        circuit = Circuit(clock=self.clock, sleep=self._sleep)
+        backoff = StoreBackoff(clock=self.clock, sleep=self._sleep)
         self.n_busy_at_pauses = []
-        self.dispatch = _Dispatch(units, 64, self.pool, circuit)
+        self.dispatch = _Dispatch(units, 64, self.pool, backoff)
 
     def __call__(self):
         self.committed = [receipt.unit_id for receipt in self.dispatch.receipts()]
@@ -70,13 +70,13 @@ class Run:
 def test_every_unit_is_scanned_once_and_gives_a_receipt():
     run = Run(units_of("a", "b", "c"), scripted())()
     assert run.committed == ["a", "b", "c"]
-    assert [(started.method, started.task) for started in run.pool.started] == [("scan", Task(name, 64)) for name in "abc"]
+    assert [(started.method, started.task) for started in run.pool.started] == [("scan", commit(name, 64)) for name in "abc"]
     assert [started.n_beside for started in run.pool.started] == [0, 1, 1]
     assert run.given_up == {}
     assert run.clock.sleeps == []
 
 
-SCAN = Task("a", 64)
+SCAN = commit("a", 64)
 SMALLER = replace(SCAN, batch_size=16)
 NEXT_TRY = {
     "it raises": (ValueError("bad pixels"), SCAN),
@@ -140,7 +140,7 @@ def test_a_failing_store_pauses_the_run():
     run = Run(units_of("a", "b"), scripted(a=[AWAY] * 9, b=[AWAY] * 9))()
     assert sorted(run.committed) == ["a", "b"]
     assert run.given_up == {}
-    # The third of 18 failures opens the circuit, the fourth was in flight already; a pause comes before each later try.
+    # The third of 18 failures opens the back-off, the fourth was in flight already; a pause comes before each later try.
     assert run.clock.sleeps == [2.0, 4.0, 8.0, 16.0, 32.0, *[60.0] * 10]
     # The dispatcher never sleeps while a call runs.
     assert set(run.n_busy_at_pauses) == {0}
@@ -163,7 +163,8 @@ def test_the_third_store_failure_in_a_row_pauses_the_run(n_failures, pauses):
 def test_a_survived_trial_shows_that_the_store_works():
     ends = [Trouble.DIED, Trouble.DIED, Trouble.DIED, AWAY, AWAY, None, AWAY, AWAY]
     run = Run(units_of("a"), scripted(a=ends))()
-    assert [task.trial for task in run.tasks("a")][3:] == [(0, 0)] * 3 + [(0, 4)] * 3 + [(4, 6), (6, 7), (7, 8), None]
+    rows = [()] * 3 + [(0, 1, 2, 3)] * 3 + [(4, 5), (6,), (7,), None]
+    assert [task.rows.read for task in run.tasks("a")][3:] == rows
     assert run.clock.sleeps == []
 
 
@@ -188,7 +189,7 @@ def test_a_unit_with_six_store_failures_is_given_up():
 @pytest.mark.parametrize("n_good", [6, 20])
 @pytest.mark.parametrize("good_s", [5.0, 300.0])
 def test_a_unit_that_fails_among_slow_ones_is_given_up(n_good, good_s):
-    """Its own failures open the circuit repeatedly, which is not an outage."""
+    """Its own failures open the back-off repeatedly, which is not an outage."""
     good = [f"u{i}" for i in range(n_good)]
     answer = scripted(x=itertools.repeat(AWAY))
 
@@ -207,7 +208,7 @@ def test_failures_during_an_outage_do_not_count_later():
     run = Run(units_of(*away), scripted(**away))()
     assert run.given_up == {}
     assert len(run.committed) == len(away)
-    # The outage has 16 failures: the third opens the circuit and the fourth was in flight; the last four come alone.
+    # The outage has 16 failures: the third opens the back-off and the fourth was in flight; the last four come alone.
     assert len(run.clock.sleeps) == 13
 
 
@@ -228,17 +229,15 @@ def test_an_outage_longer_than_patience_ends_the_run():
 class Lethal:
     """Rows, by unit and number, that kill the worker that reads them; with `None`, reading any of the unit's files does."""
 
-    def __init__(self, n_rows, **places):
-        self._n_rows, self._places = n_rows, places
+    def __init__(self, n_rows, **rows):
+        self._n_rows, self._rows = n_rows, rows
 
     def __call__(self, call):
         (task,) = call.arguments
-        places = self._places.get(task.unit_id, ())
-        kept = [place for place in range(self._n_rows) if place not in task.left_out]
-        looked_at = kept if task.trial is None else kept[slice(*task.trial)]
-        if places is None or set(looked_at) & set(places):
+        lethal = self._rows.get(task.unit_id, ())
+        if lethal is None or read_of(task, self._n_rows) & set(lethal):
             return Trouble.DIED
-        return receipt_of(task) if task.trial is None else None
+        return None if task.is_trial else receipt_of(task)
 
 
 def test_a_row_that_kills_is_found_and_left_out():
@@ -246,11 +245,10 @@ def test_a_row_that_kills_is_found_and_left_out():
     assert sorted(run.committed) == ["a", "b"]
     assert run.given_up == {}
     first, second, third, *trials, last = run.tasks("a")
-    assert (first, second, third) == (Task("a", 64), Task("a", 16, is_alone=True), Task("a", 4, is_alone=True))
+    assert (first, second, third) == (commit("a", 64), commit("a", 16, is_alone=True), commit("a", 4, is_alone=True))
     # The trials are the files, the halves, and twice the row alone.
-    assert [task.trial for task in trials] == [(0, 0), (0, 4), (4, 6), (4, 5), (5, 6), (5, 6)]
-    assert {(task.batch_size, task.left_out, task.is_alone) for task in trials} == {(1, (), True)}
-    assert last == Task("a", 1, left_out=(5,), is_alone=True)
+    assert trials == [trial("a", 1, rows) for rows in [(), (0, 1, 2, 3), (4, 5), (4,), (5,), (5,)]]
+    assert last == commit("a", 1, (5,), is_alone=True)
     methods = [started.method for started in run.pool.started if started.task.unit_id == "a"]
     assert methods == ["scan"] * 3 + ["try_rows"] * 6 + ["scan"]
     assert run.pool.n_lost == 3 + 3
@@ -260,10 +258,10 @@ def test_a_death_with_several_units_starts_no_row_search():
     run = Run(units_of("a", "b", "c", "d"), Lethal(8, b=[0]))()
     assert sorted(run.committed) == ["a", "b", "c", "d"]
     # `c` runs together with `b`, dies with it, and succeeds at its second try, alone.
-    assert run.tasks("c") == [Task("c", 64), Task("c", 16, is_alone=True)]
-    assert run.tasks("a") == [Task("a", 64)]
-    assert run.tasks("d") == [Task("d", 64)]
-    assert run.tasks("b")[-1].left_out == (0,)
+    assert run.tasks("c") == [commit("c", 64), commit("c", 16, is_alone=True)]
+    assert run.tasks("a") == [commit("a", 64)]
+    assert run.tasks("d") == [commit("d", 64)]
+    assert crashed_of(run.tasks("b")[-1]) == (0,)
 
 
 def test_only_a_suspect_unit_runs_alone():
@@ -276,7 +274,7 @@ def test_a_unit_whose_files_kill_is_given_up_whole():
     run = Run(units_of("a", "b"), Lethal(8, a=None))()
     assert run.committed == ["b"]
     assert run.given_up == {"a": "the unit kills workers, and no single row is the cause"}
-    assert {task.left_out for task in run.tasks("a")} == {()}
+    assert {crashed_of(task) for task in run.tasks("a")} == {()}
 
 
 def test_a_deadline_depends_on_rows_and_bytes():

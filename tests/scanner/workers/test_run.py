@@ -8,7 +8,7 @@ from infra.store.storage import StorageError
 from scanner.catalogue.ledger import Outcome, pending, publish
 from scanner.workers import dispatch
 from scanner.workers.dispatch import ScanRun, UnitsFailedError, scan_plan
-from scanner.workers.store_backoff import Circuit
+from scanner.workers.store_backoff import StoreBackoff
 from tests.scanner.catalogue_parts import plan_of, scores
 from tests.scanner.fake_pool import Clock, FakePool
 
@@ -59,7 +59,7 @@ def workers(plan, root, monkeypatch):
 
 def test_a_run_commits_every_unit_and_reports_progress(plan, root, workers):
     told = []
-    run = scan_plan(plan, "packages", root, 3, lambda *done: told.append(done))
+    run = scan_plan(plan, pending(plan, root), "packages", root, 3, lambda *done: told.append(done))
     assert [receipt.unit_id for receipt in run.receipts] == list(IDS)
     assert {receipt.outcome for receipt in run.receipts} == {Outcome.COMMITTED}
     assert run.n_workers_lost == 0
@@ -74,7 +74,7 @@ def test_committed_units_are_not_scanned_again(plan, root, workers):
     workers.commit("u7")
     workers.commit("u2")
     told = []
-    run = scan_plan(plan, "packages", root, 1, lambda *done: told.append(done))
+    run = scan_plan(plan, pending(plan, root), "packages", root, 1, lambda *done: told.append(done))
     assert [receipt.unit_id for receipt in run.receipts] == ["u0", "u1", "u3", "u4", "u5", "u6"]
     assert told == [(n, N_ROWS) for n in (11, 12, 14, 18, 23, 29, 36)]
     assert workers.asked == [(plan, "packages", root, 1, 6)]
@@ -84,18 +84,18 @@ def test_no_worker_starts_if_no_unit_is_pending(plan, root, workers):
     for unit in IDS:
         workers.commit(unit)
     told = []
-    assert scan_plan(plan, "packages", root, 1, lambda *done: told.append(done)) == ScanRun([], 0)
+    assert scan_plan(plan, pending(plan, root), "packages", root, 1, lambda *done: told.append(done)) == ScanRun([], 0)
     assert told == [(N_ROWS, N_ROWS)]
     assert workers.asked == []
 
 
 def test_a_run_needs_no_progress_callback(plan, root, workers):
-    assert len(scan_plan(plan, "packages", root, 1).receipts) == 8
+    assert len(scan_plan(plan, pending(plan, root), "packages", root, 1).receipts) == 8
 
 
 def test_workers_that_were_lost_are_counted(plan, root, workers):
     workers.ends = {"u0": [Trouble.DIED], "u4": [Trouble.LOST]}
-    run = scan_plan(plan, "packages", root, 1)
+    run = scan_plan(plan, pending(plan, root), "packages", root, 1)
     assert run.n_workers_lost == 2
     assert len(run.receipts) == 8
 
@@ -103,7 +103,7 @@ def test_workers_that_were_lost_are_counted(plan, root, workers):
 def test_units_that_are_given_up_are_named_with_errors(plan, root, workers):
     workers.ends = {"u1": [ValueError("one")] * 3, "u6": [KeyError("six")] * 3}
     with pytest.raises(UnitsFailedError) as raised:
-        scan_plan(plan, "packages", root, 1)
+        scan_plan(plan, pending(plan, root), "packages", root, 1)
     expected = "2 of 8 units could not be scanned, the others are committed: u1: ValueError: one; u6: KeyError: 'six'"
     assert str(raised.value) == expected
     assert [unit.unit_id for unit in pending(plan, root)] == ["u1", "u6"]
@@ -113,7 +113,7 @@ def test_units_that_are_given_up_are_named_with_errors(plan, root, workers):
 def test_no_more_than_five_units_are_named(plan, root, workers):
     workers.ends = {unit: [ValueError("bad")] * 3 for unit in IDS if unit != "u3"}
     with pytest.raises(UnitsFailedError, match=r"^7 of 8 units") as raised:
-        scan_plan(plan, "packages", root, 1)
+        scan_plan(plan, pending(plan, root), "packages", root, 1)
     assert str(raised.value).count("ValueError: bad") == 5
 
 
@@ -121,7 +121,7 @@ def test_the_pool_is_closed_if_the_store_ends_the_run(plan, root, workers):
     clock = Clock()
     workers.ends = {unit: [StorageError("away")] * 100 for unit in IDS}
     with pytest.raises(StorageError, match=r"has failed for 62 s, .*: away"):
-        scan_plan(plan, "packages", root, 1, circuit=Circuit(50, clock, clock.sleep))
+        scan_plan(plan, pending(plan, root), "packages", root, 1, backoff=StoreBackoff(50, clock, clock.sleep))
     # The pauses are 2, 4, 8, 16 and 32 s: the first sum beyond 50 s.
     assert sum(clock.sleeps) == 62
     assert workers.pool.is_closed
@@ -133,5 +133,5 @@ def test_the_pool_is_closed_if_ray_is_gone(plan, root, workers, monkeypatch):
 
     monkeypatch.setattr(FakePool, "next_ended", gone)
     with pytest.raises(ClusterError, match="Ray is gone"):
-        scan_plan(plan, "packages", root, 1)
+        scan_plan(plan, pending(plan, root), "packages", root, 1)
     assert workers.pool.is_closed

@@ -13,8 +13,8 @@ from scanner.networks.package import read_card
 from scanner.sources.shards import ShardRows, encode_shard, shard_table
 from scanner.vocabulary.geometry import CHALLENGE
 from scanner.workers.actors import Packages, UnitScanner
-from scanner.workers.recovery import Task
 from tests.scanner.ensembles import SPECS, write_test_package
+from tests.scanner.tasks import commit, trial
 
 N_ROWS = 7
 NIGHT = "2026-01-02"
@@ -62,19 +62,10 @@ def seen(monkeypatch):
     return batches
 
 
-@pytest.mark.parametrize(
-    ("left_out", "trial", "expected"),
-    [
-        ((), (0, 3), [0, 1, 2]),
-        ((), (5, 7), [5, 6]),
-        ((0,), (1, 3), [2, 3]),
-        ((2, 3), (1, 4), [1, 4, 5]),
-        ((1,), None, [0, 2, 3, 4, 5, 6]),
-    ],
-)
-def test_a_trial_scores_its_range_of_the_remaining_rows(worker, root, seen, left_out, trial, expected):
-    assert worker.try_rows(Task("s", 2, left_out, is_alone=True, trial=trial)) is None
-    assert list(chain(*seen)) == expected
+@pytest.mark.parametrize("rows", [(0, 1, 2), (5, 6), (2, 3), (1, 4, 5), tuple(range(7))])
+def test_a_trial_scores_its_rows_and_publishes_nothing(worker, root, seen, rows):
+    assert worker.try_rows(trial("s", 2, rows)) is None
+    assert tuple(chain(*seen)) == rows
     assert max(map(len, seen)) <= 2
     assert not list(root.rglob("*.parquet"))
 
@@ -88,14 +79,14 @@ def test_a_trial_without_rows_only_reads_the_file(worker, root, seen, monkeypatc
             yield piece
 
     monkeypatch.setattr(ShardRows, "pieces", spied)
-    worker.try_rows(Task("s", 2, is_alone=True, trial=(3, 3)))
+    worker.try_rows(trial("s", 2, ()))
     assert pieces == list(range(FIRST_ID, FIRST_ID + N_ROWS))
     assert seen == []
     assert not list(root.rglob("*.parquet"))
 
 
 def test_a_scan_rejects_the_rows_that_are_left_out(worker, root, seen):
-    receipt = worker.scan(Task("s", 3, (1, 4), is_alone=True))
+    receipt = worker.scan(commit("s", 3, (1, 4), is_alone=True))
     assert (receipt.unit_id, receipt.outcome, receipt.n_rows) == ("s", Outcome.COMMITTED, N_ROWS)
     assert (receipt.n_scored, receipt.n_rejected) == (N_ROWS - 2, 2)
     (path,) = root.rglob("*.parquet")
@@ -108,9 +99,9 @@ def test_a_scan_rejects_the_rows_that_are_left_out(worker, root, seen):
 
 
 def test_a_committed_unit_is_not_scanned_again(worker, seen):
-    first = worker.scan(Task("s", 64))
+    first = worker.scan(commit("s", 64))
     assert list(chain(*seen)) == list(range(N_ROWS))
-    again = worker.scan(Task("s", 64))
+    again = worker.scan(commit("s", 64))
     assert again.outcome is Outcome.ALREADY_COMMITTED
     assert again.attempt == first.attempt
     assert len(seen) == 1

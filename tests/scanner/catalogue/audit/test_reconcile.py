@@ -12,10 +12,10 @@ from infra.store.storage import create_if_absent, info, read_bytes
 from scanner.catalogue.audit.id_sets import Difference, id_sets
 from scanner.catalogue.audit.reconcile import reconcile
 from scanner.catalogue.columns import unit_schema
+from scanner.catalogue.find_units import find_units
 from scanner.catalogue.ledger import publish
-from scanner.catalogue.planned_ids import InputGoneError, planned_ids
+from scanner.catalogue.unit_inputs import InputChangedError, planned_ids
 from scanner.catalogue.unitfile import Footer, encode_table, encode_unit, read_unit
-from scanner.catalogue.units import find_units
 from tests.scanner.audited import make_audited, replace, scores_of
 from tests.scanner.catalogue.test_plan import write_shard
 from tests.scanner.catalogue_parts import NETWORKS
@@ -194,7 +194,7 @@ def test_the_ids_of_tiles_are_read_again(tmp_path):
     without = unit.model_copy(update={"owned_elsewhere": tuple(int(i) for i in ids[:2])})
     assert sorted(planned_ids(without)) == sorted(ids[2:])
     Path(unit.files["catalogue"].uri).unlink()
-    with pytest.raises(InputGoneError, match="is gone"):
+    with pytest.raises(InputChangedError, match="is gone"):
         planned_ids(unit)
 
 
@@ -205,7 +205,7 @@ def test_the_ids_of_shards_on_s3_are_read_again(tmp_path, s3):
     unit = find_units(f"{s3}/in")[0]
     assert planned_ids(unit).tolist() == [3, 1, 2]
     remove(info(f"{s3}/in/a.parquet"))
-    with pytest.raises(InputGoneError, match=r"a\.parquet is gone"):
+    with pytest.raises(InputChangedError, match=r"a\.parquet is gone"):
         planned_ids(unit)
 
 

@@ -9,8 +9,10 @@ from infra.provenance import sha256_bytes
 from infra.store.storage import read_bytes
 from scanner.catalogue.audit.repair import repair_plan
 from scanner.catalogue.audit.verify import Part, files_of_no_plan, verify_plan
-from scanner.catalogue.plan import PlanError, freeze, plan_uri
+from scanner.catalogue.paths import plan_uri
+from scanner.catalogue.plan import freeze
 from scanner.catalogue.unitfile import encode_table
+from scanner.catalogue.units import PlanError
 from tests.scanner.audited import flipped, make_audited, replace
 from tests.scanner.catalogue_parts import NETWORKS, plan_of, scores
 

@@ -1,19 +1,22 @@
 """Decide the next try of a unit from its failures so far: from a plain second try to a search for the row that kills."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from scanner.workers.row_search import RowSearch
+from scanner.scan.row_selection import ALL_ROWS, RowSelection
+from scanner.vocabulary.rejections import RejectCode, Rejection
+from scanner.workers.crash_bisection import CrashBisection
 
 MAX_TRIES = 3
 """Number of tries of a unit that raises, hangs, or has too little memory for batches of one row."""
 MAX_DEATHS_ALONE = 2
 """Crashes of a unit running alone before its rows are searched for the cause; 1 after a first such row was found."""
-MAX_ROWS_LEFT_OUT = 16
+MAX_CRASHING_ROWS = 16
 """Largest number of rows of a unit that are rejected for crashes; if more rows crash, the cause is not in the rows."""
 MAX_SEARCHES_IN_VAIN = 2
 _BATCH_DIVISOR = 4
+CRASHED = Rejection(RejectCode.WORKER_CRASH, "scoring this row crashed several workers, the last one with no other unit")
+"""Rejection of the rows that crash workers."""
 
 
 class Failure(StrEnum):
@@ -24,12 +27,12 @@ class Failure(StrEnum):
     RAISED = "raised"
     DIED = "died"
     """The worker died because of this unit or of another that it held."""
-    DIED_ALONE = "died_alone"
+    CRASHED_ALONE = "crashed_alone"
     """The worker died while it held no other unit."""
     OUT_OF_MEMORY = "out_of_memory"
     OVERDUE = "overdue"
     """The worker held no other unit and took too long, so it was killed."""
-    DISTURBED = "disturbed"
+    KILLED_WITH_NEIGHBOUR = "killed_with_neighbour"
     """One of the units that the worker held took too long, so it was killed."""
     LOST = "lost"
     """The worker was lost with its node."""
@@ -41,36 +44,42 @@ class Task:
 
     unit_id: str
     batch_size: int
-    left_out: tuple[int, ...] = ()
-    """Numbers of the rows that are rejected without being read."""
+    rows: RowSelection = ALL_ROWS
+    """Rows to score, and rows to reject because they crashed workers."""
     is_alone: bool = False
     """Whether the worker must hold no other unit."""
-    trial: tuple[int, int] | None = None
-    """Start and stop of the rows to score, counted among those not left out; None to commit the unit."""
+    is_trial: bool = False
+    """Whether to score the rows without committing the unit; with no rows to score, the worker reads the files."""
 
 
-class UnitRecovery:
+class RetryState:
     """State of one unit between tries."""
 
     def __init__(self, unit_id: str, n_rows: int, batch_size: int) -> None:
         self._unit_id, self._n_rows, self._batch_size = unit_id, n_rows, batch_size
         self._failures: dict[Failure, int] = {}
-        self._left_out: list[int] = []
-        self._search: RowSearch | None = None
+        self._crashing: set[int] = set()
+        """Rows that crashed workers, and that are rejected."""
+        self._search: CrashBisection | None = None
         self._n_searches_in_vain = 0
         self.is_suspect = False
         self._n_lost = 0
         self._n_deaths_alone = 0
         self.is_given_up = False
-        self.verdict = ""
+        self.reason = ""
         """Reason for giving the unit up, if it is more than the last error."""
 
     def task(self) -> Task:
         """Return the next task."""
-        left_out = tuple(sorted(self._left_out))
         if self._search is not None:
-            return Task(self._unit_id, self._batch_size, left_out, is_alone=True, trial=self._search.trial)
-        return Task(self._unit_id, self._batch_size, left_out, is_alone=self.is_suspect)
+            rows = RowSelection(read=tuple(self._kept()[slice(*self._search.trial)]))
+            return Task(self._unit_id, self._batch_size, rows, is_alone=True, is_trial=True)
+        rows = RowSelection(rejected=dict.fromkeys(sorted(self._crashing), CRASHED)) if self._crashing else ALL_ROWS
+        return Task(self._unit_id, self._batch_size, rows, is_alone=self.is_suspect)
+
+    def _kept(self) -> list[int]:
+        """Return the numbers of the rows that are not rejected yet; a search counts among these."""
+        return [row for row in range(self._n_rows) if row not in self._crashing]
 
     def survived_trial(self) -> None:
         """Record that the worker survived the last task's trial."""
@@ -83,14 +92,14 @@ class UnitRecovery:
             self._n_lost += 1
             self.is_suspect |= self._n_lost >= MAX_TRIES
             return
-        if failure is Failure.DISTURBED:
+        if failure is Failure.KILLED_WITH_NEIGHBOUR:
             self.is_suspect = True
         elif failure is Failure.OUT_OF_MEMORY and self._batch_size > 1:
             self._use_less_memory()
         elif failure is Failure.OUT_OF_MEMORY and not self.is_suspect:
             # It may have been the memory of another unit on the same worker.
             self.is_suspect = True
-        elif failure is Failure.DIED_ALONE and self._search is not None:
+        elif failure is Failure.CRASHED_ALONE and self._search is not None:
             self._go_on(died=True)
         else:
             self._count_one(failure)
@@ -100,16 +109,16 @@ class UnitRecovery:
         if failure in {Failure.RAISED, Failure.OVERDUE, Failure.OUT_OF_MEMORY}:
             self.is_given_up = self._count(failure) >= MAX_TRIES
         elif failure is not Failure.STORE:
-            self._died(alone=failure is Failure.DIED_ALONE)
+            self._died(alone=failure is Failure.CRASHED_ALONE)
 
     def _died(self, *, alone: bool) -> None:
         self.is_suspect = True
         # The kernel kills a process that takes the last memory without reporting the reason.
         self._use_less_memory()
         self._n_deaths_alone += alone
-        if self._n_deaths_alone >= (1 if self._left_out else MAX_DEATHS_ALONE):
+        if self._n_deaths_alone >= (1 if self._crashing else MAX_DEATHS_ALONE):
             self._n_deaths_alone = 0
-            self._search = RowSearch(0, self._n_rows - len(self._left_out))
+            self._search = CrashBisection(0, self._n_rows - len(self._crashing))
 
     def _use_less_memory(self) -> None:
         self._batch_size = max(1, self._batch_size // _BATCH_DIVISOR)
@@ -126,28 +135,20 @@ class UnitRecovery:
         search = self._search
         if search is None:
             return
-        found = search.after(died=died)
-        if isinstance(found, RowSearch):
-            self._search = found
+        result = search.after(died=died)
+        if isinstance(result, CrashBisection):
+            self._search = result
             return
         self._search, self._failures = None, {}
-        if found is None:
+        if result is None:
             self._n_searches_in_vain += 1
         else:
-            self._left_out.append(nth_kept(found, self._left_out))
+            self._crashing.add(self._kept()[result])
         # If every row kills, the cause is not in the rows.
-        n_allowed = min(MAX_ROWS_LEFT_OUT, max(self._n_rows - 1, 0))
-        self.is_given_up = self._n_searches_in_vain >= MAX_SEARCHES_IN_VAIN or len(self._left_out) > n_allowed
+        n_allowed = min(MAX_CRASHING_ROWS, max(self._n_rows - 1, 0))
+        self.is_given_up = self._n_searches_in_vain >= MAX_SEARCHES_IN_VAIN or len(self._crashing) > n_allowed
         if self.is_given_up:
-            self.verdict = "the unit kills workers, and no single row is the cause"
+            self.reason = "the unit kills workers, and no single row is the cause"
 
     def _count(self, failure: Failure) -> int:
         return self._failures.get(failure, 0)
-
-
-def nth_kept(n: int, left_out: Sequence[int]) -> int:
-    """Return the number in the unit of the `n`-th row, from 0, among those that are not left out."""
-    place = n
-    for left in sorted(left_out):
-        place += left <= place
-    return place

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
-class RowSearch:
+class CrashBisection:
     """State of the search: the row, if there is one, lies in `start` to `stop`. The first trial reads the files and no row."""
 
     start: int
@@ -21,7 +21,7 @@ class RowSearch:
             return self.start, self.start
         return self.start, max((self.start + self.stop) // 2, self.start + 1)
 
-    def after(self, *, died: bool) -> "RowSearch | int | None":
+    def after(self, *, died: bool) -> "CrashBisection | int | None":
         """Return the search after the trial, the row's number once it is known, or None if no row is the cause."""
         if not self.opens:
             return None if died or self.start == self.stop else replace(self, opens=True)

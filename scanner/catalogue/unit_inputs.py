@@ -1,0 +1,68 @@
+"""Read the ids in the files of a unit, and check that these files are still as they were when the plan was made."""
+
+import numpy as np
+
+from infra.errors import LensscanError
+from infra.store.storage import StorageError, info, open_read
+from scanner.catalogue.units import Ids, InputFile, Unit
+from scanner.sources.shards import shard_ids
+from scanner.sources.tiles import CATALOGUE, read_tile_catalogue
+
+SHARD = "shard"
+"""Role of the file of a shard."""
+
+
+class InputChangedError(LensscanError):
+    """A planned input file is gone or changed, or it became unreadable."""
+
+
+def check_unchanged(unit: Unit) -> None:
+    """Compare size and ETag of every file of a unit with the plan.
+
+    Raises:
+        InputChangedError: a file is gone or changed since the plan was made.
+        StorageError: the store failed.
+    """
+    for role, file in unit.files.items():
+        _check_unchanged(unit, role, file)
+
+
+def planned_ids(unit: Unit) -> Ids:
+    """Return the ids that a unit must hold, `[n]`, read again from its input, so that an audit trusts no stored number.
+
+    Raises:
+        InputChangedError: the file that holds the ids is gone, changed or unreadable.
+        StorageError: the store failed.
+    """
+    role, read = (CATALOGUE, tile_ids) if unit.kind == "tile" else (SHARD, shard_file_ids)
+    file = unit.files[role]
+    _check_unchanged(unit, role, file)
+    try:
+        ids = read(file.uri)
+    except StorageError:
+        raise
+    except (OSError, ValueError) as error:
+        raise InputChangedError(f"unit {unit.unit_id}: {error}") from error
+    return ids[~np.isin(ids, np.array(unit.owned_elsewhere, np.int64))]
+
+
+def tile_ids(catalogue_uri: str) -> Ids:
+    """Read the ids of a tile's catalogue, `[n]`; raises as `read_tile_catalogue`."""
+    return np.asarray(read_tile_catalogue(catalogue_uri).object_ids, np.int64)
+
+
+def shard_file_ids(uri: str) -> Ids:
+    """Read the ids of a shard, `[n]`, without its pixels; raises as `shard_ids`."""
+    with open_read(uri) as source:
+        return np.asarray(shard_ids(source), np.int64)
+
+
+def _check_unchanged(unit: Unit, role: str, planned: InputFile) -> None:
+    try:
+        now = info(planned.uri)
+    except FileNotFoundError as error:
+        raise InputChangedError(f"unit {unit.unit_id}: {role} {planned.uri} is gone") from error
+    except OSError as error:
+        raise StorageError(f"unit {unit.unit_id}: {role} {planned.uri} cannot be read: {error}") from error
+    if (now.size, now.etag) != (planned.size, planned.etag):
+        raise InputChangedError(f"unit {unit.unit_id}: {role} {planned.uri} changed since the plan was made; plan again")

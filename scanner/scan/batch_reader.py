@@ -1,0 +1,66 @@
+"""Read batches ahead of the scoring, and read them from the start again where a caller asks for it."""
+
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
+from typing import Protocol, Self
+
+from infra.progress import Progress, no_progress
+from infra.read_ahead import read_ahead
+from scanner.sources.batches import CutoutBatch
+
+N_AHEAD = 4
+"""Number of batches that are read ahead while one is scored."""
+
+
+class _Batches(Protocol):
+    def __next__(self) -> CutoutBatch: ...
+    def close(self) -> None: ...
+
+
+class BatchReader(Iterator[CutoutBatch]):
+    """Iterator over batches; `restart` closes it and begins from the start, with the same rows."""
+
+    def __init__(
+        self,
+        begin: Callable[[], Iterator[CutoutBatch]],
+        n_ahead: int = N_AHEAD,
+        progress: Progress = no_progress,
+        n_rows: int = 0,
+    ) -> None:
+        """Begin to read at once in a thread, `n_ahead` batches ahead; with 0, read each batch when it is asked for.
+
+        Args:
+            begin: Function that opens the input and yields its batches; each restart calls it again.
+            n_ahead: Number of batches read ahead.
+            progress: Callback that gets the number of rows done and `n_rows`, after the caller is done with a batch.
+            n_rows: Number of all rows, for `progress`.
+        """
+        self._begin: Callable[[], _Batches] = partial(read_ahead, begin, n_ahead) if n_ahead else partial(_generated, begin)
+        self._progress, self._n_rows = progress, n_rows
+        self._n_done = self._n_in_hand = 0
+        self._batches = self._begin()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> CutoutBatch:
+        if self._n_in_hand:
+            self._n_done += self._n_in_hand
+            self._n_in_hand = 0
+            self._progress(self._n_done, self._n_rows)
+        batch = next(self._batches)
+        self._n_in_hand = batch.n_rows
+        return batch
+
+    def restart(self) -> None:
+        """Close the files and read from the start."""
+        self.close()
+        self._n_done = self._n_in_hand = 0
+        self._batches = self._begin()
+
+    def close(self) -> None:
+        self._batches.close()
+
+
+def _generated(begin: Callable[[], Iterator[CutoutBatch]]) -> Generator[CutoutBatch]:
+    yield from begin()

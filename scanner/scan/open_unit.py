@@ -1,0 +1,123 @@
+"""Open a unit: check that its files are as planned, read who its rows are, and begin to read their pixels."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from infra.steps import Step, reached
+from infra.store.storage import arrow_source
+from scanner.catalogue.unit_inputs import SHARD, check_unchanged
+from scanner.catalogue.units import Unit
+from scanner.scan.batch_reader import BatchReader
+from scanner.scan.row_selection import ALL_ROWS, Rows, RowSelection
+from scanner.scan.score_table import ScanError
+from scanner.sources.batches import CutoutBatch
+from scanner.sources.shard_batches import stream_batches
+from scanner.sources.shards import ShardRows, open_shard
+from scanner.sources.tile_batches import read_mosaics, tile_batches
+from scanner.sources.tiles import CATALOGUE, Tile, read_tile_catalogue
+from scanner.vocabulary.candidate_name import candidate_name
+from scanner.vocabulary.geometry import Geometry
+from scanner.vocabulary.rejections import RejectCode, Rejection
+
+_BeginRows = Callable[[Rows], Iterator[CutoutBatch]]
+
+
+@dataclass(frozen=True)
+class OpenUnit:
+    """An opened unit, whose selected rows are being read."""
+
+    unit: Unit
+    identity: dict[str, Any]
+    """Columns of `unit_schema` that come from the unit's files, one value per row that the unit owns."""
+    n_rows: int
+    """Number of selected rows."""
+    batches: BatchReader
+
+
+def open_unit(unit: Unit, geometry: Geometry, batch_size: int, selection: RowSelection = ALL_ROWS) -> OpenUnit:
+    """Check that a unit is as planned, and begin to read its selected rows; rows of other units are left out here.
+
+    Raises:
+        InputChangedError: a file is missing or changed since the plan was made.
+        ScanError: a file is not a shard, or holds another number of rows than the plan says.
+        StorageError: the store failed.
+        TileError: the tile's catalogue cannot be read.
+    """
+    check_unchanged(unit)
+    identity, begin = (_open_tile if unit.kind == "tile" else _open_shard)(unit, geometry, batch_size)
+    n_rows = len(identity["object_id"])
+    if n_rows != unit.n_rows:
+        raise ScanError(f"unit {unit.unit_id}: the plan has {unit.n_rows} rows, its files {n_rows}")
+    reader = BatchReader(partial(selection.batches, begin, n_rows, geometry))
+    reached(Step.OPENED, unit.unit_id)
+    return OpenUnit(unit, identity, selection.n_selected(n_rows), reader)
+
+
+def read_whole(unit: Unit, geometry: Geometry, batch_size: int) -> None:
+    """Read every pixel of a unit's files and discard it, to test whether the files themselves crash the reader.
+
+    Raises:
+        Rejection: a file is missing or damaged.
+        Exception: the exceptions of `open_unit`.
+    """
+    if unit.kind == "tile":
+        open_unit(unit, geometry, batch_size, RowSelection(read=())).batches.close()
+        read_mosaics(_mosaics(unit), geometry)
+    else:
+        check_unchanged(unit)
+        with _damage_as_rejection():
+            for _ in _shard_rows(unit).pieces(batch_size):
+                pass
+
+
+def _open_tile(unit: Unit, geometry: Geometry, batch_size: int) -> tuple[dict[str, Any], _BeginRows]:
+    tile = Tile(unit.unit_id, _mosaics(unit), unit.files[CATALOGUE].uri)
+    catalogue = read_tile_catalogue(tile.catalogue).without(unit.owned_elsewhere)
+    identity: dict[str, Any] = {
+        "object_id": catalogue.object_ids,
+        "candidate_id": [candidate_name(ra, dec) for ra, dec in zip(catalogue.ra, catalogue.dec, strict=True)],
+        "ra": catalogue.ra,
+        "dec": catalogue.dec,
+    }
+    return identity, lambda rows: tile_batches(tile, catalogue.rows(rows), geometry, batch_size)
+
+
+def _mosaics(unit: Unit) -> dict[str, str]:
+    return {role: file.uri for role, file in unit.files.items() if role != CATALOGUE}
+
+
+def _open_shard(unit: Unit, geometry: Geometry, batch_size: int) -> tuple[dict[str, Any], _BeginRows]:
+    shard = _shard_rows(unit)
+    own = np.flatnonzero(~np.isin(shard.object_ids, np.array(unit.owned_elsewhere, np.int64)))
+    ids = shard.object_ids[own]
+    names = [
+        f"SIM {object_id if shard.indices[i] is None else shard.indices[i]}" for i, object_id in zip(own, ids, strict=True)
+    ]
+    nulls = [None] * len(own)
+    identity = {"object_id": ids, "candidate_id": names, "ra": nulls, "dec": nulls}
+
+    def begin(rows: Rows) -> Iterator[CutoutBatch]:
+        with _damage_as_rejection():
+            yield from stream_batches(shard, own[rows], geometry, batch_size)
+
+    return identity, begin
+
+
+def _shard_rows(unit: Unit) -> ShardRows:
+    try:
+        return open_shard(partial(arrow_source, unit.files[SHARD].uri))
+    except ValueError as error:
+        raise ScanError(f"unit {unit.unit_id}: {error}") from error
+
+
+@contextlib.contextmanager
+def _damage_as_rejection() -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise Rejection(RejectCode.SHARD_DAMAGED, str(error)) from error
