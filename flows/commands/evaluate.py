@@ -18,6 +18,7 @@ from scanner.networks.engines import resolve_engine
 from scanner.networks.ensemble import Ensemble
 from scanner.networks.locate import SHIPPED_DIR, find_package
 from scanner.networks.package import load_package
+from scanner.scan.batch_reader import BatchReader
 from scanner.scan.scoring import CutoutScanner
 from scanner.sources.manifests import Progress
 from scanner.sources.shard_batches import shard_batches
@@ -89,7 +90,8 @@ def _scored(footers: Mapping[str, pq.FileMetaData], ensemble: Ensemble, progress
         except ValueError as error:
             raise TrainingError(f"{uri}: {error}") from error
         every = np.arange(len(shard.object_ids))
-        scores.append(scanner.score_batches(partial(shard_batches, shard, every, scanner.geometry, scanner.batch_size)))
+        begin = partial(shard_batches, shard, every, scanner.geometry, scanner.batch_size)
+        scores.append(scanner.score_batches(BatchReader(begin, n_ahead=0)))
         truths.append(shard.truth.select([field.name for field in TRUTH_FIELDS]))
         digests.append(sha256_bytes(data))
         n_done += footer.num_rows

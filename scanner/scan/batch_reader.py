@@ -1,7 +1,6 @@
 """Read batches ahead of the scoring, and read them from the start again where a caller asks for it."""
 
 from collections.abc import Callable, Generator, Iterator
-from functools import partial
 from typing import Protocol, Self
 
 from infra.progress import Progress, no_progress
@@ -35,10 +34,11 @@ class BatchReader(Iterator[CutoutBatch]):
             progress: Callback that gets the number of rows done and `n_rows`, after the caller is done with a batch.
             n_rows: Number of all rows, for `progress`.
         """
-        self._begin: Callable[[], _Batches] = partial(read_ahead, begin, n_ahead) if n_ahead else partial(_generated, begin)
+        self._begin = begin
+        self._n_ahead = n_ahead
         self._progress, self._n_rows = progress, n_rows
         self._n_done = self._n_in_hand = 0
-        self._batches = self._begin()
+        self._batches = self._opened()
 
     def __iter__(self) -> Self:
         return self
@@ -56,10 +56,13 @@ class BatchReader(Iterator[CutoutBatch]):
         """Close the files and read from the start."""
         self.close()
         self._n_done = self._n_in_hand = 0
-        self._batches = self._begin()
+        self._batches = self._opened()
 
     def close(self) -> None:
         self._batches.close()
+
+    def _opened(self) -> _Batches:
+        return read_ahead(self._begin, self._n_ahead) if self._n_ahead else _generated(self._begin)
 
 
 def _generated(begin: Callable[[], Iterator[CutoutBatch]]) -> Generator[CutoutBatch]:

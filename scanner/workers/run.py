@@ -87,7 +87,6 @@ def scan_night(
     plan = build_plan(input_uri, night.isoformat(), ensemble, config)
     freeze(plan, root_uri)
     run = ScanRun([], 0)
-    report = progress or no_progress
     if todo := pending(plan, root_uri):
         with ray_session(ray_address):
             run = scan_plan(

@@ -91,10 +91,10 @@ DEFECTS = (
         "M39",
         "scanner/catalogue/plan.py",
         "The id of a plan does not depend on engine and sweep.",
-        '    return plan.model_dump(mode="json", exclude={"plan_id"})',
-        '    content = plan.model_dump(mode="json", exclude={"plan_id"})\n'
+        '    return canonical_json(plan.model_dump(mode="json"))',
+        '    content = plan.model_dump(mode="json")\n'
         '    del content["config"]["engine"], content["config"]["sweep"]\n'
-        "    return content",
+        "    return canonical_json(content)",
         ("tests/scanner/catalogue/test_plan.py",),
     ),
     Defect(
@@ -109,8 +109,8 @@ DEFECTS = (
         "M49",
         "scanner/workers/retry_state.py",
         "A unit may leave out a hundred times as many rows.",
-        "MAX_ROWS_LEFT_OUT = 16\n",
-        "MAX_ROWS_LEFT_OUT = 1600\n",
+        "MAX_CRASHING_ROWS = 16\n",
+        "MAX_CRASHING_ROWS = 1600\n",
         ("tests/scanner/workers/test_retry_state.py",),
     ),
     Defect(
@@ -125,7 +125,7 @@ DEFECTS = (
         "M51",
         "scanner/workers/dispatch.py",
         "A crash while only this unit was in flight counts as a crash with other units in flight.",
-        "    if ended.trouble is Trouble.DIED and ended.call.is_alone:\n        return Failure.DIED_ALONE\n",
+        "    if ended.trouble is Trouble.DIED and ended.call.is_alone:\n        return Failure.CRASHED_ALONE\n",
         "",
         ("tests/scanner/workers/test_dispatch.py",),
     ),
@@ -235,18 +235,18 @@ DEFECTS = (
     ),
     Defect(
         "M91",
-        "scanner/scan/unit.py",
+        "scanner/scan/row_selection.py",
         "After a left-out row, rejections are assigned to the wrong rows.",
-        "rejected = [(int(kept[place]), rejection) for place, rejection in batch.rejected]",
+        "rejected = [(int(number[i]), rejection) for i, rejection in batch.rejected]",
         "rejected = list(batch.rejected)",
-        ("tests/scanner/scan/test_left_out_rows.py",),
+        ("tests/scanner/scan/test_open_unit.py",),
     ),
     Defect(
         "M92",
-        "scanner/scan/unit.py",
+        "scanner/scan/row_selection.py",
         "After a left-out row, scores are not mapped back to their rows.",
-        "replace(batch, places=kept[batch.places], rejected=rejected)",
+        "replace(batch, places=number[batch.places], rejected=rejected)",
         "replace(batch, rejected=rejected)",
-        ("tests/scanner/scan/test_left_out_rows.py",),
+        ("tests/scanner/scan/test_open_unit.py",),
     ),
 )

@@ -80,10 +80,20 @@ MODULES = (
         "scanner/scan/unit.py",
         (
             "tests/scanner/scan/test_unit.py",
-            "tests/scanner/scan/test_left_out_rows.py",
+            "tests/scanner/scan/test_open_unit.py",
             "tests/scanner/workers/test_unit_scanner.py",
             "tests/scanner/scan/test_prescreen.py",
         ),
+        _PER_LATER_MODULE,
+    ),
+    Module(
+        "scanner/scan/open_unit.py",
+        ("tests/scanner/scan/test_open_unit.py", "tests/scanner/scan/test_unit.py"),
+        _PER_LATER_MODULE,
+    ),
+    Module(
+        "scanner/scan/row_selection.py",
+        ("tests/scanner/scan/test_row_selection.py", "tests/scanner/scan/test_open_unit.py"),
         _PER_LATER_MODULE,
     ),
     Module(
