@@ -17,7 +17,7 @@ class ScanError(LensscanError):
     """A unit differs from the plan, or a network outputs no probability; the error is never a property of one row."""
 
 
-class ScoreSheet:
+class ScoreTable:
     """Rows of `score_fields`, each identified by its place, the row number in the input."""
 
     def __init__(self, network_names: Sequence[str]) -> None:
@@ -32,7 +32,7 @@ class ScoreSheet:
         self._places.append(places)
         self._tables.append(self._scored(notes, scores, precision))
 
-    def put_again(
+    def put_rescored(
         self, places: NDArray[np.int64], notes: Sequence[tuple[str, ...]], scores: EnsembleScores, precision: str
     ) -> None:
         """Replace the scores of rows by better ones."""

@@ -15,8 +15,8 @@ from scanner.networks.engines import fast_precision, resolve_engine
 from scanner.networks.package import load_package
 from scanner.scan.batch_reader import BatchReader
 from scanner.scan.best_candidates import BestCandidates, CandidateMapping
-from scanner.scan.prescreen import ScoringEnsemble, Sweep, SweepError, make_sweep, pays
-from scanner.scan.score_table import ScoreSheet
+from scanner.scan.score_table import ScoreTable
+from scanner.scan.sweep import ScoringEnsemble, Sweep, SweepError, is_worthwhile, make_sweep
 from scanner.sources.batches import CutoutBatch, Row, batches_of
 from scanner.vocabulary.rejections import Rejection
 
@@ -58,7 +58,7 @@ class CutoutScanner:
         """Return one output row (`score_fields`, then maps) per input row, in order; reads `rows` no faster than it scores.
 
         Args:
-            rows: Cutouts and rejections; with a prescreen, an iterable that can be iterated again.
+            rows: Cutouts and rejections; with a sweep, an iterable that can be iterated again.
 
         Raises:
             ScanError: a network output a value that is not a probability.
@@ -68,7 +68,7 @@ class CutoutScanner:
     def score_batches(self, batches: BatchReader) -> pa.Table:
         """Return one output row (`score_fields`, then maps) per row of the batches, in the order of the rows' numbers.
 
-        The batches are read again in the rare case that the error of the prescreen is too large.
+        The batches are read again in the rare case that the error of the sweep is too large.
 
         Raises:
             ScanError: a row is missing or repeated, or a network output a value that is not a probability.
@@ -85,64 +85,64 @@ class CutoutScanner:
 
     def refuse(self, n_rows: int, rejection: Rejection) -> pa.Table:
         """Return `n_rows` output rows, all rejected for one reason."""
-        sheet = ScoreSheet(self.network_names)
-        sheet.reject([(place, rejection) for place in range(n_rows)])
-        return self._finished(sheet, self._best())
+        scored = ScoreTable(self.network_names)
+        scored.reject([(place, rejection) for place in range(n_rows)])
+        return self._finished(scored, self._best())
 
     def _recorded(self, batches: Iterator[CutoutBatch]) -> pa.Table:
-        sheet, best = ScoreSheet(self.network_names), self._best()
+        scored, best = ScoreTable(self.network_names), self._best()
         for batch in batches:
-            sheet.reject(batch.rejected)
+            scored.reject(batch.rejected)
             if len(batch.places):
-                self._record(batch, sheet, best)
-        return self._finished(sheet, best)
+                self._record(batch, scored, best)
+        return self._finished(scored, best)
 
     def _swept(self, batches: Iterator[CutoutBatch], sweep: Sweep) -> pa.Table:
-        sheet, best, waiting = ScoreSheet(self.network_names), self._best(), _Waiting()
+        scored, best, waiting = ScoreTable(self.network_names), self._best(), _Waiting()
         n_seen = n_again = 0
         for batch in batches:
-            sheet.reject(batch.rejected)
+            scored.reject(batch.rejected)
             if not len(batch.places):
                 continue
-            if not pays(n_seen, n_again):
-                self._record(batch, sheet, best)
+            if not is_worthwhile(n_seen, n_again):
+                self._record(batch, scored, best)
                 continue
             scores = sweep.ensemble.score(batch.stamps)
-            sheet.put(batch.places, batch.notes, scores, sweep.precision)
-            chosen = sweep.to_score_again(batch.places, scores.p_lens)
+            scored.put(batch.places, batch.notes, scores, sweep.precision)
+            chosen = sweep.needs_rescoring(batch.places, scores.p_lens)
             n_seen, n_again = n_seen + len(chosen), n_again + int(chosen.sum())
             waiting.add(batch, scores.p_lens, chosen)
             if waiting.n_rows >= self.batch_size:
-                self._score_again(*waiting.take(), sweep, sheet, best)
+                self._rescore(*waiting.take(), sweep, scored, best)
         if waiting.n_rows:
-            self._score_again(*waiting.take(), sweep, sheet, best)
-        return self._finished(sheet, best)
+            self._rescore(*waiting.take(), sweep, scored, best)
+        return self._finished(scored, best)
 
-    def _record(self, batch: CutoutBatch, sheet: ScoreSheet, best: BestCandidates | None) -> None:
+    def _record(self, batch: CutoutBatch, scored: ScoreTable, best: BestCandidates | None) -> None:
         scores = self._ensemble.score(batch.stamps)
-        sheet.put(batch.places, batch.notes, scores, RECORDED_PRECISION)
+        scored.put(batch.places, batch.notes, scores, RECORDED_PRECISION)
         if best is not None:
             best.offer(batch.places, scores.p_lens, batch.stamps)
 
-    def _score_again(
+    def _rescore(
         self,
         batch: CutoutBatch,
         fast_p_lens: NDArray[np.float32],
         sweep: Sweep,
-        sheet: ScoreSheet,
+        scored: ScoreTable,
         best: BestCandidates | None,
     ) -> None:
         scores = self._ensemble.score(batch.stamps)
         sweep.check(fast_p_lens, scores.p_lens)
-        sheet.put_again(batch.places, batch.notes, scores, RECORDED_PRECISION)
+        scored.put_rescored(batch.places, batch.notes, scores, RECORDED_PRECISION)
         if best is not None:
             best.offer(batch.places, scores.p_lens, batch.stamps)
 
     def _best(self) -> BestCandidates | None:
         return BestCandidates(self._mapping.candidate_threshold, self._mapping.most) if self._mapping else None
 
-    def _finished(self, sheet: ScoreSheet, best: BestCandidates | None) -> pa.Table:
-        table = sheet.table()
+    def _finished(self, scored: ScoreTable, best: BestCandidates | None) -> pa.Table:
+        table = scored.table()
         return table if self._mapping is None or best is None else self._mapping.with_maps(table, best)
 
 

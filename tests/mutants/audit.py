@@ -69,7 +69,7 @@ DEFECTS = (
         "Rows for the second ensemble are selected by scores of the bfloat16 sweep.",
         "lowest = min(config.candidate_threshold, config.second.above if config.second else 1.0)",
         "lowest = config.candidate_threshold",
-        ("tests/scanner/scan/test_prescreen.py",),
+        ("tests/scanner/scan/test_sweep.py",),
     ),
     Defect(
         "M36",

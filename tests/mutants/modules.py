@@ -68,7 +68,7 @@ MODULES = (
     ),
     Module("scanner/workers/dispatch.py", ("tests/scanner/workers/test_dispatch.py", "tests/scanner/workers/test_run.py")),
     Module("scanner/workers/retry_state.py", ("tests/scanner/workers/test_retry_state.py",)),
-    Module("scanner/scan/prescreen.py", ("tests/scanner/scan/test_prescreen.py", "tests/scanner/scan/test_best_candidates.py")),
+    Module("scanner/scan/sweep.py", ("tests/scanner/scan/test_sweep.py", "tests/scanner/scan/test_best_candidates.py")),
     Module("scanner/explain/occlusion.py", ("tests/scanner/explain/test_occlusion.py",)),
     Module(
         "scanner/explain/gradcam.py", ("tests/scanner/explain/test_gradcam.py", "tests/scanner/explain/test_candidate_maps.py")
@@ -82,7 +82,7 @@ MODULES = (
             "tests/scanner/scan/test_unit.py",
             "tests/scanner/scan/test_open_unit.py",
             "tests/scanner/workers/test_unit_scanner.py",
-            "tests/scanner/scan/test_prescreen.py",
+            "tests/scanner/scan/test_sweep.py",
         ),
         _PER_LATER_MODULE,
     ),
@@ -100,7 +100,7 @@ MODULES = (
         "scanner/scan/scoring.py",
         (
             "tests/scanner/scan/test_unit.py",
-            "tests/scanner/scan/test_prescreen.py",
+            "tests/scanner/scan/test_sweep.py",
             "tests/scanner/scan/test_best_candidates.py",
             "tests/scanner/workers/test_unit_scanner.py",
         ),

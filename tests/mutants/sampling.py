@@ -61,7 +61,7 @@ SAMPLED_AS = {
     "infra/store/storage.py": "infra/storage.py",
     "scanner/workers/dispatch.py": "scanner/dispatch.py",
     "scanner/workers/retry_state.py": "scanner/recovery.py",
-    "scanner/scan/prescreen.py": "scanner/sweep.py",
+    "scanner/scan/sweep.py": "scanner/sweep.py",
     "training/evaluation/metrics.py": "training/metrics.py",
     "scanner/scan/unit.py": "scanner/scan.py",
     "scanner/scan/scoring.py": "scanner/scoring.py",

@@ -12,7 +12,7 @@ from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_network, read_card
 from scanner.preprocess.colour_picture import composite
 from scanner.preprocess.network_inputs import network_input
-from scanner.scan.prescreen import made_stamps
+from scanner.scan.sweep import made_stamps
 from scanner.vocabulary.geometry import CHALLENGE, GEOMETRIES, MER_10
 
 FLAGSHIP, SEVEN = SHIPPED_DIR / "mer3-sim", SHIPPED_DIR / "ou7-sim"

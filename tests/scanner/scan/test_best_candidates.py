@@ -16,8 +16,8 @@ from scanner.catalogue.seal import seal
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_package, read_card
 from scanner.scan.best_candidates import BestCandidates
-from scanner.scan.prescreen import Sweep, made_stamps
 from scanner.scan.scoring import CutoutScanner, open_scanner
+from scanner.scan.sweep import Sweep, made_stamps
 from scanner.sources.cutouts import Cutout
 from scanner.vocabulary.geometry import MER_10
 from scanner.vocabulary.rejections import RejectCode, Rejection

@@ -15,9 +15,9 @@ from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import read_card
 from scanner.scan import estimate as estimates
 from scanner.scan.estimate import Measured, estimate, measure
-from scanner.scan.prescreen import made_stamps
 from scanner.scan.score_table import ScanError
 from scanner.scan.scoring import CutoutScanner
+from scanner.scan.sweep import made_stamps
 from scanner.sources.shards import encode_shard, shard_table
 from scanner.vocabulary.geometry import MER_10
 from tests.tiles import write_tile

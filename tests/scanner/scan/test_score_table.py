@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from scanner.catalogue.outcomes import check_outcomes
 from scanner.networks.ensemble import EnsembleScores
-from scanner.scan.score_table import ScanError, ScoreSheet
+from scanner.scan.score_table import ScanError, ScoreTable
 from scanner.vocabulary.rejections import RejectCode, Rejection
 
 
@@ -14,21 +14,21 @@ def scores(p):
     return EnsembleScores({"A": p}, p * 0, p, None, None)
 
 
-def put(sheet, places, p, *, again=False, precision="float32"):
-    method = sheet.put_again if again else sheet.put
+def put(table, places, p, *, again=False, precision="float32"):
+    method = table.put_rescored if again else table.put
     method(np.array(places, np.int64), [()] * len(places), scores(p), precision)
 
 
 @given(st.permutations(range(9)), st.integers(1, 9), st.sets(st.integers(0, 8)))
 def test_rows_end_in_input_order(order, size, better):
-    sheet = ScoreSheet(["A"])
+    table = ScoreTable(["A"])
     for start in range(0, 9, size):
         places = list(order[start : start + size])
-        put(sheet, [p for p in places if p % 3], [p / 10 for p in places if p % 3], precision="bfloat16")
-        sheet.reject([(p, Rejection(RejectCode.BLANK, f"row {p}")) for p in places if p % 3 == 0])
+        put(table, [p for p in places if p % 3], [p / 10 for p in places if p % 3], precision="bfloat16")
+        table.reject([(p, Rejection(RejectCode.BLANK, f"row {p}")) for p in places if p % 3 == 0])
     chosen = [p for p in better if p % 3]
-    put(sheet, chosen, [p / 10 + 0.05 for p in chosen], again=True)
-    table = sheet.table()
+    put(table, chosen, [p / 10 + 0.05 for p in chosen], again=True)
+    table = table.table()
     check_outcomes(table)
     for place, row in enumerate(table.to_pylist()):
         if place % 3 == 0:
@@ -45,11 +45,11 @@ def test_rows_end_in_input_order(order, size, better):
 
 @pytest.mark.parametrize("places", [[0, 1, 1], [0, 2], [1, 2], [-1, 0]])
 def test_a_missing_or_repeated_row_is_an_error(places):
-    sheet = ScoreSheet(["A"])
-    put(sheet, places, [0.5] * len(places))
+    table = ScoreTable(["A"])
+    put(table, places, [0.5] * len(places))
     with pytest.raises(ScanError, match="must be scored or rejected once, got the rows"):
-        sheet.table()
+        table.table()
 
 
 def test_no_rows_give_an_empty_table():
-    assert ScoreSheet(["A"]).table().num_rows == 0
+    assert ScoreTable(["A"]).table().num_rows == 0

@@ -8,8 +8,8 @@ from scanner.networks.engines import fast_precision, resolve_engine
 from scanner.networks.ensemble import EnsembleScores
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.scan import scoring
-from scanner.scan.prescreen import Sweep, SweepError, largest_error, log_odds, made_stamps, make_sweep, pays
 from scanner.scan.scoring import CutoutScanner, open_scanner
+from scanner.scan.sweep import Sweep, SweepError, is_worthwhile, largest_error, log_odds, made_stamps, make_sweep
 from scanner.sources.cutouts import Cutout
 from scanner.vocabulary.geometry import CHALLENGE, MER_10
 from scanner.vocabulary.rejections import RejectCode, Rejection
@@ -85,7 +85,7 @@ def test_a_batch_of_rejections_alone_does_not_end_the_sweep():
 
 def test_the_audit_finds_errors_far_below_the_threshold():
     sweep = Sweep(Told(), "bfloat16", 0.99, 0.4)
-    chosen = sweep.to_score_again(np.arange(127, 258), np.full(131, 0.01, np.float32))
+    chosen = sweep.needs_rescoring(np.arange(127, 258), np.full(131, 0.01, np.float32))
     assert np.flatnonzero(chosen).tolist() == [1, 129]
     sweep.check(np.array([0.5]), np.array([0.54]))
     with pytest.raises(SweepError, match=r"off by 0\.201"):
@@ -95,9 +95,9 @@ def test_the_audit_finds_errors_far_below_the_threshold():
 @pytest.mark.parametrize(("threshold", "expected"), [(0.0, True), (1.0, False)])
 def test_thresholds_of_zero_and_one_are_allowed(threshold, expected):
     sweep = Sweep(Told(), "bfloat16", threshold, 0.1)
-    assert sweep.to_score_again(np.array([1, 2]), np.array([0.2, 0.8], np.float32)).tolist() == [expected] * 2
+    assert sweep.needs_rescoring(np.array([1, 2]), np.array([0.2, 0.8], np.float32)).tolist() == [expected] * 2
     # A probability of exactly one is a candidate at any threshold.
-    assert sweep.to_score_again(np.array([1]), np.array([1.0], np.float32)).all()
+    assert sweep.needs_rescoring(np.array([1]), np.array([1.0], np.float32)).all()
 
 
 def test_the_margin_is_four_times_the_largest_error():
@@ -177,9 +177,9 @@ def test_the_largest_error_is_symmetric_and_zero_for_no_rows():
 def test_rows_from_threshold_minus_margin_on_are_scored_again():
     sweep = Sweep(Told(), "bfloat16", 0.75, np.log(3))
     p_lens = 1 / (1 + np.exp([-1e-6, 1e-6]))
-    assert sweep.to_score_again(np.array([1, 2]), p_lens).tolist() == [True, False]
+    assert sweep.needs_rescoring(np.array([1, 2]), p_lens).tolist() == [True, False]
     exactly = Sweep(Told(), "bfloat16", 0.5, 0.0)
-    assert exactly.to_score_again(np.array([1, 2]), np.float32([0.5, np.nextafter(0.5, 0, dtype=np.float32)])).tolist() == [
+    assert exactly.needs_rescoring(np.array([1, 2]), np.float32([0.5, np.nextafter(0.5, 0, dtype=np.float32)])).tolist() == [
         True,
         False,
     ]
@@ -205,7 +205,7 @@ def test_an_error_of_just_half_the_margin_is_allowed():
     ],
 )
 def test_a_sweep_pays_for_up_to_two_in_five_rows(n_seen, n_again, expected):
-    assert pays(n_seen, n_again) is expected
+    assert is_worthwhile(n_seen, n_again) is expected
 
 
 def test_make_sweep_keeps_its_arguments():

@@ -1,4 +1,4 @@
-"""Score every row with fast, rounded arithmetic, and score each possible candidate again in float32.
+"""Sweep: score every row with fast, rounded arithmetic, and score each possible candidate again in float32.
 
 The candidates and their stored values are the same as if every row had been scored in float32, as long as rounding changes the
 log-odds by less than `margin`. Rounding is measured twice. When a scan begins, it is measured on made images, and the margin is
@@ -54,7 +54,7 @@ class Sweep:
     margin: float
     """Distance below the threshold, in log-odds of `p_lens`, down to which rows are scored again."""
 
-    def to_score_again(self, places: NDArray[np.int64], p_lens: NDArray[np.float32]) -> NDArray[np.bool_]:
+    def needs_rescoring(self, places: NDArray[np.int64], p_lens: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Return a mask `[n]` of the rows that could be candidates, and of the few that monitor the errors."""
         could_be = log_odds(p_lens) >= log_odds(np.array(self.candidate_threshold)) - self.margin
         return could_be | (places % AUDIT_EVERY == 0)
@@ -71,7 +71,7 @@ class Sweep:
             raise SweepError(f"{self.precision} is off by {error:.3g} in log-odds, at most {allowed:.3g} is allowed")
 
 
-def pays(n_seen: int, n_again: int) -> bool:
+def is_worthwhile(n_seen: int, n_again: int) -> bool:
     """Return whether the sweep still saves time after `n_again` of `n_seen` rows had to be scored again."""
     return n_seen < MIN_SEEN or n_again <= MAX_AGAIN * n_seen
 
