@@ -107,7 +107,7 @@ class Ledger(RuleBasedStateMachine):
         shuffled = table.take(np.random.default_rng(seed).permutation(table.num_rows))
         receipt = publish(shuffled, unit_of(plan, unit_id), plan, self.root, attempt)
         if uri in self.files:
-            assert receipt.outcome is Outcome.ALREADY_COMMITTED
+            assert receipt.outcome is Outcome.LOST_RACE
             assert receipt.attempt != attempt
         else:
             assert (receipt.outcome, receipt.attempt) == (Outcome.COMMITTED, attempt)

@@ -116,7 +116,7 @@ def test_a_commit_with_a_lost_reply_happens_once(proxy, s3, rng, measured):
         receipt = publish(table, unit, plan, s3, f"attempt-{unit.unit_id}")
         assert (receipt.outcome, receipt.attempt) == (Outcome.COMMITTED, f"attempt-{unit.unit_id}")
         again = publish(random_scores(rng, table["object_id"].to_pylist()), unit, plan, s3, "later")
-        assert (again.outcome, again.attempt) == (Outcome.ALREADY_COMMITTED, f"attempt-{unit.unit_id}")
+        assert (again.outcome, again.attempt) == (Outcome.LOST_RACE, f"attempt-{unit.unit_id}")
     found = pa.concat_tables(pq.read_table(pa.BufferReader(read_bytes(file.uri))) for file in list_files(s3))
     harm.assert_none(harm.compare(found, pa.concat_tables(written)))
     measured()

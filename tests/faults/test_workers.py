@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from infra.steps import Step
 from tests.faults.harness.harm import recoveries
 from tests.faults.harness.patience import scaled, wait_for
 from tests.faults.harness.scanned_night import done, end, kill_group, n_committed, start
@@ -27,7 +28,7 @@ def test_a_worker_killed_after_any_step_is_replaced(night, root, tmp_path, measu
     # The next worker finds the file of the worker that was killed after publishing, and leaves it alone.
     assert summary["units_by_outcome"].get("already_committed", 0) >= 1
     night.check(root)
-    published = crashed.pop("publish")
+    published = crashed.pop(Step.CREATED)
     worst = max(recoveries(sorted(crashed.values()), root))
     measured(row=1, worker_kills=len(crashed), recovery_s=worst, note=f"a worker killed after each of {', '.join(crashed)}")
     measured(
