@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 from scipy.special import xlogy
 from sklearn.neighbors import KNeighborsClassifier
 
+from infra.frozen import Frozen
 from scanner.networks.combiner import Margins, MeanCombiner, SoftmaxStack, lens_probability
 from scanner.vocabulary.kinds import KINDS
 from training.evaluation.calibrate import CLIP, can_stack, fit_stack, fit_tied_stack
@@ -32,10 +32,8 @@ STACKS: Mapping[str, Fit] = {"mean": fit_tied_stack, "stack": fit_stack}
 """Combiners that can be shipped: a calibrated mean of the networks' margins, and a logistic regression on all of them."""
 
 
-class Comparison(BaseModel):
+class Comparison(Frozen):
     """Metrics of a combiner on objects that it was not fitted on."""
-
-    model_config = ConfigDict(frozen=True)
 
     combiner: str
     log_loss: float

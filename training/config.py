@@ -6,8 +6,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from infra.frozen import Frozen
 from scanner.networks.architectures import FLAGSHIP_NETWORKS, PAPER_NETWORKS, NetworkSpec
 from scanner.vocabulary.geometry import CHALLENGE, GEOMETRIES, MER_10
 
@@ -17,10 +18,8 @@ _WARM_UP = 0.15
 """Share of a one-cycle training in which the learning rate rises."""
 
 
-class TrainConfig(BaseModel):
+class TrainConfig(Frozen):
     """Training of each network of an ensemble; the defaults are those of Wilde et al. 2022, section 3.2."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     networks: tuple[NetworkSpec, ...] = PAPER_NETWORKS
     geometry: str = CHALLENGE.name

@@ -9,10 +9,11 @@ from typing import Any, Protocol, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, field_validator, model_serializer, model_validator
 
+from infra.frozen import Frozen
 from infra.provenance import canonical_json, code_version, digest
 from infra.settings import EngineName
 from infra.store.storage import CreateOutcome, create_if_absent, join, list_files, read_bytes
-from scanner.catalogue.units import MAX_EXAMPLES, Frozen, InputFile, PlanError, Unit, find_units, id_digest
+from scanner.catalogue.units import MAX_EXAMPLES, InputFile, PlanError, Unit, find_units, id_digest
 
 __all__ = [
     "EnsembleIdentity",

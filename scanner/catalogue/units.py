@@ -7,9 +7,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from infra.errors import LensscanError
+from infra.frozen import Frozen
 from infra.read_ahead import map_ahead
 from infra.store.storage import N_AHEAD, FileInfo, info, list_files, open_read
 from scanner.sources.shards import shard_ids
@@ -27,12 +28,6 @@ Ids = npt.NDArray[np.int64]
 
 class PlanError(LensscanError):
     """The input cannot be planned, or the content of a stored plan does not match its id."""
-
-
-class Frozen(BaseModel):
-    """Base of the records that are written to storage and never change."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class InputFile(Frozen):

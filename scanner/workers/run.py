@@ -5,8 +5,7 @@ from collections import Counter
 from datetime import date
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
+from infra.frozen import Frozen
 from infra.ray.cluster import ray_session
 from infra.settings import EngineName
 from infra.store.storage import absolute, probe
@@ -19,10 +18,8 @@ from scanner.workers.actors import Packages
 from scanner.workers.dispatch import Progress, ScanRun, scan_plan
 
 
-class NightSummary(BaseModel):
+class NightSummary(Frozen):
     """Result of a scan and location of its catalogue."""
-
-    model_config = ConfigDict(frozen=True)
 
     night: str
     plan_id: str

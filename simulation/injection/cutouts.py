@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.random import Generator, SeedSequence, default_rng
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
+from infra.frozen import Frozen
 from infra.provenance import digest, sha256_bytes
 from infra.store.storage import CreateOutcome, absolute, create_if_absent, join, list_files, open_read, read_bytes
 from scanner.files.fits_image import FitsReader
@@ -48,10 +49,8 @@ class OutputError(InjectionError):
     """The output folder holds another injection's output, or other files; nothing was changed."""
 
 
-class InjectionSpec(BaseModel):
+class InjectionSpec(Frozen):
     """All parameters that determine the output."""
-
-    model_config = ConfigDict(frozen=True)
 
     images_sha256: str
     """SHA-256 of the manifest's rows, or of a tile's files."""
@@ -67,10 +66,8 @@ class InjectionSpec(BaseModel):
         return digest(self.model_dump())
 
 
-class Record(BaseModel):
+class Record(Frozen):
     """Provenance in a tile's truth, or in a shard."""
-
-    model_config = ConfigDict(frozen=True)
 
     spec: InjectionSpec
     skipped: tuple[tuple[str, str], ...]

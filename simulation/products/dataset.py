@@ -7,8 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.random import Generator, SeedSequence, default_rng
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from infra.frozen import Frozen
 from infra.provenance import sha256_bytes
 from infra.store.storage import create_if_absent, exists, join, open_read, read_bytes
 from scanner.sources.shards import ROWS_PER_SHARD, decode_shard, shard_table
@@ -23,10 +24,8 @@ KIND_SHARES: Shares = (("nonlens", 0.5), *LENS_SHARES)
 _SPEC_KEY = b"lensscan.dataset"
 
 
-class DatasetSpec(BaseModel):
+class DatasetSpec(Frozen):
     """Specification of a data set."""
-
-    model_config = ConfigDict(frozen=True)
 
     n: int = Field(ge=1)
     """Number of objects."""

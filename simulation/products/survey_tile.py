@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 from numpy.random import Generator, SeedSequence, default_rng
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from infra.frozen import Frozen
 from infra.store.storage import CreateOutcome, create_if_absent, exists, join, read_bytes
 from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import Image
@@ -42,10 +43,8 @@ _MAX_DRAWS = 5000
 TRUTH_FILE = "truth.parquet"
 
 
-class TileSpec(BaseModel):
+class TileSpec(Frozen):
     """Specification of a tile. Its catalogue lists all `n_galaxies + n_single + n_compound` objects."""
-
-    model_config = ConfigDict(frozen=True)
 
     tile_id: str = Field(pattern=r"^\d{9}$")
     n_galaxies: int = Field(ge=0)

@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
+from infra.frozen import Frozen
 from scanner.vocabulary.kinds import KINDS
 from training.errors import TrainingError
 from training.evaluation.calibrate import expected_calibration_error, restated
@@ -47,11 +47,7 @@ BLUE_BELOW_MAG, RED_ABOVE_MAG = 1.0, 1.5
 _ARC_BIN_MAG = 0.5
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Measured(_Frozen):
+class Measured(Frozen):
     """A number with its 95 % interval."""
 
     value: float
@@ -59,7 +55,7 @@ class Measured(_Frozen):
     high: float
 
 
-class Group(_Frozen):
+class Group(Frozen):
     """Objects that share a property, and the fraction above the thresholds."""
 
     property: str
@@ -69,7 +65,7 @@ class Group(_Frozen):
     """Fraction above the threshold of each of `RATES`."""
 
 
-class Cut(_Frozen):
+class Cut(Frozen):
     """Expected results of a threshold of p_lens among a million objects at the assumed prevalence."""
 
     p_lens: float
@@ -83,7 +79,7 @@ class Cut(_Frozen):
     to_inspect_per_million: Measured
 
 
-class Evaluation(_Frozen):
+class Evaluation(Frozen):
     """All results of an evaluation."""
 
     n_objects: dict[str, int]

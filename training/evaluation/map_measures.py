@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from infra.frozen import Frozen
 
 Method = Literal["guided_grad_cam", "grad_cam", "occlusion"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -19,11 +21,7 @@ _SURE = 1.96
 _OCCLUDED_SHARE = 0.32
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class CheckSize(_Frozen):
+class CheckSize(Frozen, allow_inf_nan=False):
     """Numbers of objects, untrained networks and steps; the defaults take a few minutes for three small networks."""
 
     n_objects: int = Field(default=200, ge=LEAST_OBJECTS)
@@ -45,7 +43,7 @@ class CheckSize(_Frozen):
         return 2 + self.n_randomised + len(METHODS)
 
 
-class MethodCheck(_Frozen):
+class MethodCheck(Frozen, allow_inf_nan=False):
     """Check of one method on one network. Shares, correlations and areas are means over objects."""
 
     network: str
@@ -138,7 +136,7 @@ class MethodCheck(_Frozen):
         return tuple(name for name, is_failed in told.items() if is_failed)
 
 
-class MapChecks(_Frozen):
+class MapChecks(Frozen, allow_inf_nan=False):
     """Checks of every method on every network."""
 
     n_bright_lenses: int
