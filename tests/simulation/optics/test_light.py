@@ -6,8 +6,9 @@ from scipy.special import gammainc, gammaincinv
 
 from scanner.vocabulary.bands import EUCLID
 from simulation.optics import light_kernels
-from simulation.optics.light import FINE_SCALE_ARCSEC, FineGrid, draw, draw_lensed, extent_arcsec, surface_brightness
+from simulation.optics.light import FINE_SCALE_ARCSEC, FineGrid, draw, draw_lensed, extent_arcsec
 from simulation.systems import Annulus, PointSource, Sed, Sersic, Spikes, SpiralArms
+from tests.simulation.surface_brightness import surface_brightness
 
 SED = Sed(20.0, 19.2, 18.9, 18.6)
 
@@ -358,12 +359,9 @@ def test_coordinates_that_are_not_numbers_get_no_light():
         assert image[3, 4] == 0
 
 
-def test_point_sources_can_be_neither_sampled_nor_lensed():
-    star = PointSource(0.0, 0.0, SED)
+def test_point_sources_cannot_be_lensed():
     with pytest.raises(ValueError, match="point source"):
-        surface_brightness(star, np.zeros(2), np.zeros(2))
-    with pytest.raises(ValueError, match="point source"):
-        draw_lensed([star], np.zeros((4, 4)), np.zeros((4, 4)))
+        draw_lensed([PointSource(0.0, 0.0, SED)], np.zeros((4, 4)), np.zeros((4, 4)))
 
 
 @pytest.mark.parametrize("shapes", [((4, 4), (4, 5)), ((4,), (4,))])
