@@ -14,7 +14,7 @@ from infra.frozen import Frozen
 from infra.read_ahead import map_ahead
 from infra.store.storage import N_AHEAD, FileInfo, info, list_files, open_read
 from scanner.sources.shards import shard_ids
-from scanner.sources.tiles import Tile, discover_tiles, read_tile_catalogue
+from scanner.sources.tiles import CATALOGUE, Tile, discover_tiles, read_tile_catalogue
 from scanner.vocabulary.rejections import Rejection
 
 MAX_EXAMPLES = 5
@@ -143,7 +143,7 @@ def _input_file(file: FileInfo) -> InputFile:
 
 def _tile_files(tile: Tile) -> dict[str, InputFile]:
     try:
-        return {role: _input_file(info(uri)) for role, uri in {**tile.mosaics, "catalogue": tile.catalogue}.items()}
+        return {role: _input_file(info(uri)) for role, uri in {**tile.mosaics, CATALOGUE: tile.catalogue}.items()}
     except OSError as error:
         raise PlanError(f"tile {tile.tile_id}: {error}") from error
 

@@ -26,9 +26,9 @@ from scanner.sources.manifests import Manifest, manifest_cutouts
 from scanner.sources.shards import ROWS_PER_SHARD, encode_shard, shard_table
 from scanner.vocabulary.band_image import BandImage
 from scanner.vocabulary.bands import EUCLID
-from scanner.vocabulary.geometry import MER, Image
+from scanner.vocabulary.geometry import MER, MER_PIXEL_ARCSEC, Image
 from scanner.vocabulary.rejections import Rejection
-from simulation.injection.arcs import PIXEL_SCALE_ARCSEC, InjectionError, inject_arcs
+from simulation.injection.arcs import InjectionError, inject_arcs
 from simulation.optics.psf import Psf, read_psfs
 from simulation.products.render import stack
 from simulation.systems import Kind
@@ -159,8 +159,8 @@ def check_pixel_scale(scale_arcsec: float, label: str) -> None:
     Raises:
         InjectionError: they are not.
     """
-    if abs(scale_arcsec / PIXEL_SCALE_ARCSEC - 1) > _SCALE_TOLERANCE:
-        raise InjectionError(f"{label}: pixels must be {PIXEL_SCALE_ARCSEC:g} arcsec, got {scale_arcsec:g}")
+    if abs(scale_arcsec / MER_PIXEL_ARCSEC - 1) > _SCALE_TOLERANCE:
+        raise InjectionError(f"{label}: pixels must be {MER_PIXEL_ARCSEC:g} arcsec, got {scale_arcsec:g}")
 
 
 def _shard_uri(out_uri: str, number: int) -> str:
@@ -262,7 +262,7 @@ def _pair(
 def _is_read(image: BandImage) -> NDArray[np.bool_]:
     """Return `[y, x]` of the stamp, false where pixels were filled or padded with sky."""
     n = MER.grids["VIS"].n_pixels
-    left, right = (area_operator(size, PIXEL_SCALE_ARCSEC, n, PIXEL_SCALE_ARCSEC) for size in image.pixels.shape)
+    left, right = (area_operator(size, MER_PIXEL_ARCSEC, n, MER_PIXEL_ARCSEC) for size in image.pixels.shape)
     return np.asarray(regrid(np.isfinite(image.pixels).astype(np.float32), left, right) > 0)
 
 

@@ -15,11 +15,11 @@ from infra.provenance import digest
 from infra.store.storage import absolute, exists, join, list_files, read_bytes
 from scanner.files.fits_hdus import FitsFile, Hdu
 from scanner.files.fits_image import check_image, find_image, header_pixel_scale_arcsec, header_zero_point_ab_mag, open_fits
-from scanner.sources.tiles import MAX_MOSAIC_BYTES, MAX_MOSAIC_PIXELS, Tile, TileCatalogue, read_tile_catalogue
+from scanner.sources.tiles import CATALOGUE, MAX_MOSAIC_BYTES, MAX_MOSAIC_PIXELS, Tile, TileCatalogue, read_tile_catalogue
 from scanner.vocabulary.bands import EUCLID
-from scanner.vocabulary.geometry import Image
+from scanner.vocabulary.geometry import MER_PIXEL_ARCSEC, Image
 from scanner.vocabulary.rejections import Rejection
-from simulation.injection.arcs import PATCH_PIXELS, PIXEL_SCALE_ARCSEC, InjectionError, inject_arcs
+from simulation.injection.arcs import PATCH_PIXELS, InjectionError, inject_arcs
 from simulation.injection.cutouts import (
     InjectionSpec,
     InjectionSummary,
@@ -39,7 +39,6 @@ from simulation.systems import Kind
 
 SPEC_KEYWORD = "INJECTED"
 """Keyword in the headers of mosaics with arcs: the digest of the spec."""
-_CATALOGUE = "catalogue"
 _WINDOW_PIXELS = 240
 """Side of the window of a mosaic about a host: arcs are in the middle, and the sky is measured around them."""
 _MAX_SHIFT_PIXELS = 0.5
@@ -72,7 +71,7 @@ def inject_into_tile(
     missing = [band for band in EUCLID if band not in tile.mosaics]
     if missing:
         raise InjectionError(f"tile {tile.tile_id} must have a mosaic of {', '.join(EUCLID)}, {', '.join(missing)} missing")
-    inputs = {**{band: tile.mosaics[band] for band in EUCLID}, _CATALOGUE: tile.catalogue}
+    inputs = {**{band: tile.mosaics[band] for band in EUCLID}, CATALOGUE: tile.catalogue}
     contents = [[posixpath.basename(uri), file_digest(uri)] for uri in inputs.values()]
     spec = InjectionSpec(images_sha256=digest(contents), seed=seed, n=n, psf_sha256=file_digest(psf_uri))
     folder = join(absolute(out_uri), tile.tile_id)
@@ -87,14 +86,14 @@ def inject_into_tile(
     record = Record(spec=spec, skipped=tuple(skipped), n_rows=len(ids), stop=0)
     for band, mosaic in mosaics.items():
         create(outputs[band], mosaic.file(spec))
-    create(outputs[_CATALOGUE], read_bytes(tile.catalogue))
+    create(outputs[CATALOGUE], read_bytes(tile.catalogue))
     create(truth_uri, truth_bytes(np.array(ids, np.int64), truths, record.model_dump_json()))
     return InjectionSummary(len(ids), record.skipped, files)
 
 
 def _output_name(what: str, uri: str) -> str:
     name = posixpath.basename(uri)
-    return name if what == _CATALOGUE else name.removesuffix(".gz")
+    return name if what == CATALOGUE else name.removesuffix(".gz")
 
 
 def _written_tile(outputs: Mapping[str, str], truth_uri: str, spec: InjectionSpec) -> Record | None:
@@ -108,7 +107,7 @@ def _written_tile(outputs: Mapping[str, str], truth_uri: str, spec: InjectionSpe
     for file in list_files(folder):
         if file.uri not in outputs.values():
             raise not_ours(file.uri, spec)
-        if file.uri != outputs[_CATALOGUE] and not _is_mosaic_of(file.uri, spec):
+        if file.uri != outputs[CATALOGUE] and not _is_mosaic_of(file.uri, spec):
             raise not_ours(file.uri, spec)
     return None
 
@@ -214,8 +213,8 @@ def _check_apart(place: NDArray[np.float64], others: NDArray[np.float64]) -> Non
     """Check that a lens is far enough from others for their arcs not to overlap."""
     nearest = float(np.hypot(*(others - place).T).min(initial=np.inf))
     if nearest < PATCH_PIXELS:
-        least = PATCH_PIXELS * PIXEL_SCALE_ARCSEC
-        raise InjectionError(f"lenses must be {least:g} arcsec apart, got {nearest * PIXEL_SCALE_ARCSEC:.1f}")
+        least = PATCH_PIXELS * MER_PIXEL_ARCSEC
+        raise InjectionError(f"lenses must be {least:g} arcsec apart, got {nearest * MER_PIXEL_ARCSEC:.1f}")
 
 
 def _paint(
@@ -226,8 +225,8 @@ def _paint(
     height, width = mosaics["VIS"].pixels.shape
     margin = min(x + 0.5, y + 0.5, width - 0.5 - x, height - 0.5 - y)
     if not margin >= PATCH_PIXELS / 2:
-        least = PATCH_PIXELS * PIXEL_SCALE_ARCSEC / 2
-        raise InjectionError(f"hosts must lie {least:g} arcsec inside the mosaic, got {margin * PIXEL_SCALE_ARCSEC:.1f}")
+        least = PATCH_PIXELS * MER_PIXEL_ARCSEC / 2
+        raise InjectionError(f"hosts must lie {least:g} arcsec inside the mosaic, got {margin * MER_PIXEL_ARCSEC:.1f}")
     rows, columns = _window(y, height), _window(x, width)
     made = inject_arcs(
         {band: mosaic.pixels[rows, columns] for band, mosaic in mosaics.items()},

@@ -11,7 +11,7 @@ from pydantic import Field
 from infra.frozen import Frozen
 from infra.store.storage import CreateOutcome, create_if_absent, exists, join, read_bytes
 from scanner.vocabulary.bands import EUCLID
-from scanner.vocabulary.geometry import Image
+from scanner.vocabulary.geometry import MER_PIXEL_ARCSEC, Image
 from simulation.optics.observation import draw_conditions
 from simulation.population.field import draw_field_galaxy, field_mag
 from simulation.products.mer_files import (
@@ -25,7 +25,7 @@ from simulation.products.mer_files import (
     read_truth_spec,
     truth_bytes,
 )
-from simulation.products.mosaic import PIXEL_SCALE_ARCSEC, Mosaic
+from simulation.products.mosaic import Mosaic
 from simulation.products.render import SimulationError, render, visible_system
 from simulation.products.truth import truth_row
 from simulation.systems import Kind, Light, System
@@ -150,7 +150,7 @@ def _paint_galaxy(mosaic: Mosaic, x: int, y: int, rng: Generator) -> _Object:
     if rng.random() < _BRIGHT_SHARE:
         system, _ = visible_system("nonlens", mosaic.optics, rng)
     else:
-        dx, dy = (rng.uniform(-0.5, 0.5, 2) * PIXEL_SCALE_ARCSEC).tolist()
+        dx, dy = (rng.uniform(-0.5, 0.5, 2) * MER_PIXEL_ARCSEC).tolist()
         light = draw_field_galaxy(rng, dx, dy, field_mag(rng, _FIELD_VIS_MAGS))
         angle = mosaic.optics.conditions.detector_angle_deg
         system = System("nonlens", "faint", float(rng.uniform(0.1, 1.5)), None, None, (), light, (), (), (), None, angle)
@@ -161,6 +161,6 @@ def _paint_galaxy(mosaic: Mosaic, x: int, y: int, rng: Generator) -> _Object:
 
 def _located(light: Light, x: int, y: int, truth: dict[str, Any], flux_vis_ujy: float) -> _Object:
     """Locate an object: stamps have an even number of pixels, so their centre is half a pixel above and right of `(x, y)`."""
-    centre_x = x + 0.5 + light.x_arcsec / PIXEL_SCALE_ARCSEC
-    centre_y = y + 0.5 + light.y_arcsec / PIXEL_SCALE_ARCSEC
+    centre_x = x + 0.5 + light.x_arcsec / MER_PIXEL_ARCSEC
+    centre_y = y + 0.5 + light.y_arcsec / MER_PIXEL_ARCSEC
     return _Object(centre_x, centre_y, truth, flux_vis_ujy)
