@@ -28,7 +28,9 @@ Lookalike = Literal[
     "star",
     "artefact",
 ]
-"""Look-alikes of a lens: `twin` is a lens galaxy without its arcs, `group` several galaxies; `artefact` a flaw of the image."""
+"""Look-alikes of a lens: `group` is several galaxies, `artefact` a flaw of the image; for `twin` see `ARCLESS_LENS`."""
+ARCLESS_LENS: Lookalike = "twin"
+"""Name, in files and commands, of a lens galaxy without arcs."""
 LOOKALIKES: tuple[Lookalike, ...] = get_args(Lookalike)
 
 if get_args(Kind) != KINDS:

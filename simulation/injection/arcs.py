@@ -190,8 +190,8 @@ def _system_for(mag: float, kind: Kind, detector_angle_deg: float, rng: Generato
 
 def _lens_mag(system: System) -> float:
     """Return the VIS magnitude of all light at the deflector's position, without its companions."""
-    place = (system.masses[0].x_arcsec, system.masses[0].y_arcsec)
-    mag = total_mag([light for light in system.galaxy if (light.x_arcsec, light.y_arcsec) == place], "VIS")
+    position = (system.masses[0].x_arcsec, system.masses[0].y_arcsec)
+    mag = total_mag([light for light in system.galaxy if (light.x_arcsec, light.y_arcsec) == position], "VIS")
     return np.inf if mag is None else mag
 
 

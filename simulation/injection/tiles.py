@@ -25,9 +25,9 @@ from simulation.injection.cutouts import (
     InjectionSummary,
     Progress,
     Record,
-    check_pixel_scale,
+    check_mer_pixel_scale,
     create,
-    draw_kind,
+    draw_arcs_kind,
     file_digest,
     not_ours,
     read_record,
@@ -76,7 +76,7 @@ def inject_into_tile(
     spec = InjectionSpec(images_sha256=digest(contents), seed=seed, n=n, psf_sha256=file_digest(psf_uri))
     folder = join(absolute(out_uri), tile.tile_id)
     # Only catalogues are copied unchanged, compressed or not.
-    outputs = {what: join(folder, _output_name(what, uri)) for what, uri in inputs.items()}
+    outputs = {role: join(folder, _output_name(role, uri)) for role, uri in inputs.items()}
     truth_uri = join(folder, TRUTH_FILE)
     files = (*outputs.values(), truth_uri)
     done = _written_tile(outputs, truth_uri, spec)
@@ -91,9 +91,9 @@ def inject_into_tile(
     return InjectionSummary(len(ids), record.skipped, files)
 
 
-def _output_name(what: str, uri: str) -> str:
+def _output_name(role: str, uri: str) -> str:
     name = posixpath.basename(uri)
-    return name if what == CATALOGUE else name.removesuffix(".gz")
+    return name if role == CATALOGUE else name.removesuffix(".gz")
 
 
 def _written_tile(outputs: Mapping[str, str], truth_uri: str, spec: InjectionSpec) -> Record | None:
@@ -120,17 +120,17 @@ def _is_mosaic_of(uri: str, spec: InjectionSpec) -> bool:
         return False
 
 
-_Painted = tuple[dict[str, "_Mosaic"], list[int], list[dict[str, Any]], list[tuple[str, str]]]
+_Painted = tuple[dict[str, "_InjectedMosaic"], list[int], list[dict[str, Any]], list[tuple[str, str]]]
 """Result of `_painted`: mosaics with arcs; ids and truths of the lenses; galaxies without arcs and the reasons."""
 
 
 def _painted(tile: Tile, spec: InjectionSpec, psfs: Mapping[str, Psf] | None, progress: Progress | None) -> _Painted:
     """Paint arcs about the tile's galaxies in random order until there are enough lenses."""
     catalogue = read_tile_catalogue(tile.catalogue)
-    mosaics = {band: _Mosaic.read(tile.mosaics[band], band, catalogue) for band in EUCLID}
+    mosaics = {band: _InjectedMosaic.read(tile.mosaics[band], band, catalogue) for band in EUCLID}
     _check_aligned(mosaics)
-    n, tile_number, places = spec.n or 0, int(tile.tile_id), mosaics["VIS"].positions
-    order = default_rng(SeedSequence(spec.seed, spawn_key=(tile_number,))).permutation(len(places))
+    n, tile_number, positions = spec.n or 0, int(tile.tile_id), mosaics["VIS"].positions
+    order = default_rng(SeedSequence(spec.seed, spawn_key=(tile_number,))).permutation(len(positions))
     chosen: list[int] = []
     truths: list[dict[str, Any]] = []
     skipped: list[tuple[str, str]] = []
@@ -140,21 +140,21 @@ def _painted(tile: Tile, spec: InjectionSpec, psfs: Mapping[str, Psf] | None, pr
         if len(chosen) == n:
             break
         try:
-            _check_apart(places[i], places[chosen])
-            truth = _paint(mosaics, places[i], psfs, *draw_kind(spec.seed, tile_number, i))
+            _check_apart(positions[i], positions[chosen])
+            truth = _paint(mosaics, positions[i], psfs, *draw_arcs_kind(spec.seed, tile_number, i))
         except InjectionError as reason:
             skipped.append((str(catalogue.object_ids[i]), str(reason)))
             continue
         truths.append({**truth, "index": i})
         chosen.append(i)
     if not chosen:
-        first = f"; the first, {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
-        raise InjectionError(f"tile {tile.tile_id}: 0 of {len(places)} galaxies could host arcs{first}")
+        example = f"; the first, {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
+        raise InjectionError(f"tile {tile.tile_id}: 0 of {len(positions)} galaxies could host arcs{example}")
     return mosaics, catalogue.object_ids[chosen].tolist(), truths, skipped
 
 
 @dataclass(frozen=True)
-class _Mosaic:
+class _InjectedMosaic:
     """A mosaic that arcs are painted into, and the file it came from."""
 
     fits_file: FitsFile
@@ -166,7 +166,7 @@ class _Mosaic:
     """Positions `[n, 2]`: x, y of each source of the catalogue, pixel centres at integers, 0-based."""
 
     @classmethod
-    def read(cls, uri: str, band: str, catalogue: TileCatalogue) -> "_Mosaic":
+    def read(cls, uri: str, band: str, catalogue: TileCatalogue) -> "_InjectedMosaic":
         try:
             file = open_fits(uri, MAX_MOSAIC_BYTES)
             hdu = find_image(file, "")
@@ -177,7 +177,7 @@ class _Mosaic:
             positions = catalogue.positions(hdu.header, file.label(hdu))
         except Rejection as rejection:
             raise InjectionError(f"{band}: {rejection.detail}") from rejection
-        check_pixel_scale(scale, f"{band}: {file.label(hdu)}")
+        check_mer_pixel_scale(scale, f"{band}: {file.label(hdu)}")
         return cls(file, hdu, pixels, zero_point, positions)
 
     def file(self, spec: InjectionSpec) -> bytes:
@@ -196,7 +196,7 @@ class _Mosaic:
         return sink.getvalue()
 
 
-def _check_aligned(mosaics: Mapping[str, _Mosaic]) -> None:
+def _check_aligned(mosaics: Mapping[str, _InjectedMosaic]) -> None:
     """Check that all mosaics have the pixels of VIS."""
     vis = mosaics["VIS"]
     for mosaic in mosaics.values():
@@ -209,26 +209,30 @@ def _check_aligned(mosaics: Mapping[str, _Mosaic]) -> None:
             raise InjectionError(f"{label}: must lie within {_MAX_SHIFT_PIXELS:g} px of VIS, got a shift of {shift:.1f} px")
 
 
-def _check_apart(place: NDArray[np.float64], others: NDArray[np.float64]) -> None:
+def _check_apart(position: NDArray[np.float64], others: NDArray[np.float64]) -> None:
     """Check that a lens is far enough from others for their arcs not to overlap."""
-    nearest = float(np.hypot(*(others - place).T).min(initial=np.inf))
+    nearest = float(np.hypot(*(others - position).T).min(initial=np.inf))
     if nearest < PATCH_PIXELS:
         least = PATCH_PIXELS * MER_PIXEL_ARCSEC
         raise InjectionError(f"lenses must be {least:g} arcsec apart, got {nearest * MER_PIXEL_ARCSEC:.1f}")
 
 
 def _paint(
-    mosaics: Mapping[str, _Mosaic], place: NDArray[np.float64], psfs: Mapping[str, Psf] | None, kind: Kind, rng: Generator
+    mosaics: Mapping[str, _InjectedMosaic],
+    position: NDArray[np.float64],
+    psfs: Mapping[str, Psf] | None,
+    kind: Kind,
+    rng: Generator,
 ) -> Mapping[str, Any]:
     """Paint arcs about a position `x, y` into all mosaics, and return the truth of the lens."""
-    x, y = place.tolist()
+    x, y = position.tolist()
     height, width = mosaics["VIS"].pixels.shape
     margin = min(x + 0.5, y + 0.5, width - 0.5 - x, height - 0.5 - y)
     if not margin >= PATCH_PIXELS / 2:
         least = PATCH_PIXELS * MER_PIXEL_ARCSEC / 2
         raise InjectionError(f"hosts must lie {least:g} arcsec inside the mosaic, got {margin * MER_PIXEL_ARCSEC:.1f}")
     rows, columns = _window(y, height), _window(x, width)
-    made = inject_arcs(
+    injected = inject_arcs(
         {band: mosaic.pixels[rows, columns] for band, mosaic in mosaics.items()},
         kind,
         rng,
@@ -237,8 +241,8 @@ def _paint(
         host_yx=(y - rows.start, x - columns.start),
     )
     for band, mosaic in mosaics.items():
-        mosaic.pixels[rows, columns] = made.stamps[band]
-    return made.truth
+        mosaic.pixels[rows, columns] = injected.stamps[band]
+    return injected.truth
 
 
 def _window(centre: float, size: int) -> slice:

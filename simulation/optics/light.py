@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from scipy.special import gammaincinv
 
 from scanner.vocabulary.bands import EUCLID
+from scanner.vocabulary.geometry import Image
 from simulation.optics import light_kernels as kernels
 from simulation.systems import Annulus, Light, PointSource, Sed, Sersic, Spikes
 
-Image = NDArray[np.float32]
 Coordinates = NDArray[np.floating]
 
 FINE_SCALE_ARCSEC = 0.05

@@ -278,11 +278,11 @@ def _check_psf(image: Image) -> None:
         raise PsfError(f"the sum of a PSF must be > 0, got {total:g}")
     peak = np.unravel_index(int(np.argmax(image)), shape)
     centroid = _centroid(np.maximum(image, 0).astype(np.float64))
-    for name, place in (("peak", tuple(int(p) for p in peak)), ("centroid", tuple(round(p, 2) for p in centroid))):
-        if any(abs(p - (n - 1) / 2) > MAX_OFF_CENTRE_PIXELS for p, n in zip(place, shape, strict=True)):
+    for name, at in (("peak", tuple(int(p) for p in peak)), ("centroid", tuple(round(p, 2) for p in centroid))):
+        if any(abs(p - (n - 1) / 2) > MAX_OFF_CENTRE_PIXELS for p, n in zip(at, shape, strict=True)):
             centre = tuple((n - 1) / 2 for n in shape)
             raise PsfError(
-                f"the {name} of a PSF must be within {MAX_OFF_CENTRE_PIXELS:g} pixel of its centre [y, x] {centre}, got {place}"
+                f"the {name} of a PSF must be within {MAX_OFF_CENTRE_PIXELS:g} pixel of its centre [y, x] {centre}, got {at}"
             )
 
 

@@ -90,4 +90,4 @@ BUILDERS: Mapping[Lookalike, Builder] = MappingProxyType(
         "star": _build_star,
     }
 )
-"""Builders of all look-alikes except the twin, a lens galaxy without its source, and the artefact, a flaw of the image."""
+"""Builders of all look-alikes except a lens galaxy without arcs, and the artefact, a flaw of the image."""

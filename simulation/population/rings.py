@@ -99,9 +99,9 @@ def _arc(rng: Generator, sed: Sed, radius: float, q: float, angle: float, x: flo
 
 def _knots_on(rng: Generator, sed: Sed, ring: Annulus, n: int) -> tuple[Light, ...]:
     """Draw knots along a ring, each with some per cent of the light of `sed`."""
-    places = []
+    positions = []
     for _ in range(n):
         semi_major = ring.radius_arcsec * rng.normal(1, 0.05) / np.sqrt(ring.axis_ratio)
         dx, dy = on_ellipse(semi_major, ring.axis_ratio, ring.angle_rad, rng.uniform(0, 2 * np.pi))
-        places.append((ring.x_arcsec + dx, ring.y_arcsec + dy))
-    return knots(rng, sed, n * rng.uniform(0.02, 0.07), places) if n else ()
+        positions.append((ring.x_arcsec + dx, ring.y_arcsec + dy))
+    return knots(rng, sed, n * rng.uniform(0.02, 0.07), positions) if n else ()

@@ -22,7 +22,7 @@ _TAPER_FROM = 0.7
 """Fraction of a stamp's half side from which light fades out."""
 
 
-class Mosaic:
+class SimulatedMosaic:
     """Noise-free images into which objects are painted one by one."""
 
     def __init__(self, side_pixels: int, conditions: Conditions) -> None:

@@ -25,7 +25,7 @@ from simulation.products.mer_files import (
     read_truth_spec,
     truth_bytes,
 )
-from simulation.products.mosaic import Mosaic
+from simulation.products.mosaic import SimulatedMosaic
 from simulation.products.render import SimulationError, render, visible_system
 from simulation.products.truth import truth_row
 from simulation.systems import Kind, Light, System
@@ -112,7 +112,7 @@ def _paint(spec: TileSpec) -> tuple[dict[str, Image], list[_Object]]:
     kinds: list[Kind] = ["single"] * spec.n_single
     kinds += ["compound_arc" if i % 2 == 0 else "double_ring" for i in range(spec.n_compound)]
     corners = _positions(spec, len(kinds), rng)
-    mosaic = Mosaic(spec.side_pixels, draw_conditions(rng, float(rng.uniform(0, 360))))
+    mosaic = SimulatedMosaic(spec.side_pixels, draw_conditions(rng, float(rng.uniform(0, 360))))
     objects: list[_Object] = []
     for index, (x, y) in enumerate(corners):
         painted = _paint_lens(mosaic, kinds[index], x, y, rng) if index < len(kinds) else _paint_galaxy(mosaic, x, y, rng)
@@ -136,7 +136,7 @@ def _positions(spec: TileSpec, n_lenses: int, rng: Generator) -> list[tuple[int,
     return placed
 
 
-def _paint_lens(mosaic: Mosaic, kind: Kind, x: int, y: int, rng: Generator) -> _Object:
+def _paint_lens(mosaic: SimulatedMosaic, kind: Kind, x: int, y: int, rng: Generator) -> _Object:
     """Paint a lens without neighbours: the tile itself provides them."""
     system, lensed = visible_system(kind, mosaic.optics, rng)
     scene = render(system, mosaic.optics, lensed)
@@ -146,7 +146,7 @@ def _paint_lens(mosaic: Mosaic, kind: Kind, x: int, y: int, rng: Generator) -> _
     return _located(system.galaxy[0], x, y, dict(scene.truth), flux)
 
 
-def _paint_galaxy(mosaic: Mosaic, x: int, y: int, rng: Generator) -> _Object:
+def _paint_galaxy(mosaic: SimulatedMosaic, x: int, y: int, rng: Generator) -> _Object:
     if rng.random() < _BRIGHT_SHARE:
         system, _ = visible_system("nonlens", mosaic.optics, rng)
     else:

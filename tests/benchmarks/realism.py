@@ -29,7 +29,7 @@ from simulation.population.colours import star_sed
 from simulation.population.draw import Draw
 from simulation.products.contact_sheet import picture_png
 from simulation.products.dataset import DatasetSpec, simulate_at
-from simulation.products.mosaic import Mosaic
+from simulation.products.mosaic import SimulatedMosaic
 from simulation.systems import PointSource
 
 RESULTS = Path(__file__).with_name("realism.json")
@@ -92,7 +92,7 @@ def simulated_fields(n: int) -> list[Field]:
 
 def simulated_field(rng: np.random.Generator) -> Field:
     """Simulate a piece of sky without lenses, with galaxies of the field and stars too faint for long spikes."""
-    mosaic = Mosaic(SIDE_PIXELS, draw_conditions(rng, float(rng.uniform(0, 360))))
+    mosaic = SimulatedMosaic(SIDE_PIXELS, draw_conditions(rng, float(rng.uniform(0, 360))))
     mosaic.paint_field(GALAXY_VIS_MAGS, rng)
     for _ in range(int(rng.poisson(STARS_PER_ARCMIN2 * (SIDE_PIXELS * MER_PIXEL_ARCSEC / 60) ** 2))):
         x, y = rng.integers(0, SIDE_PIXELS, 2).tolist()

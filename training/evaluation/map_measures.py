@@ -106,14 +106,14 @@ class MethodCheck(Frozen, allow_inf_nan=False):
     def of_metrics(cls, network: str, metrics: Mapping[str, float]) -> "list[MethodCheck]":
         """Read the checks from a card's metrics; a method with missing figures, as on an older card, is left out."""
         needed = {name for name, field in cls.model_fields.items() if field.is_required()} - {"network", "method"}
-        found = []
+        checks = []
         for method in METHODS:
             prefix = _prefix(method)
             names = [name for name in cls.model_fields if f"{prefix}{name}" in metrics]
             if needed <= set(names):
                 figures = {name: metrics[f"{prefix}{name}"] for name in names}
-                found.append(cls.model_validate({"network": network, "method": method, **figures}))
-        return found
+                checks.append(cls.model_validate({"network": network, "method": method, **figures}))
+        return checks
 
     @property
     def failed(self) -> tuple[str, ...]:
@@ -126,14 +126,14 @@ class MethodCheck(Frozen, allow_inf_nan=False):
         """
         gain = self.hits - max(self.hits_of_others, self.hits_of_middle)
         gain_randomised = self.hits_randomised - self.hits_randomised_of_others
-        told = {
+        is_failed = {
             "pointing": not _is_sure(gain, self.hits_error, self.n),
             "untrained pointing": _is_sure(gain_randomised, self.hits_randomised_error, self.n),
             "untrained ranks": self.correlation_randomised > MOST_ALIKE,
             "insertion": self.insertion_auc - self.insertion_auc_others <= _SURE * self.insertion_auc_error,
             "deletion": self.deletion_auc_others - self.deletion_auc <= _SURE * self.deletion_auc_error,
         }
-        return tuple(name for name, is_failed in told.items() if is_failed)
+        return tuple(name for name, failed in is_failed.items() if failed)
 
 
 class MapChecks(Frozen, allow_inf_nan=False):
@@ -144,10 +144,10 @@ class MapChecks(Frozen, allow_inf_nan=False):
 
     def metrics(self) -> dict[str, dict[str, float]]:
         """Return the metrics of each network, for its card."""
-        found: dict[str, dict[str, float]] = {check.network: {} for check in self.checks}
+        by_network: dict[str, dict[str, float]] = {check.network: {} for check in self.checks}
         for check in self.checks:
-            found[check.network] |= check.metrics()
-        return found
+            by_network[check.network] |= check.metrics()
+        return by_network
 
 
 def _prefix(method: Method) -> str:

@@ -14,7 +14,7 @@ from scanner.vocabulary.kinds import KINDS
 from simulation.products.dataset import DatasetSpec, simulate_shard
 from tests.scanner.ensembles import SPECS, write_test_package
 from training.errors import TrainingError
-from training.evaluation.evaluate import CUTS, RATES, Measured, _calibration_floor, _cut, evaluate_scores
+from training.evaluation.evaluate import CUTS, RATES, ValueWithInterval, _calibration_floor, _cut, evaluate_scores
 from training.evaluation.evaluation_plots import draw_evaluation
 from training.evaluation.evaluation_text import evaluation_markdown, shown
 
@@ -207,8 +207,8 @@ def test_one_class_only_is_refused(tables):
 
 
 def test_small_numbers_are_not_shown_as_zero():
-    assert shown(Measured(value=0.00052, low=0, high=0.0011)) == "0.00052 (0 to 0.001)"
-    assert shown(Measured(value=-0.02, low=-0.0301, high=1234.5)) == "-0.020 (-0.030 to 1234)"
+    assert shown(ValueWithInterval(value=0.00052, low=0, high=0.0011)) == "0.00052 (0 to 0.001)"
+    assert shown(ValueWithInterval(value=-0.02, low=-0.0301, high=1234.5)) == "-0.020 (-0.030 to 1234)"
 
 
 def test_the_training_shards_are_refused(shards_uri, dataset, tmp_path):

@@ -16,7 +16,7 @@ from scanner.vocabulary.geometry import CHALLENGE, MER_10
 from tests.scanner.ensembles import SPECS, write_test_package
 from training.errors import TrainingError
 from training.evaluation.card_text import card_markdown
-from training.evaluation.map_checks import _pointing, check_maps, check_network, with_noise
+from training.evaluation.map_checks import _pointing, check_ensemble_maps, check_network_maps, with_noise
 from training.evaluation.map_curves import Curves, areas, untied
 from training.evaluation.map_measures import METHODS, CheckSize, MapChecks, MethodCheck
 from training.evaluation.relevance import Cells, cells_of, maps_of, middle, on_common_grid
@@ -58,7 +58,7 @@ def of_light():
     stamps, truth = scene(12)
     steps = []
     rng = np.random.default_rng(3)
-    checks, maps = check_network(light_meter(), CARD, stamps, truth, rng, SIZE, told=lambda: steps.append(1))
+    checks, maps = check_network_maps(light_meter(), CARD, stamps, truth, rng, SIZE, told=lambda: steps.append(1))
     assert len(steps) == SIZE.n_steps_a_network
     return {check.method: check for check in checks}, maps
 
@@ -91,7 +91,7 @@ def test_all_relevance_lies_on_the_arc(of_light):
 
 def test_equal_seeds_give_equal_figures(of_light):
     stamps, truth = scene(12)
-    again, other = (check_network(light_meter(), CARD, stamps, truth, np.random.default_rng(s), SIZE)[0] for s in (3, 4))
+    again, other = (check_network_maps(light_meter(), CARD, stamps, truth, np.random.default_rng(s), SIZE)[0] for s in (3, 4))
     assert again == list(of_light[0].values())
     assert other != again
 
@@ -106,7 +106,9 @@ def package(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patched:
         # The paper's masks, of one pixel, would take seconds.
         patched.setattr("training.evaluation.relevance.MASKS", {"ou66": Masks(6, 6), "compact": Masks(4, 4)})
-        checks = check_maps(folder, read_card(folder), stamps, truth, rng, TINY, progress=lambda *step: steps.append(step))
+        checks = check_ensemble_maps(
+            folder, read_card(folder), stamps, truth, rng, TINY, progress=lambda *step: steps.append(step)
+        )
     return folder, checks, steps
 
 
@@ -119,7 +121,7 @@ def test_networks_with_different_input_pixels_are_compared(package):
     assert checks.n_bright_lenses == 3
     stamps, truth = scene(1, CHALLENGE)
     with pytest.raises(TrainingError, match="at least 2 lenses with bright arcs, got 1"):
-        check_maps(folder, read_card(folder), stamps, truth, np.random.default_rng(1), TINY)
+        check_ensemble_maps(folder, read_card(folder), stamps, truth, np.random.default_rng(1), TINY)
 
 
 def test_a_card_keeps_the_figures_and_shows_them(package):
