@@ -28,7 +28,7 @@ class TrainConfig(Frozen):
     batch_size: int = Field(default=250, ge=1)
     batch_size_large: int = Field(default=125, ge=1)
     learning_rate: float = Field(default=3e-4, gt=0)
-    """Learning rate of Adam: its peak, if the schedule is not constant."""
+    """Learning rate of AdamW: its peak, if the schedule is not constant."""
     weight_decay: float = Field(default=0, ge=0)
     """Weight decay, decoupled from the gradient (Loshchilov & Hutter 2019)."""
     schedule: Literal["constant", "one_cycle"] = "constant"

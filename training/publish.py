@@ -163,7 +163,7 @@ def _describe_data(config: TrainConfig, dataset: Dataset) -> str:
     begun = f"begun with the weights of {config.start_from.name}; " if config.start_from else ""
     return (
         f"{len(dataset.kinds)} simulated objects of {len(KINDS)} kinds in the {config.geometry} geometry; split by a hash of "
-        f"the object id; {begun}Adam {config.learning_rate:g} ({config.schedule.replace('_', ' ')}), weight decay "
+        f"the object id; {begun}AdamW {config.learning_rate:g} ({config.schedule.replace('_', ' ')}), weight decay "
         f"{config.weight_decay:g}, {passes}, {loss}, {augmented}, weights of lowest validation loss kept; seed {config.seed}"
     )
 

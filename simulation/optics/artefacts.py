@@ -79,7 +79,7 @@ def trail(frame: Frame, at: Position, strong: bool, rng: Generator) -> None:
 
 
 def cosmic_ray(frame: Frame, at: Position, strong: bool, rng: Generator) -> None:
-    """Add one to three sharp tracks of up to 10 detector pixels that no other exposure removed."""
+    """Add one to three sharp tracks, or two to four if strong, of up to 10 detector pixels that no other exposure removed."""
     native_arcsec = EUCLID[frame.band].pixel_scale_arcsec
     for _ in range(rng.integers(2, 5) if strong else rng.integers(1, 4)):
         long = native_arcsec * (rng.uniform(4, 10) if strong else rng.uniform(0, 10))

@@ -58,7 +58,7 @@ def of_light():
     stamps, truth = scene(12)
     steps = []
     rng = np.random.default_rng(3)
-    checks, maps = check_network_maps(light_meter(), CARD, stamps, truth, rng, SIZE, told=lambda: steps.append(1))
+    checks, maps = check_network_maps(light_meter(), CARD, stamps, truth, rng, SIZE, on_step=lambda: steps.append(1))
     assert len(steps) == SIZE.n_steps_a_network
     return {check.method: check for check in checks}, maps
 
