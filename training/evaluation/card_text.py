@@ -26,8 +26,8 @@ def card_markdown(card: EnsembleCard) -> str:
         for n in card.networks
     ]
     extra = [f"- {name}: {card.metrics[name]:.3f}" for name in _EXTRA if name in card.metrics]
-    prevalence = "not stated" if card.assumed_prevalence is None else f"{card.assumed_prevalence:.3g}"
-    combiner = "mean of the networks" if isinstance(card.combiner, MeanCombiner) else "multinomial logistic regression"
+    combiner = "the mean of the networks" if isinstance(card.combiner, MeanCombiner) else "a multinomial logistic regression"
+    prevalence = "no lens fraction" if card.assumed_prevalence is None else f"a lens fraction of {card.assumed_prevalence:.3g}"
     return "\n".join(
         [
             f"# {card.name}",
@@ -50,7 +50,7 @@ def card_markdown(card: EnsembleCard) -> str:
             "",
             "## Combination and calibration",
             "",
-            f"{combiner}; assumes a lens fraction of {prevalence}. {card.calibration}",
+            f"The combiner is {combiner}; it assumes {prevalence}. {card.calibration}",
             "",
             *_combiners(card.metrics),
             *maps_section(card),
