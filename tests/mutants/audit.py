@@ -167,7 +167,7 @@ DEFECTS = (
         "The card's test metrics are computed on the validation split.",
         '_ensemble_metrics(combiner, margins["test"], test_kinds)',
         '_ensemble_metrics(combiner, margins["validation"], dataset.kinds[rows["validation"]])',
-        ("tests/training/test_build.py",),
+        ("tests/training/test_publish.py",),
     ),
     Defect(
         "M70",
