@@ -73,7 +73,7 @@ def simulate_dataset(spec: DatasetSpec, out_uri: str, n_workers: int, progress: 
 
 
 def simulate_night(specs: Sequence[TileSpec], out_uri: str, n_workers: int, progress: Progress | None = None) -> list[str]:
-    """Write a night's tiles, each into `out_uri/<tile_id>`; complete ones are kept. Returns the URIs of all files, by tile.
+    """Write a night's tiles, each into `out_uri/<tile_id>`, and return the URIs of all files, by tile; complete tiles are kept.
 
     Raises:
         ValueError: two specs have one tile_id.

@@ -65,7 +65,7 @@ class Sed:
 
 @dataclass(frozen=True)
 class SpiralArms:
-    """Logarithmic arms laid over a disc; they move light about but add none."""
+    """Logarithmic arms over a disc, which redistribute its light and add none."""
 
     strength: float
     pitch_rad: float

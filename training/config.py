@@ -64,9 +64,11 @@ class TrainConfig(Frozen):
         return self
 
     def network(self, name: str) -> NetworkSpec:
+        """Return the network of this name."""
         return next(spec for spec in self.networks if spec.name == name)
 
     def batch_size_of(self, spec: NetworkSpec) -> int:
+        """Return the batch size for a network, by the side of its input."""
         return self.batch_size if spec.input_pixels <= LARGE_INPUT_PIXELS else self.batch_size_large
 
     def learning_rate_at(self, progress: float) -> float:

@@ -43,7 +43,7 @@ class PreparedInputs:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Every object of a shards folder."""
+    """Inputs and kinds of all objects of a folder of shards."""
 
     inputs: dict[int, PreparedInputs]
     """Prepared inputs by input side in pixels."""
@@ -69,6 +69,7 @@ class Dataset:
         return np.flatnonzero(chosen)
 
     def kind_counts(self, rows: NDArray[np.int64]) -> dict[str, int]:
+        """Return the number of these rows of each kind."""
         counts = np.bincount(self.kinds[rows], minlength=len(KINDS))
         return dict(zip(KINDS, counts.tolist(), strict=True))
 
@@ -80,7 +81,7 @@ def hashed_fraction(ids: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def prepare_dataset(shards_uri: str, folder: Path, networks: Sequence[NetworkSpec], geometry: str) -> Dataset:
-    """Read all shards under `shards_uri` into arrays in `folder` (kept: a second call with the same shards opens them).
+    """Read all shards under `shards_uri` into arrays in `folder`; a second call with the same shards opens these arrays.
 
     Args:
         shards_uri: Folder or `s3://` prefix; folders inside may hold shards of different geometries.

@@ -179,7 +179,7 @@ def _visible_system(
 
 
 def _system_for(mag: float, kind: Kind, detector_angle_deg: float, rng: Generator) -> System:
-    """Draw a system with a lens galaxy as bright as the host, and no other members: the image would not show their light."""
+    """Draw a system with a lens galaxy as bright as the host, without other members, whose light the image would not show."""
     for _ in range(_MAX_HOST_DRAWS):
         system = forecast.draw_lens(kind, rng, detector_angle_deg)
         if abs(_lens_mag(system) - mag) < _MAG_TOLERANCE:
@@ -196,7 +196,7 @@ def _lens_mag(system: System) -> float:
 
 
 def _from_middle_arcsec(pixel: Any) -> Any:
-    """Return the offsets from the patch's middle of its pixels, counted from 0 at its corner."""
+    """Convert pixels, counted from 0 at the patch's corner, to offsets from its middle in arcsec."""
     return (pixel - (PATCH_PIXELS - 1) / 2) * MER_PIXEL_ARCSEC
 
 

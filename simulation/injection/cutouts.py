@@ -147,7 +147,7 @@ def not_ours(uri: str, spec: InjectionSpec) -> OutputError:
 
 
 def draw_arcs_kind(seed: int, *where: int) -> tuple[Kind, Generator]:
-    """Draw the kind of the arcs at a place, and return it with the random generator of these arcs."""
+    """Draw the kind of the arcs of one galaxy, and return it with their random generator; `where` are numbers that name it."""
     rng = default_rng(SeedSequence(seed, spawn_key=where))
     kinds, shares = zip(*INJECTED_SHARES, strict=True)
     return kinds[int(rng.choice(len(kinds), p=shares))], rng

@@ -97,7 +97,11 @@ def _output_name(role: str, uri: str) -> str:
 
 
 def _written_tile(outputs: Mapping[str, str], truth_uri: str, spec: InjectionSpec) -> Record | None:
-    """Return the record of a complete tile; None if files are still missing, and existing ones are of this spec."""
+    """Return the record of a complete tile; None if files are missing.
+
+    Raises:
+        OutputError: a file is not of this spec.
+    """
     if exists(truth_uri):
         record = read_record(read_truth_spec(read_bytes(truth_uri)))
         if record is None or record.spec != spec:
@@ -181,7 +185,7 @@ class _InjectedMosaic:
         return cls(file, hdu, pixels, zero_point, positions)
 
     def file(self, spec: InjectionSpec) -> bytes:
-        """Return its original file with these pixels, as float32, in place of the image; other HDUs are unchanged."""
+        """Return the original file with these pixels, float32, as its image; other HDUs are unchanged."""
         with fits.open(io.BytesIO(self.fits_file.data), memmap=False) as hdus:
             header = hdus[self.hdu.index].header.copy(strip=True)
             header.remove("BLANK", ignore_missing=True)

@@ -12,7 +12,7 @@ from simulation.systems import Annulus, Light, Sed, Sersic
 RADII_ARCSEC = (0.4, 2.5)
 """Circularised radii of rings."""
 Make = Callable[[Generator, Sed, Sed, float], tuple[Light, ...]]
-"""(rng, sed of the core, sed of the ring, radius_arcsec) to components."""
+"""Function of (rng, SED of the core, SED of the ring, radius_arcsec) that returns components."""
 
 
 def ring_galaxy(rng: Generator, vis_mag: float, z: float) -> tuple[Light, ...]:

@@ -118,7 +118,7 @@ def simulate_object(
 def visible_system(
     draw_of: Draw, optics: Optics, rng: Generator, preset: Preset = "euclid", arcless_lens_shares: Shares = LENS_SHARES
 ) -> tuple[System, Lensed | None]:
-    """Draw a system without neighbours; the arcs of a lens are visible. Return it with its lensed sources, None if it has none.
+    """Draw a system without neighbours, with visible arcs if it is a lens; return it with its lensed sources, or None.
 
     Args:
         draw_of: Kind or look-alike.

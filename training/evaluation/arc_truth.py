@@ -75,13 +75,13 @@ def arcs(shard: Shard, geometry: Geometry, contrast: float = LEAST_CONTRAST) -> 
 
 
 def with_bright_arcs(shard: Shard, truth: Truth) -> NDArray[np.int64]:
-    """Return the rows of objects whose arcs are bright and inside the stamp."""
+    """Return the rows `[n]` of objects whose arcs are bright and inside the stamp; `truth` as from `arcs`."""
     arc_snr = np.array(shard.truth["arc_snr"].to_pylist(), float)
     return np.flatnonzero((arc_snr >= LEAST_ARC_SNR) & truth.any(axis=(1, 2)))
 
 
 def on_input(truth: Truth, card: NetworkCard) -> Truth:
-    """Convert arc masks to the pixels of a network's input; a pixel counts as arc if any part holds lensed light.
+    """Convert arc masks to pixels `[object, y, x]` of a network's input, which count as arc if any part holds lensed light.
 
     Args:
         truth: `[object, y, x]` on the VIS pixels of stamps in the network's geometry.

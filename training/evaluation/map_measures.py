@@ -39,7 +39,7 @@ class CheckSize(Frozen, allow_inf_nan=False):
 
     @property
     def n_steps_a_network(self) -> int:
-        """Number of progress steps a network: its maps, those with added noise, of each untrained network; then each method."""
+        """Progress steps for each network: its maps, those with added noise, of each untrained network, and each method."""
         return 2 + self.n_randomised + len(METHODS)
 
 

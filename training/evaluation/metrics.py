@@ -1,4 +1,7 @@
-"""Metrics of how well probabilities separate lenses from other objects (Wilde et al. 2022, section 4)."""
+"""Metrics of how well probabilities separate lenses from other objects (Wilde et al. 2022, section 4).
+
+All functions take `p_lens` and `is_lens` as `[object]`.
+"""
 
 from collections.abc import Callable
 

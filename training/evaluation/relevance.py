@@ -71,12 +71,12 @@ def maps_of(network: nn.Sequential, card: NetworkCard, inputs: Inputs, n_occlude
 
 
 def others(maps: Maps) -> Maps:
-    """Return, for each object, the map of the object before."""
+    """Return maps `[batch, y, x]` in which each object has the map of the object before."""
     return np.roll(maps, 1, axis=0)
 
 
 def middle(maps: Maps, card: NetworkCard) -> Maps:
-    """Return the cells of the middle 8 arcsec."""
+    """Return the cells of maps `[batch, y, x]` in the middle 8 arcsec."""
     n = maps.shape[-1]
     margin = round(n * (1 - MIDDLE_ARCSEC / stamp_side_arcsec(card)) / 2)
     return maps[:, margin : n - margin, margin : n - margin]
