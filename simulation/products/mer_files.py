@@ -27,7 +27,7 @@ MOSAICS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Band name to product name."""
-CATALOGUE = "FINAL-CAT"
+CATALOGUE_PRODUCT = "FINAL-CAT"
 _CREATED = "20260101T000000.000000Z"
 """Fixed date in file names: simulations have no date of their own, and equal ones have equal names."""
 _CHECKSUM_COMMENT = "HDU checksum"

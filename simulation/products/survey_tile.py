@@ -15,7 +15,7 @@ from scanner.vocabulary.geometry import MER_PIXEL_ARCSEC, Image
 from simulation.optics.observation import draw_conditions
 from simulation.population.field import draw_field_galaxy, field_mag
 from simulation.products.mer_files import (
-    CATALOGUE,
+    CATALOGUE_PRODUCT,
     MOSAICS,
     Pointing,
     catalogue_bytes,
@@ -85,7 +85,7 @@ def simulate_tile(spec: TileSpec, out_uri: str) -> list[str]:
     """
     folder = join(out_uri, spec.tile_id)
     described = json.dumps(spec.model_dump(), sort_keys=True)
-    names = [file_name(product, spec.tile_id, described) for product in (*MOSAICS.values(), CATALOGUE)]
+    names = [file_name(product, spec.tile_id, described) for product in (*MOSAICS.values(), CATALOGUE_PRODUCT)]
     uris = [join(folder, name) for name in (*names, TRUTH_FILE)]
     if exists(uris[-1]):
         if read_truth_spec(read_bytes(uris[-1])) != described:

@@ -43,7 +43,7 @@ def test_a_system_is_compound_with_a_second_source():
 
 
 @pytest.mark.parametrize(("band", "zero_point_ab_mag"), [("VIS", 24.6), ("Y", 29.8), ("J", 30.0), ("H", 29.9)])
-def test_a_magnitude_at_the_zero_point_is_one_adu_per_second(band, zero_point_ab_mag):
+def test_the_zero_point_is_one_adu_per_second(band, zero_point_ab_mag):
     sed = Sed(24.6, 29.8, 30.0, 29.9)
     assert sed.mag(band) == zero_point_ab_mag
     assert sed.flux_adu_per_s(band) == pytest.approx(1)
