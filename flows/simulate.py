@@ -3,9 +3,10 @@
 from typing import Literal
 
 from prefect import flow
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from flows.artifacts import flow_progress
+from infra.frozen import Frozen
 from infra.ray.cluster import ray_session
 from infra.settings import Settings
 from infra.store.storage import absolute, check_folder, join
@@ -14,10 +15,8 @@ from simulation.population.draw import Preset
 from simulation.products.dataset import dataset_spec, write_contact_sheet
 
 
-class SimulateResult(BaseModel):
+class SimulateResult(Frozen):
     """Size and files of the simulated data set."""
-
-    model_config = ConfigDict(frozen=True)
 
     n_objects: int
     shards: list[str]

@@ -5,19 +5,18 @@ from pathlib import Path
 from typing import Literal
 
 from prefect import flow
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from flows.artifacts import flow_progress
+from infra.frozen import Frozen
 from infra.ray.cluster import ray_session
 from infra.settings import Settings
 from scanner.networks.locate import find_package
 from training.trainer import PRESETS, train_ensemble
 
 
-class TrainResult(BaseModel):
+class TrainResult(Frozen):
     """Path of the package, and its AUROC on the test split."""
-
-    model_config = ConfigDict(frozen=True)
 
     ensemble: str
     package: Path

@@ -4,12 +4,14 @@ The caller starts the Ray session.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import ray
 
-from infra.ray.cluster import actor_count, bounded_map
+from infra.errors import LensscanError
+from infra.ray.actor_pool import ActorPool, Call
+from infra.ray.cluster import ClusterError, actor_count
 from infra.store.storage import absolute, create_if_absent
 from scanner.sources.shards import ROWS_PER_SHARD, encode_shard
 from simulation.products.dataset import DatasetSpec, is_shard_of, shard_uris, simulate_shard
@@ -17,6 +19,8 @@ from simulation.products.survey_tile import TileSpec, simulate_tile
 
 ACTOR_CPUS = 0.5
 """Less than one, so that two actors on a two-core machine leave Ray room for everything else."""
+_DEADLINE_S = 86400.0
+"""Time for a shard or a tile, in seconds; they take minutes, so a call that runs longer hangs."""
 # Matrix products of concurrent actors would each take all cores.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
@@ -69,7 +73,7 @@ def simulate_dataset(spec: DatasetSpec, out_uri: str, n_workers: int, progress: 
 
 
 def simulate_night(specs: Sequence[TileSpec], out_uri: str, n_workers: int, progress: Progress | None = None) -> list[str]:
-    """Write a night's tiles, each into `out_uri/<tile_id>`; complete ones are kept. Returns the URIs of all files, by tile.
+    """Write a night's tiles, each into `out_uri/<tile_id>`, and return the URIs of all files, by tile; complete tiles are kept.
 
     Raises:
         ValueError: two specs have one tile_id.
@@ -90,10 +94,30 @@ def _run(method: str, tasks: Sequence[Task], out_uri: str, n_workers: int) -> It
     """Yield each task with its result, in order of completion, from actors that run as long as the iteration."""
     if not tasks:
         return
-    actor: Any = ray.remote(num_cpus=ACTOR_CPUS, runtime_env={"env_vars": _ONE_THREAD})(Simulator)
-    actors = [actor.remote(out_uri) for _ in range(actor_count(n_workers, len(tasks), ACTOR_CPUS))]
+    pool = simulator_pool(out_uri, actor_count(n_workers, len(tasks), ACTOR_CPUS))
     try:
-        yield from bounded_map(actors, method, tasks)
+        yield from results(pool, method, tasks)
     finally:
-        for handle in actors:
-            ray.kill(handle)
+        pool.close()
+
+
+def simulator_pool(out_uri: str, n_actors: int) -> ActorPool:
+    """Start a pool of simulators that write under `out_uri`."""
+    actor: Any = ray.remote(num_cpus=ACTOR_CPUS, runtime_env={"env_vars": _ONE_THREAD})(Simulator)
+    return ActorPool(lambda: actor.remote(out_uri), n_actors, in_flight=1)
+
+
+def results(pool: ActorPool, method: str, tasks: Iterable[Task]) -> Iterator[tuple[Task, Any]]:
+    """Call a method of the pool's actors with each task; yield the task with its result, in order of completion.
+
+    Raises:
+        ClusterError: a call failed or its actor died, and the message names the task; or the pool has no actor that runs.
+    """
+    for task in tasks:
+        pool.submit(Call(method, (task,), _DEADLINE_S))
+    while (ended := pool.next_ended()) is not None:
+        (task,) = ended.call.arguments
+        if ended.error is not None:
+            reason = str(ended.error) if isinstance(ended.error, LensscanError) else repr(ended.error)
+            raise ClusterError(f"{method}({task!r}) failed: {reason}") from ended.error
+        yield task, ended.result

@@ -60,7 +60,7 @@ def distance_ratio(z_lens: float, z_source: float) -> float:
 def einstein_radius_arcsec(
     velocity_dispersion_km_s: float, z_lens: float, z_source: float, slope: float = _ISOTHERMAL
 ) -> float:
-    """Return the Einstein radius of one mass: Wilde et al. 2022, equation 1, if isothermal. 0 if the source is in front."""
+    """Return the Einstein radius of one mass, by Wilde et al. 2022, equation 1, if isothermal; 0 for a source in front."""
     return _radius_arcsec(velocity_dispersion_km_s, distance_ratio(z_lens, z_source), slope)
 
 

@@ -4,11 +4,9 @@ Positions are angles on the sky in arcsec from the stamp's centre, x to the righ
 """
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
-from pydantic import TypeAdapter
 
 from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.kinds import KINDS
@@ -30,7 +28,9 @@ Lookalike = Literal[
     "star",
     "artefact",
 ]
-"""Look-alikes of a lens: `twin` is a lens galaxy without its arcs, `group` several galaxies; `artefact` a flaw of the image."""
+"""Look-alikes of a lens: `group` is several galaxies, `artefact` a flaw of the image; for `twin` see `ARCLESS_LENS`."""
+ARCLESS_LENS: Lookalike = "twin"
+"""Name, in files and commands, of a lens galaxy without arcs."""
 LOOKALIKES: tuple[Lookalike, ...] = get_args(Lookalike)
 
 if get_args(Kind) != KINDS:
@@ -45,10 +45,6 @@ class Sed:
     y_mag: float
     j_mag: float
     h_mag: float
-
-    @property
-    def vis_minus_h(self) -> float:
-        return self.vis_mag - self.h_mag
 
     def mag(self, band: str) -> float:
         """Return the magnitude in a band by name."""
@@ -69,7 +65,7 @@ class Sed:
 
 @dataclass(frozen=True)
 class SpiralArms:
-    """Logarithmic arms laid over a disc; they move light about but add none."""
+    """Logarithmic arms over a disc, which redistribute its light and add none."""
 
     strength: float
     pitch_rad: float
@@ -98,7 +94,6 @@ class Sersic:
     angle_rad: float
     sed: Sed
     arms: SpiralArms | None = None
-    shape: Literal["sersic"] = "sersic"
 
     def __post_init__(self) -> None:
         if not self.half_light_radius_arcsec > 0:
@@ -129,7 +124,6 @@ class Annulus:
     """Azimuth, in the ring's own frame, of the middle of a partial ring."""
     spread_rad: float | None = None
     """Standard deviation along a partial ring; None for a whole one."""
-    shape: Literal["annulus"] = "annulus"
 
     def __post_init__(self) -> None:
         for name in ("radius_arcsec", "width_arcsec"):
@@ -147,7 +141,6 @@ class PointSource:
     x_arcsec: float
     y_arcsec: float
     sed: Sed
-    shape: Literal["point"] = "point"
 
 
 @dataclass(frozen=True)
@@ -164,7 +157,6 @@ class Spikes:
     """Angle of the first ray; the others follow every 60 degrees."""
     sed: Sed
     """Magnitudes of all rays together, integrated to infinity."""
-    shape: Literal["spikes"] = "spikes"
 
     def __post_init__(self) -> None:
         for name in ("length_arcsec", "width_arcsec"):
@@ -238,30 +230,12 @@ class System:
         }
         return replace(self, **parts)
 
-    def to_json(self) -> str:
-        """Return one line of JSON; `from_json` returns an equal record."""
-        return _adapter().dump_json(self).decode()
-
-    @staticmethod
-    def from_json(text: str) -> "System":
-        """Invert `to_json`.
-
-        Raises:
-            pydantic.ValidationError: the text is not the JSON of a system, or a field has a value outside its range.
-        """
-        return _adapter().validate_json(text)
-
 
 _Placed = TypeVar("_Placed", Mass, Sersic, Annulus, PointSource, Spikes)
 
 
 def _moved(part: _Placed, dx_arcsec: float, dy_arcsec: float) -> _Placed:
     return replace(part, x_arcsec=part.x_arcsec + dx_arcsec, y_arcsec=part.y_arcsec + dy_arcsec)
-
-
-@lru_cache(maxsize=1)
-def _adapter() -> TypeAdapter[System]:
-    return TypeAdapter(System)
 
 
 def _check_axis_ratio(axis_ratio: float) -> None:

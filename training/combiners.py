@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 from scipy.special import xlogy
 from sklearn.neighbors import KNeighborsClassifier
 
+from infra.frozen import Frozen
 from scanner.networks.combiner import Margins, MeanCombiner, SoftmaxStack, lens_probability
 from scanner.vocabulary.kinds import KINDS
 from training.evaluation.calibrate import CLIP, can_stack, fit_stack, fit_tied_stack
@@ -24,18 +24,16 @@ MIN_OBJECTS_TO_COMPARE = 20
 """Least number of objects of each kind."""
 _NONLENS = KINDS.index("nonlens")
 
-Fit = Callable[[Margins, NDArray[np.integer]], SoftmaxStack]
+FitStack = Callable[[Margins, NDArray[np.integer]], SoftmaxStack]
 Predict = Callable[[Margins], NDArray[np.float64]]
 """Converts margins to p_lens `[object]`, for the mixture of kinds that it was fitted on."""
 
-STACKS: Mapping[str, Fit] = {"mean": fit_tied_stack, "stack": fit_stack}
+STACKS: Mapping[str, FitStack] = {"mean": fit_tied_stack, "stack": fit_stack}
 """Combiners that can be shipped: a calibrated mean of the networks' margins, and a logistic regression on all of them."""
 
 
-class Comparison(BaseModel):
+class Comparison(Frozen):
     """Metrics of a combiner on objects that it was not fitted on."""
-
-    model_config = ConfigDict(frozen=True)
 
     combiner: str
     log_loss: float
@@ -68,9 +66,9 @@ def fit_combiner(margins: Margins, kinds: NDArray[np.integer]) -> FittedCombiner
         return FittedCombiner(fit_stack(margins, kinds), "stack", {})
     compared = compare_combiners(margins, kinds, np.random.default_rng(0))
     figures = {
-        f"combiner_{c.combiner}_{what}": getattr(c, what)
+        f"combiner_{c.combiner}_{figure}": getattr(c, figure)
         for c in compared
-        for what in ("log_loss", "auroc", "tpr_at_10_false_positives")
+        for figure in ("log_loss", "auroc", "tpr_at_10_false_positives")
     }
     best = best_stack(compared)
     return FittedCombiner(STACKS[best](margins, kinds), best, figures)
@@ -114,7 +112,7 @@ def _compared(
     return Comparison(combiner=name, log_loss=float(loss), auroc=auroc(p, is_lens), tpr_at_10_false_positives=tpr10)
 
 
-def _predict_by(fit: Fit) -> Callable[[Margins, NDArray[np.integer]], Predict]:
+def _predict_by(fit: FitStack) -> Callable[[Margins, NDArray[np.integer]], Predict]:
     def fitted(margins: Margins, kinds: NDArray[np.integer]) -> Predict:
         stack = fit(margins, kinds)
         return lambda others: np.delete(stack.probabilities(others), _NONLENS, axis=1).sum(axis=1)

@@ -6,8 +6,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from infra.frozen import Frozen
 from scanner.networks.architectures import FLAGSHIP_NETWORKS, PAPER_NETWORKS, NetworkSpec
 from scanner.vocabulary.geometry import CHALLENGE, GEOMETRIES, MER_10
 
@@ -17,10 +18,8 @@ _WARM_UP = 0.15
 """Share of a one-cycle training in which the learning rate rises."""
 
 
-class TrainConfig(BaseModel):
+class TrainConfig(Frozen):
     """Training of each network of an ensemble; the defaults are those of Wilde et al. 2022, section 3.2."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     networks: tuple[NetworkSpec, ...] = PAPER_NETWORKS
     geometry: str = CHALLENGE.name
@@ -29,7 +28,7 @@ class TrainConfig(BaseModel):
     batch_size: int = Field(default=250, ge=1)
     batch_size_large: int = Field(default=125, ge=1)
     learning_rate: float = Field(default=3e-4, gt=0)
-    """Learning rate of Adam: its peak, if the schedule is not constant."""
+    """Learning rate of AdamW: its peak, if the schedule is not constant."""
     weight_decay: float = Field(default=0, ge=0)
     """Weight decay, decoupled from the gradient (Loshchilov & Hutter 2019)."""
     schedule: Literal["constant", "one_cycle"] = "constant"
@@ -65,9 +64,11 @@ class TrainConfig(BaseModel):
         return self
 
     def network(self, name: str) -> NetworkSpec:
+        """Return the network of this name."""
         return next(spec for spec in self.networks if spec.name == name)
 
     def batch_size_of(self, spec: NetworkSpec) -> int:
+        """Return the batch size for a network, by the side of its input."""
         return self.batch_size if spec.input_pixels <= LARGE_INPUT_PIXELS else self.batch_size_large
 
     def learning_rate_at(self, progress: float) -> float:

@@ -17,12 +17,12 @@ def draw_learning_curves(fits: Sequence[FitResult], path: Path) -> None:
     axes = figure.subplots(2, len(fits), squeeze=False, sharex="col", sharey="row")
     for column, fit in enumerate(fits):
         epochs = [record.epoch for record in fit.history]
-        for row, what in enumerate(("loss", "accuracy")):
+        for row, quantity in enumerate(("loss", "accuracy")):
             panel = axes[row][column]
             for split, style in (("train", "-"), ("validation", "--")):
-                values = [getattr(record, f"{split}_{what}") for record in fit.history]
+                values = [getattr(record, f"{split}_{quantity}") for record in fit.history]
                 panel.plot(epochs, values, style, label=split, linewidth=1.2)
-            panel.plot([fit.best.epoch], [getattr(fit.best, f"validation_{what}")], "ko", markersize=4, label="kept")
+            panel.plot([fit.best.epoch], [getattr(fit.best, f"validation_{quantity}")], "ko", markersize=4, label="kept")
             panel.grid(alpha=0.3)
         axes[0][column].set_title(fit.name, fontsize=10)
         axes[1][column].set_xlabel("epoch")

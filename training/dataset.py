@@ -43,7 +43,7 @@ class PreparedInputs:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Every object of a shards folder."""
+    """Inputs and kinds of all objects of a folder of shards."""
 
     inputs: dict[int, PreparedInputs]
     """Prepared inputs by input side in pixels."""
@@ -62,13 +62,14 @@ class Dataset:
 
     def rows(self, split: Split, validation_fraction: float, test_fraction: float) -> NDArray[np.int64]:
         """Return the rows of a split; the group alone decides, so an object is in one split only, in any order of rows."""
-        place = hashed_fraction(self.group_ids)
-        is_test = place < test_fraction
-        is_validation = ~is_test & (place < test_fraction + validation_fraction)
+        fraction = hashed_fraction(self.group_ids)
+        is_test = fraction < test_fraction
+        is_validation = ~is_test & (fraction < test_fraction + validation_fraction)
         chosen = {"test": is_test, "validation": is_validation, "train": ~is_test & ~is_validation}[split]
         return np.flatnonzero(chosen)
 
     def kind_counts(self, rows: NDArray[np.int64]) -> dict[str, int]:
+        """Return the number of these rows of each kind."""
         counts = np.bincount(self.kinds[rows], minlength=len(KINDS))
         return dict(zip(KINDS, counts.tolist(), strict=True))
 
@@ -80,7 +81,7 @@ def hashed_fraction(ids: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def prepare_dataset(shards_uri: str, folder: Path, networks: Sequence[NetworkSpec], geometry: str) -> Dataset:
-    """Read all shards under `shards_uri` into arrays in `folder` (kept: a second call with the same shards opens them).
+    """Read all shards under `shards_uri` into arrays in `folder`; a second call with the same shards opens these arrays.
 
     Args:
         shards_uri: Folder or `s3://` prefix; folders inside may hold shards of different geometries.
@@ -170,13 +171,13 @@ def _stamps_in(geometry: Geometry, shard: Shard, rows: slice, uri: str) -> dict[
     if shard.geometry.name == geometry.name:
         return stamps
     scales = {band: grid.pixel_scale_arcsec for band, grid in shard.geometry.grids.items()}
-    made = []
+    cutouts = []
     for i, object_id in enumerate(shard.object_ids[rows]):
         try:
-            made.append(to_cutout({band: BandImage(images[i], scales[band]) for band, images in stamps.items()}, geometry))
+            cutouts.append(to_cutout({band: BandImage(images[i], scales[band]) for band, images in stamps.items()}, geometry))
         except Rejection as rejection:
             raise TrainingError(f"{uri}: object {object_id} cannot be used: {rejection}") from rejection
-    return {band: np.stack([cutout.stamps[band] for cutout in made]) for band in geometry.grids}
+    return {band: np.stack([cutout.stamps[band] for cutout in cutouts]) for band in geometry.grids}
 
 
 def _check_unique(files: list[FileInfo], object_ids: list[NDArray[np.int64]]) -> None:

@@ -166,6 +166,7 @@ def _seeded(config: TrainConfig, spec: NetworkSpec, epoch: int, rank: int = 0) -
 
 
 _DECIDES_NO_EPOCH = {"epochs", "networks", "cpus_per_worker", "use_gpu", "prevalence", "compound_share", "start_from"}
+"""Settings that do not change the result of an epoch of one network, or that the digest counts in another form."""
 
 
 def _fit_id(spec: NetworkSpec, dataset: Dataset, config: TrainConfig, start: Path | None) -> str:

@@ -86,19 +86,19 @@ def publish_ensemble(folder: Path, name: str, fits: Sequence[FitResult], dataset
 
 def split_margins(fits: Sequence[FitResult], dataset: Dataset, config: TrainConfig, rows: NDArray[np.int64]) -> Margins:
     """Return margins `[row, class - 1]` by network name, computed as in a scan from inputs rounded as in training."""
-    found: dict[str, NDArray[np.float64]] = {}
+    margins: dict[str, NDArray[np.float64]] = {}
     for fit in fits:
         spec = config.network(fit.name)
         network = spec.build()
         network.load_state_dict(load_file(fit.weights))
         engine = TorchEngine(network)
         batches = BatchSource(dataset, spec, _BATCH).in_order(rows)
-        nothing = np.empty((0, len(spec.classes)))
-        found[fit.name] = margins_of(np.concatenate([nothing, *(engine.logits(inputs.numpy()) for inputs, _ in batches)]))
-    return found
+        no_rows = np.empty((0, len(spec.classes)))
+        margins[fit.name] = margins_of(np.concatenate([no_rows, *(engine.logits(inputs.numpy()) for inputs, _ in batches)]))
+    return margins
 
 
-def _calibration_text(combiner: str | None, found: dict[str, float]) -> str:
+def _calibration_text(combiner: str | None, figures: dict[str, float]) -> str:
     if combiner is None:
         return (
             f"None: the validation split holds fewer than {MIN_OBJECTS_PER_KIND} objects of a kind, "
@@ -107,7 +107,7 @@ def _calibration_text(combiner: str | None, found: dict[str, float]) -> str:
     of_what = {"stack": "all networks' logit differences", "mean": "the networks' mean logit differences"}[combiner]
     return (
         f"Multinomial logistic regression of the kind on {of_what}, fitted on the validation split; expected calibration "
-        f"error on the test split {found['calibration_error']:.3f} (10 bins, the split's own share of lenses)."
+        f"error on the test split {figures['calibration_error']:.3f} (10 bins, the split's own share of lenses)."
     )
 
 
@@ -133,21 +133,21 @@ def _ensemble_metrics(combiner: SoftmaxStack | MeanCombiner, margins: Margins, k
     combined = combiner.combine(margins)
     p_lens = as_fitted.combine(margins).p_lens
     is_lens = kinds != KINDS.index("nonlens")
-    found = metrics(p_lens, kinds, _bootstrap_rng())
+    figures = metrics(p_lens, kinds, _bootstrap_rng())
     if combined.p_compound is not None and combined.subclass is not None:
         is_compound = (kinds == KINDS.index("compound_arc")) | (kinds == KINDS.index("double_ring"))
         truth = np.array(KINDS)[kinds]
-        found["calibration_error"] = expected_calibration_error(p_lens, is_lens)
-        found["subclass_accuracy"] = float((np.array(combined.subclass) == truth).mean())
+        figures["calibration_error"] = expected_calibration_error(p_lens, is_lens)
+        figures["subclass_accuracy"] = float((np.array(combined.subclass) == truth).mean())
         if is_compound.any():
-            found["auroc_compound"] = auroc(combined.p_compound, is_compound)
-    return found
+            figures["auroc_compound"] = auroc(combined.p_compound, is_compound)
+    return figures
 
 
 def _network_card(fit: FitResult, config: TrainConfig, margin: NDArray[np.float64], kinds: NDArray[np.int8]) -> NetworkCard:
-    found = metrics(lens_probability(margin), kinds, _bootstrap_rng())
-    found |= {"best_epoch": float(fit.best.epoch), "validation_loss": fit.best.validation_loss}
-    return draft_network_card(config.network(fit.name), config.geometry, found)
+    figures = metrics(lens_probability(margin), kinds, _bootstrap_rng())
+    figures |= {"best_epoch": float(fit.best.epoch), "validation_loss": fit.best.validation_loss}
+    return draft_network_card(config.network(fit.name), config.geometry, figures)
 
 
 def _bootstrap_rng() -> np.random.Generator:
@@ -163,7 +163,7 @@ def _describe_data(config: TrainConfig, dataset: Dataset) -> str:
     begun = f"begun with the weights of {config.start_from.name}; " if config.start_from else ""
     return (
         f"{len(dataset.kinds)} simulated objects of {len(KINDS)} kinds in the {config.geometry} geometry; split by a hash of "
-        f"the object id; {begun}Adam {config.learning_rate:g} ({config.schedule.replace('_', ' ')}), weight decay "
+        f"the object id; {begun}AdamW {config.learning_rate:g} ({config.schedule.replace('_', ' ')}), weight decay "
         f"{config.weight_decay:g}, {passes}, {loss}, {augmented}, weights of lowest validation loss kept; seed {config.seed}"
     )
 

@@ -33,7 +33,7 @@ def class_weights(labels: NDArray[np.int64], classes: Sequence[str]) -> Tensor:
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-    """Return the weighted categorical cross-entropy (Wilde et al. 2022, equation 2), a weighted mean over `[batch]`."""
+    """Return the weighted mean cross-entropy (Wilde et al. 2022, equation 2); logits are `[batch, class]`, labels `[batch]`."""
     return functional.cross_entropy(logits, labels, weight=weights)
 
 
@@ -74,7 +74,7 @@ def train_epoch(
 
 @torch.no_grad()
 def evaluate(network: nn.Module, batches: Batches, weights: Tensor, *, bfloat16: bool) -> EpochResult:
-    """Return loss and accuracy, measured without dropout."""
+    """Return loss and accuracy, measured without dropout; arguments as for `train_epoch`."""
     network.eval()
     tally = _Tally()
     device = weights.device

@@ -24,7 +24,7 @@ class TsneGrid:
 
     outputs: NDArray[np.float64]
     """`[reference, network]`: outputs that t-SNE was run on."""
-    places: NDArray[np.float64]
+    positions: NDArray[np.float64]
     """`[reference, 2]`: positions in cells of the grid, 0 to `N_CELLS`."""
     values: NDArray[np.float64]
     """`[row, column]`: lens fraction; a cell without references has the mean of its eight neighbours that have some, or the
@@ -34,7 +34,7 @@ class TsneGrid:
         """Return, for outputs `[object, network]`, the value `[object]` of the cell that each object lies in."""
         n = min(N_NEIGHBOURS, len(self.outputs))
         _, nearest = cKDTree(self.outputs).query(np.asarray(outputs, np.float64), k=range(1, n + 1))
-        rows, columns = _cells(self.places[nearest].mean(axis=1)).T
+        rows, columns = _cells(self.positions[nearest].mean(axis=1)).T
         return self.values[rows, columns]
 
 
@@ -54,8 +54,8 @@ def fit_tsne_grid(outputs: NDArray[np.floating], is_lens: NDArray[np.bool_], see
     references = np.asarray(outputs).astype(np.float64)
     layout = _layout(references.astype(np.float32), seed)
     low, span = layout.min(axis=0), np.ptp(layout, axis=0)
-    places = (layout - low) / np.where(span > 0, span, 1) * N_CELLS
-    return TsneGrid(references, places, _lens_fractions(places, is_lens))
+    positions = (layout - low) / np.where(span > 0, span, 1) * N_CELLS
+    return TsneGrid(references, positions, _lens_fractions(positions, is_lens))
 
 
 def _layout(outputs: NDArray[np.float32], seed: int) -> NDArray[np.float64]:
@@ -69,8 +69,8 @@ def _layout(outputs: NDArray[np.float32], seed: int) -> NDArray[np.float64]:
     return np.asarray(model.fit_transform(outputs), np.float64)
 
 
-def _lens_fractions(places: NDArray[np.float64], is_lens: NDArray[np.bool_]) -> NDArray[np.float64]:
-    flat = np.ravel_multi_index(tuple(_cells(places).T), (N_CELLS, N_CELLS))
+def _lens_fractions(positions: NDArray[np.float64], is_lens: NDArray[np.bool_]) -> NDArray[np.float64]:
+    flat = np.ravel_multi_index(tuple(_cells(positions).T), (N_CELLS, N_CELLS))
     shape = (N_CELLS, N_CELLS)
     n = np.bincount(flat, minlength=N_CELLS**2).reshape(shape)
     fraction = np.bincount(flat, is_lens, minlength=N_CELLS**2).reshape(shape) / np.maximum(n, 1)
@@ -82,5 +82,5 @@ def _lens_fractions(places: NDArray[np.float64], is_lens: NDArray[np.bool_]) -> 
     return np.where(is_full, fraction, np.where(n_full > 0.5, of_neighbours, is_lens.mean()))
 
 
-def _cells(places: NDArray[np.float64]) -> NDArray[np.int64]:
-    return np.clip(places.astype(np.int64), 0, N_CELLS - 1)
+def _cells(positions: NDArray[np.float64]) -> NDArray[np.int64]:
+    return np.clip(positions.astype(np.int64), 0, N_CELLS - 1)

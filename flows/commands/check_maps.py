@@ -18,7 +18,7 @@ from scanner.vocabulary.geometry import GEOMETRIES, Geometry, Stamps
 from training.errors import TrainingError
 from training.evaluation.arc_truth import LEAST_ARC_SNR, bright_lenses
 from training.evaluation.card_text import card_markdown
-from training.evaluation.map_checks import check_maps
+from training.evaluation.map_checks import check_ensemble_maps
 from training.evaluation.map_measures import LEAST_OBJECTS, PREFIX, CheckSize, MapChecks
 
 TEXT_PART = "CARD.md.part"
@@ -50,7 +50,7 @@ def check_to_card(shards_uri: str, ensemble: str | None, n: int, out: str | None
     stamps, truth = _bright_lenses(shards_uri, GEOMETRIES[card.geometry], size.n_objects)
     engine = resolve_engine(settings.engine)
     _check_writable(folder)
-    checks = check_maps(package, card, stamps, truth, np.random.default_rng(SEED), size, engine, progress)
+    checks = check_ensemble_maps(package, card, stamps, truth, np.random.default_rng(SEED), size, engine, progress)
     card = with_metrics(_unchecked(card), checks.metrics())
     write_card(folder, card)
     part = folder / TEXT_PART

@@ -1,4 +1,4 @@
-"""Start or join Ray in a session that is closed to others and cleans up, and map over actors with bounded queues."""
+"""Start or join Ray in a session that is closed to others and cleans up."""
 
 import contextlib
 import logging
@@ -6,21 +6,19 @@ import os
 import re
 import socket
 import sys
-import time
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from typing import Any
 
 import ray
 from ray._private import ray_constants, services
 from ray._raylet import Config as RayConfig  # type: ignore[attr-defined]
-from ray.exceptions import AuthenticationError, RayError, RayTaskError
+from ray.exceptions import AuthenticationError, RayError
 
 from infra.errors import LensscanError
 from infra.ray.cluster_access import Answer, ask, ensure_token, known_token, private_folder
 from infra.settings import Settings
 from infra.telemetry import opt_out
 
-Item = TypeVar("Item")
 CONNECT_TIMEOUT_S = 10
 _ADDRESS = re.compile(r"(ray://)?[^/@\s]+:\d+")
 _QUIET: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
@@ -84,53 +82,6 @@ def actor_count(wanted: int, n_items: int, cpus_per_actor: float) -> int:
     with ray_errors():
         room = int(ray.cluster_resources().get("CPU", 1) / cpus_per_actor)
     return max(1, min(wanted, n_items, room))
-
-
-def bounded_map(
-    actors: Sequence[Any],
-    method: str,
-    items: Iterable[Item],
-    in_flight_per_actor: int = 1,
-    deadline_s: float | None = None,
-) -> Iterator[tuple[Item, Any]]:
-    """Call `actor.method(item)` for every item, each on the next free actor; yield `(item, result)` as they complete.
-
-    At most `in_flight_per_actor` calls wait or run on an actor at a time, and `items` is read no faster than that.
-
-    Raises:
-        ValueError: there are no actors, or `in_flight_per_actor` is below 1.
-        ClusterError: a call raised, its actor died, or it ran longer than `deadline_s`. No new call is started; the caller
-            must stop the calls that still run.
-    """
-    if not actors or in_flight_per_actor < 1:
-        raise ValueError(f"needs an actor and in_flight_per_actor >= 1, got {len(actors)} and {in_flight_per_actor}")
-    queue = iter(items)
-    running: dict[Any, tuple[Any, Item, float]] = {}
-    # A call may have to wait for earlier calls on its actor.
-    patience_s = None if deadline_s is None else deadline_s * in_flight_per_actor
-
-    def start_next(actor: Any) -> None:
-        for item in queue:
-            running[getattr(actor, method).remote(item)] = (actor, item, time.monotonic())
-            return
-
-    for actor in [actor for _ in range(in_flight_per_actor) for actor in actors]:
-        start_next(actor)
-    while running:
-        _, oldest, begun = min(running.values(), key=lambda call: call[2])
-        left_s = None if patience_s is None else max(begun + patience_s - time.monotonic(), 0)
-        done, _ = ray.wait(list(running), num_returns=1, timeout=left_s)
-        if not done:
-            raise ClusterError(f"{method}({oldest!r}) took longer than the allowed {deadline_s:g} s")
-        ready = done[0]
-        actor, item, _ = running.pop(ready)
-        try:
-            result = ray.get(ready)
-        except RayError as error:
-            cause = error.cause if isinstance(error, RayTaskError) else error
-            raise ClusterError(f"{method}({item!r}) failed: {type(cause).__name__}: {last_line(cause)}") from error
-        start_next(actor)
-        yield item, result
 
 
 @contextlib.contextmanager

@@ -167,7 +167,8 @@ MAP_COLUMNS = (
         pa.list_(pa.uint8()),
         "",
         "phot.flux;obs.image",
-        "Picture of 80 x 80 x 3 [y, x, colour], 0.1 arcsec a pixel: asinh of H (red), Y + J (green), VIS (blue) in sky sigmas",
+        "Picture of 80 x 80 x 3 [y, x, colour], 0.1 arcsec a pixel: asinh of 0.55 H (red), 0.35 (Y + J) (green), VIS (blue), "
+        "each in its own sky sigmas",
         shape=(80, 80, 3),
     ),
     MapColumn(
@@ -224,7 +225,7 @@ def score_fields(network_names: Sequence[str]) -> list[pa.Field]:
     columns = (*OUTCOME_COLUMNS, *(network_column(name) for name in network_names), *COMBINED_COLUMNS)
     names = [column.name for column in columns]
     if len(set(names)) != len(names):
-        raise ValueError(f"network names must be different and none 'lens' or 'compound', got {list(network_names)}")
+        raise ValueError(f"network names must be unique, and none may be 'lens' or 'compound', got {list(network_names)}")
     return [column.field() for column in columns]
 
 

@@ -9,12 +9,13 @@ from typing import Protocol, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from infra.frozen import Frozen
 from infra.provenance import canonical_json, code_version, sha256_bytes
 from infra.settings import EngineName
 from infra.store.storage import CreateOutcome, create_if_absent, join, list_files, read_bytes
 from scanner.catalogue.find_units import find_units
 from scanner.catalogue.paths import PLANS, plan_id_of, plan_uri
-from scanner.catalogue.units import MAX_EXAMPLES, Frozen, PlanError, Unit
+from scanner.catalogue.units import MAX_EXAMPLES, PlanError, Unit
 
 MAPS_PER_UNIT, MOST_MAPS_PER_UNIT = 100, 1000
 """Default and largest number of candidates with maps: each takes 22 kB, and its stamps 0.2 MB until the unit is scanned."""

@@ -6,6 +6,7 @@ import pyarrow as pa
 from pydantic import ValidationError
 
 from infra.errors import LensscanError
+from infra.frozen import Frozen
 from infra.provenance import canonical_json, sha256_bytes
 from infra.store.posix import sync_folder
 from infra.store.storage import CreateOutcome, StorageError, create_if_absent, is_s3, join, local_path, read_bytes, read_many
@@ -21,7 +22,7 @@ from scanner.catalogue.outcomes import count_statuses
 from scanner.catalogue.paths import candidates_path, seal_uri, units_uri
 from scanner.catalogue.plan import Plan
 from scanner.catalogue.unitfile import UnitFile, UnitFileError, decode_unit, unit_files
-from scanner.catalogue.units import MAX_EXAMPLES, Frozen
+from scanner.catalogue.units import MAX_EXAMPLES
 
 
 class SealError(LensscanError):

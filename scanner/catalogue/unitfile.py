@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict
 
 from infra.errors import LensscanError
+from infra.frozen import Frozen
 from infra.provenance import canonical_json, code_version, sha256_bytes
 from infra.store.storage import FileInfo, list_files, read_bytes
 from scanner.catalogue.columns import has_maps, network_names, unit_schema
@@ -25,10 +25,8 @@ class UnitFileError(LensscanError):
     """A unit file is damaged, or is not the result of the unit it is named for."""
 
 
-class Footer(BaseModel):
+class Footer(Frozen):
     """Metadata of a unit file about its origin and its rows."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     plan_id: str
     unit_id: str

@@ -7,9 +7,10 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from infra.errors import LensscanError
+from infra.frozen import Frozen
 
 MAX_EXAMPLES = 5
 _UNIT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
@@ -19,12 +20,6 @@ Ids = npt.NDArray[np.int64]
 
 class PlanError(LensscanError):
     """The input cannot be planned, or the content of a stored plan does not match its id."""
-
-
-class Frozen(BaseModel):
-    """Base of the records that are written to storage and never change."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class InputFile(Frozen):

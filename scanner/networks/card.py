@@ -3,8 +3,9 @@
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from infra.frozen import Frozen
 from infra.provenance import digest
 from scanner.networks.architectures import ARCHITECTURES, NetworkSpec
 from scanner.networks.combiner import Combiner, SoftmaxStack
@@ -29,11 +30,7 @@ def check_name(name: str) -> str:
     return name
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class NetworkCard(_Frozen):
+class NetworkCard(Frozen, allow_inf_nan=False):
     """One network: its input, its weights file and its quality."""
 
     name: str
@@ -85,7 +82,7 @@ class NetworkCard(_Frozen):
         return NetworkSpec(self.name, self.architecture, self.channels)
 
 
-class TrainingDataCard(_Frozen):
+class TrainingDataCard(Frozen, allow_inf_nan=False):
     """Data that the networks were trained on."""
 
     description: str
@@ -95,7 +92,7 @@ class TrainingDataCard(_Frozen):
     """Split and kind to number of objects; empty where unknown."""
 
 
-class EnsembleCard(_Frozen):
+class EnsembleCard(Frozen, allow_inf_nan=False):
     """The content of `card.json`."""
 
     format_version: Literal[2]

@@ -6,9 +6,10 @@ from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from scipy.special import expit, logsumexp, softmax
 
+from infra.frozen import Frozen
 from scanner.vocabulary.kinds import KINDS
 
 Margins = Mapping[str, NDArray[np.float64]]
@@ -27,10 +28,8 @@ class Combined:
     subclass: list[str] | None
 
 
-class MeanCombiner(BaseModel):
+class MeanCombiner(Frozen):
     """The mean of the networks' lens probabilities: not calibrated, and does not separate the kinds."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["mean"]
     networks: tuple[str, ...] = Field(min_length=1)
@@ -40,15 +39,13 @@ class MeanCombiner(BaseModel):
         return Combined(np.mean(probabilities, axis=0).astype(np.float32), None, None)
 
 
-class SoftmaxStack(BaseModel):
+class SoftmaxStack(Frozen, allow_inf_nan=False):
     """Multinomial logistic regression on the networks' margins: one probability per kind of object.
 
     With m the margins clipped to +-`clip`, p = softmax(W (m - centre) / scale + b). A `prevalence` moves p from the mixture
     that it was fitted on to one where that fraction is lensed, the mix of lens kinds unchanged: p'_k is proportional to
     p_k pi'_k / pi_k (Saerens et al. 2002, equation 4). A `compound_share` changes only `p_compound`.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: Literal["softmax_stack"]
     networks: tuple[str, ...] = Field(min_length=1)

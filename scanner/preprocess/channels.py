@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import field_validator
 from scipy.ndimage import gaussian_filter1d
 
+from infra.frozen import Frozen
 from infra.numba_loops import native
 from scanner.preprocess.banded import Banded, banded, both_axes
 from scanner.preprocess.scaling_kernels import brightest, fill_sky_units, write_arcsinh, write_detail
@@ -41,10 +42,8 @@ Target = tuple[Scaling, NDArray[np.float32], int]
 """Scale, output array `[batch, channel, y, x]`, and index of the channel that receives a band on that scale."""
 
 
-class Channel(BaseModel):
+class Channel(Frozen):
     """One band on one scale."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     band: str
     scaling: Scaling

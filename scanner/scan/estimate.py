@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from infra.frozen import Frozen
 from infra.store.storage import open_read
 from scanner.catalogue.plan import Plan
 from scanner.catalogue.unitfile import encode_table
@@ -27,10 +28,8 @@ SAMPLE_BYTES = 2**28
 _BLOCK_BYTES = 2**24
 
 
-class Measured(BaseModel):
+class Measured(Frozen):
     """Measurement of one worker on one machine, with one unit of the input."""
-
-    model_config = ConfigDict(frozen=True)
 
     threads: int = Field(ge=1)
     n_scored: int
@@ -51,10 +50,8 @@ class Measured(BaseModel):
     """Size of the unit's files."""
 
 
-class Estimate(BaseModel):
+class Estimate(Frozen):
     """Cost of a number of units like the measured one."""
-
-    model_config = ConfigDict(frozen=True)
 
     n_units: int
     n_rows: int

@@ -45,10 +45,13 @@ def _geometry(name: str, vis: Grid, nisp: Grid) -> Geometry:
 CHALLENGE = _geometry("challenge", Grid(200, 0.1), Grid(66, 0.3))
 """Stamps of 20 arcsec with native pixels (Wilde et al. 2022, section 2.1)."""
 
-MER = _geometry("mer", Grid(200, 0.1), Grid(200, 0.1))
+MER_PIXEL_ARCSEC = 0.1
+"""Pixel scale of Euclid MER mosaics, in every band."""
+
+MER = _geometry("mer", Grid(200, MER_PIXEL_ARCSEC), Grid(200, MER_PIXEL_ARCSEC))
 """Stamps of Euclid MER mosaics: all bands lie on the VIS grid."""
 
-MER_10 = _geometry("mer10", Grid(100, 0.1), Grid(100, 0.1))
+MER_10 = _geometry("mer10", Grid(100, MER_PIXEL_ARCSEC), Grid(100, MER_PIXEL_ARCSEC))
 """The central 10 arcsec of MER stamps, which hold a galaxy-scale lens."""
 
 GEOMETRIES: Mapping[str, Geometry] = MappingProxyType({g.name: g for g in (CHALLENGE, MER, MER_10)})

@@ -5,8 +5,7 @@ from collections import Counter
 from datetime import date
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
+from infra.frozen import Frozen
 from infra.progress import Progress, no_progress
 from infra.ray.cluster import ray_session
 from infra.settings import EngineName
@@ -21,10 +20,8 @@ from scanner.workers.actors import Packages
 from scanner.workers.dispatch import ScanRun, scan_plan
 
 
-class NightSummary(BaseModel):
+class NightSummary(Frozen):
     """Result of a scan and location of its catalogue."""
-
-    model_config = ConfigDict(frozen=True)
 
     night: str
     plan_id: str

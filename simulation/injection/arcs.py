@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from infra.errors import LensscanError
 from scanner.preprocess.sky import sky_level_and_sigma
 from scanner.vocabulary.bands import EUCLID, VIS
-from scanner.vocabulary.geometry import MER, Image
+from scanner.vocabulary.geometry import MER, MER_PIXEL_ARCSEC, Image
 from simulation.optics.light import FINE_SCALE_ARCSEC
 from simulation.optics.observation import Conditions, Optics, source_noise
 from simulation.optics.psf import Psf
@@ -20,9 +20,7 @@ from simulation.products.render import INNER_GRID, MAX_TRIES, Images, Lensed, le
 from simulation.products.truth import total_mag, truth_row
 from simulation.systems import Kind, System
 
-PIXEL_SCALE_ARCSEC = MER.grids["VIS"].pixel_scale_arcsec
-"""Pixel scale of all bands."""
-PATCH_PIXELS = round(INNER_GRID.n_pixels * FINE_SCALE_ARCSEC / PIXEL_SCALE_ARCSEC)
+PATCH_PIXELS = round(INNER_GRID.n_pixels * FINE_SCALE_ARCSEC / MER_PIXEL_ARCSEC)
 """Side of the square about a host that contains the arcs: 12 arcsec."""
 HOST_VIS_MAGS = (16.0, 23.5)
 """Range of hosts: fainter galaxies do not lens visibly."""
@@ -181,7 +179,7 @@ def _visible_system(
 
 
 def _system_for(mag: float, kind: Kind, detector_angle_deg: float, rng: Generator) -> System:
-    """Draw a system with a lens galaxy as bright as the host, and no other members: the image would not show their light."""
+    """Draw a system with a lens galaxy as bright as the host, without other members, whose light the image would not show."""
     for _ in range(_MAX_HOST_DRAWS):
         system = forecast.draw_lens(kind, rng, detector_angle_deg)
         if abs(_lens_mag(system) - mag) < _MAG_TOLERANCE:
@@ -192,14 +190,14 @@ def _system_for(mag: float, kind: Kind, detector_angle_deg: float, rng: Generato
 
 def _lens_mag(system: System) -> float:
     """Return the VIS magnitude of all light at the deflector's position, without its companions."""
-    place = (system.masses[0].x_arcsec, system.masses[0].y_arcsec)
-    mag = total_mag([light for light in system.galaxy if (light.x_arcsec, light.y_arcsec) == place], "VIS")
+    position = (system.masses[0].x_arcsec, system.masses[0].y_arcsec)
+    mag = total_mag([light for light in system.galaxy if (light.x_arcsec, light.y_arcsec) == position], "VIS")
     return np.inf if mag is None else mag
 
 
 def _from_middle_arcsec(pixel: Any) -> Any:
-    """Return the offsets from the patch's middle of its pixels, counted from 0 at its corner."""
-    return (pixel - (PATCH_PIXELS - 1) / 2) * PIXEL_SCALE_ARCSEC
+    """Convert pixels, counted from 0 at the patch's corner, to offsets from its middle in arcsec."""
+    return (pixel - (PATCH_PIXELS - 1) / 2) * MER_PIXEL_ARCSEC
 
 
 def _patch(image: Image, corner: tuple[int, int]) -> Image:

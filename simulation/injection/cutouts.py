@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.random import Generator, SeedSequence, default_rng
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
+from infra.frozen import Frozen
 from infra.provenance import digest, sha256_bytes
 from infra.store.storage import CreateOutcome, absolute, create_if_absent, join, list_files, open_read, read_bytes
 from scanner.files.fits_image import FitsReader
@@ -25,9 +26,9 @@ from scanner.sources.manifests import Manifest, manifest_cutouts
 from scanner.sources.shards import ROWS_PER_SHARD, encode_shard, shard_table
 from scanner.vocabulary.band_image import BandImage
 from scanner.vocabulary.bands import EUCLID
-from scanner.vocabulary.geometry import MER, Image
+from scanner.vocabulary.geometry import MER, MER_PIXEL_ARCSEC, Image
 from scanner.vocabulary.rejections import Rejection
-from simulation.injection.arcs import PIXEL_SCALE_ARCSEC, InjectionError, inject_arcs
+from simulation.injection.arcs import InjectionError, inject_arcs
 from simulation.optics.psf import Psf, read_psfs
 from simulation.products.render import stack
 from simulation.systems import Kind
@@ -48,10 +49,8 @@ class OutputError(InjectionError):
     """The output folder holds another injection's output, or other files; nothing was changed."""
 
 
-class InjectionSpec(BaseModel):
+class InjectionSpec(Frozen):
     """All parameters that determine the output."""
-
-    model_config = ConfigDict(frozen=True)
 
     images_sha256: str
     """SHA-256 of the manifest's rows, or of a tile's files."""
@@ -67,10 +66,8 @@ class InjectionSpec(BaseModel):
         return digest(self.model_dump())
 
 
-class Record(BaseModel):
+class Record(Frozen):
     """Provenance in a tile's truth, or in a shard."""
-
-    model_config = ConfigDict(frozen=True)
 
     spec: InjectionSpec
     skipped: tuple[tuple[str, str], ...]
@@ -123,8 +120,8 @@ def inject_into_cutouts(
     skipped = tuple(entry for record in records for entry in record.skipped)
     files = tuple(_shard_uri(out_uri, number) for number, record in enumerate(records) if record.n_rows)
     if not files:
-        told = f"; the first, {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
-        raise InjectionError(f"0 of {len(manifest)} cutouts could host arcs{told}")
+        example = f"; the first, {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
+        raise InjectionError(f"0 of {len(manifest)} cutouts could host arcs{example}")
     return InjectionSummary(sum(record.n_rows for record in records) // 2, skipped, files)
 
 
@@ -149,21 +146,21 @@ def not_ours(uri: str, spec: InjectionSpec) -> OutputError:
     return OutputError(f"{uri} was not made from these images with {asked}; remove it, or choose another folder")
 
 
-def draw_kind(seed: int, *where: int) -> tuple[Kind, Generator]:
-    """Draw the kind of the arcs at a place, and return it with the random generator of these arcs."""
+def draw_arcs_kind(seed: int, *where: int) -> tuple[Kind, Generator]:
+    """Draw the kind of the arcs of one galaxy, and return it with their random generator; `where` are numbers that name it."""
     rng = default_rng(SeedSequence(seed, spawn_key=where))
     kinds, shares = zip(*INJECTED_SHARES, strict=True)
     return kinds[int(rng.choice(len(kinds), p=shares))], rng
 
 
-def check_pixel_scale(scale_arcsec: float, label: str) -> None:
+def check_mer_pixel_scale(scale_arcsec: float, label: str) -> None:
     """Check that pixels are those of MER images.
 
     Raises:
         InjectionError: they are not.
     """
-    if abs(scale_arcsec / PIXEL_SCALE_ARCSEC - 1) > _SCALE_TOLERANCE:
-        raise InjectionError(f"{label}: pixels must be {PIXEL_SCALE_ARCSEC:g} arcsec, got {scale_arcsec:g}")
+    if abs(scale_arcsec / MER_PIXEL_ARCSEC - 1) > _SCALE_TOLERANCE:
+        raise InjectionError(f"{label}: pixels must be {MER_PIXEL_ARCSEC:g} arcsec, got {scale_arcsec:g}")
 
 
 def _shard_uri(out_uri: str, number: int) -> str:
@@ -174,9 +171,9 @@ def _written_shards(out_uri: str, spec: InjectionSpec) -> list[Record]:
     """Return the records of existing shards, from the first up to the first missing one."""
     shards = join(out_uri, "shard-")
     uris = [file.uri for file in list_files(out_uri, ".parquet") if file.uri.startswith(shards)]
-    found = {uri: _shard_record(uri, spec) for uri in uris}
+    by_uri = {uri: _shard_record(uri, spec) for uri in uris}
     records: list[Record] = []
-    while (record := found.get(_shard_uri(out_uri, len(records)))) is not None:
+    while (record := by_uri.get(_shard_uri(out_uri, len(records)))) is not None:
         records.append(record)
     return records
 
@@ -212,11 +209,11 @@ def _shards(
     rows: list[_Row] = []
     skipped: list[tuple[str, str]] = []
     report(start, len(manifest))
-    for i, made in _pairs(manifest, start, spec.seed, psfs):
-        if isinstance(made, Exception):
-            skipped.append((str(manifest.object_ids[i].as_py()), str(made)))
+    for i, pair in _pairs(manifest, start, spec.seed, psfs):
+        if isinstance(pair, Exception):
+            skipped.append((str(manifest.object_ids[i].as_py()), str(pair)))
         else:
-            rows += made
+            rows += pair
         report(i + 1, len(manifest))
         if len(rows) == ROWS_PER_SHARD or (i + 1 == len(manifest) and (rows or skipped)):
             yield Record(spec=spec, skipped=tuple(skipped), n_rows=len(rows), stop=i + 1), rows
@@ -253,19 +250,19 @@ def _pair(
     seen = {}
     for band, reference in references.items():
         image = reader.read_band(reference, manifest.pixel_scales[i])
-        check_pixel_scale(image.pixel_scale_arcsec, band)
+        check_mer_pixel_scale(image.pixel_scale_arcsec, band)
         seen[band] = np.where(_is_read(image), cutout.stamps[band], np.float32(np.nan))
     zero_points = {band: reader.zero_point_ab_mag(reference) for band, reference in references.items()}
-    made = inject_arcs(seen, *draw_kind(seed, i), zero_points_ab_mag=zero_points, psfs=psfs)
-    painted = {band: np.where(np.isfinite(image), image, cutout.stamps[band]) for band, image in made.stamps.items()}
-    host = {"kind": "nonlens", "morphology": HOST, "index": i, "lens_mag_vis": made.truth["lens_mag_vis"]}
-    return (cutout.stamps, host), (painted, {**made.truth, "index": i})
+    injected = inject_arcs(seen, *draw_arcs_kind(seed, i), zero_points_ab_mag=zero_points, psfs=psfs)
+    painted = {band: np.where(np.isfinite(image), image, cutout.stamps[band]) for band, image in injected.stamps.items()}
+    host = {"kind": "nonlens", "morphology": HOST, "index": i, "lens_mag_vis": injected.truth["lens_mag_vis"]}
+    return (cutout.stamps, host), (painted, {**injected.truth, "index": i})
 
 
 def _is_read(image: BandImage) -> NDArray[np.bool_]:
     """Return `[y, x]` of the stamp, false where pixels were filled or padded with sky."""
     n = MER.grids["VIS"].n_pixels
-    left, right = (area_operator(size, PIXEL_SCALE_ARCSEC, n, PIXEL_SCALE_ARCSEC) for size in image.pixels.shape)
+    left, right = (area_operator(size, MER_PIXEL_ARCSEC, n, MER_PIXEL_ARCSEC) for size in image.pixels.shape)
     return np.asarray(regrid(np.isfinite(image.pixels).astype(np.float32), left, right) > 0)
 
 

@@ -15,19 +15,19 @@ from infra.provenance import digest
 from infra.store.storage import absolute, exists, join, list_files, read_bytes
 from scanner.files.fits_hdus import FitsFile, Hdu
 from scanner.files.fits_image import check_image, find_image, header_pixel_scale_arcsec, header_zero_point_ab_mag, open_fits
-from scanner.sources.tiles import MAX_MOSAIC_BYTES, MAX_MOSAIC_PIXELS, Tile, TileCatalogue, read_tile_catalogue
+from scanner.sources.tiles import CATALOGUE, MAX_MOSAIC_BYTES, MAX_MOSAIC_PIXELS, Tile, TileCatalogue, read_tile_catalogue
 from scanner.vocabulary.bands import EUCLID
-from scanner.vocabulary.geometry import Image
+from scanner.vocabulary.geometry import MER_PIXEL_ARCSEC, Image
 from scanner.vocabulary.rejections import Rejection
-from simulation.injection.arcs import PATCH_PIXELS, PIXEL_SCALE_ARCSEC, InjectionError, inject_arcs
+from simulation.injection.arcs import PATCH_PIXELS, InjectionError, inject_arcs
 from simulation.injection.cutouts import (
     InjectionSpec,
     InjectionSummary,
     Progress,
     Record,
-    check_pixel_scale,
+    check_mer_pixel_scale,
     create,
-    draw_kind,
+    draw_arcs_kind,
     file_digest,
     not_ours,
     read_record,
@@ -39,7 +39,6 @@ from simulation.systems import Kind
 
 SPEC_KEYWORD = "INJECTED"
 """Keyword in the headers of mosaics with arcs: the digest of the spec."""
-_CATALOGUE = "catalogue"
 _WINDOW_PIXELS = 240
 """Side of the window of a mosaic about a host: arcs are in the middle, and the sky is measured around them."""
 _MAX_SHIFT_PIXELS = 0.5
@@ -72,12 +71,12 @@ def inject_into_tile(
     missing = [band for band in EUCLID if band not in tile.mosaics]
     if missing:
         raise InjectionError(f"tile {tile.tile_id} must have a mosaic of {', '.join(EUCLID)}, {', '.join(missing)} missing")
-    inputs = {**{band: tile.mosaics[band] for band in EUCLID}, _CATALOGUE: tile.catalogue}
+    inputs = {**{band: tile.mosaics[band] for band in EUCLID}, CATALOGUE: tile.catalogue}
     contents = [[posixpath.basename(uri), file_digest(uri)] for uri in inputs.values()]
     spec = InjectionSpec(images_sha256=digest(contents), seed=seed, n=n, psf_sha256=file_digest(psf_uri))
     folder = join(absolute(out_uri), tile.tile_id)
     # Only catalogues are copied unchanged, compressed or not.
-    outputs = {what: join(folder, _output_name(what, uri)) for what, uri in inputs.items()}
+    outputs = {role: join(folder, _output_name(role, uri)) for role, uri in inputs.items()}
     truth_uri = join(folder, TRUTH_FILE)
     files = (*outputs.values(), truth_uri)
     done = _written_tile(outputs, truth_uri, spec)
@@ -87,18 +86,22 @@ def inject_into_tile(
     record = Record(spec=spec, skipped=tuple(skipped), n_rows=len(ids), stop=0)
     for band, mosaic in mosaics.items():
         create(outputs[band], mosaic.file(spec))
-    create(outputs[_CATALOGUE], read_bytes(tile.catalogue))
+    create(outputs[CATALOGUE], read_bytes(tile.catalogue))
     create(truth_uri, truth_bytes(np.array(ids, np.int64), truths, record.model_dump_json()))
     return InjectionSummary(len(ids), record.skipped, files)
 
 
-def _output_name(what: str, uri: str) -> str:
+def _output_name(role: str, uri: str) -> str:
     name = posixpath.basename(uri)
-    return name if what == _CATALOGUE else name.removesuffix(".gz")
+    return name if role == CATALOGUE else name.removesuffix(".gz")
 
 
 def _written_tile(outputs: Mapping[str, str], truth_uri: str, spec: InjectionSpec) -> Record | None:
-    """Return the record of a complete tile; None if files are still missing, and existing ones are of this spec."""
+    """Return the record of a complete tile; None if files are missing.
+
+    Raises:
+        OutputError: a file is not of this spec.
+    """
     if exists(truth_uri):
         record = read_record(read_truth_spec(read_bytes(truth_uri)))
         if record is None or record.spec != spec:
@@ -108,7 +111,7 @@ def _written_tile(outputs: Mapping[str, str], truth_uri: str, spec: InjectionSpe
     for file in list_files(folder):
         if file.uri not in outputs.values():
             raise not_ours(file.uri, spec)
-        if file.uri != outputs[_CATALOGUE] and not _is_mosaic_of(file.uri, spec):
+        if file.uri != outputs[CATALOGUE] and not _is_mosaic_of(file.uri, spec):
             raise not_ours(file.uri, spec)
     return None
 
@@ -121,17 +124,17 @@ def _is_mosaic_of(uri: str, spec: InjectionSpec) -> bool:
         return False
 
 
-_Painted = tuple[dict[str, "_Mosaic"], list[int], list[dict[str, Any]], list[tuple[str, str]]]
+_Painted = tuple[dict[str, "_InjectedMosaic"], list[int], list[dict[str, Any]], list[tuple[str, str]]]
 """Result of `_painted`: mosaics with arcs; ids and truths of the lenses; galaxies without arcs and the reasons."""
 
 
 def _painted(tile: Tile, spec: InjectionSpec, psfs: Mapping[str, Psf] | None, progress: Progress | None) -> _Painted:
     """Paint arcs about the tile's galaxies in random order until there are enough lenses."""
     catalogue = read_tile_catalogue(tile.catalogue)
-    mosaics = {band: _Mosaic.read(tile.mosaics[band], band, catalogue) for band in EUCLID}
+    mosaics = {band: _InjectedMosaic.read(tile.mosaics[band], band, catalogue) for band in EUCLID}
     _check_aligned(mosaics)
-    n, tile_number, places = spec.n or 0, int(tile.tile_id), mosaics["VIS"].positions
-    order = default_rng(SeedSequence(spec.seed, spawn_key=(tile_number,))).permutation(len(places))
+    n, tile_number, positions = spec.n or 0, int(tile.tile_id), mosaics["VIS"].positions
+    order = default_rng(SeedSequence(spec.seed, spawn_key=(tile_number,))).permutation(len(positions))
     chosen: list[int] = []
     truths: list[dict[str, Any]] = []
     skipped: list[tuple[str, str]] = []
@@ -141,21 +144,21 @@ def _painted(tile: Tile, spec: InjectionSpec, psfs: Mapping[str, Psf] | None, pr
         if len(chosen) == n:
             break
         try:
-            _check_apart(places[i], places[chosen])
-            truth = _paint(mosaics, places[i], psfs, *draw_kind(spec.seed, tile_number, i))
+            _check_apart(positions[i], positions[chosen])
+            truth = _paint(mosaics, positions[i], psfs, *draw_arcs_kind(spec.seed, tile_number, i))
         except InjectionError as reason:
             skipped.append((str(catalogue.object_ids[i]), str(reason)))
             continue
         truths.append({**truth, "index": i})
         chosen.append(i)
     if not chosen:
-        first = f"; the first, {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
-        raise InjectionError(f"tile {tile.tile_id}: 0 of {len(places)} galaxies could host arcs{first}")
+        example = f"; the first, {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
+        raise InjectionError(f"tile {tile.tile_id}: 0 of {len(positions)} galaxies could host arcs{example}")
     return mosaics, catalogue.object_ids[chosen].tolist(), truths, skipped
 
 
 @dataclass(frozen=True)
-class _Mosaic:
+class _InjectedMosaic:
     """A mosaic that arcs are painted into, and the file it came from."""
 
     fits_file: FitsFile
@@ -167,7 +170,7 @@ class _Mosaic:
     """Positions `[n, 2]`: x, y of each source of the catalogue, pixel centres at integers, 0-based."""
 
     @classmethod
-    def read(cls, uri: str, band: str, catalogue: TileCatalogue) -> "_Mosaic":
+    def read(cls, uri: str, band: str, catalogue: TileCatalogue) -> "_InjectedMosaic":
         try:
             file = open_fits(uri, MAX_MOSAIC_BYTES)
             hdu = find_image(file, "")
@@ -178,11 +181,11 @@ class _Mosaic:
             positions = catalogue.positions(hdu.header, file.label(hdu))
         except Rejection as rejection:
             raise InjectionError(f"{band}: {rejection.detail}") from rejection
-        check_pixel_scale(scale, f"{band}: {file.label(hdu)}")
+        check_mer_pixel_scale(scale, f"{band}: {file.label(hdu)}")
         return cls(file, hdu, pixels, zero_point, positions)
 
     def file(self, spec: InjectionSpec) -> bytes:
-        """Return its original file with these pixels, as float32, in place of the image; other HDUs are unchanged."""
+        """Return the original file with these pixels, float32, as its image; other HDUs are unchanged."""
         with fits.open(io.BytesIO(self.fits_file.data), memmap=False) as hdus:
             header = hdus[self.hdu.index].header.copy(strip=True)
             header.remove("BLANK", ignore_missing=True)
@@ -197,7 +200,7 @@ class _Mosaic:
         return sink.getvalue()
 
 
-def _check_aligned(mosaics: Mapping[str, _Mosaic]) -> None:
+def _check_aligned(mosaics: Mapping[str, _InjectedMosaic]) -> None:
     """Check that all mosaics have the pixels of VIS."""
     vis = mosaics["VIS"]
     for mosaic in mosaics.values():
@@ -210,26 +213,30 @@ def _check_aligned(mosaics: Mapping[str, _Mosaic]) -> None:
             raise InjectionError(f"{label}: must lie within {_MAX_SHIFT_PIXELS:g} px of VIS, got a shift of {shift:.1f} px")
 
 
-def _check_apart(place: NDArray[np.float64], others: NDArray[np.float64]) -> None:
+def _check_apart(position: NDArray[np.float64], others: NDArray[np.float64]) -> None:
     """Check that a lens is far enough from others for their arcs not to overlap."""
-    nearest = float(np.hypot(*(others - place).T).min(initial=np.inf))
+    nearest = float(np.hypot(*(others - position).T).min(initial=np.inf))
     if nearest < PATCH_PIXELS:
-        least = PATCH_PIXELS * PIXEL_SCALE_ARCSEC
-        raise InjectionError(f"lenses must be {least:g} arcsec apart, got {nearest * PIXEL_SCALE_ARCSEC:.1f}")
+        least = PATCH_PIXELS * MER_PIXEL_ARCSEC
+        raise InjectionError(f"lenses must be {least:g} arcsec apart, got {nearest * MER_PIXEL_ARCSEC:.1f}")
 
 
 def _paint(
-    mosaics: Mapping[str, _Mosaic], place: NDArray[np.float64], psfs: Mapping[str, Psf] | None, kind: Kind, rng: Generator
+    mosaics: Mapping[str, _InjectedMosaic],
+    position: NDArray[np.float64],
+    psfs: Mapping[str, Psf] | None,
+    kind: Kind,
+    rng: Generator,
 ) -> Mapping[str, Any]:
     """Paint arcs about a position `x, y` into all mosaics, and return the truth of the lens."""
-    x, y = place.tolist()
+    x, y = position.tolist()
     height, width = mosaics["VIS"].pixels.shape
     margin = min(x + 0.5, y + 0.5, width - 0.5 - x, height - 0.5 - y)
     if not margin >= PATCH_PIXELS / 2:
-        least = PATCH_PIXELS * PIXEL_SCALE_ARCSEC / 2
-        raise InjectionError(f"hosts must lie {least:g} arcsec inside the mosaic, got {margin * PIXEL_SCALE_ARCSEC:.1f}")
+        least = PATCH_PIXELS * MER_PIXEL_ARCSEC / 2
+        raise InjectionError(f"hosts must lie {least:g} arcsec inside the mosaic, got {margin * MER_PIXEL_ARCSEC:.1f}")
     rows, columns = _window(y, height), _window(x, width)
-    made = inject_arcs(
+    injected = inject_arcs(
         {band: mosaic.pixels[rows, columns] for band, mosaic in mosaics.items()},
         kind,
         rng,
@@ -238,8 +245,8 @@ def _paint(
         host_yx=(y - rows.start, x - columns.start),
     )
     for band, mosaic in mosaics.items():
-        mosaic.pixels[rows, columns] = made.stamps[band]
-    return made.truth
+        mosaic.pixels[rows, columns] = injected.stamps[band]
+    return injected.truth
 
 
 def _window(centre: float, size: int) -> slice:

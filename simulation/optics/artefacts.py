@@ -41,7 +41,7 @@ class Frame:
     detector_angle_rad: float
 
     def around(self, at: tuple[float, float], reach_arcsec: float) -> tuple[Image, NDArray[np.float32], NDArray[np.float32]]:
-        """Return a view of the image within reach of a place `(y, x)` in pixels, and `dy` and `dx` from there in arcsec."""
+        """Return a view of the image within reach of a position `(y, x)` in pixels, and `dy` and `dx` from there in arcsec."""
         reach = reach_arcsec / self.pixel_arcsec + 1
         rows, columns = (
             slice(max(int(p - reach), 0), max(min(int(p + reach) + 1, n), 0)) for p, n in zip(at, self.image.shape, strict=True)
@@ -53,12 +53,12 @@ class Frame:
         return self.image[rows, columns], dy[:, None], dx[None, :]
 
 
-Place = tuple[float, float]
-Flaw = Callable[[Frame, Place, bool, Generator], None]
-"""Function that draws a flaw at a place `(y, x)` in pixels, strongly if the third argument is true."""
+Position = tuple[float, float]
+Flaw = Callable[[Frame, Position, bool, Generator], None]
+"""Function that draws a flaw at a position `(y, x)` in pixels, strongly if the third argument is true."""
 
 
-def gap(frame: Frame, at: Place, strong: bool, rng: Generator) -> None:
+def gap(frame: Frame, at: Position, strong: bool, rng: Generator) -> None:
     """Set pixels without data to exactly 0: a gap between detectors or a masked patch, along the detector's axes."""
     is_band = rng.random() < 0.5
     long, wide = (30.0, rng.uniform(0.4, 1.6)) if is_band else rng.uniform(1.0, 5.0, 2).tolist()
@@ -70,7 +70,7 @@ def gap(frame: Frame, at: Place, strong: bool, rng: Generator) -> None:
     view[(np.abs(along) <= long / 2) & (np.abs(across) <= wide / 2)] = 0
 
 
-def trail(frame: Frame, at: Place, strong: bool, rng: Generator) -> None:
+def trail(frame: Frame, at: Position, strong: bool, rng: Generator) -> None:
     """Add a satellite's trail: straight, as wide as a PSF, from edge to edge of a stamp."""
     long = 60.0
     sigma = EUCLID[frame.band].psf_fwhm_arcsec * _SIGMA_OF_FWHM * rng.uniform(1.0, 1.8)
@@ -78,8 +78,8 @@ def trail(frame: Frame, at: Place, strong: bool, rng: Generator) -> None:
     _add_line(frame, at, rng.uniform(0, np.pi), long, sigma, peak)
 
 
-def cosmic_ray(frame: Frame, at: Place, strong: bool, rng: Generator) -> None:
-    """Add one to three sharp tracks of up to 10 detector pixels that no other exposure removed."""
+def cosmic_ray(frame: Frame, at: Position, strong: bool, rng: Generator) -> None:
+    """Add one to three sharp tracks, or two to four if strong, of up to 10 detector pixels that no other exposure removed."""
     native_arcsec = EUCLID[frame.band].pixel_scale_arcsec
     for _ in range(rng.integers(2, 5) if strong else rng.integers(1, 4)):
         long = native_arcsec * (rng.uniform(4, 10) if strong else rng.uniform(0, 10))
@@ -88,7 +88,7 @@ def cosmic_ray(frame: Frame, at: Place, strong: bool, rng: Generator) -> None:
         _add_line(frame, near, rng.uniform(0, np.pi), long, frame.sharp_pixels * frame.pixel_arcsec, peak)
 
 
-def ghost(frame: Frame, at: Place, strong: bool, rng: Generator) -> None:
+def ghost(frame: Frame, at: Position, strong: bool, rng: Generator) -> None:
     """Add out-of-focus light of a bright star elsewhere: a faint disc, or a ring where the mirror's hole shows."""
     radius = rng.uniform(1.0, 3.0)
     level = _log_uniform((4, 12) if strong else (1, 5), rng)
@@ -102,7 +102,7 @@ def ghost(frame: Frame, at: Place, strong: bool, rng: Generator) -> None:
     view += np.float32(level * frame.sky_sigma) * disc
 
 
-def bad_pixels(frame: Frame, at: Place, strong: bool, rng: Generator) -> None:
+def bad_pixels(frame: Frame, at: Position, strong: bool, rng: Generator) -> None:
     """Add hot or dead detector pixels that no other exposure replaced; dead ones are exactly 0."""
     for _ in range(rng.integers(6, 16) if strong else rng.integers(1, 4)):
         near = _beside(frame, at, 2.0, rng)
@@ -159,7 +159,7 @@ def _frame(band: str, image: Image, geometry: Geometry, conditions: Conditions) 
     return Frame(band, image, pixel_arcsec, sigma, sharp, float(np.radians(conditions.detector_angle_deg)))
 
 
-_Entry = tuple[Flaw, Frame, Place, bool]
+_Entry = tuple[Flaw, Frame, Position, bool]
 
 
 def _by_chance(frames: Mapping[str, Frame], rng: Generator) -> Iterator[_Entry]:
@@ -212,13 +212,13 @@ def saturation_adu_per_s(band: str, pixel_arcsec: float) -> float:
     return full_well / electrons_per_adu * (pixel_arcsec / detector.pixel_scale_arcsec) ** 2
 
 
-def _bleed(frame: Frame, at: Place, long_arcsec: float, level: float) -> None:
+def _bleed(frame: Frame, at: Position, long_arcsec: float, level: float) -> None:
     view, dy, dx = frame.around(at, long_arcsec / 2 + 3 * frame.pixel_arcsec)
     line = _line(dy, dx, frame.detector_angle_rad + np.pi / 2, long_arcsec, frame.sharp_pixels * frame.pixel_arcsec)
     np.maximum(view, np.float32(level) * line, out=view)
 
 
-def _add_line(frame: Frame, at: Place, angle: float, long_arcsec: float, sigma_arcsec: float, peak_sigma: float) -> None:
+def _add_line(frame: Frame, at: Position, angle: float, long_arcsec: float, sigma_arcsec: float, peak_sigma: float) -> None:
     """Add a straight line with rounded ends and a Gaussian profile across, `peak_sigma` times the noise at its middle."""
     view, dy, dx = frame.around(at, long_arcsec / 2 + 5 * sigma_arcsec)
     view += np.float32(peak_sigma * frame.sky_sigma) * _line(dy, dx, angle, long_arcsec, sigma_arcsec)
@@ -238,8 +238,8 @@ def _turned(dy: NDArray[np.float32], dx: NDArray[np.float32], angle: float) -> t
     return cos * dx + sin * dy, cos * dy - sin * dx
 
 
-def _beside(frame: Frame, at: Place, within_arcsec: float, rng: Generator) -> Place:
-    """Draw a place at random within a distance of another."""
+def _beside(frame: Frame, at: Position, within_arcsec: float, rng: Generator) -> Position:
+    """Draw a position at random within a distance of another."""
     radius = within_arcsec / frame.pixel_arcsec * np.sqrt(rng.random())
     turn = rng.uniform(0, 2 * np.pi)
     return at[0] + float(radius * np.sin(turn)), at[1] + float(radius * np.cos(turn))

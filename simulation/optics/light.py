@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 from scipy.special import gammaincinv
 
 from scanner.vocabulary.bands import EUCLID
+from scanner.vocabulary.geometry import Image
 from simulation.optics import light_kernels as kernels
 from simulation.systems import Annulus, Light, PointSource, Sed, Sersic, Spikes
 
-Image = NDArray[np.float32]
 Coordinates = NDArray[np.floating]
-_Extended = Sersic | Annulus | Spikes
 
 FINE_SCALE_ARCSEC = 0.05
 """Pixel scale on which light is drawn: half a VIS pixel, a sixth of a NISP pixel."""
@@ -97,7 +96,7 @@ def draw_lensed(
     images = np.zeros((len(bands), *beta_x.shape), np.float32)
     edges, longest = kernels.mapped_edges(beta_x, beta_y, FINE_SCALE_ARCSEC)
     for light in lights:
-        profile = _profile(_extended(light))
+        profile = _profile(light)
         fluxes = _fluxes(light, bands) * np.float32(profile.peak * FINE_SCALE_ARCSEC**2)
         kernels.add_lensed(*profile[:3], light.x_arcsec, light.y_arcsec, beta_x, beta_y, edges, longest, fluxes, images)
     return dict(zip(bands, images, strict=True))
@@ -111,27 +110,6 @@ def extent_arcsec(light: Light) -> float:
     is cut 4.5 standard deviations of its width outside its radius.
     """
     return FINE_SCALE_ARCSEC + (0.0 if isinstance(light, PointSource) else _profile(light).reach_arcsec)
-
-
-def surface_brightness(light: Light, x_arcsec: Coordinates, y_arcsec: Coordinates) -> NDArray[np.float64]:
-    """Return the surface brightness per arcsec2 at the coordinates, for a total flux of 1 and without a cut.
-
-    Raises:
-        ValueError: the light is a point source, which has no surface brightness.
-    """
-    light = _extended(light)
-    profile = _profile(light)
-    dx, dy = np.asarray(x_arcsec) - light.x_arcsec, np.asarray(y_arcsec) - light.y_arcsec
-    u = profile.frame[0] * dx + profile.frame[1] * dy
-    v = profile.frame[2] * dx + profile.frame[3] * dy
-    match light:
-        case Sersic():
-            value = _sersic_value(light, u, v)
-        case Annulus():
-            value = _annulus_value(light, u, v)
-        case Spikes():
-            value = _spikes_value(light, u, v)
-    return np.asarray(profile.peak * value, np.float64)
 
 
 class _Profile(NamedTuple):
@@ -148,14 +126,10 @@ class _Profile(NamedTuple):
     """Reach along the longest direction."""
 
 
-def _extended(light: Light) -> _Extended:
-    if light.shape == "point":
-        raise ValueError("a point source has no surface brightness: it can be drawn but neither sampled nor lensed")
-    return light
-
-
-def _profile(light: _Extended) -> _Profile:
+def _profile(light: Light) -> _Profile:
     match light:
+        case PointSource():
+            raise ValueError("a point source has no surface brightness: it can be drawn but not lensed")
         case Sersic():
             return _sersic_profile(light)
         case Annulus():
@@ -214,32 +188,6 @@ def _spikes_profile(light: Spikes) -> _Profile:
         peak,
         reach * light.length_arcsec,
     )
-
-
-def _sersic_value(light: Sersic, u: Coordinates, v: Coordinates) -> Coordinates:
-    n, arms = light.sersic_index, light.arms
-    radius = np.hypot(u, v)
-    value = np.exp(-gammaincinv(2 * n, 0.5) * radius ** (1 / n))
-    if arms is None:
-        return value
-    turned = np.arctan2(v, u) - np.log(radius + kernels.ARM_CORE) / np.tan(arms.pitch_rad) - arms.phase_rad
-    return value * (1 + arms.strength * radius**2 / (radius**2 + 0.25) * np.cos(arms.n_arms * turned))
-
-
-def _annulus_value(light: Annulus, u: Coordinates, v: Coordinates) -> Coordinates:
-    value = np.exp(-0.5 * ((np.hypot(u, v) - 1) * light.radius_arcsec / light.width_arcsec) ** 2)
-    if light.spread_rad is None:
-        return value
-    azimuth = np.angle(np.exp(1j * (np.arctan2(v, u) - light.middle_rad)))
-    return value * np.exp(-0.5 * (azimuth / light.spread_rad) ** 2)
-
-
-def _spikes_value(light: Spikes, u: Coordinates, v: Coordinates) -> Coordinates:
-    value = np.zeros(np.broadcast_shapes(np.shape(u), np.shape(v)))
-    for angle in (0, np.pi / 3, 2 * np.pi / 3):
-        along, across = np.cos(angle) * u + np.sin(angle) * v, np.cos(angle) * v - np.sin(angle) * u
-        value += np.exp(-0.5 * (across * light.length_arcsec / light.width_arcsec) ** 2) / (1 + along**2)
-    return value
 
 
 def _frame(angle_rad: float, along: float, across: float) -> tuple[float, float, float, float]:

@@ -16,7 +16,7 @@ from infra.errors import LensscanError
 from scanner.files.fits_hdus import FitsFile, Hdu
 from scanner.files.fits_image import check_image, find_image, header_pixel_scale_arcsec, open_fits
 from scanner.vocabulary.bands import EUCLID
-from scanner.vocabulary.geometry import Image
+from scanner.vocabulary.geometry import MER_PIXEL_ARCSEC, Image
 from scanner.vocabulary.rejections import RejectCode, Rejection
 from simulation.optics.light import FINE_SCALE_ARCSEC
 
@@ -25,9 +25,7 @@ MAX_OFF_CENTRE_PIXELS = 1.0
 """Largest distance of a PSF's peak, and of the centroid of its light, from the image's centre along each axis."""
 _MAX_FILE_BYTES = 2**28
 MER_PSF_HDUS: Mapping[str, str] = MappingProxyType({"VIS": "VIS_PSF", "Y": "NIR_Y_PSF", "J": "NIR_J_PSF", "H": "NIR_H_PSF"})
-"""Names of the extensions that hold the PSF of each band in Euclid's cutouts."""
-_MER_SCALE_ARCSEC = 0.1
-"""Pixel scale of those extensions, whose headers lack it."""
+"""Names of the extensions that hold the PSF of each band in Euclid's cutouts; their headers lack a pixel scale."""
 
 _HALF_SIDE_ARCSEC = 1.6
 """Half the side of the kernels of `ModelPsf`. Real stamps end at 1.0 (VIS) and 1.6 arcsec (NISP) and sum to 0.95-1.00."""
@@ -280,55 +278,41 @@ def _check_psf(image: Image) -> None:
         raise PsfError(f"the sum of a PSF must be > 0, got {total:g}")
     peak = np.unravel_index(int(np.argmax(image)), shape)
     centroid = _centroid(np.maximum(image, 0).astype(np.float64))
-    for name, place in (("peak", tuple(int(p) for p in peak)), ("centroid", tuple(round(p, 2) for p in centroid))):
-        if any(abs(p - (n - 1) / 2) > MAX_OFF_CENTRE_PIXELS for p, n in zip(place, shape, strict=True)):
+    for name, at in (("peak", tuple(int(p) for p in peak)), ("centroid", tuple(round(p, 2) for p in centroid))):
+        if any(abs(p - (n - 1) / 2) > MAX_OFF_CENTRE_PIXELS for p, n in zip(at, shape, strict=True)):
             centre = tuple((n - 1) / 2 for n in shape)
             raise PsfError(
-                f"the {name} of a PSF must be within {MAX_OFF_CENTRE_PIXELS:g} pixel of its centre [y, x] {centre}, got {place}"
+                f"the {name} of a PSF must be within {MAX_OFF_CENTRE_PIXELS:g} pixel of its centre [y, x] {centre}, got {at}"
             )
-
-
-def read_psf(uri: str, hdu: int | str | None = None, scale_arcsec: float | None = None) -> SampledPsf:
-    """Read the PSF in a FITS file.
-
-    Args:
-        uri: Local path, `file://` or `s3://`.
-        hdu: Name or number of the extension; by default the first 2-D image.
-        scale_arcsec: Pixel scale; by default that of the header (WCS or PIXSCALE), and 0.1 for extensions named as Euclid's.
-
-    Raises:
-        PsfError: the file cannot be read, has no such image, its pixel scale is unknown, or the image is no PSF.
-    """
-    try:
-        file = open_fits(uri, _MAX_FILE_BYTES)
-        return _psf_of(file, find_image(file, "" if hdu is None else str(hdu)), scale_arcsec)
-    except Rejection as rejection:
-        raise PsfError(rejection.detail) from rejection
 
 
 def read_psfs(uri: str) -> dict[str, SampledPsf]:
     """Read the PSF of every band, from extensions named as in Euclid's cutouts (`MER_PSF_HDUS`).
 
+    The pixel scale is that of the header (WCS or PIXSCALE), or 0.1 arcsec for a header without one.
+
+    Args:
+        uri: FITS file: local path, `file://` or `s3://`.
+
     Raises:
-        PsfError: as for `read_psf`, or an extension is missing.
+        PsfError: the file cannot be read, an extension is missing, or its image is no PSF.
     """
     try:
         file = open_fits(uri, _MAX_FILE_BYTES)
-        return {band: _psf_of(file, find_image(file, name), None) for band, name in MER_PSF_HDUS.items()}
+        return {band: _psf_of(file, find_image(file, name)) for band, name in MER_PSF_HDUS.items()}
     except Rejection as rejection:
         raise PsfError(rejection.detail) from rejection
 
 
-def _psf_of(file: FitsFile, hdu: Hdu, scale_arcsec: float | None) -> SampledPsf:
+def _psf_of(file: FitsFile, hdu: Hdu) -> SampledPsf:
     check_image(file, hdu, MAX_PSF_PIXELS)
     label = file.label(hdu)
-    if scale_arcsec is None:
-        try:
-            scale_arcsec = header_pixel_scale_arcsec(hdu.header, label)
-        except Rejection as rejection:
-            if rejection.code != RejectCode.NO_PIXEL_SCALE or hdu.name not in MER_PSF_HDUS.values():
-                raise
-            scale_arcsec = _MER_SCALE_ARCSEC
+    try:
+        scale_arcsec = header_pixel_scale_arcsec(hdu.header, label)
+    except Rejection as rejection:
+        if rejection.code != RejectCode.NO_PIXEL_SCALE:
+            raise
+        scale_arcsec = MER_PIXEL_ARCSEC
     try:
         return SampledPsf(file.pixels(hdu), scale_arcsec)
     except PsfError as error:

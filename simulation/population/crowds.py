@@ -28,10 +28,10 @@ def merger(rng: Generator, vis_mag: float, z: float) -> tuple[Light, ...]:
     first = on_ellipse(separation * rng.uniform(0, 0.5), 1.0, 0.0, direction + np.pi)
     second = first[0] + separation * float(np.cos(direction)), first[1] + separation * float(np.sin(direction))
     light: list[Light] = []
-    for place, mag in ((first, vis_mag), (second, vis_mag + rng.uniform(0, 1.75))):
+    for nucleus, mag in ((first, vis_mag), (second, vis_mag + rng.uniform(0, 1.75))):
         shape: Shape = pick(rng, (0.4, elliptical), (0.4, disc), (0.2, spiral))
         # Knots come last: a few of them suffice.
-        parts = moved(shape(rng, mag, z)[:8], *place)
+        parts = moved(shape(rng, mag, z)[:8], *nucleus)
         light += [part for part in parts if np.hypot(part.x_arcsec, part.y_arcsec) < _MAX_RADIUS_ARCSEC]
     stripped = early_type_sed(vis_mag, z, rng) if rng.random() < 0.4 else star_forming_sed(vis_mag, z, rng)
     return (*light, *_debris(rng, stripped, (first, second), separation))
@@ -73,8 +73,8 @@ def group(rng: Generator, vis_mag: float, z: float) -> tuple[Light, ...]:
     """Draw two to five early-type galaxies at one redshift, the brightest in the middle."""
     light = list(elliptical(rng, vis_mag, z))
     for _ in range(rng.integers(1, 5)):
-        place = on_ellipse(rng.uniform(0.8, _MAX_RADIUS_ARCSEC), 1.0, 0.0, rng.uniform(0, 2 * np.pi))
-        light += moved(elliptical(rng, vis_mag + rng.uniform(0.1, 2.3), z), *place)
+        offset = on_ellipse(rng.uniform(0.8, _MAX_RADIUS_ARCSEC), 1.0, 0.0, rng.uniform(0, 2 * np.pi))
+        light += moved(elliptical(rng, vis_mag + rng.uniform(0.1, 2.3), z), *offset)
     return tuple(light)
 
 
@@ -82,8 +82,8 @@ def star(rng: Generator, vis_mag: float, detector_angle_deg: float) -> tuple[Lig
     """Draw a star, one in eight double; bright stars have rays that turn with the detector."""
     light = _single_star(rng, vis_mag, detector_angle_deg)
     if rng.random() < 1 / 8:
-        place = on_ellipse(rng.uniform(0.25, 1.5), 1.0, 0.0, rng.uniform(0, 2 * np.pi))
-        light += moved(_single_star(rng, vis_mag + rng.uniform(0, 3), detector_angle_deg), *place)
+        offset = on_ellipse(rng.uniform(0.25, 1.5), 1.0, 0.0, rng.uniform(0, 2 * np.pi))
+        light += moved(_single_star(rng, vis_mag + rng.uniform(0, 3), detector_angle_deg), *offset)
     return light
 
 

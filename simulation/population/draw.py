@@ -13,7 +13,7 @@ from scanner.vocabulary.kinds import KINDS
 from simulation.population import forecast, wilde2022
 from simulation.population.field import draw_neighbours
 from simulation.population.galaxies import BUILDERS
-from simulation.systems import LOOKALIKES, Kind, Light, Lookalike, System
+from simulation.systems import ARCLESS_LENS, LOOKALIKES, Kind, Light, Lookalike, System
 
 Preset = Literal["euclid", "wilde2022"]
 """`euclid` follows the forecast of Collett (2015) and is for real images; `wilde2022` is the paper's section 2.2."""
@@ -29,7 +29,7 @@ LENS_SHARES: Shares = (("single", 0.35), ("compound_arc", 0.075), ("double_ring"
 
 LOOKALIKE_SHARES: Mapping[Lookalike, float] = MappingProxyType(
     {
-        "twin": 0.20,
+        ARCLESS_LENS: 0.20,
         "elliptical": 0.08,
         "disc": 0.08,
         "spiral": 0.12,
@@ -47,7 +47,7 @@ LOOKALIKE_SHARES: Mapping[Lookalike, float] = MappingProxyType(
 """Shares of the non-lenses: objects that fool networks are far more frequent than on the sky, so that there are enough."""
 
 
-def kind_of(draw: Draw) -> Kind:
+def kind_of_draw(draw: Draw) -> Kind:
     """Return the class of an object to draw."""
     return cast("Kind", draw) if draw in KINDS else "nonlens"
 
@@ -66,8 +66,10 @@ def check_draw(preset: str, draw: str) -> None:
         raise PopulationError(f"preset must be one of {', '.join(get_args(Preset))}, got {preset!r}")
     if draw not in DRAWS:
         raise PopulationError(f"kind must be one of {', '.join(DRAWS)}, got {draw!r}")
-    if preset == "wilde2022" and draw in LOOKALIKES and draw != "twin":
-        raise PopulationError(f"the preset wilde2022 has no look-alike but 'twin', lens galaxies without arcs, got {draw!r}")
+    if preset == "wilde2022" and draw in LOOKALIKES and draw != ARCLESS_LENS:
+        raise PopulationError(
+            f"the preset wilde2022 has no look-alike but {ARCLESS_LENS!r}, lens galaxies without arcs, got {draw!r}"
+        )
 
 
 def draw_system(preset: Preset, draw: Draw, rng: Generator, detector_angle_deg: float, neighbours: Lights = ()) -> System:
@@ -90,7 +92,7 @@ def draw_system(preset: Preset, draw: Draw, rng: Generator, detector_angle_deg: 
 
 def lens_shares(shares: Iterable[tuple[Draw, float]]) -> Shares:
     """Return the kinds of lens among the objects of a data set; `LENS_SHARES` if it has no lenses."""
-    lenses = tuple((kind_of(draw), share) for draw, share in shares if kind_of(draw) != "nonlens")
+    lenses = tuple((kind_of_draw(draw), share) for draw, share in shares if kind_of_draw(draw) != "nonlens")
     return lenses or LENS_SHARES
 
 
@@ -105,7 +107,7 @@ def without_sources(system: System) -> System:
     return replace(
         system,
         kind="nonlens",
-        lookalike="twin",
+        lookalike=ARCLESS_LENS,
         z_source1=None,
         z_source2=None,
         masses=(),
@@ -117,7 +119,7 @@ def without_sources(system: System) -> System:
 def draw_lookalike(preset: Preset, rng: Generator) -> Lookalike:
     """Draw the look-alike of a non-lens; in `wilde2022` all are lens galaxies without arcs, as in the paper."""
     if preset == "wilde2022":
-        return "twin"
+        return ARCLESS_LENS
     names = tuple(LOOKALIKE_SHARES)
     return names[int(rng.choice(len(names), p=list(LOOKALIKE_SHARES.values())))]
 
@@ -128,10 +130,10 @@ def draw_surroundings(preset: Preset, rng: Generator, detector_angle_deg: float)
 
 
 def _draw_euclid(draw: Draw, rng: Generator, angle: float) -> System:
-    if kind_of(draw) != "nonlens":
+    if kind_of_draw(draw) != "nonlens":
         return forecast.draw_lens(cast("Kind", draw), rng, angle)
     lookalike = draw_lookalike("euclid", rng) if draw == "nonlens" else cast("Lookalike", draw)
-    if lookalike == "twin":
+    if lookalike == ARCLESS_LENS:
         return without_sources(forecast.draw_lens(draw_kind(LENS_SHARES, rng), rng, angle))
     # The image with the artefact is of an ordinary faint galaxy.
     z, light = BUILDERS["faint" if lookalike == "artefact" else lookalike](rng, None, angle)
@@ -139,7 +141,7 @@ def _draw_euclid(draw: Draw, rng: Generator, angle: float) -> System:
 
 
 def _draw_wilde2022(draw: Draw, rng: Generator, angle: float) -> System:
-    if kind_of(draw) != "nonlens":
+    if kind_of_draw(draw) != "nonlens":
         return wilde2022.draw_lens(cast("Kind", draw), rng, angle)
     kind: Kind = "compound_arc" if rng.random() < 0.5 else "double_ring"
     return without_sources(wilde2022.draw_lens(kind, rng, angle))

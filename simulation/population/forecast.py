@@ -211,7 +211,7 @@ def _middle_mass(rng: Generator, light: tuple[Light, ...], z: float, deflector_s
     """Draw the mass of galaxy 1 of a compound lens: it scales with its light in H, and shares its position and ellipse."""
     galaxy = light[0]
     if not isinstance(galaxy, Sersic):
-        raise TypeError(f"the middle galaxy must have a Sersic profile, got {galaxy.shape}")
+        raise TypeError(f"the middle galaxy must have a Sersic profile, got {type(galaxy).__name__}")
     h_mag = float(-2.5 * np.log10(sum(10 ** (-0.4 * part.sed.h_mag) for part in light)))
     sigma = faber_jackson_velocity_dispersion_km_s(h_mag, z, "H", FADING_MAG_PER_Z) * 10 ** float(rng.normal(0, 0.08))
     low, high = MIDDLE_VELOCITY_DISPERSIONS_KM_S

@@ -44,6 +44,8 @@ def _build_star(rng: Generator, vis_mag: float | None, detector_angle_deg: float
 
 
 def _galaxy(shape: Shape, redshift: Callable[[Generator, float], float], draw_mag: Callable[[Generator], float]) -> Builder:
+    """Return the builder of a shape, at redshifts and magnitudes that these functions draw."""
+
     def build(rng: Generator, vis_mag: float | None, detector_angle_deg: float) -> tuple[float, tuple[Light, ...]]:
         del detector_angle_deg  # only stars depend on it
         mag = draw_mag(rng) if vis_mag is None else vis_mag
@@ -60,7 +62,10 @@ def _placed(rng: Generator, light: tuple[Light, ...], vis_mag: float) -> tuple[L
 
 
 def _down_to(faintest: float) -> Callable[[Generator], float]:
-    """Draw half of the magnitudes as those of lenses; the others follow the counts down to where shapes are recognisable."""
+    """Return a function that draws half of the magnitudes as those of lenses, and half from the counts down to `faintest`.
+
+    Shapes of fainter galaxies are not recognisable.
+    """
 
     def draw(rng: Generator) -> float:
         if rng.random() < 0.5:
@@ -90,4 +95,4 @@ BUILDERS: Mapping[Lookalike, Builder] = MappingProxyType(
         "star": _build_star,
     }
 )
-"""Builders of all look-alikes except the twin, a lens galaxy without its source, and the artefact, a flaw of the image."""
+"""Builders of all look-alikes except a lens galaxy without arcs, and the artefact, a flaw of the image."""

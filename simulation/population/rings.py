@@ -12,7 +12,7 @@ from simulation.systems import Annulus, Light, Sed, Sersic
 RADII_ARCSEC = (0.4, 2.5)
 """Circularised radii of rings."""
 Make = Callable[[Generator, Sed, Sed, float], tuple[Light, ...]]
-"""(rng, sed of the core, sed of the ring, radius_arcsec) to components."""
+"""Function of (rng, SED of the core, SED of the ring, radius_arcsec) that returns components."""
 
 
 def ring_galaxy(rng: Generator, vis_mag: float, z: float) -> tuple[Light, ...]:
@@ -99,9 +99,9 @@ def _arc(rng: Generator, sed: Sed, radius: float, q: float, angle: float, x: flo
 
 def _knots_on(rng: Generator, sed: Sed, ring: Annulus, n: int) -> tuple[Light, ...]:
     """Draw knots along a ring, each with some per cent of the light of `sed`."""
-    places = []
+    positions = []
     for _ in range(n):
         semi_major = ring.radius_arcsec * rng.normal(1, 0.05) / np.sqrt(ring.axis_ratio)
         dx, dy = on_ellipse(semi_major, ring.axis_ratio, ring.angle_rad, rng.uniform(0, 2 * np.pi))
-        places.append((ring.x_arcsec + dx, ring.y_arcsec + dy))
-    return knots(rng, sed, n * rng.uniform(0.02, 0.07), places) if n else ()
+        positions.append((ring.x_arcsec + dx, ring.y_arcsec + dy))
+    return knots(rng, sed, n * rng.uniform(0.02, 0.07), positions) if n else ()

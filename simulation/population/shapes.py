@@ -68,12 +68,12 @@ def arm_azimuth_rad(arms: SpiralArms, scaled_radius: float, arm: int = 0) -> flo
 
 def knots(rng: Generator, sed: Sed, share: float, positions: Iterable[tuple[float, float]]) -> tuple[Light, ...]:
     """Draw star-forming knots at positions, a few of them bright; together they have a share of the light."""
-    places = [place for place in positions if np.hypot(*place) < _MAX_KNOT_ARCSEC]
-    weights = rng.lognormal(0, 0.7, len(places))
-    radii = rng.uniform(0.03, 0.11, len(places))
+    kept = [position for position in positions if np.hypot(*position) < _MAX_KNOT_ARCSEC]
+    weights = rng.lognormal(0, 0.7, len(kept))
+    radii = rng.uniform(0.03, 0.11, len(kept))
     return tuple(
         Sersic(x, y, float(radius), 1.0, 1.0, 0.0, sed.share(share * weight / weights.sum()))
-        for (x, y), radius, weight in zip(places, radii, weights, strict=True)
+        for (x, y), radius, weight in zip(kept, radii, weights, strict=True)
     )
 
 
@@ -114,8 +114,8 @@ def disc(rng: Generator, vis_mag: float, z: float) -> tuple[Light, ...]:
     ]
     if rng.random() < 0.25:
         radii = semi_major * rng.uniform(0.3, 1.8, rng.integers(1, 6))
-        places = [on_ellipse(r, q, angle, rng.uniform(0, 2 * np.pi)) for r in radii]
-        light += knots(rng, star_forming_sed(vis_mag, z, rng), rng.uniform(0.05, 0.3), places)
+        positions = [on_ellipse(r, q, angle, rng.uniform(0, 2 * np.pi)) for r in radii]
+        light += knots(rng, star_forming_sed(vis_mag, z, rng), rng.uniform(0.05, 0.3), positions)
     return tuple(light)
 
 
@@ -142,8 +142,8 @@ def spiral(rng: Generator, vis_mag: float, z: float) -> tuple[Light, ...]:
         light.append(bar_light(rng, old.share(rng.uniform(0.05, 0.2)), length * semi_major, float(np.arctan2(y, x))))
     radii = rng.uniform(0.6, 2.2, rng.integers(3, 16))
     azimuths = [arm_azimuth_rad(arms, r, int(rng.integers(n_arms))) + rng.normal(0, 0.12) for r in radii]
-    places = [on_ellipse(1.1 * semi_major * r, q, angle, a) for r, a in zip(radii, azimuths, strict=True)]
-    light += knots(rng, star_forming_sed(vis_mag, z, rng), rng.uniform(0.03, 0.2), places)
+    positions = [on_ellipse(1.1 * semi_major * r, q, angle, a) for r, a in zip(radii, azimuths, strict=True)]
+    light += knots(rng, star_forming_sed(vis_mag, z, rng), rng.uniform(0.03, 0.2), positions)
     return tuple(light)
 
 

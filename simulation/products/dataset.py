@@ -7,8 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.random import Generator, SeedSequence, default_rng
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from infra.frozen import Frozen
 from infra.provenance import sha256_bytes
 from infra.store.storage import create_if_absent, exists, join, open_read, read_bytes
 from scanner.sources.shards import ROWS_PER_SHARD, decode_shard, shard_table
@@ -23,10 +24,8 @@ KIND_SHARES: Shares = (("nonlens", 0.5), *LENS_SHARES)
 _SPEC_KEY = b"lensscan.dataset"
 
 
-class DatasetSpec(BaseModel):
+class DatasetSpec(Frozen):
     """Specification of a data set."""
-
-    model_config = ConfigDict(frozen=True)
 
     n: int = Field(ge=1)
     """Number of objects."""
@@ -132,7 +131,7 @@ def simulate_at(spec: DatasetSpec, index: int, psfs: Mapping[str, Psf] | None = 
     """Simulate the object at an index.
 
     Raises:
-        SimulationError: it could not be made; the message names its index.
+        SimulationError: it could not be simulated; the message names its index.
     """
     rng = object_rng(spec, index)
     kinds, probabilities = zip(*spec.kinds, strict=True)
@@ -145,7 +144,7 @@ def simulate_at(spec: DatasetSpec, index: int, psfs: Mapping[str, Psf] | None = 
             rng,
             preset=spec.preset,
             psfs=psfs,
-            twins_of=lens_shares(spec.kinds),
+            arcless_lens_shares=lens_shares(spec.kinds),
             keep_components=spec.components,
         )
     except ValueError as error:
@@ -156,20 +155,22 @@ def simulate_objects(spec: DatasetSpec, indices: Iterable[int]) -> pa.Table:
     """Simulate a shard table of the objects at `indices`, in that order; `object_id` is the index.
 
     Raises:
-        SimulationError: an object could not be made; the message names its index.
+        SimulationError: an object could not be simulated; the message names its index.
     """
     geometry = GEOMETRIES[spec.geometry]
     psfs = read_psfs(spec.psf_uri) if spec.psf_uri else None
     ids = list(indices)
     objects = [simulate_at(spec, index, psfs) for index in ids]
-    rows = [{"index": index, **made.scene.truth} for index, made in zip(ids, objects, strict=True)]
+    rows = [{"index": index, **simulated.scene.truth} for index, simulated in zip(ids, objects, strict=True)]
     truth = {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
     components = (
-        {name: stack([made.scene.components[name] for made in objects], geometry) for name in COMPONENTS}
+        {name: stack([simulated.scene.components[name] for simulated in objects], geometry) for name in COMPONENTS}
         if spec.components
         else None
     )
-    return shard_table(np.array(ids, np.int64), stack([made.stamps for made in objects], geometry), truth, geometry, components)
+    return shard_table(
+        np.array(ids, np.int64), stack([simulated.stamps for simulated in objects], geometry), truth, geometry, components
+    )
 
 
 def shard_uris(spec: DatasetSpec, out_uri: str) -> list[str]:
@@ -182,7 +183,7 @@ def simulate_shard(spec: DatasetSpec, shard_number: int) -> pa.Table:
 
     Raises:
         ValueError: there is no such shard.
-        SimulationError: an object could not be made.
+        SimulationError: an object could not be simulated.
     """
     if not 0 <= shard_number < spec.n_shards:
         raise ValueError(f"shard_number must be in [0, {spec.n_shards}), got {shard_number}")

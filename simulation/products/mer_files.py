@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from scanner.sources.shards import TRUTH_FIELDS
 from scanner.vocabulary.bands import EUCLID
-from scanner.vocabulary.geometry import Image
+from scanner.vocabulary.geometry import MER_PIXEL_ARCSEC, Image
 
 MOSAICS: Mapping[str, str] = MappingProxyType(
     {
@@ -27,11 +27,11 @@ MOSAICS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Band name to product name."""
-CATALOGUE = "FINAL-CAT"
+CATALOGUE_PRODUCT = "FINAL-CAT"
 _CREATED = "20260101T000000.000000Z"
 """Fixed date in file names: simulations have no date of their own, and equal ones have equal names."""
 _CHECKSUM_COMMENT = "HDU checksum"
-_PIXEL_SCALE_DEG = 0.1 / 3600
+_PIXEL_SCALE_DEG = MER_PIXEL_ARCSEC / 3600
 _SPEC_KEY = b"lensscan.tile_spec"
 
 

@@ -7,20 +7,13 @@ import numpy as np
 from numpy.random import Generator
 
 from scanner.vocabulary.bands import EUCLID
-from scanner.vocabulary.geometry import MER, Image
+from scanner.vocabulary.geometry import MER, MER_PIXEL_ARCSEC, Image
 from simulation.optics.artefacts import add_artefacts
 from simulation.optics.light import FineGrid, draw, extent_arcsec
-from simulation.optics.observation import Conditions, Optics, add_noise, draw_conditions
-from simulation.population.colours import star_sed
+from simulation.optics.observation import Conditions, Optics, add_noise
 from simulation.population.field import counts_per_arcmin2, draw_field_galaxy, field_mag
-from simulation.systems import Light, PointSource
+from simulation.systems import Light
 
-PIXEL_SCALE_ARCSEC = 0.1
-SKY_VIS_MAGS = (18.0, 27.0)
-"""Range of the galaxies in a piece of sky."""
-_STARS_PER_ARCMIN2 = 1.5
-"""Density of stars at high galactic latitude, to VIS 23."""
-_STAR_VIS_MAGS = (18.0, 23.0)
 _FIELD_SCATTER = 0.15
 """Scatter in ln of the counts, between areas of about one square arcminute."""
 _STAMP_PIXELS = (24, 40, 60, 100, 150, 200)
@@ -29,7 +22,7 @@ _TAPER_FROM = 0.7
 """Fraction of a stamp's half side from which light fades out."""
 
 
-class Mosaic:
+class SimulatedMosaic:
     """Noise-free images into which objects are painted one by one."""
 
     def __init__(self, side_pixels: int, conditions: Conditions) -> None:
@@ -40,7 +33,7 @@ class Mosaic:
 
     def paint(self, lights: Sequence[Light], x: int, y: int) -> None:
         """Add light with its origin at the corner that pixels `(x, y)` and `(x + 1, y + 1)` share."""
-        needed = 2 * max(extent_arcsec(light) for light in lights) / PIXEL_SCALE_ARCSEC
+        needed = 2 * max(extent_arcsec(light) for light in lights) / MER_PIXEL_ARCSEC
         n_pixels = next((n for n in _STAMP_PIXELS if n >= needed), _STAMP_PIXELS[-1])
         for band, fine in draw(lights, FineGrid(2 * n_pixels)).items():
             self.add(band, self.optics.observe(band, fine), x, y)
@@ -58,39 +51,17 @@ class Mosaic:
     def paint_field(self, vis_mags: tuple[float, float], rng: Generator) -> None:
         """Paint galaxies of the field with the counts of the sky, at random positions."""
         per_arcmin2 = counts_per_arcmin2(vis_mags[1]) - counts_per_arcmin2(vis_mags[0])
-        mean = per_arcmin2 * self._area_arcmin2 * float(np.exp(rng.normal(0, _FIELD_SCATTER)))
+        area_arcmin2 = (self.side_pixels * MER_PIXEL_ARCSEC / 60) ** 2
+        mean = per_arcmin2 * area_arcmin2 * float(np.exp(rng.normal(0, _FIELD_SCATTER)))
         for _ in range(int(rng.poisson(mean))):
-            x, y, dx, dy = self._anywhere(rng)
+            x, y = rng.integers(0, self.side_pixels, 2).tolist()
+            dx, dy = (rng.uniform(-0.5, 0.5, 2) * MER_PIXEL_ARCSEC).tolist()
             self.paint(draw_field_galaxy(rng, dx, dy, field_mag(rng, vis_mags)), x, y)
-
-    def paint_stars(self, rng: Generator) -> None:
-        """Paint stars too faint for long spikes, at random positions."""
-        for _ in range(int(rng.poisson(_STARS_PER_ARCMIN2 * self._area_arcmin2))):
-            x, y, dx, dy = self._anywhere(rng)
-            self.paint((PointSource(dx, dy, star_sed(float(rng.uniform(*_STAR_VIS_MAGS)), rng)),), x, y)
 
     def observed(self, rng: Generator) -> dict[str, Image]:
         """Return the images with noise and the instrument's flaws: band name to `[y, x]` in ADU/s."""
         conditions = self.optics.conditions
         return add_artefacts(add_noise(self.images, MER, conditions, rng), MER, conditions, rng)
-
-    @property
-    def _area_arcmin2(self) -> float:
-        return (self.side_pixels * PIXEL_SCALE_ARCSEC / 60) ** 2
-
-    def _anywhere(self, rng: Generator) -> tuple[int, int, float, float]:
-        """Draw a pixel, and an offset within it in arcsec."""
-        x, y = rng.integers(0, self.side_pixels, 2).tolist()
-        dx, dy = (rng.uniform(-0.5, 0.5, 2) * PIXEL_SCALE_ARCSEC).tolist()
-        return x, y, dx, dy
-
-
-def simulate_sky(side_pixels: int, rng: Generator) -> dict[str, Image]:
-    """Simulate a piece of sky without lenses: band name to `[y, x]` in ADU/s on MER pixels."""
-    mosaic = Mosaic(side_pixels, draw_conditions(rng, float(rng.uniform(0, 360))))
-    mosaic.paint_field(SKY_VIS_MAGS, rng)
-    mosaic.paint_stars(rng)
-    return mosaic.observed(rng)
 
 
 @lru_cache(maxsize=len(_STAMP_PIXELS))

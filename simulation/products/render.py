@@ -30,7 +30,7 @@ from simulation.population.draw import (
 )
 from simulation.products.image_forms import morphology, n_images
 from simulation.products.truth import MIN_MAGNIFICATION, ArcTruth, truth_row, visibility
-from simulation.systems import Sersic, System
+from simulation.systems import ARCLESS_LENS, Sersic, System
 
 MAX_TRIES = 300
 INNER_GRID, OUTER_GRID = FineGrid(240), FineGrid(400)
@@ -85,7 +85,7 @@ def simulate_object(
     *,
     preset: Preset = "euclid",
     psfs: Mapping[str, Psf] | None = None,
-    twins_of: Shares = LENS_SHARES,
+    arcless_lens_shares: Shares = LENS_SHARES,
     keep_components: bool = False,
 ) -> Simulated:
     """Draw systems until the arcs of one are visible, and observe it.
@@ -96,7 +96,7 @@ def simulate_object(
         rng: Source of all randomness.
         preset: Population, and with it the conditions: those of the paper are the same for every object.
         psfs: PSF by band, instead of the model's.
-        twins_of: Kinds of lens whose galaxies a `twin` takes, with their shares.
+        arcless_lens_shares: Kinds of lens whose galaxies become lenses without arcs, with their shares.
         keep_components: Also render the noise-free components separately.
 
     Raises:
@@ -106,7 +106,7 @@ def simulate_object(
     conditions = draw_conditions(rng, angle) if preset == "euclid" else Conditions.nominal(angle)
     optics = Optics(geometry, conditions, psfs)
     neighbours = draw_surroundings(preset, rng, angle)
-    system, lensed = visible_system(draw_of, optics, rng, preset, twins_of)
+    system, lensed = visible_system(draw_of, optics, rng, preset, arcless_lens_shares)
     system = replace(system, neighbours=neighbours)
     scene = render(system, optics, lensed, keep_components=keep_components)
     stamps = add_noise(scene.clean, geometry, conditions, rng)
@@ -116,25 +116,25 @@ def simulate_object(
 
 
 def visible_system(
-    draw_of: Draw, optics: Optics, rng: Generator, preset: Preset = "euclid", twins_of: Shares = LENS_SHARES
+    draw_of: Draw, optics: Optics, rng: Generator, preset: Preset = "euclid", arcless_lens_shares: Shares = LENS_SHARES
 ) -> tuple[System, Lensed | None]:
-    """Draw a system without neighbours; the arcs of a lens are visible. Return it with its lensed sources, None if it has none.
+    """Draw a system without neighbours, with visible arcs if it is a lens; return it with its lensed sources, or None.
 
     Args:
         draw_of: Kind or look-alike.
         optics: Optics through which arcs must be visible.
         rng: Source of all randomness.
         preset: Population.
-        twins_of: Kinds of lens whose galaxies a `twin` takes.
+        arcless_lens_shares: As for `simulate_object`.
 
     Raises:
         SimulationError: no system is visible in `MAX_TRIES` draws.
     """
     if draw_of == "nonlens":
         draw_of = draw_lookalike(preset, rng)
-    if draw_of == "twin":
-        # A twin is a visible lens without its sources; otherwise its host galaxy would differ from those of lenses.
-        return without_sources(visible_system(draw_kind(twins_of, rng), optics, rng, preset)[0]), None
+    if draw_of == ARCLESS_LENS:
+        # The galaxy is that of a visible lens; otherwise it would differ from those of lenses.
+        return without_sources(visible_system(draw_kind(arcless_lens_shares, rng), optics, rng, preset)[0]), None
     for _ in range(MAX_TRIES):
         system = draw_system(preset, draw_of, rng, optics.conditions.detector_angle_deg)
         lensed = lens(system, optics) if system.source1 else None

@@ -6,15 +6,16 @@ from typing import Any
 
 import numpy as np
 from numpy.random import Generator, SeedSequence, default_rng
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from infra.frozen import Frozen
 from infra.store.storage import CreateOutcome, create_if_absent, exists, join, read_bytes
 from scanner.vocabulary.bands import EUCLID
-from scanner.vocabulary.geometry import Image
+from scanner.vocabulary.geometry import MER_PIXEL_ARCSEC, Image
 from simulation.optics.observation import draw_conditions
 from simulation.population.field import draw_field_galaxy, field_mag
 from simulation.products.mer_files import (
-    CATALOGUE,
+    CATALOGUE_PRODUCT,
     MOSAICS,
     Pointing,
     catalogue_bytes,
@@ -24,7 +25,7 @@ from simulation.products.mer_files import (
     read_truth_spec,
     truth_bytes,
 )
-from simulation.products.mosaic import PIXEL_SCALE_ARCSEC, Mosaic
+from simulation.products.mosaic import SimulatedMosaic
 from simulation.products.render import SimulationError, render, visible_system
 from simulation.products.truth import truth_row
 from simulation.systems import Kind, Light, System
@@ -42,10 +43,8 @@ _MAX_DRAWS = 5000
 TRUTH_FILE = "truth.parquet"
 
 
-class TileSpec(BaseModel):
+class TileSpec(Frozen):
     """Specification of a tile. Its catalogue lists all `n_galaxies + n_single + n_compound` objects."""
-
-    model_config = ConfigDict(frozen=True)
 
     tile_id: str = Field(pattern=r"^\d{9}$")
     n_galaxies: int = Field(ge=0)
@@ -86,7 +85,7 @@ def simulate_tile(spec: TileSpec, out_uri: str) -> list[str]:
     """
     folder = join(out_uri, spec.tile_id)
     described = json.dumps(spec.model_dump(), sort_keys=True)
-    names = [file_name(product, spec.tile_id, described) for product in (*MOSAICS.values(), CATALOGUE)]
+    names = [file_name(product, spec.tile_id, described) for product in (*MOSAICS.values(), CATALOGUE_PRODUCT)]
     uris = [join(folder, name) for name in (*names, TRUTH_FILE)]
     if exists(uris[-1]):
         if read_truth_spec(read_bytes(uris[-1])) != described:
@@ -113,7 +112,7 @@ def _paint(spec: TileSpec) -> tuple[dict[str, Image], list[_Object]]:
     kinds: list[Kind] = ["single"] * spec.n_single
     kinds += ["compound_arc" if i % 2 == 0 else "double_ring" for i in range(spec.n_compound)]
     corners = _positions(spec, len(kinds), rng)
-    mosaic = Mosaic(spec.side_pixels, draw_conditions(rng, float(rng.uniform(0, 360))))
+    mosaic = SimulatedMosaic(spec.side_pixels, draw_conditions(rng, float(rng.uniform(0, 360))))
     objects: list[_Object] = []
     for index, (x, y) in enumerate(corners):
         painted = _paint_lens(mosaic, kinds[index], x, y, rng) if index < len(kinds) else _paint_galaxy(mosaic, x, y, rng)
@@ -137,7 +136,7 @@ def _positions(spec: TileSpec, n_lenses: int, rng: Generator) -> list[tuple[int,
     return placed
 
 
-def _paint_lens(mosaic: Mosaic, kind: Kind, x: int, y: int, rng: Generator) -> _Object:
+def _paint_lens(mosaic: SimulatedMosaic, kind: Kind, x: int, y: int, rng: Generator) -> _Object:
     """Paint a lens without neighbours: the tile itself provides them."""
     system, lensed = visible_system(kind, mosaic.optics, rng)
     scene = render(system, mosaic.optics, lensed)
@@ -147,11 +146,11 @@ def _paint_lens(mosaic: Mosaic, kind: Kind, x: int, y: int, rng: Generator) -> _
     return _located(system.galaxy[0], x, y, dict(scene.truth), flux)
 
 
-def _paint_galaxy(mosaic: Mosaic, x: int, y: int, rng: Generator) -> _Object:
+def _paint_galaxy(mosaic: SimulatedMosaic, x: int, y: int, rng: Generator) -> _Object:
     if rng.random() < _BRIGHT_SHARE:
         system, _ = visible_system("nonlens", mosaic.optics, rng)
     else:
-        dx, dy = (rng.uniform(-0.5, 0.5, 2) * PIXEL_SCALE_ARCSEC).tolist()
+        dx, dy = (rng.uniform(-0.5, 0.5, 2) * MER_PIXEL_ARCSEC).tolist()
         light = draw_field_galaxy(rng, dx, dy, field_mag(rng, _FIELD_VIS_MAGS))
         angle = mosaic.optics.conditions.detector_angle_deg
         system = System("nonlens", "faint", float(rng.uniform(0.1, 1.5)), None, None, (), light, (), (), (), None, angle)
@@ -162,6 +161,6 @@ def _paint_galaxy(mosaic: Mosaic, x: int, y: int, rng: Generator) -> _Object:
 
 def _located(light: Light, x: int, y: int, truth: dict[str, Any], flux_vis_ujy: float) -> _Object:
     """Locate an object: stamps have an even number of pixels, so their centre is half a pixel above and right of `(x, y)`."""
-    centre_x = x + 0.5 + light.x_arcsec / PIXEL_SCALE_ARCSEC
-    centre_y = y + 0.5 + light.y_arcsec / PIXEL_SCALE_ARCSEC
+    centre_x = x + 0.5 + light.x_arcsec / MER_PIXEL_ARCSEC
+    centre_y = y + 0.5 + light.y_arcsec / MER_PIXEL_ARCSEC
     return _Object(centre_x, centre_y, truth, flux_vis_ujy)

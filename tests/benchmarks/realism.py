@@ -23,17 +23,24 @@ from scipy.stats import rankdata
 
 from scanner.preprocess.colour_picture import composite
 from scanner.vocabulary.bands import EUCLID
-from scanner.vocabulary.geometry import MER
+from scanner.vocabulary.geometry import MER, MER_PIXEL_ARCSEC
+from simulation.optics.observation import draw_conditions
+from simulation.population.colours import star_sed
 from simulation.population.draw import Draw
 from simulation.products.contact_sheet import picture_png
 from simulation.products.dataset import DatasetSpec, simulate_at
-from simulation.products.mosaic import simulate_sky
+from simulation.products.mosaic import SimulatedMosaic
+from simulation.systems import PointSource
 
 RESULTS = Path(__file__).with_name("realism.json")
 PICTURE = Path(__file__).with_name("realism.jpg")
 REAL = Path(__file__).parents[3] / "shared" / "real"
 HDU_PREFIX = {"VIS": "VIS", "Y": "NIR_Y", "J": "NIR_J", "H": "NIR_H"}
 SIDE_PIXELS = 300
+GALAXY_VIS_MAGS, STAR_VIS_MAGS = (18.0, 27.0), (18.0, 23.0)
+"""Ranges of the galaxies and stars in a simulated field."""
+STARS_PER_ARCMIN2 = 1.5
+"""Density of stars at high galactic latitude, to VIS 23."""
 N_FIELDS = 60
 SEED = 20261125
 STAMP_PIXELS = 64
@@ -80,10 +87,18 @@ def aligned(field: Field) -> Field:
 
 
 def simulated_fields(n: int) -> list[Field]:
-    return [
-        {band: image.astype(float) for band, image in simulate_sky(SIDE_PIXELS, np.random.default_rng([SEED, i])).items()}
-        for i in range(n)
-    ]
+    return [simulated_field(np.random.default_rng([SEED, i])) for i in range(n)]
+
+
+def simulated_field(rng: np.random.Generator) -> Field:
+    """Simulate a piece of sky without lenses, with galaxies of the field and stars too faint for long spikes."""
+    mosaic = SimulatedMosaic(SIDE_PIXELS, draw_conditions(rng, float(rng.uniform(0, 360))))
+    mosaic.paint_field(GALAXY_VIS_MAGS, rng)
+    for _ in range(int(rng.poisson(STARS_PER_ARCMIN2 * (SIDE_PIXELS * MER_PIXEL_ARCSEC / 60) ** 2))):
+        x, y = rng.integers(0, SIDE_PIXELS, 2).tolist()
+        dx, dy = (rng.uniform(-0.5, 0.5, 2) * MER_PIXEL_ARCSEC).tolist()
+        mosaic.paint((PointSource(dx, dy, star_sed(float(rng.uniform(*STAR_VIS_MAGS)), rng)),), x, y)
+    return {band: image.astype(float) for band, image in mosaic.observed(rng).items()}
 
 
 def robust_sky(image: NDArray[np.float64]) -> tuple[float, float]:

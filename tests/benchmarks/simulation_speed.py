@@ -1,16 +1,16 @@
 """Measure the rate at which the simulator makes complete stamps, in one process and in actors that write shards."""
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import ray
 from skimage.transform import resize
 
-from infra.ray.cluster import bounded_map, ray_session
+from infra.ray.cluster import ray_session
 from scanner.preprocess.resample import resized
 from scanner.sources.shards import ROWS_PER_SHARD
-from simulation.actors import _ONE_THREAD, ACTOR_CPUS, Simulator
+from simulation.actors import results, simulator_pool
 from simulation.products.dataset import DatasetSpec, simulate_objects
 from tests.benchmarks.rates import in_turns, over, seconds_of, seconds_of_runs, spreads
 from tests.benchmarks.sizes import CORES, Sizes
@@ -46,21 +46,21 @@ class Simulators:
     """Actors as `lensscan simulate` starts them, each warmed up with some objects, until the `with` block ends."""
 
     def __init__(self, n: int, scratch: Path) -> None:
-        actor: Any = ray.remote(num_cpus=ACTOR_CPUS, runtime_env={"env_vars": _ONE_THREAD})(Simulator)
-        self._actors = [actor.remote(str(scratch / f"simulated-{n}")) for _ in range(n)]
-        ray.get([actor.shard.remote((FEW, 0)) for actor in self._actors])
-        self._next = 1
+        self._n, self._next = n, 1
+        self._pool = simulator_pool(str(scratch / f"simulated-{n}"), n)
+        # Wait until all actors have started, so that each warms up with a shard of its own.
+        ray.get([slot.starting for slot in self._pool._slots])
+        list(results(self._pool, "shard", [(FEW, 0)] * n))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        for actor in self._actors:
-            ray.kill(actor)
+        self._pool.close()
 
     def rate(self, shards_each: int) -> float:
         """Return the stamps per second, from the start of all actors until the last has written its last shard."""
-        numbers = range(self._next, self._next + shards_each * len(self._actors))
+        numbers = range(self._next, self._next + shards_each * self._n)
         self._next = numbers.stop
         tasks = [(SPEC, number) for number in numbers]
-        return len(tasks) * ROWS_PER_SHARD / seconds_of(lambda: list(bounded_map(self._actors, "shard", tasks)))
+        return len(tasks) * ROWS_PER_SHARD / seconds_of(lambda: list(results(self._pool, "shard", tasks)))

@@ -111,7 +111,7 @@ def test_mistakes_are_reported_and_no_file_is_written(shards, package, tmp_path)
 
 def test_an_unwritable_folder_is_reported_before_the_work(shards, package, tmp_path, monkeypatch):
     (tmp_path / "out" / "CARD.md.part").mkdir(parents=True)
-    monkeypatch.setattr(flows.commands.check_maps, "check_maps", None)
+    monkeypatch.setattr(flows.commands.check_maps, "check_ensemble_maps", None)
     with pytest.raises(TrainingError, match="out: cannot be written to: Is a directory"):
         check(shards, out=tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["CARD.md.part"]

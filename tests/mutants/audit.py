@@ -51,8 +51,8 @@ DEFECTS = (
         "M09",
         "simulation/injection/cutouts.py",
         "Zero points of cutouts are not passed on.",
-        "*draw_kind(seed, i), zero_points_ab_mag=zero_points, psfs=psfs)",
-        "*draw_kind(seed, i), psfs=psfs)",
+        "*draw_arcs_kind(seed, i), zero_points_ab_mag=zero_points, psfs=psfs)",
+        "*draw_arcs_kind(seed, i), psfs=psfs)",
         ("tests/simulation/injection/test_flux.py",),
     ),
     Defect(
@@ -167,7 +167,7 @@ DEFECTS = (
         "The card's test metrics are computed on the validation split.",
         '_ensemble_metrics(combiner, margins["test"], test_kinds)',
         '_ensemble_metrics(combiner, margins["validation"], dataset.kinds[rows["validation"]])',
-        ("tests/training/test_build.py",),
+        ("tests/training/test_publish.py",),
     ),
     Defect(
         "M70",
@@ -220,8 +220,8 @@ DEFECTS = (
     Defect(
         "M88",
         "simulation/products/render.py",
-        "Twins are drawn from the default mix of kinds, not from that of the data set.",
-        "visible_system(draw_of, optics, rng, preset, twins_of)",
+        "Lenses without arcs are drawn from the default mix of kinds, not from that of the data set.",
+        "visible_system(draw_of, optics, rng, preset, arcless_lens_shares)",
         "visible_system(draw_of, optics, rng, preset)",
         ("tests/simulation/products/test_simulated_objects.py",),
     ),

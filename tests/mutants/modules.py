@@ -132,7 +132,7 @@ MODULES = (
     ),
     Module(
         "training/publish.py",
-        ("tests/training/test_build.py", "tests/training/evaluation/test_map_checks.py"),
+        ("tests/training/test_publish.py", "tests/training/test_build.py"),
         _PER_LATER_MODULE,
     ),
 )

@@ -67,3 +67,13 @@ def assert_same_truth(truth, other):
     assert set(truth) == set(other)
     for name, value in other.items():
         assert truth[name] == (pytest.approx(value, rel=1e-3) if isinstance(value, float) else value), name
+
+
+def contents(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(Path(folder).rglob("*")) if path.is_file()}
+
+
+def lensed_flux(system, truth, band):
+    """Return the magnified flux of a system's sources in ADU/s, without the different magnifications of clumps."""
+    sources = ((truth["magnification1"], system.source1), (truth["magnification2"], system.source2))
+    return sum(magnification * light.sed.flux_adu_per_s(band) for magnification, lights in sources for light in lights)

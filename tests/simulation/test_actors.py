@@ -1,10 +1,14 @@
+import os
+import time
 from pathlib import Path
 
 import pytest
+import ray
 
+from infra.ray.actor_pool import ActorPool
 from infra.ray.cluster import ClusterError, ray_session
 from scanner.sources.shards import ROWS_PER_SHARD, decode_shard
-from simulation.actors import simulate_dataset, simulate_night
+from simulation.actors import results, simulate_dataset, simulate_night
 from simulation.products.dataset import DatasetSpec, simulate_shard
 from simulation.products.render import SimulationError
 from simulation.products.survey_tile import TileSpec, simulate_tile
@@ -50,6 +54,39 @@ def test_a_tile_that_cannot_be_made_is_named(tmp_path):
     crowded = TileSpec(tile_id="000000009", n_galaxies=0, n_single=40, side_pixels=400)
     with pytest.raises(ClusterError, match=r"000000009.*no room"):
         simulate_night([crowded], str(tmp_path), 1)
+
+
+@ray.remote(num_cpus=0.1)
+class Stub:
+    def sleep(self, seconds):
+        time.sleep(seconds)
+        return os.getpid()
+
+    def fail(self, _):
+        raise ValueError("no room")
+
+    def die(self, _):
+        os._exit(1)
+
+
+@pytest.fixture
+def stubs(session):
+    pool = ActorPool(Stub.remote, 2, 1)
+    yield pool
+    pool.close()
+
+
+def test_results_come_as_they_complete(stubs):
+    ray.get([slot.starting for slot in stubs._slots])
+    ended = list(results(stubs, "sleep", [1.0, 0.01]))
+    assert [task for task, _ in ended] == [0.01, 1.0]
+    assert len({pid for _, pid in ended}) == 2
+
+
+@pytest.mark.parametrize(("method", "reason"), [("fail", r"ValueError\('no room'\)"), ("die", "its worker died: ")])
+def test_a_failed_call_names_its_task_and_cause(stubs, method, reason):
+    with pytest.raises(ClusterError, match=rf"{method}\('tile-7'\) failed: {reason}"):
+        list(results(stubs, method, ["tile-7"]))
 
 
 def test_tiles_are_named_once_and_need_a_worker(tmp_path):

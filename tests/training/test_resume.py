@@ -4,18 +4,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from scanner.networks.architectures import FLAGSHIP_NETWORKS, PAPER_NETWORKS
+from scanner.networks.architectures import FLAGSHIP_NETWORKS
 from scanner.preprocess.channels import channels
 from scanner.vocabulary.geometry import MER_10
 from tests.training.shards import write_shards
 from tests.training.tiny import DEEP, LINEAR, inputs_seen, rows_of, tiny_config, tiny_dataset
 from training.checkpoint import load_history, save_weights
-from training.config import PRESETS, TrainConfig
+from training.config import PRESETS
 from training.dataset import prepare_dataset
 from training.errors import TrainingError
 from training.fit import fit_network, start_file
 
-OU_J = PAPER_NETWORKS[0]
 CONFIG = tiny_config(DEEP, epochs=8, batch_size=16, prevalence=0.1)
 
 
@@ -207,24 +206,3 @@ def test_a_killed_flagship_fit_continues_its_schedule(tmp_path):
     with pytest.raises(Killed):
         fit_network(spec, data, config, tmp_path / "killed", kill_after(1))
     assert_same(fit_network(spec, data, config, tmp_path / "killed"), whole)
-
-
-def test_the_learning_rate_rises_then_falls_to_zero():
-    one_cycle = TrainConfig(schedule="one_cycle", learning_rate=0.01)
-    rates = [one_cycle.learning_rate_at(progress) for progress in (0.0, 0.075, 0.15, 0.575, 1.0)]
-    assert rates == pytest.approx([0.0004, 0.0052, 0.01, 0.005, 0.0], abs=1e-12)
-    assert {PRESETS["paper"].learning_rate_at(progress) for progress in (0.0, 0.5, 1.0)} == {3e-4}
-
-
-def test_the_paper_preset_has_the_values_of_the_paper():
-    paper = PRESETS["paper"]
-    assert (paper.epochs, paper.learning_rate) == (250, 3e-4)
-    sizes = {spec.name: paper.batch_size_of(spec) for spec in paper.networks}
-    assert (sizes["OU-66"], sizes["OU-200"]) == (250, 125)
-    assert len(sizes) == 7
-
-
-@pytest.mark.parametrize("networks", [(), (OU_J, OU_J)])
-def test_networks_need_unique_names(networks):
-    with pytest.raises(ValueError, match="each once"):
-        TrainConfig(networks=networks)

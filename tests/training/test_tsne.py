@@ -27,7 +27,7 @@ def test_references_lie_where_scikit_learn_puts_them(clusters, n, n_networks, pe
     layout = TSNE(perplexity=perplexity, random_state=5, init="pca").fit_transform(outputs.astype(np.float32)).astype(float)
     expected = 100 * (layout - layout.min(axis=0)) / (layout.max(axis=0) - layout.min(axis=0))
     grid = fit_tsne_grid(outputs, is_lens, seed=5)
-    assert grid.places == pytest.approx(expected, abs=1e-6)
+    assert grid.positions == pytest.approx(expected, abs=1e-6)
     assert grid.values.shape == (100, 100)
     assert np.array_equal(grid.outputs, outputs)
 
@@ -35,13 +35,13 @@ def test_references_lie_where_scikit_learn_puts_them(clusters, n, n_networks, pe
 def test_ten_objects_are_enough(clusters):
     outputs, is_lens, _ = (values[:10] for values in clusters)
     grid = fit_tsne_grid(outputs, is_lens, 0)
-    assert (grid.places.min(axis=0).tolist(), grid.places.max(axis=0).tolist()) == ([0, 0], [100, 100])
+    assert (grid.positions.min(axis=0).tolist(), grid.positions.max(axis=0).tolist()) == ([0, 0], [100, 100])
 
 
 def test_cells_hold_the_fraction_of_lenses_or_of_their_neighbours(clusters, grid):
     """Compute the fractions cell by cell, with loops."""
     _, is_lens, _ = clusters
-    cells = np.minimum(grid.places.astype(int), N_CELLS - 1)
+    cells = np.minimum(grid.positions.astype(int), N_CELLS - 1)
     inside = {}
     for cell, lens in zip(map(tuple, cells), is_lens, strict=True):
         inside.setdefault(cell, []).append(lens)
@@ -61,8 +61,8 @@ def test_a_new_object_lies_amid_its_three_nearest_references(clusters, grid):
     new = np.random.default_rng(5).random((40, 7))
     got = grid.predict(new)
     for i, distances in enumerate(cdist(new, outputs)):
-        place = grid.places[np.argsort(distances)[:3]].mean(axis=0)
-        row, column = np.minimum(place.astype(int), N_CELLS - 1)
+        position = grid.positions[np.argsort(distances)[:3]].mean(axis=0)
+        row, column = np.minimum(position.astype(int), N_CELLS - 1)
         assert got[i] == grid.values[row, column]
 
 
@@ -89,7 +89,7 @@ def test_an_object_among_empty_cells_gets_the_overall_fraction():
 def test_constant_networks_predict_the_share_of_lenses(constants):
     is_lens = np.arange(21) % 3 == 0
     grid = fit_tsne_grid(np.tile(constants, (21, 1)), is_lens, 0)
-    assert np.array_equal(grid.places, np.zeros((21, 2)))
+    assert np.array_equal(grid.positions, np.zeros((21, 2)))
     assert grid.predict(np.array([constants, [0.9] * 3])) == pytest.approx(1 / 3)
 
 

@@ -43,8 +43,8 @@ def bright_lenses(shard: Shard, geometry: Geometry) -> tuple[Stamps, Truth]:
     batches = list(shard_batches(shard, chosen, geometry, _BATCH))
     none = {band: np.empty((0, grid.n_pixels, grid.n_pixels), np.float32) for band, grid in geometry.grids.items()}
     stamps = {band: np.concatenate([none[band], *(batch.stamps[band] for batch in batches)]) for band in none}
-    places = np.concatenate([np.empty(0, np.int64), *(batch.places for batch in batches)])
-    return stamps, truth[chosen[places]]
+    rows = np.concatenate([np.empty(0, np.int64), *(batch.places for batch in batches)])
+    return stamps, truth[chosen[rows]]
 
 
 def arcs(shard: Shard, geometry: Geometry, contrast: float = LEAST_CONTRAST) -> Truth:
@@ -75,13 +75,13 @@ def arcs(shard: Shard, geometry: Geometry, contrast: float = LEAST_CONTRAST) -> 
 
 
 def with_bright_arcs(shard: Shard, truth: Truth) -> NDArray[np.int64]:
-    """Return the rows of objects whose arcs are bright and inside the stamp."""
+    """Return the rows `[n]` of objects whose arcs are bright and inside the stamp; `truth` as from `arcs`."""
     arc_snr = np.array(shard.truth["arc_snr"].to_pylist(), float)
     return np.flatnonzero((arc_snr >= LEAST_ARC_SNR) & truth.any(axis=(1, 2)))
 
 
 def on_input(truth: Truth, card: NetworkCard) -> Truth:
-    """Convert arc masks to the pixels of a network's input; a pixel counts as arc if any part holds lensed light.
+    """Convert arc masks to pixels `[object, y, x]` of a network's input, which count as arc if any part holds lensed light.
 
     Args:
         truth: `[object, y, x]` on the VIS pixels of stamps in the network's geometry.

@@ -91,7 +91,7 @@ def expected_calibration_error(
 
 
 def restated(p_lens: NDArray[np.floating], prevalence: float, new_prevalence: float) -> NDArray[np.float64]:
-    """Convert probabilities to another assumed fraction of lenses, the mix of lenses unchanged (Saerens et al. 2002)."""
+    """Convert probabilities `[object]` to another fraction of lenses, with the same mix of lenses (Saerens et al. 2002)."""
     factor = new_prevalence / (1 - new_prevalence) / (prevalence / (1 - prevalence))
     p = p_lens.astype(np.float64)
     return np.asarray(p * factor / (p * factor + (1 - p)))

@@ -26,8 +26,8 @@ def card_markdown(card: EnsembleCard) -> str:
         for n in card.networks
     ]
     extra = [f"- {name}: {card.metrics[name]:.3f}" for name in _EXTRA if name in card.metrics]
-    prevalence = "not stated" if card.assumed_prevalence is None else f"{card.assumed_prevalence:.3g}"
-    combiner = "mean of the networks" if isinstance(card.combiner, MeanCombiner) else "multinomial logistic regression"
+    combiner = "the mean of the networks" if isinstance(card.combiner, MeanCombiner) else "a multinomial logistic regression"
+    prevalence = "no lens fraction" if card.assumed_prevalence is None else f"a lens fraction of {card.assumed_prevalence:.3g}"
     return "\n".join(
         [
             f"# {card.name}",
@@ -50,7 +50,7 @@ def card_markdown(card: EnsembleCard) -> str:
             "",
             "## Combination and calibration",
             "",
-            f"{combiner}; assumes a lens fraction of {prevalence}. {card.calibration}",
+            f"The combiner is {combiner}; it assumes {prevalence}. {card.calibration}",
             "",
             *_combiners(card.metrics),
             *maps_section(card),
@@ -79,23 +79,25 @@ def card_markdown(card: EnsembleCard) -> str:
 _EXTRA = ("auroc_compound", "subclass_accuracy", "calibration_error", "f_beta_max")
 
 
-def _row(name: str, found: dict[str, float]) -> str:
-    cells = [f"{found[key]:.3f}" if key in found else "" for _, key in _COLUMNS]
-    if "auroc_low" in found:
-        cells[0] += f" ({found['auroc_low']:.3f}-{found['auroc_high']:.3f})"
+def _row(name: str, metrics: dict[str, float]) -> str:
+    cells = [f"{metrics[key]:.3f}" if key in metrics else "" for _, key in _COLUMNS]
+    if "auroc_low" in metrics:
+        cells[0] += f" ({metrics['auroc_low']:.3f}-{metrics['auroc_high']:.3f})"
     return _line([name, *cells])
 
 
-def _combiners(found: dict[str, float]) -> list[str]:
+def _combiners(metrics: dict[str, float]) -> list[str]:
     """Return a table of the combiners compared on the validation split; no lines without a comparison."""
-    names = [key.removeprefix("combiner_").removesuffix("_log_loss") for key in found if key.endswith("_log_loss")]
+    names = [key.removeprefix("combiner_").removesuffix("_log_loss") for key in metrics if key.endswith("_log_loss")]
     if not names:
         return []
     columns = ("log_loss", "auroc", "tpr_at_10_false_positives")
     header = ["combiner", "log loss", "AUROC", "recall before the eleventh false positive"]
-    rows = [_line([name, *(f"{found[f'combiner_{name}_{column}']:.4f}" for column in columns)]) for name in names]
-    said = "Compared by cross-validation on the validation split (the neighbours' vote and OU-T-SNE's grid are not shipped):"
-    return [said, "", _line(header), _line(["---"] * 4), *rows, ""]
+    rows = [_line([name, *(f"{metrics[f'combiner_{name}_{column}']:.4f}" for column in columns)]) for name in names]
+    introduction = (
+        "Compared by cross-validation on the validation split (the neighbours' vote and OU-T-SNE's grid are not shipped):"
+    )
+    return [introduction, "", _line(header), _line(["---"] * 4), *rows, ""]
 
 
 def _channels(network: NetworkCard) -> str:

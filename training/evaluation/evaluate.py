@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
+from infra.frozen import Frozen
 from scanner.vocabulary.kinds import KINDS
 from training.errors import TrainingError
 from training.evaluation.calibrate import expected_calibration_error, restated
@@ -47,11 +47,7 @@ BLUE_BELOW_MAG, RED_ABOVE_MAG = 1.0, 1.5
 _ARC_BIN_MAG = 0.5
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Measured(_Frozen):
+class ValueWithInterval(Frozen):
     """A number with its 95 % interval."""
 
     value: float
@@ -59,31 +55,31 @@ class Measured(_Frozen):
     high: float
 
 
-class Group(_Frozen):
+class Group(Frozen):
     """Objects that share a property, and the fraction above the thresholds."""
 
     property: str
     group: str
     n: int
-    above: tuple[Measured, ...]
+    above: tuple[ValueWithInterval, ...]
     """Fraction above the threshold of each of `RATES`."""
 
 
-class Cut(_Frozen):
+class Cut(Frozen):
     """Expected results of a threshold of p_lens among a million objects at the assumed prevalence."""
 
     p_lens: float
     n_false_positives: int
     """Counted non-lenses at or above the threshold; the purity and the number to inspect depend on this count."""
-    recall: Measured
-    purity: Measured | None
+    recall: ValueWithInterval
+    purity: ValueWithInterval | None
     """Fraction of lenses among the candidates; None if no object reaches the threshold."""
     expected_purity: float | None
     """Mean p_lens of the candidates: their purity if p_lens is well calibrated."""
-    to_inspect_per_million: Measured
+    to_inspect_per_million: ValueWithInterval
 
 
-class Evaluation(_Frozen):
+class Evaluation(Frozen):
     """All results of an evaluation."""
 
     n_objects: dict[str, int]
@@ -92,8 +88,8 @@ class Evaluation(_Frozen):
     """Number of rejected objects by kind. A rejected lens is a missed lens that no recall counts."""
     prevalence: float | None
     """Fraction of lenses that p_lens assumes."""
-    overall: dict[str, Measured]
-    networks: dict[str, Measured]
+    overall: dict[str, ValueWithInterval]
+    networks: dict[str, ValueWithInterval]
     """AUROC of each network."""
     groups: tuple[Group, ...]
     cuts: tuple[Cut, ...]
@@ -132,9 +128,11 @@ def evaluate_scores(scores: pa.Table, truth: pa.Table, prevalence: float | None,
     )
 
 
-def _overall(p: Numbers, kinds: NDArray[np.str_], prevalence: float | None, rng: np.random.Generator) -> dict[str, Measured]:
+def _overall(
+    p: Numbers, kinds: NDArray[np.str_], prevalence: float | None, rng: np.random.Generator
+) -> dict[str, ValueWithInterval]:
     is_lens = kinds != "nonlens"
-    found = {
+    measured = {
         "auroc": _ranked(auroc, p, is_lens, rng),
         "tpr_at_0_false_positives": _recall_before(p, is_lens, n_false=0),
         "tpr_at_10_false_positives": _recall_before(p, is_lens, n_false=10),
@@ -143,23 +141,23 @@ def _overall(p: Numbers, kinds: NDArray[np.str_], prevalence: float | None, rng:
     # The objects called lenses at p = 0.5 depend on the prevalence that p assumes: here, the share of lenses in these objects.
     here = p if prevalence is None else restated(p, prevalence, float(is_lens.mean()))
     for name, statistic in {"precision": _precision, "recall": _recall, "accuracy": _accuracy, "f_beta": _f_beta}.items():
-        found[f"{name}_at_half"] = _ranked(statistic, here, is_lens, rng)
-    found |= {
+        measured[f"{name}_at_half"] = _ranked(statistic, here, is_lens, rng)
+    measured |= {
         "calibration_error": _ranked(expected_calibration_error, here, is_lens, rng, reflected_interval),
         "calibration_error_floor": _calibration_floor(here, rng),
     }
     if prevalence is not None:
         natural = partial(expected_calibration_error, prevalence=prevalence)
-        found["calibration_error_at_prevalence"] = _ranked(natural, p, is_lens, rng, reflected_interval)
+        measured["calibration_error_at_prevalence"] = _ranked(natural, p, is_lens, rng, reflected_interval)
     for rate in RATES:
         threshold = threshold_at_rate(p, is_lens, rate)
         for kind in KINDS[1:]:
             if np.any(kinds == kind):
-                found[f"recall_{kind}_at_{rate:g}"] = _share(p[kinds == kind] > threshold)
-    return found
+                measured[f"recall_{kind}_at_{rate:g}"] = _share(p[kinds == kind] > threshold)
+    return measured
 
 
-def _compound(scores: pa.Table, kinds: NDArray[np.str_], rng: np.random.Generator) -> dict[str, Measured]:
+def _compound(scores: pa.Table, kinds: NDArray[np.str_], rng: np.random.Generator) -> dict[str, ValueWithInterval]:
     """Measure how well p_compound separates compound lenses from all other objects, and from single lenses."""
     if scores["p_compound"].null_count:
         return {}
@@ -167,14 +165,14 @@ def _compound(scores: pa.Table, kinds: NDArray[np.str_], rng: np.random.Generato
     is_compound = is_lens & (kinds != "single")
     if not is_compound.any() or is_compound.all():
         return {}
-    found = {"auroc_compound": _ranked(auroc, p, is_compound, rng)}
+    measured = {"auroc_compound": _ranked(auroc, p, is_compound, rng)}
     if np.any(kinds == "single"):
         share = p / np.maximum(scores["p_lens"].to_numpy(), 1e-30)
-        found["auroc_compound_among_lenses"] = _ranked(auroc, share[is_lens], is_compound[is_lens], rng)
-    return found
+        measured["auroc_compound_among_lenses"] = _ranked(auroc, share[is_lens], is_compound[is_lens], rng)
+    return measured
 
 
-def _colour_probe(p: Numbers, truth: pa.Table, threshold: float) -> dict[str, Measured]:
+def _colour_probe(p: Numbers, truth: pa.Table, threshold: float) -> dict[str, ValueWithInterval]:
     """Return the recall of blue minus red sources with arcs of equal magnitude: 0 for a network that uses shape alone."""
     columns = ("source1_mag_vis", "magnification1", "source1_vis_minus_h")
     mag, magnification, colour = (np.array(truth[name].to_pylist(), dtype=float) for name in columns)
@@ -191,7 +189,7 @@ def _colour_probe(p: Numbers, truth: pa.Table, threshold: float) -> dict[str, Me
         return {}
     share = np.array(weights) / sum(weights)
     value, error = float(share @ differences), float(np.sqrt(share**2 @ variances))
-    return {"recall_blue_minus_red": _measured(value, (value - 1.96 * error, value + 1.96 * error))}
+    return {"recall_blue_minus_red": _with_interval(value, (value - 1.96 * error, value + 1.96 * error))}
 
 
 def _groups(p: Numbers, truth: pa.Table, thresholds: Sequence[float]) -> list[Group]:
@@ -230,9 +228,9 @@ def _cut(p: Numbers, is_lens: Flags, prevalence: float, threshold: float) -> Cut
         p_lens=threshold,
         n_false_positives=int(is_above[~is_lens].sum()),
         recall=recall,
-        purity=_measured(purity(recall.value, false_rate.value), worst_and_best) if is_reached else None,
+        purity=_with_interval(purity(recall.value, false_rate.value), worst_and_best) if is_reached else None,
         expected_purity=expected_lenses / to_inspect if is_reached else None,
-        to_inspect_per_million=_measured(to_inspect, fewest_and_most),
+        to_inspect_per_million=_with_interval(to_inspect, fewest_and_most),
     )
 
 
@@ -242,27 +240,27 @@ def _ranked(
     is_lens: Flags,
     rng: np.random.Generator,
     interval_of: Callable[..., tuple[float, float]] = interval,
-) -> Measured:
-    return _measured(statistic(p, is_lens), interval_of(statistic, p, is_lens, rng))
+) -> ValueWithInterval:
+    return _with_interval(statistic(p, is_lens), interval_of(statistic, p, is_lens, rng))
 
 
-def _recall_before(p: Numbers, is_lens: Flags, n_false: int) -> Measured:
-    return _measured(recall_at_false_positives(p, is_lens, n_false), recall_interval(p, is_lens, n_false))
+def _recall_before(p: Numbers, is_lens: Flags, n_false: int) -> ValueWithInterval:
+    return _with_interval(recall_at_false_positives(p, is_lens, n_false), recall_interval(p, is_lens, n_false))
 
 
-def _calibration_floor(p: Numbers, rng: np.random.Generator) -> Measured:
+def _calibration_floor(p: Numbers, rng: np.random.Generator) -> ValueWithInterval:
     """Return the calibration error if each object is a lens with its probability p: mean, and range of 95 % of such draws."""
     errors = [expected_calibration_error(p, rng.random(len(p)) < p) for _ in range(N_BOOTSTRAP)]
     low, high = np.quantile(errors, [0.025, 0.975])
-    return _measured(float(np.mean(errors)), (float(low), float(high)))
+    return _with_interval(float(np.mean(errors)), (float(low), float(high)))
 
 
-def _share(chosen: Flags) -> Measured:
-    return _measured(float(chosen.mean()), binomial_interval(int(chosen.sum()), len(chosen)))
+def _share(chosen: Flags) -> ValueWithInterval:
+    return _with_interval(float(chosen.mean()), binomial_interval(int(chosen.sum()), len(chosen)))
 
 
-def _measured(value: float, ends: tuple[float, float]) -> Measured:
-    return Measured(value=value, low=ends[0], high=ends[1])
+def _with_interval(value: float, ends: tuple[float, float]) -> ValueWithInterval:
+    return ValueWithInterval(value=value, low=ends[0], high=ends[1])
 
 
 def _precision(p: Numbers, is_lens: Flags) -> float:

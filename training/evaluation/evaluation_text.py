@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from training.evaluation.evaluate import RATES, Cut, Evaluation, Measured
+from training.evaluation.evaluate import RATES, Cut, Evaluation, ValueWithInterval
 from training.evaluation.metrics import N_BOOTSTRAP
 
 _NAMES = {
@@ -98,7 +98,7 @@ def _counts(numbers: Mapping[str, int]) -> str:
     return ", ".join(f"{n} {kind}" for kind, n in numbers.items() if n) or "none"
 
 
-def shown(measured: Measured | None) -> str:
+def shown(measured: ValueWithInterval | None) -> str:
     """Return a number with its interval, as `0.951 (0.940 to 0.960)`; a dash for None."""
     if measured is None:
         return "-"

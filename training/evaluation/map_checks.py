@@ -26,7 +26,7 @@ from scanner.preprocess.sky import sky_level_and_sigma
 from scanner.vocabulary.geometry import Stamps
 from training.errors import TrainingError
 from training.evaluation.arc_truth import on_input
-from training.evaluation.map_curves import Curves, error_of_mean, lens_probability
+from training.evaluation.map_curves import Curves, error_of_mean, lens_probability_function
 from training.evaluation.map_measures import LEAST_OBJECTS, METHODS, CheckSize, MapChecks, Method, MethodCheck
 from training.evaluation.relevance import Cells, cells_of, maps_of, middle, on_common_grid, others
 
@@ -37,7 +37,7 @@ ADDED_NOISE_SIGMA = 0.5
 """Sigma of the added noise in units of the sky's sigma, small enough that the image stays nearly as good as before."""
 
 
-def check_maps(
+def check_ensemble_maps(
     folder: Path,
     card: EnsembleCard,
     stamps: Stamps,
@@ -69,7 +69,7 @@ def check_maps(
         raise TrainingError(f"needs at least {LEAST_OBJECTS} lenses with bright arcs, got {len(truth)}")
     n_steps, done = len(card.networks) * size.n_steps_a_network, 0
 
-    def told() -> None:
+    def count_step() -> None:
         nonlocal done
         done += 1
         if progress is not None:
@@ -77,14 +77,16 @@ def check_maps(
 
     checks: list[MethodCheck] = []
     common: dict[str, Mapping[Method, Maps]] = {}
-    for said, own_rng in zip(card.networks, rng.spawn(len(card.networks)), strict=True):
-        found, maps = check_network(load_network(folder, said), said, stamps, truth, own_rng, size, engine, told)
-        checks += found
-        common[said.name] = {method: on_common_grid(maps[method], method, said) for method in METHODS}
+    for network_card, own_rng in zip(card.networks, rng.spawn(len(card.networks)), strict=True):
+        network_checks, maps = check_network_maps(
+            load_network(folder, network_card), network_card, stamps, truth, own_rng, size, engine, count_step
+        )
+        checks += network_checks
+        common[network_card.name] = {method: on_common_grid(maps[method], method, network_card) for method in METHODS}
     return MapChecks(n_bright_lenses=len(truth), checks=tuple(_with_agreement(check, common) for check in checks))
 
 
-def check_network(
+def check_network_maps(
     network: nn.Sequential,
     card: NetworkCard,
     stamps: Stamps,
@@ -92,30 +94,30 @@ def check_network(
     rng: np.random.Generator,
     size: CheckSize,
     engine: EngineName = "torch",
-    told: Callable[[], None] = lambda: None,
+    on_step: Callable[[], None] = lambda: None,
 ) -> tuple[list[MethodCheck], Mapping[Method, Maps]]:
-    """Return the checks of each method on one network, and the checked maps; arguments as for `check_maps`."""
+    """Return the checks of each method on one network, and the checked maps; arguments as for `check_ensemble_maps`."""
     inputs, on_arc = network_input(stamps, card.channels, card.input_pixels), on_input(truth, card)
 
-    def maps(of: nn.Sequential, seen: Inputs) -> Mapping[Method, Maps]:
-        made = maps_of(of, card, seen, size.n_occluded)
-        told()
-        return made
+    def maps(mapped: nn.Sequential, seen: Inputs) -> Mapping[Method, Maps]:
+        method_maps = maps_of(mapped, card, seen, size.n_occluded)
+        on_step()
+        return method_maps
 
     trained = maps(network, inputs)
     noisy = maps(network, network_input(with_noise(stamps, rng), card.channels, card.input_pixels))
     untrained = [maps(randomised(network, seed), inputs) for seed in range(1, size.n_randomised + 1)]
-    curves = Curves(lens_probability(network, card, engine), inputs[: size.n_occluded], size.n_steps, rng)
+    curves = Curves(lens_probability_function(network, card, engine), inputs[: size.n_occluded], size.n_steps, rng)
     checks = []
     for method in METHODS:
         cells = cells_of(method, card)
         of_method = trained[method]
-        of_untrained = [of[method] for of in untrained]
+        of_untrained = [maps_by_method[method] for maps_by_method in untrained]
         figures = _pointing(of_method, of_untrained, cells, on_arc[: len(of_method)])
-        alone, in_noise, *by_chance = (middle(of, card) for of in (of_method, noisy[method], *of_untrained))
+        alone, in_noise, *by_chance = (middle(cells_maps, card) for cells_maps in (of_method, noisy[method], *of_untrained))
         figures |= _correlations(alone, in_noise, by_chance) | curves.figures(of_method, cells)
         checks.append(MethodCheck(network=card.name, method=method, n=len(of_method), n_curves=len(curves.inputs), **figures))
-        told()
+        on_step()
     return checks, trained
 
 
@@ -134,12 +136,12 @@ def _pointing(maps: Maps, untrained: Sequence[Maps], cells: Cells, truth: Truth)
     """Measure how often maps point at the arc, and how much relevance lies there; `truth` is on input pixels."""
     on_cells = cells.covering(truth)
 
-    def hit(some: Sequence[Maps]) -> NDArray[np.float64]:
-        """Return, for each object, the share of these maps that hit the arc."""
-        return np.asarray(np.mean([hits(of_one, on_cells, cells.slack) for of_one in some], axis=0))
+    def hit(of_networks: Sequence[Maps]) -> NDArray[np.float64]:
+        """Return, for each object, the share of networks whose map hits the arc."""
+        return np.asarray(np.mean([hits(of_network, on_cells, cells.slack) for of_network in of_networks], axis=0))
 
     own, of_others, of_middle = hit([maps]), hit([others(maps)]), hits_of_middle(on_cells, cells.slack).astype(float)
-    by_chance, by_chance_of_others = hit(untrained), hit([others(of_one) for of_one in untrained])
+    by_chance, by_chance_of_others = hit(untrained), hit([others(of_network) for of_network in untrained])
     best = of_others if of_others.mean() >= of_middle.mean() else of_middle
     return {
         "hits": float(own.mean()),
@@ -158,7 +160,7 @@ def _pointing(maps: Maps, untrained: Sequence[Maps], cells: Cells, truth: Truth)
 
 def _correlations(maps: Maps, noisy: Maps, untrained: Sequence[Maps]) -> dict[str, float]:
     return {
-        "correlation_randomised": float(np.mean([rank_correlation(maps, of_one) for of_one in untrained])),
+        "correlation_randomised": float(np.mean([rank_correlation(maps, of_network) for of_network in untrained])),
         "correlation_others": float(rank_correlation(maps, others(maps)).mean()),
         "correlation_noise": float(rank_correlation(maps, noisy).mean()),
     }
@@ -170,7 +172,9 @@ def _with_agreement(check: MethodCheck, common: Mapping[str, Mapping[Method, Map
     if not of_networks:
         return check
     figures = {
-        "correlation_networks": float(np.mean([rank_correlation(own, one) for one in of_networks])),
-        "correlation_networks_others": float(np.mean([rank_correlation(own, others(one)) for one in of_networks])),
+        "correlation_networks": float(np.mean([rank_correlation(own, of_network) for of_network in of_networks])),
+        "correlation_networks_others": float(
+            np.mean([rank_correlation(own, others(of_network)) for of_network in of_networks])
+        ),
     }
     return check.model_copy(update=figures)

@@ -25,7 +25,7 @@ CURVES: Mapping[str, Callable[[Scores, Inputs, Maps, int], NDArray[np.float64]]]
 )
 
 
-def lens_probability(network: nn.Sequential, card: NetworkCard, engine: EngineName) -> Scores:
+def lens_probability_function(network: nn.Sequential, card: NetworkCard, engine: EngineName) -> Scores:
     """Return a function that computes the lens probability of inputs by a network on an engine."""
     runs = make_engine(network, len(card.channels), card.input_pixels, engine)
     return lambda inputs: expit(lens_log_odds(runs.logits(inputs)))
@@ -66,9 +66,9 @@ def untied(maps: Maps, rng: np.random.Generator) -> Maps:
     """Rank the pixels in rising order, equal ones in random order: otherwise those at the lower left would come first."""
     flat = maps.reshape(len(maps), -1)
     order = np.lexsort((rng.random(flat.shape), flat), axis=1)
-    places = np.empty(flat.shape)
-    np.put_along_axis(places, order, np.arange(flat.shape[1], dtype=float)[None], axis=1)
-    return places.reshape(maps.shape)
+    ranks = np.empty(flat.shape)
+    np.put_along_axis(ranks, order, np.arange(flat.shape[1], dtype=float)[None], axis=1)
+    return ranks.reshape(maps.shape)
 
 
 def error_of_mean(values: NDArray[np.float64]) -> float:

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from infra.frozen import Frozen
 
 Method = Literal["guided_grad_cam", "grad_cam", "occlusion"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -19,11 +21,7 @@ _SURE = 1.96
 _OCCLUDED_SHARE = 0.32
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class CheckSize(_Frozen):
+class CheckSize(Frozen, allow_inf_nan=False):
     """Numbers of objects, untrained networks and steps; the defaults take a few minutes for three small networks."""
 
     n_objects: int = Field(default=200, ge=LEAST_OBJECTS)
@@ -41,11 +39,11 @@ class CheckSize(_Frozen):
 
     @property
     def n_steps_a_network(self) -> int:
-        """Number of progress steps a network: its maps, those with added noise, of each untrained network; then each method."""
+        """Progress steps for each network: its maps, those with added noise, of each untrained network, and each method."""
         return 2 + self.n_randomised + len(METHODS)
 
 
-class MethodCheck(_Frozen):
+class MethodCheck(Frozen, allow_inf_nan=False):
     """Check of one method on one network. Shares, correlations and areas are means over objects."""
 
     network: str
@@ -108,14 +106,14 @@ class MethodCheck(_Frozen):
     def of_metrics(cls, network: str, metrics: Mapping[str, float]) -> "list[MethodCheck]":
         """Read the checks from a card's metrics; a method with missing figures, as on an older card, is left out."""
         needed = {name for name, field in cls.model_fields.items() if field.is_required()} - {"network", "method"}
-        found = []
+        checks = []
         for method in METHODS:
             prefix = _prefix(method)
             names = [name for name in cls.model_fields if f"{prefix}{name}" in metrics]
             if needed <= set(names):
                 figures = {name: metrics[f"{prefix}{name}"] for name in names}
-                found.append(cls.model_validate({"network": network, "method": method, **figures}))
-        return found
+                checks.append(cls.model_validate({"network": network, "method": method, **figures}))
+        return checks
 
     @property
     def failed(self) -> tuple[str, ...]:
@@ -128,17 +126,17 @@ class MethodCheck(_Frozen):
         """
         gain = self.hits - max(self.hits_of_others, self.hits_of_middle)
         gain_randomised = self.hits_randomised - self.hits_randomised_of_others
-        told = {
+        is_failed = {
             "pointing": not _is_sure(gain, self.hits_error, self.n),
             "untrained pointing": _is_sure(gain_randomised, self.hits_randomised_error, self.n),
             "untrained ranks": self.correlation_randomised > MOST_ALIKE,
             "insertion": self.insertion_auc - self.insertion_auc_others <= _SURE * self.insertion_auc_error,
             "deletion": self.deletion_auc_others - self.deletion_auc <= _SURE * self.deletion_auc_error,
         }
-        return tuple(name for name, is_failed in told.items() if is_failed)
+        return tuple(name for name, failed in is_failed.items() if failed)
 
 
-class MapChecks(_Frozen):
+class MapChecks(Frozen, allow_inf_nan=False):
     """Checks of every method on every network."""
 
     n_bright_lenses: int
@@ -146,10 +144,10 @@ class MapChecks(_Frozen):
 
     def metrics(self) -> dict[str, dict[str, float]]:
         """Return the metrics of each network, for its card."""
-        found: dict[str, dict[str, float]] = {check.network: {} for check in self.checks}
+        by_network: dict[str, dict[str, float]] = {check.network: {} for check in self.checks}
         for check in self.checks:
-            found[check.network] |= check.metrics()
-        return found
+            by_network[check.network] |= check.metrics()
+        return by_network
 
 
 def _prefix(method: Method) -> str:

@@ -1,4 +1,7 @@
-"""Metrics of how well probabilities separate lenses from other objects (Wilde et al. 2022, section 4)."""
+"""Metrics of how well probabilities separate lenses from other objects (Wilde et al. 2022, section 4).
+
+All functions take `p_lens` and `is_lens` as `[object]`.
+"""
 
 from collections.abc import Callable
 
@@ -70,8 +73,8 @@ def binomial_interval(n_chosen: int, n: int) -> tuple[float, float]:
     """Return the 95 % interval of a fraction (Wilson 1927)."""
     if n == 0:
         return 0.0, 1.0
-    found = binomtest(n_chosen, n).proportion_ci(method="wilson")
-    return float(found.low), float(found.high)
+    limits = binomtest(n_chosen, n).proportion_ci(method="wilson")
+    return float(limits.low), float(limits.high)
 
 
 def threshold_at_false_positives(p_lens: NDArray[np.floating], is_lens: NDArray[np.bool_], n_false: int) -> float:
@@ -148,7 +151,7 @@ def metrics(p_lens: NDArray[np.floating], kinds: NDArray[np.integer], rng: np.ra
     recall = float(called[is_lens].mean())
     area = auroc(p_lens, is_lens)
     low, high = interval(auroc, p_lens, is_lens, rng)
-    found = {
+    figures = {
         "auroc": area,
         "auroc_low": low,
         "auroc_high": high,
@@ -162,5 +165,5 @@ def metrics(p_lens: NDArray[np.floating], kinds: NDArray[np.integer], rng: np.ra
         chosen = kinds == index
         if chosen.any():
             key = "false_positive_rate" if kind == "nonlens" else f"recall_{kind}"
-            found[key] = float(called[chosen].mean())
-    return found
+            figures[key] = float(called[chosen].mean())
+    return figures

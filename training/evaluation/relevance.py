@@ -61,22 +61,22 @@ def maps_of(network: nn.Sequential, card: NetworkCard, inputs: Inputs, n_occlude
         n_occluded: Number of objects, the first ones, that get occlusion maps, which take long.
     """
     grad, occlusion = GradCamMapper(network), OcclusionMapper(network, MASKS[card.architecture])
-    found = [grad.maps(inputs[i : i + _AT_ONCE]) for i in range(0, len(inputs), _AT_ONCE)]
+    grad_maps = [grad.maps(inputs[i : i + _AT_ONCE]) for i in range(0, len(inputs), _AT_ONCE)]
     few = inputs[:n_occluded]
     return {
-        "guided_grad_cam": np.concatenate([np.maximum(maps.guided, 0).sum(axis=1) for maps in found]),
-        "grad_cam": np.concatenate([maps.cam for maps in found]),
+        "guided_grad_cam": np.concatenate([np.maximum(maps.guided, 0).sum(axis=1) for maps in grad_maps]),
+        "grad_cam": np.concatenate([maps.cam for maps in grad_maps]),
         "occlusion": lens_log_odds(occlusion.whole_logits(few))[:, None, None] - lens_log_odds(occlusion.logits(few)),
     }
 
 
 def others(maps: Maps) -> Maps:
-    """Return, for each object, the map of the object before."""
+    """Return maps `[batch, y, x]` in which each object has the map of the object before."""
     return np.roll(maps, 1, axis=0)
 
 
 def middle(maps: Maps, card: NetworkCard) -> Maps:
-    """Return the cells of the middle 8 arcsec."""
+    """Return the cells of maps `[batch, y, x]` in the middle 8 arcsec."""
     n = maps.shape[-1]
     margin = round(n * (1 - MIDDLE_ARCSEC / stamp_side_arcsec(card)) / 2)
     return maps[:, margin : n - margin, margin : n - margin]

@@ -10,7 +10,8 @@ import duckdb
 import pyarrow as pa
 
 from infra.errors import LensscanError
-from scanner.catalogue.units import MAX_EXAMPLES, Frozen, Ids
+from infra.frozen import Frozen
+from scanner.catalogue.units import MAX_EXAMPLES, Ids
 
 MEMORY_LIMIT = "1GB"
 """Memory of the database; larger tables spill to disk."""

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import computed_field
 
+from infra.frozen import Frozen
 from infra.provenance import sha256_bytes
 from infra.read_ahead import map_ahead
 from infra.store.storage import StorageError, arrow_source, exists, join, list_files, read_bytes, read_many
@@ -26,7 +27,7 @@ from scanner.catalogue.unitfile import (
     is_as_written,
     unit_files,
 )
-from scanner.catalogue.units import MAX_EXAMPLES, Frozen, Ids, Unit
+from scanner.catalogue.units import MAX_EXAMPLES, Ids, Unit
 
 _BATCH_ROWS = 256
 """Candidates read at once: with maps, Arrow takes half a gigabyte for this number."""

@@ -1,16 +1,13 @@
 """Count the committed units and rows of a plan from listings alone."""
 
-from pydantic import BaseModel, ConfigDict
-
+from infra.frozen import Frozen
 from scanner.catalogue.ledger import pending
 from scanner.catalogue.plan import load_plan
 from scanner.catalogue.seal import load_seal
 
 
-class PlanStatus(BaseModel):
+class PlanStatus(Frozen):
     """Progress of one plan, counted without opening a unit file."""
-
-    model_config = ConfigDict(frozen=True)
 
     plan_id: str
     night: str

@@ -39,7 +39,7 @@ def test_networks_are_read_back_from_a_schema():
 
 @pytest.mark.parametrize("names", [("a", "a"), ("lens",), ("compound",)])
 def test_ambiguous_network_names_are_refused(names):
-    with pytest.raises(ValueError, match="network names must be different"):
+    with pytest.raises(ValueError, match="network names must be unique, and none may be"):
         score_fields(names)
 
 

@@ -5,37 +5,10 @@ from lenstronomy.LensModel.lens_model import LensModel
 from scipy.special import gammainc, gammaincinv
 
 from scanner.vocabulary.bands import EUCLID
-from simulation.optics import light_kernels
-from simulation.optics.light import FINE_SCALE_ARCSEC, FineGrid, draw, draw_lensed, extent_arcsec, surface_brightness
-from simulation.systems import Annulus, PointSource, Sed, Sersic, Spikes, SpiralArms
-
-SED = Sed(20.0, 19.2, 18.9, 18.6)
-
-
-def sersic(**changes):
-    values = {
-        "x_arcsec": 0.0,
-        "y_arcsec": 0.0,
-        "half_light_radius_arcsec": 0.6,
-        "sersic_index": 4.0,
-        "axis_ratio": 0.7,
-        "angle_rad": 0.5,
-        "sed": SED,
-    }
-    return Sersic(**{**values, **changes})
-
-
-RING = Annulus(0.013, -0.021, 0.8, 0.06, 0.6, 0.4, SED)
-TAIL = Annulus(0.013, -0.021, 0.8, 0.06, 0.6, 0.4, SED, middle_rad=3.0, spread_rad=0.5)
-SPIKES = Spikes(0.013, -0.021, 0.3, 0.05, 0.4, SED)
-SPIRAL = sersic(sersic_index=1.0, axis_ratio=0.6, x_arcsec=0.013, arms=SpiralArms(0.9, 0.3, 1.0))
-EXTENDED = [
-    pytest.param(sersic(x_arcsec=0.013, y_arcsec=-0.021), id="sersic"),
-    pytest.param(SPIRAL, id="spiral"),
-    pytest.param(RING, id="ring"),
-    pytest.param(TAIL, id="tail"),
-    pytest.param(SPIKES, id="spikes"),
-]
+from simulation.optics.light import FINE_SCALE_ARCSEC, FineGrid, draw, draw_lensed, extent_arcsec
+from simulation.systems import Annulus, PointSource, Sed, Spikes, SpiralArms
+from tests.simulation.optics.components import EXTENDED, SED, SPIRAL, sersic
+from tests.simulation.surface_brightness import surface_brightness
 
 
 def unit_image(component, n_pixels, **kwargs):
@@ -127,15 +100,6 @@ def test_pixels_on_which_the_profile_hardly_changes_are_the_reference():
     image, expected = unit_image(component, 300), surface_brightness(component, axis, axis[:, None]) * FINE_SCALE_ARCSEC**2
     far = np.hypot(axis, axis[:, None]) > 0.5
     np.testing.assert_allclose(image[far], expected[far], rtol=1e-4)
-
-
-def test_fast_logarithm_and_power_match_numpy():
-    logarithms = np.geomspace(1e-30, 1e30, 999).astype(np.float32)
-    found = [light_kernels._log2(x) for x in logarithms]
-    np.testing.assert_allclose(found, np.log2(logarithms.astype(float)), rtol=2e-7, atol=2e-6)
-    powers = np.linspace(-99, 99, 999).astype(np.float32)
-    np.testing.assert_allclose([light_kernels._exp2(x) for x in powers], np.exp2(powers.astype(float)), rtol=1e-6)
-    assert light_kernels._exp2(np.float32(-101)) == 0
 
 
 def test_spiral_arms_move_light_but_add_none():
@@ -358,12 +322,9 @@ def test_coordinates_that_are_not_numbers_get_no_light():
         assert image[3, 4] == 0
 
 
-def test_point_sources_can_be_neither_sampled_nor_lensed():
-    star = PointSource(0.0, 0.0, SED)
+def test_point_sources_cannot_be_lensed():
     with pytest.raises(ValueError, match="point source"):
-        surface_brightness(star, np.zeros(2), np.zeros(2))
-    with pytest.raises(ValueError, match="point source"):
-        draw_lensed([star], np.zeros((4, 4)), np.zeros((4, 4)))
+        draw_lensed([PointSource(0.0, 0.0, SED)], np.zeros((4, 4)), np.zeros((4, 4)))
 
 
 @pytest.mark.parametrize("shapes", [((4, 4), (4, 5)), ((4,), (4,))])

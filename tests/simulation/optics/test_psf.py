@@ -9,7 +9,7 @@ from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import MER
 from simulation.optics.light import FineGrid, draw
 from simulation.optics.observation import Conditions, Optics
-from simulation.optics.psf import MER_PSF_HDUS, ModelPsf, PsfError, SampledPsf, model_psf, read_psf, read_psfs
+from simulation.optics.psf import MER_PSF_HDUS, ModelPsf, PsfError, SampledPsf, model_psf, read_psfs
 from simulation.systems import PointSource, Sed
 from tests.shared import REAL
 
@@ -294,7 +294,11 @@ def test_a_peak_beside_the_middle_is_a_psf():
         SampledPsf(gauss_in_pixels(21, 1.5), 0.0)
 
 
-def psf_file(path, names=("PSF",), **header):
+MER_NAMES = tuple(MER_PSF_HDUS.values())
+
+
+def psf_file(path, names=MER_NAMES, **header):
+    """Write an image per extension, Gaussians of rising width; all headers have the same additional cards."""
     hdus = [fits.PrimaryHDU()]
     for i, name in enumerate(names):
         hdus.append(fits.ImageHDU(gauss_in_pixels(21, 1.5 + i).astype(np.float32), fits.Header(header), name))
@@ -312,49 +316,27 @@ WCS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "header", "argument", "scale"),
-    [
-        ("PSF", {"PIXSCALE": 0.05}, None, 0.05),
-        ("PSF", WCS, None, 0.03),
-        ("NIR_J_PSF", {}, None, 0.1),
-        ("NIR_J_PSF", {"PIXSCALE": 0.3}, None, 0.3),
-        ("PSF", {"PIXSCALE": 0.05}, 0.02, 0.02),
-    ],
-)
-def test_pixel_scales_come_from_the_caller_header_or_name(tmp_path, name, header, argument, scale):
-    psf = read_psf(psf_file(tmp_path / "psf.fits", (name,), **header), scale_arcsec=argument)
-    assert psf.scale_arcsec == pytest.approx(scale)
-    np.testing.assert_allclose(psf.image, gauss_in_pixels(21, 1.5), rtol=1e-6)
+@pytest.mark.parametrize(("header", "scale"), [({}, 0.1), ({"PIXSCALE": 0.05}, 0.05), (WCS, 0.03)])
+def test_a_pixel_scale_in_the_header_precedes_that_of_mer(tmp_path, header, scale):
+    psfs = read_psfs(psf_file(tmp_path / "psf.fits", **header))
+    assert [psf.scale_arcsec for psf in psfs.values()] == pytest.approx([scale] * 4)
 
 
-def test_an_extension_is_found_by_name_or_number(tmp_path):
-    uri = psf_file(tmp_path / "psf.fits", ("A", "B"), PIXSCALE=0.1)
-    first, second = (gauss_in_pixels(21, sigma).astype(np.float32) for sigma in (1.5, 2.5))
-    np.testing.assert_array_equal(read_psf(uri).image, first)
-    np.testing.assert_array_equal(read_psf(uri, "B").image, second)
-    np.testing.assert_array_equal(read_psf(f"file://{uri}", 2).image, second)
+def test_all_bands_come_from_one_file(tmp_path):
+    psfs = read_psfs(f"file://{psf_file(tmp_path / 'psf.fits')}")
+    assert list(psfs) == list(EUCLID)
+    for i, psf in enumerate(psfs.values()):
+        np.testing.assert_allclose(psf.image, gauss_in_pixels(21, 1.5 + i), rtol=1e-6)
 
 
 def test_errors_name_the_problem_of_a_psf_file(tmp_path):
     with pytest.raises(PsfError, match=r"gone\.fits: no such file"):
-        read_psf(str(tmp_path / "gone.fits"))
+        read_psfs(str(tmp_path / "gone.fits"))
     (tmp_path / "text.fits").write_text("no FITS at all")
     with pytest.raises(PsfError, match="not a FITS file"):
-        read_psf(str(tmp_path / "text.fits"))
-    uri = psf_file(tmp_path / "psf.fits")
-    with pytest.raises(PsfError, match=r"psf.fits\[PSF\]: neither a celestial WCS nor PIXSCALE"):
-        read_psf(uri)
-    with pytest.raises(PsfError, match="no extension 'VIS_PSF'"):
-        read_psf(uri, "VIS_PSF")
+        read_psfs(str(tmp_path / "text.fits"))
     with pytest.raises(PsfError, match="no extension 'NIR_Y_PSF'"):
         read_psfs(psf_file(tmp_path / "vis.fits", ("VIS_PSF",)))
-    fits.PrimaryHDU(np.eye(30, dtype=np.float32)).writeto(tmp_path / "eye.fits")
-    with pytest.raises(PsfError, match=r"eye.fits\[PRIMARY\]: the peak of a PSF"):
-        read_psf(str(tmp_path / "eye.fits"), scale_arcsec=0.1)
-
-
-def test_all_bands_come_from_one_file(tmp_path):
-    psfs = read_psfs(psf_file(tmp_path / "psf.fits", tuple(MER_PSF_HDUS.values())))
-    assert list(psfs) == list(EUCLID)
-    np.testing.assert_allclose(psfs["J"].image, gauss_in_pixels(21, 3.5), rtol=1e-6)
+    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(np.eye(30), name="VIS_PSF")]).writeto(tmp_path / "eye.fits")
+    with pytest.raises(PsfError, match=r"eye.fits\[VIS_PSF\]: the peak of a PSF"):
+        read_psfs(str(tmp_path / "eye.fits"))

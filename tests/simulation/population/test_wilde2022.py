@@ -11,7 +11,6 @@ from simulation.lensing import distance_ratio
 from simulation.population import wilde2022
 from simulation.population.draw import draw_system
 from simulation.population.wilde2022 import draw_lens
-from simulation.systems import System
 from tests.shared import SHARED
 
 SLACS = SHARED / "real" / "tables" / "slacs_all_params.csv"
@@ -107,13 +106,6 @@ def test_a_nonlens_is_a_lens_galaxy_alone(rng):
         assert (system.kind, system.lookalike, system.detector_angle_deg) == ("nonlens", "twin", 33.0)
         assert system.galaxy
         assert (system.masses, system.source1, system.source2) == ((), (), ())
-        assert System.from_json(system.to_json()) == system
-
-
-def test_systems_survive_json(lenses):
-    for kind in KINDS:
-        for system in lenses[kind][:50]:
-            assert System.from_json(system.to_json()) == system
 
 
 def test_a_kind_that_is_not_a_lens_is_refused(rng):

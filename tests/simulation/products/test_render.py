@@ -7,13 +7,13 @@ from scanner.vocabulary.bands import EUCLID, VIS
 from scanner.vocabulary.geometry import CHALLENGE, GEOMETRIES, MER, MER_10
 from scanner.vocabulary.kinds import KINDS
 from simulation.lensing import effective_einstein_radius_arcsec, einstein_radius_arcsec, ray_shoot
-from simulation.optics.light import surface_brightness
 from simulation.optics.observation import Conditions, Optics
 from simulation.population.draw import draw_surroundings, draw_system
 from simulation.products import render as render_module
 from simulation.products import truth as truth_module
 from simulation.products.render import SimulationError, lens, render, simulate_object, stack, visible_system
 from simulation.systems import LOOKALIKES, Mass, PointSource, Sed, Sersic, System
+from tests.simulation.surface_brightness import surface_brightness
 
 LENSES = [kind for kind in KINDS if kind != "nonlens"]
 

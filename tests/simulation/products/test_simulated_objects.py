@@ -75,7 +75,7 @@ def test_a_twin_is_a_visible_lens_without_its_sources(kind, monkeypatch):
     monkeypatch.setattr(render, "without_sources", remembered)
     optics, rng = Optics(CHALLENGE, Conditions.nominal(0.0)), np.random.default_rng(6)
     for _ in range(5):
-        twin, lensed = visible_system("twin", optics, rng, twins_of=((kind, 1.0),))
+        twin, lensed = visible_system("twin", optics, rng, arcless_lens_shares=((kind, 1.0),))
         assert lensed is None
         assert whole[-1].kind == kind
         assert lens(whole[-1], optics) is not None

@@ -7,7 +7,6 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from pydantic import ValidationError
 
-from simulation.products.mer_files import Pointing, object_ids
 from simulation.products.render import SimulationError
 from simulation.products.survey_tile import TileSpec, simulate_tile
 
@@ -131,13 +130,6 @@ def test_too_many_objects_are_refused(tmp_path):
 def test_impossible_tiles_are_refused(change):
     with pytest.raises(ValidationError):
         TileSpec(**{"tile_id": "000000001", "n_galaxies": 1, **change})
-
-
-def test_object_identifiers_have_the_form_of_mer():
-    """The published form has the sign of the declination, then ra and dec in units of 1e-7 degrees."""
-    ids = object_ids(Pointing(63.5872258, -49.6841682, 301), [150], [150])
-    assert ids.tolist() == [-635872258496841682]
-    assert object_ids(Pointing(359.9999, 5.0000001, 301), [150], [150]).tolist() == [3599999000050000001]
 
 
 def test_tiles_of_consecutive_numbers_do_not_touch():

@@ -97,16 +97,3 @@ def test_truth_of_a_galaxy_that_lenses_nothing():
 def test_magnitudes_add_as_fluxes():
     assert total_mag((light(20.0), light(20.0)), "H") == pytest.approx(18.6 - 2.5 * np.log10(2))
     assert total_mag((), "VIS") is None
-
-
-def test_only_a_non_lens_has_a_lookalike():
-    with pytest.raises(ValueError, match="lookalike must be set for a nonlens only"):
-        lens(lookalike="spiral")
-
-
-def test_a_system_survives_json_and_moves_as_a_whole():
-    system = lens()
-    assert System.from_json(system.to_json()) == system
-    moved = system.moved(0.5, -0.25)
-    assert {(p.x_arcsec, p.y_arcsec) for p in (*moved.masses, *moved.galaxy, *moved.source1)} == {(0.5, -0.25)}
-    assert moved.moved(-0.5, 0.25) == system

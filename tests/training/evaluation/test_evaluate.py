@@ -13,12 +13,10 @@ from scanner.networks.card import TrainingDataCard
 from scanner.vocabulary.kinds import KINDS
 from simulation.products.dataset import DatasetSpec, simulate_shard
 from tests.scanner.ensembles import SPECS, write_test_package
+from tests.training.evaluation.known_scores import PREVALENCE, arrays
 from training.errors import TrainingError
-from training.evaluation.evaluate import CUTS, RATES, Measured, _calibration_floor, _cut, evaluate_scores
-from training.evaluation.evaluation_plots import draw_evaluation
-from training.evaluation.evaluation_text import evaluation_markdown, shown
-
-PREVALENCE = 0.01
+from training.evaluation.evaluate import CUTS, RATES, _calibration_floor, _cut, evaluate_scores
+from training.evaluation.evaluation_text import evaluation_markdown
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -27,53 +25,6 @@ def few_resamples():
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("training.evaluation.metrics.N_BOOTSTRAP", 100)
         yield
-
-
-@pytest.fixture(scope="module")
-def tables():
-    """Return scores calibrated at a prevalence of 0.01 and the truth; half of the objects are lenses."""
-    rng = np.random.default_rng(5)
-    n = 4000
-    kinds = np.array(KINDS)[rng.choice(4, n, p=[0.5, 0.3, 0.1, 0.1])]
-    is_lens = kinds != "nonlens"
-    logit = rng.normal(np.where(is_lens, 2.0, -2.0), 2.0) + np.log(PREVALENCE / (1 - PREVALENCE))
-    p = 1 / (1 + np.exp(-logit))
-    status = np.where(rng.random(n) < 0.02, "rejected:blank", "scored")
-    scored = status == "scored"
-    scores = {
-        "p_A": np.random.default_rng(6).random(n) * p,
-        "p_lens": p,
-        "p_compound": p * np.where(np.isin(kinds, KINDS[2:]), 0.8, 0.2),
-    }
-    truth = {name: np.where(is_lens, rng.uniform(*span, n), np.nan) for name, span in SPANS.items()}
-    morphology = np.where(is_lens, "arc", np.where(rng.random(n) < 0.3, "twin", "spiral"))
-    return (
-        pa.table({"status": status, **{k: pa.array(v, mask=~scored) for k, v in scores.items()}}),
-        pa.table({"kind": kinds, "morphology": morphology, **{k: pa.array(v, mask=~is_lens) for k, v in truth.items()}}),
-    )
-
-
-SPANS = {
-    "einstein_radius1_arcsec": (0.4, 2.0),
-    "source1_mag_vis": (22, 27),
-    "source1_vis_minus_h": (0, 3),
-    "arc_snr": (10, 120),
-    "lens_mag_vis": (17, 22),
-    "magnification1": (2, 10),
-}
-
-
-@pytest.fixture(scope="module")
-def evaluation(tables):
-    return evaluate_scores(*tables, PREVALENCE, np.random.default_rng(0))
-
-
-def arrays(tables):
-    scores, truth = tables
-    kept = np.array(scores["status"].to_pylist()) == "scored"
-    return {name: scores[name].to_numpy()[kept] for name in ("p_A", "p_lens", "p_compound")}, {
-        name: np.array(truth[name].to_pylist(), dtype=object)[kept] for name in truth.column_names
-    }
 
 
 def test_figures_of_scored_rows_agree_with_scikit_learn(tables, evaluation):
@@ -206,11 +157,6 @@ def test_one_class_only_is_refused(tables):
         evaluate_scores(scores.filter(pa.array(lenses)), truth.filter(pa.array(lenses)), None, np.random.default_rng(0))
 
 
-def test_small_numbers_are_not_shown_as_zero():
-    assert shown(Measured(value=0.00052, low=0, high=0.0011)) == "0.00052 (0 to 0.001)"
-    assert shown(Measured(value=-0.02, low=-0.0301, high=1234.5)) == "-0.020 (-0.030 to 1234)"
-
-
 def test_the_training_shards_are_refused(shards_uri, dataset, tmp_path):
     data = TrainingDataCard(description="rings", digest=dataset.digest, n_objects={})
     write_test_package(tmp_path / "trained", SPECS[:1], training_data=data)
@@ -226,14 +172,3 @@ def test_data_sets_are_described_from_their_shards(tmp_path):
     pq.write_table(pa.table({"object_id": [1, 2, 3]}), tmp_path / "2.parquet")
     footers = [pq.read_metadata(tmp_path / f"{number}.parquet") for number in (0, 1, 2)]
     assert _described(footers) == ("n=2, seed=7, geometry mer, preset euclid; n=2, seed=8, geometry mer, preset euclid; n=3")
-
-
-def test_markdown_and_plots_show_the_figures(tables, evaluation, tmp_path):
-    text = evaluation_markdown(evaluation, "test", "random numbers")
-    assert f"| AUROC | {evaluation.overall['auroc'].value:.3f} (" in text
-    assert "| look-alike | twin |" in text
-    p, truth = arrays(tables)
-    draw_evaluation(tmp_path, evaluation, {"p_lens": p["p_lens"], "A": p["p_lens"]}, truth["kind"] != "nonlens")
-    for name in ("roc.png", "reliability.png", "completeness.png"):
-        assert f"({name})" in text
-        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")

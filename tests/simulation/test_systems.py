@@ -1,0 +1,93 @@
+"""Tests of the records of light and mass."""
+
+import math
+
+import numpy as np
+import pytest
+
+from simulation.systems import Annulus, Mass, PointSource, Sed, Sersic, Spikes, SpiralArms, System
+
+SED = Sed(24.0, 23.5, 23.2, 23.0)
+SERSIC = {"x_arcsec": 0.0, "y_arcsec": 0.0, "half_light_radius_arcsec": 0.3, "sersic_index": 1.0, "axis_ratio": 0.8}
+MASS = {"z": 0.5, "x_arcsec": 0.0, "y_arcsec": 0.0, "velocity_dispersion_km_s": 220.0, "axis_ratio": 0.8}
+RING = {"x_arcsec": 0.0, "y_arcsec": 0.0, "radius_arcsec": 0.8, "width_arcsec": 0.1, "axis_ratio": 0.8}
+SPIKES = {"x_arcsec": 0.0, "y_arcsec": 0.0, "length_arcsec": 0.8, "width_arcsec": 0.1}
+ARMS = {"strength": 0.5, "pitch_rad": 0.3, "phase_rad": 0.0}
+
+
+def lens(**changes):
+    light = Sersic(**SERSIC, angle_rad=0.0, sed=SED)
+    values = {
+        "kind": "single", "lookalike": None, "z_lens": 0.5, "z_source1": 1.5, "z_source2": None,
+        "masses": (Mass(**MASS, angle_rad=0.0),), "galaxy": (light,), "source1": (light, light), "source2": (),
+        "neighbours": (PointSource(0.0, 0.0, SED),), "velocity_dispersion_km_s": 220.0, "detector_angle_deg": 10.0,
+    }  # fmt: skip
+    return System(**{**values, **changes})
+
+
+def test_only_a_non_lens_has_a_lookalike():
+    with pytest.raises(ValueError, match="lookalike must be set for a nonlens only"):
+        lens(lookalike="spiral")
+
+
+def test_a_system_moves_as_a_whole():
+    system = lens()
+    moved = system.moved(0.5, -0.25)
+    assert {(p.x_arcsec, p.y_arcsec) for p in (*moved.masses, *moved.galaxy, *moved.source1)} == {(0.5, -0.25)}
+    assert moved.moved(-0.5, 0.25) == system
+
+
+def test_a_system_is_compound_with_a_second_source():
+    assert not lens().is_compound
+    assert lens(kind="compound_arc", z_source2=2.5, source2=lens().source1).is_compound
+
+
+@pytest.mark.parametrize(("band", "zero_point_ab_mag"), [("VIS", 24.6), ("Y", 29.8), ("J", 30.0), ("H", 29.9)])
+def test_the_zero_point_is_one_adu_per_second(band, zero_point_ab_mag):
+    sed = Sed(24.6, 29.8, 30.0, 29.9)
+    assert sed.mag(band) == zero_point_ab_mag
+    assert sed.flux_adu_per_s(band) == pytest.approx(1)
+    assert sed.dimmed(2.5).flux_adu_per_s(band) == pytest.approx(0.1)
+    assert sed.share(0.25).flux_adu_per_s(band) == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(
+    ("make", "values", "change"),
+    [
+        (Sersic, SERSIC, {"half_light_radius_arcsec": 0.0}),
+        (Sersic, SERSIC, {"sersic_index": 0.2}),
+        (Sersic, SERSIC, {"axis_ratio": 1.1}),
+        (Annulus, RING, {"radius_arcsec": -1.0}),
+        (Annulus, RING, {"width_arcsec": 0.0}),
+        (Annulus, RING, {"spread_rad": 0.0}),
+        (Annulus, RING, {"axis_ratio": 0.0}),
+        (Spikes, SPIKES, {"length_arcsec": 0.0}),
+        (Spikes, SPIKES, {"width_arcsec": math.nan}),
+    ],
+)
+def test_light_out_of_range_is_refused_by_name(make, values, change):
+    make(**values, angle_rad=0.0, sed=SED)
+    (name,) = change
+    with pytest.raises(ValueError, match=f"^{name} must be"):
+        make(**{**values, **change}, angle_rad=0.0, sed=SED)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"z": 0.0}, "a deflector's redshift must be > 0"),
+        ({"velocity_dispersion_km_s": -1.0}, "velocity_dispersion_km_s must be > 0"),
+        ({"slope": 2.6}, r"slope must be in \[1.5, 2.5\], got 2.6"),
+        ({"axis_ratio": math.nan}, "axis_ratio must be in"),
+    ],
+)
+def test_mass_out_of_range_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        Mass(**{**MASS, **change}, angle_rad=0.0)
+
+
+@pytest.mark.parametrize("change", [{"strength": 1.1}, {"pitch_rad": 0.0}, {"pitch_rad": -np.pi / 2}, {"n_arms": 0}])
+def test_arms_out_of_range_are_refused(change):
+    SpiralArms(**ARMS)
+    with pytest.raises(ValueError, match="must be"):
+        SpiralArms(**{**ARMS, **change})

@@ -1,0 +1,60 @@
+"""Tests of the text of a card."""
+
+import pytest
+
+from scanner.networks.combiner import MeanCombiner
+from scanner.networks.locate import SHIPPED_DIR
+from scanner.networks.package import read_card
+from training.evaluation.card_text import card_markdown
+
+
+@pytest.mark.parametrize("name", ["mer3-sim", "ou7-sim"])
+def test_shipped_cards_show_their_json(name):
+    folder = SHIPPED_DIR / name
+    assert (folder / "CARD.md").read_text() == card_markdown(read_card(folder))
+
+
+@pytest.fixture
+def card():
+    return read_card(SHIPPED_DIR / "mer3-sim")
+
+
+def table(text, heading):
+    """Return the rows of the first table below a heading, as cells by the first cell."""
+    lines = text[text.index(f"## {heading}") :].splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("|"))
+    last = next(i for i, line in enumerate(lines[first:], first) if not line.startswith("|"))
+    return {row[0]: row[1:] for row in ([cell.strip() for cell in line.strip("|").split("|")] for line in lines[first:last])}
+
+
+def test_metrics_are_those_of_the_card(card):
+    metrics = {"auroc": 0.91234, "auroc_low": 0.9, "auroc_high": 0.92, "recall": 0.5, "recall_single": 0.25}
+    rows = table(card_markdown(card.model_copy(update={"metrics": metrics})), "Metrics on held-out objects")
+    cells = dict(zip(rows[""], rows["**ensemble**"], strict=True))
+    assert cells.pop("AUROC") == "0.912 (0.900-0.920)"
+    assert {name: cell for name, cell in cells.items() if cell} == {"recall": "0.500", "single": "0.250"}
+
+
+def test_inputs_are_listed_in_order(card):
+    rows = table(card_markdown(card), "Inputs and weights")
+    network = card.networks[0]
+    assert rows[network.name] == [
+        "compact",
+        "sky_asinh of VIS, Y, J, H; detail of VIS",
+        str(network.input_pixels),
+        str(network.n_parameters),
+        f"`{network.sha256[:12]}`",
+    ]
+
+
+def test_counts_are_listed_by_split_and_kind(card):
+    rows = table(card_markdown(card), "Training data")
+    assert rows["test"] == ["1924", "896", "422", "435"]
+    assert rows["split"] == ["nonlens", "single", "compound_arc", "double_ring"]
+
+
+def test_an_uncalibrated_mean_states_no_prevalence(card):
+    mean = MeanCombiner(kind="mean", networks=tuple(network.name for network in card.networks))
+    text = card_markdown(card.model_copy(update={"combiner": mean, "assumed_prevalence": None, "metrics": {}}))
+    assert "The combiner is the mean of the networks; it assumes no lens fraction." in text
+    assert "Compared by cross-validation" not in text

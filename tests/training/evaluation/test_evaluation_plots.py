@@ -1,0 +1,67 @@
+"""Tests of the plots of an evaluation, of their data rather than their pixels."""
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+
+from tests.training.evaluation.known_scores import PREVALENCE, arrays
+from training.evaluation.evaluate import BINS
+from training.evaluation.evaluation_plots import draw_evaluation
+
+
+@pytest.fixture(scope="module")
+def drawn(tables, evaluation, tmp_path_factory):
+    """Draw the plots; return the folder, scores and truth, and what every step curve and error bar was drawn from."""
+    folder, curves, bars = tmp_path_factory.mktemp("plots"), {}, []
+    step, errorbar = Axes.step, Axes.errorbar
+
+    def record_curve(axes, x, y, **style):
+        curves[style["label"]] = x, y
+        return step(axes, x, y, **style)
+
+    def record_bars(axes, *values, **style):
+        bars.append(values)
+        return errorbar(axes, *values, **style)
+
+    p, truth = arrays(tables)
+    is_lens = truth["kind"] != "nonlens"
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Axes, "step", record_curve)
+        patched.setattr(Axes, "errorbar", record_bars)
+        draw_evaluation(folder, evaluation, {"p_lens": p["p_lens"], "A": p["p_A"]}, is_lens)
+    return folder, p["p_lens"], is_lens, curves, bars
+
+
+def test_three_pictures_are_written(drawn):
+    for name in ("roc.png", "reliability.png", "completeness.png"):
+        assert (drawn[0] / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_roc_curve_counts_lenses_and_others(drawn):
+    _, p, is_lens, curves, _ = drawn
+    assert list(curves) == ["p_lens", "A"]
+    false, true = curves["p_lens"]
+    for threshold in (0.001, 0.01, 0.1):
+        at = np.searchsorted(true, (p[is_lens] >= threshold).mean() - 1e-12)
+        assert false[at] == pytest.approx((p[~is_lens] >= threshold).mean(), abs=1e-3)
+
+
+def test_reliability_compares_restated_scores_with_lens_shares(drawn):
+    """Scores are restated to the share of lenses by Bayes' rule: odds times the ratio of the prior odds."""
+    _, p, is_lens, _, bars = drawn
+    share = is_lens.mean()
+    odds = p / (1 - p) / (PREVALENCE / (1 - PREVALENCE)) * share / (1 - share)
+    here = odds / (1 + odds)
+    points = [given for given in bars if np.ndim(given[0]) == 0]
+    assert len(points) == 10
+    for b, (x, y, error) in enumerate(points):
+        inside = (here >= b / 10) & (here < (b + 1) / 10)
+        assert (x, y) == pytest.approx((here[inside].mean(), is_lens[inside].mean()))
+        assert min(np.ravel(error)) >= 0
+
+
+def test_completeness_has_a_panel_for_each_property(drawn, evaluation):
+    lines = [given for given in drawn[4] if np.ndim(given[0]) > 0]
+    assert len(lines) == 2 * len(BINS)
+    values = [group.above[0].value for group in evaluation.groups if group.property == next(iter(BINS))]
+    np.testing.assert_allclose(lines[0][1], values)

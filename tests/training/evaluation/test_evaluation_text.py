@@ -1,0 +1,45 @@
+"""Tests of the text of an evaluation."""
+
+import json
+import re
+
+import pytest
+
+from scanner.networks.locate import SHIPPED_DIR
+from training.evaluation.evaluate import Evaluation, ValueWithInterval
+from training.evaluation.evaluation_text import evaluation_markdown, shown
+
+
+def test_small_numbers_are_not_shown_as_zero():
+    assert shown(ValueWithInterval(value=0.00052, low=0, high=0.0011)) == "0.00052 (0 to 0.001)"
+    assert shown(ValueWithInterval(value=-0.02, low=-0.0301, high=1234.5)) == "-0.020 (-0.030 to 1234)"
+    assert shown(None) == "-"
+
+
+def test_markdown_shows_the_figures(evaluation):
+    text = evaluation_markdown(evaluation, "test", "random numbers")
+    assert text.startswith("# test, evaluated\n\nOn random numbers. Scored: ")
+    assert f"| AUROC | {evaluation.overall['auroc'].value:.3f} (" in text
+    assert "| look-alike | twin |" in text
+    group = evaluation.groups[0]
+    assert f"| {group.property} | {group.group} | {group.n} | {group.above[0].value:.3f} (" in text
+    rejected = ", ".join(f"{n} {kind}" for kind, n in evaluation.n_rejected.items())
+    assert f"Rejected: {rejected};" in text
+    assert text.count("| 0.01 |") == 1
+    for name in ("roc.png", "reliability.png", "completeness.png"):
+        assert f"({name})" in text
+
+
+def test_uncalibrated_scores_have_no_cuts(evaluation):
+    text = evaluation_markdown(evaluation.model_copy(update={"cuts": ()}), "test", "random numbers")
+    assert "Expected results of a cut" not in text
+
+
+@pytest.mark.parametrize("name", ["mer3-sim", "ou7-sim"])
+def test_shipped_evaluations_show_their_json(name):
+    """The description of the objects is in the text only."""
+    text = (SHIPPED_DIR / name / "EVALUATION.md").read_text()
+    content = json.loads((SHIPPED_DIR / name / "evaluation.json").read_text())
+    results = Evaluation.model_validate({field: content[field] for field in Evaluation.model_fields})
+    objects = re.search(rf"^On (simulated objects of {content['shards']} .*?)\. Scored:", text, re.MULTILINE)[1]
+    assert text == evaluation_markdown(results, f"{name} `{content['sha256'][:12]}`", objects)

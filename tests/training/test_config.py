@@ -1,0 +1,44 @@
+"""Tests of the configuration and its presets."""
+
+import pytest
+
+from scanner.networks.architectures import PAPER_NETWORKS
+from training.config import PRESETS, TrainConfig
+
+OU_J = PAPER_NETWORKS[0]
+
+
+def test_the_learning_rate_rises_then_falls_to_zero():
+    one_cycle = TrainConfig(schedule="one_cycle", learning_rate=0.01)
+    rates = [one_cycle.learning_rate_at(progress) for progress in (0.0, 0.075, 0.15, 0.575, 1.0)]
+    assert rates == pytest.approx([0.0004, 0.0052, 0.01, 0.005, 0.0], abs=1e-12)
+    assert {PRESETS["paper"].learning_rate_at(progress) for progress in (0.0, 0.5, 1.0)} == {3e-4}
+
+
+def test_the_paper_preset_has_the_values_of_the_paper():
+    paper = PRESETS["paper"]
+    assert (paper.epochs, paper.learning_rate) == (250, 3e-4)
+    sizes = {spec.name: paper.batch_size_of(spec) for spec in paper.networks}
+    assert (sizes["OU-66"], sizes["OU-200"]) == (250, 125)
+    assert len(sizes) == 7
+
+
+@pytest.mark.parametrize("networks", [(), (OU_J, OU_J)])
+def test_networks_need_unique_names(networks):
+    with pytest.raises(ValueError, match="each once"):
+        TrainConfig(networks=networks)
+
+
+def test_an_unknown_geometry_is_refused():
+    with pytest.raises(ValueError, match=r"geometry must be one of \['challenge', 'mer', 'mer10'\], got 'hst'"):
+        TrainConfig(geometry="hst")
+
+
+def test_presets_read_stamps_that_hold_their_inputs():
+    assert {name: config.geometry for name, config in PRESETS.items()} == {
+        "flagship": "mer10",
+        "paper": "challenge",
+        "laptop": "challenge",
+    }
+    assert [spec.name for spec in PRESETS["flagship"].networks] == ["compact-sky", "equivariant-sky", "equivariant-centre"]
+    assert PRESETS["flagship"].network("compact-sky").architecture == "compact"

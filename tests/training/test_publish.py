@@ -1,0 +1,81 @@
+"""Tests of the card of a package that was just trained."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from sklearn.metrics import precision_score, recall_score, roc_auc_score
+
+from scanner.networks.combiner import SoftmaxStack
+from scanner.vocabulary.kinds import KINDS
+from tests.training.tiny_build import BUILD_CONFIG
+from training.build import work_folder
+from training.dataset import open_dataset
+from training.publish import _ensemble_metrics, _prevalence
+
+
+def test_the_card_has_the_metrics_of_the_test_split(built, scored):
+    """Measure again by scanning the shards as a user would; pixels are rounded in training, hence the tolerances."""
+    card = built[1]
+    test = scored["test"]
+    is_lens, kinds = test["kinds"] > 0, test["kinds"]
+    areas = {name: roc_auc_score(is_lens, test[name]) for name in ("p_lens", "OU-H", "OU-66")}
+    said = {"p_lens": card.metrics["auroc"]} | {network.name: network.metrics["auroc"] for network in card.networks}
+    assert said == pytest.approx(areas, abs=0.02)
+    # The areas are far from those of the other splits, where labels are right.
+    assert max(areas.values()) < 0.8
+    fitted = 1 - card.combiner.training_fractions[0]
+    p = test["p_lens"].astype(float)
+    odds = p / (1 - p) / (5e-4 / (1 - 5e-4)) * fitted / (1 - fitted)
+    # One object more or less is 1/31 of the lenses.
+    assert card.metrics["recall"] == pytest.approx(recall_score(is_lens, odds >= 1), abs=0.07)
+    assert card.metrics["precision"] == pytest.approx(precision_score(is_lens, odds >= 1), abs=0.07)
+    assert card.metrics["auroc_compound"] == pytest.approx(roc_auc_score(kinds >= 2, test["p_compound"]), abs=0.02)
+    assert card.metrics["subclass_accuracy"] == pytest.approx((test["subclass"] == np.array(KINDS)[kinds]).mean(), abs=0.03)
+    p = odds / (1 + odds)
+    bins = np.minimum((p * 10).astype(int), 9)
+    gaps = [abs(is_lens[bins == k].mean() - p[bins == k].mean()) * (bins == k).mean() for k in np.unique(bins)]
+    assert card.metrics["calibration_error"] == pytest.approx(sum(gaps), abs=0.03)
+    assert f"error on the test split {card.metrics['calibration_error']:.3f}" in card.calibration
+
+
+def test_the_card_has_the_assumed_or_the_fitted_prevalence(built, scored):
+    card = built[1]
+    assert card.assumed_prevalence == card.combiner.prevalence == BUILD_CONFIG.prevalence
+    share = np.mean(scored["validation"]["kinds"] > 0)
+    assert _prevalence(card.combiner.assuming(None, None)) == pytest.approx(share)
+
+
+def test_the_card_describes_the_training_data(built):
+    out, card, _ = built
+    dataset = open_dataset(work_folder(out, "tiny") / "data")
+    assert card.training_data.digest == dataset.digest
+    assert sum(card.training_data.n_objects.values()) == len(dataset.kinds)
+    assert isinstance(card.combiner, SoftmaxStack)
+    validation = dataset.kinds[dataset.rows("validation", 0.35, 0.35)]
+    assert card.combiner.training_fractions == pytest.approx(np.bincount(validation, minlength=4) / len(validation))
+    assert (card.assumed_prevalence, card.combiner.compound_share) == (5e-4, 0.02)
+
+
+def test_the_package_files_show_the_figures(built):
+    out, card, _ = built
+    text = (out / "tiny" / "CARD.md").read_text()
+    assert f"{card.metrics['auroc']:.3f} ({card.metrics['auroc_low']:.3f}-{card.metrics['auroc_high']:.3f})" in text
+    assert card.training_data.digest in text
+    assert all(sentence in text for sentence in card.limits)
+    assert all(f"| {kind}" in text for kind in KINDS)
+    history = json.loads((out / "tiny" / "history.json").read_text())
+    assert {name: len(rows) for name, rows in history.items()} == {"OU-H": 2, "OU-66": 2}
+    assert (out / "tiny" / "learning_curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_compound_lenses_are_those_of_two_sources():
+    kinds = np.tile(np.arange(len(KINDS), dtype=np.int8), 5)
+    is_compound = np.isin(np.array(KINDS)[kinds], ["compound_arc", "double_ring"])
+    subclass = np.where(kinds == 0, "single", np.array(KINDS)[kinds])
+    said = SimpleNamespace(p_lens=(kinds > 0) * 0.8 + 0.1, p_compound=is_compound * 0.5, subclass=subclass)
+    found = _ensemble_metrics(SimpleNamespace(combine=lambda _: said), {}, kinds)
+    assert found["auroc_compound"] == found["auroc"] == 1
+    assert found["subclass_accuracy"] == 0.75
+    assert found["calibration_error"] == pytest.approx(0.1)
