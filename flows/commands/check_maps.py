@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from flows.terminal import Report
+from infra.progress import Progress
 from infra.settings import Settings
 from infra.store.storage import is_s3, list_files, local_path, read_bytes
 from scanner.explain.sanity import Truth
@@ -26,7 +26,7 @@ SEED = 0
 """Seed of the added noise and of the random orders of cells."""
 
 
-def check_to_card(shards_uri: str, ensemble: str | None, n: int, out: str | None, progress: Report) -> tuple[MapChecks, Path]:
+def check_to_card(shards_uri: str, ensemble: str | None, n: int, out: str | None, progress: Progress) -> tuple[MapChecks, Path]:
     """Check the maps of an ensemble and write them into its card.json and CARD.md.
 
     Args:

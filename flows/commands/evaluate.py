@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from infra.progress import Progress
 from infra.provenance import code_version, digest, sha256_bytes
 from infra.settings import Settings
 from infra.store.storage import list_files, open_read, read_bytes
@@ -19,7 +20,6 @@ from scanner.networks.ensemble import Ensemble
 from scanner.networks.locate import SHIPPED_DIR, find_package
 from scanner.networks.package import load_package
 from scanner.scan.scoring import CutoutScanner
-from scanner.sources.manifests import Progress
 from scanner.sources.shard_batches import shard_batches
 from scanner.sources.shards import TRUTH_FIELDS, decode_shard
 from training.errors import TrainingError

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flows.terminal import Report
 from infra.errors import LensscanError
+from infra.progress import Progress
 from infra.settings import Settings
 from infra.store.storage import absolute
 from scanner.catalogue.planned_ids import planned_ids
@@ -37,7 +37,7 @@ class ExplainError(LensscanError):
 
 
 def explain_to_file(
-    images: str, out: Path, objects: Sequence[str], ensemble: str | None, networks: Sequence[str] | None, report: Report
+    images: str, out: Path, objects: Sequence[str], ensemble: str | None, networks: Sequence[str] | None, report: Progress
 ) -> dict[str, Any]:
     """Draw a figure of some objects of a manifest, of tiles or of shards; an existing file is replaced atomically.
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from flows.terminal import Report
+from infra.progress import Progress
 from infra.store.storage import absolute, exists, join
 from scanner.sources.manifests import read_manifest
 from scanner.sources.tiles import Tile, TileError, discover_tiles
@@ -18,7 +18,7 @@ _MANIFEST_SUFFIXES = (".csv", ".parquet")
 _MOST_REASONS = 5
 
 
-def inject(images: str, out: str, n_per_tile: int, seed: int, psf: str | None, report: Report) -> dict[str, Any]:
+def inject(images: str, out: str, n_per_tile: int, seed: int, psf: str | None, report: Progress) -> dict[str, Any]:
     """Inject arcs into the manifest or tiles `images`; return the number of arcs and the reasons for images without arcs.
 
     Raises:
@@ -33,7 +33,7 @@ def inject(images: str, out: str, n_per_tile: int, seed: int, psf: str | None, r
     return _into_tiles(tiles, out, n_per_tile, seed, psf, report)
 
 
-def _into_manifest(manifest_uri: str, out: str, seed: int, psf: str | None, report: Report) -> dict[str, Any]:
+def _into_manifest(manifest_uri: str, out: str, seed: int, psf: str | None, report: Progress) -> dict[str, Any]:
     manifest, sheet = read_manifest(manifest_uri), join(out, "contact_sheet.png")
     if exists(sheet) and not exists(join(out, "shard-00000.parquet")):
         raise OutputError(f"{sheet} shows shards that are gone; remove it, or choose another folder")
@@ -42,7 +42,7 @@ def _into_manifest(manifest_uri: str, out: str, seed: int, psf: str | None, repo
     return {**_said([summary], len(manifest)), "shards": len(summary.files), "folder": out, "contact sheet": sheet}
 
 
-def _into_tiles(tiles: Sequence[Tile], out: str, n: int, seed: int, psf: str | None, report: Report) -> dict[str, Any]:
+def _into_tiles(tiles: Sequence[Tile], out: str, n: int, seed: int, psf: str | None, report: Progress) -> dict[str, Any]:
     """Inject arcs into each tile; an unsuitable tile does not stop the others."""
     summaries: list[InjectionSummary] = []
     failures: list[InjectionError] = []
@@ -60,7 +60,7 @@ def _into_tiles(tiles: Sequence[Tile], out: str, n: int, seed: int, psf: str | N
     return {"tiles": len(summaries), **_said(summaries, n * len(tiles)), **failed, "folder": out}
 
 
-def _part_of(report: Report, before: int, total: int) -> Report:
+def _part_of(report: Progress, before: int, total: int) -> Progress:
     """Return a callback that reports progress in one part of the whole."""
     return lambda done, _: report(before + done, total)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from flows.commands.explain import ExplainError, check_out, kind_of, read_objects, write_whole
-from flows.terminal import Report
+from infra.progress import Progress
 from infra.settings import Settings
 from scanner.explain.explanation import chosen_networks
 from scanner.explain.figures import pages_bytes
@@ -30,7 +30,7 @@ def portray_to_file(
     ensemble: str | None,
     networks: Sequence[str] | None,
     n_steps: int | None,
-    report: Report,
+    report: Progress,
 ) -> dict[str, Any]:
     """Draw portraits of some networks of an ensemble; an existing file is replaced atomically.
 
@@ -66,7 +66,7 @@ def portray_to_file(
 class _Counter:
     """Report the steps of one climb after another as steps of all climbs together."""
 
-    def __init__(self, total: int, report: Report) -> None:
+    def __init__(self, total: int, report: Progress) -> None:
         self._before, self._total, self._report = 0, total, report
 
     def __call__(self, done: int, of_climb: int) -> None:

@@ -7,13 +7,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infra.errors import LensscanError
+from infra.progress import Progress
 from infra.settings import EngineName, Settings
 from scanner.networks.engines import resolve_engine
 from scanner.networks.locate import find_package
 from scanner.networks.package import load_package
 from scanner.scan.scoring import RECORDED_PRECISION, CutoutScanner
 from scanner.scan.unit import score_manifest
-from scanner.sources.manifests import Progress
 
 
 class ScoringError(LensscanError):

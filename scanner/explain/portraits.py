@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from scanner.explain.dream import CLASS_GENERATION, DEEP_DREAM, KERNEL_IMAGES, Climb, Objective, Progress, climb, noise
+from infra.progress import Progress
+from scanner.explain.dream import CLASS_GENERATION, DEEP_DREAM, KERNEL_IMAGES, Climb, Objective, climb, noise
 from scanner.explain.kernels import KernelLayer, MostActivating, first_kernels, kernel_layers, most_activating
 from scanner.networks.card import NetworkCard
 from scanner.preprocess.channels import Channel, value_range

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from infra.progress import Progress
 from infra.read_ahead import read_ahead
 from infra.store.storage import StorageError, arrow_source, info
 from scanner.catalogue.columns import SECOND_COLUMNS, score_schema, unit_schema
@@ -18,7 +19,7 @@ from scanner.catalogue.units import Unit
 from scanner.scan.score_table import ScanError
 from scanner.scan.scoring import CutoutScanner
 from scanner.sources.batches import CutoutBatch, batches_of
-from scanner.sources.manifests import Progress, manifest_cutouts, read_manifest
+from scanner.sources.manifests import manifest_cutouts, read_manifest
 from scanner.sources.shard_batches import stream_batches
 from scanner.sources.shards import ShardRows, open_shard
 from scanner.sources.tile_batches import read_mosaics, tile_batches

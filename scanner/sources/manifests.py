@@ -3,7 +3,7 @@
 import io
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,9 +20,6 @@ from scanner.sources.cutouts import Cutout, to_cutout
 from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import Geometry
 from scanner.vocabulary.rejections import RejectCode, Rejection
-
-Progress = Callable[[int, int], None]
-"""Called with (rows done, rows in all)."""
 
 BANDS = tuple(EUCLID)
 NUMBER_COLUMNS = ("pixel_scale_arcsec", "ra", "dec")

@@ -3,11 +3,12 @@
 import errno
 import logging
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
 from infra.errors import LensscanError
+from infra.progress import Progress, no_progress
 from infra.ray.actor_pool import ActorPool, Call, Ended, Trouble
 from scanner.catalogue.ledger import Receipt, pending
 from scanner.catalogue.outcomes import TransientError
@@ -23,8 +24,6 @@ START_S, ROW_S, BYTES_PER_S = 600.0, 0.5, 1e6
 MAX_STORE_FAILURES = 6
 """Store failures after which a unit is given up, if the store answers for other units."""
 
-Progress = Callable[[int, int], None]
-"""Callback that gets the number of rows done and the number of all rows."""
 
 _LOG = logging.getLogger(__name__)
 _FAILURES = {
@@ -61,6 +60,8 @@ def scan_plan(
 ) -> ScanRun:
     """Scan every unit of the plan that storage does not hold yet, on `workers` actors of the running Ray session.
 
+    `progress` counts rows.
+
     Raises:
         UnitsFailedError: some units failed repeatedly; all others are committed.
         StorageError: the store failed for longer than the patience of `circuit`.
@@ -69,7 +70,7 @@ def scan_plan(
     todo = pending(plan, root_uri)
     n_rows = sum(unit.n_rows for unit in plan.units)
     done = n_rows - sum(unit.n_rows for unit in todo)
-    report = progress or (lambda _done, _total: None)
+    report = progress or no_progress
     report(done, n_rows)
     if not todo:
         return ScanRun([], 0)

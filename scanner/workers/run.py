@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from infra.progress import Progress
 from infra.ray.cluster import ray_session
 from infra.settings import EngineName
 from infra.store.storage import absolute, probe
@@ -16,7 +17,7 @@ from scanner.catalogue.seal import seal
 from scanner.networks.engines import resolve_engine
 from scanner.networks.package import load_package, read_card
 from scanner.workers.actors import Packages
-from scanner.workers.dispatch import Progress, ScanRun, scan_plan
+from scanner.workers.dispatch import ScanRun, scan_plan
 
 
 class NightSummary(BaseModel):

@@ -11,6 +11,7 @@ import flows.commands.explain
 from flows.cli import explain as explaining_commands
 from flows.commands.explain import ExplainError, check_out, explain_to_file, from_middle
 from infra.errors import LensscanError
+from infra.progress import no_progress
 from scanner.explain.explanation import NetworkMaps
 from scanner.sources.shards import encode_shard, shard_table
 from scanner.vocabulary.geometry import MER_10
@@ -18,7 +19,7 @@ from tests.tiles import write_tile
 
 
 def explain(images, out, objects=(), ensemble="mer3-sim", networks=("compact-sky",)):
-    return explain_to_file(str(images), out, list(objects), ensemble, networks, lambda _done, _total: None)
+    return explain_to_file(str(images), out, list(objects), ensemble, networks, no_progress)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from infra.progress import Progress
 from infra.settings import EngineName
 from scanner.explain.sanity import (
     Maps,
@@ -29,9 +30,6 @@ from training.evaluation.arc_truth import on_input
 from training.evaluation.map_curves import Curves, error_of_mean, lens_probability
 from training.evaluation.map_measures import LEAST_OBJECTS, METHODS, CheckSize, MapChecks, Method, MethodCheck
 from training.evaluation.relevance import Cells, cells_of, maps_of, middle, on_common_grid, others
-
-Progress = Callable[[int, int], None]
-"""Called with (steps done, steps in all)."""
 
 ADDED_NOISE_SIGMA = 0.5
 """Sigma of the added noise in units of the sky's sigma, small enough that the image stays nearly as good as before."""

@@ -8,6 +8,7 @@ from enum import StrEnum
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from infra.progress import Progress, no_progress
 from infra.provenance import canonical_json, sha256_bytes
 from infra.store.storage import join, list_files, read_bytes, read_many
 from scanner.catalogue.audit.quarantine import Condemned
@@ -24,9 +25,6 @@ from scanner.catalogue.unitfile import (
     units_uri,
 )
 from scanner.catalogue.units import Unit
-
-Progress = Callable[[int, int], None]
-"""Callback that gets the number of units done and the number of all units."""
 
 _CONDEMNED = "is damaged: an interrupted repair has copied it to quarantine"
 
@@ -70,6 +68,7 @@ def verify_plan(plan_id: str, root_uri: str, *, deep: bool = False, progress: Pr
 
     If the plan is not sealed, count the rows of its units. With `deep`, also read every row of every file, verify page
     checksums, and recompute the footers, the candidates and the seal. Memory holds a few units and the candidates.
+    `progress` counts units.
 
     Raises:
         StorageError: the store failed, so the state of the files is unknown.
@@ -114,7 +113,7 @@ class _Look:
         """Whether every unit exists and has no fault."""
 
     def at_all(self, progress: Progress | None) -> Verification:
-        self._at_units(progress or (lambda _done, _total: None))
+        self._at_units(progress or no_progress)
         candidates = self._tally.candidates if self._tally and self._is_complete else None
         self._at_candidates(candidates)
         self._at_seal(candidates)

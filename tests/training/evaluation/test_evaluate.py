@@ -9,6 +9,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from flows.commands.evaluate import _described, evaluate_shards
+from infra.progress import no_progress
 from scanner.networks.card import TrainingDataCard
 from scanner.vocabulary.kinds import KINDS
 from simulation.products.dataset import DatasetSpec, simulate_shard
@@ -215,7 +216,7 @@ def test_the_training_shards_are_refused(shards_uri, dataset, tmp_path):
     data = TrainingDataCard(description="rings", digest=dataset.digest, n_objects={})
     write_test_package(tmp_path / "trained", SPECS[:1], training_data=data)
     with pytest.raises(TrainingError, match=rf"{shards_uri}: these are the shards that test was trained on"):
-        evaluate_shards(shards_uri, str(tmp_path / "trained"), str(tmp_path / "out"), lambda _done, _total: None)
+        evaluate_shards(shards_uri, str(tmp_path / "trained"), str(tmp_path / "out"), no_progress)
     assert not (tmp_path / "out").exists()
 
 
