@@ -7,9 +7,10 @@ from prefect.runtime import flow_run
 from pydantic import Field
 
 from flows.artifacts import flow_progress, show_summary
-from infra.settings import EngineName, Settings
-from scanner.catalogue.plan import MAPS_PER_UNIT, MOST_MAPS_PER_UNIT
+from infra.engine_name import EngineName
+from infra.settings import Settings
 from scanner.networks.locate import find_package
+from scanner.vocabulary.choices import MAPS_PER_UNIT, MOST_MAPS_PER_UNIT
 from scanner.workers.run import NightSummary
 from scanner.workers.run import scan_night as scan
 

@@ -1,7 +1,5 @@
 """Simulate a data set: shards with truth, and a contact sheet to look at."""
 
-from typing import Literal
-
 from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -9,8 +7,8 @@ from flows.artifacts import flow_progress
 from infra.ray.cluster import ray_session
 from infra.settings import Settings
 from infra.store.storage import absolute, check_folder, join
+from scanner.vocabulary.choices import GeometryName, PopulationPreset
 from simulation.actors import simulate_dataset
-from simulation.population.draw import Preset
 from simulation.products.dataset import dataset_spec, write_contact_sheet
 
 
@@ -29,9 +27,9 @@ def simulate(
     out_uri: str,
     n: int = Field(default=1000, ge=1),
     seed: int = Field(default=1, ge=0),
-    preset: Preset = "euclid",
+    preset: PopulationPreset = "euclid",
     kinds: str | None = None,
-    geometry: Literal["challenge", "mer", "mer10"] = "challenge",
+    geometry: GeometryName = "challenge",
     components: bool = False,
     psf: str | None = None,
     workers: int | None = Field(default=None, ge=1),

@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from typing import Literal
 
 from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,6 +10,7 @@ from flows.artifacts import flow_progress
 from infra.ray.cluster import ray_session
 from infra.settings import Settings
 from scanner.networks.locate import find_package
+from scanner.vocabulary.choices import TrainingPreset
 from training.trainer import PRESETS, train_ensemble
 
 
@@ -29,7 +29,7 @@ def train(
     shards_uri: str,
     out: Path,
     name: str,
-    preset: Literal["flagship", "laptop", "paper"] = "laptop",
+    preset: TrainingPreset = "laptop",
     epochs: int | None = Field(default=None, ge=1),
     workers: int = Field(default=1, ge=1),
     start_from: str | None = None,

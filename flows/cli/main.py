@@ -11,9 +11,11 @@ from typing import Any, Literal
 import flows.cli.audit
 import flows.cli.explain
 import flows.cli.models  # noqa: F401 - all three register their commands
-from flows.cli.app import Engine, Fraction, MapsPerUnit, Positive, app
+from flows.cli.app import Fraction, MapsPerUnit, Positive, app
+from infra.engine_name import EngineName
 from infra.errors import LensscanError
 from infra.telemetry import opt_out
+from scanner.vocabulary.choices import MAPS_PER_UNIT
 
 PREFECT_QUEUES = ("APILogWorker", "EventsWorker")
 """Loggers outside Prefect's own tree: at the end of a flow they warn of items that a busy server has not accepted yet."""
@@ -87,7 +89,7 @@ def score(
     out: str,
     ensemble: str | None = None,
     batch_size: Positive = 64,
-    engine: Engine | None = None,
+    engine: EngineName | None = None,
     json: bool = False,
 ) -> None:
     """Score the cutouts of a manifest and write one row for each of its rows, in order.
@@ -118,11 +120,11 @@ def scan(
     night: date,
     ensemble: str | None = None,
     threshold: Fraction | None = None,
-    engine: Engine | None = None,
+    engine: EngineName | None = None,
     exact: bool = False,
     second: str | None = None,
     second_above: Fraction | None = None,
-    maps: MapsPerUnit = 100,
+    maps: MapsPerUnit = MAPS_PER_UNIT,
     workers: Positive | None = None,
     ray_address: str | None = None,
     json: bool = False,
@@ -191,7 +193,7 @@ def plan(
     estimate: bool = False,
     units: Positive | None = None,
     ensemble: str | None = None,
-    engine: Engine | None = None,
+    engine: EngineName | None = None,
     exact: bool = False,
     workers: Positive | None = None,
     json: bool = False,

@@ -4,7 +4,8 @@ import os
 from datetime import UTC, datetime
 from typing import Any
 
-from infra.settings import EngineName, Settings
+from infra.engine_name import EngineName
+from infra.settings import Settings
 from infra.store.storage import absolute
 from scanner.catalogue.plan import ScanConfig, build_plan
 from scanner.networks.locate import find_package

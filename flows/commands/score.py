@@ -6,9 +6,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from infra.engine_name import EngineName
 from infra.errors import LensscanError
 from infra.progress import Progress
-from infra.settings import EngineName, Settings
+from infra.settings import Settings
 from scanner.networks.engines import resolve_engine
 from scanner.networks.locate import find_package
 from scanner.networks.package import load_package

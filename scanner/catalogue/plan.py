@@ -9,10 +9,11 @@ from typing import Any, Protocol, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, field_validator, model_serializer, model_validator
 
+from infra.engine_name import EngineName
 from infra.provenance import canonical_json, code_version, digest
-from infra.settings import EngineName
 from infra.store.storage import CreateOutcome, create_if_absent, join, list_files, read_bytes
 from scanner.catalogue.units import MAX_EXAMPLES, Frozen, InputFile, PlanError, Unit, find_units, id_digest
+from scanner.vocabulary.choices import MOST_MAPS_PER_UNIT
 
 __all__ = [
     "EnsembleIdentity",
@@ -32,9 +33,6 @@ __all__ = [
     "plan_ids",
     "plan_uri",
 ]
-
-MAPS_PER_UNIT, MOST_MAPS_PER_UNIT = 100, 1000
-"""Default and largest number of candidates with maps: each takes 22 kB, and its stamps 0.2 MB until the unit is scanned."""
 
 
 class EnsembleIdentity(Protocol):

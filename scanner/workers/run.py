@@ -7,15 +7,16 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+from infra.engine_name import EngineName
 from infra.progress import Progress
 from infra.ray.cluster import ray_session
-from infra.settings import EngineName
 from infra.store.storage import absolute, probe
 from scanner.catalogue.ledger import pending
-from scanner.catalogue.plan import MAPS_PER_UNIT, PlanError, ScanConfig, SecondOpinion, build_plan, freeze
+from scanner.catalogue.plan import PlanError, ScanConfig, SecondOpinion, build_plan, freeze
 from scanner.catalogue.seal import seal
 from scanner.networks.engines import resolve_engine
 from scanner.networks.package import load_package, read_card
+from scanner.vocabulary.choices import MAPS_PER_UNIT
 from scanner.workers.actors import Packages
 from scanner.workers.dispatch import ScanRun, scan_plan
 

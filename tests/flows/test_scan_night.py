@@ -21,7 +21,7 @@ from flows.cli.main import app
 from flows.cli.main import scan as command
 from infra.store.storage import create_if_absent, join
 from scanner.catalogue.columns import MAP_COLUMNS
-from scanner.catalogue.plan import MAPS_PER_UNIT, MOST_MAPS_PER_UNIT
+from scanner.vocabulary.choices import MAPS_PER_UNIT, MOST_MAPS_PER_UNIT
 from scanner.workers.run import scan_night
 from tests.faults.harness.harm import assert_none, compare, read_files, recoveries
 from tests.faults.harness.patience import wait_for

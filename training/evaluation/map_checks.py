@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from infra.engine_name import EngineName
 from infra.progress import Progress
-from infra.settings import EngineName
 from scanner.explain.sanity import (
     Maps,
     Truth,
