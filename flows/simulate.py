@@ -1,5 +1,7 @@
 """Simulate a data set: shards with truth, and a contact sheet to look at."""
 
+from typing import Annotated
+
 from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -25,14 +27,14 @@ class SimulateResult(BaseModel):
 @flow(name="simulate", persist_result=True, result_serializer="json")
 def simulate(
     out_uri: str,
-    n: int = Field(default=1000, ge=1),
-    seed: int = Field(default=1, ge=0),
+    n: Annotated[int, Field(ge=1)] = 1000,
+    seed: Annotated[int, Field(ge=0)] = 1,
     preset: PopulationPreset = "euclid",
     kinds: str | None = None,
     geometry: GeometryName = "challenge",
     components: bool = False,
     psf: str | None = None,
-    workers: int | None = Field(default=None, ge=1),
+    workers: Annotated[int | None, Field(ge=1)] = None,
 ) -> SimulateResult:
     """Write `n` simulated objects as shards under `out_uri`; existing shards are kept.
 

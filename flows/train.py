@@ -2,14 +2,15 @@
 
 import re
 from pathlib import Path
+from typing import Annotated
 
 from prefect import flow
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows.artifacts import flow_progress
+from flows.ensembles import chosen_package
 from infra.ray.cluster import ray_session
 from infra.settings import Settings
-from scanner.networks.locate import find_package
 from scanner.vocabulary.choices import TrainingPreset
 from training.trainer import PRESETS, train_ensemble
 
@@ -30,10 +31,10 @@ def train(
     out: Path,
     name: str,
     preset: TrainingPreset = "laptop",
-    epochs: int | None = Field(default=None, ge=1),
-    workers: int = Field(default=1, ge=1),
+    epochs: Annotated[int | None, Field(ge=1)] = None,
+    workers: Annotated[int, Field(ge=1)] = 1,
     start_from: str | None = None,
-    learning_rate: float | None = Field(default=None, gt=0),
+    learning_rate: Annotated[float | None, Field(gt=0)] = None,
 ) -> TrainResult:
     """Train on the shards under `shards_uri`; after a kill, the same call continues from the last epoch.
 
@@ -47,7 +48,7 @@ def train(
         start_from: Ensemble, by name or folder, whose weights training starts from.
         learning_rate: Learning rate, instead of the preset's.
     """
-    start = find_package(start_from, Settings.read().ensembles_dir) if start_from else None
+    start = chosen_package(start_from) if start_from else None
     given = {"epochs": epochs, "learning_rate": learning_rate, "start_from": start}
     told = {key: value for key, value in given.items() if value is not None}
     config = PRESETS[preset].model_copy(update={"num_workers": workers, **told})

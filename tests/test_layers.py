@@ -35,8 +35,8 @@ ALLOWED_ROOMS = {
     "training": {"evaluation": {"errors"}},
     "infra": {"ray": {"errors", "settings", "telemetry"}, "store": {"errors", "read_ahead"}},
     "flows": {
-        "cli": {"commands", "demo", "scan_night", "server_errors", "simulate", "terminal", "train"},
-        "commands": {"terminal"},
+        "cli": {"commands", "demo", "ensembles", "scan_night", "server_errors", "simulate", "terminal", "train"},
+        "commands": {"ensembles"},
     },
 }
 """Maps package and room (subpackage) to what the room may import from its package: other rooms, and files beside the rooms."""

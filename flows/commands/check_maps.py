@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from flows.ensembles import chosen_package, results_folder
 from infra.progress import Progress
 from infra.settings import Settings
 from infra.store.storage import is_s3, list_files, local_path, read_bytes
 from scanner.explain.sanity import Truth
 from scanner.networks.card import EnsembleCard
 from scanner.networks.engines import resolve_engine
-from scanner.networks.locate import SHIPPED_DIR, find_package
 from scanner.networks.package import CARD_FILE, read_card, with_metrics, write_card
 from scanner.sources.shards import decode_shard
 from scanner.vocabulary.geometry import GEOMETRIES, Geometry, Stamps
@@ -40,15 +40,13 @@ def check_to_card(shards_uri: str, ensemble: str | None, n: int, out: str | None
         TrainingError: the shards hold too few such lenses, or the folder is not writable or holds another ensemble's card.
         PackageError: the ensemble cannot be used.
     """
-    settings = Settings.read()
-    package = find_package(ensemble or settings.ensemble, settings.ensembles_dir)
+    package = chosen_package(ensemble)
     card = read_card(package)
-    beside = package if package.parent != SHIPPED_DIR else Path(f"evaluation-{card.name}")
-    folder = local_path(_local(out)) if out else beside
+    folder = local_path(_local(out)) if out else results_folder(package, card.name)
     _check_folder(folder, card, shards_uri)
     size = CheckSize.of(n)
     stamps, truth = _bright_lenses(shards_uri, GEOMETRIES[card.geometry], size.n_objects)
-    engine = resolve_engine(settings.engine)
+    engine = resolve_engine(Settings.read().engine)
     _check_writable(folder)
     checks = check_maps(package, card, stamps, truth, np.random.default_rng(SEED), size, engine, progress)
     card = with_metrics(_unchecked(card), checks.metrics())

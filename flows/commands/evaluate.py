@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from flows.ensembles import chosen_package, results_folder
 from infra.progress import Progress
 from infra.provenance import code_version, digest, sha256_bytes
 from infra.settings import Settings
 from infra.store.storage import list_files, open_read, read_bytes
 from scanner.networks.engines import resolve_engine
 from scanner.networks.ensemble import Ensemble
-from scanner.networks.locate import SHIPPED_DIR, find_package
 from scanner.networks.package import load_package
 from scanner.scan.scoring import CutoutScanner
 from scanner.sources.shard_batches import shard_batches
@@ -42,11 +42,9 @@ def evaluate_shards(shards_uri: str, ensemble: str | None, out: str | None, prog
     Raises:
         TrainingError: there are no shards, a shard has no truth, or the ensemble was trained on these shards.
     """
-    settings = Settings.read()
-    package = find_package(ensemble or settings.ensemble, settings.ensembles_dir)
-    loaded = load_package(package, resolve_engine(settings.engine))
-    beside = package if package.parent != SHIPPED_DIR else Path(f"evaluation-{loaded.name}")
-    folder = Path(out) if out else beside
+    package = chosen_package(ensemble)
+    loaded = load_package(package, resolve_engine(Settings.read().engine))
+    folder = Path(out) if out else results_folder(package, loaded.name)
     footers = _footers(shards_uri)
     scores, truth, shards_digest = _scored(footers, loaded, progress)
     if shards_digest == loaded.card.training_data.digest:

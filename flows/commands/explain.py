@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flows.ensembles import chosen_package
 from infra.errors import LensscanError
 from infra.progress import Progress
-from infra.settings import Settings
 from infra.store.storage import absolute
 from scanner.catalogue.planned_ids import planned_ids
 from scanner.catalogue.units import Unit, find_units
 from scanner.explain.explanation import NetworkMaps, chosen_networks, explain
 from scanner.explain.figures import Shown, explanation_figure, figure_bytes
-from scanner.networks.locate import find_package
 from scanner.networks.package import load_package
 from scanner.scan.unit import open_unit
 from scanner.sources.cutouts import Cutout
@@ -49,8 +48,7 @@ def explain_to_file(
     check_out(out)
     if len(objects) > MOST_OBJECTS:
         raise ExplainError(f"a figure shows at most {MOST_OBJECTS} objects, got {len(objects)}")
-    settings = Settings.read()
-    folder = find_package(ensemble or settings.ensemble, settings.ensembles_dir)
+    folder = chosen_package(ensemble)
     package = load_package(folder)
     names = chosen_networks(package.card, networks)
     ids, stamps, rejected = read_objects(images, objects, package.geometry, MOST_OBJECTS)

@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 
 from flows.commands.explain import ExplainError, check_out, kind_of, read_objects, write_whole
+from flows.ensembles import chosen_package
 from infra.progress import Progress
-from infra.settings import Settings
 from scanner.explain.explanation import chosen_networks
 from scanner.explain.figures import pages_bytes
 from scanner.explain.portrait_figures import portrait_figures
 from scanner.explain.portraits import Climbs, Portrait, portrait
-from scanner.networks.locate import find_package
 from scanner.networks.package import load_network, read_card
 from scanner.vocabulary.geometry import GEOMETRIES
 
@@ -44,8 +43,7 @@ def portray_to_file(
     if objects and images is None:
         raise ExplainError("--objects needs images: name a manifest, or a folder of tiles or shards")
     climbs = Climbs() if n_steps is None else Climbs().of_at_most(n_steps)
-    settings = Settings.read()
-    folder = find_package(ensemble or settings.ensemble, settings.ensembles_dir)
+    folder = chosen_package(ensemble)
     card = read_card(folder)
     chosen = chosen_networks(card, networks)
     cards = [network for name in chosen for network in card.networks if network.name == name]
