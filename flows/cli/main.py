@@ -151,24 +151,28 @@ def scan(
         ray_address: Ray cluster to use, `auto` inside a Ray job; a local one by default.
         json: Print JSON instead of text.
     """
+    from flows.ensembles import chosen_package
     from flows.terminal import print_json, terminal_progress
     from infra.settings import Settings
-    from scanner.networks.locate import find_package
+    from scanner.scan.request import ScanRequest
     from scanner.workers.run import scan_night
 
     settings = Settings.read()
+    request = ScanRequest(
+        input_uri=tiles,
+        night=night,
+        package=chosen_package(ensemble),
+        candidate_threshold=threshold,
+        engine=engine or settings.engine,
+        exact=exact,
+        second=chosen_package(second) if second else None,
+        second_above=second_above,
+        maps_per_unit=maps,
+    )
     with terminal_progress("scanning", quiet=json) as report:
         summary = scan_night(
-            tiles,
+            request,
             out,
-            night,
-            find_package(ensemble or settings.ensemble, settings.ensembles_dir),
-            candidate_threshold=threshold,
-            engine=engine or settings.engine,
-            exact=exact,
-            second=find_package(second, settings.ensembles_dir) if second else None,
-            second_above=second_above,
-            maps_per_unit=maps,
             workers=workers or settings.workers,
             ray_address=ray_address or settings.ray_address,
             progress=report,

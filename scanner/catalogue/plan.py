@@ -21,7 +21,7 @@ __all__ = [
     "Plan",
     "PlanError",
     "ScanConfig",
-    "SecondOpinion",
+    "SecondEnsemble",
     "Unit",
     "build_plan",
     "check_night",
@@ -44,7 +44,7 @@ class EnsembleIdentity(Protocol):
     def sha256(self) -> str: ...
 
 
-class SecondOpinion(Frozen):
+class SecondEnsemble(Frozen):
     """A second ensemble, which scores only the rows with a high enough `p_lens` from the first."""
 
     ensemble_name: str
@@ -64,7 +64,7 @@ class ScanConfig(Frozen):
     """Engine that runs the networks; `auto` selects the best one of each worker."""
     sweep: bool = True
     """Whether to score all rows in reduced precision first where that is faster, then possible candidates in float32."""
-    second: SecondOpinion | None = None
+    second: SecondEnsemble | None = None
     maps_per_unit: int = Field(default=0, ge=0, le=MOST_MAPS_PER_UNIT)
     """Number of candidates of each unit, the best, whose maps are stored."""
 

@@ -128,7 +128,7 @@ MODULES = (
 )
 
 NOT_SAMPLED = {
-    "scanner/workers/run.py": "its nearest tests take minutes",
+    "scanner/scan/request.py": "it passes settings on and computes nothing",
     "simulation/injection/tiles.py": "its nearest tests take minutes",
     "simulation/injection/cutouts.py": "its nearest tests take minutes",
 }

@@ -116,8 +116,8 @@ def test_a_second_threshold_out_of_range_is_refused(settings, message):
 
 def test_the_second_threshold_may_equal_the_candidate_threshold():
     for threshold in (0, 1):
-        opinion = plans.SecondOpinion(ensemble_name="b", ensemble_sha256="f", above=threshold)
-        config = ScanConfig(candidate_threshold=threshold, second=opinion)
+        second = plans.SecondEnsemble(ensemble_name="b", ensemble_sha256="f", above=threshold)
+        config = ScanConfig(candidate_threshold=threshold, second=second)
         assert ScanConfig.model_validate_json(config.model_dump_json()) == config
 
 
