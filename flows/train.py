@@ -49,9 +49,9 @@ def train(
         learning_rate: Learning rate, instead of the preset's.
     """
     start = chosen_package(start_from) if start_from else None
-    given = {"epochs": epochs, "learning_rate": learning_rate, "start_from": start}
-    told = {key: value for key, value in given.items() if value is not None}
-    config = PRESETS[preset].model_copy(update={"num_workers": workers, **told})
+    options = {"epochs": epochs, "learning_rate": learning_rate, "start_from": start}
+    changes = {key: value for key, value in options.items() if value is not None}
+    config = PRESETS[preset].model_copy(update={"num_workers": workers, **changes})
     # Artefact keys may hold lower-case letters, digits and dashes only.
     key = "train-" + re.sub(r"[^a-z0-9]+", "-", name.lower())
     with ray_session(Settings.read().ray_address), flow_progress(key, "Epochs trained, all networks") as progress:

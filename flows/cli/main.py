@@ -185,8 +185,8 @@ def _print_summary(summary: Any) -> None:
 
     counts = {f"rows {status}": n for status, n in summary.rows_by_status.items()}
     units = ", ".join(f"{n} {outcome}" for outcome, n in summary.units_by_outcome.items())
-    nothing = "" if set(summary.units_by_outcome) != {"already_committed"} else " (nothing to do)"
-    lines = {"night": summary.night, "ensemble": summary.ensemble, "units": units + nothing, **counts}
+    note = "" if set(summary.units_by_outcome) != {"already_committed"} else " (nothing to do)"
+    lines = {"night": summary.night, "ensemble": summary.ensemble, "units": units + note, **counts}
     print_lines({**lines, "candidates": summary.n_candidates, "catalogue": summary.candidates_uri, "seconds": summary.seconds})
 
 
@@ -219,8 +219,8 @@ def plan(
     from flows.commands.plan import describe_plan
     from flows.terminal import print_json, print_lines
 
-    found = describe_plan(tiles, ensemble, engine, exact=exact, workers=workers, n_units=units, measured=estimate)
-    print_json(found) if json else print_lines(found)
+    described = describe_plan(tiles, ensemble, engine, exact=exact, workers=workers, n_units=units, measured=estimate)
+    print_json(described) if json else print_lines(described)
 
 
 @app.command

@@ -39,17 +39,22 @@ def describe_plan(
     )
     plan = plan_scan(request)
     n_bytes = sum(file.size for unit in plan.units for file in unit.files.values())
-    found: dict[str, Any] = {"ensemble": plan.ensemble_name, "units": len(plan.units), "rows": plan.n_rows}
+    described: dict[str, Any] = {"ensemble": plan.ensemble_name, "units": len(plan.units), "rows": plan.n_rows}
     # An object in the overlap of tiles is scanned once.
-    found |= {"rows in overlaps": sum(len(unit.owned_elsewhere) for unit in plan.units), "input bytes": n_bytes}
+    described |= {"rows in overlaps": sum(len(unit.owned_elsewhere) for unit in plan.units), "input bytes": n_bytes}
     if not measured:
-        return found
+        return described
     workers = workers or settings.workers
     threads = max(1, (os.cpu_count() or 1) // workers)
     sample = max(plan.units, key=lambda unit: unit.n_rows)
-    of_one = measure(sample, plan, request.package, threads)
-    predicted = estimate(of_one, n_units or len(plan.units), workers)
-    return {**found, "measured on": sample.unit_id, **_rounded(of_one.model_dump()), **_rounded(predicted.model_dump())}
+    measurement = measure(sample, plan, request.package, threads)
+    predicted = estimate(measurement, n_units or len(plan.units), workers)
+    return {
+        **described,
+        "measured on": sample.unit_id,
+        **_rounded(measurement.model_dump()),
+        **_rounded(predicted.model_dump()),
+    }
 
 
 def _rounded(values: dict[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import Geometry
 from scanner.vocabulary.rejections import RejectCode, Rejection
 
+MANIFEST_SUFFIXES = (".csv", ".parquet")
+"""Endings of the names of manifests, in lower case."""
 BANDS = tuple(EUCLID)
 NUMBER_COLUMNS = ("pixel_scale_arcsec", "ra", "dec")
 COLUMNS = ("object_id", *BANDS, *NUMBER_COLUMNS)

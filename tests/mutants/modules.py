@@ -45,7 +45,7 @@ MODULES = (
             "tests/scanner/catalogue/test_find_plans.py",
             "tests/scanner/catalogue/test_ledger.py",
             "tests/scanner/catalogue/test_maps.py",
-            "tests/flows/test_auditing.py",
+            "tests/flows/cli/test_audit.py",
         ),
     ),
     Module("scanner/catalogue/seal.py", ("tests/scanner/catalogue/test_seal.py", "tests/scanner/catalogue/test_maps.py")),

@@ -40,7 +40,7 @@ def check_maps(
     card: EnsembleCard,
     stamps: Stamps,
     truth: Truth,
-    rng: np.random.Generator,
+    rng: np.random.Generator | int,
     size: CheckSize | None = None,
     engine: EngineName = "torch",
     progress: Progress | None = None,
@@ -52,7 +52,7 @@ def check_maps(
         card: Card of the package.
         stamps: Stamps of bright lenses, band to `[batch, y, x]`, in the ensemble's geometry.
         truth: `[batch, y, x]`, arcs on the pixels of VIS.
-        rng: Generator for noise and orders of cells.
+        rng: Generator for noise and orders of cells, or its seed.
         size: Numbers of objects, untrained networks and steps.
         engine: Engine that runs the networks for insertion and deletion.
         progress: Called after each step.
@@ -75,7 +75,7 @@ def check_maps(
 
     checks: list[MethodCheck] = []
     common: dict[str, Mapping[Method, Maps]] = {}
-    for said, own_rng in zip(card.networks, rng.spawn(len(card.networks)), strict=True):
+    for said, own_rng in zip(card.networks, np.random.default_rng(rng).spawn(len(card.networks)), strict=True):
         found, maps = check_network(load_network(folder, said), said, stamps, truth, own_rng, size, engine, told)
         checks += found
         common[said.name] = {method: on_common_grid(maps[method], method, said) for method in METHODS}

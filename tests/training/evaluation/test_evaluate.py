@@ -4,16 +4,10 @@ import math
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from flows.commands.evaluate import _described, evaluate_shards
-from infra.progress import no_progress
-from scanner.networks.card import TrainingDataCard
 from scanner.vocabulary.kinds import KINDS
-from simulation.products.dataset import DatasetSpec, simulate_shard
-from tests.scanner.ensembles import SPECS, write_test_package
 from training.errors import TrainingError
 from training.evaluation.evaluate import CUTS, RATES, Measured, _calibration_floor, _cut, evaluate_scores
 from training.evaluation.evaluation_plots import draw_evaluation
@@ -210,23 +204,6 @@ def test_one_class_only_is_refused(tables):
 def test_small_numbers_are_not_shown_as_zero():
     assert shown(Measured(value=0.00052, low=0, high=0.0011)) == "0.00052 (0 to 0.001)"
     assert shown(Measured(value=-0.02, low=-0.0301, high=1234.5)) == "-0.020 (-0.030 to 1234)"
-
-
-def test_the_training_shards_are_refused(shards_uri, dataset, tmp_path):
-    data = TrainingDataCard(description="rings", digest=dataset.digest, n_objects={})
-    write_test_package(tmp_path / "trained", SPECS[:1], training_data=data)
-    with pytest.raises(TrainingError, match=rf"{shards_uri}: these are the shards that test was trained on"):
-        evaluate_shards(shards_uri, str(tmp_path / "trained"), str(tmp_path / "out"), no_progress)
-    assert not (tmp_path / "out").exists()
-
-
-def test_data_sets_are_described_from_their_shards(tmp_path):
-    for number in range(2):
-        table = simulate_shard(DatasetSpec(n=2, seed=7 + number, geometry="mer"), 0)
-        pq.write_table(table, tmp_path / f"{number}.parquet")
-    pq.write_table(pa.table({"object_id": [1, 2, 3]}), tmp_path / "2.parquet")
-    footers = [pq.read_metadata(tmp_path / f"{number}.parquet") for number in (0, 1, 2)]
-    assert _described(footers) == ("n=2, seed=7, geometry mer, preset euclid; n=2, seed=8, geometry mer, preset euclid; n=3")
 
 
 def test_markdown_and_plots_show_the_figures(tables, evaluation, tmp_path):
