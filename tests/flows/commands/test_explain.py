@@ -10,7 +10,6 @@ from astropy.io import fits
 from flows.commands.explain import ExplainError, check_out, explain_to_file
 from infra.errors import LensscanError
 from infra.progress import no_progress
-from scanner.scan.chosen_objects import ObjectsError
 from scanner.sources.shards import encode_shard, shard_table
 from scanner.vocabulary.geometry import MER_10
 from tests.tiles import write_tile
@@ -39,18 +38,6 @@ def test_objects_of_several_shards_keep_the_requested_order(shards, tmp_path):
     assert (tmp_path / "new" / "why.png").read_bytes().startswith(b"\x89PNG")
     one = explain(shards, tmp_path / "one.pdf", ["1"])
     assert one["objects"]["1"]["p_lens"] == pytest.approx(found["objects"]["1"]["p_lens"], rel=1e-3)
-
-
-def test_a_damaged_tile_gives_an_error_and_no_traceback(tmp_path):
-    write_tile(tmp_path / "tiles", 3, 6, n_pixels=600)
-    from scanner.sources.tiles import discover_tiles, read_tile_catalogue
-
-    (tile,) = discover_tiles(str(tmp_path / "tiles"))
-    first = str(read_tile_catalogue(tile.catalogue).object_ids[0])
-    path = Path(tile.mosaics["J"])
-    path.write_bytes(path.read_bytes()[:-3000])
-    with pytest.raises(ObjectsError, match=f"no usable object: {first}: fits_truncated"):
-        explain(tmp_path / "tiles", tmp_path / "why.png", [first])
 
 
 def test_objects_of_a_tile_are_explained(tmp_path):
@@ -113,15 +100,3 @@ def test_mistakes_are_reported_and_no_file_is_written(shards, tmp_path, change, 
     with pytest.raises(LensscanError, match=says):
         explain(shards, **options)
     assert not options["out"].exists()
-
-
-def test_a_repeated_id_is_an_error(manifest, tmp_path):
-    lines = manifest.read_text().splitlines()
-    manifest.write_text("\n".join([*lines, lines[1]]) + "\n")
-    with pytest.raises(ObjectsError, match="has several objects first"):
-        explain(manifest, tmp_path / "why.png")
-
-
-def test_without_a_usable_object_the_error_lists_the_reasons(manifest, tmp_path):
-    with pytest.raises(ObjectsError, match="no usable object: bad: missing_file"):
-        explain(manifest, tmp_path / "why.png", ["bad"])

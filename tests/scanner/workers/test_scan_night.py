@@ -63,7 +63,7 @@ def test_missing_weights_are_found_before_ray_starts(tmp_path, root, no_ray):
     assert list_files(root) == []
 
 
-def test_an_engine_that_is_not_here_is_found_before_ray_starts(tmp_path, root, no_ray, monkeypatch):
+def test_a_missing_engine_is_found_before_ray_starts(tmp_path, root, no_ray, monkeypatch):
     monkeypatch.setattr("scanner.networks.engines._WORKS", {"torch": lambda: True, "cuda": lambda: False})
     with pytest.raises(EngineError, match="engine cuda needs an NVIDIA GPU"):
         scan_night(request_of(tmp_path, engine="cuda"), root)
