@@ -171,7 +171,7 @@ def _differences(plans: "Iterable[Reconciliation]") -> Iterable[str]:
 def verify(selection: Selection, *, deep: bool = False, json: bool = False) -> None:
     """Find damaged files: compare plans with their names and files with the digests in the seals. Exit code 1 if there are any.
 
-    Unless plans are selected, files that belong to no plan are named too.
+    Without `--plan` and `--night`, the command also names files that belong to no plan.
 
     For example: `lensscan verify catalogue/ --deep`
 

@@ -183,7 +183,7 @@ DEFECTS = (
         "The second ensemble is checked, but left out of the plan.",
         "second=_second(request, threshold),",
         "second=_second(request, threshold) and None,",
-        ("tests/scanner/scan/test_second_ensemble.py",),
+        ("tests/scanner/scan/test_request.py",),
     ),
     Defect(
         "M74",
