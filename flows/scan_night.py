@@ -1,15 +1,18 @@
 """The nightly Prefect flow: scan all tiles of a night."""
 
 from datetime import date
+from typing import Annotated
 
 from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 from pydantic import Field
 
 from flows.artifacts import flow_progress, show_summary
-from infra.settings import EngineName, Settings
-from scanner.catalogue.plan import MAPS_PER_UNIT, MOST_MAPS_PER_UNIT
-from scanner.networks.locate import find_package
+from flows.ensembles import chosen_package
+from infra.engine_name import EngineName
+from infra.settings import Settings
+from scanner.scan.request import ScanRequest
+from scanner.vocabulary.choices import MAPS_PER_UNIT, MOST_MAPS_PER_UNIT
 from scanner.workers.run import NightSummary
 from scanner.workers.run import scan_night as scan
 
@@ -20,13 +23,13 @@ def scan_night(
     root_uri: str,
     night: date | None = None,
     ensemble: str | None = None,
-    candidate_threshold: float | None = Field(default=None, ge=0, le=1),
-    workers: int | None = Field(default=None, ge=1),
+    candidate_threshold: Annotated[float | None, Field(ge=0, le=1)] = None,
+    workers: Annotated[int | None, Field(ge=1)] = None,
     engine: EngineName | None = None,
     exact: bool = False,
     second: str | None = None,
-    second_above: float | None = Field(default=None, ge=0, le=1),
-    maps_per_unit: int = Field(default=MAPS_PER_UNIT, ge=0, le=MOST_MAPS_PER_UNIT),
+    second_above: Annotated[float | None, Field(ge=0, le=1)] = None,
+    maps_per_unit: Annotated[int, Field(ge=0, le=MOST_MAPS_PER_UNIT)] = MAPS_PER_UNIT,
 ) -> NightSummary:
     """Scan the night's tiles under `input_uri` into the catalogue at `root_uri`.
 
@@ -47,21 +50,20 @@ def scan_night(
     """
     settings = Settings.read()
     night = night or flow_run.scheduled_start_time.date()
+    request = ScanRequest(
+        input_uri=input_uri.replace("{night}", night.isoformat()),
+        night=night,
+        package=chosen_package(ensemble),
+        candidate_threshold=candidate_threshold,
+        engine=engine or settings.engine,
+        exact=exact,
+        second=chosen_package(second) if second else None,
+        second_above=second_above,
+        maps_per_unit=maps_per_unit,
+    )
     with flow_progress(f"scan-{night.isoformat()}", f"Rows scored of {night.isoformat()}") as progress:
         summary = scan(
-            input_uri.replace("{night}", night.isoformat()),
-            root_uri,
-            night,
-            find_package(ensemble or settings.ensemble, settings.ensembles_dir),
-            candidate_threshold=candidate_threshold,
-            engine=engine or settings.engine,
-            exact=exact,
-            second=find_package(second, settings.ensembles_dir) if second else None,
-            second_above=second_above,
-            maps_per_unit=maps_per_unit,
-            workers=workers or settings.workers,
-            ray_address=settings.ray_address,
-            progress=progress,
+            request, root_uri, workers=workers or settings.workers, ray_address=settings.ray_address, progress=progress
         )
     show_summary(f"summary-{night.isoformat()}", _summary_markdown(summary))
     get_run_logger().info("%d candidates of %d rows in %s", summary.n_candidates, summary.n_rows, summary.candidates_uri)

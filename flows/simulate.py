@@ -1,6 +1,6 @@
 """Simulate a data set: shards with truth, and a contact sheet to look at."""
 
-from typing import Literal
+from typing import Annotated
 
 from prefect import flow
 from pydantic import Field
@@ -10,8 +10,8 @@ from infra.frozen import Frozen
 from infra.ray.cluster import ray_session
 from infra.settings import Settings
 from infra.store.storage import absolute, check_folder, join
+from scanner.vocabulary.choices import GeometryName, PopulationPreset
 from simulation.actors import simulate_dataset
-from simulation.population.draw import Preset
 from simulation.products.dataset import dataset_spec, write_contact_sheet
 
 
@@ -26,14 +26,14 @@ class SimulateResult(Frozen):
 @flow(name="simulate", persist_result=True, result_serializer="json")
 def simulate(
     out_uri: str,
-    n: int = Field(default=1000, ge=1),
-    seed: int = Field(default=1, ge=0),
-    preset: Preset = "euclid",
+    n: Annotated[int, Field(ge=1)] = 1000,
+    seed: Annotated[int, Field(ge=0)] = 1,
+    preset: PopulationPreset = "euclid",
     kinds: str | None = None,
-    geometry: Literal["challenge", "mer", "mer10"] = "challenge",
+    geometry: GeometryName = "challenge",
     components: bool = False,
     psf: str | None = None,
-    workers: int | None = Field(default=None, ge=1),
+    workers: Annotated[int | None, Field(ge=1)] = None,
 ) -> SimulateResult:
     """Write `n` simulated objects as shards under `out_uri`; existing shards are kept.
 

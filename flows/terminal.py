@@ -4,22 +4,23 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-Report = Callable[[int, int], None]
+from infra.progress import Progress, no_progress
 
 
 @contextmanager
-def terminal_progress(label: str, *, quiet: bool = False) -> Iterator[Report]:
+def terminal_progress(label: str, *, quiet: bool = False) -> Iterator[Progress]:
     """Show a bar with rate and time left on stderr; show nothing if `quiet`, or if stderr is not a terminal."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as ProgressBar
 
     console = Console(stderr=True)
     if quiet or not sys.stderr.isatty():
-        yield lambda _done, _total: None
+        yield no_progress
         return
     columns = (
         TextColumn("{task.description}"),
@@ -28,7 +29,7 @@ def terminal_progress(label: str, *, quiet: bool = False) -> Iterator[Report]:
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console) as bar:
+    with ProgressBar(*columns, console=console) as bar:
         task = bar.add_task(label, total=None, rate="")
         start = time.monotonic()
 

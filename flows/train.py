@@ -2,16 +2,17 @@
 
 import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated
 
 from prefect import flow
 from pydantic import Field
 
 from flows.artifacts import flow_progress
+from flows.ensembles import chosen_package
 from infra.frozen import Frozen
 from infra.ray.cluster import ray_session
 from infra.settings import Settings
-from scanner.networks.locate import find_package
+from scanner.vocabulary.choices import TrainingPreset
 from training.trainer import PRESETS, train_ensemble
 
 
@@ -28,11 +29,11 @@ def train(
     shards_uri: str,
     out: Path,
     name: str,
-    preset: Literal["flagship", "laptop", "paper"] = "laptop",
-    epochs: int | None = Field(default=None, ge=1),
-    workers: int = Field(default=1, ge=1),
+    preset: TrainingPreset = "laptop",
+    epochs: Annotated[int | None, Field(ge=1)] = None,
+    workers: Annotated[int, Field(ge=1)] = 1,
     start_from: str | None = None,
-    learning_rate: float | None = Field(default=None, gt=0),
+    learning_rate: Annotated[float | None, Field(gt=0)] = None,
 ) -> TrainResult:
     """Train on the shards under `shards_uri`; after a kill, the same call continues from the last epoch.
 
@@ -46,10 +47,10 @@ def train(
         start_from: Ensemble, by name or folder, whose weights training starts from.
         learning_rate: Learning rate, instead of the preset's.
     """
-    start = find_package(start_from, Settings.read().ensembles_dir) if start_from else None
-    given = {"epochs": epochs, "learning_rate": learning_rate, "start_from": start}
-    told = {key: value for key, value in given.items() if value is not None}
-    config = PRESETS[preset].model_copy(update={"num_workers": workers, **told})
+    start = chosen_package(start_from) if start_from else None
+    options = {"epochs": epochs, "learning_rate": learning_rate, "start_from": start}
+    changes = {key: value for key, value in options.items() if value is not None}
+    config = PRESETS[preset].model_copy(update={"num_workers": workers, **changes})
     # Artefact keys may hold lower-case letters, digits and dashes only.
     key = "train-" + re.sub(r"[^a-z0-9]+", "-", name.lower())
     with ray_session(Settings.read().ray_address), flow_progress(key, "Epochs trained, all networks") as progress:

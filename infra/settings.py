@@ -3,15 +3,13 @@
 import os
 from pathlib import Path
 from tomllib import TOMLDecodeError
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from infra.engine_name import EngineName
 from infra.errors import LensscanError
-
-EngineName = Literal["auto", "torch", "openvino", "cuda"]
-"""Engines that can run the networks; `auto` selects the best that a machine has."""
 
 
 def _data_home() -> Path:

@@ -4,12 +4,13 @@ The caller starts the Ray session.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import ray
 
 from infra.errors import LensscanError
+from infra.progress import Progress, no_progress
 from infra.ray.actor_pool import ActorPool, Call
 from infra.ray.cluster import ClusterError, actor_count
 from infra.store.storage import absolute, create_if_absent
@@ -25,8 +26,6 @@ _DEADLINE_S = 86400.0
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
 Task = TypeVar("Task")
-Progress = Callable[[int, int], None]
-"""Callback with (done, total): objects of a data set, tiles of a night."""
 
 
 class Simulator:
@@ -50,7 +49,7 @@ class Simulator:
 
 
 def simulate_dataset(spec: DatasetSpec, out_uri: str, n_workers: int, progress: Progress | None = None) -> list[str]:
-    """Write the missing shards of a data set, and return the URIs of all, in order.
+    """Write the missing shards of a data set, and return the URIs of all, in order; `progress` counts objects.
 
     Raises:
         SimulationError: the folder holds shards of another data set.
@@ -59,7 +58,7 @@ def simulate_dataset(spec: DatasetSpec, out_uri: str, n_workers: int, progress: 
     out_uri = absolute(out_uri)
     uris = shard_uris(spec, out_uri)
     todo = [number for number, uri in enumerate(uris) if not is_shard_of(spec, number, uri)]
-    report = progress or (lambda _done, _total: None)
+    report = progress or no_progress
 
     def n_objects(number: int) -> int:
         return min(ROWS_PER_SHARD, spec.n - number * ROWS_PER_SHARD)
@@ -75,13 +74,15 @@ def simulate_dataset(spec: DatasetSpec, out_uri: str, n_workers: int, progress: 
 def simulate_night(specs: Sequence[TileSpec], out_uri: str, n_workers: int, progress: Progress | None = None) -> list[str]:
     """Write a night's tiles, each into `out_uri/<tile_id>`, and return the URIs of all files, by tile; complete tiles are kept.
 
+    `progress` counts tiles.
+
     Raises:
         ValueError: two specs have one tile_id.
         ClusterError: a tile could not be made; the message names it.
     """
     if len({spec.tile_id for spec in specs}) != len(specs):
         raise ValueError(f"each tile_id may be simulated once, got {[spec.tile_id for spec in specs]}")
-    report = progress or (lambda _done, _total: None)
+    report = progress or no_progress
     report(0, len(specs))
     files: dict[str, list[str]] = {}
     for spec, uris in _run("tile", specs, absolute(out_uri), n_workers):

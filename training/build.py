@@ -1,9 +1,9 @@
 """Train an ensemble package from shards, without a cluster."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from infra.progress import Progress
 from scanner.networks.architectures import NetworkSpec
 from scanner.networks.card import EnsembleCard, check_name
 from scanner.networks.errors import PackageError
@@ -13,9 +13,6 @@ from training.config import TrainConfig
 from training.dataset import SPLITS, Dataset, prepare_dataset
 from training.errors import TrainingError
 from training.fit import FitResult, OnEpoch, fit_network, start_file
-
-Progress = Callable[[int, int], None]
-"""Called with (epochs done, epochs in all) over all networks."""
 
 
 class Fit(Protocol):
@@ -70,7 +67,7 @@ def build_ensemble(
         shards_uri: Folder or `s3://` prefix of shards with truth, in any geometry.
         out: Folder for the package and the work folder.
         name: Name of the ensemble.
-        progress: Called after every epoch.
+        progress: Called after every epoch with (epochs done, epochs in all) of all networks together.
         fit: Function that fits one network.
 
     Raises:

@@ -16,9 +16,10 @@ from ray.exceptions import RayError
 from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
 from ray.train.torch import TorchTrainer, get_device, prepare_model
 
+from infra.progress import Progress
 from scanner.networks.architectures import NetworkSpec
 from scanner.networks.card import EnsembleCard
-from training.build import Progress, build_ensemble
+from training.build import build_ensemble
 from training.checkpoint import EpochRecord, load_history
 from training.config import PRESETS, TrainConfig
 from training.dataset import Dataset, open_dataset

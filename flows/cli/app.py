@@ -1,9 +1,11 @@
 """The command line application, and the argument types that its commands share."""
 
 from importlib.metadata import version
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import App, Parameter, validators
+
+from scanner.vocabulary.choices import MOST_MAPS_PER_UNIT
 
 app = App(
     name="lensscan",
@@ -16,6 +18,5 @@ app.register_install_completion_command(help="Install completion for your shell.
 NotNegative = Annotated[int, Parameter(validator=validators.Number(gte=0))]
 Positive = Annotated[int, Parameter(validator=validators.Number(gte=1))]
 AboveZero = Annotated[float, Parameter(validator=validators.Number(gt=0))]
-Engine = Literal["auto", "torch", "openvino", "cuda"]
-MapsPerUnit = Annotated[int, Parameter(validator=validators.Number(gte=0, lte=1000))]
+MapsPerUnit = Annotated[int, Parameter(validator=validators.Number(gte=0, lte=MOST_MAPS_PER_UNIT))]
 Fraction = Annotated[float, Parameter(validator=validators.Number(gte=0, lte=1))]

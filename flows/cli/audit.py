@@ -1,34 +1,66 @@
 """The commands that check and repair a catalogue: status, seal, reconcile, verify, repair."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from cyclopts import Parameter
 
 from flows.cli.app import app
+from infra.errors import LensscanError
 
 if TYPE_CHECKING:
     from scanner.catalogue.audit.reconcile import Reconciliation
 
+Result = TypeVar("Result")
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Selection:
+    """Plans of a catalogue; the commands take these fields as their own arguments."""
+
+    catalogue: str
+    """Folder or `s3://` prefix given to `scan --out`."""
+    plan: str | None = field(default=None, kw_only=True)
+    """First characters of a plan id; by default all plans."""
+    night: date | None = field(default=None, kw_only=True)
+    """Only the plans of this night."""
+
+    @property
+    def is_whole(self) -> bool:
+        return self.plan is None and self.night is None
+
+    def plans(self) -> tuple[str, list[str]]:
+        """Return the root of the catalogue and the ids of the selected plans.
+
+        Raises:
+            PlanError: no plan is selected, several begin with `plan`, or both `plan` and `night` are given.
+        """
+        from infra.store.storage import absolute
+        from scanner.catalogue.plan import find_plans
+
+        root = absolute(self.catalogue)
+        return root, find_plans(root, self.plan, self.night.isoformat() if self.night else None)
+
 
 @app.command
-def status(catalogue: str, *, plan: str | None = None, night: date | None = None, json: bool = False) -> None:
+def status(selection: Selection, *, json: bool = False) -> None:
     """Show the progress of each plan of a catalogue: committed units, rows, sealed or not. Lists unit files without reading.
 
     For example: `lensscan status catalogue/ --night 2026-11-24`
 
     Args:
-        catalogue: Folder or `s3://` prefix given to `scan --out`.
-        plan: First characters of a plan id; by default all plans.
-        night: Only the plans of this night.
+        selection: The plans of a catalogue.
         json: Print JSON instead of a table.
     """
     from flows.terminal import print_json, print_table
-    from infra.errors import LensscanError
     from infra.store.storage import StorageError
     from scanner.catalogue.audit.status import plan_status
 
-    root, ids = _chosen(catalogue, plan, night)
+    root, ids = selection.plans()
     plans: list[dict[str, Any]] = []
     for plan_id in ids:
         try:
@@ -39,28 +71,28 @@ def status(catalogue: str, *, plan: str | None = None, night: date | None = None
     if json:
         print_json(plans)
         return
-    rows = [_status_row(found) for found in plans]
+    rows = [_status_row(plan) for plan in plans]
     print_table(f"{len(rows)} plans", list(rows[0]), rows)
-    _print(found["problem"] for found in plans if "problem" in found)
+    _print(plan["problem"] for plan in plans if "problem" in plan)
 
 
-def _status_row(found: dict[str, Any]) -> dict[str, Any]:
-    if "problem" in found:
-        nothing = dict.fromkeys(("night", "units", "rows", "candidates"), "")
-        return {"plan": found["plan_id"][:12], **nothing, "state": found["state"]}
-    is_done = found["n_units_committed"] == found["n_units"]
+def _status_row(plan: dict[str, Any]) -> dict[str, Any]:
+    if "problem" in plan:
+        empty = dict.fromkeys(("night", "units", "rows", "candidates"), "")
+        return {"plan": plan["plan_id"][:12], **empty, "state": plan["state"]}
+    is_done = plan["n_units_committed"] == plan["n_units"]
     return {
-        "plan": found["plan_id"][:12],
-        "night": found["night"],
-        "units": f"{found['n_units_committed']}/{found['n_units']}",
-        "rows": f"{found['n_rows_committed']}/{found['n_rows']}",
-        "candidates": found["n_candidates"],
-        "state": "sealed" if found["is_sealed"] else "to be sealed" if is_done else "unfinished",
+        "plan": plan["plan_id"][:12],
+        "night": plan["night"],
+        "units": f"{plan['n_units_committed']}/{plan['n_units']}",
+        "rows": f"{plan['n_rows_committed']}/{plan['n_rows']}",
+        "candidates": plan["n_candidates"],
+        "state": "sealed" if plan["is_sealed"] else "to be sealed" if is_done else "unfinished",
     }
 
 
 @app.command
-def seal(catalogue: str, *, plan: str | None = None, night: date | None = None, json: bool = False) -> None:
+def seal(selection: Selection, *, json: bool = False) -> None:
     """Write the candidates and the seal of plans whose units are all committed; `scan` does so at its end.
 
     A sealed plan is not changed. If some plans cannot be sealed, the others are sealed all the same and an error names those.
@@ -68,24 +100,16 @@ def seal(catalogue: str, *, plan: str | None = None, night: date | None = None, 
     For example: `lensscan seal catalogue/ --plan 89c4d7ae`
 
     Args:
-        catalogue: Folder or `s3://` prefix given to `scan --out`.
-        plan: First characters of a plan id; by default all plans.
-        night: Only the plans of this night.
+        selection: The plans of a catalogue.
         json: Print JSON instead of text.
     """
     from flows.terminal import print_json
-    from infra.errors import LensscanError
     from scanner.catalogue.plan import load_plan
     from scanner.catalogue.seal import SealError
     from scanner.catalogue.seal import seal as run
 
-    root, ids = _chosen(catalogue, plan, night)
-    sealed, failed = [], []
-    for plan_id in ids:
-        try:
-            sealed.append(run(load_plan(root, plan_id), root))
-        except LensscanError as error:
-            failed.append(str(error))
+    root, ids = selection.plans()
+    sealed, problems = _each(ids, lambda plan_id: run(load_plan(root, plan_id), root), LensscanError)
     if json:
         print_json([report.model_dump(exclude={"units"}) for report in sealed])
     else:
@@ -94,12 +118,12 @@ def seal(catalogue: str, *, plan: str | None = None, night: date | None = None, 
             f"in {report.candidates_uri}"
             for report in sealed
         )
-    if failed:
-        raise SealError("; ".join(failed))
+    if problems:
+        raise SealError("; ".join(problems))
 
 
 @app.command
-def reconcile(catalogue: str, *, plan: str | None = None, night: date | None = None, json: bool = False) -> None:
+def reconcile(selection: Selection, *, json: bool = False) -> None:
     """Check that every planned row is in the catalogue once: read and compare ids, files, candidates and seals.
 
     Exits with code 0 if all are equal, and 1 if a row is missing, superfluous or duplicated, or a file is wrong. The input
@@ -108,9 +132,7 @@ def reconcile(catalogue: str, *, plan: str | None = None, night: date | None = N
     For example: `lensscan reconcile catalogue/ --night 2026-11-24`
 
     Args:
-        catalogue: Folder or `s3://` prefix given to `scan --out`.
-        plan: First characters of a plan id; by default all plans.
-        night: Only the plans of this night.
+        selection: The plans of a catalogue.
         json: Print JSON instead of text.
     """
     from flows.terminal import print_json, terminal_progress
@@ -118,54 +140,46 @@ def reconcile(catalogue: str, *, plan: str | None = None, night: date | None = N
     from scanner.catalogue.plan import load_plan
     from scanner.catalogue.units import PlanError
 
-    root, ids = _chosen(catalogue, plan, night)
-    found: list[Reconciliation] = []
-    damaged: list[str] = []
+    root, ids = selection.plans()
     with terminal_progress("reconciling", quiet=json) as report:
-        for plan_id in ids:
-            try:
-                found.append(run(load_plan(root, plan_id), root, report))
-            except PlanError as error:
-                damaged.append(str(error))
-    is_equal = not damaged and all(plan_found.is_equal for plan_found in found)
+        plans, damaged = _each(ids, lambda plan_id: run(load_plan(root, plan_id), root, report), PlanError)
+    is_equal = not damaged and all(plan.is_equal for plan in plans)
     if json:
-        print_json({"is_equal": is_equal, "plans": [entry.model_dump() for entry in found], "damaged_plans": damaged})
+        print_json({"is_equal": is_equal, "plans": [plan.model_dump() for plan in plans], "damaged_plans": damaged})
     else:
-        _print([*map(_reconciled, found), *_differences(found), *damaged])
+        _print([*map(_reconciled, plans), *_differences(plans), *damaged])
     _end(is_good=is_equal)
 
 
-def _reconciled(found: "Reconciliation") -> str:
-    counts = f"{found.n_rows} rows planned, {found.n_scored} scored + {found.n_rejected} rejected"
-    sealed = "sealed" if found.is_sealed else "not sealed"
-    others = f"{found.n_candidates} candidates, {sealed}, {found.n_owned_elsewhere} rows in overlaps"
-    verdict = "equal" if found.is_equal else "NOT EQUAL"
-    return f"plan {found.plan_id[:12]}, night {found.night}: {verdict}: {counts}; {others}"
+def _reconciled(plan: "Reconciliation") -> str:
+    counts = f"{plan.n_rows} rows planned, {plan.n_scored} scored + {plan.n_rejected} rejected"
+    sealed = "sealed" if plan.is_sealed else "not sealed"
+    others = f"{plan.n_candidates} candidates, {sealed}, {plan.n_owned_elsewhere} rows in overlaps"
+    verdict = "equal" if plan.is_equal else "NOT EQUAL"
+    return f"plan {plan.plan_id[:12]}, night {plan.night}: {verdict}: {counts}; {others}"
 
 
-def _differences(found: "Iterable[Reconciliation]") -> Iterable[str]:
-    for entry in found:
-        shown = {name: difference for name, difference in entry.differences.items() if difference.n}
-        for name, difference in (shown | {"inputs_unavailable": entry.inputs_unavailable}).items():
+def _differences(plans: "Iterable[Reconciliation]") -> Iterable[str]:
+    for plan in plans:
+        shown = {name: difference for name, difference in plan.differences.items() if difference.n}
+        for name, difference in (shown | {"inputs_unavailable": plan.inputs_unavailable}).items():
             if difference.n:
                 examples = ", ".join(difference.examples)
-                yield f"plan {entry.plan_id[:12]}: {difference.n} {name.replace('_', ' ')}, such as {examples}"
+                yield f"plan {plan.plan_id[:12]}: {difference.n} {name.replace('_', ' ')}, such as {examples}"
 
 
 @app.command
-def verify(
-    catalogue: str, *, deep: bool = False, plan: str | None = None, night: date | None = None, json: bool = False
-) -> None:
+def verify(selection: Selection, *, deep: bool = False, json: bool = False) -> None:
     """Find damaged files: compare plans with their names and files with the digests in the seals. Exit code 1 if there are any.
+
+    Without `--plan` and `--night`, the command also names files that belong to no plan.
 
     For example: `lensscan verify catalogue/ --deep`
 
     Args:
-        catalogue: Folder or `s3://` prefix given to `scan --out`.
+        selection: The plans of a catalogue.
         deep: Also read every row, verify the checksums of pages, and compute footers, candidates and seals again; without this
             option, the units of an unsealed plan are only counted.
-        plan: First characters of a plan id; by default all plans, and the files that belong to no plan.
-        night: Only the plans of this night.
         json: Print JSON instead of text.
     """
     from dataclasses import asdict
@@ -173,27 +187,25 @@ def verify(
     from flows.terminal import print_json, terminal_progress
     from scanner.catalogue.audit.verify import files_of_no_plan, verify_plan
 
-    root, ids = _chosen(catalogue, plan, night)
+    root, ids = selection.plans()
     with terminal_progress("verifying", quiet=json) as report:
-        found = [verify_plan(plan_id, root, deep=deep, progress=report) for plan_id in ids]
-    strays = files_of_no_plan(root) if plan is None and night is None else []
-    faults = [fault for entry in found for fault in entry.faults]
+        plans = [verify_plan(plan_id, root, deep=deep, progress=report) for plan_id in ids]
+    strays = files_of_no_plan(root) if selection.is_whole else []
+    faults = [fault for plan in plans for fault in plan.faults]
     is_intact = not faults and not strays
     if json:
-        print_json({"is_intact": is_intact, "plans": [asdict(entry) for entry in found], "files_of_no_plan": strays})
+        print_json({"is_intact": is_intact, "plans": [asdict(plan) for plan in plans], "files_of_no_plan": strays})
     else:
         _print(f"{fault.part} {fault.uri}: {fault.why}" for fault in faults)
         _print(f"file {uri}: belongs to no plan of the catalogue" for uri in strays)
-        n_files, n_bytes = sum(entry.n_files for entry in found), sum(entry.n_bytes for entry in found)
+        n_files, n_bytes = sum(plan.n_files for plan in plans), sum(plan.n_bytes for plan in plans)
         n_bad = len(faults) + len(strays)
         _print([f"{len(ids)} plans, {n_files} files, {n_bytes} bytes read: {n_bad or 'none'} damaged or out of place"])
     _end(is_good=is_intact)
 
 
 @app.command
-def repair(
-    catalogue: str, *, plan: str | None = None, night: date | None = None, dry_run: bool = False, json: bool = False
-) -> None:
+def repair(selection: Selection, *, dry_run: bool = False, json: bool = False) -> None:
     """Move damaged files that `verify --deep` finds to `quarantine/`, with the seals and candidates that refer to them.
 
     Intact files stay. Moved units are pending: scan the night again with the same program version to write them again. If
@@ -202,9 +214,7 @@ def repair(
     For example: `lensscan repair catalogue/ --dry-run`
 
     Args:
-        catalogue: Folder or `s3://` prefix given to `scan --out`.
-        plan: First characters of a plan id; by default all plans.
-        night: Only the plans of this night.
+        selection: The plans of a catalogue.
         dry_run: List the files that would be moved, and move no file.
         json: Print JSON instead of text.
     """
@@ -213,7 +223,7 @@ def repair(
     from flows.terminal import print_json, terminal_progress
     from scanner.catalogue.audit.repair import repair_plan
 
-    root, ids = _chosen(catalogue, plan, night)
+    root, ids = selection.plans()
     with terminal_progress("verifying", quiet=json) as report:
         moved = {plan_id: repair_plan(plan_id, root, dry_run=dry_run, progress=report) for plan_id in ids}
     if json:
@@ -244,13 +254,16 @@ def _next_step(plan_id: str, root: str) -> str:
     return f"{again} with lensscan {plan.code_version} (this is {code_version()}, which would plan the whole night anew)"
 
 
-def _chosen(catalogue: str, plan: str | None, night: date | None) -> tuple[str, list[str]]:
-    """Return the root of the catalogue and the ids of the selected plans."""
-    from infra.store.storage import absolute
-    from scanner.catalogue.plan import find_plans
-
-    root = absolute(catalogue)
-    return root, find_plans(root, plan, night.isoformat() if night else None)
+def _each(ids: Iterable[str], act: Callable[[str], Result], error: type[LensscanError]) -> tuple[list[Result], list[str]]:
+    """Return the results of `act` for the ids, and the texts of the errors of the others."""
+    results: list[Result] = []
+    problems: list[str] = []
+    for plan_id in ids:
+        try:
+            results.append(act(plan_id))
+        except error as problem:
+            problems.append(str(problem))
+    return results, problems
 
 
 def _print(lines: Iterable[str]) -> None:

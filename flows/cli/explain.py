@@ -52,7 +52,7 @@ def explain(
         if portrait:
             from flows.commands.portray import portray_to_file
 
-            found = portray_to_file(images, out, wanted, ensemble, chosen, steps, report)
+            summary = portray_to_file(images, out, wanted, ensemble, chosen, steps, report)
         else:
             from flows.commands.explain import ExplainError, explain_to_file
 
@@ -60,24 +60,24 @@ def explain(
                 raise ExplainError("name images: a manifest, or a folder of tiles or shards; only --portrait works without")
             if steps is not None:
                 raise ExplainError("--steps needs --portrait")
-            found = explain_to_file(images, out, wanted, ensemble, chosen, report)
+            summary = explain_to_file(images, out, wanted, ensemble, chosen, report)
     if json:
-        print_json(found)
+        print_json(summary)
         return
     title = "class generated images" if portrait else "strongest evidence, arcsec from the middle"
-    rows = _rows_of_portraits(found) if portrait else _rows_of_objects(found)
-    print_table(f"{found['figure']}: {title}", list(rows[0]), rows)
-    if found["rejected"]:
-        print_table("rejected", ("object", "why"), [{"object": name, "why": why} for name, why in found["rejected"].items()])
+    rows = _rows_of_portraits(summary) if portrait else _rows_of_objects(summary)
+    print_table(f"{summary['figure']}: {title}", list(rows[0]), rows)
+    if summary["rejected"]:
+        print_table("rejected", ("object", "why"), [{"object": name, "why": why} for name, why in summary["rejected"].items()])
 
 
-def _rows_of_objects(found: dict[str, Any]) -> list[dict[str, Any]]:
+def _rows_of_objects(summary: dict[str, Any]) -> list[dict[str, Any]]:
     """Return table rows with the columns that fit into a narrow terminal."""
     shown = {"p_lens": "p_lens", "occlusion": "strongest_occlusion_arcsec", "guided": "strongest_guided_arcsec"}
     return [
         {"object": name, "network": network, **{column: _none_for_null(numbers, key) for column, key in shown.items()}}
-        for name, said in found["objects"].items()
-        for network, numbers in {found["ensemble"]: said, **said["networks"]}.items()
+        for name, of_object in summary["objects"].items()
+        for network, numbers in {summary["ensemble"]: of_object, **of_object["networks"]}.items()
     ]
 
 
@@ -86,9 +86,9 @@ def _none_for_null(numbers: dict[str, Any], key: str) -> Any:
     return "none" if key in numbers and numbers[key] is None else numbers.get(key)
 
 
-def _rows_of_portraits(found: dict[str, Any]) -> list[dict[str, Any]]:
+def _rows_of_portraits(summary: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         {"network": network, "towards": name, "p": p}
-        for network, said in found["networks"].items()
-        for name, p in said["class_generated"].items()
+        for network, of_network in summary["networks"].items()
+        for name, p in of_network["class_generated"].items()
     ]

@@ -11,9 +11,11 @@ from typing import Any, Literal
 import flows.cli.audit
 import flows.cli.explain
 import flows.cli.models  # noqa: F401 - all three register their commands
-from flows.cli.app import Engine, Fraction, MapsPerUnit, Positive, app
+from flows.cli.app import Fraction, MapsPerUnit, Positive, app
+from infra.engine_name import EngineName
 from infra.errors import LensscanError
 from infra.telemetry import opt_out
+from scanner.vocabulary.choices import MAPS_PER_UNIT
 
 PREFECT_QUEUES = ("APILogWorker", "EventsWorker")
 """Loggers outside Prefect's own tree: at the end of a flow they warn of items that a busy server has not accepted yet."""
@@ -87,7 +89,7 @@ def score(
     out: str,
     ensemble: str | None = None,
     batch_size: Positive = 64,
-    engine: Engine | None = None,
+    engine: EngineName | None = None,
     json: bool = False,
 ) -> None:
     """Score the cutouts of a manifest and write one row for each of its rows, in order.
@@ -118,11 +120,11 @@ def scan(
     night: date,
     ensemble: str | None = None,
     threshold: Fraction | None = None,
-    engine: Engine | None = None,
+    engine: EngineName | None = None,
     exact: bool = False,
     second: str | None = None,
     second_above: Fraction | None = None,
-    maps: MapsPerUnit = 100,
+    maps: MapsPerUnit = MAPS_PER_UNIT,
     workers: Positive | None = None,
     ray_address: str | None = None,
     json: bool = False,
@@ -149,24 +151,28 @@ def scan(
         ray_address: Ray cluster to use, `auto` inside a Ray job; a local one by default.
         json: Print JSON instead of text.
     """
+    from flows.ensembles import chosen_package
     from flows.terminal import print_json, terminal_progress
     from infra.settings import Settings
-    from scanner.networks.locate import find_package
+    from scanner.scan.request import ScanRequest
     from scanner.workers.run import scan_night
 
     settings = Settings.read()
+    request = ScanRequest(
+        input_uri=tiles,
+        night=night,
+        package=chosen_package(ensemble),
+        candidate_threshold=threshold,
+        engine=engine or settings.engine,
+        exact=exact,
+        second=chosen_package(second) if second else None,
+        second_above=second_above,
+        maps_per_unit=maps,
+    )
     with terminal_progress("scanning", quiet=json) as report:
         summary = scan_night(
-            tiles,
+            request,
             out,
-            night,
-            find_package(ensemble or settings.ensemble, settings.ensembles_dir),
-            candidate_threshold=threshold,
-            engine=engine or settings.engine,
-            exact=exact,
-            second=find_package(second, settings.ensembles_dir) if second else None,
-            second_above=second_above,
-            maps_per_unit=maps,
             workers=workers or settings.workers,
             ray_address=ray_address or settings.ray_address,
             progress=report,
@@ -179,8 +185,8 @@ def _print_summary(summary: Any) -> None:
 
     counts = {f"rows {status}": n for status, n in summary.rows_by_status.items()}
     units = ", ".join(f"{n} {outcome}" for outcome, n in summary.units_by_outcome.items())
-    nothing = "" if set(summary.units_by_outcome) != {"already_committed"} else " (nothing to do)"
-    lines = {"night": summary.night, "ensemble": summary.ensemble, "units": units + nothing, **counts}
+    note = "" if set(summary.units_by_outcome) != {"already_committed"} else " (nothing to do)"
+    lines = {"night": summary.night, "ensemble": summary.ensemble, "units": units + note, **counts}
     print_lines({**lines, "candidates": summary.n_candidates, "catalogue": summary.candidates_uri, "seconds": summary.seconds})
 
 
@@ -191,7 +197,7 @@ def plan(
     estimate: bool = False,
     units: Positive | None = None,
     ensemble: str | None = None,
-    engine: Engine | None = None,
+    engine: EngineName | None = None,
     exact: bool = False,
     workers: Positive | None = None,
     json: bool = False,
@@ -213,8 +219,8 @@ def plan(
     from flows.commands.plan import describe_plan
     from flows.terminal import print_json, print_lines
 
-    found = describe_plan(tiles, ensemble, engine, exact=exact, workers=workers, n_units=units, measured=estimate)
-    print_json(found) if json else print_lines(found)
+    described = describe_plan(tiles, ensemble, engine, exact=exact, workers=workers, n_units=units, measured=estimate)
+    print_json(described) if json else print_lines(described)
 
 
 @app.command

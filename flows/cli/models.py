@@ -1,11 +1,12 @@
 """The commands that make and manage networks: simulate, inject, train, evaluate and `models`."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter, validators
 
 from flows.cli.app import AboveZero, NotNegative, Positive, app
+from scanner.vocabulary.choices import GeometryName, PopulationPreset, TrainingPreset
 
 models = App(name="models", help="Ensembles of networks: list, show, import, restate, check their maps.")
 app.command(models)
@@ -19,9 +20,9 @@ def simulate(
     out: str,
     n: Positive = 1000,
     seed: NotNegative = 1,
-    preset: Literal["euclid", "wilde2022"] = "euclid",
+    preset: PopulationPreset = "euclid",
     kinds: str | None = None,
-    geometry: Literal["challenge", "mer", "mer10"] = "challenge",
+    geometry: GeometryName = "challenge",
     components: bool = False,
     psf: str | None = None,
     workers: Positive | None = None,
@@ -109,7 +110,7 @@ def train(
     *,
     out: Path,
     name: str,
-    preset: Literal["flagship", "laptop", "paper"] = "laptop",
+    preset: TrainingPreset = "laptop",
     epochs: Positive | None = None,
     learning_rate: AboveZero | None = None,
     start_from: str | None = None,

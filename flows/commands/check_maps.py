@@ -3,30 +3,26 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from flows.terminal import Report
+from flows.ensembles import chosen_package, results_folder
+from infra.progress import Progress
 from infra.settings import Settings
-from infra.store.storage import is_s3, list_files, local_path, read_bytes
-from scanner.explain.sanity import Truth
+from infra.store.storage import is_s3, local_path
 from scanner.networks.card import EnsembleCard
 from scanner.networks.engines import resolve_engine
-from scanner.networks.locate import SHIPPED_DIR, find_package
 from scanner.networks.package import CARD_FILE, read_card, with_metrics, write_card
-from scanner.sources.shards import decode_shard
-from scanner.vocabulary.geometry import GEOMETRIES, Geometry, Stamps
+from scanner.vocabulary.geometry import GEOMETRIES
 from training.errors import TrainingError
-from training.evaluation.arc_truth import LEAST_ARC_SNR, bright_lenses
 from training.evaluation.card_text import card_markdown
+from training.evaluation.lens_shards import read_bright_lenses
 from training.evaluation.map_checks import check_ensemble_maps
-from training.evaluation.map_measures import LEAST_OBJECTS, PREFIX, CheckSize, MapChecks
+from training.evaluation.map_measures import PREFIX, CheckSize, MapChecks
 
 TEXT_PART = "CARD.md.part"
 SEED = 0
 """Seed of the added noise and of the random orders of cells."""
 
 
-def check_to_card(shards_uri: str, ensemble: str | None, n: int, out: str | None, progress: Report) -> tuple[MapChecks, Path]:
+def check_to_card(shards_uri: str, ensemble: str | None, n: int, out: str | None, progress: Progress) -> tuple[MapChecks, Path]:
     """Check the maps of an ensemble and write them into its card.json and CARD.md.
 
     Args:
@@ -40,17 +36,15 @@ def check_to_card(shards_uri: str, ensemble: str | None, n: int, out: str | None
         TrainingError: the shards hold too few such lenses, or the folder is not writable or holds another ensemble's card.
         PackageError: the ensemble cannot be used.
     """
-    settings = Settings.read()
-    package = find_package(ensemble or settings.ensemble, settings.ensembles_dir)
+    package = chosen_package(ensemble)
     card = read_card(package)
-    beside = package if package.parent != SHIPPED_DIR else Path(f"evaluation-{card.name}")
-    folder = local_path(_local(out)) if out else beside
+    folder = local_path(_local(out)) if out else results_folder(package, card.name)
     _check_folder(folder, card, shards_uri)
     size = CheckSize.of(n)
-    stamps, truth = _bright_lenses(shards_uri, GEOMETRIES[card.geometry], size.n_objects)
-    engine = resolve_engine(settings.engine)
+    stamps, truth = read_bright_lenses(shards_uri, GEOMETRIES[card.geometry], size.n_objects)
+    engine = resolve_engine(Settings.read().engine)
     _check_writable(folder)
-    checks = check_ensemble_maps(package, card, stamps, truth, np.random.default_rng(SEED), size, engine, progress)
+    checks = check_ensemble_maps(package, card, stamps, truth, SEED, size, engine, progress)
     card = with_metrics(_unchecked(card), checks.metrics())
     write_card(folder, card)
     part = folder / TEXT_PART
@@ -109,25 +103,3 @@ def _unchecked(card: EnsembleCard) -> EnsembleCard:
         for network in card.networks
     ]
     return card.model_copy(update={"networks": tuple(networks)})
-
-
-def _bright_lenses(shards_uri: str, geometry: Geometry, n: int) -> tuple[Stamps, Truth]:
-    """Return stamps and arcs of the first `n` bright lenses at most, reading no more shards than needed."""
-    found: list[tuple[Stamps, Truth]] = []
-    files = list_files(shards_uri, ".parquet")
-    if not files:
-        raise TrainingError(f"{shards_uri}: holds no shards (*.parquet)")
-    for file in files:
-        try:
-            found.append(bright_lenses(decode_shard(read_bytes(file.uri)), geometry))
-        except (ValueError, TrainingError) as error:
-            raise TrainingError(f"{file.uri}: {error}") from error
-        if sum(len(truth) for _, truth in found) >= n:
-            break
-    truth = np.concatenate([truth for _, truth in found])[:n]
-    if len(truth) < LEAST_OBJECTS:
-        raise TrainingError(
-            f"{shards_uri}: needs at least {LEAST_OBJECTS} lenses with arcs of S/N {LEAST_ARC_SNR:g} or more, has {len(truth)}"
-        )
-    stamps = {band: np.concatenate([stamps[band] for stamps, _ in found])[:n] for band in geometry.grids}
-    return stamps, truth

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from flows.terminal import Report
+from infra.progress import Progress
 from infra.store.storage import absolute, exists, join
-from scanner.sources.manifests import read_manifest
+from scanner.sources.manifests import MANIFEST_SUFFIXES, read_manifest
 from scanner.sources.tiles import Tile, TileError, discover_tiles
 from scanner.vocabulary.rejections import RejectCode
 from simulation.injection.arcs import InjectionError
@@ -14,35 +14,34 @@ from simulation.injection.cutouts import InjectionSummary, OutputError, inject_i
 from simulation.injection.tiles import inject_into_tile
 from simulation.products.dataset import write_contact_sheet
 
-_MANIFEST_SUFFIXES = (".csv", ".parquet")
 _MOST_REASONS = 5
 
 
-def inject(images: str, out: str, n_per_tile: int, seed: int, psf: str | None, report: Report) -> dict[str, Any]:
+def inject(images: str, out: str, n_per_tile: int, seed: int, psf: str | None, report: Progress) -> dict[str, Any]:
     """Inject arcs into the manifest or tiles `images`; return the number of arcs and the reasons for images without arcs.
 
     Raises:
         LensscanError: there are no images, no image can host arcs, or `out` holds other files.
     """
     images, out, psf = absolute(images), absolute(out), psf and absolute(psf)
-    if images.lower().endswith(_MANIFEST_SUFFIXES):
+    if images.lower().endswith(MANIFEST_SUFFIXES):
         return _into_manifest(images, out, seed, psf, report)
     tiles = discover_tiles(images)
     if not tiles:
-        raise TileError(f"no Euclid MER tile under {images}; a manifest ends in {' or '.join(_MANIFEST_SUFFIXES)}")
+        raise TileError(f"no Euclid MER tile under {images}; a manifest ends in {' or '.join(MANIFEST_SUFFIXES)}")
     return _into_tiles(tiles, out, n_per_tile, seed, psf, report)
 
 
-def _into_manifest(manifest_uri: str, out: str, seed: int, psf: str | None, report: Report) -> dict[str, Any]:
+def _into_manifest(manifest_uri: str, out: str, seed: int, psf: str | None, report: Progress) -> dict[str, Any]:
     manifest, sheet = read_manifest(manifest_uri), join(out, "contact_sheet.png")
     if exists(sheet) and not exists(join(out, "shard-00000.parquet")):
         raise OutputError(f"{sheet} shows shards that are gone; remove it, or choose another folder")
     summary = inject_into_cutouts(manifest, out, seed, psf, report)
     write_contact_sheet(summary.files[0], sheet)
-    return {**_said([summary], len(manifest)), "shards": len(summary.files), "folder": out, "contact sheet": sheet}
+    return {**_counts([summary], len(manifest)), "shards": len(summary.files), "folder": out, "contact sheet": sheet}
 
 
-def _into_tiles(tiles: Sequence[Tile], out: str, n: int, seed: int, psf: str | None, report: Report) -> dict[str, Any]:
+def _into_tiles(tiles: Sequence[Tile], out: str, n: int, seed: int, psf: str | None, report: Progress) -> dict[str, Any]:
     """Inject arcs into each tile; an unsuitable tile does not stop the others."""
     summaries: list[InjectionSummary] = []
     failures: list[InjectionError] = []
@@ -57,19 +56,19 @@ def _into_tiles(tiles: Sequence[Tile], out: str, n: int, seed: int, psf: str | N
     if not summaries:
         raise failures[0]
     failed = {"tiles without arcs": "; ".join(str(error) for error in failures)} if failures else {}
-    return {"tiles": len(summaries), **_said(summaries, n * len(tiles)), **failed, "folder": out}
+    return {"tiles": len(summaries), **_counts(summaries, n * len(tiles)), **failed, "folder": out}
 
 
-def _part_of(report: Report, before: int, total: int) -> Report:
+def _part_of(report: Progress, before: int, total: int) -> Progress:
     """Return a callback that reports progress in one part of the whole."""
     return lambda done, _: report(before + done, total)
 
 
-def _said(summaries: Sequence[InjectionSummary], n_asked: int) -> dict[str, Any]:
+def _counts(summaries: Sequence[InjectionSummary], n_asked: int) -> dict[str, Any]:
     causes = Counter(_cause(reason) for summary in summaries for _, reason in summary.skipped)
-    told = "; ".join(f"{count} x {cause}" for cause, count in causes.most_common(_MOST_REASONS))
+    reasons = "; ".join(f"{count} x {cause}" for cause, count in causes.most_common(_MOST_REASONS))
     injected = sum(summary.n_injected for summary in summaries)
-    return {"injected": injected, "asked for": n_asked, "skipped": causes.total(), **({"because": told} if told else {})}
+    return {"injected": injected, "asked for": n_asked, "skipped": causes.total(), **({"because": reasons} if reasons else {})}
 
 
 def _cause(reason: str) -> str:

@@ -4,12 +4,11 @@ import os
 from datetime import UTC, datetime
 from typing import Any
 
-from infra.settings import EngineName, Settings
-from infra.store.storage import absolute
-from scanner.catalogue.plan import ScanConfig, build_plan
-from scanner.networks.locate import find_package
-from scanner.networks.package import read_card
+from flows.ensembles import chosen_package
+from infra.engine_name import EngineName
+from infra.settings import Settings
 from scanner.scan.estimate import estimate, measure
+from scanner.scan.request import ScanRequest, plan_scan
 
 
 def describe_plan(
@@ -29,23 +28,33 @@ def describe_plan(
         ScanError: no row of the measured unit can be scored.
     """
     settings = Settings.read()
-    package = find_package(ensemble or settings.ensemble, settings.ensembles_dir)
-    card = read_card(package)
-    # Without maps: only the best candidates of a unit have maps, so their share among the measured rows is not representative.
-    config = ScanConfig(candidate_threshold=card.candidate_threshold, engine=engine or settings.engine, sweep=not exact)
-    plan = build_plan(absolute(input_uri), datetime.now(UTC).date().isoformat(), card, config)
+    request = ScanRequest(
+        input_uri=input_uri,
+        night=datetime.now(UTC).date(),
+        package=chosen_package(ensemble),
+        engine=engine or settings.engine,
+        exact=exact,
+        # Only the best candidates of a unit have maps, so their share among the measured rows is not representative.
+        maps_per_unit=0,
+    )
+    plan = plan_scan(request)
     n_bytes = sum(file.size for unit in plan.units for file in unit.files.values())
-    found: dict[str, Any] = {"ensemble": card.name, "units": len(plan.units), "rows": plan.n_rows}
+    described: dict[str, Any] = {"ensemble": plan.ensemble_name, "units": len(plan.units), "rows": plan.n_rows}
     # An object in the overlap of tiles is scanned once.
-    found |= {"rows in overlaps": sum(len(unit.owned_elsewhere) for unit in plan.units), "input bytes": n_bytes}
+    described |= {"rows in overlaps": sum(len(unit.owned_elsewhere) for unit in plan.units), "input bytes": n_bytes}
     if not measured:
-        return found
+        return described
     workers = workers or settings.workers
     threads = max(1, (os.cpu_count() or 1) // workers)
     sample = max(plan.units, key=lambda unit: unit.n_rows)
-    of_one = measure(sample, plan, package, threads)
-    predicted = estimate(of_one, n_units or len(plan.units), workers)
-    return {**found, "measured on": sample.unit_id, **_rounded(of_one.model_dump()), **_rounded(predicted.model_dump())}
+    measurement = measure(sample, plan, request.package, threads)
+    predicted = estimate(measurement, n_units or len(plan.units), workers)
+    return {
+        **described,
+        "measured on": sample.unit_id,
+        **_rounded(measurement.model_dump()),
+        **_rounded(predicted.model_dump()),
+    }
 
 
 def _rounded(values: dict[str, Any]) -> dict[str, Any]:

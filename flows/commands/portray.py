@@ -4,17 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from flows.commands.explain import ExplainError, check_out, kind_of, read_objects, write_whole
-from flows.terminal import Report
-from infra.settings import Settings
+from flows.commands.explain import ExplainError, check_out, kind_of, write_whole
+from flows.ensembles import chosen_package
+from infra.progress import Progress
 from scanner.explain.explanation import chosen_networks
 from scanner.explain.figures import pages_bytes
 from scanner.explain.portrait_figures import portrait_figures
 from scanner.explain.portraits import Climbs, Portrait, portrait
-from scanner.networks.locate import find_package
 from scanner.networks.package import load_network, read_card
+from scanner.scan.chosen_objects import read_objects
 from scanner.vocabulary.geometry import GEOMETRIES
 
 MOST_OBJECTS = 500
@@ -30,12 +28,13 @@ def portray_to_file(
     ensemble: str | None,
     networks: Sequence[str] | None,
     n_steps: int | None,
-    report: Report,
+    report: Progress,
 ) -> dict[str, Any]:
     """Draw portraits of some networks of an ensemble; an existing file is replaced atomically.
 
     Raises:
-        ExplainError: no object is usable, `n_steps` is below 1, or the file cannot be written.
+        ExplainError: `n_steps` is below 1, objects are named without images, or the file cannot be written.
+        ObjectsError: objects are missing or too many, or no object is usable.
         LensscanError: the images or the ensemble cannot be read, or the ensemble has no such network.
     """
     check_out(out)
@@ -44,29 +43,27 @@ def portray_to_file(
     if objects and images is None:
         raise ExplainError("--objects needs images: name a manifest, or a folder of tiles or shards")
     climbs = Climbs() if n_steps is None else Climbs().of_at_most(n_steps)
-    settings = Settings.read()
-    folder = find_package(ensemble or settings.ensemble, settings.ensembles_dir)
+    folder = chosen_package(ensemble)
     card = read_card(folder)
     chosen = chosen_networks(card, networks)
     cards = [network for name in chosen for network in card.networks if network.name == name]
-    built = [load_network(folder, network) for network in cards]
     wanted = list(dict.fromkeys(objects))
     ids, stamps, rejected = read_objects(images, wanted, GEOMETRIES[card.geometry], MOST_OBJECTS) if images else ([], None, {})
+    built = [load_network(folder, network) for network in cards]
     counted = _Counter(sum(climbs.n_steps(network, has_objects=stamps is not None) for network in built), report)
     portraits = [
-        portrait(network, of_network, np.random.default_rng(SEED), climbs, stamps, counted)
-        for network, of_network in zip(built, cards, strict=True)
+        portrait(network, of_network, SEED, climbs, stamps, counted) for network, of_network in zip(built, cards, strict=True)
     ]
-    pages = [page for one in portraits for page in portrait_figures(one, ids)]
+    pages = [page for drawn in portraits for page in portrait_figures(drawn, ids)]
     write_whole(out, pages_bytes(pages, kind_of(out)))
-    said = {one.card.name: _said(one, ids) for one in portraits}
-    return {"ensemble": card.name, "figure": str(out), "networks": said, "rejected": rejected}
+    numbers = {drawn.card.name: _numbers(drawn, ids) for drawn in portraits}
+    return {"ensemble": card.name, "figure": str(out), "networks": numbers, "rejected": rejected}
 
 
 class _Counter:
     """Report the steps of one climb after another as steps of all climbs together."""
 
-    def __init__(self, total: int, report: Report) -> None:
+    def __init__(self, total: int, report: Progress) -> None:
         self._before, self._total, self._report = 0, total, report
 
     def __call__(self, done: int, of_climb: int) -> None:
@@ -74,14 +71,14 @@ class _Counter:
         self._before += of_climb if done == of_climb else 0
 
 
-def _said(one: Portrait, ids: Sequence[str]) -> dict[str, Any]:
+def _numbers(drawn: Portrait, ids: Sequence[str]) -> dict[str, Any]:
     """Return the numbers of one network: of its class generated images, kernels and Deep Dreams."""
-    classes = one.card.classes
+    classes = drawn.card.classes
     return {
-        "class_generated": {name: float(one.class_p[i, i]) for i, name in enumerate(classes)},
+        "class_generated": {name: float(drawn.class_p[i, i]) for i, name in enumerate(classes)},
         "kernels": [
             {"layer": kernel.layer, "kernel": kernel.kernel, "object": None if kernel.place is None else ids[kernel.place]}
-            for kernel in one.kernels
+            for kernel in drawn.kernels
         ],
         "deep_dreams": [
             {
@@ -89,6 +86,6 @@ def _said(one: Portrait, ids: Sequence[str]) -> dict[str, Any]:
                 "p_lens": 1 - float(dreams.p[0, 0]),
                 "towards": {name: 1 - float(dreams.p[1 + i, 0]) for i, name in enumerate(classes)},
             }
-            for dreams in one.dreams
+            for dreams in drawn.dreams
         ],
     }

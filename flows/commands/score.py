@@ -6,14 +6,15 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from flows.ensembles import chosen_package
+from infra.engine_name import EngineName
 from infra.errors import LensscanError
-from infra.settings import EngineName, Settings
+from infra.progress import Progress
+from infra.settings import Settings
 from scanner.networks.engines import resolve_engine
-from scanner.networks.locate import find_package
 from scanner.networks.package import load_package
 from scanner.scan.manifest import score_manifest
 from scanner.scan.scoring import RECORDED_PRECISION, CutoutScanner
-from scanner.sources.manifests import Progress
 
 
 class ScoringError(LensscanError):
@@ -36,9 +37,7 @@ def score_to_file(
     """
     target = Path(out)
     _check_target(target, out)
-    settings = Settings.read()
-    folder = find_package(ensemble or settings.ensemble, settings.ensembles_dir)
-    package = load_package(folder, resolve_engine(engine or settings.engine), RECORDED_PRECISION)
+    package = load_package(chosen_package(ensemble), resolve_engine(engine or Settings.read().engine), RECORDED_PRECISION)
     table = score_manifest(manifest_uri, CutoutScanner(package, batch_size), progress)
     origin = {_ENSEMBLE_KEY: package.name.encode(), _SHA256_KEY: package.sha256.encode()}
     target.parent.mkdir(parents=True, exist_ok=True)

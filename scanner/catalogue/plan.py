@@ -9,16 +9,14 @@ from typing import Protocol, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from infra.engine_name import EngineName
 from infra.frozen import Frozen
 from infra.provenance import canonical_json, code_version, sha256_bytes
-from infra.settings import EngineName
 from infra.store.storage import CreateOutcome, create_if_absent, join, list_files, read_bytes
 from scanner.catalogue.find_units import find_units
 from scanner.catalogue.paths import PLANS, plan_id_of, plan_uri
 from scanner.catalogue.units import MAX_EXAMPLES, PlanError, Unit
-
-MAPS_PER_UNIT, MOST_MAPS_PER_UNIT = 100, 1000
-"""Default and largest number of candidates with maps: each takes 22 kB, and its stamps 0.2 MB until the unit is scanned."""
+from scanner.vocabulary.choices import MOST_MAPS_PER_UNIT
 
 
 class EnsembleIdentity(Protocol):
@@ -30,7 +28,7 @@ class EnsembleIdentity(Protocol):
     def sha256(self) -> str: ...
 
 
-class SecondOpinion(Frozen):
+class SecondEnsemble(Frozen):
     """A second ensemble, which scores only the rows with a high enough `p_lens` from the first."""
 
     ensemble_name: str
@@ -50,7 +48,7 @@ class ScanConfig(Frozen):
     """Engine that runs the networks; `auto` selects the best one of each worker."""
     sweep: bool = True
     """Whether to score all rows in reduced precision first where that is faster, then possible candidates in float32."""
-    second: SecondOpinion | None = None
+    second: SecondEnsemble | None = None
     maps_per_unit: int = Field(default=0, ge=0, le=MOST_MAPS_PER_UNIT)
     """Number of candidates of each unit, the best, whose maps are stored."""
 

@@ -12,13 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from infra.progress import Progress
 from scanner.preprocess.network_inputs import Inputs
 from scanner.preprocess.resample import resized
 
 Objective = Callable[[Tensor], Tensor]
 """Function from images `[batch, channel, y, x]` to the values to raise, `[batch]`."""
-Progress = Callable[[int, int], None]
-"""Called with (steps done, steps in all)."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logsumexp
 from torch import nn
 
+from infra.progress import Progress, no_progress
 from scanner.explain.gradcam import GradCamMapper
 from scanner.explain.occlusion import MASKS, Masks, OcclusionMapper
 from scanner.networks.card import EnsembleCard, NetworkCard
@@ -17,8 +18,6 @@ from scanner.networks.package import load_network
 from scanner.preprocess.network_inputs import network_input
 from scanner.vocabulary.geometry import GEOMETRIES, Stamps
 
-Progress = Callable[[int, int], None]
-"""Called with (maps done, maps in all)."""
 MOST_NETWORKS = 3
 """Largest number of networks that are explained by default."""
 
@@ -83,7 +82,7 @@ def explain(
     chosen = chosen_networks(card, names)
     known = {network.name: network for network in card.networks}
     n_objects = len(next(iter(stamps.values())))
-    report = progress or (lambda _done, _total: None)
+    report = progress or no_progress
     found = []
     for number, name in enumerate(chosen):
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from scanner.explain.dream import CLASS_GENERATION, DEEP_DREAM, KERNEL_IMAGES, Climb, Objective, Progress, climb, noise
+from infra.progress import Progress
+from scanner.explain.dream import CLASS_GENERATION, DEEP_DREAM, KERNEL_IMAGES, Climb, Objective, climb, noise
 from scanner.explain.kernels import KernelLayer, MostActivating, first_kernels, kernel_layers, most_activating
 from scanner.networks.card import NetworkCard
 from scanner.preprocess.channels import Channel, value_range
@@ -93,7 +94,7 @@ class Portrait:
 def portrait(
     network: nn.Sequential,
     card: NetworkCard,
-    rng: np.random.Generator,
+    rng: np.random.Generator | int,
     climbs: Climbs,
     objects: Stamps | None = None,
     progress: Progress | None = None,
@@ -103,12 +104,12 @@ def portrait(
     Args:
         network: A network in eval mode.
         card: Its card.
-        rng: Generator of the noise.
+        rng: Generator of the noise, or its seed.
         climbs: Settings of the ascents.
         objects: Band to `[batch, y, x]`, in the card's geometry.
         progress: Called with the steps of each ascent on its own.
     """
-    start = starting_noise(card, rng)
+    start = starting_noise(card, np.random.default_rng(rng))
     class_images = towards_classes(network, card, start, climbs.of_class, progress)
     kernels = _kernel_portraits(network, card, start, climbs.of_kernel, objects, progress)
     dreams = () if objects is None else _dreams(network, card, objects, climbs.of_object, progress)

@@ -122,8 +122,11 @@ def rejecting_failures(name: str, uri: str) -> Iterator[None]:
     """Turn exceptions of the storage into rejections MISSING_FILE and IO_ERROR."""
     try:
         yield
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError) as error:
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         raise Rejection(RejectCode.MISSING_FILE, f"{name}: no such file") from error
+    except ValueError as error:
+        # No file can have the name: it holds a null byte, for example.
+        raise Rejection(RejectCode.MISSING_FILE, f"{name}: cannot be opened: {error}") from error
     except OSError as error:
         raise Rejection(RejectCode.IO_ERROR, f"{name}: {_reason(error, uri)}") from error
 

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import torch
 from torch import nn
 
-from infra.settings import EngineName
+from infra.engine_name import EngineName
 from scanner.networks import openvino_engine
 from scanner.networks.cuda_engine import CudaEngine
 from scanner.networks.ensemble import Engine

@@ -22,6 +22,7 @@ __all__ = [
     "EnsembleCard",
     "NetworkCard",
     "PackageError",
+    "check_weights",
     "load_package",
     "read_card",
     "with_metrics",
@@ -69,6 +70,16 @@ def load_package(
     return Ensemble(card, engines)
 
 
+def check_weights(folder: Path, card: EnsembleCard) -> None:
+    """Check that each weights file of a package has the digest on the card; no network is built.
+
+    Raises:
+        PackageError: a weights file is missing, too large, or has another digest.
+    """
+    for network in card.networks:
+        _read_weights(folder, network)
+
+
 def load_network(folder: Path, card: NetworkCard) -> nn.Sequential:
     """Load one network of a package, in eval mode.
 
@@ -76,12 +87,8 @@ def load_network(folder: Path, card: NetworkCard) -> nn.Sequential:
         PackageError: the weights file is missing, has another digest, or does not fit the architecture.
     """
     path = folder / card.weights_file
-    data = _read_bytes(path, MAX_WEIGHTS_BYTES, f"{card.name} needs its weights")
-    found = sha256_bytes(data)
-    if found != card.sha256:
-        raise PackageError(f"{path}: sha256 must be {card.sha256} as on the card, got {found}")
     try:
-        state = load(data)
+        state = load(_read_weights(folder, card))
     except (SafetensorError, KeyError, ValueError, RuntimeError) as error:  # KeyError: a type that torch lacks
         raise PackageError(f"{path}: not a safetensors file ({error})") from error
     network = card.spec.build()
@@ -179,6 +186,15 @@ def draft_network_card(spec: NetworkSpec, geometry: str, metrics: dict[str, floa
         n_parameters=count_parameters(spec.build()),
         metrics=metrics,
     )
+
+
+def _read_weights(folder: Path, card: NetworkCard) -> bytes:
+    path = folder / card.weights_file
+    data = _read_bytes(path, MAX_WEIGHTS_BYTES, f"{card.name} needs its weights")
+    found = sha256_bytes(data)
+    if found != card.sha256:
+        raise PackageError(f"{path}: sha256 must be {card.sha256} as on the card, got {found}")
+    return data
 
 
 def _read_bytes(path: Path, max_bytes: int, needed: str) -> bytes:

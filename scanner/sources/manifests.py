@@ -3,7 +3,7 @@
 import io
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,9 +21,8 @@ from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import Geometry
 from scanner.vocabulary.rejections import RejectCode, Rejection
 
-Progress = Callable[[int, int], None]
-"""Called with (rows done, rows in all)."""
-
+MANIFEST_SUFFIXES = (".csv", ".parquet")
+"""Endings of the names of manifests, in lower case."""
 BANDS = tuple(EUCLID)
 NUMBER_COLUMNS = ("pixel_scale_arcsec", "ra", "dec")
 COLUMNS = ("object_id", *BANDS, *NUMBER_COLUMNS)

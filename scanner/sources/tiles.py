@@ -113,5 +113,5 @@ def read_tile_catalogue(uri: str) -> TileCatalogue:
     except Exception as error:  # astropy raises many types for malformed tables
         raise TileError(f"catalogue {uri}: cannot be read: {error}") from error
     if not (np.isfinite(ra).all() and np.isfinite(dec).all() and (np.abs(dec) <= 90).all() and (np.abs(ra) <= 360).all()):
-        raise TileError(f"catalogue {uri}: positions must be finite, RA within 0-360 and declination within -90-90 deg")
+        raise TileError(f"catalogue {uri}: positions must be finite, RA from -360 to 360 and declination from -90 to 90 deg")
     return TileCatalogue(ids, ra, dec)

@@ -24,6 +24,7 @@ START_S, ROW_S, BYTES_PER_S = 600.0, 0.5, 1e6
 MAX_STORE_FAILURES = 6
 """Store failures after which a unit is given up, if the store answers for other units."""
 
+
 _LOG = logging.getLogger(__name__)
 _FAILURES = {
     Trouble.DIED: Failure.DIED,
@@ -59,6 +60,8 @@ def scan_plan(
     backoff: StoreBackoff | None = None,
 ) -> ScanRun:
     """Scan the pending units of the plan on `workers` actors of the running Ray session; `progress` gets numbers of rows.
+
+    `progress` counts rows.
 
     Raises:
         UnitsFailedError: some units failed repeatedly; all others are committed.

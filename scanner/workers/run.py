@@ -1,21 +1,18 @@
-"""Scan one night from a folder of tiles to a sealed candidate catalogue; the flow and the command line both call this."""
+"""Scan one night from a folder of tiles to a sealed candidate catalogue; both the flow and the command line do so."""
 
 import time
 from collections import Counter
-from datetime import date
-from pathlib import Path
 
 from infra.frozen import Frozen
 from infra.progress import Progress, no_progress
 from infra.ray.cluster import ray_session
-from infra.settings import EngineName
 from infra.store.storage import absolute, probe
 from scanner.catalogue.ledger import pending
-from scanner.catalogue.plan import MAPS_PER_UNIT, ScanConfig, SecondOpinion, build_plan, freeze
+from scanner.catalogue.plan import freeze
 from scanner.catalogue.seal import seal
-from scanner.catalogue.units import PlanError
 from scanner.networks.engines import resolve_engine
-from scanner.networks.package import load_package, read_card
+from scanner.networks.package import check_weights, read_card
+from scanner.scan.request import ScanRequest, plan_scan
 from scanner.workers.actors import Packages
 from scanner.workers.dispatch import ScanRun, scan_plan
 
@@ -39,56 +36,41 @@ class NightSummary(Frozen):
 
 
 def scan_night(
-    input_uri: str,
+    request: ScanRequest,
     root_uri: str,
-    night: date,
-    package: Path,
     *,
-    candidate_threshold: float | None = None,
-    engine: EngineName = "auto",
-    exact: bool = False,
-    second: Path | None = None,
-    second_above: float | None = None,
-    maps_per_unit: int = MAPS_PER_UNIT,
     workers: int = 1,
     ray_address: str | None = None,
     progress: Progress | None = None,
 ) -> NightSummary:
-    """Scan the tiles or shards under `input_uri` into the catalogue at `root_uri`.
+    """Scan the tiles or shards of a request into the catalogue at `root_uri`.
 
     Storage alone decides what is done: committed units are not scanned again, so the same call after a crash goes on where
     the last one stopped, and a second call changes nothing.
 
-    Rows with `p_lens` at or above `candidate_threshold`, by default that of the ensemble, are candidates. With `exact`, every
-    row is scored in float32; without it, candidates and their stored values are the same. The package `second` scores rows
-    with `p_lens` at or above `second_above`, by default candidates. The best `maps_per_unit` candidates of each unit are
-    stored with maps that explain their scores.
+    Args:
+        request: What to scan, and how.
+        root_uri: Folder or `s3://` prefix of the catalogue.
+        workers: Number of scan actors.
+        ray_address: Ray cluster to use; None starts a local one.
+        progress: Called with the number of rows done and the number of all rows.
 
     Raises:
-        LensscanError: no input is found, the store has no conditional writes, or a package does not match.
+        LensscanError: no input is found, the store has no conditional writes, or a package does not match its card.
     """
     start = time.monotonic()
-    input_uri, root_uri, package = absolute(input_uri), absolute(root_uri), package.absolute()
+    root_uri = absolute(root_uri)
     probe(root_uri)
-    ensemble = load_package(package)
-    threshold = ensemble.card.candidate_threshold if candidate_threshold is None else candidate_threshold
-    config = ScanConfig(
-        candidate_threshold=threshold,
-        engine=engine,
-        sweep=not exact,
-        second=_opinion(second, second_above, threshold),
-        maps_per_unit=maps_per_unit,
-    )
+    packages = Packages(request.package.absolute(), request.second and request.second.absolute())
+    _check_packages(packages)
     if ray_address is None:
-        resolve_engine(engine)
-    plan = build_plan(input_uri, night.isoformat(), ensemble, config)
+        resolve_engine(request.engine)
+    plan = plan_scan(request)
     freeze(plan, root_uri)
     run = ScanRun([], 0)
     if todo := pending(plan, root_uri):
         with ray_session(ray_address):
-            run = scan_plan(
-                plan, todo, Packages(package, second and second.absolute()), root_uri, workers, progress or no_progress
-            )
+            run = scan_plan(plan, todo, packages, root_uri, workers, progress or no_progress)
     report = seal(plan, root_uri)
     outcomes = Counter(str(receipt.outcome) for receipt in run.receipts)
     outcomes["already_committed"] += len(plan.units) - len(run.receipts)
@@ -107,12 +89,7 @@ def scan_night(
     )
 
 
-def _opinion(package: Path | None, above: float | None, threshold: float) -> SecondOpinion | None:
-    if package is None:
-        if above is not None:
-            raise PlanError(f"second_above={above:g} selects rows for a second ensemble, but no second ensemble is given")
-        return None
-    if above is not None and above > threshold:
-        raise PlanError(f"second_above must be <= the candidates' threshold {threshold:g}, got {above:g}")
-    card = read_card(package)
-    return SecondOpinion(ensemble_name=card.name, ensemble_sha256=card.sha256, above=threshold if above is None else above)
+def _check_packages(packages: Packages) -> None:
+    """Find damaged weights before Ray starts; the workers check them again, and the networks too."""
+    for folder in filter(None, (packages.first, packages.second)):
+        check_weights(folder, read_card(folder))

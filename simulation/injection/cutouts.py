@@ -4,7 +4,7 @@ Outputs, here and for tiles, contain the `InjectionSpec` that determines them. R
 run that was killed resumes, and the presence of any other output is an error.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from infra.frozen import Frozen
+from infra.progress import Progress, no_progress
 from infra.provenance import digest, sha256_bytes
 from infra.store.storage import CreateOutcome, absolute, create_if_absent, join, list_files, open_read, read_bytes
 from scanner.files.fits_image import FitsReader
@@ -40,9 +41,6 @@ HOST = "host"
 _RECORD_KEY = b"lensscan.injection"
 _SCALE_TOLERANCE = 5e-4
 """Largest relative difference from 0.1 arcsec of a cutout's pixels, which are used unchanged, not interpolated."""
-
-Progress = Callable[[int, int], None]
-"""Callback with (done, total): rows of a manifest, lenses of a tile."""
 
 
 class OutputError(InjectionError):
@@ -112,7 +110,7 @@ def inject_into_cutouts(
     psfs = read_psfs(psf_uri) if psf_uri else None
     records = _written_shards(out_uri, spec)
     start = records[-1].stop if records else 0
-    for record, pairs in _shards(manifest, start, spec, psfs, progress or (lambda _done, _total: None)):
+    for record, pairs in _shards(manifest, start, spec, psfs, progress or no_progress):
         if pairs:
             first = sum(r.n_rows for r in records)
             create(_shard_uri(out_uri, len(records)), _encoded(pairs, first, record))

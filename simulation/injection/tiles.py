@@ -11,6 +11,7 @@ from astropy.io import fits
 from numpy.random import Generator, SeedSequence, default_rng
 from numpy.typing import NDArray
 
+from infra.progress import Progress
 from infra.provenance import digest
 from infra.store.storage import absolute, exists, join, list_files, read_bytes
 from scanner.files.fits_hdus import FitsFile, Hdu
@@ -23,7 +24,6 @@ from simulation.injection.arcs import PATCH_PIXELS, InjectionError, inject_arcs
 from simulation.injection.cutouts import (
     InjectionSpec,
     InjectionSummary,
-    Progress,
     Record,
     check_mer_pixel_scale,
     create,

@@ -3,20 +3,19 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Literal, cast, get_args
+from typing import cast, get_args
 
 import numpy as np
 from numpy.random import Generator
 
 from infra.errors import LensscanError
+from scanner.vocabulary.choices import PopulationPreset
 from scanner.vocabulary.kinds import KINDS
 from simulation.population import forecast, wilde2022
 from simulation.population.field import draw_neighbours
 from simulation.population.galaxies import BUILDERS
 from simulation.systems import ARCLESS_LENS, LOOKALIKES, Kind, Light, Lookalike, System
 
-Preset = Literal["euclid", "wilde2022"]
-"""`euclid` follows the forecast of Collett (2015) and is for real images; `wilde2022` is the paper's section 2.2."""
 Draw = Kind | Lookalike
 """Name of an object to draw: a class, or one look-alike of the class `nonlens`."""
 Lights = tuple[Light, ...]
@@ -62,8 +61,8 @@ def check_draw(preset: str, draw: str) -> None:
     Raises:
         PopulationError: it cannot; the message lists the allowed names.
     """
-    if preset not in get_args(Preset):
-        raise PopulationError(f"preset must be one of {', '.join(get_args(Preset))}, got {preset!r}")
+    if preset not in get_args(PopulationPreset):
+        raise PopulationError(f"preset must be one of {', '.join(get_args(PopulationPreset))}, got {preset!r}")
     if draw not in DRAWS:
         raise PopulationError(f"kind must be one of {', '.join(DRAWS)}, got {draw!r}")
     if preset == "wilde2022" and draw in LOOKALIKES and draw != ARCLESS_LENS:
@@ -72,7 +71,9 @@ def check_draw(preset: str, draw: str) -> None:
         )
 
 
-def draw_system(preset: Preset, draw: Draw, rng: Generator, detector_angle_deg: float, neighbours: Lights = ()) -> System:
+def draw_system(
+    preset: PopulationPreset, draw: Draw, rng: Generator, detector_angle_deg: float, neighbours: Lights = ()
+) -> System:
     """Draw a system from a preset. Only rendering shows whether its arcs are visible.
 
     Args:
@@ -116,7 +117,7 @@ def without_sources(system: System) -> System:
     )
 
 
-def draw_lookalike(preset: Preset, rng: Generator) -> Lookalike:
+def draw_lookalike(preset: PopulationPreset, rng: Generator) -> Lookalike:
     """Draw the look-alike of a non-lens; in `wilde2022` all are lens galaxies without arcs, as in the paper."""
     if preset == "wilde2022":
         return ARCLESS_LENS
@@ -124,7 +125,7 @@ def draw_lookalike(preset: Preset, rng: Generator) -> Lookalike:
     return names[int(rng.choice(len(names), p=list(LOOKALIKE_SHARES.values())))]
 
 
-def draw_surroundings(preset: Preset, rng: Generator, detector_angle_deg: float) -> Lights:
+def draw_surroundings(preset: PopulationPreset, rng: Generator, detector_angle_deg: float) -> Lights:
     """Draw galaxies and stars near by chance, alike for every kind; `wilde2022` has none, as in the paper's images."""
     return draw_neighbours(rng, detector_angle_deg) if preset == "euclid" else ()
 

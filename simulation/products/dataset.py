@@ -1,7 +1,7 @@
 """Data sets of simulated objects: the object at an index depends on the specification and the index alone."""
 
 from collections.abc import Iterable, Mapping
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -13,10 +13,11 @@ from infra.frozen import Frozen
 from infra.provenance import sha256_bytes
 from infra.store.storage import create_if_absent, exists, join, open_read, read_bytes
 from scanner.sources.shards import ROWS_PER_SHARD, decode_shard, shard_table
+from scanner.vocabulary.choices import GeometryName, PopulationPreset
 from scanner.vocabulary.geometry import GEOMETRIES, MER_10
 from scanner.vocabulary.kinds import COMPONENTS
 from simulation.optics.psf import Psf, read_psfs
-from simulation.population.draw import DRAWS, LENS_SHARES, Draw, Preset, Shares, check_draw, lens_shares
+from simulation.population.draw import DRAWS, LENS_SHARES, Draw, Shares, check_draw, lens_shares
 from simulation.products.contact_sheet import contact_sheet_png
 from simulation.products.render import Simulated, SimulationError, simulate_object, stack
 
@@ -30,10 +31,10 @@ class DatasetSpec(Frozen):
     n: int = Field(ge=1)
     """Number of objects."""
     seed: int = Field(ge=0)
-    preset: Preset = "euclid"
+    preset: PopulationPreset = "euclid"
     kinds: Shares = KIND_SHARES
     """Probability of each kind or look-alike; they sum to 1."""
-    geometry: Literal["challenge", "mer", "mer10"] = "challenge"
+    geometry: GeometryName = "challenge"
     components: bool = False
     """Whether to keep the noise-free lens light and each lensed source."""
     psf_uri: str | None = None
@@ -57,9 +58,9 @@ class DatasetSpec(Frozen):
 def dataset_spec(
     n: int,
     seed: int,
-    preset: Preset = "euclid",
+    preset: PopulationPreset = "euclid",
     kinds: str | None = None,
-    geometry: Literal["challenge", "mer", "mer10"] = "challenge",
+    geometry: GeometryName = "challenge",
     *,
     components: bool = False,
     psf_uri: str | None = None,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from infra.errors import LensscanError
 from scanner.vocabulary.bands import EUCLID
+from scanner.vocabulary.choices import PopulationPreset
 from scanner.vocabulary.geometry import Geometry, Image
 from scanner.vocabulary.kinds import COMPONENTS
 from simulation.lensing import effective_einstein_radius_arcsec, ray_shoot
@@ -20,7 +21,6 @@ from simulation.optics.psf import Psf
 from simulation.population.draw import (
     LENS_SHARES,
     Draw,
-    Preset,
     Shares,
     draw_kind,
     draw_lookalike,
@@ -83,7 +83,7 @@ def simulate_object(
     geometry: Geometry,
     rng: Generator,
     *,
-    preset: Preset = "euclid",
+    preset: PopulationPreset = "euclid",
     psfs: Mapping[str, Psf] | None = None,
     arcless_lens_shares: Shares = LENS_SHARES,
     keep_components: bool = False,
@@ -116,7 +116,11 @@ def simulate_object(
 
 
 def visible_system(
-    draw_of: Draw, optics: Optics, rng: Generator, preset: Preset = "euclid", arcless_lens_shares: Shares = LENS_SHARES
+    draw_of: Draw,
+    optics: Optics,
+    rng: Generator,
+    preset: PopulationPreset = "euclid",
+    arcless_lens_shares: Shares = LENS_SHARES,
 ) -> tuple[System, Lensed | None]:
     """Draw a system without neighbours, with visible arcs if it is a lens; return it with its lensed sources, or None.
 

@@ -20,6 +20,8 @@ from scanner.networks.errors import PackageError
 from scanner.networks.package import load_package, read_card
 from scanner.networks.published import PAPER_NETWORKS, read_published, weights_file
 from scanner.preprocess.channels import channels
+from scanner.scan.request import ScanRequest
+from scanner.workers import run
 from scanner.workers.actors import Packages, UnitScanner, WorkerMismatchError
 from scanner.workers.run import scan_night
 from tests.scanner.ensembles import networks, write_test_package
@@ -199,13 +201,17 @@ def test_a_published_file_is_never_unpickled(tmp_path):
 
 
 @pytest.mark.fault(30)
-def test_a_night_with_altered_weights_commits_nothing(folder, tmp_path):
+@pytest.mark.parametrize("altered", ["package", "second"])
+def test_a_night_with_altered_weights_commits_nothing(folder, tmp_path, altered, monkeypatch):
+    monkeypatch.setattr(run, "ray_session", None)
+    write_test_package(tmp_path / "good", SPECS)
+    packages = {"package": tmp_path / "good", "second": tmp_path / "good", altered: folder}
     write_tile(tmp_path / "tiles", 1, 2)
     data = bytearray((folder / FIRST).read_bytes())
     data[-1] ^= 1
     (folder / FIRST).write_bytes(data)
     with pytest.raises(PackageError, match=rf"{FIRST}: sha256 must be"):
-        scan_night(str(tmp_path / "tiles"), str(tmp_path / "root"), date(2026, 11, 24), folder)
+        scan_night(ScanRequest(input_uri=str(tmp_path / "tiles"), night=date(2026, 11, 24), **packages), str(tmp_path / "root"))
     assert list_files(str(tmp_path / "root")) == []
 
 

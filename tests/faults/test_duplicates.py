@@ -14,6 +14,7 @@ from scanner.catalogue.audit.reconcile import reconcile
 from scanner.catalogue.plan import ScanConfig, build_plan, find_plans, load_plan
 from scanner.catalogue.units import PlanError
 from scanner.networks.locate import SHIPPED_DIR
+from scanner.scan.request import ScanRequest
 from scanner.workers.run import scan_night
 from tests.faults.harness.harm import assert_none, compare
 from tests.faults.harness.patience import scaled
@@ -45,9 +46,9 @@ def test_a_repeated_id_in_a_tile_is_refused(tmp_path):
     rename_objects(tmp_path / "tiles", 1, [ids[3]])
     with pytest.raises(PlanError, match=rf"unit 000000001: 1 repeated object id\(s\), such as {ids[3]}"):
         build_plan(str(tmp_path / "tiles"), NIGHT, EnsembleName(), ScanConfig())
-    package = SHIPPED_DIR / "mer3-sim"
+    request = ScanRequest(input_uri=str(tmp_path / "tiles"), night=date.fromisoformat(NIGHT), package=SHIPPED_DIR / "mer3-sim")
     with pytest.raises(PlanError, match=r"1 repeated object id\(s\)"):
-        scan_night(str(tmp_path / "tiles"), str(tmp_path / "catalogue"), date.fromisoformat(NIGHT), package)
+        scan_night(request, str(tmp_path / "catalogue"))
     assert not [path for path in (tmp_path / "catalogue").rglob("*") if path.is_file()]
 
 

@@ -18,7 +18,6 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from flows.commands.explain import read_objects
 from scanner.explain.dream import CLASS_GENERATION, noise
 from scanner.explain.explanation import explain
 from scanner.explain.figures import Shown, explanation_figure, pages_bytes
@@ -27,6 +26,7 @@ from scanner.explain.portraits import probabilities, towards_classes
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_network, load_package, read_card
 from scanner.networks.published import import_published
+from scanner.scan.chosen_objects import read_objects
 from scanner.vocabulary.geometry import GEOMETRIES
 
 FLAGSHIP = SHIPPED_DIR / "mer3-sim"

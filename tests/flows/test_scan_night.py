@@ -21,8 +21,8 @@ from flows.cli.main import app
 from flows.cli.main import scan as command
 from infra.store.storage import create_if_absent, join
 from scanner.catalogue.columns import MAP_COLUMNS
-from scanner.catalogue.plan import MAPS_PER_UNIT, MOST_MAPS_PER_UNIT
-from scanner.workers.run import scan_night
+from scanner.scan.request import ScanRequest
+from scanner.vocabulary.choices import MAPS_PER_UNIT, MOST_MAPS_PER_UNIT
 from tests.faults.harness.harm import assert_none, compare, read_files, recoveries
 from tests.faults.harness.patience import wait_for
 from tests.faults.harness.scanned_night import fetch
@@ -116,7 +116,7 @@ def test_the_best_candidates_of_each_tile_have_maps(undisturbed):
 
 
 def test_command_and_scan_have_the_same_default_of_maps():
-    default = inspect.signature(scan_night).parameters["maps_per_unit"].default
+    default = ScanRequest.model_fields["maps_per_unit"].default
     assert default == inspect.signature(command).parameters["maps"].default == MAPS_PER_UNIT
     for n, is_allowed in ((MOST_MAPS_PER_UNIT, True), (MOST_MAPS_PER_UNIT + 1, False)):
         tokens = ["scan", "tiles", "--out", "out", "--night", "2026-01-01", "--maps", str(n)]

@@ -179,11 +179,11 @@ DEFECTS = (
     ),
     Defect(
         "M71",
-        "scanner/workers/run.py",
+        "scanner/scan/request.py",
         "The second ensemble is checked, but left out of the plan.",
-        "second=_opinion(second, second_above, threshold),",
-        "second=_opinion(second, second_above, threshold) and None,",
-        ("tests/scanner/scan/test_second_ensemble.py",),
+        "second=_second(request, threshold),",
+        "second=_second(request, threshold) and None,",
+        ("tests/scanner/scan/test_request.py",),
     ),
     Defect(
         "M74",

@@ -45,7 +45,7 @@ MODULES = (
             "tests/scanner/catalogue/test_find_plans.py",
             "tests/scanner/catalogue/test_ledger.py",
             "tests/scanner/catalogue/test_maps.py",
-            "tests/flows/test_auditing.py",
+            "tests/flows/cli/test_audit.py",
         ),
     ),
     Module("scanner/catalogue/seal.py", ("tests/scanner/catalogue/test_seal.py", "tests/scanner/catalogue/test_maps.py")),
@@ -138,7 +138,7 @@ MODULES = (
 )
 
 NOT_SAMPLED = {
-    "scanner/workers/run.py": "its nearest tests take minutes",
+    "scanner/scan/request.py": "it passes settings on and computes nothing",
     "simulation/injection/tiles.py": "its nearest tests take minutes",
     "simulation/injection/cutouts.py": "its nearest tests take minutes",
 }

@@ -95,18 +95,19 @@ class Evaluation(Frozen):
     cuts: tuple[Cut, ...]
 
 
-def evaluate_scores(scores: pa.Table, truth: pa.Table, prevalence: float | None, rng: np.random.Generator) -> Evaluation:
+def evaluate_scores(scores: pa.Table, truth: pa.Table, prevalence: float | None, rng: np.random.Generator | int) -> Evaluation:
     """Compare scores with the truth.
 
     Args:
         scores: One row per object, with `p_lens`, `p_compound` (may be null), and `p_<network>`; rejected rows are left out.
         truth: The same rows, with the truth columns of shards.
         prevalence: Fraction of lenses that `p_lens` assumes; None if `p_lens` is not calibrated.
-        rng: Generator for bootstrap intervals.
+        rng: Generator for bootstrap intervals, or its seed.
 
     Raises:
         TrainingError: scored lenses or non-lenses are missing, or a row has no kind.
     """
+    rng = np.random.default_rng(rng)
     is_scored = np.array([status == "scored" for status in scores["status"].to_pylist()])
     all_kinds = np.array([str(kind) for kind in truth["kind"].to_pylist()])
     scores, truth, kinds = scores.filter(pa.array(is_scored)), truth.filter(pa.array(is_scored)), all_kinds[is_scored]

@@ -1,8 +1,10 @@
 """Plots of an evaluation: ROC, reliability and completeness."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -38,6 +40,16 @@ def draw_evaluation(folder: Path, evaluation: Evaluation, scores: Scores, is_len
         here = restated(here, evaluation.prevalence, float(is_lens.mean()))
     _draw_reliability(folder / "reliability.png", here, is_lens)
     _draw_completeness(folder / "completeness.png", evaluation)
+
+
+def draw_scored(folder: Path, evaluation: Evaluation, scores: pa.Table, truth: pa.Table, networks: Sequence[str]) -> None:
+    """Draw the plots of an evaluation from the tables that `evaluate_scores` compared; `networks` are names."""
+    is_scored = np.array(scores["status"].to_pylist()) == "scored"
+    is_lens = (np.array(truth["kind"].to_pylist()) != "nonlens")[is_scored]
+    columns = {"p_lens": "p_lens", **{name: f"p_{name}" for name in networks}}
+    draw_evaluation(
+        folder, evaluation, {name: scores[column].to_numpy()[is_scored] for name, column in columns.items()}, is_lens
+    )
 
 
 def _draw_roc(path: Path, scores: Scores, is_lens: NDArray[np.bool_]) -> None:

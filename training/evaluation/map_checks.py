@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from infra.settings import EngineName
+from infra.engine_name import EngineName
+from infra.progress import Progress
 from scanner.explain.sanity import (
     Maps,
     Truth,
@@ -30,9 +31,6 @@ from training.evaluation.map_curves import Curves, error_of_mean, lens_probabili
 from training.evaluation.map_measures import LEAST_OBJECTS, METHODS, CheckSize, MapChecks, Method, MethodCheck
 from training.evaluation.relevance import Cells, cells_of, maps_of, middle, on_common_grid, others
 
-Progress = Callable[[int, int], None]
-"""Called with (steps done, steps in all)."""
-
 ADDED_NOISE_SIGMA = 0.5
 """Sigma of the added noise in units of the sky's sigma, small enough that the image stays nearly as good as before."""
 
@@ -42,7 +40,7 @@ def check_ensemble_maps(
     card: EnsembleCard,
     stamps: Stamps,
     truth: Truth,
-    rng: np.random.Generator,
+    rng: np.random.Generator | int,
     size: CheckSize | None = None,
     engine: EngineName = "torch",
     progress: Progress | None = None,
@@ -54,7 +52,7 @@ def check_ensemble_maps(
         card: Card of the package.
         stamps: Stamps of bright lenses, band to `[batch, y, x]`, in the ensemble's geometry.
         truth: `[batch, y, x]`, arcs on the pixels of VIS.
-        rng: Generator for noise and orders of cells.
+        rng: Generator for noise and orders of cells, or its seed.
         size: Numbers of objects, untrained networks and steps.
         engine: Engine that runs the networks for insertion and deletion.
         progress: Called after each step.
@@ -77,7 +75,7 @@ def check_ensemble_maps(
 
     checks: list[MethodCheck] = []
     common: dict[str, Mapping[Method, Maps]] = {}
-    for network_card, own_rng in zip(card.networks, rng.spawn(len(card.networks)), strict=True):
+    for network_card, own_rng in zip(card.networks, np.random.default_rng(rng).spawn(len(card.networks)), strict=True):
         network_checks, maps = check_network_maps(
             load_network(folder, network_card), network_card, stamps, truth, own_rng, size, engine, count_step
         )

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from torch import nn
 
-from infra.settings import EngineName
+from infra.engine_name import EngineName
 from scanner.explain.explanation import lens_log_odds
 from scanner.explain.occlusion import Masks
 from scanner.explain.sanity import Maps, Scores, deletion, insertion

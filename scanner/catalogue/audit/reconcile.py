@@ -8,11 +8,11 @@ import pyarrow.parquet as pq
 from pydantic import computed_field
 
 from infra.frozen import Frozen
+from infra.progress import Progress, no_progress
 from infra.provenance import sha256_bytes
 from infra.read_ahead import map_ahead
 from infra.store.storage import StorageError, arrow_source, exists, join, list_files, read_bytes, read_many
 from scanner.catalogue.audit.id_sets import Difference, IdSets, id_sets
-from scanner.catalogue.audit.verify import Progress
 from scanner.catalogue.candidates import candidates_of, encode_candidates, file_schema, groups_of, open_candidates
 from scanner.catalogue.columns import candidate_schema, network_names
 from scanner.catalogue.maps import with_map_digests
@@ -86,13 +86,14 @@ def reconcile(plan: Plan, root_uri: str, progress: Progress | None = None) -> Re
     """Read the planned ids from the input again and compare them with those in the unit files, exactly and both ways.
 
     Also compare the candidate file with the candidates in the units, and the seal with all files. Memory holds a few units.
+    `progress` counts units.
 
     Raises:
         StorageError: the store failed, so the state of the files is unknown.
         ScratchError: there is no space for temporary files.
     """
     with id_sets([unit.unit_id for unit in plan.units]) as sets:
-        return _Count(plan, root_uri, sets).all(progress or (lambda _done, _total: None))
+        return _Count(plan, root_uri, sets).all(progress or no_progress)
 
 
 class _Count:

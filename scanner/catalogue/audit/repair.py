@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 from infra.errors import LensscanError
+from infra.progress import Progress
 from infra.provenance import sha256_bytes
 from infra.store.removal import remove
 from infra.store.storage import CreateOutcome, create_if_absent, exists, info, read_bytes
 from scanner.catalogue.audit.quarantine import DAMAGED, SUPERSEDED
-from scanner.catalogue.audit.verify import Fault, Part, Progress, Verification, verify_plan
+from scanner.catalogue.audit.verify import Fault, Part, Verification, verify_plan
 from scanner.catalogue.paths import quarantine_uri, seal_uri
 
 _ORDER = (Part.SEAL, Part.CANDIDATES, Part.UNIT, Part.STRAY, Part.PLAN)

@@ -8,6 +8,7 @@ from enum import StrEnum
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from infra.progress import Progress, no_progress
 from infra.provenance import sha256_bytes
 from infra.store.storage import join, list_files, read_bytes, read_many
 from scanner.catalogue.audit.quarantine import QuarantineIndex
@@ -37,9 +38,6 @@ from scanner.catalogue.unitfile import (
     unit_files,
 )
 from scanner.catalogue.units import PlanError, Unit
-
-Progress = Callable[[int, int], None]
-"""Callback that gets the number of units done and the number of all units."""
 
 _IN_QUARANTINE = "is damaged: an interrupted repair has copied it to quarantine"
 
@@ -83,6 +81,7 @@ def verify_plan(plan_id: str, root_uri: str, *, deep: bool = False, progress: Pr
 
     If the plan is not sealed, count the rows of its units. With `deep`, also read every row of every file, verify page
     checksums, and recompute the footers, the candidates and the seal. Memory holds a few units and the candidates.
+    `progress` counts units.
 
     Raises:
         StorageError: the store failed, so the state of the files is unknown.
@@ -127,7 +126,7 @@ class _PlanVerifier:
         """Whether every unit exists and has no fault."""
 
     def run(self, progress: Progress | None) -> Verification:
-        self._check_units(progress or (lambda _done, _total: None))
+        self._check_units(progress or no_progress)
         candidates = self._tally.candidates if self._tally and self._is_complete else None
         self._check_candidates(candidates)
         self._check_seal(candidates)

@@ -15,6 +15,7 @@ from ray._private.state import available_resources_per_node
 from ray.cluster_utils import Cluster
 
 from infra.errors import LensscanError
+from scanner.scan.request import ScanRequest
 from scanner.workers import actors, dispatch
 from scanner.workers.run import scan_night
 from tests.faults.harness.scanned_night import NIGHT, THRESHOLD, n_committed
@@ -55,15 +56,14 @@ def main():
         start_two_nodes(options.root, options.kill_node_after)
     try:
         with contextlib.redirect_stdout(sys.stderr):
-            summary = scan_night(
-                options.source,
-                options.root,
-                NIGHT,
-                options.package,
+            request = ScanRequest(
+                input_uri=options.source,
+                night=NIGHT,
+                package=options.package,
                 candidate_threshold=THRESHOLD,
                 exact=options.exact,
-                workers=options.workers,
             )
+            summary = scan_night(request, options.root, workers=options.workers)
     except LensscanError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 2

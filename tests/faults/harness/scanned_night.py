@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from infra.store.storage import list_files, read_bytes
+from scanner.scan.request import ScanRequest
 from scanner.sources.shards import encode_shard, shard_table
 from scanner.vocabulary.geometry import CHALLENGE
 from scanner.workers import actors
@@ -89,7 +90,8 @@ def scan_here(night, root, *, source=None, workers=2, **faults):
         patch.setattr(actors, "UnitScanner", FaultyScanner)
         patch.setattr(actors, "thread_settings", lambda threads: {**settings(threads), **store, **faults})
         source = str(source or night.source)
-        done = scan_night(source, str(root), NIGHT, night.package, candidate_threshold=THRESHOLD, workers=workers)
+        request = ScanRequest(input_uri=source, night=NIGHT, package=night.package, candidate_threshold=THRESHOLD)
+        done = scan_night(request, str(root), workers=workers)
     return done.model_dump()
 
 

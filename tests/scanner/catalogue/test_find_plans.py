@@ -134,11 +134,11 @@ def test_a_second_threshold_out_of_range_is_refused(settings, message):
 
 def test_the_second_threshold_may_equal_the_candidate_threshold():
     for threshold in (0, 1):
-        opinion = plans.SecondOpinion(ensemble_name="b", ensemble_sha256="f", above=threshold)
-        config = ScanConfig(candidate_threshold=threshold, second=opinion)
+        second = plans.SecondEnsemble(ensemble_name="b", ensemble_sha256="f", above=threshold)
+        config = ScanConfig(candidate_threshold=threshold, second=second)
         assert ScanConfig.model_validate_json(config.model_dump_json()) == config
 
 
 def test_settings_have_defaults():
     assert (ScanConfig().batch_size, ScanConfig().candidate_threshold, ScanConfig().sweep) == (64, 0.5, True)
-    assert (plans.MAPS_PER_UNIT, ScanConfig().maps_per_unit) == (100, 0)
+    assert ScanConfig().maps_per_unit == 0

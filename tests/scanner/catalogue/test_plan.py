@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from infra.store.storage import list_files
 from scanner.catalogue.find_units import _first_among
 from scanner.catalogue.paths import plan_uri
-from scanner.catalogue.plan import Plan, ScanConfig, SecondOpinion, build_plan, freeze, load_plan, make_plan
+from scanner.catalogue.plan import Plan, ScanConfig, SecondEnsemble, build_plan, freeze, load_plan, make_plan
 from scanner.catalogue.units import InputFile, PlanError, Unit, id_digest
 from scanner.sources.shards import encode_shard, shard_table
 from scanner.vocabulary.geometry import CHALLENGE
@@ -141,16 +141,16 @@ def test_settings_have_bounds(name, allowed, refused):
             ScanConfig(**{name: value})
 
 
-OPINION = SecondOpinion(ensemble_name="b", ensemble_sha256="f" * 64, above=0.25)
+SECOND = SecondEnsemble(ensemble_name="b", ensemble_sha256="f" * 64, above=0.25)
 OTHER_SETTINGS = {
     "candidate_threshold": 0.6,
     "batch_size": 65,
     "engine": "torch",
     "sweep": False,
-    "second": OPINION,
+    "second": SECOND,
     "maps_per_unit": 1,
 }
-OTHER_OPINIONS = {"ensemble_name": "c", "ensemble_sha256": "0" * 64, "above": 0.375}
+OTHER_SECONDS = {"ensemble_name": "c", "ensemble_sha256": "0" * 64, "above": 0.375}
 OTHER_PLANS = {
     "night": "2026-11-25",
     "ensemble_name": "c",
@@ -181,12 +181,12 @@ def test_the_plan_id_depends_on_every_field_of_a_plan():
     """Every field is tested: a field that is added later must be added here too."""
     plan = plan_of({"a": [1, 2]})
     assert remade(plan) == plan.plan_id
-    for others, model in ((OTHER_SETTINGS, ScanConfig), (OTHER_OPINIONS, SecondOpinion), (OTHER_UNITS, Unit)):
+    for others, model in ((OTHER_SETTINGS, ScanConfig), (OTHER_SECONDS, SecondEnsemble), (OTHER_UNITS, Unit)):
         assert others.keys() == model.model_fields.keys()
     assert OTHER_PLANS.keys() == Plan.model_fields.keys() - {"plan_id"}
-    opinions = [OPINION.model_copy(update={name: value}) for name, value in OTHER_OPINIONS.items()]
+    seconds = [SECOND.model_copy(update={name: value}) for name, value in OTHER_SECONDS.items()]
     configs = [ScanConfig(**{name: value}) for name, value in OTHER_SETTINGS.items()]
-    configs += [ScanConfig(second=opinion) for opinion in opinions]
+    configs += [ScanConfig(second=second) for second in seconds]
     units = [plan.units[0].model_copy(update={name: value}) for name, value in OTHER_UNITS.items()]
     changes = [{name: value} for name, value in OTHER_PLANS.items()]
     changes += [*({"config": config} for config in configs), *({"units": (unit,)} for unit in units)]

@@ -311,3 +311,9 @@ def test_random_damage_gives_pixels_or_a_rejection(four_bands):
             outcomes.add(found.code)
     assert (20, 23) in outcomes
     assert len(outcomes) > 2
+
+
+def test_a_name_that_no_file_can_have_is_reported(tmp_path):
+    found = rejection(f"{tmp_path}/a\0b.fits")
+    assert (found.code, found.detail) == (RejectCode.MISSING_FILE, "a\0b.fits: cannot be opened: embedded null byte")
+    assert rejection(f"{tmp_path}/gone.fits").detail == "gone.fits: no such file"

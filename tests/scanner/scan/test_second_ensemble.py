@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from scanner.catalogue.find_units import find_units
-from scanner.catalogue.plan import ScanConfig, SecondOpinion, build_plan
+from scanner.catalogue.plan import ScanConfig, SecondEnsemble, build_plan
 from scanner.networks.package import load_package, read_card
 from scanner.scan import scoring
 from scanner.scan.scoring import CutoutScanner
@@ -99,7 +99,7 @@ def test_a_night_holds_second_scores_for_likely_rows_only(lensscan, made, tmp_pa
 
 def plan_with(made, **config):
     ensemble, card = read_card(made.first), read_card(made.second)
-    second = SecondOpinion(ensemble_name=card.name, ensemble_sha256=card.sha256, above=made.above)
+    second = SecondEnsemble(ensemble_name=card.name, ensemble_sha256=card.sha256, above=made.above)
     config = {"candidate_threshold": made.threshold, "engine": "torch", "second": second} | config
     return build_plan(str(made.tiles), NIGHT, ensemble, ScanConfig(**config))
 

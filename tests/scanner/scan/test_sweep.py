@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scanner.catalogue.plan import ScanConfig, SecondOpinion
+from scanner.catalogue.plan import ScanConfig, SecondEnsemble
 from scanner.networks.engines import fast_precision, resolve_engine
 from scanner.networks.ensemble import EnsembleScores
 from scanner.networks.locate import SHIPPED_DIR
@@ -226,7 +226,7 @@ def told_packages(monkeypatch):
 
 @pytest.mark.parametrize("above", [None, 0.3, 0.6])
 def test_every_row_for_a_second_ensemble_has_exact_scores(told_packages, above, tmp_path):
-    second = above and SecondOpinion(ensemble_name="other", ensemble_sha256="0" * 64, above=above)
+    second = above and SecondEnsemble(ensemble_name="other", ensemble_sha256="0" * 64, above=above)
     rows = cutouts(np.linspace(0.02, 0.98, 97), np.ones(97))
     exact = CutoutScanner(Told()).score(rows)["p_lens"].to_numpy()
     table = open_scanner(tmp_path, ScanConfig(candidate_threshold=0.9, engine="torch", second=second)).score(rows)

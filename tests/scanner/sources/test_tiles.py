@@ -247,12 +247,18 @@ def test_catalogue_ids_keep_all_digits(tmp_path, names):
     assert catalogue.without([]).ra.tolist() == [1.0, 2.0]
 
 
+def test_right_ascensions_may_be_negative_as_some_surveys_write_them(tmp_path):
+    write_catalogue(tmp_path / "c.fits", IDS, [-360.0, 360.0], [-90.0, 90.0])
+    assert read_tile_catalogue(str(tmp_path / "c.fits")).ra.tolist() == [-360.0, 360.0]
+
+
 @pytest.mark.fault(26)
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
         ({"ra": [np.nan, 1.0]}, "positions must be finite"),
-        ({"dec": [1.0, 91.0]}, "positions must be finite"),
+        ({"dec": [1.0, 91.0]}, "RA from -360 to 360 and declination from -90 to 90 deg"),
+        ({"ra": [1.0, -360.5]}, "RA from -360 to 360 and declination from -90 to 90 deg"),
         ({"id_format": "D"}, "floats lose digits"),
         ({"names": ("ID", "RIGHT_ASCENSION", "DECLINATION")}, "needs a table with the columns OBJECT_ID"),
     ],

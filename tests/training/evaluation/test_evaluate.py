@@ -4,15 +4,10 @@ import math
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from flows.commands.evaluate import _described, evaluate_shards
-from scanner.networks.card import TrainingDataCard
 from scanner.vocabulary.kinds import KINDS
-from simulation.products.dataset import DatasetSpec, simulate_shard
-from tests.scanner.ensembles import SPECS, write_test_package
 from tests.training.evaluation.known_scores import PREVALENCE, arrays
 from training.errors import TrainingError
 from training.evaluation.evaluate import CUTS, RATES, _calibration_floor, _cut, evaluate_scores
@@ -155,20 +150,3 @@ def test_one_class_only_is_refused(tables):
     lenses = np.array(truth["kind"].to_pylist()) != "nonlens"
     with pytest.raises(TrainingError, match="lenses and non-lenses"):
         evaluate_scores(scores.filter(pa.array(lenses)), truth.filter(pa.array(lenses)), None, np.random.default_rng(0))
-
-
-def test_the_training_shards_are_refused(shards_uri, dataset, tmp_path):
-    data = TrainingDataCard(description="rings", digest=dataset.digest, n_objects={})
-    write_test_package(tmp_path / "trained", SPECS[:1], training_data=data)
-    with pytest.raises(TrainingError, match=rf"{shards_uri}: these are the shards that test was trained on"):
-        evaluate_shards(shards_uri, str(tmp_path / "trained"), str(tmp_path / "out"), lambda _done, _total: None)
-    assert not (tmp_path / "out").exists()
-
-
-def test_data_sets_are_described_from_their_shards(tmp_path):
-    for number in range(2):
-        table = simulate_shard(DatasetSpec(n=2, seed=7 + number, geometry="mer"), 0)
-        pq.write_table(table, tmp_path / f"{number}.parquet")
-    pq.write_table(pa.table({"object_id": [1, 2, 3]}), tmp_path / "2.parquet")
-    footers = [pq.read_metadata(tmp_path / f"{number}.parquet") for number in (0, 1, 2)]
-    assert _described(footers) == ("n=2, seed=7, geometry mer, preset euclid; n=2, seed=8, geometry mer, preset euclid; n=3")

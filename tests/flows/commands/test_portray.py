@@ -8,10 +8,9 @@ from astropy.io import fits
 
 import flows.commands.portray
 import scanner.explain.portraits
-from flows.cli.explain import explain
-from flows.commands.explain import ExplainError
 from flows.commands.portray import portray_to_file
 from infra.errors import LensscanError
+from scanner.scan.chosen_objects import ObjectsError
 from scanner.vocabulary.geometry import MER_10
 
 N_OBJECTS = 26
@@ -76,19 +75,6 @@ def test_the_command_needs_no_images_and_draws_the_same_again(lensscan, tmp_path
     assert (tmp_path / "again.pdf").read_bytes() == content
 
 
-def test_the_table_shows_probabilities_and_rejected_objects(monkeypatch, tmp_path, capsys):
-    found = {
-        "figure": "p.png",
-        "networks": {"OU-66": {"class_generated": {"nonlens": 1.0, "lens": 0.75}}},
-        "rejected": {"b": "blank: VIS"},
-    }
-    monkeypatch.setattr(flows.commands.portray, "portray_to_file", lambda *_: found)
-    explain(portrait=True, out=tmp_path / "p.png")
-    printed = capsys.readouterr().out
-    assert "0.7500" in printed
-    assert "blank: VIS" in printed
-
-
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -113,12 +99,9 @@ def test_mistakes_give_one_line_and_write_no_file(manifest, tmp_path, change, sa
 
 def test_too_many_objects_are_refused(manifest, tmp_path, monkeypatch):
     monkeypatch.setattr(flows.commands.portray, "MOST_OBJECTS", 20)
-    with pytest.raises(ExplainError, match="has 27 such objects, more than the limit of 20: choose with --objects"):
+    monkeypatch.setattr(flows.commands.portray, "load_network", None)
+    with pytest.raises(ObjectsError, match="has 27 such objects, more than the limit of 20: choose with --objects"):
         portray(manifest, tmp_path / "p.png")
-
-
-def test_explaining_needs_images_and_has_no_steps(tmp_path):
-    with pytest.raises(ExplainError, match="name images: a manifest, or a folder of tiles or shards"):
-        explain(out=tmp_path / "why.png")
-    with pytest.raises(ExplainError, match="--steps needs --portrait"):
-        explain("m.csv", out=tmp_path / "why.png", steps=3)
+    # The folder is not read: the ids alone are too many.
+    with pytest.raises(ObjectsError, match="21 objects are named, more than the limit of 20"):
+        portray(str(tmp_path), tmp_path / "p.png", [str(i) for i in range(21)])

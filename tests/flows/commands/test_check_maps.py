@@ -6,6 +6,7 @@ import json
 import pytest
 
 import flows.commands.check_maps
+import flows.ensembles
 from flows.cli.main import app
 from flows.commands.check_maps import check_to_card, table_rows
 from scanner.networks.architectures import NetworkSpec
@@ -65,7 +66,7 @@ def test_the_card_gains_results_and_keeps_its_digest(shards, package):
 
 
 def test_a_shipped_ensemble_stays_as_installed(shards, package, monkeypatch):
-    monkeypatch.setattr(flows.commands.check_maps, "SHIPPED_DIR", package.parent)
+    monkeypatch.setattr(flows.ensembles, "SHIPPED_DIR", package.parent)
     before = (package / "card.json").read_bytes()
     _, folder = check(shards)
     assert str(folder) == "evaluation-test"

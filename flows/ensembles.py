@@ -1,0 +1,22 @@
+"""The ensemble that a command or a flow uses, and the folder for its results."""
+
+from pathlib import Path
+
+from infra.settings import Settings
+from scanner.networks.locate import SHIPPED_DIR, find_package
+
+
+def chosen_package(ensemble: str | None) -> Path:
+    """Return the folder of an ensemble, found by name or path; of the configured one if none is named.
+
+    Raises:
+        SettingsError: a setting has an invalid value.
+        PackageError: no ensemble has that name or path; the message lists the known names.
+    """
+    settings = Settings.read()
+    return find_package(ensemble or settings.ensemble, settings.ensembles_dir)
+
+
+def results_folder(package: Path, name: str) -> Path:
+    """Return the folder for results about an ensemble: its own; for a shipped one, which never changes, `evaluation-NAME`."""
+    return package if package.parent != SHIPPED_DIR else Path(f"evaluation-{name}")

@@ -1,0 +1,113 @@
+"""Read some objects, named by their ids, from a manifest, from tiles or from shards."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+
+import numpy as np
+from numpy.typing import NDArray
+
+from infra.errors import LensscanError
+from infra.store.storage import absolute
+from scanner.catalogue.find_units import find_units
+from scanner.catalogue.unit_inputs import planned_ids
+from scanner.catalogue.units import Unit
+from scanner.scan.open_unit import open_unit
+from scanner.scan.row_selection import RowSelection
+from scanner.sources.batches import Row
+from scanner.sources.cutouts import Cutout
+from scanner.sources.manifests import MANIFEST_SUFFIXES, manifest_cutouts, read_manifest
+from scanner.vocabulary.geometry import Geometry, Stamps
+from scanner.vocabulary.rejections import Rejection
+
+_BATCH = 24
+
+NamedRow = tuple[str, Row]
+
+
+class ObjectsError(LensscanError):
+    """Objects are missing, too many, or all unusable."""
+
+
+def read_objects(
+    images: str, objects: Sequence[str], geometry: Geometry, most: int
+) -> tuple[list[str], Stamps, dict[str, str]]:
+    """Return ids and stamps of the usable objects, and the reasons of the others by id.
+
+    Args:
+        images: Manifest (CSV or Parquet), or folder or `s3://` prefix of tiles or shards.
+        objects: Different ids; without any, all objects of a manifest are read.
+        geometry: Geometry of the stamps.
+        most: Largest number of objects, because their stamps are held in memory.
+
+    Returns:
+        The ids in the order of `objects`, stamps by band as `[object, y, x]` in the same order, and the reasons.
+
+    Raises:
+        ObjectsError: objects are missing or more than `most`, or no object is usable.
+        LensscanError: the images cannot be read.
+    """
+    if len(objects) > most:
+        raise ObjectsError(f"{len(objects)} objects are named, more than the limit of {most}")
+    rows = _rows(absolute(images), objects, geometry, most)
+    cutouts = {name: row for name, row in rows.items() if isinstance(row, Cutout)}
+    if not cutouts:
+        reasons = "; ".join(f"{name}: {row}" for name, row in rows.items()) or "there are no objects"
+        raise ObjectsError(f"{images}: no usable object: {reasons}")
+    stamps = {band: np.stack([cutout.stamps[band] for cutout in cutouts.values()]) for band in geometry.grids}
+    return list(cutouts), stamps, {name: str(row) for name, row in rows.items() if isinstance(row, Rejection)}
+
+
+def _rows(images: str, objects: Sequence[str], geometry: Geometry, most: int) -> dict[str, Row]:
+    """Return each object by its id, in the order of `objects`; all objects of a manifest if `objects` is empty."""
+    if images.lower().endswith(MANIFEST_SUFFIXES):
+        named = _rows_of_manifest(images, objects, geometry, most)
+    elif objects:
+        named = _rows_of_units(images, objects, geometry)
+    else:
+        raise ObjectsError("name the objects of tiles or shards with --objects")
+    rows: dict[str, Row] = {}
+    for name, row in named:
+        if name in rows:
+            raise ObjectsError(f"{images}: has several objects {name}")
+        rows[name] = row
+    if missing := [name for name in objects if name not in rows]:
+        raise ObjectsError(f"{images}: has no object {', '.join(missing)}")
+    return {name: rows[name] for name in objects or rows}
+
+
+def _rows_of_manifest(uri: str, objects: Sequence[str], geometry: Geometry, most: int) -> Iterator[NamedRow]:
+    manifest = read_manifest(uri)
+    names = [str(name) for name in manifest.object_ids.to_pylist()]
+    chosen = [i for i, name in enumerate(names) if not objects or name in objects]
+    if len(chosen) > most:
+        raise ObjectsError(f"{uri}: has {len(chosen)} such objects, more than the limit of {most}: choose with --objects")
+    yield from zip([names[i] for i in chosen], manifest_cutouts(manifest.rows(chosen), geometry), strict=True)
+
+
+def _rows_of_units(uri: str, objects: Sequence[str], geometry: Geometry) -> Iterator[NamedRow]:
+    left = set(objects)
+    for unit in find_units(uri):
+        ids = np.array([str(name) for name in planned_ids(unit)])
+        chosen = np.flatnonzero(np.isin(ids, list(left)))
+        if len(chosen):
+            left -= set(ids[chosen])
+            yield from _rows_of_unit(unit, ids[chosen], chosen, geometry)
+        if not left:
+            return
+
+
+def _rows_of_unit(unit: Unit, ids: NDArray[np.str_], chosen: NDArray[np.int64], geometry: Geometry) -> Iterator[NamedRow]:
+    """Yield the rows with the numbers `chosen` of a unit, by their ids; batches count rows among these."""
+    rows: dict[str, Row] = {}
+    selection = RowSelection(read=tuple(chosen.tolist()))
+    try:
+        with closing(open_unit(unit, geometry, _BATCH, selection).batches) as batches:
+            for batch in batches:
+                for i, row in enumerate(batch.places):
+                    stamps = {band: images[i] for band, images in batch.stamps.items()}
+                    rows[ids[row]] = Cutout(stamps, batch.notes[i])
+                rows |= {ids[row]: rejection for row, rejection in batch.rejected}
+    except Rejection as rejection:
+        # Damage rejects the whole unit, as in a scan.
+        rows = dict.fromkeys(ids, rejection)
+    yield from rows.items()

@@ -1,0 +1,79 @@
+"""The request of a scan: what to scan, with which ensembles, and what to record; it determines the plan."""
+
+from datetime import date
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from infra.engine_name import EngineName
+from infra.store.storage import absolute
+from scanner.catalogue.plan import Plan, PlanError, ScanConfig, SecondEnsemble, build_plan
+from scanner.networks.package import read_card
+from scanner.vocabulary.choices import MAPS_PER_UNIT, MOST_MAPS_PER_UNIT
+
+
+class ScanRequest(BaseModel):
+    """What to scan, and how; the place of the catalogue and the workers do not change what is written.
+
+    Raises:
+        PlanError: `second_above` is given without a second ensemble.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input_uri: str
+    """Folder or `s3://` prefix of Euclid MER tiles, or of shards."""
+    night: date
+    """Night that the catalogue rows carry."""
+    package: Path
+    """Folder of the ensemble."""
+    candidate_threshold: float | None = Field(default=None, ge=0, le=1)
+    """Rows with `p_lens` at or above it are candidates; None stands for the ensemble's own threshold."""
+    engine: EngineName = "auto"
+    """Engine that runs the networks; `auto` selects the best one of each worker."""
+    exact: bool = False
+    """Whether to score every row in float32; without it, candidates and their stored values are the same."""
+    second: Path | None = None
+    """Folder of a second ensemble, which scores the rows whose first `p_lens` reaches `second_above`."""
+    second_above: float | None = Field(default=None, ge=0, le=1)
+    """Smallest first `p_lens` of these rows; None stands for the threshold of candidates."""
+    maps_per_unit: int = Field(default=MAPS_PER_UNIT, ge=0, le=MOST_MAPS_PER_UNIT)
+    """Number of candidates of each unit, the best, that are stored with maps that explain their scores."""
+
+    @model_validator(mode="after")
+    def _rows_are_selected_for_an_ensemble(self) -> Self:
+        if self.second_above is not None and self.second is None:
+            raise PlanError(
+                f"second_above={self.second_above:g} selects rows for a second ensemble, but no second ensemble is given"
+            )
+        return self
+
+
+def plan_scan(request: ScanRequest) -> Plan:
+    """Plan a scan: read the cards of its ensembles and every object id of its input.
+
+    Raises:
+        PlanError: there is nothing to scan, the input cannot be planned, or `second_above` is above the candidates' threshold.
+        PackageError: an ensemble's card cannot be read.
+    """
+    card = read_card(request.package)
+    threshold = card.candidate_threshold if request.candidate_threshold is None else request.candidate_threshold
+    config = ScanConfig(
+        candidate_threshold=threshold,
+        engine=request.engine,
+        sweep=not request.exact,
+        second=_second(request, threshold),
+        maps_per_unit=request.maps_per_unit,
+    )
+    return build_plan(absolute(request.input_uri), request.night.isoformat(), card, config)
+
+
+def _second(request: ScanRequest, threshold: float) -> SecondEnsemble | None:
+    if request.second is None:
+        return None
+    above = threshold if request.second_above is None else request.second_above
+    if above > threshold:
+        raise PlanError(f"second_above must be <= the candidates' threshold {threshold:g}, got {above:g}")
+    card = read_card(request.second)
+    return SecondEnsemble(ensemble_name=card.name, ensemble_sha256=card.sha256, above=above)

@@ -1,0 +1,50 @@
+"""Tests of `lensscan evaluate` on shards that the ensemble was trained on, and on others."""
+
+import json
+
+import numpy as np
+import pytest
+
+import flows.commands.evaluate
+from flows.commands.evaluate import evaluate_shards
+from infra.progress import no_progress
+from scanner.networks.card import TrainingDataCard
+from scanner.sources.shards import encode_shard
+from simulation.products.dataset import DatasetSpec, simulate_shard
+from tests.scanner.ensembles import SPECS, write_test_package
+from training.errors import TrainingError
+from training.evaluation.shard_scores import shards_digest
+
+
+@pytest.fixture
+def shards(tmp_path, monkeypatch):
+    monkeypatch.setenv("LENSSCAN_ENGINE", "torch")
+    (tmp_path / "shards").mkdir()
+    content = encode_shard(simulate_shard(DatasetSpec(n=40, seed=4), 0))
+    (tmp_path / "shards" / "shard-00000.parquet").write_bytes(content)
+    return tmp_path / "shards"
+
+
+def write_package(folder, digest):
+    return write_test_package(folder, SPECS[:1], training_data=TrainingDataCard(description="", digest=digest, n_objects={}))
+
+
+def test_training_shards_are_refused_before_they_are_scored(shards, tmp_path, monkeypatch):
+    write_package(tmp_path / "trained", shards_digest(map(str, shards.iterdir())))
+    monkeypatch.setattr(flows.commands.evaluate, "load_package", None)
+    with pytest.raises(TrainingError, match=rf"{shards}: these are the shards that test was trained on"):
+        evaluate_shards(str(shards), str(tmp_path / "trained"), str(tmp_path / "out"), no_progress)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("digest", [None, "f" * 64])
+def test_other_shards_are_evaluated_beside_the_weights(shards, tmp_path, digest, monkeypatch):
+    monkeypatch.setattr("training.evaluation.metrics.N_BOOTSTRAP", 10)
+    card = write_package(tmp_path / "trained", digest)
+    evaluation, folder = evaluate_shards(str(shards), str(tmp_path / "trained"), None, no_progress)
+    assert folder == tmp_path / "trained"
+    written = json.loads((folder / "evaluation.json").read_text())
+    assert (written["ensemble"], written["sha256"]) == ("test", card.sha256)
+    assert sum(evaluation.n_objects.values()) == 40
+    assert np.isfinite(evaluation.overall["auroc"].value)
+    assert "(n=40, seed=4, geometry challenge, preset euclid)" in (folder / "EVALUATION.md").read_text()

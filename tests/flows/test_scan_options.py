@@ -1,0 +1,103 @@
+"""The command and the Prefect flow make the same request from the same options."""
+
+from contextlib import nullcontext
+from datetime import date
+from inspect import signature
+from pathlib import Path
+
+import pytest
+from prefect.exceptions import ParameterTypeError
+
+import flows.scan_night as flow
+from flows.cli.main import scan as command
+from scanner.networks.locate import SHIPPED_DIR
+from scanner.scan.request import ScanRequest
+
+NIGHT = date(2026, 11, 24)
+OF_COMMAND = {"candidate_threshold": "threshold", "maps_per_unit": "maps"}
+"""Names of the flow's parameters that are shorter on the command line."""
+
+
+class AskedError(Exception):
+    """The scan was asked for: its request, and what else was passed."""
+
+
+def ask(request, root_uri, **others):
+    others.pop("progress")
+    raise AskedError(request, root_uri, others)
+
+
+@pytest.fixture
+def requests(tmp_path, monkeypatch):
+    """Return a function that gives the command and the flow some options, and returns what each asks for."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(flow, "scan", ask)
+    monkeypatch.setattr("scanner.workers.run.scan_night", ask)
+    monkeypatch.setattr(flow, "flow_progress", lambda *_: nullcontext())
+
+    def asked(**options):
+        with pytest.raises(AskedError) as by_flow:
+            flow.scan_night.fn("tiles/{night}", "root", NIGHT, **options)
+        named = {OF_COMMAND.get(name, name): value for name, value in options.items()}
+        with pytest.raises(AskedError) as by_command:
+            command("tiles/2026-11-24", out="root", night=NIGHT, **named)
+        return by_flow.value.args, by_command.value.args
+
+    return asked
+
+
+def test_every_option_reaches_the_request(requests):
+    options = {
+        "candidate_threshold": 0.25,
+        "engine": "torch",
+        "exact": True,
+        "second_above": 0.125,
+        "maps_per_unit": 7,
+    }
+    by_flow, by_command = requests(ensemble="ou7-sim", second="mer3-sim", workers=3, **options)
+    packages = {"package": SHIPPED_DIR / "ou7-sim", "second": SHIPPED_DIR / "mer3-sim"}
+    expected = ScanRequest(input_uri="tiles/2026-11-24", night=NIGHT, **packages, **options)
+    assert ScanRequest.model_fields.keys() == expected.model_fields_set, "every field is tested"
+    assert by_flow == by_command == (expected, "root", {"workers": 3, "ray_address": None})
+
+
+def test_settings_stand_in_for_options_that_are_not_given(requests):
+    Path("lensscan.toml").write_text('ensemble = "ou7-sim"\nengine = "openvino"\nworkers = 5\nray_address = "auto"\n')
+    by_flow, by_command = requests()
+    expected = ScanRequest(input_uri="tiles/2026-11-24", night=NIGHT, package=SHIPPED_DIR / "ou7-sim", engine="openvino")
+    assert by_flow == by_command == (expected, "root", {"workers": 5, "ray_address": "auto"})
+
+
+def test_a_deployment_keeps_its_flat_parameters():
+    """A deployment stores parameters by name, and the form of the server shows one field each."""
+    schema = flow.scan_night.parameters
+    text, number, count = "string", "number", "integer"
+    assert schema.required == ["input_uri", "root_uri"]
+    assert {name: (types_of(found), found.get("default")) for name, found in schema.properties.items()} == {
+        "input_uri": ({text}, None),
+        "root_uri": ({text}, None),
+        "night": ({text, "null"}, None),
+        "ensemble": ({text, "null"}, None),
+        "candidate_threshold": ({number, "null"}, None),
+        "workers": ({count, "null"}, None),
+        "engine": ({text, "null"}, None),
+        "exact": ({"boolean"}, False),
+        "second": ({text, "null"}, None),
+        "second_above": ({number, "null"}, None),
+        "maps_per_unit": ({count}, 100),
+    }
+    assert list(schema.properties) == list(signature(flow.scan_night.fn).parameters)
+    assert "definitions" not in str(schema.properties)
+
+
+def types_of(found):
+    return {entry["type"] for entry in found.get("anyOf", [found])}
+
+
+@pytest.mark.parametrize(
+    "options", [{"candidate_threshold": 1.5}, {"second_above": -0.1}, {"workers": 0}, {"maps_per_unit": 1001}]
+)
+def test_a_parameter_out_of_range_is_refused(options):
+    with pytest.raises(ParameterTypeError, match=next(iter(options))):
+        flow.scan_night.validate_parameters({"input_uri": "tiles", "root_uri": "root", **options})

@@ -1,0 +1,54 @@
+"""What people and programs read on the terminal."""
+
+import io
+import json
+import sys
+
+import pytest
+
+from flows.terminal import print_json, print_lines, print_table, terminal_progress
+from infra.progress import no_progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_json_has_null_for_numbers_that_json_lacks(capsys):
+    print_json({"a": [float("nan"), 1.5], "b": {"c": (float("inf"), 2)}, "d": "NaN"})
+    assert json.loads(capsys.readouterr().out) == {"a": [None, 1.5], "b": {"c": [None, 2]}, "d": "NaN"}
+
+
+def test_lines_are_aligned_by_their_longest_name(capsys):
+    print_lines({"rows": 3, "candidates": 1})
+    assert capsys.readouterr().out == "rows        3\ncandidates  1\n"
+
+
+def test_a_narrow_table_folds_text_and_keeps_numbers_whole(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "30")
+    print_table("Best", ["name", "p"], [{"name": "x" * 40, "p": 0.123456}, {"name": None, "p": 1}])
+    printed = capsys.readouterr().out
+    assert "0.1235" in printed
+    assert printed.count("x") == 40
+    assert "None" not in printed
+    assert max(map(len, printed.splitlines())) <= 30
+
+
+def test_a_bar_shows_the_steps_done_on_stderr_only(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with terminal_progress("scanning") as report:
+        report(3, 7)
+        report(7, 7)
+    assert "scanning" in sys.stderr.getvalue()
+    assert "7/7" in sys.stderr.getvalue()
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(("stream", "quiet"), [(Terminal, True), (io.StringIO, False)])
+def test_no_bar_is_drawn_if_no_person_reads_it(monkeypatch, stream, quiet):
+    monkeypatch.setattr(sys, "stderr", stream())
+    with terminal_progress("scanning", quiet=quiet) as report:
+        assert report is no_progress
+        report(1, 2)
+    assert sys.stderr.getvalue() == ""

@@ -1,0 +1,93 @@
+"""Objects that are read by their ids, from shards, tiles and manifests."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from scanner.scan.chosen_objects import ObjectsError, read_objects
+from scanner.sources.shards import encode_shard, shard_table
+from scanner.sources.tiles import discover_tiles, read_tile_catalogue
+from scanner.vocabulary.geometry import MER_10
+from tests.tiles import write_tile
+
+MOST = 8
+
+
+def stamps_of(seed, n):
+    rng = np.random.default_rng(seed)
+    return {band: rng.normal(size=(n, g.n_pixels, g.n_pixels)).astype(np.float32) for band, g in MER_10.grids.items()}
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    """Write two shards with the objects 0 to 4 and 5 to 9; the pixels of object 6 are all equal."""
+    folder = tmp_path_factory.mktemp("shards")
+    for first in (0, 5):
+        stamps = stamps_of(first, 5)
+        stamps["VIS"][1 if first else slice(0)] = 2.0
+        table = shard_table(np.arange(first, first + 5), stamps, {}, MER_10)
+        (folder / f"shard-{first:05d}.parquet").write_bytes(encode_shard(table))
+    return str(folder)
+
+
+def test_stamps_are_those_of_the_named_objects_in_order(shards):
+    ids, stamps, rejected = read_objects(shards, ["8", "6", "0", "5"], MER_10, MOST)
+    assert ids == ["8", "0", "5"]
+    first, second = stamps_of(0, 5), stamps_of(5, 5)
+    for band in MER_10.grids:
+        np.testing.assert_array_equal(stamps[band], [second[band][3], first[band][0], second[band][0]])
+    assert rejected.keys() == {"6"}
+    assert rejected["6"].startswith("constant: VIS")
+
+
+@pytest.mark.parametrize(
+    ("objects", "says"),
+    [
+        ([], "name the objects of tiles or shards with --objects"),
+        (["1", "77", "78"], "has no object 77, 78"),
+        (["6"], "no usable object: 6: constant"),
+        ([str(i) for i in range(MOST + 1)], f"{MOST + 1} objects are named, more than the limit of {MOST}"),
+    ],
+)
+def test_mistakes_are_named(shards, objects, says):
+    with pytest.raises(ObjectsError, match=says):
+        read_objects(shards, objects, MER_10, MOST)
+
+
+def test_damage_rejects_the_objects_of_a_tile(tmp_path):
+    write_tile(tmp_path, 3, 6, n_pixels=600)
+    (tile,) = discover_tiles(str(tmp_path))
+    ids = read_tile_catalogue(tile.catalogue).object_ids.astype(str).tolist()
+    assert read_objects(str(tmp_path), ids[:2], MER_10, MOST)[0] == ids[:2]
+    path = Path(tile.mosaics["J"])
+    path.write_bytes(path.read_bytes()[:-3000])
+    with pytest.raises(ObjectsError, match=f"no usable object: {ids[0]}: fits_truncated"):
+        read_objects(str(tmp_path), ids[:2], MER_10, MOST)
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    """Write a manifest of nine usable objects and one whose file is missing."""
+    fits.PrimaryHDU(stamps_of(0, 1)["VIS"][0]).writeto(tmp_path / "a.fits")
+    rows = [f"o{i},0.1,a.fits,a.fits,a.fits,{'gone' if i == 9 else 'a'}.fits" for i in range(10)]
+    (tmp_path / "m.CSV").write_text("\n".join(["object_id,pixel_scale_arcsec,VIS,Y,J,H", *rows]) + "\n")
+    return str(tmp_path / "m.CSV")
+
+
+def test_all_objects_of_a_manifest_are_read_by_default(manifest):
+    ids, stamps, rejected = read_objects(manifest, [], MER_10, 10)
+    assert ids == [f"o{i}" for i in range(9)]
+    assert {images.shape for images in stamps.values()} == {(9, 100, 100)}
+    assert rejected == {"o9": "missing_file: H: gone.fits: no such file"}
+    with pytest.raises(ObjectsError, match="has 10 such objects, more than the limit of 9: choose with --objects"):
+        read_objects(manifest, [], MER_10, 9)
+    assert read_objects(manifest, ["o7", "o2"], MER_10, 2)[0] == ["o7", "o2"]
+
+
+def test_an_id_that_a_manifest_repeats_is_refused(manifest):
+    text = Path(manifest).read_text()
+    Path(manifest).write_text(text + text.splitlines()[1] + "\n")
+    with pytest.raises(ObjectsError, match="has several objects o0"):
+        read_objects(manifest, ["o0"], MER_10, MOST)

@@ -1,0 +1,83 @@
+"""Requests of a scan and the plans that follow from them."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from scanner.catalogue.plan import PlanError, ScanConfig, SecondEnsemble
+from scanner.networks.locate import SHIPPED_DIR
+from scanner.networks.package import read_card
+from scanner.scan.request import ScanRequest, plan_scan
+from tests.tiles import write_tile
+
+FIRST, SECOND = SHIPPED_DIR / "mer3-sim", SHIPPED_DIR / "ou7-sim"
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tiles")
+    write_tile(folder, 1, 2)
+    return str(folder)
+
+
+def request_of(tiles, **options):
+    return ScanRequest(input_uri=tiles, night=date(2026, 11, 24), package=FIRST, **options)
+
+
+def test_a_bare_request_takes_the_threshold_of_the_card(tiles):
+    plan = plan_scan(request_of(tiles))
+    card = read_card(FIRST)
+    assert (plan.night, plan.ensemble_name, plan.ensemble_sha256) == ("2026-11-24", card.name, card.sha256)
+    assert [unit.n_rows for unit in plan.units] == [2]
+    assert plan.config == ScanConfig(candidate_threshold=2 * card.assumed_prevalence, maps_per_unit=100)
+
+
+def test_every_option_of_a_request_is_in_the_plan(tiles):
+    options = {"candidate_threshold": 0.25, "engine": "torch", "exact": True, "maps_per_unit": 7}
+    plan = plan_scan(request_of(tiles, **options, second=SECOND, second_above=0.125))
+    card = read_card(SECOND)
+    second = SecondEnsemble(ensemble_name="ou7-sim", ensemble_sha256=card.sha256, above=0.125)
+    expected = ScanConfig(candidate_threshold=0.25, engine="torch", sweep=False, maps_per_unit=7, second=second)
+    assert plan.config == expected
+
+
+def test_a_second_ensemble_scores_all_candidates_by_default(tiles):
+    assert plan_scan(request_of(tiles, candidate_threshold=0.25, second=SECOND)).config.second.above == 0.25
+
+
+def test_a_relative_input_gives_the_same_plan(tiles, monkeypatch):
+    monkeypatch.chdir(tiles)
+    assert plan_scan(request_of(".")).plan_id == plan_scan(request_of(tiles)).plan_id
+
+
+def test_a_second_threshold_without_a_second_ensemble_is_refused():
+    with pytest.raises(
+        PlanError, match=r"second_above=0\.9 selects rows for a second ensemble, but no second ensemble is given"
+    ):
+        request_of("tiles", second_above=0.9)
+
+
+def test_a_second_threshold_above_that_of_candidates_is_refused(tiles):
+    with pytest.raises(PlanError, match=r"second_above must be <= the candidates' threshold 0\.25, got 0\.5"):
+        plan_scan(request_of(tiles, candidate_threshold=0.25, second=Path("nowhere"), second_above=0.5))
+
+
+@pytest.mark.parametrize(
+    ("name", "lowest", "highest", "step"),
+    [("candidate_threshold", 0.0, 1.0, 1e-9), ("second_above", 0.0, 1.0, 1e-9), ("maps_per_unit", 0, 1000, 1)],
+)
+def test_a_value_out_of_range_is_refused(name, lowest, highest, step):
+    for value in (lowest, highest):
+        assert getattr(request_of("tiles", second=SECOND, **{name: value}), name) == value
+    for value in (lowest - step, highest + step):
+        with pytest.raises(ValidationError, match=f"(?s){name}.*should be (less|greater) than or equal to"):
+            request_of("tiles", second=SECOND, **{name: value})
+
+
+def test_a_request_is_frozen_and_knows_its_fields():
+    with pytest.raises(ValidationError, match="frozen"):
+        request_of("tiles").exact = True
+    with pytest.raises(ValidationError, match="Extra inputs"):
+        request_of("tiles", thresold=0.5)

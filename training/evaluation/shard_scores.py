@@ -1,0 +1,83 @@
+"""Score every object of some shards with truth, for an evaluation."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from infra.progress import Progress
+from infra.provenance import digest, sha256_bytes
+from infra.store.storage import list_files, open_read, read_bytes
+from scanner.networks.ensemble import Ensemble
+from scanner.scan.batch_reader import BatchReader
+from scanner.scan.scoring import CutoutScanner
+from scanner.sources.shard_batches import shard_batches
+from scanner.sources.shards import TRUTH_FIELDS, decode_shard
+from training.errors import TrainingError
+
+Footers = Mapping[str, pq.FileMetaData]
+"""Parquet metadata of each shard, by its URI, in the order of a listing."""
+
+
+def shard_footers(shards_uri: str) -> Footers:
+    """Read the Parquet metadata of every shard under a folder or prefix.
+
+    Raises:
+        TrainingError: there are no shards, or a file is not Parquet.
+    """
+    footers = {}
+    for file in list_files(shards_uri, ".parquet"):
+        try:
+            with open_read(file.uri) as stream:
+                footers[file.uri] = pq.read_metadata(stream)
+        except pa.ArrowInvalid as error:
+            raise TrainingError(f"{file.uri}: not a readable Parquet shard: {error}") from error
+    if not footers:
+        raise TrainingError(f"{shards_uri}: holds no shards (*.parquet)")
+    return footers
+
+
+def shards_digest(uris: Iterable[str]) -> str:
+    """Return the digest of shards as a card states it (`training.dataset.Dataset.digest`); every byte is read."""
+    return digest([sha256_bytes(read_bytes(uri)) for uri in uris])
+
+
+def score_shards(footers: Footers, ensemble: Ensemble, progress: Progress) -> tuple[pa.Table, pa.Table]:
+    """Return one row of scores and one of truth (`TRUTH_FIELDS`) for each object, in order; `progress` counts objects.
+
+    Raises:
+        TrainingError: a file is not a shard.
+    """
+    scanner = CutoutScanner(ensemble)
+    n_objects, n_done = sum(footer.num_rows for footer in footers.values()), 0
+    scores, truths = [], []
+    for uri, footer in footers.items():
+        try:
+            shard = decode_shard(read_bytes(uri))
+        except ValueError as error:
+            raise TrainingError(f"{uri}: {error}") from error
+        every = np.arange(len(shard.object_ids))
+        begin = partial(shard_batches, shard, every, scanner.geometry, scanner.batch_size)
+        scores.append(scanner.score_batches(BatchReader(begin, n_ahead=0)))
+        truths.append(shard.truth.select([field.name for field in TRUTH_FIELDS]))
+        n_done += footer.num_rows
+        progress(n_done, n_objects)
+    return pa.concat_tables(scores), pa.concat_tables(truths)
+
+
+def data_sets(footers: Iterable[pq.FileMetaData]) -> str:
+    """Return `n=20000, seed=900001, geometry mer, preset euclid` for each data set, as far as its shards state them."""
+    sizes: Counter[bytes] = Counter()
+    for footer in footers:
+        sizes[(footer.metadata or {}).get(b"lensscan.dataset", b"{}")] += footer.num_rows
+    return "; ".join(", ".join([f"n={n}", *_stated(json.loads(spec))]) for spec, n in sizes.items())
+
+
+def _stated(spec: Mapping[str, Any]) -> Iterator[str]:
+    texts = {"seed": "seed={}", "geometry": "geometry {}", "preset": "preset {}"}
+    return (text.format(spec[key]) for key, text in texts.items() if key in spec)
