@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from infra.engine_name import EngineName
 from infra.store.storage import absolute
-from scanner.catalogue.plan import Plan, PlanError, ScanConfig, SecondEnsemble, build_plan
+from scanner.catalogue.plan import Plan, ScanConfig, SecondEnsemble, build_plan
+from scanner.catalogue.units import PlanError
 from scanner.networks.package import read_card
 from scanner.vocabulary.choices import MAPS_PER_UNIT, MOST_MAPS_PER_UNIT
 
