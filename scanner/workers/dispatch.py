@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from infra.errors import LensscanError
-from infra.ray.actor_pool import ActorPool, Call, Ended, Trouble
+from infra.ray.actor_pool import ActorPool, Call, CallFailure, CallResult
 from scanner.catalogue.ledger import Receipt, pending
 from scanner.catalogue.outcomes import TransientError
 from scanner.catalogue.plan import Plan
@@ -28,11 +28,11 @@ Progress = Callable[[int, int], None]
 
 _LOG = logging.getLogger(__name__)
 _FAILURES = {
-    Trouble.DIED: Failure.DIED,
-    Trouble.OUT_OF_MEMORY: Failure.OUT_OF_MEMORY,
-    Trouble.OVERDUE: Failure.OVERDUE,
-    Trouble.DISTURBED: Failure.DISTURBED,
-    Trouble.LOST: Failure.LOST,
+    CallFailure.DIED: Failure.DIED,
+    CallFailure.OUT_OF_MEMORY: Failure.OUT_OF_MEMORY,
+    CallFailure.OVERDUE: Failure.OVERDUE,
+    CallFailure.DISTURBED: Failure.DISTURBED,
+    CallFailure.LOST: Failure.LOST,
 }
 _NO_MEMORY = re.compile(r"out of memory|can(?:'t|not) allocate memory|bad[ _]alloc", re.IGNORECASE)
 """Pattern of the out-of-memory messages that torch and OpenVINO raise in exceptions other than MemoryError."""
@@ -118,16 +118,16 @@ class _Dispatch:
         method = "try_rows" if task.trial else "scan"
         return Call(method, (task,), unit_deadline_s(self._units[task.unit_id]), task.is_alone)
 
-    def _after(self, ended: Ended) -> Receipt | None:
+    def _after(self, ended: CallResult) -> Receipt | None:
         """Record the end of a call and submit the next try of its unit; return the receipt if the unit is committed."""
         task: Task
         (task,) = ended.call.arguments
         recovery = self._recoveries[task.unit_id]
-        if ended.trouble is None:
+        if ended.failure is None:
             self._circuit.worked()
             self._failing.clear()
             if task.trial is None:
-                return ended.result
+                return ended.value
             recovery.survived_trial()
         else:
             self._failed(recovery, task, ended)
@@ -138,7 +138,7 @@ class _Dispatch:
             self._pool.submit(self._call(recovery.task()))
         return None
 
-    def _failed(self, recovery: UnitRecovery, task: Task, ended: Ended) -> None:
+    def _failed(self, recovery: UnitRecovery, task: Task, ended: CallResult) -> None:
         failure = _failure(ended)
         _LOG.warning("unit %s: %s (%s)", task.unit_id, failure.replace("_", " "), _reason(ended))
         recovery.failed(failure)
@@ -152,12 +152,12 @@ class _Dispatch:
                 recovery.forget_store_failures()
 
 
-def _failure(ended: Ended) -> Failure:
-    if ended.trouble is Trouble.RAISED:
+def _failure(ended: CallResult) -> Failure:
+    if ended.failure is CallFailure.RAISED:
         return _raised(ended.error)
-    if ended.trouble is Trouble.DIED and ended.call.is_alone:
+    if ended.failure is CallFailure.DIED and ended.call.is_alone:
         return Failure.DIED_ALONE
-    return _FAILURES[ended.trouble or Trouble.DIED]
+    return _FAILURES[ended.failure or CallFailure.DIED]
 
 
 def _raised(error: BaseException | None) -> Failure:
@@ -172,7 +172,7 @@ def _has_no_memory(error: BaseException | None) -> bool:
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and bool(_NO_MEMORY.search(str(error))))
 
 
-def _reason(ended: Ended) -> str:
+def _reason(ended: CallResult) -> str:
     error = ended.error
     return str(error) if isinstance(error, LensscanError) else f"{type(error).__name__}: {error}"
 
