@@ -33,7 +33,7 @@ ALLOWED_ROOMS = {
         "injection": {"products", "population", "optics", "lensing", "systems"},
     },
     "training": {"evaluation": {"errors"}},
-    "infra": {"ray": {"errors", "settings", "telemetry"}, "store": {"errors", "read_ahead"}},
+    "infra": {"ray": {"errors", "private_apis", "settings", "telemetry"}, "store": {"errors", "read_ahead"}},
     "flows": {
         "cli": {"commands", "demo", "scan_night", "server_errors", "simulate", "terminal", "train"},
         "commands": {"terminal"},
@@ -61,7 +61,7 @@ def is_shell(relative):
     return (
         relative.parts[0] == "flows"
         or relative.name == "actors.py"
-        or str(relative) in {"training/trainer.py", "infra/ray/cluster.py", "infra/ray/actor_pool.py"}
+        or str(relative) in {"training/trainer.py", "infra/ray/cluster.py", "infra/ray/actor_pool.py", "infra/private_apis.py"}
     )
 
 

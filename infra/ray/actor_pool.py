@@ -25,6 +25,7 @@ from ray.exceptions import (
     RuntimeEnvSetupError,
 )
 
+from infra.private_apis import ray_ready
 from infra.ray.cluster import ClusterError, last_line, ray_errors
 
 MAX_DEATHS_IN_A_ROW = 60
@@ -176,7 +177,7 @@ class ActorPool:
     def _start_actor(self) -> _Slot:
         with ray_errors():
             actor = self._make_actor()
-            return _Slot(actor, actor.__ray_ready__.remote(), time.monotonic())
+            return _Slot(actor, ray_ready(actor), time.monotonic())
 
     def _start_waiting(self, at_most: int | None) -> None:
         ready = [slot for slot in self._slots if slot.starting is None]
