@@ -1,12 +1,11 @@
 """Imports go one way, flows -> {simulation, training} -> scanner -> infra, and only shells import Ray and Prefect."""
 
-import ast
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-PACKAGES = ("flows", "simulation", "training", "scanner", "infra")
+from tests.sources import PACKAGES, ROOT, imported_modules, source_files
+
 ALLOWED = {
     "flows": {"flows", "simulation", "training", "scanner", "infra"},
     "simulation": {"simulation", "scanner", "infra"},
@@ -42,18 +41,6 @@ ALLOWED_ROOMS = {
 """Maps package and room (subpackage) to what the room may import from its package: other rooms, and files beside the rooms."""
 PICKLES = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
 MAX_LINES = 400
-
-
-def source_files():
-    return sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-
-
-def imported_modules(source):
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield f"{'.' * node.level}{node.module or ''}"
 
 
 def is_shell(relative):

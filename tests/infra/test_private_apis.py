@@ -110,14 +110,14 @@ def test_exit_handlers_run_once_when_called():
         ("Python", "atexit", "_run_exitfuncs", private_apis.run_exit_handlers),
     ],
 )
-def test_a_name_that_is_gone_is_told(package, module, name, use, monkeypatch):
+def test_a_name_that_is_gone_is_reported(package, module, name, use, monkeypatch):
     monkeypatch.setenv("RAY_AUTH_MODE", "")
     monkeypatch.delattr(f"{module}.{name}")
     with pytest.raises(PrivateApiError, match=is_gone(package, name)):
         use()
 
 
-def test_a_request_or_a_method_that_is_gone_is_told(monkeypatch):
+def test_a_request_or_a_method_that_is_gone_is_reported(monkeypatch):
     services = SimpleNamespace(services_by_name={"NodeInfoGcsService": SimpleNamespace(methods_by_name={})})
     monkeypatch.setattr(ray.core.generated.gcs_service_pb2, "DESCRIPTOR", services)
     with pytest.raises(PrivateApiError, match=is_gone("ray", "no request NodeInfoGcsService.CheckAlive")):
