@@ -1,9 +1,12 @@
-"""Tests mirror the rooms: a source file of more than 80 lines has a test file of its name in the same room under tests/."""
+"""Tests mirror the rooms, share nothing with one another, and have short names."""
+
+import ast
 
 from tests.sources import PACKAGES, ROOT, imported_modules
 
 MAX_LINES = 80
 """Largest number of lines of a source file that needs no test file of its own."""
+MAX_WORDS = 10
 WITHOUT = {
     "flows/cli/audit.py": "tests/flows/test_auditing.py runs its commands",
     "flows/cli/explain.py": "tests/flows/test_explaining.py and test_portraying.py run its commands",
@@ -63,6 +66,11 @@ SHARED = {
 """Maps each test file from which other test files import to the reason; what they share belongs in a file beside them."""
 
 
+def names_of_tests(source):
+    functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef)]
+    return [function.name for function in functions if function.name.startswith("test_")]
+
+
 def without_test(root):
     """Return the paths of the long source files under `root` that have no test file of their name."""
     sources = (path.relative_to(root) for package in PACKAGES for path in (root / package).rglob("*.py"))
@@ -78,8 +86,12 @@ def test_only_files_without_a_test_file_are_listed():
     assert sorted(set(WITHOUT) - without_test(ROOT)) == []
 
 
+def test_test_names_have_at_most_ten_words():
+    names = [name for path in (ROOT / "tests").rglob("test_*.py") for name in names_of_tests(path.read_text())]
+    assert [name for name in names if len(name.split("_")) - 1 > MAX_WORDS] == []
+
+
 def test_no_test_file_imports_another():
-    """What test files share lies in files that hold no tests."""
     modules = {m for path in (ROOT / "tests").rglob("*.py") for m in imported_modules(path.read_text())}
     assert {m for m in modules if m.startswith("tests.") and ".test_" in m} == set(SHARED)
 

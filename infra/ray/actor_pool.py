@@ -301,10 +301,11 @@ def _result(call: Call, ref: Any, timeout_s: float | None = None) -> CallResult:
     except RayError as error:
         exit_type = _EXIT_TYPE.search(str(error)) if isinstance(error, RayActorError) else None
         cause = ClusterError(f"its worker died: {exit_type[1] if exit_type else last_line(error)}")
-        return CallResult(call, failure=_death(error), error=cause)
+        return CallResult(call, failure=failure_of(error), error=cause)
 
 
-def _death(error: RayError) -> CallFailure:
+def failure_of(error: RayError) -> CallFailure:
+    """Return why an actor did not answer, from the error that Ray raised; some causes stand only in its text."""
     text = str(error).replace("_", " ").lower()
     if isinstance(error, _OUT_OF_REACH) or NODE_DIED in text:
         return CallFailure.LOST

@@ -7,7 +7,7 @@ from tests.training.shards import write_shards
 from training.dataset import prepare_dataset
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def one_thread():
     """Use one thread: two threads on a busy core wait for each other ten times longer than they compute."""
     before = torch.get_num_threads()

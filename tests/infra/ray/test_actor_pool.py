@@ -13,7 +13,7 @@ import ray
 from ray.core.generated import common_pb2
 from ray.exceptions import ActorDiedError, ActorUnavailableError, NodeDiedError, OutOfMemoryError, RpcError
 
-from infra.ray.actor_pool import MAX_FAILED_STARTS, NODE_DIED, ActorPool, Call, CallFailure, _death
+from infra.ray.actor_pool import MAX_FAILED_STARTS, NODE_DIED, ActorPool, Call, CallFailure, failure_of
 from infra.ray.cluster import ClusterError, actor_count
 
 pytestmark = pytest.mark.ray
@@ -261,7 +261,7 @@ def test_the_pool_shrinks_if_an_actor_is_always_killed_starting(ray_cluster, cap
     ],
 )
 def test_causes_of_an_actors_death_are_told_apart(error, failure):
-    assert _death(error) is failure
+    assert failure_of(error) is failure
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ def test_causes_of_an_actors_death_are_told_apart(error, failure):
 )
 def test_messages_of_ray_tell_why_an_actor_died(message, failure):
     error = ActorDiedError(common_pb2.ActorDiedErrorContext(actor_id=bytes(16), error_message=message))
-    assert _death(error) is failure
+    assert failure_of(error) is failure
 
 
 def test_ray_still_writes_the_messages_that_the_pool_reads():

@@ -24,7 +24,7 @@ def test_differences_are_named_by_unit_and_id():
         assert sets.duplicate() == Difference(n=1, examples=("v: 4",))
 
 
-def test_an_id_in_two_units_is_a_duplicate_of_the_first():
+def test_an_id_in_two_units_is_a_duplicate():
     with id_sets(["u", "v"]) as sets:
         sets.add_found(1, np.array([7]))
         sets.add_found(0, np.array([7]))
