@@ -32,7 +32,6 @@ WITHOUT = {
     "scanner/files/wcs_worker.py": "tests/faults/test_coordinates.py",
     "scanner/networks/card.py": "tests/scanner/networks/test_package.py",
     "scanner/networks/openvino_graph.py": "tests/scanner/networks/test_openvino_engine.py",
-    "scanner/scan/scoring.py": "tests/scanner/scan/test_unit.py",
     "scanner/sources/mosaics.py": "tests/scanner/sources/test_tile_batches.py",
     "simulation/injection/tiles.py": "tests/simulation/injection/test_cutouts.py",
     "simulation/optics/light_kernels.py": "tests/simulation/optics/test_light.py",
@@ -60,7 +59,6 @@ WITHOUT = {
 
 SHARED = {
     "tests.scanner.explain.test_occlusion": "five test files of the room take their small networks from it",
-    "tests.scanner.scan.test_unit": "five fault tests take their ensemble of known scores from it",
     "tests.training.evaluation.test_calibrate": "the tests of combiners draw from the same known distributions",
 }
 """Maps each test file from which other test files import to the reason; what they share belongs in a file beside them."""

@@ -12,7 +12,7 @@ from scanner.scan.scoring import CutoutScanner
 from scanner.scan.unit import scan_unit, score_manifest
 from scanner.sources.tiles import discover_tiles
 from scanner.vocabulary.geometry import CHALLENGE
-from tests.scanner.scan.test_unit import MeanEnsemble
+from tests.scanner.mean_ensemble import MeanEnsemble
 from tests.tiles import MER_BANDS, write_tile
 
 BANDS = tuple(CHALLENGE.grids)

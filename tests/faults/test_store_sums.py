@@ -12,7 +12,7 @@ from scanner.catalogue.units import find_units
 from scanner.scan.scoring import CutoutScanner
 from scanner.scan.unit import scan_unit
 from tests.faults.harness.s3_proxy import Fault, Rule, Zeros, s3_proxy
-from tests.scanner.scan.test_unit import MeanEnsemble
+from tests.scanner.mean_ensemble import MeanEnsemble
 from tests.tiles import write_tile
 
 pytestmark = [pytest.mark.server, pytest.mark.fault(19)]

@@ -89,6 +89,7 @@ MODULES = (
     Module(
         "scanner/scan/scoring.py",
         (
+            "tests/scanner/scan/test_scoring.py",
             "tests/scanner/scan/test_unit.py",
             "tests/scanner/scan/test_prescreen.py",
             "tests/scanner/scan/test_best_candidates.py",
