@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import platform
+import re
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ from ray._private import ray_constants
 
 from infra import private_apis
 from infra.private_apis import PrivateApiError
+from tests.sources import ROOT, imported_modules, source_files
 
 
 @ray.remote(num_cpus=0.1)
@@ -128,3 +130,12 @@ def test_a_request_or_a_method_that_is_gone_is_reported(monkeypatch):
 
 def test_importing_the_private_names_imports_no_package():
     assert run("import sys, infra.private_apis\nprint(*{'ray', 'openvino', 'numpy'} & set(sys.modules))") == "\n"
+
+
+def test_only_one_file_uses_private_names():
+    """Attributes of objects are checked by the linter (SLF001); this finds modules and names in strings."""
+    sources = {str(path.relative_to(ROOT)): path.read_text() for path in source_files()}
+    modules = {module for source in sources.values() for module in imported_modules(source)} - {"__future__"}
+    assert [module for module in modules if "._" in f".{module}"] == []
+    named = re.compile(r"\bray\._|__ray_ready__|\.generated\b|_exitfuncs|openvino_telemetry")
+    assert [name for name, source in sources.items() if named.search(source)] == ["infra/private_apis.py"]
