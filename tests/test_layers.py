@@ -39,17 +39,18 @@ ALLOWED_ROOMS = {
     },
 }
 """Maps package and room (subpackage) to what the room may import from its package: other rooms, and files beside the rooms."""
+SHELLS = {
+    *("training/trainer.py", "infra/private_apis.py"),
+    *("infra/ray/actor_pool.py", "infra/ray/calls.py", "infra/ray/cluster.py"),
+}
+"""Files that may import Ray, besides actors and flows."""
 PICKLES = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
 MAX_LINES = 400
 
 
 def is_shell(relative):
     """Return whether this file may import ray or prefect."""
-    return (
-        relative.parts[0] == "flows"
-        or relative.name == "actors.py"
-        or str(relative) in {"training/trainer.py", "infra/ray/cluster.py", "infra/ray/actor_pool.py", "infra/private_apis.py"}
-    )
+    return relative.parts[0] == "flows" or relative.name == "actors.py" or str(relative) in SHELLS
 
 
 def offences(relative, source):

@@ -8,7 +8,8 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from infra.errors import LensscanError
-from infra.ray.actor_pool import ActorPool, Call, CallFailure, CallResult
+from infra.ray.actor_pool import ActorPool
+from infra.ray.calls import Call, CallFailure, CallResult
 from scanner.catalogue.ledger import Receipt, pending
 from scanner.catalogue.outcomes import TransientError
 from scanner.catalogue.plan import Plan

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import ray
 
-from infra.ray.actor_pool import Call
+from infra.ray.calls import Call
 from scanner.catalogue.ledger import Outcome
 from scanner.catalogue.plan import ScanConfig, make_plan
 from scanner.catalogue.units import Unit

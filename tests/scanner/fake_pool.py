@@ -3,7 +3,7 @@
 from collections import deque
 from dataclasses import dataclass
 
-from infra.ray.actor_pool import CallFailure, CallResult
+from infra.ray.calls import CallFailure, CallResult
 from infra.ray.cluster import ClusterError
 
 MOST_CALLS = 500

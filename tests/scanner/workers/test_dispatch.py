@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from infra.errors import LensscanError
-from infra.ray.actor_pool import CallFailure
+from infra.ray.calls import CallFailure
 from infra.store.storage import StorageError
 from scanner.catalogue.ledger import Outcome, Receipt
 from scanner.catalogue.outcomes import TransientError

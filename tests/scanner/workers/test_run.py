@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.ray.actor_pool import CallFailure
+from infra.ray.calls import CallFailure
 from infra.ray.cluster import ClusterError
 from infra.store.storage import StorageError
 from scanner.catalogue.ledger import Outcome, pending, publish
