@@ -11,7 +11,8 @@ import ray
 
 from infra.errors import LensscanError
 from infra.progress import Progress, no_progress
-from infra.ray.actor_pool import ActorPool, Call
+from infra.ray.actor_pool import ActorPool
+from infra.ray.calls import Call
 from infra.ray.cluster import ClusterError, actor_count
 from infra.store.storage import absolute, create_if_absent
 from scanner.sources.shards import ROWS_PER_SHARD, encode_shard
@@ -121,4 +122,4 @@ def results(pool: ActorPool, method: str, tasks: Iterable[Task]) -> Iterator[tup
         if ended.error is not None:
             reason = str(ended.error) if isinstance(ended.error, LensscanError) else repr(ended.error)
             raise ClusterError(f"{method}({task!r}) failed: {reason}") from ended.error
-        yield task, ended.result
+        yield task, ended.value

@@ -47,21 +47,39 @@ def torch_threads():
 
 
 @pytest.fixture(scope="session")
-def s3_server():
-    """Start a real S3 server on loopback in its own process, set the environment for all clients, and yield its bucket."""
+def s3_variables():
+    """Start a real S3 server on loopback in its own process, make a bucket, and yield the environment of its clients."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as cleanup:
+    variables = {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": "canary-id",
+        "AWS_SECRET_ACCESS_KEY": "canary-secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    with contextlib.ExitStack() as cleanup:
         cleanup.callback(stop, process)
         wait_for("the S3 server", lambda: http_status(url) is not None)
-        patch.setenv("AWS_ENDPOINT_URL", url)
-        patch.setenv("AWS_ACCESS_KEY_ID", "canary-id")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "canary-secret")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        with clients_of(variables):
+            s3_filesystem().call_s3("create_bucket", Bucket=BUCKET)
+        yield variables
+
+
+@contextlib.contextmanager
+def clients_of(variables):
+    with pytest.MonkeyPatch.context() as patch:
         patch.delenv("AWS_PROFILE", raising=False)
-        s3_filesystem().call_s3("create_bucket", Bucket=BUCKET)
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        yield
+
+
+@pytest.fixture(scope="module")
+def s3_server(s3_variables):
+    """Direct all S3 clients of a test file to the S3 server, and yield its bucket."""
+    with clients_of(s3_variables):
         yield BUCKET
 
 

@@ -39,8 +39,11 @@ class Ended:
 
 
 @contextlib.contextmanager
-def forked_commands(env):
-    """Yield a function that runs `lensscan` in a folder, with the caller's environment and the variables of `env`."""
+def forked_commands(env, limit_s=200):
+    """Yield a function that runs `lensscan` in a folder, with the caller's environment and the variables of `env`.
+
+    It raises `TimedOut` for a command that takes longer than `scaled(limit_s)`, which is killed.
+    """
     command = [sys.executable, "-m", "tests.forks"]
     # Unbuffered: when `select` reports a line, `readline` reads all of it.
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "bufsize": 0}
@@ -55,7 +58,7 @@ def forked_commands(env):
             asked = {"args": [*map(str, args)], "cwd": str(cwd or Path.cwd()), "env": {**os.environ, **env, **more}, **files}
             process.stdin.write(f"{json.dumps(asked)}\n".encode())
             group = _answer(process, 100)
-            code = _answer(process, 200, group)
+            code = _answer(process, limit_s, group)
             return Ended(code, *(Path(file).read_text() for file in files.values()))
 
         try:

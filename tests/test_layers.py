@@ -1,12 +1,11 @@
 """Imports go one way, flows -> {simulation, training} -> scanner -> infra, and only shells import Ray and Prefect."""
 
-import ast
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-PACKAGES = ("flows", "simulation", "training", "scanner", "infra")
+from tests.sources import PACKAGES, ROOT, imported_modules, source_files
+
 ALLOWED = {
     "flows": {"flows", "simulation", "training", "scanner", "infra"},
     "simulation": {"simulation", "scanner", "infra"},
@@ -33,38 +32,27 @@ ALLOWED_ROOMS = {
         "injection": {"products", "population", "optics", "lensing", "systems"},
     },
     "training": {"evaluation": {"errors"}},
-    "infra": {"ray": {"errors", "settings", "telemetry"}, "store": {"errors", "read_ahead", "steps"}},
+    "infra": {"ray": {"errors", "private_apis", "settings", "telemetry"}, "store": {"errors", "read_ahead", "steps"}},
     "flows": {
         "cli": {"commands", "demo", "ensembles", "scan_night", "server_errors", "simulate", "terminal", "train"},
         "commands": {"ensembles"},
     },
 }
 """Maps package and room (subpackage) to what the room may import from its package: other rooms, and files beside the rooms."""
+SHELLS = {
+    *("training/trainer.py", "infra/private_apis.py"),
+    *("infra/ray/actor_pool.py", "infra/ray/calls.py", "infra/ray/cluster.py"),
+}
+"""Files that may import Ray, besides actors and flows."""
 PICKLES = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
 NUMERICS = {"numpy", "scipy", "pandas", "torch"}
 """Packages that the flows and commands leave to the packages below them."""
 MAX_LINES = 400
 
 
-def source_files():
-    return sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-
-
-def imported_modules(source):
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield f"{'.' * node.level}{node.module or ''}"
-
-
 def is_shell(relative):
     """Return whether this file may import ray or prefect."""
-    return (
-        relative.parts[0] == "flows"
-        or relative.name == "actors.py"
-        or str(relative) in {"training/trainer.py", "infra/ray/cluster.py", "infra/ray/actor_pool.py"}
-    )
+    return relative.parts[0] == "flows" or relative.name == "actors.py" or str(relative) in SHELLS
 
 
 def offences(relative, source):

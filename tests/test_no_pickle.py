@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from tests.test_layers import ROOT, source_files
+from tests.sources import ROOT, source_files
 
 FORBIDDEN_CALLS = {"torch.save", "torch.jit.load", "torch.export.load", "pd.read_pickle", "pandas.read_pickle", "eval", "exec"}
 SECRET_NAMES = ("secret", "token", "password", "credential", "key", "auth")

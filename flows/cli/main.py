@@ -1,6 +1,5 @@
 """The command line. Every command imports what it needs when it runs, so that `--help` answers at once."""
 
-import atexit
 import logging
 import os
 import sys
@@ -14,6 +13,7 @@ import flows.cli.models  # noqa: F401 - all three register their commands
 from flows.cli.app import Fraction, MapsPerUnit, Positive, app
 from infra.engine_name import EngineName
 from infra.errors import LensscanError
+from infra.private_apis import run_exit_handlers
 from infra.telemetry import opt_out
 from scanner.vocabulary.choices import MAPS_PER_UNIT
 
@@ -27,7 +27,7 @@ def main() -> None:
     code = _run()
     # Arrow's threads may abort a process while it exits (apache/arrow#34314), after all work is done, with the wrong exit code.
     # So this function calls the exit handlers itself and skips all further teardown.
-    atexit._run_exitfuncs()  # noqa: SLF001
+    run_exit_handlers()
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

@@ -2,28 +2,17 @@
 
 import contextlib
 import logging
-import re
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 import ray
-from ray.exceptions import (
-    ActorUnavailableError,
-    ActorUnschedulableError,
-    GetTimeoutError,
-    NodeDiedError,
-    ObjectLostError,
-    OutOfMemoryError,
-    RayActorError,
-    RayError,
-    RayTaskError,
-    RuntimeEnvSetupError,
-)
+from ray.exceptions import ActorUnschedulableError, RayError, RuntimeEnvSetupError
 
+from infra.private_apis import ray_ready
+from infra.ray.calls import Call, CallFailure, CallResult, result_of
 from infra.ray.cluster import ClusterError, last_line, ray_errors
 
 MAX_DEATHS_IN_A_ROW = 60
@@ -38,51 +27,7 @@ START_S = 600.0
 _SETTLE_S = 5.0
 """Time for the other calls of a dead actor to report its death, in seconds."""
 
-_OUT_OF_REACH = (NodeDiedError, ActorUnavailableError, GetTimeoutError, ObjectLostError)
-"""Errors that Ray raises when a node may be gone and the actor's end was not observed."""
-_EXIT_TYPE = re.compile(r"Worker exit type: (\w+)")
-"""Exit type in Ray's message about a dead actor; the message goes on to list every possible cause."""
 _LOG = logging.getLogger(__name__)
-
-
-class Trouble(StrEnum):
-    """The reason why a call ended without a result."""
-
-    RAISED = "raised"
-    """The method raised; the actor still runs."""
-    DIED = "died"
-    """The actor's process ended, because of this call or of another that it held."""
-    OUT_OF_MEMORY = "out_of_memory"
-    """Ray killed the actor because its node had no memory left."""
-    LOST = "lost"
-    """The actor's node is gone or cannot be reached."""
-    OVERDUE = "overdue"
-    """The call ran alone for longer than allowed, so the pool killed its actor."""
-    DISTURBED = "disturbed"
-    """The pool killed the actor because of one of the calls that it held; which one is unknown."""
-
-
-@dataclass(frozen=True)
-class Call:
-    """A method call that any actor of a pool may answer."""
-
-    method: str
-    arguments: tuple[Any, ...]
-    deadline_s: float
-    """Largest run time in seconds, counted from when the actor holds no older call."""
-    is_alone: bool = False
-    """Give the call to an actor that holds no other call: if the actor dies, this call is the cause."""
-
-
-@dataclass(frozen=True)
-class Ended:
-    """A call that has ended."""
-
-    call: Call
-    result: Any = None
-    trouble: Trouble | None = None
-    error: BaseException | None = None
-    """The exception that the method raised, or Ray's reason for the actor's death."""
 
 
 @dataclass
@@ -123,9 +68,9 @@ class ActorPool:
         if n_actors < 1 or in_flight < 1:
             raise ValueError(f"n_actors and in_flight must be >= 1, got {n_actors} and {in_flight}")
         self._make_actor, self._in_flight = make_actor, in_flight
-        self._slots = [self._started() for _ in range(n_actors)]
+        self._slots = [self._start_actor() for _ in range(n_actors)]
         self._waiting: deque[Call] = deque()
-        self._ended: deque[Ended] = deque()
+        self._results: deque[CallResult] = deque()
         self._has_run = False
         self._failed_starts = self._deaths_in_a_row = 0
         self.n_lost = 0
@@ -143,35 +88,35 @@ class ActorPool:
     @property
     def n_busy(self) -> int:
         """Number of calls that run, or have ended and were not taken yet."""
-        return self._n_running + len(self._ended)
+        return self._n_running + len(self._results)
 
     @property
     def _n_running(self) -> int:
         return sum(len(slot.running) for slot in self._slots)
 
-    def next_ended(self, *, at_most: int | None = None) -> Ended | None:
+    def next_ended(self, *, at_most: int | None = None) -> CallResult | None:
         """Wait for a call to end; None if no call is open. With `at_most`, no call is started while that many run.
 
         Raises:
             ClusterError: actors cannot be started, die one after the other, or Ray is gone.
         """
-        while not self._ended:
+        while not self._results:
             if not self.n_open:
                 return None
             with ray_errors():
                 self._start_waiting(at_most)
                 self._wait()
-        return self._ended.popleft()
+        return self._results.popleft()
 
     def close(self) -> None:
         """Kill all actors, even those with running calls."""
         for slot in self._slots:
             _kill(slot.actor)
 
-    def _started(self) -> _Slot:
+    def _start_actor(self) -> _Slot:
         with ray_errors():
             actor = self._make_actor()
-            return _Slot(actor, actor.__ray_ready__.remote(), time.monotonic())
+            return _Slot(actor, ray_ready(actor), time.monotonic())
 
     def _start_waiting(self, at_most: int | None) -> None:
         ready = [slot for slot in self._slots if slot.starting is None]
@@ -196,7 +141,7 @@ class ActorPool:
         timeout_s = None if (until := self._patient_until()) is None else max(until - time.monotonic(), 0)
         ready, _ = ray.wait(list(slots), num_returns=1, timeout=timeout_s)
         if ready and ready[0] == slots[ready[0]].starting:
-            self._has_come(slots[ready[0]])
+            self._on_started(slots[ready[0]])
         elif ready:
             self._finish(slots[ready[0]], ready[0])
         elif all(slot.starting is not None for slot in self._slots):
@@ -211,7 +156,7 @@ class ActorPool:
             return max(slot.since for slot in self._slots) + START_S
         return min((slot.overdue_at for slot in self._slots if slot.running), default=None)
 
-    def _has_come(self, slot: _Slot) -> None:
+    def _on_started(self, slot: _Slot) -> None:
         error = _failed_start(slot.starting)
         if error is None:
             slot.starting, self._has_run, self._failed_starts = None, True, 0
@@ -219,11 +164,11 @@ class ActorPool:
         if all(other.starting is not None for other in self._slots) and not _cannot_start(error):
             # The actor was killed, or lost with its node, during its start, and no other actor runs.
             self._count_death(error)
-            self._replace(slot)
+            self._replace_actor(slot)
             return
         self._failed_starts += 1
         if self._failed_starts < MAX_FAILED_STARTS and (self._has_run or not _cannot_start(error)):
-            self._replace(slot)
+            self._replace_actor(slot)
             return
         self._failed_starts = 0
         self._slots.remove(slot)
@@ -233,39 +178,39 @@ class ActorPool:
         _LOG.warning("going on with %d workers, one cannot be started: %s", len(self._slots), last_line(error))
 
     def _finish(self, slot: _Slot, ref: Any) -> None:
-        ended = _result(slot.running[ref], ref)
-        if ended.trouble in {None, Trouble.RAISED}:
+        result = result_of(slot.running[ref], ref)
+        if result.failure in {None, CallFailure.RAISED}:
             self._deaths_in_a_row = 0
             was_oldest = next(iter(slot.running)) == ref
             del slot.running[ref]
             if was_oldest:
                 slot.since = time.monotonic()
-            self._ended.append(ended)
+            self._results.append(result)
             return
-        self._bury(slot, [_result(call, other, _SETTLE_S) for other, call in slot.running.items()])
+        self._replace_dead(slot, [result_of(call, other, _SETTLE_S) for other, call in slot.running.items()])
 
     def _kill_overdue(self, slot: _Slot) -> None:
         calls = list(slot.running.values())
         error = ClusterError(f"{calls[0].method} took longer than the allowed {calls[0].deadline_s:g} s")
         # If there are several calls, any of them may be the one that computes while the others wait for their turn.
-        trouble = Trouble.OVERDUE if len(calls) == 1 else Trouble.DISTURBED
-        self._bury(slot, [Ended(call, trouble=trouble, error=error) for call in calls])
+        failure = CallFailure.OVERDUE if len(calls) == 1 else CallFailure.DISTURBED
+        self._replace_dead(slot, [CallResult(call, failure=failure, error=error) for call in calls])
 
-    def _bury(self, slot: _Slot, ended: list[Ended]) -> None:
+    def _replace_dead(self, slot: _Slot, results: list[CallResult]) -> None:
         """Replace an actor that is dead or taken to be dead; the caller must make harmless what the actor may still do."""
-        self._ended.extend(ended)
-        self._count_death(next((one.error for one in ended if one.error is not None), None))
-        self._replace(slot)
+        self._results.extend(results)
+        self._count_death(next((result.error for result in results if result.error is not None), None))
+        self._replace_actor(slot)
 
     def _count_death(self, error: BaseException | None) -> None:
         self._deaths_in_a_row += 1
         if self._deaths_in_a_row >= MAX_DEATHS_IN_A_ROW:
             raise ClusterError(f"{self._deaths_in_a_row} workers died one after the other, the last: {error}")
 
-    def _replace(self, slot: _Slot) -> None:
+    def _replace_actor(self, slot: _Slot) -> None:
         self.n_lost += 1
         _kill(slot.actor)
-        self._slots[self._slots.index(slot)] = self._started()
+        self._slots[self._slots.index(slot)] = self._start_actor()
 
 
 def _kill(actor: Any) -> None:
@@ -285,21 +230,3 @@ def _failed_start(ref: Any) -> RayError | None:
 def _cannot_start(error: RayError) -> bool:
     """Return whether the actor's own start failed, or Ray cannot provide the requested resources or environment."""
     return isinstance(error, ActorUnschedulableError | RuntimeEnvSetupError) or getattr(error, "actor_init_failed", False)
-
-
-def _result(call: Call, ref: Any, timeout_s: float | None = None) -> Ended:
-    try:
-        return Ended(call, ray.get(ref, timeout=timeout_s))
-    except RayTaskError as error:
-        return Ended(call, trouble=Trouble.RAISED, error=error.cause)
-    except RayError as error:
-        kind = _EXIT_TYPE.search(str(error)) if isinstance(error, RayActorError) else None
-        said = ClusterError(f"its worker died: {kind[1] if kind else last_line(error)}")
-        return Ended(call, trouble=_death(error), error=said)
-
-
-def _death(error: RayError) -> Trouble:
-    said = str(error).replace("_", " ").lower()
-    if isinstance(error, _OUT_OF_REACH) or "its node has died" in said:
-        return Trouble.LOST
-    return Trouble.OUT_OF_MEMORY if isinstance(error, OutOfMemoryError) or "out of memory" in said else Trouble.DIED

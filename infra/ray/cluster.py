@@ -10,11 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import ray
-from ray._private import ray_constants, services
-from ray._raylet import Config as RayConfig  # type: ignore[attr-defined]
 from ray.exceptions import AuthenticationError, RayError
 
 from infra.errors import LensscanError
+from infra.private_apis import ray_on_loopback, require_ray_token, running_ray_address
 from infra.ray.cluster_access import Answer, ask, ensure_token, known_token, private_folder
 from infra.settings import Settings
 from infra.telemetry import opt_out
@@ -105,19 +104,14 @@ def last_line(error: BaseException) -> str:
 
 def _start_private(num_cpus: int | None) -> None:
     ensure_token()
-    _use_token()
-    may_leave_loopback = ray_constants.ENABLE_RAY_CLUSTER
-    # Ray reads RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER into this constant on import: if it is false, all ports are on loopback.
-    ray_constants.ENABLE_RAY_CLUSTER = False
-    try:
+    require_ray_token()
+    with ray_on_loopback():
         ray.init(address="local", num_cpus=num_cpus, include_dashboard=False, _temp_dir=str(private_folder()), **_QUIET)
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = may_leave_loopback
 
 
 def _connect(address: str) -> None:
     if address == "auto":
-        address = os.environ.get("RAY_ADDRESS") or services.canonicalize_bootstrap_address(address) or address
+        address = os.environ.get("RAY_ADDRESS") or running_ray_address() or address
     if not _ADDRESS.fullmatch(address):
         # An address may hold a password, which must not get into a log.
         got = address.rpartition("@")[2]
@@ -144,17 +138,10 @@ def _check_access(address: str) -> None:
                 f"the Ray cluster at {address} requires its token, but {found} in RAY_AUTH_TOKEN, the file RAY_AUTH_TOKEN_PATH "
                 "or ~/.ray/auth_token"
             )
-        _use_token()
+        require_ray_token()
     # A cluster that uses TLS (RAY_USE_TLS) gives no answer over an unencrypted connection.
     if answer is Answer.NONE and os.environ.get("RAY_USE_TLS", "0") in {"", "0"}:
         raise ClusterError(f"no Ray cluster at {address}: the server there does not answer in Ray's protocol")
-
-
-def _use_token() -> None:
-    """Make this process and its children send their token and require it."""
-    os.environ["RAY_AUTH_MODE"] = "token"
-    # Ray read the variable on import; this makes it read the variable again.
-    RayConfig.initialize("")
 
 
 def _check_reachable(address: str) -> None:

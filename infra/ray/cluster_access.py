@@ -12,12 +12,10 @@ from pathlib import Path
 
 import grpc  # type: ignore[import-untyped]
 
+from infra.private_apis import ray_client_request, ray_head_request
+
 ANSWER_TIMEOUT_S = 10
 CLIENT_SCHEME = "ray://"
-_CHECK_ALIVE = "/ray.rpc.NodeInfoGcsService/CheckAlive"
-_CLIENT_INFO = "/ray.rpc.RayletDriver/ClusterInfo"
-# Ray's client server cannot answer an empty request; its attempt (NOT_FOUND) shows that it required no token before.
-_ANSWERED = {_CHECK_ALIVE: {grpc.StatusCode.OK}, _CLIENT_INFO: {grpc.StatusCode.OK, grpc.StatusCode.NOT_FOUND}}
 
 
 class Answer(Enum):
@@ -32,18 +30,21 @@ class Answer(Enum):
 
 def ask(address: str, token: str | None = None) -> Answer:
     """Ask the cluster at `HOST:PORT` or `ray://HOST:PORT` whether it is alive, with this token or without a token."""
-    method = _CLIENT_INFO if address.startswith(CLIENT_SCHEME) else _CHECK_ALIVE
+    request, answered = ray_head_request(), {grpc.StatusCode.OK}
+    if address.startswith(CLIENT_SCHEME):
+        # Ray's client server cannot answer an empty request; its attempt (NOT_FOUND) shows that it required no token before.
+        request, answered = ray_client_request(), {grpc.StatusCode.OK, grpc.StatusCode.NOT_FOUND}
     metadata = [("authorization", f"Bearer {token}")] if token else []
     # Ray does the same: a web proxy must not be used to reach the cluster.
     with grpc.insecure_channel(address.removeprefix(CLIENT_SCHEME), options=[("grpc.enable_http_proxy", 0)]) as channel:
         try:
-            channel.unary_unary(method)(b"", metadata=metadata, timeout=ANSWER_TIMEOUT_S)
+            channel.unary_unary(request)(b"", metadata=metadata, timeout=ANSWER_TIMEOUT_S)
             code = grpc.StatusCode.OK
         except grpc.RpcError as error:
             code = error.code()
     if code in {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED}:
         return Answer.REFUSED
-    return Answer.GIVEN if code in _ANSWERED[method] else Answer.NONE
+    return Answer.GIVEN if code in answered else Answer.NONE
 
 
 def known_token() -> str | None:

@@ -1,6 +1,5 @@
 """Networks compiled for the CPU by OpenVINO, which is imported on first use, because the command line must start fast."""
 
-import sys
 from functools import cache
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from infra.private_apis import openvino_without_telemetry
 from scanner.networks.full_batches import full_batches
 from scanner.networks.openvino_graph import openvino_graph
 from scanner.networks.plain import plain_network
@@ -68,17 +68,4 @@ def has_bfloat16() -> bool:
 @cache
 def _core() -> Any:
     """Return the OpenVINO core, one per process: it holds the plugin and its thread pools."""
-    return _openvino().Core()
-
-
-@cache
-def _openvino() -> Any:
-    """Import the package without its telemetry, which would be sent on import, from every worker.
-
-    With the module that sends it blocked, OpenVINO falls back to a stub of its own. Its documented switch, a file in the home
-    folder, would also apply to the user's other programs.
-    """
-    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
-    import openvino
-
-    return openvino
+    return openvino_without_telemetry().Core()

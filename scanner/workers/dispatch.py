@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from infra.errors import LensscanError
 from infra.progress import Progress, no_progress
-from infra.ray.actor_pool import ActorPool, Call, Ended, Trouble
+from infra.ray.actor_pool import ActorPool
+from infra.ray.calls import Call, CallFailure, CallResult
 from scanner.catalogue.ledger import Receipt
 from scanner.catalogue.outcomes import TransientError
 from scanner.catalogue.plan import Plan
@@ -27,11 +28,11 @@ MAX_STORE_FAILURES = 6
 
 _LOG = logging.getLogger(__name__)
 _FAILURES = {
-    Trouble.DIED: Failure.DIED,
-    Trouble.OUT_OF_MEMORY: Failure.OUT_OF_MEMORY,
-    Trouble.OVERDUE: Failure.OVERDUE,
-    Trouble.DISTURBED: Failure.KILLED_WITH_NEIGHBOUR,
-    Trouble.LOST: Failure.LOST,
+    CallFailure.DIED: Failure.DIED,
+    CallFailure.OUT_OF_MEMORY: Failure.OUT_OF_MEMORY,
+    CallFailure.OVERDUE: Failure.OVERDUE,
+    CallFailure.DISTURBED: Failure.KILLED_WITH_NEIGHBOUR,
+    CallFailure.LOST: Failure.LOST,
 }
 _NO_MEMORY = re.compile(r"out of memory|can(?:'t|not) allocate memory|bad[ _]alloc", re.IGNORECASE)
 """Pattern of the out-of-memory messages that torch and OpenVINO raise in exceptions other than MemoryError."""
@@ -118,16 +119,16 @@ class _Dispatch:
         method = "try_rows" if task.is_trial else "scan"
         return Call(method, (task,), unit_deadline_s(self._units[task.unit_id]), task.is_alone)
 
-    def _after(self, ended: Ended) -> Receipt | None:
+    def _after(self, ended: CallResult) -> Receipt | None:
         """Record the end of a call and submit the next try of its unit; return the receipt if the unit is committed."""
         task: Task
         (task,) = ended.call.arguments
         state = self._states[task.unit_id]
-        if ended.trouble is None:
+        if ended.failure is None:
             self._backoff.worked()
             self._failing.clear()
             if not task.is_trial:
-                return ended.result
+                return ended.value
             state.survived_trial()
         else:
             self._failed(state, task, ended)
@@ -138,7 +139,7 @@ class _Dispatch:
             self._pool.submit(self._call(state.task()))
         return None
 
-    def _failed(self, state: RetryState, task: Task, ended: Ended) -> None:
+    def _failed(self, state: RetryState, task: Task, ended: CallResult) -> None:
         failure = _failure(ended)
         _LOG.warning("unit %s: %s (%s)", task.unit_id, failure.replace("_", " "), _reason(ended))
         state.failed(failure)
@@ -152,12 +153,12 @@ class _Dispatch:
                 state.forget_store_failures()
 
 
-def _failure(ended: Ended) -> Failure:
-    if ended.trouble is Trouble.RAISED:
+def _failure(ended: CallResult) -> Failure:
+    if ended.failure is CallFailure.RAISED:
         return _raised(ended.error)
-    if ended.trouble is Trouble.DIED and ended.call.is_alone:
+    if ended.failure is CallFailure.DIED and ended.call.is_alone:
         return Failure.CRASHED_ALONE
-    return _FAILURES[ended.trouble or Trouble.DIED]
+    return _FAILURES[ended.failure or CallFailure.DIED]
 
 
 def _raised(error: BaseException | None) -> Failure:
@@ -172,7 +173,7 @@ def _has_no_memory(error: BaseException | None) -> bool:
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and bool(_NO_MEMORY.search(str(error))))
 
 
-def _reason(ended: Ended) -> str:
+def _reason(ended: CallResult) -> str:
     error = ended.error
     return str(error) if isinstance(error, LensscanError) else f"{type(error).__name__}: {error}"
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import ray
 
-from infra.ray.actor_pool import Call
+from infra.ray.calls import Call
 from scanner.catalogue.ledger import Outcome
 from scanner.catalogue.plan import ScanConfig, make_plan
 from scanner.catalogue.units import Unit
@@ -95,6 +95,6 @@ class Crew:
             self._pool.submit(Call("scan", (task,), unit_deadline_s(unit), is_alone=True))
         for _ in units:
             ended = self._pool.next_ended()
-            if ended is None or ended.trouble:
+            if ended is None or ended.failure:
                 raise RuntimeError(f"an actor could not be warmed up: {ended}")
         return time.perf_counter() - begun

@@ -12,7 +12,7 @@ from scanner.scan.manifest import score_manifest
 from scanner.scan.scoring import CutoutScanner
 from scanner.sources.tiles import discover_tiles
 from scanner.vocabulary.geometry import CHALLENGE
-from tests.scanner.scan.test_unit import MeanEnsemble
+from tests.scanner.mean_ensemble import MeanEnsemble
 from tests.scanner.scanned import scanned
 from tests.tiles import MER_BANDS, write_tile
 

@@ -13,8 +13,8 @@ from scanner.scan.scoring import CutoutScanner
 from scanner.sources.tile_batches import tile_cutouts
 from scanner.vocabulary.geometry import CHALLENGE, MER_10
 from scanner.vocabulary.rejections import RejectCode, Rejection
+from tests.scanner.mean_ensemble import MeanEnsemble
 from tests.scanner.mosaic_files import COMPRESSED, catalogue, header, make_tile, mosaic, write
-from tests.scanner.scan.test_unit import MeanEnsemble
 from tests.scanner.scanned import scanned
 from tests.tiles import MER_BANDS, write_tile
 

@@ -19,8 +19,7 @@ from scanner.workers.run import scan_night
 from tests.faults.harness.harm import assert_none, compare
 from tests.faults.harness.patience import scaled
 from tests.scanner.audited import IDS, make_audited
-from tests.scanner.catalogue.test_plan import write_shard
-from tests.scanner.catalogue_parts import NIGHT, EnsembleName
+from tests.scanner.catalogue_parts import NIGHT, EnsembleName, write_shard
 from tests.tiles import write_tile
 
 LENSSCAN = Path(sys.executable).with_name("lensscan")

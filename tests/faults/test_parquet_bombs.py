@@ -26,7 +26,7 @@ from tests.faults.harness.parquet_bombs import (
     zeros,
 )
 from tests.faults.harness.sandbox import sandboxed
-from tests.scanner.scan.test_unit import MeanEnsemble
+from tests.scanner.mean_ensemble import MeanEnsemble
 from tests.scanner.scanned import scanned
 
 

@@ -27,7 +27,7 @@ from scanner.vocabulary.geometry import CHALLENGE
 from tests.faults.harness import harm
 from tests.faults.harness.patience import busyness
 from tests.faults.harness.s3_proxy import Cut, Drip, First, Rule, Short, Status, Zeros
-from tests.scanner.scan.test_unit import MeanEnsemble
+from tests.scanner.mean_ensemble import MeanEnsemble
 from tests.scanner.scanned import scanned
 from tests.tiles import write_tile
 

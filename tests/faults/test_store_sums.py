@@ -11,7 +11,7 @@ from infra.store.storage import StorageError, create_if_absent, info, join, read
 from scanner.catalogue.find_units import find_units
 from scanner.scan.scoring import CutoutScanner
 from tests.faults.harness.s3_proxy import Fault, Rule, Zeros, s3_proxy
-from tests.scanner.scan.test_unit import MeanEnsemble
+from tests.scanner.mean_ensemble import MeanEnsemble
 from tests.scanner.scanned import scanned
 from tests.tiles import write_tile
 

@@ -125,7 +125,7 @@ DEFECTS = (
         "M51",
         "scanner/workers/dispatch.py",
         "A crash while only this unit was in flight counts as a crash with other units in flight.",
-        "    if ended.trouble is Trouble.DIED and ended.call.is_alone:\n        return Failure.CRASHED_ALONE\n",
+        "    if ended.failure is CallFailure.DIED and ended.call.is_alone:\n        return Failure.CRASHED_ALONE\n",
         "",
         ("tests/scanner/workers/test_dispatch.py",),
     ),

@@ -99,6 +99,7 @@ MODULES = (
     Module(
         "scanner/scan/scoring.py",
         (
+            "tests/scanner/scan/test_scoring.py",
             "tests/scanner/scan/test_unit.py",
             "tests/scanner/scan/test_sweep.py",
             "tests/scanner/scan/test_best_candidates.py",

@@ -11,8 +11,7 @@ from infra.store.storage import create_if_absent, info, list_files, read_bytes
 from scanner.catalogue.ledger import pending, publish
 from scanner.catalogue.plan import Plan, ScanConfig, build_plan, freeze
 from scanner.catalogue.seal import seal
-from tests.scanner.catalogue.test_plan import write_shard
-from tests.scanner.catalogue_parts import NIGHT, EnsembleName, scores
+from tests.scanner.catalogue_parts import NIGHT, EnsembleName, scores, write_shard
 
 IDS = {"a": [1, 2, 3, 4], "b": [4, 5, 6], "c": [], "d": [7, 8]}
 """Object 4 lies in two files; the first owns it."""

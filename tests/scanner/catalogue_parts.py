@@ -8,6 +8,8 @@ import pyarrow as pa
 from scanner.catalogue.columns import EXPLANATION_COLUMNS, MAP_COLUMNS, unit_schema
 from scanner.catalogue.plan import ScanConfig, make_plan
 from scanner.catalogue.units import InputFile, Unit, id_digest
+from scanner.sources.shards import encode_shard, shard_table
+from scanner.vocabulary.geometry import CHALLENGE
 
 NETWORKS = ("OU-66", "OU-200")
 NIGHT = "2026-11-24"
@@ -79,3 +81,10 @@ def with_maps(table, places):
         values = [[(ids[i] + k) % 100 for k in range(column.n_values)] if i in places else None for i in range(table.num_rows)]
         table = table.append_column(column.field(), pa.array(values, column.type))
     return table
+
+
+def write_shard(path, ids):
+    """Write a shard of blank stamps of these objects."""
+    stamps = {band: np.zeros((len(ids), grid.n_pixels, grid.n_pixels), np.float32) for band, grid in CHALLENGE.grids.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encode_shard(shard_table(np.array(ids, np.int64), stamps, {}, CHALLENGE)))

@@ -3,7 +3,7 @@
 from collections import deque
 from dataclasses import dataclass
 
-from infra.ray.actor_pool import Ended, Trouble
+from infra.ray.calls import CallFailure, CallResult
 from infra.ray.cluster import ClusterError
 
 MOST_CALLS = 500
@@ -37,7 +37,7 @@ class Started:
 class FakePool:
     """One actor that holds at most two calls; the call that is over first ends first, and a crash ends all calls it holds.
 
-    `answer` returns the end of a call: an exception that the method raises, a `Trouble`, or anything else as its result.
+    `answer` returns the end of a call: an exception that the method raises, a `CallFailure`, or anything else as its result.
     `seconds` returns how long a call takes on `clock`; by default calls take no time, and the oldest ends first.
     """
 
@@ -87,18 +87,18 @@ class FakePool:
         place = min(range(len(self._ends)), key=self._ends.__getitem__)
         call, over = self._running[place], self._ends[place]
         self._clock.now = max(self._clock.now, over)
-        said = self._answer(call)
-        if isinstance(said, BaseException):
-            self._ended.append(Ended(self._take(place), trouble=Trouble.RAISED, error=said))
-        elif isinstance(said, Trouble):
+        answer = self._answer(call)
+        if isinstance(answer, BaseException):
+            self._ended.append(CallResult(self._take(place), failure=CallFailure.RAISED, error=answer))
+        elif isinstance(answer, CallFailure):
             self.n_lost += 1
-            said = Trouble.DISTURBED if said is Trouble.OVERDUE and len(self._running) > 1 else said
-            error = ClusterError(f"its worker: {said}")
-            self._ended.extend(Ended(call, trouble=said, error=error) for call in self._running)
+            answer = CallFailure.DISTURBED if answer is CallFailure.OVERDUE and len(self._running) > 1 else answer
+            error = ClusterError(f"its worker: {answer}")
+            self._ended.extend(CallResult(call, failure=answer, error=error) for call in self._running)
             self._running.clear()
             self._ends.clear()
         else:
-            self._ended.append(Ended(self._take(place), said))
+            self._ended.append(CallResult(self._take(place), answer))
 
     def _take(self, place):
         call = self._running[place]

@@ -14,7 +14,7 @@ from training.build import build_ensemble, work_folder
 from training.dataset import SPLITS, hashed_fraction, open_dataset, prepare_dataset
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def one_thread():
     """Use one thread: two threads on a busy core wait for each other ten times longer than they compute."""
     before = torch.get_num_threads()

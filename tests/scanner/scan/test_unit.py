@@ -18,141 +18,21 @@ from scanner.catalogue.outcomes import check_outcomes
 from scanner.catalogue.unit_inputs import InputChangedError
 from scanner.catalogue.units import InputFile, Unit, id_digest
 from scanner.networks.ensemble import EnsembleScores
-from scanner.preprocess.channels import min_max
 from scanner.scan.batch_reader import BatchReader
 from scanner.scan.manifest import score_manifest
 from scanner.scan.open_unit import open_unit
 from scanner.scan.score_table import ScanError
 from scanner.scan.scoring import CutoutScanner
 from scanner.scan.unit import scan_unit, with_second_ensemble
-from scanner.sources.cutouts import Cutout
 from scanner.sources.shards import encode_shard, shard_table
 from scanner.sources.tile_batches import tile_batches
 from scanner.sources.tiles import Tile, read_tile_catalogue
 from scanner.vocabulary.candidate_name import candidate_name
 from scanner.vocabulary.geometry import CHALLENGE, MER
 from scanner.vocabulary.rejections import RejectCode, Rejection
+from tests.scanner.mean_ensemble import CUTOUTS, MeanEnsemble, expected
 from tests.scanner.scanned import scanned
 from tests.tiles import write_tile
-
-
-class MeanEnsemble:
-    """Ensemble in which p of `A` is the mean of VIS after min-max, p of `B` the mean of H, and p_lens the mean of both."""
-
-    geometry = CHALLENGE
-    network_names = ("A", "B")
-
-    def __init__(self, compound=True, spoil=None):
-        self.compound = compound
-        self.spoil = spoil
-        self.batches = []
-
-    def score(self, stamps):
-        self.batches.append(len(stamps["VIS"]))
-        p = {name: min_max(stamps[band]).mean(axis=(1, 2)) for name, band in zip("AB", ("VIS", "H"), strict=True)}
-        if self.spoil is not None:
-            p["B"][-1] = self.spoil
-        p_lens = (p["A"] + p["B"]) / 2
-        kinds = ["single"] * len(p_lens)
-        return EnsembleScores(p, p_lens * 0.1, p_lens, p_lens / 2 if self.compound else None, kinds if self.compound else None)
-
-
-def cutout(seed, *notes):
-    rng = np.random.default_rng(seed)
-    shapes = {band: (grid.n_pixels, grid.n_pixels) for band, grid in CHALLENGE.grids.items()}
-    return Cutout({band: rng.exponential(size=shape).astype(np.float32) for band, shape in shapes.items()}, notes)
-
-
-CUTOUTS = [cutout(i) for i in range(4)]
-
-
-def expected(row):
-    p = {name: float(min_max(row.stamps[band][None]).mean()) for name, band in (("A", "VIS"), ("B", "H"))}
-    return {"p_A": p["A"], "p_B": p["B"], "p_lens": (p["A"] + p["B"]) / 2}
-
-
-def test_rows_come_out_in_order_with_status_detail_and_nulls():
-    rows = [
-        Rejection(RejectCode.BLANK, "VIS: every pixel is 0"),
-        cutout(1, "substituted: Y = VIS", "padded: VIS"),
-        Rejection(RejectCode.MISSING_FILE, "Y: gone.fits"),
-        cutout(2),
-    ]
-    table = CutoutScanner(MeanEnsemble()).score(rows)
-    assert table.column_names == [
-        "status",
-        "detail",
-        "p_A",
-        "p_B",
-        "p_lens",
-        "p_compound",
-        "subclass",
-        "disagreement",
-        "precision",
-    ]
-    assert table["status"].to_pylist() == ["rejected:blank", "scored", "rejected:missing_file", "scored"]
-    assert table["detail"].to_pylist() == [
-        "VIS: every pixel is 0",
-        "substituted: Y = VIS; padded: VIS",
-        "Y: gone.fits",
-        "",
-    ]
-    found = table.to_pylist()
-    for i in (1, 3):
-        for name, p in expected(rows[i]).items():
-            assert found[i][name] == pytest.approx(p, abs=1e-6)
-        assert found[i]["subclass"] == "single"
-    for i in (0, 2):
-        assert {found[i][name] for name in ("p_A", "p_B", "p_lens", "p_compound", "disagreement")} == {None}
-        assert found[i]["subclass"] == ""
-    check_outcomes(table)
-
-
-def test_values_that_an_ensemble_does_not_output_are_empty():
-    table = CutoutScanner(MeanEnsemble(compound=False)).score(CUTOUTS[:2])
-    assert table["p_compound"].null_count == 2
-    assert table["subclass"].to_pylist() == ["", ""]
-    assert table["p_lens"].null_count == 0
-
-
-@settings(max_examples=30)
-@given(st.lists(st.one_of(st.integers(0, 3), st.sampled_from(list(RejectCode))), max_size=12), st.integers(1, 5))
-def test_any_mixture_of_rows_gives_one_row_each(mixture, batch_size):
-    rows = [CUTOUTS[x] if isinstance(x, int) else Rejection(x, "why") for x in mixture]
-    table = CutoutScanner(MeanEnsemble(), batch_size).score(iter(rows))
-    assert table.num_rows == len(rows)
-    for row, found in zip(rows, table.to_pylist(), strict=True):
-        if isinstance(row, Cutout):
-            assert found["status"] == "scored"
-            assert found["p_lens"] == pytest.approx(expected(row)["p_lens"], abs=1e-6)
-        else:
-            assert (found["status"], found["p_lens"]) == (f"rejected:{row.code}", None)
-
-
-def test_only_one_batch_of_rows_is_held():
-    ensemble = MeanEnsemble()
-    seen = []
-
-    def stream():
-        for i in range(7):
-            seen.append((i, len(ensemble.batches)))
-            yield CUTOUTS[i % 4]
-
-    CutoutScanner(ensemble, 3).score(stream())
-    assert ensemble.batches == [3, 3, 1]
-    assert seen == [(0, 0), (1, 0), (2, 0), (3, 1), (4, 1), (5, 1), (6, 2)]
-
-
-@pytest.mark.fault(24)
-@pytest.mark.parametrize("value", [np.nan, np.inf, -0.1, 1.1])
-def test_an_output_that_is_no_probability_is_an_error(value):
-    with pytest.raises(ScanError, match="p_B: a network must give one probability"):
-        CutoutScanner(MeanEnsemble(spoil=value)).score(CUTOUTS)
-
-
-def test_batch_sizes_below_one_are_refused():
-    with pytest.raises(ValueError, match="batch_size must be >= 1, got 0"):
-        CutoutScanner(MeanEnsemble(), 0)
 
 
 @pytest.mark.parametrize(("ids", "kind"), [(["7", "-9"], pa.int64()), (["a", "7"], pa.string())])

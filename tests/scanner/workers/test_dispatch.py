@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from infra.errors import LensscanError
-from infra.ray.actor_pool import Trouble
+from infra.ray.calls import CallFailure
 from infra.store.storage import StorageError
 from scanner.catalogue.ledger import Outcome, Receipt
 from scanner.catalogue.outcomes import TransientError
@@ -92,10 +92,10 @@ NEXT_TRY = {
     "OpenVINO has none, in words": (RuntimeError("bad alloc"), SMALLER),
     "it raises of something else": (RuntimeError("memory layout is unknown"), SCAN),
     "an error of ours speaks of memory": (LensscanError("out of memory"), SCAN),
-    "the worker dies": (Trouble.DIED, replace(SMALLER, is_alone=True)),
-    "Ray ends the worker for memory": (Trouble.OUT_OF_MEMORY, SMALLER),
-    "the node goes": (Trouble.LOST, SCAN),
-    "the worker hangs": (Trouble.OVERDUE, replace(SCAN, is_alone=True)),
+    "the worker dies": (CallFailure.DIED, replace(SMALLER, is_alone=True)),
+    "Ray ends the worker for memory": (CallFailure.OUT_OF_MEMORY, SMALLER),
+    "the node goes": (CallFailure.LOST, SCAN),
+    "the worker hangs": (CallFailure.OVERDUE, replace(SCAN, is_alone=True)),
 }
 """End of the first try of a unit that runs together with another, and the next task."""
 
@@ -109,7 +109,7 @@ def test_the_next_try_depends_on_the_last_failure(case):
     assert sorted(run.committed) == ["a", "b"]
 
 
-@pytest.mark.parametrize("said", [ValueError("bad pixels"), Trouble.OVERDUE])
+@pytest.mark.parametrize("said", [ValueError("bad pixels"), CallFailure.OVERDUE])
 def test_a_failed_try_of_a_unit_alone_is_repeated(said):
     assert Run(units_of("a"), scripted(a=[said]))().tasks("a") == [SCAN, SCAN]
 
@@ -161,7 +161,7 @@ def test_the_third_store_failure_in_a_row_pauses_the_run(n_failures, pauses):
 
 
 def test_a_survived_trial_shows_that_the_store_works():
-    ends = [Trouble.DIED, Trouble.DIED, Trouble.DIED, AWAY, AWAY, None, AWAY, AWAY]
+    ends = [CallFailure.DIED, CallFailure.DIED, CallFailure.DIED, AWAY, AWAY, None, AWAY, AWAY]
     run = Run(units_of("a"), scripted(a=ends))()
     rows = [()] * 3 + [(0, 1, 2, 3)] * 3 + [(4, 5), (6,), (7,), None]
     assert [task.rows.read for task in run.tasks("a")][3:] == rows
@@ -236,7 +236,7 @@ class Lethal:
         (task,) = call.arguments
         lethal = self._rows.get(task.unit_id, ())
         if lethal is None or read_of(task, self._n_rows) & set(lethal):
-            return Trouble.DIED
+            return CallFailure.DIED
         return None if task.is_trial else receipt_of(task)
 
 
@@ -265,7 +265,7 @@ def test_a_death_with_several_units_starts_no_row_search():
 
 
 def test_only_a_suspect_unit_runs_alone():
-    run = Run(units_of("a", "b", "c"), scripted(a=[Trouble.DIED]))()
+    run = Run(units_of("a", "b", "c"), scripted(a=[CallFailure.DIED]))()
     by_task = [(started.task.unit_id, started.task.is_alone, started.n_beside) for started in run.pool.started]
     assert by_task == [("a", False, 0), ("b", False, 1), ("c", False, 0), ("a", True, 0), ("b", True, 0)]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.ray.actor_pool import Trouble
+from infra.ray.calls import CallFailure
 from infra.ray.cluster import ClusterError
 from infra.store.storage import StorageError
 from scanner.catalogue.ledger import Outcome, pending, publish
@@ -94,7 +94,7 @@ def test_a_run_needs_no_progress_callback(plan, root, workers):
 
 
 def test_workers_that_were_lost_are_counted(plan, root, workers):
-    workers.ends = {"u0": [Trouble.DIED], "u4": [Trouble.LOST]}
+    workers.ends = {"u0": [CallFailure.DIED], "u4": [CallFailure.LOST]}
     run = scan_plan(plan, pending(plan, root), "packages", root, 1)
     assert run.n_workers_lost == 2
     assert len(run.receipts) == 8

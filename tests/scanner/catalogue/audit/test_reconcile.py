@@ -1,24 +1,20 @@
 import json
-import resource
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from infra.store.removal import remove
 from infra.store.storage import create_if_absent, info, read_bytes
-from scanner.catalogue.audit.id_sets import Difference, id_sets
+from scanner.catalogue.audit.id_sets import Difference
 from scanner.catalogue.audit.reconcile import reconcile
-from scanner.catalogue.columns import unit_schema
 from scanner.catalogue.find_units import find_units
 from scanner.catalogue.ledger import publish
 from scanner.catalogue.unit_inputs import InputChangedError, planned_ids
 from scanner.catalogue.unitfile import Footer, encode_table, encode_unit, read_unit
 from tests.scanner.audited import make_audited, replace, scores_of
-from tests.scanner.catalogue.test_plan import write_shard
-from tests.scanner.catalogue_parts import NETWORKS
+from tests.scanner.catalogue_parts import write_shard
 from tests.tiles import write_tile
 
 
@@ -207,30 +203,3 @@ def test_the_ids_of_shards_on_s3_are_read_again(tmp_path, s3):
     remove(info(f"{s3}/in/a.parquet"))
     with pytest.raises(InputChangedError, match=r"a\.parquet is gone"):
         planned_ids(unit)
-
-
-def test_a_million_ids_are_compared_within_bounds(rng):
-    """The ids are in random order, with known numbers of missing, extra and duplicate ones."""
-    n = 1_000_000
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    ids = rng.permutation(np.arange(n, dtype=np.int64))
-    with id_sets(["u", "v"]) as sets:
-        for unit, half in enumerate(np.array_split(ids, 2)):
-            sets.add_planned(unit, half)
-            sets.add_found(unit, half[half % 1000 != 7])
-        sets.add_found(1, np.array([n + 1, n + 2]))
-        sets.add_found(0, ids[:3])
-        lost, extra, twice = sets.missing(), sets.extra(), sets.duplicate()
-    assert (lost.n, extra.n, twice.n) == (1000, 2, int((ids[:3] % 1000 != 7).sum()))
-    assert extra.examples == (f"v: {n + 1}", f"v: {n + 2}")
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1_000_000
-
-
-def test_rows_are_compared_with_their_nulls():
-    table = unit_schema(NETWORKS).empty_table()
-    some = scores_of([1, 2, 3])
-    with id_sets(["u"]) as sets:
-        for name, rows in {"one": some, "other": some, "none": table}.items():
-            sets.add_rows(name, rows)
-        assert sets.rows_lacking("one", "other") == Difference()
-        assert sets.rows_lacking("one", "none") == Difference(n=3, examples=("1", "2", "3"))

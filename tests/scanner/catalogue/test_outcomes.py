@@ -1,0 +1,66 @@
+"""Check that a row is scored or rejected, never both, and never with a number that is no number."""
+
+import pytest
+
+from scanner.catalogue.outcomes import OutcomeError, TransientError, candidate_mask, check_outcomes, count_statuses
+from scanner.vocabulary.rejections import RejectCode
+from tests.scanner.catalogue_parts import scores
+
+IDS = [5, -2, 9, 4]
+P_LENS = [0.1, 0.9, None, 0.95]
+REJECTED = "rejected:blank"
+THIRD_REJECTED = ["scored", "scored", REJECTED, "scored"]
+NETWORKS_SCORED = {"p_OU-66": [0.1, 0.1, None, 0.1], "p_OU-200": [0.1, 0.1, None, 0.1]}
+
+
+def test_scored_and_rejected_rows_are_accepted():
+    check_outcomes(scores(IDS, P_LENS))
+    check_outcomes(scores([], []))
+    check_outcomes(scores(IDS, P_LENS, p_compound=[0.0, 1.0, None, None], second_p_lens=[None, 0.5, None, None]))
+
+
+@pytest.mark.parametrize(
+    ("p_lens", "changes", "message"),
+    [
+        (P_LENS, {"status": ["scored", "scored", "rejected:because", "scored"]}, r"^status must be one of .*rejected:because"),
+        (P_LENS, {"status": ["scored", "scored", None, "scored"]}, r"^status must be one of .*None"),
+        (P_LENS, {"status": ["scored"] * 4}, r"^p_OU-66: must not be null in scored rows"),
+        ([0.1, 0.9, None, None], {"status": THIRD_REJECTED, **NETWORKS_SCORED}, r"^p_lens: must not be null in scored rows"),
+        (P_LENS, {"status": ["scored"] * 2 + [REJECTED] * 2}, r"^p_OU-66: must be null in rejected rows"),
+        (P_LENS, {"disagreement": [0.25, None, None, 0.25]}, r"^disagreement: must not be null in scored rows"),
+        (P_LENS, {"second_p_lens": [None, None, 0.5, None]}, r"^second_p_lens: must be null in rejected rows"),
+        (P_LENS, {"subclass": ["single"] * 4}, r"^subclass: must be empty in rejected rows"),
+        (P_LENS, {"precision": ["float32"] * 4}, r"^precision: must be empty in rejected rows"),
+        (P_LENS, {"detail": ["", "", None, ""]}, r"^detail: must be an empty string, not null"),
+        ([0.1, float("nan"), None, 0.3], {}, r"^p_lens: must be finite or null"),
+        (P_LENS, {"ra": [float("inf"), 0.0, 0.0, 0.0]}, r"^ra: must be finite or null"),
+        ([0.1, 1.5, None, 0.3], {}, r"^p_lens: a probability must lie in 0-1"),
+        (P_LENS, {"p_compound": [-0.1, None, None, None]}, r"^p_compound: a probability must lie in 0-1"),
+    ],
+)
+def test_a_row_with_an_impossible_outcome_is_refused(p_lens, changes, message):
+    with pytest.raises(OutcomeError, match=message):
+        check_outcomes(scores(IDS, p_lens, **changes))
+
+
+def test_a_table_needs_at_least_one_network():
+    with pytest.raises(OutcomeError, match="at least one network"):
+        check_outcomes(scores(IDS, P_LENS).drop_columns(["p_OU-66", "p_OU-200"]))
+
+
+@pytest.mark.parametrize("code", [code for code in RejectCode if code.retriable])
+def test_a_row_that_may_be_tried_again_is_no_outcome(code):
+    with pytest.raises(TransientError, match=f"rejected:{code}.*scan the unit again"):
+        check_outcomes(scores(IDS, P_LENS, status=["scored", "scored", f"rejected:{code}", "scored"]))
+
+
+def test_statuses_are_counted_and_sorted():
+    table = scores([1, 2, 3, 4], [None, 0.5, None, 0.5], status=["rejected:nonfinite", "scored", REJECTED, "scored"])
+    assert list(count_statuses(table).items()) == [(REJECTED, 1), ("rejected:nonfinite", 1), ("scored", 2)]
+    assert count_statuses(scores([], [])) == {}
+
+
+def test_candidates_reach_the_threshold_and_are_scored():
+    table = scores([1, 2, 3, 4], [0.5, 0.49, None, 0.75])
+    assert candidate_mask(table, 0.5).to_pylist() == [True, False, False, True]
+    assert candidate_mask(table, 0.0).to_pylist() == [True, True, False, True]
