@@ -11,8 +11,9 @@ from safetensors.torch import load_file
 
 from infra.provenance import code_version
 from scanner.networks.card import EnsembleCard, NetworkCard, TrainingDataCard
-from scanner.networks.combiner import Margins, MeanCombiner, SoftmaxStack, lens_probability, margins_of
+from scanner.networks.combiner import LogitMargins, MeanCombiner, SoftmaxStack
 from scanner.networks.engines import TorchEngine
+from scanner.networks.log_odds import lens_probability, logit_margins
 from scanner.networks.package import draft_network_card, write_package
 from scanner.vocabulary.kinds import KINDS
 from training.batches import BatchSource
@@ -84,7 +85,7 @@ def publish_ensemble(folder: Path, name: str, fits: Sequence[FitResult], dataset
     return card
 
 
-def split_margins(fits: Sequence[FitResult], dataset: Dataset, config: TrainConfig, rows: NDArray[np.int64]) -> Margins:
+def split_margins(fits: Sequence[FitResult], dataset: Dataset, config: TrainConfig, rows: NDArray[np.int64]) -> LogitMargins:
     """Return margins `[row, class - 1]` by network name, computed as in a scan from inputs rounded as in training."""
     found: dict[str, NDArray[np.float64]] = {}
     for fit in fits:
@@ -94,7 +95,7 @@ def split_margins(fits: Sequence[FitResult], dataset: Dataset, config: TrainConf
         engine = TorchEngine(network)
         batches = BatchSource(dataset, spec, _BATCH).in_order(rows)
         nothing = np.empty((0, len(spec.classes)))
-        found[fit.name] = margins_of(np.concatenate([nothing, *(engine.logits(inputs.numpy()) for inputs, _ in batches)]))
+        found[fit.name] = logit_margins(np.concatenate([nothing, *(engine.logits(inputs.numpy()) for inputs, _ in batches)]))
     return found
 
 
@@ -127,7 +128,9 @@ def _prevalence(combiner: SoftmaxStack | MeanCombiner) -> float | None:
     return fitted if combiner.prevalence is None else combiner.prevalence
 
 
-def _ensemble_metrics(combiner: SoftmaxStack | MeanCombiner, margins: Margins, kinds: NDArray[np.int8]) -> dict[str, float]:
+def _ensemble_metrics(
+    combiner: SoftmaxStack | MeanCombiner, margins: LogitMargins, kinds: NDArray[np.int8]
+) -> dict[str, float]:
     """Return metrics of `p_lens` restated to the fitted mixture, where p = 0.5 is meaningful; ranks are unchanged."""
     as_fitted = combiner.assuming(None, None) if isinstance(combiner, SoftmaxStack) else combiner
     combined = combiner.combine(margins)

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from scanner.explain.explanation import lens_log_odds, stamp_side_arcsec, telling_networks
+from scanner.explain.explanation import stamp_side_arcsec, telling_networks
 from scanner.explain.gradcam import GradCamMapper
 from scanner.explain.occlusion import Masks, OcclusionMapper
 from scanner.networks.card import EnsembleCard, NetworkCard
+from scanner.networks.log_odds import lens_log_odds
 from scanner.networks.package import load_network
 from scanner.preprocess.colour_picture import composite
 from scanner.preprocess.network_inputs import Inputs, network_input

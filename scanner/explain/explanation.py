@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logsumexp
+from scipy.special import expit
 from torch import nn
 
 from scanner.explain.gradcam import GradCamMapper
 from scanner.explain.occlusion import MASKS, Masks, OcclusionMapper
 from scanner.networks.card import EnsembleCard, NetworkCard
 from scanner.networks.errors import PackageError
+from scanner.networks.log_odds import lens_log_odds
 from scanner.networks.package import load_network
 from scanner.preprocess.network_inputs import network_input
 from scanner.vocabulary.geometry import GEOMETRIES, Stamps
@@ -129,9 +130,3 @@ def cells_arcsec(masks: Masks, n_pixels: int, side_arcsec: float) -> tuple[float
     pixel_arcsec = side_arcsec / n_pixels
     first = (masks.side_pixels - masks.step_pixels) / 2
     return first * pixel_arcsec, len(masks.starts(n_pixels)) * masks.step_pixels * pixel_arcsec
-
-
-def lens_log_odds(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Turn logits `[..., class]` into log-odds of a lens `[...]`; probabilities of good candidates would show no change."""
-    wide = logits.astype(np.float64)
-    return np.asarray(logsumexp(wide[..., 1:], axis=-1) - wide[..., 0])

@@ -26,7 +26,7 @@ from scanner.preprocess.sky import sky_level_and_sigma
 from scanner.vocabulary.geometry import Stamps
 from training.errors import TrainingError
 from training.evaluation.arc_truth import on_input
-from training.evaluation.map_curves import Curves, error_of_mean, lens_probability
+from training.evaluation.map_curves import Curves, error_of_mean, lens_scores
 from training.evaluation.map_measures import LEAST_OBJECTS, METHODS, CheckSize, MapChecks, Method, MethodCheck
 from training.evaluation.relevance import Cells, cells_of, maps_of, middle, on_common_grid, others
 
@@ -105,7 +105,7 @@ def check_network(
     trained = maps(network, inputs)
     noisy = maps(network, network_input(with_noise(stamps, rng), card.channels, card.input_pixels))
     untrained = [maps(randomised(network, seed), inputs) for seed in range(1, size.n_randomised + 1)]
-    curves = Curves(lens_probability(network, card, engine), inputs[: size.n_occluded], size.n_steps, rng)
+    curves = Curves(lens_scores(network, card, engine), inputs[: size.n_occluded], size.n_steps, rng)
     checks = []
     for method in METHODS:
         cells = cells_of(method, card)

@@ -9,11 +9,11 @@ from scipy.special import expit
 from torch import nn
 
 from infra.settings import EngineName
-from scanner.explain.explanation import lens_log_odds
 from scanner.explain.occlusion import Masks
 from scanner.explain.sanity import Maps, Scores, deletion, insertion
 from scanner.networks.card import NetworkCard
 from scanner.networks.engines import make_engine
+from scanner.networks.log_odds import lens_log_odds
 from scanner.preprocess.network_inputs import Inputs
 from training.evaluation.relevance import Cells, others
 
@@ -25,7 +25,7 @@ CURVES: Mapping[str, Callable[[Scores, Inputs, Maps, int], NDArray[np.float64]]]
 )
 
 
-def lens_probability(network: nn.Sequential, card: NetworkCard, engine: EngineName) -> Scores:
+def lens_scores(network: nn.Sequential, card: NetworkCard, engine: EngineName) -> Scores:
     """Return a function that computes the lens probability of inputs by a network on an engine."""
     runs = make_engine(network, len(card.channels), card.input_pixels, engine)
     return lambda inputs: expit(lens_log_odds(runs.logits(inputs)))

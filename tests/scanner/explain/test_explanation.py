@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from scanner.explain.explanation import explain, lens_log_odds, telling_networks
+from scanner.explain.explanation import explain, telling_networks
 from scanner.explain.figures import Shown, explanation_figure, figure_bytes
 from scanner.explain.sanity import chance, hits
 from scanner.networks.errors import PackageError
@@ -80,15 +80,6 @@ def test_an_unknown_network_is_named():
 
 def test_the_four_band_networks_explain_the_paper_ensemble():
     assert telling_networks(read_card(SHIPPED_DIR / "ou7-sim")) == ["OU-66", "OU-200"]
-
-
-def test_log_odds_of_good_candidates_do_not_saturate():
-    """Log-odds still differ where the probability is 1 in float32."""
-    assert lens_log_odds(np.array([[0.0, 40.0, 1.0, 1.0]], np.float32)) == pytest.approx([40.0])
-    changed = lens_log_odds(np.array([[0.0, 40.001, 1.0, 1.0]], np.float32)) - lens_log_odds(
-        np.array([[0.0, 40.0, 1.0, 1.0]], np.float32)
-    )
-    assert changed == pytest.approx([0.001], rel=0.01)
 
 
 @pytest.mark.parametrize(("kind", "begins"), [("png", b"\x89PNG"), ("pdf", b"%PDF")])

@@ -7,9 +7,10 @@ from captum.attr import GuidedGradCam, LayerGradCam
 from torch import nn
 
 from scanner.explain import gradcam
-from scanner.explain.gradcam import GradCamMapper, LensLogOdds, LensOutput
+from scanner.explain.gradcam import GradCamMapper
 from scanner.networks.architectures import ARCHITECTURES
 from scanner.networks.compact import CentreCrop
+from scanner.networks.log_odds import LensLogOdds
 from scanner.networks.plain import plain_network
 from tests.scanner.explain.test_occlusion import made_network
 
@@ -22,17 +23,15 @@ def inside(architecture, images):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize(
-    ("architecture", "output"), [*((name, LensLogOdds) for name in ARCHITECTURES), ("ou66", LensOutput), ("ou200", LensOutput)]
-)
-def test_guided_grad_cam_of_each_image_equals_captums(architecture, output, rng):
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_guided_grad_cam_of_each_image_equals_captums(architecture, rng):
     n_pixels = ARCHITECTURES[architecture].input_pixels
     images = rng.normal(size=(4, 3, n_pixels, n_pixels)).astype(np.float32)
     # With some random weights all last feature maps count against a lens.
     networks = (made_network(architecture, 3, seed) for seed in range(20))
-    network, found = next((n, maps) for n in networks if (maps := GradCamMapper(n, output).maps(images)).guided.any())
+    network, found = next((n, maps) for n in networks if (maps := GradCamMapper(n).maps(images)).guided.any())
     layers = [layer for layer in plain_network(network) if not isinstance(layer, CentreCrop)]
-    model = output(nn.Sequential(*layers))
+    model = nn.Sequential(*layers, LensLogOdds())
     last = next(layer for layer in reversed(layers[: _first_after_maps(layers)]) if isinstance(layer, nn.ReLU))
     for i, image in enumerate(inside(architecture, torch.from_numpy(images))):
         expected = GuidedGradCam(model, last).attribute(image[None].clone(), interpolate_mode="bilinear")[0]
@@ -72,13 +71,6 @@ def test_grad_cam_of_a_network_whose_gradients_are_known():
     found = GradCamMapper(network).maps(image)
     np.testing.assert_allclose(found.cam, np.maximum(2 * image[0], 0), rtol=1e-6)
     np.testing.assert_allclose(found.guided, np.where(image > 0, 2.0, 0.0) * found.cam[:, None], rtol=1e-6)
-
-
-def test_outputs_are_log_odds_and_the_lens_logit(rng):
-    logits = torch.from_numpy(rng.normal(size=(5, 4)))
-    p = torch.softmax(logits, 1)
-    np.testing.assert_allclose(LensLogOdds(nn.Identity())(logits), torch.log((1 - p[:, 0]) / p[:, 0]), atol=1e-12)
-    np.testing.assert_array_equal(LensOutput(nn.Identity())(logits), logits[:, 1])
 
 
 def test_no_hooks_stay_after_an_error(rng):
@@ -135,7 +127,7 @@ def test_cam_reads_the_last_small_convolution_and_is_never_negative():
         nn.init.constant_(reads.weight[0], 0.0)
         nn.init.constant_(reads.weight[1], sign)
         network = nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), whole, nn.ReLU(), nn.Flatten(), reads)
-        found = GradCamMapper(network, LensOutput).maps(image)
+        found = GradCamMapper(network).maps(image)
         # The weight of the second map is `sign`; the guided gradient of a pixel is 1 * 3 * 1, where anything is positive.
         np.testing.assert_allclose(found.cam, np.maximum(sign * 3 * image[0], 0), rtol=1e-6)
         np.testing.assert_allclose(found.guided[:, 0], found.cam * (3 if sign > 0 else 0), rtol=1e-6)
