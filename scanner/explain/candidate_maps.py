@@ -18,6 +18,7 @@ from scanner.networks.package import load_network
 from scanner.preprocess.colour_picture import composite
 from scanner.preprocess.network_inputs import Inputs, network_input
 from scanner.preprocess.resample import area_operator, regrid
+from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import GEOMETRIES, Geometry, Stamps
 
 SHOWN_ARCSEC = 8.0
@@ -26,7 +27,6 @@ GUIDED_CELLS, CAM_CELLS, OCCLUSION_CELLS = 40, 20, 8
 """Number of cells a side."""
 CORE_ARCSEC, ARC_ARCSEC = 0.5, 3.0
 """Outer radii: that of the core is NISP's seeing, and hardly any arc lies beyond the other."""
-BANDS = ("VIS", "Y", "J", "H")
 AT_ONCE = 8
 """Number of objects mapped at once for any size of batch, because last digits depend on it; OU-200 takes 40 MB for each."""
 
@@ -82,7 +82,7 @@ class CandidateMapper:
         guided, cam = (np.sum([getattr(one, name) for one in said], axis=0) for name in ("guided", "cam"))
         whole = np.sum([one.whole for one in said], axis=0)
         core, arc = (_share(np.sum([getattr(one, name) for one in said], axis=0), whole) for name in ("core", "arc"))
-        bands = {band: _share(np.sum([one.bands[band] for one in said], axis=0), whole) for band in BANDS}
+        bands = {band: _share(np.sum([one.bands[band] for one in said], axis=0), whole) for band in EUCLID}
         changes = self._occlusion.of(stamps)
         steps = np.abs(changes).max(axis=(1, 2)) / np.iinfo(np.int16).max
         return CandidateMaps(
@@ -96,7 +96,7 @@ class CandidateMapper:
             attribution_arc=arc,
             attribution_peak_arcsec=_peak_arcsec(guided),
             attribution_agreement=_agreement([one.guided for one in said]),
-            **{f"attribution_{band.lower()}": bands[band] for band in BANDS},
+            **{f"attribution_{band.lower()}": bands[band] for band in EUCLID},
         )
 
 
@@ -145,7 +145,7 @@ class _Gradients:
             whole=by_channel.sum(axis=1),
             core=guided[:, self._is_core].sum(axis=1),
             arc=guided[:, self._is_arc].sum(axis=1),
-            bands={band: by_channel[:, bands == band].sum(axis=1) for band in BANDS},
+            bands={band: by_channel[:, bands == band].sum(axis=1) for band in EUCLID},
         )
 
     def _on_grid(self, maps: NDArray[np.floating], n_cells: int) -> Maps:

@@ -9,6 +9,7 @@ from torch import nn
 
 from scanner.networks import compact
 from scanner.preprocess.channels import Channel, channels
+from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.kinds import KINDS
 
 LENS_OR_NOT = ("nonlens", "lens")
@@ -152,10 +153,9 @@ PAPER_NETWORKS: tuple[NetworkSpec, ...] = (
 )
 """The inputs of OU-T-SNE (Wilde et al. 2022, section 3.1)."""
 
-_ALL_BANDS = ("VIS", "Y", "J", "H")
 FLAGSHIP_NETWORKS: tuple[NetworkSpec, ...] = (
-    NetworkSpec("compact-sky", "compact", (*channels("sky_asinh", *_ALL_BANDS), *channels("detail", "VIS"))),
-    NetworkSpec("equivariant-sky", "equivariant", (*channels("sky_asinh", *_ALL_BANDS), *channels("detail", "VIS"))),
-    NetworkSpec("equivariant-centre", "equivariant", (*channels("centre_asinh", *_ALL_BANDS), *channels("detail", "VIS"))),
+    NetworkSpec("compact-sky", "compact", (*channels("sky_asinh", *EUCLID), *channels("detail", "VIS"))),
+    NetworkSpec("equivariant-sky", "equivariant", (*channels("sky_asinh", *EUCLID), *channels("detail", "VIS"))),
+    NetworkSpec("equivariant-centre", "equivariant", (*channels("centre_asinh", *EUCLID), *channels("detail", "VIS"))),
 )
 """The flagship's networks; they differ in architecture and input, so that their disagreement is informative."""
