@@ -12,9 +12,9 @@ from safetensors.torch import load_file
 from infra.provenance import code_version
 from scanner.networks.card import EnsembleCard, NetworkCard, TrainingDataCard
 from scanner.networks.combiner import LogitMargins, MeanCombiner, SoftmaxStack
-from scanner.networks.engines import TorchEngine
 from scanner.networks.log_odds import lens_probability, logit_margins
 from scanner.networks.package import draft_network_card, write_package
+from scanner.networks.torch_engine import TorchEngine
 from scanner.vocabulary.kinds import KINDS
 from training.batches import BatchSource
 from training.combiners import fit_combiner

@@ -16,20 +16,6 @@ from scanner.networks.openvino_engine import OpenVinoEngine
 from scanner.networks.precision import Precision
 from scanner.networks.torch_engine import TorchEngine
 
-__all__ = [
-    "CudaEngine",
-    "EngineError",
-    "EngineName",
-    "OpenVinoEngine",
-    "Precision",
-    "ResolvedEngineName",
-    "TorchEngine",
-    "available_engines",
-    "fast_precision",
-    "make_engine",
-    "resolve_engine",
-]
-
 ResolvedEngineName = Literal["cuda", "openvino", "torch"]
 """Names of the engines themselves, without `auto`, in order of preference."""
 

@@ -11,23 +11,13 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from infra.provenance import sha256_bytes
+from infra.settings import EngineName
 from scanner.networks.architectures import NetworkSpec, count_parameters
 from scanner.networks.card import EnsembleCard, NetworkCard
-from scanner.networks.engines import EngineName, Precision, make_engine
+from scanner.networks.engines import make_engine
 from scanner.networks.ensemble import Ensemble
 from scanner.networks.errors import PackageError
-
-__all__ = [
-    "CARD_FILE",
-    "EnsembleCard",
-    "NetworkCard",
-    "PackageError",
-    "load_package",
-    "read_card",
-    "with_metrics",
-    "write_card",
-    "write_package",
-]
+from scanner.networks.precision import Precision
 
 CARD_FILE = "card.json"
 MAX_CARD_BYTES = 2**24

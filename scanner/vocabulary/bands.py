@@ -1,6 +1,6 @@
 """The four Euclid bands: how each detector and filter responds to light.
 
-Code addresses bands by name. Bands have an order only where a network declares one (`networks.package`).
+Code addresses bands by name. Bands have an order only where a network declares one (`networks.card`).
 """
 
 from collections.abc import Iterator, Mapping
