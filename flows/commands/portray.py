@@ -10,9 +10,9 @@ from flows.commands.explain import ExplainError, check_out, kind_of, read_object
 from flows.terminal import Report
 from infra.settings import Settings
 from scanner.explain.explanation import chosen_networks
+from scanner.explain.feature_figures import feature_figures
+from scanner.explain.feature_visualisation import FeatureVisualisation, VisualisationSettings, visualise_features
 from scanner.explain.figures import pages_bytes
-from scanner.explain.portrait_figures import portrait_figures
-from scanner.explain.portraits import Climbs, Portrait, portrait
 from scanner.networks.locate import find_package
 from scanner.networks.package import load_network, read_card
 from scanner.vocabulary.geometry import GEOMETRIES
@@ -43,7 +43,7 @@ def portray_to_file(
         raise ExplainError(f"--steps must be at least 1, got {n_steps}")
     if objects and images is None:
         raise ExplainError("--objects needs images: name a manifest, or a folder of tiles or shards")
-    climbs = Climbs() if n_steps is None else Climbs().of_at_most(n_steps)
+    ascents = VisualisationSettings() if n_steps is None else VisualisationSettings().of_at_most(n_steps)
     settings = Settings.read()
     folder = find_package(ensemble or settings.ensemble, settings.ensembles_dir)
     card = read_card(folder)
@@ -52,40 +52,44 @@ def portray_to_file(
     built = [load_network(folder, network) for network in cards]
     wanted = list(dict.fromkeys(objects))
     ids, stamps, rejected = read_objects(images, wanted, GEOMETRIES[card.geometry], MOST_OBJECTS) if images else ([], None, {})
-    counted = _Counter(sum(climbs.n_steps(network, has_objects=stamps is not None) for network in built), report)
+    counted = _Counter(sum(ascents.n_steps(network, has_objects=stamps is not None) for network in built), report)
     portraits = [
-        portrait(network, of_network, np.random.default_rng(SEED), climbs, stamps, counted)
+        visualise_features(network, of_network, np.random.default_rng(SEED), ascents, stamps, counted)
         for network, of_network in zip(built, cards, strict=True)
     ]
-    pages = [page for one in portraits for page in portrait_figures(one, ids)]
+    pages = [page for one in portraits for page in feature_figures(one, ids)]
     write_whole(out, pages_bytes(pages, kind_of(out)))
     said = {one.card.name: _said(one, ids) for one in portraits}
     return {"ensemble": card.name, "figure": str(out), "networks": said, "rejected": rejected}
 
 
 class _Counter:
-    """Report the steps of one climb after another as steps of all climbs together."""
+    """Report the steps of one ascent after another as steps of all ascents together."""
 
     def __init__(self, total: int, report: Report) -> None:
         self._before, self._total, self._report = 0, total, report
 
-    def __call__(self, done: int, of_climb: int) -> None:
+    def __call__(self, done: int, of_ascent: int) -> None:
         self._report(self._before + done, self._total)
-        self._before += of_climb if done == of_climb else 0
+        self._before += of_ascent if done == of_ascent else 0
 
 
-def _said(one: Portrait, ids: Sequence[str]) -> dict[str, Any]:
+def _said(one: FeatureVisualisation, ids: Sequence[str]) -> dict[str, Any]:
     """Return the numbers of one network: of its class generated images, kernels and Deep Dreams."""
     classes = one.card.classes
     return {
         "class_generated": {name: float(one.class_p[i, i]) for i, name in enumerate(classes)},
         "kernels": [
-            {"layer": kernel.layer, "kernel": kernel.kernel, "object": None if kernel.place is None else ids[kernel.place]}
+            {
+                "layer": kernel.layer,
+                "kernel": kernel.kernel,
+                "object": None if kernel.object_index is None else ids[kernel.object_index],
+            }
             for kernel in one.kernels
         ],
         "deep_dreams": [
             {
-                "object": ids[dreams.place],
+                "object": ids[dreams.object_index],
                 "p_lens": 1 - float(dreams.p[0, 0]),
                 "towards": {name: 1 - float(dreams.p[1 + i, 0]) for i, name in enumerate(classes)},
             }

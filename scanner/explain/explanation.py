@@ -44,7 +44,7 @@ class NetworkMaps:
     """Distance from the left (and lower) edge of the stamps to that square; the masks may leave out the other edge."""
 
 
-def telling_networks(card: EnsembleCard) -> list[str]:
+def networks_with_most_bands(card: EnsembleCard) -> list[str]:
     """Return the networks that read the most bands, at most three."""
     n_bands = {network.name: len({channel.band for channel in network.channels}) for network in card.networks}
     most = max(n_bands.values())
@@ -58,7 +58,7 @@ def chosen_networks(card: EnsembleCard, names: Sequence[str] | None) -> list[str
         PackageError: the ensemble has no network of a name, or `names` is empty.
     """
     known = [network.name for network in card.networks]
-    chosen = telling_networks(card) if names is None else list(dict.fromkeys(names))
+    chosen = networks_with_most_bands(card) if names is None else list(dict.fromkeys(names))
     if unknown := [name for name in chosen if name not in known]:
         raise PackageError(f"{card.name} has no network {', '.join(unknown)}; it has {', '.join(known)}")
     if not chosen:
@@ -85,17 +85,17 @@ def explain(
     known = {network.name: network for network in card.networks}
     n_objects = len(next(iter(stamps.values())))
     report = progress or (lambda _done, _total: None)
-    found = []
+    maps = []
     for number, name in enumerate(chosen):
 
-        def told(done: int, before: int = number * n_objects) -> None:
+        def report_object(done: int, before: int = number * n_objects) -> None:
             report(before + done, len(chosen) * n_objects)
 
-        found.append(_network_maps(load_network(folder, known[name]), known[name], stamps, told))
-    return found
+        maps.append(_network_maps(load_network(folder, known[name]), known[name], stamps, report_object))
+    return maps
 
 
-def _network_maps(network: nn.Sequential, card: NetworkCard, stamps: Stamps, told: Callable[[int], None]) -> NetworkMaps:
+def _network_maps(network: nn.Sequential, card: NetworkCard, stamps: Stamps, report: Callable[[int], None]) -> NetworkMaps:
     inputs = network_input(stamps, card.channels, card.input_pixels)
     masks = MASKS[card.architecture]
     mapper, grad = OcclusionMapper(network, masks), GradCamMapper(network)
@@ -103,7 +103,7 @@ def _network_maps(network: nn.Sequential, card: NetworkCard, stamps: Stamps, tol
     changes = []
     for i in range(len(inputs)):
         changes.append(lens_log_odds(mapper.logits(inputs[i : i + 1])[0]) - whole[i])
-        told(i + 1)
+        report(i + 1)
     maps = grad.maps(inputs)
     side_arcsec = stamp_side_arcsec(card)
     start_arcsec, covered_arcsec = cells_arcsec(masks, card.input_pixels, side_arcsec)

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from scanner.networks.compact import CentreCrop, MeanOverOrientations
+from scanner.networks.folded import folded_network
 from scanner.networks.log_odds import LensLogOdds
-from scanner.networks.plain import plain_network
+from scanner.networks.small_networks import CentreCrop, MeanOverOrientations
 from scanner.preprocess.network_inputs import Inputs
 
 _KNOWN = (nn.Conv2d, nn.ReLU, nn.MaxPool2d, nn.Flatten, nn.Linear, MeanOverOrientations)
@@ -48,7 +48,7 @@ class GradCamMapper:
             ValueError: the network has other layers than the architectures have: captum would guide no gradient through a
                 non-linear layer other than `nn.ReLU`, without a warning.
         """
-        layers = list(plain_network(network))
+        layers = list(folded_network(network))
         self._crop = layers.pop(0) if isinstance(layers[0], CentreCrop) else None
         if strange := [layer for layer in layers if not isinstance(layer, _KNOWN)]:
             raise ValueError(f"guided gradients need a network whose non-linear layers are nn.ReLU modules, got {strange[0]}")

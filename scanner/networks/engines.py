@@ -87,7 +87,7 @@ def make_engine(
         EngineError: this machine cannot run that engine in that precision.
     """
     engine = resolve_engine(name)
-    allowed = [one for one in ("float32", fast_precision(engine)) if one]
+    allowed = [p for p in ("float32", fast_precision(engine)) if p]
     if precision not in allowed:
         raise EngineError(f"engine {engine} computes in {' or '.join(allowed)} on this machine, got precision {precision!r}")
     if engine == "cuda":

@@ -53,8 +53,8 @@ def load_package(
     # All networks are checked before the first engine is made.
     networks = [load_network(folder, network) for network in card.networks]
     engines = {
-        said.name: make_engine(network, len(said.channels), said.input_pixels, engine, precision, threads)
-        for said, network in zip(card.networks, networks, strict=True)
+        of_network.name: make_engine(network, len(of_network.channels), of_network.input_pixels, engine, precision, threads)
+        for of_network, network in zip(card.networks, networks, strict=True)
     }
     return Ensemble(card, engines)
 
@@ -67,9 +67,9 @@ def load_network(folder: Path, card: NetworkCard) -> nn.Sequential:
     """
     path = folder / card.weights_file
     data = _read_bytes(path, MAX_WEIGHTS_BYTES, f"{card.name} needs its weights")
-    found = sha256_bytes(data)
-    if found != card.sha256:
-        raise PackageError(f"{path}: sha256 must be {card.sha256} as on the card, got {found}")
+    digest = sha256_bytes(data)
+    if digest != card.sha256:
+        raise PackageError(f"{path}: sha256 must be {card.sha256} as on the card, got {digest}")
     try:
         state = load(data)
     except (SafetensorError, KeyError, ValueError, RuntimeError) as error:  # KeyError: a type that torch lacks
@@ -138,18 +138,18 @@ def write_card(folder: Path, card: EnsembleCard) -> None:
     part.replace(folder / CARD_FILE)
 
 
-def with_metrics(card: EnsembleCard, found: Mapping[str, Mapping[str, float]]) -> EnsembleCard:
+def with_metrics(card: EnsembleCard, metrics: Mapping[str, Mapping[str, float]]) -> EnsembleCard:
     """Return a copy of a card with more metrics of its networks; its sha256 stays the same.
 
     Args:
         card: The card to copy.
-        found: Network name to metrics; they replace metrics of the same names.
+        metrics: Network name to metrics; they replace metrics of the same names.
 
     Raises:
         ValueError: a metric is not finite.
     """
     networks = [
-        NetworkCard.model_validate({**network.model_dump(), "metrics": {**network.metrics, **found.get(network.name, {})}})
+        NetworkCard.model_validate({**network.model_dump(), "metrics": {**network.metrics, **metrics.get(network.name, {})}})
         for network in card.networks
     ]
     return card.model_copy(update={"networks": tuple(networks)})

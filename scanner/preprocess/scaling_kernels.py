@@ -82,7 +82,7 @@ def write_detail(
 def brightest(units: _Images, margin: int, rank: int) -> _Numbers:
     """Return `[batch]`: the pixel of that rank, from the brightest on, of each image without a margin."""
     n_y, n_x = units.shape[1:]
-    found = np.empty(len(units))
+    values = np.empty(len(units))
     highest = np.empty(rank, np.float64)
     for i in range(len(units)):
         highest[:] = -np.inf
@@ -90,18 +90,18 @@ def brightest(units: _Images, margin: int, rank: int) -> _Numbers:
             for x in range(margin, n_x - margin):
                 if units[i, y, x] > highest[0]:
                     _put(np.float64(units[i, y, x]), highest)
-        found[i] = highest[0]
-    return found
+        values[i] = highest[0]
+    return values
 
 
 @compiled_fast
 def _put(value: float, highest: _Numbers) -> None:
     """Insert a value into ascending values, and drop the lowest."""
-    place = 0
-    while place + 1 < len(highest) and highest[place + 1] < value:
-        highest[place] = highest[place + 1]
-        place += 1
-    highest[place] = value
+    rank = 0
+    while rank + 1 < len(highest) and highest[rank + 1] < value:
+        highest[rank] = highest[rank + 1]
+        rank += 1
+    highest[rank] = value
 
 
 @compiled_fast

@@ -9,17 +9,19 @@ from torch import nn
 from scanner.explain import gradcam
 from scanner.explain.gradcam import GradCamMapper
 from scanner.networks.architectures import ARCHITECTURES
-from scanner.networks.compact import CentreCrop
+from scanner.networks.folded import folded_network
 from scanner.networks.log_odds import LensLogOdds
-from scanner.networks.plain import plain_network
-from tests.scanner.explain.test_occlusion import made_network
+from scanner.networks.small_networks import CentreCrop
+from tests.scanner.random_networks import random_network
 
 CROP = 2
 """Number of pixels on each side that the small networks crop."""
 
 
 def inside(architecture, images):
-    return images[..., CROP:-CROP, CROP:-CROP] if isinstance(next(iter(made_network(architecture, 1))), CentreCrop) else images
+    return (
+        images[..., CROP:-CROP, CROP:-CROP] if isinstance(next(iter(random_network(architecture, 1))), CentreCrop) else images
+    )
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -28,9 +30,9 @@ def test_guided_grad_cam_of_each_image_equals_captums(architecture, rng):
     n_pixels = ARCHITECTURES[architecture].input_pixels
     images = rng.normal(size=(4, 3, n_pixels, n_pixels)).astype(np.float32)
     # With some random weights all last feature maps count against a lens.
-    networks = (made_network(architecture, 3, seed) for seed in range(20))
+    networks = (random_network(architecture, 3, seed) for seed in range(20))
     network, found = next((n, maps) for n in networks if (maps := GradCamMapper(n).maps(images)).guided.any())
-    layers = [layer for layer in plain_network(network) if not isinstance(layer, CentreCrop)]
+    layers = [layer for layer in folded_network(network) if not isinstance(layer, CentreCrop)]
     model = nn.Sequential(*layers, LensLogOdds())
     last = next(layer for layer in reversed(layers[: _first_after_maps(layers)]) if isinstance(layer, nn.ReLU))
     for i, image in enumerate(inside(architecture, torch.from_numpy(images))):
@@ -52,7 +54,7 @@ def _first_after_maps(layers):
 def test_maps_do_not_depend_on_the_batch(architecture, rng):
     n_pixels = ARCHITECTURES[architecture].input_pixels
     images = rng.random((5, 2, n_pixels, n_pixels), dtype=np.float32)
-    mapper = GradCamMapper(made_network(architecture, 2))
+    mapper = GradCamMapper(random_network(architecture, 2))
     together = mapper.maps(images)
     for i in range(5):
         alone = mapper.maps(images[i : i + 1])
@@ -74,7 +76,7 @@ def test_grad_cam_of_a_network_whose_gradients_are_known():
 
 
 def test_no_hooks_stay_after_an_error(rng):
-    network = made_network("ou66", 2)
+    network = random_network("ou66", 2)
     mapper = GradCamMapper(network)
     with pytest.raises(RuntimeError):
         mapper.maps(rng.random((1, 3, 66, 66), dtype=np.float32))
@@ -104,7 +106,7 @@ def test_networks_whose_gradients_cannot_be_guided_are_refused(others):
 
 
 def test_maps_work_in_inference_mode_and_end_at_the_crop(rng):
-    mapper = GradCamMapper(made_network("compact", 2))
+    mapper = GradCamMapper(random_network("compact", 2))
     images = rng.normal(size=(2, 2, 100, 100)).astype(np.float32)
     expected = mapper.maps(images)
     with torch.inference_mode():
@@ -140,7 +142,7 @@ def test_feature_maps_come_from_kernels_of_at_most_five_pixels(side, is_small):
 
 
 def test_the_network_is_not_changed(rng):
-    network = made_network("ou66", 1)
+    network = random_network("ou66", 1)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     GradCamMapper(network).maps(rng.random((1, 1, 66, 66), dtype=np.float32))
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())

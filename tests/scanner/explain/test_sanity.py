@@ -17,7 +17,7 @@ from scanner.explain.sanity import (
     rank_correlation,
     relevance_mass,
 )
-from tests.scanner.explain.test_occlusion import made_network
+from tests.scanner.random_networks import random_network
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_pixels_are_hidden_and_shown_in_order_of_relevance(rng):
 
 
 def test_a_randomised_network_is_a_copy_without_learnt_weights():
-    network = made_network("compact", 2)
+    network = random_network("compact", 2)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     other = randomised(network, 3)
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from scanner.networks.compact import CentreCrop
 from scanner.networks.errors import EngineError
 from scanner.networks.openvino_engine import OpenVinoEngine, has_bfloat16, works
 from scanner.networks.package import load_network
+from scanner.networks.small_networks import CentreCrop
 from scanner.networks.torch_engine import TorchEngine
 from tests.scanner.engine_inputs import SHIPPED, check_logits, inputs_of
 
