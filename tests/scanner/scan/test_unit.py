@@ -16,7 +16,6 @@ from scanner.catalogue.columns import score_schema, unit_schema
 from scanner.catalogue.outcomes import check_outcomes
 from scanner.catalogue.units import InputFile, Unit, find_units, id_digest
 from scanner.networks.ensemble import EnsembleScores
-from scanner.preprocess.channels import min_max
 from scanner.scan.score_table import ScanError
 from scanner.scan.scoring import CutoutScanner
 from scanner.scan.unit import candidate_name, open_unit, scan_open_unit, scan_unit, score_manifest, with_second_opinion
@@ -26,6 +25,7 @@ from scanner.sources.tile_batches import tile_batches
 from scanner.sources.tiles import Tile, read_tile_catalogue
 from scanner.vocabulary.geometry import CHALLENGE, MER
 from scanner.vocabulary.rejections import RejectCode, Rejection
+from tests.scanner.scaling import min_max
 from tests.tiles import write_tile
 
 
