@@ -12,6 +12,7 @@ from scanner.networks.architectures import ARCHITECTURES
 from scanner.networks.folded import folded_network
 from scanner.networks.log_odds import LensLogOdds
 from scanner.networks.small_networks import CentreCrop
+from tests.hand_set_networks import FEATURE_MAP, IMAGE, PIXEL_WEIGHTS, summing_network
 from tests.scanner.random_networks import random_network
 
 CROP = 2
@@ -60,6 +61,24 @@ def test_maps_do_not_depend_on_the_batch(architecture, rng):
         alone = mapper.maps(images[i : i + 1])
         np.testing.assert_allclose(together.guided[i], alone.guided[0], rtol=1e-4, atol=1e-6 * np.abs(alone.guided).max())
         np.testing.assert_allclose(together.cam[i], alone.cam[0], rtol=1e-4, atol=1e-6 * alone.cam.max())
+
+
+def test_guided_grad_cam_by_hand():
+    """Each cell of the feature map raises the log-odds by 1 per unit, so its weight is 1, and the map is its own Grad-CAM.
+
+    Stretched from 3 to 4 pixels, which are 3/4 of a cell wide, the middles of the pixels lie at cells -1/8, 5/8, 11/8 and 17/8;
+    the outer two take the values of the outermost cells. The map rises by 40 a row and by 10 a column.
+    """
+    maps = GradCamMapper(summing_network()).maps(IMAGE)
+    cells = np.array([0, 5 / 8, 11 / 8, 2])
+    np.testing.assert_allclose(maps.cam[0], FEATURE_MAP[0, 0] + 40 * cells[:, None] + 10 * cells, rtol=1e-6)
+    np.testing.assert_allclose(maps.guided[0, 0], maps.cam[0] * PIXEL_WEIGHTS, rtol=1e-6)
+
+
+def test_evidence_against_a_lens_is_not_in_grad_cam():
+    maps = GradCamMapper(summing_network(-1.0)).maps(IMAGE)
+    assert not maps.cam.any()
+    assert not maps.guided.any()
 
 
 def test_grad_cam_of_a_network_whose_gradients_are_known():

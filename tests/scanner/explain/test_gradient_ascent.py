@@ -12,6 +12,7 @@ from scanner.explain.gradient_ascent import CLASS_GENERATION, DEEP_DREAM, Ascent
 from scanner.explain.kernels import kernel_activations, kernel_layers
 from scanner.networks.architectures import PAPER_NETWORKS
 from scanner.networks.published import read_published
+from tests.hand_set_networks import PIXEL_WEIGHTS, summing_network
 from tests.scanner.random_networks import random_network
 from tests.shared import PUBLISHED
 
@@ -40,6 +41,16 @@ def test_class_generation_reproduces_the_authors_output(target):
     ascend(objective, start, settings, np.zeros(4, np.float32), np.ones(4, np.float32))
     expected = [[float(row["p0"]), float(row["p1"])] for row in printed[:10]]
     np.testing.assert_allclose(seen, expected, atol=1e-6)
+
+
+def test_an_ascent_by_hand():
+    """Each of two steps adds 0.05 times a pixel's weight to 0.1; the middle would end at 1.1 and is cut to 1."""
+    network = summing_network()
+    start = np.full((1, 1, 4, 4), 0.1, np.float32)
+    images = ascend(lambda images: network(images)[:, 1], start, AscentSettings(2, 0.05), LOW, HIGH)
+    expected = [[0.2, 0.4, 0.4, 0.3], [0.5, 1, 1, 0.7], [0.5, 1, 1, 0.7], [0.4, 0.8, 0.8, 0.5]]
+    np.testing.assert_allclose(images[0, 0], expected, rtol=1e-6)
+    np.testing.assert_allclose(expected, np.minimum(0.1 + 0.1 * PIXEL_WEIGHTS, 1), rtol=1e-6)
 
 
 def test_the_ascent_on_a_linear_network_follows_its_weights():

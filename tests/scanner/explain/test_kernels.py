@@ -1,4 +1,4 @@
-"""Kernel activations, compared with feature maps by scipy and with all images at once."""
+"""Kernel activations, worked out on paper, and compared with feature maps by scipy and with all images at once."""
 
 import numpy as np
 import pytest
@@ -8,6 +8,7 @@ from torch import nn
 
 from scanner.explain.kernels import first_kernels, kernel_activations, kernel_layers, most_activating
 from scanner.networks.architectures import ARCHITECTURES
+from tests.hand_set_networks import FEATURE_MAP, IMAGE, KERNEL, summing_network
 from tests.scanner.random_networks import random_network
 
 
@@ -16,6 +17,17 @@ def test_the_papers_layers_have_the_papers_numbers():
     names = [layer.name for layer in kernel_layers(random_network("ou66", 1))]
     assert names == ["0", "4", "7", "10", "13", "17", "20", "23", "26"]
     assert [layer.name for layer in kernel_layers(random_network("ou200", 1))] == ["0", "4", "8", "12", "16", "19"]
+
+
+def test_kernels_and_their_activation_by_hand():
+    """The mean of the feature map is 756 / 9 = 84; of minus the image it is -84, as ReLU comes later."""
+    network = summing_network()
+    activations = kernel_activations(network, np.concatenate([IMAGE, -IMAGE]))
+    assert {name: values.tolist() for name, values in activations.items()} == {"0": [[84], [-84]]}
+    best = most_activating(network, [-IMAGE, IMAGE, IMAGE])["0"]
+    assert (best.indices.tolist(), best.values.tolist()) == ([1], [84])
+    np.testing.assert_array_equal(first_kernels(network), KERNEL[None, None])
+    assert FEATURE_MAP.mean() == 84
 
 
 def test_a_kernels_value_is_the_mean_before_relu(rng):

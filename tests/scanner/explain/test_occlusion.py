@@ -1,4 +1,4 @@
-"""Occlusion, compared with the network itself, run on the whole image with each mask laid on it."""
+"""Occlusion, worked out on paper and compared with the network itself, run on the whole image with each mask laid on it."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,9 @@ from scanner.explain import occlusion
 from scanner.explain.occlusion import MASKS, Masks, OcclusionMapper
 from scanner.networks.architectures import ARCHITECTURES
 from scanner.networks.locate import SHIPPED_DIR
+from scanner.networks.log_odds import lens_log_odds
 from scanner.networks.package import load_network, read_card
+from tests.hand_set_networks import IMAGE, summing_network
 from tests.scanner.random_networks import random_network
 
 SHIPPED = [(folder, card) for folder in sorted(SHIPPED_DIR.iterdir()) for card in read_card(folder).networks]
@@ -52,6 +54,28 @@ def check(network, image, masks, rng):
     np.testing.assert_allclose(np.array([found[i, j] for i, j in places]), expected, rtol=1e-5, atol=atol)
     # A mask that changes nothing would make the comparison worthless.
     assert np.ptp(expected, axis=0).max() > 1e-3
+
+
+@pytest.mark.parametrize("lens_weight", [1.0, -0.5])
+def test_hidden_support_lowers_the_log_odds_by_hand(lens_weight):
+    """A hidden square takes away its pixels times their weights: of the first 1 * 0 + 3 * 1 + 4 * 4 + 10 * 5 = 69.
+
+    The others take 3 * 2 + 2 * 3 + 10 * 6 + 6 * 7 = 114, 4 * 8 + 10 * 9 + 3 * 12 + 7 * 13 = 249, and
+    10 * 10 + 6 * 11 + 7 * 14 + 4 * 15 = 324; together 756. The change is negative where pixels support a lens.
+    """
+    mapper = OcclusionMapper(summing_network(lens_weight), Masks(2, 2))
+    whole = lens_log_odds(mapper.whole_logits(IMAGE))
+    assert whole == pytest.approx([756 * lens_weight])
+    change = lens_log_odds(mapper.logits(IMAGE))[0] - whole
+    np.testing.assert_allclose(change, -lens_weight * np.array([[69, 114], [249, 324]]), rtol=1e-6)
+
+
+def test_overlapping_masks_hide_single_pixels_by_hand():
+    """The nine squares of the image: each takes away four pixels times their weights."""
+    mapper = OcclusionMapper(summing_network(), Masks(2, 1))
+    lost = 756 - mapper.logits(IMAGE)[0, ..., 1]
+    # 1 * 0 + 3 * 1 + 4 * 4 + 10 * 5, 3 * 1 + 3 * 2 + 10 * 5 + 10 * 6, ...
+    np.testing.assert_allclose(lost, [[69, 119, 114], [188, 300, 268], [249, 379, 324]], rtol=1e-6)
 
 
 @pytest.mark.parametrize(("folder", "card"), EACH_SHIPPED)

@@ -17,6 +17,8 @@ from scanner.explain.sanity import (
     rank_correlation,
     relevance_mass,
 )
+from scanner.networks.log_odds import lens_log_odds
+from tests.hand_set_networks import PIXEL_WEIGHTS, summing_network
 from tests.scanner.random_networks import random_network
 
 
@@ -98,6 +100,21 @@ def test_pixels_are_hidden_and_shown_in_order_of_relevance(rng):
     expected = np.concatenate([np.zeros((2, 1)), sums[:, 9::10]], axis=1)
     np.testing.assert_allclose(insertion(scores, inputs, maps, 10), expected, rtol=1e-5)
     np.testing.assert_allclose(deletion(scores, inputs, maps, 10), expected[:, -1:] - expected, rtol=1e-4, atol=1e-4)
+
+
+def test_insertion_and_deletion_by_hand():
+    """Four pixels a step, in the order of their weights: 10, 10, 10, 10, then 7, 7, 6, 6, then 4, 4, 4, 3, then 3, 3, 2, 1."""
+    network = summing_network()
+
+    def scores(inputs):
+        with torch.no_grad():
+            return lens_log_odds(network(torch.from_numpy(inputs)).numpy())
+
+    ones = np.ones((1, 1, 4, 4), np.float32)
+    np.testing.assert_allclose(insertion(scores, ones, PIXEL_WEIGHTS[None], 4), [[0, 40, 66, 81, 90]], rtol=1e-6)
+    np.testing.assert_allclose(deletion(scores, ones, PIXEL_WEIGHTS[None], 4), [[90, 50, 24, 9, 0]], rtol=1e-6)
+    # In the opposite order: 1 + 2 + 3 + 3, then 3 + 4 + 4 + 4, and so on.
+    np.testing.assert_allclose(insertion(scores, ones, -PIXEL_WEIGHTS[None], 4), [[0, 9, 24, 50, 90]], rtol=1e-6)
 
 
 def test_a_randomised_network_is_a_copy_without_learnt_weights():
