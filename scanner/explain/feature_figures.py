@@ -7,7 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from scanner.explain.feature_visualisation import FeatureVisualisation, Image, bounds
+from scanner.explain.feature_visualisation import FeatureVisualisation, InputImage, bounds
 from scanner.explain.figures import shortened
 from scanner.preprocess.channels import Channel
 
@@ -51,7 +51,7 @@ def feature_figures(shown: FeatureVisualisation, object_ids: Sequence[str] = ())
     return [*pages, page(f"{title}: Deep Dream", _dream_cells(shown, object_ids))] if shown.dreams else pages
 
 
-def picture(image: Image, channels: Sequence[Channel], brightness: float = 1.0) -> Picture:
+def picture(image: InputImage, channels: Sequence[Channel], brightness: float = 1.0) -> Picture:
     """Draw channels side by side, with a white gap; each from black at its lower bound to white at its upper one.
 
     Args:
@@ -64,7 +64,7 @@ def picture(image: Image, channels: Sequence[Channel], brightness: float = 1.0) 
     return _side_by_side(np.clip((image - low) / (high - low) * gains[:, None, None], 0, 1), channels)
 
 
-def _side_by_side(shares: Image, channels: Sequence[Channel]) -> Picture:
+def _side_by_side(shares: InputImage, channels: Sequence[Channel]) -> Picture:
     n = shares.shape[1]
     gap = np.ones((n, max(1, n // 25), 3), np.float32)
     parts = [part for _, rgb in _groups(channels) for part in (gap, np.moveaxis(shares[list(rgb)], 0, -1))]

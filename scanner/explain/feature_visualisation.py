@@ -29,7 +29,7 @@ from scanner.preprocess.channels import Channel, value_range
 from scanner.preprocess.network_inputs import Inputs, network_input
 from scanner.vocabulary.geometry import Stamps
 
-Image = NDArray[np.float32]
+InputImage = NDArray[np.float32]
 """`[channel, y, x]`, as a network reads it."""
 KERNELS_A_LAYER = 3
 _AT_ONCE = 64
@@ -63,11 +63,11 @@ class KernelVisualisation:
     """Name of the layer in the network."""
     kernel: int
     """Index of the kernel; in an equivariant layer, the kernel in its first orientation."""
-    generated: Image
+    generated: InputImage
     """The generated kernel image."""
     object_index: int | None
     """Index, from 0, of the object that activates the kernel most; None without objects."""
-    object_input: Image | None
+    object_input: InputImage | None
     """The network's input for that object."""
 
 
@@ -233,7 +233,7 @@ def _chosen_kernels(network: nn.Sequential, layer: KernelLayer) -> tuple[list[in
 
 def _most_activating_object(
     best: dict[str, MostActivating] | None, layer: str, feature_map: int, objects: Stamps | None, card: NetworkCard
-) -> tuple[int | None, Image | None]:
+) -> tuple[int | None, InputImage | None]:
     if best is None or objects is None:
         return None, None
     index = int(best[layer].indices[feature_map])
