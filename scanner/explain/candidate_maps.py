@@ -78,13 +78,10 @@ class CandidateMapper:
         return CandidateMaps(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
     def _of_some(self, stamps: Stamps) -> CandidateMaps:
-        networks = [network.evidence(stamps) for network in self._gradients]
-        guided, cam = (np.sum([getattr(network, name) for network in networks], axis=0) for name in ("guided", "cam"))
-        whole = np.sum([network.whole for network in networks], axis=0)
-        core, arc = (
-            _share(np.sum([getattr(network, name) for network in networks], axis=0), whole) for name in ("core", "arc")
-        )
-        bands = {band: _share(np.sum([network.bands[band] for network in networks], axis=0), whole) for band in EUCLID}
+        evidence = [network.evidence(stamps) for network in self._gradients]
+        names = ("guided", "cam", "whole", "core", "arc")
+        guided, cam, whole, core, arc = (np.sum([getattr(part, name) for part in evidence], axis=0) for name in names)
+        bands = {band: np.sum([part.bands[band] for part in evidence], axis=0) for band in EUCLID}
         changes = self._occlusion.changes(stamps)
         steps = np.abs(changes).max(axis=(1, 2)) / np.iinfo(np.int16).max
         return CandidateMaps(
@@ -94,11 +91,11 @@ class CandidateMapper:
             map_occlusion=np.round(changes / np.where(steps > 0, steps, 1)[:, None, None]).astype(np.int16),
             occlusion_step=steps,
             occlusion_drop=np.maximum(-changes.min(axis=(1, 2)), 0),
-            attribution_core=core,
-            attribution_arc=arc,
+            attribution_core=_share(core, whole),
+            attribution_arc=_share(arc, whole),
             attribution_peak_arcsec=_peak_arcsec(guided),
-            attribution_agreement=_agreement([network.guided for network in networks]),
-            **{f"attribution_{band.lower()}": bands[band] for band in EUCLID},
+            attribution_agreement=_agreement([part.guided for part in evidence]),
+            **{f"attribution_{band.lower()}": _share(bands[band], whole) for band in EUCLID},
         )
 
 
