@@ -9,7 +9,8 @@ from scipy.special import xlogy
 from sklearn.neighbors import KNeighborsClassifier
 
 from infra.frozen import Frozen
-from scanner.networks.combiner import Margins, MeanCombiner, SoftmaxStack, lens_probability
+from scanner.networks.combiner import LogitMargins, MeanCombiner, SoftmaxStack
+from scanner.networks.log_odds import lens_probability
 from scanner.vocabulary.kinds import KINDS
 from training.evaluation.calibrate import CLIP, can_stack, fit_stack, fit_tied_stack
 from training.evaluation.metrics import auroc, recall_at_false_positives
@@ -24,8 +25,8 @@ MIN_OBJECTS_TO_COMPARE = 20
 """Least number of objects of each kind."""
 _NONLENS = KINDS.index("nonlens")
 
-FitStack = Callable[[Margins, NDArray[np.integer]], SoftmaxStack]
-Predict = Callable[[Margins], NDArray[np.float64]]
+FitStack = Callable[[LogitMargins, NDArray[np.integer]], SoftmaxStack]
+Predict = Callable[[LogitMargins], NDArray[np.float64]]
 """Converts margins to p_lens `[object]`, for the mixture of kinds that it was fitted on."""
 
 STACKS: Mapping[str, FitStack] = {"mean": fit_tied_stack, "stack": fit_stack}
@@ -58,7 +59,7 @@ class FittedCombiner:
     """`combiner_<name>_<figure>` of every compared combiner; empty if there are too few objects to compare."""
 
 
-def fit_combiner(margins: Margins, kinds: NDArray[np.integer]) -> FittedCombiner:
+def fit_combiner(margins: LogitMargins, kinds: NDArray[np.integer]) -> FittedCombiner:
     """Fit the shippable combiner with the lowest cross-validated log loss to all of these objects."""
     if not can_stack(kinds):
         return FittedCombiner(MeanCombiner(kind="mean", networks=tuple(margins)), None, {})
@@ -74,14 +75,14 @@ def fit_combiner(margins: Margins, kinds: NDArray[np.integer]) -> FittedCombiner
     return FittedCombiner(STACKS[best](margins, kinds), best, figures)
 
 
-def compare_combiners(margins: Margins, kinds: NDArray[np.integer], rng: np.random.Generator) -> tuple[Comparison, ...]:
+def compare_combiners(margins: LogitMargins, kinds: NDArray[np.integer], rng: np.random.Generator) -> tuple[Comparison, ...]:
     """Cross-validate the calibrated mean, the logistic stack, a vote of nearest neighbours, and OU-T-SNE's grid.
 
     Raises:
         ValueError: a fitted part has too few objects of a kind, which `can_compare` excludes in practice.
     """
     folds = rng.permutation(np.arange(len(kinds)) % N_FOLDS)
-    fits: dict[str, Callable[[Margins, NDArray[np.integer]], Predict]] = {
+    fits: dict[str, Callable[[LogitMargins, NDArray[np.integer]], Predict]] = {
         **{name: _predict_by(fit) for name, fit in STACKS.items()},
         "neighbours": _neighbours,
         "tsne_grid": _tsne_grid,
@@ -96,8 +97,8 @@ def best_stack(compared: tuple[Comparison, ...]) -> str:
 
 def _compared(
     name: str,
-    fit: Callable[[Margins, NDArray[np.integer]], Predict],
-    margins: Margins,
+    fit: Callable[[LogitMargins, NDArray[np.integer]], Predict],
+    margins: LogitMargins,
     kinds: NDArray[np.integer],
     folds: NDArray[np.integer],
 ) -> Comparison:
@@ -112,19 +113,19 @@ def _compared(
     return Comparison(combiner=name, log_loss=float(loss), auroc=auroc(p, is_lens), tpr_at_10_false_positives=tpr10)
 
 
-def _predict_by(fit: FitStack) -> Callable[[Margins, NDArray[np.integer]], Predict]:
-    def fitted(margins: Margins, kinds: NDArray[np.integer]) -> Predict:
+def _predict_by(fit: FitStack) -> Callable[[LogitMargins, NDArray[np.integer]], Predict]:
+    def fitted(margins: LogitMargins, kinds: NDArray[np.integer]) -> Predict:
         stack = fit(margins, kinds)
         return lambda others: np.delete(stack.probabilities(others), _NONLENS, axis=1).sum(axis=1)
 
     return fitted
 
 
-def _tsne_grid(margins: Margins, kinds: NDArray[np.integer]) -> Predict:
+def _tsne_grid(margins: LogitMargins, kinds: NDArray[np.integer]) -> Predict:
     """Fit OU-T-SNE, with fractions softened as if each cell held one more lens and one more non-lens among a hundred."""
     names = tuple(margins)
 
-    def outputs(given: Margins) -> NDArray[np.float64]:
+    def outputs(given: LogitMargins) -> NDArray[np.float64]:
         return np.stack([lens_probability(given[name]) for name in names], axis=1)
 
     # Draw a random sample: objects lie in the order of their files, perhaps kind by kind.
@@ -133,10 +134,10 @@ def _tsne_grid(margins: Margins, kinds: NDArray[np.integer]) -> Predict:
     return lambda others: (grid.predict(outputs(others)) * 98 + 1) / 100
 
 
-def _neighbours(margins: Margins, kinds: NDArray[np.integer]) -> Predict:
+def _neighbours(margins: LogitMargins, kinds: NDArray[np.integer]) -> Predict:
     """Fit the share of lenses among the nearest objects, plus one lens and one non-lens so that it is never 0 or 1."""
 
-    def features(given: Margins) -> NDArray[np.float64]:
+    def features(given: LogitMargins) -> NDArray[np.float64]:
         return np.concatenate([np.clip(given[name], -CLIP, CLIP) for name in margins], axis=1)
 
     model = KNeighborsClassifier(min(N_NEIGHBOURS, len(kinds))).fit(features(margins), kinds != _NONLENS)

@@ -11,9 +11,10 @@ from safetensors.torch import load_file
 
 from infra.provenance import code_version
 from scanner.networks.card import EnsembleCard, NetworkCard, TrainingDataCard
-from scanner.networks.combiner import Margins, MeanCombiner, SoftmaxStack, lens_probability, margins_of
-from scanner.networks.engines import TorchEngine
+from scanner.networks.combiner import LogitMargins, MeanCombiner, SoftmaxStack
+from scanner.networks.log_odds import lens_probability, logit_margins
 from scanner.networks.package import draft_network_card, write_package
+from scanner.networks.torch_engine import TorchEngine
 from scanner.vocabulary.kinds import KINDS
 from training.batches import BatchSource
 from training.combiners import fit_combiner
@@ -84,7 +85,7 @@ def publish_ensemble(folder: Path, name: str, fits: Sequence[FitResult], dataset
     return card
 
 
-def split_margins(fits: Sequence[FitResult], dataset: Dataset, config: TrainConfig, rows: NDArray[np.int64]) -> Margins:
+def split_margins(fits: Sequence[FitResult], dataset: Dataset, config: TrainConfig, rows: NDArray[np.int64]) -> LogitMargins:
     """Return margins `[row, class - 1]` by network name, computed as in a scan from inputs rounded as in training."""
     margins: dict[str, NDArray[np.float64]] = {}
     for fit in fits:
@@ -94,7 +95,7 @@ def split_margins(fits: Sequence[FitResult], dataset: Dataset, config: TrainConf
         engine = TorchEngine(network)
         batches = BatchSource(dataset, spec, _BATCH).in_order(rows)
         no_rows = np.empty((0, len(spec.classes)))
-        margins[fit.name] = margins_of(np.concatenate([no_rows, *(engine.logits(inputs.numpy()) for inputs, _ in batches)]))
+        margins[fit.name] = logit_margins(np.concatenate([no_rows, *(engine.logits(inputs.numpy()) for inputs, _ in batches)]))
     return margins
 
 
@@ -127,7 +128,9 @@ def _prevalence(combiner: SoftmaxStack | MeanCombiner) -> float | None:
     return fitted if combiner.prevalence is None else combiner.prevalence
 
 
-def _ensemble_metrics(combiner: SoftmaxStack | MeanCombiner, margins: Margins, kinds: NDArray[np.int8]) -> dict[str, float]:
+def _ensemble_metrics(
+    combiner: SoftmaxStack | MeanCombiner, margins: LogitMargins, kinds: NDArray[np.int8]
+) -> dict[str, float]:
     """Return metrics of `p_lens` restated to the fitted mixture, where p = 0.5 is meaningful; ranks are unchanged."""
     as_fitted = combiner.assuming(None, None) if isinstance(combiner, SoftmaxStack) else combiner
     combined = combiner.combine(margins)

@@ -8,9 +8,9 @@ from flows.commands.explain import ExplainError, check_out, kind_of, write_whole
 from flows.ensembles import chosen_package
 from infra.progress import Progress
 from scanner.explain.explanation import chosen_networks
+from scanner.explain.feature_figures import feature_figures
+from scanner.explain.feature_visualisation import FeatureVisualisation, VisualisationSettings, visualise_features
 from scanner.explain.figures import pages_bytes
-from scanner.explain.portrait_figures import portrait_figures
-from scanner.explain.portraits import Climbs, Portrait, portrait
 from scanner.networks.package import load_network, read_card
 from scanner.scan.chosen_objects import read_objects
 from scanner.vocabulary.geometry import GEOMETRIES
@@ -42,7 +42,7 @@ def portray_to_file(
         raise ExplainError(f"--steps must be at least 1, got {n_steps}")
     if objects and images is None:
         raise ExplainError("--objects needs images: name a manifest, or a folder of tiles or shards")
-    climbs = Climbs() if n_steps is None else Climbs().of_at_most(n_steps)
+    ascents = VisualisationSettings() if n_steps is None else VisualisationSettings().of_at_most(n_steps)
     folder = chosen_package(ensemble)
     card = read_card(folder)
     chosen = chosen_networks(card, networks)
@@ -50,39 +50,44 @@ def portray_to_file(
     wanted = list(dict.fromkeys(objects))
     ids, stamps, rejected = read_objects(images, wanted, GEOMETRIES[card.geometry], MOST_OBJECTS) if images else ([], None, {})
     built = [load_network(folder, network) for network in cards]
-    counted = _Counter(sum(climbs.n_steps(network, has_objects=stamps is not None) for network in built), report)
+    counted = _Counter(sum(ascents.n_steps(network, has_objects=stamps is not None) for network in built), report)
     portraits = [
-        portrait(network, of_network, SEED, climbs, stamps, counted) for network, of_network in zip(built, cards, strict=True)
+        visualise_features(network, of_network, SEED, ascents, stamps, counted)
+        for network, of_network in zip(built, cards, strict=True)
     ]
-    pages = [page for drawn in portraits for page in portrait_figures(drawn, ids)]
+    pages = [page for drawn in portraits for page in feature_figures(drawn, ids)]
     write_whole(out, pages_bytes(pages, kind_of(out)))
     numbers = {drawn.card.name: _numbers(drawn, ids) for drawn in portraits}
     return {"ensemble": card.name, "figure": str(out), "networks": numbers, "rejected": rejected}
 
 
 class _Counter:
-    """Report the steps of one climb after another as steps of all climbs together."""
+    """Report the steps of one ascent after another as steps of all ascents together."""
 
     def __init__(self, total: int, report: Progress) -> None:
         self._before, self._total, self._report = 0, total, report
 
-    def __call__(self, done: int, of_climb: int) -> None:
+    def __call__(self, done: int, of_ascent: int) -> None:
         self._report(self._before + done, self._total)
-        self._before += of_climb if done == of_climb else 0
+        self._before += of_ascent if done == of_ascent else 0
 
 
-def _numbers(drawn: Portrait, ids: Sequence[str]) -> dict[str, Any]:
+def _numbers(drawn: FeatureVisualisation, ids: Sequence[str]) -> dict[str, Any]:
     """Return the numbers of one network: of its class generated images, kernels and Deep Dreams."""
     classes = drawn.card.classes
     return {
         "class_generated": {name: float(drawn.class_p[i, i]) for i, name in enumerate(classes)},
         "kernels": [
-            {"layer": kernel.layer, "kernel": kernel.kernel, "object": None if kernel.place is None else ids[kernel.place]}
+            {
+                "layer": kernel.layer,
+                "kernel": kernel.kernel,
+                "object": None if kernel.object_index is None else ids[kernel.object_index],
+            }
             for kernel in drawn.kernels
         ],
         "deep_dreams": [
             {
-                "object": ids[dreams.place],
+                "object": ids[dreams.object_index],
                 "p_lens": 1 - float(dreams.p[0, 0]),
                 "towards": {name: 1 - float(dreams.p[1 + i, 0]) for i, name in enumerate(classes)},
             }

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from scanner.vocabulary.bands import EUCLID
+
 P_PREFIX = "p_"
 
 
@@ -121,7 +123,7 @@ EXPLANATION_COLUMNS = (
             "stat.value;arith.ratio",
             f"Share of Guided Grad-CAM in the band {band}",
         )
-        for band in ("VIS", "Y", "J", "H")
+        for band in EUCLID
     ),
     Column(
         "attribution_agreement",

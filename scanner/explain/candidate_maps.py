@@ -9,14 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from scanner.explain.explanation import lens_log_odds, stamp_side_arcsec, telling_networks
+from scanner.explain.explanation import networks_with_most_bands, stamp_side_arcsec
 from scanner.explain.gradcam import GradCamMapper
 from scanner.explain.occlusion import Masks, OcclusionMapper
 from scanner.networks.card import EnsembleCard, NetworkCard
+from scanner.networks.log_odds import lens_log_odds
 from scanner.networks.package import load_network
 from scanner.preprocess.colour_picture import composite
 from scanner.preprocess.network_inputs import Inputs, network_input
 from scanner.preprocess.resample import area_operator, regrid
+from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import GEOMETRIES, Geometry, Stamps
 
 SHOWN_ARCSEC = 8.0
@@ -25,7 +27,6 @@ GUIDED_CELLS, CAM_CELLS, OCCLUSION_CELLS = 40, 20, 8
 """Number of cells a side."""
 CORE_ARCSEC, ARC_ARCSEC = 0.5, 3.0
 """Outer radii: that of the core is NISP's seeing, and hardly any arc lies beyond the other."""
-BANDS = ("VIS", "Y", "J", "H")
 AT_ONCE = 8
 """Number of objects mapped at once for any size of batch, because last digits depend on it; OU-200 takes 40 MB for each."""
 
@@ -77,12 +78,11 @@ class CandidateMapper:
         return CandidateMaps(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
     def _of_some(self, stamps: Stamps) -> CandidateMaps:
-        said = [network.of(stamps) for network in self._gradients]
-        guided, cam = (np.sum([getattr(one, name) for one in said], axis=0) for name in ("guided", "cam"))
-        whole = np.sum([one.whole for one in said], axis=0)
-        core, arc = (_share(np.sum([getattr(one, name) for one in said], axis=0), whole) for name in ("core", "arc"))
-        bands = {band: _share(np.sum([one.bands[band] for one in said], axis=0), whole) for band in BANDS}
-        changes = self._occlusion.of(stamps)
+        evidence = [network.evidence(stamps) for network in self._gradients]
+        names = ("guided", "cam", "whole", "core", "arc")
+        guided, cam, whole, core, arc = (np.sum([getattr(part, name) for part in evidence], axis=0) for name in names)
+        bands = {band: np.sum([part.bands[band] for part in evidence], axis=0) for band in EUCLID}
+        changes = self._occlusion.changes(stamps)
         steps = np.abs(changes).max(axis=(1, 2)) / np.iinfo(np.int16).max
         return CandidateMaps(
             cutout_rgb=_pictures(stamps, self._geometry),
@@ -91,11 +91,11 @@ class CandidateMapper:
             map_occlusion=np.round(changes / np.where(steps > 0, steps, 1)[:, None, None]).astype(np.int16),
             occlusion_step=steps,
             occlusion_drop=np.maximum(-changes.min(axis=(1, 2)), 0),
-            attribution_core=core,
-            attribution_arc=arc,
+            attribution_core=_share(core, whole),
+            attribution_arc=_share(arc, whole),
             attribution_peak_arcsec=_peak_arcsec(guided),
-            attribution_agreement=_agreement([one.guided for one in said]),
-            **{f"attribution_{band.lower()}": bands[band] for band in BANDS},
+            attribution_agreement=_agreement([part.guided for part in evidence]),
+            **{f"attribution_{band.lower()}": _share(bands[band], whole) for band in EUCLID},
         )
 
 
@@ -106,12 +106,12 @@ def candidate_mapper(folder: Path, card: EnsembleCard) -> CandidateMapper:
         PackageError: the weights of the package cannot be used.
     """
     known = {network.name: network for network in card.networks}
-    chosen = [known[name] for name in telling_networks(card)]
+    chosen = [known[name] for name in networks_with_most_bands(card)]
     return CandidateMapper([(load_network(folder, network), network) for network in chosen])
 
 
 @dataclass(frozen=True)
-class _Said:
+class _Evidence:
     """The positive Guided Grad-CAM of one network, in its own unit: a network with little evidence has little weight."""
 
     guided: Maps
@@ -132,19 +132,19 @@ class _Gradients:
         self._is_core = radius_arcsec < CORE_ARCSEC
         self._is_arc = ~self._is_core & (radius_arcsec < ARC_ARCSEC)
 
-    def of(self, stamps: Stamps) -> _Said:
-        found = self._mapper.maps(network_input(stamps, self._card.channels, self._card.input_pixels))
-        positive = np.maximum(found.guided, 0)
+    def evidence(self, stamps: Stamps) -> _Evidence:
+        maps = self._mapper.maps(network_input(stamps, self._card.channels, self._card.input_pixels))
+        positive = np.maximum(maps.guided, 0)
         by_channel = positive.sum(axis=(2, 3), dtype=np.float64)
         guided = positive.sum(axis=1, dtype=np.float64)
         bands = np.array([channel.band for channel in self._card.channels])
-        return _Said(
+        return _Evidence(
             guided=self._on_grid(guided, GUIDED_CELLS),
-            cam=self._on_grid(found.cam, CAM_CELLS),
+            cam=self._on_grid(maps.cam, CAM_CELLS),
             whole=by_channel.sum(axis=1),
             core=guided[:, self._is_core].sum(axis=1),
             arc=guided[:, self._is_arc].sum(axis=1),
-            bands={band: by_channel[:, bands == band].sum(axis=1) for band in BANDS},
+            bands={band: by_channel[:, bands == band].sum(axis=1) for band in EUCLID},
         )
 
     def _on_grid(self, maps: NDArray[np.floating], n_cells: int) -> Maps:
@@ -164,7 +164,7 @@ class _Occlusion:
         self._starts = np.round(card.input_pixels / 2 + centres_arcsec / scale_arcsec - side / 2).astype(np.int64)
         self._mapper = OcclusionMapper(network, Masks(side, side))
 
-    def of(self, stamps: Stamps) -> Maps:
+    def changes(self, stamps: Stamps) -> Maps:
         """Return the change of the log-odds of a lens for each hidden square, `[batch, y, x]`."""
         inputs: Inputs = network_input(stamps, self._card.channels, self._card.input_pixels)
         whole = lens_log_odds(self._mapper.whole_logits(inputs))
@@ -206,6 +206,6 @@ def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.f
 
 def _pictures(stamps: Stamps, geometry: Geometry) -> NDArray[np.uint8]:
     scale_arcsec = geometry.grids["VIS"].pixel_scale_arcsec
-    ones = [{band: images[i] for band, images in stamps.items()} for i in range(len(stamps["VIS"]))]
-    pictures = [composite(one, scale_arcsec, SHOWN_ARCSEC) for one in ones]
+    objects = [{band: images[i] for band, images in stamps.items()} for i in range(len(stamps["VIS"]))]
+    pictures = [composite(bands, scale_arcsec, SHOWN_ARCSEC) for bands in objects]
     return np.round(255 * np.stack(pictures)).astype(np.uint8)

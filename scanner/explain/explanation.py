@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logsumexp
+from scipy.special import expit
 from torch import nn
 
 from infra.progress import Progress, no_progress
@@ -14,6 +14,7 @@ from scanner.explain.gradcam import GradCamMapper
 from scanner.explain.occlusion import MASKS, Masks, OcclusionMapper
 from scanner.networks.card import EnsembleCard, NetworkCard
 from scanner.networks.errors import PackageError
+from scanner.networks.log_odds import lens_log_odds
 from scanner.networks.package import load_network
 from scanner.preprocess.network_inputs import network_input
 from scanner.vocabulary.geometry import GEOMETRIES, Stamps
@@ -42,7 +43,7 @@ class NetworkMaps:
     """Distance from the left (and lower) edge of the stamps to that square; the masks may leave out the other edge."""
 
 
-def telling_networks(card: EnsembleCard) -> list[str]:
+def networks_with_most_bands(card: EnsembleCard) -> list[str]:
     """Return the networks that read the most bands, at most three."""
     n_bands = {network.name: len({channel.band for channel in network.channels}) for network in card.networks}
     most = max(n_bands.values())
@@ -56,7 +57,7 @@ def chosen_networks(card: EnsembleCard, names: Sequence[str] | None) -> list[str
         PackageError: the ensemble has no network of a name, or `names` is empty.
     """
     known = [network.name for network in card.networks]
-    chosen = telling_networks(card) if names is None else list(dict.fromkeys(names))
+    chosen = networks_with_most_bands(card) if names is None else list(dict.fromkeys(names))
     if unknown := [name for name in chosen if name not in known]:
         raise PackageError(f"{card.name} has no network {', '.join(unknown)}; it has {', '.join(known)}")
     if not chosen:
@@ -83,17 +84,17 @@ def explain(
     known = {network.name: network for network in card.networks}
     n_objects = len(next(iter(stamps.values())))
     report = progress or no_progress
-    found = []
+    maps = []
     for number, name in enumerate(chosen):
 
-        def told(done: int, before: int = number * n_objects) -> None:
+        def report_object(done: int, before: int = number * n_objects) -> None:
             report(before + done, len(chosen) * n_objects)
 
-        found.append(_network_maps(load_network(folder, known[name]), known[name], stamps, told))
-    return found
+        maps.append(_network_maps(load_network(folder, known[name]), known[name], stamps, report_object))
+    return maps
 
 
-def _network_maps(network: nn.Sequential, card: NetworkCard, stamps: Stamps, told: Callable[[int], None]) -> NetworkMaps:
+def _network_maps(network: nn.Sequential, card: NetworkCard, stamps: Stamps, report: Callable[[int], None]) -> NetworkMaps:
     inputs = network_input(stamps, card.channels, card.input_pixels)
     masks = MASKS[card.architecture]
     mapper, grad = OcclusionMapper(network, masks), GradCamMapper(network)
@@ -101,7 +102,7 @@ def _network_maps(network: nn.Sequential, card: NetworkCard, stamps: Stamps, tol
     changes = []
     for i in range(len(inputs)):
         changes.append(lens_log_odds(mapper.logits(inputs[i : i + 1])[0]) - whole[i])
-        told(i + 1)
+        report(i + 1)
     maps = grad.maps(inputs)
     side_arcsec = stamp_side_arcsec(card)
     start_arcsec, covered_arcsec = cells_arcsec(masks, card.input_pixels, side_arcsec)
@@ -128,9 +129,3 @@ def cells_arcsec(masks: Masks, n_pixels: int, side_arcsec: float) -> tuple[float
     pixel_arcsec = side_arcsec / n_pixels
     first = (masks.side_pixels - masks.step_pixels) / 2
     return first * pixel_arcsec, len(masks.starts(n_pixels)) * masks.step_pixels * pixel_arcsec
-
-
-def lens_log_odds(logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Turn logits `[..., class]` into log-odds of a lens `[...]`; probabilities of good candidates would show no change."""
-    wide = logits.astype(np.float64)
-    return np.asarray(logsumexp(wide[..., 1:], axis=-1) - wide[..., 0])

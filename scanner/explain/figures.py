@@ -117,17 +117,18 @@ def pages_bytes(pages: Sequence[Figure], kind: str) -> bytes:
 
 def _stacked(pages: Sequence[Figure]) -> Figure:
     """Stack pages one below the other, with white beside the narrower ones."""
-    drawn = []
+    images = []
     for page in pages:
         canvas = FigureCanvasAgg(page)
         page.set_dpi(_DPI)
         canvas.draw()
-        drawn.append(np.asarray(canvas.buffer_rgba())[..., :3])
-    width = max(one.shape[1] for one in drawn)
-    whole = np.concatenate([np.pad(one, ((0, 0), (0, width - one.shape[1]), (0, 0)), constant_values=255) for one in drawn])
-    figure = Figure(figsize=(width / _DPI, len(whole) / _DPI), dpi=_DPI)
+        images.append(np.asarray(canvas.buffer_rgba())[..., :3])
+    width = max(image.shape[1] for image in images)
+    padded = [np.pad(image, ((0, 0), (0, width - image.shape[1]), (0, 0)), constant_values=255) for image in images]
+    stacked = np.concatenate(padded)
+    figure = Figure(figsize=(width / _DPI, len(stacked) / _DPI), dpi=_DPI)
     FigureCanvasAgg(figure)
-    figure.figimage(whole, origin="upper")
+    figure.figimage(stacked, origin="upper")
     return figure
 
 
@@ -169,8 +170,8 @@ def _picked_out(picture: NDArray[np.floating], side_arcsec: float, maps: Network
     guided = maps.guided[row]
     n, m = len(picture), len(guided)
     from_middle = (np.arange(n) + 0.5 - n / 2) * (side_arcsec / maps.side_arcsec) / n
-    places = np.clip(np.floor((from_middle + 0.5) * m).astype(int), 0, m - 1)
-    is_shown = guided[np.ix_(places, places)] >= GUIDED_SHOWN * max(float(guided.max()), 1e-30)
+    cells = np.clip(np.floor((from_middle + 0.5) * m).astype(int), 0, m - 1)
+    is_shown = guided[np.ix_(cells, cells)] >= GUIDED_SHOWN * max(float(guided.max()), 1e-30)
     return np.where(is_shown[..., None], picture, _DIMMED * picture)
 
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from scanner.networks.compact import CentreCrop, MeanOverOrientations
-from scanner.networks.plain import plain_network
+from scanner.networks.folded import folded_network
+from scanner.networks.log_odds import LensLogOdds
+from scanner.networks.small_networks import CentreCrop, MeanOverOrientations
 from scanner.preprocess.network_inputs import Inputs
 
 _KNOWN = (nn.Conv2d, nn.ReLU, nn.MaxPool2d, nn.Flatten, nn.Linear, MeanOverOrientations)
@@ -37,50 +38,22 @@ class GradCamMaps:
     """`[batch, channel, y, x]`: `cam` times the guided gradient: the pixels of each channel that raise the output."""
 
 
-class LensLogOdds(nn.Module):
-    """Log-odds of a lens of any kind, `[batch]`.
-
-    They use all outputs, as a softmax does: with the lens outputs alone, evidence against "nonlens" would not count, and of the
-    flagship's maps a fifth fewer would peak on the arc.
-    """
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.network(x)
-        return logits[:, 1:].logsumexp(1) - logits[:, 0]
-
-
-class LensOutput(nn.Module):
-    """Output of a two-class network for "lens" alone, `[batch]`; the paper takes its gradient (section 5.6)."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.network(x)
-        return logits[:, 1]
-
-
 class GradCamMapper:
     """Grad-CAM of many images for one network. One thread at a time may use it: captum hooks into the network."""
 
-    def __init__(self, network: nn.Sequential, output: type[LensLogOdds | LensOutput] = LensLogOdds) -> None:
+    def __init__(self, network: nn.Sequential) -> None:
         """Take a network as its architecture builds it; it is not changed.
 
         Raises:
             ValueError: the network has other layers than the architectures have: captum would guide no gradient through a
                 non-linear layer other than `nn.ReLU`, without a warning.
         """
-        layers = list(plain_network(network))
+        layers = list(folded_network(network))
         self._crop = layers.pop(0) if isinstance(layers[0], CentreCrop) else None
         if strange := [layer for layer in layers if not isinstance(layer, _KNOWN)]:
             raise ValueError(f"guided gradients need a network whose non-linear layers are nn.ReLU modules, got {strange[0]}")
         # `channels_last` is twice as fast on CPUs; gradients of the weights are not needed.
-        model = output(nn.Sequential(*layers)).requires_grad_(requires_grad=False)
+        model = nn.Sequential(*layers, LensLogOdds()).requires_grad_(requires_grad=False)
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         # Imported late: captum imports matplotlib, which takes half a second that scans without maps can save.
         from captum.attr import GuidedBackprop, LayerGradCam  # type: ignore[import-untyped]

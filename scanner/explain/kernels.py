@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from scanner.networks.compact import GroupConv, LiftingConv
+from scanner.networks.small_networks import GroupConv, LiftingConv
 from scanner.preprocess.network_inputs import Inputs
 
 _CONVOLUTIONS = (nn.Conv2d, LiftingConv, GroupConv)
@@ -27,12 +27,12 @@ class KernelLayer:
 def kernel_layers(network: nn.Sequential) -> list[KernelLayer]:
     """Return the convolutions, first to last."""
     children = list(network.named_children())
-    found = []
+    layers = []
     for i, (name, layer) in enumerate(children):
         if isinstance(layer, _CONVOLUTIONS):
             has_norm = i + 1 < len(children) and isinstance(children[i + 1][1], nn.BatchNorm2d)
-            found.append(KernelLayer(name, i + 1 + has_norm))
-    return found
+            layers.append(KernelLayer(name, i + 1 + has_norm))
+    return layers
 
 
 def kernel_activations(network: nn.Sequential, inputs: Inputs) -> dict[str, NDArray[np.float32]]:
@@ -45,21 +45,21 @@ def kernel_activations(network: nn.Sequential, inputs: Inputs) -> dict[str, NDAr
         inputs: `[batch, channel, y, x]`.
     """
     wanted = {layer.n_layers: layer.name for layer in kernel_layers(network)}
-    found = {}
+    activations = {}
     with torch.inference_mode():
         maps = torch.from_numpy(inputs)
         for i, layer in enumerate(network):
             maps = layer(maps)
             if i + 1 in wanted:
-                found[wanted[i + 1]] = np.asarray(maps.mean(dim=(-2, -1)).numpy())
-    return found
+                activations[wanted[i + 1]] = np.asarray(maps.mean(dim=(-2, -1)).numpy())
+    return activations
 
 
 @dataclass(frozen=True)
 class MostActivating:
     """The image that activates each kernel of a layer most; arrays are `[kernel]`."""
 
-    places: NDArray[np.int64]
+    indices: NDArray[np.int64]
     """Index of the image among all images, from 0."""
     values: NDArray[np.float32]
 
@@ -70,16 +70,16 @@ def most_activating(network: nn.Sequential, batches: Iterable[Inputs]) -> dict[s
     n_before = 0
     for inputs in batches:
         for name, values in kernel_activations(network, inputs).items():
-            here = values.argmax(axis=0)
-            found = MostActivating(n_before + here, values[here, np.arange(len(here))])
-            best[name] = _better(best[name], found) if name in best else found
+            highest = values.argmax(axis=0)
+            of_batch = MostActivating(n_before + highest, values[highest, np.arange(len(highest))])
+            best[name] = _better(best[name], of_batch) if name in best else of_batch
         n_before += len(inputs)
     return best
 
 
 def _better(first: MostActivating, second: MostActivating) -> MostActivating:
     is_second = second.values > first.values
-    return MostActivating(np.where(is_second, second.places, first.places), np.where(is_second, second.values, first.values))
+    return MostActivating(np.where(is_second, second.indices, first.indices), np.where(is_second, second.values, first.values))
 
 
 def first_kernels(network: nn.Sequential) -> NDArray[np.float32]:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from scanner.networks.compact import CentreCrop
-from scanner.networks.plain import plain_network
+from scanner.networks.folded import folded_network
+from scanner.networks.small_networks import CentreCrop
 from scanner.preprocess.network_inputs import Inputs
 
 MASKS_AT_ONCE = 512
@@ -59,9 +59,9 @@ class OcclusionMapper:
         """
         if strange := [layer for layer in network if not _is_known(layer)]:
             raise ValueError(f"occlusion supports convolutions of stride 1 and pools of 2 pixels, got {strange[0]}")
-        plain = plain_network(network)
-        plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        layers = list(plain)
+        folded = folded_network(network)
+        folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        layers = list(folded)
         self._crop = layers.pop(0) if isinstance(layers[0], CentreCrop) else None
         spatial = [*takewhile(lambda layer: isinstance(layer, _SPATIAL), layers)]
         self._spatial, self._rest = spatial, nn.Sequential(*layers[len(spatial) :])
@@ -89,8 +89,8 @@ class OcclusionMapper:
         """
         if not len(inputs) or inputs.shape[-1] < self._masks.side_pixels:
             raise ValueError(f"occlusion needs images of at least {self._masks.side_pixels} pixels a side, got {inputs.shape}")
-        places = torch.from_numpy(self._masks.starts(inputs.shape[-1]) if starts is None else starts)
-        return np.stack([self._of_one(torch.from_numpy(image), places) for image in inputs])
+        firsts = torch.from_numpy(self._masks.starts(inputs.shape[-1]) if starts is None else starts)
+        return np.stack([self._of_one(torch.from_numpy(image), firsts) for image in inputs])
 
     def _of_one(self, image: Tensor, starts: Tensor) -> NDArray[np.float32]:
         y, x = (grid.reshape(-1) for grid in torch.meshgrid(starts, starts, indexing="ij"))
@@ -139,9 +139,9 @@ def _hidden(image: Tensor, y: Tensor, x: Tensor, mask_side: int) -> _Window:
     side = min(mask_side, len(image))
     first_y, first_x = (start.clamp(0, len(image) - side) for start in (y, x))
     values = _cut(image, first_y, first_x, side)
-    places = torch.arange(side)
+    pixels = torch.arange(side)
     in_y, in_x = (
-        ((start - first)[:, None] <= places) & (places < (start - first)[:, None] + mask_side)
+        ((start - first)[:, None] <= pixels) & (pixels < (start - first)[:, None] + mask_side)
         for start, first in ((y, first_y), (x, first_x))
     )
     values[in_y[:, :, None] & in_x[:, None, :]] = 0
@@ -191,5 +191,5 @@ def _cut(feature_map: Tensor, y: Tensor, x: Tensor, side: int) -> Tensor:
 
 def _paste(onto: Tensor, values: Tensor, y: Tensor, x: Tensor) -> None:
     """Write `[n, y, x, channel]` into a larger such array, each from its own row and column on."""
-    places = torch.arange(values.shape[1])
-    onto[torch.arange(len(y))[:, None, None], (y[:, None] + places)[:, :, None], (x[:, None] + places)[:, None, :]] = values
+    pixels = torch.arange(values.shape[1])
+    onto[torch.arange(len(y))[:, None, None], (y[:, None] + pixels)[:, :, None], (x[:, None] + pixels)[:, None, :]] = values

@@ -63,9 +63,9 @@ def relevance_mass(maps: Maps, truth: Truth) -> NDArray[np.float64]:
 
 def rank_correlation(maps: Maps, others: Maps) -> NDArray[np.float64]:
     """Return Spearman's rank correlation of the pixels of two maps, `[batch]`; 0 where one of them is constant."""
-    ranks = [rankdata(some.reshape(len(some), -1), axis=1) for some in (maps, others)]
-    centred = [some - some.mean(axis=1, keepdims=True) for some in ranks]
-    norms = [np.sqrt((some**2).sum(axis=1)) for some in centred]
+    ranks = [rankdata(values.reshape(len(values), -1), axis=1) for values in (maps, others)]
+    centred = [values - values.mean(axis=1, keepdims=True) for values in ranks]
+    norms = [np.sqrt((values**2).sum(axis=1)) for values in centred]
     return np.asarray((centred[0] * centred[1]).sum(axis=1) / np.maximum(norms[0] * norms[1], 1e-30), np.float64)
 
 
@@ -94,12 +94,12 @@ def insertion(scores: Scores, inputs: Inputs, maps: Maps, n_steps: int = 20) -> 
 def _curve(scores: Scores, inputs: Inputs, maps: Maps, n_steps: int, *, starts_hidden: bool) -> NDArray[np.float64]:
     n, n_pixels = len(maps), maps[0].size
     # Rank of each pixel in the order of falling relevance.
-    place = np.empty((n, n_pixels), np.int64)
-    np.put_along_axis(place, np.argsort(-maps.reshape(n, -1), axis=1, kind="stable"), np.arange(n_pixels)[None], axis=1)
-    place = place.reshape(maps.shape)
-    found = []
+    rank = np.empty((n, n_pixels), np.int64)
+    np.put_along_axis(rank, np.argsort(-maps.reshape(n, -1), axis=1, kind="stable"), np.arange(n_pixels)[None], axis=1)
+    rank = rank.reshape(maps.shape)
+    curve = []
     for step in range(n_steps + 1):
-        is_first = place < round(n_pixels * step / n_steps)
+        is_first = rank < round(n_pixels * step / n_steps)
         is_shown = is_first if starts_hidden else ~is_first
-        found.append(scores(np.where(is_shown[:, None], inputs, np.float32(0))))
-    return np.stack(found, axis=1)
+        curve.append(scores(np.where(is_shown[:, None], inputs, np.float32(0))))
+    return np.stack(curve, axis=1)

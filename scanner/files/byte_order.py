@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from infra.numba_loops import compiled
+from infra.numba_loops import compiled_exactly
 from scanner.files.fits_checksums import folded
 
 
@@ -35,12 +35,12 @@ def float32_of(piece: bytes | memoryview, out: NDArray[np.float32]) -> None:
     _swap(np.frombuffer(piece, np.uint32), out.view(np.uint32))
 
 
-@compiled
+@compiled_exactly
 def _swapped(word: Any) -> Any:
     return ((word & 0xFF) << 24) | ((word & 0xFF00) << 8) | ((word >> 8) & 0xFF00) | (word >> 24)
 
 
-@compiled
+@compiled_exactly
 def _sum_words(words: NDArray[np.uint32]) -> np.uint64:
     """Return the sum of words that are stored in the opposite byte order."""
     total = np.uint64(0)
@@ -49,7 +49,7 @@ def _sum_words(words: NDArray[np.uint32]) -> np.uint64:
     return total
 
 
-@compiled
+@compiled_exactly
 def _swap(words: NDArray[np.uint32], out: NDArray[np.uint32]) -> None:
     for i in range(len(words)):
         out[i] = _swapped(words[i])

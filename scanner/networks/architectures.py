@@ -7,8 +7,9 @@ from types import MappingProxyType
 
 from torch import nn
 
-from scanner.networks import compact
+from scanner.networks import small_networks
 from scanner.preprocess.channels import Channel, channels
+from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.kinds import KINDS
 
 LENS_OR_NOT = ("nonlens", "lens")
@@ -118,7 +119,7 @@ def _stack(n_channels: int, convolutions: tuple[_Conv, ...], n_features: int, n_
 def he_initialise(network: nn.Module) -> None:
     """Draw normal weights of variance 2 / fan-in with torch's global generator, zero biases (He et al. 2015, equation 10)."""
     for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear | compact.LiftingConv | compact.GroupConv):
+        if isinstance(module, nn.Conv2d | nn.Linear | small_networks.LiftingConv | small_networks.GroupConv):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
                 nn.init.zeros_(module.bias)
@@ -135,8 +136,8 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
         for architecture in (
             Architecture("ou66", ou66, 66, LENS_OR_NOT),
             Architecture("ou200", ou200, 200, LENS_OR_NOT),
-            Architecture("compact", compact.compact, compact.INPUT_PIXELS, KINDS),
-            Architecture("equivariant", compact.equivariant, compact.INPUT_PIXELS, KINDS),
+            Architecture("compact", small_networks.compact, small_networks.INPUT_PIXELS, KINDS),
+            Architecture("equivariant", small_networks.equivariant, small_networks.INPUT_PIXELS, KINDS),
         )
     }
 )
@@ -152,10 +153,9 @@ PAPER_NETWORKS: tuple[NetworkSpec, ...] = (
 )
 """The inputs of OU-T-SNE (Wilde et al. 2022, section 3.1)."""
 
-_ALL_BANDS = ("VIS", "Y", "J", "H")
 FLAGSHIP_NETWORKS: tuple[NetworkSpec, ...] = (
-    NetworkSpec("compact-sky", "compact", (*channels("sky_asinh", *_ALL_BANDS), *channels("detail", "VIS"))),
-    NetworkSpec("equivariant-sky", "equivariant", (*channels("sky_asinh", *_ALL_BANDS), *channels("detail", "VIS"))),
-    NetworkSpec("equivariant-centre", "equivariant", (*channels("centre_asinh", *_ALL_BANDS), *channels("detail", "VIS"))),
+    NetworkSpec("compact-sky", "compact", (*channels("sky_asinh", *EUCLID), *channels("detail", "VIS"))),
+    NetworkSpec("equivariant-sky", "equivariant", (*channels("sky_asinh", *EUCLID), *channels("detail", "VIS"))),
+    NetworkSpec("equivariant-centre", "equivariant", (*channels("centre_asinh", *EUCLID), *channels("detail", "VIS"))),
 )
 """The flagship's networks; they differ in architecture and input, so that their disagreement is informative."""

@@ -131,13 +131,13 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
         strays = [network.name for network in self.networks if network.geometry != self.geometry]
         if strays:
             raise ValueError(f"every network must read the geometry {self.geometry}, but these do not: {strays}")
-        n_margins = {network.name: len(network.classes) - 1 for network in self.networks}
-        missing = [name for name in self.combiner.networks if name not in n_margins]
+        n_logit_margins = {network.name: len(network.classes) - 1 for network in self.networks}
+        missing = [name for name in self.combiner.networks if name not in n_logit_margins]
         if missing:
             raise ValueError(f"the combiner names networks that the package lacks: {missing}")
-        expected = sum(n_margins[name] for name in self.combiner.networks)
+        expected = sum(n_logit_margins[name] for name in self.combiner.networks)
         if isinstance(self.combiner, SoftmaxStack) and len(self.combiner.centre) != expected:
-            raise ValueError(f"the combiner must read {expected} margins of its networks, got {len(self.combiner.centre)}")
+            raise ValueError(f"the combiner must read {expected} logit margins, got {len(self.combiner.centre)}")
         return self
 
     @property

@@ -7,12 +7,13 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
-from scipy.special import expit, logsumexp, softmax
+from scipy.special import softmax
 
 from infra.frozen import Frozen
+from scanner.networks.log_odds import lens_probability
 from scanner.vocabulary.kinds import KINDS
 
-Margins = Mapping[str, NDArray[np.float64]]
+LogitMargins = Mapping[str, NDArray[np.float64]]
 """Network name to `[batch, class - 1]`: logit of each class except the first, `nonlens`, minus that of `nonlens`."""
 
 _NONLENS, _SINGLE = KINDS.index("nonlens"), KINDS.index("single")
@@ -34,16 +35,16 @@ class MeanCombiner(Frozen):
     kind: Literal["mean"]
     networks: tuple[str, ...] = Field(min_length=1)
 
-    def combine(self, margins: Margins) -> Combined:
-        probabilities = [lens_probability(margins[name]) for name in self.networks]
+    def combine(self, logit_margins: LogitMargins) -> Combined:
+        probabilities = [lens_probability(logit_margins[name]) for name in self.networks]
         return Combined(np.mean(probabilities, axis=0).astype(np.float32), None, None)
 
 
 class SoftmaxStack(Frozen, allow_inf_nan=False):
-    """Multinomial logistic regression on the networks' margins: one probability per kind of object.
+    """Multinomial logistic regression on the networks' logit margins: one probability per kind of object.
 
-    With m the margins clipped to +-`clip`, p = softmax(W (m - centre) / scale + b). A `prevalence` moves p from the mixture
-    that it was fitted on to one where that fraction is lensed, the mix of lens kinds unchanged: p'_k is proportional to
+    With m the logit margins clipped to +-`clip`, p = softmax(W (m - centre) / scale + b). A `prevalence` moves p from the
+    mixture that it was fitted on to one where that fraction is lensed, the mix of lens kinds unchanged: p'_k is proportional to
     p_k pi'_k / pi_k (Saerens et al. 2002, equation 4). A `compound_share` changes only `p_compound`.
     """
 
@@ -52,11 +53,11 @@ class SoftmaxStack(Frozen, allow_inf_nan=False):
     classes: tuple[str, ...]
     clip: float = Field(gt=0)
     centre: tuple[float, ...] = Field(min_length=1)
-    """One value per margin: those of the first network, then those of the second, and so on."""
+    """One value per logit margin: those of the first network, then those of the second, and so on."""
     scale: tuple[Annotated[float, Field(gt=0)], ...]
-    """One value per margin."""
+    """One value per logit margin."""
     weights: tuple[tuple[float, ...], ...]
-    """`[class][margin]`."""
+    """`[class][logit margin]`."""
     biases: tuple[float, ...]
     """One value per class."""
     training_fractions: tuple[Annotated[float, Field(gt=0, lt=1)], ...]
@@ -96,15 +97,15 @@ class SoftmaxStack(Frozen, allow_inf_nan=False):
         fitted = np.array(self.training_fractions)
         return float(fitted[_COMPOUND].sum() / (1 - fitted[_NONLENS])) if self.compound_share is None else self.compound_share
 
-    def probabilities(self, margins: Margins) -> NDArray[np.float64]:
+    def probabilities(self, logit_margins: LogitMargins) -> NDArray[np.float64]:
         """Return the probabilities `[batch, class]`; each row sums to 1."""
-        return softmax(self._fitted_logits(margins) + self._log_prior_shift(), axis=1)
+        return softmax(self._fitted_logits(logit_margins) + self._log_prior_shift(), axis=1)
 
-    def combine(self, margins: Margins) -> Combined:
-        p = self.probabilities(margins)
+    def combine(self, logit_margins: LogitMargins) -> Combined:
+        p = self.probabilities(logit_margins)
         p_lens = np.delete(p, _NONLENS, axis=1).sum(axis=1)
         p_compound = p_lens * self._compound_given_lens(p)
-        return Combined(p_lens.astype(np.float32), p_compound.astype(np.float32), self._subclass(margins))
+        return Combined(p_lens.astype(np.float32), p_compound.astype(np.float32), self._subclass(logit_margins))
 
     def _compound_given_lens(self, p: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return p(compound | lens), `[batch]`.
@@ -117,12 +118,12 @@ class SoftmaxStack(Frozen, allow_inf_nan=False):
         single = p[:, _SINGLE] * (1 - share) / fitted[_SINGLE]
         return np.asarray(compound / np.maximum(compound + single, 1e-300))
 
-    def _subclass(self, margins: Margins) -> list[str]:
+    def _subclass(self, logit_margins: LogitMargins) -> list[str]:
         """Return each object's kind in the fitted mixture: at a low prevalence almost every object would be a non-lens.
 
         Unless p(nonlens) exceeds one half, the likeliest kind of lens wins: the kinds do not split the vote for a lens.
         """
-        p = softmax(self._fitted_logits(margins), axis=1)
+        p = softmax(self._fitted_logits(logit_margins), axis=1)
         of_lens = np.where(np.arange(len(self.classes)) == _NONLENS, -1, p).argmax(axis=1)
         return [self.classes[k] for k in np.where(p[:, _NONLENS] > 0.5, _NONLENS, of_lens)]
 
@@ -135,8 +136,8 @@ class SoftmaxStack(Frozen, allow_inf_nan=False):
         ratio[_NONLENS] = (1 - self.prevalence) / fitted[_NONLENS]
         return np.log(ratio)
 
-    def _fitted_logits(self, margins: Margins) -> NDArray[np.float64]:
-        features = stack_features(margins, self.networks, self.clip)
+    def _fitted_logits(self, logit_margins: LogitMargins) -> NDArray[np.float64]:
+        features = stack_features(logit_margins, self.networks, self.clip)
         scaled = (features - np.array(self.centre)) / np.array(self.scale)
         return np.asarray(scaled @ np.array(self.weights).T + np.array(self.biases))
 
@@ -144,19 +145,9 @@ class SoftmaxStack(Frozen, allow_inf_nan=False):
 Combiner = Annotated[MeanCombiner | SoftmaxStack, Field(discriminator="kind")]
 
 
-def stack_features(margins: Margins, networks: tuple[str, ...], clip: float) -> NDArray[np.float64]:
-    """Return the margins, `[batch, margin]`, clipped to +-`clip`, so that one extreme network cannot decide alone."""
-    return np.concatenate([np.clip(margins[name], -clip, clip) for name in networks], axis=1)
-
-
-def margins_of(logits: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Turn logits `[batch, class]` into margins `[batch, class - 1]`."""
-    return (logits[:, 1:] - logits[:, :1]).astype(np.float64)
-
-
-def lens_probability(margins: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return a network's softmax probability of all classes except `nonlens` together, `[batch]`."""
-    return np.asarray(expit(logsumexp(margins, axis=1)), dtype=np.float64)
+def stack_features(logit_margins: LogitMargins, networks: tuple[str, ...], clip: float) -> NDArray[np.float64]:
+    """Return `[batch, logit margin]`: those of all networks, clipped to +-`clip`, so that no extreme network decides alone."""
+    return np.concatenate([np.clip(logit_margins[name], -clip, clip) for name in networks], axis=1)
 
 
 def spread(p_networks: Mapping[str, NDArray[np.floating]]) -> NDArray[np.float32]:

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from scanner.networks.folded import folded_network
 from scanner.networks.full_batches import full_batches
-from scanner.networks.plain import plain_network
 from scanner.networks.precision import Precision
 
 BATCH = 64
@@ -26,15 +26,15 @@ class CudaEngine:
     def __init__(self, network: nn.Sequential, precision: Precision = "float32", device: str = "cuda") -> None:
         self._device = torch.device(device)
         self._type = _TYPES[precision]
-        plain = plain_network(network).to(self._device, self._type)
-        self._network = plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        folded = folded_network(network).to(self._device, self._type)
+        self._network = folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def logits(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Turn inputs `[batch, channel, y, x]` into logits `[batch, class]`."""
         # The host fills a batch while the GPU computes the previous one; it waits only for the logits, at the end.
         with torch.inference_mode(), _exact_float32():
-            found = [self._network(self._on_device(batch)) for batch in full_batches(inputs, BATCH)]
-            return np.asarray(torch.cat(found).float().cpu().numpy())[: len(inputs)]
+            logits = [self._network(self._on_device(batch)) for batch in full_batches(inputs, BATCH)]
+            return np.asarray(torch.cat(logits).float().cpu().numpy())[: len(inputs)]
 
     def _on_device(self, batch: NDArray[np.float32]) -> Tensor:
         tensor = torch.from_numpy(batch)

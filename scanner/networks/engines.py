@@ -16,20 +16,6 @@ from scanner.networks.openvino_engine import OpenVinoEngine
 from scanner.networks.precision import Precision
 from scanner.networks.torch_engine import TorchEngine
 
-__all__ = [
-    "CudaEngine",
-    "EngineError",
-    "EngineName",
-    "OpenVinoEngine",
-    "Precision",
-    "ResolvedEngineName",
-    "TorchEngine",
-    "available_engines",
-    "fast_precision",
-    "make_engine",
-    "resolve_engine",
-]
-
 ResolvedEngineName = Literal["cuda", "openvino", "torch"]
 """Names of the engines themselves, without `auto`, in order of preference."""
 
@@ -101,7 +87,7 @@ def make_engine(
         EngineError: this machine cannot run that engine in that precision.
     """
     engine = resolve_engine(name)
-    allowed = [one for one in ("float32", fast_precision(engine)) if one]
+    allowed = [p for p in ("float32", fast_precision(engine)) if p]
     if precision not in allowed:
         raise EngineError(f"engine {engine} computes in {' or '.join(allowed)} on this machine, got precision {precision!r}")
     if engine == "cuda":

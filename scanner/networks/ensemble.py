@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.networks.card import EnsembleCard
-from scanner.networks.combiner import Margins, lens_probability, margins_of, spread
+from scanner.networks.combiner import LogitMargins, spread
+from scanner.networks.log_odds import lens_probability, logit_margins
 from scanner.preprocess.network_inputs import network_inputs
 from scanner.vocabulary.geometry import GEOMETRIES, Geometry, Stamps
 
@@ -50,18 +51,18 @@ class Ensemble:
 
     def score(self, stamps: Stamps) -> EnsembleScores:
         """Score stamps `[batch, y, x]` per band in the ensemble's geometry; raise ValueError if a stamp is constant."""
-        margins = self.margins(stamps)
-        combined = self.card.combiner.combine(margins)
-        p_networks = {name: lens_probability(margin).astype(np.float32) for name, margin in margins.items()}
+        by_network = self.logit_margins(stamps)
+        combined = self.card.combiner.combine(by_network)
+        p_networks = {name: lens_probability(margins).astype(np.float32) for name, margins in by_network.items()}
         return EnsembleScores(p_networks, spread(p_networks), combined.p_lens, combined.p_compound, combined.subclass)
 
-    def margins(self, stamps: Stamps) -> Margins:
+    def logit_margins(self, stamps: Stamps) -> LogitMargins:
         """Return, by network name, `[batch, class - 1]`: logit of each lens class minus that of non-lenses."""
-        found: dict[str, NDArray[np.float64]] = {}
+        by_network: dict[str, NDArray[np.float64]] = {}
         for n_pixels in sorted({network.input_pixels for network in self.card.networks}):
             networks = [network for network in self.card.networks if network.input_pixels == n_pixels]
             # Each channel is prepared once per size, for every network that reads it.
             inputs = network_inputs(stamps, [network.channels for network in networks], n_pixels)
             for network in networks:
-                found[network.name] = margins_of(self.engines[network.name].logits(inputs[network.channels]))
-        return {name: found[name] for name in self.network_names}
+                by_network[network.name] = logit_margins(self.engines[network.name].logits(inputs[network.channels]))
+        return {name: by_network[name] for name in self.network_names}

@@ -47,7 +47,7 @@ def folder_for_new(name: str, ensembles_dir: Path) -> Path:
 
 def list_packages(ensembles_dir: Path) -> list[Path]:
     """Return the folders of all packages, sorted by name; a user's package hides a shipped one of the same name."""
-    found: dict[str, Path] = {}
+    folders: dict[str, Path] = {}
     for root in (SHIPPED_DIR, ensembles_dir):
-        found |= {card.parent.name: card.parent for card in root.glob(f"*/{CARD_FILE}")}
-    return [found[name] for name in sorted(found)]
+        folders |= {card.parent.name: card.parent for card in root.glob(f"*/{CARD_FILE}")}
+    return [folders[name] for name in sorted(folders)]

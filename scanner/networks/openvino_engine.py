@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from infra.private_apis import openvino_without_telemetry
+from scanner.networks.folded import folded_network
 from scanner.networks.full_batches import full_batches
 from scanner.networks.openvino_graph import openvino_graph
-from scanner.networks.plain import plain_network
 from scanner.networks.precision import Precision
 
 BATCH = 8
@@ -43,13 +43,13 @@ class OpenVinoEngine:
             **({} if threads is None else {"INFERENCE_NUM_THREADS": threads}),
         }
         core = _core()
-        model = openvino_graph(plain_network(network), (BATCH, n_channels, n_pixels, n_pixels))
+        model = openvino_graph(folded_network(network), (BATCH, n_channels, n_pixels, n_pixels))
         self._request = core.compile_model(model, _DEVICE, options).create_infer_request()
 
     def logits(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Turn inputs `[batch, channel, y, x]` into logits `[batch, class]`."""
-        found = [self._request.infer([batch], share_inputs=True)[0] for batch in full_batches(inputs, BATCH)]
-        return np.concatenate(found)[: len(inputs)]
+        logits = [self._request.infer([batch], share_inputs=True)[0] for batch in full_batches(inputs, BATCH)]
+        return np.concatenate(logits)[: len(inputs)]
 
 
 def works() -> bool:

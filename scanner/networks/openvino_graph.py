@@ -1,4 +1,4 @@
-"""Build OpenVINO's graph of a plain network, layer by layer.
+"""Build OpenVINO's graph of a folded network, layer by layer.
 
 OpenVINO's own conversion traces the network with `torch.export`, which takes seconds at the start of every worker.
 """
@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from scanner.networks.compact import N_ORIENTATIONS, CentreCrop, MeanOverOrientations
 from scanner.networks.errors import EngineError
+from scanner.networks.small_networks import N_ORIENTATIONS, CentreCrop, MeanOverOrientations
 
 
 def openvino_graph(network: nn.Sequential, shape: tuple[int, int, int, int]) -> Any:
-    """Return the `openvino.Model` of a network that `plain_network` made, for input `[batch, channel, y, x]` of this shape.
+    """Return the `openvino.Model` of a network from `folded_network`, for input `[batch, channel, y, x]` of this shape.
 
     Raises:
         EngineError: a layer has no counterpart here; the message names it.
@@ -23,7 +23,7 @@ def openvino_graph(network: nn.Sequential, shape: tuple[int, int, int, int]) -> 
     # Imported late, after the engine has blocked OpenVINO's telemetry.
     from openvino import Model, opset13
 
-    made_by: dict[type[nn.Module], Callable[..., Any]] = {
+    builders: dict[type[nn.Module], Callable[..., Any]] = {
         CentreCrop: _centre_crop,
         nn.Conv2d: _convolution,
         nn.Flatten: _flatten,
@@ -33,20 +33,20 @@ def openvino_graph(network: nn.Sequential, shape: tuple[int, int, int, int]) -> 
         nn.ReLU: lambda ops, _, x: ops.relu(x),
     }
     given = opset13.parameter(list(shape), np.float32)
-    found = given
+    output = given
     for layer in network:
-        if type(layer) not in made_by:
-            known = ", ".join(sorted(kind.__name__ for kind in made_by))
+        if type(layer) not in builders:
+            known = ", ".join(sorted(kind.__name__ for kind in builders))
             raise EngineError(f"the engine openvino supports the layers {known}, got {type(layer).__name__}")
-        found = made_by[type(layer)](opset13, layer, found)
-    return Model([found], [given])
+        output = builders[type(layer)](opset13, layer, output)
+    return Model([output], [given])
 
 
 def _convolution(ops: Any, layer: nn.Conv2d, x: Any) -> Any:
-    """Add a convolution; `plain_network` gives every one a stride of one pixel and a bias."""
+    """Add a convolution; `folded_network` gives every one a stride of one pixel and a bias."""
     padding = list(layer.padding)
-    found = ops.convolution(x, _numbers(layer.weight), [1, 1], padding, padding, [1, 1])
-    return ops.add(found, _numbers(layer.bias).reshape(1, -1, 1, 1))  # type: ignore[arg-type]
+    output = ops.convolution(x, _numbers(layer.weight), [1, 1], padding, padding, [1, 1])
+    return ops.add(output, _numbers(layer.bias).reshape(1, -1, 1, 1))  # type: ignore[arg-type]
 
 
 def _max_pool(ops: Any, layer: nn.MaxPool2d, x: Any) -> Any:
@@ -60,8 +60,8 @@ def _max_pool(ops: Any, layer: nn.MaxPool2d, x: Any) -> Any:
 
 
 def _linear(ops: Any, layer: nn.Linear, x: Any) -> Any:
-    found = ops.matmul(x, _numbers(layer.weight), transpose_a=False, transpose_b=True)
-    return found if layer.bias is None else ops.add(found, _numbers(layer.bias).reshape(1, -1))
+    output = ops.matmul(x, _numbers(layer.weight), transpose_a=False, transpose_b=True)
+    return output if layer.bias is None else ops.add(output, _numbers(layer.bias).reshape(1, -1))
 
 
 def _flatten(ops: Any, _: nn.Flatten, x: Any) -> Any:

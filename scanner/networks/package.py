@@ -10,25 +10,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from infra.engine_name import EngineName
 from infra.provenance import sha256_bytes
 from scanner.networks.architectures import NetworkSpec, count_parameters
 from scanner.networks.card import EnsembleCard, NetworkCard
-from scanner.networks.engines import EngineName, Precision, make_engine
+from scanner.networks.engines import make_engine
 from scanner.networks.ensemble import Ensemble
 from scanner.networks.errors import PackageError
-
-__all__ = [
-    "CARD_FILE",
-    "EnsembleCard",
-    "NetworkCard",
-    "PackageError",
-    "check_weights",
-    "load_package",
-    "read_card",
-    "with_metrics",
-    "write_card",
-    "write_package",
-]
+from scanner.networks.precision import Precision
 
 CARD_FILE = "card.json"
 MAX_CARD_BYTES = 2**24
@@ -64,8 +53,8 @@ def load_package(
     # All networks are checked before the first engine is made.
     networks = [load_network(folder, network) for network in card.networks]
     engines = {
-        said.name: make_engine(network, len(said.channels), said.input_pixels, engine, precision, threads)
-        for said, network in zip(card.networks, networks, strict=True)
+        of_network.name: make_engine(network, len(of_network.channels), of_network.input_pixels, engine, precision, threads)
+        for of_network, network in zip(card.networks, networks, strict=True)
     }
     return Ensemble(card, engines)
 
@@ -155,18 +144,18 @@ def write_card(folder: Path, card: EnsembleCard) -> None:
     part.replace(folder / CARD_FILE)
 
 
-def with_metrics(card: EnsembleCard, found: Mapping[str, Mapping[str, float]]) -> EnsembleCard:
+def with_metrics(card: EnsembleCard, metrics: Mapping[str, Mapping[str, float]]) -> EnsembleCard:
     """Return a copy of a card with more metrics of its networks; its sha256 stays the same.
 
     Args:
         card: The card to copy.
-        found: Network name to metrics; they replace metrics of the same names.
+        metrics: Network name to metrics; they replace metrics of the same names.
 
     Raises:
         ValueError: a metric is not finite.
     """
     networks = [
-        NetworkCard.model_validate({**network.model_dump(), "metrics": {**network.metrics, **found.get(network.name, {})}})
+        NetworkCard.model_validate({**network.model_dump(), "metrics": {**network.metrics, **metrics.get(network.name, {})}})
         for network in card.networks
     ]
     return card.model_copy(update={"networks": tuple(networks)})

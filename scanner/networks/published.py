@@ -77,13 +77,13 @@ def read_published(folder: Path, spec: NetworkSpec) -> dict[str, Tensor]:
     if len(published) != len(expected):
         raise PackageError(f"{path}: {spec.name} has {len(expected)} tensors, got {len(published)}")
     state: dict[str, Tensor] = {}
-    for (name, tensor), (found_name, found) in zip(expected.items(), published.items(), strict=True):
-        if not isinstance(found, Tensor) or found.shape != tensor.shape:
-            got = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
-            raise PackageError(f"{path}: {found_name} must have the shape {tuple(tensor.shape)}, got {got}")
-        if not torch.isfinite(found).all():
-            raise PackageError(f"{path}: {found_name} must be finite")
-        state[name] = found.to(torch.float32)
+    for (name, tensor), (published_name, values) in zip(expected.items(), published.items(), strict=True):
+        if not isinstance(values, Tensor) or values.shape != tensor.shape:
+            got = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
+            raise PackageError(f"{path}: {published_name} must have the shape {tuple(tensor.shape)}, got {got}")
+        if not torch.isfinite(values).all():
+            raise PackageError(f"{path}: {published_name} must be finite")
+        state[name] = values.to(torch.float32)
     return state
 
 

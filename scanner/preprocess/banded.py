@@ -1,11 +1,14 @@
-"""Separable linear maps with banded matrices, such as interpolations and blurs: loops over the band only."""
+"""Separable linear maps with banded matrices, such as interpolations and blurs: loops over the band only.
+
+The sums are in float32, which is enough for the inputs of networks; `regridding` keeps flux in float64.
+"""
 
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from infra.numba_loops import compiled, native
+from infra.numba_loops import compiled_fast, native
 
 _AT_ONCE = 4
 """Columns of the band that are added to a row together: this saves loads and stores of the row."""
@@ -44,7 +47,7 @@ def both_axes(operator: Banded, images: NDArray[np.floating[Any]]) -> NDArray[np
     return out
 
 
-@compiled
+@compiled_fast
 def _both_axes(
     first: NDArray[np.int64], weights: NDArray[np.float32], images: NDArray[np.floating[Any]], out: NDArray[np.float32]
 ) -> None:
@@ -54,7 +57,7 @@ def _both_axes(
         _turn(first, weights, turned, out[i])
 
 
-@compiled
+@compiled_fast
 def _turn(
     first: NDArray[np.int64], weights: NDArray[np.float32], image: NDArray[np.floating[Any]], out: NDArray[np.float32]
 ) -> None:

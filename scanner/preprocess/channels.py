@@ -1,6 +1,6 @@
 """Channels of network inputs: bands, each on one of a few scales."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Literal
@@ -67,45 +67,12 @@ def channels(scaling: Scaling, *bands: str) -> tuple[Channel, ...]:
     return tuple(Channel(band=band, scaling=scaling) for band in bands)
 
 
-def min_max(images: Images) -> NDArray[np.float32]:
-    """Scale each `[y, x]` image of `[..., y, x]` to 0-1 on its own (Wilde et al. 2022, section 2.1).
-
-    Raises:
-        ValueError: an image is constant; earlier checks reject such rows.
-    """
-    out = np.empty(images.shape, np.float32)
-    _fill_min_max(images, out)
-    return out
-
-
 def sky_units(images: Images) -> NDArray[np.float32]:
     """Return images `[batch, y, x]` less their sky level, in units of the sky sigma; masked pixels, exactly zero, become 0."""
     level, sigma = sky_level_and_sigma(images)
     units = np.empty(images.shape, np.float32)
     fill_sky_units(native(images), level, sigma, _MAX_SKY_UNITS, units)
     return units
-
-
-def sky_asinh(units: Images) -> NDArray[np.float32]:
-    """Scale `[batch, y, x]`, linear in the noise and logarithmic in the light: bright pixels elsewhere have no effect."""
-    return _alone(_write_sky_asinh, units)
-
-
-def centre_asinh(units: Images) -> NDArray[np.float32]:
-    """Scale as `sky_asinh`, in units of the brightness of the central object: equal for bright and faint objects."""
-    return _alone(_write_centre_asinh, units)
-
-
-def detail(units: Images) -> NDArray[np.float32]:
-    """Return the image less its blur, in units of the local noise with shot noise: shows arcs on a galaxy's light."""
-    return _alone(_write_detail, units)
-
-
-def scaled(images: Images, scalings: Collection[Scaling]) -> dict[Scaling, NDArray[np.float32]]:
-    """Return `[batch, y, x]` of one band on each of some scales; the sky is measured once."""
-    out = np.empty((len(images), len(scalings), *images.shape[1:]), np.float32)
-    write_scaled(images, [(scaling, out, channel) for channel, scaling in enumerate(scalings)])
-    return {scaling: out[:, channel] for channel, scaling in enumerate(scalings)}
 
 
 def write_scaled(images: Images, targets: Sequence[Target]) -> None:
@@ -125,13 +92,8 @@ def write_scaled(images: Images, targets: Sequence[Target]) -> None:
             _OF_SKY_UNITS[scaling](units, out, channel)
 
 
-def _alone(write: "_Write", units: Images) -> NDArray[np.float32]:
-    out = np.empty((len(units), 1, *units.shape[1:]), np.float32)
-    write(native(units), out, 0)
-    return out[:, 0]
-
-
 def _fill_min_max(images: Images, out: NDArray[np.float32]) -> None:
+    """Scale each image to 0-1 on its own (Wilde et al. 2022, section 2.1)."""
     low = images.min(axis=(-2, -1), keepdims=True)
     span = images.max(axis=(-2, -1), keepdims=True) - low
     if not np.all(span > 0):
@@ -141,16 +103,19 @@ def _fill_min_max(images: Images, out: NDArray[np.float32]) -> None:
 
 
 def _write_sky_asinh(units: Images, out: NDArray[np.float32], channel: int) -> None:
+    """Scale linearly in the noise and logarithmically in the light: bright pixels elsewhere have no effect."""
     write_arcsinh(units, np.full(len(units), 1 / _LINEAR_BELOW_SIGMA), *_ASINH_RANGE, out, channel)
 
 
 def _write_centre_asinh(units: Images, out: NDArray[np.float32], channel: int) -> None:
+    """Scale as `_write_sky_asinh` in units of the central object's brightness: equal for bright and faint objects."""
     margin = round(units.shape[-1] * (1 - _CENTRE_SHARE) / 2)
     centre = np.maximum(brightest(units, margin, _CENTRE_RANK), _MIN_CENTRE_SIGMA)
     write_arcsinh(units, _CENTRE_CONTRAST / centre, *_ASINH_RANGE, out, channel)
 
 
 def _write_detail(units: Images, out: NDArray[np.float32], channel: int) -> None:
+    """Write the image less its blur, in units of the local noise with shot noise: shows arcs on a galaxy's light."""
     smooth = both_axes(_blur(units.shape[-1]), units)
     write_detail(units, smooth, _SHOT_NOISE_SIGMA, *_DETAIL_RANGE, out, channel)
 

@@ -43,7 +43,10 @@ def _middle(image: NDArray[np.float32], n_pixels: int) -> NDArray[np.float32]:
 
 
 def _in_sky(image: NDArray[np.float32], whole: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the image in sigma of the sky of the whole image, measured without masked pixels, which are exactly zero."""
+    """Return the image in sigma of the sky of the whole image, measured without masked pixels, which are exactly zero.
+
+    Two percentiles serve a picture; `sky_level_and_sigma`, which networks need, would change the pictures in catalogues.
+    """
     seen = whole[whole != 0]
     low, middle = np.percentile(seen, [10, 40]) if seen.size else (0.0, 0.0)
     # Objects hardly affect pixels below the median: 10 % and 40 % of a Gaussian lie 1.28 and 0.25 sigma below its mean.

@@ -26,19 +26,19 @@ def network_inputs(stamps: Stamps, wanted: Sequence[tuple[Channel, ...]], n_pixe
     """Return `network_input` for several networks at once; channels that networks share are computed once."""
     n_rows = len(next(iter(stamps.values())))
     inputs = {channels: np.empty((n_rows, len(channels), n_pixels, n_pixels), np.float32) for channels in wanted}
-    places = [(channel, out, place) for channels, out in inputs.items() for place, channel in enumerate(channels)]
-    for band in dict.fromkeys(channel.band for channel, _, _ in places):
+    wanted_channels = [(channel, out, index) for channels, out in inputs.items() for index, channel in enumerate(channels)]
+    for band in dict.fromkeys(channel.band for channel, _, _ in wanted_channels):
         first: dict[Scaling, tuple[Inputs, int]] = {}
         copies: list[tuple[Scaling, Inputs, int]] = []
-        for channel, out, place in places:
+        for channel, out, index in wanted_channels:
             if channel.band != band:
                 continue
             if channel.scaling in first:
-                copies.append((channel.scaling, out, place))
+                copies.append((channel.scaling, out, index))
             else:
-                first[channel.scaling] = out, place
-        write_scaled(resized(stamps[band], n_pixels), [(scaling, out, place) for scaling, (out, place) in first.items()])
-        for scaling, out, place in copies:
-            source, at = first[scaling]
-            out[:, place] = source[:, at]
+                first[channel.scaling] = out, index
+        write_scaled(resized(stamps[band], n_pixels), [(scaling, out, index) for scaling, (out, index) in first.items()])
+        for scaling, out, index in copies:
+            source, source_index = first[scaling]
+            out[:, index] = source[:, source_index]
     return inputs

@@ -1,25 +1,21 @@
-"""Compiled form of `area_operator`: the same sums without the zeros, for one image or for windows in shared rows."""
+"""Compiled form of `area_operator`: the same sums without the zeros, for one image or for windows in shared rows.
 
-from collections.abc import Callable
+It sums in float64 and in one order, because a stamp must have the same bits alone and cut out of a mosaic. `banded` sums in
+float32, as fast as the machine allows, and only for whole square images.
+"""
+
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeVar
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from infra.numba_loops import compiled_exactly
 from scanner.preprocess.resample import Operator, area_operator, coverage
 from scanner.vocabulary.geometry import Image
 
 _ROUNDING = 1e-12
 """Smallest overlap, as a fraction of a pixel: smaller ones are rounding errors of edges that coincide."""
-_F = TypeVar("_F", bound=Callable)
-
-
-def _compiled_in_order(function: _F) -> _F:
-    """Compile a loop with a fixed order of sums, so that an image gives the same bits alone and in a batch."""
-    return numba.njit(cache=True, nogil=True)(function)  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)
@@ -65,7 +61,7 @@ def regrid_image(pixels: Image, rows: AxisRegrid, columns: AxisRegrid) -> Image:
     return out
 
 
-@_compiled_in_order
+@compiled_exactly
 def regrid_window(
     rows: NDArray[np.float32],
     y: int,

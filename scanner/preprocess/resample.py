@@ -55,7 +55,11 @@ def coverage(n_in: int, scale_in_arcsec: float, n_out: int, scale_out_arcsec: fl
 
 
 def regrid(images: NDArray[np.floating], left: Operator, right: Operator | None = None) -> NDArray[np.float32]:
-    """Apply one operator per axis to `[..., y, x]` (`right` defaults to `left`), in float64; return float32."""
+    """Apply one operator per axis to `[..., y, x]` (`right` defaults to `left`), in float64; return float32.
+
+    This is the plain product, for any operator and any shape. `regridding.regrid_window` and `banded.both_axes` skip the zeros,
+    but round differently: stored maps, which this product makes, would change.
+    """
     right = left if right is None else right
     return np.asarray(left @ images.astype(np.float64) @ right.T, dtype=np.float32)
 

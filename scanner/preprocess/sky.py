@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from infra.numba_loops import compiled, native
+from infra.numba_loops import compiled_exactly, native
 
 _STEP = 2
 """Step of the sampled pixels along each axis: neighbouring pixels of mosaics add little information."""
@@ -45,14 +45,14 @@ def sky_level_and_sigma(images: NDArray[np.floating[Any]]) -> tuple[NDArray[np.f
     return level, sigma
 
 
-@compiled
+@compiled_exactly
 def _level_and_sigma(ordered: _Pixels, level: NDArray[np.float64], sigma: NDArray[np.float64]) -> None:
     for i in range(len(ordered)):
         values = _without_masked(ordered[i])
         level[i], sigma[i] = _clipped(values, *_mode(values))
 
 
-@compiled
+@compiled_exactly
 def _without_masked(values: _Pixels) -> _Pixels:
     """Return sorted values without exact zeros, compacted in place."""
     end = start = _first_from(values, 0.0, 0.0)
@@ -66,7 +66,7 @@ def _without_masked(values: _Pixels) -> _Pixels:
     return values[: len(values) - n_zero]
 
 
-@compiled
+@compiled_exactly
 def _mode(values: _Pixels) -> tuple[float, float]:
     """Return the middle of the densest interval of sorted values, and the sigma that corresponds to its width."""
     n_inside = min(max(int(len(values) * _MODE_FRACTION), 1), len(values) - 1)
@@ -79,7 +79,7 @@ def _mode(values: _Pixels) -> tuple[float, float]:
     return (low + high) / 2, max((high - low) / (2 * _MODE_HALF_WIDTH), MIN_SIGMA)
 
 
-@compiled
+@compiled_exactly
 def _clipped(values: _Pixels, level: float, sigma: float) -> tuple[float, float]:
     """Return clipped level and sigma of sorted values, starting from a first estimate."""
     for _ in range(_N_ITERATIONS):
@@ -99,7 +99,7 @@ def _clipped(values: _Pixels, level: float, sigma: float) -> tuple[float, float]
     return level, sigma
 
 
-@compiled
+@compiled_exactly
 def _first_from(values: _Pixels, level: float, offset: float) -> int:
     """Return the index of the first of sorted values that is `offset` or more above a level."""
     low, high = 0, len(values)

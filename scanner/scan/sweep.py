@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from infra.errors import LensscanError
 from scanner.networks.ensemble import EnsembleScores
+from scanner.networks.log_odds import log_odds
 from scanner.vocabulary.geometry import Geometry, Stamps
 
 SAFETY = 4.0
@@ -26,7 +27,6 @@ MAX_AGAIN, MIN_SEEN = 0.4, 256
 """Largest share of rows scored again, and rows after which it is checked: above it, the sweep costs more time than it saves."""
 N_MEASURED = 32
 _SEED = 3
-_TINY = 1e-30
 
 
 class SweepError(LensscanError):
@@ -81,12 +81,6 @@ def make_sweep(fast: ScoringEnsemble, precision: str, exact: ScoringEnsemble, ca
     stamps = made_stamps(exact.geometry, N_MEASURED)
     error = largest_error(fast.score(stamps).p_lens, exact.score(stamps).p_lens)
     return Sweep(fast, precision, candidate_threshold, max(SAFETY * error, MIN_MARGIN))
-
-
-def log_odds(p: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return ln(p / (1 - p)) of probabilities, clipped to 1e-30 at 0 and to the resolution of float32 at 1."""
-    p = np.clip(np.asarray(p, np.float64), _TINY, 1 - 2.0**-24)
-    return np.asarray(np.log(p) - np.log1p(-p))
 
 
 def largest_error(fast: NDArray[np.float32], exact: NDArray[np.float32]) -> float:

@@ -148,7 +148,8 @@ def _border_sky(stamp: Image, whole: NDArray[np.bool_]) -> Image:
     """Return noise in the shape of `stamp`, with the level and scatter of the outer border of its `whole` pixels.
 
     The border is measured after regridding, because the noise of mosaics is correlated. Exact zeros are masks, not sky, unless
-    most of the border is zero. The content is the seed, so that the same image always gets the same sky.
+    most of the border is zero. The content is the seed, so that the same image always gets the same sky. A border is no image,
+    which `sky_level_and_sigma` needs, and has few pixels: a median resists a neighbour that fills part of it.
     """
     rows, columns = (np.flatnonzero(whole.any(axis=axis)) for axis in (1, 0))
     box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)

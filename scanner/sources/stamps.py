@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from infra.numba_loops import compiled
+from infra.numba_loops import compiled_exactly
 from scanner.preprocess.regridding import AxisRegrid, axis_regrid, regrid_window
 from scanner.sources.batches import CutoutBatch
 from scanner.sources.cutouts import MAX_VALUE, MIN_RELATIVE_SPAN, MIN_SPAN, is_covered, is_possible, to_cutout
@@ -113,7 +113,7 @@ def _vary_well(ranges: NDArray[np.int32]) -> NDArray[np.bool_]:
     return is_finite & (largest <= MAX_VALUE / _MARGIN) & (high - low > _MARGIN * needed)
 
 
-@compiled
+@compiled_exactly
 def _range(bits: NDArray[np.int32], y: int, x: int, n_rows: int, n_columns: int, out: NDArray[np.int32]) -> None:
     """Find the lowest and the highest value of a window, as integers ordered like the floats; non-finite ones lie outside."""
     low, high = np.int32(0x7FFFFFFF), np.int32(-0x80000000)
@@ -125,7 +125,7 @@ def _range(bits: NDArray[np.int32], y: int, x: int, n_rows: int, n_columns: int,
     out[0], out[1] = low, high
 
 
-@compiled
+@compiled_exactly
 def _crop(
     bits: NDArray[np.int32],
     y: NDArray[np.int64],
@@ -152,7 +152,7 @@ def _crop(
             _range(stamp, 0, 0, n, n, ranges[w, 1])
 
 
-@compiled
+@compiled_exactly
 def _ranges(
     bits: NDArray[np.int32],
     y: NDArray[np.int64],

@@ -1,12 +1,10 @@
 """The four Euclid bands: how each detector and filter responds to light.
 
-Code addresses bands by name. Bands have an order only where a network declares one (`networks.package`).
+Code addresses bands by name. Bands have an order only where a network declares one (`networks.card`).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
-
-import numpy as np
 
 AB_ZERO_POINT_UJY = 23.9
 """AB magnitude of 1 microjansky (Oke & Gunn 1983)."""
@@ -40,11 +38,6 @@ class Band:
                 raise ValueError(f"band {self.name}: {field.name} must be > 0, got {value}")
         if not self.reference:
             raise ValueError(f"band {self.name}: reference must cite the source of the numbers")
-
-    @property
-    def zero_point_electrons_ab_mag(self) -> float:
-        """AB magnitude of a flux of one electron per second."""
-        return self.zero_point_ab_mag + 2.5 * float(np.log10(self.gain_electrons_per_adu))
 
     @property
     def sky_electrons_per_pixel(self) -> float:
@@ -112,13 +105,6 @@ class BandSet(Mapping[str, Band]):
 
     def __len__(self) -> int:
         return len(self.bands)
-
-    def check_order(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Return the names as a tuple; raise KeyError if one is unknown, ValueError if one repeats."""
-        order = tuple(self[name].name for name in names)
-        if len(set(order)) != len(order):
-            raise ValueError(f"each band may be named once, got {order}")
-        return order
 
 
 EUCLID = BandSet((VIS, Y, J, H))

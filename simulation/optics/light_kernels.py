@@ -6,12 +6,12 @@ approximates. It is 0 outside the circle of its reach. Parameters are a float32 
 
 import math
 from collections.abc import Callable
-from typing import TypeVar
 
-import numba
 import numpy as np
 from numpy.polynomial import Chebyshev, Polynomial
 from numpy.typing import NDArray
+
+from infra.numba_loops import compiled_in_order
 
 SERSIC, SPIRAL, ANNULUS, SPIKES = range(4)
 """Codes of the profile shapes."""
@@ -21,12 +21,6 @@ ARM_CORE = 1e-3
 _Floats = NDArray[np.float32]
 _Doubles = NDArray[np.float64]
 _Frame = tuple[float, float, float, float]
-_F = TypeVar("_F", bound=Callable)
-
-
-def _compiled(function: _F) -> _F:
-    """Compile a function so that results do not depend on the order of sums or the number of cores, and NaN stays NaN."""
-    return numba.njit(cache=True, fastmath={"contract", "arcp", "nsz"}, error_model="numpy")(function)  # type: ignore[return-value]
 
 
 def _fit(function: Callable[[_Doubles], _Doubles], low: float, high: float, degree: int) -> tuple[np.float32, ...]:
@@ -58,7 +52,7 @@ _FOUR_POINTS = np.float32(2)
 _GAUSS, _QUARTER = np.float32(math.sqrt(1 / 12)), np.float32(0.25)
 
 
-@_compiled
+@compiled_in_order
 def _log2(x: np.float32) -> np.float32:
     """Return log2 within 1e-6 for normal numbers > 0, near -127 at 0. Unlike the library's, loops over it are vectorised."""
     bits = np.float32(x).view(np.int32)
@@ -68,7 +62,7 @@ def _log2(x: np.float32) -> np.float32:
     return np.float32(exponent) + z * (c[0] + z * (c[1] + z * (c[2] + z * (c[3] + z * (c[4] + z * (c[5] + z * c[6]))))))
 
 
-@_compiled
+@compiled_in_order
 def _exp2(x: np.float32) -> np.float32:
     """Return 2^x within a fraction of 1e-6 for -100 < x < 127; 0 below, before numbers become denormal and slow. Vectorised."""
     bounded = max(x, _LOWEST_EXPONENT)
@@ -80,7 +74,7 @@ def _exp2(x: np.float32) -> np.float32:
     return fraction * power if x > _LOWEST_EXPONENT else _ZERO
 
 
-@_compiled
+@compiled_in_order
 def _sersic(
     u: np.float32, v: np.float32, reach: np.float32, b: np.float32, n: np.float32, exponent: np.float32, least_step: np.float32
 ) -> tuple[np.float32, np.float32]:
@@ -94,7 +88,7 @@ def _sersic(
     return value if radius <= reach else _ZERO, max(step, _HALF * (radius - reach))
 
 
-@_compiled
+@compiled_in_order
 def _spiral(u: np.float32, v: np.float32, p: _Floats) -> tuple[np.float32, np.float32]:
     """Evaluate a Sersic profile with arms; `p` ends with their strength, winding (cotangent of the pitch), phase and number."""
     strength, winding, phase, n_arms = p[5], p[6], p[7], p[8]
@@ -111,7 +105,7 @@ def _spiral(u: np.float32, v: np.float32, p: _Floats) -> tuple[np.float32, np.fl
     )
 
 
-@_compiled
+@compiled_in_order
 def _annulus(
     u: np.float32, v: np.float32, reach: np.float32, width: np.float32, middle: np.float32, per_spread: np.float32
 ) -> tuple[np.float32, np.float32]:
@@ -125,13 +119,13 @@ def _annulus(
     return value if radius <= reach else _ZERO, max(step, _HALF * width * (abs(across) - _GAUSSIAN_REACH))
 
 
-@_compiled
+@compiled_in_order
 def _ray(along: np.float32, across: np.float32) -> np.float32:
     """Evaluate one line of rays, `along` in its lengths and `across` in standard deviations."""
     return _exp2(-_HALF * _LOG2_E * across * across) / (_ONE + along * along)
 
 
-@_compiled
+@compiled_in_order
 def _spikes(u: np.float32, v: np.float32, reach: np.float32, width: np.float32) -> tuple[np.float32, np.float32]:
     """Evaluate diffraction spikes, with lengths in units of the length of a ray."""
     half_u, half_v, slant_u, slant_v = _HALF * u, _HALF * v, _SIN_60 * u, _SIN_60 * v
@@ -143,7 +137,7 @@ def _spikes(u: np.float32, v: np.float32, reach: np.float32, width: np.float32) 
     return value if radius <= reach else _ZERO, step
 
 
-@_compiled
+@compiled_in_order
 def _profile(shape: int, p: _Floats, u: np.float32, v: np.float32) -> tuple[np.float32, np.float32]:
     """Return the value and the longest edge of one pixel."""
     if shape == SERSIC:
@@ -155,7 +149,7 @@ def _profile(shape: int, p: _Floats, u: np.float32, v: np.float32) -> tuple[np.f
     return _spikes(u, v, p[0], p[1])
 
 
-@_compiled
+@compiled_in_order
 def _mean(
     shape: int, p: _Floats, u: np.float32, v: np.float32, au: np.float32, av: np.float32, bu: np.float32, bv: np.float32
 ) -> np.float32:
@@ -180,7 +174,7 @@ def _mean(
     return _HALF * (_mean(shape, p, u - du, v - dv, au, av, bu, bv) + _mean(shape, p, u + du, v + dv, au, av, bu, bv))
 
 
-@_compiled
+@compiled_in_order
 def _sample_row(shape: int, p: _Floats, u: _Floats, v: _Floats, values: _Floats, steps: _Floats) -> None:
     """Fill in values and longest edges at the middles of a row's pixels; loops with parameters in scalars are vectorised."""
     p0, p1, p2, p3 = p[0], p[1], p[2], p[3]
@@ -196,7 +190,7 @@ def _sample_row(shape: int, p: _Floats, u: _Floats, v: _Floats, values: _Floats,
             values[i], steps[i] = _profile(shape, p, u[i], v[i])
 
 
-@_compiled
+@compiled_in_order
 def _add_row(
     shape: int,
     p: _Floats,
@@ -235,7 +229,7 @@ def _add_row(
                 out[band, row, column + i] += flux * values[i]
 
 
-@_compiled
+@compiled_in_order
 def add_plain(
     shape: int,
     p: _Floats,
@@ -275,7 +269,7 @@ def add_plain(
             )
 
 
-@_compiled
+@compiled_in_order
 def add_lensed(
     shape: int,
     p: _Floats,
@@ -300,7 +294,7 @@ def add_lensed(
         _add_row(shape, p, frame, u, v, edges[row], longest[row], fluxes, out, row, 0)
 
 
-@_compiled
+@compiled_in_order
 def mapped_edges(beta_x: _Doubles, beta_y: _Doubles, side: float) -> tuple[_Floats, _Floats]:
     """Map pixels' edges through a lens to first order: `[y, x, 4]`, x and y of the edge along x, then of the edge along y.
 
@@ -319,7 +313,7 @@ def mapped_edges(beta_x: _Doubles, beta_y: _Doubles, side: float) -> tuple[_Floa
     return edges, longest
 
 
-@_compiled
+@compiled_in_order
 def _edge(
     beta_x: _Doubles, beta_y: _Doubles, row: int, col: int, d_row: int, d_col: int, side: float
 ) -> tuple[float, float, bool]:

@@ -6,11 +6,11 @@ from functools import lru_cache
 from types import MappingProxyType
 
 import numpy as np
-from numba import njit
 from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy import fft
 
+from infra.numba_loops import compiled_exactly
 from scanner.vocabulary.bands import EUCLID, Band
 from scanner.vocabulary.geometry import Geometry, Image
 from simulation.optics.light import FINE_SCALE_ARCSEC
@@ -177,7 +177,7 @@ def _halvings(band: str) -> int:
     return 0 if band == "VIS" else 1
 
 
-@njit(cache=True)
+@compiled_exactly
 def _halved(fine: Image) -> Image:
     """Make pixels twice as wide; light is shared linearly between the nearest two along each axis, which keeps its centroid."""
     n = len(fine) // 2
@@ -211,7 +211,7 @@ def _sharpening(size: int) -> NDArray[np.float32]:
     return np.asarray(np.outer(along_y, along_x), np.float32)
 
 
-@njit(cache=True)
+@compiled_exactly
 def bin_pixels(image: Image, factor: int) -> Image:
     """Sum blocks of `factor` by `factor` pixels of `[y, x]`; pixels beyond a multiple of `factor` along a side are left out."""
     binned = np.zeros((image.shape[0] // factor, image.shape[1] // factor), np.float32)
@@ -317,7 +317,7 @@ def _mer_noise(
     return _resampled(comb, _NISP_TAPS) + white
 
 
-@njit(cache=True)
+@compiled_exactly
 def _add_dither(
     comb: Image, clean: Image, normals: Image, phase_y: int, phase_x: int, variance: float, electrons: float
 ) -> None:
@@ -339,7 +339,7 @@ def _add_dither(
             comb[y, x] += np.float32(np.sqrt(variance + max(seen, np.float32(0)) * electrons) / electrons) * normals[i, j]
 
 
-@njit(cache=True)
+@compiled_exactly
 def _smoothed(image: Image, side: float, corner: float) -> Image:
     """Average each inner pixel with its eight neighbours, with weights for sides and corners."""
     result = np.empty((image.shape[0] - 2, image.shape[1] - 2), np.float32)
@@ -353,7 +353,7 @@ def _smoothed(image: Image, side: float, corner: float) -> Image:
     return result
 
 
-@njit(cache=True)
+@compiled_exactly
 def _resampled(image: Image, taps: Image) -> Image:
     """Correlate with `taps` along both axes, where all taps are inside the image."""
     n_y, n_x, n_taps = image.shape[0] - len(taps) + 1, image.shape[1] - len(taps) + 1, len(taps)

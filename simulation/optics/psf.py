@@ -7,12 +7,12 @@ from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.interpolate import pchip_interpolate
 from scipy.ndimage import gaussian_filter, uniform_filter
 
 from infra.errors import LensscanError
+from infra.numba_loops import compiled_exactly
 from scanner.files.fits_hdus import FitsFile, Hdu
 from scanner.files.fits_image import check_image, find_image, header_pixel_scale_arcsec, open_fits
 from scanner.vocabulary.bands import EUCLID
@@ -151,7 +151,7 @@ def _brightness(radius2: NDArray[np.float64], core: float, profile: Profile) -> 
     return (1 - profile.wing_share) * moffat + profile.wing_share * gauss
 
 
-@njit(cache=True)
+@compiled_exactly
 def _fill(
     kernel: NDArray[np.float64],
     scale: float,

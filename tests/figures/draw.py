@@ -18,11 +18,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from scanner.explain.dream import CLASS_GENERATION, noise
 from scanner.explain.explanation import explain
+from scanner.explain.feature_figures import page, picture
+from scanner.explain.feature_visualisation import probabilities, towards_classes
 from scanner.explain.figures import Shown, explanation_figure, pages_bytes
-from scanner.explain.portrait_figures import page, picture
-from scanner.explain.portraits import probabilities, towards_classes
+from scanner.explain.gradient_ascent import CLASS_GENERATION, noise
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_network, load_package, read_card
 from scanner.networks.published import import_published

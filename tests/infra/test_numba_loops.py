@@ -1,4 +1,4 @@
-"""Loops are compiled at their first call and may be cached, because they call no loops of other files."""
+"""Arithmetic of compiled loops, and their cache: they are compiled at their first call, and call no loops of other files."""
 
 import subprocess
 import sys
@@ -6,13 +6,50 @@ import sys
 import numpy as np
 import pytest
 
-from infra.numba_loops import native
+from infra.numba_loops import compiled_exactly, compiled_fast, compiled_in_order, native
 from scanner.files import byte_order as big_endian
 from scanner.preprocess import banded, regridding, scaling_kernels, sky
 from scanner.sources import stamps
+from simulation.optics import light_kernels, observation, psf
 
-FILES = (banded, big_endian, regridding, scaling_kernels, sky)
+FILES = (banded, big_endian, light_kernels, observation, psf, regridding, scaling_kernels, sky)
 """Modules whose loops are checked; `stamps` is not among them, because it calls loops of `regridding` from outside its own."""
+
+
+def total(values):
+    result = np.float32(0)
+    for value in values:
+        result += value
+    return result
+
+
+def product_and_sum(a, b, c):
+    return a * b + c
+
+
+def ratio(a, b):
+    return a / b
+
+
+@pytest.mark.parametrize("policy", [compiled_exactly, compiled_in_order])
+def test_sums_are_in_the_order_written(policy, rng):
+    values = rng.normal(size=1001).astype(np.float32)
+    backwards = np.ascontiguousarray(values[::-1])
+    assert total(values) != total(backwards)
+    for some in (values, backwards):
+        assert policy(total)(some) == total(some)
+
+
+def test_exact_loops_fuse_no_product_with_a_sum():
+    """A fused product is not rounded before the sum, which would leave the rounding error here."""
+    assert compiled_exactly(product_and_sum)(0.1, 0.1, -(0.1 * 0.1)) == 0
+
+
+@pytest.mark.parametrize("policy", [compiled_exactly, compiled_in_order, compiled_fast])
+def test_nan_stays_and_division_by_zero_raises_nothing(policy):
+    assert np.isnan(policy(total)(np.array([1, np.nan], np.float32)))
+    assert policy(ratio)(1.0, 0.0) == np.inf
+    assert np.isnan(policy(ratio)(0.0, 0.0))
 
 
 def dispatchers(module):

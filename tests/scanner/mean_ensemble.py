@@ -3,9 +3,9 @@
 import numpy as np
 
 from scanner.networks.ensemble import EnsembleScores
-from scanner.preprocess.channels import min_max
 from scanner.sources.cutouts import Cutout
 from scanner.vocabulary.geometry import CHALLENGE
+from tests.scanner.scaling import min_max
 
 
 class MeanEnsemble:

@@ -4,12 +4,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from scanner.networks.combiner import Margins, SoftmaxStack, stack_features
+from scanner.networks.combiner import LogitMargins, SoftmaxStack, stack_features
 from scanner.vocabulary.kinds import KINDS
 
 MIN_OBJECTS_PER_KIND = 5
 CLIP = 20.0
-"""Largest absolute margin: p differs from 0 or 1 by 2e-9 there, so larger margins count as equally certain."""
+"""Largest absolute logit margin: p differs from 0 or 1 by 2e-9 there, so larger margins count as equally certain."""
 INVERSE_REGULARISATION = 1.0
 """Inverse strength of the L2 penalty on scaled margins; scikit-learn's default."""
 
@@ -19,7 +19,7 @@ def can_stack(kinds: NDArray[np.integer]) -> bool:
     return int(np.bincount(kinds, minlength=len(KINDS)).min()) >= MIN_OBJECTS_PER_KIND
 
 
-def fit_stack(margins: Margins, kinds: NDArray[np.integer]) -> SoftmaxStack:
+def fit_stack(margins: LogitMargins, kinds: NDArray[np.integer]) -> SoftmaxStack:
     """Fit a multinomial logistic regression of the kind on the networks' margins.
 
     Args:
@@ -51,7 +51,7 @@ def fit_stack(margins: Margins, kinds: NDArray[np.integer]) -> SoftmaxStack:
     )
 
 
-def fit_tied_stack(margins: Margins, kinds: NDArray[np.integer]) -> SoftmaxStack:
+def fit_tied_stack(margins: LogitMargins, kinds: NDArray[np.integer]) -> SoftmaxStack:
     """Fit a stack on the mean of the networks' margins, so that every network has the same weight.
 
     Raises:

@@ -7,6 +7,7 @@ import pytest
 from astropy.io import fits
 
 import flows.commands.portray
+import scanner.explain.feature_visualisation
 import scanner.explain.portraits
 from flows.commands.portray import portray_to_file
 from infra.errors import LensscanError
@@ -27,7 +28,7 @@ def portray(images, out, objects=(), ensemble="mer3-sim", networks=("equivariant
 @pytest.fixture(autouse=True)
 def one_kernel_a_layer(monkeypatch):
     """Draw one kernel a layer: kernels take most of the time."""
-    monkeypatch.setattr(scanner.explain.portraits, "KERNELS_A_LAYER", 1)
+    monkeypatch.setattr(scanner.explain.feature_visualisation, "KERNELS_A_LAYER", 1)
 
 
 @pytest.fixture(scope="module")

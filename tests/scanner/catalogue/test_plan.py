@@ -11,6 +11,7 @@ from scanner.catalogue.plan import (
     Plan,
     PlanError,
     ScanConfig,
+    SecondEnsemble,
     Unit,
     build_plan,
     freeze,

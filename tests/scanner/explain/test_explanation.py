@@ -1,19 +1,26 @@
 """Maps of a whole ensemble: values compared with the networks, positions with arcs that the simulation placed."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
-from scanner.explain.explanation import explain, lens_log_odds, telling_networks
+from scanner.explain import explanation
+from scanner.explain.explanation import explain, networks_with_most_bands
 from scanner.explain.figures import Shown, explanation_figure, figure_bytes
 from scanner.explain.sanity import chance, hits
+from scanner.networks.architectures import NetworkSpec
 from scanner.networks.errors import PackageError
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_package, read_card
+from scanner.preprocess.channels import channels
 from scanner.preprocess.sky import sky_level_and_sigma
 from scanner.sources.shards import decode_shard, encode_shard
 from scanner.vocabulary.geometry import GEOMETRIES
 from simulation.products.dataset import DatasetSpec, simulate_objects
+from tests.hand_set_networks import adding_network
+from tests.scanner.ensembles import card as ensemble_card
 
 FLAGSHIP = SHIPPED_DIR / "mer3-sim"
 
@@ -37,7 +44,11 @@ def explained():
 
 def test_explained_networks_score_as_in_the_ensemble(explained):
     card, _, stamps, maps, steps = explained
-    assert [one.network for one in maps] == telling_networks(card) == ["compact-sky", "equivariant-sky", "equivariant-centre"]
+    assert (
+        [one.network for one in maps]
+        == networks_with_most_bands(card)
+        == ["compact-sky", "equivariant-sky", "equivariant-centre"]
+    )
     assert steps == [(i + 1, 6) for i in range(6)]
     p_networks = load_package(FLAGSHIP).score(stamps).p_networks
     for one in maps:
@@ -72,6 +83,19 @@ def test_maps_point_at_bright_arcs():
     assert hits(middles, truth[chosen], 4).sum() >= 14
 
 
+def test_the_map_is_negative_where_a_pixel_supports_a_lens(monkeypatch):
+    """The log-odds are a quarter of the sum of the pixels, 0.25 (1 + 0.5) here; each mask of the paper hides one pixel."""
+    card = ensemble_card((NetworkSpec("adds", "ou66", channels("min_max", "H")),))
+    monkeypatch.setattr(explanation, "load_network", lambda *_: adding_network(66, 0.25))
+    image = np.zeros((1, 66, 66), np.float32)
+    image[0, 20, 30], image[0, 5, 60] = 8.0, 4.0
+    (maps,) = explain(Path("unused"), card, {"H": image})
+    assert maps.p_lens == pytest.approx([1 / (1 + np.exp(-0.375))], rel=1e-6)
+    expected = np.zeros((66, 66))
+    expected[20, 30], expected[5, 60] = -0.25, -0.125
+    np.testing.assert_allclose(maps.occlusion[0], expected, atol=1e-6)
+
+
 def test_an_unknown_network_is_named():
     card = read_card(FLAGSHIP)
     with pytest.raises(PackageError, match=r"mer3-sim has no network OU-1; it has compact-sky, "):
@@ -79,16 +103,7 @@ def test_an_unknown_network_is_named():
 
 
 def test_the_four_band_networks_explain_the_paper_ensemble():
-    assert telling_networks(read_card(SHIPPED_DIR / "ou7-sim")) == ["OU-66", "OU-200"]
-
-
-def test_log_odds_of_good_candidates_do_not_saturate():
-    """Log-odds still differ where the probability is 1 in float32."""
-    assert lens_log_odds(np.array([[0.0, 40.0, 1.0, 1.0]], np.float32)) == pytest.approx([40.0])
-    changed = lens_log_odds(np.array([[0.0, 40.001, 1.0, 1.0]], np.float32)) - lens_log_odds(
-        np.array([[0.0, 40.0, 1.0, 1.0]], np.float32)
-    )
-    assert changed == pytest.approx([0.001], rel=0.01)
+    assert networks_with_most_bands(read_card(SHIPPED_DIR / "ou7-sim")) == ["OU-66", "OU-200"]
 
 
 @pytest.mark.parametrize(("kind", "begins"), [("png", b"\x89PNG"), ("pdf", b"%PDF")])

@@ -7,32 +7,34 @@ from captum.attr import GuidedGradCam, LayerGradCam
 from torch import nn
 
 from scanner.explain import gradcam
-from scanner.explain.gradcam import GradCamMapper, LensLogOdds, LensOutput
+from scanner.explain.gradcam import GradCamMapper
 from scanner.networks.architectures import ARCHITECTURES
-from scanner.networks.compact import CentreCrop
-from scanner.networks.plain import plain_network
-from tests.scanner.explain.test_occlusion import made_network
+from scanner.networks.folded import folded_network
+from scanner.networks.log_odds import LensLogOdds
+from scanner.networks.small_networks import CentreCrop
+from tests.hand_set_networks import FEATURE_MAP, IMAGE, PIXEL_WEIGHTS, summing_network
+from tests.scanner.random_networks import random_network
 
 CROP = 2
 """Number of pixels on each side that the small networks crop."""
 
 
 def inside(architecture, images):
-    return images[..., CROP:-CROP, CROP:-CROP] if isinstance(next(iter(made_network(architecture, 1))), CentreCrop) else images
+    return (
+        images[..., CROP:-CROP, CROP:-CROP] if isinstance(next(iter(random_network(architecture, 1))), CentreCrop) else images
+    )
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize(
-    ("architecture", "output"), [*((name, LensLogOdds) for name in ARCHITECTURES), ("ou66", LensOutput), ("ou200", LensOutput)]
-)
-def test_guided_grad_cam_of_each_image_equals_captums(architecture, output, rng):
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_guided_grad_cam_of_each_image_equals_captums(architecture, rng):
     n_pixels = ARCHITECTURES[architecture].input_pixels
     images = rng.normal(size=(4, 3, n_pixels, n_pixels)).astype(np.float32)
     # With some random weights all last feature maps count against a lens.
-    networks = (made_network(architecture, 3, seed) for seed in range(20))
-    network, found = next((n, maps) for n in networks if (maps := GradCamMapper(n, output).maps(images)).guided.any())
-    layers = [layer for layer in plain_network(network) if not isinstance(layer, CentreCrop)]
-    model = output(nn.Sequential(*layers))
+    networks = (random_network(architecture, 3, seed) for seed in range(20))
+    network, found = next((n, maps) for n in networks if (maps := GradCamMapper(n).maps(images)).guided.any())
+    layers = [layer for layer in folded_network(network) if not isinstance(layer, CentreCrop)]
+    model = nn.Sequential(*layers, LensLogOdds())
     last = next(layer for layer in reversed(layers[: _first_after_maps(layers)]) if isinstance(layer, nn.ReLU))
     for i, image in enumerate(inside(architecture, torch.from_numpy(images))):
         expected = GuidedGradCam(model, last).attribute(image[None].clone(), interpolate_mode="bilinear")[0]
@@ -53,12 +55,30 @@ def _first_after_maps(layers):
 def test_maps_do_not_depend_on_the_batch(architecture, rng):
     n_pixels = ARCHITECTURES[architecture].input_pixels
     images = rng.random((5, 2, n_pixels, n_pixels), dtype=np.float32)
-    mapper = GradCamMapper(made_network(architecture, 2))
+    mapper = GradCamMapper(random_network(architecture, 2))
     together = mapper.maps(images)
     for i in range(5):
         alone = mapper.maps(images[i : i + 1])
         np.testing.assert_allclose(together.guided[i], alone.guided[0], rtol=1e-4, atol=1e-6 * np.abs(alone.guided).max())
         np.testing.assert_allclose(together.cam[i], alone.cam[0], rtol=1e-4, atol=1e-6 * alone.cam.max())
+
+
+def test_guided_grad_cam_by_hand():
+    """Each cell of the feature map raises the log-odds by 1 per unit, so its weight is 1, and the map is its own Grad-CAM.
+
+    Stretched from 3 to 4 pixels, which are 3/4 of a cell wide, the middles of the pixels lie at cells -1/8, 5/8, 11/8 and 17/8;
+    the outer two take the values of the outermost cells. The map rises by 40 a row and by 10 a column.
+    """
+    maps = GradCamMapper(summing_network()).maps(IMAGE)
+    cells = np.array([0, 5 / 8, 11 / 8, 2])
+    np.testing.assert_allclose(maps.cam[0], FEATURE_MAP[0, 0] + 40 * cells[:, None] + 10 * cells, rtol=1e-6)
+    np.testing.assert_allclose(maps.guided[0, 0], maps.cam[0] * PIXEL_WEIGHTS, rtol=1e-6)
+
+
+def test_evidence_against_a_lens_is_not_in_grad_cam():
+    maps = GradCamMapper(summing_network(-1.0)).maps(IMAGE)
+    assert not maps.cam.any()
+    assert not maps.guided.any()
 
 
 def test_grad_cam_of_a_network_whose_gradients_are_known():
@@ -74,15 +94,8 @@ def test_grad_cam_of_a_network_whose_gradients_are_known():
     np.testing.assert_allclose(found.guided, np.where(image > 0, 2.0, 0.0) * found.cam[:, None], rtol=1e-6)
 
 
-def test_outputs_are_log_odds_and_the_lens_logit(rng):
-    logits = torch.from_numpy(rng.normal(size=(5, 4)))
-    p = torch.softmax(logits, 1)
-    np.testing.assert_allclose(LensLogOdds(nn.Identity())(logits), torch.log((1 - p[:, 0]) / p[:, 0]), atol=1e-12)
-    np.testing.assert_array_equal(LensOutput(nn.Identity())(logits), logits[:, 1])
-
-
 def test_no_hooks_stay_after_an_error(rng):
-    network = made_network("ou66", 2)
+    network = random_network("ou66", 2)
     mapper = GradCamMapper(network)
     with pytest.raises(RuntimeError):
         mapper.maps(rng.random((1, 3, 66, 66), dtype=np.float32))
@@ -112,7 +125,7 @@ def test_networks_whose_gradients_cannot_be_guided_are_refused(others):
 
 
 def test_maps_work_in_inference_mode_and_end_at_the_crop(rng):
-    mapper = GradCamMapper(made_network("compact", 2))
+    mapper = GradCamMapper(random_network("compact", 2))
     images = rng.normal(size=(2, 2, 100, 100)).astype(np.float32)
     expected = mapper.maps(images)
     with torch.inference_mode():
@@ -135,7 +148,7 @@ def test_cam_reads_the_last_small_convolution_and_is_never_negative():
         nn.init.constant_(reads.weight[0], 0.0)
         nn.init.constant_(reads.weight[1], sign)
         network = nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), whole, nn.ReLU(), nn.Flatten(), reads)
-        found = GradCamMapper(network, LensOutput).maps(image)
+        found = GradCamMapper(network).maps(image)
         # The weight of the second map is `sign`; the guided gradient of a pixel is 1 * 3 * 1, where anything is positive.
         np.testing.assert_allclose(found.cam, np.maximum(sign * 3 * image[0], 0), rtol=1e-6)
         np.testing.assert_allclose(found.guided[:, 0], found.cam * (3 if sign > 0 else 0), rtol=1e-6)
@@ -148,7 +161,7 @@ def test_feature_maps_come_from_kernels_of_at_most_five_pixels(side, is_small):
 
 
 def test_the_network_is_not_changed(rng):
-    network = made_network("ou66", 1)
+    network = random_network("ou66", 1)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     GradCamMapper(network).maps(rng.random((1, 1, 66, 66), dtype=np.float32))
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())

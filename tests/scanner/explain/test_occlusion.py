@@ -1,4 +1,4 @@
-"""Occlusion, compared with the network itself, run on the whole image with each mask laid on it."""
+"""Occlusion, worked out on paper and compared with the network itself, run on the whole image with each mask laid on it."""
 
 import numpy as np
 import pytest
@@ -7,9 +7,12 @@ from torch import nn
 
 from scanner.explain import occlusion
 from scanner.explain.occlusion import MASKS, Masks, OcclusionMapper
-from scanner.networks.architectures import ARCHITECTURES, he_initialise
+from scanner.networks.architectures import ARCHITECTURES
 from scanner.networks.locate import SHIPPED_DIR
+from scanner.networks.log_odds import lens_log_odds
 from scanner.networks.package import load_network, read_card
+from tests.hand_set_networks import IMAGE, summing_network
+from tests.scanner.random_networks import random_network
 
 SHIPPED = [(folder, card) for folder in sorted(SHIPPED_DIR.iterdir()) for card in read_card(folder).networks]
 FIRST_BUILT_SO = {card.architecture: card.name for _, card in reversed(SHIPPED)}
@@ -24,21 +27,6 @@ EACH_SHIPPED = [
     for folder, card in SHIPPED
 ]
 N_COMPARED = 60
-
-
-def made_network(architecture, n_channels, seed=1):
-    """Return a network with random weights, and normalisations that are not the identity."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        network = ARCHITECTURES[architecture].build(n_channels)
-        he_initialise(network)
-        for module in network.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.running_mean.uniform_(-1, 1)
-                module.running_var.uniform_(0.5, 2)
-                nn.init.uniform_(module.weight, 0.5, 2)
-                nn.init.uniform_(module.bias, -1, 1)
-    return network.eval()
 
 
 def with_masks(network, image, masks, places):
@@ -61,11 +49,33 @@ def check(network, image, masks, rng):
     places = [[i, j] for i in ends for j in ends] + [[ends[i % 2], j] for i, j in drawn[:10]]
     places += [[i, ends[j % 2]] for i, j in drawn[10:20]] + drawn
     expected = with_masks(network, image, masks, [(starts[i], starts[j]) for i, j in places])
-    # Logits of the networks made here reach 15.
+    # Logits of random networks reach 15.
     atol = 1e-5 * max(1, np.abs(expected).max())
     np.testing.assert_allclose(np.array([found[i, j] for i, j in places]), expected, rtol=1e-5, atol=atol)
     # A mask that changes nothing would make the comparison worthless.
     assert np.ptp(expected, axis=0).max() > 1e-3
+
+
+@pytest.mark.parametrize("lens_weight", [1.0, -0.5])
+def test_hidden_support_lowers_the_log_odds_by_hand(lens_weight):
+    """A hidden square takes away its pixels times their weights: of the first 1 * 0 + 3 * 1 + 4 * 4 + 10 * 5 = 69.
+
+    The others take 3 * 2 + 2 * 3 + 10 * 6 + 6 * 7 = 114, 4 * 8 + 10 * 9 + 3 * 12 + 7 * 13 = 249, and
+    10 * 10 + 6 * 11 + 7 * 14 + 4 * 15 = 324; together 756. The change is negative where pixels support a lens.
+    """
+    mapper = OcclusionMapper(summing_network(lens_weight), Masks(2, 2))
+    whole = lens_log_odds(mapper.whole_logits(IMAGE))
+    assert whole == pytest.approx([756 * lens_weight])
+    change = lens_log_odds(mapper.logits(IMAGE))[0] - whole
+    np.testing.assert_allclose(change, -lens_weight * np.array([[69, 114], [249, 324]]), rtol=1e-6)
+
+
+def test_overlapping_masks_hide_single_pixels_by_hand():
+    """The nine squares of the image: each takes away four pixels times their weights."""
+    mapper = OcclusionMapper(summing_network(), Masks(2, 1))
+    lost = 756 - mapper.logits(IMAGE)[0, ..., 1]
+    # 1 * 0 + 3 * 1 + 4 * 4 + 10 * 5, 3 * 1 + 3 * 2 + 10 * 5 + 10 * 6, ...
+    np.testing.assert_allclose(lost, [[69, 119, 114], [188, 300, 268], [249, 379, 324]], rtol=1e-6)
 
 
 @pytest.mark.parametrize(("folder", "card"), EACH_SHIPPED)
@@ -81,11 +91,11 @@ def test_masks_of_any_size_and_step(architecture, side, step, rng):
     n_pixels = ARCHITECTURES[architecture].input_pixels
     image = rng.normal(size=(2, n_pixels, n_pixels)).astype(np.float32)
     masks = Masks(side if side < 61 else n_pixels - 10, step)
-    check(made_network(architecture, 2), image, masks, rng)
+    check(random_network(architecture, 2), image, masks, rng)
 
 
 def test_a_batch_gives_the_logits_of_each_image(rng):
-    network = made_network("ou66", 1)
+    network = random_network("ou66", 1)
     images = rng.random((3, 1, 66, 66), dtype=np.float32)
     mapper = OcclusionMapper(network, Masks(6, 6))
     together = mapper.logits(images)
@@ -93,7 +103,7 @@ def test_a_batch_gives_the_logits_of_each_image(rng):
 
 
 def test_the_network_is_not_changed(rng):
-    network = made_network("compact", 1)
+    network = random_network("compact", 1)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     image = rng.random((1, 1, 100, 100), dtype=np.float32)
     kept = image.copy()
@@ -108,7 +118,7 @@ def test_the_defaults_are_the_papers():
 
 
 def test_whole_logits_are_those_of_the_network(rng):
-    network = made_network("compact", 2)
+    network = random_network("compact", 2)
     images = rng.random((2, 2, 100, 100), dtype=np.float32)
     with torch.no_grad():
         expected = network(torch.from_numpy(images))
@@ -116,7 +126,7 @@ def test_whole_logits_are_those_of_the_network(rng):
 
 
 def test_images_smaller_than_the_mask_and_strides_are_refused():
-    mapper = OcclusionMapper(made_network("ou66", 1), Masks(70, 1))
+    mapper = OcclusionMapper(random_network("ou66", 1), Masks(70, 1))
     for shape in ((1, 1, 66, 66), (0, 1, 100, 100)):
         with pytest.raises(ValueError, match="at least 70 pixels"):
             mapper.logits(np.zeros(shape, np.float32))
@@ -152,7 +162,7 @@ def test_flagship_masks_are_eight_pixels_and_half_overlap():
 
 
 def test_a_mask_as_large_as_the_image_hides_everything(rng):
-    network = made_network("ou66", 1)
+    network = random_network("ou66", 1)
     image = rng.random((1, 1, 66, 66), dtype=np.float32)
     found = OcclusionMapper(network, Masks(66, 5)).logits(image)
     with torch.no_grad():
@@ -162,7 +172,7 @@ def test_a_mask_as_large_as_the_image_hides_everything(rng):
 
 
 def test_masks_may_be_laid_at_given_positions_only(rng):
-    network = made_network("ou66", 1)
+    network = random_network("ou66", 1)
     images = rng.random((2, 1, 66, 66), dtype=np.float32)
     mapper = OcclusionMapper(network, Masks(7, 15))
     places = np.array([45, 15])
@@ -177,7 +187,7 @@ def test_masks_may_be_laid_at_given_positions_only(rng):
 def test_no_more_masks_are_laid_at_once_than_memory_allows(rng, monkeypatch, at_once, pixels, expected):
     monkeypatch.setattr(occlusion, "MASKS_AT_ONCE", at_once)
     monkeypatch.setattr(occlusion, "MAX_MASKED_PIXELS", pixels)
-    mapper, sizes = OcclusionMapper(made_network("ou66", 1), Masks(20, 20)), []
+    mapper, sizes = OcclusionMapper(random_network("ou66", 1), Masks(20, 20)), []
     masked = mapper._masked
     mapper._masked = lambda kept, y, x: (sizes.append(len(y)), masked(kept, y, x))[1]
     found = mapper.logits(rng.random((1, 1, 66, 66), dtype=np.float32))

@@ -17,7 +17,9 @@ from scanner.explain.sanity import (
     rank_correlation,
     relevance_mass,
 )
-from tests.scanner.explain.test_occlusion import made_network
+from scanner.networks.log_odds import lens_log_odds
+from tests.hand_set_networks import PIXEL_WEIGHTS, summing_network
+from tests.scanner.random_networks import random_network
 
 
 @pytest.fixture
@@ -100,8 +102,23 @@ def test_pixels_are_hidden_and_shown_in_order_of_relevance(rng):
     np.testing.assert_allclose(deletion(scores, inputs, maps, 10), expected[:, -1:] - expected, rtol=1e-4, atol=1e-4)
 
 
+def test_insertion_and_deletion_by_hand():
+    """Four pixels a step, in the order of their weights: 10, 10, 10, 10, then 7, 7, 6, 6, then 4, 4, 4, 3, then 3, 3, 2, 1."""
+    network = summing_network()
+
+    def scores(inputs):
+        with torch.no_grad():
+            return lens_log_odds(network(torch.from_numpy(inputs)).numpy())
+
+    ones = np.ones((1, 1, 4, 4), np.float32)
+    np.testing.assert_allclose(insertion(scores, ones, PIXEL_WEIGHTS[None], 4), [[0, 40, 66, 81, 90]], rtol=1e-6)
+    np.testing.assert_allclose(deletion(scores, ones, PIXEL_WEIGHTS[None], 4), [[90, 50, 24, 9, 0]], rtol=1e-6)
+    # In the opposite order: 1 + 2 + 3 + 3, then 3 + 4 + 4 + 4, and so on.
+    np.testing.assert_allclose(insertion(scores, ones, -PIXEL_WEIGHTS[None], 4), [[0, 9, 24, 50, 90]], rtol=1e-6)
+
+
 def test_a_randomised_network_is_a_copy_without_learnt_weights():
-    network = made_network("compact", 2)
+    network = random_network("compact", 2)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     other = randomised(network, 3)
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from scanner.networks.combiner import MeanCombiner, SoftmaxStack, lens_probability, margins_of, spread, stack_features
+from scanner.networks.combiner import MeanCombiner, SoftmaxStack, spread, stack_features
 from scanner.vocabulary.kinds import KINDS
 
 
@@ -169,14 +169,6 @@ def test_margins_are_clipped_and_in_the_order_of_networks():
     margins = {"b": np.array([[-9.0, 2.0]]), "a": np.array([[7.0, -5.5]])}
     assert stack_features(margins, ("a", "b"), 5.0).tolist() == [[5, -5, -5, 2]]
     assert stack_features(margins, ("b",), 2.5).tolist() == [[-2.5, 2]]
-
-
-def test_margins_and_probabilities_of_one_network_by_hand():
-    logits = np.array([[1.0, 3.0, 0.5, -2.0], [0.0, 0.0, 0.0, 0.0]], np.float32)
-    margins = margins_of(logits)
-    assert (margins.tolist(), margins.dtype) == ([[2, -0.5, -3], [0, 0, 0]], np.float64)
-    lens = math.exp(3) + math.exp(0.5) + math.exp(-2)
-    assert lens_probability(margins) == pytest.approx([lens / (lens + math.exp(1)), 0.75], rel=1e-12)
 
 
 def test_the_spread_is_the_standard_deviation_over_networks():

@@ -3,16 +3,11 @@ import pytest
 import torch
 
 from scanner.networks import engines, openvino_engine
-from scanner.networks.engines import (
-    EngineError,
-    OpenVinoEngine,
-    TorchEngine,
-    available_engines,
-    fast_precision,
-    make_engine,
-    resolve_engine,
-)
+from scanner.networks.engines import available_engines, fast_precision, make_engine, resolve_engine
+from scanner.networks.errors import EngineError
+from scanner.networks.openvino_engine import OpenVinoEngine
 from scanner.networks.package import load_network, load_package
+from scanner.networks.torch_engine import TorchEngine
 from tests.scanner.engine_inputs import SHIPPED, inputs_of
 
 needs_no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

@@ -4,11 +4,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-import torch
-from torch import nn
 
-from scanner.networks.compact import CentreCrop
-from scanner.networks.errors import EngineError
 from scanner.networks.openvino_engine import OpenVinoEngine, has_bfloat16, works
 from scanner.networks.package import load_network
 from scanner.networks.torch_engine import TorchEngine
@@ -36,22 +32,6 @@ def test_same_logits_as_torch(name, precision):
     got = engine_of(name, precision).logits(inputs)
     check_logits(got, expected, precision)
     assert np.ptp(expected[:, 1] - expected[:, 0]) > 0.3, "different inputs must give different outputs, or this shows nothing"
-
-
-def test_pool_steps_padding_and_missing_biases_are_kept(rng):
-    layers = nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.MaxPool2d(4, 3, 1), nn.Flatten()
-    network = nn.Sequential(CentreCrop(12), *layers, nn.Linear(48, 2, bias=False)).eval()
-    inputs = rng.normal(0, 1, (5, 2, 18, 18)).astype(np.float32)
-    with torch.no_grad():
-        expected = network(torch.from_numpy(inputs)).numpy()
-    np.testing.assert_allclose(OpenVinoEngine(network, 2, 18).logits(inputs), expected, rtol=1e-5, atol=1e-6)
-
-
-def test_a_layer_without_a_counterpart_is_named():
-    with pytest.raises(EngineError, match="does not support MaxPool2d with ceil_mode"):
-        OpenVinoEngine(nn.Sequential(nn.MaxPool2d(2, ceil_mode=True), nn.Flatten()), 1, 5)
-    with pytest.raises(EngineError, match=r"supports the layers CentreCrop, Conv2d, .*, got Sigmoid"):
-        OpenVinoEngine(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Sigmoid(), nn.Flatten()), 1, 5)
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

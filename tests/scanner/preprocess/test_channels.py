@@ -7,19 +7,9 @@ import pytest
 from pydantic import ValidationError
 from scipy.ndimage import gaussian_filter
 
-from scanner.preprocess.channels import (
-    Channel,
-    centre_asinh,
-    channels,
-    detail,
-    min_max,
-    scaled,
-    sky_asinh,
-    sky_units,
-    value_range,
-    write_scaled,
-)
+from scanner.preprocess.channels import Channel, channels, sky_units, value_range, write_scaled
 from scanner.preprocess.sky import sky_level_and_sigma
+from tests.scanner.scaling import min_max, on_scale, scaled
 
 DETAIL_OF_BRIGHTEST = 2e-5
 """Error of float32 rounding in 1e4 sky sigma of light less its blur, in units of its shot noise of 36."""
@@ -37,7 +27,7 @@ def images():
 
 def test_sky_asinh_matches_the_formula_pixel_by_pixel(images):
     level, sigma = sky_level_and_sigma(images)
-    got = sky_asinh(sky_units(images))
+    got = on_scale("sky_asinh", sky_units(images))
     for i, y, x in [(0, 0, 0), (2, 50, 50), (3, 49, 60), (4, 50, 49)]:
         expected = math.asinh((float(images[i, y, x]) - level[i]) / sigma[i] / 3)
         assert got[i, y, x] == pytest.approx(min(max(expected, -2), 6), abs=1e-5)
@@ -48,7 +38,8 @@ def test_centre_asinh_does_not_depend_on_brightness():
     y, x = np.mgrid[:100, :100] - 49.5
     galaxy = 1000 * np.exp(-np.hypot(x, y) / 6)
     sky = rng.normal(0, 0.01, (1, 100, 100))
-    faint, bright = (centre_asinh(sky_units((sky * factor + factor * galaxy).astype(np.float32))) for factor in (1.0, 30.0))
+    images = ((factor * (sky + galaxy)).astype(np.float32) for factor in (1.0, 30.0))
+    faint, bright = (on_scale("centre_asinh", sky_units(image)) for image in images)
     assert np.abs(faint - bright).max() < 1e-3
     # The ninth brightest pixel of the middle has the value asinh(30).
     assert np.sort(faint[0, 35:65, 35:65].ravel())[-9] == pytest.approx(math.asinh(30), abs=1e-3)
@@ -56,7 +47,7 @@ def test_centre_asinh_does_not_depend_on_brightness():
 
 def test_detail_is_image_less_blur_over_local_noise(images):
     units = sky_units(images)
-    got = detail(units)
+    got = on_scale("detail", units)
     for i in range(len(images)):
         smooth = gaussian_filter(units[i].astype(float), 4.0, mode="nearest")
         expected = np.arcsinh((units[i] - smooth) / (2 * np.sqrt(1 + np.maximum(smooth, 0) / 30)))
@@ -107,10 +98,10 @@ def test_scales_match_the_formulas_in_float64(name, on_known_sky):
 def test_one_nan_pixel_stays_nan(images):
     images[1, 40, 41] = np.nan
     units = sky_units(images)
-    for got in (units, sky_asinh(units), centre_asinh(units)):
+    for got in (units, on_scale("sky_asinh", units), on_scale("centre_asinh", units)):
         assert np.argwhere(np.isnan(got)).tolist() == [[1, 40, 41]]
-    assert np.isnan(detail(units)[1, 40, 41])
-    assert np.isfinite(detail(units)[[0, 2, 3, 4]]).all()
+    assert np.isnan(on_scale("detail", units)[1, 40, 41])
+    assert np.isfinite(on_scale("detail", units)[[0, 2, 3, 4]]).all()
     with pytest.raises(ValueError, match="1 constant or non-finite"):
         min_max(images)
 
@@ -223,7 +214,7 @@ def test_brightness_is_that_of_the_ninth_brightest_central_pixel(n_pixels, first
     units[:, first, first : first + 5] = 100, 90, 80, 70, 60
     units[:, last, last - 4 : last + 1] = 20, 55, 50, 40, 1000
     units[1, first - 1, :] = units[1, :, first - 1] = units[1, last + 1, :] = units[1, :, last + 1] = 1e6
-    found = centre_asinh(units)
+    found = on_scale("centre_asinh", units)
     # Values, brightest first: 1000, 100, 90, 80, 70, 60, 55, 50, 40.
     assert found[:, last, last - 1] == pytest.approx(math.asinh(30), abs=1e-5)
     assert found[:, last, last - 4] == pytest.approx(math.asinh(15), abs=1e-5)
@@ -232,7 +223,7 @@ def test_brightness_is_that_of_the_ninth_brightest_central_pixel(n_pixels, first
 @pytest.mark.parametrize(("brightness", "expected"), [(9.0, 27.0), (10.0, 30.0), (20.0, 30.0)])
 def test_objects_below_ten_sigma_count_as_ten_sigma(brightness, expected):
     units = np.full((1, 20, 20), brightness, np.float32)
-    assert centre_asinh(units) == pytest.approx(math.asinh(expected), abs=1e-5)
+    assert on_scale("centre_asinh", units) == pytest.approx(math.asinh(expected), abs=1e-5)
 
 
 @pytest.mark.parametrize("constant", [1, 2])

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from skimage.transform import resize
 
-from scanner.preprocess.channels import channels, min_max, scaled
+from scanner.preprocess.channels import channels
 from scanner.preprocess.network_inputs import network_input
 from scanner.preprocess.resample import resized
 from scanner.vocabulary.geometry import CHALLENGE
+from tests.scanner.scaling import min_max, scaled
 
 
 def stamps(n=3, seed=0):
@@ -103,10 +104,10 @@ def test_bands_of_different_length_are_refused():
 
 def test_min_max_ignores_zero_point_and_scale():
     image = stamps()["VIS"]
-    scaled = min_max((image * 100 + 7).astype(np.float32))
-    assert np.abs(scaled - min_max(image)).max() < 1e-5
-    assert scaled.min() == 0
-    assert scaled.max() == 1
+    brighter = min_max((image * 100 + 7).astype(np.float32))
+    assert np.abs(brighter - min_max(image)).max() < 1e-5
+    assert brighter.min() == 0
+    assert brighter.max() == 1
 
 
 def test_constant_images_are_refused():

@@ -7,6 +7,7 @@ import pytest
 from scipy.special import ndtri
 from scipy.stats import norm
 
+from scanner.preprocess import sky
 from scanner.preprocess.sky import MIN_SIGMA, sky_level_and_sigma
 
 
@@ -176,3 +177,10 @@ def test_images_of_one_pixel_and_empty_batches_work():
     level, sigma = sky_level_and_sigma(np.full((1, 1, 1), 3, np.float32))
     assert (level[0], sigma[0]) == (3, MIN_SIGMA)
     assert [len(found) for found in sky_level_and_sigma(np.empty((0, 10, 10), np.float32))] == [0, 0]
+
+
+def test_sums_have_the_bits_of_the_order_written(rng):
+    """Otherwise a worker that compiles the loops scores other digits than one that finds them in the cache."""
+    values = np.sort(rng.normal(size=2500))
+    first = sky._mode(values)
+    assert sky._clipped(values, *first) == sky._clipped.py_func(values, *first)

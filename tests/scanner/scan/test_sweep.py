@@ -7,9 +7,10 @@ from scanner.catalogue.plan import ScanConfig, SecondEnsemble
 from scanner.networks.engines import fast_precision, resolve_engine
 from scanner.networks.ensemble import EnsembleScores
 from scanner.networks.locate import SHIPPED_DIR
+from scanner.networks.log_odds import log_odds
 from scanner.scan import scoring
 from scanner.scan.scoring import CutoutScanner, open_scanner
-from scanner.scan.sweep import Sweep, SweepError, is_worthwhile, largest_error, log_odds, made_stamps, make_sweep
+from scanner.scan.sweep import Sweep, SweepError, is_worthwhile, largest_error, made_stamps, make_sweep
 from scanner.sources.cutouts import Cutout
 from scanner.vocabulary.geometry import CHALLENGE, MER_10
 from scanner.vocabulary.rejections import RejectCode, Rejection
@@ -160,12 +161,6 @@ def test_the_numbers_of_made_images_never_change():
         pytest.approx([20.28575, 1.329310, 5.974222, 0.902916], abs=1e-4),
         pytest.approx([212.1757, 69.84657, 64.76279, -0.470429], abs=1e-3),
     ]
-
-
-def test_log_odds_of_known_probabilities():
-    assert log_odds([0.5, 0.75, 0.1]) == pytest.approx([0, np.log(3), -np.log(9)])
-    # The limit at one is the resolution of float32; the limit at zero is much finer.
-    assert log_odds([0, 1e-40, 1]) == pytest.approx([-np.log(1e30), -np.log(1e30), np.log(2**24 - 1)])
 
 
 def test_the_largest_error_is_symmetric_and_zero_for_no_rows():

@@ -6,12 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from scanner.preprocess.channels import channels, min_max
+from scanner.preprocess.channels import channels
 from scanner.preprocess.network_inputs import network_input
 from scanner.sources.cutouts import to_cutout
 from scanner.vocabulary.band_image import BandImage
 from scanner.vocabulary.geometry import CHALLENGE, MER
 from scanner.vocabulary.rejections import RejectCode, Rejection
+from tests.scanner.scaling import min_max
 
 BANDS = ("VIS", "Y", "J", "H")
 
@@ -225,14 +226,6 @@ def test_any_pixels_give_a_stamp_or_a_rejection(pixels, scale):
             assert inputs.shape == (1, 4, n_pixels, n_pixels)
             assert inputs.min() == 0
             assert inputs.max() == 1
-
-
-def test_min_max_scales_each_band_and_refuses_constant_images():
-    scaled = min_max(np.stack([noise(8), 100 * noise(8, 1)])[None])
-    assert scaled.min(axis=(-1, -2)).tolist() == [[0, 0]]
-    assert scaled.max(axis=(-1, -2)).tolist() == [[1, 1]]
-    with pytest.raises(ValueError, match="1 constant"):
-        min_max(np.stack([noise(8), np.ones((8, 8), np.float32)]))
 
 
 def test_network_input_has_channels_in_the_requested_order():

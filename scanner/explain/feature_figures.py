@@ -1,4 +1,4 @@
-"""Portraits of networks as pages of pictures, laid out as figures 14-16 of Wilde et al. 2022."""
+"""Feature visualisations of networks as pages of pictures, laid out as figures 14-16 of Wilde et al. 2022."""
 
 from collections.abc import Sequence
 
@@ -7,8 +7,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from scanner.explain.feature_visualisation import FeatureVisualisation, InputImage, bounds
 from scanner.explain.figures import shortened
-from scanner.explain.portraits import Image, Portrait, bounds
 from scanner.preprocess.channels import Channel
 
 Picture = NDArray[np.float32]
@@ -31,27 +31,27 @@ _GAP = 0.05
 """Gap between pictures, as a share of their width."""
 
 
-def portrait_figures(shown: Portrait, object_ids: Sequence[str] = ()) -> list[Figure]:
+def feature_figures(shown: FeatureVisualisation, object_ids: Sequence[str] = ()) -> list[Figure]:
     """Draw a page for the first kernels, one for the class images, one for the kernels and, if there are objects, Deep Dreams.
 
     Every picture shows the channels of the network's input side by side, y up. If the network reads all three NISP bands, they
     form one colour picture: H in red, J in green and Y in blue. The other channels are grey.
 
     Args:
-        shown: Portrait of one network.
+        shown: Visualisation of one network.
         object_ids: Ids of the objects, `[batch]`.
     """
-    said = f"{shown.card.name} ({', '.join(label for label, _ in _groups(shown.card.channels))})"
+    title = f"{shown.card.name} ({', '.join(label for label, _ in _groups(shown.card.channels))})"
     beside = ", and the object that most activates each kernel" if object_ids else ""
     pages = [
-        page(f"{said}: first kernels, each on a scale of its own, 0 in grey", _first_kernel_cells(shown), _KERNEL_INCHES),
-        page(f"{said}: class generated images", _class_cells(shown)),
-        page(f"{said}: generated kernel images{beside}", _kernel_cells(shown, object_ids)),
+        page(f"{title}: first kernels, each on a scale of its own, 0 in grey", _first_kernel_cells(shown), _KERNEL_INCHES),
+        page(f"{title}: class generated images", _class_cells(shown)),
+        page(f"{title}: generated kernel images{beside}", _kernel_cells(shown, object_ids)),
     ]
-    return [*pages, page(f"{said}: Deep Dream", _dream_cells(shown, object_ids))] if shown.dreams else pages
+    return [*pages, page(f"{title}: Deep Dream", _dream_cells(shown, object_ids))] if shown.dreams else pages
 
 
-def picture(image: Image, channels: Sequence[Channel], brightness: float = 1.0) -> Picture:
+def picture(image: InputImage, channels: Sequence[Channel], brightness: float = 1.0) -> Picture:
     """Draw channels side by side, with a white gap; each from black at its lower bound to white at its upper one.
 
     Args:
@@ -64,29 +64,29 @@ def picture(image: Image, channels: Sequence[Channel], brightness: float = 1.0) 
     return _side_by_side(np.clip((image - low) / (high - low) * gains[:, None, None], 0, 1), channels)
 
 
-def _side_by_side(shares: Image, channels: Sequence[Channel]) -> Picture:
+def _side_by_side(shares: InputImage, channels: Sequence[Channel]) -> Picture:
     n = shares.shape[1]
     gap = np.ones((n, max(1, n // 25), 3), np.float32)
-    parts = [part for _, places in _groups(channels) for part in (gap, np.moveaxis(shares[list(places)], 0, -1))]
+    parts = [part for _, rgb in _groups(channels) for part in (gap, np.moveaxis(shares[list(rgb)], 0, -1))]
     return np.concatenate(parts[1:], axis=1)
 
 
 def _groups(channels: Sequence[Channel]) -> list[tuple[str, tuple[int, int, int]]]:
     """Return the groups of channels that are shown together: name, and the channels shown in red, green and blue."""
     first: dict[str, int] = {}
-    for place, channel in enumerate(channels):
-        first.setdefault(channel.band, place)
+    for index, channel in enumerate(channels):
+        first.setdefault(channel.band, index)
     together = tuple(first[band] for band in ("H", "J", "Y") if band in first)
     has_colour = len(together) == 3
     groups: list[tuple[str, tuple[int, int, int]]] = [("NISP", (together[0], together[1], together[2]))] if has_colour else []
-    for place, channel in enumerate(channels):
-        if not has_colour or place not in together:
-            is_first = first[channel.band] == place
-            groups.append((channel.band if is_first else f"{channel.band} {channel.scaling}", (place, place, place)))
+    for index, channel in enumerate(channels):
+        if not has_colour or index not in together:
+            is_first = first[channel.band] == index
+            groups.append((channel.band if is_first else f"{channel.band} {channel.scaling}", (index, index, index)))
     return groups
 
 
-def _first_kernel_cells(shown: Portrait) -> list[list[Cell]]:
+def _first_kernel_cells(shown: FeatureVisualisation) -> list[list[Cell]]:
     kernels = shown.first_kernels
     largest = np.maximum(np.abs(kernels).max(axis=(1, 2, 3), keepdims=True), 1e-30)
     shares = 0.5 + 0.5 * kernels / largest
@@ -94,7 +94,7 @@ def _first_kernel_cells(shown: Portrait) -> list[list[Cell]]:
     return [cells[i : i + _KERNELS_A_ROW] for i in range(0, len(cells), _KERNELS_A_ROW)]
 
 
-def _class_cells(shown: Portrait) -> list[list[Cell]]:
+def _class_cells(shown: FeatureVisualisation) -> list[list[Cell]]:
     channels = shown.card.channels
     return [
         [(f"p({name}) = {shown.class_p[i, i]:.3f}", picture(shown.class_images[i], channels))]
@@ -102,25 +102,25 @@ def _class_cells(shown: Portrait) -> list[list[Cell]]:
     ]
 
 
-def _kernel_cells(shown: Portrait, object_ids: Sequence[str]) -> list[list[Cell]]:
+def _kernel_cells(shown: FeatureVisualisation, object_ids: Sequence[str]) -> list[list[Cell]]:
     """Return a row of cells for each layer."""
     channels = shown.card.channels
     rows: dict[str, list[Cell]] = {}
-    for one in shown.kernels:
-        row = rows.setdefault(one.layer, [])
-        row.append((f"[layer {one.layer} kernel {one.kernel}]", picture(one.made, channels)))
-        if one.place is not None and one.seen is not None:
-            row.append((shortened(object_ids[one.place]), picture(one.seen, channels)))
+    for kernel in shown.kernels:
+        row = rows.setdefault(kernel.layer, [])
+        row.append((f"[layer {kernel.layer} kernel {kernel.kernel}]", picture(kernel.generated, channels)))
+        if kernel.object_index is not None and kernel.object_input is not None:
+            row.append((shortened(object_ids[kernel.object_index]), picture(kernel.object_input, channels)))
     return list(rows.values())
 
 
-def _dream_cells(shown: Portrait, object_ids: Sequence[str]) -> list[list[Cell]]:
+def _dream_cells(shown: FeatureVisualisation, object_ids: Sequence[str]) -> list[list[Cell]]:
     """Return a row of cells for each object."""
     names = ("as it is", *(f"towards {name}" for name in shown.card.classes))
     return [
         [
             (
-                f"{shortened(object_ids[row.place])}\n{name}\np(lens) = {1 - p[0]:.3f}",
+                f"{shortened(object_ids[row.object_index])}\n{name}\np(lens) = {1 - p[0]:.3f}",
                 picture(image, shown.card.channels, _BRIGHTENED),
             )
             for name, image, p in zip(names, row.images, row.p, strict=True)

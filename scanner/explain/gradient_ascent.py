@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from infra.progress import Progress
 from scanner.preprocess.network_inputs import Inputs
@@ -21,7 +21,7 @@ Objective = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Climb:
+class AscentSettings:
     """Number and size of the steps of a gradient ascent."""
 
     n_steps: int
@@ -34,30 +34,19 @@ class Climb:
             raise ValueError(f"needs n_steps >= 1 and learning_rate > 0, got {self.n_steps} and {self.learning_rate}")
 
 
-CLASS_GENERATION = Climb(5000, 0.1, is_stretched=True)
+CLASS_GENERATION = AscentSettings(5000, 0.1, is_stretched=True)
 """Settings of Wilde et al. 2022, section 5.3."""
-DEEP_DREAM = Climb(1000, 1e-3)
+DEEP_DREAM = AscentSettings(1000, 1e-3)
 """Settings of section 5.4."""
 _NOISE_PIXELS = 66
-KERNEL_IMAGES = Climb(1000, 0.1)
+KERNEL_IMAGES = AscentSettings(1000, 0.1)
 """Section 5.5 gives neither value; the rate is that of section 5.3, for the sum of a map: for the mean it has little effect."""
 
 
-def class_output(network: nn.Module, place: int) -> Objective:
-    """Return the objective that is a network's output for the class with index `place`."""
-    return lambda images: network(images)[:, place]
-
-
-def kernel_output(network: nn.Sequential, n_layers: int, kernel: int) -> Objective:
-    """Return the objective that is a kernel's activation value: the mean of its map after the first `n_layers` layers."""
-    first = network[:n_layers]
-    return lambda images: first(images)[:, kernel].mean(dim=(-2, -1))
-
-
-def climb(
+def ascend(
     objective: Objective,
     start: Inputs,
-    how: Climb,
+    settings: AscentSettings,
     low: NDArray[np.float32],
     high: NDArray[np.float32],
     progress: Progress | None = None,
@@ -67,21 +56,21 @@ def climb(
     Args:
         objective: Objective of a network in eval mode; its weights do not change.
         start: The images to begin with.
-        how: Number and size of the steps.
+        settings: Number and size of the steps.
         low: Lower bound of the pixels, `[channel]`.
         high: Upper bound, `[channel]`; the network never sees values outside the bounds.
         progress: Called after every hundredth step and the last.
     """
     least, most = (torch.from_numpy(np.asarray(bound, np.float32)).reshape(1, -1, 1, 1) for bound in (low, high))
     images = torch.from_numpy(start.copy())
-    for step in range(how.n_steps):
-        if how.is_stretched:
+    for step in range(settings.n_steps):
+        if settings.is_stretched:
             images = _stretched(images, least.min(), most.max())
         images.requires_grad_()
         (gradient,) = torch.autograd.grad(objective(images).sum(), images)
-        images = (images.detach() + how.learning_rate * gradient).clamp(least, most)
-        if progress is not None and ((step + 1) % 100 == 0 or step + 1 == how.n_steps):
-            progress(step + 1, how.n_steps)
+        images = (images.detach() + settings.learning_rate * gradient).clamp(least, most)
+        if progress is not None and ((step + 1) % 100 == 0 or step + 1 == settings.n_steps):
+            progress(step + 1, settings.n_steps)
     return np.asarray(images.numpy())
 
 

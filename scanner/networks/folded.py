@@ -5,12 +5,12 @@ from copy import deepcopy
 import torch
 from torch import nn
 
-from scanner.networks.compact import GroupConv, LiftingConv
+from scanner.networks.small_networks import GroupConv, LiftingConv
 
 Convolution = nn.Conv2d | LiftingConv | GroupConv
 
 
-def plain_network(network: nn.Sequential) -> nn.Sequential:
+def folded_network(network: nn.Sequential) -> nn.Sequential:
     """Return the same function in float32, without dropout, each convolution and its normalisation as one `nn.Conv2d`.
 
     Kernels are turned and scaled once, here, in float64; `network` is not changed.
@@ -19,7 +19,7 @@ def plain_network(network: nn.Sequential) -> nn.Sequential:
         ValueError: a convolution has another stride than one pixel, is dilated, or has several groups.
     """
     layers = [layer for layer in deepcopy(network).double().eval() if not isinstance(layer, nn.Dropout)]
-    plain: list[nn.Module] = []
+    folded: list[nn.Module] = []
     while layers:
         layer = layers.pop(0)
         if isinstance(layer, Convolution):
@@ -28,10 +28,10 @@ def plain_network(network: nn.Sequential) -> nn.Sequential:
             while layers and isinstance(layers[0], nn.BatchNorm2d):
                 linear.append(layers.pop(0))
             n_in, side = layer.weight.shape[1], layer.weight.shape[-1]
-            plain.append(_as_one_convolution(nn.Sequential(*linear), n_in, side))
+            folded.append(_as_one_convolution(nn.Sequential(*linear), n_in, side))
         else:
-            plain.append(layer)
-    return nn.Sequential(*plain).float().eval()
+            folded.append(layer)
+    return nn.Sequential(*folded).float().eval()
 
 
 def _check(layer: nn.Module) -> None:
@@ -42,8 +42,8 @@ def _check(layer: nn.Module) -> None:
 @torch.no_grad()
 def _as_one_convolution(layers: nn.Module, n_in: int, side: int) -> nn.Conv2d:
     """Fold affine layers that commute with shifts: their response to zeros is the bias, to one bright pixel the kernel."""
-    nothing = torch.zeros(1, n_in, side, side, dtype=torch.float64)
-    bias = layers(nothing)[0, :, 0, 0]
+    zeros = torch.zeros(1, n_in, side, side, dtype=torch.float64)
+    bias = layers(zeros)[0, :, 0, 0]
     impulses = torch.zeros(n_in, n_in, 2 * side - 1, 2 * side - 1, dtype=torch.float64)
     impulses[range(n_in), range(n_in), side - 1, side - 1] = 1
     responses = layers(impulses) - bias[:, None, None]

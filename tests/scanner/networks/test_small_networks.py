@@ -4,7 +4,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from scanner.networks.architectures import FLAGSHIP_NETWORKS, he_initialise
-from scanner.networks.compact import GroupConv, LiftingConv, OrientedBatchNorm, compact, equivariant
+from scanner.networks.small_networks import GroupConv, LiftingConv, OrientedBatchNorm, compact, equivariant
 from scanner.vocabulary.kinds import KINDS
 
 

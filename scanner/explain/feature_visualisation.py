@@ -1,4 +1,4 @@
-"""Portraits of a network: its first kernels, and images that maximise its outputs (Wilde et al. 2022, sections 5.2-5.5).
+"""Feature visualisation of a network: its first kernels, and images that maximise its outputs (Wilde et al. 2022, 5.2-5.5).
 
 The ascent works in shares of the value range of each channel, so that the paper's rates, which are for images in 0-1, mean the
 same for networks that read other scales.
@@ -14,14 +14,22 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from infra.progress import Progress
-from scanner.explain.dream import CLASS_GENERATION, DEEP_DREAM, KERNEL_IMAGES, Climb, Objective, climb, noise
+from scanner.explain.gradient_ascent import (
+    CLASS_GENERATION,
+    DEEP_DREAM,
+    KERNEL_IMAGES,
+    AscentSettings,
+    Objective,
+    ascend,
+    noise,
+)
 from scanner.explain.kernels import KernelLayer, MostActivating, first_kernels, kernel_layers, most_activating
 from scanner.networks.card import NetworkCard
 from scanner.preprocess.channels import Channel, value_range
 from scanner.preprocess.network_inputs import Inputs, network_input
 from scanner.vocabulary.geometry import Stamps
 
-Image = NDArray[np.float32]
+InputImage = NDArray[np.float32]
 """`[channel, y, x]`, as a network reads it."""
 KERNELS_A_LAYER = 3
 _AT_ONCE = 64
@@ -29,45 +37,45 @@ _AT_ONCE = 64
 
 
 @dataclass(frozen=True)
-class Climbs:
-    """Settings of the ascents of a portrait; the defaults are the paper's."""
+class VisualisationSettings:
+    """Settings of the ascents of one visualisation; the defaults are the paper's."""
 
-    of_class: Climb = CLASS_GENERATION
-    of_kernel: Climb = KERNEL_IMAGES
-    of_object: Climb = DEEP_DREAM
+    of_class: AscentSettings = CLASS_GENERATION
+    of_kernel: AscentSettings = KERNEL_IMAGES
+    of_object: AscentSettings = DEEP_DREAM
 
-    def of_at_most(self, n_steps: int) -> "Climbs":
+    def of_at_most(self, n_steps: int) -> "VisualisationSettings":
         """Return these settings, cut short to `n_steps` steps per ascent."""
-        cut = {name: replace(how, n_steps=min(how.n_steps, n_steps)) for name, how in vars(self).items()}
-        return Climbs(**cut)
+        cut = {name: replace(ascent, n_steps=min(ascent.n_steps, n_steps)) for name, ascent in vars(self).items()}
+        return VisualisationSettings(**cut)
 
     def n_steps(self, network: nn.Sequential, *, has_objects: bool) -> int:
-        """Return the number of steps of all ascents of one portrait together."""
+        """Return the number of steps of all ascents of one visualisation together."""
         n_of_kernels = len(kernel_layers(network)) * self.of_kernel.n_steps
         return self.of_class.n_steps + n_of_kernels + has_objects * self.of_object.n_steps
 
 
 @dataclass(frozen=True)
-class KernelPortrait:
+class KernelVisualisation:
     """Images that excite one kernel."""
 
     layer: str
     """Name of the layer in the network."""
     kernel: int
     """Index of the kernel; in an equivariant layer, the kernel in its first orientation."""
-    made: Image
+    generated: InputImage
     """The generated kernel image."""
-    place: int | None
+    object_index: int | None
     """Index, from 0, of the object that activates the kernel most; None without objects."""
-    seen: Image | None
+    object_input: InputImage | None
     """The network's input for that object."""
 
 
 @dataclass(frozen=True)
-class Dreams:
+class DeepDreams:
     """One object, and its image after an ascent towards each class."""
 
-    place: int
+    object_index: int
     """Index of the object, from 0."""
     images: Inputs
     """`[1 + class, channel, y, x]`: the object itself first."""
@@ -76,8 +84,8 @@ class Dreams:
 
 
 @dataclass(frozen=True)
-class Portrait:
-    """Everything that is shown of one network."""
+class FeatureVisualisation:
+    """Images that show what the kernels and outputs of one network respond to."""
 
     card: NetworkCard
     first_kernels: NDArray[np.float32]
@@ -86,34 +94,35 @@ class Portrait:
     """`[class, channel, y, x]`: class generated images."""
     class_p: NDArray[np.float32]
     """`[class, class]`: the network's probabilities for each image."""
-    kernels: tuple[KernelPortrait, ...]
-    dreams: tuple[Dreams, ...]
-    """Dreams of the object with the lowest lens probability, then of that with the highest; empty without objects."""
+    kernels: tuple[KernelVisualisation, ...]
+    dreams: tuple[DeepDreams, ...]
+    """DeepDreams of the object with the lowest lens probability, then of that with the highest; empty without objects."""
 
 
-def portrait(
+def visualise_features(
     network: nn.Sequential,
     card: NetworkCard,
     rng: np.random.Generator | int,
-    climbs: Climbs,
+    settings: VisualisationSettings,
     objects: Stamps | None = None,
     progress: Progress | None = None,
-) -> Portrait:
-    """Make the portrait of a network; every ascent from noise starts from the same noise.
+) -> FeatureVisualisation:
+    """Visualise the features of a network; every ascent from noise starts from the same noise.
 
     Args:
         network: A network in eval mode.
         card: Its card.
         rng: Generator of the noise, or its seed.
-        climbs: Settings of the ascents.
+        settings: Settings of the ascents.
         objects: Band to `[batch, y, x]`, in the card's geometry.
         progress: Called with the steps of each ascent on its own.
     """
     start = starting_noise(card, np.random.default_rng(rng))
-    class_images = towards_classes(network, card, start, climbs.of_class, progress)
-    kernels = _kernel_portraits(network, card, start, climbs.of_kernel, objects, progress)
-    dreams = () if objects is None else _dreams(network, card, objects, climbs.of_object, progress)
-    return Portrait(card, first_kernels(network), class_images, probabilities(network, class_images), kernels, dreams)
+    class_images = towards_classes(network, card, start, settings.of_class, progress)
+    kernels = _kernel_visualisations(network, card, start, settings.of_kernel, objects, progress)
+    dreams = () if objects is None else _dreams(network, card, objects, settings.of_object, progress)
+    class_p = probabilities(network, class_images)
+    return FeatureVisualisation(card, first_kernels(network), class_images, class_p, kernels, dreams)
 
 
 def bounds(channels: Sequence[Channel]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -129,7 +138,7 @@ def starting_noise(card: NetworkCard, rng: np.random.Generator) -> Inputs:
 
 
 def towards_classes(
-    network: nn.Sequential, card: NetworkCard, start: Inputs, how: Climb, progress: Progress | None = None
+    network: nn.Sequential, card: NetworkCard, start: Inputs, settings: AscentSettings, progress: Progress | None = None
 ) -> Inputs:
     """Return each start image after an ascent towards each class, `[image * class, channel, y, x]`.
 
@@ -147,7 +156,7 @@ def towards_classes(
         others = logits.masked_fill(functional.one_hot(targets, n_classes).bool(), -torch.inf)
         return wanted - others.logsumexp(1)
 
-    return _climb(objective, np.repeat(start, n_classes, 0), how, card, progress)
+    return _ascend(objective, np.repeat(start, n_classes, 0), settings, card, progress)
 
 
 def kernel_images(
@@ -156,7 +165,7 @@ def kernel_images(
     n_layers: int,
     maps: Sequence[int],
     start: Inputs,
-    how: Climb,
+    settings: AscentSettings,
     progress: Progress | None = None,
 ) -> Inputs:
     """Return, from one image, one for each of some feature maps after the first `n_layers` layers, `[map, channel, y, x]`.
@@ -164,8 +173,12 @@ def kernel_images(
     The ascent raises the sum of a map. The paper's activation is the mean, but its gradient is that of one pixel divided by the
     number of pixels: at a rate of 0.1 noise is still noise after 1000 steps.
     """
-    first, rows, places = network[:n_layers], torch.arange(len(maps)), torch.tensor(maps)
-    return _climb(lambda images: first(images)[rows, places].sum((-2, -1)), np.repeat(start, len(maps), 0), how, card, progress)
+    first, rows, channels = network[:n_layers], torch.arange(len(maps)), torch.tensor(maps)
+
+    def objective(images: Tensor) -> Tensor:
+        return first(images)[rows, channels].sum((-2, -1))
+
+    return _ascend(objective, np.repeat(start, len(maps), 0), settings, card, progress)
 
 
 def probabilities(network: nn.Sequential, images: Inputs) -> NDArray[np.float32]:
@@ -174,7 +187,9 @@ def probabilities(network: nn.Sequential, images: Inputs) -> NDArray[np.float32]
         return np.asarray(torch.softmax(network(torch.from_numpy(images)), 1).numpy())
 
 
-def _climb(objective: Objective, start: Inputs, how: Climb, card: NetworkCard, progress: Progress | None) -> Inputs:
+def _ascend(
+    objective: Objective, start: Inputs, settings: AscentSettings, card: NetworkCard, progress: Progress | None
+) -> Inputs:
     """Run the ascent in shares of the range of each channel."""
     low, high = bounds(card.channels)
     least, span = torch.from_numpy(low), torch.from_numpy(high - low)
@@ -184,22 +199,27 @@ def _climb(objective: Objective, start: Inputs, how: Climb, card: NetworkCard, p
 
     shares = np.clip((start - low) / (high - low), 0, 1).astype(np.float32)
     zeros, ones = np.zeros(len(low), np.float32), np.ones(len(low), np.float32)
-    made = climb(of_shares, shares, how, zeros, ones, progress)
-    return np.asarray(np.clip(low + (high - low) * made, low, high), np.float32)
+    raised = ascend(of_shares, shares, settings, zeros, ones, progress)
+    return np.asarray(np.clip(low + (high - low) * raised, low, high), np.float32)
 
 
-def _kernel_portraits(
-    network: nn.Sequential, card: NetworkCard, start: Inputs, how: Climb, objects: Stamps | None, progress: Progress | None
-) -> tuple[KernelPortrait, ...]:
+def _kernel_visualisations(
+    network: nn.Sequential,
+    card: NetworkCard,
+    start: Inputs,
+    settings: AscentSettings,
+    objects: Stamps | None,
+    progress: Progress | None,
+) -> tuple[KernelVisualisation, ...]:
     best = None if objects is None else most_activating(network, _batches(objects, card))
-    found = []
+    visualisations = []
     for layer in kernel_layers(network):
         kernels, maps = _chosen_kernels(network, layer)
-        made = kernel_images(network, card, layer.n_layers, maps, start, how, progress)
-        for kernel, feature_map, image in zip(kernels, maps, made, strict=True):
-            place, seen = _most_activated(best, layer.name, feature_map, objects, card)
-            found.append(KernelPortrait(layer.name, kernel, image, place, seen))
-    return tuple(found)
+        generated = kernel_images(network, card, layer.n_layers, maps, start, settings, progress)
+        for kernel, feature_map, image in zip(kernels, maps, generated, strict=True):
+            index, image_of_object = _most_activating_object(best, layer.name, feature_map, objects, card)
+            visualisations.append(KernelVisualisation(layer.name, kernel, image, index, image_of_object))
+    return tuple(visualisations)
 
 
 def _chosen_kernels(network: nn.Sequential, layer: KernelLayer) -> tuple[list[int], list[int]]:
@@ -211,24 +231,24 @@ def _chosen_kernels(network: nn.Sequential, layer: KernelLayer) -> tuple[list[in
     return kernels, [n_orientations * kernel for kernel in kernels]
 
 
-def _most_activated(
+def _most_activating_object(
     best: dict[str, MostActivating] | None, layer: str, feature_map: int, objects: Stamps | None, card: NetworkCard
-) -> tuple[int | None, Image | None]:
+) -> tuple[int | None, InputImage | None]:
     if best is None or objects is None:
         return None, None
-    place = int(best[layer].places[feature_map])
-    return place, _inputs(objects, card, slice(place, place + 1))[0]
+    index = int(best[layer].indices[feature_map])
+    return index, _inputs(objects, card, slice(index, index + 1))[0]
 
 
 def _dreams(
-    network: nn.Sequential, card: NetworkCard, objects: Stamps, how: Climb, progress: Progress | None
-) -> tuple[Dreams, ...]:
+    network: nn.Sequential, card: NetworkCard, objects: Stamps, settings: AscentSettings, progress: Progress | None
+) -> tuple[DeepDreams, ...]:
     p_nonlens = np.concatenate([probabilities(network, inputs)[:, 0] for inputs in _batches(objects, card)])
-    places = list(dict.fromkeys([int(p_nonlens.argmax()), int(p_nonlens.argmin())]))
-    start = np.concatenate([_inputs(objects, card, slice(place, place + 1)) for place in places])
-    made = towards_classes(network, card, start, how, progress).reshape(len(places), -1, *start.shape[1:])
-    images = [np.concatenate([whole[None], dreamt]) for whole, dreamt in zip(start, made, strict=True)]
-    return tuple(Dreams(place, row, probabilities(network, row)) for place, row in zip(places, images, strict=True))
+    indices = list(dict.fromkeys([int(p_nonlens.argmax()), int(p_nonlens.argmin())]))
+    start = np.concatenate([_inputs(objects, card, slice(index, index + 1)) for index in indices])
+    dreams = towards_classes(network, card, start, settings, progress).reshape(len(indices), -1, *start.shape[1:])
+    images = [np.concatenate([original[None], of_object]) for original, of_object in zip(start, dreams, strict=True)]
+    return tuple(DeepDreams(index, row, probabilities(network, row)) for index, row in zip(indices, images, strict=True))
 
 
 def _batches(objects: Stamps, card: NetworkCard) -> Iterator[Inputs]:

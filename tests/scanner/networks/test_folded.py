@@ -1,11 +1,9 @@
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from scanner.networks.architectures import ARCHITECTURES
-from scanner.networks.full_batches import full_batches
-from scanner.networks.plain import plain_network
+from scanner.networks.folded import folded_network
 
 
 def network_of(architecture):
@@ -23,37 +21,27 @@ def network_of(architecture):
 @pytest.mark.parametrize("changes", [{"stride": 2}, {"dilation": 2}, {"groups": 2}])
 def test_strided_dilated_and_grouped_convolutions_are_refused(changes):
     with pytest.raises(ValueError, match="must have a stride of 1, a dilation of 1 and one group, got Conv2d"):
-        plain_network(nn.Sequential(nn.Conv2d(2, 4, 3, **changes)))
+        folded_network(nn.Sequential(nn.Conv2d(2, 4, 3, **changes)))
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_plain_layers_compute_the_same_function(architecture):
+def test_folded_layers_compute_the_same_function(architecture):
     network = network_of(architecture)
     assert network.training
     state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    plain = plain_network(network)
+    folded = folded_network(network)
     assert network.training
     assert all(torch.equal(tensor, state[name]) for name, tensor in network.state_dict().items())
-    assert not any(isinstance(layer, nn.BatchNorm2d | nn.Dropout) for layer in plain)
+    assert not any(isinstance(layer, nn.BatchNorm2d | nn.Dropout) for layer in folded)
     side = ARCHITECTURES[architecture].input_pixels
     inputs = torch.rand(2, 3, side, side, dtype=torch.float64)
     with torch.no_grad():
-        expected, got = network.double().eval()(inputs), plain.double()(inputs)
-    # The plain weights were rounded to float32.
+        expected, got = network.double().eval()(inputs), folded.double()(inputs)
+    # The folded weights were rounded to float32.
     assert (got - expected).abs().max() < 1e-6 * expected.abs().max()
 
 
 def test_convolutions_keep_their_exact_weights():
     network = network_of("ou66")
-    assert torch.equal(plain_network(network)[0].weight, network[0].weight)
-    assert torch.equal(plain_network(network)[0].bias, network[0].bias)
-
-
-@pytest.mark.parametrize(("n", "sizes"), [(0, [0]), (1, [1]), (8, [8]), (19, [8, 8, 3])])
-def test_full_batches_hold_each_input_once_then_zeros(n, sizes):
-    inputs = np.random.default_rng(0).random((n, 2, 3, 3), dtype=np.float32)
-    batches = list(full_batches(inputs, 8))
-    assert [batch.shape for batch in batches] == [(8, 2, 3, 3)] * len(sizes)
-    assert np.array_equal(np.concatenate(batches)[:n], inputs)
-    assert not np.concatenate(batches)[n:].any()
-    assert n < 8 or np.shares_memory(batches[0], inputs)
+    assert torch.equal(folded_network(network)[0].weight, network[0].weight)
+    assert torch.equal(folded_network(network)[0].bias, network[0].bias)

@@ -1,0 +1,86 @@
+"""Cards of networks and ensembles: what they may say, and what their digests cover.
+
+`test_package` damages cards on disk.
+"""
+
+import pytest
+from pydantic import ValidationError
+
+from scanner.networks.architectures import NetworkSpec
+from scanner.networks.card import EnsembleCard, check_name
+from scanner.networks.combiner import SoftmaxStack
+from scanner.preprocess.channels import channels
+from scanner.vocabulary.kinds import KINDS
+from tests.scanner.ensembles import SPECS, card
+
+
+def changed(network, **changes):
+    """Return the content of a card whose network of that index has other values."""
+    content = card().model_dump()
+    networks = [{**of_network, **(changes if i == network else {})} for i, of_network in enumerate(content["networks"])]
+    return {**content, "networks": networks}
+
+
+def stack(n_logit_margins):
+    """Return a combiner of OU-H and OU-66, which have one logit margin each."""
+    return SoftmaxStack(
+        kind="softmax_stack",
+        networks=("OU-H", "OU-66"),
+        classes=KINDS,
+        clip=5.0,
+        centre=(0.0,) * n_logit_margins,
+        scale=(1.0,) * n_logit_margins,
+        weights=((1.0,) * n_logit_margins,) * len(KINDS),
+        biases=(0.0,) * len(KINDS),
+        training_fractions=(0.25,) * 4,
+        prevalence=None,
+    )
+
+
+@pytest.mark.parametrize("name", ["a", "OU-66", "mer3_sim.v2", "0" * 64])
+def test_names_that_files_and_columns_may_have_are_kept(name):
+    assert check_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["", ".hidden", "-x", "a b", "a/b", "\u00e4", "0" * 65, "a\n"])
+def test_other_names_are_refused(name):
+    with pytest.raises(ValueError, match="1-64 letters, digits"):
+        check_name(name)
+
+
+@pytest.mark.parametrize("name", ["lens", "Compound"])
+def test_no_network_may_have_the_name_of_a_column(name):
+    with pytest.raises(ValidationError, match=f"p_{name.lower()} is a column"):
+        EnsembleCard(**changed(0, name=name))
+
+
+def test_files_that_differ_in_case_only_are_refused():
+    with pytest.raises(ValidationError, match="weights_file must differ between networks"):
+        EnsembleCard(**changed(0, weights_file="ou-66.safetensors"))
+
+
+@pytest.mark.parametrize("n_logit_margins", [1, 3])
+def test_a_stack_reads_every_logit_margin_of_its_networks(n_logit_margins):
+    assert card(combiner=stack(2)).combiner.networks == ("OU-H", "OU-66")
+    with pytest.raises(ValidationError, match=f"must read 2 logit margins, got {n_logit_margins}"):
+        card(combiner=stack(n_logit_margins))
+
+
+@pytest.mark.parametrize(("prevalence", "threshold"), [(None, 0.5), (0.001, 0.002), (0.25, 0.5), (0.4, 0.5)])
+def test_the_threshold_is_twice_the_prevalence_up_to_one_half(prevalence, threshold):
+    assert card(assumed_prevalence=prevalence).candidate_threshold == threshold
+
+
+def test_the_digest_covers_scores_and_not_texts():
+    digest = card().sha256
+    assert card(name="other", description="other", metrics={"auroc": 0.9}, limits=()).sha256 == digest
+    assert EnsembleCard(**changed(0, metrics={})).sha256 == digest
+    assert EnsembleCard(**changed(0, sha256="1" * 64)).sha256 != digest
+    assert card(combiner=card().combiner.model_copy(update={"networks": ("OU-H",)})).sha256 != digest
+    assert card((NetworkSpec("OU-H", "ou66", channels("min_max", "J")), *SPECS[1:])).sha256 != digest
+
+
+def test_the_specification_builds_the_network():
+    of_network = card().networks[0]
+    assert of_network.spec == SPECS[0]
+    assert sum(p.numel() for p in of_network.spec.build().parameters()) == of_network.n_parameters
