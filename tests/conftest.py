@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from infra.store.storage import s3_filesystem
 from tests.forks import forked_commands
 from tests.prefect_servers import prefect_server
-from tests.servers import free_port, http_status, stop, wait_for
+from tests.servers import free_port, http_status, plain_s3, stop, wait_for
 
 pytest_plugins = ["tests.faults.harness.reporting", "tests.shared"]
 BUCKET = "lensscan-tests"
@@ -61,7 +60,7 @@ def s3_server():
         patch.setenv("AWS_SECRET_ACCESS_KEY", "canary-secret")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         patch.delenv("AWS_PROFILE", raising=False)
-        s3_filesystem().call_s3("create_bucket", Bucket=BUCKET)
+        plain_s3().create_bucket(Bucket=BUCKET)
         yield BUCKET
 
 

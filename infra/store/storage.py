@@ -18,7 +18,6 @@ from infra.read_ahead import map_ahead
 from infra.store import s3
 from infra.store.files import CreateOutcome, FileInfo, StorageError, changed, one_line, whose
 from infra.store.posix import link_new
-from infra.store.s3_client import s3_filesystem
 from infra.store.s3_file import open_object
 
 LOCAL_STREAM_BYTES = 2**20
@@ -47,7 +46,6 @@ __all__ = [
     "read_bytes",
     "read_exact",
     "read_many",
-    "s3_filesystem",
 ]
 
 
@@ -147,7 +145,7 @@ def arrow_source(uri: str) -> pa.NativeFile:
 
 def open_read(uri: str) -> BinaryIO:
     """Open a seekable file; over S3, a read raises StorageError if the object was replaced meanwhile."""
-    return open_object(uri) if is_s3(uri) else local_path(uri).open("rb")
+    return open_object(s3.info(uri)) if is_s3(uri) else local_path(uri).open("rb")
 
 
 def exists(uri: str) -> bool:

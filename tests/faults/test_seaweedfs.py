@@ -1,5 +1,6 @@
 """The protocol on SeaweedFS, a store that it was not developed with and that verifies signatures."""
 
+import contextlib
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -7,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.store.storage import (
     CreateOutcome,
@@ -21,14 +23,13 @@ from infra.store.storage import (
     read_blocks,
     read_bytes,
     read_exact,
-    s3_filesystem,
 )
 from scanner.catalogue.ledger import Outcome, committed, pending, publish
 from tests.faults.harness import harm
 from tests.faults.harness.s3_proxy import Cut, LostReply, Rule, Short, Status, s3_proxy
 from tests.faults.harness.seaweed import ACCESS_KEY, BUCKET, SECRET_KEY, seaweed_server, weed
 from tests.scanner.catalogue_parts import plan_of, random_scores
-from tests.servers import wait_for
+from tests.servers import plain_s3, wait_for
 
 pytestmark = [
     pytest.mark.server,
@@ -51,14 +52,12 @@ def weed_url(tmp_path_factory):
 
 def created(bucket):
     """Return whether the bucket is usable: the filer may start after S3, and the first file waits for its volume."""
-    try:
-        s3_filesystem().call_s3("create_bucket", Bucket=bucket)
+    with contextlib.suppress(BotoCoreError, ClientError):
+        plain_s3().create_bucket(Bucket=bucket)
+    with contextlib.suppress(OSError):
         create_if_absent(f"s3://{bucket}/first", b"1", "1")
-    except FileExistsError:
         return True
-    except OSError:
-        return False
-    return True
+    return False
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from infra.store.storage import (
     read_blocks,
     read_bytes,
     read_exact,
-    s3_filesystem,
 )
 from scanner.catalogue.units import find_units
 from scanner.scan.score_table import ScanError
@@ -28,6 +27,7 @@ from tests.faults.harness import harm
 from tests.faults.harness.patience import busyness
 from tests.faults.harness.s3_proxy import Cut, Drip, First, Rule, Short, Status, Zeros
 from tests.scanner.scan.test_unit import MeanEnsemble
+from tests.servers import plain_s3
 from tests.tiles import write_tile
 
 pytestmark = pytest.mark.server
@@ -119,7 +119,7 @@ def test_zeros_in_a_whole_object_fail_the_checksum(proxy, uri, data, read):
 def replace(uri, data):
     """Write another version; the proxy has no rule for it."""
     bucket, key = uri.removeprefix("s3://").split("/", 1)
-    s3_filesystem().call_s3("put_object", Bucket=bucket, Key=key, Body=data)
+    plain_s3().put_object(Bucket=bucket, Key=key, Body=data)
 
 
 @pytest.mark.fault(20)
