@@ -44,7 +44,6 @@ __all__ = [
     "probe",
     "read_blocks",
     "read_bytes",
-    "read_exact",
     "read_many",
 ]
 
@@ -91,26 +90,6 @@ def read_many(files: Iterable[FileInfo]) -> Iterator[bytes | None]:
     return map_ahead(read, files, N_AHEAD)
 
 
-def read_exact(uri: str, start: int, length: int, etag: str | None = None) -> bytes:
-    """Return `length` bytes from `start`, never fewer: no client checks that a ranged reply is whole.
-
-    No store sends a checksum of a range; the checksums of the formats themselves, FITS and Parquet, verify the bytes.
-
-    Raises:
-        StorageError: the file is too short, each reply was cut short, or the file no longer has `etag`.
-    """
-    if is_s3(uri):
-        return s3.read_range(uri, start, length, etag)
-    with _local(uri), local_path(uri).open("rb") as file:
-        file.seek(start)
-        data = file.read(length)
-    if len(data) != length:
-        raise StorageError(f"{uri}: asked for {length} bytes from {start}, got {len(data)}")
-    if etag is not None:
-        _check_etag(uri, etag)
-    return data
-
-
 def read_blocks(file: FileInfo) -> Iterator[bytes]:
     """Yield the version of a file that `info` showed, from start to end, each byte once, in blocks of one to eight MiB.
 
@@ -126,7 +105,8 @@ def read_blocks(file: FileInfo) -> Iterator[bytes]:
         return
     with local_path(file.uri).open("rb", buffering=0) as stream:
         yield from iter(lambda: stream.read(LOCAL_STREAM_BYTES), b"")
-    _check_etag(file.uri, file.etag)
+    if info(file.uri).etag != file.etag:
+        raise changed(file.uri, file.etag)
 
 
 def arrow_source(uri: str) -> pa.NativeFile:
@@ -268,11 +248,6 @@ def _local(uri: str) -> Iterator[None]:
         raise FileNotFoundError(errno.ENOENT, "a folder, or below a file", uri) from error
     except OSError as error:
         raise StorageError(f"{uri}: cannot be read: {error.strerror or one_line(error)}") from error
-
-
-def _check_etag(uri: str, etag: str) -> None:
-    if info(uri).etag != etag:
-        raise changed(uri, etag)
 
 
 def _local_files(root: Path, suffix: str) -> list[FileInfo]:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.store.s3 import read_range
 from infra.store.storage import (
     CreateOutcome,
     StorageError,
@@ -22,7 +23,6 @@ from infra.store.storage import (
     probe,
     read_blocks,
     read_bytes,
-    read_exact,
 )
 from scanner.catalogue.ledger import Outcome, committed, pending, publish
 from tests.faults.harness import harm
@@ -110,14 +110,14 @@ def test_seaweedfs_reads_lists_and_pins_versions(root, rng):
     assert exists(join(root, "a"))
     assert not exists(join(root, "b"))
     assert read_bytes(uri) == b"".join(read_blocks(file)) == data
-    assert read_exact(uri, 1_000, 2_000, file.etag) == data[1_000:3_000]
+    assert read_range(uri, 1_000, 2_000, file.etag) == data[1_000:3_000]
     with open_read(uri) as stream:
         stream.seek(2_999_990)
         assert stream.read() == data[-10:]
     with pytest.raises(StorageError, match="changed while it was read"):
-        read_exact(uri, 0, 10, "another")
+        read_range(uri, 0, 10, "another")
     with pytest.raises(StorageError):
-        read_exact(uri, 2_999_990, 20)
+        read_range(uri, 2_999_990, 20)
     with pytest.raises(FileNotFoundError):
         read_bytes(join(root, "absent"))
 

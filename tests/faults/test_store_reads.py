@@ -15,7 +15,6 @@ from infra.store.storage import (
     open_read,
     read_blocks,
     read_bytes,
-    read_exact,
 )
 from scanner.catalogue.units import find_units
 from scanner.scan.score_table import ScanError
@@ -65,7 +64,7 @@ def by_seeking(uri):
 READS = {
     "whole": read_bytes,
     "blocks": lambda uri: b"".join(read_blocks(info(uri))),
-    "range": lambda uri: read_exact(uri, 0, info(uri).size, info(uri).etag),
+    "range": lambda uri: objects.read_range(uri, 0, info(uri).size, info(uri).etag),
     "file": by_seeking,
 }
 CUT = pytest.param(Cut(), id="cut", marks=pytest.mark.fault(18))
@@ -157,7 +156,7 @@ def test_versions_are_compared_even_without_if_match(proxy, uri, data, in_ranges
     assert b"".join(read_blocks(file)) == data
     replace(uri, bytes(len(data)))
     with pytest.raises(StorageError, match="changed while it was read"):
-        read_exact(uri, 5, 10, file.etag)
+        objects.read_range(uri, 5, 10, file.etag)
 
 
 @pytest.mark.fault(21)

@@ -33,6 +33,7 @@ def refusing(monkeypatch):
 
 def test_an_answer_is_returned_and_errors_are_raised(monkeypatch):
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-3")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:6")
     assert ask(URI, lambda client: client.meta.region_name) == "eu-west-3"
     with pytest.raises(StorageError, match=f"^{URI}: .*/no/such/folder"):
         ask(URI, lambda _client: Path("/no/such/folder/file").read_bytes())
