@@ -179,8 +179,8 @@ def create(uri: str, data: bytes, attempt: str) -> CreateOutcome:
     Raises:
         StorageError: the store refused, or the outcome is unknown.
     """
-    if len(data) >= MAX_PUT_BYTES:
-        raise StorageError(f"{uri}: one put holds less than {MAX_PUT_BYTES} bytes, got {len(data)}")
+    if len(data) > MAX_PUT_BYTES:
+        raise StorageError(f"{uri}: one put holds at most {MAX_PUT_BYTES} bytes, got {len(data)}")
     until = time.monotonic() + 2 * deadline_s(len(data))
     request = {**_place(uri), "Body": data, "IfNoneMatch": "*", "Metadata": {"attempt": attempt}}
     for i_try in range(CREATE_TRIES):

@@ -41,6 +41,15 @@ def test_a_range_is_whole_or_raises_an_error(s3):
             read_range(absent, 0, 1)
 
 
+def test_one_put_holds_as_many_bytes_as_s3_allows(s3, monkeypatch):
+    assert objects.MAX_PUT_BYTES == 5 * 1024**3
+    monkeypatch.setattr(objects, "MAX_PUT_BYTES", 10)
+    assert create_if_absent(join(s3, "a"), b"0123456789", "1") is CreateOutcome.CREATED
+    with pytest.raises(StorageError, match=r"b: one put holds at most 10 bytes, got 11$"):
+        create_if_absent(join(s3, "b"), b"01234567890", "1")
+    assert not exists(join(s3, "b"))
+
+
 def test_a_large_object_is_read_in_few_requests(s3, monkeypatch):
     uri, data = join(s3, "data"), os.urandom(3_000_000)
     create_if_absent(uri, data, "1")
