@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from flows.terminal import Report
 from infra.errors import LensscanError
 from infra.settings import Settings
+from infra.store.files import check_replaceable, replace_whole
 from infra.store.storage import absolute
 from scanner.catalogue.planned_ids import planned_ids
 from scanner.catalogue.units import Unit, find_units
@@ -71,9 +72,7 @@ def check_out(out: Path) -> None:
     if out.suffix.lower() not in _KINDS or out.is_dir():
         raise ExplainError(f"--out must be a file that ends in {' or '.join(_KINDS)}, got {out}")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        _part(out).touch()
-        _part(out).unlink()
+        check_replaceable(out)
     except OSError as error:
         raise ExplainError(f"{out}: cannot be written: {error.strerror}") from error
 
@@ -84,20 +83,16 @@ def kind_of(out: Path) -> str:
 
 
 def write_whole(out: Path, content: bytes) -> None:
-    """Write a file atomically, through a temporary file beside it.
+    """Write a file, or replace it whole.
 
     Raises:
         ExplainError: the file cannot be written.
     """
     try:
-        _part(out).write_bytes(content)
-        _part(out).replace(out)
+        with replace_whole(out) as part:
+            part.write_bytes(content)
     except OSError as error:
         raise ExplainError(f"{out}: cannot be written: {error.strerror}") from error
-
-
-def _part(out: Path) -> Path:
-    return out.with_name(f"{out.name}.part")
 
 
 def _said(i: int, p_lens: float, maps: Sequence[NetworkMaps]) -> dict[str, Any]:

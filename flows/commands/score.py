@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from infra.errors import LensscanError
 from infra.settings import EngineName, Settings
+from infra.store.files import replace_whole
 from scanner.networks.engines import resolve_engine
 from scanner.networks.locate import find_package
 from scanner.networks.package import load_package
@@ -42,9 +43,8 @@ def score_to_file(
     table = score_manifest(manifest_uri, CutoutScanner(package, batch_size), progress)
     origin = {_ENSEMBLE_KEY: package.name.encode(), _SHA256_KEY: package.sha256.encode()}
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(target.name + ".part")
-    pq.write_table(table.replace_schema_metadata(origin), part, compression="zstd", write_page_checksum=True)
-    part.replace(target)
+    with replace_whole(target) as part:
+        pq.write_table(table.replace_schema_metadata(origin), part, compression="zstd", write_page_checksum=True)
     counts = Counter(table["status"].to_pylist())
     return {"ensemble": package.name, "rows": table.num_rows, **dict(sorted(counts.items())), "file": str(target)}
 
