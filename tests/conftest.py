@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from infra.store.storage import s3_filesystem
 from tests.forks import forked_commands
 from tests.prefect_servers import prefect_server
-from tests.servers import free_port, http_status, stop, wait_for
+from tests.servers import free_port, http_status, plain_s3, stop, wait_for
 
 pytest_plugins = ["tests.faults.harness.reporting", "tests.shared"]
 BUCKET = "lensscan-tests"
@@ -63,7 +62,7 @@ def s3_variables():
         cleanup.callback(stop, process)
         wait_for("the S3 server", lambda: http_status(url) is not None)
         with clients_of(variables):
-            s3_filesystem().call_s3("create_bucket", Bucket=BUCKET)
+            plain_s3().create_bucket(Bucket=BUCKET)
         yield variables
 
 

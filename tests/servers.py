@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+from botocore.session import get_session
 
 
 def free_port(above=1024):
@@ -29,6 +30,11 @@ def http_status(url):
             return error.code
     except OSError:
         return None
+
+
+def plain_s3():
+    """Return a plain client of the S3 server in the environment, to prepare and to look at buckets without the product."""
+    return get_session().create_client("s3")
 
 
 def wait_for(what, ready, seconds=90):

@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from infra.store.files import replace_whole
 from training.errors import TrainingError
 
 _NETWORK = "network/"
@@ -35,9 +36,8 @@ def save_weights(path: Path, network: nn.Module) -> None:
 
 def save_history(path: Path, history: list[EpochRecord]) -> None:
     """Save the history as JSON, a list of objects with the fields of `EpochRecord`."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps([asdict(record) for record in history], indent=1) + "\n", encoding="utf-8")
-    part.replace(path)
+    with replace_whole(path) as part:
+        part.write_text(json.dumps([asdict(record) for record in history], indent=1) + "\n", encoding="utf-8")
 
 
 def load_history(path: Path) -> list[EpochRecord]:
@@ -82,6 +82,5 @@ def load_checkpoint(path: Path, network: nn.Module, optimiser: torch.optim.Optim
 
 
 def _save(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
-    part = path.with_name(path.name + ".part")
-    save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, part, metadata)
-    part.replace(path)
+    with replace_whole(path) as part:
+        save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, part, metadata)

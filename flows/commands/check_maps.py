@@ -6,6 +6,7 @@ from typing import Any
 from flows.ensembles import chosen_package, results_folder
 from infra.progress import Progress
 from infra.settings import Settings
+from infra.store.files import check_replaceable, replace_whole
 from infra.store.storage import is_s3, local_path
 from scanner.networks.card import EnsembleCard
 from scanner.networks.engines import resolve_engine
@@ -17,7 +18,7 @@ from training.evaluation.lens_shards import read_bright_lenses
 from training.evaluation.map_checks import check_ensemble_maps
 from training.evaluation.map_measures import PREFIX, CheckSize, MapChecks
 
-TEXT_PART = "CARD.md.part"
+TEXT_FILE = "CARD.md"
 SEED = 0
 """Seed of the added noise and of the random orders of cells."""
 
@@ -47,9 +48,8 @@ def check_to_card(shards_uri: str, ensemble: str | None, n: int, out: str | None
     checks = check_ensemble_maps(package, card, stamps, truth, SEED, size, engine, progress)
     card = with_metrics(_unchecked(card), checks.metrics())
     write_card(folder, card)
-    part = folder / TEXT_PART
-    part.write_text(card_markdown(card), encoding="utf-8")
-    part.replace(folder / "CARD.md")
+    with replace_whole(folder / TEXT_FILE) as part:
+        part.write_text(card_markdown(card), encoding="utf-8")
     return checks, folder
 
 
@@ -87,11 +87,8 @@ def _check_folder(folder: Path, card: EnsembleCard, shards_uri: str) -> None:
 
 def _check_writable(folder: Path) -> None:
     """Create the folder and check that it is writable, before the long measurements."""
-    part = folder / TEXT_PART
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(b"")
-        part.unlink()
+        check_replaceable(folder / TEXT_FILE)
     except OSError as error:
         raise TrainingError(f"{folder}: cannot be written to: {error.strerror}") from error
 

@@ -7,6 +7,7 @@ from typing import Any
 from flows.ensembles import chosen_package
 from infra.errors import LensscanError
 from infra.progress import Progress
+from infra.store.files import check_replaceable, replace_whole
 from scanner.explain.evidence import strongest_guided_arcsec, strongest_occlusion_arcsec
 from scanner.explain.explanation import NetworkMaps, chosen_networks, explain
 from scanner.explain.figures import Shown, explanation_figure, figure_bytes
@@ -55,9 +56,7 @@ def check_out(out: Path) -> None:
     if out.suffix.lower() not in _KINDS or out.is_dir():
         raise ExplainError(f"--out must be a file that ends in {' or '.join(_KINDS)}, got {out}")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        _part(out).touch()
-        _part(out).unlink()
+        check_replaceable(out)
     except OSError as error:
         raise ExplainError(f"{out}: cannot be written: {error.strerror}") from error
 
@@ -68,20 +67,16 @@ def kind_of(out: Path) -> str:
 
 
 def write_whole(out: Path, content: bytes) -> None:
-    """Write a file atomically, through a temporary file beside it.
+    """Write a file, or replace it whole.
 
     Raises:
         ExplainError: the file cannot be written.
     """
     try:
-        _part(out).write_bytes(content)
-        _part(out).replace(out)
+        with replace_whole(out) as part:
+            part.write_bytes(content)
     except OSError as error:
         raise ExplainError(f"{out}: cannot be written: {error.strerror}") from error
-
-
-def _part(out: Path) -> Path:
-    return out.with_name(f"{out.name}.part")
 
 
 def _numbers(i: int, p_lens: float, maps: Sequence[NetworkMaps]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from infra.engine_name import EngineName
 from infra.errors import LensscanError
 from infra.progress import Progress
 from infra.settings import Settings
+from infra.store.files import replace_whole
 from scanner.networks.engines import resolve_engine
 from scanner.networks.package import load_package
 from scanner.scan.manifest import score_manifest
@@ -41,9 +42,8 @@ def score_to_file(
     table = score_manifest(manifest_uri, CutoutScanner(package, batch_size), progress)
     origin = {_ENSEMBLE_KEY: package.name.encode(), _SHA256_KEY: package.sha256.encode()}
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(target.name + ".part")
-    pq.write_table(table.replace_schema_metadata(origin), part, compression="zstd", write_page_checksum=True)
-    part.replace(target)
+    with replace_whole(target) as part:
+        pq.write_table(table.replace_schema_metadata(origin), part, compression="zstd", write_page_checksum=True)
     counts = Counter(table["status"].to_pylist())
     return {"ensemble": package.name, "rows": table.num_rows, **dict(sorted(counts.items())), "file": str(target)}
 

@@ -1,8 +1,11 @@
-"""File details, outcomes of a creation, and the error of a store that fails."""
+"""File details, outcomes of a creation, the error of a store that fails, and local files that are replaced whole."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from infra.errors import LensscanError
 
@@ -41,6 +44,37 @@ def whose(found: bytes, mine: bytes) -> CreateOutcome:
 def changed(uri: str, etag: str) -> StorageError:
     """Return the error for a file that changed while it was read."""
     return StorageError(f"{uri}: changed while it was read (its etag is no longer {etag})")
+
+
+@contextmanager
+def replace_whole(path: Path) -> Iterator[Path]:
+    """Yield a path beside `path` to write to; at the end of the block, that file replaces the one at `path`.
+
+    A reader sees the old file or the new one, whole. If the block fails, the old file stays and the new one is removed.
+    """
+    part = _part(path)
+    try:
+        yield part
+        part.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink()
+        raise
+
+
+def check_replaceable(path: Path) -> None:
+    """Make the folder of `path` and check that `replace_whole` can write there; call this before long work.
+
+    Raises:
+        OSError: the folder cannot be made or written to.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _part(path).write_bytes(b"")
+    _part(path).unlink()
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(f"{path.name}.part")
 
 
 def one_line(text: object) -> str:

@@ -1,21 +1,24 @@
-"""Send one request to an S3 store: retry while that makes sense, and return in bounded time or raise a one-line error."""
+"""Send one request to an S3 store: retry while that makes sense, and return in bounded time or raise a one-line error.
+
+The client is botocore's own: it compares the store's checksums, sends every condition and names every refusal. obstore cannot
+delete on a condition, read a kept CRC32 or a profile; s3fs and aiobotocore resend by themselves what may be sent only once.
+"""
 
 import errno
 import os
 import re
+import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
+from contextlib import contextmanager
 from functools import cache
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
-import s3fs
-from aiohttp import ClientError as HttpError
 from botocore.config import Config  # type: ignore[import-untyped]
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
 from botocore.session import get_session  # type: ignore[import-untyped]
-from fsspec.asyn import sync
-from fsspec.exceptions import FSTimeoutError
+from urllib3.exceptions import HTTPError
 
 from infra.store.files import StorageError, one_line
 
@@ -33,26 +36,55 @@ DEADLINE_S = 60.0
 Without such a limit, a store that sends bytes very slowly could hold a reader for ever.
 """
 LEAST_BYTES_PER_S = 2**17
+MOST_CONNECTIONS = 64
+"""Largest number of idle connections that a client keeps."""
 
-FAILURES = (OSError, ValueError, BotoCoreError, HttpError)
-"""Exceptions that clients raise besides ClientError; ValueError stands for an endpoint that is not a URL."""
+FAILURES = (OSError, ValueError, BotoCoreError, HTTPError)
+"""Exceptions that botocore raises besides ClientError; ValueError stands for an endpoint that is not a URL."""
 
 Answer = TypeVar("Answer")
 _ENDPOINT_USER = re.compile(r"^(\w+://)?.*@")
+_making = threading.Lock()
 
 
-class S3Client(s3fs.S3FileSystem):  # type: ignore[misc]
-    """s3fs with fewer retries: by default it tries five times what botocore has already tried five times."""
+def ask(uri: str, question: Callable[[Any], Answer], seconds: float | None = None, tries: int | None = None) -> Answer:
+    """Send a request to the store and return its answer; all threads may ask at the same time.
 
-    retries = 2
+    Args:
+        uri: URI that the request concerns, for messages.
+        question: Function from a botocore client to the answer.
+        seconds: Longest time that the request may take; `DEADLINE_S` by default.
+        tries: Largest number of requests; `REQUEST_TRIES` by default, 1 for an operation that must not be done twice.
 
-
-def s3_filesystem() -> S3Client:
-    """Return the S3 client of this process for the endpoint in the environment; all threads may use it.
-
-    Listings are never cached, because other processes write too.
+    Raises:
+        FileNotFoundError: the store answered 404.
+        StorageError: any other failure; the text names the object and holds no credentials; `http_status` gives the status.
     """
-    return _client(os.getpid(), _endpoint(), CONNECT_TIMEOUT_S, READ_TIMEOUT_S, REQUEST_TRIES)
+    seconds = DEADLINE_S if seconds is None else seconds
+    with _failures(uri):
+        client = s3_client(tries or REQUEST_TRIES)
+        answer = _in_thread(lambda: question(client))
+        if not wait([answer], seconds).done:
+            raise StorageError(f"{uri}: no whole answer within {seconds:.3g} s")
+        return answer.result()
+
+
+def s3_client(tries: int) -> Any:
+    """Return this process's botocore client of the endpoint in the environment; it sends a request at most `tries` times."""
+    # Making a client costs as much as many reads of a small object.
+    with _making:
+        return _client(os.getpid(), _endpoint(), CONNECT_TIMEOUT_S, READ_TIMEOUT_S, tries)
+
+
+@cache
+def _client(_process: int, endpoint: str | None, connect_timeout_s: float, read_timeout_s: float, tries: int) -> Any:
+    config = Config(
+        connect_timeout=connect_timeout_s,
+        read_timeout=read_timeout_s,
+        retries={"mode": "standard", "total_max_attempts": tries},
+        max_pool_connections=MOST_CONNECTIONS,
+    )
+    return get_session().create_client("s3", endpoint_url=endpoint, config=config)
 
 
 def _endpoint() -> str | None:
@@ -61,72 +93,32 @@ def _endpoint() -> str | None:
     return _ENDPOINT_USER.sub(r"\1", endpoint) if endpoint else None
 
 
-@cache
-def _client(_process: int, endpoint: str | None, connect_timeout_s: float, read_timeout_s: float, tries: int) -> S3Client:
-    # fsspec would make one client for each thread, which costs as much as many reads of a small object.
-    config = {
-        "connect_timeout": connect_timeout_s,
-        "read_timeout": read_timeout_s,
-        "retries": {"mode": "standard", "total_max_attempts": tries},
-    }
-    return S3Client(endpoint_url=endpoint, use_listings_cache=False, config_kwargs=config)
-
-
 def deadline_s(n_bytes: int, until: float | None = None) -> float:
     """Return the longest time for a request or an answer of `n_bytes`; `until` is an earlier end on the monotonic clock."""
     limit = DEADLINE_S + n_bytes / LEAST_BYTES_PER_S
-    # The result is never zero, which would mean no limit.
     return limit if until is None else max(min(limit, until - time.monotonic()), 0.001)
 
 
-def ask(uri: str, question: Callable[[Any], Awaitable[Answer]], seconds: float | None = None) -> Answer:
-    """Send a request to the store and return its answer.
+def _in_thread(call: Callable[[], Answer]) -> Future[Answer]:
+    """Start a call that the caller can stop waiting for; the process may end before the call does."""
+    answer: Future[Answer] = Future()
 
-    Args:
-        uri: URI that the request concerns, for messages.
-        question: Function from an aiobotocore client to the awaitable answer.
-        seconds: Longest time that the request may take; `DEADLINE_S` by default.
+    def run() -> None:
+        try:
+            answer.set_result(call())
+        except BaseException as error:  # noqa: BLE001 - every exception is raised again in the caller
+            answer.set_exception(error)
 
-    Raises:
-        FileNotFoundError: the store answered 404.
-        StorageError: any other failure; the text names the object and holds no credentials; `http_status` gives the status.
-    """
-    store = s3_filesystem()
-    seconds = DEADLINE_S if seconds is None else seconds
-
-    async def put() -> Answer:
-        return await question(await store.set_session())
-
-    with _failures(uri, seconds):
-        return cast("Answer", sync(store.loop, put, timeout=seconds))
-
-
-def ask_once(uri: str, question: Callable[[Any], Answer]) -> Answer:
-    """Send a single request, for an operation that must not be done twice. `question` gets a botocore client.
-
-    The client of `ask` would resend every request that HTTP calls idempotent when a connection breaks off.
-    """
-    config = Config(
-        retries={"total_max_attempts": 1},
-        connect_timeout=CONNECT_TIMEOUT_S,
-        read_timeout=READ_TIMEOUT_S,
-        max_pool_connections=1,
-    )
-    with (
-        _failures(uri, READ_TIMEOUT_S),
-        closing(get_session().create_client("s3", endpoint_url=_endpoint(), config=config)) as client,
-    ):
-        return question(client)
+    threading.Thread(target=run, name="s3-request", daemon=True).start()
+    return answer
 
 
 @contextmanager
-def _failures(uri: str, seconds: float) -> Iterator[None]:
+def _failures(uri: str) -> Iterator[None]:
     try:
         yield
     except StorageError:
         raise
-    except FSTimeoutError as error:
-        raise StorageError(f"{uri}: no whole answer within {seconds:.3g} s") from error
     except ClientError as error:
         if _status(error) == 404:
             raise FileNotFoundError(errno.ENOENT, "no such object or bucket", uri) from error

@@ -4,20 +4,15 @@ import io
 from typing import Any, BinaryIO, cast
 
 from infra.store.files import FileInfo
-from infra.store.s3 import info, read_range
+from infra.store.s3 import read_range
 
 BLOCK_BYTES = 2**20
 """Smallest number of bytes read at a time; with a larger one, a small cutout is slow to read."""
 
 
-def open_object(uri: str) -> BinaryIO:
-    """Open an object to read.
-
-    Raises:
-        FileNotFoundError: there is no object.
-        StorageError: the store failed. Reads also raise it when the object was replaced meanwhile.
-    """
-    return cast("BinaryIO", io.BufferedReader(_Object(info(uri)), BLOCK_BYTES))
+def open_object(file: FileInfo) -> BinaryIO:
+    """Open the version of an object in `file` to read; a read raises StorageError if the object was replaced meanwhile."""
+    return cast("BinaryIO", io.BufferedReader(_Object(file), BLOCK_BYTES))
 
 
 class _Object(io.RawIOBase):

@@ -19,7 +19,6 @@ from infra.steps import Step, reached
 from infra.store import s3
 from infra.store.files import CreateOutcome, FileInfo, StorageError, changed, one_line, whose
 from infra.store.posix import link_new
-from infra.store.s3_client import s3_filesystem
 from infra.store.s3_file import open_object
 
 LOCAL_STREAM_BYTES = 2**20
@@ -46,9 +45,7 @@ __all__ = [
     "probe",
     "read_blocks",
     "read_bytes",
-    "read_exact",
     "read_many",
-    "s3_filesystem",
 ]
 
 
@@ -94,26 +91,6 @@ def read_many(files: Iterable[FileInfo]) -> Iterator[bytes | None]:
     return map_ahead(read, files, N_AHEAD)
 
 
-def read_exact(uri: str, start: int, length: int, etag: str | None = None) -> bytes:
-    """Return `length` bytes from `start`, never fewer: no client checks that a ranged reply is whole.
-
-    No store sends a checksum of a range; the checksums of the formats themselves, FITS and Parquet, verify the bytes.
-
-    Raises:
-        StorageError: the file is too short, each reply was cut short, or the file no longer has `etag`.
-    """
-    if is_s3(uri):
-        return s3.read_range(uri, start, length, etag)
-    with _local(uri), local_path(uri).open("rb") as file:
-        file.seek(start)
-        data = file.read(length)
-    if len(data) != length:
-        raise StorageError(f"{uri}: asked for {length} bytes from {start}, got {len(data)}")
-    if etag is not None:
-        _check_etag(uri, etag)
-    return data
-
-
 def read_blocks(file: FileInfo) -> Iterator[bytes]:
     """Yield the version of a file that `info` showed, from start to end, each byte once, in blocks of one to eight MiB.
 
@@ -129,7 +106,8 @@ def read_blocks(file: FileInfo) -> Iterator[bytes]:
         return
     with local_path(file.uri).open("rb", buffering=0) as stream:
         yield from iter(lambda: stream.read(LOCAL_STREAM_BYTES), b"")
-    _check_etag(file.uri, file.etag)
+    if info(file.uri).etag != file.etag:
+        raise changed(file.uri, file.etag)
 
 
 def arrow_source(uri: str) -> pa.NativeFile:
@@ -148,7 +126,7 @@ def arrow_source(uri: str) -> pa.NativeFile:
 
 def open_read(uri: str) -> BinaryIO:
     """Open a seekable file; over S3, a read raises StorageError if the object was replaced meanwhile."""
-    return open_object(uri) if is_s3(uri) else local_path(uri).open("rb")
+    return open_object(s3.info(uri)) if is_s3(uri) else local_path(uri).open("rb")
 
 
 def exists(uri: str) -> bool:
@@ -276,11 +254,6 @@ def _local(uri: str) -> Iterator[None]:
         raise FileNotFoundError(errno.ENOENT, "a folder, or below a file", uri) from error
     except OSError as error:
         raise StorageError(f"{uri}: cannot be read: {error.strerror or one_line(error)}") from error
-
-
-def _check_etag(uri: str, etag: str) -> None:
-    if info(uri).etag != etag:
-        raise changed(uri, etag)
 
 
 def _local_files(root: Path, suffix: str) -> list[FileInfo]:

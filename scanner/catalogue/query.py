@@ -1,10 +1,14 @@
 """Query the catalogue with SQL: the views are `candidates` (sealed nights) and `scores` (every committed row)."""
 
+import re
+from itertools import chain
+
 import duckdb
 import pyarrow as pa
 
 from infra.errors import LensscanError
-from infra.store.storage import is_s3, join, list_files, s3_filesystem
+from infra.store.listed_objects import ListedObjects
+from infra.store.storage import FileInfo, is_s3, join, list_files
 from scanner.catalogue.columns import MAP_COLUMNS
 from scanner.catalogue.paths import CANDIDATES, UNITS
 
@@ -51,37 +55,42 @@ def query(
 
 
 def _run(root_uri: str, statement: str, parameters: list[object], limit: int | None, *, pixels: bool) -> pa.Table:
-    # DuckDB would download extensions, so it reads S3 through fsspec instead.
+    # DuckDB would download an extension to read S3, so it reads through the client of the store instead.
     with duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}) as connection:
-        if is_s3(root_uri):
-            connection.register_filesystem(s3_filesystem())
         try:
-            folders = {view: join(root_uri, folder) for view, folder in _VIEWS.items()}
-            views = [view for view, folder in folders.items() if _create_view(connection, view, folder, pixels=pixels)]
-            if not views:
+            listed = {view: list_files(join(root_uri, folder), ".parquet") for view, folder in _VIEWS.items()}
+            if not any(listed.values()):
                 raise QueryError(f"{root_uri}: no sealed candidates and no committed units")
+            if is_s3(root_uri):
+                connection.register_filesystem(ListedObjects(chain(*listed.values())))
+            for view, files in listed.items():
+                if files:
+                    _create_view(connection, view, files, pixels=pixels)
             parsed = connection.extract_statements(statement)
             if len(parsed) != 1 or parsed[0].type is not duckdb.StatementType.SELECT:
                 raise QueryError("the SQL must be one query, such as SELECT * FROM candidates")
             relation = connection.sql(statement, params=parameters)
             table: pa.Table = relation.to_arrow_table()
         except (duckdb.Error, OSError) as error:
-            raise QueryError(" ".join(str(error).split())[:400]) from error
+            raise QueryError(_said(error)) from error
     return table if limit is None else table.slice(0, limit)
 
 
-def _create_view(connection: duckdb.DuckDBPyConnection, view: str, folder: str, *, pixels: bool) -> bool:
-    """Define the view over the files that exist now, with or without the pixels of maps; return False if there are no files."""
-    files = [file.uri for file in list_files(folder, ".parquet")]
-    if files:
-        quoted = ", ".join("'" + uri.replace("'", "''") + "'" for uri in files)
-        # The folder's name holds the plan of a score; candidates hold it as a column.
-        hive = str(view == "scores").lower()
-        options = f"union_by_name = true, hive_partitioning = {hive}, hive_types_autocast = false"
-        source = f"read_parquet([{quoted}], {options})"
-        columns = "*" if pixels else _all_but_maps(connection.sql(f"FROM {source}").columns)
-        connection.execute(f"CREATE VIEW {view} AS SELECT {columns} FROM {source}")  # noqa: S608
-    return bool(files)
+def _said(error: Exception) -> str:
+    """Return the text of an error in one line; if DuckDB quotes the traceback of a failed read, the text of that failure."""
+    failure = re.search(r"^Traceback \(most recent.*^\w+Error: ([^\n]+)", str(error), re.DOTALL | re.MULTILINE)
+    return " ".join((failure[1] if failure else str(error)).split())[:400]
+
+
+def _create_view(connection: duckdb.DuckDBPyConnection, view: str, files: list[FileInfo], *, pixels: bool) -> None:
+    """Define the view over the files, with or without the pixels of maps."""
+    quoted = ", ".join("'" + file.uri.replace("'", "''") + "'" for file in files)
+    # The folder's name holds the plan of a score; candidates hold it as a column.
+    hive = str(view == "scores").lower()
+    options = f"union_by_name = true, hive_partitioning = {hive}, hive_types_autocast = false"
+    source = f"read_parquet([{quoted}], {options})"
+    columns = "*" if pixels else _all_but_maps(connection.sql(f"FROM {source}").columns)
+    connection.execute(f"CREATE VIEW {view} AS SELECT {columns} FROM {source}")  # noqa: S608
 
 
 def _all_but_maps(columns: list[str]) -> str:

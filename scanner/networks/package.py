@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from infra.engine_name import EngineName
 from infra.provenance import sha256_bytes
+from infra.store.files import replace_whole
 from scanner.networks.architectures import NetworkSpec, count_parameters
 from scanner.networks.card import EnsembleCard, NetworkCard
 from scanner.networks.engines import make_engine
@@ -139,9 +140,8 @@ def write_package(folder: Path, card: EnsembleCard, state_dicts: Mapping[str, Ma
 
 def write_card(folder: Path, card: EnsembleCard) -> None:
     """Write or replace the card of a package; a concurrent reader gets the old card or the new one, whole."""
-    part = folder / f"{CARD_FILE}.part"
-    part.write_text(json.dumps(card.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8")
-    part.replace(folder / CARD_FILE)
+    with replace_whole(folder / CARD_FILE) as part:
+        part.write_text(json.dumps(card.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8")
 
 
 def with_metrics(card: EnsembleCard, metrics: Mapping[str, Mapping[str, float]]) -> EnsembleCard:

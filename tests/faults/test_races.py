@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from infra.store.storage import list_files, read_bytes, s3_filesystem
+from infra.store.storage import list_files, read_bytes
 from scanner.catalogue.ledger import Outcome, publish
 from scanner.catalogue.plan import build_plan, freeze
 from scanner.catalogue.seal import seal
@@ -29,7 +29,7 @@ from tests.faults.harness.night import (
     start,
 )
 from tests.scanner.scanned import scanned
-from tests.servers import free_port, http_status, stop, wait_for
+from tests.servers import free_port, http_status, plain_s3, stop, wait_for
 
 N_UNITS = 50
 S3_SERVER = """
@@ -65,7 +65,7 @@ def one_step_s3(s3_server, monkeypatch):
     try:
         wait_for("the S3 server", lambda: http_status(url) is not None)
         monkeypatch.setenv("AWS_ENDPOINT_URL", url)
-        s3_filesystem().call_s3("create_bucket", Bucket=BUCKET)
+        plain_s3().create_bucket(Bucket=BUCKET)
         yield f"s3://{BUCKET}/races"
     finally:
         stop(process)

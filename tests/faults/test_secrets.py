@@ -19,8 +19,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from infra.errors import LensscanError
+from infra.store import s3_client
 from infra.store.files import one_line
-from infra.store.storage import absolute, list_files, read_bytes, s3_filesystem
+from infra.store.storage import absolute, list_files, read_bytes
 from scanner.sources.manifests import read_manifest
 from tests.faults.harness.canaries import Canaries
 from tests.faults.harness.patience import scaled
@@ -109,7 +110,11 @@ def test_a_uri_with_a_password_is_refused_without_repeating_it(uri):
 def test_the_s3_client_gets_an_endpoint_without_its_password(monkeypatch, endpoint):
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", endpoint)
-    assert s3_filesystem().endpoint_url == ("http://" if "http" in endpoint else "") + "127.0.0.1:1"
+    if "http" in endpoint:
+        assert s3_client.s3_client(1).meta.endpoint_url == "http://127.0.0.1:1"
+    else:
+        with pytest.raises(ValueError, match=r"^Invalid endpoint: 127\.0\.0\.1:1$"):
+            s3_client.s3_client(1)
 
 
 @pytest.mark.parametrize("user", ["me:hunter2", "me:a/hunter2", "me:hunter2/b", "me:a@hunter2", "hunter2"])

@@ -15,8 +15,6 @@ from infra.store.storage import (
     open_read,
     read_blocks,
     read_bytes,
-    read_exact,
-    s3_filesystem,
 )
 from scanner.catalogue.find_units import find_units
 from scanner.catalogue.unit_inputs import InputChangedError
@@ -29,6 +27,7 @@ from tests.faults.harness.patience import busyness
 from tests.faults.harness.s3_proxy import Cut, Drip, First, Rule, Short, Status, Zeros
 from tests.scanner.mean_ensemble import MeanEnsemble
 from tests.scanner.scanned import scanned
+from tests.servers import plain_s3
 from tests.tiles import write_tile
 
 pytestmark = pytest.mark.server
@@ -66,7 +65,7 @@ def by_seeking(uri):
 READS = {
     "whole": read_bytes,
     "blocks": lambda uri: b"".join(read_blocks(info(uri))),
-    "range": lambda uri: read_exact(uri, 0, info(uri).size, info(uri).etag),
+    "range": lambda uri: objects.read_range(uri, 0, info(uri).size, info(uri).etag),
     "file": by_seeking,
 }
 CUT = pytest.param(Cut(), id="cut", marks=pytest.mark.fault(18))
@@ -120,7 +119,7 @@ def test_zeros_in_a_whole_object_fail_the_checksum(proxy, uri, data, read):
 def replace(uri, data):
     """Write another version; the proxy has no rule for it."""
     bucket, key = uri.removeprefix("s3://").split("/", 1)
-    s3_filesystem().call_s3("put_object", Bucket=bucket, Key=key, Body=data)
+    plain_s3().put_object(Bucket=bucket, Key=key, Body=data)
 
 
 @pytest.mark.fault(20)
@@ -158,7 +157,7 @@ def test_versions_are_compared_even_without_if_match(proxy, uri, data, in_ranges
     assert b"".join(read_blocks(file)) == data
     replace(uri, bytes(len(data)))
     with pytest.raises(StorageError, match="changed while it was read"):
-        read_exact(uri, 5, 10, file.etag)
+        objects.read_range(uri, 5, 10, file.etag)
 
 
 @pytest.mark.fault(21)

@@ -14,7 +14,7 @@ import pytest
 
 from infra.store import s3_client
 from infra.store.removal import remove
-from infra.store.s3 import CREATE_TRIES
+from infra.store.s3 import CREATE_TRIES, read_range
 from infra.store.storage import (
     CreateOutcome,
     StorageError,
@@ -25,7 +25,6 @@ from infra.store.storage import (
     list_files,
     probe,
     read_bytes,
-    read_exact,
 )
 from scanner.catalogue.ledger import Outcome, pending, publish
 from tests.faults.harness import harm
@@ -223,7 +222,7 @@ def test_all_requests_succeed_on_a_throttling_store(proxy, s3, measured):
     def there_and_back(uri):
         assert create_if_absent(uri, uri.encode() * 100, "1") in {CreateOutcome.CREATED, CreateOutcome.ALREADY_MINE}
         assert read_bytes(uri) == uri.encode() * 100
-        return read_exact(uri, 7, 50, info(uri).etag) == (uri.encode() * 100)[7:57]
+        return read_range(uri, 7, 50, info(uri).etag) == (uri.encode() * 100)[7:57]
 
     with ThreadPoolExecutor(n_threads) as pool:
         assert all(pool.map(there_and_back, names))
@@ -271,7 +270,7 @@ def test_an_unreachable_store_fails_within_its_deadline(proxy, s3, uri, fault, h
     proxy.set_rules(Rule(fault))
     calls = {
         "read": lambda: read_bytes(uri),
-        "range": lambda: read_exact(uri, 0, 2, listed.etag),
+        "range": lambda: read_range(uri, 0, 2, listed.etag),
         "info": lambda: info(uri),
         "list": lambda: list_files(s3),
         "create": lambda: create_if_absent(uri, b"other", "2"),

@@ -47,6 +47,16 @@ class LosingStore(BadStore):
         self.answer(500 if is_new else 412)
 
 
+class RefusingStore(BadStore):
+    """An S3 server that answers every read with `server.status`, and counts the reads in `server.n_asked`."""
+
+    def do_GET(self):
+        self.server.n_asked += 1
+        self.answer(self.server.status)
+
+    do_HEAD = do_GET  # noqa: N815
+
+
 class ListingStore(BadStore):
     """An S3 server that lists `server.pages`: a dictionary from the token of a request to the page's keys and next token.
 
@@ -70,7 +80,7 @@ class ListingStore(BadStore):
 def serving(handler, patch):
     """Run a store of the given class and point S3 clients to it meanwhile."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.objects, server.pages = {}, {}
+    server.objects, server.pages, server.n_asked = {}, {}, 0
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):

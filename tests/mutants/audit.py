@@ -103,7 +103,7 @@ DEFECTS = (
         "A listing that stops early is taken as complete.",
         '            raise StorageError(f"{root_uri}: the store does not go on with its listing")',
         "            return",
-        ("tests/infra/store/test_listing.py",),
+        ("tests/infra/store/test_s3.py",),
     ),
     Defect(
         "M49",

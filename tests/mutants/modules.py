@@ -62,8 +62,8 @@ MODULES = (
         (
             "tests/infra/store/test_local_files.py",
             "tests/infra/store/test_storage.py",
-            "tests/infra/store/test_listing.py",
-            "tests/infra/store/test_reading_files.py",
+            "tests/infra/store/test_s3.py",
+            "tests/infra/store/test_posix.py",
         ),
     ),
     Module("scanner/workers/dispatch.py", ("tests/scanner/workers/test_dispatch.py", "tests/scanner/workers/test_run.py")),
@@ -119,7 +119,7 @@ MODULES = (
     Module(
         "infra/store/s3.py",
         (
-            "tests/infra/store/test_listing.py",
+            "tests/infra/store/test_s3.py",
             "tests/infra/store/test_storage.py",
             "tests/faults/test_store_sums.py",
             "tests/faults/test_store_replies.py",

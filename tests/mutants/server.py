@@ -21,10 +21,9 @@ LIBRARIES = (
         "matplotlib.pyplot",
         "pydantic_settings",
         "httpx",
-        "aiohttp",
         "botocore.session",
     ),
-    *("pyarrow.parquet", "pyarrow.dataset", "duckdb", "s3fs", "ray", "cyclopts", "rich.progress"),
+    *("pyarrow.parquet", "pyarrow.dataset", "duckdb", "ray", "cyclopts", "rich.progress"),
 )
 """Modules that tests import and that take long to import; not OpenVINO, which starts a thread."""
 _NO_THREAD = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}

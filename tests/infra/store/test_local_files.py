@@ -23,7 +23,6 @@ from infra.store.storage import (
     probe,
     read_blocks,
     read_bytes,
-    read_exact,
 )
 
 
@@ -79,24 +78,13 @@ def test_the_etag_of_a_file_is_its_time_and_size(tmp_path):
     os.utime(path, ns=(0, 2**40 + 1))
     assert info(f"file://{path}") == FileInfo(str(path), 300, "10000000001-12c")
     listed = info(str(path))
-    assert read_exact(str(path), 298, 2, listed.etag) == b"xx"
+    assert list(read_blocks(listed)) == [b"x" * 300]
     os.utime(path, ns=(0, 2**40 + 2))
     with pytest.raises(StorageError, match=r"a: changed while it was read \(its etag is no longer 10000000001-12c\)"):
-        read_exact(str(path), 0, 2, listed.etag)
-    with pytest.raises(StorageError, match="changed while it was read"):
         list(read_blocks(listed))
 
 
-def test_an_error_of_a_short_read_gives_both_lengths(tmp_path):
-    path = tmp_path / "a"
-    path.write_bytes(bytes(100))
-    assert read_exact(str(path), 98, 2) == bytes(2)
-    with pytest.raises(StorageError, match=r"a: asked for 3 bytes from 98, got 2$"):
-        read_exact(str(path), 98, 3)
-    assert read_exact(str(path), 200, 0) == b""
-
-
-@pytest.mark.parametrize("read", [read_bytes, info, arrow_source, lambda uri: read_exact(uri, 0, 1)])
+@pytest.mark.parametrize("read", [read_bytes, info, arrow_source])
 def test_reading_a_folder_raises_file_not_found(tmp_path, read):
     (tmp_path / "file").write_bytes(b"1")
     with pytest.raises(FileNotFoundError):

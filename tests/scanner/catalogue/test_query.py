@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from infra.store.storage import StorageError, create_if_absent
 from scanner.catalogue.ledger import publish
 from scanner.catalogue.plan import ScanConfig, make_plan
 from scanner.catalogue.query import QueryError, query
@@ -67,6 +68,19 @@ def test_wrong_sql_is_one_line(catalogue, sql):
         query(catalogue, sql=sql)
     assert "\n" not in str(caught.value)
     assert str(caught.value)
+
+
+@pytest.mark.server
+def test_a_failing_read_is_one_line_that_names_its_cause(s3, monkeypatch):
+    def fail(uri, *_args):
+        raise StorageError(f"{uri}: changed while it was read")
+
+    uri = f"{s3}/candidates/night=2026-11-22/a.parquet"
+    create_if_absent(uri, b"PAR1" * 100, "1")
+    monkeypatch.setattr("infra.store.s3_file.read_range", fail)
+    with pytest.raises(QueryError) as caught:
+        query(s3)
+    assert str(caught.value) == f"{uri}: changed while it was read"
 
 
 def test_a_value_is_never_sql(catalogue):

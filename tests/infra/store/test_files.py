@@ -1,0 +1,56 @@
+"""Local files that are replaced whole."""
+
+import pytest
+
+from infra.store.files import check_replaceable, replace_whole
+
+
+def test_a_file_is_created_and_replaced(tmp_path):
+    for content in (b"old", b"new"):
+        with replace_whole(tmp_path / "a.json") as part:
+            part.write_bytes(content)
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a.json": content}
+
+
+def test_readers_see_the_old_file_until_the_end(tmp_path):
+    (tmp_path / "a").write_bytes(b"old")
+    with replace_whole(tmp_path / "a") as part:
+        part.write_bytes(b"new, and half")
+        assert part.parent == tmp_path
+        assert (tmp_path / "a").read_bytes() == b"old"
+    assert (tmp_path / "a").read_bytes() == b"new, and half"
+
+
+@pytest.mark.parametrize("has_written", [True, False])
+@pytest.mark.parametrize("error", [OSError("no space"), KeyboardInterrupt()], ids=["error", "interrupt"])
+def test_a_failing_writer_leaves_the_old_file_alone(tmp_path, error, has_written):
+    (tmp_path / "a").write_bytes(b"old")
+
+    def write():
+        with replace_whole(tmp_path / "a") as part:
+            if has_written:
+                part.write_bytes(b"half")
+            raise error
+
+    with pytest.raises(type(error)) as caught:
+        write()
+    assert caught.value is error
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a": b"old"}
+
+
+def test_a_file_that_cannot_be_replaced_leaves_no_part(tmp_path):
+    (tmp_path / "a" / "below").mkdir(parents=True)
+    with pytest.raises(IsADirectoryError), replace_whole(tmp_path / "a") as part:
+        part.write_bytes(b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_the_check_makes_the_folder_and_leaves_nothing_else(tmp_path):
+    check_replaceable(tmp_path / "new" / "deeper" / "a")
+    assert list((tmp_path / "new" / "deeper").iterdir()) == []
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(OSError, match="Not a directory"):
+        check_replaceable(tmp_path / "file" / "deeper" / "a")
+    (tmp_path / "a.part").mkdir()
+    with pytest.raises(IsADirectoryError):
+        check_replaceable(tmp_path / "a")

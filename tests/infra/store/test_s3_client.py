@@ -1,0 +1,153 @@
+"""One request to a store: its client, its deadline, and its errors."""
+
+import contextlib
+import errno
+import socket
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from infra.store import s3_client
+from infra.store.files import CreateOutcome, StorageError
+from infra.store.s3_client import DEADLINE_S, LEAST_BYTES_PER_S, ask, deadline_s, http_status
+from infra.store.storage import create_if_absent
+from tests.infra.stores import RefusingStore, serving
+
+URI = "s3://bucket/key"
+
+
+def head(client):
+    return client.head_object(Bucket="bucket", Key="key")
+
+
+@pytest.fixture
+def refusing(monkeypatch):
+    with serving(RefusingStore, monkeypatch) as server:
+        yield server
+
+
+def test_an_answer_is_returned_and_errors_are_raised(monkeypatch):
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-3")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:6")
+    assert ask(URI, lambda client: client.meta.region_name) == "eu-west-3"
+    with pytest.raises(StorageError, match=f"^{URI}: .*/no/such/folder"):
+        ask(URI, lambda _client: Path("/no/such/folder/file").read_bytes())
+    with pytest.raises(ZeroDivisionError):
+        ask(URI, lambda _client: 1 / 0)
+
+
+def test_a_question_without_answer_ends_at_its_deadline(monkeypatch):
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    over = threading.Event()
+    begun = time.monotonic()
+    with pytest.raises(StorageError, match=r"^s3://bucket/key: no whole answer within 0\.2 s$") as caught:
+        ask(URI, lambda _client: over.wait(60), 0.2)
+    assert time.monotonic() - begun < 30
+    assert http_status(caught.value) == 0
+    over.set()
+
+
+def test_a_request_given_up_does_not_keep_a_process_alive():
+    code = (
+        "import time\nfrom infra.store.s3_client import ask\n"
+        "try:\n    ask('s3://b/k', lambda _client: time.sleep(600), 0.1)\n"
+        "except OSError as error:\n    print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout == "s3://b/k: no whole answer within 0.1 s\n"
+
+
+def test_a_deadline_grows_with_the_bytes_and_ends_early():
+    assert deadline_s(0) == DEADLINE_S == 60
+    assert deadline_s(10 * LEAST_BYTES_PER_S) == DEADLINE_S + 10
+    assert 4 < deadline_s(0, time.monotonic() + 5) <= 5
+    assert deadline_s(0, time.monotonic() + 500) == DEADLINE_S
+    assert 0 < deadline_s(0, time.monotonic() - 5) < 0.1
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(("status", "n_asked"), [(403, 1), (412, 1), (503, 2)])
+def test_a_refusal_gives_its_status_after_its_tries(refusing, monkeypatch, status, n_asked):
+    monkeypatch.setattr(s3_client, "REQUEST_TRIES", 2)
+    refusing.status = status
+    with pytest.raises(StorageError, match=f"^s3://bucket/key: .*{status}") as caught:
+        ask(URI, head)
+    assert (http_status(caught.value), refusing.n_asked) == (status, n_asked)
+    with pytest.raises(StorageError):
+        ask(URI, head, tries=1)
+    assert refusing.n_asked == n_asked + 1
+
+
+@pytest.mark.server
+def test_a_missing_object_raises_file_not_found(refusing):
+    refusing.status = 404
+    with pytest.raises(FileNotFoundError) as caught:
+        ask(URI, head)
+    assert (caught.value.errno, caught.value.filename, refusing.n_asked) == (errno.ENOENT, URI, 1)
+
+
+def test_all_threads_share_one_client_of_an_endpoint(monkeypatch):
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:8")
+    with ThreadPoolExecutor(4) as pool:
+        clients = {id(client) for client in pool.map(lambda _: s3_client.s3_client(2), range(8))}
+    assert clients == {id(s3_client.s3_client(2))}
+    assert id(s3_client.s3_client(1)) not in clients
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    assert id(s3_client.s3_client(2)) not in clients
+
+
+def test_a_profile_gives_region_endpoint_and_credentials(tmp_path, monkeypatch):
+    config = "[profile mine]\nregion = eu-west-3\nendpoint_url = http://127.0.0.1:7\n"
+    (tmp_path / "config").write_text(f"{config}aws_access_key_id = an-id\naws_secret_access_key = a-secret\n")
+    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "DEFAULT_REGION", "ENDPOINT_URL", "ENDPOINT_URL_S3"):
+        monkeypatch.delenv(f"AWS_{name}", raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_PROFILE", "mine")
+    # The client of a process without a profile is cached.
+    s3_client._client.cache_clear()
+    client = s3_client.s3_client(1)
+    s3_client._client.cache_clear()
+    assert (client.meta.region_name, client.meta.endpoint_url) == ("eu-west-3", "http://127.0.0.1:7")
+    assert client._request_signer._credentials.access_key == "an-id"
+
+
+@pytest.mark.server
+def test_sending_may_take_longer_than_connecting(monkeypatch):
+    """Bytes sent in one piece would have to be sent within the time limit of a connection; botocore sends several."""
+    monkeypatch.setattr(s3_client, "CONNECT_TIMEOUT_S", 0.4)
+    monkeypatch.setattr(s3_client, "REQUEST_TRIES", 1)
+    data, received = bytes(2**24), bytearray()
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "canary-id")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary-secret")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+
+    def receive(listening):
+        connection, _ = listening.accept()
+        with contextlib.closing(connection):
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += connection.recv(2**16)
+            received.extend(head.partition(b"\r\n\r\n")[2])
+            if b"100-continue" in head:
+                connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+            while len(received) < len(data):
+                received.extend(connection.recv(2**18))
+                time.sleep(0.02)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    with socket.socket() as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**18)
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        threading.Thread(target=receive, args=(listening,), daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{listening.getsockname()[1]}")
+        begun = time.monotonic()
+        assert create_if_absent(URI, data, "1") is CreateOutcome.CREATED
+    assert time.monotonic() - begun > 2 * s3_client.CONNECT_TIMEOUT_S
+    assert len(received) == len(data)
