@@ -41,6 +41,11 @@ def compressed_image(opened: fits.HDUList, index: int, shape: tuple[int, ...]) -
     return image
 
 
+def not_decompressed(label: str, error: Exception) -> Rejection:
+    """Return the rejection of a compressed image with damaged tiles."""
+    return Rejection(RejectCode.FITS_UNREADABLE, f"{label}: cannot be decompressed ({type(error).__name__})")
+
+
 def unpacked_tile(packed: bytes) -> bytes:
     """Return the contents of a gzip stream.
 

@@ -13,8 +13,9 @@ from scipy.interpolate import pchip_interpolate
 from scipy.ndimage import gaussian_filter, uniform_filter
 
 from infra.errors import LensscanError
-from scanner.files.fits_hdus import FitsFile, Hdu
-from scanner.files.fits_image import check_image, find_image, header_pixel_scale_arcsec, open_fits
+from scanner.files.fits_file import FitsFile, open_fits
+from scanner.files.fits_hdus import Hdu
+from scanner.files.fits_image import check_image, find_image, header_pixel_scale_arcsec
 from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import Image
 from scanner.vocabulary.rejections import RejectCode, Rejection
@@ -321,7 +322,7 @@ def read_psfs(uri: str) -> dict[str, SampledPsf]:
 
 def _psf_of(file: FitsFile, hdu: Hdu, scale_arcsec: float | None) -> SampledPsf:
     check_image(file, hdu, MAX_PSF_PIXELS)
-    label = file.label(hdu)
+    label = hdu.label
     if scale_arcsec is None:
         try:
             scale_arcsec = header_pixel_scale_arcsec(hdu.header, label)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from infra.numba_loops import native
-from scanner.files import byte_order as big_endian
+from scanner.files import fits_checksums
 from scanner.preprocess import banded, regridding, scaling_kernels, sky
 from scanner.sources import stamps
 
-FILES = (banded, big_endian, regridding, scaling_kernels, sky)
+FILES = (banded, fits_checksums, regridding, scaling_kernels, sky)
 """Modules whose loops are checked; `stamps` is not among them, because it calls loops of `regridding` from outside its own."""
 
 
