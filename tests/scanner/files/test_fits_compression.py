@@ -1,9 +1,14 @@
 """Compressed images are checked before astropy unpacks them."""
 
+import subprocess
+import sys
+from types import ModuleType
+
 import numpy as np
 import pytest
 from astropy.io import fits
 
+from scanner.files import fits_compression
 from scanner.files.fits_image import read_band
 from scanner.vocabulary.rejections import RejectCode, Rejection
 
@@ -36,3 +41,38 @@ def test_a_compressed_image_is_checked_before_it_is_unpacked(tmp_path):
     assert data.count(size) == 1
     path.write_bytes(data.replace(size, b"ZNAXIS1 =           2000000000"))
     assert code(path) is RejectCode.TOO_LARGE
+
+
+WITHOUT_DECODERS = """
+import sys
+from astropy.io import fits
+sys.modules.update(dict.fromkeys(sys.argv[1:]))
+import scanner.files.fits_compression
+"""
+
+
+@pytest.mark.fault(28)
+def test_an_astropy_without_the_known_decoders_is_refused():
+    command = [sys.executable, "-c", WITHOUT_DECODERS, *fits_compression._CODECS]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "ImportError: astropy " in done.stderr
+    assert "install another version of astropy" in done.stderr
+
+
+@pytest.mark.fault(28)
+def test_decoders_without_the_limited_function_are_refused(monkeypatch):
+    for name in fits_compression._CODECS:
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    with pytest.raises(ImportError, match="has no gzip_decompress in"):
+        fits_compression._decoders()
+
+
+@pytest.mark.fault(28)
+def test_astropy_unpacks_with_the_limited_function(tmp_path, monkeypatch):
+    path = tmp_path / "c.fits"
+    hdu = fits.CompImageHDU(np.eye(30, dtype=np.int16), compression_type="GZIP_1", tile_shape=(30, 30))
+    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path)
+    assert read_band(str(path), 0.1).pixels.sum() == 30
+    monkeypatch.setattr(fits_compression, "MAX_TILE_BYTES", 100)
+    assert code(path) is RejectCode.FITS_UNREADABLE
