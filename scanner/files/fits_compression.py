@@ -7,8 +7,9 @@ JWST and the sky surveys of this century do not use them; files use RICE_1 (fpac
 import contextlib
 import importlib
 import zlib
-from functools import cache
+from typing import Any
 
+import astropy
 from astropy.io import fits
 from astropy.io.fits.verify import VerifyError
 
@@ -21,7 +22,7 @@ _PARAMETERS = {"BLOCKSIZE": (16, 32), "BYTEPIX": (1, 2, 4)}
 """Allowed values of the parameters of RICE_1 (FITS Standard 4.0, section 10.4.1)."""
 _MAX_DITHER_SEED = 10_000
 _CODECS = ("astropy.io.fits.hdu.compressed._codecs", "astropy.io.fits._tiled_compression.codecs")
-"""Modules that hold astropy's decoders: from version 7 on, and before."""
+"""Private modules that hold astropy's decoders: from version 7 on, and before."""
 
 
 def check_compression(label: str, header: fits.Header) -> None:
@@ -34,11 +35,17 @@ def check_compression(label: str, header: fits.Header) -> None:
 
 def compressed_image(opened: fits.HDUList, index: int, shape: tuple[int, ...]) -> fits.CompImageHDU:
     """Return the image as astropy opened it, still packed; raise ValueError if it is not the image that was checked."""
-    limit_tiles()
+    # From now on, astropy in this process unpacks with a limit: its own function has none.
+    _DECODERS["gzip_decompress"] = unpacked_tile
     image = opened[index]
     if not isinstance(image, fits.CompImageHDU) or image.shape != shape:
         raise ValueError(f"astropy finds in HDU {index} no compressed image of {shape} pixels")
     return image
+
+
+def not_decompressed(label: str, error: Exception) -> Rejection:
+    """Return the rejection of a compressed image with damaged tiles."""
+    return Rejection(RejectCode.FITS_UNREADABLE, f"{label}: cannot be decompressed ({type(error).__name__})")
 
 
 def unpacked_tile(packed: bytes) -> bytes:
@@ -59,12 +66,20 @@ def unpacked_tile(packed: bytes) -> bytes:
     return data
 
 
-@cache
-def limit_tiles() -> None:
-    """Make astropy in this process unpack with `unpacked_tile` from now on: astropy's own function has no size limit."""
+def _decoders() -> dict[str, Any]:
+    """Return the names in astropy's module of decoders; raise ImportError if `gzip_decompress` is not among them."""
     for name in _CODECS:
-        with contextlib.suppress(ImportError):
-            vars(importlib.import_module(name))["gzip_decompress"] = unpacked_tile
+        with contextlib.suppress(ModuleNotFoundError):
+            names = vars(importlib.import_module(name))
+            if "gzip_decompress" in names:
+                return names
+    raise ImportError(
+        f"astropy {astropy.__version__} has no gzip_decompress in {' or '.join(_CODECS)}: lensscan cannot limit the size of "
+        "compressed images; install another version of astropy"
+    )
+
+
+_DECODERS = _decoders()
 
 
 def _check_cards(label: str, header: fits.Header) -> None:

@@ -1,18 +1,15 @@
 """Reads one band of one object from a FITS file: finds and checks the image, or rejects it with the reason."""
 
-import contextlib
 import math
-import posixpath
-import zlib
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from astropy.io.fits import Header
 from astropy.io.fits.verify import VerifyError
 
-from infra.store.storage import FileInfo, StorageError, info, read_bytes
 from scanner.files.fits_compression import check_compression
-from scanner.files.fits_hdus import FitsFile, Hdu
+from scanner.files.fits_file import FitsFile, open_fits
+from scanner.files.fits_hdus import Hdu
 from scanner.vocabulary.band_image import BandImage
 from scanner.vocabulary.rejections import RejectCode, Rejection
 
@@ -22,10 +19,6 @@ MAX_FILE_BYTES = 2**29
 MAX_KEPT_BYTES = 2**27
 """Largest total size of the files that stay in memory while the reader opens another."""
 NON_SQUARE_TOLERANCE = 0.01
-GZIP_MAGIC = b"\x1f\x8b"
-_GUNZIP_BYTES = 2**20
-"""Bytes that the decompressor unpacks at a time."""
-_GUNZIP_PIECE_BYTES = 2**18
 
 _ARCSEC_PER_UNIT: Mapping[str, float] = {"": 3600.0, "deg": 3600.0, "arcmin": 60.0, "arcsec": 1.0}
 
@@ -52,7 +45,7 @@ class FitsReader:
         file = self._open(uri)
         hdu = find_image(file, extension)
         check_image(file, hdu, MAX_CUTOUT_PIXELS)
-        scale = pixel_scale_arcsec if pixel_scale_arcsec is not None else header_pixel_scale_arcsec(hdu.header, file.label(hdu))
+        scale = pixel_scale_arcsec if pixel_scale_arcsec is not None else header_pixel_scale_arcsec(hdu.header, hdu.label)
         return BandImage(file.pixels(hdu), scale)
 
     def zero_point_ab_mag(self, reference: str) -> float:
@@ -64,7 +57,7 @@ class FitsReader:
         uri, extension = split_reference(reference)
         file = self._open(uri)
         hdu = find_image(file, extension)
-        return header_zero_point_ab_mag(hdu.header, file.label(hdu))
+        return header_zero_point_ab_mag(hdu.header, hdu.label)
 
     def _open(self, uri: str) -> FitsFile:
         if uri not in self._files:
@@ -87,80 +80,6 @@ def split_reference(reference: str) -> tuple[str, str]:
     """Return the URI and the extension (empty if the reference names none)."""
     uri, separator, extension = reference.strip().rpartition("#")
     return (uri, extension.strip()) if separator else (extension, "")
-
-
-def open_fits(uri: str, max_bytes: int) -> FitsFile:
-    """Return the whole file, gunzipped if needed, with its headers parsed.
-
-    Raises:
-        Rejection: MISSING_FILE, IO_ERROR, TOO_LARGE, FITS_UNREADABLE or FITS_TRUNCATED.
-    """
-    name = posixpath.basename(uri)
-    with rejecting_failures(name, uri):
-        listed_file(name, uri, max_bytes)
-        data = read_bytes(uri)
-    if data.startswith(GZIP_MAGIC):
-        data = b"".join(gunzipped(name, [data], max_bytes))
-    return FitsFile.parse(name, data)
-
-
-def listed_file(name: str, uri: str, max_bytes: int) -> FileInfo:
-    """Return size and ETag of a file that is small enough to read.
-
-    Raises:
-        Rejection: TOO_LARGE.
-        OSError: the file does not exist, or the store failed.
-    """
-    file = info(uri)
-    if file.size > max_bytes:
-        raise Rejection(RejectCode.TOO_LARGE, f"{name}: {file.size} bytes, at most {max_bytes} are read")
-    return file
-
-
-@contextlib.contextmanager
-def rejecting_failures(name: str, uri: str) -> Iterator[None]:
-    """Turn exceptions of the storage into rejections MISSING_FILE and IO_ERROR."""
-    try:
-        yield
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-        raise Rejection(RejectCode.MISSING_FILE, f"{name}: no such file") from error
-    except ValueError as error:
-        # No file can have the name: it holds a null byte, for example.
-        raise Rejection(RejectCode.MISSING_FILE, f"{name}: cannot be opened: {error}") from error
-    except OSError as error:
-        raise Rejection(RejectCode.IO_ERROR, f"{name}: {_reason(error, uri)}") from error
-
-
-def gunzipped(name: str, blocks: Iterable[bytes], max_bytes: int) -> Iterator[bytes]:
-    """Yield the contents of a gzip stream, at most `max_bytes`, so that a gzip bomb cannot fill the memory.
-
-    Raises:
-        Rejection: FITS_UNREADABLE, TOO_LARGE or FITS_TRUNCATED.
-    """
-    stream = zlib.decompressobj(wbits=31)
-    n_bytes = 0
-    for piece in _pieces(blocks):
-        rest, unpacked = piece, b""
-        # After a full piece the decompressor may hold more output, even if it has used all input.
-        while not stream.eof and (rest or len(unpacked) == _GUNZIP_BYTES):
-            try:
-                unpacked = stream.decompress(rest, _GUNZIP_BYTES)
-            except zlib.error as error:
-                raise Rejection(RejectCode.FITS_UNREADABLE, f"{name}: damaged gzip stream") from error
-            rest = stream.unconsumed_tail
-            n_bytes += len(unpacked)
-            if n_bytes > max_bytes:
-                raise Rejection(RejectCode.TOO_LARGE, f"{name}: more than {max_bytes} bytes when unpacked")
-            yield unpacked
-    if not stream.eof:
-        raise Rejection(RejectCode.FITS_TRUNCATED, f"{name}: the gzip stream ends early")
-
-
-def _pieces(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the same bytes in small pieces: the decompressor copies the rest of each piece that it does not use."""
-    for block in blocks:
-        for start in range(0, len(block), _GUNZIP_PIECE_BYTES):
-            yield block[start : start + _GUNZIP_PIECE_BYTES]
 
 
 def find_image(file: FitsFile, extension: str) -> Hdu:
@@ -187,25 +106,27 @@ def check_image(file: FitsFile, hdu: Hdu, max_pixels: int) -> None:
     Raises:
         Rejection: WRONG_SHAPE, TOO_LARGE, FITS_TRUNCATED or FITS_UNREADABLE.
     """
-    check_shape(file.label(hdu), hdu, max_pixels)
+    check_shape(hdu, max_pixels)
     file.check_whole()
     file.check_sums(hdu)
 
 
-def check_shape(label: str, hdu: Hdu, max_pixels: int) -> None:
+def check_shape(hdu: Hdu, max_pixels: int) -> None:
     """Check that an HDU declares a 2-D image of allowed size and of a compression that the reader supports.
 
     Raises:
         Rejection: WRONG_SHAPE, TOO_LARGE or FITS_UNREADABLE.
     """
     if len(hdu.shape) != 2 or 0 in hdu.shape:
-        raise Rejection(RejectCode.WRONG_SHAPE, f"{label}: must be a 2-D image, its shape is {hdu.shape}")
+        raise Rejection(RejectCode.WRONG_SHAPE, f"{hdu.label}: must be a 2-D image, its shape is {hdu.shape}")
     if math.prod(hdu.shape) > max_pixels:
-        raise Rejection(RejectCode.TOO_LARGE, f"{label}: {hdu.shape} is more than {max_pixels} pixels")
+        raise Rejection(RejectCode.TOO_LARGE, f"{hdu.label}: {hdu.shape} is more than {max_pixels} pixels")
     if hdu.is_compressed:
-        check_compression(label, hdu.header)
+        check_compression(hdu.label, hdu.header)
     elif hdu.data_size < math.prod(hdu.shape) * hdu.dtype.itemsize:
-        raise Rejection(RejectCode.FITS_UNREADABLE, f"{label}: {hdu.shape} pixels need more than {hdu.data_size} bytes of data")
+        raise Rejection(
+            RejectCode.FITS_UNREADABLE, f"{hdu.label}: {hdu.shape} pixels need more than {hdu.data_size} bytes of data"
+        )
 
 
 def no_image(name: str, hdus: Iterable[Hdu]) -> Rejection:
@@ -276,10 +197,3 @@ def _wcs_scales_arcsec(header: Header) -> tuple[float, float]:
 
 def _is_celestial(axis_type: object) -> bool:
     return isinstance(axis_type, str) and axis_type[:4] in {"RA--", "DEC-", "GLON", "GLAT", "ELON", "ELAT"}
-
-
-def _reason(error: OSError, uri: str) -> str:
-    """Return the reason of a failure without the path: only the store's own messages, which hold no credentials, stay whole."""
-    if isinstance(error, StorageError):
-        return str(error).replace(uri, "").lstrip(": ")
-    return error.strerror or type(error).__name__

@@ -46,7 +46,7 @@ def read_sources(uri: str, max_bytes: int) -> Sources:
     return ids, ra, dec
 
 
-def _places(hdu: Hdu) -> dict[str, int]:
+def _column_numbers(hdu: Hdu) -> dict[str, int]:
     """Return the number of each column, counted from 1, by its name in upper case."""
     if str(hdu.header.get("XTENSION", "")).strip() != "BINTABLE" or hdu.is_compressed:
         return {}
@@ -55,7 +55,7 @@ def _places(hdu: Hdu) -> dict[str, int]:
 
 
 def _has_columns(hdu: Hdu) -> bool:
-    return set(_COLUMNS) <= set(_places(hdu))
+    return set(_COLUMNS) <= set(_column_numbers(hdu))
 
 
 def _no_table(_name: str, _hdus: Sequence[Hdu]) -> SourceTableError:
@@ -84,12 +84,12 @@ def _pieces(stream: FitsStream, n_rows: int, row_bytes: int) -> Iterator[Sources
 
 def _header(hdu: Hdu) -> fits.Header:
     """Return a header with only the cards needed to read the columns, for a table without data after the rows."""
-    places = {name: _places(hdu)[name] for name in _COLUMNS}
+    numbers = {name: _column_numbers(hdu)[name] for name in _COLUMNS}
     kept = ["XTENSION", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "PCOUNT", "GCOUNT", "TFIELDS"]
     kept += [f"{key}{i + 1}" for i in range(int(hdu.header["TFIELDS"])) for key in ("TTYPE", "TFORM")]
-    kept += [f"{key}{place}" for place in places.values() for key in ("TSCAL", "TZERO", "TDIM")]
+    kept += [f"{key}{number}" for number in numbers.values() for key in ("TSCAL", "TZERO", "TDIM")]
     values = {key: hdu.header[key] for key in kept if key in hdu.header}
-    return fits.Header(values | {"PCOUNT": 0, "GCOUNT": 1} | {f"TTYPE{place}": name for name, place in places.items()})
+    return fits.Header(values | {"PCOUNT": 0, "GCOUNT": 1} | {f"TTYPE{number}": name for name, number in numbers.items()})
 
 
 def _columns(header: fits.Header, rows: bytes) -> Sources:

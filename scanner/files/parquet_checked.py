@@ -50,7 +50,7 @@ class ParquetInput:
             StorageError: the store failed.
         """
         self._source = source
-        with _bad_parquet():
+        with _errors_as_bad_parquet():
             self._footer = _read_footer(source, max_bytes)
             self.n_rows = _n_rows(self._footer, max_rows)
             self._file = pq.ParquetFile(
@@ -71,7 +71,7 @@ class ParquetInput:
             BadParquetError: their pages are too large, unpack to more than `max_unpacked_bytes` together, or are damaged.
             StorageError: the store failed.
         """
-        with _bad_parquet():
+        with _errors_as_bad_parquet():
             self._check_pages(columns, max_unpacked_bytes)
             table = self._file.read(list(columns))
             # Arrow does not check dictionary indices and the encoding of texts while it reads.
@@ -87,12 +87,12 @@ class ParquetInput:
             BadParquetError: as `read`, possibly after the first rows.
             StorageError: the store failed.
         """
-        with _bad_parquet():
+        with _errors_as_bad_parquet():
             self._check_pages(columns, max_unpacked_bytes=None)
             batches = self._file.iter_batches(n_rows, columns=list(columns), use_threads=False)
         n_read = 0
         while True:
-            with _bad_parquet():
+            with _errors_as_bad_parquet():
                 batch = next(batches, None)
             if batch is None:
                 break
@@ -150,7 +150,7 @@ def _texts(footer: Footer) -> list[str]:
 
 
 @contextlib.contextmanager
-def _bad_parquet() -> Iterator[None]:
+def _errors_as_bad_parquet() -> Iterator[None]:
     """Turn every exception that Arrow raises for damaged files into BadParquetError."""
     try:
         yield

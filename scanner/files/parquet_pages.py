@@ -86,8 +86,8 @@ def pages(source: Source, chunk: Chunk) -> Iterator[Page]:
         at += header_bytes + page.stored_bytes
         n_values += page.n_values
     if (at, n_values) != (stop, chunk.n_values):
-        said = f"the footer states {chunk.n_values} up to byte {stop}"
-        raise ThriftError(f"column {'.'.join(chunk.path)}: its pages hold {n_values} values up to byte {at}, {said}")
+        stated = f"the footer states {chunk.n_values} up to byte {stop}"
+        raise ThriftError(f"column {'.'.join(chunk.path)}: its pages hold {n_values} values up to byte {at}, {stated}")
 
 
 def _chunk(fields: Fields) -> Chunk:

@@ -52,17 +52,17 @@ def sky_positions(header: fits.Header, ra: NDArray[np.float64], dec: NDArray[np.
             cards = header.tostring().encode("ascii", "replace")
     except Exception as error:  # astropy raises many types for cards that are not FITS
         raise _bad_wcs(label, str(error)) from error
-    places = np.ascontiguousarray(ra).tobytes(), np.ascontiguousarray(dec).tobytes()
+    coordinates = np.ascontiguousarray(ra).tobytes(), np.ascontiguousarray(dec).tobytes()
     try:
-        problem, found = _PROCESS.ask(cards, *places, max_bytes=max(_MAX_PROBLEM_BYTES, 16 * len(ra)))
+        problem, xy = _PROCESS.ask(cards, *coordinates, max_bytes=max(_MAX_PROBLEM_BYTES, 16 * len(ra)))
     except _ProcessDiedError as error:
         raise _bad_wcs(label, str(error)) from error
     if problem:
         raise _bad_wcs(label, problem.decode("utf-8", "replace"))
-    if len(found) != 16 * len(ra):
+    if len(xy) != 16 * len(ra):
         _PROCESS.close()
-        raise _bad_wcs(label, f"the WCS worker returned {len(found)} bytes for {len(ra)} sources")
-    return np.frombuffer(found).reshape(len(ra), 2)
+        raise _bad_wcs(label, f"the WCS worker returned {len(xy)} bytes for {len(ra)} sources")
+    return np.frombuffer(xy).reshape(len(ra), 2)
 
 
 def _bad_wcs(label: str, problem: str) -> Rejection:

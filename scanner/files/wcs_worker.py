@@ -1,6 +1,6 @@
 """The worker process that passes headers to wcslib, which has crashed on malformed ones: `python -m scanner.files.wcs_worker`.
 
-It answers requests on its standard input until that ends. `positions` documents request and answer.
+It answers requests on its standard input until that ends. `wcs_client` documents request and answer.
 """
 
 import contextlib
@@ -69,10 +69,10 @@ def _answer(cards: bytes, ra: bytes, dec: bytes) -> tuple[bytes, bytes]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = positions(cards, np.frombuffer(ra), np.frombuffer(dec))
+            xy = positions(cards, np.frombuffer(ra), np.frombuffer(dec))
     except Exception as error:  # noqa: BLE001 - wcslib raises many types for malformed headers
         return (" ".join(str(error).split()) or type(error).__name__).encode(), b""
-    return b"", found.tobytes()
+    return b"", xy.tobytes()
 
 
 def main() -> None:

@@ -8,9 +8,8 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from infra.quiet import without_warnings
-from scanner.files.byte_order import float32_of
-from scanner.files.fits_compression import compressed_image
-from scanner.files.fits_hdus import not_decompressed, scaled
+from scanner.files.fits_compression import compressed_image, not_decompressed
+from scanner.files.fits_file import write_scaled
 from scanner.files.fits_image import header_pixel_scale_arcsec
 from scanner.files.fits_stream import FitsStream, image_stream
 from scanner.vocabulary.band_image import BandImage
@@ -51,7 +50,7 @@ class Mosaic:
         """
         stream = image_stream(uri, max_bytes, max_pixels)
         try:
-            self.label = stream.label
+            self.label = stream.hdu.label
             self.header = stream.hdu.header
             self.shape: tuple[int, int] = stream.hdu.shape  # type: ignore[assignment]
             self.pixel_scale_arcsec = header_pixel_scale_arcsec(self.header, self.label)
@@ -162,8 +161,6 @@ class _StoredRows:
         self._stream = stream
         self._dtype, self._header = stream.hdu.dtype, stream.hdu.header
         self._row_bytes = stream.hdu.shape[1] * self._dtype.itemsize
-        plain = (float(self._header.get("BSCALE", 1)), float(self._header.get("BZERO", 0))) == (1, 0)
-        self._is_plain = plain and self._dtype == np.dtype(">f4")
 
     def read(self, out: NDArray[np.float32]) -> None:
         flat, at = out.reshape(-1), 0
@@ -172,10 +169,7 @@ class _StoredRows:
             for piece in self._stream.pieces(len(out) * self._row_bytes):
                 part = flat[at : at + len(piece) // self._dtype.itemsize]
                 at += len(part)
-                if self._is_plain:
-                    float32_of(piece, part)
-                else:
-                    part[:] = scaled(np.frombuffer(piece, self._dtype), self._header)
+                write_scaled(np.frombuffer(piece, self._dtype), self._header, part)
 
     def skip(self, n_rows: int) -> None:
         for _ in self._stream.pieces(n_rows * self._row_bytes):
@@ -200,7 +194,7 @@ class _CompressedRows:
         self._ny, nx = stream.hdu.shape
         height = int(stream.hdu.header.get("ZTILE2", 1))
         self._step = height * max(1, BAND_BYTES // (4 * nx * height)) if height > 0 else self._ny
-        check_kept(stream.label, min(self._step, self._ny), nx)
+        check_kept(stream.hdu.label, min(self._step, self._ny), nx)
         stream.finish()
         self._stream = stream
         self._next, self._start = 0, 0
@@ -244,5 +238,5 @@ class _CompressedRows:
                     stop - start, self._unpacked.shape[1]
                 )
         except Exception as error:  # decoders raise many types for damaged streams
-            raise not_decompressed(self._stream.label, error) from error
+            raise not_decompressed(self._stream.hdu.label, error) from error
         self._start = start

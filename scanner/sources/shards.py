@@ -67,29 +67,22 @@ class Shard:
     """Images of each of `COMPONENTS`, zero if the object has no such light; empty if the shard has no components."""
 
 
-def shard_schema(geometry: Geometry, *, with_components: bool = False, nullable_pixels: bool = False) -> pa.Schema:
+def shard_schema(geometry: Geometry, *, with_components: bool = False) -> pa.Schema:
     """Return the schema: `object_id`, a fixed-size list of float32 per band (row-major `[y, x]`, ADU/s), truth, components.
 
-    Arrow reads pixels that cannot be null a quarter faster; shards of earlier versions have `nullable_pixels`.
+    No id and no pixel can be null: a null image would shift the pixels of all objects after it. Arrow reads such columns a
+    quarter faster.
     """
     prefixes = ("", *(f"{component}_" for component in COMPONENTS)) if with_components else ("",)
-    images, *components = [_band_fields(geometry, prefix, nullable_pixels) for prefix in prefixes]
+    images, *components = [_band_fields(geometry, prefix) for prefix in prefixes]
     fields = [pa.field("object_id", pa.int64(), nullable=False), *images, *TRUTH_FIELDS, *chain.from_iterable(components)]
     return pa.schema(fields, metadata={_GEOMETRY_KEY: geometry.name.encode()})
 
 
-def is_shard_schema(schema: pa.Schema, geometry: Geometry, *, with_components: bool = False) -> bool:
-    """Return whether a schema has the columns of a shard, written by this version or an earlier one."""
-    return any(
-        schema.equals(shard_schema(geometry, with_components=with_components, nullable_pixels=nullable))
-        for nullable in (False, True)
-    )
-
-
-def _band_fields(geometry: Geometry, prefix: str, nullable: bool) -> list[pa.Field]:
-    pixel = pa.field("element", pa.float32(), nullable=nullable)
+def _band_fields(geometry: Geometry, prefix: str) -> list[pa.Field]:
+    pixel = pa.field("element", pa.float32(), nullable=False)
     return [
-        pa.field(prefix + band, pa.list_(pixel, grid.n_pixels**2), nullable=nullable, metadata={b"unit": b"adu/s"})
+        pa.field(prefix + band, pa.list_(pixel, grid.n_pixels**2), nullable=False, metadata={b"unit": b"adu/s"})
         for band, grid in geometry.grids.items()
     ]
 
@@ -117,8 +110,7 @@ def shard_table(
 
 def _image_columns(stamps: Stamps, geometry: Geometry, n: int) -> list[pa.Array]:
     columns = []
-    fields = _band_fields(geometry, "", nullable=False)
-    for (band, grid), column in zip(geometry.grids.items(), fields, strict=True):
+    for (band, grid), column in zip(geometry.grids.items(), _band_fields(geometry, ""), strict=True):
         expected = (n, grid.n_pixels, grid.n_pixels)
         if stamps[band].shape != expected:
             raise ValueError(f"{band}: stamps must have the shape {expected}, got {stamps[band].shape}")
@@ -140,7 +132,7 @@ def decode_shard(data: bytes) -> Shard:
     """Return the shard that `encode_shard` wrote, after checking the page checksums.
 
     Raises:
-        ValueError: not a shard of a known geometry, columns differ from the schema, or an object has no pixels.
+        ValueError: not a shard of a known geometry, damaged, or columns differ from the schema.
     """
     file = _opened(pa.BufferReader(data))
     geometry, with_components = _check_schema(file.schema)
@@ -148,7 +140,6 @@ def decode_shard(data: bytes) -> Shard:
     if pixel_bytes > MAX_PIXEL_BYTES:
         raise ValueError(f"a shard must hold at most {MAX_PIXEL_BYTES} bytes of pixels, got {pixel_bytes}")
     table = file.read(file.names, MAX_PIXEL_BYTES)
-    _check_no_nulls(table)
     kept = COMPONENTS if with_components else ()
     components = {component: _stamps(table, geometry, f"{component}_") for component in kept}
     truth = table.select([f.name for f in TRUTH_FIELDS])
@@ -170,12 +161,11 @@ class ShardRows:
         """Yield the rows in order, `n_rows` at a time, without truth or components.
 
         Raises:
-            ValueError: a page does not match its checksum, or an object has no pixels.
+            ValueError: the file is damaged.
             StorageError: the store failed.
         """
         names = ["object_id", *self.geometry.grids]
         for table in _opened(self.source()).batches(names, n_rows):
-            _check_no_nulls(table)
             yield Shard(table["object_id"].to_numpy(), _stamps(table, self.geometry), pa.table({}), self.geometry)
 
 
@@ -189,7 +179,6 @@ def open_shard(source: Callable[[], pa.NativeFile]) -> ShardRows:
     file = _opened(source())
     geometry, _ = _check_schema(file.schema)
     table = file.read(["object_id", "index"], MAX_KNOWN_BYTES)
-    _check_no_nulls(table)
     return ShardRows(source, geometry, table["object_id"].to_numpy(), table["index"].to_pylist())
 
 
@@ -216,16 +205,9 @@ def _check_schema(schema: pa.Schema) -> tuple[Geometry, bool]:
         raise ValueError(f"shard geometry must be one of {sorted(GEOMETRIES)}, got {name!r}")
     geometry = GEOMETRIES[name]
     with_components = f"{COMPONENTS[0]}_{next(iter(geometry.grids))}" in schema.names
-    if not is_shard_schema(schema, geometry, with_components=with_components):
+    if not schema.equals(shard_schema(geometry, with_components=with_components)):
         raise ValueError(f"columns are not those of a {name} shard: {schema.names}")
     return geometry, with_components
-
-
-def _check_no_nulls(table: pa.Table) -> None:
-    for column in table.schema:
-        # A null list has no pixels: without this check it would shift the pixels of every object after it.
-        if (column.name == "object_id" or pa.types.is_fixed_size_list(column.type)) and table[column.name].null_count:
-            raise ValueError(f"shard column {column.name} must have no nulls, got {table[column.name].null_count}")
 
 
 def _stamps(table: pa.Table, geometry: Geometry, prefix: str = "") -> Stamps:

@@ -55,7 +55,7 @@ def read_mosaics(uris: Mapping[str, str], geometry: Geometry) -> None:
         Rejection: as `tile_batches`.
     """
     for name in geometry.grids:
-        with contextlib.closing(_open_mosaic(name, uris.get(name))) as mosaic, _of_band(name):
+        with contextlib.closing(_open_mosaic(name, uris.get(name))) as mosaic, _naming_band(name):
             mosaic.read_through()
 
 
@@ -92,7 +92,7 @@ class _BandSources:
     @classmethod
     def open(cls, name: str, uri: str | None, catalogue: TileCatalogue, grid: Grid) -> "_BandSources":
         mosaic = _open_mosaic(name, uri)
-        with _of_band(name):
+        with _naming_band(name):
             try:
                 check_pixel_scale(mosaic.label, mosaic.pixel_scale_arcsec)
                 side = _window_pixels(grid, mosaic.pixel_scale_arcsec)
@@ -114,7 +114,7 @@ class _BandSources:
         return Rejection(RejectCode.OUTSIDE_TILE, detail)
 
     def keep(self, low: int, high: int) -> None:
-        with _of_band(self.name):
+        with _naming_band(self.name):
             self.mosaic.keep(low, high)
 
     def windows(self, places: _Places) -> Windows:
@@ -127,7 +127,7 @@ class _BandSources:
         return self.mosaic.window(int(self.y[place]), int(self.x[place]), self.side)
 
     def finish(self) -> None:
-        with _of_band(self.name):
+        with _naming_band(self.name):
             self.mosaic.finish()
 
     def close(self) -> None:
@@ -193,12 +193,12 @@ def _batch(plan: _Plan, part: slice, geometry: Geometry) -> CutoutBatch:
 def _open_mosaic(name: str, uri: str | None) -> Mosaic:
     if uri is None:
         raise Rejection(RejectCode.MISSING_BAND, f"{name}: the tile has no mosaic")
-    with _of_band(name):
+    with _naming_band(name):
         return Mosaic(uri, MAX_MOSAIC_BYTES, MAX_MOSAIC_PIXELS)
 
 
 @contextlib.contextmanager
-def _of_band(name: str) -> Iterator[None]:
+def _naming_band(name: str) -> Iterator[None]:
     """Put the band of the rejected mosaic in front of the rejection's detail."""
     try:
         yield

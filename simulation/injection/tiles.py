@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from infra.progress import Progress
 from infra.provenance import digest
 from infra.store.storage import absolute, exists, join, list_files, read_bytes
-from scanner.files.fits_hdus import FitsFile, Hdu
-from scanner.files.fits_image import check_image, find_image, header_pixel_scale_arcsec, header_zero_point_ab_mag, open_fits
+from scanner.files.fits_file import FitsFile, open_fits
+from scanner.files.fits_hdus import Hdu
+from scanner.files.fits_image import check_image, find_image, header_pixel_scale_arcsec, header_zero_point_ab_mag
 from scanner.sources.tiles import CATALOGUE, MAX_MOSAIC_BYTES, MAX_MOSAIC_PIXELS, Tile, TileCatalogue, read_tile_catalogue
 from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import MER_PIXEL_ARCSEC, Image
@@ -175,13 +176,13 @@ class _InjectedMosaic:
             file = open_fits(uri, MAX_MOSAIC_BYTES)
             hdu = find_image(file, "")
             check_image(file, hdu, MAX_MOSAIC_PIXELS)
-            scale = header_pixel_scale_arcsec(hdu.header, file.label(hdu))
-            zero_point = header_zero_point_ab_mag(hdu.header, file.label(hdu))
+            scale = header_pixel_scale_arcsec(hdu.header, hdu.label)
+            zero_point = header_zero_point_ab_mag(hdu.header, hdu.label)
             pixels = file.pixels(hdu)
-            positions = catalogue.positions(hdu.header, file.label(hdu))
+            positions = catalogue.positions(hdu.header, hdu.label)
         except Rejection as rejection:
             raise InjectionError(f"{band}: {rejection.detail}") from rejection
-        check_mer_pixel_scale(scale, f"{band}: {file.label(hdu)}")
+        check_mer_pixel_scale(scale, f"{band}: {hdu.label}")
         return cls(file, hdu, pixels, zero_point, positions)
 
     def file(self, spec: InjectionSpec) -> bytes:
@@ -204,7 +205,7 @@ def _check_aligned(mosaics: Mapping[str, _InjectedMosaic]) -> None:
     """Check that all mosaics have the pixels of VIS."""
     vis = mosaics["VIS"]
     for mosaic in mosaics.values():
-        label = mosaic.fits_file.label(mosaic.hdu)
+        label = mosaic.hdu.label
         if mosaic.pixels.shape != vis.pixels.shape:
             raise InjectionError(f"{label}: must have the shape of VIS, {vis.pixels.shape}, got {mosaic.pixels.shape}")
         shifts = np.abs(mosaic.positions - vis.positions)

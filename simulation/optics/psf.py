@@ -13,8 +13,9 @@ from scipy.ndimage import gaussian_filter, uniform_filter
 
 from infra.errors import LensscanError
 from infra.numba_loops import compiled_exactly
-from scanner.files.fits_hdus import FitsFile, Hdu
-from scanner.files.fits_image import check_image, find_image, header_pixel_scale_arcsec, open_fits
+from scanner.files.fits_file import FitsFile, open_fits
+from scanner.files.fits_hdus import Hdu
+from scanner.files.fits_image import check_image, find_image, header_pixel_scale_arcsec
 from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import MER_PIXEL_ARCSEC, Image
 from scanner.vocabulary.rejections import RejectCode, Rejection
@@ -306,7 +307,7 @@ def read_psfs(uri: str) -> dict[str, SampledPsf]:
 
 def _psf_of(file: FitsFile, hdu: Hdu) -> SampledPsf:
     check_image(file, hdu, MAX_PSF_PIXELS)
-    label = file.label(hdu)
+    label = hdu.label
     try:
         scale_arcsec = header_pixel_scale_arcsec(hdu.header, label)
     except Rejection as rejection:

@@ -6,28 +6,21 @@ import os
 import pickle
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from scanner.catalogue.find_units import find_units
 from scanner.catalogue.units import PlanError
-from scanner.files.parquet_checked import BadParquetError, ParquetInput
 from scanner.sources.manifests import read_manifest
 from scanner.sources.shards import open_shard, shard_ids
 from tests.faults.harness.parquet_bombs import (
-    claiming_rows,
-    column_chunk,
     manifest,
     mutated,
-    page_header,
     pieces,
     refusal,
     shard,
-    with_page,
     written,
-    zigzag,
 )
 from tests.faults.harness.sandbox import sandboxed
 
@@ -213,68 +206,3 @@ def test_manifests_of_other_types_are_refused(tmp_path, kind):
     columns, expected = MANIFEST_COLUMNS[kind]
     (tmp_path / "manifest").write_bytes(written(manifest(**columns)))
     assert expected in refusal(read_manifest, str(tmp_path / "manifest"))
-
-
-@pytest.mark.fault(31)
-def test_files_that_contradict_their_footer_are_refused(tmp_path):
-    """A file with another number of rows than stated, or with pages elsewhere, is refused and not read in part."""
-    good = written(manifest(7))
-    for claimed in (8, 6):
-        (tmp_path / "manifest").write_bytes(claiming_rows(good, 7, claimed))
-        assert "not a readable Parquet file" in refusal(read_manifest, str(tmp_path / "manifest"))
-    start, n_bytes = column_chunk(good, "object_id")
-    longer = with_page(good, "object_id", 56, n_values=7)
-    # This page ends a byte before its column does.
-    size = longer.index(zigzag(n_bytes - len(page_header(56, n_bytes, n_values=7))), start)
-    shorter = longer[:size] + bytes([longer[size] - 2]) + longer[size + 1 :]
-    with pytest.raises(BadParquetError, match=r"values in pages up to byte|no page header|a page"):
-        ParquetInput(io.BytesIO(shorter), 2**20, 10).read(["object_id"], 2**20)
-
-
-@pytest.mark.fault(31)
-def test_invalid_indices_and_texts_are_refused(tmp_path):
-    """Arrow does not check them: an index beyond a dictionary would read memory outside the dictionary."""
-    names = [f"name{i % 3}.fits" for i in range(64)]
-    good = written(manifest(64, VIS=names), use_dictionary=["VIS"], compression="none")
-    start, n_bytes = column_chunk(good, "VIS")
-    changes = {
-        "index": good[: start + n_bytes - 4] + b"\xff" + good[start + n_bytes - 3 :],
-        "text": good.replace(b"name1.fits", b"name\xff.fits"),
-        "name of a column": good.replace(b"VIS", b"V\xffS"),
-    }
-    for data in changes.values():
-        assert data != good
-        (tmp_path / "manifest").write_bytes(data)
-        assert "manifest: not a readable Parquet file" in refusal(read_manifest, str(tmp_path / "manifest"))
-
-
-WRITERS = {
-    "pyarrow": {},
-    "pages of version 2": {"data_page_version": "2.0"},
-    "many pages and groups": {"data_page_size": 64, "write_batch_size": 10, "row_group_size": 40, "use_dictionary": True},
-    "no compression": {"compression": "none"},
-    "gzip": {"compression": "gzip", "write_page_checksum": True, "write_page_index": True},
-    "snappy": {"compression": "snappy", "store_schema": False},
-}
-
-
-@pytest.mark.parametrize("writer", WRITERS)
-def test_healthy_manifests_of_any_writer_are_read(tmp_path, writer):
-    n = 100
-    names = [None if i % 7 == 0 else f"{i}.fits" for i in range(n)]
-    data = written(manifest(n, VIS=names, ra=np.linspace(0, 1, n)), **WRITERS[writer])
-    (tmp_path / "manifest").write_bytes(data)
-    read = read_manifest(str(tmp_path / "manifest"))
-    assert read.object_ids.to_pylist() == list(range(n))
-    assert read.references["VIS"] == [name and f"{tmp_path}/{name}" for name in names]
-
-
-@pytest.mark.parametrize("version", ["V1", "V2"])
-def test_healthy_manifests_of_duckdb_are_read(tmp_path, version):
-    path = tmp_path / "manifest"
-    query = "SELECT i AS object_id, 'x' || (i % 3) || '.fits' AS VIS, 0.1 AS pixel_scale_arcsec FROM range(5000) t(i)"
-    with duckdb.connect() as connection:
-        connection.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet, ROW_GROUP_SIZE 2048, PARQUET_VERSION {version})")
-    read = read_manifest(str(path))
-    assert read.object_ids.to_pylist() == list(range(5000))
-    assert read.references["VIS"][:4] == [f"{tmp_path}/x{i}.fits" for i in (0, 1, 2, 0)]

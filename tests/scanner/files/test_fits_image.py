@@ -1,7 +1,4 @@
-"""Good and damaged FITS files; astropy is the reference for the good ones."""
-
-import gzip
-import os
+"""Images of a FITS file are found by name or number, with the pixel scale that astropy gives."""
 
 import numpy as np
 import pytest
@@ -9,8 +6,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_scales
 
-import scanner.files.fits_image as module
-from infra.store.storage import StorageError
+from scanner.files import fits_file
 from scanner.files.fits_image import FitsReader, header_pixel_scale_arcsec, read_band
 from scanner.vocabulary.rejections import RejectCode, Rejection
 
@@ -69,174 +65,6 @@ def test_only_two_dimensional_images_are_cutouts(four_bands, tmp_path):
     assert code(tmp_path / "table.fits#T") is RejectCode.WRONG_SHAPE
 
 
-@pytest.mark.fault(26)
-@pytest.mark.parametrize("dtype", ["u1", "i2", "u2", "i4", "u4", "f4", "f8"])
-def test_every_stored_type_is_read_as_astropy_reads_it(tmp_path, dtype):
-    path = tmp_path / "x.fits"
-    values = np.random.default_rng(0).integers(0, 200, (17, 18)).astype(dtype)  # u2, u4 are stored with BZERO
-    fits.writeto(path, values)
-    np.testing.assert_array_equal(read_band(str(path), 0.1).pixels, values.astype(np.float32))
-
-
-@pytest.mark.fault(26)
-def test_bscale_bzero_and_blank_are_applied_to_integers(tmp_path):
-    path = tmp_path / "x.fits"
-    stored = np.arange(-200, 200, dtype=np.int16).reshape(20, 20)
-    hdu = fits.PrimaryHDU(stored)
-    hdu.header["BLANK"] = -200
-    hdu.writeto(path)
-    with fits.open(path, mode="update", do_not_scale_image_data=True) as hdus:
-        hdus[0].header["BSCALE"], hdus[0].header["BZERO"] = 0.25, 100.0
-    expected = (stored * 0.25 + 100).astype(np.float32)
-    expected[0, 0] = np.nan
-    np.testing.assert_array_equal(read_band(str(path), 0.1).pixels, expected)
-
-
-@pytest.mark.fault(26)
-def test_double_values_that_float32_cannot_hold_become_infinite(tmp_path):
-    fits.writeto(tmp_path / "x.fits", np.full((20, 20), 1e300))
-    assert np.isposinf(read_band(str(tmp_path / "x.fits"), 0.1).pixels).all()
-
-
-def test_compressed_images_and_gzip_files_are_read(tmp_path):
-    values = np.random.default_rng(0).integers(0, 99, (30, 30)).astype(np.int16)
-    fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(values, name="VIS")]).writeto(tmp_path / "c.fits")
-    np.testing.assert_array_equal(read_band(f"{tmp_path}/c.fits#VIS", 0.1).pixels, values)
-    (tmp_path / "c.fits.gz").write_bytes(packed := gzip.compress((tmp_path / "c.fits").read_bytes()))
-    np.testing.assert_array_equal(read_band(f"{tmp_path}/c.fits.gz", 0.1).pixels, values)
-    (tmp_path / "cut.fits.gz").write_bytes(packed[: len(packed) // 2])
-    assert code(tmp_path / "cut.fits.gz") is RejectCode.FITS_TRUNCATED
-    (tmp_path / "bad.fits.gz").write_bytes(packed[:10] + bytes(50))
-    assert code(tmp_path / "bad.fits.gz") in {RejectCode.FITS_UNREADABLE, RejectCode.FITS_TRUNCATED}
-
-
-@pytest.mark.fault(23)
-def test_a_damaged_compressed_image_is_unreadable(tmp_path):
-    path = tmp_path / "c.fits"
-    values = np.random.default_rng(0).integers(0, 99, (30, 30)).astype(np.int16)
-    hdus = fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(values, compression_type="GZIP_1")])
-    hdus.writeto(path)
-    data = bytearray(path.read_bytes())
-    start = bytes(data).index(b"\x1f\x8b")
-    data[start : start + 20] = bytes(20)
-    path.write_bytes(data)
-    assert code(path) is RejectCode.FITS_UNREADABLE
-
-
-@pytest.mark.fault(28)
-def test_a_compressed_image_is_checked_before_it_is_unpacked(tmp_path):
-    path = tmp_path / "c.fits"
-    fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(np.zeros((30, 30), np.int16))]).writeto(path)
-    data = path.read_bytes()
-    size = b"ZNAXIS1 =                   30"
-    assert data.count(size) == 1
-    path.write_bytes(data.replace(size, b"ZNAXIS1 =           2000000000"))
-    assert code(path) is RejectCode.TOO_LARGE
-
-
-@pytest.mark.fault(22)
-def test_a_file_cut_anywhere_is_never_read(tmp_path):
-    """The reader rejects the file even if the cut is in the padding, or after the requested extension."""
-    whole = tmp_path / "whole.fits"
-    fits.HDUList([fits.PrimaryHDU(image()), fits.ImageHDU(image(seed=1), name="H")]).writeto(whole)
-    data = whole.read_bytes()
-    n = len(data)
-    cuts = {1, 5, 80, 2879, 2880, 2881, n - 1, n - 80, n - 2880, n // 2 + 3, *(n * k // 10 for k in range(1, 10))}
-    boundary = n // 2  # both HDUs are equally long: a cut here leaves a valid file with one HDU
-    for cut in cuts - {boundary}:
-        (tmp_path / "cut.fits").write_bytes(data[:cut])
-        for extension in ("", "#H"):
-            assert code(f"{tmp_path}/cut.fits{extension}") is RejectCode.FITS_TRUNCATED, cut
-    (tmp_path / "cut.fits").write_bytes(data[:boundary])
-    assert code(f"{tmp_path}/cut.fits#H") is RejectCode.MISSING_EXTENSION
-
-
-@pytest.mark.fault(23)
-def test_checksums_reveal_a_flipped_bit(tmp_path):
-    path = tmp_path / "x.fits"
-    fits.writeto(path, image(), checksum=True)
-    np.testing.assert_array_equal(read_band(str(path), 0.1).pixels, image())
-    good = path.read_bytes()
-    for position, reason in ((2880 + 100, "DATASUM"), (good.index(b"BITPIX  =") + 40, "CHECKSUM")):
-        bad = bytearray(good)
-        bad[position] ^= 1
-        path.write_bytes(bad)
-        found = rejection(path)
-        assert found.code is RejectCode.FITS_UNREADABLE
-        assert reason in found.detail
-
-
-@pytest.mark.fault(29)
-@pytest.mark.parametrize("content", [b"", b"<html><body>404</body></html>", b"\0" * 5760, b"SIMPLE  =  T".ljust(2880)])
-def test_a_file_that_is_not_fits_is_rejected(tmp_path, content):
-    (tmp_path / "x.fits").write_bytes(content)
-    assert code(tmp_path / "x.fits") in {RejectCode.FITS_UNREADABLE, RejectCode.FITS_TRUNCATED}
-    if not content.startswith(b"SIMPLE"):
-        assert code(tmp_path / "x.fits") is RejectCode.FITS_UNREADABLE
-
-
-def cards(**values):
-    return b"".join(f"{key:8}= {value:>20}".ljust(80).encode() for key, value in values.items()) + b"END".ljust(80)
-
-
-@pytest.mark.fault(28)
-@pytest.mark.parametrize(
-    ("header", "expected"),
-    [
-        ({"BITPIX": -32, "NAXIS": 2, "NAXIS1": 2_000_000_000, "NAXIS2": 2_000_000_000}, RejectCode.TOO_LARGE),
-        ({"BITPIX": -32, "NAXIS": 2, "NAXIS1": 4097, "NAXIS2": 4096}, RejectCode.TOO_LARGE),
-        ({"BITPIX": -32, "NAXIS": 2, "NAXIS1": -4, "NAXIS2": 4}, RejectCode.FITS_UNREADABLE),
-        ({"BITPIX": 13, "NAXIS": 2, "NAXIS1": 4, "NAXIS2": 4}, RejectCode.FITS_UNREADABLE),
-        ({"BITPIX": -32, "NAXIS": 2, "NAXIS1": 4}, RejectCode.FITS_UNREADABLE),
-        ({"BITPIX": "'a'", "NAXIS": 2, "NAXIS1": 4, "NAXIS2": 4}, RejectCode.FITS_UNREADABLE),
-        ({"BITPIX": -32, "NAXIS": 2, "NAXIS1": 4, "NAXIS2": 4, "BSCALE": "'a'"}, RejectCode.FITS_UNREADABLE),
-        ({"BITPIX": -32, "NAXIS": 2, "NAXIS1": 4, "NAXIS2": 4, "PCOUNT": -9}, RejectCode.FITS_UNREADABLE),
-        ({"BITPIX": -32, "NAXIS": 1000}, RejectCode.FITS_UNREADABLE),
-        ({"BITPIX": -32, "NAXIS": 2, "NAXIS1": 40, "NAXIS2": 40, "GCOUNT": 0}, RejectCode.FITS_UNREADABLE),
-        ({"BITPIX": -32, "NAXIS": 2, "NAXIS1": 0, "NAXIS2": 4}, RejectCode.WRONG_SHAPE),
-    ],
-)
-def test_impossible_headers_are_rejected_before_anything_is_allocated(tmp_path, header, expected):
-    (tmp_path / "x.fits").write_bytes(cards(SIMPLE="T", **header).ljust(2880) + bytes(2880))
-    assert code(tmp_path / "x.fits") is expected
-
-
-@pytest.mark.fault(28)
-def test_a_header_without_end_card_is_rejected(tmp_path):
-    (tmp_path / "x.fits").write_bytes(b"SIMPLE  =                    T".ljust(2880 * 1100))
-    assert code(tmp_path / "x.fits") is RejectCode.FITS_UNREADABLE
-
-
-@pytest.mark.fault(28)
-def test_a_large_file_is_refused_without_reading(tmp_path, monkeypatch):
-    path = tmp_path / "x.fits"
-    path.touch()
-    os.truncate(path, module.MAX_FILE_BYTES + 1)  # sparse
-    assert code(path) is RejectCode.TOO_LARGE
-    monkeypatch.setattr(module, "MAX_FILE_BYTES", 100_000)
-    (tmp_path / "bomb.fits.gz").write_bytes(gzip.compress(bytes(1_000_000)))
-    assert code(tmp_path / "bomb.fits.gz") is RejectCode.TOO_LARGE
-
-
-@pytest.mark.parametrize("name", ["none.fits", "none/none.fits", "", "a\0b.fits", "."])
-def test_a_missing_file_is_reported_as_missing(tmp_path, name):
-    assert code(tmp_path / name if name else "") is RejectCode.MISSING_FILE
-
-
-@pytest.mark.parametrize(
-    "error", [PermissionError(13, "Permission denied"), TimeoutError(), StorageError("s3://b/k.fits: down")]
-)
-def test_a_failing_store_gives_an_io_error(monkeypatch, error):
-    def fail(uri):
-        raise error
-
-    monkeypatch.setattr(module, "info", fail)
-    found = rejection("s3://b/k.fits#VIS")
-    assert found.code is RejectCode.IO_ERROR
-    assert found.detail.startswith("k.fits: ")
-    assert len(found.detail) > len("k.fits: ")
-
-
 @pytest.mark.parametrize(
     "wcs",
     [
@@ -285,8 +113,8 @@ def test_a_header_without_usable_pixel_scale_is_rejected(header):
 
 def test_bands_in_one_file_cost_one_read(four_bands, monkeypatch):
     reads = []
-    read_bytes = module.read_bytes
-    monkeypatch.setattr(module, "read_bytes", lambda uri: reads.append(uri) or read_bytes(uri))
+    read_bytes = fits_file.read_bytes
+    monkeypatch.setattr(fits_file, "read_bytes", lambda uri: reads.append(uri) or read_bytes(uri))
     reader = FitsReader()
     for extension in ("VIS_FLUX", "NIR_Y_FLUX", "NIR_J_FLUX"):
         reader.read_band(f"{four_bands}#{extension}", 0.1)

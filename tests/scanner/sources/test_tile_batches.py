@@ -25,6 +25,7 @@ from tests.scanner.mosaic_files import (
     expected,
     header,
     make_tile,
+    mosaic,
     positions,
     rows_of,
 )
@@ -57,15 +58,6 @@ def test_every_kind_of_file_gives_the_pixels_that_astropy_reads(tmp_path, monkey
         assert_same(row, other)
 
 
-@pytest.mark.parametrize("kind", ["plain", "gz", "rice"])
-def test_rows_without_sources_are_skipped(tmp_path, kind):
-    """The only source lies far up, so that the reader skips rows before and after it."""
-    tile, sources = make_tile(tmp_path, kind), catalogue([(160, 410)])
-    (row,), (other,) = tile_cutouts(tile, sources, MER_10), expected(tile, sources, MER_10)
-    assert isinstance(row, Cutout)
-    assert_same(row, other)
-
-
 @pytest.mark.fault(27)
 def test_mosaics_may_be_shifted_and_rotated_against_each_other(tmp_path):
     heads = {"VIS": header(), "Y": header(shift=(3.4, -7.7)), "J": header(turned=True), "H": header((-40, 90))}
@@ -74,20 +66,15 @@ def test_mosaics_may_be_shifted_and_rotated_against_each_other(tmp_path):
         assert_same(row, other)
 
 
-@pytest.mark.parametrize("kind", ["plain", "gz", "rice"])
-def test_memory_does_not_depend_on_the_height_of_mosaics(tmp_path, monkeypatch, kind):
-    monkeypatch.setattr(mosaics, "BAND_BYTES", 4 * NX * 20)
-    held = []
-    keep = mosaics.Mosaic.keep
-
-    def watched(self, low, high):
-        keep(self, low, high)
-        held.append((len(self.rows), self.stop - self.start))
-
-    monkeypatch.setattr(mosaics.Mosaic, "keep", watched)
-    tile = make_tile(tmp_path, kind)
-    list(tile_batches(tile, catalogue(positions(300)), MER_10, 32))
-    assert np.max(held, axis=0).tolist() == [120, 120]
+@pytest.mark.fault(27)
+def test_bands_a_pixel_apart_are_cut_around_one_position(tmp_path):
+    """Each band is cut by its own header: at the source's position, which has other pixel indices in each band."""
+    heads = dict.fromkeys(("VIS", "Y", "H"), header()) | {"J": header(shift=(1.0, -1.0))}
+    tile, sources = make_tile(tmp_path, heads=heads), catalogue([(160.2, 200.3)])
+    (row,) = tile_cutouts(tile, sources, MER_10)
+    assert isinstance(row, Cutout)
+    np.testing.assert_array_equal(row.stamps["Y"], mosaic(1)[151:251, 111:211])
+    np.testing.assert_array_equal(row.stamps["J"], mosaic(2)[150:250, 112:212])
 
 
 @pytest.mark.parametrize("kind", ["plain", "gz", "second", "rice", "packed rice"])

@@ -7,19 +7,12 @@ from astropy.io import fits
 
 from scanner.files import fits_stream
 from scanner.files.fits_image import read_band
-from scanner.sources import mosaics
 from scanner.sources import tile_batches as module
 from scanner.sources.tile_batches import read_mosaics, tile_batches, tile_cutouts
 from scanner.sources.tiles import Tile
 from scanner.vocabulary.geometry import MER_10
 from scanner.vocabulary.rejections import RejectCode, Rejection
-from tests.scanner.mosaic_files import (
-    NX,
-    NY,
-    catalogue,
-    make_tile,
-    positions,
-)
+from tests.scanner.mosaic_files import NX, NY, catalogue, header, make_tile, mosaic, positions, write
 
 
 def outcome(tile, sources, geometry=MER_10, batch_size=8):
@@ -69,25 +62,6 @@ def test_damaged_mosaics_are_rejected_like_small_files(tmp_path, packed):
             assert rejection.detail == f"Y: {caught.value.detail}"
     path.unlink()
     assert outcome(tile, sources)[1].detail == f"Y: {path.name}: no such file"
-
-
-@pytest.mark.fault(7)
-@pytest.mark.parametrize("kind", ["plain", "gz", "rice"])
-def test_mosaics_are_read_to_their_last_row_without_any_source(tmp_path, monkeypatch, kind):
-    """The driver needs this to distinguish a file that crashes its reader from a row that does."""
-    monkeypatch.setattr("scanner.sources.mosaics.BAND_BYTES", 4 * NX * 7)
-    tile, n_rows = make_tile(tmp_path, kind), []
-    for rows in (mosaics._StoredRows, mosaics._CompressedRows):
-        real = rows.read
-
-        def counting(self, out, real=real):
-            n_rows.append(len(out))
-            real(self, out)
-
-        monkeypatch.setattr(rows, "read", counting)
-    read_mosaics(tile.mosaics, MER_10)
-    assert sum(n_rows) == 4 * NY
-    assert max(n_rows) <= 8
 
 
 @pytest.mark.parametrize("missing", [False, True])
@@ -178,14 +152,19 @@ def test_a_store_failure_while_reading_is_an_io_error(tmp_path, monkeypatch):
     assert str(rejection) == "io_error: VIS: VIS.fits: TimeoutError"
 
 
-@pytest.mark.fault(23)
-def test_damaged_tiles_of_a_compressed_mosaic_are_unreadable(tmp_path):
-    tile = make_tile(tmp_path, "gzip tiles")
-    path = tmp_path / "J.fits"
-    data = bytearray(path.read_bytes().replace(b"CHECKSUM=", b"CHECKSOM=").replace(b"DATASUM =", b"DATASOM ="))
-    start = bytes(data).index(b"\x1f\x8b")
-    data[start : start + 20] = bytes(20)
-    path.write_bytes(data)
-    _, rejection = outcome(tile, catalogue(positions()))
-    assert rejection.code is RejectCode.FITS_UNREADABLE
-    assert rejection.detail.startswith("J: J.fits[COMPRESSED_IMAGE]: cannot be decompressed (")
+@pytest.mark.fault(27)
+def test_a_wrong_wcs_in_one_band_rejects_every_row(tmp_path):
+    tile, sources = make_tile(tmp_path), catalogue([(160, 200), (150, 300)])
+    for cards, code in [
+        ({"CRVAL1": 300.0}, RejectCode.OUTSIDE_TILE),
+        ({"RADESYS": "FK5", "EQUINOX": 1950.0}, RejectCode.BAD_WCS),
+        ({"PC1_1": 0.0, "PC2_2": 0.0}, RejectCode.NO_PIXEL_SCALE),
+        ({"CTYPE1": "LINEAR"}, RejectCode.NO_PIXEL_SCALE),
+    ]:
+        wrong = header()
+        wrong.update(cards)
+        (tmp_path / "J.fits").unlink()
+        write(tmp_path / "J.fits", mosaic(2), wrong, "plain")
+        rows = tile_cutouts(tile, sources, MER_10)
+        assert [row.code for row in rows] == [code] * 2, cards
+        assert all(row.detail.startswith("J: ") for row in rows)

@@ -1,0 +1,77 @@
+"""Tables of sources are read in pieces; astropy is the reference."""
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from scanner.files import fits_source_table as module
+from scanner.files.fits_source_table import SourceTableError, read_sources
+from scanner.vocabulary.rejections import Rejection
+
+N = 1000
+COLUMNS = {
+    "flag": ("7A", np.array([f"f{i}" for i in range(N)])),
+    "OBJECT_ID": ("K", np.arange(N) * 2**53 + 1),
+    "RIGHT_ASCENSION": ("D", np.linspace(0, 360, N)),
+    "spectrum": ("20E", np.zeros((N, 20))),
+    "DECLINATION": ("E", np.linspace(-90, 90, N)),
+}
+
+
+def write(path, changes=None, n=N):
+    columns = COLUMNS | (changes or {})
+    table = fits.BinTableHDU.from_columns([fits.Column(name, form, array=a[:n]) for name, (form, a) in columns.items()])
+    other = fits.BinTableHDU.from_columns([fits.Column("OBJECT_ID", "J", array=[1])])
+    fits.HDUList([fits.PrimaryHDU(np.zeros((50, 50))), other, table]).writeto(path, checksum=True)
+    return str(path)
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 7 * 107, 2**25])
+def test_rows_are_those_of_astropy_in_pieces_of_any_size(tmp_path, monkeypatch, piece_bytes):
+    monkeypatch.setattr(module, "_PIECE_BYTES", piece_bytes)
+    n = 20 if piece_bytes == 1 else N
+    uri = write(tmp_path / "c.fits", n=n)
+    sources = read_sources(uri, 2**20)
+    with fits.open(uri) as hdus:
+        for array, name in zip(sources, ("OBJECT_ID", "RIGHT_ASCENSION", "DECLINATION"), strict=True):
+            assert array.tolist() == hdus[2].data[name].tolist()
+    assert [array.dtype for array in sources] == ["=i8", "=f8", "=f8"]
+
+
+def test_an_empty_table_has_no_sources(tmp_path):
+    assert [len(array) for array in read_sources(write(tmp_path / "c.fits", n=0), 2**20)] == [0, 0, 0]
+
+
+@pytest.mark.fault(26)
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"OBJECT_ID": ("D", np.arange(N))}, "OBJECT_ID must be one integer per row, got >f8; floats lose digits"),
+        ({"OBJECT_ID": ("2K", np.zeros((N, 2), int))}, "OBJECT_ID must be one integer per row"),
+        ({"DECLINATION": ("5A", np.array(["1.0"] * N))}, "positions must be one number per row"),
+        ({"DECLINATION": ("2D", np.zeros((N, 2)))}, "positions must be one number per row"),
+    ],
+)
+@pytest.mark.parametrize("n", [0, N])
+def test_columns_of_other_types_are_refused(tmp_path, changes, says, n):
+    with pytest.raises(SourceTableError, match=says):
+        read_sources(write(tmp_path / "c.fits", changes, n), 2**20)
+
+
+@pytest.mark.fault(28)
+def test_too_many_rows_are_refused_before_they_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "MAX_SOURCES", N - 1)
+    with pytest.raises(SourceTableError, match="must have at most 999 rows of 1048576 bytes, got 1000 of 107"):
+        read_sources(write(tmp_path / "c.fits"), 2**20)
+
+
+@pytest.mark.fault(23)
+def test_a_flipped_bit_in_any_row_is_noticed(tmp_path):
+    uri = write(tmp_path / "c.fits")
+    with fits.open(uri) as hdus:
+        at = hdus[2].fileinfo()["datLoc"] + 107 * N - 1
+    data = bytearray((tmp_path / "c.fits").read_bytes())
+    data[at] ^= 1
+    (tmp_path / "c.fits").write_bytes(data)
+    with pytest.raises(Rejection, match="DATASUM"):
+        read_sources(uri, 2**20)
