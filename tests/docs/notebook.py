@@ -59,6 +59,11 @@ def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
+def as_markdown() -> str:
+    """Return the text of the tutorial, with code cells as fenced blocks."""
+    return "\n".join(f"```\n{cell.source}\n```" if cell.cell_type == "code" else cell.source for cell in read().cells)
+
+
 def printed(cell: NotebookNode) -> str:
     """Return the text that a cell printed."""
     return "".join(output.text for output in cell.outputs if output.output_type == "stream")

@@ -85,8 +85,7 @@ def candidates(_published: Path, real: Path, work: Path) -> list[Figure]:
     lines = [f"{path.stem.split('_')[0].split('+')[0]},{','.join(_references(path))}," for path in paths]
     ids, stamps, _ = _stamps(_manifest(work, lines), FLAGSHIP)
     columns = [
-        Column(f"Euclid Q1\n{name}", {band: images[i : i + 1] for band, images in stamps.items()})
-        for i, name in enumerate(ids)
+        Column(f"Euclid Q1\n{name}", {band: images[i : i + 1] for band, images in stamps.items()}) for i, name in enumerate(ids)
     ]
     return [candidates_figure([*columns, *simulated_columns()])]
 
