@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from tests.docs.pages import ROOT, blocks, run, run_snippet, shell_lines
 from tests.docs.desk import write_desk
+from tests.docs.pages import ROOT, blocks, run, run_snippet, shell_lines
 
 README = (ROOT / "README.md").read_text()
 

@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 python -m tests.figures.draw --published DIR --real DIR --out docs/figures
 
 `--published` is a folder with the authors' weights and their noise, `--real` one with the Euclid cutouts and the Jackpot;
-neither is in the repository. The class generated images of OU-200 take about eight minutes; `--only candidates` draws one figure.
+neither is in the repository. The class generated images of OU-200 take about eight minutes; `--only jackpot` draws one figure.
 """
 
 import argparse
