@@ -13,7 +13,7 @@ BIN = Path(sys.executable).parent
 
 def pages():
     """Return README, CONTRIBUTING and the written pages of docs/; those that `make docs` generates are left out."""
-    generated = {DOCS / "reference" / f"{name}.md" for name in ("commands", "settings", "columns", "rejections")}
+    generated = {DOCS / "reference" / f"{name}.md" for name in ("commands", "settings", "columns", "rejections", "truth")}
     return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted({*DOCS.rglob("*.md")} - generated)]
 
 

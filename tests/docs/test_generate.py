@@ -6,6 +6,7 @@ import pytest
 
 from docs.generate import write_reference
 from infra.settings import Settings
+from scanner.sources.shards import TRUTH_FIELDS
 from scanner.vocabulary.rejections import ADVICE, RejectCode
 from tests.flows.test_cli import COMMANDS
 
@@ -33,6 +34,11 @@ def test_every_rejection_code_has_a_meaning_and_advice(reference):
     rows = re.findall(r"^\| `rejected:(\w+)` \| (.+?) \| (.+) \|$", reference["rejections"], flags=re.MULTILINE)
     assert {code: advice for code, _, advice in rows} == {str(code): ADVICE[code] for code in RejectCode}
     assert all(meaning.endswith(".") for _, meaning, _ in rows)
+
+
+def test_every_truth_column_has_a_meaning(reference):
+    rows = re.findall(r"^\| `(\w+)` \| .+ \| (.+) \|$", reference["truth"], flags=re.MULTILINE)
+    assert [name for name, _ in rows] == [field.name for field in TRUTH_FIELDS]
 
 
 def test_pages_that_are_up_to_date_stay_untouched(tmp_path):
