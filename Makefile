@@ -2,11 +2,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+DOCS_STAMP := .venv/.installed-docs
 # Two test processes, each of which runs one file at a time with one thread: two threads on one core would wait for each other.
 TWO := -n 2 --dist loadfile --no-loadscope-reorder
 QUIET := RAY_USAGE_STATS_ENABLED=0 PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1
 
-.PHONY: venv demo test test-slow faults mutants lint types bench realism probes docs clean
+.PHONY: venv demo test test-slow faults mutants lint types bench realism probes docs tutorial clean
 
 venv: $(STAMP)
 
@@ -52,9 +53,16 @@ probes: $(STAMP)
 	$(BIN)/python -m tests.benchmarks.probes $(if $(REAL),--real $(REAL)) $(if $(ENSEMBLES),--ensemble $(ENSEMBLES))
 
 # The pages of docs/ as HTML in build/docs; a warning is an error
-docs: $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+docs: $(DOCS_STAMP)
 	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs
+
+# The outputs that the tutorial is stored with, after a change of what it shows
+tutorial: $(STAMP)
+	$(QUIET) $(BIN)/python -m tests.docs.notebook
+
+$(DOCS_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	touch $(DOCS_STAMP)
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache demo-output

@@ -13,7 +13,7 @@ extensions = ["myst_nb"]
 html_theme = "furo"
 html_title = "lensscan"
 exclude_patterns = ["_build"]
-myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 # The tests execute the notebook; the pages show the outputs that it was saved with.
 nb_execution_mode = "off"

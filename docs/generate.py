@@ -1,4 +1,4 @@
-"""Write the reference pages that follow from the code: commands, settings, columns and rejection codes."""
+"""Write the reference pages that follow from the code: commands, settings, columns of files, rejection codes."""
 
 import ast
 import inspect
@@ -12,6 +12,7 @@ from infra.settings import Settings
 from scanner.catalogue.columns import markdown_table
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import read_card
+from scanner.sources.shards import TRUTH_FIELDS
 from scanner.vocabulary import rejections
 from scanner.vocabulary.rejections import RejectCode
 
@@ -23,6 +24,7 @@ def write_reference(folder: Path) -> None:
         "settings.md": _settings(),
         "columns.md": _columns(),
         "rejections.md": _rejections(),
+        "truth.md": _truth(),
     }
     for name, text in pages.items():
         path = folder / name
@@ -75,6 +77,18 @@ def _rejections() -> str:
     rows = [f"| `rejected:{code}` | {notes[code.name]} | {rejections.ADVICE[code]} |" for code in RejectCode]
     head = "# Rejection codes\n\nA row that cannot be scored has one of these in `status`; `detail` gives the reason.\n\n"
     return head + "| status | meaning | what to do |\n|---|---|---|\n" + "\n".join(rows) + "\n"
+
+
+def _truth() -> str:
+    rows = []
+    for field in TRUTH_FIELDS:
+        unit, description = (field.metadata[key].decode() for key in (b"unit", b"description"))
+        rows.append(f"| `{field.name}` | {field.type}{', ' if unit else ''}{unit} | {description} |")
+    head = (
+        "# Truth columns\n\nColumns of simulated shards, and of `truth.parquet` of simulated tiles; null where one does not "
+        "apply.\n\n"
+    )
+    return head + "| column | type, unit | meaning |\n|---|---|---|\n" + "\n".join(rows) + "\n"
 
 
 def _notes(kind: type) -> dict[str, str]:

@@ -263,9 +263,12 @@ def network_names(schema: pa.Schema) -> tuple[str, ...]:
 
 def markdown_table(names: Sequence[str]) -> str:
     """Return the columns of the candidate catalogue as a Markdown table for the documentation."""
-    head = ["| column | type | unit | UCD | meaning |", "|---|---|---|---|---|"]
+    head = ["| column | type, unit | meaning, UCD |", "|---|---|---|"]
     rows = []
     for field in candidate_schema(names, maps=True):
         about = {key.decode(): value.decode() for key, value in field.metadata.items()}
-        rows.append(f"| `{field.name}` | {field.type} | {about['unit']} | `{about['ucd']}` | {about['description']} |")
+        kind = f"{field.type}, {about['unit']}" if about["unit"] else str(field.type)
+        # Markdown would take `rejected:<code>` for a tag.
+        meaning = about["description"].replace("<", "&lt;")
+        rows.append(f"| `{field.name}` | {kind.replace('<', '&lt;')} | {meaning} `{about['ucd']}` |")
     return "\n".join([*head, *rows]) + "\n"

@@ -1,4 +1,4 @@
-"""Draw the figures of docs/maps.md: class generated images, and explanations of real Euclid fields and the Jackpot.
+"""Draw the figures of README.md and docs/maps.md: candidates, explanations of real images, class generated images.
 
     OMP_NUM_THREADS=1 python -m tests.figures.draw --published DIR --real DIR --out docs/figures
 
@@ -27,13 +27,15 @@ from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_network, load_package, read_card
 from scanner.networks.published import import_published
 from scanner.scan.chosen_objects import read_objects
-from scanner.vocabulary.geometry import GEOMETRIES
+from scanner.vocabulary.geometry import GEOMETRIES, Geometry, Stamps
+from tests.figures.candidates import Column, candidates_figure, simulated_columns
 
 FLAGSHIP = SHIPPED_DIR / "mer3-sim"
 BANDS = {"VIS": "VIS", "Y": "NIR_Y", "J": "NIR_J", "H": "NIR_H"}
 SHIFTED, SHIFT_YX_PIXELS = "102022474", (6, -26)
 """A file in which only the VIS image was shifted, as its header records: drawn unchanged and with all bands shifted alike."""
 JACKPOT_PIXEL_ARCSEC = 0.05
+JPEG_QUALITY = 88
 
 
 def class_generated(published: Path, work: Path, name: str, start: NDArray[np.float32]) -> list[Figure]:
@@ -77,6 +79,17 @@ def jackpot(published: Path, real: Path, work: Path) -> list[Figure]:
     return [_explained(manifest, work / "published", ["OU-66", "OU-200"]), _explained(manifest, FLAGSHIP, None)]
 
 
+def candidates(_published: Path, real: Path, work: Path) -> list[Figure]:
+    """Draw Euclid files whose bands are aligned beside simulated lenses, with the maps that a scan stores."""
+    paths = [path for path in sorted(real.glob("*.fits")) if not path.stem.startswith(SHIFTED)]
+    lines = [f"{path.stem.split('_')[0].split('+')[0]},{','.join(_references(path))}," for path in paths]
+    ids, stamps, _ = _stamps(_manifest(work, lines), FLAGSHIP)
+    columns = [
+        Column(f"Euclid Q1\n{name}", {band: images[i : i + 1] for band, images in stamps.items()}) for i, name in enumerate(ids)
+    ]
+    return [candidates_figure([*columns, *simulated_columns()])]
+
+
 def _references(path: Path) -> list[str]:
     """Return `FILE#EXTENSION` for each band."""
     return [f"{path.resolve()}#{prefix}_FLUX" for prefix in BANDS.values()]
@@ -99,12 +112,17 @@ def _manifest(work: Path, lines: Sequence[str]) -> str:
 
 def _explained(manifest: str, folder: Path, names: Sequence[str] | None) -> Figure:
     package = load_package(folder)
-    geometry = GEOMETRIES[package.card.geometry]
+    ids, stamps, geometry = _stamps(manifest, folder)
+    maps = explain(folder, package.card, stamps, names)
+    return explanation_figure(Shown(ids, stamps, geometry, package.name, package.score(stamps).p_lens), maps)
+
+
+def _stamps(manifest: str, folder: Path) -> tuple[list[str], Stamps, Geometry]:
+    geometry = GEOMETRIES[read_card(folder).geometry]
     ids, stamps, rejected = read_objects(manifest, [], geometry, 24)
     if rejected:
         raise SystemExit(f"every object must be usable, got rejected ones: {rejected}")
-    maps = explain(folder, package.card, stamps, names)
-    return explanation_figure(Shown(ids, stamps, geometry, package.name, package.score(stamps).p_lens), maps)
+    return ids, stamps, geometry
 
 
 def smaller(png: bytes) -> bytes:
@@ -116,7 +134,16 @@ def smaller(png: bytes) -> bytes:
     return sink.getvalue()
 
 
-FIGURES = {draw.__name__: draw for draw in (class_generated_ou200, class_generated_ou66, real_fields, jackpot)}
+def as_jpeg(png: bytes) -> bytes:
+    """Encode a PNG as JPEG."""
+    sink = io.BytesIO()
+    with Image.open(io.BytesIO(png)) as image:
+        image.convert("RGB").save(sink, "jpeg", quality=JPEG_QUALITY, optimize=True)
+    return sink.getvalue()
+
+
+FIGURES = {draw.__name__: draw for draw in (candidates, class_generated_ou200, class_generated_ou66, real_fields, jackpot)}
+JPEGS = {candidates.__name__}
 
 
 def main() -> None:
@@ -130,7 +157,9 @@ def main() -> None:
     for name in arguments.only:
         with tempfile.TemporaryDirectory() as work:
             pages = FIGURES[name](arguments.published, arguments.real, Path(work))
-        (arguments.out / f"{name}.png").write_bytes(smaller(pages_bytes(pages, "png")))
+        png = pages_bytes(pages, "png")
+        suffix, encode = ("jpg", as_jpeg) if name in JPEGS else ("png", smaller)
+        (arguments.out / f"{name}.{suffix}").write_bytes(encode(png))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,48 @@
+"""The reference pages that are written from the code are complete."""
+
+import re
+
+import pytest
+
+from docs.generate import write_reference
+from infra.settings import Settings
+from scanner.sources.shards import TRUTH_FIELDS
+from scanner.vocabulary.rejections import ADVICE, RejectCode
+from tests.flows.cli.test_main import COMMANDS
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reference")
+    write_reference(folder)
+    return {path.stem: path.read_text(encoding="utf-8") for path in folder.iterdir()}
+
+
+def test_every_command_has_its_help(reference):
+    found = re.findall(r"^## lensscan (.*)", reference["commands"], flags=re.MULTILINE)
+    assert sorted(found) == sorted(" ".join(command) for command in COMMANDS)
+    assert reference["commands"].count("For example:") >= len(COMMANDS)
+
+
+def test_every_setting_has_its_variable_and_a_meaning(reference):
+    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \| (.+) \|$", reference["settings"], flags=re.MULTILINE)
+    assert [name for name, _, _ in rows] == list(Settings.model_fields)
+    assert all(variable == f"LENSSCAN_{name.upper()}" and meaning.endswith(".") for name, variable, meaning in rows)
+
+
+def test_every_rejection_code_has_a_meaning_and_advice(reference):
+    rows = re.findall(r"^\| `rejected:(\w+)` \| (.+?) \| (.+) \|$", reference["rejections"], flags=re.MULTILINE)
+    assert {code: advice for code, _, advice in rows} == {str(code): ADVICE[code] for code in RejectCode}
+    assert all(meaning.endswith(".") for _, meaning, _ in rows)
+
+
+def test_every_truth_column_has_a_meaning(reference):
+    rows = re.findall(r"^\| `(\w+)` \| .+ \| (.+) \|$", reference["truth"], flags=re.MULTILINE)
+    assert [name for name, _ in rows] == [field.name for field in TRUTH_FIELDS]
+
+
+def test_pages_that_are_up_to_date_stay_untouched(tmp_path):
+    write_reference(tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    write_reference(tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before

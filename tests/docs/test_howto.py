@@ -1,0 +1,101 @@
+"""Run the commands of the how-to pages: the `sh` and `python` blocks of a page, one after the other, in one folder.
+
+Blocks of the language `text` hold what cannot run here (another cloud, a cluster) or is run by another test, which the page
+names; `test_pages.py` checks their `lensscan` commands against the command line.
+"""
+
+import re
+import shlex
+from pathlib import Path
+from types import MappingProxyType
+
+import pyarrow.parquet as pq
+import pytest
+
+from infra.store.storage import create_if_absent
+from tests.docs.desk import write_desk
+from tests.docs.pages import DOCS, ROOT, blocks, run_snippet, shell_lines
+from tests.shared import PUBLISHED
+
+HOWTO = DOCS / "howto"
+MANIFEST = r"^```text\n(object_id,.*?)^```"
+RUN_HERE = ("own_files", "euclid_q1", "read_the_catalogue", "published_weights", "object_storage", "repair")
+NOT_HERE = {"train": "days of training", "ray_cluster": "a cluster", "nightly": "a Prefect server", "index": "no commands"}
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    """Return a folder with the files that the pages assume; the pages' commands add to it."""
+    desk = write_desk(tmp_path_factory.mktemp("desk"))
+    (desk / "weights").symlink_to(PUBLISHED)
+    (manifest,) = re.findall(MANIFEST, page("own_files"), flags=re.MULTILINE | re.DOTALL)
+    (desk / "manifest.csv").write_text(manifest)
+    return desk
+
+
+@pytest.fixture
+def follow(lensscan, desk):
+    """Return a function that runs all commands of a page, then its snippets.
+
+    `bucket` stands for the page's `s3://survey`; `codes` has the exit codes of the commands that find damage.
+    """
+
+    def follow(name, bucket="", codes=MappingProxyType({})):
+        for line in shell_lines(page(name)):
+            program, *arguments = shlex.split(line.replace("s3://survey", bucket))
+            assert program == "lensscan"
+            done = lensscan(*arguments, cwd=desk, LENSSCAN_ENSEMBLES_DIR=str(desk / "ensembles"))
+            expected = codes.get(arguments[0], 0)
+            assert (done.returncode, bool(done.stdout.strip())) == (expected, True), f"{line}\n{done.stdout}\n{done.stderr}"
+        for snippet in blocks(page(name), "python"):
+            assert run_snippet(snippet, desk).strip(), snippet
+
+    return follow
+
+
+def page(name):
+    return (HOWTO / f"{name}.md").read_text(encoding="utf-8")
+
+
+def test_every_page_is_run_or_has_a_reason():
+    assert {path.stem for path in HOWTO.glob("*.md")} == {*RUN_HERE, *NOT_HERE}
+    for name in ("ray_cluster", "nightly", "index"):
+        assert not blocks(page(name), "sh")
+
+
+def test_own_files(follow, desk):
+    follow("own_files")
+    assert (desk / "why.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.needs_shared("published_ensemble")
+def test_published_weights(follow, desk):
+    follow("published_weights")
+    assert (desk / "ensembles" / "wilde2022" / "card.json").is_file()
+
+
+@pytest.mark.ray
+@pytest.mark.server
+def test_a_tile_goes_through_all_pages(follow, desk, s3):
+    """Scan in a folder and in a store, read and repair: the pages build on each other's catalogue."""
+    for path in (desk / "tiles").rglob("*.fits"):
+        # As in the public copy of Q1, catalogues are in another tree than mosaics.
+        product = "catalogs/MER_FINAL_CATALOG" if "FINAL-CAT" in path.name else "MER"
+        create_if_absent(f"{s3}/tiles/{product}/100000001/{path.name}", path.read_bytes(), "test")
+    follow("euclid_q1")
+    follow("read_the_catalogue")
+    assert (desk / "best.png").read_bytes().startswith(b"\x89PNG")
+    follow("object_storage", bucket=s3)
+
+    (unit,) = (desk / "catalogue" / "units").rglob("*.parquet")
+    rows = pq.read_table(unit)
+    unit.write_bytes(unit.read_bytes()[:-100])
+    follow("repair", codes={"reconcile": 1, "verify": 1})
+    assert pq.read_table(unit).equals(rows)
+    assert any(path.is_file() for path in (desk / "catalogue" / "quarantine").rglob(f"*{unit.stem}*"))
+
+
+def test_the_nightly_commands_are_those_of_the_deployment():
+    head = Path(ROOT, "infra", "deploy", "prefect.yaml").read_text(encoding="utf-8").partition("\nname:")[0]
+    told = [line.removeprefix("#").strip() for line in head.splitlines() if re.match(r"#   \w", line)]
+    assert blocks(page("nightly"), "text")[0].split("\n")[:-1] == told
