@@ -21,24 +21,24 @@ class MapError(LensscanError):
     """The maps of a table are not those that its plan requires."""
 
 
-def map_arrays(n_rows: int, places: NDArray[np.int64], values: Mapping[str, NDArray[np.generic]]) -> dict[str, pa.Array]:
-    """Return the columns of maps for a table of `n_rows` rows, null except in the rows at `places`.
+def map_arrays(n_rows: int, rows: NDArray[np.int64], values: Mapping[str, NDArray[np.generic]]) -> dict[str, pa.Array]:
+    """Return the columns of maps for a table of `n_rows` rows, null except in the rows at `rows`.
 
     Args:
         n_rows: Number of rows of the table.
-        places: `[n]`, row numbers of the rows with maps.
+        rows: `[n]`, row numbers of the rows with maps.
         values: `[n]` for each of EXPLANATION_COLUMNS, NaN for null, and `[n, ...]` for each of MAP_COLUMNS; may be empty if
-            `places` is.
+            `rows` is.
     """
-    if not len(places):
+    if not len(rows):
         return {column.name: pa.nulls(n_rows, column.type) for column in (*EXPLANATION_COLUMNS, *MAP_COLUMNS)}
-    order = np.argsort(places)
+    order = np.argsort(rows)
     has_map = np.zeros(n_rows, bool)
-    has_map[places] = True
+    has_map[rows] = True
     columns = {}
     for column in EXPLANATION_COLUMNS:
         numbers = np.full(n_rows, np.nan, np.float32)
-        numbers[places] = values[column.name]
+        numbers[rows] = values[column.name]
         columns[column.name] = pa.array(numbers, column.type, mask=np.isnan(numbers))
     for column in MAP_COLUMNS:
         ends = np.concatenate([[0], np.cumsum(has_map * column.n_values)]).astype(np.int32)
@@ -94,9 +94,9 @@ def with_maps_as(size: Literal["fixed", "large"], table: pa.Table) -> pa.Table:
     """Store maps in fixed-size lists, which take as much memory for null, or in large lists, which allow longer arrays."""
     for column in MAP_COLUMNS:
         if column.name in table.column_names:
-            place = table.column_names.index(column.name)
+            i = table.column_names.index(column.name)
             kind = column.fixed if size == "fixed" else pa.large_list(column.type.value_type)
-            table = table.set_column(place, column.field(kind), table[column.name].cast(kind))
+            table = table.set_column(i, column.field(kind), table[column.name].cast(kind))
     return table
 
 
@@ -104,8 +104,8 @@ def with_map_digests(table: pa.Table) -> pa.Table:
     """Replace each map by its SHA-256: rows become small, and are equal exactly if they were before."""
     for column in MAP_COLUMNS:
         if column.name in table.column_names:
-            place = table.column_names.index(column.name)
-            table = table.set_column(place, pa.field(column.name, pa.string()), _digests(table[column.name]))
+            i = table.column_names.index(column.name)
+            table = table.set_column(i, pa.field(column.name, pa.string()), _digests(table[column.name]))
     return table
 
 

@@ -29,12 +29,12 @@ class CandidateMapping:
 
     def with_maps(self, table: pa.Table, best: "BestCandidates") -> pa.Table:
         """Return the table with the columns of maps; `best` refers to its rows by number."""
-        places, stamps = best.ranked()
+        rows, stamps = best.ranked()
         values: dict[str, NDArray[np.generic]] = {}
-        if len(places):
+        if len(rows):
             maps = self.mapper.maps(stamps)
             values = {field.name: getattr(maps, field.name) for field in fields(maps)}
-        for name, column in map_arrays(table.num_rows, places, values).items():
+        for name, column in map_arrays(table.num_rows, rows, values).items():
             table = table.append_column(name, column)
         return table
 
@@ -44,26 +44,26 @@ class BestCandidates:
 
     def __init__(self, candidate_threshold: float, most: int) -> None:
         self._threshold, self._most = candidate_threshold, most
-        self._places = np.empty(0, np.int64)
+        self._rows = np.empty(0, np.int64)
         self._p_lens = np.empty(0, np.float32)
         self._stamps: Stamps = {}
 
-    def offer(self, places: NDArray[np.int64], p_lens: NDArray[np.float32], stamps: Stamps) -> None:
+    def offer(self, rows: NDArray[np.int64], p_lens: NDArray[np.float32], stamps: Stamps) -> None:
         """Offer rows: their numbers in the unit `[n]`, final probabilities `[n]` and stamps, band to `[n, y, x]`."""
         chosen = np.flatnonzero(p_lens.astype(np.float64) >= self._threshold)
         if not len(chosen):
             return
-        all_places = np.concatenate([self._places, places[chosen]])
+        all_rows = np.concatenate([self._rows, rows[chosen]])
         all_p_lens = np.concatenate([self._p_lens, p_lens[chosen]])
-        kept = np.lexsort((all_places, -all_p_lens))[: self._most]
-        if kept.max() < len(self._places):
+        kept = np.lexsort((all_rows, -all_p_lens))[: self._most]
+        if kept.max() < len(self._rows):
             return
         self._stamps = {band: _chosen([*self._of(band), images[chosen]], kept) for band, images in stamps.items()}
-        self._places, self._p_lens = all_places[kept], all_p_lens[kept]
+        self._rows, self._p_lens = all_rows[kept], all_p_lens[kept]
 
     def ranked(self) -> tuple[NDArray[np.int64], Stamps]:
         """Return row numbers `[n]` and stamps, band to `[n, y, x]`, best first; they do not depend on the batches."""
-        return self._places, self._stamps
+        return self._rows, self._stamps
 
     def _of(self, band: str) -> list[NDArray[np.float32]]:
         return [self._stamps[band]] if band in self._stamps else []

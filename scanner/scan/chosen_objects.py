@@ -103,7 +103,7 @@ def _rows_of_unit(unit: Unit, ids: NDArray[np.str_], chosen: NDArray[np.int64], 
     try:
         with closing(open_unit(unit, geometry, _BATCH, selection).batches) as batches:
             for batch in batches:
-                for i, row in enumerate(batch.places):
+                for i, row in enumerate(batch.rows):
                     stamps = {band: images[i] for band, images in batch.stamps.items()}
                     rows[ids[row]] = Cutout(stamps, batch.notes[i])
                 rows |= {ids[row]: rejection for row, rejection in batch.rejected}

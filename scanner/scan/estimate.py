@@ -130,10 +130,10 @@ def _cut(unit: Unit, scanner: CutoutScanner) -> tuple[float, list[CutoutBatch]]:
     opened = open_unit(unit, scanner.geometry, scanner.batch_size)
     try:
         for batch in opened.batches:
-            n_new = len(batch.places)
+            n_new = len(batch.rows)
             n_cut += n_new
             if n_new and n_kept < N_SCORED:
-                sample.append(replace(batch, places=np.arange(n_kept, n_kept + n_new), rejected=()))
+                sample.append(replace(batch, rows=np.arange(n_kept, n_kept + n_new), rejected=()))
                 n_kept += n_new
             if n_cut >= N_READ:
                 break

@@ -52,7 +52,7 @@ class RowSelection:
             yield _no_stamps(geometry, [(int(i), self.rejected[int(row)]) for i, row in zip(first, unread, strict=True)])
         for batch in begin(rows):
             rejected = [(int(number[i]), rejection) for i, rejection in batch.rejected]
-            yield replace(batch, places=number[batch.places], rejected=rejected)
+            yield replace(batch, rows=number[batch.rows], rejected=rejected)
 
 
 ALL_ROWS = RowSelection()

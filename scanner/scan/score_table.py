@@ -18,31 +18,31 @@ class ScanError(LensscanError):
 
 
 class ScoreTable:
-    """Rows of `score_fields`, each identified by its place, the row number in the input."""
+    """Rows of `score_fields`, each identified by its number in the input."""
 
     def __init__(self, network_names: Sequence[str]) -> None:
         self._network_names = tuple(network_names)
         self._schema = pa.schema(score_fields(self._network_names))
-        self._places: list[NDArray[np.int64]] = []
+        self._rows: list[NDArray[np.int64]] = []
         self._tables: list[pa.Table] = []
         self._again: list[tuple[NDArray[np.int64], pa.Table]] = []
 
-    def put(self, places: NDArray[np.int64], notes: Sequence[tuple[str, ...]], scores: EnsembleScores, precision: str) -> None:
+    def put(self, rows: NDArray[np.int64], notes: Sequence[tuple[str, ...]], scores: EnsembleScores, precision: str) -> None:
         """Add scores of rows without scores; raise `ScanError` if a score is not a probability."""
-        self._places.append(places)
+        self._rows.append(rows)
         self._tables.append(self._scored(notes, scores, precision))
 
     def put_rescored(
-        self, places: NDArray[np.int64], notes: Sequence[tuple[str, ...]], scores: EnsembleScores, precision: str
+        self, rows: NDArray[np.int64], notes: Sequence[tuple[str, ...]], scores: EnsembleScores, precision: str
     ) -> None:
         """Replace the scores of rows by better ones."""
-        self._again.append((places, self._scored(notes, scores, precision)))
+        self._again.append((rows, self._scored(notes, scores, precision)))
 
     def reject(self, rejected: Sequence[tuple[int, Rejection]]) -> None:
         """Add rows that cannot be scored."""
         if not rejected:
             return
-        self._places.append(np.array([place for place, _ in rejected], np.int64))
+        self._rows.append(np.array([row for row, _ in rejected], np.int64))
         texts = {
             "status": [rejection.status for _, rejection in rejected],
             "detail": [rejection.detail for _, rejection in rejected],
@@ -52,16 +52,16 @@ class ScoreTable:
         self._tables.append(self._table({name: pa.array(text, pa.string()) for name, text in texts.items()}, len(rejected)))
 
     def table(self) -> pa.Table:
-        """Return one row per place, in the order of the places.
+        """Return one row per input row, in the order of the input.
 
         Raises:
-            ScanError: a place is missing or was filled twice.
+            ScanError: a row is missing or was added twice.
         """
-        places = np.concatenate([np.empty(0, np.int64), *self._places])
-        order = places.argsort(kind="stable")
-        if not np.array_equal(places[order], np.arange(len(places))):
-            raise ScanError(f"each of {len(places)} rows must be scored or rejected once, got the rows {places[order]}")
-        first_again = len(places)
+        rows = np.concatenate([np.empty(0, np.int64), *self._rows])
+        order = rows.argsort(kind="stable")
+        if not np.array_equal(rows[order], np.arange(len(rows))):
+            raise ScanError(f"each of {len(rows)} rows must be scored or rejected once, got the rows {rows[order]}")
+        first_again = len(rows)
         for again, _ in self._again:
             order[again] = np.arange(first_again, first_again + len(again))
             first_again += len(again)

@@ -86,14 +86,14 @@ class CutoutScanner:
     def refuse(self, n_rows: int, rejection: Rejection) -> pa.Table:
         """Return `n_rows` output rows, all rejected for one reason."""
         scored = ScoreTable(self.network_names)
-        scored.reject([(place, rejection) for place in range(n_rows)])
+        scored.reject([(row, rejection) for row in range(n_rows)])
         return self._finished(scored, self._best())
 
     def _recorded(self, batches: Iterator[CutoutBatch]) -> pa.Table:
         scored, best = ScoreTable(self.network_names), self._best()
         for batch in batches:
             scored.reject(batch.rejected)
-            if len(batch.places):
+            if len(batch.rows):
                 self._record(batch, scored, best)
         return self._finished(scored, best)
 
@@ -102,14 +102,14 @@ class CutoutScanner:
         n_seen = n_again = 0
         for batch in batches:
             scored.reject(batch.rejected)
-            if not len(batch.places):
+            if not len(batch.rows):
                 continue
             if not is_worthwhile(n_seen, n_again):
                 self._record(batch, scored, best)
                 continue
             scores = sweep.ensemble.score(batch.stamps)
-            scored.put(batch.places, batch.notes, scores, sweep.precision)
-            chosen = sweep.needs_rescoring(batch.places, scores.p_lens)
+            scored.put(batch.rows, batch.notes, scores, sweep.precision)
+            chosen = sweep.needs_rescoring(batch.rows, scores.p_lens)
             n_seen, n_again = n_seen + len(chosen), n_again + int(chosen.sum())
             waiting.add(batch, scores.p_lens, chosen)
             if waiting.n_rows >= self.batch_size:
@@ -120,9 +120,9 @@ class CutoutScanner:
 
     def _record(self, batch: CutoutBatch, scored: ScoreTable, best: BestCandidates | None) -> None:
         scores = self._ensemble.score(batch.stamps)
-        scored.put(batch.places, batch.notes, scores, RECORDED_PRECISION)
+        scored.put(batch.rows, batch.notes, scores, RECORDED_PRECISION)
         if best is not None:
-            best.offer(batch.places, scores.p_lens, batch.stamps)
+            best.offer(batch.rows, scores.p_lens, batch.stamps)
 
     def _rescore(
         self,
@@ -134,9 +134,9 @@ class CutoutScanner:
     ) -> None:
         scores = self._ensemble.score(batch.stamps)
         sweep.check(fast_p_lens, scores.p_lens)
-        scored.put_rescored(batch.places, batch.notes, scores, RECORDED_PRECISION)
+        scored.put_rescored(batch.rows, batch.notes, scores, RECORDED_PRECISION)
         if best is not None:
-            best.offer(batch.places, scores.p_lens, batch.stamps)
+            best.offer(batch.rows, scores.p_lens, batch.stamps)
 
     def _best(self) -> BestCandidates | None:
         return BestCandidates(self._mapping.candidate_threshold, self._mapping.most) if self._mapping else None
@@ -175,19 +175,19 @@ class _Waiting:
 
     @property
     def n_rows(self) -> int:
-        return sum(len(batch.places) for batch, _ in self._parts)
+        return sum(len(batch.rows) for batch, _ in self._parts)
 
     def add(self, batch: CutoutBatch, p_lens: NDArray[np.float32], chosen: NDArray[np.bool_]) -> None:
         if chosen.any():
             notes = [note for note, is_chosen in zip(batch.notes, chosen, strict=True) if is_chosen]
             stamps = {band: images[chosen] for band, images in batch.stamps.items()}
-            self._parts.append((CutoutBatch(batch.places[chosen], stamps, notes), p_lens[chosen]))
+            self._parts.append((CutoutBatch(batch.rows[chosen], stamps, notes), p_lens[chosen]))
 
     def take(self) -> tuple[CutoutBatch, NDArray[np.float32]]:
         parts, self._parts = self._parts, []
         batches = [batch for batch, _ in parts]
         together = CutoutBatch(
-            np.concatenate([batch.places for batch in batches]),
+            np.concatenate([batch.rows for batch in batches]),
             {band: np.concatenate([batch.stamps[band] for batch in batches]) for band in batches[0].stamps},
             [note for batch in batches for note in batch.notes],
         )

@@ -54,10 +54,10 @@ class Sweep:
     margin: float
     """Distance below the threshold, in log-odds of `p_lens`, down to which rows are scored again."""
 
-    def needs_rescoring(self, places: NDArray[np.int64], p_lens: NDArray[np.float32]) -> NDArray[np.bool_]:
+    def needs_rescoring(self, rows: NDArray[np.int64], p_lens: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Return a mask `[n]` of the rows that could be candidates, and of the few that monitor the errors."""
         could_be = log_odds(p_lens) >= log_odds(np.array(self.candidate_threshold)) - self.margin
-        return could_be | (places % AUDIT_EVERY == 0)
+        return could_be | (rows % AUDIT_EVERY == 0)
 
     def check(self, fast: NDArray[np.float32], exact: NDArray[np.float32]) -> None:
         """Compare `p_lens`, `[n]`, of rows scored both ways.

@@ -18,7 +18,7 @@ Row = Cutout | Rejection
 class CutoutBatch:
     """Cutouts of some rows, and the rejected rows among them; each row is given by its index in the unit."""
 
-    places: NDArray[np.int64]
+    rows: NDArray[np.int64]
     """Row indices of the cutouts, `[n]`."""
     stamps: Stamps
     """Images by band, `[n, y, x]` float32, all finite, in the networks' geometry."""
@@ -29,17 +29,17 @@ class CutoutBatch:
 
     @property
     def n_rows(self) -> int:
-        return len(self.places) + len(self.rejected)
+        return len(self.rows) + len(self.rejected)
 
 
 def batches_of(rows: Iterable[Row], geometry: Geometry, batch_size: int, start: int = 0) -> Iterator[CutoutBatch]:
     """Yield rows in order, `batch_size` at a time, with `start` as the index of the first; read only the rows of each batch."""
-    places = enumerate(rows, start)
-    for batch in iter(lambda: list(islice(places, batch_size)), []):
-        cutouts = [(place, row) for place, row in batch if isinstance(row, Cutout)]
-        rejected = [(place, row) for place, row in batch if isinstance(row, Rejection)]
+    numbered = enumerate(rows, start)
+    for batch in iter(lambda: list(islice(numbered, batch_size)), []):
+        cutouts = [(number, row) for number, row in batch if isinstance(row, Cutout)]
+        rejected = [(number, row) for number, row in batch if isinstance(row, Rejection)]
         yield CutoutBatch(
-            np.array([place for place, _ in cutouts], np.int64),
+            np.array([number for number, _ in cutouts], np.int64),
             {band: _stacked(cutouts, band, grid.n_pixels) for band, grid in geometry.grids.items()},
             [cutout.notes for _, cutout in cutouts],
             rejected,

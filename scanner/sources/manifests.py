@@ -58,14 +58,14 @@ class Manifest:
     def __len__(self) -> int:
         return len(self.object_ids)
 
-    def rows(self, places: Sequence[int]) -> "Manifest":
+    def rows(self, indices: Sequence[int]) -> "Manifest":
         """Return the objects with these row indices, in that order."""
 
         def chosen(values: list[Any]) -> list[Any]:
-            return [values[place] for place in places] if values else []
+            return [values[i] for i in indices] if values else []
 
         references = {band: chosen(values) for band, values in self.references.items()}
-        ids = self.object_ids.take(pa.array(places, pa.int64()))
+        ids = self.object_ids.take(pa.array(indices, pa.int64()))
         return Manifest(ids, references, chosen(self.pixel_scales), chosen(self.ra), chosen(self.dec))
 
 

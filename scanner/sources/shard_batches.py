@@ -15,7 +15,7 @@ from scanner.vocabulary.geometry import Geometry
 def shard_batches(shard: Shard, kept_rows: NDArray[np.int64], geometry: Geometry, batch_size: int) -> Iterator[CutoutBatch]:
     """Yield some rows of a shard in order, `batch_size` at a time, with the same checks as for any other pixels.
 
-    In the shard's own geometry the pixels stay unchanged. `places` of the batches are indices into `kept_rows`.
+    In the shard's own geometry the pixels stay unchanged. `rows` of the batches are indices into `kept_rows`.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size must be >= 1, got {batch_size}")
@@ -40,7 +40,7 @@ def stream_batches(
         end = start + len(piece.object_ids)
         first, last = np.searchsorted(kept_rows, (start, end))
         for batch in shard_batches(piece, kept_rows[first:last] - start, geometry, batch_size):
-            yield replace(batch, places=batch.places + first, rejected=[(place + int(first), r) for place, r in batch.rejected])
+            yield replace(batch, rows=batch.rows + first, rejected=[(row + int(first), r) for row, r in batch.rejected])
         start = end
 
 

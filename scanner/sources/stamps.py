@@ -39,9 +39,9 @@ class Windows:
 class BatchBuilder:
     """Builds a batch, with one slot for each of its rows."""
 
-    def __init__(self, places: NDArray[np.int64], geometry: Geometry) -> None:
-        n = len(places)
-        self._places, self._geometry = places, geometry
+    def __init__(self, rows: NDArray[np.int64], geometry: Geometry) -> None:
+        n = len(rows)
+        self._rows, self._geometry = rows, geometry
         self._stamps = {band: np.empty((n, grid.n_pixels, grid.n_pixels), np.float32) for band, grid in geometry.grids.items()}
         self._notes: list[tuple[str, ...]] = [()] * n
         self._rejected: dict[int, Rejection] = {}
@@ -75,13 +75,13 @@ class BatchBuilder:
     def batch(self) -> CutoutBatch:
         """Return the batch, after all slots are filled or rejected."""
         if not self._rejected:
-            return CutoutBatch(self._places, self._stamps, self._notes)
-        kept = np.array([slot for slot in range(len(self._places)) if slot not in self._rejected], np.int64)
+            return CutoutBatch(self._rows, self._stamps, self._notes)
+        kept = np.array([slot for slot in range(len(self._rows)) if slot not in self._rejected], np.int64)
         return CutoutBatch(
-            self._places[kept],
+            self._rows[kept],
             {band: stamps[kept] for band, stamps in self._stamps.items()},
             [self._notes[slot] for slot in kept],
-            [(int(self._places[slot]), rejection) for slot, rejection in sorted(self._rejected.items())],
+            [(int(self._rows[slot]), rejection) for slot, rejection in sorted(self._rejected.items())],
         )
 
 
@@ -96,8 +96,8 @@ def cut_stamps(windows: Windows, grid: Grid, slots: NDArray[np.int64], out: NDAr
         return np.zeros(n_windows, dtype=bool)
     ranges = np.zeros((n_windows, 2, 2), np.int32)
     if regrid.crop_start is not None:
-        places = windows.rows.view(np.int32), windows.y, windows.x, windows.is_whole, windows.side
-        _crop(*places, regrid.crop_start, slots, out.view(np.int32), ranges)
+        window_views = windows.rows.view(np.int32), windows.y, windows.x, windows.is_whole, windows.side
+        _crop(*window_views, regrid.crop_start, slots, out.view(np.int32), ranges)
     else:
         _regrid(windows, regrid, slots, out, ranges)
     return windows.is_whole & _vary_well(ranges).all(axis=1)
@@ -171,8 +171,8 @@ def _regrid(
     windows: Windows, regrid: AxisRegrid, slots: NDArray[np.int64], out: NDArray[np.float32], ranges: NDArray[np.int32]
 ) -> None:
     """Regrid each window to another grid; set `ranges[w]` of the window and of the stamp."""
-    places = windows.rows.view(np.int32), windows.y, windows.x, windows.is_whole, windows.side
-    _ranges(*places, ranges[:, 0])
+    window_views = windows.rows.view(np.int32), windows.y, windows.x, windows.is_whole, windows.side
+    _ranges(*window_views, ranges[:, 0])
     n = out.shape[1]
     axis = regrid.starts, regrid.weights
     # `regrid_window` is compiled in another file, so Python calls it: a cached loop does not notice changes of loops it calls.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.sources.batches import CutoutBatch
-from scanner.sources.cutouts import Cutout, check_pixel_scale
+from scanner.sources.cutouts import check_pixel_scale
 from scanner.sources.mosaics import Mosaic
 from scanner.sources.stamps import BatchBuilder, Windows
 from scanner.sources.tiles import MAX_MOSAIC_BYTES, MAX_MOSAIC_PIXELS, Tile, TileCatalogue
@@ -17,11 +17,11 @@ from scanner.vocabulary.band_image import BandImage
 from scanner.vocabulary.geometry import Geometry, Grid
 from scanner.vocabulary.rejections import RejectCode, Rejection
 
-_Places = NDArray[np.int64]
+_Rows = NDArray[np.int64]
 
 
 def tile_batches(tile: Tile, catalogue: TileCatalogue, geometry: Geometry, batch_size: int) -> Iterator[CutoutBatch]:
-    """Yield every source of a tile exactly once, in the order of the mosaics' rows; `places` are row indices in the catalogue.
+    """Yield every source of a tile exactly once, in the order of the mosaics' rows; `rows` are indices in the catalogue.
 
     Sources outside the tile come first. A source near the edge stays at the centre of its stamp; pixels beyond the edge are
     padded with sky (note `padded`). Each mosaic takes the memory of as many rows as a stamp has and 16 MB more, for any height
@@ -59,20 +59,6 @@ def read_mosaics(uris: Mapping[str, str], geometry: Geometry) -> None:
             mosaic.read_through()
 
 
-def tile_cutouts(tile: Tile, catalogue: TileCatalogue, geometry: Geometry) -> list[Cutout | Rejection]:
-    """Return each source's cutout or rejection, in the catalogue's order; all are in memory, so use it for small tiles only."""
-    n = len(catalogue.object_ids)
-    rows: dict[int, Cutout | Rejection] = {}
-    try:
-        for batch in tile_batches(tile, catalogue, geometry, batch_size=64):
-            for i, place in enumerate(batch.places):
-                rows[int(place)] = Cutout({band: stamps[i] for band, stamps in batch.stamps.items()}, batch.notes[i])
-            rows.update(batch.rejected)
-    except Rejection as rejection:
-        return [rejection] * n
-    return [rows[place] for place in range(n)]
-
-
 @dataclass(frozen=True)
 class _BandSources:
     """A mosaic and its window about each source of the catalogue, `[n]` each."""
@@ -85,9 +71,9 @@ class _BandSources:
     """Positions `[n, 2]`: x, y of each source, pixel centres at integers, 0-based; NaN if it is not in front of the camera."""
     is_inside: NDArray[np.bool_]
     """Flags `[n]`: true if the source lies in the mosaic."""
-    x: _Places
+    x: _Rows
     """First column of the window, which may lie outside the mosaic."""
-    y: _Places
+    y: _Rows
 
     @classmethod
     def open(cls, name: str, uri: str | None, catalogue: TileCatalogue, grid: Grid) -> "_BandSources":
@@ -108,8 +94,8 @@ class _BandSources:
         starts = np.floor(np.where(is_inside[:, None], positions, 0) - side / 2 + 1 - 1e-3).astype(np.int64)
         return cls(name, mosaic, side, positions, is_inside, starts[:, 0], starts[:, 1])
 
-    def outside(self, place: int) -> Rejection:
-        (ny, nx), (x, y) = self.mosaic.shape, self.positions[place]
+    def outside(self, row: int) -> Rejection:
+        (ny, nx), (x, y) = self.mosaic.shape, self.positions[row]
         detail = f"{self.name}: {self.mosaic.label}: the source lies at x={x:.1f}, y={y:.1f} of {nx}x{ny} px"
         return Rejection(RejectCode.OUTSIDE_TILE, detail)
 
@@ -117,14 +103,14 @@ class _BandSources:
         with _naming_band(self.name):
             self.mosaic.keep(low, high)
 
-    def windows(self, places: _Places) -> Windows:
+    def windows(self, rows: _Rows) -> Windows:
         ny, nx = self.mosaic.shape
-        x, y = self.x[places], self.y[places]
+        x, y = self.x[rows], self.y[rows]
         is_whole = (x >= 0) & (y >= 0) & (x + self.side <= nx) & (y + self.side <= ny)
         return Windows(self.mosaic.rows, y, x, is_whole, self.side, self.mosaic.pixel_scale_arcsec)
 
-    def image(self, place: int) -> BandImage:
-        return self.mosaic.window(int(self.y[place]), int(self.x[place]), self.side)
+    def image(self, row: int) -> BandImage:
+        return self.mosaic.window(int(self.y[row]), int(self.x[row]), self.side)
 
     def finish(self) -> None:
         with _naming_band(self.name):
@@ -139,12 +125,12 @@ class _Plan:
     """The order in which sources are cut, and the rows that each needs; arrays are `[n]`, in that order."""
 
     bands: dict[str, _BandSources]
-    order: _Places
+    order: _Rows
     """Row indices in the catalogue: sources outside the tile, then the others by their rows in the first mosaic."""
     n_outside: int
-    low: dict[str, _Places]
+    low: dict[str, _Rows]
     """First row of a mosaic that this source or a later one needs."""
-    high: dict[str, _Places]
+    high: dict[str, _Rows]
     """Row after the last one that this source needs."""
 
     @classmethod
@@ -160,9 +146,9 @@ class _Plan:
             high[name] = np.minimum(y + band.side, ny)
         return cls(bands, order, n_outside, low, high)
 
-    def rejection(self, place: int) -> Rejection:
+    def rejection(self, row: int) -> Rejection:
         """Return the rejection of a source outside the tile, for the first mosaic that does not contain it."""
-        return next(band.outside(place) for band in self.bands.values() if not band.is_inside[place])
+        return next(band.outside(row) for band in self.bands.values() if not band.is_inside[row])
 
     def read(self, start: int, stop: int) -> int:
         """Read the rows of source `start` and more that fit in memory; return the end, at most `stop`, of sources to cut."""
@@ -175,17 +161,17 @@ class _Plan:
 
 
 def _batch(plan: _Plan, part: slice, geometry: Geometry) -> CutoutBatch:
-    places = plan.order[part]
-    builder = BatchBuilder(places, geometry)
-    first, last = part.start, part.start + len(places)
+    rows = plan.order[part]
+    builder = BatchBuilder(rows, geometry)
+    first, last = part.start, part.start + len(rows)
     for slot in range(min(plan.n_outside, last) - first):
-        builder.reject(slot, plan.rejection(int(places[slot])))
+        builder.reject(slot, plan.rejection(int(rows[slot])))
     at = max(first, plan.n_outside)
     while at < last:
         stop = plan.read(at, last)
         slots = np.arange(at - first, stop - first)
-        windows = {name: band.windows(places[slots]) for name, band in plan.bands.items()}
-        builder.fill(slots, windows, lambda slot: {name: band.image(places[slot]) for name, band in plan.bands.items()})
+        windows = {name: band.windows(rows[slots]) for name, band in plan.bands.items()}
+        builder.fill(slots, windows, lambda slot: {name: band.image(rows[slot]) for name, band in plan.bands.items()})
         at = stop
     return builder.batch()
 

@@ -54,9 +54,9 @@ class TileCatalogue:
         """Return the sources whose ids are not among `object_ids`."""
         return self.rows(np.flatnonzero(~np.isin(self.object_ids, np.array(object_ids, dtype=np.int64))))
 
-    def rows(self, places: NDArray[np.int64]) -> "TileCatalogue":
+    def rows(self, indices: NDArray[np.int64]) -> "TileCatalogue":
         """Return the sources with these row indices, in that order."""
-        return TileCatalogue(self.object_ids[places], self.ra[places], self.dec[places])
+        return TileCatalogue(self.object_ids[indices], self.ra[indices], self.dec[indices])
 
     def positions(self, header: fits.Header, label: str) -> NDArray[np.float64]:
         """Return `[n, 2]`: x and y of each source, 0 at the centre of the first pixel; NaN if it is not in front of the camera.

@@ -10,12 +10,12 @@ from scanner.catalogue.find_units import find_units
 from scanner.files.fits_image import read_band
 from scanner.scan.manifest import score_manifest
 from scanner.scan.scoring import CutoutScanner
-from scanner.sources.tile_batches import tile_cutouts
 from scanner.vocabulary.geometry import CHALLENGE, MER_10
 from scanner.vocabulary.rejections import RejectCode, Rejection
 from tests.scanner.mean_ensemble import MeanEnsemble
 from tests.scanner.mosaic_files import COMPRESSED, catalogue, header, make_tile, mosaic, write
 from tests.scanner.scanned import scanned
+from tests.scanner.tile_rows import tile_cutouts
 from tests.tiles import MER_BANDS, write_tile
 
 TENTHS = range(1, 10)

@@ -9,12 +9,12 @@ import pytest
 
 from scanner.files.fits_image import read_band
 from scanner.sources.cutouts import Cutout, to_cutout
-from scanner.sources.tile_batches import tile_cutouts
 from scanner.sources.tiles import Tile, TileCatalogue, TileError, read_tile_catalogue
 from scanner.vocabulary.geometry import Geometry, Grid
 from scanner.vocabulary.rejections import Rejection
 from tests.faults.harness.mutations import CENTRE, catalogues, images, mutated
 from tests.faults.harness.sandbox import sandboxed
+from tests.scanner.tile_rows import tile_cutouts
 
 SMALL = Geometry("small", {"VIS": Grid(24, 0.1)})
 SOURCE = TileCatalogue(np.array([1]), np.array([CENTRE[0]]), np.array([CENTRE[1]]))

@@ -245,7 +245,7 @@ DEFECTS = (
         "M92",
         "scanner/scan/row_selection.py",
         "After a left-out row, scores are not mapped back to their rows.",
-        "replace(batch, places=number[batch.places], rejected=rejected)",
+        "replace(batch, rows=number[batch.rows], rejected=rejected)",
         "replace(batch, rejected=rejected)",
         ("tests/scanner/scan/test_open_unit.py",),
     ),

@@ -152,7 +152,7 @@ def assert_same(row, other):
 def rows_of(batches, n):
     rows = [None] * n
     for batch in batches:
-        for i, place in enumerate(batch.places):
+        for i, place in enumerate(batch.rows):
             assert rows[place] is None
             rows[place] = Cutout({band: stamps[i] for band, stamps in batch.stamps.items()}, batch.notes[i])
         for place, rejection in batch.rejected:

@@ -10,10 +10,10 @@ from astropy.io import fits
 
 from scanner.sources.manifests import read_manifest
 from scanner.sources.shards import decode_shard
-from scanner.sources.tile_batches import tile_cutouts
 from scanner.sources.tiles import read_tile_catalogue
 from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import MER
+from tests.scanner.tile_rows import tile_cutouts
 
 
 def write_manifest(tile, folder, n, spoil=lambda _i, _band, image: image, *, scale=0.1, mag_shifts=None, all_zero_points=False):

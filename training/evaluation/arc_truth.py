@@ -43,7 +43,7 @@ def bright_lenses(shard: Shard, geometry: Geometry) -> tuple[Stamps, Truth]:
     batches = list(shard_batches(shard, chosen, geometry, _BATCH))
     none = {band: np.empty((0, grid.n_pixels, grid.n_pixels), np.float32) for band, grid in geometry.grids.items()}
     stamps = {band: np.concatenate([none[band], *(batch.stamps[band] for batch in batches)]) for band in none}
-    rows = np.concatenate([np.empty(0, np.int64), *(batch.places for batch in batches)])
+    rows = np.concatenate([np.empty(0, np.int64), *(batch.rows for batch in batches)])
     return stamps, truth[chosen[rows]]
 
 

@@ -30,14 +30,14 @@ class Source:
 
 
 def rows(reader):
-    return [row for batch in reader for row in batch.places.tolist()]
+    return [row for batch in reader for row in batch.rows.tolist()]
 
 
 @pytest.mark.parametrize("n_ahead", [0, 1, 4])
 def test_a_restart_gives_the_same_rows_again(n_ahead):
     source = Source(3)
     reader = BatchReader(source, n_ahead)
-    assert next(reader).places.tolist() == [0, 1]
+    assert next(reader).rows.tolist() == [0, 1]
     reader.restart()
     assert rows(reader) == list(range(6))
     assert rows(reader) == []

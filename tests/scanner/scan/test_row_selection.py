@@ -29,7 +29,7 @@ def rows_of(selection):
     """Return what stands for each number in the batches: the row of the unit, or its rejection."""
     out = {}
     for batch in selection.batches(begin, N_ROWS, CHALLENGE):
-        out |= dict(zip(batch.places.tolist(), batch.stamps["VIS"][:, 0, 0].astype(int).tolist(), strict=True))
+        out |= dict(zip(batch.rows.tolist(), batch.stamps["VIS"][:, 0, 0].astype(int).tolist(), strict=True))
         out |= dict(batch.rejected)
     return [out[i] for i in range(len(out))]
 

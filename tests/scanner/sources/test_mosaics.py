@@ -8,7 +8,7 @@ import pytest
 from scanner.sources import mosaics
 from scanner.sources.cutouts import Cutout
 from scanner.sources.mosaics import Mosaic
-from scanner.sources.tile_batches import read_mosaics, tile_batches, tile_cutouts
+from scanner.sources.tile_batches import read_mosaics, tile_batches
 from scanner.vocabulary.geometry import MER_10
 from scanner.vocabulary.rejections import Rejection
 from tests.scanner.mosaic_files import (
@@ -25,6 +25,7 @@ from tests.scanner.mosaic_files import (
     wholes,
     write,
 )
+from tests.scanner.tile_rows import tile_cutouts
 
 
 def opened(uri, max_pixels=2**30):

@@ -35,7 +35,7 @@ def test_every_kept_row_equals_its_cutout(source, target):
         for place, rejection in batch.rejected:
             seen.append(place)
             assert (kept[place], rejection.code) == (3, RejectCode.BLANK)
-        for i, place in enumerate(batch.places):
+        for i, place in enumerate(batch.rows):
             seen.append(place)
             images = {
                 band: BandImage(stamps[kept[place]], source.grids[band].pixel_scale_arcsec)
@@ -60,12 +60,12 @@ def test_pixels_in_the_shards_own_geometry_stay_unchanged(geometry, monkeypatch)
     monkeypatch.setattr("scanner.sources.stamps.to_cutout", watched)
     shard = make_shard(geometry)
     (batch,) = shard_batches(shard, np.arange(12), geometry, 100)
-    assert batch.places.tolist() == [0, 1, 2, *range(4, 12)]
+    assert batch.rows.tolist() == [0, 1, 2, *range(4, 12)]
     assert [place for place, _ in batch.rejected] == [3]
     assert len(looked) == 2
     for band, stamps in batch.stamps.items():
-        untouched = batch.places != 5
-        np.testing.assert_array_equal(stamps[untouched], shard.stamps[band][batch.places[untouched]])
+        untouched = batch.rows != 5
+        np.testing.assert_array_equal(stamps[untouched], shard.stamps[band][batch.rows[untouched]])
 
 
 def test_no_rows_give_no_batches_and_batch_size_is_positive():
@@ -90,7 +90,7 @@ def test_a_streamed_shard_equals_one_in_memory(batch_size):
     kept = np.array([0, 2, 3, 7, 8, 10])
     expected = next(shard_batches(whole, kept, MER_10, len(kept)))
     batches = list(stream_batches(streamed, kept, MER_10, batch_size))
-    assert np.concatenate([batch.places for batch in batches]).tolist() == expected.places.tolist()
+    assert np.concatenate([batch.rows for batch in batches]).tolist() == expected.rows.tolist()
     assert [(place, r.code) for batch in batches for place, r in batch.rejected] == [(2, RejectCode.BLANK)]
     for band in MER_10.grids:
         assert np.array_equal(np.concatenate([batch.stamps[band] for batch in batches]), expected.stamps[band])

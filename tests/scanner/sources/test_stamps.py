@@ -76,8 +76,8 @@ def test_the_fast_path_equals_the_slow_path(seed, grid, hows):
         some = {band: Windows(w.rows, w.y[slots], w.x[slots], w.is_whole[slots], side, scale) for band, w in windows.items()}
         builder.fill(slots, some, lambda slot: {band: bands[band][slot] for band in bands})
     batch = builder.batch()
-    assert sorted([*batch.places.tolist(), *(place for place, _ in batch.rejected)]) == list(range(10, 10 + n))
-    found = {int(place): i for i, place in enumerate(batch.places)}
+    assert sorted([*batch.rows.tolist(), *(place for place, _ in batch.rejected)]) == list(range(10, 10 + n))
+    found = {int(place): i for i, place in enumerate(batch.rows)}
     for i in range(n):
         cutout = alone({band: bands[band][i] for band in bands}, geometry)
         if isinstance(cutout, Rejection):
@@ -176,7 +176,7 @@ def test_a_batch_has_its_accepted_rows_in_order():
     windows = windows_of(images[kept], np.ones(2, dtype=bool), np.random.default_rng(2), 0.1)
     builder.fill(kept, {"VIS": windows}, lambda _slot: pytest.fail("took the slow path"))
     batch = builder.batch()
-    assert (batch.places.tolist(), batch.notes, batch.n_rows) == ([7, 9], [(), ()], 4)
+    assert (batch.rows.tolist(), batch.notes, batch.n_rows) == ([7, 9], [(), ()], 4)
     np.testing.assert_array_equal(batch.stamps["VIS"], images[kept])
     assert [(place, rejection.detail) for place, rejection in batch.rejected] == [(5, "first"), (2, "third")]
 
@@ -191,6 +191,6 @@ def test_the_slow_path_fills_or_rejects_the_slot():
     builder.fill(np.arange(3), {"VIS": windows}, lambda slot: (asked.append(slot), {"VIS": BandImage(images[slot], 0.1)})[1])
     batch = builder.batch()
     assert asked == [1, 2]
-    assert (batch.places.tolist(), batch.notes) == ([10, 11], [(), ("filled: VIS",)])
+    assert (batch.rows.tolist(), batch.notes) == ([10, 11], [(), ("filled: VIS",)])
     assert batch.stamps["VIS"][1, 4, 4] == np.median(images[1][np.isfinite(images[1])].astype(np.float64)).astype(np.float32)
     assert [(place, rejection.code) for place, rejection in batch.rejected] == [(12, RejectCode.BLANK)]

@@ -12,7 +12,7 @@ from infra.store.storage import create_if_absent
 from scanner.files import fits_stream
 from scanner.sources import mosaics
 from scanner.sources.cutouts import Cutout
-from scanner.sources.tile_batches import tile_batches, tile_cutouts
+from scanner.sources.tile_batches import tile_batches
 from scanner.sources.tiles import Tile
 from scanner.vocabulary.geometry import CHALLENGE, GEOMETRIES, MER, MER_10
 from scanner.vocabulary.rejections import RejectCode
@@ -29,6 +29,7 @@ from tests.scanner.mosaic_files import (
     positions,
     rows_of,
 )
+from tests.scanner.tile_rows import tile_cutouts
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES.values(), ids=GEOMETRIES)
@@ -45,7 +46,7 @@ def test_every_source_equals_the_cutout_of_astropy(tmp_path, monkeypatch, geomet
         assert [batch.n_rows for batch in batches[:-1]] == [batch_size] * (len(batches) - 1)
         for row, other in zip(rows_of(batches, n), outcomes, strict=True):
             assert_same(row, other)
-    places = np.concatenate([batch.places for batch in batches])
+    places = np.concatenate([batch.rows for batch in batches])
     y = WCS(header()).all_world2pix(sources.ra[places], sources.dec[places], 0)[1]
     assert (np.diff(y) > -1).all()
 
@@ -122,7 +123,7 @@ def test_tiles_without_sources_inside_give_no_cutouts(tmp_path):
     tile = make_tile(tmp_path)
     assert list(tile_batches(tile, catalogue([]), MER, 8)) == []
     (batch,) = tile_batches(tile, catalogue(OUTSIDE), CHALLENGE, 8)
-    assert (len(batch.places), batch.n_rows) == (0, 4)
+    assert (len(batch.rows), batch.n_rows) == (0, 4)
     assert {rejection.code for _, rejection in batch.rejected} == {RejectCode.OUTSIDE_TILE}
     assert batch.stamps["H"].shape == (0, 66, 66)
     assert batch.rejected[0][1].detail == "VIS: VIS.fits[PRIMARY]: the source lies at x=-0.6, y=100.0 of 330x470 px"

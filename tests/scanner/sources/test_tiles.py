@@ -6,10 +6,10 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from scanner.sources.cutouts import Cutout
-from scanner.sources.tile_batches import tile_cutouts
 from scanner.sources.tiles import TileCatalogue, TileError, discover_tiles, read_tile_catalogue
 from scanner.vocabulary.geometry import CHALLENGE, MER
 from scanner.vocabulary.rejections import RejectCode, Rejection
+from tests.scanner.tile_rows import tile_cutouts
 
 NAMES = {"VIS": "VIS", "Y": "NIR-Y", "J": "NIR-J", "H": "NIR-H"}
 RA, DEC = 359.999, 65.0

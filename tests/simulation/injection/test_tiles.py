@@ -8,7 +8,6 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from flows.commands.inject import inject
-from scanner.sources.tile_batches import tile_cutouts
 from scanner.sources.tiles import discover_tiles, read_tile_catalogue
 from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import MER
@@ -16,6 +15,7 @@ from simulation.injection.arcs import InjectionError
 from simulation.injection.cutouts import OutputError
 from simulation.injection.tiles import inject_into_tile
 from simulation.products.survey_tile import TileSpec, simulate_tile
+from tests.scanner.tile_rows import tile_cutouts
 from tests.simulation.injecting import contents, lensed_flux, tile_truth, with_mosaic
 
 TILE_ID = "000000007"
