@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.docs.desk import write_desk
-from tests.docs.pages import ROOT, blocks, run, run_snippet, shell_lines
+from tests.docs.pages import ONE_WORKER, ROOT, blocks, run, run_snippet, shell_lines
 
 README = (ROOT / "README.md").read_text()
 
@@ -42,7 +42,7 @@ def test_commands_and_snippets_run(lensscan, desk):
         program, *arguments = shlex.split(line)
         if program != "make":
             assert program == "lensscan"
-            done = lensscan(*arguments, cwd=desk)
+            done = lensscan(*arguments, cwd=desk, **ONE_WORKER)
             assert (done.returncode, bool(done.stdout.strip())) == (0, True), f"{line}\n{done.stdout}\n{done.stderr}"
     for snippet in blocks(README, "python"):
         assert run_snippet(snippet, desk).strip(), snippet

@@ -14,9 +14,11 @@ import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
+from tests.docs.pages import ONE_WORKER
+
 TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial.ipynb"
 SECONDS_A_CELL = 300
-SHELL = {"COLUMNS": "100", "OMP_NUM_THREADS": "1"}
+SHELL = {"COLUMNS": "100", "OMP_NUM_THREADS": "1", **ONE_WORKER}
 """Variables for the commands of the notebook: plain text of one width, and one thread a process, as in the other tests."""
 STRICT = """
 import os, subprocess

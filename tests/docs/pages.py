@@ -9,6 +9,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 BIN = Path(sys.executable).parent
+ONE_WORKER = {"LENSSCAN_WORKERS": "1"}
+"""Settings of a scan of one small tile: each further worker would only start and wait."""
 
 
 def pages():
