@@ -8,7 +8,7 @@ from docs.generate import write_reference
 from infra.settings import Settings
 from scanner.sources.shards import TRUTH_FIELDS
 from scanner.vocabulary.rejections import ADVICE, RejectCode
-from tests.flows.cli.test_main import COMMANDS
+from tests.flows.command_names import COMMANDS
 
 
 @pytest.fixture(scope="module")

@@ -66,7 +66,9 @@ MODULES = (
             "tests/infra/store/test_posix.py",
         ),
     ),
-    Module("scanner/workers/dispatch.py", ("tests/scanner/workers/test_dispatch.py", "tests/scanner/workers/test_run.py")),
+    Module(
+        "scanner/workers/dispatch.py", ("tests/scanner/workers/test_dispatch.py", "tests/scanner/workers/test_scan_plan.py")
+    ),
     Module("scanner/workers/retry_state.py", ("tests/scanner/workers/test_retry_state.py",)),
     Module("scanner/scan/sweep.py", ("tests/scanner/scan/test_sweep.py", "tests/scanner/scan/test_best_candidates.py")),
     Module("scanner/explain/occlusion.py", ("tests/scanner/explain/test_occlusion.py",)),

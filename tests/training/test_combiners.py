@@ -8,7 +8,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from scanner.networks.combiner import MeanCombiner
-from tests.training.evaluation.test_calibrate import drawn
+from tests.training.evaluation.known_margins import drawn
 from training.combiners import best_stack, can_compare, compare_combiners, fit_combiner
 from training.evaluation.calibrate import fit_stack, fit_tied_stack
 

@@ -12,31 +12,11 @@ import pytest
 from infra.store.storage import create_if_absent
 from scanner.sources.shards import encode_shard
 from simulation.products.dataset import DatasetSpec, simulate_shard
+from tests.flows.command_names import COMMANDS
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
+
 LENSSCAN = str(Path(sys.executable).with_name("lensscan"))
-COMMANDS = (
-    ["demo"],
-    ["simulate"],
-    ["inject"],
-    ["train"],
-    ["evaluate"],
-    ["score"],
-    ["scan"],
-    ["plan"],
-    ["query"],
-    ["explain"],
-    ["status"],
-    ["seal"],
-    ["reconcile"],
-    ["verify"],
-    ["repair"],
-    ["models", "list"],
-    ["models", "show"],
-    ["models", "import-published"],
-    ["models", "check-maps"],
-    ["models", "restate"],
-)
 
 
 def installed(*args, cwd=None, **env):

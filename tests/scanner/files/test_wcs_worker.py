@@ -10,7 +10,7 @@ import pytest
 from scanner.files.wcs_client import sky_positions
 from scanner.files.wcs_messages import READY, read_message, write_message
 from scanner.files.wcs_worker import WcsError, positions
-from tests.scanner.files.test_wcs_client import DEC, DISTORTED, RA, head, in_this_process, rejection
+from tests.scanner.files.wcs_headers import DEC, DISTORTED, RA, head, in_this_process, rejection
 
 pytestmark = pytest.mark.fault(27)
 

@@ -1,137 +1,73 @@
-"""Run a plan's pending units with a pool that has no processes and commits the requested units."""
+"""What the driver of a night does before it starts Ray."""
+
+from datetime import date
 
 import pytest
 
-from infra.ray.calls import CallFailure
-from infra.ray.cluster import ClusterError
-from infra.store.storage import StorageError
-from scanner.catalogue.ledger import Outcome, pending, publish
-from scanner.workers import dispatch
-from scanner.workers.dispatch import ScanRun, UnitsFailedError, scan_plan
-from scanner.workers.store_backoff import StoreBackoff
-from tests.scanner.catalogue_parts import plan_of, scores
-from tests.scanner.fake_pool import Clock, FakePool
+from infra.store.storage import list_files
+from scanner.catalogue.plan import find_plans, load_plan
+from scanner.networks import package
+from scanner.networks.errors import EngineError, PackageError
+from scanner.networks.locate import SHIPPED_DIR
+from scanner.scan.request import ScanRequest
+from scanner.workers import run
+from scanner.workers.run import scan_night
+from tests.tiles import write_tile
 
-IDS = {f"u{i}": list(range(10 * i, 10 * i + i + 1)) for i in range(8)}
-"""`u0` has one row, `u7` eight."""
-N_ROWS = 36
+FIRST, SECOND = SHIPPED_DIR / "mer3-sim", SHIPPED_DIR / "ou7-sim"
 
 
-class Workers:
-    """Stand-in for `scanner_pool` that records its arguments and its pool; units commit their rows, or end as in `ends`."""
-
-    def __init__(self, plan, root):
-        self._plan, self._root = plan, root
-        self.ends, self.asked, self.pool = {}, [], None
-
-    def make(self, *asked):
-        self.asked.append(asked)
-        self.pool = FakePool(self._answer)
-        return self.pool
-
-    def _answer(self, call):
-        (task,) = call.arguments
-        if self.ends.get(task.unit_id):
-            return self.ends[task.unit_id].pop(0)
-        return self.commit(task.unit_id)
-
-    def commit(self, unit_id):
-        ids = IDS[unit_id]
-        return publish(scores(ids, [0.25] * len(ids)), self._plan.unit(unit_id), self._plan, self._root, f"try-{unit_id}")
+class RayStartedError(Exception):
+    """The driver has asked for a Ray session."""
 
 
 @pytest.fixture
-def plan():
-    return plan_of(IDS, batch_size=32)
+def no_ray(monkeypatch):
+    """Return the addresses of the Ray sessions that were asked for; none is started."""
+    asked = []
+
+    def session(address):
+        asked.append(address)
+        raise RayStartedError
+
+    monkeypatch.setattr(run, "ray_session", session)
+    return asked
 
 
 @pytest.fixture
 def root(tmp_path):
-    return str(tmp_path)
+    return str(tmp_path / "catalogue")
 
 
-@pytest.fixture
-def workers(plan, root, monkeypatch):
-    made = Workers(plan, root)
-    monkeypatch.setattr(dispatch, "scanner_pool", made.make)
-    return made
+def request_of(tmp_path, **options):
+    write_tile(tmp_path / "tiles", 1, 2)
+    return ScanRequest(input_uri=str(tmp_path / "tiles"), night=date(2026, 11, 24), **{"package": FIRST, **options})
 
 
-def test_a_run_commits_every_unit_and_reports_progress(plan, root, workers):
-    told = []
-    run = scan_plan(plan, pending(plan, root), "packages", root, 3, lambda *done: told.append(done))
-    assert [receipt.unit_id for receipt in run.receipts] == list(IDS)
-    assert {receipt.outcome for receipt in run.receipts} == {Outcome.COMMITTED}
-    assert run.n_workers_lost == 0
-    assert pending(plan, root) == []
-    assert told == [(n, N_ROWS) for n in (0, 1, 3, 6, 10, 15, 21, 28, 36)]
-    assert workers.asked == [(plan, "packages", root, 3, 8)]
-    assert workers.pool.is_closed
-    assert {started.task.batch_size for started in workers.pool.started} == {32}
+def test_the_driver_freezes_the_plan_and_builds_no_network(tmp_path, root, no_ray, monkeypatch):
+    monkeypatch.setattr(package, "load_network", None)
+    with pytest.raises(RayStartedError):
+        scan_night(request_of(tmp_path, second=SECOND), root, ray_address="10.0.0.1:6379")
+    assert no_ray == ["10.0.0.1:6379"]
+    (plan_id,) = find_plans(root)
+    assert load_plan(root, plan_id).config.second.ensemble_name == "ou7-sim"
 
 
-def test_committed_units_are_not_scanned_again(plan, root, workers):
-    workers.commit("u7")
-    workers.commit("u2")
-    told = []
-    run = scan_plan(plan, pending(plan, root), "packages", root, 1, lambda *done: told.append(done))
-    assert [receipt.unit_id for receipt in run.receipts] == ["u0", "u1", "u3", "u4", "u5", "u6"]
-    assert told == [(n, N_ROWS) for n in (11, 12, 14, 18, 23, 29, 36)]
-    assert workers.asked == [(plan, "packages", root, 1, 6)]
+def test_missing_weights_are_found_before_ray_starts(tmp_path, root, no_ray):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "card.json").write_bytes((FIRST / "card.json").read_bytes())
+    for options in ({"package": tmp_path / "empty"}, {"second": tmp_path / "empty"}):
+        with pytest.raises(PackageError, match=r"\.safetensors: cannot be read .*needs its weights"):
+            scan_night(request_of(tmp_path, **options), root)
+    assert no_ray == []
+    assert list_files(root) == []
 
 
-def test_no_worker_starts_if_no_unit_is_pending(plan, root, workers):
-    for unit in IDS:
-        workers.commit(unit)
-    told = []
-    assert scan_plan(plan, pending(plan, root), "packages", root, 1, lambda *done: told.append(done)) == ScanRun([], 0)
-    assert told == [(N_ROWS, N_ROWS)]
-    assert workers.asked == []
-
-
-def test_a_run_needs_no_progress_callback(plan, root, workers):
-    assert len(scan_plan(plan, pending(plan, root), "packages", root, 1).receipts) == 8
-
-
-def test_workers_that_were_lost_are_counted(plan, root, workers):
-    workers.ends = {"u0": [CallFailure.DIED], "u4": [CallFailure.LOST]}
-    run = scan_plan(plan, pending(plan, root), "packages", root, 1)
-    assert run.n_workers_lost == 2
-    assert len(run.receipts) == 8
-
-
-def test_units_that_are_given_up_are_named_with_errors(plan, root, workers):
-    workers.ends = {"u1": [ValueError("one")] * 3, "u6": [KeyError("six")] * 3}
-    with pytest.raises(UnitsFailedError) as raised:
-        scan_plan(plan, pending(plan, root), "packages", root, 1)
-    expected = "2 of 8 units could not be scanned, the others are committed: u1: ValueError: one; u6: KeyError: 'six'"
-    assert str(raised.value) == expected
-    assert [unit.unit_id for unit in pending(plan, root)] == ["u1", "u6"]
-    assert workers.pool.is_closed
-
-
-def test_no_more_than_five_units_are_named(plan, root, workers):
-    workers.ends = {unit: [ValueError("bad")] * 3 for unit in IDS if unit != "u3"}
-    with pytest.raises(UnitsFailedError, match=r"^7 of 8 units") as raised:
-        scan_plan(plan, pending(plan, root), "packages", root, 1)
-    assert str(raised.value).count("ValueError: bad") == 5
-
-
-def test_the_pool_is_closed_if_the_store_ends_the_run(plan, root, workers):
-    clock = Clock()
-    workers.ends = {unit: [StorageError("away")] * 100 for unit in IDS}
-    with pytest.raises(StorageError, match=r"has failed for 62 s, .*: away"):
-        scan_plan(plan, pending(plan, root), "packages", root, 1, backoff=StoreBackoff(50, clock, clock.sleep))
-    # The pauses are 2, 4, 8, 16 and 32 s: the first sum beyond 50 s.
-    assert sum(clock.sleeps) == 62
-    assert workers.pool.is_closed
-
-
-def test_the_pool_is_closed_if_ray_is_gone(plan, root, workers, monkeypatch):
-    def gone(*_, **__):
-        raise ClusterError("Ray is gone")
-
-    monkeypatch.setattr(FakePool, "next_ended", gone)
-    with pytest.raises(ClusterError, match="Ray is gone"):
-        scan_plan(plan, pending(plan, root), "packages", root, 1)
-    assert workers.pool.is_closed
+def test_a_missing_engine_is_found_before_ray_starts(tmp_path, root, no_ray, monkeypatch):
+    monkeypatch.setattr("scanner.networks.engines._WORKS", {"torch": lambda: True, "cuda": lambda: False})
+    with pytest.raises(EngineError, match="engine cuda needs an NVIDIA GPU"):
+        scan_night(request_of(tmp_path, engine="cuda"), root)
+    # The workers of a cluster may have other engines than the driver.
+    with pytest.raises(RayStartedError):
+        scan_night(request_of(tmp_path, engine="cuda"), root, ray_address="auto")
+    assert no_ray == ["auto"]
