@@ -1,4 +1,4 @@
-"""Steps of the commit protocol that a listener is told about; tests listen, to kill or stop a process right there."""
+"""Steps of the commit protocol, and the listeners that are called at each of them; fault tests stop a process there."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -7,40 +7,45 @@ from enum import StrEnum
 class Step(StrEnum):
     """Points between the first look at a unit and the last byte of its file."""
 
-    LOOK = "before_skip_check"
-    """Before a worker asks the store whether a unit is committed."""
-    OPENED = "after_open"
-    SCORED = "after_scoring"
-    ENCODED = "after_encoding"
-    CHECKED = "after_self_check"
-    """After a worker has read the encoded unit back and compared it."""
-    CREATE = "before"
-    """Before a file is created, in any store."""
-    SYNC = "before_sync"
-    """Before the content of a new file is synced to disk."""
-    LINK = "before_link"
-    """Before a new file gets its name, on a POSIX file system."""
-    LINKED = "after_link"
-    CREATED = "after"
+    LOOK = "look"
+    """A worker is about to ask the store whether a unit is committed."""
+    OPENED = "opened"
+    """A unit is open, and its pixels are being read."""
+    SCORED = "scored"
+    """All rows of a unit have scores or rejections."""
+    ENCODED = "encoded"
+    """A unit is encoded as the bytes of its file."""
+    CHECKED = "checked"
+    """The encoded unit was read back and compared."""
+    CREATE = "create"
+    """A file is about to be created, in any store."""
+    SYNC = "sync"
+    """The content of a new file is about to be synced to disk."""
+    LINK = "link"
+    """A new file is about to get its name, on a disk."""
+    LINKED = "linked"
+    """A new file has its name, on a disk; its folder is not synced yet."""
+    CREATED = "created"
+    """A file was created, or was there already."""
 
 
 Listener = Callable[[Step, str], object]
-"""Function that gets a step and its subject: the id of a unit or, for a new file, its URI."""
+"""Function that gets a step and its subject: the id of a unit; for a new file its URI or, on a disk, its path."""
 
 _listeners: list[Listener] = []
 
 
 def reached(step: Step, subject: str) -> None:
-    """Tell the listeners that this thread has reached a step; without listeners, do nothing."""
+    """Call every listener; without listeners, do nothing."""
     for listener in _listeners:
         listener(step, subject)
 
 
 def listen(listener: Listener) -> None:
-    """Tell a listener about every step of this process from now on."""
+    """Call a listener at every step of this process from now on."""
     _listeners.append(listener)
 
 
 def stop_listening(listener: Listener) -> None:
-    """Tell a listener about no further step."""
+    """Call a listener no more."""
     _listeners.remove(listener)

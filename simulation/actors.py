@@ -117,9 +117,9 @@ def results(pool: ActorPool, method: str, tasks: Iterable[Task]) -> Iterator[tup
     """
     for task in tasks:
         pool.submit(Call(method, (task,), _DEADLINE_S))
-    while (ended := pool.next_ended()) is not None:
-        (task,) = ended.call.arguments
-        if ended.error is not None:
-            reason = str(ended.error) if isinstance(ended.error, LensscanError) else repr(ended.error)
-            raise ClusterError(f"{method}({task!r}) failed: {reason}") from ended.error
-        yield task, ended.value
+    while (result := pool.next_result()) is not None:
+        (task,) = result.call.arguments
+        if result.error is not None:
+            reason = str(result.error) if isinstance(result.error, LensscanError) else repr(result.error)
+            raise ClusterError(f"{method}({task!r}) failed: {reason}") from result.error
+        yield task, result.value

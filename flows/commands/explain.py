@@ -39,9 +39,10 @@ def explain_to_file(
     card = read_card(folder)
     names = chosen_networks(card, networks)
     geometry = GEOMETRIES[card.geometry]
+    package = load_package(folder)
     ids, stamps, rejected = read_objects(images, list(dict.fromkeys(objects)), geometry, MOST_OBJECTS)
     maps = explain(folder, card, stamps, names, report)
-    p_lens = load_package(folder).score(stamps).p_lens
+    p_lens = package.score(stamps).p_lens
     write_whole(out, figure_bytes(explanation_figure(Shown(ids, stamps, geometry, card.name, p_lens), maps), kind_of(out)))
     numbers = {name: _numbers(i, float(p_lens[i]), maps) for i, name in enumerate(ids)}
     return {"ensemble": card.name, "figure": str(out), "objects": numbers, "rejected": rejected}

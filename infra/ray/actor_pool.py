@@ -94,7 +94,7 @@ class ActorPool:
     def _n_running(self) -> int:
         return sum(len(slot.running) for slot in self._slots)
 
-    def next_ended(self, *, at_most: int | None = None) -> CallResult | None:
+    def next_result(self, *, at_most: int | None = None) -> CallResult | None:
         """Wait for a call to end; None if no call is open. With `at_most`, no call is started while that many run.
 
         Raises:
@@ -193,7 +193,7 @@ class ActorPool:
         calls = list(slot.running.values())
         error = ClusterError(f"{calls[0].method} took longer than the allowed {calls[0].deadline_s:g} s")
         # If there are several calls, any of them may be the one that computes while the others wait for their turn.
-        failure = CallFailure.OVERDUE if len(calls) == 1 else CallFailure.DISTURBED
+        failure = CallFailure.OVERDUE if len(calls) == 1 else CallFailure.KILLED_WITH_NEIGHBOUR
         self._replace_dead(slot, [CallResult(call, failure=failure, error=error) for call in calls])
 
     def _replace_dead(self, slot: _Slot, results: list[CallResult]) -> None:

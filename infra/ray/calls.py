@@ -29,7 +29,7 @@ _EXIT_TYPE = re.compile(r"Worker exit type: (\w+)")
 
 
 class CallFailure(StrEnum):
-    """The reason why a call ended without a result."""
+    """The reason why a call ended without a value."""
 
     RAISED = "raised"
     """The method raised; the actor still runs."""
@@ -41,7 +41,7 @@ class CallFailure(StrEnum):
     """The actor's node is gone or cannot be reached."""
     OVERDUE = "overdue"
     """The call ran alone for longer than allowed, so the pool killed its actor."""
-    DISTURBED = "disturbed"
+    KILLED_WITH_NEIGHBOUR = "killed_with_neighbour"
     """The pool killed the actor because of one of the calls that it held; which one is unknown."""
 
 

@@ -36,10 +36,11 @@ class ConflictError(LensscanError):
 
 
 class Outcome(StrEnum):
-    """Outcome of a publication; the unit is committed in every case."""
+    """How a unit came to be committed."""
 
     COMMITTED = "committed"
     ALREADY_COMMITTED = "already_committed"
+    """The file was there before the unit was scanned."""
     LOST_RACE = "lost_race"
     """Another attempt committed first, so the result of this one was dropped."""
 
@@ -80,7 +81,9 @@ def committed(unit: Unit, plan: Plan, root_uri: str) -> Receipt | None:
 def publish(table: pa.Table, unit: Unit, plan: Plan, root_uri: str, attempt: str) -> Receipt:
     """Commit all rows of a unit once, unless another attempt has already done so.
 
-    Rows are sorted: candidates by falling `p_lens`, with maps first among equals, then all other rows by `object_id`.
+    Only the creation of the file asks the store, so a table that cannot be committed is refused even if another attempt has
+    committed the unit; the next try finds that file. Rows are sorted: candidates by falling `p_lens`, with maps first among
+    equals, then all other rows by `object_id`.
 
     Args:
         table: One row of `unit_schema` per row that the unit owns.
@@ -102,7 +105,10 @@ def publish(table: pa.Table, unit: Unit, plan: Plan, root_uri: str, attempt: str
     data = encode_unit(rows, footer)
     reached(Step.ENCODED, unit.unit_id)
     uri = unit_uri(root_uri, plan.plan_id, unit.unit_id)
-    stored = read_back(data, uri)
+    try:
+        stored = read_back(data, uri)
+    except UnitFileError as error:
+        raise PublishError(f"unit {unit.unit_id}: the encoded rows cannot be read back: {error}") from error
     if not stored.table.equals(rows) or stored.footer != footer:
         raise PublishError(f"unit {unit.unit_id}: the rows read back from Parquet differ from the rows written")
     reached(Step.CHECKED, unit.unit_id)

@@ -19,6 +19,10 @@ from scanner.catalogue.units import MAX_EXAMPLES, PlanError, Unit
 from scanner.vocabulary.choices import MOST_MAPS_PER_UNIT
 
 
+class PlanVersionError(PlanError):
+    """An intact file is no plan of this version of lensscan; another version may have written it."""
+
+
 class EnsembleIdentity(Protocol):
     """Properties of an ensemble that a plan records."""
 
@@ -156,18 +160,18 @@ def load_plan(root_uri: str, plan_id: str) -> Plan:
 
     Raises:
         PlanError: the plan does not exist, was edited or is damaged.
+        PlanVersionError: the plan is as it was written, but its fields are not those of this version.
     """
     uri = plan_uri(root_uri, plan_id)
     try:
         data = read_bytes(uri)
-        # The digest is over the stored bytes, so plans of other versions keep their ids whatever fields a plan has now.
         if sha256_bytes(data) != plan_id:
             raise PlanError(f"{uri}: content does not match the plan id; was it edited?")
         return Plan.model_validate_json(data).model_copy(update={"plan_id": plan_id})
     except FileNotFoundError as error:
         raise PlanError(f"{uri}: no such plan") from error
     except ValidationError as error:
-        raise PlanError(f"{uri}: not a plan: {error.errors()[0]['msg']}") from error
+        raise PlanVersionError(f"{uri}: no plan of this version of lensscan: {error.errors()[0]['msg']}") from error
 
 
 def plan_ids(root_uri: str) -> list[str]:

@@ -72,13 +72,13 @@ def _run(root_uri: str, statement: str, parameters: list[object], limit: int | N
             relation = connection.sql(statement, params=parameters)
             table: pa.Table = relation.to_arrow_table()
         except (duckdb.Error, OSError) as error:
-            raise QueryError(_said(error)) from error
+            raise QueryError(_one_line_cause(error)) from error
     return table if limit is None else table.slice(0, limit)
 
 
-def _said(error: Exception) -> str:
+def _one_line_cause(error: Exception) -> str:
     """Return the text of an error in one line; if DuckDB quotes the traceback of a failed read, the text of that failure."""
-    failure = re.search(r"^Traceback \(most recent.*^\w+Error: ([^\n]+)", str(error), re.DOTALL | re.MULTILINE)
+    failure = re.search(r"^Traceback \(most recent.*^[\w.]+Error: ([^\n]+)", str(error), re.DOTALL | re.MULTILINE)
     return " ".join((failure[1] if failure else str(error)).split())[:400]
 
 

@@ -65,4 +65,4 @@ def _check_unchanged(unit: Unit, role: str, planned: InputFile) -> None:
     except OSError as error:
         raise StorageError(f"unit {unit.unit_id}: {role} {planned.uri} cannot be read: {error}") from error
     if (now.size, now.etag) != (planned.size, planned.etag):
-        raise InputChangedError(f"unit {unit.unit_id}: {role} {planned.uri} changed since the plan was made; plan again")
+        raise InputChangedError(f"unit {unit.unit_id}: {role} {planned.uri} changed since the plan was made")

@@ -3,6 +3,7 @@
 import math
 import resource
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -94,6 +95,7 @@ def measure(unit: Unit, plan: Plan, package: Path, threads: int) -> Measured:
     """Cut out and score the first rows of a unit as a worker does, and fetch the beginning of its largest file.
 
     Raises:
+        InputChangedError: a file changed since it was planned.
         ScanError: no row of the unit can be scored, or the unit is damaged.
     """
     begun = time.perf_counter()
@@ -129,14 +131,15 @@ def _cut(unit: Unit, scanner: CutoutScanner) -> tuple[float, list[CutoutBatch]]:
     begun, n_cut, n_kept = time.perf_counter(), 0, 0
     opened = open_unit(unit, scanner.geometry, scanner.batch_size)
     try:
-        for batch in opened.batches:
-            n_new = len(batch.rows)
-            n_cut += n_new
-            if n_new and n_kept < N_SCORED:
-                sample.append(replace(batch, rows=np.arange(n_kept, n_kept + n_new), rejected=()))
-                n_kept += n_new
-            if n_cut >= N_READ:
-                break
+        with closing(opened.batches) as batches:
+            for batch in batches:
+                n_new = len(batch.rows)
+                n_cut += n_new
+                if n_new and n_kept < N_SCORED:
+                    sample.append(replace(batch, rows=np.arange(n_kept, n_kept + n_new), rejected=()))
+                    n_kept += n_new
+                if n_cut >= N_READ:
+                    break
     except Rejection as rejection:
         raise ScanError(f"unit {unit.unit_id}: {rejection}") from rejection
     return n_cut / max(time.perf_counter() - begun, 1e-9), sample

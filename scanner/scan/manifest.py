@@ -4,7 +4,7 @@ import pyarrow as pa
 
 from infra.progress import Progress, no_progress
 from scanner.catalogue.columns import score_schema
-from scanner.scan.batch_reader import N_AHEAD, BatchReader
+from scanner.scan.batch_reader import BatchReader
 from scanner.scan.scoring import CutoutScanner
 from scanner.sources.batches import batches_of
 from scanner.sources.manifests import manifest_cutouts, read_manifest
@@ -20,9 +20,8 @@ def score_manifest(manifest_uri: str, scanner: CutoutScanner, progress: Progress
     geometry = scanner.geometry
     reader = BatchReader(
         lambda: batches_of(manifest_cutouts(manifest, geometry), geometry, scanner.batch_size),
-        N_AHEAD,
-        progress,
-        len(manifest),
+        progress=progress,
+        n_rows=len(manifest),
     )
     scores = scanner.score_batches(reader)
     schema = score_schema(manifest.object_ids.type, scanner.network_names)

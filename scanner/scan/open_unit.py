@@ -1,4 +1,4 @@
-"""Open a unit: check that its files are as planned, read who its rows are, and begin to read their pixels."""
+"""Open a unit: check that its files are as planned, read the ids and positions of its rows, and begin to read their pixels."""
 
 import contextlib
 from collections.abc import Callable, Iterator

@@ -1,12 +1,13 @@
-"""The request of a scan: what to scan, with which ensembles, and what to record; it determines the plan."""
+"""The request of a scan: its input, its ensembles and what it records; the plan follows from it."""
 
 from datetime import date
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from infra.engine_name import EngineName
+from infra.frozen import Frozen
 from infra.store.storage import absolute
 from scanner.catalogue.plan import Plan, ScanConfig, SecondEnsemble, build_plan
 from scanner.catalogue.units import PlanError
@@ -14,14 +15,12 @@ from scanner.networks.package import read_card
 from scanner.vocabulary.choices import MAPS_PER_UNIT, MOST_MAPS_PER_UNIT
 
 
-class ScanRequest(BaseModel):
-    """What to scan, and how; the place of the catalogue and the workers do not change what is written.
+class ScanRequest(Frozen):
+    """The input of a scan and its settings; neither the catalogue's URI nor the number of workers changes what is written.
 
     Raises:
         PlanError: `second_above` is given without a second ensemble.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     input_uri: str
     """Folder or `s3://` prefix of Euclid MER tiles, or of shards."""

@@ -1,4 +1,4 @@
-"""Which rows of a unit are read, and which are rejected without being read."""
+"""The selection of the rows of a unit that are read, and of those that are rejected without being read."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -24,7 +24,11 @@ class RowSelection:
     read: tuple[int, ...] | None = None
     """Numbers of the rows to read, ascending; None for all rows that are not in `rejected`."""
     rejected: Mapping[int, Rejection] = field(default_factory=dict)
-    """Rejection of each row that is not read, for its number."""
+    """Rejection of each row that is not read, by its number."""
+
+    def __post_init__(self) -> None:
+        if self.read is not None and (both := sorted(set(self.read) & set(self.rejected))):
+            raise ValueError(f"a row is either read or rejected unread, got both for rows {both}")
 
     def rows_to_read(self, n_rows: int) -> Rows:
         """Return the numbers of the rows to read, `[n]`, ascending, of a unit that owns `n_rows`."""
@@ -44,12 +48,12 @@ class RowSelection:
             n_rows: Number of rows that the unit owns.
             geometry: Geometry of the stamps.
         """
-        rows = self.rows_to_read(n_rows)
-        unread = np.array(sorted(self.rejected), np.int64)
-        number = np.searchsorted(np.union1d(rows, unread), rows)
+        rows, unread = self.rows_to_read(n_rows), np.array(sorted(self.rejected), np.int64)
+        selected = np.union1d(rows, unread)
+        number = np.searchsorted(selected, rows)
         if self.rejected:
-            first = np.searchsorted(np.union1d(rows, unread), unread)
-            yield _no_stamps(geometry, [(int(i), self.rejected[int(row)]) for i, row in zip(first, unread, strict=True)])
+            numbers = np.searchsorted(selected, unread)
+            yield _no_stamps(geometry, [(int(i), self.rejected[int(row)]) for i, row in zip(numbers, unread, strict=True)])
         for batch in begin(rows):
             rejected = [(int(number[i]), rejection) for i, rejection in batch.rejected]
             yield replace(batch, rows=number[batch.rows], rejected=rejected)

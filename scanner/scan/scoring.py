@@ -1,7 +1,7 @@
 """Score cutouts with an ensemble, a batch at a time."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +17,7 @@ from scanner.scan.batch_reader import BatchReader
 from scanner.scan.best_candidates import BestCandidates, CandidateMapping
 from scanner.scan.score_table import ScoreTable
 from scanner.scan.sweep import ScoringEnsemble, Sweep, SweepError, is_worthwhile, make_sweep
-from scanner.sources.batches import CutoutBatch, Row, batches_of
+from scanner.sources.batches import CutoutBatch
 from scanner.vocabulary.rejections import Rejection
 
 RECORDED_PRECISION: Final = "float32"
@@ -53,17 +53,6 @@ class CutoutScanner:
         if batch_size == self.batch_size:
             return self
         return CutoutScanner(self._ensemble, batch_size, self._sweep, self._mapping)
-
-    def score(self, rows: Iterable[Row]) -> pa.Table:
-        """Return one output row (`score_fields`, then maps) per input row, in order; reads `rows` no faster than it scores.
-
-        Args:
-            rows: Cutouts and rejections; with a sweep, an iterable that can be iterated again.
-
-        Raises:
-            ScanError: a network output a value that is not a probability.
-        """
-        return self.score_batches(BatchReader(lambda: batches_of(rows, self.geometry, self.batch_size), n_ahead=0))
 
     def score_batches(self, batches: BatchReader) -> pa.Table:
         """Return one output row (`score_fields`, then maps) per row of the batches, in the order of the rows' numbers.

@@ -1,9 +1,9 @@
 """Sweep: score every row with fast, rounded arithmetic, and score each possible candidate again in float32.
 
 The candidates and their stored values are the same as if every row had been scored in float32, as long as rounding changes the
-log-odds by less than `margin`. Rounding is measured twice. When a scan begins, it is measured on made images, and the margin is
-a multiple of the largest error. While the scan runs, it is measured on the rows that are scored both ways, and one error beyond
-half the margin ends the sweep.
+log-odds by less than `margin`. Rounding is measured twice. When a scan begins, it is measured on synthetic images, and the
+margin is a multiple of the largest error. While the scan runs, it is measured on the rows that are scored both ways, and one
+error beyond half the margin ends the sweep.
 """
 
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ from scanner.networks.log_odds import log_odds
 from scanner.vocabulary.geometry import Geometry, Stamps
 
 SAFETY = 4.0
-"""Ratio of the margin to the largest error on the made images."""
+"""Ratio of the margin to the largest error on the synthetic images."""
 MIN_MARGIN = 0.05
 """Smallest margin, in log-odds: about the change of the published networks' logits (0.06 at most)."""
 AUDIT_EVERY = 128
 """One row in this number is scored both ways, whatever its score."""
-MAX_AGAIN, MIN_SEEN = 0.4, 256
+MAX_RESCORED_SHARE, MIN_SEEN = 0.4, 256
 """Largest share of rows scored again, and rows after which it is checked: above it, the sweep costs more time than it saves."""
 N_MEASURED = 32
 _SEED = 3
@@ -73,12 +73,12 @@ class Sweep:
 
 def is_worthwhile(n_seen: int, n_again: int) -> bool:
     """Return whether the sweep still saves time after `n_again` of `n_seen` rows had to be scored again."""
-    return n_seen < MIN_SEEN or n_again <= MAX_AGAIN * n_seen
+    return n_seen < MIN_SEEN or n_again <= MAX_RESCORED_SHARE * n_seen
 
 
 def make_sweep(fast: ScoringEnsemble, precision: str, exact: ScoringEnsemble, candidate_threshold: float) -> Sweep:
-    """Make a sweep whose margin is measured on made images."""
-    stamps = made_stamps(exact.geometry, N_MEASURED)
+    """Make a sweep whose margin is measured on synthetic images."""
+    stamps = synthetic_stamps(exact.geometry, N_MEASURED)
     error = largest_error(fast.score(stamps).p_lens, exact.score(stamps).p_lens)
     return Sweep(fast, precision, candidate_threshold, max(SAFETY * error, MIN_MARGIN))
 
@@ -88,7 +88,7 @@ def largest_error(fast: NDArray[np.float32], exact: NDArray[np.float32]) -> floa
     return float(np.abs(log_odds(fast) - log_odds(exact)).max(initial=0))
 
 
-def made_stamps(geometry: Geometry, n: int) -> Stamps:
+def synthetic_stamps(geometry: Geometry, n: int) -> Stamps:
     """Make stamps, band to `[n, y, x]`, of galaxies with partial rings in noise, from faint to bright, without a simulator."""
     rng = np.random.default_rng(_SEED)
     drawn = rng.uniform((0.3, 0.5, 0.6, 0.0), (1.2, 1.0, 2.5, 0.5), (n, 4))

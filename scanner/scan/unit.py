@@ -18,15 +18,17 @@ from scanner.vocabulary.rejections import Rejection
 
 
 def scan_unit(opened: OpenUnit, scanner: CutoutScanner, night: str) -> pa.Table:
-    """Return one row of `unit_schema` per selected row of the unit, in the order of its files.
+    """Return one row of `unit_schema` per row that the unit owns, in the order of its files; all rows must be selected.
 
     Every row of a tile with a damaged mosaic, or of a damaged shard, is rejected, but only after a second read, because the
     damage may come from the transfer.
 
     Raises:
         InputChangedError: a file was changed or removed since the unit was opened.
-        ScanError: a network output a value that is not a probability.
+        ScanError: not all rows are selected, or a network output a value that is not a probability.
     """
+    if opened.n_rows != opened.unit.n_rows:
+        raise ScanError(f"unit {opened.unit.unit_id}: a scan needs all {opened.unit.n_rows} rows, {opened.n_rows} are selected")
     try:
         scores = _scores(opened, scanner)
     except Rejection as rejection:
@@ -55,7 +57,8 @@ def with_second_ensemble(table: pa.Table, unit: Unit, scanner: CutoutScanner, ab
         return table
     opened = open_unit(unit, scanner.geometry, scanner.batch_size, RowSelection(read=tuple(rows.tolist())))
     try:
-        scores = scanner.score_batches(opened.batches)
+        with contextlib.closing(opened.batches) as batches:
+            scores = scanner.score_batches(batches)
     except Rejection as rejection:
         check_unchanged(unit)
         if rejection.code.retriable:

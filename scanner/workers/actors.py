@@ -1,9 +1,9 @@
 """Run `scan` in Ray actors: an actor handles a unit from its first byte to its commit and returns a receipt."""
 
-import contextlib
 import math
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -95,7 +95,7 @@ class UnitScanner:
             return done
         scanner = self._scanner.with_batch_size(task.batch_size)
         opened = open_unit(unit, scanner.geometry, scanner.batch_size, task.rows)
-        with self._computing:
+        with closing(opened.batches), self._computing:
             table = scan_unit(opened, scanner, self._plan.night)
             if self._second and self._plan.config.second:
                 table = with_second_ensemble(table, unit, self._second, self._plan.config.second.above)
@@ -109,12 +109,12 @@ class UnitScanner:
         unit = self._units[task.unit_id]
         scanner = self._scanner.with_batch_size(task.batch_size)
         if task.rows.read == ():
-            with contextlib.suppress(Rejection):
+            with suppress(Rejection):
                 read_whole(unit, scanner.geometry, scanner.batch_size)
             return
         opened = open_unit(unit, scanner.geometry, scanner.batch_size, task.rows)
         # Other faults of the rows are reported when they are scanned.
-        with self._computing, contextlib.suppress(Rejection):
+        with closing(opened.batches), self._computing, suppress(Rejection):
             scanner.score_batches(opened.batches)
 
 

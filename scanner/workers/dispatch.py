@@ -31,7 +31,7 @@ _FAILURES = {
     CallFailure.DIED: Failure.DIED,
     CallFailure.OUT_OF_MEMORY: Failure.OUT_OF_MEMORY,
     CallFailure.OVERDUE: Failure.OVERDUE,
-    CallFailure.DISTURBED: Failure.KILLED_WITH_NEIGHBOUR,
+    CallFailure.KILLED_WITH_NEIGHBOUR: Failure.KILLED_WITH_NEIGHBOUR,
     CallFailure.LOST: Failure.LOST,
 }
 _NO_MEMORY = re.compile(r"out of memory|can(?:'t|not) allocate memory|bad[ _]alloc", re.IGNORECASE)
@@ -60,7 +60,7 @@ def scan_plan(
     progress: Progress = no_progress,
     backoff: StoreBackoff | None = None,
 ) -> ScanRun:
-    """Scan the pending units of the plan on `workers` actors of the running Ray session; `progress` gets numbers of rows.
+    """Scan the pending units of the plan on `workers` actors of the running Ray session.
 
     `progress` counts rows.
 
@@ -72,8 +72,6 @@ def scan_plan(
     n_rows = plan.n_rows
     done = n_rows - sum(unit.n_rows for unit in todo)
     progress(done, n_rows)
-    if not todo:
-        return ScanRun([], 0)
     receipts: list[Receipt] = []
     with closing(scanner_pool(plan, packages, root_uri, workers, len(todo))) as pool:
         dispatch = _Dispatch(todo, plan.config.batch_size, pool, backoff or StoreBackoff())
@@ -111,40 +109,40 @@ class _Dispatch:
             # Calls in flight give no new information about the store, so the pause comes only before a new try.
             if not self._pool.n_busy:
                 self._backoff.wait()
-            ended = self._pool.next_ended(at_most=1 if self._backoff.is_pausing else None)
-            if ended is not None and (receipt := self._after(ended)) is not None:
+            result = self._pool.next_result(at_most=1 if self._backoff.is_pausing else None)
+            if result is not None and (receipt := self._after(result)) is not None:
                 yield receipt
 
     def _call(self, task: Task) -> Call:
         method = "try_rows" if task.is_trial else "scan"
         return Call(method, (task,), unit_deadline_s(self._units[task.unit_id]), task.is_alone)
 
-    def _after(self, ended: CallResult) -> Receipt | None:
+    def _after(self, result: CallResult) -> Receipt | None:
         """Record the end of a call and submit the next try of its unit; return the receipt if the unit is committed."""
         task: Task
-        (task,) = ended.call.arguments
+        (task,) = result.call.arguments
         state = self._states[task.unit_id]
-        if ended.failure is None:
+        if result.failure is None:
             self._backoff.worked()
             self._failing.clear()
             if not task.is_trial:
-                return ended.value
+                return result.value
             state.survived_trial()
         else:
-            self._failed(state, task, ended)
+            self._failed(state, task, result)
         if state.is_given_up:
-            self.given_up[task.unit_id] = state.reason or _reason(ended)
+            self.given_up[task.unit_id] = state.reason or _reason(result)
         else:
             # A unit that kills workers waits until all others are done; a unit that cannot be read lets another go first.
             self._pool.submit(self._call(state.task()))
         return None
 
-    def _failed(self, state: RetryState, task: Task, ended: CallResult) -> None:
-        failure = _failure(ended)
-        _LOG.warning("unit %s: %s (%s)", task.unit_id, failure.replace("_", " "), _reason(ended))
+    def _failed(self, state: RetryState, task: Task, result: CallResult) -> None:
+        failure = _failure(result)
+        _LOG.warning("unit %s: %s (%s)", task.unit_id, failure.replace("_", " "), _reason(result))
         state.failed(failure)
-        if failure is Failure.STORE and ended.error is not None:
-            self._backoff.failed(ended.error, is_probe=not self._pool.n_busy)
+        if failure is Failure.STORE and result.error is not None:
+            self._backoff.failed(result.error, is_probe=not self._pool.n_busy)
             self._failing.add(task.unit_id)
             if not self._backoff.is_pausing:
                 state.is_given_up |= state.n_store_failures >= MAX_STORE_FAILURES
@@ -153,12 +151,12 @@ class _Dispatch:
                 state.forget_store_failures()
 
 
-def _failure(ended: CallResult) -> Failure:
-    if ended.failure is CallFailure.RAISED:
-        return _raised(ended.error)
-    if ended.failure is CallFailure.DIED and ended.call.is_alone:
+def _failure(result: CallResult) -> Failure:
+    if result.failure is CallFailure.RAISED:
+        return _raised(result.error)
+    if result.failure is CallFailure.DIED and result.call.is_alone:
         return Failure.CRASHED_ALONE
-    return _FAILURES[ended.failure or CallFailure.DIED]
+    return _FAILURES[result.failure or CallFailure.DIED]
 
 
 def _raised(error: BaseException | None) -> Failure:
@@ -173,8 +171,8 @@ def _has_no_memory(error: BaseException | None) -> bool:
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and bool(_NO_MEMORY.search(str(error))))
 
 
-def _reason(ended: CallResult) -> str:
-    error = ended.error
+def _reason(result: CallResult) -> str:
+    error = result.error
     return str(error) if isinstance(error, LensscanError) else f"{type(error).__name__}: {error}"
 
 

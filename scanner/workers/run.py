@@ -1,4 +1,4 @@
-"""Scan one night from a folder of tiles to a sealed candidate catalogue; both the flow and the command line do so."""
+"""Scan one night from a folder of tiles to a sealed candidate catalogue; the flow and the command line call it."""
 
 import time
 from collections import Counter

@@ -94,7 +94,7 @@ class Crew:
             task = Task(unit.unit_id, self._plan.config.batch_size, is_alone=True)
             self._pool.submit(Call("scan", (task,), unit_deadline_s(unit), is_alone=True))
         for _ in units:
-            ended = self._pool.next_ended()
+            ended = self._pool.next_result()
             if ended is None or ended.failure:
                 raise RuntimeError(f"an actor could not be warmed up: {ended}")
         return time.perf_counter() - begun

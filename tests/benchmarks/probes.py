@@ -36,6 +36,7 @@ from tests.benchmarks.probe_stamps import (
     simulated_pairs,
 )
 from tests.benchmarks.realism import REAL, Field, read_field, robust_sky
+from tests.scanner.scanned import score_rows
 from training.evaluation.metrics import auroc, binomial_interval
 
 RESULTS = Path(__file__).with_name("probes.json")
@@ -65,7 +66,7 @@ def seen(stamps: Iterable[Stamp], geometry: Geometry) -> list[tuple[Stamp, Cutou
 
 def scores(ensemble: Ensemble, cutouts: list[Cutout]) -> list[float]:
     """Return the log-odds of `p_lens` for each cutout."""
-    p = CutoutScanner(ensemble).score(cutouts)["p_lens"].to_numpy().astype(float)
+    p = score_rows(CutoutScanner(ensemble), cutouts)["p_lens"].to_numpy().astype(float)
     return list(np.log(np.maximum(p, 1e-30) / np.maximum(1 - p, 1e-9)))
 
 

@@ -74,9 +74,9 @@ def test_a_wrong_clock_changes_nothing(night, tmp_path, clock_s, wander_s):
 @pytest.mark.fault(39)
 def test_a_night_that_is_retried_past_midnight_keeps_its_date(night, tmp_path):
     root = str(tmp_path / "catalogue")
-    dies = {"step": "unit.before", "unit": "unit-002"}
+    dies = {"step": "unit.create", "unit": "unit-002"}
     finish(start(run_with_clock, JUST_BEFORE_MIDNIGHT, 1.0, night.inputs, root, crash=dies), -signal.SIGKILL)
-    dies = {"step": "candidates.after"}
+    dies = {"step": "candidates.created"}
     finish(start(run_with_clock, JUST_BEFORE_MIDNIGHT + 5, 1.0, night.inputs, root, crash=dies), -signal.SIGKILL)
     finish(start(run_with_clock, JUST_BEFORE_MIDNIGHT - DAY_S, 1.0, night.inputs, root))
     night.check(root)

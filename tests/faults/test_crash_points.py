@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.steps import Step
 from infra.store.storage import list_files
 from scanner.catalogue.ledger import Outcome, committed
 from scanner.catalogue.plan import load_plan
@@ -28,7 +29,7 @@ N_UNITS = 4
 UNIT = "unit-001"
 """Unit at which a driver is killed: the second, which shares an object with the first and has one without light."""
 NAMED, S3 = pytest.mark.faults, (pytest.mark.faults, pytest.mark.server)
-COMMITTED = ("unit.after_link", "unit.after")
+COMMITTED = ("unit.linked", "unit.created")
 
 
 def cases(steps):
@@ -104,7 +105,7 @@ def test_a_writer_killed_after_the_commit_repeats_nothing(crash, night, measured
 @pytest.mark.parametrize(("store", "step"), cases(steps_of("plan")))
 def test_a_driver_killed_while_freezing_the_plan_can_restart(crash, night, measured, store, step):
     root, log = crash(store, step)
-    assert len(list_files(root)) == (step in {"plan.after_link", "plan.after"})
+    assert len(list_files(root)) == (step in {"plan.linked", "plan.created"})
     measured(driver_kills_no_ray=1, work_done_again=finish_the_night(night, root, log))
 
 
@@ -112,10 +113,10 @@ def test_a_driver_killed_while_freezing_the_plan_can_restart(crash, night, measu
 @pytest.mark.parametrize(("store", "step"), cases(steps_of("candidates", "seal")))
 def test_a_seal_interrupted_by_a_kill_is_finished_later(crash, night, measured, store, step):
     root, log = crash(store, step)
-    is_sealed = step in {"seal.after_link", "seal.after"}
+    is_sealed = step in {"seal.linked", "seal.created"}
     assert (load_seal(root, night.golden.plan.plan_id) is not None) == is_sealed
     n_candidate_files = len(list_files(f"{root}/candidates"))
-    assert n_candidate_files == (step not in {"candidates.before", "candidates.before_sync", "candidates.before_link"})
+    assert n_candidate_files == (step not in {"candidates.create", "candidates.sync", "candidates.link"})
     measured(driver_kills_no_ray=1, work_done_again=finish_the_night(night, root, log))
     assert noted(log).count("scored") == N_UNITS
 
@@ -124,7 +125,7 @@ def test_a_seal_interrupted_by_a_kill_is_finished_later(crash, night, measured, 
 def test_folders_of_units_are_synced_before_the_seal(night, tmp_path, monkeypatch):
     """A driver may be killed after it linked a unit or made a folder, and before the fsync of the parent folder."""
     root = tmp_path / "catalogue"
-    finish(start(run_night, night.inputs, str(root), crash={"step": "candidates.before"}), -signal.SIGKILL)
+    finish(start(run_night, night.inputs, str(root), crash={"step": "candidates.create"}), -signal.SIGKILL)
     plan, calls = night.golden.plan, []
     fsync, link = os.fsync, os.link
     monkeypatch.setattr(os, "fsync", lambda file: (calls.append(str(Path(f"/proc/self/fd/{file}").readlink())), fsync(file)))
@@ -146,7 +147,7 @@ def run_as_a_worker(*args):
 
 def test_a_crash_point_of_the_environment_acts_once(night, tmp_path, monkeypatch):
     root, log, flag = str(tmp_path / "catalogue"), tmp_path / "log", tmp_path / "died"
-    for name, value in {"AT": "after_scoring", "UNIT": "unit-002", "ONCE": flag}.items():
+    for name, value in {"AT": Step.SCORED, "UNIT": "unit-002", "ONCE": flag}.items():
         monkeypatch.setenv(f"LENSSCAN_TEST_CRASH_{name}", str(value))
     finish(start(run_as_a_worker, night.inputs, root, log), -signal.SIGKILL)
     assert flag.exists()
@@ -157,7 +158,7 @@ def test_a_crash_point_of_the_environment_acts_once(night, tmp_path, monkeypatch
 
 def test_a_process_stopped_at_a_crash_point_can_continue(night, tmp_path):
     root, flag = str(tmp_path / "catalogue"), tmp_path / "stopped"
-    fatal = {"step": "unit.before_link", "unit": UNIT, "how": "stop", "once": flag}
+    fatal = {"step": "unit.link", "unit": UNIT, "how": "stop", "once": flag}
     process = start(run_night, night.inputs, root, crash=fatal)
     wait_for("the stop", lambda: is_stopped(process))
     assert len(committed_sha256s(root)) == 1

@@ -15,6 +15,7 @@ from scanner.vocabulary.band_image import BandImage
 from scanner.vocabulary.geometry import MER_10
 from scanner.vocabulary.rejections import RejectCode, Rejection
 from tests.scanner.ensembles import write_test_package
+from tests.scanner.scanned import score_rows
 
 BANDS = tuple(MER_10.grids)
 SPECS = (
@@ -78,12 +79,12 @@ def row(images):
 
 
 def scored(scanner, rows, batch_size):
-    return CutoutScanner(scanner._ensemble, batch_size).score(rows).to_pylist()
+    return score_rows(CutoutScanner(scanner._ensemble, batch_size), rows).to_pylist()
 
 
 def check(scanner, objects):
     rows = [row(images) for images in objects]
-    found = scanner.score(rows).to_pylist()
+    found = score_rows(scanner, rows).to_pylist()
     for given_row, got in zip(rows, found, strict=True):
         if isinstance(given_row, Cutout):
             assert got["status"] == "scored"

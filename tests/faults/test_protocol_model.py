@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from infra.provenance import sha256_bytes
+from infra.steps import Step
 from infra.store.storage import CreateOutcome, create_if_absent, list_files, read_bytes
 from scanner.catalogue import ledger
 from scanner.catalogue.ledger import Outcome, PublishError, committed, pending, publish
@@ -36,9 +37,9 @@ TABLES = {
     for unit_id, ids in IDS.items()
 }
 """Several complete results of each unit, which differ as those of two machines may in the last digit."""
-UNIT_CRASHES = [step for step in STEPS if step.startswith("unit.") or step in {"after_encoding", "after_self_check"}]
+UNIT_CRASHES = [step for step in STEPS if step.startswith("unit.") or step in {Step.ENCODED, Step.CHECKED}]
 SEAL_CRASHES = [step for step in STEPS if step.startswith(("candidates.", "seal."))]
-VISIBLE = ("after_link", "after")
+VISIBLE = ("linked", "created")
 
 plans = st.sampled_from(PLANS)
 units = st.sampled_from(sorted(IDS))
@@ -207,7 +208,7 @@ class Ledger(RuleBasedStateMachine):
     @rule(plan=plans, step=st.sampled_from(SEAL_CRASHES), version=versions)
     def die_while_sealing(self, plan, step, version):
         self.publish_pending(plan, len(IDS), version)
-        if load_seal(self.root, plan.plan_id) or (step == "candidates.after_link" and self.has_candidates(plan)):
+        if load_seal(self.root, plan.plan_id) or (step == "candidates.linked" and self.has_candidates(plan)):
             return
         crash_points.install(step, how="raise")
         with pytest.raises(Crash):

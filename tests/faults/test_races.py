@@ -143,11 +143,11 @@ def contents(root):
 @pytest.mark.parametrize(
     ("root", "step"),
     [
-        pytest.param("disk", "unit.before_link", marks=pytest.mark.fault(12)),
-        pytest.param("disk", "candidates.before_link", marks=pytest.mark.fault(40)),
-        pytest.param("disk", "seal.before_link", marks=pytest.mark.fault(40)),
-        pytest.param("s3", "unit.before", marks=[pytest.mark.fault(12), pytest.mark.server]),
-        pytest.param("s3", "seal.before", marks=[pytest.mark.fault(40), pytest.mark.server]),
+        pytest.param("disk", "unit.link", marks=pytest.mark.fault(12)),
+        pytest.param("disk", "candidates.link", marks=pytest.mark.fault(40)),
+        pytest.param("disk", "seal.link", marks=pytest.mark.fault(40)),
+        pytest.param("s3", "unit.create", marks=[pytest.mark.fault(12), pytest.mark.server]),
+        pytest.param("s3", "seal.create", marks=[pytest.mark.fault(40), pytest.mark.server]),
     ],
     indirect=["root"],
 )

@@ -18,10 +18,10 @@ pytestmark = [pytest.mark.ray, pytest.mark.faults]
 
 
 @pytest.mark.fault(1, 2)
-def test_a_worker_killed_after_any_step_is_replaced(night, root, tmp_path, measured):
+def test_a_worker_killed_at_any_step_is_replaced(night, root, tmp_path, measured):
     flags = tmp_path / "flags"
     flags.mkdir()
-    summary = done(start(night, root, FAULT_CRASH_AFTER=",".join(CRASH_STEPS), FAULT_FLAGS=str(flags)))
+    summary = done(start(night, root, FAULT_CRASH_AT=",".join(CRASH_STEPS), FAULT_FLAGS=str(flags)))
     crashed = {path.name.removeprefix("crashed-"): path.stat().st_ctime for path in flags.iterdir()}
     assert sorted(crashed) == sorted(CRASH_STEPS)
     assert summary["n_workers_lost"] >= len(CRASH_STEPS), summary
@@ -30,7 +30,7 @@ def test_a_worker_killed_after_any_step_is_replaced(night, root, tmp_path, measu
     night.check(root)
     published = crashed.pop(Step.CREATED)
     worst = max(recoveries(sorted(crashed.values()), root))
-    measured(row=1, worker_kills=len(crashed), recovery_s=worst, note=f"a worker killed after each of {', '.join(crashed)}")
+    measured(row=1, worker_kills=len(crashed), recovery_s=worst, note=f"a worker killed at each of {', '.join(crashed)}")
     measured(
         row=2, worker_kills=1, recovery_s=max(recoveries([published], root)), note="a worker killed after it had published"
     )

@@ -62,7 +62,7 @@ class FakePool:
     def n_busy(self):
         return len(self._running) + len(self._ended)
 
-    def next_ended(self, *, at_most=None):
+    def next_result(self, *, at_most=None):
         if not self._ended:
             if not self.n_open:
                 return None
@@ -92,7 +92,7 @@ class FakePool:
             self._ended.append(CallResult(self._take(place), failure=CallFailure.RAISED, error=answer))
         elif isinstance(answer, CallFailure):
             self.n_lost += 1
-            answer = CallFailure.DISTURBED if answer is CallFailure.OVERDUE and len(self._running) > 1 else answer
+            answer = CallFailure.KILLED_WITH_NEIGHBOUR if answer is CallFailure.OVERDUE and len(self._running) > 1 else answer
             error = ClusterError(f"its worker: {answer}")
             self._ended.extend(CallResult(call, failure=answer, error=error) for call in self._running)
             self._running.clear()

@@ -28,7 +28,7 @@ from scanner.catalogue.paths import (
     unit_uri,
     units_uri,
 )
-from scanner.catalogue.plan import Plan, load_plan, plan_ids
+from scanner.catalogue.plan import Plan, PlanVersionError, load_plan, plan_ids
 from scanner.catalogue.seal import Seal, SealError, Tally, load_seal
 from scanner.catalogue.unitfile import (
     UnitFileError,
@@ -138,6 +138,9 @@ class _PlanVerifier:
         data = self._read(uri)
         try:
             return load_plan(self._root, self._found.plan_id)
+        except PlanVersionError:
+            # The file has the digest that it is named for: only the version that wrote it can read more of it.
+            return None
         except PlanError as error:
             self._add(Part.PLAN, uri, str(error), data)
             return None

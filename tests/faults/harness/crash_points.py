@@ -1,4 +1,4 @@
-"""Kill or stop a process at the steps of the commit protocol that `infra.steps` tells.
+"""Kill or stop a process at the steps of the commit protocol (`infra.steps`).
 
 Call `install(step)` in the process itself; or use `install_from_environment` as the `worker_process_setup_hook` of Ray's
 workers, with LENSSCAN_TEST_CRASH_AT=step and, all optional, LENSSCAN_TEST_CRASH_UNIT (only at this unit),
@@ -15,15 +15,15 @@ from pathlib import Path
 
 from infra import steps
 from infra.steps import Step
-from scanner.catalogue.paths import CANDIDATES, PLANS, SEALS, UNITS
+from scanner.catalogue.paths import CANDIDATES, PLANS, QUARANTINE, SEALS, UNITS
 
 CREATED = {PLANS: "plan", UNITS: "unit", CANDIDATES: "candidates", SEALS: "seal"}
 """Kind of file that the protocol creates, by folder below the catalogue's root."""
 BEFORE_PUBLICATION = (Step.LOOK, Step.OPENED, Step.SCORED, Step.ENCODED, Step.CHECKED)
 STORE_STEPS = (*BEFORE_PUBLICATION, *(f"{what}.{when}" for what in CREATED.values() for when in (Step.CREATE, Step.CREATED)))
-"""Steps in any store; at `unit.after`, the file exists and its receipt does not."""
+"""Steps in any store; at `unit.created`, the file exists and its receipt does not."""
 DISK_STEPS = tuple(f"{what}.{when}" for what in CREATED.values() for when in (Step.SYNC, Step.LINK, Step.LINKED))
-"""Steps on a POSIX file system: `before_link` comes after the file's fsync, `after_link` before the folder's."""
+"""Steps on a POSIX file system: `link` comes after the file's fsync, `linked` before the folder's."""
 STEPS = (*STORE_STEPS, *DISK_STEPS)
 
 _installed: list["_Point"] = []
@@ -94,7 +94,9 @@ def uninstall():
 
 
 def _of_file(step, uri):
-    """Return the name of a step of the creation of a file, such as `unit.before`, and the unit that the file is of."""
-    folder = next((part for part in reversed(uri.split("/")[:-1]) if part in CREATED), None)
+    """Return the name of a step of the creation of a file, such as `unit.create`, and the unit that the file is of."""
+    parts = uri.split("/")[:-1]
+    # A repair copies a file to the quarantine under its old path, which is no step of the protocol.
+    folder = None if QUARANTINE in parts else next((part for part in reversed(parts) if part in CREATED), None)
     unit = uri.rpartition("/")[2].removesuffix(".parquet") if folder == UNITS else None
     return f"{CREATED.get(folder)}.{step}", unit

@@ -32,7 +32,7 @@ class FaultyScanner(actors.UnitScanner):
     """A replacement of `UnitScanner` that sets up the faults."""
 
     def __init__(self, *args, **kwargs):
-        for step in filter(None, os.environ.get("FAULT_CRASH_AFTER", "").split(",")):
+        for step in filter(None, os.environ.get("FAULT_CRASH_AT", "").split(",")):
             steps.listen(partial(_crash_at, step))
         if os.environ.get("FAULT_ROW"):
             _spoil_rows(os.environ["FAULT_ROW"])

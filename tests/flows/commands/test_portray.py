@@ -8,7 +8,6 @@ from astropy.io import fits
 
 import flows.commands.portray
 import scanner.explain.feature_visualisation
-import scanner.explain.portraits
 from flows.commands.portray import portray_to_file
 from infra.errors import LensscanError
 from scanner.scan.chosen_objects import ObjectsError

@@ -90,7 +90,7 @@ def pool(ray_cluster):
 def all_ended(pool, calls):
     for submitted in calls:
         pool.submit(submitted)
-    return [pool.next_ended() for _ in calls]
+    return [pool.next_result() for _ in calls]
 
 
 def values(pool, calls):
@@ -122,7 +122,7 @@ def run_until_logged(pool, text, caplog):
 
 def test_every_call_ends_once_with_its_result(pool):
     assert sorted(values(pool, [call("double", x) for x in range(20)])) == [2 * x for x in range(20)]
-    assert pool.next_ended() is None
+    assert pool.next_result() is None
     assert pool.n_lost == 0
 
 
@@ -156,11 +156,11 @@ def test_a_hanging_call_and_its_neighbours_end_as_disturbed(pool):
     calls = [call("hang", deadline_s=0.5), call("hang"), call("hang")]
     for submitted in calls:
         pool.submit(submitted)
-    first, second = pool.next_ended(), pool.next_ended()
+    first, second = pool.next_result(), pool.next_result()
     # The pool cannot decide which of the two calls on one actor hangs.
     assert calls[0] in {first.call, second.call}
     assert first.call != second.call
-    assert {first.failure, second.failure} == {CallFailure.DISTURBED}
+    assert {first.failure, second.failure} == {CallFailure.KILLED_WITH_NEIGHBOUR}
     assert str(first.error) == "hang took longer than the allowed 0.5 s"
     assert pool.n_lost == 1
 
@@ -188,7 +188,7 @@ def test_a_cluster_without_room_raises_an_error_in_bounded_time(ray_cluster, mon
     pool = ActorPool(Worker.options(num_cpus=1000).remote, 2, 2)
     pool.submit(call("double", 1))
     with pytest.raises(ClusterError, match=r"no worker could be started for 0\.2 s"):
-        pool.next_ended()
+        pool.next_result()
     pool.close()
 
 
@@ -253,7 +253,7 @@ def test_a_lost_ray_raises_one_error_and_close_still_works(ray_cluster, monkeypa
     for name in ("wait", "kill", "cluster_resources"):
         monkeypatch.setattr(ray, name, gone)
     pool.submit(call("double", 1))
-    for use in (pool.next_ended, lambda: ActorPool(gone, 1, 1), lambda: actor_count(1, 1, 1.0)):
+    for use in (pool.next_result, lambda: ActorPool(gone, 1, 1), lambda: actor_count(1, 1, 1.0)):
         with pytest.raises(ClusterError, match="Ray is gone: failed to connect"):
             use()
     pool.close()
@@ -274,7 +274,7 @@ def test_an_actor_that_cannot_start_raises_the_cause(ray_cluster):
     pool = ActorPool(lambda: Worker.remote(broken=True), 1, 1)
     pool.submit(call("double", 1))
     with pytest.raises(ClusterError, match="no ensemble here"):
-        pool.next_ended()
+        pool.next_result()
     pool.close()
 
 
@@ -283,10 +283,10 @@ def test_actors_that_die_one_after_the_other_end_the_run(ray_cluster, folder, mo
     pool = ActorPool(Worker.remote, 1, 1)
     for _ in range(3):
         pool.submit(call("die", folder, 1))
-    assert pool.next_ended().failure is CallFailure.DIED
-    assert pool.next_ended().failure is CallFailure.DIED
+    assert pool.next_result().failure is CallFailure.DIED
+    assert pool.next_result().failure is CallFailure.DIED
     with pytest.raises(ClusterError, match="3 workers died one after the other"):
-        pool.next_ended()
+        pool.next_result()
     pool.close()
 
 
@@ -295,7 +295,7 @@ def test_no_more_calls_run_than_the_limit_allows(pool):
     for seconds in durations_s:
         pool.submit(call("sleep", seconds))
     # If they ran together, they would end in reverse order.
-    assert [pool.next_ended(at_most=1).value for _ in durations_s] == durations_s
+    assert [pool.next_result(at_most=1).value for _ in durations_s] == durations_s
 
 
 @pytest.mark.parametrize(("n_actors", "in_flight"), [(0, 1), (1, 0)])

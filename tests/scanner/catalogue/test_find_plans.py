@@ -72,7 +72,7 @@ def test_a_file_that_is_not_a_plan_is_refused(tmp_path):
     data = b'{"night": "2026-01-02"}'
     plan_id = sha256_bytes(data)
     create_if_absent(plan_uri(str(tmp_path), plan_id), data, "1")
-    with pytest.raises(PlanError, match=rf"plans/{plan_id}\.json: not a plan: Field required"):
+    with pytest.raises(PlanError, match=rf"plans/{plan_id}\.json: no plan of this version of lensscan: Field required"):
         load_plan(str(tmp_path), plan_id)
 
 

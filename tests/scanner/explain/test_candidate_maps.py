@@ -12,7 +12,7 @@ from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_network, read_card
 from scanner.preprocess.colour_picture import composite
 from scanner.preprocess.network_inputs import network_input
-from scanner.scan.sweep import made_stamps
+from scanner.scan.sweep import synthetic_stamps
 from scanner.vocabulary.geometry import CHALLENGE, GEOMETRIES, MER_10
 
 FLAGSHIP, SEVEN = SHIPPED_DIR / "mer3-sim", SHIPPED_DIR / "ou7-sim"
@@ -21,7 +21,7 @@ N = 2 * AT_ONCE + 2
 
 @pytest.fixture(scope="module")
 def stamps():
-    return {band: images[-N:] for band, images in made_stamps(MER_10, 32).items()}
+    return {band: images[-N:] for band, images in synthetic_stamps(MER_10, 32).items()}
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def test_peak_and_agreement(maps, guided):
 def test_occlusion_equals_the_whole_network_with_squares_hidden(package, name, side, pixel_arcsec):
     """The squares lie on whole pixels, nearest to every arcsec."""
     card = read_card(package)
-    made = {band: images[-2:] for band, images in made_stamps(GEOMETRIES[card.geometry], 8).items()}
+    made = {band: images[-2:] for band, images in synthetic_stamps(GEOMETRIES[card.geometry], 8).items()}
     of = next(network for network in card.networks if network.name == name)
     found = CandidateMapper([(load_network(package, of), of)]).maps(made)
     network, inputs = load_network(package, of), network_input(made, of.channels, of.input_pixels)
@@ -153,7 +153,7 @@ def test_maps_do_not_depend_on_the_batch(maps, stamps):
 
 
 def test_the_paper_s_networks_have_maps_on_the_same_grid():
-    made = {band: images[-2:] for band, images in made_stamps(CHALLENGE, 8).items()}
+    made = {band: images[-2:] for band, images in synthetic_stamps(CHALLENGE, 8).items()}
     found = candidate_mapper(SEVEN, read_card(SEVEN)).maps(made)
     shapes = [found.cutout_rgb.shape, found.map_guided.shape, found.map_cam.shape, found.map_occlusion.shape]
     assert shapes == [(2, 80, 80, 3), (2, 40, 40), (2, 20, 20), (2, 8, 8)]

@@ -17,11 +17,11 @@ from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_package, read_card
 from scanner.scan.best_candidates import BestCandidates
 from scanner.scan.scoring import CutoutScanner, open_scanner
-from scanner.scan.sweep import Sweep, made_stamps
+from scanner.scan.sweep import Sweep, synthetic_stamps
 from scanner.sources.cutouts import Cutout
 from scanner.vocabulary.geometry import MER_10
 from scanner.vocabulary.rejections import RejectCode, Rejection
-from tests.scanner.scanned import scanned
+from tests.scanner.scanned import scanned, score_rows
 from tests.tiles import write_tile
 
 FLAGSHIP = SHIPPED_DIR / "mer3-sim"
@@ -47,7 +47,7 @@ def test_the_best_are_kept_whatever_the_batches(p_lens, most, batch_size, random
 
 
 def rows_of(n):
-    stamps = made_stamps(MER_10, n)
+    stamps = synthetic_stamps(MER_10, n)
     rows = [Cutout({band: images[i] for band, images in stamps.items()}) for i in range(n)]
     return [Rejection(RejectCode.BLANK, "VIS: every pixel is 0"), *rows]
 
@@ -56,18 +56,18 @@ def rows_of(n):
 def exact():
     """Rows, a config and a scanner whose threshold a quarter of the rows reach, and their table, scored eight at a time."""
     rows = rows_of(24)
-    p_lens = load_package(FLAGSHIP).score(made_stamps(MER_10, 24)).p_lens
+    p_lens = load_package(FLAGSHIP).score(synthetic_stamps(MER_10, 24)).p_lens
     config = ScanConfig(
         engine="torch", sweep=False, candidate_threshold=float(np.sort(p_lens)[-7:-5].mean()), maps_per_unit=5, batch_size=8
     )
     scanner = open_scanner(FLAGSHIP, config, 1)
-    return rows, config, scanner, scanner.score(rows)
+    return rows, config, scanner, score_rows(scanner, rows)
 
 
 def test_the_best_candidates_have_maps_and_unchanged_scores(exact):
     rows, config, _, table = exact
     check_maps(table, config)
-    plain = open_scanner(FLAGSHIP, config.model_copy(update={"maps_per_unit": 0}), 1).score(rows)
+    plain = score_rows(open_scanner(FLAGSHIP, config.model_copy(update={"maps_per_unit": 0}), 1), rows)
     assert table.select(plain.column_names).equals(plain)
     assert table["map_guided"].is_valid().to_pylist().count(True) == 5
 
@@ -77,14 +77,14 @@ def test_maps_do_not_depend_on_the_batches(exact, batch_size):
     rows, _, scanner, table = exact
     names = [column.name for column in (*EXPLANATION_COLUMNS, *MAP_COLUMNS)]
     # The scores of the torch engine may differ in the last digits.
-    assert scanner.with_batch_size(batch_size).score(rows).select(names).equals(table.select(names))
+    assert score_rows(scanner.with_batch_size(batch_size), rows).select(names).equals(table.select(names))
 
 
 def test_maps_are_the_same_with_and_without_sweep(exact):
     """The fast ensemble has a small error."""
     rows, config, scanner, table = exact
     sweep = Sweep(ABitOff(load_package(FLAGSHIP)), "bfloat16", config.candidate_threshold, margin=0.4)
-    swept = CutoutScanner(scanner._ensemble, 8, sweep, scanner._mapping).score(rows)
+    swept = score_rows(CutoutScanner(scanner._ensemble, 8, sweep, scanner._mapping), rows)
     has_map = table["map_guided"].is_valid()
     assert "bfloat16" in swept["precision"].to_pylist()
     assert swept.filter(has_map).equals(table.filter(has_map))

@@ -17,7 +17,7 @@ from scanner.scan import estimate as estimates
 from scanner.scan.estimate import Measured, estimate, measure
 from scanner.scan.score_table import ScanError
 from scanner.scan.scoring import CutoutScanner
-from scanner.scan.sweep import made_stamps
+from scanner.scan.sweep import synthetic_stamps
 from scanner.sources.shards import encode_shard, shard_table
 from scanner.vocabulary.geometry import MER_10
 from tests.tiles import write_tile
@@ -64,7 +64,7 @@ def test_zero_units_or_workers_are_refused(n_units, workers):
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shards")
-    stamps = made_stamps(MER_10, 70)
+    stamps = synthetic_stamps(MER_10, 70)
     stamps["VIS"][3] = 0
     (folder / "shard-00000.parquet").write_bytes(encode_shard(shard_table(np.arange(70), stamps, {}, MER_10)))
     return folder

@@ -11,6 +11,7 @@ from scanner.scan.scoring import CutoutScanner
 from scanner.sources.cutouts import Cutout
 from scanner.vocabulary.rejections import RejectCode, Rejection
 from tests.scanner.mean_ensemble import CUTOUTS, MeanEnsemble, cutout, expected
+from tests.scanner.scanned import score_rows
 
 
 def test_rows_come_out_in_order_with_status_detail_and_nulls():
@@ -20,7 +21,7 @@ def test_rows_come_out_in_order_with_status_detail_and_nulls():
         Rejection(RejectCode.MISSING_FILE, "Y: gone.fits"),
         cutout(2),
     ]
-    table = CutoutScanner(MeanEnsemble()).score(rows)
+    table = score_rows(CutoutScanner(MeanEnsemble()), rows)
     assert table.column_names == [
         "status",
         "detail",
@@ -51,7 +52,7 @@ def test_rows_come_out_in_order_with_status_detail_and_nulls():
 
 
 def test_values_that_an_ensemble_does_not_output_are_empty():
-    table = CutoutScanner(MeanEnsemble(compound=False)).score(CUTOUTS[:2])
+    table = score_rows(CutoutScanner(MeanEnsemble(compound=False)), CUTOUTS[:2])
     assert table["p_compound"].null_count == 2
     assert table["subclass"].to_pylist() == ["", ""]
     assert table["p_lens"].null_count == 0
@@ -61,7 +62,7 @@ def test_values_that_an_ensemble_does_not_output_are_empty():
 @given(st.lists(st.one_of(st.integers(0, 3), st.sampled_from(list(RejectCode))), max_size=12), st.integers(1, 5))
 def test_any_mixture_of_rows_gives_one_row_each(mixture, batch_size):
     rows = [CUTOUTS[x] if isinstance(x, int) else Rejection(x, "why") for x in mixture]
-    table = CutoutScanner(MeanEnsemble(), batch_size).score(iter(rows))
+    table = score_rows(CutoutScanner(MeanEnsemble(), batch_size), iter(rows))
     assert table.num_rows == len(rows)
     for row, found in zip(rows, table.to_pylist(), strict=True):
         if isinstance(row, Cutout):
@@ -80,7 +81,7 @@ def test_only_one_batch_of_rows_is_held():
             seen.append((i, len(ensemble.batches)))
             yield CUTOUTS[i % 4]
 
-    CutoutScanner(ensemble, 3).score(stream())
+    score_rows(CutoutScanner(ensemble, 3), stream())
     assert ensemble.batches == [3, 3, 1]
     assert seen == [(0, 0), (1, 0), (2, 0), (3, 1), (4, 1), (5, 1), (6, 2)]
 
@@ -89,7 +90,7 @@ def test_only_one_batch_of_rows_is_held():
 @pytest.mark.parametrize("value", [np.nan, np.inf, -0.1, 1.1])
 def test_an_output_that_is_no_probability_is_an_error(value):
     with pytest.raises(ScanError, match="p_B: a network must give one probability"):
-        CutoutScanner(MeanEnsemble(spoil=value)).score(CUTOUTS)
+        score_rows(CutoutScanner(MeanEnsemble(spoil=value)), CUTOUTS)
 
 
 def test_batch_sizes_below_one_are_refused():

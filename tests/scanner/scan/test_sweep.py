@@ -10,11 +10,12 @@ from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.log_odds import log_odds
 from scanner.scan import scoring
 from scanner.scan.scoring import CutoutScanner, open_scanner
-from scanner.scan.sweep import Sweep, SweepError, is_worthwhile, largest_error, made_stamps, make_sweep
+from scanner.scan.sweep import Sweep, SweepError, is_worthwhile, largest_error, make_sweep, synthetic_stamps
 from scanner.sources.cutouts import Cutout
 from scanner.vocabulary.geometry import CHALLENGE, MER_10
 from scanner.vocabulary.rejections import RejectCode, Rejection
 from tests.scanner.rounding import sweep_by_rounding
+from tests.scanner.scanned import score_rows
 
 
 class Told:
@@ -43,9 +44,9 @@ def cutouts(p, off):
 def test_candidates_and_their_numbers_do_not_depend_on_the_sweep():
     rng = np.random.default_rng(0)
     rows = cutouts(rng.uniform(0.01, 0.99, 1000), rng.uniform(-1, 1, 1000))
-    exact = CutoutScanner(Told(), 64).score(rows)
+    exact = score_rows(CutoutScanner(Told(), 64), rows)
     slow = Told()
-    table = CutoutScanner(slow, 64, Sweep(Told(0.2), "bfloat16", 0.8, margin=0.4)).score(rows)
+    table = score_rows(CutoutScanner(slow, 64, Sweep(Told(0.2), "bfloat16", 0.8, margin=0.4)), rows)
     is_candidate = exact["p_lens"].to_numpy() >= 0.8
     assert is_candidate.sum() > 100
     assert (table["p_lens"].to_numpy() >= 0.8).tolist() == is_candidate.tolist()
@@ -61,8 +62,8 @@ def test_candidates_and_their_numbers_do_not_depend_on_the_sweep():
 
 def test_a_sweep_with_a_large_error_is_given_up(caplog):
     rows = cutouts(np.full(300, 0.5), np.ones(300))
-    exact = CutoutScanner(Told(), 64).score(rows)
-    table = CutoutScanner(Told(), 64, Sweep(Told(0.3), "bfloat16", 0.99, margin=0.4)).score(rows)
+    exact = score_rows(CutoutScanner(Told(), 64), rows)
+    table = score_rows(CutoutScanner(Told(), 64, Sweep(Told(0.3), "bfloat16", 0.99, margin=0.4)), rows)
     assert table.equals(exact)
     assert "bfloat16 is off by 0.3 in log-odds, at most 0.2 is allowed: every row" in caplog.text
 
@@ -70,8 +71,8 @@ def test_a_sweep_with_a_large_error_is_given_up(caplog):
 def test_a_sweep_with_many_possible_candidates_is_given_up():
     rows = cutouts(np.full(2000, 0.9), np.zeros(2000))
     fast, slow = Told(), Told()
-    table = CutoutScanner(slow, 64, Sweep(fast, "bfloat16", 0.5, margin=0.4)).score(rows)
-    assert table.equals(CutoutScanner(Told(), 64).score(rows))
+    table = score_rows(CutoutScanner(slow, 64, Sweep(fast, "bfloat16", 0.5, margin=0.4)), rows)
+    assert table.equals(score_rows(CutoutScanner(Told(), 64), rows))
     assert (fast.n_scored, slow.n_scored) == (256, 2000)
 
 
@@ -79,7 +80,7 @@ def test_a_batch_of_rejections_alone_does_not_end_the_sweep():
     rows = cutouts(np.full(192, 0.01), np.zeros(192))
     rows[64:128] = [Rejection(RejectCode.OUTSIDE_TILE, "far away")] * 64
     fast = Told()
-    table = CutoutScanner(Told(), 64, Sweep(fast, "bfloat16", 0.5, margin=0.4)).score(rows)
+    table = score_rows(CutoutScanner(Told(), 64, Sweep(fast, "bfloat16", 0.5, margin=0.4)), rows)
     assert table["status"].to_pylist() == ["scored"] * 64 + ["rejected:outside_tile"] * 64 + ["scored"] * 64
     assert fast.n_scored == 128
 
@@ -109,13 +110,13 @@ def test_the_margin_is_four_times_the_largest_error():
             return EnsembleScores({"A": p}, p * 0, p, None, None)
 
     sweep = make_sweep(Off(1.1), "bfloat16", Off(1.0), 0.5)
-    means = made_stamps(CHALLENGE, 32)["VIS"].mean(axis=(1, 2))
+    means = synthetic_stamps(CHALLENGE, 32)["VIS"].mean(axis=(1, 2))
     assert sweep.margin == pytest.approx(4 * 0.1 * np.abs(means).max(), rel=1e-3)
     assert make_sweep(Off(1.0), "bfloat16", Off(1.0), 0.5).margin == 0.05
 
 
 def test_made_images_are_reproducible_and_span_faint_to_bright():
-    first, second = made_stamps(MER_10, 32), made_stamps(MER_10, 32)
+    first, second = synthetic_stamps(MER_10, 32), synthetic_stamps(MER_10, 32)
     assert all(np.array_equal(first[band], second[band]) for band in MER_10.grids)
     peaks = first["VIS"].max(axis=(1, 2))
     assert peaks[0] < 10
@@ -123,7 +124,7 @@ def test_made_images_are_reproducible_and_span_faint_to_bright():
 
 
 def test_made_images_show_the_same_sky_on_every_grid():
-    made = made_stamps(CHALLENGE, 32)
+    made = synthetic_stamps(CHALLENGE, 32)
     # A NISP pixel is three VIS pixels wide, so every third VIS pixel has the same centre as a NISP pixel.
     difference = made["VIS"][:, 2:200:3, 2:200:3] - made["H"]
     assert difference.std() == pytest.approx(np.sqrt(2), rel=0.01)
@@ -131,7 +132,7 @@ def test_made_images_show_the_same_sky_on_every_grid():
 
 
 def test_made_galaxies_are_discs_with_a_ring_on_one_side():
-    vis = made_stamps(CHALLENGE, 32)["VIS"]
+    vis = synthetic_stamps(CHALLENGE, 32)["VIS"]
     middle = vis[:, 99:101].mean(axis=1)
     left, right = middle[:, :100][:, ::-1], middle[:, 100:]
     radius = 0.05 + 0.1 * np.arange(100)
@@ -148,7 +149,7 @@ def test_made_galaxies_are_discs_with_a_ring_on_one_side():
 
 def test_the_numbers_of_made_images_never_change():
     """The margin is measured on them, and which rows are stored in float32 depends on the margin."""
-    made = made_stamps(CHALLENGE, 32)
+    made = synthetic_stamps(CHALLENGE, 32)
     at = {"VIS": ([100, 100, 105, 3], [100, 95, 100, 7]), "H": ([33, 33, 38, 3], [33, 28, 33, 7])}
     found = {band: [made[band][i][places].tolist() for i in (4, 16, 30)] for band, places in at.items()}
     assert found["VIS"] == [
@@ -223,8 +224,8 @@ def told_packages(monkeypatch):
 def test_every_row_for_a_second_ensemble_has_exact_scores(told_packages, above, tmp_path):
     second = above and SecondEnsemble(ensemble_name="other", ensemble_sha256="0" * 64, above=above)
     rows = cutouts(np.linspace(0.02, 0.98, 97), np.ones(97))
-    exact = CutoutScanner(Told()).score(rows)["p_lens"].to_numpy()
-    table = open_scanner(tmp_path, ScanConfig(candidate_threshold=0.9, engine="torch", second=second)).score(rows)
+    exact = score_rows(CutoutScanner(Told()), rows)["p_lens"].to_numpy()
+    table = score_rows(open_scanner(tmp_path, ScanConfig(candidate_threshold=0.9, engine="torch", second=second)), rows)
     is_asked = exact >= (above or 0.9)
     assert table["p_lens"].to_numpy()[is_asked].tolist() == exact[is_asked].tolist()
     precision = np.array(table["precision"].to_pylist())
@@ -237,8 +238,8 @@ def test_every_row_for_a_second_ensemble_has_exact_scores(told_packages, above, 
 
 def test_without_a_sweep_every_row_has_exact_scores(told_packages, tmp_path):
     rows = cutouts(np.linspace(0.02, 0.98, 97), np.ones(97))
-    table = open_scanner(tmp_path, ScanConfig(candidate_threshold=0.9, engine="torch", sweep=False)).score(rows)
-    assert table.equals(CutoutScanner(Told()).score(rows))
+    table = score_rows(open_scanner(tmp_path, ScanConfig(candidate_threshold=0.9, engine="torch", sweep=False)), rows)
+    assert table.equals(score_rows(CutoutScanner(Told()), rows))
 
 
 def test_shipped_networks_find_the_same_candidates_in_emulated_bfloat16(monkeypatch):
@@ -255,11 +256,11 @@ def test_shipped_networks_find_the_same_candidates_with_a_sweep(name, geometry, 
 
 
 def swept_as_exact(name, geometry, n, engine):
-    stamps = made_stamps(geometry, n)
+    stamps = synthetic_stamps(geometry, n)
     rows = [Cutout({band: images[i] for band, images in stamps.items()}) for i in range(n)]
-    exact = open_scanner(SHIPPED_DIR / name, ScanConfig(engine=engine, sweep=False), 1).score(rows)
+    exact = score_rows(open_scanner(SHIPPED_DIR / name, ScanConfig(engine=engine, sweep=False), 1), rows)
     threshold = float(np.sort(exact["p_lens"].to_numpy())[-n // 8])
-    swept = open_scanner(SHIPPED_DIR / name, ScanConfig(engine=engine, candidate_threshold=threshold), 1).score(rows)
+    swept = score_rows(open_scanner(SHIPPED_DIR / name, ScanConfig(engine=engine, candidate_threshold=threshold), 1), rows)
     is_candidate = exact["p_lens"].to_numpy() >= threshold
     assert swept.filter(is_candidate).equals(exact.filter(is_candidate))
     assert ((swept["p_lens"].to_numpy() >= threshold) == is_candidate).all()
