@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.sources import PACKAGES
+
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 BIN = Path(sys.executable).parent
@@ -14,9 +16,10 @@ ONE_WORKER = {"LENSSCAN_WORKERS": "1"}
 
 
 def pages():
-    """Return README, CONTRIBUTING and the written pages of docs/; those that `make docs` generates are left out."""
+    """Return the READMEs, CONTRIBUTING and the written pages of docs/; those that `make docs` generates are left out."""
     generated = {DOCS / "reference" / f"{name}.md" for name in ("commands", "settings", "columns", "rejections", "truth")}
-    return [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted({*DOCS.rglob("*.md")} - generated)]
+    readmes = [ROOT / "README.md", *sorted(path for top in (*PACKAGES, "tests") for path in (ROOT / top).rglob("README.md"))]
+    return [*readmes, ROOT / "CONTRIBUTING.md", *sorted({*DOCS.rglob("*.md")} - generated)]
 
 
 def blocks(text, language):
