@@ -32,9 +32,9 @@ class CutoutBatch:
         return len(self.rows) + len(self.rejected)
 
 
-def batches_of(rows: Iterable[Row], geometry: Geometry, batch_size: int, start: int = 0) -> Iterator[CutoutBatch]:
-    """Yield rows in order, `batch_size` at a time, with `start` as the index of the first; read only the rows of each batch."""
-    numbered = enumerate(rows, start)
+def batches_of(rows: Iterable[Row], geometry: Geometry, batch_size: int) -> Iterator[CutoutBatch]:
+    """Yield rows in order, `batch_size` at a time, numbered from 0; read only the rows of each batch."""
+    numbered = enumerate(rows)
     for batch in iter(lambda: list(islice(numbered, batch_size)), []):
         cutouts = [(number, row) for number, row in batch if isinstance(row, Cutout)]
         rejected = [(number, row) for number, row in batch if isinstance(row, Rejection)]

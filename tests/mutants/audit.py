@@ -125,7 +125,7 @@ DEFECTS = (
         "M51",
         "scanner/workers/dispatch.py",
         "A crash while only this unit was in flight counts as a crash with other units in flight.",
-        "    if ended.failure is CallFailure.DIED and ended.call.is_alone:\n        return Failure.CRASHED_ALONE\n",
+        "    if result.failure is CallFailure.DIED and result.call.is_alone:\n        return Failure.CRASHED_ALONE\n",
         "",
         ("tests/scanner/workers/test_dispatch.py",),
     ),

@@ -9,6 +9,7 @@ import pytest
 
 from infra.provenance import sha256_bytes
 from infra.store.storage import list_files, read_bytes
+from scanner.catalogue import ledger
 from scanner.catalogue.ledger import ConflictError, Outcome, PublishError, committed, pending, publish
 from scanner.catalogue.outcomes import TransientError
 from scanner.catalogue.paths import unit_uri
@@ -166,3 +167,19 @@ def test_a_unit_file_cut_short_is_a_conflict(tmp_path, plan):
     file.write_bytes(file.read_bytes()[:-10])
     with pytest.raises(ConflictError, match="not a readable unit file"):
         publish(scores(IDS, P_LENS), unit, plan, root, "try-2")
+
+
+def test_rows_that_parquet_does_not_keep_are_refused(tmp_path, monkeypatch):
+    """The encoder of this test stores other rows, or another footer, than it was given."""
+    plan = plan_of({"a": IDS})
+    root, unit, encode = str(tmp_path), plan.units[0], ledger.encode_unit
+    others = {
+        "rows": lambda rows, footer: encode(rows.slice(1), footer),
+        "footer": lambda rows, footer: encode(rows, footer.model_copy(update={"n_scored": 0})),
+        "bytes": lambda rows, footer: encode(rows, footer)[:-9],
+    }
+    for name, encode_otherwise in others.items():
+        monkeypatch.setattr(ledger, "encode_unit", encode_otherwise)
+        with pytest.raises(PublishError, match="read back"):
+            publish(scores(IDS, P_LENS), unit, plan, root, name)
+    assert list_files(root) == []

@@ -14,6 +14,7 @@ from scanner.networks.ensemble import EnsembleScores
 from scanner.scan import open_unit as open_module
 from scanner.scan.open_unit import read_whole
 from scanner.scan.row_selection import RowSelection
+from scanner.scan.score_table import ScanError
 from scanner.scan.scoring import CutoutScanner
 from scanner.scan.sweep import Sweep
 from scanner.sources.shards import encode_shard, shard_table
@@ -141,3 +142,9 @@ def test_row_numbers_skip_rows_that_another_unit_owns(unit, whole):
     fewer = unit.model_copy(update={"n_rows": N_ROWS - 2, "owned_elsewhere": (ids[0], ids[3])})
     table = scanned_without(fewer, (0, 3), CutoutScanner(Brightest(), 2))
     assert table.to_pylist() == [row for place, row in enumerate(expected(whole, (1, 5))) if place not in {0, 3}]
+
+
+def test_a_scan_of_some_rows_is_refused(unit):
+    message = f"a scan needs all {N_ROWS} rows, 2 are selected"
+    with pytest.raises(ScanError, match=message):
+        scanned(unit, CutoutScanner(Brightest()), selection=RowSelection(read=(1, 3)))

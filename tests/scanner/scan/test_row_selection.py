@@ -65,3 +65,8 @@ def test_rows_rejected_unread_have_no_stamps():
         band: (0, grid.n_pixels, grid.n_pixels) for band, grid in CHALLENGE.grids.items()
     }
     assert first.rejected == [(2, CRASHED)]
+
+
+def test_a_row_is_not_both_read_and_rejected():
+    with pytest.raises(ValueError, match=r"got both for rows \[2\]"):
+        RowSelection(read=(1, 2), rejected={2: CRASHED})

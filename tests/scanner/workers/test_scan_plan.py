@@ -7,7 +7,7 @@ from infra.ray.cluster import ClusterError
 from infra.store.storage import StorageError
 from scanner.catalogue.ledger import Outcome, pending, publish
 from scanner.workers import dispatch
-from scanner.workers.dispatch import ScanRun, UnitsFailedError, scan_plan
+from scanner.workers.dispatch import UnitsFailedError, scan_plan
 from scanner.workers.store_backoff import StoreBackoff
 from tests.scanner.catalogue_parts import plan_of, scores
 from tests.scanner.fake_pool import Clock, FakePool
@@ -80,15 +80,6 @@ def test_committed_units_are_not_scanned_again(plan, root, workers):
     assert workers.asked == [(plan, "packages", root, 1, 6)]
 
 
-def test_no_worker_starts_if_no_unit_is_pending(plan, root, workers):
-    for unit in IDS:
-        workers.commit(unit)
-    told = []
-    assert scan_plan(plan, pending(plan, root), "packages", root, 1, lambda *done: told.append(done)) == ScanRun([], 0)
-    assert told == [(N_ROWS, N_ROWS)]
-    assert workers.asked == []
-
-
 def test_a_run_needs_no_progress_callback(plan, root, workers):
     assert len(scan_plan(plan, pending(plan, root), "packages", root, 1).receipts) == 8
 
@@ -131,7 +122,7 @@ def test_the_pool_is_closed_if_ray_is_gone(plan, root, workers, monkeypatch):
     def gone(*_, **__):
         raise ClusterError("Ray is gone")
 
-    monkeypatch.setattr(FakePool, "next_ended", gone)
+    monkeypatch.setattr(FakePool, "next_result", gone)
     with pytest.raises(ClusterError, match="Ray is gone"):
         scan_plan(plan, pending(plan, root), "packages", root, 1)
     assert workers.pool.is_closed

@@ -10,6 +10,7 @@ from scanner.catalogue.ledger import Outcome
 from scanner.catalogue.plan import ScanConfig, build_plan
 from scanner.networks.ensemble import Ensemble
 from scanner.networks.package import read_card
+from scanner.scan.batch_reader import BatchReader
 from scanner.sources.shards import ShardRows, encode_shard, shard_table
 from scanner.vocabulary.geometry import CHALLENGE
 from scanner.workers.actors import Packages, UnitScanner
@@ -105,3 +106,18 @@ def test_a_committed_unit_is_not_scanned_again(worker, seen):
     assert again.outcome is Outcome.ALREADY_COMMITTED
     assert again.attempt == first.attempt
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize("method", ["scan", "try_rows"])
+def test_files_are_closed_if_scoring_fails(worker, monkeypatch, method):
+    """The unit is tried again at once, perhaps because memory is short."""
+    closed, close = [], BatchReader.close
+
+    def fail(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(Ensemble, "score", fail)
+    monkeypatch.setattr(BatchReader, "close", lambda self: closed.append(self) or close(self))
+    with pytest.raises(MemoryError):
+        getattr(worker, method)(trial("s", 2, (0, 1)) if method == "try_rows" else commit("s", 2))
+    assert len(closed) == 1

@@ -6,11 +6,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from infra.provenance import sha256_bytes
-from infra.store.storage import read_bytes
+from infra.store.storage import create_if_absent, read_bytes
 from scanner.catalogue.audit.repair import repair_plan
 from scanner.catalogue.audit.verify import Part, files_of_no_plan, verify_plan
 from scanner.catalogue.paths import plan_uri
-from scanner.catalogue.plan import freeze
+from scanner.catalogue.plan import PlanVersionError, freeze, load_plan
 from scanner.catalogue.unitfile import encode_table
 from scanner.catalogue.units import PlanError
 from tests.scanner.audited import flipped, make_audited, replace
@@ -258,3 +258,15 @@ def test_a_unit_of_other_networks_is_named(local):
     Path(local.unit("d")).unlink()
     publish(table, local.plan.units[3], local.plan, local.root, "try")
     assert found(local, deep=True) == {(Part.UNIT, local.unit("d"))}
+
+
+def test_a_plan_of_another_version_is_not_damaged(night):
+    """Its name is the digest of its bytes; only its fields are unknown here."""
+    data = json.dumps(json.loads(read_bytes(night.uri("plan"))) | {"field_of_another_version": 1}).encode()
+    plan_id = sha256_bytes(data)
+    create_if_absent(plan_uri(night.root, plan_id), data, "1")
+    with pytest.raises(PlanVersionError, match=rf"{plan_id}\.json: no plan of this version of lensscan"):
+        load_plan(night.root, plan_id)
+    assert verify_plan(plan_id, night.root, deep=True).faults == []
+    assert repair_plan(plan_id, night.root) == []
+    assert read_bytes(plan_uri(night.root, plan_id)) == data
