@@ -13,7 +13,8 @@ from infra.frozen import Frozen
 from infra.ray.cluster import ray_session
 from infra.settings import Settings
 from scanner.vocabulary.choices import TrainingPreset
-from training.trainer import PRESETS, train_ensemble
+from training.config import PRESETS
+from training.trainer import train_ensemble
 
 
 class TrainResult(Frozen):

@@ -64,19 +64,6 @@ def einstein_radius_arcsec(
     return _radius_arcsec(velocity_dispersion_km_s, distance_ratio(z_lens, z_source), slope)
 
 
-def velocity_dispersion_km_s(radius_arcsec: float, z_lens: float, z_source: float, slope: float = _ISOTHERMAL) -> float:
-    """Invert `einstein_radius_arcsec`.
-
-    Raises:
-        ValueError: the source is not behind the lens.
-    """
-    ratio = distance_ratio(z_lens, z_source)
-    if ratio <= 0:
-        raise ValueError(f"the source must lie behind the lens, got z_lens={z_lens}, z_source={z_source}")
-    # The radius scales as the square of the dispersion for every slope.
-    return float(np.sqrt(radius_arcsec / _radius_arcsec(1.0, ratio, slope)))
-
-
 def _radius_arcsec(sigma_km_s: float, ratio: float, slope: float) -> float:
     pivot_arcsec = 4 * np.pi * (sigma_km_s / _SPEED_OF_LIGHT_KM_S) ** 2 * _ARCSEC_PER_RAD * _PIVOT_DISTANCE_RATIO
     return float(pivot_arcsec * (ratio / _PIVOT_DISTANCE_RATIO) ** (1 / (slope - 1)))

@@ -21,12 +21,10 @@ from scanner.networks.architectures import NetworkSpec
 from scanner.networks.card import EnsembleCard
 from training.build import build_ensemble
 from training.checkpoint import EpochRecord, load_history
-from training.config import PRESETS, TrainConfig
+from training.config import TrainConfig
 from training.dataset import Dataset, open_dataset
 from training.errors import TrainingError
 from training.fit import FitResult, OnEpoch, Worker, fit_network
-
-__all__ = ["PRESETS", "TrainConfig", "train_ensemble"]
 
 MAX_RESTARTS = 3
 """Largest number of restarts of a network's workers; each restart continues after the last complete epoch."""

@@ -38,7 +38,7 @@ def info(uri: str, until: float | None = None) -> FileInfo:
         FileNotFoundError: there is no object.
         StorageError: the store failed.
     """
-    head = ask(uri, lambda client: client.head_object(**_place(uri)), deadline_s(0, until))
+    head = ask(uri, lambda client: client.head_object(**_bucket_and_key(uri)), deadline_s(0, until))
     return FileInfo(uri, int(head["ContentLength"]), _etag(head))
 
 
@@ -51,7 +51,7 @@ def exists(uri: str) -> bool:
     with suppress(FileNotFoundError):
         if _page(uri, MaxKeys=1).get("Contents"):
             return True
-        return bool(_place(uri)["Key"]) and bool(info(uri))
+        return bool(_bucket_and_key(uri)["Key"]) and bool(info(uri))
     return False
 
 
@@ -61,7 +61,7 @@ def list_objects(root_uri: str) -> Iterator[FileInfo]:
     Raises:
         StorageError: the store failed.
     """
-    bucket = _place(root_uri)["Bucket"]
+    bucket = _bucket_and_key(root_uri)["Bucket"]
     try:
         page = _page(root_uri)
     except FileNotFoundError:
@@ -126,7 +126,7 @@ def read_range(
     """
     if not length:
         return b""
-    wanted = _place(uri)
+    wanted = _bucket_and_key(uri)
     given = f"bytes {start}-{start + length - 1}/"
     if length != size:
         wanted["Range"] = f"bytes={start}-{start + length - 1}"
@@ -182,7 +182,7 @@ def create(uri: str, data: bytes, attempt: str) -> CreateOutcome:
     if len(data) > MAX_PUT_BYTES:
         raise StorageError(f"{uri}: one put holds at most {MAX_PUT_BYTES} bytes, got {len(data)}")
     until = time.monotonic() + 2 * deadline_s(len(data))
-    request = {**_place(uri), "Body": data, "IfNoneMatch": "*", "Metadata": {"attempt": attempt}}
+    request = {**_bucket_and_key(uri), "Body": data, "IfNoneMatch": "*", "Metadata": {"attempt": attempt}}
     for i_try in range(CREATE_TRIES):
         time.sleep(CREATE_WAIT_S * i_try)
         try:
@@ -210,7 +210,7 @@ def remove(file: FileInfo) -> None:
     Raises:
         StorageError: the object was replaced by now, or it still exists.
     """
-    wanted = {**_place(file.uri), "IfMatch": f'"{file.etag}"'}
+    wanted = {**_bucket_and_key(file.uri), "IfMatch": f'"{file.etag}"'}
     try:
         ask(file.uri, lambda client: client.delete_object(**wanted), tries=1)
     except FileNotFoundError:
@@ -228,7 +228,7 @@ def remove_probe(uri: str) -> None:
     Raises:
         StorageError: the store failed.
     """
-    ask(uri, lambda client: client.delete_object(**_place(uri)))
+    ask(uri, lambda client: client.delete_object(**_bucket_and_key(uri)))
 
 
 def _ranges(file: FileInfo) -> Iterator[bytes]:
@@ -241,7 +241,7 @@ def _ranges(file: FileInfo) -> Iterator[bytes]:
 
 def _check(file: FileInfo, crc32: int) -> None:
     """Check that the object was not replaced, and that the bytes read have the CRC32 that the store keeps."""
-    head = ask(file.uri, lambda client: client.head_object(**_place(file.uri), ChecksumMode="ENABLED"))
+    head = ask(file.uri, lambda client: client.head_object(**_bucket_and_key(file.uri), ChecksumMode="ENABLED"))
     if _etag(head) != file.etag:
         raise changed(file.uri, file.etag)
     kept = head.get("ChecksumCRC32", "-")
@@ -260,12 +260,12 @@ def _read(body: Any) -> tuple[bytes, str]:
 
 
 def _page(root_uri: str, **options: Any) -> dict[str, Any]:
-    place = _place(root_uri)
-    request = {"Bucket": place["Bucket"], "Prefix": f"{place['Key']}/" if place["Key"] else "", **options}
+    root = _bucket_and_key(root_uri)
+    request = {"Bucket": root["Bucket"], "Prefix": f"{root['Key']}/" if root["Key"] else "", **options}
     return ask(root_uri, lambda client: client.list_objects_v2(**request))
 
 
-def _place(uri: str) -> dict[str, Any]:
+def _bucket_and_key(uri: str) -> dict[str, Any]:
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     return {"Bucket": bucket, "Key": key.rstrip("/")}
 

@@ -64,16 +64,16 @@ class Tally:
         self.sha256s: dict[str, str] = {}
         """SHA-256 of each unit file added so far, by unit id."""
 
-    def add(self, found: UnitFile) -> None:
+    def add(self, stored: UnitFile) -> None:
         """Add a unit to the counts.
 
         Raises:
             SealError: the unit has other columns than the first.
         """
-        if not self.candidates.add(candidates_of(found.table, self._plan)):
-            raise SealError(f"unit {found.footer.unit_id}: the unit files of a plan must have the same columns")
-        self.statuses.update(count_statuses(found.table))
-        self.sha256s[found.footer.unit_id] = found.sha256
+        if not self.candidates.add(candidates_of(stored.table, self._plan)):
+            raise SealError(f"unit {stored.footer.unit_id}: the unit files of a plan must have the same columns")
+        self.statuses.update(count_statuses(stored.table))
+        self.sha256s[stored.footer.unit_id] = stored.sha256
 
     def record(self, n_candidates: int, candidates_sha256: str) -> Seal:
         """Return the seal, once all units are added."""
@@ -120,7 +120,7 @@ def seal(plan: Plan, root_uri: str) -> SealReport:
             raise SealError(str(error)) from error
     if tally.statuses.total() != plan.n_rows:
         raise SealError(f"plan {plan.plan_id[:12]}: {plan.n_rows} rows planned, {tally.statuses.total()} have an outcome")
-    _settle(units_uri(root_uri, plan.plan_id))
+    _sync_folders(units_uri(root_uri, plan.plan_id))
     sha256 = _write_candidates(tally.candidates, join(root_uri, candidates_path(plan.night, plan.plan_id)), plan.plan_id)
     record = tally.record(tally.candidates.n_rows, sha256)
     uri = seal_uri(root_uri, plan.plan_id)
@@ -149,7 +149,7 @@ def _report(record: Seal, root_uri: str) -> SealReport:
     return SealReport(**record.model_dump(), candidates_uri=join(root_uri, record.candidates_path))
 
 
-def _settle(folder_uri: str) -> None:
+def _sync_folders(folder_uri: str) -> None:
     """Sync the unit folders before sealing: a writer may have been killed between link() and fsync()."""
     if not is_s3(folder_uri):
         folder = local_path(folder_uri)

@@ -71,11 +71,6 @@ class FitsReader:
         return sum(len(file.data) for file in self._files.values())
 
 
-def read_band(reference: str, pixel_scale_arcsec: float | None = None) -> BandImage:
-    """Return a single image, as `FitsReader.read_band`."""
-    return FitsReader().read_band(reference, pixel_scale_arcsec)
-
-
 def split_reference(reference: str) -> tuple[str, str]:
     """Return the URI and the extension (empty if the reference names none)."""
     uri, separator, extension = reference.strip().rpartition("#")

@@ -77,7 +77,7 @@ class ScoreTable:
         columns = {name: _probability_column(name, values, n) for name, values in probabilities.items()}
         columns["status"] = pa.array([SCORED] * n, pa.string())
         # Rows without a note get an empty string, because some readers fail on a null in a text column.
-        columns["detail"] = pa.array(["; ".join(said) for said in notes], pa.string())
+        columns["detail"] = pa.array(["; ".join(flags) for flags in notes], pa.string())
         columns["subclass"] = pa.array([""] * n if scores.subclass is None else scores.subclass, pa.string())
         columns["precision"] = pa.array([precision] * n, pa.string())
         return self._table(columns, n)

@@ -1,4 +1,4 @@
-"""Find the row of a unit that kills its worker, by bisection: halves are tried until one row is left."""
+"""Find the row of a unit that crashes its worker, by bisection: halves are tried until one row is left."""
 
 from dataclasses import dataclass, replace
 
@@ -11,8 +11,8 @@ class CrashBisection:
     stop: int
     opens: bool = False
     """Whether a worker has survived reading the files."""
-    has_died: bool = False
-    """Whether the last row left has killed a worker once; it is tried twice, because one death may have another cause."""
+    has_crashed: bool = False
+    """Whether the last row left has crashed a worker once; it is tried twice, because one crash may have another cause."""
 
     @property
     def trial(self) -> tuple[int, int]:
@@ -21,11 +21,11 @@ class CrashBisection:
             return self.start, self.start
         return self.start, max((self.start + self.stop) // 2, self.start + 1)
 
-    def after(self, *, died: bool) -> "CrashBisection | int | None":
+    def after(self, *, crashed: bool) -> "CrashBisection | int | None":
         """Return the search after the trial, the row's number once it is known, or None if no row is the cause."""
         if not self.opens:
-            return None if died or self.start == self.stop else replace(self, opens=True)
+            return None if crashed or self.start == self.stop else replace(self, opens=True)
         if self.stop - self.start == 1:
-            return None if not died else self.start if self.has_died else replace(self, has_died=True)
+            return None if not crashed else self.start if self.has_crashed else replace(self, has_crashed=True)
         middle = self.trial[1]
-        return replace(self, stop=middle) if died else replace(self, start=middle)
+        return replace(self, stop=middle) if crashed else replace(self, start=middle)

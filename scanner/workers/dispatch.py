@@ -28,7 +28,7 @@ MAX_STORE_FAILURES = 6
 
 _LOG = logging.getLogger(__name__)
 _FAILURES = {
-    CallFailure.DIED: Failure.DIED,
+    CallFailure.DIED: Failure.CRASHED,
     CallFailure.OUT_OF_MEMORY: Failure.OUT_OF_MEMORY,
     CallFailure.OVERDUE: Failure.OVERDUE,
     CallFailure.KILLED_WITH_NEIGHBOUR: Failure.KILLED_WITH_NEIGHBOUR,

@@ -9,7 +9,7 @@ from scanner.workers.crash_bisection import CrashBisection
 
 MAX_TRIES = 3
 """Number of tries of a unit that raises, hangs, or has too little memory for batches of one row."""
-MAX_DEATHS_ALONE = 2
+MAX_CRASHES_ALONE = 2
 """Crashes of a unit running alone before its rows are searched for the cause; 1 after a first such row was found."""
 MAX_CRASHING_ROWS = 16
 """Largest number of rows of a unit that are rejected for crashes; if more rows crash, the cause is not in the rows."""
@@ -25,10 +25,10 @@ class Failure(StrEnum):
     STORE = "store"
     """The store failed, so another try may succeed as soon as it answers."""
     RAISED = "raised"
-    DIED = "died"
-    """The worker died because of this unit or of another that it held."""
+    CRASHED = "crashed"
+    """The worker crashed, because of this unit or another that it held."""
     CRASHED_ALONE = "crashed_alone"
-    """The worker died while it held no other unit."""
+    """The worker crashed while it held no other unit."""
     OUT_OF_MEMORY = "out_of_memory"
     OVERDUE = "overdue"
     """The worker held no other unit and took too long, so it was killed."""
@@ -64,7 +64,7 @@ class RetryState:
         self._n_searches_in_vain = 0
         self.is_suspect = False
         self._n_lost = 0
-        self._n_deaths_alone = 0
+        self._n_crashes_alone = 0
         self.is_given_up = False
         self.reason = ""
         """Reason for giving the unit up, if it is more than the last error."""
@@ -83,7 +83,7 @@ class RetryState:
 
     def survived_trial(self) -> None:
         """Record that the worker survived the last task's trial."""
-        self._go_on(died=False)
+        self._go_on(crashed=False)
 
     def failed(self, failure: Failure) -> None:
         """Record that the last task failed; afterwards `task` returns another task, or `is_given_up` is true."""
@@ -100,7 +100,7 @@ class RetryState:
             # It may have been the memory of another unit on the same worker.
             self.is_suspect = True
         elif failure is Failure.CRASHED_ALONE and self._search is not None:
-            self._go_on(died=True)
+            self._go_on(crashed=True)
         else:
             self._count_one(failure)
 
@@ -109,15 +109,15 @@ class RetryState:
         if failure in {Failure.RAISED, Failure.OVERDUE, Failure.OUT_OF_MEMORY}:
             self.is_given_up = self._count(failure) >= MAX_TRIES
         elif failure is not Failure.STORE:
-            self._died(alone=failure is Failure.CRASHED_ALONE)
+            self._count_crash(alone=failure is Failure.CRASHED_ALONE)
 
-    def _died(self, *, alone: bool) -> None:
+    def _count_crash(self, *, alone: bool) -> None:
         self.is_suspect = True
         # The kernel kills a process that takes the last memory without reporting the reason.
         self._use_less_memory()
-        self._n_deaths_alone += alone
-        if self._n_deaths_alone >= (1 if self._crashing else MAX_DEATHS_ALONE):
-            self._n_deaths_alone = 0
+        self._n_crashes_alone += alone
+        if self._n_crashes_alone >= (1 if self._crashing else MAX_CRASHES_ALONE):
+            self._n_crashes_alone = 0
             self._search = CrashBisection(0, self._n_rows - len(self._crashing))
 
     def _use_less_memory(self) -> None:
@@ -131,11 +131,11 @@ class RetryState:
         """Count store failures from zero again, because the earlier ones were an outage."""
         self._failures.pop(Failure.STORE, None)
 
-    def _go_on(self, *, died: bool) -> None:
+    def _go_on(self, *, crashed: bool) -> None:
         search = self._search
         if search is None:
             return
-        result = search.after(died=died)
+        result = search.after(crashed=crashed)
         if isinstance(result, CrashBisection):
             self._search = result
             return

@@ -7,11 +7,11 @@ import pytest
 from astropy.io import fits
 
 from scanner.catalogue.find_units import find_units
-from scanner.files.fits_image import read_band
 from scanner.scan.manifest import score_manifest
 from scanner.scan.scoring import CutoutScanner
 from scanner.vocabulary.geometry import CHALLENGE, MER_10
 from scanner.vocabulary.rejections import RejectCode, Rejection
+from tests.scanner.files.band_files import read_band
 from tests.scanner.mean_ensemble import MeanEnsemble
 from tests.scanner.mosaic_files import COMPRESSED, catalogue, header, make_tile, mosaic, write
 from tests.scanner.scanned import scanned

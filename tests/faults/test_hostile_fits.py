@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scanner.files.fits_image import read_band
 from scanner.sources.cutouts import Cutout, to_cutout
 from scanner.sources.tiles import Tile, TileCatalogue, TileError, read_tile_catalogue
 from scanner.vocabulary.geometry import Geometry, Grid
 from scanner.vocabulary.rejections import Rejection
 from tests.faults.harness.mutations import CENTRE, catalogues, images, mutated
 from tests.faults.harness.sandbox import sandboxed
+from tests.scanner.files.band_files import read_band
 from tests.scanner.tile_rows import tile_cutouts
 
 SMALL = Geometry("small", {"VIS": Grid(24, 0.1)})

@@ -8,11 +8,12 @@ from astropy.io import fits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scanner.files.fits_image import header_pixel_scale_arcsec, read_band
+from scanner.files.fits_image import header_pixel_scale_arcsec
 from scanner.sources.cutouts import to_cutout
 from scanner.sources.mosaics import Mosaic
 from scanner.vocabulary.geometry import Geometry, Grid
 from scanner.vocabulary.rejections import RejectCode, Rejection
+from tests.scanner.files.band_files import read_band
 
 N = 20
 TYPES = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}

@@ -17,7 +17,6 @@ from simulation.lensing import (
     effective_einstein_radius_arcsec,
     einstein_radius_arcsec,
     ray_shoot,
-    velocity_dispersion_km_s,
 )
 from simulation.systems import Mass
 
@@ -106,16 +105,6 @@ def test_slopes_share_their_radius_at_distance_ratio_one_half(slope):
     z_half = brentq(lambda z: integrated_ratio(Z_LENS, z) - 0.5, 0.5, 5.0)
     expected = physical_deflection(250) / 2
     assert einstein_radius_arcsec(250, Z_LENS, z_half, slope) == pytest.approx(expected, rel=1e-6)
-
-
-@pytest.mark.parametrize("slope", [1.7, 2.0, 2.3])
-def test_velocity_dispersion_inverts_the_radius(slope):
-    sigma = velocity_dispersion_km_s(1.3, Z_LENS, Z_SOURCE1, slope)
-    assert einstein_radius_arcsec(sigma, Z_LENS, Z_SOURCE1, slope) == pytest.approx(1.3)
-    with pytest.raises(ValueError, match="behind the lens"):
-        velocity_dispersion_km_s(1.3, 1.0, 0.5, slope)
-    with pytest.raises(ValueError, match="behind the lens"):
-        velocity_dispersion_km_s(1.3, 1.0, 1.0, slope)
 
 
 @pytest.mark.parametrize("slope", [1.7, 2.0, 2.3])

@@ -93,10 +93,10 @@ def reconcile(plan: Plan, root_uri: str, progress: Progress | None = None) -> Re
         ScratchError: there is no space for temporary files.
     """
     with id_sets([unit.unit_id for unit in plan.units]) as sets:
-        return _Count(plan, root_uri, sets).all(progress or no_progress)
+        return _Reconciler(plan, root_uri, sets).run(progress or no_progress)
 
 
-class _Count:
+class _Reconciler:
     def __init__(self, plan: Plan, root_uri: str, sets: IdSets) -> None:
         self._plan, self._root, self._sets = plan, root_uri, sets
         self._statuses: Counter[str] = Counter()
@@ -112,7 +112,7 @@ class _Count:
         self._seal = self._load_seal()
         self._has_candidates = exists(join(root_uri, candidates_path(plan.night, plan.plan_id)))
 
-    def all(self, progress: Progress) -> Reconciliation:
+    def run(self, progress: Progress) -> Reconciliation:
         plan, sets = self._plan, self._sets
         there = unit_files(self._root, plan.plan_id)
         contents = read_many(there[unit.unit_id] for unit in plan.units if unit.unit_id in there)

@@ -114,12 +114,12 @@ class _PlanVerifier:
 
     def __init__(self, plan_id: str, root_uri: str, *, deep: bool) -> None:
         self._root = root_uri
-        self._found = Verification(plan_id)
+        self._report = Verification(plan_id)
         self._plan = self._read_plan()
         self._quarantine = QuarantineIndex(root_uri)
         # Read these before the units: if a seal or candidates exist, all units existed before.
         self._seal = self._read_seal()
-        uri = self._found.candidates_uri = self._candidates_uri()
+        uri = self._report.candidates_uri = self._candidates_uri()
         self._candidates = self._read(uri) if uri else None
         self._tally = Tally(self._plan) if self._plan and deep else None
         self._is_complete = True
@@ -131,13 +131,13 @@ class _PlanVerifier:
         self._check_candidates(candidates)
         self._check_seal(candidates)
         self._check_strays()
-        return self._found
+        return self._report
 
     def _read_plan(self) -> Plan | None:
-        uri = plan_uri(self._root, self._found.plan_id)
+        uri = plan_uri(self._root, self._report.plan_id)
         data = self._read(uri)
         try:
-            return load_plan(self._root, self._found.plan_id)
+            return load_plan(self._root, self._report.plan_id)
         except PlanVersionError:
             # The file has the digest that it is named for: only the version that wrote it can read more of it.
             return None
@@ -146,10 +146,10 @@ class _PlanVerifier:
             return None
 
     def _read_seal(self) -> Seal | None:
-        uri = seal_uri(self._root, self._found.plan_id)
+        uri = seal_uri(self._root, self._report.plan_id)
         data = self._read(uri)
         try:
-            return load_seal(self._root, self._found.plan_id)
+            return load_seal(self._root, self._report.plan_id)
         except SealError as error:
             self._add(Part.SEAL, uri, str(error), data)
             return None
@@ -163,10 +163,10 @@ class _PlanVerifier:
         sealed = self._seal.units if self._seal else {}
         names = [unit.unit_id for unit in self._plan.units] if self._plan else list(sealed)
         units = self._plan.units if self._plan else [None] * len(names)
-        there = unit_files(self._root, self._found.plan_id)
+        there = unit_files(self._root, self._report.plan_id)
         contents = read_many(there[name] for name in names if name in there)
         for i, (name, unit) in enumerate(zip(names, units, strict=True)):
-            uri = unit_uri(self._root, self._found.plan_id, name)
+            uri = unit_uri(self._root, self._report.plan_id, name)
             data = self._counted(next(contents)) if name in there else None
             why = self._wrong_with_unit(data, unit, sealed.get(name), uri)
             if why is not None:
@@ -192,7 +192,7 @@ class _PlanVerifier:
         return why
 
     def _check_candidates(self, candidates: Candidates | None) -> None:
-        uri, data = self._found.candidates_uri, self._candidates
+        uri, data = self._report.candidates_uri, self._candidates
         if uri is None or (data is None and self._seal is None):
             return
         if (why := self._wrong_with_candidates(data, candidates)) is not None:
@@ -201,7 +201,7 @@ class _PlanVerifier:
     def _wrong_with_candidates(self, data: bytes | None, candidates: Candidates | None) -> str | None:
         if data is None:
             return "is missing, though the plan is sealed"
-        if self._quarantine.holds_damaged(self._found.candidates_uri or "", sha256_bytes(data)):
+        if self._quarantine.holds_damaged(self._report.candidates_uri or "", sha256_bytes(data)):
             return _IN_QUARANTINE
         sealed = self._seal.candidates_sha256 if self._seal else None
         if self._tally is None or self._plan is None:
@@ -216,7 +216,7 @@ class _PlanVerifier:
         n_candidates, sha256, unknown = seal.n_candidates, seal.candidates_sha256, {"rows_by_status", "units"}
         if candidates is not None and self._tally:
             tally, n_candidates, unknown = self._tally, candidates.n_rows, set()
-        if self._tally and self._candidates and not any(fault.part is Part.CANDIDATES for fault in self._found.faults):
+        if self._tally and self._candidates and not any(fault.part is Part.CANDIDATES for fault in self._report.faults):
             sha256 = sha256_bytes(self._candidates)
         expected = tally.record(n_candidates, sha256).model_dump(exclude=unknown)
         wrong = {name for name, value in expected.items() if getattr(seal, name) != value}
@@ -226,7 +226,7 @@ class _PlanVerifier:
             wrong.add("units")
         if wrong:
             # The URI does not come from the plan id in the seal, which may be that of another plan with a good seal.
-            uri = seal_uri(self._root, self._found.plan_id)
+            uri = seal_uri(self._root, self._report.plan_id)
             self._add(Part.SEAL, uri, f"does not fit the plan or its files: {', '.join(sorted(wrong))}", self._read(uri))
 
     def _check_strays(self) -> None:
@@ -247,13 +247,13 @@ class _PlanVerifier:
 
     def _counted(self, data: bytes | None) -> bytes | None:
         if data is not None:
-            self._found.n_files += 1
-            self._found.n_bytes += len(data)
+            self._report.n_files += 1
+            self._report.n_bytes += len(data)
         return data
 
     def _add(self, part: Part, uri: str, why: str, data: bytes | None) -> None:
         sha256 = None if data is None else sha256_bytes(data)
-        self._found.faults.append(Fault(part, uri, why.removeprefix(f"{uri}: "), sha256))
+        self._report.faults.append(Fault(part, uri, why.removeprefix(f"{uri}: "), sha256))
 
 
 def _wrong_count(data: bytes, unit: Unit) -> str | None:

@@ -9,8 +9,8 @@ import scanner.files.fits_bytes as module
 import scanner.files.fits_image as images
 from infra.store.storage import StorageError
 from scanner.files.fits_bytes import ByteSource, gunzipped
-from scanner.files.fits_image import read_band
 from scanner.vocabulary.rejections import RejectCode, Rejection
+from tests.scanner.files.band_files import read_band
 
 
 def rejection(reference):

@@ -9,8 +9,8 @@ import pytest
 from astropy.io import fits
 
 from scanner.files import fits_compression
-from scanner.files.fits_image import read_band
 from scanner.vocabulary.rejections import RejectCode, Rejection
+from tests.scanner.files.band_files import read_band
 
 
 def code(reference):

@@ -8,8 +8,8 @@ from astropy.io import fits
 
 from scanner.files.fits_bytes import ByteSource
 from scanner.files.fits_hdus import BLOCK, MAX_HEADER_BLOCKS, HduReader
-from scanner.files.fits_image import read_band
 from scanner.vocabulary.rejections import RejectCode, Rejection
+from tests.scanner.files.band_files import read_band
 
 
 def image(n=20, seed=0):

@@ -7,8 +7,9 @@ from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_scales
 
 from scanner.files import fits_file
-from scanner.files.fits_image import FitsReader, header_pixel_scale_arcsec, read_band
+from scanner.files.fits_image import FitsReader, header_pixel_scale_arcsec
 from scanner.vocabulary.rejections import RejectCode, Rejection
+from tests.scanner.files.band_files import read_band
 
 
 def image(n=20, seed=0):

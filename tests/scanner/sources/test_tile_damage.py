@@ -6,12 +6,12 @@ import pytest
 from astropy.io import fits
 
 from scanner.files import fits_stream
-from scanner.files.fits_image import read_band
 from scanner.sources import tile_batches as module
 from scanner.sources.tile_batches import read_mosaics, tile_batches
 from scanner.sources.tiles import Tile
 from scanner.vocabulary.geometry import MER_10
 from scanner.vocabulary.rejections import RejectCode, Rejection
+from tests.scanner.files.band_files import read_band
 from tests.scanner.mosaic_files import NX, NY, catalogue, header, make_tile, mosaic, positions, write
 from tests.scanner.tile_rows import tile_cutouts
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.workers.retry_state import MAX_DEATHS_ALONE, Failure, RetryState
+from scanner.workers.retry_state import MAX_CRASHES_ALONE, Failure, RetryState
 from tests.scanner.tasks import commit, crashed_of, read_of, trial
 
 
@@ -22,7 +22,7 @@ def play(n_rows, poison, max_tries=400, too_large=None, unreadable=False):
         read = read_of(task, n_rows)
         has_no_memory = too_large is not None and task.batch_size >= too_large and read
         if read & poison or has_no_memory or unreadable:
-            state.failed(Failure.CRASHED_ALONE if task.is_alone else Failure.DIED)
+            state.failed(Failure.CRASHED_ALONE if task.is_alone else Failure.CRASHED)
         elif not task.is_trial:
             return tasks, set(crashed_of(task))
         else:
@@ -141,7 +141,7 @@ def test_only_a_death_alone_starts_a_second_search():
     for _ in range(3):
         state.failed(Failure.CRASHED_ALONE)
     assert state.task() == commit("u", 4, (0,), is_alone=True)
-    state.failed(Failure.DIED)
+    state.failed(Failure.CRASHED)
     assert state.task() == commit("u", 1, (0,), is_alone=True)
     state.failed(Failure.CRASHED_ALONE)
     assert state.task() == trial("u", 1, ())
@@ -150,14 +150,14 @@ def test_only_a_death_alone_starts_a_second_search():
 def test_batches_of_one_are_the_smallest():
     state = RetryState("u", 100, 3)
     for _ in range(2):
-        state.failed(Failure.DIED)
+        state.failed(Failure.CRASHED)
         assert state.task().batch_size == 1
 
 
 def test_a_death_with_other_units_starts_no_search():
     state = RetryState("u", 8, 64)
     for _ in range(20):
-        state.failed(Failure.DIED)
+        state.failed(Failure.CRASHED)
         assert not state.task().is_trial
     assert not state.is_given_up
 
@@ -222,14 +222,14 @@ def test_a_unit_with_lost_workers_is_tried_alone():
 
 def test_a_death_shrinks_batches_too():
     state = RetryState("u", 1000, 64)
-    state.failed(Failure.DIED)
+    state.failed(Failure.CRASHED)
     assert state.task().batch_size == 16
 
 
 @pytest.mark.parametrize("failure", [Failure.OUT_OF_MEMORY, Failure.OVERDUE, Failure.LOST])
 def test_only_deaths_lead_to_left_out_rows(failure):
     state = RetryState("u", 1, 1)
-    for _ in range(MAX_DEATHS_ALONE):
+    for _ in range(MAX_CRASHES_ALONE):
         state.failed(Failure.CRASHED_ALONE)
     state.survived_trial()
     for _ in range(20):
@@ -260,7 +260,7 @@ def test_store_failures_do_not_end_a_unit():
     assert state.n_store_failures == 50
 
 
-@pytest.mark.parametrize("failure", [Failure.DIED, Failure.KILLED_WITH_NEIGHBOUR])
+@pytest.mark.parametrize("failure", [Failure.CRASHED, Failure.KILLED_WITH_NEIGHBOUR])
 def test_a_death_with_other_units_makes_the_next_try_alone(failure):
     state = RetryState("u", 8, 64)
     assert not state.task().is_alone
@@ -271,7 +271,7 @@ def test_a_death_with_other_units_makes_the_next_try_alone(failure):
 
 def test_one_death_alone_leaves_out_no_row():
     state = RetryState("u", 1, 64)
-    for _ in range(MAX_DEATHS_ALONE):
+    for _ in range(MAX_CRASHES_ALONE):
         state.failed(Failure.CRASHED_ALONE)
     state.survived_trial()
     state.failed(Failure.CRASHED_ALONE)
@@ -286,4 +286,4 @@ def test_rows_that_kill_are_found_and_no_others(n_rows, data):
     tasks, left_out = play(n_rows, poison)
     assert left_out == poison
     # A first death with other units, two alone; then per row: one death, the files, the halves, and the row alone, twice.
-    assert len(tasks) <= 1 + MAX_DEATHS_ALONE + len(poison) * (1 + 1 + math.ceil(math.log2(n_rows)) + 2)
+    assert len(tasks) <= 1 + MAX_CRASHES_ALONE + len(poison) * (1 + 1 + math.ceil(math.log2(n_rows)) + 2)
