@@ -60,7 +60,8 @@ COMBINED_COLUMNS = (
         pa.string(),
         "",
         "src.class",
-        "Most probable kind at the class frequencies of training: nonlens, single, compound_arc or double_ring",
+        "nonlens if that has more than half of the probability at the class frequencies of training, else the most probable kind "
+        "of lens: single, compound_arc or double_ring",
     ),
     Column(
         "disagreement",

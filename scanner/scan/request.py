@@ -16,7 +16,7 @@ from scanner.vocabulary.choices import MAPS_PER_UNIT, MOST_MAPS_PER_UNIT
 
 
 class ScanRequest(Frozen):
-    """The input of a scan and its settings; neither the catalogue's URI nor the number of workers changes what is written.
+    """The input of a scan and its settings; the catalogue's URI and the number of workers are no part of it.
 
     Raises:
         PlanError: `second_above` is given without a second ensemble.

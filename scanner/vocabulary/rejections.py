@@ -54,7 +54,7 @@ class RejectCode(StrEnum):
 
 ADVICE: Mapping[RejectCode, str] = MappingProxyType(
     {
-        RejectCode.MISSING_BAND: "Name a file for the band, or use an ensemble that does not read it.",
+        RejectCode.MISSING_BAND: "Name a file for the band: a row needs an image in every band.",
         RejectCode.MISSING_FILE: "Check the path or URI; relative paths start at the manifest.",
         RejectCode.MISSING_EXTENSION: "Name an extension that the file has, as in `file.fits#VIS`.",
         RejectCode.FITS_TRUNCATED: "Copy the file again.",
