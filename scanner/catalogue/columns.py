@@ -60,8 +60,8 @@ COMBINED_COLUMNS = (
         pa.string(),
         "",
         "src.class",
-        "nonlens if that has more than half of the probability at the class frequencies of training, else the most probable kind "
-        "of lens: single, compound_arc or double_ring",
+        "nonlens if that has more than half of the probability at the class frequencies of training, else the most probable "
+        "kind of lens: single, compound_arc or double_ring",
     ),
     Column(
         "disagreement",

@@ -153,7 +153,8 @@ def _tables() -> tuple[list[list[float]], list[list[list[float]]]]:
     """Tabulate mean f_nu per band of the old population at each redshift, and of the young one at each redshift and dust."""
     redshifts = np.arange(round(MAX_Z / _Z_STEP) + 2) * _Z_STEP
     dusts = np.arange(round(MAX_E_BV / _E_BV_STEP) + 2) * _E_BV_STEP
-    old, young = np.empty((redshifts.size, 4)), np.empty((redshifts.size, dusts.size, 4))
+    n_bands = len(PASSBANDS_MICRON)
+    old, young = np.empty((redshifts.size, n_bands)), np.empty((redshifts.size, dusts.size, n_bands))
     for b, band in enumerate(PASSBANDS_MICRON):
         observed = _wavelengths(band)
         for i, z in enumerate(redshifts):
