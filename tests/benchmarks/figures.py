@@ -40,7 +40,8 @@ LIMIT = _group(
     "The limit of the machine, and the scan",
     "The limit is the rate of the networks alone, on inputs held in memory, with the scan's engine and the precision of its"
     " sweep. It is the better of two layouts: one process with all threads, or one process per core with one thread each;"
-    " every network uses the best batch size of 8, 64 and 256. The limit scores no row twice, whereas the scan scores again"
+    " every network of `mer3-sim` uses the best batch size of 8, 64 and 256, of `ou7-sim` of 8, 32 and 64. The limit"
+    " scores no row twice, whereas the scan scores again"
     " in float32 every row that could be a candidate, and one row in 128. A scan's rate is its committed rows over the time"
     " from the common start of all actors, started and warm, until the last ends; its files come from the system's cache."
     " Limits and scans are measured in turns, and a ratio is the median of the rounds' ratios.",

@@ -55,7 +55,7 @@ class Limits:
         file = scratch / f"stamps-{package.name}.npz"
         np.savez(file, **stamps)
         for layout, (n_processes, threads) in LAYOUTS.items():
-            arguments = [str(package), precision, str(threads), str(file), json.dumps(sizes.limit_batches)]
+            arguments = [str(package), precision, str(threads), str(file), json.dumps(sizes.limit_batches[package.name])]
             # All processes of a layout search for their best batches at the same time, as they are timed.
             started = [self._cleanup.enter_context(_Process(arguments, threads)) for _ in range(n_processes)]
             self._processes[layout] = started

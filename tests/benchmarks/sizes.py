@@ -33,7 +33,9 @@ class Sizes:
     limit_s: float
     tiles: dict[str, Tiles]
     small_tiles: Tiles
-    limit_batches: tuple[int, ...]
+    limit_batches: dict[str, tuple[int, ...]]
+    """Batch sizes that the limit tries. A process that tries 256 stamps of the large networks takes 7 GB, and six processes
+    wait at a time where there is bfloat16, so that 24 GB would not do."""
     n_paper_loop: int
     n_memory_units: int
     n_ledger_units: int
@@ -47,7 +49,7 @@ FULL = Sizes(
     limit_s=6,
     tiles={FLAGSHIP: Tiles(8 * CORES, 640, 3072), SEVEN: Tiles(12 * CORES, 160, 1536)},
     small_tiles=Tiles(20, 200, 1000),
-    limit_batches=(8, 64, 256),
+    limit_batches={FLAGSHIP: (8, 64, 256), SEVEN: (8, 32, 64)},
     n_paper_loop=128,
     n_memory_units=200,
     n_ledger_units=12,
@@ -60,7 +62,7 @@ QUICK = Sizes(
     limit_s=1,
     tiles={FLAGSHIP: Tiles(3 * CORES, 64, 1000), SEVEN: Tiles(3 * CORES, 16, 700)},
     small_tiles=Tiles(4, 30, 500),
-    limit_batches=(8, 16),
+    limit_batches={FLAGSHIP: (8, 16), SEVEN: (8, 16)},
     n_paper_loop=8,
     n_memory_units=24,
     n_ledger_units=3,
