@@ -36,7 +36,7 @@ class ConflictError(LensscanError):
 
 
 class Outcome(StrEnum):
-    """How a unit came to be committed."""
+    """The way in which a unit came to be committed."""
 
     COMMITTED = "committed"
     ALREADY_COMMITTED = "already_committed"

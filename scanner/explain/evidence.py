@@ -1,4 +1,4 @@
-"""Where in a stamp the maps of a network have their strongest evidence for a lens."""
+"""Locate the strongest evidence for a lens in the maps of a network."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""What the pages name exists: every command with its options, every file, and every test."""
+"""The pages name only what exists: every command with its options, every file, and every test."""
 
 import re
 import shlex

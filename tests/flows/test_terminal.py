@@ -1,4 +1,4 @@
-"""What people and programs read on the terminal."""
+"""The terminal shows text to people and JSON to programs."""
 
 import io
 import json

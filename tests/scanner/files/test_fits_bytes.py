@@ -10,17 +10,7 @@ import scanner.files.fits_image as images
 from infra.store.storage import StorageError
 from scanner.files.fits_bytes import ByteSource, gunzipped
 from scanner.vocabulary.rejections import RejectCode, Rejection
-from tests.scanner.files.band_files import read_band
-
-
-def rejection(reference):
-    with pytest.raises(Rejection) as caught:
-        read_band(str(reference), 0.1)
-    return caught.value
-
-
-def code(reference):
-    return rejection(reference).code
+from tests.scanner.files.band_files import code, rejection
 
 
 @pytest.mark.parametrize("sizes", [[10], [1, 0, 2, 7], [3, 3, 4], []])

@@ -9,21 +9,7 @@ from astropy.io import fits
 from scanner.files.fits_bytes import ByteSource
 from scanner.files.fits_hdus import BLOCK, MAX_HEADER_BLOCKS, HduReader
 from scanner.vocabulary.rejections import RejectCode, Rejection
-from tests.scanner.files.band_files import read_band
-
-
-def image(n=20, seed=0):
-    return np.random.default_rng(seed).normal(0, 1, (n, n + 3)).astype(np.float32)
-
-
-def rejection(reference):
-    with pytest.raises(Rejection) as caught:
-        read_band(str(reference), 0.1)
-    return caught.value
-
-
-def code(reference):
-    return rejection(reference).code
+from tests.scanner.files.band_files import code, image
 
 
 @pytest.mark.fault(22)

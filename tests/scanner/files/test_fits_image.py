@@ -9,11 +9,7 @@ from astropy.wcs.utils import proj_plane_pixel_scales
 from scanner.files import fits_file
 from scanner.files.fits_image import FitsReader, header_pixel_scale_arcsec
 from scanner.vocabulary.rejections import RejectCode, Rejection
-from tests.scanner.files.band_files import read_band
-
-
-def image(n=20, seed=0):
-    return np.random.default_rng(seed).normal(0, 1, (n, n + 3)).astype(np.float32)
+from tests.scanner.files.band_files import image, read_band
 
 
 def wcs_header(**cards):

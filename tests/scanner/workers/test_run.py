@@ -1,4 +1,4 @@
-"""What the driver of a night does before it starts Ray."""
+"""The driver of a night checks packages and settings before it starts Ray."""
 
 from datetime import date
 
