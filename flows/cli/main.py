@@ -24,6 +24,10 @@ PREFECT_QUEUES = ("APILogWorker", "EventsWorker")
 """Loggers outside Prefect's own tree: at the end of a flow they warn of items that a busy server has not accepted yet."""
 
 
+class CommandLineError(LensscanError):
+    """The command line does not fit its command."""
+
+
 def main() -> None:
     """Run the command line; a user's mistake ends in one line and exit code 2, never in a traceback."""
     set_up_libraries()
@@ -48,10 +52,7 @@ def set_up_libraries() -> None:
 def _run() -> int:
     """Run the command and return its exit code."""
     try:
-        app(exit_on_error=False, print_error=False)
-    except CycloptsError as error:
-        sys.stderr.write(f"lensscan: {one_line_about(error)}\n")
-        return 2
+        _parse_and_run()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except LensscanError as error:
@@ -71,6 +72,13 @@ def _run() -> int:
         sys.stderr.write(f"lensscan: {trouble}\n")
         return 2
     return 0
+
+
+def _parse_and_run() -> None:
+    try:
+        app(exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        raise CommandLineError(one_line_about(error)) from error
 
 
 @app.command

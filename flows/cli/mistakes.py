@@ -1,6 +1,6 @@
 """One line about a command line that does not fit its command: what is wrong, what is wanted, and where help is."""
 
-from cyclopts import CycloptsError, MissingArgumentError, UnusedCliTokensError
+from cyclopts import Argument, CycloptsError, MissingArgumentError, UnusedCliTokensError
 from docstring_parser import parse
 
 _HELP = "`{command} --help` shows all options"
@@ -10,7 +10,7 @@ def one_line_about(error: CycloptsError) -> str:
     """Return the message for the user, without the program's name in front."""
     command = " ".join(("lensscan", *(error.command_chain or ())))
     if isinstance(error, MissingArgumentError) and error.argument is not None:
-        text = _missing(error, command)
+        text = _missing(error, error.argument, command)
     elif isinstance(error, UnusedCliTokensError):
         text = _unused(error)
     else:
@@ -18,9 +18,7 @@ def one_line_about(error: CycloptsError) -> str:
     return f"{' '.join(text.split())}; {_HELP.format(command=command)}"
 
 
-def _missing(error: MissingArgumentError, command: str) -> str:
-    argument = error.argument
-    assert argument is not None
+def _missing(error: MissingArgumentError, argument: Argument, command: str) -> str:
     option = argument.names[0]
     is_positional = argument.index is not None
     if option in (error.unused_tokens or ()):
@@ -31,7 +29,9 @@ def _missing(error: MissingArgumentError, command: str) -> str:
 def _meaning(error: MissingArgumentError, option: str) -> str:
     """Return what the command's docstring says about an option, without its full stop."""
     name = option.strip("-").replace("-", "_")
-    described = {entry.arg_name: entry.description or "" for entry in parse((error.target and error.target.__doc__) or "").params}
+    described = {
+        entry.arg_name: entry.description or "" for entry in parse((error.target and error.target.__doc__) or "").params
+    }
     return described.get(name, "a value").removesuffix(".")
 
 

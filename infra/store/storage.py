@@ -223,7 +223,7 @@ def is_s3(uri: str) -> bool:
     """Return whether this is an `s3://` URI.
 
     Raises:
-        StorageError: the URI is neither `s3://` nor `file://` nor a local path, or it holds a user or password.
+        StorageError: the URI is neither `s3://` nor `file://` nor a local path, names no bucket, or holds a user or password.
     """
     scheme, separator, place = uri.partition("://")
     host = place.partition("/")[0]
@@ -235,6 +235,8 @@ def is_s3(uri: str) -> bool:
         )
     if separator and scheme not in {"s3", "file"}:
         raise StorageError(f"{one_line(uri)}: must be a local path, file:// or s3://, got {scheme}://")
+    if scheme == "s3" and separator and not host:
+        raise StorageError(f"{one_line(uri)}: must name a bucket, as in s3://bucket/folder")
     return bool(separator) and scheme == "s3"
 
 

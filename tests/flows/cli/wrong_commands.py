@@ -72,7 +72,7 @@ evaluate empty --out x                                          | holds no shard
 evaluate nosuch --out x                                         | nosuch
 evaluate shards --ensemble nosuch                               | nosuch
 evaluate good.csv --out x                                       | good.csv
-evaluate shards --ensemble mer3-sim --out x                     | geometry
+evaluate notshard --out x                                       | not a readable shard
 score                                                           | lensscan score
 score missing.csv --out x.parquet                               | missing.csv
 score nosuch --out x.parquet                                    | nosuch
