@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 
+import pyarrow as pa
+
 from flows.cli import main
 from infra.settings import Settings
-from scanner.catalogue.columns import markdown_table
+from scanner.catalogue.columns import RANK_COLUMNS, candidate_schema
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import read_card
 from scanner.sources.shards import TRUTH_FIELDS
@@ -67,9 +69,19 @@ def _columns() -> str:
     names = [network.name for network in read_card(SHIPPED_DIR / "mer3-sim").networks]
     head = (
         "# Catalogue columns\n\nColumns of candidates and of unit files, with the networks of `mer3-sim`. Unit files have no "
-        "maps for rows that are no candidates.\n\n"
+        "maps for rows that are no candidates, and no columns from `rank` on: these depend on the list that a row is in.\n\n"
+        "| column | type, unit | meaning, UCD |\n|---|---|---|\n"
     )
-    return head + markdown_table(names)
+    fields = [*candidate_schema(names, maps=True), *(column.field() for column in RANK_COLUMNS)]
+    return head + "\n".join(map(_column_row, fields)) + "\n"
+
+
+def _column_row(field: pa.Field) -> str:
+    about = {key.decode(): value.decode() for key, value in field.metadata.items()}
+    kind = f"{field.type}, {about['unit']}" if about["unit"] else str(field.type)
+    # Markdown would take `rejected:<code>` for a tag.
+    meaning = about["description"].replace("<", "&lt;")
+    return f"| `{field.name}` | {kind.replace('<', '&lt;')} | {meaning} `{about['ucd']}` |"
 
 
 def _rejections() -> str:

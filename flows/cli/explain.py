@@ -24,7 +24,8 @@ def explain(
 
     In occlusion maps blue squares support a lens (hiding them lowers its probability), red ones count against a lens, white
     ones change nothing; each map is scaled on its own, and contours show where VIS is bright. For Guided Grad-CAM, the
-    picture's pixels are shown where the map is at least 0.05 of its maximum.
+    picture's pixels are shown where the map is at least 0.05 of its maximum. The table gives every `p_lens`, of the ensemble
+    and of its networks, for the fraction of lenses that the ensemble assumes.
 
     With `--portrait` the networks themselves are drawn: their first kernels, class generated images, images that excite
     kernels and, if images are given, Deep Dreams of the objects with the highest and the lowest `p_lens`. This takes minutes,
@@ -44,7 +45,7 @@ def explain(
         steps: Largest number of steps for each image of a portrait; by default 5000, and 1000 for kernels and Deep Dreams.
         json: Print JSON instead of text.
     """
-    from flows.terminal import print_json, print_table, terminal_progress
+    from flows.terminal import print_json, print_lines, print_table, terminal_progress
 
     wanted = [name.strip() for name in objects.split(",") if name.strip()]
     chosen = None if networks is None else [name.strip() for name in networks.split(",") if name.strip()]
@@ -64,11 +65,21 @@ def explain(
     if json:
         print_json(summary)
         return
-    title = "class generated images" if portrait else "strongest evidence, arcsec from the middle"
+    title = "class generated images" if portrait else _title(summary["prevalence"])
     rows = _rows_of_portraits(summary) if portrait else _rows_of_objects(summary)
     print_table(f"{summary['figure']}: {title}", list(rows[0]), rows)
+    if not portrait and summary["prevalence"] is not None:
+        print_lines({name: f"p_lens is {of_object['prior']}" for name, of_object in summary["objects"].items()})
     if summary["rejected"]:
         print_table("rejected", ("object", "why"), [{"object": name, "why": why} for name, why in summary["rejected"].items()])
+
+
+def _title(prevalence: float | None) -> str:
+    """Return the heading of the table, which names the one prior of all its probabilities."""
+    from scanner.vocabulary.prior import one_in
+
+    prior = "p_lens is not calibrated" if prevalence is None else f"p_lens if one object in {one_in(prevalence)} is a lens"
+    return f"{prior}; strongest evidence in arcsec from the middle"
 
 
 def _rows_of_objects(summary: dict[str, Any]) -> list[dict[str, Any]]:

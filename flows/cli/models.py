@@ -158,7 +158,8 @@ def evaluate(shards: str, *, ensemble: str | None = None, out: str | None = None
 
     Writes evaluation.json, EVALUATION.md and plots of ROC, reliability and completeness: AUROC, recall at few false
     positives, F 0.03, precision, calibration, purity of cuts, recall by kind, Einstein radius, magnitude, colour and S/N, and
-    the false positives of each look-alike, with intervals.
+    the false positives of each look-alike, with intervals. The purity of cuts is also written on the card of an ensemble of
+    your own; `rank` and `expected_purity` of its candidates come from there.
 
     For example: `lensscan evaluate data/test --ensemble runs/first/first`
 

@@ -32,6 +32,8 @@ class EnsembleScores:
     p_lens: NDArray[np.float32]
     p_compound: NDArray[np.float32] | None
     subclass: list[str] | None
+    kinds_given_lens: NDArray[np.float32] | None = None
+    """`[batch, kind of lens]`, in the order of `KINDS`: probability of each kind if the object is a lens; rows sum to 1."""
 
 
 class Ensemble:
@@ -54,7 +56,14 @@ class Ensemble:
         by_network = self.logit_margins(stamps)
         combined = self.card.combiner.combine(by_network)
         p_networks = {name: lens_probability(margins).astype(np.float32) for name, margins in by_network.items()}
-        return EnsembleScores(p_networks, spread(p_networks), combined.p_lens, combined.p_compound, combined.subclass)
+        return EnsembleScores(
+            p_networks=p_networks,
+            disagreement=spread(p_networks),
+            p_lens=combined.p_lens,
+            p_compound=combined.p_compound,
+            subclass=combined.subclass,
+            kinds_given_lens=combined.kinds_given_lens,
+        )
 
     def logit_margins(self, stamps: Stamps) -> LogitMargins:
         """Return, by network name, `[batch, class - 1]`: logit of each lens class minus that of non-lenses."""

@@ -48,3 +48,10 @@ def log_odds(p: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return ln(p / (1 - p)) of probabilities, clipped to 1e-30 at 0 and to the resolution of float32 at 1."""
     p = np.clip(np.asarray(p, np.float64), _MIN_P, _MAX_P)
     return np.asarray(np.log(p) - np.log1p(-p))
+
+
+def restated(p_lens: NDArray[np.floating], prevalence: float, new_prevalence: float) -> NDArray[np.float64]:
+    """Convert probabilities `[object]` to another fraction of lenses, with the same mix of lenses (Saerens et al. 2002)."""
+    factor = new_prevalence / (1 - new_prevalence) / (prevalence / (1 - prevalence))
+    p = p_lens.astype(np.float64)
+    return np.asarray(p * factor / (p * factor + (1 - p)))

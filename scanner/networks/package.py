@@ -1,7 +1,7 @@
 """Ensemble packages on disk: a folder with `card.json` and one safetensors file per network, never a pickle."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -19,6 +19,7 @@ from scanner.networks.engines import make_engine
 from scanner.networks.ensemble import Ensemble
 from scanner.networks.errors import PackageError
 from scanner.networks.precision import Precision
+from scanner.purity import Cut
 
 CARD_FILE = "card.json"
 MAX_CARD_BYTES = 2**24
@@ -159,6 +160,15 @@ def with_metrics(card: EnsembleCard, metrics: Mapping[str, Mapping[str, float]])
         for network in card.networks
     ]
     return card.model_copy(update={"networks": tuple(networks)})
+
+
+def with_cuts(card: EnsembleCard, cuts: Sequence[Cut]) -> EnsembleCard:
+    """Return a copy of a card with other cuts; its sha256 stays the same.
+
+    Raises:
+        ValueError: the cuts are out of order, or `p_lens` is not calibrated.
+    """
+    return EnsembleCard.model_validate({**card.model_dump(), "cuts": cuts})
 
 
 def draft_network_card(spec: NetworkSpec, geometry: str, metrics: dict[str, float]) -> NetworkCard:

@@ -6,6 +6,9 @@ import pytest
 
 from docs.generate import write_reference
 from infra.settings import Settings
+from scanner.catalogue.columns import RANK_COLUMNS, candidate_schema
+from scanner.networks.locate import SHIPPED_DIR
+from scanner.networks.package import read_card
 from scanner.sources.shards import TRUTH_FIELDS
 from scanner.vocabulary.rejections import ADVICE, RejectCode
 from tests.flows.command_names import COMMANDS
@@ -34,6 +37,12 @@ def test_every_rejection_code_has_a_meaning_and_advice(reference):
     rows = re.findall(r"^\| `rejected:(\w+)` \| (.+?) \| (.+) \|$", reference["rejections"], flags=re.MULTILINE)
     assert {code: advice for code, _, advice in rows} == {str(code): ADVICE[code] for code in RejectCode}
     assert all(meaning.endswith(".") for _, meaning, _ in rows)
+
+
+def test_every_catalogue_column_has_a_meaning(reference):
+    names = [network.name for network in read_card(SHIPPED_DIR / "mer3-sim").networks]
+    rows = re.findall(r"^\| `(\w+)` \| [^|<]+ \| [^|<]+ `[\w.;]+` \|$", reference["columns"], flags=re.MULTILINE)
+    assert rows == [*candidate_schema(names, maps=True).names, *(column.name for column in RANK_COLUMNS)]
 
 
 def test_every_truth_column_has_a_meaning(reference):

@@ -10,6 +10,7 @@ from scanner.catalogue.plan import ScanConfig, make_plan
 from scanner.catalogue.units import InputFile, Unit, id_digest
 from scanner.sources.shards import encode_shard, shard_table
 from scanner.vocabulary.geometry import CHALLENGE
+from scanner.vocabulary.network_columns import KIND_P
 
 NETWORKS = ("OU-66", "OU-200")
 NIGHT = "2026-11-24"
@@ -51,10 +52,11 @@ def scores(ids, p_lens, **changes):
         "night": [NIGHT] * n,
         "status": ["scored" if s else "rejected:blank" for s in scored],
         "detail": ["" if s else "VIS: all zero" for s in scored],
-        "p_OU-66": [0.25 if s else None for s in scored],
-        "p_OU-200": [0.75 if s else None for s in scored],
+        "p_OU_66": [0.25 if s else None for s in scored],
+        "p_OU_200": [0.75 if s else None for s in scored],
         "p_lens": list(p_lens),
         "p_compound": [None] * n,
+        **{name: [None] * n for name in KIND_P},
         "subclass": ["single" if s else "" for s in scored],
         "disagreement": [0.25 if s else None for s in scored],
         "precision": ["float32" if s else "" for s in scored],

@@ -10,8 +10,12 @@ from astropy.io import fits
 from flows.commands.explain import ExplainError, check_out, explain_to_file
 from infra.errors import LensscanError
 from infra.progress import no_progress
+from scanner.networks.locate import SHIPPED_DIR
+from scanner.networks.package import load_package, read_card
+from scanner.scan.chosen_objects import read_objects
 from scanner.sources.shards import encode_shard, shard_table
 from scanner.vocabulary.geometry import MER_10
+from scanner.vocabulary.prior import prior_words
 from tests.tiles import write_tile
 
 
@@ -38,6 +42,22 @@ def test_objects_of_several_shards_keep_the_requested_order(shards, tmp_path):
     assert (tmp_path / "new" / "why.png").read_bytes().startswith(b"\x89PNG")
     one = explain(shards, tmp_path / "one.pdf", ["1"])
     assert one["objects"]["1"]["p_lens"] == pytest.approx(found["objects"]["1"]["p_lens"], rel=1e-3)
+
+
+def test_all_probabilities_assume_one_prior(shards, tmp_path):
+    """Odds of networks fall from the mixture of training, where 47 % are lenses, to one lens in 2000 objects."""
+    found = explain(shards, tmp_path / "why.png", ["7"], networks=None)
+    card, object_ = read_card(SHIPPED_DIR / "mer3-sim"), found["objects"]["7"]
+    assert found["prevalence"] == card.assumed_prevalence == 0.0005
+    assert object_["prior"] == prior_words(object_["p_lens"], 0.0005)
+    _, stamps, _ = read_objects(str(shards), ["7"], MER_10, 1)
+    scores = load_package(SHIPPED_DIR / "mer3-sim").score(stamps)
+    assert object_["p_lens"] == pytest.approx(scores.p_lens[0], rel=1e-3)
+    fitted = 1 - card.combiner.training_fractions[0]
+    for name, of_network in object_["networks"].items():
+        p = float(scores.p_networks[name][0])
+        odds = p / (1 - p) * (0.0005 / 0.9995) / (fitted / (1 - fitted))
+        assert of_network["p_lens"] == pytest.approx(odds / (1 + odds), rel=1e-3)
 
 
 def test_objects_of_a_tile_are_explained(tmp_path):

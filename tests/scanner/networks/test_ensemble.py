@@ -41,7 +41,7 @@ def test_each_network_reads_its_bands_in_its_order(ensemble):
                 p = torch.softmax(built[network.name].eval()(x), 1)[0, 1].item()
             assert got.p_networks[network.name][i] == pytest.approx(p, abs=2e-6)
     assert got.p_lens == pytest.approx(np.mean(list(got.p_networks.values()), axis=0), abs=1e-6)
-    assert got.p_compound is None
+    assert got.p_compound is got.kinds_given_lens is None
     assert list(got.p_networks) == list(ensemble.network_names)
     assert all(p.dtype == np.float32 and p.shape == (2,) for p in [*got.p_networks.values(), got.p_lens])
 

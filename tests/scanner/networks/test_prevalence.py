@@ -28,6 +28,7 @@ def test_odds_move_by_the_ratio_of_the_prior_odds(tmp_path: Path):
     assert p_common / (1 - p_common) == pytest.approx(p_rare / (1 - p_rare) * factor, rel=1e-3)
     assert (rare.card.name, rare.card.assumed_prevalence) == ("rare", 0.002)
     assert [n.sha256 for n in rare.card.networks] == [n.sha256 for n in load_package(SHIPPED).card.networks]
+    assert (rare.card.cuts, common.card.purity_table) == ((), None)  # those of the package hold at its own prevalence
 
 
 def write_calibrated_package(folder: Path, **changes):

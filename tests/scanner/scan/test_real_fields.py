@@ -76,7 +76,7 @@ def test_scores_are_probabilities_or_null_never_nan(table, ensemble):
         values = table[name].to_pylist()
         assert [value is not None for value in values] == scored.tolist()
         assert all(0 <= value <= 1 for value in values if value is not None)
-    assert len(set(table["p_OU-200"].drop_null().to_pylist())) == 5
+    assert len(set(table["p_OU_200"].drop_null().to_pylist())) == 5
 
 
 def test_details_describe_changes_and_errors(table):
@@ -95,7 +95,7 @@ def test_the_published_vis_network_finds_the_jackpot(table):
     """A real double Einstein ring, from one HST band (Wilde et al. 2022, table 7)."""
     row = table.to_pylist()[5]
     assert row["object_id"] == "jackpot"
-    assert row["p_OU-VIS"] > 0.99
+    assert row["p_OU_VIS"] > 0.99
 
 
 def test_scores_do_not_depend_on_the_batch(table, ensemble, manifest):

@@ -96,7 +96,7 @@ def test_flipped_bits_of_an_unsealed_unit_are_found(local):
     """Page checksums do not cover the statistics, by which readers skip rows, nor the metadata of the columns."""
     data = read_bytes(local.uri("unit"))
     writer = data.index(b"parquet-cpp-arrow version")
-    name = data.index(b"p_OU-66") + 6
+    name = data.index(b"p_OU_66") + 6
     for at in (*range(0, writer, 299), name, *range(writer + 40, len(data), 9)):
         replace(local.uri("unit"), flipped(data, at))
         assert found(local, deep=True) == {(Part.UNIT, local.uri("unit"))}, at
@@ -105,7 +105,7 @@ def test_flipped_bits_of_an_unsealed_unit_are_found(local):
 def test_a_flipped_column_name_is_found_for_another_code_version(local, monkeypatch):
     monkeypatch.setattr("scanner.catalogue.unitfile.code_version", lambda: "other")
     data = read_bytes(local.uri("unit"))
-    replace(local.uri("unit"), flipped(data, data.index(b"p_OU-66") + 6))
+    replace(local.uri("unit"), flipped(data, data.index(b"p_OU_66") + 6))
     assert found(local, deep=True) == {(Part.UNIT, local.uri("unit"))}
 
 
