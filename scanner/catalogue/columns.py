@@ -243,7 +243,7 @@ RANK_COLUMNS = (
     Column("expected_purity_high", pa.float32(), "", "stat.probability;stat.max", "Upper 95 % limit of expected_purity"),
 )
 """Columns that depend on more than the row; null in rejected rows. `scanner.catalogue.ranking` appends them for readers."""
-_NETWORK_KEY = "network"
+_NETWORK_KEY = b"network"
 
 
 def _network_field(network: str) -> pa.Field:
@@ -289,9 +289,10 @@ def has_maps(schema: pa.Schema) -> bool:
 
 
 def network_names(schema: pa.Schema) -> tuple[str, ...]:
-    """Return the networks whose columns a schema holds, in its order; without metadata, a name is what follows `p_`."""
-    fields = [field for field in schema if field.name.startswith(P_PREFIX) and field.name not in COMBINED_P]
-    return tuple(
-        (field.metadata or {}).get(_NETWORK_KEY.encode(), field.name.removeprefix(P_PREFIX).encode()).decode()
-        for field in fields
-    )
+    """Return the networks whose columns a schema holds, in its order; a name that the metadata lack is what follows `p_`."""
+    names = []
+    for field in schema:
+        if field.name.startswith(P_PREFIX) and field.name not in COMBINED_P:
+            stated = (field.metadata or {}).get(_NETWORK_KEY, b"").decode()
+            names.append(stated if network_column_name(stated) == field.name else field.name.removeprefix(P_PREFIX))
+    return tuple(names)

@@ -144,7 +144,7 @@ def test_many_missing_units_are_counted_and_five_of_them_named(tmp_path):
 
 
 def test_units_of_different_networks_are_not_sealed(tmp_path, plan, tables):
-    names = [name.replace("OU-66", "OU-67") for name in tables["b"].column_names]
+    names = [name.replace("OU_66", "OU_67") for name in tables["b"].column_names]
     commit_all(plan, str(tmp_path), tables | {"b": tables["b"].rename_columns(names)})
     with pytest.raises(SealError, match=r"^unit b: the unit files of a plan must have the same columns$"):
         seal(plan, str(tmp_path))

@@ -114,7 +114,7 @@ def test_extra_files_are_counted_and_five_are_named(local):
 
 
 def test_a_unit_with_other_columns_is_damaged_and_still_counted(local):
-    names = [name.replace("OU-66", "OU-67") for name in scores_of([]).column_names]
+    names = [name.replace("OU_66", "OU_67") for name in scores_of([]).column_names]
     Path(local.unit("d")).unlink()
     publish(scores_of([7, 8]).rename_columns(names), local.plan.units[3], local.plan, local.root, "try")
     found = reconcile(local.plan, local.root)

@@ -251,8 +251,8 @@ def test_candidates_of_an_unreadable_plan_are_found_by_its_id(local):
 
 
 def test_a_unit_of_other_networks_is_named(local):
-    table = scores([7, 8], [0.1, 0.2]).rename_columns([n.replace("OU-66", "OU-67") for n in scores([], []).column_names])
-    assert "OU-67" not in NETWORKS
+    table = scores([7, 8], [0.1, 0.2]).rename_columns([n.replace("OU_66", "OU_67") for n in scores([], []).column_names])
+    assert "OU_67" not in NETWORKS
     from scanner.catalogue.ledger import publish
 
     Path(local.unit("d")).unlink()
