@@ -69,7 +69,7 @@ def explain(
     rows = _rows_of_portraits(summary) if portrait else _rows_of_objects(summary)
     print_table(f"{summary['figure']}: {title}", list(rows[0]), rows)
     if not portrait and summary["prevalence"] is not None:
-        print_lines({name: f"p_lens is {of_object['prior']}" for name, of_object in summary["objects"].items()})
+        print_lines({name: of_object["prior"] for name, of_object in summary["objects"].items()})
     if summary["rejected"]:
         print_table("rejected", ("object", "why"), [{"object": name, "why": why} for name, why in summary["rejected"].items()])
 

@@ -44,7 +44,7 @@ def test_a_narrow_table_shows_all_digits_and_none(monkeypatch, tmp_path, capsys)
     for number in ("0.1234", "0.9876", "1.2345", "2.3456", "none"):
         assert number in printed
     assert "p_lens if one object in 2000 is a lens" in " ".join(printed.split())
-    assert f"{name}  p_lens is 250 times the prior of 1 in 2000" in printed
+    assert f"{name}  250 times the prior of 1 in 2000" in printed
     assert "\u2026" not in printed
     assert max(map(len, printed.splitlines())) <= 80
 

@@ -8,6 +8,7 @@ from scanner.networks.package import load_package
 from scanner.networks.published import import_published
 from scanner.scan.manifest import score_manifest
 from scanner.scan.scoring import CutoutScanner
+from scanner.vocabulary.network_columns import network_column_name
 from tests.shared import PUBLISHED, REAL
 
 BANDS = {"VIS": "VIS", "Y": "NIR_Y", "J": "NIR_J", "H": "NIR_H"}
@@ -72,7 +73,7 @@ def test_every_row_has_the_expected_status_in_order(table, manifest):
 
 def test_scores_are_probabilities_or_null_never_nan(table, ensemble):
     scored = np.array(table["status"].to_pylist()) == "scored"
-    for name in (*(f"p_{network}" for network in ensemble.network_names), "p_lens"):
+    for name in (*map(network_column_name, ensemble.network_names), "p_lens"):
         values = table[name].to_pylist()
         assert [value is not None for value in values] == scored.tolist()
         assert all(0 <= value <= 1 for value in values if value is not None)
