@@ -58,7 +58,7 @@ class Cut(Frozen, allow_inf_nan=False):
 
     @property
     def credible_purity(self) -> ValueWithInterval | None:
-        """The purity, which would be 1 without a counted false positive: then the expected purity, within the same interval."""
+        """The purity; where no false positive was counted, so that it is 1, the expected purity within the same interval."""
         if self.purity is None or self.expected_purity is None or self.n_false_positives:
             return self.purity
         value = min(max(self.expected_purity, self.purity.low), self.purity.high)

@@ -10,6 +10,7 @@ from astropy.io.votable.ucd import check_ucd
 from scanner.catalogue.columns import RANK_COLUMNS, candidate_schema, network_names, score_fields, score_schema, unit_schema
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import read_card
+from scanner.sources.shards import TRUTH_FIELDS
 
 NAMES = ("OU-66", "OU-200")
 FIELDS = [*candidate_schema(NAMES, maps=True), *(column.field() for column in RANK_COLUMNS)]
@@ -45,7 +46,8 @@ def test_ids_keep_their_type_and_scores_are_float32():
 def test_no_column_needs_quotes():
     networks = [network.name for name in ("mer3-sim", "ou7-sim") for network in read_card(SHIPPED_DIR / name).networks]
     table = pa.schema([*candidate_schema(networks, maps=True), *(column.field() for column in RANK_COLUMNS)]).empty_table()
-    assert [name for name in table.column_names if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name)] == []
+    names = [*table.column_names, *(field.name for field in TRUTH_FIELDS)]
+    assert [name for name in names if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name)] == []
     assert len({name.lower() for name in table.column_names}) == len(table.column_names)
     with duckdb.connect() as connection:
         connection.register("candidates", table)
