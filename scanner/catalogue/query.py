@@ -28,8 +28,9 @@ def query(
     night: str | None = None,
     subclass: str | None = None,
     limit: int | None = None,
+    maps: bool = False,
 ) -> pa.Table:
-    """Return candidates, best first and without the pixels of their maps, or the result of `sql`.
+    """Return candidates, best first, or the result of `sql`.
 
     Args:
         root_uri: The catalogue's root.
@@ -38,6 +39,7 @@ def query(
         night: Night of the candidates, YYYY-MM-DD; None for all nights.
         subclass: Subclass of the candidates; None for all.
         limit: Largest number of rows; None for all.
+        maps: Return the pixels of the candidates' maps too, 22 kB a row.
 
     Raises:
         QueryError: SQL and filters are given together, the SQL is wrong, or there is nothing to query.
@@ -48,7 +50,7 @@ def query(
         filters = {"p_lens >= ?": min_p_lens, "night = ?": night, "subclass = ?": subclass}
         given = {condition: value for condition, value in filters.items() if value is not None}
         statement = f"SELECT * FROM candidates WHERE {' AND '.join(given)} ORDER BY p_lens DESC, object_id"  # noqa: S608
-        return _run(root_uri, statement, list(given.values()), limit, pixels=False)
+        return _run(root_uri, statement, list(given.values()), limit, pixels=maps)
     if min_p_lens or night is not None or subclass is not None:
         raise QueryError("give either SQL or filters, not both")
     return _run(root_uri, sql, [], limit, pixels=True)

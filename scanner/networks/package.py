@@ -42,9 +42,16 @@ def read_card(folder: Path) -> EnsembleCard:
 
 
 def load_package(
-    folder: Path, engine: EngineName = "torch", precision: Precision = "float32", threads: int | None = None
+    folder: Path,
+    engine: EngineName = "torch",
+    precision: Precision = "float32",
+    threads: int | None = None,
+    *,
+    checks_pixels: bool = True,
 ) -> Ensemble:
     """Load the ensemble of a package: check its weights against card and architecture, and put each network on an engine.
+
+    `checks_pixels` is False in a scan, whose readers pass on finite pixels only: the ensemble need not look at all of them again.
 
     Raises:
         PackageError: the package does not match its card; the message names the file, the value expected and the one found.
@@ -57,7 +64,7 @@ def load_package(
         of_network.name: make_engine(network, len(of_network.channels), of_network.input_pixels, engine, precision, threads)
         for of_network, network in zip(card.networks, networks, strict=True)
     }
-    return Ensemble(card, engines)
+    return Ensemble(card, engines, checks_pixels=checks_pixels)
 
 
 def check_weights(folder: Path, card: EnsembleCard) -> None:

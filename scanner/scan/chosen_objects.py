@@ -1,4 +1,4 @@
-"""Read some objects, named by their ids, from a manifest, from tiles or from shards."""
+"""Read some objects, named by their ids, from a manifest, from tiles, from shards or from images in memory."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -15,6 +15,7 @@ from scanner.scan.open_unit import open_unit
 from scanner.scan.row_selection import RowSelection
 from scanner.sources.batches import Row
 from scanner.sources.cutouts import Cutout
+from scanner.sources.images import Images
 from scanner.sources.manifests import MANIFEST_SUFFIXES, manifest_cutouts, read_manifest
 from scanner.vocabulary.geometry import Geometry, Stamps
 from scanner.vocabulary.rejections import Rejection
@@ -29,13 +30,13 @@ class ObjectsError(LensscanError):
 
 
 def read_objects(
-    images: str, objects: Sequence[str], geometry: Geometry, most: int
+    images: str | Images, objects: Sequence[str], geometry: Geometry, most: int
 ) -> tuple[list[str], Stamps, dict[str, str]]:
     """Return ids and stamps of the usable objects, and the reasons of the others by id.
 
     Args:
-        images: Manifest (CSV or Parquet), or folder or `s3://` prefix of tiles or shards.
-        objects: Different ids; without any, all objects of a manifest are read.
+        images: Manifest (CSV or Parquet), or folder or `s3://` prefix of tiles or shards; or images in this geometry.
+        objects: Different ids; without any, all objects of a manifest or of images are read.
         geometry: Geometry of the stamps.
         most: Largest number of objects, because their stamps are held in memory.
 
@@ -48,31 +49,44 @@ def read_objects(
     """
     if len(objects) > most:
         raise ObjectsError(f"{len(objects)} objects are named, more than the limit of {most}")
-    rows = _rows(absolute(images), objects, geometry, most)
+    where = images if isinstance(images, str) else "the images"
+    rows = _rows(where, _named(images, objects, geometry, most), objects)
     cutouts = {name: row for name, row in rows.items() if isinstance(row, Cutout)}
     if not cutouts:
         reasons = "; ".join(f"{name}: {row}" for name, row in rows.items()) or "there are no objects"
-        raise ObjectsError(f"{images}: no usable object: {reasons}")
+        raise ObjectsError(f"{where}: no usable object: {reasons}")
     stamps = {band: np.stack([cutout.stamps[band] for cutout in cutouts.values()]) for band in geometry.grids}
     return list(cutouts), stamps, {name: str(row) for name, row in rows.items() if isinstance(row, Rejection)}
 
 
-def _rows(images: str, objects: Sequence[str], geometry: Geometry, most: int) -> dict[str, Row]:
-    """Return each object by its id, in the order of `objects`; all objects of a manifest if `objects` is empty."""
-    if images.lower().endswith(MANIFEST_SUFFIXES):
-        named = _rows_of_manifest(images, objects, geometry, most)
-    elif objects:
-        named = _rows_of_units(images, objects, geometry)
-    else:
-        raise ObjectsError("name the objects of tiles or shards with --objects")
+def _rows(where: str, named: Iterator[NamedRow], objects: Sequence[str]) -> dict[str, Row]:
+    """Return each object by its id, in the order of `objects`, or all objects in their own order if `objects` is empty."""
     rows: dict[str, Row] = {}
     for name, row in named:
         if name in rows:
-            raise ObjectsError(f"{images}: has several objects {name}")
+            raise ObjectsError(f"{where}: has several objects {name}")
         rows[name] = row
     if missing := [name for name in objects if name not in rows]:
-        raise ObjectsError(f"{images}: has no object {', '.join(missing)}")
+        raise ObjectsError(f"{where}: has no object {', '.join(missing)}")
     return {name: rows[name] for name in objects or rows}
+
+
+def _named(images: str | Images, objects: Sequence[str], geometry: Geometry, most: int) -> Iterator[NamedRow]:
+    if isinstance(images, Images):
+        return _rows_of_images(images, objects, most)
+    uri = absolute(images)
+    if uri.lower().endswith(MANIFEST_SUFFIXES):
+        return _rows_of_manifest(uri, objects, geometry, most)
+    if not objects:
+        raise ObjectsError("name the objects of tiles or shards with --objects")
+    return _rows_of_units(uri, objects, geometry)
+
+
+def _rows_of_images(images: Images, objects: Sequence[str], most: int) -> Iterator[NamedRow]:
+    names = [str(name) for name in images.object_ids.to_pylist()]
+    if not objects and len(names) > most:
+        raise ObjectsError(f"{len(names)} objects are given, more than the limit of {most}: choose some")
+    return ((name, row) for name, row in zip(names, images.rows(), strict=True) if not objects or name in objects)
 
 
 def _rows_of_manifest(uri: str, objects: Sequence[str], geometry: Geometry, most: int) -> Iterator[NamedRow]:

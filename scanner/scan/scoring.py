@@ -143,7 +143,7 @@ def open_scanner(package: Path, config: ScanConfig, threads: int | None = None) 
         EngineError: this machine has no such engine.
     """
     engine = resolve_engine(config.engine)
-    exact = load_package(package, engine, RECORDED_PRECISION, threads)
+    exact = load_package(package, engine, RECORDED_PRECISION, threads, checks_pixels=False)
     mapping = None
     if config.maps_per_unit:
         mapping = CandidateMapping(candidate_mapper(package, exact.card), config.candidate_threshold, config.maps_per_unit)
@@ -152,7 +152,7 @@ def open_scanner(package: Path, config: ScanConfig, threads: int | None = None) 
         return CutoutScanner(exact, config.batch_size, mapping=mapping)
     # Exact scores must also select the rows that the second ensemble scores.
     lowest = min(config.candidate_threshold, config.second.above if config.second else 1.0)
-    sweep = make_sweep(load_package(package, engine, fast, threads), fast, exact, lowest)
+    sweep = make_sweep(load_package(package, engine, fast, threads, checks_pixels=False), fast, exact, lowest)
     return CutoutScanner(exact, config.batch_size, sweep, mapping)
 
 
