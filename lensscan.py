@@ -36,8 +36,17 @@ if TYPE_CHECKING:
     from simulation.products.simulated import Simulated
 
 __all__ = [
-    *("Catalogue", "Explanation", "Finder", "LensscanError", "Rows", "Scores", "Simulated"),
-    *("load", "main", "open_catalogue", "show", "simulate"),
+    "Catalogue",
+    "Explanation",
+    "Finder",
+    "LensscanError",
+    "Rows",
+    "Scores",
+    "Simulated",
+    "load",
+    "open_catalogue",
+    "show",
+    "simulate",
 ]
 
 _CLASSES = {
@@ -83,9 +92,9 @@ def simulate(
     Args:
         n: Number of objects, at least 1.
         seed: Seed of everything random, at least 0.
-        kinds: Kinds and look-alikes, such as `"single,spiral"`, `"nonlens=3,double_ring=1"` or `["single", "spiral"]`; by default
-            half of the objects are lenses.
-        geometry: `mer10` (10 arcsec, as `mer3-sim` reads it), `mer` (20 arcsec) or `challenge` (as the paper's networks read it).
+        kinds: Kinds and look-alikes, such as `"single,spiral"`, `"nonlens=3,double_ring=1"` or `["single", "spiral"]`; by
+            default half of the objects are lenses.
+        geometry: `mer10` (10 arcsec, as `mer3-sim` reads it), `mer` (20 arcsec) or `challenge` (for the paper's networks).
         preset: Population, `euclid` or `wilde2022`.
 
     Raises:

@@ -29,8 +29,8 @@ def astropy_table(table: pa.Table) -> Table:
     """Return an astropy table of the same rows and columns.
 
     Null cells are masked, maps have the axes `[row, y, x]` (the colour picture `[row, y, x, colour]`), and values that are no
-    numbers become text. `unit` and `description` of the fields' metadata become those of the columns, `ucd` goes into their meta,
-    where the VOTable writer looks for it.
+    numbers become text. `unit` and `description` of the fields' metadata become those of the columns, and `ucd` goes into
+    their meta, where the VOTable writer looks for it.
     """
     return Table([_column(field, column) for field, column in zip(table.schema, table.columns, strict=True)])
 
@@ -40,7 +40,12 @@ def _column(field: pa.Field, cells: pa.ChunkedArray) -> Column:
     is_null = cells.is_null().to_numpy()
     values = _values(field, cells, is_null)
     meta = {"ucd": about["ucd"]} if about.get("ucd") else {}
-    described_as = {"name": field.name, "unit": about.get("unit") or None, "description": about.get("description"), "meta": meta}
+    described_as = {
+        "name": field.name,
+        "unit": about.get("unit") or None,
+        "description": about.get("description"),
+        "meta": meta,
+    }
     if not is_null.any():
         return Column(values, **described_as)
     mask = np.broadcast_to(is_null.reshape(-1, *(1,) * (values.ndim - 1)), values.shape)
@@ -52,7 +57,9 @@ def _values(field: pa.Field, cells: pa.ChunkedArray, is_null: NDArray[np.bool_])
     if field.name in _SHAPES and pa.types.is_nested(kind):
         shape = _SHAPES[field.name]
         pixels = np.zeros((len(cells), math.prod(shape)), kind.value_type.to_pandas_dtype())
-        pixels[~is_null] = cells.drop_null().combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, pixels.shape[1])
+        pixels[~is_null] = (
+            cells.drop_null().combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(-1, pixels.shape[1])
+        )
         return pixels.reshape(-1, *shape)
     if pa.types.is_decimal(kind):
         kind = pa.float64()

@@ -8,8 +8,8 @@ def as_mappings(rows: Any) -> list[Mapping[str, Any]]:
     """Return one row or several as mappings of column to value.
 
     Args:
-        rows: A mapping, a pandas series, a row of an Arrow or astropy table; or an Arrow table, a pandas data frame, or anything
-            that yields such rows.
+        rows: A mapping, a pandas series, a row of an Arrow or astropy table; or an Arrow table, a pandas data frame, or
+            anything that yields such rows.
     """
     if hasattr(rows, "to_pylist"):  # an Arrow table
         return list(rows.to_pylist())

@@ -28,7 +28,10 @@ _MARGIN, _GAP, _CAPTION, _HEAD, _KEY_LINE = 0.14, 0.04, 0.36, 0.2, 0.17
 _SMALL, _NORMAL = 7.0, 8.0
 """Font sizes in points."""
 _KEY = (
-    (None, f"picture: H red, Y + J green, VIS blue, {SHOWN_ARCSEC:g}\u2033 wide; Guided Grad-CAM: bright pixels raise the score"),
+    (
+        None,
+        f"picture: H red, Y + J green, VIS blue, {SHOWN_ARCSEC:g}\u2033 wide; Guided Grad-CAM: bright pixels raise the score",
+    ),
     ("blue", "occlusion, blue: hiding this square makes a lens less likely, so it supports a lens"),
     ("red", "occlusion, red: hiding this square makes a lens more likely, so it counts against a lens"),
     (None, "number in an occlusion map: the change of ln(p/(1-p)) that has the full colour; white changes nothing"),

@@ -39,7 +39,7 @@ class Ensemble:
     """The networks of a package and the package's card."""
 
     def __init__(self, card: EnsembleCard, engines: Mapping[str, Engine], *, checks_pixels: bool = True) -> None:
-        """Take one engine per network of the card, by name; `checks_pixels` is False where all pixels are known to be finite."""
+        """Take one engine per network of the card, by name; `checks_pixels` is False where pixels are known to be finite."""
         expected = [network.name for network in card.networks]
         if sorted(engines) != sorted(expected):
             raise ValueError(f"ensemble {card.name} needs engines for {expected}, got {sorted(engines)}")

@@ -51,7 +51,7 @@ def load_package(
 ) -> Ensemble:
     """Load the ensemble of a package: check its weights against card and architecture, and put each network on an engine.
 
-    `checks_pixels` is False in a scan, whose readers pass on finite pixels only: the ensemble need not look at all of them again.
+    `checks_pixels` is False in a scan: its readers pass on finite pixels only, so the ensemble need not look at them again.
 
     Raises:
         PackageError: the package does not match its card; the message names the file, the value expected and the one found.

@@ -28,7 +28,8 @@ def check_stamps(stamps: Mapping[str, Any], geometry: Geometry, needed: Collecti
     check_bands(stamps, geometry, needed)
     for band, images in stamps.items():
         if not isinstance(images, np.ndarray) or images.dtype.kind not in "fiu":
-            raise StampsError(f"{band} must be a NumPy array of real numbers, got {getattr(images, 'dtype', type(images).__name__)}")
+            kind = getattr(images, "dtype", type(images).__name__)
+            raise StampsError(f"{band} must be a NumPy array of real numbers, got {kind}")
         side = geometry.grids[band].n_pixels
         if images.ndim != 3 or images.shape[1:] != (side, side):
             raise StampsError(wrong_shape(band, images.shape, geometry.grids[band]))
@@ -74,7 +75,8 @@ def check_finite(stamps: Mapping[str, Any]) -> None:
         if not is_finite.all():
             n_bad = np.count_nonzero(~is_finite, axis=(1, 2))
             first = int(np.flatnonzero(n_bad)[0])
-            raise StampsError(f"{band} of object {first}: every pixel must be finite, got {n_bad[first]} that are NaN or infinite")
+            wanted = f"{band} of object {first}: every pixel must be finite"
+            raise StampsError(f"{wanted}, got {n_bad[first]} that are NaN or infinite")
 
 
 def wrong_shape(band: str, shape: tuple[int, ...], grid: Grid) -> str:

@@ -53,7 +53,7 @@ class Scores(Rows):
 
     @property
     def subclass(self) -> list[str]:
-        """`nonlens`, `single`, `compound_arc` or `double_ring`; empty if rejected, or if the ensemble does not tell them apart."""
+        """`nonlens`, `single`, `compound_arc` or `double_ring`; empty if rejected or not separated by the ensemble."""
         return list(self._table["subclass"].to_pylist())
 
     @property

@@ -33,9 +33,9 @@ def open_images(images: Any, geometry: Geometry, *, crop: bool = False) -> Image
     """Check images and return their rows in a geometry; ids count from 0, except those of a manifest.
 
     Args:
-        images: Band to array `[n, y, x]`, or `[y, x]` of one object; one array `[n, band, y, x]` or `[band, y, x]` with the bands
-            in the order of the geometry; band to reference (`FILE`, `FILE#EXTNAME`, `FILE#3`) or list of references; or the
-            path of a manifest. Pixels of arrays have the scales of the geometry.
+        images: Band to array `[n, y, x]`, or `[y, x]` of one object; one array `[n, band, y, x]` or `[band, y, x]` with the
+            bands in the order of the geometry; band to reference (`FILE`, `FILE#EXTNAME`, `FILE#3`) or list of references; or
+            the path of a manifest. Pixels of arrays have the scales of the geometry.
         geometry: Geometry of the rows.
         crop: Crop larger arrays about their centre, as cutouts in files are; without it they are refused.
 
@@ -103,10 +103,9 @@ def _numbers(name: str, value: Any) -> NDArray[Any]:
 
 def _manifest_path(path: str) -> str:
     if not path.lower().endswith(MANIFEST_SUFFIXES):
-        raise StampsError(
-            f"{path} must be a manifest ({' or '.join(MANIFEST_SUFFIXES)}); for FITS files name the image of each band, such as "
-            '{"VIS": "a.fits#VIS", "Y": "a.fits#NIR_Y", "J": "a.fits#NIR_J", "H": "a.fits#NIR_H"}'
-        )
+        example = '{"VIS": "a.fits#VIS", "Y": "a.fits#NIR_Y", "J": "a.fits#NIR_J", "H": "a.fits#NIR_H"}'
+        wanted = f"must be a manifest ({' or '.join(MANIFEST_SUFFIXES)})"
+        raise StampsError(f"{path} {wanted}; for FITS files name the image of each band, such as {example}")
     return path
 
 
