@@ -24,10 +24,10 @@ def _is_row(value: Any) -> bool:
 
 
 def _mapping(row: Any) -> Mapping[str, Any]:
+    if hasattr(row, "as_py"):  # of Arrow; it is a mapping to Arrow's own scalars
+        return dict(row.as_py())
     if isinstance(row, Mapping):
         return row
-    if hasattr(row, "as_py"):  # of Arrow
-        return dict(row.as_py())
     if hasattr(row, "to_dict"):  # of pandas
         return dict(row.to_dict())
     return {name: row[name] for name in row.colnames}  # of astropy
