@@ -89,7 +89,7 @@ class Scores(Rows):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Explanation:
-    """What the networks see in some objects; a notebook shows it as a figure."""
+    """Scores of some objects and maps of the pixels that they rest on; a notebook shows them as a figure."""
 
     object_ids: tuple[str, ...]
     p_lens: NDArray[np.float32]

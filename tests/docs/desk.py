@@ -1,4 +1,4 @@
-"""Files that the pages assume in the folder where their commands run: `tiles/`, and `field.fits` with a galaxy."""
+"""Files that the pages assume where their commands run: `tiles/`, `field.fits` with a galaxy, and its stamps `stamps.npy`."""
 
 import numpy as np
 from astropy.io import fits
@@ -11,7 +11,7 @@ BANDS = (("VIS", 24.6, 0.0026), ("NIR_Y", 29.8, 0.5), ("NIR_J", 30.0, 0.5), ("NI
 
 
 def write_desk(folder):
-    """Write a tile with lenses and a field of 22 arcsec with a galaxy in its middle; return the folder."""
+    """Write a tile with lenses, a field of 22 arcsec with a galaxy in its middle, and its inner 10 arcsec; return the folder."""
     simulate_tile(TILE, str(folder / "tiles"))
     rng = np.random.default_rng(1)
     axis = np.arange(220) - 109.5
@@ -22,4 +22,5 @@ def write_desk(folder):
         hdus.append(fits.ImageHDU(pixels.astype(np.float32), name=name))
         hdus[-1].header["PIXSCALE"], hdus[-1].header["MAGZERO"] = 0.1, zero_point
     fits.HDUList(hdus).writeto(folder / "field.fits")
+    np.save(folder / "stamps.npy", np.stack([hdu.data[60:160, 60:160] for hdu in hdus[1:]])[None])
     return folder

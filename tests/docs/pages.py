@@ -17,7 +17,9 @@ ONE_WORKER = {"LENSSCAN_WORKERS": "1"}
 
 def pages():
     """Return the READMEs, CONTRIBUTING and the written pages of docs/; those that `make docs` generates are left out."""
-    generated = {DOCS / "reference" / f"{name}.md" for name in ("commands", "settings", "columns", "rejections", "truth")}
+    generated = {
+        DOCS / "reference" / f"{name}.md" for name in ("commands", "settings", "columns", "rejections", "truth", "python")
+    }
     readmes = [ROOT / "README.md", *sorted(path for top in (*PACKAGES, "tests") for path in (ROOT / top).rglob("README.md"))]
     return [*readmes, ROOT / "CONTRIBUTING.md", *sorted({*DOCS.rglob("*.md")} - generated)]
 
@@ -42,6 +44,7 @@ def run(command, cwd):
 
 
 def run_snippet(code, cwd):
-    """Run a Python snippet in a folder; return what it printed."""
+    """Run a Python snippet in a folder; return what it printed. The reader's array `stamps` is that of `desk`."""
+    given = 'import numpy\nstamps = numpy.load("stamps.npy")\n' if Path(cwd, "stamps.npy").is_file() else ""
     # Arrow's threads may abort a process at exit (apache/arrow#34314): exit without tearing them down.
-    return run([sys.executable, "-c", f"{code}\nimport os, sys\nsys.stdout.flush()\nos._exit(0)"], cwd)
+    return run([sys.executable, "-c", f"{given}{code}\nimport os, sys\nsys.stdout.flush()\nos._exit(0)"], cwd)

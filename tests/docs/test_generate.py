@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+import lensscan
 from docs.generate import write_reference
 from infra.settings import Settings
 from scanner.sources.shards import TRUTH_FIELDS
@@ -39,6 +40,16 @@ def test_every_rejection_code_has_a_meaning_and_advice(reference):
 def test_every_truth_column_has_a_meaning(reference):
     rows = re.findall(r"^\| `(\w+)` \| .+ \| (.+) \|$", reference["truth"], flags=re.MULTILINE)
     assert [name for name, _ in rows] == [field.name for field in TRUTH_FIELDS]
+
+
+def test_the_python_page_has_every_name_and_field(reference):
+    assert re.findall(r"^## lensscan\.(\w+)", reference["python"], flags=re.MULTILINE) == sorted(
+        lensscan.__all__, key=lambda name: (name[0].isupper(), lensscan.__all__.index(name))
+    )
+    for member in ("Finder.score", "Explanation.save", "Catalogue.candidates", "Rows.to_astropy"):
+        assert f"### {member}\n\n```text\n{member}(" in reference["python"]
+    assert "- `prevalence`: Share of lenses" in reference["python"]
+    assert "lensscan.load(ensemble: str | Path | None = None) -> Finder" in reference["python"]
 
 
 def test_pages_that_are_up_to_date_stay_untouched(tmp_path):

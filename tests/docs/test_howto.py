@@ -19,7 +19,7 @@ from tests.shared import PUBLISHED
 
 HOWTO = DOCS / "howto"
 MANIFEST = r"^```text\n(object_id,.*?)^```"
-RUN_HERE = ("own_files", "euclid_q1", "read_the_catalogue", "published_weights", "object_storage", "repair")
+RUN_HERE = ("own_files", "arrays", "euclid_q1", "read_the_catalogue", "published_weights", "object_storage", "repair")
 NOT_HERE = {"train": "days of training", "ray_cluster": "a cluster", "nightly": "a Prefect server", "index": "no commands"}
 
 
@@ -66,6 +66,12 @@ def test_every_page_is_run_or_has_a_reason():
 def test_own_files(follow, desk):
     follow("own_files")
     assert pq.read_table(desk / "scores.parquet")["status"].to_pylist() == ["scored", "scored"]
+
+
+def test_arrays(follow, desk):
+    follow("arrays")
+    for name in ("why.png", "sample.png"):
+        assert (desk / name).read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.needs_shared("published_ensemble")

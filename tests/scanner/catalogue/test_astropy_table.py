@@ -19,7 +19,9 @@ def rows():
 
 @pytest.fixture(scope="module")
 def table(rows):
-    return astropy_table(described(rows.replace_schema_metadata().cast(pa.schema([(f.name, f.type) for f in rows.schema])), NETWORKS))
+    return astropy_table(
+        described(rows.replace_schema_metadata().cast(pa.schema([(f.name, f.type) for f in rows.schema])), NETWORKS)
+    )
 
 
 def test_units_and_descriptions_travel(table):

@@ -24,7 +24,10 @@ def test_a_band_that_is_not_needed_may_be_absent():
 @pytest.mark.parametrize(
     ("stamps", "says"),
     [
-        (with_vis(np.zeros((2, 200, 200))), r"^VIS must be \[n, 100, 100\] \(10 arcsec at 0\.1 arcsec a pixel\), got \[2, 200, 200\]$"),
+        (
+            with_vis(np.zeros((2, 200, 200))),
+            r"^VIS must be \[n, 100, 100\] \(10 arcsec at 0\.1 arcsec a pixel\), got \[2, 200, 200\]$",
+        ),
         (with_vis(np.zeros((100, 100))), r"got \[100, 100\]"),
         (with_vis(np.zeros((2, 100, 100), complex)), "VIS must be a NumPy array of real numbers, got complex128"),
         (with_vis(np.zeros((2, 100, 100), object)), "got object"),
@@ -45,7 +48,9 @@ def test_others_are_refused_in_one_line(stamps, says):
 def test_each_band_has_its_own_shape():
     stamps = {band: np.zeros((1, grid.n_pixels, grid.n_pixels)) for band, grid in CHALLENGE.grids.items()}
     check_stamps(stamps, CHALLENGE, BANDS)
-    with pytest.raises(StampsError, match=r"Y must be \[n, 66, 66\] \(19\.8 arcsec at 0\.3 arcsec a pixel\), got \[1, 200, 200\]"):
+    with pytest.raises(
+        StampsError, match=r"Y must be \[n, 66, 66\] \(19\.8 arcsec at 0\.3 arcsec a pixel\), got \[1, 200, 200\]"
+    ):
         check_stamps({**stamps, "Y": stamps["VIS"]}, CHALLENGE, BANDS)
 
 
