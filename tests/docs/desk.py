@@ -11,7 +11,7 @@ BANDS = (("VIS", 24.6, 0.0026), ("NIR_Y", 29.8, 0.5), ("NIR_J", 30.0, 0.5), ("NI
 
 
 def write_desk(folder):
-    """Write a tile with lenses, a field of 22 arcsec with a galaxy in its middle, and its inner 10 arcsec; return the folder."""
+    """Write a tile with lenses, a field of 22 arcsec with a galaxy in its middle, and its middle; return the folder."""
     simulate_tile(TILE, str(folder / "tiles"))
     rng = np.random.default_rng(1)
     axis = np.arange(220) - 109.5

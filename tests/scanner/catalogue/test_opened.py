@@ -18,8 +18,8 @@ def catalogue(tmp_path_factory):
     """Two sealed nights, with maps of the best candidate of each."""
     root = str(tmp_path_factory.mktemp("catalogue"))
     tables = {"2026-11-22": scores([1, 2, 5], [0.6, 0.9, 0.1]), "2026-11-23": scores([3, 4], [0.95, None])}
-    for night, table in tables.items():
-        table = with_maps(table, {1} if night == "2026-11-22" else {0})
+    for night, scored in tables.items():
+        table = with_maps(scored, {1} if night == "2026-11-22" else {0})
         unit = unit_of("a", table["object_id"].to_pylist())
         plan = make_plan(night, EnsembleName(), CONFIG, [unit])
         index = table.schema.get_field_index("night")
