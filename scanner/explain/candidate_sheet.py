@@ -173,7 +173,7 @@ def _draw_caption(figure: Figure, layout: _Layout, number: int, row: Mapping[str
     parts = ["no score" if p_lens is None else f"p_lens {_rounded(float(p_lens))}", _plain(row.get("subclass"))]
     if row.get("truth") is not None:
         parts.append(f"truth: {_plain(row['truth'])}")
-    text = {"va": "bottom", "parse_math": False}
+    text: dict[str, Any] = {"va": "bottom", "parse_math": False}
     figure.text(*layout.at(left, top - 0.17), str(name), fontsize=_NORMAL, weight="bold", **text)
     figure.text(*layout.at(left, top - 0.03), "  \u00b7  ".join(part for part in parts if part), fontsize=_NORMAL, **text)
 

@@ -34,8 +34,8 @@ def load_rounded(folder):
 def sweep_by_rounding(monkeypatch):
     """Make every scanner with a sweep use emulated bfloat16 from now on, whatever this machine supports."""
 
-    def load(folder, engine="torch", precision="float32", threads=None):
-        return load_package(folder, engine, precision, threads) if precision == "float32" else load_rounded(folder)
+    def load(folder, engine="torch", precision="float32", threads=None, **more):
+        return load_package(folder, engine, precision, threads, **more) if precision == "float32" else load_rounded(folder)
 
     monkeypatch.setattr(scoring, "fast_precision", lambda _engine: "bfloat16")
     monkeypatch.setattr(scoring, "load_package", load)

@@ -142,10 +142,10 @@ def _rounded(images):
 def _sweep_nevertheless():
     load = scoring.load_package
 
-    def load_any(package, engine, precision, threads):
+    def load_any(package, engine, precision, threads, **more):
         if precision == "bfloat16":
-            return _Rounded(load(package, engine, "float32", threads))
-        return load(package, engine, precision, threads)
+            return _Rounded(load(package, engine, "float32", threads, **more))
+        return load(package, engine, precision, threads, **more)
 
     scoring.load_package = load_any
     scoring.fast_precision = lambda _engine: "bfloat16"

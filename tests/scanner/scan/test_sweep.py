@@ -216,7 +216,7 @@ def told_packages(monkeypatch):
     """Replace every package by an ensemble with given scores, which has an error if it is loaded in bfloat16."""
     monkeypatch.setattr(scoring, "fast_precision", lambda _engine: "bfloat16")
     monkeypatch.setattr(
-        scoring, "load_package", lambda _folder, _engine, precision, _threads: Told(0.0 if precision == "float32" else 0.02)
+        scoring, "load_package", lambda _folder, _engine, precision, *_, **__: Told(0.0 if precision == "float32" else 0.02)
     )
 
 
