@@ -43,8 +43,8 @@ def open_images(images: Any, geometry: Geometry, *, crop: bool = False) -> Image
         StampsError: the images have other bands, shapes or numbers than the geometry, or pixels that are not finite.
         ManifestError: the manifest cannot be read.
     """
-    if isinstance(images, str | PathLike):
-        return _of_manifest(read_manifest(_manifest_path(fspath(images))), geometry)
+    if _is_reference(images):
+        return _of_manifest(_manifest_at(_texts(images)), geometry)
     bands = dict(images) if isinstance(images, Mapping) else _by_band(images, geometry)
     check_bands(bands, geometry, tuple(geometry.grids))
     if all(_is_reference(value) for value in bands.values()):
@@ -101,30 +101,30 @@ def _numbers(name: str, value: Any) -> NDArray[Any]:
     return np.asarray(array)
 
 
-def _manifest_path(path: str) -> str:
-    if not path.lower().endswith(MANIFEST_SUFFIXES):
-        example = '{"VIS": "a.fits#VIS", "Y": "a.fits#NIR_Y", "J": "a.fits#NIR_J", "H": "a.fits#NIR_H"}'
-        wanted = f"must be a manifest ({' or '.join(MANIFEST_SUFFIXES)})"
-        raise StampsError(f"{path} {wanted}; for FITS files name the image of each band, such as {example}")
-    return path
+def _manifest_at(paths: Sequence[str]) -> Manifest:
+    if len(paths) == 1 and paths[0].lower().endswith(MANIFEST_SUFFIXES):
+        return read_manifest(paths[0])
+    example = '{"VIS": "a.fits#VIS", "Y": "a.fits#NIR_Y", "J": "a.fits#NIR_J", "H": "a.fits#NIR_H"}'
+    wanted = f"must be the path of a manifest ({' or '.join(MANIFEST_SUFFIXES)})"
+    raise StampsError(f"{', '.join(paths[:2])} {wanted}; for FITS files name the image of each band, such as {example}")
 
 
 def _is_reference(value: Any) -> bool:
+    """Return whether the value is a path or a list of paths, not an array."""
     return isinstance(value, str | PathLike) or (
         isinstance(value, list | tuple) and bool(value) and all(isinstance(part, str | PathLike) for part in value)
     )
 
 
 def _manifest_of(references: Mapping[str, Any]) -> Manifest:
-    lists = {band: _texts(value) for band, value in references.items()}
+    lists: dict[str, list[str | None]] = {band: [*_texts(value)] for band, value in references.items()}
     check_lengths(lists)
     n = len(lists["VIS"])
     return Manifest(pa.array(range(n), pa.int64()), lists, [None] * n)
 
 
-def _texts(value: Any) -> list[str | None]:
-    parts: Sequence[Any] = value if isinstance(value, list | tuple) else [value]
-    return [fspath(part) for part in parts]
+def _texts(value: Any) -> list[str]:
+    return [fspath(part) for part in (value if isinstance(value, list | tuple) else [value])]
 
 
 def _of_manifest(manifest: Manifest, geometry: Geometry) -> Images:
