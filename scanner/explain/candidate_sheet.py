@@ -204,7 +204,15 @@ def _draw_maps(panels: Sequence[Axes], maps: _Maps | None) -> None:
     largest = max(float(np.abs(maps.changes).max()), _LEAST_CHANGE)
     occlusion.imshow(maps.changes, cmap="bwr", norm=CenteredNorm(halfrange=largest), **how)
     box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1.0}
-    occlusion.text(3.8, -3.8, f"\u00b1{largest:.2g}", fontsize=_SMALL, ha="right", va="bottom", bbox=box)
+    occlusion.text(
+        3.8,
+        -3.8,
+        f"\u00b1{largest:.1f}" if largest >= 0.1 else f"\u00b1{largest:.1g}",
+        fontsize=_SMALL,
+        ha="right",
+        va="bottom",
+        bbox=box,
+    )
 
 
 def _draw_key(figure: Figure, layout: _Layout) -> None:

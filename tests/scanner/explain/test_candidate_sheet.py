@@ -66,6 +66,7 @@ def test_the_caption_and_the_key_say_what_is_shown():
     assert {"EUCL J1", "p_lens 0.250  \u00b7  double ring  \u00b7  truth: no lens", "1\u2033", "\u00b13.3"} <= set(said)
     assert any("blue: hiding this square makes a lens less likely" in line for line in said)
     assert any("red: hiding this square makes a lens more likely" in line for line in said)
+    assert "\u00b10.001" in texts(candidate_sheet([row(occlusion_step=0.0)]))
     assert any("p_lens 2.5e-05" in line for line in texts(candidate_sheet([row(p_lens=2.5e-5)])))
     assert any("p_lens > 0.999" in line for line in texts(candidate_sheet([row(p_lens=0.99997)])))
 
