@@ -4,6 +4,7 @@
 100 x 100 pixels of 0.1 arcsec with the object in the middle. Is it a lens, and why?
 
     import lensscan
+
     finder = lensscan.load()
     print(finder.score(stamps))
     finder.explain(stamps).save("why.png")

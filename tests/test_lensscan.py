@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from tests.docs.pages import DOCS, ROOT, blocks
 
 LINES = """\
 import lensscan
+
 finder = lensscan.load()
 print(finder.score(stamps))
 finder.explain(stamps).save("why.png")
@@ -52,7 +54,7 @@ def test_the_four_lines_are_the_same_everywhere():
     """The tests of the pages execute them as they are printed."""
     for page in (ROOT / "README.md", DOCS / "howto" / "arrays.md"):
         assert LINES in blocks(page.read_text(encoding="utf-8"), "python")
-    assert LINES.replace("\n", "\n    ").strip() in lensscan.__doc__
+    assert textwrap.indent(LINES, "    ") in lensscan.__doc__
 
 
 def test_a_lens_is_found_and_explained(finder):
