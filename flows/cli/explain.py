@@ -10,8 +10,7 @@ from flows.cli.app import app
 
 @app.command
 def explain(
-    images: str | None = None,
-    *,
+    *images: str,
     out: Path,
     objects: Annotated[str, Parameter(allow_leading_hyphen=True)] = "",
     ensemble: str | None = None,
@@ -30,14 +29,16 @@ def explain(
     kernels and, if images are given, Deep Dreams of the objects with the highest and the lowest `p_lens`. This takes minutes,
     for the largest networks a quarter of an hour; `--steps 200` gives a quick look.
 
-    For example: `lensscan explain manifest.csv --out why.png`
+    For example: `lensscan explain a.fits --out why.png`
+    or: `lensscan explain manifest.csv --objects 17,18 --out why.png`
     or: `lensscan explain tiles/ --objects 2684100312,2684100777 --out why.pdf --ensemble mer3-sim`
     or: `lensscan explain --portrait --networks OU-200 --ensemble ou7-sim --out portrait.pdf`
 
     Args:
-        images: Manifest (CSV or Parquet, as for `lensscan score`), or folder or `s3://` prefix of tiles or shards.
+        images: FITS files, folders of them or manifests, as for `lensscan score`; or a folder or `s3://` prefix of tiles or
+            shards.
         out: The figure, PNG or PDF.
-        objects: Object ids, separated by commas; by default all objects of a manifest.
+        objects: Object ids, separated by commas; by default all of manifests and FITS files, at most 24.
         ensemble: Name or folder; the configured one by default.
         networks: Names, separated by commas; by default those that read the most bands, at most three.
         portrait: Draw the networks; images are not needed.
@@ -56,8 +57,8 @@ def explain(
         else:
             from flows.commands.explain import ExplainError, explain_to_file
 
-            if images is None:
-                raise ExplainError("name images: a manifest, or a folder of tiles or shards; only --portrait works without")
+            if not images:
+                raise ExplainError("name images: FITS files, a manifest, or a folder of tiles; only --portrait works without")
             if steps is not None:
                 raise ExplainError("--steps needs --portrait")
             summary = explain_to_file(images, out, wanted, ensemble, chosen, report)

@@ -84,32 +84,45 @@ def demo(*, out: Path = Path("demo-output"), json: bool = False) -> None:
 
 @app.command
 def score(
-    manifest: str,
-    *,
-    out: str,
+    *images: str,
+    out: str | None = None,
+    tiles: str | None = None,
     ensemble: str | None = None,
     batch_size: Positive = 64,
     engine: EngineName | None = None,
     json: bool = False,
 ) -> None:
-    """Score the cutouts of a manifest and write one row for each of its rows, in order.
+    """Score cutouts, one row for each object: FITS files, folders of them, or the objects of a manifest.
 
-    For example: `lensscan score manifest.csv --out scores.parquet --ensemble mer3-sim`
+    The bands of FITS files are guessed from the names of their extensions, from FILTER in their headers, or from the names of
+    files that hold one band each; the output says how. With `--tiles`, the program cuts the objects of a table of positions out
+    of tiles.
+
+    The exit code is 1 if no object was scored.
+
+    For example: `lensscan score a.fits b.fits`
+    or: `lensscan score manifest.csv --out scores.parquet --ensemble mer3-sim`
+    or: `lensscan score positions.csv --tiles q1/ --out scores.csv`
 
     Args:
-        manifest: CSV or Parquet with `object_id` and columns VIS, Y, J, H of `URI`, `URI#EXTNAME` or `URI#3`.
-        out: Parquet file to write.
+        images: FITS files, folders of FITS files, and manifests: CSV or Parquet with `object_id` and columns VIS, Y, J, H of
+            `URI`, `URI#EXTNAME` or `URI#3`. With `--tiles`, a table with RA and Dec in degrees: CSV, Parquet, FITS or VOTable.
+        out: File to write, which ends in .parquet, .csv, .fits or .vot; without it, the best objects are shown only.
+        tiles: Folder or `s3://` prefix of Euclid MER tiles that hold the positions.
         ensemble: Name or folder; the configured one by default.
         batch_size: Number of cutouts scored at a time; results do not depend on this number.
         engine: Inference engine, in float32; by default the best that this machine has.
-        json: Print JSON instead of text.
+        json: Print JSON instead of text; without `--out`, with all columns of all rows.
     """
-    from flows.commands.score import score_to_file
-    from flows.terminal import print_json, print_lines, terminal_progress
+    from flows.cli.score_output import print_scores
+    from flows.commands.score import score_images
+    from flows.terminal import print_json, terminal_progress
 
     with terminal_progress("scoring", quiet=json) as report:
-        summary = score_to_file(manifest, out, ensemble, batch_size, report, engine)
-    print_json(summary) if json else print_lines(summary)
+        summary = score_images(images, out, tiles, ensemble, batch_size, report, engine)
+    print_json(summary) if json else print_scores(summary)
+    if not summary["scored"]:
+        raise SystemExit(1)
 
 
 @app.command

@@ -89,7 +89,7 @@ def inject(
     or: `lensscan inject tiles --n 20 --out tiles-with-lenses`
 
     Args:
-        images: Manifest (CSV or Parquet, as for `lensscan score`), or folder or `s3://` prefix of tiles.
+        images: Manifest, FITS file or folder of cutouts, as for `lensscan score`; or folder or `s3://` prefix of tiles.
         out: Folder or `s3://` prefix; files that the same command wrote there are kept, others are refused.
         n: Number of lenses in each tile, 12 arcsec apart; fewer if not enough galaxies can host arcs.
         seed: Seed of the arcs that an object gets, and of the choice of galaxies in a tile.

@@ -25,9 +25,14 @@ class ExplainError(LensscanError):
 
 
 def explain_to_file(
-    images: str, out: Path, objects: Sequence[str], ensemble: str | None, networks: Sequence[str] | None, report: Progress
+    images: str | Sequence[str],
+    out: Path,
+    objects: Sequence[str],
+    ensemble: str | None,
+    networks: Sequence[str] | None,
+    report: Progress,
 ) -> dict[str, Any]:
-    """Draw a figure of some objects of a manifest, of tiles or of shards; an existing file is replaced atomically.
+    """Draw a figure of some objects of manifests, FITS files, tiles or shards; an existing file is replaced atomically.
 
     Raises:
         ExplainError: the file cannot be written.

@@ -22,7 +22,7 @@ SEED = 0
 
 
 def portray_to_file(
-    images: str | None,
+    images: str | Sequence[str] | None,
     out: Path,
     objects: Sequence[str],
     ensemble: str | None,
@@ -40,8 +40,8 @@ def portray_to_file(
     check_out(out)
     if n_steps is not None and n_steps < 1:
         raise ExplainError(f"--steps must be at least 1, got {n_steps}")
-    if objects and images is None:
-        raise ExplainError("--objects needs images: name a manifest, or a folder of tiles or shards")
+    if objects and not images:
+        raise ExplainError("--objects needs images: name FITS files, a manifest, or a folder of tiles or shards")
     ascents = VisualisationSettings() if n_steps is None else VisualisationSettings().of_at_most(n_steps)
     folder = chosen_package(ensemble)
     card = read_card(folder)

@@ -239,8 +239,9 @@ def is_s3(uri: str) -> bool:
 
 
 def local_path(uri: str) -> Path:
-    """Return the path of a local URI."""
-    return Path(uri.removeprefix("file://"))
+    """Return the path of a local URI; `~` is the user's home."""
+    path = Path(uri.removeprefix("file://"))
+    return path.expanduser() if uri.startswith("~") else path
 
 
 @contextmanager

@@ -233,8 +233,9 @@ def score_fields(network_names: Sequence[str]) -> list[pa.Field]:
 
 
 def score_schema(id_type: pa.DataType, network_names: Sequence[str]) -> pa.Schema:
-    """Return the schema that `lensscan score` writes: `object_id` of the manifest's own type, then `score_fields`."""
-    return pa.schema([OBJECT_ID.field(id_type), *score_fields(network_names)])
+    """Return the schema that `lensscan score` writes: `object_id` of the manifest's own type, `score_fields`, `ra`, `dec`."""
+    position = [column.field() for column in POSITION_COLUMNS if column.name in {"ra", "dec"}]
+    return pa.schema([OBJECT_ID.field(id_type), *score_fields(network_names), *position])
 
 
 def unit_schema(network_names: Sequence[str], *, maps: bool = False) -> pa.Schema:

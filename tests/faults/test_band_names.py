@@ -78,7 +78,7 @@ def test_a_missing_band_rejects_the_row_by_name(images, band):
     without_column = score(images, others, ",".join(f"{other}.fits" for other in others))
     empty = score(images, BANDS, ",".join("" if other == band else f"{other}.fits" for other in BANDS))
     for row in (without_column, empty):
-        assert (row["status"], row["detail"]) == ("rejected:missing_band", f"{band}: the manifest names no file")
+        assert (row["status"], row["detail"]) == ("rejected:missing_band", f"{band}: no image is named")
         assert row["p_lens"] is None
 
 
