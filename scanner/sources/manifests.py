@@ -15,6 +15,7 @@ from scanner.sources.object_tables import (
     MAX_ROWS,
     MAX_TABLE_BYTES,
     PARQUET_MAGIC,
+    RA_NAMES,
     Columns,
     ManifestError,
     cast_column,
@@ -205,7 +206,8 @@ def _check_columns(uri: str, names: list[str]) -> None:
     known = [name for name in names if name in COLUMNS]
     if len(set(known)) != len(known):
         raise ManifestError(f"manifest {uri}: a column is named twice: {', '.join(known)}")
-    got = ", ".join(names)[:200]
+    has_positions = not {name.upper() for name in names}.isdisjoint(RA_NAMES)
+    got = ", ".join(names)[:200] + ("; a table of positions needs --tiles, a folder of tiles" if has_positions else "")
     if "object_id" not in known:
         raise ManifestError(f"manifest {uri}: needs a column object_id, got {got}")
     if not set(BANDS) & set(known):

@@ -18,6 +18,9 @@ MAX_ROWS = 2**20
 MAX_COLUMNS = 2000
 PARQUET_MAGIC = b"PAR1"
 FITS_MAGIC = b"SIMPLE  ="
+XML_MAGIC = b"<"
+RA_NAMES = ("RA", "RIGHT_ASCENSION", "RAJ2000", "RA_ICRS")
+"""Names of columns of right ascensions, in upper case, the likeliest first."""
 
 Columns = dict[str, pa.ChunkedArray]
 """Columns of a table by name, `[n]` each."""
@@ -56,6 +59,8 @@ def csv_texts(label: str, data: bytes) -> tuple[list[str], list[pa.ChunkedArray]
     """
     if data.startswith(FITS_MAGIC):
         raise ManifestError(f"{label}: is a FITS file; its name must end in .fits or .fits.gz")
+    if data.startswith(XML_MAGIC):
+        raise ManifestError(f"{label}: is XML; a VOTable of positions needs --tiles, a folder of tiles")
     header = _LINE.search(data)
     n_columns = header[0].count(b",") + 1 if header else 0
     if n_columns > MAX_COLUMNS:

@@ -17,6 +17,8 @@ from scanner.sources.object_tables import (
     MAX_ROWS,
     MAX_TABLE_BYTES,
     PARQUET_MAGIC,
+    RA_NAMES,
+    XML_MAGIC,
     Columns,
     ManifestError,
     csv_texts,
@@ -26,7 +28,6 @@ from scanner.sources.object_tables import (
     typed,
 )
 
-RA_NAMES = ("RA", "RIGHT_ASCENSION", "RAJ2000", "RA_ICRS")
 DEC_NAMES = ("DEC", "DECLINATION", "DEJ2000", "DECJ2000", "DE_ICRS", "DEC_ICRS")
 ID_NAMES = ("OBJECT_ID", "ID", "SOURCE_ID", "NAME")
 """Names of columns, in upper case, the likeliest first."""
@@ -80,7 +81,7 @@ def _columns(label: str, data: bytes) -> Columns:
             raise ManifestError(f"{label}: {error}") from error
     if data.startswith(FITS_MAGIC):
         return _by_astropy(label, data, "fits")
-    if data.lstrip().startswith(b"<"):
+    if data.startswith(XML_MAGIC):
         return _by_astropy(label, data, "votable")
     names, texts = csv_texts(label, data)
     return {name: typed(column) for name, column in zip(names, texts, strict=True) if name}

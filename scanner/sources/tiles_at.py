@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from infra.store.storage import StorageError
 from scanner.files.fits_stream import image_stream
 from scanner.files.wcs_client import sky_positions
 from scanner.sources.tiles import MAX_MOSAIC_BYTES, MAX_MOSAIC_PIXELS
@@ -27,6 +28,9 @@ def tiles_at(
 
     Returns:
         Numbers in the order of `tiles`, -1 for a position outside all of them, and why tiles were left out, by their names.
+
+    Raises:
+        StorageError: the store failed.
     """
     number, depth = np.full(len(ra), OUTSIDE), np.full(len(ra), -np.inf)
     unread: dict[str, Rejection] = {}
@@ -34,6 +38,8 @@ def tiles_at(
         try:
             inside = _depth(next(iter(mosaics.values())), ra, dec)
         except Rejection as rejection:
+            if rejection.code.retriable:
+                raise StorageError(f"tile {name}: {rejection.detail}") from rejection
             unread[name] = rejection
             continue
         # A mosaic reaches half a pixel beyond the centres of its outer pixels.

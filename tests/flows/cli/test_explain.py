@@ -59,7 +59,7 @@ def test_the_table_shows_probabilities_and_rejected_objects(monkeypatch, tmp_pat
 
 
 def test_explaining_needs_images_and_has_no_steps(tmp_path):
-    with pytest.raises(ExplainError, match="name images: a manifest, or a folder of tiles or shards"):
+    with pytest.raises(ExplainError, match="name images: FITS files, a manifest, or a folder of tiles"):
         explain(out=tmp_path / "why.png")
     with pytest.raises(ExplainError, match="--steps needs --portrait"):
         explain("m.csv", out=tmp_path / "why.png", steps=3)

@@ -21,7 +21,7 @@ def test_the_order_of_the_columns():
     scores = ["status", "detail", "p_OU-66", "p_OU-200", "p_lens", "p_compound", "subclass", "disagreement", "precision"]
     unit = ["object_id", "candidate_id", "ra", "dec", "tile", "night", *scores]
     assert [field.name for field in score_fields(NAMES)] == scores
-    assert score_schema(pa.string(), NAMES).names == ["object_id", *scores]
+    assert score_schema(pa.string(), NAMES).names == ["object_id", *scores, "ra", "dec"]
     second = ["second_p_lens", "second_disagreement"]
     assert unit_schema(NAMES).names == [*unit, *second]
     assert candidate_schema(NAMES).names == [*unit, *second, "ensemble", "plan_id"]
