@@ -19,7 +19,7 @@ def print_scores(summary: dict[str, Any]) -> None:
         "scored": summary["scored"],
         **{status: f"{summary[status]}, first {reason}" for status, reason in summary["reasons"].items()},
         "bands guessed": summary.get("guessed"),
-        **{f"note {i}": f"{counted(n, 'row')} {note}" for i, (note, n) in enumerate(summary["notes"].items(), 1)},
+        **{f"note {i}": f"{note} ({counted(n, 'row')})" for i, (note, n) in enumerate(summary["notes"].items(), 1)},
         **{f"warning {i}": line for i, line in enumerate(summary.get("warnings", []), 1)},
         "file": summary["file"] or "none; --out FILE keeps all scores",
     }

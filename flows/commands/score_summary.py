@@ -37,6 +37,8 @@ def prior_words(p_lens: float, prior: float | None) -> str:
     if prior is None:
         return "not calibrated"
     times = float(f"{p_lens / prior:.2g}")
+    if times == 1:
+        return "the same"
     return f"{times:,.0f} times" if times >= 10 else f"{times:g} times"
 
 
@@ -61,8 +63,8 @@ def warnings_of(manifest: Manifest) -> list[str]:
     counts = Counter(manifest.object_ids.to_pylist())
     repeated = [object_id for object_id, n in counts.items() if n > 1]
     substituted = sum(_has_twice(manifest, row) for row in range(len(manifest)))
-    lines = [f"{counted(len(repeated), 'object id')} repeated in other rows, such as {repeated[0]}"] if repeated else []
-    return lines + ([f"{counted(substituted, 'row')} with one image for several bands"] if substituted else [])
+    lines = [f"object ids of several rows: {len(repeated)}, the first {repeated[0]}"] if repeated else []
+    return lines + ([f"rows that use one image for several bands: {substituted}"] if substituted else [])
 
 
 def _has_twice(manifest: Manifest, row: int) -> bool:
