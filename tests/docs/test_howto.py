@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 import pyarrow.parquet as pq
 import pytest
+from astropy.table import Table
 
 from infra.store.storage import create_if_absent
 from tests.docs.desk import write_desk
@@ -66,6 +67,7 @@ def test_every_page_is_run_or_has_a_reason():
 def test_own_files(follow, desk):
     follow("own_files")
     assert pq.read_table(desk / "scores.parquet")["status"].to_pylist() == ["scored", "scored"]
+    assert Table.read(desk / "scores.vot")["status"].tolist() == ["scored", "scored", "rejected:outside_tile"]
 
 
 @pytest.mark.needs_shared("published_ensemble")
