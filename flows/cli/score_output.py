@@ -11,7 +11,7 @@ def print_scores(summary: dict[str, Any]) -> None:
     if best := summary["best"]:
         shown = {"object_id": "object_id", "p_lens": "p_lens", "against the prior": "against_prior", "subclass": "subclass"}
         rows = [{title: row[key] for title, key in shown.items()} for row in best]
-        print_table(f"{len(best)} best of {counted(summary['scored'], 'scored object')}", list(shown), rows)
+        print_table(f"Best {len(best)} of {counted(summary['scored'], 'scored object')}", list(shown), rows)
     lines = {
         "ensemble": summary["ensemble"],
         "prior": _prior(summary["prior"]),

@@ -86,8 +86,8 @@ def _naming(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         places = {str(_part(path)), *map(str, path.parents)}
-        # Arrow puts the name into its message only.
-        if error.errno is None or (str(error.filename) not in places and str(_part(path)) not in str(error)):
+        # Arrow names no file, nor does Python where a disk is full.
+        if error.errno is None or (error.filename is not None and str(error.filename) not in places):
             raise
         raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
 

@@ -10,7 +10,7 @@ from scanner.catalogue.object_table import object_table
 from scanner.scan.row_groups import MissingBands, RowGroup, score_groups
 from scanner.scan.scoring import CutoutScanner
 from scanner.sources.batches import CutoutBatch, batches_of
-from scanner.sources.manifests import Manifest, Positions, manifest_cutouts, read_manifest
+from scanner.sources.manifests import Centres, Manifest, manifest_cutouts, read_manifest
 from scanner.vocabulary.geometry import Geometry
 
 
@@ -30,7 +30,7 @@ def score_manifest(
     """
     if isinstance(manifest, str):
         manifest = read_manifest(manifest)
-    found: Positions = {}
+    found: Centres = {}
     scores = score_groups(_groups(manifest, found), scanner, progress, missing)
     ra, dec = (values or [None] * len(manifest) for values in (manifest.ra, manifest.dec))
     for row, (row_ra, row_dec) in found.items():
@@ -39,7 +39,7 @@ def score_manifest(
     return object_table(manifest.object_ids, scores, ra, dec, manifest.others)
 
 
-def _groups(manifest: Manifest, found: Positions) -> list[RowGroup]:
+def _groups(manifest: Manifest, found: Centres) -> list[RowGroup]:
     """Return the objects by the bands that they name; reading fills `found` with positions by row of the manifest."""
     rows: dict[frozenset[str], list[int]] = {}
     for row in range(len(manifest)):
@@ -48,8 +48,8 @@ def _groups(manifest: Manifest, found: Positions) -> list[RowGroup]:
 
 
 def _begin(
-    manifest: Manifest, rows: Sequence[int], found: Positions, geometry: Geometry, batch_size: int
+    manifest: Manifest, rows: Sequence[int], found: Centres, geometry: Geometry, batch_size: int
 ) -> Iterator[CutoutBatch]:
-    in_group: Positions = {}
+    in_group: Centres = {}
     yield from batches_of(manifest_cutouts(manifest.rows(rows), geometry, in_group), geometry, batch_size)
     found.update({rows[i]: position for i, position in in_group.items()})

@@ -105,16 +105,14 @@ def read_manifest(uri: str) -> Manifest:
     )
 
 
-Positions = dict[int, tuple[float, float]]
-"""Right ascension and declination, in deg, by row."""
+Centres = dict[int, tuple[float, float]]
+"""Right ascension and declination, in deg, of the middle of a row's image, by row."""
 
 
-def manifest_cutouts(
-    manifest: Manifest, geometry: Geometry, positions: Positions | None = None
-) -> Iterator[Cutout | Rejection]:
+def manifest_cutouts(manifest: Manifest, geometry: Geometry, centres: Centres | None = None) -> Iterator[Cutout | Rejection]:
     """Yield each object's cutout or rejection, in the manifest's order; files are read as the caller iterates.
 
-    `positions` gets the middle of each object's first image, in VIS if there is one, where its header has a plain WCS.
+    `centres` gets the middle of each object's first image, in VIS if there is one, where its header has a plain WCS.
     """
     reader = FitsReader()
     for i, pixel_scale_arcsec in enumerate(manifest.pixel_scales):
@@ -124,8 +122,8 @@ def manifest_cutouts(
             yield Cutout(cutout.stamps, (*filter(None, manifest.notes[i : i + 1]), *cutout.notes))
         except Rejection as rejection:
             yield rejection
-        if positions is not None and (found := _position(reader, row)):
-            positions[i] = found
+        if centres is not None and (found := _centre(reader, row)):
+            centres[i] = found
 
 
 def _row_cutout(reader: FitsReader, row: dict[str, str | None], pixel_scale_arcsec: float | None, geometry: Geometry) -> Cutout:
@@ -142,7 +140,7 @@ def _row_cutout(reader: FitsReader, row: dict[str, str | None], pixel_scale_arcs
     return Cutout(cutout.stamps, (*_substitutions(row), *cutout.notes))
 
 
-def _position(reader: FitsReader, row: dict[str, str | None]) -> tuple[float, float] | None:
+def _centre(reader: FitsReader, row: dict[str, str | None]) -> tuple[float, float] | None:
     reference = next((row[band] for band in BANDS if row.get(band) is not None), None)
     try:
         return reader.centre(reference) if reference else None

@@ -12,6 +12,7 @@ from infra.errors import LensscanError
 from infra.progress import no_progress
 from scanner.sources.shards import encode_shard, shard_table
 from scanner.vocabulary.geometry import MER_10
+from tests.cutouts import write_cutout
 from tests.tiles import write_tile
 
 
@@ -49,6 +50,12 @@ def test_objects_of_a_tile_are_explained(tmp_path):
     found = explain(tmp_path / "tiles", tmp_path / "why.png", ids[:2])
     assert set(found["objects"]) | set(found["rejected"]) == set(ids[:2])
     assert found["objects"]
+
+
+def test_a_fits_file_is_explained_without_ids(tmp_path):
+    found = explain(write_cutout(tmp_path / "lens.fits"), tmp_path / "why.png")
+    assert list(found["objects"]) == ["lens"]
+    assert (tmp_path / "why.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_an_output_that_cannot_be_written_is_reported_first(shards, tmp_path):

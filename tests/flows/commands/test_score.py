@@ -22,7 +22,7 @@ def test_a_folder_is_scored_onto_the_screen(tmp_path, capsys):
     write_band(tmp_path / "in" / "c.fits")
     main.score(str(tmp_path / "in"), ensemble="mer3-sim", engine="torch")
     printed = capsys.readouterr().out
-    assert "2 best of 2 scored objects" in printed
+    assert "Best 2 of 2 scored objects" in printed
     assert "rejected:missing_extension  1, first c: VIS: c.fits: no extension 'VIS'; it has PRIMARY" in printed
     assert "VIS = VIS_FLUX, Y = NIR_Y_FLUX, J = NIR_J_FLUX, H = NIR_H_FLUX (2 objects)" in printed
     assert "1 object in 2000 is a lens" in printed
