@@ -1,4 +1,4 @@
-"""What `lensscan score` tells a person: the best objects, the reasons of rejections, what was guessed, and warnings."""
+"""The summary of `lensscan score`: the best objects, the reasons of rejections, guesses, and warnings."""
 
 from collections import Counter
 from typing import Any

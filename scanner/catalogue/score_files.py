@@ -11,7 +11,7 @@ from astropy.table import Column, MaskedColumn, Table
 
 from infra.errors import LensscanError
 from infra.quiet import without_warnings
-from infra.store.files import check_replaceable, replace_whole
+from infra.store.files import check_replaceable, one_line, replace_whole
 
 SCORE_SUFFIXES = (".parquet", ".csv", ".fits", ".vot")
 """Endings of the names of files of scores, in lower case."""
@@ -49,6 +49,7 @@ def write_scores(table: pa.Table, path: Path, ensemble: str, sha256: str) -> Non
     All formats but CSV name the ensemble and its digest in their metadata.
 
     Raises:
+        ScoreFileError: FITS or VOTable cannot hold a text or a name.
         OSError: the file cannot be written.
     """
     suffix = path.suffix.lower()
@@ -59,10 +60,14 @@ def write_scores(table: pa.Table, path: Path, ensemble: str, sha256: str) -> Non
         elif suffix == ".csv":
             pa.csv.write_csv(table, part)
         else:
-            with without_warnings():
-                columns = [_astropy_column(field, table[field.name]) for field in table.schema]
-                found = Table(columns, meta={"ENSEMBLE": ensemble, "SHA256": sha256})
-                found.write(part, format="fits" if suffix == ".fits" else "votable", overwrite=True)
+            columns = [_astropy_column(field, table[field.name]) for field in table.schema]
+            found = Table(columns, meta={"ENSEMBLE": ensemble, "SHA256": sha256})
+            try:
+                with without_warnings():
+                    found.write(part, format="fits" if suffix == ".fits" else "votable", overwrite=True)
+            except (ValueError, TypeError) as error:
+                why = f"cannot hold this table: {one_line(error)}; Parquet and CSV can"
+                raise ScoreFileError(f"{path}: a {suffix} file {why}") from error
 
 
 def _has_scores(path: Path) -> bool:

@@ -33,7 +33,7 @@ class RowGroup:
 
 
 class MissingBands:
-    """What becomes of objects that lack a band: networks of the ensemble that read the other bands score them."""
+    """Lets objects that lack a band be scored by the networks of an ensemble that read the other bands."""
 
     def __init__(self, ensemble: Ensemble, batch_size: int, known: Sequence[EnsembleCard] = ()) -> None:
         """Keep the ensemble, and the cards of all known ensembles, of which a rejected row names those that can score it."""

@@ -55,7 +55,7 @@ class Manifest:
     others: Columns = field(default_factory=dict)
     """Columns of the manifest that lensscan does not read, for the output."""
     notes: list[str] = field(default_factory=list)
-    """What was guessed about the files of each object, for the row's `detail`; empty if nothing was."""
+    """Guesses about the bands of each object's files, for the row's `detail`; an empty text if there are none."""
 
     def __len__(self) -> int:
         return len(self.object_ids)

@@ -56,6 +56,14 @@ def test_astropy_reads_units_and_missing_values(table, tmp_path, suffix):
     assert [str(text) for text in MaskedColumn(found["note"]).filled("")] == ["x", ""]
 
 
+def test_a_text_that_fits_cannot_hold_is_refused(table, tmp_path):
+    table = table.append_column("who", pa.array(["Müller", ""]))
+    with pytest.raises(ScoreFileError, match=r"s\.fits: a \.fits file cannot hold this table: .*; Parquet and CSV can"):
+        written(table, tmp_path / "s.fits")
+    assert list(tmp_path.iterdir()) == []
+    assert Table.read(written(table, tmp_path / "s.vot"))["who"][0] == "Müller"
+
+
 @pytest.mark.parametrize("suffix", SCORE_SUFFIXES)
 def test_only_files_of_scores_are_replaced(table, tmp_path, suffix):
     path = tmp_path / f"s{suffix}"
