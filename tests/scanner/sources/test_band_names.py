@@ -34,6 +34,11 @@ def test_the_filter_counts_where_the_name_says_nothing(name, cards, band):
     assert band_of_image(name, Header(cards)) == band
 
 
+def test_a_card_that_cannot_be_parsed_says_nothing():
+    header = Header.fromstring(b"FILTER  = 'VIS".ljust(80) + b"BAND    = 'NIR_Y   '".ljust(80))
+    assert band_of_image("", header) == "Y"
+
+
 @pytest.mark.parametrize(
     ("stem", "band", "rest"),
     [
