@@ -61,6 +61,8 @@ def csv_texts(label: str, data: bytes) -> tuple[list[str], list[pa.ChunkedArray]
         raise ManifestError(f"{label}: is a FITS file; its name must end in .fits or .fits.gz")
     if data.startswith(XML_MAGIC):
         raise ManifestError(f"{label}: is XML; a VOTable of positions needs --tiles, a folder of tiles")
+    if b"\0" in data:
+        raise ManifestError(f"{label}: is no text; neither Parquet nor CSV")
     header = _LINE.search(data)
     n_columns = header[0].count(b",") + 1 if header else 0
     if n_columns > MAX_COLUMNS:

@@ -36,6 +36,7 @@ def test_cells_are_trimmed_texts():
     [
         (b"SIMPLE  =                    T", "t: is a FITS file; its name must end in .fits"),
         (b"<?xml version='1.0'?>", "t: is XML; a VOTable of positions needs --tiles"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00", "t: is no text; neither Parquet nor CSV"),
         (b"a,b\n1\n", "t: neither Parquet nor CSV"),
     ],
 )
