@@ -2,6 +2,7 @@
 
 import pytest
 
+from infra.store.storage import create_if_absent, join
 from scanner.sources.image_arguments import names_cutouts, read_images
 from scanner.sources.object_tables import ManifestError
 from tests.cutouts import write_cutout
@@ -58,3 +59,16 @@ def test_cutouts_are_told_from_tiles(folder):
         "m.csv",
         "images/a.fits",
     ]
+
+
+@pytest.mark.server
+def test_files_and_folders_are_read_from_s3(folder, s3):
+    for name in ("images/a.fits", "images/below/b.FITS", "m.csv"):
+        create_if_absent(join(s3, name), (folder / name).read_bytes(), "test")
+    assert read_images([join(s3, "images")]).object_ids.to_pylist() == ["a", "b"]
+    both = read_images([join(s3, "m.csv"), join(s3, "images", "a.fits")])
+    assert both.object_ids.to_pylist() == ["7", "a"]
+    assert both.references["VIS"] == [f"{s3}/images/a.fits#VIS_FLUX"] * 2
+    assert [names_cutouts(join(s3, name)) for name in ("images", "m.csv", "nothing")] == [True, True, False]
+    with pytest.raises(ManifestError, match=r"gone\.fits: no such file"):
+        read_images([join(s3, "gone.fits")])
