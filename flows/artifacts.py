@@ -5,7 +5,7 @@ A scan outlives its scheduler: nothing here waits for an unreachable server, or 
 
 import contextlib
 import contextvars
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from threading import Event, Thread
 from typing import cast
 from uuid import UUID
@@ -43,9 +43,9 @@ def flow_progress(key: str, description: str) -> Iterator[Progress]:
     try:
         with terminal_progress(key) as bar:
 
-            def report(done: int, total: int) -> None:
+            def report(done: int, total: int, at_work: Sequence[str] = (), /) -> None:
                 nonlocal percent
-                bar(done, total)
+                bar(done, total, at_work)
                 percent = 100.0 * done / total if total else 100.0
 
             yield report

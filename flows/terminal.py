@@ -3,7 +3,6 @@
 import json
 import math
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -15,27 +14,22 @@ from infra.progress import Progress, no_progress
 def terminal_progress(label: str, *, quiet: bool = False) -> Iterator[Progress]:
     """Show a bar with rate and time left on stderr; show nothing if `quiet`, or if stderr is not a terminal."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as ProgressBar
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+
+    from flows.progress_bar import NamingBar, bar_texts
 
     console = Console(stderr=True)
     if quiet or not sys.stderr.isatty():
         yield no_progress
         return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    with ProgressBar(*columns, console=console) as bar:
-        task = bar.add_task(label, total=None, rate="")
-        start = time.monotonic()
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"), TimeRemainingColumn()
+    with NamingBar(*columns, console=console) as bar:
+        task = bar.add_task(label, total=None, text="preparing")
+        text_of = bar_texts()
 
-        def report(done: int, total: int) -> None:
-            elapsed = max(time.monotonic() - start, 1e-3)
-            bar.update(task, completed=done, total=total, rate=f"{done / elapsed:.1f}/s")
+        def report(done: int, total: int, at_work: Sequence[str] = (), /) -> None:
+            bar.at_work = tuple(at_work)
+            bar.update(task, completed=done, total=total, text=text_of(done, total))
 
         yield report
 

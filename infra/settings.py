@@ -1,6 +1,7 @@
 """Settings from `lensscan.toml` and `LENSSCAN_*` variables. Stores read their own `AWS_*` variables."""
 
 import os
+from difflib import get_close_matches
 from pathlib import Path
 from tomllib import TOMLDecodeError
 from typing import Self
@@ -58,9 +59,9 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors()[0]
             name = ".".join(map(str, first["loc"]))
-            # The value of an unknown key could be a secret that was put into the file by mistake.
-            got = "" if first["type"] == "extra_forbidden" else f", got {first['input']!r}"
-            raise SettingsError(f"setting {name}: {first['msg']}{got}") from error
+            if first["type"] == "extra_forbidden":
+                raise SettingsError(_unknown(name, list(cls.model_fields))) from error
+            raise SettingsError(f"setting {name}: {first['msg']}, got {first['input']!r}") from error
         except TOMLDecodeError as error:
             raise SettingsError(f"lensscan.toml: {error}") from error
 
@@ -76,3 +77,10 @@ class Settings(BaseSettings):
         """Order the sources: arguments, then the environment, then the file."""
         del dotenv_settings, file_secret_settings
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    """Say that there is no such setting, without its value, which could be a secret that was put into the file by mistake."""
+    close = get_close_matches(name, known, n=1)
+    meant = f"; did you mean {close[0]}?" if close else "."
+    return f"lensscan.toml: no such setting {name}{meant} Settings: {', '.join(known)}"

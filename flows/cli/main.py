@@ -5,12 +5,12 @@ import os
 import sys
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import flows.cli.audit
 import flows.cli.explain
 import flows.cli.models  # noqa: F401 - all three register their commands
-from flows.cli.app import Fraction, MapsPerUnit, Positive, app
+from flows.cli.app import AboveZero, Fraction, MapsPerUnit, Positive, app
 from infra.engine_name import EngineName
 from infra.errors import LensscanError
 from infra.private_apis import run_exit_handlers
@@ -152,7 +152,7 @@ def scan(
         json: Print JSON instead of text.
     """
     from flows.ensembles import chosen_package
-    from flows.terminal import print_json, terminal_progress
+    from flows.terminal import print_json, print_lines, terminal_progress
     from infra.settings import Settings
     from scanner.scan.request import ScanRequest
     from scanner.workers.run import scan_night
@@ -177,17 +177,12 @@ def scan(
             ray_address=ray_address or settings.ray_address,
             progress=report,
         )
-    print_json(summary.model_dump()) if json else _print_summary(summary)
+    if json:
+        print_json(summary.model_dump())
+        return
+    from flows.commands.scan_text import scan_lines
 
-
-def _print_summary(summary: Any) -> None:
-    from flows.terminal import print_lines
-
-    counts = {f"rows {status}": n for status, n in summary.rows_by_status.items()}
-    units = ", ".join(f"{n} {outcome}" for outcome, n in summary.units_by_outcome.items())
-    note = "" if set(summary.units_by_outcome) != {"already_committed"} else " (nothing to do)"
-    lines = {"night": summary.night, "ensemble": summary.ensemble, "units": units + note, **counts}
-    print_lines({**lines, "candidates": summary.n_candidates, "catalogue": summary.candidates_uri, "seconds": summary.seconds})
+    print_lines(scan_lines(summary))
 
 
 @app.command
@@ -197,30 +192,48 @@ def plan(
     estimate: bool = False,
     units: Positive | None = None,
     ensemble: str | None = None,
+    threshold: Fraction | None = None,
     engine: EngineName | None = None,
     exact: bool = False,
+    maps: MapsPerUnit = MAPS_PER_UNIT,
     workers: Positive | None = None,
+    price_per_core_hour: AboveZero | None = None,
     json: bool = False,
 ) -> None:
-    """Show the input of a scan and, with `--estimate`, predict its cost without maps (each takes some 20 ms and 35 kB).
+    """Show the input of a scan and, with `--estimate`, predict its cost and how many candidates it finds.
 
     For example: `lensscan plan tiles/ --estimate --units 56000 --workers 64`
 
     Args:
         tiles: Folder or `s3://` prefix of Euclid MER tiles, or of shards.
-        estimate: Measure this machine on the largest unit, then predict time, core hours, bytes and memory.
-        units: Number of units to predict for, all like the measured one; by default the number found.
+        estimate: Measure this machine on the largest unit, then predict time, core hours, download, memory and candidates.
+        units: Number of units to predict for, all like the measured one; by default the units found.
         ensemble: Name or folder; the configured one by default.
+        threshold: Rows with `p_lens` at or above it are candidates; by default twice the prevalence that the ensemble assumes.
         engine: Inference engine; by default the best that this machine has.
         exact: Score every row in float32, as `scan --exact` does.
+        maps: Number of candidates of a unit that get maps, as for `scan`.
         workers: Scan actors to predict for; the configured number by default.
+        price_per_core_hour: Price of an hour of one core, in any currency, to predict the cost of computing.
         json: Print JSON instead of text.
     """
     from flows.commands.plan import describe_plan
-    from flows.terminal import print_json, print_lines
+    from flows.commands.plan_text import plan_text
+    from flows.terminal import print_json
 
-    described = describe_plan(tiles, ensemble, engine, exact=exact, workers=workers, n_units=units, measured=estimate)
-    print_json(described) if json else print_lines(described)
+    report = describe_plan(
+        tiles,
+        ensemble,
+        engine,
+        measured=estimate,
+        exact=exact,
+        threshold=threshold,
+        maps=maps,
+        workers=workers,
+        n_units=units,
+        price_per_core_hour=price_per_core_hour,
+    )
+    print_json(report.to_json()) if json else sys.stdout.write(plan_text(report))
 
 
 @app.command

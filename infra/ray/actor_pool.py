@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -24,6 +25,8 @@ As long as no actor has run, one start that raises is enough.
 """
 START_S = 600.0
 """Time within which at least one actor must be placed and have loaded its data, in seconds."""
+ASK_EVERY_S = 1.0
+"""Interval at which actors are asked how far they are, in seconds; longer for more than a hundred actors."""
 _SETTLE_S = 5.0
 """Time for the other calls of a dead actor to report its death, in seconds."""
 
@@ -40,6 +43,10 @@ class _Slot:
     since: float
     """Time at which the actor was requested, or at which its oldest call became the oldest (`time.monotonic`)."""
     running: dict[Any, Call] = field(default_factory=dict)
+    asked: Any = None
+    """Reference to the answer to a question, as long as it is not there."""
+    answer: Any = None
+    """Last answer, None before the first one."""
 
     @property
     def is_taken(self) -> bool:
@@ -75,6 +82,9 @@ class ActorPool:
         self._failed_starts = self._deaths_in_a_row = 0
         self.n_lost = 0
         """Number of actors that died or that the pool killed."""
+        self._question = ""
+        self._on_answers: Callable[[list[Any]], None] = _ignore
+        self._ask_at = math.inf
 
     def submit(self, call: Call) -> None:
         """Queue a call; it runs as soon as an actor is free."""
@@ -108,6 +118,14 @@ class ActorPool:
                 self._wait()
         return self._results.popleft()
 
+    def watch(self, method: str, on_answers: Callable[[list[Any]], None]) -> None:
+        """While `next_result` waits, ask a method of each running actor again and again, and pass on their last answers.
+
+        The method is called beside the `in_flight` calls, so that an actor needs a thread more. An actor that does not answer
+        is asked no second time, and fails nothing.
+        """
+        self._question, self._on_answers, self._ask_at = method, on_answers, time.monotonic() + ASK_EVERY_S
+
     def close(self) -> None:
         """Kill all actors, even those with running calls."""
         for slot in self._slots:
@@ -138,17 +156,36 @@ class ActorPool:
     def _wait(self) -> None:
         slots = {ref: slot for slot in self._slots for ref in slot.running}
         slots |= {slot.starting: slot for slot in self._slots if slot.starting is not None}
-        timeout_s = None if (until := self._patient_until()) is None else max(until - time.monotonic(), 0)
-        ready, _ = ray.wait(list(slots), num_returns=1, timeout=timeout_s)
+        slots |= {slot.asked: slot for slot in self._slots if slot.asked is not None}
+        until = math.inf if (patient := self._patient_until()) is None else patient
+        timeout_s = max(min(until, self._ask_at) - time.monotonic(), 0)
+        ready, _ = ray.wait(list(slots), num_returns=1, timeout=None if math.isinf(timeout_s) else timeout_s)
         if ready and ready[0] == slots[ready[0]].starting:
             self._on_started(slots[ready[0]])
+        elif ready and ready[0] == slots[ready[0]].asked:
+            self._on_answer(slots[ready[0]])
         elif ready:
             self._finish(slots[ready[0]], ready[0])
+        elif time.monotonic() < until:
+            self._ask()
         elif all(slot.starting is not None for slot in self._slots):
             raise ClusterError(f"no worker could be started for {START_S:g} s: the cluster has no room, or does not answer")
         else:
             for slot in [slot for slot in self._slots if slot.running and time.monotonic() >= slot.overdue_at]:
                 self._kill_overdue(slot)
+
+    def _ask(self) -> None:
+        self._ask_at = time.monotonic() + max(ASK_EVERY_S, len(self._slots) / 100)
+        for slot in self._slots:
+            if slot.starting is None and slot.asked is None:
+                slot.asked = getattr(slot.actor, self._question).remote()
+
+    def _on_answer(self, slot: _Slot) -> None:
+        result = result_of(Call(self._question, (), math.inf), slot.asked)
+        slot.asked = None
+        if result.failure is None:
+            slot.answer = result.value
+            self._on_answers([slot.answer for slot in self._slots if slot.answer is not None])
 
     def _patient_until(self) -> float | None:
         """Return the time of the next deadline; actors that wait for room on the cluster have none while others run."""
@@ -211,6 +248,10 @@ class ActorPool:
         self.n_lost += 1
         _kill(slot.actor)
         self._slots[self._slots.index(slot)] = self._start_actor()
+
+
+def _ignore(_answers: list[Any]) -> None:
+    """Do nothing."""
 
 
 def _kill(actor: Any) -> None:

@@ -33,8 +33,8 @@ def check_outcomes(table: pa.Table) -> None:
     statuses = set(table["status"].unique().to_pylist())
     if unknown := statuses - STATUSES:
         raise OutcomeError(f"status must be one of {sorted(STATUSES)}, got {sorted(map(str, unknown))}")
-    if failed := statuses & RETRIABLE_STATUSES:
-        raise TransientError(f"rows failed for a reason that may pass ({', '.join(sorted(failed))}): scan the unit again")
+    if statuses & RETRIABLE_STATUSES:
+        raise TransientError(_why_transient(table))
     for field in table.schema:
         if pa.types.is_floating(field.type) and not _all(pc.is_finite(table[field.name])):
             raise OutcomeError(f"{field.name}: must be finite or null, has NaN or infinite values")
@@ -47,6 +47,13 @@ def check_outcomes(table: pa.Table) -> None:
     _check_texts(table, scored)
     if not network_names(table.schema):
         raise OutcomeError("a table needs the probabilities of at least one network")
+
+
+def _why_transient(table: pa.Table) -> str:
+    failed = table.filter(pc.is_in(table["status"], pa.array(RETRIABLE_STATUSES)))
+    first = failed.slice(0, 1).to_pylist()[0]
+    code = first["status"].removeprefix("rejected:")
+    return f"{failed.num_rows} of {table.num_rows} rows cannot be read now, the first: {code}: {first['detail']}"
 
 
 def _check_texts(table: pa.Table, scored: pa.ChunkedArray) -> None:

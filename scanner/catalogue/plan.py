@@ -13,7 +13,7 @@ from infra.engine_name import EngineName
 from infra.frozen import Frozen
 from infra.provenance import canonical_json, code_version, sha256_bytes
 from infra.store.storage import CreateOutcome, create_if_absent, join, list_files, read_bytes
-from scanner.catalogue.find_units import find_units
+from scanner.catalogue.find_units import find_input
 from scanner.catalogue.paths import PLANS, plan_id_of, plan_uri
 from scanner.catalogue.units import MAX_EXAMPLES, PlanError, Unit
 from scanner.vocabulary.choices import MOST_MAPS_PER_UNIT
@@ -74,6 +74,8 @@ class Plan(Frozen):
     code_version: str
     config: ScanConfig
     units: tuple[Unit, ...]
+    without_mosaics: tuple[str, ...] = Field(default=(), exclude=True)
+    """Tiles of the input that have a catalogue and no mosaic, which are left out; not stored."""
 
     @field_validator("night")
     @classmethod
@@ -110,7 +112,8 @@ def build_plan(input_uri: str, night: str, ensemble: EnsembleIdentity, config: S
     Raises:
         PlanError: there is nothing to scan, a file repeats an id, a catalogue is unreadable, or the night is not a date.
     """
-    return make_plan(night, ensemble, config, find_units(input_uri))
+    found = find_input(input_uri)
+    return make_plan(night, ensemble, config, found.units).model_copy(update={"without_mosaics": found.without_mosaics})
 
 
 def make_plan(night: str, ensemble: EnsembleIdentity, config: ScanConfig, units: Iterable[Unit]) -> Plan:

@@ -2,8 +2,8 @@
 
 import math
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -14,11 +14,13 @@ import ray
 import torch
 
 from infra.errors import LensscanError
+from infra.progress import Progress
 from infra.provenance import code_version
 from infra.ray.actor_pool import ActorPool
 from infra.ray.cluster import actor_count, ray_errors
 from scanner.catalogue.ledger import Receipt, committed, publish
 from scanner.catalogue.plan import Plan, ScanConfig
+from scanner.catalogue.units import Unit
 from scanner.networks.package import read_card
 from scanner.scan.open_unit import open_unit, read_whole
 from scanner.scan.scoring import CutoutScanner, open_scanner
@@ -69,6 +71,7 @@ class UnitScanner:
             config = plan.config.model_copy(update={"sweep": False, "maps_per_unit": 0})
             self._second = self._open(packages.second, plan.config.second.ensemble_sha256, config, threads)
         self._computing = Lock()
+        self._rows_done: dict[str, int] = {}
 
     def _open(self, package: Path, sha256: str, config: ScanConfig, threads: int) -> CutoutScanner:
         self._check_ensemble(package, sha256)
@@ -94,12 +97,30 @@ class UnitScanner:
         if done is not None:
             return done
         scanner = self._scanner.with_batch_size(task.batch_size)
-        opened = open_unit(unit, scanner.geometry, scanner.batch_size, task.rows)
-        with closing(opened.batches), self._computing:
+        opened = open_unit(unit, scanner.geometry, scanner.batch_size, task.rows, self._progress_of(unit))
+        with closing(opened.batches), self._computing, self._at_work(unit):
             table = scan_unit(opened, scanner, self._plan.night)
             if self._second and self._plan.config.second:
                 table = with_second_ensemble(table, unit, self._second, self._plan.config.second.above)
         return publish(table, unit, self._plan, self._root_uri, attempt=uuid4().hex)
+
+    def rows_done(self) -> dict[str, int]:
+        """Return the number of rows scored so far of the unit that is being scored, by its id; another thread may call this."""
+        return dict(self._rows_done)
+
+    @contextmanager
+    def _at_work(self, unit: Unit) -> Iterator[None]:
+        self._rows_done[unit.unit_id] = 0
+        try:
+            yield
+        finally:
+            del self._rows_done[unit.unit_id]
+
+    def _progress_of(self, unit: Unit) -> Progress:
+        def report(done: int, _total: int, _at_work: Sequence[str] = (), /) -> None:
+            self._rows_done[unit.unit_id] = done
+
+        return report
 
     def try_rows(self, task: Task) -> None:
         """Score the rows of a trial and discard the scores, to test whether the worker survives.
@@ -134,7 +155,8 @@ def scanner_pool(plan: Plan, packages: Packages, root_uri: str, workers: int, n_
     actor = remote.options(
         num_cpus=ACTOR_CPUS,
         num_gpus=gpu_share,
-        max_concurrency=IN_FLIGHT,
+        # One thread more answers `rows_done` meanwhile.
+        max_concurrency=IN_FLIGHT + 1,
         runtime_env={"env_vars": thread_settings(threads)},
     )
     with ray_errors():

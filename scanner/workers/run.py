@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from typing import Literal
 
 from infra.frozen import Frozen
 from infra.progress import Progress, no_progress
@@ -23,7 +24,10 @@ class NightSummary(Frozen):
     night: str
     plan_id: str
     ensemble: str
+    unit_kind: Literal["tile", "shard"]
     n_units: int
+    tiles_without_mosaics: tuple[str, ...]
+    """Tiles that have a catalogue and no mosaic, which were left out."""
     units_by_outcome: dict[str, int]
     """Number of units by outcome; units committed before this run count as `already_committed`."""
     n_rows: int
@@ -78,7 +82,9 @@ def scan_night(
         night=plan.night,
         plan_id=plan.plan_id,
         ensemble=plan.ensemble_name,
+        unit_kind=plan.units[0].kind,
         n_units=len(plan.units),
+        tiles_without_mosaics=plan.without_mosaics,
         units_by_outcome={name: n for name, n in sorted(outcomes.items()) if n},
         n_rows=report.n_rows,
         rows_by_status=report.rows_by_status,
