@@ -7,10 +7,13 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
+from cyclopts import CycloptsError
+
 import flows.cli.audit
 import flows.cli.explain
 import flows.cli.models  # noqa: F401 - all three register their commands
 from flows.cli.app import AboveZero, Fraction, MapsPerUnit, Positive, app
+from flows.cli.argument_errors import argument_error
 from infra.engine_name import EngineName
 from infra.errors import LensscanError
 from infra.private_apis import run_exit_handlers
@@ -45,9 +48,12 @@ def set_up_libraries() -> None:
 def _run() -> int:
     """Run the command and return its exit code."""
     try:
-        app()
+        app(exit_on_error=False, print_error=False)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except CycloptsError as error:
+        sys.stderr.write(f"lensscan: {argument_error(error)}\n")
+        return 2
     except LensscanError as error:
         sys.stderr.write(f"lensscan: {error}\n")
         return 2

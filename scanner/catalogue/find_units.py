@@ -86,7 +86,7 @@ def _first_among(ids: Sequence[Ids]) -> list[npt.NDArray[np.bool_]]:
 
 
 def _tiles(input_uri: str) -> list[Tile]:
-    if not is_s3(input_uri) and local_path(input_uri).is_file():
+    if not is_s3(input_uri) and _is_file(input_uri):
         raise PlanError(_why_nothing(input_uri, ()))
     return sorted(discover_tiles(input_uri), key=lambda tile: tile.tile_id)
 
@@ -109,10 +109,17 @@ def _why_nothing(input_uri: str, without_mosaics: Sequence[str]) -> str:
         return f"{input_uri}: no tile can be scanned: {len(without_mosaics)} have a catalogue and no mosaic, such as {examples}"
     if not exists(input_uri):
         return f"{input_uri}: does not exist"
-    with suppress(FileNotFoundError):
-        info(input_uri)
+    if _is_file(input_uri):
         return f"{input_uri}: is a file, not a folder of tiles or shards; `lensscan score` takes manifests and images"
     return f"{input_uri}: holds neither Euclid MER tiles nor shards"
+
+
+def _is_file(uri: str) -> bool:
+    if not is_s3(uri):
+        return local_path(uri).is_file()
+    with suppress(FileNotFoundError):
+        return bool(info(uri))
+    return False
 
 
 def _below(root_uri: str, uri: str) -> str:

@@ -135,7 +135,7 @@ def test_a_second_scan_of_a_night_writes_nothing(tiles, scan, lensscan, undistur
     summary = scan(tiles[0], undisturbed)
     assert summary["units_by_outcome"] == {"already_committed": N_TILES}
     for_people = [part for part in scan_command(tiles[0], undisturbed)[1:] if part != "--json"]
-    assert f"{N_TILES} already_committed (nothing to do)" in lensscan(*for_people).stdout
+    assert f"{N_TILES} already done (nothing to do)" in lensscan(*for_people).stdout
     after = {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in undisturbed.rglob("*") if path.is_file()}
     assert before == after
     for part, expected in parts.items():

@@ -50,8 +50,9 @@ def test_a_table_needs_at_least_one_network():
 
 @pytest.mark.parametrize("code", [code for code in RejectCode if code.retriable])
 def test_a_row_that_may_be_tried_again_is_no_outcome(code):
-    with pytest.raises(TransientError, match=f"rejected:{code}.*scan the unit again"):
-        check_outcomes(scores(IDS, P_LENS, status=["scored", "scored", f"rejected:{code}", "scored"]))
+    statuses, details = ["scored", f"rejected:{code}", f"rejected:{code}", "scored"], ["", "Y: HTTP 503", "H: HTTP 500", ""]
+    with pytest.raises(TransientError, match=f"^2 of 4 rows cannot be read now, the first: {code}: Y: HTTP 503$"):
+        check_outcomes(scores(IDS, P_LENS, status=statuses, detail=details))
 
 
 def test_statuses_are_counted_and_sorted():

@@ -133,7 +133,7 @@ def test_a_unit_may_fail_twice():
 
 def test_each_failure_is_logged_with_its_unit_kind_and_reason(caplog):
     Run(units_of("a"), scripted(a=[MemoryError("no room")]))()
-    assert [record.getMessage() for record in caplog.records] == ["unit a: out of memory (MemoryError: no room)"]
+    assert [record.getMessage() for record in caplog.records] == ["shard a: out of memory (MemoryError: no room)"]
 
 
 def test_a_failing_store_pauses_the_run():
@@ -273,7 +273,7 @@ def test_only_a_suspect_unit_runs_alone():
 def test_a_unit_whose_files_kill_is_given_up_whole():
     run = Run(units_of("a", "b"), Lethal(8, a=None))()
     assert run.committed == ["b"]
-    assert run.given_up == {"a": "the unit kills workers, and no single row is the cause"}
+    assert run.given_up == {"a": "it kills workers, and no single row is the cause"}
     assert {crashed_of(task) for task in run.tasks("a")} == {()}
 
 

@@ -23,10 +23,13 @@ class Workers:
     def __init__(self, plan, root):
         self._plan, self._root = plan, root
         self.ends, self.asked, self.pool = {}, [], None
+        self.rows_done = []
+        """Rows that each worker has scored of its unit, before each result."""
 
     def make(self, *asked):
         self.asked.append(asked)
         self.pool = FakePool(self._answer)
+        self.pool.rows_done.extend(self.rows_done)
         return self.pool
 
     def _answer(self, call):
@@ -64,7 +67,7 @@ def test_a_run_commits_every_unit_and_reports_progress(plan, root, workers):
     assert {receipt.outcome for receipt in run.receipts} == {Outcome.COMMITTED}
     assert run.n_workers_lost == 0
     assert pending(plan, root) == []
-    assert told == [(n, N_ROWS) for n in (0, 1, 3, 6, 10, 15, 21, 28, 36)]
+    assert told == [(n, N_ROWS, ()) for n in (0, 1, 3, 6, 10, 15, 21, 28, 36)]
     assert workers.asked == [(plan, "packages", root, 3, 8)]
     assert workers.pool.is_closed
     assert {started.task.batch_size for started in workers.pool.started} == {32}
@@ -76,8 +79,18 @@ def test_committed_units_are_not_scanned_again(plan, root, workers):
     told = []
     run = scan_plan(plan, pending(plan, root), "packages", root, 1, lambda *done: told.append(done))
     assert [receipt.unit_id for receipt in run.receipts] == ["u0", "u1", "u3", "u4", "u5", "u6"]
-    assert told == [(n, N_ROWS) for n in (11, 12, 14, 18, 23, 29, 36)]
+    assert told == [(n, N_ROWS, ()) for n in (11, 12, 14, 18, 23, 29, 36)]
     assert workers.asked == [(plan, "packages", root, 1, 6)]
+
+
+def test_progress_counts_the_rows_of_units_at_work(plan, root, workers):
+    """The last answers name a unit that is committed meanwhile, and one that the run does not know."""
+    workers.rows_done = [[{"u0": 0}, {"u3": 2}], [{"u1": 1}, {"u3": 9}], [{"u1": 2}, {"strange": 5}]]
+    told = []
+    scan_plan(plan, pending(plan, root), "packages", root, 2, lambda *done: told.append(done))
+    first = [(0, ()), (2, ("u0", "u3")), (3, ("u3",)), (1 + 1 + 4, ("u1", "u3")), (3 + 4, ("u3",)), (3, ()), (6, ())]
+    assert told[:7] == [(n, N_ROWS, at_work) for n, at_work in first]
+    assert told[-1] == (N_ROWS, N_ROWS, ())
 
 
 def test_a_run_needs_no_progress_callback(plan, root, workers):
@@ -95,7 +108,7 @@ def test_units_that_are_given_up_are_named_with_errors(plan, root, workers):
     workers.ends = {"u1": [ValueError("one")] * 3, "u6": [KeyError("six")] * 3}
     with pytest.raises(UnitsFailedError) as raised:
         scan_plan(plan, pending(plan, root), "packages", root, 1)
-    expected = "2 of 8 units could not be scanned, the others are committed: u1: ValueError: one; u6: KeyError: 'six'"
+    expected = "2 of 8 shards could not be scanned, the others are done: u1: ValueError: one; u6: KeyError: 'six'"
     assert str(raised.value) == expected
     assert [unit.unit_id for unit in pending(plan, root)] == ["u1", "u6"]
     assert workers.pool.is_closed
@@ -103,7 +116,7 @@ def test_units_that_are_given_up_are_named_with_errors(plan, root, workers):
 
 def test_no_more_than_five_units_are_named(plan, root, workers):
     workers.ends = {unit: [ValueError("bad")] * 3 for unit in IDS if unit != "u3"}
-    with pytest.raises(UnitsFailedError, match=r"^7 of 8 units") as raised:
+    with pytest.raises(UnitsFailedError, match=r"^7 of 8 shards") as raised:
         scan_plan(plan, pending(plan, root), "packages", root, 1)
     assert str(raised.value).count("ValueError: bad") == 5
 
