@@ -51,11 +51,8 @@ def _run() -> int:
         app(exit_on_error=False, print_error=False)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
-    except CycloptsError as error:
-        sys.stderr.write(f"lensscan: {argument_error(error)}\n")
-        return 2
-    except LensscanError as error:
-        sys.stderr.write(f"lensscan: {error}\n")
+    except (CycloptsError, LensscanError) as error:
+        sys.stderr.write(f"lensscan: {argument_error(error) if isinstance(error, CycloptsError) else error}\n")
         return 2
     except OSError as error:
         sys.stderr.write(f"lensscan: {error.filename or 'system'}: {error.strerror or error}\n")
