@@ -21,8 +21,8 @@ from tests.faults.harness.patience import TimedOut, scaled
 
 ROOT = Path(__file__).parents[1]
 LATE = (
-    *("commands.evaluate", "commands.explain", "commands.inject", "commands.plan", "commands.portray", "commands.score"),
-    *("scan_night", "simulate", "train"),
+    *("commands.evaluate", "commands.explain", "commands.inject", "commands.plan_text", "commands.portray"),
+    *("commands.scan_text", "commands.score", "progress_bar", "scan_night", "simulate", "train"),
 )
 """Modules of `flows` that commands import when they are called."""
 SETTINGS = {"OMP_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}

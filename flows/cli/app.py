@@ -12,6 +12,9 @@ app = App(
     help="Find strong gravitational lenses in survey tiles, compound lenses first.",
     version=lambda: version("lensscan"),
     help_format="markdown",
+    # `main` prints errors, in one line each.
+    exit_on_error=False,
+    print_error=False,
 )
 app.register_install_completion_command(help="Install completion for your shell.")
 

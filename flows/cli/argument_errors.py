@@ -5,11 +5,11 @@ from cyclopts import CycloptsError, MissingArgumentError
 
 def argument_error(error: CycloptsError) -> str:
     """Return the text for a wrong or missing argument; a missing one is named with its meaning."""
-    argument = error.argument
-    if not isinstance(error, MissingArgumentError) or argument is None:
-        return " ".join(str(error).split())
+    argument, text = error.argument, " ".join(str(error).split())
+    if not isinstance(error, MissingArgumentError) or argument is None or "Did you mean" in text:
+        return text
     name = argument.field_info.name
-    meaning = f": {text}" if (text := _meaning(error, name)) else ""
+    meaning = f": {description}" if (description := _meaning(error, name)) else ""
     if error.keyword or argument.tokens:
         return f"{error.keyword or argument.name} needs a value{meaning}"
     shown = name.upper() if argument.field_info.is_positional else argument.name

@@ -48,7 +48,7 @@ def set_up_libraries() -> None:
 def _run() -> int:
     """Run the command and return its exit code."""
     try:
-        app(exit_on_error=False, print_error=False)
+        app()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except (CycloptsError, LensscanError) as error:

@@ -26,17 +26,23 @@ from scanner.vocabulary.choices import MAPS_PER_UNIT, MOST_MAPS_PER_UNIT
 from tests.faults.harness.harm import assert_none, compare, read_files, recoveries
 from tests.faults.harness.patience import wait_for
 from tests.faults.harness.scanned_night import fetch
-from tests.tiles import write_tiles
+from tests.tiles import write_tile, write_tiles
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 LENSSCAN = Path(sys.executable).with_name("lensscan")
 N_TILES, N_OBJECTS, N_MAPS = 6, 4, 3
 N_ATTEMPTS = 5
+BARE = f"{N_TILES + 1:09d}"
+"""Tile that has a catalogue and no mosaic."""
 
 
 @pytest.fixture(scope="module")
 def tiles(tmp_path_factory):
+    """Write tiles, and the catalogue of one more that has no mosaic; return the folder and the ids in the tiles."""
     folder = tmp_path_factory.mktemp("night") / "tiles"
+    write_tile(folder, N_TILES + 1, N_OBJECTS)
+    for path in folder.glob("*MOSAIC*"):
+        path.unlink()
     return folder, write_tiles(folder, N_TILES, N_OBJECTS)
 
 
@@ -76,6 +82,7 @@ def undisturbed(tiles, scan, tmp_path_factory):
     root = tmp_path_factory.mktemp("undisturbed") / "catalogue"
     summary = scan(tiles[0], root)
     assert summary["rows_by_status"] == {"scored": N_TILES * N_OBJECTS}
+    assert summary["tiles_without_mosaics"] == [BARE]
     return root
 
 
@@ -135,7 +142,9 @@ def test_a_second_scan_of_a_night_writes_nothing(tiles, scan, lensscan, undistur
     summary = scan(tiles[0], undisturbed)
     assert summary["units_by_outcome"] == {"already_committed": N_TILES}
     for_people = [part for part in scan_command(tiles[0], undisturbed)[1:] if part != "--json"]
-    assert f"{N_TILES} already done (nothing to do)" in lensscan(*for_people).stdout
+    told = lensscan(*for_people).stdout
+    assert f"{N_TILES} already done (nothing to do)" in told
+    assert f"1 tile with a catalogue and no mosaic: {BARE}" in told
     after = {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in undisturbed.rglob("*") if path.is_file()}
     assert before == after
     for part, expected in parts.items():

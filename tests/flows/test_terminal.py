@@ -2,10 +2,13 @@
 
 import io
 import json
+import re
 import sys
+import time
 
 import pytest
 
+from flows.progress_bar import NamingBar, bar_texts
 from flows.terminal import print_json, print_lines, print_table, terminal_progress
 from infra.progress import no_progress
 
@@ -43,6 +46,33 @@ def test_a_bar_shows_the_steps_done_on_stderr_only(monkeypatch, capsys):
     assert "scanning" in sys.stderr.getvalue()
     assert "7/7" in sys.stderr.getvalue()
     assert capsys.readouterr().out == ""
+
+
+def test_a_bar_never_shows_an_unknown_number_and_names_what_is_at_work(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("COLUMNS", "80")
+    with terminal_progress("scanning") as report:
+        report(1200, 5000, ["102018211", "102018212"])
+        time.sleep(0.2)
+    drawn = sys.stderr.getvalue()
+    assert "preparing" in drawn
+    assert "1,200/5,000" in drawn
+    assert "at work: 102018211, 102018212" in drawn
+    assert "?" not in re.sub(r"\x1b\[\?25[lh]", "", drawn)
+
+
+def test_the_rate_counts_from_the_first_report_on():
+    now = iter([10.0, 12.0, 20.0])
+    text = bar_texts(lambda: next(now))
+    assert text(4000, 5000) == "4,000/5,000"
+    assert text(4000, 5000) == "4,000/5,000"
+    assert text(4500, 5000) == "4,500/5,000  50.0/s"
+
+
+def test_four_names_are_shown_and_the_rest_counted():
+    bar = NamingBar()
+    bar.at_work = tuple("abcdef")
+    assert [str(shown) for shown in bar.get_renderables()][1:] == ["at work: a, b, c, d and 2 more"]
 
 
 @pytest.mark.parametrize(("stream", "quiet"), [(Terminal, True), (io.StringIO, False)])

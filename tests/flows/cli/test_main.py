@@ -117,6 +117,28 @@ def test_a_mistake_ends_in_one_line(lensscan, tmp_path, args, says):
     assert not (tmp_path / "x.parquet").exists()
 
 
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["scan"], "scan needs TILES: Folder or `s3://` prefix of Euclid MER tiles, or of shards."),
+        (["scan", "tiles"], "scan needs --out: Folder or `s3://` prefix of the catalogue."),
+        (["scan", "tiles", "--out"], "--out needs a value: Folder or `s3://` prefix of the catalogue."),
+        (["models", "restate", "mer3-sim", "--prevalence", "0.1"], "models restate needs --name: "),
+        (["scan", "tiles", "--outt", "x"], "Did you mean --out instead of --outt?"),
+        (["plan", "nowhere", "--units", "5"], "--units needs --estimate, which predicts the cost"),
+        (["scan", "nowhere", "--out", "cat", "--night", "2026-01-01"], "nowhere: does not exist"),
+        (["scan", "list.csv", "--out", "cat", "--night", "2026-01-01"], "list.csv: is a file, not a folder of tiles"),
+    ],
+)
+def test_a_missing_argument_or_input_is_named_in_one_line(lensscan, tmp_path, args, says):
+    (tmp_path / "list.csv").write_text("object_id,VIS\n1,a.fits\n")
+    done = lensscan(*args, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("lensscan: ")
+    assert says in line
+
+
 def test_a_wrong_option_is_named(lensscan, tmp_path):
     done = lensscan("scan", "t", "--out", "c", "--night", "2026-13-01", cwd=tmp_path)
     assert done.returncode != 0

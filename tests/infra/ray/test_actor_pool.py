@@ -19,9 +19,10 @@ from infra.ray.cluster import ClusterError, actor_count
 pytestmark = pytest.mark.ray
 
 
-@ray.remote(num_cpus=0.1, max_concurrency=2)
+@ray.remote(num_cpus=0.1, max_concurrency=3)
 class Worker:
     def __init__(self, broken=False, but_once=None, killed_once=None, killed=False):
+        self.step = 0
         if killed:
             os.kill(os.getpid(), signal.SIGKILL)
         if killed_once:
@@ -44,6 +45,21 @@ class Worker:
     def sleep(self, seconds):
         time.sleep(seconds)
         return seconds
+
+    def note(self, seconds):
+        """Sleep in five steps, and note each."""
+        for step in range(5):
+            self.step = step
+            time.sleep(seconds / 5)
+
+    def last_step(self):
+        return os.getpid(), self.step
+
+    def no_step(self):
+        raise ValueError("no step yet")
+
+    def die_when_asked(self):
+        os.kill(os.getpid(), signal.SIGKILL)
 
     def hang(self):
         time.sleep(600)
@@ -85,6 +101,12 @@ def pool(ray_cluster):
     pool = ActorPool(Worker.remote, 2, 2)
     yield pool
     pool.close()
+
+
+@pytest.fixture
+def often(monkeypatch):
+    """Let the pool ask its actors every twentieth of a second."""
+    monkeypatch.setattr("infra.ray.actor_pool.ASK_EVERY_S", 0.05)
 
 
 def all_ended(pool, calls):
@@ -324,3 +346,34 @@ print("answer")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=True)
     assert done.stdout == "answer\n"
     assert "raylet" in done.stderr
+
+
+def test_busy_actors_tell_how_far_they_are(pool, folder, often):
+    pids = both_workers(pool, folder)
+    told = []
+    pool.watch("last_step", told.append)
+    assert failures(pool, [call("note", 1.0) for _ in range(4)]) == [None] * 4
+    assert {pid for answers in told for pid, _ in answers} == pids
+    assert len({step for answers in told for _, step in answers}) >= 3
+    assert all(len(answers) <= 2 for answers in told)
+
+
+def test_a_question_that_raises_fails_nothing(pool, folder, often):
+    both_workers(pool, folder)
+    told = []
+    pool.watch("no_step", told.append)
+    assert values(pool, [call("sleep", 0.4) for _ in range(2)]) == [0.4, 0.4]
+    assert (told, pool.n_lost) == ([], 0)
+
+
+def test_a_deadline_counts_although_a_question_hangs(pool, folder, often):
+    both_workers(pool, folder)
+    pool.watch("hang", None)
+    assert failures(pool, [call("sleep", 60, deadline_s=0.5, is_alone=True)]) == [CallFailure.OVERDUE]
+
+
+def test_an_actor_that_dies_when_asked_is_replaced(pool, folder, often):
+    both_workers(pool, folder)
+    pool.watch("die_when_asked", None)
+    assert failures(pool, [call("sleep", 30)]) == [CallFailure.DIED]
+    assert pool.n_lost == 1

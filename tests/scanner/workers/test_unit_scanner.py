@@ -99,6 +99,20 @@ def test_a_scan_rejects_the_rows_that_are_left_out(worker, root, seen):
     assert max(map(len, seen)) <= 3
 
 
+def test_a_worker_tells_how_many_rows_it_has_scored(worker, monkeypatch):
+    told, score = [worker.rows_done()], Ensemble.score
+
+    def spied(self, stamps):
+        told.append(worker.rows_done())
+        return score(self, stamps)
+
+    monkeypatch.setattr(Ensemble, "score", spied)
+    worker.scan(commit("s", 3))
+    worker.try_rows(trial("s", 2, (0, 1)))
+    assert told == [{}, {"s": 0}, {"s": 3}, {"s": 6}, {}]
+    assert worker.rows_done() == {}
+
+
 def test_a_committed_unit_is_not_scanned_again(worker, seen):
     first = worker.scan(commit("s", 64))
     assert list(chain(*seen)) == list(range(N_ROWS))
