@@ -15,7 +15,7 @@ from prefect.artifacts import create_markdown_artifact, create_progress_artifact
 from prefect.exceptions import PrefectException
 
 from flows.terminal import terminal_progress
-from infra.progress import Progress
+from infra.progress import NamingProgress
 
 SECONDS_BETWEEN_UPDATES = 2.0
 """Interval between updates of an artefact: each update is a request to the server, and people look no more often."""
@@ -24,7 +24,7 @@ PATIENCE_S = 5.0
 
 
 @contextlib.contextmanager
-def flow_progress(key: str, description: str) -> Iterator[Progress]:
+def flow_progress(key: str, description: str) -> Iterator[NamingProgress]:
     """Yield a callback that reports (done, total) of the flow run; `key` holds lower-case letters, digits and dashes."""
     is_over = Event()
     percent = 0.0

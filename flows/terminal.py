@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from infra.progress import Progress, no_progress
+from infra.progress import NamingProgress, no_progress
 
 
 @contextmanager
-def terminal_progress(label: str, *, quiet: bool = False) -> Iterator[Progress]:
+def terminal_progress(label: str, *, quiet: bool = False) -> Iterator[NamingProgress]:
     """Show a bar with rate and time left on stderr; show nothing if `quiet`, or if stderr is not a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn

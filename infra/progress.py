@@ -1,14 +1,14 @@
-"""The callback to which long work reports its progress."""
+"""The callbacks to which long work reports its progress."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
+Progress = Callable[[int, int], None]
+"""Callback that gets the number of items done and the number of all items; each user says what an item is."""
 
-class Progress(Protocol):
-    """Callback that gets the number of items done, the number of all items, and names of what is worked on, if it has names.
 
-    Each user says what an item is.
-    """
+class NamingProgress(Protocol):
+    """A `Progress` that may also get the names of what is worked on."""
 
     def __call__(self, done: int, total: int, at_work: Sequence[str] = (), /) -> None: ...
 

@@ -117,7 +117,7 @@ class UnitScanner:
             del self._rows_done[unit.unit_id]
 
     def _progress_of(self, unit: Unit) -> Progress:
-        def report(done: int, _total: int, _at_work: Sequence[str] = (), /) -> None:
+        def report(done: int, _total: int) -> None:
             self._rows_done[unit.unit_id] = done
 
         return report

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from infra.errors import LensscanError
-from infra.progress import Progress, no_progress
+from infra.progress import NamingProgress, no_progress
 from infra.ray.actor_pool import ActorPool
 from infra.ray.calls import Call, CallFailure, CallResult
 from scanner.catalogue.ledger import Receipt
@@ -68,7 +68,7 @@ def scan_plan(
     packages: Packages,
     root_uri: str,
     workers: int,
-    progress: Progress = no_progress,
+    progress: NamingProgress = no_progress,
     backoff: StoreBackoff | None = None,
 ) -> ScanRun:
     """Scan the pending units of the plan on `workers` actors of the running Ray session.

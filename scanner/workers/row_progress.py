@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from infra.progress import Progress
+from infra.progress import NamingProgress
 from scanner.catalogue.units import Unit
 
 
 class RowProgress:
     """Counter of the rows of a plan; the callback gets rows done, all rows, and the ids of the units at work."""
 
-    def __init__(self, n_rows: int, todo: Sequence[Unit], progress: Progress) -> None:
+    def __init__(self, n_rows: int, todo: Sequence[Unit], progress: NamingProgress) -> None:
         """Report at once the rows of the units that are committed already, which are all but those `todo`."""
         self._n_rows, self._progress = n_rows, progress
         self._left = {unit.unit_id: unit.n_rows for unit in todo}

@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Literal
 
 from infra.frozen import Frozen
-from infra.progress import Progress, no_progress
+from infra.progress import NamingProgress, no_progress
 from infra.ray.cluster import ray_session
 from infra.store.storage import absolute, probe
 from scanner.catalogue.ledger import pending
@@ -45,7 +45,7 @@ def scan_night(
     *,
     workers: int = 1,
     ray_address: str | None = None,
-    progress: Progress | None = None,
+    progress: NamingProgress | None = None,
 ) -> NightSummary:
     """Scan the tiles or shards of a request into the catalogue at `root_uri`.
 
@@ -57,7 +57,7 @@ def scan_night(
         root_uri: Folder or `s3://` prefix of the catalogue.
         workers: Number of scan actors.
         ray_address: Ray cluster to use; None starts a local one.
-        progress: Called with the number of rows done and the number of all rows.
+        progress: Called with the number of rows done, the number of all rows, and the ids of the units at work.
 
     Raises:
         LensscanError: no input is found, the store has no conditional writes, or a package does not match its card.

@@ -48,7 +48,7 @@ def test_a_bar_shows_the_steps_done_on_stderr_only(monkeypatch, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_a_bar_never_shows_an_unknown_number_and_names_what_is_at_work(monkeypatch):
+def test_a_bar_shows_no_unknown_number_and_names_the_work(monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
     monkeypatch.setenv("COLUMNS", "80")
     with terminal_progress("scanning") as report:

@@ -36,7 +36,7 @@ def measured_units(monkeypatch):
     return units
 
 
-def test_the_prediction_is_of_the_input_or_of_units_like_the_largest(shards, measured_units, monkeypatch):
+def test_a_prediction_is_of_the_input_or_of_like_units(shards, measured_units, monkeypatch):
     monkeypatch.setattr("flows.commands.plan.os.cpu_count", lambda: 4)
     whole = describe_plan(str(shards), measured=True, exact=True, workers=2, maps=3, threshold=0.01)
     assert (whole.input.units, whole.input.rows) == (2, 40)
