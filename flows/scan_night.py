@@ -72,8 +72,10 @@ def scan_night(
 
 def _summary_markdown(summary: NightSummary) -> str:
     rows = "\n".join(f"| {status} | {n} |" for status, n in summary.rows_by_status.items())
+    without = summary.tiles_without_mosaics
+    left_out = f"Left out, without any mosaic: {', '.join(without)}\n\n" if without else ""
     return (
         f"# Night {summary.night}: {summary.n_candidates} candidates\n\n"
-        f"`{summary.candidates_uri}`, plan `{summary.plan_id[:12]}`, ensemble {summary.ensemble}\n\n"
+        f"`{summary.candidates_uri}`, plan `{summary.plan_id[:12]}`, ensemble {summary.ensemble}\n\n{left_out}"
         f"| status | rows |\n| --- | ---: |\n{rows}\n"
     )

@@ -154,7 +154,7 @@ def reconcile(selection: Selection, *, json: bool = False) -> None:
 def _reconciled(plan: "Reconciliation") -> str:
     counts = f"{plan.n_rows} rows planned, {plan.n_scored} scored + {plan.n_rejected} rejected"
     sealed = "sealed" if plan.is_sealed else "not sealed"
-    others = f"{plan.n_candidates} candidates, {sealed}, {plan.n_owned_elsewhere} rows in overlaps"
+    others = f"{plan.n_candidates} candidates, {sealed}, {plan.n_owned_elsewhere} in overlaps counted once"
     result = "equal" if plan.is_equal else "NOT EQUAL"
     return f"plan {plan.plan_id[:12]}, night {plan.night}: {result}: {counts}; {others}"
 

@@ -38,7 +38,13 @@ POSITION_COLUMNS = (
 )
 OUTCOME_COLUMNS = (
     Column("status", pa.string(), "", "meta.code.status", "Outcome of the row: scored, or rejected:<code>", nullable=False),
-    Column("detail", pa.string(), "", "meta.note", "Reason for a rejection, or changes made to the pixels"),
+    Column(
+        "detail",
+        pa.string(),
+        "",
+        "meta.note",
+        "Reason for a rejection, changes made to the pixels, shifted bands",
+    ),
 )
 COMBINED_COLUMNS = (
     Column(
