@@ -166,9 +166,9 @@ class ActorPool:
             self._on_answer(slots[ready[0]])
         elif ready:
             self._finish(slots[ready[0]], ready[0])
-        elif time.monotonic() < until:
+        elif time.monotonic() >= self._ask_at:
             self._ask()
-        elif all(slot.starting is not None for slot in self._slots):
+        elif time.monotonic() >= until and all(slot.starting is not None for slot in self._slots):
             raise ClusterError(f"no worker could be started for {START_S:g} s: the cluster has no room, or does not answer")
         else:
             for slot in [slot for slot in self._slots if slot.running and time.monotonic() >= slot.overdue_at]:
