@@ -26,12 +26,14 @@ class NamingBar(ProgressBar):
 
 
 def bar_texts(clock: Callable[[], float] = time.monotonic) -> Callable[[int, int], str]:
-    """Return a function of done and total to the text beside a bar; the rate counts what was done since the first call."""
+    """Return a function of done and total to the text beside a bar; the rate counts from the first progress on."""
     first: list[tuple[float, int]] = []
 
     def text(done: int, total: int) -> str:
         now = clock()
-        first.append((now, done)) if not first else None
+        if not first or first[0][1] == done:
+            # Work that is not done yet, such as loading networks, does not count.
+            first[:] = [(now, done)]
         began, before = first[0]
         rate = f"  {(done - before) / (now - began):,.1f}/s" if now > began and done > before else ""
         return f"{done:,}/{total:,}{rate}"

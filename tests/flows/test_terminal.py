@@ -61,12 +61,12 @@ def test_a_bar_shows_no_unknown_number_and_names_the_work(monkeypatch):
     assert "?" not in re.sub(r"\x1b\[\?25[lh]", "", drawn)
 
 
-def test_the_rate_counts_from_the_first_report_on():
+def test_the_rate_counts_from_the_first_progress_on():
     now = iter([10.0, 12.0, 20.0])
     text = bar_texts(lambda: next(now))
     assert text(4000, 5000) == "4,000/5,000"
     assert text(4000, 5000) == "4,000/5,000"
-    assert text(4500, 5000) == "4,500/5,000  50.0/s"
+    assert text(4500, 5000) == "4,500/5,000  62.5/s"
 
 
 def test_four_names_are_shown_and_the_rest_counted():
