@@ -136,7 +136,7 @@ def test_each_failure_is_logged_with_its_unit_kind_and_reason(caplog):
     assert [record.getMessage() for record in caplog.records] == ["shard a: out of memory (MemoryError: no room)"]
 
 
-def test_a_failure_of_the_store_is_logged_in_its_own_words(caplog):
+def test_a_store_failure_is_logged_in_its_own_words(caplog):
     refusal = TransientError("8 of 8 rows cannot be read now, the first: io_error: VIS: SlowDown (HTTP 503)")
     Run(units_of("a"), scripted(a=[AWAY, refusal]))()
     assert [record.getMessage() for record in caplog.records] == [
