@@ -84,6 +84,7 @@ def test_details_describe_changes_and_errors(table):
     assert details["jackpot"] == "substituted: Y, J, H = VIS; padded: VIS, Y, J, H"
     assert details["102021016_NEG629685198482852633"] == ""  # 30 arcsec: only cropped
     assert details["EUCLJ174752.17+660743.0"] == "padded: VIS, Y, J, H"  # 10 arcsec
+    assert details["102022474_NEG590266584471556814"].startswith("misregistered: Y 2.")  # VIS lies off the others
     assert details["truncated"].startswith("VIS: truncated.fits: ")
     assert details["nan"] == "Y: 90000 of 90000 pixels are not finite"
     assert details["no-band"].startswith("J: ")
