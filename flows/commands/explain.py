@@ -10,7 +10,9 @@ from infra.progress import Progress
 from infra.store.files import check_replaceable, replace_whole
 from scanner.explain.evidence import strongest_guided_arcsec, strongest_occlusion_arcsec
 from scanner.explain.explanation import NetworkMaps, chosen_networks, explain
-from scanner.explain.figures import Shown, explanation_figure, figure_bytes
+from scanner.explain.figure_files import figure_bytes
+from scanner.explain.figures import Shown, explanation_figure
+from scanner.networks.card import EnsembleCard
 from scanner.networks.package import load_package, read_card
 from scanner.scan.chosen_objects import read_objects
 from scanner.vocabulary.geometry import GEOMETRIES
@@ -42,10 +44,17 @@ def explain_to_file(
     package = load_package(folder)
     ids, stamps, rejected = read_objects(images, list(dict.fromkeys(objects)), geometry, MOST_OBJECTS)
     maps = explain(folder, card, stamps, names, report)
-    p_lens = package.score(stamps).p_lens
-    write_whole(out, figure_bytes(explanation_figure(Shown(ids, stamps, geometry, card.name, p_lens), maps), kind_of(out)))
-    numbers = {name: _numbers(i, float(p_lens[i]), maps) for i, name in enumerate(ids)}
+    scores = package.score(stamps)
+    shown = Shown(ids, stamps, geometry, card.name, scores.p_lens, _prior(card), kinds=scores.subclass)
+    write_whole(out, figure_bytes(explanation_figure(shown, maps), kind_of(out)))
+    numbers = {name: _numbers(i, float(scores.p_lens[i]), maps) for i, name in enumerate(ids)}
     return {"ensemble": card.name, "figure": str(out), "objects": numbers, "rejected": rejected}
+
+
+def _prior(card: EnsembleCard) -> str:
+    if card.assumed_prevalence is None:
+        return "not calibrated"
+    return f"if 1 object in {1 / card.assumed_prevalence:.0f} is a lens"
 
 
 def check_out(out: Path) -> None:

@@ -21,7 +21,8 @@ from PIL import Image
 from scanner.explain.explanation import explain
 from scanner.explain.feature_figures import page, picture
 from scanner.explain.feature_visualisation import probabilities, towards_classes
-from scanner.explain.figures import Shown, explanation_figure, pages_bytes
+from scanner.explain.figure_files import pages_bytes
+from scanner.explain.figures import Shown, explanation_figure
 from scanner.explain.gradient_ascent import CLASS_GENERATION, noise
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_network, load_package, read_card

@@ -8,7 +8,8 @@ import torch
 
 from scanner.explain import explanation
 from scanner.explain.explanation import explain, networks_with_most_bands
-from scanner.explain.figures import Shown, explanation_figure, figure_bytes
+from scanner.explain.figure_files import figure_bytes
+from scanner.explain.figures import Shown, explanation_figure
 from scanner.explain.sanity import chance, hits
 from scanner.networks.architectures import NetworkSpec
 from scanner.networks.errors import PackageError
