@@ -46,18 +46,13 @@ def print_json(value: Any) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print a table of the given columns, numbers right-aligned; if it is too wide, text cells fold but numbers never do."""
+    """Print a table of the given columns; if it is too wide, text folds or records stand below one another."""
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
-    table = Table(title=title, title_justify="left")
-    for column in columns:
-        numeric = any(isinstance(row[column], int | float) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(_cell(row[column])) for column in columns))
-    Console().print(table)
+    from flows.tables import table_of
+
+    console = Console()
+    console.print(table_of(title, columns, rows, console.width), markup=False, highlight=False, soft_wrap=True)
 
 
 def print_lines(lines: Mapping[str, Any]) -> None:
@@ -75,9 +70,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(entry) for entry in value]
     return value
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:.4f}" if isinstance(value, float) else str(value)

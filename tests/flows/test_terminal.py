@@ -27,8 +27,9 @@ def test_lines_are_aligned_by_their_longest_name(capsys):
 
 def test_a_narrow_table_folds_text_and_keeps_numbers_whole(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "30")
-    print_table("Best", ["name", "p"], [{"name": "x" * 40, "p": 0.123456}, {"name": None, "p": 1}])
+    print_table("Best [1]", ["name", "p"], [{"name": "x" * 40, "p": 0.123456}, {"name": None, "p": 1}])
     printed = capsys.readouterr().out
+    assert "Best [1]" in printed
     assert "0.1235" in printed
     assert printed.count("x") == 40
     assert "None" not in printed
