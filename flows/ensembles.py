@@ -1,9 +1,12 @@
 """The ensemble that a command or a flow uses, and the folder for its results."""
 
+import logging
 from pathlib import Path
 
 from infra.settings import Settings
 from scanner.networks.locate import SHIPPED_DIR, find_package
+
+_LOG = logging.getLogger(__name__)
 
 
 def chosen_package(ensemble: str | None) -> Path:
@@ -14,7 +17,9 @@ def chosen_package(ensemble: str | None) -> Path:
         PackageError: no ensemble has that name or path; the message lists the known names.
     """
     settings = Settings.read()
-    return find_package(ensemble or settings.ensemble, settings.ensembles_dir)
+    folder = find_package(ensemble or settings.ensemble, settings.ensembles_dir)
+    _LOG.info("ensemble %s", folder)
+    return folder
 
 
 def results_folder(package: Path, name: str) -> Path:

@@ -31,16 +31,25 @@ def table_of(title: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any
     spare = width - 1 - sum(least.values()) - _BETWEEN * len(columns)
     if spare < 0:
         return "\n".join(_records(title, cells, len(rows), width))
+    widths = _widths(cells, least, spare)
     table = Table(title=title, title_justify="left")
-    for column in columns:
-        wanted = max([len(column), *(len(line) for text in cells[column] for line in text.split("\n"))])
-        extra = min(wanted - least[column], spare)
-        spare -= extra
+    for column, wide in widths.items():
         side = "right" if column in numeric else "left"
-        table.add_column(_header(column, least[column] + extra), justify=side, width=least[column] + extra, overflow="fold")
+        table.add_column(_header(column, wide), justify=side, width=wide, overflow="fold")
     for number in range(len(rows)):
         table.add_row(*(Text(cells[column][number]) for column in columns))
     return table
+
+
+def _widths(cells: Mapping[str, Sequence[str]], least: Mapping[str, int], spare: int) -> dict[str, int]:
+    """Return the width of each column; those that lack least get the spare letters first."""
+    lacking = {column: max(map(len, [column, *cells[column]])) - least[column] for column in cells}
+    widths = dict(least)
+    for column in sorted(lacking, key=lambda name: lacking[name]):
+        extra = min(lacking[column], spare)
+        widths[column] += extra
+        spare -= extra
+    return widths
 
 
 def cell(value: Any) -> str:

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from infra.progress import Progress, no_progress
@@ -59,6 +60,11 @@ def print_lines(lines: Mapping[str, Any]) -> None:
     """Print aligned `name value` lines."""
     width = max(len(name) for name in lines)
     sys.stdout.writelines(f"{name:<{width}}  {value}\n" for name, value in lines.items())
+
+
+def missing(folder: str) -> dict[str, str]:
+    """Return a line for `print_lines` if a command is about to make this local folder, else nothing."""
+    return {} if "://" in folder or Path(folder).exists() else {"made folder": folder}
 
 
 def _finite(value: Any) -> Any:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from flows.cli.app import app
+from flows.cli.app import Positive, app
 
 
 @app.command
@@ -17,14 +17,14 @@ def explain(
     ensemble: str | None = None,
     networks: str | None = None,
     portrait: bool = False,
-    steps: int | None = None,
+    steps: Positive | None = None,
     json: bool = False,
 ) -> None:
-    """Draw attribution maps of some objects: occlusion maps and Guided Grad-CAM beside colour pictures.
+    """Draw pictures of some objects, VIS without the galaxy, and attribution maps: occlusion maps and Guided Grad-CAM.
 
     In occlusion maps blue squares support a lens (hiding them lowers its probability), red ones count against a lens, white
-    ones change nothing; each map is scaled on its own, and contours show where VIS is bright. For Guided Grad-CAM, the
-    picture's pixels are shown where the map is at least 0.05 of its maximum.
+    ones change nothing. Guided Grad-CAM is bright where pixels raise the score. All maps of a figure have the scales that its
+    colour bars state; the mean of the networks comes first. Lines show where VIS is bright.
 
     With `--portrait` the networks themselves are drawn: their first kernels, class generated images, images that excite
     kernels and, if images are given, Deep Dreams of the objects with the highest and the lowest `p_lens`. This takes minutes,
@@ -37,17 +37,18 @@ def explain(
     Args:
         images: Manifest (CSV or Parquet, as for `lensscan score`), or folder or `s3://` prefix of tiles or shards.
         out: The figure, PNG or PDF.
-        objects: Object ids, separated by commas; by default all objects of a manifest.
+        objects: Object ids, separated by commas, such as 17,18; by default all objects of a manifest.
         ensemble: Name or folder; the configured one by default.
         networks: Names, separated by commas; by default those that read the most bands, at most three.
         portrait: Draw the networks; images are not needed.
         steps: Largest number of steps for each image of a portrait; by default 5000, and 1000 for kernels and Deep Dreams.
         json: Print JSON instead of text.
     """
-    from flows.terminal import print_json, print_table, terminal_progress
+    from flows.terminal import missing, print_json, print_lines, print_table, terminal_progress
 
     wanted = [name.strip() for name in objects.split(",") if name.strip()]
     chosen = None if networks is None else [name.strip() for name in networks.split(",") if name.strip()]
+    made = missing(str(out.parent))
     with terminal_progress("drawing" if portrait else "explaining", quiet=json) as report:
         if portrait:
             from flows.commands.portray import portray_to_file
@@ -69,6 +70,8 @@ def explain(
     print_table(f"{summary['figure']}: {title}", list(rows[0]), rows)
     if summary["rejected"]:
         print_table("rejected", ("object", "why"), [{"object": name, "why": why} for name, why in summary["rejected"].items()])
+    if made:
+        print_lines(made)
 
 
 def _rows_of_objects(summary: dict[str, Any]) -> list[dict[str, Any]]:

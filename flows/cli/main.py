@@ -11,6 +11,7 @@ import flows.cli.audit
 import flows.cli.explain
 import flows.cli.models  # noqa: F401 - all three register their commands
 from flows.cli.app import Fraction, MapsPerUnit, Positive, app
+from flows.cli.arguments import prepared, told
 from infra.engine_name import EngineName
 from infra.errors import LensscanError
 from infra.private_apis import run_exit_handlers
@@ -24,6 +25,7 @@ PREFECT_QUEUES = ("APILogWorker", "EventsWorker")
 def main() -> None:
     """Run the command line; a user's mistake ends in one line and exit code 2, never in a traceback."""
     set_up_libraries()
+    sys.argv[1:] = prepared(sys.argv[1:])
     code = _run()
     # Arrow's threads may abort a process while it exits (apache/arrow#34314), after all work is done, with the wrong exit code.
     # So this function calls the exit handlers itself and skips all further teardown.
@@ -45,7 +47,8 @@ def set_up_libraries() -> None:
 def _run() -> int:
     """Run the command and return its exit code."""
     try:
-        app()
+        with told():
+            app()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except LensscanError as error:

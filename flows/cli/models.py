@@ -1,17 +1,17 @@
 """The commands that make and manage networks: simulate, inject, train, evaluate and `models`."""
 
 from pathlib import Path
-from typing import Annotated, Any
 
-from cyclopts import App, Parameter, validators
+from cyclopts import App
 
-from flows.cli.app import AboveZero, NotNegative, Positive, app
+from flows.cli.app import AboveZero, AtLeastTwo, NotNegative, Positive, app
 from scanner.vocabulary.choices import GeometryName, PopulationPreset, TrainingPreset
 
 models = App(name="models", help="Ensembles of networks: list, show, import, restate, check their maps.")
 app.command(models)
 
-AtLeastTwo = Annotated[int, Parameter(validator=validators.Number(gte=2))]
+SHOWN = ("name", "good for", "networks", "geometry", "bands", "AUROC")
+"""Columns of `models list` that fit a terminal."""
 
 
 @app.command
@@ -51,8 +51,9 @@ def simulate(
         json: Print JSON instead of text.
     """
     from flows.simulate import simulate as flow
-    from flows.terminal import print_json, print_lines
+    from flows.terminal import missing, print_json, print_lines
 
+    made = missing(out)
     result = flow(
         out_uri=out,
         n=n,
@@ -67,7 +68,7 @@ def simulate(
     if json:
         print_json(result.model_dump(mode="json"))
         return
-    print_lines({"objects": n, "shards": len(result.shards), "folder": out, "contact sheet": result.contact_sheet})
+    print_lines({"objects": n, "shards": len(result.shards), "folder": out, "contact sheet": result.contact_sheet, **made})
 
 
 @app.command
@@ -97,11 +98,12 @@ def inject(
         json: Print JSON instead of text.
     """
     from flows.commands.inject import inject as inject_into
-    from flows.terminal import print_json, print_lines, terminal_progress
+    from flows.terminal import missing, print_json, print_lines, terminal_progress
 
+    made = missing(out)
     with terminal_progress("injecting", quiet=json) as report:
         result = inject_into(images, out, n, seed, psf, report)
-    print_json(result) if json else print_lines(result)
+    print_json(result) if json else print_lines({**result, **made})
 
 
 @app.command
@@ -182,24 +184,23 @@ def evaluate(shards: str, *, ensemble: str | None = None, out: str | None = None
 
 @models.command(name="list")
 def list_models(*, json: bool = False) -> None:
-    """List the ensembles that `--ensemble` accepts by name.
+    """List the ensembles that `--ensemble` accepts by name, and say what each is good for; `--json` adds their folders.
+
+    AUROC: the chance that a lens has a higher score than a look-alike, on simulated objects, with a 95 % interval.
 
     For example: `lensscan models list`
-    """
-    from flows.terminal import print_json, print_table
-    from infra.settings import Settings
-    from scanner.networks.errors import PackageError
-    from scanner.networks.locate import list_packages
-    from scanner.networks.package import read_card
 
-    rows: list[dict[str, Any]] = []
-    for folder in list_packages(Settings.read().ensembles_dir):
-        try:
-            n_networks: int | str = len(read_card(folder).networks)
-        except PackageError:
-            n_networks = "damaged"
-        rows.append({"name": folder.name, "networks": n_networks, "folder": str(folder)})
-    print_json(rows) if json else print_table("Ensembles", ["name", "networks", "folder"], rows)
+    Args:
+        json: Print JSON instead of a table.
+    """
+    from flows.commands.list_models import listed_models
+    from flows.terminal import print_json, print_table
+
+    rows = listed_models()
+    if json:
+        print_json(rows)
+        return
+    print_table("Ensembles", SHOWN, [{**row, "name": row["name"] + " (default)" * row["is_default"]} for row in rows])
 
 
 @models.command(name="show")

@@ -98,6 +98,8 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
     format_version: Literal[2]
     name: str
     description: str
+    purpose: str = ""
+    """Uses that the ensemble is fit for, in a few words."""
     licence: str
     geometry: str
     networks: tuple[NetworkCard, ...] = Field(min_length=1)

@@ -1,6 +1,7 @@
 """Ensemble packages on disk: a folder with `card.json` and one safetensors file per network, never a pickle."""
 
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from scanner.networks.engines import make_engine
 from scanner.networks.ensemble import Ensemble
 from scanner.networks.errors import PackageError
 from scanner.networks.precision import Precision
+
+_LOG = logging.getLogger(__name__)
 
 CARD_FILE = "card.json"
 MAX_CARD_BYTES = 2**24
@@ -53,6 +56,7 @@ def load_package(
     card = read_card(folder)
     # All networks are checked before the first engine is made.
     networks = [load_network(folder, network) for network in card.networks]
+    _LOG.info("%s: %d networks on engine %s in %s", card.name, len(networks), engine, precision)
     engines = {
         of_network.name: make_engine(network, len(of_network.channels), of_network.input_pixels, engine, precision, threads)
         for of_network, network in zip(card.networks, networks, strict=True)

@@ -16,6 +16,7 @@ COMMANDS = (
     ["reconcile"],
     ["verify"],
     ["repair"],
+    ["help"],
     ["models", "list"],
     ["models", "show"],
     ["models", "import-published"],
