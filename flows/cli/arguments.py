@@ -65,7 +65,7 @@ def whole_number(_: type, tokens: Sequence[Any]) -> int:
 
 
 def _log_to_stderr() -> None:
-    from infra.steps import listen
+    from infra.steps import Step, listen
 
     handler = _Stderr()
     handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s", "%H:%M:%S"))
@@ -74,7 +74,12 @@ def _log_to_stderr() -> None:
         logger.setLevel(logging.INFO)
         logger.propagate = False
         logger.handlers = [handler]
-    listen(lambda step, subject: _LOG.info("%s %s", step, subject))
+
+    def log(step: Step, subject: str) -> None:
+        if step in {Step.OPENED, Step.SCORED, Step.CREATED}:
+            logging.getLogger(Step.__module__).info("%s %s", step, subject)
+
+    listen(log)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

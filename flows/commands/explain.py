@@ -45,13 +45,14 @@ def explain_to_file(
     ids, stamps, rejected = read_objects(images, list(dict.fromkeys(objects)), geometry, MOST_OBJECTS)
     maps = explain(folder, card, stamps, names, report)
     scores = package.score(stamps)
-    shown = Shown(ids, stamps, geometry, card.name, scores.p_lens, _prior(card), kinds=scores.subclass)
+    shown = Shown(ids, stamps, geometry, card.name, scores.p_lens, prior_text(card), kinds=scores.subclass)
     write_whole(out, figure_bytes(explanation_figure(shown, maps), kind_of(out)))
     numbers = {name: _numbers(i, float(scores.p_lens[i]), maps) for i, name in enumerate(ids)}
     return {"ensemble": card.name, "figure": str(out), "objects": numbers, "rejected": rejected}
 
 
-def _prior(card: EnsembleCard) -> str:
+def prior_text(card: EnsembleCard) -> str:
+    """Return words that say which fraction of lenses the `p_lens` of an ensemble assumes."""
     if card.assumed_prevalence is None:
         return "not calibrated"
     return f"if 1 object in {1 / card.assumed_prevalence:.0f} is a lens"

@@ -17,6 +17,7 @@ from scanner.explain.shared_scale import drawn_maps, guided_end, occlusion_end
 from scanner.preprocess.colour_picture import composite
 from scanner.preprocess.residual import RESIDUAL_STRETCH, residual_in_sky, residual_picture
 from scanner.vocabulary.geometry import Geometry, Stamps
+from scanner.vocabulary.kinds import KIND_WORDS
 
 _PANEL_INCHES, _WIDE_PANEL_INCHES = 1.6, 2.1
 """Sides of panels of up to 10 arcsec, and of wider ones."""
@@ -108,7 +109,7 @@ def shortened(name: str, n_letters: int = _NAME_LETTERS) -> str:
 def _caption(shown: Shown, row: int) -> list[str]:
     """Return the paragraphs below the id of an object."""
     p_lens = f"p_lens {shown.p_lens[row]:.2g}" if shown.p_lens[row] < 0.01 else f"p_lens {shown.p_lens[row]:.3f}"
-    kind = [f"kind: {shown.kinds[row].replace('_', ' ')}"] if shown.kinds else []
+    kind = [f"kind: {KIND_WORDS[shown.kinds[row]]}"] if shown.kinds else []
     return [f"{p_lens} by {shown.ensemble}", *([shown.prior] if shown.prior else []), *kind]
 
 

@@ -9,7 +9,7 @@ neither is in the repository. The class generated images of OU-200 take about ei
 import argparse
 import io
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from flows.commands.explain import prior_text
 from scanner.explain.explanation import explain
 from scanner.explain.feature_figures import page, picture
 from scanner.explain.feature_visualisation import probabilities, towards_classes
@@ -36,7 +37,7 @@ BANDS = {"VIS": "VIS", "Y": "NIR_Y", "J": "NIR_J", "H": "NIR_H"}
 SHIFTED, SHIFT_YX_PIXELS = "102022474", (6, -26)
 """A file in which only the VIS image was shifted, as its header records: drawn unchanged and with all bands shifted alike."""
 JACKPOT_PIXEL_ARCSEC = 0.05
-JPEG_QUALITY = 88
+NOTE = "the header says that only VIS was shifted, by 0.6 and 2.6 arcsec"
 
 
 def class_generated(published: Path, work: Path, name: str, start: NDArray[np.float32]) -> list[Figure]:
@@ -69,7 +70,7 @@ def real_fields(_published: Path, real: Path, work: Path) -> list[Figure]:
         if path.stem.startswith(SHIFTED):
             rows.append((f"{SHIFTED} aligned", _references(_aligned(path, work))))
     lines = [f"{name},{','.join(references)}," for name, references in rows]
-    return [_explained(_manifest(work, lines), FLAGSHIP, None)]
+    return [_explained(_manifest(work, lines), FLAGSHIP, None, {SHIFTED: [NOTE]})]
 
 
 def jackpot(published: Path, real: Path, work: Path) -> list[Figure]:
@@ -111,11 +112,18 @@ def _manifest(work: Path, lines: Sequence[str]) -> str:
     return str(path)
 
 
-def _explained(manifest: str, folder: Path, names: Sequence[str] | None) -> Figure:
+def _explained(
+    manifest: str, folder: Path, names: Sequence[str] | None, notes: Mapping[str, Sequence[str]] | None = None
+) -> Figure:
     package = load_package(folder)
     ids, stamps, geometry = _stamps(manifest, folder)
     maps = explain(folder, package.card, stamps, names)
-    return explanation_figure(Shown(ids, stamps, geometry, package.name, package.score(stamps).p_lens), maps)
+    scores = package.score(stamps)
+    of_each = [(notes or {}).get(name, []) for name in ids]
+    shown = Shown(
+        ids, stamps, geometry, package.name, scores.p_lens, prior_text(package.card), kinds=scores.subclass, notes=of_each
+    )
+    return explanation_figure(shown, maps)
 
 
 def _stamps(manifest: str, folder: Path) -> tuple[list[str], Stamps, Geometry]:
@@ -135,16 +143,17 @@ def smaller(png: bytes) -> bytes:
     return sink.getvalue()
 
 
-def as_jpeg(png: bytes) -> bytes:
+def as_jpeg(png: bytes, quality: int) -> bytes:
     """Encode a PNG as JPEG."""
     sink = io.BytesIO()
     with Image.open(io.BytesIO(png)) as image:
-        image.convert("RGB").save(sink, "jpeg", quality=JPEG_QUALITY, optimize=True)
+        image.convert("RGB").save(sink, "jpeg", quality=quality, optimize=True)
     return sink.getvalue()
 
 
 FIGURES = {draw.__name__: draw for draw in (candidates, class_generated_ou200, class_generated_ou66, real_fields, jackpot)}
-JPEGS = {candidates.__name__}
+JPEGS = {candidates.__name__: 88, real_fields.__name__: 64, jackpot.__name__: 75}
+"""Quality of the figures that are JPEG files, which must stay below 300 kB."""
 
 
 def main() -> None:
@@ -159,8 +168,10 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as work:
             pages = FIGURES[name](arguments.published, arguments.real, Path(work))
         png = pages_bytes(pages, "png")
-        suffix, encode = ("jpg", as_jpeg) if name in JPEGS else ("png", smaller)
-        (arguments.out / f"{name}.{suffix}").write_bytes(encode(png))
+        if name in JPEGS:
+            (arguments.out / f"{name}.jpg").write_bytes(as_jpeg(png, JPEGS[name]))
+        else:
+            (arguments.out / f"{name}.png").write_bytes(smaller(png))
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ def test_verbose_shows_the_files_that_are_made(capsys, tmp_path):
 
     prepared(["-v"])
     create_if_absent(str(tmp_path / "x"), b"1", "test")
-    assert re.search(rf"created {tmp_path}/x$", capsys.readouterr().err, flags=re.MULTILINE)
+    assert [line[9:] for line in capsys.readouterr().err.splitlines()] == [f"infra.steps: created {tmp_path}/x"]
 
 
 def test_without_verbose_only_the_error_is_shown(capsys, monkeypatch):

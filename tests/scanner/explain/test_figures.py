@@ -163,7 +163,7 @@ def test_the_figure_explains_its_colours_and_numbers():
         "hiding this square makes a lens less likely (blue) or more likely (red)",
         "p_lens 0.250 by mine",
         "if 1 object in 2000 is a lens",
-        "kind: double ring",
+        "kind: compound lens with two rings",
         "bands are misaligned: H 0.6 arcsec from VIS",
         "p of a network: as is.",
         "Bar: 1 arcsec",
