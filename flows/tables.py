@@ -34,8 +34,7 @@ def table_of(title: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any
     widths = _widths(cells, least, spare)
     table = Table(title=title, title_justify="left")
     for column, wide in widths.items():
-        side = "right" if column in numeric else "left"
-        table.add_column(_header(column, wide), justify=side, width=wide, overflow="fold")
+        table.add_column(_header(column, wide), justify="right" if column in numeric else "left", width=wide, overflow="fold")
     for number in range(len(rows)):
         table.add_row(*(Text(cells[column][number]) for column in columns))
     return table

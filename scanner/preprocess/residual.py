@@ -53,28 +53,25 @@ def residual_in_sky(image: Image, pixel_arcsec: float) -> _Residual:
     return gaussian_filter(above - galaxy, _BLUR_ARCSEC / pixel_arcsec)
 
 
-def _best_ellipse(above: _Values, y: _Values, x: _Values, pixel_arcsec: float) -> tuple[float, float, float, float]:
-    """Return the centre (y, x, in arcsec) and ellipticity of the profile that leaves the least light, found in steps."""
+def _best_ellipse(above: _Values, y: _Values, x: _Values, pixel_arcsec: float) -> _Values:
+    """Return centre (y, x, in arcsec) and ellipticity of the profile that leaves the least light, found in steps."""
 
-    def light_left(place: tuple[float, ...]) -> float:
-        if math.hypot(*place[2:]) > _MOST_ELLIPTIC or math.hypot(*place[:2]) > _OFF_CENTRE_ARCSEC:
+    def light_left(place: _Values) -> float:
+        if math.hypot(*place[:2]) > _OFF_CENTRE_ARCSEC or math.hypot(*place[2:]) > _MOST_ELLIPTIC:
             return math.inf
         # Roots count arcs, which are bright and few, less than the wide wings of a galaxy.
         return float(np.sqrt(np.abs(above - _profile(above, _radii(y, x, *place), pixel_arcsec))).mean())
 
-    best, steps = (0.0, 0.0, 0.0, 0.0), np.array(_FIRST_STEPS)
+    best = np.zeros(4)
     least = light_left(best)
-    for _ in range(_N_HALVINGS):
-        moved = True
-        while moved:
-            moved = False
-            for axis in range(4):
-                for sign in (-1, 1):
-                    tried = list(best)
-                    tried[axis] += sign * steps[axis]
-                    if (left := light_left(tuple(tried))) < least:
-                        best, least, moved = tuple(tried), left, True
-        steps /= 2
+    for halvings in range(_N_HALVINGS):
+        moves = [sign * step for step in np.diag(_FIRST_STEPS) / 2**halvings for sign in (-1, 1)]
+        before = math.inf
+        while least < before:
+            before = least
+            for move in moves:
+                if (left := light_left(best + move)) < least:
+                    best, least = best + move, left
     return best
 
 

@@ -1,4 +1,4 @@
-"""Draw what a terminal shows of demo, query, score and explain, the figure of explain, and two contact sheets.
+"""Draw what a terminal shows of demo, query, score and explain, the figure of explain, and two sheets as simulate writes them.
 
     python -m tests.figures.screens --out docs/figures        (make screens)
 
@@ -19,18 +19,24 @@ from rich.console import Console
 from rich.text import Text
 
 from scanner.sources.shards import decode_shard, encode_shard
+from simulation.products.contact_sheet import contact_sheet_png
 from simulation.products.dataset import dataset_spec, simulate_shard
 from tests.figures.draw import BANDS, as_jpeg
 
 WIDTH = 100
 ROOT = Path(__file__).parents[2]
 CUTOUTS = dataset_spec(8, 20261128, kinds="double_ring=2,compound_arc=1,single=2,twin=2,spiral=1", geometry="mer10")
+KINDS = "nonlens=2,twin=1,single=3,compound_arc=2,double_ring=2"
 SHEETS = {
-    "sheet_mer10": ["--geometry", "mer10", "--n", "40", "--seed", "5"],
-    "sheet_challenge": ["--geometry", "challenge", "--n", "40", "--seed", "6"],
+    "sheet_mer10": dataset_spec(40, 5, kinds=KINDS, geometry="mer10"),
+    "sheet_challenge": dataset_spec(40, 6, kinds=KINDS, geometry="challenge"),
 }
-"""Options of `lensscan simulate` for each contact sheet."""
-KINDS = ["--kinds", "nonlens=2,twin=1,single=3,compound_arc=2,double_ring=2"]
+COMMANDS = {
+    "demo": "demo --out demo-output",
+    "query": "query demo-output/catalogue --limit 10",
+    "score": "score cutouts.csv --out scores.parquet",
+    "explain": "explain cutouts.csv --objects 0,3,5 --out why.png",
+}
 MOST_BYTES, QUALITY = 300_000, 78
 FONTS = re.compile(r"\s*@font-face \{.*?\}", flags=re.DOTALL)
 
@@ -53,9 +59,13 @@ def screen(command, output):
     return FONTS.sub("", console.export_svg(title="lensscan", unique_id=command.split()[0]))
 
 
+def simulated(spec):
+    return decode_shard(encode_shard(simulate_shard(spec, 0)))
+
+
 def write_cutouts(work):
     """Write simulated cutouts as FITS files, and the manifest that lists them."""
-    shard = decode_shard(encode_shard(simulate_shard(CUTOUTS, 0)))
+    shard = simulated(CUTOUTS)
     lines = [f"object_id,{','.join(BANDS)}"]
     for i, object_id in enumerate(shard.object_ids):
         hdus = [fits.ImageHDU(shard.stamps[band][i], name=f"{prefix}_FLUX") for band, prefix in BANDS.items()]
@@ -66,24 +76,14 @@ def write_cutouts(work):
     (work / "cutouts.csv").write_text("\n".join(lines) + "\n")
 
 
-def draw(work, out):
-    """Run all commands in the folder `work` and write their pictures into `out`."""
+def pictures(work):
+    """Yield the name and the content of each picture; commands run in the folder `work`."""
+    for name, spec in SHEETS.items():
+        yield f"{name}.jpg", as_jpeg(contact_sheet_png(simulated(spec)), QUALITY)
     write_cutouts(work)
-    shown = {
-        "demo": "demo --out demo-output",
-        "query": "query demo-output/catalogue --limit 10",
-        "score": "score cutouts.csv --out scores.parquet",
-        "explain": "explain cutouts.csv --objects 0,3,5 --out why.png",
-    }
-    pictures = {f"{name}.svg": screen(command, lensscan(work, *command.split())).encode() for name, command in shown.items()}
-    pictures["explained.jpg"] = as_jpeg((work / "why.png").read_bytes(), QUALITY)
-    for name, options in SHEETS.items():
-        lensscan(work, "simulate", *options, *KINDS, "--out", name)
-        pictures[f"{name}.jpg"] = as_jpeg((work / name / "contact_sheet.png").read_bytes(), QUALITY)
-    for name, content in pictures.items():
-        if len(content) > MOST_BYTES:
-            raise SystemExit(f"{name} must have at most {MOST_BYTES} bytes, got {len(content)}")
-        (out / name).write_bytes(content)
+    for name, command in COMMANDS.items():
+        yield f"{name}.svg", screen(command, lensscan(work, *command.split())).encode()
+    yield "explained.jpg", as_jpeg((work / "why.png").read_bytes(), QUALITY)
 
 
 def main():
@@ -92,7 +92,10 @@ def main():
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as work:
-        draw(Path(work).resolve(), arguments.out)
+        for name, content in pictures(Path(work).resolve()):
+            if len(content) > MOST_BYTES:
+                raise SystemExit(f"{name} must have at most {MOST_BYTES} bytes, got {len(content)}")
+            (arguments.out / name).write_bytes(content)
 
 
 if __name__ == "__main__":
