@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from flows.terminal import print_json, print_lines, print_table, terminal_progress
+from flows.terminal import missing, print_json, print_lines, print_table, terminal_progress
 from infra.progress import no_progress
 
 
@@ -23,6 +23,11 @@ def test_json_has_null_for_numbers_that_json_lacks(capsys):
 def test_lines_are_aligned_by_their_longest_name(capsys):
     print_lines({"rows": 3, "candidates": 1})
     assert capsys.readouterr().out == "rows        3\ncandidates  1\n"
+
+
+def test_folders_that_a_command_makes_are_named(tmp_path):
+    assert missing(str(tmp_path / "new" / "er")) == {"made folder": str(tmp_path / "new" / "er")}
+    assert missing(str(tmp_path)) == missing("s3://bucket/new") == {}
 
 
 def test_a_narrow_table_folds_text_and_keeps_numbers_whole(monkeypatch, capsys):

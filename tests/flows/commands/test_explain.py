@@ -77,9 +77,12 @@ def test_the_command_explains_a_manifest_and_lists_rejected_objects(lensscan, ma
     found = json.loads(done.stdout)
     assert list(found["objects"]) == ["first"]
     assert "missing_file" in found["rejected"]["bad"]
+    assert "made folder" not in done.stdout
+    command[3] = tmp_path / "new" / "why.png"
     said = lensscan(*command, COLUMNS="200")
     assert "compact-sky" in said.stdout
     assert "missing_file" in said.stdout
+    assert said.stdout.endswith(f"made folder  {tmp_path}/new\n")
 
 
 @pytest.mark.parametrize(
