@@ -30,9 +30,9 @@ def table_of(title: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any
     least = {column: _least(column, cells[column], column in numeric) for column in columns}
     spare = width - 1 - sum(least.values()) - _BETWEEN * len(columns)
     if spare < 0:
-        return "\n".join(_records(title, cells, len(rows), width))
+        return "".join(f"{line}\n" for line in _records(title, cells, len(rows), width))
     widths = _widths(cells, least, spare)
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title or None, title_justify="left")
     for column, wide in widths.items():
         table.add_column(_header(column, wide), justify="right" if column in numeric else "left", width=wide, overflow="fold")
     for number in range(len(rows)):
@@ -90,7 +90,8 @@ def _header(column: str, width: int) -> str:
 
 def _records(title: str, cells: Mapping[str, Sequence[str]], n_rows: int, width: int) -> Iterator[str]:
     """Yield the lines of records: a line `name  value` for each column; long values go on in the next line."""
-    yield title
+    if title:
+        yield title
     names = max(map(len, cells))
     for number in range(n_rows):
         yield f"-- {number + 1} of {n_rows} --"

@@ -53,7 +53,11 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Mapping[str, 
     from flows.tables import table_of
 
     console = Console()
-    console.print(table_of(title, columns, rows, console.width), markup=False, highlight=False, soft_wrap=True)
+    shown = table_of(title, columns, rows, console.width)
+    if isinstance(shown, str):
+        sys.stdout.write(shown)
+    else:
+        console.print(shown)
 
 
 def print_lines(lines: Mapping[str, Any]) -> None:

@@ -1,13 +1,11 @@
 """Tables show every name and every value at any width."""
 
-import io
 import re
 
 import pytest
-from rich.console import Console
-from rich.table import Table
 
-from flows.tables import cell, table_of
+from flows.tables import cell
+from flows.terminal import print_table
 
 ROW = {
     "candidate_id": "EUCL J160445.68-200134.0",
@@ -36,12 +34,18 @@ SHOWN = {
 }
 
 
-def printed(columns, rows, width):
-    """Return the lines of a table in a terminal of a width."""
-    console = Console(file=io.StringIO(), width=width)
-    shown = table_of("Title", columns, rows, width)
-    console.print(shown, markup=False, highlight=False, soft_wrap=True)
-    return shown, console.file.getvalue().splitlines()
+@pytest.fixture
+def printed(monkeypatch, capsys):
+    """Return a function that prints a table in a terminal of a width, and returns whether it is a table, and its lines."""
+
+    def run(columns, rows, width):
+        monkeypatch.setenv("COLUMNS", str(width))
+        print_table("Title", columns, rows)
+        out = capsys.readouterr().out
+        assert out.endswith("\n")
+        return "\u2501" in out, out.splitlines()
+
+    return run
 
 
 def fields(lines):
@@ -59,12 +63,12 @@ def fields(lines):
 
 @pytest.mark.parametrize("width", [40, 80, 120, 200])
 @pytest.mark.parametrize("n_columns", [2, 5, 7, 12])
-def test_every_name_and_value_appears(width, n_columns):
+def test_every_name_and_value_appears(printed, width, n_columns):
     columns = list(ROW)[:n_columns]
     expected = {column: SHOWN.get(column, ROW[column]) for column in columns}
-    shown, lines = printed(columns, [ROW], width)
+    is_table, lines = printed(columns, [ROW], width)
     assert max(map(len, lines)) <= width
-    if isinstance(shown, Table):
+    if is_table:
         names, values = fields(lines)
         assert names == columns
         assert [value.replace(" ", "") for value in values] == [expected[c].replace(" ", "") for c in columns]
@@ -76,22 +80,22 @@ def test_every_name_and_value_appears(width, n_columns):
 
 
 @pytest.mark.parametrize(("width", "is_table"), [(40, False), (60, False), (80, True), (120, True)])
-def test_candidates_fit_a_terminal_of_80_columns(width, is_table):
+def test_candidates_fit_a_terminal_of_80_columns(printed, width, is_table):
     columns = ["candidate_id", "ra", "dec", "p_lens", "p_compound", "subclass"]
-    shown, lines = printed(columns, [ROW, ROW], width)
-    assert isinstance(shown, Table) == is_table
+    found, lines = printed(columns, [ROW, ROW], width)
+    assert found == is_table
     assert sum("double_ring" in line for line in lines) == 2
 
 
-def test_records_are_numbered():
+def test_records_are_numbered(printed):
     _, lines = printed(list(ROW), [ROW, {**ROW, "p_lens": 0.5}], 40)
     assert [line for line in lines if line.startswith("--")] == ["-- 1 of 2 --", "-- 2 of 2 --"]
     assert [line.split()[-1] for line in lines if line.startswith("p_lens")] == ["1.0000", "0.5000"]
 
 
-def test_a_table_without_rows_shows_its_columns():
-    shown, lines = printed(["a", "b"], [], 40)
-    assert isinstance(shown, Table)
+def test_a_table_without_rows_shows_its_columns(printed):
+    is_table, lines = printed(["a", "b"], [], 40)
+    assert is_table
     assert fields(lines) == [["a", "b"]]
 
 
