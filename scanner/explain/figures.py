@@ -189,6 +189,9 @@ class _Page:
         place = (left, _KEY_INCHES - 0.48, min(width - 4 * _MARGIN_INCHES, 3.2), 0.1)
         axis = self.figure.add_axes(self._share(place))
         bar = self.figure.colorbar(ScalarMappable(colours, palette), cax=axis, orientation="horizontal", extend=extend)
+        shares = (0, 0.05, 0.2, 0.5, 1) if colours.vmin == 0 else (-1, -0.5, 0, 0.5, 1)
+        ticks = [share * float(colours.vmax or 1) for share in shares]
+        bar.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])
         bar.set_label(label, fontsize=7, labelpad=1)
         bar.ax.tick_params(labelsize=7, pad=1, length=2)
 
