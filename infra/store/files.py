@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
@@ -34,6 +35,8 @@ class FileInfo:
     uri: str
     size: int
     etag: str
+    modified: datetime | None = field(default=None, compare=False)
+    """Time of the last change by the store's clock, if it was asked for: for people, not for decisions."""
 
 
 def whose(found: bytes, mine: bytes) -> CreateOutcome:

@@ -8,6 +8,7 @@ import errno
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
@@ -273,7 +274,8 @@ def _local_files(root: Path, suffix: str) -> list[FileInfo]:
 
 def _local_info(path: Path) -> FileInfo:
     status = path.stat()
-    return FileInfo(str(path), status.st_size, f"{status.st_mtime_ns:x}-{status.st_size:x}")
+    modified = datetime.fromtimestamp(status.st_mtime, UTC)
+    return FileInfo(str(path), status.st_size, f"{status.st_mtime_ns:x}-{status.st_size:x}", modified)
 
 
 def _remove_probe(uri: str) -> None:
