@@ -38,7 +38,7 @@ def run_demo(out: Path, *, as_json: bool) -> None:
     print_lines(
         {
             "tiles": tiles,
-            "scores of all rows": f"{catalogue}/units/",
+            "scores of all rows": f'lensscan query {catalogue} --sql "from scores"',
             "candidate catalogue": summary.candidates_uri,
             "scanned in": f"{summary.seconds:.0f} s",
             "look further": f"lensscan query {catalogue}",

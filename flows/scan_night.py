@@ -1,7 +1,7 @@
 """The nightly Prefect flow: scan all tiles of a night."""
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
 
 from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
@@ -11,6 +11,7 @@ from flows.artifacts import flow_progress, show_summary
 from flows.ensembles import chosen_package
 from infra.engine_name import EngineName
 from infra.settings import Settings
+from scanner.catalogue.paths import UNDATED
 from scanner.scan.request import ScanRequest
 from scanner.vocabulary.choices import MAPS_PER_UNIT, MOST_MAPS_PER_UNIT
 from scanner.workers.run import NightSummary
@@ -21,7 +22,7 @@ from scanner.workers.run import scan_night as scan
 def scan_night(
     input_uri: str,
     root_uri: str,
-    night: date | None = None,
+    night: date | Literal["none"] | None = None,
     ensemble: str | None = None,
     candidate_threshold: Annotated[float | None, Field(ge=0, le=1)] = None,
     workers: Annotated[int | None, Field(ge=1)] = None,
@@ -38,21 +39,22 @@ def scan_night(
     Args:
         input_uri: Folder or `s3://` prefix of Euclid MER tiles, or of shards; `{night}` in it stands for the night.
         root_uri: Folder or `s3://` prefix of the catalogue.
-        night: Night that the catalogue rows carry; the scheduled day of the run by default.
+        night: Night that the catalogue rows carry; the scheduled day of the run by default, `none` for a survey without nights.
         ensemble: Name or folder of the ensemble; the configured one by default.
-        candidate_threshold: Rows with `p_lens` at or above it are candidates; by default twice the ensemble's prevalence.
+        candidate_threshold: Smallest `p_lens` of the candidates; by default twice the ensemble's prevalence.
         workers: Scan actors; the configured number by default.
         engine: Inference engine; the configured one by default, else the best that a worker has.
         exact: Score every row in float32, not only those that could be candidates.
         second: Second ensemble, which scores the rows whose first `p_lens` reaches `second_above`.
-        second_above: Threshold of the first ensemble's `p_lens`; by default that of candidates.
+        second_above: Smallest first `p_lens` of these rows; by default the first ensemble's own threshold for candidates.
         maps_per_unit: Number of candidates of a unit, best first, that are stored with attribution maps.
     """
     settings = Settings.read()
-    night = night or flow_run.scheduled_start_time.date()
+    dated = None if night == "none" else night or flow_run.scheduled_start_time.date()
+    label = dated.isoformat() if dated else UNDATED
     request = ScanRequest(
-        input_uri=input_uri.replace("{night}", night.isoformat()),
-        night=night,
+        input_uri=input_uri.replace("{night}", label),
+        night=dated,
         package=chosen_package(ensemble),
         candidate_threshold=candidate_threshold,
         engine=engine or settings.engine,
@@ -61,11 +63,11 @@ def scan_night(
         second_above=second_above,
         maps_per_unit=maps_per_unit,
     )
-    with flow_progress(f"scan-{night.isoformat()}", f"Rows scored of {night.isoformat()}") as progress:
+    with flow_progress(f"scan-{label}", f"Rows scored of {label}") as progress:
         summary = scan(
             request, root_uri, workers=workers or settings.workers, ray_address=settings.ray_address, progress=progress
         )
-    show_summary(f"summary-{night.isoformat()}", _summary_markdown(summary))
+    show_summary(f"summary-{label}", _summary_markdown(summary))
     get_run_logger().info("%d candidates of %d rows in %s", summary.n_candidates, summary.n_rows, summary.candidates_uri)
     return summary
 
@@ -73,7 +75,7 @@ def scan_night(
 def _summary_markdown(summary: NightSummary) -> str:
     rows = "\n".join(f"| {status} | {n} |" for status, n in summary.rows_by_status.items())
     return (
-        f"# Night {summary.night}: {summary.n_candidates} candidates\n\n"
+        f"# Night {summary.night or UNDATED}: {summary.n_candidates} candidates\n\n"
         f"`{summary.candidates_uri}`, plan `{summary.plan_id[:12]}`, ensemble {summary.ensemble}\n\n"
         f"| status | rows |\n| --- | ---: |\n{rows}\n"
     )

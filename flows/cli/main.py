@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 import flows.cli.audit
 import flows.cli.explain
-import flows.cli.models  # noqa: F401 - all three register their commands
+import flows.cli.forget
+import flows.cli.models  # noqa: F401 - all four register their commands
 from flows.cli.app import Fraction, MapsPerUnit, Positive, app
 from infra.engine_name import EngineName
 from infra.errors import LensscanError
@@ -117,7 +118,7 @@ def scan(
     tiles: str,
     *,
     out: str,
-    night: date,
+    night: date | None = None,
     ensemble: str | None = None,
     threshold: Fraction | None = None,
     engine: EngineName | None = None,
@@ -131,21 +132,24 @@ def scan(
 ) -> None:
     """Scan a folder or prefix of tiles (or shards) into a candidate catalogue.
 
-    Units that the catalogue already holds are not scanned again: repeat the command at any time, also after a crash.
+    Tiles that the catalogue already holds are not scanned again: repeat the command at any time, also after a crash. A scan
+    with another ensemble, option or program version replaces the earlier one: readers see each object once.
 
     For example: `lensscan scan tiles/ --out catalogue/ --night 2026-11-24`
 
     Args:
         tiles: Folder or `s3://` prefix of Euclid MER tiles, or of shards.
         out: Folder or `s3://` prefix of the catalogue.
-        night: Night that the rows carry.
+        night: Date, for a survey that is scanned night by night: each night is a part of the catalogue, and its tiles may come
+            again in another night. Leave it out for a release such as Euclid Q1, which has no nights.
         ensemble: Name or folder; the configured one by default.
-        threshold: Rows with `p_lens` at or above it are candidates; by default twice the prevalence that the ensemble assumes.
+        threshold: Smallest `p_lens` of the candidates; by default twice the prevalence that the ensemble assumes. A higher
+            threshold scans nothing again. A lower one does, because only candidates are scored in float32 and have maps.
         engine: Inference engine; by default the best that a worker has.
         exact: Score every row in float32. By default, where that is faster, rows are scored in bfloat16, and only those that
             could be candidates in float32; candidates and their numbers are the same.
         second: Second ensemble, by name or folder, which scores the rows whose first `p_lens` reaches `second_above`.
-        second_above: Threshold of the first ensemble's `p_lens`; by default that of candidates.
+        second_above: Smallest first `p_lens` of these rows; by default the first ensemble's own threshold for candidates.
         maps: Number of candidates of a unit, best first, stored with attribution maps; at most 1000, 0 for none.
         workers: Scan actors.
         ray_address: Ray cluster to use, `auto` inside a Ray job; a local one by default.
@@ -186,8 +190,12 @@ def _print_summary(summary: Any) -> None:
     counts = {f"rows {status}": n for status, n in summary.rows_by_status.items()}
     units = ", ".join(f"{n} {outcome}" for outcome, n in summary.units_by_outcome.items())
     note = "" if set(summary.units_by_outcome) != {"already_committed"} else " (nothing to do)"
-    lines = {"night": summary.night, "ensemble": summary.ensemble, "units": units + note, **counts}
-    print_lines({**lines, "candidates": summary.n_candidates, "catalogue": summary.candidates_uri, "seconds": summary.seconds})
+    lines = {"night": summary.night or "none", "ensemble": summary.ensemble, "units": units + note, **counts}
+    lines["candidates"] = f"{summary.n_candidates} with p_lens of at least {summary.threshold:g}"
+    if summary.replaces:
+        replaced = (f"plan {old.plan_id[:12]} for {old.n_units_replaced} of {old.n_units} units" for old in summary.replaces)
+        lines["replaces"] = ", ".join(replaced)
+    print_lines({**lines, "catalogue": summary.candidates_uri, "seconds": summary.seconds})
 
 
 @app.command
@@ -228,13 +236,17 @@ def query(
     catalogue: str,
     *,
     sql: str | None = None,
-    min_p_lens: Fraction = 0.0,
+    min_p_lens: Fraction | None = None,
     night: date | None = None,
     subclass: Literal["single", "compound_arc", "double_ring"] | None = None,
     limit: Positive | None = None,
+    plan: str | None = None,
+    all_plans: bool = False,
     json: bool = False,
 ) -> None:
     """Print candidates of a catalogue, best first, or the result of an SQL query.
+
+    Each object comes once in a night, from the newest scan of its tile.
 
     For example: `lensscan query catalogue/ --min-p-lens 0.9 --limit 10`
 
@@ -243,25 +255,37 @@ def query(
     Args:
         catalogue: Folder or `s3://` prefix given to `scan --out`.
         sql: Query over the views `candidates` and `scores` (all rows).
-        min_p_lens: Lowest `p_lens` to print.
+        min_p_lens: Lowest `p_lens` to print; by default the threshold of the scan. Rows below it may have a `p_lens` in
+            bfloat16, as their column `precision` says.
         night: Print this night only.
         subclass: Print this subclass only: single, compound_arc or double_ring.
         limit: Largest number of rows; 20 by default, no limit with `--sql`.
+        plan: First characters of a plan id: only the rows of this plan, whether newer scans have replaced it or not.
+        all_plans: The rows of every plan, so that an object comes once for each plan that holds it.
         json: Print JSON instead of a table.
     """
     from flows.terminal import print_json, print_table
     from scanner.catalogue.query import query as run
 
-    limit = 20 if limit is None and sql is None else limit
     table = run(
-        catalogue, sql=sql, min_p_lens=min_p_lens, night=night.isoformat() if night else None, subclass=subclass, limit=limit
+        catalogue,
+        sql=sql,
+        min_p_lens=min_p_lens,
+        night=night.isoformat() if night else None,
+        subclass=subclass,
+        plan=plan,
+        all_plans=all_plans,
     )
+    shown = table.slice(0, 20 if limit is None and sql is None else limit)
     if json:
-        print_json(table.to_pylist())
-        return
-    shown = table.column_names if sql else [c for c in CANDIDATE_COLUMNS if c in table.column_names]
-    print_table(f"{table.num_rows} candidates" if not sql else "", shown, table.to_pylist())
+        print_json(shown.to_pylist())
+    elif sql is not None:
+        print_table("", table.column_names, shown.to_pylist())
+    else:
+        nights = set(table["night"].unique().to_pylist())
+        columns = [column for column in CANDIDATE_COLUMNS if column != ("p_compound" if len(nights) > 1 else "night")]
+        print_table(f"{shown.num_rows} of {table.num_rows} candidates", columns, shown.to_pylist())
 
 
-CANDIDATE_COLUMNS = ("candidate_id", "night", "p_lens", "p_compound", "subclass")
-"""Columns that fit a terminal; `--json` and `--sql` show the rest."""
+CANDIDATE_COLUMNS = ("candidate_id", "ra", "dec", "tile", "night", "p_lens", "p_compound", "subclass")
+"""Columns of which all but one fit 100 characters; `--json` and `--sql` show the rest."""

@@ -34,7 +34,14 @@ POSITION_COLUMNS = (
     Column("ra", pa.float64(), "deg", "pos.eq.ra;meta.main", "Right ascension, ICRS"),
     Column("dec", pa.float64(), "deg", "pos.eq.dec;meta.main", "Declination, ICRS"),
     Column("tile", pa.string(), "", "meta.id;obs.field", "Name of the survey tile or input shard of the row"),
-    Column("night", pa.string(), "", "time.epoch;obs", "Night of the scan, YYYY-MM-DD", nullable=False),
+    Column(
+        "night",
+        pa.string(),
+        "",
+        "time.epoch;obs",
+        "Night of the scan, YYYY-MM-DD; empty for a scan without a night",
+        nullable=False,
+    ),
 )
 OUTCOME_COLUMNS = (
     Column("status", pa.string(), "", "meta.code.status", "Outcome of the row: scored, or rejected:<code>", nullable=False),

@@ -96,7 +96,7 @@ class UnitScanner:
         scanner = self._scanner.with_batch_size(task.batch_size)
         opened = open_unit(unit, scanner.geometry, scanner.batch_size, task.rows)
         with closing(opened.batches), self._computing:
-            table = scan_unit(opened, scanner, self._plan.night)
+            table = scan_unit(opened, scanner, self._plan.night or "")
             if self._second and self._plan.config.second:
                 table = with_second_ensemble(table, unit, self._second, self._plan.config.second.above)
         return publish(table, unit, self._plan, self._root_uri, attempt=uuid4().hex)

@@ -8,11 +8,14 @@ from infra.progress import Progress, no_progress
 from infra.ray.cluster import ray_session
 from infra.store.storage import absolute, probe
 from scanner.catalogue.ledger import pending
+from scanner.catalogue.night_file import show
 from scanner.catalogue.plan import freeze
 from scanner.catalogue.seal import seal
+from scanner.catalogue.shown import Replaced, ShownPlan, replaced_by, with_lower_threshold
+from scanner.catalogue.visible import rows_of
 from scanner.networks.engines import resolve_engine
 from scanner.networks.package import check_weights, read_card
-from scanner.scan.request import ScanRequest, plan_scan
+from scanner.scan.request import ScanRequest, plan_scan, shown_threshold
 from scanner.workers.actors import Packages
 from scanner.workers.dispatch import ScanRun, scan_plan
 
@@ -20,7 +23,7 @@ from scanner.workers.dispatch import ScanRun, scan_plan
 class NightSummary(Frozen):
     """Result of a scan and location of its catalogue."""
 
-    night: str
+    night: str | None
     plan_id: str
     ensemble: str
     n_units: int
@@ -28,10 +31,16 @@ class NightSummary(Frozen):
     """Number of units by outcome; units committed before this run count as `already_committed`."""
     n_rows: int
     rows_by_status: dict[str, int]
+    threshold: float
+    """Smallest `p_lens` of the candidates that are shown."""
     n_candidates: int
+    """Number of these candidates in the scanned units."""
+    replaces: tuple[Replaced, ...]
+    """Older plans whose rows in these units readers no longer see."""
     n_workers_lost: int
     """Number of workers that died or were killed, and were replaced."""
     candidates_uri: str
+    """File with all candidates that the night shows."""
     seconds: float
 
 
@@ -65,13 +74,16 @@ def scan_night(
     _check_packages(packages)
     if ray_address is None:
         resolve_engine(request.engine)
-    plan = plan_scan(request)
+    plan = with_lower_threshold(plan_scan(request), root_uri)
     freeze(plan, root_uri)
     run = ScanRun([], 0)
     if todo := pending(plan, root_uri):
         with ray_session(ray_address):
             run = scan_plan(plan, todo, packages, root_uri, workers, progress or no_progress)
     report = seal(plan, root_uri)
+    threshold = max(shown_threshold(request), plan.config.candidate_threshold)
+    replaces = replaced_by(plan, root_uri)
+    candidates_uri = show(plan, root_uri, threshold)
     outcomes = Counter(str(receipt.outcome) for receipt in run.receipts)
     outcomes["already_committed"] += len(plan.units) - len(run.receipts)
     return NightSummary(
@@ -82,9 +94,11 @@ def scan_night(
         units_by_outcome={name: n for name, n in sorted(outcomes.items()) if n},
         n_rows=report.n_rows,
         rows_by_status=report.rows_by_status,
-        n_candidates=report.n_candidates,
+        threshold=threshold,
+        n_candidates=rows_of(root_uri, [ShownPlan(plan.plan_id, threshold)]).num_rows,
+        replaces=replaces,
         n_workers_lost=run.n_workers_lost,
-        candidates_uri=report.candidates_uri,
+        candidates_uri=candidates_uri,
         seconds=round(time.monotonic() - start, 1),
     )
 

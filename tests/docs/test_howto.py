@@ -87,12 +87,12 @@ def test_a_tile_goes_through_all_pages(follow, desk, s3):
     assert (desk / "best.png").read_bytes().startswith(b"\x89PNG")
     follow("object_storage", bucket=s3)
 
-    (unit,) = (desk / "catalogue" / "units").rglob("*.parquet")
+    (unit,) = (desk / "catalogue").rglob("*.unit")
     rows = pq.read_table(unit)
     unit.write_bytes(unit.read_bytes()[:-100])
     follow("repair", codes={"reconcile": 1, "verify": 1})
     assert pq.read_table(unit).equals(rows)
-    assert any(path.is_file() for path in (desk / "catalogue" / "quarantine").rglob(f"*{unit.stem}*"))
+    assert any(path.is_file() for path in (desk / "catalogue" / "_scan" / "quarantine").rglob(f"*{unit.stem}*"))
 
 
 def test_the_nightly_commands_are_those_of_the_deployment():

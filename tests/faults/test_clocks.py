@@ -68,7 +68,7 @@ def set_clock(read):
 def test_a_wrong_clock_changes_nothing(night, tmp_path, clock_s, wander_s):
     root = str(tmp_path / "catalogue")
     finish(start(run_with_clock, clock_s, wander_s, night.inputs, root))
-    assert f"/night={NIGHT}/" in night.check(root).seal.candidates_uri
+    assert f"candidates/{NIGHT}.parquet" in night.check(root).files
 
 
 @pytest.mark.fault(39)

@@ -16,6 +16,7 @@ COMMANDS = (
     ["reconcile"],
     ["verify"],
     ["repair"],
+    ["forget"],
     ["models", "list"],
     ["models", "show"],
     ["models", "import-published"],

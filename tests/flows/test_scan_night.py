@@ -32,6 +32,7 @@ pytestmark = pytest.mark.usefixtures("prefect_api")
 LENSSCAN = Path(sys.executable).with_name("lensscan")
 N_TILES, N_OBJECTS, N_MAPS = 6, 4, 3
 N_ATTEMPTS = 5
+PATTERNS = ("_scan/units/*/*.unit", "_scan/sealed/*", "candidates/*.parquet")
 
 
 @pytest.fixture(scope="module")
@@ -58,11 +59,11 @@ def scan(lensscan):
 
 
 def catalogue(root):
-    return pa.concat_tables(pq.read_table(path) for path in sorted((Path(root) / "candidates").rglob("*.parquet")))
+    return pq.read_table(Path(root) / "candidates")
 
 
 def unit_files(root):
-    return sorted((Path(root) / "units").rglob("*.parquet"))
+    return sorted(Path(root).glob(PATTERNS[0]))
 
 
 def unit_rows(root):
@@ -131,15 +132,15 @@ def test_command_and_scan_have_the_same_default_of_maps():
 @pytest.mark.ray
 def test_a_second_scan_of_a_night_writes_nothing(tiles, scan, lensscan, undisturbed):
     before = {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in undisturbed.rglob("*") if path.is_file()}
-    parts = {part: read_files((undisturbed / part).rglob("*.parquet"))[0] for part in ("units", "candidates")}
+    parts = {pattern: read_files(undisturbed.glob(pattern))[0] for pattern in PATTERNS}
     summary = scan(tiles[0], undisturbed)
     assert summary["units_by_outcome"] == {"already_committed": N_TILES}
     for_people = [part for part in scan_command(tiles[0], undisturbed)[1:] if part != "--json"]
     assert f"{N_TILES} already_committed (nothing to do)" in lensscan(*for_people).stdout
     after = {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in undisturbed.rglob("*") if path.is_file()}
     assert before == after
-    for part, expected in parts.items():
-        found, torn = read_files((undisturbed / part).rglob("*.parquet"))
+    for pattern, expected in parts.items():
+        found, torn = read_files(undisturbed.glob(pattern))
         assert_none(torn + compare(pa.concat_tables(found), pa.concat_tables(expected)))
 
 
@@ -152,7 +153,7 @@ def kill_after_commits(tiles, root, wanted):
         scan_command(tiles, root), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     try:
-        wait_for("commits", lambda: len(unit_files(root)) >= wanted and (root / "plans").exists(), process=process)
+        wait_for("commits", lambda: len(unit_files(root)) >= wanted and (root / "_scan" / "plans").exists(), process=process)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -180,12 +181,12 @@ def test_a_rerun_after_sigkill_gives_the_same_catalogue(tiles, scan, undisturbed
     # A worker that outlives its driver for a moment may have committed one more.
     assert summary["units_by_outcome"]["already_committed"] >= committed_at_kill[-1] >= kills[-1]
     assert len(unit_files(root)) == N_TILES
-    for part in ("units", "candidates"):
-        (found, torn), (expected, _) = (read_files((place / part).rglob("*.parquet")) for place in (root, undisturbed))
+    for pattern in PATTERNS:
+        (found, torn), (expected, _) = (read_files(place.glob(pattern)) for place in (root, undisturbed))
         assert_none(torn + compare(pa.concat_tables(found), pa.concat_tables(expected)))
     assert sorted(row["object_id"] for row in unit_rows(root)[1]) == sorted(tiles[1].tolist())
     assert catalogue(root).equals(catalogue(undisturbed))
-    assert len(list((root / "candidates").rglob("*.parquet"))) == 1
+    assert len(list(root.rglob("*.parquet"))) == 1
     # Count only kills of commands that had committed a unit themselves.
     n_counted = sum(after > before for before, after in pairwise([0, *committed_at_kill]))
     note = f"the command killed with {', '.join(map(str, committed_at_kill))} of {N_TILES} tiles committed"

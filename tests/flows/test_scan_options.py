@@ -36,12 +36,12 @@ def requests(tmp_path, monkeypatch):
     monkeypatch.setattr("scanner.workers.run.scan_night", ask)
     monkeypatch.setattr(flow, "flow_progress", lambda *_: nullcontext())
 
-    def asked(**options):
+    def asked(night=NIGHT, **options):
         with pytest.raises(AskedError) as by_flow:
-            flow.scan_night.fn("tiles/{night}", "root", NIGHT, **options)
+            flow.scan_night.fn("tiles/{night}", "root", night or "none", **options)
         named = {OF_COMMAND.get(name, name): value for name, value in options.items()}
         with pytest.raises(AskedError) as by_command:
-            command("tiles/2026-11-24", out="root", night=NIGHT, **named)
+            command("tiles/2026-11-24", out="root", night=night, **named)
         return by_flow.value.args, by_command.value.args
 
     return asked
@@ -67,6 +67,12 @@ def test_settings_stand_in_for_options_that_are_not_given(requests):
     by_flow, by_command = requests()
     expected = ScanRequest(input_uri="tiles/2026-11-24", night=NIGHT, package=SHIPPED_DIR / "ou7-sim", engine="openvino")
     assert by_flow == by_command == (expected, "root", {"workers": 5, "ray_address": "auto"})
+
+
+def test_a_survey_without_nights_is_scanned_without_one(requests):
+    by_flow, by_command = requests(night=None)
+    assert by_flow[0].night is by_command[0].night is None
+    assert (by_flow[0].input_uri, by_command[0].input_uri) == ("tiles/undated", "tiles/2026-11-24")
 
 
 def test_a_deployment_keeps_its_flat_parameters():

@@ -181,8 +181,8 @@ DEFECTS = (
         "M71",
         "scanner/scan/request.py",
         "The second ensemble is checked, but left out of the plan.",
-        "second=_second(request, threshold),",
-        "second=_second(request, threshold) and None,",
+        "second=_second(request, threshold, shown),",
+        "second=_second(request, threshold, shown) and None,",
         ("tests/scanner/scan/test_request.py",),
     ),
     Defect(

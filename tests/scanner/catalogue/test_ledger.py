@@ -52,7 +52,7 @@ def test_a_unit_has_a_receipt_once_it_is_committed(tmp_path, plan):
     assert committed(a, plan, root) == dataclasses.replace(receipt, outcome=Outcome.ALREADY_COMMITTED)
     assert (receipt.unit_id, receipt.sha256) == ("a", sha256_bytes(read_bytes(unit_uri(root, plan.plan_id, "a"))))
     Path(unit_uri(root, plan.plan_id, "b")).write_bytes(b"x")
-    with pytest.raises(ConflictError, match=r"b\.parquet: not a readable unit file"):
+    with pytest.raises(ConflictError, match=r"b\.unit: not a readable unit file"):
         committed(b, plan, root)
 
 

@@ -62,7 +62,7 @@ def made(tmp_path_factory):
 
 
 def rows(root):
-    tables = [pq.read_table(path) for path in sorted(Path(root).rglob("units/**/*.parquet"))]
+    tables = [pq.read_table(path) for path in sorted(Path(root).rglob("*.unit"))]
     return {row["object_id"]: row for table in tables for row in table.to_pylist()}
 
 

@@ -68,7 +68,7 @@ def test_a_trial_scores_its_rows_and_publishes_nothing(worker, root, seen, rows)
     assert worker.try_rows(trial("s", 2, rows)) is None
     assert tuple(chain(*seen)) == rows
     assert max(map(len, seen)) <= 2
-    assert not list(root.rglob("*.parquet"))
+    assert not list(root.rglob("*.unit"))
 
 
 def test_a_trial_without_rows_only_reads_the_file(worker, root, seen, monkeypatch):
@@ -83,14 +83,14 @@ def test_a_trial_without_rows_only_reads_the_file(worker, root, seen, monkeypatc
     worker.try_rows(trial("s", 2, ()))
     assert pieces == list(range(FIRST_ID, FIRST_ID + N_ROWS))
     assert seen == []
-    assert not list(root.rglob("*.parquet"))
+    assert not list(root.rglob("*.unit"))
 
 
 def test_a_scan_rejects_the_rows_that_are_left_out(worker, root, seen):
     receipt = worker.scan(commit("s", 3, (1, 4), is_alone=True))
     assert (receipt.unit_id, receipt.outcome, receipt.n_rows) == ("s", Outcome.COMMITTED, N_ROWS)
     assert (receipt.n_scored, receipt.n_rejected) == (N_ROWS - 2, 2)
-    (path,) = root.rglob("*.parquet")
+    (path,) = root.rglob("*.unit")
     rows = {row["object_id"] - FIRST_ID: row for row in pq.read_table(path).to_pylist()}
     assert [place for place in sorted(rows) if rows[place]["status"] == "rejected:worker_crash"] == [1, 4]
     assert {row["status"] for place, row in rows.items() if place not in {1, 4}} == {"scored"}

@@ -73,7 +73,7 @@ def test_a_missing_extra_or_repeated_row_is_named_by_id(local, ids, expected):
     found = reconcile(local.plan, local.root)
     assert not found.is_equal
     assert found.damaged_files.n == 1
-    assert "a.parquet" in found.damaged_files.examples[0]
+    assert "a.unit" in found.damaged_files.examples[0]
     assert {name: value for name, value in unequal(found).items() if name != "damaged_files"} == expected
 
 

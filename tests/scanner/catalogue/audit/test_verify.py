@@ -14,7 +14,7 @@ from scanner.catalogue.plan import PlanVersionError, freeze, load_plan
 from scanner.catalogue.unitfile import encode_table
 from scanner.catalogue.units import PlanError
 from tests.scanner.audited import flipped, make_audited, replace
-from tests.scanner.catalogue_parts import NETWORKS, plan_of, scores
+from tests.scanner.catalogue_parts import NETWORKS, NIGHT, plan_of, scores
 
 
 def found(night, *, deep):
@@ -116,7 +116,7 @@ TOLD_BY_THE_PLAN = {
     "ensemble_sha256": "0" * 64,
     "code_version": "0",
     "n_units": 3,
-    "candidates_path": "candidates/other.parquet",
+    "candidates_path": "_scan/sealed/other.candidates",
     # Their sum is not the number of rows.
     "rows_by_status": {"rejected:blank": 1, "scored": 8},
 }
@@ -225,29 +225,23 @@ def test_a_quoted_reason_has_at_most_200_characters(local, monkeypatch):
 
 
 def test_files_that_are_no_units_of_the_plan_are_named(night):
-    for name in ("e.parquet", "deep/a.parquet", "a.parquet.bak"):
-        replace(f"{night.root}/units/plan={night.plan.plan_id}/{name}", b"x")
+    for name in ("e.unit", "deep/a.unit", "a.unit.bak"):
+        replace(f"{night.root}/_scan/units/plan={night.plan.plan_id}/{name}", b"x")
     expected = {
-        f"{night.root}/units/plan={night.plan.plan_id}/{name}" for name in ("e.parquet", "deep/a.parquet", "a.parquet.bak")
+        f"{night.root}/_scan/units/plan={night.plan.plan_id}/{name}" for name in ("e.unit", "deep/a.unit", "a.unit.bak")
     }
     assert found(night, deep=False) == {(Part.STRAY, uri) for uri in expected}
 
 
 def test_files_of_no_plan_are_named(local):
-    strays = [f"{local.root}/{name}" for name in ("candidates/night=2026-01-01/x.parquet", "seals/x.json", "units/x.parquet")]
-    # Readers would see these candidates twice.
-    strays.append(f"{local.root}/candidates/night=2026-01-01/{local.plan.plan_id[:16]}.parquet")
+    local.show()
+    assert files_of_no_plan(local.root) == []
+    names = ("_scan/sealed/x.candidates", "_scan/seals/x.json", "_scan/units/x.unit")
+    # Readers would see what is in the last two.
+    strays = [f"{local.root}/{name}" for name in (*names, "candidates/2026-01-01.parquet", f"candidates/x/{NIGHT}.parquet")]
     for uri in strays:
         replace(uri, b"x")
     assert sorted(files_of_no_plan(local.root)) == sorted(strays)
-
-
-def test_candidates_of_an_unreadable_plan_are_found_by_its_id(local):
-    replace(f"{local.root}/plans/{local.plan.plan_id}.json", b"{}")
-    of_the_plan, stray = (f"{local.root}/candidates/night=2026-01-01/{local.plan.plan_id[:n]}.parquet" for n in (16, 17))
-    for uri in (of_the_plan, stray):
-        replace(uri, b"x")
-    assert files_of_no_plan(local.root) == [stray]
 
 
 def test_a_unit_of_other_networks_is_named(local):
