@@ -11,6 +11,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from infra.engine_name import EngineName
 from infra.errors import LensscanError
 
+PRIVATE_RAY = "local"
+"""Address that stands for a private Ray on this machine, whatever the size of the work."""
+
 
 def _data_home() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share")) / "lensscan"
@@ -37,11 +40,13 @@ class Settings(BaseSettings):
     ensemble: str = "mer3-sim"
     """Name or folder of the ensemble that scores by default."""
     ray_address: str | None = Field(default=None, validation_alias=AliasChoices("LENSSCAN_RAY_ADDRESS", "RAY_ADDRESS"))
-    """Cluster to connect to; a Ray job finds its own in `RAY_ADDRESS`. If unset, a local cluster is started."""
+    """Cluster to connect to; a Ray job finds its own in `RAY_ADDRESS`. `local` starts a private one on this machine. If unset,
+    small work runs without Ray, and larger work on a private one.
+    """
     allow_open_cluster: bool = False
     """Use a Ray cluster even if it requires no token."""
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
-    """Number of actors for scans and simulations."""
+    """Number of processes for scans and simulations."""
 
     engine: EngineName = "auto"
     """Engine that runs the networks."""

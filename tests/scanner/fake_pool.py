@@ -3,8 +3,8 @@
 from collections import deque
 from dataclasses import dataclass
 
-from infra.ray.calls import CallFailure, CallResult
-from infra.ray.cluster import ClusterError
+from infra.calls import CallFailure, CallResult
+from infra.errors import ClusterError
 
 MOST_CALLS = 500
 """Largest number of calls; a run with more is taken for an endless loop."""

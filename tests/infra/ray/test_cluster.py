@@ -7,7 +7,8 @@ import threading
 import pytest
 import ray
 
-from infra.ray.cluster import ClusterError, _connect, ray_session
+from infra.errors import ClusterError
+from infra.ray.cluster import _connect, ray_session
 
 pytestmark = pytest.mark.ray
 
