@@ -10,8 +10,8 @@ from pathlib import Path
 from flows.cli import main
 from infra.settings import Settings
 from scanner.catalogue.columns import markdown_table
+from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
-from scanner.networks.package import read_card
 from scanner.sources.shards import TRUTH_FIELDS
 from scanner.vocabulary import rejections
 from scanner.vocabulary.rejections import RejectCode

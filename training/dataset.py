@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from infra.provenance import digest, sha256_bytes
 from infra.store.storage import FileInfo, list_files, open_read, read_bytes
 from scanner.networks.architectures import LENS_OR_NOT, NetworkSpec
-from scanner.preprocess.channels import Channel
+from scanner.preprocess.channel import Channel
 from scanner.preprocess.network_inputs import network_input
 from scanner.sources.cutouts import to_cutout
 from scanner.sources.shards import Shard, decode_shard

@@ -9,8 +9,9 @@ from infra.settings import Settings
 from infra.store.files import check_replaceable, replace_whole
 from infra.store.storage import is_s3, local_path
 from scanner.networks.card import EnsembleCard
+from scanner.networks.card_file import CARD_FILE, read_card, write_card
 from scanner.networks.engines import resolve_engine
-from scanner.networks.package import CARD_FILE, read_card, with_metrics, write_card
+from scanner.networks.package import with_metrics
 from scanner.vocabulary.geometry import GEOMETRIES
 from training.errors import TrainingError
 from training.evaluation.card_text import card_markdown

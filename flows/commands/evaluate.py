@@ -7,8 +7,9 @@ from flows.ensembles import chosen_package, results_folder
 from infra.progress import Progress
 from infra.provenance import code_version
 from infra.settings import Settings
+from scanner.networks.card_file import read_card
 from scanner.networks.engines import resolve_engine
-from scanner.networks.package import load_package, read_card
+from scanner.networks.package import load_package
 from training.errors import TrainingError
 from training.evaluation.evaluate import Evaluation, evaluate_scores
 from training.evaluation.evaluation_plots import draw_scored

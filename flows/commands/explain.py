@@ -11,7 +11,8 @@ from infra.store.files import check_replaceable, replace_whole
 from scanner.explain.evidence import strongest_guided_arcsec, strongest_occlusion_arcsec
 from scanner.explain.explanation import NetworkMaps, chosen_networks, explain
 from scanner.explain.figures import Shown, explanation_figure, figure_bytes
-from scanner.networks.package import load_package, read_card
+from scanner.networks.card_file import read_card
+from scanner.networks.package import load_package
 from scanner.scan.chosen_objects import read_objects
 from scanner.vocabulary.geometry import GEOMETRIES
 

@@ -11,7 +11,8 @@ from scanner.explain.explanation import chosen_networks
 from scanner.explain.feature_figures import feature_figures
 from scanner.explain.feature_visualisation import FeatureVisualisation, VisualisationSettings, visualise_features
 from scanner.explain.figures import pages_bytes
-from scanner.networks.package import load_network, read_card
+from scanner.networks.card_file import read_card
+from scanner.networks.package import load_network
 from scanner.scan.chosen_objects import read_objects
 from scanner.vocabulary.geometry import GEOMETRIES
 

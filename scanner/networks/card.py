@@ -9,7 +9,7 @@ from infra.frozen import Frozen
 from infra.provenance import digest
 from scanner.networks.architectures import ARCHITECTURES, NetworkSpec
 from scanner.networks.combiner import Combiner, SoftmaxStack
-from scanner.preprocess.channels import Channel
+from scanner.preprocess.channel import Channel
 from scanner.vocabulary.geometry import GEOMETRIES
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")

@@ -7,10 +7,8 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
-from scipy.special import softmax
 
 from infra.frozen import Frozen
-from scanner.networks.log_odds import lens_probability
 from scanner.vocabulary.kinds import KINDS
 
 LogitMargins = Mapping[str, NDArray[np.float64]]
@@ -36,6 +34,9 @@ class MeanCombiner(Frozen):
     networks: tuple[str, ...] = Field(min_length=1)
 
     def combine(self, logit_margins: LogitMargins) -> Combined:
+        # Imported here, because cards are read without scipy.
+        from scanner.networks.log_odds import lens_probability
+
         probabilities = [lens_probability(logit_margins[name]) for name in self.networks]
         return Combined(np.mean(probabilities, axis=0).astype(np.float32), None, None)
 
@@ -99,7 +100,7 @@ class SoftmaxStack(Frozen, allow_inf_nan=False):
 
     def probabilities(self, logit_margins: LogitMargins) -> NDArray[np.float64]:
         """Return the probabilities `[batch, class]`; each row sums to 1."""
-        return softmax(self._fitted_logits(logit_margins) + self._log_prior_shift(), axis=1)
+        return _softmax(self._fitted_logits(logit_margins) + self._log_prior_shift(), axis=1)
 
     def combine(self, logit_margins: LogitMargins) -> Combined:
         p = self.probabilities(logit_margins)
@@ -123,7 +124,7 @@ class SoftmaxStack(Frozen, allow_inf_nan=False):
 
         Unless p(nonlens) exceeds one half, the likeliest kind of lens wins: the kinds do not split the vote for a lens.
         """
-        p = softmax(self._fitted_logits(logit_margins), axis=1)
+        p = _softmax(self._fitted_logits(logit_margins), axis=1)
         of_lens = np.where(np.arange(len(self.classes)) == _NONLENS, -1, p).argmax(axis=1)
         return [self.classes[k] for k in np.where(p[:, _NONLENS] > 0.5, _NONLENS, of_lens)]
 
@@ -143,6 +144,13 @@ class SoftmaxStack(Frozen, allow_inf_nan=False):
 
 
 Combiner = Annotated[MeanCombiner | SoftmaxStack, Field(discriminator="kind")]
+
+
+def _softmax(logits: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+    # Imported here, because cards are read without scipy.
+    from scipy.special import softmax
+
+    return np.asarray(softmax(logits, axis=axis))
 
 
 def stack_features(logit_margins: LogitMargins, networks: tuple[str, ...], clip: float) -> NDArray[np.float64]:

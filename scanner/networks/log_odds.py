@@ -6,7 +6,6 @@ A network's probability of a lens is that of all its classes except the first, `
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logsumexp
-from torch import Tensor, nn
 
 _MIN_P, _MAX_P = 1e-30, 1 - 2.0**-24
 
@@ -31,17 +30,6 @@ def lens_log_odds(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     """
     wide = logits.astype(np.float64)
     return np.asarray(logsumexp(wide[..., 1:], axis=-1) - wide[..., 0])
-
-
-class LensLogOdds(nn.Module):
-    """A last layer that turns logits `[batch, class]` into log-odds of a lens `[batch]`, for gradients.
-
-    Log-odds use all outputs, as a softmax does: with the lens outputs alone, evidence against `nonlens` would not count, and of
-    the flagship's maps a fifth fewer would peak on the arc.
-    """
-
-    def forward(self, logits: Tensor) -> Tensor:
-        return logits[:, 1:].logsumexp(1) - logits[:, 0]
 
 
 def log_odds(p: NDArray[np.floating]) -> NDArray[np.float64]:

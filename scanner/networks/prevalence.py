@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from scanner.networks.card import EnsembleCard
+from scanner.networks.card_file import read_card
 from scanner.networks.combiner import SoftmaxStack
 from scanner.networks.errors import PackageError
-from scanner.networks.package import load_network, read_card, write_package
+from scanner.networks.package import load_network, write_package
 
 
 def with_prevalence(folder: Path, out: Path, name: str, prevalence: float, compound_share: float | None) -> EnsembleCard:

@@ -12,7 +12,7 @@ from scanner.catalogue.ledger import publish
 from scanner.catalogue.paths import unit_uri
 from scanner.catalogue.plan import ScanConfig, make_plan
 from scanner.catalogue.units import Unit
-from scanner.networks.package import read_card
+from scanner.networks.card_file import read_card
 from scanner.scan.scoring import open_scanner
 from tests.benchmarks.nights import Night
 from tests.benchmarks.sizes import CORES, NIGHT

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from scanner.explain.candidate_maps import SHOWN_ARCSEC, CandidateMapper, CandidateMaps
 from scanner.explain.sanity import chance, hits, hits_of_middle, randomised
+from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
-from scanner.networks.package import load_network, read_card
+from scanner.networks.package import load_network
 from tests.benchmarks.meaning import N_RANDOMISED, bright_lenses
 from tests.benchmarks.sizes import FLAGSHIP
 

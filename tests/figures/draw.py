@@ -23,8 +23,9 @@ from scanner.explain.feature_figures import page, picture
 from scanner.explain.feature_visualisation import probabilities, towards_classes
 from scanner.explain.figures import Shown, explanation_figure, pages_bytes
 from scanner.explain.gradient_ascent import CLASS_GENERATION, noise
+from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
-from scanner.networks.package import load_network, load_package, read_card
+from scanner.networks.package import load_network, load_package
 from scanner.networks.published import import_published
 from scanner.scan.chosen_objects import read_objects
 from scanner.vocabulary.geometry import GEOMETRIES, Geometry, Stamps

@@ -8,7 +8,7 @@ from scanner.explain.feature_visualisation import DeepDreams, FeatureVisualisati
 from scanner.explain.figures import pages_bytes
 from scanner.networks.architectures import FLAGSHIP_NETWORKS, PAPER_NETWORKS
 from scanner.networks.package import draft_network_card
-from scanner.preprocess.channels import channels
+from scanner.preprocess.channel import channels
 
 SPECS = {spec.name: spec for spec in (*PAPER_NETWORKS, *FLAGSHIP_NETWORKS)}
 IDS = ["a", "b", "c$_{x$"]

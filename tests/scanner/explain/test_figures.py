@@ -14,8 +14,9 @@ from scanner.explain.explanation import NetworkMaps, cells_arcsec, stamp_side_ar
 from scanner.explain.figures import Shown, explanation_figure, figure_bytes, pages_bytes, shortened
 from scanner.explain.occlusion import MASKS, Masks
 from scanner.networks.architectures import ARCHITECTURES, PAPER_NETWORKS
+from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
-from scanner.networks.package import draft_network_card, read_card
+from scanner.networks.package import draft_network_card
 from scanner.vocabulary.geometry import CHALLENGE, MER_10
 
 

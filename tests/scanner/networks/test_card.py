@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from scanner.networks.architectures import NetworkSpec
 from scanner.networks.card import EnsembleCard, check_name
 from scanner.networks.combiner import SoftmaxStack
-from scanner.preprocess.channels import channels
+from scanner.preprocess.channel import channels
 from scanner.vocabulary.kinds import KINDS
 from tests.scanner.ensembles import SPECS, card
 

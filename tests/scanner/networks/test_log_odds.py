@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from scanner.networks.log_odds import LensLogOdds, lens_log_odds, lens_probability, log_odds, logit_margins
+from scanner.networks.log_odds import lens_log_odds, lens_probability, log_odds, logit_margins
+from scanner.networks.log_odds_layer import LensLogOdds
 
 LOGITS = np.array([[1.0, 3.0, 0.5, -2.0], [0.0, 0.0, 0.0, 0.0]], np.float32)
 LENS, NONLENS = math.exp(3) + math.exp(0.5) + math.exp(-2), math.exp(1)

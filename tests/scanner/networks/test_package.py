@@ -8,9 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from scanner.networks.card_file import read_card
 from scanner.networks.errors import PackageError
 from scanner.networks.locate import find_package, list_packages
-from scanner.networks.package import load_package, read_card
+from scanner.networks.package import load_package
 from tests.scanner.ensembles import card, networks, write_test_package
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from scanner.networks.card_file import read_card
 from scanner.networks.combiner import SoftmaxStack
 from scanner.networks.errors import PackageError
 from scanner.networks.locate import SHIPPED_DIR, folder_for_new
-from scanner.networks.package import load_package, read_card
+from scanner.networks.package import load_package
 from scanner.networks.prevalence import with_prevalence
 from scanner.vocabulary.kinds import KINDS
 from tests.scanner.ensembles import SPECS, write_test_package

@@ -2,9 +2,9 @@
 
 import pytest
 
+from scanner.networks.card_file import read_card
 from scanner.networks.combiner import MeanCombiner
 from scanner.networks.locate import SHIPPED_DIR
-from scanner.networks.package import read_card
 from training.evaluation.card_text import card_markdown
 
 
