@@ -11,7 +11,7 @@ from infra.frozen import Frozen
 from infra.store.storage import absolute
 from scanner.catalogue.plan import Plan, ScanConfig, SecondEnsemble, build_plan
 from scanner.catalogue.units import PlanError
-from scanner.networks.package import read_card
+from scanner.networks.card_file import read_card
 from scanner.vocabulary.choices import MAPS_PER_UNIT, MOST_MAPS_PER_UNIT
 
 

@@ -4,18 +4,15 @@ import errno
 import logging
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 
+from infra.calls import Call, CallFailure, CallResult, Pool
 from infra.errors import LensscanError
 from infra.progress import Progress, no_progress
-from infra.ray.actor_pool import ActorPool
-from infra.ray.calls import Call, CallFailure, CallResult
 from scanner.catalogue.ledger import Receipt
 from scanner.catalogue.outcomes import TransientError
 from scanner.catalogue.plan import Plan
 from scanner.catalogue.units import MAX_EXAMPLES, Unit
-from scanner.workers.actors import Packages, scanner_pool
 from scanner.workers.retry_state import Failure, RetryState, Task
 from scanner.workers.store_backoff import StoreBackoff
 
@@ -54,13 +51,11 @@ class ScanRun:
 def scan_plan(
     plan: Plan,
     todo: Sequence[Unit],
-    packages: Packages,
-    root_uri: str,
-    workers: int,
+    pool: Pool,
     progress: Progress = no_progress,
     backoff: StoreBackoff | None = None,
 ) -> ScanRun:
-    """Scan the pending units of the plan on `workers` actors of the running Ray session.
+    """Scan the pending units of the plan with a pool of unit scanners, which stays open.
 
     `progress` counts rows.
 
@@ -73,12 +68,11 @@ def scan_plan(
     done = n_rows - sum(unit.n_rows for unit in todo)
     progress(done, n_rows)
     receipts: list[Receipt] = []
-    with closing(scanner_pool(plan, packages, root_uri, workers, len(todo))) as pool:
-        dispatch = _Dispatch(todo, plan.config.batch_size, pool, backoff or StoreBackoff())
-        for receipt in dispatch.receipts():
-            receipts.append(receipt)
-            done += receipt.n_rows
-            progress(done, n_rows)
+    dispatch = _Dispatch(todo, plan.config.batch_size, pool, backoff or StoreBackoff())
+    for receipt in dispatch.receipts():
+        receipts.append(receipt)
+        done += receipt.n_rows
+        progress(done, n_rows)
     if dispatch.given_up:
         raise UnitsFailedError(_given_up(dispatch.given_up, len(plan.units)))
     return ScanRun(receipts, pool.n_lost)
@@ -92,7 +86,7 @@ def unit_deadline_s(unit: Unit) -> float:
 class _Dispatch:
     """Dispatcher of a run, with the retry state of each unit."""
 
-    def __init__(self, units: Sequence[Unit], batch_size: int, pool: ActorPool, backoff: StoreBackoff) -> None:
+    def __init__(self, units: Sequence[Unit], batch_size: int, pool: Pool, backoff: StoreBackoff) -> None:
         self._units = {unit.unit_id: unit for unit in units}
         self._states = {unit.unit_id: RetryState(unit.unit_id, unit.n_rows, batch_size) for unit in units}
         self._pool, self._backoff = pool, backoff

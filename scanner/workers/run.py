@@ -3,18 +3,20 @@
 import time
 from collections import Counter
 
+from infra.engine_name import EngineName
 from infra.frozen import Frozen
+from infra.local_pool import WorkerProcess
 from infra.progress import Progress, no_progress
-from infra.ray.cluster import ray_session
+from infra.settings import PRIVATE_RAY
 from infra.store.storage import absolute, probe
 from scanner.catalogue.ledger import pending
 from scanner.catalogue.plan import freeze
 from scanner.catalogue.seal import seal
-from scanner.networks.engines import resolve_engine
-from scanner.networks.package import check_weights, read_card
+from scanner.networks.card_file import check_weights, read_card
 from scanner.scan.request import ScanRequest, plan_scan
-from scanner.workers.actors import Packages
 from scanner.workers.dispatch import ScanRun, scan_plan
+from scanner.workers.packages import Packages
+from scanner.workers.pools import is_local, scan_pool
 
 
 class NightSummary(Frozen):
@@ -42,6 +44,7 @@ def scan_night(
     workers: int = 1,
     ray_address: str | None = None,
     progress: Progress | None = None,
+    early: WorkerProcess | None = None,
 ) -> NightSummary:
     """Scan the tiles or shards of a request into the catalogue at `root_uri`.
 
@@ -51,9 +54,10 @@ def scan_night(
     Args:
         request: What to scan, and how.
         root_uri: Folder or `s3://` prefix of the catalogue.
-        workers: Number of scan actors.
-        ray_address: Ray cluster to use; None starts a local one.
+        workers: Number of scan workers.
+        ray_address: Ray cluster to use; `local` starts a private one on this machine; None does so for many rows only.
         progress: Called with the number of rows done and the number of all rows.
+        early: A worker of `scanner.workers.local.early_worker`, which a scan without Ray then uses.
 
     Raises:
         LensscanError: no input is found, the store has no conditional writes, or a package does not match its card.
@@ -63,14 +67,14 @@ def scan_night(
     probe(root_uri)
     packages = Packages(request.package.absolute(), request.second and request.second.absolute())
     _check_packages(packages)
-    if ray_address is None:
-        resolve_engine(request.engine)
     plan = plan_scan(request)
+    if ray_address in {None, PRIVATE_RAY} and not is_local(plan.units, ray_address):
+        _check_engine(request.engine)
     freeze(plan, root_uri)
     run = ScanRun([], 0)
     if todo := pending(plan, root_uri):
-        with ray_session(ray_address):
-            run = scan_plan(plan, todo, packages, root_uri, workers, progress or no_progress)
+        with scan_pool(plan, todo, packages, root_uri, workers, ray_address, early) as pool:
+            run = scan_plan(plan, todo, pool, progress or no_progress)
     report = seal(plan, root_uri)
     outcomes = Counter(str(receipt.outcome) for receipt in run.receipts)
     outcomes["already_committed"] += len(plan.units) - len(run.receipts)
@@ -90,6 +94,13 @@ def scan_night(
 
 
 def _check_packages(packages: Packages) -> None:
-    """Find damaged weights before Ray starts; the workers check them again, and the networks too."""
+    """Find damaged weights before workers start; the workers check them again, and the networks too."""
     for folder in filter(None, (packages.first, packages.second)):
         check_weights(folder, read_card(folder))
+
+
+def _check_engine(engine: EngineName) -> None:
+    """Find a missing engine before Ray starts; the workers of a cluster may have other engines than this machine."""
+    from scanner.networks.engines import resolve_engine
+
+    resolve_engine(engine)

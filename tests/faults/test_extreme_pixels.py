@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from scanner.catalogue.plan import ScanConfig
 from scanner.networks.architectures import NetworkSpec
-from scanner.preprocess.channels import channels
+from scanner.preprocess.channel import channels
 from scanner.scan.scoring import CutoutScanner, open_scanner
 from scanner.sources.cutouts import Cutout, to_cutout
 from scanner.vocabulary.band_image import BandImage

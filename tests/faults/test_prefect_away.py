@@ -78,7 +78,7 @@ def ids(root, part="units"):
 @pytest.mark.faults
 @pytest.mark.server
 def test_a_flow_without_its_server_fails_in_one_line(tmp_path):
-    command = [BIN / "lensscan", "simulate", "--n", "2", "--geometry", "mer10", "--out", tmp_path / "shards"]
+    command = [BIN / "lensscan", "simulate", "--flow", "--n", "2", "--geometry", "mer10", "--out", tmp_path / "shards"]
     done = subprocess.run(
         command, env=dead_server(tmp_path), capture_output=True, text=True, timeout=patience.scaled(120), check=False
     )

@@ -3,8 +3,9 @@
 import numpy as np
 import torch
 
+from scanner.networks.card_file import read_card
 from scanner.networks.ensemble import Ensemble
-from scanner.networks.package import load_network, load_package, read_card
+from scanner.networks.package import load_network, load_package
 from scanner.scan import scoring
 
 

@@ -91,7 +91,7 @@ def scan_here(night, root, *, source=None, workers=2, **faults):
         patch.setattr(actors, "thread_settings", lambda threads: {**settings(threads), **store, **faults})
         source = str(source or night.source)
         request = ScanRequest(input_uri=source, night=NIGHT, package=night.package, candidate_threshold=THRESHOLD)
-        done = scan_night(request, str(root), workers=workers)
+        done = scan_night(request, str(root), workers=workers, ray_address="local")
     return done.model_dump()
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from scanner.catalogue.plan import ScanConfig, build_plan
 from scanner.catalogue.unitfile import encode_table
+from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
-from scanner.networks.package import read_card
 from scanner.scan import estimate as estimates
 from scanner.scan.estimate import Measured, estimate, measure
 from scanner.scan.score_table import ScanError

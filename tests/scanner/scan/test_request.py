@@ -7,8 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from scanner.catalogue.plan import PlanError, ScanConfig, SecondEnsemble
+from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
-from scanner.networks.package import read_card
 from scanner.scan.request import ScanRequest, plan_scan
 from tests.tiles import write_tile
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from infra.calls import CallFailure
 from infra.errors import LensscanError
-from infra.ray.calls import CallFailure
 from infra.store.storage import StorageError
 from scanner.catalogue.ledger import Outcome, Receipt
 from scanner.catalogue.outcomes import TransientError

@@ -1,4 +1,4 @@
-"""The driver of a night checks packages and settings before it starts Ray."""
+"""The driver of a night checks packages and settings before it starts workers."""
 
 from datetime import date
 
@@ -10,7 +10,6 @@ from scanner.networks import package
 from scanner.networks.errors import EngineError, PackageError
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.scan.request import ScanRequest
-from scanner.workers import run
 from scanner.workers.run import scan_night
 from tests.tiles import write_tile
 
@@ -30,7 +29,7 @@ def no_ray(monkeypatch):
         asked.append(address)
         raise RayStartedError
 
-    monkeypatch.setattr(run, "ray_session", session)
+    monkeypatch.setattr("infra.ray.cluster.ray_session", session)
     return asked
 
 
@@ -66,7 +65,7 @@ def test_missing_weights_are_found_before_ray_starts(tmp_path, root, no_ray):
 def test_a_missing_engine_is_found_before_ray_starts(tmp_path, root, no_ray, monkeypatch):
     monkeypatch.setattr("scanner.networks.engines._WORKS", {"torch": lambda: True, "cuda": lambda: False})
     with pytest.raises(EngineError, match="engine cuda needs an NVIDIA GPU"):
-        scan_night(request_of(tmp_path, engine="cuda"), root)
+        scan_night(request_of(tmp_path, engine="cuda"), root, ray_address="local")
     # The workers of a cluster may have other engines than the driver.
     with pytest.raises(RayStartedError):
         scan_night(request_of(tmp_path, engine="cuda"), root, ray_address="auto")

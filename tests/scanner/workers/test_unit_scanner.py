@@ -8,12 +8,13 @@ import pytest
 
 from scanner.catalogue.ledger import Outcome
 from scanner.catalogue.plan import ScanConfig, build_plan
+from scanner.networks.card_file import read_card
 from scanner.networks.ensemble import Ensemble
-from scanner.networks.package import read_card
 from scanner.scan.batch_reader import BatchReader
 from scanner.sources.shards import ShardRows, encode_shard, shard_table
 from scanner.vocabulary.geometry import CHALLENGE
-from scanner.workers.actors import Packages, UnitScanner
+from scanner.workers.packages import Packages
+from scanner.workers.unit_scanner import UnitScanner
 from tests.scanner.ensembles import SPECS, write_test_package
 from tests.scanner.tasks import commit, trial
 
