@@ -6,13 +6,14 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from flows.scan_night import scan_night
+from flows.commands.scan import scan_tiles
 from flows.terminal import print_json, print_lines, print_table, terminal_progress
-from infra.ray.cluster import ray_session
 from infra.settings import Settings
 from scanner.catalogue.query import query
-from simulation.actors import simulate_night
+from scanner.vocabulary.choices import MAPS_PER_UNIT
+from scanner.workers.run import NightSummary
 from simulation.products.survey_tile import TileSpec
+from simulation.run import simulate_night
 
 NIGHT = date(2026, 1, 1)
 TILES = (
@@ -22,14 +23,13 @@ TILES = (
 SHOWN = ("candidate_id", "p_lens", "p_compound", "subclass", "truth")
 
 
-def run_demo(out: Path, *, as_json: bool) -> None:
-    """Simulate two tiles under `out`, scan them through the Prefect flow, and print the best candidates."""
+def run_demo(out: Path, *, as_flow: bool, as_json: bool) -> None:
+    """Simulate two tiles under `out`, scan them, as a Prefect flow if asked, and print the best candidates."""
     settings = Settings.read()
     tiles, catalogue = str(out / "tiles"), str(out / "catalogue")
-    with ray_session(settings.ray_address):
-        with terminal_progress("simulating", quiet=as_json) as report:
-            simulate_night(TILES, tiles, settings.workers, report)
-        summary = scan_night(tiles, catalogue, NIGHT)
+    with terminal_progress("simulating", quiet=as_json) as report:
+        simulate_night(TILES, tiles, settings.workers, report, settings.ray_address)
+    summary = _scanned(tiles, catalogue, as_flow=as_flow, quiet=as_json)
     rows = _with_truth(query(catalogue, night=NIGHT.isoformat(), limit=15).to_pylist(), Path(tiles))
     if as_json:
         print_json({**summary.model_dump(), "top": rows})
@@ -44,6 +44,29 @@ def run_demo(out: Path, *, as_json: bool) -> None:
             "look further": f"lensscan query {catalogue}",
         }
     )
+
+
+def _scanned(tiles: str, catalogue: str, *, as_flow: bool, quiet: bool) -> NightSummary:
+    if as_flow:
+        from flows.scan_night import scan_night
+
+        return scan_night(tiles, catalogue, NIGHT)
+    with terminal_progress("scanning", quiet=quiet) as report:
+        return scan_tiles(
+            tiles,
+            catalogue,
+            NIGHT,
+            ensemble=None,
+            candidate_threshold=None,
+            workers=None,
+            engine=None,
+            exact=False,
+            second=None,
+            second_above=None,
+            maps_per_unit=MAPS_PER_UNIT,
+            ray_address=None,
+            progress=report,
+        )
 
 
 def _with_truth(rows: list[dict[str, Any]], tiles: Path) -> list[dict[str, Any]]:

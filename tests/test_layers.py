@@ -32,7 +32,10 @@ ALLOWED_ROOMS = {
         "injection": {"products", "population", "optics", "lensing", "systems"},
     },
     "training": {"evaluation": {"errors"}},
-    "infra": {"ray": {"errors", "private_apis", "settings", "telemetry"}, "store": {"errors", "read_ahead", "steps"}},
+    "infra": {
+        "ray": {"calls", "errors", "private_apis", "settings", "telemetry", "worker_pool"},
+        "store": {"errors", "read_ahead", "steps"},
+    },
     "flows": {
         "cli": {"commands", "demo", "ensembles", "scan_night", "server_errors", "simulate", "terminal", "train"},
         "commands": {"ensembles"},

@@ -12,6 +12,8 @@ app = App(
     help="Find strong gravitational lenses in survey tiles, compound lenses first.",
     version=lambda: version("lensscan"),
     help_format="markdown",
+    # Ctrl-C is handled in interrupt.py.
+    suppress_keyboard_interrupt=False,
 )
 app.register_install_completion_command(help="Install completion for your shell.")
 
@@ -20,3 +22,4 @@ Positive = Annotated[int, Parameter(validator=validators.Number(gte=1))]
 AboveZero = Annotated[float, Parameter(validator=validators.Number(gt=0))]
 MapsPerUnit = Annotated[int, Parameter(validator=validators.Number(gte=0, lte=MOST_MAPS_PER_UNIT))]
 Fraction = Annotated[float, Parameter(validator=validators.Number(gte=0, lte=1))]
+AsFlow = Annotated[bool, Parameter(negative=())]

@@ -10,7 +10,8 @@ from typing import Any, Literal
 import flows.cli.audit
 import flows.cli.explain
 import flows.cli.models  # noqa: F401 - all three register their commands
-from flows.cli.app import Fraction, MapsPerUnit, Positive, app
+from flows.cli.app import AsFlow, Fraction, MapsPerUnit, Positive, app
+from flows.cli.interrupt import ends_on_interrupt
 from infra.engine_name import EngineName
 from infra.errors import LensscanError
 from infra.private_apis import run_exit_handlers
@@ -23,14 +24,15 @@ PREFECT_QUEUES = ("APILogWorker", "EventsWorker")
 
 def main() -> None:
     """Run the command line; a user's mistake ends in one line and exit code 2, never in a traceback."""
-    set_up_libraries()
-    code = _run()
-    # Arrow's threads may abort a process while it exits (apache/arrow#34314), after all work is done, with the wrong exit code.
-    # So this function calls the exit handlers itself and skips all further teardown.
-    run_exit_handlers()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    with ends_on_interrupt():
+        set_up_libraries()
+        code = _run()
+        # Arrow's threads may abort a process while it exits (apache/arrow#34314), after all work is done, with the wrong exit
+        # code. So this function calls the exit handlers itself and skips all further teardown.
+        run_exit_handlers()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def set_up_libraries() -> None:
@@ -38,6 +40,7 @@ def set_up_libraries() -> None:
     opt_out()
     # Prefect logs tracebacks of its own; here an error is one line, and stdout carries JSON only.
     if os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL") == "CRITICAL":
+        os.environ.setdefault("PREFECT_INTERNAL_LOGGING_LEVEL", "CRITICAL")
         for name in PREFECT_QUEUES:
             logging.getLogger(name).setLevel(logging.CRITICAL)
 
@@ -54,32 +57,36 @@ def _run() -> int:
     except OSError as error:
         sys.stderr.write(f"lensscan: {error.filename or 'system'}: {error.strerror or error}\n")
         return 2
-    except KeyboardInterrupt:
-        sys.stderr.write("lensscan: stopped; run the same command again to continue\n")
-        return 130
     except Exception as error:
-        from flows.server_errors import server_trouble
-
-        if (trouble := server_trouble(error)) is None:
+        if (trouble := _server_trouble(error)) is None:
             raise
         sys.stderr.write(f"lensscan: {trouble}\n")
         return 2
     return 0
 
 
+def _server_trouble(error: Exception) -> str | None:
+    if "prefect" not in sys.modules:
+        return None
+    from flows.server_errors import server_trouble
+
+    return server_trouble(error)
+
+
 @app.command
-def demo(*, out: Path = Path("demo-output"), json: bool = False) -> None:
+def demo(*, out: Path = Path("demo-output"), flow: AsFlow = False, json: bool = False) -> None:
     """Simulate a small survey night, scan it, and show the best candidates.
 
     For example: `lensscan demo --out demo-output`
 
     Args:
         out: Folder for tiles and catalogue; a second run continues where the first stopped.
+        flow: Scan as a Prefect flow.
         json: Print JSON instead of tables.
     """
     from flows.demo import run_demo
 
-    run_demo(out, as_json=json)
+    run_demo(out, as_flow=flow, as_json=json)
 
 
 @app.command
@@ -127,6 +134,7 @@ def scan(
     maps: MapsPerUnit = MAPS_PER_UNIT,
     workers: Positive | None = None,
     ray_address: str | None = None,
+    flow: AsFlow = False,
     json: bool = False,
 ) -> None:
     """Scan a folder or prefix of tiles (or shards) into a candidate catalogue.
@@ -147,36 +155,35 @@ def scan(
         second: Second ensemble, by name or folder, which scores the rows whose first `p_lens` reaches `second_above`.
         second_above: Threshold of the first ensemble's `p_lens`; by default that of candidates.
         maps: Number of candidates of a unit, best first, stored with attribution maps; at most 1000, 0 for none.
-        workers: Scan actors.
-        ray_address: Ray cluster to use, `auto` inside a Ray job; a local one by default.
+        workers: Scan processes.
+        ray_address: Ray cluster to use, `auto` inside a Ray job, `local` for a private one; by default up to 10 000 rows are
+            scanned without Ray, and more on a private one.
+        flow: Scan as a Prefect flow, whose server shows progress and summary.
         json: Print JSON instead of text.
     """
-    from flows.ensembles import chosen_package
-    from flows.terminal import print_json, terminal_progress
-    from infra.settings import Settings
-    from scanner.scan.request import ScanRequest
-    from scanner.workers.run import scan_night
+    from flows.terminal import print_json
 
-    settings = Settings.read()
-    request = ScanRequest(
-        input_uri=tiles,
-        night=night,
-        package=chosen_package(ensemble),
-        candidate_threshold=threshold,
-        engine=engine or settings.engine,
-        exact=exact,
-        second=chosen_package(second) if second else None,
-        second_above=second_above,
-        maps_per_unit=maps,
-    )
-    with terminal_progress("scanning", quiet=json) as report:
-        summary = scan_night(
-            request,
-            out,
-            workers=workers or settings.workers,
-            ray_address=ray_address or settings.ray_address,
-            progress=report,
-        )
+    options: dict[str, Any] = {
+        "ensemble": ensemble,
+        "candidate_threshold": threshold,
+        "workers": workers,
+        "engine": engine,
+        "exact": exact,
+        "second": second,
+        "second_above": second_above,
+        "maps_per_unit": maps,
+        "ray_address": ray_address,
+    }
+    if flow:
+        from flows.scan_night import scan_night
+
+        summary = scan_night(tiles, out, night, **options)
+    else:
+        from flows.commands.scan import scan_tiles
+        from flows.terminal import terminal_progress
+
+        with terminal_progress("scanning", quiet=json) as report:
+            summary = scan_tiles(tiles, out, night, progress=report, **options)
     print_json(summary.model_dump()) if json else _print_summary(summary)
 
 

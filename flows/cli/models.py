@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter, validators
 
-from flows.cli.app import AboveZero, NotNegative, Positive, app
+from flows.cli.app import AboveZero, AsFlow, NotNegative, Positive, app
 from scanner.vocabulary.choices import GeometryName, PopulationPreset, TrainingPreset
 
 models = App(name="models", help="Ensembles of networks: list, show, import, restate, check their maps.")
@@ -26,6 +26,7 @@ def simulate(
     components: bool = False,
     psf: str | None = None,
     workers: Positive | None = None,
+    flow: AsFlow = False,
     json: bool = False,
 ) -> None:
     """Write shards of simulated lenses and galaxies with their truth, and a contact sheet.
@@ -47,23 +48,32 @@ def simulate(
             noise of MER (`mer`), or the middle 10 arcsec of those (`mer10`).
         components: Keep the noise-free lens light and each lensed source as columns.
         psf: FITS file with a PSF for each band (as Euclid's MER cutouts have), instead of the model PSF.
-        workers: Simulation actors.
+        workers: Simulation processes; a process makes whole shards of 500 objects.
+        flow: Simulate as a Prefect flow.
         json: Print JSON instead of text.
     """
-    from flows.simulate import simulate as flow
-    from flows.terminal import print_json, print_lines
+    from flows.terminal import print_json, print_lines, terminal_progress
 
-    result = flow(
-        out_uri=out,
-        n=n,
-        seed=seed,
-        preset=preset,
-        kinds=kinds,
-        geometry=geometry,
-        components=components,
-        psf=psf,
-        workers=workers,
-    )
+    options: dict[str, Any] = {
+        "out_uri": out,
+        "n": n,
+        "seed": seed,
+        "preset": preset,
+        "kinds": kinds,
+        "geometry": geometry,
+        "components": components,
+        "psf": psf,
+        "workers": workers,
+    }
+    if flow:
+        from flows.simulate import simulate as simulate_flow
+
+        result = simulate_flow(**options)
+    else:
+        from flows.commands.simulate import simulate_shards
+
+        with terminal_progress("simulating", quiet=json) as report:
+            result = simulate_shards(progress=report, **options)
     if json:
         print_json(result.model_dump(mode="json"))
         return
@@ -115,6 +125,7 @@ def train(
     learning_rate: AboveZero | None = None,
     start_from: str | None = None,
     workers: Positive = 1,
+    flow: AsFlow = False,
     json: bool = False,
 ) -> None:
     """Train networks and their combiner, and write an ensemble package.
@@ -132,22 +143,32 @@ def train(
         epochs: Number of epochs, instead of the preset's.
         learning_rate: Learning rate, instead of the preset's; its peak, if the schedule rises and falls.
         start_from: Ensemble, by name or folder, whose weights training starts from: for more training, or for one survey.
-        workers: Number of processes that train a network together, each on its own GPU if the cluster has enough.
+        workers: Number of processes that train a network together, each on its own GPU if the cluster has enough. One worker
+            trains up to 20 000 objects in this process, without Ray.
+        flow: Train as a Prefect flow.
         json: Print JSON instead of text.
     """
-    from flows.terminal import print_json, print_lines
-    from flows.train import train as flow
+    from flows.terminal import print_json, print_lines, terminal_progress
 
-    result = flow(
-        shards_uri=shards,
-        out=out,
-        name=name,
-        preset=preset,
-        epochs=epochs,
-        workers=workers,
-        start_from=start_from,
-        learning_rate=learning_rate,
-    )
+    options: dict[str, Any] = {
+        "shards_uri": shards,
+        "out": out,
+        "name": name,
+        "preset": preset,
+        "epochs": epochs,
+        "workers": workers,
+        "start_from": start_from,
+        "learning_rate": learning_rate,
+    }
+    if flow:
+        from flows.train import train as train_flow
+
+        result = train_flow(**options)
+    else:
+        from flows.commands.train import train_package
+
+        with terminal_progress("training", quiet=json) as report:
+            result = train_package(progress=report, **options)
     shown = result.model_dump(mode="json")
     print_json(shown) if json else print_lines(shown)
 
@@ -188,9 +209,9 @@ def list_models(*, json: bool = False) -> None:
     """
     from flows.terminal import print_json, print_table
     from infra.settings import Settings
+    from scanner.networks.card_file import read_card
     from scanner.networks.errors import PackageError
     from scanner.networks.locate import list_packages
-    from scanner.networks.package import read_card
 
     rows: list[dict[str, Any]] = []
     for folder in list_packages(Settings.read().ensembles_dir):
@@ -210,8 +231,8 @@ def show_model(name: str) -> None:
     """
     from flows.terminal import print_json
     from infra.settings import Settings
+    from scanner.networks.card_file import read_card
     from scanner.networks.locate import find_package
-    from scanner.networks.package import read_card
 
     print_json(read_card(find_package(name, Settings.read().ensembles_dir)).model_dump(mode="json"))
 

@@ -28,10 +28,10 @@ def test_evaluate_writes_figures_and_plots(lensscan, tmp_path):
     assert {path.name for path in (tmp_path / "figures").glob("*.png")} == {"roc.png", "reliability.png", "completeness.png"}
 
 
-@pytest.mark.ray
-def test_simulate_writes_the_requested_kinds_and_geometry(lensscan, tmp_path):
+@pytest.mark.parametrize("flow", [(), ("--flow",)], ids=["here", "flow"])
+def test_simulate_writes_the_requested_kinds_and_geometry(lensscan, tmp_path, flow):
     args = ["--n", 5, "--kinds", "double_ring=1,ring_galaxy=1", "--geometry", "mer", "--components", "--json"]
-    done = lensscan("simulate", *args, "--out", tmp_path)
+    done = lensscan("simulate", *args, *flow, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["n_objects"] == 5
