@@ -7,7 +7,7 @@ DOCS_STAMP := .venv/.installed-docs
 TWO := -n 2 --dist loadfile --no-loadscope-reorder
 QUIET := RAY_USAGE_STATS_ENABLED=0 PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1
 
-.PHONY: venv demo test test-slow faults mutants lint types bench realism probes docs tutorial clean
+.PHONY: venv demo test test-slow faults mutants lint types bench realism probes docs tutorial screens clean
 
 venv: $(STAMP)
 
@@ -59,6 +59,10 @@ docs: $(DOCS_STAMP)
 # The outputs that the tutorial is stored with, after a change of what it shows
 tutorial: $(STAMP)
 	$(QUIET) $(BIN)/python -m tests.docs.notebook
+
+# The screenshots and contact sheets of docs/figures, after a change of what commands print or draw
+screens: $(STAMP)
+	$(QUIET) $(BIN)/python -m tests.figures.screens --out docs/figures
 
 $(DOCS_STAMP): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'

@@ -3,15 +3,19 @@
 import ast
 import inspect
 import io
+import re
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 
+import pyarrow as pa
+
+import lensscan
 from flows.cli import main
 from infra.settings import Settings
-from scanner.catalogue.columns import markdown_table
+from scanner.catalogue.columns import RANK_COLUMNS, candidate_schema
+from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
-from scanner.networks.package import read_card
 from scanner.sources.shards import TRUTH_FIELDS
 from scanner.vocabulary import rejections
 from scanner.vocabulary.rejections import RejectCode
@@ -25,6 +29,7 @@ def write_reference(folder: Path) -> None:
         "columns.md": _columns(),
         "rejections.md": _rejections(),
         "truth.md": _truth(),
+        "python.md": _python(),
     }
     for name, text in pages.items():
         path = folder / name
@@ -67,9 +72,19 @@ def _columns() -> str:
     names = [network.name for network in read_card(SHIPPED_DIR / "mer3-sim").networks]
     head = (
         "# Catalogue columns\n\nColumns of candidates and of unit files, with the networks of `mer3-sim`. Unit files have no "
-        "maps for rows that are no candidates.\n\n"
+        "maps for rows that are no candidates, and no columns from `rank` on: these depend on the list that a row is in.\n\n"
+        "| column | type, unit | meaning, UCD |\n|---|---|---|\n"
     )
-    return head + markdown_table(names)
+    fields = [*candidate_schema(names, maps=True), *(column.field() for column in RANK_COLUMNS)]
+    return head + "\n".join(map(_column_row, fields)) + "\n"
+
+
+def _column_row(field: pa.Field) -> str:
+    about = {key.decode(): value.decode() for key, value in field.metadata.items()}
+    kind = f"{field.type}, {about['unit']}" if about["unit"] else str(field.type)
+    # Markdown would take `rejected:<code>` for a tag.
+    meaning = about["description"].replace("<", "&lt;")
+    return f"| `{field.name}` | {kind.replace('<', '&lt;')} | {meaning} `{about['ucd']}` |"
 
 
 def _rejections() -> str:
@@ -89,6 +104,42 @@ def _truth() -> str:
         "apply.\n\n"
     )
     return head + "| column | type, unit | meaning |\n|---|---|---|\n" + "\n".join(rows) + "\n"
+
+
+def _python() -> str:
+    """Return the functions of the Python API, then its classes with their fields, properties and methods."""
+    public = {name: getattr(lensscan, name) for name in lensscan.__all__}
+    functions = [_entry("##", f"lensscan.{name}", thing) for name, thing in public.items() if not inspect.isclass(thing)]
+    classes = [_class(name, kind) for name, kind in public.items() if inspect.isclass(kind)]
+    return "# Python\n\n```text\n" + inspect.cleandoc(lensscan.__doc__) + "\n```\n\n" + "\n".join(functions + classes)
+
+
+def _class(name: str, kind: type) -> str:
+    notes = {field: note for field, note in _notes(kind).items() if not field.startswith("_")}
+    fields = "".join(f"- `{field}`: {note}\n" for field, note in notes.items())
+    own = {member: thing for member, thing in vars(kind).items() if not member.startswith("_") and inspect.getdoc(thing)}
+    properties = "".join(f"- `{member}`: {thing.__doc__}\n" for member, thing in own.items() if isinstance(thing, property))
+    methods = [_entry("###", f"{name}.{member}", thing) for member, thing in own.items() if inspect.isfunction(thing)]
+    about = " ".join(inspect.cleandoc(kind.__doc__ or "").split())
+    lists = f"\n{fields}{properties}" if fields or properties else ""
+    return f"## lensscan.{name}\n\n{about}\n{lists}\n" + "\n".join(methods)
+
+
+def _entry(level: str, name: str, function: object) -> str:
+    signature = inspect.signature(function)  # type: ignore[arg-type]
+    parameters = [p.replace(annotation=_Bare(p.annotation)) for p in signature.parameters.values() if p.name != "self"]
+    shown = signature.replace(parameters=parameters, return_annotation=_Bare(signature.return_annotation))
+    return f"{level} {name}\n\n```text\n{name}{shown}\n\n{inspect.getdoc(function)}\n```\n"
+
+
+class _Bare:
+    """An annotation that is shown without quotes and names of modules."""
+
+    def __init__(self, annotation: object) -> None:
+        self._text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+
+    def __repr__(self) -> str:
+        return re.sub(r"\b(?:\w+\.)+", "", self._text)
 
 
 def _notes(kind: type) -> dict[str, str]:

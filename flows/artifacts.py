@@ -5,7 +5,7 @@ A scan outlives its scheduler: nothing here waits for an unreachable server, or 
 
 import contextlib
 import contextvars
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from threading import Event, Thread
 from typing import cast
 from uuid import UUID
@@ -15,7 +15,7 @@ from prefect.artifacts import create_markdown_artifact, create_progress_artifact
 from prefect.exceptions import PrefectException
 
 from flows.terminal import terminal_progress
-from infra.progress import Progress
+from infra.progress import NamingProgress
 
 SECONDS_BETWEEN_UPDATES = 2.0
 """Interval between updates of an artefact: each update is a request to the server, and people look no more often."""
@@ -24,7 +24,7 @@ PATIENCE_S = 5.0
 
 
 @contextlib.contextmanager
-def flow_progress(key: str, description: str) -> Iterator[Progress]:
+def flow_progress(key: str, description: str) -> Iterator[NamingProgress]:
     """Yield a callback that reports (done, total) of the flow run; `key` holds lower-case letters, digits and dashes."""
     is_over = Event()
     percent = 0.0
@@ -43,9 +43,9 @@ def flow_progress(key: str, description: str) -> Iterator[Progress]:
     try:
         with terminal_progress(key) as bar:
 
-            def report(done: int, total: int) -> None:
+            def report(done: int, total: int, at_work: Sequence[str] = (), /) -> None:
                 nonlocal percent
-                bar(done, total)
+                bar(done, total, at_work)
                 percent = 100.0 * done / total if total else 100.0
 
             yield report

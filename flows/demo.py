@@ -6,44 +6,78 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from flows.scan_night import scan_night
+from flows.commands.scan import scan_tiles
+from flows.ensembles import chosen_package
 from flows.terminal import print_json, print_lines, print_table, terminal_progress
-from infra.ray.cluster import ray_session
 from infra.settings import Settings
 from scanner.catalogue.query import query
-from simulation.actors import simulate_night
+from scanner.explain.candidate_sheet import write_candidate_sheet
+from scanner.networks.card_file import read_card
+from scanner.vocabulary.choices import MAPS_PER_UNIT
+from scanner.vocabulary.prior import prior_text
+from scanner.workers.run import NightSummary
 from simulation.products.survey_tile import TileSpec
+from simulation.run import simulate_night
 
 NIGHT = date(2026, 1, 1)
 TILES = (
     TileSpec(tile_id="100000001", n_galaxies=240, n_single=12, n_compound=8, seed=11),
     TileSpec(tile_id="100000002", n_galaxies=240, n_single=12, n_compound=8, seed=12),
 )
+N_DRAWN = 8
+"""Number of candidates in the picture."""
 SHOWN = ("candidate_id", "p_lens", "p_compound", "subclass", "truth")
 
 
-def run_demo(out: Path, *, as_json: bool) -> None:
-    """Simulate two tiles under `out`, scan them through the Prefect flow, and print the best candidates."""
+def run_demo(out: Path, *, as_flow: bool, as_json: bool) -> None:
+    """Simulate two tiles under `out`, scan them, as a Prefect flow if asked, and print the best candidates."""
     settings = Settings.read()
     tiles, catalogue = str(out / "tiles"), str(out / "catalogue")
-    with ray_session(settings.ray_address):
-        with terminal_progress("simulating", quiet=as_json) as report:
-            simulate_night(TILES, tiles, settings.workers, report)
-        summary = scan_night(tiles, catalogue, NIGHT)
-    rows = _with_truth(query(catalogue, night=NIGHT.isoformat(), limit=15).to_pylist(), Path(tiles))
+    with terminal_progress("simulating", quiet=as_json) as report:
+        simulate_night(TILES, tiles, settings.workers, report, settings.ray_address)
+    summary = _scanned(tiles, catalogue, as_flow=as_flow, quiet=as_json)
+    rows = _with_truth(query(catalogue, night=NIGHT.isoformat(), limit=15, maps=True).to_pylist(), Path(tiles))
+    picture = out / "best.png"
+    write_candidate_sheet(rows[:N_DRAWN], picture)
     if as_json:
-        print_json({**summary.model_dump(), "top": rows})
+        top = [{name: row[name] for name in SHOWN} for row in rows]
+        print_json({**summary.model_dump(), "top": top, "picture": str(picture)})
         return
     print_table(f"Best {len(rows)} of {summary.n_candidates} candidates in {summary.n_rows} galaxies", SHOWN, rows)
     print_lines(
         {
             "tiles": tiles,
-            "scores of all rows": f"{catalogue}/units/",
+            "scores of all rows": f'lensscan query {catalogue} --sql "from scores"',
             "candidate catalogue": summary.candidates_uri,
             "scanned in": f"{summary.seconds:.0f} s",
+            "prior of p_lens": prior_text(read_card(chosen_package(None)).assumed_prevalence),
             "look further": f"lensscan query {catalogue}",
+            "picture of the best": picture,
         }
     )
+
+
+def _scanned(tiles: str, catalogue: str, *, as_flow: bool, quiet: bool) -> NightSummary:
+    if as_flow:
+        from flows.scan_night import scan_night
+
+        return scan_night(tiles, catalogue, NIGHT)
+    with terminal_progress("scanning", quiet=quiet) as report:
+        return scan_tiles(
+            tiles,
+            catalogue,
+            NIGHT,
+            ensemble=None,
+            candidate_threshold=None,
+            workers=None,
+            engine=None,
+            exact=False,
+            second=None,
+            second_above=None,
+            maps_per_unit=MAPS_PER_UNIT,
+            ray_address=None,
+            progress=report,
+        )
 
 
 def _with_truth(rows: list[dict[str, Any]], tiles: Path) -> list[dict[str, Any]]:

@@ -1,27 +1,25 @@
 """The nightly Prefect flow: scan all tiles of a night."""
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
 
 from prefect import flow, get_run_logger
 from prefect.runtime import flow_run
 from pydantic import Field
 
 from flows.artifacts import flow_progress, show_summary
-from flows.ensembles import chosen_package
+from flows.commands.scan import scan_tiles
 from infra.engine_name import EngineName
-from infra.settings import Settings
-from scanner.scan.request import ScanRequest
+from scanner.catalogue.paths import UNDATED
 from scanner.vocabulary.choices import MAPS_PER_UNIT, MOST_MAPS_PER_UNIT
 from scanner.workers.run import NightSummary
-from scanner.workers.run import scan_night as scan
 
 
 @flow(name="scan-night", retries=1, retry_delay_seconds=5, persist_result=True, result_serializer="json")
 def scan_night(
     input_uri: str,
     root_uri: str,
-    night: date | None = None,
+    night: date | Literal["none"] | None = None,
     ensemble: str | None = None,
     candidate_threshold: Annotated[float | None, Field(ge=0, le=1)] = None,
     workers: Annotated[int | None, Field(ge=1)] = None,
@@ -30,6 +28,7 @@ def scan_night(
     second: str | None = None,
     second_above: Annotated[float | None, Field(ge=0, le=1)] = None,
     maps_per_unit: Annotated[int, Field(ge=0, le=MOST_MAPS_PER_UNIT)] = MAPS_PER_UNIT,
+    ray_address: str | None = None,
 ) -> NightSummary:
     """Scan the night's tiles under `input_uri` into the catalogue at `root_uri`.
 
@@ -38,42 +37,46 @@ def scan_night(
     Args:
         input_uri: Folder or `s3://` prefix of Euclid MER tiles, or of shards; `{night}` in it stands for the night.
         root_uri: Folder or `s3://` prefix of the catalogue.
-        night: Night that the catalogue rows carry; the scheduled day of the run by default.
+        night: Night that the catalogue rows carry; the scheduled day of the run by default, `none` for a survey without nights.
         ensemble: Name or folder of the ensemble; the configured one by default.
-        candidate_threshold: Rows with `p_lens` at or above it are candidates; by default twice the ensemble's prevalence.
-        workers: Scan actors; the configured number by default.
+        candidate_threshold: Smallest `p_lens` of the candidates; by default twice the ensemble's prevalence.
+        workers: Scan processes; the configured number by default.
         engine: Inference engine; the configured one by default, else the best that a worker has.
         exact: Score every row in float32, not only those that could be candidates.
         second: Second ensemble, which scores the rows whose first `p_lens` reaches `second_above`.
-        second_above: Threshold of the first ensemble's `p_lens`; by default that of candidates.
+        second_above: Smallest first `p_lens` of these rows; by default the first ensemble's own threshold for candidates.
         maps_per_unit: Number of candidates of a unit, best first, that are stored with attribution maps.
+        ray_address: Ray cluster to use; the configured one by default.
     """
-    settings = Settings.read()
-    night = night or flow_run.scheduled_start_time.date()
-    request = ScanRequest(
-        input_uri=input_uri.replace("{night}", night.isoformat()),
-        night=night,
-        package=chosen_package(ensemble),
-        candidate_threshold=candidate_threshold,
-        engine=engine or settings.engine,
-        exact=exact,
-        second=chosen_package(second) if second else None,
-        second_above=second_above,
-        maps_per_unit=maps_per_unit,
-    )
-    with flow_progress(f"scan-{night.isoformat()}", f"Rows scored of {night.isoformat()}") as progress:
-        summary = scan(
-            request, root_uri, workers=workers or settings.workers, ray_address=settings.ray_address, progress=progress
+    dated = None if night == "none" else night or flow_run.scheduled_start_time.date()
+    label = dated.isoformat() if dated else UNDATED
+    with flow_progress(f"scan-{label}", f"Rows scored of {label}") as progress:
+        summary = scan_tiles(
+            input_uri.replace("{night}", label),
+            root_uri,
+            dated,
+            ensemble=ensemble,
+            candidate_threshold=candidate_threshold,
+            workers=workers,
+            engine=engine,
+            exact=exact,
+            second=second,
+            second_above=second_above,
+            maps_per_unit=maps_per_unit,
+            ray_address=ray_address,
+            progress=progress,
         )
-    show_summary(f"summary-{night.isoformat()}", _summary_markdown(summary))
+    show_summary(f"summary-{label}", _summary_markdown(summary))
     get_run_logger().info("%d candidates of %d rows in %s", summary.n_candidates, summary.n_rows, summary.candidates_uri)
     return summary
 
 
 def _summary_markdown(summary: NightSummary) -> str:
     rows = "\n".join(f"| {status} | {n} |" for status, n in summary.rows_by_status.items())
+    without = summary.tiles_without_mosaics
+    left_out = f"Left out, without any mosaic: {', '.join(without)}\n\n" if without else ""
     return (
-        f"# Night {summary.night}: {summary.n_candidates} candidates\n\n"
-        f"`{summary.candidates_uri}`, plan `{summary.plan_id[:12]}`, ensemble {summary.ensemble}\n\n"
+        f"# Night {summary.night or UNDATED}: {summary.n_candidates} candidates\n\n"
+        f"`{summary.candidates_uri}`, plan `{summary.plan_id[:12]}`, ensemble {summary.ensemble}\n\n{left_out}"
         f"| status | rows |\n| --- | ---: |\n{rows}\n"
     )

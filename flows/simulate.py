@@ -1,4 +1,4 @@
-"""Simulate a data set: shards with truth, and a contact sheet to look at."""
+"""The Prefect flow of `lensscan simulate --flow`."""
 
 from typing import Annotated
 
@@ -6,21 +6,8 @@ from prefect import flow
 from pydantic import Field
 
 from flows.artifacts import flow_progress
-from infra.frozen import Frozen
-from infra.ray.cluster import ray_session
-from infra.settings import Settings
-from infra.store.storage import absolute, check_folder, join
+from flows.commands.simulate import SimulateResult, simulate_shards
 from scanner.vocabulary.choices import GeometryName, PopulationPreset
-from simulation.actors import simulate_dataset
-from simulation.products.dataset import dataset_spec, write_contact_sheet
-
-
-class SimulateResult(Frozen):
-    """Size and files of the simulated data set."""
-
-    n_objects: int
-    shards: list[str]
-    contact_sheet: str
 
 
 @flow(name="simulate", persist_result=True, result_serializer="json")
@@ -46,14 +33,7 @@ def simulate(
         geometry: `challenge`, `mer` or `mer10`.
         components: Keep the noise-free lens light and each lensed source as columns.
         psf: FITS file with a PSF for each band, instead of the model PSF.
-        workers: Simulation actors; the configured number by default.
+        workers: Simulation processes; the configured number by default.
     """
-    out_uri = absolute(out_uri)
-    check_folder(out_uri)
-    settings = Settings.read()
-    spec = dataset_spec(n, seed, preset, kinds, geometry, components=components, psf_uri=psf and absolute(psf))
-    with ray_session(settings.ray_address), flow_progress("simulate", f"Objects simulated into {out_uri}") as progress:
-        shards = simulate_dataset(spec, out_uri, workers or settings.workers, progress)
-    sheet = join(out_uri, "contact_sheet.png")
-    write_contact_sheet(shards[0], sheet)
-    return SimulateResult(n_objects=n, shards=shards, contact_sheet=sheet)
+    with flow_progress("simulate", f"Objects simulated into {out_uri}") as progress:
+        return simulate_shards(out_uri, n, seed, preset, kinds, geometry, psf, workers, progress, components=components)

@@ -3,39 +3,34 @@
 import json
 import math
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from infra.progress import Progress, no_progress
+from infra.progress import NamingProgress, no_progress
 
 
 @contextmanager
-def terminal_progress(label: str, *, quiet: bool = False) -> Iterator[Progress]:
+def terminal_progress(label: str, *, quiet: bool = False) -> Iterator[NamingProgress]:
     """Show a bar with rate and time left on stderr; show nothing if `quiet`, or if stderr is not a terminal."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as ProgressBar
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+
+    from flows.progress_bar import NamingBar, bar_texts
 
     console = Console(stderr=True)
     if quiet or not sys.stderr.isatty():
         yield no_progress
         return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    with ProgressBar(*columns, console=console) as bar:
-        task = bar.add_task(label, total=None, rate="")
-        start = time.monotonic()
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"), TimeRemainingColumn()
+    with NamingBar(*columns, console=console) as bar:
+        task = bar.add_task(label, total=None, text="preparing")
+        text_of = bar_texts()
 
-        def report(done: int, total: int) -> None:
-            elapsed = max(time.monotonic() - start, 1e-3)
-            bar.update(task, completed=done, total=total, rate=f"{done / elapsed:.1f}/s")
+        def report(done: int, total: int, at_work: Sequence[str] = (), /) -> None:
+            bar.at_work = tuple(at_work)
+            bar.update(task, completed=done, total=total, text=text_of(done, total))
 
         yield report
 
@@ -46,24 +41,33 @@ def print_json(value: Any) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print a table of the given columns, numbers right-aligned; if it is too wide, text cells fold but numbers never do."""
+    """Print a table of the given columns; if it is too wide, text folds or records stand below one another."""
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
-    table = Table(title=title, title_justify="left")
-    for column in columns:
-        numeric = any(isinstance(row[column], int | float) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(_cell(row[column])) for column in columns))
-    Console().print(table)
+    from flows.tables import table_of
+
+    console = Console()
+    shown = table_of(title, columns, rows, console.width)
+    if isinstance(shown, str):
+        sys.stdout.write(shown)
+    else:
+        console.print(shown)
+
+
+def print_text(text: str) -> None:
+    """Print a sentence for people."""
+    sys.stdout.write(f"{text}\n")
 
 
 def print_lines(lines: Mapping[str, Any]) -> None:
     """Print aligned `name value` lines."""
     width = max(len(name) for name in lines)
     sys.stdout.writelines(f"{name:<{width}}  {value}\n" for name, value in lines.items())
+
+
+def missing(folder: str) -> dict[str, str]:
+    """Return a line for `print_lines` if a command is about to make this local folder, else nothing."""
+    return {} if "://" in folder or Path(folder).exists() else {"made folder": folder}
 
 
 def _finite(value: Any) -> Any:
@@ -75,9 +79,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(entry) for entry in value]
     return value
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:.4f}" if isinstance(value, float) else str(value)

@@ -1,4 +1,4 @@
-"""Train networks and their combiner into an ensemble package."""
+"""The Prefect flow of `lensscan train --flow`."""
 
 import re
 from pathlib import Path
@@ -8,21 +8,8 @@ from prefect import flow
 from pydantic import Field
 
 from flows.artifacts import flow_progress
-from flows.ensembles import chosen_package
-from infra.frozen import Frozen
-from infra.ray.cluster import ray_session
-from infra.settings import Settings
+from flows.commands.train import TrainResult, train_package
 from scanner.vocabulary.choices import TrainingPreset
-from training.config import PRESETS
-from training.trainer import train_ensemble
-
-
-class TrainResult(Frozen):
-    """Path of the package, and its AUROC on the test split."""
-
-    ensemble: str
-    package: Path
-    test_auroc: float
 
 
 @flow(name="train", persist_result=True, result_serializer="json")
@@ -48,12 +35,7 @@ def train(
         start_from: Ensemble, by name or folder, whose weights training starts from.
         learning_rate: Learning rate, instead of the preset's.
     """
-    start = chosen_package(start_from) if start_from else None
-    options = {"epochs": epochs, "learning_rate": learning_rate, "start_from": start}
-    changes = {key: value for key, value in options.items() if value is not None}
-    config = PRESETS[preset].model_copy(update={"num_workers": workers, **changes})
     # Artefact keys may hold lower-case letters, digits and dashes only.
     key = "train-" + re.sub(r"[^a-z0-9]+", "-", name.lower())
-    with ray_session(Settings.read().ray_address), flow_progress(key, "Epochs trained, all networks") as progress:
-        card = train_ensemble(config, shards_uri, out, name, progress)
-    return TrainResult(ensemble=card.name, package=out / name, test_auroc=card.metrics["auroc"])
+    with flow_progress(key, "Epochs trained, all networks") as progress:
+        return train_package(shards_uri, out, name, preset, epochs, workers, start_from, learning_rate, progress)

@@ -1,10 +1,17 @@
-"""The callback to which long work reports its progress."""
+"""The callbacks to which long work reports its progress."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 Progress = Callable[[int, int], None]
 """Callback that gets the number of items done and the number of all items; each user says what an item is."""
 
 
-def no_progress(_done: int, _total: int) -> None:
+class NamingProgress(Protocol):
+    """A `Progress` that may also get the names of what is worked on."""
+
+    def __call__(self, done: int, total: int, at_work: Sequence[str] = (), /) -> None: ...
+
+
+def no_progress(_done: int, _total: int, _at_work: Sequence[str] = (), /) -> None:
     """Report nothing."""

@@ -1,6 +1,7 @@
 """Settings from `lensscan.toml` and `LENSSCAN_*` variables. Stores read their own `AWS_*` variables."""
 
 import os
+from difflib import get_close_matches
 from pathlib import Path
 from tomllib import TOMLDecodeError
 from typing import Self
@@ -10,6 +11,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from infra.engine_name import EngineName
 from infra.errors import LensscanError
+
+PRIVATE_RAY = "local"
+"""Address that stands for a private Ray on this machine, whatever the size of the work."""
 
 
 def _data_home() -> Path:
@@ -37,11 +41,13 @@ class Settings(BaseSettings):
     ensemble: str = "mer3-sim"
     """Name or folder of the ensemble that scores by default."""
     ray_address: str | None = Field(default=None, validation_alias=AliasChoices("LENSSCAN_RAY_ADDRESS", "RAY_ADDRESS"))
-    """Cluster to connect to; a Ray job finds its own in `RAY_ADDRESS`. If unset, a local cluster is started."""
+    """Cluster to connect to; a Ray job finds its own in `RAY_ADDRESS`. `local` starts a private one on this machine. If unset,
+    small work runs without Ray, and larger work on a private one.
+    """
     allow_open_cluster: bool = False
     """Use a Ray cluster even if it requires no token."""
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1)
-    """Number of actors for scans and simulations."""
+    """Number of processes for scans and simulations."""
 
     engine: EngineName = "auto"
     """Engine that runs the networks."""
@@ -58,9 +64,9 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors()[0]
             name = ".".join(map(str, first["loc"]))
-            # The value of an unknown key could be a secret that was put into the file by mistake.
-            got = "" if first["type"] == "extra_forbidden" else f", got {first['input']!r}"
-            raise SettingsError(f"setting {name}: {first['msg']}{got}") from error
+            if first["type"] == "extra_forbidden":
+                raise SettingsError(_unknown(name, list(cls.model_fields))) from error
+            raise SettingsError(f"setting {name}: {first['msg']}, got {first['input']!r}") from error
         except TOMLDecodeError as error:
             raise SettingsError(f"lensscan.toml: {error}") from error
 
@@ -76,3 +82,10 @@ class Settings(BaseSettings):
         """Order the sources: arguments, then the environment, then the file."""
         del dotenv_settings, file_secret_settings
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def _unknown(name: str, known: list[str]) -> str:
+    """Say that there is no such setting, without its value, which could be a secret that was put into the file by mistake."""
+    close = get_close_matches(name, known, n=1)
+    meant = f"; did you mean {close[0]}?" if close else "."
+    return f"lensscan.toml: no such setting {name}{meant} Settings: {', '.join(known)}"

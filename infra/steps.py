@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class Step(StrEnum):
-    """Points between the first look at a unit and the last byte of its file."""
+    """Points between the first look at a unit and the last byte of the night's candidates."""
 
     LOOK = "look"
     """A worker is about to ask the store whether a unit is committed."""
@@ -27,6 +27,10 @@ class Step(StrEnum):
     """A new file has its name, on a disk; its folder is not synced yet."""
     CREATED = "created"
     """A file was created, or was there already."""
+    REPLACE = "replace"
+    """A file is about to be written over the one with its name, in any store."""
+    REPLACED = "replaced"
+    """A file was written over the one with its name."""
 
 
 Listener = Callable[[Step, str], object]

@@ -21,7 +21,8 @@ from tests.faults.harness.patience import TimedOut, scaled
 
 ROOT = Path(__file__).parents[1]
 LATE = (
-    *("commands.evaluate", "commands.explain", "commands.inject", "commands.plan", "commands.portray", "commands.score"),
+    *("commands.evaluate", "commands.explain", "commands.inject", "commands.plan_text", "commands.portray", "commands.scan"),
+    *("commands.query_text", "commands.scan_text", "commands.score", "commands.simulate", "commands.train", "progress_bar"),
     *("scan_night", "simulate", "train"),
 )
 """Modules of `flows` that commands import when they are called."""

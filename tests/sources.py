@@ -5,10 +5,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("flows", "simulation", "training", "scanner", "infra")
+API = "lensscan.py"
+"""The module of the Python API and of the command line's entry point, above all packages."""
 
 
 def source_files():
-    return sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+    return [ROOT / API, *sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))]
 
 
 def imported_modules(source):

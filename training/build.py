@@ -6,11 +6,12 @@ from typing import Protocol
 from infra.progress import Progress
 from scanner.networks.architectures import NetworkSpec
 from scanner.networks.card import EnsembleCard, check_name
+from scanner.networks.card_file import read_card
 from scanner.networks.errors import PackageError
-from scanner.networks.package import load_network, read_card
+from scanner.networks.package import load_network
 from training.checkpoint import save_weights
 from training.config import TrainConfig
-from training.dataset import SPLITS, Dataset, prepare_dataset
+from training.dataset import Dataset, prepare_dataset
 from training.errors import TrainingError
 from training.fit import FitResult, OnEpoch, fit_network, start_file
 
@@ -21,19 +22,6 @@ class Fit(Protocol):
     def __call__(
         self, spec: NetworkSpec, dataset: Dataset, config: TrainConfig, work: Path, on_epoch: OnEpoch, /
     ) -> FitResult: ...
-
-
-def _check_splits(dataset: Dataset, config: TrainConfig) -> None:
-    """Check that every split has lenses and non-lenses, before hours are spent on training."""
-    for split in SPLITS:
-        counts = dataset.kind_counts(dataset.rows(split, config.validation_fraction, config.test_fraction))
-        n_nonlenses = counts["nonlens"]
-        n_lenses = sum(counts.values()) - n_nonlenses
-        if min(n_lenses, n_nonlenses) == 0:
-            raise TrainingError(
-                f"{split} split: both classes need objects, got {n_nonlenses} non-lenses and {n_lenses} lenses "
-                f"of {len(dataset.kinds)} objects in all; a few hundred are enough"
-            )
 
 
 def _put_start_weights(package: Path, config: TrainConfig, work: Path) -> None:
@@ -84,7 +72,6 @@ def build_ensemble(
     if config.start_from:
         _put_start_weights(config.start_from, config, work)
     dataset = prepare_dataset(shards_uri, work / "data", config.networks, config.geometry)
-    _check_splits(dataset, config)
     total = config.epochs * len(config.networks)
     done = 0
 

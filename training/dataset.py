@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from infra.provenance import digest, sha256_bytes
 from infra.store.storage import FileInfo, list_files, open_read, read_bytes
 from scanner.networks.architectures import LENS_OR_NOT, NetworkSpec
-from scanner.preprocess.channels import Channel
+from scanner.preprocess.channel import Channel
 from scanner.preprocess.network_inputs import network_input
 from scanner.sources.cutouts import to_cutout
 from scanner.sources.shards import Shard, decode_shard
@@ -99,7 +99,11 @@ def prepare_dataset(shards_uri: str, folder: Path, networks: Sequence[NetworkSpe
     for spec in networks:
         channels[spec.input_pixels] = tuple(dict.fromkeys((*channels.get(spec.input_pixels, ()), *spec.channels)))
     described = {str(n): [channel.model_dump() for channel in read] for n, read in channels.items()}
-    wanted = {"listing": digest([asdict(file) for file in files]), "geometry": geometry, "channels": described}
+    wanted = {
+        "listing": digest([{"uri": file.uri, "size": file.size, "etag": file.etag} for file in files]),
+        "geometry": geometry,
+        "channels": described,
+    }
     manifest = folder / "dataset.json"
     if manifest.exists() and json.loads(manifest.read_text())["prepared"] == wanted:
         return open_dataset(folder)

@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from infra.provenance import digest, sha256_bytes
-from scanner.networks.architectures import NetworkSpec, he_initialise
+from scanner.networks.architectures import NetworkSpec
+from scanner.networks.parameters import he_initialise
 from training.batches import BatchSource
 from training.checkpoint import EpochRecord, load_checkpoint, save_checkpoint, save_history, save_weights
 from training.config import TrainConfig

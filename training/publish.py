@@ -124,8 +124,7 @@ def _limits(combiner: SoftmaxStack | MeanCombiner, config: TrainConfig) -> Itera
 def _prevalence(combiner: SoftmaxStack | MeanCombiner) -> float | None:
     if isinstance(combiner, MeanCombiner):
         return None
-    fitted = 1 - combiner.training_fractions[KINDS.index("nonlens")]
-    return fitted if combiner.prevalence is None else combiner.prevalence
+    return combiner.fitted_prevalence if combiner.prevalence is None else combiner.prevalence
 
 
 def _ensemble_metrics(

@@ -16,10 +16,7 @@ from ray.exceptions import RayError
 from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
 from ray.train.torch import TorchTrainer, get_device, prepare_model
 
-from infra.progress import Progress
 from scanner.networks.architectures import NetworkSpec
-from scanner.networks.card import EnsembleCard
-from training.build import build_ensemble
 from training.checkpoint import EpochRecord, load_history
 from training.config import TrainConfig
 from training.dataset import Dataset, open_dataset
@@ -29,24 +26,6 @@ from training.fit import FitResult, OnEpoch, Worker, fit_network
 MAX_RESTARTS = 3
 """Largest number of restarts of a network's workers; each restart continues after the last complete epoch."""
 POLL_S = 0.5
-
-
-def train_ensemble(
-    config: TrainConfig, shards_uri: str, out: Path, name: str, progress: Progress | None = None
-) -> EnsembleCard:
-    """Run `training.build.build_ensemble` with every fit on the Ray cluster that this process is connected to.
-
-    Args:
-        config: Configuration of the training.
-        shards_uri: Folder or `s3://` prefix of shards with truth.
-        out: Folder for the package `out/name` and the work folder; shared by all machines of the cluster.
-        name: Name of the ensemble.
-        progress: Called with (epochs done, epochs in all).
-
-    Raises:
-        TrainingError: the data are unusable for training, or a network's workers failed after all restarts.
-    """
-    return build_ensemble(config, shards_uri, out.absolute(), name, progress, fit_on_ray)
 
 
 def fit_on_ray(spec: NetworkSpec, dataset: Dataset, config: TrainConfig, work: Path, on_epoch: OnEpoch) -> FitResult:

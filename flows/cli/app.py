@@ -5,6 +5,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter, validators
 
+from flows.cli.arguments import whole_number
 from scanner.vocabulary.choices import MOST_MAPS_PER_UNIT
 
 app = App(
@@ -12,11 +13,31 @@ app = App(
     help="Find strong gravitational lenses in survey tiles, compound lenses first.",
     version=lambda: version("lensscan"),
     help_format="markdown",
+    # `main` prints errors, in one line each.
+    exit_on_error=False,
+    print_error=False,
+    help_epilogue="With any command, `--verbose` (`-v`) shows logs, times and the causes of errors.",
+    # Ctrl-C is handled in interrupt.py.
+    suppress_keyboard_interrupt=False,
 )
 app.register_install_completion_command(help="Install completion for your shell.")
 
-NotNegative = Annotated[int, Parameter(validator=validators.Number(gte=0))]
-Positive = Annotated[int, Parameter(validator=validators.Number(gte=1))]
+NotNegative = Annotated[int, Parameter(converter=whole_number, validator=validators.Number(gte=0))]
+Positive = Annotated[int, Parameter(converter=whole_number, validator=validators.Number(gte=1))]
+AtLeastTwo = Annotated[int, Parameter(converter=whole_number, validator=validators.Number(gte=2))]
+MapsPerUnit = Annotated[int, Parameter(converter=whole_number, validator=validators.Number(gte=0, lte=MOST_MAPS_PER_UNIT))]
 AboveZero = Annotated[float, Parameter(validator=validators.Number(gt=0))]
-MapsPerUnit = Annotated[int, Parameter(validator=validators.Number(gte=0, lte=MOST_MAPS_PER_UNIT))]
 Fraction = Annotated[float, Parameter(validator=validators.Number(gte=0, lte=1))]
+AsFlow = Annotated[bool, Parameter(negative=())]
+
+
+@app.command(name="help")
+def show_help(*command: str) -> None:
+    """Show the help of a command, as `--help` does.
+
+    For example: `lensscan help scan`
+
+    Args:
+        command: Name of the command, such as `scan` or `models list`; without a name, all commands are listed.
+    """
+    app([*command, "--help"])

@@ -1,5 +1,6 @@
 """The commands that check and repair a catalogue: status, seal, reconcile, verify, repair."""
 
+import re
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -48,7 +49,10 @@ class Selection:
 
 @app.command
 def status(selection: Selection, *, json: bool = False) -> None:
-    """Show the progress of each plan of a catalogue: committed units, rows, sealed or not. Lists unit files without reading.
+    """Show each plan of a catalogue, newest first: what it scanned, how far it has come, and whether readers see it.
+
+    A plan is `shown`, or `superseded` by newer plans that hold its tiles, or `unfinished`. `threshold` is the smallest `p_lens`
+    of its candidates. The command lists unit files without reading them.
 
     For example: `lensscan status catalogue/ --night 2026-11-24`
 
@@ -68,6 +72,7 @@ def status(selection: Selection, *, json: bool = False) -> None:
         except LensscanError as error:
             state = "out of reach" if isinstance(error, StorageError) else "damaged"
             plans.append({"plan_id": plan_id, "state": state, "problem": str(error)})
+    plans.sort(key=lambda plan: str(plan.get("planned_at", "")), reverse=True)
     if json:
         print_json(plans)
         return
@@ -77,25 +82,28 @@ def status(selection: Selection, *, json: bool = False) -> None:
 
 
 def _status_row(plan: dict[str, Any]) -> dict[str, Any]:
+    row = dict.fromkeys(("plan", "night", "ensemble", "threshold", "version", "planned", "units", "candidates", "state"), "")
+    row |= {"plan": plan["plan_id"][:12], "state": plan["state"]}
     if "problem" in plan:
-        empty = dict.fromkeys(("night", "units", "rows", "candidates"), "")
-        return {"plan": plan["plan_id"][:12], **empty, "state": plan["state"]}
-    is_done = plan["n_units_committed"] == plan["n_units"]
-    return {
-        "plan": plan["plan_id"][:12],
-        "night": plan["night"],
+        return row
+    return row | {
+        "night": plan["night"] or "none",
+        "ensemble": plan["ensemble"],
+        "threshold": f"{plan['threshold']:g}",
+        # The release, and enough of the digest of the code to tell versions apart.
+        "version": re.sub(r"(?<=\+)(.{7}).*", r"\1", plan["code_version"]),
+        "planned": f"{plan['planned_at']:%Y-%m-%d}" if plan["planned_at"] else "",
         "units": f"{plan['n_units_committed']}/{plan['n_units']}",
-        "rows": f"{plan['n_rows_committed']}/{plan['n_rows']}",
         "candidates": plan["n_candidates"],
-        "state": "sealed" if plan["is_sealed"] else "to be sealed" if is_done else "unfinished",
     }
 
 
 @app.command
 def seal(selection: Selection, *, json: bool = False) -> None:
-    """Write the candidates and the seal of plans whose units are all committed; `scan` does so at its end.
+    """Write the candidates and the seal of plans whose units are all committed, and show them; `scan` does so at its end.
 
-    A sealed plan is not changed. If some plans cannot be sealed, the others are sealed all the same and an error names those.
+    A sealed plan is not changed, and a night's file in `candidates/` that is missing or old is written again. If
+    some plans cannot be sealed, the others are sealed all the same and an error names those.
 
     For example: `lensscan seal catalogue/ --plan 89c4d7ae`
 
@@ -103,20 +111,27 @@ def seal(selection: Selection, *, json: bool = False) -> None:
         selection: The plans of a catalogue.
         json: Print JSON instead of text.
     """
+    from flows.ensembles import known_purity
     from flows.terminal import print_json
+    from scanner.catalogue.night_file import show_once
     from scanner.catalogue.plan import load_plan
     from scanner.catalogue.seal import SealError
     from scanner.catalogue.seal import seal as run
 
+    def finished(plan_id: str) -> dict[str, Any]:
+        plan = load_plan(root, plan_id)
+        purity = known_purity(plan.ensemble_name, plan.ensemble_sha256)
+        return {**run(plan, root).model_dump(exclude={"units"}), "candidates_uri": show_once(plan, root, purity)}
+
     root, ids = selection.plans()
-    sealed, problems = _each(ids, lambda plan_id: run(load_plan(root, plan_id), root), LensscanError)
+    sealed, problems = _each(ids, finished, LensscanError)
     if json:
-        print_json([report.model_dump(exclude={"units"}) for report in sealed])
+        print_json(sealed)
     else:
         _print(
-            f"plan {report.plan_id[:12]}, night {report.night}: {report.n_candidates} candidates of {report.n_rows} rows "
-            f"in {report.candidates_uri}"
-            for report in sealed
+            f"plan {plan['plan_id'][:12]}, {_night(plan['night'])}: {plan['n_candidates']} candidates of {plan['n_rows']} rows "
+            f"in {plan['candidates_uri']}"
+            for plan in sealed
         )
     if problems:
         raise SealError("; ".join(problems))
@@ -151,12 +166,16 @@ def reconcile(selection: Selection, *, json: bool = False) -> None:
     _end(is_good=is_equal)
 
 
+def _night(night: str | None) -> str:
+    return f"night {night}" if night else "no night"
+
+
 def _reconciled(plan: "Reconciliation") -> str:
     counts = f"{plan.n_rows} rows planned, {plan.n_scored} scored + {plan.n_rejected} rejected"
     sealed = "sealed" if plan.is_sealed else "not sealed"
-    others = f"{plan.n_candidates} candidates, {sealed}, {plan.n_owned_elsewhere} rows in overlaps"
+    others = f"{plan.n_candidates} candidates, {sealed}, {plan.n_owned_elsewhere} in overlaps counted once"
     result = "equal" if plan.is_equal else "NOT EQUAL"
-    return f"plan {plan.plan_id[:12]}, night {plan.night}: {result}: {counts}; {others}"
+    return f"plan {plan.plan_id[:12]}, {_night(plan.night)}: {result}: {counts}; {others}"
 
 
 def _differences(plans: "Iterable[Reconciliation]") -> Iterable[str]:
@@ -172,7 +191,7 @@ def _differences(plans: "Iterable[Reconciliation]") -> Iterable[str]:
 def verify(selection: Selection, *, deep: bool = False, json: bool = False) -> None:
     """Find damaged files: compare plans with their names and files with the digests in the seals. Exit code 1 if there are any.
 
-    Without `--plan` and `--night`, the command also names files that belong to no plan.
+    Without `--plan` and `--night`, the command also names files that belong to no plan, and checks the files in `candidates/`.
 
     For example: `lensscan verify catalogue/ --deep`
 
@@ -186,27 +205,32 @@ def verify(selection: Selection, *, deep: bool = False, json: bool = False) -> N
 
     from flows.terminal import print_json, terminal_progress
     from scanner.catalogue.audit.verify import files_of_no_plan, verify_plan
+    from scanner.catalogue.night_file import wrong_night_files
 
     root, ids = selection.plans()
     with terminal_progress("verifying", quiet=json) as report:
         plans = [verify_plan(plan_id, root, deep=deep, progress=report) for plan_id in ids]
     strays = files_of_no_plan(root) if selection.is_whole else []
     faults = [fault for plan in plans for fault in plan.faults]
-    is_intact = not faults and not strays
+    # A night's file follows from the files of the plans, so it is compared with them once they are good.
+    old = wrong_night_files(root, deep=deep) if selection.is_whole and not faults else []
+    is_intact = not faults and not strays and not old
     if json:
-        print_json({"is_intact": is_intact, "plans": [asdict(plan) for plan in plans], "files_of_no_plan": strays})
+        found = {"plans": [asdict(plan) for plan in plans], "files_of_no_plan": strays, "wrong_night_files": old}
+        print_json({"is_intact": is_intact, **found})
     else:
         _print(f"{fault.part} {fault.uri}: {fault.why}" for fault in faults)
         _print(f"file {uri}: belongs to no plan of the catalogue" for uri in strays)
+        _print(f"file {uri}: is missing, old or damaged; delete it, and lensscan seal {root} writes it again" for uri in old)
         n_files, n_bytes = sum(plan.n_files for plan in plans), sum(plan.n_bytes for plan in plans)
-        n_bad = len(faults) + len(strays)
+        n_bad = len(faults) + len(strays) + len(old)
         _print([f"{len(ids)} plans, {n_files} files, {n_bytes} bytes read: {n_bad or 'none'} damaged or out of place"])
     _end(is_good=is_intact)
 
 
 @app.command
 def repair(selection: Selection, *, dry_run: bool = False, json: bool = False) -> None:
-    """Move damaged files that `verify --deep` finds to `quarantine/`, with the seals and candidates that refer to them.
+    """Move damaged files that `verify --deep` finds to `_scan/quarantine/`, with the seals and candidates that refer to them.
 
     Intact files stay. Moved units are pending: scan the night again with the same program version to write them again. If
     interrupted, run the command again; do not run it during a scan of the same night.
@@ -248,7 +272,7 @@ def _next_step(plan_id: str, root: str) -> str:
         return f"plan {plan_id[:12]}: scan its night again, which writes the plan anew"
     if not (left := pending(plan, root)):
         return f"plan {plan_id[:12]}: lensscan seal {root} --plan {plan_id[:12]}"
-    again = f"plan {plan_id[:12]}: {len(left)} of {len(plan.units)} units pending; scan {plan.night} again"
+    again = f"plan {plan_id[:12]}: {len(left)} of {len(plan.units)} units pending; scan {plan.night or 'its tiles'} again"
     if plan.code_version == code_version():
         return again
     return f"{again} with lensscan {plan.code_version} (this is {code_version()}, which would plan the whole night anew)"

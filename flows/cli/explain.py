@@ -5,49 +5,52 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from flows.cli.app import app
+from flows.cli.app import Positive, app
 
 
 @app.command
 def explain(
-    images: str | None = None,
-    *,
+    *images: str,
     out: Path,
     objects: Annotated[str, Parameter(allow_leading_hyphen=True)] = "",
     ensemble: str | None = None,
     networks: str | None = None,
     portrait: bool = False,
-    steps: int | None = None,
+    steps: Positive | None = None,
     json: bool = False,
 ) -> None:
-    """Draw attribution maps of some objects: occlusion maps and Guided Grad-CAM beside colour pictures.
+    """Draw pictures of some objects, VIS without the galaxy, and attribution maps: occlusion maps and Guided Grad-CAM.
 
     In occlusion maps blue squares support a lens (hiding them lowers its probability), red ones count against a lens, white
-    ones change nothing; each map is scaled on its own, and contours show where VIS is bright. For Guided Grad-CAM, the
-    picture's pixels are shown where the map is at least 0.05 of its maximum.
+    ones change nothing. Guided Grad-CAM is bright where pixels raise the score. All maps of a figure have the scales that its
+    colour bars state; the mean of the networks comes first. Lines show where VIS is bright. Every `p_lens`, of the ensemble
+    and of its networks, is given for the fraction of lenses that the ensemble assumes.
 
     With `--portrait` the networks themselves are drawn: their first kernels, class generated images, images that excite
     kernels and, if images are given, Deep Dreams of the objects with the highest and the lowest `p_lens`. This takes minutes,
     for the largest networks a quarter of an hour; `--steps 200` gives a quick look.
 
-    For example: `lensscan explain manifest.csv --out why.png`
+    For example: `lensscan explain a.fits --out why.png`
+    or: `lensscan explain manifest.csv --objects 17,18 --out why.png`
     or: `lensscan explain tiles/ --objects 2684100312,2684100777 --out why.pdf --ensemble mer3-sim`
     or: `lensscan explain --portrait --networks OU-200 --ensemble ou7-sim --out portrait.pdf`
 
     Args:
-        images: Manifest (CSV or Parquet, as for `lensscan score`), or folder or `s3://` prefix of tiles or shards.
+        images: FITS files, folders of them or manifests, as for `lensscan score`; or a folder or `s3://` prefix of tiles or
+            shards.
         out: The figure, PNG or PDF.
-        objects: Object ids, separated by commas; by default all objects of a manifest.
+        objects: Object ids, separated by commas, such as 17,18; by default all of manifests and FITS files, at most 24.
         ensemble: Name or folder; the configured one by default.
         networks: Names, separated by commas; by default those that read the most bands, at most three.
         portrait: Draw the networks; images are not needed.
         steps: Largest number of steps for each image of a portrait; by default 5000, and 1000 for kernels and Deep Dreams.
         json: Print JSON instead of text.
     """
-    from flows.terminal import print_json, print_table, terminal_progress
+    from flows.terminal import missing, print_json, print_lines, print_table, terminal_progress
 
     wanted = [name.strip() for name in objects.split(",") if name.strip()]
     chosen = None if networks is None else [name.strip() for name in networks.split(",") if name.strip()]
+    made = missing(str(out.parent))
     with terminal_progress("drawing" if portrait else "explaining", quiet=json) as report:
         if portrait:
             from flows.commands.portray import portray_to_file
@@ -56,19 +59,31 @@ def explain(
         else:
             from flows.commands.explain import ExplainError, explain_to_file
 
-            if images is None:
-                raise ExplainError("name images: a manifest, or a folder of tiles or shards; only --portrait works without")
+            if not images:
+                raise ExplainError("name images: FITS files, a manifest, or a folder of tiles; only --portrait works without")
             if steps is not None:
                 raise ExplainError("--steps needs --portrait")
             summary = explain_to_file(images, out, wanted, ensemble, chosen, report)
     if json:
         print_json(summary)
         return
-    title = "class generated images" if portrait else "strongest evidence, arcsec from the middle"
+    title = "class generated images" if portrait else _title(summary["prevalence"])
     rows = _rows_of_portraits(summary) if portrait else _rows_of_objects(summary)
     print_table(f"{summary['figure']}: {title}", list(rows[0]), rows)
+    if not portrait and summary["prevalence"] is not None:
+        print_lines({name: of_object["prior"] for name, of_object in summary["objects"].items()})
     if summary["rejected"]:
         print_table("rejected", ("object", "why"), [{"object": name, "why": why} for name, why in summary["rejected"].items()])
+    if made:
+        print_lines(made)
+
+
+def _title(prevalence: float | None) -> str:
+    """Return the heading of the table, which names the one prior of all its probabilities."""
+    from scanner.vocabulary.prior import one_in
+
+    prior = "p_lens is not calibrated" if prevalence is None else f"p_lens if one object in {one_in(prevalence)} is a lens"
+    return f"{prior}; strongest evidence in arcsec from the middle"
 
 
 def _rows_of_objects(summary: dict[str, Any]) -> list[dict[str, Any]]:

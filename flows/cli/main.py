@@ -7,10 +7,16 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
+from cyclopts import CycloptsError
+
 import flows.cli.audit
 import flows.cli.explain
-import flows.cli.models  # noqa: F401 - all three register their commands
-from flows.cli.app import Fraction, MapsPerUnit, Positive, app
+import flows.cli.forget
+import flows.cli.models  # noqa: F401 - all four register their commands
+from flows.cli.app import AboveZero, AsFlow, Fraction, MapsPerUnit, Positive, app
+from flows.cli.arguments import prepared, told
+from flows.cli.interrupt import ends_on_interrupt
+from flows.cli.mistakes import one_line_about
 from infra.engine_name import EngineName
 from infra.errors import LensscanError
 from infra.private_apis import run_exit_handlers
@@ -23,14 +29,16 @@ PREFECT_QUEUES = ("APILogWorker", "EventsWorker")
 
 def main() -> None:
     """Run the command line; a user's mistake ends in one line and exit code 2, never in a traceback."""
-    set_up_libraries()
-    code = _run()
-    # Arrow's threads may abort a process while it exits (apache/arrow#34314), after all work is done, with the wrong exit code.
-    # So this function calls the exit handlers itself and skips all further teardown.
-    run_exit_handlers()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    with ends_on_interrupt():
+        set_up_libraries()
+        sys.argv[1:] = prepared(sys.argv[1:])
+        code = _run()
+        # Arrow's threads may abort a process while it exits (apache/arrow#34314), after all work is done, with the wrong exit
+        # code. So this function calls the exit handlers itself and skips all further teardown.
+        run_exit_handlers()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def set_up_libraries() -> None:
@@ -38,6 +46,7 @@ def set_up_libraries() -> None:
     opt_out()
     # Prefect logs tracebacks of its own; here an error is one line, and stdout carries JSON only.
     if os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL") == "CRITICAL":
+        os.environ.setdefault("PREFECT_INTERNAL_LOGGING_LEVEL", "CRITICAL")
         for name in PREFECT_QUEUES:
             logging.getLogger(name).setLevel(logging.CRITICAL)
 
@@ -45,71 +54,90 @@ def set_up_libraries() -> None:
 def _run() -> int:
     """Run the command and return its exit code."""
     try:
-        app()
+        with told():
+            app()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
-    except LensscanError as error:
-        sys.stderr.write(f"lensscan: {error}\n")
+    except (CycloptsError, LensscanError) as error:
+        sys.stderr.write(f"lensscan: {one_line_about(error) if isinstance(error, CycloptsError) else error}\n")
         return 2
     except OSError as error:
-        sys.stderr.write(f"lensscan: {error.filename or 'system'}: {error.strerror or error}\n")
+        name = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(f"lensscan: {name}{error.strerror or error}\n")
         return 2
-    except KeyboardInterrupt:
-        sys.stderr.write("lensscan: stopped; run the same command again to continue\n")
-        return 130
     except Exception as error:
-        from flows.server_errors import server_trouble
-
-        if (trouble := server_trouble(error)) is None:
+        if (trouble := _server_trouble(error)) is None:
             raise
         sys.stderr.write(f"lensscan: {trouble}\n")
         return 2
     return 0
 
 
+def _server_trouble(error: Exception) -> str | None:
+    if "prefect" not in sys.modules:
+        return None
+    from flows.server_errors import server_trouble
+
+    return server_trouble(error)
+
+
 @app.command
-def demo(*, out: Path = Path("demo-output"), json: bool = False) -> None:
+def demo(*, out: Path = Path("demo-output"), flow: AsFlow = False, json: bool = False) -> None:
     """Simulate a small survey night, scan it, and show the best candidates.
 
     For example: `lensscan demo --out demo-output`
 
     Args:
         out: Folder for tiles and catalogue; a second run continues where the first stopped.
+        flow: Scan as a Prefect flow.
         json: Print JSON instead of tables.
     """
     from flows.demo import run_demo
 
-    run_demo(out, as_json=json)
+    run_demo(out, as_flow=flow, as_json=json)
 
 
 @app.command
 def score(
-    manifest: str,
-    *,
-    out: str,
+    *images: str,
+    out: str | None = None,
+    tiles: str | None = None,
     ensemble: str | None = None,
     batch_size: Positive = 64,
     engine: EngineName | None = None,
     json: bool = False,
 ) -> None:
-    """Score the cutouts of a manifest and write one row for each of its rows, in order.
+    """Score cutouts, one row for each object: FITS files, folders of them, or the objects of a manifest.
 
-    For example: `lensscan score manifest.csv --out scores.parquet --ensemble mer3-sim`
+    The bands of FITS files are guessed from the names of their extensions, from FILTER in their headers, or from the names of
+    files that hold one band each; the output says how. With `--tiles`, the program cuts the objects of a table of positions out
+    of tiles.
+
+    The exit code is 1 if no object was scored.
+
+    For example: `lensscan score a.fits b.fits`
+    or: `lensscan score manifest.csv --out scores.parquet --ensemble mer3-sim`
+    or: `lensscan score positions.csv --tiles q1/ --out scores.csv`
 
     Args:
-        manifest: CSV or Parquet with `object_id` and columns VIS, Y, J, H of `URI`, `URI#EXTNAME` or `URI#3`.
-        out: Parquet file to write.
+        images: FITS files, folders of FITS files, and manifests: CSV or Parquet with `object_id` and columns VIS, Y, J, H of
+            `URI`, `URI#EXTNAME` or `URI#3`. With `--tiles`, a table with RA and Dec in degrees: CSV, Parquet, FITS or VOTable.
+        out: File to write, which ends in .parquet, .csv, .fits or .vot; without it, the best objects are shown only.
+        tiles: Folder or `s3://` prefix of Euclid MER tiles that hold the positions.
         ensemble: Name or folder; the configured one by default.
         batch_size: Number of cutouts scored at a time; results do not depend on this number.
         engine: Inference engine, in float32; by default the best that this machine has.
-        json: Print JSON instead of text.
+        json: Print JSON instead of text; without `--out`, with all columns of all rows.
     """
-    from flows.commands.score import score_to_file
-    from flows.terminal import print_json, print_lines, terminal_progress
+    from flows.cli.score_output import print_scores
+    from flows.commands.score import score_images
+    from flows.terminal import print_json, terminal_progress
 
     with terminal_progress("scoring", quiet=json) as report:
-        summary = score_to_file(manifest, out, ensemble, batch_size, report, engine)
-    print_json(summary) if json else print_lines(summary)
+        summary = score_images(images, out, tiles, ensemble, batch_size, report, engine)
+    print_json(summary) if json else print_scores(summary)
+    if not summary["scored"]:
+        raise SystemExit(1)
 
 
 @app.command
@@ -117,7 +145,7 @@ def scan(
     tiles: str,
     *,
     out: str,
-    night: date,
+    night: date | None = None,
     ensemble: str | None = None,
     threshold: Fraction | None = None,
     engine: EngineName | None = None,
@@ -127,67 +155,65 @@ def scan(
     maps: MapsPerUnit = MAPS_PER_UNIT,
     workers: Positive | None = None,
     ray_address: str | None = None,
+    flow: AsFlow = False,
     json: bool = False,
 ) -> None:
     """Scan a folder or prefix of tiles (or shards) into a candidate catalogue.
 
-    Units that the catalogue already holds are not scanned again: repeat the command at any time, also after a crash.
+    Tiles that the catalogue already holds are not scanned again: repeat the command at any time, also after a crash. A scan
+    with another ensemble, option or program version replaces the earlier one: readers see each object once.
 
     For example: `lensscan scan tiles/ --out catalogue/ --night 2026-11-24`
 
     Args:
         tiles: Folder or `s3://` prefix of Euclid MER tiles, or of shards.
         out: Folder or `s3://` prefix of the catalogue.
-        night: Night that the rows carry.
+        night: Date, for a survey that is scanned night by night: each night is a part of the catalogue, and its tiles may come
+            again in another night. Leave it out for a release such as Euclid Q1, which has no nights.
         ensemble: Name or folder; the configured one by default.
-        threshold: Rows with `p_lens` at or above it are candidates; by default twice the prevalence that the ensemble assumes.
+        threshold: Smallest `p_lens` of the candidates; by default twice the prevalence that the ensemble assumes. A higher
+            threshold scans nothing again. A lower one does, because only candidates are scored in float32 and have maps.
         engine: Inference engine; by default the best that a worker has.
         exact: Score every row in float32. By default, where that is faster, rows are scored in bfloat16, and only those that
             could be candidates in float32; candidates and their numbers are the same.
         second: Second ensemble, by name or folder, which scores the rows whose first `p_lens` reaches `second_above`.
-        second_above: Threshold of the first ensemble's `p_lens`; by default that of candidates.
+        second_above: Smallest first `p_lens` of these rows; by default the first ensemble's own threshold for candidates.
         maps: Number of candidates of a unit, best first, stored with attribution maps; at most 1000, 0 for none.
-        workers: Scan actors.
-        ray_address: Ray cluster to use, `auto` inside a Ray job; a local one by default.
+        workers: Scan processes.
+        ray_address: Ray cluster to use, `auto` inside a Ray job, `local` for a private one; by default up to 10 000 rows are
+            scanned without Ray, and more on a private one.
+        flow: Scan as a Prefect flow, whose server shows progress and summary.
         json: Print JSON instead of text.
     """
-    from flows.ensembles import chosen_package
-    from flows.terminal import print_json, terminal_progress
-    from infra.settings import Settings
-    from scanner.scan.request import ScanRequest
-    from scanner.workers.run import scan_night
+    from flows.commands.scan_text import scan_lines
+    from flows.terminal import print_json, print_lines
 
-    settings = Settings.read()
-    request = ScanRequest(
-        input_uri=tiles,
-        night=night,
-        package=chosen_package(ensemble),
-        candidate_threshold=threshold,
-        engine=engine or settings.engine,
-        exact=exact,
-        second=chosen_package(second) if second else None,
-        second_above=second_above,
-        maps_per_unit=maps,
-    )
-    with terminal_progress("scanning", quiet=json) as report:
-        summary = scan_night(
-            request,
-            out,
-            workers=workers or settings.workers,
-            ray_address=ray_address or settings.ray_address,
-            progress=report,
-        )
-    print_json(summary.model_dump()) if json else _print_summary(summary)
+    options: dict[str, Any] = {
+        "ensemble": ensemble,
+        "candidate_threshold": threshold,
+        "workers": workers,
+        "engine": engine,
+        "exact": exact,
+        "second": second,
+        "second_above": second_above,
+        "maps_per_unit": maps,
+        "ray_address": ray_address,
+    }
+    if flow:
+        from flows.scan_night import scan_night
 
+        summary: Any = scan_night(tiles, out, night or "none", **options)
+    else:
+        from flows.commands.scan import scan_tiles
+        from flows.terminal import terminal_progress
 
-def _print_summary(summary: Any) -> None:
-    from flows.terminal import print_lines
+        with terminal_progress("scanning", quiet=json) as report:
+            summary = scan_tiles(tiles, out, night, progress=report, **options)
+    if json:
+        print_json(summary.model_dump())
+        return
 
-    counts = {f"rows {status}": n for status, n in summary.rows_by_status.items()}
-    units = ", ".join(f"{n} {outcome}" for outcome, n in summary.units_by_outcome.items())
-    note = "" if set(summary.units_by_outcome) != {"already_committed"} else " (nothing to do)"
-    lines = {"night": summary.night, "ensemble": summary.ensemble, "units": units + note, **counts}
-    print_lines({**lines, "candidates": summary.n_candidates, "catalogue": summary.candidates_uri, "seconds": summary.seconds})
+    print_lines(scan_lines(summary))
 
 
 @app.command
@@ -197,30 +223,48 @@ def plan(
     estimate: bool = False,
     units: Positive | None = None,
     ensemble: str | None = None,
+    threshold: Fraction | None = None,
     engine: EngineName | None = None,
     exact: bool = False,
+    maps: MapsPerUnit = MAPS_PER_UNIT,
     workers: Positive | None = None,
+    price_per_core_hour: AboveZero | None = None,
     json: bool = False,
 ) -> None:
-    """Show the input of a scan and, with `--estimate`, predict its cost without maps (each takes some 20 ms and 35 kB).
+    """Show the input of a scan and, with `--estimate`, predict its cost and how many candidates it finds.
 
     For example: `lensscan plan tiles/ --estimate --units 56000 --workers 64`
 
     Args:
         tiles: Folder or `s3://` prefix of Euclid MER tiles, or of shards.
-        estimate: Measure this machine on the largest unit, then predict time, core hours, bytes and memory.
-        units: Number of units to predict for, all like the measured one; by default the number found.
+        estimate: Measure this machine on the largest unit, then predict time, core hours, download, memory and candidates.
+        units: Number of units to predict for, all like the measured one; by default the units found.
         ensemble: Name or folder; the configured one by default.
+        threshold: Rows with `p_lens` at or above it are candidates; by default twice the prevalence that the ensemble assumes.
         engine: Inference engine; by default the best that this machine has.
         exact: Score every row in float32, as `scan --exact` does.
+        maps: Number of candidates of a unit that get maps, as for `scan`.
         workers: Scan actors to predict for; the configured number by default.
+        price_per_core_hour: Price of an hour of one core, in any currency, to predict the cost of computing.
         json: Print JSON instead of text.
     """
     from flows.commands.plan import describe_plan
-    from flows.terminal import print_json, print_lines
+    from flows.commands.plan_text import plan_text
+    from flows.terminal import print_json
 
-    described = describe_plan(tiles, ensemble, engine, exact=exact, workers=workers, n_units=units, measured=estimate)
-    print_json(described) if json else print_lines(described)
+    report = describe_plan(
+        tiles,
+        ensemble,
+        engine,
+        measured=estimate,
+        exact=exact,
+        threshold=threshold,
+        maps=maps,
+        workers=workers,
+        n_units=units,
+        price_per_core_hour=price_per_core_hour,
+    )
+    print_json(report.to_json()) if json else sys.stdout.write(plan_text(report))
 
 
 @app.command
@@ -228,13 +272,17 @@ def query(
     catalogue: str,
     *,
     sql: str | None = None,
-    min_p_lens: Fraction = 0.0,
+    min_p_lens: Fraction | None = None,
     night: date | None = None,
     subclass: Literal["single", "compound_arc", "double_ring"] | None = None,
     limit: Positive | None = None,
+    plan: str | None = None,
+    all_plans: bool = False,
     json: bool = False,
 ) -> None:
     """Print candidates of a catalogue, best first, or the result of an SQL query.
+
+    Each object comes once in a night, from the newest scan of its tile.
 
     For example: `lensscan query catalogue/ --min-p-lens 0.9 --limit 10`
 
@@ -243,25 +291,42 @@ def query(
     Args:
         catalogue: Folder or `s3://` prefix given to `scan --out`.
         sql: Query over the views `candidates` and `scores` (all rows).
-        min_p_lens: Lowest `p_lens` to print.
+        min_p_lens: Lowest `p_lens` to print; by default the threshold of the scan. Rows below it may have a `p_lens` in
+            bfloat16, as their column `precision` says.
         night: Print this night only.
         subclass: Print this subclass only: single, compound_arc or double_ring.
         limit: Largest number of rows; 20 by default, no limit with `--sql`.
+        plan: First characters of a plan id: only the rows of this plan, whether newer scans have replaced it or not.
+        all_plans: The rows of every plan, so that an object comes once for each plan that holds it.
         json: Print JSON instead of a table.
     """
-    from flows.terminal import print_json, print_table
+    from flows.commands.query_text import expected_in_words
+    from flows.terminal import print_json, print_table, print_text
     from scanner.catalogue.query import query as run
 
-    limit = 20 if limit is None and sql is None else limit
+    of_night = night.isoformat() if night else None
     table = run(
-        catalogue, sql=sql, min_p_lens=min_p_lens, night=night.isoformat() if night else None, subclass=subclass, limit=limit
+        catalogue,
+        sql=sql,
+        min_p_lens=min_p_lens,
+        night=of_night,
+        subclass=subclass,
+        plan=plan,
+        all_plans=all_plans,
     )
+    shown = table.slice(0, 20 if limit is None and sql is None else limit)
     if json:
-        print_json(table.to_pylist())
-        return
-    shown = table.column_names if sql else [c for c in CANDIDATE_COLUMNS if c in table.column_names]
-    print_table(f"{table.num_rows} candidates" if not sql else "", shown, table.to_pylist())
+        print_json(shown.to_pylist())
+    elif sql is not None:
+        print_table("", table.column_names, shown.to_pylist())
+    else:
+        nights = set(table["night"].unique().to_pylist())
+        columns = [column for column in CANDIDATE_COLUMNS if column != ("p_compound" if len(nights) > 1 else "night")]
+        print_table(f"{shown.num_rows} of {table.num_rows} candidates", columns, shown.to_pylist())
+        words = expected_in_words(catalogue, of_night, plan, all_plans=all_plans, min_p_lens=min_p_lens)
+        if words is not None:
+            print_text(words)
 
 
-CANDIDATE_COLUMNS = ("candidate_id", "night", "p_lens", "p_compound", "subclass")
-"""Columns that fit a terminal; `--json` and `--sql` show the rest."""
+CANDIDATE_COLUMNS = ("candidate_id", "ra", "dec", "tile", "night", "p_lens", "p_compound", "subclass")
+"""Columns of which all but one fit 100 characters; `--json` and `--sql` show the rest."""

@@ -1,17 +1,18 @@
 """The commands that make and manage networks: simulate, inject, train, evaluate and `models`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from cyclopts import App, Parameter, validators
+from cyclopts import App
 
-from flows.cli.app import AboveZero, NotNegative, Positive, app
+from flows.cli.app import AboveZero, AsFlow, AtLeastTwo, NotNegative, Positive, app
 from scanner.vocabulary.choices import GeometryName, PopulationPreset, TrainingPreset
 
 models = App(name="models", help="Ensembles of networks: list, show, import, restate, check their maps.")
 app.command(models)
 
-AtLeastTwo = Annotated[int, Parameter(validator=validators.Number(gte=2))]
+SHOWN = ("name", "good for", "networks", "geometry", "bands", "AUROC")
+"""Columns of `models list` that fit a terminal."""
 
 
 @app.command
@@ -26,6 +27,7 @@ def simulate(
     components: bool = False,
     psf: str | None = None,
     workers: Positive | None = None,
+    flow: AsFlow = False,
     json: bool = False,
 ) -> None:
     """Write shards of simulated lenses and galaxies with their truth, and a contact sheet.
@@ -47,27 +49,37 @@ def simulate(
             noise of MER (`mer`), or the middle 10 arcsec of those (`mer10`).
         components: Keep the noise-free lens light and each lensed source as columns.
         psf: FITS file with a PSF for each band (as Euclid's MER cutouts have), instead of the model PSF.
-        workers: Simulation actors.
+        workers: Simulation processes; a process makes whole shards of 500 objects.
+        flow: Simulate as a Prefect flow.
         json: Print JSON instead of text.
     """
-    from flows.simulate import simulate as flow
-    from flows.terminal import print_json, print_lines
+    from flows.terminal import missing, print_json, print_lines, terminal_progress
 
-    result = flow(
-        out_uri=out,
-        n=n,
-        seed=seed,
-        preset=preset,
-        kinds=kinds,
-        geometry=geometry,
-        components=components,
-        psf=psf,
-        workers=workers,
-    )
+    made = missing(out)
+    options: dict[str, Any] = {
+        "out_uri": out,
+        "n": n,
+        "seed": seed,
+        "preset": preset,
+        "kinds": kinds,
+        "geometry": geometry,
+        "components": components,
+        "psf": psf,
+        "workers": workers,
+    }
+    if flow:
+        from flows.simulate import simulate as simulate_flow
+
+        result = simulate_flow(**options)
+    else:
+        from flows.commands.simulate import simulate_shards
+
+        with terminal_progress("simulating", quiet=json) as report:
+            result = simulate_shards(progress=report, **options)
     if json:
         print_json(result.model_dump(mode="json"))
         return
-    print_lines({"objects": n, "shards": len(result.shards), "folder": out, "contact sheet": result.contact_sheet})
+    print_lines({"objects": n, "shards": len(result.shards), "folder": out, "contact sheet": result.contact_sheet, **made})
 
 
 @app.command
@@ -89,7 +101,7 @@ def inject(
     or: `lensscan inject tiles --n 20 --out tiles-with-lenses`
 
     Args:
-        images: Manifest (CSV or Parquet, as for `lensscan score`), or folder or `s3://` prefix of tiles.
+        images: Manifest, FITS file or folder of cutouts, as for `lensscan score`; or folder or `s3://` prefix of tiles.
         out: Folder or `s3://` prefix; files that the same command wrote there are kept, others are refused.
         n: Number of lenses in each tile, 12 arcsec apart; fewer if not enough galaxies can host arcs.
         seed: Seed of the arcs that an object gets, and of the choice of galaxies in a tile.
@@ -97,11 +109,12 @@ def inject(
         json: Print JSON instead of text.
     """
     from flows.commands.inject import inject as inject_into
-    from flows.terminal import print_json, print_lines, terminal_progress
+    from flows.terminal import missing, print_json, print_lines, terminal_progress
 
+    made = missing(out)
     with terminal_progress("injecting", quiet=json) as report:
         result = inject_into(images, out, n, seed, psf, report)
-    print_json(result) if json else print_lines(result)
+    print_json(result) if json else print_lines({**result, **made})
 
 
 @app.command
@@ -115,6 +128,7 @@ def train(
     learning_rate: AboveZero | None = None,
     start_from: str | None = None,
     workers: Positive = 1,
+    flow: AsFlow = False,
     json: bool = False,
 ) -> None:
     """Train networks and their combiner, and write an ensemble package.
@@ -132,22 +146,32 @@ def train(
         epochs: Number of epochs, instead of the preset's.
         learning_rate: Learning rate, instead of the preset's; its peak, if the schedule rises and falls.
         start_from: Ensemble, by name or folder, whose weights training starts from: for more training, or for one survey.
-        workers: Number of processes that train a network together, each on its own GPU if the cluster has enough.
+        workers: Number of processes that train a network together, each on its own GPU if the cluster has enough. One worker
+            trains up to 20 000 objects in this process, without Ray.
+        flow: Train as a Prefect flow.
         json: Print JSON instead of text.
     """
-    from flows.terminal import print_json, print_lines
-    from flows.train import train as flow
+    from flows.terminal import print_json, print_lines, terminal_progress
 
-    result = flow(
-        shards_uri=shards,
-        out=out,
-        name=name,
-        preset=preset,
-        epochs=epochs,
-        workers=workers,
-        start_from=start_from,
-        learning_rate=learning_rate,
-    )
+    options: dict[str, Any] = {
+        "shards_uri": shards,
+        "out": out,
+        "name": name,
+        "preset": preset,
+        "epochs": epochs,
+        "workers": workers,
+        "start_from": start_from,
+        "learning_rate": learning_rate,
+    }
+    if flow:
+        from flows.train import train as train_flow
+
+        result = train_flow(**options)
+    else:
+        from flows.commands.train import train_package
+
+        with terminal_progress("training", quiet=json) as report:
+            result = train_package(progress=report, **options)
     shown = result.model_dump(mode="json")
     print_json(shown) if json else print_lines(shown)
 
@@ -158,7 +182,8 @@ def evaluate(shards: str, *, ensemble: str | None = None, out: str | None = None
 
     Writes evaluation.json, EVALUATION.md and plots of ROC, reliability and completeness: AUROC, recall at few false
     positives, F 0.03, precision, calibration, purity of cuts, recall by kind, Einstein radius, magnitude, colour and S/N, and
-    the false positives of each look-alike, with intervals.
+    the false positives of each look-alike, with intervals. The purity of cuts is also written on the card of an ensemble of
+    your own; `rank` and `expected_purity` of its candidates come from there.
 
     For example: `lensscan evaluate data/test --ensemble runs/first/first`
 
@@ -182,24 +207,23 @@ def evaluate(shards: str, *, ensemble: str | None = None, out: str | None = None
 
 @models.command(name="list")
 def list_models(*, json: bool = False) -> None:
-    """List the ensembles that `--ensemble` accepts by name.
+    """List the ensembles that `--ensemble` accepts by name, and say what each is good for; `--json` adds their folders.
+
+    AUROC: the chance that a lens has a higher score than a look-alike, on simulated objects, with a 95 % interval.
 
     For example: `lensscan models list`
-    """
-    from flows.terminal import print_json, print_table
-    from infra.settings import Settings
-    from scanner.networks.errors import PackageError
-    from scanner.networks.locate import list_packages
-    from scanner.networks.package import read_card
 
-    rows: list[dict[str, Any]] = []
-    for folder in list_packages(Settings.read().ensembles_dir):
-        try:
-            n_networks: int | str = len(read_card(folder).networks)
-        except PackageError:
-            n_networks = "damaged"
-        rows.append({"name": folder.name, "networks": n_networks, "folder": str(folder)})
-    print_json(rows) if json else print_table("Ensembles", ["name", "networks", "folder"], rows)
+    Args:
+        json: Print JSON instead of a table.
+    """
+    from flows.commands.list_models import listed_models
+    from flows.terminal import print_json, print_table
+
+    rows = listed_models()
+    if json:
+        print_json(rows)
+        return
+    print_table("Ensembles", SHOWN, [{**row, "name": row["name"] + " (default)" * row["is_default"]} for row in rows])
 
 
 @models.command(name="show")
@@ -210,8 +234,8 @@ def show_model(name: str) -> None:
     """
     from flows.terminal import print_json
     from infra.settings import Settings
+    from scanner.networks.card_file import read_card
     from scanner.networks.locate import find_package
-    from scanner.networks.package import read_card
 
     print_json(read_card(find_package(name, Settings.read().ensembles_dir)).model_dump(mode="json"))
 

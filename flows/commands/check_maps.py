@@ -6,19 +6,19 @@ from typing import Any
 from flows.ensembles import chosen_package, results_folder
 from infra.progress import Progress
 from infra.settings import Settings
-from infra.store.files import check_replaceable, replace_whole
+from infra.store.files import check_replaceable
 from infra.store.storage import is_s3, local_path
 from scanner.networks.card import EnsembleCard
+from scanner.networks.card_file import CARD_FILE, read_card
 from scanner.networks.engines import resolve_engine
-from scanner.networks.package import CARD_FILE, read_card, with_metrics, write_card
+from scanner.networks.package import with_metrics
 from scanner.vocabulary.geometry import GEOMETRIES
 from training.errors import TrainingError
-from training.evaluation.card_text import card_markdown
+from training.evaluation.card_text import TEXT_FILE, write_card_with_text
 from training.evaluation.lens_shards import read_bright_lenses
 from training.evaluation.map_checks import check_ensemble_maps
 from training.evaluation.map_measures import PREFIX, CheckSize, MapChecks
 
-TEXT_FILE = "CARD.md"
 SEED = 0
 """Seed of the added noise and of the random orders of cells."""
 
@@ -46,10 +46,7 @@ def check_to_card(shards_uri: str, ensemble: str | None, n: int, out: str | None
     engine = resolve_engine(Settings.read().engine)
     _check_writable(folder)
     checks = check_ensemble_maps(package, card, stamps, truth, SEED, size, engine, progress)
-    card = with_metrics(_unchecked(card), checks.metrics())
-    write_card(folder, card)
-    with replace_whole(folder / TEXT_FILE) as part:
-        part.write_text(card_markdown(card), encoding="utf-8")
+    write_card_with_text(folder, with_metrics(_unchecked(card), checks.metrics()))
     return checks, folder
 
 

@@ -7,9 +7,11 @@ from flows.ensembles import chosen_package, results_folder
 from infra.progress import Progress
 from infra.provenance import code_version
 from infra.settings import Settings
+from scanner.networks.card_file import read_card
 from scanner.networks.engines import resolve_engine
-from scanner.networks.package import load_package, read_card
+from scanner.networks.package import load_package, with_cuts
 from training.errors import TrainingError
+from training.evaluation.card_text import write_card_with_text
 from training.evaluation.evaluate import Evaluation, evaluate_scores
 from training.evaluation.evaluation_plots import draw_scored
 from training.evaluation.evaluation_text import evaluation_markdown
@@ -20,6 +22,8 @@ BOOTSTRAP_SEED = 0
 
 def evaluate_shards(shards_uri: str, ensemble: str | None, out: str | None, progress: Progress) -> tuple[Evaluation, Path]:
     """Score every object of the shards and write evaluation.json, EVALUATION.md and three plots.
+
+    An ensemble beside whose weights they are written also gets its card's cuts from this evaluation.
 
     Args:
         shards_uri: Folder or `s3://` prefix of shards with truth, in any geometry.
@@ -47,4 +51,11 @@ def evaluate_shards(shards_uri: str, ensemble: str | None, out: str | None, prog
     text = evaluation_markdown(evaluation, f"{card.name} `{card.sha256[:12]}`", objects)
     (folder / "EVALUATION.md").write_text(text, encoding="utf-8")
     draw_scored(folder, evaluation, scores, truth, loaded.network_names)
+    if folder.resolve() == package.resolve():
+        record_cuts(package, evaluation)
     return evaluation, folder
+
+
+def record_cuts(package: Path, evaluation: Evaluation) -> None:
+    """Write the cuts of an evaluation into card.json and CARD.md of the package."""
+    write_card_with_text(package, with_cuts(read_card(package), evaluation.cuts))

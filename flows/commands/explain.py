@@ -10,10 +10,15 @@ from infra.progress import Progress
 from infra.store.files import check_replaceable, replace_whole
 from scanner.explain.evidence import strongest_guided_arcsec, strongest_occlusion_arcsec
 from scanner.explain.explanation import NetworkMaps, chosen_networks, explain
-from scanner.explain.figures import Shown, explanation_figure, figure_bytes
-from scanner.networks.package import load_package, read_card
+from scanner.explain.figure_files import figure_bytes
+from scanner.explain.figures import explanation_figure
+from scanner.explain.shown_objects import at_one_prior, shown_objects
+from scanner.networks.card import EnsembleCard
+from scanner.networks.card_file import read_card
+from scanner.networks.package import load_package
 from scanner.scan.chosen_objects import read_objects
 from scanner.vocabulary.geometry import GEOMETRIES
+from scanner.vocabulary.prior import prior_words
 
 MOST_OBJECTS = 24
 """Largest number of objects in one figure."""
@@ -25,9 +30,14 @@ class ExplainError(LensscanError):
 
 
 def explain_to_file(
-    images: str, out: Path, objects: Sequence[str], ensemble: str | None, networks: Sequence[str] | None, report: Progress
+    images: str | Sequence[str],
+    out: Path,
+    objects: Sequence[str],
+    ensemble: str | None,
+    networks: Sequence[str] | None,
+    report: Progress,
 ) -> dict[str, Any]:
-    """Draw a figure of some objects of a manifest, of tiles or of shards; an existing file is replaced atomically.
+    """Draw a figure of some objects of manifests, FITS files, tiles or shards; an existing file is replaced atomically.
 
     Raises:
         ExplainError: the file cannot be written.
@@ -42,10 +52,12 @@ def explain_to_file(
     package = load_package(folder)
     ids, stamps, rejected = read_objects(images, list(dict.fromkeys(objects)), geometry, MOST_OBJECTS)
     maps = explain(folder, card, stamps, names, report)
-    p_lens = package.score(stamps).p_lens
-    write_whole(out, figure_bytes(explanation_figure(Shown(ids, stamps, geometry, card.name, p_lens), maps), kind_of(out)))
-    numbers = {name: _numbers(i, float(p_lens[i]), maps) for i, name in enumerate(ids)}
-    return {"ensemble": card.name, "figure": str(out), "objects": numbers, "rejected": rejected}
+    scores = package.score(stamps)
+    figure = explanation_figure(shown_objects(ids, stamps, card, scores), at_one_prior(maps, card))
+    write_whole(out, figure_bytes(figure, kind_of(out)))
+    numbers = {name: _numbers(i, float(scores.p_lens[i]), card, maps) for i, name in enumerate(ids)}
+    found = {"ensemble": card.name, "prevalence": card.assumed_prevalence, "figure": str(out), "objects": numbers}
+    return {**found, "rejected": rejected}
 
 
 def check_out(out: Path) -> None:
@@ -80,14 +92,17 @@ def write_whole(out: Path, content: bytes) -> None:
         raise ExplainError(f"{out}: cannot be written: {error.strerror}") from error
 
 
-def _numbers(i: int, p_lens: float, maps: Sequence[NetworkMaps]) -> dict[str, Any]:
-    """Return the numbers of one object: each network's `p_lens`, and the distance of its strongest evidence from the middle."""
+def _numbers(i: int, p_lens: float, card: EnsembleCard, maps: Sequence[NetworkMaps]) -> dict[str, Any]:
+    """Return the numbers of one object: `p_lens` of ensemble and networks, all at the prevalence that the ensemble assumes.
+
+    The numbers of a network include the distance of its strongest evidence from the middle.
+    """
     networks = {
         network.network: {
-            "p_lens": float(network.p_lens[i]),
+            "p_lens": float(card.at_assumed_prevalence(network.p_lens)[i]),
             "strongest_occlusion_arcsec": strongest_occlusion_arcsec(network, i),
             "strongest_guided_arcsec": strongest_guided_arcsec(network, i),
         }
         for network in maps
     }
-    return {"p_lens": p_lens, "networks": networks}
+    return {"p_lens": p_lens, "prior": prior_words(p_lens, card.assumed_prevalence), "networks": networks}

@@ -6,7 +6,8 @@ from typing import Any
 
 from infra.progress import Progress
 from infra.store.storage import absolute, exists, join
-from scanner.sources.manifests import MANIFEST_SUFFIXES, read_manifest
+from scanner.sources.image_arguments import names_cutouts, read_images
+from scanner.sources.manifests import MANIFEST_SUFFIXES, Manifest
 from scanner.sources.tiles import Tile, TileError, discover_tiles
 from scanner.vocabulary.rejections import RejectCode
 from simulation.injection.arcs import InjectionError
@@ -18,22 +19,24 @@ _MOST_REASONS = 5
 
 
 def inject(images: str, out: str, n_per_tile: int, seed: int, psf: str | None, report: Progress) -> dict[str, Any]:
-    """Inject arcs into the manifest or tiles `images`; return the number of arcs and the reasons for images without arcs.
+    """Inject arcs into the cutouts or tiles of `images`; return the number of arcs and the reasons for images without arcs.
 
     Raises:
         LensscanError: there are no images, no image can host arcs, or `out` holds other files.
     """
     images, out, psf = absolute(images), absolute(out), psf and absolute(psf)
-    if images.lower().endswith(MANIFEST_SUFFIXES):
-        return _into_manifest(images, out, seed, psf, report)
+    if names_cutouts(images):
+        return _into_cutouts(read_images([images]), out, seed, psf, report)
     tiles = discover_tiles(images)
     if not tiles:
-        raise TileError(f"no Euclid MER tile under {images}; a manifest ends in {' or '.join(MANIFEST_SUFFIXES)}")
+        raise TileError(
+            f"no Euclid MER tile under {images}, no FITS files; a manifest ends in {' or '.join(MANIFEST_SUFFIXES)}"
+        )
     return _into_tiles(tiles, out, n_per_tile, seed, psf, report)
 
 
-def _into_manifest(manifest_uri: str, out: str, seed: int, psf: str | None, report: Progress) -> dict[str, Any]:
-    manifest, sheet = read_manifest(manifest_uri), join(out, "contact_sheet.png")
+def _into_cutouts(manifest: Manifest, out: str, seed: int, psf: str | None, report: Progress) -> dict[str, Any]:
+    sheet = join(out, "contact_sheet.png")
     if exists(sheet) and not exists(join(out, "shard-00000.parquet")):
         raise OutputError(f"{sheet} shows shards that are gone; remove it, or choose another folder")
     summary = inject_into_cutouts(manifest, out, seed, psf, report)

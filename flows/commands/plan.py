@@ -1,4 +1,4 @@
-"""`lensscan plan`: predict the input and the cost of a scan."""
+"""`lensscan plan`: describe the input of a scan and predict its cost."""
 
 import os
 from datetime import UTC, datetime
@@ -6,57 +6,115 @@ from typing import Any
 
 from flows.ensembles import chosen_package
 from infra.engine_name import EngineName
+from infra.errors import LensscanError
+from infra.frozen import Frozen
 from infra.settings import Settings
-from scanner.scan.estimate import estimate, measure
-from scanner.scan.request import ScanRequest, plan_scan
+from scanner.networks.card_file import read_card
+from scanner.scan.estimate import Estimate, Measured, estimate, measure
+from scanner.scan.expected_candidates import Expectation, by_evaluation, by_sample
+from scanner.scan.planned_input import PlannedInput, lacking_bands, planned_input, unit_size
+from scanner.scan.request import ScanRequest, plan_scan, shown_threshold
+from scanner.scan.score_table import ScanError
+from scanner.vocabulary.choices import MAPS_PER_UNIT
+from scanner.vocabulary.geometry import GEOMETRIES
+
+
+class PlanArgumentsError(LensscanError):
+    """An argument has no effect without another one."""
+
+
+class Prediction(Frozen):
+    """What a scan should cost and yield."""
+
+    measured: Measured
+    estimate: Estimate
+    is_of_input: bool
+    """Whether the input itself was estimated, not a number of units like the measured one."""
+    threshold: float
+    """Smallest `p_lens` of a candidate."""
+    candidates_by_sample: Expectation | None
+    """Expected candidates if all units are like the measured rows; None if few rows were scored."""
+    candidates_by_evaluation: Expectation | None
+    """Expected candidates by the evaluation of the ensemble; None without one."""
+    price_per_core_hour: float | None
+    cost: float | None
+    """Core hours times their price."""
+
+
+class PlanReport(Frozen):
+    """The input of a scan and, if it was measured, the prediction."""
+
+    ensemble: str
+    input: PlannedInput
+    prediction: Prediction | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values with machine names; the numbers of the input stand at the top."""
+        found = self.model_dump(exclude_none=True)
+        return {"ensemble": self.ensemble, **found["input"], **_rounded(found.get("prediction", {}))}
 
 
 def describe_plan(
     input_uri: str,
-    ensemble: str | None,
-    engine: EngineName | None,
+    ensemble: str | None = None,
+    engine: EngineName | None = None,
     *,
-    exact: bool,
-    workers: int | None,
-    n_units: int | None,
-    measured: bool,
-) -> dict[str, Any]:
-    """Return units, rows and bytes under `input_uri`; with `measured`, also measured speeds and the predicted cost.
+    measured: bool = False,
+    exact: bool = False,
+    threshold: float | None = None,
+    maps: int = MAPS_PER_UNIT,
+    workers: int | None = None,
+    n_units: int | None = None,
+    price_per_core_hour: float | None = None,
+) -> PlanReport:
+    """Describe the input under `input_uri`; with `measured`, also measure this machine and predict cost and candidates.
 
     Raises:
+        PlanArgumentsError: an argument of the prediction is given, and none is asked for.
         PlanError: there is nothing to scan.
         ScanError: no row of the measured unit can be scored.
     """
+    of_prediction = {"--units": n_units, "--workers": workers, "--price-per-core-hour": price_per_core_hour}
+    if not measured and (given := [name for name, value in of_prediction.items() if value is not None]):
+        raise PlanArgumentsError(f"{', '.join(given)} needs --estimate, which predicts the cost")
     settings = Settings.read()
     request = ScanRequest(
         input_uri=input_uri,
         night=datetime.now(UTC).date(),
         package=chosen_package(ensemble),
+        candidate_threshold=threshold,
         engine=engine or settings.engine,
         exact=exact,
-        # Only the best candidates of a unit have maps, so their share among the measured rows is not representative.
-        maps_per_unit=0,
+        maps_per_unit=maps,
     )
     plan = plan_scan(request)
-    n_bytes = sum(file.size for unit in plan.units for file in unit.files.values())
-    described: dict[str, Any] = {"ensemble": plan.ensemble_name, "units": len(plan.units), "rows": plan.n_rows}
-    # An object in the overlap of tiles is scanned once.
-    described |= {"rows in overlaps": sum(len(unit.owned_elsewhere) for unit in plan.units), "input bytes": n_bytes}
+    geometry = GEOMETRIES[read_card(request.package).geometry]
+    report = PlanReport(ensemble=plan.ensemble_name, input=planned_input(plan, geometry))
     if not measured:
-        return described
-    workers = workers or settings.workers
-    threads = max(1, (os.cpu_count() or 1) // workers)
-    sample = max(plan.units, key=lambda unit: unit.n_rows)
-    measurement = measure(sample, plan, request.package, threads)
-    predicted = estimate(measurement, n_units or len(plan.units), workers)
-    return {
-        **described,
-        "measured on": sample.unit_id,
-        **_rounded(measurement.model_dump()),
-        **_rounded(predicted.model_dump()),
-    }
+        return report
+    complete = [unit for unit in plan.units if not lacking_bands(unit, geometry)]
+    if not complete:
+        raise ScanError(f"{input_uri}: no tile has a mosaic of every band, so nothing can be measured")
+    sample = max(complete, key=lambda unit: unit.n_rows)
+    workers, threshold = workers or settings.workers, shown_threshold(request)
+    speed = measure(sample, plan, request.package, max(1, (os.cpu_count() or 1) // workers), threshold)
+    sizes = [unit_size(unit) for unit in ([sample] * n_units if n_units else plan.units)]
+    predicted = estimate(speed, sizes, workers, maps)
+    prediction = Prediction(
+        measured=speed,
+        estimate=predicted,
+        is_of_input=n_units is None,
+        threshold=threshold,
+        candidates_by_sample=by_sample(speed.n_shown, speed.n_scored, predicted.n_rows),
+        candidates_by_evaluation=by_evaluation(request.package, threshold, predicted.n_rows),
+        price_per_core_hour=price_per_core_hour,
+        cost=None if price_per_core_hour is None else predicted.core_hours * price_per_core_hour,
+    )
+    return report.model_copy(update={"prediction": prediction})
 
 
-def _rounded(values: dict[str, Any]) -> dict[str, Any]:
+def _rounded(values: Any) -> Any:
     """Round to four digits, more than an estimate has."""
-    return {name: float(f"{value:.4g}") if isinstance(value, float) else value for name, value in values.items()}
+    if isinstance(values, dict):
+        return {name: _rounded(value) for name, value in values.items()}
+    return float(f"{values:.4g}") if isinstance(values, float) else values

@@ -10,8 +10,9 @@ from infra.progress import Progress
 from scanner.explain.explanation import chosen_networks
 from scanner.explain.feature_figures import feature_figures
 from scanner.explain.feature_visualisation import FeatureVisualisation, VisualisationSettings, visualise_features
-from scanner.explain.figures import pages_bytes
-from scanner.networks.package import load_network, read_card
+from scanner.explain.figure_files import pages_bytes
+from scanner.networks.card_file import read_card
+from scanner.networks.package import load_network
 from scanner.scan.chosen_objects import read_objects
 from scanner.vocabulary.geometry import GEOMETRIES
 
@@ -22,7 +23,7 @@ SEED = 0
 
 
 def portray_to_file(
-    images: str | None,
+    images: str | Sequence[str] | None,
     out: Path,
     objects: Sequence[str],
     ensemble: str | None,
@@ -40,8 +41,8 @@ def portray_to_file(
     check_out(out)
     if n_steps is not None and n_steps < 1:
         raise ExplainError(f"--steps must be at least 1, got {n_steps}")
-    if objects and images is None:
-        raise ExplainError("--objects needs images: name a manifest, or a folder of tiles or shards")
+    if objects and not images:
+        raise ExplainError("--objects needs images: name FITS files, a manifest, or a folder of tiles or shards")
     ascents = VisualisationSettings() if n_steps is None else VisualisationSettings().of_at_most(n_steps)
     folder = chosen_package(ensemble)
     card = read_card(folder)

@@ -1,62 +1,88 @@
-"""`lensscan score`: score a manifest into a Parquet file."""
+"""`lensscan score`: score cutouts, or positions in tiles, into a table."""
 
-from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
+from flows.commands.score_summary import guess_of, summary_of, warnings_of
 from flows.ensembles import chosen_package
 from infra.engine_name import EngineName
 from infra.errors import LensscanError
 from infra.progress import Progress
 from infra.settings import Settings
-from infra.store.files import replace_whole
+from scanner.catalogue.score_files import check_score_path, write_scores
+from scanner.networks.card import EnsembleCard
+from scanner.networks.card_file import read_card
 from scanner.networks.engines import resolve_engine
+from scanner.networks.errors import PackageError
+from scanner.networks.locate import list_packages
 from scanner.networks.package import load_package
 from scanner.scan.manifest import score_manifest
+from scanner.scan.positions_in_tiles import score_positions
+from scanner.scan.row_groups import MissingBands
 from scanner.scan.scoring import RECORDED_PRECISION, CutoutScanner
+from scanner.sources.image_arguments import read_images
+from scanner.sources.manifests import Manifest
+from scanner.sources.positions import read_positions
 
 
 class ScoringError(LensscanError):
-    """The scores cannot be written to the given path."""
+    """The arguments of `lensscan score` do not fit together."""
 
 
-_ENSEMBLE_KEY = b"lensscan.ensemble"
-_SHA256_KEY = b"lensscan.ensemble_sha256"
+def score_images(
+    images: Sequence[str],
+    out: str | None,
+    tiles: str | None,
+    ensemble: str | None,
+    batch_size: int,
+    progress: Progress,
+    engine: EngineName | None = None,
+) -> dict[str, Any]:
+    """Score every object of the images, and write one row each into the file `out`, which appears only when complete.
 
-
-def score_to_file(
-    manifest_uri: str, out: str, ensemble: str | None, batch_size: int, progress: Progress, engine: EngineName | None = None
-) -> dict[str, str | int]:
-    """Score every row of the manifest into the Parquet file `out`, which appears only when complete.
-
-    The file's metadata name the ensemble and its SHA-256.
+    Args:
+        images: Manifests, FITS files and folders of them; with `tiles`, one table of positions.
+        out: File of scores, or None to return all rows in the summary instead.
+        tiles: Folder or `s3://` prefix of the tiles that hold the positions.
+        ensemble: Name or folder; the configured one by default.
+        batch_size: Number of cutouts scored at a time.
+        progress: Callback that gets numbers of rows.
+        engine: Inference engine; the configured one by default.
 
     Raises:
-        ScoringError: `out` is not a local file, or exists and is not a file of scores.
+        ScoringError: the arguments do not fit together.
+        ScoreFileError: `out` cannot be written, or is not a file of scores.
+        LensscanError: the images or the ensemble cannot be read.
     """
-    target = Path(out)
-    _check_target(target, out)
-    package = load_package(chosen_package(ensemble), resolve_engine(engine or Settings.read().engine), RECORDED_PRECISION)
-    table = score_manifest(manifest_uri, CutoutScanner(package, batch_size), progress)
-    origin = {_ENSEMBLE_KEY: package.name.encode(), _SHA256_KEY: package.sha256.encode()}
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with replace_whole(target) as part:
-        pq.write_table(table.replace_schema_metadata(origin), part, compression="zstd", write_page_checksum=True)
-    counts = Counter(table["status"].to_pylist())
-    return {"ensemble": package.name, "rows": table.num_rows, **dict(sorted(counts.items())), "file": str(target)}
+    target = None if out is None else Path(out).expanduser()
+    if target is not None:
+        check_score_path(target, out or "")
+    if len(images) != 1 and tiles is not None:
+        raise ScoringError(f"--tiles needs one table of positions, got {len(images)} arguments")
+    if not images:
+        raise ScoringError("name a manifest, FITS files or a folder of them; or, with --tiles, a table of positions")
+    settings = Settings.read()
+    # The list is read before the networks, because most mistakes are in it.
+    listed = read_images(images) if tiles is None else read_positions(images[0])
+    package = load_package(chosen_package(ensemble), resolve_engine(engine or settings.engine), RECORDED_PRECISION)
+    scanner = CutoutScanner(package, batch_size)
+    missing = MissingBands(package, batch_size, _known_cards(settings.ensembles_dir))
+    if isinstance(listed, Manifest):
+        table = score_manifest(listed, scanner, progress, missing)
+    else:
+        table = score_positions(listed, tiles or "", scanner, progress, missing)
+    if target is not None:
+        write_scores(table, target, package.name, package.sha256)
+    said = {"guessed": guess_of(listed), "warnings": warnings_of(listed)} if isinstance(listed, Manifest) else {}
+    return {**summary_of(table, package.card, out), **said}
 
 
-def _check_target(target: Path, out: str) -> None:
-    """Check before scoring that `out` replaces a file of scores only, never a manifest or an image through a typing error."""
-    if "://" in out:
-        raise ScoringError(f"--out must be a local file, got {out}")
-    if not target.exists():
-        return
-    try:
-        is_scores = _ENSEMBLE_KEY in (pq.read_schema(target).metadata or {})
-    except (pa.ArrowInvalid, OSError):
-        is_scores = False
-    if not is_scores:
-        raise ScoringError(f"--out {out} exists and is not a file of scores; it is not replaced")
+def _known_cards(ensembles_dir: Path) -> list[EnsembleCard]:
+    """Return the cards of all ensembles; one that is damaged, and was not asked for, is left out."""
+    cards: list[EnsembleCard] = []
+    for folder in list_packages(ensembles_dir):
+        with suppress(PackageError):
+            cards.append(read_card(folder))
+    return cards

@@ -1,57 +1,21 @@
-"""A pool that replaces actors when they die; every call ends, with a result or with the reason of its failure."""
+"""A pool of Ray actors; every call ends, even if its actor dies."""
 
 import contextlib
-import logging
-import time
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ray
 from ray.exceptions import ActorUnschedulableError, RayError, RuntimeEnvSetupError
 
+from infra.calls import Call, CallResult
 from infra.private_apis import ray_ready
-from infra.ray.calls import Call, CallFailure, CallResult, result_of
-from infra.ray.cluster import ClusterError, last_line, ray_errors
-
-MAX_DEATHS_IN_A_ROW = 60
-"""Largest number of actor deaths in a row without a single answer; beyond it, all actors are taken to be broken."""
-MAX_FAILED_STARTS = 3
-"""Failed starts in a row before the pool continues with one actor fewer.
-
-As long as no actor has run, one start that raises is enough.
-"""
-START_S = 600.0
-"""Time within which at least one actor must be placed and have loaded its data, in seconds."""
-_SETTLE_S = 5.0
-"""Time for the other calls of a dead actor to report its death, in seconds."""
-
-_LOG = logging.getLogger(__name__)
+from infra.ray.calls import result_of
+from infra.ray.cluster import last_line, ray_errors
+from infra.worker_pool import FailedStart, WorkerPool
 
 
-@dataclass
-class _Slot:
-    """An actor and its calls, oldest first. It gets calls only once it runs: it may have to wait for room on the cluster."""
-
-    actor: Any
-    starting: Any
-    """Reference that becomes ready as soon as the actor runs; None from then on."""
-    since: float
-    """Time at which the actor was requested, or at which its oldest call became the oldest (`time.monotonic`)."""
-    running: dict[Any, Call] = field(default_factory=dict)
-
-    @property
-    def is_taken(self) -> bool:
-        return any(call.is_alone for call in self.running.values())
-
-    @property
-    def overdue_at(self) -> float:
-        return self.since + next(iter(self.running.values())).deadline_s
-
-
-class ActorPool:
-    """Submit calls, then take them as they end, in any order; more calls may be submitted meanwhile."""
+class ActorPool(WorkerPool):
+    """A pool whose workers are Ray actors; its methods raise ClusterError if Ray is gone."""
 
     def __init__(self, make_actor: Callable[[], Any], n_actors: int, in_flight: int) -> None:
         """Start the actors.
@@ -65,34 +29,8 @@ class ActorPool:
             ClusterError: Ray is gone.
             ValueError: `n_actors` or `in_flight` is below 1.
         """
-        if n_actors < 1 or in_flight < 1:
-            raise ValueError(f"n_actors and in_flight must be >= 1, got {n_actors} and {in_flight}")
-        self._make_actor, self._in_flight = make_actor, in_flight
-        self._slots = [self._start_actor() for _ in range(n_actors)]
-        self._waiting: deque[Call] = deque()
-        self._results: deque[CallResult] = deque()
-        self._has_run = False
-        self._failed_starts = self._deaths_in_a_row = 0
-        self.n_lost = 0
-        """Number of actors that died or that the pool killed."""
-
-    def submit(self, call: Call) -> None:
-        """Queue a call; it runs as soon as an actor is free."""
-        self._waiting.append(call)
-
-    @property
-    def n_open(self) -> int:
-        """Number of calls that wait, run, or have ended and were not taken yet."""
-        return len(self._waiting) + self.n_busy
-
-    @property
-    def n_busy(self) -> int:
-        """Number of calls that run, or have ended and were not taken yet."""
-        return self._n_running + len(self._results)
-
-    @property
-    def _n_running(self) -> int:
-        return sum(len(slot.running) for slot in self._slots)
+        self._make_actor = make_actor
+        super().__init__(n_actors, in_flight)
 
     def next_result(self, *, at_most: int | None = None) -> CallResult | None:
         """Wait for a call to end; None if no call is open. With `at_most`, no call is started while that many run.
@@ -100,131 +38,35 @@ class ActorPool:
         Raises:
             ClusterError: actors cannot be started, die one after the other, or Ray is gone.
         """
-        while not self._results:
-            if not self.n_open:
-                return None
-            with ray_errors():
-                self._start_waiting(at_most)
-                self._wait()
-        return self._results.popleft()
+        with ray_errors():
+            return super().next_result(at_most=at_most)
 
-    def close(self) -> None:
-        """Kill all actors, even those with running calls."""
-        for slot in self._slots:
-            _kill(slot.actor)
-
-    def _start_actor(self) -> _Slot:
+    def _start_worker(self) -> tuple[Any, Any]:
         with ray_errors():
             actor = self._make_actor()
-            return _Slot(actor, ray_ready(actor), time.monotonic())
+            return actor, ray_ready(actor)
 
-    def _start_waiting(self, at_most: int | None) -> None:
-        ready = [slot for slot in self._slots if slot.starting is None]
-        # One call is reserved for each actor that is still starting, so that a few calls are spread over all actors.
-        n_kept = len(self._slots) - len(ready)
-        while ready and self._waiting and (at_most is None or self._n_running < at_most):
-            slot = min(ready, key=lambda slot: (slot.is_taken, len(slot.running)))
-            room = 1 if self._waiting[0].is_alone or len(self._waiting) <= n_kept else self._in_flight
-            # A call that must run alone waits for an actor to become idle: no other call is started before it.
-            if len(slot.running) >= room or slot.is_taken:
-                return
-            self._start(slot, self._waiting.popleft())
+    def _begin(self, worker: Any, call: Call) -> Any:
+        return getattr(worker, call.method).remote(*call.arguments)
 
-    def _start(self, slot: _Slot, call: Call) -> None:
-        if not slot.running:
-            slot.since = time.monotonic()
-        slot.running[getattr(slot.actor, call.method).remote(*call.arguments)] = call
+    def _first_ready(self, references: Sequence[Any], timeout_s: float | None) -> Any | None:
+        ready, _ = ray.wait(list(references), num_returns=1, timeout=timeout_s)
+        return ready[0] if ready else None
 
-    def _wait(self) -> None:
-        slots = {ref: slot for slot in self._slots for ref in slot.running}
-        slots |= {slot.starting: slot for slot in self._slots if slot.starting is not None}
-        timeout_s = None if (until := self._patient_until()) is None else max(until - time.monotonic(), 0)
-        ready, _ = ray.wait(list(slots), num_returns=1, timeout=timeout_s)
-        if ready and ready[0] == slots[ready[0]].starting:
-            self._on_started(slots[ready[0]])
-        elif ready:
-            self._finish(slots[ready[0]], ready[0])
-        elif all(slot.starting is not None for slot in self._slots):
-            raise ClusterError(f"no worker could be started for {START_S:g} s: the cluster has no room, or does not answer")
-        else:
-            for slot in [slot for slot in self._slots if slot.running and time.monotonic() >= slot.overdue_at]:
-                self._kill_overdue(slot)
+    def _failed_start(self, reference: Any) -> FailedStart | None:
+        try:
+            ray.get(reference)
+        except RayError as error:
+            return FailedStart(error, last_line(error), _cannot_start(error))
+        return None
 
-    def _patient_until(self) -> float | None:
-        """Return the time of the next deadline; actors that wait for room on the cluster have none while others run."""
-        if all(slot.starting is not None for slot in self._slots):
-            return max(slot.since for slot in self._slots) + START_S
-        return min((slot.overdue_at for slot in self._slots if slot.running), default=None)
+    def _result(self, call: Call, reference: Any, timeout_s: float | None = None) -> CallResult:
+        return result_of(call, reference, timeout_s)
 
-    def _on_started(self, slot: _Slot) -> None:
-        error = _failed_start(slot.starting)
-        if error is None:
-            slot.starting, self._has_run, self._failed_starts = None, True, 0
-            return
-        if all(other.starting is not None for other in self._slots) and not _cannot_start(error):
-            # The actor was killed, or lost with its node, during its start, and no other actor runs.
-            self._count_death(error)
-            self._replace_actor(slot)
-            return
-        self._failed_starts += 1
-        if self._failed_starts < MAX_FAILED_STARTS and (self._has_run or not _cannot_start(error)):
-            self._replace_actor(slot)
-            return
-        self._failed_starts = 0
-        self._slots.remove(slot)
-        _kill(slot.actor)
-        if not self._slots:
-            raise ClusterError(f"no worker can be started: {last_line(error)}") from error
-        _LOG.warning("going on with %d workers, one cannot be started: %s", len(self._slots), last_line(error))
-
-    def _finish(self, slot: _Slot, ref: Any) -> None:
-        result = result_of(slot.running[ref], ref)
-        if result.failure in {None, CallFailure.RAISED}:
-            self._deaths_in_a_row = 0
-            was_oldest = next(iter(slot.running)) == ref
-            del slot.running[ref]
-            if was_oldest:
-                slot.since = time.monotonic()
-            self._results.append(result)
-            return
-        self._replace_dead(slot, [result_of(call, other, _SETTLE_S) for other, call in slot.running.items()])
-
-    def _kill_overdue(self, slot: _Slot) -> None:
-        calls = list(slot.running.values())
-        error = ClusterError(f"{calls[0].method} took longer than the allowed {calls[0].deadline_s:g} s")
-        # If there are several calls, any of them may be the one that computes while the others wait for their turn.
-        failure = CallFailure.OVERDUE if len(calls) == 1 else CallFailure.KILLED_WITH_NEIGHBOUR
-        self._replace_dead(slot, [CallResult(call, failure=failure, error=error) for call in calls])
-
-    def _replace_dead(self, slot: _Slot, results: list[CallResult]) -> None:
-        """Replace an actor that is dead or taken to be dead; the caller must make harmless what the actor may still do."""
-        self._results.extend(results)
-        self._count_death(next((result.error for result in results if result.error is not None), None))
-        self._replace_actor(slot)
-
-    def _count_death(self, error: BaseException | None) -> None:
-        self._deaths_in_a_row += 1
-        if self._deaths_in_a_row >= MAX_DEATHS_IN_A_ROW:
-            raise ClusterError(f"{self._deaths_in_a_row} workers died one after the other, the last: {error}")
-
-    def _replace_actor(self, slot: _Slot) -> None:
-        self.n_lost += 1
-        _kill(slot.actor)
-        self._slots[self._slots.index(slot)] = self._start_actor()
-
-
-def _kill(actor: Any) -> None:
-    # If Ray is gone, its actors are gone too.
-    with contextlib.suppress(RayError):
-        ray.kill(actor)
-
-
-def _failed_start(ref: Any) -> RayError | None:
-    try:
-        ray.get(ref)
-    except RayError as error:
-        return error
-    return None
+    def _kill(self, worker: Any) -> None:
+        # If Ray is gone, its actors are gone too.
+        with contextlib.suppress(RayError):
+            ray.kill(worker)
 
 
 def _cannot_start(error: RayError) -> bool:

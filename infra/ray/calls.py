@@ -1,9 +1,6 @@
-"""A call to an actor and its end, with a value or with the reason of its failure."""
+"""The end of a call to a Ray actor, from Ray's reference and Ray's errors."""
 
-import itertools
 import re
-from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 import ray
@@ -18,7 +15,9 @@ from ray.exceptions import (
     RayTaskError,
 )
 
-from infra.ray.cluster import ClusterError, last_line
+from infra.calls import Call, CallFailure, CallResult
+from infra.errors import ClusterError
+from infra.ray.cluster import last_line
 
 _OUT_OF_REACH = (NodeDiedError, ActorUnavailableError, GetTimeoutError, ObjectLostError)
 """Errors that Ray raises when a node may be gone and the actor's end was not observed."""
@@ -26,48 +25,6 @@ NODE_DIED, OUT_OF_MEMORY = "its node has died", "out of memory"
 """Parts of Ray's messages about dead actors, in lower case, with spaces instead of underscores."""
 _EXIT_TYPE = re.compile(r"Worker exit type: (\w+)")
 """Exit type in Ray's message about a dead actor; the message goes on to list every possible cause."""
-
-
-class CallFailure(StrEnum):
-    """The reason why a call ended without a value."""
-
-    RAISED = "raised"
-    """The method raised; the actor still runs."""
-    DIED = "died"
-    """The actor's process ended, because of this call or of another that it held."""
-    OUT_OF_MEMORY = "out_of_memory"
-    """Ray killed the actor because its node had no memory left."""
-    LOST = "lost"
-    """The actor's node is gone or cannot be reached."""
-    OVERDUE = "overdue"
-    """The call ran alone for longer than allowed, so the pool killed its actor."""
-    KILLED_WITH_NEIGHBOUR = "killed_with_neighbour"
-    """The pool killed the actor because of one of the calls that it held; which one is unknown."""
-
-
-@dataclass(frozen=True)
-class Call:
-    """A method call that any actor of a pool may answer."""
-
-    method: str
-    arguments: tuple[Any, ...]
-    deadline_s: float
-    """Largest run time in seconds, counted from when the actor holds no older call."""
-    is_alone: bool = False
-    """Give the call to an actor that holds no other call: if the actor dies, this call is the cause."""
-    id: int = field(default_factory=itertools.count().__next__, init=False)
-    """Number that tells this call from others with the same method and arguments."""
-
-
-@dataclass(frozen=True)
-class CallResult:
-    """The end of a call, with the value that its method returned or with the failure."""
-
-    call: Call
-    value: Any = None
-    failure: CallFailure | None = None
-    error: BaseException | None = None
-    """The exception that the method raised, or Ray's reason for the actor's death."""
 
 
 def result_of(call: Call, ref: Any, timeout_s: float | None = None) -> CallResult:

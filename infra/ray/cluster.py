@@ -12,20 +12,16 @@ from typing import Any
 import ray
 from ray.exceptions import AuthenticationError, RayError
 
-from infra.errors import LensscanError
+from infra.errors import ClusterError
 from infra.private_apis import ray_on_loopback, require_ray_token, running_ray_address
 from infra.ray.cluster_access import Answer, ask, ensure_token, known_token, private_folder
-from infra.settings import Settings
+from infra.settings import PRIVATE_RAY, Settings
 from infra.telemetry import opt_out
 
 CONNECT_TIMEOUT_S = 10
 _ADDRESS = re.compile(r"(ray://)?[^/@\s]+:\d+")
 _QUIET: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-
-
-class ClusterError(LensscanError):
-    """A cluster cannot be reached, or a call failed on it; the message names the item."""
 
 
 @contextlib.contextmanager
@@ -38,6 +34,7 @@ def ray_session(address: str | None = None, num_cpus: int | None = None) -> Iter
 
     Args:
         address: Cluster to connect to: `HOST:PORT`, `ray://HOST:PORT`, or `auto` for one on this machine.
+            None or `local` starts a private Ray.
         num_cpus: Number of CPUs of a private Ray; all of the machine's by default.
 
     Raises:
@@ -51,7 +48,7 @@ def ray_session(address: str | None = None, num_cpus: int | None = None) -> Iter
     # This silences a warning about a default of GPU-less tasks that lensscan does not rely on.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
-        if address is None:
+        if address is None or address == PRIVATE_RAY:
             _start_private(num_cpus)
         else:
             _connect(address)

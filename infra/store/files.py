@@ -1,9 +1,11 @@
 """File details, outcomes of a creation, the error of a store that fails, and local files that are replaced whole."""
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
@@ -34,6 +36,8 @@ class FileInfo:
     uri: str
     size: int
     etag: str
+    modified: datetime | None = field(default=None, compare=False)
+    """Time of the last change by the store's clock, if it was asked for: for people, not for decisions."""
 
 
 def whose(found: bytes, mine: bytes) -> CreateOutcome:
@@ -51,11 +55,15 @@ def replace_whole(path: Path) -> Iterator[Path]:
     """Yield a path beside `path` to write to; at the end of the block, that file replaces the one at `path`.
 
     A reader sees the old file or the new one, whole. If the block fails, the old file stays and the new one is removed.
+
+    Raises:
+        OSError: the file cannot be written; the error names `path`.
     """
     part = _part(path)
     try:
-        yield part
-        part.replace(path)
+        with _naming(path):
+            yield part
+            part.replace(path)
     except BaseException:
         with suppress(OSError):
             part.unlink()
@@ -66,11 +74,25 @@ def check_replaceable(path: Path) -> None:
     """Make the folder of `path` and check that `replace_whole` can write there; call this before long work.
 
     Raises:
-        OSError: the folder cannot be made or written to.
+        OSError: the folder cannot be made or written to; the error names `path`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _part(path).write_bytes(b"")
-    _part(path).unlink()
+    with _naming(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _part(path).write_bytes(b"")
+        _part(path).unlink()
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Let the system's errors about the part of a file, or about its folder, name the file itself."""
+    try:
+        yield
+    except OSError as error:
+        places = {str(_part(path)), *map(str, path.parents)}
+        # Arrow names no file, nor does Python where a disk is full.
+        if error.errno is None or (error.filename is not None and str(error.filename) not in places):
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
 
 
 def _part(path: Path) -> Path:

@@ -1,8 +1,9 @@
-"""Create files atomically and durably on a POSIX file system: a reader sees the whole file or none, and one writer wins."""
+"""Create and replace files atomically and durably on a POSIX file system: a reader never sees a part of a file."""
 
 import contextlib
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -29,6 +30,20 @@ def link_new(path: Path, data: bytes) -> None:
             _link_named(path, data)
     finally:
         sync_folder(path.parent)
+
+
+def rename_over(path: Path, data: bytes) -> None:
+    """Write `data` to storage, then give it the name `path` in one step, in place of the file that has this name.
+
+    The data are staged beside `path` as `.<uuid>.tmp`, which a killed writer may leave behind.
+
+    Raises:
+        OSError: any failure; the old file stays as it was.
+    """
+    _durable_folder(path.parent)
+    with _staged(path, data) as staging:
+        staging.replace(path)
+    sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:
@@ -72,14 +87,21 @@ def _link_unnamed(path: Path, data: bytes) -> bool:
 
 
 def _link_named(path: Path, data: bytes) -> None:
+    with _staged(path, data) as staging:
+        reached(Step.LINK, str(path))
+        os.link(staging, path)
+        reached(Step.LINKED, str(path))
+
+
+@contextlib.contextmanager
+def _staged(path: Path, data: bytes) -> Iterator[Path]:
+    """Yield a file beside `path` that holds `data`, synced; remove it afterwards if it still has its name."""
     staging = path.parent / f".{uuid4().hex}.tmp"
     descriptor = os.open(staging, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
     try:
         with os.fdopen(descriptor, "wb") as file:
             _write_through(file.fileno(), data, path)
-        reached(Step.LINK, str(path))
-        os.link(staging, path)
-        reached(Step.LINKED, str(path))
+        yield staging
     finally:
         with contextlib.suppress(FileNotFoundError):
             staging.unlink()

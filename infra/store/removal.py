@@ -1,4 +1,4 @@
-"""Remove a file that the caller has copied elsewhere: the only removal in the store, apart from scratch files."""
+"""Remove a file: one that a repair has copied elsewhere, or one of a plan that a user wants to forget."""
 
 from infra.store import s3
 from infra.store.files import FileInfo, StorageError, changed, one_line

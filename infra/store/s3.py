@@ -1,4 +1,4 @@
-"""Objects of an S3 store: reads return whole objects of one version, creation is conditional, only repairs delete.
+"""Objects of an S3 store: reads return whole objects of one version, creation is conditional, few callers replace or delete.
 
 Each kind of failure is retried on one level only: botocore retries a request, `read_range` a damaged body, and `create` a
 creation with an unknown outcome.
@@ -39,7 +39,7 @@ def info(uri: str, until: float | None = None) -> FileInfo:
         StorageError: the store failed.
     """
     head = ask(uri, lambda client: client.head_object(**_bucket_and_key(uri)), deadline_s(0, until))
-    return FileInfo(uri, int(head["ContentLength"]), _etag(head))
+    return FileInfo(uri, int(head["ContentLength"]), _etag(head), head.get("LastModified"))
 
 
 def exists(uri: str) -> bool:
@@ -179,8 +179,7 @@ def create(uri: str, data: bytes, attempt: str) -> CreateOutcome:
     Raises:
         StorageError: the store refused, or the outcome is unknown.
     """
-    if len(data) > MAX_PUT_BYTES:
-        raise StorageError(f"{uri}: one put holds at most {MAX_PUT_BYTES} bytes, got {len(data)}")
+    _check_size(uri, data)
     until = time.monotonic() + 2 * deadline_s(len(data))
     request = {**_bucket_and_key(uri), "Body": data, "IfNoneMatch": "*", "Metadata": {"attempt": attempt}}
     for i_try in range(CREATE_TRIES):
@@ -199,6 +198,16 @@ def create(uri: str, data: bytes, attempt: str) -> CreateOutcome:
             return whose(read_object(uri, until), data)
     reason = failure.strerror or one_line(failure).removeprefix(f"{uri}: ")
     raise StorageError(f"{uri}: cannot be created: {reason}") from failure
+
+
+def replace(uri: str, data: bytes) -> None:
+    """Put an object, whether or not there is one; of two writers the last one wins.
+
+    Raises:
+        StorageError: the store refused, or the outcome is unknown.
+    """
+    _check_size(uri, data)
+    ask(uri, lambda client: client.put_object(**_bucket_and_key(uri), Body=data), deadline_s(len(data)))
 
 
 def remove(file: FileInfo) -> None:
@@ -229,6 +238,11 @@ def remove_probe(uri: str) -> None:
         StorageError: the store failed.
     """
     ask(uri, lambda client: client.delete_object(**_bucket_and_key(uri)))
+
+
+def _check_size(uri: str, data: bytes) -> None:
+    if len(data) > MAX_PUT_BYTES:
+        raise StorageError(f"{uri}: one put holds at most {MAX_PUT_BYTES} bytes, got {len(data)}")
 
 
 def _ranges(file: FileInfo) -> Iterator[bytes]:

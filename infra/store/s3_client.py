@@ -122,7 +122,7 @@ def _failures(uri: str) -> Iterator[None]:
     except ClientError as error:
         if _status(error) == 404:
             raise FileNotFoundError(errno.ENOENT, "no such object or bucket", uri) from error
-        raise StorageError(f"{uri}: {one_line(error)}") from error
+        raise StorageError(f"{uri}: {one_line(error)} (HTTP {_status(error)})") from error
     except FAILURES as error:
         raise StorageError(f"{uri}: {one_line(error)}") from error
 

@@ -8,6 +8,7 @@ import errno
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
@@ -223,7 +224,7 @@ def is_s3(uri: str) -> bool:
     """Return whether this is an `s3://` URI.
 
     Raises:
-        StorageError: the URI is neither `s3://` nor `file://` nor a local path, or it holds a user or password.
+        StorageError: the URI is neither `s3://` nor `file://` nor a local path, names no bucket, or holds a user or password.
     """
     scheme, separator, place = uri.partition("://")
     host = place.partition("/")[0]
@@ -235,12 +236,15 @@ def is_s3(uri: str) -> bool:
         )
     if separator and scheme not in {"s3", "file"}:
         raise StorageError(f"{one_line(uri)}: must be a local path, file:// or s3://, got {scheme}://")
+    if scheme == "s3" and separator and not host:
+        raise StorageError(f"{one_line(uri)}: must name a bucket, as in s3://bucket/folder")
     return bool(separator) and scheme == "s3"
 
 
 def local_path(uri: str) -> Path:
-    """Return the path of a local URI."""
-    return Path(uri.removeprefix("file://"))
+    """Return the path of a local URI; `~` is the user's home."""
+    path = Path(uri.removeprefix("file://"))
+    return path.expanduser() if uri.startswith("~") else path
 
 
 @contextmanager
@@ -273,7 +277,8 @@ def _local_files(root: Path, suffix: str) -> list[FileInfo]:
 
 def _local_info(path: Path) -> FileInfo:
     status = path.stat()
-    return FileInfo(str(path), status.st_size, f"{status.st_mtime_ns:x}-{status.st_size:x}")
+    modified = datetime.fromtimestamp(status.st_mtime, UTC)
+    return FileInfo(str(path), status.st_size, f"{status.st_mtime_ns:x}-{status.st_size:x}", modified)
 
 
 def _remove_probe(uri: str) -> None:

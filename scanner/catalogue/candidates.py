@@ -15,15 +15,19 @@ from scanner.catalogue.plan import Plan
 
 ROWS_PER_GROUP = 1024
 """Rows of a row group in files with maps: a reader holds one group, in which each row takes 21 kB, with maps or without."""
-_ORDER = [("p_lens", "descending"), ("object_id", "ascending")]
+ORDER = [("p_lens", "descending"), ("object_id", "ascending")]
 
 
 def candidates_of(table: pa.Table, plan: Plan) -> pa.Table:
     """Return the candidates of a unit with `ORIGIN_COLUMNS`, and with maps in lists that take no memory for null."""
-    chosen = table.filter(candidate_mask(table, plan.config.candidate_threshold))
+    return with_maps_as("large", with_origin(table.filter(candidate_mask(table, plan.config.candidate_threshold)), plan))
+
+
+def with_origin(table: pa.Table, plan: Plan) -> pa.Table:
+    """Return rows of a unit of the plan with `ORIGIN_COLUMNS`."""
     for column, value in zip(ORIGIN_COLUMNS, (plan.ensemble_name, plan.plan_id), strict=True):
-        chosen = chosen.append_column(column.field(), pa.array([value] * chosen.num_rows, pa.string()))
-    return with_maps_as("large", chosen)
+        table = table.append_column(column.field(), pa.array([value] * table.num_rows, pa.string()))
+    return table
 
 
 def file_schema(schema: pa.Schema) -> pa.Schema:
@@ -53,7 +57,7 @@ class Candidates:
         # One copy for all groups, instead of one for each.
         self._parts = [pa.concat_tables(self._parts).combine_chunks()]
         table = self._parts[0]
-        order = pc.sort_indices(table.select([name for name, _ in _ORDER]), sort_keys=_ORDER)
+        order = pc.sort_indices(table.select([name for name, _ in ORDER]), sort_keys=ORDER)
         n_rows = ROWS_PER_GROUP if has_maps(table.schema) else max(table.num_rows, 1)
         for start in range(0, max(table.num_rows, 1), n_rows):
             group = with_maps_as("fixed", table.take(order.slice(start, n_rows))).combine_chunks()

@@ -7,8 +7,14 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from scanner.vocabulary.bands import EUCLID
-
-P_PREFIX = "p_"
+from scanner.vocabulary.kinds import KINDS
+from scanner.vocabulary.network_columns import (
+    COMBINED_P,
+    P_PREFIX,
+    check_network_columns,
+    kind_column_name,
+    network_column_name,
+)
 
 
 @dataclass(frozen=True)
@@ -34,11 +40,24 @@ POSITION_COLUMNS = (
     Column("ra", pa.float64(), "deg", "pos.eq.ra;meta.main", "Right ascension, ICRS"),
     Column("dec", pa.float64(), "deg", "pos.eq.dec;meta.main", "Declination, ICRS"),
     Column("tile", pa.string(), "", "meta.id;obs.field", "Name of the survey tile or input shard of the row"),
-    Column("night", pa.string(), "", "time.epoch;obs", "Night of the scan, YYYY-MM-DD", nullable=False),
+    Column(
+        "night",
+        pa.string(),
+        "",
+        "time.epoch;obs",
+        "Night of the scan, YYYY-MM-DD; empty for a scan without a night",
+        nullable=False,
+    ),
 )
 OUTCOME_COLUMNS = (
     Column("status", pa.string(), "", "meta.code.status", "Outcome of the row: scored, or rejected:<code>", nullable=False),
-    Column("detail", pa.string(), "", "meta.note", "Reason for a rejection, or changes made to the pixels"),
+    Column(
+        "detail",
+        pa.string(),
+        "",
+        "meta.note",
+        "Reason for a rejection, changes made to the pixels, shifted bands",
+    ),
 )
 COMBINED_COLUMNS = (
     Column(
@@ -53,15 +72,27 @@ COMBINED_COLUMNS = (
         pa.float32(),
         "",
         "stat.probability",
-        "Probability of a compound lens at the same prevalence; null if the ensemble outputs none",
+        "Probability of a compound lens at the same prevalence; null if the ensemble outputs none. It is p_lens times the sum "
+        "of p_compound_arc_given_lens and p_double_ring_given_lens",
+    ),
+    *(
+        Column(
+            kind_column_name(kind),
+            pa.float32(),
+            "",
+            "stat.probability",
+            f"Probability that the object, if it is a lens, is a {kind}, at the share of compound lenses that the ensemble "
+            "assumes; the three kinds sum to 1; null if the ensemble does not separate them",
+        )
+        for kind in KINDS[1:]
     ),
     Column(
         "subclass",
         pa.string(),
         "",
         "src.class",
-        "nonlens if that has more than half of the probability at the class frequencies of training, else the most probable "
-        "kind of lens: single, compound_arc or double_ring",
+        "Most probable kind of lens (single, compound_arc or double_ring), or nonlens if that has more than half of the "
+        "probability: all at the class frequencies of training, where compound lenses are common, unlike in p_compound",
     ),
     Column(
         "disagreement",
@@ -205,36 +236,52 @@ ORIGIN_COLUMNS = (
     Column("ensemble", pa.string(), "", "meta.version", "Name of the ensemble that scored the row", nullable=False),
     Column("plan_id", pa.string(), "", "meta.id;meta.dataset", "Digest of inputs, ensemble, code and settings", nullable=False),
 )
-_COMBINED_NAMES = frozenset(column.name for column in COMBINED_COLUMNS)
-
-
-def network_column(network: str) -> Column:
-    """Return the column `p_<network>`."""
-    return Column(
-        f"{P_PREFIX}{network}",
+RANK = Column(
+    "rank",
+    pa.int64(),
+    "",
+    "stat.rank",
+    "Place among the rows of the night by falling p_lens, then object_id; 1 is the best",
+)
+PURITY_COLUMNS = (
+    Column(
+        "expected_purity",
         pa.float32(),
         "",
         "stat.probability",
-        f"Probability of a lens from network {network}, at the class frequencies of its training data",
-    )
+        "Expected fraction of lenses among all objects with at least this p_lens, at the prevalence assumed by the ensemble; "
+        "null if the ensemble was not evaluated",
+    ),
+    Column("expected_purity_low", pa.float32(), "", "stat.probability;stat.min", "Lower 95 % limit of expected_purity"),
+    Column("expected_purity_high", pa.float32(), "", "stat.probability;stat.max", "Upper 95 % limit of expected_purity"),
+)
+RANK_COLUMNS = (RANK, *PURITY_COLUMNS)
+"""Columns that depend on more than the row; null in rejected rows. `scanner.catalogue.ranking` appends them for readers."""
+_NETWORK_KEY = b"network"
+
+
+def _network_field(network: str) -> pa.Field:
+    """Return the field `p_<network>`; its metadata keep the network's own name, because that of the column may differ."""
+    about = f"Probability of a lens from network {network}, at the class frequencies of its training data"
+    field = Column(network_column_name(network), pa.float32(), "", "stat.probability", about).field()
+    return field.with_metadata({**field.metadata, _NETWORK_KEY: network})
 
 
 def score_fields(network_names: Sequence[str]) -> list[pa.Field]:
-    """Return `status`, `detail`, a `p_<network>` each, `p_lens`, `p_compound`, `subclass`, `disagreement`, `precision`.
+    """Return the fields of `OUTCOME_COLUMNS`, one `p_<network>` per network, and those of `COMBINED_COLUMNS`.
 
     Raises:
-        ValueError: a network's name is repeated or gives the name of another column.
+        ValueError: networks share a column, or one would have a column of the ensemble.
     """
-    columns = (*OUTCOME_COLUMNS, *(network_column(name) for name in network_names), *COMBINED_COLUMNS)
-    names = [column.name for column in columns]
-    if len(set(names)) != len(names):
-        raise ValueError(f"network names must be unique, and none may be 'lens' or 'compound', got {list(network_names)}")
-    return [column.field() for column in columns]
+    check_network_columns(network_names)
+    outcome, combined = ([column.field() for column in columns] for columns in (OUTCOME_COLUMNS, COMBINED_COLUMNS))
+    return [*outcome, *map(_network_field, network_names), *combined]
 
 
 def score_schema(id_type: pa.DataType, network_names: Sequence[str]) -> pa.Schema:
-    """Return the schema that `lensscan score` writes: `object_id` of the manifest's own type, then `score_fields`."""
-    return pa.schema([OBJECT_ID.field(id_type), *score_fields(network_names)])
+    """Return the schema that `lensscan score` writes: `object_id` of the manifest's own type, `score_fields`, `ra`, `dec`."""
+    position = [column.field() for column in POSITION_COLUMNS if column.name in {"ra", "dec"}]
+    return pa.schema([OBJECT_ID.field(id_type), *score_fields(network_names), *position])
 
 
 def unit_schema(network_names: Sequence[str], *, maps: bool = False) -> pa.Schema:
@@ -257,19 +304,10 @@ def has_maps(schema: pa.Schema) -> bool:
 
 
 def network_names(schema: pa.Schema) -> tuple[str, ...]:
-    """Return the networks whose columns a schema holds, in its order."""
-    names = [name for name in schema.names if name.startswith(P_PREFIX) and name not in _COMBINED_NAMES]
-    return tuple(name.removeprefix(P_PREFIX) for name in names)
-
-
-def markdown_table(names: Sequence[str]) -> str:
-    """Return the columns of the candidate catalogue as a Markdown table for the documentation."""
-    head = ["| column | type, unit | meaning, UCD |", "|---|---|---|"]
-    rows = []
-    for field in candidate_schema(names, maps=True):
-        about = {key.decode(): value.decode() for key, value in field.metadata.items()}
-        kind = f"{field.type}, {about['unit']}" if about["unit"] else str(field.type)
-        # Markdown would take `rejected:<code>` for a tag.
-        meaning = about["description"].replace("<", "&lt;")
-        rows.append(f"| `{field.name}` | {kind.replace('<', '&lt;')} | {meaning} `{about['ucd']}` |")
-    return "\n".join([*head, *rows]) + "\n"
+    """Return the networks whose columns a schema holds, in its order; a name that the metadata lack is what follows `p_`."""
+    names = []
+    for field in schema:
+        if field.name.startswith(P_PREFIX) and field.name not in COMBINED_P:
+            stated = (field.metadata or {}).get(_NETWORK_KEY, b"").decode()
+            names.append(stated if network_column_name(stated) == field.name else field.name.removeprefix(P_PREFIX))
+    return tuple(names)

@@ -161,8 +161,8 @@ def _check(rows: pa.Table, footer: Footer, unit: Unit, plan: Plan) -> None:
         raise PublishError(f"unit {unit.unit_id}: must have the {unit.n_rows} planned rows, got {footer.n_rows}")
     if footer.id_digest != unit.id_digest:
         raise PublishError(f"unit {unit.unit_id}: its object ids are not the planned ones")
-    if set(rows["night"].unique().to_pylist()) - {plan.night}:
-        raise PublishError(f"unit {unit.unit_id}: night must be {plan.night} in every row")
+    if set(rows["night"].unique().to_pylist()) - {plan.night or ""}:
+        raise PublishError(f"unit {unit.unit_id}: night must be {plan.night or 'empty'} in every row")
     try:
         check_outcomes(rows)
         check_maps(rows, plan.config)

@@ -4,12 +4,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from infra.errors import LensscanError
-from scanner.catalogue.columns import P_PREFIX, SECOND_COLUMNS, network_names
+from scanner.catalogue.columns import SECOND_COLUMNS, network_names
+from scanner.vocabulary.network_columns import KIND_P, P_PREFIX
 from scanner.vocabulary.rejections import RejectCode
 
 SCORED = "scored"
 STATUSES = frozenset({SCORED, *(f"rejected:{code}" for code in RejectCode)})
 RETRIABLE_STATUSES = frozenset(f"rejected:{code}" for code in RejectCode if code.retriable)
+_ROUNDING = 1e-6
+"""More than the rounding errors of a sum of three float32 numbers in 0-1."""
 
 
 class OutcomeError(LensscanError):
@@ -28,25 +31,46 @@ def check_outcomes(table: pa.Table) -> None:
     Raises:
         TransientError: a status is retriable.
         OutcomeError: a status is unknown; a scored row lacks `p_lens` or a network's probability, or a rejected row has one;
-            a probability lies outside 0-1; any column has a NaN or infinite number.
+            a probability lies outside 0-1; any column has a NaN or infinite number; the probabilities of the kinds of lens do
+            not sum to 1, or contradict `p_compound`.
     """
     statuses = set(table["status"].unique().to_pylist())
     if unknown := statuses - STATUSES:
         raise OutcomeError(f"status must be one of {sorted(STATUSES)}, got {sorted(map(str, unknown))}")
-    if failed := statuses & RETRIABLE_STATUSES:
-        raise TransientError(f"rows failed for a reason that may pass ({', '.join(sorted(failed))}): scan the unit again")
+    if statuses & RETRIABLE_STATUSES:
+        raise TransientError(_why_transient(table))
     for field in table.schema:
         if pa.types.is_floating(field.type) and not _all(pc.is_finite(table[field.name])):
             raise OutcomeError(f"{field.name}: must be finite or null, has NaN or infinite values")
     scored = pc.equal(table["status"], SCORED)
     for name in (name for name in table.schema.names if name.startswith(P_PREFIX)):
-        _check_probabilities(name, table[name], scored, required=name != "p_compound")
+        _check_probabilities(name, table[name], scored, required=name not in {"p_compound", *KIND_P})
+    _check_kinds(table)
     _check_probabilities("disagreement", table["disagreement"], scored, required=True)
     for name in (column.name for column in SECOND_COLUMNS if column.name in table.column_names):
         _check_probabilities(name, table[name], scored, required=False)
     _check_texts(table, scored)
     if not network_names(table.schema):
         raise OutcomeError("a table needs the probabilities of at least one network")
+
+
+def _check_kinds(table: pa.Table) -> None:
+    single, arc, ring = (table[name] for name in KIND_P)
+    compound = pc.add(arc, ring)
+    if not _are_close(pc.add(single, compound), 1.0):
+        raise OutcomeError(f"{', '.join(KIND_P)}: must sum to 1")
+    if not _are_close(pc.multiply(table["p_lens"], compound), table["p_compound"]):
+        raise OutcomeError(f"p_compound: must be p_lens times the sum of {KIND_P[1]} and {KIND_P[2]}")
+    for name in KIND_P:
+        if not _all(pc.equal(table[name].is_valid(), table["p_compound"].is_valid())):
+            raise OutcomeError(f"{name}: must be null where p_compound is null, and only there")
+
+
+def _why_transient(table: pa.Table) -> str:
+    failed = table.filter(pc.is_in(table["status"], pa.array(RETRIABLE_STATUSES)))
+    first = failed.slice(0, 1).to_pylist()[0]
+    code = first["status"].removeprefix("rejected:")
+    return f"{failed.num_rows} of {table.num_rows} rows cannot be read now, the first: {code}: {first['detail']}"
 
 
 def _check_texts(table: pa.Table, scored: pa.ChunkedArray) -> None:
@@ -76,6 +100,10 @@ def _check_probabilities(name: str, values: pa.ChunkedArray, scored: pa.ChunkedA
         raise OutcomeError(f"{name}: must be null in rejected rows")
     if not _all(pc.and_(pc.greater_equal(values, 0.0), pc.less_equal(values, 1.0))):
         raise OutcomeError(f"{name}: a probability must lie in 0-1, got {pc.min_max(values)}")
+
+
+def _are_close(values: pa.ChunkedArray, expected: pa.ChunkedArray | float) -> bool:
+    return _all(pc.less_equal(pc.abs(pc.subtract(values, expected)), _ROUNDING))
 
 
 def _all(mask: pa.ChunkedArray) -> bool:

@@ -1,18 +1,30 @@
 """Names of the files of a catalogue below its root, and the ids that these names hold.
 
-plans/{plan_id}.json
-units/plan={plan_id}/{unit_id}.parquet
-candidates/night={night}/{first 16 digits of plan_id}.parquet
-seals/{plan_id}.json
-quarantine/{path of the file}.{first 16 digits of its SHA-256}.{damaged or superseded}
+candidates/{night, or `undated`}.parquet
+_scan/plans/{plan_id}.json
+_scan/units/plan={plan_id}/{unit_id}.unit
+_scan/sealed/{plan_id}.candidates
+_scan/seals/{plan_id}.json
+_scan/shown/{night, or `undated`}/{number, eight digits}.json
+_scan/quarantine/{path of the file below _scan}.{first 16 digits of its SHA-256}.{damaged or superseded}
+
+Only `candidates` has files that end in `.parquet`, and pyarrow skips folders whose names begin with an underscore. So a reader
+of the whole catalogue sees each candidate once.
 """
 
 from infra.store.storage import join
 
-PLANS, UNITS, CANDIDATES, SEALS, QUARANTINE = "plans", "units", "candidates", "seals", "quarantine"
-"""Folders below the root of a catalogue."""
+CANDIDATES = "candidates"
+"""Folder of the files that people read."""
+_SCAN = "_scan"
+PLANS, UNITS, SEALED = f"{_SCAN}/plans", f"{_SCAN}/units", f"{_SCAN}/sealed"
+SEALS, SHOWN, QUARANTINE = f"{_SCAN}/seals", f"{_SCAN}/shown", f"{_SCAN}/quarantine"
+"""Folders of the files that scans write, below the root of a catalogue."""
+UNDATED = "undated"
+"""Label of the scans without a night."""
+UNIT_SUFFIX = ".unit"
 
-_JSON, _PARQUET = ".json", ".parquet"
+_JSON, _PARQUET, _SEALED_SUFFIX = ".json", ".parquet", ".candidates"
 
 
 def plan_uri(root_uri: str, plan_id: str) -> str:
@@ -37,13 +49,13 @@ def units_uri(root_uri: str, plan_id: str) -> str:
 
 def unit_uri(root_uri: str, plan_id: str, unit_id: str) -> str:
     """Return the URI of a unit's file."""
-    return join(units_uri(root_uri, plan_id), unit_id + _PARQUET)
+    return join(units_uri(root_uri, plan_id), unit_id + UNIT_SUFFIX)
 
 
 def unit_id_of(uri: str, plan_id: str) -> str | None:
     """Return the unit id in the name of a unit file; None if the file does not lie right in the folder of the plan's units."""
     below = path_below(uri, units_uri("", plan_id))
-    return None if "/" in below or not below.endswith(_PARQUET) else below.removesuffix(_PARQUET)
+    return None if "/" in below or not below.endswith(UNIT_SUFFIX) else below.removesuffix(UNIT_SUFFIX)
 
 
 def plan_id_of_unit(uri: str) -> str:
@@ -51,14 +63,44 @@ def plan_id_of_unit(uri: str) -> str:
     return uri.rpartition(f"/{UNITS}/plan=")[2].partition("/")[0]
 
 
-def candidates_path(night: str, plan_id: str) -> str:
-    """Return the path of a plan's candidate file below the root."""
-    return f"{CANDIDATES}/night={night}/{candidates_name(plan_id)}"
+def sealed_path(plan_id: str) -> str:
+    """Return the path of a plan's own candidate file below the root."""
+    return f"{SEALED}/{plan_id}{_SEALED_SUFFIX}"
 
 
-def candidates_name(plan_id: str) -> str:
-    """Return the name of a plan's candidate file in the folder of its night."""
-    return plan_id[:16] + _PARQUET
+def plan_id_of_sealed(uri: str) -> str:
+    """Return the plan id in the name of a plan's own candidate file."""
+    return _name(uri).removesuffix(_SEALED_SUFFIX)
+
+
+def night_label(night: str | None) -> str:
+    """Return the name of a night in paths; the scans without a night share one name."""
+    return night or UNDATED
+
+
+def night_uri(root_uri: str, label: str) -> str:
+    """Return the URI of the file that holds the shown candidates of a night."""
+    return join(root_uri, CANDIDATES, label + _PARQUET)
+
+
+def label_of_night_file(uri: str) -> str:
+    """Return the label in the name of a night's file of shown candidates."""
+    return path_below(uri, CANDIDATES).removesuffix(_PARQUET)
+
+
+def shown_uri(root_uri: str, label: str, number: int) -> str:
+    """Return the URI of a night's record of the plan that it shows; the record with the highest number is the newest."""
+    return join(root_uri, SHOWN, label, f"{number:08}{_JSON}")
+
+
+def label_and_number(uri: str) -> tuple[str, int]:
+    """Return the label of the night and the number in the name of a record of a shown plan.
+
+    Raises:
+        ValueError: the name is not that of such a record.
+    """
+    label, _, name = path_below(uri, SHOWN).rpartition("/")
+    return label, int(name.removesuffix(_JSON))
 
 
 def quarantine_uri(root_uri: str, uri: str, sha256: str, suffix: str) -> str:
@@ -68,7 +110,7 @@ def quarantine_uri(root_uri: str, uri: str, sha256: str, suffix: str) -> str:
 
 def quarantine_name(root_uri: str, uri: str, sha256: str) -> str:
     """Return the path below the quarantine, without its suffix."""
-    return f"{uri.removeprefix(root_uri.rstrip('/') + '/')}.{sha256[:16]}"
+    return f"{uri.removeprefix(join(root_uri, _SCAN) + '/')}.{sha256[:16]}"
 
 
 def path_below(uri: str, folder: str) -> str:

@@ -5,15 +5,15 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable
 from datetime import date
-from typing import Protocol, Self
+from typing import Protocol
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator
 
 from infra.engine_name import EngineName
 from infra.frozen import Frozen
 from infra.provenance import canonical_json, code_version, sha256_bytes
 from infra.store.storage import CreateOutcome, create_if_absent, join, list_files, read_bytes
-from scanner.catalogue.find_units import find_units
+from scanner.catalogue.find_units import find_input
 from scanner.catalogue.paths import PLANS, plan_id_of, plan_uri
 from scanner.catalogue.units import MAX_EXAMPLES, PlanError, Unit
 from scanner.vocabulary.choices import MOST_MAPS_PER_UNIT
@@ -38,7 +38,7 @@ class SecondEnsemble(Frozen):
     ensemble_name: str
     ensemble_sha256: str
     above: float = Field(ge=0, le=1)
-    """Smallest `p_lens` from the first ensemble; at most the candidates' threshold, so that every candidate is scored."""
+    """Smallest `p_lens` from the first ensemble."""
 
 
 class ScanConfig(Frozen):
@@ -56,29 +56,26 @@ class ScanConfig(Frozen):
     maps_per_unit: int = Field(default=0, ge=0, le=MOST_MAPS_PER_UNIT)
     """Number of candidates of each unit, the best, whose maps are stored."""
 
-    @model_validator(mode="after")
-    def _every_candidate_is_looked_at(self) -> Self:
-        if self.second and self.second.above > self.candidate_threshold:
-            raise ValueError(f"second.above must be <= the threshold {self.candidate_threshold:g}, got {self.second.above:g}")
-        return self
-
 
 class Plan(Frozen):
     """Everything that determines what a scan writes; equal inputs, ensemble, code and settings give an equal `plan_id`."""
 
     plan_id: str = Field(default="", exclude=True)
     """SHA-256 of the bytes that `encode_plan` returns, which are stored; it names the file and is not in it."""
-    night: str
+    night: str | None
+    """Date YYYY-MM-DD; None for a scan without a night."""
     ensemble_name: str
     ensemble_sha256: str
     code_version: str
     config: ScanConfig
     units: tuple[Unit, ...]
+    without_mosaics: tuple[str, ...] = Field(default=(), exclude=True)
+    """Tiles of the input that have a catalogue and no mosaic, which are left out; not stored."""
 
     @field_validator("night")
     @classmethod
-    def _is_a_date(cls, value: str) -> str:
-        return check_night(value)
+    def _is_a_date(cls, value: str | None) -> str | None:
+        return None if value is None else check_night(value)
 
     @property
     def n_rows(self) -> int:
@@ -102,7 +99,7 @@ def check_night(night: str) -> str:
     return date.fromisoformat(night).isoformat()
 
 
-def build_plan(input_uri: str, night: str, ensemble: EnsembleIdentity, config: ScanConfig) -> Plan:
+def build_plan(input_uri: str, night: str | None, ensemble: EnsembleIdentity, config: ScanConfig) -> Plan:
     """Plan the scan of every tile, or else every shard, under `input_uri`.
 
     Reads all object ids, so that the expected rows are known before anything is scanned.
@@ -110,10 +107,11 @@ def build_plan(input_uri: str, night: str, ensemble: EnsembleIdentity, config: S
     Raises:
         PlanError: there is nothing to scan, a file repeats an id, a catalogue is unreadable, or the night is not a date.
     """
-    return make_plan(night, ensemble, config, find_units(input_uri))
+    found = find_input(input_uri)
+    return make_plan(night, ensemble, config, found.units).model_copy(update={"without_mosaics": found.without_mosaics})
 
 
-def make_plan(night: str, ensemble: EnsembleIdentity, config: ScanConfig, units: Iterable[Unit]) -> Plan:
+def make_plan(night: str | None, ensemble: EnsembleIdentity, config: ScanConfig, units: Iterable[Unit]) -> Plan:
     """Make a plan with its id; units are sorted by id.
 
     Raises:

@@ -1,79 +1,92 @@
-"""Query the catalogue with SQL: the views are `candidates` (sealed nights) and `scores` (every committed row)."""
+"""Query the catalogue with SQL: the views are `candidates` and `scores` (every row), each object once in a night."""
 
 import re
 from itertools import chain
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from infra.errors import LensscanError
 from infra.store.listed_objects import ListedObjects
 from infra.store.storage import FileInfo, is_s3, join, list_files
 from scanner.catalogue.columns import MAP_COLUMNS
-from scanner.catalogue.paths import CANDIDATES, UNITS
+from scanner.catalogue.paths import SEALED, plan_id_of_sealed
+from scanner.catalogue.shown import ShownPlan
+from scanner.catalogue.visible import rows_of, selected_plans, unit_files_of, visible_candidates
 
-_VIEWS = {"candidates": CANDIDATES, "scores": UNITS}
-"""Folder below the root for each view."""
+_DATED = "* REPLACE (TRY_CAST(night AS DATE) AS night)"
+"""All columns, the night as a date; null for a scan without a night."""
 
 
 class QueryError(LensscanError):
-    """The catalogue has no files to query, or DuckDB does not accept the SQL; the message is one line."""
+    """There is nothing to query, or DuckDB does not accept the SQL; the message is one line."""
 
 
 def query(
     root_uri: str,
     *,
     sql: str | None = None,
-    min_p_lens: float = 0.0,
+    min_p_lens: float | None = None,
     night: str | None = None,
     subclass: str | None = None,
     limit: int | None = None,
+    maps: bool = False,
+    plan: str | None = None,
+    all_plans: bool = False,
 ) -> pa.Table:
-    """Return candidates, best first and without the pixels of their maps, or the result of `sql`.
+    """Return candidates, best first, or the result of `sql`.
 
     Args:
         root_uri: The catalogue's root.
         sql: A query over the views `candidates` and `scores`, instead of the filters.
-        min_p_lens: Smallest `p_lens` of the candidates.
-        night: Night of the candidates, YYYY-MM-DD; None for all nights.
+        min_p_lens: Smallest `p_lens`; None for that of the candidates. Rows below it come from the unit files.
+        night: Night of the candidates, YYYY-MM-DD, or `undated`; None for all nights.
         subclass: Subclass of the candidates; None for all.
         limit: Largest number of rows; None for all.
+        maps: Return the pixels of the candidates' maps too, 22 kB a row.
+        plan: First characters of a plan id: the rows of this plan alone, also in the views.
+        all_plans: The rows of every plan, so that an object comes once for each plan that holds it.
 
     Raises:
-        QueryError: SQL and filters are given together, the SQL is wrong, or there is nothing to query.
+        QueryError: SQL and filters are given together, both `plan` and `all_plans` are given, or the SQL is wrong.
+        VisibleError: no scan is complete, or a file is damaged.
+        PlanError: no plan, or more than one, begins with `plan`, or a plan cannot be read.
     """
     if limit is not None and limit < 0:
         raise QueryError(f"limit must be 0 or more, got {limit}")
+    if plan is not None and all_plans:
+        raise QueryError("give either one plan or all plans, not both")
     if sql is None:
-        filters = {"p_lens >= ?": min_p_lens, "night = ?": night, "subclass = ?": subclass}
-        given = {condition: value for condition, value in filters.items() if value is not None}
-        statement = f"SELECT * FROM candidates WHERE {' AND '.join(given)} ORDER BY p_lens DESC, object_id"  # noqa: S608
-        return _run(root_uri, statement, list(given.values()), limit, pixels=False)
-    if min_p_lens or night is not None or subclass is not None:
+        table = visible_candidates(root_uri, night=night, plan=plan, all_plans=all_plans, min_p_lens=min_p_lens, maps=maps)
+        chosen = table if subclass is None else table.filter(pc.equal(table["subclass"], subclass))
+    elif min_p_lens is not None or night is not None or subclass is not None:
         raise QueryError("give either SQL or filters, not both")
-    return _run(root_uri, sql, [], limit, pixels=True)
+    else:
+        chosen = _run(root_uri, sql, selected_plans(root_uri, plan=plan, all_plans=all_plans))
+    return chosen if limit is None else chosen.slice(0, limit)
 
 
-def _run(root_uri: str, statement: str, parameters: list[object], limit: int | None, *, pixels: bool) -> pa.Table:
+def _run(root_uri: str, statement: str, plans: list[ShownPlan]) -> pa.Table:
     # DuckDB would download an extension to read S3, so it reads through the client of the store instead.
     with duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}) as connection:
         try:
-            listed = {view: list_files(join(root_uri, folder), ".parquet") for view, folder in _VIEWS.items()}
-            if not any(listed.values()):
-                raise QueryError(f"{root_uri}: no sealed candidates and no committed units")
-            if is_s3(root_uri):
-                connection.register_filesystem(ListedObjects(chain(*listed.values())))
-            for view, files in listed.items():
-                if files:
-                    _create_view(connection, view, files, pixels=pixels)
             parsed = connection.extract_statements(statement)
             if len(parsed) != 1 or parsed[0].type is not duckdb.StatementType.SELECT:
                 raise QueryError("the SQL must be one query, such as SELECT * FROM candidates")
-            relation = connection.sql(statement, params=parameters)
-            table: pa.Table = relation.to_arrow_table()
+            parts = _parts(root_uri, plans) if "scores" in statement.lower() else []
+            sealed = _sealed_files(root_uri, plans) if "candidates" in statement.lower() else None
+            if is_s3(root_uri):
+                connection.register_filesystem(ListedObjects(chain(*chain(*parts), sealed or ())))
+            if sealed is not None:
+                connection.register("_candidates", rows_of(root_uri, plans))
+                _create_candidates(connection, sealed)
+            if parts:
+                _create_scores(connection, parts)
+            result: pa.Table = connection.sql(statement).to_arrow_table()
         except (duckdb.Error, OSError) as error:
             raise QueryError(_one_line_cause(error)) from error
-    return table if limit is None else table.slice(0, limit)
+    return result
 
 
 def _one_line_cause(error: Exception) -> str:
@@ -82,17 +95,41 @@ def _one_line_cause(error: Exception) -> str:
     return " ".join((failure[1] if failure else str(error)).split())[:400]
 
 
-def _create_view(connection: duckdb.DuckDBPyConnection, view: str, files: list[FileInfo], *, pixels: bool) -> None:
-    """Define the view over the files, with or without the pixels of maps."""
+def _sealed_files(root_uri: str, plans: list[ShownPlan]) -> list[FileInfo]:
+    """Return the candidate files of the plans, which have the maps; an unsealed plan has none."""
+    ids = {shown.plan_id for shown in plans}
+    return [file for file in list_files(join(root_uri, SEALED)) if plan_id_of_sealed(file.uri) in ids]
+
+
+def _parts(root_uri: str, plans: list[ShownPlan]) -> list[tuple[list[FileInfo], list[FileInfo]]]:
+    """Return unit files whose rows are shown, each list with the unit files of newer plans whose objects are left out of it."""
+    files = {shown: unit_files_of(root_uri, shown) for shown in plans}
+    alone = [file for shown in plans if not shown.newer for file in files[shown]]
+    others = [(files[shown], [file for newer in shown.newer for file in files[newer]]) for shown in plans if shown.newer]
+    return [part for part in [(alone, []), *others] if part[0]]
+
+
+def _create_candidates(connection: duckdb.DuckDBPyConnection, sealed: list[FileInfo]) -> None:
+    """Define the view of candidates: all numbers from the registered table, and maps from the files."""
+    source = _source(sealed) if sealed else "_candidates"
+    maps = [column.name for column in MAP_COLUMNS if column.name in connection.sql(f"FROM {source}").columns]
+    columns = ", ".join(["plan_id", "object_id", *maps])
+    pixels = f"LEFT JOIN (SELECT {columns} FROM {source}) USING (plan_id, object_id)"  # noqa: S608
+    connection.execute(f"CREATE VIEW candidates AS SELECT {_DATED} FROM _candidates {pixels if maps else ''}")  # noqa: S608
+
+
+def _create_scores(connection: duckdb.DuckDBPyConnection, parts: list[tuple[list[FileInfo], list[FileInfo]]]) -> None:
+    """Define the view of all rows; where no newer plan of a night hides objects, it is a plain read of the unit files."""
+    selections = []
+    for files, newer in parts:
+        hidden = f"ANTI JOIN (SELECT object_id FROM {_source(newer)}) USING (object_id)" if newer else ""  # noqa: S608
+        selections.append(f"SELECT * FROM {_source(files, plans=True)} {hidden}")  # noqa: S608
+    rows = " UNION ALL BY NAME ".join(selections)
+    connection.execute(f"CREATE VIEW scores AS SELECT {_DATED} RENAME (plan AS plan_id) FROM ({rows})")  # noqa: S608
+
+
+def _source(files: list[FileInfo], *, plans: bool = False) -> str:
+    """Return the SQL that reads the files; with `plans`, the plan in the name of a unit's folder is a column."""
     quoted = ", ".join("'" + file.uri.replace("'", "''") + "'" for file in files)
-    # The folder's name holds the plan of a score; candidates hold it as a column.
-    hive = str(view == "scores").lower()
-    options = f"union_by_name = true, hive_partitioning = {hive}, hive_types_autocast = false"
-    source = f"read_parquet([{quoted}], {options})"
-    columns = "*" if pixels else _all_but_maps(connection.sql(f"FROM {source}").columns)
-    connection.execute(f"CREATE VIEW {view} AS SELECT {columns} FROM {source}")  # noqa: S608
-
-
-def _all_but_maps(columns: list[str]) -> str:
-    left_out = {column.name for column in MAP_COLUMNS}
-    return ", ".join(f'"{name}"' for name in columns if name not in left_out)
+    hive = f"hive_partitioning = {str(plans).lower()}, hive_types_autocast = false"
+    return f"read_parquet([{quoted}], union_by_name = true, {hive})"

@@ -19,7 +19,7 @@ from scanner.catalogue.candidates import (
     open_candidates,
 )
 from scanner.catalogue.outcomes import count_statuses
-from scanner.catalogue.paths import candidates_path, seal_uri, units_uri
+from scanner.catalogue.paths import seal_uri, sealed_path, units_uri
 from scanner.catalogue.plan import Plan
 from scanner.catalogue.unitfile import UnitFile, UnitFileError, decode_unit, unit_files
 from scanner.catalogue.units import MAX_EXAMPLES
@@ -33,7 +33,7 @@ class Seal(Frozen):
     """The stored record of a finished plan."""
 
     plan_id: str
-    night: str
+    night: str | None
     ensemble_name: str
     ensemble_sha256: str
     code_version: str
@@ -88,7 +88,7 @@ class Tally:
             n_rows=plan.n_rows,
             rows_by_status=dict(sorted(self.statuses.items())),
             n_candidates=n_candidates,
-            candidates_path=candidates_path(plan.night, plan.plan_id),
+            candidates_path=sealed_path(plan.plan_id),
             candidates_sha256=candidates_sha256,
             units=self.sha256s,
         )
@@ -121,7 +121,7 @@ def seal(plan: Plan, root_uri: str) -> SealReport:
     if tally.statuses.total() != plan.n_rows:
         raise SealError(f"plan {plan.plan_id[:12]}: {plan.n_rows} rows planned, {tally.statuses.total()} have an outcome")
     _sync_folders(units_uri(root_uri, plan.plan_id))
-    sha256 = _write_candidates(tally.candidates, join(root_uri, candidates_path(plan.night, plan.plan_id)), plan.plan_id)
+    sha256 = _write_candidates(tally.candidates, join(root_uri, sealed_path(plan.plan_id)), plan.plan_id)
     record = tally.record(tally.candidates.n_rows, sha256)
     uri = seal_uri(root_uri, plan.plan_id)
     if create_if_absent(uri, canonical_json(record.model_dump()), plan.plan_id) is CreateOutcome.EXISTS:
@@ -154,7 +154,7 @@ def _sync_folders(folder_uri: str) -> None:
     if not is_s3(folder_uri):
         folder = local_path(folder_uri)
         try:
-            for level in (folder, *folder.parents[:2]):
+            for level in (folder, *folder.parents[:3]):
                 sync_folder(level)
         except OSError as error:
             raise StorageError(f"{folder_uri}: cannot be synced to disk: {error.strerror or error}") from error

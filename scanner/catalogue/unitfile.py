@@ -14,7 +14,7 @@ from infra.store.storage import FileInfo, list_files, read_bytes
 from scanner.catalogue.columns import has_maps, network_names, unit_schema
 from scanner.catalogue.maps import MapError, check_maps
 from scanner.catalogue.outcomes import SCORED, candidate_mask, count_statuses
-from scanner.catalogue.paths import unit_id_of, unit_uri, units_uri
+from scanner.catalogue.paths import UNIT_SUFFIX, unit_id_of, unit_uri, units_uri
 from scanner.catalogue.plan import Plan
 from scanner.catalogue.units import Unit, id_digest
 
@@ -56,7 +56,7 @@ def unit_files(root_uri: str, plan_id: str) -> dict[str, FileInfo]:
         StorageError: the store failed.
     """
     # A file in a subfolder is not a committed unit.
-    files = list_files(units_uri(root_uri, plan_id), ".parquet")
+    files = list_files(units_uri(root_uri, plan_id), UNIT_SUFFIX)
     return {unit_id: file for file in files if (unit_id := unit_id_of(file.uri, plan_id)) is not None}
 
 

@@ -11,6 +11,7 @@ from torch import nn
 
 from scanner.explain.explanation import networks_with_most_bands, stamp_side_arcsec
 from scanner.explain.gradcam import GradCamMapper
+from scanner.explain.map_grid import CAM_CELLS, GUIDED_CELLS, OCCLUSION_CELLS, SHOWN_ARCSEC
 from scanner.explain.occlusion import Masks, OcclusionMapper
 from scanner.networks.card import EnsembleCard, NetworkCard
 from scanner.networks.log_odds import lens_log_odds
@@ -21,10 +22,6 @@ from scanner.preprocess.resample import area_operator, regrid
 from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import GEOMETRIES, Geometry, Stamps
 
-SHOWN_ARCSEC = 8.0
-"""Side of all maps: they hold rings of twice the Einstein radius that 95 % of lenses stay below (1.5 arcsec; Collett 2015)."""
-GUIDED_CELLS, CAM_CELLS, OCCLUSION_CELLS = 40, 20, 8
-"""Number of cells a side."""
 CORE_ARCSEC, ARC_ARCSEC = 0.5, 3.0
 """Outer radii: that of the core is NISP's seeing, and hardly any arc lies beyond the other."""
 AT_ONCE = 8

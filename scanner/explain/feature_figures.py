@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from scanner.explain.feature_visualisation import FeatureVisualisation, InputImage, bounds
 from scanner.explain.figures import shortened
-from scanner.preprocess.channels import Channel
+from scanner.preprocess.channel import Channel
 
 Picture = NDArray[np.float32]
 """`[y, x, colour]` in 0-1."""

@@ -25,7 +25,8 @@ from scanner.explain.gradient_ascent import (
 )
 from scanner.explain.kernels import KernelLayer, MostActivating, first_kernels, kernel_layers, most_activating
 from scanner.networks.card import NetworkCard
-from scanner.preprocess.channels import Channel, value_range
+from scanner.preprocess.channel import Channel
+from scanner.preprocess.channels import value_range
 from scanner.preprocess.network_inputs import Inputs, network_input
 from scanner.vocabulary.geometry import Stamps
 

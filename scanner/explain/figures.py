@@ -1,46 +1,48 @@
-"""Maps beside pictures, in the colours of Wilde et al. 2022 (figures 11-13), with pixels picked out as in their figure 17."""
+"""Maps beside pictures: what is where, and what speaks for a lens, in the colours of Wilde et al. 2022 (figures 11-13)."""
 
-import io
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_pdf import PdfPages
-from matplotlib.colors import TwoSlopeNorm
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from scanner.explain.explanation import NetworkMaps
+from scanner.explain.shared_scale import drawn_maps, guided_end, occlusion_end
 from scanner.preprocess.colour_picture import composite
-from scanner.vocabulary.geometry import Geometry, Grid, Stamps
+from scanner.preprocess.residual import RESIDUAL_STRETCH, residual_in_sky, residual_picture
+from scanner.vocabulary.geometry import Geometry, Stamps
+from scanner.vocabulary.kinds import KIND_WORDS
 
-_INCHES = 1.5
-GUIDED_SHOWN = 0.05
-"""Lowest Guided Grad-CAM of a shown pixel, as a share of the highest; section 5.6 has 0.05 of captum's own unit."""
-_DIMMED = 0.15
+_PANEL_INCHES, _WIDE_PANEL_INCHES = 1.6, 2.1
+"""Sides of panels of up to 10 arcsec, and of wider ones."""
+_GAP_INCHES, _TITLE_INCHES, _KEY_INCHES, _MARGIN_INCHES = 0.06, 0.34, 1.25, 0.12
+_LEAST_INCHES = 6.6
+"""Smallest width of a figure, for its key."""
+_OBJECT_COLUMNS = 2
+"""Number of columns with pictures, before those of maps."""
 _LINES = (0.35, 0.5, 0.65, 0.8)
 """Contour levels of VIS on the stretch of colour pictures: 7, 14, 29 and 58 times the noise of the sky."""
 _UNKNOWN = "0.8"
 """Grey, shown where no mask is centred."""
+_OCCLUSION_COLOURS, _GUIDED_COLOURS = "bwr", "magma"
+_GUIDED_POWER = 0.5
+"""Colours of Guided Grad-CAM go with the root of its values: most of a map is in few pixels."""
+_BLACK, _WHITE = RESIDUAL_STRETCH
 _KEY = (
-    "blue: supports a lens, red: counts against it, white: changes nothing, each map on its own scale, its largest loss and "
-    "gain of log odds below; lines: VIS; bar: 1 arcsec; p of a network: at the prevalence of its training"
+    "Lines: where VIS is 7, 14, 29 and 58 times the noise of the sky. Bar: 1 arcsec. Numbers on an occlusion map: its largest "
+    "loss and gain. VIS without the galaxy: smooth ellipses were subtracted in the middle; from "
+    f"{_BLACK:g} (black) to {_WHITE:g} (white) times the noise, arcs are bright."
 )
-_KEY_A_COLUMN = 32
-"""Number of letters of the key that are as wide as a picture."""
 _NAME_LETTERS = 22
-"""Number of letters of a title that are as wide as a picture."""
-_DPI = 110
-_UNNAMED: Mapping[str, dict[str, None]] = MappingProxyType(
-    {"png": {"Software": None}, "pdf": {"CreationDate": None, "Producer": None, "Creator": None}}
-)
-"""Metadata that keeps dates and versions out of the files."""
-LEAST_CHANGE = 1e-3
-"""Smallest change in log-odds that has a full colour: a hundred times the rounding error of float32 logits."""
+"""Number of letters of a title that are as wide as a panel."""
+_LETTER_INCHES = 0.058
+"""Mean width of a letter of a caption, rounded up."""
 
 
 @dataclass(frozen=True)
@@ -56,39 +58,46 @@ class Shown:
     ensemble: str
     p_lens: NDArray[np.floating]
     """`[batch]`"""
+    prior: str = ""
+    """Words that say which fraction of lenses `p_lens` assumes."""
+    network_prior: str = "at the prevalence of its training"
+    """Words that say which fraction of lenses the networks' `p_lens` assume."""
+    kinds: Sequence[str] | None = None
+    """Kind of each object, `[batch]`, if the ensemble tells kinds apart."""
+    notes: Sequence[Sequence[str]] | None = None
+    """Warnings about each object, `[batch]`, such as of misaligned bands."""
 
 
 def explanation_figure(shown: Shown, maps: Sequence[NetworkMaps]) -> Figure:
-    """Draw a row for each object: its picture, then for each network its occlusion map and the Guided Grad-CAM pixels.
+    """Draw two rows for each object: pictures, then the occlusion maps of the networks above their Guided Grad-CAM.
 
-    In occlusion maps blue squares support a lens, red ones count against it, and white ones change nothing; each map is scaled
-    on its own. Lines show where VIS is bright.
+    The pictures are the colours, VIS, VIS without the galaxy, and a caption. Maps have one scale in the whole figure, which
+    colour bars state; if there are several networks, the mean of their maps comes first. Lines show where VIS is bright.
 
     Args:
         shown: The objects.
         maps: Maps of some networks.
     """
-    n_objects, n_columns = len(shown.object_ids), 1 + 2 * len(maps)
-    key = textwrap.fill(_KEY, _KEY_A_COLUMN * n_columns)
-    size = (_INCHES * n_columns, (_INCHES + 0.35) * n_objects + 0.15 * (1 + len(key.splitlines())))
-    figure = Figure(figsize=size, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
-    figure.supxlabel(key, fontsize=6)
-    axes = figure.subplots(n_objects, n_columns, squeeze=False)
-    grid = shown.geometry.grids["VIS"]
-    for row, (object_id, p) in enumerate(zip(shown.object_ids, shown.p_lens, strict=True)):
+    drawn = drawn_maps(maps)
+    page = _Page(len(shown.object_ids), _OBJECT_COLUMNS + len(drawn), shown.geometry.grids["VIS"].side_arcsec)
+    colours = Normalize(-occlusion_end(drawn), occlusion_end(drawn)), PowerNorm(_GUIDED_POWER, 0, guided_end(drawn))
+    pixel_arcsec = shown.geometry.grids["VIS"].pixel_scale_arcsec
+    for row, object_id in enumerate(shown.object_ids):
         bands = {band: images[row] for band, images in shown.stamps.items()}
-        picture = composite(bands, grid.pixel_scale_arcsec, grid.side_arcsec)
-        _draw_picture(axes[row][0], f"{shortened(object_id)}\n{shortened(shown.ensemble, 14)}: p = {p:.3f}", picture, grid)
-        _draw_bar(axes[row][0], grid)
-        for number, of_network in enumerate(maps):
-            occlusion, guided = axes[row][1 + 2 * number : 3 + 2 * number]
-            # The picture's blue is VIS on an asinh stretch.
-            _draw_occlusion(occlusion, of_network, row, picture[..., 2], grid)
-            _draw_picture(guided, "Guided\nGrad-CAM", _picked_out(picture, grid.side_arcsec, of_network, row), grid)
-            if not of_network.guided[row].any():
-                guided.text(0, 0, "nothing", color="white", fontsize=8, ha="center", va="center")
-    return figure
+        picture = composite(bands, pixel_arcsec, page.side_arcsec)
+        # The picture's blue is VIS on an asinh stretch.
+        vis = picture[..., 2]
+        page.picture(2 * row, 0, picture, "H, Y + J, VIS")
+        page.picture(2 * row + 1, 0, vis, "", "VIS")
+        page.picture(2 * row, 1, residual_picture(residual_in_sky(bands["VIS"], pixel_arcsec)), "VIS without the galaxy")
+        page.caption(2 * row + 1, 1, object_id, _caption(shown, row), (shown.notes or [()] * (row + 1))[row])
+        for column, of_some in enumerate(drawn, _OBJECT_COLUMNS):
+            p = "together" if of_some.p_lens is None else f"p = {_probability(of_some.p_lens[row])}"
+            title = f"{shortened(of_some.name)}\n{p}"
+            page.map(2 * row, column, of_some.occlusion[row], of_some.occlusion_extent, colours[0], vis, title)
+            page.map(2 * row + 1, column, of_some.guided[row], of_some.guided_extent, colours[1], vis)
+    page.key(*colours, f"{_KEY} p of a network: {shown.network_prior}.")
+    return page.figure
 
 
 def shortened(name: str, n_letters: int = _NAME_LETTERS) -> str:
@@ -97,90 +106,126 @@ def shortened(name: str, n_letters: int = _NAME_LETTERS) -> str:
     return name if len(name) <= n_letters else f"{name[: kept - kept // 2]}\u2026{name[len(name) - kept // 2 :]}"
 
 
-def figure_bytes(figure: Figure, kind: str) -> bytes:
-    """Encode a figure as `png` or `pdf`; equal figures give equal bytes."""
-    sink = io.BytesIO()
-    figure.savefig(sink, format=kind, dpi=_DPI, metadata=_UNNAMED[kind])
-    return sink.getvalue()
+def _caption(shown: Shown, row: int) -> list[str]:
+    """Return the paragraphs below the id of an object."""
+    kind = [f"kind: {KIND_WORDS[shown.kinds[row]]}"] if shown.kinds else []
+    p_lens = _probability(shown.p_lens[row])
+    return [f"p_lens {p_lens} by {shown.ensemble}", *([shown.prior] if shown.prior else []), *kind]
 
 
-def pages_bytes(pages: Sequence[Figure], kind: str) -> bytes:
-    """Encode pages as `pdf`, or one below the other as `png`; equal figures give equal bytes."""
-    if kind == "png":
-        return figure_bytes(_stacked(pages), kind)
-    sink = io.BytesIO()
-    with PdfPages(sink, metadata=_UNNAMED[kind]) as pdf:
-        for page in pages:
-            pdf.savefig(page)
-    return sink.getvalue()
+def _probability(p: float) -> str:
+    return f"{p:.2g}" if p < 0.01 else f"{p:.3f}"
 
 
-def _stacked(pages: Sequence[Figure]) -> Figure:
-    """Stack pages one below the other, with white beside the narrower ones."""
-    images = []
-    for page in pages:
-        canvas = FigureCanvasAgg(page)
-        page.set_dpi(_DPI)
-        canvas.draw()
-        images.append(np.asarray(canvas.buffer_rgba())[..., :3])
-    width = max(image.shape[1] for image in images)
-    padded = [np.pad(image, ((0, 0), (0, width - image.shape[1]), (0, 0)), constant_values=255) for image in images]
-    stacked = np.concatenate(padded)
-    figure = Figure(figsize=(width / _DPI, len(stacked) / _DPI), dpi=_DPI)
-    FigureCanvasAgg(figure)
-    figure.figimage(stacked, origin="upper")
-    return figure
+class _Page:
+    """A figure with panels of one size, two rows for each object, and a key at the bottom. Sizes are in inches."""
+
+    def __init__(self, n_objects: int, n_columns: int, side_arcsec: float) -> None:
+        self.side_arcsec = side_arcsec
+        self._panel = _PANEL_INCHES if side_arcsec <= 10 else _WIDE_PANEL_INCHES
+        self._block = _TITLE_INCHES + 2 * (self._panel + _GAP_INCHES) + _MARGIN_INCHES
+        self._width = max(n_columns * (self._panel + _GAP_INCHES) + 2 * _MARGIN_INCHES, _LEAST_INCHES)
+        self._height = n_objects * self._block + _KEY_INCHES
+        self.figure = Figure(figsize=(self._width, self._height), facecolor="white")
+        FigureCanvasAgg(self.figure)
+
+    def picture(self, row: int, column: int, picture: NDArray[np.floating], title: str, label: str = "") -> None:
+        """Draw a picture, in colour or in grey from 0 to 1, with a bar of one arcsec."""
+        axis = self._panel_at(row, column, title)
+        axis.imshow(picture, origin="lower", extent=self._whole(), cmap="gray", vmin=0, vmax=1)
+        start = -0.45 * self.side_arcsec
+        axis.plot([start, start + 1], [start, start], color="white", linewidth=1.5, solid_capstyle="butt")
+        self._label(axis, label, color="white")
+
+    def caption(self, row: int, column: int, name: str, paragraphs: Sequence[str], notes: Sequence[str]) -> None:
+        """Write about an object where a panel could be; notes are red."""
+        axis = self._axis(row, column)
+        axis.set_axis_off()
+        n_letters = int(self._panel / _LETTER_INCHES)
+        lines = [(line, "black", "bold") for line in textwrap.wrap(name, n_letters - 4)[:3]]
+        for texts, colour in ((paragraphs, "black"), (notes, "red")):
+            lines += [(line, colour, "normal") for text in texts for line in textwrap.wrap(text, n_letters)]
+        for number, (line, colour, weight) in enumerate(lines):
+            place = (0.02, 0.97 - number * 0.125 / self._panel)
+            axis.text(*place, line, color=colour, weight=weight, fontsize=7.5, va="top", parse_math=False)
+
+    def map(
+        self,
+        row: int,
+        column: int,
+        values: NDArray[np.floating],
+        extent: tuple[float, float, float, float],
+        colours: Normalize,
+        vis: NDArray[np.floating],
+        title: str = "",
+    ) -> None:
+        """Draw an occlusion map, with its extremes, or a Guided Grad-CAM, and lines where VIS is bright."""
+        axis = self._panel_at(row, column, title)
+        axis.set_facecolor(_UNKNOWN)
+        is_occlusion = colours.vmin != 0
+        palette = _OCCLUSION_COLOURS if is_occlusion else _GUIDED_COLOURS
+        axis.imshow(values, origin="lower", cmap=palette, norm=colours, extent=extent)
+        if levels := [level for level in _LINES if vis.min() < level < vis.max()]:
+            line = "black" if is_occlusion else "0.6"
+            axis.contour(vis, levels, colors=line, linewidths=0.4, origin="lower", extent=self._whole())
+        if is_occlusion:
+            self._label(axis, "occlusion")
+            extremes = f"{-_rounded(-np.nanmin(values)):g}  +{_rounded(np.nanmax(values)):g}"
+            self._label(axis, extremes, low=True)
+        else:
+            self._label(axis, "Guided Grad-CAM" if values.any() else "Guided Grad-CAM: nothing", color="white")
+
+    def key(self, occlusion: Normalize, guided: Normalize, text: str) -> None:
+        """Draw the two colour bars and the text at the bottom."""
+        half = self._width / 2
+        self._colour_bar(_MARGIN_INCHES, half, occlusion, _OCCLUSION_COLOURS, "both", "change of the log odds of a lens")
+        self._colour_bar(half, half, guided, _GUIDED_COLOURS, "max", "percent of the map in a square arcsec")
+        texts = (
+            (_MARGIN_INCHES, "Occlusion: hiding this square makes a lens\nless likely (blue) or more likely (red)"),
+            (half, "Guided Grad-CAM: pixels that raise the score\n(each map adds up to 100 percent)"),
+        )
+        for left, words in texts:
+            self.figure.text(left / self._width, (_KEY_INCHES - 0.02) / self._height, words, fontsize=7.5, va="top")
+        below = textwrap.fill(text, int((self._width - 2 * _MARGIN_INCHES) / 0.048))
+        self.figure.text(_MARGIN_INCHES / self._width, 0.05 / self._height, below, fontsize=6.5, va="bottom")
+
+    def _colour_bar(self, left: float, width: float, colours: Normalize, palette: str, extend: str, label: str) -> None:
+        place = (left, _KEY_INCHES - 0.48, min(width - 4 * _MARGIN_INCHES, 3.2), 0.1)
+        axis = self.figure.add_axes(self._share(place))
+        bar = self.figure.colorbar(ScalarMappable(colours, palette), cax=axis, orientation="horizontal", extend=extend)
+        shares = (0, 0.05, 0.2, 0.5, 1) if colours.vmin == 0 else (-1, -0.5, 0, 0.5, 1)
+        ticks = [share * float(colours.vmax or 1) for share in shares]
+        bar.set_ticks(ticks, labels=[f"{tick:g}" for tick in ticks])
+        bar.set_label(label, fontsize=7, labelpad=1)
+        bar.ax.tick_params(labelsize=7, pad=1, length=2)
+
+    def _panel_at(self, row: int, column: int, title: str) -> Axes:
+        axis = self._axis(row, column)
+        axis.set_title(title, fontsize=7.5, pad=2, parse_math=False)
+        axis.set(xticks=[], yticks=[], xlim=self._whole()[:2], ylim=self._whole()[:2])
+        return axis
+
+    def _axis(self, row: int, column: int) -> Axes:
+        top = self._height - row // 2 * self._block - _TITLE_INCHES - row % 2 * (self._panel + _GAP_INCHES)
+        left = _MARGIN_INCHES + column * (self._panel + _GAP_INCHES)
+        return self.figure.add_axes(self._share((left, top - self._panel, self._panel, self._panel)))
+
+    def _share(self, place: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+        left, low, width, height = place
+        return left / self._width, low / self._height, width / self._width, height / self._height
+
+    def _whole(self) -> tuple[float, float, float, float]:
+        half = self.side_arcsec / 2
+        return -half, half, -half, half
+
+    @staticmethod
+    def _label(axis: Axes, text: str, color: str = "black", *, low: bool = False) -> None:
+        y, va = (0.03, "bottom") if low else (0.97, "top")
+        behind = {"facecolor": "white" if color == "black" else "black", "alpha": 0.6, "edgecolor": "none", "pad": 0.5}
+        if text:
+            axis.text(0.03, y, text, transform=axis.transAxes, fontsize=6.5, va=va, color=color, bbox=behind)
 
 
-def occlusion_colours(occlusion: NDArray[np.floating]) -> TwoSlopeNorm:
-    """Put the lowest value at one end, the highest at the other, and 0 in the middle; rounding errors have no colour."""
-    return TwoSlopeNorm(0.0, min(float(occlusion.min()), -LEAST_CHANGE), max(float(occlusion.max()), LEAST_CHANGE))
-
-
-def _draw_occlusion(axis: Axes, maps: NetworkMaps, row: int, vis: NDArray[np.floating], grid: Grid) -> None:
-    changes, side = maps.occlusion[row], grid.side_arcsec
-    low, covered = maps.occlusion_start_arcsec - maps.side_arcsec / 2, maps.occlusion_side_arcsec
-    _show(axis, f"{shortened(maps.network)}\np = {maps.p_lens[row]:.3f}", side)
-    axis.set_facecolor(_UNKNOWN)
-    extent = (low, low + covered, low, low + covered)
-    axis.imshow(changes, origin="lower", cmap="bwr", norm=occlusion_colours(changes), extent=extent)
-    if levels := [level for level in _LINES if vis.min() < level < vis.max()]:
-        axis.contour(vis, levels, colors="black", linewidths=0.4, origin="lower", extent=_extent(side))
-    axis.set_xlabel(f"-{_rounded(-changes.min())}  +{_rounded(changes.max())}", fontsize=6, labelpad=1)
-
-
-def _rounded(change: float) -> str:
-    """Format a loss or a gain; a negative one is 0."""
-    return f"{max(change, 0):.1f}" if change >= 0.1 or change <= 0 else f"{change:.1g}"
-
-
-def _draw_picture(axis: Axes, title: str, picture: NDArray[np.floating], grid: Grid) -> None:
-    _show(axis, title, grid.side_arcsec)
-    axis.imshow(picture, origin="lower", extent=_extent(grid.side_arcsec))
-
-
-def _draw_bar(axis: Axes, grid: Grid) -> None:
-    """Draw a bar of one arcsec at the lower left."""
-    start = -0.45 * grid.side_arcsec
-    axis.plot([start, start + 1], [start, start], color="white", linewidth=1.2, solid_capstyle="butt")
-
-
-def _picked_out(picture: NDArray[np.floating], side_arcsec: float, maps: NetworkMaps, row: int) -> NDArray[np.floating]:
-    """Return the picture, `side_arcsec` wide, dimmed where Guided Grad-CAM is low."""
-    guided = maps.guided[row]
-    n, m = len(picture), len(guided)
-    from_middle = (np.arange(n) + 0.5 - n / 2) * (side_arcsec / maps.side_arcsec) / n
-    cells = np.clip(np.floor((from_middle + 0.5) * m).astype(int), 0, m - 1)
-    is_shown = guided[np.ix_(cells, cells)] >= GUIDED_SHOWN * max(float(guided.max()), 1e-30)
-    return np.where(is_shown[..., None], picture, _DIMMED * picture)
-
-
-def _extent(side: float) -> tuple[float, float, float, float]:
-    return -side / 2, side / 2, -side / 2, side / 2
-
-
-def _show(axis: Axes, title: str, side: float) -> None:
-    axis.set_title(title, fontsize=7, parse_math=False)
-    axis.set_xticks([])
-    axis.set_yticks([])
-    axis.set(xlim=(-side / 2, side / 2), ylim=(-side / 2, side / 2))
+def _rounded(change: float) -> float:
+    """Round a loss or a gain for a label; a negative one is 0."""
+    return float(f"{max(change, 0):.1f}" if change >= 0.1 or change <= 0 else f"{change:.1g}")

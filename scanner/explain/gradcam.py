@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from scanner.networks.folded import folded_network
-from scanner.networks.log_odds import LensLogOdds
+from scanner.networks.log_odds_layer import LensLogOdds
 from scanner.networks.small_networks import CentreCrop, MeanOverOrientations
 from scanner.preprocess.network_inputs import Inputs
 

@@ -10,7 +10,7 @@ from scipy.ndimage import binary_dilation
 from scipy.stats import rankdata
 from torch import nn
 
-from scanner.networks.architectures import he_initialise
+from scanner.networks.parameters import he_initialise
 from scanner.preprocess.network_inputs import Inputs
 
 Maps = NDArray[np.floating]

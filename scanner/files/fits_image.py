@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from astropy.io.fits import Header
 from astropy.io.fits.verify import VerifyError
 
+from scanner.files.fits_centre import centre_position
 from scanner.files.fits_compression import check_compression
 from scanner.files.fits_file import FitsFile, open_fits
 from scanner.files.fits_hdus import Hdu
@@ -47,6 +48,16 @@ class FitsReader:
         check_image(file, hdu, MAX_CUTOUT_PIXELS)
         scale = pixel_scale_arcsec if pixel_scale_arcsec is not None else header_pixel_scale_arcsec(hdu.header, hdu.label)
         return BandImage(file.pixels(hdu), scale)
+
+    def centre(self, reference: str) -> tuple[float, float] | None:
+        """Return right ascension and declination, in deg, of the middle of an image; None without a plain WCS.
+
+        Raises:
+            Rejection: the file cannot be read, or has no such image.
+        """
+        uri, extension = split_reference(reference)
+        hdu = find_image(self._open(uri), extension)
+        return centre_position(hdu.header, hdu.shape)
 
     def zero_point_ab_mag(self, reference: str) -> float:
         """Return the AB magnitude of one unit of the image, from MAGZERO in its header; there is no default.
@@ -91,7 +102,9 @@ def find_image(file: FitsFile, extension: str) -> Hdu:
     file.check_whole()
     if not extension:
         raise no_image(file.name, file.hdus)
-    names = ", ".join(hdu.name or str(hdu.index) for hdu in file.hdus)
+    # Similar names come first: a long detail is cut.
+    likeliest = sorted(file.hdus, key=lambda hdu: extension.upper() not in hdu.name)
+    names = ", ".join(hdu.name or str(hdu.index) for hdu in likeliest)
     raise Rejection(RejectCode.MISSING_EXTENSION, f"{file.name}: no extension {extension[:40]!r}; it has {names}")
 
 

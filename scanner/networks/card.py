@@ -3,27 +3,30 @@
 import re
 from typing import Annotated, Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, field_validator, model_validator
 
 from infra.frozen import Frozen
 from infra.provenance import digest
 from scanner.networks.architectures import ARCHITECTURES, NetworkSpec
 from scanner.networks.combiner import Combiner, SoftmaxStack
-from scanner.preprocess.channels import Channel
+from scanner.networks.log_odds import restated
+from scanner.preprocess.channel import Channel
+from scanner.purity import Cut, PurityTable
 from scanner.vocabulary.geometry import GEOMETRIES
+from scanner.vocabulary.network_columns import check_network_columns
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-_RESERVED = ("lens", "compound")
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 def check_name(name: str) -> str:
-    """Return the name if it can be a file name and a column name on any system.
+    """Return the name if it can be a file name on any system.
 
     Raises:
-        ValueError: the name cannot be both.
+        ValueError: the name cannot be one.
     """
     if not _NAME.fullmatch(name):
         raise ValueError(f"a name is 1-64 letters, digits, dots, dashes and underscores, got {name!r}")
@@ -52,8 +55,7 @@ class NetworkCard(Frozen, allow_inf_nan=False):
     @field_validator("name")
     @classmethod
     def _usable_name(cls, value: str) -> str:
-        if value.lower() in _RESERVED:
-            raise ValueError(f"a network may not be called {value!r}: p_{value.lower()} is a column of the ensemble")
+        check_network_columns([value])
         return check_name(value)
 
     @field_validator("weights_file")
@@ -98,6 +100,8 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
     format_version: Literal[2]
     name: str
     description: str
+    purpose: str = ""
+    """Uses that the ensemble is fit for, in a few words."""
     licence: str
     geometry: str
     networks: tuple[NetworkCard, ...] = Field(min_length=1)
@@ -109,6 +113,8 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
     """Degree to which `p_lens` may be read as a probability."""
     assumed_prevalence: float | None = Field(gt=0, lt=1)
     """Fraction of lenses that `p_lens` assumes; None where it is not calibrated."""
+    cuts: tuple[Cut, ...] = ()
+    """Purity and numbers for thresholds of `p_lens`, from `lensscan evaluate`, the lowest first; empty where unknown."""
     limits: tuple[str, ...]
     """Uses that the ensemble is not fit for, a sentence each."""
     citation: str
@@ -124,10 +130,10 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
     def _consistent(self) -> Self:
         if self.geometry not in GEOMETRIES:
             raise ValueError(f"geometry must be one of {sorted(GEOMETRIES)}, got {self.geometry!r}")
-        for what in ("name", "weights_file"):
-            values = [getattr(network, what) for network in self.networks]
-            if len({value.lower() for value in values}) != len(values):
-                raise ValueError(f"{what} must differ between networks, got {values}")
+        check_network_columns(network.name for network in self.networks)
+        files = [network.weights_file for network in self.networks]
+        if len({file.lower() for file in files}) != len(files):
+            raise ValueError(f"weights_file must differ between networks, got {files}")
         strays = [network.name for network in self.networks if network.geometry != self.geometry]
         if strays:
             raise ValueError(f"every network must read the geometry {self.geometry}, but these do not: {strays}")
@@ -138,10 +144,27 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
         expected = sum(n_logit_margins[name] for name in self.combiner.networks)
         if isinstance(self.combiner, SoftmaxStack) and len(self.combiner.centre) != expected:
             raise ValueError(f"the combiner must read {expected} logit margins, got {len(self.combiner.centre)}")
+        if self.cuts and self.assumed_prevalence is None:
+            raise ValueError("cuts hold at an assumed prevalence only, but p_lens is not calibrated")
+        PurityTable.of(self.cuts, self.assumed_prevalence)  # raises ValueError if the cuts are out of order
         return self
 
     @property
+    def purity_table(self) -> PurityTable | None:
+        """Expected purity and numbers for every `p_lens`; None where unknown."""
+        return PurityTable.of(self.cuts, self.assumed_prevalence)
+
+    def at_assumed_prevalence(self, p_network: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Move a network's probabilities of a lens `[object]` from the frequency of lenses in training to that of `p_lens`.
+
+        The regression was fitted on the same mixture of objects as the networks. Without a calibration they stay as they are.
+        """
+        if not isinstance(self.combiner, SoftmaxStack) or self.assumed_prevalence is None:
+            return p_network.astype(np.float64)
+        return restated(p_network, self.combiner.fitted_prevalence, self.assumed_prevalence)
+
+    @property
     def sha256(self) -> str:
-        """Digest of everything that decides a score: inputs, weights and combiner, without metrics and texts."""
+        """Digest of everything that decides a score: inputs, weights and combiner, without metrics, cuts and texts."""
         networks = [network.model_dump(mode="json", exclude={"metrics"}) for network in self.networks]
         return digest({"geometry": self.geometry, "networks": networks, "combiner": self.combiner.model_dump(mode="json")})

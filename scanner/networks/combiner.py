@@ -7,10 +7,8 @@ from typing import Annotated, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
-from scipy.special import softmax
 
 from infra.frozen import Frozen
-from scanner.networks.log_odds import lens_probability
 from scanner.vocabulary.kinds import KINDS
 
 LogitMargins = Mapping[str, NDArray[np.float64]]
@@ -27,6 +25,8 @@ class Combined:
     p_lens: NDArray[np.float32]
     p_compound: NDArray[np.float32] | None
     subclass: list[str] | None
+    kinds_given_lens: NDArray[np.float32] | None = None
+    """`[batch, kind of lens]`, in the order of `KINDS`: probability of each kind if the object is a lens; rows sum to 1."""
 
 
 class MeanCombiner(Frozen):
@@ -36,6 +36,9 @@ class MeanCombiner(Frozen):
     networks: tuple[str, ...] = Field(min_length=1)
 
     def combine(self, logit_margins: LogitMargins) -> Combined:
+        # Imported here, because cards are read without scipy.
+        from scanner.networks.log_odds import lens_probability
+
         probabilities = [lens_probability(logit_margins[name]) for name in self.networks]
         return Combined(np.mean(probabilities, axis=0).astype(np.float32), None, None)
 
@@ -45,7 +48,8 @@ class SoftmaxStack(Frozen, allow_inf_nan=False):
 
     With m the logit margins clipped to +-`clip`, p = softmax(W (m - centre) / scale + b). A `prevalence` moves p from the
     mixture that it was fitted on to one where that fraction is lensed, the mix of lens kinds unchanged: p'_k is proportional to
-    p_k pi'_k / pi_k (Saerens et al. 2002, equation 4). A `compound_share` changes only `p_compound`.
+    p_k pi'_k / pi_k (Saerens et al. 2002, equation 4). A `compound_share` changes only what depends on the kind of lens:
+    `p_compound` and `kinds_given_lens`.
     """
 
     kind: Literal["softmax_stack"]
@@ -65,7 +69,7 @@ class SoftmaxStack(Frozen, allow_inf_nan=False):
     prevalence: float | None = Field(gt=0, lt=1)
     """Fraction of lenses to assume instead; None assumes the fitted one."""
     compound_share: float | None = Field(default=None, gt=0, lt=1)
-    """Fraction of lenses that are compound, for `p_compound`; None assumes the fitted one."""
+    """Fraction of lenses that are compound, for `p_compound` and `kinds_given_lens`; None assumes the fitted one."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -92,6 +96,11 @@ class SoftmaxStack(Frozen, allow_inf_nan=False):
         return self.model_validate({**self.model_dump(), **changed})
 
     @property
+    def fitted_prevalence(self) -> float:
+        """Fraction of lenses among the objects that the regression was fitted on."""
+        return 1 - self.training_fractions[_NONLENS]
+
+    @property
     def assumed_compound_share(self) -> float:
         """Fraction of lenses that are compound in the population for which `p_compound` is right."""
         fitted = np.array(self.training_fractions)
@@ -99,13 +108,18 @@ class SoftmaxStack(Frozen, allow_inf_nan=False):
 
     def probabilities(self, logit_margins: LogitMargins) -> NDArray[np.float64]:
         """Return the probabilities `[batch, class]`; each row sums to 1."""
-        return softmax(self._fitted_logits(logit_margins) + self._log_prior_shift(), axis=1)
+        return _softmax(self._fitted_logits(logit_margins) + self._log_prior_shift(), axis=1)
 
     def combine(self, logit_margins: LogitMargins) -> Combined:
         p = self.probabilities(logit_margins)
         p_lens = np.delete(p, _NONLENS, axis=1).sum(axis=1)
-        p_compound = p_lens * self._compound_given_lens(p)
-        return Combined(p_lens.astype(np.float32), p_compound.astype(np.float32), self._subclass(logit_margins))
+        compound_given_lens = self._compound_given_lens(p)
+        return Combined(
+            p_lens=p_lens.astype(np.float32),
+            p_compound=(p_lens * compound_given_lens).astype(np.float32),
+            subclass=self._subclass(logit_margins),
+            kinds_given_lens=_kinds_given_lens(p, compound_given_lens).astype(np.float32),
+        )
 
     def _compound_given_lens(self, p: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return p(compound | lens), `[batch]`.
@@ -123,7 +137,7 @@ class SoftmaxStack(Frozen, allow_inf_nan=False):
 
         Unless p(nonlens) exceeds one half, the likeliest kind of lens wins: the kinds do not split the vote for a lens.
         """
-        p = softmax(self._fitted_logits(logit_margins), axis=1)
+        p = _softmax(self._fitted_logits(logit_margins), axis=1)
         of_lens = np.where(np.arange(len(self.classes)) == _NONLENS, -1, p).argmax(axis=1)
         return [self.classes[k] for k in np.where(p[:, _NONLENS] > 0.5, _NONLENS, of_lens)]
 
@@ -142,7 +156,25 @@ class SoftmaxStack(Frozen, allow_inf_nan=False):
         return np.asarray(scaled @ np.array(self.weights).T + np.array(self.biases))
 
 
+def _kinds_given_lens(p: NDArray[np.float64], compound_given_lens: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return p(kind | lens), `[batch, kind of lens]`, for p of every kind, `[batch, kind]`, and p(compound | lens), `[batch]`.
+
+    The two compound kinds share p(compound | lens) as in the fitted mixture.
+    """
+    arc, ring = (p[:, k] for k in _COMPOUND)
+    arc_given_compound = arc / np.maximum(arc + ring, 1e-300)
+    compound = compound_given_lens * np.stack([arc_given_compound, 1 - arc_given_compound])
+    return np.stack([1 - compound_given_lens, *compound], axis=1)
+
+
 Combiner = Annotated[MeanCombiner | SoftmaxStack, Field(discriminator="kind")]
+
+
+def _softmax(logits: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+    # Imported here, because cards are read without scipy.
+    from scipy.special import softmax
+
+    return np.asarray(softmax(logits, axis=axis))
 
 
 def stack_features(logit_margins: LogitMargins, networks: tuple[str, ...], clip: float) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from scanner.networks.card import EnsembleCard
 from scanner.networks.combiner import LogitMargins, spread
 from scanner.networks.log_odds import lens_probability, logit_margins
 from scanner.preprocess.network_inputs import network_inputs
+from scanner.preprocess.stamp_checks import check_finite, check_stamps
 from scanner.vocabulary.geometry import GEOMETRIES, Geometry, Stamps
 
 
@@ -32,13 +33,15 @@ class EnsembleScores:
     p_lens: NDArray[np.float32]
     p_compound: NDArray[np.float32] | None
     subclass: list[str] | None
+    kinds_given_lens: NDArray[np.float32] | None = None
+    """`[batch, kind of lens]`, in the order of `KINDS`: probability of each kind if the object is a lens; rows sum to 1."""
 
 
 class Ensemble:
     """The networks of a package and the package's card."""
 
-    def __init__(self, card: EnsembleCard, engines: Mapping[str, Engine]) -> None:
-        """Take one engine per network of the card, by name."""
+    def __init__(self, card: EnsembleCard, engines: Mapping[str, Engine], *, checks_pixels: bool = True) -> None:
+        """Take one engine per network of the card, by name; `checks_pixels` is False where pixels are known to be finite."""
         expected = [network.name for network in card.networks]
         if sorted(engines) != sorted(expected):
             raise ValueError(f"ensemble {card.name} needs engines for {expected}, got {sorted(engines)}")
@@ -48,13 +51,30 @@ class Ensemble:
         self.network_names = tuple(expected)
         self.sha256 = card.sha256
         self.engines = dict(engines)
+        self._bands = tuple(dict.fromkeys(channel.band for network in card.networks for channel in network.channels))
+        self._checks_pixels = checks_pixels
 
     def score(self, stamps: Stamps) -> EnsembleScores:
-        """Score stamps `[batch, y, x]` per band in the ensemble's geometry; raise ValueError if a stamp is constant."""
+        """Score stamps `[batch, y, x]` per band in the ensemble's geometry.
+
+        Raises:
+            StampsError: a band is missing or unknown, a shape is not that of the geometry, or a pixel is not finite.
+            ValueError: a stamp is constant, and a network needs stamps that vary.
+        """
+        check_stamps(stamps, self.geometry, self._bands)
+        if self._checks_pixels:
+            check_finite(stamps)
         by_network = self.logit_margins(stamps)
         combined = self.card.combiner.combine(by_network)
         p_networks = {name: lens_probability(margins).astype(np.float32) for name, margins in by_network.items()}
-        return EnsembleScores(p_networks, spread(p_networks), combined.p_lens, combined.p_compound, combined.subclass)
+        return EnsembleScores(
+            p_networks=p_networks,
+            disagreement=spread(p_networks),
+            p_lens=combined.p_lens,
+            p_compound=combined.p_compound,
+            subclass=combined.subclass,
+            kinds_given_lens=combined.kinds_given_lens,
+        )
 
     def logit_margins(self, stamps: Stamps) -> LogitMargins:
         """Return, by network name, `[batch, class - 1]`: logit of each lens class minus that of non-lenses."""

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from scanner.networks.card import check_name
+from scanner.networks.card_file import CARD_FILE
 from scanner.networks.errors import PackageError
-from scanner.networks.package import CARD_FILE
 
 SHIPPED_DIR = Path(__file__).parent / "shipped"
 """Packages that come with the program."""

@@ -6,7 +6,6 @@ A network's probability of a lens is that of all its classes except the first, `
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logsumexp
-from torch import Tensor, nn
 
 _MIN_P, _MAX_P = 1e-30, 1 - 2.0**-24
 
@@ -33,18 +32,14 @@ def lens_log_odds(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(logsumexp(wide[..., 1:], axis=-1) - wide[..., 0])
 
 
-class LensLogOdds(nn.Module):
-    """A last layer that turns logits `[batch, class]` into log-odds of a lens `[batch]`, for gradients.
-
-    Log-odds use all outputs, as a softmax does: with the lens outputs alone, evidence against `nonlens` would not count, and of
-    the flagship's maps a fifth fewer would peak on the arc.
-    """
-
-    def forward(self, logits: Tensor) -> Tensor:
-        return logits[:, 1:].logsumexp(1) - logits[:, 0]
-
-
 def log_odds(p: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return ln(p / (1 - p)) of probabilities, clipped to 1e-30 at 0 and to the resolution of float32 at 1."""
     p = np.clip(np.asarray(p, np.float64), _MIN_P, _MAX_P)
     return np.asarray(np.log(p) - np.log1p(-p))
+
+
+def restated(p_lens: NDArray[np.floating], prevalence: float, new_prevalence: float) -> NDArray[np.float64]:
+    """Convert probabilities `[object]` to another fraction of lenses, with the same mix of lenses (Saerens et al. 2002)."""
+    factor = new_prevalence / (1 - new_prevalence) / (prevalence / (1 - prevalence))
+    p = p_lens.astype(np.float64)
+    return np.asarray(p * factor / (p * factor + (1 - p)))

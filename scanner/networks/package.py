@@ -1,50 +1,40 @@
-"""Ensemble packages on disk: a folder with `card.json` and one safetensors file per network, never a pickle."""
+"""Networks of ensemble packages on disk: a folder has `card.json` and one safetensors file per network, never a pickle."""
 
-import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from infra.engine_name import EngineName
 from infra.provenance import sha256_bytes
-from infra.store.files import replace_whole
-from scanner.networks.architectures import NetworkSpec, count_parameters
+from scanner.networks.architectures import NetworkSpec
 from scanner.networks.card import EnsembleCard, NetworkCard
+from scanner.networks.card_file import CARD_FILE, read_card, read_weights, write_card
 from scanner.networks.engines import make_engine
 from scanner.networks.ensemble import Ensemble
 from scanner.networks.errors import PackageError
+from scanner.networks.parameters import count_parameters
 from scanner.networks.precision import Precision
+from scanner.purity import Cut
 
-CARD_FILE = "card.json"
-MAX_CARD_BYTES = 2**24
-MAX_WEIGHTS_BYTES = 2**30
-
-
-def read_card(folder: Path) -> EnsembleCard:
-    """Read and check the card of a package; weights are not read.
-
-    Raises:
-        PackageError: the card is missing or not JSON, or a key is missing, unknown or has a value out of range.
-    """
-    path = folder / CARD_FILE
-    data = _read_bytes(path, MAX_CARD_BYTES, f"an ensemble package holds {CARD_FILE}")
-    try:
-        # Strict about types; from JSON, which has no tuples, lists are accepted for them.
-        return EnsembleCard.model_validate_json(data, strict=True)
-    except ValidationError as error:
-        problems = [f"{'.'.join(map(str, e['loc'])) or 'card'}: {e['msg']}, got {_shown(e['input'])}" for e in error.errors()]
-        raise PackageError(f"{path}: {'; '.join(problems)}") from error
+_LOG = logging.getLogger(__name__)
 
 
 def load_package(
-    folder: Path, engine: EngineName = "torch", precision: Precision = "float32", threads: int | None = None
+    folder: Path,
+    engine: EngineName = "torch",
+    precision: Precision = "float32",
+    threads: int | None = None,
+    *,
+    checks_pixels: bool = True,
 ) -> Ensemble:
     """Load the ensemble of a package: check its weights against card and architecture, and put each network on an engine.
+
+    `checks_pixels` is False in a scan: its readers pass on finite pixels only, so the ensemble need not look at them again.
 
     Raises:
         PackageError: the package does not match its card; the message names the file, the value expected and the one found.
@@ -53,21 +43,12 @@ def load_package(
     card = read_card(folder)
     # All networks are checked before the first engine is made.
     networks = [load_network(folder, network) for network in card.networks]
+    _LOG.info("%s: %d networks on engine %s in %s", card.name, len(networks), engine, precision)
     engines = {
         of_network.name: make_engine(network, len(of_network.channels), of_network.input_pixels, engine, precision, threads)
         for of_network, network in zip(card.networks, networks, strict=True)
     }
-    return Ensemble(card, engines)
-
-
-def check_weights(folder: Path, card: EnsembleCard) -> None:
-    """Check that each weights file of a package has the digest on the card; no network is built.
-
-    Raises:
-        PackageError: a weights file is missing, too large, or has another digest.
-    """
-    for network in card.networks:
-        _read_weights(folder, network)
+    return Ensemble(card, engines, checks_pixels=checks_pixels)
 
 
 def load_network(folder: Path, card: NetworkCard) -> nn.Sequential:
@@ -78,7 +59,7 @@ def load_network(folder: Path, card: NetworkCard) -> nn.Sequential:
     """
     path = folder / card.weights_file
     try:
-        state = load(_read_weights(folder, card))
+        state = load(read_weights(folder, card))
     except (SafetensorError, KeyError, ValueError, RuntimeError) as error:  # KeyError: a type that torch lacks
         raise PackageError(f"{path}: not a safetensors file ({error})") from error
     network = card.spec.build()
@@ -138,12 +119,6 @@ def write_package(folder: Path, card: EnsembleCard, state_dicts: Mapping[str, Ma
     return card
 
 
-def write_card(folder: Path, card: EnsembleCard) -> None:
-    """Write or replace the card of a package; a concurrent reader gets the old card or the new one, whole."""
-    with replace_whole(folder / CARD_FILE) as part:
-        part.write_text(json.dumps(card.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8")
-
-
 def with_metrics(card: EnsembleCard, metrics: Mapping[str, Mapping[str, float]]) -> EnsembleCard:
     """Return a copy of a card with more metrics of its networks; its sha256 stays the same.
 
@@ -161,6 +136,15 @@ def with_metrics(card: EnsembleCard, metrics: Mapping[str, Mapping[str, float]])
     return card.model_copy(update={"networks": tuple(networks)})
 
 
+def with_cuts(card: EnsembleCard, cuts: Sequence[Cut]) -> EnsembleCard:
+    """Return a copy of a card with other cuts; its sha256 stays the same.
+
+    Raises:
+        ValueError: the cuts are out of order, or `p_lens` is not calibrated.
+    """
+    return EnsembleCard.model_validate({**card.model_dump(), "cuts": cuts})
+
+
 def draft_network_card(spec: NetworkSpec, geometry: str, metrics: dict[str, float]) -> NetworkCard:
     """Return the card of a network that is not written yet: `write_package` fills in the digest."""
     return NetworkCard(
@@ -175,28 +159,3 @@ def draft_network_card(spec: NetworkSpec, geometry: str, metrics: dict[str, floa
         n_parameters=count_parameters(spec.build()),
         metrics=metrics,
     )
-
-
-def _read_weights(folder: Path, card: NetworkCard) -> bytes:
-    path = folder / card.weights_file
-    data = _read_bytes(path, MAX_WEIGHTS_BYTES, f"{card.name} needs its weights")
-    found = sha256_bytes(data)
-    if found != card.sha256:
-        raise PackageError(f"{path}: sha256 must be {card.sha256} as on the card, got {found}")
-    return data
-
-
-def _read_bytes(path: Path, max_bytes: int, needed: str) -> bytes:
-    try:
-        n_bytes = path.stat().st_size
-        data = path.read_bytes() if n_bytes <= max_bytes else b""
-    except OSError as error:
-        raise PackageError(f"{path}: cannot be read ({error.strerror}); {needed}") from error
-    if n_bytes > max_bytes:
-        raise PackageError(f"{path}: must have at most {max_bytes} bytes, got {n_bytes}")
-    return data
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -3,15 +3,16 @@
 from pathlib import Path
 
 from scanner.networks.card import EnsembleCard
+from scanner.networks.card_file import read_card
 from scanner.networks.combiner import SoftmaxStack
 from scanner.networks.errors import PackageError
-from scanner.networks.package import load_network, read_card, write_package
+from scanner.networks.package import load_network, write_package
 
 
 def with_prevalence(folder: Path, out: Path, name: str, prevalence: float, compound_share: float | None) -> EnsembleCard:
     """Write a copy of a package whose `p_lens` assumes another fraction of lenses.
 
-    Ranks by `p_lens` do not change, nor does `subclass`.
+    Ranks by `p_lens` do not change, nor does `subclass`. The copy has no cuts until `lensscan evaluate` measures them again.
 
     Args:
         folder: Folder of the package.
@@ -30,5 +31,5 @@ def with_prevalence(folder: Path, out: Path, name: str, prevalence: float, compo
     if not isinstance(card.combiner, SoftmaxStack):
         raise PackageError(f"{card.name}: p_lens is not calibrated, so it cannot assume a prevalence")
     combiner = card.combiner.assuming(prevalence, compound_share or card.combiner.compound_share)
-    copy = card.model_copy(update={"name": name, "combiner": combiner, "assumed_prevalence": prevalence})
+    copy = card.model_copy(update={"name": name, "combiner": combiner, "assumed_prevalence": prevalence, "cuts": ()})
     return write_package(out, copy, {network.name: load_network(folder, network).state_dict() for network in card.networks})

@@ -8,7 +8,6 @@ from torch.nn import functional
 
 from scanner.vocabulary.kinds import KINDS
 
-INPUT_PIXELS = 100
 _CROP_PIXELS = 96
 """Side of the centre crop; it can be halved four times."""
 _WIDTHS = (12, 20, 30, 44, 56)

@@ -3,21 +3,18 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import field_validator
 from scipy.ndimage import gaussian_filter1d
 
-from infra.frozen import Frozen
 from infra.numba_loops import native
 from scanner.preprocess.banded import Banded, banded, both_axes
+from scanner.preprocess.channel import Scaling
 from scanner.preprocess.scaling_kernels import brightest, fill_sky_units, write_arcsinh, write_detail
 from scanner.preprocess.sky import sky_level_and_sigma
-from scanner.vocabulary.bands import EUCLID
 
-Scaling = Literal["min_max", "sky_asinh", "centre_asinh", "detail"]
 Images = NDArray[np.floating[Any]]
 """Images of one band, `[batch, y, x]`."""
 
@@ -42,29 +39,10 @@ Target = tuple[Scaling, NDArray[np.float32], int]
 """Scale, output array `[batch, channel, y, x]`, and index of the channel that receives a band on that scale."""
 
 
-class Channel(Frozen):
-    """One band on one scale."""
-
-    band: str
-    scaling: Scaling
-
-    @field_validator("band")
-    @classmethod
-    def _known_band(cls, value: str) -> str:
-        if value not in EUCLID:
-            raise ValueError(f"band must be one of {list(EUCLID)}, got {value!r}")
-        return value
-
-
 def value_range(scaling: Scaling) -> tuple[float, float]:
     """Return the lowest and the highest value of a channel on that scale."""
     ranges: dict[Scaling, tuple[float, float]] = {"min_max": (0.0, 1.0), "detail": _DETAIL_RANGE}
     return ranges.get(scaling, _ASINH_RANGE)
-
-
-def channels(scaling: Scaling, *bands: str) -> tuple[Channel, ...]:
-    """Return channels of these bands, in that order, all on one scale."""
-    return tuple(Channel(band=band, scaling=scaling) for band in bands)
 
 
 def sky_units(images: Images) -> NDArray[np.float32]:

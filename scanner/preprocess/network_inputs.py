@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.preprocess.channels import Channel, Scaling, write_scaled
+from scanner.preprocess.channel import Channel, Scaling
+from scanner.preprocess.channels import write_scaled
 from scanner.preprocess.resample import resized
 from scanner.vocabulary.geometry import Stamps
 

@@ -1,4 +1,4 @@
-"""Read some objects, named by their ids, from a manifest, from tiles or from shards."""
+"""Read some objects, named by their ids, from manifests, FITS files, tiles, shards or images in memory."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -15,7 +15,9 @@ from scanner.scan.open_unit import open_unit
 from scanner.scan.row_selection import RowSelection
 from scanner.sources.batches import Row
 from scanner.sources.cutouts import Cutout
-from scanner.sources.manifests import MANIFEST_SUFFIXES, manifest_cutouts, read_manifest
+from scanner.sources.image_arguments import names_cutouts, read_images
+from scanner.sources.images import Images
+from scanner.sources.manifests import Manifest, manifest_cutouts
 from scanner.vocabulary.geometry import Geometry, Stamps
 from scanner.vocabulary.rejections import Rejection
 
@@ -29,13 +31,14 @@ class ObjectsError(LensscanError):
 
 
 def read_objects(
-    images: str, objects: Sequence[str], geometry: Geometry, most: int
+    images: str | Sequence[str] | Images, objects: Sequence[str], geometry: Geometry, most: int
 ) -> tuple[list[str], Stamps, dict[str, str]]:
     """Return ids and stamps of the usable objects, and the reasons of the others by id.
 
     Args:
-        images: Manifest (CSV or Parquet), or folder or `s3://` prefix of tiles or shards.
-        objects: Different ids; without any, all objects of a manifest are read.
+        images: Manifests, FITS files and folders of them, or one folder or `s3://` prefix of tiles or shards; or images in this
+            geometry.
+        objects: Different ids; without any, all objects of manifests, of FITS files or of images are read.
         geometry: Geometry of the stamps.
         most: Largest number of objects, because their stamps are held in memory.
 
@@ -48,39 +51,56 @@ def read_objects(
     """
     if len(objects) > most:
         raise ObjectsError(f"{len(objects)} objects are named, more than the limit of {most}")
-    rows = _rows(absolute(images), objects, geometry, most)
+    named = [images] if isinstance(images, str) else images
+    label = "the images" if isinstance(named, Images) else ", ".join(named)
+    found = (
+        _rows_of_images(named, objects, most)
+        if isinstance(named, Images)
+        else _rows_of_files(label, [absolute(name) for name in named], objects, geometry, most)
+    )
+    rows = _by_id(label, found, objects)
     cutouts = {name: row for name, row in rows.items() if isinstance(row, Cutout)}
     if not cutouts:
         reasons = "; ".join(f"{name}: {row}" for name, row in rows.items()) or "there are no objects"
-        raise ObjectsError(f"{images}: no usable object: {reasons}")
+        raise ObjectsError(f"{label}: no usable object: {reasons}")
     stamps = {band: np.stack([cutout.stamps[band] for cutout in cutouts.values()]) for band in geometry.grids}
     return list(cutouts), stamps, {name: str(row) for name, row in rows.items() if isinstance(row, Rejection)}
 
 
-def _rows(images: str, objects: Sequence[str], geometry: Geometry, most: int) -> dict[str, Row]:
-    """Return each object by its id, in the order of `objects`; all objects of a manifest if `objects` is empty."""
-    if images.lower().endswith(MANIFEST_SUFFIXES):
-        named = _rows_of_manifest(images, objects, geometry, most)
-    elif objects:
-        named = _rows_of_units(images, objects, geometry)
-    else:
-        raise ObjectsError("name the objects of tiles or shards with --objects")
+def _by_id(label: str, found: Iterator[NamedRow], objects: Sequence[str]) -> dict[str, Row]:
+    """Return each object by its id, in the order of `objects`, or all objects in their own order if `objects` is empty."""
     rows: dict[str, Row] = {}
-    for name, row in named:
+    for name, row in found:
         if name in rows:
-            raise ObjectsError(f"{images}: has several objects {name}")
+            raise ObjectsError(f"{label}: has several objects {name}")
         rows[name] = row
     if missing := [name for name in objects if name not in rows]:
-        raise ObjectsError(f"{images}: has no object {', '.join(missing)}")
+        raise ObjectsError(f"{label}: has no object {', '.join(missing)}")
     return {name: rows[name] for name in objects or rows}
 
 
-def _rows_of_manifest(uri: str, objects: Sequence[str], geometry: Geometry, most: int) -> Iterator[NamedRow]:
-    manifest = read_manifest(uri)
+def _rows_of_files(
+    label: str, images: Sequence[str], objects: Sequence[str], geometry: Geometry, most: int
+) -> Iterator[NamedRow]:
+    if len(images) != 1 or names_cutouts(images[0]):
+        return _rows_of_list(label, read_images(images), objects, geometry, most)
+    if not objects:
+        raise ObjectsError("name the objects of tiles or shards with --objects")
+    return _rows_of_units(images[0], objects, geometry)
+
+
+def _rows_of_images(images: Images, objects: Sequence[str], most: int) -> Iterator[NamedRow]:
+    names = [str(name) for name in images.object_ids.to_pylist()]
+    if not objects and len(names) > most:
+        raise ObjectsError(f"{len(names)} objects are given, more than the limit of {most}: choose some")
+    return ((name, row) for name, row in zip(names, images.rows(), strict=True) if not objects or name in objects)
+
+
+def _rows_of_list(label: str, manifest: Manifest, objects: Sequence[str], geometry: Geometry, most: int) -> Iterator[NamedRow]:
     names = [str(name) for name in manifest.object_ids.to_pylist()]
     chosen = [i for i, name in enumerate(names) if not objects or name in objects]
     if len(chosen) > most:
-        raise ObjectsError(f"{uri}: has {len(chosen)} such objects, more than the limit of {most}: choose with --objects")
+        raise ObjectsError(f"{label}: has {len(chosen)} such objects, more than the limit of {most}: choose with --objects")
     yield from zip([names[i] for i in chosen], manifest_cutouts(manifest.rows(chosen), geometry), strict=True)
 
 

@@ -1,29 +1,36 @@
 """Estimate the cost of a survey from a measurement of this machine on a sample."""
 
-import math
+import heapq
 import resource
 import time
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from pydantic import Field
 
 from infra.frozen import Frozen
 from infra.store.storage import open_read
+from scanner.catalogue.outcomes import candidate_mask
 from scanner.catalogue.plan import Plan
 from scanner.catalogue.unitfile import encode_table
 from scanner.catalogue.units import Unit
+from scanner.explain.candidate_maps import candidate_mapper
+from scanner.networks.card_file import read_card
 from scanner.scan.batch_reader import BatchReader
+from scanner.scan.best_candidates import BestCandidates, CandidateMapping
 from scanner.scan.open_unit import open_unit
+from scanner.scan.planned_input import UnitSize
 from scanner.scan.score_table import ScanError
 from scanner.scan.scoring import CutoutScanner, open_scanner
 from scanner.sources.batches import CutoutBatch
 from scanner.vocabulary.rejections import Rejection
 
-N_READ, N_SCORED = 2048, 256
-"""Number of rows that are cut out, and of these that are scored, to measure the speed of both."""
+N_READ, N_SCORED, N_MAPPED = 2048, 256, 8
+"""Number of rows that are cut out, of these that are scored, and of these that get maps, to measure the speed of each."""
 SAMPLE_BYTES = 2**28
 """Bytes of one file that are read to measure the speed of reading."""
 _BLOCK_BYTES = 2**24
@@ -32,74 +39,103 @@ _BLOCK_BYTES = 2**24
 class Measured(Frozen):
     """Measurement of one worker on one machine, with one unit of the input."""
 
+    unit_id: str
     threads: int = Field(ge=1)
     n_scored: int
+    n_candidates: int
+    """Scored rows at or above the threshold of candidates."""
+    n_shown: int
+    """Number of scored rows that readers are shown."""
     start_s: float
     """Time to load the networks and measure the sweep's margin."""
     cut_per_s: float = Field(gt=0)
     """Rows decoded and cut out, on one core."""
     score_per_s: float = Field(gt=0)
     """Rows scored, on `threads` cores."""
+    s_per_map: float
+    """Time for the maps of a candidate, on `threads` cores; 0 without maps."""
     fetch_bytes_per_s: float = Field(gt=0)
     """Speed of reading the input; recently read files come from memory."""
     written_bytes_per_row: float
+    written_bytes_per_map: float
+    """Size of a candidate's maps, which the unit file and the candidate file both hold."""
     memory_bytes: int
     """Peak memory of the whole process so far."""
-    n_rows: int
-    """Number of rows of the unit."""
-    read_bytes: int
-    """Size of the unit's files."""
 
 
 class Estimate(Frozen):
-    """Cost of a number of units like the measured one."""
+    """Cost of scanning units."""
 
     n_units: int
     n_rows: int
+    n_maps: int
+    """Candidates with maps, if the share of candidates is that of the measured rows."""
     workers: int
+    threads: int
+    """Cores of a worker."""
     wall_hours: float
     core_hours: float
     read_bytes: int
     written_bytes: int
+    memory_bytes_per_worker: int
     memory_bytes: int
     """Memory of all workers together."""
     limited_by: str
-    """`computing` or `fetching`, whichever takes longer for a unit; both run at the same time."""
+    """`computing` or `reading`, whichever takes longer; both run at the same time."""
 
 
-def estimate(measured: Measured, n_units: int, workers: int) -> Estimate:
-    """Estimate the cost of `n_units` units on `workers` equal workers, which each fetch as fast as the measured one.
+def estimate(measured: Measured, units: Sequence[UnitSize], workers: int, maps_per_unit: int = 0) -> Estimate:
+    """Estimate the cost of scanning `units` on `workers` equal workers, which each fetch as fast as the measured one.
 
     Raises:
-        ValueError: `n_units` or `workers` is less than 1.
+        ValueError: there is no unit, or `workers` is less than 1.
     """
-    if min(n_units, workers) < 1:
-        raise ValueError(f"units and workers must be >= 1, got {n_units} and {workers}")
-    core_s = measured.n_rows * (1 / measured.cut_per_s + measured.threads / measured.score_per_s)
-    compute_s, fetch_s = core_s / measured.threads, measured.read_bytes / measured.fetch_bytes_per_s
-    rounds = math.ceil(n_units / workers)
+    if min(len(units), workers) < 1:
+        raise ValueError(f"units and workers must be >= 1, got {len(units)} and {workers}")
+    n_workers = min(workers, len(units))
+    core_s_per_row = 1 / measured.cut_per_s + measured.threads / measured.score_per_s
+    share = measured.n_candidates / max(measured.n_scored, 1)
+    n_maps = [min(maps_per_unit, round(share * unit.n_rows)) for unit in units]
+    compute_s = [
+        core_s_per_row * unit.n_rows / measured.threads + n * measured.s_per_map for unit, n in zip(units, n_maps, strict=True)
+    ]
+    fetch_s = [unit.read_bytes / measured.fetch_bytes_per_s for unit in units]
+    n_rows = sum(unit.n_rows for unit in units)
     return Estimate(
-        n_units=n_units,
-        n_rows=n_units * measured.n_rows,
-        workers=workers,
-        wall_hours=(measured.start_s + rounds * max(compute_s, fetch_s)) / 3600,
-        core_hours=(n_units * core_s + min(workers, n_units) * measured.start_s * measured.threads) / 3600,
-        read_bytes=n_units * measured.read_bytes,
-        written_bytes=round(n_units * measured.n_rows * measured.written_bytes_per_row),
-        memory_bytes=min(workers, n_units) * measured.memory_bytes,
-        limited_by="computing" if compute_s >= fetch_s else "fetching",
+        n_units=len(units),
+        n_rows=n_rows,
+        n_maps=sum(n_maps),
+        workers=n_workers,
+        threads=measured.threads,
+        wall_hours=(measured.start_s + _last_end(map(max, compute_s, fetch_s), n_workers)) / 3600,
+        core_hours=measured.threads * (sum(compute_s) + n_workers * measured.start_s) / 3600,
+        read_bytes=sum(unit.read_bytes for unit in units),
+        written_bytes=round(n_rows * measured.written_bytes_per_row + 2 * sum(n_maps) * measured.written_bytes_per_map),
+        memory_bytes_per_worker=measured.memory_bytes,
+        memory_bytes=n_workers * measured.memory_bytes,
+        limited_by="computing" if sum(compute_s) >= sum(fetch_s) else "reading",
     )
 
 
-def measure(unit: Unit, plan: Plan, package: Path, threads: int) -> Measured:
-    """Cut out and score the first rows of a unit as a worker does, and fetch the beginning of its largest file.
+def _last_end(seconds: Iterable[float], n_workers: int) -> float:
+    """Return when the last worker ends, if each takes the next unit as soon as it is free."""
+    ends = [0.0] * n_workers
+    for needed in seconds:
+        heapq.heapreplace(ends, ends[0] + needed)
+    return max(ends)
+
+
+def measure(unit: Unit, plan: Plan, package: Path, threads: int, threshold: float | None = None) -> Measured:
+    """Cut out, score and map the first rows of a unit as a worker does, and fetch the beginning of its largest file.
+
+    Rows at or above `threshold`, by default that of the plan's candidates, count as shown.
 
     Raises:
         InputChangedError: a file changed since it was planned.
         ScanError: no row of the unit can be scored, or the unit is damaged.
     """
     begun = time.perf_counter()
-    scanner = open_scanner(package, plan.config, threads)
+    scanner = open_scanner(package, plan.config.model_copy(update={"maps_per_unit": 0}), threads)
     start_s = time.perf_counter() - begun
     cut_per_s, sample = _cut(unit, scanner)
     if not sample:
@@ -109,20 +145,41 @@ def measure(unit: Unit, plan: Plan, package: Path, threads: int) -> Measured:
     begun = time.perf_counter()
     table = scanner.score_batches(BatchReader(lambda: iter(sample), n_ahead=0))
     score_s = time.perf_counter() - begun
+    s_per_map, bytes_per_map = _map_cost(package, table, sample[0]) if plan.config.maps_per_unit else (0.0, 0.0)
     largest = max(unit.files.values(), key=lambda file: file.size)
     return Measured(
+        unit_id=unit.unit_id,
         threads=threads,
         n_scored=table.num_rows,
+        n_candidates=_n_above(table, plan.config.candidate_threshold),
+        n_shown=_n_above(table, plan.config.candidate_threshold if threshold is None else threshold),
         start_s=start_s,
         cut_per_s=cut_per_s,
         score_per_s=table.num_rows / score_s,
+        s_per_map=s_per_map,
         fetch_bytes_per_s=_fetch_rate(largest.uri),
         written_bytes_per_row=len(encode_table(table)) / table.num_rows,
+        written_bytes_per_map=bytes_per_map,
         # The system counts in kilobytes on Linux.
         memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        n_rows=unit.n_rows,
-        read_bytes=sum(file.size for file in unit.files.values()),
     )
+
+
+def _n_above(table: pa.Table, threshold: float) -> int:
+    return candidate_mask(table, threshold).to_pylist().count(True)
+
+
+def _map_cost(package: Path, table: pa.Table, batch: CutoutBatch) -> tuple[float, float]:
+    """Return the time and the bytes of the maps of one row, measured on the best rows of the first batch."""
+    mapping = CandidateMapping(candidate_mapper(package, read_card(package)), 0.0, N_MAPPED)
+    best = BestCandidates(0.0, N_MAPPED)
+    best.offer(batch.rows, table["p_lens"].to_numpy()[: len(batch.rows)], batch.stamps)
+    # As above, the kernels must have run before.
+    mapping.with_maps(table, best)
+    begun = time.perf_counter()
+    mapped = mapping.with_maps(table, best)
+    n = min(N_MAPPED, len(batch.rows))
+    return (time.perf_counter() - begun) / n, (len(encode_table(mapped)) - len(encode_table(table))) / n
 
 
 def _cut(unit: Unit, scanner: CutoutScanner) -> tuple[float, list[CutoutBatch]]:

@@ -1,28 +1,68 @@
-"""Score the cutouts of a manifest into a table with one row per object."""
+"""Score the cutouts of a manifest, or images in memory, into a table with one row per object."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 import pyarrow as pa
 
 from infra.progress import Progress, no_progress
-from scanner.catalogue.columns import score_schema
-from scanner.scan.batch_reader import BatchReader
+from scanner.catalogue.object_table import object_table
+from scanner.scan.row_groups import MissingBands, RowGroup, score_groups
 from scanner.scan.scoring import CutoutScanner
-from scanner.sources.batches import batches_of
-from scanner.sources.manifests import manifest_cutouts, read_manifest
+from scanner.sources.batches import CutoutBatch, batches_of
+from scanner.sources.images import Images
+from scanner.sources.manifests import Centres, Manifest, manifest_cutouts, read_manifest
+from scanner.vocabulary.geometry import Geometry
 
 
-def score_manifest(manifest_uri: str, scanner: CutoutScanner, progress: Progress = no_progress) -> pa.Table:
-    """Return one row of `score_schema` per row of the manifest, in its order; `progress` gets numbers of rows.
+def score_manifest(
+    manifest: str | Manifest, scanner: CutoutScanner, progress: Progress = no_progress, missing: MissingBands | None = None
+) -> pa.Table:
+    """Return one row of `score_schema` per row of the manifest, in its order, and behind it the manifest's other columns.
+
+    Args:
+        manifest: The manifest or its URI.
+        scanner: Scorer of the objects that have images in all bands.
+        progress: Callback that gets numbers of rows.
+        missing: Scorer of the objects that lack bands; without it, they are rejected.
 
     Raises:
         ManifestError: the manifest itself cannot be used; unusable rows are rejected in the table instead.
     """
-    manifest = read_manifest(manifest_uri)
-    geometry = scanner.geometry
-    reader = BatchReader(
-        lambda: batches_of(manifest_cutouts(manifest, geometry), geometry, scanner.batch_size),
-        progress=progress,
-        n_rows=len(manifest),
-    )
-    scores = scanner.score_batches(reader)
-    schema = score_schema(manifest.object_ids.type, scanner.network_names)
-    return pa.Table.from_arrays([manifest.object_ids, *scores.columns], schema=schema)
+    if isinstance(manifest, str):
+        manifest = read_manifest(manifest)
+    found: Centres = {}
+    scores = score_groups(_groups(manifest, found), scanner, progress, missing)
+    ra, dec = (values or [None] * len(manifest) for values in (manifest.ra, manifest.dec))
+    for row, (row_ra, row_dec) in found.items():
+        if ra[row] is None or dec[row] is None:
+            ra[row], dec[row] = row_ra, row_dec
+    return object_table(manifest.object_ids, scores, ra, dec, manifest.others)
+
+
+def score_images(images: Images, scanner: CutoutScanner) -> pa.Table:
+    """Return one row of `score_schema` per object of images in memory, in their order, without positions."""
+    n_objects = len(images.object_ids)
+
+    def begin(geometry: Geometry, batch_size: int) -> Iterator[CutoutBatch]:
+        return batches_of(images.rows(), geometry, batch_size)
+
+    scores = score_groups([RowGroup(range(n_objects), frozenset(scanner.geometry.grids), begin)], scanner, no_progress)
+    nowhere = [None] * n_objects
+    return object_table(images.object_ids, scores, nowhere, nowhere, {})
+
+
+def _groups(manifest: Manifest, found: Centres) -> list[RowGroup]:
+    """Return the objects by the bands that they name; reading fills `found` with positions by row of the manifest."""
+    rows: dict[frozenset[str], list[int]] = {}
+    for row in range(len(manifest)):
+        rows.setdefault(manifest.bands(row), []).append(row)
+    return [RowGroup(of_group, bands, partial(_begin, manifest, of_group, found)) for bands, of_group in rows.items()]
+
+
+def _begin(
+    manifest: Manifest, rows: Sequence[int], found: Centres, geometry: Geometry, batch_size: int
+) -> Iterator[CutoutBatch]:
+    in_group: Centres = {}
+    yield from batches_of(manifest_cutouts(manifest.rows(rows), geometry, in_group), geometry, batch_size)
+    found.update({rows[i]: position for i, position in in_group.items()})

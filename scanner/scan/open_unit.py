@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from infra.progress import Progress, no_progress
 from infra.steps import Step, reached
 from infra.store.storage import arrow_source
 from scanner.catalogue.unit_inputs import SHARD, check_unchanged
@@ -39,8 +40,16 @@ class OpenUnit:
     batches: BatchReader
 
 
-def open_unit(unit: Unit, geometry: Geometry, batch_size: int, selection: RowSelection = ALL_ROWS) -> OpenUnit:
+def open_unit(
+    unit: Unit,
+    geometry: Geometry,
+    batch_size: int,
+    selection: RowSelection = ALL_ROWS,
+    progress: Progress = no_progress,
+) -> OpenUnit:
     """Check that a unit is as planned, and begin to read its selected rows; rows of other units are left out here.
+
+    `progress` gets the number of selected rows whose batch was used.
 
     Raises:
         InputChangedError: a file is missing or changed since the plan was made.
@@ -53,9 +62,10 @@ def open_unit(unit: Unit, geometry: Geometry, batch_size: int, selection: RowSel
     n_rows = len(identity["object_id"])
     if n_rows != unit.n_rows:
         raise ScanError(f"unit {unit.unit_id}: the plan has {unit.n_rows} rows, its files {n_rows}")
-    reader = BatchReader(partial(selection.batches, begin, n_rows, geometry))
+    n_selected = selection.n_selected(n_rows)
+    reader = BatchReader(partial(selection.batches, begin, n_rows, geometry), progress=progress, n_rows=n_selected)
     reached(Step.OPENED, unit.unit_id)
-    return OpenUnit(unit, identity, selection.n_selected(n_rows), reader)
+    return OpenUnit(unit, identity, n_selected, reader)
 
 
 def read_whole(unit: Unit, geometry: Geometry, batch_size: int) -> None:

@@ -7,9 +7,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from infra.errors import LensscanError
-from scanner.catalogue.columns import network_column, score_fields
+from scanner.catalogue.columns import score_fields
 from scanner.catalogue.outcomes import SCORED
 from scanner.networks.ensemble import EnsembleScores
+from scanner.vocabulary.kinds import KINDS
+from scanner.vocabulary.network_columns import kind_column_name, network_column_name
 from scanner.vocabulary.rejections import Rejection
 
 
@@ -70,10 +72,13 @@ class ScoreTable:
 
     def _scored(self, notes: Sequence[tuple[str, ...]], scores: EnsembleScores, precision: str) -> pa.Table:
         n = len(notes)
-        probabilities = {network_column(name).name: scores.p_networks[name] for name in self._network_names}
+        probabilities = {network_column_name(name): scores.p_networks[name] for name in self._network_names}
         probabilities |= {"p_lens": scores.p_lens, "disagreement": scores.disagreement}
         if scores.p_compound is not None:
             probabilities["p_compound"] = scores.p_compound
+        if scores.kinds_given_lens is not None:
+            shares = dict(zip(KINDS[1:], scores.kinds_given_lens.T, strict=True))
+            probabilities |= {kind_column_name(kind): share for kind, share in shares.items()}
         columns = {name: _probability_column(name, values, n) for name, values in probabilities.items()}
         columns["status"] = pa.array([SCORED] * n, pa.string())
         # Rows without a note get an empty string, because some readers fail on a null in a text column.

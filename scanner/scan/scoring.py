@@ -1,7 +1,7 @@
 """Score cutouts with an ensemble, a batch at a time."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,7 @@ from scanner.scan.best_candidates import BestCandidates, CandidateMapping
 from scanner.scan.score_table import ScoreTable
 from scanner.scan.sweep import ScoringEnsemble, Sweep, SweepError, is_worthwhile, make_sweep
 from scanner.sources.batches import CutoutBatch
+from scanner.sources.registration_notes import with_registration
 from scanner.vocabulary.rejections import Rejection
 
 RECORDED_PRECISION: Final = "float32"
@@ -34,10 +35,12 @@ class CutoutScanner:
         batch_size: int = 64,
         sweep: Sweep | None = None,
         mapping: CandidateMapping | None = None,
+        check_above: float | None = 0.0,
     ) -> None:
         """Keep the ensembles: `ensemble` scores every possible candidate and, without `sweep`, all other rows too.
 
-        With `mapping`, tables have the columns of maps too.
+        With `mapping`, tables have the columns of maps too. Rows that `ensemble` gives a `p_lens` of at least `check_above` get
+        a note in `detail` if their bands are misregistered; with None, no row is checked.
         """
         if batch_size < 1:
             raise ValueError(f"batch_size must be >= 1, got {batch_size}")
@@ -45,14 +48,14 @@ class CutoutScanner:
         self.network_names = ensemble.network_names
         self.batch_size = batch_size
         self._ensemble = ensemble
-        self._sweep, self._mapping = sweep, mapping
+        self._sweep, self._mapping, self._check_above = sweep, mapping, check_above
         self.has_maps = mapping is not None
 
     def with_batch_size(self, batch_size: int) -> "CutoutScanner":
         """Return the same scanner with another batch size, for use when memory is short; scores do not depend on it."""
         if batch_size == self.batch_size:
             return self
-        return CutoutScanner(self._ensemble, batch_size, self._sweep, self._mapping)
+        return CutoutScanner(self._ensemble, batch_size, self._sweep, self._mapping, self._check_above)
 
     def score_batches(self, batches: BatchReader) -> pa.Table:
         """Return one output row (`score_fields`, then maps) per row of the batches, in the order of the rows' numbers.
@@ -109,7 +112,7 @@ class CutoutScanner:
 
     def _record(self, batch: CutoutBatch, scored: ScoreTable, best: BestCandidates | None) -> None:
         scores = self._ensemble.score(batch.stamps)
-        scored.put(batch.rows, batch.notes, scores, RECORDED_PRECISION)
+        scored.put(batch.rows, self._notes(batch, scores.p_lens), scores, RECORDED_PRECISION)
         if best is not None:
             best.offer(batch.rows, scores.p_lens, batch.stamps)
 
@@ -123,9 +126,14 @@ class CutoutScanner:
     ) -> None:
         scores = self._ensemble.score(batch.stamps)
         sweep.check(fast_p_lens, scores.p_lens)
-        scored.put_rescored(batch.rows, batch.notes, scores, RECORDED_PRECISION)
+        scored.put_rescored(batch.rows, self._notes(batch, scores.p_lens), scores, RECORDED_PRECISION)
         if best is not None:
             best.offer(batch.rows, scores.p_lens, batch.stamps)
+
+    def _notes(self, batch: CutoutBatch, p_lens: NDArray[np.float32]) -> Sequence[tuple[str, ...]]:
+        if self._check_above is None:
+            return batch.notes
+        return with_registration(batch, self.geometry, p_lens.astype(np.float64) >= self._check_above)
 
     def _best(self) -> BestCandidates | None:
         return BestCandidates(self._mapping.candidate_threshold, self._mapping.most) if self._mapping else None
@@ -143,17 +151,17 @@ def open_scanner(package: Path, config: ScanConfig, threads: int | None = None) 
         EngineError: this machine has no such engine.
     """
     engine = resolve_engine(config.engine)
-    exact = load_package(package, engine, RECORDED_PRECISION, threads)
+    exact = load_package(package, engine, RECORDED_PRECISION, threads, checks_pixels=False)
     mapping = None
     if config.maps_per_unit:
         mapping = CandidateMapping(candidate_mapper(package, exact.card), config.candidate_threshold, config.maps_per_unit)
     fast = fast_precision(engine) if config.sweep else None
     if fast is None:
-        return CutoutScanner(exact, config.batch_size, mapping=mapping)
+        return CutoutScanner(exact, config.batch_size, mapping=mapping, check_above=config.candidate_threshold)
     # Exact scores must also select the rows that the second ensemble scores.
     lowest = min(config.candidate_threshold, config.second.above if config.second else 1.0)
-    sweep = make_sweep(load_package(package, engine, fast, threads), fast, exact, lowest)
-    return CutoutScanner(exact, config.batch_size, sweep, mapping)
+    sweep = make_sweep(load_package(package, engine, fast, threads, checks_pixels=False), fast, exact, lowest)
+    return CutoutScanner(exact, config.batch_size, sweep, mapping, config.candidate_threshold)
 
 
 class _Waiting:

@@ -139,7 +139,20 @@ def decode_shard(data: bytes) -> Shard:
     pixel_bytes = file.n_rows * sum(4 * f.type.list_size for f in file.schema if pa.types.is_fixed_size_list(f.type))
     if pixel_bytes > MAX_PIXEL_BYTES:
         raise ValueError(f"a shard must hold at most {MAX_PIXEL_BYTES} bytes of pixels, got {pixel_bytes}")
-    table = file.read(file.names, MAX_PIXEL_BYTES)
+    return _shard(file.read(file.names, MAX_PIXEL_BYTES), geometry, with_components=with_components)
+
+
+def shard_of(table: pa.Table) -> Shard:
+    """Return the shard in a table of `shard_schema`, without a file.
+
+    Raises:
+        ValueError: columns differ from the schema.
+    """
+    geometry, with_components = _check_schema(table.schema)
+    return _shard(table, geometry, with_components=with_components)
+
+
+def _shard(table: pa.Table, geometry: Geometry, *, with_components: bool) -> Shard:
     kept = COMPONENTS if with_components else ()
     components = {component: _stamps(table, geometry, f"{component}_") for component in kept}
     truth = table.select([f.name for f in TRUTH_FIELDS])

@@ -67,12 +67,38 @@ class TileCatalogue:
         return sky_positions(header, self.ra, self.dec, label)
 
 
+def is_tile_file(uri: str) -> bool:
+    """Return whether a file has the name of a mosaic or a catalogue of a tile."""
+    return _NAME.fullmatch(uri.rpartition("/")[2]) is not None
+
+
+def discover_mosaics(root_uri: str) -> dict[str, dict[str, str]]:
+    """Return the mosaics, by band, of every tile under a folder or prefix, by tile number; catalogues are not needed."""
+    mosaics = {
+        tile_id: {role: uri for role, uri in roles.items() if role != CATALOGUE} for tile_id, roles in _newest(root_uri).items()
+    }
+    return {tile_id: of_tile for tile_id, of_tile in mosaics.items() if of_tile}
+
+
 def discover_tiles(root_uri: str) -> list[Tile]:
     """Return every tile under a folder or prefix, nested or flat, sorted by tile number, with the newest version of each file.
 
     Raises:
         TileError: a tile has mosaics and no catalogue.
     """
+    tiles: list[Tile] = []
+    for tile_id, uris in _newest(root_uri).items():
+        if CATALOGUE not in uris:
+            raise TileError(
+                f"tile {tile_id}: has {', '.join(sorted(uris))} but no catalogue named EUC_MER_FINAL-CAT_TILE{tile_id}-..."
+            )
+        catalogue = uris.pop(CATALOGUE)
+        tiles.append(Tile(tile_id, MappingProxyType(uris), catalogue))
+    return tiles
+
+
+def _newest(root_uri: str) -> dict[str, dict[str, str]]:
+    """Return the newest version of each tile's files, by role, sorted by tile number."""
     newest: dict[str, dict[str, tuple[tuple[str, str, str], str]]] = {}
     for file in list_files(root_uri):
         match = _NAME.fullmatch(file.uri.rpartition("/")[2])
@@ -82,16 +108,7 @@ def discover_tiles(root_uri: str) -> list[Tile]:
         roles = newest.setdefault(match["tile"], {})
         entry = ((match["stamp"], match["version"], file.uri), file.uri)
         roles[role] = max(roles.get(role, entry), entry)
-    tiles: list[Tile] = []
-    for tile_id, roles in sorted(newest.items()):
-        uris = {role: uri for role, (_, uri) in roles.items()}
-        if CATALOGUE not in uris:
-            raise TileError(
-                f"tile {tile_id}: has {', '.join(sorted(uris))} but no catalogue named EUC_MER_FINAL-CAT_TILE{tile_id}-..."
-            )
-        catalogue = uris.pop(CATALOGUE)
-        tiles.append(Tile(tile_id, MappingProxyType(uris), catalogue))
-    return tiles
+    return {tile_id: {role: uri for role, (_, uri) in roles.items()} for tile_id, roles in sorted(newest.items())}
 
 
 def read_tile_catalogue(uri: str) -> TileCatalogue:

@@ -3,5 +3,10 @@
 KINDS = ("nonlens", "single", "compound_arc", "double_ring")
 """Kinds of object; the index of a kind is its class index in a subclass vector."""
 
+KIND_WORDS = dict(
+    zip(KINDS, ("no lens", "single lens", "compound lens with arcs", "compound lens with two rings"), strict=True)
+)
+"""Kinds in plain words."""
+
 COMPONENTS = ("lens_light", "source1", "source2")
 """Noise-free images that a simulation may keep: the unlensed light without neighbours, and the lensed light of each source."""

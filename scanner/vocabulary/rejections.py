@@ -13,7 +13,7 @@ class RejectCode(StrEnum):
     """Every reason why an input row has no score; the note of each code states what is wrong with the row."""
 
     MISSING_BAND = "missing_band"
-    """The row names no file for a band, or the tile has no mosaic in that band."""
+    """The row names no file for a band that the networks need, or the tile has no mosaic in that band."""
     MISSING_FILE = "missing_file"
     """The file that the row names does not exist."""
     MISSING_EXTENSION = "missing_extension"
@@ -54,7 +54,7 @@ class RejectCode(StrEnum):
 
 ADVICE: Mapping[RejectCode, str] = MappingProxyType(
     {
-        RejectCode.MISSING_BAND: "Name a file for the band: a row needs an image in every band.",
+        RejectCode.MISSING_BAND: "Name a file for the band, or score with an ensemble that the row's `detail` names.",
         RejectCode.MISSING_FILE: "Check the path or URI; relative paths start at the manifest.",
         RejectCode.MISSING_EXTENSION: "Name an extension that the file has, as in `file.fits#VIS`.",
         RejectCode.FITS_TRUNCATED: "Copy the file again.",

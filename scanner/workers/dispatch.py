@@ -4,19 +4,17 @@ import errno
 import logging
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 
+from infra.calls import Call, CallFailure, CallResult, Pool
 from infra.errors import LensscanError
-from infra.progress import Progress, no_progress
-from infra.ray.actor_pool import ActorPool
-from infra.ray.calls import Call, CallFailure, CallResult
+from infra.progress import NamingProgress, no_progress
 from scanner.catalogue.ledger import Receipt
 from scanner.catalogue.outcomes import TransientError
 from scanner.catalogue.plan import Plan
 from scanner.catalogue.units import MAX_EXAMPLES, Unit
-from scanner.workers.actors import Packages, scanner_pool
 from scanner.workers.retry_state import Failure, RetryState, Task
+from scanner.workers.row_progress import RowProgress
 from scanner.workers.store_backoff import StoreBackoff
 
 START_S, ROW_S, BYTES_PER_S = 600.0, 0.5, 1e6
@@ -33,6 +31,16 @@ _FAILURES = {
     CallFailure.OVERDUE: Failure.OVERDUE,
     CallFailure.KILLED_WITH_NEIGHBOUR: Failure.KILLED_WITH_NEIGHBOUR,
     CallFailure.LOST: Failure.LOST,
+}
+_WORDS = {
+    Failure.STORE: "the store failed",
+    Failure.RAISED: "the scan failed",
+    Failure.CRASHED: "the worker crashed",
+    Failure.CRASHED_ALONE: "the worker crashed",
+    Failure.OUT_OF_MEMORY: "out of memory",
+    Failure.OVERDUE: "the scan takes too long",
+    Failure.KILLED_WITH_NEIGHBOUR: "this scan, or another of the same worker, takes too long",
+    Failure.LOST: "the worker was lost",
 }
 _NO_MEMORY = re.compile(r"out of memory|can(?:'t|not) allocate memory|bad[ _]alloc", re.IGNORECASE)
 """Pattern of the out-of-memory messages that torch and OpenVINO raise in exceptions other than MemoryError."""
@@ -54,33 +62,28 @@ class ScanRun:
 def scan_plan(
     plan: Plan,
     todo: Sequence[Unit],
-    packages: Packages,
-    root_uri: str,
-    workers: int,
-    progress: Progress = no_progress,
+    pool: Pool,
+    progress: NamingProgress = no_progress,
     backoff: StoreBackoff | None = None,
 ) -> ScanRun:
-    """Scan the pending units of the plan on `workers` actors of the running Ray session.
+    """Scan the pending units of the plan with a pool of unit scanners, which stays open.
 
-    `progress` counts rows.
+    `progress` counts rows, also of units that are being scanned, whose ids it gets.
 
     Raises:
         UnitsFailedError: some units failed repeatedly; all others are committed.
         StorageError: the store failed for longer than the patience of `backoff`.
         ClusterError: Ray is gone, or no worker can be started.
     """
-    n_rows = plan.n_rows
-    done = n_rows - sum(unit.n_rows for unit in todo)
-    progress(done, n_rows)
+    rows = RowProgress(plan.n_rows, todo, progress)
     receipts: list[Receipt] = []
-    with closing(scanner_pool(plan, packages, root_uri, workers, len(todo))) as pool:
-        dispatch = _Dispatch(todo, plan.config.batch_size, pool, backoff or StoreBackoff())
-        for receipt in dispatch.receipts():
-            receipts.append(receipt)
-            done += receipt.n_rows
-            progress(done, n_rows)
+    pool.watch("rows_done", rows.at_work)
+    dispatch = _Dispatch(todo, plan.config.batch_size, pool, backoff or StoreBackoff())
+    for receipt in dispatch.receipts():
+        receipts.append(receipt)
+        rows.committed(receipt.unit_id)
     if dispatch.given_up:
-        raise UnitsFailedError(_given_up(dispatch.given_up, len(plan.units)))
+        raise UnitsFailedError(_given_up(dispatch.given_up, plan.units))
     return ScanRun(receipts, pool.n_lost)
 
 
@@ -92,7 +95,7 @@ def unit_deadline_s(unit: Unit) -> float:
 class _Dispatch:
     """Dispatcher of a run, with the retry state of each unit."""
 
-    def __init__(self, units: Sequence[Unit], batch_size: int, pool: ActorPool, backoff: StoreBackoff) -> None:
+    def __init__(self, units: Sequence[Unit], batch_size: int, pool: Pool, backoff: StoreBackoff) -> None:
         self._units = {unit.unit_id: unit for unit in units}
         self._states = {unit.unit_id: RetryState(unit.unit_id, unit.n_rows, batch_size) for unit in units}
         self._pool, self._backoff = pool, backoff
@@ -139,7 +142,8 @@ class _Dispatch:
 
     def _failed(self, state: RetryState, task: Task, result: CallResult) -> None:
         failure = _failure(result)
-        _LOG.warning("unit %s: %s (%s)", task.unit_id, failure.replace("_", " "), _reason(result))
+        kind = self._units[task.unit_id].kind
+        _LOG.warning("%s %s: %s (%s)", kind, task.unit_id, _WORDS[failure], _reason(result))
         state.failed(failure)
         if failure is Failure.STORE and result.error is not None:
             self._backoff.failed(result.error, is_probe=not self._pool.n_busy)
@@ -176,7 +180,7 @@ def _reason(result: CallResult) -> str:
     return str(error) if isinstance(error, LensscanError) else f"{type(error).__name__}: {error}"
 
 
-def _given_up(given_up: dict[str, str], n_units: int) -> str:
+def _given_up(given_up: dict[str, str], units: Sequence[Unit]) -> str:
     examples = "; ".join(f"{unit}: {why}" for unit, why in list(given_up.items())[:MAX_EXAMPLES])
-    n = len(given_up)
-    return f"{n} of {n_units} units could not be scanned, the others are committed: {examples}"
+    kind = units[0].kind
+    return f"{len(given_up)} of {len(units)} {kind}s could not be scanned, the others are done: {examples}"

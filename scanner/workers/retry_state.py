@@ -148,7 +148,7 @@ class RetryState:
         n_allowed = min(MAX_CRASHING_ROWS, max(self._n_rows - 1, 0))
         self.is_given_up = self._n_searches_in_vain >= MAX_SEARCHES_IN_VAIN or len(self._crashing) > n_allowed
         if self.is_given_up:
-            self.reason = "the unit kills workers, and no single row is the cause"
+            self.reason = "it kills workers, and no single row is the cause"
 
     def _count(self, failure: Failure) -> int:
         return self._failures.get(failure, 0)

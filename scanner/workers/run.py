@@ -2,36 +2,51 @@
 
 import time
 from collections import Counter
+from typing import Literal
 
+from infra.engine_name import EngineName
 from infra.frozen import Frozen
-from infra.progress import Progress, no_progress
-from infra.ray.cluster import ray_session
+from infra.local_pool import WorkerProcess
+from infra.progress import NamingProgress, no_progress
+from infra.settings import PRIVATE_RAY
 from infra.store.storage import absolute, probe
 from scanner.catalogue.ledger import pending
+from scanner.catalogue.night_file import show
 from scanner.catalogue.plan import freeze
 from scanner.catalogue.seal import seal
-from scanner.networks.engines import resolve_engine
-from scanner.networks.package import check_weights, read_card
-from scanner.scan.request import ScanRequest, plan_scan
-from scanner.workers.actors import Packages
+from scanner.catalogue.shown import Replaced, ShownPlan, replaced_by, with_lower_threshold
+from scanner.catalogue.visible import rows_of
+from scanner.networks.card_file import check_weights, read_card
+from scanner.scan.request import ScanRequest, plan_scan, shown_threshold
 from scanner.workers.dispatch import ScanRun, scan_plan
+from scanner.workers.packages import Packages
+from scanner.workers.pools import is_local, scan_pool
 
 
 class NightSummary(Frozen):
     """Result of a scan and location of its catalogue."""
 
-    night: str
+    night: str | None
     plan_id: str
     ensemble: str
+    unit_kind: Literal["tile", "shard"]
     n_units: int
+    tiles_without_mosaics: tuple[str, ...]
+    """Tiles that have a catalogue and no mosaic, which were left out."""
     units_by_outcome: dict[str, int]
     """Number of units by outcome; units committed before this run count as `already_committed`."""
     n_rows: int
     rows_by_status: dict[str, int]
+    threshold: float
+    """Smallest `p_lens` of the candidates that are shown."""
     n_candidates: int
+    """Number of these candidates in the scanned units."""
+    replaces: tuple[Replaced, ...]
+    """Older plans whose rows in these units readers no longer see."""
     n_workers_lost: int
     """Number of workers that died or were killed, and were replaced."""
     candidates_uri: str
+    """File with all candidates that the night shows."""
     seconds: float
 
 
@@ -41,7 +56,8 @@ def scan_night(
     *,
     workers: int = 1,
     ray_address: str | None = None,
-    progress: Progress | None = None,
+    progress: NamingProgress | None = None,
+    early: WorkerProcess | None = None,
 ) -> NightSummary:
     """Scan the tiles or shards of a request into the catalogue at `root_uri`.
 
@@ -51,9 +67,10 @@ def scan_night(
     Args:
         request: What to scan, and how.
         root_uri: Folder or `s3://` prefix of the catalogue.
-        workers: Number of scan actors.
-        ray_address: Ray cluster to use; None starts a local one.
-        progress: Called with the number of rows done and the number of all rows.
+        workers: Number of scan workers.
+        ray_address: Ray cluster to use; `local` starts a private one on this machine; None does so for many rows only.
+        progress: Called with the number of rows done, the number of all rows, and the ids of the units at work.
+        early: A worker of `scanner.workers.local.early_worker`, which a scan without Ray then uses.
 
     Raises:
         LensscanError: no input is found, the store has no conditional writes, or a package does not match its card.
@@ -63,33 +80,47 @@ def scan_night(
     probe(root_uri)
     packages = Packages(request.package.absolute(), request.second and request.second.absolute())
     _check_packages(packages)
-    if ray_address is None:
-        resolve_engine(request.engine)
-    plan = plan_scan(request)
+    plan = with_lower_threshold(plan_scan(request), root_uri)
+    if ray_address in {None, PRIVATE_RAY} and not is_local(plan.units, ray_address):
+        _check_engine(request.engine)
     freeze(plan, root_uri)
     run = ScanRun([], 0)
     if todo := pending(plan, root_uri):
-        with ray_session(ray_address):
-            run = scan_plan(plan, todo, packages, root_uri, workers, progress or no_progress)
+        with scan_pool(plan, todo, packages, root_uri, workers, ray_address, early) as pool:
+            run = scan_plan(plan, todo, pool, progress or no_progress)
     report = seal(plan, root_uri)
+    threshold = max(shown_threshold(request), plan.config.candidate_threshold)
+    replaces = replaced_by(plan, root_uri)
+    candidates_uri = show(plan, root_uri, threshold, read_card(request.package).purity_table)
     outcomes = Counter(str(receipt.outcome) for receipt in run.receipts)
     outcomes["already_committed"] += len(plan.units) - len(run.receipts)
     return NightSummary(
         night=plan.night,
         plan_id=plan.plan_id,
         ensemble=plan.ensemble_name,
+        unit_kind=plan.units[0].kind,
         n_units=len(plan.units),
+        tiles_without_mosaics=plan.without_mosaics,
         units_by_outcome={name: n for name, n in sorted(outcomes.items()) if n},
         n_rows=report.n_rows,
         rows_by_status=report.rows_by_status,
-        n_candidates=report.n_candidates,
+        threshold=threshold,
+        n_candidates=rows_of(root_uri, [ShownPlan(plan.plan_id, threshold)]).num_rows,
+        replaces=replaces,
         n_workers_lost=run.n_workers_lost,
-        candidates_uri=report.candidates_uri,
+        candidates_uri=candidates_uri,
         seconds=round(time.monotonic() - start, 1),
     )
 
 
 def _check_packages(packages: Packages) -> None:
-    """Find damaged weights before Ray starts; the workers check them again, and the networks too."""
+    """Find damaged weights before workers start; the workers check them again, and the networks too."""
     for folder in filter(None, (packages.first, packages.second)):
         check_weights(folder, read_card(folder))
+
+
+def _check_engine(engine: EngineName) -> None:
+    """Find a missing engine before Ray starts; the workers of a cluster may have other engines than this machine."""
+    from scanner.networks.engines import resolve_engine
+
+    resolve_engine(engine)

@@ -10,13 +10,14 @@ from uuid import uuid4
 
 import ray
 
-from infra.ray.calls import Call
+from infra.calls import Call
 from scanner.catalogue.ledger import Outcome
 from scanner.catalogue.plan import ScanConfig, make_plan
 from scanner.catalogue.units import Unit
-from scanner.networks.package import read_card
-from scanner.workers.actors import Packages, scanner_pool
+from scanner.networks.card_file import read_card
+from scanner.workers.actors import scanner_pool
 from scanner.workers.dispatch import _Dispatch, unit_deadline_s
+from scanner.workers.packages import Packages
 from scanner.workers.retry_state import Task
 from scanner.workers.store_backoff import StoreBackoff
 from tests.benchmarks.rates import Ends, n_units_for, rate_to_the_last_end

@@ -8,8 +8,9 @@ import torch
 from captum.attr import Occlusion
 
 from scanner.explain.occlusion import MASKS, Masks, OcclusionMapper
+from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
-from scanner.networks.package import load_network, read_card
+from scanner.networks.package import load_network
 from tests.benchmarks.rates import in_turns, over, seconds_of, spreads
 from tests.benchmarks.sizes import CORES, FLAGSHIP, SEVEN
 

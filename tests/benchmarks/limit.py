@@ -23,13 +23,14 @@ import numpy as np
 import torch
 
 from scanner.networks import openvino_engine
+from scanner.networks.card_file import read_card
 from scanner.networks.engines import resolve_engine
 from scanner.networks.ensemble import Engine
-from scanner.networks.package import load_package, read_card
+from scanner.networks.package import load_package
 from scanner.networks.precision import Precision
 from scanner.preprocess.network_inputs import Inputs, network_input
 from scanner.vocabulary.geometry import Stamps
-from scanner.workers.actors import thread_settings
+from scanner.workers.threads import thread_settings
 from tests.benchmarks.rates import rate_of_whole_passes, seconds_of, seconds_of_runs
 from tests.benchmarks.sizes import CORES, Sizes
 

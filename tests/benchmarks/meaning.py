@@ -9,9 +9,10 @@ from torch import nn
 from scanner.explain.gradcam import GradCamMapper
 from scanner.explain.occlusion import Masks, OcclusionMapper
 from scanner.explain.sanity import Maps, Truth, chance, hits, hits_of_middle, randomised, rank_correlation, relevance_mass
+from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.log_odds import lens_log_odds
-from scanner.networks.package import load_network, read_card
+from scanner.networks.package import load_network
 from scanner.preprocess.network_inputs import Inputs, network_input
 from scanner.sources.shards import Shard, decode_shard, encode_shard
 from scanner.vocabulary.geometry import Stamps

@@ -8,8 +8,8 @@ import numpy as np
 from scanner.catalogue.find_units import find_units
 from scanner.catalogue.plan import ScanConfig
 from scanner.catalogue.units import Unit
+from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
-from scanner.networks.package import read_card
 from scanner.scan.open_unit import open_unit
 from scanner.sources.shards import ROWS_PER_SHARD, encode_shard, shard_table
 from scanner.vocabulary.geometry import GEOMETRIES, Geometry, Stamps

@@ -16,10 +16,10 @@ from scanner.catalogue.ledger import committed, pending, publish
 from scanner.catalogue.plan import ScanConfig, freeze, make_plan
 from scanner.catalogue.seal import seal
 from scanner.catalogue.units import Unit
+from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
-from scanner.networks.package import read_card
 from scanner.scan.scoring import open_scanner
-from scanner.workers.actors import thread_settings
+from scanner.workers.threads import thread_settings
 from tests.benchmarks.rates import Runs, peak_bytes, seconds_of
 from tests.benchmarks.sizes import CORES, FLAGSHIP, NIGHT
 from tests.scanner.scanned import scanned

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from skimage.transform import resize
 from torch import nn
 
+from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
-from scanner.networks.package import load_network, read_card
+from scanner.networks.package import load_network
 from scanner.vocabulary.geometry import Stamps
 from tests.benchmarks.rates import seconds_of
 from tests.benchmarks.sizes import CORES

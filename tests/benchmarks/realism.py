@@ -27,7 +27,7 @@ from scanner.vocabulary.geometry import MER, MER_PIXEL_ARCSEC
 from simulation.optics.observation import draw_conditions
 from simulation.population.colours import star_sed
 from simulation.population.draw import Draw
-from simulation.products.contact_sheet import picture_png
+from simulation.products.contact_sheet import Cell, sheet_png
 from simulation.products.dataset import DatasetSpec, simulate_at
 from simulation.products.mosaic import SimulatedMosaic
 from simulation.systems import PointSource
@@ -319,7 +319,13 @@ def picture(real: Sequence[Field], shown_arcsec: float = 10.0) -> bytes:
         spec = DatasetSpec(n=columns, seed=SEED + number, kinds=((kind, 1.0),), geometry=MER.name)
         rows.append((kind, [composite(simulate_at(spec, i).stamps, 0.1, shown_arcsec) for i in range(columns)]))
     sink = io.BytesIO()
-    Image.open(io.BytesIO(picture_png(rows))).convert("RGB").save(sink, "JPEG", quality=88)
+    Image.open(
+        io.BytesIO(
+            sheet_png(
+                [(label.replace("_", "\n"), [Cell("", [image], shown_arcsec) for image in images]) for label, images in rows]
+            )
+        )
+    ).convert("RGB").save(sink, "JPEG", quality=88)
     return sink.getvalue()
 
 

@@ -12,8 +12,9 @@ from scanner.catalogue.ledger import publish
 from scanner.catalogue.paths import unit_uri
 from scanner.catalogue.plan import ScanConfig, make_plan
 from scanner.catalogue.units import Unit
-from scanner.networks.package import read_card
+from scanner.networks.card_file import read_card
 from scanner.scan.scoring import open_scanner
+from scanner.vocabulary.network_columns import network_column_name
 from tests.benchmarks.nights import Night
 from tests.benchmarks.sizes import CORES, NIGHT
 from tests.scanner.scanned import scanned
@@ -45,7 +46,7 @@ def largest_difference(table: pa.Table, theirs: Mapping[str, NDArray], precision
     if not compared.any():
         raise ValueError(f"no row scored in {precision} is among the {n_theirs} rows of the loop")
     return max(
-        float(np.abs(np.asarray(table[f"p_{name}"])[compared] - scores[places[compared]]).max())
+        float(np.abs(np.asarray(table[network_column_name(name)])[compared] - scores[places[compared]]).max())
         for name, scores in theirs.items()
     )
 

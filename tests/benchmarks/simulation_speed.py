@@ -10,8 +10,9 @@ from skimage.transform import resize
 from infra.ray.cluster import ray_session
 from scanner.preprocess.resample import resized
 from scanner.sources.shards import ROWS_PER_SHARD
-from simulation.actors import results, simulator_pool
+from simulation.actors import simulator_pool
 from simulation.products.dataset import DatasetSpec, simulate_objects
+from simulation.run import results
 from tests.benchmarks.rates import in_turns, over, seconds_of, seconds_of_runs, spreads
 from tests.benchmarks.sizes import CORES, Sizes
 

@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.explain.candidate_maps import SHOWN_ARCSEC, CandidateMapper, CandidateMaps
+from scanner.explain.candidate_maps import CandidateMapper, CandidateMaps
+from scanner.explain.map_grid import SHOWN_ARCSEC
 from scanner.explain.sanity import chance, hits, hits_of_middle, randomised
+from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
-from scanner.networks.package import load_network, read_card
+from scanner.networks.package import load_network
 from tests.benchmarks.meaning import N_RANDOMISED, bright_lenses
 from tests.benchmarks.sizes import FLAGSHIP
 

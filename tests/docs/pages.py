@@ -1,10 +1,14 @@
 """Read code blocks out of the pages of the documentation, and run them."""
 
+import contextlib
+import io
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+import numpy as np
 
 from tests.sources import PACKAGES
 
@@ -17,7 +21,9 @@ ONE_WORKER = {"LENSSCAN_WORKERS": "1"}
 
 def pages():
     """Return the READMEs, CONTRIBUTING and the written pages of docs/; those that `make docs` generates are left out."""
-    generated = {DOCS / "reference" / f"{name}.md" for name in ("commands", "settings", "columns", "rejections", "truth")}
+    generated = {
+        DOCS / "reference" / f"{name}.md" for name in ("commands", "settings", "columns", "rejections", "truth", "python")
+    }
     readmes = [ROOT / "README.md", *sorted(path for top in (*PACKAGES, "tests") for path in (ROOT / top).rglob("README.md"))]
     return [*readmes, ROOT / "CONTRIBUTING.md", *sorted({*DOCS.rglob("*.md")} - generated)]
 
@@ -42,6 +48,12 @@ def run(command, cwd):
 
 
 def run_snippet(code, cwd):
-    """Run a Python snippet in a folder; return what it printed."""
-    # Arrow's threads may abort a process at exit (apache/arrow#34314): exit without tearing them down.
-    return run([sys.executable, "-c", f"{code}\nimport os, sys\nsys.stdout.flush()\nos._exit(0)"], cwd)
+    """Run a Python snippet in a folder, in this process, which has its imports; return what it printed.
+
+    If the folder holds `stamps.npy`, the snippet finds this array under the name `stamps`.
+    """
+    stamps = Path(cwd, "stamps.npy")
+    given = {"stamps": np.load(stamps)} if stamps.is_file() else {}
+    with contextlib.chdir(cwd), contextlib.redirect_stdout(io.StringIO()) as out:
+        exec(compile(code, "snippet", "exec"), given)  # noqa: S102 - the code is that of the pages
+    return out.getvalue()

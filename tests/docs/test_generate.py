@@ -4,8 +4,12 @@ import re
 
 import pytest
 
+import lensscan
 from docs.generate import write_reference
 from infra.settings import Settings
+from scanner.catalogue.columns import RANK_COLUMNS, candidate_schema
+from scanner.networks.card_file import read_card
+from scanner.networks.locate import SHIPPED_DIR
 from scanner.sources.shards import TRUTH_FIELDS
 from scanner.vocabulary.rejections import ADVICE, RejectCode
 from tests.flows.command_names import COMMANDS
@@ -36,9 +40,25 @@ def test_every_rejection_code_has_a_meaning_and_advice(reference):
     assert all(meaning.endswith(".") for _, meaning, _ in rows)
 
 
+def test_every_catalogue_column_has_a_meaning(reference):
+    names = [network.name for network in read_card(SHIPPED_DIR / "mer3-sim").networks]
+    rows = re.findall(r"^\| `(\w+)` \| [^|<]+ \| [^|<]+ `[\w.;]+` \|$", reference["columns"], flags=re.MULTILINE)
+    assert rows == [*candidate_schema(names, maps=True).names, *(column.name for column in RANK_COLUMNS)]
+
+
 def test_every_truth_column_has_a_meaning(reference):
     rows = re.findall(r"^\| `(\w+)` \| .+ \| (.+) \|$", reference["truth"], flags=re.MULTILINE)
     assert [name for name, _ in rows] == [field.name for field in TRUTH_FIELDS]
+
+
+def test_the_python_page_has_every_name_and_field(reference):
+    assert re.findall(r"^## lensscan\.(\w+)", reference["python"], flags=re.MULTILINE) == sorted(
+        lensscan.__all__, key=lambda name: (name[0].isupper(), lensscan.__all__.index(name))
+    )
+    for member in ("Finder.score", "Explanation.save", "Catalogue.candidates", "Rows.to_astropy"):
+        assert f"### {member}\n\n```text\n{member}(" in reference["python"]
+    assert "- `prevalence`: Share of lenses" in reference["python"]
+    assert "lensscan.load(ensemble: str | Path | None = None) -> Finder" in reference["python"]
 
 
 def test_pages_that_are_up_to_date_stay_untouched(tmp_path):

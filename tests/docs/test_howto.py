@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 import pyarrow.parquet as pq
 import pytest
+from astropy.table import Table
 
 from infra.store.storage import create_if_absent
 from tests.docs.desk import write_desk
@@ -19,7 +20,7 @@ from tests.shared import PUBLISHED
 
 HOWTO = DOCS / "howto"
 MANIFEST = r"^```text\n(object_id,.*?)^```"
-RUN_HERE = ("own_files", "euclid_q1", "read_the_catalogue", "published_weights", "object_storage", "repair")
+RUN_HERE = ("own_files", "arrays", "euclid_q1", "read_the_catalogue", "published_weights", "object_storage", "repair")
 NOT_HERE = {"train": "days of training", "ray_cluster": "a cluster", "nightly": "a Prefect server", "index": "no commands"}
 
 
@@ -66,6 +67,13 @@ def test_every_page_is_run_or_has_a_reason():
 def test_own_files(follow, desk):
     follow("own_files")
     assert pq.read_table(desk / "scores.parquet")["status"].to_pylist() == ["scored", "scored"]
+    assert Table.read(desk / "scores.vot")["status"].tolist() == ["scored", "scored", "rejected:outside_tile"]
+
+
+def test_arrays(follow, desk):
+    follow("arrays")
+    for name in ("why.png", "sample.png"):
+        assert (desk / name).read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.needs_shared("published_ensemble")
@@ -87,12 +95,12 @@ def test_a_tile_goes_through_all_pages(follow, desk, s3):
     assert (desk / "best.png").read_bytes().startswith(b"\x89PNG")
     follow("object_storage", bucket=s3)
 
-    (unit,) = (desk / "catalogue" / "units").rglob("*.parquet")
+    (unit,) = (desk / "catalogue").rglob("*.unit")
     rows = pq.read_table(unit)
     unit.write_bytes(unit.read_bytes()[:-100])
     follow("repair", codes={"reconcile": 1, "verify": 1})
     assert pq.read_table(unit).equals(rows)
-    assert any(path.is_file() for path in (desk / "catalogue" / "quarantine").rglob(f"*{unit.stem}*"))
+    assert any(path.is_file() for path in (desk / "catalogue" / "_scan" / "quarantine").rglob(f"*{unit.stem}*"))
 
 
 def test_the_nightly_commands_are_those_of_the_deployment():

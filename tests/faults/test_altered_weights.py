@@ -16,14 +16,16 @@ from infra.store.storage import list_files
 from scanner.catalogue.plan import ScanConfig, build_plan
 from scanner.networks import package as module
 from scanner.networks.architectures import NetworkSpec
+from scanner.networks.card_file import read_card
 from scanner.networks.errors import PackageError
-from scanner.networks.package import load_package, read_card
+from scanner.networks.package import load_package
 from scanner.networks.published import PAPER_NETWORKS, read_published, weights_file
-from scanner.preprocess.channels import channels
+from scanner.preprocess.channel import channels
 from scanner.scan.request import ScanRequest
 from scanner.workers import run
-from scanner.workers.actors import Packages, UnitScanner, WorkerMismatchError
+from scanner.workers.packages import Packages
 from scanner.workers.run import scan_night
+from scanner.workers.unit_scanner import UnitScanner, WorkerMismatchError
 from tests.scanner.ensembles import networks, write_test_package
 from tests.tiles import write_tile
 
@@ -203,7 +205,7 @@ def test_a_published_file_is_never_unpickled(tmp_path):
 @pytest.mark.fault(30)
 @pytest.mark.parametrize("altered", ["package", "second"])
 def test_a_night_with_altered_weights_commits_nothing(folder, tmp_path, altered, monkeypatch):
-    monkeypatch.setattr(run, "ray_session", None)
+    monkeypatch.setattr(run, "scan_pool", None)
     write_test_package(tmp_path / "good", SPECS)
     packages = {"package": tmp_path / "good", "second": tmp_path / "good", altered: folder}
     write_tile(tmp_path / "tiles", 1, 2)

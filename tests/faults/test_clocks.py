@@ -68,7 +68,7 @@ def set_clock(read):
 def test_a_wrong_clock_changes_nothing(night, tmp_path, clock_s, wander_s):
     root = str(tmp_path / "catalogue")
     finish(start(run_with_clock, clock_s, wander_s, night.inputs, root))
-    assert f"/night={NIGHT}/" in night.check(root).seal.candidates_uri
+    assert f"candidates/{NIGHT}.parquet" in night.check(root).files
 
 
 @pytest.mark.fault(39)
@@ -91,13 +91,13 @@ def test_every_retry_of_the_flow_keeps_the_scheduled_night(monkeypatch):
     scheduled = dt.datetime(2031, 2, 28, 23, 59, 58, tzinfo=dt.UTC)
     nights = []
 
-    def scan(request, *_, **__):
-        nights.append(request.night.isoformat())
+    def scan(_tiles, _catalogue, night, **_options):
+        nights.append(night.isoformat())
         raise InterruptedError
 
     # Prefect keeps the scheduled start time of a flow run through all retries.
     monkeypatch.setitem(flow_run.FIELDS, "scheduled_start_time", lambda: scheduled)
-    monkeypatch.setattr(flow, "scan", scan)
+    monkeypatch.setattr(flow, "scan_tiles", scan)
     monkeypatch.setattr(flow, "flow_progress", lambda *_: nullcontext())
     for _ in range(2):
         with pytest.raises(InterruptedError):

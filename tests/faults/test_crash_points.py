@@ -4,12 +4,15 @@ import os
 import signal
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from infra.steps import Step
 from infra.store.storage import list_files
 from scanner.catalogue.ledger import Outcome, committed
 from scanner.catalogue.plan import load_plan
+from scanner.catalogue.query import query
 from scanner.catalogue.seal import load_seal, seal
 from tests.faults.harness import crash_points
 from tests.faults.harness.crash_points import BEFORE_PUBLICATION, DISK_STEPS, STEPS, STORE_STEPS
@@ -30,6 +33,7 @@ UNIT = "unit-001"
 """Unit at which a driver is killed: the second, which shares an object with the first and has one without light."""
 NAMED, S3 = pytest.mark.faults, (pytest.mark.faults, pytest.mark.server)
 COMMITTED = ("unit.linked", "unit.created")
+COMMITTED_RECORD = ("shown.linked", "shown.created")
 
 
 def cases(steps):
@@ -81,7 +85,7 @@ def finish_the_night(night, root, log):
 @pytest.mark.parametrize(("store", "step"), cases([*BEFORE_PUBLICATION, *(s for s in steps_of("unit") if s not in COMMITTED)]))
 def test_a_writer_killed_before_the_commit_repeats_the_unit(crash, night, measured, store, step):
     root, log = crash(store, step, UNIT)
-    assert [uri.rpartition("/")[2] for uri in committed_sha256s(root)] == ["unit-000.parquet"]
+    assert [uri.rpartition("/")[2] for uri in committed_sha256s(root)] == ["unit-000.unit"]
     measured(driver_kills_no_ray=1, work_done_again=finish_the_night(night, root, log))
 
 
@@ -91,7 +95,7 @@ def test_a_writer_killed_after_the_commit_repeats_nothing(crash, night, measured
     root, log = crash(store, step, UNIT)
     assert "committed" not in noted(log)[2:], "the receipt of the second unit must be lost"
     before = committed_sha256s(root)
-    assert [uri.rpartition("/")[2] for uri in before] == ["unit-000.parquet", f"{UNIT}.parquet"]
+    assert [uri.rpartition("/")[2] for uri in before] == ["unit-000.unit", f"{UNIT}.unit"]
     plan = load_plan(root, night.golden.plan.plan_id)
     receipt = scan_and_publish(plan.units[1], plan, root)
     assert receipt == committed(plan.units[1], plan, root)
@@ -115,8 +119,22 @@ def test_a_seal_interrupted_by_a_kill_is_finished_later(crash, night, measured, 
     root, log = crash(store, step)
     is_sealed = step in {"seal.linked", "seal.created"}
     assert (load_seal(root, night.golden.plan.plan_id) is not None) == is_sealed
-    n_candidate_files = len(list_files(f"{root}/candidates"))
+    n_candidate_files = len(list_files(f"{root}/_scan/sealed"))
     assert n_candidate_files == (step not in {"candidates.create", "candidates.sync", "candidates.link"})
+    measured(driver_kills_no_ray=1, work_done_again=finish_the_night(night, root, log))
+    assert noted(log).count("scored") == N_UNITS
+
+
+@pytest.mark.fault(40)
+@pytest.mark.parametrize(("store", "step"), cases(steps_of("shown", "night")))
+def test_a_sealed_night_that_is_not_shown_is_shown_later(crash, night, measured, store, step):
+    root, log = crash(store, step)
+    is_recorded = step.startswith("night.") or step in COMMITTED_RECORD
+    assert bool(list_files(f"{root}/_scan/shown")) == is_recorded
+    assert bool(list_files(f"{root}/candidates")) == (step == "night.replaced")
+    if is_recorded:
+        expected = pq.read_table(pa.BufferReader(night.golden.candidates))["object_id"]
+        assert query(root)["object_id"].to_pylist() == expected.to_pylist()
     measured(driver_kills_no_ray=1, work_done_again=finish_the_night(night, root, log))
     assert noted(log).count("scored") == N_UNITS
 
@@ -131,12 +149,12 @@ def test_folders_of_units_are_synced_before_the_seal(night, tmp_path, monkeypatc
     monkeypatch.setattr(os, "fsync", lambda file: (calls.append(str(Path(f"/proc/self/fd/{file}").readlink())), fsync(file)))
     monkeypatch.setattr(os, "link", lambda *args, **kwargs: (calls.append("link"), link(*args, **kwargs)))
     seal(plan, str(root))
-    folder = root / "units" / f"plan={plan.plan_id}"
-    assert {str(folder), str(folder.parent), str(root)} <= set(calls[: calls.index("link")])
+    folder = root / "_scan" / "units" / f"plan={plan.plan_id}"
+    assert {str(folder), *map(str, folder.parents[:3])} <= set(calls[: calls.index("link")])
 
 
 def test_every_crash_point_is_tested():
-    tried = {*BEFORE_PUBLICATION, *steps_of("unit", "plan", "candidates", "seal")}
+    tried = {*BEFORE_PUBLICATION, *steps_of("unit", "plan", "candidates", "seal", "shown", "night")}
     assert tried == set(STEPS) == {*STORE_STEPS, *DISK_STEPS}
 
 

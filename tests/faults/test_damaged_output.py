@@ -21,6 +21,7 @@ from tests.tiles import write_tiles
 
 LENSSCAN = Path(sys.executable).with_name("lensscan")
 PARTS = ("plan", "seal", "candidates", "unit")
+PARTS_OF_ROWS = ("_scan/units", "_scan/sealed", "candidates")
 
 
 def damages(data):
@@ -79,7 +80,8 @@ def command(*args):
 
 
 def rows_of(folder):
-    return pa.concat_tables(pq.read_table(path, partitioning=None) for path in sorted(Path(folder).rglob("*.parquet")))
+    paths = sorted(path for path in Path(folder).rglob("*") if path.is_file())
+    return pa.concat_tables(pq.read_table(path, partitioning=None) for path in paths)
 
 
 @pytest.mark.fault(32)
@@ -90,10 +92,10 @@ def test_the_commands_restore_a_damaged_night(tmp_path, measured):
     root = tmp_path / "catalogue"
     scan = ("scan", tmp_path / "tiles", "--out", root, "--night", "2026-01-01", "--threshold", "0", "--workers", "1", "--json")
     assert command(*scan).returncode == 0
-    before = {part: rows_of(root / part) for part in ("units", "candidates")}
+    before = {part: rows_of(root / part) for part in PARTS_OF_ROWS}
     assert command("reconcile", root).returncode == command("verify", root, "--deep").returncode == 0
     start = time.monotonic()
-    unit, candidates = next((root / "units").rglob("*.parquet")), next((root / "candidates").rglob("*.parquet"))
+    unit, candidates = next(root.glob("_scan/units/*/*")), next(root.glob("_scan/sealed/*"))
     for path in (unit, candidates):
         replace(str(path), flipped(path.read_bytes(), path.stat().st_size // 2))
     found = command("verify", root, "--deep")
@@ -111,12 +113,11 @@ def test_the_commands_restore_a_damaged_night(tmp_path, measured):
     recovery = time.monotonic() - start
     for command_line in (("verify", root, "--deep"), ("reconcile", root), ("seal", root)):
         assert command(*command_line).returncode == 0
-    after = {part: rows_of(root / part) for part in ("units", "candidates")}
-    assert sorted(after["units"]["object_id"].to_pylist()) == sorted(ids.tolist())
+    after = {part: rows_of(root / part) for part in PARTS_OF_ROWS}
+    assert sorted(after["_scan/units"]["object_id"].to_pylist()) == sorted(ids.tolist())
     # One worker with as many threads as before: the scores are the same to the last digit.
     for part, table in after.items():
         harm.assert_none(harm.compare(table, before[part]))
-    assert after["units"].equals(before["units"])
-    assert after["candidates"].equals(before["candidates"])
+    assert all(after[part].equals(before[part]) for part in PARTS_OF_ROWS)
     note = "a unit and the candidates damaged; found, repaired and scanned again by the commands"
     measured(recovery_s=recovery, work_done_again=outcomes["committed"] / sum(outcomes.values()), note=note)

@@ -60,8 +60,8 @@ def test_an_object_in_two_files_belongs_to_the_first(tmp_path):
     assert found.is_equal
     assert (found.n_owned_elsewhere, found.duplicate_ids.n) == (1, 0)
     assert found.n_rows == sum(map(len, IDS.values())) - 1
-    shown = describe_plan(str(night.input), None, None, exact=False, workers=None, n_units=None, measured=False)
-    assert (shown["rows"], shown["rows in overlaps"]) == (8, 1)
+    shown = describe_plan(str(night.input)).input
+    assert (shown.rows, shown.rows_in_overlaps) == (8, 1)
 
 
 @pytest.mark.fault(35)

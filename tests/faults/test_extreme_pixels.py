@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from scanner.catalogue.plan import ScanConfig
 from scanner.networks.architectures import NetworkSpec
-from scanner.preprocess.channels import channels
+from scanner.preprocess.channel import channels
 from scanner.scan.scoring import CutoutScanner, open_scanner
 from scanner.sources.cutouts import Cutout, to_cutout
 from scanner.vocabulary.band_image import BandImage
@@ -23,7 +23,7 @@ SPECS = (
     NetworkSpec("sky", "ou66", (*channels("sky_asinh", *BANDS), *channels("detail", "VIS"))),
     NetworkSpec("centre", "ou66", (*channels("centre_asinh", *BANDS), *channels("detail", *BANDS))),
 )
-SCORES = ("p_min-max", "p_sky", "p_centre", "p_lens", "disagreement")
+SCORES = ("p_min_max", "p_sky", "p_centre", "p_lens", "disagreement")
 CODES = {RejectCode.NOT_FINITE, RejectCode.CONSTANT, RejectCode.BLANK}
 
 VALUES = (0.0, -0.0, 1.0, np.nan, np.inf, -np.inf, 3e38, -3e38, 1e30, 1e-44, 65535.0, -1e6)

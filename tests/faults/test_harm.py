@@ -16,10 +16,10 @@ def test_recovery_ends_at_the_next_commit_after_each_fault():
 
 def test_only_units_candidates_and_seals_count_as_commits(tmp_path):
     fault = tmp_path.stat().st_ctime - 100
-    for name in ("plans/a.json", "units/plan=a/.unit.parquet.tmp"):
+    for name in ("_scan/plans/a.json", "_scan/units/plan=a/.unit.tmp"):
         write(tmp_path / name)
     assert harm.recoveries([fault], tmp_path) == []
-    for name in ("seals/a.json", "candidates/plan=a/a.parquet", "units/plan=a/unit.parquet"):
+    for name in ("_scan/seals/a.json", "_scan/sealed/a.candidates", "_scan/units/plan=a/a.unit", "candidates/a.parquet"):
         write(tmp_path / name)
         (recovery_s,) = harm.recoveries([fault], tmp_path)
         assert recovery_s == (tmp_path / name).stat().st_ctime - fault
@@ -52,7 +52,8 @@ def test_harm_to_units_and_candidates_is_counted_alike(units, candidates, expect
 
 
 def files(units, candidates):
-    return {"plans/a.json": b"{}", "units/plan=a/unit.parquet": parquet(units), "candidates/a.parquet": parquet(candidates)}
+    rows = {"_scan/units/plan=a/a.unit": parquet(units), "_scan/sealed/a.candidates": parquet(candidates)}
+    return {"_scan/plans/a.json": b"{}", **rows}
 
 
 def parquet(rows):

@@ -52,11 +52,11 @@ def test_a_unit_stays_pending_while_the_disk_is_full(disk, rng, monkeypatch, nam
     table = random_scores(rng, ids)
     fillers = fill(disk)
     for _ in range(3):
-        with pytest.raises(StorageError, match=r"a\.parquet: cannot be created: No space left on device"):
+        with pytest.raises(StorageError, match=r"a\.unit: cannot be created: No space left on device"):
             publish(table, first, plan, str(root), "while full")
-    assert [path.name for path in root.rglob("*") if path.is_file()] == ["b.parquet"]
+    assert [path.name for path in root.rglob("*") if path.is_file()] == ["b.unit"]
     with duckdb.connect() as connection:
-        assert connection.execute("SELECT count(*) FROM read_parquet(?)", [f"{root}/**/*.parquet"]).fetchall() == [(1,)]
+        assert connection.execute("SELECT count(*) FROM read_parquet(?)", [f"{root}/**/*.unit"]).fetchall() == [(1,)]
     assert pending(plan, str(root)) == [first]
     for filler in fillers:
         filler.unlink()

@@ -125,7 +125,7 @@ def test_an_open_cluster_is_refused_unless_allowed(tmp_path, measured):
         assert done.returncode == 2
         assert done.stdout == ""
         assert re.fullmatch(r"lensscan: the Ray cluster at \S+ is open: .*ALLOW_OPEN_CLUSTER=true\n", done.stderr)
-        assert not list((tmp_path / "catalogue").rglob("*.parquet"))
+        assert not list((tmp_path / "catalogue").rglob("*.unit"))
     measured(runs=7, note="an open cluster is refused by address, as a client, by `auto` and inside a job")
 
 

@@ -23,13 +23,13 @@ def test_a_scan_waits_out_an_outage_without_losing_rows(tmp_path, s3, measured):
         create_if_absent(join(source, path.name), path.read_bytes(), "test")
     with s3_proxy(os.environ["AWS_ENDPOINT_URL"]) as proxy:
         process = start(night, root, source=source, FAULT_SLOW_S="1", AWS_ENDPOINT_URL=proxy.url)
-        wait_for("two units", lambda: len(list_files(join(root, "units"), ".parquet")) >= 2, process=process)
+        wait_for("two units", lambda: len(list_files(join(root, "_scan/units"), ".unit")) >= 2, process=process)
         begun = time.monotonic()
         proxy.set_rules(Rule(Refuse(), seconds=OUTAGE_S))
         wait_for("the first refusal", lambda: proxy.count(fault="Refuse") > 0)
-        n_before = len(list_files(join(root, "units"), ".parquet"))
+        n_before = len(list_files(join(root, "_scan/units"), ".unit"))
         assert n_before < N_UNITS
-        wait_for("another unit", lambda: len(list_files(join(root, "units"), ".parquet")) > n_before, 200, process)
+        wait_for("another unit", lambda: len(list_files(join(root, "_scan/units"), ".unit")) > n_before, 200, process)
         recovery_s = time.monotonic() - begun
         summary = done(process)
         n_refused = proxy.count(fault="Refuse")

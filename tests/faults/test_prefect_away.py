@@ -59,26 +59,29 @@ def start_flow(tiles, root, env):
     return subprocess.Popen(command, env=env, start_new_session=True, **pipes)
 
 
+UNITS = "_scan/units/**/*.unit"
+
+
 def is_sealed(root):
-    return any((root / "seals").glob("*.json"))
+    return any((root / "_scan" / "seals").glob("*.json"))
 
 
 def check(root, undisturbed):
     """Check that every row of the undisturbed scan is there once with the same content, in the units and the candidates."""
-    for part in ("units", "candidates"):
-        (found, torn), (expected, _) = (harm.read_files((place / part).rglob("*.parquet")) for place in (root, undisturbed))
+    for pattern in (UNITS, "candidates/*.parquet"):
+        (found, torn), (expected, _) = (harm.read_files(place.glob(pattern)) for place in (root, undisturbed))
         harm.assert_none(torn + harm.compare(*(pa.concat_tables(tables) for tables in (found, expected))))
 
 
-def ids(root, part="units"):
-    paths = sorted((root / part).rglob("*.parquet"))
+def ids(root, pattern=UNITS):
+    paths = sorted(root.glob(pattern))
     return sorted(i for path in paths for i in pq.read_table(path, columns=["object_id"])["object_id"].to_pylist())
 
 
 @pytest.mark.faults
 @pytest.mark.server
 def test_a_flow_without_its_server_fails_in_one_line(tmp_path):
-    command = [BIN / "lensscan", "simulate", "--n", "2", "--geometry", "mer10", "--out", tmp_path / "shards"]
+    command = [BIN / "lensscan", "simulate", "--flow", "--n", "2", "--geometry", "mer10", "--out", tmp_path / "shards"]
     done = subprocess.run(
         command, env=dead_server(tmp_path), capture_output=True, text=True, timeout=patience.scaled(120), check=False
     )
@@ -93,7 +96,7 @@ def test_a_restarted_server_learns_how_the_flow_ended(tiles, undisturbed, tmp_pa
     root = tmp_path / "catalogue"
     with prefect_server(tmp_path / "prefect") as server:
         flow = start_flow(tiles, root, server.env)
-        patience.wait_for("a plan", (root / "plans").exists, process=flow)
+        patience.wait_for("a plan", (root / "_scan" / "plans").exists, process=flow)
         server.end(signal.SIGKILL)
         killed = time.time()
         assert not ids(root), "the kill must come before the scan"
@@ -115,7 +118,7 @@ def test_a_scan_without_a_server_finishes_a_killed_flow(tiles, undisturbed, tmp_
     root = tmp_path / "catalogue"
     with prefect_server(tmp_path / "prefect") as server:
         flow = start_flow(tiles, root, server.env)
-        patience.wait_for("a plan", (root / "plans").exists, process=flow)
+        patience.wait_for("a plan", (root / "_scan" / "plans").exists, process=flow)
         server.end(signal.SIGKILL)
     os.killpg(flow.pid, signal.SIGKILL)
     flow.communicate()

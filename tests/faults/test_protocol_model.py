@@ -219,11 +219,11 @@ class Ledger(RuleBasedStateMachine):
 
     def has_candidates(self, plan):
         """Return whether the candidate file exists: if so, it is not linked again."""
-        return any(plan.plan_id[:16] in file.uri for file in list_files(f"{self.root}/candidates"))
+        return any(plan.plan_id in file.uri for file in list_files(f"{self.root}/_scan/sealed"))
 
     @invariant()
     def committed_files_never_change(self):
-        found = {file.uri: read_bytes(file.uri) for file in list_files(f"{self.root}/units")}
+        found = {file.uri: read_bytes(file.uri) for file in list_files(f"{self.root}/_scan/units")}
         assert found == self.files
 
     @invariant()

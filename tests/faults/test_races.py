@@ -11,6 +11,7 @@ import pytest
 
 from infra.store.storage import list_files, read_bytes
 from scanner.catalogue.ledger import Outcome, publish
+from scanner.catalogue.night_file import show
 from scanner.catalogue.plan import build_plan, freeze
 from scanner.catalogue.seal import seal
 from scanner.scan.scoring import CutoutScanner
@@ -80,7 +81,7 @@ def root(request, tmp_path):
 
 
 def race(inputs, root_uri, attempt, barrier, receipts, in_step):
-    """Score all units, publish them at the same time as the other runs (step by step if `in_step`), and seal."""
+    """Score all units, publish them at the same time as the other runs (step by step if `in_step`), seal and show."""
     plan = build_plan(str(inputs), NIGHT, PixelEnsemble(), CONFIG)
     scanner = CutoutScanner(PixelEnsemble(), CONFIG.batch_size)
     tables = [scanned(unit, scanner, NIGHT) for unit in plan.units]
@@ -93,6 +94,7 @@ def race(inputs, root_uri, attempt, barrier, receipts, in_step):
         found.append(publish(table, unit, plan, root_uri, f"{attempt}-{unit.unit_id}"))
     barrier.wait()
     report = seal(plan, root_uri)
+    show(plan, root_uri)
     said = [(receipt.unit_id, receipt.attempt, receipt.outcome, receipt.sha256) for receipt in found]
     receipts.write_text(json.dumps([said, report.model_dump()]), encoding="utf-8")
 

@@ -35,16 +35,17 @@ class Watcher:
     """Files that cannot be read, hold only part of their rows, or change."""
 
     def look(self):
-        plans = list(self.root.glob("plans/*.json"))
-        units = sorted(self.root.glob("units/**/*.parquet"))
+        plans = list(self.root.glob("_scan/plans/*.json"))
+        units = sorted(self.root.glob("_scan/units/**/*.unit"))
         if units:
             n_rows = {unit.unit_id: unit.n_rows for unit in load_plan(str(self.root), plans[0].stem).units}
             self._check_with_duckdb(n_rows, len(units))
             for path in units:
                 self._check_with_arrow(path, n_rows[path.stem])
-        is_sealed = bool(list(self.root.glob("seals/*")))
-        candidates = list(self.root.glob("candidates/**/*.parquet"))
+        is_sealed = bool(list(self.root.glob("_scan/seals/*")))
+        candidates = list(self.root.glob("_scan/sealed/*.candidates"))
         assert candidates or not is_sealed, "a seal must not be visible before its candidates"
+        candidates += self.root.glob("candidates/*.parquet")
         for path in candidates:
             self._check_with_arrow(path, self.n_candidates)
         for path in (*plans, *units, *candidates):
@@ -58,7 +59,7 @@ class Watcher:
         query = "SELECT filename, count(*), count(DISTINCT object_id) FROM read_parquet(?, filename=true) GROUP BY filename"
         with duckdb.connect(config={"threads": 1}) as database:
             try:
-                found = database.execute(query, [f"{self.root}/units/**/*.parquet"]).fetchall()
+                found = database.execute(query, [f"{self.root}/_scan/units/**/*.unit"]).fetchall()
             except duckdb.Error as error:
                 self.torn.add(str(error))
                 return
@@ -103,12 +104,13 @@ class Toll:
 
 
 def kill_again_and_again(night, folder, rng, toll, n_kills):
-    """Scan one night with up to `n_kills` SIGKILLs, until it is sealed."""
+    """Scan one night with up to `n_kills` SIGKILLs, until readers see it."""
     folder.mkdir()
     root, log, stop, report = (folder / name for name in ("catalogue", "log", "stop", "report"))
     reader = start(watch, root, night.golden.seal.n_candidates, stop, report)
     drivers, kills = [], []
-    while not list(root.glob("seals/*")):
+    # The night's file comes last: a driver that was killed before it leaves that to the next.
+    while not list(root.glob("candidates/*.parquet")):
         wanted = 1 + (rng.random() < TWO_DRIVERS)
         while len(drivers) < wanted:
             drivers.append(start(run_night, night.inputs, str(root), log, order=int(rng.integers(2**31))))

@@ -52,9 +52,9 @@ def test_a_scan_waits_until_its_store_is_back(night, s3, proxy, tmp_path, caplog
 
     def go_away():
         """Make the store unreachable from the first commit until a unit has failed because of that."""
-        wait_for("a commit", lambda: proxy.count("PUT", "/units/.*parquet", ""))
+        wait_for("a commit", lambda: proxy.count("PUT", "/units/.*unit", ""))
         proxy.set_rules(Rule(Refuse()))
-        wait_for("a unit that failed", lambda: ": store (" in caplog.text)
+        wait_for("a unit that failed", lambda: ": the store failed (" in caplog.text)
         n_refused.append(proxy.count(fault="Refuse"))
         proxy.set_rules()
 

@@ -32,7 +32,7 @@ def test_units_that_always_hang_are_given_up(night, root):
     assert "UnitsFailedError: 2 of 10 units could not be scanned" in said
     assert "shard-00003" in said
     assert n_committed(root) == N_UNITS - 2
-    assert not (Path(root) / "seals").exists()
+    assert not (Path(root) / "_scan" / "seals").exists()
     assert done(start(night, root))["units_by_outcome"] == {"already_committed": 8, "committed": 2}
     night.check(root)
 

@@ -9,7 +9,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import CenteredNorm
 from matplotlib.figure import Figure
 
-from scanner.explain.candidate_maps import SHOWN_ARCSEC, CandidateMaps, candidate_mapper
+from scanner.explain.candidate_maps import CandidateMaps, candidate_mapper
+from scanner.explain.map_grid import SHOWN_ARCSEC
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_package
 from scanner.sources.shards import Shard, decode_shard, encode_shard

@@ -21,13 +21,16 @@ from PIL import Image
 from scanner.explain.explanation import explain
 from scanner.explain.feature_figures import page, picture
 from scanner.explain.feature_visualisation import probabilities, towards_classes
-from scanner.explain.figures import Shown, explanation_figure, pages_bytes
+from scanner.explain.figure_files import pages_bytes
+from scanner.explain.figures import explanation_figure
 from scanner.explain.gradient_ascent import CLASS_GENERATION, noise
+from scanner.explain.shown_objects import at_one_prior, shown_objects
+from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
-from scanner.networks.package import load_network, load_package, read_card
+from scanner.networks.package import load_network, load_package
 from scanner.networks.published import import_published
 from scanner.scan.chosen_objects import read_objects
-from scanner.vocabulary.geometry import GEOMETRIES, Geometry, Stamps
+from scanner.vocabulary.geometry import GEOMETRIES, Stamps
 from tests.figures.candidates import Column, candidates_figure, simulated_columns
 
 FLAGSHIP = SHIPPED_DIR / "mer3-sim"
@@ -35,7 +38,6 @@ BANDS = {"VIS": "VIS", "Y": "NIR_Y", "J": "NIR_J", "H": "NIR_H"}
 SHIFTED, SHIFT_YX_PIXELS = "102022474", (6, -26)
 """A file in which only the VIS image was shifted, as its header records: drawn unchanged and with all bands shifted alike."""
 JACKPOT_PIXEL_ARCSEC = 0.05
-JPEG_QUALITY = 88
 
 
 def class_generated(published: Path, work: Path, name: str, start: NDArray[np.float32]) -> list[Figure]:
@@ -83,7 +85,7 @@ def candidates(_published: Path, real: Path, work: Path) -> list[Figure]:
     """Draw Euclid files whose bands are aligned beside simulated lenses, with the maps that a scan stores."""
     paths = [path for path in sorted(real.glob("*.fits")) if not path.stem.startswith(SHIFTED)]
     lines = [f"{path.stem.split('_')[0].split('+')[0]},{','.join(_references(path))}," for path in paths]
-    ids, stamps, _ = _stamps(_manifest(work, lines), FLAGSHIP)
+    ids, stamps = _stamps(_manifest(work, lines), FLAGSHIP)
     columns = [
         Column(f"Euclid Q1\n{name}", {band: images[i : i + 1] for band, images in stamps.items()}) for i, name in enumerate(ids)
     ]
@@ -112,17 +114,18 @@ def _manifest(work: Path, lines: Sequence[str]) -> str:
 
 def _explained(manifest: str, folder: Path, names: Sequence[str] | None) -> Figure:
     package = load_package(folder)
-    ids, stamps, geometry = _stamps(manifest, folder)
+    ids, stamps = _stamps(manifest, folder)
     maps = explain(folder, package.card, stamps, names)
-    return explanation_figure(Shown(ids, stamps, geometry, package.name, package.score(stamps).p_lens), maps)
+    shown = shown_objects(ids, stamps, package.card, package.score(stamps))
+    return explanation_figure(shown, at_one_prior(maps, package.card))
 
 
-def _stamps(manifest: str, folder: Path) -> tuple[list[str], Stamps, Geometry]:
+def _stamps(manifest: str, folder: Path) -> tuple[list[str], Stamps]:
     geometry = GEOMETRIES[read_card(folder).geometry]
     ids, stamps, rejected = read_objects(manifest, [], geometry, 24)
     if rejected:
         raise SystemExit(f"every object must be usable, got rejected ones: {rejected}")
-    return ids, stamps, geometry
+    return ids, stamps
 
 
 def smaller(png: bytes) -> bytes:
@@ -134,16 +137,17 @@ def smaller(png: bytes) -> bytes:
     return sink.getvalue()
 
 
-def as_jpeg(png: bytes) -> bytes:
+def as_jpeg(png: bytes, quality: int) -> bytes:
     """Encode a PNG as JPEG."""
     sink = io.BytesIO()
     with Image.open(io.BytesIO(png)) as image:
-        image.convert("RGB").save(sink, "jpeg", quality=JPEG_QUALITY, optimize=True)
+        image.convert("RGB").save(sink, "jpeg", quality=quality, optimize=True)
     return sink.getvalue()
 
 
 FIGURES = {draw.__name__: draw for draw in (candidates, class_generated_ou200, class_generated_ou66, real_fields, jackpot)}
-JPEGS = {candidates.__name__}
+JPEGS = {candidates.__name__: 88, real_fields.__name__: 64, jackpot.__name__: 75}
+"""Quality of the figures that are JPEG files, which must stay below 300 kB."""
 
 
 def main() -> None:
@@ -158,8 +162,10 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as work:
             pages = FIGURES[name](arguments.published, arguments.real, Path(work))
         png = pages_bytes(pages, "png")
-        suffix, encode = ("jpg", as_jpeg) if name in JPEGS else ("png", smaller)
-        (arguments.out / f"{name}.{suffix}").write_bytes(encode(png))
+        if name in JPEGS:
+            (arguments.out / f"{name}.jpg").write_bytes(as_jpeg(png, JPEGS[name]))
+        else:
+            (arguments.out / f"{name}.png").write_bytes(smaller(png))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ COMMANDS = (
     ["reconcile"],
     ["verify"],
     ["repair"],
+    ["help"],
+    ["forget"],
     ["models", "list"],
     ["models", "show"],
     ["models", "import-published"],

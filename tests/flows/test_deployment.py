@@ -59,7 +59,7 @@ def test_the_nightly_deployment_is_scheduled_and_run_by_a_worker(server, prefect
     prefect("deployment", "run", "scan-night/nightly", "--param", 'night="2026-01-02"')
     prefect("worker", "start", "--pool", "lensscan", "--run-once", timeout=240)
 
-    seals = list((tmp_path / "catalogue" / "seals").glob("*.json"))
+    seals = list((tmp_path / "catalogue" / "_scan" / "seals").glob("*.json"))
     assert len(seals) == 1
     report = json.loads(seals[0].read_text())
     assert report["n_rows"] == 4

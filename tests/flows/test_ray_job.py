@@ -89,4 +89,4 @@ def test_a_submitted_job_scans_and_seals_a_catalogue(ray_head, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     rows = pq.read_table(next((tmp_path / "catalogue" / "candidates").rglob("*.parquet"))).to_pylist()
     assert sorted(row["object_id"] for row in rows) == sorted(ids.tolist())
-    assert json.loads(next((tmp_path / "catalogue" / "seals").glob("*.json")).read_text())["n_rows"] == 6
+    assert json.loads(next((tmp_path / "catalogue" / "_scan" / "seals").glob("*.json")).read_text())["n_rows"] == 6

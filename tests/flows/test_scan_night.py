@@ -26,22 +26,29 @@ from scanner.vocabulary.choices import MAPS_PER_UNIT, MOST_MAPS_PER_UNIT
 from tests.faults.harness.harm import assert_none, compare, read_files, recoveries
 from tests.faults.harness.patience import wait_for
 from tests.faults.harness.scanned_night import fetch
-from tests.tiles import write_tiles
+from tests.tiles import write_tile, write_tiles
 
-pytestmark = pytest.mark.usefixtures("prefect_api")
 LENSSCAN = Path(sys.executable).with_name("lensscan")
 N_TILES, N_OBJECTS, N_MAPS = 6, 4, 3
 N_ATTEMPTS = 5
+BARE = f"{N_TILES + 1:09d}"
+"""Tile that has a catalogue and no mosaic."""
+PATTERNS = ("_scan/units/*/*.unit", "_scan/sealed/*", "candidates/*.parquet")
 
 
 @pytest.fixture(scope="module")
 def tiles(tmp_path_factory):
+    """Write tiles, and the catalogue of one more that has no mosaic; return the folder and the ids in the tiles."""
     folder = tmp_path_factory.mktemp("night") / "tiles"
+    write_tile(folder, N_TILES + 1, N_OBJECTS)
+    for path in folder.glob("*MOSAIC*"):
+        path.unlink()
     return folder, write_tiles(folder, N_TILES, N_OBJECTS)
 
 
-def scan_command(tiles, root, workers=2):
+def scan_command(tiles, root, workers=2, ray=None):
     options = ("--night", "2026-01-01", "--threshold", "0", "--maps", N_MAPS, "--workers", workers, "--json")
+    options += ("--ray-address", ray) if ray else ()
     return [str(part) for part in (LENSSCAN, "scan", tiles, "--out", root, *options)]
 
 
@@ -49,8 +56,8 @@ def scan_command(tiles, root, workers=2):
 def scan(lensscan):
     """Scan to the end and return the summary."""
 
-    def run(tiles, root, workers=2):
-        done = lensscan(*scan_command(tiles, root, workers)[1:])
+    def run(tiles, root, workers=2, ray=None):
+        done = lensscan(*scan_command(tiles, root, workers, ray)[1:])
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
@@ -58,11 +65,11 @@ def scan(lensscan):
 
 
 def catalogue(root):
-    return pa.concat_tables(pq.read_table(path) for path in sorted((Path(root) / "candidates").rglob("*.parquet")))
+    return pq.read_table(Path(root) / "candidates")
 
 
 def unit_files(root):
-    return sorted((Path(root) / "units").rglob("*.parquet"))
+    return sorted(Path(root).glob(PATTERNS[0]))
 
 
 def unit_rows(root):
@@ -72,16 +79,16 @@ def unit_rows(root):
 
 @pytest.fixture(scope="module")
 def undisturbed(tiles, scan, tmp_path_factory):
-    """Return the catalogue of an undisturbed scan."""
+    """Return the catalogue of an undisturbed scan, without Ray."""
     root = tmp_path_factory.mktemp("undisturbed") / "catalogue"
     summary = scan(tiles[0], root)
     assert summary["rows_by_status"] == {"scored": N_TILES * N_OBJECTS}
+    assert summary["tiles_without_mosaics"] == [BARE]
     return root
 
 
-@pytest.mark.ray
 @pytest.mark.server
-def test_one_actor_on_s3_gives_the_catalogue_of_two(tiles, scan, lensscan, undisturbed, s3, tmp_path):
+def test_one_worker_on_s3_gives_the_catalogue_of_two(tiles, scan, lensscan, undisturbed, s3, tmp_path):
     for path in tiles[0].iterdir():
         create_if_absent(join(s3, "tiles", path.name), path.read_bytes(), "test")
     scan(join(s3, "tiles"), join(s3, "catalogue"), workers=1)
@@ -107,7 +114,6 @@ def number_columns(table):
     return [name for name in table.column_names if name.startswith(prefixes) or name == "disagreement"]
 
 
-@pytest.mark.ray
 def test_the_best_candidates_of_each_tile_have_maps(undisturbed):
     table = catalogue(undisturbed).to_pandas()
     for _, rows in table.groupby("tile"):
@@ -128,31 +134,32 @@ def test_command_and_scan_have_the_same_default_of_maps():
 
 
 @pytest.mark.fault(10)
-@pytest.mark.ray
 def test_a_second_scan_of_a_night_writes_nothing(tiles, scan, lensscan, undisturbed):
     before = {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in undisturbed.rglob("*") if path.is_file()}
-    parts = {part: read_files((undisturbed / part).rglob("*.parquet"))[0] for part in ("units", "candidates")}
+    parts = {pattern: read_files(undisturbed.glob(pattern))[0] for pattern in PATTERNS}
     summary = scan(tiles[0], undisturbed)
     assert summary["units_by_outcome"] == {"already_committed": N_TILES}
     for_people = [part for part in scan_command(tiles[0], undisturbed)[1:] if part != "--json"]
-    assert f"{N_TILES} already_committed (nothing to do)" in lensscan(*for_people).stdout
+    told = lensscan(*for_people).stdout
+    assert f"{N_TILES} already done (nothing to do)" in told
+    assert f"1 tile with a catalogue and no mosaic: {BARE}" in told
     after = {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in undisturbed.rglob("*") if path.is_file()}
     assert before == after
-    for part, expected in parts.items():
-        found, torn = read_files((undisturbed / part).rglob("*.parquet"))
+    for pattern, expected in parts.items():
+        found, torn = read_files(undisturbed.glob(pattern))
         assert_none(torn + compare(pa.concat_tables(found), pa.concat_tables(expected)))
 
 
-def kill_after_commits(tiles, root, wanted):
-    """Start the command, and SIGKILL it with all its Ray processes once `wanted` units are committed.
+def kill_after_commits(tiles, root, wanted, ray):
+    """Start the command, and SIGKILL it with all its processes once `wanted` units are committed.
 
     Return the number of committed units, or None if the command ended before the kill.
     """
     process = subprocess.Popen(
-        scan_command(tiles, root), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+        scan_command(tiles, root, ray=ray), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     try:
-        wait_for("commits", lambda: len(unit_files(root)) >= wanted and (root / "plans").exists(), process=process)
+        wait_for("commits", lambda: len(unit_files(root)) >= wanted and (root / "_scan" / "plans").exists(), process=process)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -165,29 +172,30 @@ def kill_after_commits(tiles, root, wanted):
 
 @pytest.mark.fault(4)
 @pytest.mark.parametrize("kills", [(1,), pytest.param((0, 1, 3), marks=pytest.mark.faults)])
-@pytest.mark.ray
-def test_a_rerun_after_sigkill_gives_the_same_catalogue(tiles, scan, undisturbed, tmp_path, measured, kills):
+@pytest.mark.parametrize("ray", [None, pytest.param("local", marks=pytest.mark.ray)], ids=["processes", "ray"])
+def test_a_rerun_after_sigkill_gives_the_same_catalogue(tiles, scan, undisturbed, tmp_path, measured, kills, ray):
+    """Bit for bit, with Ray and without."""
     for attempt in range(N_ATTEMPTS):
         root = tmp_path / f"catalogue-{attempt}"
-        committed_at_kill = [kill_after_commits(tiles[0], root, wanted) for wanted in kills]
+        committed_at_kill = [kill_after_commits(tiles[0], root, wanted, ray) for wanted in kills]
         # On a busy machine the night may end before this process checks again.
         if None not in committed_at_kill and committed_at_kill[0] < N_TILES:
             break
     assert None not in committed_at_kill, "each command must be killed"
     assert committed_at_kill[0] < N_TILES, "the kill must come before the end"
     killed = time.time()
-    summary = scan(tiles[0], root)
+    summary = scan(tiles[0], root, ray=ray)
     # A worker that outlives its driver for a moment may have committed one more.
     assert summary["units_by_outcome"]["already_committed"] >= committed_at_kill[-1] >= kills[-1]
     assert len(unit_files(root)) == N_TILES
-    for part in ("units", "candidates"):
-        (found, torn), (expected, _) = (read_files((place / part).rglob("*.parquet")) for place in (root, undisturbed))
+    for pattern in PATTERNS:
+        (found, torn), (expected, _) = (read_files(place.glob(pattern)) for place in (root, undisturbed))
         assert_none(torn + compare(pa.concat_tables(found), pa.concat_tables(expected)))
     assert sorted(row["object_id"] for row in unit_rows(root)[1]) == sorted(tiles[1].tolist())
     assert catalogue(root).equals(catalogue(undisturbed))
-    assert len(list((root / "candidates").rglob("*.parquet"))) == 1
+    assert len(list(root.rglob("*.parquet"))) == 1
     # Count only kills of commands that had committed a unit themselves.
     n_counted = sum(after > before for before, after in pairwise([0, *committed_at_kill]))
     note = f"the command killed with {', '.join(map(str, committed_at_kill))} of {N_TILES} tiles committed"
     recovery_s = max(recoveries([killed], root), default=None)
-    measured(runs=len(kills), driver_kills_ray=n_counted, recovery_s=recovery_s, note=note)
+    measured(runs=len(kills), **{f"driver_kills_{'ray' if ray else 'no_ray'}": n_counted}, recovery_s=recovery_s, note=note)

@@ -23,7 +23,7 @@ class AskedError(Exception):
 
 
 def ask(request, root_uri, **others):
-    others.pop("progress")
+    del others["progress"], others["early"]
     raise AskedError(request, root_uri, others)
 
 
@@ -32,16 +32,15 @@ def requests(tmp_path, monkeypatch):
     """Return a function that gives the command and the flow some options, and returns what each asks for."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.setattr(flow, "scan", ask)
     monkeypatch.setattr("scanner.workers.run.scan_night", ask)
     monkeypatch.setattr(flow, "flow_progress", lambda *_: nullcontext())
 
-    def asked(**options):
+    def asked(night=NIGHT, **options):
         with pytest.raises(AskedError) as by_flow:
-            flow.scan_night.fn("tiles/{night}", "root", NIGHT, **options)
+            flow.scan_night.fn("tiles/{night}", "root", night or "none", **options)
         named = {OF_COMMAND.get(name, name): value for name, value in options.items()}
         with pytest.raises(AskedError) as by_command:
-            command("tiles/2026-11-24", out="root", night=NIGHT, **named)
+            command("tiles/2026-11-24", out="root", night=night, **named)
         return by_flow.value.args, by_command.value.args
 
     return asked
@@ -55,11 +54,11 @@ def test_every_option_reaches_the_request(requests):
         "second_above": 0.125,
         "maps_per_unit": 7,
     }
-    by_flow, by_command = requests(ensemble="ou7-sim", second="mer3-sim", workers=3, **options)
+    by_flow, by_command = requests(ensemble="ou7-sim", second="mer3-sim", workers=3, ray_address="local", **options)
     packages = {"package": SHIPPED_DIR / "ou7-sim", "second": SHIPPED_DIR / "mer3-sim"}
     expected = ScanRequest(input_uri="tiles/2026-11-24", night=NIGHT, **packages, **options)
     assert ScanRequest.model_fields.keys() == expected.model_fields_set, "every field is tested"
-    assert by_flow == by_command == (expected, "root", {"workers": 3, "ray_address": None})
+    assert by_flow == by_command == (expected, "root", {"workers": 3, "ray_address": "local"})
 
 
 def test_settings_stand_in_for_options_that_are_not_given(requests):
@@ -67,6 +66,12 @@ def test_settings_stand_in_for_options_that_are_not_given(requests):
     by_flow, by_command = requests()
     expected = ScanRequest(input_uri="tiles/2026-11-24", night=NIGHT, package=SHIPPED_DIR / "ou7-sim", engine="openvino")
     assert by_flow == by_command == (expected, "root", {"workers": 5, "ray_address": "auto"})
+
+
+def test_a_survey_without_nights_is_scanned_without_one(requests):
+    by_flow, by_command = requests(night=None)
+    assert by_flow[0].night is by_command[0].night is None
+    assert (by_flow[0].input_uri, by_command[0].input_uri) == ("tiles/undated", "tiles/2026-11-24")
 
 
 def test_a_deployment_keeps_its_flat_parameters():
@@ -86,6 +91,7 @@ def test_a_deployment_keeps_its_flat_parameters():
         "second": ({text, "null"}, None),
         "second_above": ({number, "null"}, None),
         "maps_per_unit": ({count}, 100),
+        "ray_address": ({text, "null"}, None),
     }
     assert list(schema.properties) == list(signature(flow.scan_night.fn).parameters)
     assert "definitions" not in str(schema.properties)

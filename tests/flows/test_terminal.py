@@ -2,11 +2,14 @@
 
 import io
 import json
+import re
 import sys
+import time
 
 import pytest
 
-from flows.terminal import print_json, print_lines, print_table, terminal_progress
+from flows.progress_bar import NamingBar, bar_texts
+from flows.terminal import missing, print_json, print_lines, print_table, terminal_progress
 from infra.progress import no_progress
 
 
@@ -25,10 +28,16 @@ def test_lines_are_aligned_by_their_longest_name(capsys):
     assert capsys.readouterr().out == "rows        3\ncandidates  1\n"
 
 
+def test_folders_that_a_command_makes_are_named(tmp_path):
+    assert missing(str(tmp_path / "new" / "er")) == {"made folder": str(tmp_path / "new" / "er")}
+    assert missing(str(tmp_path)) == missing("s3://bucket/new") == {}
+
+
 def test_a_narrow_table_folds_text_and_keeps_numbers_whole(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "30")
-    print_table("Best", ["name", "p"], [{"name": "x" * 40, "p": 0.123456}, {"name": None, "p": 1}])
+    print_table("Best [1]", ["name", "p"], [{"name": "x" * 40, "p": 0.123456}, {"name": None, "p": 1}])
     printed = capsys.readouterr().out
+    assert "Best [1]" in printed
     assert "0.1235" in printed
     assert printed.count("x") == 40
     assert "None" not in printed
@@ -43,6 +52,33 @@ def test_a_bar_shows_the_steps_done_on_stderr_only(monkeypatch, capsys):
     assert "scanning" in sys.stderr.getvalue()
     assert "7/7" in sys.stderr.getvalue()
     assert capsys.readouterr().out == ""
+
+
+def test_a_bar_shows_no_unknown_number_and_names_the_work(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("COLUMNS", "80")
+    with terminal_progress("scanning") as report:
+        report(1200, 5000, ["102018211", "102018212"])
+        time.sleep(0.2)
+    drawn = sys.stderr.getvalue()
+    assert "preparing" in drawn
+    assert "1,200/5,000" in drawn
+    assert "at work: 102018211, 102018212" in drawn
+    assert "?" not in re.sub(r"\x1b\[\?25[lh]", "", drawn)
+
+
+def test_the_rate_counts_from_the_first_progress_on():
+    now = iter([10.0, 12.0, 20.0])
+    text = bar_texts(lambda: next(now))
+    assert text(4000, 5000) == "4,000/5,000"
+    assert text(4000, 5000) == "4,000/5,000"
+    assert text(4500, 5000) == "4,500/5,000  62.5/s"
+
+
+def test_four_names_are_shown_and_the_rest_counted():
+    bar = NamingBar()
+    bar.at_work = tuple("abcdef")
+    assert [str(shown) for shown in bar.get_renderables()][1:] == ["at work: a, b, c, d and 2 more"]
 
 
 @pytest.mark.parametrize(("stream", "quiet"), [(Terminal, True), (io.StringIO, False)])

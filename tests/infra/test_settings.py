@@ -40,3 +40,15 @@ def test_a_secret_in_the_settings_file_is_not_repeated(folder, line):
     # The traceback holds all causes, as a log would; the value of a known setting is quoted.
     told = "".join(traceback.format_exception(error.value))
     assert ("canary" in told) == line.startswith("workers")
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("ensembel", "no such setting ensembel; did you mean ensemble? "), ("gpus", "no such setting gpus. ")],
+)
+def test_an_unknown_setting_is_named_with_those_that_exist(folder, name, says):
+    (folder / "lensscan.toml").write_text(f"{name} = 1\n")
+    with pytest.raises(SettingsError) as error:
+        Settings.read()
+    expected = f"lensscan.toml: {says}Settings: ensembles_dir, ensemble, ray_address, allow_open_cluster, workers, engine"
+    assert str(error.value) == expected

@@ -171,7 +171,7 @@ DEFECTS = (
     ),
     Defect(
         "M70",
-        "scanner/workers/actors.py",
+        "scanner/workers/unit_scanner.py",
         "The second ensemble is opened with sweep and maps.",
         'config = plan.config.model_copy(update={"sweep": False, "maps_per_unit": 0})',
         "config = plan.config",
@@ -181,8 +181,8 @@ DEFECTS = (
         "M71",
         "scanner/scan/request.py",
         "The second ensemble is checked, but left out of the plan.",
-        "second=_second(request, threshold),",
-        "second=_second(request, threshold) and None,",
+        "second=_second(request, threshold, shown),",
+        "second=_second(request, threshold, shown) and None,",
         ("tests/scanner/scan/test_request.py",),
     ),
     Defect(
@@ -227,7 +227,7 @@ DEFECTS = (
     ),
     Defect(
         "M90",
-        "scanner/workers/actors.py",
+        "scanner/workers/unit_scanner.py",
         "A worker never scores with the second ensemble.",
         "            if self._second and self._plan.config.second:",
         "            if False:",

@@ -110,9 +110,8 @@ MODULES = (
         _PER_LATER_MODULE,
     ),
     Module(
-        "scanner/workers/actors.py",
+        "scanner/workers/unit_scanner.py",
         (
-            "tests/scanner/workers/test_actors.py",
             "tests/scanner/workers/test_unit_scanner.py",
             "tests/scanner/scan/test_second_ensemble.py",
         ),

@@ -65,7 +65,7 @@ SAMPLED_AS = {
     "training/evaluation/metrics.py": "training/metrics.py",
     "scanner/scan/unit.py": "scanner/scan.py",
     "scanner/scan/scoring.py": "scanner/scoring.py",
-    "scanner/workers/actors.py": "scanner/actors.py",
+    "scanner/workers/unit_scanner.py": "scanner/actors.py",
     "infra/store/s3.py": "infra/s3.py",
     "simulation/products/render.py": "simulation/render.py",
 }

@@ -9,6 +9,7 @@ import numpy as np
 from infra.store.removal import remove
 from infra.store.storage import create_if_absent, info, list_files, read_bytes
 from scanner.catalogue.ledger import pending, publish
+from scanner.catalogue.night_file import show
 from scanner.catalogue.plan import Plan, ScanConfig, build_plan, freeze
 from scanner.catalogue.seal import seal
 from tests.scanner.catalogue_parts import NIGHT, EnsembleName, scores, write_shard
@@ -33,18 +34,23 @@ class Audited:
     def seal(self):
         return seal(self.plan, self.root)
 
+    def show(self):
+        """Seal the night and show it to readers."""
+        self.seal()
+        return show(self.plan, self.root)
+
     def unit(self, name):
-        return f"{self.root}/units/plan={self.plan.plan_id}/{name}.parquet"
+        return f"{self.root}/_scan/units/plan={self.plan.plan_id}/{name}.unit"
 
     @property
     def parts(self):
         """Path below the root of one file of each kind."""
         plan_id = self.plan.plan_id
         return {
-            "plan": f"plans/{plan_id}.json",
-            "seal": f"seals/{plan_id}.json",
-            "candidates": f"candidates/night={NIGHT}/{plan_id[:16]}.parquet",
-            "unit": f"units/plan={plan_id}/a.parquet",
+            "plan": f"_scan/plans/{plan_id}.json",
+            "seal": f"_scan/seals/{plan_id}.json",
+            "candidates": f"_scan/sealed/{plan_id}.candidates",
+            "unit": f"_scan/units/plan={plan_id}/a.unit",
         }
 
     def uri(self, part):
@@ -54,7 +60,7 @@ class Audited:
         """Return the bytes of all files except those in quarantine, by path below the root."""
         found = {file.uri: read_bytes(file.uri) for file in list_files(self.root)}
         below = {uri.removeprefix(self.root).lstrip("/"): data for uri, data in found.items()}
-        return {name: data for name, data in below.items() if not name.startswith("quarantine/")}
+        return {name: data for name, data in below.items() if not name.startswith("_scan/quarantine/")}
 
 
 def elsewhere(night, folder):

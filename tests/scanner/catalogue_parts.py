@@ -6,13 +6,19 @@ import numpy as np
 import pyarrow as pa
 
 from scanner.catalogue.columns import EXPLANATION_COLUMNS, MAP_COLUMNS, unit_schema
-from scanner.catalogue.plan import ScanConfig, make_plan
+from scanner.catalogue.ledger import publish
+from scanner.catalogue.night_file import show
+from scanner.catalogue.plan import ScanConfig, freeze, make_plan
+from scanner.catalogue.seal import seal
 from scanner.catalogue.units import InputFile, Unit, id_digest
 from scanner.sources.shards import encode_shard, shard_table
 from scanner.vocabulary.geometry import CHALLENGE
+from scanner.vocabulary.network_columns import KIND_P
 
 NETWORKS = ("OU-66", "OU-200")
 NIGHT = "2026-11-24"
+PLACE = "/data"
+"""Folder of the input files of units; they need not exist."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +28,7 @@ class EnsembleName:
 
 
 def unit_of(unit_id, ids, owned_elsewhere=()):
-    files = {"shard": InputFile(uri=f"/data/{unit_id}.parquet", size=1, etag="1")}
+    files = {"shard": InputFile(uri=f"{PLACE}/{unit_id}.parquet", size=1, etag="1")}
     return Unit(
         unit_id=unit_id,
         kind="shard",
@@ -51,10 +57,11 @@ def scores(ids, p_lens, **changes):
         "night": [NIGHT] * n,
         "status": ["scored" if s else "rejected:blank" for s in scored],
         "detail": ["" if s else "VIS: all zero" for s in scored],
-        "p_OU-66": [0.25 if s else None for s in scored],
-        "p_OU-200": [0.75 if s else None for s in scored],
+        "p_OU_66": [0.25 if s else None for s in scored],
+        "p_OU_200": [0.75 if s else None for s in scored],
         "p_lens": list(p_lens),
         "p_compound": [None] * n,
+        **{name: [None] * n for name in KIND_P},
         "subclass": ["single" if s else "" for s in scored],
         "disagreement": [0.25 if s else None for s in scored],
         "precision": ["float32" if s else "" for s in scored],
@@ -63,6 +70,25 @@ def scores(ids, p_lens, **changes):
     } | changes
     schema = unit_schema(NETWORKS)
     return pa.Table.from_arrays([pa.array(columns[f.name], f.type) for f in schema], schema=schema)
+
+
+def finished(root, p_lens, *, night=NIGHT, ensemble=None, shown=None, networks=NETWORKS, subclass=None, **config):
+    """Commit, seal and show a plan of units, given as `{unit: {object: p_lens}}`; return the plan."""
+    units = [unit_of(name, list(rows)) for name, rows in p_lens.items()]
+    plan = make_plan(night, ensemble or EnsembleName(), ScanConfig(**config), units)
+    freeze(plan, root)
+    for unit in plan.units:
+        rows = p_lens[unit.unit_id]
+        place = {"tile": [unit.unit_id] * len(rows), "night": [night or ""] * len(rows)}
+        table = scores(list(rows), list(rows.values()), **place, **({"subclass": subclass} if subclass else {}))
+        if config.get("maps_per_unit"):
+            best = sorted((p or 0.0, i) for i, p in enumerate(rows.values()) if p and p >= 0.5)[-config["maps_per_unit"] :]
+            table = with_maps(table, {i for _, i in best})
+        renamed = pa.Table.from_arrays(table.columns, schema=unit_schema(networks, maps="maps_per_unit" in config))
+        publish(renamed, unit, plan, root, "try")
+    seal(plan, root)
+    show(plan, root, shown)
+    return plan
 
 
 def random_scores(rng, ids):

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
-from scanner.networks.package import read_card
 from scanner.preprocess.network_inputs import network_input
 from scanner.vocabulary.geometry import GEOMETRIES
 

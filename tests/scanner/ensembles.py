@@ -2,11 +2,12 @@
 
 import torch
 
-from scanner.networks.architectures import BAND_ORDER, NetworkSpec, he_initialise
+from scanner.networks.architectures import BAND_ORDER, NetworkSpec
 from scanner.networks.card import EnsembleCard, TrainingDataCard
 from scanner.networks.combiner import MeanCombiner
 from scanner.networks.package import draft_network_card, write_package
-from scanner.preprocess.channels import channels
+from scanner.networks.parameters import he_initialise
+from scanner.preprocess.channel import channels
 
 SPECS = (
     NetworkSpec("OU-H", "ou66", channels("min_max", "H")),

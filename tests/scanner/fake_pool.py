@@ -3,8 +3,8 @@
 from collections import deque
 from dataclasses import dataclass
 
-from infra.ray.calls import CallFailure, CallResult
-from infra.ray.cluster import ClusterError
+from infra.calls import CallFailure, CallResult
+from infra.errors import ClusterError
 
 MOST_CALLS = 500
 """Largest number of calls; a run with more is taken for an endless loop."""
@@ -48,6 +48,7 @@ class FakePool:
         self._ends = deque()
         """Time at which each running call is over."""
         self.started = []
+        self.rows_done = deque()
         self.n_lost = 0
         self.is_closed = False
 
@@ -63,12 +64,18 @@ class FakePool:
         return len(self._running) + len(self._ended)
 
     def next_result(self, *, at_most=None):
+        if self.rows_done:
+            self._on_answers(self.rows_done.popleft())
         if not self._ended:
             if not self.n_open:
                 return None
             self._start_waiting(self._in_flight if at_most is None else min(at_most, self._in_flight))
             self._end_first()
         return self._ended.popleft()
+
+    def watch(self, _method, on_answers):
+        """Pass on what `rows_done` lists before each result: the answers of the workers at that time."""
+        self._on_answers = on_answers
 
     def close(self):
         self.is_closed = True

@@ -25,8 +25,10 @@ class MeanEnsemble:
         if self.spoil is not None:
             p["B"][-1] = self.spoil
         p_lens = (p["A"] + p["B"]) / 2
-        kinds = ["single"] * len(p_lens)
-        return EnsembleScores(p, p_lens * 0.1, p_lens, p_lens / 2 if self.compound else None, kinds if self.compound else None)
+        if not self.compound:
+            return EnsembleScores(p, p_lens * 0.1, p_lens, None, None)
+        shares = np.tile(np.float32([0.5, 0.375, 0.125]), (len(p_lens), 1))
+        return EnsembleScores(p, p_lens * 0.1, p_lens, p_lens / 2, ["single"] * len(p_lens), shares)
 
 
 def cutout(seed, *notes):

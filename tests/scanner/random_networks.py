@@ -3,7 +3,8 @@
 import torch
 from torch import nn
 
-from scanner.networks.architectures import ARCHITECTURES, he_initialise
+from scanner.networks.architectures import ARCHITECTURES
+from scanner.networks.parameters import he_initialise
 
 
 def random_network(architecture, n_channels, seed=1):

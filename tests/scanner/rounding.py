@@ -3,8 +3,9 @@
 import numpy as np
 import torch
 
+from scanner.networks.card_file import read_card
 from scanner.networks.ensemble import Ensemble
-from scanner.networks.package import load_network, load_package, read_card
+from scanner.networks.package import load_network, load_package
 from scanner.scan import scoring
 
 
@@ -34,8 +35,8 @@ def load_rounded(folder):
 def sweep_by_rounding(monkeypatch):
     """Make every scanner with a sweep use emulated bfloat16 from now on, whatever this machine supports."""
 
-    def load(folder, engine="torch", precision="float32", threads=None):
-        return load_package(folder, engine, precision, threads) if precision == "float32" else load_rounded(folder)
+    def load(folder, engine="torch", precision="float32", threads=None, **more):
+        return load_package(folder, engine, precision, threads, **more) if precision == "float32" else load_rounded(folder)
 
     monkeypatch.setattr(scoring, "fast_precision", lambda _engine: "bfloat16")
     monkeypatch.setattr(scoring, "load_package", load)

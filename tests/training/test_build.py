@@ -3,7 +3,6 @@
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
@@ -14,7 +13,6 @@ from scanner.networks.package import load_network
 from tests.training.shards import write_shards
 from tests.training.tiny_build import BUILD_CONFIG, OU_66, OU_H
 from training.build import build_ensemble, work_folder
-from training.dataset import hashed_fraction
 from training.errors import TrainingError
 
 
@@ -50,14 +48,6 @@ def test_too_few_objects_give_an_uncalibrated_mean(tmp_path):
     assert isinstance(card.combiner, MeanCombiner)
     assert card.assumed_prevalence is None
     assert "fewer than 5" in card.calibration
-
-
-def test_a_test_split_without_lenses_is_refused(tmp_path):
-    ids = np.arange(1000, 1024)
-    fraction = float(np.sort(hashed_fraction(ids))[:2].mean())
-    config = BUILD_CONFIG.model_copy(update={"epochs": 1, "networks": (OU_H,), "test_fraction": fraction})
-    with pytest.raises(TrainingError, match=r"^test split: both classes need objects, got \d non-lenses and 0 lenses"):
-        build_ensemble(config, write_shards(tmp_path / "shards", len(ids)), tmp_path, "few")
 
 
 def test_a_name_that_is_a_path_is_refused(tmp_path):

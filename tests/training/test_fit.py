@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from sklearn.metrics import accuracy_score, log_loss
 from sklearn.utils.class_weight import compute_sample_weight
 
-from scanner.networks.architectures import he_initialise
+from scanner.networks.parameters import he_initialise
 from tests.training.tiny import DEEP, LINEAR, SIDE, inputs_seen, rates_used, rows_of, tiny_config, tiny_dataset
 from training import fit as fit_module
 from training.checkpoint import save_weights

@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import load_file
 
 from scanner.networks.architectures import FLAGSHIP_NETWORKS
-from scanner.preprocess.channels import channels
+from scanner.preprocess.channel import channels
 from scanner.vocabulary.geometry import MER_10
 from tests.training.shards import write_shards
 from tests.training.tiny import DEEP, LINEAR, inputs_seen, rows_of, tiny_config, tiny_dataset

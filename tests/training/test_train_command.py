@@ -1,4 +1,4 @@
-"""Tests of `lensscan train` with Prefect, Ray and two workers that train together; one worker is killed during training."""
+"""Tests of `lensscan train` with Ray and two workers that train together; one worker is killed during training."""
 
 import contextlib
 import json
@@ -15,8 +15,9 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from scanner.networks.architectures import PAPER_NETWORKS, he_initialise
+from scanner.networks.architectures import PAPER_NETWORKS
 from scanner.networks.package import load_package
+from scanner.networks.parameters import he_initialise
 from scanner.sources.shards import decode_shard
 from tests.training.shards import write_shards
 from tests.training.workers import train_workers
@@ -28,7 +29,7 @@ from training.dataset import open_dataset
 from training.fit import _number, _seeded
 from training.step import class_weights, cross_entropy, evaluate
 
-pytestmark = [pytest.mark.ray, pytest.mark.server, pytest.mark.timeout(900), pytest.mark.usefixtures("prefect_api")]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 OU_H = PAPER_NETWORKS[2]
 N_EPOCHS, KILLED_AFTER = 5, 2
 PRESET = TrainConfig(
@@ -46,10 +47,10 @@ PRESET = TrainConfig(
 """Configuration with one network of the paper; the presets have seven or three."""
 COMMAND = """
 import sys
-import flows.train
+import flows.commands.train
 from flows.cli.main import main
 from training.config import TrainConfig
-flows.train.PRESETS = {"laptop": TrainConfig.model_validate_json(sys.argv.pop(1))}
+flows.commands.train.PRESETS = {"laptop": TrainConfig.model_validate_json(sys.argv.pop(1))}
 main()
 """
 
@@ -74,7 +75,7 @@ class Killed:
 
 
 @pytest.fixture(scope="module")
-def killed(shards, prefect_api, tmp_path_factory):
+def killed(shards, tmp_path_factory):
     for _ in range(3):
         command = run_and_kill_a_worker(shards, tmp_path_factory.mktemp("train"))
         if len(command.history) < N_EPOCHS:

@@ -9,11 +9,11 @@ from infra.ray.cluster import ray_session
 from scanner.networks.architectures import PAPER_NETWORKS
 from scanner.networks.package import load_package
 from tests.training.workers import train_workers
-from training.build import build_ensemble, work_folder
+from training.build import work_folder
 from training.checkpoint import load_history
 from training.config import TrainConfig
 from training.errors import TrainingError
-from training.trainer import train_ensemble
+from training.run import train_ensemble
 
 pytestmark = pytest.mark.ray
 OU_H = PAPER_NETWORKS[2]
@@ -36,8 +36,8 @@ def losses(out, name):
 @pytest.mark.slow
 def test_one_worker_trains_as_a_plain_process_does(shards_uri, tmp_path, monkeypatch):
     progress = []
-    card = train_ensemble(CONFIG, shards_uri, tmp_path, "rayed", lambda *step: progress.append(step))
-    here = build_ensemble(CONFIG, shards_uri, tmp_path, "here")
+    card = train_ensemble(CONFIG, shards_uri, tmp_path, "rayed", lambda *step: progress.append(step), "local")
+    here = train_ensemble(CONFIG, shards_uri, tmp_path, "here")
     assert progress == [(1, 2), (2, 2)]
     # Thread counts differ, hence rounding: equal curves, not equal bytes.
     for key in ("validation_loss", "auroc"):
@@ -46,7 +46,7 @@ def test_one_worker_trains_as_a_plain_process_does(shards_uri, tmp_path, monkeyp
     # The error of a fit that cannot continue states the cause.
     monkeypatch.setattr("training.trainer.MAX_RESTARTS", 0)
     with pytest.raises(TrainingError, match=r"OU-H: training failed on Ray: .*another configuration"):
-        train_ensemble(CONFIG.model_copy(update={"seed": 5}), shards_uri, tmp_path, "rayed")
+        train_ensemble(CONFIG.model_copy(update={"seed": 5}), shards_uri, tmp_path, "rayed", ray_address="local")
 
 
 @pytest.mark.slow

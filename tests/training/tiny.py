@@ -9,7 +9,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from scanner.networks.architectures import LENS_OR_NOT, NetworkSpec
-from scanner.preprocess.channels import channels
+from scanner.preprocess.channel import channels
 from training.config import TrainConfig
 from training.dataset import Dataset, PreparedInputs
 

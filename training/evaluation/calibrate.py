@@ -88,10 +88,3 @@ def expected_calibration_error(
     bins = np.minimum((p_lens * n_bins).astype(int), n_bins - 1)
     gaps = np.bincount(bins, weights * (is_lens - p_lens.astype(np.float64)), minlength=n_bins)
     return float(np.abs(gaps).sum() / weights.sum())
-
-
-def restated(p_lens: NDArray[np.floating], prevalence: float, new_prevalence: float) -> NDArray[np.float64]:
-    """Convert probabilities `[object]` to another fraction of lenses, with the same mix of lenses (Saerens et al. 2002)."""
-    factor = new_prevalence / (1 - new_prevalence) / (prevalence / (1 - prevalence))
-    p = p_lens.astype(np.float64)
-    return np.asarray(p * factor / (p * factor + (1 - p)))

@@ -1,9 +1,15 @@
 """The card of a package as Markdown, for people."""
 
+from pathlib import Path
+
+from infra.store.files import replace_whole
 from scanner.networks.card import EnsembleCard, NetworkCard
+from scanner.networks.card_file import write_card
 from scanner.networks.combiner import MeanCombiner
+from training.evaluation.evaluation_text import cuts_table
 from training.evaluation.map_text import maps_section
 
+TEXT_FILE = "CARD.md"
 _COLUMNS = (
     ("AUROC", "auroc"),
     ("accuracy", "accuracy"),
@@ -15,6 +21,13 @@ _COLUMNS = (
     ("compound arc", "recall_compound_arc"),
     ("double ring", "recall_double_ring"),
 )
+
+
+def write_card_with_text(folder: Path, card: EnsembleCard) -> None:
+    """Write or replace card.json and CARD.md, each of them whole."""
+    write_card(folder, card)
+    with replace_whole(folder / TEXT_FILE) as part:
+        part.write_text(card_markdown(card), encoding="utf-8")
 
 
 def card_markdown(card: EnsembleCard) -> str:
@@ -40,7 +53,7 @@ def card_markdown(card: EnsembleCard) -> str:
             "",
             "At p = 0.5 where a threshold is needed, after p_lens is restated to the validation split's share of lenses; AUROC",
             "with its 95 % interval; last three columns: recall by kind.",
-            "Purity and numbers to inspect for each cut are in EVALUATION.md, where `lensscan evaluate` was run.",
+            *([] if card.cuts else ["The purity of cuts in p_lens is unknown until `lensscan evaluate` has measured it."]),
             "",
             _line(header),
             _line(["---"] * len(header)),
@@ -53,6 +66,7 @@ def card_markdown(card: EnsembleCard) -> str:
             f"The combiner is {combiner}; it assumes {prevalence}. {card.calibration}",
             "",
             *_combiners(card.metrics),
+            *_cuts(card),
             *maps_section(card),
             "## Inputs and weights",
             "",
@@ -98,6 +112,18 @@ def _combiners(metrics: dict[str, float]) -> list[str]:
         "Compared by cross-validation on the validation split (the neighbours' vote and OU-T-SNE's grid are not shipped):"
     )
     return [introduction, "", _line(header), _line(["---"] * 4), *rows, ""]
+
+
+def _cuts(card: EnsembleCard) -> list[str]:
+    """Return the purity of each cut and the number to inspect; no lines if no cut has a meaning or a measurement."""
+    if not card.cuts:
+        return []
+    introduction = (
+        f"Numbers for a million objects with a fraction {card.assumed_prevalence:g} of lenses, measured by `lensscan evaluate` "
+        "(see EVALUATION.md) on simulated objects with far more look-alikes than the sky: there, lists of candidates should be "
+        "shorter and purer."
+    )
+    return ["## Expected results of a cut", "", introduction, "", *cuts_table(card.cuts).splitlines(), ""]
 
 
 def _channels(network: NetworkCard) -> str:

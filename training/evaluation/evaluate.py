@@ -9,9 +9,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from infra.frozen import Frozen
+from scanner.catalogue.columns import network_names
+from scanner.networks.log_odds import restated
+from scanner.purity import Cut, ValueWithInterval
 from scanner.vocabulary.kinds import KINDS
+from scanner.vocabulary.network_columns import network_column_name
 from training.errors import TrainingError
-from training.evaluation.calibrate import expected_calibration_error, restated
+from training.evaluation.calibrate import expected_calibration_error
 from training.evaluation.metrics import (
     N_BOOTSTRAP,
     THRESHOLD,
@@ -47,14 +51,6 @@ BLUE_BELOW_MAG, RED_ABOVE_MAG = 1.0, 1.5
 _ARC_BIN_MAG = 0.5
 
 
-class ValueWithInterval(Frozen):
-    """A number with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-
 class Group(Frozen):
     """Objects that share a property, and the fraction above the thresholds."""
 
@@ -63,20 +59,6 @@ class Group(Frozen):
     n: int
     above: tuple[ValueWithInterval, ...]
     """Fraction above the threshold of each of `RATES`."""
-
-
-class Cut(Frozen):
-    """Expected results of a threshold of p_lens among a million objects at the assumed prevalence."""
-
-    p_lens: float
-    n_false_positives: int
-    """Counted non-lenses at or above the threshold; the purity and the number to inspect depend on this count."""
-    recall: ValueWithInterval
-    purity: ValueWithInterval | None
-    """Fraction of lenses among the candidates; None if no object reaches the threshold."""
-    expected_purity: float | None
-    """Mean p_lens of the candidates: their purity if p_lens is well calibrated."""
-    to_inspect_per_million: ValueWithInterval
 
 
 class Evaluation(Frozen):
@@ -117,13 +99,13 @@ def evaluate_scores(scores: pa.Table, truth: pa.Table, prevalence: float | None,
         raise TrainingError(f"needs lenses and non-lenses of kinds {KINDS}, got {got}")
     p = scores["p_lens"].to_numpy().astype(np.float64)
     thresholds = [threshold_at_rate(p, is_lens, rate) for rate in RATES]
-    networks = [name for name in scores.column_names if name.startswith("p_") and name not in {"p_lens", "p_compound"}]
+    networks = {name: scores[network_column_name(name)].to_numpy() for name in network_names(scores.schema)}
     return Evaluation(
         n_objects={kind: int(np.sum(kinds == kind)) for kind in KINDS},
         n_rejected={kind: int(np.sum(all_kinds[~is_scored] == kind)) for kind in KINDS},
         prevalence=prevalence,
         overall=_overall(p, kinds, prevalence, rng) | _compound(scores, kinds, rng) | _colour_probe(p, truth, thresholds[-1]),
-        networks={name[2:]: _ranked(auroc, scores[name].to_numpy(), is_lens, rng) for name in networks},
+        networks={name: _ranked(auroc, p_network, is_lens, rng) for name, p_network in networks.items()},
         groups=tuple(_groups(p, truth, thresholds)),
         cuts=() if prevalence is None else tuple(_cut(p, is_lens, prevalence, threshold) for threshold in CUTS),
     )

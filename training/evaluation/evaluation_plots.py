@@ -10,7 +10,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from training.evaluation.calibrate import restated
+from scanner.networks.log_odds import restated
+from scanner.vocabulary.network_columns import network_column_name
 from training.evaluation.evaluate import BINS, RATES, Evaluation
 from training.evaluation.metrics import binomial_interval, roc_curve
 
@@ -46,7 +47,7 @@ def draw_scored(folder: Path, evaluation: Evaluation, scores: pa.Table, truth: p
     """Draw the plots of an evaluation from the tables that `evaluate_scores` compared; `networks` are names."""
     is_scored = np.array(scores["status"].to_pylist()) == "scored"
     is_lens = (np.array(truth["kind"].to_pylist()) != "nonlens")[is_scored]
-    columns = {"p_lens": "p_lens", **{name: f"p_{name}" for name in networks}}
+    columns = {"p_lens": "p_lens", **{name: network_column_name(name) for name in networks}}
     draw_evaluation(
         folder, evaluation, {name: scores[column].to_numpy()[is_scored] for name, column in columns.items()}, is_lens
     )

@@ -1,8 +1,9 @@
 """An evaluation as Markdown, for people."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from training.evaluation.evaluate import RATES, Cut, Evaluation, ValueWithInterval
+from scanner.purity import Cut, ValueWithInterval
+from training.evaluation.evaluate import RATES, Evaluation
 from training.evaluation.metrics import N_BOOTSTRAP
 
 _NAMES = {
@@ -78,10 +79,15 @@ def evaluation_markdown(evaluation: Evaluation, ensemble: str, data: str) -> str
             "## Expected results of a cut",
             f"Numbers for a million objects with a fraction {evaluation.prevalence:g} of lenses. {_MIXTURE}",
             _EXPECTED.format(evaluation.prevalence),
-            _table(_CUT_COLUMNS, map(_cut, evaluation.cuts)),
+            cuts_table(evaluation.cuts),
         ]
     sections += ["![ROC](roc.png) ![Reliability](reliability.png) ![Completeness](completeness.png)"]
     return "\n\n".join(sections) + "\n"
+
+
+def cuts_table(cuts: Sequence[Cut]) -> str:
+    """Return a table of purity, recall and number of candidates of each cut."""
+    return _table(_CUT_COLUMNS, map(_cut, cuts))
 
 
 def _cut(cut: Cut) -> list[str]:

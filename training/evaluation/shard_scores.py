@@ -53,7 +53,7 @@ def score_shards(footers: Footers, ensemble: Ensemble, progress: Progress) -> tu
     Raises:
         TrainingError: a file is not a shard.
     """
-    scanner = CutoutScanner(ensemble)
+    scanner = CutoutScanner(ensemble, check_above=None)
     n_objects, n_done = sum(footer.num_rows for footer in footers.values()), 0
     scores, truths = [], []
     for uri, footer in footers.items():

@@ -17,7 +17,7 @@ from scanner.catalogue.candidates import candidates_of, encode_candidates, file_
 from scanner.catalogue.columns import candidate_schema, network_names
 from scanner.catalogue.maps import with_map_digests
 from scanner.catalogue.outcomes import SCORED, count_statuses
-from scanner.catalogue.paths import candidates_path, unit_id_of, unit_uri, units_uri
+from scanner.catalogue.paths import sealed_path, unit_id_of, unit_uri, units_uri
 from scanner.catalogue.plan import Plan
 from scanner.catalogue.seal import Seal, SealError, load_seal
 from scanner.catalogue.unit_inputs import InputChangedError, planned_ids
@@ -38,7 +38,7 @@ class Reconciliation(Frozen):
     """Comparison of the plan with storage; every `Difference` but the last is an error."""
 
     plan_id: str
-    night: str
+    night: str | None
     n_units: int
     n_rows: int
     """Number of planned rows."""
@@ -110,7 +110,7 @@ class _Reconciler:
         """Schema of the candidate file."""
         # Read these before the units: if a seal or candidates exist, all units existed before.
         self._seal = self._load_seal()
-        self._has_candidates = exists(join(root_uri, candidates_path(plan.night, plan.plan_id)))
+        self._has_candidates = exists(join(root_uri, sealed_path(plan.plan_id)))
 
     def run(self, progress: Progress) -> Reconciliation:
         plan, sets = self._plan, self._sets
@@ -199,7 +199,7 @@ class _Reconciler:
         return [file.uri for file in files if unit_id_of(file.uri, plan_id) not in unit_ids]
 
     def _compare_candidates(self) -> tuple[Difference, Difference]:
-        uri = join(self._root, candidates_path(self._plan.night, self._plan.plan_id))
+        uri = join(self._root, sealed_path(self._plan.plan_id))
         schema = self._schema or candidate_schema(())
         for rows in ("in_units", "in_file"):
             self._sets.add_rows(rows, with_map_digests(schema.empty_table()))
@@ -246,7 +246,7 @@ class _Reconciler:
             "n_rows": self._plan.n_rows,
             "rows_by_status": dict(self._statuses),
             "n_candidates": self._n_candidates,
-            "candidates_path": candidates_path(self._plan.night, self._plan.plan_id),
+            "candidates_path": sealed_path(self._plan.plan_id),
             "units": self._sha256s,
         }
         return [name for name, value in counted.items() if getattr(self._seal, name) != value] + self._wrong_digests

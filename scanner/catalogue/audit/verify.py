@@ -15,21 +15,24 @@ from scanner.catalogue.audit.quarantine import QuarantineIndex
 from scanner.catalogue.candidates import Candidates, are_equal, encode_candidates, file_schema, groups_of, open_candidates
 from scanner.catalogue.paths import (
     CANDIDATES,
+    SEALED,
     SEALS,
     UNITS,
-    candidates_name,
-    candidates_path,
+    label_of_night_file,
     path_below,
     plan_id_of,
+    plan_id_of_sealed,
     plan_id_of_unit,
     plan_uri,
     seal_uri,
+    sealed_path,
     unit_id_of,
     unit_uri,
     units_uri,
 )
 from scanner.catalogue.plan import Plan, PlanVersionError, load_plan, plan_ids
 from scanner.catalogue.seal import Seal, SealError, Tally, load_seal
+from scanner.catalogue.shown import show_records
 from scanner.catalogue.unitfile import (
     UnitFileError,
     decode_unit,
@@ -90,23 +93,15 @@ def verify_plan(plan_id: str, root_uri: str, *, deep: bool = False, progress: Pr
 
 
 def files_of_no_plan(root_uri: str) -> list[str]:
-    """Return files among units, candidates and seals that belong to no plan of the catalogue, although readers see them."""
-    plans = set(plan_ids(root_uri))
-    candidates = {_candidates_below(plan_id, root_uri) for plan_id in plans}
+    """Return the files of units, candidates and seals that belong to no plan of the catalogue, although readers see them."""
+    plans, nights = set(plan_ids(root_uri)), set(show_records(root_uri))
     known = {
         UNITS: lambda uri: plan_id_of_unit(uri) in plans,
-        CANDIDATES: lambda uri: bool({path_below(uri, CANDIDATES), uri.rpartition("/")[2]} & candidates),
+        SEALED: lambda uri: plan_id_of_sealed(uri) in plans,
         SEALS: lambda uri: plan_id_of(uri) in plans,
+        CANDIDATES: lambda uri: label_of_night_file(uri) in nights,
     }
     return [file.uri for folder, owned in known.items() for file in list_files(join(root_uri, folder)) if not owned(file.uri)]
-
-
-def _candidates_below(plan_id: str, root_uri: str) -> str:
-    """Return the path of a plan's file below the candidates folder; its last part alone if the plan cannot be read."""
-    try:
-        return candidates_path(load_plan(root_uri, plan_id).night, plan_id).partition("/")[2]
-    except PlanError:
-        return candidates_name(plan_id)
 
 
 class _PlanVerifier:
@@ -156,7 +151,7 @@ class _PlanVerifier:
 
     def _candidates_uri(self) -> str | None:
         if self._plan:
-            return join(self._root, candidates_path(self._plan.night, self._plan.plan_id))
+            return join(self._root, sealed_path(self._plan.plan_id))
         return join(self._root, self._seal.candidates_path) if self._seal else None
 
     def _check_units(self, progress: Progress) -> None:

@@ -15,14 +15,18 @@ from pathlib import Path
 
 from infra import steps
 from infra.steps import Step
-from scanner.catalogue.paths import CANDIDATES, PLANS, QUARANTINE, SEALS, UNITS
+from scanner.catalogue.paths import CANDIDATES, PLANS, QUARANTINE, SEALED, SEALS, SHOWN, UNIT_SUFFIX, UNITS
 
-CREATED = {PLANS: "plan", UNITS: "unit", CANDIDATES: "candidates", SEALS: "seal"}
+CREATED = {PLANS: "plan", UNITS: "unit", SEALED: "candidates", SEALS: "seal", SHOWN: "shown"}
 """Kind of file that the protocol creates, by folder below the catalogue's root."""
+KINDS = {**CREATED, CANDIDATES: "night"}
+"""The same with the file of a night, which is replaced."""
 BEFORE_PUBLICATION = (Step.LOOK, Step.OPENED, Step.SCORED, Step.ENCODED, Step.CHECKED)
 STORE_STEPS = (*BEFORE_PUBLICATION, *(f"{what}.{when}" for what in CREATED.values() for when in (Step.CREATE, Step.CREATED)))
+STORE_STEPS += ("night.replace", "night.replaced")
 """Steps in any store; at `unit.created`, the file exists and its receipt does not."""
 DISK_STEPS = tuple(f"{what}.{when}" for what in CREATED.values() for when in (Step.SYNC, Step.LINK, Step.LINKED))
+DISK_STEPS += ("night.sync",)
 """Steps on a POSIX file system: `link` comes after the file's fsync, `linked` before the folder's."""
 STEPS = (*STORE_STEPS, *DISK_STEPS)
 
@@ -95,8 +99,7 @@ def uninstall():
 
 def _of_file(step, uri):
     """Return the name of a step of the creation of a file, such as `unit.create`, and the unit that the file is of."""
-    parts = uri.split("/")[:-1]
     # A repair copies a file to the quarantine under its old path, which is no step of the protocol.
-    folder = None if QUARANTINE in parts else next((part for part in reversed(parts) if part in CREATED), None)
-    unit = uri.rpartition("/")[2].removesuffix(".parquet") if folder == UNITS else None
-    return f"{CREATED.get(folder)}.{step}", unit
+    folder = None if f"/{QUARANTINE}/" in uri else next((folder for folder in KINDS if f"/{folder}/" in uri), None)
+    unit = uri.rpartition("/")[2].removesuffix(UNIT_SUFFIX) if folder == UNITS else None
+    return f"{KINDS.get(folder)}.{step}", unit

@@ -47,8 +47,8 @@ def fail_at_stores(manifest):
             run(command, f"{store}/catalogue")
         scan(f"{store}/tiles", f"{store}/catalogue")
     run("score", "s3://forbidden/manifest.csv", "--out", "scores.parquet")
-    # The command rejects the manifest's rows, each with a reason.
-    run("score", manifest, "--out", "scores.parquet", expected=(0,))
+    # The command rejects the manifest's rows, each with a reason, and so scores none.
+    run("score", manifest, "--out", "scores.parquet", expected=(1,))
 
 
 def fail_at_endpoints(endpoint):

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 KINDS = ("lost", "doubled", "torn", "wrong")
-_COMMITTED = ("units/**/*.parquet", "candidates/**/*.parquet", "seals/*.json")
+_COMMITTED = ("_scan/units/**/*.unit", "_scan/sealed/*.candidates", "_scan/seals/*.json", "candidates/*.parquet")
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def read_files(paths, n_rows=None):
 def compare_catalogues(found, expected):
     """Compare two catalogues, given as `{path below the root: bytes}`: their units and candidates, and unreadable files."""
     total = Harm()
-    for folder in ("units/", "candidates/"):
+    for folder in ("_scan/units/", "_scan/sealed/", "candidates/"):
         tables, torn = zip(*(_readable(contents, folder) for contents in (found, expected)), strict=True)
         total += Harm(torn=torn[0]) + compare(*([row for table in some for row in rows_of(table)] for some in tables))
     return total
@@ -100,7 +100,7 @@ def compare_catalogues(found, expected):
 def _readable(contents, folder):
     tables, torn = [], 0
     for name, data in contents.items():
-        if name.startswith(folder) and name.endswith(".parquet"):
+        if name.startswith(folder) and name.endswith((".unit", ".candidates", ".parquet")):
             try:
                 tables.append(pq.read_table(pa.BufferReader(data), page_checksum_verification=True))
             except (pa.ArrowException, OSError, ValueError):

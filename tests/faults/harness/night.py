@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 from infra.provenance import sha256_bytes
 from infra.store.storage import list_files, read_bytes
 from scanner.catalogue.ledger import committed, pending, publish
-from scanner.catalogue.paths import plan_uri, seal_uri, unit_uri
+from scanner.catalogue.night_file import show
+from scanner.catalogue.paths import night_uri, plan_uri, seal_uri, shown_uri, unit_uri
 from scanner.catalogue.plan import Plan, ScanConfig, build_plan, freeze, load_plan
 from scanner.catalogue.seal import SealReport, load_seal, seal
 from scanner.catalogue.unitfile import read_unit
@@ -92,6 +93,7 @@ def run_night(inputs, root_uri, log=None, *, crash=None, order=None, named_stagi
     for unit in todo:
         note(log, scan_and_publish(unit, plan, root_uri, log))
     seal(plan, root_uri)
+    show(plan, root_uri)
 
 
 def scan_and_publish(unit, plan, root_uri, log=None):
@@ -132,12 +134,13 @@ class Catalogue:
 
 def read_catalogue(root_uri):
     """Return the sealed night below a root, and check that the root holds no other files."""
-    (plan_file,) = list_files(f"{root_uri}/plans")
+    (plan_file,) = list_files(f"{root_uri}/_scan/plans")
     plan = load_plan(root_uri, plan_file.uri.rpartition("/")[2].removesuffix(".json"))
     sealed = load_seal(root_uri, plan.plan_id)
     assert sealed is not None
     assert pending(plan, root_uri) == []
     names = [plan_uri(root_uri, plan.plan_id), seal_uri(root_uri, plan.plan_id), sealed.candidates_uri]
+    names += [shown_uri(root_uri, NIGHT, 1), night_uri(root_uri, NIGHT)]
     names += [unit_uri(root_uri, plan.plan_id, unit.unit_id) for unit in plan.units]
     assert [file.uri for file in list_files(root_uri)] == sorted(names)
     found = {unit.unit_id: read_unit(root_uri, unit, plan) for unit in plan.units}
@@ -196,7 +199,7 @@ def check_golden(golden, ids):
 
 def committed_sha256s(root_uri):
     """Return the SHA-256 of every unit file that is visible now, by URI."""
-    return {file.uri: sha256_bytes(read_bytes(file.uri)) for file in list_files(f"{root_uri}/units", ".parquet")}
+    return {file.uri: sha256_bytes(read_bytes(file.uri)) for file in list_files(f"{root_uri}/_scan/units", ".unit")}
 
 
 @functools.cache

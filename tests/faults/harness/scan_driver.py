@@ -63,7 +63,7 @@ def main():
                 candidate_threshold=THRESHOLD,
                 exact=options.exact,
             )
-            summary = scan_night(request, options.root, workers=options.workers)
+            summary = scan_night(request, options.root, workers=options.workers, ray_address="local")
     except LensscanError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 2

@@ -29,7 +29,7 @@ NIGHT = date(2026, 1, 1)
 N_UNITS, N_ROWS = 10, 24
 BAD = {3: (5,), 6: (0, 23)}
 """Rows with a fault, by number of the unit."""
-THRESHOLD = 0.6
+THRESHOLD = 0.45
 """Threshold on p_lens: a sixth of the rows are candidates, and the sweep leaves half of the others."""
 
 
@@ -91,7 +91,7 @@ def scan_here(night, root, *, source=None, workers=2, **faults):
         patch.setattr(actors, "thread_settings", lambda threads: {**settings(threads), **store, **faults})
         source = str(source or night.source)
         request = ScanRequest(input_uri=source, night=NIGHT, package=night.package, candidate_threshold=THRESHOLD)
-        done = scan_night(request, str(root), workers=workers)
+        done = scan_night(request, str(root), workers=workers, ray_address="local")
     return done.model_dump()
 
 
@@ -104,7 +104,7 @@ def kill_group(process):
 
 
 def unit_files(root):
-    return sorted((Path(root) / "units").rglob("*.parquet"))
+    return sorted((Path(root) / "_scan" / "units").rglob("*.unit"))
 
 
 def rows(root, *, without=frozenset()):
@@ -115,8 +115,8 @@ def rows(root, *, without=frozenset()):
 
 
 def fetch(root_uri, folder):
-    """Copy the Parquet files of a catalogue in a store to disk."""
-    for file in list_files(root_uri, ".parquet"):
+    """Copy the files of a catalogue in a store to disk."""
+    for file in list_files(root_uri):
         place = folder / file.uri.removeprefix(f"{root_uri}/")
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(read_bytes(file.uri))
@@ -134,7 +134,7 @@ class Night:
         self.folder, self.n_units, self.n_rows, self.bad = folder, n_units, n_rows, bad
         self.source = write_shards(folder / "shards", n_units, n_rows, bad)
         self.package = folder / "package"
-        write_test_package(self.package, SPECS[:1])
+        write_test_package(self.package, SPECS[:1], seed=2)
         self.golden = folder / "golden"
         self.undisturbed = scan(self, self.golden) if scan else done(start(self, self.golden))
         assert self.undisturbed["rows_by_status"] == {"scored": n_units * n_rows}, self.undisturbed

@@ -20,7 +20,7 @@ from scanner.networks.engines import fast_precision
 from scanner.networks.ensemble import Ensemble
 from scanner.scan import scoring
 from scanner.sources.shards import ShardRows
-from scanner.workers import actors
+from scanner.workers.unit_scanner import UnitScanner
 
 MARK = np.float32(54272.0)
 """Value of the first VIS pixel of a row with a fault; bfloat16 holds it exactly."""
@@ -28,7 +28,7 @@ CRASH_STEPS = (Step.LOOK, Step.OPENED, Step.SCORED, Step.CREATED)
 """Steps of a unit, in this order, at which a worker crashes; the last comes after its commit."""
 
 
-class FaultyScanner(actors.UnitScanner):
+class FaultyScanner(UnitScanner):
     """A replacement of `UnitScanner` that sets up the faults."""
 
     def __init__(self, *args, **kwargs):
@@ -142,10 +142,10 @@ def _rounded(images):
 def _sweep_nevertheless():
     load = scoring.load_package
 
-    def load_any(package, engine, precision, threads):
+    def load_any(package, engine, precision, threads, **more):
         if precision == "bfloat16":
-            return _Rounded(load(package, engine, "float32", threads))
-        return load(package, engine, precision, threads)
+            return _Rounded(load(package, engine, "float32", threads, **more))
+        return load(package, engine, precision, threads, **more)
 
     scoring.load_package = load_any
     scoring.fast_precision = lambda _engine: "bfloat16"

@@ -1,6 +1,7 @@
 """Tests of the operator's commands: their output and their exit codes."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +11,10 @@ import pytest
 from flows.cli.app import app
 from flows.cli.main import _run
 from infra.store.storage import read_bytes
+from scanner.catalogue.paths import plan_uri
 from scanner.catalogue.plan import ScanConfig, freeze, make_plan
 from tests.scanner.audited import flipped, make_audited, replace
-from tests.scanner.catalogue_parts import NIGHT, EnsembleName, unit_of
+from tests.scanner.catalogue_parts import NIGHT, EnsembleName, finished, unit_of
 
 LENSSCAN = Path(sys.executable).with_name("lensscan")
 OTHER_NIGHT = "2026-11-25"
@@ -47,14 +49,81 @@ def test_status_shows_the_progress_of_each_plan(lensscan, night):
     shown = {found["night"]: found for found in json.loads(lensscan("status", night.root, "--json"))}
     assert (shown[NIGHT]["n_units_committed"], shown[NIGHT]["n_rows_committed"], shown[NIGHT]["is_sealed"]) == (4, 8, False)
     assert (shown[OTHER_NIGHT]["n_units_committed"], shown[OTHER_NIGHT]["n_rows"]) == (0, 2)
+    assert [shown[name]["state"] for name in (NIGHT, OTHER_NIGHT)] == ["to be sealed", "unfinished"]
     night.seal()
     table = lensscan("status", night.root)
-    assert "4/4" in table
-    assert "sealed" in table
-    assert "0/1" in table
-    assert "unfinished" in table
+    for cell in ("4/4", "0/1", "test", "0.3", night.plan.code_version[:-5], "to be shown", "unfinished"):
+        assert cell in table
     replace(night.uri("seal"), b"{}")
     assert f"{night.uri('seal')}: not a seal" in lensscan("status", night.root, "--night", NIGHT)
+
+
+def test_status_tells_plans_apart_newest_first(lensscan, tmp_path, monkeypatch):
+    root = str(tmp_path / "again")
+    plans = [finished(root, {"a": {1: 0.9}, "b": {2: 0.8}}, shown=0.6)]
+    plans.append(finished(root, {"b": {2: 0.8}, "c": {3: 0.8}}, night=NIGHT))
+    monkeypatch.setattr("scanner.catalogue.plan.code_version", lambda: "9.9")
+    plans.append(finished(root, {"a": {1: 0.9}}, night=None))
+    for number, plan in enumerate(plans):
+        os.utime(plan_uri(root, plan.plan_id), (10**9, 10**9 + number * 86400))
+    found = json.loads(lensscan("status", root, "--json"))
+    assert [plan["plan_id"] for plan in found] == [plan.plan_id for plan in reversed(plans)]
+    assert [(plan["state"], plan["n_units_shown"], plan["threshold"]) for plan in found] == [
+        ("shown", 1, 0.5),
+        ("shown", 2, 0.5),
+        ("partly shown", 1, 0.6),
+    ]
+    lines = [line for line in lensscan("status", root).splitlines() if line.startswith("│")]
+    for line, cells in zip(lines, (("none", "9.9", "2001-09-11"), ("shown", "2001-09-10"), ("0.6", "2001-09-09")), strict=True):
+        assert all(cell in line for cell in cells), line
+    monkeypatch.undo()
+    finished(root, {"a": {1: 0.9}, "b": {2: 0.8}, "d": {4: 0.8}})
+    states = {plan["plan_id"]: plan["state"] for plan in json.loads(lensscan("status", root, "--night", NIGHT, "--json"))}
+    assert states[plans[0].plan_id] == "superseded"
+
+
+def test_seal_shows_a_night_and_mends_its_file(lensscan, night):
+    path = Path(night.root, "candidates", f"{NIGHT}.parquet")
+    assert f"in {path}" in lensscan("seal", night.root, "--night", NIGHT)
+    data = path.read_bytes()
+    path.write_bytes(data[:-9])
+    assert f"file {path}: is missing, old or damaged" in lensscan("verify", night.root, ends=1)
+    (sealed,) = json.loads(lensscan("seal", night.root, "--night", NIGHT, "--json"))
+    assert sealed["candidates_uri"] == str(path)
+    assert path.read_bytes() == data
+    lensscan("verify", night.root, "--deep")
+
+
+def test_forget_removes_a_replaced_plan_and_says_so(lensscan, tmp_path, monkeypatch):
+    root = str(tmp_path / "again")
+    old = finished(root, {"a": {1: 0.9}})
+    monkeypatch.setattr("scanner.catalogue.plan.code_version", lambda: "9.9")
+    new = finished(root, {"a": {1: 0.8}})
+    assert "is shown to readers" in lensscan("forget", root, new.plan_id[:8], ends=2)
+    assert lensscan("forget", root, old.plan_id[:8]) == f"plan {old.plan_id[:12]}: removed 4 files, 0.0 MB\n"
+    assert "no plan begins with" in lensscan("forget", root, old.plan_id[:8], ends=2)
+    frozen = make_plan(OTHER_NIGHT, EnsembleName(), ScanConfig(), [unit_of("z", [1, 2])])
+    freeze(frozen, root)
+    done = json.loads(lensscan("forget", root, frozen.plan_id[:8], "--unfinished", "--json"))
+    assert (done["plan_id"], done["n_files"]) == (frozen.plan_id, 1)
+
+
+def test_query_says_how_many_and_where(lensscan, tmp_path):
+    root = str(tmp_path / "again")
+    plan = finished(root, {"100000001": {i: 1 - i / 100 for i in range(30)}, "100000002": {40: 0.3}})
+    table = lensscan("query", root)
+    assert "20 of 30 candidates" in table
+    assert max(map(len, table.splitlines())) <= 100
+    heading = next(line for line in table.splitlines() if "candidate_id" in line)
+    assert [name.strip() for name in heading.strip("┃").split("┃")] == [
+        *("candidate_id", "ra", "dec", "tile", "p_lens", "p_compound", "subclass"),
+    ]
+    assert "1 of 31 candidates" in lensscan("query", root, "--min-p-lens", "0.2", "--limit", "1")
+    assert "30 candidates" in lensscan("query", root, "--plan", plan.plan_id[:8])
+    finished(root, {"a": {1: 0.9}}, night=None)
+    assert "night" in lensscan("query", root, "--all-plans")
+    dated = json.loads(lensscan("query", root, "--sql", "select night from candidates where night > '2026-01-01'", "--json"))
+    assert dated == [{"night": NIGHT}] * 30
 
 
 def test_seal_seals_complete_plans_and_names_incomplete_ones(lensscan, night):
@@ -69,7 +138,10 @@ def test_reconcile_exits_with_zero_only_if_all_is_equal(lensscan, night):
     assert equal["is_equal"]
     assert equal["plans"][0]["n_owned_elsewhere"] == 1
     table = lensscan("reconcile", night.root, ends=1)
-    assert f"night {NIGHT}: equal: 8 rows planned, 7 scored + 1 rejected; 6 candidates, not sealed, 1 rows in overlaps" in table
+    assert (
+        f"night {NIGHT}: equal: 8 rows planned, 7 scored + 1 rejected; 6 candidates, not sealed, 1 in overlaps counted once"
+        in table
+    )
     assert f"night {OTHER_NIGHT}: NOT EQUAL: 2 rows planned, 0 scored + 0 rejected" in table
     assert "1 missing units, such as z" in table
     assert "1 inputs unavailable, such as unit z: shard /data/z.parquet is gone" in table
@@ -80,7 +152,7 @@ def test_reconcile_exits_with_zero_only_if_all_is_equal(lensscan, night):
 
 
 def test_verify_names_a_damaged_file_and_repair_moves_it(lensscan, night):
-    night.seal()
+    night.show()
     assert "none damaged" in lensscan("verify", night.root, "--deep")
     assert "nothing to repair" in lensscan("repair", night.root)
     replace(night.uri("unit"), flipped(read_bytes(night.uri("unit")), 40))
@@ -107,7 +179,7 @@ def test_repair_names_the_program_version_that_a_rescan_needs(lensscan, night, m
 
 
 def test_verify_of_a_whole_catalogue_names_files_of_no_plan(lensscan, night):
-    uri = f"{night.root}/candidates/night={NIGHT}/x.parquet"
+    uri = f"{night.root}/candidates/{NIGHT}-x.parquet"
     replace(uri, b"x")
     assert f"file {uri}: belongs to no plan" in lensscan("verify", night.root, ends=1)
     lensscan("verify", night.root, "--night", NIGHT)
@@ -126,10 +198,10 @@ def test_a_missing_or_ambiguous_plan_is_named(lensscan, night, options, says):
     assert says in lensscan("reconcile", night.root, *options, ends=2)
 
 
-@pytest.mark.parametrize("command", ["status", "seal", "reconcile", "verify", "repair"])
+@pytest.mark.parametrize("command", ["status", "seal", "reconcile", "verify", "repair", "forget"])
 def test_a_folder_without_a_catalogue_gives_a_one_line_error(lensscan, tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)
-    said = lensscan(command, "nowhere", ends=2)
+    said = lensscan(command, "nowhere", *(["1"] if command == "forget" else []), ends=2)
     assert len(said.strip().splitlines()) == 1
     assert "holds no plans" in said
     assert list(tmp_path.iterdir()) == []

@@ -11,6 +11,7 @@ from flows.cli.explain import explain
 from flows.commands.explain import ExplainError
 from scanner.sources.shards import encode_shard, shard_table
 from scanner.vocabulary.geometry import MER_10
+from scanner.vocabulary.prior import prior_words
 
 
 def test_negative_ids_are_not_read_as_options(lensscan, tmp_path):
@@ -31,8 +32,9 @@ def test_a_narrow_table_shows_all_digits_and_none(monkeypatch, tmp_path, capsys)
     networks = {"equivariant-centre": numbers, "x": numbers | {"strongest_guided_arcsec": 2.3456}}
     found = {
         "ensemble": "mer3-sim",
+        "prevalence": 0.0005,
         "figure": "why.png",
-        "objects": {name: {"p_lens": 0.1234, "networks": networks}},
+        "objects": {name: {"p_lens": 0.1234, "prior": prior_words(0.1234, 0.0005), "networks": networks}},
         "rejected": {},
     }
     monkeypatch.setattr(flows.commands.explain, "explain_to_file", lambda *_: found)
@@ -41,8 +43,20 @@ def test_a_narrow_table_shows_all_digits_and_none(monkeypatch, tmp_path, capsys)
     printed = capsys.readouterr().out
     for number in ("0.1234", "0.9876", "1.2345", "2.3456", "none"):
         assert number in printed
+    assert "p_lens if one object in 2000 is a lens" in " ".join(printed.split())
+    assert f"{name}  250 times the prior of 1 in 2000" in printed
     assert "\u2026" not in printed
     assert max(map(len, printed.splitlines())) <= 80
+
+
+def test_an_uncalibrated_ensemble_has_no_prior(monkeypatch, tmp_path, capsys):
+    objects = {"7": {"p_lens": 0.25, "prior": "not calibrated", "networks": {}}}
+    found = {"ensemble": "mean", "prevalence": None, "figure": "why.png", "objects": objects, "rejected": {}}
+    monkeypatch.setattr(flows.commands.explain, "explain_to_file", lambda *_: found)
+    explain("m.csv", out=tmp_path / "why.png")
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "p_lens is not calibrated; strongest evidence" in printed
+    assert "prior" not in printed
 
 
 def test_the_table_shows_probabilities_and_rejected_objects(monkeypatch, tmp_path, capsys):
@@ -59,7 +73,7 @@ def test_the_table_shows_probabilities_and_rejected_objects(monkeypatch, tmp_pat
 
 
 def test_explaining_needs_images_and_has_no_steps(tmp_path):
-    with pytest.raises(ExplainError, match="name images: a manifest, or a folder of tiles or shards"):
+    with pytest.raises(ExplainError, match="name images: FITS files, a manifest, or a folder of tiles"):
         explain(out=tmp_path / "why.png")
     with pytest.raises(ExplainError, match="--steps needs --portrait"):
         explain("m.csv", out=tmp_path / "why.png", steps=3)

@@ -138,7 +138,7 @@ def test_a_mistake_inside_a_flow_ends_in_one_line(lensscan, tmp_path):
 def test_warnings_of_prefect_queues_are_not_shown():
     code = """
 import logging, flows.cli.main
-def app():
+def app(**_):
     from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogWorker
     for worker in (APILogWorker(), EventsWorker(object, ())):

@@ -1,20 +1,53 @@
 """Tests of the commands that make and manage networks."""
 
 import json
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 
+from flows.cli.models import list_models
+from flows.commands.list_models import listed_models
+from scanner.networks.card_file import read_card
+from scanner.networks.locate import SHIPPED_DIR
 from scanner.sources.shards import decode_shard, encode_shard
 from simulation.products.dataset import DatasetSpec, simulate_shard
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
 
-def test_models_list_prints_json(lensscan):
-    rows = json.loads(lensscan("models", "list", "--json").stdout)
-    assert {"name", "networks", "folder"} == set(rows[0])
-    assert "ou7-sim" in {row["name"] for row in rows}
+def test_models_list_says_which_is_default_and_what_for(lensscan, tmp_path, monkeypatch, capsys):
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "card.json").write_text("{}")
+    rows = json.loads(lensscan("models", "list", "--json", LENSSCAN_ENSEMBLES_DIR=str(tmp_path)).stdout)
+    by_name = {row["name"]: row for row in rows}
+    assert [name for name, row in by_name.items() if row["is_default"]] == ["mer3-sim"]
+    mine, card = by_name["mer3-sim"], read_card(SHIPPED_DIR / "mer3-sim")
+    assert mine["good for"] == "scans of Euclid MER tiles and cutouts"
+    assert (mine["networks"], mine["geometry"], mine["bands"]) == (3, "mer10", "VIS Y J H")
+    interval = [card.metrics[name] for name in ("auroc", "auroc_low", "auroc_high")]
+    assert [float(text) for text in re.findall(r"[0-9.]+", mine["AUROC"])] == pytest.approx(interval, abs=5e-4)
+    assert by_name["broken"]["good for"] == "nothing: it is damaged"
+    monkeypatch.setenv("LENSSCAN_ENSEMBLES_DIR", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "100")
+    list_models()
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 100
+    assert sum("(default)" in line for line in lines) == 1
+    assert all(any(row["AUROC"] in line for line in lines) for row in rows if row["AUROC"])
+
+
+def test_an_ensemble_without_a_purpose_shows_its_description(tmp_path, monkeypatch):
+    shutil.copytree(SHIPPED_DIR / "ou7-sim", tmp_path / "mine")
+    card = json.loads((tmp_path / "mine" / "card.json").read_text())
+    del card["purpose"]
+    (tmp_path / "mine" / "card.json").write_text(json.dumps({**card, "name": "mine", "metrics": {}}))
+    monkeypatch.setenv("LENSSCAN_ENSEMBLES_DIR", str(tmp_path))
+    (mine,) = [row for row in listed_models() if row["name"] == "mine"]
+    assert mine["good for"] == "The seven networks of Wilde et al. 2022, as a laptop trains them: …"
+    assert mine["AUROC"] == "unknown"
+    assert read_card(tmp_path / "mine").sha256 == read_card(SHIPPED_DIR / "ou7-sim").sha256
 
 
 def test_evaluate_writes_figures_and_plots(lensscan, tmp_path):
@@ -28,10 +61,10 @@ def test_evaluate_writes_figures_and_plots(lensscan, tmp_path):
     assert {path.name for path in (tmp_path / "figures").glob("*.png")} == {"roc.png", "reliability.png", "completeness.png"}
 
 
-@pytest.mark.ray
-def test_simulate_writes_the_requested_kinds_and_geometry(lensscan, tmp_path):
+@pytest.mark.parametrize("flow", [(), ("--flow",)], ids=["here", "flow"])
+def test_simulate_writes_the_requested_kinds_and_geometry(lensscan, tmp_path, flow):
     args = ["--n", 5, "--kinds", "double_ring=1,ring_galaxy=1", "--geometry", "mer", "--components", "--json"]
-    done = lensscan("simulate", *args, "--out", tmp_path)
+    done = lensscan("simulate", *args, *flow, "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["n_objects"] == 5

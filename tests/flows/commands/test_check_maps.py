@@ -10,9 +10,10 @@ import flows.ensembles
 from flows.cli.main import app
 from flows.commands.check_maps import check_to_card, table_rows
 from scanner.networks.architectures import NetworkSpec
+from scanner.networks.card_file import read_card, write_card
 from scanner.networks.locate import SHIPPED_DIR
-from scanner.networks.package import load_package, read_card, with_metrics, write_card
-from scanner.preprocess.channels import channels
+from scanner.networks.package import load_package, with_metrics
+from scanner.preprocess.channel import channels
 from scanner.sources.shards import encode_shard
 from simulation.products.dataset import DatasetSpec, simulate_objects
 from tests.scanner.ensembles import write_test_package

@@ -9,6 +9,9 @@ import flows.commands.evaluate
 from flows.commands.evaluate import evaluate_shards
 from infra.progress import no_progress
 from scanner.networks.card import TrainingDataCard
+from scanner.networks.card_file import read_card
+from scanner.networks.locate import SHIPPED_DIR
+from scanner.networks.prevalence import with_prevalence
 from scanner.sources.shards import encode_shard
 from simulation.products.dataset import DatasetSpec, simulate_shard
 from tests.scanner.ensembles import SPECS, write_test_package
@@ -48,3 +51,19 @@ def test_other_shards_are_evaluated_beside_the_weights(shards, tmp_path, digest,
     assert sum(evaluation.n_objects.values()) == 40
     assert np.isfinite(evaluation.overall["auroc"].value)
     assert "(n=40, seed=4, geometry challenge, preset euclid)" in (folder / "EVALUATION.md").read_text()
+    assert read_card(folder) == card
+
+
+@pytest.mark.parametrize(("out", "is_written"), [(None, True), ("elsewhere", False)])
+def test_cuts_are_written_on_the_card_beside_the_weights(shards, tmp_path, monkeypatch, out, is_written):
+    monkeypatch.setattr("training.evaluation.metrics.N_BOOTSTRAP", 10)
+    with_prevalence(SHIPPED_DIR / "mer3-sim", tmp_path / "mine", "mine", 0.01, None)
+    before = read_card(tmp_path / "mine")
+    chosen = str(tmp_path / out) if out else None
+    evaluation, _ = evaluate_shards(str(shards), str(tmp_path / "mine"), chosen, no_progress)
+    after = read_card(tmp_path / "mine")
+    assert evaluation.prevalence == 0.01
+    assert len(evaluation.cuts) == 8
+    assert after == before.model_copy(update={"cuts": evaluation.cuts if is_written else ()})
+    assert (tmp_path / "mine" / "CARD.md").is_file() == is_written
+    assert not list(tmp_path.glob("elsewhere/card.json"))

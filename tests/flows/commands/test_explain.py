@@ -10,8 +10,14 @@ from astropy.io import fits
 from flows.commands.explain import ExplainError, check_out, explain_to_file
 from infra.errors import LensscanError
 from infra.progress import no_progress
+from scanner.networks.card_file import read_card
+from scanner.networks.locate import SHIPPED_DIR
+from scanner.networks.package import load_package
+from scanner.scan.chosen_objects import read_objects
 from scanner.sources.shards import encode_shard, shard_table
 from scanner.vocabulary.geometry import MER_10
+from scanner.vocabulary.prior import prior_words
+from tests.cutouts import write_cutout
 from tests.tiles import write_tile
 
 
@@ -40,6 +46,22 @@ def test_objects_of_several_shards_keep_the_requested_order(shards, tmp_path):
     assert one["objects"]["1"]["p_lens"] == pytest.approx(found["objects"]["1"]["p_lens"], rel=1e-3)
 
 
+def test_all_probabilities_assume_one_prior(shards, tmp_path):
+    """Odds of networks fall from the mixture of training, where 47 % are lenses, to one lens in 2000 objects."""
+    found = explain(shards, tmp_path / "why.png", ["7"], networks=None)
+    card, object_ = read_card(SHIPPED_DIR / "mer3-sim"), found["objects"]["7"]
+    assert found["prevalence"] == card.assumed_prevalence == 0.0005
+    assert object_["prior"] == prior_words(object_["p_lens"], 0.0005)
+    _, stamps, _ = read_objects(str(shards), ["7"], MER_10, 1)
+    scores = load_package(SHIPPED_DIR / "mer3-sim").score(stamps)
+    assert object_["p_lens"] == pytest.approx(scores.p_lens[0], rel=1e-3)
+    fitted = 1 - card.combiner.training_fractions[0]
+    for name, of_network in object_["networks"].items():
+        p = float(scores.p_networks[name][0])
+        odds = p / (1 - p) * (0.0005 / 0.9995) / (fitted / (1 - fitted))
+        assert of_network["p_lens"] == pytest.approx(odds / (1 + odds), rel=1e-3)
+
+
 def test_objects_of_a_tile_are_explained(tmp_path):
     write_tile(tmp_path / "tiles", 3, 6, n_pixels=600)
     from scanner.sources.tiles import discover_tiles, read_tile_catalogue
@@ -49,6 +71,12 @@ def test_objects_of_a_tile_are_explained(tmp_path):
     found = explain(tmp_path / "tiles", tmp_path / "why.png", ids[:2])
     assert set(found["objects"]) | set(found["rejected"]) == set(ids[:2])
     assert found["objects"]
+
+
+def test_a_fits_file_is_explained_without_ids(tmp_path):
+    found = explain(write_cutout(tmp_path / "lens.fits"), tmp_path / "why.png")
+    assert list(found["objects"]) == ["lens"]
+    assert (tmp_path / "why.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_an_output_that_cannot_be_written_is_reported_first(shards, tmp_path):
@@ -77,9 +105,12 @@ def test_the_command_explains_a_manifest_and_lists_rejected_objects(lensscan, ma
     found = json.loads(done.stdout)
     assert list(found["objects"]) == ["first"]
     assert "missing_file" in found["rejected"]["bad"]
+    assert "made folder" not in done.stdout
+    command[3] = tmp_path / "new" / "why.png"
     said = lensscan(*command, COLUMNS="200")
     assert "compact-sky" in said.stdout
     assert "missing_file" in said.stdout
+    assert said.stdout.endswith(f"made folder  {tmp_path}/new\n")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Calls are told apart, and Ray's errors and messages tell why an actor did not answer."""
+"""Ray's errors and messages tell why an actor did not answer."""
 
 from pathlib import Path
 
@@ -7,17 +7,12 @@ import ray
 from ray.core.generated import common_pb2
 from ray.exceptions import ActorDiedError, ActorUnavailableError, NodeDiedError, OutOfMemoryError
 
-from infra.ray.calls import NODE_DIED, Call, CallFailure, failure_of
+from infra.calls import CallFailure
+from infra.ray.calls import NODE_DIED, failure_of
 
 NODE_IS_GONE = "The actor died because its node has died."
 WORKER_DIED = "The actor is dead because its worker process has died. Worker exit type: "
 """Ray's messages about a dead actor; the type of the worker's exit follows the second."""
-
-
-def test_equal_calls_are_told_apart_by_their_ids():
-    first, second = (Call("scan", ("a",), 60.0) for _ in range(2))
-    assert first.id != second.id
-    assert len({first, second}) == 2
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import threading
 import pytest
 import ray
 
-from infra.ray.cluster import ClusterError, _connect, ray_session
+from infra.errors import ClusterError
+from infra.ray.cluster import _connect, ray_session
 
 pytestmark = pytest.mark.ray
 
@@ -34,7 +35,7 @@ def test_an_address_without_a_listener_fails_at_once():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        assert refused(address) == f"infra.ray.cluster.ClusterError: no Ray cluster at {address}: Connection refused"
+        assert refused(address) == f"infra.errors.ClusterError: no Ray cluster at {address}: Connection refused"
 
 
 def test_a_server_that_is_no_cluster_is_reported():

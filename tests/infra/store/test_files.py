@@ -1,5 +1,9 @@
 """Local files that are replaced whole."""
 
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from infra.store.files import check_replaceable, replace_whole
@@ -54,3 +58,20 @@ def test_the_check_makes_the_folder_and_leaves_nothing_else(tmp_path):
     (tmp_path / "a.part").mkdir()
     with pytest.raises(IsADirectoryError):
         check_replaceable(tmp_path / "a")
+
+
+@pytest.mark.parametrize("write", [Path.write_bytes, lambda part, _: pq.write_table(pa.table({"a": [1]}), part)])
+def test_errors_name_the_file_that_was_asked_for(write):
+    for wanted in (Path("/proc/x.parquet"), Path("/dev/null/x.parquet")):
+        with pytest.raises(OSError, match=r"x\.parquet'$") as caught, replace_whole(wanted) as part:
+            write(part, b"")
+        assert caught.value.filename == str(wanted)
+        assert caught.value.strerror in {"No such file or directory", "Not a directory", "Permission denied"}
+        with pytest.raises(OSError, match=r"x\.parquet'$"):
+            check_replaceable(wanted)
+
+
+def test_errors_about_other_files_stay_as_they_are(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught, replace_whole(tmp_path / "a"):
+        (tmp_path / "other").read_bytes()
+    assert caught.value.filename == str(tmp_path / "other")

@@ -14,6 +14,7 @@ from infra.store.storage import (
     CreateOutcome,
     FileInfo,
     StorageError,
+    absolute,
     create_if_absent,
     exists,
     info,
@@ -170,3 +171,9 @@ def test_reading_a_folder_or_a_prefix_raises_file_not_found(root):
     create_if_absent(join(root, "folder", "file"), b"1", "1")
     with pytest.raises(FileNotFoundError):
         read_bytes(join(root, "folder"))
+
+
+@pytest.mark.parametrize("uri", ["s3://", "s3:///folder"])
+def test_an_s3_uri_without_a_bucket_is_refused(uri):
+    with pytest.raises(StorageError, match="must name a bucket, as in s3://bucket/folder"):
+        absolute(uri)

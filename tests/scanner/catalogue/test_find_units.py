@@ -1,5 +1,6 @@
 """Check that inputs become units, and that each id has one owner."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.store.storage import list_files
-from scanner.catalogue.find_units import _first_among, find_units
+from infra.store.storage import create_if_absent, list_files
+from scanner.catalogue.find_units import _first_among, find_input, find_units
+from scanner.catalogue.plan import ScanConfig, build_plan
 from scanner.catalogue.units import PlanError, id_digest
-from tests.scanner.catalogue_parts import write_shard
+from tests.scanner.catalogue_parts import NIGHT, EnsembleName, write_shard
 from tests.tiles import write_tiles
 
 IDS = st.integers(-(2**63), 2**63 - 1)
@@ -63,8 +65,49 @@ def test_an_object_twice_in_one_file_is_refused(tmp_path):
 
 @pytest.mark.fault(31)
 def test_nothing_to_scan_and_no_shard_are_refused(tmp_path):
-    with pytest.raises(PlanError, match="holds neither"):
+    with pytest.raises(PlanError, match="absent: does not exist"):
         find_units(str(tmp_path / "absent"))
+    with pytest.raises(PlanError, match="holds neither"):
+        find_units(str(tmp_path))
     (tmp_path / "x.parquet").write_bytes(b"not Parquet")
     with pytest.raises(PlanError, match=r"x\.parquet: not a readable shard"):
+        find_units(str(tmp_path))
+
+
+def test_a_file_is_no_input_of_a_scan(tmp_path):
+    path = tmp_path / "list.csv"
+    path.write_text("object_id,VIS\n1,a.fits\n")
+    with pytest.raises(PlanError, match=r"list\.csv: is a file, not a folder of tiles or shards; `lensscan score` takes"):
+        find_units(str(path))
+
+
+def test_an_absent_prefix_and_an_object_are_told_apart(s3, tmp_path):
+    create_if_absent(f"{s3}/list.csv", b"object_id", "test")
+    for uri, says in ((f"{s3}/absent", "does not exist"), (f"{s3}/list.csv", "is a file, not a folder of tiles")):
+        with pytest.raises(PlanError, match=says):
+            find_units(uri)
+
+
+def test_a_tile_without_mosaics_is_left_out_and_named(tmp_path):
+    """Objects that it shares with another tile belong to the other."""
+    write_tiles(tmp_path, 3, 3)
+    for path in tmp_path.glob("*MOSAIC*TILE000000002*"):
+        path.unlink()
+    first = next(tmp_path.glob("*FINAL-CAT*TILE000000001*"))
+    shutil.copy(first, tmp_path / first.name.replace("TILE000000001", "TILE000000000"))
+    next(tmp_path.glob("*NIR-H*TILE000000003*")).unlink()
+    found = find_input(str(tmp_path))
+    assert found.without_mosaics == ("000000000", "000000002")
+    assert [(unit.unit_id, unit.n_rows, unit.owned_elsewhere) for unit in found.units] == [
+        ("000000001", 3, ()),
+        ("000000003", 3, ()),
+    ]
+    assert build_plan(str(tmp_path), NIGHT, EnsembleName(), ScanConfig()).without_mosaics == found.without_mosaics
+
+
+def test_tiles_that_all_lack_mosaics_are_refused(tmp_path):
+    write_tiles(tmp_path, 2, 3)
+    for path in tmp_path.glob("*MOSAIC*"):
+        path.unlink()
+    with pytest.raises(PlanError, match=r"no tile can be scanned: 2 have a catalogue and no mosaic, such as 000000001, 0+2$"):
         find_units(str(tmp_path))

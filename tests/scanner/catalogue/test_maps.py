@@ -13,6 +13,7 @@ from scanner.catalogue.audit.verify import verify_plan
 from scanner.catalogue.columns import EXPLANATION_COLUMNS, MAP_COLUMNS, candidate_schema, unit_schema
 from scanner.catalogue.ledger import PublishError, publish
 from scanner.catalogue.maps import MapError, check_maps, map_arrays, with_map_digests
+from scanner.catalogue.night_file import show
 from scanner.catalogue.paths import unit_uri
 from scanner.catalogue.plan import ScanConfig, freeze, make_plan
 from scanner.catalogue.query import query
@@ -46,7 +47,9 @@ def sealed(tmp_path, plan, tables):
     freeze(plan, root)
     for unit in plan.units:
         publish(tables[unit.unit_id], unit, plan, root, "try")
-    return root, seal(plan, root)
+    report = seal(plan, root)
+    show(plan, root)
+    return root, report
 
 
 def expected_maps(object_id):
@@ -95,6 +98,7 @@ def test_candidates_of_nights_with_and_without_maps_are_queried_together(sealed)
     old = make_plan(NIGHT, EnsembleName(), ScanConfig(), [unit_of("z", [91])])
     publish(scores([91], [0.99]), old.units[0], old, root, "try")
     seal(old, root)
+    show(old, root)
     assert query(root)["object_id"].to_pylist() == [91, 22, 11, 15, 13]
     assert query(root, sql="SELECT map_cam FROM candidates WHERE object_id = 91").to_pylist() == [{"map_cam": None}]
 

@@ -14,6 +14,7 @@ from scanner.catalogue.plan import (
     SecondEnsemble,
     Unit,
     build_plan,
+    encode_plan,
     freeze,
     load_plan,
     make_plan,
@@ -108,7 +109,7 @@ def test_the_plan_id_depends_on_every_field_of_a_plan():
     assert remade(plan) == plan.plan_id
     for others, model in ((OTHER_SETTINGS, ScanConfig), (OTHER_SECONDS, SecondEnsemble), (OTHER_UNITS, Unit)):
         assert others.keys() == model.model_fields.keys()
-    assert OTHER_PLANS.keys() == Plan.model_fields.keys() - {"plan_id"}
+    assert OTHER_PLANS.keys() == Plan.model_fields.keys() - {"plan_id", "without_mosaics"}
     seconds = [SECOND.model_copy(update={name: value}) for name, value in OTHER_SECONDS.items()]
     configs = [ScanConfig(**{name: value}) for name, value in OTHER_SETTINGS.items()]
     configs += [ScanConfig(second=second) for second in seconds]
@@ -145,6 +146,12 @@ def test_freezing_is_repeatable_and_edited_plans_are_detected(tmp_path):
 def test_a_night_is_a_date(night):
     with pytest.raises(PlanError, match=r"night|day"):
         make_plan(night, EnsembleName(), ScanConfig(), [unit_of("a", [1])])
+
+
+def test_a_plan_may_have_no_night():
+    plan = make_plan(None, EnsembleName(), ScanConfig(), [unit_of("a", [1])])
+    assert plan.night is None
+    assert b'"night":null' in encode_plan(plan)
 
 
 def test_units_have_different_names_fit_for_files():

@@ -1,32 +1,32 @@
+from datetime import date
+
 import numpy as np
 import pytest
 
-from infra.store.storage import StorageError, create_if_absent
+from infra.store.storage import StorageError
 from scanner.catalogue.ledger import publish
-from scanner.catalogue.plan import ScanConfig, make_plan
+from scanner.catalogue.paths import unit_uri
+from scanner.catalogue.plan import freeze
 from scanner.catalogue.query import QueryError, query
-from scanner.catalogue.seal import seal
-from tests.scanner.catalogue_parts import EnsembleName, scores, unit_of
+from scanner.catalogue.visible import VisibleError
+from tests.scanner.catalogue_parts import finished, plan_of, scores, unit_of
 
 
 @pytest.fixture(params=["path", pytest.param("s3", marks=pytest.mark.server)])
 def catalogue(request, tmp_path):
-    """Two sealed nights, and one night that is committed but not sealed."""
+    """Two nights that readers see, and one that is committed but not sealed."""
     root = request.getfixturevalue("s3") if request.param == "s3" else f"{tmp_path}/it's a folder"
-    tables = {
-        "2026-11-22": scores([1, 2], [0.6, 0.9], subclass=["single", "double_ring"]),
-        "2026-11-23": scores([3, 4], [0.95, None]),
-        "2026-11-24": scores([5], [0.99]),
-    }
-    for night, table in tables.items():
-        unit = unit_of("a", table["object_id"].to_pylist())
-        plan = make_plan(night, EnsembleName(), ScanConfig(), [unit])
-        index = table.schema.get_field_index("night")
-        dated = table.set_column(index, table.schema.field(index), [[night] * table.num_rows])
-        publish(dated, unit, plan, root, "try")
-        if night != "2026-11-24":
-            seal(plan, root)
+    finished(root, {"a": {1: 0.6, 2: 0.9}}, night="2026-11-22", subclass=["single", "double_ring"])
+    finished(root, {"a": {3: 0.95, 4: None}}, night="2026-11-23")
+    unit = unit_of("a", [5])
+    publish(scores([5], [0.99]), unit, plan_of({"a": [5]}), root, "try")
+    freeze(plan_of({"a": [5]}), root)
     return root
+
+
+@pytest.fixture
+def disk(tmp_path):
+    return str(tmp_path / "catalogue")
 
 
 def test_candidates_come_best_first(catalogue):
@@ -53,13 +53,13 @@ def test_filters(catalogue, filters, expected):
 def test_sql_sees_candidates_and_all_scores(catalogue):
     sql = "SELECT night, count(*) AS n FROM scores GROUP BY night ORDER BY night"
     assert query(catalogue, sql=sql).to_pylist() == [
-        {"night": "2026-11-22", "n": 2},
-        {"night": "2026-11-23", "n": 2},
-        {"night": "2026-11-24", "n": 1},
+        {"night": date(2026, 11, 22), "n": 2},
+        {"night": date(2026, 11, 23), "n": 2},
     ]
+    assert query(catalogue, sql=sql, all_plans=True).to_pylist()[2:] == [{"night": date(2026, 11, 24), "n": 1}]
     assert query(catalogue, sql=sql, limit=2).num_rows == 2
     joined = "SELECT object_id FROM scores ANTI JOIN candidates USING (object_id) ORDER BY object_id"
-    assert query(catalogue, sql=joined)["object_id"].to_pylist() == [4, 5]
+    assert query(catalogue, sql=joined)["object_id"].to_pylist() == [4]
 
 
 @pytest.mark.parametrize("sql", ["SELEC 1", "SELECT nothing FROM candidates", "SELECT\n  *\nFROM elsewhere", ""])
@@ -75,12 +75,11 @@ def test_a_failing_read_is_one_line_that_names_its_cause(s3, monkeypatch):
     def fail(uri, *_args):
         raise StorageError(f"{uri}: changed while it was read")
 
-    uri = f"{s3}/candidates/night=2026-11-22/a.parquet"
-    create_if_absent(uri, b"PAR1" * 100, "1")
+    plan = finished(s3, {"a": {1: 0.6}})
     monkeypatch.setattr("infra.store.s3_file.read_range", fail)
     with pytest.raises(QueryError) as caught:
-        query(s3)
-    assert str(caught.value) == f"{uri}: changed while it was read"
+        query(s3, sql="SELECT * FROM scores")
+    assert str(caught.value) == f"{unit_uri(s3, plan.plan_id, 'a')}: changed while it was read"
 
 
 def test_a_value_is_never_sql(catalogue):
@@ -93,7 +92,7 @@ def test_sql_and_filters_together_are_refused(catalogue):
 
 
 def test_an_empty_root_is_refused(tmp_path):
-    with pytest.raises(QueryError, match="no sealed candidates"):
+    with pytest.raises(VisibleError, match="no complete scan"):
         query(str(tmp_path))
 
 
@@ -103,3 +102,42 @@ def test_sql_that_is_not_one_query_is_not_run(catalogue, sql, tmp_path, monkeypa
     with pytest.raises(QueryError, match="one query"):
         query(catalogue, sql=sql)
     assert not list(tmp_path.glob("*.csv"))
+
+
+def test_views_show_each_object_once_or_every_plan(disk, monkeypatch):
+    old = finished(disk, {"a": {1: 0.9, 2: 0.1}, "b": {3: 0.8, 4: 0.2}})
+    monkeypatch.setattr("scanner.catalogue.plan.code_version", lambda: "9.9")
+    new = finished(disk, {"a": {1: 0.7, 2: 0.6}, "c": {4: 0.3}})
+    found = {
+        view: {name: ids_and_plans(disk, view, **which) for name, which in options(old).items()}
+        for view in ("candidates", "scores")
+    }
+    mine, yours = new.plan_id, old.plan_id
+    assert found["candidates"]["shown"] == [(1, mine), (2, mine), (3, yours)]
+    assert found["scores"]["shown"] == [(1, mine), (2, mine), (3, yours), (4, mine)]
+    assert found["candidates"]["one"] == [(1, yours), (3, yours)]
+    assert found["scores"]["one"] == [(i, yours) for i in (1, 2, 3, 4)]
+    assert found["candidates"]["all"] == sorted([(1, mine), (2, mine), (1, yours), (3, yours)])
+    assert len(found["scores"]["all"]) == 7
+
+
+def options(plan):
+    return {"shown": {}, "one": {"plan": plan.plan_id[:12]}, "all": {"all_plans": True}}
+
+
+def ids_and_plans(root, view, **which):
+    table = query(root, sql=f"FROM {view} SELECT object_id, plan_id ORDER BY object_id, plan_id", **which)
+    return sorted(zip(table["object_id"].to_pylist(), table["plan_id"].to_pylist(), strict=True))
+
+
+def test_a_night_is_a_date_and_null_without_nights(disk):
+    finished(disk, {"a": {1: 0.9}})
+    finished(disk, {"a": {1: 0.8}}, night=None)
+    for view in ("candidates", "scores"):
+        table = query(disk, sql=f"FROM {view} SELECT night, night > DATE '2026-01-01' AS late ORDER BY p_lens")
+        assert table.to_pylist() == [{"night": None, "late": None}, {"night": date(2026, 11, 24), "late": True}]
+
+
+def test_one_plan_and_all_plans_exclude_each_other(disk):
+    with pytest.raises(QueryError, match="either one plan or all plans"):
+        query(disk, plan="a", all_plans=True)

@@ -3,6 +3,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -13,7 +14,7 @@ from scanner.catalogue.columns import candidate_schema
 from scanner.catalogue.ledger import publish
 from scanner.catalogue.paths import seal_uri, unit_uri
 from scanner.catalogue.seal import SealError, load_seal, seal
-from tests.scanner.catalogue_parts import NETWORKS, NIGHT, plan_of, random_scores, scores
+from tests.scanner.catalogue_parts import NETWORKS, plan_of, random_scores, scores
 
 
 def commit_all(plan, root, tables):
@@ -45,12 +46,12 @@ def test_a_seal_holds_the_candidates_and_the_totals(root, plan, tables):
     report = seal(plan, root)
     assert (report.n_rows, report.n_candidates, report.n_units) == (5, 3, 3)
     assert report.rows_by_status == {"rejected:blank": 1, "scored": 4}
-    assert report.candidates_uri == f"{root}/candidates/night={NIGHT}/{plan.plan_id[:16]}.parquet"
+    assert report.candidates_uri == f"{root}/_scan/sealed/{plan.plan_id}.candidates"
     data = read_bytes(report.candidates_uri)
     assert sha256_bytes(data) == report.candidates_sha256
     assert report.units == {u: sha256_bytes(read_bytes(unit_uri(root, plan.plan_id, u))) for u in "abc"}
     assert load_seal(root, plan.plan_id) == report
-    record = json.loads(read_bytes(f"{root}/seals/{plan.plan_id}.json"))
+    record = json.loads(read_bytes(f"{root}/_scan/seals/{plan.plan_id}.json"))
     origin = ("plan_id", "night", "ensemble_name", "ensemble_sha256", "code_version")
     assert {name: record[name] for name in origin} == {name: getattr(plan, name) for name in origin}
     assert report.model_dump() == record | {"candidates_uri": f"{root}/{record['candidates_path']}"}
@@ -113,7 +114,7 @@ def test_a_damaged_unit_is_not_sealed(tmp_path, plan, tables):
     commit_all(plan, root, tables)
     file = Path(unit_uri(root, plan.plan_id, "a"))
     file.write_bytes(file.read_bytes()[:-1])
-    with pytest.raises(SealError, match=r"a\.parquet: not a readable unit file"):
+    with pytest.raises(SealError, match=r"a\.unit: not a readable unit file"):
         seal(plan, root)
 
 
@@ -128,7 +129,7 @@ def test_a_unit_with_other_rows_is_not_sealed(tmp_path, plan, tables):
 def test_a_candidate_file_with_other_rows_is_refused(tmp_path, plan, tables):
     root = str(tmp_path)
     commit_all(plan, root, tables)
-    file = Path(root) / "candidates" / f"night={NIGHT}" / f"{plan.plan_id[:16]}.parquet"
+    file = Path(root) / "_scan" / "sealed" / f"{plan.plan_id}.candidates"
     file.parent.mkdir(parents=True)
     pq.write_table(scores([1], [0.9]), file)
     with pytest.raises(SealError, match="does not hold the candidates of this plan"):
@@ -144,11 +145,11 @@ def test_many_missing_units_are_counted_and_five_of_them_named(tmp_path):
 
 
 def test_units_of_different_networks_are_not_sealed(tmp_path, plan, tables):
-    names = [name.replace("OU-66", "OU-67") for name in tables["b"].column_names]
+    names = [name.replace("OU_66", "OU_67") for name in tables["b"].column_names]
     commit_all(plan, str(tmp_path), tables | {"b": tables["b"].rename_columns(names)})
     with pytest.raises(SealError, match=r"^unit b: the unit files of a plan must have the same columns$"):
         seal(plan, str(tmp_path))
-    assert not (tmp_path / "seals").exists()
+    assert not (tmp_path / "_scan" / "seals").exists()
 
 
 def test_a_unit_that_disappears_during_sealing_is_named(tmp_path, plan, tables, monkeypatch):
@@ -157,7 +158,7 @@ def test_a_unit_that_disappears_during_sealing_is_named(tmp_path, plan, tables, 
     listed = seals.unit_files(root, plan.plan_id)
     Path(unit_uri(root, plan.plan_id, "b")).unlink()
     monkeypatch.setattr(seals, "unit_files", lambda *_: listed)
-    with pytest.raises(SealError, match=r"/b\.parquet: disappeared while the plan was sealed$"):
+    with pytest.raises(SealError, match=r"/b\.unit: disappeared while the plan was sealed$"):
         seal(plan, root)
 
 
@@ -178,9 +179,11 @@ def test_another_seal_that_was_written_meanwhile_is_kept(tmp_path, plan, tables,
 def test_unit_folders_are_synced_before_the_seal_is_written(tmp_path, plan, tables, monkeypatch):
     root, synced = str(tmp_path / "root"), []
     commit_all(plan, root, tables)
-    monkeypatch.setattr(seals, "sync_folder", lambda folder: synced.append((str(folder), Path(root, "candidates").exists())))
+    monkeypatch.setattr(
+        seals, "sync_folder", lambda folder: synced.append((str(folder), Path(root, "_scan", "sealed").exists()))
+    )
     seal(plan, root)
-    below = [f"{root}/units/plan={plan.plan_id}", f"{root}/units", root]
+    below = [f"{root}/_scan/units/plan={plan.plan_id}", f"{root}/_scan/units", f"{root}/_scan", root]
     assert synced == [(folder, False) for folder in below]
 
 
@@ -220,7 +223,7 @@ def test_nothing_is_lost_between_plan_and_seal(tmp_path, rng):
     plan = plan_of(ids, candidate_threshold=0.8)
     commit_all(plan, root, {name: random_scores(rng, unit_ids) for name, unit_ids in ids.items()})
     report = seal(plan, root)
-    stored = pq.read_table(f"{root}/units", partitioning=None)
+    stored = pa.concat_tables(pq.read_table(path, partitioning=None) for path in Path(root).rglob("*.unit"))
     assert sorted(stored["object_id"].to_pylist()) == sorted(i for unit_ids in ids.values() for i in unit_ids)
     assert sum(report.rows_by_status.values()) == report.n_rows == plan.n_rows == stored.num_rows
     candidates = pq.read_table(report.candidates_uri, partitioning=None)["p_lens"].to_pylist()

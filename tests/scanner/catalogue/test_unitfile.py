@@ -52,7 +52,7 @@ def test_unit_files_are_listed_by_unit(tmp_path, plan):
     root = str(tmp_path)
     assert unit_files(root, plan.plan_id) == {}
     publish(scores([7], [0.5]), plan.unit("b"), plan, root, "try")
-    assert unit_uri(root, plan.plan_id, "b") == f"{units_uri(root, plan.plan_id)}/b.parquet"
+    assert unit_uri(root, plan.plan_id, "b") == f"{units_uri(root, plan.plan_id)}/b.unit"
     assert {name: file.uri for name, file in unit_files(root, plan.plan_id).items()} == {"b": unit_uri(root, plan.plan_id, "b")}
     with pytest.raises(FileNotFoundError):
         read_unit(root, plan.unit("a"), plan)

@@ -8,8 +8,9 @@ import torch
 
 from scanner.explain.candidate_maps import AT_ONCE, CandidateMapper, candidate_mapper
 from scanner.explain.gradcam import GradCamMapper
+from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
-from scanner.networks.package import load_network, read_card
+from scanner.networks.package import load_network
 from scanner.preprocess.colour_picture import composite
 from scanner.preprocess.network_inputs import network_input
 from scanner.scan.sweep import synthetic_stamps

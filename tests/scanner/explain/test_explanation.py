@@ -8,13 +8,15 @@ import torch
 
 from scanner.explain import explanation
 from scanner.explain.explanation import explain, networks_with_most_bands
-from scanner.explain.figures import Shown, explanation_figure, figure_bytes
+from scanner.explain.figure_files import figure_bytes
+from scanner.explain.figures import Shown, explanation_figure
 from scanner.explain.sanity import chance, hits
 from scanner.networks.architectures import NetworkSpec
+from scanner.networks.card_file import read_card
 from scanner.networks.errors import PackageError
 from scanner.networks.locate import SHIPPED_DIR
-from scanner.networks.package import load_package, read_card
-from scanner.preprocess.channels import channels
+from scanner.networks.package import load_package
+from scanner.preprocess.channel import channels
 from scanner.preprocess.sky import sky_level_and_sigma
 from scanner.sources.shards import decode_shard, encode_shard
 from scanner.vocabulary.geometry import GEOMETRIES

@@ -5,10 +5,10 @@ import pytest
 
 from scanner.explain.feature_figures import feature_figures, picture
 from scanner.explain.feature_visualisation import DeepDreams, FeatureVisualisation, KernelVisualisation
-from scanner.explain.figures import pages_bytes
+from scanner.explain.figure_files import pages_bytes
 from scanner.networks.architectures import FLAGSHIP_NETWORKS, PAPER_NETWORKS
 from scanner.networks.package import draft_network_card
-from scanner.preprocess.channels import channels
+from scanner.preprocess.channel import channels
 
 SPECS = {spec.name: spec for spec in (*PAPER_NETWORKS, *FLAGSHIP_NETWORKS)}
 IDS = ["a", "b", "c$_{x$"]

@@ -20,7 +20,7 @@ from scanner.explain.gradient_ascent import CLASS_GENERATION, DEEP_DREAM, KERNEL
 from scanner.explain.kernels import kernel_layers
 from scanner.networks.architectures import FLAGSHIP_NETWORKS, PAPER_NETWORKS, NetworkSpec
 from scanner.networks.package import draft_network_card
-from scanner.preprocess.channels import channels
+from scanner.preprocess.channel import channels
 from scanner.preprocess.network_inputs import network_input
 from scanner.vocabulary.geometry import CHALLENGE, MER_10
 from tests.scanner.random_networks import random_network

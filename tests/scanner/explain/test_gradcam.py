@@ -10,7 +10,7 @@ from scanner.explain import gradcam
 from scanner.explain.gradcam import GradCamMapper
 from scanner.networks.architectures import ARCHITECTURES
 from scanner.networks.folded import folded_network
-from scanner.networks.log_odds import LensLogOdds
+from scanner.networks.log_odds_layer import LensLogOdds
 from scanner.networks.small_networks import CentreCrop
 from tests.hand_set_networks import FEATURE_MAP, IMAGE, PIXEL_WEIGHTS, summing_network
 from tests.scanner.random_networks import random_network

@@ -8,9 +8,10 @@ from torch import nn
 from scanner.explain import occlusion
 from scanner.explain.occlusion import MASKS, Masks, OcclusionMapper
 from scanner.networks.architectures import ARCHITECTURES
+from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.log_odds import lens_log_odds
-from scanner.networks.package import load_network, read_card
+from scanner.networks.package import load_network
 from tests.hand_set_networks import IMAGE, summing_network
 from tests.scanner.random_networks import random_network
 

@@ -7,7 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from scanner.networks.architectures import PAPER_NETWORKS, count_parameters, he_initialise, ou66, ou200
+from scanner.networks.architectures import PAPER_NETWORKS
+from scanner.networks.paper_networks import ou66, ou200
+from scanner.networks.parameters import count_parameters, he_initialise
 
 # Layer, type, output shape, parameters: as printed.
 TABLE_3 = """

@@ -3,13 +3,16 @@
 `test_package` damages cards on disk.
 """
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from scanner.networks.architectures import NetworkSpec
 from scanner.networks.card import EnsembleCard, check_name
+from scanner.networks.card_file import read_card
 from scanner.networks.combiner import SoftmaxStack
-from scanner.preprocess.channels import channels
+from scanner.networks.locate import SHIPPED_DIR
+from scanner.preprocess.channel import channels
 from scanner.vocabulary.kinds import KINDS
 from tests.scanner.ensembles import SPECS, card
 
@@ -54,6 +57,12 @@ def test_no_network_may_have_the_name_of_a_column(name):
         EnsembleCard(**changed(0, name=name))
 
 
+@pytest.mark.parametrize("name", ["OU-66", "ou.66", "Ou_66"])
+def test_networks_whose_columns_would_be_one_are_refused(name):
+    with pytest.raises(ValidationError, match=rf"needs a column of its own, but \['{name}', 'OU-66'\] share p_ou_66"):
+        EnsembleCard(**changed(0, name=name))
+
+
 def test_files_that_differ_in_case_only_are_refused():
     with pytest.raises(ValidationError, match="weights_file must differ between networks"):
         EnsembleCard(**changed(0, weights_file="ou-66.safetensors"))
@@ -71,9 +80,32 @@ def test_the_threshold_is_twice_the_prevalence_up_to_one_half(prevalence, thresh
     assert card(assumed_prevalence=prevalence).candidate_threshold == threshold
 
 
+def test_cuts_make_a_table_of_purity():
+    content = read_card(SHIPPED_DIR / "mer3-sim").model_dump()
+    given = EnsembleCard(**content)
+    assert given.purity_table.cuts == given.cuts
+    assert given.purity_table.prevalence == given.assumed_prevalence
+    assert card().purity_table is None
+    with pytest.raises(ValidationError, match="cuts must rise in p_lens"):
+        EnsembleCard(**content | {"cuts": given.cuts[::-1]})
+    with pytest.raises(ValidationError, match="cuts hold at an assumed prevalence only, but p_lens is not calibrated"):
+        EnsembleCard(**content | {"assumed_prevalence": None})
+
+
+def test_networks_move_to_the_prior_of_the_ensemble():
+    """The regression was fitted with three lenses in five objects: odds fall by the ratio of the prior odds."""
+    of_stack = stack(2).model_copy(update={"training_fractions": (0.4, 0.3, 0.2, 0.1)})
+    moved = card(combiner=of_stack, assumed_prevalence=0.001).at_assumed_prevalence(np.float32([0.9, 0.6, 0.0]))
+    odds = np.array([9, 1.5, 0]) * (0.001 / 0.999) / (0.6 / 0.4)
+    assert moved == pytest.approx(odds / (1 + odds), rel=1e-6)
+    assert card().at_assumed_prevalence(np.float32([0.25])).tolist() == [0.25]
+
+
 def test_the_digest_covers_scores_and_not_texts():
     digest = card().sha256
     assert card(name="other", description="other", metrics={"auroc": 0.9}, limits=()).sha256 == digest
+    shipped = read_card(SHIPPED_DIR / "mer3-sim")
+    assert shipped.model_copy(update={"cuts": ()}).sha256 == shipped.sha256
     assert EnsembleCard(**changed(0, metrics={})).sha256 == digest
     assert EnsembleCard(**changed(0, sha256="1" * 64)).sha256 != digest
     assert card(combiner=card().combiner.model_copy(update={"networks": ("OU-H",)})).sha256 != digest

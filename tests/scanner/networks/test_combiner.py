@@ -65,6 +65,20 @@ def test_rare_compound_lenses_by_bayes():
         assert fitted.p_compound[i] / fitted.p_lens[i] == pytest.approx((arc + ring) / (arc + ring + single), rel=1e-5)
 
 
+@pytest.mark.parametrize(("prevalence", "share"), [(None, None), (0.01, None), (0.01, 0.02), (0.3, 0.9)])
+def test_kinds_of_a_lens_by_bayes(prevalence, share):
+    """Likelihoods times the new frequencies of the kinds; arcs and rings keep their fitted ratio of 2 to 1."""
+    got = stack().assuming(prevalence, share).combine(MARGINS)
+    assumed = 0.5 if share is None else share
+    for i in range(3):
+        likelihoods = [p / fraction for p, fraction in zip(by_hand(i)[1:], (0.3, 0.2, 0.1), strict=True)]
+        product = [li * new for li, new in zip(likelihoods, (1 - assumed, assumed * 2 / 3, assumed / 3), strict=True)]
+        assert got.kinds_given_lens[i] == pytest.approx([value / sum(product) for value in product], abs=1e-6)
+    assert got.kinds_given_lens.sum(axis=1) == pytest.approx(1, abs=2e-7)
+    assert got.p_compound == pytest.approx(got.p_lens * got.kinds_given_lens[:, 1:].sum(axis=1), abs=2e-7)
+    assert got.kinds_given_lens.dtype == np.float32
+
+
 def test_the_subclass_does_not_follow_the_prevalence():
     assert stack().assuming(1e-6, 1e-3).combine(MARGINS).subclass == stack().combine(MARGINS).subclass
 
@@ -87,6 +101,7 @@ def test_mean_of_the_named_networks():
     assert got.p_lens == pytest.approx(expected, abs=1e-6)
     assert got.p_compound is None
     assert got.subclass is None
+    assert got.kinds_given_lens is None
 
 
 @pytest.mark.parametrize(
@@ -139,6 +154,7 @@ def test_combiners_are_frozen_and_fractions_may_be_rounded():
 
 def test_the_fitted_compound_share_is_the_default():
     assert stack().assumed_compound_share == pytest.approx(0.5)
+    assert stack().fitted_prevalence == pytest.approx(0.6)
     assert stack(training_fractions=(0.5, 0.4, 0.07, 0.03)).assumed_compound_share == pytest.approx(0.2)
     assert stack(compound_share=0.02).assumed_compound_share == 0.02
 
@@ -157,6 +173,7 @@ def test_a_certain_nonlens_has_no_compound_probability():
     sure = stack(clip=1e4, weights=((1.0, 0.0), (0.0, 0.0), (0.0, 0.0), (0.0, 0.0)), centre=(0.0, 0.0), scale=(1.0, 1.0))
     got = sure.combine({"a": np.array([[2000.0]]), "b": np.array([[0.0]])})
     assert (got.p_lens.tolist(), got.p_compound.tolist(), got.subclass) == ([0], [0], ["nonlens"])
+    assert got.kinds_given_lens.sum() == 1
 
 
 def test_an_object_at_even_odds_gets_a_lens_kind():

@@ -7,6 +7,7 @@ from scanner.networks.architectures import FLAGSHIP_NETWORKS
 from scanner.networks.ensemble import Ensemble
 from scanner.networks.package import load_package
 from scanner.preprocess.network_inputs import network_input
+from scanner.preprocess.stamp_checks import StampsError
 from scanner.vocabulary.geometry import CHALLENGE
 from scanner.vocabulary.kinds import KINDS
 from tests.scanner.ensembles import networks, write_test_package
@@ -41,7 +42,7 @@ def test_each_network_reads_its_bands_in_its_order(ensemble):
                 p = torch.softmax(built[network.name].eval()(x), 1)[0, 1].item()
             assert got.p_networks[network.name][i] == pytest.approx(p, abs=2e-6)
     assert got.p_lens == pytest.approx(np.mean(list(got.p_networks.values()), axis=0), abs=1e-6)
-    assert got.p_compound is None
+    assert got.p_compound is got.kinds_given_lens is None
     assert list(got.p_networks) == list(ensemble.network_names)
     assert all(p.dtype == np.float32 and p.shape == (2,) for p in [*got.p_networks.values(), got.p_lens])
 
@@ -94,3 +95,20 @@ def test_channels_are_prepared_once_per_size(ensemble, monkeypatch):
 def test_engines_must_be_those_of_the_card(ensemble):
     with pytest.raises(ValueError, match="OU-VIS"):
         Ensemble(ensemble.card, {})
+
+
+def test_stamps_of_another_size_are_refused(ensemble):
+    """Networks of 66 and 200 pixels would take an image of any size: it would be squeezed to theirs."""
+    given = {**stamps(1), "H": np.ones((1, 132, 132), np.float32)}
+    with pytest.raises(StampsError, match=r"H must be \[n, 66, 66\]"):
+        ensemble.score(given)
+
+
+def test_pixels_that_are_not_finite_are_refused(ensemble):
+    given = stamps(2)
+    given["VIS"][1, 0, 0] = np.nan
+    with pytest.raises(StampsError, match="VIS of object 1"):
+        ensemble.score(given)
+    trusting = Ensemble(ensemble.card, ensemble.engines, checks_pixels=False)
+    good = stamps(2)
+    assert np.array_equal(trusting.score(good).p_lens, ensemble.score(good).p_lens)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from scanner.networks.log_odds import LensLogOdds, lens_log_odds, lens_probability, log_odds, logit_margins
+from scanner.networks.log_odds import lens_log_odds, lens_probability, log_odds, logit_margins, restated
+from scanner.networks.log_odds_layer import LensLogOdds
 
 LOGITS = np.array([[1.0, 3.0, 0.5, -2.0], [0.0, 0.0, 0.0, 0.0]], np.float32)
 LENS, NONLENS = math.exp(3) + math.exp(0.5) + math.exp(-2), math.exp(1)
@@ -49,3 +50,11 @@ def test_log_odds_of_known_probabilities():
     assert log_odds([0.5, 0.75, 0.1]) == pytest.approx([0, np.log(3), -np.log(9)])
     # The limit at one is the resolution of float32; the limit at zero is much finer.
     assert log_odds([0, 1e-40, 1]) == pytest.approx([-np.log(1e30), -np.log(1e30), np.log(2**24 - 1)])
+
+
+def test_restating_is_bayes_rule():
+    """200 of 1000 objects are lenses; if only one lens in fifty is kept, p follows the fewer remaining lenses."""
+    p = np.array([0.0, 0.2, 0.5, 1.0])
+    kept, others = p * 200 / 50 / 200, (1 - p)
+    prevalence = 200 / 50 / (200 / 50 + 800)
+    assert restated(p, 0.2, prevalence) == pytest.approx(kept * 200 / (kept * 200 + others * 200))

@@ -8,9 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from scanner.networks.card_file import read_card
 from scanner.networks.errors import PackageError
-from scanner.networks.locate import find_package, list_packages
-from scanner.networks.package import load_package, read_card
+from scanner.networks.locate import SHIPPED_DIR, find_package, list_packages
+from scanner.networks.package import load_package
 from tests.scanner.ensembles import card, networks, write_test_package
 
 
@@ -49,6 +50,7 @@ def first(key, value):
     return lambda content: content["networks"][0].update({key: value})
 
 
+CUTS = json.loads((SHIPPED_DIR / "mer3-sim" / "evaluation.json").read_text())["cuts"]
 CARD_FAULTS = {
     "missing key": (lambda c: c.pop("licence"), "licence"),
     "missing network key": (lambda c: c["networks"][0].pop("channels"), r"networks\.0\.channels"),
@@ -77,6 +79,8 @@ CARD_FAULTS = {
     "bad name": (lambda c: c.update(name="a/b"), "a/b"),
     "text for a number": (first("input_pixels", "66"), "input_pixels"),
     "infinite metric": (lambda c: c["metrics"].update(auroc=float("inf")), "auroc"),
+    "cuts without calibration": (lambda c: c.update(cuts=CUTS), "cuts hold at an assumed prevalence only"),
+    "cut without recall": (lambda c: c.update(cuts=[{**CUTS[0], "recall": None}]), r"cuts\.0\.recall"),
     "certain prevalence": (lambda c: c.update(assumed_prevalence=1), "assumed_prevalence"),
 }
 

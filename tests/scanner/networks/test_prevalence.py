@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from scanner.networks.card_file import read_card
 from scanner.networks.combiner import SoftmaxStack
 from scanner.networks.errors import PackageError
 from scanner.networks.locate import SHIPPED_DIR, folder_for_new
-from scanner.networks.package import load_package, read_card
+from scanner.networks.package import load_package
 from scanner.networks.prevalence import with_prevalence
 from scanner.vocabulary.kinds import KINDS
 from tests.scanner.ensembles import SPECS, write_test_package
@@ -28,6 +29,7 @@ def test_odds_move_by_the_ratio_of_the_prior_odds(tmp_path: Path):
     assert p_common / (1 - p_common) == pytest.approx(p_rare / (1 - p_rare) * factor, rel=1e-3)
     assert (rare.card.name, rare.card.assumed_prevalence) == ("rare", 0.002)
     assert [n.sha256 for n in rare.card.networks] == [n.sha256 for n in load_package(SHIPPED).card.networks]
+    assert (rare.card.cuts, common.card.purity_table) == ((), None)  # those of the package hold at its own prevalence
 
 
 def write_calibrated_package(folder: Path, **changes):

@@ -3,7 +3,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from scanner.networks.architectures import FLAGSHIP_NETWORKS, he_initialise
+from scanner.networks.architectures import FLAGSHIP_NETWORKS
+from scanner.networks.parameters import he_initialise
 from scanner.networks.small_networks import GroupConv, LiftingConv, OrientedBatchNorm, compact, equivariant
 from scanner.vocabulary.kinds import KINDS
 

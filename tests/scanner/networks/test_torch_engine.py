@@ -4,7 +4,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from scanner.networks.architectures import he_initialise, ou66, ou200
+from scanner.networks.paper_networks import ou66, ou200
+from scanner.networks.parameters import he_initialise
 from scanner.networks.torch_engine import TorchEngine
 
 

@@ -7,7 +7,8 @@ import pytest
 from pydantic import ValidationError
 from scipy.ndimage import gaussian_filter
 
-from scanner.preprocess.channels import Channel, channels, sky_units, value_range, write_scaled
+from scanner.preprocess.channel import Channel, channels
+from scanner.preprocess.channels import sky_units, value_range, write_scaled
 from scanner.preprocess.sky import sky_level_and_sigma
 from tests.scanner.scaling import min_max, on_scale, scaled
 

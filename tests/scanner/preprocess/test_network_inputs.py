@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skimage.transform import resize
 
-from scanner.preprocess.channels import channels
+from scanner.preprocess.channel import channels
 from scanner.preprocess.network_inputs import network_input
 from scanner.preprocess.resample import resized
 from scanner.vocabulary.geometry import CHALLENGE

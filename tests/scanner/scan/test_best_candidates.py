@@ -13,8 +13,9 @@ from scanner.catalogue.ledger import publish
 from scanner.catalogue.maps import check_maps
 from scanner.catalogue.plan import ScanConfig, build_plan
 from scanner.catalogue.seal import seal
+from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
-from scanner.networks.package import load_package, read_card
+from scanner.networks.package import load_package
 from scanner.scan.best_candidates import BestCandidates
 from scanner.scan.scoring import CutoutScanner, open_scanner
 from scanner.scan.sweep import Sweep, synthetic_stamps

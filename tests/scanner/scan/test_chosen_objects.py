@@ -10,6 +10,7 @@ from scanner.scan.chosen_objects import ObjectsError, read_objects
 from scanner.sources.shards import encode_shard, shard_table
 from scanner.sources.tiles import discover_tiles, read_tile_catalogue
 from scanner.vocabulary.geometry import MER_10
+from tests.cutouts import write_cutout
 from tests.tiles import write_tile
 
 MOST = 8
@@ -84,6 +85,16 @@ def test_all_objects_of_a_manifest_are_read_by_default(manifest):
     with pytest.raises(ObjectsError, match="has 10 such objects, more than the limit of 9: choose with --objects"):
         read_objects(manifest, [], MER_10, 9)
     assert read_objects(manifest, ["o7", "o2"], MER_10, 2)[0] == ["o7", "o2"]
+
+
+def test_fits_files_and_folders_are_read_without_a_manifest(tmp_path):
+    files = [write_cutout(tmp_path / f"{name}.fits", seed=seed) for seed, name in enumerate("ab")]
+    ids, stamps, rejected = read_objects([str(tmp_path)], [], MER_10, MOST)
+    assert (ids, rejected) == (["a", "b"], {})
+    again = read_objects(files[::-1], ["b"], MER_10, MOST)[1]
+    np.testing.assert_array_equal(again["H"][0], stamps["H"][1])
+    with pytest.raises(ObjectsError, match="has 2 such objects, more than the limit of 1"):
+        read_objects(files, [], MER_10, 1)
 
 
 def test_an_id_that_a_manifest_repeats_is_refused(manifest):

@@ -1,8 +1,5 @@
-import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,10 +8,11 @@ import pytest
 
 from scanner.catalogue.plan import ScanConfig, build_plan
 from scanner.catalogue.unitfile import encode_table
+from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
-from scanner.networks.package import read_card
 from scanner.scan import estimate as estimates
 from scanner.scan.estimate import Measured, estimate, measure
+from scanner.scan.planned_input import UnitSize
 from scanner.scan.score_table import ScanError
 from scanner.scan.scoring import CutoutScanner
 from scanner.scan.sweep import synthetic_stamps
@@ -23,42 +21,67 @@ from scanner.vocabulary.geometry import MER_10
 from tests.tiles import write_tile
 
 MEASURED = Measured(
+    unit_id="a",
     threads=2,
     n_scored=256,
+    n_candidates=0,
+    n_shown=0,
     start_s=36,
     cut_per_s=1000,
     score_per_s=500,
+    s_per_map=0.5,
     fetch_bytes_per_s=1e8,
     written_bytes_per_row=50,
+    written_bytes_per_map=1000,
     memory_bytes=10**9,
-    n_rows=36_000,
-    read_bytes=6 * 10**9,
 )
+THRESHOLD = 1e-4
+SIZE = UnitSize(36_000, 6 * 10**9)
 
 
 def test_the_estimate_matches_a_closed_form():
     # A unit takes 36 core seconds to cut and 144 to score, so 90 s of two cores; fetching 6 GB takes 60 s meanwhile.
-    found = estimate(MEASURED, n_units=1001, workers=10)
+    found = estimate(MEASURED, [SIZE] * 1001, workers=10)
     assert found.limited_by == "computing"
     assert found.wall_hours == pytest.approx((36 + 101 * 90) / 3600)
     assert found.core_hours == pytest.approx((1001 * 180 + 10 * 72) / 3600)
     assert (found.n_rows, found.read_bytes) == (1001 * 36_000, 1001 * 6 * 10**9)
     assert found.written_bytes == 1001 * 36_000 * 50
-    assert found.memory_bytes == 10**10
+    assert (found.workers, found.memory_bytes_per_worker, found.memory_bytes) == (10, 10**9, 10**10)
 
 
 def test_a_slow_store_limits_the_scan():
-    found = estimate(MEASURED.model_copy(update={"fetch_bytes_per_s": 5e7}), n_units=3, workers=5)
-    assert found.limited_by == "fetching"
+    found = estimate(MEASURED.model_copy(update={"fetch_bytes_per_s": 5e7}), [SIZE] * 3, workers=5)
+    assert found.limited_by == "reading"
     assert found.wall_hours == pytest.approx((36 + 120) / 3600)
     # No more workers than units are started.
-    assert found.memory_bytes == 3 * 10**9
+    assert (found.workers, found.memory_bytes) == (3, 3 * 10**9)
+
+
+def test_units_of_different_sizes_are_added_up():
+    """Two workers take 90 s and 45 s; the one that is free first takes the third unit."""
+    sizes = [SIZE, UnitSize(18_000, 10**9), UnitSize(6_000, 10**9)]
+    found = estimate(MEASURED, sizes, workers=2)
+    assert found.wall_hours == pytest.approx((36 + 90) / 3600)
+    assert (found.n_rows, found.read_bytes) == (60_000, 8 * 10**9)
+
+
+def test_maps_cost_time_and_bytes():
+    """One row in 256 is a candidate, so 141 of a unit are, of which at most 100 have maps: 50 s of two cores."""
+    measured = MEASURED.model_copy(update={"n_candidates": 1})
+    without, with_maps = estimate(measured, [SIZE] * 2, 1), estimate(measured, [SIZE] * 2, 1, maps_per_unit=100)
+    assert (without.n_maps, with_maps.n_maps) == (0, 200)
+    assert with_maps.wall_hours - without.wall_hours == pytest.approx(100 / 3600)
+    assert with_maps.core_hours - without.core_hours == pytest.approx(200 / 3600)
+    # The unit file and the candidate file hold each map.
+    assert with_maps.written_bytes - without.written_bytes == 2 * 200 * 1000
+    assert estimate(measured, [UnitSize(256, 1)], 1, maps_per_unit=100).n_maps == 1
 
 
 @pytest.mark.parametrize(("n_units", "workers"), [(0, 1), (1, 0)])
 def test_zero_units_or_workers_are_refused(n_units, workers):
     with pytest.raises(ValueError, match=f"must be >= 1, got {n_units} and {workers}"):
-        estimate(MEASURED, n_units, workers)
+        estimate(MEASURED, [SIZE] * n_units, workers)
 
 
 @pytest.fixture(scope="module")
@@ -97,35 +120,30 @@ def test_the_measurement_matches_the_work_done(shards, monkeypatch):
     takes(clock, monkeypatch, estimates, "open_unit", 5)
     takes(clock, monkeypatch, CutoutScanner, "score_batches", 7)
     takes(clock, monkeypatch, estimates, "open_read", 11)
-    plan = build_plan(str(shards), "2026-01-01", read_card(package), ScanConfig(sweep=False))
+    plan = build_plan(str(shards), "2026-01-01", read_card(package), ScanConfig(sweep=False, candidate_threshold=THRESHOLD))
     (unit,) = plan.units
     before = kilobytes("VmRSS")
     found = measure(unit, plan, package, threads=1)
     size = (shards / "shard-00000.parquet").stat().st_size
-    assert (found.n_scored, found.n_rows, found.threads, found.read_bytes) == (69, 70, 1, size)
+    assert (found.unit_id, found.n_scored, found.threads) == ("shard-00000", 69, 1)
+    reached = [p_lens for p_lens in scored[1]["p_lens"].to_pylist() if p_lens >= THRESHOLD]
+    assert 0 < found.n_candidates == len(reached) < 69
+    assert found.n_shown == found.n_candidates
     # The first batch is also scored once before the measurement.
     assert [table.num_rows for table in scored] == [63, 69]
     assert (found.start_s, found.cut_per_s, found.score_per_s, found.fetch_bytes_per_s) == (3, 69 / 5, 69 / 7, size / 11)
     assert found.written_bytes_per_row == len(encode_table(scored[1])) / 69
+    assert (found.s_per_map, found.written_bytes_per_map) == (0, 0)
     assert before * 1024 <= found.memory_bytes <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def test_the_command_prints_json(shards):
-    command = [
-        Path(sys.executable).with_name("lensscan"),
-        "plan",
-        str(shards),
-        "--estimate",
-        "--units",
-        "10",
-        "--workers",
-        "2",
-        "--json",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found = json.loads(done.stdout)
-    assert (found["units"], found["rows"], found["n_units"], found["n_rows"]) == (1, 70, 10, 700)
-    assert found["wall_hours"] > 0
+def test_maps_are_measured_if_the_scan_makes_them(shards):
+    package = SHIPPED_DIR / "mer3-sim"
+    plan = build_plan(str(shards), "2026-01-01", read_card(package), ScanConfig(sweep=False, maps_per_unit=5))
+    found = measure(plan.units[0], plan, package, threads=1)
+    assert 0.001 < found.s_per_map < 10
+    # A cutout in colour, and maps in float16 of a hundred pixels a side.
+    assert 5_000 < found.written_bytes_per_map < 60_000
 
 
 def test_a_tile_is_measured_unless_it_lacks_a_band(tmp_path):

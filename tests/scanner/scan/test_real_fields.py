@@ -8,6 +8,7 @@ from scanner.networks.package import load_package
 from scanner.networks.published import import_published
 from scanner.scan.manifest import score_manifest
 from scanner.scan.scoring import CutoutScanner
+from scanner.vocabulary.network_columns import network_column_name
 from tests.shared import PUBLISHED, REAL
 
 BANDS = {"VIS": "VIS", "Y": "NIR_Y", "J": "NIR_J", "H": "NIR_H"}
@@ -72,11 +73,11 @@ def test_every_row_has_the_expected_status_in_order(table, manifest):
 
 def test_scores_are_probabilities_or_null_never_nan(table, ensemble):
     scored = np.array(table["status"].to_pylist()) == "scored"
-    for name in (*(f"p_{network}" for network in ensemble.network_names), "p_lens"):
+    for name in (*map(network_column_name, ensemble.network_names), "p_lens"):
         values = table[name].to_pylist()
         assert [value is not None for value in values] == scored.tolist()
         assert all(0 <= value <= 1 for value in values if value is not None)
-    assert len(set(table["p_OU-200"].drop_null().to_pylist())) == 5
+    assert len(set(table["p_OU_200"].drop_null().to_pylist())) == 5
 
 
 def test_details_describe_changes_and_errors(table):
@@ -84,6 +85,7 @@ def test_details_describe_changes_and_errors(table):
     assert details["jackpot"] == "substituted: Y, J, H = VIS; padded: VIS, Y, J, H"
     assert details["102021016_NEG629685198482852633"] == ""  # 30 arcsec: only cropped
     assert details["EUCLJ174752.17+660743.0"] == "padded: VIS, Y, J, H"  # 10 arcsec
+    assert details["102022474_NEG590266584471556814"].startswith("misregistered: Y 2.")  # VIS lies off the others
     assert details["truncated"].startswith("VIS: truncated.fits: ")
     assert details["nan"] == "Y: 90000 of 90000 pixels are not finite"
     assert details["no-band"].startswith("J: ")
@@ -95,7 +97,7 @@ def test_the_published_vis_network_finds_the_jackpot(table):
     """A real double Einstein ring, from one HST band (Wilde et al. 2022, table 7)."""
     row = table.to_pylist()[5]
     assert row["object_id"] == "jackpot"
-    assert row["p_OU-VIS"] > 0.99
+    assert row["p_OU_VIS"] > 0.99
 
 
 def test_scores_do_not_depend_on_the_batch(table, ensemble, manifest):

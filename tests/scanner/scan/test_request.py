@@ -7,9 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from scanner.catalogue.plan import PlanError, ScanConfig, SecondEnsemble
+from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
-from scanner.networks.package import read_card
-from scanner.scan.request import ScanRequest, plan_scan
+from scanner.scan.request import ScanRequest, plan_scan, shown_threshold
 from tests.tiles import write_tile
 
 FIRST, SECOND = SHIPPED_DIR / "mer3-sim", SHIPPED_DIR / "ou7-sim"
@@ -35,16 +35,35 @@ def test_a_bare_request_takes_the_threshold_of_the_card(tiles):
 
 
 def test_every_option_of_a_request_is_in_the_plan(tiles):
-    options = {"candidate_threshold": 0.25, "engine": "torch", "exact": True, "maps_per_unit": 7}
-    plan = plan_scan(request_of(tiles, **options, second=SECOND, second_above=0.125))
+    options = {"candidate_threshold": 0.0005, "engine": "torch", "exact": True, "maps_per_unit": 7}
+    plan = plan_scan(request_of(tiles, **options, second=SECOND, second_above=0.0003))
     card = read_card(SECOND)
-    second = SecondEnsemble(ensemble_name="ou7-sim", ensemble_sha256=card.sha256, above=0.125)
-    expected = ScanConfig(candidate_threshold=0.25, engine="torch", sweep=False, maps_per_unit=7, second=second)
+    second = SecondEnsemble(ensemble_name="ou7-sim", ensemble_sha256=card.sha256, above=0.0003)
+    expected = ScanConfig(candidate_threshold=0.0005, engine="torch", sweep=False, maps_per_unit=7, second=second)
     assert plan.config == expected
 
 
+@pytest.mark.parametrize("second", [None, SECOND])
+def test_a_threshold_above_the_ensembles_own_changes_no_plan(tiles, second):
+    own = plan_scan(request_of(tiles, second=second))
+    for threshold in (0.001, 0.25, 1.0):
+        request = request_of(tiles, second=second, candidate_threshold=threshold)
+        assert plan_scan(request) == own
+        assert shown_threshold(request) == threshold
+    assert plan_scan(request_of(tiles, second=second, candidate_threshold=0.0009)).plan_id != own.plan_id
+    assert shown_threshold(request_of(tiles)) == own.config.candidate_threshold == 0.001
+
+
 def test_a_second_ensemble_scores_all_candidates_by_default(tiles):
-    assert plan_scan(request_of(tiles, candidate_threshold=0.25, second=SECOND)).config.second.above == 0.25
+    assert plan_scan(request_of(tiles, second=SECOND)).config.second.above == 0.001
+    assert plan_scan(request_of(tiles, candidate_threshold=0.0005, second=SECOND)).config.second.above == 0.0005
+    above = request_of(tiles, candidate_threshold=0.25, second=SECOND, second_above=0.25)
+    assert plan_scan(above).config.second.above == 0.25
+
+
+def test_a_survey_without_nights_is_planned_without_one(tiles):
+    request = ScanRequest(input_uri=tiles, package=FIRST)
+    assert (request.night, plan_scan(request).night) == (None, None)
 
 
 def test_a_relative_input_gives_the_same_plan(tiles, monkeypatch):

@@ -9,6 +9,7 @@ from scanner.catalogue.outcomes import check_outcomes
 from scanner.scan.score_table import ScanError
 from scanner.scan.scoring import CutoutScanner
 from scanner.sources.cutouts import Cutout
+from scanner.vocabulary.network_columns import KIND_P
 from scanner.vocabulary.rejections import RejectCode, Rejection
 from tests.scanner.mean_ensemble import CUTOUTS, MeanEnsemble, cutout, expected
 from tests.scanner.scanned import score_rows
@@ -29,6 +30,9 @@ def test_rows_come_out_in_order_with_status_detail_and_nulls():
         "p_B",
         "p_lens",
         "p_compound",
+        "p_single_given_lens",
+        "p_compound_arc_given_lens",
+        "p_double_ring_given_lens",
         "subclass",
         "disagreement",
         "precision",
@@ -45,15 +49,16 @@ def test_rows_come_out_in_order_with_status_detail_and_nulls():
         for name, p in expected(rows[i]).items():
             assert found[i][name] == pytest.approx(p, abs=1e-6)
         assert found[i]["subclass"] == "single"
+        assert [found[i][name] for name in KIND_P] == [0.5, 0.375, 0.125]
     for i in (0, 2):
-        assert {found[i][name] for name in ("p_A", "p_B", "p_lens", "p_compound", "disagreement")} == {None}
+        assert {found[i][name] for name in ("p_A", "p_B", "p_lens", "p_compound", "disagreement", *KIND_P)} == {None}
         assert found[i]["subclass"] == ""
     check_outcomes(table)
 
 
 def test_values_that_an_ensemble_does_not_output_are_empty():
     table = score_rows(CutoutScanner(MeanEnsemble(compound=False)), CUTOUTS[:2])
-    assert table["p_compound"].null_count == 2
+    assert [table[name].null_count for name in ("p_compound", *KIND_P)] == [2] * 4
     assert table["subclass"].to_pylist() == ["", ""]
     assert table["p_lens"].null_count == 0
 

@@ -11,11 +11,13 @@ import pytest
 
 from scanner.catalogue.find_units import find_units
 from scanner.catalogue.plan import ScanConfig, SecondEnsemble, build_plan
-from scanner.networks.package import load_package, read_card
+from scanner.networks.card_file import read_card
+from scanner.networks.package import load_package
 from scanner.scan import scoring
 from scanner.scan.scoring import CutoutScanner
-from scanner.workers.actors import Packages, UnitScanner, WorkerMismatchError
+from scanner.workers.packages import Packages
 from scanner.workers.retry_state import Task
+from scanner.workers.unit_scanner import UnitScanner, WorkerMismatchError
 from tests.scanner.ensembles import SPECS, write_test_package
 from tests.scanner.rounding import sweep_by_rounding
 from tests.scanner.scanned import scanned
@@ -62,7 +64,7 @@ def made(tmp_path_factory):
 
 
 def rows(root):
-    tables = [pq.read_table(path) for path in sorted(Path(root).rglob("units/**/*.parquet"))]
+    tables = [pq.read_table(path) for path in sorted(Path(root).rglob("*.unit"))]
     return {row["object_id"]: row for table in tables for row in table.to_pylist()}
 
 

@@ -16,6 +16,7 @@ from scanner.vocabulary.geometry import CHALLENGE, MER_10
 from scanner.vocabulary.rejections import RejectCode, Rejection
 from tests.scanner.rounding import sweep_by_rounding
 from tests.scanner.scanned import score_rows
+from tests.scanner.shifted import stamps_of
 
 
 class Told:
@@ -58,6 +59,40 @@ def test_candidates_and_their_numbers_do_not_depend_on_the_sweep():
     assert again[::128].all()
     # The fast ensemble does round: the test could fail.
     assert not np.isclose(table["p_lens"].to_numpy()[~again], exact["p_lens"].to_numpy()[~again], atol=1e-4).all()
+
+
+def shifted(n):
+    """Return `n` objects whose H lies 0.6 arcsec off, and their p_lens; the two pixels that `Told` reads lie outside them."""
+    stamps = stamps_of(CHALLENGE, np.random.default_rng(5), (0.6, 0.0))
+    rows = [Cutout({band: images[0].copy() for band, images in stamps.items()}, ("padded: VIS",)) for _ in range(n)]
+    p = np.linspace(0.01, 0.99, n)
+    for row, value in zip(rows, p, strict=True):
+        row.stamps["VIS"][0, :2] = value, 0
+    return rows, p.astype(np.float32)
+
+
+@pytest.mark.parametrize("sweep", [None, Sweep(Told(0.2), "bfloat16", 0.8, margin=0.4)], ids=["exact", "sweep"])
+@pytest.mark.parametrize("batch_size", [3, 64])
+def test_candidates_with_misregistered_bands_have_a_note(sweep, batch_size):
+    """Rows below the threshold have none, even if they are scored in float32."""
+    rows, p = shifted(20)
+    table = score_rows(CutoutScanner(Told(), batch_size, sweep, check_above=0.8), rows)
+    note = "padded: VIS; misregistered: H 0.60 arcsec from VIS"
+    assert table["detail"].to_pylist() == [note if value >= 0.8 else "padded: VIS" for value in p]
+
+
+def test_misregistered_bands_are_noted_by_default_and_change_no_score():
+    rows, _ = shifted(4)
+    noted, silent = (score_rows(CutoutScanner(Told(), 3, **options), rows) for options in ({}, {"check_above": None}))
+    assert ["misregistered" in detail for detail in noted["detail"].to_pylist()] == [True] * 4
+    assert set(silent["detail"].to_pylist()) == {"padded: VIS"}
+    assert noted.drop_columns("detail").equals(silent.drop_columns("detail"))
+
+
+def test_an_opened_scanner_checks_candidates_only():
+    scanner = open_scanner(SHIPPED_DIR / "mer3-sim", ScanConfig(engine="torch", candidate_threshold=0.25, sweep=False), 1)
+    assert scanner._check_above == 0.25
+    assert scanner.with_batch_size(7)._check_above == 0.25
 
 
 def test_a_sweep_with_a_large_error_is_given_up(caplog):
@@ -216,7 +251,7 @@ def told_packages(monkeypatch):
     """Replace every package by an ensemble with given scores, which has an error if it is loaded in bfloat16."""
     monkeypatch.setattr(scoring, "fast_precision", lambda _engine: "bfloat16")
     monkeypatch.setattr(
-        scoring, "load_package", lambda _folder, _engine, precision, _threads: Told(0.0 if precision == "float32" else 0.02)
+        scoring, "load_package", lambda _folder, _engine, precision, *_, **__: Told(0.0 if precision == "float32" else 0.02)
     )
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from scanner.preprocess.channels import channels
+from scanner.preprocess.channel import channels
 from scanner.preprocess.network_inputs import network_input
 from scanner.sources.cutouts import to_cutout
 from scanner.vocabulary.band_image import BandImage

@@ -175,7 +175,7 @@ def test_each_row_gives_a_cutout_or_rejection_in_order(folder):
     text = "object_id,VIS,Y,J,H,pixel_scale_arcsec\n" + "".join(f"{i},{row}\n" for i, row in enumerate(rows))
     assert outcomes(write(folder, text)) == [
         ("scored", ""),
-        ("missing_band", "VIS: the manifest names no file"),
+        ("missing_band", "VIS: no image is named"),
         ("missing_file", "Y: gone.fits: no such file"),
         ("blank", "J: every pixel is 0"),
         ("missing_extension", "Y: y.fits: no extension 'Z'; it has PRIMARY"),
@@ -190,7 +190,7 @@ def test_each_row_gives_a_cutout_or_rejection_in_order(folder):
 @pytest.mark.fault(25)
 def test_without_a_band_column_every_row_lacks_that_band(folder):
     text = "object_id,VIS,Y,J,pixel_scale_arcsec\n" + "1,vis.fits,y.fits,j.fits,0.1\n" * 2
-    assert outcomes(write(folder, text)) == [("missing_band", "H: the manifest names no file")] * 2
+    assert outcomes(write(folder, text)) == [("missing_band", "H: no image is named")] * 2
 
 
 def test_a_manifest_without_rows_gives_no_cutouts(folder):

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from infra.calls import CallFailure
 from infra.errors import LensscanError
-from infra.ray.calls import CallFailure
 from infra.store.storage import StorageError
 from scanner.catalogue.ledger import Outcome, Receipt
 from scanner.catalogue.outcomes import TransientError
@@ -133,7 +133,16 @@ def test_a_unit_may_fail_twice():
 
 def test_each_failure_is_logged_with_its_unit_kind_and_reason(caplog):
     Run(units_of("a"), scripted(a=[MemoryError("no room")]))()
-    assert [record.getMessage() for record in caplog.records] == ["unit a: out of memory (MemoryError: no room)"]
+    assert [record.getMessage() for record in caplog.records] == ["shard a: out of memory (MemoryError: no room)"]
+
+
+def test_the_log_of_a_store_failure_quotes_the_store(caplog):
+    refusal = TransientError("8 of 8 rows cannot be read now, the first: io_error: VIS: SlowDown (HTTP 503)")
+    Run(units_of("a"), scripted(a=[AWAY, refusal]))()
+    assert [record.getMessage() for record in caplog.records] == [
+        "shard a: the store failed (no route to the store)",
+        f"shard a: the store failed ({refusal})",
+    ]
 
 
 def test_a_failing_store_pauses_the_run():
@@ -273,7 +282,7 @@ def test_only_a_suspect_unit_runs_alone():
 def test_a_unit_whose_files_kill_is_given_up_whole():
     run = Run(units_of("a", "b"), Lethal(8, a=None))()
     assert run.committed == ["b"]
-    assert run.given_up == {"a": "the unit kills workers, and no single row is the cause"}
+    assert run.given_up == {"a": "it kills workers, and no single row is the cause"}
     assert {crashed_of(task) for task in run.tasks("a")} == {()}
 
 

@@ -61,7 +61,7 @@ def test_two_searches_without_a_result_end_the_unit(n_rows):
     state = RetryState("u", n_rows, 64)
     assert state.reason == ""
     assert fail_whole(state) == 4
-    assert state.reason == "the unit kills workers, and no single row is the cause"
+    assert state.reason == "it kills workers, and no single row is the cause"
 
 
 @pytest.mark.parametrize(("n_poison", "is_scanned"), [(1, True), (15, True), (16, True), (17, False), (39, False)])

@@ -1,18 +1,25 @@
-"""The driver of a night checks packages and settings before it starts Ray."""
+"""The driver of a night checks packages and settings before it starts workers."""
 
+from contextlib import contextmanager
 from datetime import date
 
+import numpy as np
 import pytest
 
 from infra.store.storage import list_files
 from scanner.catalogue.plan import find_plans, load_plan
+from scanner.catalogue.visible import visible_candidates
 from scanner.networks import package
 from scanner.networks.errors import EngineError, PackageError
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.scan.request import ScanRequest
 from scanner.workers import run
+from scanner.workers.actors import UnitScanner
+from scanner.workers.dispatch import ScanRun
+from scanner.workers.retry_state import Task
 from scanner.workers.run import scan_night
-from tests.tiles import write_tile
+from tests.scanner.ensembles import SPECS, write_test_package
+from tests.tiles import write_tile, write_tiles
 
 FIRST, SECOND = SHIPPED_DIR / "mer3-sim", SHIPPED_DIR / "ou7-sim"
 
@@ -30,7 +37,7 @@ def no_ray(monkeypatch):
         asked.append(address)
         raise RayStartedError
 
-    monkeypatch.setattr(run, "ray_session", session)
+    monkeypatch.setattr("infra.ray.cluster.ray_session", session)
     return asked
 
 
@@ -66,8 +73,72 @@ def test_missing_weights_are_found_before_ray_starts(tmp_path, root, no_ray):
 def test_a_missing_engine_is_found_before_ray_starts(tmp_path, root, no_ray, monkeypatch):
     monkeypatch.setattr("scanner.networks.engines._WORKS", {"torch": lambda: True, "cuda": lambda: False})
     with pytest.raises(EngineError, match="engine cuda needs an NVIDIA GPU"):
-        scan_night(request_of(tmp_path, engine="cuda"), root)
+        scan_night(request_of(tmp_path, engine="cuda"), root, ray_address="local")
     # The workers of a cluster may have other engines than the driver.
     with pytest.raises(RayStartedError):
         scan_night(request_of(tmp_path, engine="cuda"), root, ray_address="auto")
     assert no_ray == ["auto"]
+
+
+@pytest.fixture
+def here(monkeypatch, torch_threads):
+    """Return a function that scans in this process, with one of two versions of this program; it returns the summary."""
+
+    @contextmanager
+    def scan_pool(plan, _todo, packages, root_uri, *_):
+        yield UnitScanner(plan, packages, root_uri, 1)
+
+    def scan_plan(plan, todo, worker, _progress):
+        return ScanRun([worker.scan(Task(unit.unit_id, plan.config.batch_size)) for unit in todo], 0)
+
+    monkeypatch.setattr(run, "scan_pool", scan_pool)
+    monkeypatch.setattr(run, "scan_plan", scan_plan)
+
+    def scan(request, root, version="1"):
+        for module in ("scanner.catalogue.plan", "scanner.workers.unit_scanner"):
+            monkeypatch.setattr(f"{module}.code_version", lambda: version)
+        return scan_night(request, root)
+
+    return scan
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tiles")
+    write_tiles(folder / "tiles", 2, 3)
+    card = write_test_package(folder / "package", SPECS[:1], seed=2)
+    assert card.candidate_threshold == 0.5
+    return folder
+
+
+def test_thresholds_and_versions_are_scanned_and_shown_once(tiles, root, here):
+    def asked(threshold):
+        night = date(2026, 11, 24)
+        options = {"package": tiles / "package", "maps_per_unit": 0, "engine": "torch", "candidate_threshold": threshold}
+        return ScanRequest(input_uri=str(tiles / "tiles"), night=night, **options)
+
+    low = here(asked(0.0), root)
+    scores = visible_candidates(root)["p_lens"].to_pylist()
+    assert (low.n_candidates, len(scores), low.replaces) == (6, 6, ())
+    assert low.candidates_uri == f"{root}/candidates/2026-11-24.parquet"
+    # A threshold between two scores, which needs no other scan.
+    between = float(np.mean(scores[2:4]))
+    high = here(asked(between), root)
+    assert (high.plan_id, high.units_by_outcome) == (low.plan_id, {"already_committed": 2})
+    assert (high.threshold, high.n_candidates, high.replaces) == (between, 3, ())
+    assert visible_candidates(root)["p_lens"].to_pylist() == scores[:3]
+    assert visible_candidates(root, min_p_lens=0.0)["p_lens"].to_pylist() == scores
+    newer = here(asked(0.0), root, version="2")
+    assert newer.units_by_outcome == {"committed": 2}
+    assert [(old.plan_id, old.n_units_replaced, old.n_units) for old in newer.replaces] == [(low.plan_id, 2, 2)]
+    assert visible_candidates(root)["plan_id"].to_pylist() == [newer.plan_id] * 6
+    before = list_files(root)
+    again = here(asked(0.0), root, version="2")
+    assert (again.replaces, list_files(root)) == ((), before)
+
+
+def test_a_scan_without_a_night_has_its_own_file(tiles, root, here):
+    request = ScanRequest(input_uri=str(tiles / "tiles"), package=tiles / "package", candidate_threshold=0.0, engine="torch")
+    summary = here(request, root)
+    assert (summary.night, summary.candidates_uri) == (None, f"{root}/candidates/undated.parquet")
+    assert set(visible_candidates(root)["night"].to_pylist()) == {""}

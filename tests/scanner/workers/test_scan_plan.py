@@ -2,11 +2,10 @@
 
 import pytest
 
-from infra.ray.calls import CallFailure
-from infra.ray.cluster import ClusterError
+from infra.calls import CallFailure
+from infra.errors import ClusterError
 from infra.store.storage import StorageError
 from scanner.catalogue.ledger import Outcome, pending, publish
-from scanner.workers import dispatch
 from scanner.workers.dispatch import UnitsFailedError, scan_plan
 from scanner.workers.store_backoff import StoreBackoff
 from tests.scanner.catalogue_parts import plan_of, scores
@@ -18,16 +17,11 @@ N_ROWS = 36
 
 
 class Workers:
-    """Stand-in for `scanner_pool` that records its arguments and its pool; units commit their rows, or end as in `ends`."""
+    """Workers of a fake pool: units commit their rows, or end as in `ends`."""
 
     def __init__(self, plan, root):
         self._plan, self._root = plan, root
-        self.ends, self.asked, self.pool = {}, [], None
-
-    def make(self, *asked):
-        self.asked.append(asked)
-        self.pool = FakePool(self._answer)
-        return self.pool
+        self.ends, self.pool = {}, FakePool(self._answer)
 
     def _answer(self, call):
         (task,) = call.arguments
@@ -51,22 +45,18 @@ def root(tmp_path):
 
 
 @pytest.fixture
-def workers(plan, root, monkeypatch):
-    made = Workers(plan, root)
-    monkeypatch.setattr(dispatch, "scanner_pool", made.make)
-    return made
+def workers(plan, root):
+    return Workers(plan, root)
 
 
 def test_a_run_commits_every_unit_and_reports_progress(plan, root, workers):
     told = []
-    run = scan_plan(plan, pending(plan, root), "packages", root, 3, lambda *done: told.append(done))
+    run = scan_plan(plan, pending(plan, root), workers.pool, lambda *done: told.append(done))
     assert [receipt.unit_id for receipt in run.receipts] == list(IDS)
     assert {receipt.outcome for receipt in run.receipts} == {Outcome.COMMITTED}
     assert run.n_workers_lost == 0
     assert pending(plan, root) == []
-    assert told == [(n, N_ROWS) for n in (0, 1, 3, 6, 10, 15, 21, 28, 36)]
-    assert workers.asked == [(plan, "packages", root, 3, 8)]
-    assert workers.pool.is_closed
+    assert told == [(n, N_ROWS, ()) for n in (0, 1, 3, 6, 10, 15, 21, 28, 36)]
     assert {started.task.batch_size for started in workers.pool.started} == {32}
 
 
@@ -74,19 +64,28 @@ def test_committed_units_are_not_scanned_again(plan, root, workers):
     workers.commit("u7")
     workers.commit("u2")
     told = []
-    run = scan_plan(plan, pending(plan, root), "packages", root, 1, lambda *done: told.append(done))
+    run = scan_plan(plan, pending(plan, root), workers.pool, lambda *done: told.append(done))
     assert [receipt.unit_id for receipt in run.receipts] == ["u0", "u1", "u3", "u4", "u5", "u6"]
-    assert told == [(n, N_ROWS) for n in (11, 12, 14, 18, 23, 29, 36)]
-    assert workers.asked == [(plan, "packages", root, 1, 6)]
+    assert told == [(n, N_ROWS, ()) for n in (11, 12, 14, 18, 23, 29, 36)]
+
+
+def test_progress_counts_the_rows_of_units_at_work(plan, root, workers):
+    """The last answers name a unit that is committed meanwhile, and one that the run does not know."""
+    workers.pool.rows_done.extend([[{"u0": 0}, {"u3": 2}], [{"u1": 1}, {"u3": 9}], [{"u1": 2}, {"strange": 5}]])
+    told = []
+    scan_plan(plan, pending(plan, root), workers.pool, lambda *done: told.append(done))
+    first = [(0, ()), (2, ("u0", "u3")), (3, ("u3",)), (1 + 1 + 4, ("u1", "u3")), (3 + 4, ("u3",)), (3, ()), (6, ())]
+    assert told[:7] == [(n, N_ROWS, at_work) for n, at_work in first]
+    assert told[-1] == (N_ROWS, N_ROWS, ())
 
 
 def test_a_run_needs_no_progress_callback(plan, root, workers):
-    assert len(scan_plan(plan, pending(plan, root), "packages", root, 1).receipts) == 8
+    assert len(scan_plan(plan, pending(plan, root), workers.pool).receipts) == 8
 
 
 def test_workers_that_were_lost_are_counted(plan, root, workers):
     workers.ends = {"u0": [CallFailure.DIED], "u4": [CallFailure.LOST]}
-    run = scan_plan(plan, pending(plan, root), "packages", root, 1)
+    run = scan_plan(plan, pending(plan, root), workers.pool)
     assert run.n_workers_lost == 2
     assert len(run.receipts) == 8
 
@@ -94,35 +93,32 @@ def test_workers_that_were_lost_are_counted(plan, root, workers):
 def test_units_that_are_given_up_are_named_with_errors(plan, root, workers):
     workers.ends = {"u1": [ValueError("one")] * 3, "u6": [KeyError("six")] * 3}
     with pytest.raises(UnitsFailedError) as raised:
-        scan_plan(plan, pending(plan, root), "packages", root, 1)
-    expected = "2 of 8 units could not be scanned, the others are committed: u1: ValueError: one; u6: KeyError: 'six'"
+        scan_plan(plan, pending(plan, root), workers.pool)
+    expected = "2 of 8 shards could not be scanned, the others are done: u1: ValueError: one; u6: KeyError: 'six'"
     assert str(raised.value) == expected
     assert [unit.unit_id for unit in pending(plan, root)] == ["u1", "u6"]
-    assert workers.pool.is_closed
 
 
 def test_no_more_than_five_units_are_named(plan, root, workers):
     workers.ends = {unit: [ValueError("bad")] * 3 for unit in IDS if unit != "u3"}
-    with pytest.raises(UnitsFailedError, match=r"^7 of 8 units") as raised:
-        scan_plan(plan, pending(plan, root), "packages", root, 1)
+    with pytest.raises(UnitsFailedError, match=r"^7 of 8 shards") as raised:
+        scan_plan(plan, pending(plan, root), workers.pool)
     assert str(raised.value).count("ValueError: bad") == 5
 
 
-def test_the_pool_is_closed_if_the_store_ends_the_run(plan, root, workers):
+def test_a_store_that_fails_for_long_ends_the_run(plan, root, workers):
     clock = Clock()
     workers.ends = {unit: [StorageError("away")] * 100 for unit in IDS}
     with pytest.raises(StorageError, match=r"has failed for 62 s, .*: away"):
-        scan_plan(plan, pending(plan, root), "packages", root, 1, backoff=StoreBackoff(50, clock, clock.sleep))
+        scan_plan(plan, pending(plan, root), workers.pool, backoff=StoreBackoff(50, clock, clock.sleep))
     # The pauses are 2, 4, 8, 16 and 32 s: the first sum beyond 50 s.
     assert sum(clock.sleeps) == 62
-    assert workers.pool.is_closed
 
 
-def test_the_pool_is_closed_if_ray_is_gone(plan, root, workers, monkeypatch):
+def test_the_end_of_ray_ends_the_run(plan, root, workers, monkeypatch):
     def gone(*_, **__):
         raise ClusterError("Ray is gone")
 
     monkeypatch.setattr(FakePool, "next_result", gone)
     with pytest.raises(ClusterError, match="Ray is gone"):
-        scan_plan(plan, pending(plan, root), "packages", root, 1)
-    assert workers.pool.is_closed
+        scan_plan(plan, pending(plan, root), workers.pool)

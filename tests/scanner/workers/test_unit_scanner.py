@@ -8,12 +8,13 @@ import pytest
 
 from scanner.catalogue.ledger import Outcome
 from scanner.catalogue.plan import ScanConfig, build_plan
+from scanner.networks.card_file import read_card
 from scanner.networks.ensemble import Ensemble
-from scanner.networks.package import read_card
 from scanner.scan.batch_reader import BatchReader
 from scanner.sources.shards import ShardRows, encode_shard, shard_table
 from scanner.vocabulary.geometry import CHALLENGE
-from scanner.workers.actors import Packages, UnitScanner
+from scanner.workers.packages import Packages
+from scanner.workers.unit_scanner import UnitScanner
 from tests.scanner.ensembles import SPECS, write_test_package
 from tests.scanner.tasks import commit, trial
 
@@ -68,7 +69,7 @@ def test_a_trial_scores_its_rows_and_publishes_nothing(worker, root, seen, rows)
     assert worker.try_rows(trial("s", 2, rows)) is None
     assert tuple(chain(*seen)) == rows
     assert max(map(len, seen)) <= 2
-    assert not list(root.rglob("*.parquet"))
+    assert not list(root.rglob("*.unit"))
 
 
 def test_a_trial_without_rows_only_reads_the_file(worker, root, seen, monkeypatch):
@@ -83,20 +84,34 @@ def test_a_trial_without_rows_only_reads_the_file(worker, root, seen, monkeypatc
     worker.try_rows(trial("s", 2, ()))
     assert pieces == list(range(FIRST_ID, FIRST_ID + N_ROWS))
     assert seen == []
-    assert not list(root.rglob("*.parquet"))
+    assert not list(root.rglob("*.unit"))
 
 
 def test_a_scan_rejects_the_rows_that_are_left_out(worker, root, seen):
     receipt = worker.scan(commit("s", 3, (1, 4), is_alone=True))
     assert (receipt.unit_id, receipt.outcome, receipt.n_rows) == ("s", Outcome.COMMITTED, N_ROWS)
     assert (receipt.n_scored, receipt.n_rejected) == (N_ROWS - 2, 2)
-    (path,) = root.rglob("*.parquet")
+    (path,) = root.rglob("*.unit")
     rows = {row["object_id"] - FIRST_ID: row for row in pq.read_table(path).to_pylist()}
     assert [place for place in sorted(rows) if rows[place]["status"] == "rejected:worker_crash"] == [1, 4]
     assert {row["status"] for place, row in rows.items() if place not in {1, 4}} == {"scored"}
     assert rows[1]["detail"] == "scoring this row crashed several workers, the last one with no other unit"
     assert list(chain(*seen)) == [0, 2, 3, 5, 6]
     assert max(map(len, seen)) <= 3
+
+
+def test_a_worker_tells_how_many_rows_it_has_scored(worker, monkeypatch):
+    told, score = [worker.rows_done()], Ensemble.score
+
+    def spied(self, stamps):
+        told.append(worker.rows_done())
+        return score(self, stamps)
+
+    monkeypatch.setattr(Ensemble, "score", spied)
+    worker.scan(commit("s", 3))
+    worker.try_rows(trial("s", 2, (0, 1)))
+    assert told == [{}, {"s": 0}, {"s": 3}, {"s": 6}, {}]
+    assert worker.rows_done() == {}
 
 
 def test_a_committed_unit_is_not_scanned_again(worker, seen):

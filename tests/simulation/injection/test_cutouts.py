@@ -138,6 +138,17 @@ def test_a_contact_sheet_of_other_shards_is_refused(manifest, tmp_path):
         inject(str(tmp_path / "manifest.csv"), str(out), 10, 2, None, lambda *_: None)
 
 
+def test_files_get_the_arcs_of_their_manifest(manifest, tmp_path):
+    lines = (tmp_path / "manifest.csv").read_text().splitlines()
+    (tmp_path / "one.csv").write_text("\n".join(lines[:2]))
+    shards = []
+    for images in ("one.csv", "0.fits"):
+        said = inject(str(tmp_path / images), str(tmp_path / f"{images} out"), 10, 1, None, lambda *_: None)
+        assert (said["injected"], said["asked for"]) == (1, 1)
+        shards.append(pq.read_table(tmp_path / f"{images} out" / "shard-00000.parquet"))
+    assert shards[0]["VIS"].equals(shards[1]["VIS"])
+
+
 def test_cutouts_without_hosts_are_an_error(tmp_path):
     empty = tmp_path / "empty.parquet"
     pq.write_table(pa.table({"object_id": ["a"], "VIS": ["nowhere.fits"]}), empty)

@@ -1,7 +1,6 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from PIL import Image
 from pydantic import ValidationError
 
 from infra.errors import LensscanError
@@ -12,7 +11,6 @@ from scanner.vocabulary.geometry import CHALLENGE
 from scanner.vocabulary.kinds import COMPONENTS, KINDS
 from simulation.products import render as render_module
 from simulation.products import truth as truth_module
-from simulation.products.contact_sheet import contact_sheet_png
 from simulation.products.dataset import (
     KIND_SHARES,
     DatasetSpec,
@@ -22,7 +20,6 @@ from simulation.products.dataset import (
     shard_uris,
     simulate_objects,
     simulate_shard,
-    write_contact_sheet,
 )
 from simulation.products.render import SimulationError
 
@@ -149,26 +146,6 @@ def test_components_are_kept_on_request():
     for i, kind in enumerate(shard.truth["kind"].to_pylist()):
         assert shard.components["lens_light"]["H"][i].sum() > 0
         assert (shard.components["source2"]["VIS"][i].sum() > 0) == (kind == "compound_arc")
-
-
-def test_contact_sheet_shows_every_kind(table, tmp_path):
-    uri = str(tmp_path / "shard.parquet")
-    create_if_absent(uri, encode_shard(table), "test")
-    sheet = tmp_path / "sheet.png"
-    write_contact_sheet(uri, str(sheet))
-    shard = decode_shard(encode_shard(table))
-    assert sheet.read_bytes() == contact_sheet_png(shard)
-    with Image.open(sheet) as image:
-        n_kinds = len(set(shard.truth["morphology"].to_pylist()))
-        assert image.size[1] == pytest.approx(110 * n_kinds, abs=2)
-        assert np.asarray(image.convert("L")).std() > 20
-
-
-def test_a_contact_sheet_needs_kinds(table):
-    column = table.schema.get_field_index("morphology")
-    unknown = table.set_column(column, table.schema.field("morphology"), pa.nulls(12, pa.string()))
-    with pytest.raises(ValueError, match="must name kinds of object"):
-        contact_sheet_png(decode_shard(encode_shard(unknown)))
 
 
 def test_colours_of_a_composite_are_those_of_the_object(rng):

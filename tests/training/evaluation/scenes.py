@@ -6,7 +6,7 @@ from torch import nn
 
 from scanner.networks.architectures import NetworkSpec
 from scanner.networks.package import draft_network_card
-from scanner.preprocess.channels import channels
+from scanner.preprocess.channel import channels
 from scanner.vocabulary.geometry import MER_10
 
 CARD = draft_network_card(NetworkSpec("light", "compact", channels("min_max", "VIS")), "mer10", {})

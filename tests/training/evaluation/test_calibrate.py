@@ -3,7 +3,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from tests.training.evaluation.known_margins import drawn
-from training.evaluation.calibrate import can_stack, expected_calibration_error, fit_stack, restated
+from training.evaluation.calibrate import can_stack, expected_calibration_error, fit_stack
 
 
 def test_a_stack_recovers_the_posterior_of_a_known_model():
@@ -79,11 +79,3 @@ def test_calibration_error_weights_objects_to_the_prevalence():
 def test_certainty_is_in_the_last_bin():
     p, is_lens = np.array([1.0, 0.95]), np.array([False, True])
     assert expected_calibration_error(p, is_lens) == pytest.approx(abs(1 - 1.95) / 2)
-
-
-def test_restating_is_bayes_rule():
-    """200 of 1000 objects are lenses; if only one lens in fifty is kept, p follows the fewer remaining lenses."""
-    p = np.array([0.0, 0.2, 0.5, 1.0])
-    kept, others = p * 200 / 50 / 200, (1 - p)
-    prevalence = 200 / 50 / (200 / 50 + 800)
-    assert restated(p, 0.2, prevalence) == pytest.approx(kept * 200 / (kept * 200 + others * 200))

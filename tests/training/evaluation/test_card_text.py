@@ -1,10 +1,12 @@
 """Tests of the text of a card."""
 
+import json
+
 import pytest
 
+from scanner.networks.card_file import read_card
 from scanner.networks.combiner import MeanCombiner
 from scanner.networks.locate import SHIPPED_DIR
-from scanner.networks.package import read_card
 from training.evaluation.card_text import card_markdown
 
 
@@ -12,6 +14,14 @@ from training.evaluation.card_text import card_markdown
 def test_shipped_cards_show_their_json(name):
     folder = SHIPPED_DIR / name
     assert (folder / "CARD.md").read_text() == card_markdown(read_card(folder))
+
+
+@pytest.mark.parametrize("name", ["mer3-sim", "ou7-sim"])
+def test_shipped_cards_have_the_cuts_of_their_evaluation(name):
+    card = read_card(SHIPPED_DIR / name)
+    evaluation = json.loads((SHIPPED_DIR / name / "evaluation.json").read_text())
+    assert [cut.model_dump() for cut in card.cuts] == evaluation["cuts"]
+    assert (card.sha256, card.assumed_prevalence) == (evaluation["sha256"], evaluation["prevalence"])
 
 
 @pytest.fixture
@@ -53,8 +63,18 @@ def test_counts_are_listed_by_split_and_kind(card):
     assert rows["split"] == ["nonlens", "single", "compound_arc", "double_ring"]
 
 
+def test_cuts_are_listed_or_said_to_be_unknown(card):
+    text = card_markdown(card)
+    assert table(text, "Expected results of a cut")["0.001"][3] == "0.010"
+    assert "is unknown until" not in text
+    unknown = card_markdown(card.model_copy(update={"cuts": ()}))
+    assert "The purity of cuts in p_lens is unknown until `lensscan evaluate` has measured it." in unknown
+    assert "Expected results" not in unknown
+
+
 def test_an_uncalibrated_mean_states_no_prevalence(card):
     mean = MeanCombiner(kind="mean", networks=tuple(network.name for network in card.networks))
-    text = card_markdown(card.model_copy(update={"combiner": mean, "assumed_prevalence": None, "metrics": {}}))
+    changes = {"combiner": mean, "assumed_prevalence": None, "cuts": (), "metrics": {}}
+    text = card_markdown(card.model_copy(update=changes))
     assert "The combiner is the mean of the networks; it assumes no lens fraction." in text
     assert "Compared by cross-validation" not in text

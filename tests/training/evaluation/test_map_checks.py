@@ -7,8 +7,8 @@ import pytest
 
 from scanner.explain.occlusion import Masks
 from scanner.networks.architectures import NetworkSpec
-from scanner.networks.package import read_card
-from scanner.preprocess.channels import channels
+from scanner.networks.card_file import read_card
+from scanner.preprocess.channel import channels
 from scanner.vocabulary.geometry import CHALLENGE
 from tests.scanner.ensembles import SPECS, write_test_package
 from tests.training.evaluation.scenes import CARD, light_meter, scene

@@ -10,7 +10,7 @@ from scanner.explain.occlusion import Masks
 from scanner.explain.sanity import deletion, insertion
 from scanner.networks.architectures import NetworkSpec
 from scanner.networks.package import draft_network_card
-from scanner.preprocess.channels import channels
+from scanner.preprocess.channel import channels
 from tests.hand_set_networks import IMAGE, PIXEL_WEIGHTS, summing_network
 from tests.training.evaluation.scenes import scene
 from training.evaluation.map_curves import Curves, areas, lens_probability_function, untied

@@ -1,7 +1,7 @@
 """Tests of the section on maps, with figures set by hand."""
 
+from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
-from scanner.networks.package import read_card
 from tests.training.evaluation.hand_checks import check_of
 from training.evaluation.map_measures import METHODS
 from training.evaluation.map_text import maps_section

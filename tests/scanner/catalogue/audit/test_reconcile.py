@@ -73,7 +73,7 @@ def test_a_missing_extra_or_repeated_row_is_named_by_id(local, ids, expected):
     found = reconcile(local.plan, local.root)
     assert not found.is_equal
     assert found.damaged_files.n == 1
-    assert "a.parquet" in found.damaged_files.examples[0]
+    assert "a.unit" in found.damaged_files.examples[0]
     assert {name: value for name, value in unequal(found).items() if name != "damaged_files"} == expected
 
 
@@ -114,7 +114,7 @@ def test_extra_files_are_counted_and_five_are_named(local):
 
 
 def test_a_unit_with_other_columns_is_damaged_and_still_counted(local):
-    names = [name.replace("OU-66", "OU-67") for name in scores_of([]).column_names]
+    names = [name.replace("OU_66", "OU_67") for name in scores_of([]).column_names]
     Path(local.unit("d")).unlink()
     publish(scores_of([7, 8]).rename_columns(names), local.plan.units[3], local.plan, local.root, "try")
     found = reconcile(local.plan, local.root)

@@ -1,6 +1,5 @@
 from pathlib import Path
 
-import duckdb
 import pytest
 
 from infra.store.removal import remove
@@ -12,6 +11,7 @@ from scanner.catalogue.audit.verify import verify_plan
 from scanner.catalogue.ledger import pending
 from scanner.catalogue.query import query
 from scanner.catalogue.seal import load_seal
+from scanner.catalogue.visible import VisibleError
 from tests.scanner.audited import flipped, replace
 
 
@@ -27,7 +27,7 @@ def run(night, **options):
 
 
 def in_quarantine(night):
-    return {file.uri: read_bytes(file.uri) for file in list_files(f"{night.root}/quarantine")}
+    return {file.uri: read_bytes(file.uri) for file in list_files(f"{night.root}/_scan/quarantine")}
 
 
 def test_a_night_without_damage_is_left_alone(night):
@@ -80,7 +80,7 @@ def test_a_unit_that_is_missing_unseals_the_night(local):
 
 def test_extra_files_are_removed_and_the_seal_stays(local):
     replace(local.unit("e"), b"x")
-    assert run(local) == [f"units/plan={local.plan.plan_id}/e.parquet"]
+    assert run(local) == [f"_scan/units/plan={local.plan.plan_id}/e.unit"]
     assert load_seal(local.root, local.plan.plan_id)
     assert verify_plan(local.plan.plan_id, local.root, deep=True).faults == []
 
@@ -89,12 +89,11 @@ def test_no_reader_sees_what_is_in_quarantine(local):
     replace(local.unit("a"), read_bytes(local.unit("a"))[:-1])
     replace(local.uri("candidates"), b"PAR1")
     run(local)
-    assert query(local.root, sql="SELECT count(*) AS n FROM scores").to_pylist() == [{"n": 4}]
-    with duckdb.connect() as connection:
-        everything = connection.read_parquet(f"{local.root}/**/*.parquet", hive_partitioning=False)
-        assert everything.shape[0] == 4
-    assert len(list(Path(local.root).glob("quarantine/**/*.damaged"))) == 2
-    assert len(list(Path(local.root).glob("quarantine/**/*.superseded"))) == 1
+    assert query(local.root, sql="SELECT count(*) AS n FROM scores", all_plans=True).to_pylist() == [{"n": 4}]
+    with pytest.raises(VisibleError, match="no complete scan"):
+        query(local.root)
+    assert len(list(Path(local.root).glob("_scan/quarantine/**/*.damaged"))) == 2
+    assert len(list(Path(local.root).glob("_scan/quarantine/**/*.superseded"))) == 1
 
 
 STEPS = ("create_if_absent", "info", "read_bytes", "remove")
@@ -115,7 +114,7 @@ def test_a_second_repair_finishes_an_interrupted_one(local, monkeypatch, step, w
         stopped = len(calls) > i_call
         monkeypatch.undo()
         if Path(local.uri("seal")).exists():
-            assert len(list(Path(local.root).glob("units/*/*.parquet"))) == 4
+            assert len(list(Path(local.root).glob("_scan/units/*/*.unit"))) == 4
             assert Path(local.uri("candidates")).exists()
         run(local)
         assert not Path(local.uri("unit")).exists()

@@ -14,7 +14,7 @@ from scanner.catalogue.plan import PlanVersionError, freeze, load_plan
 from scanner.catalogue.unitfile import encode_table
 from scanner.catalogue.units import PlanError
 from tests.scanner.audited import flipped, make_audited, replace
-from tests.scanner.catalogue_parts import NETWORKS, plan_of, scores
+from tests.scanner.catalogue_parts import NETWORKS, NIGHT, plan_of, scores
 
 
 def found(night, *, deep):
@@ -96,7 +96,7 @@ def test_flipped_bits_of_an_unsealed_unit_are_found(local):
     """Page checksums do not cover the statistics, by which readers skip rows, nor the metadata of the columns."""
     data = read_bytes(local.uri("unit"))
     writer = data.index(b"parquet-cpp-arrow version")
-    name = data.index(b"p_OU-66") + 6
+    name = data.index(b"p_OU_66") + 6
     for at in (*range(0, writer, 299), name, *range(writer + 40, len(data), 9)):
         replace(local.uri("unit"), flipped(data, at))
         assert found(local, deep=True) == {(Part.UNIT, local.uri("unit"))}, at
@@ -105,7 +105,7 @@ def test_flipped_bits_of_an_unsealed_unit_are_found(local):
 def test_a_flipped_column_name_is_found_for_another_code_version(local, monkeypatch):
     monkeypatch.setattr("scanner.catalogue.unitfile.code_version", lambda: "other")
     data = read_bytes(local.uri("unit"))
-    replace(local.uri("unit"), flipped(data, data.index(b"p_OU-66") + 6))
+    replace(local.uri("unit"), flipped(data, data.index(b"p_OU_66") + 6))
     assert found(local, deep=True) == {(Part.UNIT, local.uri("unit"))}
 
 
@@ -116,7 +116,7 @@ TOLD_BY_THE_PLAN = {
     "ensemble_sha256": "0" * 64,
     "code_version": "0",
     "n_units": 3,
-    "candidates_path": "candidates/other.parquet",
+    "candidates_path": "_scan/sealed/other.candidates",
     # Their sum is not the number of rows.
     "rows_by_status": {"rejected:blank": 1, "scored": 8},
 }
@@ -225,34 +225,28 @@ def test_a_quoted_reason_has_at_most_200_characters(local, monkeypatch):
 
 
 def test_files_that_are_no_units_of_the_plan_are_named(night):
-    for name in ("e.parquet", "deep/a.parquet", "a.parquet.bak"):
-        replace(f"{night.root}/units/plan={night.plan.plan_id}/{name}", b"x")
+    for name in ("e.unit", "deep/a.unit", "a.unit.bak"):
+        replace(f"{night.root}/_scan/units/plan={night.plan.plan_id}/{name}", b"x")
     expected = {
-        f"{night.root}/units/plan={night.plan.plan_id}/{name}" for name in ("e.parquet", "deep/a.parquet", "a.parquet.bak")
+        f"{night.root}/_scan/units/plan={night.plan.plan_id}/{name}" for name in ("e.unit", "deep/a.unit", "a.unit.bak")
     }
     assert found(night, deep=False) == {(Part.STRAY, uri) for uri in expected}
 
 
 def test_files_of_no_plan_are_named(local):
-    strays = [f"{local.root}/{name}" for name in ("candidates/night=2026-01-01/x.parquet", "seals/x.json", "units/x.parquet")]
-    # Readers would see these candidates twice.
-    strays.append(f"{local.root}/candidates/night=2026-01-01/{local.plan.plan_id[:16]}.parquet")
+    local.show()
+    assert files_of_no_plan(local.root) == []
+    names = ("_scan/sealed/x.candidates", "_scan/seals/x.json", "_scan/units/x.unit")
+    # Readers would see what is in the last two.
+    strays = [f"{local.root}/{name}" for name in (*names, "candidates/2026-01-01.parquet", f"candidates/x/{NIGHT}.parquet")]
     for uri in strays:
         replace(uri, b"x")
     assert sorted(files_of_no_plan(local.root)) == sorted(strays)
 
 
-def test_candidates_of_an_unreadable_plan_are_found_by_its_id(local):
-    replace(f"{local.root}/plans/{local.plan.plan_id}.json", b"{}")
-    of_the_plan, stray = (f"{local.root}/candidates/night=2026-01-01/{local.plan.plan_id[:n]}.parquet" for n in (16, 17))
-    for uri in (of_the_plan, stray):
-        replace(uri, b"x")
-    assert files_of_no_plan(local.root) == [stray]
-
-
 def test_a_unit_of_other_networks_is_named(local):
-    table = scores([7, 8], [0.1, 0.2]).rename_columns([n.replace("OU-66", "OU-67") for n in scores([], []).column_names])
-    assert "OU-67" not in NETWORKS
+    table = scores([7, 8], [0.1, 0.2]).rename_columns([n.replace("OU_66", "OU_67") for n in scores([], []).column_names])
+    assert "OU_67" not in NETWORKS
     from scanner.catalogue.ledger import publish
 
     Path(local.unit("d")).unlink()

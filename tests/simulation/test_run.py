@@ -1,25 +1,18 @@
-import os
-import time
+"""Data sets and tiles are the same from this process, from other processes and from Ray."""
+
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-import ray
 
-from infra.ray.actor_pool import ActorPool
-from infra.ray.cluster import ClusterError, ray_session
+from infra.errors import ClusterError
+from infra.local_pool import LocalPool
+from infra.store.storage import StorageError
 from scanner.sources.shards import ROWS_PER_SHARD, decode_shard
-from simulation.actors import results, simulate_dataset, simulate_night
 from simulation.products.dataset import DatasetSpec, simulate_shard
 from simulation.products.render import SimulationError
 from simulation.products.survey_tile import TileSpec, simulate_tile
-
-pytestmark = pytest.mark.ray
-
-
-@pytest.fixture(scope="module", autouse=True)
-def session():
-    with ray_session(num_cpus=2):
-        yield
+from simulation.run import results, simulate_dataset, simulate_night
 
 
 def test_a_data_set_is_written_once_and_equals_one_process(tmp_path):
@@ -39,10 +32,11 @@ def test_a_data_set_is_written_once_and_equals_one_process(tmp_path):
         simulate_dataset(DatasetSpec(n=4, seed=3), str(tmp_path), 2)
 
 
-def test_a_nights_tiles_do_not_depend_on_the_actors(tmp_path):
+@pytest.mark.parametrize("address", [None, pytest.param("local", marks=pytest.mark.ray)])
+def test_a_nights_tiles_do_not_depend_on_the_workers(tmp_path, address):
     specs = [TileSpec(tile_id=f"00000000{i}", n_galaxies=2, n_single=1, side_pixels=400, seed=1) for i in (1, 2)]
     calls = []
-    files = simulate_night(specs, str(tmp_path / "a"), 2, lambda done, total: calls.append((done, total)))
+    files = simulate_night(specs, str(tmp_path / "a"), 2, lambda done, total: calls.append((done, total)), address)
     assert calls == [(0, 2), (1, 2), (2, 2)]
     assert len(files) == 12
     assert all("000000001" in uri for uri in files[:6])
@@ -50,42 +44,35 @@ def test_a_nights_tiles_do_not_depend_on_the_actors(tmp_path):
     assert [Path(uri).read_bytes() for uri in files[6:]] == [Path(uri).read_bytes() for uri in alone]
 
 
-def test_a_tile_that_cannot_be_made_is_named(tmp_path):
+def test_a_tile_that_cannot_be_made_is_told_plainly(tmp_path):
     crowded = TileSpec(tile_id="000000009", n_galaxies=0, n_single=40, side_pixels=400)
-    with pytest.raises(ClusterError, match=r"000000009.*no room"):
-        simulate_night([crowded], str(tmp_path), 1)
+    with pytest.raises(SimulationError, match=r"^tile 000000009: .*no room") as raised:
+        simulate_night([crowded], str(tmp_path), 2)
+    assert "TileSpec" not in str(raised.value)
 
 
-@ray.remote(num_cpus=0.1)
-class Stub:
-    def sleep(self, seconds):
-        time.sleep(seconds)
-        return os.getpid()
-
-    def fail(self, _):
-        raise ValueError("no room")
-
-    def die(self, _):
-        os._exit(1)
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    tiles = [TileSpec(tile_id=f"00000000{i}", n_galaxies=2, side_pixels=400) for i in range(2)]
+    with pytest.raises(StorageError, match=rf"^{tmp_path}/file/00000000\d"):
+        simulate_night(tiles, str(tmp_path / "file"), 2)
 
 
 @pytest.fixture
-def stubs(session):
-    pool = ActorPool(Stub.remote, 2, 1)
-    yield pool
-    pool.close()
+def stubs():
+    with closing(LocalPool("tests.infra.pool_worker:Worker", (), 2, 1, {})) as pool:
+        yield pool
 
 
 def test_results_come_as_they_complete(stubs):
-    ray.get([slot.starting for slot in stubs._slots])
+    assert {task for task, _ in results(stubs, "sleep", [0.0, 0.1])} == {0.0, 0.1}
     ended = list(results(stubs, "sleep", [1.0, 0.01]))
     assert [task for task, _ in ended] == [0.01, 1.0]
-    assert len({pid for _, pid in ended}) == 2
 
 
-@pytest.mark.parametrize(("method", "reason"), [("fail", r"ValueError\('no room'\)"), ("die", "its worker died: ")])
+@pytest.mark.parametrize(("method", "reason"), [("fail", r"KeyError\('tile-7'\)"), ("leave", "its worker died: exit code 1")])
 def test_a_failed_call_names_its_task_and_cause(stubs, method, reason):
-    with pytest.raises(ClusterError, match=rf"{method}\('tile-7'\) failed: {reason}"):
+    with pytest.raises(ClusterError, match=rf"^{method} tile-7 failed: {reason}"):
         list(results(stubs, method, ["tile-7"]))
 
 
@@ -99,7 +86,7 @@ def test_tiles_are_named_once_and_need_a_worker(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("preset", ["euclid", "wilde2022"])
-def test_shards_are_the_same_bytes_for_one_and_four_actors(tmp_path, preset):
+def test_shards_are_the_same_bytes_for_one_and_four_workers(tmp_path, preset):
     spec = DatasetSpec(
         n=3 * ROWS_PER_SHARD + 1,
         seed=3,

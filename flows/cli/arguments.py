@@ -1,0 +1,89 @@
+"""Arguments of any command, before and while they are parsed: `--verbose`, lists with spaces, whole numbers."""
+
+import logging
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+VERBOSE = ("--verbose", "-v")
+LOGGERS = ("flows", "infra", "scanner", "simulation", "training")
+"""Packages whose loggers `--verbose` shows."""
+_LOG = logging.getLogger(__name__)
+
+
+class _Stderr(logging.Handler):
+    """Writes to stderr as it is at that moment: a progress bar replaces it for a while."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        sys.stderr.write(self.format(record) + "\n")
+
+
+def prepared(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments without `--verbose`, which switches logs on, and with lists such as `1, 2` as one argument."""
+    words = [word for word in arguments if word not in VERBOSE]
+    if len(words) < len(arguments):
+        _log_to_stderr()
+    joined: list[str] = []
+    for word in words:
+        if joined and joined[-1].endswith(",") and not word.startswith("--"):
+            joined[-1] += word
+        else:
+            joined.append(word)
+    return joined
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Log how long the block takes, and the causes of an error that ends it."""
+    start = time.monotonic()
+    try:
+        yield
+    except Exception as error:
+        for cause in _causes(error):
+            _LOG.info("cause: %s: %s", type(cause).__name__, " ".join(str(cause).split()))
+        raise
+    finally:
+        _LOG.info("ended after %.1f s", time.monotonic() - start)
+
+
+def whole_number(_: type, tokens: Sequence[Any]) -> int:
+    """Return the whole number that a word of the command line is, such as 1000, 1e3 or 1_000.
+
+    Raises:
+        ValueError: it is none.
+    """
+    word = tokens[0].value
+    try:
+        number = float(word)
+        if number == int(number):
+            return int(word) if word.lstrip("+-").replace("_", "").isdigit() else int(number)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError(f"must be a whole number, such as 1000, 1e3 or 1_000, got {word}")
+
+
+def _log_to_stderr() -> None:
+    from infra.steps import Step, listen
+
+    handler = _Stderr()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s", "%H:%M:%S"))
+    for name in LOGGERS:
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+        logger.handlers = [handler]
+
+    def log(step: Step, subject: str) -> None:
+        if step in {Step.OPENED, Step.SCORED, Step.CREATED}:
+            logging.getLogger(Step.__module__).info("%s %s", step, subject)
+
+    listen(log)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield the errors that an error was raised from, the nearest first."""
+    while cause := error.__cause__ or (None if error.__suppress_context__ else error.__context__):
+        yield cause
+        error = cause

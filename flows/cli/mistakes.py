@@ -1,0 +1,36 @@
+"""One line about a command line that does not fit its command: what is wrong, what is wanted, and where help is."""
+
+from cyclopts import Argument, CycloptsError, MissingArgumentError, UnusedCliTokensError
+from docstring_parser import parse
+
+_HELP = "`{command} --help` shows all options"
+
+
+def one_line_about(error: CycloptsError) -> str:
+    """Return the message for the user, without the program's name in front."""
+    command = " ".join(("lensscan", *(error.command_chain or ())))
+    # A missing option may be one that is misspelt, which cyclopts names.
+    if isinstance(error, MissingArgumentError) and error.argument is not None and "Did you mean" not in str(error):
+        text = _missing(error, error.argument, command)
+    elif isinstance(error, UnusedCliTokensError):
+        text = f"there is no place for {', '.join(error.unused_tokens or ())}"
+    else:
+        text = str(error).removesuffix(".")
+    return f"{' '.join(text.split())}; {_HELP.format(command=command)}"
+
+
+def _missing(error: MissingArgumentError, argument: Argument, command: str) -> str:
+    option = argument.names[0]
+    is_positional = argument.index is not None
+    if option in (error.unused_tokens or ()):
+        return f"{option} needs a value: {_meaning(error, option)}"
+    return f"{command} needs {option.strip('-').upper() if is_positional else option}: {_meaning(error, option)}"
+
+
+def _meaning(error: MissingArgumentError, option: str) -> str:
+    """Return what the command's docstring says about an option, without its full stop."""
+    name = option.strip("-").replace("-", "_")
+    described = {
+        entry.arg_name: entry.description or "" for entry in parse((error.target and error.target.__doc__) or "").params
+    }
+    return described.get(name, "a value").removesuffix(".")

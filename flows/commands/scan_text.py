@@ -1,0 +1,39 @@
+"""The output of `lensscan scan` for people."""
+
+from typing import Any
+
+from flows.commands.plan_text import left_out
+from scanner.catalogue.ledger import Outcome
+from scanner.workers.run import NightSummary
+
+_WORDS = {
+    Outcome.COMMITTED: "scanned",
+    Outcome.ALREADY_COMMITTED: "already done",
+    Outcome.LOST_RACE: "done by another run meanwhile",
+}
+
+
+def scan_lines(summary: NightSummary) -> dict[str, Any]:
+    """Return the lines of a summary, name to text."""
+    outcomes = {Outcome(name): n for name, n in summary.units_by_outcome.items()}
+    units = ", ".join(f"{n} {_WORDS[outcome]}" for outcome, n in outcomes.items())
+    note = " (nothing to do)" if set(outcomes) == {Outcome.ALREADY_COMMITTED} else ""
+    without = summary.tiles_without_mosaics
+    return {
+        "night": summary.night or "none",
+        "ensemble": summary.ensemble,
+        f"{summary.unit_kind}s": units + note,
+        **({"left out": left_out(without)} if without else {}),
+        **{f"objects {status}": n for status, n in summary.rows_by_status.items()},
+        "candidates": f"{summary.n_candidates} with p_lens of at least {summary.threshold:g}",
+        **({"replaces": _replaced(summary)} if summary.replaces else {}),
+        "catalogue": summary.candidates_uri,
+        "seconds": summary.seconds,
+    }
+
+
+def _replaced(summary: NightSummary) -> str:
+    parts = (
+        f"plan {old.plan_id[:12]} for {old.n_units_replaced} of {old.n_units} {summary.unit_kind}s" for old in summary.replaces
+    )
+    return ", ".join(parts)

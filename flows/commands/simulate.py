@@ -1,0 +1,45 @@
+"""`lensscan simulate`: shards with truth, and a contact sheet to look at."""
+
+from infra.frozen import Frozen
+from infra.progress import Progress
+from infra.settings import Settings
+from infra.store.storage import absolute, check_folder, join
+from scanner.vocabulary.choices import GeometryName, PopulationPreset
+from simulation.products.dataset import dataset_spec, write_contact_sheet
+from simulation.run import simulate_dataset
+
+
+class SimulateResult(Frozen):
+    """Size and files of the simulated data set."""
+
+    n_objects: int
+    shards: list[str]
+    contact_sheet: str
+
+
+def simulate_shards(
+    out_uri: str,
+    n: int,
+    seed: int,
+    preset: PopulationPreset,
+    kinds: str | None,
+    geometry: GeometryName,
+    psf: str | None,
+    workers: int | None,
+    progress: Progress,
+    *,
+    components: bool,
+) -> SimulateResult:
+    """Write `n` simulated objects as shards under `out_uri`, with the meaning of the flow's parameters.
+
+    Raises:
+        LensscanError: a parameter is invalid, the folder holds other files, or an object could not be simulated.
+    """
+    out_uri = absolute(out_uri)
+    check_folder(out_uri)
+    settings = Settings.read()
+    spec = dataset_spec(n, seed, preset, kinds, geometry, components=components, psf_uri=psf and absolute(psf))
+    shards = simulate_dataset(spec, out_uri, workers or settings.workers, progress, settings.ray_address)
+    sheet = join(out_uri, "contact_sheet.png")
+    write_contact_sheet(shards[0], sheet)
+    return SimulateResult(n_objects=n, shards=shards, contact_sheet=sheet)

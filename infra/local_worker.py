@@ -1,0 +1,78 @@
+"""The process of a worker of `local_pool`: it makes an object, then runs methods of the object, each call in a thread.
+
+It first gets the name of a class. The first request holds the arguments of the class, the others a method and its arguments.
+The process ends with its pipe, so it does not outlive the process that started it. Both ends of the pipe are this program, so
+objects may be pickled.
+"""
+
+import os
+import pkgutil
+from multiprocessing.connection import Connection
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Lock, Thread
+from typing import Any
+
+
+class _Answers:
+    """Sends answers, one at a time: the request's number and a text, then the answer and whether it is an exception."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection, self._lock = connection, Lock()
+
+    def send(self, number: int, answer: Any, *, has_raised: bool = False) -> None:
+        name = type(answer).__name__
+        text = f"{name}: {answer}" if has_raised else f"an answer of {name} cannot be sent"
+        with self._lock:
+            self._connection.send((number, text))
+            try:
+                self._connection.send((has_raised, answer))
+            except OSError:
+                raise
+            except Exception:  # noqa: BLE001 - objects raise many types when they cannot be pickled
+                self._connection.send((True, RuntimeError(text)))
+
+
+def _read(connection: Connection, requests: "SimpleQueue[tuple[Any, ...]]") -> None:
+    """Pass on the requests until the pipe ends, then end this process at once."""
+    try:
+        while True:
+            requests.put(connection.recv())
+    finally:
+        os._exit(1)
+
+
+def _call(worker: Any, number: int, method: str, arguments: list[Any], answers: _Answers) -> None:
+    try:
+        answer = getattr(worker, method)(*arguments)
+    except BaseException as error:  # noqa: BLE001 - every exception is raised again in the other process
+        answers.send(number, error, has_raised=True)
+    else:
+        answers.send(number, answer)
+
+
+def main() -> None:
+    """Serve the pipe that is the standard input of this process."""
+    # The copy is not passed on, so a process that this one starts does not keep the pipe open.
+    connection = Connection(os.dup(0))
+    with Path(os.devnull).open() as nothing:
+        os.dup2(nothing.fileno(), 0)
+    answers, requests = _Answers(connection), SimpleQueue[tuple[Any, ...]]()
+    try:
+        make = pkgutil.resolve_name(connection.recv())
+        number, *arguments = connection.recv()
+        Thread(target=_read, args=(connection, requests), daemon=True).start()
+        worker = make(*arguments)
+    except EOFError:
+        return
+    except BaseException as error:  # noqa: BLE001 - every exception is raised again in the other process
+        answers.send(0, error, has_raised=True)
+        return
+    answers.send(number, None)
+    while True:
+        number, method, *arguments = requests.get()
+        Thread(target=_call, args=(worker, number, method, arguments, answers), daemon=True).start()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""Write the file of a night that people read: the candidates that the night shows, each once, in `candidates/`.
+
+The file follows from the sealed plans and the records of what is shown. Its metadata say which record it was made from, so a
+scan notices a file that is missing or old and writes it again.
+"""
+
+import io
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from infra.provenance import canonical_json
+from infra.store.replacement import replace
+from infra.store.storage import StorageError, open_read
+from scanner.catalogue.candidates import ROWS_PER_GROUP
+from scanner.catalogue.columns import has_maps
+from scanner.catalogue.maps import with_maps_as
+from scanner.catalogue.paths import night_label, night_uri
+from scanner.catalogue.plan import Plan
+from scanner.catalogue.shown import ShownPlan, record_shown, show_records, shown_plans
+from scanner.catalogue.visible import rows_of
+from scanner.purity import PurityTable
+
+_KEY = b"lensscan.shown"
+
+
+def show(plan: Plan, root_uri: str, threshold: float | None = None, purity: PurityTable | None = None) -> str:
+    """Make a sealed plan the newest one that its night shows, write the night's file, and return the URI of this file.
+
+    A plan that is the newest already is not recorded again, and a file that is up to date is not written again. After an
+    interruption, the same call finishes the work.
+
+    Args:
+        plan: A sealed plan.
+        root_uri: The catalogue's root.
+        threshold: Smallest `p_lens` that is shown; by default that of the plan's candidates.
+        purity: Expected purity of the plan's ensemble; None where unknown.
+
+    Raises:
+        ShownError: a record is damaged.
+        SealError: a seal is damaged.
+        VisibleError: a candidate file is damaged.
+        StorageError: the store failed.
+    """
+    label = night_label(plan.night)
+    least = plan.config.candidate_threshold if threshold is None else threshold
+    record_shown(root_uri, label, plan.plan_id, least, purity)
+    write_night(root_uri, label)
+    return night_uri(root_uri, label)
+
+
+def show_once(plan: Plan, root_uri: str, purity: PurityTable | None = None) -> str:
+    """Show a sealed plan unless its night has shown it before; write the night's file and return its URI; raises as `show`."""
+    label = night_label(plan.night)
+    if all(record.plan_id != plan.plan_id for record in show_records(root_uri, label).get(label, ())):
+        return show(plan, root_uri, purity=purity)
+    write_night(root_uri, label)
+    return night_uri(root_uri, label)
+
+
+def write_night(root_uri: str, label: str) -> None:
+    """Write the file of a night again if it does not show what the records say; raises as `show`.
+
+    A writer looks at the records once more after it has written. If a newer record came meanwhile, the newer file may be
+    overwritten, so the writer writes that state too.
+    """
+    uri = night_uri(root_uri, label)
+    written = _state_of_file(uri)
+    while (plans := shown_plans(root_uri, label).get(label)) and _state(plans) != written:
+        written = _state(plans)
+        replace(uri, _encode(rows_of(root_uri, plans, maps=True), written))
+
+
+def wrong_night_files(root_uri: str, *, deep: bool = False) -> list[str]:
+    """Return the URIs of night files that are missing or do not show what the records say; with `deep`, also compare all rows.
+
+    Raises:
+        ShownError: a record is damaged.
+        SealError: a seal is damaged.
+        VisibleError: a plan's own candidate file is damaged.
+        StorageError: the store failed.
+    """
+    nights = {night_uri(root_uri, label): plans for label, plans in shown_plans(root_uri).items() if plans}
+
+    def is_right(uri: str, plans: list[ShownPlan]) -> bool:
+        is_new = _state_of_file(uri) == _state(plans)
+        return is_new and (not deep or _has_rows(uri, rows_of(root_uri, plans, maps=True)))
+
+    return [uri for uri, plans in nights.items() if not is_right(uri, plans)]
+
+
+def _state(plans: list[ShownPlan]) -> list[dict[str, object]]:
+    """Return what a night shows, to be kept in the metadata of its file; `plans` are newest first."""
+    return [{"plan_id": shown.plan_id, "threshold": shown.threshold, "record": shown.record} for shown in plans]
+
+
+def _has_rows(uri: str, table: pa.Table) -> bool:
+    """Return whether a night's file is readable and holds exactly these rows."""
+    try:
+        with open_read(uri) as source:
+            found = pq.read_table(source, partitioning=None, page_checksum_verification=True)
+        return bool(with_maps_as("large", found).replace_schema_metadata(None).equals(table))
+    except StorageError:
+        raise
+    except (pa.ArrowException, OSError, ValueError):
+        return False
+
+
+def _state_of_file(uri: str) -> object:
+    """Return the state that a night's file was made from; None if the file is missing or damaged."""
+    try:
+        with open_read(uri) as source:
+            return json.loads((pq.read_metadata(source).metadata or {}).get(_KEY, b"null"))
+    except StorageError:
+        raise
+    except (pa.ArrowException, OSError, ValueError):
+        return None
+
+
+def _encode(table: pa.Table, state: object) -> bytes:
+    """Return the bytes of a night's file: maps in lists of fixed size, in row groups that a reader can hold."""
+    n_rows = ROWS_PER_GROUP if has_maps(table.schema) else max(table.num_rows, 1)
+    metadata = {_KEY: canonical_json(state)}
+    schema = with_maps_as("fixed", table.slice(0, 0)).schema.with_metadata(metadata)
+    sink = io.BytesIO()
+    with pq.ParquetWriter(sink, schema, compression="zstd", write_page_checksum=True) as writer:
+        for start in range(0, max(table.num_rows, 1), n_rows):
+            group = with_maps_as("fixed", table.slice(start, n_rows)).combine_chunks()
+            writer.write_table(pa.Table.from_arrays(group.columns, schema=schema))
+    return sink.getvalue()

@@ -1,0 +1,32 @@
+"""The table of scores of a list of objects, with the other columns of the list behind them."""
+
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+
+from scanner.catalogue.columns import network_names, score_schema
+
+RENAMED = "input_"
+"""Beginning of the new name of a column of the list that has the name of a column of scores."""
+
+
+def object_table(
+    object_ids: pa.Array,
+    scores: pa.Table,
+    ra: pa.Array | Sequence[float | None],
+    dec: pa.Array | Sequence[float | None],
+    others: Mapping[str, pa.ChunkedArray],
+) -> pa.Table:
+    """Return one row of `score_schema` per object, then the other columns, `[n]` each; `scores` has `score_fields`.
+
+    A column that has the name of a column of scores gets a name with `input_` in front.
+    """
+    schema = score_schema(object_ids.type, network_names(scores.schema))
+    columns = [object_ids, *scores.columns, *(pa.array(values, pa.float64()) for values in (ra, dec))]
+    table = pa.Table.from_arrays(columns, schema=schema)
+    for name, column in others.items():
+        new = name
+        while new in table.column_names:
+            new = f"{RENAMED}{new}"
+        table = table.append_column(new, column)
+    return table

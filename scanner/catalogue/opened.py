@@ -1,0 +1,90 @@
+"""A catalogue as a caller in Python reads it."""
+
+from dataclasses import dataclass
+from datetime import date
+
+import pyarrow as pa
+
+from scanner.catalogue.astropy_table import described
+from scanner.catalogue.columns import MAP_COLUMNS, network_names
+from scanner.catalogue.query import QueryError, query
+from scanner.catalogue.rows import Rows
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The catalogue that `lensscan scan` writes, in a folder or under an `s3://` prefix."""
+
+    path: str
+
+    def candidates(
+        self,
+        *,
+        min_p_lens: float | None = None,
+        night: str | date | None = None,
+        subclass: str | None = None,
+        limit: int | None = None,
+        maps: bool = True,
+        plan: str | None = None,
+        all_plans: bool = False,
+    ) -> Rows:
+        """Return candidates, best first, each object once in a night.
+
+        Args:
+            min_p_lens: Smallest `p_lens`; by default that of the candidates. Rows below it come from all rows of the scan.
+            night: Night of the scan, YYYY-MM-DD; by default all nights.
+            subclass: `single`, `compound_arc` or `double_ring`; by default all.
+            limit: Largest number of rows; by default all.
+            maps: Return the pixels that `show` draws, 22 kB a row.
+            plan: First characters of a plan id: the candidates of this plan alone.
+            all_plans: The candidates of every plan, so that an object comes once for each plan that lists it.
+
+        Raises:
+            LensscanError: there is no such catalogue.
+        """
+        return _described(
+            query(
+                self.path,
+                min_p_lens=min_p_lens,
+                night=_night(night),
+                subclass=subclass,
+                limit=limit,
+                maps=maps,
+                plan=plan,
+                all_plans=all_plans,
+            )
+        )
+
+    def scores(self, *, min_p_lens: float | None = None, night: str | date | None = None, limit: int | None = None) -> Rows:
+        """Return all rows that were scanned, without maps and in no order; arguments as for `candidates`.
+
+        Rejected objects have no `p_lens`, so `min_p_lens` leaves them out.
+        """
+        pixels = {column.name for column in MAP_COLUMNS}
+        names = ", ".join(f'"{name}"' for name in self.sql("SELECT * FROM scores LIMIT 0").columns if name not in pixels)
+        conditions = [] if min_p_lens is None else [f"p_lens >= {float(min_p_lens)!r}"]
+        if night is not None:
+            conditions.append(f"night = '{_night(night)}'")
+        where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+        most = "" if limit is None else f"LIMIT {int(limit)}"
+        return _described(self.sql(f"SELECT {names} FROM scores {where} {most}").to_arrow())  # noqa: S608 - checked numbers
+
+    def sql(self, statement: str) -> Rows:
+        """Return the result of SQL over the views `candidates` and `scores`, such as `SELECT count(*) FROM scores`.
+
+        Raises:
+            LensscanError: the SQL is wrong, or there is no such catalogue.
+        """
+        return Rows(described(query(self.path, sql=statement)))
+
+
+def _described(table: pa.Table) -> Rows:
+    return Rows(described(table, network_names(table.schema)))
+
+
+def _night(night: str | date | None) -> str | None:
+    """Return the night as text."""
+    try:
+        return None if night is None else date.fromisoformat(str(night)).isoformat()
+    except ValueError as error:
+        raise QueryError(f"night must be a date, YYYY-MM-DD, got {night}") from error

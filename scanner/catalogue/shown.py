@@ -1,0 +1,189 @@
+"""Record which plan a night shows, and tell which plans, and which units of each, readers see.
+
+Each night has numbered records, and each record names a plan. The newest record decides: its plan hides the units of older
+plans that it scanned too, and the objects that it lists. An older plan stays visible for all other units, so that two fields
+that were scanned into one night are both there.
+"""
+
+from dataclasses import dataclass
+
+from pydantic import Field, ValidationError
+
+from infra.errors import LensscanError
+from infra.frozen import Frozen
+from infra.provenance import canonical_json
+from infra.store.storage import CreateOutcome, create_if_absent, exists, join, list_files, read_many
+from scanner.catalogue.paths import SEALS, SHOWN, label_and_number, night_label, plan_id_of, seal_uri, shown_uri
+from scanner.catalogue.plan import Plan, load_plan
+from scanner.catalogue.seal import load_seal
+from scanner.catalogue.units import PlanError
+from scanner.purity import PurityTable
+
+
+class ShownError(LensscanError):
+    """A record of a shown plan is damaged."""
+
+
+class ShowRecord(Frozen):
+    """A record that a night shows a plan from now on."""
+
+    number: int = Field(default=0, ge=0, exclude=True)
+    """Number in the name of the file, which is not in its content."""
+    plan_id: str = Field(pattern="^[0-9a-f]{64}$")
+    threshold: float = Field(ge=0, le=1)
+    """Smallest `p_lens` of the candidates that are shown; at least that of the plan's own candidates."""
+    purity: PurityTable | None = None
+    """Expected purity of the plan's ensemble; None where unknown."""
+
+
+@dataclass(frozen=True)
+class ShownPlan:
+    """A sealed plan that readers see."""
+
+    plan_id: str
+    threshold: float
+    """Smallest `p_lens` of its candidates."""
+    record: int = 0
+    """Number of the record that shows it."""
+    units: frozenset[str] | None = None
+    """Its units that no newer plan holds; None for all of its units."""
+    newer: tuple["ShownPlan", ...] = ()
+    """Plans of the same night whose objects this plan must not show again."""
+    purity: PurityTable | None = None
+    """Expected purity of its ensemble; None where unknown."""
+
+
+def show_records(root_uri: str, label: str = "") -> dict[str, list[ShowRecord]]:
+    """Return the records of each night, newest first, by the night's label; of one night only if its label is given.
+
+    Raises:
+        ShownError: a record is damaged.
+        StorageError: the store failed.
+    """
+    files = list_files(join(root_uri, SHOWN, *filter(None, [label])), ".json")
+    found: dict[str, list[ShowRecord]] = {}
+    for file, data in zip(files, read_many(files), strict=True):
+        try:
+            night, number = label_and_number(file.uri)
+            record = ShowRecord.model_validate_json(data or b"").model_copy(update={"number": number})
+        except (ValueError, ValidationError) as error:
+            raise ShownError(f"{file.uri}: not a record of a shown plan; delete it and run `lensscan seal` again") from error
+        found.setdefault(night, []).insert(0, record)
+    return found
+
+
+def record_shown(root_uri: str, label: str, plan_id: str, threshold: float, purity: PurityTable | None = None) -> None:
+    """Make a sealed plan the newest one that a night shows; write nothing if the newest record says so already.
+
+    The order of the records' numbers decides, not a clock. A number belongs to the writer that creates its file first; another
+    writer takes the next number.
+
+    Raises:
+        ShownError: a record of the night is damaged.
+        StorageError: the store failed; record the plan again.
+    """
+    wanted = ShowRecord(plan_id=plan_id, threshold=threshold, purity=purity)
+    while True:
+        newest, *_ = show_records(root_uri, label).get(label, [None])
+        if newest and newest.model_copy(update={"number": 0}) == wanted:
+            return
+        uri = shown_uri(root_uri, label, newest.number + 1 if newest else 1)
+        if create_if_absent(uri, canonical_json(wanted.model_dump()), plan_id) is not CreateOutcome.EXISTS:
+            return
+
+
+def shown_plans(root_uri: str, label: str = "") -> dict[str, list[ShownPlan]]:
+    """Return the plans that readers see, newest first, by the label of their night; of one night if its label is given.
+
+    A plan without a seal is not shown, whatever a record says: it was forgotten, or a repair moved its seal away.
+
+    Raises:
+        ShownError: a record is damaged.
+        SealError: a seal is damaged.
+        StorageError: the store failed.
+    """
+    records = show_records(root_uri, label)
+    sealed = {plan_id_of(file.uri) for file in list_files(join(root_uri, SEALS), ".json")} if records else set()
+    return {night: _shown(root_uri, [r for r in found if r.plan_id in sealed]) for night, found in records.items()}
+
+
+class Replaced(Frozen):
+    """An older plan, some of whose units a newer plan hides."""
+
+    plan_id: str
+    n_units_replaced: int
+    n_units: int
+    """Number of its units that were shown before."""
+
+
+def replaced_by(plan: Plan, root_uri: str) -> tuple[Replaced, ...]:
+    """Return the plans that readers will see less of, once a plan is shown that was not the newest of its night.
+
+    Raises:
+        ShownError: a record is damaged.
+        SealError: a seal is damaged.
+        StorageError: the store failed.
+    """
+    label, own = night_label(plan.night), frozenset(unit.unit_id for unit in plan.units)
+    found = []
+    for shown in shown_plans(root_uri, label).get(label, ()):
+        if shown.plan_id == plan.plan_id:
+            continue
+        units = unit_ids_of(root_uri, shown.plan_id) if shown.units is None else shown.units
+        if units & own:
+            found.append(Replaced(plan_id=shown.plan_id, n_units_replaced=len(units & own), n_units=len(units)))
+    return tuple(found)
+
+
+def with_lower_threshold(plan: Plan, root_uri: str) -> Plan:
+    """Return a sealed plan of the night that holds all that `plan` asks for, because only its threshold differs and is lower.
+
+    Without such a plan, and if `plan` is sealed itself, return `plan`.
+
+    Raises:
+        ShownError: a record is damaged.
+        StorageError: the store failed.
+    """
+    if exists(seal_uri(root_uri, plan.plan_id)):
+        return plan
+    label = night_label(plan.night)
+    for plan_id in dict.fromkeys(record.plan_id for record in show_records(root_uri, label).get(label, ())):
+        try:
+            other = load_plan(root_uri, plan_id)
+        except PlanError:
+            continue
+        lower = other.config.candidate_threshold
+        config = plan.config.model_copy(update={"candidate_threshold": lower})
+        wanted = plan.model_copy(update={"config": config, "plan_id": plan_id})
+        if lower < plan.config.candidate_threshold and other == wanted and exists(seal_uri(root_uri, plan_id)):
+            return other
+    return plan
+
+
+def unit_ids_of(root_uri: str, plan_id: str) -> frozenset[str]:
+    """Return the ids of the units of a sealed plan; none if it has no seal.
+
+    Raises:
+        SealError: the seal is damaged.
+    """
+    sealed = load_seal(root_uri, plan_id)
+    return frozenset(sealed.units) if sealed else frozenset()
+
+
+def _shown(root_uri: str, records: list[ShowRecord]) -> list[ShownPlan]:
+    """Return what a night shows; `records` are those of its sealed plans, newest first."""
+    newest: dict[str, ShowRecord] = {}
+    for record in records:
+        newest.setdefault(record.plan_id, record)
+    if len(newest) == 1:
+        return [ShownPlan(record.plan_id, record.threshold, record.number, purity=record.purity) for record in newest.values()]
+    shown: list[ShownPlan] = []
+    hidden: frozenset[str] = frozenset()
+    for record in newest.values():
+        own = unit_ids_of(root_uri, record.plan_id)
+        left = own - hidden
+        if left or not shown:
+            units = None if left == own else left
+            shown.append(ShownPlan(record.plan_id, record.threshold, record.number, units, tuple(shown), record.purity))
+        hidden |= own
+    return shown

@@ -1,0 +1,6 @@
+"""The grid of the maps that the catalogue stores with a candidate."""
+
+SHOWN_ARCSEC = 8.0
+"""Side of all maps: they hold rings of twice the Einstein radius that 95 % of lenses stay below (1.5 arcsec; Collett 2015)."""
+PICTURE_PIXELS, GUIDED_CELLS, CAM_CELLS, OCCLUSION_CELLS = 80, 40, 20, 8
+"""Number of pixels or cells a side."""

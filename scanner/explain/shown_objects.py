@@ -1,0 +1,37 @@
+"""Prepare objects for the figure that explains them: all probabilities at one prior, and a warning where bands disagree."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from scanner.explain.explanation import NetworkMaps
+from scanner.explain.figures import Shown
+from scanner.networks.card import EnsembleCard
+from scanner.networks.ensemble import EnsembleScores
+from scanner.preprocess.registration import registration_notes
+from scanner.vocabulary.geometry import GEOMETRIES, Stamps
+from scanner.vocabulary.prior import prior_text
+
+
+def shown_objects(object_ids: Sequence[str], stamps: Stamps, card: EnsembleCard, scores: EnsembleScores) -> Shown:
+    """Return the objects `[batch]` with their scores; `stamps` hold `[batch, y, x]` by band, in the ensemble's geometry."""
+    geometry = GEOMETRIES[card.geometry]
+    notes = [[note] if note else [] for note in registration_notes(stamps, geometry)]
+    is_calibrated = card.assumed_prevalence is not None
+    return Shown(
+        object_ids,
+        stamps,
+        geometry,
+        card.name,
+        scores.p_lens,
+        prior=f"if {prior_text(card.assumed_prevalence)}" if is_calibrated else "not calibrated",
+        network_prior="at the prior of p_lens" if is_calibrated else "not calibrated",
+        kinds=scores.subclass,
+        notes=notes,
+    )
+
+
+def at_one_prior(maps: Sequence[NetworkMaps], card: EnsembleCard) -> list[NetworkMaps]:
+    """Return the maps with the networks' `p_lens` at the prior that the ensemble assumes."""
+    return [replace(of, p_lens=card.at_assumed_prevalence(of.p_lens).astype(np.float32)) for of in maps]

@@ -1,0 +1,145 @@
+"""The purity and the length of a list of candidates for every cut in `p_lens`, as an evaluation of the ensemble foretells."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Annotated, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+from scipy.special import logit
+
+from infra.frozen import Frozen
+from scanner.vocabulary.prior import one_in, rounded
+
+MIXTURE = (
+    "These numbers come from simulated objects, which hold more look-alikes than the sky: there, such a list should be shorter "
+    "and purer."
+)
+
+
+class ValueWithInterval(Frozen):
+    """A number with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Cut(Frozen, allow_inf_nan=False):
+    """Expected results of a threshold of p_lens among a million objects at the assumed prevalence."""
+
+    p_lens: float = Field(gt=0, lt=1)
+    n_false_positives: int = Field(ge=0)
+    """Counted non-lenses at or above the threshold; the purity and the number to inspect depend on this count."""
+    recall: ValueWithInterval
+    purity: ValueWithInterval | None
+    """Fraction of lenses among the candidates; None if no object reaches the threshold."""
+    expected_purity: Annotated[float, Field(ge=0, le=1)] | None
+    """Mean p_lens of the candidates: their purity if p_lens is well calibrated."""
+    to_inspect_per_million: ValueWithInterval
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if (self.purity is None) != (self.expected_purity is None):
+            raise ValueError(f"purity and expected_purity of the cut {self.p_lens:g} must both be there, or neither")
+        for name, most in {"recall": 1.0, "purity": 1.0, "to_inspect_per_million": np.inf}.items():
+            found = getattr(self, name)
+            if found is not None and not 0 <= found.low <= found.value <= found.high <= most:
+                raise ValueError(
+                    f"{name} of the cut {self.p_lens:g} must have 0 <= low <= value <= high <= {most:g}, got {found}"
+                )
+        return self
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether lenses of the evaluation reach the threshold."""
+        return self.purity is not None and min(self.recall.low, self.purity.low) > 0
+
+    @property
+    def credible_purity(self) -> ValueWithInterval | None:
+        """The purity; where no false positive was counted, so that it is 1, the expected purity within the same interval."""
+        if self.purity is None or self.expected_purity is None or self.n_false_positives:
+            return self.purity
+        value = min(max(self.expected_purity, self.purity.low), self.purity.high)
+        return self.purity.model_copy(update={"value": value})
+
+
+class Expected(Frozen):
+    """Expected content of the list of all objects at or above a cut; intervals are those of the evaluation."""
+
+    n_candidates: ValueWithInterval
+    n_lenses: ValueWithInterval
+    purity: ValueWithInterval
+
+
+class PurityTable(Frozen):
+    """Purity and numbers of lists cut at any `p_lens`, from the cuts of an evaluation.
+
+    The logarithms of purity, recall and number are interpolated linearly in ln(p/(1-p)) of `p_lens` between the cuts; outside
+    the table, the values of the nearest cut hold. The purity at a cut is the largest of those up to this cut, because a higher
+    cut makes no list less pure. Where no false positive was counted, it is the expected purity, within the interval of the
+    count, because no finite number of objects shows a purity of 1.
+    """
+
+    prevalence: float = Field(gt=0, lt=1)
+    """Fraction of lenses that `p_lens` and the numbers assume."""
+    cuts: tuple[Cut, ...] = Field(min_length=1)
+    """Cuts that lenses of the evaluation reach, the lowest first."""
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        thresholds = [cut.p_lens for cut in self.cuts]
+        if any(low >= high for low, high in pairwise(thresholds)) or not all(cut.is_reached for cut in self.cuts):
+            raise ValueError(f"cuts must rise in p_lens, and lenses must reach each, got {thresholds}")
+        return self
+
+    @classmethod
+    def of(cls, cuts: Sequence[Cut], prevalence: float | None) -> Self | None:
+        """Return the table of the cuts that lenses reach; None if there are none, or `p_lens` is not calibrated."""
+        reached = tuple(cut for cut in cuts if cut.is_reached)
+        return cls(prevalence=prevalence, cuts=reached) if reached and prevalence is not None else None
+
+    def at(self, p_lens: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Return the purity of the lists cut at each `p_lens` `[n]`, and its lower and upper 95 % limit, `[n]` each."""
+        known = [(found.value, found.low, found.high) for cut in self.cuts if (found := cut.credible_purity)]
+        value, low, high = (self._between(p_lens, values) for values in np.maximum.accumulate(known).T)
+        return value, low, high
+
+    def expected(self, p_lens: float, n_objects: float) -> Expected:
+        """Return what the list of all objects at or above `p_lens` should hold, if `n_objects` are scanned."""
+        value, low, high = map(float, self.at(np.array(p_lens)))
+        lenses = self._number(p_lens, [cut.recall for cut in self.cuts], n_objects * self.prevalence)
+        counted = self._number(p_lens, [cut.to_inspect_per_million for cut in self.cuts], n_objects / 1e6)
+        n = lenses.value / value
+        return Expected(
+            n_candidates=ValueWithInterval(value=n, low=min(counted.low, n), high=max(counted.high, n)),
+            n_lenses=lenses,
+            purity=ValueWithInterval(value=value, low=low, high=high),
+        )
+
+    def in_words(self, p_lens: float, *, longer: bool = False) -> str:
+        """Say what the list of all objects at or above `p_lens` should hold; the longer form says why the sky may differ."""
+        expected = self.expected(p_lens, 1e6)
+        purity, lowest, highest = expected.purity, self.cuts[0].p_lens, self.cuts[-1].p_lens
+        sentence = (
+            f"If one object in {one_in(self.prevalence)} is a lens, about {_percent(purity.value)} % "
+            f"({_percent(purity.low)}-{_percent(purity.high)} %) of the objects at or above p_lens {p_lens:g} are lenses: "
+            f"about {rounded(expected.n_candidates.value)} candidates per million objects."
+        )
+        outside = f"Cuts were evaluated from {lowest:g} to {highest:g}; these are the numbers of the nearest."
+        return " ".join([sentence, *([] if lowest <= p_lens <= highest else [outside]), *([MIXTURE] if longer else [])])
+
+    def _number(self, p_lens: float, of_cuts: Sequence[ValueWithInterval], factor: float) -> ValueWithInterval:
+        known = np.array([(found.value, found.low, found.high) for found in of_cuts])
+        value, low, high = (factor * float(self._between(np.array(p_lens), values)) for values in known.T)
+        return ValueWithInterval(value=value, low=low, high=high)
+
+    def _between(self, p_lens: NDArray[np.floating], values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Interpolate positive values `[cut]` at each `p_lens`."""
+        known = logit([cut.p_lens for cut in self.cuts])
+        return np.asarray(np.exp(np.interp(logit(np.asarray(p_lens, np.float64)), known, np.log(values))))
+
+
+def _percent(fraction: float) -> str:
+    return rounded(100 * fraction)

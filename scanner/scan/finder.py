@@ -1,0 +1,182 @@
+"""Score and explain images that a caller in Python gives."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from scanner.catalogue.columns import network_names
+from scanner.catalogue.rows import Rows
+from scanner.explain.explanation import NetworkMaps, explain
+from scanner.explain.figure_files import figure_bytes, write_figure
+from scanner.explain.figures import Shown, explanation_figure
+from scanner.explain.shown_objects import at_one_prior, shown_objects
+from scanner.networks.card import EnsembleCard
+from scanner.networks.ensemble import Ensemble
+from scanner.scan.chosen_objects import read_objects
+from scanner.scan.manifest import score_images, score_manifest
+from scanner.scan.row_groups import MissingBands
+from scanner.scan.scoring import CutoutScanner
+from scanner.sources.images import open_images
+from scanner.vocabulary.geometry import Stamps
+from scanner.vocabulary.network_columns import network_column_name
+from scanner.vocabulary.prior import one_in, prior_words
+
+_MOST_PRINTED = 20
+MOST_EXPLAINED = 24
+"""Largest number of objects in one explanation: each takes a row of its figure."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Scores(Rows):
+    """Scores of n objects, in the order of the images, as arrays `[n]` and as a table. Numbers of rejected objects are NaN."""
+
+    ensemble: str
+    """Name of the ensemble."""
+    prevalence: float | None
+    """Share of lenses among all objects that `p_lens` assumes; None if `p_lens` is not calibrated."""
+
+    @property
+    def p_lens(self) -> NDArray[np.float32]:
+        """Probability that the object is a lens, if `prevalence` of all objects are lenses."""
+        return self._numbers("p_lens")
+
+    @property
+    def p_compound(self) -> NDArray[np.float32]:
+        """Probability of a compound lens at the share that the ensemble assumes; NaN if it gives none."""
+        return self._numbers("p_compound")
+
+    @property
+    def disagreement(self) -> NDArray[np.float32]:
+        """Standard deviation of the networks' probabilities."""
+        return self._numbers("disagreement")
+
+    @property
+    def subclass(self) -> list[str]:
+        """`nonlens`, `single`, `compound_arc` or `double_ring`; empty if rejected or not separated by the ensemble."""
+        return list(self._table["subclass"].to_pylist())
+
+    @property
+    def p_networks(self) -> dict[str, NDArray[np.float32]]:
+        """Probability of a lens from each network, at the class frequencies of its training and not at `prevalence`."""
+        names = network_names(self._table.schema)
+        return {name: self._numbers(network_column_name(name)) for name in names}
+
+    @property
+    def status(self) -> list[str]:
+        """`scored`, or `rejected:` with a code; the column `detail` gives the reason."""
+        return list(self._table["status"].to_pylist())
+
+    def _numbers(self, column: str) -> NDArray[np.float32]:
+        values: NDArray[np.float32] = self._table[column].fill_null(float("nan")).to_numpy()
+        return values
+
+    def __repr__(self) -> str:
+        """Return a line for each of the first objects."""
+        prior = "not calibrated" if self.prevalence is None else f"if one object in {one_in(self.prevalence)} is a lens"
+        more = len(self) - _MOST_PRINTED
+        rows = [self._line(row) for row in self[:_MOST_PRINTED]]
+        return "\n".join([f"p_lens of {self.ensemble}, {prior}:", *rows, *([f"and {more} more"] if more > 0 else [])])
+
+    def _line(self, row: Mapping[str, Any]) -> str:
+        p_lens = row["p_lens"]
+        if p_lens is None:
+            return f"{row['object_id']}: {row['status']} ({row['detail']})"
+        times = "" if self.prevalence is None else f", {prior_words(p_lens, self.prevalence)}"
+        kind = f", {row['subclass']}" if row["subclass"] else ""
+        return f"{row['object_id']}: p_lens {p_lens:.2g}{times}{kind}"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Explanation:
+    """Scores of some objects and maps of the pixels that they rest on; a notebook shows them as a figure."""
+
+    object_ids: tuple[str, ...]
+    p_lens: NDArray[np.float32]
+    """`[n]`, as in `Scores`."""
+    maps: dict[str, NetworkMaps]
+    """Maps by network: `occlusion`, `cam` and `guided`, each `[n, y, x]`; occlusion is negative where pixels support a lens."""
+    rejected: dict[str, str]
+    """Reason for each object that is left out because its pixels cannot be used."""
+    _shown: Shown = field(repr=False)
+    _card: EnsembleCard = field(repr=False)
+
+    def figure(self) -> Figure:
+        """Draw a row for each object. Blue squares support a lens, red ones count against it."""
+        return explanation_figure(self._shown, at_one_prior(list(self.maps.values()), self._card))
+
+    def save(self, path: str | Path) -> None:
+        """Write the figure to a file that ends in .png or .pdf."""
+        write_figure(self.figure(), path)
+
+    def _repr_png_(self) -> bytes:
+        return figure_bytes(self.figure(), "png")
+
+
+class Finder:
+    """An ensemble of networks that scores and explains images; `load` makes one."""
+
+    def __init__(self, folder: Path, package: Ensemble) -> None:
+        """Take an ensemble and the folder of its package."""
+        self._folder, self._package = folder, package
+        self.name = package.name
+        """Name of the ensemble."""
+
+    def score(self, images: Any, *, crop: bool = False) -> Scores:
+        """Score images, as `lensscan score` does.
+
+        Args:
+            images: A dict of band (VIS, Y, J, H) to an array `[n, y, x]`, or `[y, x]` of a single object; one array
+                `[n, band, y, x]` or `[band, y, x]` with the bands in that order; the path of a manifest, of a FITS file or of a
+                folder of FITS files, or a list of paths; or a dict of band to a FITS reference such as `a.fits#VIS`, or to a
+                list of them. Pixels of arrays are 0.1 arcsec wide (the networks of Wilde et al. 2022 read 0.3 arcsec in Y, J
+                and H); north is up or not, and the flux unit is free.
+            crop: Crop arrays that are larger than the field of the networks about their centre.
+
+        Raises:
+            ValueError: an array has another shape, type or number of objects than the networks read, a pixel is NaN or
+                infinite, or a band is missing or unknown.
+            LensscanError: a file cannot be read.
+        """
+        opened = open_images(images, self._package.geometry, crop=crop)
+        scanner = CutoutScanner(self._package)
+        if opened.manifest is None:
+            table = score_images(opened, scanner)
+        else:
+            table = score_manifest(opened.manifest, scanner, missing=MissingBands(self._package, scanner.batch_size))
+        return Scores(table, self.name, self._package.card.assumed_prevalence)
+
+    def explain(
+        self, images: Any, *, objects: Sequence[str | int] = (), networks: Sequence[str] | None = None, crop: bool = False
+    ) -> Explanation:
+        """Return the maps of at most 24 objects: occlusion, Grad-CAM and Guided Grad-CAM of each network.
+
+        Args:
+            images: As for `score`, or a folder of tiles or shards.
+            objects: Ids of the objects to explain; by default all. Tiles and shards need them.
+            networks: Names of networks; by default those that read the most bands, at most three.
+            crop: As for `score`.
+
+        Raises:
+            ValueError: as for `score`.
+            LensscanError: there are more objects, none of them is usable, or no such network exists.
+        """
+        ids, stamps, rejected = self._stamps(images, [str(name) for name in objects], crop=crop)
+        maps = explain(self._folder, self._package.card, stamps, networks)
+        scores = self._package.score(stamps)
+        shown = shown_objects(ids, stamps, self._package.card, scores)
+        return Explanation(tuple(ids), scores.p_lens, {of.network: of for of in maps}, rejected, shown, self._package.card)
+
+    def _stamps(self, images: Any, objects: list[str], *, crop: bool) -> tuple[list[str], Stamps, dict[str, str]]:
+        """Return ids, stamps and reasons of rejected objects."""
+        geometry = self._package.geometry
+        given = fspath(images) if isinstance(images, str | PathLike) else open_images(images, geometry, crop=crop)
+        return read_objects(given, objects, geometry, MOST_EXPLAINED)
+
+    def __repr__(self) -> str:
+        return f"Finder of the ensemble {self.name}"

@@ -1,0 +1,81 @@
+"""Score positions on the sky: cutouts are taken from the mosaics of the tile that holds each position."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from infra.progress import Progress, no_progress
+from scanner.catalogue.object_table import object_table
+from scanner.scan.row_groups import MissingBands, RowGroup, score_groups
+from scanner.scan.scoring import CutoutScanner
+from scanner.sources.batches import CutoutBatch, batches_of
+from scanner.sources.positions import SkyPositions
+from scanner.sources.tile_batches import tile_batches
+from scanner.sources.tiles import Tile, TileCatalogue, TileError, discover_mosaics
+from scanner.sources.tiles_at import tiles_at
+from scanner.vocabulary.geometry import Geometry
+from scanner.vocabulary.rejections import RejectCode, Rejection
+
+
+def score_positions(
+    positions: SkyPositions,
+    tiles_uri: str,
+    scanner: CutoutScanner,
+    progress: Progress = no_progress,
+    missing: MissingBands | None = None,
+) -> pa.Table:
+    """Return one row of `score_schema` per position, in their order, then the name of its tile and the other columns.
+
+    A position outside all tiles is rejected with `outside_tile`. Damage to a tile rejects all positions in it.
+
+    Args:
+        positions: The objects.
+        tiles_uri: Folder or `s3://` prefix of Euclid MER tiles; catalogues are not needed.
+        scanner: Scorer of the objects in tiles with mosaics in all bands.
+        progress: Callback that gets numbers of rows.
+        missing: Scorer of the objects in tiles that lack bands; without it, they are rejected.
+
+    Raises:
+        TileError: there is no tile.
+        StorageError: the store failed.
+    """
+    tiles = discover_mosaics(tiles_uri)
+    if not tiles:
+        raise TileError(f"no Euclid MER tile under {tiles_uri}")
+    number, unread = tiles_at(tiles, positions.ra, positions.dec)
+    groups = [
+        _in_tile(name, mosaics, positions, np.flatnonzero(number == i))
+        for i, (name, mosaics) in enumerate(tiles.items())
+        if (number == i).any()
+    ]
+    outside = np.flatnonzero(number < 0)
+    if len(outside):
+        groups.append(_outside(positions, outside, scanner.geometry, _place(len(tiles), unread)))
+    scores = score_groups(groups, scanner, progress, missing)
+    names = [*tiles, None]
+    of_tile = {"tile": pa.chunked_array([pa.array([names[i] for i in number], pa.string())])}
+    ra, dec = (pa.array(values, mask=~np.isfinite(values)) for values in (positions.ra, positions.dec))
+    return object_table(positions.object_ids, scores, ra, dec, {**of_tile, **positions.others})
+
+
+def _in_tile(name: str, mosaics: Mapping[str, str], positions: SkyPositions, rows: NDArray[np.int64]) -> RowGroup:
+    catalogue = TileCatalogue(np.arange(len(rows)), positions.ra[rows], positions.dec[rows])
+    return RowGroup(rows.tolist(), frozenset(mosaics), partial(tile_batches, Tile(name, mosaics, ""), catalogue))
+
+
+def _outside(positions: SkyPositions, rows: NDArray[np.int64], geometry: Geometry, place: str) -> RowGroup:
+    where = zip(positions.ra[rows], positions.dec[rows], strict=True)
+    rejections = [Rejection(RejectCode.OUTSIDE_TILE, f"ra={ra:.6f}, dec={dec:.6f} lies {place}") for ra, dec in where]
+    return RowGroup(rows.tolist(), frozenset(geometry.grids), partial(_rejected, rejections))
+
+
+def _rejected(rejections: Sequence[Rejection], geometry: Geometry, batch_size: int) -> Iterator[CutoutBatch]:
+    return batches_of(rejections, geometry, batch_size)
+
+
+def _place(n_tiles: int, unread: Mapping[str, Rejection]) -> str:
+    because = "".join(f"; tile {name} cannot be placed: {rejection}" for name, rejection in unread.items())
+    return f"in none of {n_tiles} tiles{because}" if n_tiles > 1 else f"not in the only tile{because}"

@@ -1,0 +1,67 @@
+"""The tiles that hold positions on the sky."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from infra.store.storage import StorageError
+from scanner.files.fits_stream import image_stream
+from scanner.files.wcs_client import sky_positions
+from scanner.sources.tiles import MAX_MOSAIC_BYTES, MAX_MOSAIC_PIXELS
+from scanner.vocabulary.rejections import Rejection
+
+OUTSIDE = -1
+
+
+def tiles_at(
+    tiles: Mapping[str, Mapping[str, str]], ra: NDArray[np.float64], dec: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], dict[str, Rejection]]:
+    """Return the number of the tile that holds each position, `[n]`, and the tiles whose place cannot be read.
+
+    Where tiles overlap, the position belongs to the one in which it is farthest from the edge.
+
+    Args:
+        tiles: URIs of the mosaics by band, by name of the tile; the first mosaic of a tile gives its place.
+        ra: Right ascensions in deg, `[n]`; NaN lies in no tile.
+        dec: Declinations in deg, `[n]`.
+
+    Returns:
+        Numbers in the order of `tiles`, -1 for a position outside all of them, and why tiles were left out, by their names.
+
+    Raises:
+        StorageError: the store failed.
+    """
+    number, depth = np.full(len(ra), OUTSIDE), np.full(len(ra), -np.inf)
+    unread: dict[str, Rejection] = {}
+    for i, (name, mosaics) in enumerate(tiles.items()):
+        try:
+            inside = _depth(next(iter(mosaics.values())), ra, dec)
+        except Rejection as rejection:
+            if rejection.code.retriable:
+                raise StorageError(f"tile {name}: {rejection.detail}") from rejection
+            unread[name] = rejection
+            continue
+        # A mosaic reaches half a pixel beyond the centres of its outer pixels.
+        is_better = (inside > -0.5) & (inside > depth)
+        number[is_better], depth[is_better] = i, inside[is_better]
+    return number, unread
+
+
+def _depth(uri: str, ra: NDArray[np.float64], dec: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the distance of each position from the nearest outer pixel centre, `[n]`, in pixels: negative outside."""
+    stream = image_stream(uri, MAX_MOSAIC_BYTES, MAX_MOSAIC_PIXELS)
+    try:
+        header, (ny, nx), label = stream.hdu.header, stream.hdu.shape, stream.hdu.label
+    finally:
+        stream.close()
+    known = np.flatnonzero(_is_position(ra, dec))
+    x, y = sky_positions(header, ra[known], dec[known], label).T
+    depth = np.full(len(ra), -np.inf)
+    inside = np.min([x, y, nx - 1 - x, ny - 1 - y], axis=0)
+    depth[known] = np.where(np.isfinite(inside), inside, -np.inf)
+    return depth
+
+
+def _is_position(ra: NDArray[np.float64], dec: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return np.isfinite(ra) & np.isfinite(dec) & (np.abs(ra) <= 360) & (np.abs(dec) <= 90)

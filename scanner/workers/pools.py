@@ -1,0 +1,55 @@
+"""Choose the pool of a scan: processes of this machine for a small one, Ray for all others."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+
+from infra.calls import Pool
+from infra.local_pool import WorkerProcess
+from scanner.catalogue.plan import Plan
+from scanner.catalogue.units import Unit
+from scanner.workers.local import local_pool
+from scanner.workers.packages import Packages
+
+MOST_LOCAL_ROWS = 10_000
+"""Largest number of pending rows that are scanned without Ray if no cluster is named.
+
+Two cores scan this many in half a minute, and Ray takes ten seconds to start. A longer scan is worth the start, because Ray
+ends a worker before the machine has no memory left.
+"""
+
+
+def is_local(todo: Sequence[Unit], ray_address: str | None) -> bool:
+    """Return whether these units are scanned without Ray."""
+    return ray_address is None and sum(unit.n_rows for unit in todo) <= MOST_LOCAL_ROWS
+
+
+@contextmanager
+def scan_pool(
+    plan: Plan,
+    todo: Sequence[Unit],
+    packages: Packages,
+    root_uri: str,
+    workers: int,
+    ray_address: str | None,
+    early: WorkerProcess | None = None,
+) -> Iterator[Pool]:
+    """Run a `with` block with at most `workers` scanners of the pending units of a plan; `early` is one that runs already.
+
+    Raises:
+        ClusterError: Ray cannot be reached.
+    """
+    if is_local(todo, ray_address):
+        with closing(local_pool(plan, todo, packages, root_uri, workers, early)) as local:
+            yield local
+        return
+    if early is not None:
+        early.kill()
+    # Imported here, because Ray and torch take longer to import than a small scan takes.
+    from infra.ray.cluster import ray_session
+    from scanner.workers.actors import scanner_pool
+
+    with (
+        ray_session(ray_address),
+        closing(scanner_pool(plan, packages, root_uri, workers, len(todo))) as pool,
+    ):
+        yield pool

@@ -1,0 +1,116 @@
+"""Scan units in a worker: it handles a unit from its first byte to its commit and returns a receipt."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from threading import Lock
+from uuid import uuid4
+
+import torch
+
+from infra.errors import LensscanError
+from infra.progress import Progress
+from infra.provenance import code_version
+from scanner.catalogue.ledger import Receipt, committed, publish
+from scanner.catalogue.plan import Plan, ScanConfig
+from scanner.catalogue.units import Unit
+from scanner.networks.card_file import read_card
+from scanner.scan.open_unit import open_unit, read_whole
+from scanner.scan.scoring import CutoutScanner, open_scanner
+from scanner.scan.unit import scan_unit, with_second_ensemble
+from scanner.vocabulary.rejections import Rejection
+from scanner.workers.packages import Packages
+from scanner.workers.retry_state import Task
+
+
+class WorkerMismatchError(LensscanError):
+    """The code or the ensemble of a worker is not the one in the plan."""
+
+
+class UnitScanner:
+    """Scans units of one plan with ensembles that stay loaded; pixels never leave its process."""
+
+    def __init__(self, plan: Plan, packages: Packages, root_uri: str, threads: int) -> None:
+        """Load the ensembles once, and set the thread count once, so that workers on one machine do not compete for cores."""
+        torch.set_num_threads(threads)
+        if code_version() != plan.code_version:
+            raise WorkerMismatchError(
+                f"plan {plan.plan_id[:12]} needs code {plan.code_version}, this worker has {code_version()}"
+            )
+        self._plan = plan
+        self._units = {unit.unit_id: unit for unit in plan.units}
+        self._root_uri = root_uri
+        self._scanner = self._open(packages.first, plan.ensemble_sha256, plan.config, threads)
+        self._second: CutoutScanner | None = None
+        if plan.config.second:
+            if packages.second is None:
+                raise WorkerMismatchError(f"plan {plan.plan_id[:12]} needs ensemble {plan.config.second.ensemble_name} too")
+            config = plan.config.model_copy(update={"sweep": False, "maps_per_unit": 0})
+            self._second = self._open(packages.second, plan.config.second.ensemble_sha256, config, threads)
+        self._computing = Lock()
+        self._rows_done: dict[str, int] = {}
+
+    def _open(self, package: Path, sha256: str, config: ScanConfig, threads: int) -> CutoutScanner:
+        self._check_ensemble(package, sha256)
+        scanner = open_scanner(package, config, threads)
+        # The package may have been replaced while it was loaded.
+        self._check_ensemble(package, sha256)
+        return scanner
+
+    def _check_ensemble(self, package: Path, sha256: str) -> None:
+        found = read_card(package).sha256
+        if found != sha256:
+            raise WorkerMismatchError(
+                f"plan {self._plan.plan_id[:12]} needs ensemble {sha256[:12]}, {package} holds {found[:12]}"
+            )
+
+    def scan(self, task: Task) -> Receipt:
+        """Score one unit and publish it, unless another attempt has done so.
+
+        The pool calls this for the next unit while the current one is scored: the call reads ahead and waits for its turn.
+        """
+        unit = self._units[task.unit_id]
+        done = committed(unit, self._plan, self._root_uri)
+        if done is not None:
+            return done
+        scanner = self._scanner.with_batch_size(task.batch_size)
+        opened = open_unit(unit, scanner.geometry, scanner.batch_size, task.rows, self._progress_of(unit))
+        with closing(opened.batches), self._computing, self._at_work(unit):
+            table = scan_unit(opened, scanner, self._plan.night or "")
+            if self._second and self._plan.config.second:
+                table = with_second_ensemble(table, unit, self._second, self._plan.config.second.above)
+        return publish(table, unit, self._plan, self._root_uri, attempt=uuid4().hex)
+
+    def rows_done(self) -> dict[str, int]:
+        """Return the number of rows scored so far of the unit that is being scored, by its id; another thread may call this."""
+        return dict(self._rows_done)
+
+    @contextmanager
+    def _at_work(self, unit: Unit) -> Iterator[None]:
+        self._rows_done[unit.unit_id] = 0
+        try:
+            yield
+        finally:
+            del self._rows_done[unit.unit_id]
+
+    def _progress_of(self, unit: Unit) -> Progress:
+        def report(done: int, _total: int) -> None:
+            self._rows_done[unit.unit_id] = done
+
+        return report
+
+    def try_rows(self, task: Task) -> None:
+        """Score the rows of a trial and discard the scores, to test whether the worker survives.
+
+        A trial without rows reads all pixels of the files.
+        """
+        unit = self._units[task.unit_id]
+        scanner = self._scanner.with_batch_size(task.batch_size)
+        if task.rows.read == ():
+            with suppress(Rejection):
+                read_whole(unit, scanner.geometry, scanner.batch_size)
+            return
+        opened = open_unit(unit, scanner.geometry, scanner.batch_size, task.rows)
+        # Other faults of the rows are reported when they are scanned.
+        with closing(opened.batches), self._computing, suppress(Rejection):
+            scanner.score_batches(opened.batches)

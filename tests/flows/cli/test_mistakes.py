@@ -1,0 +1,39 @@
+"""Test the one line about a command line that does not fit."""
+
+import pytest
+from cyclopts import CycloptsError
+
+import flows.cli.main  # noqa: F401 - it registers the commands
+from flows.cli.app import app
+from flows.cli.mistakes import one_line_about
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (
+            ["scan"],
+            (
+                "lensscan scan needs TILES: Folder or `s3://` prefix of Euclid MER tiles, or of shards; "
+                "`lensscan scan --help` shows all options"
+            ),
+        ),
+        (
+            ["demo", "--out"],
+            (
+                "--out needs a value: Folder for tiles and catalogue; a second run continues where the first stopped; "
+                "`lensscan demo --help` shows all options"
+            ),
+        ),
+        (["demo", "extra"], "there is no place for extra; `lensscan demo --help` shows all options"),
+        (
+            ["simulate", "--out", "x", "--n", "0"],
+            'Invalid value "0" for --n. Must be >= 1; `lensscan simulate --help` shows all options',
+        ),
+    ],
+    ids=str,
+)
+def test_a_mistake_names_argument_meaning_and_help(arguments, line):
+    with pytest.raises(CycloptsError) as caught:
+        app(arguments)
+    assert one_line_about(caught.value) == line

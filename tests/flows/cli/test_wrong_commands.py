@@ -1,0 +1,75 @@
+"""Test that every wrong command ends in one line and exit code 2, makes no file, and shows no traceback."""
+
+import os
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.flows.cli.wrong_commands import make_files, wrong_commands
+
+WRONG = list(wrong_commands())
+LENSSCAN = str(Path(sys.executable).with_name("lensscan"))
+N_BUSY = 12
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wrong")
+    make_files(folder)
+    return folder
+
+
+def test_there_are_150_wrong_commands():
+    assert len({(tuple(env), args) for env, args, _ in WRONG}) >= 150
+
+
+@pytest.mark.parametrize(("env", "args", "says"), WRONG, ids=[" ".join((*env, *args)) or "nothing" for env, args, _ in WRONG])
+def test_a_wrong_command_ends_in_one_line(lensscan, folder, env, args, says):
+    before = files_below(folder)
+    check(lensscan(*args, cwd=folder, LENSSCAN_ENSEMBLES_DIR=str(folder / "ensembles"), **env), says)
+    assert files_below(folder) == before, "a wrong command makes no file"
+
+
+@pytest.fixture(scope="module")
+def busy_machine():
+    with ExitStack() as cleanup:
+        for _ in range(N_BUSY):
+            process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+            cleanup.callback(process.wait)
+            cleanup.callback(process.kill)
+        yield
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("busy_machine")
+@pytest.mark.parametrize(("env", "args", "says"), WRONG, ids=[" ".join((*env, *args)) or "nothing" for env, args, _ in WRONG])
+def test_a_busy_machine_shows_the_same_line(folder, env, args, says):
+    more = {"LENSSCAN_ENSEMBLES_DIR": str(folder / "ensembles"), "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "1"}
+    check(
+        subprocess.run(
+            [LENSSCAN, *args],
+            cwd=folder,
+            env={**os.environ, **more, **env},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        ),
+        says,
+    )
+
+
+def files_below(folder):
+    """Return the files of a folder, without the plan of a scan, which is written before Ray is asked."""
+    return {path for path in folder.rglob("*") if path.is_file() and path.parent.name != "plans"}
+
+
+def check(done, says):
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("lensscan: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert says in done.stderr

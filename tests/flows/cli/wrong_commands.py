@@ -1,0 +1,249 @@
+"""Wrong commands as users type them, and a text that the one line about each must hold."""
+
+import shlex
+
+import numpy as np
+from astropy.io import fits
+
+from infra.store.storage import create_if_absent
+from scanner.sources.shards import encode_shard
+from simulation.products.dataset import DatasetSpec, simulate_shard
+
+TABLE = """
+demo --out good.csv                                             | good.csv
+demo --out good.csv/below                                       | good.csv
+demo --out                                                      | --out
+demo --nosuch 3                                                 | --nosuch
+demo extra                                                      | extra
+simulate                                                        | --out
+simulate --out                                                  | --out
+simulate --out good.csv                                         | good.csv: is a file, must be a folder
+simulate --out x --n 0                                          | --n
+simulate --out x --n -3                                         | --n
+simulate --out x --n 5.5                                        | 5.5
+simulate --out x --n many                                       | many
+simulate --out x --seed -1                                      | --seed
+simulate --out x --seed one                                     | one
+simulate --out x --preset moon                                  | moon
+simulate --out x --geometry round                               | round
+simulate --out x --kinds quasar                                 | kind must be one of nonlens, single
+simulate --out x --kinds ""                                     | kind must be one of
+simulate --out x --kinds single=-1                              | single
+simulate --out x --kinds single=x                               | single
+simulate --out x --kinds single=0                               | single
+simulate --out x --preset wilde2022 --kinds spiral              | no look-alike but 'twin'
+simulate --out x --preset wilde2022 --geometry mer10            | must be challenge or mer, got mer10
+simulate --out x --psf missing.fits                             | missing.fits
+simulate --out x --psf good.csv                                 | good.csv
+simulate --out x --psf text.fits                                | text.fits
+simulate --out x --workers 0                                    | --workers
+simulate --out s3://                                            | s3://
+simulate --out ftp://host/x                                     | ftp://
+simulate --out shards --n 3 --seed 9                            | shard-00000
+simulate x                                                      | x
+inject                                                          | IMAGES
+inject good.csv                                                 | --out
+inject missing.csv --out x                                      | missing.csv
+inject bad.csv --out x                                          | object_id
+inject empty --out x                                            | no Euclid MER tile under
+inject nosuch --out x                                           | nosuch
+inject good.csv --out x                                         | 0 of 1 cutouts could host arcs; the first, 1: missing_file
+inject good.csv --out good.csv                                  | good.csv
+inject good.csv --out x --n 0                                   | --n
+inject good.csv --out x --seed -1                               | --seed
+inject good.csv --out x --psf missing.fits                      | missing.fits
+train                                                           | SHARDS
+train shards                                                    | --out
+train shards --out x                                            | --name
+train shards --out x --name a/b                                 | a/b
+train shards --out x --name lens --preset giant                 | giant
+train shards --out x --name net                                 | objects
+train shards --out good.csv --name net                          | good.csv
+train empty --out x --name net                                  | empty
+train nosuch --out x --name net                                 | nosuch
+train shards --out x --name net --epochs 0                      | --epochs
+train shards --out x --name net --epochs few                    | few
+train shards --out x --name net --learning-rate 0               | --learning-rate
+train shards --out x --name net --learning-rate -1              | --learning-rate
+train shards --out x --name net --workers 0                     | --workers
+train shards --out x --name net --start-from nosuch             | nosuch
+evaluate                                                        | SHARDS
+evaluate empty --out x                                          | holds no shards
+evaluate nosuch --out x                                         | nosuch
+evaluate shards --ensemble nosuch                               | nosuch
+evaluate good.csv --out x                                       | good.csv
+evaluate notshard --out x                                       | not a readable Parquet shard
+score                                                           | name a manifest, FITS files or a folder of them
+score missing.csv --out x.parquet                               | missing.csv
+score nosuch --out x.parquet                                    | nosuch
+score bad.csv --out x.parquet                                   | object_id
+score none.csv --out x.parquet                                  | none.csv
+score twice.csv --out x.parquet                                 | twice
+score noids.csv --out x.parquet                                 | object_id
+score bands.csv --out x.parquet                                 | VIS
+score good.csv --out x.parquet --ensemble nosuch                | nosuch
+score good.csv --out x.parquet --ensemble empty                 | card.json
+score good.csv --out x.txt                                      | x.txt
+score good.csv --out good.csv                                   | not a file of scores
+score good.csv --out good.csv/x.parquet                         | good.csv
+score good.csv --out s3://bucket/x.parquet                      | s3://bucket/x.parquet
+score good.csv --out empty                                      | empty
+score good.csv --out x.parquet --batch-size 0                   | --batch-size
+score good.csv --out x.parquet --batch-size x                   | x
+score good.csv --out x.parquet --engine tpu                     | tpu
+score good.csv --out x.parquet --nosuch                         | --nosuch
+score s3://nobucket-lensscan/a.csv --out x.parquet              | s3://
+score ftp://host/a.csv --out x.parquet                          | ftp://
+scan                                                            | TILES
+scan empty                                                      | --out
+scan empty --out cat                                            | empty
+scan empty --out cat --night 2026-01-01                         | empty
+scan nosuch --out cat --night 2026-01-01                        | nosuch: does not exist
+scan good.csv --out cat                                         | is a file, not a folder of tiles
+scan text.fits --out cat                                        | is a file, not a folder of tiles
+scan shards --out good.csv                                      | good.csv
+scan shards --out cat --night 2026-13-01                        | 2026-13-01
+scan shards --out cat --night yesterday                         | yesterday
+scan shards --out cat --night 2026-01-01T00:00                  | 2026-01-01T00:00
+scan shards --out cat --ensemble nosuch                         | nosuch
+scan shards --out cat --threshold 2                             | --threshold
+scan shards --out cat --threshold -0.1                          | --threshold
+scan shards --out cat --threshold high                          | high
+scan shards --out cat --engine tpu                              | tpu
+scan shards --out cat --second nosuch                           | nosuch
+scan shards --out cat --second-above 0.9                        | but no second ensemble is given
+scan shards --out cat --second ou7-sim --second-above 2         | --second-above
+scan shards --out cat --second ou7-sim --second-above 0.9       | second_above must be <= the candidates' threshold
+scan shards --out cat --maps 2000                               | --maps
+scan shards --out cat --maps -1                                 | --maps
+scan shards --out cat --workers 0                               | --workers
+scan shards --out cat --ray-address nowhere                     | nowhere
+scan shards --out cat --ray-address 127.0.0.1:9                 | 127.0.0.1:9
+scan empty other --out cat                                      | other
+scan tiles --outt x                                             | Did you mean
+scan shards --out s3://                                         | s3://
+scan notshard --out cat                                         | not a readable shard
+plan                                                            | TILES
+plan nowhere                                                    | nowhere
+plan empty                                                      | empty
+plan good.csv                                                   | is a file, not a folder of tiles
+plan shards --units 5                                           | --estimate
+plan shards --estimate --units 0                                | --units
+plan shards --estimate --workers 0                              | --workers
+plan shards --engine tpu                                        | tpu
+plan shards --ensemble nosuch                                   | nosuch
+query                                                           | CATALOGUE
+query nowhere                                                   | nowhere
+query empty                                                     | empty
+query good.csv                                                  | good.csv
+query empty --min-p-lens 2                                      | --min-p-lens
+query empty --min-p-lens x                                      | x
+query empty --night 2026-02-30                                  | 2026-02-30
+query empty --subclass spiral                                   | spiral
+query empty --limit 0                                           | --limit
+query empty --limit -1                                          | --limit
+query empty --sql "select 1" --night 2026-01-01                 | either SQL or filters
+query empty --sql "select 1" --subclass single                  | either SQL or filters
+query empty --sql                                               | --sql
+query s3://                                                     | s3://
+explain                                                         | --out
+explain good.csv --out                                          | --out
+explain good.csv --objects 1 --out x.txt                        | .png
+explain good.csv --objects 1 --out empty                        | .png
+explain good.csv --objects 7 --out x.png                        | 7
+explain good.csv --objects 1 --out x.png                        | missing_file
+explain missing.csv --objects 1 --out x.png                     | missing.csv
+explain empty --objects 1 --out x.png                           | empty
+explain nosuch --objects 1 --out x.png                          | nosuch
+explain good.csv --objects 1 --out x.png --ensemble nosuch      | nosuch
+explain good.csv --objects 1 --out x.png --networks nosuch      | nosuch
+explain good.csv --objects 1 --out good.csv/x.png               | good.csv
+explain good.csv --objects 1 --out x.png --steps 3              | --portrait
+explain --portrait --out x.png --steps 0                        | --steps
+explain --portrait --out x.png --objects 1                      | --objects
+status                                                          | CATALOGUE
+status nowhere                                                  | nowhere
+status empty                                                    | empty
+status s3://                                                    | s3://
+seal                                                            | CATALOGUE
+seal empty                                                      | empty
+seal empty --plan abc                                           | empty
+reconcile                                                       | CATALOGUE
+reconcile empty                                                 | empty
+reconcile empty --night 2026-01-01 --plan abc                   | either a plan or a night
+reconcile empty --night today                                   | today
+verify                                                          | CATALOGUE
+verify empty                                                    | empty
+verify nowhere                                                  | nowhere
+repair                                                          | CATALOGUE
+repair empty                                                    | empty
+repair nowhere                                                  | nowhere
+models nosuch                                                   | nosuch
+models show                                                     | NAME
+models show nosuch                                              | nosuch
+models show empty                                               | card.json
+models import-published                                         | FOLDER
+models import-published empty                                   | --name
+models import-published empty --name x                          | OU_
+models import-published nosuch --name x                         | nosuch
+models import-published empty --name a/b                        | a/b
+models import-published . --name ou7-sim                        | shipped
+models check-maps                                               | SHARDS
+models check-maps empty --ensemble mer3-sim                     | holds no shards
+models check-maps shards --n 1                                  | --n
+models check-maps shards --ensemble nosuch                      | nosuch
+models restate                                                  | ENSEMBLE
+models restate nosuch --name mine --prevalence 0.1              | nosuch
+models restate mer3-sim --name mine                             | --prevalence
+models restate mer3-sim --name mine --prevalence 1.5            | got 1.5
+models restate mer3-sim --name mine --prevalence 0              | got 0
+models restate mer3-sim --name mine --prevalence x              | x
+models restate mer3-sim --name ou7-sim --prevalence 0.1         | shipped
+models restate mer3-sim --name a/b --prevalence 0.1             | a/b
+models restate mer3-sim --name m --prevalence 0.1 --compound-share 2 | got 2
+nosuch                                                          | nosuch
+scann tiles                                                     | scann
+--nosuch                                                        | --nosuch
+"""
+"""A command a line, and after the bar a text that the message must hold."""
+
+SETTINGS = (
+    ("LENSSCAN_WORKERS=0", "models list", "workers"),
+    ("LENSSCAN_WORKERS=some", "scan shards --out cat", "workers"),
+    ("LENSSCAN_ENSEMBLE=nosuch", "scan shards --out cat", "nosuch"),
+    ("LENSSCAN_ENGINE=tpu", "scan shards --out cat", "engine"),
+    ("LENSSCAN_RAY_ADDRESS=nowhere", "scan shards --out cat", "nowhere"),
+)
+"""A variable, a command, and a text that the message must hold."""
+
+
+def wrong_commands():
+    """Yield (variables, arguments, text of the message) of every wrong command."""
+    for line in TABLE.strip().splitlines():
+        command, _, says = line.rpartition("|")
+        yield {}, tuple(shlex.split(command)), says.strip()
+    for variable, command, says in SETTINGS:
+        name, _, value = variable.partition("=")
+        yield {name: value}, tuple(command.split()), says
+
+
+def make_files(folder):
+    """Make the files that the commands name in a folder."""
+    (folder / "empty").mkdir()
+    texts = {
+        "good.csv": "object_id,VIS,Y,J,H\n1,a.fits,a.fits,a.fits,a.fits\n",
+        "bad.csv": "id,VIS\n1,a.fits\n",
+        "none.csv": "",
+        "empty.csv": "object_id,VIS,Y,J,H\n",
+        "twice.csv": "object_id,VIS,VIS\n1,a.fits,b.fits\n",
+        "noids.csv": "object_id,VIS\n,a.fits\n",
+        "bands.csv": "object_id,K\n1,a.fits\n",
+        "text.fits": "this is no image\n",
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    fits.PrimaryHDU(np.zeros((4, 4), np.float32)).writeto(folder / "small.fits")
+    shard = encode_shard(simulate_shard(DatasetSpec(n=2, seed=1), 0))
+    create_if_absent(str(folder / "shards" / "shard-00000.parquet"), shard, "test")
+    (folder / "notshard").mkdir()
+    (folder / "notshard" / "a.parquet").write_text("no shard\n")

@@ -1,0 +1,26 @@
+"""Test the demo on one small tile."""
+
+import pyarrow.parquet as pq
+
+from flows import demo
+from simulation.products.survey_tile import TileSpec
+
+TILE = TileSpec(tile_id="100000009", n_galaxies=6, n_single=2, n_compound=4, side_pixels=900, seed=11)
+
+
+def test_the_demo_ends_with_truth_and_a_picture(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(demo, "TILES", (TILE,))
+    monkeypatch.setenv("COLUMNS", "120")
+    demo.run_demo(tmp_path, as_flow=False, as_json=False)
+    printed = capsys.readouterr().out
+    (candidates,) = tmp_path.glob("catalogue/candidates/*.parquet")
+    found = pq.read_table(candidates).select(["object_id", "candidate_id"]).to_pylist()
+    assert found
+    assert f"Best {len(found)} of {len(found)} candidates in 12 galaxies" in printed
+    (truth,) = tmp_path.rglob("truth.parquet")
+    kinds = {row["object_id"]: row["kind"] for row in pq.read_table(truth).to_pylist()}
+    for row in found:
+        line = next(line for line in printed.splitlines() if row["candidate_id"] in line)
+        assert line.split("│")[-2].strip() == kinds[row["object_id"]]
+    assert f"picture of the best  {tmp_path / 'best.png'}" in printed
+    assert (tmp_path / "best.png").read_bytes().startswith(b"\x89PNG")

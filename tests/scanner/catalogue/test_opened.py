@@ -1,0 +1,95 @@
+from datetime import date
+
+import pyarrow as pa
+import pytest
+
+from infra.errors import LensscanError
+from scanner.catalogue.ledger import publish
+from scanner.catalogue.night_file import show
+from scanner.catalogue.opened import Catalogue
+from scanner.catalogue.plan import ScanConfig, make_plan
+from scanner.catalogue.seal import seal
+from tests.scanner.catalogue_parts import EnsembleName, scores, unit_of, with_maps
+
+CONFIG = ScanConfig(maps_per_unit=1)
+
+
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory):
+    """Two sealed nights, with maps of the best candidate of each."""
+    root = str(tmp_path_factory.mktemp("catalogue"))
+    tables = {"2026-11-22": scores([1, 2, 5], [0.6, 0.9, 0.1]), "2026-11-23": scores([3, 4], [0.95, None])}
+    for night, scored in tables.items():
+        table = with_maps(scored, {1} if night == "2026-11-22" else {0})
+        unit = unit_of("a", table["object_id"].to_pylist())
+        plan = make_plan(night, EnsembleName(), CONFIG, [unit])
+        index = table.schema.get_field_index("night")
+        publish(table.set_column(index, table.schema.field(index), [[night] * table.num_rows]), unit, plan, root, "try")
+        seal(plan, root)
+        show(plan, root)
+    return Catalogue(root)
+
+
+def ids(rows):
+    return [row["object_id"] for row in rows]
+
+
+def test_candidates_come_best_first_with_maps(catalogue):
+    rows = catalogue.candidates()
+    assert ids(rows) == [3, 2, 1]
+    assert len(rows[0]["map_guided"]) == 1600
+    assert rows[2]["map_guided"] is None
+    assert "map_guided" not in catalogue.candidates(maps=False).columns
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({"min_p_lens": 0.7}, [3, 2]),
+        ({"night": "2026-11-22"}, [2, 1]),
+        ({"night": date(2026, 11, 23)}, [3]),
+        ({"limit": 1}, [3]),
+        ({"subclass": "double_ring"}, []),
+    ],
+)
+def test_filters_of_candidates(catalogue, filters, expected):
+    assert ids(catalogue.candidates(**filters)) == expected
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [({}, {1, 2, 3, 4, 5}), ({"min_p_lens": 0.6}, {1, 2, 3}), ({"night": "2026-11-23"}, {3, 4}), ({"limit": 0}, set())],
+)
+def test_scores_are_all_rows_without_maps(catalogue, filters, expected):
+    rows = catalogue.scores(**filters)
+    assert set(ids(rows)) == expected
+    assert "map_guided" not in rows.columns
+
+
+def test_columns_carry_their_meaning(catalogue):
+    for rows in (catalogue.candidates(), catalogue.scores(), catalogue.sql("select ra from candidates")):
+        assert rows.to_arrow().schema.field("ra").metadata[b"unit"] == b"deg"
+    assert b"network OU_66" in catalogue.scores().to_arrow().schema.field("p_OU_66").metadata[b"description"]
+
+
+def test_rows_go_to_every_library(catalogue):
+    rows = catalogue.sql("select object_id, p_lens from candidates order by object_id")
+    assert rows.to_pandas()["object_id"].tolist() == [1, 2, 3]
+    assert rows.to_astropy()["object_id"].tolist() == [1, 2, 3]
+    assert isinstance(rows.to_arrow(), pa.Table)
+    assert (ids(rows[1:]), rows[-1]["object_id"], len(rows)) == ([2, 3], 3, 3)
+    assert repr(rows) == "3 rows of object_id, p_lens"
+    with pytest.raises(IndexError):
+        rows[3]
+
+
+@pytest.mark.parametrize("night", ["tomorrow", "2026-11-22' or 1=1 --"])
+def test_a_night_that_is_no_date_is_refused(catalogue, night):
+    for read in (catalogue.candidates, catalogue.scores):
+        with pytest.raises(LensscanError, match="night must be a date, YYYY-MM-DD, got "):
+            read(night=night)
+
+
+def test_a_folder_without_a_catalogue_is_named(tmp_path):
+    with pytest.raises(LensscanError, match="no complete scan"):
+        Catalogue(str(tmp_path)).candidates()

@@ -1,0 +1,139 @@
+"""Records of what a night shows: their order decides, one writer wins each number, and old plans keep what is theirs alone."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from infra.store.storage import list_files
+from scanner.catalogue.paths import seal_uri, shown_uri
+from scanner.catalogue.plan import ScanConfig
+from scanner.catalogue.shown import (
+    Replaced,
+    ShownError,
+    ShownPlan,
+    record_shown,
+    replaced_by,
+    show_records,
+    shown_plans,
+    with_lower_threshold,
+)
+from tests.scanner.catalogue_parts import NIGHT, EnsembleName, finished, plan_of
+
+A, B, C = ("a" * 64, "b" * 64, "c" * 64)
+
+
+@pytest.fixture
+def root(tmp_path):
+    return str(tmp_path)
+
+
+def recorded(root, label=NIGHT):
+    return [(record.number, record.plan_id, record.threshold) for record in show_records(root, label).get(label, [])]
+
+
+@pytest.mark.parametrize("place", ["path", pytest.param("s3", marks=pytest.mark.server)])
+def test_records_are_numbered_and_never_repeat_the_newest(request, tmp_path, place):
+    root = request.getfixturevalue("s3") if place == "s3" else str(tmp_path)
+    assert recorded(root) == []
+    for plan_id, threshold in [(A, 0.5), (A, 0.5), (B, 0.5), (B, 0.25), (B, 0.25), (A, 0.5)]:
+        record_shown(root, NIGHT, plan_id, threshold)
+    record_shown(root, "undated", A, 0.5)
+    assert recorded(root) == [(4, A, 0.5), (3, B, 0.25), (2, B, 0.5), (1, A, 0.5)]
+    assert show_records(root).keys() == {NIGHT, "undated"}
+    assert list_files(f"{root}/_scan/shown")[1].uri == shown_uri(root, NIGHT, 2)
+
+
+def test_a_record_holds_plan_threshold_and_purity(root):
+    record_shown(root, NIGHT, A, 0.5)
+    assert json.loads(Path(shown_uri(root, NIGHT, 1)).read_bytes()) == {"plan_id": A, "threshold": 0.5, "purity": None}
+
+
+def test_writers_at_once_take_different_numbers(root):
+    plans = [f"{i:064x}" for i in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda plan_id: record_shown(root, NIGHT, plan_id, 0.5), plans))
+    found = recorded(root)
+    assert [number for number, *_ in found] == list(range(8, 0, -1))
+    assert sorted(plan_id for _, plan_id, _ in found) == plans
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"plan_id":"x","threshold":0.5}'])
+def test_a_damaged_record_is_named(root, content):
+    record_shown(root, NIGHT, A, 0.5)
+    Path(shown_uri(root, NIGHT, 1)).write_bytes(content)
+    for read in (lambda: shown_plans(root), lambda: record_shown(root, NIGHT, B, 0.5)):
+        with pytest.raises(ShownError, match=r"00000001\.json: not a record of a shown plan; delete it"):
+            read()
+
+
+def seal_of_units(root, plan_id, units):
+    """Write a seal of a plan of which only the units matter."""
+    words = dict.fromkeys(("ensemble_name", "ensemble_sha256", "code_version", "candidates_path", "candidates_sha256"), "")
+    numbers = dict.fromkeys(("n_units", "n_rows", "n_candidates"), 0)
+    seal = {"plan_id": plan_id, "night": NIGHT, "rows_by_status": {}, "units": dict.fromkeys(units, ""), **words, **numbers}
+    path = Path(seal_uri(root, plan_id))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(seal))
+
+
+@pytest.mark.parametrize(
+    ("units", "expected"),
+    [
+        ([{"a", "b"}, {"a", "b"}, {"a", "b"}], {C: None}),
+        ([{"a", "b"}, {"c"}, {"d"}], {C: None, B: None, A: None}),
+        ([{"a", "b", "c"}, {"b"}, {"c", "d"}], {C: None, B: None, A: {"a"}}),
+        ([{"a", "b"}, {"a", "b", "c"}, {"c"}], {C: None, B: {"a", "b"}}),
+        ([{"a"}, {"b"}, set()], {C: None, B: None, A: None}),
+    ],
+)
+def test_newer_plans_hide_the_units_that_they_hold(root, units, expected):
+    for plan_id, own in zip((A, B, C), units, strict=True):
+        seal_of_units(root, plan_id, own)
+        record_shown(root, NIGHT, plan_id, 0.5)
+    found = shown_plans(root)[NIGHT]
+    assert {shown.plan_id: shown.units for shown in found} == expected
+    assert [len(shown.newer) for shown in found] == list(range(len(found)))
+
+
+def test_a_plan_without_a_seal_is_not_shown(root):
+    seal_of_units(root, A, {"a"})
+    for plan_id in (A, B):
+        record_shown(root, NIGHT, plan_id, 0.5)
+    assert shown_plans(root) == {NIGHT: [ShownPlan(A, 0.5, 1)]}
+    Path(seal_uri(root, A)).unlink()
+    assert shown_plans(root, NIGHT) == {NIGHT: []}
+
+
+def test_a_new_plan_says_what_it_replaces(root):
+    old = finished(root, {"a": {1: 0.9}, "b": {2: 0.9}, "c": {3: 0.9}})
+    new = finished(root, {"a": {1: 0.9}, "d": {4: 0.9}})
+    newest = plan_of({"a": [1], "b": [2], "e": [5]})
+    expected = [(new.plan_id, 1, 2), (old.plan_id, 1, 2)]
+    fields = ("plan_id", "n_units_replaced", "n_units")
+    assert replaced_by(newest, root) == tuple(Replaced(**dict(zip(fields, row, strict=True))) for row in expected)
+    assert replaced_by(plan_of({"e": [5]}), root) == ()
+    assert [entry.plan_id for entry in replaced_by(new, root)] == [old.plan_id] * 0
+
+
+def test_a_sealed_plan_with_a_lower_threshold_is_used(root):
+    low = finished(root, {"a": {1: 0.9, 2: 0.3}}, candidate_threshold=0.25)
+    asked = plan_of({"a": [1, 2]}, candidate_threshold=0.5)
+    assert with_lower_threshold(asked, root) == low
+    lower = plan_of({"a": [1, 2]}, candidate_threshold=0.125)
+    assert with_lower_threshold(lower, root) is lower
+    for other in ({"maps_per_unit": 1}, {"batch_size": 2}):
+        different = plan_of({"a": [1, 2]}, candidate_threshold=0.5, **other)
+        assert with_lower_threshold(different, root) is different
+    Path(seal_uri(root, low.plan_id)).unlink()
+    assert with_lower_threshold(asked, root) is asked
+
+
+def test_a_sealed_plan_is_used_rather_than_a_lower_one(root):
+    for threshold in (0.25, 0.5):
+        plan = finished(root, {"a": {1: 0.9, 2: 0.3}}, candidate_threshold=threshold)
+    finished(root, {"a": {1: 0.9, 2: 0.3}}, candidate_threshold=0.25)
+    assert with_lower_threshold(plan, root) is plan
+    assert plan.config == ScanConfig(candidate_threshold=0.5)
+    assert plan.ensemble_name == EnsembleName().name

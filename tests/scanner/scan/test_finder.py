@@ -1,0 +1,124 @@
+import csv
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from infra.errors import LensscanError
+from scanner.explain.figure_files import FigureError
+from scanner.networks.architectures import NetworkSpec
+from scanner.networks.package import load_package
+from scanner.preprocess.channel import channels
+from scanner.scan.finder import MOST_EXPLAINED, Finder, Scores
+from scanner.scan.manifest import score_manifest
+from scanner.scan.scoring import CutoutScanner
+from scanner.vocabulary.geometry import MER_10
+from tests.scanner.ensembles import write_test_package
+
+BANDS = tuple(MER_10.grids)
+SPECS = (
+    NetworkSpec("red", "compact", channels("sky_asinh", *BANDS)),
+    NetworkSpec("blue", "compact", channels("centre_asinh", "VIS")),
+)
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ensemble") / "pack"
+    write_test_package(folder, SPECS, geometry="mer10", assumed_prevalence=0.004)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finder(package):
+    return Finder(package, load_package(package, checks_pixels=False))
+
+
+@pytest.fixture
+def arrays(rng):
+    return {band: rng.normal(size=(3, 140, 140)).astype(np.float32) for band in BANDS}
+
+
+@pytest.fixture
+def manifest(arrays, tmp_path):
+    """A manifest of the arrays as FITS files, in which the second VIS image is blank."""
+    path = tmp_path / "manifest.csv"
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["object_id", *BANDS])
+        for i in range(3):
+            hdus = [fits.ImageHDU(arrays[band][i] * (band != "VIS" or i != 1), name=band) for band in BANDS]
+            for hdu in hdus:
+                hdu.header["PIXSCALE"] = 0.1
+            fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(tmp_path / f"{i}.fits")
+            rows.writerow([f"field {i}", *(f"{i}.fits#{band}" for band in BANDS)])
+    return path
+
+
+def test_arrays_have_the_scores_of_files(finder, package, arrays, manifest):
+    from_files = score_manifest(str(manifest), CutoutScanner(load_package(package)))
+    arrays["VIS"][1] = 0
+    got = finder.score(arrays, crop=True)
+    assert got.to_arrow().drop_columns("object_id").equals(from_files.drop_columns("object_id"))
+    assert finder.score(manifest).to_arrow().equals(from_files)
+
+
+def test_scores_are_arrays_and_a_table(finder, arrays):
+    arrays["VIS"][1] = 0
+    scores = finder.score(arrays, crop=True)
+    assert isinstance(scores, Scores)
+    assert (scores.ensemble, scores.prevalence, len(scores)) == ("test", 0.004, 3)
+    assert scores.status == ["scored", "rejected:blank", "scored"]
+    assert np.isnan(scores.p_lens).tolist() == np.isnan(scores.p_networks["red"]).tolist() == [False, True, False]
+    np.testing.assert_allclose(scores.p_lens, (scores.p_networks["red"] + scores.p_networks["blue"]) / 2, rtol=1e-6)
+    np.testing.assert_allclose(scores.disagreement, abs(scores.p_networks["red"] - scores.p_networks["blue"]) / 2, rtol=1e-4)
+    assert np.isnan(scores.p_compound).all()
+    assert scores.subclass == ["", "", ""]
+    assert scores.to_pandas()["status"].tolist() == scores.status
+
+
+def test_printed_scores_say_their_prior_and_the_reason(finder, arrays):
+    arrays["VIS"][1] = 0
+    lines = str(finder.score(arrays, crop=True)).splitlines()
+    assert lines[0] == "p_lens of test, if one object in 250 is a lens:"
+    assert lines[1].startswith("0: p_lens 0.")
+    assert "times the prior of 1 in" in lines[1]
+    assert lines[2] == "1: rejected:blank (VIS: every pixel is 0)"
+    assert len(lines) == 4
+
+
+def test_many_printed_scores_are_cut(finder, arrays):
+    many = finder.score({band: np.repeat(images, 8, axis=0) for band, images in arrays.items()}, crop=True)
+    assert str(many).splitlines()[-2:][0].startswith("19: ")
+    assert str(many).splitlines()[-1] == "and 4 more"
+
+
+def test_an_explanation_holds_maps_and_draws_them(finder, arrays, tmp_path):
+    arrays["VIS"][1] = 0
+    found = finder.explain(arrays, crop=True)
+    assert found.object_ids == ("0", "2")
+    assert found.rejected == {"1": "blank: VIS: every pixel is 0"}
+    assert list(found.maps) == ["red"]
+    assert found.maps["red"].guided.shape == (2, 100, 100)
+    np.testing.assert_allclose(found.p_lens, finder.score(arrays, crop=True).p_lens[[0, 2]], rtol=1e-5)
+    found.save(tmp_path / "why.png")
+    assert (tmp_path / "why.png").read_bytes() == found._repr_png_()
+    with pytest.raises(FigureError, match=r"must end in \.png or \.pdf"):
+        found.save(tmp_path / "why.jpg")
+
+
+def test_objects_and_networks_can_be_chosen(finder, arrays, manifest):
+    found = finder.explain(manifest, objects=["field 2"], networks=["blue"])
+    from_arrays = finder.explain(arrays, objects=[2], networks=["blue"], crop=True)
+    assert (found.object_ids, from_arrays.object_ids) == (("field 2",), ("2",))
+    assert np.array_equal(found.maps["blue"].occlusion, from_arrays.maps["blue"].occlusion)
+    with pytest.raises(LensscanError, match="the images: has no object 7"):
+        finder.explain(arrays, objects=[7], crop=True)
+
+
+def test_more_objects_than_a_figure_holds_are_refused(finder):
+    many = {band: np.zeros((MOST_EXPLAINED + 1, 100, 100), np.float32) for band in BANDS}
+    with pytest.raises(LensscanError, match="25 objects are given, more than the limit of 24"):
+        finder.explain(many)
+    with pytest.raises(LensscanError, match="the images: no usable object: 0: blank: VIS"):
+        finder.explain({band: images[:1] for band, images in many.items()})

@@ -1,0 +1,60 @@
+"""Texts of CSV cells, and the columns that go through to the output."""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from scanner.files.parquet_checked import ParquetInput
+from scanner.sources.object_tables import ManifestError, csv_texts, parquet_others, typed
+
+
+@pytest.mark.parametrize(
+    ("texts", "values"),
+    [
+        (["1", "-20", ""], [1, -20, None]),
+        (["1", "2.5"], [1.0, 2.5]),
+        (["1e-3", ""], [0.001, None]),
+        (["007", "8"], ["007", "8"]),
+        (["a", ""], ["a", ""]),
+        (["", ""], ["", ""]),
+        ([str(2**63), "1"], [2.0**63, 1.0]),
+        (["true", "false"], ["true", "false"]),
+    ],
+)
+def test_numbers_become_numbers_and_names_stay(texts, values):
+    assert typed(pa.chunked_array([texts])).to_pylist() == values
+
+
+def test_cells_are_trimmed_texts():
+    names, columns = csv_texts("t", b" a ,b\r\n 1 ,x y\r\n,\r\n")
+    assert names == ["a", "b"]
+    assert [column.to_pylist() for column in columns] == [["1", ""], ["x y", ""]]
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"SIMPLE  =                    T", "t: is a FITS file; its name must end in .fits"),
+        (b"<?xml version='1.0'?>", "t: is XML; a VOTable of positions needs --tiles"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00", "t: is no text; neither Parquet nor CSV"),
+        (b"a,b\n1\n", "t: neither Parquet nor CSV"),
+    ],
+)
+def test_other_kinds_of_files_are_named(data, says):
+    with pytest.raises(ManifestError, match=says):
+        csv_texts("t", data)
+
+
+def test_flat_columns_of_parquet_go_through(tmp_path):
+    columns = {
+        "known": [1],
+        "mag": [21.5],
+        "name": pa.array(["x"]).dictionary_encode(),
+        "pixels": [[1, 2]],
+        "both": pa.array([{"a": 1}]),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+    with (tmp_path / "t.parquet").open("rb") as file:
+        others = parquet_others("t", ParquetInput(file, 10**6, 10), ("known",))
+    assert {name: column.to_pylist() for name, column in others.items()} == {"mag": [21.5], "name": ["x"]}
+    assert others["name"].type == pa.string()

@@ -1,0 +1,85 @@
+"""A small scan runs in processes without Ray; one that is killed inside a unit costs no row."""
+
+import subprocess
+import sys
+
+import pytest
+
+from scanner.scan.request import ScanRequest
+from scanner.workers import local
+from scanner.workers.local import local_pool
+from scanner.workers.pools import MOST_LOCAL_ROWS, is_local
+from scanner.workers.run import scan_night
+from tests.faults.harness.harm import assert_none, compare, read_files
+from tests.faults.harness.scanned_night import NIGHT, write_shards
+from tests.scanner.catalogue_parts import unit_of
+from tests.scanner.ensembles import SPECS, write_test_package
+
+N_UNITS, N_ROWS = 2, 3
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("local")
+    write_test_package(folder / "package", SPECS[:1])
+    return write_shards(folder / "shards", N_UNITS, N_ROWS, {}), folder / "package"
+
+
+@pytest.fixture
+def scan(made, tmp_path, monkeypatch):
+    """Return a function that scans with faulty workers, and returns the summary and the rows of all units."""
+    monkeypatch.setattr("infra.ray.cluster.ray_session", None)
+    monkeypatch.setattr(local, "SCANNER", "tests.faults.harness.worker_faults:FaultyScanner")
+    monkeypatch.setenv("FAULT_FLAGS", str(tmp_path))
+    source, package = made
+
+    def run(name, **faults):
+        for variable, value in faults.items():
+            monkeypatch.setenv(variable, value)
+        request = ScanRequest(input_uri=str(source), night=NIGHT, package=package, engine="torch", candidate_threshold=0.5)
+        summary = scan_night(request, str(tmp_path / name), workers=2)
+        return summary, read_files(sorted((tmp_path / name / "_scan" / "units").rglob("*.unit")))[0]
+
+    return run
+
+
+def test_a_worker_killed_inside_a_unit_costs_no_row(scan):
+    undisturbed, expected = scan("undisturbed")
+    killed, found = scan("killed", FAULT_CRASH_AT="opened")
+    assert (undisturbed.n_workers_lost, killed.n_workers_lost) == (0, 1)
+    for summary in (undisturbed, killed):
+        assert summary.rows_by_status == {"scored": N_UNITS * N_ROWS}
+        assert summary.units_by_outcome == {"committed": N_UNITS}
+    assert len(found) == N_UNITS
+    for one, other in zip(found, expected, strict=True):
+        assert_none(compare(one, other))
+
+
+def test_the_limit_of_rows_and_an_address_decide():
+    few, many = ([unit_of("a", range(n))] for n in (MOST_LOCAL_ROWS, MOST_LOCAL_ROWS + 1))
+    assert is_local(few, None)
+    assert not is_local(many, None)
+    assert not is_local(few, "local")
+
+
+def test_the_command_imports_neither_torch_nor_ray_nor_prefect():
+    code = (
+        "import sys, flows.cli.main, flows.commands.scan, flows.ensembles, scanner.workers.run, scanner.scan.request\n"
+        "print([m for m in ('torch', 'ray', 'prefect', 'openvino') if m in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n"), [([3, 3], 1), ([999], 1), ([400, 600], 2), ([600, 600, 1800], 3), ([9000], 1), ([2000] * 5, 4)]
+)
+def test_more_rows_get_more_workers(monkeypatch, n_rows, n):
+    started = []
+    monkeypatch.setattr(local, "LocalPool", lambda *arguments: started.append(arguments[2]))
+    local_pool(None, [unit_of(str(i), range(rows)) for i, rows in enumerate(n_rows)], None, "", 4)
+    assert started == [n]
+
+
+def test_no_workers_are_refused():
+    with pytest.raises(ValueError, match="workers must be >= 1, got 0"):
+        local_pool(None, [], None, "", 0)

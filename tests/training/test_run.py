@@ -1,0 +1,53 @@
+"""A small training runs in this process; several workers, much data or a named cluster need Ray."""
+
+import pytest
+
+import training.run
+from scanner.networks.package import load_package
+from tests.training.shards import write_shards
+from tests.training.tiny_build import BUILD_CONFIG, OU_H
+from training.build import work_folder
+from training.run import train_ensemble
+
+CONFIG = BUILD_CONFIG.model_copy(update={"epochs": 1, "networks": (OU_H,)})
+
+
+class RayStartedError(Exception):
+    """The training has asked for a Ray session."""
+
+
+@pytest.fixture
+def no_ray(monkeypatch):
+    """Return the addresses of the Ray sessions that were asked for; none is started."""
+    asked = []
+
+    def session(address):
+        asked.append(address)
+        raise RayStartedError
+
+    monkeypatch.setattr("infra.ray.cluster.ray_session", session)
+    return asked
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    return write_shards(tmp_path_factory.mktemp("shards"), 24)
+
+
+def test_a_small_training_needs_no_ray(shards, tmp_path, no_ray):
+    progress = []
+    card = train_ensemble(CONFIG, shards, tmp_path, "here", lambda *step: progress.append(step))
+    assert no_ray == []
+    assert progress == [(1, 1)]
+    assert load_package(tmp_path / "here").card == card
+
+
+@pytest.mark.parametrize(
+    ("most", "workers", "address"), [(23, 1, None), (24, 2, None), (24, 1, "local"), (24, 1, "10.0.0.1:6379")]
+)
+def test_ray_starts_once_the_data_are_prepared(shards, tmp_path, no_ray, monkeypatch, most, workers, address):
+    monkeypatch.setattr(training.run, "MOST_OBJECTS_HERE", most)
+    with pytest.raises(RayStartedError):
+        train_ensemble(CONFIG.model_copy(update={"num_workers": workers}), shards, tmp_path, "rayed", ray_address=address)
+    assert no_ray == [address]
+    assert (work_folder(tmp_path, "rayed") / "data" / "dataset.json").exists()
