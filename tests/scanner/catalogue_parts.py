@@ -27,11 +27,12 @@ class EnsembleName:
     sha256: str = "e" * 64
 
 
-def unit_of(unit_id, ids, owned_elsewhere=()):
-    files = {"shard": InputFile(uri=f"{PLACE}/{unit_id}.parquet", size=1, etag="1")}
+def unit_of(unit_id, ids, owned_elsewhere=(), kind="tile"):
+    role, suffix = ("catalogue", "fits") if kind == "tile" else ("shard", "parquet")
+    files = {role: InputFile(uri=f"{PLACE}/{unit_id}.{suffix}", size=1, etag="1")}
     return Unit(
         unit_id=unit_id,
-        kind="shard",
+        kind=kind,
         files=files,
         n_rows=len(ids),
         id_digest=id_digest(ids),
@@ -39,8 +40,8 @@ def unit_of(unit_id, ids, owned_elsewhere=()):
     )
 
 
-def plan_of(ids_by_unit, **config):
-    units = [unit_of(unit_id, ids) for unit_id, ids in ids_by_unit.items()]
+def plan_of(ids_by_unit, kind="tile", **config):
+    units = [unit_of(unit_id, ids, kind=kind) for unit_id, ids in ids_by_unit.items()]
     return make_plan(NIGHT, EnsembleName(), ScanConfig(**config), units)
 
 
@@ -72,9 +73,21 @@ def scores(ids, p_lens, **changes):
     return pa.Table.from_arrays([pa.array(columns[f.name], f.type) for f in schema], schema=schema)
 
 
-def finished(root, p_lens, *, night=NIGHT, ensemble=None, shown=None, networks=NETWORKS, subclass=None, **config):
-    """Commit, seal and show a plan of units, given as `{unit: {object: p_lens}}`; return the plan."""
-    units = [unit_of(name, list(rows)) for name, rows in p_lens.items()]
+def finished(
+    root,
+    p_lens,
+    *,
+    night=NIGHT,
+    ensemble=None,
+    shown=None,
+    purity=None,
+    networks=NETWORKS,
+    subclass=None,
+    kind="tile",
+    **config,
+):
+    """Commit, seal and show a plan of tiles or shards, given as `{unit: {object: p_lens}}`; return the plan."""
+    units = [unit_of(name, list(rows), kind=kind) for name, rows in p_lens.items()]
     plan = make_plan(night, ensemble or EnsembleName(), ScanConfig(**config), units)
     freeze(plan, root)
     for unit in plan.units:
@@ -87,7 +100,7 @@ def finished(root, p_lens, *, night=NIGHT, ensemble=None, shown=None, networks=N
         renamed = pa.Table.from_arrays(table.columns, schema=unit_schema(networks, maps="maps_per_unit" in config))
         publish(renamed, unit, plan, root, "try")
     seal(plan, root)
-    show(plan, root, shown)
+    show(plan, root, shown, purity)
     return plan
 
 
