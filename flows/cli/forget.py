@@ -10,14 +10,15 @@ def forget(catalogue: str, plan: str, *, unfinished: bool = False, json: bool = 
     """Remove a plan that newer scans have replaced, with all files that it wrote.
 
     Readers do not see such a plan, so they notice nothing. A plan that they see is not removed. If interrupted, run the command
-    again.
+    again with `--unfinished`.
 
     For example: `lensscan forget catalogue/ 89c4d7ae`
 
     Args:
         catalogue: Folder or `s3://` prefix given to `scan --out`.
         plan: First characters of the plan's id, as `lensscan status` prints them.
-        unfinished: Remove the plan even if its scan has not ended; no scan of it may be running.
+        unfinished: Remove the plan even if it has no seal, because its scan or its removal has not ended; no scan of it may be
+            running.
         json: Print JSON instead of text.
     """
     from flows.terminal import print_json
