@@ -24,7 +24,7 @@ class PlanArgumentsError(LensscanError):
 
 
 class Prediction(Frozen):
-    """What a scan should cost and yield."""
+    """Expected cost and yield of a scan."""
 
     measured: Measured
     estimate: Estimate

@@ -7,6 +7,7 @@ of shards say little, so shards are equal only if they also hold the same object
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from pydantic import BaseModel, Field, ValidationError
@@ -71,8 +72,8 @@ def show_records(root_uri: str, label: str = "") -> dict[str, list[ShowRecord]]:
             record = ShowRecord.model_validate_json(data or b"").model_copy(update={"number": number})
         except (ValueError, ValidationError) as error:
             raise ShownError(
-                f"{file.uri}: not a record of a shown plan; move it out of the catalogue, then run `lensscan scan` again for the "
-                "tiles or shards that this record or a newer one showed, those that should be newest last"
+                f"{file.uri}: not a record of a shown plan; move it out of the catalogue, then run `lensscan scan` again for "
+                "what it showed, and after that for what newer records show: each scan makes its plan the newest of the night"
             ) from error
         found.setdefault(night, []).insert(0, record)
     return found
@@ -195,10 +196,8 @@ def _sealed_units(root_uri: str, plan_id: str) -> dict[str, str]:
     """
     sealed = load_seal(root_uri, plan_id)
     planned: Iterable[_PlannedUnit] = ()
-    try:
+    with suppress(FileNotFoundError, ValidationError):
         planned = _PlannedUnits.model_validate_json(read_bytes(plan_uri(root_uri, plan_id))).units
-    except (FileNotFoundError, ValidationError):
-        pass
     keys = {unit.unit_id: _key(unit) for unit in planned}
     return {keys.get(unit_id, f"{unit_id} {plan_id}"): unit_id for unit_id in (sealed.units if sealed else ())}
 

@@ -11,6 +11,7 @@ from scanner.catalogue.night_file import show
 from scanner.catalogue.plan import ScanConfig, freeze, make_plan
 from scanner.catalogue.seal import seal
 from scanner.catalogue.units import InputFile, Unit, id_digest
+from scanner.purity import PurityTable
 from scanner.sources.shards import encode_shard, shard_table
 from scanner.vocabulary.geometry import CHALLENGE
 from scanner.vocabulary.network_columns import KIND_P
@@ -127,3 +128,10 @@ def write_shard(path, ids):
     stamps = {band: np.zeros((len(ids), grid.n_pixels, grid.n_pixels), np.float32) for band, grid in CHALLENGE.grids.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encode_shard(shard_table(np.array(ids, np.int64), stamps, {}, CHALLENGE)))
+
+
+def purity_table(purity):
+    """Return a table with the same purity at every cut."""
+    value, one = {"value": purity, "low": purity, "high": purity}, {"value": 1, "low": 1, "high": 1}
+    cut = {"p_lens": 0.5, "n_false_positives": 1, "recall": one, "purity": value, "expected_purity": purity}
+    return PurityTable(prevalence=0.001, cuts=({**cut, "to_inspect_per_million": one},))

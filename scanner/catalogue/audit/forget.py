@@ -25,10 +25,10 @@ class Forgotten(Frozen):
 
 
 def forget_plan(plan_id: str, root_uri: str, *, unfinished: bool = False) -> Forgotten:
-    """Remove the seal, the candidate file, the units and the plan itself, in this order; then write the night's file if it is old.
+    """Remove the seal, the candidate file, the units and the plan itself, in this order.
 
-    The night's records that name the plan stay; readers ignore them, because the plan has no seal. After an interruption, the
-    plan has no seal and is removed like one whose scan has not ended.
+    If the night's file is old, it is written again. The night's records that name the plan stay; readers ignore them, because
+    the plan has no seal. After an interruption, the plan has no seal and is removed like one whose scan has not ended.
 
     Args:
         plan_id: Id of the plan.
@@ -42,8 +42,8 @@ def forget_plan(plan_id: str, root_uri: str, *, unfinished: bool = False) -> For
     name, seal = plan_id[:12], seal_uri(root_uri, plan_id)
     if any(shown.plan_id == plan_id for plans in shown_plans(root_uri).values() for shown in plans):
         raise ForgetError(
-            f"plan {name} is shown to readers: it can be removed once newer scans of its night, with another ensemble, option or "
-            "program version, hold all its tiles or shards"
+            f"plan {name} is shown to readers: it can be removed once newer scans of its night, with another ensemble, option "
+            "or program version, hold all its tiles or shards"
         )
     if not (unfinished or exists(seal)):
         raise ForgetError(

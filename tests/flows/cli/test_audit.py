@@ -135,12 +135,13 @@ def test_status_leaves_out_a_plan_that_is_forgotten_meanwhile(lensscan, tmp_path
     other = finished(root, {"b": {2: 0.9}})
 
     def forgotten(uri):
-        os.unlink(uri) if plan.plan_id in uri else None
+        if plan.plan_id in uri:
+            Path(uri).unlink()
         return info(uri)
 
     monkeypatch.setattr("scanner.catalogue.audit.status.info", forgotten)
     assert [found["plan_id"] for found in json.loads(lensscan("status", root, "--json"))] == [other.plan_id]
-    monkeypatch.setattr("scanner.catalogue.audit.status.info", lambda uri: os.unlink(uri) or info(uri))
+    monkeypatch.setattr("scanner.catalogue.audit.status.info", lambda uri: Path(uri).unlink() or info(uri))
     assert "0 plans" in lensscan("status", root)
 
 

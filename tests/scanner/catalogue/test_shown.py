@@ -19,7 +19,7 @@ from scanner.catalogue.shown import (
     shown_plans,
     with_lower_threshold,
 )
-from tests.scanner.catalogue_parts import NIGHT, EnsembleName, finished, plan_of
+from tests.scanner.catalogue_parts import NIGHT, EnsembleName, finished, plan_of, purity_table
 
 A, B, C = ("a" * 64, "b" * 64, "c" * 64)
 
@@ -48,6 +48,15 @@ def test_records_are_numbered_and_never_repeat_the_newest(request, tmp_path, pla
 def test_a_record_holds_plan_threshold_and_purity(root):
     record_shown(root, NIGHT, A, 0.5)
     assert json.loads(Path(shown_uri(root, NIGHT, 1)).read_bytes()) == {"plan_id": A, "threshold": 0.5, "purity": None}
+
+
+def test_a_record_with_a_purity_is_read_back_and_repeated_once(root):
+    for purity in (0.25, 0.25, 0.75, None, 0.75):
+        record_shown(root, NIGHT, A, 0.5, purity and purity_table(purity))
+    found = [record.purity for record in reversed(show_records(root)[NIGHT])]
+    assert found == [purity_table(0.25), purity_table(0.75), None, purity_table(0.75)]
+    seal_of_units(root, A, {"a"})
+    assert shown_plans(root)[NIGHT][0].purity == purity_table(0.75)
 
 
 def test_writers_at_once_take_different_numbers(root):

@@ -21,8 +21,7 @@ from scanner.catalogue.query import query
 from scanner.catalogue.shown import shown_plans
 from scanner.catalogue.units import PlanError
 from scanner.catalogue.visible import VisibleError, visible_candidates
-from scanner.purity import PurityTable
-from tests.scanner.catalogue_parts import NIGHT, EnsembleName, finished, scores, unit_of
+from tests.scanner.catalogue_parts import NIGHT, EnsembleName, finished, purity_table, scores, unit_of
 
 OTHER_NIGHT = "2026-11-25"
 FIELD = {"a": {1: 0.9, 2: 0.6, 3: 0.1}, "b": {4: 0.7, 5: None}}
@@ -200,7 +199,7 @@ def test_one_plan_or_all_plans_are_listed_on_request(root, newer):
 
 
 def test_one_plan_has_the_purity_and_threshold_shown_last(root):
-    few, many = (table_of(purity) for purity in (0.25, 0.75))
+    few, many = (purity_table(purity) for purity in (0.25, 0.75))
     plan = finished(root, FIELD, purity=few)
     finished(root, FIELD, shown=0.65, purity=many)
     finished(root, {"c": {6: 0.9}}, purity=few)
@@ -208,13 +207,6 @@ def test_one_plan_has_the_purity_and_threshold_shown_last(root):
         table = visible_candidates(root, **options).filter(pc.field("plan_id") == plan.plan_id)
         assert table["object_id"].to_pylist() == [1, 4]
         assert table["expected_purity"].to_pylist() == pytest.approx([0.75, 0.75])
-
-
-def table_of(purity):
-    """Return a table with the same purity at every cut."""
-    value, one = {"value": purity, "low": purity, "high": purity}, {"value": 1, "low": 1, "high": 1}
-    cut = {"p_lens": 0.5, "n_false_positives": 1, "recall": one, "purity": value, "expected_purity": purity}
-    return PurityTable(prevalence=0.001, cuts=({**cut, "to_inspect_per_million": one},))
 
 
 def test_rows_below_the_threshold_come_from_the_units(root, newer):

@@ -13,7 +13,7 @@ from scanner.catalogue.night_file import wrong_night_files
 from scanner.catalogue.paths import seal_uri, unit_uri
 from scanner.catalogue.plan import freeze, plan_ids
 from scanner.catalogue.query import query
-from tests.scanner.catalogue_parts import NIGHT, finished, plan_of
+from tests.scanner.catalogue_parts import finished, plan_of
 
 TILES = {"a": {1: 0.9, 2: 0.6}, "b": {3: 0.7}}
 
