@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Literal
 
 from infra.engine_name import EngineName
@@ -19,7 +20,6 @@ from scanner.catalogue.shown import Replaced, ShownError, ShownPlan, replaced_by
 from scanner.catalogue.units import PlanError
 from scanner.catalogue.visible import VisibleError, rows_of
 from scanner.networks.card_file import check_weights, read_card
-from scanner.purity import PurityTable
 from scanner.scan.request import ScanRequest, plan_scan, shown_threshold
 from scanner.workers.dispatch import ScanRun, scan_plan
 from scanner.workers.packages import Packages
@@ -98,7 +98,7 @@ def scan_night(
             run = scan_plan(plan, todo, pool, progress or no_progress)
     report = seal(plan, root_uri)
     threshold = max(shown_threshold(request), plan.config.candidate_threshold)
-    replaces, candidates_uri = _show(plan, root_uri, threshold, read_card(request.package).purity_table)
+    replaces, candidates_uri = _show(plan, root_uri, threshold, request.package)
     outcomes = Counter(str(receipt.outcome) for receipt in run.receipts)
     outcomes["already_committed"] += len(plan.units) - len(run.receipts)
     return NightSummary(
@@ -120,10 +120,10 @@ def scan_night(
     )
 
 
-def _show(plan: Plan, root_uri: str, threshold: float, purity: PurityTable | None) -> tuple[tuple[Replaced, ...], str]:
+def _show(plan: Plan, root_uri: str, threshold: float, package: Path) -> tuple[tuple[Replaced, ...], str]:
     """Show a sealed plan; return the plans that readers see less of, and the URI of the night's file."""
     try:
-        return replaced_by(plan, root_uri), show(plan, root_uri, threshold, purity)
+        return replaced_by(plan, root_uri), show(plan, root_uri, threshold, read_card(package).purity_table)
     except (ShownError, SealError, VisibleError, PlanError) as error:
         raise NightError(
             f"this scan is complete, as plan {plan.plan_id[:12]}, but the file of its night cannot be written because of "

@@ -50,7 +50,7 @@ def test_a_record_holds_plan_threshold_and_purity(root):
     assert json.loads(Path(shown_uri(root, NIGHT, 1)).read_bytes()) == {"plan_id": A, "threshold": 0.5, "purity": None}
 
 
-def test_a_record_with_a_purity_is_read_back_and_repeated_once(root):
+def test_a_record_with_a_purity_is_read_back_equal(root):
     for purity in (0.25, 0.25, 0.75, None, 0.75):
         record_shown(root, NIGHT, A, 0.5, purity and purity_table(purity))
     found = [record.purity for record in reversed(show_records(root)[NIGHT])]
