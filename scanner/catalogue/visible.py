@@ -14,10 +14,10 @@ from scanner.catalogue.candidates import ORDER, with_origin
 from scanner.catalogue.columns import MAP_COLUMNS, PURITY_COLUMNS, candidate_schema, network_names
 from scanner.catalogue.maps import with_maps_as
 from scanner.catalogue.outcomes import candidate_mask
-from scanner.catalogue.paths import UNDATED, night_label, sealed_path
+from scanner.catalogue.paths import UNDATED, sealed_path
 from scanner.catalogue.plan import find_plans, load_plan
 from scanner.catalogue.ranking import with_purity, with_rank
-from scanner.catalogue.shown import ShownPlan, show_records, shown_plans
+from scanner.catalogue.shown import ShownPlan, ShowRecord, show_records, shown_plans
 from scanner.catalogue.unitfile import unit_files
 
 _PIXELS = frozenset(column.name for column in MAP_COLUMNS)
@@ -69,7 +69,8 @@ def selected_plans(
         ShownError: a record of a shown plan is damaged.
     """
     if plan is not None or all_plans:
-        return [_alone(root_uri, plan_id) for plan_id in find_plans(root_uri, plan)]
+        last = {record.plan_id: record for records in show_records(root_uri).values() for record in reversed(records)}
+        return [_alone(root_uri, plan_id, last.get(plan_id)) for plan_id in find_plans(root_uri, plan)]
     shown = [entry for plans in shown_plans(root_uri, night or "").values() for entry in plans]
     if not shown:
         of_night = f" of night {night}" if night else ""
@@ -94,14 +95,12 @@ def unit_files_of(root_uri: str, shown: ShownPlan) -> list[FileInfo]:
     return [file for name, file in files.items() if shown.units is None or name in shown.units]
 
 
-def _alone(root_uri: str, plan_id: str) -> ShownPlan:
-    """Return a plan with all its rows; its threshold and purity are those that were shown last, if it was ever shown."""
+def _alone(root_uri: str, plan_id: str, last: ShowRecord | None) -> ShownPlan:
+    """Return a plan with all its rows; its threshold and purity are those of its last record, if it was ever shown."""
     plan = load_plan(root_uri, plan_id)
-    label = night_label(plan.night)
-    for record in show_records(root_uri, label).get(label, ()):
-        if record.plan_id == plan_id:
-            return ShownPlan(plan_id, record.threshold, record.number, purity=record.purity)
-    return ShownPlan(plan_id, plan.config.candidate_threshold)
+    if last is None:
+        return ShownPlan(plan_id, plan.config.candidate_threshold)
+    return ShownPlan(plan_id, last.threshold, last.number, purity=last.purity)
 
 
 def _shown_once(root_uri: str, found: dict[ShownPlan, pa.Table]) -> dict[ShownPlan, pa.Table]:
