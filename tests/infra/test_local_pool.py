@@ -67,7 +67,7 @@ def test_a_large_request_to_a_stopped_worker_meets_its_deadline(pool):
     assert values(pool, [call("double", b"ab" * 10**6)]) == [b"ab" * 2 * 10**6]
 
 
-@pytest.mark.parametrize(("number", "name"), [(signal.SIGABRT, "SIGABRT"), (40, "signal 40")])
+@pytest.mark.parametrize(("number", "name"), [(signal.SIGTERM, "SIGTERM"), (40, "signal 40")])
 def test_a_signal_that_ends_a_worker_is_named(pool, number, name):
     (result,) = all_ended(pool, [call("end_by", number)])
     assert (result.failure, str(result.error)) == (CallFailure.DIED, f"its worker died: {name}")
