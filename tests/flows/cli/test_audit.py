@@ -126,6 +126,14 @@ def test_query_says_how_many_and_where(lensscan, tmp_path):
     assert dated == [{"night": NIGHT}] * 30
 
 
+def test_the_expected_purity_is_not_told_of_one_subclass(lensscan, tmp_path, monkeypatch):
+    root = str(tmp_path / "again")
+    finished(root, {"a": {1: 0.9}})
+    monkeypatch.setattr("flows.commands.query_text.expected_in_words", lambda *_, **__: "about 12 % are lenses")
+    assert lensscan("query", root).endswith("about 12 % are lenses\n")
+    assert "about 12 %" not in lensscan("query", root, "--subclass", "single")
+
+
 def test_seal_seals_complete_plans_and_names_incomplete_ones(lensscan, night):
     assert "1 of 1 units not committed, such as z" in lensscan("seal", night.root, ends=2)
     out = lensscan("seal", night.root, "--plan", night.plan.plan_id[:8])
