@@ -71,10 +71,10 @@ class Expected(Frozen):
 class PurityTable(Frozen):
     """Purity and numbers of lists cut at any `p_lens`, from the cuts of an evaluation.
 
-    The logarithms of purity, recall and number are interpolated linearly in ln(p/(1-p)) of `p_lens` between the cuts. Above
+    Between the cuts, the logarithms of purity, recall and number are interpolated linearly in ln(p/(1-p)) of `p_lens`. Above
     the highest cut its values hold; below the lowest nothing is known, but that the list is longer and less pure. The purity at
-    a cut is the largest of those up to this cut, because a higher cut makes no list less pure. Where no false positive was counted, it is the expected purity, within the interval of the
-    count, because no finite number of objects shows a purity of 1.
+    a cut is the largest of those up to this cut, because a higher cut makes no list less pure. Where no false positive was
+    counted, it is the expected purity, within the interval of the count, because no finite number of objects shows a purity of 1.
     """
 
     prevalence: float = Field(gt=0, lt=1)

@@ -296,7 +296,7 @@ def query(
         night: Print this night only.
         subclass: Print this subclass only: single, compound_arc or double_ring.
         limit: Largest number of rows; 20 by default, no limit with `--sql`.
-        plan: Print only the rows of the plan whose id begins with these characters, whether newer scans have replaced it or not.
+        plan: Print only the rows of the plan whose id begins with these characters, also if newer scans have replaced it.
         all_plans: Print the rows of every plan, so that an object comes once for each plan that holds it.
         json: Print JSON instead of a table.
     """

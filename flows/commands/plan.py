@@ -104,7 +104,7 @@ def _check_arguments(measured: bool, of_prediction: Mapping[str, Any]) -> None:
 def _predicted(
     request: ScanRequest, plan: Plan, found: PlannedInput, workers: int, n_units: int | None, price_per_core_hour: float | None
 ) -> Prediction:
-    """Measure the largest complete unit, and predict; a scan rejects the rows of tiles that lack a band, without reading them."""
+    """Measure the largest complete unit, and predict for complete ones: a scan rejects the rows of others without pixels."""
     complete = [unit for unit in plan.units if unit.unit_id not in found.tiles_without_bands]
     if not complete:
         raise ScanError(f"{request.input_uri}: no tile has a mosaic of every band, so nothing can be measured")

@@ -91,7 +91,7 @@ def objects_of_files(uris: Sequence[str], named: Collection[str]) -> Manifest:
 
     A file with images in several bands, by the names of its extensions or by FILTER in their headers, is one object, named as
     the file. Files whose own names differ in the band only, such as `17_VIS.fits` and `17_NIR-H.fits`, are one object together,
-    named as the rest of the name. An object that cannot be read or guessed keeps its row, which will be rejected with the reason.
+    named as the rest of the name. An object that cannot be read or guessed keeps its row, to be rejected with the reason.
     Files without images, and files named as PSFs, noise maps or masks, are skipped, but those that the user `named` keep a row.
 
     Args:

@@ -116,8 +116,9 @@ def test_the_sentence_for_people():
     )
     below = read_card(SHIPPED_DIR / "mer3-sim").purity_table.in_words(0.0005)
     assert below == (
-        "If one object in 2000 is a lens, less than 1.2 % of the objects at or above p_lens 0.0005 are lenses: more than 35 000 "
-        "candidates per million objects. The lowest evaluated cut is 0.001, and a lower cut makes the list longer and less pure."
+        "If one object in 2000 is a lens, less than 1.2 % of the objects at or above p_lens 0.0005 are lenses: more than "
+        "35 000 candidates per million objects. The lowest evaluated cut is 0.001, and a lower cut makes the list longer and "
+        "less pure."
     )
 
 

@@ -27,5 +27,5 @@ def test_a_list_of_series():
 
 @pytest.mark.parametrize("other", ["catalogue/", Path("catalogue"), None, pd.NA, 5, [None], ["a"], pa.array([1]), pa.scalar(1)])
 def test_what_is_no_row_is_refused(other):
-    with pytest.raises(FigureError, match="^rows must be a candidate, or a table or list of candidates, got "):
+    with pytest.raises(FigureError, match=r"^rows must be a candidate, or a table or list of candidates, got "):
         as_mappings(other)

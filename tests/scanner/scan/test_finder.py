@@ -100,7 +100,7 @@ def test_columns_of_a_manifest_are_not_networks(finder, manifest):
 
 
 def test_objects_without_a_band_name_who_scores_them(package, manifest):
-    manifest.write_text("\n".join(["object_id,VIS,H", "x,0.fits#VIS,", "y,,0.fits#H"]))
+    manifest.write_text("object_id,VIS,H\nx,0.fits#VIS,\ny,,0.fits#H\n")
     knowing = Finder(package, load_package(package), [read_card(SHIPPED_DIR / "ou7-sim")])
     scores = knowing.score(manifest)
     assert scores.status == ["scored", "rejected:missing_band"]
