@@ -74,7 +74,7 @@ class PurityTable(Frozen):
     Between the cuts, the logarithms of purity, recall and number are interpolated linearly in ln(p/(1-p)) of `p_lens`. Above
     the highest cut its values hold; below the lowest nothing is known, but that the list is longer and less pure. The purity at
     a cut is the largest of those up to this cut, because a higher cut makes no list less pure. Where no false positive was
-    counted, it is the expected purity, within the interval of the count, because no finite number of objects shows a purity of 1.
+    counted, it is the expected purity, within the interval of the count, because no number of objects shows a purity of 1.
     """
 
     prevalence: float = Field(gt=0, lt=1)
@@ -103,8 +103,8 @@ class PurityTable(Frozen):
         known = [(found.value, found.low, found.high) for cut in self.cuts if (found := cut.credible_purity)]
         # A cut in float32 may lie a rounding error below the same cut in float64.
         is_known = np.asarray(p_lens, np.float64) >= self.cuts[0].p_lens * (1 - 1e-7)
-        found = (self._between(p_lens, values) for values in np.maximum.accumulate(known).T)
-        value, low, high = (np.where(is_known, values, np.nan) for values in found)
+        limits = (self._between(p_lens, values) for values in np.maximum.accumulate(known).T)
+        value, low, high = (np.where(is_known, values, np.nan) for values in limits)
         return value, low, high
 
     def expected(self, p_lens: float, n_objects: float) -> Expected:

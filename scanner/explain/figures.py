@@ -95,7 +95,7 @@ def explanation_figure(shown: Shown, maps: Sequence[NetworkMaps]) -> Figure:
         page.picture(2 * row, 1, residual_picture(residual_in_sky(bands["VIS"], pixel_arcsec)), "VIS without the galaxy")
         page.caption(2 * row + 1, 1, object_id, _caption(shown, row), (shown.notes or [()] * (row + 1))[row])
         for column, of_some in enumerate(drawn, _OBJECT_COLUMNS):
-            p = "together" if of_some.p_lens is None else f"p = {probability_text(of_some.p_lens[row])}"
+            p = "together" if of_some.p_lens is None else f"p {probability_text(of_some.p_lens[row])}"
             title = f"{shortened(of_some.name)}\n{p}"
             page.map(2 * row, column, of_some.occlusion[row], of_some.occlusion_extent, colours[0], vis, title)
             page.map(2 * row + 1, column, of_some.guided[row], of_some.guided_extent, colours[1], vis)

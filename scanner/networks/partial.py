@@ -27,8 +27,8 @@ class PartialEnsemble:
 
     `p_lens` follows from the mean of the networks' log-odds of a lens, moved from the share of lenses in their training to the
     prevalence that the ensemble assumes (Saerens et al. 2002, equation 4). It is not calibrated: the ensemble's combiner was
-    fitted on all networks together, and cannot be used here. There is no `p_compound` and no subclass. If these are all networks
-    of the ensemble, its combiner is used.
+    fitted on all networks together, and cannot be used here. There is no `p_compound` and no subclass. If these are all the
+    networks of the ensemble, its combiner is used.
     """
 
     def __init__(self, ensemble: Ensemble, networks: Sequence[NetworkCard]) -> None:
