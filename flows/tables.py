@@ -58,7 +58,8 @@ def _widths(cells: Mapping[str, Sequence[str]], least: Mapping[str, int], spare:
 def _cell_of(column: str, value: Any) -> str:
     """Return a cell; a probability, whose column is `p` or begins with `p_`, never reads 1."""
     is_probability = isinstance(value, float) and value >= 0.01 and (column == "p" or column.startswith(P_PREFIX))
-    return probability_text(value, _DECIMALS) if is_probability else cell(value)
+    # With the space, candidates would not fit 100 letters.
+    return probability_text(value, _DECIMALS).replace("> ", ">") if is_probability else cell(value)
 
 
 def cell(value: Any) -> str:
