@@ -73,11 +73,13 @@ def load(ensemble: str | Path | None = None) -> Finder:
     from flows.ensembles import chosen_package
     from infra.settings import Settings
     from scanner.networks.engines import resolve_engine
+    from scanner.networks.locate import known_cards
     from scanner.networks.package import load_package
     from scanner.scan.finder import Finder
 
-    folder = chosen_package(None if ensemble is None else str(ensemble))
-    return Finder(folder, load_package(folder, resolve_engine(Settings.read().engine), checks_pixels=False))
+    folder, settings = chosen_package(None if ensemble is None else str(ensemble)), Settings.read()
+    package = load_package(folder, resolve_engine(settings.engine), checks_pixels=False)
+    return Finder(folder, package, known_cards(settings.ensembles_dir))
 
 
 def simulate(

@@ -1,6 +1,5 @@
 """`lensscan demo`: simulate a small night and scan it."""
 
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from scanner.workers.run import NightSummary
 from simulation.products.survey_tile import TileSpec
 from simulation.run import simulate_night
 
-NIGHT = date(2026, 1, 1)
 TILES = (
     TileSpec(tile_id="100000001", n_galaxies=240, n_single=12, n_compound=8, seed=11),
     TileSpec(tile_id="100000002", n_galaxies=240, n_single=12, n_compound=8, seed=12),
@@ -36,7 +34,7 @@ def run_demo(out: Path, *, as_flow: bool, as_json: bool) -> None:
     with terminal_progress("simulating", quiet=as_json) as report:
         simulate_night(TILES, tiles, settings.workers, report, settings.ray_address)
     summary = _scanned(tiles, catalogue, as_flow=as_flow, quiet=as_json)
-    rows = _with_truth(query(catalogue, night=NIGHT.isoformat(), limit=15, maps=True).to_pylist(), Path(tiles))
+    rows = _with_truth(query(catalogue, limit=15, maps=True).to_pylist(), Path(tiles))
     picture = out / "best.png"
     write_candidate_sheet(rows[:N_DRAWN], picture)
     if as_json:
@@ -61,12 +59,12 @@ def _scanned(tiles: str, catalogue: str, *, as_flow: bool, quiet: bool) -> Night
     if as_flow:
         from flows.scan_night import scan_night
 
-        return scan_night(tiles, catalogue, NIGHT)
+        return scan_night(tiles, catalogue, "none")
     with terminal_progress("scanning", quiet=quiet) as report:
         return scan_tiles(
             tiles,
             catalogue,
-            NIGHT,
+            None,
             ensemble=None,
             candidate_threshold=None,
             workers=None,

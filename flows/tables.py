@@ -8,12 +8,16 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from scanner.vocabulary.network_columns import P_PREFIX
+from scanner.vocabulary.probability_text import probability_text
+
 _LEAST_TEXT = 12
 """Smallest width of a column of text that folds, in letters."""
 _BETWEEN = 3
 """Width of the border and the spaces between two columns."""
 _SHORT_LIST = 4
 """Largest number of values of a list that are shown."""
+_DECIMALS = 4
 
 
 def table_of(title: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]], width: int) -> Table | str:
@@ -25,7 +29,7 @@ def table_of(title: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any
         rows: Values by name.
         width: Number of letters of a line.
     """
-    cells = {column: [cell(row[column]) for row in rows] for column in columns}
+    cells = {column: [_cell_of(column, row[column]) for row in rows] for column in columns}
     numeric = {column for column in columns if any(_is_number(row[column]) for row in rows)}
     least = {column: _least(column, cells[column], column in numeric) for column in columns}
     spare = width - 1 - sum(least.values()) - _BETWEEN * len(columns)
@@ -51,12 +55,19 @@ def _widths(cells: Mapping[str, Sequence[str]], least: Mapping[str, int], spare:
     return widths
 
 
+def _cell_of(column: str, value: Any) -> str:
+    """Return a cell; a probability, whose column is `p` or begins with `p_`, never reads 1."""
+    is_probability = isinstance(value, float) and value >= 0.01 and (column == "p" or column.startswith(P_PREFIX))
+    # With the space, candidates would not fit 100 letters.
+    return probability_text(value, _DECIMALS).replace("> ", ">") if is_probability else cell(value)
+
+
 def cell(value: Any) -> str:
-    """Return a value as text: four digits of a number below 1, four decimals of others, and the length of a long list."""
+    """Return a value as text: numbers with four decimals, small and large ones with three digits; the length of a long list."""
     if value is None:
         return ""
     if isinstance(value, float):
-        return f"{value:.3g}" if 0 < abs(value) < 0.01 or abs(value) >= 1e6 else f"{value:.4f}"
+        return f"{value:.3g}" if 0 < abs(value) < 0.01 or abs(value) >= 1e6 else f"{value:.{_DECIMALS}f}"
     if isinstance(value, bytes):
         return f"{len(value)} bytes"
     if isinstance(value, list | tuple) and len(value) > _SHORT_LIST:

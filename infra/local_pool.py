@@ -8,8 +8,11 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from multiprocessing import Pipe
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any
 
 from infra.calls import Call, CallFailure, CallResult
@@ -48,6 +51,8 @@ class LocalPool(WorkerPool):
         """
         self._factory, self._arguments, self._variables, self._early = factory, arguments, variables, early
         super().__init__(n_workers, in_flight)
+
+    _no_start = "they do not answer"
 
     def _start_worker(self) -> tuple[Any, Any]:
         worker, self._early = self._early or WorkerProcess(self._factory, self._variables), None
@@ -113,6 +118,10 @@ class WorkerProcess:
                 # Ctrl-C on a terminal is for this process, which then ends its workers.
                 process_group=0,
             )
+        # A pipe holds little, so a process that reads nothing yet, or no more, would block this one without a deadline.
+        self._unsent: SimpleQueue[Any] = SimpleQueue()
+        self._sender = Thread(target=_send_all, args=(self.connection, self._unsent), daemon=True)
+        self._sender.start()
         self._send(factory)
 
     @property
@@ -127,9 +136,7 @@ class WorkerProcess:
         return reference
 
     def _send(self, message: Any) -> None:
-        # If the process has died, `hear` reports that.
-        with contextlib.suppress(OSError):
-            self.connection.send(message)
+        self._unsent.put(ForkingPickler.dumps(message))
 
     def hear(self) -> None:
         """Take one answer, or the end of the process, which is the end of all its requests."""
@@ -168,10 +175,22 @@ class WorkerProcess:
         self._process.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_EXIT_S)
+        self._unsent.put(None)
+        self._sender.join(_EXIT_S)
         self.connection.close()
+
+
+def _send_all(connection: Connection, messages: "SimpleQueue[Any]") -> None:
+    """Send messages until None; if the process has died, `hear` reports that."""
+    with contextlib.suppress(OSError):
+        while (message := messages.get()) is not None:
+            connection.send_bytes(message)
 
 
 def _manner(returncode: int | None) -> str:
     if returncode is None:
         return "its pipe ended"
-    return signal.Signals(-returncode).name if returncode < 0 else f"exit code {returncode}"
+    if returncode >= 0:
+        return f"exit code {returncode}"
+    # Most real-time signals have no name.
+    return next((known.name for known in signal.Signals if known == -returncode), f"signal {-returncode}")

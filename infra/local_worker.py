@@ -8,6 +8,7 @@ objects may be pickled.
 import os
 import pkgutil
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock, Thread
@@ -33,11 +34,12 @@ class _Answers:
                 self._connection.send((True, RuntimeError(text)))
 
 
-def _read(connection: Connection, requests: "SimpleQueue[tuple[Any, ...]]") -> None:
-    """Pass on the requests until the pipe ends, then end this process at once."""
+def _read(connection: Connection, requests: "SimpleQueue[bytes]") -> None:
+    """Pass on the requests until the pipe ends, then end this process at once, even if it imports or makes its object."""
     try:
         while True:
-            requests.put(connection.recv())
+            # Other threads must not import modules while the main thread does, so the main thread makes the objects.
+            requests.put(connection.recv_bytes())
     finally:
         os._exit(1)
 
@@ -57,20 +59,18 @@ def main() -> None:
     connection = Connection(os.dup(0))
     with Path(os.devnull).open() as nothing:
         os.dup2(nothing.fileno(), 0)
-    answers, requests = _Answers(connection), SimpleQueue[tuple[Any, ...]]()
+    answers, requests = _Answers(connection), SimpleQueue[bytes]()
+    Thread(target=_read, args=(connection, requests), daemon=True).start()
     try:
-        make = pkgutil.resolve_name(connection.recv())
-        number, *arguments = connection.recv()
-        Thread(target=_read, args=(connection, requests), daemon=True).start()
+        make = pkgutil.resolve_name(ForkingPickler.loads(requests.get()))
+        number, *arguments = ForkingPickler.loads(requests.get())
         worker = make(*arguments)
-    except EOFError:
-        return
     except BaseException as error:  # noqa: BLE001 - every exception is raised again in the other process
         answers.send(0, error, has_raised=True)
         return
     answers.send(number, None)
     while True:
-        number, method, *arguments = requests.get()
+        number, method, *arguments = ForkingPickler.loads(requests.get())
         Thread(target=_call, args=(worker, number, method, arguments, answers), daemon=True).start()
 
 

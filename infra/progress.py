@@ -13,5 +13,10 @@ class NamingProgress(Protocol):
     def __call__(self, done: int, total: int, at_work: Sequence[str] = (), /) -> None: ...
 
 
+def part_of(progress: Progress, before: int, total: int) -> Progress:
+    """Return a callback for one part of the work, before which some items of the total were done."""
+    return lambda done, _: progress(before + done, total)
+
+
 def no_progress(_done: int, _total: int, _at_work: Sequence[str] = (), /) -> None:
     """Report nothing."""

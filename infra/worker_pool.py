@@ -70,6 +70,9 @@ class _Slot:
 class WorkerPool(ABC):
     """Submit calls, then take them as they end, in any order; more calls may be submitted meanwhile."""
 
+    _no_start: str
+    """The likely reason why no worker starts in time."""
+
     def __init__(self, n_workers: int, in_flight: int) -> None:
         """Start the workers.
 
@@ -199,7 +202,7 @@ class WorkerPool(ABC):
         elif time.monotonic() >= self._ask_at:
             self._ask()
         elif time.monotonic() >= until and all(slot.starting is not None for slot in self._slots):
-            raise ClusterError(f"no worker could be started for {START_S:g} s: the cluster has no room, or does not answer")
+            raise ClusterError(f"no worker could be started for {START_S:g} s: {self._no_start}")
         else:
             for slot in [slot for slot in self._slots if slot.running and time.monotonic() >= slot.overdue_at]:
                 self._kill_overdue(slot)

@@ -12,11 +12,6 @@ from scipy.special import logit
 from infra.frozen import Frozen
 from scanner.vocabulary.prior import one_in, rounded
 
-MIXTURE = (
-    "These numbers come from simulated objects, which hold more look-alikes than the sky: there, such a list should be shorter "
-    "and purer."
-)
-
 
 class ValueWithInterval(Frozen):
     """A number with its 95 % interval."""
@@ -76,10 +71,10 @@ class Expected(Frozen):
 class PurityTable(Frozen):
     """Purity and numbers of lists cut at any `p_lens`, from the cuts of an evaluation.
 
-    The logarithms of purity, recall and number are interpolated linearly in ln(p/(1-p)) of `p_lens` between the cuts; outside
-    the table, the values of the nearest cut hold. The purity at a cut is the largest of those up to this cut, because a higher
-    cut makes no list less pure. Where no false positive was counted, it is the expected purity, within the interval of the
-    count, because no finite number of objects shows a purity of 1.
+    Between the cuts, the logarithms of purity, recall and number are interpolated linearly in ln(p/(1-p)) of `p_lens`. Above
+    the highest cut its values hold; below the lowest nothing is known, but that the list is longer and less pure. The purity at
+    a cut is the largest of those up to this cut, because a higher cut makes no list less pure. Where no false positive was
+    counted, it is the expected purity, within the interval of the count, because no number of objects shows a purity of 1.
     """
 
     prevalence: float = Field(gt=0, lt=1)
@@ -101,13 +96,25 @@ class PurityTable(Frozen):
         return cls(prevalence=prevalence, cuts=reached) if reached and prevalence is not None else None
 
     def at(self, p_lens: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Return the purity of the lists cut at each `p_lens` `[n]`, and its lower and upper 95 % limit, `[n]` each."""
+        """Return the purity of the lists cut at each `p_lens` `[n]`, and its lower and upper 95 % limit, `[n]` each.
+
+        Below the lowest cut all three are NaN.
+        """
         known = [(found.value, found.low, found.high) for cut in self.cuts if (found := cut.credible_purity)]
-        value, low, high = (self._between(p_lens, values) for values in np.maximum.accumulate(known).T)
+        # A cut in float32 may lie a rounding error below the same cut in float64.
+        is_known = np.asarray(p_lens, np.float64) >= self.cuts[0].p_lens * (1 - 1e-7)
+        limits = (self._between(p_lens, values) for values in np.maximum.accumulate(known).T)
+        value, low, high = (np.where(is_known, values, np.nan) for values in limits)
         return value, low, high
 
     def expected(self, p_lens: float, n_objects: float) -> Expected:
-        """Return what the list of all objects at or above `p_lens` should hold, if `n_objects` are scanned."""
+        """Return what the list of all objects at or above `p_lens` should hold, if `n_objects` are scanned.
+
+        Raises:
+            ValueError: `p_lens` lies below the lowest cut.
+        """
+        if p_lens < self.cuts[0].p_lens:
+            raise ValueError(f"p_lens must be at least the lowest evaluated cut, {self.cuts[0].p_lens:g}, got {p_lens:g}")
         value, low, high = map(float, self.at(np.array(p_lens)))
         lenses = self._number(p_lens, [cut.recall for cut in self.cuts], n_objects * self.prevalence)
         counted = self._number(p_lens, [cut.to_inspect_per_million for cut in self.cuts], n_objects / 1e6)
@@ -118,17 +125,25 @@ class PurityTable(Frozen):
             purity=ValueWithInterval(value=value, low=low, high=high),
         )
 
-    def in_words(self, p_lens: float, *, longer: bool = False) -> str:
-        """Say what the list of all objects at or above `p_lens` should hold; the longer form says why the sky may differ."""
-        expected = self.expected(p_lens, 1e6)
-        purity, lowest, highest = expected.purity, self.cuts[0].p_lens, self.cuts[-1].p_lens
+    def in_words(self, p_lens: float) -> str:
+        """Say what the list of all objects at or above `p_lens` should hold; outside the cuts, what the nearest cut tells."""
+        lowest, highest = self.cuts[0].p_lens, self.cuts[-1].p_lens
+        is_below = p_lens < lowest
+        expected = self.expected(max(p_lens, lowest), 1e6)
+        purity, n = expected.purity, rounded(expected.n_candidates.value)
+        if is_below:
+            share, number = f"less than {_percent(purity.value)} %", f"more than {n}"
+        else:
+            share = f"about {_percent(purity.value)} % ({_percent(purity.low)}-{_percent(purity.high)} %)"
+            number = f"about {n}"
         sentence = (
-            f"If one object in {one_in(self.prevalence)} is a lens, about {_percent(purity.value)} % "
-            f"({_percent(purity.low)}-{_percent(purity.high)} %) of the objects at or above p_lens {p_lens:g} are lenses: "
-            f"about {rounded(expected.n_candidates.value)} candidates per million objects."
+            f"If one object in {one_in(self.prevalence)} is a lens, {share} of the objects at or above p_lens {p_lens:g} are "
+            f"lenses: {number} candidates per million objects."
         )
-        outside = f"Cuts were evaluated from {lowest:g} to {highest:g}; these are the numbers of the nearest."
-        return " ".join([sentence, *([] if lowest <= p_lens <= highest else [outside]), *([MIXTURE] if longer else [])])
+        if is_below:
+            return f"{sentence} The lowest evaluated cut is {lowest:g}, and a lower cut makes the list longer and less pure."
+        above = f" The highest evaluated cut is {highest:g}; these are its numbers."
+        return f"{sentence}{above if p_lens > highest else ''}"
 
     def _number(self, p_lens: float, of_cuts: Sequence[ValueWithInterval], factor: float) -> ValueWithInterval:
         known = np.array([(found.value, found.low, found.high) for found in of_cuts])

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from scanner.catalogue.audit.reconcile import Reconciliation
 
 Result = TypeVar("Result")
+_STATUS_COLUMNS = ["plan", "night", "ensemble", "threshold", "version", "planned", "units", "candidates", "state"]
 
 
 @Parameter(name="*")
@@ -61,15 +62,18 @@ def status(selection: Selection, *, json: bool = False) -> None:
         json: Print JSON instead of a table.
     """
     from flows.terminal import print_json, print_table
-    from infra.store.storage import StorageError
+    from infra.store.storage import StorageError, exists
     from scanner.catalogue.audit.status import plan_status
+    from scanner.catalogue.paths import plan_uri
 
     root, ids = selection.plans()
     plans: list[dict[str, Any]] = []
     for plan_id in ids:
         try:
             plans.append(plan_status(plan_id, root).model_dump())
-        except LensscanError as error:
+        except (LensscanError, FileNotFoundError) as error:
+            if not isinstance(error, StorageError) and not exists(plan_uri(root, plan_id)):
+                continue  # It was forgotten meanwhile.
             state = "out of reach" if isinstance(error, StorageError) else "damaged"
             plans.append({"plan_id": plan_id, "state": state, "problem": str(error)})
     plans.sort(key=lambda plan: str(plan.get("planned_at", "")), reverse=True)
@@ -77,12 +81,12 @@ def status(selection: Selection, *, json: bool = False) -> None:
         print_json(plans)
         return
     rows = [_status_row(plan) for plan in plans]
-    print_table(f"{len(rows)} plans", list(rows[0]), rows)
+    print_table(f"{len(rows)} plans", _STATUS_COLUMNS, rows)
     _print(plan["problem"] for plan in plans if "problem" in plan)
 
 
 def _status_row(plan: dict[str, Any]) -> dict[str, Any]:
-    row = dict.fromkeys(("plan", "night", "ensemble", "threshold", "version", "planned", "units", "candidates", "state"), "")
+    row = dict.fromkeys(_STATUS_COLUMNS, "")
     row |= {"plan": plan["plan_id"][:12], "state": plan["state"]}
     if "problem" in plan:
         return row
@@ -102,8 +106,9 @@ def _status_row(plan: dict[str, Any]) -> dict[str, Any]:
 def seal(selection: Selection, *, json: bool = False) -> None:
     """Write the candidates and the seal of plans whose units are all committed, and show them; `scan` does so at its end.
 
-    A sealed plan is not changed, and a night's file in `candidates/` that is missing or old is written again. If
-    some plans cannot be sealed, the others are sealed all the same and an error names those.
+    A sealed plan is not changed, and a night's file in `candidates/` that is missing or old is written again. A plan that was
+    never shown is shown if no other plan shows its tiles, or if `--plan` names it. If some plans cannot be sealed, the others
+    are sealed all the same and an error names those.
 
     For example: `lensscan seal catalogue/ --plan 89c4d7ae`
 
@@ -121,20 +126,30 @@ def seal(selection: Selection, *, json: bool = False) -> None:
     def finished(plan_id: str) -> dict[str, Any]:
         plan = load_plan(root, plan_id)
         purity = known_purity(plan.ensemble_name, plan.ensemble_sha256)
-        return {**run(plan, root).model_dump(exclude={"units"}), "candidates_uri": show_once(plan, root, purity)}
+        report = run(plan, root)
+        shown_in = show_once(plan, root, purity, replacing=selection.plan is not None)
+        return {
+            **report.model_dump(exclude={"units"}),
+            "candidates_uri": shown_in or report.candidates_uri,
+            "is_held_by_others": shown_in is None,
+        }
 
     root, ids = selection.plans()
     sealed, problems = _each(ids, finished, LensscanError)
     if json:
         print_json(sealed)
     else:
-        _print(
-            f"plan {plan['plan_id'][:12]}, {_night(plan['night'])}: {plan['n_candidates']} candidates of {plan['n_rows']} rows "
-            f"in {plan['candidates_uri']}"
-            for plan in sealed
-        )
+        _print(_sealed(plan, root) for plan in sealed)
     if problems:
         raise SealError("; ".join(problems))
+
+
+def _sealed(plan: dict[str, Any], root: str) -> str:
+    name = plan["plan_id"][:12]
+    found = f"plan {name}, {_night(plan['night'])}: {plan['n_candidates']} candidates of {plan['n_rows']} rows"
+    if not plan["is_held_by_others"]:
+        return f"{found} in {plan['candidates_uri']}"
+    return f"{found}, not shown, because other plans show its units: lensscan seal {root} --plan {name} shows it instead"
 
 
 @app.command
@@ -205,7 +220,7 @@ def verify(selection: Selection, *, deep: bool = False, json: bool = False) -> N
 
     from flows.terminal import print_json, terminal_progress
     from scanner.catalogue.audit.verify import files_of_no_plan, verify_plan
-    from scanner.catalogue.night_file import wrong_night_files
+    from scanner.catalogue.night_file import NightFault, wrong_night_files
 
     root, ids = selection.plans()
     with terminal_progress("verifying", quiet=json) as report:
@@ -213,17 +228,22 @@ def verify(selection: Selection, *, deep: bool = False, json: bool = False) -> N
     strays = files_of_no_plan(root) if selection.is_whole else []
     faults = [fault for plan in plans for fault in plan.faults]
     # A night's file follows from the files of the plans, so it is compared with them once they are good.
-    old = wrong_night_files(root, deep=deep) if selection.is_whole and not faults else []
-    is_intact = not faults and not strays and not old
+    wrong = wrong_night_files(root, deep=deep) if selection.is_whole and not faults else {}
+    is_intact = not faults and not strays and not wrong
     if json:
-        found = {"plans": [asdict(plan) for plan in plans], "files_of_no_plan": strays, "wrong_night_files": old}
+        found = {"plans": [asdict(plan) for plan in plans], "files_of_no_plan": strays, "wrong_night_files": list(wrong)}
         print_json({"is_intact": is_intact, **found})
     else:
         _print(f"{fault.part} {fault.uri}: {fault.why}" for fault in faults)
         _print(f"file {uri}: belongs to no plan of the catalogue" for uri in strays)
-        _print(f"file {uri}: is missing, old or damaged; delete it, and lensscan seal {root} writes it again" for uri in old)
+        advice = {
+            NightFault.OLD: f"lensscan seal {root} writes it again",
+            NightFault.DAMAGED: f"delete it, and lensscan seal {root} writes it again",
+            NightFault.WITHOUT_PLAN: "scan the night again, or delete the file",
+        }
+        _print(f"file {uri}: {why}; {advice[why]}" for uri, why in wrong.items())
         n_files, n_bytes = sum(plan.n_files for plan in plans), sum(plan.n_bytes for plan in plans)
-        n_bad = len(faults) + len(strays) + len(old)
+        n_bad = len(faults) + len(strays) + len(wrong)
         _print([f"{len(ids)} plans, {n_files} files, {n_bytes} bytes read: {n_bad or 'none'} damaged or out of place"])
     _end(is_good=is_intact)
 

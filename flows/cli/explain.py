@@ -72,6 +72,8 @@ def explain(
     print_table(f"{summary['figure']}: {title}", list(rows[0]), rows)
     if not portrait and summary["prevalence"] is not None:
         print_lines({name: of_object["prior"] for name, of_object in summary["objects"].items()})
+    if summary.get("notes"):
+        print_lines({f"{name}, warning": note for name, note in summary["notes"].items()})
     if summary["rejected"]:
         print_table("rejected", ("object", "why"), [{"object": name, "why": why} for name, why in summary["rejected"].items()])
     if made:

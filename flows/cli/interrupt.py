@@ -2,8 +2,9 @@
 
 import os
 import signal
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock, Thread, get_ident
@@ -11,7 +12,10 @@ from typing import NoReturn
 
 PATIENCE_S = 1.0
 """Time in which the command may clean up before it is ended hard; a command that was ended hard continues all the same."""
+STOPPED = "lensscan: stopped\n"
 MESSAGE = "lensscan: stopped; run the same command again to continue\n"
+_CONTINUE = ("scan", "simulate", "train", "seal", "repair")
+"""Commands that keep what they have done; others begin anew."""
 EXIT_CODE = 130
 
 
@@ -45,7 +49,7 @@ class _Ending:
     def wait(self, main: int) -> None:
         """Wait for the signal, interrupt the main thread, and end the process if the command does not."""
         signal.sigwait({signal.SIGINT})
-        # What libraries print while they are interrupted tells a person nothing.
+        # Libraries print messages while they are interrupted, which tell a person nothing.
         with Path(os.devnull).open("w") as nothing:
             for descriptor in (1, 2):
                 os.dup2(nothing.fileno(), descriptor)
@@ -60,8 +64,14 @@ class _Ending:
         # A progress bar has hidden the cursor, and ends without a new line.
         before = "\n\x1b[?25h" if os.isatty(self._stderr) else ""
         with suppress(OSError):
-            os.write(self._stderr, f"{before}{MESSAGE}".encode())
+            os.write(self._stderr, f"{before}{message(sys.argv[1:])}".encode())
         os._exit(EXIT_CODE)
+
+
+def message(arguments: Sequence[str]) -> str:
+    """Return the line that an interrupted command ends with; the first argument that is no option is the command."""
+    command = next((argument for argument in arguments if not argument.startswith("-")), "")
+    return MESSAGE if command in _CONTINUE else STOPPED
 
 
 def _kill_descendants() -> None:

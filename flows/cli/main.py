@@ -244,7 +244,7 @@ def plan(
         engine: Inference engine; by default the best that this machine has.
         exact: Score every row in float32, as `scan --exact` does.
         maps: Number of candidates of a unit that get maps, as for `scan`.
-        workers: Scan actors to predict for; the configured number by default.
+        workers: Scan processes to predict for; the configured number by default.
         price_per_core_hour: Price of an hour of one core, in any currency, to predict the cost of computing.
         json: Print JSON instead of text.
     """
@@ -296,8 +296,8 @@ def query(
         night: Print this night only.
         subclass: Print this subclass only: single, compound_arc or double_ring.
         limit: Largest number of rows; 20 by default, no limit with `--sql`.
-        plan: First characters of a plan id: only the rows of this plan, whether newer scans have replaced it or not.
-        all_plans: The rows of every plan, so that an object comes once for each plan that holds it.
+        plan: Print only the rows of the plan whose id begins with these characters, also if newer scans have replaced it.
+        all_plans: Print the rows of every plan, so that an object comes once for each plan that holds it.
         json: Print JSON instead of a table.
     """
     from flows.commands.query_text import expected_in_words
@@ -324,7 +324,8 @@ def query(
         columns = [column for column in CANDIDATE_COLUMNS if column != ("p_compound" if len(nights) > 1 else "night")]
         print_table(f"{shown.num_rows} of {table.num_rows} candidates", columns, shown.to_pylist())
         words = expected_in_words(catalogue, of_night, plan, all_plans=all_plans, min_p_lens=min_p_lens)
-        if words is not None:
+        # The evaluation counts candidates of all subclasses together.
+        if words is not None and subclass is None:
             print_text(words)
 
 

@@ -11,8 +11,15 @@ from scanner.vocabulary.choices import GeometryName, PopulationPreset, TrainingP
 models = App(name="models", help="Ensembles of networks: list, show, import, restate, check their maps.")
 app.command(models)
 
-SHOWN = ("name", "good for", "networks", "geometry", "bands", "AUROC")
-"""Columns of `models list` that fit a terminal."""
+SHOWN = {
+    "name": "name",
+    "good for": "purpose",
+    "networks": "networks",
+    "geometry": "geometry",
+    "bands": "bands",
+    "AUROC": "auroc",
+}
+"""Columns of `models list` that fit a terminal, and their names in JSON."""
 
 
 @app.command
@@ -114,7 +121,7 @@ def inject(
     made = missing(out)
     with terminal_progress("injecting", quiet=json) as report:
         result = inject_into(images, out, n, seed, psf, report)
-    print_json(result) if json else print_lines({**result, **made})
+    print_json(result) if json else print_lines({**{name.replace("_", " "): found for name, found in result.items()}, **made})
 
 
 @app.command
@@ -180,7 +187,7 @@ def train(
 def evaluate(shards: str, *, ensemble: str | None = None, out: str | None = None, json: bool = False) -> None:
     """Evaluate an ensemble on simulated objects that it was not trained on.
 
-    Writes evaluation.json, EVALUATION.md and plots of ROC, reliability and completeness: AUROC, recall at few false
+    The command writes evaluation.json, EVALUATION.md and plots of ROC, reliability and completeness: AUROC, recall at few false
     positives, F 0.03, precision, calibration, purity of cuts, recall by kind, Einstein radius, magnitude, colour and S/N, and
     the false positives of each look-alike, with intervals. The purity of cuts is also written on the card of an ensemble of
     your own; `rank` and `expected_purity` of its candidates come from there.
@@ -223,7 +230,8 @@ def list_models(*, json: bool = False) -> None:
     if json:
         print_json(rows)
         return
-    print_table("Ensembles", SHOWN, [{**row, "name": row["name"] + " (default)" * row["is_default"]} for row in rows])
+    named = [{**row, "name": row["name"] + " (default)" * row["is_default"]} for row in rows]
+    print_table("Ensembles", list(SHOWN), [{title: row[name] for title, name in SHOWN.items()} for row in named])
 
 
 @models.command(name="show")
@@ -317,5 +325,7 @@ def restate(ensemble: str, *, prevalence: float, name: str, compound_share: floa
     settings = Settings.read()
     out = folder_for_new(name, settings.ensembles_dir)
     card = with_prevalence(find_package(ensemble, settings.ensembles_dir), out, name, prevalence, compound_share)
-    result = {"ensemble": card.name, "lens fraction assumed": card.assumed_prevalence, "folder": str(out)}
-    print_json(result) if json else print_lines(result)
+    if json:
+        print_json({"ensemble": card.name, "assumed_prevalence": card.assumed_prevalence, "folder": str(out)})
+        return
+    print_lines({"ensemble": card.name, "lens fraction assumed": card.assumed_prevalence, "folder": str(out)})

@@ -20,11 +20,15 @@ def print_scores(summary: dict[str, Any]) -> None:
         "scored": summary["scored"],
         **{status: f"{summary[status]}, first {reason}" for status, reason in summary["reasons"].items()},
         "bands guessed": summary.get("guessed"),
-        **{f"note {i}": f"{note} ({counted(n, 'row')})" for i, (note, n) in enumerate(summary["notes"].items(), 1)},
+        **{f"note {i}": _note(**of_kind) for i, of_kind in enumerate(summary["notes"].values(), 1)},
         **{f"warning {i}": line for i, line in enumerate(summary.get("warnings", []), 1)},
         "file": summary["file"] or "none; --out FILE keeps all scores",
     }
     print_lines({name: line for name, line in lines.items() if line not in {None, ""}})
+
+
+def _note(rows: int, first: str) -> str:
+    return f"{counted(rows, 'row')}, first {first}"
 
 
 def _prior(prior: float | None) -> str:

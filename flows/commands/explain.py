@@ -7,11 +7,11 @@ from typing import Any
 from flows.ensembles import chosen_package
 from infra.errors import LensscanError
 from infra.progress import Progress
-from infra.store.files import check_replaceable, replace_whole
+from infra.store.files import check_replaceable
 from scanner.explain.evidence import strongest_guided_arcsec, strongest_occlusion_arcsec
 from scanner.explain.explanation import NetworkMaps, chosen_networks, explain
-from scanner.explain.figure_files import figure_bytes
-from scanner.explain.figures import explanation_figure
+from scanner.explain.figure_files import figure_kind, write_figure
+from scanner.explain.figures import MOST_EXPLAINED, explanation_figure
 from scanner.explain.shown_objects import at_one_prior, shown_objects
 from scanner.networks.card import EnsembleCard
 from scanner.networks.card_file import read_card
@@ -19,10 +19,6 @@ from scanner.networks.package import load_package
 from scanner.scan.chosen_objects import read_objects
 from scanner.vocabulary.geometry import GEOMETRIES
 from scanner.vocabulary.prior import prior_words
-
-MOST_OBJECTS = 24
-"""Largest number of objects in one figure."""
-_KINDS = (".png", ".pdf")
 
 
 class ExplainError(LensscanError):
@@ -41,6 +37,7 @@ def explain_to_file(
 
     Raises:
         ExplainError: the file cannot be written.
+        FigureError: `out` is not a PNG or PDF file.
         ObjectsError: objects are missing or too many, or no object is usable.
         LensscanError: the images or the ensemble cannot be read, or the ensemble has no such network.
     """
@@ -50,44 +47,30 @@ def explain_to_file(
     names = chosen_networks(card, networks)
     geometry = GEOMETRIES[card.geometry]
     package = load_package(folder)
-    ids, stamps, rejected = read_objects(images, list(dict.fromkeys(objects)), geometry, MOST_OBJECTS)
+    ids, stamps, rejected = read_objects(images, list(dict.fromkeys(objects)), geometry, MOST_EXPLAINED)
     maps = explain(folder, card, stamps, names, report)
     scores = package.score(stamps)
-    figure = explanation_figure(shown_objects(ids, stamps, card, scores), at_one_prior(maps, card))
-    write_whole(out, figure_bytes(figure, kind_of(out)))
+    shown = shown_objects(ids, stamps, card, scores)
+    figure = explanation_figure(shown, at_one_prior(maps, card))
+    write_figure(figure, out)
     numbers = {name: _numbers(i, float(scores.p_lens[i]), card, maps) for i, name in enumerate(ids)}
     found = {"ensemble": card.name, "prevalence": card.assumed_prevalence, "figure": str(out), "objects": numbers}
-    return {**found, "rejected": rejected}
+    notes = {name: "; ".join(said) for name, said in zip(ids, shown.notes or (), strict=True) if said}
+    return {**found, "notes": notes, "rejected": rejected}
 
 
 def check_out(out: Path) -> None:
     """Check that a figure can be written to `out`, before the long work begins.
 
     Raises:
-        ExplainError: `out` is not a PNG or PDF file, or cannot be written.
+        ExplainError: `out` is a folder, or cannot be written.
+        FigureError: `out` is not a PNG or PDF file.
     """
-    if out.suffix.lower() not in _KINDS or out.is_dir():
-        raise ExplainError(f"--out must be a file that ends in {' or '.join(_KINDS)}, got {out}")
+    figure_kind(out)
+    if out.is_dir():
+        raise ExplainError(f"--out must be a file, got the folder {out}")
     try:
         check_replaceable(out)
-    except OSError as error:
-        raise ExplainError(f"{out}: cannot be written: {error.strerror}") from error
-
-
-def kind_of(out: Path) -> str:
-    """Return the file type of `out`: `png` or `pdf`."""
-    return out.suffix.lower()[1:]
-
-
-def write_whole(out: Path, content: bytes) -> None:
-    """Write a file, or replace it whole.
-
-    Raises:
-        ExplainError: the file cannot be written.
-    """
-    try:
-        with replace_whole(out) as part:
-            part.write_bytes(content)
     except OSError as error:
         raise ExplainError(f"{out}: cannot be written: {error.strerror}") from error
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from infra.progress import Progress
+from infra.progress import Progress, part_of
 from infra.store.storage import absolute, exists, join
 from scanner.sources.image_arguments import names_cutouts, read_images
 from scanner.sources.manifests import MANIFEST_SUFFIXES, Manifest
@@ -41,7 +41,7 @@ def _into_cutouts(manifest: Manifest, out: str, seed: int, psf: str | None, repo
         raise OutputError(f"{sheet} shows shards that are gone; remove it, or choose another folder")
     summary = inject_into_cutouts(manifest, out, seed, psf, report)
     write_contact_sheet(summary.files[0], sheet)
-    return {**_counts([summary], len(manifest)), "shards": len(summary.files), "folder": out, "contact sheet": sheet}
+    return {**_counts([summary], len(manifest)), "shards": len(summary.files), "folder": out, "contact_sheet": sheet}
 
 
 def _into_tiles(tiles: Sequence[Tile], out: str, n: int, seed: int, psf: str | None, report: Progress) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def _into_tiles(tiles: Sequence[Tile], out: str, n: int, seed: int, psf: str | N
     failures: list[InjectionError] = []
     for number, tile in enumerate(tiles):
         try:
-            summaries.append(inject_into_tile(tile, out, n, seed, psf, _part_of(report, n * number, n * len(tiles))))
+            summaries.append(inject_into_tile(tile, out, n, seed, psf, part_of(report, n * number, n * len(tiles))))
         except OutputError:
             raise
         except InjectionError as error:
@@ -58,20 +58,15 @@ def _into_tiles(tiles: Sequence[Tile], out: str, n: int, seed: int, psf: str | N
         report(n * (number + 1), n * len(tiles))
     if not summaries:
         raise failures[0]
-    failed = {"tiles without arcs": "; ".join(str(error) for error in failures)} if failures else {}
+    failed = {"tiles_without_arcs": "; ".join(str(error) for error in failures)} if failures else {}
     return {"tiles": len(summaries), **_counts(summaries, n * len(tiles)), **failed, "folder": out}
-
-
-def _part_of(report: Progress, before: int, total: int) -> Progress:
-    """Return a callback that reports progress in one part of the whole."""
-    return lambda done, _: report(before + done, total)
 
 
 def _counts(summaries: Sequence[InjectionSummary], n_asked: int) -> dict[str, Any]:
     causes = Counter(_cause(reason) for summary in summaries for _, reason in summary.skipped)
     reasons = "; ".join(f"{count} x {cause}" for cause, count in causes.most_common(_MOST_REASONS))
     injected = sum(summary.n_injected for summary in summaries)
-    return {"injected": injected, "asked for": n_asked, "skipped": causes.total(), **({"because": reasons} if reasons else {})}
+    return {"injected": injected, "asked_for": n_asked, "skipped": causes.total(), **({"because": reasons} if reasons else {})}
 
 
 def _cause(reason: str) -> str:

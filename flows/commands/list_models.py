@@ -23,7 +23,7 @@ def listed_models() -> list[dict[str, Any]]:
         try:
             described = _described(read_card(folder))
         except PackageError:
-            described = {"good for": "nothing: it is damaged", **dict.fromkeys(("networks", "geometry", "bands", "AUROC"))}
+            described = {"purpose": "nothing: it is damaged", **dict.fromkeys(("networks", "geometry", "bands", "auroc"))}
         origin = {"name": folder.name, "is_default": folder.name == settings.ensemble, "folder": str(folder)}
         rows.append({**origin, **described})
     return rows
@@ -37,9 +37,9 @@ def _described(card: EnsembleCard) -> dict[str, Any]:
         auroc += f" ({metrics['auroc_low']:.3f}-{metrics['auroc_high']:.3f})"
     return {
         # Without a purpose, the beginning of the description.
-        "good for": card.purpose or shorten(card.description, _LETTERS, placeholder=" …"),
+        "purpose": card.purpose or shorten(card.description, _LETTERS, placeholder=" …"),
         "networks": len(card.networks),
         "geometry": card.geometry,
         "bands": " ".join(band for band in EUCLID if band in read),
-        "AUROC": auroc,
+        "auroc": auroc,
     }

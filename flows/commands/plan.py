@@ -1,6 +1,7 @@
 """`lensscan plan`: describe the input of a scan and predict its cost."""
 
 import os
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,10 +10,11 @@ from infra.engine_name import EngineName
 from infra.errors import LensscanError
 from infra.frozen import Frozen
 from infra.settings import Settings
+from scanner.catalogue.plan import Plan
 from scanner.networks.card_file import read_card
 from scanner.scan.estimate import Estimate, Measured, estimate, measure
 from scanner.scan.expected_candidates import Expectation, by_evaluation, by_sample
-from scanner.scan.planned_input import PlannedInput, lacking_bands, planned_input, unit_size
+from scanner.scan.planned_input import PlannedInput, planned_input, unit_size
 from scanner.scan.request import ScanRequest, plan_scan, shown_threshold
 from scanner.scan.score_table import ScanError
 from scanner.vocabulary.choices import MAPS_PER_UNIT
@@ -24,7 +26,7 @@ class PlanArgumentsError(LensscanError):
 
 
 class Prediction(Frozen):
-    """What a scan should cost and yield."""
+    """Expected cost and yield of a scan."""
 
     measured: Measured
     estimate: Estimate
@@ -74,9 +76,7 @@ def describe_plan(
         PlanError: there is nothing to scan.
         ScanError: no row of the measured unit can be scored.
     """
-    of_prediction = {"--units": n_units, "--workers": workers, "--price-per-core-hour": price_per_core_hour}
-    if not measured and (given := [name for name, value in of_prediction.items() if value is not None]):
-        raise PlanArgumentsError(f"{', '.join(given)} needs --estimate, which predicts the cost")
+    _check_arguments(measured, {"--units": n_units, "--workers": workers, "--price-per-core-hour": price_per_core_hour})
     settings = Settings.read()
     request = ScanRequest(
         input_uri=input_uri,
@@ -88,19 +88,32 @@ def describe_plan(
         maps_per_unit=maps,
     )
     plan = plan_scan(request)
-    geometry = GEOMETRIES[read_card(request.package).geometry]
-    report = PlanReport(ensemble=plan.ensemble_name, input=planned_input(plan, geometry))
+    found = planned_input(plan, GEOMETRIES[read_card(request.package).geometry])
+    report = PlanReport(ensemble=plan.ensemble_name, input=found)
     if not measured:
         return report
-    complete = [unit for unit in plan.units if not lacking_bands(unit, geometry)]
+    prediction = _predicted(request, plan, found, workers or settings.workers, n_units, price_per_core_hour)
+    return report.model_copy(update={"prediction": prediction})
+
+
+def _check_arguments(measured: bool, of_prediction: Mapping[str, Any]) -> None:
+    if not measured and (given := [name for name, value in of_prediction.items() if value is not None]):
+        raise PlanArgumentsError(f"{', '.join(given)} needs --estimate, which predicts the cost")
+
+
+def _predicted(
+    request: ScanRequest, plan: Plan, found: PlannedInput, workers: int, n_units: int | None, price_per_core_hour: float | None
+) -> Prediction:
+    """Measure the largest complete unit, and predict for complete ones: a scan rejects the rows of others without pixels."""
+    complete = [unit for unit in plan.units if unit.unit_id not in found.tiles_without_bands]
     if not complete:
-        raise ScanError(f"{input_uri}: no tile has a mosaic of every band, so nothing can be measured")
+        raise ScanError(f"{request.input_uri}: no tile has a mosaic of every band, so nothing can be measured")
     sample = max(complete, key=lambda unit: unit.n_rows)
-    workers, threshold = workers or settings.workers, shown_threshold(request)
+    threshold = shown_threshold(request)
     speed = measure(sample, plan, request.package, max(1, (os.cpu_count() or 1) // workers), threshold)
-    sizes = [unit_size(unit) for unit in ([sample] * n_units if n_units else plan.units)]
-    predicted = estimate(speed, sizes, workers, maps)
-    prediction = Prediction(
+    sizes = [unit_size(unit) for unit in ([sample] * n_units if n_units else complete)]
+    predicted = estimate(speed, sizes, workers, request.maps_per_unit)
+    return Prediction(
         measured=speed,
         estimate=predicted,
         is_of_input=n_units is None,
@@ -110,7 +123,6 @@ def describe_plan(
         price_per_core_hour=price_per_core_hour,
         cost=None if price_per_core_hour is None else predicted.core_hours * price_per_core_hour,
     )
-    return report.model_copy(update={"prediction": prediction})
 
 
 def _rounded(values: Any) -> Any:

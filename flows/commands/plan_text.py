@@ -35,11 +35,14 @@ def _of_input(found: PlannedInput) -> dict[str, str]:
         more = f"{_count(found.rows_in_overlaps, 'further entry', 'further entries')} of the same objects"
         lines["overlaps"] = f"{found.unit_kind}s overlap: {more}; a scan scores each object once"
     if found.tiles_without_mosaics:
-        lines["left out"] = f"{left_out(found.tiles_without_mosaics)}; a scan leaves them out"
+        them = "it" if len(found.tiles_without_mosaics) == 1 else "them"
+        lines["left out"] = f"{left_out(found.tiles_without_mosaics)}; a scan leaves {them} out"
     if found.tiles_without_bands:
         tiles = [f"{tile} ({', '.join(bands)})" for tile, bands in found.tiles_without_bands.items()]
         lacking = _count(len(tiles), "tile lacks a mosaic", "tiles lack a mosaic")
-        lines["incomplete"] = f"{lacking}: {named(tiles)}; a scan rejects these {_count(found.rows_without_bands, 'object')}"
+        rejected = _count(found.rows_without_bands, "object")
+        theirs = "its" if len(tiles) == 1 else "their"
+        lines["incomplete"] = f"{lacking}: {named(tiles)}; a scan rejects {theirs} {rejected}"
     return lines
 
 
@@ -51,7 +54,7 @@ def _of_measurement(prediction: Prediction, unit_kind: str) -> str:
         "  read": f"{_bytes(speed.fetch_bytes_per_s)} per second (a file that was read before comes from memory)",
         "  cut out": f"{_number(speed.cut_per_s)} objects per second on one core",
         "  score": f"{_number(speed.score_per_s)} objects per second on {cores}",
-        "  candidates": f"{speed.n_candidates} of the {speed.n_scored} objects scored have p_lens ≥ {prediction.threshold:g}",
+        "  candidates": f"{speed.n_shown} of the {speed.n_scored} objects scored have p_lens ≥ {prediction.threshold:g}",
     }
     if speed.s_per_map:
         lines["  maps"] = f"{1000 * speed.s_per_map:.0f} ms and {_bytes(2 * speed.written_bytes_per_map)} per candidate"

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from flows.commands.explain import ExplainError, check_out, kind_of, write_whole
+from flows.commands.explain import ExplainError, check_out
 from flows.ensembles import chosen_package
 from infra.progress import Progress
 from scanner.explain.explanation import chosen_networks
 from scanner.explain.feature_figures import feature_figures
 from scanner.explain.feature_visualisation import FeatureVisualisation, VisualisationSettings, visualise_features
-from scanner.explain.figure_files import pages_bytes
+from scanner.explain.figure_files import write_pages
 from scanner.networks.card_file import read_card
 from scanner.networks.package import load_network
 from scanner.scan.chosen_objects import read_objects
@@ -35,6 +35,7 @@ def portray_to_file(
 
     Raises:
         ExplainError: `n_steps` is below 1, objects are named without images, or the file cannot be written.
+        FigureError: `out` is not a PNG or PDF file.
         ObjectsError: objects are missing or too many, or no object is usable.
         LensscanError: the images or the ensemble cannot be read, or the ensemble has no such network.
     """
@@ -57,7 +58,7 @@ def portray_to_file(
         for network, of_network in zip(built, cards, strict=True)
     ]
     pages = [page for drawn in portraits for page in feature_figures(drawn, ids)]
-    write_whole(out, pages_bytes(pages, kind_of(out)))
+    write_pages(pages, out)
     numbers = {drawn.card.name: _numbers(drawn, ids) for drawn in portraits}
     return {"ensemble": card.name, "figure": str(out), "networks": numbers, "rejected": rejected}
 

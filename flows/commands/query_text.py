@@ -1,4 +1,4 @@
-"""What a list of candidates should hold, in words for the output of `lensscan query`."""
+"""Say in words what a list of candidates should hold, for the output of `lensscan query`."""
 
 from scanner.catalogue.visible import selected_plans
 

@@ -1,7 +1,6 @@
 """`lensscan score`: score cutouts, or positions in tiles, into a table."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +11,8 @@ from infra.errors import LensscanError
 from infra.progress import Progress
 from infra.settings import Settings
 from scanner.catalogue.score_files import check_score_path, write_scores
-from scanner.networks.card import EnsembleCard
-from scanner.networks.card_file import read_card
 from scanner.networks.engines import resolve_engine
-from scanner.networks.errors import PackageError
-from scanner.networks.locate import list_packages
+from scanner.networks.locate import known_cards
 from scanner.networks.package import load_package
 from scanner.scan.manifest import score_manifest
 from scanner.scan.positions_in_tiles import score_positions
@@ -68,7 +64,7 @@ def score_images(
     listed = read_images(images) if tiles is None else read_positions(images[0])
     package = load_package(chosen_package(ensemble), resolve_engine(engine or settings.engine), RECORDED_PRECISION)
     scanner = CutoutScanner(package, batch_size)
-    missing = MissingBands(package, batch_size, _known_cards(settings.ensembles_dir))
+    missing = MissingBands(package, batch_size, known_cards(settings.ensembles_dir))
     if isinstance(listed, Manifest):
         table = score_manifest(listed, scanner, progress, missing)
     else:
@@ -77,12 +73,3 @@ def score_images(
         write_scores(table, target, package.name, package.sha256)
     said = {"guessed": guess_of(listed), "warnings": warnings_of(listed)} if isinstance(listed, Manifest) else {}
     return {**summary_of(table, package.card, out), **said}
-
-
-def _known_cards(ensembles_dir: Path) -> list[EnsembleCard]:
-    """Return the cards of all ensembles; one that is damaged, and was not asked for, is left out."""
-    cards: list[EnsembleCard] = []
-    for folder in list_packages(ensembles_dir):
-        with suppress(PackageError):
-            cards.append(read_card(folder))
-    return cards

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from scanner.catalogue.outcomes import SCORED, count_statuses
 from scanner.networks.card import EnsembleCard
+from scanner.scan.row_groups import BY_SOME_NETWORKS
 from scanner.sources.manifests import Manifest
 from scanner.vocabulary.prior import times_prior
 
@@ -18,7 +19,6 @@ _GUESSED = "guessed: "
 
 def summary_of(table: pa.Table, card: EnsembleCard, out: str | None) -> dict[str, Any]:
     """Return the numbers of scored and rejected rows, reasons, notes and the best rows; all rows if there is no file."""
-    details = Counter(note for note in _notes(table) if not note.startswith(_GUESSED))
     return {
         "ensemble": card.name,
         "prior": card.assumed_prevalence,
@@ -26,7 +26,7 @@ def summary_of(table: pa.Table, card: EnsembleCard, out: str | None) -> dict[str
         SCORED: 0,
         **count_statuses(table),
         "reasons": _first_reasons(table),
-        "notes": dict(details),
+        "notes": _notes(table),
         "best": _best(table, card.assumed_prevalence),
         "file": out,
         **({"objects": table.to_pylist()} if out is None else {}),
@@ -50,12 +50,16 @@ def guess_of(manifest: Manifest) -> str:
 
 
 def warnings_of(manifest: Manifest) -> list[str]:
-    """Return a line each on repeated ids and on rows that use one image for several bands, with their numbers."""
+    """Return a line each on repeated ids, on rows that use one image for several bands, and on files that were skipped."""
     counts = Counter(manifest.object_ids.to_pylist())
     repeated = [object_id for object_id, n in counts.items() if n > 1]
     substituted = sum(_has_twice(manifest, row) for row in range(len(manifest)))
-    lines = [f"object ids of several rows: {len(repeated)}, the first {repeated[0]}"] if repeated else []
-    return lines + ([f"rows that use one image for several bands: {substituted}"] if substituted else [])
+    skipped = manifest.skipped
+    return [
+        *([f"object ids of several rows: {len(repeated)}, the first {repeated[0]}"] if repeated else []),
+        *([f"rows that use one image for several bands: {substituted}"] if substituted else []),
+        *([f"FITS files of folders that show no sky: {len(skipped)}, the first {skipped[0]}"] if skipped else []),
+    ]
 
 
 def _has_twice(manifest: Manifest, row: int) -> bool:
@@ -63,9 +67,21 @@ def _has_twice(manifest: Manifest, row: int) -> bool:
     return len(set(named)) < len(named)
 
 
-def _notes(table: pa.Table) -> list[str]:
+def _notes(table: pa.Table) -> dict[str, dict[str, Any]]:
+    """Return, by kind of note, the number of scored rows that have one, and the first object with its note."""
+    notes: dict[str, dict[str, Any]] = {}
     scored = table.filter(pc.equal(table["status"], SCORED))
-    return [note for detail in scored["detail"].to_pylist() for note in detail.split("; ") if note]
+    for row in scored.select(["object_id", "detail"]).to_pylist():
+        for note in row["detail"].split("; "):
+            if note and not note.startswith(_GUESSED):
+                of_kind = notes.setdefault(_kind(note), {"rows": 0, "first": f"{row['object_id']}: {note}"})
+                of_kind["rows"] += 1
+    return notes
+
+
+def _kind(note: str) -> str:
+    """Return the words before the colon of a note, without numbers."""
+    return " ".join(word for word in note.partition(":")[0].split() if not any(map(str.isdigit, word)))
 
 
 def _first_reasons(table: pa.Table) -> dict[str, str]:
@@ -78,9 +94,16 @@ def _first_reasons(table: pa.Table) -> dict[str, str]:
 
 
 def _best(table: pa.Table, prior: float | None) -> list[dict[str, Any]]:
-    scored = table.filter(pc.equal(table["status"], SCORED)).sort_by([("p_lens", "descending")]).slice(0, N_BEST)
-    rows = scored.select(["object_id", "p_lens", "p_compound", "subclass"]).to_pylist()
-    return [{**row, "against_prior": _against(row["p_lens"], prior)} for row in rows]
+    """Return the best rows; those that some networks scored alone come after all others."""
+    scored = table.filter(pc.equal(table["status"], SCORED))
+    by_some = pc.match_substring(scored["detail"], BY_SOME_NETWORKS)
+    order = pc.sort_indices(scored.append_column("by_some", by_some), [("by_some", "ascending"), ("p_lens", "descending")])
+    rows = scored.append_column("by_some", by_some).take(order.slice(0, N_BEST)).to_pylist()
+    shown = ("object_id", "p_lens", "p_compound", "subclass")
+    return [
+        {**{name: row[name] for name in shown}, "against_prior": _against(row["p_lens"], None if row["by_some"] else prior)}
+        for row in rows
+    ]
 
 
 def _against(p_lens: float, prior: float | None) -> str:

@@ -17,6 +17,8 @@ from infra.worker_pool import FailedStart, WorkerPool
 class ActorPool(WorkerPool):
     """A pool whose workers are Ray actors; its methods raise ClusterError if Ray is gone."""
 
+    _no_start = "the cluster has no room, or does not answer"
+
     def __init__(self, make_actor: Callable[[], Any], n_actors: int, in_flight: int) -> None:
         """Start the actors.
 

@@ -250,7 +250,7 @@ PURITY_COLUMNS = (
         "",
         "stat.probability",
         "Expected fraction of lenses among all objects with at least this p_lens, at the prevalence assumed by the ensemble; "
-        "null if the ensemble was not evaluated",
+        "null below the lowest evaluated cut, or if the ensemble was not evaluated",
     ),
     Column("expected_purity_low", pa.float32(), "", "stat.probability;stat.min", "Lower 95 % limit of expected_purity"),
     Column("expected_purity_high", pa.float32(), "", "stat.probability;stat.max", "Upper 95 % limit of expected_purity"),

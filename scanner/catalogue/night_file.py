@@ -6,23 +6,32 @@ scan notices a file that is missing or old and writes it again.
 
 import io
 import json
+from enum import StrEnum
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infra.provenance import canonical_json
 from infra.store.replacement import replace
-from infra.store.storage import StorageError, open_read
+from infra.store.storage import StorageError, join, list_files, open_read
 from scanner.catalogue.candidates import ROWS_PER_GROUP
 from scanner.catalogue.columns import has_maps
 from scanner.catalogue.maps import with_maps_as
-from scanner.catalogue.paths import night_label, night_uri
+from scanner.catalogue.paths import CANDIDATES, label_of_night_file, night_label, night_uri
 from scanner.catalogue.plan import Plan
-from scanner.catalogue.shown import ShownPlan, record_shown, show_records, shown_plans
+from scanner.catalogue.shown import ShownPlan, record_shown, replaced_by, show_records, shown_plans
 from scanner.catalogue.visible import rows_of
 from scanner.purity import PurityTable
 
 _KEY = b"lensscan.shown"
+
+
+class NightFault(StrEnum):
+    """The reason why a night's file is wrong."""
+
+    OLD = "is missing or old"
+    DAMAGED = "is damaged"
+    WITHOUT_PLAN = "belongs to a night that shows no plan"
 
 
 def show(plan: Plan, root_uri: str, threshold: float | None = None, purity: PurityTable | None = None) -> str:
@@ -50,13 +59,18 @@ def show(plan: Plan, root_uri: str, threshold: float | None = None, purity: Puri
     return night_uri(root_uri, label)
 
 
-def show_once(plan: Plan, root_uri: str, purity: PurityTable | None = None) -> str:
-    """Show a sealed plan unless its night has shown it before; write the night's file and return its URI; raises as `show`."""
+def show_once(plan: Plan, root_uri: str, purity: PurityTable | None = None, *, replacing: bool = False) -> str | None:
+    """Show a sealed plan unless its night has shown it before; write the night's file and return its URI; raises as `show`.
+
+    A plan that no record names may be older than the plans that are shown. So if one of them holds its units, the plan is not
+    shown, and the result is None; with `replacing`, it is shown all the same.
+    """
     label = night_label(plan.night)
-    if all(record.plan_id != plan.plan_id for record in show_records(root_uri, label).get(label, ())):
+    is_new = all(record.plan_id != plan.plan_id for record in show_records(root_uri, label).get(label, ()))
+    if is_new and (replacing or not replaced_by(plan, root_uri)):
         return show(plan, root_uri, purity=purity)
     write_night(root_uri, label)
-    return night_uri(root_uri, label)
+    return None if is_new else night_uri(root_uri, label)
 
 
 def write_night(root_uri: str, label: str) -> None:
@@ -72,8 +86,8 @@ def write_night(root_uri: str, label: str) -> None:
         replace(uri, _encode(rows_of(root_uri, plans, maps=True), written))
 
 
-def wrong_night_files(root_uri: str, *, deep: bool = False) -> list[str]:
-    """Return the URIs of night files that are missing or do not show what the records say; with `deep`, also compare all rows.
+def wrong_night_files(root_uri: str, *, deep: bool = False) -> dict[str, NightFault]:
+    """Return the URIs of night files that do not show what the records say, and why; with `deep`, also compare all rows.
 
     Raises:
         ShownError: a record is damaged.
@@ -81,13 +95,20 @@ def wrong_night_files(root_uri: str, *, deep: bool = False) -> list[str]:
         VisibleError: a plan's own candidate file is damaged.
         StorageError: the store failed.
     """
-    nights = {night_uri(root_uri, label): plans for label, plans in shown_plans(root_uri).items() if plans}
+    there = {label_of_night_file(file.uri) for file in list_files(join(root_uri, CANDIDATES))}
 
-    def is_right(uri: str, plans: list[ShownPlan]) -> bool:
-        is_new = _state_of_file(uri) == _state(plans)
-        return is_new and (not deep or _has_rows(uri, rows_of(root_uri, plans, maps=True)))
+    def fault(uri: str, plans: list[ShownPlan], *, is_there: bool) -> NightFault | None:
+        if not plans or not is_there:
+            return (NightFault.OLD if plans else NightFault.WITHOUT_PLAN) if plans or is_there else None
+        written = _state_of_file(uri)
+        if written is not None and written != _state(plans):
+            return NightFault.OLD
+        is_good = written is not None and (not deep or _has_rows(uri, rows_of(root_uri, plans, maps=True)))
+        return None if is_good else NightFault.DAMAGED
 
-    return [uri for uri, plans in nights.items() if not is_right(uri, plans)]
+    nights = {(label, night_uri(root_uri, label)): plans for label, plans in shown_plans(root_uri).items()}
+    found = {uri: fault(uri, plans, is_there=label in there) for (label, uri), plans in nights.items()}
+    return {uri: why for uri, why in found.items() if why}
 
 
 def _state(plans: list[ShownPlan]) -> list[dict[str, object]]:

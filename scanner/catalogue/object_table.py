@@ -19,14 +19,17 @@ def object_table(
 ) -> pa.Table:
     """Return one row of `score_schema` per object, then the other columns, `[n]` each; `scores` has `score_fields`.
 
-    A column that has the name of a column of scores gets a name with `input_` in front.
+    A column that has the name of a column of scores, in any case, gets a name with `input_` in front.
     """
     schema = score_schema(object_ids.type, network_names(scores.schema))
     columns = [object_ids, *scores.columns, *(pa.array(values, pa.float64()) for values in (ra, dec))]
     table = pa.Table.from_arrays(columns, schema=schema)
+    # FITS and SQL ignore case.
+    taken = {name.lower() for name in table.column_names}
     for name, column in others.items():
         new = name
-        while new in table.column_names:
+        while new.lower() in taken:
             new = f"{RENAMED}{new}"
+        taken.add(new.lower())
         table = table.append_column(new, column)
     return table

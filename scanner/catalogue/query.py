@@ -2,6 +2,7 @@
 
 import re
 from itertools import chain
+from typing import NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -74,10 +75,10 @@ def _run(root_uri: str, statement: str, plans: list[ShownPlan]) -> pa.Table:
             parsed = connection.extract_statements(statement)
             if len(parsed) != 1 or parsed[0].type is not duckdb.StatementType.SELECT:
                 raise QueryError("the SQL must be one query, such as SELECT * FROM candidates")
-            parts = _parts(root_uri, plans) if "scores" in statement.lower() else []
+            parts = _parts(root_uri, plans) if "scores" in statement.lower() else {}
             sealed = _sealed_files(root_uri, plans) if "candidates" in statement.lower() else None
             if is_s3(root_uri):
-                connection.register_filesystem(ListedObjects(chain(*chain(*parts), sealed or ())))
+                connection.register_filesystem(ListedObjects(chain(*parts.values(), sealed or ())))
             if sealed is not None:
                 connection.register("_candidates", rows_of(root_uri, plans))
                 _create_candidates(connection, sealed)
@@ -101,12 +102,22 @@ def _sealed_files(root_uri: str, plans: list[ShownPlan]) -> list[FileInfo]:
     return [file for file in list_files(join(root_uri, SEALED)) if plan_id_of_sealed(file.uri) in ids]
 
 
-def _parts(root_uri: str, plans: list[ShownPlan]) -> list[tuple[list[FileInfo], list[FileInfo]]]:
-    """Return unit files whose rows are shown, each list with the unit files of newer plans whose objects are left out of it."""
-    files = {shown: unit_files_of(root_uri, shown) for shown in plans}
-    alone = [file for shown in plans if not shown.newer for file in files[shown]]
-    others = [(files[shown], [file for newer in shown.newer for file in files[newer]]) for shown in plans if shown.newer]
-    return [part for part in [(alone, []), *others] if part[0]]
+class _Place(NamedTuple):
+    """The place of a plan in its night."""
+
+    n_newer: int
+    """Number of newer plans, whose objects are left out of its rows."""
+    hides: bool
+    """Whether there are older plans."""
+
+
+def _parts(root_uri: str, plans: list[ShownPlan]) -> dict[_Place, list[FileInfo]]:
+    """Return the unit files whose rows are shown, by the place of their plan."""
+    parts: dict[_Place, list[FileInfo]] = {}
+    hiding = {newer for shown in plans for newer in shown.newer}
+    for shown in plans:
+        parts.setdefault(_Place(len(shown.newer), shown in hiding), []).extend(unit_files_of(root_uri, shown))
+    return {place: files for place, files in parts.items() if files}
 
 
 def _create_candidates(connection: duckdb.DuckDBPyConnection, sealed: list[FileInfo]) -> None:
@@ -118,11 +129,23 @@ def _create_candidates(connection: duckdb.DuckDBPyConnection, sealed: list[FileI
     connection.execute(f"CREATE VIEW candidates AS SELECT {_DATED} FROM _candidates {pixels if maps else ''}")  # noqa: S608
 
 
-def _create_scores(connection: duckdb.DuckDBPyConnection, parts: list[tuple[list[FileInfo], list[FileInfo]]]) -> None:
-    """Define the view of all rows; where no newer plan of a night hides objects, it is a plain read of the unit files."""
+def _create_scores(connection: duckdb.DuckDBPyConnection, parts: dict[_Place, list[FileInfo]]) -> None:
+    """Define the view of all rows; where no newer plan of a night hides objects, it is a plain read of the unit files.
+
+    The ids that hide others are read once, with the place of the newest plan that holds each in its night.
+    """
+    ids = [
+        f"SELECT night, object_id, {place.n_newer} AS n_newer FROM {_source(files)}"  # noqa: S608
+        for place, files in parts.items()
+        if place.hides
+    ]
+    if ids:
+        newest = f"SELECT night, object_id, min(n_newer) AS n_newer FROM ({' UNION ALL '.join(ids)}) GROUP BY night, object_id"  # noqa: S608
+        connection.execute(f"CREATE TEMP TABLE _newest AS {newest}")
     selections = []
-    for files, newer in parts:
-        hidden = f"ANTI JOIN (SELECT object_id FROM {_source(newer)}) USING (object_id)" if newer else ""  # noqa: S608
+    for place, files in parts.items():
+        newer = f"(SELECT night, object_id FROM _newest WHERE n_newer < {place.n_newer})"  # noqa: S608
+        hidden = f"ANTI JOIN {newer} USING (night, object_id)" if ids and place.n_newer else ""
         selections.append(f"SELECT * FROM {_source(files, plans=True)} {hidden}")  # noqa: S608
     rows = " UNION ALL BY NAME ".join(selections)
     connection.execute(f"CREATE VIEW scores AS SELECT {_DATED} RENAME (plan AS plan_id) FROM ({rows})")  # noqa: S608

@@ -12,6 +12,8 @@ from scanner.purity import PurityTable
 def with_purity(table: pa.Table, purity: PurityTable | None) -> pa.Table:
     """Append the purity of the list down to each row, with its limits, to rows of one ensemble; null where it is unknown.
 
+    It is unknown below the lowest cut at which the ensemble was evaluated.
+
     Args:
         table: Rows in any order, which they keep; a row whose `p_lens` is null has nulls.
         purity: Expected purity of the ensemble that scored the rows; None where unknown.
@@ -20,7 +22,7 @@ def with_purity(table: pa.Table, purity: PurityTable | None) -> pa.Table:
     is_known = np.isfinite(p_lens) & (purity is not None)
     values = purity.at(p_lens) if purity else np.zeros((3, len(p_lens)))
     for column, found in zip(PURITY_COLUMNS, values, strict=True):
-        table = table.append_column(column.field(), pa.array(found, mask=~is_known).cast(column.type))
+        table = table.append_column(column.field(), pa.array(found, mask=~(is_known & np.isfinite(found))).cast(column.type))
     return table
 
 

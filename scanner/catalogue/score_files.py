@@ -7,11 +7,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
-from astropy.table import Column, MaskedColumn, Table
 
 from infra.errors import LensscanError
 from infra.quiet import without_warnings
 from infra.store.files import check_replaceable, one_line, replace_whole
+from scanner.catalogue.astropy_table import astropy_table
 
 SCORE_SUFFIXES = (".parquet", ".csv", ".fits", ".vot")
 """Endings of the names of files of scores, in lower case."""
@@ -60,8 +60,8 @@ def write_scores(table: pa.Table, path: Path, ensemble: str, sha256: str) -> Non
         elif suffix == ".csv":
             pa.csv.write_csv(table, part)
         else:
-            columns = [_astropy_column(field, table[field.name]) for field in table.schema]
-            found = Table(columns, meta={"ENSEMBLE": ensemble, "SHA256": sha256})
+            found = astropy_table(_without_nulls(table))
+            found.meta.update({"ENSEMBLE": ensemble, "SHA256": sha256})
             try:
                 with without_warnings():
                     found.write(part, format="fits" if suffix == ".fits" else "votable", overwrite=True)
@@ -81,20 +81,10 @@ def _has_scores(path: Path) -> bool:
     return all(mark in beginning for mark in _MARKS)
 
 
-def _astropy_column(field: pa.Field, column: pa.ChunkedArray) -> Column:
-    """Return a column with unit, description and UCD; null is masked, in floating-point columns NaN, in texts empty."""
-    about = {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}
-    extras = {"name": field.name, "unit": about.get("unit") or None, "description": about.get("description")}
-    if pa.types.is_floating(column.type):
-        found = Column(pc.fill_null(column, np.nan).to_numpy(), **extras)
-    elif pa.types.is_integer(column.type) or pa.types.is_boolean(column.type):
-        values = pc.fill_null(column, pa.scalar(0).cast(column.type)).to_numpy()
-        found = (
-            MaskedColumn(values, mask=column.is_null().to_numpy(), **extras) if column.null_count else Column(values, **extras)
-        )
-    else:
-        texts = [value or "" for value in column.cast(pa.string()).to_pylist()]
-        found = Column(np.array(texts, str), **extras)
-    if "ucd" in about:
-        found.meta["ucd"] = about["ucd"]
-    return found
+def _without_nulls(table: pa.Table) -> pa.Table:
+    """Return the table with NaN for null in columns of floating-point numbers, and an empty text in those of texts."""
+    for i, field in enumerate(table.schema):
+        empty = np.nan if pa.types.is_floating(field.type) else "" if pa.types.is_string(field.type) else None
+        if empty is not None:
+            table = table.set_column(i, field, pc.fill_null(table[i], pa.scalar(empty, field.type)))
+    return table

@@ -2,21 +2,24 @@
 
 Each night has numbered records, and each record names a plan. The newest record decides: its plan hides the units of older
 plans that it scanned too, and the objects that it lists. An older plan stays visible for all other units, so that two fields
-that were scanned into one night are both there.
+that were scanned into one night are both there. Tiles are equal if their ids are, because a survey has each id once. The names
+of shards say little, so shards are equal only if they also hold the same objects.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from infra.errors import LensscanError
 from infra.frozen import Frozen
 from infra.provenance import canonical_json
-from infra.store.storage import CreateOutcome, create_if_absent, exists, join, list_files, read_many
-from scanner.catalogue.paths import SEALS, SHOWN, label_and_number, night_label, plan_id_of, seal_uri, shown_uri
+from infra.store.storage import CreateOutcome, create_if_absent, exists, join, list_files, read_bytes, read_many
+from scanner.catalogue.paths import SEALS, SHOWN, label_and_number, night_label, plan_id_of, plan_uri, seal_uri, shown_uri
 from scanner.catalogue.plan import Plan, load_plan
 from scanner.catalogue.seal import load_seal
-from scanner.catalogue.units import PlanError
+from scanner.catalogue.units import PlanError, Unit
 from scanner.purity import PurityTable
 
 
@@ -47,9 +50,10 @@ class ShownPlan:
     """Number of the record that shows it."""
     units: frozenset[str] | None = None
     """Its units that no newer plan holds; None for all of its units."""
-    newer: tuple["ShownPlan", ...] = ()
+    # Each newer plan has newer plans in turn: to compare or to print them all takes time that doubles with each plan.
+    newer: tuple["ShownPlan", ...] = field(default=(), compare=False, repr=False)
     """Plans of the same night whose objects this plan must not show again."""
-    purity: PurityTable | None = None
+    purity: PurityTable | None = field(default=None, compare=False)
     """Expected purity of its ensemble; None where unknown."""
 
 
@@ -67,7 +71,10 @@ def show_records(root_uri: str, label: str = "") -> dict[str, list[ShowRecord]]:
             night, number = label_and_number(file.uri)
             record = ShowRecord.model_validate_json(data or b"").model_copy(update={"number": number})
         except (ValueError, ValidationError) as error:
-            raise ShownError(f"{file.uri}: not a record of a shown plan; delete it and run `lensscan seal` again") from error
+            raise ShownError(
+                f"{file.uri}: not a record of a shown plan; move it out of the catalogue, then run `lensscan scan` again for "
+                "what it showed, and after that for what newer records show: each scan makes its plan the newest of the night"
+            ) from error
         found.setdefault(night, []).insert(0, record)
     return found
 
@@ -124,14 +131,15 @@ def replaced_by(plan: Plan, root_uri: str) -> tuple[Replaced, ...]:
         SealError: a seal is damaged.
         StorageError: the store failed.
     """
-    label, own = night_label(plan.night), frozenset(unit.unit_id for unit in plan.units)
+    label, own = night_label(plan.night), {_key(unit) for unit in plan.units}
     found = []
     for shown in shown_plans(root_uri, label).get(label, ()):
         if shown.plan_id == plan.plan_id:
             continue
-        units = unit_ids_of(root_uri, shown.plan_id) if shown.units is None else shown.units
-        if units & own:
-            found.append(Replaced(plan_id=shown.plan_id, n_units_replaced=len(units & own), n_units=len(units)))
+        units = _sealed_units(root_uri, shown.plan_id)
+        visible = {key for key, unit_id in units.items() if shown.units is None or unit_id in shown.units}
+        if visible & own:
+            found.append(Replaced(plan_id=shown.plan_id, n_units_replaced=len(visible & own), n_units=len(visible)))
     return tuple(found)
 
 
@@ -154,20 +162,44 @@ def with_lower_threshold(plan: Plan, root_uri: str) -> Plan:
             continue
         lower = other.config.candidate_threshold
         config = plan.config.model_copy(update={"candidate_threshold": lower})
+        found = other.model_copy(update={"without_mosaics": plan.without_mosaics})  # They are not stored.
         wanted = plan.model_copy(update={"config": config, "plan_id": plan_id})
-        if lower < plan.config.candidate_threshold and other == wanted and exists(seal_uri(root_uri, plan_id)):
-            return other
+        if lower < plan.config.candidate_threshold and found == wanted and exists(seal_uri(root_uri, plan_id)):
+            return found
     return plan
 
 
-def unit_ids_of(root_uri: str, plan_id: str) -> frozenset[str]:
-    """Return the ids of the units of a sealed plan; none if it has no seal.
+class _PlannedUnit(BaseModel):
+    """The fields of a unit that tell it from others; plans of all versions have them."""
+
+    unit_id: str
+    kind: str
+    id_digest: str
+
+
+class _PlannedUnits(BaseModel):
+    units: tuple[_PlannedUnit, ...]
+
+
+def _key(unit: Unit | _PlannedUnit) -> str:
+    """Return a text that is equal for units of which a newer one replaces an older one."""
+    return unit.unit_id if unit.kind == "tile" else f"{unit.unit_id} {unit.id_digest}"
+
+
+def _sealed_units(root_uri: str, plan_id: str) -> dict[str, str]:
+    """Return the ids of the units of a sealed plan by their keys; none if it has no seal.
+
+    If the plan cannot be read, its units replace none and none replaces them.
 
     Raises:
         SealError: the seal is damaged.
     """
     sealed = load_seal(root_uri, plan_id)
-    return frozenset(sealed.units) if sealed else frozenset()
+    planned: Iterable[_PlannedUnit] = ()
+    with suppress(FileNotFoundError, ValidationError):
+        planned = _PlannedUnits.model_validate_json(read_bytes(plan_uri(root_uri, plan_id))).units
+    keys = {unit.unit_id: _key(unit) for unit in planned}
+    return {keys.get(unit_id, f"{unit_id} {plan_id}"): unit_id for unit_id in (sealed.units if sealed else ())}
 
 
 def _shown(root_uri: str, records: list[ShowRecord]) -> list[ShownPlan]:
@@ -178,12 +210,12 @@ def _shown(root_uri: str, records: list[ShowRecord]) -> list[ShownPlan]:
     if len(newest) == 1:
         return [ShownPlan(record.plan_id, record.threshold, record.number, purity=record.purity) for record in newest.values()]
     shown: list[ShownPlan] = []
-    hidden: frozenset[str] = frozenset()
+    hidden: set[str] = set()
     for record in newest.values():
-        own = unit_ids_of(root_uri, record.plan_id)
-        left = own - hidden
+        own = _sealed_units(root_uri, record.plan_id)
+        left = frozenset(unit_id for key, unit_id in own.items() if key not in hidden)
         if left or not shown:
-            units = None if left == own else left
+            units = None if len(left) == len(own) else left
             shown.append(ShownPlan(record.plan_id, record.threshold, record.number, units, tuple(shown), record.purity))
-        hidden |= own
+        hidden.update(own)
     return shown

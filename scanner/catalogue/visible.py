@@ -17,7 +17,7 @@ from scanner.catalogue.outcomes import candidate_mask
 from scanner.catalogue.paths import UNDATED, sealed_path
 from scanner.catalogue.plan import find_plans, load_plan
 from scanner.catalogue.ranking import with_purity, with_rank
-from scanner.catalogue.shown import ShownPlan, shown_plans
+from scanner.catalogue.shown import ShownPlan, ShowRecord, show_records, shown_plans
 from scanner.catalogue.unitfile import unit_files
 
 _PIXELS = frozenset(column.name for column in MAP_COLUMNS)
@@ -66,23 +66,25 @@ def selected_plans(
     Raises:
         VisibleError: no scan is complete.
         PlanError: no plan, or more than one, begins with `plan`, or a plan cannot be read.
+        ShownError: a record of a shown plan is damaged.
     """
     if plan is not None or all_plans:
-        ids = find_plans(root_uri, plan)
-        return [ShownPlan(plan_id, load_plan(root_uri, plan_id).config.candidate_threshold) for plan_id in ids]
+        last = {record.plan_id: record for records in show_records(root_uri).values() for record in reversed(records)}
+        return [_alone(root_uri, plan_id, last.get(plan_id)) for plan_id in find_plans(root_uri, plan)]
     shown = [entry for plans in shown_plans(root_uri, night or "").values() for entry in plans]
     if not shown:
         of_night = f" of night {night}" if night else ""
         raise VisibleError(
-            f"{root_uri}: no complete scan{of_night}; `lensscan status` shows the state of each plan, and "
-            "`lensscan query --all-plans` what is there so far"
+            f"{root_uri}: no complete scan{of_night}; is it the folder or prefix given to `lensscan scan --out`? "
+            "`lensscan status` shows the state of each plan, and `lensscan query --all-plans` what is there so far"
         )
     return shown
 
 
 def rows_of(root_uri: str, plans: Iterable[ShownPlan], min_p_lens: float | None = None, *, maps: bool = False) -> pa.Table:
     """Return the visible candidates of the plans in one table, best first; arguments as in `visible_candidates`."""
-    parts = [with_purity(_rows(root_uri, shown, min_p_lens, maps=maps), shown.purity) for shown in plans]
+    found = {shown: _rows(root_uri, shown, min_p_lens, maps=maps) for shown in plans}
+    parts = [with_purity(table, shown.purity) for shown, table in _shown_once(root_uri, found).items()]
     table = _together(parts or [with_purity(candidate_schema(()).empty_table(), None)])
     return with_rank(table.take(pc.sort_indices(table.select([name for name, _ in ORDER]), sort_keys=ORDER)))
 
@@ -93,10 +95,32 @@ def unit_files_of(root_uri: str, shown: ShownPlan) -> list[FileInfo]:
     return [file for name, file in files.items() if shown.units is None or name in shown.units]
 
 
-def object_ids(root_uri: str, plans: Iterable[ShownPlan]) -> pa.ChunkedArray:
-    """Return the ids of all objects in the units of the plans that readers see; raises as `visible_candidates`."""
-    files = [file for shown in plans for file in unit_files_of(root_uri, shown)]
-    return pa.chunked_array([chunk for ids in map_ahead(_ids_in, files, N_AHEAD) for chunk in ids.chunks], pa.int64())
+def _alone(root_uri: str, plan_id: str, last: ShowRecord | None) -> ShownPlan:
+    """Return a plan with all its rows; its threshold and purity are those of its last record, if it was ever shown."""
+    plan = load_plan(root_uri, plan_id)
+    if last is None:
+        return ShownPlan(plan_id, plan.config.candidate_threshold)
+    return ShownPlan(plan_id, last.threshold, last.number, purity=last.purity)
+
+
+def _shown_once(root_uri: str, found: dict[ShownPlan, pa.Table]) -> dict[ShownPlan, pa.Table]:
+    """Leave out of the rows of each plan the objects in newer plans; the ids of each newer plan are read once."""
+    ids = [table["object_id"] for shown, table in found.items() if shown.newer and table.num_rows]
+    asked = pa.chunked_array([chunk for column in ids for chunk in column.chunks], pa.int64())
+    newer = {plan for shown, table in found.items() if table.num_rows for plan in shown.newer}
+    held = {plan: _ids_among(asked, root_uri, plan) for plan in newer}
+    once = {}
+    for shown, table in found.items():
+        hidden = pa.chunked_array([chunk for plan in shown.newer if plan in held for chunk in held[plan].chunks], pa.int64())
+        once[shown] = table.filter(pc.invert(pc.is_in(table["object_id"], hidden))) if len(hidden) else table
+    return once
+
+
+def _ids_among(asked: pa.ChunkedArray, root_uri: str, shown: ShownPlan) -> pa.ChunkedArray:
+    """Return those of the asked ids that are in the units of a plan that readers see; memory holds a few units."""
+    files = map_ahead(_ids_in, unit_files_of(root_uri, shown), N_AHEAD)
+    found = [ids.filter(pc.is_in(ids, asked)) for ids in files]
+    return pa.chunked_array([chunk for ids in found for chunk in ids.chunks], pa.int64())
 
 
 def _rows(root_uri: str, shown: ShownPlan, min_p_lens: float | None, *, maps: bool) -> pa.Table:
@@ -104,8 +128,6 @@ def _rows(root_uri: str, shown: ShownPlan, min_p_lens: float | None, *, maps: bo
     table = _sealed_rows(root_uri, shown, least, maps=maps)
     if shown.units is not None:
         table = table.filter(pc.is_in(table["tile"], pa.array(sorted(shown.units), pa.string())))
-    if shown.newer and table.num_rows:
-        table = table.filter(pc.invert(pc.is_in(table["object_id"], object_ids(root_uri, shown.newer))))
     return table
 
 

@@ -14,13 +14,13 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from scanner.explain.figure_files import FigureError, figure_bytes, write_figure
-from scanner.explain.map_grid import GUIDED_CELLS, OCCLUSION_CELLS, PICTURE_PIXELS, SHOWN_ARCSEC
+from scanner.explain.map_grid import GUIDED_CELLS, LEAST_CHANGE, OCCLUSION_CELLS, PICTURE_PIXELS, SHOWN_ARCSEC
+from scanner.vocabulary.probability_text import probability_text
 
 MOST_ROWS = 24
 """Largest number of candidates on one sheet."""
+_CAPTIONED = ("candidate_id", "object_id", "p_lens", "subclass", "truth")
 _MAPS = ("cutout_rgb", "map_guided", "map_occlusion", "occlusion_step")
-_LEAST_CHANGE = 1e-3
-"""Smallest change in log-odds that has a full colour, as in `figures`: a hundred times the rounding error of float32 logits."""
 _EDGES_ARCSEC = (-SHOWN_ARCSEC / 2, SHOWN_ARCSEC / 2) * 2
 _PANELS = ("H, Y + J, VIS", "Guided Grad-CAM", "occlusion")
 _MARGIN, _GAP, _CAPTION, _HEAD, _KEY_LINE = 0.14, 0.04, 0.36, 0.2, 0.17
@@ -112,16 +112,17 @@ class _Maps:
 
 
 def _is_null(value: Any) -> bool:
-    """Return whether a cell is null, as Arrow (None), pandas (NaN) or astropy (masked) say it."""
-    if value is None or np.ma.is_masked(value):
+    """Return whether a cell is null, as Arrow (None), pandas (NaN or NA) or astropy (masked) say it."""
+    if value is None or np.ma.is_masked(value) or str(value) == "<NA>":
         return True
-    return np.ndim(value) == 0 and bool(np.isnan(value))
+    return isinstance(value, float | np.floating) and bool(np.isnan(value))
 
 
 def _shaped(row: Mapping[str, Any], name: str, shape: tuple[int, ...]) -> NDArray[Any]:
     pixels = np.asarray(row[name])
     if pixels.size != np.prod(shape):
-        raise FigureError(f"{name} must hold {' x '.join(map(str, shape))} numbers, got {pixels.size}")
+        got = f"the text {pixels.item()[:20]!r}" if pixels.dtype.kind == "U" and pixels.ndim == 0 else pixels.size
+        raise FigureError(f"{name} must hold {' x '.join(map(str, shape))} numbers, got {got}")
     return pixels.reshape(shape)
 
 
@@ -171,24 +172,17 @@ class _Layout:
 
 def _draw_caption(figure: Figure, layout: _Layout, number: int, row: Mapping[str, Any]) -> None:
     left, top = layout.corner(number)
-    name = row.get("candidate_id") or row.get("object_id") or f"row {number}"
-    p_lens = row.get("p_lens")
-    parts = ["no score" if p_lens is None else f"p_lens {_rounded(float(p_lens))}", _plain(row.get("subclass"))]
-    if row.get("truth") is not None:
-        parts.append(f"truth: {_plain(row['truth'])}")
+    known = {column: value for column, value in row.items() if column in _CAPTIONED and not _is_null(value)}
+    name = known.get("candidate_id") or known.get("object_id") or f"row {number}"
+    parts = [f"p_lens {probability_text(float(known['p_lens']))}" if "p_lens" in known else "no score"]
+    parts += [_plain(known.get("subclass", "")), f"truth: {_plain(known['truth'])}" if "truth" in known else ""]
     text: dict[str, Any] = {"va": "bottom", "parse_math": False}
     figure.text(*layout.at(left, top - 0.17), str(name), fontsize=_NORMAL, weight="bold", **text)
     figure.text(*layout.at(left, top - 0.03), "  \u00b7  ".join(part for part in parts if part), fontsize=_NORMAL, **text)
 
 
 def _plain(kind: Any) -> str:
-    return "" if kind is None else str(kind).replace("nonlens", "no lens").replace("_", " ")
-
-
-def _rounded(p: float) -> str:
-    if p >= 0.9995:
-        return "> 0.999"
-    return f"{p:.3f}" if p >= 0.01 else f"{p:.2g}"
+    return str(kind).replace("nonlens", "no lens").replace("_", " ")
 
 
 def _draw_maps(panels: Sequence[Axes], maps: _Maps | None) -> None:
@@ -204,7 +198,7 @@ def _draw_maps(panels: Sequence[Axes], maps: _Maps | None) -> None:
     picture.plot([-3.6, -2.6], [-3.5, -3.5], color="white", linewidth=1.6, solid_capstyle="butt")
     picture.text(-3.1, -3.35, "1\u2033", color="white", fontsize=_SMALL, ha="center", va="bottom")
     guided.imshow(maps.guided, cmap="magma", vmin=0, vmax=1, **how)
-    largest = max(float(np.abs(maps.changes).max()), _LEAST_CHANGE)
+    largest = max(float(np.abs(maps.changes).max()), LEAST_CHANGE)
     occlusion.imshow(maps.changes, cmap="bwr", norm=CenteredNorm(halfrange=largest), **how)
     box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1.0}
     occlusion.text(

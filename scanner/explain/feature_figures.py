@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scanner.explain.feature_visualisation import FeatureVisualisation, InputImage, bounds
 from scanner.explain.figures import shortened
 from scanner.preprocess.channel import Channel
+from scanner.vocabulary.probability_text import probability_text
 
 Picture = NDArray[np.float32]
 """`[y, x, colour]` in 0-1."""
@@ -97,7 +98,7 @@ def _first_kernel_cells(shown: FeatureVisualisation) -> list[list[Cell]]:
 def _class_cells(shown: FeatureVisualisation) -> list[list[Cell]]:
     channels = shown.card.channels
     return [
-        [(f"p({name}) = {shown.class_p[i, i]:.3f}", picture(shown.class_images[i], channels))]
+        [(f"p({name}) {probability_text(shown.class_p[i, i])}", picture(shown.class_images[i], channels))]
         for i, name in enumerate(shown.card.classes)
     ]
 
@@ -120,7 +121,7 @@ def _dream_cells(shown: FeatureVisualisation, object_ids: Sequence[str]) -> list
     return [
         [
             (
-                f"{shortened(object_ids[row.object_index])}\n{name}\np(lens) = {1 - p[0]:.3f}",
+                f"{shortened(object_ids[row.object_index])}\n{name}\np(lens) {probability_text(1 - p[0])}",
                 picture(image, shown.card.channels, _BRIGHTENED),
             )
             for name, image, p in zip(names, row.images, row.p, strict=True)

@@ -31,12 +31,24 @@ def write_figure(figure: Figure, path: str | Path, dpi: int = _DPI) -> None:
         FigureError: the name ends otherwise.
         OSError: the file cannot be written.
     """
-    path = Path(path)
-    kind = path.suffix.lower().removeprefix(".")
+    _write(figure_bytes(figure, figure_kind(path), dpi), path)
+
+
+def write_pages(pages: Sequence[Figure], path: str | Path) -> None:
+    """Write pages as `write_figure` writes a figure: several pages of a PDF, or one below the other as PNG."""
+    _write(pages_bytes(pages, figure_kind(path)), path)
+
+
+def figure_kind(path: str | Path) -> str:
+    """Return `png` or `pdf`, by the ending of the name; raise FigureError if it ends otherwise."""
+    kind = Path(path).suffix.lower().removeprefix(".")
     if kind not in _UNNAMED:
         raise FigureError(f"a figure's file must end in {' or '.join(f'.{name}' for name in _UNNAMED)}, got {path}")
-    content = figure_bytes(figure, kind, dpi)
-    with replace_whole(path) as part:
+    return kind
+
+
+def _write(content: bytes, path: str | Path) -> None:
+    with replace_whole(Path(path)) as part:
         part.write_bytes(content)
 
 

@@ -18,7 +18,10 @@ from scanner.preprocess.colour_picture import composite
 from scanner.preprocess.residual import RESIDUAL_STRETCH, residual_in_sky, residual_picture
 from scanner.vocabulary.geometry import Geometry, Stamps
 from scanner.vocabulary.kinds import KIND_WORDS
+from scanner.vocabulary.probability_text import probability_text
 
+MOST_EXPLAINED = 24
+"""Largest number of objects in one explanation: each takes a row of its figure."""
 _PANEL_INCHES, _WIDE_PANEL_INCHES = 1.6, 2.1
 """Sides of panels of up to 10 arcsec, and of wider ones."""
 _GAP_INCHES, _TITLE_INCHES, _KEY_INCHES, _MARGIN_INCHES = 0.06, 0.34, 1.25, 0.12
@@ -92,7 +95,7 @@ def explanation_figure(shown: Shown, maps: Sequence[NetworkMaps]) -> Figure:
         page.picture(2 * row, 1, residual_picture(residual_in_sky(bands["VIS"], pixel_arcsec)), "VIS without the galaxy")
         page.caption(2 * row + 1, 1, object_id, _caption(shown, row), (shown.notes or [()] * (row + 1))[row])
         for column, of_some in enumerate(drawn, _OBJECT_COLUMNS):
-            p = "together" if of_some.p_lens is None else f"p = {_probability(of_some.p_lens[row])}"
+            p = "together" if of_some.p_lens is None else f"p {probability_text(of_some.p_lens[row])}"
             title = f"{shortened(of_some.name)}\n{p}"
             page.map(2 * row, column, of_some.occlusion[row], of_some.occlusion_extent, colours[0], vis, title)
             page.map(2 * row + 1, column, of_some.guided[row], of_some.guided_extent, colours[1], vis)
@@ -109,12 +112,8 @@ def shortened(name: str, n_letters: int = _NAME_LETTERS) -> str:
 def _caption(shown: Shown, row: int) -> list[str]:
     """Return the paragraphs below the id of an object."""
     kind = [f"kind: {KIND_WORDS[shown.kinds[row]]}"] if shown.kinds else []
-    p_lens = _probability(shown.p_lens[row])
+    p_lens = probability_text(shown.p_lens[row])
     return [f"p_lens {p_lens} by {shown.ensemble}", *([shown.prior] if shown.prior else []), *kind]
-
-
-def _probability(p: float) -> str:
-    return f"{p:.2g}" if p < 0.01 else f"{p:.3f}"
 
 
 class _Page:

@@ -4,3 +4,5 @@ SHOWN_ARCSEC = 8.0
 """Side of all maps: they hold rings of twice the Einstein radius that 95 % of lenses stay below (1.5 arcsec; Collett 2015)."""
 PICTURE_PIXELS, GUIDED_CELLS, CAM_CELLS, OCCLUSION_CELLS = 80, 40, 20, 8
 """Number of pixels or cells a side."""
+LEAST_CHANGE = 1e-3
+"""Smallest change in log-odds that has a full colour: a hundred times the rounding error of float32 logits."""

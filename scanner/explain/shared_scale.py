@@ -8,14 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.explain.explanation import NetworkMaps
+from scanner.explain.map_grid import LEAST_CHANGE
 from scanner.preprocess.resample import area_operator, regrid
 
 _CELL_ARCSEC = 0.2
 """Side of a cell of the maps that all networks share."""
 _SATURATED = 50
 """Percentage of the maps whose highest value may lie beyond the scale: else one strong map would make all others pale."""
-LEAST_CHANGE = 1e-3
-"""Smallest change in log-odds that has a full colour: a hundred times the rounding error of float32 logits."""
 _STEPS = (1, 1.5, 2, 3, 4, 5, 6, 8, 10)
 """Leading digits of the ends of scales."""
 

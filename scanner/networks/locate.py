@@ -1,9 +1,10 @@
 """Find ensemble packages by name."""
 
+from contextlib import suppress
 from pathlib import Path
 
-from scanner.networks.card import check_name
-from scanner.networks.card_file import CARD_FILE
+from scanner.networks.card import EnsembleCard, check_name
+from scanner.networks.card_file import CARD_FILE, read_card
 from scanner.networks.errors import PackageError
 
 SHIPPED_DIR = Path(__file__).parent / "shipped"
@@ -51,3 +52,12 @@ def list_packages(ensembles_dir: Path) -> list[Path]:
     for root in (SHIPPED_DIR, ensembles_dir):
         folders |= {card.parent.name: card.parent for card in root.glob(f"*/{CARD_FILE}")}
     return [folders[name] for name in sorted(folders)]
+
+
+def known_cards(ensembles_dir: Path) -> list[EnsembleCard]:
+    """Return the cards of all packages; one that is damaged is left out."""
+    cards: list[EnsembleCard] = []
+    for folder in list_packages(ensembles_dir):
+        with suppress(PackageError):
+            cards.append(read_card(folder))
+    return cards

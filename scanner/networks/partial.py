@@ -3,10 +3,10 @@
 from collections.abc import Collection, Sequence
 
 import numpy as np
-from scipy.special import expit, logit, logsumexp
+from scipy.special import expit, logsumexp
 
 from scanner.networks.card import EnsembleCard, NetworkCard
-from scanner.networks.combiner import SoftmaxStack, spread
+from scanner.networks.combiner import spread
 from scanner.networks.ensemble import Ensemble, EnsembleScores
 from scanner.networks.log_odds import lens_probability
 from scanner.vocabulary.geometry import Geometry, Stamps
@@ -27,7 +27,8 @@ class PartialEnsemble:
 
     `p_lens` follows from the mean of the networks' log-odds of a lens, moved from the share of lenses in their training to the
     prevalence that the ensemble assumes (Saerens et al. 2002, equation 4). It is not calibrated: the ensemble's combiner was
-    fitted on all networks together, and cannot be used here. There is no `p_compound` and no subclass.
+    fitted on all networks together, and cannot be used here. There is no `p_compound` and no subclass. If these are all the
+    networks of the ensemble, its combiner is used.
     """
 
     def __init__(self, ensemble: Ensemble, networks: Sequence[NetworkCard]) -> None:
@@ -37,20 +38,15 @@ class PartialEnsemble:
         self.geometry = Geometry(ensemble.geometry.name, grids)
         self.network_names = tuple(network.name for network in networks)
         engines = {name: ensemble.engines[name] for name in self.network_names}
+        self._card, self._is_whole = ensemble.card, len(networks) == len(ensemble.card.networks)
         self._networks = Ensemble(ensemble.card.model_copy(update={"networks": tuple(networks)}), engines)
-        self._shift = _log_prior_shift(ensemble.card)
 
     def score(self, stamps: Stamps) -> EnsembleScores:
         """Score stamps `[batch, y, x]` of the bands in `geometry`; raise ValueError if a stamp is constant."""
+        if self._is_whole:
+            return self._networks.score(stamps)
         margins = self._networks.logit_margins(stamps)
         p_networks = {name: lens_probability(of_network).astype(np.float32) for name, of_network in margins.items()}
-        mean = np.mean([logsumexp(of_network, axis=1) for of_network in margins.values()], axis=0)
-        return EnsembleScores(p_networks, spread(p_networks), expit(mean + self._shift).astype(np.float32), None, None)
-
-
-def _log_prior_shift(card: EnsembleCard) -> float:
-    """Return the log-odds of the assumed prevalence minus those of a lens in training; 0 if the ensemble assumes none."""
-    if not isinstance(card.combiner, SoftmaxStack) or card.assumed_prevalence is None:
-        return 0.0
-    nonlens = card.combiner.training_fractions[card.combiner.classes.index("nonlens")]
-    return float(logit(card.assumed_prevalence) - logit(1 - nonlens))
+        p_lens = expit(np.mean([logsumexp(of_network, axis=1) for of_network in margins.values()], axis=0))
+        at_prior = self._card.at_assumed_prevalence(p_lens).astype(np.float32)
+        return EnsembleScores(p_networks, spread(p_networks), at_prior, None, None)

@@ -85,7 +85,9 @@ def _rows_of_files(
     if len(images) != 1 or names_cutouts(images[0]):
         return _rows_of_list(label, read_images(images), objects, geometry, most)
     if not objects:
-        raise ObjectsError("name the objects of tiles or shards with --objects")
+        raise ObjectsError(
+            f"{label}: is no FITS file, manifest or folder of FITS files; name the objects of tiles with --objects"
+        )
     return _rows_of_units(images[0], objects, geometry)
 
 

@@ -10,26 +10,24 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from scanner.catalogue.columns import network_names
 from scanner.catalogue.rows import Rows
 from scanner.explain.explanation import NetworkMaps, explain
 from scanner.explain.figure_files import figure_bytes, write_figure
-from scanner.explain.figures import Shown, explanation_figure
+from scanner.explain.figures import MOST_EXPLAINED, Shown, explanation_figure
 from scanner.explain.shown_objects import at_one_prior, shown_objects
 from scanner.networks.card import EnsembleCard
 from scanner.networks.ensemble import Ensemble
 from scanner.scan.chosen_objects import read_objects
 from scanner.scan.manifest import score_images, score_manifest
-from scanner.scan.row_groups import MissingBands
+from scanner.scan.row_groups import BY_SOME_NETWORKS, MissingBands
 from scanner.scan.scoring import CutoutScanner
 from scanner.sources.images import open_images
 from scanner.vocabulary.geometry import Stamps
 from scanner.vocabulary.network_columns import network_column_name
 from scanner.vocabulary.prior import one_in, prior_words
+from scanner.vocabulary.probability_text import probability_text
 
 _MOST_PRINTED = 20
-MOST_EXPLAINED = 24
-"""Largest number of objects in one explanation: each takes a row of its figure."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -40,6 +38,8 @@ class Scores(Rows):
     """Name of the ensemble."""
     prevalence: float | None
     """Share of lenses among all objects that `p_lens` assumes; None if `p_lens` is not calibrated."""
+    networks: tuple[str, ...]
+    """Names of the ensemble's networks."""
 
     @property
     def p_lens(self) -> NDArray[np.float32]:
@@ -64,8 +64,7 @@ class Scores(Rows):
     @property
     def p_networks(self) -> dict[str, NDArray[np.float32]]:
         """Probability of a lens from each network, at the class frequencies of its training and not at `prevalence`."""
-        names = network_names(self._table.schema)
-        return {name: self._numbers(network_column_name(name)) for name in names}
+        return {name: self._numbers(network_column_name(name)) for name in self.networks}
 
     @property
     def status(self) -> list[str]:
@@ -77,19 +76,22 @@ class Scores(Rows):
         return values
 
     def __repr__(self) -> str:
-        """Return a line for each of the first objects."""
+        """Return a line for each of the first objects; those that some networks scored alone come last."""
         prior = "not calibrated" if self.prevalence is None else f"if one object in {one_in(self.prevalence)} is a lens"
         more = len(self) - _MOST_PRINTED
-        rows = [self._line(row) for row in self[:_MOST_PRINTED]]
+        by_some = [BY_SOME_NETWORKS in detail for detail in self._table["detail"].to_pylist()]
+        shown = sorted(range(len(self)), key=by_some.__getitem__)[:_MOST_PRINTED]
+        rows = [self._line(self[row]) for row in shown]
         return "\n".join([f"p_lens of {self.ensemble}, {prior}:", *rows, *([f"and {more} more"] if more > 0 else [])])
 
     def _line(self, row: Mapping[str, Any]) -> str:
         p_lens = row["p_lens"]
         if p_lens is None:
             return f"{row['object_id']}: {row['status']} ({row['detail']})"
-        times = "" if self.prevalence is None else f", {prior_words(p_lens, self.prevalence)}"
+        by_some = BY_SOME_NETWORKS in row["detail"]
+        times = "" if self.prevalence is None else f", {prior_words(p_lens, None if by_some else self.prevalence)}"
         kind = f", {row['subclass']}" if row["subclass"] else ""
-        return f"{row['object_id']}: p_lens {p_lens:.2g}{times}{kind}"
+        return f"{row['object_id']}: p_lens {probability_text(p_lens)}{times}{kind}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -121,9 +123,9 @@ class Explanation:
 class Finder:
     """An ensemble of networks that scores and explains images; `load` makes one."""
 
-    def __init__(self, folder: Path, package: Ensemble) -> None:
-        """Take an ensemble and the folder of its package."""
-        self._folder, self._package = folder, package
+    def __init__(self, folder: Path, package: Ensemble, known: Sequence[EnsembleCard] = ()) -> None:
+        """Take an ensemble, the folder of its package, and the cards of ensembles that errors may recommend."""
+        self._folder, self._package, self._known = folder, package, known
         self.name = package.name
         """Name of the ensemble."""
 
@@ -148,26 +150,34 @@ class Finder:
         if opened.manifest is None:
             table = score_images(opened, scanner)
         else:
-            table = score_manifest(opened.manifest, scanner, missing=MissingBands(self._package, scanner.batch_size))
-        return Scores(table, self.name, self._package.card.assumed_prevalence)
+            missing = MissingBands(self._package, scanner.batch_size, self._known)
+            table = score_manifest(opened.manifest, scanner, missing=missing)
+        return Scores(table, self.name, self._package.card.assumed_prevalence, self._package.network_names)
 
     def explain(
-        self, images: Any, *, objects: Sequence[str | int] = (), networks: Sequence[str] | None = None, crop: bool = False
+        self,
+        images: Any,
+        *,
+        objects: str | int | Sequence[str | int] = (),
+        networks: str | Sequence[str] | None = None,
+        crop: bool = False,
     ) -> Explanation:
         """Return the maps of at most 24 objects: occlusion, Grad-CAM and Guided Grad-CAM of each network.
 
         Args:
             images: As for `score`, or a folder of tiles or shards.
-            objects: Ids of the objects to explain; by default all. Tiles and shards need them.
-            networks: Names of networks; by default those that read the most bands, at most three.
+            objects: Ids of the objects to explain, or one id; by default all. Tiles and shards need them.
+            networks: Names of networks, or one name; by default those that read the most bands, at most three.
             crop: As for `score`.
 
         Raises:
             ValueError: as for `score`.
             LensscanError: there are more objects, none of them is usable, or no such network exists.
         """
-        ids, stamps, rejected = self._stamps(images, [str(name) for name in objects], crop=crop)
-        maps = explain(self._folder, self._package.card, stamps, networks)
+        wanted = [objects] if isinstance(objects, str | int | np.integer) else objects
+        ids, stamps, rejected = self._stamps(images, [str(name) for name in wanted], crop=crop)
+        chosen = [networks] if isinstance(networks, str) else networks
+        maps = explain(self._folder, self._package.card, stamps, chosen)
         scores = self._package.score(stamps)
         shown = shown_objects(ids, stamps, self._package.card, scores)
         return Explanation(tuple(ids), scores.p_lens, {of.network: of for of in maps}, rejected, shown, self._package.card)

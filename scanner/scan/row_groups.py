@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from infra.progress import Progress
+from infra.progress import Progress, part_of
+from infra.store.files import StorageError
 from scanner.catalogue.columns import score_fields
 from scanner.networks.card import EnsembleCard
 from scanner.networks.ensemble import Ensemble
@@ -18,6 +19,8 @@ from scanner.sources.batches import CutoutBatch
 from scanner.vocabulary.geometry import Geometry
 from scanner.vocabulary.rejections import RejectCode, Rejection
 
+BY_SOME_NETWORKS = "alone: less reliable, not calibrated"
+"""End of the note in `detail` of rows that some networks of the ensemble scored without the others."""
 _MISSING_BAND = f"rejected:{RejectCode.MISSING_BAND}"
 
 
@@ -48,7 +51,7 @@ class MissingBands:
         """Return the note of rows that some networks scored alone."""
         missing = [band for band in self._ensemble.geometry.grids if band not in bands]
         names = ", ".join(scanner.network_names)
-        return f"scored without {', '.join(missing)} by {names} alone: less reliable, not calibrated"
+        return f"scored without {', '.join(missing)} by {names} {BY_SOME_NETWORKS}"
 
     def advice(self, bands: frozenset[str]) -> str:
         """Return which ensembles can score objects with these bands only; empty if none can."""
@@ -64,12 +67,15 @@ def score_groups(
 
     A group that lacks bands is scored by the networks that `missing` finds for it, with null for the others; without any, its
     rows are rejected. Damage that is found while a group is read rejects the whole group, as in a scan.
+
+    Raises:
+        StorageError: the store failed while a group as a whole was read.
     """
     n_rows = sum(len(group.rows) for group in groups)
     tables = [pa.schema(score_fields(scanner.network_names)).empty_table()]
     n_done = 0
     for group in groups:
-        tables.append(_scored(group, scanner, _part_of(progress, n_done, n_rows), missing))
+        tables.append(_scored(group, scanner, part_of(progress, n_done, n_rows), missing))
         n_done += len(group.rows)
     rows = np.concatenate([np.empty(0, np.int64), *(np.asarray(group.rows, np.int64) for group in groups)])
     return pa.concat_tables(tables).take(pa.array(rows.argsort())).combine_chunks()
@@ -81,7 +87,11 @@ def _scored(group: RowGroup, scanner: CutoutScanner, progress: Progress, missing
     partial = missing.scanner(group.bands)
     if partial is None:
         return _explained(_read_and_scored(group, scanner, progress), _MISSING_BAND, missing.advice(group.bands))
-    table = _explained(_read_and_scored(group, partial, progress), "scored", missing.warning(partial, group.bands))
+    table = _read_and_scored(group, partial, progress)
+    if partial.network_names == scanner.network_names:
+        # No network reads the bands that are missing.
+        return table
+    table = _explained(table, "scored", missing.warning(partial, group.bands))
     if len(partial.network_names) == 1:
         # One network has no spread.
         table = table.drop_columns("disagreement")
@@ -96,6 +106,8 @@ def _read_and_scored(group: RowGroup, scanner: CutoutScanner, progress: Progress
     try:
         return scanner.score_batches(reader)
     except Rejection as rejection:
+        if rejection.code.retriable:
+            raise StorageError(rejection.detail) from rejection
         return scanner.refuse(len(group.rows), rejection)
     finally:
         reader.close()
@@ -110,7 +122,3 @@ def _explained(table: pa.Table, status: str, text: str) -> pa.Table:
     details = pc.if_else(pc.equal(table["status"], status), longer, details)
     at = table.column_names.index("detail")
     return table.set_column(at, table.schema.field("detail"), details)
-
-
-def _part_of(progress: Progress, before: int, total: int) -> Progress:
-    return lambda done, _: progress(before + done, total)

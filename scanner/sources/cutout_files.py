@@ -1,8 +1,8 @@
 """Objects of FITS files that no manifest lists: their bands are guessed, and each row says how."""
 
 import posixpath
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
@@ -66,6 +66,8 @@ class _Object:
     guesses: dict[str, str] = field(default_factory=dict)
     centre: tuple[float, float] | None = None
     stems: list[str] = field(default_factory=list)
+    fault: str = ""
+    """Reason for which it has no image."""
 
     def add(self, file: _File, band: str, image: _Image, guess: str) -> None:
         self.references[band], self.guesses[band] = f"{file.uri}#{image.name}", guess
@@ -84,30 +86,40 @@ class _Object:
         return f"guessed: {', '.join(guesses)}" if guesses else ""
 
 
-def objects_of_files(uris: Sequence[str]) -> Manifest:
+def objects_of_files(uris: Sequence[str], named: Collection[str]) -> Manifest:
     """Return the objects of FITS files, with the band of each image guessed.
 
     A file with images in several bands, by the names of its extensions or by FILTER in their headers, is one object, named as
     the file. Files whose own names differ in the band only, such as `17_VIS.fits` and `17_NIR-H.fits`, are one object together,
-    named as the rest of the name. Files without images, and files named as PSFs, noise maps or masks, are left out. An object
-    that cannot be read or guessed keeps its row, which will be rejected with the reason.
+    named as the rest of the name. An object that cannot be read or guessed keeps its row, to be rejected with the reason.
+    Files without images, and files named as PSFs, noise maps or masks, are skipped, but those that the user `named` keep a row.
+
+    Args:
+        uris: The files.
+        named: Those among them that the user named; the others were found in folders.
 
     Raises:
         ManifestError: the bands of no file can be guessed.
     """
     files = list(map_ahead(_read, uris, N_AHEAD))
     objects: dict[tuple[str, str], _Object] = {}
+    skipped: list[str] = []
     for file in files:
         if len(file.by_band) < 2:
-            if not (shows_no_sky(file.stem) or (file.is_readable and not file.images)):
+            fault = _fault(file)
+            if not fault:
                 _add_piece(objects, file)
+            elif file.uri in named:
+                objects[file.uri, ""] = _Object(file.stem, stems=[file.stem], fault=fault)
+            else:
+                skipped.append(file.uri)
             continue
         found = objects.setdefault((file.uri, ""), _Object(file.stem))
         for band, image in file.by_band.items():
             found.add(file, band, image, image.name)
     if not any(found.guesses for found in objects.values()) and all(file.is_readable for file in files):
         raise ManifestError(_unknown(files))
-    return _manifest(list(objects.values()))
+    return replace(_manifest(list(objects.values())), skipped=skipped)
 
 
 def _read(uri: str) -> _File:
@@ -117,6 +129,14 @@ def _read(uri: str) -> _File:
         return _File(uri, (), is_readable=False)
     names = [hdu.name for hdu in file.hdus]
     return _File(uri, tuple(_image(hdu, names) for hdu in file.hdus if len(hdu.shape) == 2))
+
+
+def _fault(file: _File) -> str:
+    """Return why a file shows no object; an empty text if it may show one."""
+    name = posixpath.basename(file.uri)
+    if shows_no_sky(file.stem):
+        return f"{name}: by its name a PSF, a noise map or a mask"
+    return f"{name}: has no two-dimensional image" if file.is_readable and not file.images else ""
 
 
 def _image(hdu: Hdu, names: Sequence[str]) -> _Image:
@@ -151,6 +171,7 @@ def _manifest(objects: Sequence[_Object]) -> Manifest:
         ra=[ra for ra, _ in centres],
         dec=[dec for _, dec in centres],
         notes=[found.note for found in objects],
+        faults=[found.fault for found in objects],
     )
 
 

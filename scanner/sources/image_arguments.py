@@ -26,6 +26,7 @@ def read_images(arguments: Sequence[str]) -> Manifest:
         ManifestError: an argument names no images, or a manifest cannot be read.
     """
     files: list[str] = []
+    named: set[str] = set()
     manifests: list[Manifest] = []
     for argument in arguments:
         if _is_folder(argument):
@@ -34,10 +35,11 @@ def read_images(arguments: Sequence[str]) -> Manifest:
             if not exists(argument):
                 raise ManifestError(f"{argument}: no such file")
             files.append(absolute(argument))
+            named.add(files[-1])
         else:
             manifests.append(read_manifest(argument))
     if files:
-        manifests.append(objects_of_files(list(dict.fromkeys(files))))
+        manifests.append(objects_of_files(list(dict.fromkeys(files)), named))
     return manifests[0] if len(manifests) == 1 else _joined(manifests)
 
 
@@ -72,6 +74,9 @@ def _joined(manifests: Sequence[Manifest]) -> Manifest:
     def padded(values: list[float | None], manifest: Manifest) -> list[float | None]:
         return values or [None] * len(manifest)
 
+    def texts(values: list[str], manifest: Manifest) -> list[str]:
+        return values or [""] * len(manifest)
+
     return Manifest(
         object_ids=pa.concat_arrays([manifest.object_ids.cast(kind) for manifest in manifests]),
         references={
@@ -81,7 +86,9 @@ def _joined(manifests: Sequence[Manifest]) -> Manifest:
         ra=[value for manifest in manifests for value in padded(manifest.ra, manifest)],
         dec=[value for manifest in manifests for value in padded(manifest.dec, manifest)],
         others={name: others[name] for name in others.column_names if name},
-        notes=[note for manifest in manifests for note in manifest.notes or [""] * len(manifest)],
+        notes=[note for manifest in manifests for note in texts(manifest.notes, manifest)],
+        faults=[fault for manifest in manifests for fault in texts(manifest.faults, manifest)],
+        skipped=[uri for manifest in manifests for uri in manifest.skipped],
     )
 
 

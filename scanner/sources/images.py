@@ -62,6 +62,8 @@ def open_images(images: Any, geometry: Geometry, *, crop: bool = False) -> Image
     check_lengths(arrays)
     check_finite(arrays)
     n = len(arrays["VIS"])
+    if not n:
+        raise StampsError("the images hold no object")
     return Images(pa.array(range(n), pa.int64()), lambda: _cutouts(arrays, n, geometry))
 
 

@@ -56,6 +56,10 @@ class Manifest:
     """Columns of the manifest that lensscan does not read, for the output."""
     notes: list[str] = field(default_factory=list)
     """Guesses about the bands of each object's files, for the row's `detail`; an empty text if there are none."""
+    faults: list[str] = field(default_factory=list)
+    """Reason for which each object names no image, for the row's `detail`; an empty text if there is none."""
+    skipped: list[str] = field(default_factory=list)
+    """Files of folders that give no object, in their order."""
 
     def __len__(self) -> int:
         return len(self.object_ids)
@@ -70,7 +74,7 @@ class Manifest:
         ids = self.object_ids.take(pa.array(indices, pa.int64()))
         others = {name: column.take(pa.array(indices, pa.int64())) for name, column in self.others.items()}
         numbers = chosen(self.pixel_scales), chosen(self.ra), chosen(self.dec)
-        return Manifest(ids, references, *numbers, others, chosen(self.notes))
+        return Manifest(ids, references, *numbers, others, chosen(self.notes), chosen(self.faults))
 
     def bands(self, row: int) -> frozenset[str]:
         """Return the bands for which an object names an image."""
@@ -117,6 +121,9 @@ def manifest_cutouts(manifest: Manifest, geometry: Geometry, centres: Centres | 
     reader = FitsReader()
     for i, pixel_scale_arcsec in enumerate(manifest.pixel_scales):
         row = {band: references[i] for band, references in manifest.references.items()}
+        if fault := "".join(manifest.faults[i : i + 1]):
+            yield Rejection(RejectCode.MISSING_BAND, fault)
+            continue
         try:
             cutout = _row_cutout(reader, row, pixel_scale_arcsec, geometry)
             yield Cutout(cutout.stamps, (*filter(None, manifest.notes[i : i + 1]), *cutout.notes))
@@ -166,7 +173,7 @@ def _read_csv(uri: str, data: bytes) -> tuple[pa.Table, Columns]:
         if name in known:
             known[name] = pa.chunked_array([pa.array([_number(text) for text in known[name].to_pylist()], pa.float64())])
     known["object_id"] = text_ids(f"manifest {uri}", known["object_id"])
-    others = {name: typed(column) for name, column in zip(names, texts, strict=True) if name and name not in COLUMNS}
+    others = {name: typed(name, column) for name, column in zip(names, texts, strict=True) if name and name not in COLUMNS}
     return pa.table(known), others
 
 

@@ -21,6 +21,8 @@ FITS_MAGIC = b"SIMPLE  ="
 XML_MAGIC = b"<"
 RA_NAMES = ("RA", "RIGHT_ASCENSION", "RAJ2000", "RA_ICRS")
 """Names of columns of right ascensions, in upper case, the likeliest first."""
+ID_NAMES = ("OBJECT_ID", "ID", "SOURCE_ID", "NAME")
+"""Names of columns of ids, in upper case, the likeliest first."""
 
 Columns = dict[str, pa.ChunkedArray]
 """Columns of a table by name, `[n]` each."""
@@ -28,6 +30,8 @@ Columns = dict[str, pa.ChunkedArray]
 _LINE = re.compile(rb"[^\r\n]+")
 _INTEGER = r"^(0|-?[1-9][0-9]{0,18})$"
 """Pattern of an integer in its usual form: `007` is a name and keeps its zeros."""
+_NO_FLOAT = r"^[-+]?(0[0-9]|[0-9]{16})"
+"""Pattern of the beginning of texts that float64 would change: leading zeros, or more digits than it holds."""
 
 
 class ManifestError(LensscanError):
@@ -83,22 +87,25 @@ def csv_texts(label: str, data: bytes) -> tuple[list[str], list[pa.ChunkedArray]
     return names, [pc.utf8_trim_whitespace(column) for column in raw.slice(1).columns]
 
 
-def typed(texts: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return texts as int64 or float64 if all of them are such numbers, with null for empty ones; else as they are."""
+def typed(name: str, texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the texts of a column as int64 or float64 if all are such numbers, with null for empty ones; else as they are.
+
+    A column of ids becomes int64 or stays text, and so does one with an integer part of more than 15 digits: as float64,
+    ids such as 1.10 and 1.1, or two of 20 digits, would be equal.
+    """
     filled = pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
     if filled.null_count == len(filled):
         return texts
     if pc.all(pc.match_substring_regex(filled, _INTEGER)).as_py():
-        kinds = [pa.int64(), pa.float64()]
+        kind = pa.int64()
+    elif name.upper() in ID_NAMES or pc.any(pc.match_substring_regex(filled, _NO_FLOAT)).as_py():
+        return texts
     else:
-        has_leading_zero = pc.any(pc.match_substring_regex(filled, r"^-?0[0-9]")).as_py()
-        kinds = [] if has_leading_zero else [pa.float64()]
-    for kind in kinds:
-        try:
-            return filled.cast(kind)
-        except pa.ArrowInvalid:
-            continue
-    return texts
+        kind = pa.float64()
+    try:
+        return filled.cast(kind)
+    except pa.ArrowInvalid:
+        return texts
 
 
 def text_ids(label: str, ids: pa.ChunkedArray) -> pa.ChunkedArray:

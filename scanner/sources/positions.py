@@ -14,6 +14,7 @@ from infra.store.files import one_line
 from scanner.files.parquet_checked import BadParquetError, ParquetInput
 from scanner.sources.object_tables import (
     FITS_MAGIC,
+    ID_NAMES,
     MAX_ROWS,
     MAX_TABLE_BYTES,
     PARQUET_MAGIC,
@@ -29,8 +30,7 @@ from scanner.sources.object_tables import (
 )
 
 DEC_NAMES = ("DEC", "DECLINATION", "DEJ2000", "DECJ2000", "DE_ICRS", "DEC_ICRS")
-ID_NAMES = ("OBJECT_ID", "ID", "SOURCE_ID", "NAME")
-"""Names of columns, in upper case, the likeliest first."""
+"""Names of columns of declinations, in upper case, the likeliest first."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _columns(label: str, data: bytes) -> Columns:
     if data.startswith(XML_MAGIC):
         return _by_astropy(label, data, "votable")
     names, texts = csv_texts(label, data)
-    return {name: typed(column) for name, column in zip(names, texts, strict=True) if name}
+    return {name: typed(name, column) for name, column in zip(names, texts, strict=True) if name}
 
 
 def _by_astropy(label: str, data: bytes, kind: str) -> Columns:

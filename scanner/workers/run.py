@@ -2,9 +2,11 @@
 
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Literal
 
 from infra.engine_name import EngineName
+from infra.errors import LensscanError
 from infra.frozen import Frozen
 from infra.local_pool import WorkerProcess
 from infra.progress import NamingProgress, no_progress
@@ -12,15 +14,20 @@ from infra.settings import PRIVATE_RAY
 from infra.store.storage import absolute, probe
 from scanner.catalogue.ledger import pending
 from scanner.catalogue.night_file import show
-from scanner.catalogue.plan import freeze
-from scanner.catalogue.seal import seal
-from scanner.catalogue.shown import Replaced, ShownPlan, replaced_by, with_lower_threshold
-from scanner.catalogue.visible import rows_of
+from scanner.catalogue.plan import Plan, freeze
+from scanner.catalogue.seal import SealError, seal
+from scanner.catalogue.shown import Replaced, ShownError, ShownPlan, replaced_by, with_lower_threshold
+from scanner.catalogue.units import PlanError
+from scanner.catalogue.visible import VisibleError, rows_of
 from scanner.networks.card_file import check_weights, read_card
 from scanner.scan.request import ScanRequest, plan_scan, shown_threshold
 from scanner.workers.dispatch import ScanRun, scan_plan
 from scanner.workers.packages import Packages
 from scanner.workers.pools import is_local, scan_pool
+
+
+class NightError(LensscanError):
+    """A scan is complete, and another file keeps its night from being shown."""
 
 
 class NightSummary(Frozen):
@@ -73,6 +80,7 @@ def scan_night(
         early: A worker of `scanner.workers.local.early_worker`, which a scan without Ray then uses.
 
     Raises:
+        NightError: the scan is complete, but a record or a file of another plan of the night is damaged.
         LensscanError: no input is found, the store has no conditional writes, or a package does not match its card.
     """
     start = time.monotonic()
@@ -90,8 +98,7 @@ def scan_night(
             run = scan_plan(plan, todo, pool, progress or no_progress)
     report = seal(plan, root_uri)
     threshold = max(shown_threshold(request), plan.config.candidate_threshold)
-    replaces = replaced_by(plan, root_uri)
-    candidates_uri = show(plan, root_uri, threshold, read_card(request.package).purity_table)
+    replaces, candidates_uri = _show(plan, root_uri, threshold, request.package)
     outcomes = Counter(str(receipt.outcome) for receipt in run.receipts)
     outcomes["already_committed"] += len(plan.units) - len(run.receipts)
     return NightSummary(
@@ -111,6 +118,17 @@ def scan_night(
         candidates_uri=candidates_uri,
         seconds=round(time.monotonic() - start, 1),
     )
+
+
+def _show(plan: Plan, root_uri: str, threshold: float, package: Path) -> tuple[tuple[Replaced, ...], str]:
+    """Show a sealed plan; return the plans that readers see less of, and the URI of the night's file."""
+    try:
+        return replaced_by(plan, root_uri), show(plan, root_uri, threshold, read_card(package).purity_table)
+    except (ShownError, SealError, VisibleError, PlanError) as error:
+        raise NightError(
+            f"this scan is complete, as plan {plan.plan_id[:12]}, but the file of its night cannot be written because of "
+            f"another file: {error}. Once that is mended (lensscan verify {root_uri}), run the same command again"
+        ) from error
 
 
 def _check_packages(packages: Packages) -> None:

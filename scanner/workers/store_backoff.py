@@ -42,7 +42,7 @@ class StoreBackoff:
         if self.is_pausing and now - self._failing_since > self._patience_s:
             raise StorageError(
                 f"the store has failed for {now - self._failing_since:.0f} s, the last time with: {error}. "
-                "What is scanned is kept; run the same command again to go on"
+                "The catalogue keeps the finished tiles and shards; run the same command again to go on"
             ) from error
 
     def worked(self) -> None:

@@ -24,7 +24,7 @@ ROW = {
 SHOWN = {
     "ra": "241.1903",
     "dec": "-20.0261",
-    "p_lens": "1.0000",
+    "p_lens": ">0.9999",
     "p_compound": "0.000421",
     "disagreement": "1.5e-07",
     "attribution_peak_arcsec": "",
@@ -90,7 +90,7 @@ def test_candidates_fit_a_terminal_of_80_columns(printed, width, is_table):
 def test_records_are_numbered(printed):
     _, lines = printed(list(ROW), [ROW, {**ROW, "p_lens": 0.5}], 40)
     assert [line for line in lines if line.startswith("--")] == ["-- 1 of 2 --", "-- 2 of 2 --"]
-    assert [line.split()[-1] for line in lines if line.startswith("p_lens")] == ["1.0000", "0.5000"]
+    assert [line.split()[-1] for line in lines if line.startswith("p_lens")] == [">0.9999", "0.5000"]
 
 
 def test_a_table_without_rows_shows_its_columns(printed):

@@ -80,6 +80,10 @@ class Worker:
         self.meet(folder, n)
         os.kill(os.getpid(), signal.SIGKILL)
 
+    def end_by(self, number):
+        os.kill(os.getpid(), number)
+        time.sleep(600)
+
     def leave(self, _):
         os._exit(1)
 

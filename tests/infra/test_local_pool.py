@@ -60,6 +60,50 @@ def test_a_class_that_cannot_be_imported_is_named():
             pool.next_result()
 
 
+def test_a_large_request_to_a_stopped_worker_meets_its_deadline(pool):
+    (pid,) = values(pool, [call("pid")])
+    os.kill(pid, signal.SIGSTOP)
+    assert failures(pool, [call("double", bytes(10**7), deadline_s=0.5)]) == [CallFailure.OVERDUE]
+    assert values(pool, [call("double", b"ab" * 10**6)]) == [b"ab" * 2 * 10**6]
+
+
+@pytest.mark.parametrize(("number", "name"), [(signal.SIGTERM, "SIGTERM"), (40, "signal 40")])
+def test_a_signal_that_ends_a_worker_is_named(pool, number, name):
+    (result,) = all_ended(pool, [call("end_by", number)])
+    assert (result.failure, str(result.error)) == (CallFailure.DIED, f"its worker died: {name}")
+
+
+@pytest.fixture
+def slow(tmp_path, monkeypatch):
+    """Return the class of a module whose import takes long, and a file that exists as soon as it has begun."""
+    begun = tmp_path / "begun"
+    (tmp_path / "slow_module.py").write_text(f"import pathlib, time\npathlib.Path({str(begun)!r}).touch()\ntime.sleep(60)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    return "slow_module:Worker", begun
+
+
+def test_a_worker_ends_with_its_pipe_while_it_imports(slow):
+    factory, begun = slow
+    worker = WorkerProcess(factory, {})
+    until = time.monotonic() + 20
+    while not begun.exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    assert _runs(worker.pid)
+    worker.connection.close()
+    while _runs(worker.pid) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not _runs(worker.pid)
+    worker.kill()
+
+
+def test_a_slow_start_is_not_blamed_on_a_cluster(slow, monkeypatch):
+    monkeypatch.setattr("infra.worker_pool.START_S", 0.2)
+    with contextlib.closing(LocalPool(slow[0], (), 1, 1, {})) as pool:
+        pool.submit(call("double", 1))
+        with pytest.raises(ClusterError, match=r"no worker could be started for 0\.2 s: they do not answer$"):
+            pool.next_result()
+
+
 STARTED = """
 import sys
 from infra.local_pool import LocalPool

@@ -30,7 +30,7 @@ def make_pool(kind, request):
 
     def make(n_workers, in_flight, **options):
         if kind == "ray":
-            actor = ray.remote(num_cpus=0.1, max_concurrency=2)(Worker)
+            actor = ray.remote(num_cpus=0.1, max_concurrency=3)(Worker)
             pools.append(ActorPool(partial(actor.remote, **options), n_workers, in_flight))
         else:
             arguments = [options.get(name) for name in ("broken", "but_once", "killed_once", "killed")]
@@ -52,6 +52,12 @@ def folder(tmp_path):
     """Return an empty folder in which calls meet."""
     (tmp_path / "meeting").mkdir()
     return str(tmp_path / "meeting")
+
+
+@pytest.fixture
+def often(monkeypatch):
+    """Let the pool ask its workers every twentieth of a second."""
+    monkeypatch.setattr("infra.worker_pool.ASK_EVERY_S", 0.05)
 
 
 def test_every_call_ends_once_with_its_result(pool):
@@ -153,3 +159,34 @@ def test_no_more_calls_run_than_the_limit_allows(pool):
 def test_no_workers_and_no_slots_are_refused(make_pool, n_workers, in_flight):
     with pytest.raises(ValueError, match="must be >= 1"):
         make_pool(n_workers, in_flight)
+
+
+def test_busy_workers_tell_how_far_they_are(pool, folder, often):
+    pids = both_workers(pool, folder)
+    told = []
+    pool.watch("last_step", told.append)
+    assert failures(pool, [call("note", 1.0) for _ in range(4)]) == [None] * 4
+    assert {pid for answers in told for pid, _ in answers} == pids
+    assert len({step for answers in told for _, step in answers}) >= 3
+    assert all(len(answers) <= 2 for answers in told)
+
+
+def test_a_question_that_raises_fails_nothing(pool, folder, often):
+    both_workers(pool, folder)
+    told = []
+    pool.watch("no_step", told.append)
+    assert values(pool, [call("sleep", 0.4) for _ in range(2)]) == [0.4, 0.4]
+    assert (told, pool.n_lost) == ([], 0)
+
+
+def test_a_deadline_counts_although_a_question_hangs(pool, folder, often):
+    both_workers(pool, folder)
+    pool.watch("hang", None)
+    assert failures(pool, [call("sleep", 60, deadline_s=0.5, is_alone=True)]) == [CallFailure.OVERDUE]
+
+
+def test_a_worker_that_dies_when_asked_is_replaced(pool, folder, often):
+    both_workers(pool, folder)
+    pool.watch("die_when_asked", None)
+    assert failures(pool, [call("sleep", 30)]) == [CallFailure.DIED]
+    assert pool.n_lost == 1

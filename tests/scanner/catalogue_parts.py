@@ -11,6 +11,7 @@ from scanner.catalogue.night_file import show
 from scanner.catalogue.plan import ScanConfig, freeze, make_plan
 from scanner.catalogue.seal import seal
 from scanner.catalogue.units import InputFile, Unit, id_digest
+from scanner.purity import PurityTable
 from scanner.sources.shards import encode_shard, shard_table
 from scanner.vocabulary.geometry import CHALLENGE
 from scanner.vocabulary.network_columns import KIND_P
@@ -27,11 +28,12 @@ class EnsembleName:
     sha256: str = "e" * 64
 
 
-def unit_of(unit_id, ids, owned_elsewhere=()):
-    files = {"shard": InputFile(uri=f"{PLACE}/{unit_id}.parquet", size=1, etag="1")}
+def unit_of(unit_id, ids, owned_elsewhere=(), kind="tile"):
+    role, suffix = ("catalogue", "fits") if kind == "tile" else ("shard", "parquet")
+    files = {role: InputFile(uri=f"{PLACE}/{unit_id}.{suffix}", size=1, etag="1")}
     return Unit(
         unit_id=unit_id,
-        kind="shard",
+        kind=kind,
         files=files,
         n_rows=len(ids),
         id_digest=id_digest(ids),
@@ -39,8 +41,8 @@ def unit_of(unit_id, ids, owned_elsewhere=()):
     )
 
 
-def plan_of(ids_by_unit, **config):
-    units = [unit_of(unit_id, ids) for unit_id, ids in ids_by_unit.items()]
+def plan_of(ids_by_unit, kind="tile", **config):
+    units = [unit_of(unit_id, ids, kind=kind) for unit_id, ids in ids_by_unit.items()]
     return make_plan(NIGHT, EnsembleName(), ScanConfig(**config), units)
 
 
@@ -72,9 +74,21 @@ def scores(ids, p_lens, **changes):
     return pa.Table.from_arrays([pa.array(columns[f.name], f.type) for f in schema], schema=schema)
 
 
-def finished(root, p_lens, *, night=NIGHT, ensemble=None, shown=None, networks=NETWORKS, subclass=None, **config):
-    """Commit, seal and show a plan of units, given as `{unit: {object: p_lens}}`; return the plan."""
-    units = [unit_of(name, list(rows)) for name, rows in p_lens.items()]
+def finished(
+    root,
+    p_lens,
+    *,
+    night=NIGHT,
+    ensemble=None,
+    shown=None,
+    purity=None,
+    networks=NETWORKS,
+    subclass=None,
+    kind="tile",
+    **config,
+):
+    """Commit, seal and show a plan of tiles or shards, given as `{unit: {object: p_lens}}`; return the plan."""
+    units = [unit_of(name, list(rows), kind=kind) for name, rows in p_lens.items()]
     plan = make_plan(night, ensemble or EnsembleName(), ScanConfig(**config), units)
     freeze(plan, root)
     for unit in plan.units:
@@ -87,7 +101,7 @@ def finished(root, p_lens, *, night=NIGHT, ensemble=None, shown=None, networks=N
         renamed = pa.Table.from_arrays(table.columns, schema=unit_schema(networks, maps="maps_per_unit" in config))
         publish(renamed, unit, plan, root, "try")
     seal(plan, root)
-    show(plan, root, shown)
+    show(plan, root, shown, purity)
     return plan
 
 
@@ -114,3 +128,10 @@ def write_shard(path, ids):
     stamps = {band: np.zeros((len(ids), grid.n_pixels, grid.n_pixels), np.float32) for band, grid in CHALLENGE.grids.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encode_shard(shard_table(np.array(ids, np.int64), stamps, {}, CHALLENGE)))
+
+
+def purity_table(purity):
+    """Return a table with the same purity at every cut."""
+    value, one = {"value": purity, "low": purity, "high": purity}, {"value": 1, "low": 1, "high": 1}
+    cut = {"p_lens": 0.5, "n_false_positives": 1, "recall": one, "purity": value, "expected_purity": purity}
+    return PurityTable(prevalence=0.001, cuts=({**cut, "to_inspect_per_million": one},))

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
-from scanner.purity import MIXTURE, Cut, PurityTable, ValueWithInterval
+from scanner.purity import Cut, PurityTable, ValueWithInterval
 from training.evaluation.evaluate import CUTS
 
 
@@ -55,11 +55,17 @@ def test_between_cuts_logarithms_are_linear_in_log_odds():
     assert purity(odds / (1 + odds))[0] == pytest.approx(first**0.75 * second**0.25)
 
 
-def test_outside_the_table_the_nearest_cut_counts():
-    assert purity(0.0) == purity(1e-12) == pytest.approx(purity(0.02))
+def test_above_the_table_its_highest_cut_counts():
     assert purity(1.0) == purity(0.99) == pytest.approx(purity(0.5))
-    assert "Cuts were evaluated from 0.02 to 0.5; these are the numbers of the nearest." in TABLE.in_words(0.9)
+    assert TABLE.in_words(0.9).endswith(" The highest evaluated cut is 0.5; these are its numbers.")
     assert "evaluated" not in TABLE.in_words(0.1)
+
+
+def test_below_the_table_nothing_is_known():
+    assert np.isnan([purity(0.0), purity(1e-12), purity(0.0199)]).all()
+    assert purity(np.float32(0.02)) == pytest.approx(purity(0.02))
+    with pytest.raises(ValueError, match=r"at least the lowest evaluated cut, 0\.02, got 0\.01"):
+        TABLE.expected(0.01, 1e6)
 
 
 def test_purity_never_falls_with_the_cut_and_keeps_its_limits():
@@ -70,7 +76,7 @@ def test_purity_never_falls_with_the_cut_and_keeps_its_limits():
         read_card(SHIPPED_DIR / "mer3-sim").purity_table,
         read_card(SHIPPED_DIR / "ou7-sim").purity_table,
     ):
-        p = np.concatenate([[0], np.logspace(-6, -0.001, 400), [1]])
+        p = np.append(np.logspace(np.log10(table.cuts[0].p_lens), -0.001, 400)[1:], 1)
         value, low, high = table.at(p)
         assert (np.diff([value, low, high]) >= -1e-15).all()
         assert ((low <= value) & (value <= high)).all()
@@ -108,7 +114,12 @@ def test_the_sentence_for_people():
         "If one object in 2000 is a lens, about 1.2 % (1.1-1.4 %) of the objects at or above p_lens 0.001 are lenses: about "
         "35 000 candidates per million objects."
     )
-    assert TABLE.in_words(0.2, longer=True) == f"{TABLE.in_words(0.2)} {MIXTURE}"
+    below = read_card(SHIPPED_DIR / "mer3-sim").purity_table.in_words(0.0005)
+    assert below == (
+        "If one object in 2000 is a lens, less than 1.2 % of the objects at or above p_lens 0.0005 are lenses: more than "
+        "35 000 candidates per million objects. The lowest evaluated cut is 0.001, and a lower cut makes the list longer and "
+        "less pure."
+    )
 
 
 def test_cuts_without_lenses_are_left_out_and_may_be_all():

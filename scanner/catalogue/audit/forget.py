@@ -3,20 +3,17 @@
 from collections.abc import Iterator
 from contextlib import suppress
 
-import pyarrow.compute as pc
-
 from infra.errors import LensscanError
 from infra.frozen import Frozen
 from infra.store.removal import remove
 from infra.store.storage import FileInfo, exists, info, join, list_files
-from scanner.catalogue.paths import QUARANTINE, plan_uri, seal_uri, sealed_path, units_uri
-from scanner.catalogue.seal import load_seal
-from scanner.catalogue.shown import ShownPlan, show_records, shown_plans
-from scanner.catalogue.visible import object_ids
+from scanner.catalogue.night_file import write_night
+from scanner.catalogue.paths import night_uri, plan_uri, seal_uri, sealed_path, units_uri
+from scanner.catalogue.shown import show_records, shown_plans
 
 
 class ForgetError(LensscanError):
-    """The plan must not be removed; nothing was removed."""
+    """The plan must not be removed, or no more of its files."""
 
 
 class Forgotten(Frozen):
@@ -27,54 +24,44 @@ class Forgotten(Frozen):
     n_bytes: int
 
 
-def forget_plan(plan_id: str, root_uri: str, *, unfinished: bool = False) -> Forgotten:
-    """Remove the seal, the candidate file, the units and the plan itself, in this order, so that the same call can go on.
+def forget_plan(plan_id: str, root_uri: str, *, unfinished: bool = False, shown: bool = False) -> Forgotten:
+    """Remove the seal, the candidate file, the units and the plan itself, in this order.
 
-    The night's records that name the plan stay; readers ignore them, because the plan has no seal.
+    If the night's file is old, it is written again. The night's records that name the plan stay; readers ignore them, because
+    the plan has no seal. After an interruption, the plan has no seal and is removed like one whose scan has not ended.
 
     Args:
         plan_id: Id of the plan.
         root_uri: The catalogue's root.
         unfinished: Remove a plan without a seal, too. Its scan must not be running.
+        shown: Remove a plan that readers see, too. Older plans of its tiles, if there are any, are seen again.
 
     Raises:
-        ForgetError: readers show the plan, or it has no seal and `unfinished` is not set.
+        ForgetError: readers show the plan, it has no seal and `unfinished` is not set, or a scan has sealed it meanwhile.
         StorageError: the store failed; forget the plan again.
     """
-    shown = next((plan for plans in shown_plans(root_uri).values() for plan in plans if plan.plan_id == plan_id), None)
-    name = plan_id[:12]
-    if shown is not None and _has_rows(shown, root_uri):
+    name, seal = plan_id[:12], seal_uri(root_uri, plan_id)
+    is_shown = any(found.plan_id == plan_id for plans in shown_plans(root_uri).values() for found in plans)
+    if is_shown and not shown:
         raise ForgetError(
-            f"plan {name} is shown to readers, and a newer scan of its tiles must replace it first: "
-            f"lensscan scan TILES --out {root_uri}{_night_option(plan_id, root_uri)}"
+            f"plan {name} is shown to readers; to take its objects away from them: lensscan forget {root_uri} {name} --shown"
         )
-    if not (unfinished or exists(seal_uri(root_uri, plan_id)) or _is_begun(plan_id, root_uri)):
+    if not (unfinished or exists(seal)):
         raise ForgetError(
             f"plan {name} has no seal, so a scan may be running; if none is: lensscan forget {root_uri} {name} --unfinished"
         )
     n_files = n_bytes = 0
     for file in _files(plan_id, root_uri):
+        if file.uri != seal and exists(seal):
+            raise ForgetError(f"a scan has sealed plan {name} while its files were removed, so the other files stay")
         remove(file)
         n_files, n_bytes = n_files + 1, n_bytes + file.size
+    for label, records in show_records(root_uri).items():
+        if any(record.plan_id == plan_id for record in records):
+            write_night(root_uri, label)
+            if is_shown and not shown_plans(root_uri, label).get(label):
+                remove(info(night_uri(root_uri, label)))
     return Forgotten(plan_id=plan_id, n_files=n_files, n_bytes=n_bytes)
-
-
-def _has_rows(shown: ShownPlan, root_uri: str) -> bool:
-    """Return whether readers see a row of the plan, or no newer plan of its night."""
-    hidden = object_ids(root_uri, shown.newer)
-    return not shown.newer or not pc.all(pc.is_in(object_ids(root_uri, [shown]), hidden), min_count=0).as_py()
-
-
-def _night_option(plan_id: str, root_uri: str) -> str:
-    sealed = load_seal(root_uri, plan_id)
-    return f" --night {sealed.night}" if sealed and sealed.night else ""
-
-
-def _is_begun(plan_id: str, root_uri: str) -> bool:
-    """Return whether the plan was shown once and its seal is gone, but not because a repair has moved it away."""
-    recorded = any(record.plan_id == plan_id for records in show_records(root_uri).values() for record in records)
-    moved = list_files(join(root_uri, QUARANTINE))
-    return recorded and not any(file.uri.rpartition("/")[2].startswith(f"{plan_id}.json.") for file in moved)
 
 
 def _files(plan_id: str, root_uri: str) -> Iterator[FileInfo]:

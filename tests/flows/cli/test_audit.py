@@ -10,9 +10,13 @@ import pytest
 
 from flows.cli.app import app
 from flows.cli.main import _run
-from infra.store.storage import read_bytes
-from scanner.catalogue.paths import plan_uri
+from infra.store.storage import info, read_bytes
+from scanner.catalogue.paths import plan_uri, shown_uri
 from scanner.catalogue.plan import ScanConfig, freeze, make_plan
+from scanner.catalogue.shown import show_records
+from scanner.catalogue.visible import visible_candidates
+from scanner.networks.card_file import read_card
+from scanner.networks.locate import SHIPPED_DIR
 from tests.scanner.audited import flipped, make_audited, replace
 from tests.scanner.catalogue_parts import NIGHT, EnsembleName, finished, unit_of
 
@@ -87,11 +91,58 @@ def test_seal_shows_a_night_and_mends_its_file(lensscan, night):
     assert f"in {path}" in lensscan("seal", night.root, "--night", NIGHT)
     data = path.read_bytes()
     path.write_bytes(data[:-9])
-    assert f"file {path}: is missing, old or damaged" in lensscan("verify", night.root, ends=1)
+    again = f"lensscan seal {night.root} writes it again"
+    assert f"file {path}: is damaged; delete it, and {again}" in lensscan("verify", night.root, ends=1)
+    path.unlink()
+    assert f"file {path}: is missing or old; {again}" in lensscan("verify", night.root, ends=1)
     (sealed,) = json.loads(lensscan("seal", night.root, "--night", NIGHT, "--json"))
     assert sealed["candidates_uri"] == str(path)
     assert path.read_bytes() == data
     lensscan("verify", night.root, "--deep")
+
+
+def test_seal_shows_a_plan_without_record_only_by_name(lensscan, tmp_path, monkeypatch):
+    root = str(tmp_path / "again")
+    old = finished(root, {"a": {1: 0.9}})
+    monkeypatch.setattr("scanner.catalogue.plan.code_version", lambda: "9.9")
+    new = finished(root, {"a": {1: 0.8}})
+    Path(shown_uri(root, NIGHT, 1)).unlink()
+    name = old.plan_id[:12]
+    command = f"lensscan seal {root} --plan {name}"
+    said = lensscan("seal", root)
+    assert (
+        f"plan {name}, night {NIGHT}: 1 candidates of 1 rows, not shown, because other plans show its units: {command}" in said
+    )
+    assert visible_candidates(root)["plan_id"].to_pylist() == [new.plan_id]
+    assert f"in {root}/candidates/{NIGHT}.parquet" in lensscan("seal", root, "--plan", name)
+    assert visible_candidates(root)["plan_id"].to_pylist() == [old.plan_id]
+
+
+def test_seal_records_the_purity_of_a_known_ensemble(lensscan, tmp_path):
+    root, card = str(tmp_path / "again"), read_card(SHIPPED_DIR / "mer3-sim")
+    finished(root, {"a": {1: 0.9}}, ensemble=card)
+    record = Path(shown_uri(root, NIGHT, 1))
+    record.unlink()
+    lensscan("seal", root)
+    assert json.loads(record.read_bytes())["purity"]["prevalence"] == card.assumed_prevalence
+    assert show_records(root)[NIGHT][0].purity == card.purity_table
+    assert visible_candidates(root)["expected_purity"].null_count == 0
+
+
+def test_status_leaves_out_a_plan_that_is_forgotten_meanwhile(lensscan, tmp_path, monkeypatch):
+    root = str(tmp_path / "again")
+    plan = finished(root, {"a": {1: 0.9}})
+    other = finished(root, {"b": {2: 0.9}})
+
+    def forgotten(uri):
+        if plan.plan_id in uri:
+            Path(uri).unlink()
+        return info(uri)
+
+    monkeypatch.setattr("scanner.catalogue.audit.status.info", forgotten)
+    assert [found["plan_id"] for found in json.loads(lensscan("status", root, "--json"))] == [other.plan_id]
+    monkeypatch.setattr("scanner.catalogue.audit.status.info", lambda uri: Path(uri).unlink() or info(uri))
+    assert "0 plans" in lensscan("status", root)
 
 
 def test_forget_removes_a_replaced_plan_and_says_so(lensscan, tmp_path, monkeypatch):
@@ -126,6 +177,14 @@ def test_query_says_how_many_and_where(lensscan, tmp_path):
     assert dated == [{"night": NIGHT}] * 30
 
 
+def test_the_expected_purity_is_not_told_of_one_subclass(lensscan, tmp_path, monkeypatch):
+    root = str(tmp_path / "again")
+    finished(root, {"a": {1: 0.9}})
+    monkeypatch.setattr("flows.commands.query_text.expected_in_words", lambda *_, **__: "about 12 % are lenses")
+    assert lensscan("query", root).endswith("about 12 % are lenses\n")
+    assert "about 12 %" not in lensscan("query", root, "--subclass", "single")
+
+
 def test_seal_seals_complete_plans_and_names_incomplete_ones(lensscan, night):
     assert "1 of 1 units not committed, such as z" in lensscan("seal", night.root, ends=2)
     out = lensscan("seal", night.root, "--plan", night.plan.plan_id[:8])
@@ -144,7 +203,7 @@ def test_reconcile_exits_with_zero_only_if_all_is_equal(lensscan, night):
     )
     assert f"night {OTHER_NIGHT}: NOT EQUAL: 2 rows planned, 0 scored + 0 rejected" in table
     assert "1 missing units, such as z" in table
-    assert "1 inputs unavailable, such as unit z: shard /data/z.parquet is gone" in table
+    assert "1 inputs unavailable, such as unit z: catalogue /data/z.fits is gone" in table
     replace(night.uri("plan"), b"{}")
     damaged = json.loads(lensscan("reconcile", night.root, "--night", NIGHT, "--json", ends=1))
     assert not damaged["is_equal"]
@@ -165,7 +224,7 @@ def test_verify_names_a_damaged_file_and_repair_moves_it(lensscan, night):
     out = lensscan("repair", night.root, "--night", NIGHT)
     assert f"1 of 4 units pending; scan {NIGHT} again" in out
     assert not Path(night.uri("unit")).exists()
-    assert lensscan("verify", night.root, "--deep")
+    assert "belongs to a night that shows no plan; scan the night again" in lensscan("verify", night.root, "--deep", ends=1)
     night.scan()
     lensscan("seal", night.root, "--night", NIGHT)
 

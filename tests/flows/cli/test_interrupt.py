@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.cli.interrupt import MESSAGE, PATIENCE_S, descendants
+from flows.cli.interrupt import MESSAGE, PATIENCE_S, STOPPED, descendants, message
 from tests.faults.harness.patience import scaled, wait_for
 from tests.tiles import write_tiles
 
@@ -81,6 +81,13 @@ def test_an_interrupted_command_ends_soon_and_leaves_nothing(interruptible, tmp_
     assert (process.returncode, said) == (130, ("", MESSAGE))
     assert seconds < scaled(2 * PATIENCE_S)
     assert [command for pid, command in below.items() if Path(f"/proc/{pid}/maps").exists() and maps(pid)] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"), [(SCAN, MESSAGE), (("-v", *SIMULATE), MESSAGE), (("query", "scan"), STOPPED), ((), STOPPED)]
+)
+def test_only_commands_that_continue_say_so(arguments, says):
+    assert message(arguments) == says
 
 
 def test_processes_below_a_process_are_found_parents_first():

@@ -24,18 +24,20 @@ def test_models_list_says_which_is_default_and_what_for(lensscan, tmp_path, monk
     by_name = {row["name"]: row for row in rows}
     assert [name for name, row in by_name.items() if row["is_default"]] == ["mer3-sim"]
     mine, card = by_name["mer3-sim"], read_card(SHIPPED_DIR / "mer3-sim")
-    assert mine["good for"] == "scans of Euclid MER tiles and cutouts"
+    assert mine["purpose"] == "scans of Euclid MER tiles and cutouts"
     assert (mine["networks"], mine["geometry"], mine["bands"]) == (3, "mer10", "VIS Y J H")
     interval = [card.metrics[name] for name in ("auroc", "auroc_low", "auroc_high")]
-    assert [float(text) for text in re.findall(r"[0-9.]+", mine["AUROC"])] == pytest.approx(interval, abs=5e-4)
-    assert by_name["broken"]["good for"] == "nothing: it is damaged"
+    assert [float(text) for text in re.findall(r"[0-9.]+", mine["auroc"])] == pytest.approx(interval, abs=5e-4)
+    assert by_name["broken"]["purpose"] == "nothing: it is damaged"
     monkeypatch.setenv("LENSSCAN_ENSEMBLES_DIR", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "100")
     list_models()
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 100
     assert sum("(default)" in line for line in lines) == 1
-    assert all(any(row["AUROC"] in line for line in lines) for row in rows if row["AUROC"])
+    assert all(any(row["auroc"] in line for line in lines) for row in rows if row["auroc"])
+    assert any("good for" in line and "AUROC" in line for line in lines)
+    assert not any(" " in name for row in rows for name in row)
 
 
 def test_an_ensemble_without_a_purpose_shows_its_description(tmp_path, monkeypatch):
@@ -45,8 +47,8 @@ def test_an_ensemble_without_a_purpose_shows_its_description(tmp_path, monkeypat
     (tmp_path / "mine" / "card.json").write_text(json.dumps({**card, "name": "mine", "metrics": {}}))
     monkeypatch.setenv("LENSSCAN_ENSEMBLES_DIR", str(tmp_path))
     (mine,) = [row for row in listed_models() if row["name"] == "mine"]
-    assert mine["good for"] == "The seven networks of Wilde et al. 2022, as a laptop trains them: …"
-    assert mine["AUROC"] == "unknown"
+    assert mine["purpose"] == "The seven networks of Wilde et al. 2022, as a laptop trains them: …"
+    assert mine["auroc"] == "unknown"
     assert read_card(tmp_path / "mine").sha256 == read_card(SHIPPED_DIR / "ou7-sim").sha256
 
 

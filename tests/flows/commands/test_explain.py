@@ -116,7 +116,7 @@ def test_the_command_explains_a_manifest_and_lists_rejected_objects(lensscan, ma
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"out": "why.txt"}, r"--out must be a file that ends in \.png or \.pdf"),
+        ({"out": "why.txt"}, r"file must end in \.png or \.pdf"),
         ({"objects": ["77"]}, "has no object 77"),
         ({"objects": [str(i) for i in range(25)]}, "25 objects are named, more than the limit of 24"),
         ({"objects": []}, "name the objects"),

@@ -69,8 +69,13 @@ def test_options_of_the_prediction_need_it(options, named):
 def test_a_tile_that_lacks_a_band_is_not_measured(tmp_path, measured_units):
     write_tiles(tmp_path, 2, 6)
     next(tmp_path.glob("*NIR-H*TILE000000001*")).unlink()
-    describe_plan(str(tmp_path), measured=True, exact=True, workers=1, maps=0)
+    found = describe_plan(str(tmp_path), measured=True, exact=True, workers=1, maps=0)
     assert [unit for unit, _ in measured_units] == ["000000002"]
+    # Its rows are rejected, so they cost and yield nothing.
+    predicted = found.prediction.estimate
+    assert (found.input.rows, predicted.n_units, predicted.n_rows) == (12, 1, 6)
+    assert predicted.read_bytes < found.input.input_bytes
+    assert found.prediction.candidates_by_evaluation.value < 12 * 0.036
     next(tmp_path.glob("*VIS*TILE000000002*")).unlink()
     with pytest.raises(ScanError, match="no tile has a mosaic of every band"):
         describe_plan(str(tmp_path), measured=True)

@@ -23,7 +23,7 @@ MEASURED = Measured(
     threads=2,
     n_scored=256,
     n_candidates=9,
-    n_shown=9,
+    n_shown=31,
     start_s=3.25,
     cut_per_s=2345.6,
     score_per_s=310.2,
@@ -56,7 +56,15 @@ def test_overlaps_and_incomplete_tiles_are_told():
     assert lines_of(PlanReport(ensemble="mer3-sim", input=INPUT.model_copy(update=changes)))[2:] == [
         "overlaps tiles overlap: 260 further entries of the same objects; a scan scores each object once",
         "left out 3 tiles with a catalogue and no mosaic: 102018211, 102018212, 102018213; a scan leaves them out",
-        "incomplete 1 tile lacks a mosaic: 102018214 (H); a scan rejects these 40 objects",
+        "incomplete 1 tile lacks a mosaic: 102018214 (H); a scan rejects its 40 objects",
+    ]
+
+
+def test_one_tile_with_one_object_is_told_in_the_singular():
+    changes = {"tiles_without_mosaics": ("7",), "tiles_without_bands": {"8": ("Y", "H")}, "rows_without_bands": 1}
+    assert lines_of(PlanReport(ensemble="mer3-sim", input=INPUT.model_copy(update=changes)))[2:] == [
+        "left out 1 tile with a catalogue and no mosaic: 7; a scan leaves it out",
+        "incomplete 1 tile lacks a mosaic: 8 (Y, H); a scan rejects its 1 object",
     ]
 
 
@@ -88,7 +96,7 @@ def test_the_prediction_names_machine_cost_and_candidates():
         "read 120 MB per second (a file that was read before comes from memory)",
         "cut out 2,350 objects per second on one core",
         "score 310 objects per second on 2 cores",
-        "candidates 9 of the 256 objects scored have p_lens ≥ 0.001",
+        "candidates 31 of the 256 objects scored have p_lens ≥ 0.001",
         "maps 23 ms and 36 kB per candidate",
     ]
     # A unit takes 8.5 core seconds to cut, 128.9 to score and 4.7 to map, so 71.1 s of two cores; 125 follow one another.

@@ -78,7 +78,7 @@ def test_the_command_needs_no_images_and_draws_the_same_again(lensscan, tmp_path
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"out": "p.txt"}, r"--out must be a file that ends in \.png or \.pdf"),
+        ({"out": "p.txt"}, r"file must end in \.png or \.pdf"),
         ({"n_steps": 0}, "--steps must be at least 1, got 0"),
         ({"ensemble": "nosuch"}, "nosuch: no ensemble of that name"),
         ({"networks": ["x"]}, "has no network x"),

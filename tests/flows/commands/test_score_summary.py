@@ -1,5 +1,7 @@
 """The words and numbers that `lensscan score` prints."""
 
+from dataclasses import replace
+
 import pyarrow as pa
 
 from flows.commands.score_summary import N_BEST, counted, guess_of, summary_of, warnings_of
@@ -28,9 +30,31 @@ def test_the_best_rows_come_first():
     assert len(summary["best"]) == N_BEST
     assert (summary["rows"], summary["scored"], summary["rejected:blank"]) == (33, 31, 2)
     assert summary["reasons"] == {"rejected:blank": "o1: VIS: 1"}
-    assert summary["notes"] == {"padded: VIS": 31}
+    assert summary["notes"] == {"padded": {"rows": 31, "first": "o0: padded: VIS"}}
     assert "objects" not in summary
     assert len(summary_of(table_of([0.25, None]), CARD, None)["objects"]) == 2
+
+
+def with_details(p_lens, details):
+    table = table_of(p_lens)
+    return table.set_column(table.column_names.index("detail"), "detail", pa.array(details))
+
+
+def test_notes_are_counted_by_their_words():
+    details = ["H lies 2.67\u2033 off VIS: wrong", "padded: VIS, Y; H lies 0.4\u2033 off VIS: wrong", "padded: H"]
+    assert summary_of(with_details([0.1, 0.2, 0.3], details), CARD, "s.csv")["notes"] == {
+        "H lies off VIS": {"rows": 2, "first": "o0: H lies 2.67\u2033 off VIS: wrong"},
+        "padded": {"rows": 2, "first": "o1: padded: VIS, Y"},
+    }
+
+
+def test_rows_of_some_networks_come_last_without_a_prior():
+    by_some = "scored without H by a alone: less reliable, not calibrated"
+    best = summary_of(with_details([0.9, 0.1, 0.2], [f"padded: VIS; {by_some}", "", ""]), CARD, "s.csv")["best"]
+    assert [row["object_id"] for row in best] == ["o2", "o1", "o0"]
+    assert best[0]["against_prior"].endswith("times the prior")
+    assert best[2]["against_prior"] == "not calibrated"
+    assert set(best[2]) == {"object_id", "p_lens", "p_compound", "subclass", "against_prior"}
 
 
 def test_nothing_scored_has_no_best_row():
@@ -46,6 +70,11 @@ def test_repeated_ids_and_images_are_counted():
     odd = manifest([5, 6, 5, 5], {"VIS": ["a", "a", None, "b"], "Y": ["a", "b", None, "b"], "J": [None, "b", None, "c"]})
     assert warnings_of(odd) == ["object ids of several rows: 1, the first 5", "rows that use one image for several bands: 3"]
     assert warnings_of(manifest([5, 6], {"VIS": ["a", None], "Y": ["b", None]})) == []
+
+
+def test_skipped_files_are_counted_in_one_line():
+    skipped = replace(manifest([5], {"VIS": ["a"]}), skipped=["q/rms.fits", "q/psf.fits"])
+    assert warnings_of(skipped) == ["FITS files of folders that show no sky: 2, the first q/rms.fits"]
 
 
 def test_the_commonest_guess_is_said_in_one_line():

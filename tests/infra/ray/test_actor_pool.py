@@ -9,7 +9,6 @@ import pytest
 import ray
 from ray.exceptions import RpcError
 
-from infra.calls import CallFailure
 from infra.errors import ClusterError
 from infra.ray.actor_pool import ActorPool
 from infra.ray.cluster import actor_count
@@ -37,12 +36,6 @@ def pool(ray_cluster):
     pool.close()
 
 
-@pytest.fixture
-def often(monkeypatch):
-    """Let the pool ask its workers every twentieth of a second."""
-    monkeypatch.setattr("infra.worker_pool.ASK_EVERY_S", 0.05)
-
-
 def run_until_logged(pool, text, caplog):
     """Keep two workers busy until the pool logs the text; return the failures meanwhile."""
     seen = []
@@ -68,7 +61,7 @@ def test_a_cluster_without_room_raises_an_error_in_bounded_time(ray_cluster, mon
     monkeypatch.setattr("infra.worker_pool.START_S", 0.2)
     pool = ActorPool(RayWorker.options(num_cpus=1000).remote, 2, 2)
     pool.submit(call("double", 1))
-    with pytest.raises(ClusterError, match=r"no worker could be started for 0\.2 s"):
+    with pytest.raises(ClusterError, match=r"no worker could be started for 0\.2 s: the cluster has no room"):
         pool.next_result()
     pool.close()
 
@@ -151,34 +144,3 @@ print("answer")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=True)
     assert done.stdout == "answer\n"
     assert "raylet" in done.stderr
-
-
-def test_busy_actors_tell_how_far_they_are(pool, folder, often):
-    pids = both_workers(pool, folder)
-    told = []
-    pool.watch("last_step", told.append)
-    assert failures(pool, [call("note", 1.0) for _ in range(4)]) == [None] * 4
-    assert {pid for answers in told for pid, _ in answers} == pids
-    assert len({step for answers in told for _, step in answers}) >= 3
-    assert all(len(answers) <= 2 for answers in told)
-
-
-def test_a_question_that_raises_fails_nothing(pool, folder, often):
-    both_workers(pool, folder)
-    told = []
-    pool.watch("no_step", told.append)
-    assert values(pool, [call("sleep", 0.4) for _ in range(2)]) == [0.4, 0.4]
-    assert (told, pool.n_lost) == ([], 0)
-
-
-def test_a_deadline_counts_although_a_question_hangs(pool, folder, often):
-    both_workers(pool, folder)
-    pool.watch("hang", None)
-    assert failures(pool, [call("sleep", 60, deadline_s=0.5, is_alone=True)]) == [CallFailure.OVERDUE]
-
-
-def test_an_actor_that_dies_when_asked_is_replaced(pool, folder, often):
-    both_workers(pool, folder)
-    pool.watch("die_when_asked", None)
-    assert failures(pool, [call("sleep", 30)]) == [CallFailure.DIED]
-    assert pool.n_lost == 1

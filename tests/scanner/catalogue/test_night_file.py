@@ -9,8 +9,8 @@ import pytest
 from infra.store.storage import list_files
 from scanner.catalogue import night_file
 from scanner.catalogue.columns import PURITY_COLUMNS, RANK, candidate_schema
-from scanner.catalogue.night_file import show, show_once, write_night, wrong_night_files
-from scanner.catalogue.paths import seal_uri
+from scanner.catalogue.night_file import NightFault, show, show_once, write_night, wrong_night_files
+from scanner.catalogue.paths import seal_uri, shown_uri
 from scanner.catalogue.query import query
 from scanner.catalogue.shown import show_records
 from tests.faults.harness import crash_points
@@ -79,6 +79,24 @@ def test_an_old_plan_is_not_shown_anew_by_sealing(disk, newer):
     assert in_file(disk) == [1, 3, 2]
 
 
+def test_a_plan_without_record_replaces_others_only_if_asked(disk, newer):
+    old = finished(disk, OLD)
+    newer(disk, NEW)
+    Path(shown_uri(disk, NIGHT, 1)).unlink()
+    assert show_once(old, disk) is None
+    assert in_file(disk) == query(disk)["object_id"].to_pylist() == [1, 3]
+    assert show_once(old, disk, replacing=True) == f"{disk}/candidates/{NIGHT}.parquet"
+    assert in_file(disk) == [1, 3, 2]
+
+
+def test_a_plan_without_record_is_shown_beside_others(disk):
+    field = finished(disk, OLD)
+    finished(disk, {"c": {9: 0.8}})
+    Path(shown_uri(disk, NIGHT, 1)).unlink()
+    show_once(field, disk)
+    assert in_file(disk) == [1, 9, 3, 2]
+
+
 @pytest.mark.parametrize("harm", ["missing", "cut", "of another night"])
 def test_a_missing_or_damaged_file_is_written_again(disk, harm):
     plan = finished(disk, OLD)
@@ -88,10 +106,10 @@ def test_a_missing_or_damaged_file_is_written_again(disk, harm):
     path.unlink()
     if harm != "missing":
         path.write_bytes(good[:-9] if harm == "cut" else Path(disk, "candidates", "2026-11-25.parquet").read_bytes())
-    assert wrong_night_files(disk) == [str(path)]
+    assert wrong_night_files(disk) == {str(path): NightFault.DAMAGED if harm == "cut" else NightFault.OLD}
     show(plan, disk)
     assert path.read_bytes() == good
-    assert wrong_night_files(disk, deep=True) == []
+    assert wrong_night_files(disk, deep=True) == {}
 
 
 def test_only_a_deep_check_reads_the_rows(disk):
@@ -99,10 +117,10 @@ def test_only_a_deep_check_reads_the_rows(disk):
     path = Path(disk, "candidates", f"{NIGHT}.parquet")
     data = path.read_bytes()
     path.write_bytes(data[:60] + bytes([data[60] ^ 1]) + data[61:])
-    assert wrong_night_files(disk) == []
-    assert wrong_night_files(disk, deep=True) == [str(path)]
+    assert wrong_night_files(disk) == {}
+    assert wrong_night_files(disk, deep=True) == {str(path): NightFault.DAMAGED}
     path.write_bytes(data)
-    assert wrong_night_files(disk, deep=True) == []
+    assert wrong_night_files(disk, deep=True) == {}
 
 
 @pytest.mark.parametrize("step", SHOWING)
@@ -144,7 +162,7 @@ def test_a_writer_that_is_overtaken_leaves_the_newest_state(root, newer, monkeyp
     monkeypatch.setattr(night_file, "replace", overtaken)
     finished(root, OLD)
     assert not pending
-    assert wrong_night_files(root, deep=True) == []
+    assert wrong_night_files(root, deep=True) == {}
     assert query(root)["object_id"].to_pylist() == [1, 3]
 
 
@@ -153,7 +171,10 @@ def test_a_night_whose_seal_is_gone_keeps_its_file(disk):
     Path(seal_uri(disk, plan.plan_id)).unlink()
     write_night(disk, NIGHT)
     assert in_file(disk) == [1, 3, 2]
-    assert wrong_night_files(disk) == []
+    path = Path(disk, "candidates", f"{NIGHT}.parquet")
+    assert wrong_night_files(disk) == {str(path): NightFault.WITHOUT_PLAN}
+    path.unlink()
+    assert wrong_night_files(disk) == {}
 
 
 def test_many_candidates_with_maps_are_written_in_groups(disk, monkeypatch):

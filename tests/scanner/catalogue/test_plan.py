@@ -87,7 +87,7 @@ OTHER_PLANS = {
 }
 OTHER_UNITS = {
     "unit_id": "b",
-    "kind": "tile",
+    "kind": "shard",
     "files": {"shard": InputFile(uri="/data/a.parquet", size=1, etag="2")},
     "n_rows": 1,
     "id_digest": "0" * 64,

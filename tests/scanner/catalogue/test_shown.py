@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from infra.store.storage import list_files
-from scanner.catalogue.paths import seal_uri, shown_uri
+from scanner.catalogue.paths import plan_uri, seal_uri, shown_uri
 from scanner.catalogue.plan import ScanConfig
 from scanner.catalogue.shown import (
     Replaced,
@@ -19,7 +19,7 @@ from scanner.catalogue.shown import (
     shown_plans,
     with_lower_threshold,
 )
-from tests.scanner.catalogue_parts import NIGHT, EnsembleName, finished, plan_of
+from tests.scanner.catalogue_parts import NIGHT, EnsembleName, finished, plan_of, purity_table
 
 A, B, C = ("a" * 64, "b" * 64, "c" * 64)
 
@@ -50,6 +50,15 @@ def test_a_record_holds_plan_threshold_and_purity(root):
     assert json.loads(Path(shown_uri(root, NIGHT, 1)).read_bytes()) == {"plan_id": A, "threshold": 0.5, "purity": None}
 
 
+def test_a_record_with_a_purity_is_read_back_equal(root):
+    for purity in (0.25, 0.25, 0.75, None, 0.75):
+        record_shown(root, NIGHT, A, 0.5, purity and purity_table(purity))
+    found = [record.purity for record in reversed(show_records(root)[NIGHT])]
+    assert found == [purity_table(0.25), purity_table(0.75), None, purity_table(0.75)]
+    seal_of_units(root, A, {"a"})
+    assert shown_plans(root)[NIGHT][0].purity == purity_table(0.75)
+
+
 def test_writers_at_once_take_different_numbers(root):
     plans = [f"{i:064x}" for i in range(8)]
     with ThreadPoolExecutor(8) as pool:
@@ -64,18 +73,24 @@ def test_a_damaged_record_is_named(root, content):
     record_shown(root, NIGHT, A, 0.5)
     Path(shown_uri(root, NIGHT, 1)).write_bytes(content)
     for read in (lambda: shown_plans(root), lambda: record_shown(root, NIGHT, B, 0.5)):
-        with pytest.raises(ShownError, match=r"00000001\.json: not a record of a shown plan; delete it"):
+        with pytest.raises(ShownError, match=r"00000001\.json: not a record of a shown plan; move it out"):
             read()
 
 
+def write_json(uri, content):
+    path = Path(uri)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
+
+
 def seal_of_units(root, plan_id, units):
-    """Write a seal of a plan of which only the units matter."""
+    """Write a plan and its seal, of which only the tiles matter."""
+    tiles = [{"unit_id": unit, "kind": "tile", "id_digest": plan_id} for unit in units]
+    write_json(plan_uri(root, plan_id), {"units": tiles})
     words = dict.fromkeys(("ensemble_name", "ensemble_sha256", "code_version", "candidates_path", "candidates_sha256"), "")
     numbers = dict.fromkeys(("n_units", "n_rows", "n_candidates"), 0)
     seal = {"plan_id": plan_id, "night": NIGHT, "rows_by_status": {}, "units": dict.fromkeys(units, ""), **words, **numbers}
-    path = Path(seal_uri(root, plan_id))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(seal))
+    write_json(seal_uri(root, plan_id), seal)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +129,11 @@ def test_a_new_plan_says_what_it_replaces(root):
     fields = ("plan_id", "n_units_replaced", "n_units")
     assert replaced_by(newest, root) == tuple(Replaced(**dict(zip(fields, row, strict=True))) for row in expected)
     assert replaced_by(plan_of({"e": [5]}), root) == ()
-    assert [entry.plan_id for entry in replaced_by(new, root)] == [old.plan_id] * 0
+    assert replaced_by(new, root) == ()
+    shards = finished(root, {"a": {1: 0.9}, "e": {6: 0.9}}, kind="shard")
+    assert replaced_by(plan_of({"a": [1], "e": [5]}, kind="shard", batch_size=2), root) == (
+        Replaced(plan_id=shards.plan_id, n_units_replaced=1, n_units=2),
+    )
 
 
 def test_a_sealed_plan_with_a_lower_threshold_is_used(root):
@@ -128,6 +147,24 @@ def test_a_sealed_plan_with_a_lower_threshold_is_used(root):
         assert with_lower_threshold(different, root) is different
     Path(seal_uri(root, low.plan_id)).unlink()
     assert with_lower_threshold(asked, root) is asked
+
+
+def test_tiles_without_mosaics_do_not_tell_plans_apart(root):
+    low = finished(root, {"a": {1: 0.9, 2: 0.3}}, candidate_threshold=0.25)
+    bare = {"without_mosaics": ("b",)}
+    asked = plan_of({"a": [1, 2]}, candidate_threshold=0.5).model_copy(update=bare)
+    assert with_lower_threshold(asked, root) == low.model_copy(update=bare)
+
+
+def test_units_of_a_plan_that_cannot_be_read_stay_visible(root):
+    for plan_id in (A, B):
+        seal_of_units(root, plan_id, {"a"})
+        record_shown(root, NIGHT, plan_id, 0.5)
+    assert [shown.plan_id for shown in shown_plans(root)[NIGHT]] == [B]
+    Path(plan_uri(root, B)).write_bytes(b"{")
+    assert [(shown.plan_id, shown.units) for shown in shown_plans(root)[NIGHT]] == [(B, None), (A, None)]
+    Path(plan_uri(root, B)).unlink()
+    assert [shown.plan_id for shown in shown_plans(root)[NIGHT]] == [B, A]
 
 
 def test_a_sealed_plan_is_used_rather_than_a_lower_one(root):

@@ -5,19 +5,23 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
 from infra.store.storage import list_files
+from scanner.catalogue import query as query_module
+from scanner.catalogue import visible
 from scanner.catalogue.columns import MAP_COLUMNS
 from scanner.catalogue.ledger import publish
 from scanner.catalogue.paths import unit_uri
 from scanner.catalogue.plan import ScanConfig, freeze, make_plan
 from scanner.catalogue.query import query
+from scanner.catalogue.shown import shown_plans
 from scanner.catalogue.units import PlanError
 from scanner.catalogue.visible import VisibleError, visible_candidates
-from tests.scanner.catalogue_parts import NIGHT, EnsembleName, finished, scores, unit_of
+from tests.scanner.catalogue_parts import NIGHT, EnsembleName, finished, purity_table, scores, unit_of
 
 OTHER_NIGHT = "2026-11-25"
 FIELD = {"a": {1: 0.9, 2: 0.6, 3: 0.1}, "b": {4: 0.7, 5: None}}
@@ -107,6 +111,34 @@ def test_two_fields_of_one_night_are_both_there(root):
     assert_all_list(root, [1, 2, 6], 6)
 
 
+def test_shards_of_two_folders_with_equal_names_are_both_there(root, monkeypatch):
+    first, second = {"shard-00000": {1: 0.9, 2: 0.6}}, {"shard-00000": {2: 0.3, 3: 0.8}}
+    finished(root, first, night=None, kind="shard")
+    monkeypatch.setattr("tests.scanner.catalogue_parts.PLACE", "/other")
+    finished(root, second, night=None, kind="shard")
+    assert_all_list(root, [1, 3], 3)
+    monkeypatch.setattr("tests.scanner.catalogue_parts.PLACE", "/moved")
+    moved = finished(root, first, night=None, kind="shard")
+    assert_all_list(root, [1, 2, 3], 3)
+    assert visible_candidates(root)["plan_id"].to_pylist().count(moved.plan_id) == 2
+    assert len(shown_plans(root)["undated"]) == 2
+
+
+def test_many_plans_read_the_ids_of_each_once(root, monkeypatch):
+    n_plans = 25
+    for i in range(n_plans):
+        finished(root, {f"t{i:02}": {i: 0.9, 100: 0.8, 200 + i: 0.1}})
+    read, sources = [], []
+    real, source = visible._ids_in, query_module._source
+    monkeypatch.setattr(visible, "_ids_in", lambda file: read.append(file.uri) or real(file))
+    monkeypatch.setattr(query_module, "_source", lambda files, **options: sources.extend(files) or source(files, **options))
+    assert sorted(visible_candidates(root)["object_id"].to_pylist()) == [*range(n_plans), 100]
+    assert len(read) == len(set(read)) == n_plans - 1
+    assert query(root, sql="FROM scores SELECT count(*) AS n").to_pylist() == [{"n": 2 * n_plans + 1}]
+    assert len(sources) == 2 * n_plans - 1
+    assert len(repr(shown_plans(root))) < 10**4
+
+
 def test_a_scan_of_one_of_two_tiles_replaces_this_tile(root, newer):
     old = finished(root, FIELD)
     newer()
@@ -159,10 +191,22 @@ def test_one_plan_or_all_plans_are_listed_on_request(root, newer):
     newer()
     new = finished(root, {"a": {1: 0.55, 2: 0.3, 3: 0.2}}, shown=0.6)
     assert visible_candidates(root, plan=old.plan_id[:10])["object_id"].to_pylist() == [1, 4, 2]
-    assert visible_candidates(root, plan=new.plan_id)["object_id"].to_pylist() == [1]
-    assert visible_candidates(root, all_plans=True)["object_id"].to_pylist() == [1, 4, 2, 1]
+    assert visible_candidates(root, plan=new.plan_id)["object_id"].to_pylist() == []
+    assert visible_candidates(root, plan=new.plan_id, min_p_lens=0.5)["object_id"].to_pylist() == [1]
+    assert visible_candidates(root, all_plans=True)["object_id"].to_pylist() == [1, 4, 2]
     with pytest.raises(PlanError, match="no plan begins with 'x'"):
         visible_candidates(root, plan="x")
+
+
+def test_one_plan_has_the_purity_and_threshold_shown_last(root):
+    few, many = (purity_table(purity) for purity in (0.25, 0.75))
+    plan = finished(root, FIELD, purity=few)
+    finished(root, FIELD, shown=0.65, purity=many)
+    finished(root, {"c": {6: 0.9}}, purity=few)
+    for options in ({"plan": plan.plan_id}, {}, {"all_plans": True}):
+        table = visible_candidates(root, **options).filter(pc.field("plan_id") == plan.plan_id)
+        assert table["object_id"].to_pylist() == [1, 4]
+        assert table["expected_purity"].to_pylist() == pytest.approx([0.75, 0.75])
 
 
 def test_rows_below_the_threshold_come_from_the_units(root, newer):
@@ -182,7 +226,7 @@ def test_rows_below_the_threshold_come_from_the_units(root, newer):
 def test_an_unfinished_plan_is_listed_only_on_request(root):
     plan = make_plan(NIGHT, EnsembleName(), ScanConfig(), [unit_of("a", [1, 2]), unit_of("b", [3])])
     freeze(plan, root)
-    with pytest.raises(VisibleError, match=r"catalogue: no complete scan; `lensscan status`"):
+    with pytest.raises(VisibleError, match=r"catalogue: no complete scan; is it the folder"):
         visible_candidates(root)
     assert visible_candidates(root, plan=plan.plan_id[:9]).num_rows == 0
     publish(scores([1, 2], [0.9, 0.1]), plan.units[0], plan, root, "try")

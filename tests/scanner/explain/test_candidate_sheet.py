@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from scanner.explain.candidate_sheet import MOST_ROWS, candidate_sheet, write_candidate_sheet
@@ -77,7 +78,13 @@ def test_the_bar_is_one_arcsec_of_eight():
     assert np.ptp(line.get_xdata()) / (right - left) == pytest.approx(1 / 8)
 
 
-@pytest.mark.parametrize("null", [None, float("nan"), np.ma.masked_all((8, 8))])
+@pytest.mark.parametrize("null", [None, float("nan"), pd.NA])
+def test_captions_leave_null_cells_out(null):
+    said = texts(candidate_sheet([row(p_lens=null, truth=null)]))
+    assert "no score  \u00b7  double ring" in said
+
+
+@pytest.mark.parametrize("null", [None, float("nan"), pd.NA, np.ma.masked_all((8, 8))])
 def test_a_row_without_maps_has_empty_panels(null):
     figure = candidate_sheet([row(map_occlusion=null), row()])
     assert texts(figure).count("no maps stored") == 3
@@ -100,6 +107,7 @@ def test_panels_of_many_candidates_do_not_overlap():
         ([row()] * (MOST_ROWS + 1), "got 25"),
         ([{"candidate_id": "EUCL J1"}], "no column cutout_rgb, map_guided, map_occlusion, occlusion_step: read candidates"),
         ([row(map_guided=[1, 2])], "map_guided must hold 40 x 40 numbers, got 2"),
+        ([row(cutout_rgb="[0 0 0 ... 255]")], r"must hold 80 x 80 x 3 numbers, got the text '\[0 0 0"),
     ],
 )
 def test_rows_that_cannot_be_drawn_are_named(rows, says):

@@ -41,10 +41,10 @@ def test_each_part_has_a_page_with_titles(name):
     kernels, classes, excited, dreamt = feature_figures(shown, IDS)
     titles = [[axis.get_title() for axis in page.axes if axis.get_title()] for page in (kernels, classes, excited, dreamt)]
     assert titles[0] == [f"kernel {i}" for i in range(11)]
-    assert titles[1] == [f"p({kind}) = {1 / len(card.classes):.3f}" for kind in card.classes]
+    assert titles[1] == [f"p({kind}) {1 / len(card.classes):.3f}" for kind in card.classes]
     assert titles[2] == ["[layer 7 kernel 0]", "a", "[layer 7 kernel 2]", "c$_{x$"]
     assert [title.split("\n")[:2] for title in titles[3]] == [["b", "as it is"], *(["b", f"towards {k}"] for k in card.classes)]
-    assert all(title.endswith(f"p(lens) = {1 - 1 / len(card.classes):.3f}") for title in titles[3])
+    assert all(title.endswith(f"p(lens) {1 - 1 / len(card.classes):.3f}") for title in titles[3])
 
 
 @pytest.mark.parametrize("name", ["OU-66", "compact-sky"])

@@ -72,7 +72,7 @@ def drawn():
 
 
 def test_maps_are_drawn_at_their_positions(drawn):
-    occlusion, guided = axis_of(drawn, "x\np = 0.970"), next(axis for axis in drawn.axes if "Guided" in words_of(axis))
+    occlusion, guided = axis_of(drawn, "x\np 0.970"), next(axis for axis in drawn.axes if "Guided" in words_of(axis))
     assert {image.origin for axis in drawn.axes for image in axis.get_images()} == {"lower"}
     assert occlusion.get_images()[0].get_extent() == pytest.approx((-5, 4.6, -5, 4.6))
     panels = [axis for axis in drawn.axes if axis.get_images()]
@@ -85,7 +85,7 @@ def test_maps_are_drawn_at_their_positions(drawn):
 
 
 def test_occlusion_cells_are_blue_red_white_or_grey(drawn):
-    colour, axis = rendered(drawn), axis_of(drawn, "x\np = 0.970")
+    colour, axis = rendered(drawn), axis_of(drawn, "x\np 0.970")
 
     def of_cell(row, column):
         return colour(axis, -5 + 0.4 * (column + 0.5), -5 + 0.4 * (row + 0.5)).astype(int)
@@ -104,7 +104,7 @@ def test_all_maps_have_one_scale(drawn):
     guided = np.ones((100, 100), np.float32)
     figure = figure_of(maps_of(weak, guided, name="weak"), maps_of(strong, guided * 7, name="strong"))
     colour = rendered(figure)
-    at = {name: colour(axis_of(figure, f"{name}\np = 0.970"), 0.3, 2.3).astype(int) for name in ("weak", "strong")}
+    at = {name: colour(axis_of(figure, f"{name}\np 0.970"), 0.3, 2.3).astype(int) for name in ("weak", "strong")}
     np.testing.assert_array_equal(at["strong"], [0, 0, 255])
     np.testing.assert_allclose(at["weak"], [96, 96, 255], atol=6)
     norms = {axis.get_images()[0].norm.vmin for axis in figure.axes if axis.get_images() and axis.get_facecolor()[0] == 0.8}
@@ -125,7 +125,7 @@ def test_occlusion_colours_do_not_depend_on_vis():
     stamps["VIS"][0, 50:] += 1000
     maps = maps_of(np.full((25, 25), -1, np.float32), np.zeros((100, 100), np.float32), covered=10.0)
     figure = figure_of(maps, stamps=stamps)
-    colour, axis = rendered(figure), axis_of(figure, "x\np = 0.970")
+    colour, axis = rendered(figure), axis_of(figure, "x\np 0.970")
     np.testing.assert_array_equal([colour(axis, 1, y) for y in (-2, 3)], [[0, 0, 255]] * 2)
     (lines,) = [one for one in axis.collections if isinstance(one, QuadContourSet)]
     places = np.concatenate([path.vertices for path in lines.get_paths()])
@@ -135,7 +135,7 @@ def test_occlusion_colours_do_not_depend_on_vis():
 
 def test_rounding_errors_have_no_colour():
     figure = figure_of(maps_of(np.full((24, 24), -1e-6, np.float32), np.zeros((100, 100), np.float32)))
-    axis = axis_of(figure, "x\np = 0.970")
+    axis = axis_of(figure, "x\np 0.970")
     np.testing.assert_allclose(rendered(figure)(axis, 0.1, 0.1), 255, atol=2)
     assert "-1e-06  +0" in words_of(axis)
 
@@ -202,9 +202,9 @@ def test_objects_stand_below_one_another():
     maps = NetworkMaps("x", 10.0, np.array([0.1, 0.2]), occlusion, 9.6, guided, guided)
     both = explanation_figure(Shown(["a", "b"], stamps, MER_10, "mine", np.array([0.1, 0.2])), [maps])
     tops = [axis.get_position().y1 for axis in both.axes if axis.get_title().startswith("x")]
-    assert [axis.get_title() for axis in both.axes if axis.get_title().startswith("x")] == ["x\np = 0.100", "x\np = 0.200"]
+    assert [axis.get_title() for axis in both.axes if axis.get_title().startswith("x")] == ["x\np 0.100", "x\np 0.200"]
     assert tops[0] > tops[1] + 0.3
-    for row, title in enumerate(("x\np = 0.100", "x\np = 0.200")):
+    for row, title in enumerate(("x\np 0.100", "x\np 0.200")):
         np.testing.assert_array_equal(axis_of(both, title).get_images()[0].get_array(), occlusion[row])
 
 

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from scanner.networks.card_file import read_card
 from scanner.networks.errors import PackageError
-from scanner.networks.locate import SHIPPED_DIR, find_package, list_packages
+from scanner.networks.locate import SHIPPED_DIR, find_package, known_cards, list_packages
 from scanner.networks.package import load_package
 from tests.scanner.ensembles import card, networks, write_test_package
 
@@ -162,6 +162,10 @@ def test_packages_are_found_by_name_and_by_path(folder, tmp_path):
     assert find_package("pack", tmp_path) == folder
     assert find_package(str(folder), tmp_path / "elsewhere") == folder
     assert folder in list_packages(tmp_path)
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "card.json").write_text("{}")
+    assert tmp_path / "damaged" in list_packages(tmp_path)
+    assert len(known_cards(tmp_path)) == len(list_packages(tmp_path)) - 1
     with pytest.raises(PackageError, match=re.escape("nosuch: no ensemble of that name") + ".*pack"):
         find_package("nosuch", tmp_path)
     with pytest.raises(PackageError, match="empty"):

@@ -46,7 +46,7 @@ def test_stamps_are_those_of_the_named_objects_in_order(shards):
 @pytest.mark.parametrize(
     ("objects", "says"),
     [
-        ([], "name the objects of tiles or shards with --objects"),
+        ([], "name the objects of tiles with --objects"),
         (["1", "77", "78"], "has no object 77, 78"),
         (["6"], "no usable object: 6: constant"),
         ([str(i) for i in range(MOST + 1)], f"{MOST + 1} objects are named, more than the limit of {MOST}"),

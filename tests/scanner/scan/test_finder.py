@@ -6,10 +6,13 @@ from astropy.io import fits
 
 from infra.errors import LensscanError
 from scanner.explain.figure_files import FigureError
+from scanner.explain.figures import MOST_EXPLAINED
 from scanner.networks.architectures import NetworkSpec
+from scanner.networks.card_file import read_card
+from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_package
 from scanner.preprocess.channel import channels
-from scanner.scan.finder import MOST_EXPLAINED, Finder, Scores
+from scanner.scan.finder import Finder, Scores
 from scanner.scan.manifest import score_manifest
 from scanner.scan.scoring import CutoutScanner
 from scanner.vocabulary.geometry import MER_10
@@ -87,6 +90,32 @@ def test_printed_scores_say_their_prior_and_the_reason(finder, arrays):
     assert len(lines) == 4
 
 
+def test_columns_of_a_manifest_are_not_networks(finder, manifest):
+    lines = manifest.read_text().splitlines()
+    more = [",p_spiral,p_class", ",0.5,E", ",0.25,Sb", ",0.125,S0"]
+    manifest.write_text("\n".join(line + end for line, end in zip(lines, more, strict=True)))
+    scores = finder.score(manifest)
+    assert list(scores.p_networks) == ["red", "blue"]
+    assert scores.to_arrow()["p_class"].to_pylist() == ["E", "Sb", "S0"]
+
+
+def test_objects_without_a_band_name_who_scores_them(package, manifest):
+    manifest.write_text("object_id,VIS,H\nx,0.fits#VIS,\ny,,0.fits#H\n")
+    knowing = Finder(package, load_package(package), [read_card(SHIPPED_DIR / "ou7-sim")])
+    scores = knowing.score(manifest)
+    assert scores.status == ["scored", "rejected:missing_band"]
+    assert scores.to_arrow()["detail"][1].as_py().endswith("; ou7-sim has networks that read H alone")
+
+
+def test_rows_of_some_networks_are_printed_last_without_a_prior(finder, manifest):
+    whole = ",".join(f"0.fits#{band}" for band in BANDS)
+    manifest.write_text("\n".join([f"object_id,{','.join(BANDS)}", "part,0.fits#VIS,,,", f"whole,{whole}"]))
+    lines = str(finder.score(manifest)).splitlines()
+    assert [line.partition(":")[0] for line in lines[1:]] == ["whole", "part"]
+    assert "times the prior" in lines[1]
+    assert lines[2].endswith(", not calibrated")
+
+
 def test_many_printed_scores_are_cut(finder, arrays):
     many = finder.score({band: np.repeat(images, 8, axis=0) for band, images in arrays.items()}, crop=True)
     assert str(many).splitlines()[-2:][0].startswith("19: ")
@@ -112,6 +141,9 @@ def test_objects_and_networks_can_be_chosen(finder, arrays, manifest):
     from_arrays = finder.explain(arrays, objects=[2], networks=["blue"], crop=True)
     assert (found.object_ids, from_arrays.object_ids) == (("field 2",), ("2",))
     assert np.array_equal(found.maps["blue"].occlusion, from_arrays.maps["blue"].occlusion)
+    by_one_name = finder.explain(arrays, objects="2", networks="blue", crop=True)
+    assert (by_one_name.object_ids, list(by_one_name.maps)) == (("2",), ["blue"])
+    assert finder.explain(arrays, objects=2, networks=["blue"], crop=True).object_ids == ("2",)
     with pytest.raises(LensscanError, match="the images: has no object 7"):
         finder.explain(arrays, objects=[7], crop=True)
 

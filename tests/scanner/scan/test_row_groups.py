@@ -4,14 +4,20 @@ import numpy as np
 import pytest
 
 from infra.progress import no_progress
+from infra.store.files import StorageError
+from scanner.networks.architectures import NetworkSpec
 from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_package
+from scanner.preprocess.channel import channels
 from scanner.scan.row_groups import MissingBands, RowGroup, score_groups
 from scanner.scan.scoring import CutoutScanner
 from scanner.sources.batches import batches_of
+from scanner.sources.cutouts import Cutout
+from scanner.vocabulary.geometry import MER_10
 from scanner.vocabulary.network_columns import network_column_name
 from scanner.vocabulary.rejections import RejectCode, Rejection
+from tests.scanner.ensembles import write_test_package
 from tests.scanner.mean_ensemble import CUTOUTS, MeanEnsemble, expected
 
 VIS_ALONE = "scored without Y, J, H by OU-VIS alone: less reliable, not calibrated"
@@ -44,6 +50,34 @@ def test_damage_rejects_its_group_only():
     damaged = RowGroup([0, 1], frozenset({"VIS", "Y", "J", "H"}), begin)
     table = score_groups([damaged, group([2], CUTOUTS[2])], CutoutScanner(MeanEnsemble(), 1), no_progress)
     assert table["status"].to_pylist() == ["rejected:fits_truncated"] * 2 + ["scored"]
+
+
+def test_a_store_that_fails_ends_the_scoring():
+    def begin(geometry, size):
+        yield from batches_of(CUTOUTS[:1], geometry, size)
+        raise Rejection(RejectCode.IO_ERROR, "VIS: a.fits: timed out")
+
+    away = RowGroup([0, 1], frozenset({"VIS", "Y", "J", "H"}), begin)
+    with pytest.raises(StorageError, match=r"^VIS: a\.fits: timed out$"):
+        score_groups([away], CutoutScanner(MeanEnsemble(), 1), no_progress)
+    # Rows that name files of their own are rejected one by one.
+    of_rows = group([0, 1], Rejection(RejectCode.IO_ERROR, "VIS: b.fits: timed out"), CUTOUTS[1])
+    table = score_groups([of_rows], CutoutScanner(MeanEnsemble(), 1), no_progress)
+    assert table["status"].to_pylist() == ["rejected:io_error", "scored"]
+
+
+def test_bands_that_no_network_reads_are_not_missed(tmp_path):
+    specs = [
+        NetworkSpec(name, "compact", channels(scaling, "VIS")) for name, scaling in (("a", "sky_asinh"), ("b", "centre_asinh"))
+    ]
+    write_test_package(tmp_path / "pack", specs, geometry="mer10", assumed_prevalence=0.004)
+    ensemble = load_package(tmp_path / "pack")
+    rng = np.random.default_rng(4)
+    stamps = {band: rng.exponential(size=(100, 100)).astype(np.float32) for band in MER_10.grids}
+    groups = [group([0], Cutout(stamps)), group([1], Cutout(stamps), bands="VIS,Y")]
+    whole, part = score_groups(groups, CutoutScanner(ensemble, 4), no_progress, MissingBands(ensemble, 4)).to_pylist()
+    assert part == whole
+    assert (part["status"], part["detail"]) == ("scored", "")
 
 
 def test_an_object_in_vis_alone_is_scored(ensemble):

@@ -19,7 +19,7 @@ def references(manifest, folder):
 
 def test_extensions_name_the_bands_of_an_object(tmp_path):
     uri = write_cutout(tmp_path / "102_NEG63.fits.gz")
-    manifest = objects_of_files([uri])
+    manifest = objects_of_files([uri], [uri])
     named = tuple(f"102_NEG63.fits.gz#{name}_FLUX" for name in ("VIS", "NIR_Y", "NIR_J", "NIR_H"))
     assert references(manifest, tmp_path) == {"102_NEG63": named}
     assert manifest.notes == ["guessed: VIS = VIS_FLUX, Y = NIR_Y_FLUX, J = NIR_J_FLUX, H = NIR_H_FLUX"]
@@ -34,14 +34,14 @@ def test_filters_name_extensions_that_share_a_name(tmp_path):
     for i, band in enumerate(("NIR_H", "VIS")):
         hdus.append(fits.ImageHDU(image(i), fits.Header({"FILTER": band}), name="SCI"))
     fits.HDUList(hdus).writeto(tmp_path / "a.fits")
-    manifest = objects_of_files([str(tmp_path / "a.fits")])
+    manifest = objects_of_files([str(tmp_path / "a.fits")], ())
     assert references(manifest, tmp_path) == {"a": ("a.fits#2", None, None, "a.fits#1")}
 
 
 def test_files_of_one_band_each_are_grouped_by_name(tmp_path):
     names = ["17_VIS", "17_NIR-Y", "17_NIR-J", "17_NIR-H", "17_VIS_rms", "18-VIS", "18-H", "19/VIS", "19/H", "20_VIS"]
     files = [write_band(tmp_path / f"{name}.fits", i) for i, name in enumerate(names)]
-    manifest = objects_of_files(files)
+    manifest = objects_of_files(files, ())
     assert references(manifest, tmp_path) == {
         "17": tuple(f"17_{name}.fits#PRIMARY" for name in ("VIS", "NIR-Y", "NIR-J", "NIR-H")),
         "18": ("18-VIS.fits#PRIMARY", None, None, "18-H.fits#PRIMARY"),
@@ -50,11 +50,12 @@ def test_files_of_one_band_each_are_grouped_by_name(tmp_path):
     }
     assert manifest.notes[1] == "guessed: VIS = 18-VIS.fits, H = 18-H.fits"
     assert {len(manifest.bands(row)) for row in range(4)} == {4, 2, 1}
+    assert manifest.skipped == [str(tmp_path / "17_VIS_rms.fits")]
 
 
 def test_two_files_of_one_band_are_two_objects(tmp_path):
     files = [write_band(tmp_path / f"{name}.fits", FILTER="VIS") for name in ("a", "a_VIS")]
-    assert references(objects_of_files(files), tmp_path) == {
+    assert references(objects_of_files(files, ()), tmp_path) == {
         "a": ("a.fits#PRIMARY", None, None, None),
         "a_VIS": ("a_VIS.fits#PRIMARY", None, None, None),
     }
@@ -65,7 +66,7 @@ def test_an_object_that_cannot_be_guessed_is_rejected(tmp_path):
     fits.BinTableHDU.from_columns([fits.Column("a", "K", array=[1])]).writeto(tmp_path / "table.fits")
     names = ("x_VIS.fits", "table.fits", "cut.fits", "gone.fits")
     files = [*(str(tmp_path / name) for name in names), write_band(tmp_path / "other.fits")]
-    manifest = objects_of_files(files)
+    manifest = objects_of_files(files, ())
     assert manifest.object_ids.to_pylist() == ["x_VIS", "cut", "gone", "other"]
     rows = manifest_cutouts(manifest, MER_10)
     reasons = [str(row) for row in rows if isinstance(row, Rejection)]
@@ -77,11 +78,23 @@ def test_an_object_that_cannot_be_guessed_is_rejected(tmp_path):
     ]
 
 
+def test_files_that_the_user_named_keep_a_row(tmp_path):
+    fits.BinTableHDU.from_columns([fits.Column("a", "K", array=[1])]).writeto(tmp_path / "table.fits")
+    uris = [str(tmp_path / "table.fits"), write_cutout(tmp_path / "a.fits"), write_band(tmp_path / "a_psf.fits")]
+    manifest = objects_of_files(uris, uris)
+    assert (manifest.object_ids.to_pylist(), manifest.skipped) == (["table", "a", "a_psf"], [])
+    table, _, psf = manifest_cutouts(manifest.rows([0, 1, 2]), MER_10)
+    assert str(table) == "missing_band: table.fits: has no two-dimensional image"
+    assert str(psf) == "missing_band: a_psf.fits: by its name a PSF, a noise map or a mask"
+    found = objects_of_files(uris, uris[2:])
+    assert (found.object_ids.to_pylist(), found.skipped) == (["a", "a_psf"], uris[:1])
+
+
 def test_a_file_without_any_clue_is_refused_with_an_example(tmp_path):
     hdus = [fits.PrimaryHDU(), *(fits.ImageHDU(image(i), name=name) for i, name in enumerate(("SCI", "ERR")))]
     fits.HDUList(hdus).writeto(tmp_path / "lens.fits")
     with pytest.raises(ManifestError) as caught:
-        objects_of_files([str(tmp_path / "lens.fits")])
+        objects_of_files([str(tmp_path / "lens.fits")], ())
     assert "'object_id,VIS,Y,J,H' and, for example, 'lens,lens.fits#SCI,lens.fits#ERR,,'" in str(caught.value)
     assert str(caught.value).endswith("its extensions are SCI, ERR")
 
@@ -89,4 +102,4 @@ def test_a_file_without_any_clue_is_refused_with_an_example(tmp_path):
 def test_a_table_alone_is_taken_for_positions(tmp_path):
     fits.BinTableHDU.from_columns([fits.Column("a", "K", array=[1])]).writeto(tmp_path / "table.fits")
     with pytest.raises(ManifestError, match="no two-dimensional image; a table of positions needs --tiles"):
-        objects_of_files([str(tmp_path / "table.fits")])
+        objects_of_files([str(tmp_path / "table.fits")], ())

@@ -17,12 +17,22 @@ from scanner.sources.object_tables import ManifestError, csv_texts, parquet_othe
         (["007", "8"], ["007", "8"]),
         (["a", ""], ["a", ""]),
         (["", ""], ["", ""]),
-        ([str(2**63), "1"], [2.0**63, 1.0]),
+        ([str(2**63), "1"], [str(2**63), "1"]),
+        (["12345678901234567890", "1.5"], ["12345678901234567890", "1.5"]),
+        (["150.1234567890123456", "-0.5"], [150.1234567890123456, -0.5]),
+        (["123456789012345.5", "1"], [123456789012345.5, 1.0]),
+        (["1234567890123456.5", "1"], ["1234567890123456.5", "1"]),
         (["true", "false"], ["true", "false"]),
     ],
 )
 def test_numbers_become_numbers_and_names_stay(texts, values):
-    assert typed(pa.chunked_array([texts])).to_pylist() == values
+    assert typed("mag", pa.chunked_array([texts])).to_pylist() == values
+
+
+@pytest.mark.parametrize("texts", [["1.10", "1.1"], ["12E3", "12000"], [str(10**19), str(10**19 + 1)], ["nan", "1"]])
+def test_ids_that_are_no_integers_stay_text(texts):
+    assert typed("source_id", pa.chunked_array([texts])).to_pylist() == texts
+    assert typed("ID", pa.chunked_array([["-7", "", str(2**62)]])).to_pylist() == [-7, None, 2**62]
 
 
 def test_cells_are_trimmed_texts():

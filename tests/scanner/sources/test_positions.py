@@ -40,6 +40,14 @@ def test_rows_without_ids_are_counted_from_one(tmp_path):
     np.testing.assert_array_equal(found.dec, [2, np.nan])
 
 
+@pytest.mark.parametrize("ids", [["1.10", "1.1"], ["12E3", "12000"], [str(10**19), str(10**19 + 1)]])
+def test_ids_of_a_csv_file_keep_their_text(tmp_path, ids):
+    (tmp_path / "p.csv").write_text("Source_ID,ra,dec,name\n" + "".join(f"{name},1.5,2,{name}\n" for name in ids))
+    found = read_positions(str(tmp_path / "p.csv"))
+    assert found.object_ids.to_pylist() == found.others["name"].to_pylist() == ids
+    assert found.ra.tolist() == [1.5, 1.5]
+
+
 def test_masked_positions_have_no_value(tmp_path):
     table = Table({"name": ["a", "b"], "ra": MaskedColumn([1.0, 2.0], mask=[False, True]), "dec": [3.0, 4.0]})
     table.write(tmp_path / "p.vot", format="votable")

@@ -133,15 +133,15 @@ def test_a_unit_may_fail_twice():
 
 def test_each_failure_is_logged_with_its_unit_kind_and_reason(caplog):
     Run(units_of("a"), scripted(a=[MemoryError("no room")]))()
-    assert [record.getMessage() for record in caplog.records] == ["shard a: out of memory (MemoryError: no room)"]
+    assert [record.getMessage() for record in caplog.records] == ["tile a: out of memory (MemoryError: no room)"]
 
 
 def test_the_log_of_a_store_failure_quotes_the_store(caplog):
     refusal = TransientError("8 of 8 rows cannot be read now, the first: io_error: VIS: SlowDown (HTTP 503)")
     Run(units_of("a"), scripted(a=[AWAY, refusal]))()
     assert [record.getMessage() for record in caplog.records] == [
-        "shard a: the store failed (no route to the store)",
-        f"shard a: the store failed ({refusal})",
+        "tile a: the store failed (no route to the store)",
+        f"tile a: the store failed ({refusal})",
     ]
 
 

@@ -2,6 +2,7 @@
 
 from contextlib import contextmanager
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ from scanner.workers import run
 from scanner.workers.actors import UnitScanner
 from scanner.workers.dispatch import ScanRun
 from scanner.workers.retry_state import Task
-from scanner.workers.run import scan_night
+from scanner.workers.run import NightError, scan_night
+from tests.scanner.catalogue_parts import finished
 from tests.scanner.ensembles import SPECS, write_test_package
 from tests.tiles import write_tile, write_tiles
 
@@ -135,6 +137,20 @@ def test_thresholds_and_versions_are_scanned_and_shown_once(tiles, root, here):
     before = list_files(root)
     again = here(asked(0.0), root, version="2")
     assert (again.replaces, list_files(root)) == ((), before)
+
+
+@pytest.mark.parametrize("folder", ["sealed", "seals"])
+def test_a_damaged_file_of_another_plan_leaves_the_scan_complete(tiles, root, here, folder):
+    other = finished(root, {"x": {1: 0.9}}, night=None)
+    (file,) = list_files(f"{root}/_scan/{folder}")
+    content = Path(file.uri).read_bytes()
+    Path(file.uri).write_bytes(b"PAR1")
+    request = ScanRequest(input_uri=str(tiles / "tiles"), package=tiles / "package", candidate_threshold=0.0, engine="torch")
+    with pytest.raises(NightError, match=rf"^this scan is complete, as plan .*{other.plan_id}.*, run the same command again$"):
+        here(request, root)
+    Path(file.uri).write_bytes(content)
+    assert here(request, root).units_by_outcome == {"already_committed": 2}
+    assert visible_candidates(root).num_rows == 7
 
 
 def test_a_scan_without_a_night_has_its_own_file(tiles, root, here):

@@ -94,14 +94,14 @@ def test_units_that_are_given_up_are_named_with_errors(plan, root, workers):
     workers.ends = {"u1": [ValueError("one")] * 3, "u6": [KeyError("six")] * 3}
     with pytest.raises(UnitsFailedError) as raised:
         scan_plan(plan, pending(plan, root), workers.pool)
-    expected = "2 of 8 shards could not be scanned, the others are done: u1: ValueError: one; u6: KeyError: 'six'"
+    expected = "2 of 8 tiles could not be scanned, the others are done: u1: ValueError: one; u6: KeyError: 'six'"
     assert str(raised.value) == expected
     assert [unit.unit_id for unit in pending(plan, root)] == ["u1", "u6"]
 
 
 def test_no_more_than_five_units_are_named(plan, root, workers):
     workers.ends = {unit: [ValueError("bad")] * 3 for unit in IDS if unit != "u3"}
-    with pytest.raises(UnitsFailedError, match=r"^7 of 8 shards") as raised:
+    with pytest.raises(UnitsFailedError, match=r"^7 of 8 tiles") as raised:
         scan_plan(plan, pending(plan, root), workers.pool)
     assert str(raised.value).count("ValueError: bad") == 5
 

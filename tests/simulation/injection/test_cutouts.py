@@ -129,9 +129,9 @@ def test_another_release_changes_the_injection_spec():
 def test_a_contact_sheet_of_other_shards_is_refused(manifest, tmp_path):
     out = tmp_path / "out"
     said = inject(str(tmp_path / "manifest.csv"), str(out), 10, 1, None, lambda *_: None)
-    assert said["injected"] + said["skipped"] == said["asked for"] == len(manifest)
+    assert said["injected"] + said["skipped"] == said["asked_for"] == len(manifest)
     assert "1 x no_zero_point" in said["because"]
-    assert Path(said["contact sheet"]).exists()
+    assert Path(said["contact_sheet"]).exists()
     assert inject(str(tmp_path / "manifest.csv"), str(out), 10, 1, None, lambda *_: None) == said
     (out / "shard-00000.parquet").unlink()
     with pytest.raises(OutputError, match=r"contact_sheet\.png shows shards that are gone"):
@@ -144,7 +144,7 @@ def test_files_get_the_arcs_of_their_manifest(manifest, tmp_path):
     shards = []
     for images in ("one.csv", "0.fits"):
         said = inject(str(tmp_path / images), str(tmp_path / f"{images} out"), 10, 1, None, lambda *_: None)
-        assert (said["injected"], said["asked for"]) == (1, 1)
+        assert (said["injected"], said["asked_for"]) == (1, 1)
         shards.append(pq.read_table(tmp_path / f"{images} out" / "shard-00000.parquet"))
     assert shards[0]["VIS"].equals(shards[1]["VIS"])
 

@@ -90,8 +90,8 @@ def test_a_poor_tile_does_not_keep_others_from_lenses(tile, tmp_path):
     shutil.copytree(Path(tile.catalogue).parent, tmp_path / "in" / TILE_ID)
     seen = []
     said = inject(str(tmp_path / "in"), str(tmp_path / "out"), 4, 1, None, lambda *report: seen.append(report))
-    assert (said["tiles"], said["injected"], said["asked for"]) == (1, 4, 8)
-    assert said["tiles without arcs"] == "tile 000000008 must have a mosaic of VIS, Y, J, H, J missing"
+    assert (said["tiles"], said["injected"], said["asked_for"]) == (1, 4, 8)
+    assert said["tiles_without_arcs"] == "tile 000000008 must have a mosaic of VIS, Y, J, H, J missing"
     assert seen[-1] == (8, 8)
     assert seen == sorted(seen)
 

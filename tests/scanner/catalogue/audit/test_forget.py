@@ -13,7 +13,8 @@ from scanner.catalogue.night_file import wrong_night_files
 from scanner.catalogue.paths import seal_uri, unit_uri
 from scanner.catalogue.plan import freeze, plan_ids
 from scanner.catalogue.query import query
-from tests.scanner.catalogue_parts import NIGHT, finished, plan_of
+from scanner.catalogue.visible import VisibleError
+from tests.scanner.catalogue_parts import finished, plan_of
 
 TILES = {"a": {1: 0.9, 2: 0.6}, "b": {3: 0.7}}
 
@@ -45,7 +46,8 @@ def check_kept(root, new):
     assert plan_ids(root) == [new.plan_id]
     assert query(root)["object_id"].to_pylist() == [1, 3, 2]
     assert verify_plan(new.plan_id, root, deep=True).faults == []
-    assert files_of_no_plan(root) == wrong_night_files(root, deep=True) == []
+    assert files_of_no_plan(root) == []
+    assert wrong_night_files(root, deep=True) == {}
 
 
 def test_a_superseded_plan_is_removed_with_its_files(root):
@@ -77,29 +79,81 @@ def test_a_forgetting_killed_at_any_step_can_be_repeated(disk, monkeypatch, i_ca
     monkeypatch.undo()
     assert query(disk)["object_id"].to_pylist() == [1, 3, 2]
     if plan_ids(disk) != [new.plan_id]:
-        forget_plan(old.plan_id, disk)
+        forget_plan(old.plan_id, disk, unfinished=not Path(seal_uri(disk, old.plan_id)).exists())
     check_kept(disk, new)
 
 
 def test_a_shown_plan_is_not_removed(disk):
     old, new = scanned_twice(disk)
-    before = list_files(disk)
-    command = f"lensscan scan TILES --out {disk} --night {NIGHT}"
-    with pytest.raises(ForgetError, match=f"plan {new.plan_id[:12]} is shown to readers.*: {command}$"):
+    says = f"plan {new.plan_id[:12]} is shown to readers; to take its objects away from them"
+    with pytest.raises(ForgetError, match=says):
         forget_plan(new.plan_id, disk, unfinished=True)
-    finished(disk, {"c": {9: 0.9}})
-    with pytest.raises(ForgetError, match="is shown to readers"):
-        forget_plan(new.plan_id, disk)
+    other = finished(disk, {"c": {9: 0.9}})
+    before = list_files(disk)
+    for plan in (new, other):
+        with pytest.raises(ForgetError, match="is shown to readers"):
+            forget_plan(plan.plan_id, disk)
+    assert list_files(disk) == before
+    removed = files_of(disk, old)
     forget_plan(old.plan_id, disk)
-    assert [file for file in before if old.plan_id in file.uri] not in list_files(disk)
+    assert list_files(disk) == [file for file in before if file not in removed]
 
 
-def test_a_plan_whose_objects_are_all_newer_elsewhere_is_removed(disk):
-    """The units have other names, but a newer plan lists every object of theirs."""
-    old = finished(disk, TILES)
+def test_a_plan_with_visible_units_is_not_removed(disk):
+    """A newer plan lists each of its objects, but it hides rows of a still older plan."""
+    finished(disk, {"z": {1: 0.8}})
+    middle = finished(disk, TILES)
     finished(disk, {"x": {1: 0.9, 2: 0.6, 3: 0.7, 4: 0.8}})
-    forget_plan(old.plan_id, disk)
+    with pytest.raises(ForgetError, match="is shown to readers"):
+        forget_plan(middle.plan_id, disk)
     assert query(disk)["object_id"].to_pylist() == [1, 4, 3, 2]
+
+
+def test_shards_of_the_same_name_do_not_replace_each_other(disk):
+    old = finished(disk, {"shard-00000": {1: 0.9}}, kind="shard")
+    finished(disk, {"shard-00000": {2: 0.8}}, kind="shard")
+    with pytest.raises(ForgetError, match="is shown to readers"):
+        forget_plan(old.plan_id, disk)
+
+
+@pytest.mark.parametrize("n_removed", range(1, 5))
+def test_a_seal_that_comes_back_ends_the_forgetting(disk, monkeypatch, n_removed):
+    old, new = scanned_twice(disk)
+    seal, real, calls = Path(seal_uri(disk, old.plan_id)), module.remove, []
+    content, files = seal.read_bytes(), files_of(disk, old)
+
+    def overtaken(file):
+        real(file)
+        calls.append(file)
+        if len(calls) == n_removed:
+            seal.write_bytes(content)
+
+    monkeypatch.setattr(module, "remove", overtaken)
+    with pytest.raises(
+        ForgetError, match=f"sealed plan {old.plan_id[:12]} while its files were removed, so the other files stay"
+    ):
+        forget_plan(old.plan_id, disk)
+    assert len(calls) == n_removed
+    assert len(files_of(disk, old)) == len(files) - n_removed + 1
+    assert query(disk)["plan_id"].to_pylist() == [new.plan_id] * 3
+
+
+def test_a_night_file_is_mended_when_its_plan_is_forgotten(disk):
+    finished(disk, {"c": {9: 0.8}})
+    plan = finished(disk, TILES)
+    Path(seal_uri(disk, plan.plan_id)).unlink()
+    assert len(wrong_night_files(disk)) == 1
+    forget_plan(plan.plan_id, disk, unfinished=True)
+    assert wrong_night_files(disk, deep=True) == {}
+    assert query(disk)["object_id"].to_pylist() == [9]
+
+
+def test_a_forgotten_plan_that_is_scanned_again_counts_as_unfinished(disk):
+    old, _ = scanned_twice(disk)
+    forget_plan(old.plan_id, disk)
+    freeze(old, disk)
+    with pytest.raises(ForgetError, match="has no seal, so a scan may be running"):
+        forget_plan(old.plan_id, disk)
 
 
 def test_an_unfinished_plan_is_removed_only_if_asked(disk):
@@ -149,3 +203,14 @@ def test_a_half_forgotten_plan_can_be_scanned_again(disk, monkeypatch, n_removed
     finished(disk, TILES)
     assert verify_plan(old.plan_id, disk, deep=True).faults == []
     assert set(query(disk)["plan_id"].to_pylist()) == {old.plan_id}
+
+
+def test_a_shown_plan_is_removed_if_asked(root):
+    old, new = scanned_twice(root)
+    forget_plan(new.plan_id, root, shown=True)
+    check_kept(root, old)
+    forget_plan(old.plan_id, root, shown=True)
+    assert [file.uri for file in list_files(root) if file.uri.endswith(".parquet")] == []
+    assert wrong_night_files(root, deep=True) == {}
+    with pytest.raises(VisibleError, match="no complete scan"):
+        query(root)
