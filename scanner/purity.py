@@ -7,7 +7,6 @@ from typing import Annotated, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
-from scipy.special import logit
 
 from infra.frozen import Frozen
 from scanner.vocabulary.prior import one_in, rounded
@@ -152,9 +151,15 @@ class PurityTable(Frozen):
 
     def _between(self, p_lens: NDArray[np.floating], values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Interpolate positive values `[cut]` at each `p_lens`."""
-        known = logit([cut.p_lens for cut in self.cuts])
-        return np.asarray(np.exp(np.interp(logit(np.asarray(p_lens, np.float64)), known, np.log(values))))
+        known = _log_odds(np.array([cut.p_lens for cut in self.cuts]))
+        return np.asarray(np.exp(np.interp(_log_odds(np.asarray(p_lens, np.float64)), known, np.log(values))))
 
 
 def _percent(fraction: float) -> str:
     return rounded(100 * fraction)
+
+
+def _log_odds(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ln(p/(1-p)), which `np.interp` limits at 0 and 1; SciPy's takes longer to import than all else here."""
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(p) - np.log1p(-p))

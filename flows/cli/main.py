@@ -185,7 +185,6 @@ def scan(
         flow: Scan as a Prefect flow, whose server shows progress and summary.
         json: Print JSON instead of text.
     """
-    from flows.commands.scan_text import scan_lines
     from flows.terminal import print_json, print_lines
 
     options: dict[str, Any] = {
@@ -212,6 +211,8 @@ def scan(
     if json:
         print_json(summary.model_dump())
         return
+    # Imported here: the first worker has started before this process imports the rest.
+    from flows.commands.scan_text import scan_lines
 
     print_lines(scan_lines(summary))
 

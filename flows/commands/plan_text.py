@@ -1,13 +1,9 @@
 """The output of `lensscan plan` for people: names in words, numbers with their units."""
 
-from collections.abc import Sequence
-
+from flows.commands.named_tiles import count, left_out, named
 from flows.commands.plan import PlanReport, Prediction
 from scanner.scan.expected_candidates import Expectation
 from scanner.scan.planned_input import PlannedInput
-
-MOST_NAMED = 10
-"""Largest number of tiles that are named."""
 
 
 def plan_text(report: PlanReport) -> str:
@@ -18,29 +14,18 @@ def plan_text(report: PlanReport) -> str:
     return "\n".join(sections)
 
 
-def named(names: Sequence[str]) -> str:
-    """Return names separated by commas, and the number of those that are not named."""
-    rest = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def left_out(tiles: Sequence[str]) -> str:
-    """Say which tiles a scan leaves out."""
-    return f"{_count(len(tiles), 'tile')} with a catalogue and no mosaic: {named(tiles)}"
-
-
 def _of_input(found: PlannedInput) -> dict[str, str]:
-    lines = {"input": f"{_count(found.units, found.unit_kind)}, {_count(found.rows, 'object')}, {_bytes(found.input_bytes)}"}
+    lines = {"input": f"{count(found.units, found.unit_kind)}, {count(found.rows, 'object')}, {_bytes(found.input_bytes)}"}
     if found.rows_in_overlaps:
-        more = f"{_count(found.rows_in_overlaps, 'further entry', 'further entries')} of the same objects"
+        more = f"{count(found.rows_in_overlaps, 'further entry', 'further entries')} of the same objects"
         lines["overlaps"] = f"{found.unit_kind}s overlap: {more}; a scan scores each object once"
     if found.tiles_without_mosaics:
         them = "it" if len(found.tiles_without_mosaics) == 1 else "them"
         lines["left out"] = f"{left_out(found.tiles_without_mosaics)}; a scan leaves {them} out"
     if found.tiles_without_bands:
         tiles = [f"{tile} ({', '.join(bands)})" for tile, bands in found.tiles_without_bands.items()]
-        lacking = _count(len(tiles), "tile lacks a mosaic", "tiles lack a mosaic")
-        rejected = _count(found.rows_without_bands, "object")
+        lacking = count(len(tiles), "tile lacks a mosaic", "tiles lack a mosaic")
+        rejected = count(found.rows_without_bands, "object")
         theirs = "its" if len(tiles) == 1 else "their"
         lines["incomplete"] = f"{lacking}: {named(tiles)}; a scan rejects {theirs} {rejected}"
     return lines
@@ -48,7 +33,7 @@ def _of_input(found: PlannedInput) -> dict[str, str]:
 
 def _of_measurement(prediction: Prediction, unit_kind: str) -> str:
     speed = prediction.measured
-    cores = _count(speed.threads, "core")
+    cores = count(speed.threads, "core")
     lines = {
         "  start": f"{speed.start_s:.1f} s until the networks are loaded",
         "  read": f"{_bytes(speed.fetch_bytes_per_s)} per second (a file that was read before comes from memory)",
@@ -63,20 +48,20 @@ def _of_measurement(prediction: Prediction, unit_kind: str) -> str:
 
 def _of_cost(prediction: Prediction, found: PlannedInput) -> str:
     cost = prediction.estimate
-    what = "this input" if prediction.is_of_input else f"{_count(cost.n_units, found.unit_kind)} like it"
+    what = "this input" if prediction.is_of_input else f"{count(cost.n_units, found.unit_kind)} like it"
     each = _bytes(cost.memory_bytes_per_worker)
     lines = {
         "  objects": _number(cost.n_rows),
         "  time": f"{_duration(cost.wall_hours)} ({cost.limited_by} takes longest)",
         "  computing": f"{_number(cost.core_hours)} core hours",
         "  download": f"{_bytes(cost.read_bytes)}, if the input lies in a store; the store's provider may charge for it",
-        "  catalogue": f"{_bytes(cost.written_bytes)}, with maps of {_count(cost.n_maps, 'candidate')}",
+        "  catalogue": f"{_bytes(cost.written_bytes)}, with maps of {count(cost.n_maps, 'candidate')}",
         "  memory": f"{each} per worker, {_bytes(cost.memory_bytes)} together",
     }
     if prediction.cost is not None:
         price = f"{_number(cost.core_hours)} core hours x {prediction.price_per_core_hour:g}"
         lines["  cost"] = f"{_number(prediction.cost)} = {price}, without the download"
-    workers = f"{_count(cost.workers, 'worker')} of {_count(cost.threads, 'core')}"
+    workers = f"{count(cost.workers, 'worker')} of {count(cost.threads, 'core')}"
     return f"Predicted for {what}, with {workers}\n{_aligned(lines)}{_of_candidates(prediction)}"
 
 
@@ -100,10 +85,6 @@ def _expected(number: Expectation) -> str:
 def _aligned(lines: dict[str, str]) -> str:
     width = max(map(len, lines))
     return "".join(f"{name:<{width}}  {text}\n" for name, text in lines.items())
-
-
-def _count(n: int, one: str, many: str = "") -> str:
-    return f"{n:,} {one if n == 1 else many or f'{one}s'}"
 
 
 def _number(value: float) -> str:

@@ -1,5 +1,8 @@
 """The command and the Prefect flow make the same request from the same options."""
 
+import os
+import subprocess
+import sys
 from contextlib import nullcontext
 from datetime import date
 from inspect import signature
@@ -12,6 +15,8 @@ import flows.scan_night as flow
 from flows.cli.main import scan as command
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.scan.request import ScanRequest
+from tests.sources import ROOT
+from tests.tiles import write_tile
 
 NIGHT = date(2026, 11, 24)
 OF_COMMAND = {"candidate_threshold": "threshold", "maps_per_unit": "maps"}
@@ -107,3 +112,25 @@ def types_of(found):
 def test_a_parameter_out_of_range_is_refused(options):
     with pytest.raises(ParameterTypeError, match=next(iter(options))):
         flow.scan_night.validate_parameters({"input_uri": "tiles", "root_uri": "root", **options})
+
+
+def test_a_small_scan_loads_no_network_in_the_driver(tmp_path):
+    """The worker starts before the driver imports the catalogue, and the driver needs neither torch nor Ray nor Prefect."""
+    write_tile(tmp_path / "tiles", 1, 2)
+    code = """
+import sys
+import infra.local_pool
+import flows.cli.main as main
+
+start, loaded = infra.local_pool.WorkerProcess.__init__, []
+def spied(*arguments):
+    loaded.append("scanner.catalogue.plan" in sys.modules)
+    start(*arguments)
+infra.local_pool.WorkerProcess.__init__ = spied
+sys.argv = ["lensscan", "scan", "tiles", "--out", "catalogue"]
+assert main._run() == 0
+print(loaded, [name for name in ("torch", "ray", "prefect") if name in sys.modules])
+"""
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "LENSSCAN_ENGINE": "torch"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[False] []"
