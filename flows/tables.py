@@ -58,8 +58,9 @@ def _widths(cells: Mapping[str, Sequence[str]], least: Mapping[str, int], spare:
 def _cell_of(column: str, value: Any) -> str:
     """Return a cell; a probability, whose column is `p` or begins with `p_`, never reads 1."""
     is_probability = isinstance(value, float) and value >= 0.01 and (column == "p" or column.startswith(P_PREFIX))
-    # With the space, candidates would not fit 100 letters.
-    return probability_text(value, _DECIMALS).replace("> ", ">") if is_probability else cell(value)
+    text = cell(value)
+    # The limit is as short as other cells, so that the demo's candidates fit 80 letters.
+    return probability_text(value).replace("> ", ">") if is_probability and float(text) == 1 else text
 
 
 def cell(value: Any) -> str:

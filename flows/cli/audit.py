@@ -61,6 +61,7 @@ def status(selection: Selection, *, json: bool = False) -> None:
         selection: The plans of a catalogue.
         json: Print JSON instead of a table.
     """
+    from flows.commands.words import counted
     from flows.terminal import print_json, print_table
     from infra.store.storage import StorageError, exists
     from scanner.catalogue.audit.status import plan_status
@@ -81,7 +82,7 @@ def status(selection: Selection, *, json: bool = False) -> None:
         print_json(plans)
         return
     rows = [_status_row(plan) for plan in plans]
-    print_table(f"{len(rows)} plans", _STATUS_COLUMNS, rows)
+    print_table(counted(len(rows), "plan"), _STATUS_COLUMNS, rows)
     _print(plan["problem"] for plan in plans if "problem" in plan)
 
 

@@ -82,9 +82,9 @@ def explain(
 
 def _title(prevalence: float | None) -> str:
     """Return the heading of the table, which names the one prior of all its probabilities."""
-    from scanner.vocabulary.prior import one_in
+    from scanner.vocabulary.prior import prior_text
 
-    prior = "p_lens is not calibrated" if prevalence is None else f"p_lens if one object in {one_in(prevalence)} is a lens"
+    prior = "p_lens is not calibrated" if prevalence is None else f"p_lens if {prior_text(prevalence)}"
     return f"{prior}; strongest evidence in arcsec from the middle"
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flows.commands.score_summary import counted
+from flows.commands.words import counted
 from flows.terminal import print_lines, print_table
 from scanner.vocabulary.prior import prior_text
 

@@ -1,7 +1,7 @@
 """The output of `lensscan plan` for people: names in words, numbers with their units."""
 
-from flows.commands.named_tiles import count, left_out, named
 from flows.commands.plan import PlanReport, Prediction
+from flows.commands.words import counted, left_out, named
 from scanner.scan.expected_candidates import Expectation
 from scanner.scan.planned_input import PlannedInput
 
@@ -15,17 +15,17 @@ def plan_text(report: PlanReport) -> str:
 
 
 def _of_input(found: PlannedInput) -> dict[str, str]:
-    lines = {"input": f"{count(found.units, found.unit_kind)}, {count(found.rows, 'object')}, {_bytes(found.input_bytes)}"}
+    lines = {"input": f"{counted(found.units, found.unit_kind)}, {counted(found.rows, 'object')}, {_bytes(found.input_bytes)}"}
     if found.rows_in_overlaps:
-        more = f"{count(found.rows_in_overlaps, 'further entry', 'further entries')} of the same objects"
+        more = f"{counted(found.rows_in_overlaps, 'further entry', 'further entries')} of the same objects"
         lines["overlaps"] = f"{found.unit_kind}s overlap: {more}; a scan scores each object once"
     if found.tiles_without_mosaics:
         them = "it" if len(found.tiles_without_mosaics) == 1 else "them"
         lines["left out"] = f"{left_out(found.tiles_without_mosaics)}; a scan leaves {them} out"
     if found.tiles_without_bands:
         tiles = [f"{tile} ({', '.join(bands)})" for tile, bands in found.tiles_without_bands.items()]
-        lacking = count(len(tiles), "tile lacks a mosaic", "tiles lack a mosaic")
-        rejected = count(found.rows_without_bands, "object")
+        lacking = counted(len(tiles), "tile lacks a mosaic", "tiles lack a mosaic")
+        rejected = counted(found.rows_without_bands, "object")
         theirs = "its" if len(tiles) == 1 else "their"
         lines["incomplete"] = f"{lacking}: {named(tiles)}; a scan rejects {theirs} {rejected}"
     return lines
@@ -33,7 +33,7 @@ def _of_input(found: PlannedInput) -> dict[str, str]:
 
 def _of_measurement(prediction: Prediction, unit_kind: str) -> str:
     speed = prediction.measured
-    cores = count(speed.threads, "core")
+    cores = counted(speed.threads, "core")
     lines = {
         "  start": f"{speed.start_s:.1f} s until the networks are loaded",
         "  read": f"{_bytes(speed.fetch_bytes_per_s)} per second (a file that was read before comes from memory)",
@@ -48,20 +48,20 @@ def _of_measurement(prediction: Prediction, unit_kind: str) -> str:
 
 def _of_cost(prediction: Prediction, found: PlannedInput) -> str:
     cost = prediction.estimate
-    what = "this input" if prediction.is_of_input else f"{count(cost.n_units, found.unit_kind)} like it"
+    what = "this input" if prediction.is_of_input else f"{counted(cost.n_units, found.unit_kind)} like it"
     each = _bytes(cost.memory_bytes_per_worker)
     lines = {
         "  objects": _number(cost.n_rows),
         "  time": f"{_duration(cost.wall_hours)} ({cost.limited_by} takes longest)",
         "  computing": f"{_number(cost.core_hours)} core hours",
         "  download": f"{_bytes(cost.read_bytes)}, if the input lies in a store; the store's provider may charge for it",
-        "  catalogue": f"{_bytes(cost.written_bytes)}, with maps of {count(cost.n_maps, 'candidate')}",
+        "  catalogue": f"{_bytes(cost.written_bytes)}, with maps of {counted(cost.n_maps, 'candidate')}",
         "  memory": f"{each} per worker, {_bytes(cost.memory_bytes)} together",
     }
     if prediction.cost is not None:
         price = f"{_number(cost.core_hours)} core hours x {prediction.price_per_core_hour:g}"
         lines["  cost"] = f"{_number(prediction.cost)} = {price}, without the download"
-    workers = f"{count(cost.workers, 'worker')} of {count(cost.threads, 'core')}"
+    workers = f"{counted(cost.workers, 'worker')} of {counted(cost.threads, 'core')}"
     return f"Predicted for {what}, with {workers}\n{_aligned(lines)}{_of_candidates(prediction)}"
 
 

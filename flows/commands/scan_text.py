@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flows.commands.named_tiles import left_out
+from flows.commands.words import left_out
 from scanner.catalogue.ledger import Outcome
 from scanner.workers.run import NightSummary
 

@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flows.commands.words import counted
 from scanner.catalogue.outcomes import SCORED, count_statuses
 from scanner.networks.card import EnsembleCard
 from scanner.scan.row_groups import BY_SOME_NETWORKS
@@ -31,11 +32,6 @@ def summary_of(table: pa.Table, card: EnsembleCard, out: str | None) -> dict[str
         "file": out,
         **({"objects": table.to_pylist()} if out is None else {}),
     }
-
-
-def counted(n: int, noun: str) -> str:
-    """Return a number with its noun: `1 row`, `2 rows`."""
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def guess_of(manifest: Manifest) -> str:

@@ -24,7 +24,7 @@ ROW = {
 SHOWN = {
     "ra": "241.1903",
     "dec": "-20.0261",
-    "p_lens": ">0.9999",
+    "p_lens": ">0.999",
     "p_compound": "0.000421",
     "disagreement": "1.5e-07",
     "attribution_peak_arcsec": "",
@@ -90,7 +90,7 @@ def test_candidates_fit_a_terminal_of_80_columns(printed, width, is_table):
 def test_records_are_numbered(printed):
     _, lines = printed(list(ROW), [ROW, {**ROW, "p_lens": 0.5}], 40)
     assert [line for line in lines if line.startswith("--")] == ["-- 1 of 2 --", "-- 2 of 2 --"]
-    assert [line.split()[-1] for line in lines if line.startswith("p_lens")] == [">0.9999", "0.5000"]
+    assert [line.split()[-1] for line in lines if line.startswith("p_lens")] == [">0.999", "0.5000"]
 
 
 def test_a_table_without_rows_shows_its_columns(printed):
@@ -108,3 +108,10 @@ def test_a_table_without_rows_shows_its_columns(printed):
 )
 def test_values_are_short(value, text):
     assert cell(value) == text
+
+
+def test_certain_candidates_of_the_demo_fit_80_letters(printed):
+    row = {"candidate_id": "EUCL J160445.68-200134.0", "p_lens": 0.99998, "p_compound": 0.9955}
+    row |= {"subclass": "compound_arc", "truth": "compound_arc"}
+    _, lines = printed(list(row), [row], 80)
+    assert any("EUCL J160445.68-200134.0 │ >0.999 │" in line for line in lines)

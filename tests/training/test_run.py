@@ -4,29 +4,13 @@ import pytest
 
 import training.run
 from scanner.networks.package import load_package
+from tests.no_ray import RayStartedError
 from tests.training.shards import write_shards
 from tests.training.tiny_build import BUILD_CONFIG, OU_H
 from training.build import work_folder
 from training.run import train_ensemble
 
 CONFIG = BUILD_CONFIG.model_copy(update={"epochs": 1, "networks": (OU_H,)})
-
-
-class RayStartedError(Exception):
-    """The training has asked for a Ray session."""
-
-
-@pytest.fixture
-def no_ray(monkeypatch):
-    """Return the addresses of the Ray sessions that were asked for; none is started."""
-    asked = []
-
-    def session(address):
-        asked.append(address)
-        raise RayStartedError
-
-    monkeypatch.setattr("infra.ray.cluster.ray_session", session)
-    return asked
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from scanner.sources.shards import encode_shard, shard_table
 from scanner.vocabulary.geometry import MER_10
 from scanner.vocabulary.prior import prior_words
 from tests.cutouts import write_cutout
+from tests.scanner.shifted import stamps_of
 from tests.tiles import write_tile
 
 
@@ -131,3 +132,14 @@ def test_mistakes_are_reported_and_no_file_is_written(shards, tmp_path, change, 
     with pytest.raises(LensscanError, match=says):
         explain(shards, **options)
     assert not options["out"].exists()
+
+
+def test_a_misregistered_object_is_a_note_of_its_own(tmp_path):
+    geometry, rng = MER_10, np.random.default_rng(5)
+    objects = [stamps_of(geometry, rng), stamps_of(geometry, rng, shift_arcsec=(0.8, 0.0), band="H")]
+    stamps = {band: np.concatenate([part[band] for part in objects]) for band in geometry.grids}
+    (tmp_path / "shards").mkdir()
+    (tmp_path / "shards" / "shard-00000.parquet").write_bytes(encode_shard(shard_table(np.arange(2), stamps, {}, geometry)))
+    notes = explain(tmp_path / "shards", tmp_path / "why.png", ["0", "1"])["notes"]
+    assert list(notes) == ["1"]
+    assert notes["1"].startswith("misregistered: H 0.8")

@@ -2,9 +2,9 @@
 
 import pytest
 
-from flows.commands.named_tiles import named
 from flows.commands.plan import PlanReport, Prediction
 from flows.commands.plan_text import _bytes, _duration, _number, plan_text
+from flows.commands.words import named
 from scanner.scan.estimate import Measured, estimate
 from scanner.scan.expected_candidates import Expectation
 from scanner.scan.planned_input import PlannedInput, UnitSize

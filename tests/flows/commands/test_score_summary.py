@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from flows.commands.score_summary import N_BEST, counted, guess_of, summary_of, warnings_of
+from flows.commands.score_summary import N_BEST, guess_of, summary_of, warnings_of
+from flows.commands.words import counted
 from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.sources.manifests import Manifest

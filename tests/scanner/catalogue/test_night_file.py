@@ -22,16 +22,6 @@ NEW = {"a": {1: 0.8, 2: 0.1}, "b": {3: 0.75}}
 SHOWING = [step for step in STEPS if step.startswith(("shown.", "night."))]
 
 
-@pytest.fixture(params=["path", pytest.param("s3", marks=pytest.mark.server)])
-def root(request, tmp_path):
-    return request.getfixturevalue("s3") if request.param == "s3" else str(tmp_path / "catalogue")
-
-
-@pytest.fixture
-def disk(tmp_path):
-    return str(tmp_path / "catalogue")
-
-
 @pytest.fixture
 def newer(monkeypatch):
     """Return a function that scans again with another version of this program."""

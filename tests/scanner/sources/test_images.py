@@ -106,6 +106,7 @@ def changed(arrays, **bands):
         (lambda a: {"VIS": a["VIS"]}, "images in Y, J, H are missing"),
         (lambda a: a["VIS"], r"\[n, band, y, x\] or \[band, y, x\] with the bands VIS, Y, J, H, got \[3, 100, 100\]"),
         (lambda a: a["VIS"][0], r"got \[100, 100\]"),
+        (lambda a: {band: images[:0] for band, images in a.items()}, "the images hold no object"),
         (lambda _: {"VIS": ["a.fits", "b.fits"], "Y": "a", "J": "b", "H": "c"}, "got VIS 2, Y 1, J 1, H 1"),
     ],
 )

@@ -19,28 +19,12 @@ from scanner.workers.actors import UnitScanner
 from scanner.workers.dispatch import ScanRun
 from scanner.workers.retry_state import Task
 from scanner.workers.run import NightError, scan_night
+from tests.no_ray import RayStartedError
 from tests.scanner.catalogue_parts import finished
 from tests.scanner.ensembles import SPECS, write_test_package
 from tests.tiles import write_tile, write_tiles
 
 FIRST, SECOND = SHIPPED_DIR / "mer3-sim", SHIPPED_DIR / "ou7-sim"
-
-
-class RayStartedError(Exception):
-    """The driver has asked for a Ray session."""
-
-
-@pytest.fixture
-def no_ray(monkeypatch):
-    """Return the addresses of the Ray sessions that were asked for; none is started."""
-    asked = []
-
-    def session(address):
-        asked.append(address)
-        raise RayStartedError
-
-    monkeypatch.setattr("infra.ray.cluster.ray_session", session)
-    return asked
 
 
 @pytest.fixture

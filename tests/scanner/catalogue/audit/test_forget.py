@@ -19,16 +19,6 @@ from tests.scanner.catalogue_parts import finished, plan_of
 TILES = {"a": {1: 0.9, 2: 0.6}, "b": {3: 0.7}}
 
 
-@pytest.fixture(params=["path", pytest.param("s3", marks=pytest.mark.server)])
-def root(request, tmp_path):
-    return request.getfixturevalue("s3") if request.param == "s3" else str(tmp_path / "catalogue")
-
-
-@pytest.fixture
-def disk(tmp_path):
-    return str(tmp_path / "catalogue")
-
-
 def scanned_twice(root):
     """Return the old plan of tiles that another version has scanned again, and the new plan."""
     old = finished(root, TILES)

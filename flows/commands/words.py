@@ -1,4 +1,4 @@
-"""Numbers with their nouns and lists of tiles, in the words of `plan` and `scan`; it imports no library that takes time."""
+"""Numbers with their nouns, and lists of names, as commands say them; the module imports no library that takes time."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ MOST_NAMED = 10
 """Largest number of tiles that are named."""
 
 
-def count(n: int, one: str, many: str = "") -> str:
+def counted(n: int, one: str, many: str = "") -> str:
     """Return a number with its noun: `1 tile`, `2 tiles`."""
     return f"{n:,} {one if n == 1 else many or f'{one}s'}"
 
@@ -19,4 +19,4 @@ def named(names: Sequence[str]) -> str:
 
 def left_out(tiles: Sequence[str]) -> str:
     """Say which tiles a scan leaves out."""
-    return f"{count(len(tiles), 'tile')} with a catalogue and no mosaic: {named(tiles)}"
+    return f"{counted(len(tiles), 'tile')} with a catalogue and no mosaic: {named(tiles)}"
