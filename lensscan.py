@@ -74,11 +74,11 @@ def load(ensemble: str | Path | None = None) -> Finder:
     from infra.settings import Settings
     from scanner.networks.engines import resolve_engine
     from scanner.networks.locate import known_cards
-    from scanner.networks.package import load_package
+    from scanner.networks.package import load_scorer
     from scanner.scan.finder import Finder
 
     folder, settings = chosen_package(None if ensemble is None else str(ensemble)), Settings.read()
-    package = load_package(folder, resolve_engine(settings.engine), checks_pixels=False)
+    package = load_scorer(folder, resolve_engine(settings.engine), checks_pixels=False)
     return Finder(folder, package, known_cards(settings.ensembles_dir))
 
 
@@ -98,7 +98,7 @@ def simulate(
         kinds: Kinds and look-alikes, such as `"single,spiral"`, `"nonlens=3,double_ring=1"` or `["single", "spiral"]`; by
             default half of the objects are lenses.
         geometry: `mer10` (10 arcsec, as `mer3-sim` reads it), `mer` (20 arcsec) or `challenge` (for the paper's networks).
-        preset: Population, `euclid` or `wilde2022`.
+        preset: Population, `euclid`, `broad` or `wilde2022`.
 
     Raises:
         ValueError: an argument is out of range; the message names it.

@@ -19,6 +19,7 @@ def simulate(
     kinds: str | None = None,
     geometry: GeometryName = "challenge",
     components: bool = False,
+    pairs: bool = False,
     psf: str | None = None,
     workers: Annotated[int | None, Field(ge=1)] = None,
 ) -> SimulateResult:
@@ -32,8 +33,10 @@ def simulate(
         kinds: Kinds and look-alikes with their weights, such as `single,spiral` or `nonlens=3,double_ring=1`.
         geometry: `challenge`, `mer` or `mer10`.
         components: Keep the noise-free lens light and each lensed source as columns.
+        pairs: Follow each lens by the same lens without its arcs, in the same noise.
         psf: FITS file with a PSF for each band, instead of the model PSF.
         workers: Simulation processes; the configured number by default.
     """
     with flow_progress("simulate", f"Objects simulated into {out_uri}") as progress:
-        return simulate_shards(out_uri, n, seed, preset, kinds, geometry, psf, workers, progress, components=components)
+        forms = {"components": components, "pairs": pairs}
+        return simulate_shards(out_uri, n, seed, preset, kinds, geometry, psf, workers, progress, **forms)

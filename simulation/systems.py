@@ -211,6 +211,7 @@ class System:
     """Light of the first source at its true position, not where its images appear."""
     source2: tuple[Light, ...]
     neighbours: tuple[Light, ...]
+    """Other light: of objects near by chance, and of a cluster's brightest galaxy; not lensed, and no part of the galaxy."""
     velocity_dispersion_km_s: float | None
     detector_angle_deg: float
 

@@ -29,6 +29,7 @@ def simulate_shards(
     progress: Progress,
     *,
     components: bool,
+    pairs: bool,
 ) -> SimulateResult:
     """Write `n` simulated objects as shards under `out_uri`, with the meaning of the flow's parameters.
 
@@ -38,7 +39,7 @@ def simulate_shards(
     out_uri = absolute(out_uri)
     check_folder(out_uri)
     settings = Settings.read()
-    spec = dataset_spec(n, seed, preset, kinds, geometry, components=components, psf_uri=psf and absolute(psf))
+    spec = dataset_spec(n, seed, preset, kinds, geometry, components=components, pairs=pairs, psf_uri=psf and absolute(psf))
     shards = simulate_dataset(spec, out_uri, workers or settings.workers, progress, settings.ray_address)
     sheet = join(out_uri, "contact_sheet.png")
     write_contact_sheet(shards[0], sheet)

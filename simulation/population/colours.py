@@ -51,6 +51,8 @@ _STARS: tuple[tuple[float, ...], ...] = (
 _Z_STEP, _E_BV_STEP = 0.02, 0.05
 _SAMPLES = 200
 _SCATTER_MAG = 0.05
+_QUASAR_SLOPE, _QUASAR_SLOPE_SCATTER = -0.44, 0.25
+"""Slope of f_nu against frequency (Vanden Berk et al. 2001, AJ 122, 549, section 4.1), and its scatter."""
 
 
 def early_type_sed(vis_mag: float, z: float, rng: Generator) -> Sed:
@@ -83,6 +85,13 @@ def star_sed(vis_mag: float, rng: Generator) -> Sed:
     i = min(int(position), len(colours) - 2)
     step = position - i
     return _scattered(vis_mag, [a + step * (b - a) for a, b in zip(colours[i], colours[i + 1], strict=True)], rng)
+
+
+def quasar_sed(vis_mag: float, z: float, rng: Generator) -> Sed:
+    """Draw a quasar: a power law without lines, absorbed by the intergalactic medium."""
+    slope = float(rng.normal(_QUASAR_SLOPE, _QUASAR_SLOPE_SCATTER))
+    vis, *others = (mean_flux(w, w**-slope * transmission(w, z)) for w in map(_wavelengths, PASSBANDS_MICRON))
+    return _scattered(vis_mag, [float(2.5 * np.log10(other / vis)) for other in others], rng)
 
 
 def galaxy_colours(z: float, young_share: float, e_bv: float = 0.0) -> list[float]:

@@ -34,7 +34,7 @@ def merger(rng: Generator, vis_mag: float, z: float) -> tuple[Light, ...]:
         parts = moved(shape(rng, mag, z)[:8], *nucleus)
         light += [part for part in parts if np.hypot(part.x_arcsec, part.y_arcsec) < _MAX_RADIUS_ARCSEC]
     stripped = early_type_sed(vis_mag, z, rng) if rng.random() < 0.4 else star_forming_sed(vis_mag, z, rng)
-    return (*light, *_debris(rng, stripped, (first, second), separation))
+    return (*light, *debris(rng, stripped, (first, second), separation))
 
 
 def companions(rng: Generator, vis_mag: float, z: float) -> tuple[Light, ...]:
@@ -48,7 +48,7 @@ def companions(rng: Generator, vis_mag: float, z: float) -> tuple[Light, ...]:
         if rng.random() < 0.6:
             make = star_forming_sed if rng.random() < 0.7 else early_type_sed
             sed = make(mag, late_type_redshift(rng, mag), rng)
-        light.append(_companion(rng, sed, rng.uniform(*COMPANION_RADII_ARCSEC), rng.random() < 0.35))
+        light.append(companion(rng, sed, rng.uniform(*COMPANION_RADII_ARCSEC), tangential=rng.random() < 0.35))
     return tuple(light)
 
 
@@ -65,7 +65,7 @@ def blue_companions(rng: Generator, vis_mag: float, z: float) -> tuple[Light, ..
         if not one_colour:
             sed = star_forming_sed(mag, max(late_type_redshift(rng, mag), z), rng, 0.0)
         distance = float(np.clip(radius * rng.lognormal(0, scatter), *BLUE_RADII_ARCSEC))
-        light.append(_companion(rng, sed.dimmed(mag - sed.vis_mag), distance, tangential))
+        light.append(companion(rng, sed.dimmed(mag - sed.vis_mag), distance, tangential=tangential))
     return tuple(light)
 
 
@@ -95,7 +95,7 @@ def moved(light: Iterable[Light], dx_arcsec: float, dy_arcsec: float, mag: float
     )
 
 
-def _debris(
+def debris(
     rng: Generator, sed: Sed, nuclei: tuple[tuple[float, float], tuple[float, float]], separation: float
 ) -> tuple[Light, ...]:
     """Draw tails, envelopes and shells of a merger; `sed` is that of all the galaxies' light."""
@@ -123,7 +123,8 @@ def _tail(rng: Generator, sed: Sed, x: float, y: float) -> Annulus:
     return Annulus(x - dx, y - dy, radius, width, q, angle, sed, middle, spread)
 
 
-def _companion(rng: Generator, sed: Sed, distance: float, tangential: bool) -> Sersic:
+def companion(rng: Generator, sed: Sed, distance: float, *, tangential: bool) -> Sersic:
+    """Draw a small galaxy at a distance from the origin, flat and along the tangent or of any shape."""
     azimuth = rng.uniform(0, 2 * np.pi)
     angle = azimuth + np.pi / 2 + rng.normal(0, 0.3) if tangential else rng.uniform(0, np.pi)
     q = rng.uniform(0.2, 0.6) if tangential else rng.uniform(0.3, 1.0)

@@ -1,6 +1,6 @@
 """Draw an object to observe: one `System` of a kind or look-alike, from a preset."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import cast, get_args
@@ -11,9 +11,10 @@ from numpy.random import Generator
 from infra.errors import LensscanError
 from scanner.vocabulary.choices import PopulationPreset
 from scanner.vocabulary.kinds import KINDS
-from simulation.population import forecast, wilde2022
+from simulation.population import broad, forecast, wilde2022
+from simulation.population.broad_lookalikes import BROAD_BUILDERS
 from simulation.population.field import draw_neighbours
-from simulation.population.galaxies import BUILDERS
+from simulation.population.galaxies import BUILDERS, Builder
 from simulation.systems import ARCLESS_LENS, LOOKALIKES, Kind, Light, Lookalike, System
 
 Draw = Kind | Lookalike
@@ -44,6 +45,21 @@ LOOKALIKE_SHARES: Mapping[Lookalike, float] = MappingProxyType(
     }
 )
 """Shares of the non-lenses: objects that fool networks are far more frequent than on the sky, so that there are enough."""
+BROAD_LOOKALIKE_SHARES: Mapping[Lookalike, float] = MappingProxyType(
+    {
+        ARCLESS_LENS: 0.35,
+        "elliptical": 0.02,
+        "disc": 0.03,
+        "spiral": 0.07,
+        "ring_galaxy": 0.12,
+        "edge_on": 0.03,
+        "merger": 0.12,
+        "companions": 0.10,
+        "blue_companions": 0.10,
+        "group": 0.06,
+    }
+)
+"""Shares of the non-lenses of the preset `broad`: the galaxies of its lenses without arcs, and what resembles its lenses."""
 
 
 def kind_of_draw(draw: Draw) -> Kind:
@@ -87,8 +103,8 @@ def draw_system(
         PopulationError: the preset or the object to draw is unknown, or the preset has no such look-alike.
     """
     check_draw(preset, draw)
-    of_preset = {"euclid": _draw_euclid, "wilde2022": _draw_wilde2022}[preset]
-    return replace(of_preset(draw, rng, detector_angle_deg), neighbours=neighbours)
+    system = _DRAW[preset](draw, rng, detector_angle_deg)
+    return replace(system, neighbours=(*system.neighbours, *neighbours))
 
 
 def lens_shares(shares: Iterable[tuple[Draw, float]]) -> Shares:
@@ -121,23 +137,41 @@ def draw_lookalike(preset: PopulationPreset, rng: Generator) -> Lookalike:
     """Draw the look-alike of a non-lens; in `wilde2022` all are lens galaxies without arcs, as in the paper."""
     if preset == "wilde2022":
         return ARCLESS_LENS
-    names = tuple(LOOKALIKE_SHARES)
-    return names[int(rng.choice(len(names), p=list(LOOKALIKE_SHARES.values())))]
+    shares = BROAD_LOOKALIKE_SHARES if preset == "broad" else LOOKALIKE_SHARES
+    names = tuple(shares)
+    return names[int(rng.choice(len(names), p=list(shares.values())))]
 
 
 def draw_surroundings(preset: PopulationPreset, rng: Generator, detector_angle_deg: float) -> Lights:
     """Draw galaxies and stars near by chance, alike for every kind; `wilde2022` has none, as in the paper's images."""
-    return draw_neighbours(rng, detector_angle_deg) if preset == "euclid" else ()
+    return () if preset == "wilde2022" else draw_neighbours(rng, detector_angle_deg)
 
 
 def _draw_euclid(draw: Draw, rng: Generator, angle: float) -> System:
     if kind_of_draw(draw) != "nonlens":
         return forecast.draw_lens(cast("Kind", draw), rng, angle)
-    lookalike = draw_lookalike("euclid", rng) if draw == "nonlens" else cast("Lookalike", draw)
+    return _draw_nonlens("euclid", draw, rng, angle, forecast.draw_lens, BUILDERS)
+
+
+def _draw_broad(draw: Draw, rng: Generator, angle: float) -> System:
+    if kind_of_draw(draw) != "nonlens":
+        return broad.draw_lens(cast("Kind", draw), rng, angle)
+    return _draw_nonlens("broad", draw, rng, angle, broad.draw_lens, BROAD_BUILDERS)
+
+
+def _draw_nonlens(
+    preset: PopulationPreset,
+    draw: Draw,
+    rng: Generator,
+    angle: float,
+    draw_lens: Callable[[Kind, Generator, float], System],
+    builders: Mapping[Lookalike, Builder],
+) -> System:
+    lookalike = draw_lookalike(preset, rng) if draw == "nonlens" else cast("Lookalike", draw)
     if lookalike == ARCLESS_LENS:
-        return without_sources(forecast.draw_lens(draw_kind(LENS_SHARES, rng), rng, angle))
+        return without_sources(draw_lens(draw_kind(LENS_SHARES, rng), rng, angle))
     # The image with the artefact is of an ordinary faint galaxy.
-    z, light = BUILDERS["faint" if lookalike == "artefact" else lookalike](rng, None, angle)
+    z, light = builders["faint" if lookalike == "artefact" else lookalike](rng, None, angle)
     return System("nonlens", lookalike, z, None, None, (), light, (), (), (), None, angle)
 
 
@@ -146,3 +180,8 @@ def _draw_wilde2022(draw: Draw, rng: Generator, angle: float) -> System:
         return wilde2022.draw_lens(cast("Kind", draw), rng, angle)
     kind: Kind = "compound_arc" if rng.random() < 0.5 else "double_ring"
     return without_sources(wilde2022.draw_lens(kind, rng, angle))
+
+
+_DRAW: Mapping[PopulationPreset, Callable[[Draw, Generator, float], System]] = MappingProxyType(
+    {"euclid": _draw_euclid, "broad": _draw_broad, "wilde2022": _draw_wilde2022}
+)

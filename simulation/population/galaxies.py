@@ -40,7 +40,7 @@ def total_vis_mag(light: tuple[Light, ...]) -> float:
 
 def _build_star(rng: Generator, vis_mag: float | None, detector_angle_deg: float) -> tuple[float, tuple[Light, ...]]:
     mag = rng.triangular(*_STAR_VIS_MAGS) if vis_mag is None else vis_mag
-    return _STAR_Z, _placed(rng, star(rng, mag, detector_angle_deg), mag)
+    return _STAR_Z, placed(rng, star(rng, mag, detector_angle_deg), mag)
 
 
 def _galaxy(shape: Shape, redshift: Callable[[Generator, float], float], draw_mag: Callable[[Generator], float]) -> Builder:
@@ -50,12 +50,12 @@ def _galaxy(shape: Shape, redshift: Callable[[Generator, float], float], draw_ma
         del detector_angle_deg  # only stars depend on it
         mag = draw_mag(rng) if vis_mag is None else vis_mag
         z = redshift(rng, mag)
-        return z, _placed(rng, shape(rng, mag, z), mag)
+        return z, placed(rng, shape(rng, mag, z), mag)
 
     return build
 
 
-def _placed(rng: Generator, light: tuple[Light, ...], vis_mag: float) -> tuple[Light, ...]:
+def placed(rng: Generator, light: tuple[Light, ...], vis_mag: float) -> tuple[Light, ...]:
     """Bring light to the magnitude, and off the centre like catalogue positions: by 0.06 arcsec, one in five by 0.2."""
     x, y = rng.normal(0, 0.2 if rng.random() < 0.2 else 0.06, 2)
     return moved(light, float(x), float(y), vis_mag - total_vis_mag(light))

@@ -32,7 +32,7 @@ def _concentric(rng: Generator, core: Sed, young: Sed, radius: float) -> tuple[L
     light: list[Light] = [_core(rng, core.share(1 - share), radius, rng.uniform(q, 1.0), angle), ring]
     if rng.random() < 0.5:
         light.append(disc_light(young.share(rng.uniform(0.1, 0.3)), radius / float(np.sqrt(q)), q, angle))
-    return (*light, *_knots_on(rng, young.share(share), ring, int(rng.integers(0, 9))))
+    return (*light, *knots_on(rng, young.share(share), ring, int(rng.integers(0, 9))))
 
 
 def _collisional(rng: Generator, core: Sed, young: Sed, radius: float) -> tuple[Light, ...]:
@@ -41,21 +41,21 @@ def _collisional(rng: Generator, core: Sed, young: Sed, radius: float) -> tuple[
     x, y = on_ellipse(radius * rng.uniform(0.1, 0.45), 1.0, 0.0, rng.uniform(0, 2 * np.pi))
     ring = rng.uniform(0.4, 0.75)
     whole = _ring(rng, young.share(0.5 * ring), radius, q, angle, x, y)
-    bright = _arc(rng, young.share(0.4 * ring), radius, q, angle, x, y)
+    bright = arc(rng, young.share(0.4 * ring), radius, q, angle, x, y)
     light: list[Light] = [_core(rng, core.share(1 - ring), 0.8 * radius, rng.uniform(0.6, 1.0), angle), whole, bright]
     if rng.random() < 0.5:
         distance = min(radius * rng.uniform(1.4, 2.4), 3.2)
         at = on_ellipse(distance, 1.0, 0.0, rng.uniform(0, 2 * np.pi))
         size, q_intruder = radius * rng.uniform(0.1, 0.25), rng.uniform(0.6, 1.0)
         light.append(Sersic(*at, size, 2.5, q_intruder, rng.uniform(0, np.pi), core.share(rng.uniform(0.1, 0.4))))
-    return (*light, *_knots_on(rng, young.share(ring), whole, int(rng.integers(3, 11))))
+    return (*light, *knots_on(rng, young.share(ring), whole, int(rng.integers(3, 11))))
 
 
 def _partial(rng: Generator, core: Sed, young: Sed, radius: float) -> tuple[Light, ...]:
     """Draw one or two arcs of an incomplete ring, in a faint disc."""
     q, angle = rng.uniform(0.5, 1.0), rng.uniform(0, np.pi)
     ring = rng.uniform(0.15, 0.4)
-    arcs = [_arc(rng, young.share(ring), radius * rng.uniform(0.9, 1.1), q, angle) for _ in range(rng.integers(1, 3))]
+    arcs = [arc(rng, young.share(ring), radius * rng.uniform(0.9, 1.1), q, angle) for _ in range(rng.integers(1, 3))]
     host = _core(rng, core.share(1 - ring), radius, rng.uniform(q, 1.0), angle)
     return (host, disc_light(young.share(rng.uniform(0.1, 0.4)), radius / float(np.sqrt(q)), q, angle), *arcs)
 
@@ -65,7 +65,7 @@ def _polar(rng: Generator, core: Sed, young: Sed, radius: float) -> tuple[Light,
     q, angle = rng.uniform(0.15, 0.45), rng.uniform(0, np.pi)
     host = _core(rng, core.share(rng.uniform(0.5, 0.8)), 1.2 * radius, rng.uniform(0.35, 0.7), angle)
     ring = _ring(rng, young.share(rng.uniform(0.2, 0.5)), radius, q, angle + np.pi / 2 + rng.normal(0, 0.2))
-    return (host, ring, *_knots_on(rng, young.share(0.3), ring, int(rng.integers(0, 5))))
+    return (host, ring, *knots_on(rng, young.share(0.3), ring, int(rng.integers(0, 5))))
 
 
 def _barred(rng: Generator, core: Sed, young: Sed, radius: float) -> tuple[Light, ...]:
@@ -81,7 +81,7 @@ def _barred(rng: Generator, core: Sed, young: Sed, radius: float) -> tuple[Light
     ]
     if 2.1 * radius < RADII_ARCSEC[1] and rng.random() < 0.6:
         light.append(_ring(rng, young.share(rng.uniform(0.05, 0.2)), 2.1 * radius, rng.uniform(q, 1.0), angle))
-    return (*light, *_knots_on(rng, young.share(0.3), inner, int(rng.integers(0, 7))))
+    return (*light, *knots_on(rng, young.share(0.3), inner, int(rng.integers(0, 7))))
 
 
 def _core(rng: Generator, sed: Sed, ring_radius: float, q: float, angle: float) -> Sersic:
@@ -92,12 +92,13 @@ def _ring(rng: Generator, sed: Sed, radius: float, q: float, angle: float, x: fl
     return Annulus(x, y, radius, radius * rng.uniform(0.07, 0.23), q, angle, sed)
 
 
-def _arc(rng: Generator, sed: Sed, radius: float, q: float, angle: float, x: float = 0.0, y: float = 0.0) -> Annulus:
+def arc(rng: Generator, sed: Sed, radius: float, q: float, angle: float, x: float = 0.0, y: float = 0.0) -> Annulus:
+    """Draw part of a ring, a quarter to two thirds of a turn long."""
     width, middle, spread = radius * rng.uniform(0.07, 0.15), rng.uniform(0, 2 * np.pi), rng.uniform(0.4, 1.0)
     return Annulus(x, y, radius, width, q, angle, sed, middle, spread)
 
 
-def _knots_on(rng: Generator, sed: Sed, ring: Annulus, n: int) -> tuple[Light, ...]:
+def knots_on(rng: Generator, sed: Sed, ring: Annulus, n: int) -> tuple[Light, ...]:
     """Draw knots along a ring, each with some per cent of the light of `sed`."""
     positions = []
     for _ in range(n):

@@ -1,7 +1,7 @@
 """Data sets of simulated objects: the object at an index depends on the specification and the index alone."""
 
 from collections.abc import Iterable, Mapping
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 import pyarrow as pa
@@ -17,12 +17,14 @@ from scanner.vocabulary.choices import GeometryName, PopulationPreset
 from scanner.vocabulary.geometry import GEOMETRIES, MER_10
 from scanner.vocabulary.kinds import COMPONENTS
 from simulation.optics.psf import Psf, read_psfs
-from simulation.population.draw import DRAWS, LENS_SHARES, Draw, Shares, check_draw, lens_shares
+from simulation.population.draw import DRAWS, LENS_SHARES, Draw, Shares, check_draw, kind_of_draw, lens_shares
 from simulation.products.contact_sheet import contact_sheet_png
 from simulation.products.render import Simulated, SimulationError, simulate_object, stack
 
 KIND_SHARES: Shares = (("nonlens", 0.5), *LENS_SHARES)
 _SPEC_KEY = b"lensscan.dataset"
+TWIN_ID = 2**40
+"""Difference of the object ids of a lens and of the same lens without its arcs."""
 
 
 class DatasetSpec(Frozen):
@@ -37,6 +39,8 @@ class DatasetSpec(Frozen):
     geometry: GeometryName = "challenge"
     components: bool = False
     """Whether to keep the noise-free lens light and each lensed source."""
+    pairs: bool = False
+    """Whether every lens is followed by the same lens without its arcs, in the same noise."""
     psf_uri: str | None = None
     """FITS file with a PSF for each band, instead of the model's."""
     psf_sha256: str | None = None
@@ -63,6 +67,7 @@ def dataset_spec(
     geometry: GeometryName = "challenge",
     *,
     components: bool = False,
+    pairs: bool = False,
     psf_uri: str | None = None,
 ) -> DatasetSpec:
     """Build a specification from a user's arguments; `kinds` as for `parse_kinds`.
@@ -89,6 +94,7 @@ def dataset_spec(
         kinds=shares,
         geometry=geometry,
         components=components,
+        pairs=pairs,
         psf_uri=psf_uri,
         psf_sha256=digest,
     )
@@ -135,8 +141,7 @@ def simulate_at(spec: DatasetSpec, index: int, psfs: Mapping[str, Psf] | None = 
         SimulationError: it could not be simulated; the message names its index.
     """
     rng = object_rng(spec, index)
-    kinds, probabilities = zip(*spec.kinds, strict=True)
-    draw_of: Draw = kinds[int(rng.choice(len(kinds), p=probabilities))]
+    draw_of = _draw_of(spec, rng)
     geometry = GEOMETRIES[spec.geometry]
     try:
         return simulate_object(
@@ -147,22 +152,37 @@ def simulate_at(spec: DatasetSpec, index: int, psfs: Mapping[str, Psf] | None = 
             psfs=psfs,
             arcless_lens_shares=lens_shares(spec.kinds),
             keep_components=spec.components,
+            with_twin=spec.pairs,
         )
     except ValueError as error:
         raise SimulationError(f"object {index} of seed {spec.seed}: {error}") from error
 
 
+def _draw_of(spec: DatasetSpec, rng: Generator) -> Draw:
+    """Draw the kind or look-alike of an object, with the first number of its generator."""
+    kinds, probabilities = zip(*spec.kinds, strict=True)
+    return cast("Draw", kinds[int(rng.choice(len(kinds), p=probabilities))])
+
+
 def simulate_objects(spec: DatasetSpec, indices: Iterable[int]) -> pa.Table:
     """Simulate a shard table of the objects at `indices`, in that order; `object_id` is the index.
+
+    If the data set has pairs, each lens is followed by its twin, whose `index` is that of the lens; the twin's `object_id` is
+    `TWIN_ID` larger.
 
     Raises:
         SimulationError: an object could not be simulated; the message names its index.
     """
     geometry = GEOMETRIES[spec.geometry]
     psfs = read_psfs(spec.psf_uri) if spec.psf_uri else None
-    ids = list(indices)
-    objects = [simulate_at(spec, index, psfs) for index in ids]
-    rows = [{"index": index, **simulated.scene.truth} for index, simulated in zip(ids, objects, strict=True)]
+    numbered: list[tuple[int, int, Simulated]] = []
+    for index in indices:
+        simulated = simulate_at(spec, index, psfs)
+        numbered.append((index, index, simulated))
+        if simulated.twin:
+            numbered.append((index + TWIN_ID, index, simulated.twin))
+    ids, objects = [number for number, _, _ in numbered], [simulated for _, _, simulated in numbered]
+    rows = [{"index": index, **simulated.scene.truth} for _, index, simulated in numbered]
     truth = {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
     components = (
         {name: stack([simulated.scene.components[name] for simulated in objects], geometry) for name in COMPONENTS}
@@ -204,7 +224,7 @@ def is_shard_of(spec: DatasetSpec, shard_number: int, uri: str) -> bool:
         footer = pq.ParquetFile(file)
         described = (footer.schema_arrow.metadata or {}).get(_SPEC_KEY, b"").decode()
         n_rows = footer.metadata.num_rows
-    expected = len(_shard_indices(spec, shard_number))
+    expected = _n_rows(spec, shard_number)
     if described != _per_object(spec):
         raise SimulationError(f"{uri} belongs to another data set ({described or 'unknown origin'}); use another folder")
     if n_rows != expected:
@@ -214,6 +234,15 @@ def is_shard_of(spec: DatasetSpec, shard_number: int, uri: str) -> bool:
     return True
 
 
+def _n_rows(spec: DatasetSpec, shard_number: int) -> int:
+    """Return the number of rows of a shard, which has two for each lens if the data set has pairs."""
+    indices = _shard_indices(spec, shard_number)
+    if not spec.pairs:
+        return len(indices)
+    is_lens = [kind_of_draw(_draw_of(spec, object_rng(spec, index))) != "nonlens" for index in indices]
+    return len(indices) + sum(is_lens)
+
+
 def _shard_indices(spec: DatasetSpec, shard_number: int) -> range:
     first = shard_number * ROWS_PER_SHARD
     return range(first, min(first + ROWS_PER_SHARD, spec.n))
@@ -221,7 +250,7 @@ def _shard_indices(spec: DatasetSpec, shard_number: int) -> range:
 
 def _per_object(spec: DatasetSpec) -> str:
     """Return the part of the specification that, with its index, determines an object."""
-    return spec.model_dump_json(exclude={"n", "psf_uri"})
+    return spec.model_dump_json(exclude={"n", "psf_uri"} if spec.pairs else {"n", "psf_uri", "pairs"})
 
 
 def write_contact_sheet(shard_uri: str, out_uri: str) -> None:

@@ -1,6 +1,7 @@
 """Render a `System` to the images that a survey would record, and the truth about it."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from simulation.optics.artefacts import add_artefacts
 from simulation.optics.light import FINE_SCALE_ARCSEC, FineGrid, draw, draw_lensed
 from simulation.optics.observation import Conditions, Optics, add_noise, draw_conditions
 from simulation.optics.psf import Psf
+from simulation.population.broad_sources import reach_arcsec
 from simulation.population.draw import (
     LENS_SHARES,
     Draw,
@@ -30,15 +32,15 @@ from simulation.population.draw import (
 )
 from simulation.products.image_forms import morphology, n_images
 from simulation.products.truth import MIN_MAGNIFICATION, ArcTruth, truth_row, visibility
-from simulation.systems import ARCLESS_LENS, Sersic, System
+from simulation.systems import ARCLESS_LENS, System
 
 MAX_TRIES = 300
 INNER_GRID, OUTER_GRID = FineGrid(240), FineGrid(400)
 """Grids of rays: the 12 arcsec about the stamp's centre, or 20 if a lens is large or far from the centre."""
-_INNER_REACH_ARCSEC = 4.0
+_INNER_REACH_ARCSEC = 6.0
 """Largest distance from the centre at which arcs fit the inner grid."""
-_SOURCE_RADII = 3.0
-"""Largest width of arcs, in half-light radii of the largest source."""
+_SOURCE_RADII = 2.0
+"""Extent of a source's components, in half-light radii."""
 
 Images = dict[str, Image]
 
@@ -76,6 +78,8 @@ class Simulated:
     stamps: Images
     scene: Scene
     system: System
+    twin: "Simulated | None" = None
+    """The same lens without its arcs, in the same noise; None unless requested, and for non-lenses."""
 
 
 def simulate_object(
@@ -87,6 +91,7 @@ def simulate_object(
     psfs: Mapping[str, Psf] | None = None,
     arcless_lens_shares: Shares = LENS_SHARES,
     keep_components: bool = False,
+    with_twin: bool = False,
 ) -> Simulated:
     """Draw systems until the arcs of one are visible, and observe it.
 
@@ -98,21 +103,31 @@ def simulate_object(
         psfs: PSF by band, instead of the model's.
         arcless_lens_shares: Kinds of lens whose galaxies become lenses without arcs, with their shares.
         keep_components: Also render the noise-free components separately.
+        with_twin: Also observe a lens without its arcs, with the same flaws and the same draws of noise.
 
     Raises:
         SimulationError: no system is visible in `MAX_TRIES` draws.
     """
     angle = float(rng.uniform(0, 360))
-    conditions = draw_conditions(rng, angle) if preset == "euclid" else Conditions.nominal(angle)
+    conditions = Conditions.nominal(angle) if preset == "wilde2022" else draw_conditions(rng, angle)
     optics = Optics(geometry, conditions, psfs)
     neighbours = draw_surroundings(preset, rng, angle)
     system, lensed = visible_system(draw_of, optics, rng, preset, arcless_lens_shares)
-    system = replace(system, neighbours=neighbours)
+    system = replace(system, neighbours=(*system.neighbours, *neighbours))
     scene = render(system, optics, lensed, keep_components=keep_components)
-    stamps = add_noise(scene.clean, geometry, conditions, rng)
-    if preset == "euclid":
-        stamps = add_artefacts(stamps, geometry, conditions, rng, certain=system.lookalike == "artefact")
-    return Simulated(stamps, scene, system)
+
+    def observed(clean: Images, rng: Generator) -> Images:
+        stamps = add_noise(clean, geometry, conditions, rng)
+        if preset == "wilde2022":
+            return stamps
+        return add_artefacts(stamps, geometry, conditions, rng, certain=system.lookalike == "artefact")
+
+    twin = None
+    if with_twin and lensed:
+        arcless = without_sources(system)
+        without_arcs = render(arcless, optics, None, keep_components=keep_components)
+        twin = Simulated(observed(without_arcs.clean, deepcopy(rng)), without_arcs, arcless)
+    return Simulated(observed(scene.clean, rng), scene, system, twin)
 
 
 def visible_system(
@@ -173,14 +188,15 @@ def render(system: System, optics: Optics, lensed: Lensed | None, *, keep_compon
     return Scene(optics.geometry, clean, truth, components)
 
 
-def lens(system: System, optics: Optics, host_vis: Image | None = None) -> Lensed | None:
-    """Lens each source by the masses in front of it; return None if a source is hardly magnified or not visible.
+def lens(system: System, optics: Optics, host_vis: Image | None = None, *, must_be_visible: bool = True) -> Lensed | None:
+    """Lens each source by the masses in front of it; return None if a source must be visible and is not, or hardly magnified.
 
     Args:
         system: A lens.
         optics: Optics with the VIS pixels on which arcs are judged.
         host_vis: `[y, x]` VIS image of a real host about the same centre, ADU/s, with the pixels of the inner grid; by default
             the system's own galaxy is rendered.
+        must_be_visible: Whether to refuse lenses whose arcs cannot be seen.
     """
     grid = INNER_GRID if host_vis is not None or _fits(system) else OUTER_GRID
     axis = grid.axis_arcsec
@@ -192,13 +208,13 @@ def lens(system: System, optics: Optics, host_vis: Image | None = None) -> Lense
         fine.append(draw_lensed(lights, *betas[-1]))
         unlensed = sum(light.sed.flux_adu_per_s("VIS") for light in lights)
         magnifications.append(float(fine[-1]["VIS"].sum(dtype=float)) / unlensed)
-        if magnifications[-1] <= MIN_MAGNIFICATION:
+        if must_be_visible and magnifications[-1] <= MIN_MAGNIFICATION:
             return None
     sources = [optics.observe("VIS", images["VIS"]) for images in fine]
     if host_vis is None:
         host_vis = optics.observe("VIS", draw(system.galaxy, grid, ("VIS",))["VIS"])
     shown = visibility(sources, host_vis)
-    if not shown.is_visible:
+    if must_be_visible and not shown.is_visible:
         return None
     centre, mass = system.source1[0], system.masses[0]
     n = n_images(*betas[0], axis, centre.x_arcsec, centre.y_arcsec)
@@ -210,12 +226,12 @@ def lens(system: System, optics: Optics, host_vis: Image | None = None) -> Lense
 
 
 def _fits(system: System) -> bool:
-    """Return whether the arcs are on the inner grid."""
+    """Return whether the arcs are on the inner grid: images lie at most an Einstein radius and the source's distance out."""
     mass = system.masses[0]
     farthest = system.z_source2 or system.z_source1 or 0.0
-    reach = effective_einstein_radius_arcsec(system.masses, farthest)
-    radius = max(light.half_light_radius_arcsec for light in (*system.source1, *system.source2) if isinstance(light, Sersic))
-    return max(abs(mass.x_arcsec), abs(mass.y_arcsec)) + reach + _SOURCE_RADII * radius < _INNER_REACH_ARCSEC
+    source = reach_arcsec((*system.source1, *system.source2), mass.x_arcsec, mass.y_arcsec, _SOURCE_RADII)
+    radius = effective_einstein_radius_arcsec(system.masses, farthest)
+    return max(abs(mass.x_arcsec), abs(mass.y_arcsec)) + radius + source < _INNER_REACH_ARCSEC
 
 
 def _add_centred(images: Images, inner: Images) -> None:

@@ -91,12 +91,33 @@ def truth_row(system: System, arcs: ArcTruth | None) -> dict[str, Any]:
         "n_pix_source": arcs.visibility.n_pix_source if arcs else None,
         "n_source_im": arcs.n_source_im if arcs else None,
         "is_challenge_lens": _is_challenge_lens(arcs),
+        "n_galaxies_inside": _n_inside(system, radius(system.z_source1)) if arcs else None,
+        "arc_to_lens_flux": _arc_to_lens_flux(system, magnifications) if arcs else None,
         "lens_mag_vis": total_mag(system.galaxy, "VIS"),
         "source1_mag_vis": source1["VIS"],
         "source2_mag_vis": total_mag(system.source2, "VIS"),
         "source1_vis_minus_h": None if source1["VIS"] is None or source1["H"] is None else source1["VIS"] - source1["H"],
         "detector_angle_deg": system.detector_angle_deg,
     }
+
+
+def _n_inside(system: System, radius_arcsec: float | None) -> int:
+    """Count the galaxies of the deflector's group that lie within a radius about the deflector."""
+    deflector, *others = system.masses
+    members = [mass for mass in others if mass.z == system.z_lens]
+    distances = [np.hypot(mass.x_arcsec - deflector.x_arcsec, mass.y_arcsec - deflector.y_arcsec) for mass in members]
+    return sum(bool(distance < (radius_arcsec or 0.0)) for distance in distances)
+
+
+def _arc_to_lens_flux(system: System, magnifications: Sequence[float]) -> float:
+    """Return the VIS flux of all images of the sources over that of the lens galaxy and its group."""
+    sources = (system.source1, system.source2)[: len(magnifications)]
+    lensed = sum(mu * _vis_flux(source) for mu, source in zip(magnifications, sources, strict=True))
+    return lensed / _vis_flux(system.galaxy)
+
+
+def _vis_flux(lights: Sequence[Light]) -> float:
+    return sum(light.sed.flux_adu_per_s("VIS") for light in lights)
 
 
 def _morphology(system: System, arcs: ArcTruth | None) -> str:

@@ -67,8 +67,8 @@ def test_companions_lie_where_lensed_images_do(kind, radii):
 @pytest.mark.parametrize("kind", ["companions", "blue_companions"])
 def test_there_are_one_to_four_companions(kind, monkeypatch):
     made = []
-    make = crowds._companion
-    monkeypatch.setattr(crowds, "_companion", lambda *args: made.append(make(*args)) or made[-1])
+    make = crowds.companion
+    monkeypatch.setattr(crowds, "companion", lambda *args, **how: made.append(make(*args, **how)) or made[-1])
     numbers = []
     for seed in range(100):
         made.clear()

@@ -13,6 +13,7 @@ from simulation.products import render as render_module
 from simulation.products import truth as truth_module
 from simulation.products.dataset import (
     KIND_SHARES,
+    TWIN_ID,
     DatasetSpec,
     dataset_spec,
     is_shard_of,
@@ -159,3 +160,54 @@ def test_colours_of_a_composite_are_those_of_the_object(rng):
     assert blue[2] > blue[0] + 0.3
     empty = composite(sky, 0.1).mean(axis=(0, 1))
     assert np.ptp(empty) < 0.03
+
+
+PAIRS = DatasetSpec(n=8, seed=3, kinds=(("single", 0.6), ("elliptical", 0.4)), geometry="mer10", pairs=True)
+
+
+@pytest.fixture(scope="module")
+def paired():
+    return simulate_objects(PAIRS, range(8))
+
+
+def test_every_lens_is_followed_by_itself_without_arcs(paired):
+    ids, indices, kinds = (paired[name].to_pylist() for name in ("object_id", "index", "kind"))
+    lenses = [row for row, kind in enumerate(kinds) if kind == "single"]
+    assert lenses
+    assert paired.num_rows == 8 + len(lenses)
+    assert sorted(i for i in ids if i < TWIN_ID) == list(range(8))
+    for row in lenses:
+        assert (ids[row + 1], indices[row + 1]) == (ids[row] + TWIN_ID, indices[row])
+        twin = paired.slice(row + 1, 1)
+        assert (twin["kind"][0].as_py(), twin["morphology"][0].as_py()) == ("nonlens", "twin")
+        for name in ("z_lens", "lens_mag_vis", "detector_angle_deg"):
+            assert twin[name][0] == paired[name][row]
+
+
+def test_a_pair_differs_by_the_arcs_alone(paired):
+    shard = decode_shard(encode_shard(paired))
+    kinds = shard.truth["kind"].to_pylist()
+    spec = PAIRS.model_copy(update={"components": True})
+    with_components = decode_shard(encode_shard(simulate_objects(spec, range(8))))
+    for row in (row for row, kind in enumerate(kinds) if kind == "single"):
+        for band, sigma in (("VIS", 0.0027), ("H", 0.55)):
+            difference = shard.stamps[band][row] - shard.stamps[band][row + 1]
+            arcs = with_components.components["source1"][band][row]
+            # Photons of the arcs add a little noise where they are; without arcs, both images are the same but for rounding.
+            is_dark = arcs < 0.01 * sigma
+            assert np.abs(difference[is_dark]).max() < 0.05 * sigma
+            assert np.corrcoef(difference.ravel(), arcs.ravel())[0, 1] > 0.9
+
+
+def test_pairs_do_not_change_the_lens_itself(paired):
+    alone = simulate_objects(PAIRS.model_copy(update={"pairs": False}), range(8))
+    is_own = np.array(paired["object_id"].to_pylist()) < TWIN_ID
+    assert paired.filter(is_own).equals(alone)
+
+
+def test_a_shard_of_pairs_is_recognised(tmp_path):
+    (uri,) = shard_uris(PAIRS, str(tmp_path))
+    create_if_absent(uri, encode_shard(simulate_shard(PAIRS, 0)), "a")
+    assert is_shard_of(PAIRS, 0, uri)
+    with pytest.raises(SimulationError, match="belongs to another data set"):
+        is_shard_of(PAIRS.model_copy(update={"pairs": False}), 0, uri)
