@@ -70,8 +70,6 @@ def _scanned(tiles: str, catalogue: str, *, as_flow: bool, quiet: bool) -> Night
             workers=None,
             engine=None,
             exact=False,
-            second=None,
-            second_above=None,
             maps_per_unit=MAPS_PER_UNIT,
             ray_address=None,
             progress=report,

@@ -25,8 +25,6 @@ def scan_night(
     workers: Annotated[int | None, Field(ge=1)] = None,
     engine: EngineName | None = None,
     exact: bool = False,
-    second: str | None = None,
-    second_above: Annotated[float | None, Field(ge=0, le=1)] = None,
     maps_per_unit: Annotated[int, Field(ge=0, le=MOST_MAPS_PER_UNIT)] = MAPS_PER_UNIT,
     ray_address: str | None = None,
 ) -> NightSummary:
@@ -43,8 +41,6 @@ def scan_night(
         workers: Scan processes; the configured number by default.
         engine: Inference engine; the configured one by default, else the best that a worker has.
         exact: Score every row in float32, not only those that could be candidates.
-        second: Second ensemble, which scores the rows whose first `p_lens` reaches `second_above`.
-        second_above: Smallest first `p_lens` of these rows; by default the first ensemble's own threshold for candidates.
         maps_per_unit: Number of candidates of a unit, best first, that are stored with attribution maps.
         ray_address: Ray cluster to use; the configured one by default.
     """
@@ -60,8 +56,6 @@ def scan_night(
             workers=workers,
             engine=engine,
             exact=exact,
-            second=second,
-            second_above=second_above,
             maps_per_unit=maps_per_unit,
             ray_address=ray_address,
             progress=progress,

@@ -10,9 +10,10 @@ from typing import Any, Literal
 from cyclopts import CycloptsError
 
 import flows.cli.audit
+import flows.cli.evaluate
 import flows.cli.explain
 import flows.cli.forget
-import flows.cli.models  # noqa: F401 - all four register their commands
+import flows.cli.models  # noqa: F401 - all of them register their commands
 from flows.cli.app import AboveZero, AsFlow, Fraction, MapsPerUnit, Positive, app
 from flows.cli.arguments import prepared, told
 from flows.cli.interrupt import ends_on_interrupt
@@ -150,8 +151,6 @@ def scan(
     threshold: Fraction | None = None,
     engine: EngineName | None = None,
     exact: bool = False,
-    second: str | None = None,
-    second_above: Fraction | None = None,
     maps: MapsPerUnit = MAPS_PER_UNIT,
     workers: Positive | None = None,
     ray_address: str | None = None,
@@ -176,8 +175,6 @@ def scan(
         engine: Inference engine; by default the best that a worker has.
         exact: Score every row in float32. By default, where that is faster, rows are scored in bfloat16, and only those that
             could be candidates in float32; candidates and their numbers are the same.
-        second: Second ensemble, by name or folder, which scores the rows whose first `p_lens` reaches `second_above`.
-        second_above: Smallest first `p_lens` of these rows; by default the first ensemble's own threshold for candidates.
         maps: Number of candidates of a unit, best first, stored with attribution maps; at most 1000, 0 for none.
         workers: Scan processes.
         ray_address: Ray cluster to use, `auto` inside a Ray job, `local` for a private one; by default up to 10 000 rows are
@@ -193,8 +190,6 @@ def scan(
         "workers": workers,
         "engine": engine,
         "exact": exact,
-        "second": second,
-        "second_above": second_above,
         "maps_per_unit": maps,
         "ray_address": ray_address,
     }

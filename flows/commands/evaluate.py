@@ -9,7 +9,7 @@ from infra.provenance import code_version
 from infra.settings import Settings
 from scanner.networks.card_file import read_card
 from scanner.networks.engines import resolve_engine
-from scanner.networks.package import load_package, with_cuts
+from scanner.networks.package import load_scorer, with_cuts
 from training.errors import TrainingError
 from training.evaluation.card_text import write_card_with_text
 from training.evaluation.evaluate import Evaluation, evaluate_scores
@@ -39,7 +39,7 @@ def evaluate_shards(shards_uri: str, ensemble: str | None, out: str | None, prog
     footers = shard_footers(shards_uri)
     if card.training_data.digest is not None and shards_digest(footers) == card.training_data.digest:
         raise TrainingError(f"{shards_uri}: these are the shards that {card.name} was trained on; evaluate it on others")
-    loaded = load_package(package, resolve_engine(Settings.read().engine))
+    loaded = load_scorer(package, resolve_engine(Settings.read().engine))
     scores, truth = score_shards(footers, loaded, progress)
     evaluation = evaluate_scores(scores, truth, card.assumed_prevalence, BOOTSTRAP_SEED)
     folder = Path(out) if out else results_folder(package, card.name)

@@ -15,7 +15,7 @@ from scanner.explain.figures import MOST_EXPLAINED, explanation_figure
 from scanner.explain.shown_objects import at_one_prior, shown_objects
 from scanner.networks.card import EnsembleCard
 from scanner.networks.card_file import read_card
-from scanner.networks.package import load_package
+from scanner.networks.package import load_scorer
 from scanner.scan.chosen_objects import read_objects
 from scanner.vocabulary.geometry import GEOMETRIES
 from scanner.vocabulary.prior import prior_words
@@ -46,7 +46,7 @@ def explain_to_file(
     card = read_card(folder)
     names = chosen_networks(card, networks)
     geometry = GEOMETRIES[card.geometry]
-    package = load_package(folder)
+    package = load_scorer(folder)
     ids, stamps, rejected = read_objects(images, list(dict.fromkeys(objects)), geometry, MOST_EXPLAINED)
     maps = explain(folder, card, stamps, names, report)
     scores = package.score(stamps)

@@ -23,8 +23,6 @@ def scan_tiles(
     workers: int | None,
     engine: EngineName | None,
     exact: bool,
-    second: str | None,
-    second_above: float | None,
     maps_per_unit: int,
     ray_address: str | None,
     progress: NamingProgress,
@@ -49,8 +47,6 @@ def scan_tiles(
             candidate_threshold=candidate_threshold,
             engine=engine or settings.engine,
             exact=exact,
-            second=chosen_package(second) if second else None,
-            second_above=second_above,
             maps_per_unit=maps_per_unit,
         )
         return scan_night(request, root_uri, workers=workers, ray_address=ray_address, progress=progress, early=early)

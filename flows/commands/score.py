@@ -10,14 +10,15 @@ from infra.engine_name import EngineName
 from infra.errors import LensscanError
 from infra.progress import Progress
 from infra.settings import Settings
+from scanner.catalogue.object_table import with_candidates
 from scanner.catalogue.score_files import check_score_path, write_scores
 from scanner.networks.engines import resolve_engine
 from scanner.networks.locate import known_cards
-from scanner.networks.package import load_package
+from scanner.networks.package import load_scorer
 from scanner.scan.manifest import score_manifest
 from scanner.scan.positions_in_tiles import score_positions
 from scanner.scan.row_groups import MissingBands
-from scanner.scan.scoring import RECORDED_PRECISION, CutoutScanner
+from scanner.scan.scoring import CutoutScanner
 from scanner.sources.image_arguments import read_images
 from scanner.sources.manifests import Manifest
 from scanner.sources.positions import read_positions
@@ -62,13 +63,14 @@ def score_images(
     settings = Settings.read()
     # The list is read before the networks, because most mistakes are in it.
     listed = read_images(images) if tiles is None else read_positions(images[0])
-    package = load_package(chosen_package(ensemble), resolve_engine(engine or settings.engine), RECORDED_PRECISION)
+    package = load_scorer(chosen_package(ensemble), resolve_engine(engine or settings.engine))
     scanner = CutoutScanner(package, batch_size)
-    missing = MissingBands(package, batch_size, known_cards(settings.ensembles_dir))
+    missing = MissingBands(package.committee, batch_size, known_cards(settings.ensembles_dir))
     if isinstance(listed, Manifest):
         table = score_manifest(listed, scanner, progress, missing)
     else:
         table = score_positions(listed, tiles or "", scanner, progress, missing)
+    table = with_candidates(table, package.card.candidate_threshold)
     if target is not None:
         write_scores(table, target, package.name, package.sha256)
     said = {"guessed": guess_of(listed), "warnings": warnings_of(listed)} if isinstance(listed, Manifest) else {}

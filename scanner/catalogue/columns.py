@@ -99,7 +99,17 @@ COMBINED_COLUMNS = (
         pa.float32(),
         "",
         "stat.stdev;stat.probability",
-        "Standard deviation of the networks' probabilities (p_<network>)",
+        "Standard deviation of the probabilities (p_<network>) of all networks, or of the committee; null where a first stage "
+        "excluded the row",
+    ),
+    Column(
+        "stage",
+        pa.int16(),
+        "",
+        "meta.code",
+        "Stage of the ensemble that gave p_lens: 1 where the first stage excluded the row, or the ensemble has no stages; 2 "
+        "where the committee scored it; 0 if rejected, or scored by some of the networks alone",
+        nullable=False,
     ),
     Column(
         "precision",
@@ -107,22 +117,6 @@ COMBINED_COLUMNS = (
         "",
         "meta.note",
         "Arithmetic of the score: float32 for every possible candidate, float32 or bfloat16 otherwise; empty if rejected",
-    ),
-)
-SECOND_COLUMNS = (
-    Column(
-        "second_p_lens",
-        pa.float32(),
-        "",
-        "stat.probability",
-        "Probability of a lens from the second ensemble, computed in float32; null for rows without such a score",
-    ),
-    Column(
-        "second_disagreement",
-        pa.float32(),
-        "",
-        "stat.stdev;stat.probability",
-        "Standard deviation of the probabilities of the second ensemble's networks",
     ),
 )
 EXPLANATION_COLUMNS = (
@@ -236,6 +230,15 @@ ORIGIN_COLUMNS = (
     Column("ensemble", pa.string(), "", "meta.version", "Name of the ensemble that scored the row", nullable=False),
     Column("plan_id", pa.string(), "", "meta.id;meta.dataset", "Digest of inputs, ensemble, code and settings", nullable=False),
 )
+CANDIDATE = Column(
+    "candidate",
+    pa.bool_(),
+    "",
+    "meta.code",
+    "Whether p_lens reaches the ensemble's own default threshold; false if rejected",
+    nullable=False,
+)
+"""Column of `lensscan score` alone: all rows of a candidate catalogue are candidates, at the threshold of their scan."""
 RANK = Column(
     "rank",
     pa.int64(),
@@ -262,7 +265,10 @@ _NETWORK_KEY = b"network"
 
 def _network_field(network: str) -> pa.Field:
     """Return the field `p_<network>`; its metadata keep the network's own name, because that of the column may differ."""
-    about = f"Probability of a lens from network {network}, at the class frequencies of its training data"
+    about = (
+        f"Probability of a lens from network {network}, at the class frequencies of its training data; null for a network of "
+        "the committee if the first stage excluded the row"
+    )
     field = Column(network_column_name(network), pa.float32(), "", "stat.probability", about).field()
     return field.with_metadata({**field.metadata, _NETWORK_KEY: network})
 
@@ -285,10 +291,10 @@ def score_schema(id_type: pa.DataType, network_names: Sequence[str]) -> pa.Schem
 
 
 def unit_schema(network_names: Sequence[str], *, maps: bool = False) -> pa.Schema:
-    """Return the schema of a unit file: identity, position, `score_fields`, second ensemble, and `maps` if the plan has any."""
+    """Return the schema of a unit file: identity, position, `score_fields`, and the columns of maps if the plan has any."""
     explained = (*EXPLANATION_COLUMNS, *MAP_COLUMNS) if maps else ()
     identity = [column.field() for column in (OBJECT_ID, *POSITION_COLUMNS)]
-    return pa.schema([*identity, *score_fields(network_names), *(column.field() for column in (*SECOND_COLUMNS, *explained))])
+    return pa.schema([*identity, *score_fields(network_names), *(column.field() for column in explained)])
 
 
 def candidate_schema(network_names: Sequence[str], *, maps: bool = False) -> pa.Schema:

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
-from scanner.catalogue.columns import network_names, score_schema
+from scanner.catalogue.columns import CANDIDATE, network_names, score_schema
+from scanner.catalogue.outcomes import candidate_mask
 
 RENAMED = "input_"
 """Beginning of the new name of a column of the list that has the name of a column of scores."""
@@ -25,7 +26,7 @@ def object_table(
     columns = [object_ids, *scores.columns, *(pa.array(values, pa.float64()) for values in (ra, dec))]
     table = pa.Table.from_arrays(columns, schema=schema)
     # FITS and SQL ignore case.
-    taken = {name.lower() for name in table.column_names}
+    taken = {CANDIDATE.name, *(name.lower() for name in table.column_names)}
     for name, column in others.items():
         new = name
         while new.lower() in taken:
@@ -33,3 +34,9 @@ def object_table(
         taken.add(new.lower())
         table = table.append_column(new, column)
     return table
+
+
+def with_candidates(table: pa.Table, threshold: float) -> pa.Table:
+    """Return the table with the column `candidate` behind `p_lens`: whether it reaches the threshold."""
+    at = table.column_names.index("p_lens") + 1
+    return table.add_column(at, CANDIDATE.field(), candidate_mask(table, threshold))

@@ -1,12 +1,15 @@
 """Check the outcome of each row: `scored`, or `rejected:<code>` with a code of the closed list, and never a NaN."""
 
+from functools import reduce
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from infra.errors import LensscanError
-from scanner.catalogue.columns import SECOND_COLUMNS, network_names
-from scanner.vocabulary.network_columns import KIND_P, P_PREFIX
+from scanner.catalogue.columns import network_names
+from scanner.vocabulary.network_columns import KIND_P, P_PREFIX, network_column_name
 from scanner.vocabulary.rejections import RejectCode
+from scanner.vocabulary.stages import COMMITTEE, FIRST, NO_STAGE
 
 SCORED = "scored"
 STATUSES = frozenset({SCORED, *(f"rejected:{code}" for code in RejectCode)})
@@ -30,7 +33,8 @@ def check_outcomes(table: pa.Table) -> None:
 
     Raises:
         TransientError: a status is retriable.
-        OutcomeError: a status is unknown; a scored row lacks `p_lens` or a network's probability, or a rejected row has one;
+        OutcomeError: a status is unknown; a scored row lacks `p_lens` or the probabilities of its stage, or a rejected
+            row has one;
             a probability lies outside 0-1; any column has a NaN or infinite number; the probabilities of the kinds of lens do
             not sum to 1, or contradict `p_compound`.
     """
@@ -43,15 +47,31 @@ def check_outcomes(table: pa.Table) -> None:
         if pa.types.is_floating(field.type) and not _all(pc.is_finite(table[field.name])):
             raise OutcomeError(f"{field.name}: must be finite or null, has NaN or infinite values")
     scored = pc.equal(table["status"], SCORED)
+    _check_stages(table, scored)
     for name in (name for name in table.schema.names if name.startswith(P_PREFIX)):
-        _check_probabilities(name, table[name], scored, required=name not in {"p_compound", *KIND_P})
+        _check_probabilities(name, table[name], scored, required=name == "p_lens")
     _check_kinds(table)
-    _check_probabilities("disagreement", table["disagreement"], scored, required=True)
-    for name in (column.name for column in SECOND_COLUMNS if column.name in table.column_names):
-        _check_probabilities(name, table[name], scored, required=False)
+    _check_probabilities("disagreement", table["disagreement"], scored, required=False)
     _check_texts(table, scored)
-    if not network_names(table.schema):
+
+
+def _check_stages(table: pa.Table, scored: pa.ChunkedArray) -> None:
+    """Check that every network scored a row, or that a first stage excluded it and the committee left no trace."""
+    if unknown := set(table["stage"].unique().to_pylist()) - {NO_STAGE, FIRST, COMMITTEE}:
+        raise OutcomeError(f"stage: must be {NO_STAGE}, {FIRST} or {COMMITTEE}, got {sorted(map(str, unknown))}")
+    if not _all(pc.equal(pc.not_equal(table["stage"], NO_STAGE), scored)):
+        raise OutcomeError(f"stage: must be {NO_STAGE} in rejected rows, and only there")
+    columns = [network_column_name(name) for name in network_names(table.schema)]
+    if not columns:
         raise OutcomeError("a table needs the probabilities of at least one network")
+    valid = [table[name].is_valid() for name in columns]
+    by_some, by_all = reduce(pc.or_, valid), reduce(pc.and_, valid)
+    if not _all(pc.equal(by_some, scored)):
+        raise OutcomeError(f"{', '.join(columns)}: one of them at least must not be null in scored rows, and none in others")
+    if not _all(pc.or_(by_all, pc.not_equal(table["stage"], COMMITTEE))):
+        raise OutcomeError(f"{', '.join(columns)}: must not be null in rows of stage {COMMITTEE}")
+    if not _all(pc.equal(table["disagreement"].is_valid(), by_all)):
+        raise OutcomeError("disagreement: must be null where a network gave no probability, and only there")
 
 
 def _check_kinds(table: pa.Table) -> None:

@@ -32,15 +32,6 @@ class EnsembleIdentity(Protocol):
     def sha256(self) -> str: ...
 
 
-class SecondEnsemble(Frozen):
-    """A second ensemble, which scores only the rows with a high enough `p_lens` from the first."""
-
-    ensemble_name: str
-    ensemble_sha256: str
-    above: float = Field(ge=0, le=1)
-    """Smallest `p_lens` from the first ensemble."""
-
-
 class ScanConfig(Frozen):
     """Settings of a scan that can change the written catalogue."""
 
@@ -52,7 +43,6 @@ class ScanConfig(Frozen):
     """Engine that runs the networks; `auto` selects the best one of each worker."""
     sweep: bool = True
     """Whether to score all rows in reduced precision first where that is faster, then possible candidates in float32."""
-    second: SecondEnsemble | None = None
     maps_per_unit: int = Field(default=0, ge=0, le=MOST_MAPS_PER_UNIT)
     """Number of candidates of each unit, the best, whose maps are stored."""
 

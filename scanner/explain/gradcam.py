@@ -2,7 +2,6 @@
 
 import warnings
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ from scanner.preprocess.network_inputs import Inputs
 
 _KNOWN = (nn.Conv2d, nn.ReLU, nn.MaxPool2d, nn.Flatten, nn.Linear, MeanOverOrientations)
 MAX_KERNEL = 5
-"""Largest side, in pixels, of the architectures' convolutions that see only a part of a map."""
+"""Largest side, in pixels, of the architectures' convolutions that see only a part of a map, but for those before a mean."""
 
 # captum warns at each call that it sets hooks temporarily.
 warnings.filterwarnings("ignore", "Setting backward hooks on ReLU activations", UserWarning, "captum")
@@ -84,10 +83,14 @@ class GradCamMapper:
 
 
 def _last_feature_maps(layers: list[nn.Module]) -> nn.Module:
-    """Return the ReLU after the last convolution with a small kernel: a kernel as large as the map keeps no positions."""
+    """Return the ReLU after the last convolution that keeps positions: a kernel as large as the map keeps none."""
     after = [
         relu
-        for convolution, relu in pairwise(layers)
-        if isinstance(convolution, nn.Conv2d) and isinstance(relu, nn.ReLU) and convolution.kernel_size[0] <= MAX_KERNEL
+        for convolution, relu, following in zip(layers, layers[1:], [*layers[2:], None], strict=False)
+        if isinstance(convolution, nn.Conv2d) and isinstance(relu, nn.ReLU) and _keeps_positions(convolution, following)
     ]
     return after[-1]
+
+
+def _keeps_positions(convolution: nn.Conv2d, following: nn.Module | None) -> bool:
+    return convolution.kernel_size[0] <= MAX_KERNEL and not isinstance(following, MeanOverOrientations)

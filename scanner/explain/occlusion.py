@@ -41,9 +41,8 @@ class Masks:
         return np.arange(0, n_pixels - self.side_pixels + 1, self.step_pixels)
 
 
-MASKS: Mapping[str, Masks] = MappingProxyType(
-    {"ou66": Masks(1, 1), "ou200": Masks(4, 4), "compact": Masks(8, 4), "equivariant": Masks(8, 4)}
-)
+_SMALL = ("compact", "compact_wide", "equivariant", "equivariant_light", "equivariant_wide", "equivariant_middle")
+MASKS: Mapping[str, Masks] = MappingProxyType({"ou66": Masks(1, 1), "ou200": Masks(4, 4), **dict.fromkeys(_SMALL, Masks(8, 4))})
 """Masks by architecture: the paper's (Wilde et al. 2022, section 5.1); the flagship's are twice as wide as an arc, as narrower
 ones leave too much visible: fewer of their maps peak on bright arcs."""
 

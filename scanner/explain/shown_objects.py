@@ -12,12 +12,15 @@ from scanner.networks.ensemble import EnsembleScores
 from scanner.preprocess.registration import registration_notes
 from scanner.vocabulary.geometry import GEOMETRIES, Stamps
 from scanner.vocabulary.prior import prior_text
+from scanner.vocabulary.stages import FIRST
 
 
 def shown_objects(object_ids: Sequence[str], stamps: Stamps, card: EnsembleCard, scores: EnsembleScores) -> Shown:
     """Return the objects `[batch]` with their scores; `stamps` hold `[batch, y, x]` by band, in the ensemble's geometry."""
     geometry = GEOMETRIES[card.geometry]
     notes = [[note] if note else [] for note in registration_notes(stamps, geometry)]
+    for row in np.flatnonzero(scores.stage == FIRST) if scores.stage is not None else ():
+        notes[row].append("excluded by the first stage, whose p_lens this is; the committee would not be asked")
     is_calibrated = card.assumed_prevalence is not None
     return Shown(
         object_ids,

@@ -64,8 +64,17 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
         for architecture in (
             Architecture("ou66", "scanner.networks.paper_networks:ou66", 66, LENS_OR_NOT),
             Architecture("ou200", "scanner.networks.paper_networks:ou200", 200, LENS_OR_NOT),
-            Architecture("compact", "scanner.networks.small_networks:compact", SMALL_INPUT_PIXELS, KINDS),
-            Architecture("equivariant", "scanner.networks.small_networks:equivariant", SMALL_INPUT_PIXELS, KINDS),
+            *(
+                Architecture(name, f"scanner.networks.small_networks:{name}", SMALL_INPUT_PIXELS, KINDS)
+                for name in (
+                    "compact",
+                    "compact_wide",
+                    "equivariant",
+                    "equivariant_light",
+                    "equivariant_wide",
+                    "equivariant_middle",
+                )
+            ),
         )
     }
 )
@@ -87,3 +96,17 @@ FLAGSHIP_NETWORKS: tuple[NetworkSpec, ...] = (
     NetworkSpec("equivariant-centre", "equivariant", (*channels("centre_asinh", *EUCLID), *channels("detail", "VIS"))),
 )
 """The flagship's networks; they differ in architecture and input, so that their disagreement is informative."""
+
+COMMITTEE_NETWORKS: tuple[NetworkSpec, ...] = (
+    NetworkSpec("wide-sky", "equivariant_wide", (*channels("sky_asinh", *EUCLID), *channels("detail", "VIS"))),
+    NetworkSpec("wide-centre", "equivariant_wide", (*channels("centre_asinh", *EUCLID), *channels("detail", "VIS"))),
+    NetworkSpec("wide-min-max", "equivariant_wide", (*channels("min_max", *EUCLID), *channels("detail", "VIS"))),
+    NetworkSpec("middle-sky", "equivariant_middle", (*channels("sky_asinh", *EUCLID), *channels("detail", "VIS"))),
+    NetworkSpec("middle-centre", "equivariant_middle", (*channels("centre_asinh", *EUCLID), *channels("detail", "VIS"))),
+    NetworkSpec("plain-sky", "compact_wide", (*channels("sky_asinh", *EUCLID), *channels("detail", "VIS"))),
+)
+"""The committee of a cascade: networks that differ in architecture, scale and field."""
+FIRST_STAGE_NETWORKS: tuple[NetworkSpec, ...] = (
+    NetworkSpec("light", "equivariant_light", (*channels("sky_asinh", *EUCLID), *channels("detail", "VIS"))),
+)
+"""The first stage of a cascade."""

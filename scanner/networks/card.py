@@ -1,7 +1,7 @@
 """The card of an ensemble package: everything needed to run the package and to judge its scores."""
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from scanner.networks.log_odds import restated
 from scanner.preprocess.channel import Channel
 from scanner.purity import Cut, PurityTable
 from scanner.vocabulary.geometry import GEOMETRIES
+from scanner.vocabulary.kinds import KINDS
 from scanner.vocabulary.network_columns import check_network_columns
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -45,6 +46,8 @@ class NetworkCard(Frozen, allow_inf_nan=False):
     """Geometry of the stamps before they are resized to `input_pixels`."""
     classes: tuple[str, ...]
     """Classes of the outputs, in order."""
+    turns: Literal[1, 4, 8] = 1
+    """Orientations of an image whose logits are averaged: quarter turns, from eight on also of its mirror image."""
     weights_file: str
     sha256: Sha256
     """Digest of the weights file."""
@@ -78,10 +81,36 @@ class NetworkCard(Frozen, allow_inf_nan=False):
             raise ValueError(f"each channel may be read once, got {got}")
         return self
 
+    def what_decides(self) -> dict[str, Any]:
+        """Return everything that decides the network's scores: the card without metrics."""
+        # Cards that were written before networks could have turns keep their digest.
+        return self.model_dump(mode="json", exclude={"metrics", "turns"} if self.turns == 1 else {"metrics"})
+
     @property
     def spec(self) -> NetworkSpec:
         """Specification of the network that holds the weights."""
         return NetworkSpec(self.name, self.architecture, self.channels)
+
+
+class FirstStage(Frozen, allow_inf_nan=False):
+    """A small network that looks at every object and excludes those that the committee need not see."""
+
+    network: NetworkCard
+    combiner: SoftmaxStack
+    """Calibration of the network alone, at the prevalence of `p_lens`."""
+    exclude_below: float = Field(gt=0, lt=1)
+    """Smallest `p_lens` of the first stage with which an object reaches the committee."""
+    metrics: dict[str, float] = Field(default_factory=dict)
+    """Share of objects that reach the committee, and of lenses lost, on objects that no network saw; empty where unknown."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.combiner.networks != (self.network.name,):
+            raise ValueError(f"the first stage must combine {self.network.name} alone, got {self.combiner.networks}")
+        if len(self.combiner.centre) != len(self.network.classes) - 1:
+            got, needed = len(self.combiner.centre), len(self.network.classes) - 1
+            raise ValueError(f"the combiner of the first stage must read {needed} logit margins, got {got}")
+        return self
 
 
 class TrainingDataCard(Frozen, allow_inf_nan=False):
@@ -104,7 +133,10 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
     """Uses that the ensemble is fit for, in a few words."""
     licence: str
     geometry: str
+    first: FirstStage | None = None
+    """Stage that looks at every object; None: the networks below look at every object themselves."""
     networks: tuple[NetworkCard, ...] = Field(min_length=1)
+    """The committee, or all networks of an ensemble without a first stage."""
     combiner: Combiner
     training_data: TrainingDataCard
     metrics: dict[str, float]
@@ -130,24 +162,41 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
     def _consistent(self) -> Self:
         if self.geometry not in GEOMETRIES:
             raise ValueError(f"geometry must be one of {sorted(GEOMETRIES)}, got {self.geometry!r}")
-        check_network_columns(network.name for network in self.networks)
-        files = [network.weights_file for network in self.networks]
+        check_network_columns(network.name for network in self.all_networks)
+        files = [network.weights_file for network in self.all_networks]
         if len({file.lower() for file in files}) != len(files):
             raise ValueError(f"weights_file must differ between networks, got {files}")
-        strays = [network.name for network in self.networks if network.geometry != self.geometry]
+        strays = [network.name for network in self.all_networks if network.geometry != self.geometry]
         if strays:
             raise ValueError(f"every network must read the geometry {self.geometry}, but these do not: {strays}")
         n_logit_margins = {network.name: len(network.classes) - 1 for network in self.networks}
         missing = [name for name in self.combiner.networks if name not in n_logit_margins]
         if missing:
             raise ValueError(f"the combiner names networks that the package lacks: {missing}")
-        expected = sum(n_logit_margins[name] for name in self.combiner.networks)
+        pools = isinstance(self.combiner, SoftmaxStack) and self.combiner.pooling != "each"
+        expected = len(KINDS) - 1 if pools else sum(n_logit_margins[name] for name in self.combiner.networks)
         if isinstance(self.combiner, SoftmaxStack) and len(self.combiner.centre) != expected:
             raise ValueError(f"the combiner must read {expected} logit margins, got {len(self.combiner.centre)}")
+        if self.first and self.first.combiner.prevalence != self.assumed_prevalence:
+            got, needed = self.first.combiner.prevalence, self.assumed_prevalence
+            raise ValueError(f"the first stage must assume the prevalence of p_lens, {needed}, got {got}")
         if self.cuts and self.assumed_prevalence is None:
             raise ValueError("cuts hold at an assumed prevalence only, but p_lens is not calibrated")
         PurityTable.of(self.cuts, self.assumed_prevalence)  # raises ValueError if the cuts are out of order
         return self
+
+    @property
+    def all_networks(self) -> tuple[NetworkCard, ...]:
+        """The first stage's network, if there is one, then the others."""
+        return (self.first.network, *self.networks) if self.first else self.networks
+
+    @property
+    def first_stage_card(self) -> "EnsembleCard | None":
+        """Card of the first stage as an ensemble of one network; None without a first stage."""
+        if self.first is None:
+            return None
+        changed = {"first": None, "networks": (self.first.network,), "combiner": self.first.combiner, "cuts": ()}
+        return self.model_copy(update=changed)
 
     @property
     def purity_table(self) -> PurityTable | None:
@@ -166,5 +215,12 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
     @property
     def sha256(self) -> str:
         """Digest of everything that decides a score: inputs, weights and combiner, without metrics, cuts and texts."""
-        networks = [network.model_dump(mode="json", exclude={"metrics"}) for network in self.networks]
-        return digest({"geometry": self.geometry, "networks": networks, "combiner": self.combiner.model_dump(mode="json")})
+        networks = [network.what_decides() for network in self.networks]
+        decides: dict[str, Any] = {"geometry": self.geometry, "networks": networks, "combiner": self.combiner.what_decides()}
+        if self.first:
+            decides["first"] = {
+                "network": self.first.network.what_decides(),
+                "combiner": self.first.combiner.what_decides(),
+                "exclude_below": self.first.exclude_below,
+            }
+        return digest(decides)

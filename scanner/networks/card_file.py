@@ -37,7 +37,7 @@ def check_weights(folder: Path, card: EnsembleCard) -> None:
     Raises:
         PackageError: a weights file is missing, too large, or has another digest.
     """
-    for network in card.networks:
+    for network in card.all_networks:
         read_weights(folder, network)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,10 @@ from scanner.vocabulary.kinds import KINDS
 
 LogitMargins = Mapping[str, NDArray[np.float64]]
 """Network name to `[batch, class - 1]`: logit of each class except the first, `nonlens`, minus that of `nonlens`."""
+
+Pooling = Literal["each", "without_lowest", "mean_probability"]
+"""What a combiner reads: the margins of each network; their mean over the networks without the one that gives the object the
+lowest probability of a lens, so that no network has a veto; or the margins of the networks' mean probabilities."""
 
 _NONLENS, _SINGLE = KINDS.index("nonlens"), KINDS.index("single")
 _COMPOUND = [KINDS.index("compound_arc"), KINDS.index("double_ring")]
@@ -35,6 +39,10 @@ class MeanCombiner(Frozen):
     kind: Literal["mean"]
     networks: tuple[str, ...] = Field(min_length=1)
 
+    def what_decides(self) -> dict[str, Any]:
+        """Return everything that decides the combined scores."""
+        return self.model_dump(mode="json")
+
     def combine(self, logit_margins: LogitMargins) -> Combined:
         # Imported here, because cards are read without scipy.
         from scanner.networks.log_odds import lens_probability
@@ -56,8 +64,9 @@ class SoftmaxStack(Frozen, allow_inf_nan=False):
     networks: tuple[str, ...] = Field(min_length=1)
     classes: tuple[str, ...]
     clip: float = Field(gt=0)
+    pooling: Pooling = "each"
     centre: tuple[float, ...] = Field(min_length=1)
-    """One value per logit margin: those of the first network, then those of the second, and so on."""
+    """One value per logit margin: those of the first network, then those of the second, and so on; or one per pooled margin."""
     scale: tuple[Annotated[float, Field(gt=0)], ...]
     """One value per logit margin."""
     weights: tuple[tuple[float, ...], ...]
@@ -85,6 +94,11 @@ class SoftmaxStack(Frozen, allow_inf_nan=False):
         if abs(sum(self.training_fractions) - 1) > 1e-6:
             raise ValueError(f"training_fractions must sum to 1, got {sum(self.training_fractions):.9g}")
         return self
+
+    def what_decides(self) -> dict[str, Any]:
+        """Return everything that decides the combined scores."""
+        # Cards that were written before margins could be pooled keep their digest.
+        return self.model_dump(mode="json", exclude={"pooling"} if self.pooling == "each" else set())
 
     def assuming(self, prevalence: float | None, compound_share: float | None) -> Self:
         """Return this combiner for other fractions of lenses, and of compound lenses among the lenses.
@@ -151,7 +165,7 @@ class SoftmaxStack(Frozen, allow_inf_nan=False):
         return np.log(ratio)
 
     def _fitted_logits(self, logit_margins: LogitMargins) -> NDArray[np.float64]:
-        features = stack_features(logit_margins, self.networks, self.clip)
+        features = stack_features(logit_margins, self.networks, self.clip, self.pooling)
         scaled = (features - np.array(self.centre)) / np.array(self.scale)
         return np.asarray(scaled @ np.array(self.weights).T + np.array(self.biases))
 
@@ -177,9 +191,36 @@ def _softmax(logits: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
     return np.asarray(softmax(logits, axis=axis))
 
 
-def stack_features(logit_margins: LogitMargins, networks: tuple[str, ...], clip: float) -> NDArray[np.float64]:
-    """Return `[batch, logit margin]`: those of all networks, clipped to +-`clip`, so that no extreme network decides alone."""
-    return np.concatenate([np.clip(logit_margins[name], -clip, clip) for name in networks], axis=1)
+def stack_features(
+    logit_margins: LogitMargins, networks: tuple[str, ...], clip: float, pooling: Pooling = "each"
+) -> NDArray[np.float64]:
+    """Return `[batch, logit margin]`, of all networks or pooled, clipped to +-`clip`, so that no extreme network decides alone.
+
+    Raises:
+        ValueError: margins are to be pooled, and a network does not distinguish all kinds.
+    """
+    clipped = [np.clip(logit_margins[name], -clip, clip) for name in networks]
+    if pooling == "each":
+        return np.concatenate(clipped, axis=1)
+    if any(margins.shape[1] != len(KINDS) - 1 for margins in clipped):
+        raise ValueError(f"networks whose margins are pooled must distinguish {', '.join(KINDS)}")
+    return _without_lowest(np.stack(clipped)) if pooling == "without_lowest" else _of_mean_probability(np.stack(clipped))
+
+
+def _without_lowest(margins: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Average `[network, batch, logit margin]` over all networks but the one with the lowest log-odds of a lens."""
+    if len(margins) == 1:
+        return margins[0]
+    lowest = np.logaddexp.reduce(margins, axis=2).argmin(axis=0)
+    rows = np.arange(margins.shape[1])
+    return np.asarray((margins.sum(axis=0) - margins[lowest, rows]) / (len(margins) - 1))
+
+
+def _of_mean_probability(margins: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the logit margins of the mean of the networks' probabilities, for margins `[network, batch, logit margin]`."""
+    log_nonlens = -np.logaddexp(0.0, np.logaddexp.reduce(margins, axis=2))
+    log_kinds = margins + log_nonlens[..., None]
+    return np.asarray(np.logaddexp.reduce(log_kinds, axis=0) - np.logaddexp.reduce(log_nonlens, axis=0)[:, None])
 
 
 def spread(p_networks: Mapping[str, NDArray[np.floating]]) -> NDArray[np.float32]:

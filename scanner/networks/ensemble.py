@@ -35,6 +35,15 @@ class EnsembleScores:
     subclass: list[str] | None
     kinds_given_lens: NDArray[np.float32] | None = None
     """`[batch, kind of lens]`, in the order of `KINDS`: probability of each kind if the object is a lens; rows sum to 1."""
+    stage: NDArray[np.int8] | None = None
+    """Stage of a cascade that gave `p_lens`; None without stages."""
+    p_first: NDArray[np.float32] | None = None
+    """`p_lens` of the first stage of a cascade, for every row; None without stages."""
+
+    @property
+    def p_of_sweep(self) -> NDArray[np.float32]:
+        """The `p_lens` that a sweep computes for every row: that of the first stage, if there are stages."""
+        return self.p_lens if self.p_first is None else self.p_first
 
 
 class Ensemble:
@@ -53,6 +62,11 @@ class Ensemble:
         self.engines = dict(engines)
         self._bands = tuple(dict.fromkeys(channel.band for network in card.networks for channel in network.channels))
         self._checks_pixels = checks_pixels
+
+    @property
+    def committee(self) -> "Ensemble":
+        """The networks that make candidates: all of them, because there is no first stage."""
+        return self
 
     def score(self, stamps: Stamps) -> EnsembleScores:
         """Score stamps `[batch, y, x]` per band in the ensemble's geometry.

@@ -14,14 +14,61 @@ from infra.provenance import sha256_bytes
 from scanner.networks.architectures import NetworkSpec
 from scanner.networks.card import EnsembleCard, NetworkCard
 from scanner.networks.card_file import CARD_FILE, read_card, read_weights, write_card
+from scanner.networks.cascade import Cascade, Scorer
 from scanner.networks.engines import make_engine
-from scanner.networks.ensemble import Ensemble
+from scanner.networks.ensemble import Engine, Ensemble
 from scanner.networks.errors import PackageError
 from scanner.networks.parameters import count_parameters
 from scanner.networks.precision import Precision
+from scanner.networks.turned_engine import TurnedEngine
 from scanner.purity import Cut
 
 _LOG = logging.getLogger(__name__)
+
+
+def load_scorer(
+    folder: Path,
+    engine: EngineName = "torch",
+    threads: int | None = None,
+    *,
+    checks_pixels: bool = True,
+    candidate_threshold: float | None = None,
+) -> Scorer:
+    """Load what scores the objects of a package exactly: its cascade, or its ensemble if it has no first stage.
+
+    Objects reach the committee of a cascade from the card's limit on, or from `candidate_threshold` on if that is lower, so
+    that the committee has scored every candidate.
+
+    Raises:
+        PackageError, EngineError: as `load_package`.
+    """
+    committee = load_package(folder, engine, threads=threads, checks_pixels=checks_pixels)
+    card = committee.card
+    if card.first is None:
+        return committee
+    # The committee checks the pixels that it sees; the first stage sees all.
+    first = load_first_stage(folder, engine, threads=threads, checks_pixels=checks_pixels)
+    limit = card.first.exclude_below
+    return Cascade(card, first, committee, limit if candidate_threshold is None else min(limit, candidate_threshold))
+
+
+def load_first_stage(
+    folder: Path,
+    engine: EngineName = "torch",
+    precision: Precision = "float32",
+    threads: int | None = None,
+    *,
+    checks_pixels: bool = True,
+) -> Ensemble:
+    """Load the first stage of a package as an ensemble of one network.
+
+    Raises:
+        PackageError, EngineError: as `load_package`; or the package has no first stage.
+    """
+    card = read_card(folder).first_stage_card
+    if card is None:
+        raise PackageError(f"{folder / CARD_FILE}: has no first stage")
+    return _load(folder, card, engine, precision, threads, checks_pixels=checks_pixels)
 
 
 def load_package(
@@ -34,20 +81,26 @@ def load_package(
 ) -> Ensemble:
     """Load the ensemble of a package: check its weights against card and architecture, and put each network on an engine.
 
-    `checks_pixels` is False in a scan: its readers pass on finite pixels only, so the ensemble need not look at them again.
+    A first stage is not loaded; `load_scorer` loads it too. `checks_pixels` is False in a scan: its readers pass on finite
+    pixels only, so the ensemble need not look at them again.
 
     Raises:
         PackageError: the package does not match its card; the message names the file, the value expected and the one found.
         EngineError: this machine cannot run that engine in that precision.
     """
-    card = read_card(folder)
+    return _load(folder, read_card(folder), engine, precision, threads, checks_pixels=checks_pixels)
+
+
+def _load(
+    folder: Path, card: EnsembleCard, engine: EngineName, precision: Precision, threads: int | None, *, checks_pixels: bool
+) -> Ensemble:
     # All networks are checked before the first engine is made.
     networks = [load_network(folder, network) for network in card.networks]
     _LOG.info("%s: %d networks on engine %s in %s", card.name, len(networks), engine, precision)
-    engines = {
-        of_network.name: make_engine(network, len(of_network.channels), of_network.input_pixels, engine, precision, threads)
-        for of_network, network in zip(card.networks, networks, strict=True)
-    }
+    engines: dict[str, Engine] = {}
+    for of_network, network in zip(card.networks, networks, strict=True):
+        made = make_engine(network, len(of_network.channels), of_network.input_pixels, engine, precision, threads)
+        engines[of_network.name] = made if of_network.turns == 1 else TurnedEngine(made, of_network.turns)
     return Ensemble(card, engines, checks_pixels=checks_pixels)
 
 
@@ -103,17 +156,21 @@ def write_package(folder: Path, card: EnsembleCard, state_dicts: Mapping[str, Ma
     Raises:
         PackageError: the tensors do not fit the card.
     """
-    if sorted(state_dicts) != sorted(network.name for network in card.networks):
-        raise PackageError(f"{folder}: needs weights of {[n.name for n in card.networks]}, got {sorted(state_dicts)}")
+    if sorted(state_dicts) != sorted(network.name for network in card.all_networks):
+        raise PackageError(f"{folder}: needs weights of {[n.name for n in card.all_networks]}, got {sorted(state_dicts)}")
     encoded: dict[str, bytes] = {}
-    for network in card.networks:
+    for network in card.all_networks:
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in state_dicts[network.name].items()}
         check_state(network.name, network.spec.build(), state)
         encoded[network.name] = save(state)
-    networks = tuple(n.model_copy(update={"sha256": sha256_bytes(encoded[n.name])}) for n in card.networks)
-    card = card.model_copy(update={"networks": networks})
+
+    def with_digest(network: NetworkCard) -> NetworkCard:
+        return network.model_copy(update={"sha256": sha256_bytes(encoded[network.name])})
+
+    first = card.first and card.first.model_copy(update={"network": with_digest(card.first.network)})
+    card = card.model_copy(update={"networks": tuple(map(with_digest, card.networks)), "first": first})
     folder.mkdir(parents=True, exist_ok=True)
-    for network in networks:
+    for network in card.all_networks:
         (folder / network.weights_file).write_bytes(encoded[network.name])
     write_card(folder, card)
     return card

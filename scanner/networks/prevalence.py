@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
-from scanner.networks.card import EnsembleCard
+import numpy as np
+
+from scanner.networks.card import EnsembleCard, FirstStage
 from scanner.networks.card_file import read_card
 from scanner.networks.combiner import SoftmaxStack
 from scanner.networks.errors import PackageError
+from scanner.networks.log_odds import restated
 from scanner.networks.package import load_network, write_package
 
 
@@ -31,5 +34,16 @@ def with_prevalence(folder: Path, out: Path, name: str, prevalence: float, compo
     if not isinstance(card.combiner, SoftmaxStack):
         raise PackageError(f"{card.name}: p_lens is not calibrated, so it cannot assume a prevalence")
     combiner = card.combiner.assuming(prevalence, compound_share or card.combiner.compound_share)
-    copy = card.model_copy(update={"name": name, "combiner": combiner, "assumed_prevalence": prevalence, "cuts": ()})
-    return write_package(out, copy, {network.name: load_network(folder, network).state_dict() for network in card.networks})
+    first = card.first and _restated(card.first, prevalence, compound_share)
+    changes = {"name": name, "combiner": combiner, "first": first, "assumed_prevalence": prevalence, "cuts": ()}
+    states = {network.name: load_network(folder, network).state_dict() for network in card.all_networks}
+    return write_package(out, card.model_copy(update=changes), states)
+
+
+def _restated(first: FirstStage, prevalence: float, compound_share: float | None) -> FirstStage:
+    """Return the first stage with its limit moved along with its probabilities: the same objects reach the committee."""
+    combiner = first.combiner
+    before = combiner.fitted_prevalence if combiner.prevalence is None else combiner.prevalence
+    limit = float(restated(np.array([first.exclude_below]), before, prevalence)[0])
+    moved = combiner.assuming(prevalence, compound_share or combiner.compound_share)
+    return first.model_copy(update={"combiner": moved, "exclude_below": limit})

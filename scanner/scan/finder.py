@@ -10,13 +10,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from scanner.catalogue.object_table import with_candidates
 from scanner.catalogue.rows import Rows
 from scanner.explain.explanation import NetworkMaps, explain
 from scanner.explain.figure_files import figure_bytes, write_figure
 from scanner.explain.figures import MOST_EXPLAINED, Shown, explanation_figure
 from scanner.explain.shown_objects import at_one_prior, shown_objects
 from scanner.networks.card import EnsembleCard
-from scanner.networks.ensemble import Ensemble
+from scanner.networks.cascade import Scorer
 from scanner.scan.chosen_objects import read_objects
 from scanner.scan.manifest import score_images, score_manifest
 from scanner.scan.row_groups import BY_SOME_NETWORKS, MissingBands
@@ -45,6 +46,11 @@ class Scores(Rows):
     def p_lens(self) -> NDArray[np.float32]:
         """Probability that the object is a lens, if `prevalence` of all objects are lenses."""
         return self._numbers("p_lens")
+
+    @property
+    def is_candidate(self) -> NDArray[np.bool_]:
+        """Whether `p_lens` reaches the ensemble's own default threshold; false if rejected."""
+        return np.array(self._table["candidate"].to_pylist(), np.bool_)
 
     @property
     def p_compound(self) -> NDArray[np.float32]:
@@ -123,7 +129,7 @@ class Explanation:
 class Finder:
     """An ensemble of networks that scores and explains images; `load` makes one."""
 
-    def __init__(self, folder: Path, package: Ensemble, known: Sequence[EnsembleCard] = ()) -> None:
+    def __init__(self, folder: Path, package: Scorer, known: Sequence[EnsembleCard] = ()) -> None:
         """Take an ensemble, the folder of its package, and the cards of ensembles that errors may recommend."""
         self._folder, self._package, self._known = folder, package, known
         self.name = package.name
@@ -150,8 +156,9 @@ class Finder:
         if opened.manifest is None:
             table = score_images(opened, scanner)
         else:
-            missing = MissingBands(self._package, scanner.batch_size, self._known)
+            missing = MissingBands(self._package.committee, scanner.batch_size, self._known)
             table = score_manifest(opened.manifest, scanner, missing=missing)
+        table = with_candidates(table, self._package.card.candidate_threshold)
         return Scores(table, self.name, self._package.card.assumed_prevalence, self._package.network_names)
 
     def explain(

@@ -3,16 +3,18 @@
 from collections.abc import Iterator, Sequence
 from functools import partial
 
+import numpy as np
 import pyarrow as pa
 
 from infra.progress import Progress, no_progress
 from scanner.catalogue.object_table import object_table
+from scanner.scan.batch_reader import BatchReader
 from scanner.scan.row_groups import MissingBands, RowGroup, score_groups
 from scanner.scan.scoring import CutoutScanner
 from scanner.sources.batches import CutoutBatch, batches_of
 from scanner.sources.images import Images
 from scanner.sources.manifests import Centres, Manifest, manifest_cutouts, read_manifest
-from scanner.vocabulary.geometry import Geometry
+from scanner.vocabulary.geometry import Geometry, Stamps
 
 
 def score_manifest(
@@ -50,6 +52,18 @@ def score_images(images: Images, scanner: CutoutScanner) -> pa.Table:
     scores = score_groups([RowGroup(range(n_objects), frozenset(scanner.geometry.grids), begin)], scanner, no_progress)
     nowhere = [None] * n_objects
     return object_table(images.object_ids, scores, nowhere, nowhere, {})
+
+
+def score_stamps(stamps: Stamps, scanner: CutoutScanner) -> pa.Table:
+    """Return one row of `score_fields` per object of stamps, band to `[object, y, x]`, that are in the scanner's geometry."""
+    n = len(next(iter(stamps.values())))
+
+    def begin() -> Iterator[CutoutBatch]:
+        for start in range(0, n, scanner.batch_size):
+            rows = np.arange(start, min(start + scanner.batch_size, n))
+            yield CutoutBatch(rows, {band: images[rows] for band, images in stamps.items()}, [()] * len(rows))
+
+    return scanner.score_batches(BatchReader(begin, n_ahead=0))
 
 
 def _groups(manifest: Manifest, found: Centres) -> list[RowGroup]:

@@ -18,6 +18,7 @@ from scanner.scan.scoring import CutoutScanner
 from scanner.sources.batches import CutoutBatch
 from scanner.vocabulary.geometry import Geometry
 from scanner.vocabulary.rejections import RejectCode, Rejection
+from scanner.vocabulary.stages import NO_STAGE
 
 BY_SOME_NETWORKS = "alone: less reliable, not calibrated"
 """End of the note in `detail` of rows that some networks of the ensemble scored without the others."""
@@ -92,6 +93,8 @@ def _scored(group: RowGroup, scanner: CutoutScanner, progress: Progress, missing
         # No network reads the bands that are missing.
         return table
     table = _explained(table, "scored", missing.warning(partial, group.bands))
+    at = table.column_names.index("stage")
+    table = table.set_column(at, table.schema.field("stage"), pa.array([NO_STAGE] * table.num_rows, pa.int16()))
     if len(partial.network_names) == 1:
         # One network has no spread.
         table = table.drop_columns("disagreement")

@@ -13,6 +13,7 @@ from scanner.networks.ensemble import EnsembleScores
 from scanner.vocabulary.kinds import KINDS
 from scanner.vocabulary.network_columns import kind_column_name, network_column_name
 from scanner.vocabulary.rejections import Rejection
+from scanner.vocabulary.stages import FIRST, NO_STAGE
 
 
 class ScanError(LensscanError):
@@ -51,7 +52,9 @@ class ScoreTable:
             "subclass": [""] * len(rejected),
             "precision": [""] * len(rejected),
         }
-        self._tables.append(self._table({name: pa.array(text, pa.string()) for name, text in texts.items()}, len(rejected)))
+        columns = {name: pa.array(text, pa.string()) for name, text in texts.items()}
+        columns["stage"] = pa.array(np.full(len(rejected), NO_STAGE), pa.int16())
+        self._tables.append(self._table(columns, len(rejected)))
 
     def table(self) -> pa.Table:
         """Return one row per input row, in the order of the input.
@@ -79,7 +82,9 @@ class ScoreTable:
         if scores.kinds_given_lens is not None:
             shares = dict(zip(KINDS[1:], scores.kinds_given_lens.T, strict=True))
             probabilities |= {kind_column_name(kind): share for kind, share in shares.items()}
-        columns = {name: _probability_column(name, values, n) for name, values in probabilities.items()}
+        is_unseen = None if scores.stage is None else scores.stage == FIRST
+        columns = {name: _probability_column(name, values, n, is_unseen) for name, values in probabilities.items()}
+        columns["stage"] = pa.array(np.full(n, FIRST) if scores.stage is None else scores.stage, pa.int16())
         columns["status"] = pa.array([SCORED] * n, pa.string())
         # Rows without a note get an empty string, because some readers fail on a null in a text column.
         columns["detail"] = pa.array(["; ".join(flags) for flags in notes], pa.string())
@@ -92,7 +97,9 @@ class ScoreTable:
         return pa.Table.from_arrays(arrays, schema=self._schema)
 
 
-def _probability_column(name: str, values: NDArray[np.float32], n_rows: int) -> pa.Array:
-    if values.shape != (n_rows,) or not np.all((values >= 0) & (values <= 1)):
+def _probability_column(name: str, values: NDArray[np.float32], n_rows: int, is_unseen: NDArray[np.bool_] | None) -> pa.Array:
+    """Return a column of probabilities, null where the value is NaN in a row that the committee did not see."""
+    is_missing = np.zeros(n_rows, np.bool_) if is_unseen is None else is_unseen & np.isnan(values)
+    if values.shape != (n_rows,) or not np.all(is_missing | ((values >= 0) & (values <= 1))):
         raise ScanError(f"{name}: a network must give one probability in 0-1 per cutout, got {values}")
-    return pa.array(values, pa.float32())
+    return pa.array(values, pa.float32(), mask=is_missing) if is_missing.any() else pa.array(values, pa.float32())

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from scanner.catalogue.plan import ScanConfig
 from scanner.explain.candidate_maps import candidate_mapper
-from scanner.networks.engines import fast_precision, resolve_engine
-from scanner.networks.package import load_package
+from scanner.networks.cascade import Cascade, FirstStage, Scorer
+from scanner.networks.engines import ResolvedEngineName, fast_precision, resolve_engine
+from scanner.networks.package import load_first_stage, load_package, load_scorer
 from scanner.scan.batch_reader import BatchReader
 from scanner.scan.best_candidates import BestCandidates, CandidateMapping
 from scanner.scan.score_table import ScoreTable
@@ -125,7 +126,7 @@ class CutoutScanner:
         best: BestCandidates | None,
     ) -> None:
         scores = self._ensemble.score(batch.stamps)
-        sweep.check(fast_p_lens, scores.p_lens)
+        sweep.check(fast_p_lens, scores.p_of_sweep)
         scored.put_rescored(batch.rows, self._notes(batch, scores.p_lens), scores, RECORDED_PRECISION)
         if best is not None:
             best.offer(batch.rows, scores.p_lens, batch.stamps)
@@ -144,24 +145,38 @@ class CutoutScanner:
 
 
 def open_scanner(package: Path, config: ScanConfig, threads: int | None = None) -> CutoutScanner:
-    """Open a scanner of an ensemble package, on the engine that `config` names and with a sweep where that is faster.
+    """Open a scanner of an ensemble package, on the engine that `config` names, with a sweep where that is faster.
+
+    A cascade is scored in the same way: its first stage sweeps over every row.
 
     Raises:
         PackageError: the package cannot be used.
         EngineError: this machine has no such engine.
     """
     engine = resolve_engine(config.engine)
-    exact = load_package(package, engine, RECORDED_PRECISION, threads, checks_pixels=False)
+    exact = load_scorer(package, engine, threads, checks_pixels=False, candidate_threshold=config.candidate_threshold)
     mapping = None
     if config.maps_per_unit:
         mapping = CandidateMapping(candidate_mapper(package, exact.card), config.candidate_threshold, config.maps_per_unit)
-    fast = fast_precision(engine) if config.sweep else None
-    if fast is None:
-        return CutoutScanner(exact, config.batch_size, mapping=mapping, check_above=config.candidate_threshold)
-    # Exact scores must also select the rows that the second ensemble scores.
-    lowest = min(config.candidate_threshold, config.second.above if config.second else 1.0)
-    sweep = make_sweep(load_package(package, engine, fast, threads, checks_pixels=False), fast, exact, lowest)
+    sweep = _open_sweep(package, exact, config, engine, threads)
     return CutoutScanner(exact, config.batch_size, sweep, mapping, config.candidate_threshold)
+
+
+def _open_sweep(
+    package: Path, exact: Scorer, config: ScanConfig, engine: ResolvedEngineName, threads: int | None
+) -> Sweep | None:
+    """Return the sweep: of a cascade's first stage, which is always worth its time, or of all networks in reduced precision."""
+    fast = fast_precision(engine) if config.sweep else None
+    if isinstance(exact, Cascade):
+        if fast is None:
+            return make_sweep(exact.first_stage, RECORDED_PRECISION, exact.first_stage, exact.exclude_below)
+        rounded = load_first_stage(package, engine, fast, threads, checks_pixels=False)
+        first = FirstStage(rounded, exact.committee.network_names)
+        return make_sweep(first, fast, exact.first_stage, exact.exclude_below)
+    if fast is None:
+        return None
+    rounded = load_package(package, engine, fast, threads, checks_pixels=False)
+    return make_sweep(rounded, fast, exact, config.candidate_threshold)
 
 
 class _Waiting:

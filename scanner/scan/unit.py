@@ -2,16 +2,12 @@
 
 import contextlib
 
-import numpy as np
 import pyarrow as pa
 
 from infra.steps import Step, reached
-from scanner.catalogue.columns import SECOND_COLUMNS, unit_schema
-from scanner.catalogue.outcomes import candidate_mask
+from scanner.catalogue.columns import unit_schema
 from scanner.catalogue.unit_inputs import check_unchanged
-from scanner.catalogue.units import Unit
-from scanner.scan.open_unit import OpenUnit, open_unit
-from scanner.scan.row_selection import RowSelection
+from scanner.scan.open_unit import OpenUnit
 from scanner.scan.score_table import ScanError
 from scanner.scan.scoring import CutoutScanner
 from scanner.vocabulary.rejections import Rejection
@@ -42,37 +38,6 @@ def scan_unit(opened: OpenUnit, scanner: CutoutScanner, night: str) -> pa.Table:
     return table
 
 
-def with_second_ensemble(table: pa.Table, unit: Unit, scanner: CutoutScanner, above: float) -> pa.Table:
-    """Add a second ensemble's scores to a table of all rows of a unit, for the rows with `p_lens` at or above `above`.
-
-    The files are read once more, because the second ensemble may use another field of view around an object. If it cannot
-    score a row, the row's second columns stay null.
-
-    Raises:
-        ScanError: the second ensemble cannot be run on the unit now, because the store failed.
-        Exception: the exceptions of `open_unit`.
-    """
-    rows = np.flatnonzero(candidate_mask(table, above).to_numpy(zero_copy_only=False))
-    if not len(rows):
-        return table
-    opened = open_unit(unit, scanner.geometry, scanner.batch_size, RowSelection(read=tuple(rows.tolist())))
-    try:
-        with contextlib.closing(opened.batches) as batches:
-            scores = scanner.score_batches(batches)
-    except Rejection as rejection:
-        check_unchanged(unit)
-        if rejection.code.retriable:
-            raise ScanError(f"unit {unit.unit_id}: no scores from the second ensemble: {rejection}") from rejection
-        return table
-    for column, score in zip(SECOND_COLUMNS, ("p_lens", "disagreement"), strict=True):
-        values = scores[score].to_numpy(zero_copy_only=False)
-        everywhere, is_null = np.zeros(table.num_rows, np.float32), np.ones(table.num_rows, bool)
-        everywhere[rows], is_null[rows] = np.nan_to_num(values), np.isnan(values)
-        i = table.column_names.index(column.name)
-        table = table.set_column(i, column.field(), pa.array(everywhere, mask=is_null))
-    return table
-
-
 def _scores(opened: OpenUnit, scanner: CutoutScanner) -> pa.Table:
     with contextlib.suppress(Rejection):
         return scanner.score_batches(opened.batches)
@@ -82,10 +47,8 @@ def _scores(opened: OpenUnit, scanner: CutoutScanner) -> pa.Table:
 
 
 def _with_identity(scores: pa.Table, opened: OpenUnit, schema: pa.Schema, night: str) -> pa.Table:
-    nulls = [None] * opened.n_rows
     known = {
         **opened.identity,
-        **{column.name: nulls for column in SECOND_COLUMNS},
         "tile": [opened.unit.unit_id] * opened.n_rows,
         "night": [night] * opened.n_rows,
     }

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -9,7 +10,6 @@ import ray
 from infra.ray.actor_pool import ActorPool
 from infra.ray.cluster import actor_count, ray_errors
 from scanner.catalogue.plan import Plan
-from scanner.workers.packages import Packages
 from scanner.workers.threads import IN_FLIGHT, thread_settings, threads_of
 from scanner.workers.unit_scanner import UnitScanner
 
@@ -17,7 +17,7 @@ ACTOR_CPUS = 0.5
 """CPUs that Ray reserves for an actor: less than one, so that two actors on a two-core machine leave room for the rest."""
 
 
-def scanner_pool(plan: Plan, packages: Packages, root_uri: str, workers: int, n_units: int) -> ActorPool:
+def scanner_pool(plan: Plan, package: Path, root_uri: str, workers: int, n_units: int) -> ActorPool:
     """Start at most `workers` scanners for `n_units` units in the running Ray session.
 
     Raises:
@@ -39,7 +39,7 @@ def scanner_pool(plan: Plan, packages: Packages, root_uri: str, workers: int, n_
     with ray_errors():
         # Store the plan once for all actors, because it is large: it holds every unit of the night.
         shared = ray.put(plan)
-    return ActorPool(lambda: actor.remote(shared, packages, root_uri, threads), n_actors, IN_FLIGHT)
+    return ActorPool(lambda: actor.remote(shared, package, root_uri, threads), n_actors, IN_FLIGHT)
 
 
 def gpu_shares(nodes: Sequence[Mapping[str, float]], n_actors: int) -> tuple[int, float]:

@@ -9,9 +9,10 @@ from scanner.workers.threads import IN_FLIGHT, thread_settings, threads_of
 
 if TYPE_CHECKING:
     # Not imported: the first worker starts while this process imports the rest.
+    from pathlib import Path
+
     from scanner.catalogue.plan import Plan
     from scanner.catalogue.units import Unit
-    from scanner.workers.packages import Packages
 
 SCANNER = "scanner.workers.unit_scanner:UnitScanner"
 """Class of the workers; the process of the command does not import it, because it loads the networks."""
@@ -32,7 +33,7 @@ def early_worker(workers: int) -> Iterator[WorkerProcess]:
 def local_pool(
     plan: "Plan",
     todo: "Sequence[Unit]",
-    packages: "Packages",
+    package: "Path",
     root_uri: str,
     workers: int,
     early: WorkerProcess | None = None,
@@ -42,7 +43,7 @@ def local_pool(
     Args:
         plan: Plan of the night.
         todo: Units to scan.
-        packages: Folders of its ensembles.
+        package: Folder of its ensemble.
         root_uri: Folder or `s3://` prefix of the catalogue.
         workers: Requested number of scanners.
         early: The first of the workers, if one runs already.
@@ -53,6 +54,6 @@ def local_pool(
     if workers < 1:
         raise ValueError(f"workers must be >= 1, got {workers}")
     threads = threads_of(workers)
-    arguments = (plan, packages, root_uri, threads)
+    arguments = (plan, package, root_uri, threads)
     n_worth = 1 + sum(unit.n_rows for unit in todo) // ROWS_PER_WORKER
     return LocalPool(SCANNER, arguments, min(workers, len(todo), n_worth), IN_FLIGHT, thread_settings(threads), early)

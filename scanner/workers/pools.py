@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 from infra.calls import Pool
 from infra.local_pool import WorkerProcess
 from scanner.catalogue.plan import Plan
 from scanner.catalogue.units import Unit
 from scanner.workers.local import local_pool
-from scanner.workers.packages import Packages
 
 MOST_LOCAL_ROWS = 10_000
 """Largest number of pending rows that are scanned without Ray if no cluster is named.
@@ -27,7 +27,7 @@ def is_local(todo: Sequence[Unit], ray_address: str | None) -> bool:
 def scan_pool(
     plan: Plan,
     todo: Sequence[Unit],
-    packages: Packages,
+    package: Path,
     root_uri: str,
     workers: int,
     ray_address: str | None,
@@ -39,7 +39,7 @@ def scan_pool(
         ClusterError: Ray cannot be reached.
     """
     if is_local(todo, ray_address):
-        with closing(local_pool(plan, todo, packages, root_uri, workers, early)) as local:
+        with closing(local_pool(plan, todo, package, root_uri, workers, early)) as local:
             yield local
         return
     if early is not None:
@@ -50,6 +50,6 @@ def scan_pool(
 
     with (
         ray_session(ray_address),
-        closing(scanner_pool(plan, packages, root_uri, workers, len(todo))) as pool,
+        closing(scanner_pool(plan, package, root_uri, workers, len(todo))) as pool,
     ):
         yield pool

@@ -22,7 +22,6 @@ from scanner.catalogue.visible import VisibleError, rows_of
 from scanner.networks.card_file import check_weights, read_card
 from scanner.scan.request import ScanRequest, plan_scan, shown_threshold
 from scanner.workers.dispatch import ScanRun, scan_plan
-from scanner.workers.packages import Packages
 from scanner.workers.pools import is_local, scan_pool
 
 
@@ -86,15 +85,16 @@ def scan_night(
     start = time.monotonic()
     root_uri = absolute(root_uri)
     probe(root_uri)
-    packages = Packages(request.package.absolute(), request.second and request.second.absolute())
-    _check_packages(packages)
+    package = request.package.absolute()
+    # Damaged weights are found before workers start; the workers check them again, and the networks too.
+    check_weights(package, read_card(package))
     plan = with_lower_threshold(plan_scan(request), root_uri)
     if ray_address in {None, PRIVATE_RAY} and not is_local(plan.units, ray_address):
         _check_engine(request.engine)
     freeze(plan, root_uri)
     run = ScanRun([], 0)
     if todo := pending(plan, root_uri):
-        with scan_pool(plan, todo, packages, root_uri, workers, ray_address, early) as pool:
+        with scan_pool(plan, todo, package, root_uri, workers, ray_address, early) as pool:
             run = scan_plan(plan, todo, pool, progress or no_progress)
     report = seal(plan, root_uri)
     threshold = max(shown_threshold(request), plan.config.candidate_threshold)
@@ -129,12 +129,6 @@ def _show(plan: Plan, root_uri: str, threshold: float, package: Path) -> tuple[t
             f"this scan is complete, as plan {plan.plan_id[:12]}, but the file of its night cannot be written because of "
             f"another file: {error}. Once that is mended (lensscan verify {root_uri}), run the same command again"
         ) from error
-
-
-def _check_packages(packages: Packages) -> None:
-    """Find damaged weights before workers start; the workers check them again, and the networks too."""
-    for folder in filter(None, (packages.first, packages.second)):
-        check_weights(folder, read_card(folder))
 
 
 def _check_engine(engine: EngineName) -> None:

@@ -17,9 +17,8 @@ from scanner.catalogue.units import Unit
 from scanner.networks.card_file import read_card
 from scanner.scan.open_unit import open_unit, read_whole
 from scanner.scan.scoring import CutoutScanner, open_scanner
-from scanner.scan.unit import scan_unit, with_second_ensemble
+from scanner.scan.unit import scan_unit
 from scanner.vocabulary.rejections import Rejection
-from scanner.workers.packages import Packages
 from scanner.workers.retry_state import Task
 
 
@@ -28,10 +27,10 @@ class WorkerMismatchError(LensscanError):
 
 
 class UnitScanner:
-    """Scans units of one plan with ensembles that stay loaded; pixels never leave its process."""
+    """Scans units of one plan with an ensemble that stays loaded; pixels never leave its process."""
 
-    def __init__(self, plan: Plan, packages: Packages, root_uri: str, threads: int) -> None:
-        """Load the ensembles once, and set the thread count once, so that workers on one machine do not compete for cores."""
+    def __init__(self, plan: Plan, package: Path, root_uri: str, threads: int) -> None:
+        """Load the ensemble once, and set the thread count once, so that workers on one machine do not compete for cores."""
         torch.set_num_threads(threads)
         if code_version() != plan.code_version:
             raise WorkerMismatchError(
@@ -40,13 +39,7 @@ class UnitScanner:
         self._plan = plan
         self._units = {unit.unit_id: unit for unit in plan.units}
         self._root_uri = root_uri
-        self._scanner = self._open(packages.first, plan.ensemble_sha256, plan.config, threads)
-        self._second: CutoutScanner | None = None
-        if plan.config.second:
-            if packages.second is None:
-                raise WorkerMismatchError(f"plan {plan.plan_id[:12]} needs ensemble {plan.config.second.ensemble_name} too")
-            config = plan.config.model_copy(update={"sweep": False, "maps_per_unit": 0})
-            self._second = self._open(packages.second, plan.config.second.ensemble_sha256, config, threads)
+        self._scanner = self._open(package, plan.ensemble_sha256, plan.config, threads)
         self._computing = Lock()
         self._rows_done: dict[str, int] = {}
 
@@ -77,8 +70,6 @@ class UnitScanner:
         opened = open_unit(unit, scanner.geometry, scanner.batch_size, task.rows, self._progress_of(unit))
         with closing(opened.batches), self._computing, self._at_work(unit):
             table = scan_unit(opened, scanner, self._plan.night or "")
-            if self._second and self._plan.config.second:
-                table = with_second_ensemble(table, unit, self._second, self._plan.config.second.above)
         return publish(table, unit, self._plan, self._root_uri, attempt=uuid4().hex)
 
     def rows_done(self) -> dict[str, int]:

@@ -17,7 +17,6 @@ from scanner.catalogue.units import Unit
 from scanner.networks.card_file import read_card
 from scanner.workers.actors import scanner_pool
 from scanner.workers.dispatch import _Dispatch, unit_deadline_s
-from scanner.workers.packages import Packages
 from scanner.workers.retry_state import Task
 from scanner.workers.store_backoff import StoreBackoff
 from tests.benchmarks.rates import Ends, n_units_for, rate_to_the_last_end
@@ -55,7 +54,7 @@ class Crew:
         self._plan = make_plan(
             NIGHT.isoformat(), read_card(package), config, [unit for some in units.values() for unit in some]
         )
-        self._pool = scanner_pool(self._plan, Packages(package), str(self._root), workers, len(self._plan.units))
+        self._pool = scanner_pool(self._plan, package, str(self._root), workers, len(self._plan.units))
         # Wait until all actors have started, so that each warms up with a unit of its own.
         ray.get([slot.starting for slot in self._pool._slots])
         self._units = {}

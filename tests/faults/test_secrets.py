@@ -38,13 +38,13 @@ nobody = endpoint.rpartition(":")[0] + ":1"
 for address, inputs, out in ((endpoint, tiles, "s3://forbidden/catalogue"), (nobody, "s3://x/tiles", tiles + "/out")):
     os.environ["AWS_ENDPOINT_URL"] = address
     try:
-        scan_night.with_options(retries=0)(inputs, out, datetime.date(2026, 1, 1))
+        scan_night.with_options(retries=0)(inputs, out, datetime.date(2026, 1, 1), ray_address="local")
     except Exception:
         sys.excepthook(*sys.exc_info())
     else:
         sys.exit("must fail")
 os.environ["AWS_ENDPOINT_URL"] = endpoint
-print(scan_night(tiles, root, datetime.date(2026, 1, 1), candidate_threshold=0.0, workers=1))
+print(scan_night(tiles, root, datetime.date(2026, 1, 1), candidate_threshold=0.0, workers=1, ray_address="local"))
 """
 
 pytestmark = pytest.mark.fault(36)

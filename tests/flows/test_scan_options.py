@@ -56,12 +56,10 @@ def test_every_option_reaches_the_request(requests):
         "candidate_threshold": 0.25,
         "engine": "torch",
         "exact": True,
-        "second_above": 0.125,
         "maps_per_unit": 7,
     }
-    by_flow, by_command = requests(ensemble="ou7-sim", second="mer3-sim", workers=3, ray_address="local", **options)
-    packages = {"package": SHIPPED_DIR / "ou7-sim", "second": SHIPPED_DIR / "mer3-sim"}
-    expected = ScanRequest(input_uri="tiles/2026-11-24", night=NIGHT, **packages, **options)
+    by_flow, by_command = requests(ensemble="ou7-sim", workers=3, ray_address="local", **options)
+    expected = ScanRequest(input_uri="tiles/2026-11-24", night=NIGHT, package=SHIPPED_DIR / "ou7-sim", **options)
     assert ScanRequest.model_fields.keys() == expected.model_fields_set, "every field is tested"
     assert by_flow == by_command == (expected, "root", {"workers": 3, "ray_address": "local"})
 
@@ -93,8 +91,6 @@ def test_a_deployment_keeps_its_flat_parameters():
         "workers": ({count, "null"}, None),
         "engine": ({text, "null"}, None),
         "exact": ({"boolean"}, False),
-        "second": ({text, "null"}, None),
-        "second_above": ({number, "null"}, None),
         "maps_per_unit": ({count}, 100),
         "ray_address": ({text, "null"}, None),
     }
@@ -107,7 +103,7 @@ def types_of(found):
 
 
 @pytest.mark.parametrize(
-    "options", [{"candidate_threshold": 1.5}, {"second_above": -0.1}, {"workers": 0}, {"maps_per_unit": 1001}]
+    "options", [{"candidate_threshold": 1.5}, {"candidate_threshold": -0.1}, {"workers": 0}, {"maps_per_unit": 1001}]
 )
 def test_a_parameter_out_of_range_is_refused(options):
     with pytest.raises(ParameterTypeError, match=next(iter(options))):

@@ -111,10 +111,7 @@ MODULES = (
     ),
     Module(
         "scanner/workers/unit_scanner.py",
-        (
-            "tests/scanner/workers/test_unit_scanner.py",
-            "tests/scanner/scan/test_second_ensemble.py",
-        ),
+        ("tests/scanner/workers/test_unit_scanner.py",),
         _PER_LATER_MODULE,
     ),
     Module(

@@ -66,9 +66,8 @@ def scores(ids, p_lens, **changes):
         **{name: [None] * n for name in KIND_P},
         "subclass": ["single" if s else "" for s in scored],
         "disagreement": [0.25 if s else None for s in scored],
+        "stage": [1 if s else 0 for s in scored],
         "precision": ["float32" if s else "" for s in scored],
-        "second_p_lens": [None] * n,
-        "second_disagreement": [None] * n,
     } | changes
     schema = unit_schema(NETWORKS)
     return pa.Table.from_arrays([pa.array(columns[f.name], f.type) for f in schema], schema=schema)

@@ -5,7 +5,7 @@ import torch
 
 from scanner.networks.card_file import read_card
 from scanner.networks.ensemble import Ensemble
-from scanner.networks.package import load_network, load_package
+from scanner.networks.package import load_network
 from scanner.scan import scoring
 
 
@@ -27,16 +27,13 @@ def _rounded(tensor):
     return tensor.to(torch.bfloat16).float()
 
 
-def load_rounded(folder):
-    card = read_card(folder)
+def load_rounded(folder, *, first=False):
+    card = read_card(folder).first_stage_card if first else read_card(folder)
     return Ensemble(card, {network.name: RoundedEngine(load_network(folder, network)) for network in card.networks})
 
 
 def sweep_by_rounding(monkeypatch):
     """Make every scanner with a sweep use emulated bfloat16 from now on, whatever this machine supports."""
-
-    def load(folder, engine="torch", precision="float32", threads=None, **more):
-        return load_package(folder, engine, precision, threads, **more) if precision == "float32" else load_rounded(folder)
-
     monkeypatch.setattr(scoring, "fast_precision", lambda _engine: "bfloat16")
-    monkeypatch.setattr(scoring, "load_package", load)
+    monkeypatch.setattr(scoring, "load_package", lambda folder, *_, **__: load_rounded(folder))
+    monkeypatch.setattr(scoring, "load_first_stage", lambda folder, *_, **__: load_rounded(folder, first=True))

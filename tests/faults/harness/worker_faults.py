@@ -141,13 +141,9 @@ def _rounded(images):
 
 def _sweep_nevertheless():
     load = scoring.load_package
-
-    def load_any(package, engine, precision, threads, **more):
-        if precision == "bfloat16":
-            return _Rounded(load(package, engine, "float32", threads, **more))
-        return load(package, engine, precision, threads, **more)
-
-    scoring.load_package = load_any
+    scoring.load_package = lambda package, engine, _, threads, **more: _Rounded(
+        load(package, engine, "float32", threads, **more)
+    )
     scoring.fast_precision = lambda _engine: "bfloat16"
 
 

@@ -34,7 +34,7 @@ def write_package(folder, digest):
 
 def test_training_shards_are_refused_before_they_are_scored(shards, tmp_path, monkeypatch):
     write_package(tmp_path / "trained", shards_digest(map(str, shards.iterdir())))
-    monkeypatch.setattr(flows.commands.evaluate, "load_package", None)
+    monkeypatch.setattr(flows.commands.evaluate, "load_scorer", None)
     with pytest.raises(TrainingError, match=rf"{shards}: these are the shards that test was trained on"):
         evaluate_shards(str(shards), str(tmp_path / "trained"), str(tmp_path / "out"), no_progress)
     assert not (tmp_path / "out").exists()

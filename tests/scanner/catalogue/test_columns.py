@@ -28,13 +28,12 @@ def test_every_column_has_unit_ucd_and_description(field):
 def test_the_order_of_the_columns():
     kinds = ["p_single_given_lens", "p_compound_arc_given_lens", "p_double_ring_given_lens"]
     p = ["p_OU_66", "p_OU_200", "p_lens", "p_compound", *kinds]
-    scores = ["status", "detail", *p, "subclass", "disagreement", "precision"]
+    scores = ["status", "detail", *p, "subclass", "disagreement", "stage", "precision"]
     unit = ["object_id", "candidate_id", "ra", "dec", "tile", "night", *scores]
     assert [field.name for field in score_fields(NAMES)] == scores
     assert score_schema(pa.string(), NAMES).names == ["object_id", *scores, "ra", "dec"]
-    second = ["second_p_lens", "second_disagreement"]
-    assert unit_schema(NAMES).names == [*unit, *second]
-    assert candidate_schema(NAMES).names == [*unit, *second, "ensemble", "plan_id"]
+    assert unit_schema(NAMES).names == unit
+    assert candidate_schema(NAMES).names == [*unit, "ensemble", "plan_id"]
 
 
 def test_ids_keep_their_type_and_scores_are_float32():

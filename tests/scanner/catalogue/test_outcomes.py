@@ -27,7 +27,9 @@ def kinds(**changes):
 def test_scored_and_rejected_rows_are_accepted():
     check_outcomes(scores(IDS, P_LENS))
     check_outcomes(scores([], []))
-    check_outcomes(scores(IDS, P_LENS, second_p_lens=[None, 0.5, None, None], **kinds()))
+    excluded = {"p_OU_200": [None, 0.75, None, None], "disagreement": [None, 0.25, None, None], "stage": [1, 2, 0, 1]}
+    check_outcomes(scores(IDS, P_LENS, **excluded))
+    check_outcomes(scores(IDS, P_LENS, **kinds()))
 
 
 @pytest.mark.parametrize(
@@ -35,11 +37,22 @@ def test_scored_and_rejected_rows_are_accepted():
     [
         (P_LENS, {"status": ["scored", "scored", "rejected:because", "scored"]}, r"^status must be one of .*rejected:because"),
         (P_LENS, {"status": ["scored", "scored", None, "scored"]}, r"^status must be one of .*None"),
-        (P_LENS, {"status": ["scored"] * 4}, r"^p_OU_66: must not be null in scored rows"),
-        ([0.1, 0.9, None, None], {"status": THIRD_REJECTED, **NETWORKS_SCORED}, r"^p_lens: must not be null in scored rows"),
-        (P_LENS, {"status": ["scored"] * 2 + [REJECTED] * 2}, r"^p_OU_66: must be null in rejected rows"),
-        (P_LENS, {"disagreement": [0.25, None, None, 0.25]}, r"^disagreement: must not be null in scored rows"),
-        (P_LENS, {"second_p_lens": [None, None, 0.5, None]}, r"^second_p_lens: must be null in rejected rows"),
+        (P_LENS, {"status": ["scored"] * 4}, r"^stage: must be 0 in rejected rows, and only there"),
+        (P_LENS, {"stage": [1, 3, 0, 1]}, r"^stage: must be 0, 1 or 2, got "),
+        (P_LENS, {"p_OU_66": [None] * 4, "p_OU_200": [None] * 4}, r"^p_OU_66, p_OU_200: one of them at least must not be null"),
+        (
+            P_LENS,
+            {"p_OU_66": [None, 0.25, None, 0.25], "stage": [2, 1, 0, 1]},
+            r"^p_OU_66, .*: must not be null in rows of stage 2",
+        ),
+        (P_LENS, {"p_OU_66": [None, 0.25, None, 0.25]}, r"^disagreement: must be null where a network gave no probability"),
+        (
+            [0.1, 0.9, None, None],
+            {"status": THIRD_REJECTED, "stage": [1, 1, 0, 1], "disagreement": [0.2, 0.2, None, 0.2], **NETWORKS_SCORED},
+            r"^p_lens: must not be null in scored rows",
+        ),
+        (P_LENS, {"status": ["scored"] * 2 + [REJECTED] * 2}, r"^stage: must be 0 in rejected rows"),
+        (P_LENS, {"disagreement": [0.25, None, None, 0.25]}, r"^disagreement: must be null where a network gave no"),
         (P_LENS, {"subclass": ["single"] * 4}, r"^subclass: must be empty in rejected rows"),
         (P_LENS, {"precision": ["float32"] * 4}, r"^precision: must be empty in rejected rows"),
         (P_LENS, {"detail": ["", "", None, ""]}, r"^detail: must be an empty string, not null"),

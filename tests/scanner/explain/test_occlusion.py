@@ -12,6 +12,7 @@ from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.log_odds import lens_log_odds
 from scanner.networks.package import load_network
+from scanner.networks.small_networks import CentreCrop
 from tests.hand_set_networks import IMAGE, summing_network
 from tests.scanner.random_networks import random_network
 
@@ -90,9 +91,10 @@ def test_shipped_networks_give_the_same_logits_mask_by_mask(folder, card, rng):
 def test_masks_of_any_size_and_step(architecture, side, step, rng):
     """Windows start on odd pixels, overlap, and fill whole maps."""
     n_pixels = ARCHITECTURES[architecture].input_pixels
+    network = random_network(architecture, 2)
     image = rng.normal(size=(2, n_pixels, n_pixels)).astype(np.float32)
-    masks = Masks(side if side < 61 else n_pixels - 10, step)
-    check(random_network(architecture, 2), image, masks, rng)
+    seen = network[0].n_pixels if isinstance(network[0], CentreCrop) else n_pixels
+    check(network, image, Masks(side if side < 61 else seen - 10, step), rng)
 
 
 def test_a_batch_gives_the_logits_of_each_image(rng):
@@ -157,7 +159,7 @@ def test_masks_lie_wholly_in_the_image(masks, n_pixels, expected):
 
 
 def test_flagship_masks_are_eight_pixels_and_half_overlap():
-    assert (MASKS["compact"], MASKS["equivariant"]) == (Masks(8, 4), Masks(8, 4))
+    assert {masks for name, masks in MASKS.items() if not name.startswith("ou")} == {Masks(8, 4)}
     assert len(MASKS["compact"].starts(100)) == 24
     assert MASKS.keys() == ARCHITECTURES.keys()
 

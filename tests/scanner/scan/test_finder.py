@@ -62,8 +62,11 @@ def test_arrays_have_the_scores_of_files(finder, package, arrays, manifest):
     from_files = score_manifest(str(manifest), CutoutScanner(load_package(package)))
     arrays["VIS"][1] = 0
     got = finder.score(arrays, crop=True)
-    assert got.to_arrow().drop_columns("object_id").equals(from_files.drop_columns("object_id"))
-    assert finder.score(manifest).to_arrow().equals(from_files)
+    kept = from_files.drop_columns("object_id")
+    assert got.to_arrow().drop_columns(["object_id", "candidate"]).equals(kept)
+    assert finder.score(manifest).to_arrow().drop_columns("candidate").equals(from_files)
+    p_lens = np.nan_to_num(got.p_lens)
+    assert got.is_candidate.tolist() == (p_lens >= read_card(package).candidate_threshold).tolist()
 
 
 def test_scores_are_arrays_and_a_table(finder, arrays):

@@ -1,18 +1,17 @@
 """Requests of a scan and the plans that follow from them."""
 
 from datetime import date
-from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from scanner.catalogue.plan import PlanError, ScanConfig, SecondEnsemble
+from scanner.catalogue.plan import ScanConfig
 from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.scan.request import ScanRequest, plan_scan, shown_threshold
 from tests.tiles import write_tile
 
-FIRST, SECOND = SHIPPED_DIR / "mer3-sim", SHIPPED_DIR / "ou7-sim"
+FIRST = SHIPPED_DIR / "mer3-sim"
 
 
 @pytest.fixture(scope="module")
@@ -36,29 +35,18 @@ def test_a_bare_request_takes_the_threshold_of_the_card(tiles):
 
 def test_every_option_of_a_request_is_in_the_plan(tiles):
     options = {"candidate_threshold": 0.0005, "engine": "torch", "exact": True, "maps_per_unit": 7}
-    plan = plan_scan(request_of(tiles, **options, second=SECOND, second_above=0.0003))
-    card = read_card(SECOND)
-    second = SecondEnsemble(ensemble_name="ou7-sim", ensemble_sha256=card.sha256, above=0.0003)
-    expected = ScanConfig(candidate_threshold=0.0005, engine="torch", sweep=False, maps_per_unit=7, second=second)
-    assert plan.config == expected
+    plan = plan_scan(request_of(tiles, **options))
+    assert plan.config == ScanConfig(candidate_threshold=0.0005, engine="torch", sweep=False, maps_per_unit=7)
 
 
-@pytest.mark.parametrize("second", [None, SECOND])
-def test_a_threshold_above_the_ensembles_own_changes_no_plan(tiles, second):
-    own = plan_scan(request_of(tiles, second=second))
+def test_a_threshold_above_the_ensembles_own_changes_no_plan(tiles):
+    own = plan_scan(request_of(tiles))
     for threshold in (0.001, 0.25, 1.0):
-        request = request_of(tiles, second=second, candidate_threshold=threshold)
+        request = request_of(tiles, candidate_threshold=threshold)
         assert plan_scan(request) == own
         assert shown_threshold(request) == threshold
-    assert plan_scan(request_of(tiles, second=second, candidate_threshold=0.0009)).plan_id != own.plan_id
+    assert plan_scan(request_of(tiles, candidate_threshold=0.0009)).plan_id != own.plan_id
     assert shown_threshold(request_of(tiles)) == own.config.candidate_threshold == 0.001
-
-
-def test_a_second_ensemble_scores_all_candidates_by_default(tiles):
-    assert plan_scan(request_of(tiles, second=SECOND)).config.second.above == 0.001
-    assert plan_scan(request_of(tiles, candidate_threshold=0.0005, second=SECOND)).config.second.above == 0.0005
-    above = request_of(tiles, candidate_threshold=0.25, second=SECOND, second_above=0.25)
-    assert plan_scan(above).config.second.above == 0.25
 
 
 def test_a_survey_without_nights_is_planned_without_one(tiles):
@@ -71,28 +59,16 @@ def test_a_relative_input_gives_the_same_plan(tiles, monkeypatch):
     assert plan_scan(request_of(".")).plan_id == plan_scan(request_of(tiles)).plan_id
 
 
-def test_a_second_threshold_without_a_second_ensemble_is_refused():
-    with pytest.raises(
-        PlanError, match=r"second_above=0\.9 selects rows for a second ensemble, but no second ensemble is given"
-    ):
-        request_of("tiles", second_above=0.9)
-
-
-def test_a_second_threshold_above_that_of_candidates_is_refused(tiles):
-    with pytest.raises(PlanError, match=r"second_above must be <= the candidates' threshold 0\.25, got 0\.5"):
-        plan_scan(request_of(tiles, candidate_threshold=0.25, second=Path("nowhere"), second_above=0.5))
-
-
 @pytest.mark.parametrize(
     ("name", "lowest", "highest", "step"),
-    [("candidate_threshold", 0.0, 1.0, 1e-9), ("second_above", 0.0, 1.0, 1e-9), ("maps_per_unit", 0, 1000, 1)],
+    [("candidate_threshold", 0.0, 1.0, 1e-9), ("maps_per_unit", 0, 1000, 1)],
 )
 def test_a_value_out_of_range_is_refused(name, lowest, highest, step):
     for value in (lowest, highest):
-        assert getattr(request_of("tiles", second=SECOND, **{name: value}), name) == value
+        assert getattr(request_of("tiles", **{name: value}), name) == value
     for value in (lowest - step, highest + step):
         with pytest.raises(ValidationError, match=f"(?s){name}.*should be (less|greater) than or equal to"):
-            request_of("tiles", second=SECOND, **{name: value})
+            request_of("tiles", **{name: value})
 
 
 def test_a_request_is_frozen_and_knows_its_fields():

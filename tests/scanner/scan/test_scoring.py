@@ -35,6 +35,7 @@ def test_rows_come_out_in_order_with_status_detail_and_nulls():
         "p_double_ring_given_lens",
         "subclass",
         "disagreement",
+        "stage",
         "precision",
     ]
     assert table["status"].to_pylist() == ["rejected:blank", "scored", "rejected:missing_file", "scored"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scanner.catalogue.plan import ScanConfig, SecondEnsemble
+from scanner.catalogue.plan import ScanConfig
 from scanner.networks.engines import fast_precision, resolve_engine
 from scanner.networks.ensemble import EnsembleScores
 from scanner.networks.locate import SHIPPED_DIR
@@ -250,23 +250,20 @@ def test_make_sweep_keeps_its_arguments():
 def told_packages(monkeypatch):
     """Replace every package by an ensemble with given scores, which has an error if it is loaded in bfloat16."""
     monkeypatch.setattr(scoring, "fast_precision", lambda _engine: "bfloat16")
-    monkeypatch.setattr(
-        scoring, "load_package", lambda _folder, _engine, precision, *_, **__: Told(0.0 if precision == "float32" else 0.02)
-    )
+    monkeypatch.setattr(scoring, "load_scorer", lambda *_, **__: Told())
+    monkeypatch.setattr(scoring, "load_package", lambda *_, **__: Told(0.02))
 
 
-@pytest.mark.parametrize("above", [None, 0.3, 0.6])
-def test_every_row_for_a_second_ensemble_has_exact_scores(told_packages, above, tmp_path):
-    second = above and SecondEnsemble(ensemble_name="other", ensemble_sha256="0" * 64, above=above)
+def test_every_possible_candidate_has_exact_scores(told_packages, tmp_path):
     rows = cutouts(np.linspace(0.02, 0.98, 97), np.ones(97))
     exact = score_rows(CutoutScanner(Told()), rows)["p_lens"].to_numpy()
-    table = score_rows(open_scanner(tmp_path, ScanConfig(candidate_threshold=0.9, engine="torch", second=second)), rows)
-    is_asked = exact >= (above or 0.9)
-    assert table["p_lens"].to_numpy()[is_asked].tolist() == exact[is_asked].tolist()
+    table = score_rows(open_scanner(tmp_path, ScanConfig(candidate_threshold=0.6, engine="torch")), rows)
+    is_candidate = exact >= 0.6
+    assert table["p_lens"].to_numpy()[is_candidate].tolist() == exact[is_candidate].tolist()
     precision = np.array(table["precision"].to_pylist())
-    assert set(precision[is_asked]) == {"float32"}
+    assert set(precision[is_candidate]) == {"float32"}
     # The first row is scored for the audit. The margin is four times the largest error of noise, some 0.3.
-    is_far = log_odds(exact) < log_odds(above or 0.9) - 0.5
+    is_far = log_odds(exact) < log_odds(0.6) - 0.5
     assert set(precision[is_far][1:]) == {"bfloat16"}
     assert is_far.sum() > 10
 

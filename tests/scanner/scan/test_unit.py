@@ -17,19 +17,17 @@ from scanner.catalogue.find_units import find_units
 from scanner.catalogue.outcomes import check_outcomes
 from scanner.catalogue.unit_inputs import InputChangedError
 from scanner.catalogue.units import InputFile, Unit, id_digest
-from scanner.networks.ensemble import EnsembleScores
 from scanner.scan.batch_reader import BatchReader
 from scanner.scan.manifest import score_manifest
 from scanner.scan.open_unit import open_unit
 from scanner.scan.score_table import ScanError
 from scanner.scan.scoring import CutoutScanner
-from scanner.scan.unit import scan_unit, with_second_ensemble
+from scanner.scan.unit import scan_unit
 from scanner.sources.shards import encode_shard, shard_table
 from scanner.sources.tile_batches import tile_batches
 from scanner.sources.tiles import Tile, read_tile_catalogue
 from scanner.vocabulary.candidate_name import candidate_name
 from scanner.vocabulary.geometry import CHALLENGE, MER
-from scanner.vocabulary.rejections import RejectCode, Rejection
 from tests.scanner.mean_ensemble import CUTOUTS, MeanEnsemble, expected
 from tests.scanner.scanned import scanned
 from tests.tiles import write_tile
@@ -75,48 +73,6 @@ def test_rows_that_another_unit_owns_are_skipped(tmp_path):
     assert table["object_id"].to_pylist() == np.delete(ids, 1).tolist()
     everything = scanned(whole, CutoutScanner(MeanEnsemble()), "2026-01-02")
     assert table["p_A"].to_pylist() == np.delete(everything["p_A"].to_pylist(), 1).tolist()
-
-
-class TellsObjectsApart(MeanEnsemble):
-    """Ensemble whose p_lens is the position of the brightest pixel of VIS."""
-
-    def score(self, stamps):
-        p = (stamps["VIS"].reshape(len(stamps["VIS"]), -1).argmax(axis=1) / 200**2).astype(np.float32)
-        return EnsembleScores({"A": p, "B": p}, p / 4, p, None, None)
-
-
-def test_a_second_ensemble_scores_likely_rows_only(tmp_path):
-    write_tile(tmp_path, 3, n_objects=7)
-    (unit,) = find_units(str(tmp_path))
-    table = scanned(unit, CutoutScanner(MeanEnsemble(), 2), "2026-01-02")
-    above = float(np.sort(table["p_lens"].to_numpy())[-3])
-    second = TellsObjectsApart()
-    found = with_second_ensemble(table, unit, CutoutScanner(second, 2), above)
-    alone = scanned(unit, CutoutScanner(TellsObjectsApart()), "2026-01-02")
-    is_asked = table["p_lens"].to_numpy() >= above
-    assert is_asked.sum() == 3
-    asked = found.filter(is_asked)
-    assert asked["second_p_lens"].to_pylist() == alone.filter(is_asked)["p_lens"].to_pylist()
-    assert asked["second_disagreement"].to_pylist() == alone.filter(is_asked)["disagreement"].to_pylist()
-    assert found.filter(~is_asked)["second_p_lens"].null_count == 4
-    assert found.drop(["second_p_lens", "second_disagreement"]).equals(table.drop(["second_p_lens", "second_disagreement"]))
-    assert found.schema.equals(unit_schema(("A", "B")), check_metadata=True)
-    check_outcomes(found)
-    assert with_second_ensemble(table, unit, CutoutScanner(second), 1.0) is table
-
-
-def test_a_store_failure_of_the_second_ensemble_is_an_error(tmp_path, monkeypatch):
-    write_tile(tmp_path, 3, n_objects=4)
-    (unit,) = find_units(str(tmp_path))
-    table = scanned(unit, CutoutScanner(MeanEnsemble()), "2026-01-02")
-
-    def fail(*_):
-        raise Rejection(RejectCode.IO_ERROR, "H: the store does not answer")
-        yield
-
-    monkeypatch.setattr("scanner.scan.open_unit.tile_batches", fail)
-    with pytest.raises(ScanError, match=r"no scores from the second ensemble: io_error: H: the store does not answer"):
-        with_second_ensemble(table, unit, CutoutScanner(MeanEnsemble()), 0.0)
 
 
 def test_a_mosaic_that_changes_during_a_scan_is_an_error(tmp_path):

@@ -24,7 +24,7 @@ from tests.scanner.catalogue_parts import finished
 from tests.scanner.ensembles import SPECS, write_test_package
 from tests.tiles import write_tile, write_tiles
 
-FIRST, SECOND = SHIPPED_DIR / "mer3-sim", SHIPPED_DIR / "ou7-sim"
+FIRST = SHIPPED_DIR / "mer3-sim"
 
 
 @pytest.fixture
@@ -40,18 +40,17 @@ def request_of(tmp_path, **options):
 def test_the_driver_freezes_the_plan_and_builds_no_network(tmp_path, root, no_ray, monkeypatch):
     monkeypatch.setattr(package, "load_network", None)
     with pytest.raises(RayStartedError):
-        scan_night(request_of(tmp_path, second=SECOND), root, ray_address="10.0.0.1:6379")
+        scan_night(request_of(tmp_path), root, ray_address="10.0.0.1:6379")
     assert no_ray == ["10.0.0.1:6379"]
     (plan_id,) = find_plans(root)
-    assert load_plan(root, plan_id).config.second.ensemble_name == "ou7-sim"
+    assert load_plan(root, plan_id).ensemble_name == "mer3-sim"
 
 
 def test_missing_weights_are_found_before_ray_starts(tmp_path, root, no_ray):
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "card.json").write_bytes((FIRST / "card.json").read_bytes())
-    for options in ({"package": tmp_path / "empty"}, {"second": tmp_path / "empty"}):
-        with pytest.raises(PackageError, match=r"\.safetensors: cannot be read .*needs its weights"):
-            scan_night(request_of(tmp_path, **options), root)
+    with pytest.raises(PackageError, match=r"\.safetensors: cannot be read .*needs its weights"):
+        scan_night(request_of(tmp_path, package=tmp_path / "empty"), root)
     assert no_ray == []
     assert list_files(root) == []
 

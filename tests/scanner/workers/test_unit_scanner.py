@@ -13,7 +13,6 @@ from scanner.networks.ensemble import Ensemble
 from scanner.scan.batch_reader import BatchReader
 from scanner.sources.shards import ShardRows, encode_shard, shard_table
 from scanner.vocabulary.geometry import CHALLENGE
-from scanner.workers.packages import Packages
 from scanner.workers.unit_scanner import UnitScanner
 from tests.scanner.ensembles import SPECS, write_test_package
 from tests.scanner.tasks import commit, trial
@@ -38,7 +37,7 @@ def made(tmp_path_factory):
     (folder / "input" / "s.parquet").write_bytes(encode_shard(table))
     write_test_package(folder / "package", SPECS[:1])
     config = ScanConfig(engine="torch", candidate_threshold=1.0)
-    return build_plan(str(folder / "input"), NIGHT, read_card(folder / "package"), config), Packages(folder / "package")
+    return build_plan(str(folder / "input"), NIGHT, read_card(folder / "package"), config), folder / "package"
 
 
 @pytest.fixture

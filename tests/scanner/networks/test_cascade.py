@@ -1,0 +1,142 @@
+"""A cascade of hand-set stages: the first scores the brightest pixel, the committee another one."""
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from scanner.networks.architectures import NetworkSpec
+from scanner.networks.card_file import check_weights, read_card
+from scanner.networks.cascade import Cascade, FirstStage
+from scanner.networks.ensemble import Ensemble
+from scanner.networks.errors import PackageError
+from scanner.networks.package import draft_network_card, load_first_stage, load_package, load_scorer, write_package
+from scanner.vocabulary.geometry import MER_10
+from tests.scanner.cascades import COMMITTEE, FIRST, cascade_card, stack, write_cascade
+from tests.scanner.ensembles import card, networks
+
+
+class Pixel:
+    """An engine whose margins are all one pixel of the input less 5."""
+
+    def __init__(self, at):
+        self._at, self.n_rows = at, 0
+
+    def logits(self, inputs):
+        self.n_rows += len(inputs)
+        seen = inputs[:, 0, 0, self._at]
+        return np.stack([np.zeros_like(seen), *[seen - 5] * 3], axis=1).astype(np.float32)
+
+
+@pytest.fixture
+def stages(monkeypatch):
+    """Return both stages with engines that read pixels 0, 1 and 2, on inputs that are not scaled."""
+    monkeypatch.setattr(
+        "scanner.networks.ensemble.network_inputs",
+        lambda stamps, wanted, _: dict.fromkeys(wanted, stamps["VIS"][:, None]),
+    )
+    whole = cascade_card()
+    first = Ensemble(whole.first_stage_card, {"light": Pixel(0)})
+    committee = Ensemble(whole, {"A": Pixel(1), "B": Pixel(2)})
+    return whole, first, committee
+
+
+def stamps_of(*pixels):
+    images = np.zeros((len(pixels), 100, 100), np.float32)
+    images[:, 0, :3] = pixels
+    return dict.fromkeys(MER_10.grids, images)
+
+
+def test_the_committee_sees_only_what_the_first_stage_cannot_exclude(stages):
+    whole, first, committee = stages
+    stamps = stamps_of((9, 9, 9), (0, 9, 9), (9, 0, 2))
+    scores = Cascade(whole, first, committee, 0.01).score(stamps)
+    assert committee.engines["A"].n_rows == 2
+    assert scores.stage.tolist() == [2, 1, 2]
+    alone, of_first = committee.score(stamps), first.score(stamps)
+    assert scores.p_lens[[0, 2]].tolist() == alone.p_lens[[0, 2]].tolist()
+    assert scores.p_lens[1] == of_first.p_lens[1] < 0.01
+    assert scores.p_first.tolist() == scores.p_of_sweep.tolist() == of_first.p_lens.tolist()
+    for name in ("A", "B"):
+        assert np.isnan(scores.p_networks[name]).tolist() == [False, True, False]
+        assert scores.p_networks[name][[0, 2]].tolist() == alone.p_networks[name][[0, 2]].tolist()
+    assert scores.p_networks["light"].tolist() == of_first.p_networks["light"].tolist()
+    assert np.isnan(scores.disagreement).tolist() == [False, True, False]
+    assert scores.p_compound[[0, 2]].tolist() == alone.p_compound[[0, 2]].tolist()
+    assert scores.p_compound[1] == of_first.p_compound[1]
+    assert scores.subclass == [alone.subclass[0], of_first.subclass[1], alone.subclass[2]]
+    np.testing.assert_array_equal(scores.kinds_given_lens[[0, 2]], alone.kinds_given_lens[[0, 2]])
+
+
+def test_a_score_at_the_limit_reaches_the_committee(stages):
+    whole, first, committee = stages
+    stamps = stamps_of((4, 0, 0))
+    limit = float(first.score(stamps).p_lens[0])
+    assert Cascade(whole, first, committee, limit).score(stamps).stage.tolist() == [2]
+    assert Cascade(whole, first, committee, np.nextafter(np.float32(limit), np.float32(1))).score(stamps).stage.tolist() == [1]
+
+
+def test_the_first_stage_alone_leaves_the_committee_empty(stages):
+    whole, first, committee = stages
+    alone = Cascade(whole, first, committee, 0.01).first_stage
+    assert isinstance(alone, FirstStage)
+    assert alone.network_names == ("light", "A", "B")
+    scores = alone.score(stamps_of((9, 9, 9), (0, 0, 0)))
+    assert scores.stage.tolist() == [1, 1]
+    assert np.isnan(scores.p_networks["B"]).all()
+    assert np.isnan(scores.disagreement).all()
+    assert committee.engines["A"].n_rows == 0
+
+
+def test_a_package_keeps_both_stages(tmp_path):
+    written = write_cascade(tmp_path / "pack")
+    found = read_card(tmp_path / "pack")
+    assert found == written
+    assert found.first.network.sha256 != "0" * 64
+    check_weights(tmp_path / "pack", found)
+    scorer = load_scorer(tmp_path / "pack")
+    assert isinstance(scorer, Cascade)
+    assert (scorer.name, scorer.sha256, scorer.network_names) == ("test", found.sha256, ("light", "A", "B"))
+    assert scorer.exclude_below == 0.01
+    assert load_scorer(tmp_path / "pack", candidate_threshold=0.004).exclude_below == 0.004
+    assert load_scorer(tmp_path / "pack", candidate_threshold=0.5).exclude_below == 0.01
+    assert load_package(tmp_path / "pack").network_names == ("A", "B")
+    assert load_first_stage(tmp_path / "pack").network_names == ("light",)
+    (tmp_path / "pack" / "light.safetensors").unlink()
+    with pytest.raises(PackageError, match=r"light\.safetensors: cannot be read"):
+        check_weights(tmp_path / "pack", found)
+
+
+def test_what_decides_a_score_is_in_the_digest():
+    digests = {
+        cascade_card().sha256,
+        cascade_card(0.02).sha256,
+        cascade_card(combiner=stack(("light",), biases=(0.0, 0.1, 0.0, 0.0))).sha256,
+        card(COMMITTEE, geometry="mer10", combiner=stack(("A", "B")), assumed_prevalence=0.01).sha256,
+    }
+    assert len(digests) == 4
+    assert cascade_card(metrics={"natural_lenses_lost": 0.1}).sha256 == cascade_card().sha256
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"combiner": stack(("A",))}, "must combine light alone"),
+        ({"combiner": stack(("light",), 1)}, "must read 3 logit margins, got 1"),
+        ({"exclude_below": 0.0}, "greater than 0"),
+        ({"combiner": stack(("light",), prevalence=0.02)}, "must assume the prevalence of p_lens, 0.01, got 0.02"),
+        ({"network": draft_network_card(NetworkSpec("A", "equivariant_light", FIRST.channels), "mer10", {})}, "A"),
+        ({"network": draft_network_card(FIRST, "challenge", {})}, "every network must read the geometry mer10"),
+    ],
+)
+def test_stages_that_do_not_fit_are_refused(changes, message):
+    with pytest.raises((ValidationError, ValueError), match=message):
+        cascade_card(**changes)
+
+
+def test_a_package_without_a_first_stage_has_none_to_load(tmp_path):
+    states = {name: network.state_dict() for name, network in networks(COMMITTEE, 1).items()}
+    written = card(COMMITTEE, geometry="mer10", combiner=stack(("A", "B")), assumed_prevalence=0.01)
+    write_package(tmp_path, written, states)
+    assert isinstance(load_scorer(tmp_path), Ensemble)
+    with pytest.raises(PackageError, match="has no first stage"):
+        load_first_stage(tmp_path)
