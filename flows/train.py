@@ -22,6 +22,7 @@ def train(
     workers: Annotated[int, Field(ge=1)] = 1,
     start_from: str | None = None,
     learning_rate: Annotated[float | None, Field(gt=0)] = None,
+    networks: str | None = None,
 ) -> TrainResult:
     """Train on the shards under `shards_uri`; after a kill, the same call continues from the last epoch.
 
@@ -29,13 +30,14 @@ def train(
         shards_uri: Folder or `s3://` prefix of shards with truth.
         out: Work folder; the package is written to `out/name`.
         name: Name of the ensemble.
-        preset: `flagship`, `laptop` or `paper`.
+        preset: `flagship`, `committee`, `first_stage`, `laptop` or `paper`.
         epochs: Number of epochs, instead of the preset's.
         workers: Ray Train workers for each network, each on its own GPU if the cluster has enough.
         start_from: Ensemble, by name or folder, whose weights training starts from.
         learning_rate: Learning rate, instead of the preset's.
+        networks: Names of some of the preset's networks, separated by commas.
     """
     # Artefact keys may hold lower-case letters, digits and dashes only.
     key = "train-" + re.sub(r"[^a-z0-9]+", "-", name.lower())
     with flow_progress(key, "Epochs trained, all networks") as progress:
-        return train_package(shards_uri, out, name, preset, epochs, workers, start_from, learning_rate, progress)
+        return train_package(shards_uri, out, name, preset, epochs, workers, start_from, learning_rate, networks, progress)

@@ -1,7 +1,7 @@
 """Configuration of a training, and the presets that come with the package."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, Self
@@ -9,7 +9,13 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from infra.frozen import Frozen
-from scanner.networks.architectures import FLAGSHIP_NETWORKS, PAPER_NETWORKS, NetworkSpec
+from scanner.networks.architectures import (
+    COMMITTEE_NETWORKS,
+    FIRST_STAGE_NETWORKS,
+    FLAGSHIP_NETWORKS,
+    PAPER_NETWORKS,
+    NetworkSpec,
+)
 from scanner.vocabulary.geometry import CHALLENGE, GEOMETRIES, MER_10
 
 LARGE_INPUT_PIXELS = 100
@@ -67,6 +73,17 @@ class TrainConfig(Frozen):
         """Return the network of this name."""
         return next(spec for spec in self.networks if spec.name == name)
 
+    def with_networks(self, names: Sequence[str]) -> Self:
+        """Return the configuration for some of its networks, in its order.
+
+        Raises:
+            ValueError: it has no network of a name.
+        """
+        known = [spec.name for spec in self.networks]
+        if unknown := [name for name in names if name not in known]:
+            raise ValueError(f"networks must be among {', '.join(known)}, got {', '.join(unknown)}")
+        return self.model_copy(update={"networks": tuple(spec for spec in self.networks if spec.name in names)})
+
     def batch_size_of(self, spec: NetworkSpec) -> int:
         """Return the batch size for a network, by the side of its input."""
         return self.batch_size if spec.input_pixels <= LARGE_INPUT_PIXELS else self.batch_size_large
@@ -80,23 +97,26 @@ class TrainConfig(Frozen):
         return self.learning_rate * (1 + math.cos(math.pi * (progress - _WARM_UP) / (1 - _WARM_UP))) / 2
 
 
+_FLAGSHIP = TrainConfig(
+    networks=FLAGSHIP_NETWORKS,
+    geometry=MER_10.name,
+    epochs=14,
+    batch_size=128,
+    learning_rate=2e-3,
+    weight_decay=1e-2,
+    schedule="one_cycle",
+    balance_classes=False,
+    validation_fraction=0.06,
+    test_fraction=0.04,
+)
 PRESETS: Mapping[str, TrainConfig] = MappingProxyType(
     {
-        "flagship": TrainConfig(
-            networks=FLAGSHIP_NETWORKS,
-            geometry=MER_10.name,
-            epochs=14,
-            batch_size=128,
-            learning_rate=2e-3,
-            weight_decay=1e-2,
-            schedule="one_cycle",
-            balance_classes=False,
-            validation_fraction=0.06,
-            test_fraction=0.04,
-        ),
+        "flagship": _FLAGSHIP,
+        "committee": _FLAGSHIP.model_copy(update={"networks": COMMITTEE_NETWORKS}),
+        "first_stage": _FLAGSHIP.model_copy(update={"networks": FIRST_STAGE_NETWORKS}),
         "paper": TrainConfig(),
         "laptop": TrainConfig(epochs=12, batch_size=64, batch_size_large=32, learning_rate=1e-3, schedule="one_cycle"),
     }
 )
-"""`flagship`: small networks for MER stamps; `paper`: 250 epochs in batches of 250 (OU-66) and 125 (OU-200); `laptop`: the
-paper's networks, a few epochs in batches that suit small data."""
+"""`flagship`: small networks for MER stamps; `committee` and `first_stage`: the two stages of a cascade; `paper`: 250 epochs in
+batches of 250 (OU-66) and 125 (OU-200); `laptop`: the paper's networks, a few epochs in batches that suit small data."""

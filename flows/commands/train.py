@@ -31,6 +31,7 @@ def train_package(
     workers: int,
     start_from: str | None,
     learning_rate: float | None,
+    networks: str | None,
     progress: Progress,
 ) -> TrainResult:
     """Train on the shards under `shards_uri`, with the meaning of the flow's parameters.
@@ -48,5 +49,10 @@ def train_package(
     options = {"epochs": epochs, "learning_rate": learning_rate, "start_from": start}
     changes = {key: value for key, value in options.items() if value is not None}
     config = PRESETS[preset].model_copy(update={"num_workers": workers, **changes})
+    if networks is not None:
+        try:
+            config = config.with_networks([name.strip() for name in networks.split(",")])
+        except ValueError as error:
+            raise TrainingError(str(error)) from error
     card = train_ensemble(config, shards_uri, out, name, progress, Settings.read().ray_address)
     return TrainResult(ensemble=card.name, package=out / name, test_auroc=card.metrics["auroc"])

@@ -18,10 +18,11 @@ SIMULATE = {
     "kinds": "single",
     "geometry": "mer",
     "components": True,
+    "pairs": True,
     "psf": "psf.fits",
     "workers": 2,
 }
-TRAIN = {"preset": "paper", "epochs": 4, "learning_rate": 1e-3, "start_from": "mer3-sim", "workers": 3}
+TRAIN = {"preset": "paper", "epochs": 4, "learning_rate": 1e-3, "start_from": "mer3-sim", "networks": "OU-J", "workers": 3}
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def asked(monkeypatch):
         def act(*arguments, progress=None, **options):
             names = ("out_uri", "n", "seed", "preset", "kinds", "geometry", "psf", "workers")
             if isinstance(result, TrainResult):
-                names = ("shards_uri", "out", "name", "preset", "epochs", "workers", "start_from", "learning_rate")
+                names = ("shards_uri", "out", "name", "preset", "epochs", "workers", "start_from", "learning_rate", "networks")
             found.append({**dict(zip(names, arguments, strict=False)), **options})
             return result
 

@@ -37,8 +37,23 @@ def test_an_unknown_geometry_is_refused():
 def test_presets_read_stamps_that_hold_their_inputs():
     assert {name: config.geometry for name, config in PRESETS.items()} == {
         "flagship": "mer10",
+        "committee": "mer10",
+        "first_stage": "mer10",
         "paper": "challenge",
         "laptop": "challenge",
     }
     assert [spec.name for spec in PRESETS["flagship"].networks] == ["compact-sky", "equivariant-sky", "equivariant-centre"]
     assert PRESETS["flagship"].network("compact-sky").architecture == "compact"
+
+
+def test_some_networks_of_a_preset_can_be_chosen():
+    chosen = PRESETS["committee"].with_networks(["plain-sky", "wide-sky"])
+    assert [spec.name for spec in chosen.networks] == ["wide-sky", "plain-sky"]
+    with pytest.raises(ValueError, match=r"networks must be among wide-sky, .*, got light"):
+        PRESETS["committee"].with_networks(["wide-sky", "light"])
+
+
+def test_a_committee_has_six_networks_that_differ():
+    specs = PRESETS["committee"].networks
+    assert len({(spec.architecture, spec.channels) for spec in specs}) == len(specs) == 6
+    assert len({spec.architecture for spec in specs}) == 3

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from scanner.networks.combiner import LogitMargins, SoftmaxStack, stack_features
+from scanner.networks.combiner import LogitMargins, Pooling, SoftmaxStack, stack_features
 from scanner.vocabulary.kinds import KINDS
 
 MIN_OBJECTS_PER_KIND = 5
@@ -19,12 +19,13 @@ def can_stack(kinds: NDArray[np.integer]) -> bool:
     return int(np.bincount(kinds, minlength=len(KINDS)).min()) >= MIN_OBJECTS_PER_KIND
 
 
-def fit_stack(margins: LogitMargins, kinds: NDArray[np.integer]) -> SoftmaxStack:
+def fit_stack(margins: LogitMargins, kinds: NDArray[np.integer], pooling: Pooling = "each") -> SoftmaxStack:
     """Fit a multinomial logistic regression of the kind on the networks' margins.
 
     Args:
         margins: Network name to `[object, class - 1]`.
         kinds: `[object]`, index into `KINDS`.
+        pooling: Whether each network's margins are read, or pooled ones.
 
     Raises:
         ValueError: there are fewer than `MIN_OBJECTS_PER_KIND` objects of a kind.
@@ -34,7 +35,7 @@ def fit_stack(margins: LogitMargins, kinds: NDArray[np.integer]) -> SoftmaxStack
         got = dict(zip(KINDS, counts.tolist(), strict=True))
         raise ValueError(f"needs at least {MIN_OBJECTS_PER_KIND} objects of each kind, got {got}")
     networks = tuple(margins)
-    features = stack_features(margins, networks, CLIP)
+    features = stack_features(margins, networks, CLIP, pooling)
     centre, scale = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-6)
     model = LogisticRegression(C=INVERSE_REGULARISATION, max_iter=2000).fit((features - centre) / scale, kinds)
     return SoftmaxStack(
@@ -42,6 +43,7 @@ def fit_stack(margins: LogitMargins, kinds: NDArray[np.integer]) -> SoftmaxStack
         networks=networks,
         classes=KINDS,
         clip=CLIP,
+        pooling=pooling,
         centre=tuple(centre.tolist()),
         scale=tuple(scale.tolist()),
         weights=tuple(tuple(row) for row in model.coef_.tolist()),

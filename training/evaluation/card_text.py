@@ -32,11 +32,11 @@ def write_card_with_text(folder: Path, card: EnsembleCard) -> None:
 
 def card_markdown(card: EnsembleCard) -> str:
     """Return the text of CARD.md: the content of `card.json` as tables."""
-    rows = [_row(network.name, network.metrics) for network in card.networks] + [_row("**ensemble**", card.metrics)]
+    rows = [_row(network.name, network.metrics) for network in card.all_networks] + [_row("**ensemble**", card.metrics)]
     header = ["", *(title for title, _ in _COLUMNS)]
     inputs = [
         f"| {n.name} | {n.architecture} | {_channels(n)} | {n.input_pixels} | {n.n_parameters} | `{n.sha256[:12]}` |"
-        for n in card.networks
+        for n in card.all_networks
     ]
     extra = [f"- {name}: {card.metrics[name]:.3f}" for name in _EXTRA if name in card.metrics]
     combiner = "the mean of the networks" if isinstance(card.combiner, MeanCombiner) else "a multinomial logistic regression"
@@ -66,6 +66,7 @@ def card_markdown(card: EnsembleCard) -> str:
             f"The combiner is {combiner}; it assumes {prevalence}. {card.calibration}",
             "",
             *_combiners(card.metrics),
+            *_first_stage(card),
             *_cuts(card),
             *maps_section(card),
             "## Inputs and weights",
@@ -112,6 +113,20 @@ def _combiners(metrics: dict[str, float]) -> list[str]:
         "Compared by cross-validation on the validation split (the neighbours' vote and OU-T-SNE's grid are not shipped):"
     )
     return [introduction, "", _line(header), _line(["---"] * 4), *rows, ""]
+
+
+def _first_stage(card: EnsembleCard) -> list[str]:
+    """Return what the first stage of a cascade passes and loses; no lines without one."""
+    if card.first is None:
+        return []
+    stage = card.first
+    figures = [f"- {name.replace('_', ' ')}: {value:.4f}" for name, value in stage.metrics.items()]
+    introduction = (
+        f"`{stage.network.name}` looks at every object. The committee, the other networks, looks at those to which it gives a "
+        f"`p_lens` of {stage.exclude_below:.2e} or more; the others keep this `p_lens`. Shares of objects that pass, and of "
+        "the lenses that the committee would keep at its default cut and does not see:"
+    )
+    return ["## First stage", "", introduction, "", *figures, ""]
 
 
 def _cuts(card: EnsembleCard) -> list[str]:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from infra.progress import Progress
 from infra.provenance import digest, sha256_bytes
 from infra.store.storage import list_files, open_read, read_bytes
-from scanner.networks.ensemble import Ensemble
+from scanner.networks.cascade import Scorer
 from scanner.scan.batch_reader import BatchReader
 from scanner.scan.scoring import CutoutScanner
 from scanner.sources.shard_batches import shard_batches
@@ -47,7 +47,7 @@ def shards_digest(uris: Iterable[str]) -> str:
     return digest([sha256_bytes(read_bytes(uri)) for uri in uris])
 
 
-def score_shards(footers: Footers, ensemble: Ensemble, progress: Progress) -> tuple[pa.Table, pa.Table]:
+def score_shards(footers: Footers, ensemble: Scorer, progress: Progress) -> tuple[pa.Table, pa.Table]:
     """Return one row of scores and one of truth (`TRUTH_FIELDS`) for each object, in order; `progress` counts objects.
 
     Raises:

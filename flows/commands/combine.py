@@ -1,0 +1,33 @@
+"""`lensscan models combine`: make a cascade of networks that were trained one by one."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from flows.ensembles import chosen_package
+from infra.progress import Progress
+from infra.settings import Settings
+from scanner.networks.card import EnsembleCard
+from scanner.networks.locate import folder_for_new
+from training.cascade import assemble
+from training.evaluation.card_text import write_card_with_text
+
+PREVALENCE, COMPOUND_SHARE = 5e-4, 0.02
+"""Shares of lenses among all objects, and of compound lenses among the lenses (Gavazzi et al. 2008)."""
+
+
+def combine_packages(
+    members: Sequence[str], first: str, natural_uri: str, broad_uri: str, name: str, progress: Progress
+) -> tuple[EnsembleCard, Path]:
+    """Combine the networks of packages, given by names or folders, and write the package among the user's ensembles.
+
+    Raises:
+        TrainingError: two networks share a name, or the shards cannot be used.
+        PackageError: a package cannot be read, or the name is taken.
+    """
+    folder = folder_for_new(name, Settings.read().ensembles_dir)
+    packages = [chosen_package(member) for member in members]
+    card = assemble(
+        name, chosen_package(first), packages, natural_uri, broad_uri, folder.parent, PREVALENCE, COMPOUND_SHARE, progress
+    )
+    write_card_with_text(folder, card)
+    return card, folder

@@ -1,0 +1,129 @@
+"""Poolings and the first stage's limit on margins set by hand, and a cascade assembled from trained-looking networks."""
+
+import numpy as np
+import pytest
+
+from infra.progress import no_progress
+from scanner.networks.architectures import NetworkSpec
+from scanner.networks.card_file import read_card
+from scanner.networks.package import load_scorer
+from scanner.preprocess.channel import channels
+from scanner.vocabulary.kinds import KINDS
+from tests.scanner.ensembles import write_test_package
+from tests.training.shards import write_shards
+from training.cascade import (
+    Margins,
+    PoolingFigures,
+    assemble,
+    best_pooling,
+    compare_poolings,
+    limit_of_first_stage,
+    read_margins,
+)
+from training.errors import TrainingError
+from training.evaluation.calibrate import fit_stack
+
+FIRST = NetworkSpec("light", "equivariant_light", channels("sky_asinh", "VIS"))
+MEMBERS = tuple(
+    NetworkSpec(name, "equivariant_light", channels("sky_asinh", band)) for name, band in (("A", "VIS"), ("B", "H"))
+)
+
+
+def margins_of(rng, n, vetoes=0.0):
+    """Return margins of three networks; the third gives a share of the lenses a very low score."""
+    kinds = np.repeat(np.arange(4), n).astype(np.int8)
+    lens = np.where(kinds > 0, 1.0, -1.0)[:, None]
+    of_kind = np.where(kinds[:, None] == np.arange(1, 4), 1.5, 0.0)
+    by_network = {
+        name: lens + of_kind + rng.normal(0, 1.5, (len(kinds), 1)) + rng.normal(0, 0.5, (len(kinds), 3)) for name in "abc"
+    }
+    by_network["c"][(kinds > 0) & (rng.random(len(kinds)) < vetoes)] -= 9
+    return Margins(by_network, kinds)
+
+
+def figures(pooling, log_loss, broad_recall):
+    return PoolingFigures(pooling=pooling, log_loss=log_loss, natural_recall=0.5, broad_recall=broad_recall)
+
+
+def test_a_pooling_without_veto_finds_lenses_that_one_network_dislikes():
+    rng = np.random.default_rng(1)
+    natural, broad = margins_of(rng, 500), margins_of(rng, 300, vetoes=0.5)
+    by_name = {found.pooling: found for found in compare_poolings(natural, broad)}
+    assert by_name["without_lowest"].broad_recall > by_name["each"].broad_recall + 0.1
+    assert by_name["mean_probability"].broad_recall > by_name["each"].broad_recall + 0.04
+    # Without vetoes, all networks together are best.
+    assert by_name["each"].natural_recall > by_name["without_lowest"].natural_recall
+    assert by_name["each"].log_loss < min(by_name["without_lowest"].log_loss, by_name["mean_probability"].log_loss)
+
+
+def test_the_best_pooling_loses_little_on_natural_draws():
+    each, trimmed = figures("each", 0.100, 0.6), figures("without_lowest", 0.104, 0.7)
+    assert best_pooling([each, trimmed, figures("mean_probability", 0.106, 0.9)]) == "without_lowest"
+    assert best_pooling([each, figures("without_lowest", 0.2, 0.9)]) == "each"
+
+
+def test_the_limit_loses_four_in_a_thousand_kept_lenses():
+    rng = np.random.default_rng(2)
+    data = margins_of(rng, 2000)
+    first = fit_stack({"a": data.by_network["a"]}, data.kinds).assuming(0.001, 0.02)
+    committee = fit_stack({name: data.by_network[name] for name in "bc"}, data.kinds).assuming(0.001, 0.02)
+    limit = limit_of_first_stage(first, committee, [data], 0.002)
+    kept = data.is_lens & (committee.combine(data.by_network).p_lens >= 0.002)
+    lost = np.mean(first.combine(data.by_network).p_lens[kept] < limit)
+    assert 0.0035 < lost <= 0.004
+    other = margins_of(rng, 500, vetoes=1.0)
+    other.by_network["a"][:] = other.by_network["a"] - 3
+    both = limit_of_first_stage(first, committee, [data, other], 0.0001)
+    assert both < limit
+    with pytest.raises(TrainingError, match="must keep lenses of every data set"):
+        limit_of_first_stage(first, committee, [data], 1.1)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cascade")
+    write_test_package(folder / "first", (FIRST,), 1, geometry="mer10", name="first")
+    for number, spec in enumerate(MEMBERS, start=2):
+        write_test_package(folder / spec.name, (spec,), number, geometry="mer10", name=spec.name)
+    natural, broad = write_shards(folder / "natural", 80), write_shards(folder / "broad", 60)
+    return folder, natural, broad
+
+
+def test_margins_are_those_of_the_networks(made):
+    folder, natural, _ = made
+    card = read_card(folder / "A")
+    found = read_margins({"A": (folder / "A", card.networks[0])}, natural, no_progress)
+    assert found.by_network["A"].shape == (80, 3)
+    assert set(found.kinds) == set(range(len(KINDS)))
+
+
+def test_a_cascade_is_assembled_from_packages(made, tmp_path):
+    folder, natural, broad = made
+    steps = []
+    card = assemble(
+        "joined",
+        folder / "first",
+        [folder / "A", folder / "B"],
+        natural,
+        broad,
+        tmp_path,
+        0.0005,
+        0.02,
+        lambda done, total: steps.append((done, total)),
+    )
+    assert read_card(tmp_path / "joined") == card
+    assert (card.first.network.name, [network.name for network in card.networks]) == ("light", ["A", "B"])
+    assert card.assumed_prevalence == card.first.combiner.prevalence == 0.0005
+    assert card.candidate_threshold == 0.001
+    assert steps[-1] == (140, 140)
+    assert card.first.metrics["natural_lenses_lost"] <= 0.004
+    assert {"natural_nonlenses_passed", "broad_lenses_passed"} <= card.first.metrics.keys()
+    assert load_scorer(tmp_path / "joined").network_names == ("light", "A", "B")
+
+
+def test_networks_that_cannot_be_told_apart_are_refused(made, tmp_path):
+    folder, natural, broad = made
+    a, first = folder / "A", folder / "first"
+    for stages, message in (((first, [a, a]), "got A twice"), ((a, [a]), "got A in both stages")):
+        with pytest.raises(TrainingError, match=message):
+            assemble("x", *stages, natural, broad, tmp_path, 0.0005, 0.02, no_progress)

@@ -1,0 +1,290 @@
+"""Make a cascade of trained networks: choose how the committee is pooled, calibrate both stages, set the first one's limit."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.torch import load
+
+from infra.frozen import Frozen
+from infra.progress import Progress, part_of
+from infra.provenance import code_version, digest
+from infra.store.storage import read_bytes
+from scanner.networks.card import EnsembleCard, FirstStage, NetworkCard, TrainingDataCard
+from scanner.networks.card_file import read_card, read_weights
+from scanner.networks.combiner import LogitMargins, MeanCombiner, Pooling, SoftmaxStack
+from scanner.networks.engines import make_engine, resolve_engine
+from scanner.networks.ensemble import Engine, Ensemble
+from scanner.networks.package import load_network, write_package
+from scanner.networks.turned_engine import TurnedEngine
+from scanner.preprocess.stamp_checks import check_finite
+from scanner.sources.shard_batches import shard_batches
+from scanner.sources.shards import decode_shard
+from scanner.vocabulary.geometry import GEOMETRIES
+from scanner.vocabulary.kinds import KINDS
+from training.errors import TrainingError
+from training.evaluation.calibrate import fit_stack
+from training.evaluation.metrics import metrics, recall_at_false_positives, threshold_at_rate
+from training.evaluation.shard_scores import Footers, shard_footers, shards_digest
+
+MOST_LOST = 0.004
+"""Largest share that the first stage may exclude of the lenses that the committee keeps at its default cut, in each set."""
+MOST_LOG_LOSS = 0.005
+"""Log loss in nats per object that a pooling may lose on natural draws for a higher recall of broad lenses."""
+RATE = 0.01
+"""False-positive rate on natural draws of the threshold at which the recall of broad lenses is compared."""
+_BATCH = 64
+_NONLENS = KINDS.index("nonlens")
+_POOLINGS: tuple[Pooling, ...] = ("each", "without_lowest", "mean_probability")
+
+
+@dataclass(frozen=True)
+class Margins:
+    """Margins of every network on the objects of a data set, and their kinds."""
+
+    by_network: LogitMargins
+    kinds: NDArray[np.int8]
+    """`[object]`, index into `KINDS`."""
+
+    def rows(self, chosen: NDArray[np.bool_]) -> "Margins":
+        return Margins({name: values[chosen] for name, values in self.by_network.items()}, self.kinds[chosen])
+
+    @property
+    def is_lens(self) -> NDArray[np.bool_]:
+        return self.kinds != _NONLENS
+
+
+class PoolingFigures(Frozen):
+    """What a pooling is worth on objects that its regression was not fitted on."""
+
+    pooling: Pooling
+    log_loss: float
+    """Mean log loss of lens against non-lens on natural draws, in nats per object."""
+    natural_recall: float
+    """Recall of natural lenses at `RATE` false positives."""
+    broad_recall: float
+    """Recall of broad lenses at the same threshold."""
+
+
+def read_margins(networks: Mapping[str, tuple[Path, NetworkCard]], shards_uri: str, progress: Progress) -> Margins:
+    """Run networks, each from the folder of its package, on every object of some shards.
+
+    Raises:
+        TrainingError: there are no shards, or a file is not a shard with truth.
+    """
+    cards = [card for _, card in networks.values()]
+    geometry = GEOMETRIES[cards[0].geometry]
+    engine = resolve_engine("auto")
+    engines: dict[str, Engine] = {}
+    for name, (folder, card) in networks.items():
+        made = make_engine(load_network(folder, card), len(card.channels), card.input_pixels, engine)
+        engines[name] = made if card.turns == 1 else TurnedEngine(made, card.turns)
+    ensemble = Ensemble(_unfitted_card(cards), engines, checks_pixels=False)
+    margins: dict[str, list[NDArray[np.float64]]] = {name: [] for name in networks}
+    kinds: list[str] = []
+    footers = shard_footers(shards_uri)
+    n_objects = sum(footer.num_rows for footer in footers.values())
+    for uri in footers:
+        shard = decode_shard(read_bytes(uri))
+        for batch in shard_batches(shard, np.arange(len(shard.object_ids)), geometry, _BATCH):
+            if batch.rejected:
+                raise TrainingError(f"{uri}: an object cannot be used: {batch.rejected[0][1]}")
+            check_finite(batch.stamps)
+            for name, values in ensemble.logit_margins(batch.stamps).items():
+                margins[name].append(values)
+        kinds += shard.truth["kind"].to_pylist()
+        progress(len(kinds), n_objects)
+    indices = np.array([KINDS.index(kind) for kind in kinds], np.int8)
+    return Margins({name: np.concatenate(parts) for name, parts in margins.items()}, indices)
+
+
+def _unfitted_card(networks: Sequence[NetworkCard]) -> EnsembleCard:
+    return EnsembleCard(
+        format_version=2,
+        name="unfitted",
+        description="",
+        licence="",
+        geometry=networks[0].geometry,
+        networks=tuple(networks),
+        combiner=MeanCombiner(kind="mean", networks=tuple(network.name for network in networks)),
+        training_data=TrainingDataCard(description="", digest=None, n_objects={}),
+        metrics={},
+        calibration="",
+        assumed_prevalence=None,
+        limits=(),
+        citation="",
+    )
+
+
+def compare_poolings(natural: Margins, broad: Margins) -> tuple[PoolingFigures, ...]:
+    """Fit each pooling on half of the natural objects, drawn at random; measure it on the others and on the broad objects."""
+    fitted_on = np.random.default_rng(0).permutation(len(natural.kinds)) % 2 == 0
+    half, other = natural.rows(fitted_on), natural.rows(~fitted_on)
+    return tuple(_figures_of(pooling, half, other, broad) for pooling in _POOLINGS)
+
+
+def _figures_of(pooling: Pooling, half: Margins, other: Margins, broad: Margins) -> PoolingFigures:
+    stack = fit_stack(half.by_network, half.kinds, pooling)
+    p, p_broad = (1 - stack.probabilities(part.by_network)[:, _NONLENS] for part in (other, broad))
+    threshold = threshold_at_rate(p, other.is_lens, RATE)
+    likelihood = np.where(other.is_lens, p, 1 - p)
+    return PoolingFigures(
+        pooling=pooling,
+        log_loss=float(-np.log(np.maximum(likelihood, 1e-12)).mean()),
+        natural_recall=recall_at_false_positives(p, other.is_lens, int(RATE * np.sum(~other.is_lens))),
+        broad_recall=float((p_broad[broad.is_lens] > threshold).mean()),
+    )
+
+
+def best_pooling(compared: Sequence[PoolingFigures]) -> Pooling:
+    """Return the pooling with the highest recall of broad lenses among those with nearly the best log loss."""
+    limit = min(figures.log_loss for figures in compared) + MOST_LOG_LOSS
+    return max((figures for figures in compared if figures.log_loss <= limit), key=lambda figures: figures.broad_recall).pooling
+
+
+def limit_of_first_stage(
+    first: SoftmaxStack, committee: SoftmaxStack, data: Sequence[Margins], candidate_threshold: float
+) -> float:
+    """Return the largest limit that loses at most `MOST_LOST` of the lenses that the committee keeps, in each data set.
+
+    Raises:
+        TrainingError: the committee keeps no lens of a data set.
+    """
+    limits = []
+    for margins in data:
+        kept = margins.is_lens & (committee.combine(margins.by_network).p_lens >= candidate_threshold)
+        if not kept.any():
+            raise TrainingError("the committee must keep lenses of every data set at its default cut, it keeps none of one")
+        of_kept = np.sort(first.combine(margins.by_network).p_lens[kept])
+        limits.append(float(of_kept[int(MOST_LOST * len(of_kept))]))
+    return min(limits)
+
+
+def assemble(
+    name: str,
+    first: Path,
+    members: Sequence[Path],
+    natural_uri: str,
+    broad_uri: str,
+    out: Path,
+    prevalence: float,
+    compound_share: float,
+    progress: Progress,
+) -> EnsembleCard:
+    """Write the package `out/name`: a cascade of the network of one package and those of others.
+
+    Args:
+        name: Name of the ensemble.
+        first: Package with one network, the first stage.
+        members: Packages whose networks make up the committee.
+        natural_uri: Shards of the preset `euclid` that no network saw; both stages are calibrated on them.
+        broad_uri: Shards of the preset `broad` that no network saw; the pooling and the first stage's limit depend on them too.
+        out: Folder of the package's folder.
+        prevalence: Fraction of lenses that `p_lens` assumes.
+        compound_share: Fraction of the lenses that `p_compound` assumes to be compound.
+        progress: Called with (objects scored, objects in all).
+
+    Raises:
+        TrainingError: two networks share a name, the first package has several networks, or the shards cannot be used.
+        PackageError: a package cannot be read.
+    """
+    first_card, committee = _first_network(first), _all_networks(members)
+    if first_card.name in committee:
+        raise TrainingError(f"networks of a cascade must have different names, got {first_card.name} in both stages")
+    everything = {first_card.name: (first, first_card), **committee}
+    footers = [shard_footers(uri) for uri in (natural_uri, broad_uri)]
+    sizes = [sum(footer.num_rows for footer in files.values()) for files in footers]
+    natural = read_margins(everything, natural_uri, part_of(progress, 0, sum(sizes)))
+    broad = read_margins(everything, broad_uri, part_of(progress, sizes[0], sum(sizes)))
+    of_committee = [_only(margins, tuple(committee)) for margins in (natural, broad)]
+    compared = compare_poolings(*of_committee)
+    pooling = best_pooling(compared)
+    combiner = fit_stack(of_committee[0].by_network, natural.kinds, pooling).assuming(prevalence, compound_share)
+    alone = _only(natural, (first_card.name,))
+    first_combiner = fit_stack(alone.by_network, natural.kinds).assuming(prevalence, compound_share)
+    threshold = min(0.5, 2 * prevalence)
+    limit = limit_of_first_stage(first_combiner, combiner, (natural, broad), threshold)
+    stage = FirstStage(
+        network=first_card,
+        combiner=first_combiner,
+        exclude_below=limit,
+        metrics=_stage_metrics(first_combiner, combiner, {"natural": natural, "broad": broad}, limit, threshold),
+    )
+    card = EnsembleCard(
+        format_version=2,
+        name=name,
+        description=f"A cascade: one small network, then a committee of {len(committee)} ({code_version()}).",
+        licence="MIT",
+        geometry=first_card.geometry,
+        first=stage,
+        networks=tuple(network for _, network in committee.values()),
+        combiner=combiner,
+        training_data=_training_data(footers, [read_card(folder) for folder in (first, *members)]),
+        metrics=_metrics(combiner, natural, compared),
+        calibration=(
+            f"Multinomial logistic regression of the kind on the networks' logit differences, pooled as {pooling!r}, fitted on "
+            f"{len(natural.kinds)} natural draws that no network saw."
+        ),
+        assumed_prevalence=prevalence,
+        limits=(),
+        citation="Trained with lensscan after Wilde J. et al. 2022, MNRAS, 512, 3464. Cite both when you use this ensemble.",
+    )
+    states = {of: load(read_weights(folder, network)) for of, (folder, network) in everything.items()}
+    return write_package(out / name, card, states)
+
+
+def _first_network(folder: Path) -> NetworkCard:
+    card = read_card(folder)
+    if len(card.networks) != 1:
+        raise TrainingError(f"{folder}: the first stage must be a package of one network, got {len(card.networks)}")
+    return card.networks[0]
+
+
+def _all_networks(folders: Sequence[Path]) -> dict[str, tuple[Path, NetworkCard]]:
+    """Return the networks of packages by name, each with its folder."""
+    found: dict[str, tuple[Path, NetworkCard]] = {}
+    for folder in folders:
+        for network in read_card(folder).networks:
+            if network.name in found:
+                raise TrainingError(f"networks of a committee must have different names, got {network.name} twice")
+            found[network.name] = folder, network
+    return found
+
+
+def _only(margins: Margins, names: tuple[str, ...]) -> Margins:
+    return Margins({name: margins.by_network[name] for name in names}, margins.kinds)
+
+
+def _stage_metrics(
+    first: SoftmaxStack, committee: SoftmaxStack, data: Mapping[str, Margins], limit: float, threshold: float
+) -> dict[str, float]:
+    """Return the shares of lenses and of others that pass, and the share lost of the lenses that the committee would keep."""
+    figures = {}
+    for name, margins in data.items():
+        passes = first.combine(margins.by_network).p_lens >= limit
+        kept = margins.is_lens & (committee.combine(margins.by_network).p_lens >= threshold)
+        figures[f"{name}_nonlenses_passed"] = float(passes[~margins.is_lens].mean())
+        figures[f"{name}_lenses_passed"] = float(passes[margins.is_lens].mean())
+        figures[f"{name}_lenses_lost"] = float(1 - passes[kept].mean())
+    return figures
+
+
+def _metrics(combiner: SoftmaxStack, natural: Margins, compared: Sequence[PoolingFigures]) -> dict[str, float]:
+    as_fitted = combiner.assuming(None, None)
+    p = 1 - as_fitted.probabilities(natural.by_network)[:, _NONLENS]
+    figures = metrics(p, natural.kinds, np.random.default_rng(0))
+    for of in compared:
+        figures |= {f"pooling_{of.pooling}_{name}": value for name, value in of.model_dump(exclude={"pooling"}).items()}
+    return figures
+
+
+def _training_data(footers: Sequence[Footers], cards: Sequence[EnsembleCard]) -> TrainingDataCard:
+    described = [f"{card.name}: {card.training_data.description}" for card in cards]
+    n_calibrated = sum(footer.num_rows for files in footers for footer in files.values())
+    return TrainingDataCard(
+        description=f"{'. '.join(described)}. Calibrated on {n_calibrated} further objects",
+        digest=digest([shards_digest(files) for files in footers]),
+        n_objects={},
+    )
