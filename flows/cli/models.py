@@ -1,4 +1,4 @@
-"""The commands that make and manage networks: simulate, inject, train, evaluate and `models`."""
+"""The commands that make and manage networks: simulate, inject, train and `models`."""
 
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ def simulate(
     kinds: str | None = None,
     geometry: GeometryName = "challenge",
     components: bool = False,
+    pairs: bool = False,
     psf: str | None = None,
     workers: Positive | None = None,
     flow: AsFlow = False,
@@ -48,13 +49,15 @@ def simulate(
         out: Folder or `s3://` prefix; existing shards are kept.
         n: Number of objects.
         seed: The data set's seed; object i depends on the seed and i alone.
-        preset: `euclid`: the population of Collett (2015) among look-alikes, as Euclid sees them; `wilde2022`: the paper's.
+        preset: `euclid`: the population of Collett (2015) among look-alikes, as Euclid sees them; `broad`: lenses and
+            look-alikes that this population makes rare, for training beside it; `wilde2022`: the paper's.
         kinds: Kinds, with their weights: `single`, `compound_arc`, `double_ring`, `nonlens` (all look-alikes in their shares),
             or a look-alike: `twin` (a lens galaxy without arcs), `elliptical`, `disc`, `spiral`, `ring_galaxy`, `edge_on`,
             `merger`, `companions`, `blue_companions`, `group`, `faint`, `star`, `artefact`. By default half are non-lenses.
         geometry: Pixel grids of the cutouts: 20 arcsec in native pixels (`challenge`), or all bands at 0.1 arcsec with the
             noise of MER (`mer`), or the middle 10 arcsec of those (`mer10`).
         components: Keep the noise-free lens light and each lensed source as columns.
+        pairs: Follow each lens by the same lens without its arcs, in the same noise.
         psf: FITS file with a PSF for each band (as Euclid's MER cutouts have), instead of the model PSF.
         workers: Simulation processes; a process makes whole shards of 500 objects.
         flow: Simulate as a Prefect flow.
@@ -71,6 +74,7 @@ def simulate(
         "kinds": kinds,
         "geometry": geometry,
         "components": components,
+        "pairs": pairs,
         "psf": psf,
         "workers": workers,
     }
@@ -134,6 +138,7 @@ def train(
     epochs: Positive | None = None,
     learning_rate: AboveZero | None = None,
     start_from: str | None = None,
+    networks: str | None = None,
     workers: Positive = 1,
     flow: AsFlow = False,
     json: bool = False,
@@ -148,11 +153,13 @@ def train(
         shards: Folder or `s3://` prefix of shards with truth.
         out: Work folder: checkpoints, histories, learning curves, and the package in `out/NAME`.
         name: Name of the ensemble.
-        preset: `flagship`: three small networks for 10 arcsec stamps of MER mosaics; `paper`: the seven of Wilde et al. 2022,
-            250 epochs; `laptop`: the seven, a few epochs.
+        preset: `flagship`: three small networks for 10 arcsec stamps of MER mosaics; `committee` and `first_stage`: the six
+            larger networks and the small one of a cascade; `paper`: the seven of Wilde et al. 2022, 250 epochs; `laptop`: the
+            seven, a few epochs.
         epochs: Number of epochs, instead of the preset's.
         learning_rate: Learning rate, instead of the preset's; its peak, if the schedule rises and falls.
         start_from: Ensemble, by name or folder, whose weights training starts from: for more training, or for one survey.
+        networks: Names of some of the preset's networks, separated by commas; by default all.
         workers: Number of processes that train a network together, each on its own GPU if the cluster has enough. One worker
             trains up to 20 000 objects in this process, without Ray.
         flow: Train as a Prefect flow.
@@ -169,6 +176,7 @@ def train(
         "workers": workers,
         "start_from": start_from,
         "learning_rate": learning_rate,
+        "networks": networks,
     }
     if flow:
         from flows.train import train as train_flow
@@ -181,35 +189,6 @@ def train(
             result = train_package(progress=report, **options)
     shown = result.model_dump(mode="json")
     print_json(shown) if json else print_lines(shown)
-
-
-@app.command
-def evaluate(shards: str, *, ensemble: str | None = None, out: str | None = None, json: bool = False) -> None:
-    """Evaluate an ensemble on simulated objects that it was not trained on.
-
-    The command writes evaluation.json, EVALUATION.md and plots of ROC, reliability and completeness: AUROC, recall at few false
-    positives, F 0.03, precision, calibration, purity of cuts, recall by kind, Einstein radius, magnitude, colour and S/N, and
-    the false positives of each look-alike, with intervals. The purity of cuts is also written on the card of an ensemble of
-    your own; `rank` and `expected_purity` of its candidates come from there.
-
-    For example: `lensscan evaluate data/test --ensemble runs/first/first`
-
-    Args:
-        shards: Folder or `s3://` prefix of shards with truth, from a seed that was not used for training.
-        ensemble: Name or folder of an ensemble; the configured one by default.
-        out: Folder to write to; by default the ensemble's, or evaluation-NAME in the working folder for a shipped ensemble.
-        json: Print JSON instead of text.
-    """
-    from flows.commands.evaluate import evaluate_shards
-    from flows.terminal import print_json, print_lines, terminal_progress
-    from training.evaluation.evaluation_text import shown
-
-    with terminal_progress("evaluating", quiet=json) as report:
-        evaluation, folder = evaluate_shards(shards, ensemble, out, report)
-    if json:
-        print_json(evaluation.model_dump(mode="json"))
-        return
-    print_lines({**{name: shown(m) for name, m in evaluation.overall.items()}, "folder": str(folder)})
 
 
 @models.command(name="list")
@@ -329,3 +308,39 @@ def restate(ensemble: str, *, prevalence: float, name: str, compound_share: floa
         print_json({"ensemble": card.name, "assumed_prevalence": card.assumed_prevalence, "folder": str(out)})
         return
     print_lines({"ensemble": card.name, "lens fraction assumed": card.assumed_prevalence, "folder": str(out)})
+
+
+@models.command
+def combine(*members: str, first: str, natural: str, broad: str, name: str, json: bool = False) -> None:
+    """Make a cascade: one small network looks at every object, a committee at those that it cannot exclude.
+
+    Both stages are calibrated on natural draws. The committee's margins are pooled in the way that finds most broad lenses, and
+    the first stage's limit loses at most 0.4 % of the lenses that the committee would keep, natural and broad.
+
+    For example: `lensscan models combine wide-sky wide-centre --first light --natural data/val --broad data/broad --name mine`
+
+    Args:
+        members: Ensembles, by name or folder, whose networks make up the committee.
+        first: Ensemble of one network, the first stage.
+        natural: Folder or `s3://` prefix of shards of the preset `euclid` that no network was trained on.
+        broad: Shards of the preset `broad` that no network was trained on.
+        name: Name to give to `--ensemble` later.
+        json: Print JSON instead of text.
+    """
+    from flows.commands.combine import combine_packages
+    from flows.terminal import print_json, print_lines, terminal_progress
+    from training.errors import TrainingError
+
+    if not members:
+        raise TrainingError("models combine needs the ensembles of the committee: name at least one")
+    with terminal_progress("scoring", quiet=json) as report:
+        card, folder = combine_packages(members, first, natural, broad, name, report)
+    stage = card.first
+    result = {
+        "ensemble": card.name,
+        "networks": ", ".join(network.name for network in card.all_networks),
+        "first stage excludes below": f"{stage.exclude_below:.2e}" if stage else "",
+        **{key.replace("_", " "): f"{value:.4f}" for key, value in (stage.metrics if stage else {}).items()},
+        "folder": str(folder),
+    }
+    print_json(result) if json else print_lines(result)

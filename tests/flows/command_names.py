@@ -22,5 +22,6 @@ COMMANDS = (
     ["models", "show"],
     ["models", "import-published"],
     ["models", "check-maps"],
+    ["models", "combine"],
     ["models", "restate"],
 )

@@ -67,7 +67,10 @@ train shards --out x --name net --learning-rate 0               | --learning-rat
 train shards --out x --name net --learning-rate -1              | --learning-rate
 train shards --out x --name net --workers 0                     | --workers
 train shards --out x --name net --start-from nosuch             | nosuch
-evaluate                                                        | SHARDS
+evaluate                                                        | needs either shards or --counterfactuals N
+evaluate shards --counterfactuals 4                             | needs either shards or --counterfactuals N
+evaluate --counterfactuals 0                                    | --counterfactuals
+evaluate --counterfactuals 4 --ensemble nosuch                  | nosuch
 evaluate empty --out x                                          | holds no shards
 evaluate nosuch --out x                                         | nosuch
 evaluate shards --ensemble nosuch                               | nosuch
@@ -110,10 +113,6 @@ scan shards --out cat --threshold 2                             | --threshold
 scan shards --out cat --threshold -0.1                          | --threshold
 scan shards --out cat --threshold high                          | high
 scan shards --out cat --engine tpu                              | tpu
-scan shards --out cat --second nosuch                           | nosuch
-scan shards --out cat --second-above 0.9                        | but no second ensemble is given
-scan shards --out cat --second ou7-sim --second-above 2         | --second-above
-scan shards --out cat --second ou7-sim --second-above 0.9       | second_above must be <= the candidates' threshold
 scan shards --out cat --maps 2000                               | --maps
 scan shards --out cat --maps -1                                 | --maps
 scan shards --out cat --workers 0                               | --workers
@@ -192,6 +191,11 @@ models check-maps                                               | SHARDS
 models check-maps empty --ensemble mer3-sim                     | holds no shards
 models check-maps shards --n 1                                  | --n
 models check-maps shards --ensemble nosuch                      | nosuch
+models combine                                                  | --first
+models combine --first mer3-sim --natural a --broad b --name x  | name at least one
+models combine ou7-sim --first mer3-sim --natural a --broad b --name x | must be a package of one network
+models combine nosuch --first mer3-sim --natural a --broad b --name x | nosuch
+models combine ou7-sim --first mer3-sim --natural a --broad b --name ou7-sim | shipped
 models restate                                                  | ENSEMBLE
 models restate nosuch --name mine --prevalence 0.1              | nosuch
 models restate mer3-sim --name mine                             | --prevalence

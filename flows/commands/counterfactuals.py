@@ -1,0 +1,51 @@
+"""`lensscan evaluate --counterfactuals`: change lenses one thing at a time, and see what an ensemble makes of it."""
+
+from pathlib import Path
+
+from flows.ensembles import chosen_package, results_folder
+from infra.progress import Progress, part_of
+from infra.settings import Settings
+from infra.store.files import replace_whole
+from scanner.networks.card_file import read_card
+from scanner.networks.engines import resolve_engine
+from scanner.networks.package import load_scorer
+from scanner.scan.manifest import score_stamps
+from scanner.scan.scoring import CutoutScanner
+from scanner.vocabulary.geometry import GEOMETRIES
+from simulation.products.counterfactuals import CHANGES, counterfactuals
+from training.evaluation.card_text import write_card_with_text
+from training.evaluation.counterfactual_gate import CounterfactualGate, gate_markdown, gate_metrics, judge
+
+SEED = 18_000_001
+"""Seed of the changed lenses, far from the seeds that people train with."""
+BOOTSTRAP_SEED = 0
+FILE = "COUNTERFACTUALS.md"
+
+
+def judge_counterfactuals(n: int, ensemble: str | None, out: str | None, progress: Progress) -> tuple[CounterfactualGate, Path]:
+    """Simulate `n` lenses under every change, score them, and write the table beside the ensemble or into `out`.
+
+    An ensemble beside whose weights the table is written also gets its figures on its card.
+
+    Raises:
+        PackageError: the ensemble cannot be used.
+        SimulationError: a lens could not be made.
+    """
+    package = chosen_package(ensemble)
+    card = read_card(package)
+    scorer = load_scorer(package, resolve_engine(Settings.read().engine))
+    total = n + n * len(CHANGES)
+    made = counterfactuals(n, SEED, GEOMETRIES[card.geometry], part_of(progress, 0, total))
+    scanner = CutoutScanner(scorer, check_above=None)
+    p_lens = {}
+    for done, (change, stamps) in enumerate(made.stamps.items(), start=1):
+        p_lens[change] = score_stamps(stamps, scanner)["p_lens"].to_numpy()
+        progress(n + n * done, total)
+    gate = judge(p_lens, card.candidate_threshold, BOOTSTRAP_SEED)
+    folder = Path(out) if out else results_folder(package, card.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    with replace_whole(folder / FILE) as part:
+        part.write_text(f"# Counterfactuals of {card.name}\n\n{gate_markdown(gate)}", encoding="utf-8")
+    if folder.resolve() == package.resolve():
+        write_card_with_text(package, card.model_copy(update={"metrics": {**card.metrics, **gate_metrics(gate)}}))
+    return gate, folder
