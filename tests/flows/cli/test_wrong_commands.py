@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from tests.flows.cli.wrong_commands import make_files, wrong_commands
 
 WRONG = list(wrong_commands())
 LENSSCAN = str(Path(sys.executable).with_name("lensscan"))
-N_BUSY = 12
+N_BUSY, N_AT_A_TIME = 12, 4
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +34,11 @@ def test_a_wrong_command_ends_in_one_line(lensscan, folder, env, args, says):
     assert files_below(folder) == before, "a wrong command makes no file"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def busy_machine():
+    """Keep the machine at a load of `N_BUSY`, of which the commands that are tested make up `N_AT_A_TIME`."""
     with ExitStack() as cleanup:
-        for _ in range(N_BUSY):
+        for _ in range(N_BUSY - N_AT_A_TIME):
             process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
             cleanup.callback(process.wait)
             cleanup.callback(process.kill)
@@ -44,21 +46,30 @@ def busy_machine():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3000)
 @pytest.mark.usefixtures("busy_machine")
-@pytest.mark.parametrize(("env", "args", "says"), WRONG, ids=[" ".join((*env, *args)) or "nothing" for env, args, _ in WRONG])
-def test_a_busy_machine_shows_the_same_line(folder, env, args, says):
+def test_a_busy_machine_shows_the_same_line(folder):
+    with ThreadPoolExecutor(N_AT_A_TIME) as pool:
+        done = list(pool.map(lambda wrong: run_under_load(folder, *wrong[:2]), WRONG))
+    wrong = {}
+    for (env, args, says), ended in zip(WRONG, done, strict=True):
+        try:
+            check(ended, says)
+        except AssertionError as error:
+            wrong[" ".join((*env, *args))] = f"{error}: {ended}"
+    assert wrong == {}
+
+
+def run_under_load(folder, env, args):
     more = {"LENSSCAN_ENSEMBLES_DIR": str(folder / "ensembles"), "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "1"}
-    check(
-        subprocess.run(
-            [LENSSCAN, *args],
-            cwd=folder,
-            env={**os.environ, **more, **env},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        ),
-        says,
+    return subprocess.run(
+        [LENSSCAN, *args],
+        cwd=folder,
+        env={**os.environ, **more, **env},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
 
 
