@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from infra.settings import Settings
+from scanner.networks.cascade import Scorer
 from scanner.networks.engines import resolve_engine
-from scanner.networks.ensemble import Ensemble
 from scanner.networks.locate import find_package
-from scanner.networks.package import load_package
+from scanner.networks.package import load_scorer
 from scanner.scan.scoring import CutoutScanner
 from scanner.sources.cutouts import Cutout, to_cutout
 from scanner.vocabulary.geometry import Geometry
@@ -35,6 +35,8 @@ from tests.benchmarks.probe_stamps import (
     real_stamps,
     simulated_pairs,
 )
+from tests.benchmarks.real_lensed import SEED as REAL_SEED
+from tests.benchmarks.real_lensed import real_pairs
 from tests.benchmarks.realism import REAL, Field, read_field, robust_sky
 from tests.scanner.scanned import score_rows
 from training.evaluation.metrics import auroc, binomial_interval
@@ -42,7 +44,8 @@ from training.evaluation.metrics import auroc, binomial_interval
 RESULTS = Path(__file__).with_name("probes.json")
 NEGATIVES = ("blank", "faint", "bright")
 SIMULATED = ("simulated lens", "erased simulated lens")
-PAIRS = ("centred lens", "erased lens", "host", "injected", *SIMULATED)
+REAL_LENSED = ("real lensed single", "real lensed double")
+PAIRS = ("centred lens", "erased lens", "host", "injected", *SIMULATED, "real host", *REAL_LENSED)
 GROUPS = ("lens", *NEGATIVES, *PAIRS)
 BRIGHTNESS_RADIUS_ARCSEC = 1.0
 
@@ -64,7 +67,7 @@ def seen(stamps: Iterable[Stamp], geometry: Geometry) -> list[tuple[Stamp, Cutou
     return found
 
 
-def scores(ensemble: Ensemble, cutouts: list[Cutout]) -> list[float]:
+def scores(ensemble: Scorer, cutouts: list[Cutout]) -> list[float]:
     """Return the log-odds of `p_lens` for each cutout."""
     p = score_rows(CutoutScanner(ensemble), cutouts)["p_lens"].to_numpy().astype(float)
     return list(np.log(np.maximum(p, 1e-30) / np.maximum(1 - p, 1e-9)))
@@ -107,12 +110,18 @@ def wins(after: Values, before: Values) -> dict[str, float] | None:
     return {"value": sum(won) / len(won), "low": low, "high": high, "n": len(won)}
 
 
-def figures(found: Mapping[str, Values], lights: Mapping[str, Values]) -> dict[str, Figure]:
+def share_above(values: Values, cut: float) -> dict[str, float] | None:
+    """Return the share of a group at or above a cut, with its 95 % interval, or None without stamps."""
+    return wins(values, dict.fromkeys(values, np.nextafter(cut, -np.inf)))
+
+
+def figures(found: Mapping[str, Values], lights: Mapping[str, Values], cut: float) -> dict[str, Figure]:
     """Return the figures reported for an ensemble, without those for which stamps are missing.
 
     Args:
         found: Group to name to log-odds.
         lights: Group to name to H-band flux: a ranking that flux achieves as well needs no network.
+        cut: Log-odds of the ensemble's own threshold.
     """
     groups = {name: found.get(name, {}) for name in GROUPS}
     of_host = {name: groups["host"][host] for name in groups["injected"] if (host := name.rpartition(" ")[0]) in groups["host"]}
@@ -127,6 +136,13 @@ def figures(found: Mapping[str, Values], lights: Mapping[str, Values]) -> dict[s
     out["wins_lens_over_erased"] = wins(groups["centred lens"], groups["erased lens"])
     out["auroc_injected_over_hosts"] = ranking(groups, "injected", "host")
     out["wins_injected_over_host"] = wins(groups["injected"], of_host)
+    for group in REAL_LENSED:
+        name, values = group.replace(" ", "_"), groups[group]
+        hosts = {lens: groups["real host"][host] for lens in values if (host := lens.rpartition(" ")[0]) in groups["real host"]}
+        out[f"wins_{name}_over_host"] = wins(values, hosts)
+        out[f"auroc_{name}_over_hosts"] = ranking(groups, group, "real host")
+        out[f"share_{name}_above_cut"] = share_above(values, cut)
+    out["share_real_host_above_cut"] = share_above(groups["real host"], cut)
     for kind in KINDS:
         # A ring lies opposite itself: the step that erases an arc leaves a double ring unchanged.
         of_kind = {group: {n: v for n, v in groups[group].items() if n.startswith(kind)} for group in SIMULATED}
@@ -172,12 +188,16 @@ def main() -> None:
     hst = arguments.real / "jackpot" / "data.fits"
     stamps = [jackpot(hst, rng)] if hst.is_file() else []
     stamps += [*real_stamps(fields, rng), *simulated_pairs()]
+    large = {name: field for name, field in fields.items() if len(field["VIS"]) >= SIDE_PIXELS}
+    stamps += real_pairs(large, np.random.default_rng(REAL_SEED))
     results = {}
     for name in arguments.ensemble:
-        ensemble = load_package(find_package(name, settings.ensembles_dir), resolve_engine(settings.engine))
+        ensemble = load_scorer(find_package(name, settings.ensembles_dir), resolve_engine(settings.engine))
         judged, cutouts = (list(column) for column in zip(*seen(stamps, ensemble.geometry), strict=True))
         found = grouped(judged, scores(ensemble, cutouts))
-        results[Path(name).name] = figures(found, grouped(judged, map(brightness, judged)))
+        threshold = ensemble.card.candidate_threshold
+        cut = float(np.log(threshold / (1 - threshold)))
+        results[Path(name).name] = figures(found, grouped(judged, map(brightness, judged)), cut)
         sys.stdout.write(f"{name} {json.dumps(results[Path(name).name], indent=1)}\n")
         if arguments.show:
             show(found)

@@ -147,7 +147,7 @@ def test_a_prefect_server_with_a_password_requires_it(tmp_path, measured):
                     first_answer(url, subprotocols, greeting)
             assert first_answer(url, ["prefect"], AUTH | {"token": auth}) == {"type": "auth_success"}
 
-        simulate = [BIN / "lensscan", "simulate", "--n", "2", "--geometry", "mer10", "--out", tmp_path / "shards"]
+        simulate = [BIN / "lensscan", "simulate", "--flow", "--n", "2", "--geometry", "mer10", "--out", tmp_path / "shards"]
         env = server.env | {"PREFECT_API_AUTH_STRING": "operator:guess"}
         done = subprocess.run(simulate, env=env, capture_output=True, text=True, timeout=scaled(120), check=False)
         assert done.returncode == 2
