@@ -57,7 +57,7 @@ class Margins:
 
 
 class PoolingFigures(Frozen):
-    """What a pooling is worth on objects that its regression was not fitted on."""
+    """Figures of a pooling on objects that its regression was not fitted on."""
 
     pooling: Pooling
     log_loss: float

@@ -86,4 +86,4 @@ def _copied(values: NDArray[np.float32] | None) -> NDArray[np.float32] | None:
 
 
 Scorer = Ensemble | Cascade
-"""What scores the objects of a package."""
+"""Scorer of the objects of a package: all its networks, or its two stages."""

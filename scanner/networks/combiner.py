@@ -15,7 +15,7 @@ LogitMargins = Mapping[str, NDArray[np.float64]]
 """Network name to `[batch, class - 1]`: logit of each class except the first, `nonlens`, minus that of `nonlens`."""
 
 Pooling = Literal["each", "without_lowest", "mean_probability"]
-"""What a combiner reads: the margins of each network; their mean over the networks without the one that gives the object the
+"""Input of a combiner: the margins of each network; their mean over the networks without the one that gives the object the
 lowest probability of a lens, so that no network has a veto; or the margins of the networks' mean probabilities."""
 
 _NONLENS, _SINGLE = KINDS.index("nonlens"), KINDS.index("single")

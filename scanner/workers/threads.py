@@ -1,4 +1,4 @@
-"""How many units, threads and bytes of memory a scan worker uses at once."""
+"""Numbers of units, threads and bytes of memory that a scan worker uses at once."""
 
 import os
 

@@ -19,6 +19,7 @@ from simulation.population.deflectors import (
     at_distance,
     catalogue_offset_arcsec,
     lens_light,
+    lens_system,
     mass_axis_ratio,
     polar,
 )
@@ -98,20 +99,8 @@ def _draw_single(rng: Generator, detector_angle_deg: float) -> System:
     row = widened(rng, draw_row(rng))
     deflector, cluster_light = _draw_deflector(rng, row)
     x, y = at_distance(rng, deflector, 0.0, _FARTHEST_SOURCE * deflector.radius_arcsec(row.z_source))
-    return System(
-        kind="single",
-        lookalike=None,
-        z_lens=row.z_lens,
-        z_source1=row.z_source,
-        z_source2=None,
-        masses=deflector.masses,
-        galaxy=deflector.light,
-        source1=draw_broad_source(rng, x, y, row.z_source, row, _RED_SHARE),
-        source2=(),
-        neighbours=cluster_light,
-        velocity_dispersion_km_s=deflector.mass.velocity_dispersion_km_s,
-        detector_angle_deg=float(detector_angle_deg),
-    )
+    source = draw_broad_source(rng, x, y, row.z_source, row, _RED_SHARE)
+    return lens_system("single", deflector, [(row.z_source, source)], detector_angle_deg, neighbours=cluster_light)
 
 
 def _draw_compound(kind: Kind, rng: Generator, detector_angle_deg: float) -> System:
@@ -123,21 +112,10 @@ def _draw_compound(kind: Kind, rng: Generator, detector_angle_deg: float) -> Sys
     x1, y1 = at_distance(rng, deflector, near[0] * radius1, near[1] * radius1)
     x2, y2 = at_distance(rng, deflector, far[0] * radius2, far[1] * radius2)
     source1 = draw_broad_source(rng, x1, y1, row.z_source, row, _MIDDLE_RED_SHARE)
-    sigma = deflector.mass.velocity_dispersion_km_s
-    return System(
-        kind=kind,
-        lookalike=None,
-        z_lens=row.z_lens,
-        z_source1=row.z_source,
-        z_source2=far_row.z_source,
-        masses=(*deflector.masses, middle_mass(rng, source1, row.z_source, sigma)),
-        galaxy=deflector.light,
-        source1=source1,
-        source2=draw_broad_source(rng, x2, y2, far_row.z_source, far_row, _RED_SHARE),
-        neighbours=cluster_light,
-        velocity_dispersion_km_s=sigma,
-        detector_angle_deg=float(detector_angle_deg),
-    )
+    middle = middle_mass(rng, source1, row.z_source, deflector.mass.velocity_dispersion_km_s)
+    source2 = draw_broad_source(rng, x2, y2, far_row.z_source, far_row, _RED_SHARE)
+    sources = [(row.z_source, source1), (far_row.z_source, source2)]
+    return lens_system(kind, deflector, sources, detector_angle_deg, (middle,), neighbours=cluster_light)
 
 
 def widened(rng: Generator, row: Row) -> Row:

@@ -1,5 +1,6 @@
 """Lens galaxies with their mass, and positions about them: what the presets `euclid` and `broad` have in common."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.random import Generator
 from simulation.lensing import einstein_radius_arcsec
 from simulation.population.colours import early_type_sed
 from simulation.population.forecast_rows import Row
-from simulation.systems import Light, Mass, Sersic
+from simulation.systems import Kind, Light, Mass, Sersic, System
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,36 @@ def lens_light(rng: Generator, row: Row, x: float, y: float, angle: float) -> tu
     return (
         Sersic(x, y, 0.8 * radius, index, q, angle, sed.share(1 - share)),
         Sersic(x, y, float(rng.uniform(1.5, 2.5)) * radius, 1.0, envelope_q, angle, sed.share(share)),
+    )
+
+
+def lens_system(
+    kind: Kind,
+    deflector: Deflector,
+    sources: Sequence[tuple[float, tuple[Light, ...]]],
+    detector_angle_deg: float,
+    middle: tuple[Mass, ...] = (),
+    neighbours: tuple[Light, ...] = (),
+) -> System:
+    """Return the lens of a deflector and one or two sources, each with its redshift, the nearer first.
+
+    `middle` is the mass of the nearer source of a compound lens; `neighbours` is light that belongs to neither.
+    """
+    (z_source1, source1), *behind = sources
+    z_source2, source2 = behind[0] if behind else (None, ())
+    return System(
+        kind=kind,
+        lookalike=None,
+        z_lens=deflector.mass.z,
+        z_source1=z_source1,
+        z_source2=z_source2,
+        masses=(*deflector.masses, *middle),
+        galaxy=deflector.light,
+        source1=source1,
+        source2=source2,
+        neighbours=neighbours,
+        velocity_dispersion_km_s=deflector.mass.velocity_dispersion_km_s,
+        detector_angle_deg=float(detector_angle_deg),
     )
 
 

@@ -12,6 +12,7 @@ from simulation.population.deflectors import (
     at_distance,
     catalogue_offset_arcsec,
     lens_light,
+    lens_system,
     mass_axis_ratio,
     polar,
 )
@@ -59,20 +60,8 @@ def _draw_single(rng: Generator, detector_angle_deg: float) -> System:
     deflector = _draw_deflector(rng, row)
     # Sources are uniform in area.
     x, y = at_distance(rng, deflector, 0.0, _FARTHEST_SOURCE * deflector.radius_arcsec(row.z_source))
-    return System(
-        kind="single",
-        lookalike=None,
-        z_lens=row.z_lens,
-        z_source1=row.z_source,
-        z_source2=None,
-        masses=deflector.masses,
-        galaxy=deflector.light,
-        source1=draw_source(rng, x, y, row.z_source, row, _RED_SHARE),
-        source2=(),
-        neighbours=(),
-        velocity_dispersion_km_s=deflector.mass.velocity_dispersion_km_s,
-        detector_angle_deg=float(detector_angle_deg),
-    )
+    source = draw_source(rng, x, y, row.z_source, row, _RED_SHARE)
+    return lens_system("single", deflector, [(row.z_source, source)], detector_angle_deg)
 
 
 def _draw_compound(kind: Kind, rng: Generator, detector_angle_deg: float) -> System:
@@ -82,21 +71,10 @@ def _draw_compound(kind: Kind, rng: Generator, detector_angle_deg: float) -> Sys
     redshifts = (row.z_source, far_row.z_source)
     (x1, y1), (x2, y2) = (at_distance(rng, deflector, *_offsets(kind, deflector.radius_arcsec(z))) for z in redshifts)
     source1 = draw_source(rng, x1, y1, row.z_source, row, _MIDDLE_RED_SHARE)
-    sigma = deflector.mass.velocity_dispersion_km_s
-    return System(
-        kind=kind,
-        lookalike=None,
-        z_lens=row.z_lens,
-        z_source1=row.z_source,
-        z_source2=far_row.z_source,
-        masses=(*deflector.masses, middle_mass(rng, source1, row.z_source, sigma)),
-        galaxy=deflector.light,
-        source1=source1,
-        source2=draw_source(rng, x2, y2, far_row.z_source, far_row, _RED_SHARE),
-        neighbours=(),
-        velocity_dispersion_km_s=sigma,
-        detector_angle_deg=float(detector_angle_deg),
-    )
+    middle = middle_mass(rng, source1, row.z_source, deflector.mass.velocity_dispersion_km_s)
+    source2 = draw_source(rng, x2, y2, far_row.z_source, far_row, _RED_SHARE)
+    sources = [(row.z_source, source1), (far_row.z_source, source2)]
+    return lens_system(kind, deflector, sources, detector_angle_deg, (middle,))
 
 
 def draw_second_source(rng: Generator, system: System) -> System:

@@ -13,7 +13,7 @@ from tests.infra.pool_calls import all_ended, both_workers, call, failures, valu
 from tests.infra.pool_worker import Worker
 
 DEATHS = {"local": "SIGKILL", "ray": "SYSTEM_ERROR"}
-"""How the pools report a process that was killed."""
+"""Words with which the pools report a process that was killed."""
 
 
 @pytest.fixture(params=["local", pytest.param("ray", marks=pytest.mark.ray)])

@@ -1,4 +1,4 @@
-"""What changes of a lens do to its score: a gate for networks whose training prior is not that of the sky.
+"""Judge how changes of a lens move its score: a gate for networks whose training prior is not that of the sky.
 
 A source that becomes brighter is no reason against a lens; a ring that becomes larger or more crowded, and a deflector that
 becomes fainter, are weak ones. Scores of `simulation.products.counterfactuals` are compared lens by lens.

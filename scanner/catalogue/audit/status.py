@@ -14,7 +14,7 @@ from scanner.catalogue.visible import rows_of
 
 
 class State(StrEnum):
-    """How far a plan has come."""
+    """Progress of a plan."""
 
     UNFINISHED = "unfinished"
     """Units are missing."""
