@@ -140,3 +140,21 @@ def test_a_package_without_a_first_stage_has_none_to_load(tmp_path):
     assert isinstance(load_scorer(tmp_path), Ensemble)
     with pytest.raises(PackageError, match="has no first stage"):
         load_first_stage(tmp_path)
+
+
+def test_turns_give_a_turned_image_the_same_score(tmp_path, rng):
+    spec = COMMITTEE[1]
+    plain = draft_network_card(spec, "mer10", {})
+    assert plain.what_decides() != plain.model_copy(update={"turns": 4}).what_decides()
+    assert "turns" not in plain.what_decides()
+    (states,) = (network.state_dict() for network in networks((spec,), 5).values())
+    image = rng.normal(size=(1, 1, 100, 100)).astype(np.float32)
+    spread = {}
+    for turns in (1, 4):
+        whole = card((spec,), geometry="mer10", networks=(plain.model_copy(update={"turns": turns}),))
+        write_package(tmp_path / str(turns), whole, {"B": states})
+        engine = load_package(tmp_path / str(turns)).engines["B"]
+        logits = [engine.logits(np.ascontiguousarray(np.rot90(image, turn, (-2, -1)))) for turn in range(4)]
+        spread[turns] = float(np.ptp(logits, axis=0).max())
+    assert spread[4] < 1e-4
+    assert spread[1] > 1e-2
