@@ -1,7 +1,8 @@
-"""Grad-CAM (Selvaraju et al. 2017) and Guided Grad-CAM (with Springenberg et al. 2014) of many images, through captum."""
+"""Grad-CAM (Selvaraju et al. 2017) and Guided Grad-CAM (with Springenberg et al. 2014) of many images."""
 
-import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,13 +19,10 @@ _KNOWN = (nn.Conv2d, nn.ReLU, nn.MaxPool2d, nn.Flatten, nn.Linear, MeanOverOrien
 MAX_KERNEL = 5
 """Largest side, in pixels, of the architectures' convolutions that see only a part of a map, but for those before a mean."""
 
-# captum warns at each call that it sets hooks temporarily.
-warnings.filterwarnings("ignore", "Setting backward hooks on ReLU activations", UserWarning, "captum")
-
 
 @dataclass(frozen=True)
 class GradCamMaps:
-    """Evidence of a network for "lens", stretched over the network's input as captum and the paper do.
+    """Evidence of a network for "lens", stretched over the network's input as the paper does.
 
     The last feature maps of the paper's networks, whose convolutions have no padding, see only the middle of the image:
     stretched over the whole image, a cell at the edge lies up to 5 arcsec farther out than the pixels that it saw. The cells of
@@ -38,27 +36,25 @@ class GradCamMaps:
 
 
 class GradCamMapper:
-    """Grad-CAM of many images for one network. One thread at a time may use it: captum hooks into the network."""
+    """Grad-CAM of many images for one network."""
 
     def __init__(self, network: nn.Sequential) -> None:
         """Take a network as its architecture builds it; it is not changed.
 
         Raises:
-            ValueError: the network has other layers than the architectures have: captum would guide no gradient through a
-                non-linear layer other than `nn.ReLU`, without a warning.
+            ValueError: the network has other layers than the architectures have: a gradient through a non-linear layer other
+                than `nn.ReLU` would not be guided.
         """
         layers = list(folded_network(network))
         self._crop = layers.pop(0) if isinstance(layers[0], CentreCrop) else None
         if strange := [layer for layer in layers if not isinstance(layer, _KNOWN)]:
             raise ValueError(f"guided gradients need a network whose non-linear layers are nn.ReLU modules, got {strange[0]}")
+        n_first = layers.index(_last_feature_maps(layers)) + 1
+        first, rest = layers[:n_first], [*layers[n_first:], LensLogOdds()]
         # `channels_last` is twice as fast on CPUs; gradients of the weights are not needed.
-        model = nn.Sequential(*layers, LensLogOdds()).requires_grad_(requires_grad=False)
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        # Imported late: captum imports matplotlib, which takes half a second that scans without maps can save.
-        from captum.attr import GuidedBackprop, LayerGradCam  # type: ignore[import-untyped]
-
-        self._cam = LayerGradCam(model, _last_feature_maps(layers))
-        self._guided = GuidedBackprop(model)
+        nn.Sequential(*first, *rest).requires_grad_(requires_grad=False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._rest = nn.Sequential(*rest)
+        self._guided_first, self._guided_rest = _guided(first), _guided(rest)
 
     def maps(self, inputs: Inputs) -> GradCamMaps:
         """Return the maps of each image, independent of the rest of the batch.
@@ -66,20 +62,57 @@ class GradCamMapper:
         Args:
             inputs: `[batch, channel, y, x]`, as the network reads them.
         """
-        with torch.inference_mode(mode=False):
+        with torch.inference_mode(mode=False), torch.enable_grad():
             return self._maps(torch.from_numpy(inputs))
 
     def _maps(self, whole: Tensor) -> GradCamMaps:
-        seen = (whole if self._crop is None else self._crop(whole)).contiguous(memory_format=torch.channels_last)
+        seen = (whole if self._crop is None else self._crop(whole)).clone(memory_format=torch.channels_last)
         margin = (whole.shape[-1] - seen.shape[-1]) // 2
-        coarse = self._cam.attribute(seen, relu_attributions=True).detach()
-        gradient = self._guided.attribute(seen.clone().requires_grad_()).detach()
-        cam = functional.interpolate(coarse, seen.shape[-2:], mode="bilinear")
+        features = self._guided_first(seen.requires_grad_())
+        gradient = _gradient(self._guided_rest(features), seen)
+        cam = functional.interpolate(self._coarse(features.detach()), seen.shape[-2:], mode="bilinear")
 
         def framed(values: Tensor) -> NDArray[np.float32]:
             return np.asarray(functional.pad(values, (margin,) * 4).numpy(), np.float32)
 
         return GradCamMaps(framed(cam)[:, 0], framed(cam * gradient))
+
+    def _coarse(self, features: Tensor) -> Tensor:
+        """Return the Grad-CAM `[batch, 1, y, x]` of feature maps: their sum, each weighted by its mean gradient."""
+        weights = _gradient(self._rest(features.requires_grad_()), features).mean((-2, -1), keepdim=True)
+        return (weights * features.detach()).sum(1, keepdim=True).relu()
+
+
+class _GuidedReLU(torch.autograd.Function):
+    """A ReLU whose gradient is guided: a negative gradient does not pass (Springenberg et al. 2014, section 3.4)."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        result = values.clamp_min(0)
+        ctx.save_for_backward(result)
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (result,) = ctx.saved_tensors
+        return gradient.clamp_min(0) * (result > 0)
+
+
+class _Guided(nn.Module):
+    """A layer that stands for `nn.ReLU` where gradients are guided."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        return _GuidedReLU.apply(values)
+
+
+def _guided(layers: Sequence[nn.Module]) -> nn.Sequential:
+    return nn.Sequential(*(_Guided() if isinstance(layer, nn.ReLU) else layer for layer in layers))
+
+
+def _gradient(outputs: Tensor, inputs: Tensor) -> Tensor:
+    """Return the gradient of each image's output with respect to its input."""
+    (gradient,) = torch.autograd.grad(outputs.sum(), inputs)
+    return gradient
 
 
 def _last_feature_maps(layers: list[nn.Module]) -> nn.Module:

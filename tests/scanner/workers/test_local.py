@@ -70,6 +70,21 @@ def test_the_command_imports_neither_torch_nor_ray_nor_prefect():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
+def test_a_worker_draws_maps_without_a_plotting_library():
+    code = (
+        "import sys, scanner.workers.unit_scanner\n"
+        "from scanner.explain.candidate_maps import candidate_mapper\n"
+        "from scanner.networks.card_file import read_card\n"
+        "from scanner.networks.locate import SHIPPED_DIR\n"
+        "from scanner.scan.sweep import synthetic_stamps\n"
+        "from scanner.vocabulary.geometry import MER_10\n"
+        "folder = SHIPPED_DIR / 'mer3-sim'\n"
+        "found = candidate_mapper(folder, read_card(folder)).maps(synthetic_stamps(MER_10, 1))\n"
+        "print(found.map_guided.shape, [m for m in ('matplotlib', 'captum') if m in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "(1, 40, 40) []\n"
+
+
 @pytest.mark.parametrize(
     ("n_rows", "n"), [([3, 3], 1), ([999], 1), ([400, 600], 2), ([600, 600, 1800], 3), ([9000], 1), ([2000] * 5, 4)]
 )
