@@ -21,6 +21,8 @@ _QUASAR_SHARES = (0.3, 0.97)
 """Range of a quasar's share of its galaxy's light in VIS."""
 _CLUMPS, _IN_CLUMPS = (5, 12), (0.4, 0.8)
 """Number of clumps of a clump cluster (Elmegreen et al. 2005), and the share of light in them."""
+_YOUNG_SHARE, _YOUNG_DUST, _YOUNG_VIS_MAG = 0.4, (0.0, 0.15), 26.0
+"""Share of sources that have the colour of a young faint galaxy, its E(B-V) and its magnitude: bright arcs are often blue."""
 _SIZES = (0.5, 1.2)
 """Sizes of distant galaxies in units of those of nearer ones of the same magnitude."""
 
@@ -28,8 +30,19 @@ _SIZES = (0.5, 1.2)
 def draw_broad_source(rng: Generator, x: float, y: float, z: float, row: Row, red_share: float) -> tuple[Light, ...]:
     """Draw the source of a row; its first component is a Sersic profile at the position.
 
-    `red_share` is the probability that a smooth or clumpy source is red.
+    `red_share` is the probability that a smooth or clumpy source is red, unless the source is young.
     """
+    light = _draw(rng, x, y, z, row, red_share)
+    return _young(rng, light, z) if rng.random() < _YOUNG_SHARE else light
+
+
+def _young(rng: Generator, light: tuple[Light, ...], z: float) -> tuple[Light, ...]:
+    """Give all components the colour of one young galaxy with little dust."""
+    sed = star_forming_sed(_YOUNG_VIS_MAG, z, rng, float(rng.uniform(*_YOUNG_DUST)))
+    return tuple(replace(part, sed=sed.dimmed(part.sed.vis_mag - sed.vis_mag)) for part in light)
+
+
+def _draw(rng: Generator, x: float, y: float, z: float, row: Row, red_share: float) -> tuple[Light, ...]:
     kind = pick(rng, (0.46, "smooth"), (0.22, "whole"), (0.12, "merger"), (0.12, "clumps"), (0.08, "quasar"))
     if kind == "smooth":
         return draw_source(rng, x, y, z, row, red_share)

@@ -42,6 +42,19 @@ def test_one_source_in_twelve_holds_a_quasar(sources):
     assert all((nucleus.x_arcsec, nucleus.y_arcsec) == (0.4, -0.2) for nucleus, _ in found)
 
 
+def test_two_bright_sources_in_five_are_young():
+    """A young population at redshift 1.5 has a VIS - H (AB) of 0.7 without dust and of 1.2 with an E(B-V) of 0.15."""
+    rng = np.random.default_rng(5)
+    row = replace(draw_row(rng), source_vis_mag=21.5, source_half_light_radius_arcsec=0.5)
+    lights = [draw_broad_source(rng, 0.0, 0.0, 1.5, row, 0.4) for _ in range(600)]
+    one_colour = [
+        light for light in lights if len(light) > 4 and np.ptp([part.sed.vis_mag - part.sed.h_mag for part in light]) < 1e-9
+    ]
+    many = [light for light in lights if len(light) > 4]
+    assert len(one_colour) / len(many) == pytest.approx(0.4, abs=0.07)
+    assert all(0.5 < light[0].sed.vis_mag - light[0].sed.h_mag < 1.4 for light in one_colour)
+
+
 def test_clump_clusters_have_most_of_their_light_in_clumps(rng):
     row = replace(draw_row(rng), source_vis_mag=24.0, source_half_light_radius_arcsec=0.3)
     for _ in range(50):
