@@ -5,7 +5,7 @@ from typing import Any
 
 from cyclopts import App
 
-from flows.cli.app import AboveZero, AsFlow, AtLeastTwo, NotNegative, Positive, app
+from flows.cli.app import AboveZero, AsFlow, AtLeastTwo, Fraction, NotNegative, Positive, app
 from scanner.vocabulary.choices import GeometryName, PopulationPreset, TrainingPreset
 
 models = App(name="models", help="Ensembles of networks: list, show, import, restate, check their maps.")
@@ -281,6 +281,35 @@ def check_maps(
     rows = table_rows(checks)
     print_table(f"{checks.n_bright_lenses} lenses with bright arcs", list(rows[0]), rows)
     print_lines({"failed checks, and more": str(folder / "CARD.md")})
+
+
+@models.command(name="false-positives")
+def false_positives(
+    shards: str, *, out: str, ensemble: str | None = None, above: Fraction | None = None, json: bool = False
+) -> None:
+    """Copy the non-lenses that an ensemble takes for lenses, so that it can be trained on them.
+
+    Simulate many non-lenses, copy the few that deceive the ensemble, and train on these and on the earlier shards together.
+    After a kill, the same command scores all objects again and keeps the files that it wrote.
+
+    For example: `lensscan models false-positives data/night --out data/train/deceptive`
+
+    Args:
+        shards: Folder or `s3://` prefix of shards with truth.
+        out: Folder or `s3://` prefix for the copies, outside of the first.
+        ensemble: Name or folder of an ensemble; the configured one by default.
+        above: Smallest p_lens of the objects that are copied; by default the ensemble's own threshold.
+        json: Print JSON instead of text.
+    """
+    from flows.commands.false_positives import copy_for_training
+    from flows.terminal import print_json, print_lines, terminal_progress
+
+    with terminal_progress("scoring", quiet=json) as report:
+        found = copy_for_training(shards, out, ensemble, above, report)
+    if json:
+        print_json(found.model_dump(mode="json"))
+        return
+    print_lines({"non-lenses": found.n_nonlenses, "copied": found.n_copied, "folder": found.folder})
 
 
 @models.command

@@ -23,5 +23,6 @@ COMMANDS = (
     ["models", "import-published"],
     ["models", "check-maps"],
     ["models", "combine"],
+    ["models", "false-positives"],
     ["models", "restate"],
 )

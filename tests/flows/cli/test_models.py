@@ -58,6 +58,10 @@ def test_evaluate_writes_figures_and_plots(lensscan, tmp_path):
     assert done.returncode == 0, done.stderr
     shown, written = json.loads(done.stdout), json.loads((tmp_path / "figures" / "evaluation.json").read_text())
     assert sum(shown["n_objects"].values()) == 40
+    copied = lensscan("models", "false-positives", tmp_path, "--out", f"{tmp_path}-copies", "--above", "0", "--json")
+    n_nonlenses = shown["n_objects"]["nonlens"]
+    expected = {"n_nonlenses": n_nonlenses, "n_copied": n_nonlenses, "folder": f"{tmp_path}-copies"}
+    assert json.loads(copied.stdout) == expected
     assert {name: written[name] for name in shown} == shown
     assert written["ensemble"] in (tmp_path / "figures" / "EVALUATION.md").read_text()
     assert {path.name for path in (tmp_path / "figures").glob("*.png")} == {"roc.png", "reliability.png", "completeness.png"}

@@ -1,0 +1,54 @@
+"""Copy the non-lenses that an ensemble takes for lenses, so that its networks can be trained on them."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from infra.frozen import Frozen
+from infra.progress import Progress, no_progress
+from infra.store.storage import absolute, create_if_absent, join, read_bytes
+from scanner.networks.cascade import Scorer
+from scanner.sources.shards import encode_shard
+from training.errors import TrainingError
+from training.evaluation.shard_scores import score_shards, shard_footers
+
+
+class FalsePositives(Frozen):
+    """Numbers of objects that were read and copied."""
+
+    n_nonlenses: int
+    n_copied: int
+    folder: str
+
+
+def copy_false_positives(ensemble: Scorer, shards_uri: str, out_uri: str, above: float, progress: Progress) -> FalsePositives:
+    """Write the non-lenses with `p_lens` of at least `above` to shards of the same names and folders; existing files are kept.
+
+    Args:
+        ensemble: Ensemble or cascade.
+        shards_uri: Folder or `s3://` prefix of shards with truth.
+        out_uri: Another folder or prefix.
+        above: Smallest `p_lens` of a non-lens that is copied.
+        progress: Called with (objects scored, objects in all).
+
+    Raises:
+        TrainingError: there are no shards, a file is not a shard, or `out_uri` lies in `shards_uri`.
+    """
+    root = join(absolute(shards_uri), "")
+    if join(absolute(out_uri), "").startswith(root):
+        raise TrainingError(f"{out_uri}: the copies need a folder outside of {shards_uri}")
+    footers = shard_footers(shards_uri)
+    n_objects, n_done, n_nonlenses, n_copied = sum(footer.num_rows for footer in footers.values()), 0, 0, 0
+    for uri, footer in footers.items():
+        scores, truth = score_shards({uri: footer}, ensemble, no_progress)
+        is_nonlens = pc.equal(truth["kind"], "nonlens").to_numpy()
+        chosen = is_nonlens & (np.nan_to_num(scores["p_lens"].to_numpy()) >= above)
+        if chosen.any():
+            table = pq.read_table(pa.BufferReader(read_bytes(uri))).filter(pa.array(chosen))
+            create_if_absent(join(out_uri, uri.removeprefix(root)), encode_shard(table), "false-positives")
+        n_nonlenses += int(is_nonlens.sum())
+        n_copied += int(chosen.sum())
+        n_done += footer.num_rows
+        progress(n_done, n_objects)
+    return FalsePositives(n_nonlenses=n_nonlenses, n_copied=n_copied, folder=out_uri)
