@@ -12,6 +12,7 @@ from infra.frozen import Frozen
 from infra.progress import Progress, part_of
 from infra.provenance import code_version, digest
 from infra.store.storage import read_bytes
+from scanner.networks.architectures import ARCHITECTURES
 from scanner.networks.card import EnsembleCard, FirstStage, NetworkCard, TrainingDataCard
 from scanner.networks.card_file import read_card, read_weights
 from scanner.networks.combiner import LogitMargins, MeanCombiner, Pooling, SoftmaxStack
@@ -249,8 +250,13 @@ def _all_networks(folders: Sequence[Path]) -> dict[str, tuple[Path, NetworkCard]
         for network in read_card(folder).networks:
             if network.name in found:
                 raise TrainingError(f"networks of a committee must have different names, got {network.name} twice")
-            found[network.name] = folder, network
+            found[network.name] = folder, _turned(network)
     return found
+
+
+def _turned(network: NetworkCard) -> NetworkCard:
+    """Return the network with the turns of its architecture, unless its card names others."""
+    return network if network.turns != 1 else network.model_copy(update={"turns": ARCHITECTURES[network.architecture].turns})
 
 
 def _only(margins: Margins, names: tuple[str, ...]) -> Margins:

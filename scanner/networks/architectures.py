@@ -4,7 +4,7 @@ import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from scanner.preprocess.channel import Channel, channels
 from scanner.vocabulary.bands import EUCLID
@@ -31,6 +31,8 @@ class Architecture:
     input_pixels: int
     classes: tuple[str, ...]
     """Classes of the outputs (logits), in order; the first is always `nonlens`."""
+    turns: Literal[2, 4] = 4
+    """Orientations that a committee averages over: mirror images alone if quarter turns change no logit."""
 
     def build(self, n_channels: int) -> "nn.Sequential":
         """Build a network with untrained weights."""
@@ -58,6 +60,17 @@ class NetworkSpec:
         return ARCHITECTURES[self.architecture].build(len(self.channels))
 
 
+_SMALL: Mapping[str, Literal[2, 4]] = MappingProxyType(
+    {
+        "compact": 4,
+        "compact_wide": 4,
+        "equivariant": 2,
+        "equivariant_light": 2,
+        "equivariant_wide": 2,
+        "equivariant_middle": 2,
+    }
+)
+"""Small networks, and the orientations that a committee averages over."""
 ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
     {
         architecture.name: architecture
@@ -65,15 +78,8 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
             Architecture("ou66", "scanner.networks.paper_networks:ou66", 66, LENS_OR_NOT),
             Architecture("ou200", "scanner.networks.paper_networks:ou200", 200, LENS_OR_NOT),
             *(
-                Architecture(name, f"scanner.networks.small_networks:{name}", SMALL_INPUT_PIXELS, KINDS)
-                for name in (
-                    "compact",
-                    "compact_wide",
-                    "equivariant",
-                    "equivariant_light",
-                    "equivariant_wide",
-                    "equivariant_middle",
-                )
+                Architecture(name, f"scanner.networks.small_networks:{name}", SMALL_INPUT_PIXELS, KINDS, turns)
+                for name, turns in _SMALL.items()
             ),
         )
     }

@@ -46,8 +46,8 @@ class NetworkCard(Frozen, allow_inf_nan=False):
     """Geometry of the stamps before they are resized to `input_pixels`."""
     classes: tuple[str, ...]
     """Classes of the outputs, in order."""
-    turns: Literal[1, 4, 8] = 1
-    """Orientations of an image whose logits are averaged: quarter turns, from eight on also of its mirror image."""
+    turns: Literal[1, 2, 4, 8] = 1
+    """Orientations of an image whose logits are averaged: 2: as it is and mirrored; 4: quarter turns; 8: both."""
     weights_file: str
     sha256: Sha256
     """Digest of the weights file."""

@@ -5,21 +5,29 @@ from numpy.typing import NDArray
 
 from scanner.networks.ensemble import Engine
 
+_QUARTER_TURNS = [(turn, False) for turn in range(4)]
+_ORIENTATIONS = {
+    2: [(0, False), (0, True)],
+    4: _QUARTER_TURNS,
+    8: [*_QUARTER_TURNS, *((turn, True) for turn, _ in _QUARTER_TURNS)],
+}
+"""Number of quarter turns, and whether the turned image is then mirrored, by the number of orientations."""
+
 
 class TurnedEngine:
-    """An engine that averages the logits of quarter turns of its input, and from eight turns on of their mirror images too."""
+    """An engine that averages the logits of 2 orientations (as it is, and mirrored), 4 (quarter turns) or 8 (both)."""
 
     def __init__(self, engine: Engine, turns: int) -> None:
-        """Take an engine, and 4 or 8 orientations."""
-        if turns not in {4, 8}:
-            raise ValueError(f"turns must be 4 or 8, got {turns}")
-        self._engine, self._turns = engine, turns
+        """Take an engine, and the number of orientations."""
+        if turns not in _ORIENTATIONS:
+            raise ValueError(f"turns must be 2, 4 or 8, got {turns}")
+        self._engine, self._orientations = engine, _ORIENTATIONS[turns]
 
     def logits(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Turn inputs `[batch, channel, y, x]` into logits `[batch, class]`."""
         total = np.zeros(1, np.float64)
-        for turn in range(self._turns):
-            turned = np.rot90(inputs, turn % 4, (-2, -1))
-            seen = turned[..., ::-1] if turn >= 4 else turned
+        for turn, is_mirrored in self._orientations:
+            turned = np.rot90(inputs, turn, (-2, -1))
+            seen = turned[..., ::-1] if is_mirrored else turned
             total = total + self._engine.logits(np.ascontiguousarray(seen))
-        return np.asarray(total / self._turns, np.float32)
+        return np.asarray(total / len(self._orientations), np.float32)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from infra.progress import no_progress
-from scanner.networks.architectures import NetworkSpec
+from scanner.networks.architectures import ARCHITECTURES, NetworkSpec
 from scanner.networks.card_file import read_card
 from scanner.networks.package import load_scorer
 from scanner.preprocess.channel import channels
@@ -119,6 +119,12 @@ def test_a_cascade_is_assembled_from_packages(made, tmp_path):
     assert card.first.metrics["natural_lenses_lost"] <= 0.004
     assert {"natural_nonlenses_passed", "broad_lenses_passed"} <= card.first.metrics.keys()
     assert load_scorer(tmp_path / "joined").network_names == ("light", "A", "B")
+    assert [network.turns for network in card.all_networks] == [1, 2, 2]
+
+
+def test_plain_networks_are_turned_and_others_mirrored():
+    architectures = ("compact", "compact_wide", "equivariant", "equivariant_wide", "equivariant_middle")
+    assert [ARCHITECTURES[name].turns for name in architectures] == [4, 4, 2, 2, 2]
 
 
 def test_networks_that_cannot_be_told_apart_are_refused(made, tmp_path):

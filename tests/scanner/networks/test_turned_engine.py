@@ -31,6 +31,11 @@ def test_eight_turns_add_mirror_images():
     assert eight == pytest.approx((2 + 0 + 7 + 0 + 3 + 0 + 6 + 0) / 8)
 
 
+def test_two_orientations_are_the_image_and_its_mirror_image():
+    image = np.array([[[[1, 2, 4], [3, 5, 6], [9, 7, 8]]]], np.float32)
+    assert TurnedEngine(Corner(), 2).logits(image)[0].tolist() == [(1 + 4) / 2, 2]
+
+
 def test_other_numbers_of_turns_are_refused():
-    with pytest.raises(ValueError, match="turns must be 4 or 8, got 3"):
+    with pytest.raises(ValueError, match="turns must be 2, 4 or 8, got 3"):
         TurnedEngine(Corner(), 3)
