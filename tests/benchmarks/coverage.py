@@ -27,16 +27,19 @@ class Property:
     column: str
     name: str
     edges: tuple[float, ...]
+    is_count: bool = False
 
     @property
     def labels(self) -> list[str]:
+        if self.is_count:
+            return [*(f"{n:g}" for n in (0, *self.edges[:-1])), f">= {self.edges[-1]:g}"]
         inner = [f"{low:g}-{high:g}" for low, high in itertools.pairwise(self.edges)]
         return [f"< {self.edges[0]:g}", *inner, f">= {self.edges[-1]:g}"]
 
 
 FLUX_RATIO = Property("arc_to_lens_flux", "flux of the arcs over that of the lens", (0.1, 0.3, 0.8))
 SNR = Property("arc_snr", "S/N of the arcs", (50, 150, 300))
-INSIDE = Property("n_galaxies_inside", "galaxies of the group inside the Einstein radius", (1, 2, 3))
+INSIDE = Property("n_galaxies_inside", "galaxies of the group inside the Einstein radius", (1, 2, 3), is_count=True)
 RADIUS = Property("einstein_radius1_arcsec", "Einstein radius in arcsec", (0.8, 1.3, 2))
 COLOUR = Property("source1_vis_minus_h", "VIS - H of the source in mag", (0.8, 1.8))
 PROPERTIES = (FLUX_RATIO, SNR, INSIDE, RADIUS, COLOUR)

@@ -69,5 +69,6 @@ def test_the_page_sets_presets_beside_one_another(lenses):
     text = markdown({"euclid": lenses.slice(0, 1), "broad": lenses})
     assert "| two or more galaxies inside the Einstein radius | 0.0 | 50.0 |" in text
     assert f"| {INSIDE.name} | euclid: < 0.8 |" in text
+    assert INSIDE.labels == ["0", "1", "2", ">= 3"]
     n_cells = int(np.prod([len(of.edges) + 1 for of in PROPERTIES]))
     assert f"| 1 of {n_cells} | 4 of {n_cells} |" in text
