@@ -48,8 +48,8 @@ class TrainConfig(Frozen):
     seed: int = Field(default=0, ge=0)
     validation_fraction: float = Field(default=0.1, gt=0, lt=0.5)
     test_fraction: float = Field(default=0.1, gt=0, lt=0.5)
-    bfloat16: bool = True
-    """Mixed precision: convolutions in bfloat16, weights and optimiser in float32."""
+    bfloat16: bool | None = None
+    """Mixed precision: convolutions in bfloat16, weights and optimiser in float32; None: where that is faster."""
     start_from: Path | None = None
     """Package whose weights the fits start from, network by network; None: random weights."""
     augment: bool = True

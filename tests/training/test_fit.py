@@ -11,12 +11,14 @@ from safetensors.torch import load_file
 from sklearn.metrics import accuracy_score, log_loss
 from sklearn.utils.class_weight import compute_sample_weight
 
+from scanner.networks.engines import fast_precision
 from scanner.networks.parameters import he_initialise
 from tests.training.tiny import DEEP, LINEAR, SIDE, inputs_seen, rates_used, rows_of, tiny_config, tiny_dataset
 from training import fit as fit_module
 from training.checkpoint import save_weights
 from training.errors import TrainingError
 from training.fit import Worker, fit_network, start_file
+from training.step import train_epoch
 
 P_LENS = 0.4
 """Lens probability of the network that fits start from: between the share of lenses and one half."""
@@ -228,3 +230,27 @@ def test_workers_train_on_their_parts_and_the_first_one_writes(data, tmp_path):
     saved = load_file(tmp_path / "0" / "linear" / "best.safetensors")
     assert saved.keys() == LINEAR.build().state_dict().keys()
     assert torch.equal(saved["1.weight"], wrapped[0][0][1].weight)
+
+
+PRECISIONS = [(None, True, True), (None, False, False), (True, False, True), (False, True, False)]
+
+
+@pytest.mark.parametrize(("asked", "is_fast", "used"), PRECISIONS)
+def test_precision_follows_the_machine_unless_it_is_asked_for(data, tmp_path, monkeypatch, asked, is_fast, used):
+    monkeypatch.setattr(fit_module, "has_fast_bfloat16", {"cpu": is_fast}.__getitem__)
+    seen = []
+
+    def recorded(*arguments, bfloat16, **options):
+        seen.append(bfloat16)
+        return train_epoch(*arguments, bfloat16=bfloat16, **options)
+
+    monkeypatch.setattr(fit_module, "train_epoch", recorded)
+    fit_network(LINEAR, data, tiny_config(LINEAR, epochs=1, bfloat16=asked), tmp_path)
+    assert seen == [used]
+
+
+def test_bfloat16_is_fast_where_openvino_finds_the_instructions(monkeypatch):
+    assert fit_module.has_fast_bfloat16("cpu") == (fast_precision("openvino") == "bfloat16")
+    monkeypatch.setattr(fit_module, "available_engines", lambda: ["torch"])
+    assert not fit_module.has_fast_bfloat16("cpu")
+    assert not fit_module.has_fast_bfloat16("cuda:0")
