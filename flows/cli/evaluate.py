@@ -7,6 +7,7 @@ from flows.cli.app import Positive, app
 def evaluate(
     shards: str | None = None,
     *,
+    natural: str | None = None,
     counterfactuals: Positive | None = None,
     ensemble: str | None = None,
     out: str | None = None,
@@ -15,19 +16,23 @@ def evaluate(
     """Evaluate an ensemble on simulated objects that it was not trained on, or on lenses with one thing changed.
 
     The command writes evaluation.json, EVALUATION.md and plots of ROC, reliability and completeness: AUROC, recall at few false
-    positives, F 0.03, precision, calibration, purity of cuts, recall by kind, Einstein radius, magnitude, colour and S/N, and
-    the false positives of each look-alike, with intervals. The purity of cuts is also written on the card of an ensemble of
-    your own; `rank` and `expected_purity` of its candidates come from there.
+    positives, objects to inspect per lens, F 0.03, precision, calibration, purity of cuts, recall by kind, Einstein radius,
+    magnitude, colour, S/N and galaxies inside the ring, and the false positives of each look-alike, with intervals. The purity
+    of cuts is also written on the card of an ensemble of your own; `rank` and `expected_purity` of its candidates come from
+    there.
 
     With `--counterfactuals` it simulates lenses, changes one thing at a time (the source brighter, the ring larger or crowded,
     the deflector fainter, no arcs), and writes COUNTERFACTUALS.md: what each change does to `p_lens`, and which limits are
     exceeded. The command then ends with exit code 1 if there is one.
 
     For example: `lensscan evaluate data/test --ensemble runs/first/first`
+    or: `lensscan evaluate data/broad --natural data/test`
     or: `lensscan evaluate --counterfactuals 160`
 
     Args:
         shards: Folder or `s3://` prefix of shards with truth, from a seed that was not used for training.
+        natural: Shards whose non-lenses set the thresholds of recall, to judge lenses that a natural mixture makes rare; by
+            default the evaluated ones.
         counterfactuals: Number of lenses to change instead.
         ensemble: Name or folder of an ensemble; the configured one by default.
         out: Folder to write to; by default the ensemble's, or evaluation-NAME in the working folder for a shipped ensemble.
@@ -45,7 +50,7 @@ def evaluate(
     from training.evaluation.evaluation_text import shown
 
     with terminal_progress("evaluating", quiet=json) as report:
-        evaluation, folder = evaluate_shards(shards, ensemble, out, report)
+        evaluation, folder = evaluate_shards(shards, ensemble, out, report, natural)
     if json:
         print_json(evaluation.model_dump(mode="json"))
         return

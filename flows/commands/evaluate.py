@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from flows.ensembles import chosen_package, results_folder
-from infra.progress import Progress
+from infra.progress import Progress, part_of
 from infra.provenance import code_version
 from infra.settings import Settings
 from scanner.networks.card_file import read_card
@@ -12,7 +12,7 @@ from scanner.networks.engines import resolve_engine
 from scanner.networks.package import load_scorer, with_cuts
 from training.errors import TrainingError
 from training.evaluation.card_text import write_card_with_text
-from training.evaluation.evaluate import Evaluation, evaluate_scores
+from training.evaluation.evaluate import Evaluation, evaluate_scores, thresholds_of
 from training.evaluation.evaluation_plots import draw_scored
 from training.evaluation.evaluation_text import evaluation_markdown
 from training.evaluation.shard_scores import data_sets, score_shards, shard_footers, shards_digest
@@ -20,16 +20,20 @@ from training.evaluation.shard_scores import data_sets, score_shards, shard_foot
 BOOTSTRAP_SEED = 0
 
 
-def evaluate_shards(shards_uri: str, ensemble: str | None, out: str | None, progress: Progress) -> tuple[Evaluation, Path]:
+def evaluate_shards(
+    shards_uri: str, ensemble: str | None, out: str | None, progress: Progress, natural_uri: str | None = None
+) -> tuple[Evaluation, Path]:
     """Score every object of the shards and write evaluation.json, EVALUATION.md and three plots.
 
-    An ensemble beside whose weights they are written also gets its card's cuts from this evaluation.
+    An ensemble beside whose weights they are written also gets its card's cuts from this evaluation, unless the thresholds are
+    those of other shards.
 
     Args:
         shards_uri: Folder or `s3://` prefix of shards with truth, in any geometry.
         ensemble: Name or folder; the configured one by default.
         out: Folder to write to; by default the ensemble's, beside its weights, or `evaluation-NAME` for a shipped ensemble.
         progress: Called with (objects scored, objects in all).
+        natural_uri: Shards whose non-lenses set the thresholds of recall; by default the evaluated ones.
 
     Raises:
         TrainingError: there are no shards, a shard has no truth, or the ensemble was trained on these shards.
@@ -40,18 +44,25 @@ def evaluate_shards(shards_uri: str, ensemble: str | None, out: str | None, prog
     if card.training_data.digest is not None and shards_digest(footers) == card.training_data.digest:
         raise TrainingError(f"{shards_uri}: these are the shards that {card.name} was trained on; evaluate it on others")
     loaded = load_scorer(package, resolve_engine(Settings.read().engine))
-    scores, truth = score_shards(footers, loaded, progress)
-    evaluation = evaluate_scores(scores, truth, card.assumed_prevalence, BOOTSTRAP_SEED)
+    natural = shard_footers(natural_uri) if natural_uri else {}
+    n_objects, n_natural = (sum(footer.num_rows for footer in files.values()) for files in (footers, natural))
+    scores, truth = score_shards(footers, loaded, part_of(progress, 0, n_objects + n_natural))
+    thresholds = None
+    if natural:
+        thresholds = thresholds_of(*score_shards(natural, loaded, part_of(progress, n_objects, n_objects + n_natural)))
+    evaluation = evaluate_scores(scores, truth, card.assumed_prevalence, BOOTSTRAP_SEED, thresholds)
     folder = Path(out) if out else results_folder(package, card.name)
     folder.mkdir(parents=True, exist_ok=True)
-    origin = {"ensemble": card.name, "sha256": card.sha256, "shards": shards_uri, "code_version": code_version()}
+    origin = {"ensemble": card.name, "sha256": card.sha256, "shards": shards_uri, "thresholds_from": natural_uri or shards_uri}
+    origin |= {"code_version": code_version()}
     content = {**origin, **evaluation.model_dump(mode="json")}
     (folder / "evaluation.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     objects = f"simulated objects of {shards_uri} ({data_sets(footers.values())})"
-    text = evaluation_markdown(evaluation, f"{card.name} `{card.sha256[:12]}`", objects)
+    others = f"{natural_uri} ({data_sets(natural.values())})" if natural_uri else None
+    text = evaluation_markdown(evaluation, f"{card.name} `{card.sha256[:12]}`", objects, others)
     (folder / "EVALUATION.md").write_text(text, encoding="utf-8")
     draw_scored(folder, evaluation, scores, truth, loaded.network_names)
-    if folder.resolve() == package.resolve():
+    if folder.resolve() == package.resolve() and natural_uri is None:
         record_cuts(package, evaluation)
     return evaluation, folder
 

@@ -1,8 +1,8 @@
 """Evaluate an ensemble on simulated objects that it was not trained on: overall, by property, and per look-alike."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pyarrow as pa
@@ -43,9 +43,19 @@ BINS: dict[str, tuple[float, ...]] = {
     "source1_vis_minus_h": (-np.inf, 0.5, 1.0, 1.5, 2.0, np.inf),
     "arc_snr": (0, 20, 30, 50, 100, np.inf),
     "lens_mag_vis": (0, 18, 19, 20, 21, np.inf),
+    "arc_to_lens_flux": (0, 0.1, 0.3, 0.8, np.inf),
+    "n_galaxies_inside": (0, 1, 2, 3, np.inf),
 }
 """Bin edges of each property, in the unit of the truth column."""
-_MIN_GROUP = 20
+CELLS: dict[str, tuple[float, ...]] = {
+    "arc_to_lens_flux": BINS["arc_to_lens_flux"],
+    "n_galaxies_inside": BINS["n_galaxies_inside"],
+    "einstein_radius1_arcsec": (0, 0.8, 1.3, 2, np.inf),
+}
+"""Bin edges of the properties that make up cells together: each alone may be found where a combination is not."""
+SHARES_FOUND = (0.5, 0.75)
+"""Shares of the lenses for which the number of objects to inspect per lens is given."""
+_MIN_GROUP, _MIN_CELL = 20, 100
 BLUE_BELOW_MAG, RED_ABOVE_MAG = 1.0, 1.5
 """VIS - H of blue and of red sources."""
 _ARC_BIN_MAG = 0.5
@@ -77,7 +87,13 @@ class Evaluation(Frozen):
     cuts: tuple[Cut, ...]
 
 
-def evaluate_scores(scores: pa.Table, truth: pa.Table, prevalence: float | None, rng: np.random.Generator | int) -> Evaluation:
+def evaluate_scores(
+    scores: pa.Table,
+    truth: pa.Table,
+    prevalence: float | None,
+    rng: np.random.Generator | int,
+    thresholds: Sequence[float] | None = None,
+) -> Evaluation:
     """Compare scores with the truth.
 
     Args:
@@ -85,6 +101,7 @@ def evaluate_scores(scores: pa.Table, truth: pa.Table, prevalence: float | None,
         truth: The same rows, with the truth columns of shards.
         prevalence: Fraction of lenses that `p_lens` assumes; None if `p_lens` is not calibrated.
         rng: Generator for bootstrap intervals, or its seed.
+        thresholds: Thresholds for `RATES`, from `thresholds_of` other objects; by default those of these objects.
 
     Raises:
         TrainingError: scored lenses or non-lenses are missing, or a row has no kind.
@@ -98,21 +115,44 @@ def evaluate_scores(scores: pa.Table, truth: pa.Table, prevalence: float | None,
         got = f"{sorted(set(all_kinds.tolist()))}, only {sorted(set(kinds.tolist()))} scored"
         raise TrainingError(f"needs lenses and non-lenses of kinds {KINDS}, got {got}")
     p = scores["p_lens"].to_numpy().astype(np.float64)
-    thresholds = [threshold_at_rate(p, is_lens, rate) for rate in RATES]
+    thresholds = thresholds or _thresholds(p, is_lens)
     networks = {name: scores[network_column_name(name)].to_numpy() for name in network_names(scores.schema)}
     return Evaluation(
         n_objects={kind: int(np.sum(kinds == kind)) for kind in KINDS},
         n_rejected={kind: int(np.sum(all_kinds[~is_scored] == kind)) for kind in KINDS},
         prevalence=prevalence,
-        overall=_overall(p, kinds, prevalence, rng) | _compound(scores, kinds, rng) | _colour_probe(p, truth, thresholds[-1]),
+        overall=_overall(p, kinds, prevalence, thresholds, rng)
+        | _compound(scores, kinds, rng)
+        | _colour_probe(p, truth, thresholds[-1]),
         networks={name: _ranked(auroc, p_network, is_lens, rng) for name, p_network in networks.items()},
         groups=tuple(_groups(p, truth, thresholds)),
         cuts=() if prevalence is None else tuple(_cut(p, is_lens, prevalence, threshold) for threshold in CUTS),
     )
 
 
+def thresholds_of(scores: pa.Table, truth: pa.Table) -> list[float]:
+    """Return the thresholds of `p_lens` that the shares `RATES` of the scored non-lenses exceed.
+
+    Raises:
+        TrainingError: there are no scored non-lenses.
+    """
+    is_scored = np.array([status == "scored" for status in scores["status"].to_pylist()])
+    is_lens = np.array([kind != "nonlens" for kind in truth["kind"].to_pylist()])[is_scored]
+    if is_lens.all():
+        raise TrainingError("thresholds need scored non-lenses, got none")
+    return _thresholds(scores["p_lens"].to_numpy()[is_scored].astype(np.float64), is_lens)
+
+
+def _thresholds(p: Numbers, is_lens: Flags) -> list[float]:
+    return [threshold_at_rate(p, is_lens, rate) for rate in RATES]
+
+
 def _overall(
-    p: Numbers, kinds: NDArray[np.str_], prevalence: float | None, rng: np.random.Generator
+    p: Numbers,
+    kinds: NDArray[np.str_],
+    prevalence: float | None,
+    thresholds: Sequence[float],
+    rng: np.random.Generator,
 ) -> dict[str, ValueWithInterval]:
     is_lens = kinds != "nonlens"
     measured = {
@@ -132,12 +172,33 @@ def _overall(
     if prevalence is not None:
         natural = partial(expected_calibration_error, prevalence=prevalence)
         measured["calibration_error_at_prevalence"] = _ranked(natural, p, is_lens, rng, reflected_interval)
-    for rate in RATES:
-        threshold = threshold_at_rate(p, is_lens, rate)
+        for share in SHARES_FOUND:
+            measured[f"inspected_per_lens_at_{share:g}"] = _inspected_per_lens(p, is_lens, prevalence, share)
+    for rate, threshold in zip(RATES, thresholds, strict=True):
         for kind in KINDS[1:]:
             if np.any(kinds == kind):
                 measured[f"recall_{kind}_at_{rate:g}"] = _share(p[kinds == kind] > threshold)
     return measured
+
+
+def _inspected_per_lens(p: Numbers, is_lens: Flags, prevalence: float, share: float) -> ValueWithInterval:
+    """Return the number of objects above the threshold per lens above it, where a share of the lenses is.
+
+    The limits are those of Wilson's intervals of both rates, worst and best together.
+    """
+    of_lenses = np.sort(p[is_lens])[::-1]
+    threshold = of_lenses[min(int(np.ceil(share * len(of_lenses))), len(of_lenses)) - 1]
+    recall, false_rate = (_share(p[rows] >= threshold) for rows in (is_lens, ~is_lens))
+    odds = (1 - prevalence) / prevalence
+    value, low, high = (
+        1 + odds * false / found
+        for false, found in (
+            (false_rate.value, recall.value),
+            (false_rate.low, recall.high),
+            (false_rate.high, recall.low),
+        )
+    )
+    return _with_interval(value, (low, high))
 
 
 def _compound(scores: pa.Table, kinds: NDArray[np.str_], rng: np.random.Generator) -> dict[str, ValueWithInterval]:
@@ -185,11 +246,22 @@ def _groups(p: Numbers, truth: pa.Table, thresholds: Sequence[float]) -> list[Gr
         values = np.array(truth[name].to_pylist(), dtype=float)
         for low, high in pairwise(edges):
             members.append((name, f"{low:g} to {high:g}", is_lens & (values >= low) & (values < high)))
+    kept = [member for member in members if member[2].sum() >= _MIN_GROUP]
     return [
         Group(property=name, group=group, n=int(rows.sum()), above=tuple(_share(p[rows] > t) for t in thresholds))
-        for name, group, rows in members
-        if rows.sum() >= _MIN_GROUP
+        for name, group, rows in (*kept, *_cells(truth))
     ]
+
+
+def _cells(truth: pa.Table) -> Iterator[tuple[str, str, Flags]]:
+    """Yield the cells of the properties of `CELLS` together that hold enough lenses."""
+    columns = {name: np.array(truth[name].to_pylist(), dtype=float) for name in CELLS}
+    for bins in product(*(pairwise(edges) for edges in CELLS.values())):
+        rows = np.ones(len(truth), bool)
+        for values, (low, high) in zip(columns.values(), bins, strict=True):
+            rows &= (values >= low) & (values < high)
+        if rows.sum() >= _MIN_CELL:
+            yield ", ".join(CELLS), "; ".join(f"{low:g} to {high:g}" for low, high in bins), rows
 
 
 def _cut(p: Numbers, is_lens: Flags, prevalence: float, threshold: float) -> Cut:

@@ -23,6 +23,8 @@ _LABELS = {
     "source1_vis_minus_h": "source VIS - H [mag]",
     "arc_snr": "S/N of the arcs",
     "lens_mag_vis": "lens galaxy VIS magnitude",
+    "arc_to_lens_flux": "flux of arcs over lens",
+    "n_galaxies_inside": "galaxies inside the ring",
 }
 
 
@@ -78,7 +80,7 @@ def _draw_reliability(path: Path, p: NDArray[np.floating], is_lens: NDArray[np.b
 
 
 def _draw_completeness(path: Path, evaluation: Evaluation) -> None:
-    figure, axes = _figure(len(BINS), 3.0)
+    figure, axes = _figure(len(BINS), 3.0, n_rows=2)
     for panel, name in zip(axes, BINS, strict=True):
         groups = [group for group in evaluation.groups if group.property == name]
         for i, rate in enumerate(RATES):
@@ -95,10 +97,13 @@ def _draw_completeness(path: Path, evaluation: Evaluation) -> None:
     figure.savefig(path, dpi=110)
 
 
-def _figure(n_panels: int, side_inch: float) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(side_inch * n_panels, side_inch), layout="constrained")
+def _figure(n_panels: int, side_inch: float, n_rows: int = 1) -> tuple[Figure, list[Axes]]:
+    n_columns = -(-n_panels // n_rows)
+    figure = Figure(figsize=(side_inch * n_columns, side_inch * n_rows), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = list(figure.subplots(1, n_panels, squeeze=False)[0])
-    for panel in axes:
+    axes = list(figure.subplots(n_rows, n_columns, squeeze=False).ravel())
+    for panel in axes[n_panels:]:
+        panel.remove()
+    for panel in axes[:n_panels]:
         panel.grid(alpha=0.3)
-    return figure, axes
+    return figure, axes[:n_panels]

@@ -18,6 +18,8 @@ _NAMES = {
     "calibration_error": "expected calibration error, this mixture",
     "calibration_error_floor": "calibration error of lenses drawn with probability p_lens, mean and 95 % range",
     "calibration_error_at_prevalence": "expected calibration error, weighted to the assumed prevalence",
+    "inspected_per_lens_at_0.5": "objects to inspect per lens where half of the lenses are found, at the assumed prevalence",
+    "inspected_per_lens_at_0.75": "objects to inspect per lens where three quarters of the lenses are found",
     "recall_blue_minus_red": f"recall of blue minus red sources at {RATES[-1]:.0%} false positives, arcs of equal magnitude",
     "auroc_compound": "AUROC of p_compound, compound lenses against all else",
     "auroc_compound_among_lenses": "AUROC of p_compound / p_lens, compound against single lenses",
@@ -27,7 +29,8 @@ _HOW = f"""\
 Brackets hold 95 % intervals:
 
 - recall of a kind or property, false positives of a look-alike, recall of a cut: Wilson's interval of a fraction, at a fixed
-  threshold; recall of blue minus red: from the variances of both;
+  threshold; objects to inspect per lens: from those of recall and false positives; recall of blue minus red: from the variances
+  of both;
 - TPR0 and TPR10: few non-lenses, drawn by chance, set these thresholds. The threshold that lets ten through in a typical sample
   of this size may be the score of any from the 5th to the 19th non-lens here; the threshold that lets none through, of any down
   to the 4th. The interval spans the recalls there, each widened by Wilson's interval. No sample shows how far above the highest
@@ -37,6 +40,7 @@ Brackets hold 95 % intervals:
 - all others: percentiles of {N_BOOTSTRAP} bootstrap resamples of lenses and of non-lenses.
 
 "At p = 0.5" means after p_lens is restated for the share of lenses in these objects, if p_lens is calibrated."""
+_SHARES = "For lenses this is recall, for look-alikes the false positives."
 _ONLY_SCORED = "all other figures count scored objects only, although a rejected lens is a missed lens."
 _MIXTURE = (
     "Non-lenses are mixed as above: on the sky far fewer of them are look-alikes, so that candidates should be purer and fewer."
@@ -49,15 +53,17 @@ _EXPECTED = (
 _CUT_COLUMNS = ("p_lens at least", "false positives", "recall", "purity", "expected purity", "candidates to inspect")
 
 
-def evaluation_markdown(evaluation: Evaluation, ensemble: str, data: str) -> str:
+def evaluation_markdown(evaluation: Evaluation, ensemble: str, data: str, thresholds_from: str | None = None) -> str:
     """Return the text of EVALUATION.md.
 
     Args:
         evaluation: Results of the evaluation.
         ensemble: Name and digest of the evaluated ensemble.
         data: Origin of the objects.
+        thresholds_from: Origin of the objects whose non-lenses set the thresholds; None: the same objects.
     """
     rates = " and ".join(f"{rate:.0%}" for rate in RATES)
+    of_others = f" of {thresholds_from}" if thresholds_from else ""
     sections = [
         f"# {ensemble}, evaluated",
         f"On {data}. Scored: {_counts(evaluation.n_objects)}. Rejected: {_counts(evaluation.n_rejected)}; {_ONLY_SCORED}",
@@ -68,7 +74,7 @@ def evaluation_markdown(evaluation: Evaluation, ensemble: str, data: str) -> str
         ),
         _table(("network", "AUROC"), ([name, shown(m)] for name, m in evaluation.networks.items())),
         "## Share above the threshold, by property",
-        f"Thresholds that {rates} of all non-lenses exceed. For lenses this is recall, for look-alikes the false positives.",
+        f"Thresholds that {rates} of all non-lenses{of_others} exceed. {_SHARES}",
         _table(
             ("property", "group", "objects", *(f"at {rate:.0%}" for rate in RATES)),
             ([g.property, g.group, str(g.n), *(shown(m) for m in g.above)] for g in evaluation.groups),

@@ -11,12 +11,14 @@ from infra.progress import no_progress
 from scanner.networks.card import TrainingDataCard
 from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
+from scanner.networks.package import load_scorer
 from scanner.networks.prevalence import with_prevalence
 from scanner.sources.shards import encode_shard
 from simulation.products.dataset import DatasetSpec, simulate_shard
 from tests.scanner.ensembles import SPECS, write_test_package
 from training.errors import TrainingError
-from training.evaluation.shard_scores import shards_digest
+from training.evaluation.evaluate import thresholds_of
+from training.evaluation.shard_scores import score_shards, shard_footers, shards_digest
 
 
 @pytest.fixture
@@ -67,3 +69,26 @@ def test_cuts_are_written_on_the_card_beside_the_weights(shards, tmp_path, monke
     assert after == before.model_copy(update={"cuts": evaluation.cuts if is_written else ()})
     assert (tmp_path / "mine" / "CARD.md").is_file() == is_written
     assert not list(tmp_path.glob("elsewhere/card.json"))
+
+
+def test_thresholds_of_natural_shards_are_used_and_named(shards, tmp_path, monkeypatch):
+    monkeypatch.setattr("training.evaluation.metrics.N_BOOTSTRAP", 10)
+    (tmp_path / "natural").mkdir()
+    content = encode_shard(simulate_shard(DatasetSpec(n=30, seed=5, kinds=(("nonlens", 1.0),)), 0))
+    (tmp_path / "natural" / "shard-00000.parquet").write_bytes(content)
+    with_prevalence(SHIPPED_DIR / "ou7-sim", tmp_path / "mine", "mine", 0.01, None)
+    steps = []
+    evaluation, folder = evaluate_shards(
+        str(shards), str(tmp_path / "mine"), None, lambda *step: steps.append(step), str(tmp_path / "natural")
+    )
+    assert steps[-1] == (70, 70)
+    natural = str(tmp_path / "natural")
+    assert json.loads((folder / "evaluation.json").read_text())["thresholds_from"] == natural
+    assert f"of all non-lenses of {natural} (n=30, seed=5" in (folder / "EVALUATION.md").read_text()
+    scorer = load_scorer(tmp_path / "mine")
+    thresholds = thresholds_of(*score_shards(shard_footers(natural), scorer, no_progress))
+    scores, truth = score_shards(shard_footers(str(shards)), scorer, no_progress)
+    p, kinds = scores["p_lens"].to_numpy(), np.array(truth["kind"].to_pylist())
+    assert evaluation.overall["recall_single_at_0.05"].value == (p[kinds == "single"] > thresholds[1]).mean()
+    # Cuts on the card are those of a natural mixture.
+    assert read_card(folder).cuts == ()

@@ -13,6 +13,8 @@ SPANS = {
     "arc_snr": (10, 120),
     "lens_mag_vis": (17, 22),
     "magnification1": (2, 10),
+    "arc_to_lens_flux": (0, 2),
+    "n_galaxies_inside": (0, 4),
 }
 
 

@@ -10,8 +10,18 @@ from sklearn.metrics import roc_auc_score
 from scanner.vocabulary.kinds import KINDS
 from tests.training.evaluation.known_scores import PREVALENCE, arrays
 from training.errors import TrainingError
-from training.evaluation.evaluate import CUTS, RATES, _calibration_floor, _cut, evaluate_scores
+from training.evaluation.evaluate import (
+    CELLS,
+    CUTS,
+    RATES,
+    _calibration_floor,
+    _cut,
+    _inspected_per_lens,
+    evaluate_scores,
+    thresholds_of,
+)
 from training.evaluation.evaluation_text import evaluation_markdown
+from training.evaluation.metrics import binomial_interval
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -91,6 +101,59 @@ def test_groups_by_brute_force(tables, evaluation):
         assert found["einstein_radius1_arcsec", "0.8 to 1"].above[i].value == pytest.approx(
             above[(radius >= 0.8) & (radius < 1.0)].mean()
         )
+
+
+def test_thresholds_may_come_from_other_objects(tables, evaluation):
+    p, truth = arrays(tables)
+    assert thresholds_of(*tables) == pytest.approx(
+        [
+            np.sort(p["p_lens"][truth["kind"] == "nonlens"])[::-1][int(rate * np.sum(truth["kind"] == "nonlens"))]
+            for rate in RATES
+        ]
+    )
+    stricter = evaluate_scores(*tables, PREVALENCE, 0, [0.9, 0.5])
+    single = next(g for g in stricter.groups if (g.property, g.group) == ("kind", "single"))
+    expected = [(p["p_lens"][truth["kind"] == "single"] > threshold).mean() for threshold in (0.9, 0.5)]
+    assert [measured.value for measured in single.above] == pytest.approx(expected)
+    assert [stricter.overall[f"recall_single_at_{rate:g}"].value for rate in RATES] == pytest.approx(expected)
+    assert stricter.overall["auroc"] == evaluation.overall["auroc"]
+    text = evaluation_markdown(stricter, "test", "random numbers", "other numbers")
+    assert "all non-lenses of other numbers exceed" in text
+    lenses_alone = [table.filter(pa.compute.not_equal(tables[1]["kind"], "nonlens")) for table in tables]
+    with pytest.raises(TrainingError, match="need scored non-lenses"):
+        thresholds_of(*lenses_alone)
+
+
+def test_objects_to_inspect_per_lens_by_counting():
+    """Of ten lenses five score at least 0.6, as four of a thousand others do: per lens 1 + 99 x 0.004 / 0.5 objects."""
+    p = np.concatenate([[0.9, 0.8, 0.7, 0.6, 0.6, 0.5, 0.3, 0.2, 0.1, 0.0], [0.95, 0.7, 0.6, 0.6], np.full(996, 0.01)])
+    is_lens = np.arange(len(p)) < 10
+    found = _inspected_per_lens(p, is_lens, 0.01, 0.5)
+    assert found.value == pytest.approx(1 + 99 * 0.004 / 0.5)
+    (recall, rate) = (binomial_interval(5, 10), binomial_interval(4, 1000))
+    assert (found.low, found.high) == pytest.approx((1 + 99 * rate[0] / recall[1], 1 + 99 * rate[1] / recall[0]))
+    # Eight of ten are the fewest that are three quarters.
+    assert _inspected_per_lens(p, is_lens, 0.01, 0.75).value == pytest.approx(1 + 99 * 0.004 / 0.8)
+
+
+def test_cells_of_several_properties_need_a_hundred_lenses(tables):
+    n = 250
+    scores, truth = (pa.concat_tables([table.slice(0, 1)] * n) for table in tables)
+    columns = {
+        "kind": ["single"] * 240 + ["nonlens"] * 10,
+        "arc_to_lens_flux": [0.2] * 140 + [0.8] * 100 + [None] * 10,
+        "n_galaxies_inside": [1] * 41 + [0] * 199 + [None] * 10,
+        "einstein_radius1_arcsec": [1.0] * 240 + [None] * 10,
+    }
+    for name, values in columns.items():
+        truth = truth.set_column(truth.column_names.index(name), name, pa.array(values, truth.schema.field(name).type))
+    scores = scores.set_column(scores.column_names.index("status"), "status", pa.array(["scored"] * n))
+    p = np.where(np.arange(n) < 240, 0.5, 0.9)
+    p[140:165] = 0.95
+    scores = scores.set_column(scores.column_names.index("p_lens"), "p_lens", pa.array(p))
+    found = [g for g in evaluate_scores(scores, truth, PREVALENCE, 0, [0.6, 0.6]).groups if g.property == ", ".join(CELLS)]
+    # The cell with one galaxy inside holds 41 lenses, that without and with a flux ratio of 0.2 holds 99.
+    assert [(g.group, g.n, g.above[0].value) for g in found] == [("0.8 to inf; 0 to 1; 0.8 to 1.3", 100, 0.25)]
 
 
 def test_purity_and_numbers_of_a_cut_by_bayes(tables, evaluation):
