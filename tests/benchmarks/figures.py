@@ -247,6 +247,14 @@ def _stored() -> Iterable[Figure]:
             yield Figure(f"stored_{kind}_{what}", "share", f"{said}, {meaning}")
 
 
+def _each_source() -> Iterable[Figure]:
+    for kind, said in KINDS.items():
+        for number in (1, 2):
+            name = f"stored_{kind}_hits_source{number}"
+            yield Figure(name, "share", f"{said}: hits the arcs of source {number}")
+            yield Figure(f"{name}_by_others_maps", "share", f"{said} of another object: hits the arcs of source {number}")
+
+
 MEANING = _group(
     "maps",
     "Do maps point at arcs? The flagship as a whole",
@@ -260,7 +268,28 @@ MEANING = _group(
 )
 MEANING_OF_NETWORKS = _group("maps", "Do maps point at arcs? Network by network", "As above.", _of_networks())
 STORED = _group("maps", "Do the maps in catalogues point at arcs?", "As above, in the cells that are stored.", _stored())
-GROUPS = (LIMIT, PAPER, COST, PEERS, STAGES, FULL_TILE, SIMULATION, OCCLUSION, MEANING, MEANING_OF_NETWORKS, STORED)
+EACH_SOURCE = _group(
+    "maps",
+    "Do maps of compound lenses point at each source's arcs?",
+    "Simulated compound lenses whose sources both have arcs of S/N above 40. A map hits a source if its highest cell, without"
+    " those on the other source's arcs alone, lies on the source's own arcs; source 2 is the farther one.",
+    Figure("n_compound_both_bright", "lenses", "objects"),
+    _each_source(),
+)
+GROUPS = (
+    LIMIT,
+    PAPER,
+    COST,
+    PEERS,
+    STAGES,
+    FULL_TILE,
+    SIMULATION,
+    OCCLUSION,
+    MEANING,
+    MEANING_OF_NETWORKS,
+    STORED,
+    EACH_SOURCE,
+)
 PARTS = {figure.name: group.part for group in GROUPS for figure in group.figures}
 """Maps each figure to the part that measures it."""
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from scanner.networks.engines import fast_precision, resolve_engine
-from tests.benchmarks import explain, meaning, one_process, peers, scan_speed, simulation_speed, stored_maps
+from tests.benchmarks import each_source, explain, meaning, one_process, peers, scan_speed, simulation_speed, stored_maps
 from tests.benchmarks.figures import part_of
 from tests.benchmarks.report import beyond_the_limit, markdown
 from tests.benchmarks.sizes import FULL, QUICK
@@ -44,7 +44,7 @@ def main() -> None:
     measured: dict[str, Callable[[Path], dict[str, float]]] = {
         "scan": lambda scratch: scan_speed.measure(scratch, sizes),
         "simulation": lambda scratch: simulation_speed.measure(scratch, sizes),
-        "maps": lambda _: {**explain.measure(sizes.rounds), **meaning.measure(), **stored_maps.measure()},
+        "maps": lambda _: explain.measure(sizes.rounds) | meaning.measure() | stored_maps.measure() | each_source.measure(),
         "full_tile": one_process.full_tile,
         "peers": lambda scratch: peers.measure(options.peers, options.hyrax_python, scratch, sizes),
     }
