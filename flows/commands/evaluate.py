@@ -50,7 +50,7 @@ def evaluate_shards(
     thresholds = None
     if natural:
         thresholds = thresholds_of(*score_shards(natural, loaded, part_of(progress, n_objects, n_objects + n_natural)))
-    evaluation = evaluate_scores(scores, truth, card.assumed_prevalence, BOOTSTRAP_SEED, thresholds)
+    evaluation = evaluate_scores(scores, truth, card.assumed_prevalence, BOOTSTRAP_SEED, thresholds, card.candidate_threshold)
     folder = Path(out) if out else results_folder(package, card.name)
     folder.mkdir(parents=True, exist_ok=True)
     origin = {"ensemble": card.name, "sha256": card.sha256, "shards": shards_uri, "thresholds_from": natural_uri or shards_uri}

@@ -69,6 +69,8 @@ class Group(Frozen):
     n: int
     above: tuple[ValueWithInterval, ...]
     """Fraction above the threshold of each of `RATES`."""
+    kept: ValueWithInterval | None = None
+    """Fraction at or above the ensemble's default cut, if one is given: the rest of a group of lenses is lost."""
 
 
 class Evaluation(Frozen):
@@ -93,6 +95,7 @@ def evaluate_scores(
     prevalence: float | None,
     rng: np.random.Generator | int,
     thresholds: Sequence[float] | None = None,
+    default_cut: float | None = None,
 ) -> Evaluation:
     """Compare scores with the truth.
 
@@ -102,6 +105,7 @@ def evaluate_scores(
         prevalence: Fraction of lenses that `p_lens` assumes; None if `p_lens` is not calibrated.
         rng: Generator for bootstrap intervals, or its seed.
         thresholds: Thresholds for `RATES`, from `thresholds_of` other objects; by default those of these objects.
+        default_cut: Smallest `p_lens` of candidates.
 
     Raises:
         TrainingError: scored lenses or non-lenses are missing, or a row has no kind.
@@ -125,7 +129,7 @@ def evaluate_scores(
         | _compound(scores, kinds, rng)
         | _colour_probe(p, truth, thresholds[-1]),
         networks={name: _ranked(auroc, p_network, is_lens, rng) for name, p_network in networks.items()},
-        groups=tuple(_groups(p, truth, thresholds)),
+        groups=tuple(_groups(p, truth, thresholds, default_cut)),
         cuts=() if prevalence is None else tuple(_cut(p, is_lens, prevalence, threshold) for threshold in CUTS),
     )
 
@@ -236,7 +240,7 @@ def _colour_probe(p: Numbers, truth: pa.Table, threshold: float) -> dict[str, Va
     return {"recall_blue_minus_red": _with_interval(value, (value - 1.96 * error, value + 1.96 * error))}
 
 
-def _groups(p: Numbers, truth: pa.Table, thresholds: Sequence[float]) -> list[Group]:
+def _groups(p: Numbers, truth: pa.Table, thresholds: Sequence[float], default_cut: float | None) -> list[Group]:
     kinds, morphologies = (np.array(truth[name].to_pylist(), dtype=object) for name in ("kind", "morphology"))
     is_lens = kinds != "nonlens"
     members = [("kind", kind, kinds == kind) for kind in KINDS[1:]]
@@ -248,7 +252,13 @@ def _groups(p: Numbers, truth: pa.Table, thresholds: Sequence[float]) -> list[Gr
             members.append((name, f"{low:g} to {high:g}", is_lens & (values >= low) & (values < high)))
     kept = [member for member in members if member[2].sum() >= _MIN_GROUP]
     return [
-        Group(property=name, group=group, n=int(rows.sum()), above=tuple(_share(p[rows] > t) for t in thresholds))
+        Group(
+            property=name,
+            group=group,
+            n=int(rows.sum()),
+            above=tuple(_share(p[rows] > t) for t in thresholds),
+            kept=None if default_cut is None else _share(p[rows] >= default_cut),
+        )
         for name, group, rows in (*kept, *_cells(truth))
     ]
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from scanner.purity import Cut, ValueWithInterval
-from training.evaluation.evaluate import RATES, Evaluation
+from training.evaluation.evaluate import RATES, Evaluation, Group
 from training.evaluation.metrics import N_BOOTSTRAP
 
 _NAMES = {
@@ -41,6 +41,7 @@ Brackets hold 95 % intervals:
 
 "At p = 0.5" means after p_lens is restated for the share of lenses in these objects, if p_lens is calibrated."""
 _SHARES = "For lenses this is recall, for look-alikes the false positives."
+_CANDIDATES = " Candidates: share at or above the ensemble's default cut, which loses the other lenses of the group."
 _ONLY_SCORED = "all other figures count scored objects only, although a rejected lens is a missed lens."
 _MIXTURE = (
     "Non-lenses are mixed as above: on the sky far fewer of them are look-alikes, so that candidates should be purer and fewer."
@@ -63,6 +64,7 @@ def evaluation_markdown(evaluation: Evaluation, ensemble: str, data: str, thresh
         thresholds_from: Origin of the objects whose non-lenses set the thresholds; None: the same objects.
     """
     rates = " and ".join(f"{rate:.0%}" for rate in RATES)
+    has_cut = any(group.kept for group in evaluation.groups)
     of_others = f" of {thresholds_from}" if thresholds_from else ""
     sections = [
         f"# {ensemble}, evaluated",
@@ -74,11 +76,8 @@ def evaluation_markdown(evaluation: Evaluation, ensemble: str, data: str, thresh
         ),
         _table(("network", "AUROC"), ([name, shown(m)] for name, m in evaluation.networks.items())),
         "## Share above the threshold, by property",
-        f"Thresholds that {rates} of all non-lenses{of_others} exceed. {_SHARES}",
-        _table(
-            ("property", "group", "objects", *(f"at {rate:.0%}" for rate in RATES)),
-            ([g.property, g.group, str(g.n), *(shown(m) for m in g.above)] for g in evaluation.groups),
-        ),
+        f"Thresholds that {rates} of all non-lenses{of_others} exceed. {_SHARES}{_CANDIDATES * has_cut}",
+        _groups_table(evaluation.groups, has_cut=has_cut),
     ]
     if evaluation.cuts:
         sections += [
@@ -94,6 +93,12 @@ def evaluation_markdown(evaluation: Evaluation, ensemble: str, data: str, thresh
 def cuts_table(cuts: Sequence[Cut]) -> str:
     """Return a table of purity, recall and number of candidates of each cut."""
     return _table(_CUT_COLUMNS, map(_cut, cuts))
+
+
+def _groups_table(groups: Sequence[Group], *, has_cut: bool) -> str:
+    header = ("property", "group", "objects", *(f"at {rate:.0%}" for rate in RATES), *(["candidates"] * has_cut))
+    rows = ([g.property, g.group, str(g.n), *map(shown, g.above), *([shown(g.kept)] * has_cut)] for g in groups)
+    return _table(header, rows)
 
 
 def _cut(cut: Cut) -> list[str]:

@@ -35,6 +35,17 @@ def test_uncalibrated_scores_have_no_cuts(evaluation):
     assert "Expected results of a cut" not in text
 
 
+def test_what_the_default_cut_keeps_has_a_column_if_known(evaluation):
+    assert "candidates |" not in evaluation_markdown(evaluation, "test", "random numbers").split("## Expected")[0]
+    groups = tuple(group.model_copy(update={"kept": group.above[1]}) for group in evaluation.groups)
+    text = evaluation_markdown(evaluation.model_copy(update={"groups": groups}), "test", "random numbers")
+    assert "| at 1% | at 5% | candidates |" in text
+    assert "which loses the other lenses of the group" in text
+    first, shown_share = evaluation.groups[0], f"{evaluation.groups[0].above[1].value:.3f} ("
+    (row,) = [line for line in text.splitlines() if line.startswith(f"| {first.property} | {first.group} |")]
+    assert row.count(shown_share) == 2
+
+
 @pytest.mark.parametrize("name", ["mer3-sim", "ou7-sim"])
 def test_shipped_evaluations_show_their_json(name):
     """The description of the objects is in the text only."""
