@@ -7,7 +7,7 @@ DOCS_STAMP := .venv/.installed-docs
 TWO := -n 2 --dist loadfile --no-loadscope-reorder
 QUIET := RAY_USAGE_STATS_ENABLED=0 PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1
 
-.PHONY: venv demo test test-slow faults mutants lint types bench realism probes coverage docs tutorial screens clean
+.PHONY: venv demo test test-slow faults mutants lint types bench realism probes out-of-domain coverage docs tutorial screens clean
 
 venv: $(STAMP)
 
@@ -51,6 +51,10 @@ realism: $(STAMP)
 # Needs the same cutouts; to compare ensembles: make probes REAL=folder ENSEMBLES="a b"
 probes: $(STAMP)
 	$(BIN)/python -m tests.benchmarks.probes $(if $(REAL),--real $(REAL)) $(if $(ENSEMBLES),--ensemble $(ENSEMBLES))
+
+# Ensembles on the independent simulator of the tests: make out-of-domain ENSEMBLES="a b"
+out-of-domain: $(STAMP)
+	$(BIN)/python -m tests.benchmarks.out_of_domain $(if $(ENSEMBLES),--ensemble $(ENSEMBLES))
 
 # The joint coverage of presets: make coverage PRESETS="euclid=folder broad=folder", with shards of `lensscan simulate`
 coverage: $(STAMP)
