@@ -165,7 +165,7 @@ def limit_of_first_stage(
 
 def assemble(
     name: str,
-    first: Path,
+    first: Path | None,
     members: Sequence[Path],
     natural_uri: str,
     broad_uri: str,
@@ -174,13 +174,13 @@ def assemble(
     compound_share: float,
     progress: Progress,
 ) -> EnsembleCard:
-    """Write the package `out/name`: a cascade of the network of one package and those of others.
+    """Write the package `out/name`: a cascade of the network of one package and those of others, or an ensemble of the others.
 
     Args:
         name: Name of the ensemble.
-        first: Package with one network, the first stage.
+        first: Package with one network, the first stage; None: the committee looks at every object.
         members: Packages whose networks make up the committee.
-        natural_uri: Shards of the preset `euclid` that no network saw; both stages are calibrated on them.
+        natural_uri: Shards of the preset `euclid` that no network saw; every stage is calibrated on them.
         broad_uri: Shards of the preset `broad` that no network saw; the pooling and the first stage's limit depend on them too.
         out: Folder of the package's folder.
         prevalence: Fraction of lenses that `p_lens` assumes.
@@ -191,10 +191,13 @@ def assemble(
         TrainingError: two networks share a name, the first package has several networks, or the shards cannot be used.
         PackageError: a package cannot be read.
     """
-    first_card, committee = _first_network(first), _all_networks(members)
-    if first_card.name in committee:
-        raise TrainingError(f"networks of a cascade must have different names, got {first_card.name} in both stages")
-    everything = {first_card.name: (first, first_card), **committee}
+    committee = _all_networks(members, with_turns=first is not None)
+    first_card = _first_network(first) if first else None
+    everything = dict(committee)
+    if first and first_card:
+        if first_card.name in committee:
+            raise TrainingError(f"networks of a cascade must have different names, got {first_card.name} in both stages")
+        everything = {first_card.name: (first, first_card), **committee}
     footers = [shard_footers(uri) for uri in (natural_uri, broad_uri)]
     sizes = [sum(footer.num_rows for footer in files.values()) for files in footers]
     natural = read_margins(everything, natural_uri, part_of(progress, 0, sum(sizes)))
@@ -203,26 +206,18 @@ def assemble(
     compared = compare_poolings(*of_committee)
     pooling = best_pooling(compared)
     combiner = fit_stack(of_committee[0].by_network, natural.kinds, pooling).assuming(prevalence, compound_share)
-    alone = _only(natural, (first_card.name,))
-    first_combiner = fit_stack(alone.by_network, natural.kinds).assuming(prevalence, compound_share)
-    threshold = min(0.5, 2 * prevalence)
-    limit = limit_of_first_stage(first_combiner, combiner, (natural, broad), threshold)
-    stage = FirstStage(
-        network=first_card,
-        combiner=first_combiner,
-        exclude_below=limit,
-        metrics=_stage_metrics(first_combiner, combiner, {"natural": natural, "broad": broad}, limit, threshold),
-    )
+    stage = _first_stage(first_card, combiner, natural, broad, prevalence, compound_share) if first_card else None
+    kind = f"A cascade: one small network, then a committee of {len(committee)}" if stage else f"{len(committee)} networks"
     card = EnsembleCard(
         format_version=2,
         name=name,
-        description=f"A cascade: one small network, then a committee of {len(committee)} ({code_version()}).",
+        description=f"{kind} ({code_version()}).",
         licence="MIT",
-        geometry=first_card.geometry,
+        geometry=next(network for _, network in committee.values()).geometry,
         first=stage,
         networks=tuple(network for _, network in committee.values()),
         combiner=combiner,
-        training_data=_training_data(footers, [read_card(folder) for folder in (first, *members)]),
+        training_data=_training_data(footers, [read_card(folder) for folder in (*([first] if first else []), *members)]),
         metrics=_metrics(combiner, natural, compared),
         calibration=(
             f"Multinomial logistic regression of the kind on the networks' logit differences, pooled as {pooling!r}, fitted on "
@@ -236,6 +231,22 @@ def assemble(
     return write_package(out / name, card, states)
 
 
+def _first_stage(
+    card: NetworkCard,
+    committee: SoftmaxStack,
+    natural: Margins,
+    broad: Margins,
+    prevalence: float,
+    compound_share: float,
+) -> FirstStage:
+    """Calibrate the first stage on natural draws, and set its limit by the lenses that the committee keeps."""
+    combiner = fit_stack(_only(natural, (card.name,)).by_network, natural.kinds).assuming(prevalence, compound_share)
+    threshold = min(0.5, 2 * prevalence)
+    limit = limit_of_first_stage(combiner, committee, (natural, broad), threshold)
+    figures = _stage_metrics(combiner, committee, {"natural": natural, "broad": broad}, limit, threshold)
+    return FirstStage(network=card, combiner=combiner, exclude_below=limit, metrics=figures)
+
+
 def _first_network(folder: Path) -> NetworkCard:
     card = read_card(folder)
     if len(card.networks) != 1:
@@ -243,14 +254,14 @@ def _first_network(folder: Path) -> NetworkCard:
     return card.networks[0]
 
 
-def _all_networks(folders: Sequence[Path]) -> dict[str, tuple[Path, NetworkCard]]:
-    """Return the networks of packages by name, each with its folder."""
+def _all_networks(folders: Sequence[Path], *, with_turns: bool) -> dict[str, tuple[Path, NetworkCard]]:
+    """Return the networks of packages by name, each with its folder; with the turns that a committee can afford, or without."""
     found: dict[str, tuple[Path, NetworkCard]] = {}
     for folder in folders:
         for network in read_card(folder).networks:
             if network.name in found:
                 raise TrainingError(f"networks of a committee must have different names, got {network.name} twice")
-            found[network.name] = folder, _turned(network)
+            found[network.name] = folder, _turned(network) if with_turns else network
     return found
 
 

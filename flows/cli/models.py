@@ -340,17 +340,18 @@ def restate(ensemble: str, *, prevalence: float, name: str, compound_share: floa
 
 
 @models.command
-def combine(*members: str, first: str, natural: str, broad: str, name: str, json: bool = False) -> None:
-    """Make a cascade: one small network looks at every object, a committee at those that it cannot exclude.
+def combine(*members: str, natural: str, broad: str, name: str, first: str | None = None, json: bool = False) -> None:
+    """Make an ensemble of networks that were trained one by one; with `--first`, a cascade.
 
-    Both stages are calibrated on natural draws. The committee's margins are pooled in the way that finds most broad lenses, and
-    the first stage's limit loses at most 0.4 % of the lenses that the committee would keep, natural and broad.
+    In a cascade one small network looks at every object, and a committee at those that it cannot exclude. Every stage is
+    calibrated on natural draws. The committee's margins are pooled in the way that finds most broad lenses, and the first
+    stage's limit loses at most 0.4 % of the lenses that the committee would keep, natural and broad.
 
     For example: `lensscan models combine wide-sky wide-centre --first light --natural data/val --broad data/broad --name mine`
 
     Args:
         members: Ensembles, by name or folder, whose networks make up the committee.
-        first: Ensemble of one network, the first stage.
+        first: Ensemble of one network, the first stage; without it the committee looks at every object.
         natural: Folder or `s3://` prefix of shards of the preset `euclid` that no network was trained on.
         broad: Shards of the preset `broad` that no network was trained on.
         name: Name to give to `--ensemble` later.
@@ -368,7 +369,7 @@ def combine(*members: str, first: str, natural: str, broad: str, name: str, json
     result = {
         "ensemble": card.name,
         "networks": ", ".join(network.name for network in card.all_networks),
-        "first stage excludes below": f"{stage.exclude_below:.2e}" if stage else "",
+        **({"first stage excludes below": f"{stage.exclude_below:.2e}"} if stage else {}),
         **{key.replace("_", " "): f"{value:.4f}" for key, value in (stage.metrics if stage else {}).items()},
         "folder": str(folder),
     }

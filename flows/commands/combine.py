@@ -16,7 +16,7 @@ PREVALENCE, COMPOUND_SHARE = 5e-4, 0.02
 
 
 def combine_packages(
-    members: Sequence[str], first: str, natural_uri: str, broad_uri: str, name: str, progress: Progress
+    members: Sequence[str], first: str | None, natural_uri: str, broad_uri: str, name: str, progress: Progress
 ) -> tuple[EnsembleCard, Path]:
     """Combine the networks of packages, given by names or folders, and write the package among the user's ensembles.
 
@@ -26,8 +26,7 @@ def combine_packages(
     """
     folder = folder_for_new(name, Settings.read().ensembles_dir)
     packages = [chosen_package(member) for member in members]
-    card = assemble(
-        name, chosen_package(first), packages, natural_uri, broad_uri, folder.parent, PREVALENCE, COMPOUND_SHARE, progress
-    )
+    first_package = chosen_package(first) if first else None
+    card = assemble(name, first_package, packages, natural_uri, broad_uri, folder.parent, PREVALENCE, COMPOUND_SHARE, progress)
     write_card_with_text(folder, card)
     return card, folder

@@ -6,6 +6,7 @@ import pytest
 from infra.progress import no_progress
 from scanner.networks.architectures import ARCHITECTURES, NetworkSpec
 from scanner.networks.card_file import read_card
+from scanner.networks.ensemble import Ensemble
 from scanner.networks.package import load_scorer
 from scanner.preprocess.channel import channels
 from scanner.vocabulary.kinds import KINDS
@@ -22,6 +23,7 @@ from training.cascade import (
 )
 from training.errors import TrainingError
 from training.evaluation.calibrate import fit_stack
+from training.evaluation.card_text import card_markdown
 
 FIRST = NetworkSpec("light", "equivariant_light", channels("sky_asinh", "VIS"))
 MEMBERS = tuple(
@@ -120,6 +122,23 @@ def test_a_cascade_is_assembled_from_packages(made, tmp_path):
     assert {"natural_nonlenses_passed", "broad_lenses_passed"} <= card.first.metrics.keys()
     assert load_scorer(tmp_path / "joined").network_names == ("light", "A", "B")
     assert [network.turns for network in card.all_networks] == [1, 2, 2]
+    assert "| without_lowest | " in card_markdown(card)
+
+
+def test_without_a_first_stage_the_committee_sees_every_object(made, tmp_path):
+    folder, natural, broad = made
+    members = [folder / "A", folder / "B"]
+    card = assemble("joined", None, members, natural, broad, tmp_path, 0.0005, 0.02, no_progress)
+    assert card.first is None
+    # Turns would cost every object several times the work.
+    assert [(network.name, network.turns) for network in card.networks] == [("A", 1), ("B", 1)]
+    assert isinstance(load_scorer(tmp_path / "joined"), Ensemble)
+    text = card_markdown(card)
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith(("| each |", "| without_lowest |"))]
+    assert [float(cell.strip(" |")) for cell in rows[0][1:]] == pytest.approx(
+        [card.metrics[f"pooling_each_{name}"] for name in ("log_loss", "natural_recall", "broad_recall")], abs=5e-5
+    )
+    assert len(rows) == 2
 
 
 def test_plain_networks_are_turned_and_others_mirrored():

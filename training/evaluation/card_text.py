@@ -1,5 +1,6 @@
 """The card of a package as Markdown, for people."""
 
+import re
 from pathlib import Path
 
 from infra.store.files import replace_whole
@@ -66,6 +67,7 @@ def card_markdown(card: EnsembleCard) -> str:
             f"The combiner is {combiner}; it assumes {prevalence}. {card.calibration}",
             "",
             *_combiners(card.metrics),
+            *_poolings(card.metrics),
             *_first_stage(card),
             *_cuts(card),
             *maps_section(card),
@@ -103,7 +105,7 @@ def _row(name: str, metrics: dict[str, float]) -> str:
 
 def _combiners(metrics: dict[str, float]) -> list[str]:
     """Return a table of the combiners compared on the validation split; no lines without a comparison."""
-    names = [key.removeprefix("combiner_").removesuffix("_log_loss") for key in metrics if key.endswith("_log_loss")]
+    names = [key[len("combiner_") : -len("_log_loss")] for key in metrics if re.fullmatch("combiner_.*_log_loss", key)]
     if not names:
         return []
     columns = ("log_loss", "auroc", "tpr_at_10_false_positives")
@@ -112,6 +114,18 @@ def _combiners(metrics: dict[str, float]) -> list[str]:
     introduction = (
         "Compared by cross-validation on the validation split (the neighbours' vote and OU-T-SNE's grid are not shipped):"
     )
+    return [introduction, "", _line(header), _line(["---"] * 4), *rows, ""]
+
+
+def _poolings(metrics: dict[str, float]) -> list[str]:
+    """Return a table of the poolings that `lensscan models combine` compared; no lines without a comparison."""
+    names = [key[len("pooling_") : -len("_log_loss")] for key in metrics if re.fullmatch("pooling_.*_log_loss", key)]
+    if not names:
+        return []
+    columns = ("log_loss", "natural_recall", "broad_recall")
+    header = ["pooling of the networks", "log loss", "recall of natural lenses", "recall of broad lenses"]
+    rows = [_line([name, *(f"{metrics[f'pooling_{name}_{column}']:.4f}" for column in columns)]) for name in names]
+    introduction = "Fitted on half of the natural draws, measured on the others; both recalls at 1 % false positives of these:"
     return [introduction, "", _line(header), _line(["---"] * 4), *rows, ""]
 
 

@@ -191,7 +191,7 @@ models check-maps                                               | SHARDS
 models check-maps empty --ensemble mer3-sim                     | holds no shards
 models check-maps shards --n 1                                  | --n
 models check-maps shards --ensemble nosuch                      | nosuch
-models combine                                                  | --first
+models combine                                                  | --natural
 models false-positives                                          | SHARDS
 models false-positives nosuch --out x                           | holds no shards
 models false-positives . --out ./x                              | need a folder outside of
