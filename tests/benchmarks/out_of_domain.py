@@ -34,8 +34,8 @@ LOOKALIKES = {"ring": "ring_galaxy", "spiral": "spiral", "companions": "companio
 _INTRODUCTION = """# Out of domain
 
 Written by `make out-of-domain`: {n} objects of each of nine classes from a second simulator (`tests/independent`), on which no
-network is trained; commit {commit}. Out of domain, thresholds are those that 1 % and 5 % of its own non-lenses exceed; brackets
-hold 95 % intervals. In domain: 20 000 objects of the preset `euclid`, from the package's EVALUATION.md.
+network is trained; commit {commit:.12}. Out of domain, thresholds are those that 1 % and 5 % of its own non-lenses exceed;
+brackets hold 95 % intervals. In domain: objects of the preset `euclid`, from the package's EVALUATION.md.
 """
 
 

@@ -36,7 +36,7 @@ def test_cells_on_both_arcs_count_for_both():
     assert hits_beside(maps, masks((1, 1)), masks((1, 1), (2, 2)), 1).all()
 
 
-def test_cells_that_hold_a_part_of_an_arc_are_on_it():
+def test_cells_with_a_part_of_an_arc_are_on_it():
     mask = np.zeros((1, 100, 100), bool)
     mask[0, 10, 89], mask[0, 9, 0] = True, True
     found = on_cells(mask, 8)

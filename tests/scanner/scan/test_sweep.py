@@ -279,7 +279,10 @@ def test_shipped_networks_find_the_same_candidates_in_emulated_bfloat16(monkeypa
     swept_as_exact("mer3-sim", MER_10, 40, "torch")
 
 
-@pytest.mark.parametrize(("name", "geometry", "n"), [("mer3-sim", MER_10, 96), ("ou7-sim", CHALLENGE, 32)])
+SHIPPED = [("mer3-sim", MER_10, 96), ("mer3-broad", MER_10, 96), ("ou7-sim", CHALLENGE, 32)]
+
+
+@pytest.mark.parametrize(("name", "geometry", "n"), SHIPPED)
 def test_shipped_networks_find_the_same_candidates_with_a_sweep(name, geometry, n):
     engine = resolve_engine("auto")
     if fast_precision(engine) is None:
