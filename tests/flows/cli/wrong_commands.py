@@ -195,7 +195,7 @@ models combine                                                  | --natural
 models false-positives                                          | SHARDS
 models false-positives nosuch --out x                           | holds no shards
 models false-positives . --out ./x                              | need a folder outside of
-models false-positives a --out b --above 2                      | must be <= 1
+models false-positives a --out b --above 2                      | Must be <= 1
 models combine --first mer3-sim --natural a --broad b --name x  | name at least one
 models combine ou7-sim --first mer3-sim --natural a --broad b --name x | must be a package of one network
 models combine nosuch --first mer3-sim --natural a --broad b --name x | nosuch
