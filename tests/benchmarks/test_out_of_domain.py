@@ -11,7 +11,7 @@ from tests.independent.sets import IndependentSet, independent_set
 
 
 def test_figures_by_counting():
-    """Of 140 non-lenses two rings score 0.9 and five spirals 0.5: one may exceed the threshold of 1 %, seven that of 5 %."""
+    """Two rings among 140 non-lenses score 0.9 and five spirals 0.5: one may exceed the threshold of 1 %, seven that of 5 %."""
     classes = np.repeat(np.array([*LENSES, *OTHERS]), 20)
     p = np.zeros(len(classes))
     p[np.flatnonzero(classes == "ring")[:2]] = [0.9, 0.95]

@@ -105,28 +105,29 @@ def _row(name: str, metrics: dict[str, float]) -> str:
 
 def _combiners(metrics: dict[str, float]) -> list[str]:
     """Return a table of the combiners compared on the validation split; no lines without a comparison."""
-    names = [key[len("combiner_") : -len("_log_loss")] for key in metrics if re.fullmatch("combiner_.*_log_loss", key)]
-    if not names:
-        return []
-    columns = ("log_loss", "auroc", "tpr_at_10_false_positives")
-    header = ["combiner", "log loss", "AUROC", "recall before the eleventh false positive"]
-    rows = [_line([name, *(f"{metrics[f'combiner_{name}_{column}']:.4f}" for column in columns)]) for name in names]
     introduction = (
         "Compared by cross-validation on the validation split (the neighbours' vote and OU-T-SNE's grid are not shipped):"
     )
-    return [introduction, "", _line(header), _line(["---"] * 4), *rows, ""]
+    header = ["combiner", "log loss", "AUROC", "recall before the eleventh false positive"]
+    return _comparison(metrics, "combiner", ("log_loss", "auroc", "tpr_at_10_false_positives"), header, introduction)
 
 
 def _poolings(metrics: dict[str, float]) -> list[str]:
     """Return a table of the poolings that `lensscan models combine` compared; no lines without a comparison."""
-    names = [key[len("pooling_") : -len("_log_loss")] for key in metrics if re.fullmatch("pooling_.*_log_loss", key)]
+    introduction = "Fitted on half of the natural draws, measured on the others; both recalls at 1 % false positives of these:"
+    header = ["pooling of the networks", "log loss", "recall of natural lenses", "recall of broad lenses"]
+    return _comparison(metrics, "pooling", ("log_loss", "natural_recall", "broad_recall"), header, introduction)
+
+
+def _comparison(
+    metrics: dict[str, float], what: str, columns: tuple[str, ...], header: list[str], introduction: str
+) -> list[str]:
+    """Return a table of the metrics `<what>_<name>_<column>`, a row for each name; `log_loss` is the first column."""
+    names = [key[len(what) + 1 : -len("_log_loss")] for key in metrics if re.fullmatch(f"{what}_.*_log_loss", key)]
     if not names:
         return []
-    columns = ("log_loss", "natural_recall", "broad_recall")
-    header = ["pooling of the networks", "log loss", "recall of natural lenses", "recall of broad lenses"]
-    rows = [_line([name, *(f"{metrics[f'pooling_{name}_{column}']:.4f}" for column in columns)]) for name in names]
-    introduction = "Fitted on half of the natural draws, measured on the others; both recalls at 1 % false positives of these:"
-    return [introduction, "", _line(header), _line(["---"] * 4), *rows, ""]
+    rows = [_line([name, *(f"{metrics[f'{what}_{name}_{column}']:.4f}" for column in columns)]) for name in names]
+    return [introduction, "", _line(header), _line(["---"] * len(header)), *rows, ""]
 
 
 def _first_stage(card: EnsembleCard) -> list[str]:

@@ -127,7 +127,7 @@ def test_thresholds_may_come_from_other_objects(tables, evaluation):
 
 
 def test_objects_to_inspect_per_lens_by_counting():
-    """Of ten lenses five score at least 0.6, as four of a thousand others do: per lens 1 + 99 x 0.004 / 0.5 objects."""
+    """Five of ten lenses score at least 0.6, as four of a thousand others do: per lens 1 + 99 x 0.004 / 0.5 objects."""
     p = np.concatenate([[0.9, 0.8, 0.7, 0.6, 0.6, 0.5, 0.3, 0.2, 0.1, 0.0], [0.95, 0.7, 0.6, 0.6], np.full(996, 0.01)])
     is_lens = np.arange(len(p)) < 10
     found = _inspected_per_lens(p, is_lens, 0.01, 0.5)
