@@ -20,7 +20,7 @@ from flows.cli.interrupt import ends_on_interrupt
 from flows.cli.mistakes import one_line_about
 from infra.engine_name import EngineName
 from infra.errors import LensscanError
-from infra.private_apis import run_exit_handlers
+from infra.private_apis import arrow_without_pandas, run_exit_handlers
 from infra.telemetry import opt_out
 from scanner.vocabulary.choices import MAPS_PER_UNIT
 
@@ -95,6 +95,7 @@ def demo(*, out: Path = Path("demo-output"), flow: AsFlow = False, json: bool = 
     """
     from flows.demo import run_demo
 
+    arrow_without_pandas()
     run_demo(out, as_flow=flow, as_json=json)
 
 
@@ -201,6 +202,7 @@ def scan(
         from flows.commands.scan import scan_tiles
         from flows.terminal import terminal_progress
 
+        arrow_without_pandas()
         with terminal_progress("scanning", quiet=json) as report:
             summary = scan_tiles(tiles, out, night, progress=report, **options)
     if json:

@@ -2,7 +2,6 @@
 
 import numpy as np
 from astropy.io.fits import Header
-from astropy.wcs import WCS
 
 
 def centre_position(header: Header, shape: tuple[int, ...]) -> tuple[float, float] | None:
@@ -14,6 +13,9 @@ def centre_position(header: Header, shape: tuple[int, ...]) -> tuple[float, floa
     try:
         if not _is_plain(header):
             return None
+        # Imported here: workers read no cutouts' positions, and `astropy.wcs` takes a quarter of a second.
+        from astropy.wcs import WCS
+
         wcs = WCS(naxis=2)
         wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
         wcs.wcs.crval = [float(header[f"CRVAL{axis}"]) for axis in (1, 2)]

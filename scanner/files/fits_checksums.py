@@ -1,18 +1,15 @@
 """The sums that CHECKSUM and DATASUM state (FITS Standard 4.0, appendix J)."""
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-from infra.numba_loops import compiled_exactly
+LOOP_BYTES = 2**18
+"""Least length of a piece that the compiled loop sums: loading it takes as long as numpy takes for a gigabyte."""
 
 
 class WordSum:
     """The ones'-complement sum of big-endian 32-bit words that arrive in pieces of any length.
 
-    Its loop is compiled: with `np.frombuffer(piece, ">u4").sum(dtype=np.uint64)` instead, reading a tile's mosaics takes a
-    quarter more processor time.
+    A compiled loop sums long pieces: with numpy alone, reading a tile's mosaics takes a quarter more processor time.
     """
 
     def __init__(self) -> None:
@@ -25,7 +22,7 @@ class WordSum:
             piece = self._rest + bytes(piece)
             n_whole = len(piece) // 4 * 4
             piece, self._rest = piece[:n_whole], piece[n_whole:]
-        self._total += int(_sum_words(np.frombuffer(piece, np.uint32)))
+        self._total += _sum(piece)
 
     @property
     def value(self) -> int:
@@ -47,11 +44,10 @@ def folded(total: int) -> int:
     return total
 
 
-@compiled_exactly
-def _sum_words(words: NDArray[np.uint32]) -> Any:
-    """Return the sum of words that are stored in the opposite byte order."""
-    total = np.uint64(0)
-    for word in words:
-        swapped = ((word & 0xFF) << 24) | ((word & 0xFF00) << 8) | ((word >> 8) & 0xFF00) | (word >> 24)
-        total += np.uint64(swapped & np.uint32(0xFFFFFFFF))
-    return total
+def _sum(piece: bytes | memoryview) -> int:
+    if len(piece) < LOOP_BYTES:
+        return int(np.frombuffer(piece, ">u4").sum(dtype=np.uint64))
+    # Imported here: numba takes half a second, and a process that only plans a scan reads no mosaics.
+    from scanner.files.word_loop import sum_words
+
+    return int(sum_words(np.frombuffer(piece, np.uint32)))

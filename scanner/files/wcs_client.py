@@ -35,6 +35,7 @@ _SETTLE_S = 5.0
 _FROM_OUTSIDE = {-signal.SIGKILL, -signal.SIGTERM, -signal.SIGHUP}
 """Signals that the kernel and people send; a header that needs too much memory reaches the limit of the process first."""
 _MAX_PROBLEM_BYTES = 2**20
+_NO_START = "the WCS worker does not start: python -m scanner.files.wcs_worker must wait for input"
 _ROOT = Path(__file__).parents[2]
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH")
 """Environment variables that the worker gets: a process that reads untrusted headers gets no credentials."""
@@ -65,6 +66,15 @@ def sky_positions(header: fits.Header, ra: NDArray[np.float64], dec: NDArray[np.
     return np.frombuffer(xy).reshape(len(ra), 2)
 
 
+def start_wcs_worker() -> None:
+    """Start the worker process if it does not run; it imports astropy while this process does other work.
+
+    Raises:
+        WcsProcessError: the process cannot be started.
+    """
+    _PROCESS.start()
+
+
 def _bad_wcs(label: str, problem: str) -> Rejection:
     return Rejection(RejectCode.BAD_WCS, f"{label}: its WCS cannot be used: {problem}")
 
@@ -78,7 +88,7 @@ class _ProcessDiedError(Exception):
 
 
 class _WcsProcess:
-    """The process of `wcs_worker`, started when first needed and restarted after a crash; serves one request at a time."""
+    """The process of `wcs_worker`, started when first needed at the latest; serves one request at a time."""
 
     def __init__(self) -> None:
         self.forget()
@@ -87,6 +97,16 @@ class _WcsProcess:
         """Drop the worker after a fork: parent and child would otherwise read each other's answers."""
         self._lock = Lock()
         self._process: subprocess.Popen[bytes] | None = None
+        self._is_ready = False
+
+    def start(self) -> None:
+        """Start the process, without waiting until it is ready.
+
+        Raises:
+            WcsProcessError: the process cannot be started.
+        """
+        with self._lock:
+            self._begin()
 
     def ask(self, *request: bytes, max_bytes: int) -> list[bytes]:
         """Return the two parts of the answer, of at most `max_bytes` each.
@@ -118,23 +138,32 @@ class _WcsProcess:
         with self._lock:
             self._end()
 
-    def _ready(self) -> subprocess.Popen[bytes]:
+    def _begin(self) -> subprocess.Popen[bytes]:
         if self._process is not None and self._process.poll() is None:
             return self._process
         self._end()
         try:
-            process = self._process = _started()
+            self._process = _started()
+        except OSError as error:
+            raise WcsProcessError(_NO_START) from error
+        return self._process
+
+    def _ready(self) -> subprocess.Popen[bytes]:
+        process = self._begin()
+        if self._is_ready:
+            return process
+        try:
             with _killed_after(process, START_S):
-                is_ready = process.stdout is not None and read_message(process.stdout, 1, len(READY)) == [READY]
+                self._is_ready = process.stdout is not None and read_message(process.stdout, 1, len(READY)) == [READY]
         except (OSError, EOFError):
-            is_ready = False
-        if not is_ready:
+            self._is_ready = False
+        if not self._is_ready:
             self._end()
-            raise WcsProcessError("the WCS worker does not start: python -m scanner.files.wcs_worker must wait for input")
+            raise WcsProcessError(_NO_START)
         return process
 
     def _end(self) -> None:
-        process, self._process = self._process, None
+        process, self._process, self._is_ready = self._process, None, False
         if process is None:
             return
         process.kill()

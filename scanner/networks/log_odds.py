@@ -5,7 +5,6 @@ A network's probability of a lens is that of all its classes except the first, `
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logsumexp
 
 _MIN_P, _MAX_P = 1e-30, 1 - 2.0**-24
 
@@ -20,6 +19,9 @@ def logit_margins(logits: NDArray[np.floating]) -> NDArray[np.float64]:
 
 def lens_probability(margins: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return a network's softmax probability of a lens, `[batch]`, for its logit margins `[batch, class - 1]`."""
+    # Imported here, because cards are read without scipy, which takes a third of a second.
+    from scipy.special import expit, logsumexp
+
     return np.asarray(expit(logsumexp(margins, axis=1)), dtype=np.float64)
 
 
@@ -28,6 +30,8 @@ def lens_log_odds(logits: NDArray[np.float32]) -> NDArray[np.float64]:
 
     Maps show changes of log-odds, because the probability of a good candidate hardly changes.
     """
+    from scipy.special import logsumexp
+
     wide = logits.astype(np.float64)
     return np.asarray(logsumexp(wide[..., 1:], axis=-1) - wide[..., 0])
 

@@ -115,13 +115,15 @@ def load_network(folder: Path, card: NetworkCard) -> nn.Sequential:
         state = load(read_weights(folder, card))
     except (SafetensorError, KeyError, ValueError, RuntimeError) as error:  # KeyError: a type that torch lacks
         raise PackageError(f"{path}: not a safetensors file ({error})") from error
-    network = card.spec.build()
+    # Without memory: random start weights would take as long as all the rest.
+    with torch.device("meta"):
+        network = card.spec.build()
     if card.n_parameters != count_parameters(network):
         raise PackageError(
             f"{folder / CARD_FILE}: n_parameters of {card.name} must be {count_parameters(network)}, got {card.n_parameters}"
         )
     check_state(str(path), network, state)
-    network.load_state_dict(state)
+    network.load_state_dict(state, assign=True)
     return network.eval()
 
 

@@ -4,7 +4,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.transform import resize
 
 from scanner.preprocess.banded import Banded, banded, both_axes
 
@@ -19,6 +18,9 @@ def resize_operator(n_in: int, n_out: int) -> Operator:
     The resize of the paper (Wilde et al. 2022, section 3.2) is linear and separable, so its matrix is the resized identity
     matrix, one axis at a time.
     """
+    # Imported here: few networks read resized stamps, and scikit-image takes a fifth of a second.
+    from skimage.transform import resize
+
     rows = resize(np.eye(n_in), (n_out, n_in), anti_aliasing=n_out < n_in)
     rows.setflags(write=False)
     return np.asarray(rows)

@@ -2,13 +2,17 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.sources.batches import CutoutBatch
 from scanner.vocabulary.geometry import Geometry
 from scanner.vocabulary.rejections import Rejection
+
+if TYPE_CHECKING:
+    # Not imported: the process that hands out units reads no pixels, and the compiled loops behind them take half a second.
+    from scanner.sources.batches import CutoutBatch
 
 Rows = NDArray[np.int64]
 
@@ -40,7 +44,9 @@ class RowSelection:
         """Return the number of selected rows of a unit that owns `n_rows`."""
         return len(self.rows_to_read(n_rows)) + len(self.rejected)
 
-    def batches(self, begin: Callable[[Rows], Iterator[CutoutBatch]], n_rows: int, geometry: Geometry) -> Iterator[CutoutBatch]:
+    def batches(
+        self, begin: "Callable[[Rows], Iterator[CutoutBatch]]", n_rows: int, geometry: Geometry
+    ) -> "Iterator[CutoutBatch]":
         """Yield the rows rejected unread, then the batches that `begin` yields for the rows to read.
 
         Args:
@@ -62,6 +68,8 @@ class RowSelection:
 ALL_ROWS = RowSelection()
 
 
-def _no_stamps(geometry: Geometry, rejected: list[tuple[int, Rejection]]) -> CutoutBatch:
+def _no_stamps(geometry: Geometry, rejected: list[tuple[int, Rejection]]) -> "CutoutBatch":
+    from scanner.sources.batches import CutoutBatch
+
     empty = {band: np.empty((0, grid.n_pixels, grid.n_pixels), np.float32) for band, grid in geometry.grids.items()}
     return CutoutBatch(np.empty(0, np.int64), empty, (), rejected)

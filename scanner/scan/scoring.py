@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import torch
 from numpy.typing import NDArray
 
 from scanner.catalogue.plan import ScanConfig
@@ -157,7 +158,10 @@ def open_scanner(package: Path, config: ScanConfig, threads: int | None = None) 
     exact = load_scorer(package, engine, threads, checks_pixels=False, candidate_threshold=config.candidate_threshold)
     mapping = None
     if config.maps_per_unit:
-        mapping = CandidateMapping(candidate_mapper(package, exact.card), config.candidate_threshold, config.maps_per_unit)
+        # Threads that torch does not use make maps side by side.
+        side_by_side = max(1, (threads or torch.get_num_threads()) // torch.get_num_threads())
+        mapper = candidate_mapper(package, exact.card, side_by_side)
+        mapping = CandidateMapping(mapper, config.candidate_threshold, config.maps_per_unit)
     sweep = _open_sweep(package, exact, config, engine, threads)
     return CutoutScanner(exact, config.batch_size, sweep, mapping, config.candidate_threshold)
 

@@ -9,12 +9,15 @@ from uuid import uuid4
 import torch
 
 from infra.errors import LensscanError
+from infra.private_apis import arrow_without_pandas
 from infra.progress import Progress
 from infra.provenance import code_version
 from scanner.catalogue.ledger import Receipt, committed, publish
 from scanner.catalogue.plan import Plan, ScanConfig
 from scanner.catalogue.units import Unit
+from scanner.files.wcs_client import WcsProcessError, start_wcs_worker
 from scanner.networks.card_file import read_card
+from scanner.networks.engines import resolve_engine
 from scanner.scan.open_unit import open_unit, read_whole
 from scanner.scan.scoring import CutoutScanner, open_scanner
 from scanner.scan.unit import scan_unit
@@ -31,11 +34,17 @@ class UnitScanner:
 
     def __init__(self, plan: Plan, package: Path, root_uri: str, threads: int) -> None:
         """Load the ensemble once, and set the thread count once, so that workers on one machine do not compete for cores."""
-        torch.set_num_threads(threads)
+        arrow_without_pandas()
         if code_version() != plan.code_version:
             raise WorkerMismatchError(
                 f"plan {plan.plan_id[:12]} needs code {plan.code_version}, this worker has {code_version()}"
             )
+        # If torch is not the engine, it makes maps only, and faster with one thread for each of several objects.
+        torch.set_num_threads(threads if resolve_engine(plan.config.engine) == "torch" else 1)
+        if any(unit.kind == "tile" for unit in plan.units):
+            # If it does not start now, the first unit that needs it says so.
+            with suppress(WcsProcessError):
+                start_wcs_worker()
         self._plan = plan
         self._units = {unit.unit_id: unit for unit in plan.units}
         self._root_uri = root_uri

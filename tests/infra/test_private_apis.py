@@ -38,6 +38,33 @@ def is_gone(package, name):
     return rf"^{package} {installed} has changed a private name that lensscan needs: .*{name}.*; install another version"
 
 
+def test_arrow_imports_pandas_for_a_data_frame_only():
+    printed = run(
+        "import io, sys; from infra.private_apis import arrow_without_pandas\n"
+        "arrow_without_pandas()\n"
+        "import numpy as np, pyarrow as pa, pyarrow.parquet as pq\n"
+        "file = io.BytesIO(); pq.write_table(pa.table({'p_lens': pa.array(np.arange(3.0)), 'note': ['a', 'b', 'c']}), file)\n"
+        "print(pq.read_table(pa.BufferReader(file.getvalue())).to_pylist()[2], 'pandas' in sys.modules)\n"
+        "print(pa.table({'a': [1]}).to_pandas().shape, 'pandas' in sys.modules)"
+    )
+    assert printed == "{'p_lens': 2.0, 'note': 'c'} False\n(1, 1) True\n"
+
+
+def test_arrow_keeps_a_pandas_that_it_uses():
+    printed = run(
+        "import pyarrow as pa; pa.array([1]); from infra.private_apis import arrow_without_pandas\n"
+        "arrow_without_pandas(); print(pa.table({'a': [1]}).to_pandas().shape)"
+    )
+    assert printed == "(1, 1)\n"
+
+
+def test_an_arrow_that_hides_pandas_is_named(monkeypatch):
+    monkeypatch.delitem(sys.modules, "pandas", raising=False)
+    monkeypatch.setattr("pyarrow.lib._pandas_api", SimpleNamespace(have_pandas=True))
+    with pytest.raises(PrivateApiError, match=is_gone("pyarrow", "_pandas_api")):
+        private_apis.arrow_without_pandas()
+
+
 def test_a_private_ray_would_start_on_loopback():
     before = ray_constants.ENABLE_RAY_CLUSTER
     with private_apis.ray_on_loopback():
@@ -140,5 +167,5 @@ def test_only_one_file_uses_private_names():
     sources = {str(path.relative_to(ROOT)): path.read_text() for path in source_files()}
     modules = {module for source in sources.values() for module in imported_modules(source)} - {"__future__"}
     assert [module for module in modules if "._" in f".{module}"] == []
-    named = re.compile(r"\bray\._|__ray_ready__|core\.generated|_exitfuncs|openvino_telemetry")
+    named = re.compile(r"\bray\._|__ray_ready__|core\.generated|_exitfuncs|openvino_telemetry|_pandas_api")
     assert [name for name, source in sources.items() if named.search(source)] == ["infra/private_apis.py"]

@@ -1,12 +1,13 @@
 """Maps and numbers of candidates, compared with captum, with whole forwards with hidden pixels, and with sums over pixels."""
 
+from dataclasses import fields
 from itertools import combinations
 
 import numpy as np
 import pytest
 import torch
 
-from scanner.explain.candidate_maps import AT_ONCE, CandidateMapper, candidate_mapper
+from scanner.explain.candidate_maps import AT_ONCE, CandidateMapper, CandidateMaps, candidate_mapper
 from scanner.explain.gradcam import GradCamMapper
 from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
@@ -151,6 +152,13 @@ def test_maps_do_not_depend_on_the_batch(maps, stamps):
     assert alone.attribution_arc[0] == pytest.approx(maps.attribution_arc[3], abs=1e-5)
     changes = [one.map_occlusion[i] * one.occlusion_step[i] for one, i in ((alone, 0), (maps, 3))]
     assert np.abs(changes[0] - changes[1]).max() < 1e-4
+
+
+def test_threads_side_by_side_make_the_same_maps():
+    many = synthetic_stamps(MER_10, 3 * AT_ONCE + 1)
+    alone, together = (candidate_mapper(FLAGSHIP, read_card(FLAGSHIP), threads).maps(many) for threads in (1, 3))
+    for field in fields(CandidateMaps):
+        assert getattr(alone, field.name).tobytes() == getattr(together, field.name).tobytes(), field.name
 
 
 def test_the_paper_s_networks_have_maps_on_the_same_grid():

@@ -1,8 +1,11 @@
+import subprocess
+import sys
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.files.fits_checksums import WordSum, word_sum
+from scanner.files.fits_checksums import LOOP_BYTES, WordSum, word_sum
 
 
 @given(st.binary(max_size=400), st.lists(st.integers(0, 400), max_size=5))
@@ -23,3 +26,21 @@ def test_large_sums_add_their_carry_to_the_low_bits():
     for _ in range(3):
         total.add(b"\xff" * 4000)
     assert total.value == 0xFFFFFFFF
+
+
+def test_long_pieces_sum_as_short_ones_do():
+    data = np.random.default_rng(5).integers(0, 256, 2 * LOOP_BYTES + 4, np.uint8).tobytes()
+    pieces = WordSum()
+    for start in range(0, len(data), LOOP_BYTES // 3):
+        pieces.add(data[start : start + LOOP_BYTES // 3])
+    assert word_sum(data) == pieces.value
+
+
+def test_numba_is_loaded_for_long_pieces_only():
+    code = (
+        "import sys; from scanner.files.fits_checksums import LOOP_BYTES, word_sum\n"
+        "word_sum(b'abcd' * 9); print('numba' in sys.modules)\n"
+        "word_sum(bytes(LOOP_BYTES)); print('numba' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=True)
+    assert done.stdout.split() == ["False", "True"]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from scanner.files import wcs_client as module
-from scanner.files.wcs_client import sky_positions
+from scanner.files.wcs_client import WcsProcessError, sky_positions, start_wcs_worker
 from scanner.files.wcs_messages import read_message
 from tests.scanner.files.wcs_headers import DEC, DISTORTED, RA, head, in_this_process, rejection
 
@@ -30,6 +30,30 @@ def helper():
 @pytest.mark.parametrize("cards", [{}, DISTORTED, {"RADESYS": "FK5", "EQUINOX": 2000.0}, {"CRVAL1": 0.001}, {"LONPOLE": 150.0}])
 def test_positions_are_astropys_to_the_last_bit(cards):
     assert sky_positions(head(**cards), RA, DEC, "x").tobytes() == in_this_process(head(**cards)).tobytes()
+
+
+def test_a_process_that_was_started_early_answers():
+    module._PROCESS.close()
+    start_wcs_worker()
+    early = module._PROCESS._process
+    assert sky_positions(head(), RA, DEC, "x").tobytes() == in_this_process(head()).tobytes()
+    start_wcs_worker()
+    assert module._PROCESS._process is early
+
+
+def test_a_process_that_dies_early_is_replaced():
+    module._PROCESS.close()
+    start_wcs_worker()
+    module._PROCESS._process.kill()
+    module._PROCESS._process.wait()
+    assert sky_positions(head(), RA, DEC, "x").tobytes() == in_this_process(head()).tobytes()
+
+
+def test_a_process_that_cannot_start_is_named(monkeypatch):
+    module._PROCESS.close()
+    monkeypatch.setattr(module.sys, "executable", "/no/python")
+    with pytest.raises(WcsProcessError, match=r"does not start: python -m scanner\.files\.wcs_worker"):
+        start_wcs_worker()
 
 
 @contextlib.contextmanager

@@ -5,14 +5,17 @@ from itertools import chain
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from scanner.catalogue.ledger import Outcome
 from scanner.catalogue.plan import ScanConfig, build_plan
+from scanner.files.wcs_client import WcsProcessError
 from scanner.networks.card_file import read_card
 from scanner.networks.ensemble import Ensemble
 from scanner.scan.batch_reader import BatchReader
 from scanner.sources.shards import ShardRows, encode_shard, shard_table
 from scanner.vocabulary.geometry import CHALLENGE
+from scanner.workers import unit_scanner
 from scanner.workers.unit_scanner import UnitScanner
 from tests.scanner.ensembles import SPECS, write_test_package
 from tests.scanner.tasks import commit, trial
@@ -135,3 +138,31 @@ def test_files_are_closed_if_scoring_fails(worker, monkeypatch, method):
     with pytest.raises(MemoryError):
         getattr(worker, method)(trial("s", 2, (0, 1)) if method == "try_rows" else commit("s", 2))
     assert len(closed) == 1
+
+
+@pytest.mark.parametrize(("engine", "of_torch", "of_maps"), [("torch", 2, 1), ("openvino", 1, 2)])
+def test_torch_has_the_threads_or_maps_are_side_by_side(made, root, torch_threads, engine, of_torch, of_maps):
+    plan, package = made
+    plan = plan.model_copy(update={"config": plan.config.model_copy(update={"engine": engine, "maps_per_unit": 1})})
+    scanner = UnitScanner(plan, package, str(root), 2)
+    assert torch.get_num_threads() == of_torch
+    assert scanner._scanner._mapping.mapper._threads == of_maps
+
+
+@pytest.mark.parametrize("kind", ["tile", "shard"])
+def test_only_a_worker_of_tiles_starts_the_wcs_worker(made, root, monkeypatch, torch_threads, kind):
+    started = []
+    monkeypatch.setattr(unit_scanner, "start_wcs_worker", lambda: started.append(True))
+    plan, package = made
+    units = tuple(unit.model_copy(update={"kind": kind}) for unit in plan.units)
+    UnitScanner(plan.model_copy(update={"units": units}), package, str(root), 1)
+    assert started == [True] * (kind == "tile")
+
+
+def test_a_worker_scans_if_the_wcs_worker_starts_later(made, root, monkeypatch, torch_threads):
+    def fails():
+        raise WcsProcessError("too many processes")
+
+    monkeypatch.setattr(unit_scanner, "start_wcs_worker", fails)
+    plan, package = made
+    UnitScanner(plan.model_copy(update={"units": (plan.units[0].model_copy(update={"kind": "tile"}),)}), package, str(root), 1)
