@@ -23,6 +23,7 @@ def train(
     start_from: str | None = None,
     learning_rate: Annotated[float | None, Field(gt=0)] = None,
     networks: str | None = None,
+    teacher: str | None = None,
 ) -> TrainResult:
     """Train on the shards under `shards_uri`; after a kill, the same call continues from the last epoch.
 
@@ -36,8 +37,11 @@ def train(
         start_from: Ensemble, by name or folder, whose weights training starts from.
         learning_rate: Learning rate, instead of the preset's.
         networks: Names of some of the preset's networks, separated by commas.
+        teacher: Ensemble whose probabilities the networks learn beside the labels.
     """
     # Artefact keys may hold lower-case letters, digits and dashes only.
     key = "train-" + re.sub(r"[^a-z0-9]+", "-", name.lower())
     with flow_progress(key, "Epochs trained, all networks") as progress:
-        return train_package(shards_uri, out, name, preset, epochs, workers, start_from, learning_rate, networks, progress)
+        return train_package(
+            shards_uri, out, name, preset, epochs, workers, start_from, learning_rate, networks, teacher, progress
+        )

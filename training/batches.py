@@ -30,19 +30,24 @@ class BatchSource:
 
     def in_order(self, rows: NDArray[np.int64]) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield inputs float32 `[batch, channel, y, x]` and labels int64 `[batch]`, every row once, in the given order."""
-        labels = self.dataset.labels(self.spec.classes)
-        for start in range(0, len(rows), self.batch_size):
-            chosen = rows[start : start + self.batch_size]
-            yield torch.from_numpy(self._inputs(chosen)), torch.from_numpy(labels[chosen])
+        yield from self._batches(rows, self.dataset.labels(self.spec.classes))
 
     def shuffled(
         self, rows: NDArray[np.int64], rng: np.random.Generator, *, augment: bool, rank: int = 0, world_size: int = 1
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield batches in random order; workers with equal `rng` share the rows and get equally many batches."""
+        """Yield batches in random order, with `Dataset.targets` for labels.
+
+        Workers with equal `rng` share the rows and get equally many batches.
+        """
         order = rng.permutation(rows)
         mine = order[: len(order) // world_size * world_size][rank::world_size]
-        for inputs, labels in self.in_order(mine):
-            yield (random_symmetries(inputs, rng) if augment else inputs), labels
+        for inputs, targets in self._batches(mine, self.dataset.targets(self.spec.classes)):
+            yield (random_symmetries(inputs, rng) if augment else inputs), targets
+
+    def _batches(self, rows: NDArray[np.int64], targets: NDArray[np.generic]) -> Iterator[tuple[Tensor, Tensor]]:
+        for start in range(0, len(rows), self.batch_size):
+            chosen = rows[start : start + self.batch_size]
+            yield torch.from_numpy(self._inputs(chosen)), torch.from_numpy(targets[chosen])
 
     def _inputs(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         prepared = self.dataset.inputs[self.spec.input_pixels]

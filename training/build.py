@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Protocol
 
-from infra.progress import Progress
+from infra.progress import Progress, no_progress
 from scanner.networks.architectures import NetworkSpec
 from scanner.networks.card import EnsembleCard, check_name
 from scanner.networks.card_file import read_card
@@ -14,6 +14,7 @@ from training.config import TrainConfig
 from training.dataset import Dataset, prepare_dataset
 from training.errors import TrainingError
 from training.fit import FitResult, OnEpoch, fit_network, start_file
+from training.teacher import ask_teacher
 
 
 class Fit(Protocol):
@@ -72,6 +73,8 @@ def build_ensemble(
     if config.start_from:
         _put_start_weights(config.start_from, config, work)
     dataset = prepare_dataset(shards_uri, work / "data", config.networks, config.geometry)
+    if config.teacher:
+        ask_teacher(config.teacher, shards_uri, dataset, work, no_progress)
     total = config.epochs * len(config.networks)
     done = 0
 

@@ -32,8 +32,8 @@ from training.evaluation.shard_scores import Footers, shard_footers, shards_dige
 
 MOST_LOST = 0.004
 """Largest share that the first stage may exclude of the lenses that the committee keeps at its default cut, in each set."""
-MOST_LOG_LOSS = 0.005
-"""Log loss in nats per object that a pooling may lose on natural draws for a higher recall of broad lenses."""
+MOST_RECALL_LOST = 0.02
+"""Largest loss in the recall of natural lenses that a pooling may have for a higher recall of broad lenses."""
 RATE = 0.01
 """False-positive rate on natural draws of the threshold at which the recall of broad lenses is compared."""
 _BATCH = 64
@@ -140,9 +140,10 @@ def _figures_of(pooling: Pooling, half: Margins, other: Margins, broad: Margins)
 
 
 def best_pooling(compared: Sequence[PoolingFigures]) -> Pooling:
-    """Return the pooling with the highest recall of broad lenses among those with nearly the best log loss."""
-    limit = min(figures.log_loss for figures in compared) + MOST_LOG_LOSS
-    return max((figures for figures in compared if figures.log_loss <= limit), key=lambda figures: figures.broad_recall).pooling
+    """Return the pooling with the highest recall of broad lenses among those with nearly the best recall of natural ones."""
+    least = max(figures.natural_recall for figures in compared) - MOST_RECALL_LOST
+    good = (figures for figures in compared if figures.natural_recall >= least)
+    return max(good, key=lambda figures: figures.broad_recall).pooling
 
 
 def limit_of_first_stage(

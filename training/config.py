@@ -52,6 +52,10 @@ class TrainConfig(Frozen):
     """Mixed precision: convolutions in bfloat16, weights and optimiser in float32; None: where that is faster."""
     start_from: Path | None = None
     """Package whose weights the fits start from, network by network; None: random weights."""
+    teacher: Path | None = None
+    """Package whose probabilities the networks learn beside the labels; None: the labels alone."""
+    teacher_share: float = Field(default=0.7, gt=0, le=1)
+    """Weight of the teacher's probabilities in what the networks learn; the labels have the rest."""
     augment: bool = True
     """Random flips and quarter turns, of every class alike."""
     num_workers: int = Field(default=1, ge=1)

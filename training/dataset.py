@@ -53,12 +53,23 @@ class Dataset:
     """`[object]`, equal for rows that show the same object, such as a galaxy without and with injected arcs."""
     digest: str
     """SHA-256 over the SHA-256 of each shard, in the order of their names."""
+    kind_targets: NDArray[np.float32] | None = None
+    """`[object, kind]`: probabilities that networks learn instead of the kinds, if there is a teacher."""
 
     def labels(self, classes: tuple[str, ...]) -> NDArray[np.int64]:
         """Return `[object]` indices into the classes of a network."""
         if classes == LENS_OR_NOT:
             return (self.kinds != KINDS.index("nonlens")).astype(np.int64)
         return np.array([classes.index(kind) for kind in KINDS])[self.kinds]
+
+    def targets(self, classes: tuple[str, ...]) -> NDArray[np.int64] | NDArray[np.float32]:
+        """Return what a network learns: labels `[object]`, or with a teacher a probability of each class `[object, class]`."""
+        if self.kind_targets is None:
+            return self.labels(classes)
+        if classes == LENS_OR_NOT:
+            nonlens = self.kind_targets[:, KINDS.index("nonlens")]
+            return np.stack([nonlens, 1 - nonlens], axis=1)
+        return self.kind_targets[:, [KINDS.index(name) for name in classes]]
 
     def rows(self, split: Split, validation_fraction: float, test_fraction: float) -> NDArray[np.int64]:
         """Return the rows of a split; the group alone decides, so an object is in one split only, in any order of rows."""

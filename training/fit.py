@@ -22,6 +22,7 @@ from training.config import TrainConfig
 from training.dataset import Dataset
 from training.errors import TrainingError
 from training.step import class_weights, evaluate, train_epoch
+from training.teacher import taught
 
 OnEpoch = Callable[[EpochRecord], None]
 
@@ -74,6 +75,8 @@ def fit_network(
     worker = worker or Worker()
     folder = work / spec.name
     folder.mkdir(parents=True, exist_ok=True)
+    if config.teacher:
+        dataset = taught(dataset, work, config.teacher_share)
     last, best = folder / "last.safetensors", folder / "best.safetensors"
     with _seeded(config, spec, epoch=0):
         network = spec.build()
@@ -174,7 +177,10 @@ def _seeded(config: TrainConfig, spec: NetworkSpec, epoch: int, rank: int = 0) -
         yield
 
 
-_DECIDES_NO_EPOCH = {"epochs", "networks", "cpus_per_worker", "use_gpu", "prevalence", "compound_share", "start_from"}
+_DECIDES_NO_EPOCH = {
+    *("epochs", "networks", "cpus_per_worker", "use_gpu", "prevalence", "compound_share"),
+    *("start_from", "teacher", "teacher_share"),
+}
 """Settings that do not change the result of an epoch of one network, or that the digest counts in another form."""
 
 
@@ -187,4 +193,5 @@ def _fit_id(spec: NetworkSpec, dataset: Dataset, config: TrainConfig, start: Pat
     n_epochs = None if config.schedule == "constant" else config.epochs
     network = [spec.name, spec.architecture, [channel.model_dump() for channel in spec.channels]]
     begun_with = [sha256_bytes(start.read_bytes())] if start else []
-    return digest([network, dataset.digest, kept, n_epochs, *begun_with])
+    targets = [] if dataset.kind_targets is None else [{"targets": sha256_bytes(dataset.kind_targets.tobytes())}]
+    return digest([network, dataset.digest, kept, n_epochs, *begun_with, *targets])

@@ -163,9 +163,10 @@ def _describe_data(config: TrainConfig, dataset: Dataset) -> str:
     passes = f"{config.epochs} epochs in batches of {', '.join(f'{batch} ({n} px)' for n, batch in sizes)}"
     loss = "class-weighted cross-entropy" if config.balance_classes else "cross-entropy"
     begun = f"begun with the weights of {config.start_from.name}; " if config.start_from else ""
+    taught = f"taught by {config.teacher.name} (share {config.teacher_share:g}); " if config.teacher else ""
     return (
         f"{len(dataset.kinds)} simulated objects of {len(KINDS)} kinds in the {config.geometry} geometry; split by a hash of "
-        f"the object id; {begun}AdamW {config.learning_rate:g} ({config.schedule.replace('_', ' ')}), weight decay "
+        f"the object id; {begun}{taught}AdamW {config.learning_rate:g} ({config.schedule.replace('_', ' ')}), weight decay "
         f"{config.weight_decay:g}, {passes}, {loss}, {augmented}, weights of lowest validation loss kept; seed {config.seed}"
     )
 

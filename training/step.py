@@ -33,7 +33,10 @@ def class_weights(labels: NDArray[np.int64], classes: Sequence[str]) -> Tensor:
 
 
 def cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-    """Return the weighted mean cross-entropy (Wilde et al. 2022, equation 2); logits are `[batch, class]`, labels `[batch]`."""
+    """Return the weighted mean cross-entropy (Wilde et al. 2022, equation 2); logits are `[batch, class]`.
+
+    Labels are `[batch]`, or probabilities `[batch, class]`.
+    """
     return functional.cross_entropy(logits, labels, weight=weights)
 
 
@@ -51,7 +54,7 @@ def train_epoch(
     Args:
         network: Network, trained in place.
         optimiser: Optimiser of the network's parameters.
-        batches: Inputs `[batch, channel, y, x]` and labels `[batch]`.
+        batches: Inputs `[batch, channel, y, x]` and labels `[batch]`, or a probability of each class `[batch, class]`.
         weights: `[class]`, as from `class_weights`.
         bfloat16: Compute in mixed precision.
         learning_rate: Learning rate of each step, counted from 0; by default the optimiser's own.
@@ -94,7 +97,8 @@ class _Tally:
     def add(self, logits: Tensor, labels: Tensor, loss: Tensor) -> None:
         self._n += len(labels)
         self._loss += float(loss.detach()) * len(labels)
-        self._correct += int((logits.detach().argmax(1).cpu() == labels).sum())
+        best = labels if labels.ndim == 1 else labels.argmax(1)
+        self._correct += int((logits.detach().argmax(1).cpu() == best).sum())
 
     def result(self) -> EpochResult:
         if self._n == 0:

@@ -139,6 +139,7 @@ def train(
     learning_rate: AboveZero | None = None,
     start_from: str | None = None,
     networks: str | None = None,
+    teacher: str | None = None,
     workers: Positive = 1,
     flow: AsFlow = False,
     json: bool = False,
@@ -160,6 +161,8 @@ def train(
         learning_rate: Learning rate, instead of the preset's; its peak, if the schedule rises and falls.
         start_from: Ensemble, by name or folder, whose weights training starts from: for more training, or for one survey.
         networks: Names of some of the preset's networks, separated by commas; by default all.
+        teacher: Ensemble, by name or folder, whose probabilities the networks learn beside the labels: a small network learns
+            to agree with a large ensemble.
         workers: Number of processes that train a network together, each on its own GPU if the cluster has enough. One worker
             trains up to 20 000 objects in this process, without Ray.
         flow: Train as a Prefect flow.
@@ -177,6 +180,7 @@ def train(
         "start_from": start_from,
         "learning_rate": learning_rate,
         "networks": networks,
+        "teacher": teacher,
     }
     if flow:
         from flows.train import train as train_flow

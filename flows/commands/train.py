@@ -32,6 +32,7 @@ def train_package(
     start_from: str | None,
     learning_rate: float | None,
     networks: str | None,
+    teacher: str | None,
     progress: Progress,
 ) -> TrainResult:
     """Train on the shards under `shards_uri`, with the meaning of the flow's parameters.
@@ -46,7 +47,8 @@ def train_package(
     except ValueError as error:
         raise TrainingError(str(error)) from error
     start = chosen_package(start_from) if start_from else None
-    options = {"epochs": epochs, "learning_rate": learning_rate, "start_from": start}
+    asked = chosen_package(teacher) if teacher else None
+    options = {"epochs": epochs, "learning_rate": learning_rate, "start_from": start, "teacher": asked}
     changes = {key: value for key, value in options.items() if value is not None}
     config = PRESETS[preset].model_copy(update={"num_workers": workers, **changes})
     if networks is not None:

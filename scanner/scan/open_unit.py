@@ -1,7 +1,7 @@
 """Open a unit: check that its files are as planned, read the ids and positions of its rows, and begin to read their pixels."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,7 +20,7 @@ from scanner.sources.batches import CutoutBatch
 from scanner.sources.shard_batches import stream_batches
 from scanner.sources.shards import ShardRows, open_shard
 from scanner.sources.tile_batches import read_mosaics, tile_batches
-from scanner.sources.tiles import CATALOGUE, Tile, read_tile_catalogue
+from scanner.sources.tiles import CATALOGUE, Tile, read_tile_catalogue, start_locating
 from scanner.vocabulary.candidate_name import candidate_name
 from scanner.vocabulary.geometry import Geometry
 from scanner.vocabulary.rejections import RejectCode, Rejection
@@ -38,6 +38,12 @@ class OpenUnit:
     n_rows: int
     """Number of selected rows."""
     batches: BatchReader
+
+
+def prepare_for(units: Sequence[Unit]) -> None:
+    """Start the process that the first tile would wait for; meanwhile, this process may load its networks."""
+    if any(unit.kind != SHARD for unit in units):
+        start_locating()
 
 
 def open_unit(

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from infra.errors import LensscanError
 from infra.store.storage import StorageError, list_files
 from scanner.files.fits_source_table import SourceTableError, read_sources
-from scanner.files.wcs_client import sky_positions
+from scanner.files.wcs_client import WcsProcessError, sky_positions, start_wcs_worker
 from scanner.vocabulary.rejections import Rejection
 
 MAX_MOSAIC_PIXELS = 32768**2
@@ -65,6 +66,12 @@ class TileCatalogue:
             Rejection: BAD_WCS, the message beginning with `label`.
         """
         return sky_positions(header, self.ra, self.dec, label)
+
+
+def start_locating() -> None:
+    """Start the process that locates sources; if it does not start now, the first tile says so."""
+    with suppress(WcsProcessError):
+        start_wcs_worker()
 
 
 def is_tile_file(uri: str) -> bool:

@@ -15,10 +15,9 @@ from infra.provenance import code_version
 from scanner.catalogue.ledger import Receipt, committed, publish
 from scanner.catalogue.plan import Plan, ScanConfig
 from scanner.catalogue.units import Unit
-from scanner.files.wcs_client import WcsProcessError, start_wcs_worker
 from scanner.networks.card_file import read_card
 from scanner.networks.engines import resolve_engine
-from scanner.scan.open_unit import open_unit, read_whole
+from scanner.scan.open_unit import open_unit, prepare_for, read_whole
 from scanner.scan.scoring import CutoutScanner, open_scanner
 from scanner.scan.unit import scan_unit
 from scanner.vocabulary.rejections import Rejection
@@ -41,10 +40,7 @@ class UnitScanner:
             )
         # If torch is not the engine, it makes maps only, and faster with one thread for each of several objects.
         torch.set_num_threads(threads if resolve_engine(plan.config.engine) == "torch" else 1)
-        if any(unit.kind == "tile" for unit in plan.units):
-            # If it does not start now, the first unit that needs it says so.
-            with suppress(WcsProcessError):
-                start_wcs_worker()
+        prepare_for(plan.units)
         self._plan = plan
         self._units = {unit.unit_id: unit for unit in plan.units}
         self._root_uri = root_uri

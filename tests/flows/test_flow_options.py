@@ -22,7 +22,15 @@ SIMULATE = {
     "psf": "psf.fits",
     "workers": 2,
 }
-TRAIN = {"preset": "paper", "epochs": 4, "learning_rate": 1e-3, "start_from": "mer3-sim", "networks": "OU-J", "workers": 3}
+TRAIN = {
+    "preset": "paper",
+    "epochs": 4,
+    "learning_rate": 1e-3,
+    "start_from": "mer3-sim",
+    "networks": "OU-J",
+    "teacher": "mer3-broad",
+    "workers": 3,
+}
 
 
 @pytest.fixture
@@ -34,7 +42,10 @@ def asked(monkeypatch):
         def act(*arguments, progress=None, **options):
             names = ("out_uri", "n", "seed", "preset", "kinds", "geometry", "psf", "workers")
             if isinstance(result, TrainResult):
-                names = ("shards_uri", "out", "name", "preset", "epochs", "workers", "start_from", "learning_rate", "networks")
+                names = (
+                    *("shards_uri", "out", "name", "preset", "epochs", "workers"),
+                    *("start_from", "learning_rate", "networks", "teacher"),
+                )
             found.append({**dict(zip(names, arguments, strict=False)), **options})
             return result
 

@@ -13,9 +13,9 @@ from scanner.files.wcs_client import WcsProcessError
 from scanner.networks.card_file import read_card
 from scanner.networks.ensemble import Ensemble
 from scanner.scan.batch_reader import BatchReader
+from scanner.sources import tiles
 from scanner.sources.shards import ShardRows, encode_shard, shard_table
 from scanner.vocabulary.geometry import CHALLENGE
-from scanner.workers import unit_scanner
 from scanner.workers.unit_scanner import UnitScanner
 from tests.scanner.ensembles import SPECS, write_test_package
 from tests.scanner.tasks import commit, trial
@@ -152,7 +152,7 @@ def test_torch_has_the_threads_or_maps_are_side_by_side(made, root, torch_thread
 @pytest.mark.parametrize("kind", ["tile", "shard"])
 def test_only_a_worker_of_tiles_starts_the_wcs_worker(made, root, monkeypatch, torch_threads, kind):
     started = []
-    monkeypatch.setattr(unit_scanner, "start_wcs_worker", lambda: started.append(True))
+    monkeypatch.setattr(tiles, "start_wcs_worker", lambda: started.append(True))
     plan, package = made
     units = tuple(unit.model_copy(update={"kind": kind}) for unit in plan.units)
     UnitScanner(plan.model_copy(update={"units": units}), package, str(root), 1)
@@ -163,6 +163,6 @@ def test_a_worker_scans_if_the_wcs_worker_starts_later(made, root, monkeypatch, 
     def fails():
         raise WcsProcessError("too many processes")
 
-    monkeypatch.setattr(unit_scanner, "start_wcs_worker", fails)
+    monkeypatch.setattr(tiles, "start_wcs_worker", fails)
     plan, package = made
     UnitScanner(plan.model_copy(update={"units": (plan.units[0].model_copy(update={"kind": "tile"}),)}), package, str(root), 1)

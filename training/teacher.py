@@ -1,0 +1,67 @@
+"""A trained ensemble as a teacher: networks learn its probabilities beside the labels (Hinton, Vinyals & Dean 2015).
+
+A small network learns more from the probabilities of a large ensemble than from labels: they say how alike two kinds look.
+"""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from infra.progress import Progress
+from scanner.networks.card_file import read_card
+from scanner.networks.combiner import SoftmaxStack
+from scanner.networks.errors import PackageError
+from scanner.vocabulary.kinds import KINDS
+from training.cascade import read_margins
+from training.dataset import Dataset
+from training.errors import TrainingError
+
+
+def teacher_file(work: Path) -> Path:
+    """Return the file of the teacher's probabilities, `[object, kind]`, in the order of the prepared data set."""
+    return work / "teacher.npy"
+
+
+def ask_teacher(package: Path, shards_uri: str, dataset: Dataset, work: Path, progress: Progress) -> None:
+    """Write the probabilities that an ensemble gives the objects of a data set; a second call finds them there.
+
+    They are those of the mixture that its combiner was fitted on, without an assumed prevalence.
+
+    Args:
+        package: Folder of the ensemble; a first stage of a cascade is left out.
+        shards_uri: Shards that the data set was prepared from.
+        dataset: The data set.
+        work: Folder of the training.
+        progress: Called with (objects scored, objects in all).
+
+    Raises:
+        TrainingError: the ensemble cannot be read or does not separate the kinds, or the shards have changed.
+    """
+    try:
+        card = read_card(package)
+        combiner = card.combiner
+        if not isinstance(combiner, SoftmaxStack):
+            raise TrainingError(f"{package}: a teacher must separate the kinds, this ensemble gives p_lens alone")
+        asked = {"teacher": card.sha256, "data": dataset.digest}
+        note = teacher_file(work).with_suffix(".json")
+        if note.exists() and json.loads(note.read_text()) == asked:
+            return
+        margins = read_margins({network.name: (package, network) for network in card.networks}, shards_uri, progress)
+    except PackageError as error:
+        raise TrainingError(str(error)) from error
+    if not np.array_equal(margins.kinds, dataset.kinds):
+        raise TrainingError(f"{shards_uri}: the shards have changed since they were prepared for training")
+    note.unlink(missing_ok=True)
+    np.save(teacher_file(work), combiner.assuming(None, None).probabilities(margins.by_network).astype(np.float32))
+    # Written last: probabilities without it are incomplete.
+    note.write_text(json.dumps(asked))
+
+
+def taught(dataset: Dataset, work: Path, share: float) -> Dataset:
+    """Return the data set with targets that mix the teacher's probabilities, by this share, with the labels."""
+    probabilities: NDArray[np.float32] = np.load(teacher_file(work))
+    labels = np.eye(len(KINDS), dtype=np.float32)[dataset.kinds]
+    return replace(dataset, kind_targets=np.float32(share) * probabilities + np.float32(1 - share) * labels)
