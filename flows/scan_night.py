@@ -37,7 +37,7 @@ def scan_night(
         root_uri: Folder or `s3://` prefix of the catalogue.
         night: Night that the catalogue rows carry; the scheduled day of the run by default, `none` for a survey without nights.
         ensemble: Name or folder of the ensemble; the configured one by default.
-        candidate_threshold: Smallest `p_lens` of the candidates; by default twice the ensemble's prevalence.
+        candidate_threshold: Smallest `p_lens` of the candidates; by default the ensemble's own.
         workers: Scan processes; the configured number by default.
         engine: Inference engine; the configured one by default, else the best that a worker has.
         exact: Score every row in float32, not only those that could be candidates.

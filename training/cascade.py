@@ -32,6 +32,8 @@ from training.evaluation.shard_scores import Footers, shard_footers, shards_dige
 
 MOST_LOST = 0.004
 """Largest share that the first stage may exclude of the lenses that the committee keeps at its default cut, in each set."""
+CUT_LOSES = {"natural": 0.10, "broad": 0.20}
+"""Largest shares of the lenses of each set that may lie below the default cut."""
 MOST_RECALL_LOST = 0.02
 """Largest loss in the recall of natural lenses that a pooling may have for a higher recall of broad lenses."""
 RATE = 0.01
@@ -146,6 +148,15 @@ def best_pooling(compared: Sequence[PoolingFigures]) -> Pooling:
     return max(good, key=lambda figures: figures.broad_recall).pooling
 
 
+def default_cut(committee: SoftmaxStack, natural: Margins, broad: Margins, prevalence: float) -> float:
+    """Return the largest cut that loses no more lenses than `CUT_LOSES`, at most twice the prevalence."""
+    cuts = [2 * prevalence, 0.5]
+    for margins, share in ((natural, CUT_LOSES["natural"]), (broad, CUT_LOSES["broad"])):
+        of_lenses = np.sort(committee.combine(margins.by_network).p_lens[margins.is_lens])
+        cuts.append(float(of_lenses[int(share * len(of_lenses))]))
+    return min(cuts)
+
+
 def limit_of_first_stage(
     first: SoftmaxStack, committee: SoftmaxStack, data: Sequence[Margins], candidate_threshold: float
 ) -> float:
@@ -207,7 +218,8 @@ def assemble(
     compared = compare_poolings(*of_committee)
     pooling = best_pooling(compared)
     combiner = fit_stack(of_committee[0].by_network, natural.kinds, pooling).assuming(prevalence, compound_share)
-    stage = _first_stage(first_card, combiner, natural, broad, prevalence, compound_share) if first_card else None
+    cut = default_cut(combiner, natural, broad, prevalence)
+    stage = _first_stage(first_card, combiner, natural, broad, cut, compound_share) if first_card else None
     kind = f"A cascade: one small network, then a committee of {len(committee)}" if stage else f"{len(committee)} networks"
     card = EnsembleCard(
         format_version=2,
@@ -219,7 +231,8 @@ def assemble(
         networks=tuple(network for _, network in committee.values()),
         combiner=combiner,
         training_data=_training_data(footers, [read_card(folder) for folder in (*([first] if first else []), *members)]),
-        metrics=_metrics(combiner, natural, compared),
+        metrics=_metrics(combiner, natural, compared) | _cut_metrics(combiner, {"natural": natural, "broad": broad}, cut),
+        default_cut=cut,
         calibration=(
             f"Multinomial logistic regression of the kind on the networks' logit differences, pooled as {pooling!r}, fitted on "
             f"{len(natural.kinds)} natural draws that no network saw."
@@ -237,14 +250,14 @@ def _first_stage(
     committee: SoftmaxStack,
     natural: Margins,
     broad: Margins,
-    prevalence: float,
+    cut: float,
     compound_share: float,
 ) -> FirstStage:
-    """Calibrate the first stage on natural draws, and set its limit by the lenses that the committee keeps."""
+    """Calibrate the first stage on natural draws, and set its limit by the lenses that the committee keeps at its cut."""
+    prevalence = committee.prevalence
     combiner = fit_stack(_only(natural, (card.name,)).by_network, natural.kinds).assuming(prevalence, compound_share)
-    threshold = min(0.5, 2 * prevalence)
-    limit = limit_of_first_stage(combiner, committee, (natural, broad), threshold)
-    figures = _stage_metrics(combiner, committee, {"natural": natural, "broad": broad}, limit, threshold)
+    limit = limit_of_first_stage(combiner, committee, (natural, broad), cut)
+    figures = _stage_metrics(combiner, committee, {"natural": natural, "broad": broad}, limit, cut)
     return FirstStage(network=card, combiner=combiner, exclude_below=limit, metrics=figures)
 
 
@@ -286,6 +299,16 @@ def _stage_metrics(
         figures[f"{name}_nonlenses_passed"] = float(passes[~margins.is_lens].mean())
         figures[f"{name}_lenses_passed"] = float(passes[margins.is_lens].mean())
         figures[f"{name}_lenses_lost"] = float(1 - passes[kept].mean())
+    return figures
+
+
+def _cut_metrics(combiner: SoftmaxStack, data: Mapping[str, Margins], cut: float) -> dict[str, float]:
+    """Return the share of lenses below the default cut, and that of other objects at or above it, which is the work."""
+    figures = {}
+    for name, margins in data.items():
+        kept = combiner.combine(margins.by_network).p_lens >= cut
+        figures[f"cut_{name}_lenses_lost"] = float(1 - kept[margins.is_lens].mean())
+        figures[f"cut_{name}_nonlenses_kept"] = float(kept[~margins.is_lens].mean())
     return figures
 
 

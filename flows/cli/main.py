@@ -171,7 +171,7 @@ def scan(
         night: Date, for a survey that is scanned night by night: each night is a part of the catalogue, and its tiles may come
             again in another night. Leave it out for a release such as Euclid Q1, which has no nights.
         ensemble: Name or folder; the configured one by default.
-        threshold: Smallest `p_lens` of the candidates; by default twice the prevalence that the ensemble assumes. A higher
+        threshold: Smallest `p_lens` of the candidates; by default the ensemble's own cut, such as 0.001. A higher
             threshold scans nothing again. A lower one does, because only candidates are scored in float32 and have maps.
         engine: Inference engine; by default the best that a worker has.
         exact: Score every row in float32. By default, where that is faster, rows are scored in bfloat16, and only those that
@@ -238,7 +238,7 @@ def plan(
         estimate: Measure this machine on the largest unit, then predict time, core hours, download, memory and candidates.
         units: Number of units to predict for, all like the measured one; by default the units found.
         ensemble: Name or folder; the configured one by default.
-        threshold: Rows with `p_lens` at or above it are candidates; by default twice the prevalence that the ensemble assumes.
+        threshold: Rows with `p_lens` at or above it are candidates; by default the ensemble's own cut.
         engine: Inference engine; by default the best that this machine has.
         exact: Score every row in float32, as `scan --exact` does.
         maps: Number of candidates of a unit that get maps, as for `scan`.

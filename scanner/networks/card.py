@@ -145,6 +145,8 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
     """Degree to which `p_lens` may be read as a probability."""
     assumed_prevalence: float | None = Field(gt=0, lt=1)
     """Fraction of lenses that `p_lens` assumes; None where it is not calibrated."""
+    default_cut: float | None = Field(default=None, gt=0, lt=1)
+    """Threshold on `p_lens` for candidates, chosen by the lenses that it loses; None: twice the prevalence."""
     cuts: tuple[Cut, ...] = ()
     """Purity and numbers for thresholds of `p_lens`, from `lensscan evaluate`, the lowest first; empty where unknown."""
     limits: tuple[str, ...]
@@ -155,7 +157,9 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
 
     @property
     def candidate_threshold(self) -> float:
-        """Default threshold on `p_lens`: twice as likely a lens as any object, at most 0.5; 0.5 if not calibrated."""
+        """Default threshold on `p_lens`: the card's, or twice the prevalence, at most 0.5; 0.5 if not calibrated."""
+        if self.default_cut is not None:
+            return self.default_cut
         return 0.5 if self.assumed_prevalence is None else min(0.5, 2 * self.assumed_prevalence)
 
     @model_validator(mode="after")
@@ -195,8 +199,8 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
         """Card of the first stage as an ensemble of one network; None without a first stage."""
         if self.first is None:
             return None
-        changed = {"first": None, "networks": (self.first.network,), "combiner": self.first.combiner, "cuts": ()}
-        return self.model_copy(update=changed)
+        changed = {"first": None, "networks": (self.first.network,), "combiner": self.first.combiner}
+        return self.model_copy(update={**changed, "cuts": (), "default_cut": None})
 
     @property
     def purity_table(self) -> PurityTable | None:

@@ -35,15 +35,27 @@ def with_prevalence(folder: Path, out: Path, name: str, prevalence: float, compo
         raise PackageError(f"{card.name}: p_lens is not calibrated, so it cannot assume a prevalence")
     combiner = card.combiner.assuming(prevalence, compound_share or card.combiner.compound_share)
     first = card.first and _restated(card.first, prevalence, compound_share)
-    changes = {"name": name, "combiner": combiner, "first": first, "assumed_prevalence": prevalence, "cuts": ()}
+    cut = card.default_cut and _moved(card.default_cut, card.combiner, prevalence)
+    changes = {
+        "name": name,
+        "combiner": combiner,
+        "first": first,
+        "assumed_prevalence": prevalence,
+        "default_cut": cut,
+        "cuts": (),
+    }
     states = {network.name: load_network(folder, network).state_dict() for network in card.all_networks}
     return write_package(out, card.model_copy(update=changes), states)
 
 
 def _restated(first: FirstStage, prevalence: float, compound_share: float | None) -> FirstStage:
     """Return the first stage with its limit moved along with its probabilities: the same objects reach the committee."""
-    combiner = first.combiner
+    limit = _moved(first.exclude_below, first.combiner, prevalence)
+    combiner = first.combiner.assuming(prevalence, compound_share or first.combiner.compound_share)
+    return first.model_copy(update={"combiner": combiner, "exclude_below": limit})
+
+
+def _moved(p_lens: float, combiner: SoftmaxStack, prevalence: float) -> float:
+    """Return the same threshold for the probabilities that a combiner gives at another prevalence."""
     before = combiner.fitted_prevalence if combiner.prevalence is None else combiner.prevalence
-    limit = float(restated(np.array([first.exclude_below]), before, prevalence)[0])
-    moved = combiner.assuming(prevalence, compound_share or combiner.compound_share)
-    return first.model_copy(update={"combiner": moved, "exclude_below": limit})
+    return float(restated(np.array([p_lens]), before, prevalence)[0])

@@ -18,6 +18,7 @@ from training.cascade import (
     assemble,
     best_pooling,
     compare_poolings,
+    default_cut,
     limit_of_first_stage,
     read_margins,
 )
@@ -63,6 +64,26 @@ def test_the_best_pooling_loses_little_on_natural_draws():
     assert best_pooling([each, trimmed, figures("mean_probability", 0.649, 0.9)]) == "without_lowest"
     assert best_pooling([each, figures("without_lowest", 0.6, 0.9)]) == "each"
     assert best_pooling([each, figures("without_lowest", 0.68, 0.5)]) == "each"
+
+
+@pytest.mark.parametrize(("prevalence", "decides"), [(0.5, "natural"), (0.5, "broad"), (1e-9, "prevalence")])
+def test_the_default_cut_loses_few_lenses_of_either_set(prevalence, decides):
+    rng = np.random.default_rng(3)
+    data = {"natural": margins_of(rng, 1000), "broad": margins_of(rng, 1000)}
+    stack = fit_stack(data["natural"].by_network, data["natural"].kinds).assuming(prevalence, 0.02)
+    # All margins of the set that decides are lower.
+    for name, margins in data.items():
+        for values in margins.by_network.values():
+            values[:] -= 4.0 * (name == decides)
+    cut = default_cut(stack, data["natural"], data["broad"], prevalence)
+    lost = {name: np.mean(stack.combine(margins.by_network).p_lens[margins.is_lens] < cut) for name, margins in data.items()}
+    assert cut <= min(0.5, 2 * prevalence)
+    if decides == "prevalence":
+        assert cut == 2 * prevalence
+    else:
+        assert lost[decides] == pytest.approx({"natural": 0.1, "broad": 0.2}[decides], abs=0.001)
+    assert lost["natural"] <= 0.1
+    assert lost["broad"] <= 0.2
 
 
 def test_the_limit_loses_four_in_a_thousand_kept_lenses():
@@ -117,7 +138,10 @@ def test_a_cascade_is_assembled_from_packages(made, tmp_path):
     assert read_card(tmp_path / "joined") == card
     assert (card.first.network.name, [network.name for network in card.networks]) == ("light", ["A", "B"])
     assert card.assumed_prevalence == card.first.combiner.prevalence == 0.0005
-    assert card.candidate_threshold == 0.001
+    assert 0 < card.candidate_threshold <= 0.001
+    assert card.metrics["cut_natural_lenses_lost"] <= 0.1
+    assert card.metrics["cut_broad_lenses_lost"] <= 0.2
+    assert 0 <= card.metrics["cut_natural_nonlenses_kept"] < 0.5
     assert steps[-1] == (140, 140)
     assert card.first.metrics["natural_lenses_lost"] <= 0.004
     assert {"natural_nonlenses_passed", "broad_lenses_passed"} <= card.first.metrics.keys()
@@ -135,6 +159,8 @@ def test_without_a_first_stage_the_committee_sees_every_object(made, tmp_path):
     assert [(network.name, network.turns) for network in card.networks] == [("A", 1), ("B", 1)]
     assert isinstance(load_scorer(tmp_path / "joined"), Ensemble)
     text = card_markdown(card)
+    lost = card.metrics["cut_natural_lenses_lost"]
+    assert f"\nThe cut loses {lost:.3f} of the natural lenses, " in text
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith(("| each |", "| without_lowest |"))]
     assert [float(cell.strip(" |")) for cell in rows[0][1:]] == pytest.approx(
         [card.metrics[f"pooling_each_{name}"] for name in ("log_loss", "natural_recall", "broad_recall")], abs=5e-5

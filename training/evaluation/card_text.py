@@ -69,6 +69,7 @@ def card_markdown(card: EnsembleCard) -> str:
             *_combiners(card.metrics),
             *_poolings(card.metrics),
             *_first_stage(card),
+            *_default_cut(card),
             *_cuts(card),
             *maps_section(card),
             "## Inputs and weights",
@@ -142,6 +143,23 @@ def _first_stage(card: EnsembleCard) -> list[str]:
         "the lenses that the committee would keep at its default cut and does not see:"
     )
     return ["## First stage", "", introduction, "", *figures, ""]
+
+
+def _default_cut(card: EnsembleCard) -> list[str]:
+    """Return what the card's own cut loses and keeps; no lines for a card without one."""
+    if card.default_cut is None:
+        return []
+    lost, kept = (
+        ", ".join(f"{card.metrics[f'cut_{of}_{what}']:.3f} of the {of} {name}" for of in ("natural", "broad"))
+        for what, name in (("lenses_lost", "lenses"), ("nonlenses_kept", "non-lenses"))
+    )
+    return [
+        "## Default cut",
+        "",
+        f"Objects with a `p_lens` of {card.default_cut:.2e} or more are candidates, unless a command names another threshold.",
+        f"The cut loses {lost}; it keeps {kept}: draws that no network saw.",
+        "",
+    ]
 
 
 def _cuts(card: EnsembleCard) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scanner.networks.card_file import read_card
+from scanner.networks.card_file import read_card, write_card
 from scanner.networks.combiner import SoftmaxStack
 from scanner.networks.errors import PackageError
 from scanner.networks.locate import SHIPPED_DIR, folder_for_new
@@ -69,6 +69,15 @@ def test_a_package_without_a_compound_share_has_none_afterwards(tmp_path: Path):
     restated = with_prevalence(tmp_path / "given", tmp_path / "restated", "restated", 0.3, None)
     assert restated.combiner.compound_share is None
     assert restated.combiner.combine({"OU-H": np.zeros((1, 1))}).p_compound == pytest.approx(0.3 * 0.2 / 0.6, rel=1e-5)
+
+
+def test_a_cut_of_the_card_keeps_the_same_objects(tmp_path: Path):
+    given = write_calibrated_package(tmp_path / "given", prevalence=0.01)
+    write_card(tmp_path / "given", given.model_copy(update={"default_cut": 0.02}))
+    restated = with_prevalence(tmp_path / "given", tmp_path / "restated", "restated", 0.3, None)
+    # Odds of 2/98 at a prevalence of 1/99 are a likelihood ratio of 99 * 2/98.
+    odds = 99 * 2 / 98 * 3 / 7
+    assert restated.candidate_threshold == pytest.approx(odds / (1 + odds))
 
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, float("nan")])
