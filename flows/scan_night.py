@@ -9,6 +9,7 @@ from pydantic import Field
 
 from flows.artifacts import flow_progress, show_summary
 from flows.commands.scan import scan_tiles
+from flows.commands.words import left_out
 from infra.engine_name import EngineName
 from scanner.catalogue.paths import UNDATED
 from scanner.vocabulary.choices import MAPS_PER_UNIT, MOST_MAPS_PER_UNIT
@@ -67,10 +68,9 @@ def scan_night(
 
 def _summary_markdown(summary: NightSummary) -> str:
     rows = "\n".join(f"| {status} | {n} |" for status, n in summary.rows_by_status.items())
-    without = summary.tiles_without_mosaics
-    left_out = f"Left out, without any mosaic: {', '.join(without)}\n\n" if without else ""
+    without = f"Left out: {left_out(summary.tiles_left_out)}\n\n" if summary.tiles_left_out else ""
     return (
         f"# Night {summary.night or UNDATED}: {summary.n_candidates} candidates\n\n"
-        f"`{summary.candidates_uri}`, plan `{summary.plan_id[:12]}`, ensemble {summary.ensemble}\n\n{left_out}"
+        f"`{summary.candidates_uri}`, plan `{summary.plan_id[:12]}`, ensemble {summary.ensemble}\n\n{without}"
         f"| status | rows |\n| --- | ---: |\n{rows}\n"
     )

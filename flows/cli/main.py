@@ -163,6 +163,8 @@ def scan(
     Tiles that the catalogue already holds are not scanned again: repeat the command at any time, also after a crash. A scan
     with another ensemble, option or program version replaces the earlier one: readers see each object once.
 
+    The exit code is 1 if a tile could not be scanned: its catalogue or its mosaics are missing or damaged. The others are.
+
     For example: `lensscan scan tiles/ --out catalogue/ --night 2026-11-24`
 
     Args:
@@ -207,11 +209,13 @@ def scan(
             summary = scan_tiles(tiles, out, night, progress=report, **options)
     if json:
         print_json(summary.model_dump())
-        return
-    # Imported here: the first worker has started before this process imports the rest.
-    from flows.commands.scan_text import scan_lines
+    else:
+        # Imported here: the first worker has started before this process imports the rest.
+        from flows.commands.scan_text import scan_lines
 
-    print_lines(scan_lines(summary))
+        print_lines(scan_lines(summary))
+    if summary.tiles_left_out or summary.tiles_rejected:
+        raise SystemExit(1)
 
 
 @app.command

@@ -19,9 +19,9 @@ def _of_input(found: PlannedInput) -> dict[str, str]:
     if found.rows_in_overlaps:
         more = f"{counted(found.rows_in_overlaps, 'further entry', 'further entries')} of the same objects"
         lines["overlaps"] = f"{found.unit_kind}s overlap: {more}; a scan scores each object once"
-    if found.tiles_without_mosaics:
-        them = "it" if len(found.tiles_without_mosaics) == 1 else "them"
-        lines["left out"] = f"{left_out(found.tiles_without_mosaics)}; a scan leaves {them} out"
+    if found.tiles_left_out:
+        them = "it" if len(found.tiles_left_out) == 1 else "them"
+        lines["left out"] = f"{left_out(found.tiles_left_out)}; a scan leaves {them} out"
     if found.tiles_without_bands:
         tiles = [f"{tile} ({', '.join(bands)})" for tile, bands in found.tiles_without_bands.items()]
         lacking = counted(len(tiles), "tile lacks a mosaic", "tiles lack a mosaic")

@@ -1,8 +1,9 @@
 """The output of `lensscan scan` for people."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from flows.commands.words import left_out
+from flows.commands.words import counted, left_out, named
 from scanner.catalogue.ledger import Outcome
 from scanner.workers.run import NightSummary
 
@@ -18,18 +19,23 @@ def scan_lines(summary: NightSummary) -> dict[str, Any]:
     outcomes = {Outcome(name): n for name, n in summary.units_by_outcome.items()}
     units = ", ".join(f"{n} {_WORDS[outcome]}" for outcome, n in outcomes.items())
     note = " (nothing to do)" if set(outcomes) == {Outcome.ALREADY_COMMITTED} else ""
-    without = summary.tiles_without_mosaics
     return {
         "night": summary.night or "none",
         "ensemble": summary.ensemble,
         f"{summary.unit_kind}s": units + note,
-        **({"left out": left_out(without)} if without else {}),
+        **({"left out": left_out(summary.tiles_left_out)} if summary.tiles_left_out else {}),
+        **({"unusable": _unusable(summary.tiles_rejected)} if summary.tiles_rejected else {}),
         **{f"objects {status}": n for status, n in summary.rows_by_status.items()},
         "candidates": f"{summary.n_candidates} with p_lens of at least {summary.threshold:g}",
         **({"replaces": _replaced(summary)} if summary.replaces else {}),
         "catalogue": summary.candidates_uri,
         "seconds": summary.seconds,
     }
+
+
+def _unusable(tiles: Sequence[str]) -> str:
+    found = f"{counted(len(tiles), 'tile')} of which no object could be scored: {named(tiles)}"
+    return f"{found}; the column detail of the view scores says why"
 
 
 def _replaced(summary: NightSummary) -> str:

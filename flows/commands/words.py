@@ -1,9 +1,20 @@
 """Numbers with their nouns, and lists of names, as commands say them; the module imports no library that takes time."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from scanner.catalogue.units import LeftOut
 
 MOST_NAMED = 10
 """Largest number of tiles that are named."""
+
+
+_REASONS = {
+    "no_mosaic": "with a catalogue and no mosaic",
+    "no_catalogue": "with mosaics and no catalogue",
+    "unreadable_catalogue": "with a catalogue that cannot be read",
+}
 
 
 def counted(n: int, one: str, many: str = "") -> str:
@@ -17,6 +28,9 @@ def named(names: Sequence[str]) -> str:
     return ", ".join(names[:MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def left_out(tiles: Sequence[str]) -> str:
-    """Say which tiles a scan leaves out."""
-    return f"{counted(len(tiles), 'tile')} with a catalogue and no mosaic: {named(tiles)}"
+def left_out(tiles: "Sequence[LeftOut]") -> str:
+    """Say which tiles a scan leaves out, reason by reason."""
+    by_reason: dict[str, list[str]] = {}
+    for tile in tiles:
+        by_reason.setdefault(_REASONS[tile.reason], []).append(tile.tile)
+    return "; ".join(f"{counted(len(names), 'tile')} {reason}: {named(names)}" for reason, names in by_reason.items())

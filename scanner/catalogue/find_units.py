@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from infra.read_ahead import map_ahead
 from infra.store.storage import N_AHEAD, FileInfo, exists, info, is_s3, list_files, local_path
 from scanner.catalogue.unit_inputs import SHARD, shard_file_ids, tile_ids
-from scanner.catalogue.units import MAX_EXAMPLES, Ids, InputFile, PlanError, Unit, id_digest
-from scanner.sources.tiles import CATALOGUE, Tile, discover_tiles
+from scanner.catalogue.units import MAX_EXAMPLES, Ids, InputFile, LeftOut, LeftOutReason, PlanError, Unit, id_digest
+from scanner.sources.tiles import CATALOGUE, FoundTiles, Tile, find_tiles, no_catalogue
 from scanner.vocabulary.rejections import Rejection
 
 _TILES_AHEAD = 2
@@ -25,8 +25,8 @@ class FoundUnits(NamedTuple):
     """Units of an input, sorted by name, and the tiles that are no units."""
 
     units: list[Unit]
-    without_mosaics: tuple[str, ...]
-    """Ids of the tiles that have a catalogue and no mosaic."""
+    left_out: tuple[LeftOut, ...]
+    """Tiles that lack their catalogue or all mosaics, or whose catalogue cannot be read, sorted by name."""
 
 
 def find_units(input_uri: str) -> list[Unit]:
@@ -37,21 +37,22 @@ def find_units(input_uri: str) -> list[Unit]:
 def find_input(input_uri: str) -> FoundUnits:
     """Find the tiles under `input_uri`, or the shards if there are no tiles.
 
-    A tile without any mosaic is left out and named. An object that several units hold (tiles overlap) belongs to the first.
+    A tile that lacks its catalogue or all mosaics, or whose catalogue cannot be used, is left out and named: it does not stop
+    the scan of the others. An object that several units hold (tiles overlap) belongs to the first.
 
     Raises:
-        PlanError: there is no unit, a file repeats an id, or a file cannot be read.
+        PlanError: there is no unit, a shard repeats an id or cannot be read, or the store failed.
     """
-    tiles = _tiles(input_uri)
-    without = tuple(tile.tile_id for tile in tiles if not tile.mosaics)
-    inputs = list(_with_ids([tile for tile in tiles if tile.mosaics]) if tiles else _shards(input_uri))
+    found = _tiles(input_uri)
+    if found.tiles or found.without_catalogue:
+        inputs, left_out = _usable(found)
+    else:
+        inputs, left_out = list(_shards(input_uri)), ()
     if not inputs:
-        raise PlanError(_why_nothing(input_uri, without))
-    for unit in inputs:
-        _check_unique(unit.unit_id, unit.ids)
+        raise PlanError(_why_nothing(input_uri, left_out))
     owned = zip(inputs, _first_among([unit.ids for unit in inputs]), strict=True)
     try:
-        return FoundUnits([_unit(unit, is_own) for unit, is_own in owned], without)
+        return FoundUnits([_unit(unit, is_own) for unit, is_own in owned], left_out)
     except ValidationError as error:
         raise PlanError(f"{input_uri}: {error.errors()[0]['msg']}") from error
 
@@ -85,14 +86,36 @@ def _first_among(ids: Sequence[Ids]) -> list[npt.NDArray[np.bool_]]:
     return np.split(is_first, np.cumsum([len(array) for array in ids])[:-1])
 
 
-def _tiles(input_uri: str) -> list[Tile]:
+def _tiles(input_uri: str) -> FoundTiles:
     if not is_s3(input_uri) and _is_file(input_uri):
         raise PlanError(_why_nothing(input_uri, ()))
-    return sorted(discover_tiles(input_uri), key=lambda tile: tile.tile_id)
+    return find_tiles(input_uri)
 
 
-def _with_ids(tiles: Sequence[Tile]) -> Iterator[_UnitInput]:
-    return map_ahead(lambda tile: _UnitInput(tile.tile_id, "tile", _tile_files(tile), _tile_ids(tile)), tiles, _TILES_AHEAD)
+def _usable(found: FoundTiles) -> tuple[list[_UnitInput], tuple[LeftOut, ...]]:
+    """Return the tiles that can be scanned, with their ids, and the others with the reasons."""
+    without = LeftOutReason.NO_CATALOGUE
+    left_out = [LeftOut(tile=tile, reason=without, detail=no_catalogue(tile)) for tile in found.without_catalogue]
+    left_out += [LeftOut(tile=tile.tile_id, reason=LeftOutReason.NO_MOSAIC) for tile in found.tiles if not tile.mosaics]
+    usable = []
+    for read in map_ahead(_tile_input, [tile for tile in found.tiles if tile.mosaics], _TILES_AHEAD):
+        if isinstance(read, LeftOut):
+            left_out.append(read)
+        else:
+            usable.append(read)
+    return usable, tuple(sorted(left_out, key=lambda tile: tile.tile))
+
+
+def _tile_input(tile: Tile) -> _UnitInput | LeftOut:
+    files = _tile_files(tile)
+    try:
+        ids = tile_ids(tile.catalogue)
+        _check_unique(ids)
+    except OSError as error:
+        raise PlanError(f"tile {tile.tile_id}: its catalogue cannot be read: {error}") from error
+    except (ValueError, Rejection) as error:
+        return LeftOut(tile=tile.tile_id, reason=LeftOutReason.UNREADABLE_CATALOGUE, detail=str(error))
+    return _UnitInput(tile.tile_id, "tile", files, ids)
 
 
 def _shards(input_uri: str) -> Iterator[_UnitInput]:
@@ -103,10 +126,11 @@ def _shards(input_uri: str) -> Iterator[_UnitInput]:
     return map_ahead(of_shard, list_files(input_uri, ".parquet"), N_AHEAD)
 
 
-def _why_nothing(input_uri: str, without_mosaics: Sequence[str]) -> str:
-    if without_mosaics:
-        examples = ", ".join(without_mosaics[:MAX_EXAMPLES])
-        return f"{input_uri}: no tile can be scanned: {len(without_mosaics)} have a catalogue and no mosaic, such as {examples}"
+def _why_nothing(input_uri: str, left_out: Sequence[LeftOut]) -> str:
+    if left_out:
+        examples = ", ".join(f"{tile.tile} ({tile.reason.replace('_', ' ')})" for tile in left_out[:MAX_EXAMPLES])
+        first = next((f"; {tile.tile}: {tile.detail}" for tile in left_out if tile.detail), "")
+        return f"{input_uri}: none of {len(left_out)} tiles can be scanned, such as {examples}{first}"
     if not exists(input_uri):
         return f"{input_uri}: does not exist"
     if _is_file(input_uri):
@@ -139,22 +163,17 @@ def _tile_files(tile: Tile) -> dict[str, InputFile]:
         raise PlanError(f"tile {tile.tile_id}: {error}") from error
 
 
-def _tile_ids(tile: Tile) -> Ids:
-    try:
-        return tile_ids(tile.catalogue)
-    except (OSError, ValueError, Rejection) as error:
-        raise PlanError(f"tile {tile.tile_id}: its catalogue cannot be read: {error}") from error
-
-
 def _shard_ids(uri: str) -> Ids:
     try:
-        return shard_file_ids(uri)
+        ids = shard_file_ids(uri)
+        _check_unique(ids)
     except (OSError, ValueError) as error:
         raise PlanError(f"{uri}: not a readable shard: {error}") from error
+    return ids
 
 
-def _check_unique(unit_id: str, ids: Ids) -> None:
+def _check_unique(ids: Ids) -> None:
     values, counts = np.unique(ids, return_counts=True)
     if len(values) < len(ids):
         examples = ", ".join(map(str, values[counts > 1][:MAX_EXAMPLES].tolist()))
-        raise PlanError(f"unit {unit_id}: {len(ids) - len(values)} repeated object id(s), such as {examples}")
+        raise ValueError(f"{len(ids) - len(values)} repeated object id(s), such as {examples}")

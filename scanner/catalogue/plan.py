@@ -15,7 +15,7 @@ from infra.provenance import canonical_json, code_version, sha256_bytes
 from infra.store.storage import CreateOutcome, create_if_absent, join, list_files, read_bytes
 from scanner.catalogue.find_units import find_input
 from scanner.catalogue.paths import PLANS, plan_id_of, plan_uri
-from scanner.catalogue.units import MAX_EXAMPLES, PlanError, Unit
+from scanner.catalogue.units import MAX_EXAMPLES, LeftOut, PlanError, Unit
 from scanner.vocabulary.choices import MOST_MAPS_PER_UNIT
 
 
@@ -59,8 +59,8 @@ class Plan(Frozen):
     code_version: str
     config: ScanConfig
     units: tuple[Unit, ...]
-    without_mosaics: tuple[str, ...] = Field(default=(), exclude=True)
-    """Tiles of the input that have a catalogue and no mosaic, which are left out; not stored."""
+    left_out: tuple[LeftOut, ...] = Field(default=(), exclude=True)
+    """Tiles of the input that cannot be scanned; not stored."""
 
     @field_validator("night")
     @classmethod
@@ -95,10 +95,10 @@ def build_plan(input_uri: str, night: str | None, ensemble: EnsembleIdentity, co
     Reads all object ids, so that the expected rows are known before anything is scanned.
 
     Raises:
-        PlanError: there is nothing to scan, a file repeats an id, a catalogue is unreadable, or the night is not a date.
+        PlanError: there is nothing to scan, a shard cannot be read, or the night is not a date.
     """
     found = find_input(input_uri)
-    return make_plan(night, ensemble, config, found.units).model_copy(update={"without_mosaics": found.without_mosaics})
+    return make_plan(night, ensemble, config, found.units).model_copy(update={"left_out": found.left_out})
 
 
 def make_plan(night: str | None, ensemble: EnsembleIdentity, config: ScanConfig, units: Iterable[Unit]) -> Plan:

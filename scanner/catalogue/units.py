@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterable
+from enum import StrEnum
 from typing import Literal
 
 import numpy as np
@@ -20,6 +21,22 @@ Ids = npt.NDArray[np.int64]
 
 class PlanError(LensscanError):
     """The input cannot be planned, or the content of a stored plan does not match its id."""
+
+
+class LeftOutReason(StrEnum):
+    """Reason why a tile of the input is no unit of a plan."""
+
+    NO_MOSAIC = "no_mosaic"
+    NO_CATALOGUE = "no_catalogue"
+    UNREADABLE_CATALOGUE = "unreadable_catalogue"
+
+
+class LeftOut(Frozen):
+    """A tile of the input that cannot be scanned; the other tiles are."""
+
+    tile: str
+    reason: LeftOutReason
+    detail: str = ""
 
 
 class InputFile(Frozen):

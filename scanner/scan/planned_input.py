@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 from infra.frozen import Frozen
 from scanner.catalogue.plan import Plan
-from scanner.catalogue.units import Unit
+from scanner.catalogue.units import LeftOut, Unit
 from scanner.sources.tiles import CATALOGUE
 from scanner.vocabulary.geometry import Geometry
 
@@ -29,8 +29,8 @@ class PlannedInput(Frozen):
     """Number of further entries of objects that several units hold."""
     input_bytes: int
     """Size of all files."""
-    tiles_without_mosaics: tuple[str, ...]
-    """Tiles with a catalogue and no mosaic, which are left out."""
+    tiles_left_out: tuple[LeftOut, ...]
+    """Tiles that cannot be scanned, with the reasons."""
     tiles_without_bands: Mapping[str, tuple[str, ...]]
     """Bands that tiles lack: all rows of such a tile are rejected."""
     rows_without_bands: int
@@ -46,7 +46,7 @@ def planned_input(plan: Plan, geometry: Geometry) -> PlannedInput:
         rows=plan.n_rows,
         rows_in_overlaps=sum(len(unit.owned_elsewhere) for unit in plan.units),
         input_bytes=sum(file.size for unit in plan.units for file in unit.files.values()),
-        tiles_without_mosaics=plan.without_mosaics,
+        tiles_left_out=plan.left_out,
         tiles_without_bands=lacking,
         rows_without_bands=sum(unit.n_rows for unit in plan.units if unit.unit_id in lacking),
     )

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 from astropy.io import fits
@@ -87,21 +88,41 @@ def discover_mosaics(root_uri: str) -> dict[str, dict[str, str]]:
     return {tile_id: of_tile for tile_id, of_tile in mosaics.items() if of_tile}
 
 
+class FoundTiles(NamedTuple):
+    """Tiles of an input, sorted by tile number."""
+
+    tiles: list[Tile]
+    without_catalogue: dict[str, tuple[str, ...]]
+    """Bands of each tile that has mosaics and no catalogue."""
+
+
+def find_tiles(root_uri: str) -> FoundTiles:
+    """Return every tile under a folder or prefix, nested or flat, with the newest version of each file."""
+    found = FoundTiles([], {})
+    for tile_id, uris in _newest(root_uri).items():
+        if CATALOGUE in uris:
+            mosaics = {role: uri for role, uri in uris.items() if role != CATALOGUE}
+            found.tiles.append(Tile(tile_id, MappingProxyType(mosaics), uris[CATALOGUE]))
+        else:
+            found.without_catalogue[tile_id] = tuple(sorted(uris))
+    return found
+
+
 def discover_tiles(root_uri: str) -> list[Tile]:
-    """Return every tile under a folder or prefix, nested or flat, sorted by tile number, with the newest version of each file.
+    """Return the tiles of `find_tiles`, each of which must have a catalogue.
 
     Raises:
         TileError: a tile has mosaics and no catalogue.
     """
-    tiles: list[Tile] = []
-    for tile_id, uris in _newest(root_uri).items():
-        if CATALOGUE not in uris:
-            raise TileError(
-                f"tile {tile_id}: has {', '.join(sorted(uris))} but no catalogue named EUC_MER_FINAL-CAT_TILE{tile_id}-..."
-            )
-        catalogue = uris.pop(CATALOGUE)
-        tiles.append(Tile(tile_id, MappingProxyType(uris), catalogue))
-    return tiles
+    found = find_tiles(root_uri)
+    for tile_id, bands in found.without_catalogue.items():
+        raise TileError(f"tile {tile_id}: has {', '.join(bands)} but {no_catalogue(tile_id)}")
+    return found.tiles
+
+
+def no_catalogue(tile_id: str) -> str:
+    """Say which file a tile without a catalogue lacks."""
+    return f"no catalogue named EUC_MER_FINAL-CAT_TILE{tile_id}-..."
 
 
 def _newest(root_uri: str) -> dict[str, dict[str, str]]:

@@ -17,7 +17,7 @@ from scanner.catalogue.night_file import show
 from scanner.catalogue.plan import Plan, freeze
 from scanner.catalogue.seal import SealError, seal
 from scanner.catalogue.shown import Replaced, ShownError, ShownPlan, replaced_by, with_lower_threshold
-from scanner.catalogue.units import PlanError
+from scanner.catalogue.units import LeftOut, PlanError
 from scanner.catalogue.visible import VisibleError, rows_of
 from scanner.networks.card_file import check_weights, read_card
 from scanner.scan.request import ScanRequest, plan_scan, shown_threshold
@@ -37,8 +37,10 @@ class NightSummary(Frozen):
     ensemble: str
     unit_kind: Literal["tile", "shard"]
     n_units: int
-    tiles_without_mosaics: tuple[str, ...]
-    """Tiles that have a catalogue and no mosaic, which were left out."""
+    tiles_left_out: tuple[LeftOut, ...]
+    """Tiles of the input that could not be scanned, with the reasons."""
+    tiles_rejected: tuple[str, ...]
+    """Tiles of which this run could score no object: a mosaic is missing or damaged."""
     units_by_outcome: dict[str, int]
     """Number of units by outcome; units committed before this run count as `already_committed`."""
     n_rows: int
@@ -107,7 +109,8 @@ def scan_night(
         ensemble=plan.ensemble_name,
         unit_kind=plan.units[0].kind,
         n_units=len(plan.units),
-        tiles_without_mosaics=plan.without_mosaics,
+        tiles_left_out=plan.left_out,
+        tiles_rejected=_rejected(plan, run),
         units_by_outcome={name: n for name, n in sorted(outcomes.items()) if n},
         n_rows=report.n_rows,
         rows_by_status=report.rows_by_status,
@@ -118,6 +121,13 @@ def scan_night(
         candidates_uri=candidates_uri,
         seconds=round(time.monotonic() - start, 1),
     )
+
+
+def _rejected(plan: Plan, run: ScanRun) -> tuple[str, ...]:
+    """Return the tiles without a scored object among those that this run committed."""
+    if plan.units[0].kind != "tile":
+        return ()
+    return tuple(sorted(receipt.unit_id for receipt in run.receipts if receipt.n_rows and not receipt.n_scored))
 
 
 def _show(plan: Plan, root_uri: str, threshold: float, package: Path) -> tuple[tuple[Replaced, ...], str]:

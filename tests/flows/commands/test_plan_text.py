@@ -5,6 +5,7 @@ import pytest
 from flows.commands.plan import PlanReport, Prediction
 from flows.commands.plan_text import _bytes, _duration, _number, plan_text
 from flows.commands.words import named
+from scanner.catalogue.units import LeftOut
 from scanner.scan.estimate import Measured, estimate
 from scanner.scan.expected_candidates import Expectation
 from scanner.scan.planned_input import PlannedInput, UnitSize
@@ -15,7 +16,7 @@ INPUT = PlannedInput(
     rows=1234,
     rows_in_overlaps=0,
     input_bytes=7_120_000_000,
-    tiles_without_mosaics=(),
+    tiles_left_out=(),
     tiles_without_bands={},
     rows_without_bands=0,
 )
@@ -50,19 +51,32 @@ def test_the_input_is_told_in_words_and_units():
 def test_overlaps_and_incomplete_tiles_are_told():
     changes = {
         "rows_in_overlaps": 260,
-        "tiles_without_mosaics": ("102018211", "102018212", "102018213"),
+        "tiles_left_out": (
+            LeftOut(tile="102018211", reason="no_mosaic"),
+            LeftOut(tile="102018212", reason="no_catalogue", detail="no catalogue named x"),
+            LeftOut(tile="102018213", reason="no_mosaic"),
+            LeftOut(tile="102018215", reason="unreadable_catalogue", detail="broken"),
+        ),
         "tiles_without_bands": {"102018214": ("H",)},
         "rows_without_bands": 40,
     }
+    left_out = (
+        "left out 2 tiles with a catalogue and no mosaic: 102018211, 102018213; 1 tile with mosaics and no catalogue: "
+        "102018212; 1 tile with a catalogue that cannot be read: 102018215; a scan leaves them out"
+    )
     assert lines_of(PlanReport(ensemble="mer3-sim", input=INPUT.model_copy(update=changes)))[2:] == [
         "overlaps tiles overlap: 260 further entries of the same objects; a scan scores each object once",
-        "left out 3 tiles with a catalogue and no mosaic: 102018211, 102018212, 102018213; a scan leaves them out",
+        left_out,
         "incomplete 1 tile lacks a mosaic: 102018214 (H); a scan rejects its 40 objects",
     ]
 
 
 def test_one_tile_with_one_object_is_told_in_the_singular():
-    changes = {"tiles_without_mosaics": ("7",), "tiles_without_bands": {"8": ("Y", "H")}, "rows_without_bands": 1}
+    changes = {
+        "tiles_left_out": (LeftOut(tile="7", reason="no_mosaic"),),
+        "tiles_without_bands": {"8": ("Y", "H")},
+        "rows_without_bands": 1,
+    }
     assert lines_of(PlanReport(ensemble="mer3-sim", input=INPUT.model_copy(update=changes)))[2:] == [
         "left out 1 tile with a catalogue and no mosaic: 7; a scan leaves it out",
         "incomplete 1 tile lacks a mosaic: 8 (Y, H); a scan rejects its 1 object",

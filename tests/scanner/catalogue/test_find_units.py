@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.table import Table
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.store.storage import create_if_absent, list_files
+from infra.store.storage import StorageError, create_if_absent, list_files
+from scanner.catalogue import find_units as module
 from scanner.catalogue.find_units import _first_among, find_input, find_units
 from scanner.catalogue.plan import ScanConfig, build_plan
 from scanner.catalogue.units import PlanError, id_digest
@@ -59,7 +61,7 @@ def test_each_id_is_owned_by_the_first_unit(ids):
 
 def test_an_object_twice_in_one_file_is_refused(tmp_path):
     write_shard(tmp_path / "a.parquet", [1, 7, 7])
-    with pytest.raises(PlanError, match=r"unit a: 1 repeated object id\(s\), such as 7"):
+    with pytest.raises(PlanError, match=r"a\.parquet: .*1 repeated object id\(s\), such as 7"):
         find_units(str(tmp_path))
 
 
@@ -97,17 +99,57 @@ def test_a_tile_without_mosaics_is_left_out_and_named(tmp_path):
     shutil.copy(first, tmp_path / first.name.replace("TILE000000001", "TILE000000000"))
     next(tmp_path.glob("*NIR-H*TILE000000003*")).unlink()
     found = find_input(str(tmp_path))
-    assert found.without_mosaics == ("000000000", "000000002")
+    assert [(tile.tile, tile.reason) for tile in found.left_out] == [("000000000", "no_mosaic"), ("000000002", "no_mosaic")]
     assert [(unit.unit_id, unit.n_rows, unit.owned_elsewhere) for unit in found.units] == [
         ("000000001", 3, ()),
         ("000000003", 3, ()),
     ]
-    assert build_plan(str(tmp_path), NIGHT, EnsembleName(), ScanConfig()).without_mosaics == found.without_mosaics
+    assert build_plan(str(tmp_path), NIGHT, EnsembleName(), ScanConfig()).left_out == found.left_out
+
+
+def catalogue_of(folder, tile):
+    return next(folder.glob(f"*FINAL-CAT*TILE{tile}*"))
+
+
+def test_tiles_without_a_usable_catalogue_are_left_out_with_reasons(tmp_path):
+    """One catalogue is missing, one is cut short, and one holds an object twice."""
+    write_tiles(tmp_path, 4, 3)
+    catalogue_of(tmp_path, "000000001").unlink()
+    path = catalogue_of(tmp_path, "000000002")
+    path.write_bytes(path.read_bytes()[:3000])
+    path = catalogue_of(tmp_path, "000000003")
+    table = Table.read(path)
+    table["OBJECT_ID"][1] = table["OBJECT_ID"][0]
+    table.write(path, overwrite=True)
+    found = find_input(str(tmp_path))
+    assert [unit.unit_id for unit in found.units] == ["000000004"]
+    assert [(tile.tile, tile.reason) for tile in found.left_out] == [
+        ("000000001", "no_catalogue"),
+        ("000000002", "unreadable_catalogue"),
+        ("000000003", "unreadable_catalogue"),
+    ]
+    details = [tile.detail for tile in found.left_out]
+    assert details[0] == "no catalogue named EUC_MER_FINAL-CAT_TILE000000001-..."
+    assert "cannot be read" in details[1]
+    assert "1 repeated object id(s), such as" in details[2]
+
+
+@pytest.mark.fault(31)
+def test_a_store_that_fails_leaves_no_tile_out(tmp_path, monkeypatch):
+    """A tile that is left out for a failure that passes would be lost."""
+    write_tiles(tmp_path, 2, 3)
+
+    def fails(uri):
+        raise StorageError(f"{uri}: 503")
+
+    monkeypatch.setattr(module, "tile_ids", fails)
+    with pytest.raises(PlanError, match=r"tile 000000001: its catalogue cannot be read: .*503"):
+        find_input(str(tmp_path))
 
 
 def test_tiles_that_all_lack_mosaics_are_refused(tmp_path):
     write_tiles(tmp_path, 2, 3)
     for path in tmp_path.glob("*MOSAIC*"):
         path.unlink()
-    with pytest.raises(PlanError, match=r"no tile can be scanned: 2 have a catalogue and no mosaic, such as 000000001, 0+2$"):
+    with pytest.raises(PlanError, match=r"none of 2 tiles can be scanned, such as 000000001 \(no mosaic\), 0+2 \(no mosaic\)$"):
         find_units(str(tmp_path))

@@ -19,6 +19,7 @@ from scanner.catalogue.shown import (
     shown_plans,
     with_lower_threshold,
 )
+from scanner.catalogue.units import LeftOut, LeftOutReason
 from tests.scanner.catalogue_parts import NIGHT, EnsembleName, finished, plan_of, purity_table
 
 A, B, C = ("a" * 64, "b" * 64, "c" * 64)
@@ -149,9 +150,9 @@ def test_a_sealed_plan_with_a_lower_threshold_is_used(root):
     assert with_lower_threshold(asked, root) is asked
 
 
-def test_tiles_without_mosaics_do_not_tell_plans_apart(root):
+def test_tiles_that_are_left_out_do_not_tell_plans_apart(root):
     low = finished(root, {"a": {1: 0.9, 2: 0.3}}, candidate_threshold=0.25)
-    bare = {"without_mosaics": ("b",)}
+    bare = {"left_out": (LeftOut(tile="b", reason=LeftOutReason.NO_MOSAIC),)}
     asked = plan_of({"a": [1, 2]}, candidate_threshold=0.5).model_copy(update=bare)
     assert with_lower_threshold(asked, root) == low.model_copy(update=bare)
 

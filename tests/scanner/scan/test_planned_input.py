@@ -19,7 +19,7 @@ def test_incomplete_tiles_are_named(tmp_path):
             path.unlink()
     found = described(tmp_path)
     assert (found.unit_kind, found.units, found.rows, found.rows_in_overlaps) == ("tile", 2, 8, 0)
-    assert found.tiles_without_mosaics == ("000000001",)
+    assert [(tile.tile, tile.reason) for tile in found.tiles_left_out] == [("000000001", "no_mosaic")]
     assert (found.tiles_without_bands, found.rows_without_bands) == ({"000000003": ("Y", "H")}, 4)
     kept = [path for path in tmp_path.iterdir() if "TILE000000001" not in path.name]
     assert found.input_bytes == sum(path.stat().st_size for path in kept)
@@ -30,7 +30,7 @@ def test_objects_in_overlaps_count_once(tmp_path):
     write_shard(tmp_path / "b.parquet", [3, 4])
     found = described(tmp_path)
     assert (found.unit_kind, found.units, found.rows, found.rows_in_overlaps) == ("shard", 2, 4, 1)
-    assert (found.tiles_without_mosaics, found.tiles_without_bands) == ((), {})
+    assert (found.tiles_left_out, found.tiles_without_bands) == ((), {})
 
 
 def test_a_catalogue_is_read_twice(tmp_path):

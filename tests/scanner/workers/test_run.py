@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from flows.commands.scan_text import scan_lines
 from infra.store.storage import list_files
 from scanner.catalogue.plan import find_plans, load_plan
 from scanner.catalogue.visible import visible_candidates
@@ -141,3 +142,20 @@ def test_a_scan_without_a_night_has_its_own_file(tiles, root, here):
     summary = here(request, root)
     assert (summary.night, summary.candidates_uri) == (None, f"{root}/candidates/undated.parquet")
     assert set(visible_candidates(root)["night"].to_pylist()) == {""}
+
+
+def test_tiles_that_cannot_be_scanned_are_named_and_others_scanned(tmp_path, tiles, root, here):
+    """One tile has no catalogue, one mosaic is cut short, and one tile lacks a band."""
+    write_tiles(tmp_path / "tiles", 4, 3)
+    next((tmp_path / "tiles").glob("*FINAL-CAT*TILE000000001*")).unlink()
+    cut = next((tmp_path / "tiles").glob("*MOSAIC-VIS*TILE000000002*"))
+    cut.write_bytes(cut.read_bytes()[:20000])
+    next((tmp_path / "tiles").glob("*MOSAIC-NIR-H*TILE000000003*")).unlink()
+    request = ScanRequest(input_uri=str(tmp_path / "tiles"), package=tiles / "package", candidate_threshold=0.0, engine="torch")
+    found = here(request, root)
+    assert [(tile.tile, tile.reason) for tile in found.tiles_left_out] == [("000000001", "no_catalogue")]
+    assert found.tiles_rejected == ("000000002", "000000003")
+    assert found.rows_by_status == {"rejected:fits_truncated": 3, "rejected:missing_band": 3, "scored": 3}
+    text = scan_lines(found)
+    assert text["left out"] == "1 tile with mosaics and no catalogue: 000000001"
+    assert text["unusable"].startswith("2 tiles of which no object could be scored: 000000002, 000000003; ")
