@@ -21,6 +21,7 @@ from flows.cli.mistakes import one_line_about
 from infra.engine_name import EngineName
 from infra.errors import LensscanError
 from infra.private_apis import arrow_without_pandas, run_exit_handlers
+from infra.store.s3_access import read_anonymously
 from infra.telemetry import opt_out
 from scanner.vocabulary.choices import MAPS_PER_UNIT
 
@@ -155,6 +156,7 @@ def scan(
     maps: MapsPerUnit = MAPS_PER_UNIT,
     workers: Positive | None = None,
     ray_address: str | None = None,
+    anonymous: bool = False,
     flow: AsFlow = False,
     json: bool = False,
 ) -> None:
@@ -182,11 +184,15 @@ def scan(
         workers: Scan processes.
         ray_address: Ray cluster to use, `auto` inside a Ray job, `local` for a private one; by default up to 10 000 rows are
             scanned without Ray, and more on a private one.
+        anonymous: Read the tiles without credentials, as a public bucket allows; the catalogue is written with yours. The
+            bucket of Euclid Q1 is always read so.
         flow: Scan as a Prefect flow, whose server shows progress and summary.
         json: Print JSON instead of text.
     """
     from flows.terminal import print_json, print_lines
 
+    if anonymous:
+        read_anonymously(tiles)
     options: dict[str, Any] = {
         "ensemble": ensemble,
         "candidate_threshold": threshold,
@@ -231,6 +237,7 @@ def plan(
     maps: MapsPerUnit = MAPS_PER_UNIT,
     workers: Positive | None = None,
     price_per_core_hour: AboveZero | None = None,
+    anonymous: bool = False,
     json: bool = False,
 ) -> None:
     """Show the input of a scan and, with `--estimate`, predict its cost and how many candidates it finds.
@@ -248,12 +255,15 @@ def plan(
         maps: Number of candidates of a unit that get maps, as for `scan`.
         workers: Scan processes to predict for; the configured number by default.
         price_per_core_hour: Price of an hour of one core, in any currency, to predict the cost of computing.
+        anonymous: Read the tiles without credentials, as `scan --anonymous` does.
         json: Print JSON instead of text.
     """
     from flows.commands.plan import describe_plan
     from flows.commands.plan_text import plan_text
     from flows.terminal import print_json
 
+    if anonymous:
+        read_anonymously(tiles)
     report = describe_plan(
         tiles,
         ensemble,

@@ -6,7 +6,6 @@ delete on a condition, read a kept CRC32 or a profile; s3fs and aiobotocore rese
 
 import errno
 import os
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,12 +14,14 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeVar
 
+from botocore import UNSIGNED  # type: ignore[import-untyped]
 from botocore.config import Config  # type: ignore[import-untyped]
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
 from botocore.session import get_session  # type: ignore[import-untyped]
 from urllib3.exceptions import HTTPError
 
 from infra.store.files import StorageError, one_line
+from infra.store.s3_access import Access, access_to
 
 REQUEST_TRIES = 5
 """Largest number of tries of a request that is throttled, answered by a 5xx or cut off.
@@ -43,7 +44,6 @@ FAILURES = (OSError, ValueError, BotoCoreError, HTTPError)
 """Exceptions that botocore raises besides ClientError; ValueError stands for an endpoint that is not a URL."""
 
 Answer = TypeVar("Answer")
-_ENDPOINT_USER = re.compile(r"^(\w+://)?.*@")
 _making = threading.Lock()
 
 
@@ -62,35 +62,31 @@ def ask(uri: str, question: Callable[[Any], Answer], seconds: float | None = Non
     """
     seconds = DEADLINE_S if seconds is None else seconds
     with _failures(uri):
-        client = s3_client(tries or REQUEST_TRIES)
+        bucket = uri.removeprefix("s3://").partition("/")[0]
+        client = s3_client(bucket, tries or REQUEST_TRIES)
         answer = _in_thread(lambda: question(client))
         if not wait([answer], seconds).done:
             raise StorageError(f"{uri}: no whole answer within {seconds:.3g} s")
         return answer.result()
 
 
-def s3_client(tries: int) -> Any:
-    """Return this process's botocore client of the endpoint in the environment; it sends a request at most `tries` times."""
-    # Making a client costs as much as many reads of a small object.
+def s3_client(bucket: str, tries: int) -> Any:
+    """Return this process's botocore client for a bucket; it sends a request at most `tries` times."""
+    # Making a client costs as much as many reads of a small object, so buckets with equal access share one.
     with _making:
-        return _client(os.getpid(), _endpoint(), CONNECT_TIMEOUT_S, READ_TIMEOUT_S, tries)
+        return _client(os.getpid(), access_to(bucket), CONNECT_TIMEOUT_S, READ_TIMEOUT_S, tries)
 
 
 @cache
-def _client(_process: int, endpoint: str | None, connect_timeout_s: float, read_timeout_s: float, tries: int) -> Any:
+def _client(_process: int, access: Access, connect_timeout_s: float, read_timeout_s: float, tries: int) -> Any:
     config = Config(
+        signature_version=UNSIGNED if access.is_anonymous else None,
         connect_timeout=connect_timeout_s,
         read_timeout=read_timeout_s,
         retries={"mode": "standard", "total_max_attempts": tries},
         max_pool_connections=MOST_CONNECTIONS,
     )
-    return get_session().create_client("s3", endpoint_url=endpoint, config=config)
-
-
-def _endpoint() -> str | None:
-    """Return the endpoint without user and password: requests are signed, and a client without the secret cannot leak it."""
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    return _ENDPOINT_USER.sub(r"\1", endpoint) if endpoint else None
+    return get_session().create_client("s3", access.region, endpoint_url=access.endpoint, config=config)
 
 
 def deadline_s(n_bytes: int, until: float | None = None) -> float:

@@ -9,6 +9,7 @@ import ray
 
 from infra.ray.actor_pool import ActorPool
 from infra.ray.cluster import actor_count, ray_errors
+from infra.store.s3_access import access_variables
 from scanner.catalogue.plan import Plan
 from scanner.workers.threads import IN_FLIGHT, thread_settings, threads_of
 from scanner.workers.unit_scanner import UnitScanner
@@ -34,7 +35,7 @@ def scanner_pool(plan: Plan, package: Path, root_uri: str, workers: int, n_units
         num_gpus=gpu_share,
         # One thread more answers how far the others are.
         max_concurrency=IN_FLIGHT + 1,
-        runtime_env={"env_vars": thread_settings(threads)},
+        runtime_env={"env_vars": {**thread_settings(threads), **access_variables()}},
     )
     with ray_errors():
         # Store the plan once for all actors, because it is large: it holds every unit of the night.

@@ -20,8 +20,11 @@ def weed() -> str | None:
 
 
 @contextlib.contextmanager
-def seaweed_server(folder: Path) -> Iterator[str]:
-    """Run master, volume, filer and S3 in one process with its files in `folder`; yield the URL of its S3."""
+def seaweed_server(folder: Path, public: str | None = None) -> Iterator[str]:
+    """Run master, volume, filer and S3 in one process with its files in `folder`; yield the URL of its S3.
+
+    Anyone may read the bucket `public` without credentials; signed requests of strangers are refused there too.
+    """
     port = free_port()
     names = (
         "master.port",
@@ -39,7 +42,8 @@ def seaweed_server(folder: Path) -> Iterator[str]:
         "credentials": [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}],
         "actions": ["Admin", "Read", "List", "Tagging", "Write"],
     }
-    config.write_text(json.dumps({"identities": [admin]}), encoding="utf-8")
+    everyone = {"name": "anonymous", "actions": [f"Read:{public}", f"List:{public}"]}
+    config.write_text(json.dumps({"identities": [admin, *([everyone] if public else [])]}), encoding="utf-8")
     command = [weed(), "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", *ports]
     command += ["-s3", f"-s3.port={port}", f"-s3.config={config}", "-volume.max=8", "-master.volumeSizeLimitMB=64"]
     with (folder / "log").open("w") as log:

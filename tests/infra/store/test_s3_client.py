@@ -95,11 +95,11 @@ def test_all_threads_share_one_client_of_an_endpoint(monkeypatch):
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:8")
     with ThreadPoolExecutor(4) as pool:
-        clients = {id(client) for client in pool.map(lambda _: s3_client.s3_client(2), range(8))}
-    assert clients == {id(s3_client.s3_client(2))}
-    assert id(s3_client.s3_client(1)) not in clients
+        clients = {id(client) for client in pool.map(lambda _: s3_client.s3_client("mine", 2), range(8))}
+    assert clients == {id(s3_client.s3_client("mine", 2))}
+    assert id(s3_client.s3_client("mine", 1)) not in clients
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    assert id(s3_client.s3_client(2)) not in clients
+    assert id(s3_client.s3_client("mine", 2)) not in clients
 
 
 def test_a_profile_gives_region_endpoint_and_credentials(tmp_path, monkeypatch):
@@ -111,7 +111,7 @@ def test_a_profile_gives_region_endpoint_and_credentials(tmp_path, monkeypatch):
     monkeypatch.setenv("AWS_PROFILE", "mine")
     # The client of a process without a profile is cached.
     s3_client._client.cache_clear()
-    client = s3_client.s3_client(1)
+    client = s3_client.s3_client("mine", 1)
     s3_client._client.cache_clear()
     assert (client.meta.region_name, client.meta.endpoint_url) == ("eu-west-3", "http://127.0.0.1:7")
     assert client._request_signer._credentials.access_key == "an-id"
