@@ -12,6 +12,7 @@ from flows.commands.scan import scan_tiles
 from flows.commands.words import left_out
 from infra.engine_name import EngineName
 from scanner.catalogue.paths import UNDATED
+from scanner.catalogue.selection import EVERYTHING, Selection
 from scanner.vocabulary.choices import MAPS_PER_UNIT, MOST_MAPS_PER_UNIT
 from scanner.workers.run import NightSummary
 
@@ -28,6 +29,7 @@ def scan_night(
     exact: bool = False,
     maps_per_unit: Annotated[int, Field(ge=0, le=MOST_MAPS_PER_UNIT)] = MAPS_PER_UNIT,
     ray_address: str | None = None,
+    selection: Selection = EVERYTHING,
 ) -> NightSummary:
     """Scan the night's tiles under `input_uri` into the catalogue at `root_uri`.
 
@@ -44,6 +46,7 @@ def scan_night(
         exact: Score every row in float32, not only those that could be candidates.
         maps_per_unit: Number of candidates of a unit, best first, that are stored with attribution maps.
         ray_address: Ray cluster to use; the configured one by default.
+        selection: Tiles to scan; by default all.
     """
     dated = None if night == "none" else night or flow_run.scheduled_start_time.date()
     label = dated.isoformat() if dated else UNDATED
@@ -59,6 +62,7 @@ def scan_night(
             exact=exact,
             maps_per_unit=maps_per_unit,
             ray_address=ray_address,
+            selection=lambda: selection,
             progress=progress,
         )
     show_summary(f"summary-{label}", _summary_markdown(summary))

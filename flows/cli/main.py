@@ -18,10 +18,10 @@ from flows.cli.app import AboveZero, AsFlow, Fraction, MapsPerUnit, Positive, ap
 from flows.cli.arguments import prepared, told
 from flows.cli.interrupt import ends_on_interrupt
 from flows.cli.mistakes import one_line_about
+from flows.cli.tiles import ALL_TILES, TileOptions, input_uri, selection
 from infra.engine_name import EngineName
 from infra.errors import LensscanError
 from infra.private_apis import arrow_without_pandas, run_exit_handlers
-from infra.store.s3_access import read_anonymously
 from infra.telemetry import opt_out
 from scanner.vocabulary.choices import MAPS_PER_UNIT
 
@@ -145,9 +145,10 @@ def score(
 
 @app.command
 def scan(
-    tiles: str,
+    tiles: str | None = None,
     *,
     out: str,
+    chosen: TileOptions = ALL_TILES,
     night: date | None = None,
     ensemble: str | None = None,
     threshold: Fraction | None = None,
@@ -156,7 +157,6 @@ def scan(
     maps: MapsPerUnit = MAPS_PER_UNIT,
     workers: Positive | None = None,
     ray_address: str | None = None,
-    anonymous: bool = False,
     flow: AsFlow = False,
     json: bool = False,
 ) -> None:
@@ -168,9 +168,11 @@ def scan(
     The exit code is 1 if a tile could not be scanned: its catalogue or its mosaics are missing or damaged. The others are.
 
     For example: `lensscan scan tiles/ --out catalogue/ --night 2026-11-24`
+    or: `lensscan scan --release q1 --region 269.7 66.1 0.5 --out catalogue/`
 
     Args:
         tiles: Folder or `s3://` prefix of Euclid MER tiles, or of shards.
+        chosen: The release, and the tiles to take.
         out: Folder or `s3://` prefix of the catalogue.
         night: Date, for a survey that is scanned night by night: each night is a part of the catalogue, and its tiles may come
             again in another night. Leave it out for a release such as Euclid Q1, which has no nights.
@@ -184,15 +186,12 @@ def scan(
         workers: Scan processes.
         ray_address: Ray cluster to use, `auto` inside a Ray job, `local` for a private one; by default up to 10 000 rows are
             scanned without Ray, and more on a private one.
-        anonymous: Read the tiles without credentials, as a public bucket allows; the catalogue is written with yours. The
-            bucket of Euclid Q1 is always read so.
         flow: Scan as a Prefect flow, whose server shows progress and summary.
         json: Print JSON instead of text.
     """
     from flows.terminal import print_json, print_lines
 
-    if anonymous:
-        read_anonymously(tiles)
+    uri = input_uri(tiles, chosen)
     options: dict[str, Any] = {
         "ensemble": ensemble,
         "candidate_threshold": threshold,
@@ -205,14 +204,14 @@ def scan(
     if flow:
         from flows.scan_night import scan_night
 
-        summary: Any = scan_night(tiles, out, night or "none", **options)
+        summary: Any = scan_night(uri, out, night or "none", selection=selection(chosen), **options)
     else:
         from flows.commands.scan import scan_tiles
         from flows.terminal import terminal_progress
 
         arrow_without_pandas()
         with terminal_progress("scanning", quiet=json) as report:
-            summary = scan_tiles(tiles, out, night, progress=report, **options)
+            summary = scan_tiles(uri, out, night, selection=lambda: selection(chosen), progress=report, **options)
     if json:
         print_json(summary.model_dump())
     else:
@@ -226,8 +225,9 @@ def scan(
 
 @app.command
 def plan(
-    tiles: str,
+    tiles: str | None = None,
     *,
+    chosen: TileOptions = ALL_TILES,
     estimate: bool = False,
     units: Positive | None = None,
     ensemble: str | None = None,
@@ -237,7 +237,6 @@ def plan(
     maps: MapsPerUnit = MAPS_PER_UNIT,
     workers: Positive | None = None,
     price_per_core_hour: AboveZero | None = None,
-    anonymous: bool = False,
     json: bool = False,
 ) -> None:
     """Show the input of a scan and, with `--estimate`, predict its cost and how many candidates it finds.
@@ -246,6 +245,7 @@ def plan(
 
     Args:
         tiles: Folder or `s3://` prefix of Euclid MER tiles, or of shards.
+        chosen: The release, and the tiles to take.
         estimate: Measure this machine on the largest unit, then predict time, core hours, download, memory and candidates.
         units: Number of units to predict for, all like the measured one; by default the units found.
         ensemble: Name or folder; the configured one by default.
@@ -255,17 +255,14 @@ def plan(
         maps: Number of candidates of a unit that get maps, as for `scan`.
         workers: Scan processes to predict for; the configured number by default.
         price_per_core_hour: Price of an hour of one core, in any currency, to predict the cost of computing.
-        anonymous: Read the tiles without credentials, as `scan --anonymous` does.
         json: Print JSON instead of text.
     """
     from flows.commands.plan import describe_plan
     from flows.commands.plan_text import plan_text
     from flows.terminal import print_json
 
-    if anonymous:
-        read_anonymously(tiles)
     report = describe_plan(
-        tiles,
+        input_uri(tiles, chosen),
         ensemble,
         engine,
         measured=estimate,
@@ -275,6 +272,7 @@ def plan(
         workers=workers,
         n_units=units,
         price_per_core_hour=price_per_core_hour,
+        selection=selection(chosen),
     )
     print_json(report.to_json()) if json else sys.stdout.write(plan_text(report))
 

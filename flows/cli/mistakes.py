@@ -23,13 +23,16 @@ def _missing(error: MissingArgumentError, argument: Argument, command: str) -> s
     option = argument.names[0]
     is_positional = argument.index is not None
     if option in (error.unused_tokens or ()):
-        return f"{option} needs a value: {_meaning(error, option)}"
-    return f"{command} needs {option.strip('-').upper() if is_positional else option}: {_meaning(error, option)}"
+        n_values, _ = argument.token_count()
+        return f"{option} needs {f'{n_values} values' if n_values > 1 else 'a value'}: {_meaning(error, argument)}"
+    return f"{command} needs {option.strip('-').upper() if is_positional else option}: {_meaning(error, argument)}"
 
 
-def _meaning(error: MissingArgumentError, option: str) -> str:
-    """Return what the command's docstring says about an option, without its full stop."""
-    name = option.strip("-").replace("-", "_")
+def _meaning(error: MissingArgumentError, argument: Argument) -> str:
+    """Return what its own help or the command's docstring says about an option, without its full stop."""
+    if argument.parameter.help:
+        return argument.parameter.help.removesuffix(".")
+    name = argument.names[0].strip("-").replace("-", "_")
     described = {
         entry.arg_name: entry.description or "" for entry in parse((error.target and error.target.__doc__) or "").params
     }

@@ -11,6 +11,7 @@ from infra.errors import LensscanError
 from infra.frozen import Frozen
 from infra.settings import Settings
 from scanner.catalogue.plan import Plan
+from scanner.catalogue.selection import EVERYTHING, Selection
 from scanner.networks.card_file import read_card
 from scanner.scan.estimate import Estimate, Measured, estimate, measure
 from scanner.scan.expected_candidates import Expectation, by_evaluation, by_sample
@@ -68,6 +69,7 @@ def describe_plan(
     workers: int | None = None,
     n_units: int | None = None,
     price_per_core_hour: float | None = None,
+    selection: Selection = EVERYTHING,
 ) -> PlanReport:
     """Describe the input under `input_uri`; with `measured`, also measure this machine and predict cost and candidates.
 
@@ -80,6 +82,7 @@ def describe_plan(
     settings = Settings.read()
     request = ScanRequest(
         input_uri=input_uri,
+        selection=selection,
         night=datetime.now(UTC).date(),
         package=chosen_package(ensemble),
         candidate_threshold=threshold,

@@ -1,5 +1,6 @@
 """`lensscan scan`: scan tiles or shards into a catalogue."""
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import date
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from infra.settings import Settings
 from scanner.workers.local import early_worker
 
 if TYPE_CHECKING:
+    from scanner.catalogue.selection import Selection
     from scanner.workers.run import NightSummary
 
 
@@ -25,9 +27,12 @@ def scan_tiles(
     exact: bool,
     maps_per_unit: int,
     ray_address: str | None,
+    selection: "Callable[[], Selection] | None" = None,
     progress: NamingProgress,
 ) -> "NightSummary":
     """Scan with the meaning of the flow's parameters: settings stand in for those that are None.
+
+    `selection` makes the selection of tiles once the first worker has started.
 
     Raises:
         LensscanError: a parameter is invalid, no input is found, or a unit cannot be scanned.
@@ -37,11 +42,13 @@ def scan_tiles(
     with nullcontext() if ray_address else early_worker(workers) as early:
         # Imported here: the worker imports its libraries meanwhile.
         from flows.ensembles import chosen_package
+        from scanner.catalogue.selection import EVERYTHING
         from scanner.scan.request import ScanRequest
         from scanner.workers.run import scan_night
 
         request = ScanRequest(
             input_uri=input_uri,
+            selection=selection() if selection else EVERYTHING,
             night=night,
             package=chosen_package(ensemble),
             candidate_threshold=candidate_threshold,

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -11,9 +12,10 @@ from pydantic import ValidationError
 
 from infra.read_ahead import map_ahead
 from infra.store.storage import N_AHEAD, FileInfo, exists, info, is_s3, list_files, local_path
-from scanner.catalogue.unit_inputs import SHARD, shard_file_ids, tile_ids
+from scanner.catalogue.selection import EVERYTHING, Circle, Selection
+from scanner.catalogue.unit_inputs import SHARD, shard_file_ids
 from scanner.catalogue.units import MAX_EXAMPLES, Ids, InputFile, LeftOut, LeftOutReason, PlanError, Unit, id_digest
-from scanner.sources.tiles import CATALOGUE, FoundTiles, Tile, find_tiles, no_catalogue
+from scanner.sources.tiles import CATALOGUE, FoundTiles, Tile, find_tiles, no_catalogue, read_tile_catalogue
 from scanner.vocabulary.rejections import Rejection
 
 _TILES_AHEAD = 2
@@ -29,27 +31,29 @@ class FoundUnits(NamedTuple):
     """Tiles that lack their catalogue or all mosaics, or whose catalogue cannot be read, sorted by name."""
 
 
-def find_units(input_uri: str) -> list[Unit]:
+def find_units(input_uri: str, selection: Selection = EVERYTHING) -> list[Unit]:
     """Return the units of `find_input`."""
-    return find_input(input_uri).units
+    return find_input(input_uri, selection).units
 
 
-def find_input(input_uri: str) -> FoundUnits:
-    """Find the tiles under `input_uri`, or the shards if there are no tiles.
+def find_input(input_uri: str, selection: Selection = EVERYTHING) -> FoundUnits:
+    """Find the selected tiles under `input_uri`, or the shards if there are no tiles.
 
     A tile that lacks its catalogue or all mosaics, or whose catalogue cannot be used, is left out and named: it does not stop
     the scan of the others. An object that several units hold (tiles overlap) belongs to the first.
 
     Raises:
-        PlanError: there is no unit, a shard repeats an id or cannot be read, or the store failed.
+        PlanError: there is no unit, a selected tile is not there, a shard repeats an id or cannot be read, or the store failed.
     """
-    found = _tiles(input_uri)
+    found = _tiles(input_uri, selection)
     if found.tiles or found.without_catalogue:
-        inputs, left_out = _usable(found)
+        inputs, left_out = _usable(found, selection.circle)
+    elif selection.is_partial and exists(input_uri):
+        raise PlanError(f"{input_uri}: holds no Euclid MER tiles, so none can be selected by number or position")
     else:
         inputs, left_out = list(_shards(input_uri)), ()
     if not inputs:
-        raise PlanError(_why_nothing(input_uri, left_out))
+        raise PlanError(_why_nothing(input_uri, left_out, selection.circle))
     owned = zip(inputs, _first_among([unit.ids for unit in inputs]), strict=True)
     try:
         return FoundUnits([_unit(unit, is_own) for unit, is_own in owned], left_out)
@@ -86,35 +90,51 @@ def _first_among(ids: Sequence[Ids]) -> list[npt.NDArray[np.bool_]]:
     return np.split(is_first, np.cumsum([len(array) for array in ids])[:-1])
 
 
-def _tiles(input_uri: str) -> FoundTiles:
+def _tiles(input_uri: str, selection: Selection) -> FoundTiles:
     if not is_s3(input_uri) and _is_file(input_uri):
         raise PlanError(_why_nothing(input_uri, ()))
-    return find_tiles(input_uri)
+    found = find_tiles(input_uri, *([selection.catalogues_uri] if selection.catalogues_uri else []))
+    if not selection.tiles or not (found.tiles or found.without_catalogue):
+        return found
+    selection.check_known([*(tile.tile_id for tile in found.tiles), *found.without_catalogue])
+    chosen = set(selection.tiles)
+    return FoundTiles(
+        [tile for tile in found.tiles if tile.tile_id in chosen],
+        {tile: bands for tile, bands in found.without_catalogue.items() if tile in chosen},
+    )
 
 
-def _usable(found: FoundTiles) -> tuple[list[_UnitInput], tuple[LeftOut, ...]]:
-    """Return the tiles that can be scanned, with their ids, and the others with the reasons."""
+def _usable(found: FoundTiles, circle: Circle | None) -> tuple[list[_UnitInput], tuple[LeftOut, ...]]:
+    """Return the tiles that can be scanned, with their ids, and the others with the reasons.
+
+    The positions of a tile without a usable catalogue are unknown, so it is named whatever the circle.
+    """
     without = LeftOutReason.NO_CATALOGUE
     left_out = [LeftOut(tile=tile, reason=without, detail=no_catalogue(tile)) for tile in found.without_catalogue]
     left_out += [LeftOut(tile=tile.tile_id, reason=LeftOutReason.NO_MOSAIC) for tile in found.tiles if not tile.mosaics]
     usable = []
-    for read in map_ahead(_tile_input, [tile for tile in found.tiles if tile.mosaics], _TILES_AHEAD):
+    with_mosaics = [tile for tile in found.tiles if tile.mosaics]
+    for read in map_ahead(partial(_tile_input, circle=circle), with_mosaics, _TILES_AHEAD):
         if isinstance(read, LeftOut):
             left_out.append(read)
-        else:
+        elif read is not None:
             usable.append(read)
     return usable, tuple(sorted(left_out, key=lambda tile: tile.tile))
 
 
-def _tile_input(tile: Tile) -> _UnitInput | LeftOut:
+def _tile_input(tile: Tile, circle: Circle | None) -> _UnitInput | LeftOut | None:
+    """Return the files and ids of a tile; None if no source of the tile lies in the circle."""
     files = _tile_files(tile)
     try:
-        ids = tile_ids(tile.catalogue)
+        sources = read_tile_catalogue(tile.catalogue)
+        ids = np.asarray(sources.object_ids, np.int64)
         _check_unique(ids)
     except OSError as error:
         raise PlanError(f"tile {tile.tile_id}: its catalogue cannot be read: {error}") from error
     except (ValueError, Rejection) as error:
         return LeftOut(tile=tile.tile_id, reason=LeftOutReason.UNREADABLE_CATALOGUE, detail=str(error))
+    if circle is not None and not circle.contains(sources.ra, sources.dec).any():
+        return None
     return _UnitInput(tile.tile_id, "tile", files, ids)
 
 
@@ -126,13 +146,15 @@ def _shards(input_uri: str) -> Iterator[_UnitInput]:
     return map_ahead(of_shard, list_files(input_uri, ".parquet"), N_AHEAD)
 
 
-def _why_nothing(input_uri: str, left_out: Sequence[LeftOut]) -> str:
+def _why_nothing(input_uri: str, left_out: Sequence[LeftOut], circle: Circle | None = None) -> str:
     if left_out:
         examples = ", ".join(f"{tile.tile} ({tile.reason.replace('_', ' ')})" for tile in left_out[:MAX_EXAMPLES])
         first = next((f"; {tile.tile}: {tile.detail}" for tile in left_out if tile.detail), "")
         return f"{input_uri}: none of {len(left_out)} tiles can be scanned, such as {examples}{first}"
     if not exists(input_uri):
         return f"{input_uri}: does not exist"
+    if circle is not None:
+        return f"{input_uri}: no tile has a source within {circle}"
     if _is_file(input_uri):
         return f"{input_uri}: is a file, not a folder of tiles or shards; `lensscan score` takes manifests and images"
     return f"{input_uri}: holds neither Euclid MER tiles nor shards"

@@ -15,6 +15,7 @@ from infra.provenance import canonical_json, code_version, sha256_bytes
 from infra.store.storage import CreateOutcome, create_if_absent, join, list_files, read_bytes
 from scanner.catalogue.find_units import find_input
 from scanner.catalogue.paths import PLANS, plan_id_of, plan_uri
+from scanner.catalogue.selection import EVERYTHING, Selection
 from scanner.catalogue.units import MAX_EXAMPLES, LeftOut, PlanError, Unit
 from scanner.vocabulary.choices import MOST_MAPS_PER_UNIT
 
@@ -89,15 +90,17 @@ def check_night(night: str) -> str:
     return date.fromisoformat(night).isoformat()
 
 
-def build_plan(input_uri: str, night: str | None, ensemble: EnsembleIdentity, config: ScanConfig) -> Plan:
-    """Plan the scan of every tile, or else every shard, under `input_uri`.
+def build_plan(
+    input_uri: str, night: str | None, ensemble: EnsembleIdentity, config: ScanConfig, selection: Selection = EVERYTHING
+) -> Plan:
+    """Plan the scan of the selected tiles, or else every shard, under `input_uri`.
 
     Reads all object ids, so that the expected rows are known before anything is scanned.
 
     Raises:
         PlanError: there is nothing to scan, a shard cannot be read, or the night is not a date.
     """
-    found = find_input(input_uri)
+    found = find_input(input_uri, selection)
     return make_plan(night, ensemble, config, found.units).model_copy(update={"left_out": found.left_out})
 
 

@@ -9,6 +9,7 @@ from infra.engine_name import EngineName
 from infra.frozen import Frozen
 from infra.store.storage import absolute
 from scanner.catalogue.plan import Plan, ScanConfig, build_plan
+from scanner.catalogue.selection import EVERYTHING, Selection
 from scanner.networks.card_file import read_card
 from scanner.vocabulary.choices import MAPS_PER_UNIT, MOST_MAPS_PER_UNIT
 
@@ -18,6 +19,8 @@ class ScanRequest(Frozen):
 
     input_uri: str
     """Folder or `s3://` prefix of Euclid MER tiles, or of shards."""
+    selection: Selection = EVERYTHING
+    """Tiles to scan; by default all."""
     night: date | None = None
     """Night that the catalogue rows carry; None for a survey that is not scanned night by night."""
     package: Path
@@ -50,7 +53,8 @@ def plan_scan(request: ScanRequest) -> Plan:
         sweep=not request.exact,
         maps_per_unit=request.maps_per_unit,
     )
-    return build_plan(absolute(request.input_uri), request.night.isoformat() if request.night else None, card, config)
+    night = request.night.isoformat() if request.night else None
+    return build_plan(absolute(request.input_uri), night, card, config, request.selection)
 
 
 def shown_threshold(request: ScanRequest) -> float:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -96,10 +97,10 @@ class FoundTiles(NamedTuple):
     """Bands of each tile that has mosaics and no catalogue."""
 
 
-def find_tiles(root_uri: str) -> FoundTiles:
-    """Return every tile under a folder or prefix, nested or flat, with the newest version of each file."""
+def find_tiles(*root_uris: str) -> FoundTiles:
+    """Return every tile under folders or prefixes, nested or flat, with the newest version of each file."""
     found = FoundTiles([], {})
-    for tile_id, uris in _newest(root_uri).items():
+    for tile_id, uris in _newest(*root_uris).items():
         if CATALOGUE in uris:
             mosaics = {role: uri for role, uri in uris.items() if role != CATALOGUE}
             found.tiles.append(Tile(tile_id, MappingProxyType(mosaics), uris[CATALOGUE]))
@@ -125,10 +126,10 @@ def no_catalogue(tile_id: str) -> str:
     return f"no catalogue named EUC_MER_FINAL-CAT_TILE{tile_id}-..."
 
 
-def _newest(root_uri: str) -> dict[str, dict[str, str]]:
+def _newest(*root_uris: str) -> dict[str, dict[str, str]]:
     """Return the newest version of each tile's files, by role, sorted by tile number."""
     newest: dict[str, dict[str, tuple[tuple[str, str, str], str]]] = {}
-    for file in list_files(root_uri):
+    for file in chain.from_iterable(map(list_files, root_uris)):
         match = _NAME.fullmatch(file.uri.rpartition("/")[2])
         if match is None:
             continue

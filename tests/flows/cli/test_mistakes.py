@@ -12,10 +12,17 @@ from flows.cli.mistakes import one_line_about
     ("arguments", "line"),
     [
         (
-            ["scan"],
+            ["query"],
             (
-                "lensscan scan needs TILES: Folder or `s3://` prefix of Euclid MER tiles, or of shards; "
-                "`lensscan scan --help` shows all options"
+                "lensscan query needs CATALOGUE: Folder or `s3://` prefix given to `scan --out`; "
+                "`lensscan query --help` shows all options"
+            ),
+        ),
+        (
+            ["scan", "tiles", "--region", "1", "2"],
+            (
+                "--region needs 3 values: RA, Dec and radius of a circle, in degrees; a tile with a source in the circle is "
+                "scanned whole; `lensscan scan --help` shows all options"
             ),
         ),
         (

@@ -97,7 +97,18 @@ score good.csv --out x.parquet --engine tpu                     | tpu
 score good.csv --out x.parquet --nosuch                         | --nosuch
 score s3://nobucket-lensscan/a.csv --out x.parquet              | s3://
 score ftp://host/a.csv --out x.parquet                          | ftp://
-scan                                                            | TILES
+scan                                                            | --out
+scan --out cat                                                  | give either a folder or prefix of tiles, or --release
+scan tiles --release q1 --out cat                               | give either a folder or prefix of tiles, or --release
+scan --release q9 --out cat                                     | q9
+scan tiles --tile 12,x --out cat                                | --tile: must be numbers of tiles
+scan shards --tile 12 --out cat                                 | holds no Euclid MER tiles
+scan tiles --tiles-from nosuch --out cat                        | nosuch: cannot be read
+scan tiles --tiles-from text.fits --out cat                     | must hold the number of a tile in each line
+scan tiles --region 1 2 --out cat                               | --region needs 3 values
+scan tiles --region 1 2 x --out cat                             | --region
+scan tiles --region 1 -95 1 --out cat                           | --region: dec_deg
+scan shards --region 1 2 3 --out cat                            | holds no Euclid MER tiles
 scan empty                                                      | --out
 scan empty --out cat                                            | empty
 scan empty --out cat --night 2026-01-01                         | empty
@@ -122,7 +133,8 @@ scan empty other --out cat                                      | other
 scan tiles --outt x                                             | Did you mean
 scan shards --out s3://                                         | s3://
 scan notshard --out cat                                         | not a readable shard
-plan                                                            | TILES
+plan                                                            | give either a folder or prefix of tiles, or --release
+plan nowhere --tile 12                                          | nowhere: does not exist
 plan nowhere                                                    | nowhere
 plan empty                                                      | empty
 plan good.csv                                                   | is a file, not a folder of tiles

@@ -142,7 +142,7 @@ def test_a_store_that_fails_leaves_no_tile_out(tmp_path, monkeypatch):
     def fails(uri):
         raise StorageError(f"{uri}: 503")
 
-    monkeypatch.setattr(module, "tile_ids", fails)
+    monkeypatch.setattr(module, "read_tile_catalogue", fails)
     with pytest.raises(PlanError, match=r"tile 000000001: its catalogue cannot be read: .*503"):
         find_input(str(tmp_path))
 

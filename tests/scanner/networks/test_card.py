@@ -80,7 +80,7 @@ def test_the_threshold_is_twice_the_prevalence_up_to_one_half(prevalence, thresh
     assert card(assumed_prevalence=prevalence).candidate_threshold == threshold
 
 
-def test_a_cut_of_the_card_is_the_threshold_and_changes_no_digest():
+def test_a_cut_of_the_card_changes_no_digest():
     plain = card(assumed_prevalence=0.001)
     chosen = plain.model_copy(update={"default_cut": 0.0012})
     assert (plain.candidate_threshold, chosen.candidate_threshold) == (0.002, 0.0012)

@@ -1,0 +1,96 @@
+"""Options that say which tiles a command reads: a release by name, and a part of a survey."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from infra.errors import LensscanError
+from infra.store.s3_access import read_anonymously
+from scanner.catalogue.releases import RELEASES, ReleaseName
+
+if TYPE_CHECKING:
+    # Not imported: numpy takes as long as the start of the first worker.
+    from scanner.catalogue.selection import Selection
+
+
+class TilesArgumentsError(LensscanError):
+    """The arguments name no input, or two."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class TileOptions:
+    """Options of commands that read tiles."""
+
+    release: Annotated[
+        ReleaseName | None,
+        Parameter(help="Public release, instead of a folder: `q1` is Euclid's Quick Release 1, read from its bucket."),
+    ] = None
+    tile: Annotated[str | None, Parameter(help="Numbers of some tiles, separated by commas; by default all.")] = None
+    tiles_from: Annotated[
+        Path | None, Parameter(help="Text file with the number of a tile at the beginning of each line, such as a CSV.")
+    ] = None
+    region: Annotated[
+        tuple[float, float, float] | None,
+        Parameter(
+            negative=(), help="RA, Dec and radius of a circle, in degrees; a tile with a source in the circle is scanned whole."
+        ),
+    ] = None
+    catalogues: Annotated[
+        str | None, Parameter(help="Folder or `s3://` prefix of the tiles' catalogues, if they lie apart from the mosaics.")
+    ] = None
+    anonymous: Annotated[
+        bool,
+        Parameter(
+            help="Read the tiles without credentials, as a public bucket allows; the catalogue is written with yours. The "
+            "bucket of `q1` is always read so."
+        ),
+    ] = False
+
+
+ALL_TILES = TileOptions()
+
+
+def input_uri(tiles: str | None, options: TileOptions) -> str:
+    """Return the folder or prefix of the tiles, and read it without credentials if that is asked for.
+
+    Raises:
+        TilesArgumentsError: neither a folder nor a release is given, or both.
+    """
+    if (tiles is None) == (options.release is None):
+        raise TilesArgumentsError("give either a folder or prefix of tiles, or --release")
+    uri = tiles if options.release is None else RELEASES[options.release].mosaics_uri
+    if options.anonymous:
+        for read in filter(None, (uri, options.catalogues)):
+            read_anonymously(read)
+    return str(uri)
+
+
+def selection(options: TileOptions) -> "Selection":
+    """Return the tiles that the options select.
+
+    Raises:
+        TilesArgumentsError: a number of a tile or the circle is invalid.
+        PlanError: the file of `--tiles-from` cannot be used.
+    """
+    from pydantic import ValidationError
+
+    from scanner.catalogue.selection import Circle, Selection, tiles_in_file
+
+    names = [name.strip() for name in (options.tile or "").split(",") if name.strip()]
+    if odd := [name for name in names if not name.isdigit()]:
+        raise TilesArgumentsError(f"--tile: must be numbers of tiles such as 102018211, got {odd[0]}")
+    if options.tiles_from is not None:
+        names += tiles_in_file(options.tiles_from)
+    try:
+        circle = None
+        if options.region is not None:
+            ra, dec, radius = options.region
+            circle = Circle(ra_deg=ra, dec_deg=dec, radius_deg=radius)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise TilesArgumentsError(f"--region: {first['loc'][0]}: {first['msg']}, got {first['input']}") from error
+    catalogues = options.catalogues or (RELEASES[options.release].catalogues_uri if options.release else None)
+    return Selection(tiles=tuple(dict.fromkeys(names)), circle=circle, catalogues_uri=catalogues)

@@ -1,0 +1,83 @@
+"""The part of a survey that a scan takes: tiles by name, or those with sources in a circle on the sky."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from infra.frozen import Frozen
+from scanner.catalogue.units import MAX_EXAMPLES, PlanError
+
+
+class Circle(Frozen, allow_inf_nan=False):
+    """A circle on the sky."""
+
+    ra_deg: float = Field(ge=-360, le=360)
+    dec_deg: float = Field(ge=-90, le=90)
+    radius_deg: float = Field(gt=0, le=180)
+
+    def contains(self, ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return which positions `[n]` lie in the circle, its edge included.
+
+        The haversine formula keeps its precision at small angles and at the poles.
+        """
+        dec, middle = np.radians(dec_deg), np.radians(self.dec_deg)
+        half_ra = np.radians(ra_deg - self.ra_deg) / 2
+        chord = np.sin((dec - middle) / 2) ** 2 + np.cos(dec) * np.cos(middle) * np.sin(half_ra) ** 2
+        return np.asarray(chord <= np.sin(np.radians(self.radius_deg) / 2) ** 2)
+
+    def __str__(self) -> str:
+        return f"{self.radius_deg:g} deg of RA {self.ra_deg:g}, Dec {self.dec_deg:g}"
+
+
+class Selection(Frozen):
+    """Selected tiles: those that meet every condition that is given."""
+
+    tiles: tuple[str, ...] = ()
+    """Numbers of tiles; empty for all."""
+    circle: Circle | None = None
+    """Circle in which at least one source of a tile must lie."""
+    catalogues_uri: str | None = None
+    """Folder or `s3://` prefix of the tiles' catalogues, if they do not lie under that of the mosaics."""
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether tiles may be left out."""
+        return bool(self.tiles) or self.circle is not None
+
+    def check_known(self, known: Sequence[str]) -> None:
+        """Check that the input has the selected tiles.
+
+        Raises:
+            PlanError: it lacks one of them; the message names some.
+        """
+        if unknown := sorted(set(self.tiles) - set(known)):
+            some, there = (", ".join(names[:MAX_EXAMPLES]) for names in (unknown, sorted(known)))
+            raise PlanError(
+                f"{len(unknown)} of the selected tiles are not in the input: {some}; it holds tiles such as {there}"
+            )
+
+
+EVERYTHING = Selection()
+
+
+def tiles_in_file(path: Path) -> tuple[str, ...]:
+    """Read the numbers of tiles from a text file: the first word of each line; lines that begin with `#` are comments.
+
+    Raises:
+        PlanError: the file cannot be read, or holds no number.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise PlanError(f"{path}: cannot be read: {reason}") from error
+    words = [line.replace(",", " ").split()[0] for line in lines if line.strip(" ,") and not line.lstrip().startswith("#")]
+    # The first line may be the header of a table.
+    names = tuple(word for word in words[:1] if word.isdigit()) + tuple(words[1:])
+    if not names or not all(name.isdigit() for name in names):
+        odd = next((name for name in names if not name.isdigit()), "nothing")
+        raise PlanError(f"{path}: must hold the number of a tile in each line, such as 102018211, got {odd}")
+    return tuple(dict.fromkeys(names))
