@@ -18,7 +18,7 @@ from flows.cli.app import AboveZero, AsFlow, Fraction, MapsPerUnit, Positive, ap
 from flows.cli.arguments import prepared, told
 from flows.cli.interrupt import ends_on_interrupt
 from flows.cli.mistakes import one_line_about
-from flows.cli.tiles import ALL_TILES, TileOptions, input_uri, selection
+from flows.cli.tiles import ALL_TILES, TileOptions, circle_of, input_uri, selection
 from infra.engine_name import EngineName
 from infra.errors import LensscanError
 from infra.private_apis import arrow_without_pandas, run_exit_handlers
@@ -285,9 +285,11 @@ def query(
     min_p_lens: Fraction | None = None,
     night: date | None = None,
     subclass: Literal["single", "compound_arc", "double_ring"] | None = None,
+    cone: tuple[float, float, float] | None = None,
     limit: Positive | None = None,
     plan: str | None = None,
     all_plans: bool = False,
+    out: Path | None = None,
     json: bool = False,
 ) -> None:
     """Print candidates of a catalogue, best first, or the result of an SQL query.
@@ -305,27 +307,37 @@ def query(
             bfloat16, as their column `precision` says.
         night: Print this night only.
         subclass: Print this subclass only: single, compound_arc or double_ring.
-        limit: Largest number of rows; 20 by default, no limit with `--sql`.
+        cone: RA, Dec and radius of a circle, in degrees: print the candidates inside.
+        limit: Largest number of rows; 20 by default, no limit with `--sql` and `--out`.
         plan: Print only the rows of the plan whose id begins with these characters, also if newer scans have replaced it.
         all_plans: Print the rows of every plan, so that an object comes once for each plan that holds it.
+        out: Write all columns but the maps to this file, which ends in .parquet, .csv, .fits or .vot, or circles for DS9 to
+            one that ends in .reg.
         json: Print JSON instead of a table.
     """
     from flows.commands.query_text import expected_in_words
     from flows.terminal import print_json, print_table, print_text
+    from scanner.catalogue.export import check_export_path, export
     from scanner.catalogue.query import query as run
 
     of_night = night.isoformat() if night else None
+    if out is not None:
+        check_export_path(out)
     table = run(
         catalogue,
         sql=sql,
         min_p_lens=min_p_lens,
         night=of_night,
         subclass=subclass,
+        circle=circle_of("--cone", cone),
         plan=plan,
         all_plans=all_plans,
     )
-    shown = table.slice(0, 20 if limit is None and sql is None else limit)
-    if json:
+    shown = table.slice(0, 20 if limit is None and sql is None and out is None else limit)
+    if out is not None:
+        export(shown, out, catalogue)
+        print_text(f"{shown.num_rows} rows written to {out}")
+    elif json:
         print_json(shown.to_pylist())
     elif sql is not None:
         print_table("", table.column_names, shown.to_pylist())

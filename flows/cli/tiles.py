@@ -12,7 +12,7 @@ from scanner.catalogue.releases import RELEASES, ReleaseName
 
 if TYPE_CHECKING:
     # Not imported: numpy takes as long as the start of the first worker.
-    from scanner.catalogue.selection import Selection
+    from scanner.catalogue.selection import Circle, Selection
 
 
 class TilesArgumentsError(LensscanError):
@@ -75,22 +75,32 @@ def selection(options: TileOptions) -> "Selection":
         TilesArgumentsError: a number of a tile or the circle is invalid.
         PlanError: the file of `--tiles-from` cannot be used.
     """
-    from pydantic import ValidationError
-
-    from scanner.catalogue.selection import Circle, Selection, tiles_in_file
+    from scanner.catalogue.selection import Selection, tiles_in_file
 
     names = [name.strip() for name in (options.tile or "").split(",") if name.strip()]
     if odd := [name for name in names if not name.isdigit()]:
         raise TilesArgumentsError(f"--tile: must be numbers of tiles such as 102018211, got {odd[0]}")
     if options.tiles_from is not None:
         names += tiles_in_file(options.tiles_from)
-    try:
-        circle = None
-        if options.region is not None:
-            ra, dec, radius = options.region
-            circle = Circle(ra_deg=ra, dec_deg=dec, radius_deg=radius)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise TilesArgumentsError(f"--region: {first['loc'][0]}: {first['msg']}, got {first['input']}") from error
+    circle = circle_of("--region", options.region)
     catalogues = options.catalogues or (RELEASES[options.release].catalogues_uri if options.release else None)
     return Selection(tiles=tuple(dict.fromkeys(names)), circle=circle, catalogues_uri=catalogues)
+
+
+def circle_of(option: str, numbers: tuple[float, float, float] | None) -> "Circle | None":
+    """Return the circle that an option gives as RA, Dec and radius in degrees.
+
+    Raises:
+        TilesArgumentsError: it is not on the sky.
+    """
+    if numbers is None:
+        return None
+    from pydantic import ValidationError
+
+    from scanner.catalogue.selection import Circle
+
+    try:
+        return Circle(ra_deg=numbers[0], dec_deg=numbers[1], radius_deg=numbers[2])
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise TilesArgumentsError(f"{option}: {first['loc'][0]}: {first['msg']}, got {first['input']}") from error

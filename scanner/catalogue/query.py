@@ -13,6 +13,7 @@ from infra.store.listed_objects import ListedObjects
 from infra.store.storage import FileInfo, is_s3, join, list_files
 from scanner.catalogue.columns import MAP_COLUMNS
 from scanner.catalogue.paths import SEALED, plan_id_of_sealed
+from scanner.catalogue.selection import Circle
 from scanner.catalogue.shown import ShownPlan
 from scanner.catalogue.visible import rows_of, selected_plans, unit_files_of, visible_candidates
 
@@ -31,6 +32,7 @@ def query(
     min_p_lens: float | None = None,
     night: str | None = None,
     subclass: str | None = None,
+    circle: Circle | None = None,
     limit: int | None = None,
     maps: bool = False,
     plan: str | None = None,
@@ -44,6 +46,7 @@ def query(
         min_p_lens: Smallest `p_lens`; None for that of the candidates. Rows below it come from the unit files.
         night: Night of the candidates, YYYY-MM-DD, or `undated`; None for all nights.
         subclass: Subclass of the candidates; None for all.
+        circle: Circle on the sky in which the candidates lie; None for all, also those without a position.
         limit: Largest number of rows; None for all.
         maps: Return the pixels of the candidates' maps too, 22 kB a row.
         plan: First characters of a plan id: the rows of this plan alone, also in the views.
@@ -61,11 +64,18 @@ def query(
     if sql is None:
         table = visible_candidates(root_uri, night=night, plan=plan, all_plans=all_plans, min_p_lens=min_p_lens, maps=maps)
         chosen = table if subclass is None else table.filter(pc.equal(table["subclass"], subclass))
-    elif min_p_lens is not None or night is not None or subclass is not None:
+        chosen = chosen if circle is None else chosen.filter(_inside(circle, chosen))
+    elif any(given is not None for given in (min_p_lens, night, subclass, circle)):
         raise QueryError("give either SQL or filters, not both")
     else:
         chosen = _run(root_uri, sql, selected_plans(root_uri, plan=plan, all_plans=all_plans))
     return chosen if limit is None else chosen.slice(0, limit)
+
+
+def _inside(circle: Circle, table: pa.Table) -> pa.Array:
+    """Return which rows lie in the circle; a row without a position does not."""
+    ra, dec = (table[name].cast(pa.float64()).to_numpy() for name in ("ra", "dec"))
+    return pa.array(circle.contains(ra, dec))
 
 
 def _run(root_uri: str, statement: str, plans: list[ShownPlan]) -> pa.Table:

@@ -2,20 +2,16 @@
 
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv
 import pyarrow.parquet as pq
 
 from infra.errors import LensscanError
-from infra.quiet import without_warnings
-from infra.store.files import check_replaceable, one_line, replace_whole
-from scanner.catalogue.astropy_table import astropy_table
+from infra.store.files import check_replaceable
+from scanner.catalogue.table_files import PARQUET_PREFIX, TABLE_SUFFIXES, write_table
 
-SCORE_SUFFIXES = (".parquet", ".csv", ".fits", ".vot")
+SCORE_SUFFIXES = TABLE_SUFFIXES
 """Endings of the names of files of scores, in lower case."""
-_ENSEMBLE_KEY = "lensscan.ensemble"
+_ENSEMBLE = "ensemble"
 _MARKS = (b"object_id", b"status", b"p_lens")
 """Names of columns that the beginning of every file of scores has, except in Parquet, whose schema stands at the end."""
 _BEGINNING_BYTES = 2**16
@@ -52,39 +48,18 @@ def write_scores(table: pa.Table, path: Path, ensemble: str, sha256: str) -> Non
         ScoreFileError: FITS or VOTable cannot hold a text or a name.
         OSError: the file cannot be written.
     """
-    suffix = path.suffix.lower()
-    with replace_whole(path) as part:
-        if suffix == ".parquet":
-            table = table.replace_schema_metadata({_ENSEMBLE_KEY: ensemble, f"{_ENSEMBLE_KEY}_sha256": sha256})
-            pq.write_table(table, part, compression="zstd", write_page_checksum=True)
-        elif suffix == ".csv":
-            pa.csv.write_csv(table, part)
-        else:
-            found = astropy_table(_without_nulls(table))
-            found.meta.update({"ENSEMBLE": ensemble, "SHA256": sha256})
-            try:
-                with without_warnings():
-                    found.write(part, format="fits" if suffix == ".fits" else "votable", overwrite=True)
-            except (ValueError, TypeError) as error:
-                why = f"cannot hold this table: {one_line(error)}; Parquet and CSV can"
-                raise ScoreFileError(f"{path}: a {suffix} file {why}") from error
+    try:
+        write_table(table, path, {_ENSEMBLE: ensemble, "sha256": sha256})
+    except ValueError as error:
+        raise ScoreFileError(str(error)) from error
 
 
 def _has_scores(path: Path) -> bool:
     try:
         if path.suffix.lower() == ".parquet":
-            return _ENSEMBLE_KEY.encode() in (pq.read_schema(path).metadata or {})
+            return f"{PARQUET_PREFIX}{_ENSEMBLE}".encode() in (pq.read_schema(path).metadata or {})
         with path.open("rb") as file:
             beginning = file.read(_BEGINNING_BYTES)
     except (pa.ArrowInvalid, OSError):
         return False
     return all(mark in beginning for mark in _MARKS)
-
-
-def _without_nulls(table: pa.Table) -> pa.Table:
-    """Return the table with NaN for null in columns of floating-point numbers, and an empty text in those of texts."""
-    for i, field in enumerate(table.schema):
-        empty = np.nan if pa.types.is_floating(field.type) else "" if pa.types.is_string(field.type) else None
-        if empty is not None:
-            table = table.set_column(i, field, pc.fill_null(table[i], pa.scalar(empty, field.type)))
-    return table

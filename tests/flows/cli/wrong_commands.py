@@ -157,6 +157,10 @@ query empty --sql "select 1" --night 2026-01-01                 | either SQL or 
 query empty --sql "select 1" --subclass single                  | either SQL or filters
 query empty --sql                                               | --sql
 query s3://                                                     | s3://
+query shards --cone 1 2                                         | --cone needs 3 values
+query shards --cone 1 95 1                                      | --cone: dec_deg
+query shards --out x.doc                                        | --out must be a file that ends in
+query shards --out good.csv                                     | exists; it is not replaced
 explain                                                         | --out
 explain good.csv --out                                          | --out
 explain good.csv --objects 1 --out x.txt                        | .png

@@ -8,6 +8,7 @@ from scanner.catalogue.ledger import publish
 from scanner.catalogue.paths import unit_uri
 from scanner.catalogue.plan import freeze
 from scanner.catalogue.query import QueryError, query
+from scanner.catalogue.selection import Circle
 from scanner.catalogue.visible import VisibleError
 from tests.scanner.catalogue_parts import finished, plan_of, scores, unit_of
 
@@ -42,6 +43,7 @@ def test_candidates_come_best_first(catalogue):
         ({"night": "2026-11-22"}, [2, 1]),
         ({"subclass": "single"}, [3, 1]),
         ({"subclass": "single", "night": "2026-11-22", "min_p_lens": 0.7}, []),
+        ({"circle": Circle(ra_deg=0, dec_deg=90, radius_deg=180)}, [3, 2, 1]),
         ({"limit": 1}, [3]),
         ({"limit": 0}, []),
     ],

@@ -34,7 +34,7 @@ def written(table, path):
 def test_parquet_keeps_everything(table, tmp_path):
     found = pq.read_table(written(table, tmp_path / "s.parquet"))
     assert found.equals(table)
-    assert found.schema.metadata == {b"lensscan.ensemble": b"mer3-sim", b"lensscan.ensemble_sha256": b"ab" * 32}
+    assert found.schema.metadata == {b"lensscan.ensemble": b"mer3-sim", b"lensscan.sha256": b"ab" * 32}
 
 
 def test_csv_is_read_by_python(table, tmp_path):

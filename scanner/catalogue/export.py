@@ -1,0 +1,72 @@
+"""Candidates as a file: a table, or regions that DS9 shows over an image."""
+
+from pathlib import Path
+
+import pyarrow as pa
+
+from infra.errors import LensscanError
+from infra.store.files import check_replaceable, replace_whole
+from scanner.catalogue.astropy_table import described
+from scanner.catalogue.table_files import TABLE_SUFFIXES, write_table
+
+REGIONS_SUFFIX = ".reg"
+EXPORT_SUFFIXES = (*TABLE_SUFFIXES, REGIONS_SUFFIX)
+"""Endings of the names of files, in lower case."""
+REGION_RADIUS_ARCSEC = 3.0
+"""Radius of a candidate's circle in a file of regions."""
+
+
+class ExportError(LensscanError):
+    """The rows cannot be written to the given path."""
+
+
+def check_export_path(path: Path) -> None:
+    """Check that rows can be written to a path.
+
+    Raises:
+        ExportError: the path has another ending, exists, or cannot be written.
+    """
+    if "://" in str(path) or ":/" in str(path):
+        raise ExportError(f"--out must be a local file, got {path}")
+    if path.suffix.lower() not in EXPORT_SUFFIXES:
+        raise ExportError(f"--out must be a file that ends in {', '.join(EXPORT_SUFFIXES)}, got {path}")
+    if path.exists():
+        raise ExportError(f"--out {path} exists; it is not replaced")
+    try:
+        check_replaceable(path)
+    except OSError as error:
+        raise ExportError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def export(table: pa.Table, path: Path, source: str) -> None:
+    """Write rows of the catalogue, with their units and descriptions where the format has them.
+
+    Args:
+        table: Rows; a file of regions needs their columns `ra`, `dec`, `candidate_id` and `p_lens`.
+        path: File whose ending says the format.
+        source: Catalogue that the rows come from, which the file's metadata name.
+
+    Raises:
+        ExportError: the format cannot hold the rows.
+    """
+    try:
+        if path.suffix.lower() == REGIONS_SUFFIX:
+            with replace_whole(path) as part:
+                part.write_text(_regions(table), encoding="utf-8")
+        else:
+            write_table(described(table), path, {"catalogue": source})
+    except (ValueError, OSError) as error:
+        raise ExportError(str(error)) from error
+
+
+def _regions(table: pa.Table) -> str:
+    """Return a circle for each row with a position, named by its candidate and score."""
+    needed = ("ra", "dec", "candidate_id", "p_lens")
+    if lacking := [name for name in needed if name not in table.column_names]:
+        raise ValueError(f"a file of regions needs the columns {', '.join(needed)}, these rows lack {', '.join(lacking)}")
+    lines = ["# Region file format: DS9 version 4.1", "icrs"]
+    for row in table.select(needed).to_pylist():
+        if row["ra"] is not None and row["dec"] is not None:
+            name = f"{row['candidate_id']} p_lens={row['p_lens']:.3g}"
+            lines.append(f'circle({row["ra"]:.7f},{row["dec"]:.7f},{REGION_RADIUS_ARCSEC:g}") # text={{{name}}}')
+    return "\n".join(lines) + "\n"

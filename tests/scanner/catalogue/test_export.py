@@ -1,0 +1,81 @@
+"""Rows of the catalogue as files, read back by other packages."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from astropy.io.votable import parse
+from astropy.table import Table
+
+from scanner.catalogue.export import EXPORT_SUFFIXES, ExportError, check_export_path, export
+from scanner.catalogue.query import query
+from tests.scanner.catalogue_parts import finished
+
+
+@pytest.fixture
+def rows(tmp_path):
+    finished(str(tmp_path / "catalogue"), {"a": {1: 0.6, 2: 0.9, -(2**62): 0.8}})
+    return query(str(tmp_path / "catalogue"))
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".fits", ".vot"])
+def test_every_table_has_all_rows_ids_and_units(rows, tmp_path, suffix):
+    path = tmp_path / f"x{suffix}"
+    check_export_path(path)
+    export(rows, path, "s3://bucket/catalogue")
+    found = pq.read_table(path).to_pydict() if suffix == ".parquet" else Table.read(path)
+    assert list(found["object_id"]) == [2, -(2**62), 1]
+    assert np.array(found["p_lens"], np.float32) == pytest.approx(np.float32([0.9, 0.8, 0.6]))
+    if suffix in {".fits", ".vot"}:
+        assert str(found["ra"].unit) == "deg"
+    if suffix == ".fits":
+        assert found.meta["CATALOGUE"] == "s3://bucket/catalogue"
+    if suffix == ".vot":
+        (resource,) = parse(path).resources
+        assert [(info.name, info.value) for info in resource.infos if info.name == "catalogue"] == [
+            ("catalogue", "s3://bucket/catalogue")
+        ]
+    if suffix == ".parquet":
+        assert pq.read_schema(path).metadata == {b"lensscan.catalogue": b"s3://bucket/catalogue"}
+        assert pq.read_schema(path).field("ra").metadata[b"unit"] == b"deg"
+
+
+def test_regions_are_circles_with_names(rows, tmp_path):
+    at = rows.column_names.index("candidate_id")
+    named = rows.set_column(at, "candidate_id", pa.array(["LSC J1", "LSC J2", "LSC J3"]))
+    nowhere = named.set_column(named.column_names.index("dec"), "dec", pa.array([1.0, None, -0.25]))
+    export(nowhere, tmp_path / "x.reg", "c")
+    first, system, *circles = (tmp_path / "x.reg").read_text().splitlines()
+    assert (first, system) == ("# Region file format: DS9 version 4.1", "icrs")
+    found = [re.fullmatch(r'circle\(([-\d.]+),([-\d.]+),3"\) # text=\{(.*)\}', line).groups() for line in circles]
+    assert [(float(ra), float(dec), name) for ra, dec, name in found] == [
+        (2.0, 1.0, "LSC J1 p_lens=0.9"),
+        (1.0, -0.25, "LSC J3 p_lens=0.6"),
+    ]
+
+
+def test_rows_without_positions_make_no_regions(tmp_path):
+    with pytest.raises(ExportError, match=r"needs the columns .*, these rows lack ra, dec, candidate_id"):
+        export(pa.table({"p_lens": [0.5]}), tmp_path / "x.reg", "c")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["x.txt", "x", "s3://bucket/x.csv"])
+def test_other_files_are_refused(tmp_path, name):
+    path = Path(name) if "://" in name else tmp_path / name
+    with pytest.raises(ExportError, match=r"--out must be a (local file|file that ends in \.parquet, .*, \.reg), got"):
+        check_export_path(path)
+
+
+@pytest.mark.parametrize("suffix", EXPORT_SUFFIXES)
+def test_a_file_is_not_replaced(tmp_path, suffix):
+    path = tmp_path / f"x{suffix}"
+    path.write_text("mine")
+    with pytest.raises(ExportError, match="exists; it is not replaced"):
+        check_export_path(path)
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(ExportError):
+        check_export_path(tmp_path / "folder.csv")
