@@ -10,6 +10,7 @@ from typing import Any, Literal
 from cyclopts import CycloptsError
 
 import flows.cli.audit
+import flows.cli.crossmatch
 import flows.cli.evaluate
 import flows.cli.explain
 import flows.cli.forget

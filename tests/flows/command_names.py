@@ -10,6 +10,7 @@ COMMANDS = (
     ["scan"],
     ["plan"],
     ["query"],
+    ["crossmatch"],
     ["explain"],
     ["status"],
     ["seal"],

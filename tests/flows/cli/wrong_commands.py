@@ -161,6 +161,11 @@ query shards --cone 1 2                                         | --cone needs 3
 query shards --cone 1 95 1                                      | --cone: dec_deg
 query shards --out x.doc                                        | --out must be a file that ends in
 query shards --out good.csv                                     | exists; it is not replaced
+crossmatch                                                      | CATALOGUE
+crossmatch shards                                               | TABLE
+crossmatch shards nosuch.csv                                    | nosuch.csv
+crossmatch shards good.csv --radius-arcsec 0                    | --radius-arcsec
+crossmatch shards good.csv --out x                              | --out must be a file that ends in
 explain                                                         | --out
 explain good.csv --out                                          | --out
 explain good.csv --objects 1 --out x.txt                        | .png

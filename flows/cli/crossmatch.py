@@ -1,0 +1,54 @@
+"""The command that matches the candidates of a catalogue with a table of positions."""
+
+from pathlib import Path
+
+from flows.cli.app import AboveZero, Fraction, app
+
+COLUMNS = ("candidate_id", "ra", "dec", "p_lens", "subclass", "match_id", "separation_arcsec")
+"""Columns that fit 100 characters; `--json` and `--out` have the rest."""
+
+
+@app.command
+def crossmatch(
+    catalogue: str,
+    table: str,
+    *,
+    radius_arcsec: AboveZero = 1.0,
+    min_p_lens: Fraction | None = None,
+    out: Path | None = None,
+    json: bool = False,
+) -> None:
+    """Print the candidates that lie near positions of a table, such as known lenses, best first.
+
+    Each candidate comes with its nearest position within the radius, and with the table's other columns as `match_...`.
+
+    For example: `lensscan crossmatch catalogue/ known_lenses.csv --radius-arcsec 3`
+
+    Args:
+        catalogue: Folder or `s3://` prefix given to `scan --out`.
+        table: Table with RA and Dec in degrees, and perhaps `object_id`: CSV, Parquet, FITS or VOTable.
+        radius_arcsec: Largest separation.
+        min_p_lens: Lowest `p_lens` of the candidates; by default the threshold of the scan.
+        out: Write all columns but the maps to this file, as `query --out` does.
+        json: Print JSON instead of a table.
+    """
+    from flows.terminal import print_json, print_table, print_text
+    from scanner.catalogue.crossmatch import crossmatch as match
+    from scanner.catalogue.export import check_export_path, export
+    from scanner.catalogue.query import query
+    from scanner.sources.positions import read_positions
+
+    if out is not None:
+        check_export_path(out)
+    positions = read_positions(table)
+    found = match(query(catalogue, min_p_lens=min_p_lens), positions, radius_arcsec)
+    if out is not None:
+        export(found.rows, out, catalogue)
+        print_text(f"{found.rows.num_rows} rows written to {out}")
+    elif json:
+        print_json(found.rows.to_pylist())
+    else:
+        print_table(f"{found.rows.num_rows} candidates near a position", COLUMNS, found.rows.to_pylist())
+        print_text(
+            f"{found.n_positions_matched} of {len(positions)} positions have a candidate within {radius_arcsec:g} arcsec."
+        )

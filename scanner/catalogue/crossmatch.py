@@ -1,0 +1,79 @@
+"""Match candidates with a list of positions on the sky, such as known lenses or another survey's objects."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from scanner.sources.positions import SkyPositions
+
+MATCH_ID, SEPARATION = "match_id", "separation_arcsec"
+PREFIX = "match_"
+"""Beginning of the names of the list's other columns."""
+
+
+class Matches(NamedTuple):
+    """Candidates with a position of the list nearby."""
+
+    rows: pa.Table
+    """Candidates in their order, each with its nearest position: `match_id`, `separation_arcsec`, and `match_` columns."""
+    n_positions_matched: int
+    """Number of positions that have a candidate within the radius."""
+
+
+def crossmatch(candidates: pa.Table, positions: SkyPositions, radius_arcsec: float) -> Matches:
+    """Match each candidate with the nearest position within a radius.
+
+    Args:
+        candidates: Rows of the catalogue; those without `ra` and `dec` match nothing.
+        positions: The list; positions that are NaN match nothing.
+        radius_arcsec: Largest separation.
+
+    Raises:
+        ValueError: the radius is not above 0 and below 180 degrees.
+    """
+    if not 0 < radius_arcsec < 180 * 3600:
+        raise ValueError(f"radius_arcsec must be above 0 and below 648000, got {radius_arcsec:g}")
+    # Imported here, because other commands read the catalogue without scipy.
+    from scipy.spatial import KDTree
+
+    ours = _unit_vectors(*(candidates[name].cast(pa.float64()).to_numpy() for name in ("ra", "dec")))
+    theirs = _unit_vectors(positions.ra, positions.dec)
+    we, they = (np.flatnonzero(np.isfinite(vectors).all(axis=1)) for vectors in (ours, theirs))
+    if not (len(we) and len(they)):
+        return Matches(_joined(candidates, positions, we[:0], they[:0], np.empty(0)), 0)
+    longest_chord = 2 * np.sin(np.radians(radius_arcsec / 3600) / 2)
+    chords, nearest = KDTree(theirs[they]).query(ours[we], distance_upper_bound=np.nextafter(longest_chord, 2))
+    is_near = np.isfinite(chords)
+    back, _ = KDTree(ours[we]).query(theirs[they], distance_upper_bound=np.nextafter(longest_chord, 2))
+    separations_arcsec = np.degrees(2 * np.arcsin(chords[is_near] / 2)) * 3600
+    rows = _joined(candidates, positions, we[is_near], they[nearest[is_near]], separations_arcsec)
+    return Matches(rows, int(np.isfinite(back).sum()))
+
+
+def _unit_vectors(ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return `[n, 3]`: chords between unit vectors keep their precision at any separation."""
+    ra, dec = np.radians(ra_deg), np.radians(dec_deg)
+    return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=1)
+
+
+def _joined(
+    candidates: pa.Table,
+    positions: SkyPositions,
+    ours: NDArray[np.int64],
+    theirs: NDArray[np.int64],
+    separations_arcsec: NDArray[np.float64],
+) -> pa.Table:
+    table = candidates.take(pa.array(ours))
+    chosen = pa.array(theirs)
+    for name, column in {MATCH_ID: positions.object_ids, **_prefixed(positions)}.items():
+        table = table.append_column(name, column.take(chosen))
+        if name == MATCH_ID:
+            field = pa.field(SEPARATION, pa.float64(), metadata={"unit": "arcsec", "description": "separation of the match"})
+            table = table.append_column(field, pa.array(separations_arcsec))
+    return table
+
+
+def _prefixed(positions: SkyPositions) -> dict[str, pa.ChunkedArray]:
+    return {f"{PREFIX}{name}": column for name, column in positions.others.items() if f"{PREFIX}{name}" != MATCH_ID}
