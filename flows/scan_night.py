@@ -12,7 +12,7 @@ from flows.commands.scan import scan_tiles
 from flows.commands.words import left_out
 from infra.engine_name import EngineName
 from scanner.catalogue.paths import UNDATED
-from scanner.catalogue.selection import EVERYTHING, Selection
+from scanner.catalogue.selection import Circle, Selection
 from scanner.vocabulary.choices import MAPS_PER_UNIT, MOST_MAPS_PER_UNIT
 from scanner.workers.run import NightSummary
 
@@ -29,7 +29,9 @@ def scan_night(
     exact: bool = False,
     maps_per_unit: Annotated[int, Field(ge=0, le=MOST_MAPS_PER_UNIT)] = MAPS_PER_UNIT,
     ray_address: str | None = None,
-    selection: Selection = EVERYTHING,
+    tiles: tuple[str, ...] = (),
+    region: tuple[float, float, float] | None = None,
+    catalogues_uri: str | None = None,
 ) -> NightSummary:
     """Scan the night's tiles under `input_uri` into the catalogue at `root_uri`.
 
@@ -46,7 +48,9 @@ def scan_night(
         exact: Score every row in float32, not only those that could be candidates.
         maps_per_unit: Number of candidates of a unit, best first, that are stored with attribution maps.
         ray_address: Ray cluster to use; the configured one by default.
-        selection: Tiles to scan; by default all.
+        tiles: Numbers of some tiles; by default all.
+        region: RA, Dec and radius of a circle, in degrees; a tile with a source in the circle is scanned whole.
+        catalogues_uri: Folder or `s3://` prefix of the tiles' catalogues, if they lie apart from the mosaics.
     """
     dated = None if night == "none" else night or flow_run.scheduled_start_time.date()
     label = dated.isoformat() if dated else UNDATED
@@ -62,7 +66,9 @@ def scan_night(
             exact=exact,
             maps_per_unit=maps_per_unit,
             ray_address=ray_address,
-            selection=lambda: selection,
+            selection=lambda: Selection(
+                tiles=tiles, circle=Circle.of(*region) if region else None, catalogues_uri=catalogues_uri
+            ),
             progress=progress,
         )
     show_summary(f"summary-{label}", _summary_markdown(summary))

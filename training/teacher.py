@@ -15,7 +15,6 @@ from scanner.networks.card_file import read_card
 from scanner.networks.combiner import SoftmaxStack
 from scanner.networks.errors import PackageError
 from scanner.vocabulary.kinds import KINDS
-from training.cascade import read_margins
 from training.dataset import Dataset
 from training.errors import TrainingError
 
@@ -40,6 +39,9 @@ def ask_teacher(package: Path, shards_uri: str, dataset: Dataset, work: Path, pr
     Raises:
         TrainingError: the ensemble cannot be read or does not separate the kinds, or the shards have changed.
     """
+    # Imported here, because workers need the targets only, and scikit-learn takes more than a second.
+    from training.cascade import read_margins
+
     try:
         card = read_card(package)
         combiner = card.combiner

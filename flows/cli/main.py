@@ -19,7 +19,7 @@ from flows.cli.app import AboveZero, AsFlow, Fraction, MapsPerUnit, Positive, ap
 from flows.cli.arguments import prepared, told
 from flows.cli.interrupt import ends_on_interrupt
 from flows.cli.mistakes import one_line_about
-from flows.cli.tiles import ALL_TILES, TileOptions, circle_of, input_uri, selection
+from flows.cli.tiles import ALL_TILES, TileOptions, circle_of, flow_options, input_uri, selection
 from infra.engine_name import EngineName
 from infra.errors import LensscanError
 from infra.private_apis import arrow_without_pandas, run_exit_handlers
@@ -205,7 +205,7 @@ def scan(
     if flow:
         from flows.scan_night import scan_night
 
-        summary: Any = scan_night(uri, out, night or "none", selection=selection(chosen), **options)
+        summary: Any = scan_night(uri, out, night or "none", **flow_options(chosen), **options)
     else:
         from flows.commands.scan import scan_tiles
         from flows.terminal import terminal_progress

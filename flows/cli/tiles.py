@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -87,6 +87,12 @@ def selection(options: TileOptions) -> "Selection":
     return Selection(tiles=tuple(dict.fromkeys(names)), circle=circle, catalogues_uri=catalogues)
 
 
+def flow_options(options: TileOptions) -> dict[str, Any]:
+    """Return the parameters of the flow that select the same tiles, which are plain values; raises as `selection`."""
+    chosen = selection(options)
+    return {"tiles": chosen.tiles, "region": options.region, "catalogues_uri": chosen.catalogues_uri}
+
+
 def circle_of(option: str, numbers: tuple[float, float, float] | None) -> "Circle | None":
     """Return the circle that an option gives as RA, Dec and radius in degrees.
 
@@ -95,12 +101,10 @@ def circle_of(option: str, numbers: tuple[float, float, float] | None) -> "Circl
     """
     if numbers is None:
         return None
-    from pydantic import ValidationError
-
     from scanner.catalogue.selection import Circle
+    from scanner.catalogue.units import PlanError
 
     try:
-        return Circle(ra_deg=numbers[0], dec_deg=numbers[1], radius_deg=numbers[2])
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise TilesArgumentsError(f"{option}: {first['loc'][0]}: {first['msg']}, got {first['input']}") from error
+        return Circle.of(*numbers)
+    except PlanError as error:
+        raise TilesArgumentsError(str(error).replace("circle", option, 1)) from error

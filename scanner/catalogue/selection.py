@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from infra.frozen import Frozen
 from scanner.catalogue.units import MAX_EXAMPLES, PlanError
@@ -17,6 +18,19 @@ class Circle(Frozen, allow_inf_nan=False):
     ra_deg: float = Field(ge=-360, le=360)
     dec_deg: float = Field(ge=-90, le=90)
     radius_deg: float = Field(gt=0, le=180)
+
+    @classmethod
+    def of(cls, ra_deg: float, dec_deg: float, radius_deg: float) -> Self:
+        """Return the circle with these numbers.
+
+        Raises:
+            PlanError: it is not on the sky.
+        """
+        try:
+            return cls(ra_deg=ra_deg, dec_deg=dec_deg, radius_deg=radius_deg)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise PlanError(f"circle: {first['loc'][0]}: {first['msg']}, got {first['input']}") from error
 
     def contains(self, ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Return which positions `[n]` lie in the circle, its edge included.

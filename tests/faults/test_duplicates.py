@@ -43,7 +43,7 @@ def rename_objects(folder, tile_number, ids):
 def test_a_repeated_id_in_a_tile_is_refused(tmp_path):
     ids = write_tile(tmp_path / "tiles", 1, 4)
     rename_objects(tmp_path / "tiles", 1, [ids[3]])
-    with pytest.raises(PlanError, match=rf"unit 000000001: 1 repeated object id\(s\), such as {ids[3]}"):
+    with pytest.raises(PlanError, match=rf"000000001: 1 repeated object id\(s\), such as {ids[3]}"):
         build_plan(str(tmp_path / "tiles"), NIGHT, EnsembleName(), ScanConfig())
     request = ScanRequest(input_uri=str(tmp_path / "tiles"), night=date.fromisoformat(NIGHT), package=SHIPPED_DIR / "mer3-sim")
     with pytest.raises(PlanError, match=r"1 repeated object id\(s\)"):

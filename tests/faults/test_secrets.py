@@ -111,10 +111,10 @@ def test_the_s3_client_gets_an_endpoint_without_its_password(monkeypatch, endpoi
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", endpoint)
     if "http" in endpoint:
-        assert s3_client.s3_client(1).meta.endpoint_url == "http://127.0.0.1:1"
+        assert s3_client.s3_client("mine", 1).meta.endpoint_url == "http://127.0.0.1:1"
     else:
         with pytest.raises(ValueError, match=r"^Invalid endpoint: 127\.0\.0\.1:1$"):
-            s3_client.s3_client(1)
+            s3_client.s3_client("mine", 1)
 
 
 @pytest.mark.parametrize("user", ["me:hunter2", "me:a/hunter2", "me:hunter2/b", "me:a@hunter2", "hunter2"])

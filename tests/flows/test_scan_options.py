@@ -13,6 +13,8 @@ from prefect.exceptions import ParameterTypeError
 
 import flows.scan_night as flow
 from flows.cli.main import scan as command
+from flows.cli.tiles import TileOptions
+from scanner.catalogue.selection import Circle, Selection
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.scan.request import ScanRequest
 from tests.sources import ROOT
@@ -21,6 +23,10 @@ from tests.tiles import write_tile
 NIGHT = date(2026, 11, 24)
 OF_COMMAND = {"candidate_threshold": "threshold", "maps_per_unit": "maps"}
 """Names of the flow's parameters that are shorter on the command line."""
+
+
+OF_TILES = {"tiles": "tile", "region": "region", "catalogues_uri": "catalogues"}
+"""Names of the flow's parameters that are fields of the command's `TileOptions`."""
 
 
 class AskedError(Exception):
@@ -44,22 +50,33 @@ def requests(tmp_path, monkeypatch):
         with pytest.raises(AskedError) as by_flow:
             flow.scan_night.fn("tiles/{night}", "root", night or "none", **options)
         named = {OF_COMMAND.get(name, name): value for name, value in options.items()}
+        chosen = TileOptions(**{of: named.pop(name) for name, of in OF_TILES.items() if name in named})
         with pytest.raises(AskedError) as by_command:
-            command("tiles/2026-11-24", out="root", night=night, **named)
+            command("tiles/2026-11-24", out="root", night=night, chosen=chosen, **named)
         return by_flow.value.args, by_command.value.args
 
     return asked
 
 
-def test_every_option_reaches_the_request(requests):
+def with_listed_tiles(function):
+    """Return the flow's function for the command's form of `tiles`: names separated by commas."""
+    return lambda *given, tiles, **others: function(*given, tiles=tuple(tiles.split(",")), **others)
+
+
+def test_every_option_reaches_the_request(requests, monkeypatch):
     options = {
         "candidate_threshold": 0.25,
         "engine": "torch",
         "exact": True,
         "maps_per_unit": 7,
     }
-    by_flow, by_command = requests(ensemble="ou7-sim", workers=3, ray_address="local", **options)
-    expected = ScanRequest(input_uri="tiles/2026-11-24", night=NIGHT, package=SHIPPED_DIR / "ou7-sim", **options)
+    tiles = {"tiles": "7", "region": (1.0, -2.0, 3.0), "catalogues_uri": "apart"}
+    monkeypatch.setattr(flow.scan_night, "fn", with_listed_tiles(flow.scan_night.fn))
+    by_flow, by_command = requests(ensemble="ou7-sim", workers=3, ray_address="local", **tiles, **options)
+    selection = Selection(tiles=("7",), circle=Circle(ra_deg=1, dec_deg=-2, radius_deg=3), catalogues_uri="apart")
+    expected = ScanRequest(
+        input_uri="tiles/2026-11-24", night=NIGHT, package=SHIPPED_DIR / "ou7-sim", selection=selection, **options
+    )
     assert ScanRequest.model_fields.keys() == expected.model_fields_set, "every field is tested"
     assert by_flow == by_command == (expected, "root", {"workers": 3, "ray_address": "local"})
 
@@ -93,6 +110,9 @@ def test_a_deployment_keeps_its_flat_parameters():
         "exact": ({"boolean"}, False),
         "maps_per_unit": ({count}, 100),
         "ray_address": ({text, "null"}, None),
+        "tiles": ({"array"}, []),
+        "region": ({"array", "null"}, None),
+        "catalogues_uri": ({text, "null"}, None),
     }
     assert list(schema.properties) == list(signature(flow.scan_night.fn).parameters)
     assert "definitions" not in str(schema.properties)

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from infra.numba_loops import compiled_exactly, compiled_fast, compiled_in_order, native
-from scanner.files import fits_checksums
+from scanner.files import word_loop
 from scanner.preprocess import banded, regridding, scaling_kernels, sky
 from scanner.sources import stamps
 from simulation.optics import light_kernels, observation, psf
 
-FILES = (banded, fits_checksums, light_kernels, observation, psf, regridding, scaling_kernels, sky)
+FILES = (banded, word_loop, light_kernels, observation, psf, regridding, scaling_kernels, sky)
 """Modules whose loops are checked; `stamps` is not among them, because it calls loops of `regridding` from outside its own."""
 
 
