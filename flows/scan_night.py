@@ -67,7 +67,7 @@ def scan_night(
             maps_per_unit=maps_per_unit,
             ray_address=ray_address,
             selection=lambda: Selection(
-                tiles=tiles, circle=Circle.of(*region) if region else None, catalogues_uri=catalogues_uri
+                tiles=tiles, circle=Circle.of("region", *region) if region else None, catalogues_uri=catalogues_uri
             ),
             progress=progress,
         )

@@ -1,7 +1,5 @@
 """The command that matches the candidates of a catalogue with a table of positions."""
 
-from pathlib import Path
-
 from flows.cli.app import AboveZero, Fraction, app
 
 COLUMNS = ("candidate_id", "ra", "dec", "p_lens", "subclass", "match_id", "separation_arcsec")
@@ -15,7 +13,7 @@ def crossmatch(
     *,
     radius_arcsec: AboveZero = 1.0,
     min_p_lens: Fraction | None = None,
-    out: Path | None = None,
+    out: str | None = None,
     json: bool = False,
 ) -> None:
     """Print the candidates that lie near positions of a table, such as known lenses, best first.
@@ -34,16 +32,15 @@ def crossmatch(
     """
     from flows.terminal import print_json, print_table, print_text
     from scanner.catalogue.crossmatch import crossmatch as match
-    from scanner.catalogue.export import check_export_path, export
+    from scanner.catalogue.export import export, export_path
     from scanner.catalogue.query import query
     from scanner.sources.positions import read_positions
 
-    if out is not None:
-        check_export_path(out)
+    target = export_path(out) if out is not None else None
     positions = read_positions(table)
     found = match(query(catalogue, min_p_lens=min_p_lens), positions, radius_arcsec)
-    if out is not None:
-        export(found.rows, out, catalogue)
+    if target is not None:
+        export(found.rows, target, catalogue)
         print_text(f"{found.rows.num_rows} rows written to {out}")
     elif json:
         print_json(found.rows.to_pylist())

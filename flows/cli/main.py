@@ -290,7 +290,7 @@ def query(
     limit: Positive | None = None,
     plan: str | None = None,
     all_plans: bool = False,
-    out: Path | None = None,
+    out: str | None = None,
     json: bool = False,
 ) -> None:
     """Print candidates of a catalogue, best first, or the result of an SQL query.
@@ -318,12 +318,11 @@ def query(
     """
     from flows.commands.query_text import expected_in_words
     from flows.terminal import print_json, print_table, print_text
-    from scanner.catalogue.export import check_export_path, export
+    from scanner.catalogue.export import export, export_path
     from scanner.catalogue.query import query as run
 
     of_night = night.isoformat() if night else None
-    if out is not None:
-        check_export_path(out)
+    target = export_path(out) if out is not None else None
     table = run(
         catalogue,
         sql=sql,
@@ -335,8 +334,8 @@ def query(
         all_plans=all_plans,
     )
     shown = table.slice(0, 20 if limit is None and sql is None and out is None else limit)
-    if out is not None:
-        export(shown, out, catalogue)
+    if target is not None:
+        export(shown, target, catalogue)
         print_text(f"{shown.num_rows} rows written to {out}")
     elif json:
         print_json(shown.to_pylist())

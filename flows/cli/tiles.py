@@ -72,8 +72,8 @@ def selection(options: TileOptions) -> "Selection":
     """Return the tiles that the options select.
 
     Raises:
-        TilesArgumentsError: a number of a tile or the circle is invalid.
-        PlanError: the file of `--tiles-from` cannot be used.
+        TilesArgumentsError: what should be the number of a tile is none.
+        PlanError: the circle is not on the sky, or the file of `--tiles-from` cannot be used.
     """
     from scanner.catalogue.selection import Selection, tiles_in_file
 
@@ -97,14 +97,10 @@ def circle_of(option: str, numbers: tuple[float, float, float] | None) -> "Circl
     """Return the circle that an option gives as RA, Dec and radius in degrees.
 
     Raises:
-        TilesArgumentsError: it is not on the sky.
+        PlanError: it is not on the sky.
     """
     if numbers is None:
         return None
     from scanner.catalogue.selection import Circle
-    from scanner.catalogue.units import PlanError
 
-    try:
-        return Circle.of(*numbers)
-    except PlanError as error:
-        raise TilesArgumentsError(str(error).replace("circle", option, 1)) from error
+    return Circle.of(option, *numbers)

@@ -5,9 +5,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from infra.errors import LensscanError
-from infra.store.files import check_replaceable, replace_whole
+from infra.store.files import replace_whole
 from scanner.catalogue.astropy_table import described
-from scanner.catalogue.table_files import TABLE_SUFFIXES, write_table
+from scanner.catalogue.table_files import TABLE_SUFFIXES, check_path, write_table
 
 REGIONS_SUFFIX = ".reg"
 EXPORT_SUFFIXES = (*TABLE_SUFFIXES, REGIONS_SUFFIX)
@@ -20,22 +20,20 @@ class ExportError(LensscanError):
     """The rows cannot be written to the given path."""
 
 
-def check_export_path(path: Path) -> None:
-    """Check that rows can be written to a path.
+def export_path(option: str) -> Path:
+    """Return the path that `--out option` names, after a check that rows can be written there.
 
     Raises:
-        ExportError: the path has another ending, exists, or cannot be written.
+        ExportError: the path is no local file, has another ending, exists, or cannot be written.
     """
-    if "://" in str(path) or ":/" in str(path):
-        raise ExportError(f"--out must be a local file, got {path}")
-    if path.suffix.lower() not in EXPORT_SUFFIXES:
-        raise ExportError(f"--out must be a file that ends in {', '.join(EXPORT_SUFFIXES)}, got {path}")
+    path = Path(option)
     if path.exists():
-        raise ExportError(f"--out {path} exists; it is not replaced")
+        raise ExportError(f"--out {option} exists; it is not replaced")
     try:
-        check_replaceable(path)
-    except OSError as error:
-        raise ExportError(f"{path}: cannot be written: {error.strerror}") from error
+        check_path(path, option, EXPORT_SUFFIXES)
+    except ValueError as error:
+        raise ExportError(str(error)) from error
+    return path
 
 
 def export(table: pa.Table, path: Path, source: str) -> None:

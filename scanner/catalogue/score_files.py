@@ -6,8 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infra.errors import LensscanError
-from infra.store.files import check_replaceable
-from scanner.catalogue.table_files import PARQUET_PREFIX, TABLE_SUFFIXES, write_table
+from scanner.catalogue.table_files import PARQUET_PREFIX, TABLE_SUFFIXES, check_path, write_table
 
 SCORE_SUFFIXES = TABLE_SUFFIXES
 """Endings of the names of files of scores, in lower case."""
@@ -27,16 +26,12 @@ def check_score_path(path: Path, option: str) -> None:
     Raises:
         ScoreFileError: the path is no local file, has another ending, cannot be written, or is a file of something else.
     """
-    if "://" in option:
-        raise ScoreFileError(f"--out must be a local file, got {option}")
-    if path.suffix.lower() not in SCORE_SUFFIXES:
-        raise ScoreFileError(f"--out must be a file that ends in {', '.join(SCORE_SUFFIXES)}, got {option}")
-    if path.exists() and not _has_scores(path):
+    if path.exists() and path.suffix.lower() in SCORE_SUFFIXES and not _has_scores(path):
         raise ScoreFileError(f"--out {option} exists and is not a file of scores; it is not replaced")
     try:
-        check_replaceable(path)
-    except OSError as error:
-        raise ScoreFileError(f"{option}: cannot be written: {error.strerror}") from error
+        check_path(path, option)
+    except ValueError as error:
+        raise ScoreFileError(str(error)) from error
 
 
 def write_scores(table: pa.Table, path: Path, ensemble: str, sha256: str) -> None:

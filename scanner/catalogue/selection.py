@@ -20,17 +20,17 @@ class Circle(Frozen, allow_inf_nan=False):
     radius_deg: float = Field(gt=0, le=180)
 
     @classmethod
-    def of(cls, ra_deg: float, dec_deg: float, radius_deg: float) -> Self:
-        """Return the circle with these numbers.
+    def of(cls, option: str, ra_deg: float, dec_deg: float, radius_deg: float) -> Self:
+        """Return the circle that an option gives.
 
         Raises:
-            PlanError: it is not on the sky.
+            PlanError: it is not on the sky; the message names the option.
         """
         try:
             return cls(ra_deg=ra_deg, dec_deg=dec_deg, radius_deg=radius_deg)
         except ValidationError as error:
             first = error.errors()[0]
-            raise PlanError(f"circle: {first['loc'][0]}: {first['msg']}, got {first['input']}") from error
+            raise PlanError(f"{option}: {first['loc'][0]}: {first['msg']}, got {first['input']}") from error
 
     def contains(self, ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Return which positions `[n]` lie in the circle, its edge included.

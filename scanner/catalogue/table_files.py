@@ -1,6 +1,6 @@
 """Tables as files that other programs open: Parquet, CSV, FITS or VOTable."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +13,29 @@ from astropy.io.votable.tree import Info
 from astropy.table import Table
 
 from infra.quiet import without_warnings
-from infra.store.files import one_line, replace_whole
+from infra.store.files import check_replaceable, one_line, replace_whole
 from scanner.catalogue.astropy_table import astropy_table
 
 TABLE_SUFFIXES = (".parquet", ".csv", ".fits", ".vot")
 """Endings of the names of files, in lower case."""
 PARQUET_PREFIX = "lensscan."
 """Beginning of the names of facts in the metadata of Parquet files."""
+
+
+def check_path(path: Path, option: str, suffixes: Sequence[str] = TABLE_SUFFIXES) -> None:
+    """Check, before long work, that a file of one of some formats can be written to `path`, which `--out option` named.
+
+    Raises:
+        ValueError: the path is no local file, has another ending, or cannot be written.
+    """
+    if "://" in option:
+        raise ValueError(f"--out must be a local file, got {option}")
+    if path.suffix.lower() not in suffixes:
+        raise ValueError(f"--out must be a file that ends in {', '.join(suffixes)}, got {option}")
+    try:
+        check_replaceable(path)
+    except OSError as error:
+        raise ValueError(f"{option}: cannot be written: {error.strerror}") from error
 
 
 def write_table(table: pa.Table, path: Path, facts: Mapping[str, str]) -> None:

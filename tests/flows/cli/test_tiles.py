@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from flows.cli.tiles import TileOptions, TilesArgumentsError, input_uri, selection
+from infra.errors import LensscanError
 from infra.store.s3_access import ANONYMOUS_BUCKETS, access_variables
 from scanner.catalogue.selection import Circle, Selection
 from tests.tiles import write_tiles
@@ -49,7 +50,7 @@ def test_numbers_come_from_the_command_and_a_file(tmp_path):
     ],
 )
 def test_options_off_the_sky_are_refused(options, message):
-    with pytest.raises(TilesArgumentsError, match=re.escape(message)):
+    with pytest.raises(LensscanError, match=re.escape(message)):
         selection(TileOptions(**options))
 
 

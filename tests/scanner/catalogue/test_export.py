@@ -1,7 +1,6 @@
 """Rows of the catalogue as files, read back by other packages."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +9,7 @@ import pytest
 from astropy.io.votable import parse
 from astropy.table import Table
 
-from scanner.catalogue.export import EXPORT_SUFFIXES, ExportError, check_export_path, export
+from scanner.catalogue.export import EXPORT_SUFFIXES, ExportError, export, export_path
 from scanner.catalogue.query import query
 from tests.scanner.catalogue_parts import finished
 
@@ -24,8 +23,7 @@ def rows(tmp_path):
 @pytest.mark.parametrize("suffix", [".parquet", ".csv", ".fits", ".vot"])
 def test_every_table_has_all_rows_ids_and_units(rows, tmp_path, suffix):
     path = tmp_path / f"x{suffix}"
-    check_export_path(path)
-    export(rows, path, "s3://bucket/catalogue")
+    export(rows, export_path(str(path)), "s3://bucket/catalogue")
     found = pq.read_table(path).to_pydict() if suffix == ".parquet" else Table.read(path)
     assert list(found["object_id"]) == [2, -(2**62), 1]
     assert np.array(found["p_lens"], np.float32) == pytest.approx(np.float32([0.9, 0.8, 0.6]))
@@ -65,9 +63,9 @@ def test_rows_without_positions_make_no_regions(tmp_path):
 
 @pytest.mark.parametrize("name", ["x.txt", "x", "s3://bucket/x.csv"])
 def test_other_files_are_refused(tmp_path, name):
-    path = Path(name) if "://" in name else tmp_path / name
+    path = name if "://" in name else tmp_path / name
     with pytest.raises(ExportError, match=r"--out must be a (local file|file that ends in \.parquet, .*, \.reg), got"):
-        check_export_path(path)
+        export_path(str(path))
 
 
 @pytest.mark.parametrize("suffix", EXPORT_SUFFIXES)
@@ -75,7 +73,7 @@ def test_a_file_is_not_replaced(tmp_path, suffix):
     path = tmp_path / f"x{suffix}"
     path.write_text("mine")
     with pytest.raises(ExportError, match="exists; it is not replaced"):
-        check_export_path(path)
+        export_path(str(path))
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(ExportError):
-        check_export_path(tmp_path / "folder.csv")
+        export_path(str(tmp_path / "folder.csv"))

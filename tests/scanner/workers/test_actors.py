@@ -1,7 +1,10 @@
 import math
+from types import SimpleNamespace
 
 import pytest
 
+from infra.store.s3_access import ANONYMOUS_BUCKETS
+from scanner.workers import actors
 from scanner.workers.actors import ACTOR_CPUS, gpu_shares
 
 
@@ -36,3 +39,15 @@ def test_few_gpus_are_shared_evenly():
 
 def test_a_node_holds_no_more_actors_than_its_cpus():
     assert gpu_shares([{"CPU": 1.0, "GPU": 1.0}, {"CPU": 16.0, "GPU": 1.0}], 16) == (2 + 8, 0.125)
+
+
+def test_actors_read_the_same_buckets_without_credentials(monkeypatch):
+    """An actor may run on another machine, where the command's variables are unknown."""
+    given = {}
+    monkeypatch.setenv(ANONYMOUS_BUCKETS, "archive")
+    monkeypatch.setattr(actors.ray, "remote", lambda _: SimpleNamespace(options=given.update))
+    monkeypatch.setattr(actors.ray, "put", lambda plan: plan)
+    monkeypatch.setattr(actors, "actor_count", lambda *_: 1)
+    monkeypatch.setattr(actors, "ActorPool", lambda *_: None)
+    actors.scanner_pool(SimpleNamespace(config=SimpleNamespace(engine="torch")), None, "", 1, 1)
+    assert given["runtime_env"]["env_vars"][ANONYMOUS_BUCKETS] == "archive"
