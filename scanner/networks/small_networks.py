@@ -15,7 +15,7 @@ _WIDTHS = (12, 20, 30, 44, 56)
 _WIDE = (16, 28, 40, 56, 72)
 _ORIENTED_WIDTHS = (3, 5, 7, 11, 14)
 """Channels of the equivariant network; each has four orientations."""
-_ORIENTED_LIGHT, _ORIENTED_WIDE, _ORIENTED_MIDDLE = (2, 3, 5, 8, 10), (4, 7, 10, 14, 18), (6, 10, 14, 20, 26)
+_ORIENTED_WIDE, _ORIENTED_MIDDLE = (4, 7, 10, 14, 18), (6, 10, 14, 20, 26)
 _N_HIDDEN = 64
 _N_ORIENTED_HIDDEN = 16
 _DROPOUT = 0.2
@@ -40,8 +40,8 @@ def equivariant(n_channels: int) -> nn.Sequential:
 
 
 def equivariant_light(n_channels: int) -> nn.Sequential:
-    """Build a narrow `equivariant` that can look at every object; 23 MFLOP with five channels."""
-    return _oriented(n_channels, _ORIENTED_LIGHT, CROP_PIXELS)
+    """Build an `equivariant` that sees the middle 6.4 arcsec, and so can look at every object; 21 MFLOP with five channels."""
+    return _oriented(n_channels, _ORIENTED_WIDTHS, MIDDLE_PIXELS)
 
 
 def equivariant_wide(n_channels: int) -> nn.Sequential:
