@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 
 _FORMS = {
-    # A tile becomes the name of a unit file, in which other characters are replaced.
-    "tile": "[A-Za-z0-9][A-Za-z0-9.,+_-]*",
+    # The shortest name that fits: what follows may contain the same characters.
+    "tile": "[A-Za-z0-9][A-Za-z0-9.,+_-]*?",
     "stamp": "[0-9][0-9TZ:.-]*",
     "version": "[0-9]+(?:[._][0-9]+)*",
 }
