@@ -86,9 +86,7 @@ def write_manifest(folder, tiles, cutouts, side=100):
         images = {band: fits.getdata(folder / f"atlas-{tile}-{of}-v2.fits", "SCI") for band, of in BANDS.items()}
         for object_id, xi, yi in zip(ids, x, y, strict=True):
             rows, columns = (slice(at - side // 2, at + side // 2) for at in (yi, xi))
-            hdus = [fits.ImageHDU(image[rows, columns], name=band) for band, image in images.items()]
-            for hdu in hdus:
-                hdu.header["PIXSCALE"] = PIXEL_ARCSEC
+            hdus = [fits.ImageHDU(image[rows, columns], wcs_header(-20.0), name=band) for band, image in images.items()]
             fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(cutouts / f"{object_id}.fits")
             lines.append(",".join([str(object_id), *(f"{object_id}.fits#{band}" for band in BANDS)]))
     path = cutouts / "manifest.csv"

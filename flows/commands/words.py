@@ -30,9 +30,9 @@ def named(names: Sequence[str]) -> str:
     return ", ".join(names[:MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def of_survey(name: str, bands: Mapping[str, str]) -> dict[str, str]:
-    """Say which bands of another survey than Euclid stand for those of the networks; nothing for Euclid's tiles."""
-    if name == EUCLID:
+def of_survey(name: str | None, bands: Mapping[str, str]) -> dict[str, str]:
+    """Say which bands of another survey stand for those of the networks; nothing for Euclid's tiles and for shards."""
+    if name in {None, EUCLID}:
         return {}
     read = ", ".join(band if band == of else f"{band} from {of}" for band, of in bands.items())
     return {"survey": f"{name}: {read or 'no band that the networks read'}; p_lens is calibrated for images like Euclid's only"}

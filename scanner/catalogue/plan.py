@@ -83,6 +83,11 @@ class Plan(Frozen):
         return self.survey or EUCLID_MER
 
     @property
+    def survey_name(self) -> str | None:
+        """Name of the survey that the tiles are of; None for shards."""
+        return self.described.name if self.units[0].kind == "tile" else None
+
+    @property
     def bands(self) -> dict[str, str]:
         """Band of the survey by each band that is read from tiles, of those that the networks read; empty for shards."""
         if self.units[0].kind != "tile":

@@ -22,8 +22,8 @@ class PlannedInput(Frozen):
     """Numbers of a plan."""
 
     unit_kind: Literal["tile", "shard"]
-    survey: str
-    """Name of the survey that tiles are of."""
+    survey: str | None
+    """Name of the survey that the tiles are of; None for shards."""
     bands: Mapping[str, str]
     """Band of the survey by each band of the networks that is read from tiles."""
     units: int
@@ -46,7 +46,7 @@ def planned_input(plan: Plan, geometry: Geometry) -> PlannedInput:
     lacking = {unit.unit_id: bands for unit in plan.units if (bands := lacking_bands(unit, geometry))}
     return PlannedInput(
         unit_kind=plan.units[0].kind,
-        survey=plan.described.name,
+        survey=plan.survey_name,
         bands=plan.bands,
         units=len(plan.units),
         rows=plan.n_rows,

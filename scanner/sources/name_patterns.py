@@ -1,7 +1,7 @@
 """Patterns of file names: templates such as `{tile}_{band}.fits`, or regular expressions with the same groups."""
 
 import re
-from collections.abc import Sequence
+from functools import lru_cache
 
 _FORMS = {
     # The shortest name that fits: what follows may contain the same characters.
@@ -18,8 +18,9 @@ class PatternError(ValueError):
     """The text is no pattern of file names."""
 
 
-def name_pattern(text: str, bands: Sequence[str], needed: Sequence[str]) -> re.Pattern[str]:
-    """Return the pattern that whole names of files must match.
+@lru_cache(maxsize=64)
+def name_pattern(text: str, bands: tuple[str, ...], needed: tuple[str, ...]) -> re.Pattern[str]:
+    """Return the pattern that whole names of files must match; it is kept, because a survey has a million files.
 
     Args:
         text: A regular expression if it has a named group, `(?P<tile>...)`; else a template, in which `{tile}`, `{band}`,
@@ -49,7 +50,7 @@ def version_order(match: re.Match[str]) -> tuple[str, str]:
     return groups.get("stamp") or "", version
 
 
-def _of_template(text: str, bands: Sequence[str]) -> str:
+def _of_template(text: str, bands: tuple[str, ...]) -> str:
     parts: list[str] = []
     seen: set[str] = set()
     for part in _PART.finditer(text):

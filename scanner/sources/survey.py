@@ -7,12 +7,15 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
+from astropy.io.fits import Header
 from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from infra.errors import LensscanError
 from infra.frozen import Frozen
+from scanner.files.fits_image import header_zero_point_ab_mag
 from scanner.sources.name_patterns import PatternError, name_pattern
 from scanner.vocabulary.bands import EUCLID
+from scanner.vocabulary.rejections import RejectCode, Rejection
 
 SURVEYS_DIR = Path(__file__).with_name("surveys")
 """Folder of the descriptions that come with the program."""
@@ -56,10 +59,18 @@ class MosaicFiles(Frozen):
         """Name or number of the HDU as in a reference; empty for the first image."""
         return "" if self.hdu is None else str(self.hdu)
 
-    @property
-    def constant_zero_point_ab_mag(self) -> float | None:
-        """AB magnitude of one unit of the pixels; None if each header says it, or nothing does."""
-        return self.zero_point_ab_mag if self.unit is None else _AB_MAG_OF_UNIT[self.unit]
+    def zero_point_of(self, header: Header, label: str) -> float:
+        """Return the AB magnitude of one unit of an image with this header; `label` begins the message.
+
+        Raises:
+            Rejection: NO_ZERO_POINT.
+        """
+        constant = self.zero_point_ab_mag if self.unit is None else _AB_MAG_OF_UNIT[self.unit]
+        if constant is not None:
+            return constant
+        if self.zero_point_keyword is None:
+            raise Rejection(RejectCode.NO_ZERO_POINT, f"{label}: the description of the survey states no zero point")
+        return header_zero_point_ab_mag(header, label, self.zero_point_keyword)
 
 
 class CatalogueFiles(Frozen):

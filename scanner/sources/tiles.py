@@ -116,15 +116,15 @@ def find_tiles(*root_uris: str, survey: Survey = EUCLID_MER) -> FoundTiles:
     return found
 
 
-def discover_tiles(root_uri: str) -> list[Tile]:
+def discover_tiles(root_uri: str, survey: Survey = EUCLID_MER) -> list[Tile]:
     """Return the tiles of `find_tiles`, each of which must have a catalogue.
 
     Raises:
         TileError: a tile has mosaics and no catalogue.
     """
-    found = find_tiles(root_uri)
+    found = find_tiles(root_uri, survey=survey)
     for tile_id, bands in found.without_catalogue.items():
-        raise TileError(f"tile {tile_id}: has {', '.join(bands)} but {no_catalogue(tile_id)}")
+        raise TileError(f"tile {tile_id}: has {', '.join(bands)} but {no_catalogue(tile_id, survey)}")
     return found.tiles
 
 

@@ -36,8 +36,8 @@ class NightSummary(Frozen):
     plan_id: str
     ensemble: str
     unit_kind: Literal["tile", "shard"]
-    survey: str
-    """Name of the survey that tiles are of."""
+    survey: str | None
+    """Name of the survey that the tiles are of; None for shards."""
     bands: dict[str, str]
     """Band of the survey by each band of the networks that was read from tiles."""
     n_units: int
@@ -112,7 +112,7 @@ def scan_night(
         plan_id=plan.plan_id,
         ensemble=plan.ensemble_name,
         unit_kind=plan.units[0].kind,
-        survey=plan.described.name,
+        survey=plan.survey_name,
         bands=plan.bands,
         n_units=len(plan.units),
         tiles_left_out=plan.left_out,

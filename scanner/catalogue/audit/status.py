@@ -39,8 +39,8 @@ class PlanStatus(Frozen):
     threshold: float
     """Smallest `p_lens` of the candidates: that which is shown if the plan is shown, else that of the plan."""
     code_version: str
-    survey: str
-    """Name of the survey that tiles are of."""
+    survey: str | None
+    """Name of the survey that the tiles are of; None for shards."""
     bands: dict[str, str]
     """Band of the survey by each band of the networks that is read from tiles."""
     planned_at: datetime | None
@@ -77,7 +77,7 @@ def plan_status(plan_id: str, root_uri: str) -> PlanStatus:
         ensemble=plan.ensemble_name,
         threshold=shown.threshold if shown else plan.config.candidate_threshold,
         code_version=plan.code_version,
-        survey=plan.described.name,
+        survey=plan.survey_name,
         bands=plan.bands,
         planned_at=info(plan_uri(root_uri, plan_id)).modified,
         n_units=len(plan.units),

@@ -123,6 +123,7 @@ scan --release q1 --survey kids-dr4 --out cat                   | --survey descr
 plan shards --survey kidsdr4                                    | did you mean kids-dr4?
 score good.csv --survey kids-dr4 --out x.parquet                | --survey needs --tiles
 explain good.csv --survey nosuch --objects 1 --out x.png        | no survey 'nosuch'
+inject empty --survey kids-dr4 --out x                          | no file of survey kids-dr4 is named like
 surveys nosuch                                                  | no survey 'nosuch'
 surveys band.toml                                               | unknown band K
 scan empty                                                      | --out

@@ -4,6 +4,7 @@ import math
 import re
 
 import pytest
+from astropy.io.fits import Header
 
 from scanner.sources.survey import (
     EUCLID_MER,
@@ -15,6 +16,7 @@ from scanner.sources.survey import (
     shipped_surveys,
     shipped_text,
 )
+from scanner.vocabulary.rejections import Rejection
 from tests.other_survey import TOML
 
 NAMES = {
@@ -68,9 +70,19 @@ def test_a_unit_says_its_zero_point():
     """A source of magnitude 0 has a flux of 3631 Jy (Oke & Gunn 1983)."""
     for unit, in_jy in {"nJy": 1e-9, "uJy": 1e-6, "mJy": 1e-3, "Jy": 1.0}.items():
         survey = parse_survey(TOML.replace("nJy", unit).encode(), "x")
-        assert survey.mosaics.constant_zero_point_ab_mag == pytest.approx(2.5 * math.log10(3631 / in_jy), abs=2e-2)
-    assert EUCLID_MER.mosaics.constant_zero_point_ab_mag is None
-    assert shipped_survey("hsc-pdr3").mosaics.constant_zero_point_ab_mag == 27
+        assert survey.mosaics.zero_point_of(Header(), "x") == pytest.approx(2.5 * math.log10(3631 / in_jy), abs=2e-2)
+
+
+def test_a_zero_point_is_a_number_or_a_keyword():
+    header = Header({"MAGZERO": 24.6, "ZP": 25.5})
+    assert EUCLID_MER.mosaics.zero_point_of(header, "x") == 24.6
+    assert shipped_survey("hsc-pdr3").mosaics.zero_point_of(header, "x") == 27
+    keyword, none = (parse_survey(TOML.replace('unit = "nJy"', new).encode(), "x") for new in ('zero_point_keyword = "ZP"', ""))
+    assert keyword.mosaics.zero_point_of(header, "x") == 25.5
+    with pytest.raises(Rejection, match=r"a\.fits: ZP must be a finite number, got None"):
+        keyword.mosaics.zero_point_of(Header(), "a.fits")
+    with pytest.raises(Rejection, match=r"a\.fits: the description of the survey states no zero point"):
+        none.mosaics.zero_point_of(header, "a.fits")
 
 
 def test_a_description_survives_json():
