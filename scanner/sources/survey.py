@@ -204,7 +204,7 @@ def parse_survey(data: bytes, label: str) -> Survey:
 def _first_mistake(error: ValidationError) -> str:
     first = error.errors()[0]
     # A value that may have several types is wrong for each of them; the key is what the user knows.
-    key = ".".join(part for part in map(str, first["loc"]) if not part.startswith(("constrained", "int", "str")))
+    key = ".".join(part for part in map(str, first["loc"]) if part not in {"int", "constrained-str"})
     if first["type"] == "missing":
         return f"needs the key {key}"
     if first["type"] == "extra_forbidden":

@@ -150,7 +150,7 @@ def _newest(survey: Survey, *root_uris: str) -> dict[str, dict[str, str]]:
     named: dict[str, str] = {}
     for file in chain.from_iterable(map(list_files, root_uris)):
         match, roles = _roles(file.uri.rpartition("/")[2], survey)
-        if match is None:
+        if match is None or not roles:
             continue
         # The name of a tile also names a unit file.
         tile_id = _UNFIT.sub("-", match["tile"])

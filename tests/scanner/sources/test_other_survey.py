@@ -11,7 +11,7 @@ from astropy.io import fits
 from scanner.catalogue.find_units import find_input
 from scanner.catalogue.units import PlanError
 from scanner.sources.cutouts import Cutout
-from scanner.sources.survey import SurveyError, parse_survey
+from scanner.sources.survey import SurveyError, parse_survey, shipped_survey
 from scanner.sources.tiles import TileError, discover_tiles, find_tiles, position_ids, read_tile_catalogue
 from scanner.sources.tiles_at import tiles_at
 from scanner.vocabulary.geometry import CHALLENGE
@@ -160,6 +160,13 @@ def test_ids_within_a_tile_are_not_taken_for_overlaps(tmp_path):
     fits.BinTableHDU(table).writeto(tmp_path / "atlas-B-objects-v2.fits", overwrite=True)
     overlapping = find_input(str(tmp_path), survey=ATLAS)
     assert [(unit.n_rows, len(unit.owned_elsewhere)) for unit in overlapping.units] == [(3, 0), (0, 3)]
+
+
+def test_files_of_other_bands_make_no_tile(tmp_path):
+    for name in ("DES0001-0001_r4969p01_g.fits.fz", "DES0001-0001_r4969p01_r.fits.fz", "DES0002-0002_r4969p01_g.fits.fz"):
+        (tmp_path / name).touch()
+    found = find_tiles(str(tmp_path), survey=shipped_survey("des-dr2"))
+    assert (found.tiles, found.without_catalogue) == ([], {"DES0001-0001": ("VIS",)})
 
 
 def test_names_that_would_be_one_unit_are_refused(tmp_path):

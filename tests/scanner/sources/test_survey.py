@@ -114,7 +114,7 @@ def test_the_order_of_bands_does_not_matter():
             'file = "(?P<tile>({band}',
             "x.toml: mosaics.file: no regular expression: missing )",
         ),
-        ('hdu = "SCI"', "hdu = 1.5", "x.toml: mosaics.hdu: "),
+        ('hdu = "SCI"', "hdu = 1.5", "x.toml: mosaics.hdu: Input should be a valid integer"),
         ('hdu = "SCI"', "pixelscale = 0.2", "x.toml: unknown key mosaics.pixelscale"),
         (
             'hdu = "SCI"',
