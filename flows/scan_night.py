@@ -32,13 +32,14 @@ def scan_night(
     tiles: tuple[str, ...] = (),
     region: tuple[float, float, float] | None = None,
     catalogues_uri: str | None = None,
+    survey: str | None = None,
 ) -> NightSummary:
     """Scan the night's tiles under `input_uri` into the catalogue at `root_uri`.
 
     A retry, a second run and a late run of a night are safe: only units that the catalogue does not hold yet are scanned.
 
     Args:
-        input_uri: Folder or `s3://` prefix of Euclid MER tiles, or of shards; `{night}` in it stands for the night.
+        input_uri: Folder or `s3://` prefix of tiles, or of shards; `{night}` in it stands for the night.
         root_uri: Folder or `s3://` prefix of the catalogue.
         night: Night that the catalogue rows carry; the scheduled day of the run by default, `none` for a survey without nights.
         ensemble: Name or folder of the ensemble; the configured one by default.
@@ -51,6 +52,7 @@ def scan_night(
         tiles: Numbers of some tiles; by default all.
         region: RA, Dec and radius of a circle, in degrees; a tile with a source in the circle is scanned whole.
         catalogues_uri: Folder or `s3://` prefix of the tiles' catalogues, if they lie apart from the mosaics.
+        survey: Survey that the tiles are of, by its name or as a TOML file that describes it; Euclid's by default.
     """
     dated = None if night == "none" else night or flow_run.scheduled_start_time.date()
     label = dated.isoformat() if dated else UNDATED
@@ -66,6 +68,7 @@ def scan_night(
             exact=exact,
             maps_per_unit=maps_per_unit,
             ray_address=ray_address,
+            survey=survey,
             selection=lambda: Selection(
                 tiles=tiles, circle=Circle.of("region", *region) if region else None, catalogues_uri=catalogues_uri
             ),

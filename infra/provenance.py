@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 _PACKAGES = ("infra", "scanner")
-"""The packages whose code can change a score."""
+"""The packages whose code, and whose descriptions of surveys, can change a score."""
 
 
 def sha256_bytes(data: bytes) -> str:
@@ -34,6 +34,6 @@ def digest(obj: object) -> str:
 def code_version() -> str:
     """Return `<release>+<12 hex digits of the source>`; it changes with the code, even between releases and without git."""
     root = Path(__file__).resolve().parent.parent
-    files = sorted(path for package in _PACKAGES for path in (root / package).rglob("*.py"))
+    files = sorted(path for package in _PACKAGES for kind in ("*.py", "*.toml") for path in (root / package).rglob(kind))
     source = digest([[path.relative_to(root).as_posix(), sha256_bytes(path.read_bytes())] for path in files])
     return f"{importlib.metadata.version('lensscan')}+{source[:12]}"

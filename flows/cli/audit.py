@@ -61,7 +61,7 @@ def status(selection: Selection, *, json: bool = False) -> None:
         selection: The plans of a catalogue.
         json: Print JSON instead of a table.
     """
-    from flows.commands.words import counted
+    from flows.commands.words import counted, of_survey
     from flows.terminal import print_json, print_table
     from infra.store.storage import StorageError, exists
     from scanner.catalogue.audit.status import plan_status
@@ -83,6 +83,11 @@ def status(selection: Selection, *, json: bool = False) -> None:
         return
     rows = [_status_row(plan) for plan in plans]
     print_table(counted(len(rows), "plan"), _STATUS_COLUMNS, rows)
+    for plan in plans:
+        if "survey" in plan:
+            _print(
+                f"plan {plan['plan_id'][:12]}: survey {words}" for words in of_survey(plan["survey"], plan["bands"]).values()
+            )
     _print(plan["problem"] for plan in plans if "problem" in plan)
 
 

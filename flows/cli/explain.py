@@ -13,6 +13,7 @@ def explain(
     *images: str,
     out: Path,
     objects: Annotated[str, Parameter(allow_leading_hyphen=True)] = "",
+    survey: str | None = None,
     ensemble: str | None = None,
     networks: str | None = None,
     portrait: bool = False,
@@ -40,6 +41,7 @@ def explain(
             shards.
         out: The figure, PNG or PDF.
         objects: Object ids, separated by commas, such as 17,18; by default all of manifests and FITS files, at most 24.
+        survey: Survey that tiles are of: a name of `lensscan surveys`, or a TOML file that describes it.
         ensemble: Name or folder; the configured one by default.
         networks: Names, separated by commas; by default those that read the most bands, at most three.
         portrait: Draw the networks; images are not needed.
@@ -63,7 +65,7 @@ def explain(
                 raise ExplainError("name images: FITS files, a manifest, or a folder of tiles; only --portrait works without")
             if steps is not None:
                 raise ExplainError("--steps needs --portrait")
-            summary = explain_to_file(images, out, wanted, ensemble, chosen, report)
+            summary = explain_to_file(images, out, wanted, ensemble, chosen, report, survey)
     if json:
         print_json(summary)
         return

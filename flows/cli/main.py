@@ -14,7 +14,8 @@ import flows.cli.crossmatch
 import flows.cli.evaluate
 import flows.cli.explain
 import flows.cli.forget
-import flows.cli.models  # noqa: F401 - all of them register their commands
+import flows.cli.models
+import flows.cli.surveys  # noqa: F401 - all of them register their commands
 from flows.cli.app import AboveZero, AsFlow, Fraction, MapsPerUnit, Positive, app
 from flows.cli.arguments import prepared, told
 from flows.cli.interrupt import ends_on_interrupt
@@ -106,6 +107,7 @@ def score(
     *images: str,
     out: str | None = None,
     tiles: str | None = None,
+    survey: str | None = None,
     ensemble: str | None = None,
     batch_size: Positive = 64,
     engine: EngineName | None = None,
@@ -127,7 +129,8 @@ def score(
         images: FITS files, folders of FITS files, and manifests: CSV or Parquet with `object_id` and columns VIS, Y, J, H of
             `URI`, `URI#EXTNAME` or `URI#3`. With `--tiles`, a table with RA and Dec in degrees: CSV, Parquet, FITS or VOTable.
         out: File to write, which ends in .parquet, .csv, .fits or .vot; without it, the best objects are shown only.
-        tiles: Folder or `s3://` prefix of Euclid MER tiles that hold the positions.
+        tiles: Folder or `s3://` prefix of tiles that hold the positions.
+        survey: Survey that the tiles are of: a name of `lensscan surveys`, or a TOML file that describes it.
         ensemble: Name or folder; the configured one by default.
         batch_size: Number of cutouts scored at a time; results do not depend on this number.
         engine: Inference engine, in float32; by default the best that this machine has.
@@ -138,7 +141,7 @@ def score(
     from flows.terminal import print_json, terminal_progress
 
     with terminal_progress("scoring", quiet=json) as report:
-        summary = score_images(images, out, tiles, ensemble, batch_size, report, engine)
+        summary = score_images(images, out, tiles, ensemble, batch_size, report, engine, survey)
     print_json(summary) if json else print_scores(summary)
     if not summary["scored"]:
         raise SystemExit(1)
@@ -170,9 +173,10 @@ def scan(
 
     For example: `lensscan scan tiles/ --out catalogue/ --night 2026-11-24`
     or: `lensscan scan --release q1 --region 269.7 66.1 0.5 --out catalogue/`
+    or: `lensscan scan patches/ --survey hsc-pdr3 --out catalogue/`
 
     Args:
-        tiles: Folder or `s3://` prefix of Euclid MER tiles, or of shards.
+        tiles: Folder or `s3://` prefix of tiles, those of Euclid MER unless `--survey` says otherwise, or of shards.
         chosen: The release, and the tiles to take.
         out: Folder or `s3://` prefix of the catalogue.
         night: Date, for a survey that is scanned night by night: each night is a part of the catalogue, and its tiles may come
@@ -212,7 +216,8 @@ def scan(
 
         arrow_without_pandas()
         with terminal_progress("scanning", quiet=json) as report:
-            summary = scan_tiles(uri, out, night, selection=lambda: selection(chosen), progress=report, **options)
+            options |= {"survey": chosen.survey, "selection": lambda: selection(chosen)}
+            summary = scan_tiles(uri, out, night, progress=report, **options)
     if json:
         print_json(summary.model_dump())
     else:
@@ -245,7 +250,7 @@ def plan(
     For example: `lensscan plan tiles/ --estimate --units 56000 --workers 64`
 
     Args:
-        tiles: Folder or `s3://` prefix of Euclid MER tiles, or of shards.
+        tiles: Folder or `s3://` prefix of tiles, those of Euclid MER unless `--survey` says otherwise, or of shards.
         chosen: The release, and the tiles to take.
         estimate: Measure this machine on the largest unit, then predict time, core hours, download, memory and candidates.
         units: Number of units to predict for, all like the measured one; by default the units found.
@@ -274,6 +279,7 @@ def plan(
         n_units=units,
         price_per_core_hour=price_per_core_hour,
         selection=selection(chosen),
+        survey=chosen.survey,
     )
     print_json(report.to_json()) if json else sys.stdout.write(plan_text(report))
 

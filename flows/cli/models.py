@@ -101,12 +101,13 @@ def inject(
     n: Positive = 10,
     seed: NotNegative = 1,
     psf: str | None = None,
+    survey: str | None = None,
     json: bool = False,
 ) -> None:
     """Add simulated arcs to galaxies in real images, for training or to measure which lenses a scan finds.
 
     A manifest yields shards that hold each cutout twice, unchanged and with arcs; tiles yield the same tiles with lenses in
-    them. Fluxes follow the zero point (MAGZERO) of each file; pixels must be 0.1 arcsec, as in Euclid MER products.
+    them. Fluxes follow the zero point of each file (MAGZERO, or as the survey says); pixels must be 0.1 arcsec, as in Euclid's.
 
     For example: `lensscan inject manifest.csv --out data/injected`
     or: `lensscan inject tiles --n 20 --out tiles-with-lenses`
@@ -117,6 +118,7 @@ def inject(
         n: Number of lenses in each tile, 12 arcsec apart; fewer if not enough galaxies can host arcs.
         seed: Seed of the arcs that an object gets, and of the choice of galaxies in a tile.
         psf: FITS file with a PSF for each band, as for `lensscan simulate`.
+        survey: Survey that tiles are of: a name of `lensscan surveys`, or a TOML file that describes it.
         json: Print JSON instead of text.
     """
     from flows.commands.inject import inject as inject_into
@@ -124,7 +126,7 @@ def inject(
 
     made = missing(out)
     with terminal_progress("injecting", quiet=json) as report:
-        result = inject_into(images, out, n, seed, psf, report)
+        result = inject_into(images, out, n, seed, psf, report, survey)
     print_json(result) if json else print_lines({**{name.replace("_", " "): found for name, found in result.items()}, **made})
 
 

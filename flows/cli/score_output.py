@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flows.commands.words import counted
+from flows.commands.words import counted, of_survey
 from flows.terminal import print_lines, print_table
 from scanner.vocabulary.prior import prior_text
 
@@ -15,6 +15,7 @@ def print_scores(summary: dict[str, Any]) -> None:
         print_table(f"Best {len(best)} of {counted(summary['scored'], 'scored object')}", list(shown), rows)
     lines = {
         "ensemble": summary["ensemble"],
+        **(of_survey(summary["survey"], summary["bands"]) if "survey" in summary else {}),
         "prior": _prior(summary["prior"]),
         "rows": summary["rows"],
         "scored": summary["scored"],

@@ -28,7 +28,7 @@ class TileOptions:
         ReleaseName | None,
         Parameter(help="Public release, instead of a folder: `q1` is Euclid's Quick Release 1, read from its bucket."),
     ] = None
-    tile: Annotated[str | None, Parameter(help="Numbers of some tiles, separated by commas; by default all.")] = None
+    tile: Annotated[str | None, Parameter(help="Numbers (or names) of some tiles, separated by commas; by default all.")] = None
     tiles_from: Annotated[
         Path | None, Parameter(help="Text file with the number of a tile at the beginning of each line, such as a CSV.")
     ] = None
@@ -40,6 +40,10 @@ class TileOptions:
     ] = None
     catalogues: Annotated[
         str | None, Parameter(help="Folder or `s3://` prefix of the tiles' catalogues, if they lie apart from the mosaics.")
+    ] = None
+    survey: Annotated[
+        str | None,
+        Parameter(help="Survey that the tiles are of: a name of `lensscan surveys`, or a TOML file that describes it."),
     ] = None
     anonymous: Annotated[
         bool,
@@ -61,6 +65,8 @@ def input_uri(tiles: str | None, options: TileOptions) -> str:
     """
     if (tiles is None) == (options.release is None):
         raise TilesArgumentsError("give either a folder or prefix of tiles, or --release")
+    if options.release is not None and options.survey is not None:
+        raise TilesArgumentsError(f"--survey describes the tiles of a folder; those of release {options.release} are known")
     uri = tiles if options.release is None else RELEASES[options.release].mosaics_uri
     if options.anonymous:
         for read in filter(None, (uri, options.catalogues)):
@@ -78,10 +84,11 @@ def selection(options: TileOptions) -> "Selection":
     from scanner.catalogue.selection import Selection, tiles_in_file
 
     names = [name.strip() for name in (options.tile or "").split(",") if name.strip()]
-    if odd := [name for name in names if not name.isdigit()]:
+    # Other surveys name their tiles as they like; the plan says which tiles there are.
+    if options.survey is None and (odd := [name for name in names if not name.isdigit()]):
         raise TilesArgumentsError(f"--tile: must be numbers of tiles such as 102018211, got {odd[0]}")
     if options.tiles_from is not None:
-        names += tiles_in_file(options.tiles_from)
+        names += tiles_in_file(options.tiles_from, are_numbers=options.survey is None)
     circle = circle_of("--region", options.region)
     catalogues = options.catalogues or (RELEASES[options.release].catalogues_uri if options.release else None)
     return Selection(tiles=tuple(dict.fromkeys(names)), circle=circle, catalogues_uri=catalogues)
@@ -90,7 +97,7 @@ def selection(options: TileOptions) -> "Selection":
 def flow_options(options: TileOptions) -> dict[str, Any]:
     """Return the parameters of the flow that select the same tiles, which are plain values; raises as `selection`."""
     chosen = selection(options)
-    return {"tiles": chosen.tiles, "region": options.region, "catalogues_uri": chosen.catalogues_uri}
+    return {"tiles": chosen.tiles, "region": options.region, "catalogues_uri": chosen.catalogues_uri, "survey": options.survey}
 
 
 def circle_of(option: str, numbers: tuple[float, float, float] | None) -> "Circle | None":

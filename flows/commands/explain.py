@@ -17,6 +17,7 @@ from scanner.networks.card import EnsembleCard
 from scanner.networks.card_file import read_card
 from scanner.networks.package import load_scorer
 from scanner.scan.chosen_objects import read_objects
+from scanner.sources.survey import find_survey
 from scanner.vocabulary.geometry import GEOMETRIES
 from scanner.vocabulary.prior import prior_words
 
@@ -32,8 +33,11 @@ def explain_to_file(
     ensemble: str | None,
     networks: Sequence[str] | None,
     report: Progress,
+    survey: str | None = None,
 ) -> dict[str, Any]:
     """Draw a figure of some objects of manifests, FITS files, tiles or shards; an existing file is replaced atomically.
+
+    `survey` is the name or the file of the survey that the tiles are of; Euclid's by default.
 
     Raises:
         ExplainError: the file cannot be written.
@@ -42,12 +46,14 @@ def explain_to_file(
         LensscanError: the images or the ensemble cannot be read, or the ensemble has no such network.
     """
     check_out(out)
+    described = find_survey(survey)
     folder = chosen_package(ensemble)
     card = read_card(folder)
     names = chosen_networks(card, networks)
     geometry = GEOMETRIES[card.geometry]
     package = load_scorer(folder)
-    ids, stamps, rejected = read_objects(images, list(dict.fromkeys(objects)), geometry, MOST_EXPLAINED)
+    wanted = list(dict.fromkeys(objects))
+    ids, stamps, rejected = read_objects(images, wanted, geometry, MOST_EXPLAINED, described)
     maps = explain(folder, card, stamps, names, report)
     scores = package.score(stamps)
     shown = shown_objects(ids, stamps, card, scores)

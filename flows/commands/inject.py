@@ -8,7 +8,8 @@ from infra.progress import Progress, part_of
 from infra.store.storage import absolute, exists, join
 from scanner.sources.image_arguments import names_cutouts, read_images
 from scanner.sources.manifests import MANIFEST_SUFFIXES, Manifest
-from scanner.sources.tiles import Tile, TileError, discover_tiles
+from scanner.sources.survey import find_survey
+from scanner.sources.tiles import Tile, TileError, discover_tiles, no_tiles
 from scanner.vocabulary.rejections import RejectCode
 from simulation.injection.arcs import InjectionError
 from simulation.injection.cutouts import InjectionSummary, OutputError, inject_into_cutouts
@@ -18,20 +19,24 @@ from simulation.products.dataset import write_contact_sheet
 _MOST_REASONS = 5
 
 
-def inject(images: str, out: str, n_per_tile: int, seed: int, psf: str | None, report: Progress) -> dict[str, Any]:
+def inject(
+    images: str, out: str, n_per_tile: int, seed: int, psf: str | None, report: Progress, survey: str | None = None
+) -> dict[str, Any]:
     """Inject arcs into the cutouts or tiles of `images`; return the number of arcs and the reasons for images without arcs.
+
+    `survey` is the name or the file of the survey that the tiles are of; without it, images are cutouts or Euclid's tiles.
 
     Raises:
         LensscanError: there are no images, no image can host arcs, or `out` holds other files.
     """
     images, out, psf = absolute(images), absolute(out), psf and absolute(psf)
-    if names_cutouts(images):
+    described = find_survey(survey)
+    if survey is None and names_cutouts(images):
         return _into_cutouts(read_images([images]), out, seed, psf, report)
-    tiles = discover_tiles(images)
+    tiles = discover_tiles(images, described)
     if not tiles:
-        raise TileError(
-            f"no Euclid MER tile under {images}, no FITS files; a manifest ends in {' or '.join(MANIFEST_SUFFIXES)}"
-        )
+        none = f"no Euclid MER tile under {images}, no FITS files; a manifest ends in {' or '.join(MANIFEST_SUFFIXES)}"
+        raise TileError(none if survey is None else no_tiles(images, described))
     return _into_tiles(tiles, out, n_per_tile, seed, psf, report)
 
 

@@ -18,6 +18,7 @@ from scanner.scan.expected_candidates import Expectation, by_evaluation, by_samp
 from scanner.scan.planned_input import PlannedInput, planned_input, unit_size
 from scanner.scan.request import ScanRequest, plan_scan, shown_threshold
 from scanner.scan.score_table import ScanError
+from scanner.sources.survey import find_survey
 from scanner.vocabulary.choices import MAPS_PER_UNIT
 from scanner.vocabulary.geometry import GEOMETRIES
 
@@ -70,12 +71,14 @@ def describe_plan(
     n_units: int | None = None,
     price_per_core_hour: float | None = None,
     selection: Selection = EVERYTHING,
+    survey: str | None = None,
 ) -> PlanReport:
     """Describe the input under `input_uri`; with `measured`, also measure this machine and predict cost and candidates.
 
     Raises:
         PlanArgumentsError: an argument of the prediction is given, and none is asked for.
         PlanError: there is nothing to scan.
+        SurveyError: there is no such survey, or its description cannot be used.
         ScanError: no row of the measured unit can be scored.
     """
     _check_arguments(measured, {"--units": n_units, "--workers": workers, "--price-per-core-hour": price_per_core_hour})
@@ -83,6 +86,7 @@ def describe_plan(
     request = ScanRequest(
         input_uri=input_uri,
         selection=selection,
+        survey=find_survey(survey),
         night=datetime.now(UTC).date(),
         package=chosen_package(ensemble),
         candidate_threshold=threshold,

@@ -27,12 +27,13 @@ def scan_tiles(
     exact: bool,
     maps_per_unit: int,
     ray_address: str | None,
+    survey: str | None = None,
     selection: "Callable[[], Selection] | None" = None,
     progress: NamingProgress,
 ) -> "NightSummary":
     """Scan with the meaning of the flow's parameters: settings stand in for those that are None.
 
-    `selection` makes the selection of tiles once the first worker has started.
+    `survey` is the name or the file of a survey. `selection` makes the selection of tiles once the first worker has started.
 
     Raises:
         LensscanError: a parameter is invalid, no input is found, or a unit cannot be scanned.
@@ -44,11 +45,13 @@ def scan_tiles(
         from flows.ensembles import chosen_package
         from scanner.catalogue.selection import EVERYTHING
         from scanner.scan.request import ScanRequest
+        from scanner.sources.survey import find_survey
         from scanner.workers.run import scan_night
 
         request = ScanRequest(
             input_uri=input_uri,
             selection=selection() if selection else EVERYTHING,
+            survey=find_survey(survey),
             night=night,
             package=chosen_package(ensemble),
             candidate_threshold=candidate_threshold,

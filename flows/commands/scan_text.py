@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from flows.commands.words import counted, left_out, named
+from flows.commands.words import counted, left_out, named, of_survey
 from scanner.catalogue.ledger import Outcome
 from scanner.workers.run import NightSummary
 
@@ -22,6 +22,7 @@ def scan_lines(summary: NightSummary) -> dict[str, Any]:
     return {
         "night": summary.night or "none",
         "ensemble": summary.ensemble,
+        **of_survey(summary.survey, summary.bands),
         f"{summary.unit_kind}s": units + note,
         **({"left out": left_out(summary.tiles_left_out)} if summary.tiles_left_out else {}),
         **({"unusable": _unusable(summary.tiles_rejected)} if summary.tiles_rejected else {}),

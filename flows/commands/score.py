@@ -22,6 +22,7 @@ from scanner.scan.scoring import CutoutScanner
 from scanner.sources.image_arguments import read_images
 from scanner.sources.manifests import Manifest
 from scanner.sources.positions import read_positions
+from scanner.sources.survey import find_survey
 
 
 class ScoringError(LensscanError):
@@ -36,6 +37,7 @@ def score_images(
     batch_size: int,
     progress: Progress,
     engine: EngineName | None = None,
+    survey: str | None = None,
 ) -> dict[str, Any]:
     """Score every object of the images, and write one row each into the file `out`, which appears only when complete.
 
@@ -47,6 +49,7 @@ def score_images(
         batch_size: Number of cutouts scored at a time.
         progress: Callback that gets numbers of rows.
         engine: Inference engine; the configured one by default.
+        survey: Name or file of the survey that the tiles are of; Euclid's by default.
 
     Raises:
         ScoringError: the arguments do not fit together.
@@ -60,6 +63,9 @@ def score_images(
         raise ScoringError(f"--tiles needs one table of positions, got {len(images)} arguments")
     if not images:
         raise ScoringError("name a manifest, FITS files or a folder of them; or, with --tiles, a table of positions")
+    if survey is not None and tiles is None:
+        raise ScoringError("--survey needs --tiles, the folder of the survey's tiles")
+    described = find_survey(survey)
     settings = Settings.read()
     # The list is read before the networks, because most mistakes are in it.
     listed = read_images(images) if tiles is None else read_positions(images[0])
@@ -69,9 +75,10 @@ def score_images(
     if isinstance(listed, Manifest):
         table = score_manifest(listed, scanner, progress, missing)
     else:
-        table = score_positions(listed, tiles or "", scanner, progress, missing)
+        table = score_positions(listed, tiles or "", scanner, progress, missing, described)
     table = with_candidates(table, package.card.candidate_threshold)
     if target is not None:
         write_scores(table, target, package.name, package.sha256)
-    said = {"guessed": guess_of(listed), "warnings": warnings_of(listed)} if isinstance(listed, Manifest) else {}
+    said: dict[str, Any] = {} if survey is None else {"survey": described.name, "bands": described.bands}
+    said |= {"guessed": guess_of(listed), "warnings": warnings_of(listed)} if isinstance(listed, Manifest) else {}
     return {**summary_of(table, package.card, out), **said}

@@ -1,6 +1,6 @@
 """Numbers with their nouns, and lists of names, as commands say them; the module imports no library that takes time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -8,6 +8,8 @@ if TYPE_CHECKING:
 
 MOST_NAMED = 10
 """Largest number of tiles that are named."""
+EUCLID = "euclid-mer"
+"""Name of the survey that needs no words."""
 
 
 _REASONS = {
@@ -26,6 +28,14 @@ def named(names: Sequence[str]) -> str:
     """Return names separated by commas, and the number of those that are not named."""
     rest = len(names) - MOST_NAMED
     return ", ".join(names[:MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def of_survey(name: str | None, bands: Mapping[str, str]) -> dict[str, str]:
+    """Say which bands of another survey stand for those of the networks; nothing for Euclid's tiles and for shards."""
+    if name in {None, EUCLID}:
+        return {}
+    read = ", ".join(band if band == of else f"{band} from {of}" for band, of in bands.items())
+    return {"survey": f"{name}: {read or 'no band that the networks read'}; p_lens is calibrated for images like Euclid's only"}
 
 
 def left_out(tiles: "Sequence[LeftOut]") -> str:

@@ -15,7 +15,9 @@ from infra.store.storage import N_AHEAD, FileInfo, exists, info, is_s3, list_fil
 from scanner.catalogue.selection import EVERYTHING, Circle, Selection
 from scanner.catalogue.unit_inputs import SHARD, shard_file_ids
 from scanner.catalogue.units import MAX_EXAMPLES, Ids, InputFile, LeftOut, LeftOutReason, PlanError, Unit, id_digest
-from scanner.sources.tiles import CATALOGUE, FoundTiles, Tile, find_tiles, no_catalogue, read_tile_catalogue
+from scanner.sources.shared_ids import check_ids_in_overlaps
+from scanner.sources.survey import EUCLID_MER, Survey
+from scanner.sources.tiles import CATALOGUE, FoundTiles, Tile, find_tiles, no_catalogue, no_tiles, read_tile_catalogue
 from scanner.vocabulary.rejections import Rejection
 
 _TILES_AHEAD = 2
@@ -31,30 +33,37 @@ class FoundUnits(NamedTuple):
     """Tiles that lack their catalogue or all mosaics, or whose catalogue cannot be read, sorted by name."""
 
 
-def find_units(input_uri: str, selection: Selection = EVERYTHING) -> list[Unit]:
+def find_units(input_uri: str, selection: Selection = EVERYTHING, survey: Survey = EUCLID_MER) -> list[Unit]:
     """Return the units of `find_input`."""
-    return find_input(input_uri, selection).units
+    return find_input(input_uri, selection, survey).units
 
 
-def find_input(input_uri: str, selection: Selection = EVERYTHING) -> FoundUnits:
-    """Find the selected tiles under `input_uri`, or the shards if there are no tiles.
+def find_input(input_uri: str, selection: Selection = EVERYTHING, survey: Survey = EUCLID_MER) -> FoundUnits:
+    """Find the selected tiles under `input_uri`, or, for the default survey, the shards if there are no tiles.
 
     A tile that lacks its catalogue or all mosaics, or whose catalogue cannot be used, is left out and named: it does not stop
     the scan of the others. An object that several units hold (tiles overlap) belongs to the first.
 
     Raises:
-        PlanError: there is no unit, a selected tile is not there, a shard repeats an id or cannot be read, or the store failed.
+        PlanError: there is no unit, a selected tile is not there, a shard repeats an id or cannot be read, the store failed, or
+            the survey's ids are not those of its objects.
+        TileError: two tiles would have one name.
     """
-    found = _tiles(input_uri, selection)
+    found = _tiles(input_uri, selection, survey)
     if found.tiles or found.without_catalogue:
-        inputs, left_out = _usable(found, selection.circle)
+        inputs, left_out = _usable(found, selection.circle, survey)
+    elif survey != EUCLID_MER and exists(input_uri):
+        raise PlanError(no_tiles(input_uri, survey))
     elif selection.is_partial and exists(input_uri):
         raise PlanError(f"{input_uri}: holds no Euclid MER tiles, so none can be selected by number or position")
     else:
         inputs, left_out = list(_shards(input_uri)), ()
     if not inputs:
         raise PlanError(_why_nothing(input_uri, left_out, selection.circle))
-    owned = zip(inputs, _first_among([unit.ids for unit in inputs]), strict=True)
+    is_first = _first_among([unit.ids for unit in inputs])
+    if survey != EUCLID_MER:
+        check_ids_in_overlaps([unit.files[CATALOGUE].uri for unit in inputs], [unit.ids for unit in inputs], is_first, survey)
+    owned = zip(inputs, is_first, strict=True)
     try:
         return FoundUnits([_unit(unit, is_own) for unit, is_own in owned], left_out)
     except ValidationError as error:
@@ -90,10 +99,12 @@ def _first_among(ids: Sequence[Ids]) -> list[npt.NDArray[np.bool_]]:
     return np.split(is_first, np.cumsum([len(array) for array in ids])[:-1])
 
 
-def _tiles(input_uri: str, selection: Selection) -> FoundTiles:
+def _tiles(input_uri: str, selection: Selection, survey: Survey) -> FoundTiles:
     if not is_s3(input_uri) and _is_file(input_uri):
         raise PlanError(_why_nothing(input_uri, ()))
-    found = find_tiles(input_uri, *([selection.catalogues_uri] if selection.catalogues_uri else []))
+    if survey.catalogue is None:
+        raise PlanError(f"survey {survey.name}: its description has no [catalogue], so no tile can be scanned; score positions")
+    found = find_tiles(input_uri, *([selection.catalogues_uri] if selection.catalogues_uri else []), survey=survey)
     if not selection.tiles or not (found.tiles or found.without_catalogue):
         return found
     selection.check_known([*(tile.tile_id for tile in found.tiles), *found.without_catalogue])
@@ -104,13 +115,13 @@ def _tiles(input_uri: str, selection: Selection) -> FoundTiles:
     )
 
 
-def _usable(found: FoundTiles, circle: Circle | None) -> tuple[list[_UnitInput], tuple[LeftOut, ...]]:
+def _usable(found: FoundTiles, circle: Circle | None, survey: Survey) -> tuple[list[_UnitInput], tuple[LeftOut, ...]]:
     """Return the tiles that can be scanned, with their ids, and the others with the reasons.
 
     The positions of a tile without a usable catalogue are unknown, so it is named whatever the circle.
     """
     without = LeftOutReason.NO_CATALOGUE
-    left_out = [LeftOut(tile=tile, reason=without, detail=no_catalogue(tile)) for tile in found.without_catalogue]
+    left_out = [LeftOut(tile=tile, reason=without, detail=no_catalogue(tile, survey)) for tile in found.without_catalogue]
     left_out += [LeftOut(tile=tile.tile_id, reason=LeftOutReason.NO_MOSAIC) for tile in found.tiles if not tile.mosaics]
     usable = []
     with_mosaics = [tile for tile in found.tiles if tile.mosaics]
@@ -126,7 +137,7 @@ def _tile_input(tile: Tile, circle: Circle | None) -> _UnitInput | LeftOut | Non
     """Return the files and ids of a tile; None if no source of the tile lies in the circle."""
     files = _tile_files(tile)
     try:
-        sources = read_tile_catalogue(tile.catalogue)
+        sources = read_tile_catalogue(tile.catalogue, tile.survey)
         ids = np.asarray(sources.object_ids, np.int64)
         _check_unique(ids)
     except OSError as error:

@@ -17,6 +17,7 @@ from scanner.catalogue.find_units import find_input
 from scanner.catalogue.paths import PLANS, plan_id_of, plan_uri
 from scanner.catalogue.selection import EVERYTHING, Selection
 from scanner.catalogue.units import MAX_EXAMPLES, LeftOut, PlanError, Unit
+from scanner.sources.survey import EUCLID_MER, Survey
 from scanner.vocabulary.choices import MOST_MAPS_PER_UNIT
 
 
@@ -60,6 +61,10 @@ class Plan(Frozen):
     code_version: str
     config: ScanConfig
     units: tuple[Unit, ...]
+    survey: Survey | None = None
+    """Survey that the tiles are of; None, and not stored, for Euclid's MER tiles and for shards."""
+    bands_read: tuple[str, ...] = ()
+    """Bands that the networks read; stored with a survey only."""
     left_out: tuple[LeftOut, ...] = Field(default=(), exclude=True)
     """Tiles of the input that cannot be scanned; not stored."""
 
@@ -71,6 +76,23 @@ class Plan(Frozen):
     @property
     def n_rows(self) -> int:
         return sum(unit.n_rows for unit in self.units)
+
+    @property
+    def described(self) -> Survey:
+        """The description by which workers read tiles."""
+        return self.survey or EUCLID_MER
+
+    @property
+    def survey_name(self) -> str | None:
+        """Name of the survey that the tiles are of; None for shards."""
+        return self.described.name if self.units[0].kind == "tile" else None
+
+    @property
+    def bands(self) -> dict[str, str]:
+        """Band of the survey by each band that is read from tiles, of those that the networks read; empty for shards."""
+        if self.units[0].kind != "tile":
+            return {}
+        return {band: of for band, of in self.described.bands.items() if not self.bands_read or band in self.bands_read}
 
     def unit(self, unit_id: str) -> Unit | None:
         """Return the unit with an id, or None; a binary search, because units are sorted by id."""
@@ -91,20 +113,35 @@ def check_night(night: str) -> str:
 
 
 def build_plan(
-    input_uri: str, night: str | None, ensemble: EnsembleIdentity, config: ScanConfig, selection: Selection = EVERYTHING
+    input_uri: str,
+    night: str | None,
+    ensemble: EnsembleIdentity,
+    config: ScanConfig,
+    selection: Selection = EVERYTHING,
+    survey: Survey = EUCLID_MER,
+    bands_read: tuple[str, ...] = (),
 ) -> Plan:
     """Plan the scan of the selected tiles, or else every shard, under `input_uri`.
 
-    Reads all object ids, so that the expected rows are known before anything is scanned.
+    Reads all object ids, so that the expected rows are known before anything is scanned. The plan records `bands_read`, the
+    bands that the networks read, with a survey other than Euclid's.
 
     Raises:
         PlanError: there is nothing to scan, a shard cannot be read, or the night is not a date.
     """
-    found = find_input(input_uri, selection)
-    return make_plan(night, ensemble, config, found.units).model_copy(update={"left_out": found.left_out})
+    found = find_input(input_uri, selection, survey)
+    plan = make_plan(night, ensemble, config, found.units, survey, bands_read)
+    return plan.model_copy(update={"left_out": found.left_out})
 
 
-def make_plan(night: str | None, ensemble: EnsembleIdentity, config: ScanConfig, units: Iterable[Unit]) -> Plan:
+def make_plan(
+    night: str | None,
+    ensemble: EnsembleIdentity,
+    config: ScanConfig,
+    units: Iterable[Unit],
+    survey: Survey = EUCLID_MER,
+    bands_read: tuple[str, ...] = (),
+) -> Plan:
     """Make a plan with its id; units are sorted by id.
 
     Raises:
@@ -116,6 +153,7 @@ def make_plan(night: str | None, ensemble: EnsembleIdentity, config: ScanConfig,
         raise PlanError("a plan needs at least one unit")
     if repeated := sorted({a for a, b in itertools.pairwise(names) if a == b}):
         raise PlanError(f"units must have different names, repeated: {', '.join(repeated[:MAX_EXAMPLES])}")
+    is_default = survey == EUCLID_MER
     try:
         plan = Plan(
             night=night,
@@ -124,6 +162,8 @@ def make_plan(night: str | None, ensemble: EnsembleIdentity, config: ScanConfig,
             code_version=code_version(),
             config=config,
             units=ordered,
+            survey=None if is_default else survey,
+            bands_read=() if is_default else bands_read,
         )
     except ValidationError as error:
         raise PlanError(error.errors()[0]["msg"]) from error
@@ -132,7 +172,9 @@ def make_plan(night: str | None, ensemble: EnsembleIdentity, config: ScanConfig,
 
 def encode_plan(plan: Plan) -> bytes:
     """Return the content of a plan's file; equal plans give equal bytes."""
-    return canonical_json(plan.model_dump(mode="json"))
+    # The default survey is part of the code, whose version the plan holds: plans of earlier versions had no such field.
+    of_survey = {"survey", "bands_read"} if plan.survey is None else set()
+    return canonical_json(plan.model_dump(mode="json", exclude=of_survey))
 
 
 def freeze(plan: Plan, root_uri: str) -> None:

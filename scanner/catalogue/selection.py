@@ -77,8 +77,10 @@ class Selection(Frozen):
 EVERYTHING = Selection()
 
 
-def tiles_in_file(path: Path) -> tuple[str, ...]:
+def tiles_in_file(path: Path, *, are_numbers: bool = True) -> tuple[str, ...]:
     """Read the numbers of tiles from a text file: the first word of each line; lines that begin with `#` are comments.
+
+    Without `are_numbers`, they may be any names, and the first line must be one too.
 
     Raises:
         PlanError: the file cannot be read, or holds no number.
@@ -90,8 +92,8 @@ def tiles_in_file(path: Path) -> tuple[str, ...]:
         raise PlanError(f"{path}: cannot be read: {reason}") from error
     words = [line.replace(",", " ").split()[0] for line in lines if line.strip(" ,") and not line.lstrip().startswith("#")]
     # The first line may be the header of a table.
-    names = tuple(word for word in words[:1] if word.isdigit()) + tuple(words[1:])
-    if not names or not all(name.isdigit() for name in names):
+    names = tuple(word for word in words[:1] if word.isdigit() or not are_numbers) + tuple(words[1:])
+    if not names or (are_numbers and not all(name.isdigit() for name in names)):
         odd = next((name for name in names if not name.isdigit()), "nothing")
         raise PlanError(f"{path}: must hold the number of a tile in each line, such as 102018211, got {odd}")
     return tuple(dict.fromkeys(names))

@@ -6,6 +6,7 @@ from infra.errors import LensscanError
 from infra.store.storage import StorageError, info, open_read
 from scanner.catalogue.units import Ids, InputFile, Unit
 from scanner.sources.shards import shard_ids
+from scanner.sources.survey import EUCLID_MER, Survey
 from scanner.sources.tiles import CATALOGUE, read_tile_catalogue
 
 SHARD = "shard"
@@ -27,18 +28,18 @@ def check_unchanged(unit: Unit) -> None:
         _check_unchanged(unit, role, file)
 
 
-def planned_ids(unit: Unit) -> Ids:
+def planned_ids(unit: Unit, survey: Survey = EUCLID_MER) -> Ids:
     """Return the ids that a unit must hold, `[n]`, read again from its input, so that an audit trusts no stored number.
 
     Raises:
         InputChangedError: the file that holds the ids is gone, changed or unreadable.
         StorageError: the store failed.
     """
-    role, read = (CATALOGUE, tile_ids) if unit.kind == "tile" else (SHARD, shard_file_ids)
+    role = CATALOGUE if unit.kind == "tile" else SHARD
     file = unit.files[role]
     _check_unchanged(unit, role, file)
     try:
-        ids = read(file.uri)
+        ids = tile_ids(file.uri, survey) if role == CATALOGUE else shard_file_ids(file.uri)
     except StorageError:
         raise
     except (OSError, ValueError) as error:
@@ -46,9 +47,9 @@ def planned_ids(unit: Unit) -> Ids:
     return ids[~np.isin(ids, np.array(unit.owned_elsewhere, np.int64))]
 
 
-def tile_ids(catalogue_uri: str) -> Ids:
+def tile_ids(catalogue_uri: str, survey: Survey = EUCLID_MER) -> Ids:
     """Read the ids of a tile's catalogue, `[n]`; raises as `read_tile_catalogue`."""
-    return np.asarray(read_tile_catalogue(catalogue_uri).object_ids, np.int64)
+    return np.asarray(read_tile_catalogue(catalogue_uri, survey).object_ids, np.int64)
 
 
 def shard_file_ids(uri: str) -> Ids:

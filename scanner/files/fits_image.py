@@ -95,17 +95,15 @@ def find_image(file: FitsFile, extension: str) -> Hdu:
         Rejection: MISSING_EXTENSION, FITS_TRUNCATED or WRONG_SHAPE.
     """
     for hdu in file.hdus:
-        if extension and extension.upper() in {hdu.name, str(hdu.index)}:
-            return hdu
-        if not extension and len(hdu.shape) == 2:
+        if is_image(hdu, extension):
             return hdu
     file.check_whole()
-    if not extension:
-        raise no_image(file.name, file.hdus)
-    # Similar names come first: a long detail is cut.
-    likeliest = sorted(file.hdus, key=lambda hdu: extension.upper() not in hdu.name)
-    names = ", ".join(hdu.name or str(hdu.index) for hdu in likeliest)
-    raise Rejection(RejectCode.MISSING_EXTENSION, f"{file.name}: no extension {extension[:40]!r}; it has {names}")
+    raise no_extension(file.name, file.hdus, extension) if extension else no_image(file.name, file.hdus)
+
+
+def is_image(hdu: Hdu, extension: str) -> bool:
+    """Return whether an HDU has this name or number; or, without any, whether it holds a 2-D image."""
+    return extension.upper() in {hdu.name, str(hdu.index)} if extension else len(hdu.shape) == 2
 
 
 def check_image(file: FitsFile, hdu: Hdu, max_pixels: int) -> None:
@@ -143,18 +141,26 @@ def no_image(name: str, hdus: Iterable[Hdu]) -> Rejection:
     return Rejection(RejectCode.WRONG_SHAPE, f"{name}: no 2-D image; shapes of its images: {shapes}")
 
 
-def header_zero_point_ab_mag(header: Header, label: str) -> float:
-    """Return MAGZERO of a header: the AB magnitude of one unit of the image.
+def no_extension(name: str, hdus: Iterable[Hdu], extension: str) -> Rejection:
+    """Return the rejection of a file without an HDU of this name or number."""
+    # Similar names come first: a long detail is cut.
+    likeliest = sorted(hdus, key=lambda hdu: extension.upper() not in hdu.name)
+    names = ", ".join(hdu.name or str(hdu.index) for hdu in likeliest)
+    return Rejection(RejectCode.MISSING_EXTENSION, f"{name}: no extension {extension[:40]!r}; it has {names}")
+
+
+def header_zero_point_ab_mag(header: Header, label: str, keyword: str = "MAGZERO") -> float:
+    """Return a card of a header: the AB magnitude of one unit of the image.
 
     Raises:
         Rejection: NO_ZERO_POINT.
     """
     try:
-        value = header.get("MAGZERO")
+        value = header.get(keyword)
     except VerifyError as error:
-        raise Rejection(RejectCode.NO_ZERO_POINT, f"{label}: MAGZERO must be a number") from error
+        raise Rejection(RejectCode.NO_ZERO_POINT, f"{label}: {keyword} must be a number") from error
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise Rejection(RejectCode.NO_ZERO_POINT, f"{label}: MAGZERO must be a finite number, got {value!r}")
+        raise Rejection(RejectCode.NO_ZERO_POINT, f"{label}: {keyword} must be a finite number, got {value!r}")
     return float(value)
 
 

@@ -2,6 +2,8 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from astropy.io import fits
@@ -15,35 +17,52 @@ MAX_SOURCES = 2**22
 """Largest number of sources in a table; a MER tile has about 200 000."""
 MAX_ROW_BYTES = 2**20
 _PIECE_BYTES = 2**25
-_COLUMNS = ("OBJECT_ID", "RIGHT_ASCENSION", "DECLINATION")
 
-Sources = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]
-"""Ids, right ascensions and declinations, `[n]` each."""
+Sources = tuple[NDArray[np.int64] | None, NDArray[np.float64], NDArray[np.float64]]
+"""Ids, right ascensions and declinations, `[n]` each; no ids if the table has none."""
+
+
+class SourceColumns(NamedTuple):
+    """Names of columns, in any case."""
+
+    id: str | None
+    ra: str
+    dec: str
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names in upper case, that of the ids first if there are ids."""
+        return tuple(name.upper() for name in self if name is not None)
+
+
+MER_COLUMNS = SourceColumns("OBJECT_ID", "RIGHT_ASCENSION", "DECLINATION")
 
 
 class SourceTableError(ValueError):
     """The file holds no usable table of sources."""
 
 
-def read_sources(uri: str, max_bytes: int) -> Sources:
-    """Return OBJECT_ID, RIGHT_ASCENSION and DECLINATION (in upper or lower case) of the first table that has them.
+def read_sources(uri: str, max_bytes: int, columns: SourceColumns = MER_COLUMNS) -> Sources:
+    """Return ids and positions of the first table that has these columns.
 
     Raises:
         SourceTableError: there is no such table, it is too large, or ids or positions are not numbers.
         Rejection: the file cannot be read or is damaged.
     """
-    with contextlib.closing(FitsStream(uri, max_bytes, _has_columns, _no_table)) as stream:
+    wanted, none = partial(_has_columns, columns), partial(_no_table, columns)
+    with contextlib.closing(FitsStream(uri, max_bytes, wanted, none)) as stream:
         stream.forget_copy()
         n_rows, row_bytes = _size(stream.hdu)
         ids = np.empty(n_rows, np.int64)
         ra, dec = np.empty(n_rows), np.empty(n_rows)
         start = 0
-        for piece in _pieces(stream, n_rows, row_bytes):
-            stop = start + len(piece[0])
-            ids[start:stop], ra[start:stop], dec[start:stop] = piece
+        for of_ids, of_ra, of_dec in _pieces(stream, n_rows, row_bytes, columns):
+            stop = start + len(of_ra)
+            if of_ids is not None:
+                ids[start:stop] = of_ids
+            ra[start:stop], dec[start:stop] = of_ra, of_dec
             start = stop
         stream.finish()
-    return ids, ra, dec
+    return None if columns.id is None else ids, ra, dec
 
 
 def _column_numbers(hdu: Hdu) -> dict[str, int]:
@@ -54,12 +73,12 @@ def _column_numbers(hdu: Hdu) -> dict[str, int]:
     return {str(hdu.header.get(f"TTYPE{i}", "")).strip().upper(): i for i in numbers}
 
 
-def _has_columns(hdu: Hdu) -> bool:
-    return set(_COLUMNS) <= set(_column_numbers(hdu))
+def _has_columns(columns: SourceColumns, hdu: Hdu) -> bool:
+    return set(columns.names()) <= set(_column_numbers(hdu))
 
 
-def _no_table(_name: str, _hdus: Sequence[Hdu]) -> SourceTableError:
-    return SourceTableError(f"needs a table with the columns {', '.join(_COLUMNS)}")
+def _no_table(columns: SourceColumns, _name: str, _hdus: Sequence[Hdu]) -> SourceTableError:
+    return SourceTableError(f"needs a table with the columns {', '.join(filter(None, columns))}")
 
 
 def _size(hdu: Hdu) -> tuple[int, int]:
@@ -73,18 +92,19 @@ def _size(hdu: Hdu) -> tuple[int, int]:
     return n_rows, row_bytes
 
 
-def _pieces(stream: FitsStream, n_rows: int, row_bytes: int) -> Iterator[Sources]:
+def _pieces(stream: FitsStream, n_rows: int, row_bytes: int, columns: SourceColumns) -> Iterator[Sources]:
     """Yield the columns a few rows at a time; an empty table yields one empty piece, so that its types are checked."""
-    header = _header(stream.hdu)
+    header = _header(stream.hdu, columns)
     n_piece = max(1, _PIECE_BYTES // max(row_bytes, 1))
     for start in range(0, max(n_rows, 1), n_piece):
         header["NAXIS2"] = n = min(n_piece, n_rows - start)
-        yield _columns(header, b"".join((*stream.pieces(n * row_bytes), bytes(-n * row_bytes % BLOCK))))
+        rows = b"".join((*stream.pieces(n * row_bytes), bytes(-n * row_bytes % BLOCK)))
+        yield _columns(header, rows, columns)
 
 
-def _header(hdu: Hdu) -> fits.Header:
+def _header(hdu: Hdu, columns: SourceColumns) -> fits.Header:
     """Return a header with only the cards needed to read the columns, for a table without data after the rows."""
-    numbers = {name: _column_numbers(hdu)[name] for name in _COLUMNS}
+    numbers = {name: _column_numbers(hdu)[name] for name in columns.names()}
     kept = ["XTENSION", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "PCOUNT", "GCOUNT", "TFIELDS"]
     kept += [f"{key}{i + 1}" for i in range(int(hdu.header["TFIELDS"])) for key in ("TTYPE", "TFORM")]
     kept += [f"{key}{number}" for number in numbers.values() for key in ("TSCAL", "TZERO", "TDIM")]
@@ -92,13 +112,14 @@ def _header(hdu: Hdu) -> fits.Header:
     return fits.Header(values | {"PCOUNT": 0, "GCOUNT": 1} | {f"TTYPE{number}": name for name, number in numbers.items()})
 
 
-def _columns(header: fits.Header, rows: bytes) -> Sources:
+def _columns(header: fits.Header, rows: bytes, columns: SourceColumns) -> Sources:
     """Return the columns of some rows given as raw bytes, read as a table of their own."""
     with without_warnings():
         table = fits.BinTableHDU.fromstring(header.tostring().encode("ascii") + rows)
-        ids, ra, dec = (np.asarray(table.data[name]) for name in _COLUMNS)
-    if ids.ndim != 1 or not np.can_cast(ids.dtype, np.int64, "safe"):
-        raise SourceTableError(f"OBJECT_ID must be one integer per row, got {ids.dtype}; floats lose digits")
-    if not all(values.shape == ids.shape and values.dtype.kind in "fiu" for values in (ra, dec)):
+        *ids, ra, dec = (np.asarray(table.data[name]) for name in columns.names())
+    for values in ids:
+        if values.ndim != 1 or not np.can_cast(values.dtype, np.int64, "safe"):
+            raise SourceTableError(f"{columns.id} must be one integer per row, got {values.dtype}; floats lose digits")
+    if not all(values.ndim == 1 and values.dtype.kind in "fiu" for values in (ra, dec)):
         raise SourceTableError(f"positions must be one number per row, got {ra.dtype} and {dec.dtype}")
-    return ids.astype(np.int64), ra.astype(np.float64), dec.astype(np.float64)
+    return ids[0].astype(np.int64) if ids else None, ra.astype(np.float64), dec.astype(np.float64)

@@ -6,6 +6,7 @@
 import posixpath
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import partial
 from itertools import chain
 from typing import BinaryIO, cast
 
@@ -13,20 +14,27 @@ from infra.store.storage import is_s3, local_path, read_blocks
 from scanner.files.fits_bytes import GZIP_MAGIC, ByteSource, gunzipped, listed_file, rejecting_failures
 from scanner.files.fits_checksums import WordSum
 from scanner.files.fits_hdus import BLOCK, Hdu, HduReader
-from scanner.files.fits_image import check_shape, no_image
+from scanner.files.fits_image import check_shape, is_image, no_extension, no_image
 
 _LARGEST_PIXEL = 8
 """Bytes of the largest pixel type: block sizes are multiples of this, so that no block ends within a pixel."""
 _MAX_COPY_IN_MEMORY = 2**24
 
 
-def image_stream(uri: str, max_bytes: int, max_pixels: int) -> "FitsStream":
-    """Return a stream at the first pixel of the file's first 2-D image; it can be reopened if that image is compressed.
+def image_stream(uri: str, max_bytes: int, max_pixels: int, extension: str = "") -> "FitsStream":
+    """Return a stream at the first pixel of an image; it can be reopened if that image is compressed.
+
+    Args:
+        uri: The file.
+        max_bytes: Largest accepted size of the file.
+        max_pixels: Largest accepted number of pixels.
+        extension: Name or number of the image's HDU; the first 2-D image by default.
 
     Raises:
-        Rejection: MISSING_FILE, IO_ERROR, TOO_LARGE, WRONG_SHAPE, FITS_UNREADABLE or FITS_TRUNCATED.
+        Rejection: MISSING_FILE, IO_ERROR, TOO_LARGE, WRONG_SHAPE, MISSING_EXTENSION, FITS_UNREADABLE or FITS_TRUNCATED.
     """
-    stream = FitsStream(uri, max_bytes, lambda hdu: len(hdu.shape) == 2, no_image)
+    none = partial(no_extension, extension=extension) if extension else no_image
+    stream = FitsStream(uri, max_bytes, lambda hdu: is_image(hdu, extension), none)
     try:
         check_shape(stream.hdu, max_pixels)
     except BaseException:

@@ -18,6 +18,7 @@ from scanner.sources.cutouts import Cutout
 from scanner.sources.image_arguments import names_cutouts, read_images
 from scanner.sources.images import Images
 from scanner.sources.manifests import Manifest, manifest_cutouts
+from scanner.sources.survey import EUCLID_MER, Survey
 from scanner.vocabulary.geometry import Geometry, Stamps
 from scanner.vocabulary.rejections import Rejection
 
@@ -31,7 +32,11 @@ class ObjectsError(LensscanError):
 
 
 def read_objects(
-    images: str | Sequence[str] | Images, objects: Sequence[str], geometry: Geometry, most: int
+    images: str | Sequence[str] | Images,
+    objects: Sequence[str],
+    geometry: Geometry,
+    most: int,
+    survey: Survey = EUCLID_MER,
 ) -> tuple[list[str], Stamps, dict[str, str]]:
     """Return ids and stamps of the usable objects, and the reasons of the others by id.
 
@@ -41,6 +46,7 @@ def read_objects(
         objects: Different ids; without any, all objects of manifests, of FITS files or of images are read.
         geometry: Geometry of the stamps.
         most: Largest number of objects, because their stamps are held in memory.
+        survey: Survey that tiles are of; with any other than Euclid's, a folder holds tiles.
 
     Returns:
         The ids in the order of `objects`, stamps by band as `[object, y, x]` in the same order, and the reasons.
@@ -56,7 +62,7 @@ def read_objects(
     found = (
         _rows_of_images(named, objects, most)
         if isinstance(named, Images)
-        else _rows_of_files(label, [absolute(name) for name in named], objects, geometry, most)
+        else _rows_of_files(label, [absolute(name) for name in named], objects, geometry, most, survey)
     )
     rows = _by_id(label, found, objects)
     cutouts = {name: row for name, row in rows.items() if isinstance(row, Cutout)}
@@ -80,15 +86,15 @@ def _by_id(label: str, found: Iterator[NamedRow], objects: Sequence[str]) -> dic
 
 
 def _rows_of_files(
-    label: str, images: Sequence[str], objects: Sequence[str], geometry: Geometry, most: int
+    label: str, images: Sequence[str], objects: Sequence[str], geometry: Geometry, most: int, survey: Survey
 ) -> Iterator[NamedRow]:
-    if len(images) != 1 or names_cutouts(images[0]):
+    if len(images) != 1 or (survey == EUCLID_MER and names_cutouts(images[0])):
         return _rows_of_list(label, read_images(images), objects, geometry, most)
     if not objects:
         raise ObjectsError(
             f"{label}: is no FITS file, manifest or folder of FITS files; name the objects of tiles with --objects"
         )
-    return _rows_of_units(images[0], objects, geometry)
+    return _rows_of_units(images[0], objects, geometry, survey)
 
 
 def _rows_of_images(images: Images, objects: Sequence[str], most: int) -> Iterator[NamedRow]:
@@ -106,24 +112,26 @@ def _rows_of_list(label: str, manifest: Manifest, objects: Sequence[str], geomet
     yield from zip([names[i] for i in chosen], manifest_cutouts(manifest.rows(chosen), geometry), strict=True)
 
 
-def _rows_of_units(uri: str, objects: Sequence[str], geometry: Geometry) -> Iterator[NamedRow]:
+def _rows_of_units(uri: str, objects: Sequence[str], geometry: Geometry, survey: Survey) -> Iterator[NamedRow]:
     left = set(objects)
-    for unit in find_units(uri):
-        ids = np.array([str(name) for name in planned_ids(unit)])
+    for unit in find_units(uri, survey=survey):
+        ids = np.array([str(name) for name in planned_ids(unit, survey)])
         chosen = np.flatnonzero(np.isin(ids, list(left)))
         if len(chosen):
             left -= set(ids[chosen])
-            yield from _rows_of_unit(unit, ids[chosen], chosen, geometry)
+            yield from _rows_of_unit(unit, ids[chosen], chosen, geometry, survey)
         if not left:
             return
 
 
-def _rows_of_unit(unit: Unit, ids: NDArray[np.str_], chosen: NDArray[np.int64], geometry: Geometry) -> Iterator[NamedRow]:
+def _rows_of_unit(
+    unit: Unit, ids: NDArray[np.str_], chosen: NDArray[np.int64], geometry: Geometry, survey: Survey
+) -> Iterator[NamedRow]:
     """Yield the rows with the numbers `chosen` of a unit, by their ids; batches count rows among these."""
     rows: dict[str, Row] = {}
     selection = RowSelection(read=tuple(chosen.tolist()))
     try:
-        with closing(open_unit(unit, geometry, _BATCH, selection).batches) as batches:
+        with closing(open_unit(unit, geometry, _BATCH, selection, survey=survey).batches) as batches:
             for batch in batches:
                 for i, row in enumerate(batch.rows):
                     stamps = {band: images[i] for band, images in batch.stamps.items()}

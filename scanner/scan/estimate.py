@@ -27,6 +27,7 @@ from scanner.scan.planned_input import UnitSize
 from scanner.scan.score_table import ScanError
 from scanner.scan.scoring import CutoutScanner, open_scanner
 from scanner.sources.batches import CutoutBatch
+from scanner.sources.survey import Survey
 from scanner.vocabulary.rejections import Rejection
 
 N_READ, N_SCORED, N_MAPPED = 2048, 256, 8
@@ -137,7 +138,7 @@ def measure(unit: Unit, plan: Plan, package: Path, threads: int, threshold: floa
     begun = time.perf_counter()
     scanner = open_scanner(package, plan.config.model_copy(update={"maps_per_unit": 0}), threads)
     start_s = time.perf_counter() - begun
-    cut_per_s, sample = _cut(unit, scanner)
+    cut_per_s, sample = _cut(unit, scanner, plan.described)
     if not sample:
         raise ScanError(f"unit {unit.unit_id}: no row can be scored, so nothing can be measured")
     # The first batch is slow because its kernels have not run before.
@@ -182,11 +183,11 @@ def _map_cost(package: Path, table: pa.Table, batch: CutoutBatch) -> tuple[float
     return (time.perf_counter() - begun) / n, (len(encode_table(mapped)) - len(encode_table(table))) / n
 
 
-def _cut(unit: Unit, scanner: CutoutScanner) -> tuple[float, list[CutoutBatch]]:
+def _cut(unit: Unit, scanner: CutoutScanner, survey: Survey) -> tuple[float, list[CutoutBatch]]:
     """Return the number of cutouts made per second, and batches of some of them, numbered from zero."""
     sample: list[CutoutBatch] = []
     begun, n_cut, n_kept = time.perf_counter(), 0, 0
-    opened = open_unit(unit, scanner.geometry, scanner.batch_size)
+    opened = open_unit(unit, scanner.geometry, scanner.batch_size, survey=survey)
     try:
         with closing(opened.batches) as batches:
             for batch in batches:

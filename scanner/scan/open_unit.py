@@ -19,6 +19,7 @@ from scanner.scan.score_table import ScanError
 from scanner.sources.batches import CutoutBatch
 from scanner.sources.shard_batches import stream_batches
 from scanner.sources.shards import ShardRows, open_shard
+from scanner.sources.survey import EUCLID_MER, Survey
 from scanner.sources.tile_batches import read_mosaics, tile_batches
 from scanner.sources.tiles import CATALOGUE, Tile, read_tile_catalogue, start_locating
 from scanner.vocabulary.candidate_name import candidate_name
@@ -52,10 +53,11 @@ def open_unit(
     batch_size: int,
     selection: RowSelection = ALL_ROWS,
     progress: Progress = no_progress,
+    survey: Survey = EUCLID_MER,
 ) -> OpenUnit:
     """Check that a unit is as planned, and begin to read its selected rows; rows of other units are left out here.
 
-    `progress` gets the number of selected rows whose batch was used.
+    `progress` gets the number of selected rows whose batch was used. `survey` is that of the plan: it tells how to read a tile.
 
     Raises:
         InputChangedError: a file is missing or changed since the plan was made.
@@ -64,7 +66,8 @@ def open_unit(
         TileError: the tile's catalogue cannot be read.
     """
     check_unchanged(unit)
-    identity, begin = (_open_tile if unit.kind == "tile" else _open_shard)(unit, geometry, batch_size)
+    opened = _open_tile(unit, geometry, batch_size, survey) if unit.kind == "tile" else _open_shard(unit, geometry, batch_size)
+    identity, begin = opened
     n_rows = len(identity["object_id"])
     if n_rows != unit.n_rows:
         raise ScanError(f"unit {unit.unit_id}: the plan has {unit.n_rows} rows, its files {n_rows}")
@@ -74,7 +77,7 @@ def open_unit(
     return OpenUnit(unit, identity, n_selected, reader)
 
 
-def read_whole(unit: Unit, geometry: Geometry, batch_size: int) -> None:
+def read_whole(unit: Unit, geometry: Geometry, batch_size: int, survey: Survey = EUCLID_MER) -> None:
     """Read every pixel of a unit's files and discard it, to test whether the files themselves crash the reader.
 
     Raises:
@@ -82,8 +85,8 @@ def read_whole(unit: Unit, geometry: Geometry, batch_size: int) -> None:
         Exception: the exceptions of `open_unit`.
     """
     if unit.kind == "tile":
-        open_unit(unit, geometry, batch_size, RowSelection(read=())).batches.close()
-        read_mosaics(_mosaics(unit), geometry)
+        open_unit(unit, geometry, batch_size, RowSelection(read=()), survey=survey).batches.close()
+        read_mosaics(_tile(unit, survey), geometry)
     else:
         check_unchanged(unit)
         with _damage_as_rejection():
@@ -91,9 +94,9 @@ def read_whole(unit: Unit, geometry: Geometry, batch_size: int) -> None:
                 pass
 
 
-def _open_tile(unit: Unit, geometry: Geometry, batch_size: int) -> tuple[dict[str, Any], _BeginRows]:
-    tile = Tile(unit.unit_id, _mosaics(unit), unit.files[CATALOGUE].uri)
-    catalogue = read_tile_catalogue(tile.catalogue).without(unit.owned_elsewhere)
+def _open_tile(unit: Unit, geometry: Geometry, batch_size: int, survey: Survey) -> tuple[dict[str, Any], _BeginRows]:
+    tile = _tile(unit, survey)
+    catalogue = read_tile_catalogue(tile.catalogue, survey).without(unit.owned_elsewhere)
     identity: dict[str, Any] = {
         "object_id": catalogue.object_ids,
         "candidate_id": [candidate_name(ra, dec) for ra, dec in zip(catalogue.ra, catalogue.dec, strict=True)],
@@ -103,8 +106,9 @@ def _open_tile(unit: Unit, geometry: Geometry, batch_size: int) -> tuple[dict[st
     return identity, lambda rows: tile_batches(tile, catalogue.rows(rows), geometry, batch_size)
 
 
-def _mosaics(unit: Unit) -> dict[str, str]:
-    return {role: file.uri for role, file in unit.files.items() if role != CATALOGUE}
+def _tile(unit: Unit, survey: Survey) -> Tile:
+    mosaics = {role: file.uri for role, file in unit.files.items() if role != CATALOGUE}
+    return Tile(unit.unit_id, mosaics, unit.files[CATALOGUE].uri, survey)
 
 
 def _open_shard(unit: Unit, geometry: Geometry, batch_size: int) -> tuple[dict[str, Any], _BeginRows]:

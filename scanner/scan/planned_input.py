@@ -22,6 +22,10 @@ class PlannedInput(Frozen):
     """Numbers of a plan."""
 
     unit_kind: Literal["tile", "shard"]
+    survey: str | None
+    """Name of the survey that the tiles are of; None for shards."""
+    bands: Mapping[str, str]
+    """Band of the survey by each band of the networks that is read from tiles."""
     units: int
     rows: int
     """Number of objects; one that several units hold counts once."""
@@ -42,6 +46,8 @@ def planned_input(plan: Plan, geometry: Geometry) -> PlannedInput:
     lacking = {unit.unit_id: bands for unit in plan.units if (bands := lacking_bands(unit, geometry))}
     return PlannedInput(
         unit_kind=plan.units[0].kind,
+        survey=plan.survey_name,
+        bands=plan.bands,
         units=len(plan.units),
         rows=plan.n_rows,
         rows_in_overlaps=sum(len(unit.owned_elsewhere) for unit in plan.units),

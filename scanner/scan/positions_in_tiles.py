@@ -13,8 +13,9 @@ from scanner.scan.row_groups import MissingBands, RowGroup, score_groups
 from scanner.scan.scoring import CutoutScanner
 from scanner.sources.batches import CutoutBatch, batches_of
 from scanner.sources.positions import SkyPositions
+from scanner.sources.survey import EUCLID_MER, Survey
 from scanner.sources.tile_batches import tile_batches
-from scanner.sources.tiles import Tile, TileCatalogue, TileError, discover_mosaics
+from scanner.sources.tiles import Tile, TileCatalogue, TileError, discover_mosaics, no_tiles
 from scanner.sources.tiles_at import tiles_at
 from scanner.vocabulary.geometry import Geometry
 from scanner.vocabulary.rejections import RejectCode, Rejection
@@ -26,6 +27,7 @@ def score_positions(
     scanner: CutoutScanner,
     progress: Progress = no_progress,
     missing: MissingBands | None = None,
+    survey: Survey = EUCLID_MER,
 ) -> pa.Table:
     """Return one row of `score_schema` per position, in their order, then the name of its tile and the other columns.
 
@@ -33,21 +35,22 @@ def score_positions(
 
     Args:
         positions: The objects.
-        tiles_uri: Folder or `s3://` prefix of Euclid MER tiles; catalogues are not needed.
+        tiles_uri: Folder or `s3://` prefix of tiles; catalogues are not needed.
         scanner: Scorer of the objects in tiles with mosaics in all bands.
         progress: Callback that gets numbers of rows.
         missing: Scorer of the objects in tiles that lack bands; without it, they are rejected.
+        survey: Survey that the tiles are of.
 
     Raises:
         TileError: there is no tile.
         StorageError: the store failed.
     """
-    tiles = discover_mosaics(tiles_uri)
+    tiles = discover_mosaics(tiles_uri, survey)
     if not tiles:
-        raise TileError(f"no Euclid MER tile under {tiles_uri}")
-    number, unread = tiles_at(tiles, positions.ra, positions.dec)
+        raise TileError(f"no Euclid MER tile under {tiles_uri}" if survey == EUCLID_MER else no_tiles(tiles_uri, survey))
+    number, unread = tiles_at(tiles, positions.ra, positions.dec, survey.mosaics.extension)
     groups = [
-        _in_tile(name, mosaics, positions, np.flatnonzero(number == i))
+        _in_tile(Tile(name, mosaics, "", survey), positions, np.flatnonzero(number == i))
         for i, (name, mosaics) in enumerate(tiles.items())
         if (number == i).any()
     ]
@@ -61,9 +64,9 @@ def score_positions(
     return object_table(positions.object_ids, scores, ra, dec, {**of_tile, **positions.others})
 
 
-def _in_tile(name: str, mosaics: Mapping[str, str], positions: SkyPositions, rows: NDArray[np.int64]) -> RowGroup:
+def _in_tile(tile: Tile, positions: SkyPositions, rows: NDArray[np.int64]) -> RowGroup:
     catalogue = TileCatalogue(np.arange(len(rows)), positions.ra[rows], positions.dec[rows])
-    return RowGroup(rows.tolist(), frozenset(mosaics), partial(tile_batches, Tile(name, mosaics, ""), catalogue))
+    return RowGroup(rows.tolist(), frozenset(tile.mosaics), partial(tile_batches, tile, catalogue))
 
 
 def _outside(positions: SkyPositions, rows: NDArray[np.int64], geometry: Geometry, place: str) -> RowGroup:

@@ -10,7 +10,10 @@ from infra.frozen import Frozen
 from infra.store.storage import absolute
 from scanner.catalogue.plan import Plan, ScanConfig, build_plan
 from scanner.catalogue.selection import EVERYTHING, Selection
+from scanner.networks.card import EnsembleCard
 from scanner.networks.card_file import read_card
+from scanner.sources.survey import EUCLID_MER, Survey
+from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.choices import MAPS_PER_UNIT, MOST_MAPS_PER_UNIT
 
 
@@ -18,9 +21,11 @@ class ScanRequest(Frozen):
     """The input of a scan and its settings; the catalogue's URI and the number of workers are no part of it."""
 
     input_uri: str
-    """Folder or `s3://` prefix of Euclid MER tiles, or of shards."""
+    """Folder or `s3://` prefix of tiles, or of shards."""
     selection: Selection = EVERYTHING
     """Tiles to scan; by default all."""
+    survey: Survey = EUCLID_MER
+    """Survey that the tiles are of."""
     night: date | None = None
     """Night that the catalogue rows carry; None for a survey that is not scanned night by night."""
     package: Path
@@ -54,7 +59,13 @@ def plan_scan(request: ScanRequest) -> Plan:
         maps_per_unit=request.maps_per_unit,
     )
     night = request.night.isoformat() if request.night else None
-    return build_plan(absolute(request.input_uri), night, card, config, request.selection)
+    return build_plan(absolute(request.input_uri), night, card, config, request.selection, request.survey, bands_read(card))
+
+
+def bands_read(card: EnsembleCard) -> tuple[str, ...]:
+    """Return the bands that at least one network of an ensemble reads."""
+    read = {channel.band for network in card.all_networks for channel in network.channels}
+    return tuple(band for band in EUCLID if band in read)
 
 
 def shown_threshold(request: ScanRequest) -> float:

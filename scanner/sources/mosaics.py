@@ -42,18 +42,27 @@ class Mosaic:
     The reader may detect damage only at the end of the mosaic; the rows that it returned before are then invalid.
     """
 
-    def __init__(self, uri: str, max_bytes: int, max_pixels: int) -> None:
+    def __init__(
+        self, uri: str, max_bytes: int, max_pixels: int, extension: str = "", pixel_scale_arcsec: float | None = None
+    ) -> None:
         """Read the header; close the mosaic when done.
 
+        Args:
+            uri: The file.
+            max_bytes: Largest accepted size of the file.
+            max_pixels: Largest accepted number of pixels.
+            extension: Name or number of the image's HDU; the first 2-D image by default.
+            pixel_scale_arcsec: Pixel scale that replaces the one in the header.
+
         Raises:
-            Rejection: the file is missing, cannot be read, has no 2-D image or no pixel scale, or ends early.
+            Rejection: the file is missing, cannot be read, has no such 2-D image or no pixel scale, or ends early.
         """
-        stream = image_stream(uri, max_bytes, max_pixels)
+        stream = image_stream(uri, max_bytes, max_pixels, extension)
         try:
             self.label = stream.hdu.label
             self.header = stream.hdu.header
             self.shape: tuple[int, int] = stream.hdu.shape  # type: ignore[assignment]
-            self.pixel_scale_arcsec = header_pixel_scale_arcsec(self.header, self.label)
+            self.pixel_scale_arcsec = pixel_scale_arcsec or header_pixel_scale_arcsec(self.header, self.label)
             self._source: RowSource = _CompressedRows(stream) if stream.hdu.is_compressed else _StoredRows(stream)
         except BaseException:
             stream.close()

@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +38,7 @@ def tile_batches(tile: Tile, catalogue: TileCatalogue, geometry: Geometry, batch
         return
     with contextlib.ExitStack() as opened:
         bands = {
-            band: opened.enter_context(contextlib.closing(_BandSources.open(band, tile.mosaics.get(band), catalogue, grid)))
+            band: opened.enter_context(contextlib.closing(_BandSources.open(band, tile, catalogue, grid)))
             for band, grid in geometry.grids.items()
         }
         plan = _Plan.of(bands)
@@ -48,14 +48,14 @@ def tile_batches(tile: Tile, catalogue: TileCatalogue, geometry: Geometry, batch
             band.finish()
 
 
-def read_mosaics(uris: Mapping[str, str], geometry: Geometry) -> None:
-    """Read all rows of a tile's mosaics, given by band, one mosaic after the other.
+def read_mosaics(tile: Tile, geometry: Geometry) -> None:
+    """Read all rows of a tile's mosaics, one mosaic after the other.
 
     Raises:
         Rejection: as `tile_batches`.
     """
     for name in geometry.grids:
-        with contextlib.closing(_open_mosaic(name, uris.get(name))) as mosaic, _naming_band(name):
+        with contextlib.closing(_open_mosaic(name, tile)) as mosaic, _naming_band(name):
             mosaic.read_through()
 
 
@@ -76,8 +76,8 @@ class _BandSources:
     y: _Rows
 
     @classmethod
-    def open(cls, name: str, uri: str | None, catalogue: TileCatalogue, grid: Grid) -> "_BandSources":
-        mosaic = _open_mosaic(name, uri)
+    def open(cls, name: str, tile: Tile, catalogue: TileCatalogue, grid: Grid) -> "_BandSources":
+        mosaic = _open_mosaic(name, tile)
         with _naming_band(name):
             try:
                 check_pixel_scale(mosaic.label, mosaic.pixel_scale_arcsec)
@@ -176,11 +176,14 @@ def _batch(plan: _Plan, part: slice, geometry: Geometry) -> CutoutBatch:
     return builder.batch()
 
 
-def _open_mosaic(name: str, uri: str | None) -> Mosaic:
-    if uri is None:
+def _open_mosaic(name: str, tile: Tile) -> Mosaic:
+    if name not in tile.mosaics:
         raise Rejection(RejectCode.MISSING_BAND, f"{name}: the tile has no mosaic")
+    described = tile.survey.mosaics
     with _naming_band(name):
-        return Mosaic(uri, MAX_MOSAIC_BYTES, MAX_MOSAIC_PIXELS)
+        return Mosaic(
+            tile.mosaics[name], MAX_MOSAIC_BYTES, MAX_MOSAIC_PIXELS, described.extension, described.pixel_scale_arcsec
+        )
 
 
 @contextlib.contextmanager

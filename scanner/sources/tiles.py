@@ -1,4 +1,4 @@
-"""Survey tiles in Euclid MER layout: one mosaic per band and a source catalogue."""
+"""Survey tiles: one mosaic per band and a source catalogue, in the layout that a survey description gives."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,19 +14,21 @@ from numpy.typing import NDArray
 
 from infra.errors import LensscanError
 from infra.store.storage import StorageError, list_files
-from scanner.files.fits_source_table import SourceTableError, read_sources
+from scanner.files.fits_source_table import SourceColumns, SourceTableError, read_sources
 from scanner.files.wcs_client import WcsProcessError, sky_positions, start_wcs_worker
+from scanner.sources.name_patterns import version_order
+from scanner.sources.object_tables import ManifestError
+from scanner.sources.source_tables import TABLE_SUFFIXES, read_table_sources
+from scanner.sources.survey import EUCLID_MER, Survey
 from scanner.vocabulary.rejections import Rejection
 
 MAX_MOSAIC_PIXELS = 32768**2
 MAX_MOSAIC_BYTES = 2**33
 MAX_CATALOGUE_BYTES = 2**33
 
-_NAME = re.compile(
-    r"EUC_MER_(?:BGSUB-MOSAIC-(?P<band>VIS|NIR-[YJH])|FINAL-CAT)_TILE(?P<tile>\d+)-[0-9A-Za-z]+"
-    r"_(?P<stamp>\d{8}T\d{6}(?:\.\d+)?)Z_(?P<version>\d+\.\d+)\.fits(?:\.gz)?"
-)
 CATALOGUE = "catalogue"
+_UNFIT = re.compile(r"[^A-Za-z0-9._+-]+")
+_MOST_NAMES = 3
 
 
 class TileError(LensscanError, ValueError):
@@ -41,6 +43,8 @@ class Tile:
     mosaics: Mapping[str, str]
     """URI of the mosaic by band."""
     catalogue: str
+    survey: Survey = EUCLID_MER
+    """Survey that the files are of."""
 
 
 @dataclass(frozen=True)
@@ -77,15 +81,14 @@ def start_locating() -> None:
 
 
 def is_tile_file(uri: str) -> bool:
-    """Return whether a file has the name of a mosaic or a catalogue of a tile."""
-    return _NAME.fullmatch(uri.rpartition("/")[2]) is not None
+    """Return whether a file has the name of a mosaic or a catalogue of a tile of Euclid."""
+    return bool(_roles(uri.rpartition("/")[2], EUCLID_MER)[1])
 
 
-def discover_mosaics(root_uri: str) -> dict[str, dict[str, str]]:
+def discover_mosaics(root_uri: str, survey: Survey = EUCLID_MER) -> dict[str, dict[str, str]]:
     """Return the mosaics, by band, of every tile under a folder or prefix, by tile number; catalogues are not needed."""
-    mosaics = {
-        tile_id: {role: uri for role, uri in roles.items() if role != CATALOGUE} for tile_id, roles in _newest(root_uri).items()
-    }
+    found = _newest(survey, root_uri)
+    mosaics = {tile_id: {role: uri for role, uri in roles.items() if role != CATALOGUE} for tile_id, roles in found.items()}
     return {tile_id: of_tile for tile_id, of_tile in mosaics.items() if of_tile}
 
 
@@ -97,60 +100,97 @@ class FoundTiles(NamedTuple):
     """Bands of each tile that has mosaics and no catalogue."""
 
 
-def find_tiles(*root_uris: str) -> FoundTiles:
-    """Return every tile under folders or prefixes, nested or flat, with the newest version of each file."""
+def find_tiles(*root_uris: str, survey: Survey = EUCLID_MER) -> FoundTiles:
+    """Return every tile under folders or prefixes, nested or flat, with the newest version of each file.
+
+    Raises:
+        TileError: the names of two tiles differ only in characters that cannot stand in the name of a unit.
+    """
     found = FoundTiles([], {})
-    for tile_id, uris in _newest(*root_uris).items():
+    for tile_id, uris in _newest(survey, *root_uris).items():
         if CATALOGUE in uris:
             mosaics = {role: uri for role, uri in uris.items() if role != CATALOGUE}
-            found.tiles.append(Tile(tile_id, MappingProxyType(mosaics), uris[CATALOGUE]))
+            found.tiles.append(Tile(tile_id, MappingProxyType(mosaics), uris[CATALOGUE], survey))
         else:
             found.without_catalogue[tile_id] = tuple(sorted(uris))
     return found
 
 
-def discover_tiles(root_uri: str) -> list[Tile]:
+def discover_tiles(root_uri: str, survey: Survey = EUCLID_MER) -> list[Tile]:
     """Return the tiles of `find_tiles`, each of which must have a catalogue.
 
     Raises:
         TileError: a tile has mosaics and no catalogue.
     """
-    found = find_tiles(root_uri)
+    found = find_tiles(root_uri, survey=survey)
     for tile_id, bands in found.without_catalogue.items():
-        raise TileError(f"tile {tile_id}: has {', '.join(bands)} but {no_catalogue(tile_id)}")
+        raise TileError(f"tile {tile_id}: has {', '.join(bands)} but {no_catalogue(tile_id, survey)}")
     return found.tiles
 
 
-def no_catalogue(tile_id: str) -> str:
+def no_catalogue(tile_id: str, survey: Survey = EUCLID_MER) -> str:
     """Say which file a tile without a catalogue lacks."""
-    return f"no catalogue named EUC_MER_FINAL-CAT_TILE{tile_id}-..."
+    return f"no catalogue named {survey.catalogue_name(tile_id)}"
 
 
-def _newest(*root_uris: str) -> dict[str, dict[str, str]]:
+def no_tiles(root_uri: str, survey: Survey) -> str:
+    """Say that no file has a name of the survey, and which names there are."""
+    names = sorted({file.uri.rpartition("/")[2] for file in list_files(root_uri)})
+    there = (
+        f"it holds {', '.join(names[:_MOST_NAMES])}{' ...' if len(names) > _MOST_NAMES else ''}"
+        if names
+        else "it holds no files"
+    )
+    return f"{root_uri}: no file of survey {survey.name} is named like {survey.mosaics.file}; {there}"
+
+
+def _newest(survey: Survey, *root_uris: str) -> dict[str, dict[str, str]]:
     """Return the newest version of each tile's files, by role, sorted by tile number."""
-    newest: dict[str, dict[str, tuple[tuple[str, str, str], str]]] = {}
+    newest: dict[str, dict[str, tuple[tuple[tuple[str, str], str], str]]] = {}
+    named: dict[str, str] = {}
     for file in chain.from_iterable(map(list_files, root_uris)):
-        match = _NAME.fullmatch(file.uri.rpartition("/")[2])
-        if match is None:
+        match, roles = _roles(file.uri.rpartition("/")[2], survey)
+        if match is None or not roles:
             continue
-        role = (match["band"] or CATALOGUE).removeprefix("NIR-")
-        roles = newest.setdefault(match["tile"], {})
-        entry = ((match["stamp"], match["version"], file.uri), file.uri)
-        roles[role] = max(roles.get(role, entry), entry)
+        # The name of a tile also names a unit file.
+        tile_id = _UNFIT.sub("-", match["tile"])
+        if named.setdefault(tile_id, match["tile"]) != match["tile"]:
+            raise TileError(f"tiles {named[tile_id]} and {match['tile']}: both would be named {tile_id}")
+        of_tile = newest.setdefault(tile_id, {})
+        entry = ((version_order(match), file.uri), file.uri)
+        for role in roles:
+            of_tile[role] = max(of_tile.get(role, entry), entry)
     return {tile_id: {role: uri for role, (_, uri) in roles.items()} for tile_id, roles in sorted(newest.items())}
 
 
-def read_tile_catalogue(uri: str) -> TileCatalogue:
-    """Read ids and positions from a FITS table; column names may be in upper or lower case.
+def _roles(name: str, survey: Survey) -> tuple[re.Match[str] | None, list[str]]:
+    """Return the parts of a file's name, and what the file is to its tile: bands, or the catalogue; nothing for other files."""
+    if match := survey.mosaic_pattern.fullmatch(name):
+        return match, [band for band, of_survey in survey.bands.items() if of_survey == match["band"]]
+    match = survey.catalogue_pattern.fullmatch(name) if survey.catalogue_pattern else None
+    return match, [CATALOGUE] if match else []
+
+
+def read_tile_catalogue(uri: str, survey: Survey = EUCLID_MER) -> TileCatalogue:
+    """Read ids and positions from a FITS table, or from Parquet or CSV if its name ends so.
+
+    Column names may be in upper or lower case.
 
     Raises:
         StorageError: the store failed.
-        TileError: the table cannot be read, a column is missing, ids are not integers, or positions are not finite or not
-            on the sky.
+        TileError: the survey has no catalogues, the table cannot be read, a column is missing, ids are not integers, or
+            positions are not finite or not on the sky.
     """
+    described = survey.catalogue
+    if described is None:
+        raise TileError(f"survey {survey.name}: its description has no [catalogue]")
+    columns = SourceColumns(described.id, described.ra, described.dec)
     try:
-        ids, ra, dec = read_sources(uri, MAX_CATALOGUE_BYTES)
-    except SourceTableError as error:
+        read = read_table_sources if uri.lower().endswith(TABLE_SUFFIXES) else read_sources
+        ids, ra, dec = read(uri, MAX_CATALOGUE_BYTES, columns)
+    except StorageError:
+        raise
+    except (SourceTableError, ManifestError) as error:
         raise TileError(f"catalogue {uri}: {error}") from error
     except Rejection as rejection:
         if rejection.code.retriable:
@@ -158,6 +198,14 @@ def read_tile_catalogue(uri: str) -> TileCatalogue:
         raise TileError(f"catalogue {uri}: cannot be read: {rejection}") from rejection
     except Exception as error:  # astropy raises many types for malformed tables
         raise TileError(f"catalogue {uri}: cannot be read: {error}") from error
+    if described.unit == "rad":
+        ra, dec = np.degrees(ra), np.degrees(dec)
     if not (np.isfinite(ra).all() and np.isfinite(dec).all() and (np.abs(dec) <= 90).all() and (np.abs(ra) <= 360).all()):
         raise TileError(f"catalogue {uri}: positions must be finite, RA from -360 to 360 and declination from -90 to 90 deg")
-    return TileCatalogue(ids, ra, dec)
+    return TileCatalogue(position_ids(ra, dec) if ids is None else ids, ra, dec)
+
+
+def position_ids(ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return ids made as Euclid's: the digits of RA and Dec in units of 1e-7 deg, negative in the south."""
+    ra, dec = (np.rint(angle * 1e7).astype(np.int64) for angle in (ra_deg % 360, dec_deg))
+    return np.where(dec < 0, -1, 1) * (ra * 10**9 + np.abs(dec))

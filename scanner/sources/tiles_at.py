@@ -15,7 +15,7 @@ OUTSIDE = -1
 
 
 def tiles_at(
-    tiles: Mapping[str, Mapping[str, str]], ra: NDArray[np.float64], dec: NDArray[np.float64]
+    tiles: Mapping[str, Mapping[str, str]], ra: NDArray[np.float64], dec: NDArray[np.float64], extension: str = ""
 ) -> tuple[NDArray[np.int64], dict[str, Rejection]]:
     """Return the number of the tile that holds each position, `[n]`, and the tiles whose place cannot be read.
 
@@ -25,6 +25,7 @@ def tiles_at(
         tiles: URIs of the mosaics by band, by name of the tile; the first mosaic of a tile gives its place.
         ra: Right ascensions in deg, `[n]`; NaN lies in no tile.
         dec: Declinations in deg, `[n]`.
+        extension: Name or number of the HDU with a mosaic's image; the first 2-D image by default.
 
     Returns:
         Numbers in the order of `tiles`, -1 for a position outside all of them, and why tiles were left out, by their names.
@@ -36,7 +37,7 @@ def tiles_at(
     unread: dict[str, Rejection] = {}
     for i, (name, mosaics) in enumerate(tiles.items()):
         try:
-            inside = _depth(next(iter(mosaics.values())), ra, dec)
+            inside = _depth(next(iter(mosaics.values())), ra, dec, extension)
         except Rejection as rejection:
             if rejection.code.retriable:
                 raise StorageError(f"tile {name}: {rejection.detail}") from rejection
@@ -48,9 +49,9 @@ def tiles_at(
     return number, unread
 
 
-def _depth(uri: str, ra: NDArray[np.float64], dec: NDArray[np.float64]) -> NDArray[np.float64]:
+def _depth(uri: str, ra: NDArray[np.float64], dec: NDArray[np.float64], extension: str) -> NDArray[np.float64]:
     """Return the distance of each position from the nearest outer pixel centre, `[n]`, in pixels: negative outside."""
-    stream = image_stream(uri, MAX_MOSAIC_BYTES, MAX_MOSAIC_PIXELS)
+    stream = image_stream(uri, MAX_MOSAIC_BYTES, MAX_MOSAIC_PIXELS, extension)
     try:
         header, (ny, nx), label = stream.hdu.header, stream.hdu.shape, stream.hdu.label
     finally:

@@ -36,6 +36,10 @@ class NightSummary(Frozen):
     plan_id: str
     ensemble: str
     unit_kind: Literal["tile", "shard"]
+    survey: str | None
+    """Name of the survey that the tiles are of; None for shards."""
+    bands: dict[str, str]
+    """Band of the survey by each band of the networks that was read from tiles."""
     n_units: int
     tiles_left_out: tuple[LeftOut, ...]
     """Tiles of the input that could not be scanned, with the reasons."""
@@ -108,6 +112,8 @@ def scan_night(
         plan_id=plan.plan_id,
         ensemble=plan.ensemble_name,
         unit_kind=plan.units[0].kind,
+        survey=plan.survey_name,
+        bands=plan.bands,
         n_units=len(plan.units),
         tiles_left_out=plan.left_out,
         tiles_rejected=_rejected(plan, run),

@@ -72,7 +72,7 @@ class UnitScanner:
         if done is not None:
             return done
         scanner = self._scanner.with_batch_size(task.batch_size)
-        opened = open_unit(unit, scanner.geometry, scanner.batch_size, task.rows, self._progress_of(unit))
+        opened = open_unit(unit, scanner.geometry, scanner.batch_size, task.rows, self._progress_of(unit), self._plan.described)
         with closing(opened.batches), self._computing, self._at_work(unit):
             table = scan_unit(opened, scanner, self._plan.night or "")
         return publish(table, unit, self._plan, self._root_uri, attempt=uuid4().hex)
@@ -104,9 +104,9 @@ class UnitScanner:
         scanner = self._scanner.with_batch_size(task.batch_size)
         if task.rows.read == ():
             with suppress(Rejection):
-                read_whole(unit, scanner.geometry, scanner.batch_size)
+                read_whole(unit, scanner.geometry, scanner.batch_size, self._plan.described)
             return
-        opened = open_unit(unit, scanner.geometry, scanner.batch_size, task.rows)
+        opened = open_unit(unit, scanner.geometry, scanner.batch_size, task.rows, survey=self._plan.described)
         # Other faults of the rows are reported when they are scanned.
         with closing(opened.batches), self._computing, suppress(Rejection):
             scanner.score_batches(opened.batches)

@@ -2,6 +2,7 @@
 
 import io
 import posixpath
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,8 @@ from infra.provenance import digest
 from infra.store.storage import absolute, exists, join, list_files, read_bytes
 from scanner.files.fits_file import FitsFile, open_fits
 from scanner.files.fits_hdus import Hdu
-from scanner.files.fits_image import check_image, find_image, header_pixel_scale_arcsec, header_zero_point_ab_mag
+from scanner.files.fits_image import check_image, find_image, header_pixel_scale_arcsec
+from scanner.sources.survey import EUCLID_MER, MosaicFiles
 from scanner.sources.tiles import CATALOGUE, MAX_MOSAIC_BYTES, MAX_MOSAIC_PIXELS, Tile, TileCatalogue, read_tile_catalogue
 from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import MER_PIXEL_ARCSEC, Image
@@ -73,14 +75,18 @@ def inject_into_tile(
     if missing:
         raise InjectionError(f"tile {tile.tile_id} must have a mosaic of {', '.join(EUCLID)}, {', '.join(missing)} missing")
     inputs = {**{band: tile.mosaics[band] for band in EUCLID}, CATALOGUE: tile.catalogue}
+    if len(set(inputs.values())) < len(inputs):
+        raise InjectionError(f"tile {tile.tile_id} must have a file of its own for each band, some bands share one")
     contents = [[posixpath.basename(uri), file_digest(uri)] for uri in inputs.values()]
+    if tile.survey != EUCLID_MER:
+        contents.append(["survey", tile.survey.model_dump_json()])
     spec = InjectionSpec(images_sha256=digest(contents), seed=seed, n=n, psf_sha256=file_digest(psf_uri))
     folder = join(absolute(out_uri), tile.tile_id)
     # Only catalogues are copied unchanged, compressed or not.
     outputs = {role: join(folder, _output_name(role, uri)) for role, uri in inputs.items()}
     truth_uri = join(folder, TRUTH_FILE)
     files = (*outputs.values(), truth_uri)
-    done = _written_tile(outputs, truth_uri, spec)
+    done = _written_tile(outputs, truth_uri, spec, tile.survey.mosaics.extension)
     if done is not None:
         return InjectionSummary(done.n_rows, done.skipped, files)
     mosaics, ids, truths, skipped = _painted(tile, spec, read_psfs(psf_uri) if psf_uri else None, progress)
@@ -97,7 +103,7 @@ def _output_name(role: str, uri: str) -> str:
     return name if role == CATALOGUE else name.removesuffix(".gz")
 
 
-def _written_tile(outputs: Mapping[str, str], truth_uri: str, spec: InjectionSpec) -> Record | None:
+def _written_tile(outputs: Mapping[str, str], truth_uri: str, spec: InjectionSpec, extension: str) -> Record | None:
     """Return the record of a complete tile; None if files are missing.
 
     Raises:
@@ -112,15 +118,15 @@ def _written_tile(outputs: Mapping[str, str], truth_uri: str, spec: InjectionSpe
     for file in list_files(folder):
         if file.uri not in outputs.values():
             raise not_ours(file.uri, spec)
-        if file.uri != outputs[CATALOGUE] and not _is_mosaic_of(file.uri, spec):
+        if file.uri != outputs[CATALOGUE] and not _is_mosaic_of(file.uri, spec, extension):
             raise not_ours(file.uri, spec)
     return None
 
 
-def _is_mosaic_of(uri: str, spec: InjectionSpec) -> bool:
+def _is_mosaic_of(uri: str, spec: InjectionSpec, extension: str) -> bool:
     try:
         file = open_fits(uri, MAX_MOSAIC_BYTES)
-        return bool(find_image(file, "").header.get(SPEC_KEYWORD) == spec.digest())
+        return bool(find_image(file, extension).header.get(SPEC_KEYWORD) == spec.digest())
     except Rejection:
         return False
 
@@ -131,10 +137,12 @@ _Painted = tuple[dict[str, "_InjectedMosaic"], list[int], list[dict[str, Any]], 
 
 def _painted(tile: Tile, spec: InjectionSpec, psfs: Mapping[str, Psf] | None, progress: Progress | None) -> _Painted:
     """Paint arcs about the tile's galaxies in random order until there are enough lenses."""
-    catalogue = read_tile_catalogue(tile.catalogue)
-    mosaics = {band: _InjectedMosaic.read(tile.mosaics[band], band, catalogue) for band in EUCLID}
+    catalogue = read_tile_catalogue(tile.catalogue, tile.survey)
+    mosaics = {band: _InjectedMosaic.read(tile.mosaics[band], band, catalogue, tile.survey.mosaics) for band in EUCLID}
     _check_aligned(mosaics)
-    n, tile_number, positions = spec.n or 0, int(tile.tile_id), mosaics["VIS"].positions
+    # Tiles of Euclid have numbers, those of other surveys any names.
+    tile_number = int(tile.tile_id) if tile.tile_id.isdigit() else zlib.crc32(tile.tile_id.encode())
+    n, positions = spec.n or 0, mosaics["VIS"].positions
     order = default_rng(SeedSequence(spec.seed, spawn_key=(tile_number,))).permutation(len(positions))
     chosen: list[int] = []
     truths: list[dict[str, Any]] = []
@@ -171,13 +179,13 @@ class _InjectedMosaic:
     """Positions `[n, 2]`: x, y of each source of the catalogue, pixel centres at integers, 0-based."""
 
     @classmethod
-    def read(cls, uri: str, band: str, catalogue: TileCatalogue) -> "_InjectedMosaic":
+    def read(cls, uri: str, band: str, catalogue: TileCatalogue, described: MosaicFiles) -> "_InjectedMosaic":
         try:
             file = open_fits(uri, MAX_MOSAIC_BYTES)
-            hdu = find_image(file, "")
+            hdu = find_image(file, described.extension)
             check_image(file, hdu, MAX_MOSAIC_PIXELS)
-            scale = header_pixel_scale_arcsec(hdu.header, hdu.label)
-            zero_point = header_zero_point_ab_mag(hdu.header, hdu.label)
+            scale = described.pixel_scale_arcsec or header_pixel_scale_arcsec(hdu.header, hdu.label)
+            zero_point = described.zero_point_of(hdu.header, hdu.label)
             pixels = file.pixels(hdu)
             positions = catalogue.positions(hdu.header, hdu.label)
         except Rejection as rejection:

@@ -16,11 +16,15 @@ from astropy.table import Table
 from infra.store.storage import create_if_absent
 from tests.docs.desk import write_desk
 from tests.docs.pages import DOCS, ONE_WORKER, ROOT, blocks, run_snippet, shell_lines
+from tests.other_survey import TOML, write_tile
 from tests.shared import PUBLISHED
 
 HOWTO = DOCS / "howto"
 MANIFEST = r"^```text\n(object_id,.*?)^```"
-RUN_HERE = ("own_files", "arrays", "euclid_q1", "read_the_catalogue", "published_weights", "object_storage", "repair")
+RUN_HERE = (
+    *("own_files", "arrays", "euclid_q1", "another_survey", "read_the_catalogue", "published_weights", "object_storage"),
+    "repair",
+)
 NOT_HERE = {"train": "days of training", "ray_cluster": "a cluster", "nightly": "a Prefect server", "index": "no commands"}
 
 
@@ -74,6 +78,15 @@ def test_arrays(follow, desk):
     follow("arrays")
     for name in ("why.png", "sample.png"):
         assert (desk / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_another_survey(follow, desk):
+    """The page shows the description of the tests' survey."""
+    assert blocks(page("another_survey"), "toml") == [TOML]
+    (desk / "atlas.toml").write_text(TOML)
+    write_tile(desk / "atlas", "N01,1", -20.0, 3)
+    (desk / "atlas-positions.csv").write_text("ra,dec\n10.0,-20.0\n")
+    follow("another_survey")
 
 
 @pytest.mark.needs_shared("published_ensemble")

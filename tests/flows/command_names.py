@@ -7,6 +7,7 @@ COMMANDS = (
     ["train"],
     ["evaluate"],
     ["score"],
+    ["surveys"],
     ["scan"],
     ["plan"],
     ["query"],

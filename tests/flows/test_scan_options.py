@@ -17,15 +17,17 @@ from flows.cli.tiles import TileOptions
 from scanner.catalogue.selection import Circle, Selection
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.scan.request import ScanRequest
+from scanner.sources.survey import shipped_survey
 from tests.sources import ROOT
 from tests.tiles import write_tile
 
 NIGHT = date(2026, 11, 24)
+KIDS = shipped_survey("kids-dr4")
 OF_COMMAND = {"candidate_threshold": "threshold", "maps_per_unit": "maps"}
 """Names of the flow's parameters that are shorter on the command line."""
 
 
-OF_TILES = {"tiles": "tile", "region": "region", "catalogues_uri": "catalogues"}
+OF_TILES = {"tiles": "tile", "region": "region", "catalogues_uri": "catalogues", "survey": "survey"}
 """Names of the flow's parameters that are fields of the command's `TileOptions`."""
 
 
@@ -70,12 +72,12 @@ def test_every_option_reaches_the_request(requests, monkeypatch):
         "exact": True,
         "maps_per_unit": 7,
     }
-    tiles = {"tiles": "7", "region": (1.0, -2.0, 3.0), "catalogues_uri": "apart"}
+    tiles = {"tiles": "7", "region": (1.0, -2.0, 3.0), "catalogues_uri": "apart", "survey": "kids-dr4"}
     monkeypatch.setattr(flow.scan_night, "fn", with_listed_tiles(flow.scan_night.fn))
     by_flow, by_command = requests(ensemble="ou7-sim", workers=3, ray_address="local", **tiles, **options)
     selection = Selection(tiles=("7",), circle=Circle(ra_deg=1, dec_deg=-2, radius_deg=3), catalogues_uri="apart")
     expected = ScanRequest(
-        input_uri="tiles/2026-11-24", night=NIGHT, package=SHIPPED_DIR / "ou7-sim", selection=selection, **options
+        input_uri="tiles/2026-11-24", night=NIGHT, package=SHIPPED_DIR / "ou7-sim", selection=selection, survey=KIDS, **options
     )
     assert ScanRequest.model_fields.keys() == expected.model_fields_set, "every field is tested"
     assert by_flow == by_command == (expected, "root", {"workers": 3, "ray_address": "local"})
@@ -113,6 +115,7 @@ def test_a_deployment_keeps_its_flat_parameters():
         "tiles": ({"array"}, []),
         "region": ({"array", "null"}, None),
         "catalogues_uri": ({text, "null"}, None),
+        "survey": ({text, "null"}, None),
     }
     assert list(schema.properties) == list(signature(flow.scan_night.fn).parameters)
     assert "definitions" not in str(schema.properties)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -28,6 +29,7 @@ from scanner.catalogue.unitfile import (
     unit_files,
 )
 from scanner.catalogue.units import MAX_EXAMPLES, Ids, Unit
+from scanner.sources.survey import Survey
 
 _BATCH_ROWS = 256
 """Candidates read at once: with maps, Arrow takes half a gigabyte for this number."""
@@ -116,7 +118,8 @@ class _Reconciler:
         plan, sets = self._plan, self._sets
         there = unit_files(self._root, plan.plan_id)
         contents = read_many(there[unit.unit_id] for unit in plan.units if unit.unit_id in there)
-        for i, (unit, planned) in enumerate(zip(plan.units, map_ahead(_planned, plan.units, _INPUTS_AHEAD), strict=True)):
+        read = map_ahead(partial(_planned, survey=plan.described), plan.units, _INPUTS_AHEAD)
+        for i, (unit, planned) in enumerate(zip(plan.units, read, strict=True)):
             self._add_planned(i, planned)
             self._add_found(i, unit, next(contents) if unit.unit_id in there else None)
             progress(i + 1, len(plan.units))
@@ -252,9 +255,9 @@ class _Reconciler:
         return [name for name, value in counted.items() if getattr(self._seal, name) != value] + self._wrong_digests
 
 
-def _planned(unit: Unit) -> Ids | InputChangedError:
+def _planned(unit: Unit, survey: Survey) -> Ids | InputChangedError:
     try:
-        return planned_ids(unit)
+        return planned_ids(unit, survey)
     except InputChangedError as error:
         return error
 

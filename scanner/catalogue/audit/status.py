@@ -39,6 +39,10 @@ class PlanStatus(Frozen):
     threshold: float
     """Smallest `p_lens` of the candidates: that which is shown if the plan is shown, else that of the plan."""
     code_version: str
+    survey: str | None
+    """Name of the survey that the tiles are of; None for shards."""
+    bands: dict[str, str]
+    """Band of the survey by each band of the networks that is read from tiles."""
     planned_at: datetime | None
     """Time at which the plan was written, by the store's clock."""
     n_units: int
@@ -73,6 +77,8 @@ def plan_status(plan_id: str, root_uri: str) -> PlanStatus:
         ensemble=plan.ensemble_name,
         threshold=shown.threshold if shown else plan.config.candidate_threshold,
         code_version=plan.code_version,
+        survey=plan.survey_name,
+        bands=plan.bands,
         planned_at=info(plan_uri(root_uri, plan_id)).modified,
         n_units=len(plan.units),
         n_units_committed=len(plan.units) - len(left),

@@ -109,6 +109,23 @@ scan tiles --region 1 2 --out cat                               | --region needs
 scan tiles --region 1 2 x --out cat                             | --region
 scan tiles --region 1 -95 1 --out cat                           | --region: dec_deg
 scan shards --region 1 2 3 --out cat                            | holds no Euclid MER tiles
+scan tiles --survey kids --out cat                              | no survey 'kids'; did you mean kids-dr4?
+scan tiles --survey nosuch.toml --out cat                       | nosuch.toml: no such file
+scan tiles --survey wrong.toml --out cat                        | wrong.toml: no TOML
+scan tiles --survey short.toml --out cat                        | short.toml: needs the key bands
+scan tiles --survey band.toml --out cat                         | unknown band K; the bands of the networks are VIS, Y
+scan tiles --survey tile.toml --out cat                         | tile.toml: mosaics.file: must have {tile}, got 'a_{band}.fits'
+scan tiles --survey regex.toml --out cat                        | mosaics.file: no regular expression: missing )
+scan empty --survey kids-dr4 --out cat                          | is named like KiDS_DR4.0_{tile}_{band}_sci.fits
+scan shards --survey kids-dr4 --out cat                         | it holds shard-00000.parquet
+scan shards --survey rubin-dp1 --out cat                        | survey rubin-dp1: its description has no [catalogue]
+scan --release q1 --survey kids-dr4 --out cat                   | --survey describes the tiles of a folder
+plan shards --survey kidsdr4                                    | did you mean kids-dr4?
+score good.csv --survey kids-dr4 --out x.parquet                | --survey needs --tiles
+explain good.csv --survey nosuch --objects 1 --out x.png        | no survey 'nosuch'
+inject empty --survey kids-dr4 --out x                          | no file of survey kids-dr4 is named like
+surveys nosuch                                                  | no survey 'nosuch'
+surveys band.toml                                               | unknown band K
 scan empty                                                      | --out
 scan empty --out cat                                            | empty
 scan empty --out cat --night 2026-01-01                         | empty
@@ -256,6 +273,11 @@ def wrong_commands():
         yield {name: value}, tuple(command.split()), says
 
 
+def survey_text(bands='VIS = "r"', file="{tile}_{band}.fits"):
+    """Return a description of a survey."""
+    return f'name = "x"\n[bands]\n{bands}\n[mosaics]\nfile = "{file}"\n'
+
+
 def make_files(folder):
     """Make the files that the commands name in a folder."""
     (folder / "empty").mkdir()
@@ -268,6 +290,11 @@ def make_files(folder):
         "noids.csv": "object_id,VIS\n,a.fits\n",
         "bands.csv": "object_id,K\n1,a.fits\n",
         "text.fits": "this is no image\n",
+        "wrong.toml": 'name = "x"\nbands\n',
+        "short.toml": 'name = "x"\n',
+        "band.toml": survey_text(bands='K = "r"'),
+        "tile.toml": survey_text(file="a_{band}.fits"),
+        "regex.toml": survey_text(file="(?P<tile>a(?P<band>r)"),
     }
     for name, text in texts.items():
         (folder / name).write_text(text)

@@ -12,6 +12,8 @@ from scanner.scan.planned_input import PlannedInput, UnitSize
 
 INPUT = PlannedInput(
     unit_kind="tile",
+    survey="euclid-mer",
+    bands={band: band for band in ("VIS", "Y", "J", "H")},
     units=3,
     rows=1234,
     rows_in_overlaps=0,
@@ -46,6 +48,15 @@ def test_the_input_is_told_in_words_and_units():
         "ensemble mer3-sim",
         "input 3 tiles, 1,234 objects, 7.12 GB",
     ]
+
+
+def test_the_bands_of_another_survey_are_told():
+    atlas = INPUT.model_copy(update={"survey": "atlas", "bands": {"VIS": "r", "J": "J"}})
+    assert lines_of(PlanReport(ensemble="mer3-sim", input=atlas))[2] == (
+        "survey atlas: VIS from r, J; p_lens is calibrated for images like Euclid's only"
+    )
+    none = INPUT.model_copy(update={"survey": "atlas", "bands": {}})
+    assert "atlas: no band that the networks read" in lines_of(PlanReport(ensemble="mer3-sim", input=none))[2]
 
 
 def test_overlaps_and_incomplete_tiles_are_told():

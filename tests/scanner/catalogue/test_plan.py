@@ -20,6 +20,7 @@ from scanner.catalogue.plan import (
     plan_uri,
 )
 from scanner.catalogue.units import InputFile
+from scanner.sources.survey import EUCLID_MER, shipped_survey
 from tests.scanner.catalogue_parts import NIGHT, EnsembleName, plan_of, unit_of, write_shard
 
 
@@ -80,6 +81,7 @@ OTHER_PLANS = {
     "code_version": "0",
     "config": ScanConfig(candidate_threshold=0.75),
     "units": (unit_of("a", [1, 2]), unit_of("b", [3])),
+    "survey": shipped_survey("kids-dr4"),
 }
 OTHER_UNITS = {
     "unit_id": "b",
@@ -96,7 +98,7 @@ def remade(plan):
     ensemble = EnsembleName(plan.ensemble_name, plan.ensemble_sha256)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("scanner.catalogue.plan.code_version", lambda: plan.code_version)
-        return make_plan(plan.night, ensemble, plan.config, plan.units).plan_id
+        return make_plan(plan.night, ensemble, plan.config, plan.units, plan.described).plan_id
 
 
 def test_the_plan_id_depends_on_every_field_of_a_plan():
@@ -105,13 +107,33 @@ def test_the_plan_id_depends_on_every_field_of_a_plan():
     assert remade(plan) == plan.plan_id
     for others, model in ((OTHER_SETTINGS, ScanConfig), (OTHER_UNITS, Unit)):
         assert others.keys() == model.model_fields.keys()
-    assert OTHER_PLANS.keys() == Plan.model_fields.keys() - {"plan_id", "left_out"}
+    # The bands that networks read follow from the ensemble.
+    assert OTHER_PLANS.keys() == Plan.model_fields.keys() - {"plan_id", "left_out", "bands_read"}
     configs = [ScanConfig(**{name: value}) for name, value in OTHER_SETTINGS.items()]
     units = [plan.units[0].model_copy(update={name: value}) for name, value in OTHER_UNITS.items()]
     changes = [{name: value} for name, value in OTHER_PLANS.items()]
     changes += [*({"config": config} for config in configs), *({"units": (unit,)} for unit in units)]
     ids = {remade(plan.model_copy(update=change)) for change in changes}
     assert len(ids | {plan.plan_id}) == len(changes) + 1
+
+
+def test_plans_of_euclid_tiles_keep_their_ids(monkeypatch):
+    """The id was written down before plans had surveys."""
+    monkeypatch.setattr("scanner.catalogue.plan.code_version", lambda: "0")
+    units = [unit_of("102018211", [1, 2], (7,)), unit_of("shard-0", [3], kind="shard")]
+    plan = make_plan(NIGHT, EnsembleName(), ScanConfig(), units, EUCLID_MER, ("VIS",))
+    assert plan.plan_id == "8122ae6dab8099928318330709f6b80ad81701623c27fdac8dc9961fcec3e978"
+    assert (plan.described, plan.bands) == (EUCLID_MER, {"VIS": "VIS", "Y": "NIR-Y", "J": "NIR-J", "H": "NIR-H"})
+
+
+def test_a_plan_holds_the_description_of_its_survey(tmp_path):
+    kids = shipped_survey("kids-dr4")
+    plan = make_plan(NIGHT, EnsembleName(), ScanConfig(), [unit_of("181.5_-2.5", [1])], kids, ("VIS", "J"))
+    freeze(plan, str(tmp_path))
+    found = load_plan(str(tmp_path), plan.plan_id)
+    assert (found, found.described, found.bands) == (plan, kids, {"VIS": "r", "J": "i"})
+    other = kids.model_copy(update={"bands": {"VIS": "r"}})
+    assert make_plan(NIGHT, EnsembleName(), ScanConfig(), plan.units, other, ("VIS", "J")).plan_id != plan.plan_id
 
 
 def test_freezing_is_repeatable_and_edited_plans_are_detected(tmp_path):

@@ -59,10 +59,10 @@ def tile_unit(folder):
 def test_read_whole_reads_mosaics_and_cuts_no_stamp(tmp_path, monkeypatch):
     unit, read, cut = tile_unit(tmp_path), [], []
     read_mosaics, rows = open_module.read_mosaics, TileCatalogue.rows
-    monkeypatch.setattr(open_module, "read_mosaics", lambda uris, geometry: read.append(uris) or read_mosaics(uris, geometry))
+    monkeypatch.setattr(open_module, "read_mosaics", lambda tile, geometry: read.append(tile) or read_mosaics(tile, geometry))
     monkeypatch.setattr(TileCatalogue, "rows", lambda self, places: cut.append(len(places)) or rows(self, places))
     read_whole(unit, CHALLENGE, 2)
-    assert read == [{role: file.uri for role, file in unit.files.items() if role != "catalogue"}]
+    assert [tile.mosaics for tile in read] == [{role: file.uri for role, file in unit.files.items() if role != "catalogue"}]
     assert cut[-1] == 0
 
 

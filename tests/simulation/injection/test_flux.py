@@ -74,6 +74,43 @@ def test_arcs_of_tiles_are_on_the_scale_of_each_mosaic(tiles, tmp_path):
             assert_same_truth(truth, plain)
 
 
+NANOJANSKY = """
+name = "in-njy"
+bands = { VIS = "v", Y = "y", J = "j", H = "h" }
+[mosaics]
+file = "{tile}-{band}.fits"
+hdu = 1
+unit = "nJy"
+[catalogue]
+file = "{tile}-objects.fits"
+id = "OBJECT_ID"
+ra = "RIGHT_ASCENSION"
+dec = "DECLINATION"
+"""
+
+
+def test_arcs_follow_the_unit_of_another_survey(tiles, tmp_path):
+    """One nJy has the AB magnitude 31.4; the tile number is the same, so the arcs are the same."""
+    plain_in, plain_out = (discover_tiles(str(folder))[0] for folder in tiles)
+    (tmp_path / "nano.toml").write_text(NANOJANSKY)
+    (tmp_path / "in").mkdir()
+    shutil.copy(plain_in.catalogue, tmp_path / "in" / f"{TILE_ID}-objects.fits")
+    shifts = {band: 31.4 - EUCLID[band].zero_point_ab_mag for band in EUCLID}
+    for band, shift in shifts.items():
+        pixels, header = fits.getdata(plain_in.mosaics[band], header=True)
+        for keyword in ("MAGZERO", "CHECKSUM", "DATASUM"):
+            del header[keyword]
+        scaled = fits.ImageHDU(pixels * np.float32(10 ** (0.4 * shift)), header)
+        fits.HDUList([fits.PrimaryHDU(np.zeros((9, 9))), scaled]).writeto(tmp_path / "in" / f"{TILE_ID}-{band.lower()[0]}.fits")
+    done = inject(str(tmp_path / "in"), str(tmp_path / "out"), 2, 1, None, quiet, str(tmp_path / "nano.toml"))
+    assert done["injected"] == 2
+    for band, shift in shifts.items():
+        name = f"{TILE_ID}-{band.lower()[0]}.fits"
+        found = (fits.getdata(folder / name, 1) for folder in (tmp_path / "out" / TILE_ID, tmp_path / "in"))
+        assert_scaled(*found, fits.getdata(plain_out.mosaics[band]), fits.getdata(plain_in.mosaics[band]), shift)
+    assert inject(str(tmp_path / "in"), str(tmp_path / "out"), 2, 1, None, quiet, str(tmp_path / "nano.toml")) == done
+
+
 def test_arcs_of_cutouts_are_on_the_scale_of_each_file(tiles, tmp_path):
     tile, written = discover_tiles(str(tiles[0]))[0], []
     for number, shifts in enumerate([NOMINAL, *SHIFTS]):
