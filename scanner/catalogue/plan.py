@@ -13,9 +13,11 @@ from infra.engine_name import EngineName
 from infra.frozen import Frozen
 from infra.provenance import canonical_json, code_version, sha256_bytes
 from infra.store.storage import CreateOutcome, create_if_absent, join, list_files, read_bytes
+from scanner.catalogue.carried import CarriedColumn
 from scanner.catalogue.find_units import find_input
 from scanner.catalogue.paths import PLANS, plan_id_of, plan_uri
 from scanner.catalogue.selection import EVERYTHING, Selection
+from scanner.catalogue.source_choice import SourceSelection, UnmatchedTargets
 from scanner.catalogue.units import MAX_EXAMPLES, LeftOut, PlanError, Unit
 from scanner.vocabulary.choices import MOST_MAPS_PER_UNIT
 
@@ -60,8 +62,14 @@ class Plan(Frozen):
     code_version: str
     config: ScanConfig
     units: tuple[Unit, ...]
+    sources: SourceSelection | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Selection of the tiles' sources, which `selected` of each unit records row by row; None if all are scored."""
+    columns: tuple[CarriedColumn, ...] = Field(default=(), exclude_if=lambda value: not value)
+    """Columns of the tiles' catalogues that the unit files carry."""
     left_out: tuple[LeftOut, ...] = Field(default=(), exclude=True)
     """Tiles of the input that cannot be scanned; not stored."""
+    unmatched: UnmatchedTargets | None = Field(default=None, exclude=True)
+    """Targets without a source; not stored."""
 
     @field_validator("night")
     @classmethod
@@ -71,6 +79,11 @@ class Plan(Frozen):
     @property
     def n_rows(self) -> int:
         return sum(unit.n_rows for unit in self.units)
+
+    @property
+    def n_selected(self) -> int:
+        """Number of rows to score; the others are skipped."""
+        return sum(unit.n_selected for unit in self.units)
 
     def unit(self, unit_id: str) -> Unit | None:
         """Return the unit with an id, or None; a binary search, because units are sorted by id."""
@@ -99,12 +112,21 @@ def build_plan(
 
     Raises:
         PlanError: there is nothing to scan, a shard cannot be read, or the night is not a date.
+        ConditionError, ManifestError: as `find_input`.
     """
     found = find_input(input_uri, selection)
-    return make_plan(night, ensemble, config, found.units).model_copy(update={"left_out": found.left_out})
+    plan = make_plan(night, ensemble, config, found.units, found.sources, found.columns)
+    return plan.model_copy(update={"left_out": found.left_out, "unmatched": found.unmatched})
 
 
-def make_plan(night: str | None, ensemble: EnsembleIdentity, config: ScanConfig, units: Iterable[Unit]) -> Plan:
+def make_plan(
+    night: str | None,
+    ensemble: EnsembleIdentity,
+    config: ScanConfig,
+    units: Iterable[Unit],
+    sources: SourceSelection | None = None,
+    columns: tuple[CarriedColumn, ...] = (),
+) -> Plan:
     """Make a plan with its id; units are sorted by id.
 
     Raises:
@@ -124,6 +146,8 @@ def make_plan(night: str | None, ensemble: EnsembleIdentity, config: ScanConfig,
             code_version=code_version(),
             config=config,
             units=ordered,
+            sources=sources,
+            columns=columns,
         )
     except ValidationError as error:
         raise PlanError(error.errors()[0]["msg"]) from error

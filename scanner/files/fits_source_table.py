@@ -1,14 +1,17 @@
-"""Reads ids and positions from a FITS table of sources, with only a few rows of the table in memory at a time."""
+"""Reads ids, positions and chosen columns from a FITS table of sources, with only a few of its rows in memory at a time."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 from astropy.io import fits
 from numpy.typing import NDArray
 
 from infra.quiet import without_warnings
-from scanner.files.fits_hdus import BLOCK, MAX_FIELDS, Hdu
+from scanner.files.fits_columns import FitsColumn, SourceTableError, column_numbers, fits_columns
+from scanner.files.fits_hdus import BLOCK, Hdu
 from scanner.files.fits_stream import FitsStream
 
 MAX_SOURCES = 2**22
@@ -17,45 +20,55 @@ MAX_ROW_BYTES = 2**20
 _PIECE_BYTES = 2**25
 _COLUMNS = ("OBJECT_ID", "RIGHT_ASCENSION", "DECLINATION")
 
-Sources = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]
-"""Ids, right ascensions and declinations, `[n]` each."""
+
+@dataclass(frozen=True)
+class SourceTable:
+    """Sources of a table, `[n]` each, in its order."""
+
+    ids: NDArray[np.int64]
+    ra: NDArray[np.float64]
+    """Right ascensions in deg."""
+    dec: NDArray[np.float64]
+    others: pa.Table
+    """The chosen columns that the table has, by their names in lower case, with their units in the fields' metadata."""
+    known: tuple[str, ...] = ()
+    """Names of all columns, in lower case."""
 
 
-class SourceTableError(ValueError):
-    """The file holds no usable table of sources."""
+def read_sources(uri: str, max_bytes: int, needed: Sequence[str] = (), wanted: Sequence[str] = ()) -> SourceTable:
+    """Return the sources of the first table with OBJECT_ID, RIGHT_ASCENSION and DECLINATION; case does not count in names.
 
-
-def read_sources(uri: str, max_bytes: int) -> Sources:
-    """Return OBJECT_ID, RIGHT_ASCENSION and DECLINATION (in upper or lower case) of the first table that has them.
+    Args:
+        uri: File to read.
+        max_bytes: Largest size of the file.
+        needed: Further columns that the table must have; without one of them, no row is read.
+        wanted: Further columns to read if the table has them.
 
     Raises:
-        SourceTableError: there is no such table, it is too large, or ids or positions are not numbers.
+        MissingColumnsError: the table lacks a needed column.
+        SourceTableError: there is no such table, it is too large, or a column has another type than it must.
         Rejection: the file cannot be read or is damaged.
     """
     with contextlib.closing(FitsStream(uri, max_bytes, _has_columns, _no_table)) as stream:
         stream.forget_copy()
         n_rows, row_bytes = _size(stream.hdu)
+        columns = fits_columns(stream.hdu, needed, wanted)
         ids = np.empty(n_rows, np.int64)
         ra, dec = np.empty(n_rows), np.empty(n_rows)
+        others: list[pa.Table] = []
         start = 0
-        for piece in _pieces(stream, n_rows, row_bytes):
-            stop = start + len(piece[0])
-            ids[start:stop], ra[start:stop], dec[start:stop] = piece
+        for piece in _pieces(stream, n_rows, row_bytes, columns):
+            stop = start + len(piece.ids)
+            ids[start:stop], ra[start:stop], dec[start:stop] = piece.ids, piece.ra, piece.dec
+            others.append(piece.others)
             start = stop
         stream.finish()
-    return ids, ra, dec
-
-
-def _column_numbers(hdu: Hdu) -> dict[str, int]:
-    """Return the number of each column, counted from 1, by its name in upper case."""
-    if str(hdu.header.get("XTENSION", "")).strip() != "BINTABLE" or hdu.is_compressed:
-        return {}
-    numbers = range(1, min(int(hdu.header["TFIELDS"]), MAX_FIELDS) + 1)
-    return {str(hdu.header.get(f"TTYPE{i}", "")).strip().upper(): i for i in numbers}
+        known = tuple(name.lower() for name in column_numbers(stream.hdu))
+    return SourceTable(ids, ra, dec, pa.concat_tables(others), known)
 
 
 def _has_columns(hdu: Hdu) -> bool:
-    return set(_COLUMNS) <= set(_column_numbers(hdu))
+    return set(_COLUMNS) <= set(column_numbers(hdu))
 
 
 def _no_table(_name: str, _hdus: Sequence[Hdu]) -> SourceTableError:
@@ -73,32 +86,38 @@ def _size(hdu: Hdu) -> tuple[int, int]:
     return n_rows, row_bytes
 
 
-def _pieces(stream: FitsStream, n_rows: int, row_bytes: int) -> Iterator[Sources]:
+def _pieces(stream: FitsStream, n_rows: int, row_bytes: int, columns: Sequence[FitsColumn]) -> Iterator[SourceTable]:
     """Yield the columns a few rows at a time; an empty table yields one empty piece, so that its types are checked."""
-    header = _header(stream.hdu)
+    header = _header(stream.hdu, columns)
     n_piece = max(1, _PIECE_BYTES // max(row_bytes, 1))
     for start in range(0, max(n_rows, 1), n_piece):
         header["NAXIS2"] = n = min(n_piece, n_rows - start)
-        yield _columns(header, b"".join((*stream.pieces(n * row_bytes), bytes(-n * row_bytes % BLOCK))))
+        rows = b"".join((*stream.pieces(n * row_bytes), bytes(-n * row_bytes % BLOCK)))
+        yield _sources(header, rows, columns)
 
 
-def _header(hdu: Hdu) -> fits.Header:
+def _header(hdu: Hdu, columns: Sequence[FitsColumn]) -> fits.Header:
     """Return a header with only the cards needed to read the columns, for a table without data after the rows."""
-    numbers = {name: _column_numbers(hdu)[name] for name in _COLUMNS}
+    numbers = {name: column_numbers(hdu)[name] for name in _COLUMNS}
     kept = ["XTENSION", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "PCOUNT", "GCOUNT", "TFIELDS"]
     kept += [f"{key}{i + 1}" for i in range(int(hdu.header["TFIELDS"])) for key in ("TTYPE", "TFORM")]
-    kept += [f"{key}{number}" for number in numbers.values() for key in ("TSCAL", "TZERO", "TDIM")]
+    kept += [f"TDIM{number}" for number in numbers.values()]
+    read = [*numbers.values(), *(column.number for column in columns)]
+    kept += [f"{key}{number}" for number in read for key in ("TSCAL", "TZERO")]
     values = {key: hdu.header[key] for key in kept if key in hdu.header}
     return fits.Header(values | {"PCOUNT": 0, "GCOUNT": 1} | {f"TTYPE{number}": name for name, number in numbers.items()})
 
 
-def _columns(header: fits.Header, rows: bytes) -> Sources:
+def _sources(header: fits.Header, rows: bytes, columns: Sequence[FitsColumn]) -> SourceTable:
     """Return the columns of some rows given as raw bytes, read as a table of their own."""
     with without_warnings():
         table = fits.BinTableHDU.fromstring(header.tostring().encode("ascii") + rows)
         ids, ra, dec = (np.asarray(table.data[name]) for name in _COLUMNS)
+        others = [column.array(np.asarray(table.data.field(column.number - 1))) for column in columns]
     if ids.ndim != 1 or not np.can_cast(ids.dtype, np.int64, "safe"):
         raise SourceTableError(f"OBJECT_ID must be one integer per row, got {ids.dtype}; floats lose digits")
     if not all(values.shape == ids.shape and values.dtype.kind in "fiu" for values in (ra, dec)):
         raise SourceTableError(f"positions must be one number per row, got {ra.dtype} and {dec.dtype}")
-    return ids.astype(np.int64), ra.astype(np.float64), dec.astype(np.float64)
+    schema = pa.schema([column.field(array.type) for column, array in zip(columns, others, strict=True)])
+    table = pa.Table.from_arrays(others, schema=schema)
+    return SourceTable(ids.astype(np.int64), ra.astype(np.float64), dec.astype(np.float64), table)

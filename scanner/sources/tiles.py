@@ -9,12 +9,14 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 from astropy.io import fits
 from numpy.typing import NDArray
 
 from infra.errors import LensscanError
 from infra.store.storage import StorageError, list_files
-from scanner.files.fits_source_table import SourceTableError, read_sources
+from scanner.files.fits_columns import MissingColumnsError, SourceTableError
+from scanner.files.fits_source_table import read_sources
 from scanner.files.wcs_client import WcsProcessError, sky_positions, start_wcs_worker
 from scanner.vocabulary.rejections import Rejection
 
@@ -31,6 +33,15 @@ CATALOGUE = "catalogue"
 
 class TileError(LensscanError, ValueError):
     """The tile cannot be scanned: it has no catalogue, or one that cannot be read."""
+
+
+class LacksColumnsError(TileError):
+    """The catalogue of the tile lacks columns that the scan needs."""
+
+    def __init__(self, uri: str, lacks: MissingColumnsError) -> None:
+        super().__init__(f"catalogue {uri}: {lacks}")
+        self.missing, self.known = lacks.missing, lacks.known
+        """Names of the columns that it lacks, and of those that it has, in lower case."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +63,10 @@ class TileCatalogue:
     """Right ascensions in deg, ICRS."""
     dec: NDArray[np.float64]
     """Declinations in deg, ICRS."""
+    others: pa.Table | None = None
+    """Other columns that were asked for and are there, by their names in lower case, with units in the fields' metadata."""
+    known: tuple[str, ...] = ()
+    """Names of all columns of the file, in lower case."""
 
     def without(self, object_ids: Sequence[int]) -> "TileCatalogue":
         """Return the sources whose ids are not among `object_ids`."""
@@ -59,7 +74,8 @@ class TileCatalogue:
 
     def rows(self, indices: NDArray[np.int64]) -> "TileCatalogue":
         """Return the sources with these row indices, in that order."""
-        return TileCatalogue(self.object_ids[indices], self.ra[indices], self.dec[indices])
+        others = None if self.others is None else self.others.take(pa.array(indices))
+        return TileCatalogue(self.object_ids[indices], self.ra[indices], self.dec[indices], others, self.known)
 
     def positions(self, header: fits.Header, label: str) -> NDArray[np.float64]:
         """Return `[n, 2]`: x and y of each source, 0 at the centre of the first pixel; NaN if it is not in front of the camera.
@@ -140,16 +156,24 @@ def _newest(*root_uris: str) -> dict[str, dict[str, str]]:
     return {tile_id: {role: uri for role, (_, uri) in roles.items()} for tile_id, roles in sorted(newest.items())}
 
 
-def read_tile_catalogue(uri: str) -> TileCatalogue:
-    """Read ids and positions from a FITS table; column names may be in upper or lower case.
+def read_tile_catalogue(uri: str, needed: Sequence[str] = (), wanted: Sequence[str] = ()) -> TileCatalogue:
+    """Read ids, positions and chosen columns from a FITS table; column names may be in upper or lower case.
+
+    Args:
+        uri: The catalogue.
+        needed: Further columns that it must have.
+        wanted: Further columns to read if it has them.
 
     Raises:
         StorageError: the store failed.
+        LacksColumnsError: a needed column is missing.
         TileError: the table cannot be read, a column is missing, ids are not integers, or positions are not finite or not
             on the sky.
     """
     try:
-        ids, ra, dec = read_sources(uri, MAX_CATALOGUE_BYTES)
+        found = read_sources(uri, MAX_CATALOGUE_BYTES, needed, wanted)
+    except MissingColumnsError as error:
+        raise LacksColumnsError(uri, error) from error
     except SourceTableError as error:
         raise TileError(f"catalogue {uri}: {error}") from error
     except Rejection as rejection:
@@ -158,6 +182,7 @@ def read_tile_catalogue(uri: str) -> TileCatalogue:
         raise TileError(f"catalogue {uri}: cannot be read: {rejection}") from rejection
     except Exception as error:  # astropy raises many types for malformed tables
         raise TileError(f"catalogue {uri}: cannot be read: {error}") from error
+    ra, dec = found.ra, found.dec
     if not (np.isfinite(ra).all() and np.isfinite(dec).all() and (np.abs(dec) <= 90).all() and (np.abs(ra) <= 360).all()):
         raise TileError(f"catalogue {uri}: positions must be finite, RA from -360 to 360 and declination from -90 to 90 deg")
-    return TileCatalogue(ids, ra, dec)
+    return TileCatalogue(found.ids, ra, dec, found.others if found.others.num_columns else None, found.known)
