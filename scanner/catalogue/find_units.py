@@ -124,7 +124,7 @@ def _with_targets(input_uri: str, inputs: list[_UnitInput], chooser: SourceChoos
     chosen = chooser.among_tiles([unit.chosen for unit in inputs])
     kept = [unit._replace(chosen=one) for unit, one in zip(inputs, chosen, strict=True) if one.has_target]
     if not kept:
-        raise PlanError(f"{input_uri}: no source of these tiles is {chooser.record}")
+        raise PlanError(f"{input_uri}: --targets: {chooser.without_source}")
     return kept
 
 

@@ -118,6 +118,14 @@ class SourceChooser:
         """Columns that a tile must have."""
         return self.condition.columns if self.condition else ()
 
+    @property
+    def without_source(self) -> str:
+        """Say that no target has a source."""
+        listed = self.record.targets if self.record else None
+        meeting = " that meets the condition" if self.condition else ""
+        near = f"within {listed.radius_arcsec:g} arcsec of any of {listed.n_targets} targets" if listed else ""
+        return f"no source{meeting} lies {near}"
+
     def of_tile(self, catalogue: TileCatalogue) -> Chosen:
         """Choose sources of a tile whose catalogue was read with the columns `needed`.
 

@@ -111,7 +111,7 @@ def _header(hdu: Hdu, columns: Sequence[FitsColumn]) -> fits.Header:
 def _sources(header: fits.Header, rows: bytes, columns: Sequence[FitsColumn]) -> SourceTable:
     """Return the columns of some rows given as raw bytes, read as a table of their own."""
     with without_warnings():
-        table = fits.BinTableHDU.fromstring(header.tostring().encode("ascii") + rows)
+        table = fits.BinTableHDU.fromstring(header.tostring().encode("ascii") + rows, uint=True)
         ids, ra, dec = (np.asarray(table.data[name]) for name in _COLUMNS)
         others = [column.array(np.asarray(table.data.field(column.number - 1))) for column in columns]
     if ids.ndim != 1 or not np.can_cast(ids.dtype, np.int64, "safe"):

@@ -31,11 +31,11 @@ class PlannedInput(Frozen):
     """Number of objects; one that several units hold counts once."""
     rows_selected: int
     """Number of these that are scored; the others are skipped."""
-    sources: SourceSelection | None
+    sources: SourceSelection | None = None
     """Selection of the tiles' sources; None if all are scored."""
-    targets_unmatched: UnmatchedTargets | None
+    targets_unmatched: UnmatchedTargets | None = None
     """Targets without a source; None if there are no targets."""
-    columns: tuple[str, ...]
+    columns: tuple[str, ...] = ()
     """Columns of the tiles' catalogues that the scan's catalogue carries."""
     rows_in_overlaps: int
     """Number of further entries of objects that several units hold."""

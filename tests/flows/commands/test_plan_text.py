@@ -14,6 +14,7 @@ INPUT = PlannedInput(
     unit_kind="tile",
     units=3,
     rows=1234,
+    rows_selected=1234,
     rows_in_overlaps=0,
     input_bytes=7_120_000_000,
     tiles_left_out=(),
