@@ -109,6 +109,17 @@ scan tiles --region 1 2 --out cat                               | --region needs
 scan tiles --region 1 2 x --out cat                             | --region
 scan tiles --region 1 -95 1 --out cat                           | --region: dec_deg
 scan shards --region 1 2 3 --out cat                            | holds no Euclid MER tiles
+scan shards --where "a > 1" --out cat                           | holds no Euclid MER tiles
+scan shards --where "a >" --out cat                             | where: does not expect its end after a >
+scan empty --where "" --out cat                                 | where: is empty
+scan shards --targets nosuch.csv --out cat                      | positions nosuch.csv
+scan shards --targets bad.csv --out cat                         | needs a column ra
+scan shards --match-radius-arcsec 0 --out cat                   | --match-radius-arcsec
+scan shards --match-radius-arcsec 61 --out cat                  | --match-radius-arcsec
+scan shards --columns a,,b --out cat                            | --columns: must be different names
+scan shards --columns a --out cat                               | holds no Euclid MER tiles
+plan shards --where "read_csv(1) > 2"                           | there is no function read_csv()
+plan shards --where "a; b"                                      | cannot be read at '; b'
 scan empty                                                      | --out
 scan empty --out cat                                            | empty
 scan empty --out cat --night 2026-01-01                         | empty

@@ -41,6 +41,7 @@ def made(tmp_path_factory):
         package=folder / "package",
         engine="torch",
         candidate_threshold=0.0,
+        exact=True,
         maps_per_unit=0,
     )
     root = str(folder / "catalogue")
@@ -56,7 +57,7 @@ def scan_here(request, root):
     freeze(plan, root)
     scanner = UnitScanner(plan, request.package, root, 1)
     for unit in plan.units:
-        scanner.scan(Task(unit.unit_id, 4))
+        scanner.scan(Task(unit.unit_id, plan.config.batch_size))
     torch.set_num_threads(n_threads)
     seal(plan, root)
     show(plan, root)
