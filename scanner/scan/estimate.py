@@ -33,7 +33,7 @@ N_READ, N_SCORED, N_MAPPED = 2048, 256, 8
 """Number of rows that are cut out, of these that are scored, and of these that get maps, to measure the speed of each."""
 SAMPLE_BYTES = 2**28
 """Bytes of one file that are read to measure the speed of reading."""
-SKIPPED_ROW_BYTES = 23
+SKIPPED_ROW_BYTES = 26
 """Size of a skipped row in a unit file: its id and its position."""
 _BLOCK_BYTES = 2**24
 
