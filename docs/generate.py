@@ -1,4 +1,4 @@
-"""Write the reference pages that follow from the code: commands, settings, columns of files, rejection codes."""
+"""Write the reference pages that follow from the code: commands, settings, columns of files, rejection codes, presets."""
 
 import ast
 import inspect
@@ -19,6 +19,8 @@ from scanner.networks.locate import SHIPPED_DIR
 from scanner.sources.shards import TRUTH_FIELDS
 from scanner.vocabulary import rejections
 from scanner.vocabulary.rejections import RejectCode
+from scanner.vocabulary.skips import SKIP_ADVICE, SkipCode
+from scanner.vocabulary.source_presets import MER_COLUMNS, SOURCE_PRESETS
 
 
 def write_reference(folder: Path) -> None:
@@ -28,6 +30,7 @@ def write_reference(folder: Path) -> None:
         "settings.md": _settings(),
         "columns.md": _columns(),
         "rejections.md": _rejections(),
+        "sources.md": _sources(),
         "truth.md": _truth(),
         "python.md": _python(),
     }
@@ -90,8 +93,25 @@ def _column_row(field: pa.Field) -> str:
 def _rejections() -> str:
     notes = _notes(RejectCode)
     rows = [f"| `rejected:{code}` | {notes[code.name]} | {rejections.ADVICE[code]} |" for code in RejectCode]
-    head = "# Rejection codes\n\nA row that cannot be scored has one of these in `status`; `detail` gives the reason.\n\n"
+    head = (
+        "# Rejection codes\n\nA row that cannot be scored has one of these in `status`; `detail` gives the reason. A row that "
+        "a selection of sources leaves out is `skipped`.\n\n"
+    )
+    skips = _notes(SkipCode)
+    rows += [f"| `{code.status}` | {skips[code.name]} | {SKIP_ADVICE[code]} |" for code in SkipCode]
     return head + "| status | meaning | what to do |\n|---|---|---|\n" + "\n".join(rows) + "\n"
+
+
+def _sources() -> str:
+    """Return the presets of `--where`, and the columns that a catalogue carries by default."""
+    rows = [f"| `{name}` | `{preset.condition}` | {preset.reason} |" for name, preset in SOURCE_PRESETS.items()]
+    columns = ", ".join(f"`cat_{name}`" for name in MER_COLUMNS)
+    return (
+        "# Presets of sources\n\nConditions that have a name, for `lensscan scan --where NAME`. How to write others: "
+        "[Select sources](../howto/select_sources.md).\n\n"
+        "| name | condition | sources that meet it |\n|---|---|---|\n" + "\n".join(rows) + "\n\n"
+        f"Columns that unit files and candidates carry by default, where the tiles' catalogues have them: {columns}.\n"
+    )
 
 
 def _truth() -> str:

@@ -9,11 +9,11 @@ from pydantic import Field
 
 from flows.artifacts import flow_progress, show_summary
 from flows.commands.scan import scan_tiles
-from flows.commands.words import left_out
+from flows.commands.words import left_out, unmatched
 from infra.engine_name import EngineName
 from scanner.catalogue.paths import UNDATED
-from scanner.catalogue.selection import Circle, Selection
-from scanner.vocabulary.choices import MAPS_PER_UNIT, MOST_MAPS_PER_UNIT
+from scanner.catalogue.selection import Circle, Selection, column_names
+from scanner.vocabulary.choices import MAPS_PER_UNIT, MATCH_RADIUS_ARCSEC, MOST_MAPS_PER_UNIT, MOST_MATCH_RADIUS_ARCSEC
 from scanner.workers.run import NightSummary
 
 
@@ -33,6 +33,10 @@ def scan_night(
     region: tuple[float, float, float] | None = None,
     catalogues_uri: str | None = None,
     survey: str | None = None,
+    where: str | None = None,
+    targets_uri: str | None = None,
+    match_radius_arcsec: Annotated[float, Field(gt=0, le=MOST_MATCH_RADIUS_ARCSEC)] = MATCH_RADIUS_ARCSEC,
+    columns: str | None = None,
 ) -> NightSummary:
     """Scan the night's tiles under `input_uri` into the catalogue at `root_uri`.
 
@@ -53,6 +57,10 @@ def scan_night(
         region: RA, Dec and radius of a circle, in degrees; a tile with a source in the circle is scanned whole.
         catalogues_uri: Folder or `s3://` prefix of the tiles' catalogues, if they lie apart from the mosaics.
         survey: Survey that the tiles are of, by its name or as a TOML file that describes it; Euclid's by default.
+        where: Condition on the columns of the tiles' catalogues that a source must meet, or `lens-hosts`.
+        targets_uri: Table of positions; only the nearest source of each is scored.
+        match_radius_arcsec: Largest distance of a source from its target.
+        columns: Columns of the tiles' catalogues that the catalogue carries, separated by commas, or `none`.
     """
     dated = None if night == "none" else night or flow_run.scheduled_start_time.date()
     label = dated.isoformat() if dated else UNDATED
@@ -70,7 +78,13 @@ def scan_night(
             ray_address=ray_address,
             survey=survey,
             selection=lambda: Selection(
-                tiles=tiles, circle=Circle.of("region", *region) if region else None, catalogues_uri=catalogues_uri
+                tiles=tiles,
+                circle=Circle.of("region", *region) if region else None,
+                catalogues_uri=catalogues_uri,
+                where=where,
+                targets_uri=targets_uri,
+                match_radius_arcsec=match_radius_arcsec,
+                columns=column_names(columns),
             ),
             progress=progress,
         )
@@ -82,6 +96,10 @@ def scan_night(
 def _summary_markdown(summary: NightSummary) -> str:
     rows = "\n".join(f"| {status} | {n} |" for status, n in summary.rows_by_status.items())
     without = f"Left out: {left_out(summary.tiles_left_out)}\n\n" if summary.tiles_left_out else ""
+    if summary.sources:
+        without += f"Sources: {summary.sources}\n\n"
+    if summary.targets_unmatched and summary.targets_unmatched.n:
+        without += f"Targets: {unmatched(summary.targets_unmatched)}\n\n"
     return (
         f"# Night {summary.night or UNDATED}: {summary.n_candidates} candidates\n\n"
         f"`{summary.candidates_uri}`, plan `{summary.plan_id[:12]}`, ensemble {summary.ensemble}\n\n{without}"

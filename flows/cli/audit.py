@@ -88,7 +88,13 @@ def status(selection: Selection, *, json: bool = False) -> None:
             _print(
                 f"plan {plan['plan_id'][:12]}: survey {words}" for words in of_survey(plan["survey"], plan["bands"]).values()
             )
+    _print(_sources(plan) for plan in plans if plan.get("sources"))
     _print(plan["problem"] for plan in plans if "problem" in plan)
+
+
+def _sources(plan: dict[str, Any]) -> str:
+    n_selected = plan["n_rows"] - plan["n_rows_skipped"]
+    return f"plan {plan['plan_id'][:12]}: {n_selected} of {plan['n_rows']} rows selected: {plan['sources']}"
 
 
 def _status_row(plan: dict[str, Any]) -> dict[str, Any]:
@@ -192,7 +198,8 @@ def _night(night: str | None) -> str:
 
 
 def _reconciled(plan: "Reconciliation") -> str:
-    counts = f"{plan.n_rows} rows planned, {plan.n_scored} scored + {plan.n_rejected} rejected"
+    skipped = f" + {plan.n_skipped} skipped" if plan.n_skipped else ""
+    counts = f"{plan.n_rows} rows planned, {plan.n_scored} scored + {plan.n_rejected} rejected{skipped}"
     sealed = "sealed" if plan.is_sealed else "not sealed"
     others = f"{plan.n_candidates} candidates, {sealed}, {plan.n_owned_elsewhere} in overlaps counted once"
     result = "equal" if plan.is_equal else "NOT EQUAL"

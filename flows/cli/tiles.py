@@ -1,14 +1,15 @@
-"""Options that say which tiles a command reads: a release by name, and a part of a survey."""
+"""Options that say what a command reads: a release by name, a part of a survey, and sources of its tiles."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
 from infra.errors import LensscanError
 from infra.store.s3_access import read_anonymously
 from scanner.catalogue.releases import RELEASES, ReleaseName
+from scanner.vocabulary.choices import MATCH_RADIUS_ARCSEC, MOST_MATCH_RADIUS_ARCSEC
 
 if TYPE_CHECKING:
     # Not imported: numpy takes as long as the start of the first worker.
@@ -52,6 +53,34 @@ class TileOptions:
             "bucket of `q1` is always read so."
         ),
     ] = False
+    where: Annotated[
+        str | None,
+        Parameter(
+            help="Condition on the columns of the tiles' catalogues, such as `mag(flux_vis_psf) < 23 and spurious_flag = 0`, "
+            "or `lens-hosts`, the galaxies that the search of Euclid Q1 took for possible lenses. Other sources are `skipped`."
+        ),
+    ] = None
+    targets: Annotated[
+        str | None,
+        Parameter(
+            help="Table of positions, such as known lenses: CSV, Parquet, FITS or VOTable with RA and Dec in degrees. Only the "
+            "nearest source of each is scored, and only in tiles that have one."
+        ),
+    ] = None
+    match_radius_arcsec: Annotated[
+        float,
+        Parameter(
+            help="Largest distance of a source from its target.",
+            validator=validators.Number(gt=0, lte=MOST_MATCH_RADIUS_ARCSEC),
+        ),
+    ] = MATCH_RADIUS_ARCSEC
+    columns: Annotated[
+        str | None,
+        Parameter(
+            help="Columns of the tiles' catalogues that the scan's catalogue carries as `cat_...`, separated by commas, or "
+            "`none`; by default fluxes, flags and sizes of Euclid MER."
+        ),
+    ] = None
 
 
 ALL_TILES = TileOptions()
@@ -75,13 +104,13 @@ def input_uri(tiles: str | None, options: TileOptions) -> str:
 
 
 def selection(options: TileOptions) -> "Selection":
-    """Return the tiles that the options select.
+    """Return the tiles and sources that the options select.
 
     Raises:
         TilesArgumentsError: what should be the number of a tile is none.
-        PlanError: the circle is not on the sky, or the file of `--tiles-from` cannot be used.
+        PlanError: the circle is not on the sky, the file of `--tiles-from` cannot be used, or `--columns` is no list of names.
     """
-    from scanner.catalogue.selection import Selection, tiles_in_file
+    from scanner.catalogue.selection import Selection, column_names, tiles_in_file
 
     names = [name.strip() for name in (options.tile or "").split(",") if name.strip()]
     # Other surveys name their tiles as they like; the plan says which tiles there are.
@@ -91,13 +120,30 @@ def selection(options: TileOptions) -> "Selection":
         names += tiles_in_file(options.tiles_from, are_numbers=options.survey is None)
     circle = circle_of("--region", options.region)
     catalogues = options.catalogues or (RELEASES[options.release].catalogues_uri if options.release else None)
-    return Selection(tiles=tuple(dict.fromkeys(names)), circle=circle, catalogues_uri=catalogues)
+    return Selection(
+        tiles=tuple(dict.fromkeys(names)),
+        circle=circle,
+        catalogues_uri=catalogues,
+        where=options.where,
+        targets_uri=options.targets,
+        match_radius_arcsec=options.match_radius_arcsec,
+        columns=column_names(options.columns),
+    )
 
 
 def flow_options(options: TileOptions) -> dict[str, Any]:
     """Return the parameters of the flow that select the same tiles, which are plain values; raises as `selection`."""
     chosen = selection(options)
-    return {"tiles": chosen.tiles, "region": options.region, "catalogues_uri": chosen.catalogues_uri, "survey": options.survey}
+    return {
+        "tiles": chosen.tiles,
+        "region": options.region,
+        "catalogues_uri": chosen.catalogues_uri,
+        "survey": options.survey,
+        "where": options.where,
+        "targets_uri": options.targets,
+        "match_radius_arcsec": options.match_radius_arcsec,
+        "columns": options.columns,
+    }
 
 
 def circle_of(option: str, numbers: tuple[float, float, float] | None) -> "Circle | None":

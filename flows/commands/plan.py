@@ -115,7 +115,7 @@ def _predicted(
     complete = [unit for unit in plan.units if unit.unit_id not in found.tiles_without_bands]
     if not complete:
         raise ScanError(f"{request.input_uri}: no tile has a mosaic of every band, so nothing can be measured")
-    sample = max(complete, key=lambda unit: unit.n_rows)
+    sample = max(complete, key=lambda unit: unit.n_selected)
     threshold = shown_threshold(request)
     speed = measure(sample, plan, request.package, max(1, (os.cpu_count() or 1) // workers), threshold)
     sizes = [unit_size(unit) for unit in ([sample] * n_units if n_units else complete)]

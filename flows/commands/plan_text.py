@@ -1,7 +1,7 @@
 """The output of `lensscan plan` for people: names in words, numbers with their units."""
 
 from flows.commands.plan import PlanReport, Prediction
-from flows.commands.words import counted, left_out, named, of_survey
+from flows.commands.words import counted, left_out, named, of_survey, unmatched
 from scanner.scan.expected_candidates import Expectation
 from scanner.scan.planned_input import PlannedInput
 
@@ -17,6 +17,10 @@ def plan_text(report: PlanReport) -> str:
 def _of_input(found: PlannedInput) -> dict[str, str]:
     lines = {"input": f"{counted(found.units, found.unit_kind)}, {counted(found.rows, 'object')}, {_bytes(found.input_bytes)}"}
     lines |= of_survey(found.survey, found.bands)
+    if found.sources:
+        lines["selected"] = f"{counted(found.rows_selected, 'object')}: {found.sources}"
+    if found.targets_unmatched and found.targets_unmatched.n:
+        lines["unmatched"] = unmatched(found.targets_unmatched)
     if found.rows_in_overlaps:
         more = f"{counted(found.rows_in_overlaps, 'further entry', 'further entries')} of the same objects"
         lines["overlaps"] = f"{found.unit_kind}s overlap: {more}; a scan scores each object once"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from flows.commands.words import counted, left_out, named, of_survey
+from flows.commands.words import counted, left_out, named, of_survey, unmatched
 from scanner.catalogue.ledger import Outcome
 from scanner.workers.run import NightSummary
 
@@ -25,6 +25,8 @@ def scan_lines(summary: NightSummary) -> dict[str, Any]:
         **of_survey(summary.survey, summary.bands),
         f"{summary.unit_kind}s": units + note,
         **({"left out": left_out(summary.tiles_left_out)} if summary.tiles_left_out else {}),
+        **({"sources": str(summary.sources)} if summary.sources else {}),
+        **({"unmatched": unmatched(targets)} if (targets := summary.targets_unmatched) and targets.n else {}),
         **({"unusable": _unusable(summary.tiles_rejected)} if summary.tiles_rejected else {}),
         **{f"objects {status}": n for status, n in summary.rows_by_status.items()},
         "candidates": f"{summary.n_candidates} with p_lens of at least {summary.threshold:g}",

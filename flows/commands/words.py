@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from scanner.catalogue.source_choice import UnmatchedTargets
     from scanner.catalogue.units import LeftOut
 
 MOST_NAMED = 10
@@ -16,6 +17,7 @@ _REASONS = {
     "no_mosaic": "with a catalogue and no mosaic",
     "no_catalogue": "with mosaics and no catalogue",
     "unreadable_catalogue": "with a catalogue that cannot be read",
+    "lacks_columns": "with a catalogue that lacks a column of --where",
 }
 
 
@@ -44,3 +46,10 @@ def left_out(tiles: "Sequence[LeftOut]") -> str:
     for tile in tiles:
         by_reason.setdefault(_REASONS[tile.reason], []).append(tile.tile)
     return "; ".join(f"{counted(len(names), 'tile')} {reason}: {named(names)}" for reason, names in by_reason.items())
+
+
+def unmatched(targets: "UnmatchedTargets") -> str:
+    """Say how many targets have no source, and name the first few."""
+    rest = targets.n - len(targets.examples)
+    names = ", ".join(targets.examples) + (f" and {rest} more" if rest else "")
+    return f"{counted(targets.n, 'target')} of {targets.n_targets:,} without a source{f': {names}' if names else ''}"

@@ -50,7 +50,14 @@ POSITION_COLUMNS = (
     ),
 )
 OUTCOME_COLUMNS = (
-    Column("status", pa.string(), "", "meta.code.status", "Outcome of the row: scored, or rejected:<code>", nullable=False),
+    Column(
+        "status",
+        pa.string(),
+        "",
+        "meta.code.status",
+        "Outcome of the row: scored, rejected:<code> or skipped:<code>",
+        nullable=False,
+    ),
     Column(
         "detail",
         pa.string(),
@@ -260,7 +267,20 @@ PURITY_COLUMNS = (
 )
 RANK_COLUMNS = (RANK, *PURITY_COLUMNS)
 """Columns that depend on more than the row; null in rejected rows. `scanner.catalogue.ranking` appends them for readers."""
+CARRIED_PREFIX = "cat_"
+"""Beginning of the names of columns that come from the tiles' catalogues; the name there follows."""
 _NETWORK_KEY = b"network"
+
+
+def carried_column(name: str, kind: pa.DataType, unit: str) -> Column:
+    """Return the column that carries a column of the tiles' catalogues; null, or an empty text, where it is not known."""
+    about = f"Column {name} of the tile's catalogue; empty if it lacks it, the value is not finite, or the row is skipped"
+    return Column(f"{CARRIED_PREFIX}{name}", kind, unit, "", about)
+
+
+def carried_fields(schema: pa.Schema) -> list[pa.Field]:
+    """Return the fields of a schema that come from the tiles' catalogues, in its order."""
+    return [field for field in schema if field.name.startswith(CARRIED_PREFIX)]
 
 
 def _network_field(network: str) -> pa.Field:
@@ -290,17 +310,22 @@ def score_schema(id_type: pa.DataType, network_names: Sequence[str]) -> pa.Schem
     return pa.schema([OBJECT_ID.field(id_type), *score_fields(network_names), *position])
 
 
-def unit_schema(network_names: Sequence[str], *, maps: bool = False) -> pa.Schema:
-    """Return the schema of a unit file: identity, position, `score_fields`, and the columns of maps if the plan has any."""
+def unit_schema(network_names: Sequence[str], *, maps: bool = False, carried: Sequence[pa.Field] = ()) -> pa.Schema:
+    """Return the schema of a unit file: identity, position, `score_fields`, `carried`, and maps if the plan has any."""
     explained = (*EXPLANATION_COLUMNS, *MAP_COLUMNS) if maps else ()
     identity = [column.field() for column in (OBJECT_ID, *POSITION_COLUMNS)]
-    return pa.schema([*identity, *score_fields(network_names), *(column.field() for column in explained)])
+    return pa.schema([*identity, *score_fields(network_names), *carried, *(column.field() for column in explained)])
 
 
-def candidate_schema(network_names: Sequence[str], *, maps: bool = False) -> pa.Schema:
+def unit_schema_like(schema: pa.Schema) -> pa.Schema:
+    """Return the schema of a unit file with the networks, the carried columns and the maps of a schema."""
+    return unit_schema(network_names(schema), maps=has_maps(schema), carried=carried_fields(schema))
+
+
+def candidate_schema(network_names: Sequence[str], *, maps: bool = False, carried: Sequence[pa.Field] = ()) -> pa.Schema:
     """Return the schema of the candidate catalogue: `unit_schema` with maps in lists of fixed size, then the row's origin."""
     fixed = {column.name: column.field(column.fixed) for column in MAP_COLUMNS}
-    fields = [fixed.get(field.name, field) for field in unit_schema(network_names, maps=maps)]
+    fields = [fixed.get(field.name, field) for field in unit_schema(network_names, maps=maps, carried=carried)]
     return pa.schema([*fields, *(column.field() for column in ORIGIN_COLUMNS)])
 
 

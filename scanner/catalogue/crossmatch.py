@@ -7,6 +7,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from scanner.sources.positions import SkyPositions
+from scanner.sources.sky_vectors import chord_of, separations_of, unit_vectors
 
 MATCH_ID, SEPARATION = "match_id", "separation_arcsec"
 PREFIX = "match_"
@@ -38,24 +39,18 @@ def crossmatch(candidates: pa.Table, positions: SkyPositions, radius_arcsec: flo
     # Imported here, because other commands read the catalogue without scipy.
     from scipy.spatial import KDTree
 
-    ours = _unit_vectors(*(candidates[name].cast(pa.float64()).to_numpy() for name in ("ra", "dec")))
-    theirs = _unit_vectors(positions.ra, positions.dec)
+    ours = unit_vectors(*(candidates[name].cast(pa.float64()).to_numpy() for name in ("ra", "dec")))
+    theirs = unit_vectors(positions.ra, positions.dec)
     we, they = (np.flatnonzero(np.isfinite(vectors).all(axis=1)) for vectors in (ours, theirs))
     if not (len(we) and len(they)):
         return Matches(_joined(candidates, positions, we[:0], they[:0], np.empty(0)), 0)
-    longest_chord = 2 * np.sin(np.radians(radius_arcsec / 3600) / 2)
+    longest_chord = chord_of(radius_arcsec)
     chords, nearest = KDTree(theirs[they]).query(ours[we], distance_upper_bound=np.nextafter(longest_chord, 2))
     is_near = np.isfinite(chords)
     back, _ = KDTree(ours[we]).query(theirs[they], distance_upper_bound=np.nextafter(longest_chord, 2))
-    separations_arcsec = np.degrees(2 * np.arcsin(chords[is_near] / 2)) * 3600
+    separations_arcsec = separations_of(chords[is_near])
     rows = _joined(candidates, positions, we[is_near], they[nearest[is_near]], separations_arcsec)
     return Matches(rows, int(np.isfinite(back).sum()))
-
-
-def _unit_vectors(ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return `[n, 3]`: chords between unit vectors keep their precision at any separation."""
-    ra, dec = np.radians(ra_deg), np.radians(dec_deg)
-    return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=1)
 
 
 def _joined(

@@ -1,23 +1,53 @@
-"""Find the units of work, the tiles or shards of an input folder, and the rows that each unit owns."""
+"""Find the units of work, the tiles or shards of an input folder, and the rows that each unit owns and scores."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 from pydantic import ValidationError
 
 from infra.read_ahead import map_ahead
 from infra.store.storage import N_AHEAD, FileInfo, exists, info, is_s3, list_files, local_path
+from scanner.catalogue.carried import CarriedColumn, near_names, planned_columns
 from scanner.catalogue.selection import EVERYTHING, Circle, Selection
+from scanner.catalogue.source_choice import (
+    EVERY_SOURCE,
+    Chosen,
+    SourceChooser,
+    SourceSelection,
+    UnmatchedTargets,
+    lacking,
+)
 from scanner.catalogue.unit_inputs import SHARD, shard_file_ids
-from scanner.catalogue.units import MAX_EXAMPLES, Ids, InputFile, LeftOut, LeftOutReason, PlanError, Unit, id_digest
+from scanner.catalogue.units import (
+    MAX_EXAMPLES,
+    Ids,
+    InputFile,
+    LeftOut,
+    LeftOutReason,
+    PlanError,
+    SelectedRows,
+    Unit,
+    id_digest,
+)
 from scanner.sources.shared_ids import check_ids_in_overlaps
 from scanner.sources.survey import EUCLID_MER, Survey
-from scanner.sources.tiles import CATALOGUE, FoundTiles, Tile, find_tiles, no_catalogue, no_tiles, read_tile_catalogue
+from scanner.sources.tiles import (
+    CATALOGUE,
+    FoundTiles,
+    LacksColumnsError,
+    Tile,
+    find_tiles,
+    no_catalogue,
+    no_tiles,
+    read_tile_catalogue,
+)
 from scanner.vocabulary.rejections import Rejection
 
 _TILES_AHEAD = 2
@@ -31,6 +61,12 @@ class FoundUnits(NamedTuple):
     units: list[Unit]
     left_out: tuple[LeftOut, ...]
     """Tiles that lack their catalogue or all mosaics, or whose catalogue cannot be read, sorted by name."""
+    sources: SourceSelection | None = None
+    """Selection of the tiles' sources; None if all are scored."""
+    columns: tuple[CarriedColumn, ...] = ()
+    """Columns of the tiles' catalogues that the unit files carry."""
+    unmatched: UnmatchedTargets | None = None
+    """Targets without a source; None if there are no targets."""
 
 
 def find_units(input_uri: str, selection: Selection = EVERYTHING, survey: Survey = EUCLID_MER) -> list[Unit]:
@@ -46,28 +82,35 @@ def find_input(input_uri: str, selection: Selection = EVERYTHING, survey: Survey
 
     Raises:
         PlanError: there is no unit, a selected tile is not there, a shard repeats an id or cannot be read, the store failed, or
-            the survey's ids are not those of its objects.
+            the survey's ids are not those of its objects; no tile has a column that the selection names, or a source near a
+            target.
         TileError: two tiles would have one name.
+        ConditionError: the condition on sources is none, or does not fit the types of the columns.
+        ManifestError: the targets cannot be read.
     """
+    chooser = SourceChooser.of(selection)
     found = _tiles(input_uri, selection, survey)
     if found.tiles or found.without_catalogue:
-        inputs, left_out = _usable(found, selection.circle, survey)
+        inputs, left_out = _usable(found, selection.circle, chooser, survey)
     elif survey != EUCLID_MER and exists(input_uri):
         raise PlanError(no_tiles(input_uri, survey))
-    elif selection.is_partial and exists(input_uri):
-        raise PlanError(f"{input_uri}: holds no Euclid MER tiles, so none can be selected by number or position")
+    elif (selection.is_partial or selection.reads_sources) and exists(input_uri):
+        raise PlanError(f"{input_uri}: holds no Euclid MER tiles, so neither tiles nor sources of them can be selected")
     else:
         inputs, left_out = list(_shards(input_uri)), ()
     if not inputs:
         raise PlanError(_why_nothing(input_uri, left_out, selection.circle))
+    inputs = _with_targets(input_uri, inputs, chooser)
+    columns = _columns(input_uri, inputs, chooser)
     is_first = _first_among([unit.ids for unit in inputs])
     if survey != EUCLID_MER:
         check_ids_in_overlaps([unit.files[CATALOGUE].uri for unit in inputs], [unit.ids for unit in inputs], is_first, survey)
     owned = zip(inputs, is_first, strict=True)
     try:
-        return FoundUnits([_unit(unit, is_own) for unit, is_own in owned], left_out)
+        units = [_unit(unit, is_own) for unit, is_own in owned]
     except ValidationError as error:
         raise PlanError(f"{input_uri}: {error.errors()[0]['msg']}") from error
+    return FoundUnits(units, left_out, chooser.record, columns, chooser.unmatched([unit.chosen for unit in inputs]))
 
 
 class _UnitInput(NamedTuple):
@@ -77,10 +120,36 @@ class _UnitInput(NamedTuple):
     kind: Literal["tile", "shard"]
     files: dict[str, InputFile]
     ids: Ids
+    chosen: Chosen = EVERY_SOURCE
+    schema: pa.Schema | None = None
+    """Columns of a tile's catalogue that were read."""
+    lacks: Mapping[str, str] = MappingProxyType({})
+    """Columns that were asked for and that a tile's catalogue lacks, with a hint at like names."""
+
+
+def _with_targets(input_uri: str, inputs: list[_UnitInput], chooser: SourceChooser) -> list[_UnitInput]:
+    """Return the tiles that hold the nearest source of a target; all of them without targets."""
+    if chooser.targets is None:
+        return inputs
+    chosen = chooser.among_tiles([unit.chosen for unit in inputs])
+    kept = [unit._replace(chosen=one) for unit, one in zip(inputs, chosen, strict=True) if one.has_target]
+    if not kept:
+        raise PlanError(f"{input_uri}: --targets: {chooser.without_source}")
+    return kept
+
+
+def _columns(input_uri: str, inputs: Sequence[_UnitInput], chooser: SourceChooser) -> tuple[CarriedColumn, ...]:
+    """Return the columns that the unit files carry; each column that was asked for must be in some tile."""
+    columns = planned_columns(chooser.columns, [unit.schema for unit in inputs if unit.schema is not None])
+    if absent := set.intersection(*(set(unit.lacks) for unit in inputs)):
+        name = min(absent)
+        raise PlanError(f"{input_uri}: --columns: no tile's catalogue has a column {name}{inputs[0].lacks[name]}")
+    return columns
 
 
 def _unit(files: _UnitInput, is_own: npt.NDArray[np.bool_]) -> Unit:
     own, elsewhere = files.ids[is_own], files.ids[~is_own]
+    mask = files.chosen.mask(len(files.ids))
     return Unit(
         unit_id=files.unit_id,
         kind=files.kind,
@@ -88,6 +157,7 @@ def _unit(files: _UnitInput, is_own: npt.NDArray[np.bool_]) -> Unit:
         n_rows=len(own),
         id_digest=id_digest(own),
         owned_elsewhere=tuple(sorted(elsewhere.tolist())),
+        selected=None if mask is None else SelectedRows.of(mask[is_own], own),
     )
 
 
@@ -115,7 +185,9 @@ def _tiles(input_uri: str, selection: Selection, survey: Survey) -> FoundTiles:
     )
 
 
-def _usable(found: FoundTiles, circle: Circle | None, survey: Survey) -> tuple[list[_UnitInput], tuple[LeftOut, ...]]:
+def _usable(
+    found: FoundTiles, circle: Circle | None, chooser: SourceChooser, survey: Survey
+) -> tuple[list[_UnitInput], tuple[LeftOut, ...]]:
     """Return the tiles that can be scanned, with their ids, and the others with the reasons.
 
     The positions of a tile without a usable catalogue are unknown, so it is named whatever the circle.
@@ -125,7 +197,7 @@ def _usable(found: FoundTiles, circle: Circle | None, survey: Survey) -> tuple[l
     left_out += [LeftOut(tile=tile.tile_id, reason=LeftOutReason.NO_MOSAIC) for tile in found.tiles if not tile.mosaics]
     usable = []
     with_mosaics = [tile for tile in found.tiles if tile.mosaics]
-    for read in map_ahead(partial(_tile_input, circle=circle), with_mosaics, _TILES_AHEAD):
+    for read in map_ahead(partial(_tile_input, circle=circle, chooser=chooser), with_mosaics, _TILES_AHEAD):
         if isinstance(read, LeftOut):
             left_out.append(read)
         elif read is not None:
@@ -133,20 +205,25 @@ def _usable(found: FoundTiles, circle: Circle | None, survey: Survey) -> tuple[l
     return usable, tuple(sorted(left_out, key=lambda tile: tile.tile))
 
 
-def _tile_input(tile: Tile, circle: Circle | None) -> _UnitInput | LeftOut | None:
-    """Return the files and ids of a tile; None if no source of the tile lies in the circle."""
+def _tile_input(tile: Tile, circle: Circle | None, chooser: SourceChooser) -> _UnitInput | LeftOut | None:
+    """Return the files and ids of a tile; None if no source of the tile lies in the circle, or near a target."""
     files = _tile_files(tile)
     try:
-        sources = read_tile_catalogue(tile.catalogue, tile.survey)
+        sources = read_tile_catalogue(tile.catalogue, tile.survey, chooser.needed, chooser.columns)
         ids = np.asarray(sources.object_ids, np.int64)
         _check_unique(ids)
     except OSError as error:
         raise PlanError(f"tile {tile.tile_id}: its catalogue cannot be read: {error}") from error
+    except LacksColumnsError as error:
+        return LeftOut(tile=tile.tile_id, reason=LeftOutReason.LACKS_COLUMNS, detail=lacking(error))
     except (ValueError, Rejection) as error:
         return LeftOut(tile=tile.tile_id, reason=LeftOutReason.UNREADABLE_CATALOGUE, detail=str(error))
     if circle is not None and not circle.contains(sources.ra, sources.dec).any():
         return None
-    return _UnitInput(tile.tile_id, "tile", files, ids)
+    chosen = chooser.of_tile(sources)
+    schema = None if sources.others is None else sources.others.schema
+    lacks = {name: near_names(name, sources.known) for name in chooser.asked if name not in sources.known}
+    return _UnitInput(tile.tile_id, "tile", files, ids, chosen, schema, lacks)
 
 
 def _shards(input_uri: str) -> Iterator[_UnitInput]:
@@ -158,6 +235,8 @@ def _shards(input_uri: str) -> Iterator[_UnitInput]:
 
 
 def _why_nothing(input_uri: str, left_out: Sequence[LeftOut], circle: Circle | None = None) -> str:
+    if left_out and all(tile.reason is LeftOutReason.LACKS_COLUMNS for tile in left_out):
+        return f"{input_uri}: --where: the catalogue of tile {left_out[0].tile} has {left_out[0].detail}"
     if left_out:
         examples = ", ".join(f"{tile.tile} ({tile.reason.replace('_', ' ')})" for tile in left_out[:MAX_EXAMPLES])
         first = next((f"; {tile.tile}: {tile.detail}" for tile in left_out if tile.detail), "")

@@ -10,11 +10,12 @@ from infra.errors import LensscanError
 from infra.provenance import sha256_bytes
 from infra.steps import Step, reached
 from infra.store.storage import CreateOutcome, create_if_absent
-from scanner.catalogue.columns import MAP_COLUMNS, has_maps, network_names, unit_schema
+from scanner.catalogue.columns import MAP_COLUMNS, has_maps, unit_schema_like
 from scanner.catalogue.maps import MapError, check_maps
 from scanner.catalogue.outcomes import OutcomeError, candidate_mask, check_outcomes
 from scanner.catalogue.paths import unit_uri
 from scanner.catalogue.plan import Plan
+from scanner.catalogue.skipped import SelectionError, check_source_selection
 from scanner.catalogue.unitfile import (
     Footer,
     UnitFileError,
@@ -139,7 +140,7 @@ def _receipt(footer: Footer, outcome: Outcome, sha256: str) -> Receipt:
 
 
 def _check_columns(table: pa.Table, unit: Unit) -> None:
-    expected = unit_schema(network_names(table.schema), maps=has_maps(table.schema))
+    expected = unit_schema_like(table.schema)
     if not table.schema.equals(expected):
         raise PublishError(f"unit {unit.unit_id}: columns must be {expected.names}, got {table.schema.names} or other types")
 
@@ -166,5 +167,6 @@ def _check(rows: pa.Table, footer: Footer, unit: Unit, plan: Plan) -> None:
     try:
         check_outcomes(rows)
         check_maps(rows, plan.config)
-    except (OutcomeError, MapError) as error:
+        check_source_selection(rows, unit, plan)
+    except (OutcomeError, MapError, SelectionError) as error:
         raise PublishError(f"unit {unit.unit_id}: {error}") from error

@@ -1,4 +1,4 @@
-"""Check the outcome of each row: `scored`, or `rejected:<code>` with a code of the closed list, and never a NaN."""
+"""Check the outcome of each row: `scored`, or `rejected:` or `skipped:` with a code of the closed lists, and never a NaN."""
 
 from functools import reduce
 
@@ -9,17 +9,19 @@ from infra.errors import LensscanError
 from scanner.catalogue.columns import network_names
 from scanner.vocabulary.network_columns import KIND_P, P_PREFIX, network_column_name
 from scanner.vocabulary.rejections import RejectCode
+from scanner.vocabulary.skips import SkipCode
 from scanner.vocabulary.stages import COMMITTEE, FIRST, NO_STAGE
 
 SCORED = "scored"
-STATUSES = frozenset({SCORED, *(f"rejected:{code}" for code in RejectCode)})
+SKIPPED = SkipCode.SELECTION.status
+STATUSES = frozenset({SCORED, *(f"rejected:{code}" for code in RejectCode), *(code.status for code in SkipCode)})
 RETRIABLE_STATUSES = frozenset(f"rejected:{code}" for code in RejectCode if code.retriable)
 _ROUNDING = 1e-6
 """More than the rounding errors of a sum of three float32 numbers in 0-1."""
 
 
 class OutcomeError(LensscanError):
-    """A table has a row that is neither properly scored nor properly rejected."""
+    """A table has a row that is not properly scored, rejected or skipped."""
 
 
 class TransientError(LensscanError):

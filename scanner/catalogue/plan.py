@@ -13,9 +13,11 @@ from infra.engine_name import EngineName
 from infra.frozen import Frozen
 from infra.provenance import canonical_json, code_version, sha256_bytes
 from infra.store.storage import CreateOutcome, create_if_absent, join, list_files, read_bytes
+from scanner.catalogue.carried import CarriedColumn
 from scanner.catalogue.find_units import find_input
 from scanner.catalogue.paths import PLANS, plan_id_of, plan_uri
 from scanner.catalogue.selection import EVERYTHING, Selection
+from scanner.catalogue.source_choice import SourceSelection, UnmatchedTargets
 from scanner.catalogue.units import MAX_EXAMPLES, LeftOut, PlanError, Unit
 from scanner.sources.survey import EUCLID_MER, Survey
 from scanner.vocabulary.choices import MOST_MAPS_PER_UNIT
@@ -61,12 +63,18 @@ class Plan(Frozen):
     code_version: str
     config: ScanConfig
     units: tuple[Unit, ...]
-    survey: Survey | None = None
-    """Survey that the tiles are of; None, and not stored, for Euclid's MER tiles and for shards."""
-    bands_read: tuple[str, ...] = ()
+    survey: Survey | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Survey that the tiles are of; None for Euclid's MER tiles and for shards."""
+    bands_read: tuple[str, ...] = Field(default=(), exclude_if=lambda value: not value)
     """Bands that the networks read; stored with a survey only."""
+    sources: SourceSelection | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Selection of the tiles' sources, which `selected` of each unit records row by row; None if all are scored."""
+    columns: tuple[CarriedColumn, ...] = Field(default=(), exclude_if=lambda value: not value)
+    """Columns of the tiles' catalogues that the unit files carry."""
     left_out: tuple[LeftOut, ...] = Field(default=(), exclude=True)
     """Tiles of the input that cannot be scanned; not stored."""
+    unmatched: UnmatchedTargets | None = Field(default=None, exclude=True)
+    """Targets without a source; not stored."""
 
     @field_validator("night")
     @classmethod
@@ -76,6 +84,11 @@ class Plan(Frozen):
     @property
     def n_rows(self) -> int:
         return sum(unit.n_rows for unit in self.units)
+
+    @property
+    def n_selected(self) -> int:
+        """Number of rows to score; the others are skipped."""
+        return sum(unit.n_selected for unit in self.units)
 
     @property
     def described(self) -> Survey:
@@ -128,10 +141,11 @@ def build_plan(
 
     Raises:
         PlanError: there is nothing to scan, a shard cannot be read, or the night is not a date.
+        ConditionError, ManifestError: as `find_input`.
     """
     found = find_input(input_uri, selection, survey)
-    plan = make_plan(night, ensemble, config, found.units, survey, bands_read)
-    return plan.model_copy(update={"left_out": found.left_out})
+    plan = make_plan(night, ensemble, config, found.units, survey, bands_read, found.sources, found.columns)
+    return plan.model_copy(update={"left_out": found.left_out, "unmatched": found.unmatched})
 
 
 def make_plan(
@@ -141,6 +155,8 @@ def make_plan(
     units: Iterable[Unit],
     survey: Survey = EUCLID_MER,
     bands_read: tuple[str, ...] = (),
+    sources: SourceSelection | None = None,
+    columns: tuple[CarriedColumn, ...] = (),
 ) -> Plan:
     """Make a plan with its id; units are sorted by id.
 
@@ -164,6 +180,8 @@ def make_plan(
             units=ordered,
             survey=None if is_default else survey,
             bands_read=() if is_default else bands_read,
+            sources=sources,
+            columns=columns,
         )
     except ValidationError as error:
         raise PlanError(error.errors()[0]["msg"]) from error
@@ -172,9 +190,8 @@ def make_plan(
 
 def encode_plan(plan: Plan) -> bytes:
     """Return the content of a plan's file; equal plans give equal bytes."""
-    # The default survey is part of the code, whose version the plan holds: plans of earlier versions had no such field.
-    of_survey = {"survey", "bands_read"} if plan.survey is None else set()
-    return canonical_json(plan.model_dump(mode="json", exclude=of_survey))
+    # What a plan does not use is not in its file: plans of earlier versions had no such field, and keep their ids.
+    return canonical_json(plan.model_dump(mode="json"))
 
 
 def freeze(plan: Plan, root_uri: str) -> None:

@@ -1,4 +1,4 @@
-"""The part of a survey that a scan takes: tiles by name, or those with sources in a circle on the sky."""
+"""The part of a survey that a scan takes: tiles by name or by a circle on the sky, and sources of these tiles."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 
 from infra.frozen import Frozen
 from scanner.catalogue.units import MAX_EXAMPLES, PlanError
+from scanner.vocabulary.choices import MATCH_RADIUS_ARCSEC, MOST_MATCH_RADIUS_ARCSEC
 
 
 class Circle(Frozen, allow_inf_nan=False):
@@ -47,7 +48,7 @@ class Circle(Frozen, allow_inf_nan=False):
 
 
 class Selection(Frozen):
-    """Selected tiles: those that meet every condition that is given."""
+    """Selected tiles, and selected sources of these: those that meet every condition that is given."""
 
     tiles: tuple[str, ...] = ()
     """Numbers of tiles; empty for all."""
@@ -55,11 +56,24 @@ class Selection(Frozen):
     """Circle in which at least one source of a tile must lie."""
     catalogues_uri: str | None = None
     """Folder or `s3://` prefix of the tiles' catalogues, if they do not lie under that of the mosaics."""
+    where: str | None = None
+    """Condition that a source must meet, or the name of one in `SOURCE_PRESETS`."""
+    targets_uri: str | None = None
+    """Table of positions: of each, the nearest source is taken, and only tiles with such a source."""
+    match_radius_arcsec: float = Field(default=MATCH_RADIUS_ARCSEC, gt=0, le=MOST_MATCH_RADIUS_ARCSEC)
+    """Largest distance of a source from its target."""
+    columns: tuple[str, ...] | None = None
+    """Columns of the tiles' catalogues that the scan's catalogue carries; None for those of `MER_COLUMNS` that there are."""
 
     @property
     def is_partial(self) -> bool:
         """Whether tiles may be left out."""
         return bool(self.tiles) or self.circle is not None
+
+    @property
+    def reads_sources(self) -> bool:
+        """Whether it needs columns or positions of sources, which only tiles have."""
+        return self.where is not None or self.targets_uri is not None or bool(self.columns)
 
     def check_known(self, known: Sequence[str]) -> None:
         """Check that the input has the selected tiles.
@@ -75,6 +89,20 @@ class Selection(Frozen):
 
 
 EVERYTHING = Selection()
+
+
+def column_names(text: str | None) -> tuple[str, ...] | None:
+    """Return the names in a list such as `flux_vis_psf, kron_radius`, in lower case; nothing for `none`.
+
+    Raises:
+        PlanError: the list is empty, or names a column twice.
+    """
+    if text is None or text.strip().lower() == "none":
+        return None if text is None else ()
+    names = [name.strip().strip('"').lower() for name in text.split(",")]
+    if not all(names) or len(set(names)) < len(names):
+        raise PlanError(f"--columns: must be different names separated by commas, or none, got {text!r}")
+    return tuple(names)
 
 
 def tiles_in_file(path: Path, *, are_numbers: bool = True) -> tuple[str, ...]:

@@ -11,11 +11,12 @@ from infra.errors import LensscanError
 from infra.frozen import Frozen
 from infra.provenance import canonical_json, code_version, sha256_bytes
 from infra.store.storage import FileInfo, list_files, read_bytes
-from scanner.catalogue.columns import has_maps, network_names, unit_schema
+from scanner.catalogue.columns import unit_schema_like
 from scanner.catalogue.maps import MapError, check_maps
-from scanner.catalogue.outcomes import SCORED, candidate_mask, count_statuses
+from scanner.catalogue.outcomes import SCORED, SKIPPED, candidate_mask, count_statuses
 from scanner.catalogue.paths import UNIT_SUFFIX, unit_id_of, unit_uri, units_uri
 from scanner.catalogue.plan import Plan
+from scanner.catalogue.skipped import SelectionError, check_source_selection
 from scanner.catalogue.units import Unit, id_digest
 
 _FOOTER_KEY = b"lensscan.unit"
@@ -34,6 +35,8 @@ class Footer(Frozen):
     n_rows: int
     n_scored: int
     n_rejected: int
+    n_skipped: int = 0
+    """Number of rows that the selection of sources leaves out."""
     n_candidates: int
     id_digest: str
     ensemble_sha256: str
@@ -62,14 +65,16 @@ def unit_files(root_uri: str, plan_id: str) -> dict[str, FileInfo]:
 
 def make_footer(table: pa.Table, unit: Unit, plan: Plan, attempt: str) -> Footer:
     """Return the footer for a table of `unit_schema`."""
-    n_scored = count_statuses(table).get(SCORED, 0)
+    counts = count_statuses(table)
+    n_scored, n_skipped = counts.get(SCORED, 0), counts.get(SKIPPED, 0)
     return Footer(
         plan_id=plan.plan_id,
         unit_id=unit.unit_id,
         attempt=attempt,
         n_rows=table.num_rows,
         n_scored=n_scored,
-        n_rejected=table.num_rows - n_scored,
+        n_rejected=table.num_rows - n_scored - n_skipped,
+        n_skipped=n_skipped,
         n_candidates=candidate_mask(table, plan.config.candidate_threshold).to_pylist().count(True),
         id_digest=id_digest(table["object_id"].to_numpy()),
         ensemble_sha256=plan.ensemble_sha256,
@@ -100,7 +105,7 @@ def read_back(data: bytes, where: str) -> UnitFile:
         footer = Footer.model_validate_json((table.schema.metadata or {}).get(_FOOTER_KEY, b""))
         table = table.replace_schema_metadata(None)
         # Page checksums do not cover the schema, which the file holds twice.
-        columns = unit_schema(network_names(table.schema), maps=has_maps(table.schema))
+        columns = unit_schema_like(table.schema)
         if not table.schema.equals(columns) or table.schema.names != _names_for_arrow(data):
             raise UnitFileError(f"{where}: its columns are not those of a unit file")
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
@@ -120,8 +125,9 @@ def decode_unit(data: bytes, unit: Unit, plan: Plan, where: str) -> UnitFile:
         if table["object_id"].null_count or table["status"].null_count:
             raise UnitFileError(f"{where}: has rows without id or status")
         check_maps(table, plan.config)
+        check_source_selection(table, unit, plan)
         expected = make_footer(table, unit, plan, footer.attempt)
-    except MapError as error:
+    except (MapError, SelectionError) as error:
         raise UnitFileError(f"{where}: {error}") from error
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise UnitFileError(f"{where}: not a readable unit file: {' '.join(str(error).split())[:200]}") from error
@@ -135,7 +141,7 @@ def decode_unit(data: bytes, unit: Unit, plan: Plan, where: str) -> UnitFile:
 
 def encode_again(found: UnitFile) -> bytes:
     """Encode the rows of a unit file once more."""
-    schema = unit_schema(network_names(found.table.schema), maps=has_maps(found.table.schema))
+    schema = unit_schema_like(found.table.schema)
     return encode_unit(pa.Table.from_arrays(found.table.combine_chunks().columns, schema=schema), found.footer)
 
 

@@ -2,9 +2,10 @@
 
 import hashlib
 import re
+from base64 import b64decode, b64encode
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,8 @@ class LeftOutReason(StrEnum):
     NO_MOSAIC = "no_mosaic"
     NO_CATALOGUE = "no_catalogue"
     UNREADABLE_CATALOGUE = "unreadable_catalogue"
+    LACKS_COLUMNS = "lacks_columns"
+    """The catalogue has no column of a name that the condition on sources uses."""
 
 
 class LeftOut(Frozen):
@@ -47,6 +50,30 @@ class InputFile(Frozen):
     etag: str
 
 
+class SelectedRows(Frozen):
+    """The rows of a tile that are scored, because a condition or a target selects them; the others are skipped."""
+
+    n_rows: int = Field(ge=0)
+    id_digest: str = Field(pattern="^[0-9a-f]{64}$")
+    """`id_digest` of the ids of these rows."""
+    bits: str
+    """One bit for each row that the unit owns, in the order of its files, first row in the highest bit; in base64."""
+
+    @classmethod
+    def of(cls, is_selected: npt.NDArray[np.bool_], object_ids: Ids) -> Self:
+        """Record the selected rows among all rows that a unit owns, `[n]` each."""
+        return cls(
+            n_rows=int(is_selected.sum()),
+            id_digest=id_digest(object_ids[is_selected]),
+            bits=b64encode(np.packbits(is_selected).tobytes()).decode(),
+        )
+
+    def mask(self, n_rows: int) -> npt.NDArray[np.bool_]:
+        """Return which of the `n_rows` rows that the unit owns are scored, `[n]`."""
+        bits = np.frombuffer(b64decode(self.bits), np.uint8)
+        return np.unpackbits(bits, count=n_rows).astype(bool)
+
+
 class Unit(Frozen):
     """A tile or a shard, which one actor scans and commits at once."""
 
@@ -60,6 +87,18 @@ class Unit(Frozen):
     """`id_digest` of the ids of these rows."""
     owned_elsewhere: tuple[int, ...] = ()
     """Ids in the files that an earlier unit owns, as for objects where tiles overlap; the unit file leaves them out."""
+    selected: SelectedRows | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Rows to score; None for all."""
+
+    @property
+    def n_selected(self) -> int:
+        """Number of rows to score."""
+        return self.n_rows if self.selected is None else self.selected.n_rows
+
+    @property
+    def n_skipped(self) -> int:
+        """Number of rows that are skipped."""
+        return self.n_rows - self.n_selected
 
     @field_validator("unit_id")
     @classmethod

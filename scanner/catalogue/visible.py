@@ -11,7 +11,14 @@ from infra.errors import LensscanError
 from infra.read_ahead import map_ahead
 from infra.store.storage import N_AHEAD, FileInfo, StorageError, join, open_read
 from scanner.catalogue.candidates import ORDER, with_origin
-from scanner.catalogue.columns import MAP_COLUMNS, PURITY_COLUMNS, candidate_schema, network_names
+from scanner.catalogue.columns import (
+    CARRIED_PREFIX,
+    MAP_COLUMNS,
+    PURITY_COLUMNS,
+    candidate_schema,
+    carried_fields,
+    network_names,
+)
 from scanner.catalogue.maps import with_maps_as
 from scanner.catalogue.outcomes import candidate_mask
 from scanner.catalogue.paths import UNDATED, sealed_path
@@ -178,6 +185,16 @@ def _read(uri: str, is_wanted: Callable[[str], bool]) -> pa.Table:
 
 def _together(tables: list[pa.Table]) -> pa.Table:
     """Return the rows of all tables; a column that only some tables have is null in the rows of the others."""
-    joined = pa.concat_tables(tables, promote_options="default")
-    order = [*candidate_schema(network_names(joined.schema), maps=True).names, *(column.name for column in PURITY_COLUMNS)]
+    try:
+        joined = pa.concat_tables(tables, promote_options="permissive")
+    except (pa.ArrowTypeError, pa.ArrowInvalid):
+        # A survey has changed a column from numbers to texts.
+        joined = pa.concat_tables([_with_carried_texts(table) for table in tables], promote_options="default")
+    schema = candidate_schema(network_names(joined.schema), maps=True, carried=carried_fields(joined.schema))
+    order = [*schema.names, *(column.name for column in PURITY_COLUMNS)]
     return joined.select([name for name in order if name in joined.column_names])
+
+
+def _with_carried_texts(table: pa.Table) -> pa.Table:
+    fields = [field.with_type(pa.string()) if field.name.startswith(CARRIED_PREFIX) else field for field in table.schema]
+    return table.cast(pa.schema(fields, table.schema.metadata))

@@ -34,6 +34,8 @@ N_READ, N_SCORED, N_MAPPED = 2048, 256, 8
 """Number of rows that are cut out, of these that are scored, and of these that get maps, to measure the speed of each."""
 SAMPLE_BYTES = 2**28
 """Bytes of one file that are read to measure the speed of reading."""
+SKIPPED_ROW_BYTES = 26
+"""Size of a skipped row in a unit file: its id and its position."""
 _BLOCK_BYTES = 2**24
 
 
@@ -69,6 +71,7 @@ class Estimate(Frozen):
 
     n_units: int
     n_rows: int
+    """Rows that are scored."""
     n_maps: int
     """Candidates with maps, if the share of candidates is that of the measured rows."""
     workers: int
@@ -111,7 +114,11 @@ def estimate(measured: Measured, units: Sequence[UnitSize], workers: int, maps_p
         wall_hours=(measured.start_s + _last_end(map(max, compute_s, fetch_s), n_workers)) / 3600,
         core_hours=measured.threads * (sum(compute_s) + n_workers * measured.start_s) / 3600,
         read_bytes=sum(unit.read_bytes for unit in units),
-        written_bytes=round(n_rows * measured.written_bytes_per_row + 2 * sum(n_maps) * measured.written_bytes_per_map),
+        written_bytes=round(
+            n_rows * measured.written_bytes_per_row
+            + sum(unit.n_skipped for unit in units) * SKIPPED_ROW_BYTES
+            + 2 * sum(n_maps) * measured.written_bytes_per_map
+        ),
         memory_bytes_per_worker=measured.memory_bytes,
         memory_bytes=n_workers * measured.memory_bytes,
         limited_by="computing" if sum(compute_s) >= sum(fetch_s) else "reading",

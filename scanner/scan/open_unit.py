@@ -7,12 +7,15 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from infra.progress import Progress, no_progress
 from infra.steps import Step, reached
 from infra.store.storage import arrow_source
+from scanner.catalogue.carried import CarriedColumn, carried_arrays
 from scanner.catalogue.unit_inputs import SHARD, check_unchanged
-from scanner.catalogue.units import Unit
+from scanner.catalogue.units import Unit, id_digest
 from scanner.scan.batch_reader import BatchReader
 from scanner.scan.row_selection import ALL_ROWS, Rows, RowSelection
 from scanner.scan.score_table import ScanError
@@ -36,9 +39,13 @@ class OpenUnit:
     unit: Unit
     identity: dict[str, Any]
     """Columns of `unit_schema` that come from the unit's files, one value per row that the unit owns."""
+    is_selected: NDArray[np.bool_]
+    """Which of these rows the plan scores, `[n]`; the others are skipped."""
     n_rows: int
-    """Number of selected rows."""
+    """Number of rows that are being read or rejected unread."""
     batches: BatchReader
+    carried: tuple[pa.Field, ...] = ()
+    """Fields of those columns that come from the tile's catalogue."""
 
 
 def prepare_for(units: Sequence[Unit]) -> None:
@@ -54,10 +61,18 @@ def open_unit(
     selection: RowSelection = ALL_ROWS,
     progress: Progress = no_progress,
     survey: Survey = EUCLID_MER,
+    columns: Sequence[CarriedColumn] = (),
 ) -> OpenUnit:
-    """Check that a unit is as planned, and begin to read its selected rows; rows of other units are left out here.
+    """Check that a unit is as planned, and begin to read some of its rows; rows of other units are left out here.
 
-    `progress` gets the number of selected rows whose batch was used. `survey` is that of the plan: it tells how to read a tile.
+    Args:
+        unit: The unit.
+        geometry: Geometry of the stamps.
+        batch_size: Largest number of rows of a batch.
+        selection: Rows to read, among those that the plan scores.
+        progress: Callback that gets the number of these rows whose batch was used.
+        survey: Survey of the plan, which tells how to read a tile.
+        columns: Columns of the tiles' catalogues to carry.
 
     Raises:
         InputChangedError: a file is missing or changed since the plan was made.
@@ -66,15 +81,14 @@ def open_unit(
         TileError: the tile's catalogue cannot be read.
     """
     check_unchanged(unit)
-    opened = _open_tile(unit, geometry, batch_size, survey) if unit.kind == "tile" else _open_shard(unit, geometry, batch_size)
-    identity, begin = opened
-    n_rows = len(identity["object_id"])
-    if n_rows != unit.n_rows:
-        raise ScanError(f"unit {unit.unit_id}: the plan has {unit.n_rows} rows, its files {n_rows}")
-    n_selected = selection.n_selected(n_rows)
-    reader = BatchReader(partial(selection.batches, begin, n_rows, geometry), progress=progress, n_rows=n_selected)
+    if unit.kind == "tile":
+        identity, is_selected, begin = _open_tile(unit, geometry, batch_size, survey, columns)
+    else:
+        identity, is_selected, begin = _open_shard(unit, geometry, batch_size)
+    n_read = selection.n_selected(unit.n_selected)
+    reader = BatchReader(partial(selection.batches, begin, unit.n_selected, geometry), progress=progress, n_rows=n_read)
     reached(Step.OPENED, unit.unit_id)
-    return OpenUnit(unit, identity, n_selected, reader)
+    return OpenUnit(unit, identity, is_selected, n_read, reader, tuple(column.field for column in columns))
 
 
 def read_whole(unit: Unit, geometry: Geometry, batch_size: int, survey: Survey = EUCLID_MER) -> None:
@@ -94,16 +108,38 @@ def read_whole(unit: Unit, geometry: Geometry, batch_size: int, survey: Survey =
                 pass
 
 
-def _open_tile(unit: Unit, geometry: Geometry, batch_size: int, survey: Survey) -> tuple[dict[str, Any], _BeginRows]:
+def _open_tile(
+    unit: Unit, geometry: Geometry, batch_size: int, survey: Survey, columns: Sequence[CarriedColumn]
+) -> tuple[dict[str, Any], NDArray[np.bool_], _BeginRows]:
     tile = _tile(unit, survey)
-    catalogue = read_tile_catalogue(tile.catalogue, survey).without(unit.owned_elsewhere)
+    names = [column.name for column in columns]
+    catalogue = read_tile_catalogue(tile.catalogue, survey, wanted=names).without(unit.owned_elsewhere)
+    is_selected = _selected(unit, catalogue.object_ids)
+    # A name takes as long as a thousandth of a score, and only selected rows can become candidates.
+    ra, dec = catalogue.ra[is_selected], catalogue.dec[is_selected]
+    names_of_rows = np.full(len(is_selected), "", object)
+    names_of_rows[is_selected] = [candidate_name(*position) for position in zip(ra, dec, strict=True)]
     identity: dict[str, Any] = {
         "object_id": catalogue.object_ids,
-        "candidate_id": [candidate_name(ra, dec) for ra, dec in zip(catalogue.ra, catalogue.dec, strict=True)],
+        "candidate_id": names_of_rows,
         "ra": catalogue.ra,
         "dec": catalogue.dec,
+        **carried_arrays(columns, catalogue.others, pa.array(is_selected)),
     }
-    return identity, lambda rows: tile_batches(tile, catalogue.rows(rows), geometry, batch_size)
+    to_score = catalogue.rows(np.flatnonzero(is_selected))
+    return identity, is_selected, lambda rows: tile_batches(tile, to_score.rows(rows), geometry, batch_size)
+
+
+def _selected(unit: Unit, object_ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which rows of a unit the plan scores, after a check that they are the planned ones."""
+    if len(object_ids) != unit.n_rows:
+        raise ScanError(f"unit {unit.unit_id}: the plan has {unit.n_rows} rows, its files {len(object_ids)}")
+    if unit.selected is None:
+        return np.ones(unit.n_rows, bool)
+    is_selected = unit.selected.mask(unit.n_rows)
+    if id_digest(object_ids[is_selected]) != unit.selected.id_digest:
+        raise ScanError(f"unit {unit.unit_id}: the rows that its plan selects are not in the planned order")
+    return is_selected
 
 
 def _tile(unit: Unit, survey: Survey) -> Tile:
@@ -111,7 +147,7 @@ def _tile(unit: Unit, survey: Survey) -> Tile:
     return Tile(unit.unit_id, mosaics, unit.files[CATALOGUE].uri, survey)
 
 
-def _open_shard(unit: Unit, geometry: Geometry, batch_size: int) -> tuple[dict[str, Any], _BeginRows]:
+def _open_shard(unit: Unit, geometry: Geometry, batch_size: int) -> tuple[dict[str, Any], NDArray[np.bool_], _BeginRows]:
     shard = _shard_rows(unit)
     own = np.flatnonzero(~np.isin(shard.object_ids, np.array(unit.owned_elsewhere, np.int64)))
     ids = shard.object_ids[own]
@@ -125,7 +161,7 @@ def _open_shard(unit: Unit, geometry: Geometry, batch_size: int) -> tuple[dict[s
         with _damage_as_rejection():
             yield from stream_batches(shard, own[rows], geometry, batch_size)
 
-    return identity, begin
+    return identity, _selected(unit, ids), begin
 
 
 def _shard_rows(unit: Unit) -> ShardRows:

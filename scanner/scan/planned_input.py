@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 
 from infra.frozen import Frozen
 from scanner.catalogue.plan import Plan
+from scanner.catalogue.source_choice import SourceSelection, UnmatchedTargets
 from scanner.catalogue.units import LeftOut, Unit
 from scanner.sources.tiles import CATALOGUE
 from scanner.vocabulary.geometry import Geometry
@@ -14,8 +15,11 @@ class UnitSize(NamedTuple):
     """Work of one unit."""
 
     n_rows: int
+    """Rows to score."""
     read_bytes: int
     """Bytes of its files; those of a catalogue count twice, because the plan reads its ids before a worker reads it."""
+    n_skipped: int = 0
+    """Rows that a selection of sources leaves out."""
 
 
 class PlannedInput(Frozen):
@@ -29,6 +33,14 @@ class PlannedInput(Frozen):
     units: int
     rows: int
     """Number of objects; one that several units hold counts once."""
+    rows_selected: int
+    """Number of these that are scored; the others are skipped."""
+    sources: SourceSelection | None = None
+    """Selection of the tiles' sources; None if all are scored."""
+    targets_unmatched: UnmatchedTargets | None = None
+    """Targets without a source; None if there are no targets."""
+    columns: tuple[str, ...] = ()
+    """Columns of the tiles' catalogues that the scan's catalogue carries."""
     rows_in_overlaps: int
     """Number of further entries of objects that several units hold."""
     input_bytes: int
@@ -38,7 +50,7 @@ class PlannedInput(Frozen):
     tiles_without_bands: Mapping[str, tuple[str, ...]]
     """Bands that tiles lack: all rows of such a tile are rejected."""
     rows_without_bands: int
-    """Number of rows of these tiles."""
+    """Number of rows of these tiles that would be scored."""
 
 
 def planned_input(plan: Plan, geometry: Geometry) -> PlannedInput:
@@ -50,11 +62,15 @@ def planned_input(plan: Plan, geometry: Geometry) -> PlannedInput:
         bands=plan.bands,
         units=len(plan.units),
         rows=plan.n_rows,
+        rows_selected=plan.n_selected,
+        sources=plan.sources,
+        targets_unmatched=plan.unmatched,
+        columns=tuple(column.name for column in plan.columns),
         rows_in_overlaps=sum(len(unit.owned_elsewhere) for unit in plan.units),
         input_bytes=sum(file.size for unit in plan.units for file in unit.files.values()),
         tiles_left_out=plan.left_out,
         tiles_without_bands=lacking,
-        rows_without_bands=sum(unit.n_rows for unit in plan.units if unit.unit_id in lacking),
+        rows_without_bands=sum(unit.n_selected for unit in plan.units if unit.unit_id in lacking),
     )
 
 
@@ -66,4 +82,4 @@ def lacking_bands(unit: Unit, geometry: Geometry) -> tuple[str, ...]:
 def unit_size(unit: Unit) -> UnitSize:
     """Return the work of a unit."""
     n_bytes = sum(file.size * (2 if role == CATALOGUE else 1) for role, file in unit.files.items())
-    return UnitSize(unit.n_rows, n_bytes)
+    return UnitSize(unit.n_selected, n_bytes, unit.n_skipped)

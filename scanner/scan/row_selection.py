@@ -19,7 +19,7 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class RowSelection:
-    """Rows by their numbers among the rows that the unit owns, in the order of its files, from 0.
+    """Rows by their numbers among the rows that the plan scores of a unit, in the order of its files, from 0.
 
     The rows read and the rows rejected together are the selected rows. A batch of a selection numbers its rows by their
     order among the selected rows; if all rows are selected, these are their numbers in the unit.
@@ -35,13 +35,13 @@ class RowSelection:
             raise ValueError(f"a row is either read or rejected unread, got both for rows {both}")
 
     def rows_to_read(self, n_rows: int) -> Rows:
-        """Return the numbers of the rows to read, `[n]`, ascending, of a unit that owns `n_rows`."""
+        """Return the numbers of the rows to read, `[n]`, ascending, of a unit with `n_rows` rows to score."""
         if self.read is not None:
             return np.array(self.read, np.int64)
         return np.delete(np.arange(n_rows), sorted(self.rejected))
 
     def n_selected(self, n_rows: int) -> int:
-        """Return the number of selected rows of a unit that owns `n_rows`."""
+        """Return the number of selected rows of a unit with `n_rows` rows to score."""
         return len(self.rows_to_read(n_rows)) + len(self.rejected)
 
     def batches(
@@ -51,7 +51,7 @@ class RowSelection:
 
         Args:
             begin: Function that yields batches whose rows are indices into the array it gets.
-            n_rows: Number of rows that the unit owns.
+            n_rows: Number of rows of the unit to score.
             geometry: Geometry of the stamps.
         """
         rows, unread = self.rows_to_read(n_rows), np.array(sorted(self.rejected), np.int64)

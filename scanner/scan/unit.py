@@ -1,6 +1,7 @@
 """Scan a unit into a table with one row per object; workers call this module, which does not use Ray."""
 
 import contextlib
+from typing import Any
 
 import pyarrow as pa
 
@@ -10,21 +11,25 @@ from scanner.catalogue.unit_inputs import check_unchanged
 from scanner.scan.open_unit import OpenUnit
 from scanner.scan.score_table import ScanError
 from scanner.scan.scoring import CutoutScanner
+from scanner.scan.skipped_rows import with_skipped_rows
 from scanner.vocabulary.rejections import Rejection
 
 
 def scan_unit(opened: OpenUnit, scanner: CutoutScanner, night: str) -> pa.Table:
-    """Return one row of `unit_schema` per row that the unit owns, in the order of its files; all rows must be selected.
+    """Return one row of `unit_schema` per row that the unit owns, in the order of its files; skipped rows among them.
+
+    All rows that the plan scores must be read, or rejected unread.
 
     Every row of a tile with a damaged mosaic, or of a damaged shard, is rejected, but only after a second read, because the
     damage may come from the transfer.
 
     Raises:
         InputChangedError: a file was changed or removed since the unit was opened.
-        ScanError: not all rows are selected, or a network output a value that is not a probability.
+        ScanError: not all of these rows are read, or a network output a value that is not a probability.
     """
-    if opened.n_rows != opened.unit.n_rows:
-        raise ScanError(f"unit {opened.unit.unit_id}: a scan needs all {opened.unit.n_rows} rows, {opened.n_rows} are selected")
+    n_needed = opened.unit.n_selected
+    if opened.n_rows != n_needed:
+        raise ScanError(f"unit {opened.unit.unit_id}: a scan needs all {n_needed} rows, {opened.n_rows} are selected")
     try:
         scores = _scores(opened, scanner)
     except Rejection as rejection:
@@ -33,7 +38,7 @@ def scan_unit(opened: OpenUnit, scanner: CutoutScanner, night: str) -> pa.Table:
         scores = scanner.refuse(opened.n_rows, rejection)
     if scores.num_rows != opened.n_rows:
         raise ScanError(f"unit {opened.unit.unit_id}: {opened.n_rows} rows went in, {scores.num_rows} came out")
-    table = _with_identity(scores, opened, unit_schema(scanner.network_names, maps=scanner.has_maps), night)
+    table = _with_identity(with_skipped_rows(scores, opened.is_selected), opened, scanner, night)
     reached(Step.SCORED, opened.unit.unit_id)
     return table
 
@@ -46,12 +51,18 @@ def _scores(opened: OpenUnit, scanner: CutoutScanner) -> pa.Table:
     return scanner.score_batches(opened.batches)
 
 
-def _with_identity(scores: pa.Table, opened: OpenUnit, schema: pa.Schema, night: str) -> pa.Table:
+def _with_identity(scores: pa.Table, opened: OpenUnit, scanner: CutoutScanner, night: str) -> pa.Table:
+    n_rows = opened.unit.n_rows
     known = {
         **opened.identity,
-        "tile": [opened.unit.unit_id] * opened.n_rows,
-        "night": [night] * opened.n_rows,
+        "tile": pa.repeat(pa.scalar(opened.unit.unit_id, pa.string()), n_rows),
+        "night": pa.repeat(pa.scalar(night, pa.string()), n_rows),
     }
-    columns = {field.name: pa.array(known[field.name], field.type) for field in schema if field.name in known}
-    columns |= {name: scores[name] for name in scores.column_names}
+    schema = unit_schema(scanner.network_names, maps=scanner.has_maps, carried=opened.carried)
+    columns = {name: scores[name] for name in scores.column_names}
+    columns |= {field.name: _column(known[field.name], field.type) for field in schema if field.name in known}
     return pa.table([columns[field.name] for field in schema], schema=schema)
+
+
+def _column(values: Any, kind: pa.DataType) -> pa.Array | pa.ChunkedArray:
+    return values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values, kind)

@@ -55,8 +55,12 @@ def read_positions(uri: str) -> SkyPositions:
     Raises:
         ManifestError: the file cannot be read, has no such columns, or they hold no numbers.
     """
-    label = f"positions {uri}"
-    data = table_bytes(label, uri)
+    return positions_in(positions_bytes(uri), uri)
+
+
+def positions_in(data: bytes, uri: str) -> SkyPositions:
+    """Read the content of a file as `read_positions` does; messages name the file `uri`."""
+    label = _label(uri)
     columns = _columns(label, data)
     ra_name, dec_name = (_named(label, columns, names) for names in (RA_NAMES, DEC_NAMES))
     if not (ra_name and dec_name):
@@ -70,6 +74,19 @@ def read_positions(uri: str) -> SkyPositions:
         _degrees(label, dec_name, columns[dec_name]),
         {name: column for name, column in columns.items() if name not in {ra_name, dec_name, id_name}},
     )
+
+
+def positions_bytes(uri: str) -> bytes:
+    """Return the content of a file of positions.
+
+    Raises:
+        ManifestError: the file cannot be read, or is too large.
+    """
+    return table_bytes(_label(uri), uri)
+
+
+def _label(uri: str) -> str:
+    return f"positions {uri}"
 
 
 def _columns(label: str, data: bytes) -> Columns:

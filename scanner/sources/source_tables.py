@@ -1,22 +1,36 @@
-"""Reads ids and positions from source catalogues in Parquet or CSV."""
+"""Reads ids, positions and chosen columns from source catalogues in Parquet or CSV."""
+
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from infra.store.storage import info, read_bytes
-from scanner.files.fits_source_table import MAX_SOURCES, SourceColumns, Sources, SourceTableError
+from scanner.files.fits_columns import MissingColumnsError, SourceTableError
+from scanner.files.fits_source_table import MAX_SOURCES, SourceColumns, SourceTable
 from scanner.files.parquet_checked import BadParquetError, ParquetInput
-from scanner.sources.object_tables import MAX_TABLE_BYTES, PARQUET_MAGIC, Columns, csv_texts, typed
+from scanner.sources.object_tables import MAX_TABLE_BYTES, PARQUET_MAGIC, Columns, csv_texts, is_string, typed, value_type
 
 TABLE_SUFFIXES = (".parquet", ".csv")
 """Endings of the names of catalogues that are not FITS."""
 
 
-def read_table_sources(uri: str, max_bytes: int, columns: SourceColumns) -> Sources:
+def read_table_sources(
+    uri: str, max_bytes: int, columns: SourceColumns, needed: Sequence[str] = (), wanted: Sequence[str] = ()
+) -> SourceTable:
     """Return the columns of a table, whose names may be in upper or lower case; the file is held in memory.
 
+    Args:
+        uri: File to read.
+        max_bytes: Largest size of the file.
+        columns: Columns of ids and positions.
+        needed: Further columns that the table must have.
+        wanted: Further columns to read if the table has them.
+
     Raises:
-        SourceTableError: a column is missing, ids or positions are not numbers, or the file is too large.
+        MissingColumnsError: a needed column is missing.
+        SourceTableError: another column is missing, ids or positions are not numbers, or the file is too large.
         ManifestError: the file is neither Parquet nor CSV.
         OSError: the file is missing, or the store failed.
     """
@@ -24,33 +38,60 @@ def read_table_sources(uri: str, max_bytes: int, columns: SourceColumns) -> Sour
     if n_bytes > most:
         raise SourceTableError(f"must have at most {most} bytes, got {n_bytes}")
     data = read_bytes(uri)
-    found = _parquet(data, columns) if data.startswith(PARQUET_MAGIC) else _csv(data, columns)
-    *ids, ra, dec = (_numbers(name, found[name], is_id=name == columns.id) for name in filter(None, columns))
-    return ids[0] if ids else None, ra, dec
+    known, read = _parquet(data) if data.startswith(PARQUET_MAGIC) else _csv(data)
+    by_lower = {name.lower(): name for name in known}
+    own = _matching(known, by_lower, columns)
+    if missing := [name.lower() for name in needed if name.lower() not in by_lower]:
+        raise MissingColumnsError(missing, by_lower)
+    more = dict.fromkeys(name.lower() for name in (*needed, *wanted) if name.lower() in by_lower)
+    found = read([*own.values(), *(by_lower[name] for name in more)])
+    *ids, ra, dec = (_numbers(name, found[there], is_id=name == columns.id) for name, there in own.items())
+    others = pa.table({name: _flat(name, found[by_lower[name]]) for name in more})
+    return SourceTable(ids[0] if ids else None, ra, dec, others, tuple(by_lower))
 
 
-def _parquet(data: bytes, columns: SourceColumns) -> Columns:
+_Read = Callable[[Sequence[str]], Columns]
+"""Function that returns the columns of some names."""
+
+
+def _parquet(data: bytes) -> tuple[list[str], _Read]:
     try:
         file = ParquetInput(pa.BufferReader(data), MAX_TABLE_BYTES, MAX_SOURCES)
-        names = _matching(file.names, columns)
-        table = file.read(list(names.values()), MAX_TABLE_BYTES)
     except BadParquetError as error:
         raise SourceTableError(str(error)) from error
-    return {name: table[there] for name, there in names.items()}
+
+    def read(names: Sequence[str]) -> Columns:
+        try:
+            table = file.read(list(dict.fromkeys(names)), MAX_TABLE_BYTES)
+        except BadParquetError as error:
+            raise SourceTableError(str(error)) from error
+        return {name: table[name] for name in names}
+
+    return list(file.names), read
 
 
-def _csv(data: bytes, columns: SourceColumns) -> Columns:
+def _csv(data: bytes) -> tuple[list[str], _Read]:
     there, texts = csv_texts("the table", data)
-    names = _matching(there, columns)
-    return {name: typed(name, texts[there.index(of)]) for name, of in names.items()}
+    return there, lambda names: {name: typed(name, texts[there.index(name)]) for name in names}
 
 
-def _matching(there: list[str], columns: SourceColumns) -> dict[str, str]:
+def _matching(there: Sequence[str], by_lower: Mapping[str, str], columns: SourceColumns) -> dict[str, str]:
     """Return the names in a table by the names that the survey's description gives."""
-    by_upper = {name.upper(): name for name in there}
-    if missing := [name for name in columns if name is not None and name.upper() not in by_upper]:
+    if missing := [name for name in columns if name is not None and name.lower() not in by_lower]:
         raise SourceTableError(f"has no column {', '.join(missing)}; it has {', '.join(there)[:200]}")
-    return {name: by_upper[name.upper()] for name in columns if name is not None}
+    return {name: by_lower[name.lower()] for name in columns if name is not None}
+
+
+def _flat(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column of numbers, flags or texts; numbers that are not finite become null, as in FITS tables."""
+    kind = value_type(column.type)
+    if pa.types.is_floating(kind):
+        return pc.if_else(pc.is_finite(column.cast(kind)), column.cast(kind), pa.scalar(None, kind))
+    if is_string(kind):
+        return column.cast(pa.string())
+    if not (pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
+        raise SourceTableError(f"column {name} must hold one number, flag or text in each row, got type {kind}")
+    return column.cast(kind)
 
 
 def _numbers(name: str, column: pa.ChunkedArray, *, is_id: bool) -> np.ndarray:

@@ -9,12 +9,14 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 from astropy.io import fits
 from numpy.typing import NDArray
 
 from infra.errors import LensscanError
 from infra.store.storage import StorageError, list_files
-from scanner.files.fits_source_table import SourceColumns, SourceTableError, read_sources
+from scanner.files.fits_columns import MissingColumnsError, SourceTableError
+from scanner.files.fits_source_table import SourceColumns, read_sources
 from scanner.files.wcs_client import WcsProcessError, sky_positions, start_wcs_worker
 from scanner.sources.name_patterns import version_order
 from scanner.sources.object_tables import ManifestError
@@ -33,6 +35,15 @@ _MOST_NAMES = 3
 
 class TileError(LensscanError, ValueError):
     """The tile cannot be scanned: it has no catalogue, or one that cannot be read."""
+
+
+class LacksColumnsError(TileError):
+    """The catalogue of the tile lacks columns that the scan needs."""
+
+    def __init__(self, uri: str, lacks: MissingColumnsError) -> None:
+        super().__init__(f"catalogue {uri}: {lacks}")
+        self.missing, self.known = lacks.missing, lacks.known
+        """Names of the columns that it lacks, and of those that it has, in lower case."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,10 @@ class TileCatalogue:
     """Right ascensions in deg, ICRS."""
     dec: NDArray[np.float64]
     """Declinations in deg, ICRS."""
+    others: pa.Table | None = None
+    """Other columns that were asked for and are there, by their names in lower case, with units in the fields' metadata."""
+    known: tuple[str, ...] = ()
+    """Names of all columns of the file, in lower case."""
 
     def without(self, object_ids: Sequence[int]) -> "TileCatalogue":
         """Return the sources whose ids are not among `object_ids`."""
@@ -63,7 +78,8 @@ class TileCatalogue:
 
     def rows(self, indices: NDArray[np.int64]) -> "TileCatalogue":
         """Return the sources with these row indices, in that order."""
-        return TileCatalogue(self.object_ids[indices], self.ra[indices], self.dec[indices])
+        others = None if self.others is None else self.others.take(pa.array(indices))
+        return TileCatalogue(self.object_ids[indices], self.ra[indices], self.dec[indices], others, self.known)
 
     def positions(self, header: fits.Header, label: str) -> NDArray[np.float64]:
         """Return `[n, 2]`: x and y of each source, 0 at the centre of the first pixel; NaN if it is not in front of the camera.
@@ -171,15 +187,24 @@ def _roles(name: str, survey: Survey) -> tuple[re.Match[str] | None, list[str]]:
     return match, [CATALOGUE] if match else []
 
 
-def read_tile_catalogue(uri: str, survey: Survey = EUCLID_MER) -> TileCatalogue:
-    """Read ids and positions from a FITS table, or from Parquet or CSV if its name ends so.
+def read_tile_catalogue(
+    uri: str, survey: Survey = EUCLID_MER, needed: Sequence[str] = (), wanted: Sequence[str] = ()
+) -> TileCatalogue:
+    """Read ids, positions and chosen columns from a FITS table, or from Parquet or CSV if its name ends so.
 
     Column names may be in upper or lower case.
 
+    Args:
+        uri: The catalogue.
+        survey: Survey that the tile is of.
+        needed: Further columns that it must have.
+        wanted: Further columns to read if it has them.
+
     Raises:
         StorageError: the store failed.
-        TileError: the survey has no catalogues, the table cannot be read, a column is missing, ids are not integers, or
-            positions are not finite or not on the sky.
+        LacksColumnsError: a needed column is missing.
+        TileError: the survey has no catalogues, the table cannot be read, a column of the survey's description is missing, ids
+            are not integers, or positions are not finite or not on the sky.
     """
     described = survey.catalogue
     if described is None:
@@ -187,9 +212,11 @@ def read_tile_catalogue(uri: str, survey: Survey = EUCLID_MER) -> TileCatalogue:
     columns = SourceColumns(described.id, described.ra, described.dec)
     try:
         read = read_table_sources if uri.lower().endswith(TABLE_SUFFIXES) else read_sources
-        ids, ra, dec = read(uri, MAX_CATALOGUE_BYTES, columns)
+        found = read(uri, MAX_CATALOGUE_BYTES, columns, needed, wanted)
     except StorageError:
         raise
+    except MissingColumnsError as error:
+        raise LacksColumnsError(uri, error) from error
     except (SourceTableError, ManifestError) as error:
         raise TileError(f"catalogue {uri}: {error}") from error
     except Rejection as rejection:
@@ -198,11 +225,11 @@ def read_tile_catalogue(uri: str, survey: Survey = EUCLID_MER) -> TileCatalogue:
         raise TileError(f"catalogue {uri}: cannot be read: {rejection}") from rejection
     except Exception as error:  # astropy raises many types for malformed tables
         raise TileError(f"catalogue {uri}: cannot be read: {error}") from error
-    if described.unit == "rad":
-        ra, dec = np.degrees(ra), np.degrees(dec)
+    ra, dec = (np.degrees(found.ra), np.degrees(found.dec)) if described.unit == "rad" else (found.ra, found.dec)
     if not (np.isfinite(ra).all() and np.isfinite(dec).all() and (np.abs(dec) <= 90).all() and (np.abs(ra) <= 360).all()):
         raise TileError(f"catalogue {uri}: positions must be finite, RA from -360 to 360 and declination from -90 to 90 deg")
-    return TileCatalogue(position_ids(ra, dec) if ids is None else ids, ra, dec)
+    ids = position_ids(ra, dec) if found.ids is None else found.ids
+    return TileCatalogue(ids, ra, dec, found.others if found.others.num_columns else None, found.known)
 
 
 def position_ids(ra_deg: NDArray[np.float64], dec_deg: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -75,7 +75,7 @@ def scan_plan(
         StorageError: the store failed for longer than the patience of `backoff`.
         ClusterError: Ray is gone, or no worker can be started.
     """
-    rows = RowProgress(plan.n_rows, todo, progress)
+    rows = RowProgress(plan.n_selected, todo, progress)
     receipts: list[Receipt] = []
     pool.watch("rows_done", rows.at_work)
     dispatch = _Dispatch(todo, plan.config.batch_size, pool, backoff or StoreBackoff())
@@ -89,7 +89,7 @@ def scan_plan(
 
 def unit_deadline_s(unit: Unit) -> float:
     """Return the time that a unit may take before its worker counts as hung."""
-    return START_S + ROW_S * unit.n_rows + sum(file.size for file in unit.files.values()) / BYTES_PER_S
+    return START_S + ROW_S * unit.n_selected + sum(file.size for file in unit.files.values()) / BYTES_PER_S
 
 
 class _Dispatch:
@@ -97,7 +97,7 @@ class _Dispatch:
 
     def __init__(self, units: Sequence[Unit], batch_size: int, pool: Pool, backoff: StoreBackoff) -> None:
         self._units = {unit.unit_id: unit for unit in units}
-        self._states = {unit.unit_id: RetryState(unit.unit_id, unit.n_rows, batch_size) for unit in units}
+        self._states = {unit.unit_id: RetryState(unit.unit_id, unit.n_selected, batch_size) for unit in units}
         self._pool, self._backoff = pool, backoff
         self._failing: set[str] = set()
         """Units with a store failure since the store last answered for any unit."""

@@ -55,5 +55,5 @@ def local_pool(
         raise ValueError(f"workers must be >= 1, got {workers}")
     threads = threads_of(workers)
     arguments = (plan, package, root_uri, threads)
-    n_worth = 1 + sum(unit.n_rows for unit in todo) // ROWS_PER_WORKER
+    n_worth = 1 + sum(unit.n_selected for unit in todo) // ROWS_PER_WORKER
     return LocalPool(SCANNER, arguments, min(workers, len(todo), n_worth), IN_FLIGHT, thread_settings(threads), early)

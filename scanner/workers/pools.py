@@ -20,7 +20,7 @@ ends a worker before the machine has no memory left.
 
 def is_local(todo: Sequence[Unit], ray_address: str | None) -> bool:
     """Return whether these units are scanned without Ray."""
-    return ray_address is None and sum(unit.n_rows for unit in todo) <= MOST_LOCAL_ROWS
+    return ray_address is None and sum(unit.n_selected for unit in todo) <= MOST_LOCAL_ROWS
 
 
 @contextmanager

@@ -45,7 +45,7 @@ class Task:
     unit_id: str
     batch_size: int
     rows: RowSelection = ALL_ROWS
-    """Rows to score, and rows to reject because they crashed workers."""
+    """Rows to score, and rows to reject because they crashed workers, among those that the plan scores."""
     is_alone: bool = False
     """Whether the worker must hold no other unit."""
     is_trial: bool = False

@@ -7,12 +7,12 @@ from scanner.catalogue.units import Unit
 
 
 class RowProgress:
-    """Counter of the rows of a plan; the callback gets rows done, all rows, and the ids of the units at work."""
+    """Counter of the rows that a plan scores; the callback gets rows done, all rows, and the ids of the units at work."""
 
     def __init__(self, n_rows: int, todo: Sequence[Unit], progress: NamingProgress) -> None:
         """Report at once the rows of the units that are committed already, which are all but those `todo`."""
         self._n_rows, self._progress = n_rows, progress
-        self._left = {unit.unit_id: unit.n_rows for unit in todo}
+        self._left = {unit.unit_id: unit.n_selected for unit in todo}
         self._n_committed = n_rows - sum(self._left.values())
         self._scored: dict[str, int] = {}
         """Rows that workers have scored of units that are not committed."""

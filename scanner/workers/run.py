@@ -17,6 +17,7 @@ from scanner.catalogue.night_file import show
 from scanner.catalogue.plan import Plan, freeze
 from scanner.catalogue.seal import SealError, seal
 from scanner.catalogue.shown import Replaced, ShownError, ShownPlan, replaced_by, with_lower_threshold
+from scanner.catalogue.source_choice import SourceSelection, UnmatchedTargets
 from scanner.catalogue.units import LeftOut, PlanError
 from scanner.catalogue.visible import VisibleError, rows_of
 from scanner.networks.card_file import check_weights, read_card
@@ -43,6 +44,10 @@ class NightSummary(Frozen):
     n_units: int
     tiles_left_out: tuple[LeftOut, ...]
     """Tiles of the input that could not be scanned, with the reasons."""
+    sources: SourceSelection | None
+    """Selection of the tiles' sources; None if all were scored."""
+    targets_unmatched: UnmatchedTargets | None
+    """Targets without a source; None if there are no targets."""
     tiles_rejected: tuple[str, ...]
     """Tiles of which this run could score no object: a mosaic is missing or damaged."""
     units_by_outcome: dict[str, int]
@@ -116,6 +121,8 @@ def scan_night(
         bands=plan.bands,
         n_units=len(plan.units),
         tiles_left_out=plan.left_out,
+        sources=plan.sources,
+        targets_unmatched=plan.unmatched,
         tiles_rejected=_rejected(plan, run),
         units_by_outcome={name: n for name, n in sorted(outcomes.items()) if n},
         n_rows=report.n_rows,
@@ -133,7 +140,7 @@ def _rejected(plan: Plan, run: ScanRun) -> tuple[str, ...]:
     """Return the tiles without a scored object among those that this run committed."""
     if plan.units[0].kind != "tile":
         return ()
-    return tuple(sorted(receipt.unit_id for receipt in run.receipts if receipt.n_rows and not receipt.n_scored))
+    return tuple(sorted(receipt.unit_id for receipt in run.receipts if receipt.n_rejected and not receipt.n_scored))
 
 
 def _show(plan: Plan, root_uri: str, threshold: float, package: Path) -> tuple[tuple[Replaced, ...], str]:

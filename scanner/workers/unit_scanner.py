@@ -72,7 +72,15 @@ class UnitScanner:
         if done is not None:
             return done
         scanner = self._scanner.with_batch_size(task.batch_size)
-        opened = open_unit(unit, scanner.geometry, scanner.batch_size, task.rows, self._progress_of(unit), self._plan.described)
+        opened = open_unit(
+            unit,
+            scanner.geometry,
+            scanner.batch_size,
+            task.rows,
+            self._progress_of(unit),
+            self._plan.described,
+            self._plan.columns,
+        )
         with closing(opened.batches), self._computing, self._at_work(unit):
             table = scan_unit(opened, scanner, self._plan.night or "")
         return publish(table, unit, self._plan, self._root_uri, attempt=uuid4().hex)

@@ -27,6 +27,10 @@ MOSAICS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Band name to product name."""
+FLUX_COLUMNS: Mapping[str, str] = MappingProxyType(
+    {"VIS": "FLUX_DETECTION_TOTAL", "Y": "FLUX_Y_TEMPLFIT", "J": "FLUX_J_TEMPLFIT", "H": "FLUX_H_TEMPLFIT"}
+)
+"""Band name to the column of total fluxes."""
 CATALOGUE_PRODUCT = "FINAL-CAT"
 _CREATED = "20260101T000000.000000Z"
 """Fixed date in file names: simulations have no date of their own, and equal ones have equal names."""
@@ -85,15 +89,25 @@ def mosaic_bytes(pixels: Image, band: str, pointing: Pointing) -> bytes:
 
 
 def catalogue_bytes(
-    ids: NDArray[np.int64], pointing: Pointing, x: Sequence[float], y: Sequence[float], flux_vis_ujy: Sequence[float]
+    ids: NDArray[np.int64],
+    pointing: Pointing,
+    x: Sequence[float],
+    y: Sequence[float],
+    flux_ujy: Mapping[str, Sequence[float]],
 ) -> bytes:
-    """Return the source catalogue. Positions and fluxes are the true ones: there is no detection step."""
+    """Return the source catalogue. Positions and fluxes (by band, `[n]` each) are the true ones: there is no detection step."""
     ra, dec = pointing.sky(x, y)
+    always = {"VIS_DET": 1, "SPURIOUS_FLAG": 0}
     columns = [
         fits.Column("OBJECT_ID", "K", array=ids),
         fits.Column("RIGHT_ASCENSION", "D", unit="deg", array=ra),
         fits.Column("DECLINATION", "D", unit="deg", array=dec),
-        fits.Column("FLUX_DETECTION_TOTAL", "E", unit="uJy", array=np.asarray(flux_vis_ujy, np.float32)),
+        *(
+            fits.Column(FLUX_COLUMNS[band], "E", unit="uJy", array=np.asarray(flux, np.float32))
+            for band, flux in flux_ujy.items()
+        ),
+        *(fits.Column(name, "I", array=np.full(len(ids), value, np.int16)) for name, value in always.items()),
+        fits.Column("POINT_LIKE_PROB", "E", array=np.zeros(len(ids), np.float32)),
     ]
     table = fits.BinTableHDU.from_columns(columns)
     table.header["ORIGIN"] = ("lensscan", "simulated, not observed")

@@ -69,7 +69,8 @@ class _Object:
     x: float
     y: float
     truth: dict[str, Any]
-    flux_vis_ujy: float
+    flux_ujy: dict[str, float]
+    """Total flux by band."""
 
 
 def simulate_tile(spec: TileSpec, out_uri: str) -> list[str]:
@@ -96,9 +97,8 @@ def simulate_tile(spec: TileSpec, out_uri: str) -> list[str]:
     if len(set(ids.tolist())) != len(ids):
         raise SimulationError(f"tile {spec.tile_id}: two objects have the same position")
     contents = [mosaic_bytes(mosaics[band], band, spec.pointing) for band in MOSAICS]
-    contents.append(
-        catalogue_bytes(ids, spec.pointing, [o.x for o in objects], [o.y for o in objects], [o.flux_vis_ujy for o in objects])
-    )
+    fluxes = {band: [o.flux_ujy[band] for o in objects] for band in MOSAICS}
+    contents.append(catalogue_bytes(ids, spec.pointing, [o.x for o in objects], [o.y for o in objects], fluxes))
     contents.append(truth_bytes(ids, [o.truth for o in objects], described))
     for uri, content in zip(uris, contents, strict=True):
         if create_if_absent(uri, content, "simulate-tile") is CreateOutcome.EXISTS:
@@ -142,7 +142,7 @@ def _paint_lens(mosaic: SimulatedMosaic, kind: Kind, x: int, y: int, rng: Genera
     scene = render(system, mosaic.optics, lensed)
     for band, stamp in scene.clean.items():
         mosaic.add(band, stamp, x, y)
-    flux = EUCLID["VIS"].flux_ujy(float(scene.clean["VIS"].sum()))
+    flux = {band: EUCLID[band].flux_ujy(float(scene.clean[band].sum())) for band in MOSAICS}
     return _located(system.galaxy[0], x, y, dict(scene.truth), flux)
 
 
@@ -155,12 +155,12 @@ def _paint_galaxy(mosaic: SimulatedMosaic, x: int, y: int, rng: Generator) -> _O
         angle = mosaic.optics.conditions.detector_angle_deg
         system = System("nonlens", "faint", float(rng.uniform(0.1, 1.5)), None, None, (), light, (), (), (), None, angle)
     mosaic.paint(system.galaxy, x, y)
-    flux = sum(EUCLID["VIS"].flux_ujy(light.sed.flux_adu_per_s("VIS")) for light in system.galaxy)
+    flux = {band: sum(EUCLID[band].flux_ujy(light.sed.flux_adu_per_s(band)) for light in system.galaxy) for band in MOSAICS}
     return _located(system.galaxy[0], x, y, truth_row(system, None), flux)
 
 
-def _located(light: Light, x: int, y: int, truth: dict[str, Any], flux_vis_ujy: float) -> _Object:
+def _located(light: Light, x: int, y: int, truth: dict[str, Any], flux_ujy: dict[str, float]) -> _Object:
     """Locate an object: stamps have an even number of pixels, so their centre is half a pixel above and right of `(x, y)`."""
     centre_x = x + 0.5 + light.x_arcsec / MER_PIXEL_ARCSEC
     centre_y = y + 0.5 + light.y_arcsec / MER_PIXEL_ARCSEC
-    return _Object(centre_x, centre_y, truth, flux_vis_ujy)
+    return _Object(centre_x, centre_y, truth, flux_ujy)

@@ -12,6 +12,8 @@ from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.sources.shards import TRUTH_FIELDS
 from scanner.vocabulary.rejections import ADVICE, RejectCode
+from scanner.vocabulary.skips import SKIP_ADVICE, SkipCode
+from scanner.vocabulary.source_presets import MER_COLUMNS, SOURCE_PRESETS
 from tests.flows.command_names import COMMANDS
 
 
@@ -38,6 +40,14 @@ def test_every_rejection_code_has_a_meaning_and_advice(reference):
     rows = re.findall(r"^\| `rejected:(\w+)` \| (.+?) \| (.+) \|$", reference["rejections"], flags=re.MULTILINE)
     assert {code: advice for code, _, advice in rows} == {str(code): ADVICE[code] for code in RejectCode}
     assert all(meaning.endswith(".") for _, meaning, _ in rows)
+    skips = re.findall(r"^\| `skipped:(\w+)` \| (.+\.) \| (.+) \|$", reference["rejections"], flags=re.MULTILINE)
+    assert {code: advice for code, _, advice in skips} == {str(code): SKIP_ADVICE[code] for code in SkipCode}
+
+
+def test_every_preset_has_its_condition_and_reason(reference):
+    rows = re.findall(r"^\| `([\w-]+)` \| `(.+)` \| (.+) \|$", reference["sources"], flags=re.MULTILINE)
+    assert rows == [(name, preset.condition, preset.reason) for name, preset in SOURCE_PRESETS.items()]
+    assert all(f"`cat_{name}`" in reference["sources"] for name in MER_COLUMNS)
 
 
 def test_every_catalogue_column_has_a_meaning(reference):

@@ -27,7 +27,16 @@ OF_COMMAND = {"candidate_threshold": "threshold", "maps_per_unit": "maps"}
 """Names of the flow's parameters that are shorter on the command line."""
 
 
-OF_TILES = {"tiles": "tile", "region": "region", "catalogues_uri": "catalogues", "survey": "survey"}
+OF_TILES = {
+    "tiles": "tile",
+    "region": "region",
+    "catalogues_uri": "catalogues",
+    "survey": "survey",
+    "where": "where",
+    "targets_uri": "targets",
+    "match_radius_arcsec": "match_radius_arcsec",
+    "columns": "columns",
+}
 """Names of the flow's parameters that are fields of the command's `TileOptions`."""
 
 
@@ -73,13 +82,16 @@ def test_every_option_reaches_the_request(requests, monkeypatch):
         "maps_per_unit": 7,
     }
     tiles = {"tiles": "7", "region": (1.0, -2.0, 3.0), "catalogues_uri": "apart", "survey": "kids-dr4"}
+    sources = {"where": "a > 1", "targets_uri": "t.csv", "match_radius_arcsec": 2.5, "columns": "A, b"}
     monkeypatch.setattr(flow.scan_night, "fn", with_listed_tiles(flow.scan_night.fn))
-    by_flow, by_command = requests(ensemble="ou7-sim", workers=3, ray_address="local", **tiles, **options)
-    selection = Selection(tiles=("7",), circle=Circle(ra_deg=1, dec_deg=-2, radius_deg=3), catalogues_uri="apart")
+    by_flow, by_command = requests(ensemble="ou7-sim", workers=3, ray_address="local", **tiles, **sources, **options)
+    circle = Circle(ra_deg=1, dec_deg=-2, radius_deg=3)
+    selection = Selection(tiles=("7",), circle=circle, catalogues_uri="apart", **{**sources, "columns": ("a", "b")})
     expected = ScanRequest(
         input_uri="tiles/2026-11-24", night=NIGHT, package=SHIPPED_DIR / "ou7-sim", selection=selection, survey=KIDS, **options
     )
     assert ScanRequest.model_fields.keys() == expected.model_fields_set, "every field is tested"
+    assert Selection.model_fields.keys() == selection.model_fields_set, "every field is tested"
     assert by_flow == by_command == (expected, "root", {"workers": 3, "ray_address": "local"})
 
 
@@ -116,6 +128,10 @@ def test_a_deployment_keeps_its_flat_parameters():
         "region": ({"array", "null"}, None),
         "catalogues_uri": ({text, "null"}, None),
         "survey": ({text, "null"}, None),
+        "where": ({text, "null"}, None),
+        "targets_uri": ({text, "null"}, None),
+        "match_radius_arcsec": ({number}, 1.0),
+        "columns": ({text, "null"}, None),
     }
     assert list(schema.properties) == list(signature(flow.scan_night.fn).parameters)
     assert "definitions" not in str(schema.properties)
@@ -126,7 +142,14 @@ def types_of(found):
 
 
 @pytest.mark.parametrize(
-    "options", [{"candidate_threshold": 1.5}, {"candidate_threshold": -0.1}, {"workers": 0}, {"maps_per_unit": 1001}]
+    "options",
+    [
+        {"candidate_threshold": 1.5},
+        {"candidate_threshold": -0.1},
+        {"workers": 0},
+        {"maps_per_unit": 1001},
+        {"match_radius_arcsec": 0},
+    ],
 )
 def test_a_parameter_out_of_range_is_refused(options):
     with pytest.raises(ParameterTypeError, match=next(iter(options))):

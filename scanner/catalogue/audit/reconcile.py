@@ -17,7 +17,7 @@ from scanner.catalogue.audit.id_sets import Difference, IdSets, id_sets
 from scanner.catalogue.candidates import candidates_of, encode_candidates, file_schema, groups_of, open_candidates
 from scanner.catalogue.columns import candidate_schema, network_names
 from scanner.catalogue.maps import with_map_digests
-from scanner.catalogue.outcomes import SCORED, count_statuses
+from scanner.catalogue.outcomes import SCORED, SKIPPED, count_statuses
 from scanner.catalogue.paths import sealed_path, unit_id_of, unit_uri, units_uri
 from scanner.catalogue.plan import Plan
 from scanner.catalogue.seal import Seal, SealError, load_seal
@@ -48,6 +48,8 @@ class Reconciliation(Frozen):
     """Number of rows by status in the readable files."""
     n_scored: int
     n_rejected: int
+    n_skipped: int
+    """Number of rows that the plan's selection of sources leaves out."""
     n_candidates: int
     n_owned_elsewhere: int
     """Number of input rows that an earlier unit owns, as for objects where tiles overlap."""
@@ -74,8 +76,8 @@ class Reconciliation(Frozen):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def n_unaccounted(self) -> int:
-        """Number of planned rows minus the scored and rejected ones."""
-        return self.n_rows - self.n_scored - self.n_rejected
+        """Number of planned rows minus the scored, rejected and skipped ones."""
+        return self.n_rows - self.n_scored - self.n_rejected - self.n_skipped
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -124,7 +126,7 @@ class _Reconciler:
             self._add_found(i, unit, next(contents) if unit.unit_id in there else None)
             progress(i + 1, len(plan.units))
         missing_candidates, extra_candidates = self._compare_candidates()
-        n_scored = self._statuses[SCORED]
+        n_scored, n_skipped = self._statuses[SCORED], self._statuses[SKIPPED]
         return Reconciliation(
             plan_id=plan.plan_id,
             night=plan.night,
@@ -132,7 +134,8 @@ class _Reconciler:
             n_rows=plan.n_rows,
             rows_by_status=dict(sorted(self._statuses.items())),
             n_scored=n_scored,
-            n_rejected=self._statuses.total() - n_scored,
+            n_rejected=self._statuses.total() - n_scored - n_skipped,
+            n_skipped=n_skipped,
             n_candidates=self._n_candidates,
             n_owned_elsewhere=sum(len(unit.owned_elsewhere) for unit in plan.units),
             is_sealed=self._seal is not None,

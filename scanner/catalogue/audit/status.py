@@ -50,6 +50,10 @@ class PlanStatus(Frozen):
     n_units_shown: int
     n_rows: int
     n_rows_committed: int
+    n_rows_skipped: int
+    """Number of planned rows that the selection of sources leaves out."""
+    sources: str
+    """Selection of the tiles' sources; empty if all are scored."""
     state: State
     is_sealed: bool
     n_candidates: int | None
@@ -85,6 +89,8 @@ def plan_status(plan_id: str, root_uri: str) -> PlanStatus:
         n_units_shown=_n_units(shown, len(plan.units)),
         n_rows=plan.n_rows,
         n_rows_committed=plan.n_rows - sum(unit.n_rows for unit in left),
+        n_rows_skipped=plan.n_rows - plan.n_selected,
+        sources=str(plan.sources or ""),
         state=_state(shown, is_sealed=sealed is not None, is_complete=not left, was_shown=was_shown),
         is_sealed=sealed is not None,
         n_candidates=_n_candidates(sealed, shown, plan, root_uri),

@@ -10,6 +10,7 @@ from flows.cli.tiles import TileOptions, TilesArgumentsError, input_uri, selecti
 from infra.errors import LensscanError
 from infra.store.s3_access import ANONYMOUS_BUCKETS, access_variables
 from scanner.catalogue.selection import Circle, Selection
+from tests.scanner.source_tables import write_mer_tile
 from tests.tiles import write_tiles
 
 
@@ -42,16 +43,40 @@ def test_numbers_come_from_the_command_and_a_file(tmp_path):
     assert selection(TileOptions()) == Selection()
 
 
+def test_sources_are_selected_by_options():
+    options = TileOptions(where="a > 1", targets="t.csv", match_radius_arcsec=3.0, columns=' A, "b" ')
+    assert selection(options) == Selection(where="a > 1", targets_uri="t.csv", match_radius_arcsec=3.0, columns=("a", "b"))
+    assert [selection(TileOptions(columns=text)).columns for text in (None, "none")] == [None, ()]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"tile": "3,x"}, "--tile: must be numbers of tiles such as 102018211, got x"),
+        ({"columns": "a,A"}, "--columns: must be different names separated by commas, or none, got 'a,A'"),
         ({"region": (0.0, 91.0, 1.0)}, "--region: dec_deg: Input should be less than or equal to 90, got 91"),
     ],
 )
 def test_options_off_the_sky_are_refused(options, message):
     with pytest.raises(LensscanError, match=re.escape(message)):
         selection(TileOptions(**options))
+
+
+def test_plan_says_what_is_selected(lensscan, tmp_path):
+    ids, columns = write_mer_tile(tmp_path / "tiles", 1, 20, n_pixels=210)
+    n = int((columns["SPURIOUS_FLAG"] == 0).sum())
+    tiles = str(tmp_path / "tiles")
+    assert f"selected  {n} objects: spurious_flag = 0\n" in lensscan("plan", tiles, "--where", "SPURIOUS_FLAG=0").stdout
+    (tmp_path / "t.csv").write_text("ra,dec\n10.0,-44.0\n99,9\n")
+    near = ("--targets", str(tmp_path / "t.csv"), "--match-radius-arcsec", "30")
+    planned = json.loads(lensscan("plan", tiles, *near, "--json").stdout)
+    assert (planned["rows"], planned["rows_selected"]) == (len(ids), 1)
+    assert planned["targets_unmatched"] == {"n_targets": 2, "n": 1, "examples": ["2"]}
+    assert planned["columns"] == ["flux_vis_psf", "det_quality_flag", "spurious_flag", "point_like_prob"]
+    assert "unmatched  1 target of 2 without a source: 2\n" in lensscan("plan", tiles, *near).stdout
+    wrong = lensscan("plan", tiles, "--where", "flux_vis > 1")
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
+    assert "has no column flux_vis (did you mean flux_vis_psf?)" in wrong.stderr
 
 
 @pytest.mark.server

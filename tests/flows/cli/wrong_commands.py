@@ -126,6 +126,17 @@ explain good.csv --survey nosuch --objects 1 --out x.png        | no survey 'nos
 inject empty --survey kids-dr4 --out x                          | no file of survey kids-dr4 is named like
 surveys nosuch                                                  | no survey 'nosuch'
 surveys band.toml                                               | unknown band K
+scan shards --where "a > 1" --out cat                           | holds no Euclid MER tiles
+scan shards --where "a >" --out cat                             | where: does not expect its end after a >
+scan empty --where "" --out cat                                 | where: is empty
+scan shards --targets nosuch.csv --out cat                      | positions nosuch.csv
+scan shards --targets bad.csv --out cat                         | needs a column ra
+scan shards --match-radius-arcsec 0 --out cat                   | --match-radius-arcsec
+scan shards --match-radius-arcsec 61 --out cat                  | --match-radius-arcsec
+scan shards --columns a,,b --out cat                            | --columns: must be different names
+scan shards --columns a --out cat                               | holds no Euclid MER tiles
+plan shards --where "read_csv(1) > 2"                           | there is no function read_csv()
+plan shards --where "a; b"                                      | cannot be read at '; b'
 scan empty                                                      | --out
 scan empty --out cat                                            | empty
 scan empty --out cat --night 2026-01-01                         | empty

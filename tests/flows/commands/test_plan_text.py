@@ -16,6 +16,7 @@ INPUT = PlannedInput(
     bands={band: band for band in ("VIS", "Y", "J", "H")},
     units=3,
     rows=1234,
+    rows_selected=1234,
     rows_in_overlaps=0,
     input_bytes=7_120_000_000,
     tiles_left_out=(),

@@ -139,7 +139,7 @@ def test_a_store_that_fails_leaves_no_tile_out(tmp_path, monkeypatch):
     """A tile that is left out for a failure that passes would be lost."""
     write_tiles(tmp_path, 2, 3)
 
-    def fails(uri, survey):
+    def fails(uri, *_):
         raise StorageError(f"{uri}: 503")
 
     monkeypatch.setattr(module, "read_tile_catalogue", fails)

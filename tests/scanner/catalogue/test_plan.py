@@ -3,10 +3,12 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from infra.store.storage import list_files
+from scanner.catalogue.carried import CarriedColumn
 from scanner.catalogue.plan import (
     Plan,
     PlanError,
@@ -19,7 +21,8 @@ from scanner.catalogue.plan import (
     make_plan,
     plan_uri,
 )
-from scanner.catalogue.units import InputFile
+from scanner.catalogue.source_choice import SourceSelection
+from scanner.catalogue.units import InputFile, SelectedRows
 from scanner.sources.survey import EUCLID_MER, shipped_survey
 from tests.scanner.catalogue_parts import NIGHT, EnsembleName, plan_of, unit_of, write_shard
 
@@ -82,6 +85,8 @@ OTHER_PLANS = {
     "config": ScanConfig(candidate_threshold=0.75),
     "units": (unit_of("a", [1, 2]), unit_of("b", [3])),
     "survey": shipped_survey("kids-dr4"),
+    "sources": SourceSelection(where="a > 1"),
+    "columns": (CarriedColumn(name="flux", type="float"),),
 }
 OTHER_UNITS = {
     "unit_id": "b",
@@ -90,6 +95,7 @@ OTHER_UNITS = {
     "n_rows": 1,
     "id_digest": "0" * 64,
     "owned_elsewhere": (7,),
+    "selected": SelectedRows.of(np.array([True, False]), np.array([1, 2])),
 }
 
 
@@ -98,7 +104,7 @@ def remade(plan):
     ensemble = EnsembleName(plan.ensemble_name, plan.ensemble_sha256)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("scanner.catalogue.plan.code_version", lambda: plan.code_version)
-        return make_plan(plan.night, ensemble, plan.config, plan.units, plan.described).plan_id
+        return make_plan(plan.night, ensemble, plan.config, plan.units, plan.described, (), plan.sources, plan.columns).plan_id
 
 
 def test_the_plan_id_depends_on_every_field_of_a_plan():
@@ -108,7 +114,8 @@ def test_the_plan_id_depends_on_every_field_of_a_plan():
     for others, model in ((OTHER_SETTINGS, ScanConfig), (OTHER_UNITS, Unit)):
         assert others.keys() == model.model_fields.keys()
     # The bands that networks read follow from the ensemble.
-    assert OTHER_PLANS.keys() == Plan.model_fields.keys() - {"plan_id", "left_out", "bands_read"}
+    not_own = {"plan_id", "left_out", "unmatched", "bands_read"}
+    assert OTHER_PLANS.keys() == Plan.model_fields.keys() - not_own
     configs = [ScanConfig(**{name: value}) for name, value in OTHER_SETTINGS.items()]
     units = [plan.units[0].model_copy(update={name: value}) for name, value in OTHER_UNITS.items()]
     changes = [{name: value} for name, value in OTHER_PLANS.items()]
@@ -134,6 +141,13 @@ def test_a_plan_holds_the_description_of_its_survey(tmp_path):
     assert (found, found.described, found.bands) == (plan, kids, {"VIS": "r", "J": "i"})
     other = kids.model_copy(update={"bands": {"VIS": "r"}})
     assert make_plan(NIGHT, EnsembleName(), ScanConfig(), plan.units, other, ("VIS", "J")).plan_id != plan.plan_id
+
+
+def test_a_plan_of_all_sources_stores_no_selection():
+    """So its id is the one that it had before sources could be selected."""
+    stored = json.loads(encode_plan(plan_of({"a": [1, 2]})))
+    assert not {"sources", "columns"} & stored.keys()
+    assert "selected" not in stored["units"][0]
 
 
 def test_freezing_is_repeatable_and_edited_plans_are_detected(tmp_path):

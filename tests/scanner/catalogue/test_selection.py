@@ -97,7 +97,7 @@ def test_shards_cannot_be_selected(tmp_path):
     write_shard(tmp_path / "a.parquet", [1])
     assert len(find_units(str(tmp_path), Selection(catalogues_uri=str(tmp_path)))) == 1
     for chosen in (Selection(tiles=("1",)), Selection(circle=Circle(ra_deg=1, dec_deg=2, radius_deg=3))):
-        with pytest.raises(PlanError, match="holds no Euclid MER tiles, so none can be selected by number or position"):
+        with pytest.raises(PlanError, match="holds no Euclid MER tiles, so neither tiles nor sources of them can be selected"):
             find_units(str(tmp_path), chosen)
         with pytest.raises(PlanError, match="nowhere: does not exist"):
             find_units(str(tmp_path / "nowhere"), chosen)

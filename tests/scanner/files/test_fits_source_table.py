@@ -5,7 +5,8 @@ import pytest
 from astropy.io import fits
 
 from scanner.files import fits_source_table as module
-from scanner.files.fits_source_table import SourceTableError, read_sources
+from scanner.files.fits_columns import SourceTableError
+from scanner.files.fits_source_table import read_sources
 from scanner.vocabulary.rejections import Rejection
 
 N = 1000
@@ -31,7 +32,8 @@ def test_rows_are_those_of_astropy_in_pieces_of_any_size(tmp_path, monkeypatch, 
     monkeypatch.setattr(module, "_PIECE_BYTES", piece_bytes)
     n = 20 if piece_bytes == 1 else N
     uri = write(tmp_path / "c.fits", n=n)
-    sources = read_sources(uri, 2**20)
+    found = read_sources(uri, 2**20)
+    sources = (found.ids, found.ra, found.dec)
     with fits.open(uri) as hdus:
         for array, name in zip(sources, ("OBJECT_ID", "RIGHT_ASCENSION", "DECLINATION"), strict=True):
             assert array.tolist() == hdus[2].data[name].tolist()
@@ -39,7 +41,8 @@ def test_rows_are_those_of_astropy_in_pieces_of_any_size(tmp_path, monkeypatch, 
 
 
 def test_an_empty_table_has_no_sources(tmp_path):
-    assert [len(array) for array in read_sources(write(tmp_path / "c.fits", n=0), 2**20)] == [0, 0, 0]
+    found = read_sources(write(tmp_path / "c.fits", n=0), 2**20)
+    assert [len(array) for array in (found.ids, found.ra, found.dec)] == [0, 0, 0]
 
 
 @pytest.mark.fault(26)

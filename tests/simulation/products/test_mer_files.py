@@ -65,11 +65,13 @@ def test_mosaics_state_their_zero_point_and_sums():
 
 
 def test_the_catalogue_has_the_columns_of_mer():
-    data = catalogue_bytes(np.array([-1, 2]), POINTING, [150, 0], [150, 10], [1.5, 2.5])
+    data = catalogue_bytes(np.array([-1, 2]), POINTING, [150, 0], [150, 10], {"VIS": [1.5, 2.5], "H": [3.5, 4.5]})
     with fits.open(io.BytesIO(data), checksum=True) as hdus:
         table = hdus[1].data
         assert table["OBJECT_ID"].tolist() == [-1, 2]
         assert table["FLUX_DETECTION_TOTAL"].tolist() == [1.5, 2.5]
+        assert table["FLUX_H_TEMPLFIT"].tolist() == [3.5, 4.5]
+        assert [table[name].tolist() for name in ("VIS_DET", "SPURIOUS_FLAG", "POINT_LIKE_PROB")] == [[1, 1], [0, 0], [0, 0]]
         assert (table["RIGHT_ASCENSION"][0], table["DECLINATION"][0]) == pytest.approx((63.5872258, -49.6841682))
         assert [hdus[1].columns[name].unit for name in ("RIGHT_ASCENSION", "FLUX_DETECTION_TOTAL")] == ["deg", "uJy"]
 

@@ -1,0 +1,82 @@
+"""Columns of the tiles' catalogues that unit files and candidates carry as `cat_<name>`."""
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import field_validator
+
+from infra.frozen import Frozen
+from scanner.catalogue.columns import carried_column
+from scanner.catalogue.units import PlanError
+
+_UNIT = b"unit"
+
+
+class CarriedColumn(Frozen):
+    """A column as all unit files of a plan have it."""
+
+    name: str
+    """Name in the tiles' catalogues, in lower case."""
+    type: str
+    """Arrow type, such as `float` or `int64`."""
+    unit: str = ""
+
+    @field_validator("type")
+    @classmethod
+    def _is_an_arrow_type(cls, value: str) -> str:
+        pa.type_for_alias(value)
+        return value
+
+    @property
+    def field(self) -> pa.Field:
+        """Return the Arrow field of unit files."""
+        return carried_column(self.name, pa.type_for_alias(self.type), self.unit).field()
+
+
+def planned_columns(names: Sequence[str], schemas: Iterable[pa.Schema]) -> tuple[CarriedColumn, ...]:
+    """Return those of the named columns that any tile has, in their order, with a type that holds the values of every tile.
+
+    Raises:
+        PlanError: a column holds numbers in one tile and texts in another.
+    """
+    try:
+        joined = pa.unify_schemas([pa.schema([]), *schemas], promote_options="permissive")
+    except (pa.ArrowTypeError, pa.ArrowInvalid) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise PlanError(f"--columns: the catalogues of the tiles do not fit together: {reason}") from error
+    fields = [joined.field(name) for name in names if name in joined.names]
+    return tuple(CarriedColumn(name=field.name, type=str(field.type), unit=_unit(field)) for field in fields)
+
+
+def carried_arrays(
+    columns: Sequence[CarriedColumn], table: pa.Table | None, is_filled: pa.Array
+) -> dict[str, pa.ChunkedArray | pa.Array]:
+    """Return the carried columns of some rows by their names in unit files.
+
+    Args:
+        columns: The columns of the plan.
+        table: The rows in the tile's catalogue, with the columns that it has; None if it has none of them.
+        is_filled: Mask of the rows that get their values; the others get null, or an empty text.
+    """
+    found = {}
+    for column in columns:
+        kind = column.field.type
+        if table is not None and column.name in table.column_names:
+            values = pc.if_else(is_filled, table[column.name].cast(kind), pa.scalar(None, kind))
+        else:
+            values = pa.nulls(len(is_filled), kind)
+        # Some readers fail on a null in a text column.
+        found[column.field.name] = values.fill_null("") if pa.types.is_string(kind) else values
+    return found
+
+
+def near_names(name: str, known: Iterable[str]) -> str:
+    """Return a hint at the columns whose names are like a wrong one; empty if there are none."""
+    near = get_close_matches(name, list(known), 3)
+    return f" (did you mean {' or '.join(near)}?)" if near else ""
+
+
+def _unit(field: pa.Field) -> str:
+    return (field.metadata or {}).get(_UNIT, b"").decode()

@@ -1,0 +1,55 @@
+"""Columns that unit files carry have one type for all tiles, and hold values where a row is scored."""
+
+import pyarrow as pa
+import pytest
+
+from scanner.catalogue.carried import CarriedColumn, carried_arrays, near_names, planned_columns
+from scanner.catalogue.units import PlanError
+from scanner.catalogue.visible import _together
+
+
+def schema_of(**types):
+    return pa.schema([pa.field(name, kind, metadata={"unit": "uJy"}) for name, kind in types.items()])
+
+
+def test_types_hold_the_values_of_every_tile():
+    schemas = [schema_of(a=pa.int16(), b=pa.string()), schema_of(a=pa.float32()), schema_of(a=pa.int32(), c=pa.bool_())]
+    found = planned_columns(("c", "a", "nosuch", "b"), schemas)
+    assert [(column.name, column.type) for column in found] == [("c", "bool"), ("a", "double"), ("b", "string")]
+    assert found[1].field.metadata[b"unit"] == b"uJy"
+    assert planned_columns(("a",), []) == ()
+    with pytest.raises(PlanError, match="do not fit together"):
+        planned_columns(("a",), [schema_of(a=pa.int16()), schema_of(a=pa.string())])
+
+
+def test_values_are_there_in_filled_rows_only():
+    columns = (
+        CarriedColumn(name="f", type="double"),
+        CarriedColumn(name="t", type="string"),
+        CarriedColumn(name="x", type="bool"),
+    )
+    table = pa.table({"f": pa.array([1, 2, None], pa.float32()), "t": ["a", "b", "c"]})
+    found = carried_arrays(columns, table, pa.array([True, False, True]))
+    assert {name: values.to_pylist() for name, values in found.items()} == {
+        "cat_f": [1.0, None, None],
+        "cat_t": ["a", "", "c"],
+        "cat_x": [None, None, None],
+    }
+    assert carried_arrays(columns, None, pa.array([True]))["cat_t"].to_pylist() == [""]
+
+
+def test_like_names_are_suggested():
+    assert near_names("flux_vis_pf", ("flux_vis_psf", "kron_radius")) == " (did you mean flux_vis_psf?)"
+    assert near_names("zzz", ("flux_vis_psf",)) == ""
+
+
+def test_rows_of_scans_with_other_types_are_read_together():
+    def table(kind, value):
+        return pa.table({"object_id": [1], "cat_a": pa.array([value], kind)})
+
+    assert _together([table(pa.int16(), 1), table(pa.float32(), 0.5)])["cat_a"].to_pylist() == [1.0, 0.5]
+    assert _together([table(pa.int16(), 1), table(pa.string(), "b"), pa.table({"object_id": [3]})])["cat_a"].to_pylist() == [
+        "1",
+        "b",
+        None,
+    ]

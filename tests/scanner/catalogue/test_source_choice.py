@@ -1,0 +1,185 @@
+"""Sources of tiles are chosen as brute force on the tables chooses them, and the plan keeps the choice."""
+
+import hashlib
+
+import numpy as np
+import pytest
+from astropy.coordinates import SkyCoord
+from astropy.io import fits
+
+from scanner.catalogue.find_units import find_input, find_units
+from scanner.catalogue.plan import ScanConfig, build_plan, freeze, load_plan
+from scanner.catalogue.selection import Selection
+from scanner.catalogue.units import LeftOut, LeftOutReason, PlanError, id_digest
+from scanner.sources.condition_words import ConditionError
+from scanner.sources.object_tables import ManifestError
+from tests.scanner.catalogue_parts import NIGHT, EnsembleName, write_shard
+from tests.scanner.source_tables import add_columns, catalogue_of, write_mer_tile
+from tests.tiles import write_tile
+
+N = 40
+CONDITION = "flux_vis_psf > 1 and spurious_flag = 0"
+
+
+@pytest.fixture(scope="module")
+def survey(tmp_path_factory):
+    """Two tiles that overlap: their last sources have the same ids."""
+    folder = tmp_path_factory.mktemp("survey")
+    for tile in (1, 2):
+        write_mer_tile(folder, tile, N, n_pixels=210)
+    with fits.open(catalogue_of(folder, 2), mode="update") as hdus:
+        with fits.open(catalogue_of(folder, 1)) as others:
+            for name in hdus[1].columns.names:
+                hdus[1].data[name][-5:] = others[1].data[name][-5:]
+        hdus[1].add_checksum()
+    return folder
+
+
+def tables(folder):
+    return [fits.getdata(catalogue_of(folder, tile), 1) for tile in (1, 2)]
+
+
+def selected_ids(folder, unit):
+    """Return the ids that a plan selects, as a worker finds them."""
+    table = fits.getdata(unit.files["catalogue"].uri, 1)
+    own = table["OBJECT_ID"][~np.isin(table["OBJECT_ID"], unit.owned_elsewhere)]
+    return own[unit.selected.mask(unit.n_rows)].tolist()
+
+
+def test_a_condition_selects_what_numpy_selects(survey):
+    first, second = find_units(str(survey), Selection(where=f" FLUX_VIS_PSF  >1 AND {CONDITION}"))
+    assert (second.n_rows, len(second.owned_elsewhere)) == (N - 5, 5)
+    for unit, table in zip((first, second), tables(survey), strict=True):
+        meets = np.isfinite(table["FLUX_VIS_PSF"]) & (table["FLUX_VIS_PSF"] > 1) & (table["SPURIOUS_FLAG"] == 0)
+        expected = table["OBJECT_ID"][meets & ~np.isin(table["OBJECT_ID"], unit.owned_elsewhere)]
+        assert selected_ids(survey, unit) == expected.tolist()
+        assert 0 < unit.n_selected == len(expected) < unit.n_rows == unit.n_selected + unit.n_skipped
+        assert unit.selected.id_digest == id_digest(expected)
+
+
+def write_targets(path, ra, dec):
+    lines = [f"{name},{x:.9f},{y:.9f}" for name, x, y in zip("abcdefgh", ra, dec, strict=False)]
+    path.write_text("\n".join(["name,ra,dec", *lines]) + "\n")
+    return str(path)
+
+
+@pytest.mark.parametrize("where", [None, CONDITION])
+def test_targets_select_their_nearest_sources(survey, tmp_path, where):
+    one, two = tables(survey)
+    rows = [0, 7, N - 1]
+    ra = [*one["RIGHT_ASCENSION"][rows] + 2e-4, two["RIGHT_ASCENSION"][3], 100.0, 10.0]
+    dec = [*one["DECLINATION"][rows], two["DECLINATION"][3] - 2e-4, 2.0, 80.0]
+    chosen = Selection(where=where, targets_uri=write_targets(tmp_path / "t.csv", ra, dec), match_radius_arcsec=1.5)
+    found = find_input(str(survey), chosen)
+    expected = set()
+    whole = np.concatenate([one, two])
+    meets = np.isfinite(whole["FLUX_VIS_PSF"]) & (whole["FLUX_VIS_PSF"] > 1) & (whole["SPURIOUS_FLAG"] == 0)
+    table = whole[meets] if where else whole
+    sky = SkyCoord(table["RIGHT_ASCENSION"], table["DECLINATION"], unit="deg")
+    for x, y in zip(ra, dec, strict=True):
+        separations = sky.separation(SkyCoord(x, y, unit="deg")).arcsec
+        if separations.min() <= 1.5:
+            expected.add(int(table["OBJECT_ID"][separations.argmin()]))
+    ids = [object_id for unit in found.units for object_id in selected_ids(survey, unit)]
+    assert sorted(ids) == sorted(expected)
+    assert len(ids) > 1
+    assert (found.unmatched.n_targets, found.unmatched.n) == (6, 6 - len(expected))
+    assert found.unmatched.examples[-2:] == ("e", "f")
+
+
+def test_a_tile_without_a_target_is_not_planned(survey, tmp_path):
+    two = tables(survey)[1]
+    uri = write_targets(tmp_path / "t.csv", two["RIGHT_ASCENSION"][:2], two["DECLINATION"][:2])
+    (unit,) = find_units(str(survey), Selection(targets_uri=uri))
+    assert (unit.unit_id, unit.n_rows, unit.n_selected, unit.owned_elsewhere) == ("000000002", N, 2, ())
+    away = write_targets(tmp_path / "away.csv", [100.0], [0.0])
+    with pytest.raises(PlanError, match=r"--targets: no source lies within 1 arcsec of any of 1 targets$"):
+        find_units(str(survey), Selection(targets_uri=away))
+
+
+def test_a_target_in_an_overlap_needs_one_tile(survey, tmp_path):
+    one = tables(survey)[0]
+    uri = write_targets(tmp_path / "t.csv", one["RIGHT_ASCENSION"][-1:], one["DECLINATION"][-1:])
+    (unit,) = find_units(str(survey), Selection(targets_uri=uri))
+    assert (unit.unit_id, selected_ids(survey, unit)) == ("000000001", [int(one["OBJECT_ID"][-1])])
+
+
+def plan_with(folder, **selection):
+    return build_plan(str(folder), NIGHT, EnsembleName(), ScanConfig(), Selection(**selection))
+
+
+def test_the_plan_freezes_the_condition_and_the_targets(survey, tmp_path):
+    two = tables(survey)[1]
+    uri = write_targets(tmp_path / "t.csv", two["RIGHT_ASCENSION"][:2], two["DECLINATION"][:2])
+    plans = [
+        plan_with(survey),
+        plan_with(survey, where=CONDITION),
+        plan_with(survey, where="true"),
+        plan_with(survey, where=CONDITION.upper().replace(" AND ", "\n and  ")),
+        plan_with(survey, targets_uri=uri),
+        plan_with(survey, targets_uri=uri, match_radius_arcsec=2.0),
+        plan_with(survey, columns=("name",)),
+        plan_with(survey, columns=()),
+    ]
+    assert plans[3] == plans[1]
+    assert len({plan.plan_id for plan in plans}) == 7
+    assert str(plans[1].sources) == CONDITION
+    digest = hashlib.sha256((tmp_path / "t.csv").read_bytes()).hexdigest()
+    assert plans[4].sources.targets.model_dump() == {"sha256": digest, "n_targets": 2, "radius_arcsec": 1.0}
+    (tmp_path / "t.csv").unlink()
+    freeze(plans[4], str(tmp_path))
+    assert load_plan(str(tmp_path), plans[4].plan_id).units == plans[4].units
+
+
+def test_columns_have_one_type_in_all_tiles(tmp_path):
+    for tile, kind in ((1, np.float32), (2, np.float64), (3, None)):
+        write_tile(tmp_path, tile, 3, n_pixels=210)
+        if kind is not None:
+            add_columns(catalogue_of(tmp_path, tile), {"Flux": np.arange(3).astype(kind)}, units={"Flux": "uJy"})
+    add_columns(catalogue_of(tmp_path, 3), {"KRON_RADIUS": np.arange(3, dtype=np.int16)})
+    asked, default = plan_with(tmp_path, columns=("kron_radius", "flux")), plan_with(tmp_path)
+    assert [(c.name, c.type, c.unit) for c in asked.columns] == [("kron_radius", "int16", ""), ("flux", "double", "uJy")]
+    assert [column.name for column in default.columns] == ["kron_radius"]
+    add_columns(catalogue_of(tmp_path, 3), {"FLUX": np.array(["a", "b", "c"])})
+    with pytest.raises(PlanError, match=r"--columns: the catalogues of the tiles do not fit together: .*flux"):
+        plan_with(tmp_path, columns=("flux",))
+
+
+def test_a_tile_that_lacks_a_column_is_left_out(tmp_path):
+    write_mer_tile(tmp_path, 1, 5, n_pixels=210)
+    write_tile(tmp_path, 2, 5, n_pixels=210)
+    add_columns(catalogue_of(tmp_path, 2), {"FLUX_VIS_PSFX": np.arange(5.0)})
+    found = find_input(str(tmp_path), Selection(where="flux_vis_psf > 0"))
+    assert [unit.unit_id for unit in found.units] == ["000000001"]
+    detail = "no column flux_vis_psf (did you mean flux_vis_psfx?)"
+    assert found.left_out == (LeftOut(tile="000000002", reason=LeftOutReason.LACKS_COLUMNS, detail=detail),)
+    for path in tmp_path.glob("*TILE000000001*"):
+        path.unlink()
+    with pytest.raises(PlanError, match=r"--where: the catalogue of tile 000000002 has no column flux_vis_psf \(did you"):
+        find_input(str(tmp_path), Selection(where="flux_vis_psf > 0"))
+
+
+@pytest.mark.parametrize(
+    ("selection", "error", "says"),
+    [
+        ({"where": "flux_vis_psf"}, ConditionError, "must be true or false for each source"),
+        ({"where": "name > 1"}, ConditionError, "compares two numbers or two texts"),
+        ({"where": "flux >"}, ConditionError, "does not expect its end"),
+        ({"where": "lens-hosts"}, PlanError, "has no column vis_det"),
+        ({"columns": ("nam",)}, PlanError, r"--columns: no tile's catalogue has a column nam \(did you mean name"),
+        ({"targets_uri": "nosuch.csv"}, ManifestError, "positions nosuch.csv"),
+    ],
+)
+def test_a_selection_that_cannot_be_used_is_explained(survey, selection, error, says):
+    with pytest.raises(error, match=says) as found:
+        find_units(str(survey), Selection(**selection))
+    assert "\n" not in str(found.value)
+
+
+def test_shards_have_no_columns_to_select_by(tmp_path):
+    write_shard(tmp_path / "a.parquet", [1, 2])
+    for chosen in ({"where": "a > 1"}, {"columns": ("a",)}):
+        with pytest.raises(PlanError, match="holds no Euclid MER tiles, so neither tiles nor sources"):
+            find_units(str(tmp_path), Selection(**chosen))
+    (unit,) = find_units(str(tmp_path), Selection(columns=()))
+    assert (unit.selected, unit.n_selected) == (None, 2)

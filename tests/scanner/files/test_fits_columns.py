@@ -1,0 +1,68 @@
+"""Columns of FITS tables have the values, types and units that astropy finds."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from astropy.io import fits
+
+from scanner.files import fits_source_table as module
+from scanner.files.fits_columns import MissingColumnsError, SourceTableError
+from scanner.files.fits_source_table import read_sources
+
+N = 9
+COLUMNS = {
+    "OBJECT_ID": fits.Column("OBJECT_ID", "K", array=np.arange(N)),
+    "RIGHT_ASCENSION": fits.Column("RIGHT_ASCENSION", "D", array=np.zeros(N)),
+    "DECLINATION": fits.Column("DECLINATION", "D", array=np.zeros(N)),
+    "FLUX": fits.Column("FLUX", "E", unit="uJy", array=np.array([np.nan, np.inf, *range(N - 2)], np.float32)),
+    "Flag": fits.Column("Flag", "I", null=-99, array=np.array([-99, *range(N - 1)], np.int16)),
+    "WORD": fits.Column("WORD", "6A", array=[f"w{i} " for i in range(N)]),
+    "STAR": fits.Column("STAR", "L", array=np.arange(N) % 2 == 0),
+    "COUNT": fits.Column("COUNT", "J", bzero=2**31, array=np.arange(N, dtype=np.uint32) + 2**31),
+    "SCALED": fits.Column("SCALED", "I", array=np.arange(N, dtype=np.int16)),
+    "BYTE": fits.Column("BYTE", "B", array=np.arange(N, dtype=np.uint8)),
+    "SPECTRUM": fits.Column("SPECTRUM", "3E", array=np.zeros((N, 3))),
+    "JAGGED": fits.Column("JAGGED", "PE()", array=np.array([np.zeros(i) for i in range(N)], object)),
+}
+VALUES = {
+    "flux": (pa.float32(), [None, None, *map(float, range(N - 2))]),
+    "flag": (pa.int16(), [None, *range(N - 1)]),
+    "word": (pa.string(), [f"w{i}" for i in range(N)]),
+    "star": (pa.bool_(), [i % 2 == 0 for i in range(N)]),
+    "count": (pa.uint32(), [i + 2**31 for i in range(N)]),
+    "scaled": (pa.float64(), [i * 0.5 + 3 for i in range(N)]),
+    "byte": (pa.uint8(), list(range(N))),
+}
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory):
+    path = tmp_path_factory.mktemp("table") / "c.fits"
+    fits.BinTableHDU.from_columns(list(COLUMNS.values())).writeto(path)
+    number = list(COLUMNS).index("SCALED") + 1
+    for key, value in (("TSCAL", 0.5), ("TZERO", 3.0)):
+        fits.setval(path, f"{key}{number}", value=value, ext=1)
+    return str(path)
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 2**25])
+def test_columns_have_their_values_types_and_units(uri, monkeypatch, piece_bytes):
+    monkeypatch.setattr(module, "_PIECE_BYTES", piece_bytes)
+    found = read_sources(uri, 2**20, needed=("Flux", "flag"), wanted=[*VALUES, "nosuch"])
+    assert {name: (found.others[name].type, found.others[name].to_pylist()) for name in found.others.column_names} == VALUES
+    assert found.others.field("flux").metadata == {b"unit": b"uJy"}
+    assert found.known == tuple(name.lower() for name in COLUMNS)
+    assert found.ids.tolist() == list(range(N))
+
+
+def test_a_missing_column_is_found_before_rows_are_read(uri, monkeypatch):
+    monkeypatch.setattr(module, "_pieces", None)
+    with pytest.raises(MissingColumnsError, match="has no column flx, nosuch") as found:
+        read_sources(uri, 2**20, needed=("FLX", "flux", "nosuch"))
+    assert "flux" in found.value.known
+
+
+@pytest.mark.parametrize(("name", "form"), [("spectrum", "3E"), ("jagged", r"PE\(8\)")])
+def test_a_column_of_arrays_is_refused(uri, name, form):
+    with pytest.raises(SourceTableError, match=f"column {name} must hold one number or text in each row, has TFORM = '{form}'"):
+        read_sources(uri, 2**20, wanted=(name,))
