@@ -32,6 +32,7 @@ def scan_night(
     tiles: tuple[str, ...] = (),
     region: tuple[float, float, float] | None = None,
     catalogues_uri: str | None = None,
+    publish_to: str | None = None,
 ) -> NightSummary:
     """Scan the night's tiles under `input_uri` into the catalogue at `root_uri`.
 
@@ -51,6 +52,8 @@ def scan_night(
         tiles: Numbers of some tiles; by default all.
         region: RA, Dec and radius of a circle, in degrees; a tile with a source in the circle is scanned whole.
         catalogues_uri: Folder or `s3://` prefix of the tiles' catalogues, if they lie apart from the mosaics.
+        publish_to: Folder or `s3://` prefix of the HATS collection in which the catalogue is published after the scan; by
+            default none.
     """
     dated = None if night == "none" else night or flow_run.scheduled_start_time.date()
     label = dated.isoformat() if dated else UNDATED
@@ -69,6 +72,7 @@ def scan_night(
             selection=lambda: Selection(
                 tiles=tiles, circle=Circle.of("region", *region) if region else None, catalogues_uri=catalogues_uri
             ),
+            publish_to=publish_to,
             progress=progress,
         )
     show_summary(f"summary-{label}", _summary_markdown(summary))
@@ -79,8 +83,9 @@ def scan_night(
 def _summary_markdown(summary: NightSummary) -> str:
     rows = "\n".join(f"| {status} | {n} |" for status, n in summary.rows_by_status.items())
     without = f"Left out: {left_out(summary.tiles_left_out)}\n\n" if summary.tiles_left_out else ""
+    published = f"Published as `{summary.published}`\n\n" if summary.published else ""
     return (
         f"# Night {summary.night or UNDATED}: {summary.n_candidates} candidates\n\n"
-        f"`{summary.candidates_uri}`, plan `{summary.plan_id[:12]}`, ensemble {summary.ensemble}\n\n{without}"
+        f"`{summary.candidates_uri}`, plan `{summary.plan_id[:12]}`, ensemble {summary.ensemble}\n\n{published}{without}"
         f"| status | rows |\n| --- | ---: |\n{rows}\n"
     )

@@ -113,6 +113,7 @@ def test_a_deployment_keeps_its_flat_parameters():
         "tiles": ({"array"}, []),
         "region": ({"array", "null"}, None),
         "catalogues_uri": ({text, "null"}, None),
+        "publish_to": ({text, "null"}, None),
     }
     assert list(schema.properties) == list(signature(flow.scan_night.fn).parameters)
     assert "definitions" not in str(schema.properties)
