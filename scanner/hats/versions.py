@@ -82,9 +82,11 @@ def load_manifest(collection_uri: str, name: str) -> Manifest:
 
 
 def kept_of(versions: Iterable[str], current: str, keep: int) -> tuple[str, ...]:
-    """Return the versions to keep: the newest `keep`, and the current one."""
+    """Return the versions to keep, in their order: the current one, and the newest others, `keep` together."""
     names = list(versions)
-    return tuple(name for i, name in enumerate(names) if i >= len(names) - keep or name == current)
+    others = [name for name in names if name != current]
+    kept = {current, *others[max(len(others) - keep + 1, 0) :]}
+    return tuple(name for name in names if name in kept)
 
 
 def garbage_in(collection_uri: str, versions: Iterable[str]) -> list[str]:
