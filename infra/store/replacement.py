@@ -59,12 +59,15 @@ def _replace_object_if(uri: str, data: bytes, expected: bytes | None) -> bool:
     if expected is None:
         return s3.replace_if(uri, data, None)
     try:
-        # In this order: if the object is replaced after the first request, the store refuses the put.
-        etag = info(uri).etag
-        is_expected = read_bytes(uri) == expected
+        file = info(uri)
+        is_expected = s3.read_range(uri, 0, file.size, file.etag, size=file.size) == expected
     except FileNotFoundError:
         return False
-    return is_expected and s3.replace_if(uri, data, etag)
+    except StorageError:
+        if info(uri).etag == file.etag:
+            raise
+        return False
+    return is_expected and s3.replace_if(uri, data, file.etag)
 
 
 def _content(uri: str) -> bytes | None:

@@ -225,11 +225,11 @@ def replace_if(uri: str, data: bytes, etag: str | None) -> bool:
         # A second request would be refused because of what the first one put, if only the reply to that one was lost.
         ask(uri, lambda client: client.put_object(**put), deadline_s(len(data)), tries=1)
     except OSError as error:
+        if isinstance(error, FileNotFoundError) or http_status(error) in {409, 412}:
+            return False
         with suppress(FileNotFoundError):
             if read_object(uri) == data:
                 return True
-        if isinstance(error, FileNotFoundError) or http_status(error) in {404, 409, 412}:
-            return False
         raise
     return True
 

@@ -30,7 +30,7 @@ def night_leaves(spool: Spool, label: str, schema: pa.Schema, folder: Path) -> l
     pixels = partition_of(light[HEALPIX.name].to_numpy())[order]
     starts = np.flatnonzero(np.diff(pixels, prepend=-1))
     leaves = []
-    for start, end in zip(starts, [*starts[1:], len(order)], strict=True):
+    for start, end in zip(starts, [*starts, len(order)][1:], strict=True):
         pixel, path = int(pixels[start]), folder / leaf_path(int(pixels[start]), label)
         rows = _Rows(spool.groups(order[start:end], rows_per_group(schema), schema))
         n_bytes = _write(rows, schema, path)

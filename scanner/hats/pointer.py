@@ -1,15 +1,19 @@
 """The pointer of a collection: the one file that says which version readers see, and which versions there are."""
 
+from contextlib import suppress
 from uuid import uuid4
 
 from pydantic import Field
 
 from infra.frozen import Frozen
 from infra.store.replacement import replace_if
-from infra.store.storage import read_bytes
+from infra.store.storage import StorageError, read_bytes
 from scanner.hats.errors import PublishError
 from scanner.hats.paths import NAME, pointer_uri
 from scanner.hats.properties import decode_properties, encode_properties
+
+_TRIES = 3
+"""Largest number of reads of a pointer that is being replaced."""
 
 
 class Pointer(Frozen):
@@ -32,7 +36,7 @@ def read_pointer(collection_uri: str) -> Pointer | None:
     """
     uri = pointer_uri(collection_uri)
     try:
-        data = read_bytes(uri)
+        data = _read(uri)
     except FileNotFoundError:
         return None
     found = decode_properties(data)
@@ -59,3 +63,11 @@ def swap_pointer(collection_uri: str, before: Pointer | None, version: str, vers
     }
     data = encode_properties(properties, "HATS Collection")
     return replace_if(pointer_uri(collection_uri), data, before.stored if before else None)
+
+
+def _read(uri: str) -> bytes:
+    for _ in range(_TRIES - 1):
+        # On S3 a read fails if the object is replaced between its two requests.
+        with suppress(StorageError):
+            return read_bytes(uri)
+    return read_bytes(uri)

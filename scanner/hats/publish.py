@@ -10,13 +10,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from infra.errors import LensscanError
 from infra.frozen import Frozen
 from infra.provenance import canonical_json
 from infra.read_ahead import map_ahead
 from infra.store.copies import copy_file, put_file, settle
 from infra.store.folders import remove_folder
 from infra.store.replacement import replace
-from infra.store.storage import StorageError, absolute, check_folder, is_s3, join, local_path
+from infra.store.storage import absolute, check_folder, is_s3, join, local_path
 from scanner.catalogue.shown import ShownPlan
 from scanner.hats.build import Build, Piece, build
 from scanner.hats.errors import PublishError
@@ -123,8 +124,8 @@ def _try_once(catalogue_uri: str, root: str, keep: int, *, compact: bool) -> Pub
         # The version that shares most nights; among equals, the newest.
         base = max(versions.values(), key=lambda v: len(v.sources.items() & wanted.items()), default=None)
         return _publish(catalogue_uri, root, pointer, nights, base, keep, compact=compact)
-    except (FileNotFoundError, StorageError):
-        # Another publisher may have removed the version that this one began from.
+    except (OSError, LensscanError):
+        # Another publisher may have removed the version that this one began from, or this one's own folder.
         if read_pointer(root) == pointer:
             raise
         return None

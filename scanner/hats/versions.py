@@ -121,9 +121,8 @@ def _chosen(root: str, pointer: Pointer, version: str | None) -> str:
         if not older:
             raise PublishError(f"{root}: holds no version before {pointer.version}")
         return older[-1]
-    found = [
-        name for name in pointer.versions if name.startswith(version) or name.partition("_candidates_")[2].startswith(version)
-    ]
+    wanted = version.removeprefix(f"{NAME}_")
+    found = [name for name in pointer.versions if name.removeprefix(f"{NAME}_").startswith(wanted)]
     if len(found) != 1:
         count = "no version begins" if not found else f"{len(found)} versions begin"
         raise PublishError(f"{root}: {count} with {version!r}; there are {', '.join(pointer.versions)}")

@@ -9,9 +9,9 @@ import signal
 import sys
 import time
 
-import astropy.coordinates
-import cdshealpix
-import mocpy  # noqa: F401 - all of them are imported before the forks
+import astropy.coordinates  # noqa: F401 - imported before the forks
+import cdshealpix  # noqa: F401
+import mocpy  # noqa: F401
 
 from scanner.hats.publish import publish
 from scanner.hats.versions import roll_back
@@ -33,7 +33,7 @@ def forked(act):
 
 
 def main(collection, seed, n_kills, catalogues):
-    dice, kills = random.Random(seed), 0  # noqa: S311 - any times will do
+    dice, kills = random.Random(seed), 0
     longest = 0.2
     for i, catalogue in enumerate(catalogues):
         for _ in range(n_kills):
