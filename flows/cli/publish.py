@@ -23,8 +23,10 @@ def publish(catalogue: str, collection: str, *, compact: bool = False, keep: Pos
     """
     from flows.commands.publication_text import publication_lines
     from flows.terminal import print_json, print_lines
+    from infra.private_apis import arrow_without_pandas
     from scanner.hats.publish import publish as run
 
+    arrow_without_pandas()
     done = run(catalogue, collection, keep=keep, compact=compact)
     print_json(done.model_dump(mode="json")) if json else print_lines(publication_lines(done))
 
