@@ -1,5 +1,6 @@
 """The rows of a night as a publication needs them: those that readers see, placed on the sky, with the code that made them."""
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -56,30 +57,41 @@ def write_night(catalogue_uri: str, label: str, plans: list[ShownPlan], folder: 
         VisibleError: the night shows other plans by now.
         StorageError: the store failed.
     """
+    groups = _groups(catalogue_uri, label, plans)
+    columns = next(groups).schema
+    networks, maps = network_names(columns), has_maps(columns)
+    schema, code = leaf_schema(networks, maps=maps), _code_of(catalogue_uri, plans)
+    n_shown = 0
+    with Spool(str(folder)) as spool:
+        spool.add(conformed(columns.empty_table(), schema))
+        for group in groups:
+            n_shown += group.num_rows
+            spool.add(_placed(group, code, schema))
+        n_rows = spool.light().num_rows
+        leaves = night_leaves(spool, label, schema, folder)
+    entry = NightEntry(
+        source=source_of(plans),
+        plans=tuple(plan.plan_id for plan in plans),
+        networks=networks,
+        has_maps=maps,
+        n_rows=n_rows,
+        n_without_position=n_shown - n_rows,
+        footprint=_footprint(catalogue_uri, plans),
+    )
+    return entry, leaves
+
+
+def _groups(catalogue_uri: str, label: str, plans: list[ShownPlan]) -> Iterator[pa.Table]:
+    """Yield a table without rows, then the rows of a night a row group at a time; raises as `write_night`."""
     try:
-        with open_night(catalogue_uri, label, plans) as file, Spool(str(folder)) as spool:
-            networks, maps = network_names(file.schema_arrow), has_maps(file.schema_arrow)
-            schema = leaf_schema(networks, maps=maps)
-            code = _code_of(catalogue_uri, plans)
-            for i in range(file.metadata.num_row_groups):
-                spool.add(_placed(file.read_row_group(i), code, schema))
-            n_rows = spool.light().num_rows
-            leaves = night_leaves(spool, label, schema, folder)
-            entry = NightEntry(
-                source=source_of(plans),
-                plans=tuple(plan.plan_id for plan in plans),
-                networks=networks,
-                has_maps=maps,
-                n_rows=n_rows,
-                n_without_position=file.metadata.num_rows - n_rows,
-                footprint=_footprint(catalogue_uri, plans),
-            )
+        with open_night(catalogue_uri, label, plans) as file:
+            yield file.schema_arrow.empty_table()
+            yield from (file.read_row_group(i) for i in range(file.metadata.num_row_groups))
     except StorageError:
         raise
     except (pa.ArrowException, OSError) as error:
         where = night_uri(catalogue_uri, label)
         raise PublishError(f"{where}: cannot be read: {' '.join(str(error).split())[:200]}; see `lensscan verify`") from error
-    return entry, leaves
 
 
 def _placed(rows: pa.Table, code: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -1,6 +1,6 @@
 """What astronomy-commons/lsdb#1536 asks of a catalogue that grows every night, with #1297: the same batch twice is safe.
 
-1. Promotion is unattended: see also `tests/flows/test_publish_to.py`, where a scan publishes.
+1. Promotion is unattended: see also `tests/flows/commands/test_scan.py`, where a scan publishes.
 2. Readers never see a part of an update.
 3. Versions are identifiable and retained.
 4. A roll-back is documented (docs/howto/publish.md) and tested.

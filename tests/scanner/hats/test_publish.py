@@ -91,7 +91,7 @@ def test_leaves_are_sorted_and_lie_in_their_pixel(tmp_path):
     assert len(paths) == 3
 
 
-def test_an_object_in_two_tiles_or_plans_comes_once_a_night(tmp_path):
+def test_an_object_of_two_tiles_comes_once_a_night(tmp_path):
     """The first unit of a plan owns it; a newer plan hides it in older ones; each night has a row of its own."""
     catalogue, collection = str(tmp_path / "catalogue"), str(tmp_path / "collection")
     finished(catalogue, {"7": {1: 0.9, 2: 0.8}, "8": {3: 0.7}}, night=NIGHTS[0])
