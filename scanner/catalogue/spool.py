@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import weakref
 from collections.abc import Iterator
 from typing import Self
 
@@ -20,11 +21,13 @@ _SLOT = "_slot"
 
 
 class Spool:
-    """Rows that are added in any order and read back in another; use it in a `with` block, which removes its file."""
+    """Rows that are added in any order and read back in another; its file goes with it, or at the end of a `with` block."""
 
     def __init__(self, folder: str | None = None) -> None:
         """Make the file in `folder`, or where the system keeps temporary files."""
-        self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - closed by __exit__
+        with tempfile.TemporaryFile(dir=folder) as file:
+            self._file = os.dup(file.fileno())
+        self._close = weakref.finalize(self, os.close, self._file)
         self._n_maps = 0
         self._parts: list[pa.Table] = []
 
@@ -32,7 +35,7 @@ class Spool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        self._close()
 
     def add(self, table: pa.Table) -> None:
         """Add rows whose maps, if the table has any, are in lists of any kind.
@@ -48,6 +51,10 @@ class Spool:
         slots = pa.array(self._n_maps + np.cumsum(is_there) - 1, pa.int64(), mask=~is_there)
         self._n_maps += n
         self._parts.append(table.drop_columns([column.name for column in MAP_COLUMNS]).append_column(_SLOT, slots))
+
+    @property
+    def n_rows(self) -> int:
+        return sum(part.num_rows for part in self._parts)
 
     def light(self) -> pa.Table:
         """Return all rows in the order in which they came, without their maps."""
@@ -80,7 +87,7 @@ class Spool:
             parts.append(np.ascontiguousarray(values.reshape(maps.num_rows, column.n_values)).view(np.uint8))
         data = memoryview(np.concatenate(parts, axis=1).tobytes())
         while data:
-            data = data[os.write(self._file.fileno(), data) :]
+            data = data[os.write(self._file, data) :]
 
     def _maps(self, slots: pa.ChunkedArray, schema: pa.Schema) -> dict[str, pa.Array]:
         """Return the columns of maps of rows with these slots, in the types of the schema."""
@@ -88,7 +95,7 @@ class Spool:
         found = slots.drop_null().to_numpy()
         records = np.empty((len(found), RECORD_BYTES), np.uint8)
         for record, slot in zip(records, found, strict=True):
-            record[:] = np.frombuffer(os.pread(self._file.fileno(), RECORD_BYTES, int(slot) * RECORD_BYTES), np.uint8)
+            record[:] = np.frombuffer(os.pread(self._file, RECORD_BYTES, int(slot) * RECORD_BYTES), np.uint8)
         parts = zip(MAP_COLUMNS, _TYPES, np.split(records, _ENDS[:-1], axis=1), strict=True)
         return {
             column.name: _lists(np.ascontiguousarray(part).view(kind), is_there, schema.field(column.name).type)

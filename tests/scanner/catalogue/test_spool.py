@@ -1,5 +1,7 @@
 """Rows come back from a spool in any order as they went in, with maps of either kind of list."""
 
+import os
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -47,7 +49,7 @@ def test_rows_without_columns_of_maps_need_no_file():
     with Spool() as spool:
         spool.add(scores([1, 2], [0.5, 0.6]))
         (group,) = spool.groups(np.array([1]), 10, unit_schema(NETWORKS))
-        assert spool._file.tell() == 0
+        assert os.fstat(spool._file).st_size == 0
     assert group["object_id"].to_pylist() == [2]
 
 
@@ -61,7 +63,7 @@ def test_only_rows_with_maps_take_space():
     with Spool() as spool:
         for table in tables():
             spool.add(table)
-        assert spool._file.seek(0, 2) == 5 * RECORD_BYTES == 5 * (80 * 80 * 3 + 40 * 40 + 20 * 20 + 2 * 8 * 8)
+        assert os.fstat(spool._file).st_size == 5 * RECORD_BYTES == 5 * (80 * 80 * 3 + 40 * 40 + 20 * 20 + 2 * 8 * 8)
 
 
 def test_published_rows_need_no_null_lists_of_fixed_size():
@@ -69,3 +71,11 @@ def test_published_rows_need_no_null_lists_of_fixed_size():
         pa.list_(pa.uint8()),
         pa.list_(pa.int16()),
     }
+
+
+def test_a_spool_that_is_dropped_closes_its_file():
+    spool = Spool()
+    descriptor = spool._file
+    del spool
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)

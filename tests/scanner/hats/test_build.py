@@ -1,5 +1,7 @@
 """A version shares the leaves of unchanged nights with the version that it is built on."""
 
+from pathlib import Path
+
 import pyarrow.parquet as pq
 import pytest
 
@@ -27,7 +29,7 @@ def made(tmp_path):
             # The next build finds all leaves of this one in one folder, as in a version.
             target = folder / "version" / piece.leaf.path
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(open(piece.uri, "rb").read())  # noqa: SIM115, PTH123
+            target.write_bytes(Path(piece.uri).read_bytes())
         before.append((manifest, str(folder / "version")))
         return found
 
