@@ -51,7 +51,8 @@ def replace_if(uri: str, data: bytes, expected: bytes | None) -> bool:
                     rename_over(local_path(uri), data)
         except OSError as error:
             raise StorageError(f"{uri}: cannot be written: {error.strerror or error}") from error
-    reached(Step.REPLACED, uri)
+    if is_replaced:
+        reached(Step.REPLACED, uri)
     return is_replaced
 
 

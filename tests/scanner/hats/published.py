@@ -3,7 +3,6 @@
 import csv
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.dataset as ds
 
 from tests.scanner.catalogue_parts import finished
@@ -56,7 +55,3 @@ def ids_by_night(table):
     for night, object_id in zip(table["night"].to_pylist(), table["object_id"].to_pylist(), strict=True):
         found.setdefault(night, []).append(object_id)
     return {night: sorted(ids) for night, ids in found.items()}
-
-
-def without_order(table: pa.Table):
-    return sorted(table.to_pylist(), key=repr)
