@@ -37,6 +37,7 @@ def scan_night(
     targets_uri: str | None = None,
     match_radius_arcsec: Annotated[float, Field(gt=0, le=MOST_MATCH_RADIUS_ARCSEC)] = MATCH_RADIUS_ARCSEC,
     columns: str | None = None,
+    publish_to: str | None = None,
 ) -> NightSummary:
     """Scan the night's tiles under `input_uri` into the catalogue at `root_uri`.
 
@@ -61,6 +62,8 @@ def scan_night(
         targets_uri: Table of positions; only the nearest source of each is scored.
         match_radius_arcsec: Largest distance of a source from its target.
         columns: Columns of the tiles' catalogues that the catalogue carries, separated by commas, or `none`.
+        publish_to: Folder or `s3://` prefix of the HATS collection in which the catalogue is published after the scan; by
+            default none.
     """
     dated = None if night == "none" else night or flow_run.scheduled_start_time.date()
     label = dated.isoformat() if dated else UNDATED
@@ -86,6 +89,7 @@ def scan_night(
                 match_radius_arcsec=match_radius_arcsec,
                 columns=column_names(columns),
             ),
+            publish_to=publish_to,
             progress=progress,
         )
     show_summary(f"summary-{label}", _summary_markdown(summary))
@@ -100,8 +104,9 @@ def _summary_markdown(summary: NightSummary) -> str:
         without += f"Sources: {summary.sources}\n\n"
     if summary.targets_unmatched and summary.targets_unmatched.n:
         without += f"Targets: {unmatched(summary.targets_unmatched)}\n\n"
+    published = f"Published as `{summary.published}`\n\n" if summary.published else ""
     return (
         f"# Night {summary.night or UNDATED}: {summary.n_candidates} candidates\n\n"
-        f"`{summary.candidates_uri}`, plan `{summary.plan_id[:12]}`, ensemble {summary.ensemble}\n\n{without}"
+        f"`{summary.candidates_uri}`, plan `{summary.plan_id[:12]}`, ensemble {summary.ensemble}\n\n{published}{without}"
         f"| status | rows |\n| --- | ---: |\n{rows}\n"
     )

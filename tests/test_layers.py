@@ -23,6 +23,7 @@ ALLOWED_ROOMS = {
         "networks": {"preprocess", "purity", "vocabulary"},
         "explain": {"networks", "preprocess", "vocabulary"},
         "catalogue": {"purity", "sources", "vocabulary"},
+        "hats": {"catalogue"},
         "scan": {"catalogue", "explain", "networks", "sources", "vocabulary"},
         "workers": {"scan", "catalogue", "networks", "vocabulary"},
     },

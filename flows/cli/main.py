@@ -15,6 +15,7 @@ import flows.cli.evaluate
 import flows.cli.explain
 import flows.cli.forget
 import flows.cli.models
+import flows.cli.publish
 import flows.cli.surveys  # noqa: F401 - all of them register their commands
 from flows.cli.app import AboveZero, AsFlow, Fraction, MapsPerUnit, Positive, app
 from flows.cli.arguments import prepared, told
@@ -161,6 +162,7 @@ def scan(
     maps: MapsPerUnit = MAPS_PER_UNIT,
     workers: Positive | None = None,
     ray_address: str | None = None,
+    publish_to: str | None = None,
     flow: AsFlow = False,
     json: bool = False,
 ) -> None:
@@ -191,6 +193,8 @@ def scan(
         workers: Scan processes.
         ray_address: Ray cluster to use, `auto` inside a Ray job, `local` for a private one; by default up to 10 000 rows are
             scanned without Ray, and more on a private one.
+        publish_to: Folder or `s3://` prefix of a HATS collection, outside the catalogue, in which the whole catalogue is
+            published after the scan, as by `lensscan publish`.
         flow: Scan as a Prefect flow, whose server shows progress and summary.
         json: Print JSON instead of text.
     """
@@ -205,6 +209,7 @@ def scan(
         "exact": exact,
         "maps_per_unit": maps,
         "ray_address": ray_address,
+        "publish_to": publish_to,
     }
     if flow:
         from flows.scan_night import scan_night

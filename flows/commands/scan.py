@@ -6,6 +6,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from infra.engine_name import EngineName
+from infra.errors import LensscanError
 from infra.progress import NamingProgress
 from infra.settings import Settings
 from scanner.workers.local import early_worker
@@ -29,13 +30,16 @@ def scan_tiles(
     ray_address: str | None,
     survey: str | None = None,
     selection: "Callable[[], Selection] | None" = None,
+    publish_to: str | None = None,
     progress: NamingProgress,
 ) -> "NightSummary":
     """Scan with the meaning of the flow's parameters: settings stand in for those that are None.
 
-    `survey` is the name or the file of a survey. `selection` makes the selection of tiles once the first worker has started.
+    `survey` is the name or the file of a survey. `selection` makes the selection of tiles once the first worker has started. After
+    the scan, the catalogue is published in the collection `publish_to`, if one is given.
 
     Raises:
+        PublishError: the scan is complete, and its catalogue cannot be published; or `publish_to` is no place for it.
         LensscanError: a parameter is invalid, no input is found, or a unit cannot be scanned.
     """
     settings = Settings.read()
@@ -48,6 +52,10 @@ def scan_tiles(
         from scanner.sources.survey import find_survey
         from scanner.workers.run import scan_night
 
+        if publish_to is not None:
+            from scanner.hats.publish import checked_roots
+
+            checked_roots(root_uri, publish_to)
         request = ScanRequest(
             input_uri=input_uri,
             selection=selection() if selection else EVERYTHING,
@@ -59,4 +67,18 @@ def scan_tiles(
             exact=exact,
             maps_per_unit=maps_per_unit,
         )
-        return scan_night(request, root_uri, workers=workers, ray_address=ray_address, progress=progress, early=early)
+        summary = scan_night(request, root_uri, workers=workers, ray_address=ray_address, progress=progress, early=early)
+    return summary if publish_to is None else _published(summary, root_uri, publish_to)
+
+
+def _published(summary: "NightSummary", root_uri: str, collection: str) -> "NightSummary":
+    from scanner.hats.errors import PublishError
+    from scanner.hats.publish import publish
+
+    try:
+        return summary.model_copy(update={"published": publish(root_uri, collection).version})
+    except LensscanError as error:
+        raise PublishError(
+            f"this scan is complete, but the catalogue is not published: {error}. Once that is mended, run "
+            f"`lensscan publish {root_uri} {collection}`"
+        ) from error

@@ -32,6 +32,7 @@ def scan_lines(summary: NightSummary) -> dict[str, Any]:
         "candidates": f"{summary.n_candidates} with p_lens of at least {summary.threshold:g}",
         **({"replaces": _replaced(summary)} if summary.replaces else {}),
         "catalogue": summary.candidates_uri,
+        **({"published": summary.published} if summary.published else {}),
         "seconds": summary.seconds,
     }
 

@@ -1,10 +1,16 @@
 """Replace a file as a whole: only for files that are computed from others, so that a lost version can be made again."""
 
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 from infra.steps import Step, reached
 from infra.store import s3
 from infra.store.files import StorageError
 from infra.store.posix import rename_over
-from infra.store.storage import is_s3, local_path
+from infra.store.storage import info, is_s3, local_path, read_bytes
 
 
 def replace(uri: str, data: bytes) -> None:
@@ -24,3 +30,61 @@ def replace(uri: str, data: bytes) -> None:
         except OSError as error:
             raise StorageError(f"{uri}: cannot be written: {error.strerror or error}") from error
     reached(Step.REPLACED, uri)
+
+
+def replace_if(uri: str, data: bytes, expected: bytes | None) -> bool:
+    """Write all of `data` if the file still holds `expected`, or if there still is none for None; return whether that was so.
+
+    Of several writers that expect the same content one wins. No two writers may write equal bytes, so that a content never
+    comes back. A reader sees the old content or the new one, each whole.
+
+    Raises:
+        StorageError: the store failed, and the file may be the old one or the new one.
+    """
+    reached(Step.REPLACE, uri)
+    if is_s3(uri):
+        is_replaced = _replace_object_if(uri, data, expected)
+    else:
+        try:
+            with _locked(local_path(uri).parent):
+                if is_replaced := _content(uri) == expected:
+                    rename_over(local_path(uri), data)
+        except OSError as error:
+            raise StorageError(f"{uri}: cannot be written: {error.strerror or error}") from error
+    if is_replaced:
+        reached(Step.REPLACED, uri)
+    return is_replaced
+
+
+def _replace_object_if(uri: str, data: bytes, expected: bytes | None) -> bool:
+    if expected is None:
+        return s3.replace_if(uri, data, None)
+    try:
+        file = info(uri)
+        is_expected = s3.read_range(uri, 0, file.size, file.etag, size=file.size) == expected
+    except FileNotFoundError:
+        return False
+    except StorageError:
+        if info(uri).etag == file.etag:
+            raise
+        return False
+    return is_expected and s3.replace_if(uri, data, file.etag)
+
+
+def _content(uri: str) -> bytes | None:
+    try:
+        return read_bytes(uri)
+    except FileNotFoundError:
+        return None
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Make a folder, and keep other writers of this function out; the system ends the lock of a writer that is killed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -27,6 +27,8 @@ STREAM_BYTES = 2**23
 STREAM_AHEAD = 2
 """Number of ranged reads in flight while the caller processes the block before them."""
 
+_OBJECTS_PER_REMOVAL = 1000
+"""Largest number of objects that S3 deletes in one request."""
 _UNSETTLED = {408, 409, 412, 429}
 """4xx answers to a creation that are not final; 409: another creation is under way, 412: the name is taken."""
 
@@ -208,6 +210,78 @@ def replace(uri: str, data: bytes) -> None:
     """
     _check_size(uri, data)
     ask(uri, lambda client: client.put_object(**_bucket_and_key(uri), Body=data), deadline_s(len(data)))
+
+
+def replace_if(uri: str, data: bytes, etag: str | None) -> bool:
+    """Put an object if its version is still that with `etag`, or if there still is none for None; return whether that was so.
+
+    Raises:
+        StorageError: the store refused, or the outcome is unknown.
+    """
+    _check_size(uri, data)
+    condition = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": f'"{etag}"'}
+    put = {**_bucket_and_key(uri), "Body": data, **condition}
+    try:
+        # A second request would be refused because of what the first one put, if only the reply to that one was lost.
+        ask(uri, lambda client: client.put_object(**put), deadline_s(len(data)), tries=1)
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) or http_status(error) in {409, 412}:
+            return False
+        with suppress(FileNotFoundError):
+            if read_object(uri) == data:
+                return True
+        raise
+    return True
+
+
+def copy(source_uri: str, target_uri: str) -> None:
+    """Let the store copy an object, of at most 5 GiB, to another key.
+
+    Raises:
+        FileNotFoundError: there is no source.
+        StorageError: the store failed.
+    """
+    request = {**_bucket_and_key(target_uri), "CopySource": _bucket_and_key(source_uri)}
+    ask(source_uri, lambda client: client.copy_object(**request))
+
+
+def list_prefixes(root_uri: str) -> Iterator[str]:
+    """Yield the names right below a prefix that other names lie below, as folders do on a disk.
+
+    Raises:
+        StorageError: the store failed.
+    """
+    token: dict[str, str] = {}
+    while True:
+        try:
+            page = _page(root_uri, Delimiter="/", **token)
+        except FileNotFoundError:
+            return
+        yield from (entry["Prefix"].rstrip("/").rpartition("/")[2] for entry in page.get("CommonPrefixes", ()))
+        if not page.get("IsTruncated"):
+            return
+        if page.get("NextContinuationToken") in {None, "", token.get("ContinuationToken")}:
+            raise StorageError(f"{root_uri}: the store does not go on with its listing")
+        token = {"ContinuationToken": page["NextContinuationToken"]}
+
+
+def remove_all(root_uri: str) -> None:
+    """Delete every object below a prefix; nothing may be created below it meanwhile.
+
+    Raises:
+        StorageError: the store failed, and some of the objects may exist.
+    """
+    files = list(list_objects(root_uri))
+    for start in range(0, len(files), _OBJECTS_PER_REMOVAL):
+        keys = [{"Key": _bucket_and_key(file.uri)["Key"]} for file in files[start : start + _OBJECTS_PER_REMOVAL]]
+        _remove_keys(root_uri, keys)
+
+
+def _remove_keys(root_uri: str, keys: list[dict[str, str]]) -> None:
+    request = {"Bucket": _bucket_and_key(root_uri)["Bucket"], "Delete": {"Objects": keys, "Quiet": True}}
+    answer = ask(root_uri, lambda client: client.delete_objects(**request))
+    if failed := answer.get("Errors"):
+        raise StorageError(f"{root_uri}: {len(failed)} objects cannot be removed: {one_line(failed[0].get('Message', ''))}")
 
 
 def remove(file: FileInfo) -> None:

@@ -12,6 +12,7 @@ from scanner.catalogue.columns import ORIGIN_COLUMNS, candidate_schema, carried_
 from scanner.catalogue.maps import with_maps_as
 from scanner.catalogue.outcomes import candidate_mask
 from scanner.catalogue.plan import Plan
+from scanner.catalogue.spool import Spool
 
 ROWS_PER_GROUP = 1024
 """Rows of a row group in files with maps: a reader holds one group, in which each row takes 21 kB, with maps or without."""
@@ -36,32 +37,30 @@ def file_schema(schema: pa.Schema) -> pa.Schema:
 
 
 class Candidates:
-    """The candidates of a plan, gathered unit by unit."""
+    """The candidates of a plan, gathered unit by unit; memory holds no maps."""
 
     def __init__(self) -> None:
-        self._parts: list[pa.Table] = []
+        self._spool = Spool()
+        self._schema: pa.Schema | None = None
 
     @property
     def n_rows(self) -> int:
-        return sum(part.num_rows for part in self._parts)
+        return self._spool.n_rows
 
     def add(self, candidates: pa.Table) -> bool:
         """Add a unit's candidates from `candidates_of`, or return False if their columns differ from those added before."""
-        fits = not self._parts or candidates.schema.equals(self._parts[0].schema)
+        fits = self._schema is None or candidates.schema.equals(self._schema)
         if fits:
-            self._parts.append(candidates)
+            self._schema = candidates.schema
+            self._spool.add(candidates)
         return fits
 
     def groups(self) -> Iterator[pa.Table]:
         """Yield all candidates in the groups of the file, best first; at least one group, which may be empty."""
-        # One copy for all groups, instead of one for each.
-        self._parts = [pa.concat_tables(self._parts).combine_chunks()]
-        table = self._parts[0]
-        order = pc.sort_indices(table.select([name for name, _ in ORDER]), sort_keys=ORDER)
-        n_rows = ROWS_PER_GROUP if has_maps(table.schema) else max(table.num_rows, 1)
-        for start in range(0, max(table.num_rows, 1), n_rows):
-            group = with_maps_as("fixed", table.take(order.slice(start, n_rows))).combine_chunks()
-            yield pa.Table.from_arrays(group.columns, schema=file_schema(group.schema))
+        table = self._spool.light()
+        order = pc.sort_indices(table.select([name for name, _ in ORDER]), sort_keys=ORDER).to_numpy()
+        schema = file_schema(self._schema or table.schema)
+        yield from self._spool.groups(order, ROWS_PER_GROUP if has_maps(schema) else max(len(order), 1), schema)
 
 
 def encode_candidates(groups: Iterable[pa.Table]) -> bytes:

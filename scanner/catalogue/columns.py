@@ -237,6 +237,19 @@ ORIGIN_COLUMNS = (
     Column("ensemble", pa.string(), "", "meta.version", "Name of the ensemble that scored the row", nullable=False),
     Column("plan_id", pa.string(), "", "meta.id;meta.dataset", "Digest of inputs, ensemble, code and settings", nullable=False),
 )
+HEALPIX = Column(
+    "_healpix_29",
+    pa.int64(),
+    "",
+    "pos.healpix",
+    "HEALPix pixel of the position, nested scheme, order 29; published rows are sorted by it",
+    nullable=False,
+)
+CODE_COLUMNS = (
+    Column("ensemble_sha256", pa.string(), "", "meta.version", "Digest of the weights and the card of the ensemble"),
+    Column("code_version", pa.string(), "", "meta.version", "Version of lensscan that scanned the row"),
+)
+"""Columns that a publication adds to those of a night's file, with HEALPIX in front."""
 CANDIDATE = Column(
     "candidate",
     pa.bool_(),
@@ -327,6 +340,18 @@ def candidate_schema(network_names: Sequence[str], *, maps: bool = False, carrie
     fixed = {column.name: column.field(column.fixed) for column in MAP_COLUMNS}
     fields = [fixed.get(field.name, field) for field in unit_schema(network_names, maps=maps, carried=carried)]
     return pa.schema([*fields, *(column.field() for column in ORIGIN_COLUMNS)])
+
+
+def published_schema(network_names: Sequence[str], *, maps: bool = False) -> pa.Schema:
+    """Return the schema of published rows: `HEALPIX`, `candidate_schema`, then `CODE_COLUMNS` and `RANK_COLUMNS`.
+
+    Only what places a row must be there: a column that other nights have is null in the rows of this one. Maps are lists of
+    any size, because astropy cannot read a file in which a list of a fixed size is null.
+    """
+    sized = {column.name: column.field() for column in MAP_COLUMNS}
+    fields = [sized.get(field.name, field) for field in candidate_schema(network_names, maps=maps)]
+    candidate = [field.with_nullable(field.name != OBJECT_ID.name) for field in fields]
+    return pa.schema([HEALPIX.field(), *candidate, *(column.field() for column in (*CODE_COLUMNS, *RANK_COLUMNS))])
 
 
 def has_maps(schema: pa.Schema) -> bool:

@@ -6,6 +6,8 @@ scan notices a file that is missing or old and writes it again.
 
 import io
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 
 import pyarrow as pa
@@ -20,7 +22,7 @@ from scanner.catalogue.maps import with_maps_as
 from scanner.catalogue.paths import CANDIDATES, label_of_night_file, night_label, night_uri
 from scanner.catalogue.plan import Plan
 from scanner.catalogue.shown import ShownPlan, record_shown, replaced_by, show_records, shown_plans
-from scanner.catalogue.visible import rows_of
+from scanner.catalogue.visible import VisibleError, rows_of
 from scanner.purity import PurityTable
 
 _KEY = b"lensscan.shown"
@@ -71,6 +73,24 @@ def show_once(plan: Plan, root_uri: str, purity: PurityTable | None = None, *, r
         return show(plan, root_uri, purity=purity)
     write_night(root_uri, label)
     return None if is_new else night_uri(root_uri, label)
+
+
+@contextmanager
+def open_night(root_uri: str, label: str, plans: list[ShownPlan]) -> Iterator[pq.ParquetFile]:
+    """Open the file of a night that shows exactly these plans, newest first; write it first where it is missing or old.
+
+    Raises:
+        VisibleError: the night shows other plans by now.
+        OSError, pyarrow.ArrowException: the file is damaged; a read may raise the same.
+        LensscanError: as for `show`.
+    """
+    uri = night_uri(root_uri, label)
+    if _state_of_file(uri) != _state(plans):
+        write_night(root_uri, label)
+    with open_read(uri) as source, pq.ParquetFile(source, page_checksum_verification=True) as file:
+        if json.loads((file.metadata.metadata or {}).get(_KEY, b"null")) != _state(plans):
+            raise VisibleError(f"{uri}: shows other scans than a moment ago; run the same command again")
+        yield file
 
 
 def write_night(root_uri: str, label: str) -> None:

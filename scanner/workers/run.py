@@ -64,6 +64,8 @@ class NightSummary(Frozen):
     """Number of workers that died or were killed, and were replaced."""
     candidates_uri: str
     """File with all candidates that the night shows."""
+    published: str | None = None
+    """Version of the collection in which the catalogue was published after the scan; None if it was not."""
     seconds: float
 
 

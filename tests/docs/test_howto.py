@@ -22,7 +22,14 @@ from tests.shared import PUBLISHED
 HOWTO = DOCS / "howto"
 MANIFEST = r"^```text\n(object_id,.*?)^```"
 RUN_HERE = (
-    *("own_files", "arrays", "euclid_q1", "another_survey", "read_the_catalogue", "published_weights", "object_storage"),
+    "own_files",
+    "arrays",
+    "euclid_q1",
+    "another_survey",
+    "read_the_catalogue",
+    "publish",
+    "published_weights",
+    "object_storage",
     "repair",
 )
 NOT_HERE = {"train": "days of training", "ray_cluster": "a cluster", "nightly": "a Prefect server", "index": "no commands"}
@@ -106,6 +113,7 @@ def test_a_tile_goes_through_all_pages(follow, desk, s3):
     follow("euclid_q1")
     follow("read_the_catalogue")
     assert (desk / "best.png").read_bytes().startswith(b"\x89PNG")
+    follow("publish")
     follow("object_storage", bucket=s3)
 
     (unit,) = (desk / "catalogue").rglob("*.unit")

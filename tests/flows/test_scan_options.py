@@ -132,6 +132,7 @@ def test_a_deployment_keeps_its_flat_parameters():
         "targets_uri": ({text, "null"}, None),
         "match_radius_arcsec": ({number}, 1.0),
         "columns": ({text, "null"}, None),
+        "publish_to": ({text, "null"}, None),
     }
     assert list(schema.properties) == list(signature(flow.scan_night.fn).parameters)
     assert "definitions" not in str(schema.properties)

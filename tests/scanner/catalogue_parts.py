@@ -84,16 +84,22 @@ def finished(
     networks=NETWORKS,
     subclass=None,
     kind="tile",
+    changes=None,
     **config,
 ):
-    """Commit, seal and show a plan of tiles or shards, given as `{unit: {object: p_lens}}`; return the plan."""
+    """Commit, seal and show a plan of tiles or shards, given as `{unit: {object: p_lens}}`; return the plan.
+
+    `changes` are columns that all units have in place of their own.
+    """
     units = [unit_of(name, list(rows), kind=kind) for name, rows in p_lens.items()]
     plan = make_plan(night, ensemble or EnsembleName(), ScanConfig(**config), units)
     freeze(plan, root)
     for unit in plan.units:
         rows = p_lens[unit.unit_id]
         place = {"tile": [unit.unit_id] * len(rows), "night": [night or ""] * len(rows)}
-        table = scores(list(rows), list(rows.values()), **place, **({"subclass": subclass} if subclass else {}))
+        table = scores(
+            list(rows), list(rows.values()), **place, **({"subclass": subclass} if subclass else {}), **(changes or {})
+        )
         if config.get("maps_per_unit"):
             best = sorted((p or 0.0, i) for i, p in enumerate(rows.values()) if p and p >= 0.5)[-config["maps_per_unit"] :]
             table = with_maps(table, {i for _, i in best})

@@ -159,6 +159,8 @@ scan shards --out cat --ray-address nowhere                     | nowhere
 scan shards --out cat --ray-address 127.0.0.1:9                 | 127.0.0.1:9
 scan empty other --out cat                                      | other
 scan tiles --outt x                                             | Did you mean
+scan shards --out cat --publish-to cat                          | cat: the collection must lie outside the catalogue
+scan shards --out cat --publish-to good.csv                     | good.csv: is a file, must be a folder
 scan shards --out s3://                                         | s3://
 scan notshard --out cat                                         | not a readable shard
 plan                                                            | give either a folder or prefix of tiles, or --release
@@ -189,6 +191,21 @@ query shards --cone 1 2                                         | --cone needs 3
 query shards --cone 1 95 1                                      | --cone: dec_deg
 query shards --out x.doc                                        | --out must be a file that ends in
 query shards --out good.csv                                     | exists; it is not replaced
+publish                                                         | CATALOGUE
+publish shards                                                  | COLLECTION
+publish shards x                                                | shards: shows no candidates
+publish nowhere x                                               | nowhere: shows no candidates
+publish shards shards                                           | shards: the collection must lie outside the catalogue
+publish shards shards/x                                         | shards/x: the collection must lie outside the catalogue
+publish shards good.csv                                         | good.csv: is a file, must be a folder
+publish shards x --keep 0                                       | --keep
+publish shards x --keep some                                    | some
+publish shards s3://                                            | s3://
+versions                                                        | COLLECTION
+versions nowhere                                                | nowhere: holds no collection
+rollback                                                        | COLLECTION
+rollback nowhere                                                | nowhere: holds no collection
+rollback nowhere 2026                                           | nowhere: holds no collection
 crossmatch                                                      | CATALOGUE
 crossmatch shards                                               | TABLE
 crossmatch shards nosuch.csv                                    | nosuch.csv

@@ -4,12 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from infra.store import s3 as objects
-from infra.store.replacement import replace
+from infra.store.replacement import replace, replace_if
 from infra.store.storage import StorageError, info, list_files, read_bytes
 
 
@@ -68,3 +69,44 @@ def test_an_object_that_is_too_large_is_refused(monkeypatch):
     monkeypatch.setattr(objects, "MAX_PUT_BYTES", 3)
     with pytest.raises(StorageError, match=r"one put holds at most 3 bytes, got 4$"):
         replace("s3://bucket/x", b"1234")
+
+
+def test_a_file_is_replaced_only_if_it_is_as_expected(root):
+    uri = f"{root}/deep/x"
+    assert not replace_if(uri, b"first", b"other")
+    assert list_files(root) == []
+    assert replace_if(uri, b"first", None)
+    assert not replace_if(uri, b"second", None)
+    assert not replace_if(uri, b"second", b"other")
+    assert read_bytes(uri) == b"first"
+    assert replace_if(uri, b"second", b"first")
+    assert not replace_if(uri, b"third", b"first")
+    assert read_bytes(uri) == b"second"
+    assert [file.uri for file in list_files(root)] == [uri]
+
+
+def test_of_many_writers_with_one_expectation_one_wins(root):
+    uri = f"{root}/x"
+    replace_if(uri, b"start", None)
+    with ThreadPoolExecutor(8) as pool:
+        for i in range(4):
+            expected = read_bytes(uri)
+            won = list(pool.map(lambda k, i=i, expected=expected: replace_if(uri, f"{i} {k}".encode(), expected), range(8)))
+            assert sum(won) == 1
+            assert read_bytes(uri) == f"{i} {won.index(True)}".encode()
+
+
+@pytest.mark.server
+def test_a_lost_reply_to_a_replacement_is_resolved(s3, monkeypatch):
+    uri, ask = f"{s3}/x", objects.ask
+
+    def lost(where, question, *args, **options):
+        answer = ask(where, question, *args, **options)
+        if "tries" in options:
+            raise StorageError(f"{where}: no whole answer")
+        return answer
+
+    replace_if(uri, b"first", None)
+    monkeypatch.setattr(objects, "ask", lost)
+    assert replace_if(uri, b"second", b"first")
+    assert read_bytes(uri) == b"second"

@@ -1,0 +1,77 @@
+"""The commands that publish a catalogue as a HATS collection, list its versions, and show an older one again."""
+
+import sys
+
+from flows.cli.app import Positive, app
+
+
+@app.command
+def publish(catalogue: str, collection: str, *, compact: bool = False, keep: Positive = 7, json: bool = False) -> None:
+    """Publish the candidates of a catalogue as a HATS collection, for lsdb, TOPCAT, DuckDB, astropy and others.
+
+    Readers see the new version whole, at once, or the old one. If the collection shows these candidates already, nothing is
+    written. Safe to repeat at any time, also after a crash.
+
+    For example: `lensscan publish catalogue/ collection/`
+
+    Args:
+        catalogue: Folder or `s3://` prefix given to `scan --out`.
+        collection: Folder or `s3://` prefix of the collection, outside the catalogue.
+        compact: Merge the files of the nights in each partition of the sky into one.
+        keep: Number of versions to keep, the new one included; older ones are removed once readers see the new one.
+        json: Print JSON instead of text.
+    """
+    from flows.commands.publication_text import publication_lines
+    from flows.terminal import print_json, print_lines
+    from infra.private_apis import arrow_without_pandas
+    from scanner.hats.publish import publish as run
+
+    arrow_without_pandas()
+    done = run(catalogue, collection, keep=keep, compact=compact)
+    print_json(done.model_dump(mode="json")) if json else print_lines(publication_lines(done))
+
+
+@app.command
+def versions(collection: str, *, json: bool = False) -> None:
+    """List the versions of a published collection, oldest first: when each was made, and from which nights and plans.
+
+    For example: `lensscan versions collection/`
+
+    Args:
+        collection: Folder or `s3://` prefix given to `publish`.
+        json: Print JSON instead of a table.
+    """
+    from flows.commands.publication_text import VERSION_COLUMNS, version_row
+    from flows.terminal import print_json, print_table
+    from scanner.hats.versions import versions_of
+
+    found = versions_of(collection)
+    if json:
+        print_json([version.model_dump(mode="json") for version in found])
+    else:
+        print_table(f"{len(found)} versions", VERSION_COLUMNS, [version_row(version) for version in found])
+
+
+@app.command
+def rollback(collection: str, version: str | None = None, *, json: bool = False) -> None:
+    """Make the readers of a published collection see an older version again; no version is removed.
+
+    The next `publish` shows the candidates of the catalogue again. To keep them away, first remove the plan that they come from
+    with `lensscan forget --shown`.
+
+    For example: `lensscan rollback collection/`
+
+    Args:
+        collection: Folder or `s3://` prefix given to `publish`.
+        version: Name of the version, or its first characters after `lens_candidates_`; by default the one before the present.
+        json: Print JSON instead of text.
+    """
+    from flows.commands.words import counted
+    from flows.terminal import print_json
+    from scanner.hats.versions import roll_back
+
+    shown = roll_back(collection, version)
+    if json:
+        print_json(shown.model_dump(mode="json"))
+    else:
+        sys.stdout.write(f"readers see {shown.version}: {shown.n_rows} candidates of {counted(len(shown.nights), 'night')}\n")

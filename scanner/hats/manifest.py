@@ -1,0 +1,90 @@
+"""The record of a version: its nights, the plans that they show, and the rows of every leaf."""
+
+from pydantic import Field
+
+from infra.frozen import Frozen
+from infra.provenance import digest
+from scanner.hats.paths import leaf_path
+
+
+class Part(Frozen):
+    """The rows of one night in a leaf."""
+
+    night: str
+    """Label of the night; `undated` for scans without a night."""
+    n_rows: int = Field(ge=1)
+    sha256: str
+    """Digest of the rows, whatever file holds them."""
+
+
+class Leaf(Frozen):
+    """A Parquet file of a version; it never changes, and later versions hold the same file."""
+
+    pixel: int
+    name: str
+    n_bytes: int
+    parts: tuple[Part, ...]
+    """The nights of its rows, in the order of their labels."""
+
+    @property
+    def path(self) -> str:
+        return leaf_path(self.pixel, self.name)
+
+    @property
+    def n_rows(self) -> int:
+        return sum(part.n_rows for part in self.parts)
+
+
+class NightEntry(Frozen):
+    """What a version holds of a night."""
+
+    source: str
+    """Digest of all that its rows follow from: equal for equal rows."""
+    plans: tuple[str, ...]
+    """Ids of the plans that the night shows, newest first."""
+    networks: tuple[str, ...]
+    has_maps: bool
+    n_rows: int
+    n_without_position: int
+    """Number of candidates that are not published, because they have no position."""
+    footprint: str
+    """Area of the scored objects: a MOC in its ASCII form, empty for none."""
+
+
+class Manifest(Frozen):
+    """A version of a collection."""
+
+    version: str
+    created: str
+    """Time of its making, UTC."""
+    content: str
+    """Digest of the rows: equal for equal rows, whenever and in whatever order their nights were published."""
+    nights: dict[str, NightEntry]
+    leaves: tuple[Leaf, ...]
+
+    @property
+    def sources(self) -> dict[str, str]:
+        return {night: entry.source for night, entry in self.nights.items()}
+
+    @property
+    def n_rows(self) -> int:
+        return sum(leaf.n_rows for leaf in self.leaves)
+
+    @property
+    def n_bytes(self) -> int:
+        return sum(leaf.n_bytes for leaf in self.leaves)
+
+    @property
+    def pixels(self) -> list[int]:
+        return sorted({leaf.pixel for leaf in self.leaves})
+
+    @property
+    def is_compact(self) -> bool:
+        """Return whether every pixel has one leaf."""
+        return len(self.pixels) == len(self.leaves)
+
+
+def content_of(leaves: tuple[Leaf, ...]) -> str:
+    """Return the digest of all rows, which does not depend on how the nights of a pixel are put into leaves."""
+    parts = [[leaf.pixel, part.night, part.n_rows, part.sha256] for leaf in leaves for part in leaf.parts]
+    return digest(sorted(parts))

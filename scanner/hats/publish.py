@@ -1,0 +1,242 @@
+"""Publish a catalogue as a new version of a HATS collection, which readers see whole or not at all."""
+
+import tempfile
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from infra.errors import LensscanError
+from infra.frozen import Frozen
+from infra.provenance import canonical_json
+from infra.read_ahead import map_ahead
+from infra.store.copies import copy_file, put_file, settle
+from infra.store.folders import remove_folder
+from infra.store.replacement import replace
+from infra.store.storage import absolute, check_folder, is_s3, join, local_path
+from scanner.catalogue.shown import ShownPlan
+from scanner.hats.build import Build, Piece, build
+from scanner.hats.errors import PublishError
+from scanner.hats.manifest import Manifest, content_of
+from scanner.hats.nights import nights_of, source_of
+from scanner.hats.paths import COMMON, MANIFEST, MOC, PARTITIONS, PROPERTIES, STAGING, version_name
+from scanner.hats.pointer import Pointer, read_pointer, swap_pointer
+from scanner.hats.properties import encode_partitions, encode_properties, properties_of
+from scanner.hats.sky import write_moc
+from scanner.hats.versions import garbage_in, kept_of, load_manifest, remove_garbage
+
+KEEP = 7
+"""Number of versions that are kept."""
+_TRIES = 5
+"""Largest number of tries of a publisher that others are faster than."""
+_N_PLACED = 16
+"""Number of leaves put into a version at a time: over S3, nearly all of their time is waiting."""
+
+
+class Outcome(StrEnum):
+    """What a publication did."""
+
+    PROMOTED = "promoted"
+    """Readers see a new version."""
+    SHOWN_AGAIN = "shown_again"
+    """Readers see a version again that was made before and holds these candidates."""
+    UNCHANGED = "unchanged"
+    """Readers see these candidates already."""
+
+
+class Publication(Frozen):
+    """The result of a publication."""
+
+    version: str
+    """The version that readers see."""
+    outcome: Outcome
+    collection_uri: str
+    n_rows: int
+    n_without_position: int
+    """Number of candidates that are not published, because they have no position."""
+    n_nights: int
+    n_leaves: int
+    n_leaves_written: int
+    removed: tuple[str, ...]
+    """Folders of older versions, and of publishers that were killed."""
+    seconds: float
+
+
+def publish(catalogue: str, collection: str, *, keep: int = KEEP, compact: bool = False) -> Publication:
+    """Publish the candidates that readers of a catalogue see; publish nothing if the collection shows them already.
+
+    The same call after a crash, and the same call twice, are safe. Of publishers at the same time each ends with a version that
+    held what the catalogue showed when it began; a reader that opens the pointer sees one of them, whole.
+
+    Args:
+        catalogue: Folder or prefix of the catalogue.
+        collection: Folder or prefix of the collection, outside the catalogue.
+        keep: Number of versions to keep, the current one included; older ones are removed after the promotion.
+        compact: Merge the leaves of the nights in each partition into one.
+
+    Raises:
+        PublishError: there is nothing to publish, the places cannot be used, or other publishers were faster each time.
+        LensscanError: a file of the catalogue is damaged.
+        StorageError: the store failed; publish again.
+    """
+    start = time.monotonic()
+    if keep < 1:
+        raise PublishError(f"keep must be 1 or more, got {keep}")
+    catalogue_uri, root = checked_roots(catalogue, collection)
+    for _ in range(_TRIES):
+        if found := _try_once(catalogue_uri, root, keep, compact=compact):
+            return found.model_copy(update={"seconds": round(time.monotonic() - start, 2)})
+    raise PublishError(f"{root}: other publishers were faster {_TRIES} times; publish again when none is running")
+
+
+def checked_roots(catalogue: str, collection: str) -> tuple[str, str]:
+    """Return both roots with absolute paths.
+
+    Raises:
+        PublishError: one lies in the other: a pattern of files below the catalogue would find each candidate twice.
+        StorageError: the collection is a file.
+    """
+    roots = absolute(catalogue), absolute(collection)
+    check_folder(roots[1])
+    ours, theirs = (f"{root.rstrip('/') if is_s3(root) else local_path(root).resolve()}/" for root in roots)
+    if ours.startswith(theirs) or theirs.startswith(ours):
+        raise PublishError(f"{collection}: the collection must lie outside the catalogue {catalogue}, and not around it")
+    return roots
+
+
+def _try_once(catalogue_uri: str, root: str, keep: int, *, compact: bool) -> Publication | None:
+    """Publish, or return None if another publisher was faster."""
+    pointer = read_pointer(root)
+    try:
+        nights = nights_of(catalogue_uri)
+        wanted = {label: source_of(plans) for label, plans in nights.items()}
+        versions = {name: load_manifest(root, name) for name in reversed(pointer.versions)} if pointer else {}
+        same = [v for v in versions.values() if v.sources == wanted and (v.is_compact or not compact)]
+        if pointer and same:
+            shown = next((v for v in same if v.version == pointer.version), same[0])
+            return _show(root, pointer, shown, keep)
+        if not nights:
+            raise PublishError(f"{catalogue_uri}: shows no candidates; `lensscan status` shows the state of each plan")
+        # The version that shares most nights; among equals, the newest.
+        base = max(versions.values(), key=lambda v: len(v.sources.items() & wanted.items()), default=None)
+        return _publish(catalogue_uri, root, pointer, nights, base, keep, compact=compact)
+    except (OSError, LensscanError):
+        # Another publisher may have removed the version that this one began from, or this one's own folder.
+        if read_pointer(root) == pointer:
+            raise
+        return None
+
+
+def _show(root: str, pointer: Pointer, shown: Manifest, keep: int) -> Publication | None:
+    """Make readers see a version that exists, and remove what is not kept; write nothing if there is nothing to do."""
+    kept = kept_of(pointer.versions, shown.version, keep)
+    garbage = garbage_in(root, kept)
+    is_shown = shown.version == pointer.version
+    if (not is_shown or garbage or kept != pointer.versions) and not swap_pointer(root, pointer, shown.version, kept):
+        return None
+    outcome = Outcome.UNCHANGED if is_shown else Outcome.SHOWN_AGAIN
+    return _publication(root, shown, outcome, 0, remove_garbage(root, garbage))
+
+
+def _publish(
+    catalogue_uri: str,
+    root: str,
+    pointer: Pointer | None,
+    nights: dict[str, list[ShownPlan]],
+    base: Manifest | None,
+    keep: int,
+    *,
+    compact: bool,
+) -> Publication | None:
+    """Write a new version and make readers see it, or return None if another publisher was faster."""
+    if not is_s3(root):
+        local_path(root).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+        prefix=STAGING, dir=None if is_s3(root) else local_path(root), ignore_cleanup_errors=True
+    ) as name:
+        folder = Path(name)
+        base_uri = join(root, base.version) if base else ""
+        made = build(catalogue_uri, nights, base, base_uri, folder, compact=compact)
+        manifest = _manifest(made)
+        if not manifest.leaves:
+            raise PublishError(f"{catalogue_uri}: shows no candidate with a position, so there is nothing to publish")
+        try:
+            _write(root, manifest, made, folder)
+            listed = [*pointer.versions, manifest.version] if pointer else [manifest.version]
+            kept = kept_of(listed, manifest.version, keep)
+            # Listed before the swap: what is there by now and is not kept can never be promoted.
+            garbage = [found for found in garbage_in(root, kept) if found != folder.name]
+            is_shown = swap_pointer(root, pointer, manifest.version, kept)
+        except BaseException:
+            with suppress(OSError, PublishError):
+                _discard(root, manifest.version)
+            raise
+        if not is_shown:
+            _discard(root, manifest.version)
+            return None
+    n_written = sum(piece.is_new for piece in made.pieces)
+    return _publication(root, manifest, Outcome.PROMOTED, n_written, remove_garbage(root, garbage))
+
+
+def _discard(root: str, version: str) -> None:
+    """Remove a version that this publisher could not promote."""
+    pointer = read_pointer(root)
+    if pointer is None or version not in pointer.versions:
+        remove_folder(join(root, version))
+
+
+def _manifest(made: Build) -> Manifest:
+    leaves = tuple(piece.leaf for piece in made.pieces)
+    content, now = content_of(leaves), datetime.now(UTC)
+    version = version_name(f"{now:%Y%m%dT%H%M%S%fZ}", content)
+    return Manifest(version=version, created=now.isoformat(), content=content, nights=made.nights, leaves=leaves)
+
+
+def _write(root: str, manifest: Manifest, made: Build, folder: Path) -> None:
+    """Write the files of a version, those last by which readers open it."""
+    version_uri = join(root, manifest.version)
+
+    def place(piece: Piece) -> None:
+        target = join(version_uri, piece.leaf.path)
+        put_file(Path(piece.uri), target) if piece.is_new else copy_file(piece.uri, target)
+
+    for _ in map_ahead(place, made.pieces, _N_PLACED):
+        pass
+    sky_fraction = write_moc((entry.footprint for entry in made.nights.values()), folder / MOC)
+    schema = made.schema
+    properties = encode_properties(properties_of(manifest, schema, sky_fraction), "HATS catalog")
+    files = {
+        COMMON: _metadata_file(schema),
+        MOC: (folder / MOC).read_bytes(),
+        MANIFEST: canonical_json(manifest.model_dump()),
+        PARTITIONS: encode_partitions(manifest),
+        **dict.fromkeys(PROPERTIES, properties),
+    }
+    for path, data in files.items():
+        replace(join(version_uri, path), data)
+    settle(version_uri)
+
+
+def _metadata_file(schema: pa.Schema) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_metadata(schema, sink)
+    return sink.getvalue().to_pybytes()
+
+
+def _publication(root: str, manifest: Manifest, outcome: Outcome, n_written: int, removed: list[str]) -> Publication:
+    return Publication(
+        version=manifest.version,
+        outcome=outcome,
+        collection_uri=root,
+        n_rows=manifest.n_rows,
+        n_without_position=sum(entry.n_without_position for entry in manifest.nights.values()),
+        n_nights=len(manifest.nights),
+        n_leaves=len(manifest.leaves),
+        n_leaves_written=n_written,
+        removed=tuple(removed),
+        seconds=0,
+    )

@@ -1,0 +1,143 @@
+"""List the versions of a collection, show an older one again, and remove those that are not kept."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from infra.frozen import Frozen
+from infra.store.folders import list_folders, remove_folder
+from infra.store.storage import StorageError, absolute, join, read_bytes
+from scanner.hats.errors import PublishError
+from scanner.hats.manifest import Manifest
+from scanner.hats.paths import MANIFEST, NAME, is_of_publisher
+from scanner.hats.pointer import Pointer, read_pointer, swap_pointer
+
+
+class Version(Frozen):
+    """A version of a collection, for people."""
+
+    version: str
+    is_current: bool
+    """Whether readers see it."""
+    created: datetime
+    content: str
+    """Digest of the rows."""
+    n_rows: int
+    n_without_position: int
+    n_leaves: int
+    n_bytes: int
+    """Size of its leaves; versions share most of them."""
+    nights: dict[str, tuple[str, ...]]
+    """Ids of the plans that each night shows, newest first."""
+
+
+def versions_of(collection: str) -> list[Version]:
+    """Return the versions of a collection, oldest first.
+
+    Raises:
+        PublishError: there is no collection, or a record of it is damaged.
+        StorageError: the store failed.
+    """
+    root = absolute(collection)
+    pointer = _pointer(root)
+    return [_version(load_manifest(root, name), pointer) for name in pointer.versions]
+
+
+def roll_back(collection: str, version: str | None = None) -> Version:
+    """Make readers see a version again, by default the one before the present one; no version is removed.
+
+    Args:
+        collection: Folder or prefix of the collection.
+        version: Name of the version, or the first characters of the part after `lens_candidates_`.
+
+    Raises:
+        PublishError: there is no such version, several begin so, or another publisher was faster.
+        StorageError: the store failed.
+    """
+    root = absolute(collection)
+    pointer = _pointer(root)
+    name = _chosen(root, pointer, version)
+    manifest = load_manifest(root, name)
+    if name != pointer.version and not swap_pointer(root, pointer, name, pointer.versions):
+        raise PublishError(f"{root}: another publisher replaced the pointer meanwhile; list the versions and try again")
+    return _version(manifest, pointer.model_copy(update={"version": name}))
+
+
+def load_manifest(collection_uri: str, name: str) -> Manifest:
+    """Read the record of a version.
+
+    Raises:
+        FileNotFoundError: there is no such version.
+        PublishError: the record is damaged.
+    """
+    uri = join(collection_uri, name, MANIFEST)
+    try:
+        return Manifest.model_validate_json(read_bytes(uri))
+    except ValidationError as error:
+        raise PublishError(
+            f"{uri}: not the record of a version: {error.errors()[0]['msg']}; publish into another collection"
+        ) from error
+
+
+def kept_of(versions: Iterable[str], current: str, keep: int) -> tuple[str, ...]:
+    """Return the versions to keep, in their order: the current one, and the newest others, `keep` together."""
+    names = list(versions)
+    others = [name for name in names if name != current]
+    kept = {current, *others[max(len(others) - keep + 1, 0) :]}
+    return tuple(name for name in names if name in kept)
+
+
+def garbage_in(collection_uri: str, versions: Iterable[str]) -> list[str]:
+    """Return the folders of publishers that are not versions: removed ones, and those of publishers that run or were killed.
+
+    Raises:
+        StorageError: the store failed.
+    """
+    return [name for name in list_folders(collection_uri) if is_of_publisher(name) and name not in set(versions)]
+
+
+def remove_garbage(collection_uri: str, folders: Iterable[str]) -> list[str]:
+    """Remove folders that no publisher can promote any more; return those that are gone, the next publisher tries the rest."""
+    gone = []
+    for name in folders:
+        with suppress(StorageError):
+            remove_folder(join(collection_uri, name))
+            gone.append(name)
+    return gone
+
+
+def _pointer(root: str) -> Pointer:
+    pointer = read_pointer(root)
+    if pointer is None:
+        raise PublishError(f"{root}: holds no collection; is it the folder or prefix given to `lensscan publish`?")
+    return pointer
+
+
+def _chosen(root: str, pointer: Pointer, version: str | None) -> str:
+    if version is None:
+        older = pointer.versions[: pointer.versions.index(pointer.version)]
+        if not older:
+            raise PublishError(f"{root}: holds no version before {pointer.version}")
+        return older[-1]
+    wanted = version.removeprefix(f"{NAME}_")
+    found = [name for name in pointer.versions if name.removeprefix(f"{NAME}_").startswith(wanted)]
+    if len(found) != 1:
+        count = "no version begins" if not found else f"{len(found)} versions begin"
+        raise PublishError(f"{root}: {count} with {version!r}; there are {', '.join(pointer.versions)}")
+    return found[0]
+
+
+def _version(manifest: Manifest, pointer: Pointer) -> Version:
+    return Version(
+        version=manifest.version,
+        is_current=manifest.version == pointer.version,
+        created=datetime.fromisoformat(manifest.created),
+        content=manifest.content,
+        n_rows=manifest.n_rows,
+        n_without_position=sum(entry.n_without_position for entry in manifest.nights.values()),
+        n_leaves=len(manifest.leaves),
+        n_bytes=manifest.n_bytes,
+        nights={label: entry.plans for label, entry in manifest.nights.items()},
+    )

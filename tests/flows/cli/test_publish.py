@@ -1,0 +1,36 @@
+"""`lensscan publish`, `versions` and `rollback`, as a user types them."""
+
+import json
+
+import pytest
+
+from tests.scanner.hats.published import NIGHTS, add_night, current
+
+
+@pytest.mark.server
+def test_a_catalogue_is_published_listed_and_rolled_back(lensscan, tmp_path):
+    catalogue, collection = str(tmp_path / "catalogue"), str(tmp_path / "collection")
+    plans, names = [], []
+    for i in range(2):
+        plans.append(add_night(catalogue, i))
+        done = json.loads(lensscan("publish", catalogue, collection, "--json").stdout)
+        assert (done["outcome"], done["n_nights"], done["collection_uri"]) == ("promoted", i + 1, collection)
+        names.append(done["version"])
+    said = lensscan("publish", catalogue, collection).stdout
+    assert said.splitlines()[:2] == [f"unchanged   {names[1]}", "candidates  28 of 2 nights"]
+    listed = json.loads(lensscan("versions", collection, "--json").stdout)
+    assert [(version["version"], version["is_current"], version["n_rows"]) for version in listed] == [
+        (names[0], False, 14),
+        (names[1], True, 28),
+    ]
+    assert listed[1]["nights"] == {night: [plan.plan_id] for night, plan in zip(NIGHTS, plans, strict=False)}
+    assert f"readers see {names[0]}: 14 candidates of 1 night\n" == lensscan("rollback", collection).stdout
+    assert current(collection).name == names[0]
+    table = lensscan("versions", collection).stdout
+    assert [name in table for name in (*names, *NIGHTS[:2], plans[0].plan_id[:8])] == [True] * 5
+    assert json.loads(lensscan("rollback", collection, names[1], "--json").stdout)["version"] == names[1]
+    compact = json.loads(lensscan("publish", catalogue, collection, "--compact", "--keep", "1", "--json").stdout)
+    assert (compact["outcome"], compact["n_leaves"], sorted(compact["removed"])) == ("promoted", 3, sorted(names))
+    wrong = lensscan("rollback", collection)
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
+    assert "holds no version before" in wrong.stderr

@@ -1,0 +1,87 @@
+"""A scan publishes its catalogue by itself, from the command line and from the nightly flow; here nothing is scanned."""
+
+from contextlib import nullcontext
+from datetime import date
+
+import pytest
+
+import flows.scan_night as flow
+from flows.cli.main import scan as command
+from scanner.hats.errors import PublishError
+from scanner.workers.run import NightSummary
+from tests.scanner.hats.published import NIGHTS, add_night, current, ids_by_night, read
+
+NIGHT = date.fromisoformat(NIGHTS[0])
+
+
+@pytest.fixture
+def places(tmp_path, monkeypatch):
+    """Return a catalogue and a place for a collection; a scan adds a night to the catalogue, and scans nothing."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr("scanner.workers.run.scan_night", scanned)
+    for name in ("flow_progress", "show_summary", "get_run_logger"):
+        monkeypatch.setattr(flow, name, lambda *_, name=name: nullcontext() if name == "flow_progress" else Silent())
+    return str(tmp_path / "catalogue"), str(tmp_path / "collection")
+
+
+class Silent:
+    def info(self, *_):
+        pass
+
+
+def scanned(request, root_uri, **_):
+    plan = add_night(root_uri, 0)
+    return NightSummary(
+        night=NIGHTS[0],
+        plan_id=plan.plan_id,
+        ensemble="test",
+        unit_kind="tile",
+        n_units=2,
+        tiles_left_out=(),
+        tiles_rejected=(),
+        units_by_outcome={"committed": 2},
+        n_rows=15,
+        rows_by_status={"scored": 15},
+        threshold=0.5,
+        n_candidates=14,
+        replaces=(),
+        n_workers_lost=0,
+        candidates_uri=root_uri,
+        seconds=1,
+    )
+
+
+def test_the_flow_publishes_after_its_scan(places):
+    catalogue, collection = places
+    summary = flow.scan_night.fn("tiles", catalogue, NIGHT, publish_to=collection)
+    assert summary.published == current(collection).name
+    assert set(ids_by_night(read(current(collection)))) == {NIGHTS[0]}
+    assert f"Published as `{summary.published}`" in flow._summary_markdown(summary)
+    assert flow.scan_night.fn("tiles", catalogue, NIGHT, publish_to=collection).published == summary.published
+
+
+def test_the_command_publishes_after_its_scan(places, capsys):
+    catalogue, collection = places
+    command("tiles", out=catalogue, night=NIGHT, publish_to=collection, workers=1)
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("published")]
+    assert line.split() == ["published", current(collection).name]
+
+
+def test_a_scan_without_a_collection_publishes_nothing(places, capsys):
+    catalogue, collection = places
+    command("tiles", out=catalogue, night=NIGHT, workers=1)
+    assert "published" not in capsys.readouterr().out
+    with pytest.raises(FileNotFoundError):
+        current(collection)
+
+
+def test_a_scan_that_cannot_publish_says_that_it_is_complete(places, tmp_path):
+    catalogue, collection = places
+    (tmp_path / "collection").mkdir()
+    (tmp_path / "collection" / "collection.properties").write_text("obs_collection=other\n")
+    with pytest.raises(PublishError, match=r"^this scan is complete, but .* is no collection of lensscan.*`lensscan publish /"):
+        flow.scan_night.fn("tiles", catalogue, NIGHT, publish_to=collection)
+    with pytest.raises(PublishError, match="must lie outside the catalogue"):
+        flow.scan_night.fn("tiles", str(tmp_path / "other"), NIGHT, publish_to=str(tmp_path / "other" / "x"))
+    assert not (tmp_path / "other").exists(), "nothing is scanned"

@@ -1,0 +1,70 @@
+"""The published rows of a night follow from its plans, and from nothing else."""
+
+from dataclasses import replace
+
+import pytest
+
+from scanner.catalogue.night_file import write_night as write_file
+from scanner.catalogue.visible import VisibleError
+from scanner.hats import nights
+from scanner.hats.nights import nights_of, source_of, write_night
+from scanner.hats.sky import FOOTPRINT_ORDER
+from tests.scanner.catalogue_parts import NIGHT, finished, purity_table
+
+ROWS = {"a": {1: 0.9, 2: 0.6}, "b": {3: 0.7, 4: 0.1, 5: None}}
+
+
+@pytest.fixture
+def root(tmp_path):
+    return str(tmp_path / "catalogue")
+
+
+def test_a_night_is_written_with_its_provenance(root, tmp_path):
+    plan = finished(root, ROWS)
+    ((label, plans),) = nights_of(root).items()
+    entry, leaves = write_night(root, label, plans, tmp_path)
+    assert (label, entry.plans, entry.networks, entry.has_maps) == (NIGHT, (plan.plan_id,), ("OU-66", "OU-200"), False)
+    assert (entry.n_rows, entry.n_without_position, sum(leaf.n_rows for leaf in leaves)) == (3, 0, 3)
+    assert len(entry.footprint.split()) - entry.footprint.count("/") == 3
+    assert entry.footprint.startswith(f"{FOOTPRINT_ORDER}/"), "objects 1-4 were scored, 5 was not"
+
+
+def test_the_source_changes_with_what_readers_see(root, monkeypatch):
+    finished(root, ROWS)
+    (plans,) = nights_of(root).values()
+    source = source_of(plans)
+    assert source == source_of(list(plans))
+    others = [
+        [replace(plans[0], threshold=0.7)],
+        [replace(plans[0], units=frozenset({"a"}))],
+        [replace(plans[0], purity=purity_table(0.5))],
+        [replace(plans[0], plan_id="f" * 64)],
+        [plans[0], replace(plans[0], plan_id="f" * 64)],
+    ]
+    assert len({source, *map(source_of, others)}) == 6
+    monkeypatch.setattr(nights, "_FORMAT", 2)
+    assert source_of(plans) != source
+
+
+def test_a_newer_record_for_the_same_rows_changes_nothing(root):
+    finished(root, ROWS)
+    (plans,) = nights_of(root).values()
+    assert source_of([replace(plans[0], record=9)]) == source_of(plans)
+
+
+def test_a_night_that_changes_meanwhile_is_refused(root, tmp_path):
+    finished(root, ROWS)
+    (plans,) = nights_of(root).values()
+    finished(root, {"a": {1: 0.8}})
+    with pytest.raises(VisibleError, match=r"shows other scans than a moment ago"):
+        write_night(root, NIGHT, plans, tmp_path)
+
+
+def test_an_old_file_of_a_night_is_written_first(root, tmp_path, monkeypatch):
+    finished(root, ROWS)
+    monkeypatch.setattr("scanner.catalogue.night_file.write_night", lambda *_: None)
+    finished(root, {"a": {1: 0.95, 2: 0.96}})
+    monkeypatch.setattr("scanner.catalogue.night_file.write_night", write_file)
+    (plans,) = nights_of(root).values()
+    entry, _ = write_night(root, NIGHT, plans, tmp_path)
+    assert (len(entry.plans), entry.n_rows) == (2, 3)
