@@ -12,6 +12,8 @@ from scanner.catalogue.columns import carried_column
 from scanner.catalogue.units import PlanError
 
 _UNIT = b"unit"
+_WIDER = {"int8": "int16", "uint16": "int32", "uint32": "int64", "uint64": "double"}
+"""Types that VOTable lacks, with those that hold their values."""
 
 
 class CarriedColumn(Frozen):
@@ -47,7 +49,10 @@ def planned_columns(names: Sequence[str], schemas: Iterable[pa.Schema]) -> tuple
         reason = " ".join(str(error).split())[:200]
         raise PlanError(f"--columns: the catalogues of the tiles do not fit together: {reason}") from error
     fields = [joined.field(name) for name in names if name in joined.names]
-    return tuple(CarriedColumn(name=field.name, type=str(field.type), unit=_unit(field)) for field in fields)
+    types = {field.name: str(field.type) for field in fields}
+    return tuple(
+        CarriedColumn(name=name, type=_WIDER.get(kind, kind), unit=_unit(joined.field(name))) for name, kind in types.items()
+    )
 
 
 def carried_arrays(
@@ -64,7 +69,7 @@ def carried_arrays(
     for column in columns:
         kind = column.field.type
         if table is not None and column.name in table.column_names:
-            values = pc.if_else(is_filled, table[column.name].cast(kind), pa.scalar(None, kind))
+            values = pc.if_else(is_filled, table[column.name].cast(kind, safe=False), pa.scalar(None, kind))
         else:
             values = pa.nulls(len(is_filled), kind)
         # Some readers fail on a null in a text column.

@@ -206,7 +206,7 @@ def _usable(
 
 
 def _tile_input(tile: Tile, circle: Circle | None, chooser: SourceChooser) -> _UnitInput | LeftOut | None:
-    """Return the files and ids of a tile; None if no source of the tile lies in the circle, or near a target."""
+    """Return the files and ids of a tile; None if no source of the tile lies in the circle."""
     files = _tile_files(tile)
     try:
         sources = read_tile_catalogue(tile.catalogue, tile.survey, chooser.needed, chooser.columns)
@@ -221,9 +221,13 @@ def _tile_input(tile: Tile, circle: Circle | None, chooser: SourceChooser) -> _U
     if circle is not None and not circle.contains(sources.ra, sources.dec).any():
         return None
     chosen = chooser.of_tile(sources)
-    schema = None if sources.others is None else sources.others.schema
-    lacks = {name: near_names(name, sources.known) for name in chooser.asked if name not in sources.known}
+    schema = pa.schema([]) if sources.others is None else sources.others.schema
+    lacks = {name: _why_lacking(name, sources.known) for name in chooser.asked if name not in schema.names}
     return _UnitInput(tile.tile_id, "tile", files, ids, chosen, schema, lacks)
+
+
+def _why_lacking(name: str, known: Sequence[str]) -> str:
+    return " with one value a row" if name in known else near_names(name, known)
 
 
 def _shards(input_uri: str) -> Iterator[_UnitInput]:

@@ -64,25 +64,33 @@ def column_numbers(hdu: Hdu) -> dict[str, int]:
 
 
 def fits_columns(hdu: Hdu, needed: Iterable[str], wanted: Iterable[str]) -> list[FitsColumn]:
-    """Return the needed columns, and those of the wanted ones that there are; names are in any case.
+    """Return the needed columns, and those of the wanted ones that hold one number, truth or text in each row.
+
+    Names are in any case.
 
     Raises:
         MissingColumnsError: a needed column is not there.
-        SourceTableError: a column holds several values in a row, or values of another type.
+        SourceTableError: a needed column holds several values in a row, or values of another type.
     """
     numbers = {name.lower(): number for name, number in column_numbers(hdu).items()}
     names = dict.fromkeys(name.lower() for name in needed)
     if missing := [name for name in names if name not in numbers]:
         raise MissingColumnsError(missing, numbers)
-    names |= dict.fromkeys(name.lower() for name in wanted if name.lower() in numbers)
+    for name in names:
+        if not _SINGLE.fullmatch(form := _form(hdu, numbers[name])):
+            raise SourceTableError(f"column {name} must hold one number or text in each row, has TFORM = {form!r}")
+    there = [name.lower() for name in wanted if name.lower() in numbers]
+    names |= dict.fromkeys(name for name in there if _SINGLE.fullmatch(_form(hdu, numbers[name])))
     return [_column(hdu, name, numbers[name]) for name in names]
+
+
+def _form(hdu: Hdu, number: int) -> str:
+    return str(hdu.header.get(f"TFORM{number}", "")).strip().upper()
 
 
 def _column(hdu: Hdu, name: str, number: int) -> FitsColumn:
     header = hdu.header
-    form = str(header.get(f"TFORM{number}", "")).strip().upper()
-    if not _SINGLE.fullmatch(form):
-        raise SourceTableError(f"column {name} must hold one number or text in each row, has TFORM = {form!r}")
+    form = _form(hdu, number)
     is_scaled = f"TSCAL{number}" in header or f"TZERO{number}" in header
     null = None if is_scaled or form[-1] not in "BIJK" else header.get(f"TNULL{number}")
     return FitsColumn(name, number, form, str(header.get(f"TUNIT{number}", "")).strip(), null)

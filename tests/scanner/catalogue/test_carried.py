@@ -18,6 +18,8 @@ def test_types_hold_the_values_of_every_tile():
     assert [(column.name, column.type) for column in found] == [("c", "bool"), ("a", "double"), ("b", "string")]
     assert found[1].field.metadata[b"unit"] == b"uJy"
     assert planned_columns(("a",), []) == ()
+    unsigned = planned_columns(("a", "b"), [schema_of(a=pa.uint16(), b=pa.uint32())])
+    assert [column.type for column in unsigned] == ["int32", "int64"]
     with pytest.raises(PlanError, match="do not fit together"):
         planned_columns(("a",), [schema_of(a=pa.int16()), schema_of(a=pa.string())])
 

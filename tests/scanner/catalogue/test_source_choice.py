@@ -145,6 +145,18 @@ def test_columns_have_one_type_in_all_tiles(tmp_path):
         plan_with(tmp_path, columns=("flux",))
 
 
+def test_a_column_of_arrays_is_not_carried(tmp_path):
+    write_tile(tmp_path, 1, 3, n_pixels=210)
+    path = catalogue_of(tmp_path, 1)
+    with fits.open(path) as hdus:
+        arrays = fits.Column("KRON_RADIUS", "2E", array=np.zeros((3, 2)))
+        table = fits.BinTableHDU.from_columns([*hdus[1].columns, arrays])
+    table.writeto(path, overwrite=True)
+    assert plan_with(tmp_path).columns == ()
+    with pytest.raises(PlanError, match="no tile's catalogue has a column kron_radius with one value a row"):
+        plan_with(tmp_path, columns=("kron_radius",))
+
+
 def test_a_tile_that_lacks_a_column_is_left_out(tmp_path):
     write_mer_tile(tmp_path, 1, 5, n_pixels=210)
     write_tile(tmp_path, 2, 5, n_pixels=210)

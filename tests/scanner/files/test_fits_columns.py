@@ -65,4 +65,5 @@ def test_a_missing_column_is_found_before_rows_are_read(uri, monkeypatch):
 @pytest.mark.parametrize(("name", "form"), [("spectrum", "3E"), ("jagged", r"PE\(8\)")])
 def test_a_column_of_arrays_is_refused(uri, name, form):
     with pytest.raises(SourceTableError, match=f"column {name} must hold one number or text in each row, has TFORM = '{form}'"):
-        read_sources(uri, 2**20, wanted=(name,))
+        read_sources(uri, 2**20, needed=(name,))
+    assert read_sources(uri, 2**20, wanted=(name, "flux")).others.column_names == ["flux"]
