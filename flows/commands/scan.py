@@ -35,8 +35,8 @@ def scan_tiles(
 ) -> "NightSummary":
     """Scan with the meaning of the flow's parameters: settings stand in for those that are None.
 
-    `survey` is the name or the file of a survey. `selection` makes the selection of tiles once the first worker has started. After
-    the scan, the catalogue is published in the collection `publish_to`, if one is given.
+    `survey` is the name or the file of a survey. `selection` makes the selection of tiles once the first worker has started.
+    After the scan, the catalogue is published in the collection `publish_to`, if one is given.
 
     Raises:
         PublishError: the scan is complete, and its catalogue cannot be published; or `publish_to` is no place for it.

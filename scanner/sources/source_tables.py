@@ -38,15 +38,17 @@ def read_table_sources(
     if n_bytes > most:
         raise SourceTableError(f"must have at most {most} bytes, got {n_bytes}")
     data = read_bytes(uri)
-    known, read = _parquet(data) if data.startswith(PARQUET_MAGIC) else _csv(data)
+    known, flat, read = _parquet(data) if data.startswith(PARQUET_MAGIC) else _csv(data)
     by_lower = {name.lower(): name for name in known}
     own = _matching(known, by_lower, columns)
     if missing := [name.lower() for name in needed if name.lower() not in by_lower]:
         raise MissingColumnsError(missing, by_lower)
-    more = dict.fromkeys(name.lower() for name in (*needed, *wanted) if name.lower() in by_lower)
+    if several := [name for name in needed if by_lower[name.lower()] not in flat]:
+        raise SourceTableError(f"column {several[0].lower()} must hold one number, flag or text in each row")
+    more = dict.fromkeys(name.lower() for name in (*needed, *wanted) if by_lower.get(name.lower()) in flat)
     found = read([*own.values(), *(by_lower[name] for name in more)])
     *ids, ra, dec = (_numbers(name, found[there], is_id=name == columns.id) for name, there in own.items())
-    others = pa.table({name: _flat(name, found[by_lower[name]]) for name in more})
+    others = pa.table({name: _single_values(found[by_lower[name]]) for name in more})
     return SourceTable(ids[0] if ids else None, ra, dec, others, tuple(by_lower))
 
 
@@ -54,7 +56,8 @@ _Read = Callable[[Sequence[str]], Columns]
 """Function that returns the columns of some names."""
 
 
-def _parquet(data: bytes) -> tuple[list[str], _Read]:
+def _parquet(data: bytes) -> tuple[list[str], set[str], _Read]:
+    """Return the names of the columns, those of columns of single values, and a function that reads columns."""
     try:
         file = ParquetInput(pa.BufferReader(data), MAX_TABLE_BYTES, MAX_SOURCES)
     except BadParquetError as error:
@@ -67,12 +70,12 @@ def _parquet(data: bytes) -> tuple[list[str], _Read]:
             raise SourceTableError(str(error)) from error
         return {name: table[name] for name in names}
 
-    return list(file.names), read
+    return list(file.names), {field.name for field in file.schema if _is_single(value_type(field.type))}, read
 
 
-def _csv(data: bytes) -> tuple[list[str], _Read]:
+def _csv(data: bytes) -> tuple[list[str], set[str], _Read]:
     there, texts = csv_texts("the table", data)
-    return there, lambda names: {name: typed(name, texts[there.index(name)]) for name in names}
+    return there, set(there), lambda names: {name: typed(name, texts[there.index(name)]) for name in names}
 
 
 def _matching(there: Sequence[str], by_lower: Mapping[str, str], columns: SourceColumns) -> dict[str, str]:
@@ -82,16 +85,18 @@ def _matching(there: Sequence[str], by_lower: Mapping[str, str], columns: Source
     return {name: by_lower[name.lower()] for name in columns if name is not None}
 
 
-def _flat(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _is_single(kind: pa.DataType) -> bool:
+    is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    return is_number or pa.types.is_boolean(kind) or is_string(kind)
+
+
+def _single_values(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return a column of numbers, flags or texts; numbers that are not finite become null, as in FITS tables."""
     kind = value_type(column.type)
     if pa.types.is_floating(kind):
-        return pc.if_else(pc.is_finite(column.cast(kind)), column.cast(kind), pa.scalar(None, kind))
-    if is_string(kind):
-        return column.cast(pa.string())
-    if not (pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
-        raise SourceTableError(f"column {name} must hold one number, flag or text in each row, got type {kind}")
-    return column.cast(kind)
+        numbers = column.cast(kind)
+        return pc.if_else(pc.is_finite(numbers), numbers, pa.scalar(None, kind))
+    return column.cast(pa.string() if is_string(kind) else kind)
 
 
 def _numbers(name: str, column: pa.ChunkedArray, *, is_id: bool) -> np.ndarray:

@@ -114,7 +114,7 @@ def test_mosaics_are_read_to_their_last_row_without_any_source(tmp_path, monkeyp
             real(self, out)
 
         monkeypatch.setattr(rows, "read", counting)
-    read_mosaics(tile.mosaics, MER_10)
+    read_mosaics(tile, MER_10)
     assert sum(n_rows) == 4 * NY
     assert max(n_rows) <= 8
 
@@ -128,4 +128,4 @@ def test_damaged_tiles_of_a_compressed_mosaic_are_unreadable(tmp_path):
     data[start : start + 20] = bytes(20)
     path.write_bytes(data)
     with pytest.raises(Rejection, match=r"fits_unreadable: J: J.fits\[COMPRESSED_IMAGE\]: cannot be decompressed \("):
-        read_mosaics(tile.mosaics, MER_10)
+        read_mosaics(tile, MER_10)

@@ -9,6 +9,7 @@ import pytest
 from astropy.io import fits
 
 from scanner.catalogue.find_units import find_input
+from scanner.catalogue.selection import Selection
 from scanner.catalogue.units import PlanError
 from scanner.sources.cutouts import Cutout
 from scanner.sources.survey import SurveyError, parse_survey, shipped_survey
@@ -131,6 +132,15 @@ def test_wrong_tables_are_refused(tmp_path, text, says):
     (tmp_path / "c.csv").write_text(text)
     with pytest.raises(TileError, match=says):
         read_tile_catalogue(str(tmp_path / "c.csv"), ATLAS)
+
+
+def test_a_condition_reads_the_columns_of_another_survey(atlas):
+    folder, _ = atlas
+    tiles = find_tiles(str(folder), survey=ATLAS).tiles
+    dec_rad = [fits.getdata(tile.catalogue)["dec_rad"] for tile in tiles]
+    middle = float(np.median(np.concatenate(dec_rad)))
+    found = find_input(str(folder), Selection(where=f"dec_rad < {middle!r}"), ATLAS)
+    assert [unit.n_selected for unit in found.units] == [int((dec < middle).sum()) for dec in dec_rad]
 
 
 def test_ids_are_made_from_positions_as_euclid_makes_them(atlas):

@@ -1,6 +1,7 @@
 """Damaged mosaics reject the whole tile, with the same codes and messages as small files."""
 
 import gzip
+from dataclasses import replace
 
 import pytest
 from astropy.io import fits
@@ -72,7 +73,7 @@ def test_reading_damaged_mosaics_fails_as_scanning_does(tmp_path, missing):
     path.write_bytes(path.read_bytes()[:-3000])
     uris = {band: uri for band, uri in tile.mosaics.items() if not (missing and band == "Y")}
     with pytest.raises(Rejection) as caught:
-        read_mosaics(uris, MER_10)
+        read_mosaics(replace(tile, mosaics=uris), MER_10)
     code = RejectCode.MISSING_BAND if missing else RejectCode.FITS_TRUNCATED
     assert (caught.value.code, caught.value.detail[:3]) == (code, "Y: " if missing else "J: ")
 

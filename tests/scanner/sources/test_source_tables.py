@@ -1,0 +1,80 @@
+"""Catalogues in Parquet and CSV give the same sources and columns as the same table in FITS."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+from astropy.table import Table
+
+from scanner.files.fits_columns import MissingColumnsError, SourceTableError
+from scanner.files.fits_source_table import SourceColumns, read_sources
+from scanner.sources.source_tables import read_table_sources
+
+COLUMNS = SourceColumns("objid", "ra", "dec")
+VALUES = {
+    "ObjID": np.array([2**60 + 1, 5, -7]),
+    "RA": np.array([10.5, 359.25, 0.125]),
+    "Dec": np.array([-1.5, 89.0, 0.0]),
+    "Flux_I": np.array([1.5, np.nan, 3.25]),
+    "flag": np.array([0, 2**40, 3]),
+    "type": np.array(["galaxy", "star", "PSF"]),
+}
+
+
+@pytest.fixture(params=["parquet", "csv"])
+def uri(request, tmp_path):
+    """Write the table in a format; return its path."""
+    columns = {name: pa.array(values, from_pandas=True) for name, values in VALUES.items()}
+    path = tmp_path / f"c.{request.param}"
+    if request.param == "parquet":
+        pq.write_table(pa.table(columns), path)
+    else:
+        pa.csv.write_csv(pa.table(columns), path)
+    return str(path)
+
+
+def test_columns_are_those_of_the_same_fits_table(uri, tmp_path):
+    Table(VALUES).write(tmp_path / "c.fits")
+    asked = {"needed": ("FLUX_I", "flag"), "wanted": ("type", "nosuch")}
+    found = read_table_sources(uri, 2**20, COLUMNS, **asked)
+    expected = read_sources(str(tmp_path / "c.fits"), 2**20, COLUMNS, **asked)
+    for name in ("ids", "ra", "dec"):
+        assert getattr(found, name).tolist() == getattr(expected, name).tolist()
+    assert found.others.to_pydict() == expected.others.to_pydict()
+    assert found.others.to_pydict()["flux_i"] == [1.5, None, 3.25]
+    assert found.known == expected.known
+
+
+def test_ids_may_be_missing(uri):
+    found = read_table_sources(uri, 2**20, SourceColumns(None, "ra", "dec"))
+    assert found.ids is None
+    assert found.ra.tolist() == VALUES["RA"].tolist()
+    assert found.others.num_columns == 0
+
+
+def test_a_column_may_be_position_and_condition(uri):
+    found = read_table_sources(uri, 2**20, COLUMNS, needed=("dec", "objid"))
+    assert found.others.to_pydict() == {"dec": VALUES["Dec"].tolist(), "objid": VALUES["ObjID"].tolist()}
+
+
+def test_missing_columns_are_named(uri):
+    with pytest.raises(MissingColumnsError) as caught:
+        read_table_sources(uri, 2**20, COLUMNS, needed=("FLUX_I", "FLUX_Z"))
+    assert caught.value.missing == ("flux_z",)
+    assert "flux_i" in caught.value.known
+    with pytest.raises(SourceTableError, match=r"has no column alpha; it has ObjID, RA"):
+        read_table_sources(uri, 2**20, SourceColumns("objid", "alpha", "dec"))
+
+
+def test_large_files_are_refused(uri):
+    with pytest.raises(SourceTableError, match="must have at most 10 bytes, got"):
+        read_table_sources(uri, 10, COLUMNS)
+
+
+def test_columns_of_lists_are_refused_or_left_out(tmp_path):
+    columns = {name: VALUES[name] for name in ("ObjID", "RA", "Dec")} | {"mags": [[1.0], [2.0], [3.0]]}
+    pq.write_table(pa.table(columns), tmp_path / "c.parquet")
+    with pytest.raises(SourceTableError, match="column mags must hold one number, flag or text in each row"):
+        read_table_sources(str(tmp_path / "c.parquet"), 2**20, COLUMNS, needed=("mags",))
+    assert read_table_sources(str(tmp_path / "c.parquet"), 2**20, COLUMNS, wanted=("mags",)).others.num_columns == 0
