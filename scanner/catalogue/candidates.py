@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from scanner.catalogue.columns import ORIGIN_COLUMNS, candidate_schema, carried_fields, has_maps, network_names
+from scanner.catalogue.columns import ORIGIN_COLUMNS, candidate_schema_like, has_maps
 from scanner.catalogue.maps import with_maps_as
 from scanner.catalogue.outcomes import candidate_mask
 from scanner.catalogue.plan import Plan
@@ -33,7 +33,7 @@ def with_origin(table: pa.Table, plan: Plan) -> pa.Table:
 
 def file_schema(schema: pa.Schema) -> pa.Schema:
     """Return the schema of the candidate file for units, or candidates, with a schema."""
-    return candidate_schema(network_names(schema), maps=has_maps(schema), carried=carried_fields(schema))
+    return candidate_schema_like(schema)
 
 
 class Candidates:

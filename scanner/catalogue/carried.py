@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from pydantic import field_validator
 
 from infra.frozen import Frozen
-from scanner.catalogue.columns import carried_column
+from scanner.catalogue.columns import CARRIED_PREFIX, carried_column, carried_fields
 from scanner.catalogue.units import PlanError
 
 _UNIT = b"unit"
@@ -75,6 +75,31 @@ def carried_arrays(
         # Some readers fail on a null in a text column.
         found[column.field.name] = values.fill_null("") if pa.types.is_string(kind) else values
     return found
+
+
+def published_columns(schema: pa.Schema) -> tuple[CarriedColumn, ...]:
+    """Return the carried columns of a schema as published: each kind of number has one type, so that nights fit."""
+    return tuple(
+        CarriedColumn(name=field.name.removeprefix(CARRIED_PREFIX), type=_published_type(field.type), unit=_unit(field))
+        for field in carried_fields(schema)
+    )
+
+
+def joined_columns(columns: Iterable[CarriedColumn]) -> tuple[CarriedColumn, ...]:
+    """Return each column once; its type holds the values of all columns of its name, which are as published."""
+    joined: dict[str, CarriedColumn] = {}
+    for column in columns:
+        known = joined.setdefault(column.name, column)
+        if known.type != column.type:
+            kind = "string" if "string" in {known.type, column.type} else "double"
+            joined[column.name] = known.model_copy(update={"type": kind})
+    return tuple(joined.values())
+
+
+def _published_type(kind: pa.DataType) -> str:
+    if pa.types.is_integer(kind):
+        return "int64"
+    return "double" if pa.types.is_floating(kind) else str(kind)
 
 
 def near_names(name: str, known: Iterable[str]) -> str:

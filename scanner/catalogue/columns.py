@@ -1,11 +1,12 @@
 """Declare every column of the catalogue once: the Arrow schemas and the documentation table are built from here."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
+from scanner.catalogue.column import Column, MapColumn
+from scanner.catalogue.photometry_columns import PHOTOMETRY_COLUMNS
 from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.kinds import KINDS
 from scanner.vocabulary.network_columns import (
@@ -15,24 +16,6 @@ from scanner.vocabulary.network_columns import (
     kind_column_name,
     network_column_name,
 )
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column, its VOUnit string (empty for a column without unit) and its UCD1+ words."""
-
-    name: str
-    type: pa.DataType
-    unit: str
-    ucd: str
-    description: str
-    nullable: bool = True
-
-    def field(self, kind: pa.DataType | None = None) -> pa.Field:
-        """Return the Arrow field, with unit, ucd and description as its metadata."""
-        metadata = {"unit": self.unit, "ucd": self.ucd, "description": self.description}
-        return pa.field(self.name, kind or self.type, self.nullable, metadata)
-
 
 OBJECT_ID = Column("object_id", pa.int64(), "", "meta.id;meta.main", "Identifier in the input catalogue", nullable=False)
 POSITION_COLUMNS = (
@@ -177,25 +160,6 @@ EXPLANATION_COLUMNS = (
 """Columns of candidates with maps; null in all other rows."""
 
 
-@dataclass(frozen=True)
-class MapColumn(Column):
-    """Pixels of a candidate in the order of `shape`, whose last axis is x or the colour; the first row is the southernmost."""
-
-    shape: tuple[int, ...] = ()
-
-    @property
-    def n_values(self) -> int:
-        return math.prod(self.shape)
-
-    @property
-    def fixed(self) -> pa.DataType:
-        """Return the fixed-size list type of the candidate catalogue.
-
-        Few rows of a unit file have maps, so unit files use lists of any size: these take no memory in rows without maps.
-        """
-        return pa.list_(self.type.value_type, self.n_values)
-
-
 MAP_COLUMNS = (
     MapColumn(
         "cutout_rgb",
@@ -323,33 +287,64 @@ def score_schema(id_type: pa.DataType, network_names: Sequence[str]) -> pa.Schem
     return pa.schema([OBJECT_ID.field(id_type), *score_fields(network_names), *position])
 
 
-def unit_schema(network_names: Sequence[str], *, maps: bool = False, carried: Sequence[pa.Field] = ()) -> pa.Schema:
-    """Return the schema of a unit file: identity, position, `score_fields`, `carried`, and maps if the plan has any."""
-    explained = (*EXPLANATION_COLUMNS, *MAP_COLUMNS) if maps else ()
+def unit_schema(
+    network_names: Sequence[str],
+    *,
+    maps: bool = False,
+    carried: Sequence[pa.Field] = (),
+    photometry: bool | None = None,
+) -> pa.Schema:
+    """Return the schema of a unit file: identity, position, `score_fields`, `carried`, and what explains candidates.
+
+    Args:
+        network_names: Names of the networks.
+        maps: Whether the plan has maps.
+        carried: Fields of the tiles' catalogues.
+        photometry: Whether candidates have photometry; by default if the plan has maps, as files of earlier versions have not.
+    """
+    measured = PHOTOMETRY_COLUMNS if (maps if photometry is None else photometry) else ()
+    explained = (*measured, *(EXPLANATION_COLUMNS if maps else ()), *(MAP_COLUMNS if maps else ()))
     identity = [column.field() for column in (OBJECT_ID, *POSITION_COLUMNS)]
     return pa.schema([*identity, *score_fields(network_names), *carried, *(column.field() for column in explained)])
 
 
 def unit_schema_like(schema: pa.Schema) -> pa.Schema:
     """Return the schema of a unit file with the networks, the carried columns and the maps of a schema."""
-    return unit_schema(network_names(schema), maps=has_maps(schema), carried=carried_fields(schema))
+    return unit_schema(network_names(schema), **_parts_of(schema))
 
 
-def candidate_schema(network_names: Sequence[str], *, maps: bool = False, carried: Sequence[pa.Field] = ()) -> pa.Schema:
+def candidate_schema_like(schema: pa.Schema) -> pa.Schema:
+    """Return the schema of candidates with the networks, the carried columns and the maps of a schema."""
+    return candidate_schema(network_names(schema), **_parts_of(schema))
+
+
+def _parts_of(schema: pa.Schema) -> dict[str, Any]:
+    has_photometry = PHOTOMETRY_COLUMNS[0].name in schema.names
+    return {"maps": has_maps(schema), "carried": carried_fields(schema), "photometry": has_photometry}
+
+
+def candidate_schema(
+    network_names: Sequence[str],
+    *,
+    maps: bool = False,
+    carried: Sequence[pa.Field] = (),
+    photometry: bool | None = None,
+) -> pa.Schema:
     """Return the schema of the candidate catalogue: `unit_schema` with maps in lists of fixed size, then the row's origin."""
     fixed = {column.name: column.field(column.fixed) for column in MAP_COLUMNS}
-    fields = [fixed.get(field.name, field) for field in unit_schema(network_names, maps=maps, carried=carried)]
+    of_unit = unit_schema(network_names, maps=maps, carried=carried, photometry=photometry)
+    fields = [fixed.get(field.name, field) for field in of_unit]
     return pa.schema([*fields, *(column.field() for column in ORIGIN_COLUMNS)])
 
 
-def published_schema(network_names: Sequence[str], *, maps: bool = False) -> pa.Schema:
+def published_schema(network_names: Sequence[str], *, maps: bool = False, carried: Sequence[pa.Field] = ()) -> pa.Schema:
     """Return the schema of published rows: `HEALPIX`, `candidate_schema`, then `CODE_COLUMNS` and `RANK_COLUMNS`.
 
     Only what places a row must be there: a column that other nights have is null in the rows of this one. Maps are lists of
     any size, because astropy cannot read a file in which a list of a fixed size is null.
     """
     sized = {column.name: column.field() for column in MAP_COLUMNS}
-    fields = [sized.get(field.name, field) for field in candidate_schema(network_names, maps=maps)]
+    fields = [sized.get(field.name, field) for field in candidate_schema(network_names, maps=maps, carried=carried)]
     candidate = [field.with_nullable(field.name != OBJECT_ID.name) for field in fields]
     return pa.schema([HEALPIX.field(), *candidate, *(column.field() for column in (*CODE_COLUMNS, *RANK_COLUMNS))])
 

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from infra.errors import LensscanError
 from infra.provenance import sha256_bytes
-from scanner.catalogue.columns import EXPLANATION_COLUMNS, MAP_COLUMNS, MapColumn, has_maps
+from scanner.catalogue.column import MapColumn
+from scanner.catalogue.columns import EXPLANATION_COLUMNS, MAP_COLUMNS, has_maps
 from scanner.catalogue.outcomes import candidate_mask
+from scanner.catalogue.photometry_columns import PHOTOMETRY_COLUMNS
 from scanner.catalogue.plan import ScanConfig
 
 _SHARES = frozenset(f"attribution_{part}" for part in ("core", "arc", "vis", "y", "j", "h"))
@@ -48,7 +50,7 @@ def map_arrays(n_rows: int, rows: NDArray[np.int64], values: Mapping[str, NDArra
 
 
 def check_maps(table: pa.Table, config: ScanConfig) -> None:
-    """Check that exactly the best `maps_per_unit` candidates of a unit have maps.
+    """Check that exactly the best `maps_per_unit` candidates of a unit have maps, and that only candidates have photometry.
 
     Raises:
         MapError: a map is missing, is extra, or has impossible values.
@@ -69,6 +71,13 @@ def check_maps(table: pa.Table, config: ScanConfig) -> None:
         _check_pixels(table[column.name], column, has_map)
     for name in (column.name for column in EXPLANATION_COLUMNS):
         _check_numbers(name, table[name], has_map)
+    _check_photometry(table, is_candidate)
+
+
+def _check_photometry(table: pa.Table, is_candidate: NDArray[np.bool_]) -> None:
+    for name in (column.name for column in PHOTOMETRY_COLUMNS if column.name in table.column_names):
+        if np.any(table[name].is_valid().to_numpy() & ~is_candidate):
+            raise MapError(f"{name}: must be null in rows that are no candidates")
 
 
 def _check_numbers(name: str, values: pa.ChunkedArray, has_map: NDArray[np.bool_]) -> None:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infra.store.storage import join, open_read
+from scanner.catalogue.carried import joined_columns
 from scanner.catalogue.shown import ShownPlan
 from scanner.hats.leaves import leaf_schema, merged_leaf
 from scanner.hats.manifest import Leaf, Manifest, NightEntry
@@ -84,7 +85,8 @@ def schema_of(entries: Iterable[NightEntry]) -> pa.Schema:
     """Return the columns of some nights together."""
     found = list(entries)
     networks = dict.fromkeys(name for entry in found for name in entry.networks)
-    return leaf_schema(networks, maps=any(entry.has_maps for entry in found))
+    carried = joined_columns(column for entry in found for column in entry.carried)
+    return leaf_schema(networks, maps=any(entry.has_maps for entry in found), carried=carried)
 
 
 def _one_a_pixel(pieces: list[Piece], entries: dict[str, NightEntry], folder: Path) -> list[Piece]:

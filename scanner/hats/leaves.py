@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from scanner.catalogue.candidates import ROWS_PER_GROUP
+from scanner.catalogue.carried import CarriedColumn
 from scanner.catalogue.columns import HEALPIX, has_maps, published_schema
 from scanner.catalogue.paths import night_label
 from scanner.catalogue.spool import Spool
@@ -77,9 +78,10 @@ def rows_per_group(schema: pa.Schema) -> int:
     return ROWS_PER_GROUP if has_maps(schema) else _LIGHT_ROWS_PER_GROUP
 
 
-def leaf_schema(networks: Iterable[str], *, maps: bool) -> pa.Schema:
+def leaf_schema(networks: Iterable[str], *, maps: bool, carried: Iterable[CarriedColumn] = ()) -> pa.Schema:
     """Return the schema of a leaf, with the description of its columns as a VOTable."""
-    return with_votable(published_schema(tuple(networks), maps=maps), NAME)
+    fields = [column.field for column in carried]
+    return with_votable(published_schema(tuple(networks), maps=maps, carried=fields), NAME)
 
 
 def _write(groups: Iterable[pa.Table], schema: pa.Schema, path: Path) -> int:

@@ -4,6 +4,7 @@ from pydantic import Field
 
 from infra.frozen import Frozen
 from infra.provenance import digest
+from scanner.catalogue.carried import CarriedColumn
 from scanner.hats.paths import leaf_path
 
 
@@ -44,6 +45,8 @@ class NightEntry(Frozen):
     """Ids of the plans that the night shows, newest first."""
     networks: tuple[str, ...]
     has_maps: bool
+    carried: tuple[CarriedColumn, ...] = ()
+    """Columns of the tiles' catalogues in its leaves."""
     n_rows: int
     n_without_position: int
     """Number of candidates that are not published, because they have no position."""

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from infra.provenance import digest
 from infra.read_ahead import map_ahead
 from infra.store.storage import N_AHEAD, FileInfo, StorageError, open_read
+from scanner.catalogue.carried import published_columns
 from scanner.catalogue.columns import CODE_COLUMNS, HEALPIX, has_maps, network_names, published_schema
 from scanner.catalogue.night_file import open_night
 from scanner.catalogue.outcomes import SCORED
@@ -59,8 +60,8 @@ def write_night(catalogue_uri: str, label: str, plans: list[ShownPlan], folder: 
     """
     groups = _groups(catalogue_uri, label, plans)
     columns = next(groups).schema
-    networks, maps = network_names(columns), has_maps(columns)
-    schema, code = leaf_schema(networks, maps=maps), _code_of(catalogue_uri, plans)
+    networks, maps, carried = network_names(columns), has_maps(columns), published_columns(columns)
+    schema, code = leaf_schema(networks, maps=maps, carried=carried), _code_of(catalogue_uri, plans)
     n_shown = 0
     with Spool(str(folder)) as spool:
         spool.add(conformed(columns.empty_table(), schema))
@@ -74,6 +75,7 @@ def write_night(catalogue_uri: str, label: str, plans: list[ShownPlan], folder: 
         plans=tuple(plan.plan_id for plan in plans),
         networks=networks,
         has_maps=maps,
+        carried=carried,
         n_rows=n_rows,
         n_without_position=n_shown - n_rows,
         footprint=_footprint(catalogue_uri, plans),

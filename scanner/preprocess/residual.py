@@ -21,7 +21,7 @@ _CORE_ARCSEC = 0.4
 _MOST_ELLIPTIC = 0.9
 _OFF_CENTRE_ARCSEC = 0.5
 """Largest distance of a galaxy from the middle, along both axes together."""
-_BLUR_ARCSEC = 0.1
+BLUR_ARCSEC = 0.1
 _SOFTENING = 1.0
 """Value, in sigma of the sky, at which the stretch of pictures changes from linear to logarithmic."""
 RESIDUAL_STRETCH = (-2.0, 15.0)
@@ -44,13 +44,27 @@ def residual_in_sky(image: Image, pixel_arcsec: float) -> _Residual:
         image: Pixels `[y, x]`, in any unit of flux.
         pixel_arcsec: Side of a pixel.
     """
+    above, _ = above_sky(image)
+    left = above - galaxy_on_ellipses(above, galaxy_radii_arcsec(above, pixel_arcsec), pixel_arcsec)
+    return gaussian_filter(left, BLUR_ARCSEC / pixel_arcsec)
+
+
+def above_sky(image: Image) -> tuple[_Values, float]:
+    """Return an image minus the sky, in sigma of the sky, `[y, x]`, and that sigma in the unit of the image."""
     (level,), (sigma,) = sky_level_and_sigma(image[None])
-    above = (np.asarray(image, np.float64) - level) / sigma
+    return (np.asarray(image, np.float64) - level) / sigma, float(sigma)
+
+
+def galaxy_radii_arcsec(above: _Values, pixel_arcsec: float) -> _Values:
+    """Return the mean radius of the ellipse through each pixel, `[y, x]`, for the galaxy in the middle of an image."""
     y, x = (np.indices(above.shape) - (np.array(above.shape)[:, None, None] - 1) / 2) * pixel_arcsec
     fitted = np.hypot(y, x) < _FITTED_ARCSEC
-    radii = _radii(y, x, *_best_ellipse(above[fitted], y[fitted], x[fitted], pixel_arcsec))
-    galaxy = _profile(above.ravel(), radii.ravel(), pixel_arcsec).reshape(above.shape)
-    return gaussian_filter(above - galaxy, _BLUR_ARCSEC / pixel_arcsec)
+    return _radii(y, x, *_best_ellipse(above[fitted], y[fitted], x[fitted], pixel_arcsec))
+
+
+def galaxy_on_ellipses(above: _Values, radii_arcsec: _Values, pixel_arcsec: float) -> _Values:
+    """Return the galaxy as a convex function of the radius of its ellipses, `[y, x]`, in the unit of the image."""
+    return _profile(above.ravel(), radii_arcsec.ravel(), pixel_arcsec).reshape(above.shape)
 
 
 def _best_ellipse(above: _Values, y: _Values, x: _Values, pixel_arcsec: float) -> _Values:

@@ -1,5 +1,6 @@
-"""Map the best candidates of a unit: keep their stamps while the unit is scored, and make the maps at its end."""
+"""Explain the candidates of a unit: measure all while the unit is scored, keep the stamps of the best, and map these."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Protocol
 
@@ -9,7 +10,10 @@ from numpy.typing import NDArray
 
 from scanner.catalogue.maps import map_arrays
 from scanner.explain.candidate_maps import CandidateMaps
-from scanner.vocabulary.geometry import Stamps
+from scanner.explain.photometry import arc_photometry
+from scanner.scan.candidate_photometry import CandidatePhotometry
+from scanner.sources.batches import CutoutBatch
+from scanner.vocabulary.geometry import Geometry, Stamps
 
 
 class Mapper(Protocol):
@@ -26,17 +30,39 @@ class CandidateMapping:
     candidate_threshold: float
     most: int
     """Largest number of candidates with maps in a unit, at least 1."""
+    geometry: Geometry
 
-    def with_maps(self, table: pa.Table, best: "BestCandidates") -> pa.Table:
-        """Return the table with the columns of maps; `best` refers to its rows by number."""
-        rows, stamps = best.ranked()
+    def candidates(self) -> "FoundCandidates":
+        """Return a collector of the candidates of a unit."""
+        measured = CandidatePhotometry(self.candidate_threshold, self.geometry)
+        return FoundCandidates(BestCandidates(self.candidate_threshold, self.most), measured)
+
+    def with_maps(self, table: pa.Table, found: "FoundCandidates") -> pa.Table:
+        """Return the table with the columns of photometry and of maps; `found` refers to its rows by number."""
+        rows, stamps = found.best.ranked()
         values: dict[str, NDArray[np.generic]] = {}
+        arcs: Mapping[str, NDArray[np.float64]] = {}
         if len(rows):
             maps = self.mapper.maps(stamps)
             values = {field.name: getattr(maps, field.name) for field in fields(maps)}
-        for name, column in map_arrays(table.num_rows, rows, values).items():
+            arcs = arc_photometry(stamps, self.geometry, found.measured.zero_points_ab_mag)
+        measured = found.measured.arrays(table.num_rows, rows, arcs)
+        for name, column in (measured | map_arrays(table.num_rows, rows, values)).items():
             table = table.append_column(name, column)
         return table
+
+
+@dataclass(frozen=True)
+class FoundCandidates:
+    """The candidates of a unit so far."""
+
+    best: "BestCandidates"
+    measured: CandidatePhotometry
+
+    def offer(self, batch: CutoutBatch, p_lens: NDArray[np.float32]) -> None:
+        """Take the candidates among the rows of a batch, whose final probabilities are `p_lens`, `[n]`."""
+        self.best.offer(batch.rows, p_lens, batch.stamps)
+        self.measured.offer(batch, p_lens)
 
 
 class BestCandidates:

@@ -21,13 +21,14 @@ from scanner.catalogue.units import Unit
 from scanner.explain.candidate_maps import candidate_mapper
 from scanner.networks.card_file import read_card
 from scanner.scan.batch_reader import BatchReader
-from scanner.scan.best_candidates import BestCandidates, CandidateMapping
+from scanner.scan.best_candidates import CandidateMapping
 from scanner.scan.open_unit import open_unit
 from scanner.scan.planned_input import UnitSize
 from scanner.scan.score_table import ScanError
 from scanner.scan.scoring import CutoutScanner, open_scanner
 from scanner.sources.batches import CutoutBatch
 from scanner.sources.survey import Survey
+from scanner.vocabulary.geometry import GEOMETRIES
 from scanner.vocabulary.rejections import Rejection
 
 N_READ, N_SCORED, N_MAPPED = 2048, 256, 8
@@ -179,13 +180,14 @@ def _n_above(table: pa.Table, threshold: float) -> int:
 
 def _map_cost(package: Path, table: pa.Table, batch: CutoutBatch) -> tuple[float, float]:
     """Return the time and the bytes of the maps of one row, measured on the best rows of the first batch."""
-    mapping = CandidateMapping(candidate_mapper(package, read_card(package)), 0.0, N_MAPPED)
-    best = BestCandidates(0.0, N_MAPPED)
-    best.offer(batch.rows, table["p_lens"].to_numpy()[: len(batch.rows)], batch.stamps)
+    card = read_card(package)
+    mapping = CandidateMapping(candidate_mapper(package, card), 0.0, N_MAPPED, GEOMETRIES[card.geometry])
+    found = mapping.candidates()
+    found.offer(batch, table["p_lens"].to_numpy()[: len(batch.rows)])
     # As above, the kernels must have run before.
-    mapping.with_maps(table, best)
+    mapping.with_maps(table, found)
     begun = time.perf_counter()
-    mapped = mapping.with_maps(table, best)
+    mapped = mapping.with_maps(table, found)
     n = min(N_MAPPED, len(batch.rows))
     return (time.perf_counter() - begun) / n, (len(encode_table(mapped)) - len(encode_table(table))) / n
 

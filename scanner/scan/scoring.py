@@ -16,7 +16,7 @@ from scanner.networks.cascade import Cascade, FirstStage, Scorer
 from scanner.networks.engines import ResolvedEngineName, fast_precision, resolve_engine
 from scanner.networks.package import load_first_stage, load_package, load_scorer
 from scanner.scan.batch_reader import BatchReader
-from scanner.scan.best_candidates import BestCandidates, CandidateMapping
+from scanner.scan.best_candidates import CandidateMapping, FoundCandidates
 from scanner.scan.score_table import ScoreTable
 from scanner.scan.sweep import ScoringEnsemble, Sweep, SweepError, is_worthwhile, make_sweep
 from scanner.sources.batches import CutoutBatch
@@ -81,25 +81,25 @@ class CutoutScanner:
         """Return `n_rows` output rows, all rejected for one reason."""
         scored = ScoreTable(self.network_names)
         scored.reject([(row, rejection) for row in range(n_rows)])
-        return self._finished(scored, self._best())
+        return self._finished(scored, self._found())
 
     def _recorded(self, batches: Iterator[CutoutBatch]) -> pa.Table:
-        scored, best = ScoreTable(self.network_names), self._best()
+        scored, found = ScoreTable(self.network_names), self._found()
         for batch in batches:
             scored.reject(batch.rejected)
             if len(batch.rows):
-                self._record(batch, scored, best)
-        return self._finished(scored, best)
+                self._record(batch, scored, found)
+        return self._finished(scored, found)
 
     def _swept(self, batches: Iterator[CutoutBatch], sweep: Sweep) -> pa.Table:
-        scored, best, waiting = ScoreTable(self.network_names), self._best(), _Waiting()
+        scored, found, waiting = ScoreTable(self.network_names), self._found(), _Waiting()
         n_seen = n_again = 0
         for batch in batches:
             scored.reject(batch.rejected)
             if not len(batch.rows):
                 continue
             if not is_worthwhile(n_seen, n_again):
-                self._record(batch, scored, best)
+                self._record(batch, scored, found)
                 continue
             scores = sweep.ensemble.score(batch.stamps)
             scored.put(batch.rows, batch.notes, scores, sweep.precision)
@@ -107,16 +107,16 @@ class CutoutScanner:
             n_seen, n_again = n_seen + len(chosen), n_again + int(chosen.sum())
             waiting.add(batch, scores.p_lens, chosen)
             if waiting.n_rows >= self.batch_size:
-                self._rescore(*waiting.take(), sweep, scored, best)
+                self._rescore(*waiting.take(), sweep, scored, found)
         if waiting.n_rows:
-            self._rescore(*waiting.take(), sweep, scored, best)
-        return self._finished(scored, best)
+            self._rescore(*waiting.take(), sweep, scored, found)
+        return self._finished(scored, found)
 
-    def _record(self, batch: CutoutBatch, scored: ScoreTable, best: BestCandidates | None) -> None:
+    def _record(self, batch: CutoutBatch, scored: ScoreTable, found: FoundCandidates | None) -> None:
         scores = self._ensemble.score(batch.stamps)
         scored.put(batch.rows, self._notes(batch, scores.p_lens), scores, RECORDED_PRECISION)
-        if best is not None:
-            best.offer(batch.rows, scores.p_lens, batch.stamps)
+        if found is not None:
+            found.offer(batch, scores.p_lens)
 
     def _rescore(
         self,
@@ -124,25 +124,25 @@ class CutoutScanner:
         fast_p_lens: NDArray[np.float32],
         sweep: Sweep,
         scored: ScoreTable,
-        best: BestCandidates | None,
+        found: FoundCandidates | None,
     ) -> None:
         scores = self._ensemble.score(batch.stamps)
         sweep.check(fast_p_lens, scores.p_of_sweep)
         scored.put_rescored(batch.rows, self._notes(batch, scores.p_lens), scores, RECORDED_PRECISION)
-        if best is not None:
-            best.offer(batch.rows, scores.p_lens, batch.stamps)
+        if found is not None:
+            found.offer(batch, scores.p_lens)
 
     def _notes(self, batch: CutoutBatch, p_lens: NDArray[np.float32]) -> Sequence[tuple[str, ...]]:
         if self._check_above is None:
             return batch.notes
         return with_registration(batch, self.geometry, p_lens.astype(np.float64) >= self._check_above)
 
-    def _best(self) -> BestCandidates | None:
-        return BestCandidates(self._mapping.candidate_threshold, self._mapping.most) if self._mapping else None
+    def _found(self) -> FoundCandidates | None:
+        return self._mapping.candidates() if self._mapping else None
 
-    def _finished(self, scored: ScoreTable, best: BestCandidates | None) -> pa.Table:
+    def _finished(self, scored: ScoreTable, found: FoundCandidates | None) -> pa.Table:
         table = scored.table()
-        return table if self._mapping is None or best is None else self._mapping.with_maps(table, best)
+        return table if self._mapping is None or found is None else self._mapping.with_maps(table, found)
 
 
 def open_scanner(package: Path, config: ScanConfig, threads: int | None = None) -> CutoutScanner:
@@ -161,7 +161,7 @@ def open_scanner(package: Path, config: ScanConfig, threads: int | None = None) 
         # Threads that torch does not use make maps side by side.
         side_by_side = max(1, (threads or torch.get_num_threads()) // torch.get_num_threads())
         mapper = candidate_mapper(package, exact.card, side_by_side)
-        mapping = CandidateMapping(mapper, config.candidate_threshold, config.maps_per_unit)
+        mapping = CandidateMapping(mapper, config.candidate_threshold, config.maps_per_unit, exact.geometry)
     sweep = _open_sweep(package, exact, config, engine, threads)
     return CutoutScanner(exact, config.batch_size, sweep, mapping, config.candidate_threshold)
 
@@ -197,7 +197,8 @@ class _Waiting:
         if chosen.any():
             notes = [note for note, is_chosen in zip(batch.notes, chosen, strict=True) if is_chosen]
             stamps = {band: images[chosen] for band, images in batch.stamps.items()}
-            self._parts.append((CutoutBatch(batch.rows[chosen], stamps, notes), p_lens[chosen]))
+            part = CutoutBatch(batch.rows[chosen], stamps, notes, zero_points_ab_mag=batch.zero_points_ab_mag)
+            self._parts.append((part, p_lens[chosen]))
 
     def take(self) -> tuple[CutoutBatch, NDArray[np.float32]]:
         parts, self._parts = self._parts, []
@@ -206,5 +207,6 @@ class _Waiting:
             np.concatenate([batch.rows for batch in batches]),
             {band: np.concatenate([batch.stamps[band] for batch in batches]) for band in batches[0].stamps},
             [note for batch in batches for note in batch.notes],
+            zero_points_ab_mag=batches[0].zero_points_ab_mag,
         )
         return together, np.concatenate([p_lens for _, p_lens in parts])

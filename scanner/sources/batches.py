@@ -1,7 +1,7 @@
 """Batches: rows of a unit that go through the networks together."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
@@ -26,6 +26,8 @@ class CutoutBatch:
     """Changes made to the pixels of each cutout, `[n]`."""
     rejected: Sequence[tuple[int, Rejection]] = ()
     """Row index and reason of each rejected row."""
+    zero_points_ab_mag: Mapping[str, float] = field(default_factory=dict)
+    """AB magnitude of one unit of the images, by band; the same in all batches of a unit, without bands that state none."""
 
     @property
     def n_rows(self) -> int:

@@ -39,9 +39,12 @@ class Windows:
 class BatchBuilder:
     """Builds a batch, with one slot for each of its rows."""
 
-    def __init__(self, rows: NDArray[np.int64], geometry: Geometry) -> None:
+    def __init__(
+        self, rows: NDArray[np.int64], geometry: Geometry, zero_points_ab_mag: Mapping[str, float] | None = None
+    ) -> None:
         n = len(rows)
         self._rows, self._geometry = rows, geometry
+        self._zero_points = dict(zero_points_ab_mag or {})
         self._stamps = {band: np.empty((n, grid.n_pixels, grid.n_pixels), np.float32) for band, grid in geometry.grids.items()}
         self._notes: list[tuple[str, ...]] = [()] * n
         self._rejected: dict[int, Rejection] = {}
@@ -75,13 +78,14 @@ class BatchBuilder:
     def batch(self) -> CutoutBatch:
         """Return the batch, after all slots are filled or rejected."""
         if not self._rejected:
-            return CutoutBatch(self._rows, self._stamps, self._notes)
+            return CutoutBatch(self._rows, self._stamps, self._notes, zero_points_ab_mag=self._zero_points)
         kept = np.array([slot for slot in range(len(self._rows)) if slot not in self._rejected], np.int64)
         return CutoutBatch(
             self._rows[kept],
             {band: stamps[kept] for band, stamps in self._stamps.items()},
             [self._notes[slot] for slot in kept],
             [(int(self._rows[slot]), rejection) for slot, rejection in sorted(self._rejected.items())],
+            self._zero_points,
         )
 
 

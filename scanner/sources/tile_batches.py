@@ -74,6 +74,8 @@ class _BandSources:
     x: _Rows
     """First column of the window, which may lie outside the mosaic."""
     y: _Rows
+    zero_point_ab_mag: float | None
+    """AB magnitude of one unit of the mosaic; None if neither its header nor the description of the survey states it."""
 
     @classmethod
     def open(cls, name: str, tile: Tile, catalogue: TileCatalogue, grid: Grid) -> "_BandSources":
@@ -92,7 +94,10 @@ class _BandSources:
         # The middle of the window is the middle of the stamp: for even sizes it is a corner between four pixels.
         # The small term keeps rounding from moving positions on whole pixels to different sides in different bands.
         starts = np.floor(np.where(is_inside[:, None], positions, 0) - side / 2 + 1 - 1e-3).astype(np.int64)
-        return cls(name, mosaic, side, positions, is_inside, starts[:, 0], starts[:, 1])
+        zero_point = None
+        with contextlib.suppress(Rejection):
+            zero_point = tile.survey.mosaics.zero_point_of(mosaic.header, mosaic.label)
+        return cls(name, mosaic, side, positions, is_inside, starts[:, 0], starts[:, 1], zero_point)
 
     def outside(self, row: int) -> Rejection:
         (ny, nx), (x, y) = self.mosaic.shape, self.positions[row]
@@ -162,7 +167,8 @@ class _Plan:
 
 def _batch(plan: _Plan, part: slice, geometry: Geometry) -> CutoutBatch:
     rows = plan.order[part]
-    builder = BatchBuilder(rows, geometry)
+    zero_points = {name: band.zero_point_ab_mag for name, band in plan.bands.items() if band.zero_point_ab_mag is not None}
+    builder = BatchBuilder(rows, geometry, zero_points)
     first, last = part.start, part.start + len(rows)
     for slot in range(min(plan.n_outside, last) - first):
         builder.reject(slot, plan.rejection(int(rows[slot])))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from scanner.catalogue.columns import EXPLANATION_COLUMNS, MAP_COLUMNS, unit_schema
+from scanner.catalogue.columns import EXPLANATION_COLUMNS, MAP_COLUMNS, PHOTOMETRY_COLUMNS, unit_schema
 from scanner.catalogue.ledger import publish
 from scanner.catalogue.night_file import show
 from scanner.catalogue.plan import ScanConfig, freeze, make_plan
@@ -117,9 +117,9 @@ def random_scores(rng, ids):
 
 
 def with_maps(table, places):
-    """Return the table with maps in the rows `places`; their values follow from the object's id."""
+    """Return the table with photometry and maps in the rows `places`; their values follow from the object's id."""
     ids = table["object_id"].to_pylist()
-    for column in EXPLANATION_COLUMNS:
+    for column in (*PHOTOMETRY_COLUMNS, *EXPLANATION_COLUMNS):
         values = [ids[i] % 100 / 100 if i in places else None for i in range(table.num_rows)]
         table = table.append_column(column.field(), pa.array(values, pa.float32()))
     for column in MAP_COLUMNS:

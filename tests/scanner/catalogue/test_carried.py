@@ -3,7 +3,14 @@
 import pyarrow as pa
 import pytest
 
-from scanner.catalogue.carried import CarriedColumn, carried_arrays, near_names, planned_columns
+from scanner.catalogue.carried import (
+    CarriedColumn,
+    carried_arrays,
+    joined_columns,
+    near_names,
+    planned_columns,
+    published_columns,
+)
 from scanner.catalogue.units import PlanError
 from scanner.catalogue.visible import _together
 
@@ -55,3 +62,29 @@ def test_rows_of_scans_with_other_types_are_read_together():
         "b",
         None,
     ]
+
+
+def test_nights_publish_each_kind_of_number_in_one_type():
+    kinds = {"a": pa.int16(), "b": pa.float32(), "c": pa.string(), "d": pa.bool_()}
+    fields = [CarriedColumn(name=name, type=str(kind), unit="mag").field for name, kind in kinds.items()]
+    published = published_columns(pa.schema([pa.field("object_id", pa.int64()), *fields]))
+    assert [(column.name, column.type, column.unit) for column in published] == [
+        ("a", "int64", "mag"),
+        ("b", "double", "mag"),
+        ("c", "string", "mag"),
+        ("d", "bool", "mag"),
+    ]
+
+
+def test_columns_of_nights_join_in_types_that_hold_all():
+    of = {kind: CarriedColumn(name="x", type=kind) for kind in ("int64", "double", "string", "bool")}
+    pairs = {
+        ("int64", "int64"): "int64",
+        ("int64", "double"): "double",
+        ("bool", "int64"): "double",
+        ("double", "string"): "string",
+    }
+    for (one, two), joined in pairs.items():
+        assert [column.type for column in joined_columns([of[one], of[two]])] == [joined]
+    other = CarriedColumn(name="y", type="int64")
+    assert [column.name for column in joined_columns([other, of["bool"], other])] == ["y", "x"]

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit, logit
@@ -11,8 +12,10 @@ from scipy.special import expit, logit
 from scanner.catalogue.columns import EXPLANATION_COLUMNS, MAP_COLUMNS, unit_schema
 from scanner.catalogue.ledger import publish
 from scanner.catalogue.maps import check_maps
+from scanner.catalogue.photometry_columns import PHOTOMETRY_COLUMNS
 from scanner.catalogue.plan import ScanConfig, build_plan
 from scanner.catalogue.seal import seal
+from scanner.explain.photometry import photometry
 from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_package
@@ -20,9 +23,12 @@ from scanner.scan.best_candidates import BestCandidates
 from scanner.scan.scoring import CutoutScanner, open_scanner
 from scanner.scan.sweep import Sweep, synthetic_stamps
 from scanner.sources.cutouts import Cutout
+from scanner.sources.tiles import discover_tiles, read_tile_catalogue
+from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import MER_10
 from scanner.vocabulary.rejections import RejectCode, Rejection
 from tests.scanner.scanned import scanned, score_rows
+from tests.scanner.tile_rows import tile_cutouts
 from tests.tiles import write_tile
 
 FLAGSHIP = SHIPPED_DIR / "mer3-sim"
@@ -76,7 +82,7 @@ def test_the_best_candidates_have_maps_and_unchanged_scores(exact):
 @pytest.mark.parametrize("batch_size", [1, 5, 64])
 def test_maps_do_not_depend_on_the_batches(exact, batch_size):
     rows, _, scanner, table = exact
-    names = [column.name for column in (*EXPLANATION_COLUMNS, *MAP_COLUMNS)]
+    names = [column.name for column in (*PHOTOMETRY_COLUMNS, *EXPLANATION_COLUMNS, *MAP_COLUMNS)]
     # The scores of the torch engine may differ in the last digits.
     assert score_rows(scanner.with_batch_size(batch_size), rows).select(names).equals(table.select(names))
 
@@ -104,11 +110,22 @@ class ABitOff:
 
 def test_a_tile_is_scanned_published_and_sealed_with_maps(tmp_path):
     write_tile(tmp_path / "tiles", 3, n_objects=6)
+    tile = discover_tiles(str(tmp_path / "tiles"))[0]
+    zero_points = {band: 24.6 + i for i, band in enumerate(EUCLID)}
+    for band, uri in tile.mosaics.items():
+        with fits.open(uri, mode="update", checksum=True) as hdus:
+            hdus[0].header["MAGZERO"] = zero_points[band]
     config = ScanConfig(engine="torch", sweep=False, candidate_threshold=0.0, maps_per_unit=4)
     plan = build_plan(str(tmp_path / "tiles"), NIGHT, read_card(FLAGSHIP), config)
     (unit,) = plan.units
     table = scanned(unit, open_scanner(FLAGSHIP, config, 1), NIGHT)
     assert table.schema.equals(unit_schema(("compact-sky", "equivariant-sky", "equivariant-centre"), maps=True))
+    stamps = [cutout.stamps for cutout in tile_cutouts(tile, read_tile_catalogue(tile.catalogue), MER_10)]
+    measured = photometry({band: np.stack([of[band] for of in stamps]) for band in EUCLID}, MER_10, zero_points)
+    for name, values in measured.items():
+        np.testing.assert_array_equal(table[name].to_numpy(zero_copy_only=False), values.astype(np.float32), name)
+    assert table["mag_vis_2arcsec"].null_count == table["lens_vis_minus_h"].null_count == 0
+    assert table["arc_snr_vis"].is_valid().equals(table["map_guided"].is_valid())
     assert publish(table, unit, plan, str(tmp_path / "root"), "try").n_candidates == 6
     assert seal(plan, str(tmp_path / "root")).n_candidates == 6
 
