@@ -17,8 +17,9 @@ from infra.provenance import canonical_json
 from infra.store.replacement import replace
 from infra.store.storage import StorageError, join, list_files, open_read
 from scanner.catalogue.candidates import ROWS_PER_GROUP
-from scanner.catalogue.columns import has_maps
+from scanner.catalogue.columns import ORIGIN_COLUMNS
 from scanner.catalogue.maps import with_maps_as
+from scanner.catalogue.night_maps import NightMaps
 from scanner.catalogue.paths import CANDIDATES, label_of_night_file, night_label, night_uri
 from scanner.catalogue.plan import Plan
 from scanner.catalogue.shown import ShownPlan, record_shown, replaced_by, show_records, shown_plans
@@ -26,6 +27,8 @@ from scanner.catalogue.visible import VisibleError, rows_of
 from scanner.purity import PurityTable
 
 _KEY = b"lensscan.shown"
+_LIGHT_ROWS_PER_GROUP = 2**14
+"""Rows of a row group in files without maps: readers of the best rows read the first group alone."""
 
 
 class NightFault(StrEnum):
@@ -93,6 +96,24 @@ def open_night(root_uri: str, label: str, plans: list[ShownPlan]) -> Iterator[pq
         yield file
 
 
+@contextmanager
+def open_if_current(root_uri: str, label: str, plans: list[ShownPlan]) -> Iterator[pq.ParquetFile | None]:
+    """Open the file of a night that shows these plans, newest first; give None where it is missing or old.
+
+    Raises:
+        OSError, pyarrow.ArrowException: the file is damaged; a read may raise the same.
+        StorageError: the store failed.
+    """
+    try:
+        source = open_read(night_uri(root_uri, label))
+    except FileNotFoundError:
+        yield None
+        return
+    with source, pq.ParquetFile(source, page_checksum_verification=True) as file:
+        written = json.loads((file.metadata.metadata or {}).get(_KEY, b"null"))
+        yield file if written == _state(plans) else None
+
+
 def write_night(root_uri: str, label: str) -> None:
     """Write the file of a night again if it does not show what the records say; raises as `show`.
 
@@ -103,7 +124,7 @@ def write_night(root_uri: str, label: str) -> None:
     written = _state_of_file(uri)
     while (plans := shown_plans(root_uri, label).get(label)) and _state(plans) != written:
         written = _state(plans)
-        replace(uri, _encode(rows_of(root_uri, plans, maps=True), written))
+        replace(uri, _encode(root_uri, plans, written))
 
 
 def wrong_night_files(root_uri: str, *, deep: bool = False) -> dict[str, NightFault]:
@@ -159,14 +180,30 @@ def _state_of_file(uri: str) -> object:
         return None
 
 
-def _encode(table: pa.Table, state: object) -> bytes:
-    """Return the bytes of a night's file: maps in lists of fixed size, in row groups that a reader can hold."""
-    n_rows = ROWS_PER_GROUP if has_maps(table.schema) else max(table.num_rows, 1)
-    metadata = {_KEY: canonical_json(state)}
-    schema = with_maps_as("fixed", table.slice(0, 0)).schema.with_metadata(metadata)
-    sink = io.BytesIO()
-    with pq.ParquetWriter(sink, schema, compression="zstd", write_page_checksum=True) as writer:
-        for start in range(0, max(table.num_rows, 1), n_rows):
-            group = with_maps_as("fixed", table.slice(start, n_rows)).combine_chunks()
-            writer.write_table(pa.Table.from_arrays(group.columns, schema=schema))
+def _encode(root_uri: str, plans: list[ShownPlan], state: object) -> bytes:
+    """Return the bytes of a night's file: maps in lists of fixed size, in row groups that a reader can hold.
+
+    Memory holds the rows without their maps, and the maps of one group.
+    """
+    rows = rows_of(root_uri, plans)
+    maps = NightMaps(root_uri, plans, rows)
+    n_rows = ROWS_PER_GROUP if maps.are_there else _LIGHT_ROWS_PER_GROUP
+    sink, writer = io.BytesIO(), None
+    for start in range(0, max(rows.num_rows, 1), n_rows):
+        group = rows.slice(start, n_rows)
+        if maps.are_there:
+            group = _with_maps(group, maps.columns(start, start + group.num_rows))
+        schema = group.schema.with_metadata({_KEY: canonical_json(state)})
+        writer = writer or pq.ParquetWriter(sink, schema, compression="zstd", write_page_checksum=True)
+        writer.write_table(pa.Table.from_arrays(group.combine_chunks().columns, schema=schema))
+    if writer is not None:
+        writer.close()
     return sink.getvalue()
+
+
+def _with_maps(rows: pa.Table, maps: pa.Table) -> pa.Table:
+    """Put the maps where the catalogue has them, before the origin of the rows."""
+    at = rows.column_names.index(ORIGIN_COLUMNS[0].name)
+    for i, field in enumerate(maps.schema):
+        rows = rows.add_column(at + i, field, maps[field.name])
+    return rows

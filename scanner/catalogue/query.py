@@ -12,9 +12,10 @@ from infra.errors import LensscanError
 from infra.store.listed_objects import ListedObjects
 from infra.store.storage import FileInfo, is_s3, join, list_files
 from scanner.catalogue.columns import MAP_COLUMNS
+from scanner.catalogue.night_rows import Wanted, wanted_rows
 from scanner.catalogue.paths import SEALED, plan_id_of_sealed
 from scanner.catalogue.selection import Circle
-from scanner.catalogue.shown import ShownPlan
+from scanner.catalogue.shown import ShownPlan, shown_plans
 from scanner.catalogue.visible import rows_of, selected_plans, unit_files_of, visible_candidates
 
 _DATED = "* REPLACE (TRY_CAST(night AS DATE) AS night)"
@@ -62,6 +63,10 @@ def query(
     if plan is not None and all_plans:
         raise QueryError("give either one plan or all plans, not both")
     if sql is None:
+        wanted = Wanted(min_p_lens, subclass, circle, limit)
+        quick = None if plan is not None or all_plans else _of_nights(root_uri, night, wanted, maps=maps)
+        if quick is not None:
+            return quick
         table = visible_candidates(root_uri, night=night, plan=plan, all_plans=all_plans, min_p_lens=min_p_lens, maps=maps)
         chosen = table if subclass is None else table.filter(pc.equal(table["subclass"], subclass))
         chosen = chosen if circle is None else chosen.filter(_inside(circle, chosen))
@@ -70,6 +75,15 @@ def query(
     else:
         chosen = _run(root_uri, sql, selected_plans(root_uri, plan=plan, all_plans=all_plans))
     return chosen if limit is None else chosen.slice(0, limit)
+
+
+def _of_nights(root_uri: str, night: str | None, wanted: Wanted, *, maps: bool) -> pa.Table | None:
+    """Return the wanted rows from the nights' files; None if these do not hold them."""
+    nights = {label: plans for label, plans in shown_plans(root_uri, night or "").items() if plans}
+    least = max((shown.threshold for plans in nights.values() for shown in plans), default=0.0)
+    if not nights or (wanted.min_p_lens is not None and wanted.min_p_lens < least):
+        return None
+    return wanted_rows(root_uri, nights, wanted, maps=maps)
 
 
 def _inside(circle: Circle, table: pa.Table) -> pa.Array:

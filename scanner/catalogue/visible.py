@@ -92,7 +92,7 @@ def rows_of(root_uri: str, plans: Iterable[ShownPlan], min_p_lens: float | None 
     """Return the visible candidates of the plans in one table, best first; arguments as in `visible_candidates`."""
     found = {shown: _rows(root_uri, shown, min_p_lens, maps=maps) for shown in plans}
     parts = [with_purity(table, shown.purity) for shown, table in _shown_once(root_uri, found).items()]
-    table = _together(parts or [with_purity(candidate_schema(()).empty_table(), None)])
+    table = together(parts or [with_purity(candidate_schema(()).empty_table(), None)])
     return with_rank(table.take(pc.sort_indices(table.select([name for name, _ in ORDER]), sort_keys=ORDER)))
 
 
@@ -149,7 +149,7 @@ def _sealed_rows(root_uri: str, shown: ShownPlan, least: float, *, maps: bool) -
     plan, files = load_plan(root_uri, shown.plan_id), list(unit_files(root_uri, shown.plan_id).values())
     tables = map_ahead(partial(_candidates_in, least=least, maps=maps), files, N_AHEAD)
     found = [with_origin(table, plan) for table in tables]
-    return _together(found or [candidate_schema(()).empty_table()])
+    return together(found or [candidate_schema(()).empty_table()])
 
 
 def _candidates_in(file: FileInfo, least: float, *, maps: bool) -> pa.Table:
@@ -183,7 +183,7 @@ def _read(uri: str, is_wanted: Callable[[str], bool]) -> pa.Table:
         raise VisibleError(f"{uri}: cannot be read: {' '.join(str(error).split())[:200]}") from error
 
 
-def _together(tables: list[pa.Table]) -> pa.Table:
+def together(tables: list[pa.Table]) -> pa.Table:
     """Return the rows of all tables; a column that only some tables have is null in the rows of the others."""
     try:
         joined = pa.concat_tables(tables, promote_options="permissive")

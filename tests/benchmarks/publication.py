@@ -17,6 +17,7 @@ import pyarrow as pa
 from scanner.catalogue.columns import EXPLANATION_COLUMNS, MAP_COLUMNS, unit_schema
 from scanner.catalogue.ledger import publish as commit
 from scanner.catalogue.night_file import show
+from scanner.catalogue.photometry_columns import PHOTOMETRY_COLUMNS
 from scanner.catalogue.plan import Plan, ScanConfig, freeze, make_plan
 from scanner.catalogue.query import query
 from scanner.catalogue.seal import seal
@@ -54,7 +55,7 @@ def rows(unit_id: str, night: str, ids: np.ndarray, places: np.ndarray, *, maps:
         "precision": np.full(n, "float32"),
     }
     if maps:
-        values |= {column.name: rng.random(n, np.float32) for column in EXPLANATION_COLUMNS}
+        values |= {column.name: rng.random(n, np.float32) for column in (*PHOTOMETRY_COLUMNS, *EXPLANATION_COLUMNS)}
         for column in MAP_COLUMNS:
             kind = column.type.value_type.to_pandas_dtype()
             # Rows that look alike: the disk must hold several copies of all maps.

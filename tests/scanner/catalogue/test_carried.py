@@ -12,7 +12,7 @@ from scanner.catalogue.carried import (
     published_columns,
 )
 from scanner.catalogue.units import PlanError
-from scanner.catalogue.visible import _together
+from scanner.catalogue.visible import together
 
 
 def schema_of(**types):
@@ -52,12 +52,12 @@ def test_like_names_are_suggested():
     assert near_names("zzz", ("flux_vis_psf",)) == ""
 
 
-def test_rows_of_scans_with_other_types_are_read_together():
+def test_rows_of_scans_with_other_types_are_readtogether():
     def table(kind, value):
         return pa.table({"object_id": [1], "cat_a": pa.array([value], kind)})
 
-    assert _together([table(pa.int16(), 1), table(pa.float32(), 0.5)])["cat_a"].to_pylist() == [1.0, 0.5]
-    assert _together([table(pa.int16(), 1), table(pa.string(), "b"), pa.table({"object_id": [3]})])["cat_a"].to_pylist() == [
+    assert together([table(pa.int16(), 1), table(pa.float32(), 0.5)])["cat_a"].to_pylist() == [1.0, 0.5]
+    assert together([table(pa.int16(), 1), table(pa.string(), "b"), pa.table({"object_id": [3]})])["cat_a"].to_pylist() == [
         "1",
         "b",
         None,

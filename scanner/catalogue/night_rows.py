@@ -1,0 +1,102 @@
+"""Read chosen candidates from the nights' files: a few columns of every row, and all columns of the chosen rows alone."""
+
+from contextlib import ExitStack
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from infra.store.storage import StorageError
+from scanner.catalogue.columns import MAP_COLUMNS, RANK
+from scanner.catalogue.maps import with_maps_as
+from scanner.catalogue.night_file import open_if_current
+from scanner.catalogue.selection import Circle
+from scanner.catalogue.shown import ShownPlan
+from scanner.catalogue.visible import together
+
+_MAPS = frozenset(column.name for column in MAP_COLUMNS)
+
+
+class Wanted(NamedTuple):
+    """What the rows must meet, and how many of them are wanted, best first."""
+
+    min_p_lens: float | None = None
+    """Smallest `p_lens`, at least that which every night shows; None for that."""
+    subclass: str | None = None
+    circle: Circle | None = None
+    limit: int | None = None
+
+    def rows(self, keys: pa.Table) -> NDArray[np.int64]:
+        """Return the numbers of the rows that are wanted of one night, whose rows are sorted best first."""
+        is_wanted = np.ones(keys.num_rows, bool)
+        if self.min_p_lens is not None:
+            is_wanted &= keys["p_lens"].to_numpy().astype(np.float64) >= self.min_p_lens
+        if self.subclass is not None:
+            is_wanted &= pc.equal(keys["subclass"], self.subclass).to_numpy()
+        if self.circle is not None:
+            is_wanted &= self.circle.contains(*(keys[name].to_numpy() for name in ("ra", "dec")))
+        return np.flatnonzero(is_wanted)[: self.limit]
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns that it needs of every row."""
+        more = [*(["subclass"] if self.subclass is not None else []), *(["ra", "dec"] if self.circle is not None else [])]
+        return ["p_lens", "object_id", *more]
+
+
+def wanted_rows(root_uri: str, nights: dict[str, list[ShownPlan]], wanted: Wanted, *, maps: bool) -> pa.Table | None:
+    """Return the wanted rows of some nights, best first; None if the file of a night is missing, old or damaged.
+
+    Args:
+        root_uri: The catalogue's root.
+        nights: Plans that each night shows, newest first, by its label; at least one night.
+        wanted: Conditions on the rows.
+        maps: Return the pixels of the maps too, in lists of any size.
+
+    Raises:
+        StorageError: the store failed.
+    """
+    try:
+        with ExitStack() as opened:
+            files = [opened.enter_context(open_if_current(root_uri, label, plans)) for label, plans in nights.items()]
+            found = [file for file in files if file is not None]
+            return _best(found, wanted, maps=maps) if len(found) == len(files) else None
+    except StorageError:
+        raise
+    except (pa.ArrowException, OSError, ValueError):
+        return None
+
+
+def _best(files: list[pq.ParquetFile], wanted: Wanted, *, maps: bool) -> pa.Table:
+    keys = [file.read(wanted.columns) for file in files]
+    rows = [wanted.rows(of_file) for of_file in keys]
+    number = np.concatenate(rows)
+    file_of_row = np.repeat(np.arange(len(files)), [len(of_file) for of_file in rows])
+    p_lens, object_id = (
+        np.concatenate([of_file[name].to_numpy()[chosen] for of_file, chosen in zip(keys, rows, strict=True)])
+        for name in ("p_lens", "object_id")
+    )
+    # The sort is stable: equal rows of several nights stay in the order of the nights.
+    order = np.lexsort((object_id, -p_lens.astype(np.float64)))[: wanted.limit]
+    parts = [_rows(file, np.sort(number[order][file_of_row[order] == i]), maps=maps) for i, file in enumerate(files)]
+    ranks = pa.chunked_array([chunk for part in parts for chunk in part[RANK.name].chunks], RANK.type)
+    table = together(parts).append_column(RANK.field(), ranks)
+    # The rows lie night after night, each night best first: the place of a row is its place in that order.
+    place = np.lexsort((number[order], file_of_row[order])).argsort()
+    return table.take(pa.array(place))
+
+
+def _rows(file: pq.ParquetFile, numbers: NDArray[np.int64], *, maps: bool) -> pa.Table:
+    """Return the rows with these numbers, ascending, from the row groups that hold them."""
+    names = [name for name in file.schema_arrow.names if maps or name not in _MAPS]
+    parts, start = [file.schema_arrow.empty_table().select(names)], 0
+    for i in range(file.num_row_groups):
+        stop = start + file.metadata.row_group(i).num_rows
+        here = numbers[np.searchsorted(numbers, start) : np.searchsorted(numbers, stop)]
+        if len(here):
+            parts.append(file.read_row_group(i, names).take(pa.array(here - start)))
+        start = stop
+    return with_maps_as("large", pa.concat_tables(part.replace_schema_metadata(None) for part in parts))
