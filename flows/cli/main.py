@@ -5,9 +5,9 @@ import os
 import sys
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from cyclopts import CycloptsError
+from cyclopts import CycloptsError, Parameter
 
 import flows.cli.audit
 import flows.cli.crossmatch
@@ -297,8 +297,8 @@ def query(
     min_p_lens: Fraction | None = None,
     night: date | None = None,
     subclass: Literal["single", "compound_arc", "double_ring"] | None = None,
-    cone: tuple[float, float, float] | None = None,
-    limit: Positive | None = None,
+    cone: Annotated[tuple[float, float, float] | None, Parameter(negative=())] = None,
+    limit: Annotated[Positive | None, Parameter(name=("--limit", "--top"))] = None,
     plan: str | None = None,
     all_plans: bool = False,
     out: str | None = None,
@@ -330,11 +330,11 @@ def query(
     from flows.commands.query_text import expected_in_words
     from flows.terminal import print_json, print_table, print_text
     from scanner.catalogue.export import export, export_path
-    from scanner.catalogue.query import query as run
+    from scanner.catalogue.query import find
 
     of_night = night.isoformat() if night else None
     target = export_path(out) if out is not None else None
-    table = run(
+    found = find(
         catalogue,
         sql=sql,
         min_p_lens=min_p_lens,
@@ -343,19 +343,20 @@ def query(
         circle=circle_of("--cone", cone),
         plan=plan,
         all_plans=all_plans,
+        limit=20 if limit is None and sql is None and out is None else limit,
     )
-    shown = table.slice(0, 20 if limit is None and sql is None and out is None else limit)
+    shown = found.rows
     if target is not None:
         export(shown, target, catalogue)
         print_text(f"{shown.num_rows} rows written to {out}")
     elif json:
         print_json(shown.to_pylist())
     elif sql is not None:
-        print_table("", table.column_names, shown.to_pylist())
+        print_table("", shown.column_names, shown.to_pylist())
     else:
-        nights = set(table["night"].unique().to_pylist())
+        nights = set(shown["night"].unique().to_pylist())
         columns = [column for column in CANDIDATE_COLUMNS if column != ("p_compound" if len(nights) > 1 else "night")]
-        print_table(f"{shown.num_rows} of {table.num_rows} candidates", columns, shown.to_pylist())
+        print_table(f"{shown.num_rows} of {found.n_all} candidates", columns, shown.to_pylist())
         words = expected_in_words(catalogue, of_night, plan, all_plans=all_plans, min_p_lens=min_p_lens)
         # The evaluation counts candidates of all subclasses together.
         if words is not None and subclass is None:

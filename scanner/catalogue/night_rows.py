@@ -38,7 +38,7 @@ class Wanted(NamedTuple):
             is_wanted &= pc.equal(keys["subclass"], self.subclass).to_numpy()
         if self.circle is not None:
             is_wanted &= self.circle.contains(*(keys[name].to_numpy() for name in ("ra", "dec")))
-        return np.flatnonzero(is_wanted)[: self.limit]
+        return np.flatnonzero(is_wanted)
 
     @property
     def columns(self) -> list[str]:
@@ -47,7 +47,14 @@ class Wanted(NamedTuple):
         return ["p_lens", "object_id", *more]
 
 
-def wanted_rows(root_uri: str, nights: dict[str, list[ShownPlan]], wanted: Wanted, *, maps: bool) -> pa.Table | None:
+class Found(NamedTuple):
+    """Rows, best first, and the number of all rows that meet the conditions."""
+
+    rows: pa.Table
+    n_all: int
+
+
+def wanted_rows(root_uri: str, nights: dict[str, list[ShownPlan]], wanted: Wanted, *, maps: bool) -> Found | None:
     """Return the wanted rows of some nights, best first; None if the file of a night is missing, old or damaged.
 
     Args:
@@ -70,9 +77,10 @@ def wanted_rows(root_uri: str, nights: dict[str, list[ShownPlan]], wanted: Wante
         return None
 
 
-def _best(files: list[pq.ParquetFile], wanted: Wanted, *, maps: bool) -> pa.Table:
+def _best(files: list[pq.ParquetFile], wanted: Wanted, *, maps: bool) -> Found:
     keys = [file.read(wanted.columns) for file in files]
-    rows = [wanted.rows(of_file) for of_file in keys]
+    all_rows = [wanted.rows(of_file) for of_file in keys]
+    rows = [of_file[: wanted.limit] for of_file in all_rows]
     number = np.concatenate(rows)
     file_of_row = np.repeat(np.arange(len(files)), [len(of_file) for of_file in rows])
     p_lens, object_id = (
@@ -86,7 +94,7 @@ def _best(files: list[pq.ParquetFile], wanted: Wanted, *, maps: bool) -> pa.Tabl
     table = together(parts).append_column(RANK.field(), ranks)
     # The rows lie night after night, each night best first: the place of a row is its place in that order.
     place = np.lexsort((number[order], file_of_row[order])).argsort()
-    return table.take(pa.array(place))
+    return Found(table.take(pa.array(place)), sum(map(len, all_rows)))
 
 
 def _rows(file: pq.ParquetFile, numbers: NDArray[np.int64], *, maps: bool) -> pa.Table:

@@ -12,7 +12,7 @@ from infra.errors import LensscanError
 from infra.store.listed_objects import ListedObjects
 from infra.store.storage import FileInfo, is_s3, join, list_files
 from scanner.catalogue.columns import MAP_COLUMNS
-from scanner.catalogue.night_rows import Wanted, wanted_rows
+from scanner.catalogue.night_rows import Found, Wanted, wanted_rows
 from scanner.catalogue.paths import SEALED, plan_id_of_sealed
 from scanner.catalogue.selection import Circle
 from scanner.catalogue.shown import ShownPlan, shown_plans
@@ -58,6 +58,34 @@ def query(
         VisibleError: no scan is complete, or a file is damaged.
         PlanError: no plan, or more than one, begins with `plan`, or a plan cannot be read.
     """
+    return find(
+        root_uri,
+        sql=sql,
+        min_p_lens=min_p_lens,
+        night=night,
+        subclass=subclass,
+        circle=circle,
+        limit=limit,
+        maps=maps,
+        plan=plan,
+        all_plans=all_plans,
+    ).rows
+
+
+def find(
+    root_uri: str,
+    *,
+    sql: str | None = None,
+    min_p_lens: float | None = None,
+    night: str | None = None,
+    subclass: str | None = None,
+    circle: Circle | None = None,
+    limit: int | None = None,
+    maps: bool = False,
+    plan: str | None = None,
+    all_plans: bool = False,
+) -> Found:
+    """Return the rows of `query` and their number without `limit`; arguments and errors as there."""
     if limit is not None and limit < 0:
         raise QueryError(f"limit must be 0 or more, got {limit}")
     if plan is not None and all_plans:
@@ -74,10 +102,10 @@ def query(
         raise QueryError("give either SQL or filters, not both")
     else:
         chosen = _run(root_uri, sql, selected_plans(root_uri, plan=plan, all_plans=all_plans))
-    return chosen if limit is None else chosen.slice(0, limit)
+    return Found(chosen if limit is None else chosen.slice(0, limit), chosen.num_rows)
 
 
-def _of_nights(root_uri: str, night: str | None, wanted: Wanted, *, maps: bool) -> pa.Table | None:
+def _of_nights(root_uri: str, night: str | None, wanted: Wanted, *, maps: bool) -> Found | None:
     """Return the wanted rows from the nights' files; None if these do not hold them."""
     nights = {label: plans for label, plans in shown_plans(root_uri, night or "").items() if plans}
     least = max((shown.threshold for plans in nights.values() for shown in plans), default=0.0)
