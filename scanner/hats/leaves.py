@@ -26,15 +26,15 @@ _LIGHT_ROWS_PER_GROUP = 65536
 
 def night_leaves(spool: Spool, label: str, schema: pa.Schema, folder: Path) -> list[Leaf]:
     """Write the rows of one night, which have the columns of `schema`, below a folder: one leaf for each partition."""
-    light = spool.light().select([name for name, _ in _ORDER])
-    order = pc.sort_indices(light, sort_keys=_ORDER).to_numpy()
+    light = spool.light()
+    order = pc.sort_indices(light.select([name for name, _ in _ORDER]), sort_keys=_ORDER).to_numpy()
     pixels = partition_of(light[HEALPIX.name].to_numpy())[order]
     starts = np.flatnonzero(np.diff(pixels, prepend=-1))
     leaves = []
     for start, end in zip(starts, [*starts, len(order)][1:], strict=True):
         pixel, path = int(pixels[start]), folder / leaf_path(int(pixels[start]), label)
         rows = _Rows(spool.groups(order[start:end], rows_per_group(schema), schema))
-        n_bytes = _write(rows, schema, path)
+        n_bytes = _write(rows, schema, path, light.take(pa.array(order[start:end])))
         part = Part(night=label, n_rows=int(end - start), sha256=rows.sha256)
         leaves.append(Leaf(pixel=pixel, name=label, n_bytes=n_bytes, parts=(part,)))
     return leaves
@@ -58,9 +58,11 @@ def merged_leaf(files: Iterable[tuple[Leaf, pq.ParquetFile]], nights: Iterable[s
                 group = file.read_row_group(i)
                 is_wanted = [night_label(night) in wanted for night in group["night"].to_pylist()]
                 spool.add(conformed(group.filter(pa.array(is_wanted, pa.bool_())), schema))
-        order = pc.sort_indices(spool.light().select([name for name, _ in _ORDER]), sort_keys=_ORDER).to_numpy()
+        light = spool.light()
+        order = pc.sort_indices(light.select([name for name, _ in _ORDER]), sort_keys=_ORDER).to_numpy()
         name = parts[0].night if len(parts) == 1 else MERGED
-        n_bytes = _write(spool.groups(order, rows_per_group(schema), schema), schema, folder / leaf_path(pixel, name))
+        groups = spool.groups(order, rows_per_group(schema), schema)
+        n_bytes = _write(groups, schema, folder / leaf_path(pixel, name), light)
     return Leaf(pixel=pixel, name=name, n_bytes=n_bytes, parts=tuple(sorted(parts, key=lambda part: part.night)))
 
 
@@ -84,17 +86,23 @@ def leaf_schema(networks: Iterable[str], *, maps: bool, carried: Iterable[Carrie
     return with_votable(published_schema(tuple(networks), maps=maps, carried=fields), NAME)
 
 
-def _write(groups: Iterable[pa.Table], schema: pa.Schema, path: Path) -> int:
-    """Write the groups, and return the size of the file in bytes."""
+def _write(groups: Iterable[pa.Table], schema: pa.Schema, path: Path, light: pa.Table) -> int:
+    """Write the groups, which are the rows of `light` with their maps, and return the size of the file in bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     options = {"compression": "zstd", "write_page_checksum": True, "write_page_index": True}
-    columns = schema.remove_metadata()
+    columns = schema.with_metadata(_text_lengths(light))
     with pq.ParquetWriter(path, columns, **options) as writer:
         # Arrow would put the metadata of a schema into the file twice.
         writer.add_key_value_metadata(schema.metadata)
         for group in groups:
             writer.write_table(group.replace_schema_metadata(None))
     return path.stat().st_size
+
+
+def _text_lengths(rows: pa.Table) -> dict[str, str]:
+    """Return metadata with the longest text of each column; astropy warns about a column of texts without it."""
+    texts = [field.name for field in rows.schema if pa.types.is_string(field.type)]
+    return {f"table::len::{name}": str(max(pc.max(pc.utf8_length(rows[name])).as_py() or 0, 1)) for name in texts}
 
 
 class _Rows:

@@ -32,7 +32,13 @@ RUN_HERE = (
     "object_storage",
     "repair",
 )
-NOT_HERE = {"train": "days of training", "ray_cluster": "a cluster", "nightly": "a Prefect server", "index": "no commands"}
+NOT_HERE = {
+    "select_sources": "tiles with all columns of MER catalogues",
+    "train": "days of training",
+    "ray_cluster": "a cluster",
+    "nightly": "a Prefect server",
+    "index": "no commands",
+}
 
 
 @pytest.fixture(scope="module")

@@ -101,8 +101,9 @@ DEFECTS = (
         "M46",
         "infra/store/s3.py",
         "A listing that stops early is taken as complete.",
+        '        if token in {"", before}:\n'
         '            raise StorageError(f"{root_uri}: the store does not go on with its listing")',
-        "            return",
+        '        if token in {"", before}:\n            return',
         ("tests/infra/store/test_s3.py",),
     ),
     Defect(

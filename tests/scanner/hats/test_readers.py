@@ -103,7 +103,6 @@ def test_duckdb_polars_and_pandas_agree(published, rows):
     assert sorted(by_pandas["object_id"]) == sorted(rows["object_id"].to_pylist())
 
 
-@pytest.mark.filterwarnings("ignore:No table.*len:astropy.utils.exceptions.AstropyUserWarning")
 def test_astropy_reads_units_from_every_leaf(published):
     n_rows = 0
     for path in current(published[0]).glob("dataset/**/*.parquet"):
