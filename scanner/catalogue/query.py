@@ -2,14 +2,12 @@
 
 import re
 from itertools import chain
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from infra.errors import LensscanError
-from infra.store.listed_objects import ListedObjects
 from infra.store.storage import FileInfo, is_s3, join, list_files
 from scanner.catalogue.columns import MAP_COLUMNS
 from scanner.catalogue.night_rows import Found, Wanted, wanted_rows
@@ -17,6 +15,10 @@ from scanner.catalogue.paths import SEALED, plan_id_of_sealed
 from scanner.catalogue.selection import Circle
 from scanner.catalogue.shown import ShownPlan, shown_plans
 from scanner.catalogue.visible import rows_of, selected_plans, unit_files_of, visible_candidates
+
+if TYPE_CHECKING:
+    # Not imported: only SQL needs it, and it takes as long as the best hundred rows.
+    import duckdb
 
 _DATED = "* REPLACE (TRY_CAST(night AS DATE) AS night)"
 """All columns, the night as a date; null for a scan without a night."""
@@ -121,6 +123,10 @@ def _inside(circle: Circle, table: pa.Table) -> pa.Array:
 
 
 def _run(root_uri: str, statement: str, plans: list[ShownPlan]) -> pa.Table:
+    import duckdb
+
+    from infra.store.listed_objects import ListedObjects
+
     # DuckDB would download an extension to read S3, so it reads through the client of the store instead.
     with duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}) as connection:
         try:
@@ -172,7 +178,7 @@ def _parts(root_uri: str, plans: list[ShownPlan]) -> dict[_Place, list[FileInfo]
     return {place: files for place, files in parts.items() if files}
 
 
-def _create_candidates(connection: duckdb.DuckDBPyConnection, sealed: list[FileInfo]) -> None:
+def _create_candidates(connection: "duckdb.DuckDBPyConnection", sealed: list[FileInfo]) -> None:
     """Define the view of candidates: all numbers from the registered table, and maps from the files."""
     source = _source(sealed) if sealed else "_candidates"
     maps = [column.name for column in MAP_COLUMNS if column.name in connection.sql(f"FROM {source}").columns]
@@ -181,7 +187,7 @@ def _create_candidates(connection: duckdb.DuckDBPyConnection, sealed: list[FileI
     connection.execute(f"CREATE VIEW candidates AS SELECT {_DATED} FROM _candidates {pixels if maps else ''}")  # noqa: S608
 
 
-def _create_scores(connection: duckdb.DuckDBPyConnection, parts: dict[_Place, list[FileInfo]]) -> None:
+def _create_scores(connection: "duckdb.DuckDBPyConnection", parts: dict[_Place, list[FileInfo]]) -> None:
     """Define the view of all rows; where no newer plan of a night hides objects, it is a plain read of the unit files.
 
     The ids that hide others are read once, with the place of the newest plan that holds each in its night.

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from astropy.table import Table
 from numpy.typing import NDArray
 
 from infra.quiet import without_warnings
@@ -105,6 +104,9 @@ def _columns(label: str, data: bytes) -> Columns:
 
 
 def _by_astropy(label: str, data: bytes, kind: str) -> Columns:
+    # Imported here because it takes half a second, and every command that reads a catalogue imports this file.
+    from astropy.table import Table
+
     try:
         with without_warnings():
             table = Table.read(io.BytesIO(data), format=kind)
