@@ -57,7 +57,7 @@ class TileOptions:
         str | None,
         Parameter(
             help="Condition on the columns of the tiles' catalogues, such as `mag(flux_vis_psf) < 23 and spurious_flag = 0`, "
-            "or `lens-hosts`, the galaxies that the search of Euclid Q1 took for possible lenses. Other sources are `skipped`."
+            "or `lens-hosts`, the galaxies that can be lenses. Other sources are `skipped`."
         ),
     ] = None
     targets: Annotated[

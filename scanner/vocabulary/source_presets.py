@@ -18,14 +18,14 @@ SOURCE_PRESETS: Mapping[str, SourcePreset] = MappingProxyType(
         "lens-hosts": SourcePreset(
             "vis_det = 1 and spurious_prob < 0.2 and segmentation_area > 200 and flux_detection_total >= 3.63078 "
             "and mumax_minus_mag >= -2.6 and mu_max >= 15",
-            "Galaxies that can be lenses, as the search of Euclid Q1 selected them (Walmsley et al. 2025, arXiv:2503.15324): "
-            "seen in VIS, hardly spurious, of more than 2 square arcsec, brighter than 22.5 mag (3.63 uJy), and no star by "
+            "Galaxies that can be lenses, by the cuts `space_warps` of github.com/mwalmsley/bulk-euclid-cutouts: seen in VIS, "
+            "hardly spurious, of more than 2 square arcsec, brighter than 22.5 mag (3.63 uJy), and no star by "
             "its peak of surface brightness",
         )
     }
 )
-"""Presets by name. The cuts are those of the Q1 search's pipeline for cutouts (`space_warps`), which also leaves out sources
-with a Gaia star; `mumax_minus_mag` finds these without a column that may be null."""
+"""Presets by name. The pipeline also leaves out sources with a Gaia star; `mumax_minus_mag` finds these without a column that
+may be null."""
 
 MER_COLUMNS = (
     "flux_detection_total",
