@@ -13,7 +13,7 @@ from scanner.explain.gradcam import GradCamMapper
 from scanner.networks.architectures import ARCHITECTURES
 from scanner.networks.folded import folded_network
 from scanner.networks.log_odds_layer import LensLogOdds
-from scanner.networks.small_networks import CentreCrop
+from scanner.networks.small_networks import CentreCrop, MeanOverOrientations
 from tests.hand_set_networks import FEATURE_MAP, IMAGE, PIXEL_WEIGHTS, summing_network
 from tests.scanner.random_networks import random_network
 
@@ -50,10 +50,11 @@ def test_guided_grad_cam_of_each_image_equals_captums(architecture, rng):
 
 
 def _first_after_maps(layers):
+    """Return the place of the first layer that sees a whole map: the last convolution of oriented networks, or a flattening."""
     return next(
         i
         for i, layer in enumerate(layers)
-        if isinstance(layer, nn.Flatten) or getattr(layer, "kernel_size", 0) in {(4, 4), (6, 6)}
+        if isinstance(layer, nn.Flatten) or any(isinstance(later, MeanOverOrientations) for later in layers[i + 2 : i + 3])
     )
 
 
