@@ -1,4 +1,4 @@
-"""What the commands about a published collection print."""
+"""Texts that the commands about a published collection print."""
 
 from typing import TYPE_CHECKING
 

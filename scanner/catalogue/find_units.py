@@ -131,7 +131,7 @@ def _with_targets(input_uri: str, inputs: list[_UnitInput], chooser: SourceChoos
     """Return the tiles that hold the nearest source of a target; all of them without targets."""
     if chooser.targets is None:
         return inputs
-    chosen = chooser.among_tiles([unit.chosen for unit in inputs])
+    chosen = chooser.among_tiles([unit.chosen for unit in inputs], _first_among([unit.ids for unit in inputs]))
     kept = [unit._replace(chosen=one) for unit, one in zip(inputs, chosen, strict=True) if one.has_target]
     if not kept:
         raise PlanError(f"{input_uri}: --targets: {chooser.without_source}")

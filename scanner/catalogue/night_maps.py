@@ -14,8 +14,6 @@ from scanner.catalogue.spool import Spool
 from scanner.catalogue.visible import VisibleError
 
 _NAMES = [column.name for column in MAP_COLUMNS]
-_ROW = "_row"
-"""Column of the place of a row with maps among the rows of the night."""
 _FIELDS = pa.schema([column.field(column.fixed) for column in MAP_COLUMNS])
 
 
@@ -58,7 +56,7 @@ class NightMaps:
         if not is_shown.any():
             return
         self._place[rows[at[is_shown]]] = self._spool.n_rows + np.arange(int(is_shown.sum()))
-        self._spool.add(mapped.filter(pa.array(is_shown)).select(_NAMES).append_column(_ROW, pa.array(rows[at[is_shown]])))
+        self._spool.add(mapped.filter(pa.array(is_shown)))
 
 
 def _sealed_groups(uri: str) -> Iterator[pa.Table]:

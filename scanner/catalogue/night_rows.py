@@ -21,7 +21,7 @@ _MAPS = frozenset(column.name for column in MAP_COLUMNS)
 
 
 class Wanted(NamedTuple):
-    """What the rows must meet, and how many of them are wanted, best first."""
+    """Conditions on the rows, and the number of rows that are wanted, best first."""
 
     min_p_lens: float | None = None
     """Smallest `p_lens`, at least that which every night shows; None for that."""

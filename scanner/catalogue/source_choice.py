@@ -140,11 +140,19 @@ class SourceChooser:
         nearest = self.targets.nearest(catalogue.ra[rows], catalogue.dec[rows])
         return Chosen(is_selected, nearest._replace(sources=rows[nearest.sources]))
 
-    def among_tiles(self, chosen: Sequence[Chosen]) -> list[Chosen]:
-        """Give each target to the tile of its nearest source."""
+    def among_tiles(self, chosen: Sequence[Chosen], is_own: Sequence[NDArray[np.bool_]]) -> list[Chosen]:
+        """Give each target to the tile of its nearest source, as the tile sees it that owns the source.
+
+        Tiles that overlap measure a source twice. The measurement of the tile that does not own it would select no row.
+
+        Args:
+            chosen: Choice in each tile.
+            is_own: Sources that each tile owns, `[n]`.
+        """
         if self.targets is None:
             return list(chosen)
-        nearest = nearest_of_all([one.nearest for one in chosen if one.nearest is not None], len(self.targets))
+        found = [one.nearest.among(own) for one, own in zip(chosen, is_own, strict=True) if one.nearest is not None]
+        nearest = nearest_of_all(found, len(self.targets))
         return [one._replace(nearest=near) for one, near in zip(chosen, nearest, strict=True)]
 
     def unmatched(self, chosen: Sequence[Chosen]) -> UnmatchedTargets | None:

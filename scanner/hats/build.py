@@ -26,7 +26,7 @@ class Piece(NamedTuple):
 
 
 class Build(NamedTuple):
-    """What a new version holds."""
+    """The nights and the leaves of a new version."""
 
     nights: dict[str, NightEntry]
     pieces: list[Piece]

@@ -37,7 +37,7 @@ class Leaf(Frozen):
 
 
 class NightEntry(Frozen):
-    """What a version holds of a night."""
+    """The part of a version that is of one night."""
 
     source: str
     """Digest of all that its rows follow from: equal for equal rows."""

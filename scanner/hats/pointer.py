@@ -17,7 +17,7 @@ _TRIES = 3
 
 
 class Pointer(Frozen):
-    """What the pointer says. A version that it does not list does not exist, whatever folders there are."""
+    """The content of the pointer. A version that it does not list does not exist, whatever folders there are."""
 
     version: str
     """Version that readers see."""

@@ -38,7 +38,7 @@ _N_PLACED = 16
 
 
 class Outcome(StrEnum):
-    """What a publication did."""
+    """The effect of a publication on readers."""
 
     PROMOTED = "promoted"
     """Readers see a new version."""

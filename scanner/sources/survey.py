@@ -91,7 +91,7 @@ class CatalogueFiles(Frozen):
 
 
 class Survey(Frozen):
-    """What a scan must know of a survey to read its tiles."""
+    """A description of a survey, by which a scan reads its tiles."""
 
     name: _Name
     reference: str = Field(default="", max_length=2000)

@@ -19,6 +19,11 @@ class Nearest(NamedTuple):
     """Row of the nearest source of each."""
     separations_arcsec: NDArray[np.float64]
 
+    def among(self, is_wanted: NDArray[np.bool_]) -> "Nearest":
+        """Return the targets whose source is wanted; `is_wanted` is a mask of the sources of the tile."""
+        kept = is_wanted[self.sources]
+        return Nearest(*(values[kept] for values in self))
+
 
 class Targets:
     """A list of targets and the radius in which a source may lie."""
@@ -73,7 +78,4 @@ def nearest_of_all(found: Sequence[Nearest], n_targets: int) -> list[Nearest]:
         chosen = near.targets[is_nearer]
         least[chosen], tile[chosen] = near.separations_arcsec[is_nearer], number
     kept = [tile[near.targets] == number for number, near in enumerate(found)]
-    return [
-        Nearest(near.targets[is_kept], near.sources[is_kept], near.separations_arcsec[is_kept])
-        for near, is_kept in zip(found, kept, strict=True)
-    ]
+    return [Nearest(*(values[is_kept] for values in near)) for near, is_kept in zip(found, kept, strict=True)]

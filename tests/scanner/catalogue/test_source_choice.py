@@ -1,6 +1,7 @@
 """Sources of tiles are chosen as brute force on the tables chooses them, and the plan keeps the choice."""
 
 import hashlib
+import shutil
 
 import numpy as np
 import pytest
@@ -102,6 +103,20 @@ def test_a_target_in_an_overlap_needs_one_tile(survey, tmp_path):
     uri = write_targets(tmp_path / "t.csv", one["RIGHT_ASCENSION"][-1:], one["DECLINATION"][-1:])
     (unit,) = find_units(str(survey), Selection(targets_uri=uri))
     assert (unit.unit_id, selected_ids(survey, unit)) == ("000000001", [int(one["OBJECT_ID"][-1])])
+
+
+def test_a_source_measured_twice_is_selected_where_it_is_owned(survey, tmp_path):
+    """The second tile puts the source closer to its target, but the first tile owns it, and has another target."""
+    folder = shutil.copytree(survey, tmp_path / "tiles")
+    with fits.open(catalogue_of(folder, 2), mode="update") as hdus:
+        hdus[1].data["DECLINATION"][-1] += 0.01 / 3600
+        hdus[1].add_checksum()
+    one, two = tables(folder)
+    ra, dec = ([one[name][0], two[name][-1]] for name in ("RIGHT_ASCENSION", "DECLINATION"))
+    found = find_input(str(folder), Selection(targets_uri=write_targets(tmp_path / "t.csv", ra, dec)))
+    ids = [object_id for unit in found.units for object_id in selected_ids(folder, unit)]
+    assert sorted(ids) == sorted(int(one["OBJECT_ID"][row]) for row in (0, -1))
+    assert found.unmatched.n == 0
 
 
 def plan_with(folder, **selection):

@@ -1,4 +1,4 @@
-"""What astronomy-commons/lsdb#1536 asks of a catalogue that grows every night, with #1297: the same batch twice is safe.
+"""The requests of astronomy-commons/lsdb#1536 for a catalogue that grows every night, with #1297: the same batch twice is safe.
 
 1. Promotion is unattended: see also `tests/flows/commands/test_scan.py`, where a scan publishes.
 2. Readers never see a part of an update.
