@@ -21,8 +21,11 @@ class Nearest(NamedTuple):
 
     def among(self, is_wanted: NDArray[np.bool_]) -> "Nearest":
         """Return the targets whose source is wanted; `is_wanted` is a mask of the sources of the tile."""
-        kept = is_wanted[self.sources]
-        return Nearest(*(values[kept] for values in self))
+        return self.where(is_wanted[self.sources])
+
+    def where(self, kept: NDArray[np.bool_]) -> "Nearest":
+        """Return the targets that a mask `[n]` keeps."""
+        return Nearest(self.targets[kept], self.sources[kept], self.separations_arcsec[kept])
 
 
 class Targets:
@@ -78,4 +81,4 @@ def nearest_of_all(found: Sequence[Nearest], n_targets: int) -> list[Nearest]:
         chosen = near.targets[is_nearer]
         least[chosen], tile[chosen] = near.separations_arcsec[is_nearer], number
     kept = [tile[near.targets] == number for number, near in enumerate(found)]
-    return [Nearest(*(values[is_kept] for values in near)) for near, is_kept in zip(found, kept, strict=True)]
+    return [near.where(is_kept) for near, is_kept in zip(found, kept, strict=True)]
