@@ -5,6 +5,7 @@ any brightness and colour. Shapes have the interface of `simulation.population.s
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -13,11 +14,12 @@ from numpy.random import Generator
 from simulation.population.colours import early_type_sed, star_forming_sed
 from simulation.population.crowds import companion, debris, moved
 from simulation.population.galaxies import BUILDERS, Builder, placed
-from simulation.population.rings import arc, knots_on
+from simulation.population.rings import arc, clumps_along, knots_on
 from simulation.population.shapes import (
     Shape,
     disc,
     disc_light,
+    early_type_radius_arcsec,
     early_type_redshift,
     edge_on,
     elliptical,
@@ -40,21 +42,17 @@ _MAX_RADIUS_ARCSEC = 4.0
 
 
 def broad_ring(rng: Generator, vis_mag: float, z: float) -> tuple[Light, ...]:
-    """Draw a ring, or part of one, of any strength and colour about a core, with or without a disc, knots and a second ring."""
+    """Draw a ring, or part of one, of any strength and colour about a core, with or without a disc, knots and a second ring.
+
+    Half of the cores are smaller than the ring; the others have the size of an early-type galaxy, like deflectors. Two in
+    five rings are mostly clumps, as those of collisional ring galaxies are (Elmegreen & Elmegreen 2006, ApJ 651, 676).
+    """
     radius, share = _log_uniform(rng, *RING_RADII_ARCSEC), _log_uniform(rng, *RING_SHARES)
     q, angle = float(rng.uniform(0.4, 1.0)), float(rng.uniform(0, np.pi))
     x, y = on_ellipse(radius * abs(float(rng.normal(0, 0.12))), 1.0, 0.0, float(rng.uniform(0, 2 * np.pi)))
     ring_sed = _any_sed(rng, vis_mag, z).share(share)
     in_disc = float(rng.uniform(0.05, 0.6)) * (1 - share) if rng.random() < 0.6 else 0.0
-    core = Sersic(
-        0.0,
-        0.0,
-        radius * float(rng.uniform(0.12, 0.6)),
-        float(rng.uniform(1.0, 5.0)),
-        float(rng.uniform(q, 1.0)),
-        angle,
-        early_type_sed(vis_mag, z, rng).share(1 - share - in_disc),
-    )
+    core = _core(rng, early_type_sed(vis_mag, z, rng).share(1 - share - in_disc), radius, q, angle)
     if rng.random() < 0.35:
         rings = [arc(rng, ring_sed, radius * float(rng.uniform(0.9, 1.1)), q, angle, x, y) for _ in range(rng.integers(1, 3))]
     else:
@@ -65,6 +63,10 @@ def broad_ring(rng: Generator, vis_mag: float, z: float) -> tuple[Light, ...]:
             _whole_ring(rng, _any_sed(rng, vis_mag, z).share(share * float(rng.uniform(0.2, 1.0))), outer, q, angle, x, y)
         )
     light: list[Light] = [core, *rings]
+    if rng.random() < 0.4:
+        in_clumps = float(rng.uniform(0.3, 0.95))
+        light[1] = replace(rings[0], sed=rings[0].sed.share(1 - in_clumps))
+        light += clumps_along(rng, rings[0].sed.share(in_clumps), rings[0], int(rng.integers(8, 41)))
     if in_disc:
         sed = star_forming_sed(vis_mag, z, rng).share(in_disc)
         light.append(disc_light(sed, radius * float(rng.uniform(0.6, 1.4)) / float(np.sqrt(q)), q, angle))
@@ -132,6 +134,15 @@ def _any_sed(rng: Generator, vis_mag: float, z: float) -> Sed:
     if kind == "old":
         return early_type_sed(vis_mag, z, rng)
     return star_forming_sed(vis_mag, z, rng, float(rng.gamma(1.2, 0.08) if kind == "young" else rng.uniform(0.2, 0.9)))
+
+
+def _core(rng: Generator, sed: Sed, ring_radius: float, ring_q: float, ring_angle: float) -> Sersic:
+    """Draw the core of a ring: small and aligned with the ring, or an early-type galaxy of any size and orientation."""
+    if rng.random() < 0.5:
+        radius, index = ring_radius * float(rng.uniform(0.12, 0.6)), float(rng.uniform(1.0, 5.0))
+        return Sersic(0.0, 0.0, radius, index, float(rng.uniform(ring_q, 1.0)), ring_angle, sed)
+    radius, index = early_type_radius_arcsec(rng, sed.vis_mag), float(rng.uniform(2.5, 6.0))
+    return Sersic(0.0, 0.0, radius, index, float(rng.uniform(0.5, 1.0)), float(rng.uniform(0, np.pi)), sed)
 
 
 def _whole_ring(rng: Generator, sed: Sed, radius: float, q: float, angle: float, x: float, y: float) -> Annulus:

@@ -106,3 +106,16 @@ def knots_on(rng: Generator, sed: Sed, ring: Annulus, n: int) -> tuple[Light, ..
         dx, dy = on_ellipse(semi_major, ring.axis_ratio, ring.angle_rad, rng.uniform(0, 2 * np.pi))
         positions.append((ring.x_arcsec + dx, ring.y_arcsec + dy))
     return knots(rng, sed, n * rng.uniform(0.02, 0.07), positions) if n else ()
+
+
+def clumps_along(rng: Generator, sed: Sed, ring: Annulus, n: int) -> tuple[Light, ...]:
+    """Draw clumps along a ring, or along the part of a ring that has light; together they have the light of `sed`."""
+    azimuths = rng.uniform(0, 2 * np.pi, n) if ring.spread_rad is None else rng.normal(ring.middle_rad, ring.spread_rad, n)
+    shares = rng.dirichlet(np.full(n, 2.0))
+    clumps: list[Light] = []
+    for azimuth, share in zip(azimuths, shares, strict=True):
+        semi_major = ring.radius_arcsec * float(rng.normal(1, 0.05)) / float(np.sqrt(ring.axis_ratio))
+        dx, dy = on_ellipse(semi_major, ring.axis_ratio, ring.angle_rad, float(azimuth))
+        size = ring.radius_arcsec * float(rng.uniform(0.05, 0.2))
+        clumps.append(Sersic(ring.x_arcsec + dx, ring.y_arcsec + dy, size, 0.5, 1.0, 0.0, sed.share(float(share))))
+    return tuple(clumps)

@@ -52,6 +52,42 @@ def test_rings_have_any_strength_and_radius():
     assert np.mean([ring[0].spread_rad is not None for ring in rings]) == pytest.approx(0.35, abs=0.07)
 
 
+def test_half_of_the_cores_have_the_size_of_early_types():
+    cores, rings = zip(*[(light[0], light[1]) for light in drawn(broad_ring, 800)], strict=True)
+    is_early = np.array([core.angle_rad != ring.angle_rad for core, ring in zip(cores, rings, strict=True)])
+    assert np.mean(is_early) == pytest.approx(0.5, abs=0.06)
+    relative = np.array([core.half_light_radius_arcsec / ring.radius_arcsec for core, ring in zip(cores, rings, strict=True)])
+    assert relative[~is_early].max() <= 0.6 / 0.9
+    assert np.mean(relative[is_early] > 1) > 0.1
+    assert np.median([core.half_light_radius_arcsec for core in np.array(cores, object)[is_early]]) == pytest.approx(
+        0.58, abs=0.1
+    )
+
+
+def test_two_in_five_rings_are_mostly_clumps_on_the_ring():
+    lights = drawn(broad_ring)
+    clumps = [[p for p in light if isinstance(p, Sersic) and p.sersic_index == 0.5] for light in lights]
+    assert np.mean([bool(found) for found in clumps]) == pytest.approx(0.4, abs=0.07)
+    shares = []
+    for found, light in zip(clumps, lights, strict=True):
+        if found:
+            assert 8 <= len(found) <= 40
+            (ring,) = [p for p in light if isinstance(p, Annulus)][:1]
+            shares.append(share_of(found, [*found, ring]))
+            assert np.median(ellipse_radii(found, ring)) == pytest.approx(ring.radius_arcsec, rel=0.08)
+    assert 0.29 < min(shares) < 0.4
+    assert 0.85 < max(shares) < 0.96
+
+
+def ellipse_radii(parts, ring):
+    """Circularised radius of the ellipse, like the ring's, on which each part lies."""
+    dx = np.array([p.x_arcsec - ring.x_arcsec for p in parts])
+    dy = np.array([p.y_arcsec - ring.y_arcsec for p in parts])
+    along = dx * np.cos(ring.angle_rad) + dy * np.sin(ring.angle_rad)
+    across = -dx * np.sin(ring.angle_rad) + dy * np.cos(ring.angle_rad)
+    return np.hypot(along * ring.axis_ratio**0.5, across / ring.axis_ratio**0.5)
+
+
 def test_nuclei_of_mergers_are_near_and_far():
     found = [[p for p in light if isinstance(p, Sersic) and p.sersic_index > 1.2] for light in drawn(broad_merger, 200)]
     distances = [np.hypot(b.x_arcsec - a.x_arcsec, b.y_arcsec - a.y_arcsec) for a, *others in found for b in others]

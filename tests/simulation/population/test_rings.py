@@ -1,10 +1,16 @@
 """Tests of galaxies with rings."""
 
-import numpy as np
+from dataclasses import replace
 
-from simulation.systems import Annulus
+import numpy as np
+import pytest
+
+from simulation.population.rings import clumps_along
+from simulation.systems import Annulus, Sed
 from tests.simulation.colours import vis_minus_h
 from tests.simulation.population.builds import draws, of_type
+
+SED = Sed(24.0, 23.5, 23.2, 23.0)
 
 
 def test_rings_resemble_einstein_rings_and_are_bluer_than_the_core():
@@ -31,3 +37,18 @@ def test_some_rings_are_partial_off_centre_or_with_knots():
     assert 0.2 < np.mean(partial_rings) < 0.55
     assert 0.1 < np.mean(offsets) < 0.35
     assert 0.4 < np.mean([len(light) > 5 for light in lights]) < 0.95
+
+
+def test_clumps_lie_on_the_lit_part_of_a_ring():
+    rng = np.random.default_rng(4)
+    whole = Annulus(0.5, -0.3, 1.2, 0.1, 0.6, 0.4, SED)
+    for ring, most in ((whole, np.pi), (replace(whole, middle_rad=1.0, spread_rad=0.3), 1.2)):
+        clumps = clumps_along(rng, SED, ring, 40)
+        assert sum(10 ** (-0.4 * c.sed.vis_mag) for c in clumps) == pytest.approx(10 ** (-0.4 * SED.vis_mag))
+        dx = np.array([c.x_arcsec - 0.5 for c in clumps])
+        dy = np.array([c.y_arcsec + 0.3 for c in clumps])
+        along = (dx * np.cos(0.4) + dy * np.sin(0.4)) * 0.6**0.5
+        across = (dy * np.cos(0.4) - dx * np.sin(0.4)) / 0.6**0.5
+        np.testing.assert_allclose(np.hypot(along, across), 1.2, rtol=0.2)
+        turns = np.abs(np.angle(np.exp(1j * (np.arctan2(across, along) - ring.middle_rad))))
+        assert 0.4 * most < turns.max() <= most
