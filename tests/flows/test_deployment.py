@@ -17,8 +17,8 @@ pytestmark = pytest.mark.server
 
 
 @pytest.fixture
-def server(tmp_path):
-    with prefect_server(tmp_path / "prefect", auth="operator:guarded") as started:
+def server(tmp_path, prefect_tables):
+    with prefect_server(tmp_path / "prefect", auth="operator:guarded", tables=prefect_tables) as started:
         yield started
 
 
