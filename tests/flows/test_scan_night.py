@@ -175,7 +175,7 @@ def kill_after_commits(tiles, root, wanted, ray):
 @pytest.mark.parametrize("kills", [(1,), pytest.param((0, 1, 3), marks=pytest.mark.faults)])
 @pytest.mark.parametrize("ray", [None, pytest.param("local", marks=pytest.mark.ray)], ids=["processes", "ray"])
 def test_a_rerun_after_sigkill_gives_the_same_catalogue(tiles, scan, undisturbed, tmp_path, measured, kills, ray):
-    """Bit for bit, with Ray and without."""
+    """Bit for bit, with Ray and without; after one kill without Ray, which spares its start."""
     for attempt in range(N_ATTEMPTS):
         root = tmp_path / f"catalogue-{attempt}"
         committed_at_kill = [kill_after_commits(tiles[0], root, wanted, ray) for wanted in kills]
@@ -185,7 +185,7 @@ def test_a_rerun_after_sigkill_gives_the_same_catalogue(tiles, scan, undisturbed
     assert None not in committed_at_kill, "each command must be killed"
     assert committed_at_kill[0] < N_TILES, "the kill must come before the end"
     killed = time.time()
-    summary = scan(tiles[0], root, ray=ray)
+    summary = scan(tiles[0], root, ray=ray if len(kills) > 1 else None)
     # A worker that outlives its driver for a moment may have committed one more.
     assert summary["units_by_outcome"]["already_committed"] >= committed_at_kill[-1] >= kills[-1]
     assert len(unit_files(root)) == N_TILES
