@@ -85,6 +85,8 @@ def test_a_submitted_job_scans_and_seals_a_catalogue(ray_head, tmp_path):
         "2026-01-03",
         "--threshold",
         "0",
+        "--workers",
+        "1",
     )
     done = submit(address, env, work, *map(str, scan))
     assert done.returncode == 0, done.stdout + done.stderr
