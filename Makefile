@@ -8,6 +8,8 @@ TWO := -n 2 --dist loadfile --no-loadscope-reorder
 # For two cores: tests wait a third of their time for servers, Ray and workers that start.
 THREE := -n 3 --dist loadfile --no-loadscope-reorder
 QUIET := RAY_USAGE_STATS_ENABLED=0 PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1
+# Some shells switch the cache of compiled files off: then each test process compiles all tests, for ten seconds.
+CACHED := PYTHONDONTWRITEBYTECODE=
 
 .PHONY: venv demo test test-slow faults mutants lint types bench realism probes out-of-domain coverage docs tutorial screens clean
 
@@ -30,7 +32,7 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 test: $(STAMP)
-	$(QUIET) OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(THREE)
+	$(QUIET) $(CACHED) OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(THREE)
 
 test-slow: $(STAMP)
 	$(QUIET) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow

@@ -33,7 +33,7 @@ def test_a_worker_killed_inside_a_unit_changes_no_row(night, root, measured):
 
 @pytest.mark.fault(7)
 def test_only_the_row_that_crashes_workers_is_rejected(night, root, measured):
-    summary = scan_here(night, root, workers=1, FAULT_ROW="segfault")
+    summary = scan_here(night, root, FAULT_ROW="segfault")
     night.check(root, without=night.poison)
     night.check_rejected(root, "rejected:worker_crash")
     # The workers crash once with neighbours and twice alone, then in the first half and twice on the row that is left. Ray may
