@@ -3,9 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 DOCS_STAMP := .venv/.installed-docs
-# Two test processes, each of which runs one file at a time with one thread: two threads on one core would wait for each other.
+# Test processes, each of which runs one file at a time with one thread: two threads on one core would wait for each other.
 TWO := -n 2 --dist loadfile --no-loadscope-reorder
+# For two cores: tests wait a third of their time for servers, Ray and workers that start.
+THREE := -n 3 --dist loadfile --no-loadscope-reorder
 QUIET := RAY_USAGE_STATS_ENABLED=0 PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1
+# Some shells switch the cache of compiled files off: then each test process compiles all tests, for ten seconds.
+CACHED := PYTHONDONTWRITEBYTECODE=
 
 .PHONY: venv demo test test-slow faults mutants lint types bench realism probes out-of-domain coverage docs tutorial screens clean
 
@@ -28,7 +32,7 @@ types: $(STAMP)
 	$(BIN)/mypy
 
 test: $(STAMP)
-	$(QUIET) OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(TWO)
+	$(QUIET) $(CACHED) OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(THREE)
 
 test-slow: $(STAMP)
 	$(QUIET) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow

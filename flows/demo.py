@@ -9,6 +9,7 @@ from flows.commands.scan import scan_tiles
 from flows.ensembles import chosen_package
 from flows.terminal import print_json, print_lines, print_table, terminal_progress
 from infra.settings import Settings
+from infra.store.storage import check_folder
 from scanner.catalogue.query import query
 from scanner.explain.candidate_sheet import write_candidate_sheet
 from scanner.networks.card_file import read_card
@@ -28,7 +29,12 @@ SHOWN = ("candidate_id", "p_lens", "p_compound", "subclass", "truth")
 
 
 def run_demo(out: Path, *, as_flow: bool, as_json: bool) -> None:
-    """Simulate two tiles under `out`, scan them, as a Prefect flow if asked, and print the best candidates."""
+    """Simulate two tiles under `out`, scan them, as a Prefect flow if asked, and print the best candidates.
+
+    Raises:
+        StorageError: `out` is a file, or a path through a file.
+    """
+    check_folder(str(out))
     settings = Settings.read()
     tiles, catalogue = str(out / "tiles"), str(out / "catalogue")
     with terminal_progress("simulating", quiet=as_json) as report:

@@ -1,6 +1,8 @@
 """Fixtures that several packages' tests share."""
 
 import contextlib
+import os
+import signal
 import subprocess
 import sys
 import uuid
@@ -10,7 +12,7 @@ import pytest
 from hypothesis import settings
 
 from tests.forks import forked_commands
-from tests.prefect_servers import prefect_server
+from tests.prefect_servers import PrefectServer
 from tests.servers import free_port, http_status, plain_s3, stop, wait_for
 
 pytest_plugins = ["tests.faults.harness.reporting", "tests.no_ray", "tests.shared"]
@@ -24,7 +26,7 @@ settings.load_profile("lensscan")
 def pytest_collection_modifyitems(items):
     """Put files whose tests start processes first: most long ones then run beside other files, not by themselves at the end."""
     for item in items:
-        if "started_prefect" in item.fixturenames:
+        if "lensscan" in item.fixturenames:
             item.add_marker(pytest.mark.server)
     starting = {item.path for item in items if item.get_closest_marker("ray") or item.get_closest_marker("server")}
     items.sort(key=lambda item: item.path not in starting)
@@ -89,26 +91,29 @@ def s3(s3_server):
 
 
 @pytest.fixture(scope="session")
-def started_prefect(tmp_path_factory):
-    with prefect_server(tmp_path_factory.mktemp("prefect") / "server") as server:
-        yield server
+def prefect_tables(tmp_path_factory):
+    """Return the place of a database with Prefect's tables, which the first Prefect server of all test processes leaves."""
+    folder = tmp_path_factory.getbasetemp()
+    return (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "prefect-tables.db"
 
 
 @pytest.fixture(scope="session")
-def lensscan(started_prefect):
-    """Yield a function that runs `lensscan` with arguments, in a process that has imported the libraries already."""
-    env = {name: value for name, value in started_prefect.env.items() if name.startswith("PREFECT_")}
-    with forked_commands(env) as run:
-        yield run
+def lensscan(prefect_tables, tmp_path_factory):
+    """Yield a function that runs `lensscan` with arguments, in a process that has imported the libraries already.
 
+    The Prefect server of `--flow` starts with the first such command: it takes many seconds of a core, and few files need it.
+    """
+    server = PrefectServer(tmp_path_factory.mktemp("prefect") / "server", tables=prefect_tables)
+    env = {name: value for name, value in server.env.items() if name.startswith("PREFECT_")}
+    with contextlib.ExitStack() as cleanup, forked_commands(env) as run:
 
-@pytest.fixture(scope="module")
-def prefect_api(started_prefect):
-    """Yield a running Prefect server; without one, the flow of each command starts its own, which takes seconds."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PREFECT_API_URL", started_prefect.url)
-        patch.setenv("PREFECT_HOME", started_prefect.env["PREFECT_HOME"])
-        yield started_prefect
+        def run_with_server(*args, **options):
+            if "--flow" in args and server.process is None:
+                cleanup.callback(server.end, signal.SIGKILL)
+                server.start()
+            return run(*args, **options)
+
+        yield run_with_server
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,10 @@
 """Private Prefect server on loopback, which tests can kill and start again on the same database."""
 
 import contextlib
+import fcntl
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -16,10 +18,15 @@ BIN = Path(sys.executable).parent
 
 @dataclass
 class PrefectServer:
-    """Prefect server with its database in `folder`; `auth` is the `user:password` that it requires."""
+    """Prefect server with its database in `folder`; `auth` is the `user:password` that it requires.
+
+    `tables` is the place of a database with Prefect's tables. The first server makes them, which takes ten seconds of a core,
+    and leaves them there for the servers that start after it, also those of other processes.
+    """
 
     folder: Path
     auth: str | None = None
+    tables: Path | None = None
     port: int = field(default_factory=free_port)
     process: Any = None
 
@@ -38,11 +45,12 @@ class PrefectServer:
         env = self.env | {"PREFECT_HOME": str(self.folder / "server"), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
         if self.auth:
             env["PREFECT_SERVER_API_AUTH_STRING"] = self.auth
-        self.folder.mkdir(exist_ok=True)
-        with (self.folder / "server.log").open("a") as log:
+        database = self.folder / "server" / "prefect.db"
+        database.parent.mkdir(exist_ok=True, parents=True)
+        with (self.folder / "server.log").open("a") as log, shared_tables(self.tables, database):
             command = [BIN / "prefect", "server", "start", "--port", str(self.port)]
             self.process = subprocess.Popen(command, env=env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
-        wait_for("the Prefect server", lambda: http_status(f"{self.url}/health") == 200)
+            wait_for("the Prefect server", lambda: http_status(f"{self.url}/health") == 200)
 
     def end(self, how=signal.SIGTERM):
         """End the server with all of its processes."""
@@ -52,8 +60,30 @@ class PrefectServer:
 
 
 @contextlib.contextmanager
-def prefect_server(folder, auth=None):
-    server = PrefectServer(folder, auth)
+def shared_tables(tables, database):
+    """Copy the database `tables` to a server that starts in the `with` block, or, if there is none yet, from that server."""
+    if tables is None or database.exists():
+        yield
+        return
+    with tables.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not tables.exists():
+            yield
+            copy_database(database, tables)
+            return
+    copy_database(tables, database)
+    yield
+
+
+def copy_database(source, target):
+    """Copy an SQLite database, also while a server uses it."""
+    with contextlib.closing(sqlite3.connect(source)) as read, contextlib.closing(sqlite3.connect(target)) as written:
+        read.backup(written)
+
+
+@contextlib.contextmanager
+def prefect_server(folder, auth=None, tables=None):
+    server = PrefectServer(folder, auth, tables)
     try:
         server.start()
         yield server

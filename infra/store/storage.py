@@ -211,13 +211,19 @@ def probe(root_uri: str) -> None:
 
 
 def check_folder(uri: str) -> None:
-    """Check that `uri` is no existing file, so that files can be created below it; call this before long work.
+    """Check that `uri` is no existing file nor below one, so that files can be created below it; call this before long work.
 
     Raises:
-        StorageError: `uri` is a file.
+        StorageError: `uri` is a file, or a path through a file.
     """
-    if not is_s3(uri) and local_path(uri).is_file():
+    if is_s3(uri):
+        return
+    path = local_path(uri)
+    if path.is_file():
         raise StorageError(f"{uri}: is a file, must be a folder or the name of a new one")
+    for parent in path.parents:
+        if parent.is_file():
+            raise StorageError(f"{uri}: {parent} is a file, must be a folder")
 
 
 def is_s3(uri: str) -> bool:

@@ -1,6 +1,7 @@
 """The gravest faults of scans, once each on one small night; `make faults` repeats them on a larger scale."""
 
 import threading
+from functools import partial
 
 import pytest
 
@@ -19,7 +20,7 @@ BAD = {2: (1,)}
 
 @pytest.fixture(scope="module")
 def night(ray_cluster, tmp_path_factory):
-    return Night(tmp_path_factory.mktemp("short") / "night", N_UNITS, N_ROWS, BAD, scan=scan_here)
+    return Night(tmp_path_factory.mktemp("short") / "night", N_UNITS, N_ROWS, BAD, scan=partial(scan_here, workers=1))
 
 
 @pytest.mark.fault(1)
@@ -60,7 +61,7 @@ def test_a_scan_waits_until_its_store_is_back(night, s3, proxy, tmp_path, caplog
 
     outage = threading.Thread(target=go_away)
     outage.start()
-    summary = scan_here(night, root, source=source, FAULT_STORE_TRIES="1", FAULT_SLOW_S="0.5")
+    summary = scan_here(night, root, source=source, workers=1, FAULT_STORE_TRIES="1", FAULT_SLOW_S="0.5")
     outage.join()
     assert (summary["rows_by_status"], summary["n_workers_lost"]) == ({"scored": N_UNITS * N_ROWS}, 0)
     assert n_refused, "the store must have been unreachable"

@@ -1,8 +1,10 @@
 """Test the demo on one small tile."""
 
 import pyarrow.parquet as pq
+import pytest
 
 from flows import demo
+from infra.store.storage import StorageError
 from simulation.products.survey_tile import TileSpec
 
 TILE = TileSpec(tile_id="100000009", n_galaxies=6, n_single=2, n_compound=4, side_pixels=900, seed=11)
@@ -24,3 +26,11 @@ def test_the_demo_ends_with_truth_and_a_picture(tmp_path, monkeypatch, capsys):
         assert line.split("│")[-2].strip() == kinds[row["object_id"]]
     assert f"picture of the best  {tmp_path / 'best.png'}" in printed
     assert (tmp_path / "best.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_a_file_is_refused_before_anything_is_simulated(tmp_path, monkeypatch, place):
+    monkeypatch.setattr(demo, "simulate_night", lambda *_: pytest.fail("a night was simulated"))
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match=r"file: is a file|file is a file"):
+        demo.run_demo(tmp_path / place, as_flow=False, as_json=True)

@@ -16,6 +16,10 @@ DEATHS = {"local": "SIGKILL", "ray": "SYSTEM_ERROR"}
 """Words with which the pools report a process that was killed."""
 
 
+of_any_kind = pytest.mark.parametrize("kind", ["local"], indirect=True)
+"""Mark of a test of what both kinds inherit: processes of Ray take seconds of a core to start."""
+
+
 @pytest.fixture(params=["local", pytest.param("ray", marks=pytest.mark.ray)])
 def kind(request):
     return request.param
@@ -87,6 +91,7 @@ def test_a_killed_worker_is_replaced_and_all_its_calls_end(kind, pool, folder, t
     assert sorted(values(pool, [call("double", x) for x in range(8)])) == list(range(0, 16, 2))
 
 
+@of_any_kind
 def test_a_call_marked_alone_has_a_worker_to_itself(pool, folder):
     calls = [call("sleep", 0.3), call("sleep", 0.3), call("die", folder, 1, is_alone=True), call("sleep", 0.3)]
     assert failures(pool, calls) == [None, None, CallFailure.DIED, None]
@@ -110,6 +115,7 @@ def test_a_call_that_hangs_alone_is_overdue(pool):
     assert failures(pool, calls) == [CallFailure.OVERDUE, None, None]
 
 
+@of_any_kind
 def test_a_few_calls_are_spread_over_starting_workers(pool, folder):
     assert len(set(values(pool, [call("meet", folder, 2) for _ in range(2)]))) == 2
 
@@ -147,6 +153,7 @@ def test_workers_that_die_one_after_the_other_end_the_run(make_pool, folder, mon
         pool.next_result()
 
 
+@of_any_kind
 def test_no_more_calls_run_than_the_limit_allows(pool):
     durations_s = [0.3, 0.2, 0.1, 0.0]
     for seconds in durations_s:

@@ -7,14 +7,13 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from infra.store.storage import create_if_absent
-from scanner.sources.shards import encode_shard
-from simulation.products.dataset import DatasetSpec, simulate_shard
+from scanner.sources.shards import encode_shard, shard_table
+from scanner.vocabulary.geometry import CHALLENGE
 from tests.flows.command_names import COMMANDS
-
-pytestmark = pytest.mark.usefixtures("prefect_api")
 
 LENSSCAN = str(Path(sys.executable).with_name("lensscan"))
 
@@ -123,9 +122,9 @@ def test_a_wrong_option_is_named(lensscan, tmp_path):
     assert "Traceback" not in done.stdout + done.stderr
 
 
-@pytest.mark.ray
-def test_a_mistake_inside_a_flow_ends_in_one_line(lensscan, tmp_path):
-    table = simulate_shard(DatasetSpec(n=2, seed=1), 0)
+def test_a_mistake_of_a_simulation_ends_in_one_line(lensscan, tmp_path):
+    stamps = {band: np.ones((1, grid.n_pixels, grid.n_pixels), np.float32) for band, grid in CHALLENGE.grids.items()}
+    table = shard_table(np.array([7]), stamps, {}, CHALLENGE)
     create_if_absent(str(tmp_path / "data" / "shard-00000.parquet"), encode_shard(table), "test")
     done = lensscan("simulate", "--n", 2, "--seed", 2, "--out", tmp_path / "data")
     assert done.returncode == 2

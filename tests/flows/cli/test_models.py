@@ -14,8 +14,6 @@ from scanner.networks.locate import SHIPPED_DIR
 from scanner.sources.shards import decode_shard, encode_shard
 from simulation.products.dataset import DatasetSpec, simulate_shard
 
-pytestmark = pytest.mark.usefixtures("prefect_api")
-
 
 def test_models_list_says_which_is_default_and_what_for(lensscan, tmp_path, monkeypatch, capsys):
     (tmp_path / "broken").mkdir()

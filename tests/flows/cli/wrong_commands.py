@@ -10,8 +10,8 @@ from scanner.sources.shards import encode_shard
 from simulation.products.dataset import DatasetSpec, simulate_shard
 
 TABLE = """
-demo --out good.csv                                             | good.csv
-demo --out good.csv/below                                       | good.csv
+demo --out good.csv                                             | good.csv: is a file, must be a folder
+demo --out good.csv/below                                       | good.csv is a file, must be a folder
 demo --out                                                      | --out
 demo --nosuch 3                                                 | --nosuch
 demo extra                                                      | extra

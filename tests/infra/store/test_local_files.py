@@ -70,6 +70,8 @@ def test_a_new_folder_is_accepted_but_a_file_is_not(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageError, match="file: is a file, must be a folder or the name of a new one"):
         check_folder(f"file://{tmp_path}/file")
+    with pytest.raises(StorageError, match=f"below/it: {tmp_path}/file is a file, must be a folder"):
+        check_folder(f"{tmp_path}/file/below/it")
 
 
 def test_the_etag_of_a_file_is_its_time_and_size(tmp_path):

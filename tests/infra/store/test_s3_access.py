@@ -1,8 +1,6 @@
 """Public buckets are read without credentials, beside the user's own store; a real server refuses strangers."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
@@ -126,19 +124,19 @@ def test_a_stranger_reads_the_public_bucket_unsigned_only(stranger):
 
 
 @pytest.mark.server
-def test_a_scan_reads_the_archive_unsigned_and_writes_signed(archive, tmp_path):
+def test_a_scan_reads_the_archive_unsigned_and_writes_signed(lensscan, archive, tmp_path):
+    def run(*command):
+        done = lensscan(*command, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
     found = {}
     for tiles, out in ((f"s3://{PUBLIC}/q1", f"s3://{OWN}/catalogue"), (str(archive), str(tmp_path / "catalogue"))):
-        command = [sys.executable, "-m", "lensscan", "scan", tiles, "--out", out, "--threshold", "0", "--maps", "0", "--json"]
-        command += ["--anonymous"] if tiles.startswith("s3") else []
-        done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
-        assert done.returncode == 0, done.stderr
-        summary = json.loads(done.stdout)
-        asked = [sys.executable, "-m", "lensscan", "query", out, "--json", "--limit", "20"]
-        rows = json.loads(subprocess.run(asked, capture_output=True, text=True, timeout=100, check=True).stdout)
-        if tiles.startswith("s3"):
-            plan = [*command[:3], "plan", tiles, "--anonymous", "--json"]
-            planned = json.loads(subprocess.run(plan, capture_output=True, text=True, timeout=100, check=True).stdout)
+        anonymous = ("--anonymous",) if tiles.startswith("s3") else ()
+        summary = run("scan", tiles, "--out", out, "--threshold", "0", "--maps", "0", *anonymous)
+        rows = run("query", out, "--limit", "20")
+        if anonymous:
+            planned = run("plan", tiles, *anonymous)
             assert (planned["units"], planned["rows"]) == (2, 6)
         found[tiles] = summary["rows_by_status"], [(row["object_id"], row["p_lens"]) for row in rows]
     archived, local = found.values()

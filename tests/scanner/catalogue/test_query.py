@@ -1,3 +1,4 @@
+import uuid
 from datetime import date
 
 import numpy as np
@@ -13,10 +14,13 @@ from scanner.catalogue.visible import VisibleError
 from tests.scanner.catalogue_parts import finished, plan_of, scores, unit_of
 
 
-@pytest.fixture(params=["path", pytest.param("s3", marks=pytest.mark.server)])
-def catalogue(request, tmp_path):
-    """Two nights that readers see, and one that is committed but not sealed."""
-    root = request.getfixturevalue("s3") if request.param == "s3" else f"{tmp_path}/it's a folder"
+@pytest.fixture(scope="module", params=["path", pytest.param("s3", marks=pytest.mark.server)])
+def catalogue(request, tmp_path_factory):
+    """Two nights that readers see, and one that is committed but not sealed; queries change nothing."""
+    if request.param == "s3":
+        root = f"s3://{request.getfixturevalue('s3_server')}/{uuid.uuid4().hex}"
+    else:
+        root = f"{tmp_path_factory.mktemp('queried')}/it's a folder"
     finished(root, {"a": {1: 0.6, 2: 0.9}}, night="2026-11-22", subclass=["single", "double_ring"])
     finished(root, {"a": {3: 0.95, 4: None}}, night="2026-11-23")
     unit = unit_of("a", [5])

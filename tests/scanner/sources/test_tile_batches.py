@@ -32,16 +32,21 @@ from tests.scanner.mosaic_files import (
 from tests.scanner.tile_rows import tile_cutouts
 
 
-@pytest.mark.parametrize("geometry", GEOMETRIES.values(), ids=GEOMETRIES)
-@pytest.mark.parametrize("band_rows", [1, 37, 10_000])
-def test_every_source_equals_the_cutout_of_astropy(tmp_path, monkeypatch, geometry, band_rows):
+@pytest.fixture(scope="module", params=GEOMETRIES.values(), ids=GEOMETRIES)
+def cut_by_astropy(request, tmp_path_factory):
+    """Return a geometry, a tile, its sources, and the cutout that astropy makes of each or the reason why there is none."""
+    tile, sources = make_tile(tmp_path_factory.mktemp("tile")), catalogue(positions())
+    return request.param, tile, sources, expected(tile, sources, request.param)
+
+
+@pytest.mark.parametrize(("band_rows", "batch_sizes"), [(1, (7, 1000)), (37, (1, 7, 64, 1000)), (10_000, (1, 64))])
+def test_every_source_equals_the_cutout_of_astropy(cut_by_astropy, monkeypatch, band_rows, batch_sizes):
     monkeypatch.setattr(mosaics, "BAND_BYTES", 4 * NX * band_rows)
-    tile, sources = make_tile(tmp_path), catalogue(positions())
+    geometry, tile, sources, outcomes = cut_by_astropy
     n = len(sources.object_ids)
-    outcomes = expected(tile, sources, geometry)
     codes = {row if isinstance(row, RejectCode) else getattr(row, "code", None) for row in outcomes}
     assert {RejectCode.OUTSIDE_TILE, RejectCode.NOT_FINITE, None} <= codes
-    for batch_size in (1, 7, 64, 1000):
+    for batch_size in batch_sizes:
         batches = list(tile_batches(tile, sources, geometry, batch_size))
         assert [batch.n_rows for batch in batches[:-1]] == [batch_size] * (len(batches) - 1)
         for row, other in zip(rows_of(batches, n), outcomes, strict=True):
