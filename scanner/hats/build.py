@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from infra.store.storage import join, open_read
 from scanner.catalogue.carried import joined_columns
+from scanner.catalogue.known_lenses import KnownLenses
 from scanner.catalogue.shown import ShownPlan
 from scanner.hats.leaves import leaf_schema, merged_leaf
 from scanner.hats.manifest import Leaf, Manifest, NightEntry
@@ -45,6 +46,7 @@ def build(
     folder: Path,
     *,
     compact: bool,
+    known: KnownLenses | None = None,
 ) -> Build:
     """Write the leaves of new and changed nights below a folder; those of other nights are the leaves of `base`.
 
@@ -55,14 +57,15 @@ def build(
         base_uri: Folder or prefix of this version.
         folder: Folder on this machine for leaves that no version holds.
         compact: Merge the leaves of a partition into one.
+        known: Known lenses that rows are matched with.
 
     Raises:
         FileNotFoundError: `base` was removed meanwhile.
         LensscanError: as for `write_night`.
     """
-    known = base.nights if base else {}
+    old = base.nights if base else {}
     kept = {
-        label: known[label] for label, plans in nights.items() if label in known and known[label].source == source_of(plans)
+        label: old[label] for label, plans in nights.items() if label in old and old[label].source == source_of(plans, known)
     }
     entries, pieces = dict(kept), []
     for leaf in base.leaves if base else ():
@@ -74,7 +77,7 @@ def build(
             pieces.append(_merged([found], of_kept, kept, folder / "kept"))
     for label, plans in nights.items():
         if label not in kept:
-            entries[label], leaves = write_night(catalogue_uri, label, plans, folder)
+            entries[label], leaves = write_night(catalogue_uri, label, plans, folder, known)
             pieces += [Piece(leaf, str(folder / leaf.path), is_new=True) for leaf in leaves]
     if compact:
         pieces = _one_a_pixel(pieces, entries, folder / "merged")

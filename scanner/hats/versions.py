@@ -26,6 +26,10 @@ class Version(Frozen):
     """Digest of the rows."""
     n_rows: int
     n_without_position: int
+    n_known: int
+    """Number of candidates with a known lens nearby."""
+    known: str | None
+    """Name and version of the table of known lenses."""
     n_leaves: int
     n_bytes: int
     """Size of its leaves; versions share most of them."""
@@ -136,7 +140,9 @@ def _version(manifest: Manifest, pointer: Pointer) -> Version:
         created=datetime.fromisoformat(manifest.created),
         content=manifest.content,
         n_rows=manifest.n_rows,
-        n_without_position=sum(entry.n_without_position for entry in manifest.nights.values()),
+        n_without_position=manifest.n_without_position,
+        n_known=manifest.n_known,
+        known=manifest.known.label if manifest.known else None,
         n_leaves=len(manifest.leaves),
         n_bytes=manifest.n_bytes,
         nights={label: entry.plans for label, entry in manifest.nights.items()},

@@ -18,7 +18,7 @@ import pytest
 from infra.store.storage import list_files, read_bytes
 from scanner.hats.publish import Outcome, publish
 from scanner.hats.versions import roll_back, versions_of
-from tests.scanner.hats.published import NIGHTS, add_night, current, ids_by_night, in_order, properties, read
+from tests.scanner.hats.published import NIGHTS, add_night, current, ids_by_night, in_order, known_lenses, properties, read
 from tests.sources import ROOT
 
 
@@ -97,14 +97,16 @@ def test_a_roll_back_shows_the_older_version_at_once(places):
 @pytest.mark.parametrize("compact", [False, True])
 def test_increments_equal_a_fresh_import(tmp_path, compact):
     catalogue, grown, fresh = (str(tmp_path / name) for name in ("catalogue", "grown", "fresh"))
+    known = known_lenses(tmp_path)
     for i, maps in ((1, {}), (0, {"maps_per_unit": 3}), (2, {})):
         add_night(catalogue, i, **maps)
-        publish(catalogue, grown, compact=compact and i == 0)
+        publish(catalogue, grown, compact=compact and i == 0, known=known)
     add_night(catalogue, 1, n=3)
-    publish(catalogue, grown, compact=compact)
-    publish(catalogue, fresh)
+    publish(catalogue, grown, compact=compact, known=known)
+    publish(catalogue, fresh, known=known)
     one, other = current(grown), current(fresh)
     assert in_order(read(one)).equals(in_order(read(other)))
+    assert set(read(one, ["known_name"])["known_name"].to_pylist()) == {"Nearest", "Edge", ""}
     assert one.name.rpartition("_")[2] == other.name.rpartition("_")[2]
     names = ["dataset/_common_metadata", "partition_info.csv", "moc.fits"]
     assert [(one / name).read_bytes() for name in names] == [(other / name).read_bytes() for name in names]
@@ -112,14 +114,14 @@ def test_increments_equal_a_fresh_import(tmp_path, compact):
     assert (leaves[0] == leaves[1]) is not compact
 
 
-def test_the_same_batch_twice_is_safe(root):
+def test_the_same_batch_twice_is_safe(root, tmp_path):
     collection = f"{root}-collection"
     add_night(root, 0)
-    first = publish(root, collection)
+    first = publish(root, collection, known=known_lenses(tmp_path))
     before = contents(collection)
-    again = publish(root, collection)
+    again = publish(root, collection, known=known_lenses(tmp_path))
     assert (again.outcome, again.version, again.n_leaves_written) == (Outcome.UNCHANGED, first.version, 0)
     assert contents(collection) == before
     add_night(root, 0)
-    assert publish(root, collection).outcome == Outcome.UNCHANGED
+    assert publish(root, collection, known=known_lenses(tmp_path)).outcome == Outcome.UNCHANGED
     assert contents(collection) == before
