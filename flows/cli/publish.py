@@ -37,7 +37,8 @@ def publish(
             and `reference`. By default the setting `known_lenses`, else the table of the package lenscat, if it is installed.
         no_known: Match no known lenses.
         compact: Merge the files of the nights in each partition of the sky into one.
-        keep: Number of versions to keep, the new one included; older ones are removed once readers see the new one.
+        keep: Number of versions to keep: the new one, the one that readers saw until now, and the newest others. The rest is
+            removed once readers see the new one.
         json: Print JSON instead of text.
     """
     from flows.commands.publication_text import publication_lines

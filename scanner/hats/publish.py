@@ -93,7 +93,8 @@ def publish(
     Args:
         catalogue: Folder or prefix of the catalogue.
         collection: Folder or prefix of the collection, outside the catalogue.
-        keep: Number of versions to keep, the current one included; older ones are removed after the promotion.
+        keep: Number of versions to keep: the new one, the one that readers saw until now, and the newest others. The rest is
+            removed after the promotion.
         compact: Merge the leaves of the nights in each partition into one.
         known: Known lenses that the candidates are matched with: with others, a new version is made.
 
@@ -154,7 +155,7 @@ def _try_once(asked: _Asked) -> Publication | None:
 
 def _show(root: str, pointer: Pointer, shown: Manifest, keep: int) -> Publication | None:
     """Make readers see a version that exists, and remove what is not kept; write nothing if there is nothing to do."""
-    kept = kept_of(pointer.versions, shown.version, keep)
+    kept = kept_of(pointer.versions, shown.version, keep, pointer.version)
     garbage = garbage_in(root, kept)
     is_shown = shown.version == pointer.version
     if (not is_shown or garbage or kept != pointer.versions) and not swap_pointer(root, pointer, shown.version, kept):
@@ -182,7 +183,7 @@ def _publish(
         try:
             _write(root, manifest, made, folder)
             listed = [*pointer.versions, manifest.version] if pointer else [manifest.version]
-            kept = kept_of(listed, manifest.version, asked.keep)
+            kept = kept_of(listed, manifest.version, asked.keep, pointer.version if pointer else None)
             # Listed before the swap: what is there by now and is not kept can never be promoted.
             garbage = [found for found in garbage_in(root, kept) if found != folder.name]
             is_shown = swap_pointer(root, pointer, manifest.version, kept)

@@ -85,11 +85,19 @@ def load_manifest(collection_uri: str, name: str) -> Manifest:
         ) from error
 
 
-def kept_of(versions: Iterable[str], current: str, keep: int) -> tuple[str, ...]:
-    """Return the versions to keep, in their order: the current one, and the newest others, `keep` together."""
+def kept_of(versions: Iterable[str], current: str, keep: int, before: str | None = None) -> tuple[str, ...]:
+    """Return the versions to keep, in their order: the current one, the one before, and the newest others, `keep` together.
+
+    Args:
+        versions: All versions, oldest first.
+        current: Version that readers will see.
+        keep: Number of versions to keep.
+        before: Version that readers saw until now. Some may have opened it a moment ago, and read it still; after a roll-back,
+            it may be the oldest.
+    """
     names = list(versions)
-    others = [name for name in names if name != current]
-    kept = {current, *others[max(len(others) - keep + 1, 0) :]}
+    ranked = dict.fromkeys([current, *(name for name in names if name == before), *reversed(names)])
+    kept = set(list(ranked)[:keep])
     return tuple(name for name in names if name in kept)
 
 

@@ -199,6 +199,24 @@ def test_old_versions_are_removed_but_never_the_current_one(root, collection):
         roll_back(collection)
 
 
+def test_a_publication_keeps_the_version_that_readers_saw(tmp_path):
+    """After a roll-back it may be the oldest; a reader that has just opened it must not lose its files."""
+    catalogue, collection = str(tmp_path / "catalogue"), str(tmp_path / "collection")
+    names = []
+    for n in range(1, 4):
+        add_night(catalogue, 0, n=n)
+        names.append(publish(catalogue, collection).version)
+    roll_back(collection, names[0])
+    assert publish(catalogue, collection, keep=2).version == names[2]
+    assert list_folders(collection) == [names[0], names[2]], "shown again"
+    roll_back(collection, names[0])
+    add_night(catalogue, 0, n=4)
+    names.append(publish(catalogue, collection, keep=2).version)
+    assert list_folders(collection) == [names[0], names[3]], "promoted"
+    publish(catalogue, collection, keep=1)
+    assert list_folders(collection) == [names[3]]
+
+
 def test_the_digest_is_of_rows_not_of_times(tmp_path):
     catalogue = str(tmp_path / "catalogue")
     add_night(catalogue, 0)
