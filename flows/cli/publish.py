@@ -17,6 +17,7 @@ def publish(
     no_known: Annotated[bool, Parameter(negative=())] = False,
     compact: bool = False,
     keep: Positive = 7,
+    ray_address: str | None = None,
     json: bool = False,
 ) -> None:
     """Publish the candidates of a catalogue as a HATS collection, for lsdb, TOPCAT, DuckDB, astropy and others.
@@ -39,16 +40,21 @@ def publish(
         compact: Merge the files of the nights in each partition of the sky into one.
         keep: Number of versions to keep: the new one, the one that readers saw until now, and the newest others. The rest is
             removed once readers see the new one.
+        ray_address: Ray cluster that writes several nights at a time, `auto` inside a Ray job, `local` for a private one; by
+            default they are written one after the other, without Ray. Its nodes must reach catalogue and collection.
         json: Print JSON instead of text.
     """
     from flows.commands.publication_text import publication_lines
     from flows.commands.publish import chosen_known
     from flows.terminal import print_json, print_lines
     from infra.private_apis import arrow_without_pandas
+    from infra.settings import Settings
     from scanner.hats.publish import publish as run
 
     arrow_without_pandas()
-    done = run(catalogue, collection, keep=keep, compact=compact, known=chosen_known(known, no_known=no_known))
+    matched = chosen_known(known, no_known=no_known)
+    address = ray_address or Settings.read().ray_address
+    done = run(catalogue, collection, keep=keep, compact=compact, known=matched, ray_address=address)
     print_json(done.model_dump(mode="json")) if json else print_lines(publication_lines(done))
 
 

@@ -72,15 +72,18 @@ def scan_tiles(
             maps_per_unit=maps_per_unit,
         )
         summary = scan_night(request, root_uri, workers=workers, ray_address=ray_address, progress=progress, early=early)
-    return summary if publish_to is None else _published(summary, root_uri, publish_to, known)
+    return summary if publish_to is None else _published(summary, root_uri, publish_to, known, ray_address)
 
 
-def _published(summary: "NightSummary", root_uri: str, collection: str, known: "KnownLenses | None") -> "NightSummary":
+def _published(
+    summary: "NightSummary", root_uri: str, collection: str, known: "KnownLenses | None", ray_address: str | None
+) -> "NightSummary":
     from scanner.hats.errors import PublishError
     from scanner.hats.publish import publish
 
     try:
-        return summary.model_copy(update={"published": publish(root_uri, collection, known=known).version})
+        done = publish(root_uri, collection, known=known, ray_address=ray_address)
+        return summary.model_copy(update={"published": done.version})
     except LensscanError as error:
         raise PublishError(
             f"this scan is complete, but the catalogue is not published: {error}. Once that is mended, run "

@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -24,6 +24,7 @@ from scanner.catalogue.shown import ShownPlan
 from scanner.hats.build import Build, Piece, build
 from scanner.hats.errors import PublishError
 from scanner.hats.manifest import Manifest, content_of
+from scanner.hats.night_writers import NightWriter
 from scanner.hats.nights import nights_of, source_of
 from scanner.hats.paths import COMMON, MANIFEST, MOC, PARTITIONS, PROPERTIES, STAGING, version_name
 from scanner.hats.pointer import Pointer, read_pointer, swap_pointer
@@ -80,10 +81,17 @@ class _Asked(NamedTuple):
     keep: int
     compact: bool
     known: KnownLenses | None
+    ray_address: str | None
 
 
 def publish(
-    catalogue: str, collection: str, *, keep: int = KEEP, compact: bool = False, known: KnownLenses | None = None
+    catalogue: str,
+    collection: str,
+    *,
+    keep: int = KEEP,
+    compact: bool = False,
+    known: KnownLenses | None = None,
+    ray_address: str | None = None,
 ) -> Publication:
     """Publish the candidates that readers of a catalogue see; publish nothing if the collection shows them already.
 
@@ -97,8 +105,11 @@ def publish(
             removed after the promotion.
         compact: Merge the leaves of the nights in each partition into one.
         known: Known lenses that the candidates are matched with: with others, a new version is made.
+        ray_address: Ray cluster that writes nights side by side; `local` starts a private one; None writes them one after the
+            other in this process. All nodes must reach catalogue and collection. The files are the same.
 
     Raises:
+        ClusterError: the cluster cannot be reached, or its workers die.
         PublishError: there is nothing to publish, the places cannot be used, or other publishers were faster each time.
         LensscanError: a file of the catalogue is damaged.
         StorageError: the store failed; publish again.
@@ -107,7 +118,7 @@ def publish(
     if keep < 1:
         raise PublishError(f"keep must be 1 or more, got {keep}")
     catalogue_uri, root = checked_roots(catalogue, collection)
-    asked = _Asked(catalogue_uri, root, keep, compact, known)
+    asked = _Asked(catalogue_uri, root, keep, compact, known, ray_address)
     for _ in range(_TRIES):
         if found := _try_once(asked):
             return found.model_copy(update={"seconds": round(time.monotonic() - start, 2)})
@@ -171,12 +182,17 @@ def _publish(
     root = asked.root
     if not is_s3(root):
         local_path(root).mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(
-        prefix=STAGING, dir=None if is_s3(root) else local_path(root), ignore_cleanup_errors=True
-    ) as name:
+    with (
+        tempfile.TemporaryDirectory(
+            prefix=STAGING, dir=None if is_s3(root) else local_path(root), ignore_cleanup_errors=True
+        ) as name,
+        ExitStack() as cleanup,
+    ):
         folder = Path(name)
         base_uri = join(root, base.version) if base else ""
-        made = build(asked.catalogue_uri, nights, base, base_uri, folder, compact=asked.compact, known=asked.known)
+        writer = NightWriter(folder, join(root, folder.name), asked.ray_address)
+        cleanup.callback(writer.clear)
+        made = build(asked.catalogue_uri, nights, base, base_uri, writer, compact=asked.compact, known=asked.known)
         manifest = _manifest(made, asked.known)
         if not manifest.leaves:
             raise PublishError(f"{asked.catalogue_uri}: shows no candidate with a position, so there is nothing to publish")
@@ -225,7 +241,9 @@ def _write(root: str, manifest: Manifest, made: Build, folder: Path) -> None:
 
     def place(piece: Piece) -> None:
         target = join(version_uri, piece.leaf.path)
-        put_file(Path(piece.uri), target) if piece.is_new else copy_file(piece.uri, target)
+        # On S3, the nodes of a cluster have put new leaves into the same store.
+        is_here = piece.is_new and not is_s3(piece.uri)
+        put_file(Path(piece.uri), target) if is_here else copy_file(piece.uri, target)
 
     for _ in map_ahead(place, made.pieces, _N_PLACED):
         pass

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from infra.store.folders import list_folders
+from infra.store.storage import list_files, read_bytes
 from tests.scanner.hats.published import NIGHTS, add_night, current, known_lenses
 
 
@@ -67,3 +69,25 @@ def test_known_lenses_come_from_option_or_setting(lensscan, tmp_path):
     assert (wrong.returncode, wrong.stderr) == (2, f"lensscan: give --known {file} or --no-known, not both\n")
     missing = lensscan("publish", catalogue, collection, "--known", "nowhere.csv")
     assert (missing.returncode, missing.stderr) == (2, "lensscan: positions nowhere.csv: no such file\n")
+
+
+@pytest.mark.ray
+@pytest.mark.server
+def test_a_private_ray_publishes_into_a_store(lensscan, s3, tmp_path):
+    catalogue = f"{s3}/catalogue"
+    for i in range(2):
+        add_night(catalogue, i, maps_per_unit=2)
+    options = ("--no-known", "--json")
+    done = [
+        lensscan("publish", catalogue, f"{s3}/{name}", *options, *more)
+        for name, more in (("here", ()), ("there", ("--ray-address", "local")))
+    ]
+    assert [each.returncode for each in done] == [0, 0], done[1].stderr
+    versions = [json.loads(each.stdout)["version"] for each in done]
+    leaves = [
+        {file.uri.rpartition("dataset/")[2]: read_bytes(file.uri) for file in list_files(f"{s3}/{name}/{version}", ".parquet")}
+        for name, version in zip(("here", "there"), versions, strict=True)
+    ]
+    assert len(leaves[0]) == 6
+    assert leaves[0] == leaves[1]
+    assert list_folders(f"{s3}/there") == [versions[1]]

@@ -10,6 +10,7 @@ from flows.cli.main import scan as command
 from scanner.hats.errors import PublishError
 from scanner.sources.object_tables import ManifestError
 from scanner.workers.run import NightSummary
+from tests.no_ray import RayStartedError
 from tests.scanner.hats.published import NIGHTS, add_night, current, ids_by_night, known_lenses, read
 
 NIGHT = date.fromisoformat(NIGHTS[0])
@@ -84,6 +85,14 @@ def test_a_scan_matches_the_configured_known_lenses(places, tmp_path, monkeypatc
     with pytest.raises(ManifestError, match=r"nowhere\.csv: no such file"):
         flow.scan_night.fn("tiles", str(tmp_path / "other"), NIGHT, publish_to=collection)
     assert not (tmp_path / "other").exists(), "nothing is scanned"
+
+
+def test_a_scan_publishes_several_nights_on_its_cluster(places, no_ray):
+    catalogue, collection = places
+    add_night(catalogue, 1)
+    with pytest.raises(RayStartedError):
+        flow.scan_night.fn("tiles", catalogue, NIGHT, publish_to=collection, ray_address="10.0.0.1:6379")
+    assert no_ray == ["10.0.0.1:6379"]
 
 
 def test_a_scan_without_a_collection_publishes_nothing(places, capsys):
