@@ -51,6 +51,10 @@ class Settings(BaseSettings):
 
     engine: EngineName = "auto"
     """Engine that runs the networks."""
+    known_lenses: str | None = None
+    """Table of known lenses that published candidates are matched with, as for `publish --known`; `none` for no table. If
+    unset, the one of the package lenscat, if it is installed.
+    """
 
     @classmethod
     def read(cls) -> Self:

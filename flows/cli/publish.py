@@ -1,33 +1,60 @@
 """The commands that publish a catalogue as a HATS collection, list its versions, and show an older one again."""
 
 import sys
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from flows.cli.app import Positive, app
 
 
 @app.command
-def publish(catalogue: str, collection: str, *, compact: bool = False, keep: Positive = 7, json: bool = False) -> None:
+def publish(
+    catalogue: str,
+    collection: str,
+    *,
+    known: str | None = None,
+    no_known: Annotated[bool, Parameter(negative=())] = False,
+    compact: bool = False,
+    keep: Positive = 7,
+    ray_address: str | None = None,
+    json: bool = False,
+) -> None:
     """Publish the candidates of a catalogue as a HATS collection, for lsdb, TOPCAT, DuckDB, astropy and others.
 
     Readers see the new version whole, at once, or the old one. If the collection shows these candidates already, nothing is
     written. Safe to repeat at any time, also after a crash.
 
+    Candidates near a known lens have its name, distance, grade and reference; another table of known lenses makes another
+    version.
+
     For example: `lensscan publish catalogue/ collection/`
+    or: `lensscan publish catalogue/ collection/ --known lenses.csv`
 
     Args:
         catalogue: Folder or `s3://` prefix given to `scan --out`.
         collection: Folder or `s3://` prefix of the collection, outside the catalogue.
+        known: Table of known lenses: CSV, Parquet, FITS or VOTable with RA and Dec in degrees, `name`, and perhaps `grade`
+            and `reference`. By default the setting `known_lenses`, else the table of the package lenscat, if it is installed.
+        no_known: Match no known lenses.
         compact: Merge the files of the nights in each partition of the sky into one.
-        keep: Number of versions to keep, the new one included; older ones are removed once readers see the new one.
+        keep: Number of versions to keep: the new one, the one that readers saw until now, and the newest others. The rest is
+            removed once readers see the new one.
+        ray_address: Ray cluster that writes several nights at a time, `auto` inside a Ray job, `local` for a private one; by
+            default they are written one after the other, without Ray. Its nodes must reach catalogue and collection.
         json: Print JSON instead of text.
     """
     from flows.commands.publication_text import publication_lines
+    from flows.commands.publish import chosen_known
     from flows.terminal import print_json, print_lines
     from infra.private_apis import arrow_without_pandas
+    from infra.settings import Settings
     from scanner.hats.publish import publish as run
 
     arrow_without_pandas()
-    done = run(catalogue, collection, keep=keep, compact=compact)
+    matched = chosen_known(known, no_known=no_known)
+    address = ray_address or Settings.read().ray_address
+    done = run(catalogue, collection, keep=keep, compact=compact, known=matched, ray_address=address)
     print_json(done.model_dump(mode="json")) if json else print_lines(publication_lines(done))
 
 

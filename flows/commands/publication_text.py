@@ -20,12 +20,19 @@ def publication_lines(done: "Publication") -> dict[str, object]:
     return {
         what: done.version,
         "candidates": f"{done.n_rows} of {counted(done.n_nights, 'night')}",
+        "known lenses": _known(done),
         **({"left out": f"{done.n_without_position} without a position"} if done.n_without_position else {}),
         "files": files,
         **({"removed": ", ".join(done.removed)} if done.removed else {}),
         "collection": done.collection_uri,
         "seconds": done.seconds,
     }
+
+
+def _known(done: "Publication") -> str:
+    if done.known is None:
+        return "not matched; `--known FILE` names a table of them, and `pip install --no-deps lenscat` installs one"
+    return f"{counted(done.n_known, 'candidate')} within {done.known.limit_arcsec:g} arcsec of one in {done.known.label}"
 
 
 def version_row(version: "Version") -> dict[str, object]:

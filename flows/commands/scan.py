@@ -12,6 +12,7 @@ from infra.settings import Settings
 from scanner.workers.local import early_worker
 
 if TYPE_CHECKING:
+    from scanner.catalogue.known_lenses import KnownLenses
     from scanner.catalogue.selection import Selection
     from scanner.workers.run import NightSummary
 
@@ -52,10 +53,13 @@ def scan_tiles(
         from scanner.sources.survey import find_survey
         from scanner.workers.run import scan_night
 
+        known = None
         if publish_to is not None:
+            from flows.commands.publish import chosen_known
             from scanner.hats.publish import checked_roots
 
             checked_roots(root_uri, publish_to)
+            known = chosen_known()
         request = ScanRequest(
             input_uri=input_uri,
             selection=selection() if selection else EVERYTHING,
@@ -68,15 +72,18 @@ def scan_tiles(
             maps_per_unit=maps_per_unit,
         )
         summary = scan_night(request, root_uri, workers=workers, ray_address=ray_address, progress=progress, early=early)
-    return summary if publish_to is None else _published(summary, root_uri, publish_to)
+    return summary if publish_to is None else _published(summary, root_uri, publish_to, known, ray_address)
 
 
-def _published(summary: "NightSummary", root_uri: str, collection: str) -> "NightSummary":
+def _published(
+    summary: "NightSummary", root_uri: str, collection: str, known: "KnownLenses | None", ray_address: str | None
+) -> "NightSummary":
     from scanner.hats.errors import PublishError
     from scanner.hats.publish import publish
 
     try:
-        return summary.model_copy(update={"published": publish(root_uri, collection).version})
+        done = publish(root_uri, collection, known=known, ray_address=ray_address)
+        return summary.model_copy(update={"published": done.version})
     except LensscanError as error:
         raise PublishError(
             f"this scan is complete, but the catalogue is not published: {error}. Once that is mended, run "

@@ -213,7 +213,20 @@ CODE_COLUMNS = (
     Column("ensemble_sha256", pa.string(), "", "meta.version", "Digest of the weights and the card of the ensemble"),
     Column("code_version", pa.string(), "", "meta.version", "Version of lensscan that scanned the row"),
 )
-"""Columns that a publication adds to those of a night's file, with HEALPIX in front."""
+"""Columns of the code of a row's plan, which a publication adds to those of a night's file."""
+KNOWN_COLUMNS = (
+    Column("known_name", pa.string(), "", "meta.id.cross", "Name of the nearest known lens; empty if none is near"),
+    Column(
+        "known_separation_arcsec",
+        pa.float64(),
+        "arcsec",
+        "pos.angDistance",
+        "Distance of the nearest known lens, at most the limit of the version; null if none is near",
+    ),
+    Column("known_grade", pa.string(), "", "meta.code.qual", "Grade of this known lens in its table; empty if it has none"),
+    Column("known_reference", pa.string(), "", "meta.bib", "Source of this known lens in its table; empty if it has none"),
+)
+"""Columns of the known lens that is nearest to a row, which a publication adds."""
 CANDIDATE = Column(
     "candidate",
     pa.bool_(),
@@ -338,7 +351,7 @@ def candidate_schema(
 
 
 def published_schema(network_names: Sequence[str], *, maps: bool = False, carried: Sequence[pa.Field] = ()) -> pa.Schema:
-    """Return the schema of published rows: `HEALPIX`, `candidate_schema`, then `CODE_COLUMNS` and `RANK_COLUMNS`.
+    """Return the schema of published rows: `HEALPIX`, `candidate_schema`, `CODE_COLUMNS`, `KNOWN_COLUMNS`, `RANK_COLUMNS`.
 
     Only what places a row must be there: a column that other nights have is null in the rows of this one. Maps are lists of
     any size, because astropy cannot read a file in which a list of a fixed size is null.
@@ -346,7 +359,8 @@ def published_schema(network_names: Sequence[str], *, maps: bool = False, carrie
     sized = {column.name: column.field() for column in MAP_COLUMNS}
     fields = [sized.get(field.name, field) for field in candidate_schema(network_names, maps=maps, carried=carried)]
     candidate = [field.with_nullable(field.name != OBJECT_ID.name) for field in fields]
-    return pa.schema([HEALPIX.field(), *candidate, *(column.field() for column in (*CODE_COLUMNS, *RANK_COLUMNS))])
+    added = (*CODE_COLUMNS, *KNOWN_COLUMNS, *RANK_COLUMNS)
+    return pa.schema([HEALPIX.field(), *candidate, *(column.field() for column in added)])
 
 
 def has_maps(schema: pa.Schema) -> bool:

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from scanner.catalogue.nearest import NONE, NearestPositions
 from scanner.sources.positions import SkyPositions
-from scanner.sources.sky_vectors import chord_of, separations_of, unit_vectors
 
 MATCH_ID, SEPARATION = "match_id", "separation_arcsec"
 PREFIX = "match_"
@@ -34,23 +34,12 @@ def crossmatch(candidates: pa.Table, positions: SkyPositions, radius_arcsec: flo
     Raises:
         ValueError: the radius is not above 0 and below 180 degrees.
     """
-    if not 0 < radius_arcsec < 180 * 3600:
-        raise ValueError(f"radius_arcsec must be above 0 and below 648000, got {radius_arcsec:g}")
-    # Imported here, because other commands read the catalogue without scipy.
-    from scipy.spatial import KDTree
-
-    ours = unit_vectors(*(candidates[name].cast(pa.float64()).to_numpy() for name in ("ra", "dec")))
-    theirs = unit_vectors(positions.ra, positions.dec)
-    we, they = (np.flatnonzero(np.isfinite(vectors).all(axis=1)) for vectors in (ours, theirs))
-    if not (len(we) and len(they)):
-        return Matches(_joined(candidates, positions, we[:0], they[:0], np.empty(0)), 0)
-    longest_chord = chord_of(radius_arcsec)
-    chords, nearest = KDTree(theirs[they]).query(ours[we], distance_upper_bound=np.nextafter(longest_chord, 2))
-    is_near = np.isfinite(chords)
-    back, _ = KDTree(ours[we]).query(theirs[they], distance_upper_bound=np.nextafter(longest_chord, 2))
-    separations_arcsec = separations_of(chords[is_near])
-    rows = _joined(candidates, positions, we[is_near], they[nearest[is_near]], separations_arcsec)
-    return Matches(rows, int(np.isfinite(back).sum()))
+    ra, dec = (candidates[name].cast(pa.float64()).to_numpy() for name in ("ra", "dec"))
+    nearest, separations_arcsec = NearestPositions(positions.ra, positions.dec).of(ra, dec, radius_arcsec)
+    back, _ = NearestPositions(ra, dec).of(positions.ra, positions.dec, radius_arcsec)
+    ours = np.flatnonzero(nearest != NONE)
+    rows = _joined(candidates, positions, ours, nearest[ours], separations_arcsec[ours])
+    return Matches(rows, int((back != NONE).sum()))
 
 
 def _joined(

@@ -10,10 +10,12 @@ import pyarrow.parquet as pq
 
 from infra.store.storage import join, open_read
 from scanner.catalogue.carried import joined_columns
+from scanner.catalogue.known_lenses import KnownLenses
 from scanner.catalogue.shown import ShownPlan
 from scanner.hats.leaves import leaf_schema, merged_leaf
 from scanner.hats.manifest import Leaf, Manifest, NightEntry
-from scanner.hats.nights import source_of, write_night
+from scanner.hats.night_writers import NightWriter
+from scanner.hats.nights import source_of
 
 
 class Piece(NamedTuple):
@@ -22,7 +24,7 @@ class Piece(NamedTuple):
     leaf: Leaf
     uri: str
     is_new: bool
-    """Whether the file lies in the publisher's own folder, not in a version."""
+    """Whether the file lies in a folder or prefix of the publisher, not in a version."""
 
 
 class Build(NamedTuple):
@@ -42,27 +44,29 @@ def build(
     nights: dict[str, list[ShownPlan]],
     base: Manifest | None,
     base_uri: str,
-    folder: Path,
+    writer: NightWriter,
     *,
     compact: bool,
+    known: KnownLenses | None = None,
 ) -> Build:
-    """Write the leaves of new and changed nights below a folder; those of other nights are the leaves of `base`.
+    """Write the leaves of new and changed nights; those of other nights are the leaves of `base`.
 
     Args:
         catalogue_uri: Root of the catalogue.
         nights: Plans that each night shows, by its label.
         base: A version that may hold some of the nights already.
         base_uri: Folder or prefix of this version.
-        folder: Folder on this machine for leaves that no version holds.
+        writer: Writes leaves that no version holds.
         compact: Merge the leaves of a partition into one.
+        known: Known lenses that rows are matched with.
 
     Raises:
         FileNotFoundError: `base` was removed meanwhile.
         LensscanError: as for `write_night`.
     """
-    known = base.nights if base else {}
+    old = base.nights if base else {}
     kept = {
-        label: known[label] for label, plans in nights.items() if label in known and known[label].source == source_of(plans)
+        label: old[label] for label, plans in nights.items() if label in old and old[label].source == source_of(plans, known)
     }
     entries, pieces = dict(kept), []
     for leaf in base.leaves if base else ():
@@ -71,13 +75,13 @@ def build(
         if len(of_kept) == len(leaf.parts):
             pieces.append(found)
         elif of_kept:
-            pieces.append(_merged([found], of_kept, kept, folder / "kept"))
-    for label, plans in nights.items():
-        if label not in kept:
-            entries[label], leaves = write_night(catalogue_uri, label, plans, folder)
-            pieces += [Piece(leaf, str(folder / leaf.path), is_new=True) for leaf in leaves]
+            pieces.append(_merged([found], of_kept, kept, writer.folder / "kept"))
+    changed = {label: plans for label, plans in nights.items() if label not in kept}
+    for night in writer.write(catalogue_uri, changed, known):
+        entries[night.label] = night.entry
+        pieces += [Piece(leaf, join(night.uri, leaf.path), is_new=True) for leaf in night.leaves]
     if compact:
-        pieces = _one_a_pixel(pieces, entries, folder / "merged")
+        pieces = _one_a_pixel(pieces, entries, writer.folder / "merged")
     return Build(dict(sorted(entries.items())), sorted(pieces, key=lambda piece: (piece.leaf.pixel, piece.leaf.name)))
 
 

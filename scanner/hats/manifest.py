@@ -5,6 +5,7 @@ from pydantic import Field
 from infra.frozen import Frozen
 from infra.provenance import digest
 from scanner.catalogue.carried import CarriedColumn
+from scanner.catalogue.known_lenses import KnownTable
 from scanner.hats.paths import leaf_path
 
 
@@ -50,6 +51,8 @@ class NightEntry(Frozen):
     n_rows: int
     n_without_position: int
     """Number of candidates that are not published, because they have no position."""
+    n_known: int = 0
+    """Number of candidates with a known lens nearby."""
     footprint: str
     """Area of the scored objects: a MOC in its ASCII form, empty for none."""
 
@@ -62,6 +65,8 @@ class Manifest(Frozen):
     """Time of its making, UTC."""
     content: str
     """Digest of the rows: equal for equal rows, whenever and in whatever order their nights were published."""
+    known: KnownTable | None = None
+    """Table of known lenses that the candidates of all nights are matched with; None if they are not."""
     nights: dict[str, NightEntry]
     leaves: tuple[Leaf, ...]
 
@@ -72,6 +77,14 @@ class Manifest(Frozen):
     @property
     def n_rows(self) -> int:
         return sum(leaf.n_rows for leaf in self.leaves)
+
+    @property
+    def n_without_position(self) -> int:
+        return sum(entry.n_without_position for entry in self.nights.values())
+
+    @property
+    def n_known(self) -> int:
+        return sum(entry.n_known for entry in self.nights.values())
 
     @property
     def n_bytes(self) -> int:

@@ -12,7 +12,8 @@ from infra.provenance import digest
 from infra.read_ahead import map_ahead
 from infra.store.storage import N_AHEAD, FileInfo, StorageError, open_read
 from scanner.catalogue.carried import published_columns
-from scanner.catalogue.columns import CODE_COLUMNS, HEALPIX, has_maps, network_names, published_schema
+from scanner.catalogue.columns import CODE_COLUMNS, HEALPIX, KNOWN_COLUMNS, has_maps, network_names, published_schema
+from scanner.catalogue.known_lenses import KnownLenses
 from scanner.catalogue.night_file import open_night
 from scanner.catalogue.outcomes import SCORED
 from scanner.catalogue.paths import night_uri
@@ -28,6 +29,7 @@ from scanner.hats.sky import footprint_of, healpix_29
 _FORMAT = 1
 """Version of the leaves. With a new one, every night is written again."""
 _POSITION = ("ra", "dec")
+_SEPARATION = "known_separation_arcsec"
 
 
 def nights_of(catalogue_uri: str) -> dict[str, list[ShownPlan]]:
@@ -41,17 +43,27 @@ def nights_of(catalogue_uri: str) -> dict[str, list[ShownPlan]]:
     return {label: plans for label, plans in sorted(shown_plans(catalogue_uri).items()) if plans}
 
 
-def source_of(plans: list[ShownPlan]) -> str:
-    """Return a digest of all that the published rows of a night follow from: its plans, and the format of the leaves."""
+def source_of(plans: list[ShownPlan], known: KnownLenses | None = None) -> str:
+    """Return a digest of all that the published rows of a night follow from: plans, format of the leaves, known lenses."""
     shown = [
         [plan.plan_id, plan.threshold, sorted(plan.units) if plan.units is not None else None, _purity(plan)] for plan in plans
     ]
     columns = published_schema((), maps=True)
-    return digest([_FORMAT, [[field.name, str(field.type), _about(field)] for field in columns], shown])
+    matched = known.table.model_dump() if known else None
+    return digest([_FORMAT, [[field.name, str(field.type), _about(field)] for field in columns], shown, matched])
 
 
-def write_night(catalogue_uri: str, label: str, plans: list[ShownPlan], folder: Path) -> tuple[NightEntry, list[Leaf]]:
+def write_night(
+    catalogue_uri: str, label: str, plans: list[ShownPlan], folder: Path, known: KnownLenses | None = None
+) -> tuple[NightEntry, list[Leaf]]:
     """Write the leaves of a night below a folder; memory holds the numbers of its rows, and the maps of one row group.
+
+    Args:
+        catalogue_uri: Root of the catalogue.
+        label: Label of the night.
+        plans: Plans that it shows.
+        folder: Folder on this machine.
+        known: Known lenses that its rows are matched with; without them, `KNOWN_COLUMNS` are empty.
 
     Raises:
         PublishError: the file of the night is damaged.
@@ -67,17 +79,18 @@ def write_night(catalogue_uri: str, label: str, plans: list[ShownPlan], folder: 
         spool.add(conformed(columns.empty_table(), schema))
         for group in groups:
             n_shown += group.num_rows
-            spool.add(_placed(group, code, schema))
-        n_rows = spool.light().num_rows
+            spool.add(_placed(group, code, known, schema))
+        rows = spool.light()
         leaves = night_leaves(spool, label, schema, folder)
     entry = NightEntry(
-        source=source_of(plans),
+        source=source_of(plans, known),
         plans=tuple(plan.plan_id for plan in plans),
         networks=networks,
         has_maps=maps,
         carried=carried,
-        n_rows=n_rows,
-        n_without_position=n_shown - n_rows,
+        n_rows=rows.num_rows,
+        n_without_position=n_shown - rows.num_rows,
+        n_known=len(rows[_SEPARATION]) - rows[_SEPARATION].null_count,
         footprint=_footprint(catalogue_uri, plans),
     )
     return entry, leaves
@@ -96,14 +109,18 @@ def _groups(catalogue_uri: str, label: str, plans: list[ShownPlan]) -> Iterator[
         raise PublishError(f"{where}: cannot be read: {' '.join(str(error).split())[:200]}; see `lensscan verify`") from error
 
 
-def _placed(rows: pa.Table, code: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Return the rows that have a position, with their pixel and the code of their plan."""
+def _placed(rows: pa.Table, code: pa.Table, known: KnownLenses | None, schema: pa.Schema) -> pa.Table:
+    """Return the rows that have a position, with their pixel, the code of their plan and the nearest known lens."""
     rows = rows.filter(pc.and_(*(rows[name].is_valid() for name in _POSITION)))
-    pixels = healpix_29(*(rows[name].to_numpy() for name in _POSITION))
-    rows = rows.append_column(HEALPIX.field(), pa.array(pixels, HEALPIX.type))
+    places = tuple(rows[name].to_numpy() for name in _POSITION)
+    rows = rows.append_column(HEALPIX.field(), pa.array(healpix_29(*places), HEALPIX.type))
     at = pc.index_in(rows["plan_id"], code["plan_id"])
     for column in CODE_COLUMNS:
         rows = rows.append_column(column.field(), code[column.name].take(at))
+    if known:
+        matches = known.columns_of(*places)
+        for column in KNOWN_COLUMNS:
+            rows = rows.append_column(column.field(), matches[column.name])
     return conformed(rows, schema)
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from scanner.catalogue.columns import HEALPIX, MAP_COLUMNS
+from scanner.catalogue.known_lenses import KnownTable
 from scanner.hats.manifest import Manifest
 from scanner.hats.paths import NAME, ORDER
 
@@ -43,6 +44,7 @@ def properties_of(manifest: Manifest, schema: pa.Schema, sky_fraction: float) ->
         "lensscan_content": manifest.content,
         "lensscan_nights": " ".join(nights),
         "lensscan_plans": " ".join(plans),
+        **_known(manifest.known),
     }
 
 
@@ -61,6 +63,16 @@ def decode_properties(data: bytes) -> dict[str, str]:
 def encode_partitions(manifest: Manifest) -> bytes:
     """Return the list of the partitions, one a line."""
     return "".join(["Norder,Npix\n", *(f"{ORDER},{pixel}\n" for pixel in manifest.pixels)]).encode()
+
+
+def _known(table: KnownTable | None) -> dict[str, str]:
+    if table is None:
+        return {}
+    return {
+        "lensscan_known_lenses": table.name,
+        "lensscan_known_lenses_version": table.version,
+        "lensscan_known_lenses_limit_arcsec": f"{table.limit_arcsec:g}",
+    }
 
 
 def _escaped(value: str) -> str:

@@ -2,10 +2,11 @@
 
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,10 +19,12 @@ from infra.store.copies import copy_file, put_file, settle
 from infra.store.folders import remove_folder
 from infra.store.replacement import replace
 from infra.store.storage import absolute, check_folder, is_s3, join, local_path
+from scanner.catalogue.known_lenses import KnownLenses, KnownTable
 from scanner.catalogue.shown import ShownPlan
 from scanner.hats.build import Build, Piece, build
 from scanner.hats.errors import PublishError
 from scanner.hats.manifest import Manifest, content_of
+from scanner.hats.night_writers import NightWriter
 from scanner.hats.nights import nights_of, source_of
 from scanner.hats.paths import COMMON, MANIFEST, MOC, PARTITIONS, PROPERTIES, STAGING, version_name
 from scanner.hats.pointer import Pointer, read_pointer, swap_pointer
@@ -58,6 +61,10 @@ class Publication(Frozen):
     n_rows: int
     n_without_position: int
     """Number of candidates that are not published, because they have no position."""
+    n_known: int
+    """Number of candidates with a known lens nearby."""
+    known: KnownTable | None
+    """Table of known lenses that the candidates are matched with; None if they are not."""
     n_nights: int
     n_leaves: int
     n_leaves_written: int
@@ -66,7 +73,26 @@ class Publication(Frozen):
     seconds: float
 
 
-def publish(catalogue: str, collection: str, *, keep: int = KEEP, compact: bool = False) -> Publication:
+class _Asked(NamedTuple):
+    """A publication as it was asked for."""
+
+    catalogue_uri: str
+    root: str
+    keep: int
+    compact: bool
+    known: KnownLenses | None
+    ray_address: str | None
+
+
+def publish(
+    catalogue: str,
+    collection: str,
+    *,
+    keep: int = KEEP,
+    compact: bool = False,
+    known: KnownLenses | None = None,
+    ray_address: str | None = None,
+) -> Publication:
     """Publish the candidates that readers of a catalogue see; publish nothing if the collection shows them already.
 
     The same call after a crash, and the same call twice, are safe. Of publishers at the same time each ends with a version that
@@ -75,10 +101,15 @@ def publish(catalogue: str, collection: str, *, keep: int = KEEP, compact: bool 
     Args:
         catalogue: Folder or prefix of the catalogue.
         collection: Folder or prefix of the collection, outside the catalogue.
-        keep: Number of versions to keep, the current one included; older ones are removed after the promotion.
+        keep: Number of versions to keep: the new one, the one that readers saw until now, and the newest others. The rest is
+            removed after the promotion.
         compact: Merge the leaves of the nights in each partition into one.
+        known: Known lenses that the candidates are matched with: with others, a new version is made.
+        ray_address: Ray cluster that writes nights side by side; `local` starts a private one; None writes them one after the
+            other in this process. All nodes must reach catalogue and collection. The files are the same.
 
     Raises:
+        ClusterError: the cluster cannot be reached, or its workers die.
         PublishError: there is nothing to publish, the places cannot be used, or other publishers were faster each time.
         LensscanError: a file of the catalogue is damaged.
         StorageError: the store failed; publish again.
@@ -87,8 +118,9 @@ def publish(catalogue: str, collection: str, *, keep: int = KEEP, compact: bool 
     if keep < 1:
         raise PublishError(f"keep must be 1 or more, got {keep}")
     catalogue_uri, root = checked_roots(catalogue, collection)
+    asked = _Asked(catalogue_uri, root, keep, compact, known, ray_address)
     for _ in range(_TRIES):
-        if found := _try_once(catalogue_uri, root, keep, compact=compact):
+        if found := _try_once(asked):
             return found.model_copy(update={"seconds": round(time.monotonic() - start, 2)})
     raise PublishError(f"{root}: other publishers were faster {_TRIES} times; publish again when none is running")
 
@@ -108,22 +140,23 @@ def checked_roots(catalogue: str, collection: str) -> tuple[str, str]:
     return roots
 
 
-def _try_once(catalogue_uri: str, root: str, keep: int, *, compact: bool) -> Publication | None:
+def _try_once(asked: _Asked) -> Publication | None:
     """Publish, or return None if another publisher was faster."""
+    root = asked.root
     pointer = read_pointer(root)
     try:
-        nights = nights_of(catalogue_uri)
-        wanted = {label: source_of(plans) for label, plans in nights.items()}
+        nights = nights_of(asked.catalogue_uri)
+        wanted = {label: source_of(plans, asked.known) for label, plans in nights.items()}
         versions = {name: load_manifest(root, name) for name in reversed(pointer.versions)} if pointer else {}
-        same = [v for v in versions.values() if v.sources == wanted and (v.is_compact or not compact)]
+        same = [v for v in versions.values() if v.sources == wanted and (v.is_compact or not asked.compact)]
         if pointer and same:
             shown = next((v for v in same if v.version == pointer.version), same[0])
-            return _show(root, pointer, shown, keep)
+            return _show(root, pointer, shown, asked.keep)
         if not nights:
-            raise PublishError(f"{catalogue_uri}: shows no candidates; `lensscan status` shows the state of each plan")
+            raise PublishError(f"{asked.catalogue_uri}: shows no candidates; `lensscan status` shows the state of each plan")
         # The version that shares most nights; among equals, the newest.
         base = max(versions.values(), key=lambda v: len(v.sources.items() & wanted.items()), default=None)
-        return _publish(catalogue_uri, root, pointer, nights, base, keep, compact=compact)
+        return _publish(asked, pointer, nights, base)
     except (OSError, LensscanError):
         # Another publisher may have removed the version that this one began from, or this one's own folder.
         if read_pointer(root) == pointer:
@@ -133,7 +166,7 @@ def _try_once(catalogue_uri: str, root: str, keep: int, *, compact: bool) -> Pub
 
 def _show(root: str, pointer: Pointer, shown: Manifest, keep: int) -> Publication | None:
     """Make readers see a version that exists, and remove what is not kept; write nothing if there is nothing to do."""
-    kept = kept_of(pointer.versions, shown.version, keep)
+    kept = kept_of(pointer.versions, shown.version, keep, pointer.version)
     garbage = garbage_in(root, kept)
     is_shown = shown.version == pointer.version
     if (not is_shown or garbage or kept != pointer.versions) and not swap_pointer(root, pointer, shown.version, kept):
@@ -143,31 +176,30 @@ def _show(root: str, pointer: Pointer, shown: Manifest, keep: int) -> Publicatio
 
 
 def _publish(
-    catalogue_uri: str,
-    root: str,
-    pointer: Pointer | None,
-    nights: dict[str, list[ShownPlan]],
-    base: Manifest | None,
-    keep: int,
-    *,
-    compact: bool,
+    asked: _Asked, pointer: Pointer | None, nights: dict[str, list[ShownPlan]], base: Manifest | None
 ) -> Publication | None:
     """Write a new version and make readers see it, or return None if another publisher was faster."""
+    root = asked.root
     if not is_s3(root):
         local_path(root).mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(
-        prefix=STAGING, dir=None if is_s3(root) else local_path(root), ignore_cleanup_errors=True
-    ) as name:
+    with (
+        tempfile.TemporaryDirectory(
+            prefix=STAGING, dir=None if is_s3(root) else local_path(root), ignore_cleanup_errors=True
+        ) as name,
+        ExitStack() as cleanup,
+    ):
         folder = Path(name)
         base_uri = join(root, base.version) if base else ""
-        made = build(catalogue_uri, nights, base, base_uri, folder, compact=compact)
-        manifest = _manifest(made)
+        writer = NightWriter(folder, join(root, folder.name), asked.ray_address)
+        cleanup.callback(writer.clear)
+        made = build(asked.catalogue_uri, nights, base, base_uri, writer, compact=asked.compact, known=asked.known)
+        manifest = _manifest(made, asked.known)
         if not manifest.leaves:
-            raise PublishError(f"{catalogue_uri}: shows no candidate with a position, so there is nothing to publish")
+            raise PublishError(f"{asked.catalogue_uri}: shows no candidate with a position, so there is nothing to publish")
         try:
             _write(root, manifest, made, folder)
             listed = [*pointer.versions, manifest.version] if pointer else [manifest.version]
-            kept = kept_of(listed, manifest.version, keep)
+            kept = kept_of(listed, manifest.version, asked.keep, pointer.version if pointer else None)
             # Listed before the swap: what is there by now and is not kept can never be promoted.
             garbage = [found for found in garbage_in(root, kept) if found != folder.name]
             is_shown = swap_pointer(root, pointer, manifest.version, kept)
@@ -189,11 +221,18 @@ def _discard(root: str, version: str) -> None:
         remove_folder(join(root, version))
 
 
-def _manifest(made: Build) -> Manifest:
+def _manifest(made: Build, known: KnownLenses | None) -> Manifest:
     leaves = tuple(piece.leaf for piece in made.pieces)
     content, now = content_of(leaves), datetime.now(UTC)
     version = version_name(f"{now:%Y%m%dT%H%M%S%fZ}", content)
-    return Manifest(version=version, created=now.isoformat(), content=content, nights=made.nights, leaves=leaves)
+    return Manifest(
+        version=version,
+        created=now.isoformat(),
+        content=content,
+        known=known.table if known else None,
+        nights=made.nights,
+        leaves=leaves,
+    )
 
 
 def _write(root: str, manifest: Manifest, made: Build, folder: Path) -> None:
@@ -202,7 +241,9 @@ def _write(root: str, manifest: Manifest, made: Build, folder: Path) -> None:
 
     def place(piece: Piece) -> None:
         target = join(version_uri, piece.leaf.path)
-        put_file(Path(piece.uri), target) if piece.is_new else copy_file(piece.uri, target)
+        # On S3, the nodes of a cluster have put new leaves into the same store.
+        is_here = piece.is_new and not is_s3(piece.uri)
+        put_file(Path(piece.uri), target) if is_here else copy_file(piece.uri, target)
 
     for _ in map_ahead(place, made.pieces, _N_PLACED):
         pass
@@ -233,7 +274,9 @@ def _publication(root: str, manifest: Manifest, outcome: Outcome, n_written: int
         outcome=outcome,
         collection_uri=root,
         n_rows=manifest.n_rows,
-        n_without_position=sum(entry.n_without_position for entry in manifest.nights.values()),
+        n_without_position=manifest.n_without_position,
+        n_known=manifest.n_known,
+        known=manifest.known,
         n_nights=len(manifest.nights),
         n_leaves=len(manifest.leaves),
         n_leaves_written=n_written,

@@ -26,6 +26,10 @@ class Version(Frozen):
     """Digest of the rows."""
     n_rows: int
     n_without_position: int
+    n_known: int
+    """Number of candidates with a known lens nearby."""
+    known: str | None
+    """Name and version of the table of known lenses."""
     n_leaves: int
     n_bytes: int
     """Size of its leaves; versions share most of them."""
@@ -81,11 +85,19 @@ def load_manifest(collection_uri: str, name: str) -> Manifest:
         ) from error
 
 
-def kept_of(versions: Iterable[str], current: str, keep: int) -> tuple[str, ...]:
-    """Return the versions to keep, in their order: the current one, and the newest others, `keep` together."""
+def kept_of(versions: Iterable[str], current: str, keep: int, before: str | None = None) -> tuple[str, ...]:
+    """Return the versions to keep, in their order: the current one, the one before, and the newest others, `keep` together.
+
+    Args:
+        versions: All versions, oldest first.
+        current: Version that readers will see.
+        keep: Number of versions to keep.
+        before: Version that readers saw until now. Some may have opened it a moment ago, and read it still; after a roll-back,
+            it may be the oldest.
+    """
     names = list(versions)
-    others = [name for name in names if name != current]
-    kept = {current, *others[max(len(others) - keep + 1, 0) :]}
+    ranked = dict.fromkeys([current, *(name for name in names if name == before), *reversed(names)])
+    kept = set(list(ranked)[:keep])
     return tuple(name for name in names if name in kept)
 
 
@@ -136,7 +148,9 @@ def _version(manifest: Manifest, pointer: Pointer) -> Version:
         created=datetime.fromisoformat(manifest.created),
         content=manifest.content,
         n_rows=manifest.n_rows,
-        n_without_position=sum(entry.n_without_position for entry in manifest.nights.values()),
+        n_without_position=manifest.n_without_position,
+        n_known=manifest.n_known,
+        known=manifest.known.label if manifest.known else None,
         n_leaves=len(manifest.leaves),
         n_bytes=manifest.n_bytes,
         nights={label: entry.plans for label, entry in manifest.nights.items()},

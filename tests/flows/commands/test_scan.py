@@ -8,8 +8,10 @@ import pytest
 import flows.scan_night as flow
 from flows.cli.main import scan as command
 from scanner.hats.errors import PublishError
+from scanner.sources.object_tables import ManifestError
 from scanner.workers.run import NightSummary
-from tests.scanner.hats.published import NIGHTS, add_night, current, ids_by_night, read
+from tests.no_ray import RayStartedError
+from tests.scanner.hats.published import NIGHTS, add_night, current, ids_by_night, known_lenses, read
 
 NIGHT = date.fromisoformat(NIGHTS[0])
 
@@ -19,6 +21,7 @@ def places(tmp_path, monkeypatch):
     """Return a catalogue and a place for a collection; a scan adds a night to the catalogue, and scans nothing."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("LENSSCAN_KNOWN_LENSES", "none")
     monkeypatch.setattr("scanner.workers.run.scan_night", scanned)
     for name in ("flow_progress", "show_summary", "get_run_logger"):
         monkeypatch.setattr(flow, name, lambda *_, name=name: nullcontext() if name == "flow_progress" else Silent())
@@ -70,6 +73,26 @@ def test_the_command_publishes_after_its_scan(places, capsys):
     command("tiles", out=catalogue, night=NIGHT, publish_to=collection, workers=1)
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("published")]
     assert line.split() == ["published", current(collection).name]
+
+
+def test_a_scan_matches_the_configured_known_lenses(places, tmp_path, monkeypatch):
+    catalogue, collection = places
+    known_lenses(tmp_path)
+    monkeypatch.setenv("LENSSCAN_KNOWN_LENSES", str(tmp_path / "lenses.csv"))
+    flow.scan_night.fn("tiles", catalogue, NIGHT, publish_to=collection)
+    assert set(read(current(collection), ["known_name"])["known_name"].to_pylist()) == {"Nearest", "Edge", ""}
+    monkeypatch.setenv("LENSSCAN_KNOWN_LENSES", "nowhere.csv")
+    with pytest.raises(ManifestError, match=r"nowhere\.csv: no such file"):
+        flow.scan_night.fn("tiles", str(tmp_path / "other"), NIGHT, publish_to=collection)
+    assert not (tmp_path / "other").exists(), "nothing is scanned"
+
+
+def test_a_scan_publishes_several_nights_on_its_cluster(places, no_ray):
+    catalogue, collection = places
+    add_night(catalogue, 1)
+    with pytest.raises(RayStartedError):
+        flow.scan_night.fn("tiles", catalogue, NIGHT, publish_to=collection, ray_address="10.0.0.1:6379")
+    assert no_ray == ["10.0.0.1:6379"]
 
 
 def test_a_scan_without_a_collection_publishes_nothing(places, capsys):

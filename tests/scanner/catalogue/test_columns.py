@@ -7,13 +7,21 @@ import pytest
 from astropy import units as u
 from astropy.io.votable.ucd import check_ucd
 
-from scanner.catalogue.columns import RANK_COLUMNS, candidate_schema, network_names, score_fields, score_schema, unit_schema
+from scanner.catalogue.columns import (
+    RANK_COLUMNS,
+    candidate_schema,
+    network_names,
+    published_schema,
+    score_fields,
+    score_schema,
+    unit_schema,
+)
 from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.sources.shards import TRUTH_FIELDS
 
 NAMES = ("OU-66", "OU-200")
-FIELDS = [*candidate_schema(NAMES, maps=True), *(column.field() for column in RANK_COLUMNS)]
+FIELDS = list(published_schema(NAMES, maps=True))
 
 
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)

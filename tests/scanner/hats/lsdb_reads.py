@@ -32,6 +32,7 @@ def main(collection):
         "healpix": list(map(int, rows.index)),
         "all_columns": list(whole.columns),
         "n_maps": int(whole["map_occlusion"].notna().sum()),
+        "known": {str(ra): name for ra, name in sorted(set(zip(rows["ra"], rows["known_name"], strict=True)))},
         "in_cone": sorted(map(int, cone["object_id"])),
         "matched": sorted(map(int, matched["object_id"])),
         "names": sorted(set(matched["name_known"])),

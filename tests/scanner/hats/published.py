@@ -5,11 +5,15 @@ from pathlib import Path
 
 import pyarrow.dataset as ds
 
+from scanner.catalogue.known_lenses import read_known
 from tests.scanner.catalogue_parts import finished
 
 NIGHTS = ("2026-11-24", "2026-11-25", "2026-11-26")
 PLACES = (1, 2, 60)
 """Degrees of RA of the objects: the ids of objects at one place differ by 360."""
+
+LONG_REFERENCE = " ".join(["doi:1"] * 40)
+"""Text that is longer than most."""
 
 
 def p_lens_of(first, n, of=PLACES):
@@ -22,6 +26,19 @@ def add_night(root, i, n=4, **options):
     ids = p_lens_of(i, n)
     shared = p_lens_of(9, 1, PLACES[:2])
     return finished(root, {f"{i}": {**ids, **shared}, "t": {500 + i: 0.1}}, night=NIGHTS[i], **options)
+
+
+def known_lenses(folder, name="Nearest"):
+    """Return known lenses about `PLACES`: `name` and a farther one at RA 1, one too far at RA 2, one within reach at RA 60."""
+    path = Path(folder, "lenses.csv")
+    path.write_text(
+        "name,ra,dec,grade,reference\n"
+        f"Second,1.0,{1 + 2 / 3600},B,doi:2\n"
+        f"{name},1.0,{1 - 1 / 3600},A,{LONG_REFERENCE}\n"
+        f"Too far,2.0,{1 + 3.2 / 3600},A,doi:3\n"
+        f"Edge,60.0,{1 + 2.9 / 3600},,\n"
+    )
+    return read_known(str(path))
 
 
 def properties(path):

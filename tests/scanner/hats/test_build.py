@@ -7,6 +7,7 @@ import pytest
 
 from scanner.hats.build import build, schema_of
 from scanner.hats.manifest import Manifest, content_of
+from scanner.hats.night_writers import NightWriter
 from scanner.hats.nights import nights_of
 from tests.scanner.hats.published import NIGHTS, add_night
 
@@ -22,7 +23,7 @@ def made(tmp_path):
         folder = tmp_path / f"build-{len(before)}"
         folder.mkdir()
         base, uri = before[-1] if before else (None, "")
-        found = build(catalogue, nights_of(catalogue), base, uri, folder, compact=compact)
+        found = build(catalogue, nights_of(catalogue), base, uri, NightWriter(folder, str(folder)), compact=compact)
         leaves = tuple(piece.leaf for piece in found.pieces)
         manifest = Manifest(version="v", created="", content=content_of(leaves), nights=found.nights, leaves=leaves)
         for piece in found.pieces:

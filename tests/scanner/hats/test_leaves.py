@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from scanner.catalogue.columns import CODE_COLUMNS, HEALPIX, RANK_COLUMNS
+from scanner.catalogue.columns import CODE_COLUMNS, HEALPIX, KNOWN_COLUMNS, RANK_COLUMNS
 from scanner.catalogue.spool import Spool
 from scanner.hats import leaves
 from scanner.hats.leaves import conformed, leaf_schema, merged_leaf, night_leaves
@@ -99,5 +99,5 @@ def test_row_groups_are_small_where_there_are_maps(tmp_path, monkeypatch):
 def test_the_columns_are_those_of_candidates_with_their_origin():
     names = leaf_schema(NETWORKS, maps=True).names
     assert (names[0], names[1]) == (HEALPIX.name, "object_id")
-    assert names[-6:] == [column.name for column in (*CODE_COLUMNS, *RANK_COLUMNS)]
+    assert names[-10:] == [column.name for column in (*CODE_COLUMNS, *KNOWN_COLUMNS, *RANK_COLUMNS)]
     assert np.unique(names).size == len(names)

@@ -7,9 +7,11 @@
 5. Increments equal a fresh import.
 """
 
+import json
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -18,7 +20,8 @@ import pytest
 from infra.store.storage import list_files, read_bytes
 from scanner.hats.publish import Outcome, publish
 from scanner.hats.versions import roll_back, versions_of
-from tests.scanner.hats.published import NIGHTS, add_night, current, ids_by_night, in_order, properties, read
+from tests.scanner.hats.published import NIGHTS, add_night, current, ids_by_night, in_order, known_lenses, properties, read
+from tests.scanner.hats.publisher import state_after
 from tests.sources import ROOT
 
 
@@ -31,33 +34,35 @@ def contents(collection):
     return {file.uri: (file.etag, read_bytes(file.uri)) for file in list_files(collection)}
 
 
-def test_readers_see_whole_nights_while_publishers_are_killed(tmp_path):
-    collection, roots, expected, seen = tmp_path / "collection", [], [], []
-    for n in range(1, len(NIGHTS) + 1):
-        roots.append(str(tmp_path / f"catalogue-{n}"))
-        for i in range(n):
-            add_night(roots[-1], i)
-        expected.append(ids_by_night(pq.read_table(f"{roots[-1]}/candidates")))
-    command = [sys.executable, "-W", "ignore", "-m", "tests.scanner.hats.publisher", str(collection), "7", "3", *roots]
+@pytest.mark.parametrize("n_rounds", [6, pytest.param(100, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
+def test_readers_see_whole_nights_while_writers_are_killed(places, n_rounds):
+    """A reader polls while another process seals, publishes and rolls back nights, and kills its children that do."""
+    catalogue, collection = places
+    expected = [state_after(number) for number in range(n_rounds)]
+    seen, contents_of = Counter(), {}
+    command = [sys.executable, "-W", "ignore", "-m", "tests.scanner.hats.publisher", catalogue, collection, "7", f"{n_rounds}"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         while process.poll() is None:
-            if (collection / "collection.properties").exists():
+            if Path(collection, "collection.properties").exists():
                 version = current(collection)
                 found = ids_by_night(read(version, ["night", "object_id"]))
                 assert found in expected, version
+                assert contents_of.setdefault(version.name, found) == found
                 assert int(properties(version / "hats.properties")["hats_nrows"]) == sum(map(len, found.values()))
-                seen.append((version.name, len(found)))
+                seen[expected.index(found)] += 1
             time.sleep(0.005)
-        n_kills = int(process.stdout.read())
+        counts = json.loads(process.stdout.read())
     assert process.returncode == 0
-    assert n_kills > 2, "publishers were killed"
-    assert len(seen) > 20
-    assert {n for _, n in seen} == {1, 2, 3}
+    figures = {"reads": seen.total(), "versions_seen": len(contents_of), "states_seen": len(seen), **counts}
+    sys.stdout.write(f"{n_rounds} rounds: {figures}\n")
+    assert counts["writers"] == counts["rollbacks"] == n_rounds
+    assert counts["writers_killed"] > n_rounds / 2
+    assert seen.total() > 3 * n_rounds
+    assert len(seen) > n_rounds / 2, "the reader sees most of the states"
     assert ids_by_night(read(current(collection))) == expected[-1]
-    assert len([path for path in collection.iterdir() if path.is_dir()]) > 1
-    publish(roots[0], str(collection), keep=1)
-    assert [path.name for path in collection.iterdir() if path.is_dir()] == [current(collection).name]
-    assert ids_by_night(read(current(collection))) == expected[0]
+    assert publish(catalogue, collection, keep=1).outcome == Outcome.UNCHANGED
+    assert [path.name for path in Path(collection).iterdir() if path.is_dir()] == [current(collection).name]
+    assert ids_by_night(read(current(collection))) == expected[-1] == ids_by_night(pq.read_table(f"{catalogue}/candidates"))
 
 
 def test_versions_are_identifiable_and_retained(places):
@@ -97,14 +102,16 @@ def test_a_roll_back_shows_the_older_version_at_once(places):
 @pytest.mark.parametrize("compact", [False, True])
 def test_increments_equal_a_fresh_import(tmp_path, compact):
     catalogue, grown, fresh = (str(tmp_path / name) for name in ("catalogue", "grown", "fresh"))
+    known = known_lenses(tmp_path)
     for i, maps in ((1, {}), (0, {"maps_per_unit": 3}), (2, {})):
         add_night(catalogue, i, **maps)
-        publish(catalogue, grown, compact=compact and i == 0)
+        publish(catalogue, grown, compact=compact and i == 0, known=known)
     add_night(catalogue, 1, n=3)
-    publish(catalogue, grown, compact=compact)
-    publish(catalogue, fresh)
+    publish(catalogue, grown, compact=compact, known=known)
+    publish(catalogue, fresh, known=known)
     one, other = current(grown), current(fresh)
     assert in_order(read(one)).equals(in_order(read(other)))
+    assert set(read(one, ["known_name"])["known_name"].to_pylist()) == {"Nearest", "Edge", ""}
     assert one.name.rpartition("_")[2] == other.name.rpartition("_")[2]
     names = ["dataset/_common_metadata", "partition_info.csv", "moc.fits"]
     assert [(one / name).read_bytes() for name in names] == [(other / name).read_bytes() for name in names]
@@ -112,14 +119,14 @@ def test_increments_equal_a_fresh_import(tmp_path, compact):
     assert (leaves[0] == leaves[1]) is not compact
 
 
-def test_the_same_batch_twice_is_safe(root):
+def test_the_same_batch_twice_is_safe(root, tmp_path):
     collection = f"{root}-collection"
     add_night(root, 0)
-    first = publish(root, collection)
+    first = publish(root, collection, known=known_lenses(tmp_path))
     before = contents(collection)
-    again = publish(root, collection)
+    again = publish(root, collection, known=known_lenses(tmp_path))
     assert (again.outcome, again.version, again.n_leaves_written) == (Outcome.UNCHANGED, first.version, 0)
     assert contents(collection) == before
     add_night(root, 0)
-    assert publish(root, collection).outcome == Outcome.UNCHANGED
+    assert publish(root, collection, known=known_lenses(tmp_path)).outcome == Outcome.UNCHANGED
     assert contents(collection) == before

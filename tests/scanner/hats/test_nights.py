@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from scanner.catalogue.night_file import write_night as write_file
@@ -10,6 +12,7 @@ from scanner.hats import nights
 from scanner.hats.nights import nights_of, source_of, write_night
 from scanner.hats.sky import FOOTPRINT_ORDER
 from tests.scanner.catalogue_parts import NIGHT, finished, purity_table
+from tests.scanner.hats.published import LONG_REFERENCE, known_lenses
 
 ROWS = {"a": {1: 0.9, 2: 0.6}, "b": {3: 0.7, 4: 0.1, 5: None}}
 
@@ -17,6 +20,11 @@ ROWS = {"a": {1: 0.9, 2: 0.6}, "b": {3: 0.7, 4: 0.1, 5: None}}
 @pytest.fixture
 def root(tmp_path):
     return str(tmp_path / "catalogue")
+
+
+def made(folder):
+    folder.mkdir()
+    return folder
 
 
 def test_a_night_is_written_with_its_provenance(root, tmp_path):
@@ -29,7 +37,23 @@ def test_a_night_is_written_with_its_provenance(root, tmp_path):
     assert entry.footprint.startswith(f"{FOOTPRINT_ORDER}/"), "objects 1-4 were scored, 5 was not"
 
 
-def test_the_source_changes_with_what_readers_see(root, monkeypatch):
+def test_rows_have_the_nearest_known_lens(root, tmp_path):
+    finished(root, {"a": {1: 0.9, 2: 0.8, 60: 0.7}, "b": {361: 0.6}})
+    ((label, plans),) = nights_of(root).items()
+    for known, n_known in ((known_lenses(tmp_path), 3), (None, 0)):
+        entry, leaves = write_night(root, label, plans, made(tmp_path / f"{n_known}"), known)
+        assert (entry.n_rows, entry.n_known) == (4, n_known)
+        tables = [pq.read_table(tmp_path / f"{n_known}" / leaf.path, partitioning=None) for leaf in leaves]
+        rows = {row["object_id"]: row for row in pa.concat_tables(tables).to_pylist()}
+        found = {i: (row["known_name"], row["known_grade"], row["known_reference"]) for i, row in rows.items()}
+        nearest = ("Nearest", "A", LONG_REFERENCE)
+        expected = {1: nearest, 2: ("", "", ""), 60: ("Edge", "", ""), 361: nearest}
+        assert found == (expected if known else dict.fromkeys(expected, ("", "", "")))
+        separations = [rows[i]["known_separation_arcsec"] for i in (1, 2, 60, 361)]
+        assert separations == (pytest.approx([1, None, 2.9, 1], abs=1e-6) if known else [None] * 4)
+
+
+def test_the_source_changes_with_what_readers_see(root, tmp_path, monkeypatch):
     finished(root, ROWS)
     (plans,) = nights_of(root).values()
     source = source_of(plans)
@@ -42,6 +66,11 @@ def test_the_source_changes_with_what_readers_see(root, monkeypatch):
         [plans[0], replace(plans[0], plan_id="f" * 64)],
     ]
     assert len({source, *map(source_of, others)}) == 6
+    tables = [known_lenses(tmp_path), known_lenses(tmp_path, "Other"), known_lenses(tmp_path)]
+    matched = [source_of(plans, known) for known in tables]
+    tables[0] = replace(tables[0], table=tables[0].table.model_copy(update={"limit_arcsec": 2.0}))
+    assert len({source, *matched, source_of(plans, tables[0])}) == 4
+    assert matched[0] == matched[2]
     monkeypatch.setattr(nights, "_FORMAT", 2)
     assert source_of(plans) != source
 

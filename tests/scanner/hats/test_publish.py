@@ -14,10 +14,11 @@ from scanner.hats import publish as module
 from scanner.hats.errors import PublishError
 from scanner.hats.manifest import content_of
 from scanner.hats.paths import MERGED
+from scanner.hats.properties import decode_properties
 from scanner.hats.publish import Outcome, checked_roots, publish
 from scanner.hats.versions import load_manifest, roll_back, versions_of
 from tests.scanner.catalogue_parts import finished
-from tests.scanner.hats.published import NIGHTS, add_night, current, ids_by_night, in_order, read
+from tests.scanner.hats.published import NIGHTS, add_night, current, ids_by_night, in_order, known_lenses, read
 
 SHORT = pa.schema([("night", pa.string()), ("object_id", pa.int64())])
 
@@ -104,6 +105,31 @@ def test_an_object_of_two_tiles_comes_once_a_night(tmp_path):
     assert [(row["plan_id"], row["tile"]) for row in of_two] == [(newer.plan_id, "9")]
 
 
+def test_another_table_of_known_lenses_makes_another_version(tmp_path):
+    catalogue, collection = str(tmp_path / "catalogue"), str(tmp_path / "collection")
+    for i in range(2):
+        add_night(catalogue, i)
+    done = [publish(catalogue, collection, known=known_lenses(tmp_path, name)) for name in ("One", "Other", "Other", "One")]
+    outcomes = [Outcome.PROMOTED, Outcome.PROMOTED, Outcome.UNCHANGED, Outcome.SHOWN_AGAIN]
+    assert [each.outcome for each in done] == outcomes
+    assert [each.n_leaves_written for each in done] == [6, 6, 0, 0]
+    assert done[3].version == done[0].version
+    assert [each.n_known for each in done] == [18] * 4
+    without = publish(catalogue, collection)
+    assert (without.outcome, without.known, without.n_known) == (Outcome.PROMOTED, None, 0)
+    manifests = [load_manifest(collection, each.version) for each in (*done[:2], without)]
+    assert [manifest.known for manifest in manifests] == [done[0].known, done[1].known, None]
+    assert len({manifest.content for manifest in manifests}) == 3
+    versions = [(version.known, version.n_known) for version in versions_of(collection)]
+    assert versions == [(done[0].known.label, 18), (done[1].known.label, 18), (None, 0)]
+    found = decode_properties(read_bytes(join(collection, done[1].version, "hats.properties")))
+    assert found["lensscan_known_lenses"] == "lenses.csv"
+    assert found["lensscan_known_lenses_version"] == done[1].known.sha256[:12]
+    assert float(found["lensscan_known_lenses_limit_arcsec"]) == 3.0
+    bare = decode_properties(read_bytes(join(collection, without.version, "hats.properties")))
+    assert not [name for name in bare if "known_lenses" in name]
+
+
 def test_of_two_publishers_one_wins_and_the_other_goes_on(root, collection, monkeypatch):
     add_night(root, 0)
     publish(root, collection)
@@ -171,6 +197,24 @@ def test_old_versions_are_removed_but_never_the_current_one(root, collection):
     assert list_folders(collection) == [names[-1]]
     with pytest.raises(PublishError, match=r"holds no version before"):
         roll_back(collection)
+
+
+def test_a_publication_keeps_the_version_that_readers_saw(tmp_path):
+    """After a roll-back it may be the oldest; a reader that has just opened it must not lose its files."""
+    catalogue, collection = str(tmp_path / "catalogue"), str(tmp_path / "collection")
+    names = []
+    for n in range(1, 4):
+        add_night(catalogue, 0, n=n)
+        names.append(publish(catalogue, collection).version)
+    roll_back(collection, names[0])
+    assert publish(catalogue, collection, keep=2).version == names[2]
+    assert list_folders(collection) == [names[0], names[2]], "shown again"
+    roll_back(collection, names[0])
+    add_night(catalogue, 0, n=4)
+    names.append(publish(catalogue, collection, keep=2).version)
+    assert list_folders(collection) == [names[0], names[3]], "promoted"
+    publish(catalogue, collection, keep=1)
+    assert list_folders(collection) == [names[3]]
 
 
 def test_the_digest_is_of_rows_not_of_times(tmp_path):

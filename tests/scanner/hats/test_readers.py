@@ -23,7 +23,7 @@ from scanner.catalogue.columns import HEALPIX, MAP_COLUMNS
 from scanner.hats.publish import publish
 from tests.scanner.catalogue_parts import NIGHT, finished
 from tests.scanner.hats.lsdb_reads import CIRCLE
-from tests.scanner.hats.published import NIGHTS, add_night, current, in_order, read
+from tests.scanner.hats.published import LONG_REFERENCE, NIGHTS, add_night, current, in_order, known_lenses, read
 from tests.sources import ROOT
 
 MAPS = {column.name for column in MAP_COLUMNS}
@@ -36,7 +36,7 @@ def published(tmp_path_factory):
     catalogue, collection = str(folder / "catalogue"), str(folder / "collection")
     for i, options in enumerate(({}, {"maps_per_unit": 5}, {"networks": ("OU-66", "OU-VIS")})):
         add_night(catalogue, i, **options)
-    publish(catalogue, collection)
+    publish(catalogue, collection, known=known_lenses(folder))
     return collection, catalogue
 
 
@@ -80,6 +80,7 @@ def test_hats_accepts_and_lsdb_searches_and_matches(published, rows):
     assert found["ids"] == sorted(rows["object_id"].to_pylist())
     assert found["healpix"] == sorted(rows[HEALPIX.name].to_pylist())
     assert found["n_maps"] == sum(rows["map_occlusion"].is_valid().to_pylist()) == 5
+    assert found["known"] == {"1.0": "Nearest", "2.0": "", "60.0": "Edge"}
     middle = SkyCoord(CIRCLE["ra"], CIRCLE["dec"], unit="deg")
     near = SkyCoord(rows["ra"], rows["dec"], unit="deg").separation(middle).arcsec < CIRCLE["radius_arcsec"]
     assert found["in_cone"] == sorted(rows["object_id"].filter(pa.array(near)).to_pylist())
@@ -111,6 +112,10 @@ def test_astropy_reads_units_from_every_leaf(published):
         assert "map_cam" not in table.colnames or str(table["attribution_peak_arcsec"].unit) == "arcsec"
         assert table["p_lens"].description.startswith("Probability of a lens")
         assert len(table["plan_id"][0]) == 64
+        assert str(table["known_separation_arcsec"].unit) == "arcsec"
+        expected = {1.0: ("Nearest", LONG_REFERENCE), 2.0: ("", ""), 60.0: ("Edge", "")}
+        for row in table:
+            assert (row["known_name"], row["known_reference"]) == expected[row["ra"]]
         n_rows += len(table)
     assert n_rows == read(current(published[0]), ["night"]).num_rows
 

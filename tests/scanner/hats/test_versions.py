@@ -13,11 +13,15 @@ ABCD = ("a", "b", "c", "d")
 
 
 @pytest.mark.parametrize(
-    ("current", "keep", "kept"),
-    [("d", 9, "abcd"), ("d", 4, "abcd"), ("d", 2, "cd"), ("d", 1, "d"), ("a", 1, "a"), ("a", 2, "ad"), ("b", 3, "bcd")],
+    ("current", "before", "keep", "kept"),
+    [
+        *(("d", None, 9, "abcd"), ("d", "c", 4, "abcd"), ("d", "c", 2, "cd"), ("d", "c", 1, "d"), ("d", "gone", 2, "cd")),
+        *(("a", "a", 1, "a"), ("a", None, 2, "ad"), ("b", "b", 3, "bcd"), ("b", "a", 3, "abd")),
+        *(("d", "a", 2, "ad"), ("d", "a", 3, "acd"), ("d", "a", 1, "d")),
+    ],
 )
-def test_the_newest_versions_and_the_current_one_are_kept(current, keep, kept):
-    assert kept_of(ABCD, current, keep) == tuple(kept)
+def test_the_newest_the_current_and_the_one_before_are_kept(current, before, keep, kept):
+    assert kept_of(ABCD, current, keep, before) == tuple(kept)
 
 
 def test_a_version_is_chosen_by_the_beginning_of_its_name(root):
