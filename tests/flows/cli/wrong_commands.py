@@ -199,6 +199,24 @@ query shards --cone 1 2                                         | --cone needs 3
 query shards --cone 1 95 1                                      | --cone: dec_deg
 query shards --out x.doc                                        | --out must be a file that ends in
 query shards --out good.csv                                     | exists; it is not replaced
+query shards --out empty --overwrite                            | --out empty is a folder
+query shards --out good.csv --overwrite                         | shards: no complete scan
+export                                                          | CATALOGUE
+export shards                                                   | FILE
+export shards x.csv                                             | shards: no complete scan
+export nowhere x.csv                                            | nowhere
+export empty x.json                                             | empty
+export shards x.doc                                             | FILE must be a file that ends in .parquet, .csv, .fits
+export shards s3://bucket/x.csv                                 | FILE must be a local file, got s3://bucket/x.csv
+export shards good.csv                                          | FILE good.csv exists; it is not replaced without --overwrite
+export shards empty                                             | FILE empty is a folder, must be a file
+export shards good.csv --overwrite                              | shards: no complete scan
+export shards good.csv/x.csv                                    | good.csv
+export shards x.csv --cone 1 2                                  | --cone needs 3 values
+export shards x.csv --cone 1 95 1                               | --cone: dec_deg
+export shards x.csv --top 0                                     | --top
+export shards x.csv --plan a --all-plans                        | either one plan or all plans
+export shards x.csv --sql "select 1"                            | --sql
 publish                                                         | CATALOGUE
 publish shards                                                  | COLLECTION
 publish shards x                                                | shards: shows no candidates
