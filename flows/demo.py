@@ -11,6 +11,7 @@ from flows.terminal import print_json, print_lines, print_table, terminal_progre
 from infra.settings import Settings
 from infra.store.storage import check_folder
 from scanner.catalogue.query import query
+from scanner.catalogue.wanted import Wanted
 from scanner.explain.candidate_sheet import write_candidate_sheet
 from scanner.networks.card_file import read_card
 from scanner.vocabulary.choices import MAPS_PER_UNIT
@@ -40,7 +41,7 @@ def run_demo(out: Path, *, as_flow: bool, as_json: bool) -> None:
     with terminal_progress("simulating", quiet=as_json) as report:
         simulate_night(TILES, tiles, settings.workers, report, settings.ray_address)
     summary = _scanned(tiles, catalogue, as_flow=as_flow, quiet=as_json)
-    rows = _with_truth(query(catalogue, limit=15, maps=True).to_pylist(), Path(tiles))
+    rows = _with_truth(query(catalogue, Wanted(limit=15), maps=True).to_pylist(), Path(tiles))
     picture = out / "best.png"
     write_candidate_sheet(rows[:N_DRAWN], picture)
     if as_json:

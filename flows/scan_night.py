@@ -34,6 +34,7 @@ def scan_night(
     catalogues_uri: str | None = None,
     survey: str | None = None,
     where: str | None = None,
+    moc_uri: str | None = None,
     targets_uri: str | None = None,
     match_radius_arcsec: Annotated[float, Field(gt=0, le=MOST_MATCH_RADIUS_ARCSEC)] = MATCH_RADIUS_ARCSEC,
     columns: str | None = None,
@@ -59,6 +60,7 @@ def scan_night(
         catalogues_uri: Folder or `s3://` prefix of the tiles' catalogues, if they lie apart from the mosaics.
         survey: Survey that the tiles are of, by its name or as a TOML file that describes it; Euclid's by default.
         where: Condition on the columns of the tiles' catalogues that a source must meet, or `lens-hosts`.
+        moc_uri: Area of the sky as a MOC, in FITS, JSON or ASCII; only sources inside it are scored.
         targets_uri: Table of positions; only the nearest source of each is scored.
         match_radius_arcsec: Largest distance of a source from its target.
         columns: Columns of the tiles' catalogues that the catalogue carries, separated by commas, or `none`.
@@ -85,6 +87,7 @@ def scan_night(
                 circle=Circle.of("region", *region) if region else None,
                 catalogues_uri=catalogues_uri,
                 where=where,
+                moc_uri=moc_uri,
                 targets_uri=targets_uri,
                 match_radius_arcsec=match_radius_arcsec,
                 columns=column_names(columns),

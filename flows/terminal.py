@@ -1,13 +1,13 @@
 """Terminal output: progress bars, tables and aligned lines for people, JSON for programs."""
 
 import json
-import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from infra.json_values import finite
 from infra.progress import NamingProgress, no_progress
 
 
@@ -37,7 +37,7 @@ def terminal_progress(label: str, *, quiet: bool = False) -> Iterator[NamingProg
 
 def print_json(value: Any) -> None:
     """Print one JSON document on stdout."""
-    sys.stdout.write(json.dumps(_finite(value), indent=2, default=str, allow_nan=False) + "\n")
+    sys.stdout.write(json.dumps(finite(value), indent=2, default=str, allow_nan=False) + "\n")
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
@@ -68,14 +68,3 @@ def print_lines(lines: Mapping[str, Any]) -> None:
 def missing(folder: str) -> dict[str, str]:
     """Return a line for `print_lines` if a command is about to make this local folder, else nothing."""
     return {} if "://" in folder or Path(folder).exists() else {"made folder": folder}
-
-
-def _finite(value: Any) -> Any:
-    """Replace NaN and infinities, which JSON cannot express, by null."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
-    return value

@@ -14,6 +14,7 @@ def crossmatch(
     radius_arcsec: AboveZero = 1.0,
     min_p_lens: Fraction | None = None,
     out: str | None = None,
+    overwrite: bool = False,
     json: bool = False,
 ) -> None:
     """Print the candidates that lie near positions of a table, such as known lenses, best first.
@@ -27,21 +28,24 @@ def crossmatch(
         table: Table with RA and Dec in degrees, and perhaps `object_id`: CSV, Parquet, FITS or VOTable.
         radius_arcsec: Largest separation.
         min_p_lens: Lowest `p_lens` of the candidates; by default the threshold of the scan.
-        out: Write all columns but the maps to this file, as `query --out` does.
+        out: Write all columns but the maps to this file, as `lensscan export` does.
+        overwrite: Replace the file of `--out` if it exists.
         json: Print JSON instead of a table.
     """
+    from flows.commands.words import counted
     from flows.terminal import print_json, print_table, print_text
     from scanner.catalogue.crossmatch import crossmatch as match
     from scanner.catalogue.export import export, export_path
     from scanner.catalogue.query import query
+    from scanner.catalogue.wanted import Wanted
     from scanner.sources.positions import read_positions
 
-    target = export_path(out) if out is not None else None
+    target = export_path(out, "--out", overwrite=overwrite) if out is not None else None
     positions = read_positions(table)
-    found = match(query(catalogue, min_p_lens=min_p_lens), positions, radius_arcsec)
+    found = match(query(catalogue, Wanted(min_p_lens=min_p_lens)), positions, radius_arcsec)
     if target is not None:
         export(found.rows, target, catalogue)
-        print_text(f"{found.rows.num_rows} rows written to {out}")
+        print_text(f"{counted(found.rows.num_rows, 'row')} written to {out}")
     elif json:
         print_json(found.rows.to_pylist())
     else:

@@ -5,11 +5,12 @@ import os
 import sys
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from cyclopts import CycloptsError, Parameter
+from cyclopts import CycloptsError
 
 import flows.cli.audit
+import flows.cli.candidates
 import flows.cli.crossmatch
 import flows.cli.evaluate
 import flows.cli.explain
@@ -21,7 +22,7 @@ from flows.cli.app import AboveZero, AsFlow, Fraction, MapsPerUnit, Positive, ap
 from flows.cli.arguments import prepared, told
 from flows.cli.interrupt import ends_on_interrupt
 from flows.cli.mistakes import one_line_about
-from flows.cli.tiles import ALL_TILES, TileOptions, circle_of, flow_options, input_uri, selection
+from flows.cli.tiles import ALL_TILES, TileOptions, flow_options, input_uri, selection
 from infra.engine_name import EngineName
 from infra.errors import LensscanError
 from infra.private_apis import arrow_without_pandas, run_exit_handlers
@@ -287,81 +288,3 @@ def plan(
         survey=chosen.survey,
     )
     print_json(report.to_json()) if json else sys.stdout.write(plan_text(report))
-
-
-@app.command
-def query(
-    catalogue: str,
-    *,
-    sql: str | None = None,
-    min_p_lens: Fraction | None = None,
-    night: date | None = None,
-    subclass: Literal["single", "compound_arc", "double_ring"] | None = None,
-    cone: Annotated[tuple[float, float, float] | None, Parameter(negative=())] = None,
-    limit: Annotated[Positive | None, Parameter(name=("--limit", "--top"))] = None,
-    plan: str | None = None,
-    all_plans: bool = False,
-    out: str | None = None,
-    json: bool = False,
-) -> None:
-    """Print candidates of a catalogue, best first, or the result of an SQL query.
-
-    Each object comes once in a night, from the newest scan of its tile.
-
-    For example: `lensscan query catalogue/ --min-p-lens 0.9 --limit 10`
-
-    or: `lensscan query catalogue/ --sql "select night, count(*) as n from candidates group by night"`
-
-    Args:
-        catalogue: Folder or `s3://` prefix given to `scan --out`.
-        sql: Query over the views `candidates` and `scores` (all rows).
-        min_p_lens: Lowest `p_lens` to print; by default the threshold of the scan. Rows below it may have a `p_lens` in
-            bfloat16, as their column `precision` says.
-        night: Print this night only.
-        subclass: Print this subclass only: single, compound_arc or double_ring.
-        cone: RA, Dec and radius of a circle, in degrees: print the candidates inside.
-        limit: Largest number of rows; 20 by default, no limit with `--sql` and `--out`.
-        plan: Print only the rows of the plan whose id begins with these characters, also if newer scans have replaced it.
-        all_plans: Print the rows of every plan, so that an object comes once for each plan that holds it.
-        out: Write all columns but the maps to this file, which ends in .parquet, .csv, .fits or .vot, or circles for DS9 to
-            one that ends in .reg.
-        json: Print JSON instead of a table.
-    """
-    from flows.commands.query_text import expected_in_words
-    from flows.terminal import print_json, print_table, print_text
-    from scanner.catalogue.export import export, export_path
-    from scanner.catalogue.query import find
-
-    of_night = night.isoformat() if night else None
-    target = export_path(out) if out is not None else None
-    found = find(
-        catalogue,
-        sql=sql,
-        min_p_lens=min_p_lens,
-        night=of_night,
-        subclass=subclass,
-        circle=circle_of("--cone", cone),
-        plan=plan,
-        all_plans=all_plans,
-        limit=20 if limit is None and sql is None and out is None else limit,
-    )
-    shown = found.rows
-    if target is not None:
-        export(shown, target, catalogue)
-        print_text(f"{shown.num_rows} rows written to {out}")
-    elif json:
-        print_json(shown.to_pylist())
-    elif sql is not None:
-        print_table("", shown.column_names, shown.to_pylist())
-    else:
-        nights = set(shown["night"].unique().to_pylist())
-        columns = [column for column in CANDIDATE_COLUMNS if column != ("p_compound" if len(nights) > 1 else "night")]
-        print_table(f"{shown.num_rows} of {found.n_all} candidates", columns, shown.to_pylist())
-        words = expected_in_words(catalogue, of_night, plan, all_plans=all_plans, min_p_lens=min_p_lens)
-        # The evaluation counts candidates of all subclasses together.
-        if words is not None and subclass is None:
-            print_text(words)
-
-
-CANDIDATE_COLUMNS = ("candidate_id", "ra", "dec", "tile", "night", "p_lens", "p_compound", "subclass")
-"""Columns of which all but one fit 100 characters; `--json` and `--sql` show the rest."""

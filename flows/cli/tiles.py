@@ -60,6 +60,13 @@ class TileOptions:
             "or `lens-hosts`, the galaxies that can be lenses. Other sources are `skipped`."
         ),
     ] = None
+    moc: Annotated[
+        str | None,
+        Parameter(
+            help="Area of the sky as a MOC (Multi-Order Coverage map): FITS, JSON or ASCII. Only sources inside it are scored, "
+            "and only in tiles that have one."
+        ),
+    ] = None
     targets: Annotated[
         str | None,
         Parameter(
@@ -125,6 +132,7 @@ def selection(options: TileOptions) -> "Selection":
         circle=circle,
         catalogues_uri=catalogues,
         where=options.where,
+        moc_uri=options.moc,
         targets_uri=options.targets,
         match_radius_arcsec=options.match_radius_arcsec,
         columns=column_names(options.columns),
@@ -140,6 +148,7 @@ def flow_options(options: TileOptions) -> dict[str, Any]:
         "catalogues_uri": chosen.catalogues_uri,
         "survey": options.survey,
         "where": options.where,
+        "moc_uri": options.moc,
         "targets_uri": options.targets,
         "match_radius_arcsec": options.match_radius_arcsec,
         "columns": options.columns,

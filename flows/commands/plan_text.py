@@ -46,6 +46,8 @@ def _of_measurement(prediction: Prediction, unit_kind: str) -> str:
         "  score": f"{_number(speed.score_per_s)} objects per second on {cores}",
         "  candidates": f"{speed.n_shown} of the {speed.n_scored} objects scored have p_lens ≥ {prediction.threshold:g}",
     }
+    if speed.s_per_photometry:
+        lines["  photometry"] = f"{1000 * speed.s_per_photometry:.1f} ms per candidate"
     if speed.s_per_map:
         lines["  maps"] = f"{1000 * speed.s_per_map:.0f} ms and {_bytes(2 * speed.written_bytes_per_map)} per candidate"
     return f"Measured on this machine with {unit_kind} {speed.unit_id}\n{_aligned(lines)}"

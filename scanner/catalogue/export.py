@@ -1,36 +1,48 @@
-"""Candidates as a file: a table, or regions that DS9 shows over an image."""
+"""Candidates as a file: a table, records, or regions that DS9 shows over an image."""
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 
 from infra.errors import LensscanError
+from infra.json_values import finite
 from infra.store.files import replace_whole
 from scanner.catalogue.astropy_table import described
 from scanner.catalogue.table_files import TABLE_SUFFIXES, check_path, write_table
 
-REGIONS_SUFFIX = ".reg"
-EXPORT_SUFFIXES = (*TABLE_SUFFIXES, REGIONS_SUFFIX)
+JSON_SUFFIX, REGIONS_SUFFIX = ".json", ".reg"
+EXPORT_SUFFIXES = (*TABLE_SUFFIXES, JSON_SUFFIX, REGIONS_SUFFIX)
 """Endings of the names of files, in lower case."""
 REGION_RADIUS_ARCSEC = 3.0
 """Radius of a candidate's circle in a file of regions."""
+_ROWS_AT_A_TIME = 4096
+"""Number of rows that are Python objects at once."""
 
 
 class ExportError(LensscanError):
     """The rows cannot be written to the given path."""
 
 
-def export_path(option: str) -> Path:
-    """Return the path that `--out option` names, after a check that rows can be written there.
+def export_path(name: str, option: str, *, overwrite: bool = False) -> Path:
+    """Return the path of a name, after a check that rows can be written there.
+
+    Args:
+        name: Name of the file.
+        option: Option or argument of the command that gave it, for messages.
+        overwrite: Whether the file may exist.
 
     Raises:
         ExportError: the path is no local file, has another ending, exists, or cannot be written.
     """
-    path = Path(option)
-    if path.exists():
-        raise ExportError(f"--out {option} exists; it is not replaced")
+    path = Path(name)
+    if path.is_dir():
+        raise ExportError(f"{option} {name} is a folder, must be a file")
+    if path.exists() and not overwrite:
+        raise ExportError(f"{option} {name} exists; it is not replaced without --overwrite")
     try:
-        check_path(path, option, EXPORT_SUFFIXES)
+        check_path(path, name, EXPORT_SUFFIXES, option)
     except ValueError as error:
         raise ExportError(str(error)) from error
     return path
@@ -51,10 +63,23 @@ def export(table: pa.Table, path: Path, source: str) -> None:
         if path.suffix.lower() == REGIONS_SUFFIX:
             with replace_whole(path) as part:
                 part.write_text(_regions(table), encoding="utf-8")
+        elif path.suffix.lower() == JSON_SUFFIX:
+            with replace_whole(path) as part, part.open("w", encoding="utf-8") as file:
+                file.writelines(_records(table))
         else:
             write_table(described(table), path, {"catalogue": source})
     except (ValueError, OSError) as error:
         raise ExportError(str(error)) from error
+
+
+def _records(table: pa.Table) -> Iterator[str]:
+    """Yield a JSON list with an object for each row, one a line; unknown numbers are null, and other values are texts."""
+    before = "[\n"
+    for batch in table.to_batches(_ROWS_AT_A_TIME):
+        for row in batch.to_pylist():
+            yield before + json.dumps(finite(row), default=str, ensure_ascii=False, allow_nan=False)
+            before = ",\n"
+    yield "\n]\n" if before == ",\n" else "[]\n"
 
 
 def _regions(table: pa.Table) -> str:

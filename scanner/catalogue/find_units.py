@@ -86,7 +86,8 @@ def find_input(input_uri: str, selection: Selection = EVERYTHING, survey: Survey
             target.
         TileError: two tiles would have one name.
         ConditionError: the condition on sources is none, or does not fit the types of the columns.
-        ManifestError: the targets cannot be read.
+        MocError: the area's file is no MOC, or covers nothing.
+        ManifestError: the area or the targets cannot be read.
     """
     chooser = SourceChooser.of(selection)
     found = _tiles(input_uri, selection, survey)
@@ -99,7 +100,7 @@ def find_input(input_uri: str, selection: Selection = EVERYTHING, survey: Survey
     else:
         inputs, left_out = list(_shards(input_uri)), ()
     if not inputs:
-        raise PlanError(_why_nothing(input_uri, left_out, selection.circle))
+        raise PlanError(_why_nothing(input_uri, left_out, selection.place))
     inputs = _with_targets(input_uri, inputs, chooser)
     columns = _columns(input_uri, inputs, chooser)
     is_first = _first_among([unit.ids for unit in inputs])
@@ -190,7 +191,7 @@ def _usable(
 ) -> tuple[list[_UnitInput], tuple[LeftOut, ...]]:
     """Return the tiles that can be scanned, with their ids, and the others with the reasons.
 
-    The positions of a tile without a usable catalogue are unknown, so it is named whatever the circle.
+    The positions of a tile without a usable catalogue are unknown, so it is named whatever the circle and the area.
     """
     without = LeftOutReason.NO_CATALOGUE
     left_out = [LeftOut(tile=tile, reason=without, detail=no_catalogue(tile, survey)) for tile in found.without_catalogue]
@@ -206,7 +207,7 @@ def _usable(
 
 
 def _tile_input(tile: Tile, circle: Circle | None, chooser: SourceChooser) -> _UnitInput | LeftOut | None:
-    """Return the files and ids of a tile; None if no source of the tile lies in the circle."""
+    """Return the files and ids of a tile; None if no source of the tile lies in the circle, or none in the area."""
     files = _tile_files(tile)
     try:
         sources = read_tile_catalogue(tile.catalogue, tile.survey, chooser.needed, chooser.columns)
@@ -221,6 +222,8 @@ def _tile_input(tile: Tile, circle: Circle | None, chooser: SourceChooser) -> _U
     if circle is not None and not circle.contains(sources.ra, sources.dec).any():
         return None
     chosen = chooser.of_tile(sources)
+    if chosen is None:
+        return None
     schema = pa.schema([]) if sources.others is None else sources.others.schema
     lacks = {name: _why_lacking(name, sources.known) for name in chooser.asked if name not in schema.names}
     return _UnitInput(tile.tile_id, "tile", files, ids, chosen, schema, lacks)
@@ -238,7 +241,7 @@ def _shards(input_uri: str) -> Iterator[_UnitInput]:
     return map_ahead(of_shard, list_files(input_uri, ".parquet"), N_AHEAD)
 
 
-def _why_nothing(input_uri: str, left_out: Sequence[LeftOut], circle: Circle | None = None) -> str:
+def _why_nothing(input_uri: str, left_out: Sequence[LeftOut], place: str = "") -> str:
     if left_out and all(tile.reason is LeftOutReason.LACKS_COLUMNS for tile in left_out):
         return f"{input_uri}: --where: the catalogue of tile {left_out[0].tile} has {left_out[0].detail}"
     if left_out:
@@ -247,8 +250,8 @@ def _why_nothing(input_uri: str, left_out: Sequence[LeftOut], circle: Circle | N
         return f"{input_uri}: none of {len(left_out)} tiles can be scanned, such as {examples}{first}"
     if not exists(input_uri):
         return f"{input_uri}: does not exist"
-    if circle is not None:
-        return f"{input_uri}: no tile has a source within {circle}"
+    if place:
+        return f"{input_uri}: no tile has a source {place}"
     if _is_file(input_uri):
         return f"{input_uri}: is a file, not a folder of tiles or shards; `lensscan score` takes manifests and images"
     return f"{input_uri}: holds neither Euclid MER tiles nor shards"

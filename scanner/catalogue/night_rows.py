@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -13,38 +12,11 @@ from infra.store.storage import StorageError
 from scanner.catalogue.columns import MAP_COLUMNS, RANK
 from scanner.catalogue.maps import with_maps_as
 from scanner.catalogue.night_file import open_if_current
-from scanner.catalogue.selection import Circle
 from scanner.catalogue.shown import ShownPlan
 from scanner.catalogue.visible import together
+from scanner.catalogue.wanted import Wanted
 
 _MAPS = frozenset(column.name for column in MAP_COLUMNS)
-
-
-class Wanted(NamedTuple):
-    """Conditions on the rows, and the number of rows that are wanted, best first."""
-
-    min_p_lens: float | None = None
-    """Smallest `p_lens`, at least that which every night shows; None for that."""
-    subclass: str | None = None
-    circle: Circle | None = None
-    limit: int | None = None
-
-    def rows(self, keys: pa.Table) -> NDArray[np.int64]:
-        """Return the numbers of the rows that are wanted of one night, whose rows are sorted best first."""
-        is_wanted = np.ones(keys.num_rows, bool)
-        if self.min_p_lens is not None:
-            is_wanted &= keys["p_lens"].to_numpy().astype(np.float64) >= self.min_p_lens
-        if self.subclass is not None:
-            is_wanted &= pc.equal(keys["subclass"], self.subclass).to_numpy()
-        if self.circle is not None:
-            is_wanted &= self.circle.contains(*(keys[name].to_numpy() for name in ("ra", "dec")))
-        return np.flatnonzero(is_wanted)
-
-    @property
-    def columns(self) -> list[str]:
-        """Columns that it needs of every row."""
-        more = [*(["subclass"] if self.subclass is not None else []), *(["ra", "dec"] if self.circle is not None else [])]
-        return ["p_lens", "object_id", *more]
 
 
 class Found(NamedTuple):

@@ -9,6 +9,7 @@ from scanner.catalogue.astropy_table import described
 from scanner.catalogue.columns import MAP_COLUMNS, network_names
 from scanner.catalogue.query import QueryError, query
 from scanner.catalogue.rows import Rows
+from scanner.catalogue.wanted import Wanted
 
 
 @dataclass(frozen=True)
@@ -42,18 +43,10 @@ class Catalogue:
         Raises:
             LensscanError: there is no such catalogue.
         """
-        return _described(
-            query(
-                self.path,
-                min_p_lens=min_p_lens,
-                night=_night(night),
-                subclass=subclass,
-                limit=limit,
-                maps=maps,
-                plan=plan,
-                all_plans=all_plans,
-            )
+        wanted = Wanted(
+            min_p_lens=min_p_lens, night=_night(night), subclass=subclass, limit=limit, plan=plan, all_plans=all_plans
         )
+        return _described(query(self.path, wanted, maps=maps))
 
     def scores(self, *, min_p_lens: float | None = None, night: str | date | None = None, limit: int | None = None) -> Rows:
         """Return all rows that were scanned, without maps and in no order; arguments as for `candidates`.

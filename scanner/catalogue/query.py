@@ -10,11 +10,12 @@ import pyarrow.compute as pc
 from infra.errors import LensscanError
 from infra.store.storage import FileInfo, is_s3, join, list_files
 from scanner.catalogue.columns import MAP_COLUMNS
-from scanner.catalogue.night_rows import Found, Wanted, wanted_rows
+from scanner.catalogue.night_rows import Found, wanted_rows
 from scanner.catalogue.paths import SEALED, plan_id_of_sealed
 from scanner.catalogue.selection import Circle
 from scanner.catalogue.shown import ShownPlan, shown_plans
 from scanner.catalogue.visible import rows_of, selected_plans, unit_files_of, visible_candidates
+from scanner.catalogue.wanted import EVERY_CANDIDATE, Wanted
 
 if TYPE_CHECKING:
     # Not imported: only SQL needs it, and it takes as long as the best hundred rows.
@@ -28,88 +29,53 @@ class QueryError(LensscanError):
     """There is nothing to query, or DuckDB does not accept the SQL; the message is one line."""
 
 
-def query(
-    root_uri: str,
-    *,
-    sql: str | None = None,
-    min_p_lens: float | None = None,
-    night: str | None = None,
-    subclass: str | None = None,
-    circle: Circle | None = None,
-    limit: int | None = None,
-    maps: bool = False,
-    plan: str | None = None,
-    all_plans: bool = False,
-) -> pa.Table:
+def query(root_uri: str, wanted: Wanted = EVERY_CANDIDATE, *, sql: str | None = None, maps: bool = False) -> pa.Table:
     """Return candidates, best first, or the result of `sql`.
 
     Args:
         root_uri: The catalogue's root.
-        sql: A query over the views `candidates` and `scores`, instead of the filters.
-        min_p_lens: Smallest `p_lens`; None for that of the candidates. Rows below it come from the unit files.
-        night: Night of the candidates, YYYY-MM-DD, or `undated`; None for all nights.
-        subclass: Subclass of the candidates; None for all.
-        circle: Circle on the sky in which the candidates lie; None for all, also those without a position.
-        limit: Largest number of rows; None for all.
+        wanted: The candidates; with `sql`, the plans whose rows are in the views, and the largest number of rows.
+        sql: A query over the views `candidates` and `scores`, instead of conditions.
         maps: Return the pixels of the candidates' maps too, 22 kB a row.
-        plan: First characters of a plan id: the rows of this plan alone, also in the views.
-        all_plans: The rows of every plan, so that an object comes once for each plan that holds it.
 
     Raises:
-        QueryError: SQL and filters are given together, both `plan` and `all_plans` are given, or the SQL is wrong.
+        QueryError: SQL and conditions are given together, both one plan and all plans are wanted, or the SQL is wrong.
         VisibleError: no scan is complete, or a file is damaged.
-        PlanError: no plan, or more than one, begins with `plan`, or a plan cannot be read.
+        PlanError: no plan, or more than one, begins with `wanted.plan`, or a plan cannot be read.
     """
-    return find(
-        root_uri,
-        sql=sql,
-        min_p_lens=min_p_lens,
-        night=night,
-        subclass=subclass,
-        circle=circle,
-        limit=limit,
-        maps=maps,
-        plan=plan,
-        all_plans=all_plans,
-    ).rows
+    return find(root_uri, wanted, sql=sql, maps=maps).rows
 
 
-def find(
-    root_uri: str,
-    *,
-    sql: str | None = None,
-    min_p_lens: float | None = None,
-    night: str | None = None,
-    subclass: str | None = None,
-    circle: Circle | None = None,
-    limit: int | None = None,
-    maps: bool = False,
-    plan: str | None = None,
-    all_plans: bool = False,
-) -> Found:
-    """Return the rows of `query` and their number without `limit`; arguments and errors as there."""
-    if limit is not None and limit < 0:
-        raise QueryError(f"limit must be 0 or more, got {limit}")
-    if plan is not None and all_plans:
+def find(root_uri: str, wanted: Wanted = EVERY_CANDIDATE, *, sql: str | None = None, maps: bool = False) -> Found:
+    """Return the rows of `query` and their number without a limit; arguments and errors as there."""
+    if wanted.limit is not None and wanted.limit < 0:
+        raise QueryError(f"limit must be 0 or more, got {wanted.limit}")
+    if wanted.plan is not None and wanted.all_plans:
         raise QueryError("give either one plan or all plans, not both")
     if sql is None:
-        wanted = Wanted(min_p_lens, subclass, circle, limit)
-        quick = None if plan is not None or all_plans else _of_nights(root_uri, night, wanted, maps=maps)
+        quick = None if wanted.plan is not None or wanted.all_plans else _of_nights(root_uri, wanted, maps=maps)
         if quick is not None:
             return quick
-        table = visible_candidates(root_uri, night=night, plan=plan, all_plans=all_plans, min_p_lens=min_p_lens, maps=maps)
-        chosen = table if subclass is None else table.filter(pc.equal(table["subclass"], subclass))
-        chosen = chosen if circle is None else chosen.filter(_inside(circle, chosen))
-    elif any(given is not None for given in (min_p_lens, night, subclass, circle)):
+        chosen = _chosen(root_uri, wanted, maps=maps)
+    elif wanted.has_conditions:
         raise QueryError("give either SQL or filters, not both")
     else:
-        chosen = _run(root_uri, sql, selected_plans(root_uri, plan=plan, all_plans=all_plans))
-    return Found(chosen if limit is None else chosen.slice(0, limit), chosen.num_rows)
+        chosen = _run(root_uri, sql, selected_plans(root_uri, plan=wanted.plan, all_plans=wanted.all_plans))
+    return Found(chosen if wanted.limit is None else chosen.slice(0, wanted.limit), chosen.num_rows)
 
 
-def _of_nights(root_uri: str, night: str | None, wanted: Wanted, *, maps: bool) -> Found | None:
+def _chosen(root_uri: str, wanted: Wanted, *, maps: bool) -> pa.Table:
+    """Return all candidates that meet the conditions, from the files of the plans."""
+    table = visible_candidates(
+        root_uri, night=wanted.night, plan=wanted.plan, all_plans=wanted.all_plans, min_p_lens=wanted.min_p_lens, maps=maps
+    )
+    chosen = table if wanted.subclass is None else table.filter(pc.equal(table["subclass"], wanted.subclass))
+    return chosen if wanted.circle is None else chosen.filter(_inside(wanted.circle, chosen))
+
+
+def _of_nights(root_uri: str, wanted: Wanted, *, maps: bool) -> Found | None:
     """Return the wanted rows from the nights' files; None if these do not hold them."""
-    nights = {label: plans for label, plans in shown_plans(root_uri, night or "").items() if plans}
+    nights = {label: plans for label, plans in shown_plans(root_uri, wanted.night or "").items() if plans}
     least = max((shown.threshold for plans in nights.values() for shown in plans), default=0.0)
     if not nights or (wanted.min_p_lens is not None and wanted.min_p_lens < least):
         return None

@@ -1,4 +1,4 @@
-"""The part of a survey that a scan takes: tiles by name or by a circle on the sky, and sources of these tiles."""
+"""The part of a survey that a scan takes: tiles by name or by place on the sky, and sources of these tiles."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,6 +58,8 @@ class Selection(Frozen):
     """Folder or `s3://` prefix of the tiles' catalogues, if they do not lie under that of the mosaics."""
     where: str | None = None
     """Condition that a source must meet, or the name of one in `SOURCE_PRESETS`."""
+    moc_uri: str | None = None
+    """MOC in which a source must lie: only tiles with such a source are taken, and of these only such sources."""
     targets_uri: str | None = None
     """Table of positions: of each, the nearest source is taken, and only tiles with such a source."""
     match_radius_arcsec: float = Field(default=MATCH_RADIUS_ARCSEC, gt=0, le=MOST_MATCH_RADIUS_ARCSEC)
@@ -73,7 +75,14 @@ class Selection(Frozen):
     @property
     def reads_sources(self) -> bool:
         """Whether it needs columns or positions of sources, which only tiles have."""
-        return self.where is not None or self.targets_uri is not None or bool(self.columns)
+        return any(given is not None for given in (self.where, self.moc_uri, self.targets_uri)) or bool(self.columns)
+
+    @property
+    def place(self) -> str:
+        """Say where a tile must have a source; empty for anywhere."""
+        within = "" if self.circle is None else f"within {self.circle}"
+        inside = "" if self.moc_uri is None else f"inside the MOC {self.moc_uri}"
+        return " and one ".join(filter(None, (within, inside)))
 
     def check_known(self, known: Sequence[str]) -> None:
         """Check that the input has the selected tiles.

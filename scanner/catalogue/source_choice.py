@@ -1,4 +1,4 @@
-"""The choice of the sources of a tile that a scan scores: by a condition on columns, and by targets on the sky."""
+"""The choice of the sources of a tile that a scan scores: by a condition, by an area, and by targets on the sky."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from scanner.catalogue.carried import near_names
 from scanner.catalogue.selection import Selection
 from scanner.catalogue.units import MAX_EXAMPLES, PlanError
 from scanner.sources.conditions import Condition
+from scanner.sources.moc import Moc, read_moc
 from scanner.sources.positions import positions_bytes, positions_in
 from scanner.sources.targets import Nearest, Targets, nearest_of_all
 from scanner.sources.tiles import LacksColumnsError, TileCatalogue
@@ -30,15 +31,29 @@ class TargetList(Frozen):
     radius_arcsec: float
 
 
+class Area(Frozen):
+    """An area of the sky as a plan records it: equal areas are equal, whatever their files."""
+
+    sha256: str
+    """`Moc.sha256`, the digest of the cells."""
+    square_degrees: float
+
+    def __str__(self) -> str:
+        size = self.square_degrees
+        return f"inside a MOC of {f'{size:,.0f}' if size >= 100 else f'{size:.3g}'} square degrees"
+
+
 class SourceSelection(Frozen):
     """The selection of sources as a plan records it."""
 
     where: str | None = None
     """Condition in lower case, with single spaces."""
     targets: TargetList | None = None
+    area: Area | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Area in which the sources lie; not stored without one, so that plans of earlier versions keep their ids."""
 
     def __str__(self) -> str:
-        parts = [self.where] if self.where else []
+        parts = [str(part) for part in (self.where, self.area) if part]
         if self.targets:
             n, radius = self.targets.n_targets, self.targets.radius_arcsec
             parts.append(f"nearest within {radius:g} arcsec of {n} target{'s' if n != 1 else ''}")
@@ -59,7 +74,7 @@ class Chosen(NamedTuple):
     """Choice among the sources of one tile."""
 
     is_selected: NDArray[np.bool_] | None
-    """Sources that meet the condition, `[n]`; None without a condition."""
+    """Sources that meet the condition and lie in the area, `[n]`; None without either."""
     nearest: Nearest | None
     """Targets with a source among these, whose rows count all sources; None without targets."""
 
@@ -84,6 +99,7 @@ class SourceChooser:
     """A selection of sources, ready to be applied to tiles."""
 
     condition: Condition | None
+    moc: Moc | None
     targets: Targets | None
     columns: tuple[str, ...]
     """Columns to carry, where a tile has them."""
@@ -94,14 +110,16 @@ class SourceChooser:
 
     @classmethod
     def of(cls, selection: Selection) -> Self:
-        """Parse the condition and read the targets.
+        """Parse the condition, and read the area and the targets.
 
         Raises:
             ConditionError: the condition is none.
-            ManifestError: the targets cannot be read.
-            PlanError: the file holds no target.
+            MocError: the area's file is no MOC, or covers nothing.
+            ManifestError: the area or the targets cannot be read.
+            PlanError: the file of targets holds none.
         """
         condition = None if selection.where is None else Condition(_condition(selection.where))
+        moc = None if selection.moc_uri is None else read_moc(selection.moc_uri)
         targets, listed = None, None
         if selection.targets_uri is not None:
             data = positions_bytes(selection.targets_uri)
@@ -109,9 +127,14 @@ class SourceChooser:
             if not len(targets):
                 raise PlanError(f"--targets: {selection.targets_uri} holds no position")
             listed = TargetList(sha256=sha256_bytes(data), n_targets=len(targets), radius_arcsec=selection.match_radius_arcsec)
-        record = SourceSelection(where=condition.text if condition else None, targets=listed) if condition or listed else None
+        record = SourceSelection(
+            where=condition.text if condition else None,
+            targets=listed,
+            area=Area(sha256=moc.sha256, square_degrees=moc.square_degrees) if moc else None,
+        )
         asked = selection.columns or ()
-        return cls(condition, targets, MER_COLUMNS if selection.columns is None else asked, asked, record)
+        columns = MER_COLUMNS if selection.columns is None else asked
+        return cls(condition, moc, targets, columns, asked, None if record == SourceSelection() else record)
 
     @property
     def needed(self) -> tuple[str, ...]:
@@ -123,17 +146,23 @@ class SourceChooser:
         """Say that no target has a source."""
         listed = self.record.targets if self.record else None
         meeting = " that meets the condition" if self.condition else ""
+        meeting += " inside the MOC" if self.moc else ""
         near = f"within {listed.radius_arcsec:g} arcsec of any of {listed.n_targets} targets" if listed else ""
         return f"no source{meeting} lies {near}"
 
-    def of_tile(self, catalogue: TileCatalogue) -> Chosen:
-        """Choose sources of a tile whose catalogue was read with the columns `needed`.
+    def of_tile(self, catalogue: TileCatalogue) -> Chosen | None:
+        """Choose sources of a tile whose catalogue was read with the columns `needed`; None if the area holds none of them.
 
         Raises:
             ConditionError: the condition does not fit the types of the columns.
         """
-        others = pa.table({"": pa.nulls(len(catalogue.ra))}) if catalogue.others is None else catalogue.others
-        is_selected = None if self.condition is None else self.condition.mask(others)
+        is_selected = None if self.moc is None else self.moc.contains(catalogue.ra, catalogue.dec)
+        if is_selected is not None and not is_selected.any():
+            return None
+        if self.condition is not None:
+            others = pa.table({"": pa.nulls(len(catalogue.ra))}) if catalogue.others is None else catalogue.others
+            meets = self.condition.mask(others)
+            is_selected = meets if is_selected is None else meets & is_selected
         if self.targets is None:
             return Chosen(is_selected, None)
         rows = np.arange(len(catalogue.ra)) if is_selected is None else np.flatnonzero(is_selected)

@@ -22,20 +22,20 @@ PARQUET_PREFIX = "lensscan."
 """Beginning of the names of facts in the metadata of Parquet files."""
 
 
-def check_path(path: Path, option: str, suffixes: Sequence[str] = TABLE_SUFFIXES) -> None:
-    """Check, before long work, that a file of one of some formats can be written to `path`, which `--out option` named.
+def check_path(path: Path, name: str, suffixes: Sequence[str] = TABLE_SUFFIXES, option: str = "--out") -> None:
+    """Check, before long work, that a file of one of some formats can be written to `path`, which an option gave as `name`.
 
     Raises:
         ValueError: the path is no local file, has another ending, or cannot be written.
     """
-    if "://" in option:
-        raise ValueError(f"--out must be a local file, got {option}")
+    if "://" in name:
+        raise ValueError(f"{option} must be a local file, got {name}")
     if path.suffix.lower() not in suffixes:
-        raise ValueError(f"--out must be a file that ends in {', '.join(suffixes)}, got {option}")
+        raise ValueError(f"{option} must be a file that ends in {', '.join(suffixes)}, got {name}")
     try:
         check_replaceable(path)
     except OSError as error:
-        raise ValueError(f"{option}: cannot be written: {error.strerror}") from error
+        raise ValueError(f"{name}: cannot be written: {error.strerror}") from error
 
 
 def write_table(table: pa.Table, path: Path, facts: Mapping[str, str]) -> None:

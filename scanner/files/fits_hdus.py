@@ -7,14 +7,18 @@ The reader does not trust the files: it checks sizes before it allocates memory,
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
+from typing import TYPE_CHECKING
 
 import numpy as np
-from astropy.io import fits
 
 from infra.quiet import without_warnings
 from scanner.files.fits_bytes import ByteSource, more_than
 from scanner.files.fits_checksums import folded, word_sum
 from scanner.vocabulary.rejections import RejectCode, Rejection
+
+if TYPE_CHECKING:
+    # Not imported: it takes long, and commands that need no FITS file import this file, too.
+    from astropy.io.fits import Header
 
 BLOCK = 2880
 MAX_FIELDS = 999
@@ -32,7 +36,7 @@ class Hdu:
 
     file_name: str
     index: int
-    header: fits.Header
+    header: "Header"
     header_sum: int
     """Ones'-complement sum of the header's words."""
     start: int
@@ -184,9 +188,12 @@ def _has_end(block: bytes) -> bool:
 
 def _parse_header(name: str, raw: bytes, start: int, index: int) -> Hdu:
     """Return the HDU that begins at `start` with this header; raise FITS_UNREADABLE if that is impossible."""
+    # Imported here, as above.
+    from astropy.io.fits import Header
+
     try:
         with without_warnings():
-            header = fits.Header.fromstring(raw)
+            header = Header.fromstring(raw)
             size = _data_size(header)
             data_start = start + len(raw)
             end = data_start + -(-size // BLOCK) * BLOCK
@@ -207,7 +214,7 @@ def _check_values(hdu: Hdu) -> None:
         raise ValueError(f"TFIELDS must be 0-{MAX_FIELDS}, got {header['TFIELDS']}")
 
 
-def _data_size(header: fits.Header) -> int:
+def _data_size(header: "Header") -> int:
     bitpix = int(header["BITPIX"])
     if bitpix not in _DTYPES:
         raise ValueError(f"BITPIX must be one of {sorted(_DTYPES)}, got {bitpix}")
@@ -218,7 +225,7 @@ def _data_size(header: fits.Header) -> int:
     return abs(bitpix) // 8 * groups * (parameters + prod(axes)) if axes else 0
 
 
-def _axes(header: fits.Header, key: str) -> tuple[int, ...]:
+def _axes(header: "Header", key: str) -> tuple[int, ...]:
     n_axes = int(header[key])
     if not 0 <= n_axes <= 999:
         raise ValueError(f"{key} must be 0-999, got {n_axes}")

@@ -2,54 +2,22 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from astropy.io import fits
-from numpy.typing import NDArray
 
 from infra.quiet import without_warnings
 from scanner.files.fits_columns import FitsColumn, SourceTableError, column_numbers, fits_columns
 from scanner.files.fits_hdus import BLOCK, Hdu
 from scanner.files.fits_stream import FitsStream
+from scanner.files.source_table import MAX_SOURCES, SourceColumns, SourceTable
 
-MAX_SOURCES = 2**22
-"""Largest number of sources in a table; a MER tile has about 200 000."""
 MAX_ROW_BYTES = 2**20
 _PIECE_BYTES = 2**25
 
-
-class SourceColumns(NamedTuple):
-    """Names of columns, in any case."""
-
-    id: str | None
-    ra: str
-    dec: str
-
-    def names(self) -> tuple[str, ...]:
-        """Return the names in upper case, that of the ids first if there are ids."""
-        return tuple(name.upper() for name in self if name is not None)
-
-
 MER_COLUMNS = SourceColumns("OBJECT_ID", "RIGHT_ASCENSION", "DECLINATION")
-
-
-@dataclass(frozen=True)
-class SourceTable:
-    """Sources of a table, `[n]` each, in its order."""
-
-    ids: NDArray[np.int64] | None
-    """None if the table has no ids."""
-    ra: NDArray[np.float64]
-    """Right ascensions."""
-    dec: NDArray[np.float64]
-    others: pa.Table
-    """The chosen columns that the table has, by their names in lower case, with their units in the fields' metadata."""
-    known: tuple[str, ...] = ()
-    """Names of all columns, in lower case."""
 
 
 def read_sources(

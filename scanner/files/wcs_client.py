@@ -14,15 +14,19 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock, Timer
+from typing import TYPE_CHECKING
 
 import numpy as np
-from astropy.io import fits
 from numpy.typing import NDArray
 
 from infra.errors import LensscanError
 from infra.quiet import without_warnings
 from scanner.files.wcs_messages import READY, read_message, write_message
 from scanner.vocabulary.rejections import RejectCode, Rejection
+
+if TYPE_CHECKING:
+    # Not imported: it takes long, and commands that need no FITS file import this file, too.
+    from astropy.io.fits import Header
 
 DEADLINE_S = 300.0
 """Deadline for one header: a million sources take seconds, even if a distortion is inverted iteratively."""
@@ -41,7 +45,7 @@ _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH")
 """Environment variables that the worker gets: a process that reads untrusted headers gets no credentials."""
 
 
-def sky_positions(header: fits.Header, ra: NDArray[np.float64], dec: NDArray[np.float64], label: str) -> NDArray[np.float64]:
+def sky_positions(header: "Header", ra: NDArray[np.float64], dec: NDArray[np.float64], label: str) -> NDArray[np.float64]:
     """Return `[n, 2]`: x and y of ICRS positions in deg; 0 at the centre of the first pixel, NaN if not in front of the camera.
 
     Raises:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -58,6 +59,8 @@ class Measured(Frozen):
     """Rows scored, on `threads` cores."""
     s_per_map: float
     """Time for the maps of a candidate, on `threads` cores; 0 without maps."""
+    s_per_photometry: float
+    """Time for the photometry of a candidate, with or without maps; 0 if the scan makes no maps, as it then measures none."""
     fetch_bytes_per_s: float = Field(gt=0)
     """Speed of reading the input; recently read files come from memory."""
     written_bytes_per_row: float
@@ -101,9 +104,8 @@ def estimate(measured: Measured, units: Sequence[UnitSize], workers: int, maps_p
     core_s_per_row = 1 / measured.cut_per_s + measured.threads / measured.score_per_s
     share = measured.n_candidates / max(measured.n_scored, 1)
     n_maps = [min(maps_per_unit, round(share * unit.n_rows)) for unit in units]
-    compute_s = [
-        core_s_per_row * unit.n_rows / measured.threads + n * measured.s_per_map for unit, n in zip(units, n_maps, strict=True)
-    ]
+    s_per_row = core_s_per_row / measured.threads + share * measured.s_per_photometry
+    compute_s = [s_per_row * unit.n_rows + n * measured.s_per_map for unit, n in zip(units, n_maps, strict=True)]
     fetch_s = [unit.read_bytes / measured.fetch_bytes_per_s for unit in units]
     n_rows = sum(unit.n_rows for unit in units)
     return Estimate(
@@ -154,7 +156,7 @@ def measure(unit: Unit, plan: Plan, package: Path, threads: int, threshold: floa
     begun = time.perf_counter()
     table = scanner.score_batches(BatchReader(lambda: iter(sample), n_ahead=0))
     score_s = time.perf_counter() - begun
-    s_per_map, bytes_per_map = _map_cost(package, table, sample[0]) if plan.config.maps_per_unit else (0.0, 0.0)
+    of_candidate = _candidate_cost(package, table, sample[0]) if plan.config.maps_per_unit else _CandidateCost(0.0, 0.0, 0.0)
     largest = max(unit.files.values(), key=lambda file: file.size)
     return Measured(
         unit_id=unit.unit_id,
@@ -165,10 +167,11 @@ def measure(unit: Unit, plan: Plan, package: Path, threads: int, threshold: floa
         start_s=start_s,
         cut_per_s=cut_per_s,
         score_per_s=table.num_rows / score_s,
-        s_per_map=s_per_map,
+        s_per_map=of_candidate.s_per_map,
+        s_per_photometry=of_candidate.s_per_photometry,
         fetch_bytes_per_s=_fetch_rate(largest.uri),
         written_bytes_per_row=len(encode_table(table)) / table.num_rows,
-        written_bytes_per_map=bytes_per_map,
+        written_bytes_per_map=of_candidate.bytes_per_map,
         # The system counts in kilobytes on Linux.
         memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     )
@@ -178,18 +181,32 @@ def _n_above(table: pa.Table, threshold: float) -> int:
     return candidate_mask(table, threshold).to_pylist().count(True)
 
 
-def _map_cost(package: Path, table: pa.Table, batch: CutoutBatch) -> tuple[float, float]:
-    """Return the time and the bytes of the maps of one row, measured on the best rows of the first batch."""
+class _CandidateCost(NamedTuple):
+    """Work on one candidate that a scan explains."""
+
+    s_per_photometry: float
+    s_per_map: float
+    bytes_per_map: float
+
+
+def _candidate_cost(package: Path, table: pa.Table, batch: CutoutBatch) -> _CandidateCost:
+    """Measure the photometry of the first batch, and the maps of its best rows, as if all of them were candidates."""
     card = read_card(package)
     mapping = CandidateMapping(candidate_mapper(package, card), 0.0, N_MAPPED, GEOMETRIES[card.geometry])
-    found = mapping.candidates()
-    found.offer(batch, table["p_lens"].to_numpy()[: len(batch.rows)])
+    p_lens = table["p_lens"].to_numpy()[: len(batch.rows)]
     # As above, the kernels must have run before.
+    mapping.candidates().offer(batch, p_lens)
+    begun = time.perf_counter()
+    found = mapping.candidates()
+    found.offer(batch, p_lens)
+    photometry_s = time.perf_counter() - begun
     mapping.with_maps(table, found)
     begun = time.perf_counter()
     mapped = mapping.with_maps(table, found)
+    maps_s = time.perf_counter() - begun
     n = min(N_MAPPED, len(batch.rows))
-    return (time.perf_counter() - begun) / n, (len(encode_table(mapped)) - len(encode_table(table))) / n
+    n_bytes = len(encode_table(mapped)) - len(encode_table(table))
+    return _CandidateCost(photometry_s / len(batch.rows), maps_s / n, n_bytes / n)
 
 
 def _cut(unit: Unit, scanner: CutoutScanner, survey: Survey) -> tuple[float, list[CutoutBatch]]:

@@ -8,8 +8,8 @@ import pyarrow.compute as pc
 
 from infra.store.storage import info, read_bytes
 from scanner.files.fits_columns import MissingColumnsError, SourceTableError
-from scanner.files.fits_source_table import MAX_SOURCES, SourceColumns, SourceTable
 from scanner.files.parquet_checked import BadParquetError, ParquetInput
+from scanner.files.source_table import MAX_SOURCES, SourceColumns, SourceTable
 from scanner.sources.object_tables import MAX_TABLE_BYTES, PARQUET_MAGIC, Columns, csv_texts, is_string, typed, value_type
 
 TABLE_SUFFIXES = (".parquet", ".csv")

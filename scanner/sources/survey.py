@@ -5,17 +5,19 @@ import tomllib
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from astropy.io.fits import Header
 from pydantic import Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from infra.errors import LensscanError
 from infra.frozen import Frozen
-from scanner.files.fits_image import header_zero_point_ab_mag
 from scanner.sources.name_patterns import PatternError, name_pattern
 from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.rejections import RejectCode, Rejection
+
+if TYPE_CHECKING:
+    # Not imported: it takes long, and commands that need no FITS file import this file, too.
+    from astropy.io.fits import Header
 
 SURVEYS_DIR = Path(__file__).with_name("surveys")
 """Folder of the descriptions that come with the program."""
@@ -59,7 +61,7 @@ class MosaicFiles(Frozen):
         """Name or number of the HDU as in a reference; empty for the first image."""
         return "" if self.hdu is None else str(self.hdu)
 
-    def zero_point_of(self, header: Header, label: str) -> float:
+    def zero_point_of(self, header: "Header", label: str) -> float:
         """Return the AB magnitude of one unit of an image with this header; `label` begins the message.
 
         Raises:
@@ -70,6 +72,9 @@ class MosaicFiles(Frozen):
             return constant
         if self.zero_point_keyword is None:
             raise Rejection(RejectCode.NO_ZERO_POINT, f"{label}: the description of the survey states no zero point")
+        # Imported here, as above.
+        from scanner.files.fits_image import header_zero_point_ab_mag
+
         return header_zero_point_ab_mag(header, label, self.zero_point_keyword)
 
 

@@ -6,23 +6,26 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from astropy.io import fits
 from numpy.typing import NDArray
 
 from infra.errors import LensscanError
 from infra.store.storage import StorageError, list_files
 from scanner.files.fits_columns import MissingColumnsError, SourceTableError
-from scanner.files.fits_source_table import SourceColumns, read_sources
+from scanner.files.source_table import SourceColumns
 from scanner.files.wcs_client import WcsProcessError, sky_positions, start_wcs_worker
 from scanner.sources.name_patterns import version_order
 from scanner.sources.object_tables import ManifestError
 from scanner.sources.source_tables import TABLE_SUFFIXES, read_table_sources
 from scanner.sources.survey import EUCLID_MER, Survey
 from scanner.vocabulary.rejections import Rejection
+
+if TYPE_CHECKING:
+    # Not imported: every command that reads a catalogue imports this file, and astropy takes longer than all the rest.
+    from astropy.io.fits import Header
 
 MAX_MOSAIC_PIXELS = 32768**2
 MAX_MOSAIC_BYTES = 2**33
@@ -81,7 +84,7 @@ class TileCatalogue:
         others = None if self.others is None else self.others.take(pa.array(indices))
         return TileCatalogue(self.object_ids[indices], self.ra[indices], self.dec[indices], others, self.known)
 
-    def positions(self, header: fits.Header, label: str) -> NDArray[np.float64]:
+    def positions(self, header: "Header", label: str) -> NDArray[np.float64]:
         """Return `[n, 2]`: x and y of each source, 0 at the centre of the first pixel; NaN if it is not in front of the camera.
 
         Raises:
@@ -206,6 +209,9 @@ def read_tile_catalogue(
         TileError: the survey has no catalogues, the table cannot be read, a column of the survey's description is missing, ids
             are not integers, or positions are not finite or not on the sky.
     """
+    # Imported here, as above.
+    from scanner.files.fits_source_table import read_sources
+
     described = survey.catalogue
     if described is None:
         raise TileError(f"survey {survey.name}: its description has no [catalogue]")

@@ -9,7 +9,7 @@ class SkipCode(StrEnum):
     """Every reason why an input row was left out before its pixels were read; the note of each code states the reason."""
 
     SELECTION = "selection"
-    """The scan selects sources by a condition or by a list of targets, and the row is not among them."""
+    """The scan selects sources by a condition, an area or a list of targets, and the row is not among them."""
 
     @property
     def status(self) -> str:
@@ -18,6 +18,6 @@ class SkipCode(StrEnum):
 
 
 SKIP_ADVICE: Mapping[SkipCode, str] = MappingProxyType(
-    {SkipCode.SELECTION: "Nothing; to score the object too, scan its tile with a wider `--where`, or without `--targets`."}
+    {SkipCode.SELECTION: "Nothing; to score the object too, scan its tile with a wider `--where` or `--moc` or no `--targets`."}
 )
 """Advice to the user for each code."""

@@ -23,6 +23,7 @@ from scanner.catalogue.query import query
 from scanner.catalogue.seal import seal
 from scanner.catalogue.selection import Circle
 from scanner.catalogue.units import InputFile, Unit, id_digest
+from scanner.catalogue.wanted import Wanted
 from scanner.hats.publish import publish
 from tests.scanner.catalogue_parts import NETWORKS, EnsembleName
 
@@ -106,8 +107,8 @@ def seconds_of_one_more_night(folder: Path, collection: str) -> dict[str, float]
     found |= {"n_leaves_after": done.n_leaves, "n_leaves_written": done.n_leaves_written, "n_rows": done.n_rows}
     found["unchanged"], _ = _timed(lambda: publish(root, collection))
     for name in ("cold", "warm"):
-        found[f"query_top_{name}"], _ = _timed(lambda: query(root, limit=100))
-        found[f"query_cone_{name}"], _ = _timed(lambda: query(root, circle=Circle(ra_deg=45, dec_deg=0, radius_deg=1)))
+        found[f"query_top_{name}"], _ = _timed(lambda: query(root, Wanted(limit=100)))
+        found[f"query_cone_{name}"], _ = _timed(lambda: query(root, Wanted(circle=Circle(ra_deg=45, dec_deg=0, radius_deg=1))))
     return found
 
 

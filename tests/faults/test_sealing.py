@@ -13,6 +13,7 @@ from scanner.catalogue.audit.status import plan_status
 from scanner.catalogue.audit.verify import verify_plan
 from scanner.catalogue.query import query
 from scanner.catalogue.seal import load_seal
+from scanner.catalogue.wanted import Wanted
 from tests.faults.harness import harm, patience
 from tests.scanner.audited import elsewhere, make_audited
 
@@ -81,8 +82,8 @@ def test_a_seal_killed_at_any_step_can_be_finished(night, tmp_path, measured, ki
     is_sealed = kill_at == "after 2"
     assert (load_seal(night.root, night.plan.plan_id) is not None) is is_sealed
     assert plan_status(night.plan.plan_id, night.root).is_sealed is is_sealed
-    assert query(night.root, all_plans=True)["object_id"].to_pylist() == [8, 7, 6, 5, 4, 3]
-    assert query(night.root, sql="SELECT count(*) AS n FROM scores", all_plans=True).to_pylist() == [{"n": 8}]
+    assert query(night.root, Wanted(all_plans=True))["object_id"].to_pylist() == [8, 7, 6, 5, 4, 3]
+    assert query(night.root, Wanted(all_plans=True), sql="SELECT count(*) AS n FROM scores").to_pylist() == [{"n": 8}]
     assert verify_plan(night.plan.plan_id, night.root, deep=True).faults == []
     start = time.monotonic()
     report = night.seal()

@@ -11,6 +11,7 @@ COMMANDS = (
     ["scan"],
     ["plan"],
     ["query"],
+    ["export"],
     ["crossmatch"],
     ["explain"],
     ["status"],

@@ -33,6 +33,7 @@ OF_TILES = {
     "catalogues_uri": "catalogues",
     "survey": "survey",
     "where": "where",
+    "moc_uri": "moc",
     "targets_uri": "targets",
     "match_radius_arcsec": "match_radius_arcsec",
     "columns": "columns",
@@ -82,7 +83,7 @@ def test_every_option_reaches_the_request(requests, monkeypatch):
         "maps_per_unit": 7,
     }
     tiles = {"tiles": "7", "region": (1.0, -2.0, 3.0), "catalogues_uri": "apart", "survey": "kids-dr4"}
-    sources = {"where": "a > 1", "targets_uri": "t.csv", "match_radius_arcsec": 2.5, "columns": "A, b"}
+    sources = {"where": "a > 1", "moc_uri": "m.fits", "targets_uri": "t.csv", "match_radius_arcsec": 2.5, "columns": "A, b"}
     monkeypatch.setattr(flow.scan_night, "fn", with_listed_tiles(flow.scan_night.fn))
     by_flow, by_command = requests(ensemble="ou7-sim", workers=3, ray_address="local", **tiles, **sources, **options)
     circle = Circle(ra_deg=1, dec_deg=-2, radius_deg=3)
@@ -129,6 +130,7 @@ def test_a_deployment_keeps_its_flat_parameters():
         "catalogues_uri": ({text, "null"}, None),
         "survey": ({text, "null"}, None),
         "where": ({text, "null"}, None),
+        "moc_uri": ({text, "null"}, None),
         "targets_uri": ({text, "null"}, None),
         "match_radius_arcsec": ({number}, 1.0),
         "columns": ({text, "null"}, None),

@@ -62,6 +62,19 @@ def test_status_shows_the_progress_of_each_plan(lensscan, night):
     assert f"{night.uri('seal')}: not a seal" in lensscan("status", night.root, "--night", NIGHT)
 
 
+def test_status_starts_without_libraries_for_images(tmp_path):
+    """The import of astropy took as long as the rest of the command."""
+    finished(str(tmp_path), {"a": {1: 0.9}})
+    code = (
+        "import sys, flows.cli.main as main\n"
+        f"sys.argv = ['lensscan', 'status', {str(tmp_path)!r}]\n"
+        "assert main._run() == 0\n"
+        "print([name for name in ('astropy', 'pandas', 'torch', 'ray', 'prefect', 'scipy') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_status_tells_plans_apart_newest_first(lensscan, tmp_path, monkeypatch):
     root = str(tmp_path / "again")
     plans = [finished(root, {"a": {1: 0.9}, "b": {2: 0.8}}, shown=0.6)]

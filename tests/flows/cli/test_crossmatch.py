@@ -27,5 +27,9 @@ def test_known_lenses_are_found_with_their_columns(lensscan, catalogue, tmp_path
     low = lensscan("crossmatch", catalogue, str(table), "--radius-arcsec", "4000", "--min-p-lens", "0", "--json")
     assert [row["object_id"] for row in json.loads(low.stdout)] == [2, 1, 3]
     done = lensscan("crossmatch", catalogue, str(table), "--out", str(tmp_path / "x.fits"))
-    assert "1 rows written" in done.stdout
+    assert "1 row written" in done.stdout
     assert Table.read(tmp_path / "x.fits")["match_grade"][0] == "A"
+    again = lensscan("crossmatch", catalogue, str(table), "--out", str(tmp_path / "x.fits"), "--radius-arcsec", "0.1")
+    assert (again.returncode, len(Table.read(tmp_path / "x.fits"))) == (2, 1)
+    lensscan("crossmatch", catalogue, str(table), "--out", str(tmp_path / "x.fits"), "--radius-arcsec", "0.1", "--overwrite")
+    assert len(Table.read(tmp_path / "x.fits")) == 0

@@ -9,7 +9,10 @@ import pytest
 from flows.cli.tiles import TileOptions, TilesArgumentsError, input_uri, selection
 from infra.errors import LensscanError
 from infra.store.s3_access import ANONYMOUS_BUCKETS, access_variables
+from scanner.catalogue.query import query
 from scanner.catalogue.selection import Circle, Selection
+from scanner.sources.tiles import discover_tiles, read_tile_catalogue
+from tests.scanner.healpix import cell_of
 from tests.scanner.source_tables import write_mer_tile
 from tests.tiles import write_tiles
 
@@ -44,8 +47,9 @@ def test_numbers_come_from_the_command_and_a_file(tmp_path):
 
 
 def test_sources_are_selected_by_options():
-    options = TileOptions(where="a > 1", targets="t.csv", match_radius_arcsec=3.0, columns=' A, "b" ')
-    assert selection(options) == Selection(where="a > 1", targets_uri="t.csv", match_radius_arcsec=3.0, columns=("a", "b"))
+    options = TileOptions(where="a > 1", moc="m.fits", targets="t.csv", match_radius_arcsec=3.0, columns=' A, "b" ')
+    sources = {"where": "a > 1", "moc_uri": "m.fits", "targets_uri": "t.csv", "match_radius_arcsec": 3.0}
+    assert selection(options) == Selection(**sources, columns=("a", "b"))
     assert [selection(TileOptions(columns=text)).columns for text in (None, "none")] == [None, ()]
 
 
@@ -77,6 +81,29 @@ def test_plan_says_what_is_selected(lensscan, tmp_path):
     wrong = lensscan("plan", tiles, "--where", "flux_vis > 1")
     assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
     assert "has no column flux_vis (did you mean flux_vis_psf?)" in wrong.stderr
+
+
+def test_an_area_says_which_sources_are_scored(lensscan, tmp_path):
+    """Of two tiles, the second lies outside; the catalogue has each source of the first, scored or skipped."""
+    write_tiles(tmp_path / "tiles", 2, 4)
+    sources = [read_tile_catalogue(tile.catalogue) for tile in discover_tiles(str(tmp_path / "tiles"))]
+    inside = sources[0].object_ids[:2].tolist()
+    cells = {cell_of(*place, 24) for place in zip(sources[0].ra[:2], sources[0].dec[:2], strict=True)}
+    (tmp_path / "area.json").write_text(json.dumps({"24": sorted(cells)}))
+    chosen = (str(tmp_path / "tiles"), "--moc", str(tmp_path / "area.json"))
+    planned = json.loads(lensscan("plan", *chosen, "--json").stdout)
+    assert (planned["units"], planned["rows"], planned["rows_selected"]) == (1, 4, 2)
+    assert "selected  2 objects: inside a MOC of 2.44e-11 square degrees\n" in lensscan("plan", *chosen).stdout
+    root = str(tmp_path / "catalogue")
+    done = lensscan("scan", *chosen, "--out", root, "--maps", "0", "--json")
+    assert done.returncode == 0, done.stderr
+    rows = query(root, sql="select object_id, status from scores").to_pylist()
+    expected = {name: "scored" if name in inside else "skipped:selection" for name in sources[0].object_ids.tolist()}
+    assert {row["object_id"]: row["status"] for row in rows} == expected
+    assert lensscan("reconcile", root).returncode == 0
+    (tmp_path / "far.moc").write_text("3/0")
+    far = lensscan("scan", str(tmp_path / "tiles"), "--moc", "far.moc", "--out", "x", cwd=tmp_path)
+    assert (far.returncode, far.stderr) == (2, f"lensscan: {tmp_path}/tiles: no tile has a source inside the MOC far.moc\n")
 
 
 @pytest.mark.server

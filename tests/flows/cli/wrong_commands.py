@@ -129,6 +129,14 @@ surveys band.toml                                               | unknown band K
 scan shards --where "a > 1" --out cat                           | holds no Euclid MER tiles
 scan shards --where "a >" --out cat                             | where: does not expect its end after a >
 scan empty --where "" --out cat                                 | where: is empty
+scan shards --moc nosuch.moc --out cat                          | MOC nosuch.moc: no such file
+scan shards --moc text.fits --out cat                           | MOC text.fits: cannot be read at 'this'
+scan shards --moc small.fits --out cat                          | MOC small.fits: holds no table, and so no MOC
+scan shards --moc empty.moc --out cat                           | MOC empty.moc: covers no part of the sky
+scan shards --moc beyond.json --out cat                         | order 3 has the cells 0 to 767, got 768
+scan shards --moc north.moc --out cat                           | holds no Euclid MER tiles
+scan shards --moc --out cat                                     | --moc
+plan shards --moc empty.moc                                     | MOC empty.moc: covers no part of the sky
 scan shards --targets nosuch.csv --out cat                      | positions nosuch.csv
 scan shards --targets bad.csv --out cat                         | needs a column ra
 scan shards --match-radius-arcsec 0 --out cat                   | --match-radius-arcsec
@@ -191,6 +199,24 @@ query shards --cone 1 2                                         | --cone needs 3
 query shards --cone 1 95 1                                      | --cone: dec_deg
 query shards --out x.doc                                        | --out must be a file that ends in
 query shards --out good.csv                                     | exists; it is not replaced
+query shards --out empty --overwrite                            | --out empty is a folder
+query shards --out good.csv --overwrite                         | shards: no complete scan
+export                                                          | CATALOGUE
+export shards                                                   | FILE
+export shards x.csv                                             | shards: no complete scan
+export nowhere x.csv                                            | nowhere
+export empty x.json                                             | empty
+export shards x.doc                                             | FILE must be a file that ends in .parquet, .csv, .fits
+export shards s3://bucket/x.csv                                 | FILE must be a local file, got s3://bucket/x.csv
+export shards good.csv                                          | FILE good.csv exists; it is not replaced without --overwrite
+export shards empty                                             | FILE empty is a folder, must be a file
+export shards good.csv --overwrite                              | shards: no complete scan
+export shards good.csv/x.csv                                    | good.csv
+export shards x.csv --cone 1 2                                  | --cone needs 3 values
+export shards x.csv --cone 1 95 1                               | --cone: dec_deg
+export shards x.csv --top 0                                     | --top
+export shards x.csv --plan a --all-plans                        | either one plan or all plans
+export shards x.csv --sql "select 1"                            | --sql
 publish                                                         | CATALOGUE
 publish shards                                                  | COLLECTION
 publish shards x                                                | shards: shows no candidates
@@ -318,6 +344,9 @@ def make_files(folder):
         "noids.csv": "object_id,VIS\n,a.fits\n",
         "bands.csv": "object_id,K\n1,a.fits\n",
         "text.fits": "this is no image\n",
+        "empty.moc": "3/\n",
+        "north.moc": "0/0-3\n",
+        "beyond.json": '{"3": [768]}',
         "wrong.toml": 'name = "x"\nbands\n',
         "short.toml": 'name = "x"\n',
         "band.toml": survey_text(bands='K = "r"'),

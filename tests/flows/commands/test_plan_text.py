@@ -33,6 +33,7 @@ MEASURED = Measured(
     cut_per_s=2345.6,
     score_per_s=310.2,
     s_per_map=0.0234,
+    s_per_photometry=0.0025,
     fetch_bytes_per_s=1.2e8,
     written_bytes_per_row=50,
     written_bytes_per_map=18_000,
@@ -116,7 +117,7 @@ def report_of(**changes):
 
 def test_the_prediction_names_machine_cost_and_candidates():
     found = lines_of(report_of())[2:]
-    assert found[:8] == [
+    assert found[:9] == [
         "",
         "Measured on this machine with tile 102018211",
         "start 3.2 s until the networks are loaded",
@@ -124,19 +125,21 @@ def test_the_prediction_names_machine_cost_and_candidates():
         "cut out 2,350 objects per second on one core",
         "score 310 objects per second on 2 cores",
         "candidates 31 of the 256 objects scored have p_lens ≥ 0.001",
+        "photometry 2.5 ms per candidate",
         "maps 23 ms and 36 kB per candidate",
     ]
-    # A unit takes 8.5 core seconds to cut, 128.9 to score and 4.7 to map, so 71.1 s of two cores; 125 follow one another.
-    assert found[8:] == [
+    # A unit takes 4.3 s of two cores to cut, 64.5 to score, 1.8 to measure its 703 candidates and 2.3 to map a hundred of them,
+    # so 72.8 s; 125 follow one another.
+    assert found[9:] == [
         "",
         "Predicted for 1,000 tiles like it, with 8 workers of 2 cores",
         "objects 20,000,000",
-        "time 2.47 h (computing takes longest)",
-        "computing 39.5 core hours",
+        "time 2.53 h (computing takes longest)",
+        "computing 40.5 core hours",
         "download 6 TB, if the input lies in a store; the store's provider may charge for it",
         "catalogue 4.6 GB, with maps of 100,000 candidates",
         "memory 862 MB per worker, 6.9 GB together",
-        "cost 12.3 = 39.5 core hours x 0.05, without the download",
+        "cost 12.3 = 40.5 core hours x 0.05, without the download",
         "candidates at p_lens ≥ 0.001, most of them no lenses at a low threshold",
         "as in the measured objects about 703,000 (95 %: 371,000 to 1,310,000)",
         "as in the ensemble's evaluation about 701,000 (95 %: 634,000 to 776,000); it holds more look-alikes than the sky",

@@ -1,6 +1,8 @@
 """Rows of the catalogue as files, read back by other packages."""
 
+import json
 import re
+from datetime import date
 
 import numpy as np
 import pyarrow as pa
@@ -9,6 +11,7 @@ import pytest
 from astropy.io.votable import parse
 from astropy.table import Table
 
+from scanner.catalogue import export as module
 from scanner.catalogue.export import EXPORT_SUFFIXES, ExportError, export, export_path
 from scanner.catalogue.query import query
 from tests.scanner.catalogue_parts import finished
@@ -23,7 +26,7 @@ def rows(tmp_path):
 @pytest.mark.parametrize("suffix", [".parquet", ".csv", ".fits", ".vot"])
 def test_every_table_has_all_rows_ids_and_units(rows, tmp_path, suffix):
     path = tmp_path / f"x{suffix}"
-    export(rows, export_path(str(path)), "s3://bucket/catalogue")
+    export(rows, export_path(str(path), "--out"), "s3://bucket/catalogue")
     found = pq.read_table(path).to_pydict() if suffix == ".parquet" else Table.read(path)
     assert list(found["object_id"]) == [2, -(2**62), 1]
     assert np.array(found["p_lens"], np.float32) == pytest.approx(np.float32([0.9, 0.8, 0.6]))
@@ -64,16 +67,49 @@ def test_rows_without_positions_make_no_regions(tmp_path):
 @pytest.mark.parametrize("name", ["x.txt", "x", "s3://bucket/x.csv"])
 def test_other_files_are_refused(tmp_path, name):
     path = name if "://" in name else tmp_path / name
-    with pytest.raises(ExportError, match=r"--out must be a (local file|file that ends in \.parquet, .*, \.reg), got"):
-        export_path(str(path))
+    with pytest.raises(ExportError, match=r"^FILE must be a (local file|file that ends in \.parquet, .*, \.reg), got"):
+        export_path(str(path), "FILE")
 
 
 @pytest.mark.parametrize("suffix", EXPORT_SUFFIXES)
-def test_a_file_is_not_replaced(tmp_path, suffix):
+def test_a_file_is_replaced_only_if_that_is_asked(rows, tmp_path, suffix):
     path = tmp_path / f"x{suffix}"
     path.write_text("mine")
-    with pytest.raises(ExportError, match="exists; it is not replaced"):
-        export_path(str(path))
+    with pytest.raises(ExportError, match=r"^--out .* exists; it is not replaced without --overwrite$"):
+        export_path(str(path), "--out")
+    assert path.read_text() == "mine"
+    named = rows.set_column(rows.column_names.index("candidate_id"), "candidate_id", pa.array(["a", "b", "c"]))
+    export(named, export_path(str(path), "--out", overwrite=True), "c")
+    assert path.read_bytes()[:4] != b"mine"
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_is_never_replaced(tmp_path, overwrite):
     (tmp_path / "folder.csv").mkdir()
-    with pytest.raises(ExportError):
-        export_path(str(tmp_path / "folder.csv"))
+    with pytest.raises(ExportError, match=r"^FILE .*folder\.csv is a folder, must be a file$"):
+        export_path(str(tmp_path / "folder.csv"), "FILE", overwrite=overwrite)
+
+
+def test_records_hold_every_row_and_no_nan(rows, tmp_path, monkeypatch):
+    """A batch is smaller than the table; a program that knows no NaN reads the file."""
+    monkeypatch.setattr(module, "_ROWS_AT_A_TIME", 2)
+    whole = rows.append_column("odd", pa.array([float("nan"), float("-inf"), 0.25]))
+    whole = whole.append_column("many", pa.array([[1.5, float("nan")], [], None]))
+    whole = whole.append_column("on", pa.array([date(2026, 1, 2), None, None]))
+    export(whole, tmp_path / "x.json", "c")
+    text = (tmp_path / "x.json").read_text()
+    found = json.loads(text, parse_constant=pytest.fail)
+    assert [(row["object_id"], row["odd"], row["many"], row["on"]) for row in found] == [
+        (2, None, [1.5, None], "2026-01-02"),
+        (-(2**62), None, [], None),
+        (1, 0.25, None, None),
+    ]
+    assert [list(row) for row in found] == [whole.column_names] * 3
+    assert [row["p_lens"] for row in found] == rows["p_lens"].to_pylist()
+    assert len(text.splitlines()) == 5
+
+
+def test_no_rows_are_an_empty_list(rows, tmp_path):
+    for empty in (rows.slice(0, 0), rows.schema.empty_table()):
+        export(empty, tmp_path / "x.json", "c")
+        assert json.loads((tmp_path / "x.json").read_text()) == []

@@ -9,6 +9,7 @@ from scanner.catalogue import query as module
 from scanner.catalogue.query import query
 from scanner.catalogue.selection import Circle
 from scanner.catalogue.visible import visible_candidates
+from scanner.catalogue.wanted import Wanted
 from tests.scanner.catalogue_parts import NIGHT, finished
 
 NIGHTS = (NIGHT, "2026-02-01", "2026-02-02")
@@ -50,20 +51,20 @@ def brute_force(root, *, min_p_lens=None, subclass=None, circle=None, limit=None
 def test_rows_are_those_of_brute_force(root, filters, limit, monkeypatch):
     expected = brute_force(root, limit=limit, **filters)
     monkeypatch.setattr(module, "visible_candidates", lambda *_, **__: pytest.fail("everything was read"))
-    found = query(root, limit=limit, **filters)
+    found = query(root, Wanted(limit=limit, **filters))
     assert found.to_pylist() == expected.to_pylist()
     assert found.schema.equals(expected.schema)
 
 
 def test_a_lower_threshold_reads_everything(root):
-    assert query(root, min_p_lens=0.1).num_rows == brute_force(root, min_p_lens=0.1).num_rows > query(root).num_rows
+    assert query(root, Wanted(min_p_lens=0.1)).num_rows == brute_force(root, min_p_lens=0.1).num_rows > query(root).num_rows
 
 
 def test_maps_come_with_the_rows(tmp_path):
     finished(str(tmp_path), {"a": {1: 0.9, 2: 0.8, 3: 0.7}}, maps_per_unit=2)
     expected = visible_candidates(str(tmp_path), maps=True)
     assert query(str(tmp_path), maps=True).equals(expected)
-    assert query(str(tmp_path), maps=True, limit=1).equals(expected.slice(0, 1))
+    assert query(str(tmp_path), Wanted(limit=1), maps=True).equals(expected.slice(0, 1))
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "old", "gone"])

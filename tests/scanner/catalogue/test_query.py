@@ -11,6 +11,7 @@ from scanner.catalogue.plan import freeze
 from scanner.catalogue.query import QueryError, query
 from scanner.catalogue.selection import Circle
 from scanner.catalogue.visible import VisibleError
+from scanner.catalogue.wanted import Wanted
 from tests.scanner.catalogue_parts import finished, plan_of, scores, unit_of
 
 
@@ -53,7 +54,7 @@ def test_candidates_come_best_first(catalogue):
     ],
 )
 def test_filters(catalogue, filters, expected):
-    assert query(catalogue, **filters)["object_id"].to_pylist() == expected
+    assert query(catalogue, Wanted(**filters))["object_id"].to_pylist() == expected
 
 
 def test_sql_sees_candidates_and_all_scores(catalogue):
@@ -62,8 +63,8 @@ def test_sql_sees_candidates_and_all_scores(catalogue):
         {"night": date(2026, 11, 22), "n": 2},
         {"night": date(2026, 11, 23), "n": 2},
     ]
-    assert query(catalogue, sql=sql, all_plans=True).to_pylist()[2:] == [{"night": date(2026, 11, 24), "n": 1}]
-    assert query(catalogue, sql=sql, limit=2).num_rows == 2
+    assert query(catalogue, Wanted(all_plans=True), sql=sql).to_pylist()[2:] == [{"night": date(2026, 11, 24), "n": 1}]
+    assert query(catalogue, Wanted(limit=2), sql=sql).num_rows == 2
     joined = "SELECT object_id FROM scores ANTI JOIN candidates USING (object_id) ORDER BY object_id"
     assert query(catalogue, sql=joined)["object_id"].to_pylist() == [4]
 
@@ -89,12 +90,14 @@ def test_a_failing_read_is_one_line_that_names_its_cause(s3, monkeypatch):
 
 
 def test_a_value_is_never_sql(catalogue):
-    assert query(catalogue, subclass="single' OR 1=1 --").num_rows == 0
+    assert query(catalogue, Wanted(subclass="single' OR 1=1 --")).num_rows == 0
 
 
 def test_sql_and_filters_together_are_refused(catalogue):
-    with pytest.raises(QueryError, match="either SQL or filters"):
-        query(catalogue, sql="SELECT 1", night="2026-11-22")
+    circle = Circle(ra_deg=0, dec_deg=0, radius_deg=1)
+    for filters in ({"night": "2026-11-22"}, {"min_p_lens": 0.0}, {"subclass": "single"}, {"circle": circle}):
+        with pytest.raises(QueryError, match="either SQL or filters"):
+            query(catalogue, Wanted(**filters), sql="SELECT 1")
 
 
 def test_an_empty_root_is_refused(tmp_path):
@@ -132,7 +135,7 @@ def options(plan):
 
 
 def ids_and_plans(root, view, **which):
-    table = query(root, sql=f"FROM {view} SELECT object_id, plan_id ORDER BY object_id, plan_id", **which)
+    table = query(root, Wanted(**which), sql=f"FROM {view} SELECT object_id, plan_id ORDER BY object_id, plan_id")
     return sorted(zip(table["object_id"].to_pylist(), table["plan_id"].to_pylist(), strict=True))
 
 
@@ -146,4 +149,4 @@ def test_a_night_is_a_date_and_null_without_nights(disk):
 
 def test_one_plan_and_all_plans_exclude_each_other(disk):
     with pytest.raises(QueryError, match="either one plan or all plans"):
-        query(disk, plan="a", all_plans=True)
+        query(disk, Wanted(plan="a", all_plans=True))

@@ -1,7 +1,9 @@
 """Sources of tiles are chosen as brute force on the tables chooses them, and the plan keeps the choice."""
 
 import hashlib
+import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,12 +11,13 @@ from astropy.coordinates import SkyCoord
 from astropy.io import fits
 
 from scanner.catalogue.find_units import find_input, find_units
-from scanner.catalogue.plan import ScanConfig, build_plan, freeze, load_plan
-from scanner.catalogue.selection import Selection
+from scanner.catalogue.plan import ScanConfig, build_plan, encode_plan, freeze, load_plan
+from scanner.catalogue.selection import Circle, Selection
 from scanner.catalogue.units import LeftOut, LeftOutReason, PlanError, id_digest
 from scanner.sources.condition_words import ConditionError
 from scanner.sources.object_tables import ManifestError
 from tests.scanner.catalogue_parts import NIGHT, EnsembleName, write_shard
+from tests.scanner.healpix import cell_of
 from tests.scanner.source_tables import add_columns, catalogue_of, write_mer_tile
 from tests.tiles import write_tile
 
@@ -119,6 +122,98 @@ def test_a_source_measured_twice_is_selected_where_it_is_owned(survey, tmp_path)
     assert found.unmatched.n == 0
 
 
+def inside(table, order, cells):
+    """Return which sources lie in cells of one order, one by one."""
+    places = zip(table["RIGHT_ASCENSION"], table["DECLINATION"], strict=True)
+    return np.array([cell_of(*place, order) in cells for place in places])
+
+
+def write_area(folder, table, order, n_of_row=1):
+    """Write the cells that hold every `n_of_row`-th source of a table; return the path and the cells."""
+    cells = {cell_of(*place, order) for place in zip(table["RIGHT_ASCENSION"], table["DECLINATION"], strict=True)}
+    cells = set(sorted(cells)[::n_of_row])
+    path = folder / "area.moc"
+    path.write_text(f"{order}/" + " ".join(map(str, cells)))
+    return str(path), cells
+
+
+@pytest.mark.parametrize("where", [None, CONDITION])
+def test_an_area_selects_the_sources_inside_it(survey, tmp_path, where):
+    """Every other cell of 1.6 arcsec with sources of the first tile, five of which are sources of the second, too."""
+    one, two = tables(survey)
+    uri, cells = write_area(tmp_path, one, 17, 2)
+    found = find_input(str(survey), Selection(where=where, moc_uri=uri))
+    assert [unit.n_rows for unit in found.units] == [N, N - 5]
+    for unit, table in zip(found.units, (one, two), strict=True):
+        chosen = inside(table, 17, cells)
+        if where:
+            chosen &= np.isfinite(table["FLUX_VIS_PSF"]) & (table["FLUX_VIS_PSF"] > 1) & (table["SPURIOUS_FLAG"] == 0)
+        expected = table["OBJECT_ID"][chosen & ~np.isin(table["OBJECT_ID"], unit.owned_elsewhere)]
+        assert selected_ids(survey, unit) == expected.tolist()
+        assert unit.n_selected == len(expected) == unit.n_rows - unit.n_skipped
+    assert 0 < found.units[0].n_selected < N
+    assert found.units[1].n_selected == 0
+
+
+def test_a_tile_outside_the_area_is_not_planned(survey, tmp_path):
+    two = tables(survey)[1][:-5]
+    uri, cells = write_area(tmp_path, two, 13)
+    assert not inside(tables(survey)[0], 13, cells).any()
+    (unit,) = find_units(str(survey), Selection(moc_uri=uri))
+    assert (unit.unit_id, unit.owned_elsewhere) == ("000000002", ())
+    assert unit.n_selected == inside(tables(survey)[1], 13, cells).sum() >= N - 5
+    (tmp_path / "far.moc").write_text("3/0")
+    far = str(tmp_path / "far.moc")
+    with pytest.raises(PlanError, match=rf"no tile has a source inside the MOC {far}$"):
+        find_units(str(survey), Selection(moc_uri=far))
+    circle = Circle(ra_deg=10, dec_deg=-80, radius_deg=0.1)
+    with pytest.raises(PlanError, match=rf"no tile has a source within 0\.1 deg of .* and one inside the MOC {uri}$"):
+        find_units(str(survey), Selection(circle=circle, moc_uri=uri))
+
+
+def test_a_target_has_the_nearest_source_inside_the_area(survey, tmp_path):
+    one = tables(survey)[0]
+    sky = SkyCoord(one["RIGHT_ASCENSION"], one["DECLINATION"], unit="deg")
+    nearest, separation, _ = sky.match_to_catalog_sky(sky, nthneighbor=2)
+    row = int(separation.argmin())
+    uri, cells = write_area(tmp_path, one[nearest[row] : nearest[row] + 1], 24)
+    assert not inside(one, 24, cells)[row]
+    targets = write_targets(tmp_path / "t.csv", one["RIGHT_ASCENSION"][[row]], one["DECLINATION"][[row]])
+    chosen = Selection(targets_uri=targets, moc_uri=uri, match_radius_arcsec=30)
+    (unit,) = find_units(str(survey), chosen)
+    assert selected_ids(survey, unit) == [int(one["OBJECT_ID"][nearest[row]])]
+    with pytest.raises(PlanError, match=r"--targets: no source inside the MOC lies within 0\.001 arcsec of any of 1 targets$"):
+        find_units(str(survey), chosen.model_copy(update={"match_radius_arcsec": 0.001}))
+
+
+def test_the_plan_changes_with_the_area_not_with_its_file(survey, tmp_path):
+    uri, cells = write_area(tmp_path, tables(survey)[0], 13)
+    again = tmp_path / "elsewhere.json"
+    again.write_text(json.dumps({"13": sorted(cells), "17": [min(cells) << 8]}))
+    larger = [tmp_path / "larger.moc", tmp_path / "as_large.moc"]
+    for i, path in enumerate(larger):
+        path.write_text(f"13/{' '.join(map(str, cells))} 3/{i}")
+    without, plan, same, other, third = (plan_with(survey, moc_uri=path) for path in (None, uri, str(again), *map(str, larger)))
+    assert plan == same
+    assert len({found.plan_id for found in (without, plan, other, third)}) == 4
+    # The larger areas have the same sources: the plan says what was asked for.
+    assert plan.units == other.units == third.units
+    assert str(plan.sources) == f"inside a MOC of {len(cells) * 41252.96125 / (12 << 26):.3g} square degrees"
+    assert str(other.sources) == "inside a MOC of 53.7 square degrees"
+    area = plan_with(survey, where="true", moc_uri=uri).sources
+    assert str(area) == f"true, {plan.sources}"
+    Path(uri).unlink()
+    freeze(plan, str(tmp_path))
+    loaded = load_plan(str(tmp_path), plan.plan_id)
+    assert (loaded.units, loaded.sources) == (plan.units, plan.sources)
+
+
+def test_plans_without_an_area_keep_their_bytes(survey):
+    """Plans of earlier versions had no such field."""
+    stored = json.loads(encode_plan(plan_with(survey, where="true")))
+    assert stored["sources"] == {"where": "true", "targets": None}
+
+
 def plan_with(folder, **selection):
     return build_plan(str(folder), NIGHT, EnsembleName(), ScanConfig(), Selection(**selection))
 
@@ -195,6 +290,7 @@ def test_a_tile_that_lacks_a_column_is_left_out(tmp_path):
         ({"where": "lens-hosts"}, PlanError, "has no column vis_det"),
         ({"columns": ("nam",)}, PlanError, r"--columns: no tile's catalogue has a column nam \(did you mean name"),
         ({"targets_uri": "nosuch.csv"}, ManifestError, "positions nosuch.csv"),
+        ({"moc_uri": "nosuch.moc"}, ManifestError, "MOC nosuch.moc: no such file"),
     ],
 )
 def test_a_selection_that_cannot_be_used_is_explained(survey, selection, error, says):

@@ -31,3 +31,5 @@ def test_a_path_that_cannot_be_written_is_refused(tmp_path):
     ):
         with pytest.raises(ValueError, match=message):
             check_path(Path(option), option)
+    with pytest.raises(ValueError, match=r"^FILE must be a file that ends in \.csv, got x\.doc$"):
+        check_path(Path("x.doc"), "x.doc", (".csv",), "FILE")

@@ -10,7 +10,9 @@ from scanner.catalogue.plan import ScanConfig, build_plan
 from scanner.catalogue.unitfile import encode_table
 from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
+from scanner.scan import candidate_photometry
 from scanner.scan import estimate as estimates
+from scanner.scan.best_candidates import CandidateMapping
 from scanner.scan.estimate import Measured, estimate, measure
 from scanner.scan.planned_input import UnitSize
 from scanner.scan.score_table import ScanError
@@ -30,6 +32,7 @@ MEASURED = Measured(
     cut_per_s=1000,
     score_per_s=500,
     s_per_map=0.5,
+    s_per_photometry=0,
     fetch_bytes_per_s=1e8,
     written_bytes_per_row=50,
     written_bytes_per_map=1000,
@@ -76,6 +79,15 @@ def test_maps_cost_time_and_bytes():
     # The unit file and the candidate file hold each map.
     assert with_maps.written_bytes - without.written_bytes == 2 * 200 * 1000
     assert estimate(measured, [UnitSize(256, 1)], 1, maps_per_unit=100).n_maps == 1
+
+
+def test_every_candidate_is_measured_not_only_those_with_maps():
+    """Of 36 000 rows 140.625 are candidates, 0.64 s each: 90 s of two cores."""
+    measured = MEASURED.model_copy(update={"n_candidates": 1})
+    slow = measured.model_copy(update={"s_per_photometry": 0.64})
+    without, with_photometry = estimate(measured, [SIZE] * 2, 1, 10), estimate(slow, [SIZE] * 2, 1, 10)
+    assert with_photometry.wall_hours - without.wall_hours == pytest.approx(2 * 90 / 3600)
+    assert with_photometry.core_hours - without.core_hours == pytest.approx(2 * 180 / 3600)
 
 
 @pytest.mark.parametrize(("n_units", "workers"), [(0, 1), (1, 0)])
@@ -133,15 +145,20 @@ def test_the_measurement_matches_the_work_done(shards, monkeypatch):
     assert [table.num_rows for table in scored] == [63, 69]
     assert (found.start_s, found.cut_per_s, found.score_per_s, found.fetch_bytes_per_s) == (3, 69 / 5, 69 / 7, size / 11)
     assert found.written_bytes_per_row == len(encode_table(scored[1])) / 69
-    assert (found.s_per_map, found.written_bytes_per_map) == (0, 0)
+    assert (found.s_per_map, found.s_per_photometry, found.written_bytes_per_map) == (0, 0, 0)
     assert before * 1024 <= found.memory_bytes <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def test_maps_are_measured_if_the_scan_makes_them(shards):
-    package = SHIPPED_DIR / "mer3-sim"
+def test_maps_are_measured_if_the_scan_makes_them(shards, monkeypatch):
+    """The first batch has 63 rows, which are all measured, and eight of which get maps."""
+    package, clock = SHIPPED_DIR / "mer3-sim", [0.0]
+    monkeypatch.setattr(estimates, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    takes(clock, monkeypatch, CutoutScanner, "score_batches", 1)
+    takes(clock, monkeypatch, candidate_photometry, "photometry", 13)
+    takes(clock, monkeypatch, CandidateMapping, "with_maps", 17)
     plan = build_plan(str(shards), "2026-01-01", read_card(package), ScanConfig(sweep=False, maps_per_unit=5))
     found = measure(plan.units[0], plan, package, threads=1)
-    assert 0.001 < found.s_per_map < 10
+    assert (found.s_per_photometry, found.s_per_map) == (13 / 63, 17 / 8)
     # A cutout in colour, and maps in float16 of a hundred pixels a side.
     assert 5_000 < found.written_bytes_per_map < 60_000
 

@@ -8,7 +8,8 @@ import pytest
 from astropy.table import Table
 
 from scanner.files.fits_columns import MissingColumnsError, SourceTableError
-from scanner.files.fits_source_table import SourceColumns, read_sources
+from scanner.files.fits_source_table import read_sources
+from scanner.files.source_table import SourceColumns
 from scanner.sources.source_tables import read_table_sources
 
 COLUMNS = SourceColumns("objid", "ra", "dec")

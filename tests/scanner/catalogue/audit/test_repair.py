@@ -12,6 +12,7 @@ from scanner.catalogue.ledger import pending
 from scanner.catalogue.query import query
 from scanner.catalogue.seal import load_seal
 from scanner.catalogue.visible import VisibleError
+from scanner.catalogue.wanted import Wanted
 from tests.scanner.audited import flipped, replace
 
 
@@ -89,7 +90,7 @@ def test_no_reader_sees_what_is_in_quarantine(local):
     replace(local.unit("a"), read_bytes(local.unit("a"))[:-1])
     replace(local.uri("candidates"), b"PAR1")
     run(local)
-    assert query(local.root, sql="SELECT count(*) AS n FROM scores", all_plans=True).to_pylist() == [{"n": 4}]
+    assert query(local.root, Wanted(all_plans=True), sql="SELECT count(*) AS n FROM scores").to_pylist() == [{"n": 4}]
     with pytest.raises(VisibleError, match="no complete scan"):
         query(local.root)
     assert len(list(Path(local.root).glob("_scan/quarantine/**/*.damaged"))) == 2

@@ -1,0 +1,177 @@
+"""The commands that read candidates of a catalogue: they print the best, or write all of them to a file."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from flows.cli.app import Fraction, Positive, app
+from flows.cli.tiles import circle_of
+from infra.private_apis import arrow_without_pandas
+
+if TYPE_CHECKING:
+    # Not imported: numpy and Arrow take longer than the help.
+    from scanner.catalogue.wanted import Wanted
+
+COLUMNS = ("candidate_id", "ra", "dec", "tile", "night", "p_lens", "p_compound", "subclass")
+"""Columns of which all but one fit 100 characters; `--json` and `--sql` show the rest."""
+Most = Annotated[Positive | None, Parameter(name=("--limit", "--top"))]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class CandidateOptions:
+    """Options that say which candidates are read."""
+
+    min_p_lens: Annotated[
+        Fraction | None,
+        Parameter(
+            help="Lowest `p_lens`; by default the threshold of the scan. Rows below it may have a `p_lens` in bfloat16, as "
+            "their column `precision` says."
+        ),
+    ] = None
+    night: Annotated[date | None, Parameter(help="This night only.")] = None
+    subclass: Annotated[
+        Literal["single", "compound_arc", "double_ring"] | None,
+        Parameter(help="This subclass only: single, compound_arc or double_ring."),
+    ] = None
+    cone: Annotated[
+        tuple[float, float, float] | None,
+        Parameter(negative=(), help="RA, Dec and radius of a circle, in degrees: the candidates inside."),
+    ] = None
+    plan: Annotated[
+        str | None,
+        Parameter(
+            help="Only the rows of the plan whose id begins with these characters, also if newer scans have replaced it."
+        ),
+    ] = None
+    all_plans: Annotated[
+        bool, Parameter(help="The rows of every plan, so that an object comes once for each plan that holds it.")
+    ] = False
+
+    def wanted(self, limit: int | None) -> "Wanted":
+        """Return the same conditions, and the largest number of rows.
+
+        Raises:
+            PlanError: the circle is not on the sky.
+        """
+        from scanner.catalogue.wanted import Wanted
+
+        return Wanted(
+            min_p_lens=self.min_p_lens,
+            night=self.night.isoformat() if self.night else None,
+            subclass=self.subclass,
+            circle=circle_of("--cone", self.cone),
+            limit=limit,
+            plan=self.plan,
+            all_plans=self.all_plans,
+        )
+
+
+ALL_CANDIDATES = CandidateOptions()
+
+
+@app.command
+def query(
+    catalogue: str,
+    *,
+    sql: str | None = None,
+    chosen: CandidateOptions = ALL_CANDIDATES,
+    limit: Most = None,
+    out: str | None = None,
+    overwrite: bool = False,
+    json: bool = False,
+) -> None:
+    """Print candidates of a catalogue, best first, or the result of an SQL query.
+
+    Each object comes once in a night, from the newest scan of its tile.
+
+    For example: `lensscan query catalogue/ --min-p-lens 0.9 --limit 10`
+
+    or: `lensscan query catalogue/ --sql "select night, count(*) as n from candidates group by night"`
+
+    Args:
+        catalogue: Folder or `s3://` prefix given to `scan --out`.
+        sql: Query over the views `candidates` and `scores` (all rows).
+        chosen: The candidates to print.
+        limit: Largest number of rows; 20 by default, no limit with `--sql` and `--out`.
+        out: Write all columns but the maps to this file instead, as `lensscan export` does.
+        overwrite: Replace the file of `--out` if it exists.
+        json: Print JSON instead of a table.
+    """
+    from flows.terminal import print_json, print_table, print_text
+
+    arrow_without_pandas()
+    wanted = chosen.wanted(20 if limit is None and sql is None and out is None else limit)
+    if out is not None:
+        _export(catalogue, wanted, out, "--out", sql=sql, overwrite=overwrite, as_json=json)
+        return
+    from flows.commands.query_text import expected_in_words
+    from scanner.catalogue.query import find
+
+    found = find(catalogue, wanted, sql=sql)
+    shown = found.rows
+    if json:
+        print_json(shown.to_pylist())
+    elif sql is not None:
+        print_table("", shown.column_names, shown.to_pylist())
+    else:
+        nights = set(shown["night"].unique().to_pylist())
+        columns = [column for column in COLUMNS if column != ("p_compound" if len(nights) > 1 else "night")]
+        print_table(f"{shown.num_rows} of {found.n_all} candidates", columns, shown.to_pylist())
+        words = expected_in_words(catalogue, wanted)
+        # The evaluation counts candidates of all subclasses together.
+        if words is not None and wanted.subclass is None:
+            print_text(words)
+
+
+@app.command
+def export(
+    catalogue: str,
+    file: str,
+    *,
+    chosen: CandidateOptions = ALL_CANDIDATES,
+    limit: Most = None,
+    overwrite: bool = False,
+    json: bool = False,
+) -> None:
+    """Write candidates of a catalogue to a file, best first: all columns but the maps.
+
+    The ending of the name says the format: `.parquet`, `.csv`, `.fits`, `.vot` (VOTable), `.json` (a list of records) or `.reg`
+    (circles that DS9 draws over an image). Parquet, FITS and VOTable keep units and descriptions. Each object comes once in a
+    night, from the newest scan of its tile.
+
+    For example: `lensscan export catalogue/ candidates.vot`
+
+    or: `lensscan export catalogue/ best.csv --min-p-lens 0.1 --top 100`
+
+    Args:
+        catalogue: Folder or `s3://` prefix given to `scan --out`.
+        file: File to write.
+        chosen: The candidates to write.
+        limit: Largest number of rows; all by default.
+        overwrite: Replace the file if it exists.
+        json: Print JSON instead of a sentence.
+    """
+    arrow_without_pandas()
+    _export(catalogue, chosen.wanted(limit), file, "FILE", overwrite=overwrite, as_json=json)
+
+
+def _export(
+    catalogue: str, wanted: "Wanted", file: str, option: str, *, sql: str | None = None, overwrite: bool, as_json: bool
+) -> None:
+    """Write rows to the file that an option or an argument names, and say how many."""
+    from flows.commands.words import counted
+    from flows.terminal import print_json, print_text
+    from scanner.catalogue.export import export as write
+    from scanner.catalogue.export import export_path
+    from scanner.catalogue.query import query as rows_of
+
+    target = export_path(file, option, overwrite=overwrite)
+    rows = rows_of(catalogue, wanted, sql=sql)
+    write(rows, target, catalogue)
+    if as_json:
+        print_json({"rows": rows.num_rows, "file": file})
+    else:
+        print_text(f"{counted(rows.num_rows, 'row')} written to {file}")
