@@ -29,6 +29,7 @@ def publish(
     version.
 
     For example: `lensscan publish catalogue/ collection/`
+
     or: `lensscan publish catalogue/ collection/ --known lenses.csv`
 
     Args:

@@ -4,7 +4,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -30,21 +29,16 @@ def installed(*args, cwd=None, **env):
     )
 
 
-def test_help_answers_in_under_a_second_without_heavy_imports():
+def test_help_imports_nothing_that_takes_long():
+    heavy = ("torch", "ray", "prefect", "lenstronomy", "pyarrow", "astropy", "numpy", "scipy", "numba", "duckdb", "matplotlib")
     code = (
         "import sys, flows.cli.main\n"
         "try: flows.cli.main.app(['--help'])\n"
         "except SystemExit: pass\n"
-        "print([m for m in ('torch', 'ray', 'prefect', 'lenstronomy', 'pyarrow', 'astropy') if m in sys.modules])"
+        f"print([m for m in {heavy} if m in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert out.strip().endswith("[]")
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        assert installed("--help").returncode == 0
-        times.append(time.perf_counter() - start)
-    assert min(times) < 1
+    assert out.strip().endswith("[]"), out[-200:]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

@@ -4,6 +4,7 @@ import pytest
 
 from flows.commands.query_text import expected_in_words
 from scanner.catalogue.night_file import show
+from scanner.catalogue.wanted import Wanted
 from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
 from tests.scanner.catalogue_parts import finished
@@ -13,7 +14,7 @@ TILE = {"a": {1: 0.9, 2: 0.6}}
 
 
 def words(root, **options):
-    return expected_in_words(root, None, None, **{"all_plans": False, "min_p_lens": None, **options})
+    return expected_in_words(root, Wanted(**options))
 
 
 @pytest.fixture
