@@ -9,6 +9,7 @@ from scanner.catalogue.astropy_table import described
 from scanner.catalogue.columns import MAP_COLUMNS, network_names
 from scanner.catalogue.query import QueryError, query
 from scanner.catalogue.rows import Rows
+from scanner.catalogue.selection import Circle
 from scanner.catalogue.wanted import Wanted
 
 
@@ -24,6 +25,7 @@ class Catalogue:
         min_p_lens: float | None = None,
         night: str | date | None = None,
         subclass: str | None = None,
+        cone: tuple[float, float, float] | None = None,
         limit: int | None = None,
         maps: bool = True,
         plan: str | None = None,
@@ -35,16 +37,23 @@ class Catalogue:
             min_p_lens: Smallest `p_lens`; by default that of the candidates. Rows below it come from all rows of the scan.
             night: Night of the scan, YYYY-MM-DD; by default all nights.
             subclass: `single`, `compound_arc` or `double_ring`; by default all.
+            cone: RA, Dec and radius of a circle, in degrees, in which the candidates lie; by default the whole sky.
             limit: Largest number of rows; by default all.
             maps: Return the pixels that `show` draws, 22 kB a row.
             plan: First characters of a plan id: the candidates of this plan alone.
             all_plans: The candidates of every plan, so that an object comes once for each plan that lists it.
 
         Raises:
-            LensscanError: there is no such catalogue.
+            LensscanError: there is no such catalogue, or the circle is not on the sky.
         """
         wanted = Wanted(
-            min_p_lens=min_p_lens, night=_night(night), subclass=subclass, limit=limit, plan=plan, all_plans=all_plans
+            min_p_lens=min_p_lens,
+            night=_night(night),
+            subclass=subclass,
+            circle=None if cone is None else Circle.of("cone", *cone),
+            limit=limit,
+            plan=plan,
+            all_plans=all_plans,
         )
         return _described(query(self.path, wanted, maps=maps))
 

@@ -50,6 +50,9 @@ def test_candidates_come_best_first_with_maps(catalogue):
         ({"night": date(2026, 11, 23)}, [3]),
         ({"limit": 1}, [3]),
         ({"subclass": "double_ring"}, []),
+        ({"cone": (2.0, 1.0, 1.1)}, [3, 2, 1]),
+        ({"cone": (2.0, 1.0, 0.9)}, [2]),
+        ({"cone": (2.0, 1.0, 1.1), "limit": 2}, [3, 2]),
     ],
 )
 def test_filters_of_candidates(catalogue, filters, expected):
@@ -81,6 +84,11 @@ def test_rows_go_to_every_library(catalogue):
     assert repr(rows) == "3 rows of object_id, p_lens"
     with pytest.raises(IndexError):
         rows[3]
+
+
+def test_a_cone_off_the_sky_is_refused(catalogue):
+    with pytest.raises(LensscanError, match=r"cone: dec_deg: .* less than or equal to 90, got 91"):
+        catalogue.candidates(cone=(0.0, 91.0, 1.0))
 
 
 @pytest.mark.parametrize("night", ["tomorrow", "2026-11-22' or 1=1 --"])
