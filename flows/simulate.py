@@ -21,6 +21,7 @@ def simulate(
     components: bool = False,
     pairs: bool = False,
     psf: str | None = None,
+    textures: str | None = None,
     workers: Annotated[int | None, Field(ge=1)] = None,
 ) -> SimulateResult:
     """Write `n` simulated objects as shards under `out_uri`; existing shards are kept.
@@ -35,8 +36,9 @@ def simulate(
         components: Keep the noise-free lens light and each lensed source as columns.
         pairs: Follow each lens by the same lens without its arcs, in the same noise.
         psf: FITS file with a PSF for each band, instead of the model PSF.
+        textures: File of `lensscan textures`, with real galaxies whose pictures take the place of some sources and late types.
         workers: Simulation processes; the configured number by default.
     """
     with flow_progress("simulate", f"Objects simulated into {out_uri}") as progress:
         forms = {"components": components, "pairs": pairs}
-        return simulate_shards(out_uri, n, seed, preset, kinds, geometry, psf, workers, progress, **forms)
+        return simulate_shards(out_uri, n, seed, preset, kinds, geometry, psf, textures, workers, progress, **forms)

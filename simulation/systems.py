@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar, get_args
 import numpy as np
 
 from scanner.vocabulary.bands import EUCLID
+from scanner.vocabulary.geometry import Image
 from scanner.vocabulary.kinds import KINDS
 
 Kind = Literal["nonlens", "single", "compound_arc", "double_ring"]
@@ -32,6 +33,8 @@ Lookalike = Literal[
 ARCLESS_LENS: Lookalike = "twin"
 """Name, in files and commands, of a lens galaxy without arcs."""
 LOOKALIKES: tuple[Lookalike, ...] = get_args(Lookalike)
+MAX_TEXTURE_PIXELS = 256
+"""Largest side of the texture of a galaxy."""
 
 if get_args(Kind) != KINDS:
     raise ImportError(f"kinds must be those of the shard format, {KINDS}, got {get_args(Kind)}")
@@ -164,7 +167,62 @@ class Spikes:
                 raise ValueError(f"{name} must be > 0, got {getattr(self, name)}")
 
 
-Light = Sersic | Annulus | PointSource | Spikes
+@dataclass(frozen=True, eq=False)
+class Texture:
+    """The light of a real galaxy on a grid, dark outside of it; every picture of the galaxy shares it.
+
+    Two textures are equal only if they are one object.
+    """
+
+    pixels: Image
+    """`[y, x]`, square, y up, not negative, with the galaxy in the middle; kept as a read-only copy with the sum 1."""
+    half_light_radius_pixels: float
+    """Radius of the circle about the middle that holds half of the light."""
+    blur: float
+    """Half-light radius of a point source in the image that the galaxy is from, in units of the galaxy's."""
+
+    def __post_init__(self) -> None:
+        shape = self.pixels.shape
+        if len(shape) != 2 or shape[0] != shape[1] or not 0 < shape[0] <= MAX_TEXTURE_PIXELS:
+            raise ValueError(f"pixels must be a square of at most {MAX_TEXTURE_PIXELS} pixels a side, got the shape {shape}")
+        total = float(self.pixels.sum(dtype=float))
+        if not (np.isfinite(total) and total > 0 and (self.pixels >= 0).all()):
+            raise ValueError("pixels must be finite, not negative, and not all dark")
+        if not 0 < self.half_light_radius_pixels < shape[0]:
+            raise ValueError(f"half_light_radius_pixels must be in (0, {shape[0]}), got {self.half_light_radius_pixels}")
+        if not 0 <= self.blur < 1:
+            raise ValueError(f"blur must be in [0, 1), got {self.blur}")
+        pixels = np.asarray(self.pixels / total, np.float32)
+        pixels.flags.writeable = False
+        object.__setattr__(self, "pixels", pixels)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A real galaxy at another place, size, orientation and brightness, with one colour all over."""
+
+    x_arcsec: float
+    """Position of the middle of the texture."""
+    y_arcsec: float
+    half_light_radius_arcsec: float
+    angle_rad: float
+    """Angle of the texture's x axis, from x towards y."""
+    sed: Sed
+    texture: Texture
+    is_mirrored: bool = False
+    """Whether the texture's y axis is turned round, before the texture is turned."""
+
+    def __post_init__(self) -> None:
+        if not self.half_light_radius_arcsec > 0:
+            raise ValueError(f"half_light_radius_arcsec must be > 0, got {self.half_light_radius_arcsec}")
+
+    @property
+    def pixel_arcsec(self) -> float:
+        """Return the side of the texture's pixels on the sky."""
+        return self.half_light_radius_arcsec / self.texture.half_light_radius_pixels
+
+
+Light = Sersic | Annulus | PointSource | Spikes | Picture
 
 
 @dataclass(frozen=True)
@@ -232,7 +290,7 @@ class System:
         return replace(self, **parts)
 
 
-_Placed = TypeVar("_Placed", Mass, Sersic, Annulus, PointSource, Spikes)
+_Placed = TypeVar("_Placed", Mass, Sersic, Annulus, PointSource, Spikes, Picture)
 
 
 def _moved(part: _Placed, dx_arcsec: float, dy_arcsec: float) -> _Placed:

@@ -30,7 +30,8 @@ ALLOWED_ROOMS = {
     "simulation": {
         "population": {"lensing", "systems"},
         "optics": {"systems"},
-        "products": {"population", "optics", "lensing", "systems"},
+        "textures": {"systems"},
+        "products": {"population", "optics", "lensing", "systems", "textures"},
         "injection": {"products", "population", "optics", "lensing", "systems"},
     },
     "training": {"evaluation": {"errors"}},

@@ -34,6 +34,7 @@ def simulate(
     components: bool = False,
     pairs: bool = False,
     psf: str | None = None,
+    textures: str | None = None,
     workers: Positive | None = None,
     flow: AsFlow = False,
     json: bool = False,
@@ -59,6 +60,7 @@ def simulate(
         components: Keep the noise-free lens light and each lensed source as columns.
         pairs: Follow each lens by the same lens without its arcs, in the same noise.
         psf: FITS file with a PSF for each band (as Euclid's MER cutouts have), instead of the model PSF.
+        textures: File of `lensscan textures`: pictures of its real galaxies take the place of some sources and late types.
         workers: Simulation processes; a process makes whole shards of 500 objects.
         flow: Simulate as a Prefect flow.
         json: Print JSON instead of text.
@@ -76,6 +78,7 @@ def simulate(
         "components": components,
         "pairs": pairs,
         "psf": psf,
+        "textures": textures,
         "workers": workers,
     }
     if flow:

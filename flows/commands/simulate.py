@@ -25,6 +25,7 @@ def simulate_shards(
     kinds: str | None,
     geometry: GeometryName,
     psf: str | None,
+    textures: str | None,
     workers: int | None,
     progress: Progress,
     *,
@@ -39,7 +40,17 @@ def simulate_shards(
     out_uri = absolute(out_uri)
     check_folder(out_uri)
     settings = Settings.read()
-    spec = dataset_spec(n, seed, preset, kinds, geometry, components=components, pairs=pairs, psf_uri=psf and absolute(psf))
+    spec = dataset_spec(
+        n,
+        seed,
+        preset,
+        kinds,
+        geometry,
+        components=components,
+        pairs=pairs,
+        psf_uri=psf and absolute(psf),
+        textures_uri=textures and absolute(textures),
+    )
     shards = simulate_dataset(spec, out_uri, workers or settings.workers, progress, settings.ray_address)
     sheet = join(out_uri, "contact_sheet.png")
     write_contact_sheet(shards[0], sheet)

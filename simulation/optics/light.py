@@ -17,7 +17,7 @@ from scipy.special import gammaincinv
 from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import Image
 from simulation.optics import light_kernels as kernels
-from simulation.systems import Annulus, Light, PointSource, Sed, Sersic, Spikes
+from simulation.systems import Annulus, Light, Picture, PointSource, Sed, Sersic, Spikes
 
 Coordinates = NDArray[np.floating]
 
@@ -107,7 +107,7 @@ def extent_arcsec(light: Light) -> float:
 
     Within the square it is cut at an isophote that is, in every band, fainter than 1 % of the noise of a native pixel (in VIS
     about 31 mag per arcsec2). However faint they are, 90 % of a Sersic profile's light and one length of rays are drawn. A ring
-    is cut 4.5 standard deviations of its width outside its radius.
+    is cut 4.5 standard deviations of its width outside its radius. A picture is drawn as a whole.
     """
     return FINE_SCALE_ARCSEC + (0.0 if isinstance(light, PointSource) else _profile(light).reach_arcsec)
 
@@ -136,6 +136,8 @@ def _profile(light: Light) -> _Profile:
             return _annulus_profile(light)
         case Spikes():
             return _spikes_profile(light)
+        case Picture():
+            return _picture_profile(light)
 
 
 def _sersic_profile(light: Sersic) -> _Profile:
@@ -187,6 +189,21 @@ def _spikes_profile(light: Spikes) -> _Profile:
         _frame(light.angle_rad, 1 / light.length_arcsec, 1 / light.length_arcsec),
         peak,
         reach * light.length_arcsec,
+    )
+
+
+def _picture_profile(light: Picture) -> _Profile:
+    """Return the profile of a picture, in its pixels: its surface brightness is exact at their centres, and dark outside."""
+    pixels = light.texture.pixels
+    n, brightest, pixel_arcsec = len(pixels), float(pixels.max()), light.pixel_arcsec
+    # Light ends a pixel beyond the centres of the outermost pixels.
+    reach = (n + 1) / math.sqrt(2)
+    return _Profile(
+        kernels.PICTURE,
+        np.concatenate([np.array([reach, n], np.float32), np.pad(pixels / np.float32(brightest), 1).ravel()]),
+        _frame(light.angle_rad, 1 / pixel_arcsec, (-1 if light.is_mirrored else 1) / pixel_arcsec),
+        brightest / pixel_arcsec**2,
+        reach * pixel_arcsec,
     )
 
 

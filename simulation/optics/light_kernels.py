@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from infra.numba_loops import compiled_in_order
 
-SERSIC, SPIRAL, ANNULUS, SPIKES = range(4)
+SERSIC, SPIRAL, ANNULUS, SPIKES, PICTURE = range(5)
 """Codes of the profile shapes."""
 ARM_CORE = 1e-3
 """Softening radius that keeps the winding of spiral arms finite at the centre, in half-light radii."""
@@ -47,6 +47,8 @@ _GAUSSIAN_STEP = np.float32(0.5)
 """Longest edge in standard deviations of a ring or ray, near it."""
 _GAUSSIAN_REACH = np.float32(4)
 """Standard deviations from a ring or ray beyond which edges may be longer."""
+_PICTURE_STEP = np.float32(0.5)
+"""Longest edge in pixels of a picture."""
 _FOUR_POINTS = np.float32(2)
 """Factor by which edges may be longer when four points represent a pixel."""
 _GAUSS, _QUARTER = np.float32(math.sqrt(1 / 12)), np.float32(0.25)
@@ -138,6 +140,26 @@ def _spikes(u: np.float32, v: np.float32, reach: np.float32, width: np.float32) 
 
 
 @compiled_in_order
+def _picture(u: np.float32, v: np.float32, p: _Floats) -> tuple[np.float32, np.float32]:
+    """Interpolate linearly between the pixels of a square picture, with lengths in its pixels.
+
+    `p` has the reach, the side in pixels, and the rows of the picture within a border of dark pixels.
+    """
+    n, middle = int(p[1]), _HALF * (p[1] + _ONE)
+    # Negated, so that a position that is NaN is dark, too, and has no index.
+    if not (abs(u) < middle and abs(v) < middle):
+        return _ZERO, max(_PICTURE_STEP, _HALF * (max(abs(u), abs(v)) - middle))
+    x, y = u + middle, v + middle
+    # Rounding may put a position on the far side of the border.
+    column, row = min(int(x), n), min(int(y), n)
+    right, up = x - np.float32(column), y - np.float32(row)
+    at = 2 + row * (n + 2) + column
+    below = p[at] + right * (p[at + 1] - p[at])
+    above = p[at + n + 2] + right * (p[at + n + 3] - p[at + n + 2])
+    return below + up * (above - below), _PICTURE_STEP
+
+
+@compiled_in_order
 def _profile(shape: int, p: _Floats, u: np.float32, v: np.float32) -> tuple[np.float32, np.float32]:
     """Return the value and the longest edge of one pixel."""
     if shape == SERSIC:
@@ -146,6 +168,8 @@ def _profile(shape: int, p: _Floats, u: np.float32, v: np.float32) -> tuple[np.f
         return _spiral(u, v, p)
     if shape == ANNULUS:
         return _annulus(u, v, p[0], p[1], p[2], p[3])
+    if shape == PICTURE:
+        return _picture(u, v, p)
     return _spikes(u, v, p[0], p[1])
 
 

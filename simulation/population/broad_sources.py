@@ -13,9 +13,9 @@ from simulation.population.galaxies import total_vis_mag
 from simulation.population.lens_sources import draw_knot, draw_source
 from simulation.population.rings import ring_galaxy
 from simulation.population.shapes import Shape, disc, edge_on, pick, spiral
-from simulation.systems import Annulus, Light, PointSource, Sersic
+from simulation.systems import Annulus, Light, Picture, PointSource, Sersic
 
-_QUASAR_RADIUS_ARCSEC = 0.012
+QUASAR_RADIUS_ARCSEC = 0.012
 """Half-light radius of a quasar: far below a pixel, yet a profile, because points have no surface brightness to lens."""
 _QUASAR_SHARES = (0.3, 0.97)
 """Range of a quasar's share of its galaxy's light in VIS."""
@@ -67,7 +67,7 @@ def scaled(light: Iterable[Light], factor: float) -> tuple[Light, ...]:
 
 def _scaled(part: Light, factor: float) -> Light:
     x, y = factor * part.x_arcsec, factor * part.y_arcsec
-    if isinstance(part, Sersic):
+    if isinstance(part, Sersic | Picture):
         return replace(part, x_arcsec=x, y_arcsec=y, half_light_radius_arcsec=factor * part.half_light_radius_arcsec)
     if isinstance(part, Annulus):
         radius, width = factor * part.radius_arcsec, factor * part.width_arcsec
@@ -89,16 +89,17 @@ def _quasar(rng: Generator, x: float, y: float, z: float, row: Row) -> tuple[Lig
     """Draw a quasar in the middle of a smooth galaxy."""
     share = float(rng.uniform(*_QUASAR_SHARES))
     host = draw_source(rng, x, y, z, row, 0.5)
-    nucleus = Sersic(x, y, _QUASAR_RADIUS_ARCSEC, 0.5, 1.0, 0.0, quasar_sed(row.source_vis_mag, z, rng).share(share))
+    nucleus = Sersic(x, y, QUASAR_RADIUS_ARCSEC, 0.5, 1.0, 0.0, quasar_sed(row.source_vis_mag, z, rng).share(share))
     return (*moved(host, 0.0, 0.0, -2.5 * float(np.log10(1 - share))), nucleus)
 
 
 def reach_arcsec(light: Iterable[Light], x: float, y: float, n_radii: float) -> float:
     """Return the largest distance from a point that light reaches, `n_radii` half-light radii beyond components' centres."""
-    return max(float(np.hypot(part.x_arcsec - x, part.y_arcsec - y)) + n_radii * _radius(part) for part in light)
+    return max(float(np.hypot(part.x_arcsec - x, part.y_arcsec - y)) + n_radii * radius_arcsec(part) for part in light)
 
 
-def _radius(part: Light) -> float:
-    if isinstance(part, Sersic):
+def radius_arcsec(part: Light) -> float:
+    """Return the half-light radius of a component, the radius of a ring, the length of a ray; 0 for a star."""
+    if isinstance(part, Sersic | Picture):
         return part.half_light_radius_arcsec
     return 0.0 if isinstance(part, PointSource) else part.radius_arcsec if isinstance(part, Annulus) else part.length_arcsec

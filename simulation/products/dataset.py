@@ -1,6 +1,6 @@
 """Data sets of simulated objects: the object at an index depends on the specification and the index alone."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Self, cast
 
 import numpy as np
@@ -20,6 +20,8 @@ from simulation.optics.psf import Psf, read_psfs
 from simulation.population.draw import DRAWS, LENS_SHARES, Draw, Shares, check_draw, kind_of_draw, lens_shares
 from simulation.products.contact_sheet import contact_sheet_png
 from simulation.products.render import Simulated, SimulationError, simulate_object, stack
+from simulation.systems import Texture
+from simulation.textures.library import read_textures
 
 KIND_SHARES: Shares = (("nonlens", 0.5), *LENS_SHARES)
 _SPEC_KEY = b"lensscan.dataset"
@@ -45,6 +47,10 @@ class DatasetSpec(Frozen):
     """FITS file with a PSF for each band, instead of the model's."""
     psf_sha256: str | None = None
     """SHA-256 of that file."""
+    textures_uri: str | None = None
+    """File of `lensscan textures` with real galaxies, of which some late types become pictures."""
+    textures_sha256: str | None = None
+    """SHA-256 of that file."""
 
     @model_validator(mode="after")
     def _probabilities(self) -> Self:
@@ -69,12 +75,14 @@ def dataset_spec(
     components: bool = False,
     pairs: bool = False,
     psf_uri: str | None = None,
+    textures_uri: str | None = None,
 ) -> DatasetSpec:
     """Build a specification from a user's arguments; `kinds` as for `parse_kinds`.
 
     Raises:
-        SimulationError: a kind or weight is invalid, the preset has no such kind or does not fit the geometry, or the PSF
-            file cannot be used.
+        SimulationError: a kind or weight is invalid, the preset has no such kind, or it does not fit the geometry or textures.
+        PsfError: the PSF file cannot be used.
+        TextureError: the file of textures cannot be used.
     """
     shares = KIND_SHARES if kinds is None else parse_kinds(kinds)
     for draw, _ in shares:
@@ -83,10 +91,13 @@ def dataset_spec(
         raise SimulationError(
             "lenses of the preset wilde2022 lie off the centre: its geometry must be challenge or mer, got mer10"
         )
-    digest = None
+    if preset == "wilde2022" and textures_uri:
+        raise SimulationError("textures are for the presets euclid and broad, got wilde2022, which keeps to its paper")
+    psf_digest, textures_digest = (uri and sha256_bytes(read_bytes(uri)) for uri in (psf_uri, textures_uri))
     if psf_uri:
-        digest = sha256_bytes(read_bytes(psf_uri))
         read_psfs(psf_uri)
+    if textures_uri:
+        read_textures(textures_uri)
     return DatasetSpec(
         n=n,
         seed=seed,
@@ -96,7 +107,9 @@ def dataset_spec(
         components=components,
         pairs=pairs,
         psf_uri=psf_uri,
-        psf_sha256=digest,
+        psf_sha256=psf_digest,
+        textures_uri=textures_uri,
+        textures_sha256=textures_digest,
     )
 
 
@@ -134,7 +147,9 @@ def object_rng(spec: DatasetSpec, index: int) -> Generator:
     return default_rng(SeedSequence(spec.seed, spawn_key=(index,)))
 
 
-def simulate_at(spec: DatasetSpec, index: int, psfs: Mapping[str, Psf] | None = None) -> Simulated:
+def simulate_at(
+    spec: DatasetSpec, index: int, psfs: Mapping[str, Psf] | None = None, textures: Sequence[Texture] = ()
+) -> Simulated:
     """Simulate the object at an index.
 
     Raises:
@@ -150,6 +165,7 @@ def simulate_at(spec: DatasetSpec, index: int, psfs: Mapping[str, Psf] | None = 
             rng,
             preset=spec.preset,
             psfs=psfs,
+            textures=textures,
             arcless_lens_shares=lens_shares(spec.kinds),
             keep_components=spec.components,
             with_twin=spec.pairs,
@@ -175,9 +191,10 @@ def simulate_objects(spec: DatasetSpec, indices: Iterable[int]) -> pa.Table:
     """
     geometry = GEOMETRIES[spec.geometry]
     psfs = read_psfs(spec.psf_uri) if spec.psf_uri else None
+    textures = read_textures(spec.textures_uri) if spec.textures_uri else ()
     numbered: list[tuple[int, int, Simulated]] = []
     for index in indices:
-        simulated = simulate_at(spec, index, psfs)
+        simulated = simulate_at(spec, index, psfs, textures)
         numbered.append((index, index, simulated))
         if simulated.twin:
             numbered.append((index + TWIN_ID, index, simulated.twin))
@@ -250,7 +267,9 @@ def _shard_indices(spec: DatasetSpec, shard_number: int) -> range:
 
 def _per_object(spec: DatasetSpec) -> str:
     """Return the part of the specification that, with its index, determines an object."""
-    return spec.model_dump_json(exclude={"n", "psf_uri"} if spec.pairs else {"n", "psf_uri", "pairs"})
+    # Shards of earlier versions say nothing of pairs and textures, and are still shards of data sets without them.
+    absent = {name for name in ("pairs", "textures_sha256") if not getattr(spec, name)}
+    return spec.model_dump_json(exclude={"n", "psf_uri", "textures_uri", *absent})
 
 
 def write_contact_sheet(shard_uri: str, out_uri: str) -> None:

@@ -1,6 +1,6 @@
 """Render a `System` to the images that a survey would record, and the truth about it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -30,9 +30,10 @@ from simulation.population.draw import (
     draw_system,
     without_sources,
 )
+from simulation.population.textured import Texturing
 from simulation.products.image_forms import morphology, n_images
 from simulation.products.truth import MIN_MAGNIFICATION, ArcTruth, truth_row, visibility
-from simulation.systems import ARCLESS_LENS, System
+from simulation.systems import ARCLESS_LENS, System, Texture
 
 MAX_TRIES = 300
 INNER_GRID, OUTER_GRID = FineGrid(240), FineGrid(400)
@@ -89,6 +90,7 @@ def simulate_object(
     *,
     preset: PopulationPreset = "euclid",
     psfs: Mapping[str, Psf] | None = None,
+    textures: Sequence[Texture] = (),
     arcless_lens_shares: Shares = LENS_SHARES,
     keep_components: bool = False,
     with_twin: bool = False,
@@ -101,6 +103,8 @@ def simulate_object(
         rng: Source of all randomness.
         preset: Population, and with it the conditions: those of the paper are the same for every object.
         psfs: PSF by band, instead of the model's.
+        textures: Real galaxies, of which some late types become pictures; a picture draws numbers of a generator of its own, so
+            that an object without one is the same as without textures.
         arcless_lens_shares: Kinds of lens whose galaxies become lenses without arcs, with their shares.
         keep_components: Also render the noise-free components separately.
         with_twin: Also observe a lens without its arcs, with the same flaws and the same draws of noise.
@@ -111,8 +115,10 @@ def simulate_object(
     angle = float(rng.uniform(0, 360))
     conditions = Conditions.nominal(angle) if preset == "wilde2022" else draw_conditions(rng, angle)
     optics = Optics(geometry, conditions, psfs)
+    texturing = Texturing(tuple(textures), rng.spawn(1)[0]) if textures else None
     neighbours = draw_surroundings(preset, rng, angle)
-    system, lensed = visible_system(draw_of, optics, rng, preset, arcless_lens_shares)
+    system, lensed = visible_system(draw_of, optics, rng, preset, arcless_lens_shares, texturing)
+    neighbours = texturing.galaxies(neighbours) if texturing else neighbours
     system = replace(system, neighbours=(*system.neighbours, *neighbours))
     scene = render(system, optics, lensed, keep_components=keep_components)
 
@@ -136,6 +142,7 @@ def visible_system(
     rng: Generator,
     preset: PopulationPreset = "euclid",
     arcless_lens_shares: Shares = LENS_SHARES,
+    texturing: Texturing | None = None,
 ) -> tuple[System, Lensed | None]:
     """Draw a system without neighbours, with visible arcs if it is a lens; return it with its lensed sources, or None.
 
@@ -145,6 +152,7 @@ def visible_system(
         rng: Source of all randomness.
         preset: Population.
         arcless_lens_shares: As for `simulate_object`.
+        texturing: Draws pictures of real galaxies in place of some late types.
 
     Raises:
         SimulationError: no system is visible in `MAX_TRIES` draws.
@@ -153,9 +161,11 @@ def visible_system(
         draw_of = draw_lookalike(preset, rng)
     if draw_of == ARCLESS_LENS:
         # The galaxy is that of a visible lens; otherwise it would differ from those of lenses.
-        return without_sources(visible_system(draw_kind(arcless_lens_shares, rng), optics, rng, preset)[0]), None
+        lens_of = draw_kind(arcless_lens_shares, rng)
+        return without_sources(visible_system(lens_of, optics, rng, preset, texturing=texturing)[0]), None
     for _ in range(MAX_TRIES):
         system = draw_system(preset, draw_of, rng, optics.conditions.detector_angle_deg)
+        system = texturing.system(system) if texturing else system
         lensed = lens(system, optics) if system.source1 else None
         if lensed is not None or not system.source1:
             return system, lensed

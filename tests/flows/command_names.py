@@ -3,6 +3,7 @@
 COMMANDS = (
     ["demo"],
     ["simulate"],
+    ["textures"],
     ["inject"],
     ["train"],
     ["evaluate"],

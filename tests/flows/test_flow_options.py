@@ -20,6 +20,7 @@ SIMULATE = {
     "components": True,
     "pairs": True,
     "psf": "psf.fits",
+    "textures": "textures.parquet",
     "workers": 2,
 }
 TRAIN = {
@@ -40,7 +41,7 @@ def asked(monkeypatch):
 
     def record(result):
         def act(*arguments, progress=None, **options):
-            names = ("out_uri", "n", "seed", "preset", "kinds", "geometry", "psf", "workers")
+            names = ("out_uri", "n", "seed", "preset", "kinds", "geometry", "psf", "textures", "workers")
             if isinstance(result, TrainResult):
                 names = (
                     *("shards_uri", "out", "name", "preset", "epochs", "workers"),

@@ -2,16 +2,17 @@
 
 import numpy as np
 from scipy.integrate import quad
+from scipy.ndimage import map_coordinates
 from scipy.special import gamma, gammaincinv
 
-from simulation.systems import Annulus, Sersic, Spikes
+from simulation.systems import Annulus, Picture, Sersic, Spikes
 
 
 def surface_brightness(light, x_arcsec, y_arcsec):
     """Return the brightness per arcsec2 at coordinates, float64 of their common shape, for a total flux of 1 and uncut."""
     offset = np.asarray(x_arcsec) - light.x_arcsec + 1j * (np.asarray(y_arcsec) - light.y_arcsec)
     own = offset * np.exp(-1j * light.angle_rad)
-    return {Sersic: _sersic, Annulus: _annulus, Spikes: _spikes}[type(light)](light, own.real, own.imag)
+    return {Sersic: _sersic, Annulus: _annulus, Spikes: _spikes, Picture: _picture}[type(light)](light, own.real, own.imag)
 
 
 def _sersic(light, along, across):
@@ -49,6 +50,14 @@ def _spikes(light, along, across):
         turned = (along + 1j * across) * np.exp(-1j * turn)
         value += np.exp(-0.5 * (turned.imag / light.width_arcsec) ** 2) / (1 + (turned.real / light.length_arcsec) ** 2)
     return value / (3 * np.pi * light.length_arcsec * np.sqrt(2 * np.pi) * light.width_arcsec)
+
+
+def _picture(light, along, across):
+    """Interpolate linearly between pixels, and to 0 beyond the outermost."""
+    pixels, side = light.texture.pixels, light.half_light_radius_arcsec / light.texture.half_light_radius_pixels
+    middle = (len(pixels) - 1) / 2
+    rows, columns = (-across if light.is_mirrored else across) / side + middle, along / side + middle
+    return map_coordinates(pixels.astype(float), np.broadcast_arrays(rows, columns), order=1, mode="grid-constant") / side**2
 
 
 def _circular(light, along, across, radius_arcsec):

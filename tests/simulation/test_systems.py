@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from simulation.systems import Annulus, Mass, PointSource, Sed, Sersic, Spikes, SpiralArms, System
+from simulation.systems import Annulus, Mass, Picture, PointSource, Sed, Sersic, Spikes, SpiralArms, System, Texture
 
 SED = Sed(24.0, 23.5, 23.2, 23.0)
 SERSIC = {"x_arcsec": 0.0, "y_arcsec": 0.0, "half_light_radius_arcsec": 0.3, "sersic_index": 1.0, "axis_ratio": 0.8}
@@ -91,3 +91,51 @@ def test_arms_out_of_range_are_refused(change):
     SpiralArms(**ARMS)
     with pytest.raises(ValueError, match="must be"):
         SpiralArms(**{**ARMS, **change})
+
+
+def texture(pixels=None, radius=2.0, blur=0.3):
+    return Texture(np.ones((8, 8)) if pixels is None else pixels, radius, blur)
+
+
+def test_a_texture_is_a_read_only_copy():
+    pixels = np.arange(64, dtype=np.float64).reshape(8, 8)
+    made = texture(pixels)
+    assert made.pixels.sum(dtype=float) == pytest.approx(1)
+    assert made.pixels.dtype == np.float32
+    pixels[0, 0] = 1e9
+    assert made.pixels[0, 0] == 0
+    with pytest.raises(ValueError, match="read-only"):
+        made.pixels[0, 0] = 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"pixels": np.ones((8, 9))}, r"a square of at most 256 pixels a side, got the shape \(8, 9\)"),
+        ({"pixels": np.ones(9)}, "a square of at most"),
+        ({"pixels": np.ones((257, 257))}, "a square of at most"),
+        ({"pixels": np.zeros((8, 8))}, "not all dark"),
+        ({"pixels": np.full((8, 8), np.nan)}, "must be finite"),
+        ({"pixels": np.full((8, 8), np.inf)}, "must be finite"),
+        ({"pixels": np.eye(8) - 0.01}, "not negative"),
+        ({"radius": 0.0}, r"half_light_radius_pixels must be in \(0, 8\), got 0.0"),
+        ({"radius": 8.0}, "half_light_radius_pixels must be in"),
+        ({"blur": 1.0}, r"blur must be in \[0, 1\), got 1.0"),
+        ({"blur": -0.1}, "blur must be in"),
+    ],
+)
+def test_textures_out_of_range_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        texture(**changes)
+
+
+def test_pictures_share_their_texture():
+    picture = Picture(0.0, 0.0, 0.5, 0.0, SED, texture())
+    assert picture.pixel_arcsec == 0.25
+    system = lens(source1=(picture,))
+    (moved,) = system.moved(1.0, 0.0).source1
+    assert moved.texture is picture.texture
+    assert system.moved(1.0, 0.0).moved(-1.0, 0.0) == system
+    assert picture != Picture(0.0, 0.0, 0.5, 0.0, SED, texture())
+    with pytest.raises(ValueError, match="half_light_radius_arcsec must be > 0"):
+        Picture(0.0, 0.0, 0.0, 0.0, SED, texture())

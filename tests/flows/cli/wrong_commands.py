@@ -36,6 +36,10 @@ simulate --out x --preset wilde2022 --geometry mer10            | must be challe
 simulate --out x --psf missing.fits                             | missing.fits
 simulate --out x --psf good.csv                                 | good.csv
 simulate --out x --psf text.fits                                | text.fits
+simulate --out x --textures missing.parquet                     | missing.parquet
+simulate --out x --textures good.csv                            | good.csv: not a readable Parquet file
+simulate --out x --textures shards/shard-00000.parquet          | is no file of `lensscan textures`
+simulate --out x --textures x.parquet --preset wilde2022        | textures are for the presets euclid and broad
 simulate --out x --workers 0                                    | --workers
 simulate --out s3://                                            | s3://
 simulate --out ftp://host/x                                     | ftp://
@@ -52,6 +56,15 @@ inject good.csv --out good.csv                                  | good.csv
 inject good.csv --out x --n 0                                   | --n
 inject good.csv --out x --seed -1                               | --seed
 inject good.csv --out x --psf missing.fits                      | missing.fits
+textures                                                        | --out
+textures --out x.parquet                                        | name at least one FITS file
+textures small.fits                                             | --out
+textures missing.fits --out x.parquet                           | missing.fits
+textures text.fits --out x.parquet                              | text.fits
+textures small.fits --out x.parquet                             | give one
+textures small.fits --out x.parquet --pixel-scale 0.1           | at least 32 pixels a side, got the shape (4, 4)
+textures small.fits --out x.parquet --pixel-scale 0             | --pixel-scale
+textures small.fits --out x.parquet --seeing -1                 | --seeing
 train                                                           | SHARDS
 train shards                                                    | --out
 train shards --out x                                            | --name

@@ -5,7 +5,7 @@ import pytest
 
 from simulation.optics import light_kernels
 from simulation.optics.light import _profile
-from tests.simulation.optics.components import EXTENDED
+from tests.simulation.optics.components import EXTENDED, PICTURE
 from tests.simulation.surface_brightness import surface_brightness
 
 
@@ -54,6 +54,23 @@ def test_a_large_pixel_holds_the_mean_of_many_samples(component, rng):
         dx, dy = (edges[0, i] * along + edges[1, i] * across for i in (0, 1))
         samples = surface_brightness(component, component.x_arcsec + x + dx, component.y_arcsec + y + dy)
         assert profile.peak * mean == pytest.approx(samples.mean(), rel=0.02, abs=1e-3 * profile.peak)
+
+
+@pytest.mark.parametrize("at", [(np.nan, 0.0), (0.0, np.nan), (np.nan, np.nan), (np.inf, 0.0), (0.0, -np.inf), (1e30, 1e30)])
+def test_a_position_that_is_no_number_is_dark(at):
+    profile = _profile(PICTURE)
+    value, _ = light_kernels._profile(profile.shape, profile.parameters, *np.array(at, np.float32))
+    assert value == 0
+
+
+def test_positions_at_the_border_of_a_picture_are_inside():
+    """The last positions inside, in single precision, are beside the dark border."""
+    profile = _profile(PICTURE)
+    middle = np.float32((len(PICTURE.texture.pixels) + 1) / 2)
+    last = np.nextafter(middle, np.float32(0))
+    for at in ((last, last), (-last, -last), (last, -last), (-last, last)):
+        value, _ = light_kernels._profile(profile.shape, profile.parameters, *at)
+        assert 0 <= value < 1e-4
 
 
 def test_edges_of_a_linear_map_are_its_columns():

@@ -8,7 +8,8 @@ from simulation.population.broad_sources import draw_broad_source, reach_arcsec,
 from simulation.population.colours import quasar_sed
 from simulation.population.forecast_rows import draw_row
 from simulation.population.galaxies import total_vis_mag
-from simulation.systems import Annulus, PointSource, Sed, Sersic
+from simulation.systems import Annulus, Picture, PointSource, Sed, Sersic
+from tests.simulation.textures_made import lumpy_texture
 
 SED = Sed(24.0, 23.5, 23.3, 23.0)
 
@@ -67,7 +68,9 @@ def test_clump_clusters_have_most_of_their_light_in_clumps(rng):
 
 def test_scaling_multiplies_lengths_and_keeps_flux():
     light = (Sersic(1.0, -2.0, 0.4, 1.0, 0.5, 0.3, SED), Annulus(0.0, 1.0, 0.8, 0.1, 0.9, 0.0, SED))
-    sersic, annulus = scaled(light, 0.5)
+    picture = Picture(1.0, -2.0, 0.4, 0.3, SED, lumpy_texture(1))
+    sersic, annulus, smaller = scaled((*light, picture), 0.5)
+    assert smaller == replace(picture, x_arcsec=0.5, y_arcsec=-1.0, half_light_radius_arcsec=0.2)
     assert sersic == replace(light[0], x_arcsec=0.5, y_arcsec=-1.0, half_light_radius_arcsec=0.2)
     assert annulus == replace(light[1], y_arcsec=0.5, radius_arcsec=0.4, width_arcsec=0.05)
     with pytest.raises(TypeError, match="PointSource"):
@@ -78,6 +81,8 @@ def test_reach_is_the_farthest_edge():
     light = (Sersic(1.0, 0.0, 0.5, 1.0, 1.0, 0.0, SED), Annulus(0.0, 3.0, 0.25, 0.1, 1.0, 0.0, SED))
     assert reach_arcsec(light, 0.0, 0.0, 2.0) == pytest.approx(3.5)
     assert reach_arcsec(light, 1.0, 3.0, 2.0) == pytest.approx(4.0)
+    picture = Picture(3.0, 4.0, 0.5, 0.3, SED, lumpy_texture(1))
+    assert reach_arcsec((picture,), 0.0, 0.0, 2.0) == pytest.approx(6.0)
     assert reach_arcsec((PointSource(3.0, 4.0, SED),), 0.0, 0.0, 2.0) == pytest.approx(5.0)
 
 

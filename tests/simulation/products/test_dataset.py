@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -12,6 +14,7 @@ from scanner.vocabulary.kinds import COMPONENTS, KINDS
 from simulation.products import render as render_module
 from simulation.products import truth as truth_module
 from simulation.products.dataset import (
+    _SPEC_KEY,
     KIND_SHARES,
     TWIN_ID,
     DatasetSpec,
@@ -19,10 +22,14 @@ from simulation.products.dataset import (
     is_shard_of,
     parse_kinds,
     shard_uris,
+    simulate_at,
     simulate_objects,
     simulate_shard,
 )
 from simulation.products.render import SimulationError
+from simulation.systems import Picture
+from simulation.textures.library import TextureError, read_textures
+from tests.simulation.textures_made import write_textures
 
 SPEC = DatasetSpec(n=12, seed=7)
 
@@ -75,7 +82,14 @@ def test_a_shard_of_another_data_set_is_refused(tmp_path):
     assert not is_shard_of(spec, 0, uri)
     create_if_absent(uri, encode_shard(simulate_shard(spec, 0)), "test")
     assert is_shard_of(spec, 0, uri)
-    changes = ({"seed": 8}, {"geometry": "mer"}, {"preset": "wilde2022"}, {"components": True}, {"psf_sha256": "0"})
+    changes = (
+        {"seed": 8},
+        {"geometry": "mer"},
+        {"preset": "wilde2022"},
+        {"components": True},
+        {"psf_sha256": "0"},
+        {"textures_sha256": "0"},
+    )
     for other in (DatasetSpec(**{"n": 2, "seed": 7, **change}) for change in changes):
         with pytest.raises(SimulationError, match="belongs to another data set"):
             is_shard_of(other, 0, uri)
@@ -211,3 +225,92 @@ def test_a_shard_of_pairs_is_recognised(tmp_path):
     assert is_shard_of(PAIRS, 0, uri)
     with pytest.raises(SimulationError, match="belongs to another data set"):
         is_shard_of(PAIRS.model_copy(update={"pairs": False}), 0, uri)
+
+
+N_TEXTURED = 24
+
+
+@pytest.fixture(scope="module")
+def textured(tmp_path_factory):
+    """Return the specification of a data set with textures."""
+    path = write_textures(tmp_path_factory.mktemp("textures") / "t.parquet")
+    return dataset_spec(N_TEXTURED, 5, "broad", geometry="mer10", textures_uri=path)
+
+
+def has_picture(system):
+    lights = (*system.galaxy, *system.source1, *system.source2, *system.neighbours)
+    return any(isinstance(light, Picture) for light in lights)
+
+
+def test_textures_change_no_object_without_a_picture(textured):
+    """Bit for bit: pictures are drawn by a generator of their own."""
+    textures = read_textures(textured.textures_uri)
+    plain = dataset_spec(N_TEXTURED, 5, "broad", geometry="mer10")
+    found = set()
+    for index in range(N_TEXTURED):
+        with_textures, without = simulate_at(textured, index, None, textures), simulate_at(plain, index)
+        assert not has_picture(without.system)
+        is_same = all(np.array_equal(without.stamps[band], image) for band, image in with_textures.stamps.items())
+        found.add((has_picture(with_textures.system), is_same))
+    # A neighbour's picture may lie outside of the stamp.
+    assert {(False, True), (True, False)} <= found <= {(False, True), (True, False), (True, True)}
+
+
+def test_pictures_are_in_galaxies_sources_and_neighbours(textured):
+    textures = read_textures(textured.textures_uri)
+    systems = [simulate_at(textured, index, None, textures).system for index in range(N_TEXTURED)]
+    parts = ("galaxy", "source1", "neighbours")
+    found = {name for s in systems for name in parts if any(isinstance(light, Picture) for light in getattr(s, name))}
+    assert found == set(parts)
+
+
+def test_lenses_without_arcs_have_pictures_like_lenses(textured):
+    textures = read_textures(textured.textures_uri)
+    twins = textured.model_copy(update={"kinds": (("twin", 1.0),)})
+    galaxies = [simulate_at(twins, index, None, textures).system.galaxy for index in range(30)]
+    assert any(isinstance(light, Picture) for lights in galaxies for light in lights)
+
+
+def test_an_object_with_textures_depends_on_its_index_only(textured):
+    whole = simulate_objects(textured, range(6))
+    assert simulate_objects(textured, [4, 1]).equals(pa.concat_tables([whole.slice(4, 1), whole.slice(1, 1)]))
+    moved = textured.model_copy(update={"n": 9999})
+    assert simulate_objects(moved, [1]).equals(whole.slice(1, 1))
+    plain = dataset_spec(N_TEXTURED, 5, "broad", geometry="mer10")
+    assert not simulate_objects(plain, range(6))["VIS"].equals(whole["VIS"])
+
+
+def test_a_folder_keeps_to_one_file_of_textures(textured, tmp_path):
+    spec = textured.model_copy(update={"n": 2})
+    (uri,) = shard_uris(spec, str(tmp_path))
+    create_if_absent(uri, encode_shard(simulate_shard(spec, 0)), "test")
+    same = write_textures(tmp_path / "same.parquet")
+    assert is_shard_of(dataset_spec(2, 5, "broad", geometry="mer10", textures_uri=same), 0, uri)
+    other = write_textures(tmp_path / "other.parquet", n=13)
+    for textures in (other, None):
+        with pytest.raises(SimulationError, match="belongs to another data set"):
+            is_shard_of(dataset_spec(2, 5, "broad", geometry="mer10", textures_uri=textures), 0, uri)
+
+
+def test_shards_say_which_textures_they_have(textured):
+    def described(spec):
+        return json.loads(simulate_shard(spec, 0).schema.metadata[_SPEC_KEY])
+
+    plain = {"seed", "preset", "kinds", "geometry", "components", "psf_sha256"}
+    assert set(described(DatasetSpec(n=1, seed=7))) == plain
+    assert set(described(DatasetSpec(n=1, seed=7, pairs=True))) == {*plain, "pairs"}
+    spec = textured.model_copy(update={"n": 1})
+    assert set(described(spec)) == {*plain, "textures_sha256"}
+    assert described(spec)["textures_sha256"] == textured.textures_sha256
+    assert len(textured.textures_sha256) == 64
+
+
+def test_textures_that_cannot_be_used_are_refused(textured, tmp_path):
+    with pytest.raises(SimulationError, match="textures are for the presets euclid and broad, got wilde2022"):
+        dataset_spec(1, 1, "wilde2022", textures_uri=textured.textures_uri)
+    assert dataset_spec(1, 1, "euclid", textures_uri=textured.textures_uri).textures_sha256
+    (tmp_path / "text.parquet").write_text("no textures")
+    with pytest.raises(TextureError, match=r"text\.parquet"):
+        dataset_spec(1, 1, textures_uri=str(tmp_path / "text.parquet"))
+    with pytest.raises(FileNotFoundError):
+        dataset_spec(1, 1, textures_uri=str(tmp_path / "missing.parquet"))
