@@ -50,7 +50,7 @@ NEIGHBOUR_PIXELS = 19
 STARS_AT = ((40, 40), (220, 60), (390, 40), (230, 230), (60, 400))
 EARLY_AT, SATURATED_AT, SMOOTH_AT = (330, 130), (350, 350), (330, 240)
 MASKED_AT, CUT_AT, FAINT_AT, CROWDED_AT = (240, 380), (2, 250), (420, 220), (200, 150)
-"""What is not suitable: early type, saturated star, smooth disc; lumpy discs that are masked, cut off, faint, crowded."""
+"""Unsuitable objects: early type, saturated star, smooth disc; lumpy discs that are masked, cut off, faint, crowded."""
 _LUMP_PIXELS = 10
 
 

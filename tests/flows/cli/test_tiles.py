@@ -84,7 +84,7 @@ def test_plan_says_what_is_selected(lensscan, tmp_path):
 
 
 def test_an_area_says_which_sources_are_scored(lensscan, tmp_path):
-    """Of two tiles, the second lies outside; the catalogue has each source of the first, scored or skipped."""
+    """The second tile lies outside; the catalogue has each source of the first, scored or skipped."""
     write_tiles(tmp_path / "tiles", 2, 4)
     sources = [read_tile_catalogue(tile.catalogue) for tile in discover_tiles(str(tmp_path / "tiles"))]
     inside = sources[0].object_ids[:2].tolist()

@@ -82,7 +82,7 @@ def test_maps_cost_time_and_bytes():
 
 
 def test_every_candidate_is_measured_not_only_those_with_maps():
-    """Of 36 000 rows 140.625 are candidates, 0.64 s each: 90 s of two cores."""
+    """The 36 000 rows hold 140.625 candidates, 0.64 s each: 90 s of two cores."""
     measured = MEASURED.model_copy(update={"n_candidates": 1})
     slow = measured.model_copy(update={"s_per_photometry": 0.64})
     without, with_photometry = estimate(measured, [SIZE] * 2, 1, 10), estimate(slow, [SIZE] * 2, 1, 10)

@@ -1,7 +1,8 @@
-"""One component of every shape, off the centre of its pixel."""
+"""One component of every shape, off the centre of its pixel, and its image."""
 
 import pytest
 
+from simulation.optics.light import FineGrid, draw
 from simulation.systems import Annulus, Picture, Sed, Sersic, Spikes, SpiralArms
 from tests.simulation.textures_made import lumpy_texture
 
@@ -19,6 +20,15 @@ def sersic(**changes):
         "sed": SED,
     }
     return Sersic(**{**values, **changes})
+
+
+def unit_image(component, n_pixels, **kwargs):
+    """Draw a component with a flux of 1."""
+    return draw([component], FineGrid(n_pixels), ("VIS",), **kwargs)["VIS"] / component.sed.flux_adu_per_s("VIS")
+
+
+def total(component, n_pixels=400):
+    return unit_image(component, n_pixels).sum(dtype=float)
 
 
 RING = Annulus(0.013, -0.021, 0.8, 0.06, 0.6, 0.4, SED)

@@ -80,7 +80,7 @@ def test_pictures_end_without_edge_and_noise(cut):
 
 
 def test_a_neighbour_is_taken_out(cut):
-    """Where the neighbour is, the picture has the light of the opposite side."""
+    """The picture has the light of the opposite side in the place of the neighbour."""
     galaxy = of(cut, made.NEIGHBOURED_AT)
     pixels = galaxy.texture.pixels
     middle = len(pixels) // 2
