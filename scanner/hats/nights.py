@@ -80,7 +80,7 @@ def write_night(
         for group in groups:
             n_shown += group.num_rows
             spool.add(_placed(group, code, known, schema))
-        rows = spool.light()
+        n_rows, n_known = _counts(spool.light())
         leaves = night_leaves(spool, label, schema, folder)
     entry = NightEntry(
         source=source_of(plans, known),
@@ -88,12 +88,17 @@ def write_night(
         networks=networks,
         has_maps=maps,
         carried=carried,
-        n_rows=rows.num_rows,
-        n_without_position=n_shown - rows.num_rows,
-        n_known=len(rows[_SEPARATION]) - rows[_SEPARATION].null_count,
+        n_rows=n_rows,
+        n_without_position=n_shown - n_rows,
+        n_known=n_known,
         footprint=_footprint(catalogue_uri, plans),
     )
     return entry, leaves
+
+
+def _counts(rows: pa.Table) -> tuple[int, int]:
+    """Return the number of rows, and of those with a known lens; the caller keeps no rows while leaves are written."""
+    return rows.num_rows, rows.num_rows - rows[_SEPARATION].null_count
 
 
 def _groups(catalogue_uri: str, label: str, plans: list[ShownPlan]) -> Iterator[pa.Table]:
