@@ -24,6 +24,7 @@ ALLOWED_ROOMS = {
         "explain": {"networks", "preprocess", "vocabulary"},
         "catalogue": {"purity", "sources", "vocabulary"},
         "hats": {"catalogue"},
+        "review": {"catalogue", "explain", "hats", "networks", "preprocess", "purity", "vocabulary"},
         "scan": {"catalogue", "explain", "networks", "sources", "vocabulary"},
         "workers": {"scan", "catalogue", "networks", "vocabulary"},
     },
