@@ -8,7 +8,8 @@ import pyarrow as pa
 from astropy.table import Column, MaskedColumn, Table
 from numpy.typing import NDArray
 
-from scanner.catalogue.columns import MAP_COLUMNS, candidate_schema
+from scanner.catalogue.columns import candidate_schema
+from scanner.catalogue.map_columns import MAP_COLUMNS
 
 _SHAPES = {column.name: column.shape for column in MAP_COLUMNS}
 

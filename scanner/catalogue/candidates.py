@@ -14,8 +14,8 @@ from scanner.catalogue.outcomes import candidate_mask
 from scanner.catalogue.plan import Plan
 from scanner.catalogue.spool import Spool
 
-ROWS_PER_GROUP = 1024
-"""Rows of a row group in files with maps: a reader holds one group, in which each row takes 21 kB, with maps or without."""
+ROWS_PER_GROUP = 256
+"""Rows of a row group in files with maps: a reader holds one group, in which each row takes 73 kB, with maps or without."""
 ORDER = [("p_lens", "descending"), ("object_id", "ascending")]
 
 

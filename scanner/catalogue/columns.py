@@ -5,9 +5,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from scanner.catalogue.column import Column, MapColumn
+from scanner.catalogue.column import Column
+from scanner.catalogue.map_columns import CUTOUT, CUTOUT_STEP, EXPLANATION_COLUMNS, MAP_COLUMNS
 from scanner.catalogue.photometry_columns import PHOTOMETRY_COLUMNS
-from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.kinds import KINDS
 from scanner.vocabulary.network_columns import (
     COMBINED_P,
@@ -109,94 +109,6 @@ COMBINED_COLUMNS = (
         "Arithmetic of the score: float32 for every possible candidate, float32 or bfloat16 otherwise; empty if rejected",
     ),
 )
-EXPLANATION_COLUMNS = (
-    Column(
-        "attribution_core",
-        pa.float32(),
-        "",
-        "stat.value;arith.ratio",
-        "Share of Guided Grad-CAM, summed over the networks, within 0.5 arcsec of the centre; null if all their maps are zero",
-    ),
-    Column(
-        "attribution_arc",
-        pa.float32(),
-        "",
-        "stat.value;arith.ratio",
-        "Share of Guided Grad-CAM between 0.5 and 3 arcsec from the centre, the range of arcs",
-    ),
-    Column(
-        "attribution_peak_arcsec",
-        pa.float32(),
-        "arcsec",
-        "pos.angDistance",
-        "Distance of the highest pixel of map_guided from the centre, in arcsec",
-    ),
-    *(
-        Column(
-            f"attribution_{band.lower()}",
-            pa.float32(),
-            "",
-            "stat.value;arith.ratio",
-            f"Share of Guided Grad-CAM in the band {band}",
-        )
-        for band in EUCLID
-    ),
-    Column(
-        "attribution_agreement",
-        pa.float32(),
-        "",
-        "stat.correlation",
-        "Mean correlation of Guided Grad-CAM over all pairs of networks; null if fewer than two have a map to compare",
-    ),
-    Column(
-        "occlusion_drop",
-        pa.float32(),
-        "",
-        "stat.value",
-        "Largest drop in ln(p/(1-p)) of the occluded network when one square of map_occlusion is hidden",
-    ),
-    Column("occlusion_step", pa.float32(), "", "arith.factor", "Size of one unit of map_occlusion, in ln(p/(1-p))"),
-)
-"""Columns of candidates with maps; null in all other rows."""
-
-
-MAP_COLUMNS = (
-    MapColumn(
-        "cutout_rgb",
-        pa.list_(pa.uint8()),
-        "",
-        "phot.flux;obs.image",
-        "Picture of 80 x 80 x 3 [y, x, colour], 0.1 arcsec a pixel: asinh of 0.55 H (red), 0.35 (Y + J) (green), VIS (blue), "
-        "each in its own sky sigmas",
-        shape=(80, 80, 3),
-    ),
-    MapColumn(
-        "map_guided",
-        pa.list_(pa.uint8()),
-        "",
-        "stat.value;obs.image",
-        "Guided Grad-CAM summed over the networks, 40 x 40 [y, x], 0.2 arcsec a pixel; maximum 255 with 0.2 % rounding error",
-        shape=(40, 40),
-    ),
-    MapColumn(
-        "map_cam",
-        pa.list_(pa.uint8()),
-        "",
-        "stat.value;obs.image",
-        "Grad-CAM summed over the networks, 20 x 20 [y, x], 0.4 arcsec a pixel; maximum 255 with 0.2 % rounding error",
-        shape=(20, 20),
-    ),
-    MapColumn(
-        "map_occlusion",
-        pa.list_(pa.int16()),
-        "",
-        "stat.value;obs.image",
-        "Change in ln(p/(1-p)) of one network when a square is hidden, 8 x 8 [y, x], 1 arcsec a square, in units of "
-        "occlusion_step with a rounding error of half a unit; negative for squares in favour of a lens",
-        shape=(8, 8),
-    ),
-)
-"""Maps of the central 8 arcsec of candidates, sky up: the same for every ensemble."""
 ORIGIN_COLUMNS = (
     Column("ensemble", pa.string(), "", "meta.version", "Name of the ensemble that scored the row", nullable=False),
     Column("plan_id", pa.string(), "", "meta.id;meta.dataset", "Digest of inputs, ensemble, code and settings", nullable=False),
@@ -306,6 +218,7 @@ def unit_schema(
     maps: bool = False,
     carried: Sequence[pa.Field] = (),
     photometry: bool | None = None,
+    cutouts: bool = True,
 ) -> pa.Schema:
     """Return the schema of a unit file: identity, position, `score_fields`, `carried`, and what explains candidates.
 
@@ -314,9 +227,12 @@ def unit_schema(
         maps: Whether the plan has maps.
         carried: Fields of the tiles' catalogues.
         photometry: Whether candidates have photometry; by default if the plan has maps, as files of earlier versions have not.
+        cutouts: Whether maps include the pixels of the bands, as files of earlier versions do not.
     """
     measured = PHOTOMETRY_COLUMNS if (maps if photometry is None else photometry) else ()
-    explained = (*measured, *(EXPLANATION_COLUMNS if maps else ()), *(MAP_COLUMNS if maps else ()))
+    lacking = () if cutouts else (CUTOUT, CUTOUT_STEP)
+    mapped = [column for column in (*EXPLANATION_COLUMNS, *MAP_COLUMNS) if column not in lacking] if maps else []
+    explained = (*measured, *mapped)
     identity = [column.field() for column in (OBJECT_ID, *POSITION_COLUMNS)]
     return pa.schema([*identity, *score_fields(network_names), *carried, *(column.field() for column in explained)])
 
@@ -333,7 +249,12 @@ def candidate_schema_like(schema: pa.Schema) -> pa.Schema:
 
 def _parts_of(schema: pa.Schema) -> dict[str, Any]:
     has_photometry = PHOTOMETRY_COLUMNS[0].name in schema.names
-    return {"maps": has_maps(schema), "carried": carried_fields(schema), "photometry": has_photometry}
+    return {
+        "maps": has_maps(schema),
+        "carried": carried_fields(schema),
+        "photometry": has_photometry,
+        "cutouts": CUTOUT.name in schema.names,
+    }
 
 
 def candidate_schema(
@@ -342,10 +263,11 @@ def candidate_schema(
     maps: bool = False,
     carried: Sequence[pa.Field] = (),
     photometry: bool | None = None,
+    cutouts: bool = True,
 ) -> pa.Schema:
     """Return the schema of the candidate catalogue: `unit_schema` with maps in lists of fixed size, then the row's origin."""
     fixed = {column.name: column.field(column.fixed) for column in MAP_COLUMNS}
-    of_unit = unit_schema(network_names, maps=maps, carried=carried, photometry=photometry)
+    of_unit = unit_schema(network_names, maps=maps, carried=carried, photometry=photometry, cutouts=cutouts)
     fields = [fixed.get(field.name, field) for field in of_unit]
     return pa.schema([*fields, *(column.field() for column in ORIGIN_COLUMNS)])
 

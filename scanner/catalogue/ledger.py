@@ -10,7 +10,8 @@ from infra.errors import LensscanError
 from infra.provenance import sha256_bytes
 from infra.steps import Step, reached
 from infra.store.storage import CreateOutcome, create_if_absent
-from scanner.catalogue.columns import MAP_COLUMNS, has_maps, unit_schema_like
+from scanner.catalogue.columns import has_maps, unit_schema_like
+from scanner.catalogue.map_columns import MAP_COLUMNS
 from scanner.catalogue.maps import MapError, check_maps
 from scanner.catalogue.outcomes import OutcomeError, candidate_mask, check_outcomes
 from scanner.catalogue.paths import unit_uri

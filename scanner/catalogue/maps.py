@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from infra.errors import LensscanError
 from infra.provenance import sha256_bytes
 from scanner.catalogue.column import MapColumn
-from scanner.catalogue.columns import EXPLANATION_COLUMNS, MAP_COLUMNS, has_maps
+from scanner.catalogue.columns import has_maps
+from scanner.catalogue.map_columns import EXPLANATION_COLUMNS, MAP_COLUMNS
 from scanner.catalogue.outcomes import candidate_mask
 from scanner.catalogue.photometry_columns import PHOTOMETRY_COLUMNS
 from scanner.catalogue.plan import ScanConfig
@@ -67,9 +68,10 @@ def check_maps(table: pa.Table, config: ScanConfig) -> None:
     p_lens = table["p_lens"].to_numpy()
     if n_expected and np.any(p_lens[is_candidate & ~has_map] > p_lens[has_map].min()):
         raise MapError("a candidate without maps is better than one with maps")
-    for column in MAP_COLUMNS:
+    # A table of an earlier version lacks the pixels of the bands.
+    for column in (column for column in MAP_COLUMNS if column.name in table.column_names):
         _check_pixels(table[column.name], column, has_map)
-    for name in (column.name for column in EXPLANATION_COLUMNS):
+    for name in (column.name for column in EXPLANATION_COLUMNS if column.name in table.column_names):
         _check_numbers(name, table[name], has_map)
     _check_photometry(table, is_candidate)
 

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infra.store.storage import StorageError, join, open_read
-from scanner.catalogue.columns import MAP_COLUMNS, has_maps
+from scanner.catalogue.columns import has_maps
+from scanner.catalogue.map_columns import MAP_COLUMNS
 from scanner.catalogue.paths import sealed_path
 from scanner.catalogue.shown import ShownPlan
 from scanner.catalogue.spool import Spool
@@ -64,7 +65,8 @@ def _sealed_groups(uri: str) -> Iterator[pa.Table]:
     try:
         with open_read(uri) as source, pq.ParquetFile(source, page_checksum_verification=True) as file:
             if has_maps(file.schema_arrow):
-                yield from (file.read_row_group(i, ["object_id", *_NAMES]) for i in range(file.num_row_groups))
+                names = ["object_id", *(name for name in _NAMES if name in file.schema_arrow.names)]
+                yield from (file.read_row_group(i, names) for i in range(file.num_row_groups))
     except FileNotFoundError:
         # The plan was forgotten a moment ago.
         return

@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from infra.store.storage import StorageError
-from scanner.catalogue.columns import MAP_COLUMNS, RANK
+from scanner.catalogue.columns import RANK
+from scanner.catalogue.map_columns import MAP_COLUMNS
 from scanner.catalogue.maps import with_maps_as
 from scanner.catalogue.night_file import open_if_current
 from scanner.catalogue.shown import ShownPlan

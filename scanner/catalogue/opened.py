@@ -6,7 +6,8 @@ from datetime import date
 import pyarrow as pa
 
 from scanner.catalogue.astropy_table import described
-from scanner.catalogue.columns import MAP_COLUMNS, network_names
+from scanner.catalogue.columns import network_names
+from scanner.catalogue.map_columns import MAP_COLUMNS
 from scanner.catalogue.query import QueryError, query
 from scanner.catalogue.rows import Rows
 from scanner.catalogue.selection import Circle
@@ -39,7 +40,7 @@ class Catalogue:
             subclass: `single`, `compound_arc` or `double_ring`; by default all.
             cone: RA, Dec and radius of a circle, in degrees, in which the candidates lie; by default the whole sky.
             limit: Largest number of rows; by default all.
-            maps: Return the pixels that `show` draws, 22 kB a row.
+            maps: Return the pixels that `show` draws, 73 kB a row.
             plan: First characters of a plan id: the candidates of this plan alone.
             all_plans: The candidates of every plan, so that an object comes once for each plan that lists it.
 

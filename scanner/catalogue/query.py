@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from infra.errors import LensscanError
 from infra.store.storage import FileInfo, is_s3, join, list_files
-from scanner.catalogue.columns import MAP_COLUMNS
+from scanner.catalogue.map_columns import MAP_COLUMNS
 from scanner.catalogue.night_rows import Found, wanted_rows
 from scanner.catalogue.paths import SEALED, plan_id_of_sealed
 from scanner.catalogue.selection import Circle
@@ -36,7 +36,7 @@ def query(root_uri: str, wanted: Wanted = EVERY_CANDIDATE, *, sql: str | None = 
         root_uri: The catalogue's root.
         wanted: The candidates; with `sql`, the plans whose rows are in the views, and the largest number of rows.
         sql: A query over the views `candidates` and `scores`, instead of conditions.
-        maps: Return the pixels of the candidates' maps too, 22 kB a row.
+        maps: Return the pixels of the candidates' maps too, 73 kB a row.
 
     Raises:
         QueryError: SQL and conditions are given together, both one plan and all plans are wanted, or the SQL is wrong.

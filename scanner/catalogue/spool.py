@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from scanner.catalogue.columns import MAP_COLUMNS, has_maps
+from scanner.catalogue.columns import has_maps
+from scanner.catalogue.map_columns import MAP_COLUMNS
 
 _TYPES = [np.dtype(column.type.value_type.to_pandas_dtype()) for column in MAP_COLUMNS]
 _ENDS = np.cumsum([column.n_values * kind.itemsize for column, kind in zip(MAP_COLUMNS, _TYPES, strict=True)])
@@ -47,10 +48,11 @@ class Spool:
             return
         is_there = table[MAP_COLUMNS[0].name].is_valid().to_numpy()
         n = int(is_there.sum())
-        self._write(table.filter(pa.array(is_there)).select([column.name for column in MAP_COLUMNS]))
+        names = [column.name for column in MAP_COLUMNS if column.name in table.column_names]
+        self._write(table.filter(pa.array(is_there)).select(names))
         slots = pa.array(self._n_maps + np.cumsum(is_there) - 1, pa.int64(), mask=~is_there)
         self._n_maps += n
-        self._parts.append(table.drop_columns([column.name for column in MAP_COLUMNS]).append_column(_SLOT, slots))
+        self._parts.append(table.drop_columns(names).append_column(_SLOT, slots))
 
     @property
     def n_rows(self) -> int:
@@ -79,9 +81,12 @@ class Spool:
         return self._parts[0]
 
     def _write(self, maps: pa.Table) -> None:
-        """Append the records of rows that all have maps."""
+        """Append the records of rows that all have maps; a map that an earlier version did not store is zero."""
         parts = []
         for column, kind in zip(MAP_COLUMNS, _TYPES, strict=True):
+            if column.name not in maps.column_names:
+                parts.append(np.zeros((maps.num_rows, column.n_values * kind.itemsize), np.uint8))
+                continue
             flat = [chunk.flatten().to_numpy() for chunk in maps[column.name].chunks]
             values = np.concatenate([np.zeros(0, kind), *flat]).astype(kind, copy=False)
             parts.append(np.ascontiguousarray(values.reshape(maps.num_rows, column.n_values)).view(np.uint8))
@@ -100,6 +105,7 @@ class Spool:
         return {
             column.name: _lists(np.ascontiguousarray(part).view(kind), is_there, schema.field(column.name).type)
             for column, kind, part in parts
+            if column.name in schema.names
         }
 
 

@@ -11,14 +11,8 @@ from infra.errors import LensscanError
 from infra.read_ahead import map_ahead
 from infra.store.storage import N_AHEAD, FileInfo, StorageError, join, open_read
 from scanner.catalogue.candidates import ORDER, with_origin
-from scanner.catalogue.columns import (
-    CARRIED_PREFIX,
-    MAP_COLUMNS,
-    PURITY_COLUMNS,
-    candidate_schema,
-    carried_fields,
-    network_names,
-)
+from scanner.catalogue.columns import CARRIED_PREFIX, PURITY_COLUMNS, candidate_schema, carried_fields, network_names
+from scanner.catalogue.map_columns import MAP_COLUMNS
 from scanner.catalogue.maps import with_maps_as
 from scanner.catalogue.outcomes import candidate_mask
 from scanner.catalogue.paths import UNDATED, sealed_path

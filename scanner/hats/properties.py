@@ -4,8 +4,9 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from scanner.catalogue.columns import HEALPIX, MAP_COLUMNS
+from scanner.catalogue.columns import HEALPIX
 from scanner.catalogue.known_lenses import KnownTable
+from scanner.catalogue.map_columns import MAP_COLUMNS
 from scanner.hats.manifest import Manifest
 from scanner.hats.paths import NAME, ORDER
 

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scanner.preprocess.resample import regrid, resize_operator
+from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import Stamps
 
 SHOWN_ARCSEC = 10.0
@@ -24,13 +25,20 @@ def composite(bands: Stamps, vis_scale_arcsec: float, shown_arcsec: float = SHOW
         vis_scale_arcsec: Pixel scale of the VIS image.
         shown_arcsec: Side of the square that is shown.
     """
-    vis = _middle(bands["VIS"], round(shown_arcsec / vis_scale_arcsec))
-    side = bands["VIS"].shape[-1]
-    on_vis = {band: bands[band] if bands[band].shape[-1] == side else _enlarged(bands[band], side) for band in ("Y", "J", "H")}
-    nisp = {band: _in_sky(_middle(image, len(vis)), bands[band]) for band, image in on_vis.items()}
+    in_sky = bands_in_sky(bands, vis_scale_arcsec, shown_arcsec)
     # A red galaxy has less signal in a VIS pixel than in a NISP pixel: these factors make a typical galaxy neutral.
-    red, green, blue = nisp["H"] * 0.55, (nisp["Y"] + nisp["J"]) * 0.35, _in_sky(vis, bands["VIS"])
+    red, green, blue = in_sky["H"] * 0.55, (in_sky["Y"] + in_sky["J"]) * 0.35, in_sky["VIS"]
     return np.stack([_stretched(channel) for channel in (red, green, blue)], axis=-1)
+
+
+def bands_in_sky(bands: Stamps, vis_scale_arcsec: float, shown_arcsec: float = SHOWN_ARCSEC) -> dict[str, NDArray[np.float64]]:
+    """Return the middle of each band `[y, x]` on the VIS pixels, in the order VIS, Y, J, H, in sigma above the band's own sky.
+
+    Arguments as for `composite`.
+    """
+    n_pixels, side = round(shown_arcsec / vis_scale_arcsec), bands["VIS"].shape[-1]
+    on_vis = {band: bands[band] if bands[band].shape[-1] == side else _enlarged(bands[band], side) for band in EUCLID}
+    return {band: _in_sky(_middle(image, n_pixels), bands[band]) for band, image in on_vis.items()}
 
 
 def _enlarged(image: NDArray[np.float32], n_pixels: int) -> NDArray[np.float32]:

@@ -10,6 +10,6 @@ forecast makes rare, for training beside it; `wilde2022` is the paper's section 
 TrainingPreset = Literal["committee", "first_stage", "flagship", "laptop", "paper"]
 """Names of the configurations in `training.config.PRESETS`."""
 MAPS_PER_UNIT, MOST_MAPS_PER_UNIT = 100, 1000
-"""Default and largest number of candidates with maps: each takes 22 kB, and its stamps 0.2 MB until the unit is scanned."""
+"""Default and largest number of candidates with maps: each takes 73 kB, and its stamps 0.2 MB until the unit is scanned."""
 MATCH_RADIUS_ARCSEC, MOST_MATCH_RADIUS_ARCSEC = 1.0, 60.0
 """Default and largest distance of a source from its target; beyond it, the source is another object."""

@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from scanner.catalogue.columns import EXPLANATION_COLUMNS, MAP_COLUMNS, unit_schema
+from scanner.catalogue.columns import unit_schema
 from scanner.catalogue.ledger import publish as commit
+from scanner.catalogue.map_columns import EXPLANATION_COLUMNS, MAP_COLUMNS
 from scanner.catalogue.night_file import show
 from scanner.catalogue.photometry_columns import PHOTOMETRY_COLUMNS
 from scanner.catalogue.plan import Plan, ScanConfig, freeze, make_plan

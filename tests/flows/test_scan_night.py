@@ -20,7 +20,7 @@ from cyclopts import ValidationError
 from flows.cli.main import app
 from flows.cli.main import scan as command
 from infra.store.storage import create_if_absent, join
-from scanner.catalogue.columns import MAP_COLUMNS
+from scanner.catalogue.map_columns import MAP_COLUMNS
 from scanner.scan.request import ScanRequest
 from scanner.vocabulary.choices import MAPS_PER_UNIT, MOST_MAPS_PER_UNIT
 from tests.faults.harness.harm import assert_none, compare, read_files, recoveries

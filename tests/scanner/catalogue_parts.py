@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from scanner.catalogue.columns import EXPLANATION_COLUMNS, MAP_COLUMNS, PHOTOMETRY_COLUMNS, unit_schema
+from scanner.catalogue.columns import PHOTOMETRY_COLUMNS, unit_schema
 from scanner.catalogue.ledger import publish
+from scanner.catalogue.map_columns import EXPLANATION_COLUMNS, MAP_COLUMNS
 from scanner.catalogue.night_file import show
 from scanner.catalogue.plan import ScanConfig, freeze, make_plan
 from scanner.catalogue.seal import seal

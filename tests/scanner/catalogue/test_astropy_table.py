@@ -7,7 +7,7 @@ from astropy import units
 from astropy.io.votable import parse_single_table
 
 from scanner.catalogue.astropy_table import astropy_table, described
-from scanner.catalogue.columns import MAP_COLUMNS
+from scanner.catalogue.map_columns import MAP_COLUMNS
 from tests.scanner.catalogue_parts import NETWORKS, scores, with_maps
 
 

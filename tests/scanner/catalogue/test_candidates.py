@@ -12,7 +12,8 @@ from scanner.catalogue.candidates import (
     groups_of,
     open_candidates,
 )
-from scanner.catalogue.columns import MAP_COLUMNS, candidate_schema
+from scanner.catalogue.columns import candidate_schema
+from scanner.catalogue.map_columns import MAP_COLUMNS
 from tests.scanner.catalogue_parts import NETWORKS, plan_of, scores, with_maps
 
 

@@ -10,8 +10,9 @@ import pytest
 from infra.store.storage import read_bytes
 from scanner.catalogue.audit.reconcile import reconcile
 from scanner.catalogue.audit.verify import verify_plan
-from scanner.catalogue.columns import EXPLANATION_COLUMNS, MAP_COLUMNS, candidate_schema, unit_schema
+from scanner.catalogue.columns import candidate_schema, unit_schema
 from scanner.catalogue.ledger import PublishError, publish
+from scanner.catalogue.map_columns import CUTOUT, CUTOUT_STEP, EXPLANATION_COLUMNS, MAP_COLUMNS
 from scanner.catalogue.maps import MapError, check_maps, map_arrays, with_map_digests
 from scanner.catalogue.night_file import show
 from scanner.catalogue.paths import unit_uri
@@ -101,6 +102,29 @@ def test_candidates_of_nights_with_and_without_maps_are_queried_together(sealed)
     show(old, root)
     assert query(root)["object_id"].to_pylist() == [91, 22, 11, 15, 13]
     assert query(root, sql="SELECT map_cam FROM candidates WHERE object_id = 91").to_pylist() == [{"map_cam": None}]
+
+
+def test_files_of_an_earlier_version_lack_the_pixels_of_bands(sealed):
+    """A night shows a scan from before `cutout_sigma` beside one with it: all other maps are there, and the unit is null."""
+    root, _ = sealed
+    old = make_plan(NIGHT, EnsembleName(), ScanConfig(maps_per_unit=MOST), [unit_of("z", [91, 92])])
+    freeze(old, root)
+    before = with_maps(scores([91, 92], [0.99, 0.8]), {0, 1}).drop_columns([CUTOUT.name, CUTOUT_STEP.name])
+    publish(before, old.units[0], old, root, "try")
+    assert pq.read_table(seal(old, root).candidates_uri, partitioning=None).schema.equals(
+        candidate_schema(NETWORKS, maps=True, cutouts=False)
+    )
+    show(old, root)
+    assert reconcile(old, root).is_equal
+    assert not verify_plan(old.plan_id, root, deep=True).faults
+    found = query(root, maps=True)
+    assert found["object_id"].to_pylist() == [91, 22, 11, 92, 15, 13]
+    assert found[CUTOUT_STEP.name].is_valid().to_pylist() == [False, True, True, False, True, False]
+    maps = dict(zip(found["object_id"].to_pylist(), found["map_cam"].to_pylist(), strict=True))
+    assert maps == {i: expected_maps(i)["map_cam"] for i in (91, 92, 22, 11, 15)} | {13: None}
+    pixels = dict(zip(found["object_id"].to_pylist(), found[CUTOUT.name].to_pylist(), strict=True))
+    assert pixels[11] == expected_maps(11)[CUTOUT.name]
+    assert not any(pixels[91])
 
 
 def test_audits_check_the_maps_too(sealed, plan):
@@ -265,7 +289,7 @@ def test_many_candidates_are_sealed_in_groups(tmp_path):
         table = with_maps(scores(ids[unit.unit_id], p.tolist()), set(np.argsort(-p)[:3].tolist()))
         publish(table, unit, plan, str(tmp_path), "try")
     file = pq.ParquetFile(seal(plan, str(tmp_path)).candidates_uri)
-    assert [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)] == [1024, 376]
+    assert [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)] == [256] * 5 + [120]
     found = file.read(columns=["p_lens", "map_cam"])
     assert found["p_lens"].to_pylist() == sorted(np.concatenate(list(p_lens.values())).tolist(), reverse=True)
     assert found["map_cam"].null_count == 1394

@@ -3,7 +3,7 @@
 import pyarrow.parquet as pq
 
 from scanner.catalogue import night_file
-from scanner.catalogue.columns import MAP_COLUMNS
+from scanner.catalogue.map_columns import MAP_COLUMNS
 from scanner.catalogue.night_file import wrong_night_files
 from tests.scanner.catalogue_parts import NIGHT, finished
 

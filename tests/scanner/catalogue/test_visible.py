@@ -13,8 +13,8 @@ import pytest
 from infra.store.storage import list_files
 from scanner.catalogue import query as query_module
 from scanner.catalogue import visible
-from scanner.catalogue.columns import MAP_COLUMNS
 from scanner.catalogue.ledger import publish
+from scanner.catalogue.map_columns import MAP_COLUMNS
 from scanner.catalogue.paths import unit_uri
 from scanner.catalogue.plan import ScanConfig, freeze, make_plan
 from scanner.catalogue.query import query

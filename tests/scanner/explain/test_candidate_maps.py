@@ -6,7 +6,9 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
+from scipy.stats import norm
 
+from scanner.catalogue.map_columns import MAP_COLUMNS
 from scanner.explain.candidate_maps import AT_ONCE, CandidateMapper, CandidateMaps, candidate_mapper
 from scanner.explain.gradcam import GradCamMapper
 from scanner.networks.card_file import read_card
@@ -131,6 +133,30 @@ def test_cutouts_are_the_composite_of_the_middle(maps, stamps):
         assert np.abs(maps.cutout_rgb[i] / 255 - expected).max() <= 0.5 / 255 + 1e-9
 
 
+def test_stored_pixels_are_the_bands_in_sky(maps, stamps):
+    """Each band is within half a unit of its image in sigma of its sky, measured here from the percentiles of a Gaussian."""
+    assert maps.cutout_sigma.shape == (N, 4, 80, 80)
+    for i in (0, N - 1):
+        largest = 0.0
+        for band, stored in zip(("VIS", "Y", "J", "H"), maps.cutout_sigma[i], strict=True):
+            image = stamps[band][i].astype(float)
+            low, middle = np.percentile(image, [10, 40])
+            sigma = (middle - low) / (norm.ppf(0.4) - norm.ppf(0.1))
+            in_sky = ((image - middle) / sigma + norm.ppf(0.4))[10:-10, 10:-10]
+            assert (
+                np.abs(stored * maps.cutout_step[i] - in_sky).max() <= 0.5 * maps.cutout_step[i] + 1e-3 * np.abs(in_sky).max()
+            )
+            largest = max(largest, float(np.abs(in_sky).max()))
+        assert maps.cutout_step[i] == pytest.approx(max(0.05, largest / 32767), rel=1e-3)
+
+
+def test_bright_objects_have_a_larger_unit(stamps):
+    bright = {band: images[:1] + 1e5 * (np.arange(100) == 50)[:, None] * images[:1].std() for band, images in stamps.items()}
+    found = candidate_mapper(FLAGSHIP, read_card(FLAGSHIP)).maps(bright)
+    assert found.cutout_step[0] > 0.05
+    assert np.abs(found.cutout_sigma).max() == 32767
+
+
 def test_the_first_row_is_the_southernmost():
     """A half ring in the north is in the last rows of every image."""
     rng = np.random.default_rng(5)
@@ -139,7 +165,7 @@ def test_the_first_row_is_the_southernmost():
     light = 60 * np.exp(-np.hypot(x, y) / 3) + 25 * ring
     made = {band: (rng.normal(size=(1, 100, 100)) + light).astype(np.float32) for band in MER_10.grids}
     found = candidate_mapper(FLAGSHIP, read_card(FLAGSHIP)).maps(made)
-    for image in (found.cutout_rgb[0].mean(axis=-1), found.map_guided[0]):
+    for image in (found.cutout_rgb[0].mean(axis=-1), found.cutout_sigma[0, 0], found.cutout_sigma[0, 3], found.map_guided[0]):
         middle = len(image) // 2
         assert image[middle:].mean() > image[:middle].mean()
     assert found.map_guided[0].argmax() // 40 >= 20
@@ -164,8 +190,8 @@ def test_threads_side_by_side_make_the_same_maps():
 def test_the_paper_s_networks_have_maps_on_the_same_grid():
     made = {band: images[-2:] for band, images in synthetic_stamps(CHALLENGE, 8).items()}
     found = candidate_mapper(SEVEN, read_card(SEVEN)).maps(made)
-    shapes = [found.cutout_rgb.shape, found.map_guided.shape, found.map_cam.shape, found.map_occlusion.shape]
-    assert shapes == [(2, 80, 80, 3), (2, 40, 40), (2, 20, 20), (2, 8, 8)]
+    shapes = {column.name: getattr(found, column.name).shape[1:] for column in MAP_COLUMNS}
+    assert shapes == {column.name: column.shape for column in MAP_COLUMNS}
 
 
 def test_the_last_network_makes_the_occlusion_map(maps, stamps):

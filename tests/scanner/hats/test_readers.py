@@ -19,7 +19,8 @@ from astropy.io.votable import parse
 from astropy.table import Table
 from mocpy import MOC
 
-from scanner.catalogue.columns import HEALPIX, MAP_COLUMNS
+from scanner.catalogue.columns import HEALPIX
+from scanner.catalogue.map_columns import MAP_COLUMNS
 from scanner.hats.publish import publish
 from tests.scanner.catalogue_parts import NIGHT, finished
 from tests.scanner.hats.lsdb_reads import CIRCLE
