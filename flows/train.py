@@ -24,6 +24,7 @@ def train(
     learning_rate: Annotated[float | None, Field(gt=0)] = None,
     networks: str | None = None,
     teacher: str | None = None,
+    with_grades: str | None = None,
 ) -> TrainResult:
     """Train on the shards under `shards_uri`; after a kill, the same call continues from the last epoch.
 
@@ -38,10 +39,22 @@ def train(
         learning_rate: Learning rate, instead of the preset's.
         networks: Names of some of the preset's networks, separated by commas.
         teacher: Ensemble whose probabilities the networks learn beside the labels.
+        with_grades: Catalogue whose graded objects the networks learn beside the simulated ones.
     """
     # Artefact keys may hold lower-case letters, digits and dashes only.
     key = "train-" + re.sub(r"[^a-z0-9]+", "-", name.lower())
     with flow_progress(key, "Epochs trained, all networks") as progress:
         return train_package(
-            shards_uri, out, name, preset, epochs, workers, start_from, learning_rate, networks, teacher, progress
+            shards_uri,
+            out,
+            name,
+            preset,
+            epochs,
+            workers,
+            start_from,
+            learning_rate,
+            networks,
+            teacher,
+            with_grades,
+            progress,
         )

@@ -14,6 +14,7 @@ from training.config import TrainConfig
 from training.dataset import Dataset, prepare_dataset
 from training.errors import TrainingError
 from training.fit import FitResult, OnEpoch, fit_network, start_file
+from training.graded import GradedShards
 from training.teacher import ask_teacher
 
 
@@ -72,7 +73,8 @@ def build_ensemble(
     work = work_folder(out, name)
     if config.start_from:
         _put_start_weights(config.start_from, config, work)
-    dataset = prepare_dataset(shards_uri, work / "data", config.networks, config.geometry)
+    graded_uri = str(GradedShards(config.graded).learnt) if config.graded else None
+    dataset = prepare_dataset(shards_uri, work / "data", config.networks, config.geometry, graded_uri)
     if config.teacher:
         ask_teacher(config.teacher, shards_uri, dataset, work, no_progress)
     total = config.epochs * len(config.networks)

@@ -56,6 +56,10 @@ class TrainConfig(Frozen):
     """Package whose probabilities the networks learn beside the labels; None: the labels alone."""
     teacher_share: float = Field(default=0.7, gt=0, le=1)
     """Weight of the teacher's probabilities in what the networks learn; the labels have the rest."""
+    graded: Path | None = None
+    """Folder of `training.graded` with graded objects, which the networks learn beside the simulated ones; None: none."""
+    graded_share: float = Field(default=0.2, gt=0, lt=1)
+    """Share of an epoch that graded objects have together."""
     augment: bool = True
     """Random flips and quarter turns, of every class alike."""
     num_workers: int = Field(default=1, ge=1)
@@ -71,6 +75,8 @@ class TrainConfig(Frozen):
             raise ValueError(f"networks must be one or more, each once, got {names}")
         if self.geometry not in GEOMETRIES:
             raise ValueError(f"geometry must be one of {sorted(GEOMETRIES)}, got {self.geometry!r}")
+        if self.teacher and self.graded:
+            raise ValueError("networks learn either from a teacher or from grades beside the labels, not from both")
         return self
 
     def network(self, name: str) -> NetworkSpec:

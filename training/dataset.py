@@ -55,6 +55,8 @@ class Dataset:
     """SHA-256 over the SHA-256 of each shard, in the order of their names."""
     kind_targets: NDArray[np.float32] | None = None
     """`[object, kind]`: probabilities that networks learn instead of the kinds, if there is a teacher."""
+    n_graded: int = 0
+    """Number of graded objects, which are the last ones; they are in no split."""
 
     def labels(self, classes: tuple[str, ...]) -> NDArray[np.int64]:
         """Return `[object]` indices into the classes of a network."""
@@ -72,12 +74,20 @@ class Dataset:
         return self.kind_targets[:, [KINDS.index(name) for name in classes]]
 
     def rows(self, split: Split, validation_fraction: float, test_fraction: float) -> NDArray[np.int64]:
-        """Return the rows of a split; the group alone decides, so an object is in one split only, in any order of rows."""
-        fraction = hashed_fraction(self.group_ids)
+        """Return the rows of a split; the group alone decides, so an object is in one split only, in any order of rows.
+
+        Graded objects are in none: the splits tell how well networks do on the others.
+        """
+        fraction = hashed_fraction(self.group_ids[: len(self.group_ids) - self.n_graded])
         is_test = fraction < test_fraction
         is_validation = ~is_test & (fraction < test_fraction + validation_fraction)
         chosen = {"test": is_test, "validation": is_validation, "train": ~is_test & ~is_validation}[split]
         return np.flatnonzero(chosen)
+
+    @property
+    def graded_rows(self) -> NDArray[np.int64]:
+        """Rows of the graded objects."""
+        return np.arange(len(self.kinds) - self.n_graded, len(self.kinds))
 
     def kind_counts(self, rows: NDArray[np.int64]) -> dict[str, int]:
         """Return the number of these rows of each kind."""
@@ -91,7 +101,9 @@ def hashed_fraction(ids: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.array([int.from_bytes(h, "big") for h in hashes], dtype=np.float64) / 2.0**64
 
 
-def prepare_dataset(shards_uri: str, folder: Path, networks: Sequence[NetworkSpec], geometry: str) -> Dataset:
+def prepare_dataset(
+    shards_uri: str, folder: Path, networks: Sequence[NetworkSpec], geometry: str, graded_uri: str | None = None
+) -> Dataset:
     """Read all shards under `shards_uri` into arrays in `folder`; a second call with the same shards opens these arrays.
 
     Args:
@@ -99,6 +111,7 @@ def prepare_dataset(shards_uri: str, folder: Path, networks: Sequence[NetworkSpe
         folder: Folder of the arrays.
         networks: Networks that will read the inputs.
         geometry: Geometry that every stamp is converted to, as in a scan.
+        graded_uri: Folder of the shards of graded objects, which become the last rows; None: none.
 
     Raises:
         TrainingError: there are no shards, a shard has no truth, a stamp is unusable, or a folder holds an object twice.
@@ -106,6 +119,9 @@ def prepare_dataset(shards_uri: str, folder: Path, networks: Sequence[NetworkSpe
     files = list_files(shards_uri, ".parquet")
     if not files:
         raise TrainingError(f"{shards_uri}: holds no shards (*.parquet)")
+    graded = list_files(graded_uri, ".parquet") if graded_uri else []
+    n_graded = sum(_count_rows(file.uri) for file in graded)
+    files += graded
     channels: dict[int, tuple[Channel, ...]] = {}
     for spec in networks:
         channels[spec.input_pixels] = tuple(dict.fromkeys((*channels.get(spec.input_pixels, ()), *spec.channels)))
@@ -114,6 +130,7 @@ def prepare_dataset(shards_uri: str, folder: Path, networks: Sequence[NetworkSpe
         "listing": digest([{"uri": file.uri, "size": file.size, "etag": file.etag} for file in files]),
         "geometry": geometry,
         "channels": described,
+        **({"n_graded": n_graded} if n_graded else {}),
     }
     manifest = folder / "dataset.json"
     if manifest.exists() and json.loads(manifest.read_text())["prepared"] == wanted:
@@ -135,7 +152,8 @@ def open_dataset(folder: Path) -> Dataset:
         )
         for n, read in content["prepared"]["channels"].items()
     }
-    return Dataset(inputs, np.load(folder / "kinds.npy"), np.load(folder / "group_ids.npy"), content["digest"])
+    kinds, group_ids = np.load(folder / "kinds.npy"), np.load(folder / "group_ids.npy")
+    return Dataset(inputs, kinds, group_ids, content["digest"], n_graded=content["prepared"].get("n_graded", 0))
 
 
 def _write_arrays(files: list[FileInfo], folder: Path, channels: dict[int, tuple[Channel, ...]], geometry: Geometry) -> str:
@@ -154,8 +172,7 @@ def _write_arrays(files: list[FileInfo], folder: Path, channels: dict[int, tuple
         shard = _training_shard(file.uri, data)
         kinds.append(_kind_indices(file.uri, shard))
         object_ids.append(shard.object_ids)
-        index = shard.truth["index"].to_pylist()
-        group_ids.append(np.array([o if i is None else i for o, i in zip(shard.object_ids.tolist(), index, strict=True)]))
+        group_ids.append(group_ids_of(shard))
         for first in range(0, len(shard.object_ids), _CHUNK_ROWS):
             stamps = _stamps_in(geometry, shard, slice(first, first + _CHUNK_ROWS), file.uri)
             n_chunk = len(stamps["VIS"])
@@ -168,6 +185,12 @@ def _write_arrays(files: list[FileInfo], folder: Path, channels: dict[int, tuple
     np.save(folder / "kinds.npy", np.concatenate(kinds))
     np.save(folder / "group_ids.npy", np.concatenate(group_ids))
     return digest(shard_digests)
+
+
+def group_ids_of(shard: Shard) -> NDArray[np.int64]:
+    """Return `[object]`: the position in the data set, or the object id where that is unknown; pairs share the position."""
+    index = shard.truth["index"].to_pylist()
+    return np.array([o if i is None else i for o, i in zip(shard.object_ids.tolist(), index, strict=True)], np.int64)
 
 
 def _checked_input(stamps: dict[str, Image], channels: tuple[Channel, ...], n_pixels: int, uri: str) -> NDArray[np.float32]:

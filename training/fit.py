@@ -21,6 +21,7 @@ from training.checkpoint import EpochRecord, load_checkpoint, save_checkpoint, s
 from training.config import TrainConfig
 from training.dataset import Dataset
 from training.errors import TrainingError
+from training.graded import GradedShards, repeated
 from training.step import class_weights, evaluate, train_epoch
 from training.teacher import taught
 
@@ -128,7 +129,8 @@ class _Run:
         self._bfloat16 = has_fast_bfloat16(worker.device) if config.bfloat16 is None else config.bfloat16
         self._source = BatchSource(dataset, spec, config.batch_size_of(spec))
         fractions = (config.validation_fraction, config.test_fraction)
-        self._train, self._validation = (dataset.rows(split, *fractions) for split in ("train", "validation"))
+        simulated, self._validation = (dataset.rows(split, *fractions) for split in ("train", "validation"))
+        self._train = _with_graded(simulated, dataset, config)
         self._train_weights = self._weights(dataset, self._train, "train")
         self._validation_weights = self._weights(dataset, self._validation, "validation")
 
@@ -177,9 +179,19 @@ def _seeded(config: TrainConfig, spec: NetworkSpec, epoch: int, rank: int = 0) -
         yield
 
 
+def _with_graded(rows: NDArray[np.int64], dataset: Dataset, config: TrainConfig) -> NDArray[np.int64]:
+    """Return the rows of an epoch: those given, and each graded object as often as its weight and `config.graded_share` say."""
+    if config.graded is None:
+        return rows
+    weights = GradedShards(config.graded).weights()
+    graded = dataset.graded_rows
+    of_rows = np.array([weights[object_id] for object_id in dataset.group_ids[graded].tolist()])
+    return np.concatenate([rows, np.repeat(graded, repeated(len(rows), of_rows, config.graded_share))])
+
+
 _DECIDES_NO_EPOCH = {
     *("epochs", "networks", "cpus_per_worker", "use_gpu", "prevalence", "compound_share"),
-    *("start_from", "teacher", "teacher_share"),
+    *("start_from", "teacher", "teacher_share", "graded", "graded_share"),
 }
 """Settings that do not change the result of an epoch of one network, or that the digest counts in another form."""
 
@@ -194,4 +206,5 @@ def _fit_id(spec: NetworkSpec, dataset: Dataset, config: TrainConfig, start: Pat
     network = [spec.name, spec.architecture, [channel.model_dump() for channel in spec.channels]]
     begun_with = [sha256_bytes(start.read_bytes())] if start else []
     targets = [] if dataset.kind_targets is None else [{"targets": sha256_bytes(dataset.kind_targets.tobytes())}]
-    return digest([network, dataset.digest, kept, n_epochs, *begun_with, *targets])
+    graded = [] if config.graded is None else [{"graded": GradedShards(config.graded).weights(), "share": config.graded_share}]
+    return digest([network, dataset.digest, kept, n_epochs, *begun_with, *targets, *graded])

@@ -4,22 +4,29 @@ from pathlib import Path
 
 from flows.ensembles import chosen_package
 from infra.frozen import Frozen
-from infra.progress import Progress
+from infra.progress import Progress, no_progress
 from infra.settings import Settings
 from infra.store.storage import check_folder
 from scanner.networks.card import check_name
+from scanner.networks.engines import resolve_engine
+from scanner.networks.package import load_scorer
 from scanner.vocabulary.choices import TrainingPreset
-from training.config import PRESETS
+from training.build import work_folder
+from training.config import PRESETS, TrainConfig
 from training.errors import TrainingError
+from training.evaluation.grade_gain import GradeGain, grade_gain
+from training.graded import GradedShards
 from training.run import train_ensemble
 
 
 class TrainResult(Frozen):
-    """Path of the package, and its AUROC on the test split."""
+    """Path of the package, its AUROC on the test split, and what grades have gained."""
 
     ensemble: str
     package: Path
     test_auroc: float
+    gain: GradeGain | None = None
+    """The ensemble that training started from and the new one on the same objects; None without grades."""
 
 
 def train_package(
@@ -33,9 +40,13 @@ def train_package(
     learning_rate: float | None,
     networks: str | None,
     teacher: str | None,
+    with_grades: str | None,
     progress: Progress,
 ) -> TrainResult:
     """Train on the shards under `shards_uri`, with the meaning of the flow's parameters.
+
+    `with_grades` is a catalogue. Its graded objects are read once for each name of an ensemble, so that a training that was
+    killed goes on with the same grades.
 
     Raises:
         LensscanError: a parameter is invalid, the data are unusable for training, or a network's workers failed.
@@ -46,6 +57,8 @@ def train_package(
         check_name(name)
     except ValueError as error:
         raise TrainingError(str(error)) from error
+    if with_grades and (teacher or not start_from):
+        raise TrainingError("--with-grades continues the training of an ensemble: give --start-from, and no --teacher")
     start = chosen_package(start_from) if start_from else None
     asked = chosen_package(teacher) if teacher else None
     options = {"epochs": epochs, "learning_rate": learning_rate, "start_from": start, "teacher": asked}
@@ -56,5 +69,29 @@ def train_package(
             config = config.with_networks([name.strip() for name in networks.split(",")])
         except ValueError as error:
             raise TrainingError(str(error)) from error
+    if with_grades:
+        config = config.model_copy(update={"graded": _graded_folder(with_grades, config, work_folder(out, name))})
     card = train_ensemble(config, shards_uri, out, name, progress, Settings.read().ray_address)
-    return TrainResult(ensemble=card.name, package=out / name, test_auroc=card.metrics["auroc"])
+    gain = _gain(config, shards_uri, out / name)
+    return TrainResult(ensemble=card.name, package=out / name, test_auroc=card.metrics["auroc"], gain=gain)
+
+
+def _graded_folder(catalogue: str, config: TrainConfig, work: Path) -> Path:
+    """Return the folder of the graded objects; it is filled unless an earlier call has done that."""
+    from flows.commands.graded import graded_shards
+
+    folder = (work / "graded").absolute()
+    if not GradedShards(folder).is_complete:
+        graded_shards(catalogue, config.geometry, folder)
+    return folder
+
+
+def _gain(config: TrainConfig, shards_uri: str, package: Path) -> GradeGain | None:
+    """Compare the new ensemble with the one that it started from, and keep the figures in its package."""
+    if config.graded is None or config.start_from is None:
+        return None
+    engine = resolve_engine(Settings.read().engine)
+    before, after = (load_scorer(folder, engine, checks_pixels=False) for folder in (config.start_from, package))
+    gain = grade_gain(before, after, config.graded, shards_uri, config, no_progress)
+    (package / "grades.json").write_text(gain.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    return gain

@@ -177,7 +177,7 @@ def _overall(
         natural = partial(expected_calibration_error, prevalence=prevalence)
         measured["calibration_error_at_prevalence"] = _ranked(natural, p, is_lens, rng, reflected_interval)
         for share in SHARES_FOUND:
-            measured[f"inspected_per_lens_at_{share:g}"] = _inspected_per_lens(p, is_lens, prevalence, share)
+            measured[f"inspected_per_lens_at_{share:g}"] = inspected_per_lens(p, is_lens, prevalence, share)
     for rate, threshold in zip(RATES, thresholds, strict=True):
         for kind in KINDS[1:]:
             if np.any(kinds == kind):
@@ -185,7 +185,7 @@ def _overall(
     return measured
 
 
-def _inspected_per_lens(p: Numbers, is_lens: Flags, prevalence: float, share: float) -> ValueWithInterval:
+def inspected_per_lens(p: Numbers, is_lens: Flags, prevalence: float, share: float) -> ValueWithInterval:
     """Return the number of objects above the threshold per lens above it, where a share of the lenses is.
 
     The limits are those of Wilson's intervals of both rates, worst and best together.

@@ -2,13 +2,14 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from infra.progress import Progress
 from infra.provenance import digest, sha256_bytes
@@ -17,7 +18,7 @@ from scanner.networks.cascade import Scorer
 from scanner.scan.batch_reader import BatchReader
 from scanner.scan.scoring import CutoutScanner
 from scanner.sources.shard_batches import shard_batches
-from scanner.sources.shards import TRUTH_FIELDS, decode_shard
+from scanner.sources.shards import TRUTH_FIELDS, Shard, decode_shard
 from training.errors import TrainingError
 
 Footers = Mapping[str, pq.FileMetaData]
@@ -47,8 +48,16 @@ def shards_digest(uris: Iterable[str]) -> str:
     return digest([sha256_bytes(read_bytes(uri)) for uri in uris])
 
 
-def score_shards(footers: Footers, ensemble: Scorer, progress: Progress) -> tuple[pa.Table, pa.Table]:
+def score_shards(
+    footers: Footers, ensemble: Scorer, progress: Progress, chosen: Callable[[Shard], NDArray[np.int64]] | None = None
+) -> tuple[pa.Table, pa.Table]:
     """Return one row of scores and one of truth (`TRUTH_FIELDS`) for each object, in order; `progress` counts objects.
+
+    Args:
+        footers: The shards.
+        ensemble: Scorer of the objects.
+        progress: Called with (objects of the shards that are done, objects in all).
+        chosen: Returns the rows of a shard to score, ascending; by default all.
 
     Raises:
         TrainingError: a file is not a shard.
@@ -61,10 +70,10 @@ def score_shards(footers: Footers, ensemble: Scorer, progress: Progress) -> tupl
             shard = decode_shard(read_bytes(uri))
         except ValueError as error:
             raise TrainingError(f"{uri}: {error}") from error
-        every = np.arange(len(shard.object_ids))
-        begin = partial(shard_batches, shard, every, scanner.geometry, scanner.batch_size)
+        rows = np.arange(len(shard.object_ids)) if chosen is None else chosen(shard)
+        begin = partial(shard_batches, shard, rows, scanner.geometry, scanner.batch_size)
         scores.append(scanner.score_batches(BatchReader(begin, n_ahead=0)))
-        truths.append(shard.truth.select([field.name for field in TRUTH_FIELDS]))
+        truths.append(shard.truth.select([field.name for field in TRUTH_FIELDS]).take(pa.array(rows)))
         n_done += footer.num_rows
         progress(n_done, n_objects)
     return pa.concat_tables(scores), pa.concat_tables(truths)
