@@ -1,12 +1,12 @@
-"""The commands that make and manage networks: simulate, inject, train and `models`."""
+"""The commands that make and manage networks: simulate, inject and `models`."""
 
 from pathlib import Path
 from typing import Any
 
 from cyclopts import App
 
-from flows.cli.app import AboveZero, AsFlow, AtLeastTwo, Fraction, NotNegative, Positive, app
-from scanner.vocabulary.choices import GeometryName, PopulationPreset, TrainingPreset
+from flows.cli.app import AsFlow, AtLeastTwo, Fraction, NotNegative, Positive, app
+from scanner.vocabulary.choices import GeometryName, PopulationPreset
 
 models = App(name="models", help="Ensembles of networks: list, show, import, restate, check their maps.")
 app.command(models)
@@ -20,8 +20,6 @@ SHOWN = {
     "AUROC": "auroc",
 }
 """Columns of `models list` that fit a terminal, and their names in JSON."""
-
-GAIN_COLUMNS = ("objects", "ensemble", "lenses", "others", "AUROC", "recall at 1 %", "inspected at 50 %", "inspected at 75 %")
 
 
 @app.command
@@ -133,87 +131,6 @@ def inject(
     with terminal_progress("injecting", quiet=json) as report:
         result = inject_into(images, out, n, seed, psf, report, survey)
     print_json(result) if json else print_lines({**{name.replace("_", " "): found for name, found in result.items()}, **made})
-
-
-@app.command
-def train(
-    shards: str,
-    *,
-    out: Path,
-    name: str,
-    preset: TrainingPreset = "laptop",
-    epochs: Positive | None = None,
-    learning_rate: AboveZero | None = None,
-    start_from: str | None = None,
-    networks: str | None = None,
-    teacher: str | None = None,
-    with_grades: str | None = None,
-    workers: Positive = 1,
-    flow: AsFlow = False,
-    json: bool = False,
-) -> None:
-    """Train networks and their combiner, and write an ensemble package.
-
-    After a kill, the same command continues from the last epoch.
-
-    For example: `lensscan train data/train --out runs/first --name first`
-
-    or: `lensscan train data/train --preset flagship --start-from mer3-sim --with-grades catalogue/ --epochs 3 --learning-rate
-    2e-4 --out runs/graded --name graded`
-
-    Args:
-        shards: Folder or `s3://` prefix of shards with truth.
-        out: Work folder: checkpoints, histories, learning curves, and the package in `out/NAME`.
-        name: Name of the ensemble.
-        preset: `flagship`: three small networks for 10 arcsec stamps of MER mosaics; `committee` and `first_stage`: the six
-            larger networks and the small one of a cascade; `paper`: the seven of Wilde et al. 2022, 250 epochs; `laptop`: the
-            seven, a few epochs.
-        epochs: Number of epochs, instead of the preset's.
-        learning_rate: Learning rate, instead of the preset's; its peak, if the schedule rises and falls.
-        start_from: Ensemble, by name or folder, whose weights training starts from: for more training, or for one survey.
-        networks: Names of some of the preset's networks, separated by commas; by default all.
-        teacher: Ensemble, by name or folder, whose probabilities the networks learn beside the labels: a small network learns
-            to agree with a large ensemble.
-        with_grades: Catalogue whose graded objects the networks learn beside the shards, with `--start-from`: lenses, and
-            objects that graders reject. Three in ten are held out; the result says how many objects people inspect for each
-            lens before and after. A training that was killed goes on with the same grades; give a new name for new grades.
-        workers: Number of processes that train a network together, each on its own GPU if the cluster has enough. One worker
-            trains up to 20 000 objects in this process, without Ray.
-        flow: Train as a Prefect flow.
-        json: Print JSON instead of text.
-    """
-    from flows.terminal import print_json, print_lines, print_table, terminal_progress
-
-    options: dict[str, Any] = {
-        "shards_uri": shards,
-        "out": out,
-        "name": name,
-        "preset": preset,
-        "epochs": epochs,
-        "workers": workers,
-        "start_from": start_from,
-        "learning_rate": learning_rate,
-        "networks": networks,
-        "teacher": teacher,
-        "with_grades": with_grades,
-    }
-    if flow:
-        from flows.train import train as train_flow
-
-        result = train_flow(**options)
-    else:
-        from flows.commands.train import train_package
-
-        with terminal_progress("training", quiet=json) as report:
-            result = train_package(progress=report, **options)
-    if json:
-        print_json(result.model_dump(mode="json"))
-        return
-    print_lines(result.model_dump(mode="json", exclude={"gain"}))
-    if result.gain is not None:
-        from flows.commands.gain_text import gain_rows
-
-        print_table("Before and after the grades", GAIN_COLUMNS, gain_rows(result.gain))
 
 
 @models.command(name="list")

@@ -3,7 +3,7 @@
 from typing import Any
 
 from scanner.purity import ValueWithInterval
-from training.evaluation.grade_gain import Compared, GradeGain, Separation
+from training.grade_gain import Compared, GradeGain, Separation
 
 
 def gain_rows(gain: GradeGain) -> list[dict[str, Any]]:

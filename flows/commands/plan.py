@@ -13,11 +13,11 @@ from infra.settings import Settings
 from scanner.catalogue.plan import Plan
 from scanner.catalogue.selection import EVERYTHING, Selection
 from scanner.networks.card_file import read_card
-from scanner.scan.estimate import Estimate, Measured, estimate, measure
+from scanner.scan.errors import ScanError
+from scanner.scan.estimate import Estimate, Measured, estimate
 from scanner.scan.expected_candidates import Expectation, by_evaluation, by_sample
 from scanner.scan.planned_input import PlannedInput, planned_input, unit_size
 from scanner.scan.request import ScanRequest, plan_scan, shown_threshold
-from scanner.scan.score_table import ScanError
 from scanner.sources.survey import find_survey
 from scanner.vocabulary.choices import MAPS_PER_UNIT
 from scanner.vocabulary.geometry import GEOMETRIES
@@ -112,6 +112,9 @@ def _predicted(
     request: ScanRequest, plan: Plan, found: PlannedInput, workers: int, n_units: int | None, price_per_core_hour: float | None
 ) -> Prediction:
     """Measure the largest complete unit, and predict for complete ones: a scan rejects the rows of others without pixels."""
+    # Only a prediction needs the networks, whose libraries take seconds to import.
+    from scanner.scan.measure import measure
+
     complete = [unit for unit in plan.units if unit.unit_id not in found.tiles_without_bands]
     if not complete:
         raise ScanError(f"{request.input_uri}: no tile has a mosaic of every band, so nothing can be measured")

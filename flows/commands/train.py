@@ -14,7 +14,7 @@ from scanner.vocabulary.choices import TrainingPreset
 from training.build import work_folder
 from training.config import PRESETS, TrainConfig
 from training.errors import TrainingError
-from training.evaluation.grade_gain import GradeGain, grade_gain
+from training.grade_gain import GradeGain, grade_gain
 from training.graded import GradedShards
 from training.run import train_ensemble
 

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from scipy.stats import binomtest
-
 from infra.frozen import Frozen
 from scanner.networks.card_file import read_card
 
@@ -23,6 +21,9 @@ def by_sample(n_candidates: int, n_scored: int, n_objects: int) -> Expectation |
     """Return the number among `n_objects` if they are like the scored ones (Wilson's interval); None for a small sample."""
     if n_scored < MIN_SAMPLE:
         return None
+    # Imported here: only a prediction needs it, and it takes as long to import as the rest of a plan.
+    from scipy.stats import binomtest
+
     limits = binomtest(n_candidates, n_scored).proportion_ci(method="wilson")
     share = n_candidates / n_scored
     return Expectation(value=share * n_objects, low=limits.low * n_objects, high=limits.high * n_objects)

@@ -17,8 +17,8 @@ from scanner.catalogue.carried import CarriedColumn, carried_arrays
 from scanner.catalogue.unit_inputs import SHARD, check_unchanged
 from scanner.catalogue.units import Unit, id_digest
 from scanner.scan.batch_reader import BatchReader
+from scanner.scan.errors import ScanError
 from scanner.scan.row_selection import ALL_ROWS, Rows, RowSelection
-from scanner.scan.score_table import ScanError
 from scanner.sources.batches import CutoutBatch
 from scanner.sources.shard_batches import stream_batches
 from scanner.sources.shards import ShardRows, open_shard

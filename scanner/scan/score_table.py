@@ -6,18 +6,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from infra.errors import LensscanError
 from scanner.catalogue.columns import score_fields
 from scanner.catalogue.outcomes import SCORED
 from scanner.networks.ensemble import EnsembleScores
+from scanner.scan.errors import ScanError
 from scanner.vocabulary.kinds import KINDS
 from scanner.vocabulary.network_columns import kind_column_name, network_column_name
 from scanner.vocabulary.rejections import Rejection
 from scanner.vocabulary.stages import FIRST, NO_STAGE
-
-
-class ScanError(LensscanError):
-    """A unit differs from the plan, or a network outputs no probability; the error is never a property of one row."""
 
 
 class ScoreTable:

@@ -8,8 +8,8 @@ import pyarrow as pa
 from infra.steps import Step, reached
 from scanner.catalogue.columns import unit_schema
 from scanner.catalogue.unit_inputs import check_unchanged
+from scanner.scan.errors import ScanError
 from scanner.scan.open_unit import OpenUnit
-from scanner.scan.score_table import ScanError
 from scanner.scan.scoring import CutoutScanner
 from scanner.scan.skipped_rows import with_skipped_rows
 from scanner.vocabulary.rejections import Rejection

@@ -18,7 +18,7 @@ from infra.store.storage import (
 )
 from scanner.catalogue.find_units import find_units
 from scanner.catalogue.unit_inputs import InputChangedError
-from scanner.scan.score_table import ScanError
+from scanner.scan.errors import ScanError
 from scanner.scan.scoring import CutoutScanner
 from scanner.sources.shards import encode_shard, shard_table
 from scanner.vocabulary.geometry import CHALLENGE

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from flows.commands.plan import PlanArgumentsError, describe_plan
-from scanner.scan import estimate as estimates
-from scanner.scan.score_table import ScanError
+from scanner.scan import measure as measuring
+from scanner.scan.errors import ScanError
 from scanner.scan.sweep import synthetic_stamps
 from scanner.sources.shards import encode_shard, shard_table
 from scanner.vocabulary.geometry import MER_10
+from tests.imports_of_commands import heavy_imports
 from tests.tiles import write_tiles
 
 
@@ -26,13 +27,13 @@ def shards(tmp_path_factory):
 @pytest.fixture
 def measured_units(monkeypatch):
     """Record which unit is measured with how many threads; the measurement itself takes the usual way."""
-    units, measure = [], estimates.measure
+    units, measure = [], measuring.measure
 
     def spied(unit, plan, package, threads, threshold):
         units.append((unit.unit_id, threads))
         return measure(unit, plan, package, threads, threshold)
 
-    monkeypatch.setattr("flows.commands.plan.measure", spied)
+    monkeypatch.setattr(measuring, "measure", spied)
     return units
 
 
@@ -79,3 +80,8 @@ def test_a_tile_that_lacks_a_band_is_not_measured(tmp_path, measured_units):
     next(tmp_path.glob("*VIS*TILE000000002*")).unlink()
     with pytest.raises(ScanError, match="no tile has a mosaic of every band"):
         describe_plan(str(tmp_path), measured=True)
+
+
+def test_a_plan_without_a_prediction_starts_without_networks(tmp_path):
+    write_tiles(tmp_path, 1, 3)
+    assert heavy_imports("plan", str(tmp_path)) <= {"numpy", "pyarrow", "astropy"}

@@ -12,9 +12,9 @@ from scanner.catalogue.outcomes import check_outcomes
 from scanner.catalogue.units import InputFile, Unit, id_digest
 from scanner.networks.ensemble import EnsembleScores
 from scanner.scan import open_unit as open_module
+from scanner.scan.errors import ScanError
 from scanner.scan.open_unit import read_whole
 from scanner.scan.row_selection import RowSelection
-from scanner.scan.score_table import ScanError
 from scanner.scan.scoring import CutoutScanner
 from scanner.scan.sweep import Sweep
 from scanner.sources.shards import encode_shard, shard_table

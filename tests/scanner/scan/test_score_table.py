@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from scanner.catalogue.outcomes import check_outcomes
 from scanner.networks.ensemble import EnsembleScores
-from scanner.scan.score_table import ScanError, ScoreTable
+from scanner.scan.errors import ScanError
+from scanner.scan.score_table import ScoreTable
 from scanner.vocabulary.rejections import RejectCode, Rejection
 
 

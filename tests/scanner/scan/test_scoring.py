@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner.catalogue.outcomes import check_outcomes
-from scanner.scan.score_table import ScanError
+from scanner.scan.errors import ScanError
 from scanner.scan.scoring import CutoutScanner
 from scanner.sources.cutouts import Cutout
 from scanner.vocabulary.network_columns import KIND_P

@@ -9,9 +9,9 @@ from scanner.catalogue.find_units import find_input
 from scanner.catalogue.outcomes import SCORED, SKIPPED, check_outcomes
 from scanner.catalogue.selection import Selection
 from scanner.catalogue.units import SelectedRows
+from scanner.scan.errors import ScanError
 from scanner.scan.open_unit import open_unit
 from scanner.scan.row_selection import RowSelection
-from scanner.scan.score_table import ScanError
 from scanner.scan.scoring import CutoutScanner
 from scanner.scan.skipped_rows import with_skipped_rows
 from scanner.scan.unit import scan_unit

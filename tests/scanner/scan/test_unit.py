@@ -18,9 +18,9 @@ from scanner.catalogue.outcomes import check_outcomes
 from scanner.catalogue.unit_inputs import InputChangedError
 from scanner.catalogue.units import InputFile, Unit, id_digest
 from scanner.scan.batch_reader import BatchReader
+from scanner.scan.errors import ScanError
 from scanner.scan.manifest import score_manifest
 from scanner.scan.open_unit import open_unit
-from scanner.scan.score_table import ScanError
 from scanner.scan.scoring import CutoutScanner
 from scanner.scan.unit import scan_unit
 from scanner.sources.shards import encode_shard, shard_table

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from training.evaluation.grade_gain import separation
+from training.grade_gain import separation
 
 
 def test_objects_to_inspect_are_counted():
