@@ -1,0 +1,154 @@
+"""`lensscan train --with-grades`: from votes on a catalogue to an ensemble, and what its grades have gained."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flows.cli.main import app
+from flows.commands.graded import graded_shards
+from flows.commands.train import train_package
+from infra.progress import no_progress
+from scanner.catalogue.find_units import find_input
+from scanner.catalogue.ledger import publish
+from scanner.catalogue.night_file import show
+from scanner.catalogue.plan import ScanConfig, freeze, make_plan
+from scanner.catalogue.seal import seal
+from scanner.networks.card_file import read_card
+from scanner.review.votes.log import VoteLog
+from scanner.review.votes.vote import Vote, subject_of
+from scanner.sources.shards import decode_shard
+from scanner.vocabulary.geometry import CHALLENGE
+from scanner.vocabulary.kinds import KINDS
+from tests.scanner.catalogue_parts import NIGHT, EnsembleName, scores
+from tests.training.shards import write_shards
+from tests.training.tiny_build import BUILD_CONFIG
+from training.build import build_ensemble
+from training.errors import TrainingError
+
+FIRST_ID, N_OBJECTS = 7000, 40
+GRADERS = ("ann", "bo", "cy")
+AT = datetime(2026, 11, 24, 3, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory):
+    """Return a sealed catalogue of two shards whose objects all have p_lens 0.4."""
+    folder = tmp_path_factory.mktemp("night")
+    shards = write_shards(folder / "shards", N_OBJECTS, first_id=FIRST_ID, seed=5)
+    root = str(folder / "catalogue")
+    plan = make_plan(NIGHT, EnsembleName(), ScanConfig(candidate_threshold=0.3), find_input(shards).units)
+    freeze(plan, root)
+    for unit, ids in zip(plan.units, np.array_split(np.arange(N_OBJECTS) + FIRST_ID, 2), strict=True):
+        publish(scores(ids.tolist(), [0.4] * len(ids), tile=[unit.unit_id] * len(ids)), unit, plan, root, "try")
+    seal(plan, root)
+    show(plan, root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def graded(catalogue):
+    """Let three graders who never err grade all objects but the last four."""
+    log = VoteLog(catalogue)
+    for number, grader in enumerate(GRADERS):
+        for i in range(N_OBJECTS - 4):
+            kind = KINDS[i % len(KINDS)]
+            vote = Vote(
+                act_id=f"{number * 1000 + i:032x}",
+                act="grade",
+                grader=grader,
+                subject=subject_of(FIRST_ID + i),
+                object_id=FIRST_ID + i,
+                grade="X" if kind == "nonlens" else "A",
+                is_compound=kind in KINDS[2:],
+                graded_at=AT + timedelta(seconds=i),
+            )
+            log.append(vote)
+    return catalogue
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory):
+    """Return an ensemble that learnt from wrong labels, and shards with the right ones."""
+    out = tmp_path_factory.mktemp("start")
+    wrong = write_shards(out / "wrong", 120, mislabelled=range(1000, 1120))
+    build_ensemble(BUILD_CONFIG, wrong, out, "start")
+    return out / "start", write_shards(out / "shards", 120)
+
+
+def kinds_in(folder):
+    shards = [decode_shard(path.read_bytes()) for path in sorted(folder.glob("*.parquet"))]
+    return {int(i): kind for s in shards for i, kind in zip(s.object_ids, s.truth["kind"].to_pylist(), strict=True)}
+
+
+def test_graded_objects_keep_their_pixels_and_answers(graded, tmp_path):
+    made = graded_shards(graded, CHALLENGE.name, tmp_path)
+    found = kinds_in(made.learnt) | kinds_in(made.held_out)
+    of_grades = {"nonlens": "nonlens", "single": "single", "compound_arc": "compound_arc", "double_ring": "compound_arc"}
+    assert found == {FIRST_ID + i: of_grades[KINDS[i % len(KINDS)]] for i in range(N_OBJECTS - 4)}
+    given = {int(i): image for path in _inputs(graded) for i, image in _images(path)}
+    for path in made.learnt.glob("*.parquet"):
+        for i, image in _images(path):
+            np.testing.assert_array_equal(image, given[int(i)])
+
+
+def _inputs(root):
+    return sorted((Path(root).parent / "shards").glob("*.parquet"))
+
+
+def _images(path):
+    shard = decode_shard(path.read_bytes())
+    return zip(shard.object_ids, shard.stamps["H"], strict=True)
+
+
+def test_training_learns_grades_and_tells_the_gain(graded, start, tmp_path, monkeypatch):
+    package, shards = start
+    monkeypatch.setattr("flows.commands.train.PRESETS", {"laptop": BUILD_CONFIG})
+    args = shards, tmp_path, "mine", "laptop", 1, 1, str(package), None, None, None, graded
+    result = train_package(*args, no_progress)
+    n_held = len(kinds_in(tmp_path / "mine-work" / "graded" / "held_out"))
+    compared = result.gain.graded
+    assert compared.n_lenses + compared.n_others == n_held > 5
+    n_test = sum(n for name, n in read_card(package).training_data.n_objects.items() if name.startswith("test "))
+    assert result.gain.simulated.n_lenses + result.gain.simulated.n_others == n_test
+    assert compared.before.auroc < compared.after.auroc
+    assert result.gain.simulated.before.auroc < result.gain.simulated.after.auroc
+    assert json.loads((result.package / "grades.json").read_text()) == result.gain.model_dump(mode="json")
+    assert f"{N_OBJECTS - 4 - n_held} graded objects" in read_card(result.package).training_data.description
+    # A second call finds the same grades and the same fits.
+    assert train_package(*args, no_progress) == result
+
+
+def test_the_command_prints_both_ensembles(graded, start, tmp_path, monkeypatch, capsys):
+    package, shards = start
+    monkeypatch.setattr("flows.commands.train.PRESETS", {"laptop": BUILD_CONFIG})
+    monkeypatch.setenv("COLUMNS", "140")
+    names = ["--out", str(tmp_path), "--name", "mine", "--epochs", "1", "--start-from", str(package)]
+    app(["train", shards, *names, "--with-grades", graded], result_action="return_value")
+    out = capsys.readouterr().out
+    assert "Before and after the grades" in out
+    for words in ("graded, held out", "simulated, test split"):
+        assert out.count(words) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"start_from": None}, "give --start-from, and no --teacher"),
+        ({"teacher": "mer3-sim"}, "give --start-from, and no --teacher"),
+    ],
+)
+def test_grades_need_an_ensemble_to_start_from(graded, start, tmp_path, options, says):
+    package, shards = start
+    chosen = {"start_from": str(package), "teacher": None} | options
+    with pytest.raises(TrainingError, match=says):
+        train_package(
+            shards, tmp_path, "mine", "laptop", 1, 1, chosen["start_from"], None, None, chosen["teacher"], graded, no_progress
+        )
+
+
+def test_a_catalogue_without_grades_is_an_error(tmp_path_factory, start, tmp_path):
+    with pytest.raises(TrainingError, match="holds no grades; give some with `lensscan vet"):
+        graded_shards(str(tmp_path), CHALLENGE.name, tmp_path / "graded")
