@@ -6,6 +6,7 @@ selection, not for a fit of spectra. For a colour, the sharper band is blurred t
 
 import math
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -136,11 +137,15 @@ def _in_circle(images: NDArray[np.floating[Any]], level: _Numbers, pixel_arcsec:
     return sums - level * weights.sum()
 
 
+@cache
 def circle_weights(n_pixels: int, radius_pixels: float) -> _Numbers:
-    """Return the part of each pixel that lies within a circle about the centre of the image, `[y, x]`."""
+    """Return the part of each pixel that lies within a circle about the centre of the image, `[y, x]`, for reading only."""
     at = (np.arange(n_pixels * _SUBPIXELS) + 0.5) / _SUBPIXELS - n_pixels / 2
     is_inside = at[:, None] ** 2 + at**2 < radius_pixels**2
-    return is_inside.reshape(n_pixels, _SUBPIXELS, n_pixels, _SUBPIXELS).mean(axis=(1, 3))
+    weights: _Numbers = is_inside.reshape(n_pixels, _SUBPIXELS, n_pixels, _SUBPIXELS).mean(axis=(1, 3))
+    # One array serves all batches, of which each would take a tenth of a second to make its own.
+    weights.flags.writeable = False
+    return weights
 
 
 def _radius_pixels(shape: tuple[int, ...]) -> _Numbers:
