@@ -7,6 +7,7 @@ from itertools import pairwise, product
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from pydantic import Field
 
 from infra.frozen import Frozen
 from scanner.catalogue.columns import network_names
@@ -84,9 +85,11 @@ class Evaluation(Frozen):
     """Fraction of lenses that p_lens assumes."""
     overall: dict[str, ValueWithInterval]
     networks: dict[str, ValueWithInterval]
-    """AUROC of each network."""
+    """AUROC of each network, over the objects that it looked at."""
     groups: tuple[Group, ...]
     cuts: tuple[Cut, ...]
+    n_seen: dict[str, int] = Field(default_factory=dict)
+    """Number of these objects by network, for those networks of a committee that did not look at all of them."""
 
 
 def evaluate_scores(
@@ -121,6 +124,7 @@ def evaluate_scores(
     p = scores["p_lens"].to_numpy().astype(np.float64)
     thresholds = thresholds or _thresholds(p, is_lens)
     networks = {name: scores[network_column_name(name)].to_numpy() for name in network_names(scores.schema)}
+    seen = {name: ~np.isnan(p_network) for name, p_network in networks.items()}
     return Evaluation(
         n_objects={kind: int(np.sum(kinds == kind)) for kind in KINDS},
         n_rejected={kind: int(np.sum(all_kinds[~is_scored] == kind)) for kind in KINDS},
@@ -128,9 +132,10 @@ def evaluate_scores(
         overall=_overall(p, kinds, prevalence, thresholds, rng)
         | _compound(scores, kinds, rng)
         | _colour_probe(p, truth, thresholds[-1]),
-        networks={name: _ranked(auroc, p_network, is_lens, rng) for name, p_network in networks.items()},
+        networks={name: _ranked(auroc, p_of[seen[name]], is_lens[seen[name]], rng) for name, p_of in networks.items()},
         groups=tuple(_groups(p, truth, thresholds, default_cut)),
         cuts=() if prevalence is None else tuple(_cut(p, is_lens, prevalence, threshold) for threshold in CUTS),
+        n_seen={name: int(is_seen.sum()) for name, is_seen in seen.items() if not is_seen.all()},
     )
 
 

@@ -74,7 +74,7 @@ def evaluation_markdown(evaluation: Evaluation, ensemble: str, data: str, thresh
             ("all objects", ""),
             ([_NAMES.get(name, name.replace("_", " ")), shown(m)] for name, m in evaluation.overall.items()),
         ),
-        _table(("network", "AUROC"), ([name, shown(m)] for name, m in evaluation.networks.items())),
+        _table(("network", "AUROC"), ([_network(name, evaluation), shown(m)] for name, m in evaluation.networks.items())),
         "## Share above the threshold, by property",
         f"Thresholds that {rates} of all non-lenses{of_others} exceed. {_SHARES}{_CANDIDATES * has_cut}",
         _groups_table(evaluation.groups, has_cut=has_cut),
@@ -109,6 +109,11 @@ def _cut(cut: Cut) -> list[str]:
         shown(cut.to_inspect_per_million),
     ]
     return [f"{cut.p_lens:g}", str(cut.n_false_positives), *numbers]
+
+
+def _network(name: str, evaluation: Evaluation) -> str:
+    """Return the name, with the number of objects that the first stage let through to a network of the committee."""
+    return f"{name}, {evaluation.n_seen[name]} objects that the first stage passed" if name in evaluation.n_seen else name
 
 
 def _counts(numbers: Mapping[str, int]) -> str:

@@ -16,8 +16,8 @@ from training.evaluation.evaluate import (
     RATES,
     _calibration_floor,
     _cut,
-    _inspected_per_lens,
     evaluate_scores,
+    inspected_per_lens,
     thresholds_of,
 )
 from training.evaluation.evaluation_text import evaluation_markdown
@@ -44,6 +44,21 @@ def test_figures_of_scored_rows_agree_with_scikit_learn(tables, evaluation):
     share = p["p_compound"] / p["p_lens"]
     expected = roc_auc_score(compound[is_lens], share[is_lens])
     assert evaluation.overall["auroc_compound_among_lenses"].value == pytest.approx(expected)
+
+
+def test_a_network_is_measured_on_what_it_looked_at(tables):
+    """The first stage keeps every third object from the committee; its network has no score there."""
+    scores, truth = tables
+    own = np.array(scores["p_A"].to_pylist(), dtype=float)
+    own[::3] = np.nan
+    place = scores.column_names.index("p_A")
+    partly = scores.set_column(place, scores.schema.field("p_A"), pa.array(own, pa.float64(), mask=np.isnan(own)))
+    found = evaluate_scores(partly, truth, PREVALENCE, 0)
+    is_seen = ~np.isnan(own)
+    is_lens = np.array(truth["kind"].to_pylist()) != "nonlens"
+    assert found.n_seen == {"A": int(is_seen.sum())}
+    assert found.networks["A"].value == pytest.approx(roc_auc_score(is_lens[is_seen], own[is_seen]))
+    assert f"| A, {is_seen.sum()} objects that the first stage passed | " in evaluation_markdown(found, "test", "numbers")
 
 
 def test_rejected_lenses_are_counted_and_reported(tables, evaluation):
@@ -130,12 +145,12 @@ def test_objects_to_inspect_per_lens_by_counting():
     """Five of ten lenses score at least 0.6, as four of a thousand others do: per lens 1 + 99 x 0.004 / 0.5 objects."""
     p = np.concatenate([[0.9, 0.8, 0.7, 0.6, 0.6, 0.5, 0.3, 0.2, 0.1, 0.0], [0.95, 0.7, 0.6, 0.6], np.full(996, 0.01)])
     is_lens = np.arange(len(p)) < 10
-    found = _inspected_per_lens(p, is_lens, 0.01, 0.5)
+    found = inspected_per_lens(p, is_lens, 0.01, 0.5)
     assert found.value == pytest.approx(1 + 99 * 0.004 / 0.5)
     (recall, rate) = (binomial_interval(5, 10), binomial_interval(4, 1000))
     assert (found.low, found.high) == pytest.approx((1 + 99 * rate[0] / recall[1], 1 + 99 * rate[1] / recall[0]))
     # Eight of ten are the fewest that are three quarters.
-    assert _inspected_per_lens(p, is_lens, 0.01, 0.75).value == pytest.approx(1 + 99 * 0.004 / 0.8)
+    assert inspected_per_lens(p, is_lens, 0.01, 0.75).value == pytest.approx(1 + 99 * 0.004 / 0.8)
 
 
 def test_cells_of_several_properties_need_a_hundred_lenses(tables):
