@@ -31,6 +31,7 @@ def test_a_worker_killed_inside_a_unit_changes_no_row(night, root, measured):
     measured(worker_kills=1, recovery_s=max(recoveries(killer.kills, root)))
 
 
+@pytest.mark.faults
 @pytest.mark.fault(7)
 def test_only_the_row_that_crashes_workers_is_rejected(night, root, measured):
     summary = scan_here(night, root, FAULT_ROW="segfault")

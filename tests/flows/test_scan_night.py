@@ -172,7 +172,9 @@ def kill_after_commits(tiles, root, wanted, workers, ray):
 
 @pytest.mark.fault(4)
 @pytest.mark.parametrize("kills", [(1,), pytest.param((0, 1, 3), marks=pytest.mark.faults)])
-@pytest.mark.parametrize("ray", [None, pytest.param("local", marks=pytest.mark.ray)], ids=["processes", "ray"])
+@pytest.mark.parametrize(
+    "ray", [None, pytest.param("local", marks=[pytest.mark.ray, pytest.mark.faults])], ids=["processes", "ray"]
+)
 def test_a_rerun_after_sigkill_gives_the_same_catalogue(tiles, scan, undisturbed, tmp_path, measured, kills, ray):
     """Bit for bit, with Ray and without; after one kill without Ray, which spares its start."""
     # Each worker of Ray takes many seconds of a core to start.

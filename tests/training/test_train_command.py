@@ -29,7 +29,8 @@ from training.dataset import open_dataset
 from training.fit import _number, _seeded
 from training.step import class_weights, cross_entropy, evaluate
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
+# Two minutes, most of which Ray takes to start workers twice; test_trainer.py fits with Ray in the short suite.
+pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(900)]
 OU_H = PAPER_NETWORKS[2]
 N_EPOCHS, KILLED_AFTER = 5, 2
 PRESET = TrainConfig(
