@@ -33,7 +33,6 @@ def losses(out, name):
     return [value for record in history for value in (record.epoch, record.train_loss, record.validation_loss)]
 
 
-@pytest.mark.slow
 def test_one_worker_trains_as_a_plain_process_does(shards_uri, tmp_path, monkeypatch):
     progress = []
     card = train_ensemble(CONFIG, shards_uri, tmp_path, "rayed", lambda *step: progress.append(step), "local")
