@@ -64,7 +64,7 @@ _PACKAGES = ("infra", "scanner", "simulation", "training", "flows")
 
 
 def load(ensemble: str | Path | None = None) -> Finder:
-    """Load an ensemble, by its name or the folder of its package; by default the configured one, `mer3-sim`.
+    """Load an ensemble, by its name or the folder of its package; by default the configured one, `mer3-cascade`.
 
     Raises:
         LensscanError: no ensemble has that name or path, or it is damaged; the message lists the known names.
@@ -97,7 +97,7 @@ def simulate(
         seed: Seed of everything random, at least 0.
         kinds: Kinds and look-alikes, such as `"single,spiral"`, `"nonlens=3,double_ring=1"` or `["single", "spiral"]`; by
             default half of the objects are lenses.
-        geometry: `mer10` (10 arcsec, as `mer3-sim` reads it), `mer` (20 arcsec) or `challenge` (for the paper's networks).
+        geometry: `mer10` (10 arcsec, as `mer3-cascade` reads it), `mer` (20 arcsec) or `challenge` (for the paper's networks).
         preset: Population, `euclid`, `broad` or `wilde2022`.
 
     Raises:

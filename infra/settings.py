@@ -38,7 +38,7 @@ class Settings(BaseSettings):
 
     ensembles_dir: Path = Field(default_factory=lambda: _data_home() / "ensembles")
     """Folder of imported and trained ensemble packages; shipped ones are always found."""
-    ensemble: str = "mer3-sim"
+    ensemble: str = "mer3-cascade"
     """Name or folder of the ensemble that scores by default."""
     ray_address: str | None = Field(default=None, validation_alias=AliasChoices("LENSSCAN_RAY_ADDRESS", "RAY_ADDRESS"))
     """Cluster to connect to; a Ray job finds its own in `RAY_ADDRESS`. `local` starts a private one on this machine. If unset,

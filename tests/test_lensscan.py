@@ -78,7 +78,7 @@ def test_wrong_arrays_are_refused(finder):
 
 
 def test_an_unknown_ensemble_is_named():
-    with pytest.raises(LensscanError, match=r"mer4: no ensemble .* known ensembles: mer3-broad, mer3-sim, ou7-sim"):
+    with pytest.raises(LensscanError, match=r"mer4: no ensemble .* known ensembles: mer3-cascade, mer3-sim, ou7-sim"):
         lensscan.load("mer4")
 
 

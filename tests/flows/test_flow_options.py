@@ -7,7 +7,8 @@ import pytest
 
 import flows.simulate
 import flows.train
-from flows.cli.models import simulate, train
+from flows.cli.models import simulate
+from flows.cli.train import train
 from flows.commands.simulate import SimulateResult
 from flows.commands.train import TrainResult
 
@@ -29,7 +30,8 @@ TRAIN = {
     "learning_rate": 1e-3,
     "start_from": "mer3-sim",
     "networks": "OU-J",
-    "teacher": "mer3-broad",
+    "teacher": "mer3-cascade",
+    "with_grades": "catalogue",
     "workers": 3,
 }
 
@@ -45,7 +47,7 @@ def asked(monkeypatch):
             if isinstance(result, TrainResult):
                 names = (
                     *("shards_uri", "out", "name", "preset", "epochs", "workers"),
-                    *("start_from", "learning_rate", "networks", "teacher"),
+                    *("start_from", "learning_rate", "networks", "teacher", "with_grades"),
                 )
             found.append({**dict(zip(names, arguments, strict=False)), **options})
             return result

@@ -134,9 +134,14 @@ def evaluate_scores(
         | _colour_probe(p, truth, thresholds[-1]),
         networks={name: _ranked(auroc, p_of[seen[name]], is_lens[seen[name]], rng) for name, p_of in networks.items()},
         groups=tuple(_groups(p, truth, thresholds, default_cut)),
-        cuts=() if prevalence is None else tuple(_cut(p, is_lens, prevalence, threshold) for threshold in CUTS),
+        cuts=() if prevalence is None else tuple(_cut(p, is_lens, prevalence, cut) for cut in _cuts(default_cut)),
         n_seen={name: int(is_seen.sum()) for name, is_seen in seen.items() if not is_seen.all()},
     )
+
+
+def _cuts(default_cut: float | None) -> list[float]:
+    """Return the cuts to measure, ascending: the ensemble's own is one of them, so that its list has an expected purity."""
+    return sorted({*CUTS, *([] if default_cut is None else [default_cut])})
 
 
 def thresholds_of(scores: pa.Table, truth: pa.Table) -> list[float]:

@@ -54,7 +54,7 @@ def test_a_prediction_is_of_the_input_or_of_like_units(shards, measured_units, m
     assert priced.prediction.cost == 0.5 * priced.prediction.estimate.core_hours
     assert priced.prediction.estimate.core_hours > 0
     told = json.loads(json.dumps(priced.to_json()))
-    assert (told["ensemble"], told["units"], told["rows"], told["estimate"]["n_units"]) == ("mer3-sim", 2, 40, 10)
+    assert (told["ensemble"], told["units"], told["rows"], told["estimate"]["n_units"]) == ("mer3-cascade", 2, 40, 10)
     assert told["measured"]["unit_id"] == "a"
 
 

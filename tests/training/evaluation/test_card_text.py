@@ -10,13 +10,13 @@ from scanner.networks.locate import SHIPPED_DIR
 from training.evaluation.card_text import card_markdown
 
 
-@pytest.mark.parametrize("name", ["mer3-broad", "mer3-sim", "ou7-sim"])
+@pytest.mark.parametrize("name", ["mer3-cascade", "mer3-sim", "ou7-sim"])
 def test_shipped_cards_show_their_json(name):
     folder = SHIPPED_DIR / name
     assert (folder / "CARD.md").read_text() == card_markdown(read_card(folder))
 
 
-@pytest.mark.parametrize("name", ["mer3-broad", "mer3-sim", "ou7-sim"])
+@pytest.mark.parametrize("name", ["mer3-cascade", "mer3-sim", "ou7-sim"])
 def test_shipped_cards_have_the_cuts_of_their_evaluation(name):
     card = read_card(SHIPPED_DIR / name)
     evaluation = json.loads((SHIPPED_DIR / name / "evaluation.json").read_text())

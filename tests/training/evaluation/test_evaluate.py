@@ -126,11 +126,12 @@ def test_thresholds_may_come_from_other_objects(tables, evaluation):
             for rate in RATES
         ]
     )
-    stricter = evaluate_scores(*tables, PREVALENCE, 0, [0.9, 0.5], 0.3)
+    stricter = evaluate_scores(*tables, PREVALENCE, 0, [0.9, 0.5], 0.27)
+    assert [cut.p_lens for cut in stricter.cuts] == sorted([*CUTS, 0.27])
     single = next(g for g in stricter.groups if (g.property, g.group) == ("kind", "single"))
     expected = [(p["p_lens"][truth["kind"] == "single"] > threshold).mean() for threshold in (0.9, 0.5)]
     assert [measured.value for measured in single.above] == pytest.approx(expected)
-    assert single.kept.value == pytest.approx((p["p_lens"][truth["kind"] == "single"] >= 0.3).mean())
+    assert single.kept.value == pytest.approx((p["p_lens"][truth["kind"] == "single"] >= 0.27).mean())
     assert next(g for g in evaluation.groups if g.group == "single").kept is None
     assert [stricter.overall[f"recall_single_at_{rate:g}"].value for rate in RATES] == pytest.approx(expected)
     assert stricter.overall["auroc"] == evaluation.overall["auroc"]

@@ -46,7 +46,7 @@ def test_what_the_default_cut_keeps_has_a_column_if_known(evaluation):
     assert row.count(shown_share) == 2
 
 
-@pytest.mark.parametrize("name", ["mer3-broad", "mer3-sim", "ou7-sim"])
+@pytest.mark.parametrize("name", ["mer3-cascade", "mer3-sim", "ou7-sim"])
 def test_shipped_evaluations_show_their_json(name):
     """The description of the objects is in the text only."""
     text = (SHIPPED_DIR / name / "EVALUATION.md").read_text()
