@@ -32,4 +32,7 @@ COMMANDS = (
     ["models", "combine"],
     ["models", "false-positives"],
     ["models", "restate"],
+    ["votes", "show"],
+    ["votes", "merge"],
+    ["votes", "write"],
 )

@@ -43,30 +43,47 @@ class GradeArrays:
         return matrix
 
 
-def grade_arrays(votes: Iterable[Vote]) -> GradeArrays:
-    """Return the first grade of each grader for each subject; a grader's second view of a subject is no new opinion.
+def first_views(votes: Iterable[Vote]) -> list[Vote]:
+    """Return the first grade of each grader for each subject, sorted by subject and then by grader.
+
+    A grader's second view of a subject is no new opinion.
 
     Args:
         votes: Grades that count (`effective_votes`), in any order.
+    """
+    first: dict[tuple[str, str], Vote] = {}
+    for vote in sorted(votes, key=lambda vote: (vote.subject, vote.grader, vote.repeat)):
+        first.setdefault((vote.subject, vote.grader), vote)
+    return [*first.values()]
+
+
+def grade_arrays(votes: Iterable[Vote]) -> GradeArrays:
+    """Return the first grades of graders as arrays; argument as for `first_views`.
 
     Raises:
         VoteError: a subject is a known lens in one vote and a known non-lens in another.
     """
-    first: dict[tuple[str, str], Vote] = {}
-    answers: dict[str, int] = {}
-    for vote in sorted(votes, key=lambda vote: (vote.subject, vote.grader, vote.repeat)):
-        first.setdefault((vote.subject, vote.grader), vote)
-        answer = ANSWERS[vote.role]
-        if {answer, answers.get(vote.subject)} == {0, 1}:
-            raise VoteError(f"{vote.subject}: is a known lens in one vote and a known non-lens in another, in its field role")
-        answers[vote.subject] = max(answer, answers.get(vote.subject, UNKNOWN))
-    graders, subjects = sorted({grader for _, grader in first}), sorted(answers)
+    given = [*votes]
+    answers = _answers(given)
+    first = first_views(given)
+    graders, subjects = sorted({vote.grader for vote in first}), sorted(answers)
     place_of_grader, place_of_subject = ({name: i for i, name in enumerate(names)} for names in (graders, subjects))
     return GradeArrays(
         tuple(graders),
         tuple(subjects),
-        np.array([place_of_grader[grader] for _, grader in first], np.int64),
-        np.array([place_of_subject[subject] for subject, _ in first], np.int64),
-        np.array([GRADES.index(vote.grade) for vote in first.values() if vote.grade], np.int64),
+        np.array([place_of_grader[vote.grader] for vote in first], np.int64),
+        np.array([place_of_subject[vote.subject] for vote in first], np.int64),
+        np.array([GRADES.index(vote.grade) for vote in first if vote.grade], np.int64),
         np.array([answers[subject] for subject in subjects], np.int64),
     )
+
+
+def _answers(votes: Iterable[Vote]) -> dict[str, int]:
+    """Return the known answer of each subject, or that it is not known."""
+    answers: dict[str, int] = {}
+    for vote in votes:
+        answer, before = ANSWERS[vote.role], answers.get(vote.subject, UNKNOWN)
+        if {answer, before} == {0, 1}:
+            raise VoteError(f"{vote.subject}: is a known lens in one vote and a known non-lens in another, in its field role")
+        answers[vote.subject] = max(answer, before)
+    return answers

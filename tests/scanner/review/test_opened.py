@@ -6,9 +6,9 @@ import pytest
 from infra.errors import LensscanError
 from scanner.catalogue.ledger import publish
 from scanner.catalogue.night_file import show
-from scanner.catalogue.opened import Catalogue
 from scanner.catalogue.plan import ScanConfig, make_plan
 from scanner.catalogue.seal import seal
+from scanner.review.opened import Catalogue
 from tests.scanner.catalogue_parts import EnsembleName, scores, unit_of, with_maps
 
 CONFIG = ScanConfig(maps_per_unit=1)
