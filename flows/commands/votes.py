@@ -44,10 +44,19 @@ def merge_into(catalogue: str, sources: Sequence[str]) -> Merged:
     """
     if not sources:
         raise VotesArgumentsError("votes merge needs the votes to add: name CSV files, or catalogues that were graded")
+    return merge(existing_log(catalogue), [vote for source in sources for vote in votes_in(source)])
+
+
+def existing_log(catalogue: str) -> VoteLog:
+    """Return the log of a catalogue, or of a folder that holds votes: a misspelt name must not make a new one.
+
+    Raises:
+        VotesArgumentsError: it is neither.
+    """
     log = VoteLog(catalogue)
     if not plan_ids(log.root_uri) and not log.votes():
         raise VotesArgumentsError(f"{catalogue}: no catalogue; name the folder or prefix given to `lensscan scan --out`")
-    return merge(log, [vote for source in sources for vote in votes_in(source)])
+    return log
 
 
 def write_grades(catalogue: str, file: str, *, overwrite: bool) -> int:

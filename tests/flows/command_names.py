@@ -35,4 +35,6 @@ COMMANDS = (
     ["votes", "show"],
     ["votes", "merge"],
     ["votes", "write"],
+    ["zooniverse", "export"],
+    ["zooniverse", "import"],
 )

@@ -328,6 +328,16 @@ votes write shards x.csv                                        | shards: holds 
 votes write shards x.doc                                        | FILE must be a file that ends in
 votes write shards x.parquet --acts                             | with --acts, FILE must end in .csv
 votes write shards good.csv                                     | exists; it is not replaced
+zooniverse export                                               | CATALOGUE
+zooniverse export shards                                        | FOLDER
+zooniverse export shards x                                      | shards: no complete scan
+zooniverse export shards s3://bucket/x                          | FOLDER must be a local folder, got s3://bucket/x
+zooniverse export shards x --top 0                              | --top
+zooniverse import shards                                        | FILE
+zooniverse import shards nosuch.csv                             | nosuch.csv: no such file
+zooniverse import shards good.csv                               | shards: no catalogue
+zooniverse import shards good.csv --answer Lens                 | --answer must be like 'Not a lens=X'
+zooniverse import shards good.csv --answer Lens=D               | with a grade A, B, C, X, got 'Lens=D'
 nosuch                                                          | nosuch
 scann tiles                                                     | scann
 --nosuch                                                        | --nosuch
