@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("candidate_id", "ra", "dec", "tile", "night", "p_lens", "p_compound", "subclass")
 """Columns of which all but one fit 100 characters; `--json` and `--sql` show the rest."""
-GRADED_COLUMNS = ("candidate_id", "ra", "dec", "p_lens", "subclass", "grade", "p_graded", "n_votes", "reason")
+GRADED_COLUMNS = ("candidate_id", "ra", "dec", "p_lens", "grade", "p_graded", "n_votes", "reason")
 """The same with `--grades`."""
 AsGraded = Annotated[bool, Parameter(negative=())]
 Most = Annotated[Positive | None, Parameter(name=("--limit", "--top"))]

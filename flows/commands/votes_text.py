@@ -32,7 +32,7 @@ def skill_rows(found: "VotesSummary") -> list[dict[str, object]]:
             "lenses found": _share(one.skill.completeness),
             "false positives": _share(one.skill.false_positives),
             "same again": _share(one.skill.same_again),
-            "seconds": round(one.skill.median_decision_s, 1),
+            "seconds": f"{one.skill.median_decision_s:.1f}",
         }
         for name, one in found.graders.items()
     ]
@@ -52,11 +52,11 @@ def _agreement(found: "Agreement") -> str:
 
 
 def _share(share: "Share") -> str:
-    """Return counts and percentages, such as `36 of 40, 90 % (77 to 96)`."""
+    """Return a percentage with its interval and the number of subjects, such as `90% (77-96) of 40`."""
     if share.share is None:
         return "none shown"
-    return f"{share.n} of {share.n_all}, {share.share:.0%} ({100 * share.low:.0f} to {100 * share.high:.0f})"
+    return f"{share.share:.0%} ({100 * share.low:.0f}-{100 * share.high:.0f}) of {share.n_all}"
 
 
 def _chance(chance: "Chance") -> str:
-    return f"{chance.p:.0%} ({100 * chance.low:.0f} to {100 * chance.high:.0f})"
+    return f"{chance.p:.0%} ({100 * chance.low:.0f}-{100 * chance.high:.0f})"

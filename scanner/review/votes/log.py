@@ -38,7 +38,7 @@ class VoteLog:
         return CreateOutcome.ALREADY_MINE
 
     def votes(self, grader: str | None = None) -> list[Vote]:
-        """Return the acts of one grader, or of all, by time and then by act_id and grader; none if nobody has graded.
+        """Return the acts of one grader, or of all, by time and then by act_id and grader; an empty list without votes.
 
         Raises:
             VoteError: a file is damaged. A vote that is left out silently could change a consensus, so the reader stops.

@@ -30,7 +30,7 @@ def candidate_png(pixels: CandidatePixels) -> bytes:
     else:
         rows = [(vis_picture(pixels.in_sky, stretch), colour_picture(pixels.in_sky, stretch)) for stretch in (FAINT, BRIGHT)]
     sink = io.BytesIO()
-    Image.fromarray(_tiled(rows)).save(sink, "PNG", optimize=True)
+    Image.fromarray(_tiled(rows)).save(sink, "PNG")
     data = sink.getvalue()
     if len(data) >= MOST_BYTES:
         raise ValueError(f"the picture must have fewer than {MOST_BYTES} bytes, got {len(data)}")

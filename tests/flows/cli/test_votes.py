@@ -49,7 +49,7 @@ def test_show_says_who_found_what(lensscan, made):
         "known answers  2 subjects",
     ]
     assert lines[3].startswith("agreement      alpha ")
-    assert "1 of 1, 100% (21 to 100)" in done.stdout
+    assert "100% (21-100) of 1" in done.stdout
     assert "none shown" in done.stdout
     assert sum("others" in line for line in lines[6:]) >= 2
     found = json.loads(lensscan("votes", "show", "catalogue", "--json", cwd=folder).stdout)

@@ -13,7 +13,7 @@ from tests.scanner.review.zooniverse.exports import classification, export_of, m
 
 @pytest.fixture(scope="module")
 def folder(lensscan, tmp_path_factory):
-    """Return a folder with a catalogue of three candidates, two of which have pixels, and the subjects written of it."""
+    """Return a folder with a catalogue of three candidates, two of which have pixels, and the subjects that were written."""
     folder = tmp_path_factory.mktemp("zooniverse")
     finished(str(folder / "catalogue"), {"a": {1: 0.9, 2: 0.8, 3: 0.7}}, maps_per_unit=2)
     done = lensscan("zooniverse", "export", "catalogue", "subjects", cwd=folder)
