@@ -13,8 +13,9 @@ def show_votes(catalogue: str, *, json: bool = False) -> None:
     """Print what the votes in a catalogue say: graders, their agreement, and how good each grader is.
 
     "Lenses found" is the share of the known lenses that a grader gave A or B, "false positives" that of the known non-lenses,
-    "same again" the share of the objects that a grader saw again and gave the same grade. The second table has the
-    probability of each grade for lenses and for others, from all votes together. Intervals hold 95 %.
+    "same again" the share of the objects that a grader saw again and gave the same grade, "bits" the information in a vote (0
+    for guesses, at most 1), "seconds" the median time of a decision. The second table has the probability of each grade for
+    lenses and for others, from all votes together. Intervals hold 95 %.
 
     For example: `lensscan votes show catalogue/`
 

@@ -32,6 +32,7 @@ def skill_rows(found: "VotesSummary") -> list[dict[str, object]]:
             "lenses found": _share(one.skill.completeness),
             "false positives": _share(one.skill.false_positives),
             "same again": _share(one.skill.same_again),
+            "bits": f"{one.information_bits:.2f}",
             "seconds": f"{one.skill.median_decision_s:.1f}",
         }
         for name, one in found.graders.items()

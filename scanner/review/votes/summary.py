@@ -13,6 +13,7 @@ from scanner.review.votes.em import confusion_limits, consensus
 from scanner.review.votes.grade_arrays import UNKNOWN, grade_arrays
 from scanner.review.votes.graded import grades_table, prior_of
 from scanner.review.votes.grades import GRADES, Grade
+from scanner.review.votes.swap import swap
 from scanner.review.votes.vote import Vote
 
 
@@ -33,6 +34,8 @@ class GraderSummary:
     of_lenses: dict[Grade, Chance]
     """Probability of each grade for a lens, from the consensus of all graders."""
     of_nonlenses: dict[Grade, Chance]
+    information_bits: float
+    """Information that a vote brings about an object that may as well be a lens as not, by SWAP: 0 for guesses, at most 1."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ def summary(acts: Sequence[Vote], p_lens: Mapping[int, float], seed: int) -> Vot
     n_by_grade = Counter(table["grade"].to_pylist())
     ratings = arrays.as_matrix()[arrays.answer == UNKNOWN]
     skill = skills(votes)
+    agents = swap(votes, dict(zip(arrays.subjects, prior.tolist(), strict=True))).agents
 
     def chances(grader: int, answer: int) -> dict[Grade, Chance]:
         place = grader, answer
@@ -91,5 +95,8 @@ def summary(acts: Sequence[Vote], p_lens: Mapping[int, float], seed: int) -> Vot
         {grade: n_by_grade[grade] for grade in GRADES},
         agreement(ratings, "nominal", len(GRADES), rng),
         agreement(ratings, "ordinal", len(GRADES), rng),
-        {name: GraderSummary(skill[name], chances(i, 1), chances(i, 0)) for i, name in enumerate(arrays.graders)},
+        {
+            name: GraderSummary(skill[name], chances(i, 1), chances(i, 0), agents[name].information_bits)
+            for i, name in enumerate(arrays.graders)
+        },
     )

@@ -16,8 +16,6 @@ SKEPTICISM = 2
 """Number of imagined subjects that a new grader's skill of 0.5 is worth, beside the two of SWAP."""
 LEAST_SKILL, MOST_SKILL = 0.01, 0.99
 """Limits of a grader's probabilities: no vote decides alone."""
-DETECTED, RETIRED = 0.95, 1e-7
-"""Probability from which a subject is detected, and below which no more graders need to see it."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from infra.provenance import sha256_bytes
+from infra.store.files import one_line
 from scanner.review.votes.grades import GRADES, REASONS, Grade, Reason
 from scanner.review.votes.vote import Vote
 from scanner.review.zooniverse.manifest import CHECK, CHECKED, OBJECT_ID, ROLE, SUBJECT, ZooniverseError, check_of
@@ -84,7 +85,8 @@ def votes_from_export(name: str, data: bytes, tasks: Tasks) -> Imported:
         except _RowError as error:
             raise ZooniverseError(f"{name}, line {line}: {error}") from error
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise ZooniverseError(f"{name}, line {line}: is no classification: {type(error).__name__}: {error}") from error
+            cause = f"{type(error).__name__}: {one_line(error)[:200]}"
+            raise ZooniverseError(f"{name}, line {line}: is no classification: {cause}") from error
     votes = [one for one in found if isinstance(one, Vote)]
     return Imported(votes, found.count(_Skipped.OTHER), found.count(_Skipped.UNANSWERED))
 

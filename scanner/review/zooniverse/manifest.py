@@ -24,6 +24,8 @@ MANIFEST = "manifest.csv"
 FILE, SUBJECT, OBJECT_ID, ROLE, PICTURE, CHECK = "filename", "#subject", "#object_id", "#role", "#picture", "#check"
 CHECKED = (SUBJECT, OBJECT_ID, ROLE, PICTURE)
 """Columns that the check is made of; an uploader may drop the name of the file."""
+MOST_BYTES = 1_000_000
+"""Size of a picture that Zooniverse does not take any more."""
 _DIGITS = 16
 
 
@@ -83,7 +85,7 @@ def write_manifest(subjects: Iterable[Subject | None], folder: Path, *, overwrit
         overwrite: Whether it may hold a manifest, which is replaced. Pictures of other subjects stay where they are.
 
     Raises:
-        ZooniverseError: the folder holds a manifest, or cannot be written; or no subject has a picture.
+        ZooniverseError: the folder holds a manifest, or cannot be written; or a picture is too large, or there is none.
     """
     if (folder / MANIFEST).exists() and not overwrite:
         raise ZooniverseError(f"{folder} holds a {MANIFEST}; it is not replaced without --overwrite")
@@ -95,6 +97,8 @@ def write_manifest(subjects: Iterable[Subject | None], folder: Path, *, overwrit
                 n_without += 1
                 continue
             data = candidate_png(subject.pixels)
+            if len(data) >= MOST_BYTES:
+                raise ZooniverseError(f"{subject.name}: its picture must have fewer than {MOST_BYTES} bytes, got {len(data)}")
             row = row_of(subject, data)
             (folder / row[FILE]).write_bytes(data)
             rows.append(row)

@@ -11,8 +11,6 @@ from scanner.review.stretch import BRIGHT, FAINT, Picture, colour_picture, vis_p
 SCALE = 4
 """Number of pixels a side that a pixel of the survey takes: sharp squares, so that a picture invents nothing."""
 GAP_PIXELS = 8
-MOST_BYTES = 1_000_000
-"""Largest size of a picture that Zooniverse takes."""
 
 
 def candidate_png(pixels: CandidatePixels) -> bytes:
@@ -20,9 +18,6 @@ def candidate_png(pixels: CandidatePixels) -> bytes:
 
     A candidate whose bands are stored has two rows: a stretch for faint arcs, and one for what lies on the galaxy. Another has
     the stored colour picture, and its VIS channel. The same pixels give the same bytes.
-
-    Raises:
-        ValueError: the file is larger than Zooniverse takes.
     """
     if pixels.in_sky is None:
         colour = pixels.rgb[::-1]
@@ -31,10 +26,7 @@ def candidate_png(pixels: CandidatePixels) -> bytes:
         rows = [(vis_picture(pixels.in_sky, stretch), colour_picture(pixels.in_sky, stretch)) for stretch in (FAINT, BRIGHT)]
     sink = io.BytesIO()
     Image.fromarray(_tiled(rows)).save(sink, "PNG")
-    data = sink.getvalue()
-    if len(data) >= MOST_BYTES:
-        raise ValueError(f"the picture must have fewer than {MOST_BYTES} bytes, got {len(data)}")
-    return data
+    return sink.getvalue()
 
 
 def _tiled(rows: list[tuple[Picture, Picture]]) -> Picture:

@@ -11,6 +11,7 @@ from scanner.review.votes.effective import effective_votes
 from scanner.review.votes.grade_arrays import grade_arrays
 from scanner.review.votes.grades import GRADES
 from scanner.review.votes.summary import summary
+from scanner.review.votes.swap import swap
 from scanner.review.votes.vote import subject_of
 from tests.scanner.review.votes.graders import random_confusions
 from tests.scanner.review.votes.made_votes import undo_of, vote_of
@@ -64,6 +65,16 @@ def test_confusion_matrices_are_near_the_true_ones(graded):
     assert list(found.graders["ann"].of_lenses) == list(GRADES)
     # The answers are not mixed up.
     assert found.graders["cyd"].of_lenses["X"].p < found.graders["cyd"].of_nonlenses["X"].p
+
+
+def test_information_is_that_of_swap(graded):
+    acts, _ = graded
+    found = summary(acts, {1: 0.9}, 1)
+    agents = swap(acts, {"object:1": 0.9}).agents
+    assert {name: one.information_bits for name, one in found.graders.items()} == {
+        name: agent.information_bits for name, agent in agents.items()
+    }
+    assert found.graders["cyd"].information_bits > 0.01
 
 
 def test_the_same_votes_give_the_same_summary(graded):

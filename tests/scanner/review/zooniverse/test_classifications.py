@@ -168,7 +168,7 @@ def test_times_come_from_the_volunteer_or_the_server():
         ({"metadata": "null"}, "is no classification: AttributeError"),
         ({"metadata": '{"finished_at": "noon"}'}, "is no classification: ValueError"),
         ({"subject_data": "7"}, "is no classification: AttributeError"),
-        ({"classification_id": "x"}, "is no classification: ValueError"),
+        ({"classification_id": "x" * 10_000}, "is no classification: ValueError"),
         ({"subject_data": json.dumps({"1": ROW, "2": ROW})}, "a classification must be of one subject, got 2"),
     ],
 )
@@ -177,8 +177,9 @@ def test_a_row_that_is_no_classification_is_named(change, message):
     if message == "without an answer":
         assert votes(row).n_unanswered == 1
         return
-    with pytest.raises(ZooniverseError, match=f"x.csv, line 2: {message}"):
+    with pytest.raises(ZooniverseError, match=f"x.csv, line 2: {message}") as raised:
         votes(row)
+    assert len(str(raised.value)) < 400
 
 
 @pytest.mark.parametrize(

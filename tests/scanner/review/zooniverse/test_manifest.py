@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from scanner.catalogue.query import query
+from scanner.review.zooniverse import manifest
 from scanner.review.zooniverse.manifest import (
     CHECK,
     CHECKED,
@@ -87,6 +88,13 @@ def test_no_picture_is_an_error_and_no_manifest(subjects, tmp_path):
     with pytest.raises(ZooniverseError, match=f"no candidate has stored pixels .{len(subjects)} have none.; scan with --maps"):
         write_manifest(subjects, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_picture_that_is_too_large_is_refused(subjects, tmp_path, monkeypatch):
+    monkeypatch.setattr(manifest, "MOST_BYTES", 1000)
+    with pytest.raises(ZooniverseError, match=f"object:{BIG}: its picture must have fewer than 1000 bytes, got"):
+        write_manifest(subjects, tmp_path)
+    assert not (tmp_path / MANIFEST).exists()
 
 
 def test_a_folder_that_is_a_file_is_named(subjects, tmp_path):

@@ -3,13 +3,12 @@
 import io
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from scanner.review.candidate import CandidatePixels
 from scanner.review.stretch import BRIGHT, FAINT
-from scanner.review.zooniverse import picture
-from scanner.review.zooniverse.picture import GAP_PIXELS, MOST_BYTES, SCALE, candidate_png
+from scanner.review.zooniverse.manifest import MOST_BYTES
+from scanner.review.zooniverse.picture import GAP_PIXELS, SCALE, candidate_png
 from tests.scanner.review.zooniverse.exports import pixels
 
 SIDE = 80 * SCALE
@@ -64,9 +63,3 @@ def test_pixels_without_a_value_are_black():
     empty = np.zeros((80, 80, 3), np.uint8)
     made = CandidatePixels(np.full((4, 80, 80), -50, np.float32), empty, empty[..., 0], empty[..., 0])
     assert set(np.unique(drawn(candidate_png(made)))) == {0, 128}
-
-
-def test_a_picture_that_is_too_large_is_refused(rng, monkeypatch):
-    monkeypatch.setattr(picture, "MOST_BYTES", 1000)
-    with pytest.raises(ValueError, match="the picture must have fewer than 1000 bytes, got"):
-        candidate_png(pixels(rng))
