@@ -85,15 +85,14 @@ def confusion_limits(
         Limits `[grader, answer, grade]`.
     """
     log_odds, confusion = _log_odds(prior), found.confusion
-    draws = np.empty((n_draws, *confusion.shape))
-    for i in range(-N_BURN_IN, n_draws):
+    draws = []
+    for _ in range(N_BURN_IN + n_draws):
         p_lens = _with_answers(votes, _p_lens(votes, log_odds, confusion))
         is_lens = (rng.random(len(p_lens)) < p_lens).astype(np.float64)
         gammas = rng.standard_gamma(_counts(votes, is_lens) + N_TYPICAL * TYPICAL)
         confusion = gammas / gammas.sum(2, keepdims=True)
-        if i >= 0:
-            draws[i] = confusion
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=0)
+        draws.append(confusion)
+    low, high = np.quantile(draws[N_BURN_IN:], [(1 - level) / 2, (1 + level) / 2], axis=0)
     return Limits(low, high)
 
 

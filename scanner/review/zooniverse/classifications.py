@@ -122,7 +122,7 @@ def _vote(row: Mapping[str, str], tasks: Tasks) -> Vote | _Skipped:
         return _Skipped.UNANSWERED
     grade = _grade(answer, tasks)
     started, finished = _times(row)
-    number = f"zooniverse {int(row['classification_id'])} {subject[SUBJECT]}"
+    number = f"zooniverse {int(row['classification_id'])}"
     return Vote.model_validate(
         {
             "act_id": sha256_bytes(number.encode())[:32],

@@ -3,10 +3,12 @@
 import csv
 import json
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from flows.commands.votes import (
+    SEED,
     VotesArgumentsError,
     merge_into,
     summary_of,
@@ -19,6 +21,7 @@ from scanner.review.votes.errors import VoteError
 from scanner.review.votes.graded import SCHEMA, graded_objects
 from scanner.review.votes.log import VoteLog
 from scanner.review.votes.merge import Merged
+from scanner.review.votes.summary import summary
 from scanner.review.votes.vote_csv import as_csv
 from tests.scanner.catalogue_parts import finished
 from tests.scanner.review.votes.made_votes import HOSTILE, vote_of
@@ -52,6 +55,9 @@ def test_what_graders_download_goes_round(root, downloads, tmp_path):
     found = summary_of(root)
     # Each grader has a last word on object 1.
     assert (found.n_acts, found.n_votes, found.n_objects) == (2 * n, 2, 1)
+    acts = VoteLog(root).votes()
+    assert found.graders == summary(acts, {1: float(np.float32(0.9))}, SEED).graders
+    assert found.graders != summary(acts, {}, SEED).graders
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".json"])

@@ -35,14 +35,14 @@ def test_gold_is_counted_and_training_is_not():
         # Seen again: gold counts once.
         vote_of(41, grade="X", role="gold_lens", subject="gold:0", repeat=1, decision_s=9),
         vote_of(42, grade="A", role="gold_lens", subject="gold:1", repeat=1, decision_s=9),
-        vote_of(43, grade="A", role="gold_lens", subject="gold:0", repeat=2, decision_s=9),
+        vote_of(43, grade="X", role="gold_lens", subject="gold:0", repeat=2, decision_s=9),
         *of("X", "gold_lens", 50, grader="bob"),
     ]
     found = skills(votes[::-1])
     assert list(found) == ["ann", "bob"]
     ann = found["ann"]
     assert (ann.completeness, ann.false_positives) == (Share.of(3, 5), Share.of(1, 4))
-    assert ann.same_again == Share.of(2, 3)
+    assert ann.same_again == Share.of(1, 3)
     assert (ann.n_votes, ann.median_decision_s) == (16, 2)
     assert (found["bob"].completeness, found["bob"].false_positives) == (Share.of(0, 1), Share.of(0, 0))
     assert skills(votes, ("A", "B", "C"))["ann"].completeness == Share.of(4, 5)

@@ -38,7 +38,7 @@ def root(tmp_path_factory):
     """Return a catalogue of two nights; object 1 is in both, and 5 and 6 are no candidates."""
     root = str(tmp_path_factory.mktemp("graded") / "catalogue")
     finished(root, {"a": {1: 0.9, 2: 0.8, 5: 0.1, 6: None}}, night="2026-11-25")
-    finished(root, {"a": {1: 0.6, -3: 0.7}}, night="2026-11-24")
+    finished(root, {"a": {1: 0.95, -3: 0.7}}, night="2026-11-24")
     return root
 
 
@@ -167,9 +167,9 @@ def test_a_log_becomes_a_table_and_a_view(root, tmp_path):
     sql = "SELECT c.object_id, g.grade FROM candidates c LEFT JOIN Grades g USING (object_id) ORDER BY rank, night"
     rows = query(root, sql=sql, views=grade_views(root))
     assert rows.to_pylist() == [
+        {"object_id": 1, "grade": "A"},
+        {"object_id": 1, "grade": "A"},
         {"object_id": -3, "grade": None},
-        {"object_id": 1, "grade": "A"},
-        {"object_id": 1, "grade": "A"},
         {"object_id": 2, "grade": "X"},
     ]
     assert [file for file in list_files(root) if "_votes" in file.uri]

@@ -53,6 +53,15 @@ def test_a_subject_starts_at_its_own_probability():
     assert swap(votes, {}, supervised_only=True).agents["ann"] == Agent()
 
 
+def test_a_grader_learns_from_the_probability_after_the_vote():
+    trained = Agent().learn(1, says_lens=True)
+    found = swap([vote_of(1, role="gold_lens", subject="gold:9"), vote_of(2, **OBJECT)], {"object:1": 0.3})
+    after = trained.judge(0.3, says_lens=True)
+    assert found.p_lens["object:1"] == pytest.approx(after)
+    assert after != pytest.approx(0.3)
+    assert found.agents["ann"] == trained.learn(after, says_lens=True)
+
+
 def test_undone_and_repeated_votes_do_not_count():
     once = swap([vote_of(1, **OBJECT)], {"object:1": 0.2})
     again = vote_of(2, grade="X", repeat=1, **OBJECT)

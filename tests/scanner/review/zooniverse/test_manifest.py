@@ -107,12 +107,12 @@ def test_candidates_of_a_catalogue_are_subjects(tmp_path):
     """Two of the three candidates of a night have pixels, and object 1 has some in the other night only."""
     root = str(tmp_path)
     finished(root, {"a": {1: 0.7, 2: 0.9, 3: 0.8}}, maps_per_unit=2)
-    finished(root, {"a": {1: 0.95}}, night="2026-11-25", maps_per_unit=1)
+    finished(root, {"a": {1: 0.55}}, night="2026-11-25", maps_per_unit=1)
     found = list(subjects_of(query(root, maps=True)))
     assert [one and (one.name, one.object_id, one.role) for one in found] == [
-        ("object:1", 1, "candidate"),
         ("object:2", 2, "candidate"),
         ("object:3", 3, "candidate"),
+        ("object:1", 1, "candidate"),
     ]
     assert found[0].pixels.rgb.shape == (80, 80, 3)
     rows = query(root, maps=True)
