@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from infra.errors import LensscanError
-    from scanner.catalogue.opened import Catalogue
     from scanner.catalogue.rows import Rows
+    from scanner.review.opened import Catalogue
     from scanner.scan.finder import Explanation, Finder, Scores
     from scanner.vocabulary.choices import GeometryName, PopulationPreset
     from simulation.products.simulated import Simulated
@@ -51,7 +51,7 @@ __all__ = [
 ]
 
 _CLASSES = {
-    "Catalogue": "scanner.catalogue.opened",
+    "Catalogue": "scanner.review.opened",
     "Explanation": "scanner.scan.finder",
     "Finder": "scanner.scan.finder",
     "LensscanError": "infra.errors",
@@ -113,7 +113,7 @@ def open_catalogue(path: str | Path) -> Catalogue:
     """Open a catalogue, a folder or an `s3://` prefix; its files are read when rows are asked for."""
     _check_packages()
     from infra.store.storage import absolute
-    from scanner.catalogue.opened import Catalogue
+    from scanner.review.opened import Catalogue
 
     return Catalogue(absolute(str(path)))
 

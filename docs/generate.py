@@ -16,6 +16,7 @@ from infra.settings import Settings
 from scanner.catalogue.columns import RANK_COLUMNS, candidate_schema
 from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
+from scanner.review.votes.graded_columns import GRADED_COLUMNS
 from scanner.sources.shards import TRUTH_FIELDS
 from scanner.vocabulary import rejections
 from scanner.vocabulary.rejections import RejectCode
@@ -79,7 +80,13 @@ def _columns() -> str:
         "| column | type, unit | meaning, UCD |\n|---|---|---|\n"
     )
     fields = [*candidate_schema(names, maps=True), *(column.field() for column in RANK_COLUMNS)]
-    return head + "\n".join(map(_column_row, fields)) + "\n"
+    graded = (
+        "\n## Columns of grades\n\nWhat graders say: columns of `lensscan query --grades`, of `lensscan votes write`, and of "
+        "the view `grades`. [Combine the votes of graders](../howto/votes.md) explains them.\n\n"
+        "| column | type, unit | meaning, UCD |\n|---|---|---|\n"
+    )
+    rows, of_grades = (map(_column_row, part) for part in (fields, [column.field() for column in GRADED_COLUMNS]))
+    return head + "\n".join(rows) + "\n" + graded + "\n".join(of_grades) + "\n"
 
 
 def _column_row(field: pa.Field) -> str:

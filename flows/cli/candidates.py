@@ -12,10 +12,14 @@ from infra.private_apis import arrow_without_pandas
 
 if TYPE_CHECKING:
     # Not imported: numpy and Arrow take longer than the help.
+    from scanner.catalogue.night_rows import Found
     from scanner.catalogue.wanted import Wanted
 
 COLUMNS = ("candidate_id", "ra", "dec", "tile", "night", "p_lens", "p_compound", "subclass")
 """Columns of which all but one fit 100 characters; `--json` and `--sql` show the rest."""
+GRADED_COLUMNS = ("candidate_id", "ra", "dec", "p_lens", "grade", "p_graded", "n_votes", "reason")
+"""The same with `--grades`."""
+AsGraded = Annotated[bool, Parameter(negative=())]
 Most = Annotated[Positive | None, Parameter(name=("--limit", "--top"))]
 
 
@@ -79,6 +83,7 @@ def query(
     sql: str | None = None,
     chosen: CandidateOptions = ALL_CANDIDATES,
     limit: Most = None,
+    grades: AsGraded = False,
     out: str | None = None,
     overwrite: bool = False,
     json: bool = False,
@@ -93,9 +98,10 @@ def query(
 
     Args:
         catalogue: Folder or `s3://` prefix given to `scan --out`.
-        sql: Query over the views `candidates` and `scores` (all rows).
+        sql: Query over the views `candidates`, `scores` (all rows) and `grades` (what graders say).
         chosen: The candidates to print.
         limit: Largest number of rows; 20 by default, no limit with `--sql` and `--out`.
+        grades: Add the columns of what graders say of each object.
         out: Write all columns but the maps to this file instead, as `lensscan export` does.
         overwrite: Replace the file of `--out` if it exists.
         json: Print JSON instead of a table.
@@ -105,12 +111,11 @@ def query(
     arrow_without_pandas()
     wanted = chosen.wanted(20 if limit is None and sql is None and out is None else limit)
     if out is not None:
-        _export(catalogue, wanted, out, "--out", sql=sql, overwrite=overwrite, as_json=json)
+        _export(catalogue, wanted, out, "--out", sql=sql, grades=grades, overwrite=overwrite, as_json=json)
         return
     from flows.commands.query_text import expected_in_words
-    from scanner.catalogue.query import find
 
-    found = find(catalogue, wanted, sql=sql)
+    found = _found(catalogue, wanted, sql=sql, grades=grades)
     shown = found.rows
     if json:
         print_json(shown.to_pylist())
@@ -118,7 +123,8 @@ def query(
         print_table("", shown.column_names, shown.to_pylist())
     else:
         nights = set(shown["night"].unique().to_pylist())
-        columns = [column for column in COLUMNS if column != ("p_compound" if len(nights) > 1 else "night")]
+        unshown = "p_compound" if len(nights) > 1 else "night"
+        columns = GRADED_COLUMNS if grades else [column for column in COLUMNS if column != unshown]
         print_table(f"{shown.num_rows} of {found.n_all} candidates", columns, shown.to_pylist())
         words = expected_in_words(catalogue, wanted)
         # The evaluation counts candidates of all subclasses together.
@@ -133,6 +139,7 @@ def export(
     *,
     chosen: CandidateOptions = ALL_CANDIDATES,
     limit: Most = None,
+    grades: AsGraded = False,
     overwrite: bool = False,
     json: bool = False,
 ) -> None:
@@ -151,27 +158,56 @@ def export(
         file: File to write.
         chosen: The candidates to write.
         limit: Largest number of rows; all by default.
+        grades: Add the columns of what graders say of each object.
         overwrite: Replace the file if it exists.
         json: Print JSON instead of a sentence.
     """
     arrow_without_pandas()
-    _export(catalogue, chosen.wanted(limit), file, "FILE", overwrite=overwrite, as_json=json)
+    _export(catalogue, chosen.wanted(limit), file, "FILE", grades=grades, overwrite=overwrite, as_json=json)
 
 
 def _export(
-    catalogue: str, wanted: "Wanted", file: str, option: str, *, sql: str | None = None, overwrite: bool, as_json: bool
+    catalogue: str,
+    wanted: "Wanted",
+    file: str,
+    option: str,
+    *,
+    sql: str | None = None,
+    grades: bool,
+    overwrite: bool,
+    as_json: bool,
 ) -> None:
     """Write rows to the file that an option or an argument names, and say how many."""
     from flows.commands.words import counted
     from flows.terminal import print_json, print_text
     from scanner.catalogue.export import export as write
     from scanner.catalogue.export import export_path
-    from scanner.catalogue.query import query as rows_of
 
     target = export_path(file, option, overwrite=overwrite)
-    rows = rows_of(catalogue, wanted, sql=sql)
+    rows = _found(catalogue, wanted, sql=sql, grades=grades).rows
     write(rows, target, catalogue)
     if as_json:
         print_json({"rows": rows.num_rows, "file": file})
     else:
         print_text(f"{counted(rows.num_rows, 'row')} written to {file}")
+
+
+def _found(catalogue: str, wanted: "Wanted", *, sql: str | None, grades: bool) -> "Found":
+    """Return the rows of a query, with the columns of grades if these are asked for.
+
+    Raises:
+        QueryError: SQL and grades are asked for together.
+    """
+    from scanner.catalogue.query import QueryError, find
+
+    if sql is None and not grades:
+        return find(catalogue, wanted)
+    # Imported here, because few queries need the votes.
+    from scanner.review.votes.graded import grade_views, graded_objects, with_grades
+
+    if sql is not None:
+        if grades:
+            raise QueryError("give either --sql or --grades, not both; SQL has the view `grades`, by object_id")
+        return find(catalogue, wanted, sql=sql, views=grade_views(catalogue))
+    found = find(catalogue, wanted)
+    return found._replace(rows=with_grades(found.rows, graded_objects(catalogue)))

@@ -19,7 +19,9 @@ import flows.cli.models
 import flows.cli.publish
 import flows.cli.surveys
 import flows.cli.textures
-import flows.cli.train  # noqa: F401 - all of them register their commands
+import flows.cli.train
+import flows.cli.votes
+import flows.cli.zooniverse  # noqa: F401 - all of them register their commands
 from flows.cli.app import AboveZero, AsFlow, Fraction, MapsPerUnit, Positive, app
 from flows.cli.arguments import prepared, told
 from flows.cli.interrupt import ends_on_interrupt

@@ -7,6 +7,7 @@ _scan/sealed/{plan_id}.candidates
 _scan/seals/{plan_id}.json
 _scan/shown/{night, or `undated`}/{number, eight digits}.json
 _scan/quarantine/{path of the file below _scan}.{first 16 digits of its SHA-256}.{damaged or superseded}
+_votes/grader={grader}/{act_id}.json
 
 Only `candidates` has files that end in `.parquet`, and pyarrow skips folders whose names begin with an underscore. So a reader
 of the whole catalogue sees each candidate once.
@@ -20,6 +21,8 @@ _SCAN = "_scan"
 PLANS, UNITS, SEALED = f"{_SCAN}/plans", f"{_SCAN}/units", f"{_SCAN}/sealed"
 SEALS, SHOWN, QUARANTINE = f"{_SCAN}/seals", f"{_SCAN}/shown", f"{_SCAN}/quarantine"
 """Folders of the files that scans write, below the root of a catalogue."""
+VOTES = "_votes"
+"""Folder of the acts of graders, below the root of a catalogue."""
 UNDATED = "undated"
 """Label of the scans without a night."""
 UNIT_SUFFIX = ".unit"
@@ -111,6 +114,16 @@ def quarantine_uri(root_uri: str, uri: str, sha256: str, suffix: str) -> str:
 def quarantine_name(root_uri: str, uri: str, sha256: str) -> str:
     """Return the path below the quarantine, without its suffix."""
     return f"{uri.removeprefix(join(root_uri, _SCAN) + '/')}.{sha256[:16]}"
+
+
+def votes_uri(root_uri: str, grader: str | None = None) -> str:
+    """Return the folder of the acts of a grader, or of all graders."""
+    return join(root_uri, VOTES, *([] if grader is None else [f"grader={grader}"]))
+
+
+def vote_uri(root_uri: str, grader: str, act_id: str) -> str:
+    """Return the URI of one act of a grader."""
+    return join(votes_uri(root_uri, grader), act_id + _JSON)
 
 
 def path_below(uri: str, folder: str) -> str:

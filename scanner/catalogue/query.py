@@ -1,6 +1,7 @@
 """Query the catalogue with SQL: the views are `candidates` and `scores` (every row), each object once in a night."""
 
 import re
+from collections.abc import Callable, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     # Not imported: only SQL needs it, and it takes as long as the best hundred rows.
     import duckdb
 
+Views = Mapping[str, Callable[[], pa.Table]]
+"""Further views by name, and the functions that read them."""
+_NO_VIEWS: Views = {}
 _DATED = "* REPLACE (TRY_CAST(night AS DATE) AS night)"
 """All columns, the night as a date; null for a scan without a night."""
 
@@ -29,7 +33,14 @@ class QueryError(LensscanError):
     """There is nothing to query, or DuckDB does not accept the SQL; the message is one line."""
 
 
-def query(root_uri: str, wanted: Wanted = EVERY_CANDIDATE, *, sql: str | None = None, maps: bool = False) -> pa.Table:
+def query(
+    root_uri: str,
+    wanted: Wanted = EVERY_CANDIDATE,
+    *,
+    sql: str | None = None,
+    maps: bool = False,
+    views: Views = _NO_VIEWS,
+) -> pa.Table:
     """Return candidates, best first, or the result of `sql`.
 
     Args:
@@ -37,16 +48,24 @@ def query(root_uri: str, wanted: Wanted = EVERY_CANDIDATE, *, sql: str | None = 
         wanted: The candidates; with `sql`, the plans whose rows are in the views, and the largest number of rows.
         sql: A query over the views `candidates` and `scores`, instead of conditions.
         maps: Return the pixels of the candidates' maps too, 73 kB a row.
+        views: Further views for `sql`; only those are read whose name occurs in it.
 
     Raises:
         QueryError: SQL and conditions are given together, both one plan and all plans are wanted, or the SQL is wrong.
         VisibleError: no scan is complete, or a file is damaged.
         PlanError: no plan, or more than one, begins with `wanted.plan`, or a plan cannot be read.
     """
-    return find(root_uri, wanted, sql=sql, maps=maps).rows
+    return find(root_uri, wanted, sql=sql, maps=maps, views=views).rows
 
 
-def find(root_uri: str, wanted: Wanted = EVERY_CANDIDATE, *, sql: str | None = None, maps: bool = False) -> Found:
+def find(
+    root_uri: str,
+    wanted: Wanted = EVERY_CANDIDATE,
+    *,
+    sql: str | None = None,
+    maps: bool = False,
+    views: Views = _NO_VIEWS,
+) -> Found:
     """Return the rows of `query` and their number without a limit; arguments and errors as there."""
     if wanted.limit is not None and wanted.limit < 0:
         raise QueryError(f"limit must be 0 or more, got {wanted.limit}")
@@ -60,7 +79,7 @@ def find(root_uri: str, wanted: Wanted = EVERY_CANDIDATE, *, sql: str | None = N
     elif wanted.has_conditions:
         raise QueryError("give either SQL or filters, not both")
     else:
-        chosen = _run(root_uri, sql, selected_plans(root_uri, plan=wanted.plan, all_plans=wanted.all_plans))
+        chosen = _run(root_uri, sql, selected_plans(root_uri, plan=wanted.plan, all_plans=wanted.all_plans), views)
     return Found(chosen if wanted.limit is None else chosen.slice(0, wanted.limit), chosen.num_rows)
 
 
@@ -88,7 +107,7 @@ def _inside(circle: Circle, table: pa.Table) -> pa.Array:
     return pa.array(circle.contains(ra, dec))
 
 
-def _run(root_uri: str, statement: str, plans: list[ShownPlan]) -> pa.Table:
+def _run(root_uri: str, statement: str, plans: list[ShownPlan], views: Views) -> pa.Table:
     import duckdb
 
     from infra.store.listed_objects import ListedObjects
@@ -103,6 +122,9 @@ def _run(root_uri: str, statement: str, plans: list[ShownPlan]) -> pa.Table:
             sealed = _sealed_files(root_uri, plans) if "candidates" in statement.lower() else None
             if is_s3(root_uri):
                 connection.register_filesystem(ListedObjects(chain(*parts.values(), sealed or ())))
+            for name in views:
+                if name in statement.lower():
+                    connection.register(name, views[name]())
             if sealed is not None:
                 connection.register("_candidates", rows_of(root_uri, plans))
                 _create_candidates(connection, sealed)

@@ -10,6 +10,7 @@ from infra.settings import Settings
 from scanner.catalogue.columns import RANK_COLUMNS, candidate_schema
 from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
+from scanner.review.votes.graded_columns import GRADED_COLUMNS
 from scanner.sources.shards import TRUTH_FIELDS
 from scanner.vocabulary.rejections import ADVICE, RejectCode
 from scanner.vocabulary.skips import SKIP_ADVICE, SkipCode
@@ -53,7 +54,8 @@ def test_every_preset_has_its_condition_and_reason(reference):
 def test_every_catalogue_column_has_a_meaning(reference):
     names = [network.name for network in read_card(SHIPPED_DIR / "mer3-sim").networks]
     rows = re.findall(r"^\| `(\w+)` \| [^|<]+ \| [^|<]+ `[\w.;]+` \|$", reference["columns"], flags=re.MULTILINE)
-    assert rows == [*candidate_schema(names, maps=True).names, *(column.name for column in RANK_COLUMNS)]
+    more = [column.name for column in (*RANK_COLUMNS, *GRADED_COLUMNS)]
+    assert rows == [*candidate_schema(names, maps=True).names, *more]
 
 
 def test_every_truth_column_has_a_meaning(reference):

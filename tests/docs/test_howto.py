@@ -13,10 +13,17 @@ import pyarrow.parquet as pq
 import pytest
 from astropy.table import Table
 
+import lensscan as lensscan_module
 from infra.store.storage import create_if_absent
+from scanner.catalogue.query import query
+from scanner.review.votes.vote_csv import as_csv
+from scanner.review.zooniverse.manifest import subjects_of, write_manifest
 from tests.docs.desk import write_desk
 from tests.docs.pages import DOCS, ONE_WORKER, ROOT, blocks, run_snippet, shell_lines
 from tests.other_survey import TOML, write_tile
+from tests.scanner.catalogue_parts import finished
+from tests.scanner.review.votes.made_votes import vote_of
+from tests.scanner.review.zooniverse.exports import classification, export_of, manifest_rows
 from tests.shared import PUBLISHED
 
 HOWTO = DOCS / "howto"
@@ -28,6 +35,7 @@ RUN_HERE = (
     "another_survey",
     "read_the_catalogue",
     "publish",
+    "votes",
     "published_weights",
     "object_storage",
     "repair",
@@ -58,15 +66,15 @@ def follow(lensscan, desk):
     `bucket` stands for the page's `s3://survey`; `codes` has the exit codes of the commands that find damage.
     """
 
-    def follow(name, bucket="", codes=MappingProxyType({})):
+    def follow(name, bucket="", codes=MappingProxyType({}), folder=desk):
         for line in shell_lines(page(name)):
             program, *arguments = shlex.split(line.replace("s3://survey", bucket))
             assert program == "lensscan"
-            done = lensscan(*arguments, cwd=desk, LENSSCAN_ENSEMBLES_DIR=str(desk / "ensembles"), **ONE_WORKER)
+            done = lensscan(*arguments, cwd=folder, LENSSCAN_ENSEMBLES_DIR=str(desk / "ensembles"), **ONE_WORKER)
             expected = codes.get(arguments[0], 0)
             assert (done.returncode, bool(done.stdout.strip())) == (expected, True), f"{line}\n{done.stdout}\n{done.stderr}"
         for snippet in blocks(page(name), "python"):
-            assert run_snippet(snippet, desk).strip(), snippet
+            assert run_snippet(snippet, folder).strip(), snippet
 
     return follow
 
@@ -100,6 +108,21 @@ def test_another_survey(follow, desk):
     write_tile(desk / "atlas", "N01,1", -20.0, 3)
     (desk / "atlas-positions.csv").write_text("ra,dec\n10.0,-20.0\n")
     follow("another_survey")
+
+
+def test_votes(follow, tmp_path):
+    """The page assumes two files of votes, and an export of classifications of the subjects that it writes."""
+    finished(str(tmp_path / "catalogue"), {"a": {i: 0.9 - i / 100 for i in range(12)}}, maps_per_unit=5)
+    for name in ("ann", "bob"):
+        (tmp_path / f"{name}.csv").write_text(as_csv(vote_of(i, name, "AX"[i % 2], comment="=1") for i in range(10)))
+    write_manifest(subjects_of(query(str(tmp_path / "catalogue"), maps=True)), tmp_path / "uploaded")
+    said = [classification(n, row, "Lens") for n, row in enumerate(manifest_rows(tmp_path / "uploaded"))]
+    (tmp_path / "classifications.csv").write_bytes(export_of(*said))
+    follow("votes", folder=tmp_path)
+    grades = lensscan_module.open_catalogue(tmp_path / "catalogue").grades()
+    assert [(row["object_id"], row["grades"]) for row in grades][:6] == [
+        *((0, "AAB"), (1, "BXX"), (2, "AAB"), (3, "BXX"), (4, "AAB"), (5, "XX")),
+    ]
 
 
 @pytest.mark.needs_shared("published_ensemble")

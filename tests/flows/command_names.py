@@ -32,4 +32,9 @@ COMMANDS = (
     ["models", "combine"],
     ["models", "false-positives"],
     ["models", "restate"],
+    ["votes", "show"],
+    ["votes", "merge"],
+    ["votes", "write"],
+    ["zooniverse", "export"],
+    ["zooniverse", "import"],
 )

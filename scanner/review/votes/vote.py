@@ -27,7 +27,7 @@ class Vote(Frozen):
     act: Act
     grader: GraderName
     subject: SubjectId
-    object_id: int | None = None
+    object_id: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
     """Identifier in the input catalogue; None for an object that no catalogue holds."""
     role: Role = "candidate"
     undoes: ActId | None = None
@@ -42,7 +42,7 @@ class Vote(Frozen):
     """0 when the grader sees the subject for the first time, 1 for the second time, and so on."""
     is_blind: bool = True
     """Whether score, position and maps were hidden when the grade was given."""
-    decision_s: Annotated[float, Field(ge=0)] = 0.0
+    decision_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     """Time from the first view of the subject to the act, in seconds."""
     page_version: Annotated[str, StringConstraints(max_length=64)] = ""
     graded_at: datetime

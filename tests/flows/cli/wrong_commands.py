@@ -314,6 +314,30 @@ models restate mer3-sim --name mine --prevalence x              | x
 models restate mer3-sim --name ou7-sim --prevalence 0.1         | shipped
 models restate mer3-sim --name a/b --prevalence 0.1             | a/b
 models restate mer3-sim --name m --prevalence 0.1 --compound-share 2 | got 2
+query shards --sql "select 1" --grades                          | either --sql or --grades
+query shards --grades                                           | shards: no complete scan
+export shards x.csv --grades                                    | shards: no complete scan
+votes show                                                      | CATALOGUE
+votes show nowhere                                              | nowhere: holds no votes
+votes show s3://                                                | s3://
+votes merge                                                     | CATALOGUE
+votes merge shards                                              | name CSV files, or catalogues that were graded
+votes merge shards good.csv                                     | shards: no catalogue
+votes write shards                                              | FILE
+votes write shards x.csv                                        | shards: holds no votes
+votes write shards x.doc                                        | FILE must be a file that ends in
+votes write shards x.parquet --acts                             | with --acts, FILE must end in .csv
+votes write shards good.csv                                     | exists; it is not replaced
+zooniverse export                                               | CATALOGUE
+zooniverse export shards                                        | FOLDER
+zooniverse export shards x                                      | shards: no complete scan
+zooniverse export shards s3://bucket/x                          | FOLDER must be a local folder, got s3://bucket/x
+zooniverse export shards x --top 0                              | --top
+zooniverse import shards                                        | FILE
+zooniverse import shards nosuch.csv                             | nosuch.csv: no such file
+zooniverse import shards good.csv                               | shards: no catalogue
+zooniverse import shards good.csv --answer Lens                 | --answer must be like 'Not a lens=X'
+zooniverse import shards good.csv --answer Lens=D               | with a grade A, B, C, X, got 'Lens=D'
 nosuch                                                          | nosuch
 scann tiles                                                     | scann
 --nosuch                                                        | --nosuch

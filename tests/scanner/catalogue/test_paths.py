@@ -18,6 +18,8 @@ def test_names_are_as_the_documentation_says(root):
     assert paths.shown_uri(root, "2026-01-01", 7) == f"{top}/_scan/shown/2026-01-01/00000007.json"
     assert paths.night_uri(root, paths.night_label("2026-01-01")) == f"{top}/candidates/2026-01-01.parquet"
     assert paths.night_uri(root, paths.night_label(None)) == f"{top}/candidates/undated.parquet"
+    assert paths.vote_uri(root, "ann", "0" * 32) == f"{top}/_votes/grader=ann/{'0' * 32}.json"
+    assert paths.votes_uri(root) == f"{top}/_votes"
 
 
 @pytest.mark.parametrize("root", ROOTS)

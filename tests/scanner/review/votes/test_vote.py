@@ -39,6 +39,10 @@ def test_an_undo_names_the_act():
         ({"reason": "dull", "grade": "X"}, "reason"),
         ({"comment": "a" * 501}, "comment"),
         ({"decision_s": -0.1}, "decision_s"),
+        # JSON has no infinity: such a file could not be read again.
+        ({"decision_s": float("inf")}, "decision_s"),
+        ({"object_id": 2**63}, "object_id"),
+        ({"comment": "\ud800"}, "comment"),
         ({"graded_at": datetime(2026, 11, 24, 3)}, "time zone"),  # noqa: DTZ001 - what is refused
         ({"p_lens": 0.5}, "p_lens"),
     ],

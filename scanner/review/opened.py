@@ -12,6 +12,7 @@ from scanner.catalogue.query import QueryError, query
 from scanner.catalogue.rows import Rows
 from scanner.catalogue.selection import Circle
 from scanner.catalogue.wanted import Wanted
+from scanner.review.votes.graded import grade_views, graded_objects, with_grades
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Catalogue:
         maps: bool = True,
         plan: str | None = None,
         all_plans: bool = False,
+        grades: bool = False,
     ) -> Rows:
         """Return candidates, best first, each object once in a night.
 
@@ -43,9 +45,10 @@ class Catalogue:
             maps: Return the pixels that `show` draws, 73 kB a row.
             plan: First characters of a plan id: the candidates of this plan alone.
             all_plans: The candidates of every plan, so that an object comes once for each plan that lists it.
+            grades: Add what graders say of each object: the columns of `grades()`.
 
         Raises:
-            LensscanError: there is no such catalogue, or the circle is not on the sky.
+            LensscanError: there is no such catalogue, a vote is damaged, or the circle is not on the sky.
         """
         wanted = Wanted(
             min_p_lens=min_p_lens,
@@ -56,7 +59,8 @@ class Catalogue:
             plan=plan,
             all_plans=all_plans,
         )
-        return _described(query(self.path, wanted, maps=maps))
+        rows = query(self.path, wanted, maps=maps)
+        return _described(with_grades(rows, graded_objects(self.path)) if grades else rows)
 
     def scores(self, *, min_p_lens: float | None = None, night: str | date | None = None, limit: int | None = None) -> Rows:
         """Return all rows that were scanned, without maps and in no order; arguments as for `candidates`.
@@ -72,13 +76,21 @@ class Catalogue:
         most = "" if limit is None else f"LIMIT {int(limit)}"
         return _described(self.sql(f"SELECT {names} FROM scores {where} {most}").to_arrow())  # noqa: S608 - checked numbers
 
+    def grades(self) -> Rows:
+        """Return what graders say of each object that they graded, by object_id; `p_lens` is not changed by it.
+
+        Raises:
+            LensscanError: a vote is damaged, or votes contradict each other.
+        """
+        return Rows(graded_objects(self.path))
+
     def sql(self, statement: str) -> Rows:
-        """Return the result of SQL over the views `candidates` and `scores`, such as `SELECT count(*) FROM scores`.
+        """Return the result of SQL over the views `candidates`, `scores` and `grades`, such as `SELECT count(*) FROM scores`.
 
         Raises:
             LensscanError: the SQL is wrong, or there is no such catalogue.
         """
-        return Rows(described(query(self.path, sql=statement)))
+        return Rows(described(query(self.path, sql=statement, views=grade_views(self.path))))
 
 
 def _described(table: pa.Table) -> Rows:

@@ -6,10 +6,12 @@ import pytest
 from infra.errors import LensscanError
 from scanner.catalogue.ledger import publish
 from scanner.catalogue.night_file import show
-from scanner.catalogue.opened import Catalogue
 from scanner.catalogue.plan import ScanConfig, make_plan
 from scanner.catalogue.seal import seal
-from tests.scanner.catalogue_parts import EnsembleName, scores, unit_of, with_maps
+from scanner.review.opened import Catalogue
+from scanner.review.votes.log import VoteLog
+from tests.scanner.catalogue_parts import EnsembleName, finished, scores, unit_of, with_maps
+from tests.scanner.review.votes.made_votes import vote_of
 
 CONFIG = ScanConfig(maps_per_unit=1)
 
@@ -101,3 +103,17 @@ def test_a_night_that_is_no_date_is_refused(catalogue, night):
 def test_a_folder_without_a_catalogue_is_named(tmp_path):
     with pytest.raises(LensscanError, match="no complete scan"):
         Catalogue(str(tmp_path)).candidates()
+
+
+def test_grades_come_beside_candidates_and_alone(tmp_path):
+    finished(str(tmp_path), {"a": {1: 0.9, 2: 0.8}}, maps_per_unit=1)
+    opened = Catalogue(str(tmp_path))
+    assert len(opened.grades()) == 0
+    VoteLog(str(tmp_path)).append(vote_of(2, grade="B"))
+    (graded,) = opened.grades()
+    assert (graded["object_id"], graded["grade"], graded["n_votes"]) == (2, "B", 1)
+    assert opened.grades().to_astropy()["p_graded"].meta["ucd"] == "stat.probability"
+    rows = opened.candidates(grades=True)
+    assert [row["grade"] for row in rows] == ["", "B"]
+    assert rows.to_arrow().select(opened.candidates().columns).equals(opened.candidates().to_arrow())
+    assert list(opened.sql("SELECT grade FROM grades")) == [{"grade": "B"}]
