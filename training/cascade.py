@@ -189,6 +189,8 @@ def assemble(
     prevalence: float,
     compound_share: float,
     progress: Progress,
+    *,
+    turns: bool = True,
 ) -> EnsembleCard:
     """Write the package `out/name`: a cascade of the network of one package and those of others, or an ensemble of the others.
 
@@ -202,12 +204,13 @@ def assemble(
         prevalence: Fraction of lenses that `p_lens` assumes.
         compound_share: Fraction of the lenses that `p_compound` assumes to be compound.
         progress: Called with (objects scored, objects in all).
+        turns: Let the committee of a cascade see each object in several orientations.
 
     Raises:
         TrainingError: two networks share a name, the first package has several networks, or the shards cannot be used.
         PackageError: a package cannot be read.
     """
-    committee = _all_networks(members, with_turns=first is not None)
+    committee = _all_networks(members, with_turns=turns and first is not None)
     first_card = _first_network(first) if first else None
     everything = dict(committee)
     if first and first_card:

@@ -282,7 +282,15 @@ def restate(ensemble: str, *, prevalence: float, name: str, compound_share: floa
 
 
 @models.command
-def combine(*members: str, natural: str, broad: str, name: str, first: str | None = None, json: bool = False) -> None:
+def combine(
+    *members: str,
+    natural: str,
+    broad: str,
+    name: str,
+    first: str | None = None,
+    turns: bool = True,
+    json: bool = False,
+) -> None:
     """Make an ensemble of networks that were trained one by one; with `--first`, a cascade.
 
     In a cascade one small network looks at every object, and a committee at those that it cannot exclude. Every stage is
@@ -297,6 +305,8 @@ def combine(*members: str, natural: str, broad: str, name: str, first: str | Non
         natural: Folder or `s3://` prefix of shards of the preset `euclid` that no network was trained on.
         broad: Shards of the preset `broad` that no network was trained on.
         name: Name to give to `--ensemble` later.
+        turns: Let the committee of a cascade see each object in two to four orientations: a little sharper, and as many times
+            the cost.
         json: Print JSON instead of text.
     """
     from flows.commands.combine import combine_packages
@@ -306,7 +316,7 @@ def combine(*members: str, natural: str, broad: str, name: str, first: str | Non
     if not members:
         raise TrainingError("models combine needs the ensembles of the committee: name at least one")
     with terminal_progress("scoring", quiet=json) as report:
-        card, folder = combine_packages(members, first, natural, broad, name, report)
+        card, folder = combine_packages(members, first, natural, broad, name, report, turns=turns)
     stage = card.first
     result = {
         "ensemble": card.name,

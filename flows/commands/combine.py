@@ -16,7 +16,14 @@ PREVALENCE, COMPOUND_SHARE = 5e-4, 0.02
 
 
 def combine_packages(
-    members: Sequence[str], first: str | None, natural_uri: str, broad_uri: str, name: str, progress: Progress
+    members: Sequence[str],
+    first: str | None,
+    natural_uri: str,
+    broad_uri: str,
+    name: str,
+    progress: Progress,
+    *,
+    turns: bool = True,
 ) -> tuple[EnsembleCard, Path]:
     """Combine the networks of packages, given by names or folders, and write the package among the user's ensembles.
 
@@ -27,6 +34,7 @@ def combine_packages(
     folder = folder_for_new(name, Settings.read().ensembles_dir)
     packages = [chosen_package(member) for member in members]
     first_package = chosen_package(first) if first else None
-    card = assemble(name, first_package, packages, natural_uri, broad_uri, folder.parent, PREVALENCE, COMPOUND_SHARE, progress)
+    data, priors = (natural_uri, broad_uri), (PREVALENCE, COMPOUND_SHARE)
+    card = assemble(name, first_package, packages, *data, folder.parent, *priors, progress, turns=turns)
     write_card_with_text(folder, card)
     return card, folder

@@ -180,9 +180,9 @@ def text_of(columns: list[dict[str, str]], counted: dict[str, int], gain: dict, 
     ]
     return (
         "# The loop of grades\n\n"
-        f"Written by `python -m tests.benchmarks.grading_loop DIR`, commit {commit():.12}. The night holds {N_LENSES} lenses and "
-        f"{N_NIGHT // 2} other objects of the preset `euclid`, and {N_NEW} look-alikes `{asked.lookalike}` of the preset `broad`. Three simulated graders "
-        f"graded the best {N_GRADED} candidates: {counted['lenses']} lenses and {counted['others']} others. Training went on "
+        f"Written by `python -m tests.benchmarks.grading_loop DIR`, commit {commit():.12}. The night holds {N_LENSES} "
+        f"lenses, {N_NIGHT // 2} other objects of the preset `euclid`, and {N_NEW} look-alikes `{asked.lookalike}` of the "
+        f"preset `broad`. Three simulated graders graded the best {N_GRADED} candidates: {counted['lenses']} lenses and {counted['others']} others. Training went on "
         f"for {EPOCHS} epochs at a peak rate of {LEARNING_RATE:g}. Held-out objects: {N_HELD} of `euclid`, {N_HELD_NEW} "
         f"look-alikes; brackets hold 95 % intervals. A night with both holds one lens in {1 / PREVALENCE:.0f} objects and "
         f"{NEW_SHARE:.0%} new look-alikes.\n\n"

@@ -147,6 +147,9 @@ def test_a_cascade_is_assembled_from_packages(made, tmp_path):
     assert {"natural_nonlenses_passed", "broad_lenses_passed"} <= card.first.metrics.keys()
     assert load_scorer(tmp_path / "joined").network_names == ("light", "A", "B")
     assert [network.turns for network in card.all_networks] == [1, 2, 2]
+    packages, data = [folder / "A", folder / "B"], (natural, broad)
+    plain = assemble("plain", folder / "first", packages, *data, tmp_path, 0.0005, 0.02, no_progress, turns=False)
+    assert [network.turns for network in plain.all_networks] == [1, 1, 1]
     assert "| without_lowest | " in card_markdown(card)
 
 
