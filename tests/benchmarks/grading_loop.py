@@ -180,12 +180,12 @@ def text_of(columns: list[dict[str, str]], counted: dict[str, int], gain: dict, 
     ]
     return (
         "# The loop of grades\n\n"
-        f"Written by `python -m tests.benchmarks.grading_loop DIR`, commit {commit():.12}. The night holds {N_LENSES} "
-        f"lenses, {N_NIGHT // 2} other objects of the preset `euclid`, and {N_NEW} look-alikes `{asked.lookalike}` of the "
-        f"preset `broad`. Three simulated graders graded the best {N_GRADED} candidates: {counted['lenses']} lenses and {counted['others']} others. Training went on "
-        f"for {EPOCHS} epochs at a peak rate of {LEARNING_RATE:g}. Held-out objects: {N_HELD} of `euclid`, {N_HELD_NEW} "
-        f"look-alikes; brackets hold 95 % intervals. A night with both holds one lens in {1 / PREVALENCE:.0f} objects and "
-        f"{NEW_SHARE:.0%} new look-alikes.\n\n"
+        f"Written by `python -m tests.benchmarks.grading_loop DIR`, commit {commit():.12}. The night holds {N_LENSES} lenses, "
+        f"{N_NIGHT // 2} other objects of the preset `euclid`, and {N_NEW} look-alikes `{asked.lookalike}` of the preset "
+        f"`broad`. Three simulated graders graded the best {N_GRADED} candidates: {counted['lenses']} lenses and "
+        f"{counted['others']} others. Training went on for {EPOCHS} epochs at a peak rate of {LEARNING_RATE:g}. Held-out "
+        f"objects: {N_HELD} of `euclid`, {N_HELD_NEW} look-alikes; brackets hold 95 % intervals. A night with both holds one "
+        f"lens in {1 / PREVALENCE:.0f} objects and {NEW_SHARE:.0%} new look-alikes.\n\n"
         f"| figure | {asked.ensemble} | after the grades |\n|---|---|---|\n" + "\n".join(rows) + "\n\n"
         f"On the {held['n_lenses']} lenses and {held['n_others']} others by the grades held out, the command itself reports an "
         f"AUROC, and objects inspected per lens where three quarters of the lenses are found, of {own[0]}, {own[1]}.\n"
