@@ -33,8 +33,8 @@ from training.evaluation.shard_scores import Footers, shard_footers, shards_dige
 MOST_LOST = 0.0005
 """Largest share that the first stage may exclude of the lenses that the committee keeps at its default cut, in each set.
 
-It is small because a first stage knows unfamiliar lenses less well: with 0.004, it excluded two in five of the real galaxies that
-were lensed into real hosts.
+It is small because a first stage knows unfamiliar lenses less well: with 0.004, it excluded two in five of the real galaxies
+that were lensed into real hosts.
 """
 CUT_LOSES = {"natural": 0.10, "broad": 0.20}
 """Largest shares of the lenses of each set that may lie below the default cut."""
