@@ -17,6 +17,7 @@ import flows.cli.explain
 import flows.cli.forget
 import flows.cli.models
 import flows.cli.publish
+import flows.cli.report
 import flows.cli.surveys
 import flows.cli.textures  # noqa: F401 - all of them register their commands
 from flows.cli.app import AboveZero, AsFlow, Fraction, MapsPerUnit, Positive, app
