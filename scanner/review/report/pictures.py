@@ -25,8 +25,6 @@ class Shown:
     label: str
     alt: str
     uri: str
-    stretch: str
-    """Limits of the stretch; empty where the picture was stored ready-made."""
     has_maps: bool = False
     """Whether the maps lie over it."""
 
@@ -49,8 +47,8 @@ def pictures_of(pixels: CandidatePixels, stretches: tuple[Stretch, ...] = (FAINT
     if pixels.in_sky is None:
         stored = pixels.rgb[::-1]
         shown = [
-            Shown("VIS", "VIS, as stored", png_uri(stored[..., 2]), "", has_maps=True),
-            Shown("colour", "H, Y + J, VIS, as stored", png_uri(stored), ""),
+            Shown("VIS", "VIS, as stored", png_uri(stored[..., 2]), has_maps=True),
+            Shown("colour", "H, Y + J, VIS, as stored", png_uri(stored)),
         ]
     else:
         # Colours show on the last stretch: on the faint one, the galaxy is white.
@@ -69,12 +67,12 @@ def png_uri(picture: Picture) -> str:
 
 def _vis(in_sky: NDArray[np.float32], stretch: Stretch, *, has_maps: bool) -> Shown:
     uri = png_uri(vis_picture(in_sky, stretch))
-    return Shown(f"VIS, {stretch.name}", f"VIS from {stretch.in_words}", uri, stretch.in_words, has_maps)
+    return Shown(f"VIS, {stretch.name}", f"VIS from {stretch.in_words}", uri, has_maps)
 
 
 def _colour(in_sky: NDArray[np.float32], stretch: Stretch) -> Shown:
     uri = png_uri(colour_picture(in_sky, stretch))
-    return Shown(f"colour, {stretch.name}", f"H, Y + J, VIS from {stretch.in_words}", uri, stretch.in_words)
+    return Shown(f"colour, {stretch.name}", f"H, Y + J, VIS from {stretch.in_words}", uri)
 
 
 def _guided(shares: NDArray[np.float32]) -> Picture:

@@ -63,4 +63,4 @@ def test_an_old_candidate_has_its_stored_picture(pixels):
     vis, colour = found.shown
     assert np.array_equal(decoded(colour.uri), pixels.rgb[::-1])
     assert np.array_equal(decoded(vis.uri), pixels.rgb[::-1, :, 2])
-    assert (vis.has_maps, colour.has_maps, vis.stretch) == (True, False, "")
+    assert (vis.has_maps, colour.has_maps) == (True, False)

@@ -162,6 +162,24 @@ def test_filters_and_orders(uri, new_page):
     assert shown(page) == [4]
 
 
+def test_numbers_stand_beside_their_names(uri, new_page):
+    page = new_page(viewport=LAPTOP)
+    page.goto(uri)
+    figures = page.locator(".figures div").all_inner_texts()
+    assert {"candidates\n8", "rows of candidates in all nights\n10", "objects scored\n12", "objects in the input\n16"} <= {
+        *figures
+    }
+    (cut,) = page.locator(".cuts tbody tr").all()
+    found = cut.inner_text().split("\t")
+    # 12 objects of which one in a thousand is a lens, of which all are found, and 25 % purity.
+    assert (found[:2], found[4]) == (["0.5", "10"], "25 % (25\u201325 %)")
+    assert (found[2].startswith("0.048 "), found[3].startswith("0.012 ")) == (True, True)
+    outcome = page.locator("#outcomes tr", has_text="rejected:not_finite").inner_text()
+    assert all(text in outcome for text in ("4", "Too many pixels are NaN", HOSTILE[2]))
+    facts = page.locator("#c2 .facts").inner_text().split("\n")
+    assert (facts[facts.index("rank") + 1], facts[facts.index("purity") + 1]) == ("2 of its night", "25 % (25\u201325 %)")
+
+
 def test_the_table_follows_the_cards(uri, new_page):
     page = new_page(viewport=LAPTOP)
     page.goto(uri)
@@ -277,6 +295,7 @@ def test_a_catalogue_without_candidates_has_a_page(tmp_path):
     html = report_html(make_report(root, Wanted()))
     assert "No candidate meets the conditions." in html
     assert "rejected:blank" in html
+    assert "All pixels are zero, so no data were taken there." in html
 
 
 def test_scans_of_several_ensembles_have_no_common_cuts(root, tmp_path):
