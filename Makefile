@@ -73,9 +73,10 @@ docs: $(DOCS_STAMP)
 tutorial: $(STAMP)
 	$(QUIET) $(BIN)/python -m tests.docs.notebook
 
-# The screenshots and contact sheets of docs/figures, after a change of what commands print or draw
+# The screenshots and contact sheets of docs/figures, after a change of what commands print or draw; pages need a browser
 screens: $(STAMP)
 	$(QUIET) $(BIN)/python -m tests.figures.screens --out docs/figures
+	$(QUIET) $(BIN)/python -m tests.figures.report_pages --out docs/figures
 
 $(DOCS_STAMP): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'

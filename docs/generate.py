@@ -1,6 +1,5 @@
 """Write the reference pages that follow from the code: commands, settings, columns of files, rejection codes, presets."""
 
-import ast
 import inspect
 import io
 import re
@@ -12,6 +11,7 @@ import pyarrow as pa
 
 import lensscan
 from flows.cli import main
+from infra.notes import notes_of
 from infra.settings import Settings
 from scanner.catalogue.columns import RANK_COLUMNS, candidate_schema
 from scanner.networks.card_file import read_card
@@ -63,7 +63,7 @@ def _help(words: list[str]) -> str:
 
 
 def _settings() -> str:
-    notes = _notes(Settings)
+    notes = notes_of(Settings)
     rows = [f"| `{name}` | `LENSSCAN_{name.upper()}` | {notes[name]} |" for name in Settings.model_fields]
     head = (
         "# Settings\n\nA setting is read from the environment, then from a file `lensscan.toml` in the working folder.\n\n"
@@ -75,8 +75,8 @@ def _settings() -> str:
 def _columns() -> str:
     names = [network.name for network in read_card(SHIPPED_DIR / "mer3-cascade").all_networks]
     head = (
-        "# Catalogue columns\n\nColumns of candidates and of unit files, with the networks of `mer3-cascade`. Unit files have no "
-        "maps for rows that are no candidates, and no columns from `rank` on: these depend on the list that a row is in.\n\n"
+        "# Catalogue columns\n\nColumns of candidates and of unit files, with the networks of `mer3-cascade`. Unit files have "
+        "no maps for rows that are no candidates, and no columns from `rank` on: these depend on the list that a row is in.\n\n"
         "| column | type, unit | meaning, UCD |\n|---|---|---|\n"
     )
     fields = [*candidate_schema(names, maps=True), *(column.field() for column in RANK_COLUMNS)]
@@ -98,13 +98,13 @@ def _column_row(field: pa.Field) -> str:
 
 
 def _rejections() -> str:
-    notes = _notes(RejectCode)
+    notes = notes_of(RejectCode)
     rows = [f"| `rejected:{code}` | {notes[code.name]} | {rejections.ADVICE[code]} |" for code in RejectCode]
     head = (
         "# Rejection codes\n\nA row that cannot be scored has one of these in `status`; `detail` gives the reason. A row that "
         "a selection of sources leaves out is `skipped`.\n\n"
     )
-    skips = _notes(SkipCode)
+    skips = notes_of(SkipCode)
     rows += [f"| `{code.status}` | {skips[code.name]} | {SKIP_ADVICE[code]} |" for code in SkipCode]
     return head + "| status | meaning | what to do |\n|---|---|---|\n" + "\n".join(rows) + "\n"
 
@@ -142,7 +142,7 @@ def _python() -> str:
 
 
 def _class(name: str, kind: type) -> str:
-    notes = {field: note for field, note in _notes(kind).items() if not field.startswith("_")}
+    notes = {field: note for field, note in notes_of(kind).items() if not field.startswith("_")}
     fields = "".join(f"- `{field}`: {note}\n" for field, note in notes.items())
     own = {member: thing for member, thing in vars(kind).items() if not member.startswith("_") and inspect.getdoc(thing)}
     properties = "".join(f"- `{member}`: {thing.__doc__}\n" for member, thing in own.items() if isinstance(thing, property))
@@ -167,18 +167,3 @@ class _Bare:
 
     def __repr__(self) -> str:
         return re.sub(r"\b(?:\w+\.)+", "", self._text)
-
-
-def _notes(kind: type) -> dict[str, str]:
-    """Name of each field or member of a class to the string that stands below it."""
-    (definition,) = ast.parse(inspect.getsource(kind)).body
-    found: dict[str, str] = {}
-    name = ""
-    for node in definition.body:  # type: ignore[attr-defined]
-        if isinstance(node, ast.AnnAssign | ast.Assign):
-            target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
-            name = target.id if isinstance(target, ast.Name) else ""
-        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and name:
-            found[name] = " ".join(str(node.value.value).split())
-            name = ""
-    return found

@@ -23,7 +23,8 @@ ROOT = Path(__file__).parents[1]
 LATE = (
     *("commands.evaluate", "commands.explain", "commands.inject", "commands.plan_text", "commands.portray", "commands.scan"),
     *("commands.query_text", "commands.scan_text", "commands.score", "commands.simulate", "commands.train", "progress_bar"),
-    *("commands.votes", "commands.votes_text", "commands.zooniverse", "scan_night", "simulate", "train"),
+    *("commands.votes", "commands.votes_text", "commands.zooniverse", "commands.diff", "commands.report"),
+    *("scan_night", "simulate", "train"),
 )
 """Modules of `flows` that commands import when they are called."""
 SETTINGS = {"OMP_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}

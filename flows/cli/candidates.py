@@ -143,27 +143,47 @@ def export(
     overwrite: bool = False,
     json: bool = False,
 ) -> None:
-    """Write candidates of a catalogue to a file, best first: all columns but the maps.
+    """Write candidates of a catalogue to a file, best first: all columns but the maps, or pictures of the best.
 
-    The ending of the name says the format: `.parquet`, `.csv`, `.fits`, `.vot` (VOTable), `.json` (a list of records) or `.reg`
-    (circles that DS9 draws over an image). Parquet, FITS and VOTable keep units and descriptions. Each object comes once in a
-    night, from the newest scan of its tile.
+    The ending of the name says the format: `.parquet`, `.csv`, `.fits`, `.vot` (VOTable), `.json` (a list of records), `.reg`
+    (circles that DS9 draws over an image) or `.png` (VIS and colour of the best hundred, or of `--top`, at fixed stretches).
+    Parquet, FITS and VOTable keep units and descriptions. Each object comes once in a night, from the newest scan of its tile.
 
     For example: `lensscan export catalogue/ candidates.vot`
 
     or: `lensscan export catalogue/ best.csv --min-p-lens 0.1 --top 100`
 
+    or: `lensscan export catalogue/ rings.png --subclass double_ring`
+
     Args:
         catalogue: Folder or `s3://` prefix given to `scan --out`.
         file: File to write.
         chosen: The candidates to write.
-        limit: Largest number of rows; all by default.
+        limit: Largest number of rows; all by default, 100 for `.png`, which holds at most 400.
         grades: Add the columns of what graders say of each object.
         overwrite: Replace the file if it exists.
         json: Print JSON instead of a sentence.
     """
     arrow_without_pandas()
-    _export(catalogue, chosen.wanted(limit), file, "FILE", grades=grades, overwrite=overwrite, as_json=json)
+    if file.lower().endswith(".png"):
+        _draw(catalogue, chosen, limit, file, overwrite=overwrite, as_json=json)
+    else:
+        _export(catalogue, chosen.wanted(limit), file, "FILE", grades=grades, overwrite=overwrite, as_json=json)
+
+
+def _draw(catalogue: str, chosen: CandidateOptions, limit: int | None, file: str, *, overwrite: bool, as_json: bool) -> None:
+    """Draw candidates into a PNG file, and say how many."""
+    from flows.commands.words import counted
+    from flows.terminal import print_json, print_text
+    from scanner.catalogue.export import export_path
+    from scanner.review.mosaic import DRAWN, write_mosaic
+
+    target = export_path(file, "FILE", overwrite=overwrite, suffixes=(".png",))
+    n = write_mosaic(catalogue, chosen.wanted(DRAWN if limit is None else limit), target)
+    if as_json:
+        print_json({"candidates": n, "file": file})
+    else:
+        print_text(f"{counted(n, 'candidate')} drawn into {file}")
 
 
 def _export(

@@ -1,7 +1,7 @@
 """Candidates as a file: a table, records, or regions that DS9 shows over an image."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -25,13 +25,14 @@ class ExportError(LensscanError):
     """The rows cannot be written to the given path."""
 
 
-def export_path(name: str, option: str, *, overwrite: bool = False) -> Path:
+def export_path(name: str, option: str, *, overwrite: bool = False, suffixes: Sequence[str] = EXPORT_SUFFIXES) -> Path:
     """Return the path of a name, after a check that rows can be written there.
 
     Args:
         name: Name of the file.
         option: Option or argument of the command that gave it, for messages.
         overwrite: Whether the file may exist.
+        suffixes: Endings that the name may have.
 
     Raises:
         ExportError: the path is no local file, has another ending, exists, or cannot be written.
@@ -42,7 +43,7 @@ def export_path(name: str, option: str, *, overwrite: bool = False) -> Path:
     if path.exists() and not overwrite:
         raise ExportError(f"{option} {name} exists; it is not replaced without --overwrite")
     try:
-        check_path(path, name, EXPORT_SUFFIXES, option)
+        check_path(path, name, suffixes, option)
     except ValueError as error:
         raise ExportError(str(error)) from error
     return path

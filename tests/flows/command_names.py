@@ -14,6 +14,8 @@ COMMANDS = (
     ["query"],
     ["export"],
     ["crossmatch"],
+    ["report"],
+    ["diff"],
     ["explain"],
     ["status"],
     ["seal"],

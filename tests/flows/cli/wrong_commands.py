@@ -230,6 +230,43 @@ export shards x.csv --cone 1 95 1                               | --cone: dec_de
 export shards x.csv --top 0                                     | --top
 export shards x.csv --plan a --all-plans                        | either one plan or all plans
 export shards x.csv --sql "select 1"                            | --sql
+report                                                          | CATALOGUE
+report nowhere                                                  | nowhere
+report empty                                                    | empty
+report shards                                                   | shards: no complete scan
+report shards --out x.pdf                                       | --out must be a file that ends in .html
+report shards --out s3://bucket/x.html                          | --out must be a local file, got s3://bucket/x.html
+report shards --out empty                                       | --out empty is a folder, must be a file
+report shards --out good.csv/x.html                             | good.csv
+report shards --top 0                                           | --top
+report shards --top 501                                         | --top
+report shards --top many                                        | many
+report shards --night 2026-02-30                                | 2026-02-30
+report shards --subclass spiral                                 | spiral
+report shards --cone 1 95 1                                     | --cone: dec_deg
+report shards --plan a --all-plans                              | either one plan or all plans
+report shards --known good.csv --no-known                       | --known good.csv or --no-known, not both
+diff                                                            | A: Folder or
+diff shards                                                     | give a second catalogue, --plans P Q or --nights N M
+diff shards empty --plans a b                                   | got a second catalogue and --plans
+diff shards --plans a                                           | --plans needs 2 values
+diff shards --plans a b --nights 2026-01-01 2026-01-02          | got --plans and --nights
+diff shards --nights 2026-01-01 tomorrow                        | or undated, got tomorrow
+diff shards --nights 2026-01-01 2026-01-02 --night 2026-01-01   | either --night, for both sides, or --nights
+diff shards empty                                               | shards: no complete scan
+diff shards --plans a b                                         | shards
+diff shards empty --moved-by 0                                  | --moved-by
+diff shards empty --rank-moved-by 0                             | --rank-moved-by
+diff shards empty --radius-arcsec -1                            | --radius-arcsec
+diff shards empty --out x.reg                                   | --out must be a table
+diff shards empty --out x.doc                                   | --out must be a file that ends in
+diff shards empty --report x.csv                                | --report must be a file that ends in .html
+diff shards empty --out good.csv                                | exists; it is not replaced
+diff shards empty --min-p-lens 2                                | --min-p-lens
+export shards x.png                                             | shards: no complete scan
+export shards x.png --top 401                                   | at most 400 candidates, got 401
+export shards s3://bucket/x.png                                 | FILE must be a local file, got s3://bucket/x.png
+query shards --out x.png                                        | --out must be a file that ends in
 publish                                                         | CATALOGUE
 publish shards                                                  | COLLECTION
 publish shards x                                                | shards: shows no candidates

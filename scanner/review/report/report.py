@@ -1,0 +1,203 @@
+"""Gather what a report shows of a night or a catalogue, and write it as one HTML file."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from infra.progress import Progress, no_progress
+from infra.store.files import one_line, replace_whole
+from scanner.catalogue.known_lenses import KnownLenses, KnownTable
+from scanner.catalogue.paths import UNDATED
+from scanner.catalogue.visible import selected_plans
+from scanner.catalogue.wanted import Wanted
+from scanner.review.report.card import Card, card_of, meanings_of
+from scanner.review.report.cuts import Cuts, common_purity, cuts_of
+from scanner.review.report.listed import Listed
+from scanner.review.report.outcomes import OutcomeLine, outcome_lines
+from scanner.review.report.page import page
+from scanner.review.report.pictures import pictures_of
+from scanner.review.report.provenance import PlanFacts, plan_facts
+from scanner.review.report.score_chart import ScoreChart, score_chart
+from scanner.review.report.sky_map import Place, SkyMap, sky_maps
+from scanner.review.report.tally import Tally, tally_of
+from scanner.review.stored_pixels import stored_pixels
+
+TOP = 200
+"""Number of candidates that a report lists by default: 10 MB of pictures."""
+MOST_TOP = 500
+"""Largest number: 25 MB of pictures."""
+
+
+SORTS = {"p_lens": "p_lens", "p_compound": "p_compound", "disagreement": "disagreement", "arc_snr_vis": "arc S/N"}
+"""Columns of every candidate that people sort by, in words."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that a report shows."""
+
+    source: str
+    """Catalogue."""
+    made_at: datetime
+    conditions: dict[str, str]
+    """Conditions on the candidates, in words."""
+    tally: Tally
+    n_objects: int
+    n_candidate_rows: int
+    cards: list[Card]
+    maps: list[SkyMap]
+    square_degrees: float
+    cell_arcmin: float
+    chart: ScoreChart | None
+    cuts: Cuts | None
+    outcomes: list[OutcomeLine]
+    plans: list[PlanFacts]
+    meanings: dict[str, str]
+    """Meaning of each column."""
+    known_table: KnownTable | None
+    """Table of known lenses that the candidates were matched with."""
+
+    @property
+    def night(self) -> str:
+        """Night that the report is limited to; empty for all."""
+        return self.conditions.get("night", "")
+
+    @property
+    def nights(self) -> list[str]:
+        """Nights of the listed candidates."""
+        return sorted({night for card in self.cards for night in card.nights})
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Subclasses of the listed candidates, in words."""
+        return {card.kind: card.kind_text for card in sorted(self.cards, key=lambda card: card.kind) if card.kind}
+
+    @property
+    def has_known(self) -> bool:
+        return any(card.known for card in self.cards)
+
+    @property
+    def sorts(self) -> dict[str, str]:
+        """Columns to sort the list by, in words."""
+        graded = {"grade": "grade", "p_graded": "p_graded"} if self.grades else {}
+        near = {"known_separation_arcsec": "distance of known lens"} if self.has_known else {}
+        return {**SORTS, **graded, **near, "ra": "RA", "dec": "Dec", "name": "name"}
+
+    @property
+    def grades(self) -> list[str]:
+        return sorted({card.grade for card in self.cards if card.grade})
+
+
+def make_report(
+    root_uri: str,
+    wanted: Wanted,
+    top: int = TOP,
+    known: KnownLenses | None = None,
+    made_at: datetime | None = None,
+    progress: Progress = no_progress,
+) -> Report:
+    """Read a catalogue for a report.
+
+    Args:
+        root_uri: The catalogue's root.
+        wanted: Night and plans of the report, and conditions on its candidates; the limit has no effect.
+        top: Number of candidates to list.
+        known: Table of known lenses to match the listed candidates with.
+        made_at: Time that the report states; by default now.
+        progress: Called with (tiles or shards read, tiles or shards in all).
+
+    Raises:
+        QueryError: both one plan and all plans are wanted.
+        VisibleError: no scan is complete, or a file is damaged.
+        PlanError: no plan, or more than one, begins with `wanted.plan`, or a plan cannot be read.
+        StorageError: the store failed.
+    """
+    listed = Listed.of(root_uri, wanted, top, known)
+    facts = {
+        shown: plan_facts(root_uri, shown)
+        for shown in selected_plans(root_uri, night=wanted.night, plan=wanted.plan, all_plans=wanted.all_plans)
+    }
+    plans = [shown for shown, about in facts.items() if wanted.night in {None, about.night, about.night or UNDATED}]
+    purity = common_purity(plans)
+    tally = tally_of(root_uri, plans, [cut.p_lens for cut in purity.cuts] if purity else [], progress)
+    cards = cards_of(root_uri, listed.rows, listed.nights, {plan.plan_id for plan in facts.values() if plan.is_euclid})
+    cells = tally.coverage.cells()
+    return Report(
+        one_line(root_uri),
+        made_at or datetime.now(UTC),
+        conditions_of(wanted),
+        tally,
+        listed.n_objects,
+        listed.n_rows,
+        cards,
+        sky_maps(cells, _places(listed.rows, cards), listed.others),
+        cells.scored_square_degrees,
+        60 * cells.side_deg,
+        score_chart(tally.scores, sorted({shown.threshold for shown in plans})),
+        cuts_of(purity, tally.n_at_cuts, tally.n_scored) if purity else None,
+        outcome_lines(tally.statuses, tally.details),
+        [facts[shown] for shown in plans],
+        meanings_of(listed.rows.schema) if cards else {},
+        known.table if known else None,
+    )
+
+
+def cards_of(root_uri: str, rows: pa.Table, nights: Sequence[Sequence[str]], euclid_plans: set[str]) -> list[Card]:
+    """Return the cards of rows without maps, with their pictures from the catalogue.
+
+    Args:
+        root_uri: The catalogue's root.
+        rows: Candidates; of each plan, no object twice.
+        nights: Nights of each row.
+        euclid_plans: Ids of the plans that scanned images of Euclid.
+
+    Raises:
+        VisibleError: a file is damaged.
+    """
+    pictures = {i: pictures_of(pixels) for i, pixels in stored_pixels(root_uri, rows)}
+    return [
+        card_of(i + 1, row, rows.schema, nights=nights[i], pictures=pictures.get(i), is_euclid=row["plan_id"] in euclid_plans)
+        for i, row in enumerate(rows.to_pylist())
+    ]
+
+
+def conditions_of(wanted: Wanted) -> dict[str, str]:
+    """Return the conditions that the candidates meet, in words, by the name of the option."""
+    given = {
+        "night": wanted.night,
+        "p_lens of at least": None if wanted.min_p_lens is None else f"{wanted.min_p_lens:g}",
+        "subclass": wanted.subclass,
+        "within": None if wanted.circle is None else str(wanted.circle),
+        "plan": wanted.plan,
+        "plans": "all, also those that newer scans have replaced" if wanted.all_plans else None,
+    }
+    return {name: text for name, text in given.items() if text is not None}
+
+
+def report_html(report: Report) -> str:
+    """Return the page."""
+    return page("report.html.j2", report=report)
+
+
+def write_page(html: str, path: Path) -> int:
+    """Write a page, or replace one whole, and return its size in bytes.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    data = html.encode("utf-8", "replace")
+    with replace_whole(path) as part:
+        part.write_bytes(data)
+    return len(data)
+
+
+def _places(rows: pa.Table, cards: Sequence[Card]) -> list[Place]:
+    ra, dec = (rows[name].cast(pa.float64()).to_numpy() for name in ("ra", "dec"))
+    has_position = np.isfinite(ra) & np.isfinite(dec)
+    return [
+        Place(card.number, card.name, card.kind, float(ra[i]), float(dec[i])) for i, card in enumerate(cards) if has_position[i]
+    ]
