@@ -15,7 +15,7 @@ from tests.forks import forked_commands
 from tests.prefect_servers import PrefectServer
 from tests.servers import free_port, http_status, plain_s3, stop, wait_for
 
-pytest_plugins = ["tests.faults.harness.reporting", "tests.no_ray", "tests.shared"]
+pytest_plugins = ["tests.browser", "tests.faults.harness.reporting", "tests.no_ray", "tests.shared"]
 BUCKET = "lensscan-tests"
 
 # No deadline: the time of an example depends on how busy the machine is.
