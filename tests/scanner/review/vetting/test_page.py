@@ -1,0 +1,204 @@
+"""The page in a browser, on a server in this process: what it hides, keeps and shows, and that keys and fingers are enough."""
+
+import re
+
+import pytest
+
+from scanner.review.votes.effective import effective_votes
+from scanner.review.votes.log import VoteLog
+from tests.browser import PHONE
+from tests.scanner.review.votes.made_votes import vote_of
+from tests.servers import free_port
+from tests.vetting import DRAWN, FIRST, SAVED, catalogue_of, gold_of, opened, press, served, session_of
+
+NAME = '<img src=x onerror="alert(1)">EUCL J1'
+N = 6
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """Return a catalogue that each test grades under another name."""
+    root = tmp_path_factory.mktemp("page")
+    catalogue_of(root, N, changes={"candidate_id": [f"{NAME} {i}" for i in range(N)], "subclass": ["<b>t</b>"] * N})
+    return str(root)
+
+
+def counted(root, grader):
+    return effective_votes(VoteLog(root).votes(grader))
+
+
+def in_memory(page, text):
+    """Return whether any string in the memory of a page holds a text."""
+    session = page.context.new_cdp_session(page)
+    parts = []
+    session.on("HeapProfiler.addHeapSnapshotChunk", lambda event: parts.append(event["chunk"]))
+    session.send("HeapProfiler.takeHeapSnapshot", {"reportProgress": False})
+    return text in "".join(parts)
+
+
+def test_a_blind_grader_gets_no_score_name_or_map_early(root, new_page):
+    VoteLog(root).append(vote_of(1, "bob", "B", subject=f"object:{FIRST}", object_id=FIRST, comment="<script>x</script>"))
+    answers = []
+    with served(session_of(root, "blind")) as guard:
+        page = new_page()
+        page.on("response", lambda answer: answers.append(answer.body()))
+        opened(page, guard.address)
+        press(page, "e")
+        assert page.is_hidden("#evidence")
+        press(page, *N * ["ArrowRight"])
+        secrets = (b"EUCL", b"0.98", b"bob", str(FIRST).encode(), b'"guided"')
+        assert not [secret for secret in secrets for body in answers if secret in body]
+        assert in_memory(page, "Probable lens"), "the search finds what is there"
+        assert not in_memory(page, "EUCL J1")
+        press(page, *N * ["ArrowLeft"])
+        for _ in range(N + 1):
+            press(page, "a", "ArrowLeft", "e")
+            page.wait_for_selector("#evidence:not([hidden])")
+            if str(FIRST) in page.inner_text("#evidence"):
+                break
+            press(page, "ArrowRight")
+        told = page.inner_text("#evidence")
+        # What others wrote is shown as it is, and is nothing but text.
+        for text in (NAME, "0.988", "<b>t</b>", "bob: B", "<script>x</script>", "281.000000\u00b0"):
+            assert text in told
+        assert page.locator("#evidence :is(img, script, b)").count() == 0
+        assert page.locator("#evidence canvas").count() == 2
+        press(page, "u", "c")
+    votes = counted(root, "blind")
+    assert (votes[-1].subject, votes[-1].grade, votes[-1].is_blind) == (f"object:{FIRST}", "C", False)
+    assert all(vote.is_blind for vote in votes[:-1])
+
+
+def test_without_blindness_everything_is_told_at_once(root, new_page):
+    with served(session_of(root, "seeing", is_blind=False)) as guard:
+        page = opened(new_page(), guard.address)
+        press(page, "e")
+        page.wait_for_selector("#evidence:not([hidden])")
+        press(page, "b")
+    assert [vote.is_blind for vote in counted(root, "seeing")] == [False]
+
+
+def test_votes_wait_in_the_page_while_the_server_is_down(root, new_page):
+    port = free_port()
+    page = new_page(ignored="ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|403")
+    with served(session_of(root, "cut-off"), port) as guard:
+        opened(page, guard.address)
+        press(page, "a")
+    for key in "bc":
+        page.keyboard.press(key)
+    page.wait_for_selector('#saved[data-trouble="true"]')
+    assert "2 not saved yet: the server does not answer" in page.inner_text("#saved")
+    with served(session_of(root, "cut-off"), port) as guard:
+        # The page of a second start sends what the browser has kept.
+        again = opened(page.context.new_page(), guard.address)
+        again.wait_for_selector(SAVED)
+        assert again.inner_text("#place").startswith("3 of ")
+        page.wait_for_selector(SAVED)
+    assert [vote.grade for vote in counted(root, "cut-off")] == ["A", "B", "C"]
+    assert len(VoteLog(root).votes("cut-off")) == 3
+
+
+def test_a_mosaic_is_graded_with_keys(root, new_page):
+    with served(session_of(root, "mosaic")) as guard:
+        page = opened(new_page(), guard.address)
+        press(page, "m")
+        cells = page.locator("#mosaic button")
+        n_views = cells.count()
+        assert n_views >= N
+        press(page, "ArrowRight", "a")
+        assert [cells.nth(i).get_attribute("data-grade") for i in range(3)] == ["", "A", ""]
+        assert cells.nth(2).get_attribute("aria-current") == "true"
+        press(page, "Shift+X")
+        assert len(counted(root, "mosaic")) == 1, "the key must be pressed twice"
+        press(page, "Shift+X")
+        assert sorted(vote.grade for vote in counted(root, "mosaic")) == ["A", *(n_views - 1) * ["X"]]
+        press(page, "u")
+        assert [vote.grade for vote in counted(root, "mosaic")] == ["A"]
+        press(page, "Enter")
+        page.wait_for_selector("#single:not([hidden])")
+
+
+def test_a_phone_is_enough(root, new_page):
+    with served(session_of(root, "phone")) as guard:
+        page = opened(new_page(viewport=PHONE, has_touch=True, is_mobile=True), guard.address)
+        boxes = [page.locator(f"#{name}").bounding_box() for name in ("first", "second")]
+        assert all(box["width"] > 150 and box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"] for box in boxes)
+        for button in ('[data-do="compound"]', '[data-do="grade A"]', '[data-do="reason 1"]'):
+            assert page.locator(button).bounding_box()["y"] < PHONE["height"]
+            page.tap(button)
+            page.wait_for_selector(SAVED)
+            page.wait_for_selector(DRAWN)
+    votes = counted(root, "phone")
+    assert [(vote.grade, vote.is_compound, vote.reason) for vote in votes] == [("A", True, None), ("X", False, "spiral")]
+
+
+def test_training_tells_the_answer_and_cannot_be_taken_back(root, new_page):
+    gold = gold_of(2, ("training_lens", "training_nonlens"))
+    with served(session_of(root, "trained", gold=gold)) as guard:
+        page = opened(new_page(), guard.address)
+        for i in range(2):
+            assert page.inner_text("#place") == f"training {i + 1} of 2"
+            press(page, "m", "a")
+            page.wait_for_selector(".verdict")
+            is_lens = counted(root, "trained")[-1].role == "training_lens"
+            said = "Right: this is a simulated double ring." if is_lens else "Not so: this is no lens."
+            assert page.inner_text(".verdict") == said
+            press(page, "u", "ArrowRight")
+        assert page.inner_text("#place").startswith("0 of ")
+        press(page, "b", "u")
+    assert {vote.role for vote in counted(root, "trained")} == {"training_lens", "training_nonlens"}
+    assert len(counted(root, "trained")) == 2
+
+
+def test_keys_of_the_display_change_the_picture(root, new_page):
+    """Each picture differs from the one before, and a reset brings the first one back."""
+    with served(session_of(root, "display")) as guard:
+        page = opened(new_page(), guard.address)
+
+        def pictures():
+            return page.evaluate("['first', 'second'].map(id => document.getElementById(id).toDataURL())")
+
+        before = pictures()
+        for key in ("s", "s", "s", "k", "j", "r", "r", "z", "z", "+", "ArrowUp", "ArrowDown", "[", "]"):
+            press(page, key)
+            after = pictures()
+            assert after[0] != before[0], key
+            assert after[1] != before[1], key
+            before = after
+        press(page, "v")
+        assert page.inner_text("#first-name") == "Y"
+        press(page, "0")
+        assert page.inner_text("#first-name") == "VIS"
+        first = pictures()
+        page.locator("#first").hover()
+        box = page.locator("#first").bounding_box()
+        page.mouse.move(box["x"] + 100, box["y"] + 100)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 40, box["y"] + 100)
+        page.mouse.up()
+        assert pictures()[0] != first[0]
+        page.reload()
+        page.wait_for_selector(DRAWN)
+        assert page.inner_text("#contrast") != "150 \u03c3", "the browser keeps the display"
+        press(page, "0")
+        assert pictures() == first
+
+
+def test_everything_has_a_name_for_screen_readers(root, new_page):
+    with served(session_of(root, "listener")) as guard:
+        page = opened(new_page(), guard.address)
+        nameless = page.evaluate(
+            """[...document.querySelectorAll('button, input, canvas, [role]')]
+              .filter(e => e.checkVisibility() && !e.closest('[aria-hidden=true]'))
+              .filter(e => !(e.getAttribute('aria-label') || e.textContent.trim() || e.labels?.length || e.role === 'status'))
+              .map(e => e.outerHTML)"""
+        )
+        assert nameless == []
+        page.keyboard.press("?")
+        assert page.locator("#help").is_visible()
+        listed = page.inner_text("#help")
+        for words in ("Sure lens", "Merging or disturbed galaxies", "Undo", "Residual", "Mosaic, twice"):
+            assert words in listed
+        page.keyboard.press("h")
+        assert page.locator("#help").is_hidden()
+        assert re.search("Subject 1: VIS", page.get_attribute("#first", "aria-label"))
