@@ -34,6 +34,7 @@ RUN_HERE = (
     "euclid_q1",
     "another_survey",
     "read_the_catalogue",
+    "grade",
     "publish",
     "votes",
     "published_weights",
@@ -142,6 +143,8 @@ def test_a_tile_goes_through_all_pages(follow, desk, s3):
     follow("euclid_q1")
     follow("read_the_catalogue")
     assert (desk / "best.png").read_bytes().startswith(b"\x89PNG")
+    follow("grade")
+    assert "<!doctype html>" in (desk / "anna.html").read_text()
     follow("publish")
     follow("object_storage", bucket=s3)
 
