@@ -1,7 +1,9 @@
 """The `vet` command."""
 
+import sys
+from json import dumps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter, validators
 
@@ -11,6 +13,8 @@ from flows.cli.candidates import ALL_CANDIDATES, CandidateOptions
 from infra.private_apis import arrow_without_pandas
 
 Port = Annotated[int, Parameter(converter=whole_number, validator=validators.Number(gte=0, lte=65535))]
+MOST_BY_DEFAULT = 500
+"""Number of candidates that are graded unless the grader says otherwise."""
 
 
 @app.command
@@ -60,16 +64,25 @@ def vet(
         overwrite: Replace the file of `--static` if it exists.
         json: Print JSON instead of text: one line before the page can be opened.
     """
-    from flows.commands.vet import Wishes, run_vet
+    from flows.commands.vet import Wishes, check_file, desk_of, serve_page, write_page
+    from flows.terminal import print_json, print_lines, terminal_progress
 
     arrow_without_pandas()
-    wishes = Wishes(
-        catalogue=catalogue,
-        grader=grader,
-        votes=votes,
-        n_gold=gold,
-        has_training=training,
-        is_blind=blind,
-        seed=seed,
-    )
-    run_vet(wishes, chosen.wanted(limit or 500), port=port, opens=open, static=static, overwrite=overwrite, as_json=json)
+    if static is not None:
+        check_file(static, overwrite=overwrite)
+    wishes = Wishes(catalogue, grader, votes, gold, training, blind, seed)
+    with terminal_progress("making test subjects", quiet=json) as report:
+        desk = desk_of(wishes, chosen.wanted(limit or MOST_BY_DEFAULT), report)
+    if static is not None:
+        summary = write_page(desk, static)
+        print_json(summary) if json else print_lines(summary)
+        return
+
+    def tell(summary: dict[str, Any]) -> None:
+        if json:
+            sys.stdout.write(f"{dumps(summary)}\n")
+        else:
+            print_lines(summary | {"stop": "Ctrl-C; every vote is stored when it is given"})
+        sys.stdout.flush()
+
+    serve_page(desk, port, open, tell)

@@ -1,12 +1,11 @@
-"""`lensscan vet`: grade candidates in the browser, or write the page as a file."""
+"""`lensscan vet`: what a grader works with, the page on a server, and the page as a file."""
 
 import getpass
-import hashlib
-import json
 import os
 import secrets
 import sys
 import webbrowser
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,13 +15,15 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from flows.commands.vet_gold import gold_of
-from flows.terminal import print_json, print_lines, terminal_progress
+from infra.progress import Progress
+from infra.provenance import sha256_bytes
 from infra.store.files import check_replaceable, replace_whole
 from infra.store.storage import absolute
 from scanner.catalogue.paths import votes_uri
 from scanner.catalogue.wanted import Wanted
 from scanner.review.vetting.candidates import every_subject, gradable_rows
 from scanner.review.vetting.errors import VettingError
+from scanner.review.vetting.gold import GoldSet
 from scanner.review.vetting.material import Material
 from scanner.review.vetting.page_files import page_version
 from scanner.review.vetting.session import Session, Terms
@@ -39,43 +40,110 @@ class Wishes:
     """What the grader asks for."""
 
     catalogue: str
-    grader: str | None
-    votes: str | None
-    n_gold: int | None
+    grader: str | None = None
+    """None for the name of the account."""
+    votes: str | None = None
+    """Root of the votes; None for the catalogue's."""
+    n_gold: int | None = None
     """None for as many as can be made in a few seconds."""
-    has_training: bool
-    is_blind: bool
-    seed: int
+    has_training: bool = True
+    is_blind: bool = True
+    seed: int = 0
 
 
-def run_vet(
-    wishes: Wishes, wanted: Wanted, *, port: int, opens: bool | None, static: Path | None, overwrite: bool, as_json: bool
-) -> None:
-    """Serve the page until Ctrl-C, or write it to a file.
+@dataclass(frozen=True)
+class Desk:
+    """Everything that a grader works with."""
+
+    terms: Terms
+    material: Material
+    log: VoteLog
+    gold: GoldSet
+    n_candidates: int
+    said: dict[str, Any]
+    """Numbers and notes for the grader, by their names."""
+
+
+def desk_of(wishes: Wishes, wanted: Wanted, report: Progress) -> Desk:
+    """Read the candidates that the grader asks for, and find or make the gold subjects.
 
     Raises:
-        VettingError: there is nothing to grade, or an option does not fit.
+        VettingError: there is nothing to grade, or the grader's name cannot be used.
         LensscanError: the catalogue or the votes cannot be read.
-        OSError: the port is taken, or the file cannot be written.
     """
     grader = _grader(wishes.grader)
-    if static is not None:
-        _check_file(static, overwrite=overwrite)
     root = absolute(wishes.catalogue)
     rows = gradable_rows(root, wanted)
     log = VoteLog(wishes.votes or root)
-    with terminal_progress("making test subjects", quiet=as_json) as report:
-        gold, why = gold_of(root, log.root_uri, rows[0]["plan_id"], wishes.n_gold, report)
-    known = [*gold.of_role("gold"), *(gold.of_role("training") if wishes.has_training else [])]
-    material = Material(root, rows, known)
-    title = root.rstrip("/").rpartition("/")[2]
-    terms = Terms(grader, wishes.seed, wishes.is_blind, page_version(), title)
-    said = {"candidates": len(rows), "gold": len(gold.of_role("gold")), **({"gold, note": why} if why else {})}
-    if static is not None:
-        _write(static, terms, material, len(rows), log, said, as_json=as_json)
-        return
-    session = Session(log, terms, material, partial(every_subject, root, gold))
-    _serve(session, terms, log, port, opens, said, as_json=as_json)
+    gold, why = gold_of(root, log.root_uri, rows[0]["plan_id"], wishes.n_gold, report)
+    mixed_in = gold.of_role("gold")
+    known = [*mixed_in, *(gold.of_role("training") if wishes.has_training else [])]
+    terms = Terms(grader, wishes.seed, wishes.is_blind, page_version(), root.rstrip("/").rpartition("/")[2])
+    said = {"grader": grader, "candidates": len(rows), "gold": len(mixed_in), **({"gold, note": why} if why else {})}
+    return Desk(terms, Material(root, rows, known), log, gold, len(rows), said)
+
+
+def check_file(path: Path, *, overwrite: bool) -> None:
+    """Check that a page can be written, before the long work begins.
+
+    Raises:
+        VettingError: it has another ending or is a folder, or exists.
+        OSError: it cannot be written.
+    """
+    if path.suffix.lower() not in {".html", ".htm"} or path.is_dir():
+        raise VettingError(f"--static must be an HTML file, whose name ends in .html, got {path}")
+    if path.exists() and not overwrite:
+        raise VettingError(f"--static {path} exists; it is not replaced without --overwrite")
+    check_replaceable(path)
+
+
+def write_page(desk: Desk, path: Path) -> dict[str, Any]:
+    """Write the page with everything in one file, and return what to tell about it.
+
+    Raises:
+        VettingError: there are too many candidates.
+        LensscanError: the catalogue or the votes cannot be read.
+        OSError: the file cannot be written.
+    """
+    # Imported here: a start of the server needs none of this.
+    from scanner.review.vetting.static_page import static_page
+
+    others = [vote for vote in effective_votes(desk.log.votes()) if vote.grader != desk.terms.grader]
+    page = static_page(desk.terms, desk.material, desk.n_candidates, others).encode()
+    with replace_whole(path) as part:
+        part.write_bytes(page)
+    return {"file": str(path), **desk.said, "megabytes": round(len(page) / 1e6, 1)}
+
+
+def serve_page(desk: Desk, port: int, opens: bool | None, tell: Callable[[dict[str, Any]], None]) -> None:
+    """Serve the page until the process is interrupted.
+
+    Args:
+        desk: What the grader works with.
+        port: Port of the page; 0 for one that is the same whenever the grader comes back, or any if that is taken.
+        opens: Whether to open the page in a browser; None if there is a screen.
+        tell: Called once the page can be opened, with what to tell about it.
+
+    Raises:
+        LensscanError: the votes cannot be read.
+        OSError: the port is taken.
+    """
+    # Imported here: a page in a file needs no server.
+    from scanner.review.vetting.guard import Guard
+    from scanner.review.vetting.server import application, bound, serve
+
+    session = Session(desk.log, desk.terms, desk.material, partial(every_subject, desk.material.root_uri, desk.gold))
+    own = int(sha256_bytes(f"{desk.log.root_uri}\n{desk.terms.grader}".encode()), 16)
+    listener = bound(port, _PORTS[own % len(_PORTS)])
+    guard = Guard(secrets.token_urlsafe(24), listener.getsockname()[1])
+
+    def ready() -> None:
+        tell({**desk.said, "graded": session.n_graded, "open": guard.address, "votes": votes_uri(desk.log.root_uri)})
+        Thread(target=session.warm_up, daemon=True).start()
+        if _has_screen() if opens is None else opens:
+            webbrowser.open(guard.address)
+
+    serve(application(session, guard), listener, ready)
 
 
 def _grader(name: str | None) -> str:
@@ -91,53 +159,6 @@ def _grader(name: str | None) -> str:
         raise VettingError(
             f"--grader must be 1 to 64 letters, digits, `.`, `_` or `-`, and begin with a letter or a digit, got {given!r}"
         ) from error
-
-
-def _check_file(path: Path, *, overwrite: bool) -> None:
-    """Check that a page can be written, before the long work begins."""
-    if path.suffix.lower() not in {".html", ".htm"} or path.is_dir():
-        raise VettingError(f"--static must be an HTML file, whose name ends in .html, got {path}")
-    if path.exists() and not overwrite:
-        raise VettingError(f"--static {path} exists; it is not replaced without --overwrite")
-    check_replaceable(path)
-
-
-def _write(
-    path: Path, terms: Terms, material: Material, n_rows: int, log: VoteLog, said: dict[str, Any], *, as_json: bool
-) -> None:
-    from scanner.review.vetting.static_page import static_page
-
-    others = [vote for vote in effective_votes(log.votes()) if vote.grader != terms.grader]
-    page = static_page(terms, material, n_rows, others).encode()
-    with replace_whole(path) as part:
-        part.write_bytes(page)
-    summary = {"file": str(path), "grader": terms.grader, **said, "megabytes": round(len(page) / 1e6, 1)}
-    print_json(summary) if as_json else print_lines(summary)
-
-
-def _serve(
-    session: Session, terms: Terms, log: VoteLog, port: int, opens: bool | None, said: dict[str, Any], *, as_json: bool
-) -> None:
-    """Serve the page until the process is interrupted."""
-    from scanner.review.vetting.guard import Guard
-    from scanner.review.vetting.server import application, bound, serve
-
-    own = int(hashlib.sha256(f"{log.root_uri}\n{terms.grader}".encode()).hexdigest(), 16)
-    listener = bound(port, _PORTS[own % len(_PORTS)])
-    guard = Guard(secrets.token_urlsafe(24), listener.getsockname()[1])
-
-    def ready() -> None:
-        summary = {"grader": terms.grader, **said, "graded": session.n_graded, "open": guard.address}
-        if as_json:
-            sys.stdout.write(f"{json.dumps(summary)}\n")
-        else:
-            print_lines(summary | {"votes": votes_uri(log.root_uri), "stop": "Ctrl-C; every vote is stored when it is given"})
-        sys.stdout.flush()
-        Thread(target=session.warm_up, daemon=True).start()
-        if _has_screen() if opens is None else opens:
-            webbrowser.open(guard.address)
-
-    serve(application(session, guard), listener, ready)
 
 
 def _has_screen() -> bool:

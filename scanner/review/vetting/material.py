@@ -16,6 +16,7 @@ class Material:
     """What can be shown of the subjects of a catalogue: the candidates with the rows given, and gold subjects."""
 
     def __init__(self, root_uri: str, rows: Sequence[Row], gold: Iterable[Gold] = ()) -> None:
+        self.root_uri = root_uri
         self._rows: Mapping[str, Row] = {subject_of_row(row).name: row for row in rows}
         self._gold = {known.answer.name: known for known in gold}
         self._pixels = StoredPixels(root_uri, rows)

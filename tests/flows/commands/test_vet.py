@@ -7,14 +7,11 @@ import socket
 import pytest
 
 import flows.commands.vet as module
-from flows.commands.vet import Wishes, run_vet
-from scanner.catalogue.wanted import Wanted
+from flows.cli.vet import vet
 from scanner.review.vetting.errors import VettingError
 from scanner.review.votes.log import VoteLog
 from tests.scanner.review.votes.made_votes import vote_of
 from tests.vetting import catalogue_of, views_in
-
-SERVE = {"port": 0, "opens": False, "static": None, "overwrite": False, "as_json": True}
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +27,7 @@ def served(monkeypatch, capsys):
     monkeypatch.setattr("scanner.review.vetting.server.serve", lambda _, listener, ready: (ready(), listener.close()))
 
     def run(root, grader="anna", **options):
-        wishes = {"votes": None, "n_gold": 0, "has_training": True, "is_blind": True, "seed": 0}
-        chosen = Wishes(catalogue=root, grader=grader, **{name: options.pop(name, value) for name, value in wishes.items()})
-        run_vet(chosen, Wanted(limit=500), **(SERVE | options))
+        vet(root, **({"grader": grader, "gold": 0, "open": False, "json": True} | options))
         return capsys.readouterr().out
 
     return run
@@ -72,7 +67,7 @@ def test_a_port_may_be_chosen_and_must_be_free(root, served):
 
 
 def test_people_are_told_where_votes_go_and_how_to_stop(root, served, tmp_path):
-    lines = dict(line.split(maxsplit=1) for line in served(root, as_json=False, votes=str(tmp_path)).splitlines())
+    lines = dict(line.split(maxsplit=1) for line in served(root, json=False, votes=str(tmp_path)).splitlines())
     assert lines["candidates"] == "4"
     assert lines["open"].startswith("http://127.0.0.1:")
     assert lines["votes"] == f"{tmp_path}/_votes"
@@ -90,7 +85,7 @@ def test_a_browser_opens_where_there_is_a_screen(root, served, monkeypatch, open
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     monkeypatch.setenv("DISPLAY", display)
-    said = json.loads(served(root, opens=opens))
+    said = json.loads(served(root, open=opens))
     assert asked == [said["open"]] * expected
 
 
@@ -109,7 +104,7 @@ def test_a_file_replaces_no_other_without_leave(root, served, tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["x.html"]
 
 
-def test_a_page_in_a_file_has_the_grades_of_others_only(root, served, tmp_path):
+def test_a_file_has_the_grades_of_others_alone(root, served, tmp_path):
     log = VoteLog(str(tmp_path))
     for grader in ("anna", "bob"):
         log.append(vote_of(1001, grader, comment=f"by {grader}"))
@@ -120,6 +115,6 @@ def test_a_page_in_a_file_has_the_grades_of_others_only(root, served, tmp_path):
 
 
 def test_gold_that_cannot_be_made_is_told_in_one_line(root, served):
-    said = json.loads(served(root, n_gold=4))
+    said = json.loads(served(root, gold=4))
     assert said["gold"] == 0
     assert "no ensemble of that name" in said["gold, note"]

@@ -57,6 +57,6 @@ def test_the_version_changes_with_the_page(monkeypatch):
     page_version.cache_clear()
 
 
-def test_the_table_of_the_page_has_the_fields_of_a_vote():
+def test_the_table_has_the_fields_of_a_vote():
     (columns,) = re.findall(r"const COLUMNS = \[(.*?)\]", script(), re.DOTALL)
     assert re.findall(r'"(\w+)"', columns) == list(Vote.model_fields)

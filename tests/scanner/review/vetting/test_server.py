@@ -131,7 +131,7 @@ def test_a_defect_is_no_traceback_for_the_page(root, monkeypatch, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_store_that_fails_is_told_and_can_be_tried_again(root, monkeypatch):
+def test_a_failed_store_can_be_tried_again(root, monkeypatch):
     session = session_of(root)
     act = act_of(session.items[2].key)
     with served(session) as guard:

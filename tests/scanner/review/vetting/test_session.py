@@ -112,7 +112,7 @@ def test_the_state_tells_no_subject_from_another(root):
     assert sizes == {8 + 2 * 4 * 80 * 80}
 
 
-def test_the_state_has_the_own_acts_and_those_of_no_other(root):
+def test_the_state_has_the_own_acts_alone(root):
     session = session_of(root)
     mine = act_of(session.items[0].key, "B")
     session.take(acts(mine))
