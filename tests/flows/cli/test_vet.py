@@ -126,11 +126,13 @@ def test_training_and_gold_come_from_the_scanned_tiles(new_page, lensscan, tmp_p
 
 def test_a_start_imports_no_heavy_library(root):
     code = (
-        "import sys, flows.cli.main as main, scanner.review.vetting.server as server\n"
+        "import os, sys, flows.cli.main as main, scanner.review.vetting.server as server\n"
         "server.serve = lambda app, listener, ready: ready()\n"
         f"sys.argv = ['lensscan', 'vet', {root!r}, '--grader', 'eve', '--gold', '0', '--no-open']\n"
         "main._run()\n"
-        "print(*sys.modules)"
+        "print(*sys.modules, flush=True)\n"
+        # As `main` ends: images are read ahead, and Arrow's threads may block an ordinary exit.
+        "os._exit(0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.splitlines()[-1].split())

@@ -341,7 +341,7 @@ zooniverse import shards good.csv --answer Lens=D               | with a grade A
 vet                                                             | CATALOGUE
 vet empty                                                       | no complete scan
 vet empty --grader "a b"                                        | --grader must be 1 to 64 letters
-vet empty --top 0                                               | --limit
+vet empty --top 0                                               | --top
 vet empty --port 70000                                          | --port
 vet empty --port x                                              | --port
 vet empty --gold -1                                             | --gold

@@ -20,7 +20,7 @@ const Keys = (() => {
       ["0", "Reset the display", "reset"], ["l", "Dark or light", "theme"], ["?", "This help, also h", "help"],
     ]],
   ];
-  const ALSO = { ArrowUp: "brighter", ArrowDown: "darker", h: "help", "[": "darker", "]": "brighter", ".": "next", ",": "previous" };
+  const ALSO = { ArrowUp: "brighter", ArrowDown: "darker", h: "help", "[": "darker", "]": "brighter", "=": "zoom", ".": "next", ",": "previous" };
   const NAMES = { ArrowRight: "→", ArrowLeft: "←" };
   const actions = new Map([...TABLE.flatMap(([, keys]) => keys.map(([key, , action]) => [key, action])), ...Object.entries(ALSO)]);
 

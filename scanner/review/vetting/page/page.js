@@ -54,7 +54,9 @@
     try {
       await album.load(keys);
     } catch (error) {
-      return View.notice(error.message);
+      View.notice(error.message);
+      if (!(error instanceof Source.Refused)) setTimeout(draw, RETRY_MS);
+      return;
     }
     View.notice("");
     board.paint();

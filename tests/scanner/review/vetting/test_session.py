@@ -183,3 +183,15 @@ def test_warming_up_reads_what_comes_first(root):
     session = session_of(root)
     session.warm_up()
     assert len(session._material._pixels._images) == 12
+
+
+@pytest.mark.server
+def test_a_catalogue_in_a_store_is_graded_alike(s3):
+    catalogue_of(s3, n=3)
+    session = session_of(s3)
+    assert len(session.images([item.key for item in session.items])) == 3 * (8 + 2 * 4 * 80 * 80)
+    act = act_of(session.items[0].key)
+    for _ in range(2):
+        assert session.take(acts(act))["stored"] == [act["act_id"]]
+    assert session.facts(session.items[0].key)["maps"]
+    assert [vote.act_id for vote in VoteLog(s3).votes("anna")] == [act["act_id"]]
