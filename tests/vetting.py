@@ -72,13 +72,13 @@ def act_of(key, grade="A", **changes):
 
 
 class Client:
-    """A program that sends what a browser with the cookie would send, or something else."""
+    """A program that sends what the page would send, or something else."""
 
     def __init__(self, guard):
         self.guard = guard
         self.own = {
             "Host": f"127.0.0.1:{guard.port}",
-            "Cookie": f"{guard.cookie}={guard.token}",
+            "X-Lensscan-Token": guard.token,
             "Origin": f"http://127.0.0.1:{guard.port}",
         }
 
@@ -87,6 +87,10 @@ class Client:
         """Return a client of the server whose address the command printed."""
         place, _, token = address.partition("/?token=")
         return cls(Guard(token, int(place.rpartition(":")[2])))
+
+    def with_token(self, path):
+        """Return the path of the page or of one of its files, with the token."""
+        return f"{path}?token={self.guard.token}"
 
     def ask(self, path, body=None, method=None, **headers):
         """Return status, headers in lower case and body; `headers` replace those of the browser, None leaves one out."""

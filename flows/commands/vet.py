@@ -37,7 +37,7 @@ _PORTS = range(21000, 29000)
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the grader asks for."""
+    """The options that the grader gives."""
 
     catalogue: str
     grader: str | None = None

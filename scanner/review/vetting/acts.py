@@ -1,4 +1,4 @@
-"""What the page sends of an act of a grader, and the vote that follows from it."""
+"""The message of the page about an act of a grader, and the vote that follows from it."""
 
 from datetime import datetime
 from typing import Annotated

@@ -22,7 +22,7 @@ GoldRole = Literal["gold_lens", "gold_nonlens", "training_lens", "training_nonle
 
 
 class GoldAnswer(Frozen):
-    """What is known of a gold subject."""
+    """The facts about a gold subject, which the page gets after the vote."""
 
     name: Annotated[str, Field(pattern=r"^gold:[0-9]{1,18}$")]
     role: GoldRole
@@ -30,7 +30,7 @@ class GoldAnswer(Frozen):
     """Kind of the lens: `single`, `compound_arc` or `double_ring`; empty for a non-lens."""
     einstein_radius_arcsec: float | None = None
     host: str = ""
-    """Where the host is from, such as its tile and `object_id`."""
+    """Origin of the host: its tile and `object_id`."""
     step: float
     """Size of one unit of the pixels, in sky sigma."""
 

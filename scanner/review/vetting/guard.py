@@ -1,16 +1,19 @@
-"""Which requests the server of the page answers: those of its own page alone, in a browser that knows the token.
+"""The requests that the server answers: those of its own page alone, in a browser that knows the token.
 
-The server listens on loopback, but any site that is open in the same browser can send requests there. It is stopped by four
-checks: the name in `Host` (a name that resolves to 127.0.0.1 is refused), the token in a cookie that the browser sends for
-requests of the page alone, `Sec-Fetch-Site`, and `Origin` for requests that change something.
+The server listens on loopback, but any site that is open in the same browser can send requests there, and so can other users
+of the machine. They are stopped by the token, which the page sends with every request; by the name in `Host`, as a name of
+another site may resolve to 127.0.0.1; by `Sec-Fetch-Site`; and by `Origin` for requests that change something. The token is no
+cookie: browsers send cookies of 127.0.0.1 to servers on all its ports.
 """
 
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-PARAMETER = "token"
-"""Name of the parameter of the address that the command prints."""
+PARAMETER, HEADER = "token", "x-lensscan-token"
+"""Names under which the token comes: in the addresses of the page and its files, and in the headers of all other requests."""
+DATA = "/api/"
+"""Beginning of the paths of all that is not the page and its files."""
 
 
 @dataclass(frozen=True)
@@ -21,31 +24,20 @@ class Guard:
     port: int
 
     @property
-    def cookie(self) -> str:
-        """Name of the cookie; cookies are shared among the ports of a machine, so each server has a name of its own."""
-        return f"lensscan_vet_{self.port}"
-
-    @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self.port}/?{PARAMETER}={self.token}"
 
-    def refusal(
-        self, method: str, path: str, headers: Mapping[str, str], query: Mapping[str, str], cookies: Mapping[str, str]
-    ) -> str | None:
+    def refusal(self, method: str, path: str, headers: Mapping[str, str], query: Mapping[str, str]) -> str | None:
         """Return why a request is refused; None for one of the page. Names of `headers` are in lower case."""
-        hosts = {f"127.0.0.1:{self.port}", f"localhost:{self.port}"}
         host = headers.get("host", "")
-        if host not in hosts:
+        if host not in {f"127.0.0.1:{self.port}", f"localhost:{self.port}"}:
             return f"this server is called 127.0.0.1:{self.port}"
-        has_token_in_address = path == "/" and method == "GET" and self._fits(query.get(PARAMETER, ""))
-        if not has_token_in_address and not self._fits(cookies.get(self.cookie, "")):
-            return "the address lacks the token: open the address that `lensscan vet` prints"
-        # Whoever opens the address knows the token, from whatever page.
-        if not has_token_in_address and headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
+        given = headers.get(HEADER, "") if path.startswith(DATA) else query.get(PARAMETER, "")
+        if not hmac.compare_digest(given.encode(), self.token.encode()):
+            return "the token is missing or old: open the address that `lensscan vet` prints"
+        # The page may be opened by a link in another program; all else is asked for by the page.
+        if path != "/" and headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
             return "this request comes from another site"
         if method != "GET" and headers.get("origin") != f"http://{host}":
             return "this request does not come from the page"
         return None
-
-    def _fits(self, given: str) -> bool:
-        return hmac.compare_digest(given.encode(), self.token.encode())

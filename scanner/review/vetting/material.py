@@ -13,7 +13,7 @@ from scanner.review.votes.vote import Vote
 
 
 class Material:
-    """What can be shown of the subjects of a catalogue: the candidates with the rows given, and gold subjects."""
+    """Images and facts of the subjects of a catalogue: the candidates with the rows given, and gold subjects."""
 
     def __init__(self, root_uri: str, rows: Sequence[Row], gold: Iterable[Gold] = ()) -> None:
         self.root_uri = root_uri

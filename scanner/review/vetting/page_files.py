@@ -17,7 +17,7 @@ _SCRIPTS = (
 _LINKS = "<!-- files -->"
 """Place of style and scripts in the page."""
 POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data: blob:"
-"""What style and scripts of the page may do: no request at all, but for what is added to it."""
+"""The rights of the page: no request at all, but for those that are added to it."""
 SERVED_POLICY = f"{POLICY}; frame-ancestors 'none'; script-src 'self'; style-src 'self'; connect-src 'self'"
 
 
@@ -44,9 +44,9 @@ def served_files() -> dict[str, tuple[str, str]]:
     return {STYLE: (page_file(STYLE), "text/css"), SCRIPT: (script(), "text/javascript")}
 
 
-def served_page() -> str:
-    """Return the page that loads style and script from its server."""
-    links = f'<link rel="stylesheet" href="page/{STYLE}">\n<script defer src="page/{SCRIPT}"></script>'
+def served_page(query: str) -> str:
+    """Return the page that loads style and script from its server, from addresses that end in `?query`."""
+    links = f'<link rel="stylesheet" href="page/{STYLE}?{query}">\n<script defer src="page/{SCRIPT}?{query}"></script>'
     return page_file("index.html").replace(_LINKS, links)
 
 

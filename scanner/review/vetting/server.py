@@ -19,7 +19,7 @@ from uvicorn import Config, Server
 from infra.errors import LensscanError
 from infra.json_values import finite
 from scanner.review.vetting.acts import PageActs
-from scanner.review.vetting.guard import Guard
+from scanner.review.vetting.guard import PARAMETER, Guard
 from scanner.review.vetting.page_files import SERVED_POLICY, served_files, served_page
 from scanner.review.vetting.session import NotYetError, Session
 
@@ -40,12 +40,10 @@ _LOG = logging.getLogger(__name__)
 
 def application(session: Session, guard: Guard) -> ASGIApp:
     """Return the ASGI application of a session."""
-    page, page_files = served_page(), served_files()
+    page, page_files = served_page(f"{PARAMETER}={guard.token}"), served_files()
 
     async def index(_request: Request) -> Response:
-        answer = HTMLResponse(page)
-        answer.set_cookie(guard.cookie, guard.token, httponly=True, samesite="strict", path="/")
-        return answer
+        return HTMLResponse(page)
 
     async def file_of_page(request: Request) -> Response:
         text, media_type = page_files.get(request.path_params["name"], ("", ""))
@@ -128,7 +126,7 @@ class _Guarded:
 
         request = Request(scope)
         headers = dict(Headers(scope=scope).items())
-        why = self._guard.refusal(request.method, request.url.path, headers, dict(request.query_params), request.cookies)
+        why = self._guard.refusal(request.method, request.url.path, headers, dict(request.query_params))
         answer = self._inner if why is None else PlainTextResponse(f"Refused: {why}.\n", 403)
         await answer(scope, receive, send_safely)
 

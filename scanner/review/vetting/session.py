@@ -36,7 +36,7 @@ class NotYetError(Exception):
 
 @dataclass(frozen=True)
 class Terms:
-    """Under which name and conditions a grader works."""
+    """Name and conditions of a grader."""
 
     grader: str
     seed: int

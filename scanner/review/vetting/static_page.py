@@ -24,7 +24,7 @@ _HEADER_BYTES = 8
 def static_page(terms: Terms, material: Material, n_candidates: int, others: Iterable[Vote] = ()) -> str:
     """Return the page with everything that it needs.
 
-    What the grader must not see early is hidden from a glance, not encrypted: whoever reads the file's source can find it.
+    Facts that the grader must not see early are hidden from a glance, not encrypted: they can be found in the source.
 
     Args:
         terms: Name and conditions of the grader.

@@ -30,7 +30,7 @@ class Album {
   ask(keys) {
     const answer = this.source.images(keys).then((found) => keys.forEach((key, i) => this.images.set(key, found[i])));
     const settled = answer.finally(() => keys.forEach((key) => this.asked.delete(key)));
-    /* Who waits for the images hears of the error. */
+    /* The caller of `load` hears of the error. */
     settled.catch(() => {});
     keys.forEach((key) => this.asked.set(key, settled));
   }

@@ -1,5 +1,5 @@
 "use strict";
-/* How the grader likes the page to look; the browser keeps it for all catalogues. */
+/* Habits of the grader and settings of the display; the browser keeps them for all catalogues. */
 const Look = (() => {
   const NAME = "lensscan:preferences";
   const DISPLAY = { stretch: "asinh", white: 150, black: -1.6, smooth: true, zoom: 1, residual: false, face: "VIS" };

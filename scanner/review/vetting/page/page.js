@@ -7,8 +7,6 @@
   const RETRY_MS = 2000;
 
   Look.change({});
-  /* The token of the address is in a cookie by now. */
-  history.replaceState(null, "", location.pathname);
   const source = Source.found();
   const state = await begun();
   const queue = source.queue(state.session, showSaved);

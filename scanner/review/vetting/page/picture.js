@@ -9,6 +9,8 @@ const Picture = (() => {
   const COLOUR = { H: 0.55, YJ: 0.35 };
   /* The stretch of the pictures that catalogues hold, to turn their colours back into sky sigma. */
   const STORED = { sky: 0.08, soft: 4, white: 150 };
+  /* The place of each pixel in a picture: the first row of an image is the southernmost. */
+  const PLACES = Int32Array.from({ length: PIXELS }, (_, i) => (SIDE - 1 - Math.floor(i / SIDE)) * SIDE + (i % SIDE));
   const buffer = document.createElement("canvas");
   buffer.width = buffer.height = SIDE;
 
@@ -47,31 +49,34 @@ const Picture = (() => {
     return (image.residuals[name] ??= Stretch.residual(image[name], SIDE));
   }
 
-  /* Return the three channels of a picture: a band in grey, or the colours. */
-  function channels(image, what, isResidual) {
-    if (what !== "colour") return new Array(3).fill(band(image, what, isResidual));
-    const [vis, y, j, h] = ["VIS", "Y", "J", "H"].map((name) => band(image, name, isResidual));
-    return [h.map((v) => v * COLOUR.H), y.map((v, i) => (v + j[i]) * COLOUR.YJ), vis];
+  /* Return the pixels of a picture: a band in grey, or the colours. */
+  function picture(image, what, { stretch, black, white, residual }) {
+    const grey = Stretch.grey(stretch, black, white);
+    const data = new ImageData(SIDE, SIDE);
+    const bytes = data.data.fill(255);
+    if (what !== "colour") {
+      const values = band(image, what, residual);
+      for (let i = 0; i < PIXELS; i++) bytes.fill(grey(values[i]), 4 * PLACES[i], 4 * PLACES[i] + 3);
+      return data;
+    }
+    const [vis, y, j, h] = ["VIS", "Y", "J", "H"].map((name) => band(image, name, residual));
+    for (let i = 0; i < PIXELS; i++) {
+      const at = 4 * PLACES[i];
+      bytes[at] = grey(h[i] * COLOUR.H);
+      bytes[at + 1] = grey((y[i] + j[i]) * COLOUR.YJ);
+      bytes[at + 2] = grey(vis[i]);
+    }
+    return data;
   }
 
   /* Paint an image on a canvas that is `size` CSS pixels wide. `what` is a band or "colour". */
   function paint(canvas, image, what, view, size, outline = null) {
     const context = fitted(canvas, size);
     if (!image) return words(context, canvas.width, "no pixels");
-    const grey = Stretch.grey(view.stretch, view.black, view.white);
-    const data = new ImageData(SIDE, SIDE);
-    channels(image, what, view.residual).forEach((channel, k) => {
-      for (let i = 0; i < PIXELS; i++) data.data[4 * place(i) + k] = grey(channel[i]);
-    });
-    for (let i = 0; i < PIXELS; i++) data.data[4 * i + 3] = 255;
+    const data = picture(image, what, view);
     if (outline) drawOutline(data, outline);
     const { offset, width } = enlarge(context, canvas, data, view);
     if (size >= 110) scaleBar(context, canvas, offset, (width / SIDE) * view.zoom * PIXELS_PER_ARCSEC, size);
-  }
-
-  /* Return where a pixel lies in a picture: the first row of an image is the southernmost. */
-  function place(i) {
-    return (SIDE - 1 - Math.floor(i / SIDE)) * SIDE + (i % SIDE);
   }
 
   function fitted(canvas, size) {
@@ -130,7 +135,7 @@ const Picture = (() => {
     for (let i = 0; i < PIXELS; i++) {
       const x = i % SIDE;
       const neighbours = [x > 0 ? i - 1 : i, x < SIDE - 1 ? i + 1 : i, i - SIDE, i + SIDE];
-      if (isInside[i] && neighbours.some((other) => !isInside[other])) data.data.set([86, 180, 233, 255], 4 * place(i));
+      if (isInside[i] && neighbours.some((other) => !isInside[other])) data.data.set([86, 180, 233, 255], 4 * PLACES[i]);
     }
   }
 

@@ -1,13 +1,20 @@
 "use strict";
-/* Where the page gets subjects and brings acts: a server, or the file that the page itself is. */
+/* The source of subjects and the sink of acts: a server, or the file that the page itself is. */
 const Source = (() => {
   const TIME_LIMIT_MS = 20000;
+  const TOKEN = "lensscan:token";
 
   class Refused extends Error {}
 
   /* The server of `lensscan vet`. */
   class Server {
     isFile = false;
+
+    constructor() {
+      this.token = new URLSearchParams(location.search).get("token");
+      /* A page that was opened before the server was started again finds the new token here. */
+      Look.keep(TOKEN, this.token);
+    }
 
     async state() {
       return (await this.answer("api/state")).json();
@@ -32,9 +39,10 @@ const Source = (() => {
     }
 
     async answer(path, options = {}) {
+      const headers = { ...options.headers, "X-Lensscan-Token": Look.kept(TOKEN, this.token) };
       let answer;
       try {
-        answer = await fetch(path, { ...options, signal: AbortSignal.timeout(TIME_LIMIT_MS) });
+        answer = await fetch(path, { ...options, headers, signal: AbortSignal.timeout(TIME_LIMIT_MS) });
       } catch {
         throw new Error("the server does not answer; is `lensscan vet` running?");
       }

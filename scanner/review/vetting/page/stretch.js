@@ -1,5 +1,5 @@
 "use strict";
-/* How a brightness becomes a grey: all images have the same scale, in sigma of their own sky. */
+/* From brightness to grey: all images have the same scale, in sigma of their own sky. */
 const Stretch = (() => {
   const SOFT = 4;
   const strengths = {

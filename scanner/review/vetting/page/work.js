@@ -1,5 +1,5 @@
 "use strict";
-/* What there is to grade, what is graded, and where the grader is. */
+/* The views to grade, the grades that were given, and the place of the grader. */
 class Work {
   constructor(state, queue) {
     this.state = state;

@@ -1,4 +1,4 @@
-"""What is told after the vote: texts as they are, numbers only if they are known, and the address of the place."""
+"""The facts that are told after the vote: texts as they are, numbers only if they are known, and the address of the place."""
 
 import base64
 

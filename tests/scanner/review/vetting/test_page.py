@@ -1,6 +1,8 @@
 """The page in a browser, on a server in this process: what it hides, keeps and shows, and that keys and fingers are enough."""
 
+import http.server
 import re
+import threading
 
 import pytest
 
@@ -9,7 +11,7 @@ from scanner.review.votes.log import VoteLog
 from tests.browser import PHONE
 from tests.scanner.review.votes.made_votes import vote_of
 from tests.servers import free_port
-from tests.vetting import DRAWN, FIRST, SAVED, catalogue_of, gold_of, opened, press, served, session_of
+from tests.vetting import DRAWN, FIRST, SAVED, act_of, catalogue_of, gold_of, opened, press, served, session_of
 
 NAME = '<img src=x onerror="alert(1)">EUCL J1'
 N = 6
@@ -202,3 +204,43 @@ def test_everything_has_a_name_for_screen_readers(root, new_page):
         page.keyboard.press("h")
         assert page.locator("#help").is_hidden()
         assert re.search("Subject 1: VIS", page.get_attribute("#first", "aria-label"))
+
+
+class _OtherSite(http.server.BaseHTTPRequestHandler):
+    """A page of another site."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("content-type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<!doctype html><link rel=icon href=data:,><title>other</title>")
+
+    def log_message(self, *_):
+        """Print nothing."""
+
+
+def test_another_site_can_do_nothing_even_with_the_token(root, new_page):
+    session = session_of(root, "attacked")
+    other = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _OtherSite)
+    threading.Thread(target=other.serve_forever, daemon=True).start()
+    with served(session) as guard:
+        page = new_page(ignored="403|CORS|ERR_FAILED|frame|Cross-Origin|ERR_BLOCKED")
+        page.goto(f"http://127.0.0.1:{other.server_port}/")
+        tried = page.evaluate(
+            """async ([home, token, act]) => {
+              const read = (path, options) => fetch(home + path, options).then((answer) => answer.text(), () => "failed");
+              const headers = { "X-Lensscan-Token": token };
+              const body = JSON.stringify({ acts: [act] });
+              await fetch(`${home}/api/acts`, { method: "POST", mode: "no-cors", body }).catch(() => {});
+              const frame = document.body.appendChild(document.createElement("iframe"));
+              frame.src = `${home}/?token=${token}`;
+              await new Promise((resolve) => { frame.onload = resolve; });
+              return [await read("/api/state", { headers }), await read("/api/acts", { method: "POST", headers, body }),
+                await read(`/?token=${token}`), String(frame.contentDocument)];
+            }""",
+            [f"http://127.0.0.1:{guard.port}", guard.token, act_of(session.items[0].key)],
+        )
+    other.shutdown()
+    other.server_close()
+    assert tried == ["failed", "failed", "failed", "null"]
+    assert VoteLog(root).votes("attacked") == []

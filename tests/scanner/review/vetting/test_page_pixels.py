@@ -1,17 +1,21 @@
 """Arithmetic of the page, in a real browser, against Python: stretch, residual, colours, acts and tables."""
 
+import base64
 import csv
 import io
 import json
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_erosion
 
+from scanner.explain.cutout_pixels import cutout_pixels
 from scanner.preprocess.colour_picture import composite
 from scanner.review.vetting.images import SubjectImage, records
 from scanner.review.vetting.page_files import script
 from scanner.review.votes.effective import effective_votes
 from scanner.review.votes.vote_csv import as_csv, from_csv
+from scanner.vocabulary.geometry import MER_10
 from tests.scanner.review.votes.made_votes import HOSTILE, undo_of, vote_of
 
 
@@ -24,11 +28,16 @@ def run(browser):
     return page.evaluate
 
 
+def written(images):
+    """Return the records of images as text."""
+    return base64.b64encode(records(images)).decode()
+
+
 def test_images_are_read_as_they_were_written(run, rng):
     sky = SubjectImage(rng.integers(-30000, 30000, (4, 80, 80)).astype(np.int16), 0.05)
-    data = list(records([None, sky]))
+    data = written([None, sky])
     empty, bands = run(
-        "(data) => Picture.decoded(new Uint8Array(data).buffer).map(i => i && ['VIS','Y','J','H'].map(b => [...i[b]]))", data
+        "(data) => Picture.decoded(Source.bytesOf(data).buffer).map(i => i && ['VIS','Y','J','H'].map(b => [...i[b]]))", data
     )
     assert empty is None
     np.testing.assert_allclose(np.array(bands).reshape(4, 80, 80), sky.values * np.float32(0.05), rtol=1e-6)
@@ -42,13 +51,54 @@ def test_colours_give_the_bands_back_that_made_them(run, rng):
     }
     rgb = np.round(255 * composite({b: v.astype(np.float32) for b, v in bands.items()}, 0.1, 8.0)).astype(np.uint8)
     (image,) = run(
-        "(data) => Picture.decoded(new Uint8Array(data).buffer).map(i => ['H','Y','VIS'].map(b => [...i[b]]))",
-        list(records([SubjectImage(rgb)])),
+        "(data) => Picture.decoded(Source.bytesOf(data).buffer).map(i => ['H','Y','VIS'].map(b => [...i[b]]))",
+        written([SubjectImage(rgb)]),
     )
     h, y, vis = (np.array(one).reshape(80, 80) for one in image)
     again = [np.arcsinh(one / 4) / np.arcsinh(150 / 4) * 0.92 + 0.08 for one in (0.55 * h, 0.7 * y, vis)]
     inside = (rgb > 0) & (rgb < 255)
     np.testing.assert_allclose(np.stack(again, axis=-1)[inside] * 255, rgb[inside], atol=0.51)
+
+
+PAINT = """([data, what, view, outline]) => {
+  const [image] = Picture.decoded(Source.bytesOf(data).buffer);
+  const canvas = document.createElement('canvas');
+  Picture.paint(canvas, image, what, view, 80, outline);
+  const pixels = canvas.getContext('2d').getImageData(0, 0, 80, 80).data;
+  return Array.from({ length: 80 }, (_, i) => btoa(String.fromCharCode(...pixels.subarray(320 * i, 320 * (i + 1)))));
+}"""
+VIEW = {"stretch": "asinh", "black": -1.6, "white": 150, "smooth": False, "zoom": 1, "residual": False}
+
+
+def painted(run, image, what, outline=None, **view):
+    """Return the picture that the page paints, `[y, x, colour]`, the first row on top."""
+    rows = run(PAINT, [written([image]), what, VIEW | view, outline])
+    pixels = np.frombuffer(b"".join(map(base64.b64decode, rows)), np.uint8)
+    return pixels.reshape(80, 80, 4)[..., :3].astype(float)
+
+
+def test_pictures_have_north_up_and_the_colours_of_the_catalogue(run, rng):
+    """Without contrast changes the page's colours are those of `composite`, to a grey level for its rounder black."""
+    bands = {band: rng.normal(0, 1, (100, 100)) + 60 * np.exp(-np.hypot(*np.mgrid[-70:30, -60:40]) / 9) for band in "VYJH"}
+    stamps = {"VIS" if band == "V" else band: pixels.astype(np.float32) for band, pixels in bands.items()}
+    (pixels,), (unit,) = cutout_pixels({band: image[None] for band, image in stamps.items()}, MER_10)
+    image = SubjectImage(pixels, float(unit))
+    expected = 255 * composite(stamps, 0.1, 8.0)[::-1]
+    np.testing.assert_allclose(painted(run, image, "colour"), expected, atol=2.5)
+    sigma = pixels[0][::-1] * unit
+    grey = 255 * (np.arcsinh(sigma / 4) - np.arcsinh(-0.4)) / (np.arcsinh(150 / 4) - np.arcsinh(-0.4))
+    found = painted(run, image, "VIS")
+    np.testing.assert_allclose(found, np.repeat(np.clip(grey, 0, 255)[..., None], 3, axis=2), atol=0.6)
+    np.testing.assert_array_equal(painted(run, image, "VIS", zoom=2)[::2, ::2], found[20:60, 20:60])
+
+
+def test_an_outline_encloses_the_arcs(run):
+    dark = SubjectImage(np.zeros((4, 80, 80), np.int16), 1.0)
+    inside = np.zeros((80, 80), bool)
+    inside[10:20, 30:50] = True
+    found = painted(run, dark, "VIS", inside.ravel().tolist())[::-1]
+    border = inside & ~binary_erosion(inside)
+    assert ((found == [86, 180, 233]).all(axis=2) == border).all()
 
 
 @pytest.mark.parametrize("name", ["asinh", "linear", "log"])

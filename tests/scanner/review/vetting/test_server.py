@@ -28,18 +28,21 @@ def client(session):
         yield Client(guard)
 
 
-def test_the_address_opens_the_page_and_sets_the_cookie(client):
+def test_the_address_opens_the_page(client):
     path = client.guard.address.partition(str(client.guard.port))[2]
-    status, headers, body = client.ask(path, Cookie=None, Origin=None)
+    status, headers, body = client.ask(path, **{"X-Lensscan-Token": None, "Origin": None})
     assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
-    assert f"{client.guard.cookie}={client.guard.token}" in headers["set-cookie"]
-    assert {"httponly", "samesite=strict"} <= {part.strip().lower() for part in headers["set-cookie"].split(";")}
-    assert b'<script defer src="page/script.js">' in body
+    assert "set-cookie" not in headers
+    assert f'<script defer src="page/script.js?token={client.guard.token}">'.encode() in body
+    for name, kind in (("script.js", "text/javascript"), ("style.css", "text/css")):
+        status, headers, _ = client.ask(client.with_token(f"/page/{name}"))
+        assert (status, headers["content-type"]) == (200, f"{kind}; charset=utf-8")
 
 
 def test_every_answer_forbids_what_the_page_does_not_need(client):
-    for path in ("/", "/page/style.css", "/page/script.js", "/api/state", "/nowhere", "/api/facts?key=x"):
-        for headers in ({}, {"Cookie": None}):
+    files = [client.with_token(path) for path in ("/", "/page/style.css", "/page/script.js", "/nowhere")]
+    for path in (*files, "/", "/api/state", "/api/nowhere", "/api/facts?key=x"):
+        for headers in ({}, {"X-Lensscan-Token": None}):
             _, found, _ = client.ask(path, **headers)
             assert {name: found.get(name) for name in HEADERS} == HEADERS, path
     policy = HEADERS["content-security-policy"]
@@ -51,14 +54,14 @@ def test_every_answer_forbids_what_the_page_does_not_need(client):
     "headers",
     [
         {"Host": "evil.example"},
-        {"Cookie": None},
-        {"Cookie": "lensscan_vet_1=x"},
+        {"X-Lensscan-Token": None},
+        {"X-Lensscan-Token": "x"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
     ],
 )
 def test_other_sites_read_nothing(client, headers):
-    for path in ("/api/state", "/page/script.js", "/api/facts?key=0", "/"):
+    for path in ("/api/state", "/page/script.js", "/api/facts?key=0", "/", "/?token=x", "/api/state?token=x"):
         status, _, body = client.ask(path, **headers)
         assert status == 403
         assert body.startswith(b"Refused: ")
@@ -66,7 +69,13 @@ def test_other_sites_read_nothing(client, headers):
 
 @pytest.mark.parametrize(
     "headers",
-    [{"Origin": "http://evil.example"}, {"Origin": None}, {"Origin": "null"}, {"Host": "evil.example"}, {"Cookie": None}],
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": None},
+        {"Origin": "null"},
+        {"Host": "evil.example"},
+        {"X-Lensscan-Token": None},
+    ],
 )
 def test_other_sites_write_nothing(client, session, headers):
     act = act_of(session.items[0].key)
@@ -83,6 +92,7 @@ def test_other_sites_write_nothing(client, session, headers):
         ("/page/page.js", 404),
         ("/etc/passwd", 404),
         ("/api", 404),
+        ("/api/nowhere", 404),
         ("/api/images?keys=nothing", 403),
         ("/api/images", 403),
         ("/api/facts?key=nothing", 403),
@@ -90,7 +100,7 @@ def test_other_sites_write_nothing(client, session, headers):
     ],
 )
 def test_what_is_not_there_is_said_in_one_line(client, path, code):
-    status, headers, body = client.ask(path)
+    status, headers, body = client.ask(path if path.startswith("/api/") else client.with_token(path))
     assert (status, headers["content-type"]) == (code, "application/json")
     assert b"\n" not in body
     assert body.startswith(b'{"error":')
@@ -114,7 +124,7 @@ def test_a_message_has_a_largest_size(client):
 
 
 def test_only_acts_are_posted_and_nothing_else(client):
-    for path in ("/api/state", "/", "/api/facts"):
+    for path in ("/api/state", client.with_token("/"), "/api/facts"):
         assert client.ask(path, {})[0] == 404
     assert client.ask("/api/acts")[0] == 404
     assert client.ask("/api/acts", method="DELETE")[0] == 404
