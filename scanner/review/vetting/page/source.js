@@ -54,7 +54,8 @@ const Source = (() => {
       } catch {
         /* A plain text. */
       }
-      throw new Refused(why);
+      /* Another try may help where the server has failed. */
+      throw answer.status < 500 ? new Refused(why) : new Error(why);
     }
   }
 

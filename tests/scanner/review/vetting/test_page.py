@@ -1,11 +1,14 @@
 """The page in a browser, on a server in this process: what it hides, keeps and shows, and that keys and fingers are enough."""
 
 import http.server
+import json
 import re
 import threading
 
+import pyarrow.parquet as pq
 import pytest
 
+from scanner.review.vetting.errors import VettingError
 from scanner.review.votes.effective import effective_votes
 from scanner.review.votes.log import VoteLog
 from tests.browser import PHONE
@@ -65,7 +68,10 @@ def test_a_blind_grader_gets_no_score_name_or_map_early(root, new_page):
             assert text in told
         assert page.locator("#evidence :is(img, script, b)").count() == 0
         assert page.locator("#evidence canvas").count() == 2
-        press(page, "u", "c")
+        # The browser remembers it, too.
+        press(page, "u")
+        page.reload()
+        press(page, "c")
     votes = counted(root, "blind")
     assert (votes[-1].subject, votes[-1].grade, votes[-1].is_blind) == (f"object:{FIRST}", "C", False)
     assert all(vote.is_blind for vote in votes[:-1])
@@ -96,6 +102,7 @@ def test_votes_wait_in_the_page_while_the_server_is_down(root, new_page):
         again.wait_for_selector(SAVED)
         assert again.inner_text("#place").startswith("3 of ")
         page.wait_for_selector(SAVED)
+        assert [name for name in page.evaluate("Object.keys(localStorage)") if ":act:" in name] == []
     assert [vote.grade for vote in counted(root, "cut-off")] == ["A", "B", "C"]
     assert len(VoteLog(root).votes("cut-off")) == 3
 
@@ -152,6 +159,13 @@ def test_training_tells_the_answer_and_cannot_be_taken_back(root, new_page):
     assert len(counted(root, "trained")) == 2
 
 
+BRIGHTNESS = """(id) => {
+  const canvas = document.getElementById(id);
+  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  return data.reduce((sum, byte) => sum + byte, 0) / data.length;
+}"""
+
+
 def test_keys_of_the_display_change_the_picture(root, new_page):
     """Each picture differs from the one before, and a reset brings the first one back."""
     with served(session_of(root, "display")) as guard:
@@ -171,7 +185,7 @@ def test_keys_of_the_display_change_the_picture(root, new_page):
         assert page.inner_text("#first-name") == "Y"
         press(page, "0")
         assert page.inner_text("#first-name") == "VIS"
-        first = pictures()
+        first, before_drag = pictures(), page.evaluate(BRIGHTNESS, "first")
         page.locator("#first").hover()
         box = page.locator("#first").bounding_box()
         page.mouse.move(box["x"] + 100, box["y"] + 100)
@@ -184,6 +198,89 @@ def test_keys_of_the_display_change_the_picture(root, new_page):
         assert page.inner_text("#contrast") != "150 \u03c3", "the browser keeps the display"
         press(page, "0")
         assert pictures() == first
+        page.mouse.move(box["x"] + 100, box["y"] + 100)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 100, box["y"] + 180)
+        page.mouse.up()
+        assert page.evaluate(BRIGHTNESS, "first") < 0.95 * before_drag
+        press(page, "l")
+        assert page.get_attribute("html", "data-theme") == "light"
+
+
+def test_keys_move_without_a_mouse(root, new_page):
+    with served(session_of(root, "mover")) as guard:
+        page = opened(new_page(), guard.address)
+
+        def subject():
+            return int(re.search(r"Subject (\d+)", page.inner_text("#asked"))[1])
+
+        press(page, "n", "a")
+        assert (subject(), page.inner_text("#asked")) == (1, "Subject 1: graded A")
+        press(page, "e")
+        page.wait_for_selector("#evidence:not([hidden])")
+        press(page, "e")
+        assert page.is_hidden("#evidence")
+        press(page, "n", "b")
+        assert subject() == 2, "a new grade of the first"
+        press(page, ".", "ArrowRight", "ArrowLeft")
+        assert subject() == 3
+        press(page, "c", "ArrowLeft", ",", ",", ",")
+        assert subject() == 1
+        press(page, "Enter")
+        assert subject() == 2
+        press(page, "m")
+        cells = page.locator("#mosaic button")
+        press(page, "ArrowDown")
+        assert cells.count() == N
+        assert subject() == 2, "there is one row"
+        cells.nth(4).click()
+        assert subject() == 5
+        cells.nth(4).click()
+        page.wait_for_selector("#single:not([hidden])")
+        assert subject() == 5
+    assert [vote.grade for vote in counted(root, "mover")] == ["B", "C"]
+
+
+def test_an_act_of_another_catalogue_is_refused_and_kept(root, new_page):
+    session = session_of(root, "stranger")
+    name = f"lensscan:{session.state()['session']}:act:{'1' * 32}"
+    with served(session) as guard:
+        page = opened(new_page(), guard.address)
+        page.evaluate("([name, act]) => localStorage.setItem(name, act)", [name, json.dumps(act_of("0" * 20, act_id="1" * 32))])
+        page.reload()
+        page.wait_for_selector('#saved[data-trouble="true"]')
+        assert page.inner_text("#saved") == "1 not taken: there is no such subject in this catalogue"
+        assert page.evaluate("(name) => localStorage.getItem(name)", name)
+        press(page, "a")
+    assert [vote.grade for vote in counted(root, "stranger")] == ["A"]
+
+
+def test_images_that_cannot_be_read_are_told(root, new_page, monkeypatch):
+    session = session_of(root, "unlucky")
+    with served(session) as guard:
+        with monkeypatch.context() as patch:
+            patch.setattr(session, "images", lambda _: (_ for _ in ()).throw(VettingError("the file is gone")))
+            page = new_page(ignored="503")
+            page.goto(guard.address)
+            page.wait_for_selector("#notice:not([hidden])")
+            page.get_by_text("the file is gone").wait_for()
+            page.keyboard.press("a")
+            assert "not graded yet" in page.inner_text("#asked")
+        press(page, "ArrowRight", "a")
+    assert len(counted(root, "unlucky")) == 1
+
+
+def test_a_catalogue_of_an_earlier_version_shows_its_colours(new_page, tmp_path):
+    catalogue_of(tmp_path, 2)
+    for path in tmp_path.rglob("*.candidates"):
+        pq.write_table(pq.read_table(path).drop_columns(["cutout_sigma", "cutout_step"]), path)
+    with served(session_of(tmp_path, "late")) as guard:
+        page = opened(new_page(), guard.address)
+        assert page.is_hidden("#strip")
+        # Black with an opaque fourth channel has a quarter of 255.
+        assert page.evaluate(BRIGHTNESS, "second") > 70
+        press(page, "a")
+    assert [vote.grade for vote in counted(str(tmp_path), "late")] == ["A"]
 
 
 def test_everything_has_a_name_for_screen_readers(root, new_page):
