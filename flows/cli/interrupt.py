@@ -14,7 +14,7 @@ PATIENCE_S = 1.0
 """Time in which the command may clean up before it is ended hard; a command that was ended hard continues all the same."""
 STOPPED = "lensscan: stopped\n"
 MESSAGE = "lensscan: stopped; run the same command again to continue\n"
-_CONTINUE = ("scan", "simulate", "train", "seal", "repair")
+_CONTINUE = ("scan", "simulate", "train", "seal", "repair", "vet")
 """Commands that keep what they have done; others begin anew."""
 EXIT_CODE = 130
 

@@ -21,6 +21,7 @@ import flows.cli.report
 import flows.cli.surveys
 import flows.cli.textures
 import flows.cli.train
+import flows.cli.vet
 import flows.cli.votes
 import flows.cli.zooniverse  # noqa: F401 - all of them register their commands
 from flows.cli.app import AboveZero, AsFlow, Fraction, MapsPerUnit, Positive, app

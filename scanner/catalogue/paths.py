@@ -8,6 +8,7 @@ _scan/seals/{plan_id}.json
 _scan/shown/{night, or `undated`}/{number, eight digits}.json
 _scan/quarantine/{path of the file below _scan}.{first 16 digits of its SHA-256}.{damaged or superseded}
 _votes/grader={grader}/{act_id}.json
+_votes/gold/{number of subjects}.gold
 
 Only `candidates` has files that end in `.parquet`, and pyarrow skips folders whose names begin with an underscore. So a reader
 of the whole catalogue sees each candidate once.
@@ -124,6 +125,11 @@ def votes_uri(root_uri: str, grader: str | None = None) -> str:
 def vote_uri(root_uri: str, grader: str, act_id: str) -> str:
     """Return the URI of one act of a grader."""
     return join(votes_uri(root_uri, grader), act_id + _JSON)
+
+
+def gold_uri(root_uri: str, n: int) -> str:
+    """Return the URI of the file of `n` subjects whose answer is known, which all graders share."""
+    return join(root_uri, VOTES, "gold", f"{n}.gold")
 
 
 def path_below(uri: str, folder: str) -> str:

@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from scanner.explain.cutout_pixels import cutout_pixels
 from scanner.explain.explanation import networks_with_most_bands, stamp_side_arcsec
 from scanner.explain.gradcam import GradCamMapper
-from scanner.explain.map_grid import CAM_CELLS, CUTOUT_STEP_SIGMA, GUIDED_CELLS, OCCLUSION_CELLS, SHOWN_ARCSEC
+from scanner.explain.map_grid import CAM_CELLS, GUIDED_CELLS, OCCLUSION_CELLS, SHOWN_ARCSEC
 from scanner.explain.occlusion import Masks, OcclusionMapper
 from scanner.networks.card import EnsembleCard, NetworkCard
 from scanner.networks.log_odds import lens_log_odds
 from scanner.networks.package import load_network
-from scanner.preprocess.colour_picture import bands_in_sky, composite
+from scanner.preprocess.colour_picture import composite
 from scanner.preprocess.network_inputs import Inputs, network_input
 from scanner.preprocess.resample import area_operator, regrid
 from scanner.vocabulary.bands import EUCLID
@@ -92,7 +93,7 @@ class CandidateMapper:
         bands = {band: np.sum([part.bands[band] for part in evidence], axis=0) for band in EUCLID}
         changes = self._occlusion.changes(stamps)
         steps = np.abs(changes).max(axis=(1, 2)) / np.iinfo(np.int16).max
-        pixels, unit = _pixels(stamps, self._geometry)
+        pixels, unit = cutout_pixels(stamps, self._geometry)
         return CandidateMaps(
             cutout_rgb=_pictures(stamps, self._geometry),
             cutout_sigma=pixels,
@@ -213,15 +214,6 @@ def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.f
     a, b = a - a.mean(axis=1, keepdims=True), b - b.mean(axis=1, keepdims=True)
     norm = np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
     return np.asarray((a * b).sum(axis=1) / np.where(norm > 0, norm, np.nan))
-
-
-def _pixels(stamps: Stamps, geometry: Geometry) -> tuple[NDArray[np.int16], NDArray[np.float64]]:
-    """Return the middle of each object in sigma of the sky, `[batch, band, y, x]` in units, and the unit of each object."""
-    scale_arcsec, largest = geometry.grids["VIS"].pixel_scale_arcsec, np.iinfo(np.int16).max
-    objects = [{band: images[i] for band, images in stamps.items()} for i in range(len(stamps["VIS"]))]
-    in_sky = np.stack([np.stack(list(bands_in_sky(bands, scale_arcsec, SHOWN_ARCSEC).values())) for bands in objects])
-    unit = np.maximum(np.abs(in_sky).max(axis=(1, 2, 3)) / largest, CUTOUT_STEP_SIGMA)
-    return np.round(in_sky / unit[:, None, None, None]).astype(np.int16), unit
 
 
 def _pictures(stamps: Stamps, geometry: Geometry) -> NDArray[np.uint8]:

@@ -35,6 +35,7 @@ RUN_HERE = (
     "another_survey",
     "read_the_catalogue",
     "report",
+    "grade",
     "publish",
     "votes",
     "published_weights",
@@ -145,6 +146,8 @@ def test_a_tile_goes_through_all_pages(follow, desk, s3):
     assert (desk / "best.png").read_bytes().startswith(b"\x89PNG")
     follow("report")
     assert (desk / "report.html").read_bytes().startswith(b"<!DOCTYPE html>")
+    follow("grade")
+    assert "<!doctype html>" in (desk / "anna.html").read_text()
     follow("publish")
     follow("object_storage", bucket=s3)
 

@@ -1,4 +1,4 @@
-"""Draw what a terminal shows of demo, query, score and explain, the figure of explain, and two sheets as simulate writes them.
+"""Draw what a terminal shows of demo, query, score and explain, the figure of explain, the grading page, and two sheets.
 
     python -m tests.figures.screens --out docs/figures        (make screens)
 
@@ -22,6 +22,7 @@ from scanner.sources.shards import decode_shard, encode_shard
 from simulation.products.contact_sheet import contact_sheet_png
 from simulation.products.dataset import dataset_spec, simulate_shard
 from tests.figures.draw import BANDS, as_jpeg
+from tests.figures.vetting import vet_pictures
 
 WIDTH = 100
 ROOT = Path(__file__).parents[2]
@@ -84,6 +85,7 @@ def pictures(work):
     for name, command in COMMANDS.items():
         yield f"{name}.svg", screen(command, lensscan(work, *command.split())).encode()
     yield "explained.jpg", as_jpeg((work / "why.png").read_bytes(), QUALITY)
+    yield from vet_pictures(str(work / "demo-output" / "catalogue"))
 
 
 def main():

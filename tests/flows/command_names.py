@@ -12,6 +12,7 @@ COMMANDS = (
     ["scan"],
     ["plan"],
     ["query"],
+    ["vet"],
     ["export"],
     ["crossmatch"],
     ["report"],

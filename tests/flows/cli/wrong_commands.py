@@ -375,6 +375,17 @@ zooniverse import shards nosuch.csv                             | nosuch.csv: no
 zooniverse import shards good.csv                               | shards: no catalogue
 zooniverse import shards good.csv --answer Lens                 | --answer must be like 'Not a lens=X'
 zooniverse import shards good.csv --answer Lens=D               | with a grade A, B, C, X, got 'Lens=D'
+vet                                                             | CATALOGUE
+vet empty                                                       | no complete scan
+vet empty --grader "a b"                                        | --grader must be 1 to 64 letters
+vet empty --top 0                                               | --top
+vet empty --port 70000                                          | --port
+vet empty --port x                                              | --port
+vet empty --gold -1                                             | --gold
+vet empty --seed one                                            | --seed
+vet empty --static x.csv                                        | --static must be an HTML file
+vet empty --static good.csv/x.html                              | good.csv
+vet empty --min-p-lens 2                                        | --min-p-lens
 nosuch                                                          | nosuch
 scann tiles                                                     | scann
 --nosuch                                                        | --nosuch

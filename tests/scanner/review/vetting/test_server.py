@@ -1,0 +1,172 @@
+"""The server on loopback, asked by programs: what it answers, what it refuses, and what it never shows."""
+
+import socket
+
+import pytest
+
+from scanner.review.vetting.server import HEADERS, bound
+from scanner.review.votes.log import VoteLog
+from tests.servers import free_port
+from tests.vetting import Client, act_of, catalogue_of, served, session_of
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("served")
+    catalogue_of(root, changes={"candidate_id": [f"EUCL J{i}" for i in range(12)]})
+    return str(root)
+
+
+@pytest.fixture(scope="module")
+def session(root):
+    return session_of(root)
+
+
+@pytest.fixture(scope="module")
+def client(session):
+    with served(session) as guard:
+        yield Client(guard)
+
+
+def test_the_address_opens_the_page(client):
+    path = client.guard.address.partition(str(client.guard.port))[2]
+    status, headers, body = client.ask(path, **{"X-Lensscan-Token": None, "Origin": None})
+    assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert "set-cookie" not in headers
+    assert f'<script defer src="page/script.js?token={client.guard.token}">'.encode() in body
+    for name, kind in (("script.js", "text/javascript"), ("style.css", "text/css")):
+        status, headers, _ = client.ask(client.with_token(f"/page/{name}"))
+        assert (status, headers["content-type"]) == (200, f"{kind}; charset=utf-8")
+
+
+def test_every_answer_forbids_what_the_page_does_not_need(client):
+    files = [client.with_token(path) for path in ("/", "/page/style.css", "/page/script.js", "/nowhere")]
+    for path in (*files, "/", "/api/state", "/api/nowhere", "/api/facts?key=x"):
+        for headers in ({}, {"X-Lensscan-Token": None}):
+            _, found, _ = client.ask(path, **headers)
+            assert {name: found.get(name) for name in HEADERS} == HEADERS, path
+    policy = HEADERS["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert not {"'unsafe-inline'", "'unsafe-eval'", "*", "http:", "https:"} & set(policy.replace(";", " ").split())
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"X-Lensscan-Token": None},
+        {"X-Lensscan-Token": "x"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+def test_other_sites_read_nothing(client, headers):
+    for path in ("/api/state", "/page/script.js", "/api/facts?key=0", "/", "/?token=x", "/api/state?token=x"):
+        status, _, body = client.ask(path, **headers)
+        assert status == 403
+        assert body.startswith(b"Refused: ")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": None},
+        {"Origin": "null"},
+        {"Host": "evil.example"},
+        {"X-Lensscan-Token": None},
+    ],
+)
+def test_other_sites_write_nothing(client, session, headers):
+    act = act_of(session.items[0].key)
+    status, _, _ = client.ask("/api/acts", {"acts": [act]}, **headers)
+    assert status == 403
+    assert act["act_id"] not in {vote.act_id for vote in VoteLog(session._log.root_uri).votes()}
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("/page/../server.py", 404),
+        ("/page/%2e%2e%2fserver.py", 404),
+        ("/page/page.js", 404),
+        ("/etc/passwd", 404),
+        ("/api", 404),
+        ("/api/nowhere", 404),
+        ("/api/images?keys=nothing", 403),
+        ("/api/images", 403),
+        ("/api/facts?key=nothing", 403),
+        ("/api/facts", 403),
+    ],
+)
+def test_what_is_not_there_is_said_in_one_line(client, path, code):
+    status, headers, body = client.ask(path if path.startswith("/api/") else client.with_token(path))
+    assert (status, headers["content-type"]) == (code, "application/json")
+    assert b"\n" not in body
+    assert body.startswith(b'{"error":')
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [({"acts": "none"}, 400), ({}, 400), ({"acts": [{"act_id": "<script>"}]}, 400), ({"acts": [], "more": 1}, 400)],
+)
+def test_messages_of_another_form_are_refused(client, body, code):
+    status, _, answer = client.ask("/api/acts", body)
+    assert status == code
+    assert answer.startswith(b'{"error":')
+    assert b"Traceback" not in answer
+    assert b"<script>" not in answer
+
+
+def test_a_message_has_a_largest_size(client):
+    status, _, answer = client.ask("/api/acts", {"acts": [], "x": "y" * 2**20})
+    assert (status, answer) == (413, b'{"error":"a message must have at most 1048576 bytes"}')
+
+
+def test_only_acts_are_posted_and_nothing_else(client):
+    for path in ("/api/state", client.with_token("/"), "/api/facts"):
+        assert client.ask(path, {})[0] == 404
+    assert client.ask("/api/acts")[0] == 404
+    assert client.ask("/api/acts", method="DELETE")[0] == 404
+
+
+def test_a_defect_is_no_traceback_for_the_page(root, monkeypatch, capfd):
+    broken = session_of(root)
+    monkeypatch.setattr(broken, "state", lambda: 1 / 0)
+    with served(broken) as guard:
+        status, headers, body = Client(guard).ask("/api/state")
+        assert (status, body) == (500, b'{"error":"the server has a defect; see its log"}')
+        assert headers["content-security-policy"]
+        assert Client(guard).ask("/api/facts?key=x")[0] == 403, "the server goes on"
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_failed_store_can_be_tried_again(root, monkeypatch):
+    session = session_of(root)
+    act = act_of(session.items[2].key)
+    with served(session) as guard:
+        with monkeypatch.context() as patch:
+            patch.setattr("infra.store.storage.link_new", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
+            status, _, body = Client(guard).ask("/api/acts", {"acts": [act]})
+            assert (status, b"No space left" in body) == (503, True)
+        assert Client(guard).json("/api/acts", {"acts": [act]})["stored"] == [act["act_id"]]
+
+
+def test_the_server_listens_on_loopback_alone(client):
+    listener = bound(0, free_port())
+    assert listener.getsockname()[0] == "127.0.0.1"
+    listener.close()
+
+
+def test_a_taken_port_is_an_error_unless_any_will_do():
+    taken = socket.create_server(("127.0.0.1", 0))
+    port = taken.getsockname()[1]
+    with pytest.raises(OSError, match="in use"):
+        bound(port, 1)
+    other = bound(0, port)
+    assert other.getsockname()[1] not in {0, port}
+    for opened in (taken, other):
+        opened.close()
+    preferred = bound(0, port)
+    assert preferred.getsockname()[1] == port
+    preferred.close()
