@@ -76,7 +76,7 @@ class _PixelFile:
     """A Parquet file with pixels, and where the wanted objects lie in it."""
 
     def __init__(self, uri: str, wanted: set[int]) -> None:
-        self._uri, self._left = uri, set(wanted)
+        self._uri, self._wanted = uri, wanted
         self._place: dict[int, tuple[int, int]] = {}
         """Row group and row of each wanted object that was found so far."""
         self._n_searched = 0
@@ -115,8 +115,7 @@ class _PixelFile:
 
     def _search(self, group: int) -> None:
         ids = _checked(self._uri, lambda: self._file.read_row_group(group, ["object_id"]))["object_id"].to_pylist()
-        self._place |= {name: (group, row) for row, name in enumerate(ids) if name in self._left}
-        self._left.difference_update(ids)
+        self._place |= {name: (group, row) for row, name in enumerate(ids) if name in self._wanted}
 
     def _read(self, group: int, columns: Sequence[str], rows: Sequence[int]) -> pa.Table:
         wanted = [name for name in columns if name in self._names]
