@@ -38,6 +38,14 @@ def rng():
 
 
 @pytest.fixture
+def interruptible():
+    """Let commands be interrupted even if this process, as a background command of a shell, ignores the signal."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
 def torch_threads():
     """Restore torch's thread count after the test: a worker sets it for its whole process, here the process of the tests."""
     import torch

@@ -48,14 +48,6 @@ PHASES = {
 MARKS = {"the start of Ray": [pytest.mark.ray], "the start of Prefect": [pytest.mark.server]}
 
 
-@pytest.fixture
-def interruptible():
-    """Let commands be interrupted even if this process, as a background command of a shell, ignores the signal."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="no /proc")
 @pytest.mark.parametrize("phase", [pytest.param(phase, marks=MARKS.get(phase, [])) for phase in PHASES])
 def test_an_interrupted_command_ends_soon_and_leaves_nothing(interruptible, tmp_path, phase):

@@ -60,7 +60,7 @@ def test_ten_grades_an_undo_and_a_reload(root, new_page):
         assert running.said["graded"] == 10
 
 
-def test_two_graders_work_at_once_until_an_interrupt(root, new_page):
+def test_two_graders_work_at_once_until_an_interrupt(interruptible, root, new_page):
     with command(root, "--grader", "ann", "--gold", "0") as one, command(root, "--grader", "bob", "--gold", "0") as two:
         pages = [opened(new_page(), running.address) for running in (one, two)]
         assert one.address.partition("?")[0] != two.address.partition("?")[0]

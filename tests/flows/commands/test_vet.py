@@ -9,9 +9,10 @@ import pytest
 import flows.commands.vet as module
 from flows.cli.vet import vet
 from scanner.review.vetting.errors import VettingError
+from scanner.review.vetting.gold import GoldSet
 from scanner.review.votes.log import VoteLog
 from tests.scanner.review.votes.made_votes import vote_of
-from tests.vetting import catalogue_of, views_in
+from tests.vetting import catalogue_of, gold_of, views_in
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +113,16 @@ def test_a_file_has_the_grades_of_others_alone(root, served, tmp_path):
         served(root, grader, static=tmp_path / f"{grader}.html", votes=str(tmp_path))
         told = [view["facts"]["others"] for view in views_in((tmp_path / f"{grader}.html").read_text())]
         assert [one["grader"] for of_view in told for one in of_view] == others
+
+
+@pytest.mark.parametrize(("training", "expected"), [(True, {"gold_lens", "training_lens"}), (False, {"gold_lens"})])
+def test_training_can_be_left_out(root, served, monkeypatch, tmp_path, training, expected):
+    made = GoldSet(gold_of(4, ("gold_lens", "training_lens")))
+    monkeypatch.setattr(module, "gold_of", lambda *_: (made, ""))
+    path = tmp_path / "x.html"
+    said = json.loads(served(root, training=training, static=path))
+    assert said["gold"] == 2
+    assert {view["subject"]["role"] for view in views_in(path.read_text())} == expected | {"candidate"}
 
 
 def test_gold_that_cannot_be_made_is_told_in_one_line(root, served):

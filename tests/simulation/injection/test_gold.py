@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from scanner.catalogue.plan import ScanConfig, build_plan
-from scanner.catalogue.unit_inputs import InputChangedError
+from scanner.catalogue.unit_inputs import InputChangedError, planned_ids
+from scanner.catalogue.units import SelectedRows
 from scanner.explain.cutout_pixels import cutout_pixels
 from scanner.scan.chosen_objects import read_objects
 from scanner.vocabulary.geometry import CHALLENGE, MER_10
@@ -58,6 +59,22 @@ def test_non_lenses_are_their_hosts_and_lenses_have_arcs_more(made):
             # Arcs add light to all bands, most where the page outlines them.
             assert light[:, gold.arcs].mean() > 3 * np.abs(np.median(light[:, ~gold.arcs])) + 0.5
             assert light[0][gold.arcs].mean() > 1
+
+
+def test_a_selection_of_sources_does_not_mix_up_the_hosts(made):
+    """The plan numbers only the rows that it scores."""
+    root, plan, tiles, _ = made
+    (unit,) = plan.units
+    ids = planned_ids(unit)
+    is_selected = np.arange(len(ids)) >= 11
+    some = plan.model_copy(update={"units": (unit.model_copy(update={"selected": SelectedRows.of(is_selected, ids)}),)})
+    found = make_gold(root, some, MER_10, ["gold_nonlens"] * 4, 3)
+    assert found
+    for gold in found:
+        host = int(gold.answer.host.split()[1])
+        assert host in ids[is_selected]
+        _, stamps, _ = read_objects(str(tiles), [str(host)], MER_10, 1)
+        np.testing.assert_array_equal(gold.values, cutout_pixels(stamps, MER_10)[0][0])
 
 
 def test_the_seed_decides_about_everything(made):

@@ -114,6 +114,14 @@ def test_a_mosaic_is_graded_with_keys(root, new_page):
         cells = page.locator("#mosaic button")
         n_views = cells.count()
         assert n_views >= N
+        first = cells.nth(0).locator("canvas")
+        before = first.evaluate("e => e.toDataURL()")
+        for key in ("k", "v", "r", "j"):
+            press(page, key)
+            after = first.evaluate("e => e.toDataURL()")
+            assert after != before, key
+            before = after
+        press(page, "r", "v")
         press(page, "ArrowRight", "a")
         assert [cells.nth(i).get_attribute("data-grade") for i in range(3)] == ["", "A", ""]
         assert cells.nth(2).get_attribute("aria-current") == "true"
@@ -132,6 +140,7 @@ def test_a_phone_is_enough(root, new_page):
         page = opened(new_page(viewport=PHONE, has_touch=True, is_mobile=True), guard.address)
         boxes = [page.locator(f"#{name}").bounding_box() for name in ("first", "second")]
         assert all(box["width"] > 150 and box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"] for box in boxes)
+        assert page.is_hidden("#strip")
         for button in ('[data-do="compound"]', '[data-do="grade A"]', '[data-do="reason 1"]'):
             assert page.locator(button).bounding_box()["y"] < PHONE["height"]
             page.tap(button)
@@ -152,7 +161,8 @@ def test_training_tells_the_answer_and_cannot_be_taken_back(root, new_page):
             is_lens = counted(root, "trained")[-1].role == "training_lens"
             said = "Right: this is a simulated double ring." if is_lens else "Not so: this is no lens."
             assert page.inner_text(".verdict") == said
-            press(page, "u", "ArrowRight")
+            # Any grade goes on, and grades nothing.
+            press(page, "u", "ArrowRight" if i else "c")
         assert page.inner_text("#place").startswith("0 of ")
         press(page, "b", "u")
     assert {vote.role for vote in counted(root, "trained")} == {"training_lens", "training_nonlens"}
@@ -170,6 +180,8 @@ def test_keys_of_the_display_change_the_picture(root, new_page):
     """Each picture differs from the one before, and a reset brings the first one back."""
     with served(session_of(root, "display")) as guard:
         page = opened(new_page(), guard.address)
+
+        assert page.is_visible("#strip")
 
         def pictures():
             return page.evaluate("['first', 'second'].map(id => document.getElementById(id).toDataURL())")
@@ -214,7 +226,7 @@ def test_keys_move_without_a_mouse(root, new_page):
         def subject():
             return int(re.search(r"Subject (\d+)", page.inner_text("#asked"))[1])
 
-        press(page, "n", "a")
+        press(page, "Control+a", "Alt+b", "n", "a")
         assert (subject(), page.inner_text("#asked")) == (1, "Subject 1: graded A")
         press(page, "e")
         page.wait_for_selector("#evidence:not([hidden])")
@@ -226,6 +238,9 @@ def test_keys_move_without_a_mouse(root, new_page):
         assert subject() == 3
         press(page, "c", "ArrowLeft", ",", ",", ",")
         assert subject() == 1
+        press(page, "u")
+        assert subject() == 3, "an undo goes to what it takes back"
+        press(page, "c", "ArrowLeft", ",", ",", ",")
         press(page, "Enter")
         assert subject() == 2
         press(page, "m")

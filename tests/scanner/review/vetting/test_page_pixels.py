@@ -137,6 +137,7 @@ def test_the_same_grades_count_in_page_and_log(run):
         *(vote_of(i, grade="ABCX"[i % 4], subject=f"object:{i % 5}", object_id=i % 5) for i in range(1, 30)),
         *(undo_of(100 + i, i, subject=f"object:{i % 5}", object_id=i % 5) for i in (29, 28, 25, 10, 5)),
         undo_of(200, 129, subject="object:4", object_id=4),
+        *(vote_of(i, subject="object:9", object_id=9, graded_at="2026-11-25T00:00:00Z") for i in (302, 303, 301)),
     ]
     acts = [
         {"act_id": v.act_id, "act": v.act, "item": v.subject, "undoes": v.undoes, "graded_at": v.graded_at.isoformat()}
@@ -144,6 +145,20 @@ def test_the_same_grades_count_in_page_and_log(run):
     ]
     found = run("(acts) => [...Acts.effective(acts)].map(([key, act]) => [key, act.act_id])", acts)
     assert dict(found) == {vote.subject: vote.act_id for vote in effective_votes(votes)}
+
+
+def test_old_images_make_room_for_new_ones(run):
+    found = run(
+        """async () => {
+          const album = new Album({ images: async (keys) => keys.map((key) => `image ${key}`) });
+          const keys = Array.from({ length: Album.MOST + 50 }, (_, i) => `${i}`);
+          await album.load(keys);
+          const isWhole = keys.every((key) => album.get(key) === `image ${key}`);
+          album.forget(new Set(["0", "7"]));
+          return [isWhole, album.images.size === Album.MOST, album.has("0"), album.has("7"), album.has("1"), album.has("449")];
+        }"""
+    )
+    assert found == [True, True, True, True, False, True]
 
 
 def test_ids_of_acts_are_random(run):
