@@ -17,7 +17,7 @@ from scanner.sources.shards import encode_shard
 from simulation.products.dataset import DatasetSpec, simulate_shard
 from tests.scanner.ensembles import SPECS, write_test_package
 from training.errors import TrainingError
-from training.evaluation.evaluate import thresholds_of
+from training.evaluation.evaluate import CUTS, thresholds_of
 from training.evaluation.shard_scores import score_shards, shard_footers, shards_digest
 
 
@@ -65,7 +65,8 @@ def test_cuts_are_written_on_the_card_beside_the_weights(shards, tmp_path, monke
     evaluation, _ = evaluate_shards(str(shards), str(tmp_path / "mine"), chosen, no_progress)
     after = read_card(tmp_path / "mine")
     assert evaluation.prevalence == 0.01
-    assert len(evaluation.cuts) == 8
+    # The ensemble's own cut, twice its prevalence, is one more than the usual eight.
+    assert [cut.p_lens for cut in evaluation.cuts] == sorted([*CUTS, 0.02])
     assert after == before.model_copy(update={"cuts": evaluation.cuts if is_written else ()})
     assert (tmp_path / "mine" / "CARD.md").is_file() == is_written
     assert not list(tmp_path.glob("elsewhere/card.json"))
