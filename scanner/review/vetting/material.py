@@ -44,4 +44,4 @@ class Material:
         """
         if subject.object_id is None:
             return facts_of_known(self._gold[subject.name].told())
-        return facts_of_candidate(self._rows[subject.name], self._pixels.pixels(subject.object_id), others)
+        return facts_of_candidate(self._rows[subject.name], self._pixels.maps(subject.object_id), others)

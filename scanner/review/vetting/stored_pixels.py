@@ -17,6 +17,8 @@ from scanner.review.vetting.images import SubjectImage, stored_image
 
 MOST_KEPT = 4096
 """Largest number of images in memory; each takes 51 kB."""
+_MOST_GROUPS = 4
+"""Largest number of row groups of a file whose maps are in memory; each takes 5 MB."""
 _BANDS, _COLOURS = ("cutout_sigma", "cutout_step"), ("cutout_rgb",)
 
 
@@ -50,10 +52,10 @@ class StoredPixels:
                 self._images.popitem(last=False)
             return found
 
-    def pixels(self, object_id: int) -> CandidatePixels | None:
-        """Return all images of an object, with its maps; raises as `images`."""
+    def maps(self, object_id: int) -> CandidatePixels | None:
+        """Return picture and maps of an object, without its bands; raises as `images`."""
         with self._lock:
-            return pixels_of(self._file(object_id).row(object_id))
+            return pixels_of(self._file(object_id).maps(object_id))
 
     def _file(self, object_id: int) -> "_PixelFile":
         """Return the file that holds an object's pixels: that of its plan's candidates, or of its unit before the seal."""
@@ -80,6 +82,7 @@ class _PixelFile:
         self._place: dict[int, tuple[int, int]] = {}
         """Row group and row of each wanted object that was found so far."""
         self._n_searched = 0
+        self._maps: OrderedDict[int, pa.Table] = OrderedDict()
         source = open_read(uri)
         # The file stays open as long as this object is there.
         weakref.finalize(self, source.close)
@@ -98,11 +101,15 @@ class _PixelFile:
             found |= dict(zip(without, map(stored_image, _rows_of(table)), strict=True))
         return found
 
-    def row(self, object_id: int) -> dict[str, Any]:
-        """Return the columns of pixels of an object."""
+    def maps(self, object_id: int) -> dict[str, Any]:
+        """Return the columns of picture and maps of an object; those of the last row groups are kept."""
         group, row = self._find(object_id)
-        table = self._read(group, [name for name in PIXEL_COLUMNS if name in self._names], [row])
-        return next(iter(_rows_of(table)))
+        if group not in self._maps:
+            columns = [name for name in PIXEL_COLUMNS if name in self._names and name not in _BANDS]
+            self._maps[group] = _checked(self._uri, lambda: self._file.read_row_group(group, columns))
+            if len(self._maps) > _MOST_GROUPS:
+                self._maps.popitem(last=False)
+        return next(iter(_rows_of(self._maps[group].slice(row, 1))))
 
     def _find(self, object_id: int) -> tuple[int, int]:
         """Return row group and row of an object; groups are searched in order, because the best candidates lie in the first."""

@@ -46,7 +46,7 @@ def test_each_object_has_its_own_pixels(root, place):
     for object_id, image in zip(ids, stored.images(ids), strict=True):
         assert image.values.ravel()[:5].tolist() == expected(object_id)
         assert image.step == pytest.approx(object_id % 100 / 100)
-    pixels = stored.pixels(5)
+    pixels = stored.maps(5)
     assert (pixels.guided.ravel()[:5] * 255).round().tolist() == expected(5)
 
 
