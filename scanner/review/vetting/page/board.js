@@ -70,10 +70,12 @@ class Board {
   panelSize() {
     const { width, height, isWide } = this.box;
     const label = 22;
-    const size = isWide
-      ? Math.min((width - 12) / 2, height - this.stripSize() - 2 * label - 10)
-      : Math.min(width, height / 2 - label - 4);
-    return Math.max(110, Math.floor(size));
+    const gap = 12;
+    const isAbreast = isWide || height < width;
+    View.get("panels").dataset.abreast = isAbreast;
+    const below = isWide ? this.stripSize() + label + gap : 0;
+    const size = isAbreast ? Math.min((width - gap) / 2, height - label - below) : Math.min(width, height / 2 - label - 4);
+    return Math.max(100, Math.floor(size));
   }
 
   stripSize() {

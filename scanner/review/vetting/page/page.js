@@ -395,7 +395,8 @@
     await Promise.all([...event.target.files].map(importVotes));
     event.target.value = "";
   });
-  window.addEventListener("resize", draw);
+  /* Evidence takes space from the images, too. */
+  new ResizeObserver(() => draw()).observe(get("stage"));
   window.addEventListener("online", () => queue.flush());
   window.addEventListener("beforeunload", (event) => {
     /* The browser keeps nothing, and the server has not answered. */

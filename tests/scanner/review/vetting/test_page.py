@@ -146,6 +146,14 @@ def test_a_phone_is_enough(root, new_page):
             page.tap(button)
             page.wait_for_selector(SAVED)
             page.wait_for_selector(DRAWN)
+        press(page, "ArrowLeft")
+        before = page.locator("#first").bounding_box()["height"]
+        page.tap('[data-do="evidence"]')
+        page.wait_for_selector("#evidence:not([hidden])")
+        # Evidence takes space from the images, which get smaller.
+        page.wait_for_function("(before) => document.getElementById('first').clientHeight < before - 20", arg=before)
+        page.tap('[data-do="help"]')
+        assert page.locator("#help").evaluate("e => e.scrollTop") == 0
     votes = counted(root, "phone")
     assert [(vote.grade, vote.is_compound, vote.reason) for vote in votes] == [("A", True, None), ("X", False, "spiral")]
 
