@@ -182,7 +182,7 @@ def text_of(columns: list[dict[str, str]], counted: dict[str, int], gain: dict, 
         "# The loop of grades\n\n"
         f"Written by `python -m tests.benchmarks.grading_loop DIR`, commit {commit():.12}. The night holds {N_LENSES} lenses, "
         f"{N_NIGHT // 2} other objects of the preset `euclid`, and {N_NEW} look-alikes `{asked.lookalike}` of the preset "
-        f"`broad`. Three simulated graders graded the best {N_GRADED} candidates: {counted['lenses']} lenses and "
+        f"`broad`. Three simulated graders graded the best {N_GRADED} candidates at most: {counted['lenses']} lenses and "
         f"{counted['others']} others. Training went on for {EPOCHS} epochs at a peak rate of {LEARNING_RATE:g}. Held-out "
         f"objects: {N_HELD} of `euclid`, {N_HELD_NEW} look-alikes; brackets hold 95 % intervals. A night with both holds one "
         f"lens in {1 / PREVALENCE:.0f} objects and {NEW_SHARE:.0%} new look-alikes.\n\n"
