@@ -25,7 +25,7 @@ FALSE_POSITIVE_RATE = 0.01
 
 
 class Separation(Frozen):
-    """How well scores tell the lenses of some objects from the others."""
+    """Figures of how well scores tell lenses from other objects."""
 
     auroc: float
     recall_at_1_percent: float

@@ -61,7 +61,7 @@ class GradedShards:
 
     @property
     def is_complete(self) -> bool:
-        """Whether `write_graded` has finished."""
+        """True once `write_graded` has finished."""
         return self._weights.exists()
 
     @property

@@ -1,4 +1,4 @@
-"""What `lensscan votes` reads and writes of a catalogue's votes."""
+"""Summarise, merge and write the votes of a catalogue, for `lensscan votes`."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,5 +1,8 @@
 """Colour pictures of objects, all with the same stretch."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,10 +28,15 @@ def composite(bands: Stamps, vis_scale_arcsec: float, shown_arcsec: float = SHOW
         vis_scale_arcsec: Pixel scale of the VIS image.
         shown_arcsec: Side of the square that is shown.
     """
-    in_sky = bands_in_sky(bands, vis_scale_arcsec, shown_arcsec)
-    # A red galaxy has less signal in a VIS pixel than in a NISP pixel: these factors make a typical galaxy neutral.
-    red, green, blue = in_sky["H"] * 0.55, (in_sky["Y"] + in_sky["J"]) * 0.35, in_sky["VIS"]
-    return np.stack([_stretched(channel) for channel in (red, green, blue)], axis=-1)
+    return _stretched(colours(bands_in_sky(bands, vis_scale_arcsec, shown_arcsec)))
+
+
+def colours(in_sky: Mapping[str, NDArray[np.floating[Any]]]) -> NDArray[np.floating[Any]]:
+    """Return `[y, x, channel]` of bands `[y, x]` in sky sigma: H in red, J and Y in green, VIS in blue.
+
+    A red galaxy has less signal in a VIS pixel than in a NISP pixel: the weights make a typical galaxy neutral.
+    """
+    return np.stack([0.55 * in_sky["H"], 0.35 * (in_sky["Y"] + in_sky["J"]), in_sky["VIS"]], axis=-1)
 
 
 def bands_in_sky(bands: Stamps, vis_scale_arcsec: float, shown_arcsec: float = SHOWN_ARCSEC) -> dict[str, NDArray[np.float64]]:
@@ -62,6 +70,6 @@ def _in_sky(image: NDArray[np.float32], whole: NDArray[np.float32]) -> NDArray[n
     return np.asarray((image - middle - 0.2533 * sigma) / sigma, np.float64)
 
 
-def _stretched(in_sky: NDArray[np.float64]) -> NDArray[np.float64]:
+def _stretched(in_sky: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     scaled = np.arcsinh(in_sky / _SOFTENING) / np.arcsinh(_WHITE / _SOFTENING)
     return np.clip(0.08 + 0.92 * scaled, 0, 1)

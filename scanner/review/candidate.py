@@ -1,10 +1,11 @@
 """A candidate as review shows it: what is known of it, and its pixels, from a row of the catalogue."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from scanner.explain.map_grid import GUIDED_CELLS, OCCLUSION_CELLS, PICTURE_PIXELS
@@ -43,3 +44,13 @@ def pixels_of(row: Mapping[str, Any]) -> CandidatePixels | None:
         np.asarray(row["map_guided"], np.float32).reshape(GUIDED_CELLS, GUIDED_CELLS) / np.float32(255),
         occlusion.reshape(OCCLUSION_CELLS, OCCLUSION_CELLS),
     )
+
+
+def pixel_rows(table: pa.Table) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a table of `PIXEL_COLUMNS` with lists as arrays: as Python objects, they take 100 times the memory."""
+    for i in range(table.num_rows):
+        cells = {name: table[name][i] for name in table.column_names}
+        yield {
+            name: None if not cell.is_valid else cell.values.to_numpy() if hasattr(cell, "values") else cell.as_py()
+            for name, cell in cells.items()
+        }

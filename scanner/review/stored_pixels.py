@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from infra.store.storage import StorageError, join, open_read
 from scanner.catalogue.paths import sealed_path, unit_uri
 from scanner.catalogue.visible import VisibleError
-from scanner.review.candidate import PIXEL_COLUMNS, CandidatePixels, pixels_of
+from scanner.review.candidate import PIXEL_COLUMNS, CandidatePixels, pixel_rows, pixels_of
 
 
 def stored_pixels(root_uri: str, rows: pa.Table) -> Iterator[tuple[int, CandidatePixels]]:
@@ -65,13 +65,6 @@ def _in_file(uri: str, rows: NDArray[np.int64], object_ids: NDArray[np.int64]) -
 
 def _of_group(group: pa.Table, wanted: dict[int, int]) -> Iterator[tuple[int, CandidatePixels]]:
     chosen = group.take(pa.array(list(wanted)))
-    for i, row in enumerate(wanted.values()):
-        # Values of lists stay arrays: as Python objects, they would take a hundred times the memory.
-        values = {name: _value(chosen[name][i]) for name in chosen.column_names}
+    for row, values in zip(wanted.values(), pixel_rows(chosen), strict=True):
         if (pixels := pixels_of(values)) is not None:
             yield row, pixels
-
-
-def _value(cell: pa.Scalar) -> object:
-    is_list = isinstance(cell, pa.ListScalar | pa.LargeListScalar | pa.FixedSizeListScalar)
-    return cell.values.to_numpy() if is_list and cell.is_valid else cell.as_py()

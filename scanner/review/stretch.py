@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from scanner.preprocess.colour_picture import colours
 from scanner.review.candidate import BANDS
 
 Picture = NDArray[np.uint8]
@@ -43,9 +44,5 @@ def vis_picture(in_sky: NDArray[np.floating], stretch: Stretch) -> Picture:
 
 
 def colour_picture(in_sky: NDArray[np.floating], stretch: Stretch) -> Picture:
-    """Return `[y, x, colour]` of pixels `[band, y, x]`: H red, Y and J green, VIS blue, the northernmost row first.
-
-    The weights of the bands are those of `cutout_rgb`: they make a typical galaxy neutral.
-    """
-    vis, y, j, h = (in_sky[BANDS.index(band), ::-1] for band in ("VIS", "Y", "J", "H"))
-    return stretch.of(np.stack([0.55 * h, 0.35 * (y + j), vis], axis=-1))
+    """Return `[y, x, colour]` of pixels `[band, y, x]`, in the colours of `cutout_rgb`, the northernmost row first."""
+    return stretch.of(colours({band: in_sky[i, ::-1] for i, band in enumerate(BANDS)}))

@@ -1,18 +1,15 @@
 """Read some objects, named by their ids, from manifests, FITS files, tiles, shards or images in memory."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 
 import numpy as np
-from numpy.typing import NDArray
 
 from infra.errors import LensscanError
 from infra.store.storage import absolute
 from scanner.catalogue.find_units import find_units
 from scanner.catalogue.unit_inputs import planned_ids
-from scanner.catalogue.units import Unit
-from scanner.scan.open_unit import open_unit
-from scanner.scan.row_selection import RowSelection
+from scanner.catalogue.units import Ids, Unit
+from scanner.scan.unit_objects import read_unit_objects
 from scanner.sources.batches import Row
 from scanner.sources.cutouts import Cutout
 from scanner.sources.image_arguments import names_cutouts, read_images
@@ -21,8 +18,6 @@ from scanner.sources.manifests import Manifest, manifest_cutouts
 from scanner.sources.survey import EUCLID_MER, Survey
 from scanner.vocabulary.geometry import Geometry, Stamps
 from scanner.vocabulary.rejections import Rejection
-
-_BATCH = 24
 
 NamedRow = tuple[str, Row]
 
@@ -115,29 +110,19 @@ def _rows_of_list(label: str, manifest: Manifest, objects: Sequence[str], geomet
 def _rows_of_units(uri: str, objects: Sequence[str], geometry: Geometry, survey: Survey) -> Iterator[NamedRow]:
     left = set(objects)
     for unit in find_units(uri, survey=survey):
-        ids = np.array([str(name) for name in planned_ids(unit, survey)])
-        chosen = np.flatnonzero(np.isin(ids, list(left)))
-        if len(chosen):
-            left -= set(ids[chosen])
-            yield from _rows_of_unit(unit, ids[chosen], chosen, geometry, survey)
+        ids = planned_ids(unit, survey)
+        asked = np.isin([str(i) for i in ids.tolist()], list(left))
+        if asked.any():
+            left -= {str(i) for i in ids[asked].tolist()}
+            yield from _rows_of_unit(unit, ids[asked], geometry, survey)
         if not left:
             return
 
 
-def _rows_of_unit(
-    unit: Unit, ids: NDArray[np.str_], chosen: NDArray[np.int64], geometry: Geometry, survey: Survey
-) -> Iterator[NamedRow]:
-    """Yield the rows with the numbers `chosen` of a unit, by their ids; batches count rows among these."""
-    rows: dict[str, Row] = {}
-    selection = RowSelection(read=tuple(chosen.tolist()))
+def _rows_of_unit(unit: Unit, ids: Ids, geometry: Geometry, survey: Survey) -> Iterator[NamedRow]:
+    """Yield some rows of a unit by their ids; damage rejects all of them, as in a scan."""
     try:
-        with closing(open_unit(unit, geometry, _BATCH, selection, survey=survey).batches) as batches:
-            for batch in batches:
-                for i, row in enumerate(batch.rows):
-                    stamps = {band: images[i] for band, images in batch.stamps.items()}
-                    rows[ids[row]] = Cutout(stamps, batch.notes[i])
-                rows |= {ids[row]: rejection for row, rejection in batch.rejected}
+        rows: dict[int, Row] = {found.object_id: found.row for found in read_unit_objects(unit, ids, geometry, survey)}
     except Rejection as rejection:
-        # Damage rejects the whole unit, as in a scan.
-        rows = dict.fromkeys(ids, rejection)
-    yield from rows.items()
+        rows = dict.fromkeys(ids.tolist(), rejection)
+    yield from ((str(object_id), row) for object_id, row in rows.items())

@@ -1,7 +1,6 @@
 """Read the pixels of some objects of a scan again, from the files that its plan names."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,15 +8,9 @@ from numpy.typing import NDArray
 
 from infra.errors import LensscanError
 from scanner.catalogue.plan import Plan
-from scanner.catalogue.unit_inputs import planned_ids
-from scanner.catalogue.units import Ids, Unit
-from scanner.scan.open_unit import open_unit
-from scanner.scan.row_selection import RowSelection
-from scanner.sources.survey import Survey
+from scanner.scan.unit_objects import read_unit_objects
 from scanner.vocabulary.geometry import Geometry, Stamps
 from scanner.vocabulary.rejections import Rejection
-
-_BATCH = 24
 
 
 @dataclass(frozen=True)
@@ -51,12 +44,12 @@ def read_planned(plan: Plan, ids_by_unit: Mapping[str, Sequence[int]], geometry:
         if not len(asked):
             continue
         try:
-            for object_id, row in _rows(unit, asked, geometry, plan.described):
-                if isinstance(row, Rejection):
-                    unusable[object_id] = str(row)
+            for found in read_unit_objects(unit, asked, geometry, plan.described):
+                if isinstance(found.row, Rejection):
+                    unusable[found.object_id] = str(found.row)
                 else:
-                    ids.append(object_id)
-                    parts.append(row)
+                    ids.append(found.object_id)
+                    parts.append(found.row.stamps)
         except (LensscanError, Rejection) as error:
             unusable |= dict.fromkeys(set(asked.tolist()) - set(ids), str(error))
     stamps = {band: np.stack([part[band] for part in parts]) for band in geometry.grids} if parts else {}
@@ -69,17 +62,3 @@ def together(parts: Sequence[PlannedObjects]) -> PlannedObjects:
     ids = np.concatenate([np.zeros(0, np.int64), *(part.object_ids for part in read)])
     stamps = {band: np.concatenate([part.stamps[band] for part in read]) for band in (read[0].stamps if read else ())}
     return PlannedObjects(ids, stamps, {i: why for part in parts for i, why in part.unusable.items()})
-
-
-def _rows(unit: Unit, asked: Ids, geometry: Geometry, survey: Survey) -> Iterator[tuple[int, Stamps | Rejection]]:
-    """Yield the asked objects of a unit that its plan scored, with their stamps `[y, x]`."""
-    ids = planned_ids(unit, survey)
-    scored = ids if unit.selected is None else ids[unit.selected.mask(len(ids))]
-    chosen = np.flatnonzero(np.isin(scored, asked))
-    selection = RowSelection(read=tuple(chosen.tolist()))
-    with closing(open_unit(unit, geometry, _BATCH, selection, survey=survey).batches) as batches:
-        for batch in batches:
-            for i, row in enumerate(batch.rows):
-                yield int(scored[chosen[row]]), {band: images[i] for band, images in batch.stamps.items()}
-            for row, rejection in batch.rejected:
-                yield int(scored[chosen[row]]), rejection

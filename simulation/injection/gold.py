@@ -1,7 +1,6 @@
 """Make gold subjects: arcs painted into galaxies that a scan found to be no lenses, and such galaxies as they are."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,15 +15,14 @@ from infra.provenance import digest
 from infra.store.storage import open_read
 from scanner.catalogue.outcomes import SCORED
 from scanner.catalogue.plan import Plan
-from scanner.catalogue.unit_inputs import planned_ids
 from scanner.catalogue.unitfile import unit_files
 from scanner.catalogue.units import Unit
 from scanner.explain.cutout_pixels import cutout_pixels
 from scanner.explain.map_grid import PICTURE_PIXELS
 from scanner.preprocess.sky import sky_level_and_sigma
 from scanner.review.vetting.gold import Gold, GoldAnswer, GoldRole
-from scanner.scan.open_unit import open_unit
-from scanner.scan.row_selection import RowSelection
+from scanner.scan.unit_objects import read_unit_objects
+from scanner.sources.cutouts import Cutout
 from scanner.vocabulary.geometry import MER_PIXEL_ARCSEC, Geometry, Image
 from simulation.injection.arcs import Injected, InjectionError, inject_arcs
 from simulation.injection.cutouts import draw_arcs_kind
@@ -118,18 +116,9 @@ def _clearly_no_lenses(uri: str, most: float) -> NDArray[np.int64]:
 
 
 def _read(unit: Unit, plan: Plan, geometry: Geometry, ids: NDArray[np.int64]) -> Iterator[_Host]:
-    planned = planned_ids(unit, plan.described)
-    if unit.selected is not None:
-        planned = planned[unit.selected.mask(len(planned))]
-    numbers = np.flatnonzero(np.isin(planned, ids))
-    if not len(numbers):
-        return
-    selection = RowSelection(read=tuple(numbers.tolist()))
-    with closing(open_unit(unit, geometry, len(numbers), selection, survey=plan.described).batches) as batches:
-        for batch in batches:
-            for i, row in enumerate(batch.rows):
-                stamps = {band: images[i] for band, images in batch.stamps.items()}
-                yield _Host(unit.unit_id, int(planned[numbers[row]]), stamps, dict(batch.zero_points_ab_mag))
+    for found in read_unit_objects(unit, ids, geometry, plan.described):
+        if isinstance(found.row, Cutout):
+            yield _Host(unit.unit_id, found.object_id, dict(found.row.stamps), found.zero_points_ab_mag)
 
 
 def _subject(host: _Host, injected: Injected, role: GoldRole, number: int, geometry: Geometry) -> Gold:

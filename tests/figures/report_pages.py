@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.browser import headless_browser
 from tests.figures.draw import as_jpeg
-from tests.figures.screens import MOST_BYTES, lensscan
+from tests.figures.screens import lensscan, write
 
 QUALITY = 80
 LAPTOP = {"width": 1440, "height": 900}
@@ -40,10 +40,7 @@ def main():
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
-        for name, content in pictures(Path(work).resolve()):
-            if len(content) > MOST_BYTES:
-                raise SystemExit(f"{name} must have at most {MOST_BYTES} bytes, got {len(content)}")
-            (arguments.out / name).write_bytes(content)
+        write(pictures(Path(work).resolve()), arguments.out)
 
 
 if __name__ == "__main__":

@@ -88,16 +88,21 @@ def pictures(work):
     yield from vet_pictures(str(work / "demo-output" / "catalogue"))
 
 
+def write(pictures, out):
+    """Write pictures, given by name and content, into a folder; one that is too large for the repository is an error."""
+    out.mkdir(parents=True, exist_ok=True)
+    for name, content in pictures:
+        if len(content) > MOST_BYTES:
+            raise SystemExit(f"{name} must have at most {MOST_BYTES} bytes, got {len(content)}")
+        (out / name).write_bytes(content)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    arguments.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as work:
-        for name, content in pictures(Path(work).resolve()):
-            if len(content) > MOST_BYTES:
-                raise SystemExit(f"{name} must have at most {MOST_BYTES} bytes, got {len(content)}")
-            (arguments.out / name).write_bytes(content)
+        write(pictures(Path(work).resolve()), arguments.out)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Tests of the configuration and its presets."""
 
 import pytest
+from pydantic import ValidationError
 
 from scanner.networks.architectures import PAPER_NETWORKS
 from training.config import PRESETS, TrainConfig
@@ -57,3 +58,9 @@ def test_a_committee_has_six_networks_that_differ():
     specs = PRESETS["committee"].networks
     assert len({(spec.architecture, spec.channels) for spec in specs}) == len(specs) == 6
     assert len({spec.architecture for spec in specs}) == 3
+
+
+def test_networks_learn_from_a_teacher_or_from_grades():
+    with pytest.raises(ValidationError, match="either from a teacher or from grades"):
+        TrainConfig(teacher="a", graded="b")
+    assert TrainConfig(graded="b").graded_share == 0.2

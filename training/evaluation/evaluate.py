@@ -85,7 +85,7 @@ class Evaluation(Frozen):
     """Fraction of lenses that p_lens assumes."""
     overall: dict[str, ValueWithInterval]
     networks: dict[str, ValueWithInterval]
-    """AUROC of each network, over the objects that it looked at."""
+    """AUROC of each network, over the objects that it looked at; none for one that saw lenses alone, or none."""
     groups: tuple[Group, ...]
     cuts: tuple[Cut, ...]
     n_seen: dict[str, int] = Field(default_factory=dict)
@@ -132,7 +132,11 @@ def evaluate_scores(
         overall=_overall(p, kinds, prevalence, thresholds, rng)
         | _compound(scores, kinds, rng)
         | _colour_probe(p, truth, thresholds[-1]),
-        networks={name: _ranked(auroc, p_of[seen[name]], is_lens[seen[name]], rng) for name, p_of in networks.items()},
+        networks={
+            name: _ranked(auroc, p_of[seen[name]], is_lens[seen[name]], rng)
+            for name, p_of in networks.items()
+            if 0 < is_lens[seen[name]].sum() < seen[name].sum()
+        },
         groups=tuple(_groups(p, truth, thresholds, default_cut)),
         cuts=() if prevalence is None else tuple(_cut(p, is_lens, prevalence, cut) for cut in _cuts(default_cut)),
         n_seen={name: int(is_seen.sum()) for name, is_seen in seen.items() if not is_seen.all()},

@@ -96,7 +96,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Difference:
-    """What differs between two sides."""
+    """The candidates that two sides do not share, and those whose score has moved."""
 
     first: Side
     second: Side

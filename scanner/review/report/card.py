@@ -1,4 +1,4 @@
-"""What the page shows of one candidate, as texts."""
+"""The texts of one candidate on the page."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -46,9 +46,3 @@ def stored_image(row: Mapping[str, Any]) -> SubjectImage | None:
     if sigma is not None and step is not None:
         return SubjectImage(np.asarray(sigma, np.int16).reshape(SKY_SHAPE), float(step))
     return None if rgb is None else SubjectImage(np.asarray(rgb, np.uint8).reshape(RGB_SHAPE))
-
-
-def in_sky_sigma(bands: NDArray[np.floating[Any]]) -> SubjectImage:
-    """Return an image of `[band, y, x]` in sky sigma, in the finest step whose int16 hold all values."""
-    step = float(np.float32(np.abs(bands).max() / np.iinfo(np.int16).max)) or 1.0
-    return SubjectImage(np.round(bands / step).astype(np.int16), step)

@@ -27,7 +27,7 @@ class Subject:
 
     @property
     def is_training(self) -> bool:
-        """Whether the grader is told the answer at once, before the others begin."""
+        """True for a subject whose answer the grader is told at once, before the others begin."""
         return self.role.startswith("training")
 
 

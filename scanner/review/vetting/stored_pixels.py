@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from infra.store.storage import StorageError, join, open_read
 from scanner.catalogue.paths import sealed_path, unit_uri
-from scanner.review.candidate import PIXEL_COLUMNS, CandidatePixels, pixels_of
+from scanner.review.candidate import PIXEL_COLUMNS, CandidatePixels, pixel_rows, pixels_of
 from scanner.review.vetting.errors import VettingError
 from scanner.review.vetting.images import SubjectImage, stored_image
 
@@ -95,10 +95,10 @@ class _PixelFile:
         columns = _BANDS if self._names.issuperset(_BANDS) else _COLOURS
         rows = {name: row for name, (of, row) in self._place.items() if of == group}
         table = self._read(group, columns, list(rows.values()))
-        found = dict(zip(rows, map(stored_image, _rows_of(table)), strict=True))
+        found = dict(zip(rows, map(stored_image, pixel_rows(table)), strict=True))
         if columns == _BANDS and (without := [name for name, image in found.items() if image is None]):
             table = self._read(group, _COLOURS, [rows[name] for name in without])
-            found |= dict(zip(without, map(stored_image, _rows_of(table)), strict=True))
+            found |= dict(zip(without, map(stored_image, pixel_rows(table)), strict=True))
         return found
 
     def maps(self, object_id: int) -> dict[str, Any]:
@@ -109,7 +109,7 @@ class _PixelFile:
             self._maps[group] = _checked(self._uri, lambda: self._file.read_row_group(group, columns))
             if len(self._maps) > _MOST_GROUPS:
                 self._maps.popitem(last=False)
-        return next(iter(_rows_of(self._maps[group].slice(row, 1))))
+        return next(iter(pixel_rows(self._maps[group].slice(row, 1))))
 
     def _find(self, object_id: int) -> tuple[int, int]:
         """Return row group and row of an object; groups are searched in order, because the best candidates lie in the first."""
@@ -127,16 +127,6 @@ class _PixelFile:
     def _read(self, group: int, columns: Sequence[str], rows: Sequence[int]) -> pa.Table:
         wanted = [name for name in columns if name in self._names]
         return _checked(self._uri, lambda: self._file.read_row_group(group, wanted).take(pa.array(rows, pa.int64())))
-
-
-def _rows_of(table: pa.Table) -> Iterable[dict[str, Any]]:
-    """Yield rows whose lists are arrays."""
-    for i in range(table.num_rows):
-        cells = {name: table[name][i] for name in table.column_names}
-        yield {
-            name: None if not cell.is_valid else cell.values.to_numpy() if hasattr(cell, "values") else cell.as_py()
-            for name, cell in cells.items()
-        }
 
 
 def _checked(uri: str, read: Callable[[], Any]) -> Any:

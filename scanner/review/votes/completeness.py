@@ -1,4 +1,4 @@
-"""What graders find of known lenses, what they take for lenses, and whether they say the same of the same image twice."""
+"""Measure graders: the known lenses that they find, the others that they call lenses, and grades of the same image twice."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -34,7 +34,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Skill:
-    """What is measured of a grader on subjects of known answer and on subjects that were shown again."""
+    """Figures of a grader, from subjects of known answer and from subjects that were shown again."""
 
     n_votes: int
     """Number of grades that count, repeats among them."""

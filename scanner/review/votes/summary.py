@@ -28,7 +28,7 @@ class Chance:
 
 @dataclass(frozen=True)
 class GraderSummary:
-    """What is known of a grader."""
+    """Figures of one grader."""
 
     skill: Skill
     of_lenses: dict[Grade, Chance]
@@ -40,7 +40,7 @@ class GraderSummary:
 
 @dataclass(frozen=True)
 class VotesSummary:
-    """What is known of all votes."""
+    """Figures of all votes."""
 
     n_acts: int
     """Number of acts in the log: grades and undos."""

@@ -20,7 +20,7 @@ LEAST_SKILL, MOST_SKILL = 0.01, 0.99
 
 @dataclass(frozen=True)
 class Agent:
-    """What is believed about a grader."""
+    """Belief about a grader: how often they know a lens, and how often they know another object."""
 
     p_lens: float = 0.5
     """Probability that the grader says "lens" of a lens."""

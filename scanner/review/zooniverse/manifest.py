@@ -35,7 +35,7 @@ class ZooniverseError(LensscanError):
 
 @dataclass(frozen=True)
 class Subject:
-    """What volunteers grade."""
+    """An object that volunteers grade."""
 
     name: str
     """Subject of the votes, such as `object:7`."""

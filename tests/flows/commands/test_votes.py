@@ -1,4 +1,4 @@
-"""What the commands about votes do, called as functions."""
+"""The commands about votes, called as functions."""
 
 import csv
 import json

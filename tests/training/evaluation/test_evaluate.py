@@ -61,6 +61,16 @@ def test_a_network_is_measured_on_what_it_looked_at(tables):
     assert f"| A, {is_seen.sum()} objects that the first stage passed | " in evaluation_markdown(found, "test", "numbers")
 
 
+def test_a_network_that_saw_lenses_alone_has_no_figure(tables):
+    scores, truth = tables
+    is_lens = np.array(truth["kind"].to_pylist()) != "nonlens"
+    place = scores.column_names.index("p_A")
+    own = pa.array(np.where(is_lens, 0.5, np.nan), pa.float64(), mask=~is_lens)
+    found = evaluate_scores(scores.set_column(place, scores.schema.field("p_A"), own), truth, PREVALENCE, 0)
+    assert found.networks == {}
+    assert "| network | AUROC |" in evaluation_markdown(found, "test", "numbers")
+
+
 def test_rejected_lenses_are_counted_and_reported(tables, evaluation):
     scores, truth = tables
     rejected = [k for k, s in zip(truth["kind"].to_pylist(), scores["status"].to_pylist(), strict=True) if s != "scored"]

@@ -1,4 +1,4 @@
-"""What a scan says about objects that are none of its candidates."""
+"""A scan says why an object is none of its candidates."""
 
 import numpy as np
 import pytest
