@@ -57,6 +57,7 @@ def run_demo(out: Path, *, as_flow: bool, as_json: bool) -> None:
             "scanned in": f"{summary.seconds:.0f} s",
             "prior of p_lens": prior_text(read_card(chosen_package(None)).assumed_prevalence),
             "look further": f"lensscan query {catalogue}",
+            "grade them": f"lensscan vet {catalogue}",
             "picture of the best": picture,
         }
     )
