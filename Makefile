@@ -67,7 +67,7 @@ coverage: $(STAMP)
 
 # The pages of docs/ as HTML in build/docs; a warning is an error
 docs: $(DOCS_STAMP)
-	$(BIN)/python -m sphinx -q -W --keep-going -b html docs build/docs
+	$(BIN)/python -m sphinx -q -E -W --keep-going -b html docs build/docs
 
 # The outputs that the tutorial is stored with, after a change of what it shows
 tutorial: $(STAMP)

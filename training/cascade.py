@@ -1,5 +1,6 @@
 """Make a cascade of trained networks: choose how the committee is pooled, calibrate both stages, set the first one's limit."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,6 +162,12 @@ def default_cut(committee: SoftmaxStack, natural: Margins, broad: Margins, preva
     return min(cuts)
 
 
+def rounded_down(cut: float) -> float:
+    """Return a cut above 0 with two digits, at most as high: people read and type it."""
+    step = 10.0 ** (math.floor(math.log10(cut)) - 1)
+    return float(f"{math.floor(cut / step + 1e-9) * step:.1e}")
+
+
 def limit_of_first_stage(
     first: SoftmaxStack, committee: SoftmaxStack, data: Sequence[Margins], candidate_threshold: float
 ) -> float:
@@ -225,7 +232,7 @@ def assemble(
     compared = compare_poolings(*of_committee)
     pooling = best_pooling(compared)
     combiner = fit_stack(of_committee[0].by_network, natural.kinds, pooling).assuming(prevalence, compound_share)
-    cut = default_cut(combiner, natural, broad, prevalence)
+    cut = rounded_down(default_cut(combiner, natural, broad, prevalence))
     stage = _first_stage(first_card, combiner, natural, broad, cut, compound_share) if first_card else None
     kind = f"A cascade: one small network, then a committee of {len(committee)}" if stage else f"{len(committee)} networks"
     card = EnsembleCard(

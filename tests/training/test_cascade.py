@@ -21,6 +21,7 @@ from training.cascade import (
     default_cut,
     limit_of_first_stage,
     read_margins,
+    rounded_down,
 )
 from training.errors import TrainingError
 from training.evaluation.calibrate import fit_stack
@@ -86,6 +87,13 @@ def test_the_default_cut_loses_few_lenses_of_either_set(prevalence, decides):
     assert lost["broad"] <= 0.2
 
 
+@pytest.mark.parametrize(
+    ("cut", "expected"), [(0.0008377903, 0.00083), (0.001, 0.001), (0.5, 0.5), (0.0999, 0.099), (0.00029, 0.00029)]
+)
+def test_a_cut_has_two_digits(cut, expected):
+    assert rounded_down(cut) == expected
+
+
 def test_the_limit_loses_five_in_ten_thousand_kept_lenses():
     rng = np.random.default_rng(2)
     data = margins_of(rng, 20_000)
@@ -138,7 +146,7 @@ def test_a_cascade_is_assembled_from_packages(made, tmp_path):
     assert read_card(tmp_path / "joined") == card
     assert (card.first.network.name, [network.name for network in card.networks]) == ("light", ["A", "B"])
     assert card.assumed_prevalence == card.first.combiner.prevalence == 0.0005
-    assert 0 < card.candidate_threshold <= 0.001
+    assert 0 < card.candidate_threshold == rounded_down(card.candidate_threshold) <= 0.001
     assert card.metrics["cut_natural_lenses_lost"] <= 0.1
     assert card.metrics["cut_broad_lenses_lost"] <= 0.2
     assert 0 <= card.metrics["cut_natural_nonlenses_kept"] < 0.5
