@@ -6,18 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from scanner.preprocess.ellipse_profile import ellipse_radii_arcsec, light_left, profile
 from scanner.preprocess.sky import sky_level_and_sigma
 from scanner.vocabulary.geometry import Image
 
-_ROUND_ARCSEC = 0.2
-"""Radius at which blur has halved the ellipticity of a galaxy: about the width of Euclid's VIS."""
 _FITTED_ARCSEC = 2.5
 """Radius within which ellipses are compared."""
 _FIRST_STEPS = (0.1, 0.1, 0.2, 0.2)
 """First steps of the search in the centre (y, x, in arcsec) and the ellipticity (along the axes, along the diagonals)."""
 _N_HALVINGS = 5
-_CORE_ARCSEC = 0.4
-"""Radius outside which a profile is convex, as that of any galaxy; blur makes it concave inside."""
 _MOST_ELLIPTIC = 0.9
 _OFF_CENTRE_ARCSEC = 0.5
 """Largest distance of a galaxy from the middle, along both axes together."""
@@ -59,83 +56,36 @@ def galaxy_radii_arcsec(above: _Values, pixel_arcsec: float) -> _Values:
     """Return the mean radius of the ellipse through each pixel, `[y, x]`, for the galaxy in the middle of an image."""
     y, x = (np.indices(above.shape) - (np.array(above.shape)[:, None, None] - 1) / 2) * pixel_arcsec
     fitted = np.hypot(y, x) < _FITTED_ARCSEC
-    return _radii(y, x, *_best_ellipse(above[fitted], y[fitted], x[fitted], pixel_arcsec))
+    place = _best_ellipse(above[fitted], y[fitted], x[fitted], pixel_arcsec)
+    return ellipse_radii_arcsec(y.ravel(), x.ravel(), place).reshape(above.shape)
 
 
 def galaxy_on_ellipses(above: _Values, radii_arcsec: _Values, pixel_arcsec: float) -> _Values:
     """Return the galaxy as a convex function of the radius of its ellipses, `[y, x]`, in the unit of the image."""
-    return _profile(above.ravel(), radii_arcsec.ravel(), pixel_arcsec).reshape(above.shape)
+    values = above.ravel()
+    return profile(values, np.argsort(values), radii_arcsec.ravel(), pixel_arcsec).reshape(above.shape)
 
 
 def _best_ellipse(above: _Values, y: _Values, x: _Values, pixel_arcsec: float) -> _Values:
     """Return centre (y, x, in arcsec) and ellipticity of the profile that leaves the least light, found in steps."""
+    order = np.argsort(above)
 
-    def light_left(place: _Values) -> float:
+    def left_by(place: _Values) -> float:
         if math.hypot(*place[:2]) > _OFF_CENTRE_ARCSEC or math.hypot(*place[2:]) > _MOST_ELLIPTIC:
             return math.inf
-        # Roots count arcs, which are bright and few, less than the wide wings of a galaxy.
-        return float(np.sqrt(np.abs(above - _profile(above, _radii(y, x, *place), pixel_arcsec))).mean())
+        return light_left(above, order, y, x, place, pixel_arcsec)
 
     best = np.zeros(4)
-    least = light_left(best)
+    least = left_by(best)
     for halvings in range(_N_HALVINGS):
         moves = [sign * step for step in np.diag(_FIRST_STEPS) / 2**halvings for sign in (-1, 1)]
         before = math.inf
         while least < before:
             before = least
             for move in moves:
-                if (left := light_left(best + move)) < least:
+                if (left := left_by(best + move)) < least:
                     best, least = best + move, left
     return best
-
-
-def _radii(y: _Values, x: _Values, y0: float, x0: float, plus: float, cross: float) -> _Values:
-    """Return the mean radius of the ellipse through each pixel, in arcsec; ellipses are rounder near the centre.
-
-    Args:
-        y: Distances along y from the middle of the image, in arcsec.
-        x: Those along x.
-        y0: Centre of the ellipses along y, in arcsec.
-        x0: Its place along x.
-        plus: Ellipticity along x, (a^2 - b^2) / (a^2 + b^2) of the semi-axes.
-        cross: Ellipticity along the diagonal.
-    """
-    y, x = y - y0, x - x0
-    squares = y**2 + x**2
-    e = squares / (squares + _ROUND_ARCSEC**2)
-    stretched = squares - e * (plus * (x**2 - y**2) + 2 * cross * x * y)
-    return np.sqrt(stretched / np.sqrt(1 - e**2 * (plus**2 + cross**2)))
-
-
-def _profile(values: _Values, radii: _Values, pixel_arcsec: float) -> _Values:
-    """Return the profile at each radius: medians of rings about a pixel wide, joined by straight lines."""
-    edges = np.arange(0, radii.max() + 2 * pixel_arcsec, pixel_arcsec)
-    ring = np.digitize(radii, edges) - 1
-    order = np.lexsort((values, ring))
-    starts = np.searchsorted(ring[order], np.arange(len(edges) + 1))
-    filled = np.flatnonzero(np.diff(starts))
-    first, last = starts[filled], starts[filled + 1] - 1
-    ordered = values[order]
-    medians = (ordered[(first + last) // 2] + ordered[(first + last + 1) // 2]) / 2
-    middles = np.bincount(ring, radii)[filled] / np.diff(starts)[filled]
-    return np.interp(radii, *_convex(middles, medians))
-
-
-def _convex(radii: _Values, profile: _Values) -> tuple[_Values, _Values]:
-    """Return the places of a profile at which straight lines between them lie nowhere above it, and those in the core."""
-    kept = list(range(min(int(np.searchsorted(radii, _CORE_ARCSEC)), len(radii) - 1)))
-    n_core = len(kept)
-    for i in range(n_core, len(radii)):
-        while len(kept) > n_core + 1 and _rises(radii, profile, kept[-2], kept[-1], i):
-            kept.pop()
-        kept.append(i)
-    return radii[kept], np.minimum.accumulate(profile[kept])
-
-
-def _rises(radii: _Values, profile: _Values, first: int, middle: int, last: int) -> bool:
-    """Return whether the middle of three places lies above the line between the others."""
-    share = (radii[middle] - radii[first]) / (radii[last] - radii[first])
-    return bool(profile[middle] >= (1 - share) * profile[first] + share * profile[last])
 
 
 def residual_picture(residual: _Residual) -> NDArray[np.float64]:
