@@ -1,9 +1,12 @@
 """Fold a trained network into the fewest and plainest layers, so that engines do not repeat constant work for each batch."""
 
+from collections.abc import Sequence
 from copy import deepcopy
+from itertools import takewhile
+from typing import cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from scanner.networks.small_networks import GroupConv, LiftingConv
 
@@ -24,11 +27,9 @@ def folded_network(network: nn.Sequential) -> nn.Sequential:
         layer = layers.pop(0)
         if isinstance(layer, Convolution):
             _check(layer)
-            linear: list[nn.Module] = [layer]
-            while layers and isinstance(layers[0], nn.BatchNorm2d):
-                linear.append(layers.pop(0))
-            n_in, side = layer.weight.shape[1], layer.weight.shape[-1]
-            folded.append(_as_one_convolution(nn.Sequential(*linear), n_in, side))
+            norms = list(takewhile(lambda following: isinstance(following, nn.BatchNorm2d), layers))
+            del layers[: len(norms)]
+            folded.append(_as_one_convolution(layer, cast("list[nn.BatchNorm2d]", norms)))
         else:
             folded.append(layer)
     return nn.Sequential(*folded).float().eval()
@@ -40,18 +41,26 @@ def _check(layer: nn.Module) -> None:
 
 
 @torch.no_grad()
-def _as_one_convolution(layers: nn.Module, n_in: int, side: int) -> nn.Conv2d:
-    """Fold affine layers that commute with shifts: their response to zeros is the bias, to one bright pixel the kernel."""
-    zeros = torch.zeros(1, n_in, side, side, dtype=torch.float64)
-    bias = layers(zeros)[0, :, 0, 0]
-    impulses = torch.zeros(n_in, n_in, 2 * side - 1, 2 * side - 1, dtype=torch.float64)
-    impulses[range(n_in), range(n_in), side - 1, side - 1] = 1
-    responses = layers(impulses) - bias[:, None, None]
-    # `[n_in, n_out, y, x]`, as wide as the kernel and its padding, and mirrored: torch's convolutions are correlations.
-    padding = (responses.shape[-1] - side) // 2
-    inside = slice(padding, padding + side)
-    kernel = responses[..., inside, inside].flip(-2, -1).transpose(0, 1)
-    convolution = nn.Conv2d(n_in, len(bias), side, padding=padding, dtype=torch.float64)
-    convolution.weight.copy_(kernel)
-    convolution.bias.copy_(bias)  # type: ignore[union-attr]
+def _as_one_convolution(layer: Convolution, norms: Sequence[nn.BatchNorm2d]) -> nn.Conv2d:
+    """Fold the normalisations after a convolution into its kernels and biases."""
+    kernels = (layer.weight if isinstance(layer, nn.Conv2d) else layer.kernels()).clone()
+    bias = getattr(layer, "bias", None)
+    biases = torch.zeros(len(kernels), dtype=kernels.dtype) if bias is None else bias.clone()
+    for norm in norms:
+        scales, shifts = _affine(norm, len(kernels))
+        kernels, biases = kernels * scales[:, None, None, None], biases * scales + shifts
+    n_out, n_in, side, _ = kernels.shape
+    convolution = nn.Conv2d(n_in, n_out, side, padding=cast("tuple[int, int]", layer.padding), dtype=kernels.dtype)
+    convolution.weight.copy_(kernels)
+    convolution.bias.copy_(biases)  # type: ignore[union-attr]
     return convolution
+
+
+def _affine(norm: nn.BatchNorm2d, n_channels: int) -> tuple[Tensor, Tensor]:
+    """Return the factor and the summand by which a trained normalisation changes each channel."""
+    trained = norm.state_dict()
+    scales = trained["weight"] / (trained["running_var"] + norm.eps).sqrt()
+    shifts = trained["bias"] - trained["running_mean"] * scales
+    # The orientations of a feature lie side by side and share its normalisation.
+    n_shared = n_channels // len(scales)
+    return scales.repeat_interleave(n_shared), shifts.repeat_interleave(n_shared)

@@ -92,10 +92,15 @@ class LiftingConv(nn.Module):
     def __init__(self, n_in: int, n_out: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(n_out, n_in, 3, 3))
+        self.padding = 1
+
+    def kernels(self) -> Tensor:
+        """Return the kernels in all orientations, `[n_out * 4, n_in, y, x]`."""
+        turned = [torch.rot90(self.weight, turn, (-2, -1)) for turn in range(N_ORIENTATIONS)]
+        return torch.stack(turned, 1).flatten(0, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        turned = [torch.rot90(self.weight, turn, (-2, -1)) for turn in range(N_ORIENTATIONS)]
-        return functional.conv2d(x, torch.stack(turned, 1).flatten(0, 1), padding=1)
+        return functional.conv2d(x, self.kernels(), padding=self.padding)
 
 
 class GroupConv(nn.Module):
@@ -103,15 +108,18 @@ class GroupConv(nn.Module):
 
     def __init__(self, n_in: int, n_out: int, side: int = 3, padding: int = 1) -> None:
         super().__init__()
-        self._padding = padding
         self.weight = nn.Parameter(torch.empty(n_out, n_in * N_ORIENTATIONS, side, side))
+        self.padding = padding
 
-    def forward(self, x: Tensor) -> Tensor:
+    def kernels(self) -> Tensor:
+        """Return the kernels in all orientations, `[n_out * 4, n_in * 4, y, x]`."""
         n_out, n_oriented, side, _ = self.weight.shape
         kernels = self.weight.reshape(n_out, -1, N_ORIENTATIONS, side, side)
         turned = [torch.rot90(kernels.roll(turn, 2), turn, (-2, -1)) for turn in range(N_ORIENTATIONS)]
-        weight = torch.stack(turned, 1).reshape(n_out * N_ORIENTATIONS, n_oriented, side, side)
-        return functional.conv2d(x, weight, padding=self._padding)
+        return torch.stack(turned, 1).reshape(n_out * N_ORIENTATIONS, n_oriented, side, side)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.conv2d(x, self.kernels(), padding=self.padding)
 
 
 class OrientedBatchNorm(nn.BatchNorm2d):
