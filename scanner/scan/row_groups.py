@@ -111,7 +111,7 @@ def _read_and_scored(group: RowGroup, scanner: CutoutScanner, progress: Progress
     except Rejection as rejection:
         if rejection.code.retriable:
             raise StorageError(rejection.detail) from rejection
-        return scanner.refuse(len(group.rows), rejection)
+        return scanner.refused(len(group.rows), rejection).table
     finally:
         reader.close()
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +27,15 @@ from scanner.vocabulary.rejections import Rejection
 RECORDED_PRECISION: Final = "float32"
 
 _LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ScoredRows:
+    """Rows with scores, without maps."""
+
+    table: pa.Table
+    found: FoundCandidates | None
+    """The candidates among the rows, if maps are wanted."""
 
 
 class CutoutScanner:
@@ -62,6 +72,14 @@ class CutoutScanner:
     def score_batches(self, batches: BatchReader) -> pa.Table:
         """Return one output row (`score_fields`, then maps) per row of the batches, in the order of the rows' numbers.
 
+        Raises:
+            ScanError: a row is missing or repeated, or a network output a value that is not a probability.
+        """
+        return self.explained(self.scored(batches))
+
+    def scored(self, batches: BatchReader) -> ScoredRows:
+        """Return one row of `score_fields` per row of the batches, and the candidates among them, for `explained`.
+
         The batches are read again in the rare case that the error of the sweep is too large.
 
         Raises:
@@ -77,21 +95,27 @@ class CutoutScanner:
         batches.restart()
         return self._recorded(batches)
 
-    def refuse(self, n_rows: int, rejection: Rejection) -> pa.Table:
-        """Return `n_rows` output rows, all rejected for one reason."""
+    def refused(self, n_rows: int, rejection: Rejection) -> ScoredRows:
+        """Return `n_rows` rows, all rejected for one reason."""
         scored = ScoreTable(self.network_names)
         scored.reject([(row, rejection) for row in range(n_rows)])
-        return self._finished(scored, self._found())
+        return ScoredRows(scored.table(), self._found())
 
-    def _recorded(self, batches: Iterator[CutoutBatch]) -> pa.Table:
+    def explained(self, scored: ScoredRows) -> pa.Table:
+        """Return scored rows with the columns of maps, if this scanner makes them; several threads may call this at once."""
+        if self._mapping is None or scored.found is None:
+            return scored.table
+        return self._mapping.with_maps(scored.table, scored.found)
+
+    def _recorded(self, batches: Iterator[CutoutBatch]) -> ScoredRows:
         scored, found = ScoreTable(self.network_names), self._found()
         for batch in batches:
             scored.reject(batch.rejected)
             if len(batch.rows):
                 self._record(batch, scored, found)
-        return self._finished(scored, found)
+        return ScoredRows(scored.table(), found)
 
-    def _swept(self, batches: Iterator[CutoutBatch], sweep: Sweep) -> pa.Table:
+    def _swept(self, batches: Iterator[CutoutBatch], sweep: Sweep) -> ScoredRows:
         scored, found, waiting = ScoreTable(self.network_names), self._found(), _Waiting()
         n_seen = n_again = 0
         for batch in batches:
@@ -110,7 +134,7 @@ class CutoutScanner:
                 self._rescore(*waiting.take(), sweep, scored, found)
         if waiting.n_rows:
             self._rescore(*waiting.take(), sweep, scored, found)
-        return self._finished(scored, found)
+        return ScoredRows(scored.table(), found)
 
     def _record(self, batch: CutoutBatch, scored: ScoreTable, found: FoundCandidates | None) -> None:
         scores = self._ensemble.score(batch.stamps)
@@ -139,10 +163,6 @@ class CutoutScanner:
 
     def _found(self) -> FoundCandidates | None:
         return self._mapping.candidates() if self._mapping else None
-
-    def _finished(self, scored: ScoreTable, found: FoundCandidates | None) -> pa.Table:
-        table = scored.table()
-        return table if self._mapping is None or found is None else self._mapping.with_maps(table, found)
 
 
 def open_scanner(package: Path, config: ScanConfig, threads: int | None = None) -> CutoutScanner:

@@ -1,6 +1,7 @@
 """Scan a unit into a table with one row per object; workers call this module, which does not use Ray."""
 
 import contextlib
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pyarrow as pa
@@ -10,18 +11,26 @@ from scanner.catalogue.columns import unit_schema
 from scanner.catalogue.unit_inputs import check_unchanged
 from scanner.scan.errors import ScanError
 from scanner.scan.open_unit import OpenUnit
-from scanner.scan.scoring import CutoutScanner
+from scanner.scan.scoring import CutoutScanner, ScoredRows
 from scanner.scan.skipped_rows import with_skipped_rows
 from scanner.vocabulary.rejections import Rejection
 
 
-def scan_unit(opened: OpenUnit, scanner: CutoutScanner, night: str) -> pa.Table:
+def scan_unit(
+    opened: OpenUnit, scanner: CutoutScanner, night: str, turn: AbstractContextManager[None] | None = None
+) -> pa.Table:
     """Return one row of `unit_schema` per row that the unit owns, in the order of its files; skipped rows among them.
 
     All rows that the plan scores must be read, or rejected unread.
 
     Every row of a tile with a damaged mosaic, or of a damaged shard, is rejected, but only after a second read, because the
     damage may come from the transfer.
+
+    Args:
+        opened: The unit, and its rows.
+        scanner: Scorer of the rows.
+        night: Night of the catalogue, or an empty text.
+        turn: Entered while the networks score; maps are made after it.
 
     Raises:
         InputChangedError: a file was changed or removed since the unit was opened.
@@ -30,12 +39,9 @@ def scan_unit(opened: OpenUnit, scanner: CutoutScanner, night: str) -> pa.Table:
     n_needed = opened.unit.n_selected
     if opened.n_rows != n_needed:
         raise ScanError(f"unit {opened.unit.unit_id}: a scan needs all {n_needed} rows, {opened.n_rows} are selected")
-    try:
-        scores = _scores(opened, scanner)
-    except Rejection as rejection:
-        # A file that was changed or removed since the unit was opened is not a property of its rows.
-        check_unchanged(opened.unit)
-        scores = scanner.refuse(opened.n_rows, rejection)
+    with turn or contextlib.nullcontext():
+        scored = _scored(opened, scanner)
+    scores = scanner.explained(scored)
     if scores.num_rows != opened.n_rows:
         raise ScanError(f"unit {opened.unit.unit_id}: {opened.n_rows} rows went in, {scores.num_rows} came out")
     table = _with_identity(with_skipped_rows(scores, opened.is_selected), opened, scanner, night)
@@ -43,12 +49,17 @@ def scan_unit(opened: OpenUnit, scanner: CutoutScanner, night: str) -> pa.Table:
     return table
 
 
-def _scores(opened: OpenUnit, scanner: CutoutScanner) -> pa.Table:
+def _scored(opened: OpenUnit, scanner: CutoutScanner) -> ScoredRows:
     with contextlib.suppress(Rejection):
-        return scanner.score_batches(opened.batches)
+        return scanner.scored(opened.batches)
     # The first exception is gone here: its traceback would keep the first reader and its pixels in memory.
     opened.batches.restart()
-    return scanner.score_batches(opened.batches)
+    try:
+        return scanner.scored(opened.batches)
+    except Rejection as rejection:
+        # A file that was changed or removed since the unit was opened is not a property of its rows.
+        check_unchanged(opened.unit)
+        return scanner.refused(opened.n_rows, rejection)
 
 
 def _with_identity(scores: pa.Table, opened: OpenUnit, scanner: CutoutScanner, night: str) -> pa.Table:

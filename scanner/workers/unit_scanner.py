@@ -1,7 +1,7 @@
 """Scan units in a worker: it handles a unit from its first byte to its commit and returns a receipt."""
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from uuid import uuid4
@@ -65,7 +65,8 @@ class UnitScanner:
     def scan(self, task: Task) -> Receipt:
         """Score one unit and publish it, unless another attempt has done so.
 
-        The pool calls this for the next unit while the current one is scored: the call reads ahead and waits for its turn.
+        The pool calls this for the next unit while the current one is scored: the call reads ahead and waits for its turn. It
+        scores while the maps of the last one are made.
         """
         unit = self._units[task.unit_id]
         done = committed(unit, self._plan, self._root_uri)
@@ -81,8 +82,8 @@ class UnitScanner:
             self._plan.described,
             self._plan.columns,
         )
-        with closing(opened.batches), self._computing, self._at_work(unit):
-            table = scan_unit(opened, scanner, self._plan.night or "")
+        with closing(opened.batches), self._at_work(unit) as turn:
+            table = scan_unit(opened, scanner, self._plan.night or "", turn)
         return publish(table, unit, self._plan, self._root_uri, attempt=uuid4().hex)
 
     def rows_done(self) -> dict[str, int]:
@@ -90,12 +91,19 @@ class UnitScanner:
         return dict(self._rows_done)
 
     @contextmanager
-    def _at_work(self, unit: Unit) -> Iterator[None]:
-        self._rows_done[unit.unit_id] = 0
+    def _at_work(self, unit: Unit) -> Iterator[AbstractContextManager[None]]:
+        """Yield the unit's turn to be scored; from then to the end of the `with` block, `rows_done` names the unit."""
+
+        @contextmanager
+        def turn() -> Iterator[None]:
+            with self._computing:
+                self._rows_done[unit.unit_id] = 0
+                yield
+
         try:
-            yield
+            yield turn()
         finally:
-            del self._rows_done[unit.unit_id]
+            self._rows_done.pop(unit.unit_id, None)
 
     def _progress_of(self, unit: Unit) -> Progress:
         def report(done: int, _total: int) -> None:

@@ -133,6 +133,6 @@ def test_a_tile_is_scanned_published_and_sealed_with_maps(tmp_path):
 
 def test_a_unit_that_is_refused_has_the_columns_too(exact):
     _, _, scanner, table = exact
-    refused = scanner.refuse(3, Rejection(RejectCode.SHARD_DAMAGED, "page 2"))
+    refused = scanner.explained(scanner.refused(3, Rejection(RejectCode.SHARD_DAMAGED, "page 2")))
     assert refused.schema.equals(table.schema)
     assert refused["map_guided"].null_count == 3

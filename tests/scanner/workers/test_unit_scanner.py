@@ -1,6 +1,9 @@
 """Run a worker's tasks without its process, and check the rows that it scores and the files that it writes."""
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
+from threading import Event
+from time import sleep
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -13,6 +16,7 @@ from scanner.files.wcs_client import WcsProcessError
 from scanner.networks.card_file import read_card
 from scanner.networks.ensemble import Ensemble
 from scanner.scan.batch_reader import BatchReader
+from scanner.scan.scoring import CutoutScanner
 from scanner.sources import tiles
 from scanner.sources.shards import ShardRows, encode_shard, shard_table
 from scanner.vocabulary.geometry import CHALLENGE
@@ -114,6 +118,40 @@ def test_a_worker_tells_how_many_rows_it_has_scored(worker, monkeypatch):
     worker.try_rows(trial("s", 2, (0, 1)))
     assert told == [{}, {"s": 0}, {"s": 3}, {"s": 6}, {}]
     assert worker.rows_done() == {}
+
+
+def test_a_unit_is_scored_while_maps_are_made(worker, monkeypatch):
+    """The maps of the first call wait until the networks have scored for the second."""
+    n_scored, other, explained = [], Event(), CutoutScanner.explained
+
+    def waiting(self, scored):
+        n_scored.append(scored)
+        if len(n_scored) == 1:
+            assert other.wait(30)
+        other.set()
+        return explained(self, scored)
+
+    monkeypatch.setattr(CutoutScanner, "explained", waiting)
+    with ThreadPoolExecutor(2) as calls:
+        receipts = list(calls.map(lambda _: worker.scan(commit("s", 3)), range(2)))
+    assert sorted(receipt.outcome for receipt in receipts) == [Outcome.COMMITTED, Outcome.LOST_RACE]
+    assert worker.rows_done() == {}
+
+
+def test_networks_score_one_unit_at_a_time(worker, monkeypatch):
+    at_once, most, score = [], [], Ensemble.score
+
+    def spied(self, stamps):
+        at_once.append(stamps)
+        sleep(0.02)
+        most.append(len(at_once))
+        at_once.pop()
+        return score(self, stamps)
+
+    monkeypatch.setattr(Ensemble, "score", spied)
+    with ThreadPoolExecutor(2) as calls:
+        list(calls.map(lambda _: worker.scan(commit("s", 3)), range(2)))
+    assert set(most) == {1}
 
 
 def test_a_committed_unit_is_not_scanned_again(worker, seen):
