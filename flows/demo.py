@@ -16,6 +16,7 @@ from scanner.explain.candidate_sheet import write_candidate_sheet
 from scanner.networks.card_file import read_card
 from scanner.vocabulary.choices import MAPS_PER_UNIT
 from scanner.vocabulary.prior import prior_text
+from scanner.workers.local import early_worker
 from scanner.workers.run import NightSummary
 from simulation.products.survey_tile import TileSpec
 from simulation.run import simulate_night
@@ -68,7 +69,7 @@ def _scanned(tiles: str, catalogue: str, *, as_flow: bool, quiet: bool) -> Night
         from flows.scan_night import scan_night
 
         return scan_night(tiles, catalogue, "none")
-    with terminal_progress("scanning", quiet=quiet) as report:
+    with early_worker() as early, terminal_progress("scanning", quiet=quiet) as report:
         return scan_tiles(
             tiles,
             catalogue,
@@ -81,6 +82,7 @@ def _scanned(tiles: str, catalogue: str, *, as_flow: bool, quiet: bool) -> Night
             maps_per_unit=MAPS_PER_UNIT,
             ray_address=None,
             progress=report,
+            early=early,
         )
 
 

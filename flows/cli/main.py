@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -223,17 +224,20 @@ def scan(
 
         summary: Any = scan_night(uri, out, night or "none", **flow_options(chosen), **options)
     else:
-        from flows.commands.scan import scan_tiles
-        from flows.terminal import terminal_progress
+        from scanner.workers.local import early_worker
 
-        arrow_without_pandas()
-        with terminal_progress("scanning", quiet=json) as report:
-            options |= {"survey": chosen.survey, "selection": lambda: selection(chosen)}
-            summary = scan_tiles(uri, out, night, progress=report, **options)
+        with early_worker() if ray_address is None else nullcontext() as early:
+            # Imported here: the worker imports its libraries meanwhile.
+            from flows.commands.scan import scan_tiles
+            from flows.terminal import terminal_progress
+
+            arrow_without_pandas()
+            options |= {"survey": chosen.survey, "selection": lambda: selection(chosen), "early": early}
+            with terminal_progress("scanning", quiet=json) as report:
+                summary = scan_tiles(uri, out, night, progress=report, **options)
     if json:
         print_json(summary.model_dump())
     else:
-        # Imported here: the first worker has started before this process imports the rest.
         from flows.commands.scan_text import scan_lines
 
         print_lines(scan_lines(summary))

@@ -1,20 +1,22 @@
 """`lensscan scan`: scan tiles or shards into a catalogue."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from datetime import date
 from typing import TYPE_CHECKING
 
+from flows.ensembles import chosen_package
 from infra.engine_name import EngineName
 from infra.errors import LensscanError
+from infra.local_pool import WorkerProcess
 from infra.progress import NamingProgress
 from infra.settings import Settings
-from scanner.workers.local import early_worker
+from scanner.catalogue.selection import EVERYTHING, Selection
+from scanner.scan.request import ScanRequest
+from scanner.sources.survey import find_survey
+from scanner.workers.run import NightSummary, scan_night
 
 if TYPE_CHECKING:
     from scanner.catalogue.known_lenses import KnownLenses
-    from scanner.catalogue.selection import Selection
-    from scanner.workers.run import NightSummary
 
 
 def scan_tiles(
@@ -30,54 +32,48 @@ def scan_tiles(
     maps_per_unit: int,
     ray_address: str | None,
     survey: str | None = None,
-    selection: "Callable[[], Selection] | None" = None,
+    selection: Callable[[], Selection] | None = None,
     publish_to: str | None = None,
     progress: NamingProgress,
-) -> "NightSummary":
+    early: WorkerProcess | None = None,
+) -> NightSummary:
     """Scan with the meaning of the flow's parameters: settings stand in for those that are None.
 
-    `survey` is the name or the file of a survey. `selection` makes the selection of tiles once the first worker has started.
-    After the scan, the catalogue is published in the collection `publish_to`, if one is given.
+    `survey` is the name or the file of a survey, and `selection` makes the selection of tiles. After the scan, the catalogue is
+    published in the collection `publish_to`, if one is given. `early` is a worker of `early_worker`, for a scan without Ray.
 
     Raises:
         PublishError: the scan is complete, and its catalogue cannot be published; or `publish_to` is no place for it.
         LensscanError: a parameter is invalid, no input is found, or a unit cannot be scanned.
     """
     settings = Settings.read()
+    known = None
+    if publish_to is not None:
+        # Imported here, because few scans publish.
+        from flows.commands.publish import chosen_known
+        from scanner.hats.publish import checked_roots
+
+        checked_roots(root_uri, publish_to)
+        known = chosen_known()
+    request = ScanRequest(
+        input_uri=input_uri,
+        selection=selection() if selection else EVERYTHING,
+        survey=find_survey(survey),
+        night=night,
+        package=chosen_package(ensemble),
+        candidate_threshold=candidate_threshold,
+        engine=engine or settings.engine,
+        exact=exact,
+        maps_per_unit=maps_per_unit,
+    )
     workers, ray_address = workers or settings.workers, ray_address or settings.ray_address
-    with nullcontext() if ray_address else early_worker(workers) as early:
-        # Imported here: the worker imports its libraries meanwhile.
-        from flows.ensembles import chosen_package
-        from scanner.catalogue.selection import EVERYTHING
-        from scanner.scan.request import ScanRequest
-        from scanner.sources.survey import find_survey
-        from scanner.workers.run import scan_night
-
-        known = None
-        if publish_to is not None:
-            from flows.commands.publish import chosen_known
-            from scanner.hats.publish import checked_roots
-
-            checked_roots(root_uri, publish_to)
-            known = chosen_known()
-        request = ScanRequest(
-            input_uri=input_uri,
-            selection=selection() if selection else EVERYTHING,
-            survey=find_survey(survey),
-            night=night,
-            package=chosen_package(ensemble),
-            candidate_threshold=candidate_threshold,
-            engine=engine or settings.engine,
-            exact=exact,
-            maps_per_unit=maps_per_unit,
-        )
-        summary = scan_night(request, root_uri, workers=workers, ray_address=ray_address, progress=progress, early=early)
+    summary = scan_night(request, root_uri, workers=workers, ray_address=ray_address, progress=progress, early=early)
     return summary if publish_to is None else _published(summary, root_uri, publish_to, known, ray_address)
 
 
 def _published(
-    summary: "NightSummary", root_uri: str, collection: str, known: "KnownLenses | None", ray_address: str | None
-) -> "NightSummary":
+    summary: NightSummary, root_uri: str, collection: str, known: "KnownLenses | None", ray_address: str | None
+) -> NightSummary:
     from scanner.hats.errors import PublishError
     from scanner.hats.publish import publish
 

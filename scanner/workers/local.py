@@ -17,13 +17,16 @@ if TYPE_CHECKING:
 SCANNER = "scanner.workers.unit_scanner:UnitScanner"
 """Class of the workers; the process of the command does not import it, because it loads the networks."""
 ROWS_PER_WORKER = 1000
-"""Number of rows that are worth another worker: it takes two to three core seconds to start, and a row takes 5 ms."""
+"""Number of rows that are worth another worker: it takes four core seconds to start, and a row takes 5 ms.
+
+A small scan uses the cores by several threads of one worker.
+"""
 
 
 @contextmanager
-def early_worker(workers: int) -> Iterator[WorkerProcess]:
+def early_worker() -> Iterator[WorkerProcess]:
     """Start a worker, which imports its libraries while this process plans; it ends with the `with` block."""
-    worker = WorkerProcess(SCANNER, thread_settings(threads_of(workers)))
+    worker = WorkerProcess(SCANNER, thread_settings(threads_of(1)))
     try:
         yield worker
     finally:
@@ -38,7 +41,10 @@ def local_pool(
     workers: int,
     early: WorkerProcess | None = None,
 ) -> LocalPool:
-    """Start at most `workers` scanners of units; their scores are those of Ray actors to the bit.
+    """Start scanners of units, at most `workers`, and only as many as pay for their start.
+
+    The units of the whole plan decide how many do: a scan that goes on after a crash has the same number of threads, which the
+    last digits of scores depend on.
 
     Args:
         plan: Plan of the night.
@@ -53,7 +59,8 @@ def local_pool(
     """
     if workers < 1:
         raise ValueError(f"workers must be >= 1, got {workers}")
-    threads = threads_of(workers)
+    n_paid = min(workers, 1 + sum(unit.n_selected for unit in plan.units) // ROWS_PER_WORKER)
+    threads = threads_of(n_paid)
     arguments = (plan, package, root_uri, threads)
-    n_worth = 1 + sum(unit.n_selected for unit in todo) // ROWS_PER_WORKER
-    return LocalPool(SCANNER, arguments, min(workers, len(todo), n_worth), IN_FLIGHT, thread_settings(threads), early)
+    # An early worker has started before the number of threads is known: all get the same limits, and the number itself.
+    return LocalPool(SCANNER, arguments, min(n_paid, len(todo)), IN_FLIGHT, thread_settings(threads_of(1)), early)

@@ -55,7 +55,7 @@ def requests(tmp_path, monkeypatch):
     """Return a function that gives the command and the flow some options, and returns what each asks for."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.setattr("scanner.workers.run.scan_night", ask)
+    monkeypatch.setattr("flows.commands.scan.scan_night", ask)
     monkeypatch.setattr(flow, "flow_progress", lambda *_: nullcontext())
 
     def asked(night=NIGHT, **options):

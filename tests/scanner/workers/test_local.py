@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -85,14 +86,30 @@ def test_a_worker_draws_maps_without_a_plotting_library():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "(1, 40, 40) []\n"
 
 
+@pytest.fixture
+def started(monkeypatch):
+    """Record the number of workers of each pool, and the number of threads of each worker, on a machine of eight cores."""
+    pools = []
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    monkeypatch.setattr(local, "LocalPool", lambda _, given, n, *__: pools.append((n, given[3])))
+    return pools
+
+
 @pytest.mark.parametrize(
-    ("n_rows", "n"), [([3, 3], 1), ([999], 1), ([400, 600], 2), ([600, 600, 1800], 3), ([9000], 1), ([2000] * 5, 4)]
+    ("n_rows", "n", "threads"),
+    [([3, 3], 1, 8), ([999], 1, 8), ([400, 600], 2, 4), ([600, 600, 1800], 3, 2), ([9000], 1, 2), ([2000] * 5, 4, 2)],
 )
-def test_more_rows_get_more_workers(monkeypatch, n_rows, n):
-    started = []
-    monkeypatch.setattr(local, "LocalPool", lambda *arguments: started.append(arguments[2]))
-    local_pool(None, [unit_of(str(i), range(rows)) for i, rows in enumerate(n_rows)], None, "", 4)
-    assert started == [n]
+def test_more_rows_get_more_workers(started, n_rows, n, threads):
+    units = [unit_of(str(i), range(rows)) for i, rows in enumerate(n_rows)]
+    local_pool(SimpleNamespace(units=units), units, None, "", 4)
+    assert started == [(n, threads)]
+
+
+def test_what_is_left_of_a_plan_has_the_same_threads(started):
+    units = [unit_of(str(i), range(2000)) for i in range(4)]
+    for todo in (units, units[:1]):
+        local_pool(SimpleNamespace(units=units), todo, None, "", 4)
+    assert started == [(4, 2), (1, 2)]
 
 
 def test_no_workers_are_refused():
