@@ -1,5 +1,6 @@
 """The worker of the tests of pools: its methods answer, raise, hang, or kill its process."""
 
+import gc
 import os
 import signal
 import threading
@@ -10,6 +11,7 @@ from pathlib import Path
 class Worker:
     def __init__(self, broken=False, but_once=None, killed_once=None, killed=False):
         self.step = 0
+        self.collected_at_start = gc.isenabled()
         if killed:
             os.kill(os.getpid(), signal.SIGKILL)
         if killed_once:
@@ -53,6 +55,9 @@ class Worker:
 
     def pid(self):
         return os.getpid()
+
+    def garbage(self):
+        return self.collected_at_start, gc.isenabled(), gc.get_freeze_count()
 
     def variable(self, name):
         return os.environ.get(name)
