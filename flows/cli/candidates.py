@@ -140,6 +140,7 @@ def export(
     chosen: CandidateOptions = ALL_CANDIDATES,
     limit: Most = None,
     grades: AsGraded = False,
+    links: Annotated[bool, Parameter(negative=())] = False,
     overwrite: bool = False,
     json: bool = False,
 ) -> None:
@@ -161,6 +162,7 @@ def export(
         chosen: The candidates to write.
         limit: Largest number of rows; all by default, 100 for `.png`, which holds at most 400.
         grades: Add the columns of what graders say of each object.
+        links: Add the columns `aladin` and `esasky`: addresses that show the place in Aladin Lite and in ESASky.
         overwrite: Replace the file if it exists.
         json: Print JSON instead of a sentence.
     """
@@ -168,7 +170,8 @@ def export(
     if file.lower().endswith(".png"):
         _draw(catalogue, chosen, limit, file, overwrite=overwrite, as_json=json)
     else:
-        _export(catalogue, chosen.wanted(limit), file, "FILE", grades=grades, overwrite=overwrite, as_json=json)
+        wanted = chosen.wanted(limit)
+        _export(catalogue, wanted, file, "FILE", grades=grades, links=links, overwrite=overwrite, as_json=json)
 
 
 def _draw(catalogue: str, chosen: CandidateOptions, limit: int | None, file: str, *, overwrite: bool, as_json: bool) -> None:
@@ -194,6 +197,7 @@ def _export(
     *,
     sql: str | None = None,
     grades: bool,
+    links: bool = False,
     overwrite: bool,
     as_json: bool,
 ) -> None:
@@ -205,6 +209,10 @@ def _export(
 
     target = export_path(file, option, overwrite=overwrite)
     rows = _found(catalogue, wanted, sql=sql, grades=grades).rows
+    if links:
+        from scanner.review.links import with_links
+
+        rows = with_links(rows)
     write(rows, target, catalogue)
     if as_json:
         print_json({"rows": rows.num_rows, "file": file})

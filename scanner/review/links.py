@@ -1,12 +1,19 @@
 """Links to services on the web that show a place on the sky; a page fetches nothing from them."""
 
 from dataclasses import dataclass
+from itertools import starmap
 from urllib.parse import quote, urlencode
+
+import pyarrow as pa
 
 FIELD_DEG = 0.01
 """Side of the field that a service shows first."""
 EUCLID_SURVEY = "CDS/P/Euclid/Q1/color"
 """Identifier of the image survey (HiPS) of Euclid's first release, in colour."""
+EUCLID_PREFIX = "EUCL "
+"""Beginning of the names of Euclid's candidates."""
+LINK_COLUMNS = ("aladin", "esasky")
+"""Columns of `with_links`, in the order of `links_to`."""
 
 
 @dataclass(frozen=True)
@@ -33,3 +40,17 @@ def links_to(ra_deg: float | None, dec_deg: float | None, *, is_euclid: bool) ->
         Link("Aladin Lite", "https://aladin.cds.unistra.fr/AladinLite/?" + urlencode({**place, **survey}, quote_via=quote)),
         Link("ESASky", "https://sky.esa.int/esasky/?" + urlencode({**place, "cooframe": "J2000"}, quote_via=quote)),
     )
+
+
+def with_links(rows: pa.Table) -> pa.Table:
+    """Return candidates with a column of addresses for each service; null in a row without a position."""
+    places = zip(*(rows[name].to_pylist() for name in ("ra", "dec", "candidate_id")), strict=True)
+    links = list(starmap(_addresses, places))
+    for i, name in enumerate(LINK_COLUMNS):
+        rows = rows.append_column(name, pa.array([found[i] for found in links], pa.string()))
+    return rows
+
+
+def _addresses(ra_deg: float | None, dec_deg: float | None, name: str | None) -> tuple[str | None, ...]:
+    links = links_to(ra_deg, dec_deg, is_euclid=(name or "").startswith(EUCLID_PREFIX))
+    return tuple(link.url for link in links) or (None,) * len(LINK_COLUMNS)

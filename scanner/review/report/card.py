@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from scanner.catalogue.columns import KNOWN_COLUMNS, PURITY_COLUMNS, RANK
 from scanner.catalogue.map_columns import MAP_COLUMNS
+from scanner.review.links import Link, links_to
 from scanner.review.report.cuts import percent_interval
-from scanner.review.report.links import Link, links_to
 from scanner.review.report.pictures import Pictures
 from scanner.vocabulary.probability_text import probability_text
 

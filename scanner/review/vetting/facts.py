@@ -4,16 +4,15 @@ import math
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 
 from scanner.explain.map_grid import LEAST_CHANGE
 from scanner.review.candidate import CandidatePixels
+from scanner.review.links import links_to
 from scanner.review.votes.vote import Vote
 from scanner.vocabulary.probability_text import probability_text
 
-_ALADIN = "https://aladin.cds.unistra.fr/AladinLite/?fov=0.01&survey=CDS/P/Euclid/Q1/color&target="
 _SUBCLASSES = {"single": "single", "compound_arc": "compound arc", "double_ring": "double ring", "nonlens": "no lens"}
 
 
@@ -89,4 +88,4 @@ def _position(row: Mapping[str, Any]) -> str:
 def _link(row: Mapping[str, Any]) -> str | None:
     """Return the address of the place in Aladin Lite, which opens only if the grader follows the link."""
     ra, dec = row.get("ra"), row.get("dec")
-    return _ALADIN + quote(f"{ra:.6f} {dec:+.6f}") if _is_finite(ra) and _is_finite(dec) else None
+    return links_to(ra, dec, is_euclid=True)[0].url if _is_finite(ra) and _is_finite(dec) else None

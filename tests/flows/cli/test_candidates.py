@@ -98,6 +98,16 @@ def test_every_format_is_replaced_only_if_that_is_asked(lensscan, made, tmp_path
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_links_to_services_are_columns(lensscan, made, tmp_path):
+    lensscan("export", made[0], "x.json", "--top", "1", cwd=tmp_path)
+    lensscan("export", made[0], "links.json", "--top", "1", "--links", cwd=tmp_path)
+    (row,), (linked,) = (json.loads((tmp_path / name).read_text()) for name in ("x.json", "links.json"))
+    assert list(linked.items())[:-2] == list(row.items())
+    assert list(linked)[-2:] == ["aladin", "esasky"]
+    # Candidate 0 lies at RA 0, Dec 1.
+    assert all("target=0.000000%201.000000&" in linked[name] for name in ("aladin", "esasky"))
+
+
 def test_a_failed_replacement_leaves_the_old_file(lensscan, made, tmp_path):
     path = tmp_path / "x.reg"
     path.write_text("mine")

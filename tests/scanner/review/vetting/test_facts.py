@@ -33,7 +33,7 @@ def test_only_what_is_known_is_told():
         ["position", "52.500000\u00b0 -28.250000\u00b0"],
         ["tile", "<b>t</b>"],
     ]
-    assert told["link"].endswith("&target=52.500000%20-28.250000")
+    assert "?target=52.500000%20-28.250000&" in told["link"]
     assert (told["maps"], told["others"]) == (None, [])
 
 
