@@ -112,8 +112,7 @@ class PurityTable(Frozen):
         Raises:
             ValueError: `p_lens` lies below the lowest cut.
         """
-        if p_lens < self.cuts[0].p_lens:
-            raise ValueError(f"p_lens must be at least the lowest evaluated cut, {self.cuts[0].p_lens:g}, got {p_lens:g}")
+        self._check_evaluated(p_lens)
         value, low, high = map(float, self.at(np.array(p_lens)))
         lenses = self._number(p_lens, [cut.recall for cut in self.cuts], n_objects * self.prevalence)
         counted = self._number(p_lens, [cut.to_inspect_per_million for cut in self.cuts], n_objects / 1e6)
@@ -123,6 +122,15 @@ class PurityTable(Frozen):
             n_lenses=lenses,
             purity=ValueWithInterval(value=value, low=low, high=high),
         )
+
+    def recall(self, p_lens: float) -> ValueWithInterval:
+        """Return the share of lenses at or above `p_lens`.
+
+        Raises:
+            ValueError: `p_lens` lies below the lowest cut.
+        """
+        self._check_evaluated(p_lens)
+        return self._number(p_lens, [cut.recall for cut in self.cuts], 1.0)
 
     def in_words(self, p_lens: float) -> str:
         """Say what the list of all objects at or above `p_lens` should hold; outside the cuts, what the nearest cut tells."""
@@ -143,6 +151,10 @@ class PurityTable(Frozen):
             return f"{sentence} The lowest evaluated cut is {lowest:g}, and a lower cut makes the list longer and less pure."
         above = f" The highest evaluated cut is {highest:g}; these are its numbers."
         return f"{sentence}{above if p_lens > highest else ''}"
+
+    def _check_evaluated(self, p_lens: float) -> None:
+        if p_lens < self.cuts[0].p_lens:
+            raise ValueError(f"p_lens must be at least the lowest evaluated cut, {self.cuts[0].p_lens:g}, got {p_lens:g}")
 
     def _number(self, p_lens: float, of_cuts: Sequence[ValueWithInterval], factor: float) -> ValueWithInterval:
         known = np.array([(found.value, found.low, found.high) for found in of_cuts])

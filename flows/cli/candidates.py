@@ -53,17 +53,26 @@ class CandidateOptions:
     all_plans: Annotated[
         bool, Parameter(help="The rows of every plan, so that an object comes once for each plan that holds it.")
     ] = False
+    fdr: Annotated[
+        Fraction | None,
+        Parameter(
+            help="The longest list of a night in which the expected share of objects that are no lenses is at most this, such "
+            "as 0.1; not with other conditions than `--night`."
+        ),
+    ] = None
 
-    def wanted(self, limit: int | None) -> "Wanted":
-        """Return the same conditions, and the largest number of rows.
+    def wanted(self, limit: int | None, catalogue: str) -> "Wanted":
+        """Return the same conditions, and the largest number of rows; `fdr` becomes a lowest `p_lens`.
 
         Raises:
             PlanError: the circle is not on the sky.
+            QueryError: `fdr` is given together with another condition.
+            YieldError: no list of this catalogue has the guarantee.
         """
         from scanner.catalogue.wanted import Wanted
 
         return Wanted(
-            min_p_lens=self.min_p_lens,
+            min_p_lens=self.min_p_lens if self.fdr is None else self._least(catalogue, self.fdr),
             night=self.night.isoformat() if self.night else None,
             subclass=self.subclass,
             circle=circle_of("--cone", self.cone),
@@ -71,6 +80,16 @@ class CandidateOptions:
             plan=self.plan,
             all_plans=self.all_plans,
         )
+
+    def _least(self, catalogue: str, fdr: float) -> float:
+        """Return the smallest `p_lens` of the list that holds a false discovery rate."""
+        from flows.commands.yields import least_p_lens
+        from scanner.catalogue.query import QueryError
+
+        others = (self.min_p_lens, self.subclass, self.cone, self.plan, self.all_plans or None)
+        if any(other is not None for other in others):
+            raise QueryError("--fdr holds for the whole list of a night: no other condition than --night goes with it")
+        return least_p_lens(catalogue, self.night.isoformat() if self.night else None, fdr)
 
 
 ALL_CANDIDATES = CandidateOptions()
@@ -109,7 +128,7 @@ def query(
     from flows.terminal import print_json, print_table, print_text
 
     arrow_without_pandas()
-    wanted = chosen.wanted(20 if limit is None and sql is None and out is None else limit)
+    wanted = chosen.wanted(20 if limit is None and sql is None and out is None else limit, catalogue)
     if out is not None:
         _export(catalogue, wanted, out, "--out", sql=sql, grades=grades, overwrite=overwrite, as_json=json)
         return
@@ -126,6 +145,10 @@ def query(
         unshown = "p_compound" if len(nights) > 1 else "night"
         columns = GRADED_COLUMNS if grades else [column for column in COLUMNS if column != unshown]
         print_table(f"{shown.num_rows} of {found.n_all} candidates", columns, shown.to_pylist())
+        if chosen.fdr is not None:
+            from flows.commands.yields import promise_in_words
+
+            print_text(promise_in_words(chosen.fdr))
         words = expected_in_words(catalogue, wanted)
         # The evaluation counts candidates of all subclasses together.
         if words is not None and wanted.subclass is None:
@@ -170,7 +193,7 @@ def export(
     if file.lower().endswith(".png"):
         _draw(catalogue, chosen, limit, file, overwrite=overwrite, as_json=json)
     else:
-        wanted = chosen.wanted(limit)
+        wanted = chosen.wanted(limit, catalogue)
         _export(catalogue, wanted, file, "FILE", grades=grades, links=links, overwrite=overwrite, as_json=json)
 
 
@@ -182,7 +205,7 @@ def _draw(catalogue: str, chosen: CandidateOptions, limit: int | None, file: str
     from scanner.review.mosaic import DRAWN, write_mosaic
 
     target = export_path(file, "FILE", overwrite=overwrite, suffixes=(".png",))
-    n = write_mosaic(catalogue, chosen.wanted(DRAWN if limit is None else limit), target)
+    n = write_mosaic(catalogue, chosen.wanted(DRAWN if limit is None else limit, catalogue), target)
     if as_json:
         print_json({"candidates": n, "file": file})
     else:

@@ -24,6 +24,7 @@ import flows.cli.textures
 import flows.cli.train
 import flows.cli.vet
 import flows.cli.votes
+import flows.cli.yields
 import flows.cli.zooniverse  # noqa: F401 - all of them register their commands
 from flows.cli.app import AboveZero, AsFlow, Fraction, MapsPerUnit, Positive, app
 from flows.cli.arguments import prepared, told

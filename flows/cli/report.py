@@ -56,7 +56,7 @@ def report(
     arrow_without_pandas()
     path = page_path(out, "--out", overwrite=overwrite)
     with terminal_progress("reading", quiet=json) as shown:
-        done = report_to_file(catalogue, chosen.wanted(None), path, top, known, no_known=no_known, progress=shown)
+        done = report_to_file(catalogue, chosen.wanted(None, catalogue), path, top, known, no_known=no_known, progress=shown)
     if json:
         print_json(done)
     else:

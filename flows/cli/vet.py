@@ -72,7 +72,7 @@ def vet(
         check_file(static, overwrite=overwrite)
     wishes = Wishes(catalogue, grader, votes, gold, training, blind, seed)
     with terminal_progress("making test subjects", quiet=json) as report:
-        desk = desk_of(wishes, chosen.wanted(limit or MOST_BY_DEFAULT), report)
+        desk = desk_of(wishes, chosen.wanted(limit or MOST_BY_DEFAULT, catalogue), report)
     if static is not None:
         summary = write_page(desk, static)
         print_json(summary) if json else print_lines(summary)

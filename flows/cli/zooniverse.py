@@ -47,7 +47,7 @@ def export_to_zooniverse(
     from flows.terminal import print_json, print_text
 
     arrow_without_pandas()
-    done = export_subjects(catalogue, chosen.wanted(limit or MOST_SUBJECTS), folder, overwrite=overwrite)
+    done = export_subjects(catalogue, chosen.wanted(limit or MOST_SUBJECTS, catalogue), folder, overwrite=overwrite)
     if json:
         print_json(asdict(done))
         return

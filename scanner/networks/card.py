@@ -123,6 +123,29 @@ class TrainingDataCard(Frozen, allow_inf_nan=False):
     """Split and kind to number of objects; empty where unknown."""
 
 
+class NonLensSampleCard(Frozen, allow_inf_nan=False):
+    """Scores of non-lenses that no network saw, in a file beside the card."""
+
+    file: str
+    sha256: Sha256
+    """Digest of the file."""
+    ensemble_sha256: Sha256
+    """Digest of the ensemble that scored the objects."""
+    n_objects: int = Field(ge=1)
+    n_stored: int = Field(ge=0)
+    """Number of objects whose score is in the file: those of at least `least`."""
+    least: float = Field(ge=0, le=1)
+    description: str
+    """Origin of the objects."""
+
+    @field_validator("file")
+    @classmethod
+    def _plain_file_name(cls, value: str) -> str:
+        if not _NAME.fullmatch(value) or not value.endswith(".parquet"):
+            raise ValueError(f"file must be a plain file name ending in .parquet, got {value!r}")
+        return value
+
+
 class EnsembleCard(Frozen, allow_inf_nan=False):
     """The content of `card.json`."""
 
@@ -149,6 +172,8 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
     """Threshold on `p_lens` for candidates, chosen by the lenses that it loses; None: twice the prevalence."""
     cuts: tuple[Cut, ...] = ()
     """Purity and numbers for thresholds of `p_lens`, from `lensscan evaluate`, the lowest first; empty where unknown."""
+    nonlens_sample: NonLensSampleCard | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Sample of non-lenses by which lists with a guaranteed purity are chosen; None: there are no such lists."""
     limits: tuple[str, ...]
     """Uses that the ensemble is not fit for, a sentence each."""
     citation: str

@@ -22,7 +22,7 @@ def read_card(folder: Path) -> EnsembleCard:
         PackageError: the card is missing or not JSON, or a key is missing, unknown or has a value out of range.
     """
     path = folder / CARD_FILE
-    data = _read_bytes(path, MAX_CARD_BYTES, f"an ensemble package holds {CARD_FILE}")
+    data = read_beside(path, MAX_CARD_BYTES, f"an ensemble package holds {CARD_FILE}")
     try:
         # Strict about types; from JSON, which has no tuples, lists are accepted for them.
         return EnsembleCard.model_validate_json(data, strict=True)
@@ -54,14 +54,19 @@ def read_weights(folder: Path, card: NetworkCard) -> bytes:
         PackageError: the file is missing, too large, or has another digest than the card says.
     """
     path = folder / card.weights_file
-    data = _read_bytes(path, MAX_WEIGHTS_BYTES, f"{card.name} needs its weights")
+    data = read_beside(path, MAX_WEIGHTS_BYTES, f"{card.name} needs its weights")
     found = sha256_bytes(data)
     if found != card.sha256:
         raise PackageError(f"{path}: sha256 must be {card.sha256} as on the card, got {found}")
     return data
 
 
-def _read_bytes(path: Path, max_bytes: int, needed: str) -> bytes:
+def read_beside(path: Path, max_bytes: int, needed: str) -> bytes:
+    """Return the bytes of a file of a package; `needed` says in the error why the package needs it.
+
+    Raises:
+        PackageError: the file is missing or too large.
+    """
     try:
         n_bytes = path.stat().st_size
         data = path.read_bytes() if n_bytes <= max_bytes else b""

@@ -15,7 +15,8 @@ from scanner.networks.package import load_network, write_package
 def with_prevalence(folder: Path, out: Path, name: str, prevalence: float, compound_share: float | None) -> EnsembleCard:
     """Write a copy of a package whose `p_lens` assumes another fraction of lenses.
 
-    Ranks by `p_lens` do not change, nor does `subclass`. The copy has no cuts until `lensscan evaluate` measures them again.
+    Ranks by `p_lens` do not change, nor does `subclass`. The copy has no cuts until `lensscan evaluate` measures them again,
+    and no sample of non-lenses until `lensscan models nonlenses` does.
 
     Args:
         folder: Folder of the package.
@@ -43,6 +44,7 @@ def with_prevalence(folder: Path, out: Path, name: str, prevalence: float, compo
         "assumed_prevalence": prevalence,
         "default_cut": cut,
         "cuts": (),
+        "nonlens_sample": None,
     }
     states = {network.name: load_network(folder, network).state_dict() for network in card.all_networks}
     return write_package(out, card.model_copy(update=changes), states)

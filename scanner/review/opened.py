@@ -1,10 +1,12 @@
 """A catalogue as a caller in Python reads it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
 import pyarrow as pa
 
+from infra.settings import Settings
 from scanner.catalogue.astropy_table import described
 from scanner.catalogue.columns import network_names
 from scanner.catalogue.map_columns import MAP_COLUMNS
@@ -13,6 +15,8 @@ from scanner.catalogue.rows import Rows
 from scanner.catalogue.selection import Circle
 from scanner.catalogue.wanted import Wanted
 from scanner.review.votes.graded import grade_views, graded_objects, with_grades
+from scanner.review.yields.guarantee import guaranteed
+from scanner.review.yields.night import NightYield, expected_lists, read_night
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class Catalogue:
         plan: str | None = None,
         all_plans: bool = False,
         grades: bool = False,
+        fdr: float | None = None,
     ) -> Rows:
         """Return candidates, best first, each object once in a night.
 
@@ -46,10 +51,17 @@ class Catalogue:
             plan: First characters of a plan id: the candidates of this plan alone.
             all_plans: The candidates of every plan, so that an object comes once for each plan that lists it.
             grades: Add what graders say of each object: the columns of `grades()`.
+            fdr: Largest expected share of objects that are no lenses: return the longest list of the night that holds it. Not
+                with other conditions than `night`.
 
         Raises:
-            LensscanError: there is no such catalogue, a vote is damaged, or the circle is not on the sky.
+            LensscanError: there is no such catalogue, a vote is damaged, the circle is not on the sky, or no list of the night
+                can hold the rate; the message says what it needs.
         """
+        if fdr is not None:
+            if any(given is not None for given in (min_p_lens, subclass, cone, plan)) or all_plans:
+                raise QueryError("fdr holds for the whole list of a night: no other condition than night goes with it")
+            min_p_lens = guaranteed(self.path, _night(night), fdr, Settings.read().ensembles_dir).least_p_lens
         wanted = Wanted(
             min_p_lens=min_p_lens,
             night=_night(night),
@@ -75,6 +87,20 @@ class Catalogue:
         where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
         most = "" if limit is None else f"LIMIT {int(limit)}"
         return _described(self.sql(f"SELECT {names} FROM scores {where} {most}").to_arrow())  # noqa: S608 - checked numbers
+
+    def expected(self, *, cut: float | Sequence[float] = (), night: str | date | None = None) -> NightYield:
+        """Return how many lenses and contaminants the lists of a night should hold, and the prevalence that its scores tell.
+
+        Args:
+            cut: Smallest `p_lens` of a list, or several; by default that of the candidates and the higher evaluated ones.
+            night: Night of the scan, YYYY-MM-DD; needed if the catalogue has several.
+
+        Raises:
+            LensscanError: the ensemble was not evaluated, a cut is lower than its evaluation reaches, or the night has no one
+                ensemble.
+        """
+        cuts = (float(cut),) if isinstance(cut, int | float) else tuple(cut)
+        return expected_lists(read_night(self.path, _night(night)), cuts)
 
     def grades(self) -> Rows:
         """Return what graders say of each object that they graded, by object_id; `p_lens` is not changed by it.

@@ -226,7 +226,7 @@ def simulate_shard(spec: DatasetSpec, shard_number: int) -> pa.Table:
     if not 0 <= shard_number < spec.n_shards:
         raise ValueError(f"shard_number must be in [0, {spec.n_shards}), got {shard_number}")
     table = simulate_objects(spec, _shard_indices(spec, shard_number))
-    return table.replace_schema_metadata({**table.schema.metadata, _SPEC_KEY: _per_object(spec).encode()})
+    return table.replace_schema_metadata({**table.schema.metadata, _SPEC_KEY: per_object(spec).encode()})
 
 
 def is_shard_of(spec: DatasetSpec, shard_number: int, uri: str) -> bool:
@@ -242,7 +242,7 @@ def is_shard_of(spec: DatasetSpec, shard_number: int, uri: str) -> bool:
         described = (footer.schema_arrow.metadata or {}).get(_SPEC_KEY, b"").decode()
         n_rows = footer.metadata.num_rows
     expected = _n_rows(spec, shard_number)
-    if described != _per_object(spec):
+    if described != per_object(spec):
         raise SimulationError(f"{uri} belongs to another data set ({described or 'unknown origin'}); use another folder")
     if n_rows != expected:
         raise SimulationError(
@@ -265,7 +265,7 @@ def _shard_indices(spec: DatasetSpec, shard_number: int) -> range:
     return range(first, min(first + ROWS_PER_SHARD, spec.n))
 
 
-def _per_object(spec: DatasetSpec) -> str:
+def per_object(spec: DatasetSpec) -> str:
     """Return the part of the specification that, with its index, determines an object."""
     # Shards of earlier versions say nothing of pairs and textures, and are still shards of data sets without them.
     absent = {name for name in ("pairs", "textures_sha256") if not getattr(spec, name)}

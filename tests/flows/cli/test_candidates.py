@@ -125,10 +125,10 @@ def test_the_result_of_sql_is_written(lensscan, made, tmp_path):
 
 def test_every_option_reaches_the_conditions():
     options = {"min_p_lens": 0.5, "subclass": "single", "plan": "abc", "all_plans": True}
-    found = CandidateOptions(night=date(2026, 11, 24), cone=(1.0, -2.0, 3.0), **options).wanted(7)
+    found = CandidateOptions(night=date(2026, 11, 24), cone=(1.0, -2.0, 3.0), **options).wanted(7, "catalogue")
     circle = Circle(ra_deg=1, dec_deg=-2, radius_deg=3)
     assert found == Wanted(night="2026-11-24", circle=circle, limit=7, **options)
-    assert CandidateOptions().wanted(None) == Wanted()
+    assert CandidateOptions().wanted(None, "catalogue") == Wanted()
     assert all(getattr(found, field.name) != field.default for field in fields(Wanted)), "every condition is tested"
 
 

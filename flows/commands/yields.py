@@ -1,0 +1,91 @@
+"""`lensscan yield` and `--fdr`: what lists of candidates are worth, in words, and the list with a guarantee."""
+
+from collections.abc import Iterator, Sequence
+
+from infra.progress import Progress
+from infra.settings import Settings
+from scanner.purity import ValueWithInterval
+from scanner.review.yields.guarantee import guaranteed
+from scanner.review.yields.lists import Content
+from scanner.review.yields.night import NightYield, YieldError, expected_lists, read_night
+from scanner.vocabulary.prior import one_in, rounded
+
+
+def yield_of_night(root_uri: str, night: str | None, cuts: Sequence[float], progress: Progress) -> NightYield:
+    """Return what lists of a night should hold; arguments and errors as for `read_night` and `expected_lists`."""
+    return expected_lists(read_night(root_uri, night, progress), cuts)
+
+
+def least_p_lens(root_uri: str, night: str | None, level: float) -> float:
+    """Return the smallest `p_lens` of the list of a night whose false discovery rate is held at a level.
+
+    Raises:
+        YieldError: no list has the guarantee, or the ensemble or its calibration sample is not at hand.
+    """
+    found = guaranteed(root_uri, night, level, Settings.read().ensembles_dir)
+    if found.least_p_lens is None:
+        raise YieldError(f"no list of this night can hold a false discovery rate of {level:g}")
+    return found.least_p_lens
+
+
+def promise_in_words(level: float) -> str:
+    """Say what a list with a guarantee promises."""
+    return (
+        f"On average over nights, at most {level:.3g} of such a list are no lenses, if the night's non-lenses are like the "
+        "simulated ones of the calibration sample."
+    )
+
+
+def rows_of(found: NightYield, columns: Sequence[str]) -> list[dict[str, str]]:
+    """Return a row of texts for each list, with these columns."""
+    return [dict(zip(columns, _cells(found, number), strict=True)) for number in range(len(found.lists))]
+
+
+def sentences_of(found: NightYield) -> Iterator[str]:
+    """Yield what the table assumes, what the night tells of its prevalence, and where its length is a surprise."""
+    fraction = found.estimated.fraction
+    n = ValueWithInterval(**{end: getattr(fraction, end) * found.n_scored for end in ("value", "low", "high")})
+    yield f"Lenses are counted as if one object in {one_in(found.stated_prevalence)} is a lens."
+    if found.estimated.is_above_zero:
+        yield (
+            f"The scores of this night tell {_interval(n)} lenses among its rows, one object in {one_in(fraction.value)}, if "
+            "p_lens is calibrated for its objects."
+        )
+    else:
+        yield (
+            f"The scores of this night cannot tell the number of its lenses from zero: at most {rounded(n.high)}, if p_lens is "
+            "calibrated for its objects."
+        )
+    odd = [of for of in found.lists if not of.n_foreseen.low <= of.n_listed <= of.n_foreseen.high]
+    if odd:
+        cuts = ", ".join(f"{of.p_lens:g}" for of in odd)
+        yield (
+            f"At p_lens {cuts} the list is not as long as the evaluation foretells: its objects are of another mixture. The "
+            "number of lenses does not depend on this, but an estimated prevalence does."
+        )
+
+
+def _cells(found: NightYield, number: int) -> tuple[str, ...]:
+    of = found.lists[number]
+    stated, estimated = of.at_stated, of.at_estimated
+    return (
+        f"{of.p_lens:g}",
+        str(of.n_listed),
+        f"{rounded(of.n_foreseen.low)}-{rounded(of.n_foreseen.high)}",
+        _interval(stated.n_lenses),
+        _interval(stated.n_contaminants),
+        _per_lens(stated),
+        _interval(estimated.n_lenses),
+        _per_lens(estimated),
+    )
+
+
+def _interval(found: ValueWithInterval) -> str:
+    return f"{rounded(found.value)} ({rounded(found.low)}-{rounded(found.high)})"
+
+
+def _per_lens(content: Content) -> str:
+    if content.inspected_per_lens is None:
+        return "-"
+    most = "no limit" if content.inspected_per_lens_high is None else rounded(content.inspected_per_lens_high)
+    return f"{rounded(content.inspected_per_lens)} ({rounded(content.inspected_per_lens_low)}-{most})"
