@@ -1,6 +1,7 @@
 """`lensscan evaluate`: measure an ensemble on shards with truth."""
 
 import json
+import re
 from pathlib import Path
 
 from flows.ensembles import chosen_package, results_folder
@@ -9,15 +10,20 @@ from infra.provenance import code_version
 from infra.settings import Settings
 from scanner.networks.card_file import read_card
 from scanner.networks.engines import resolve_engine
+from scanner.networks.nonlens_sample import read_sample
 from scanner.networks.package import load_scorer, with_cuts
 from training.errors import TrainingError
 from training.evaluation.card_text import write_card_with_text
 from training.evaluation.evaluate import Evaluation, evaluate_scores, thresholds_of
 from training.evaluation.evaluation_plots import draw_scored
 from training.evaluation.evaluation_text import evaluation_markdown
+from training.evaluation.matched_rates import matched_metrics
+from training.evaluation.score_correlation import correlation_metrics
 from training.evaluation.shard_scores import data_sets, score_shards, shard_footers, shards_digest
 
 BOOTSTRAP_SEED = 0
+_REPLACED = r"matched_nonlenses_|recall_.*_at_false_positives_|spearman_"
+"""Metrics of a card that every evaluation measures anew."""
 
 
 def evaluate_shards(
@@ -50,7 +56,9 @@ def evaluate_shards(
     thresholds = None
     if natural:
         thresholds = thresholds_of(*score_shards(natural, loaded, part_of(progress, n_objects, n_objects + n_natural)))
-    evaluation = evaluate_scores(scores, truth, card.assumed_prevalence, BOOTSTRAP_SEED, thresholds, card.candidate_threshold)
+    sample = read_sample(package, card)
+    cut = card.candidate_threshold
+    evaluation = evaluate_scores(scores, truth, card.assumed_prevalence, BOOTSTRAP_SEED, thresholds, cut, sample)
     folder = Path(out) if out else results_folder(package, card.name)
     folder.mkdir(parents=True, exist_ok=True)
     origin = {"ensemble": card.name, "sha256": card.sha256, "shards": shards_uri, "thresholds_from": natural_uri or shards_uri}
@@ -63,10 +71,13 @@ def evaluate_shards(
     (folder / "EVALUATION.md").write_text(text, encoding="utf-8")
     draw_scored(folder, evaluation, scores, truth, loaded.network_names)
     if folder.resolve() == package.resolve() and natural_uri is None:
-        record_cuts(package, evaluation)
+        record_evaluation(package, evaluation)
     return evaluation, folder
 
 
-def record_cuts(package: Path, evaluation: Evaluation) -> None:
-    """Write the cuts of an evaluation into card.json and CARD.md of the package."""
-    write_card_with_text(package, with_cuts(read_card(package), evaluation.cuts))
+def record_evaluation(package: Path, evaluation: Evaluation) -> None:
+    """Write cuts, recall at matched rates and correlations of an evaluation into card.json and CARD.md of the package."""
+    card = with_cuts(read_card(package), evaluation.cuts)
+    figures = matched_metrics(evaluation.matched) | correlation_metrics(evaluation.correlations)
+    kept = {name: value for name, value in card.metrics.items() if not re.match(_REPLACED, name)}
+    write_card_with_text(package, card.model_copy(update={"metrics": {**kept, **figures}}))

@@ -1,14 +1,17 @@
 """The card of a package as Markdown, for people."""
 
 import re
+from math import ceil
 from pathlib import Path
 
 from infra.store.files import replace_whole
 from scanner.networks.card import EnsembleCard, NetworkCard
 from scanner.networks.card_file import write_card
 from scanner.networks.combiner import MeanCombiner
-from training.evaluation.evaluation_text import cuts_table
+from training.evaluation.evaluation_text import cuts_table, matched_table
 from training.evaluation.map_text import maps_section
+from training.evaluation.matched_rates import recalls_on_card
+from training.evaluation.score_correlation import correlations_on_card
 
 TEXT_FILE = "CARD.md"
 _COLUMNS = (
@@ -71,6 +74,9 @@ def card_markdown(card: EnsembleCard) -> str:
             *_first_stage(card),
             *_default_cut(card),
             *_cuts(card),
+            *_matched(card),
+            *_correlations(card),
+            *_nonlens_sample(card),
             *maps_section(card),
             "## Inputs and weights",
             "",
@@ -172,6 +178,40 @@ def _cuts(card: EnsembleCard) -> list[str]:
         "shorter and purer."
     )
     return ["## Expected results of a cut", "", introduction, "", *cuts_table(card.cuts).splitlines(), ""]
+
+
+def _matched(card: EnsembleCard) -> list[str]:
+    """Return the recall of each kind at small false-positive rates; no lines without a measurement."""
+    found = recalls_on_card(card.metrics)
+    if not found:
+        return []
+    introduction = f"Measured by `lensscan evaluate`; {found[0].n_nonlenses} non-lenses set the thresholds, in brackets 95 %:"
+    return ["## Recall at matched false-positive rates", "", introduction, "", *matched_table(found).splitlines(), ""]
+
+
+def _correlations(card: EnsembleCard) -> list[str]:
+    """Return how alike the networks' scores are; no lines for one network, or without a measurement."""
+    rows = correlations_on_card(card.metrics, [network.name for network in card.all_networks])
+    if not rows:
+        return []
+    introduction = "Spearman's rank correlation of the networks' scores, from `lensscan evaluate`:"
+    header = ["networks", "of lenses", "of non-lenses"]
+    lines = [_line(header), _line(["---"] * len(header)), *(_line(list(row)) for row in rows)]
+    return ["## Correlation of the networks", "", introduction, "", *lines, ""]
+
+
+def _nonlens_sample(card: EnsembleCard) -> list[str]:
+    """Return what the sample of non-lenses is; no lines without one."""
+    about = card.nonlens_sample
+    if about is None:
+        return []
+    needed = ceil(1e7 / (1 + about.n_objects))
+    words = (
+        f"{about.n_objects} non-lenses that no network saw were scored ({about.description}); `{about.file}` (sha256 "
+        f"`{about.sha256[:12]}`) holds the {about.n_stored} scores of at least {about.least:.2g}. Lists of `lensscan query "
+        f"--fdr` rest on it: in a night of a million rows, a list at 0.1 needs {needed} rows above them all."
+    )
+    return ["## Sample of non-lenses", "", words, ""]
 
 
 def _channels(network: NetworkCard) -> str:

@@ -12,11 +12,13 @@ from pydantic import Field
 from infra.frozen import Frozen
 from scanner.catalogue.columns import network_names
 from scanner.networks.log_odds import restated
+from scanner.networks.nonlens_sample import NonLensTail
 from scanner.purity import Cut, ValueWithInterval
 from scanner.vocabulary.kinds import KINDS
 from scanner.vocabulary.network_columns import network_column_name
 from training.errors import TrainingError
 from training.evaluation.calibrate import expected_calibration_error
+from training.evaluation.matched_rates import MatchedRecall, matched_recalls
 from training.evaluation.metrics import (
     N_BOOTSTRAP,
     THRESHOLD,
@@ -30,6 +32,7 @@ from training.evaluation.metrics import (
     reflected_interval,
     threshold_at_rate,
 )
+from training.evaluation.score_correlation import ScoreCorrelation, score_correlations
 
 Numbers = NDArray[np.floating]
 Flags = NDArray[np.bool_]
@@ -88,6 +91,10 @@ class Evaluation(Frozen):
     """AUROC of each network, over the objects that it looked at; none for one that saw lenses alone, or none."""
     groups: tuple[Group, ...]
     cuts: tuple[Cut, ...]
+    matched: tuple[MatchedRecall, ...] = ()
+    """Recall of each kind at small false-positive rates; empty in evaluations of earlier versions."""
+    correlations: tuple[ScoreCorrelation, ...] = ()
+    """Correlations of the networks' scores; empty for one network, and in evaluations of earlier versions."""
     n_seen: dict[str, int] = Field(default_factory=dict)
     """Number of these objects by network, for those networks of a committee that did not look at all of them."""
 
@@ -99,6 +106,7 @@ def evaluate_scores(
     rng: np.random.Generator | int,
     thresholds: Sequence[float] | None = None,
     default_cut: float | None = None,
+    sample: NonLensTail | None = None,
 ) -> Evaluation:
     """Compare scores with the truth.
 
@@ -109,6 +117,8 @@ def evaluate_scores(
         rng: Generator for bootstrap intervals, or its seed.
         thresholds: Thresholds for `RATES`, from `thresholds_of` other objects; by default those of these objects.
         default_cut: Smallest `p_lens` of candidates.
+        sample: Sample of non-lenses of the ensemble, which sets the thresholds of small false-positive rates if it is larger
+            than the number of non-lenses here.
 
     Raises:
         TrainingError: scored lenses or non-lenses are missing, or a row has no kind.
@@ -124,6 +134,9 @@ def evaluate_scores(
     p = scores["p_lens"].to_numpy().astype(np.float64)
     thresholds = thresholds or _thresholds(p, is_lens)
     networks = {name: scores[network_column_name(name)].to_numpy() for name in network_names(scores.schema)}
+    others, n_others = p[~is_lens], int(np.sum(~is_lens))
+    if sample is not None and sample.n > n_others:
+        others, n_others = sample.p_lens.astype(np.float64), sample.n
     seen = {name: ~np.isnan(p_network) for name, p_network in networks.items()}
     return Evaluation(
         n_objects={kind: int(np.sum(kinds == kind)) for kind in KINDS},
@@ -139,6 +152,8 @@ def evaluate_scores(
         },
         groups=tuple(_groups(p, truth, thresholds, default_cut)),
         cuts=() if prevalence is None else tuple(_cut(p, is_lens, prevalence, cut) for cut in _cuts(default_cut)),
+        matched=matched_recalls(p, kinds, others, n_others),
+        correlations=score_correlations(networks, is_lens),
         n_seen={name: int(is_seen.sum()) for name, is_seen in seen.items() if not is_seen.all()},
     )
 

@@ -4,7 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from scanner.purity import Cut, ValueWithInterval
 from training.evaluation.evaluate import RATES, Evaluation, Group
+from training.evaluation.matched_rates import MATCHED_RATES, MatchedRecall
 from training.evaluation.metrics import N_BOOTSTRAP
+from training.evaluation.score_correlation import ScoreCorrelation
 
 _NAMES = {
     "auroc": "AUROC",
@@ -75,6 +77,8 @@ def evaluation_markdown(evaluation: Evaluation, ensemble: str, data: str, thresh
             ([_NAMES.get(name, name.replace("_", " ")), shown(m)] for name, m in evaluation.overall.items()),
         ),
         _table(("network", "AUROC"), ([_network(name, evaluation), shown(m)] for name, m in evaluation.networks.items())),
+        *_matched_section(evaluation.matched),
+        *_correlation_section(evaluation.correlations),
         "## Share above the threshold, by property",
         f"Thresholds that {rates} of all non-lenses{of_others} exceed. {_SHARES}{_CANDIDATES * has_cut}",
         _groups_table(evaluation.groups, has_cut=has_cut),
@@ -86,8 +90,45 @@ def evaluation_markdown(evaluation: Evaluation, ensemble: str, data: str, thresh
             _EXPECTED.format(evaluation.prevalence),
             cuts_table(evaluation.cuts),
         ]
-    sections += ["![ROC](roc.png) ![Reliability](reliability.png) ![Completeness](completeness.png)"]
+    plots = ["![ROC](roc.png) ![Reliability](reliability.png)", "![Completeness](completeness.png)"]
+    plots[1:1] = ["![Reliability, natural](reliability_log.png)"] if evaluation.prevalence is not None else []
+    sections += [" ".join(plots)]
     return "\n\n".join(sections) + "\n"
+
+
+def matched_table(matched: Sequence[MatchedRecall]) -> str:
+    """Return a table of the recall of each kind at each false-positive rate; a dash where there are too few non-lenses."""
+    rates = [rate for rate in MATCHED_RATES if any(of.rate == rate for of in matched)]
+    cells = {(of.kind, of.rate): _matched(of) for of in matched}
+    kinds = dict.fromkeys(of.kind for of in matched)
+    header = ("recall at false positives", *(f"{rate:g}" for rate in rates))
+    return _table(header, ([kind, *(cells[kind, rate] for rate in rates)] for kind in kinds))
+
+
+def _matched(of: MatchedRecall) -> str:
+    return f"- (needs {of.n_needed} non-lenses)" if of.recall is None else shown(of.recall)
+
+
+def _matched_section(matched: Sequence[MatchedRecall]) -> list[str]:
+    if not matched:
+        return []
+    words = f"Recall where these shares of {matched[0].n_nonlenses} non-lenses pass; intervals as for TPR10."
+    return ["## Recall at matched false-positive rates", words, matched_table(matched)]
+
+
+def _correlation_section(correlations: Sequence[ScoreCorrelation]) -> list[str]:
+    if not correlations:
+        return []
+    words = (
+        "Spearman's rank correlation of the networks' scores, over the objects that both looked at, with its 95 % interval "
+        "(Fisher's z, Bonett & Wright 2000). Networks that err on the same non-lenses gain little together."
+    )
+    rows = (
+        [" and ".join(of.networks), shown(of.lenses), str(of.n_lenses), shown(of.nonlenses), str(of.n_nonlenses)]
+        for of in correlations
+    )
+    header = ("networks", "of lenses", "lenses", "of non-lenses", "non-lenses")
+    return ["## Correlation of the networks", words, _table(header, rows)]
 
 
 def cuts_table(cuts: Sequence[Cut]) -> str:

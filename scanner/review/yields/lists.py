@@ -104,18 +104,26 @@ def _product(n: int, prevalence: ValueWithInterval, recall: ValueWithInterval) -
 
 def _mean(rate: float, most: int) -> float:
     """Return the mean of a Poisson number of this rate that is at most `most`."""
-    from scipy.stats import poisson
-
-    if most == 0 or rate == 0:
-        return 0.0
-    # The sum of k Pr(k) up to `most` is the rate times Pr(k < most).
-    below, up_to = poisson.logcdf(most - 1, rate), poisson.logcdf(most, rate)
-    return float(min(rate * np.exp(below - up_to), most)) if np.isfinite(below) else float(most)
+    return float(_weights(rate, most) @ np.arange(most + 1)) if _is_limited(rate, most) else rate
 
 
 def _quantile(rate: float, most: int, share: float) -> float:
     """Return the smallest number that a share of the Poisson numbers of this rate up to `most` does not exceed."""
     from scipy.stats import poisson
 
-    up_to = float(poisson.cdf(most, rate))
-    return min(float(poisson.ppf(share * up_to, rate)), float(most)) if up_to > 0 else float(most)
+    if not _is_limited(rate, most):
+        return float(poisson.ppf(share, rate))
+    return float(min(np.searchsorted(np.cumsum(_weights(rate, most)), share), most))
+
+
+def _is_limited(rate: float, most: int) -> bool:
+    """Return whether the limit matters: beyond ten standard deviations, and a few for small rates, it does not."""
+    return most < rate + 10 * np.sqrt(rate) + 20
+
+
+def _weights(rate: float, most: int) -> NDArray[np.float64]:
+    """Return the probabilities of 0 to `most`, `[most + 1]`, of a Poisson number that is at most `most`."""
+    from scipy.special import softmax
+    from scipy.stats import poisson
+
+    return np.asarray(softmax(poisson.logpmf(np.arange(most + 1), rate)))

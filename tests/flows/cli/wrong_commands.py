@@ -211,6 +211,16 @@ query s3://                                                     | s3://
 query shards --cone 1 2                                         | --cone needs 3 values
 query shards --cone 1 95 1                                      | --cone: dec_deg
 query shards --out x.doc                                        | --out must be a file that ends in
+query shards --fdr 2                                            | --fdr
+query shards --fdr 0.1                                          | shards: no complete scan
+query shards --fdr 0.1 --min-p-lens 0.5                         | no other condition than --night
+report shards --fdr 0.1 --cone 1 2 3                            | no other condition than --night
+yield                                                           | CATALOGUE
+yield nowhere                                                   | nowhere
+yield shards                                                    | shards: no complete scan
+yield shards --night 2026-02-30                                 | 2026-02-30
+yield shards --cut 2                                            | --cut
+yield shards --cut many                                         | many
 query shards --out good.csv                                     | exists; it is not replaced
 query shards --out empty --overwrite                            | --out empty is a folder
 query shards --out good.csv --overwrite                         | shards: no complete scan
@@ -342,6 +352,11 @@ models combine --first mer3-sim --natural a --broad b --name x  | name at least 
 models combine ou7-sim --first mer3-sim --natural a --broad b --name x | must be a package of one network
 models combine nosuch --first mer3-sim --natural a --broad b --name x | nosuch
 models combine ou7-sim --first mer3-sim --natural a --broad b --name ou7-sim | shipped
+models nonlenses                                                | mer3-cascade is shipped and never changes
+models nonlenses --ensemble nosuch                              | nosuch
+models nonlenses --n 0                                          | --n
+models nonlenses --seed -1                                      | --seed
+models nonlenses --workers 0                                    | --workers
 models restate                                                  | ENSEMBLE
 models restate nosuch --name mine --prevalence 0.1              | nosuch
 models restate mer3-sim --name mine                             | --prevalence

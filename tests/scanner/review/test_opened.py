@@ -1,5 +1,6 @@
 from datetime import date
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -10,8 +11,11 @@ from scanner.catalogue.plan import ScanConfig, make_plan
 from scanner.catalogue.seal import seal
 from scanner.review.opened import Catalogue
 from scanner.review.votes.log import VoteLog
-from tests.scanner.catalogue_parts import EnsembleName, finished, scores, unit_of, with_maps
+from scanner.review.yields.guarantee import guaranteed
+from scanner.review.yields.night import expected_lists, read_night
+from tests.scanner.catalogue_parts import NIGHT, EnsembleName, finished, scores, unit_of, with_maps
 from tests.scanner.review.votes.made_votes import vote_of
+from tests.scanner.review.yields.nights import known_night
 
 CONFIG = ScanConfig(maps_per_unit=1)
 
@@ -117,3 +121,25 @@ def test_grades_come_beside_candidates_and_alone(tmp_path):
     assert [row["grade"] for row in rows] == ["", "B"]
     assert rows.to_arrow().select(opened.candidates().columns).equals(opened.candidates().to_arrow())
     assert list(opened.sql("SELECT grade FROM grades")) == [{"grade": "B"}]
+
+
+def test_lists_of_a_night_are_foretold(tmp_path):
+    made = known_night(tmp_path)
+    opened = Catalogue(made.root)
+    assert opened.expected(night=NIGHT) == expected_lists(read_night(made.root))
+    (only,) = opened.expected(cut=0.1).lists
+    assert (only.p_lens, only.n_listed) == (0.1, int((made.p_lens >= np.float32(0.1)).sum()))
+    assert [of.p_lens for of in opened.expected(cut=[0.1, 0.2]).lists] == [0.1, 0.2]
+
+
+def test_a_list_with_a_guarantee_is_opened(tmp_path, monkeypatch):
+    made = known_night(tmp_path)
+    monkeypatch.setenv("LENSSCAN_ENSEMBLES_DIR", made.ensembles)
+    found = guaranteed(made.root, None, 0.2, tmp_path / "ensembles")
+    opened = Catalogue(made.root)
+    assert len(opened.candidates(fdr=0.2)) == found.n_listed == len(opened.candidates(fdr=0.2, night=NIGHT))
+    assert len(opened.candidates(fdr=0.2, limit=3)) == 3
+    with pytest.raises(LensscanError, match="no other condition than night goes with it"):
+        opened.candidates(fdr=0.2, subclass="single")
+    with pytest.raises(LensscanError, match="can hold a false discovery rate of 1e-05"):
+        opened.candidates(fdr=1e-5)
