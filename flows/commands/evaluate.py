@@ -29,7 +29,7 @@ _REPLACED = r"matched_nonlenses_|recall_.*_at_false_positives_|spearman_"
 def evaluate_shards(
     shards_uri: str, ensemble: str | None, out: str | None, progress: Progress, natural_uri: str | None = None
 ) -> tuple[Evaluation, Path]:
-    """Score every object of the shards and write evaluation.json, EVALUATION.md and three plots.
+    """Score every object of the shards and write evaluation.json, EVALUATION.md and the plots.
 
     An ensemble beside whose weights they are written also gets its card's cuts from this evaluation, unless the thresholds are
     those of other shards.
@@ -69,7 +69,7 @@ def evaluate_shards(
     others = f"{natural_uri} ({data_sets(natural.values())})" if natural_uri else None
     text = evaluation_markdown(evaluation, f"{card.name} `{card.sha256[:12]}`", objects, others)
     (folder / "EVALUATION.md").write_text(text, encoding="utf-8")
-    draw_scored(folder, evaluation, scores, truth, loaded.network_names)
+    draw_scored(folder, evaluation, scores, truth, loaded.network_names, sample)
     if folder.resolve() == package.resolve() and natural_uri is None:
         record_evaluation(package, evaluation)
     return evaluation, folder

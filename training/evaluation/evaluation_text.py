@@ -90,9 +90,10 @@ def evaluation_markdown(evaluation: Evaluation, ensemble: str, data: str, thresh
             _EXPECTED.format(evaluation.prevalence),
             cuts_table(evaluation.cuts),
         ]
-    plots = ["![ROC](roc.png) ![Reliability](reliability.png)", "![Completeness](completeness.png)"]
-    plots[1:1] = ["![Reliability, natural](reliability_log.png)"] if evaluation.prevalence is not None else []
-    sections += [" ".join(plots)]
+    # Evaluations of earlier versions have neither matched rates nor the plot at natural prevalence.
+    has_natural = evaluation.prevalence is not None and bool(evaluation.matched)
+    natural = "![Reliability at the assumed prevalence](reliability_log.png) " * has_natural
+    sections += [f"![ROC](roc.png) ![Reliability](reliability.png) {natural}![Completeness](completeness.png)"]
     return "\n\n".join(sections) + "\n"
 
 
@@ -101,7 +102,7 @@ def matched_table(matched: Sequence[MatchedRecall]) -> str:
     rates = [rate for rate in MATCHED_RATES if any(of.rate == rate for of in matched)]
     cells = {(of.kind, of.rate): _matched(of) for of in matched}
     kinds = dict.fromkeys(of.kind for of in matched)
-    header = ("recall at false positives", *(f"{rate:g}" for rate in rates))
+    header = ("recall", *(f"at {rate:g}" for rate in rates))
     return _table(header, ([kind, *(cells[kind, rate] for rate in rates)] for kind in kinds))
 
 

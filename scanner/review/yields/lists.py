@@ -113,7 +113,7 @@ def _quantile(rate: float, most: int, share: float) -> float:
 
     if not _is_limited(rate, most):
         return float(poisson.ppf(share, rate))
-    return float(min(np.searchsorted(np.cumsum(_weights(rate, most)), share), most))
+    return float(min(int(np.searchsorted(np.cumsum(_weights(rate, most)), share)), most))
 
 
 def _is_limited(rate: float, most: int) -> bool:

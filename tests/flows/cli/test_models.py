@@ -62,7 +62,8 @@ def test_evaluate_writes_figures_and_plots(lensscan, tmp_path):
     assert json.loads(copied.stdout) == expected
     assert {name: written[name] for name in shown} == shown
     assert written["ensemble"] in (tmp_path / "figures" / "EVALUATION.md").read_text()
-    assert {path.name for path in (tmp_path / "figures").glob("*.png")} == {"roc.png", "reliability.png", "completeness.png"}
+    plots = {"roc.png", "reliability.png", "reliability_log.png", "completeness.png"}
+    assert {path.name for path in (tmp_path / "figures").glob("*.png")} == plots
 
 
 @pytest.mark.parametrize("flow", [(), ("--flow",)], ids=["here", "flow"])

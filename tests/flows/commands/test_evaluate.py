@@ -6,18 +6,21 @@ import numpy as np
 import pytest
 
 import flows.commands.evaluate
-from flows.commands.evaluate import evaluate_shards
+from flows.commands.evaluate import evaluate_shards, record_evaluation
 from infra.progress import no_progress
 from scanner.networks.card import TrainingDataCard
-from scanner.networks.card_file import read_card
+from scanner.networks.card_file import read_card, write_card
 from scanner.networks.locate import SHIPPED_DIR
+from scanner.networks.nonlens_sample import NonLensTail, with_sample
 from scanner.networks.package import load_scorer
 from scanner.networks.prevalence import with_prevalence
 from scanner.sources.shards import encode_shard
 from simulation.products.dataset import DatasetSpec, simulate_shard
 from tests.scanner.ensembles import SPECS, write_test_package
 from training.errors import TrainingError
-from training.evaluation.evaluate import CUTS, thresholds_of
+from training.evaluation.evaluate import CUTS, Evaluation, thresholds_of
+from training.evaluation.matched_rates import matched_metrics
+from training.evaluation.score_correlation import correlation_metrics
 from training.evaluation.shard_scores import score_shards, shard_footers, shards_digest
 
 
@@ -53,7 +56,8 @@ def test_other_shards_are_evaluated_beside_the_weights(shards, tmp_path, digest,
     assert sum(evaluation.n_objects.values()) == 40
     assert np.isfinite(evaluation.overall["auroc"].value)
     assert "(n=40, seed=4, geometry challenge, preset euclid)" in (folder / "EVALUATION.md").read_text()
-    assert read_card(folder) == card
+    metrics = {**card.metrics, **matched_metrics(evaluation.matched)}
+    assert read_card(folder) == card.model_copy(update={"metrics": metrics})
 
 
 @pytest.mark.parametrize(("out", "is_written"), [(None, True), ("elsewhere", False)])
@@ -67,9 +71,35 @@ def test_cuts_are_written_on_the_card_beside_the_weights(shards, tmp_path, monke
     assert evaluation.prevalence == 0.01
     # The ensemble's own cut, twice its prevalence, is one more than the usual eight.
     assert [cut.p_lens for cut in evaluation.cuts] == sorted([*CUTS, 0.02])
-    assert after == before.model_copy(update={"cuts": evaluation.cuts if is_written else ()})
+    figures = {**matched_metrics(evaluation.matched), **correlation_metrics(evaluation.correlations)} if is_written else {}
+    metrics = {**before.metrics, **figures}
+    assert after == before.model_copy(update={"cuts": evaluation.cuts if is_written else (), "metrics": metrics})
+    assert len(evaluation.correlations) == 3
     assert (tmp_path / "mine" / "CARD.md").is_file() == is_written
     assert not list(tmp_path.glob("elsewhere/card.json"))
+
+
+def test_a_second_evaluation_replaces_all_of_its_figures(tmp_path):
+    """A recall that the second evaluation cannot give must not stay on the card."""
+    card = with_prevalence(SHIPPED_DIR / "mer3-sim", tmp_path / "mine", "mine", 0.01, None)
+    old = {"recall_single_at_false_positives_0.0001": 0.5, "matched_nonlenses_single": 9.0, "spearman_lenses_a_b": 0.1}
+    write_card(tmp_path / "mine", card.model_copy(update={"metrics": {**card.metrics, **old}}))
+    empty = Evaluation(n_objects={}, n_rejected={}, prevalence=0.01, overall={}, networks={}, groups=(), cuts=())
+    record_evaluation(tmp_path / "mine", empty)
+    assert read_card(tmp_path / "mine").metrics == card.metrics
+
+
+def test_the_sample_of_non_lenses_sets_the_thresholds(shards, tmp_path, monkeypatch):
+    monkeypatch.setattr("training.evaluation.metrics.N_BOOTSTRAP", 10)
+    card = write_package(tmp_path / "mine", None)
+    scores = np.linspace(0, 1, 1000, dtype=np.float32)
+    write_card(tmp_path / "mine", with_sample(tmp_path / "mine", card, NonLensTail.of(scores, 0.5), ""))
+    evaluation, _ = evaluate_shards(str(shards), str(tmp_path / "mine"), str(tmp_path / "out"), no_progress)
+    assert {of.n_nonlenses for of in evaluation.matched} == {1000}
+    by_rate = {of.rate: of.recall for of in evaluation.matched}
+    # Ten of a thousand non-lenses pass at 0.01; one would at 0.001, which is too few.
+    assert by_rate[0.01] is not None
+    assert by_rate[0.001] is by_rate[0.0001] is None
 
 
 def test_thresholds_of_natural_shards_are_used_and_named(shards, tmp_path, monkeypatch):

@@ -2,12 +2,17 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from scanner.networks.card_file import read_card
 from scanner.networks.combiner import MeanCombiner
 from scanner.networks.locate import SHIPPED_DIR
+from scanner.networks.nonlens_sample import NonLensTail, with_sample
+from scanner.purity import ValueWithInterval
 from training.evaluation.card_text import card_markdown
+from training.evaluation.matched_rates import MatchedRecall, matched_metrics
+from training.evaluation.score_correlation import ScoreCorrelation, correlation_metrics
 
 
 @pytest.mark.parametrize("name", ["mer3-cascade", "mer3-sim", "ou7-sim"])
@@ -43,6 +48,33 @@ def test_metrics_are_those_of_the_card(card):
     cells = dict(zip(rows[""], rows["**ensemble**"], strict=True))
     assert cells.pop("AUROC") == "0.912 (0.900-0.920)"
     assert {name: cell for name, cell in cells.items() if cell} == {"recall": "0.500", "single": "0.250"}
+
+
+def test_matched_rates_and_correlations_come_from_the_metrics(card):
+    one = ValueWithInterval(value=0.5, low=0.4, high=0.6)
+    matched = [MatchedRecall(kind="single", rate=rate, n_nonlenses=9000, recall=r) for rate, r in ((0.01, one), (0.001, None))]
+    names = [network.name for network in card.networks]
+    pair = ScoreCorrelation(networks=tuple(names[:2]), lenses=one, nonlenses=None, n_lenses=30, n_nonlenses=3)
+    metrics = matched_metrics(matched) | correlation_metrics([pair])
+    text = card_markdown(card.model_copy(update={"metrics": {**card.metrics, **metrics}}))
+    assert "9000 non-lenses set the thresholds" in text
+    assert table(text, "Recall at matched false-positive rates")["single"] == [
+        "0.500 (0.400 to 0.600)",
+        "- (needs 4000 non-lenses)",
+        "- (needs 40000 non-lenses)",
+    ]
+    assert table(text, "Correlation of the networks")[" and ".join(names[:2])] == ["0.50", "-"]
+    plain = card_markdown(card)
+    assert "matched false-positive" not in plain
+    assert "Correlation of the networks" not in plain
+
+
+def test_a_sample_of_non_lenses_is_described(card, tmp_path):
+    made = with_sample(tmp_path, card, NonLensTail(np.float32([0.1, 0.2]), 0.05, 99_999), "n=99999, seed=1")
+    text = card_markdown(made)
+    assert "99999 non-lenses that no network saw were scored (n=99999, seed=1)" in text
+    assert f"sha256 `{made.nonlens_sample.sha256[:12]}`) holds the 2 scores of at least 0.05." in text
+    assert "a list at 0.1 needs 100 rows above them all" in text
 
 
 def test_inputs_are_listed_in_order(card):

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from tests.training.evaluation.known_scores import PREVALENCE, arrays
 from training.evaluation.evaluate import BINS
 from training.evaluation.evaluation_plots import draw_evaluation
+from training.evaluation.reliability import reliability_bins
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +33,8 @@ def drawn(tables, evaluation, tmp_path_factory):
     return folder, p["p_lens"], is_lens, curves, bars
 
 
-def test_three_pictures_are_written(drawn):
-    for name in ("roc.png", "reliability.png", "completeness.png"):
+def test_pictures_are_written(drawn):
+    for name in ("roc.png", "reliability.png", "reliability_log.png", "completeness.png"):
         assert (drawn[0] / name).read_bytes().startswith(b"\x89PNG")
 
 
@@ -52,12 +53,29 @@ def test_reliability_compares_restated_scores_with_lens_shares(drawn):
     share = is_lens.mean()
     odds = p / (1 - p) / (PREVALENCE / (1 - PREVALENCE)) * share / (1 - share)
     here = odds / (1 + odds)
-    points = [given for given in bars if np.ndim(given[0]) == 0]
-    assert len(points) == 10
+    points = [given for given in bars if np.ndim(given[0]) == 0][:10]
     for b, (x, y, error) in enumerate(points):
         inside = (here >= b / 10) & (here < (b + 1) / 10)
         assert (x, y) == pytest.approx((here[inside].mean(), is_lens[inside].mean()))
         assert min(np.ravel(error)) >= 0
+
+
+def test_reliability_at_the_prevalence_has_a_point_for_each_bin(drawn):
+    _, p, is_lens, _, bars = drawn
+    bins = [of for of in reliability_bins(p, is_lens, PREVALENCE) if of.n_lenses + of.n_nonlenses]
+    points = [given for given in bars if np.ndim(given[0]) == 0][10:]
+    assert len(points) == len(bins) > 10
+    for of, (x, y, error) in zip(bins, points, strict=True):
+        assert (x, y) == pytest.approx((of.mean_p, max(of.fraction.value, 1e-6)))
+        assert y + error[1][0] == pytest.approx(max(of.fraction.high, y))
+        assert y - error[0][0] == pytest.approx(max(of.fraction.low, 1e-6))
+
+
+def test_scores_without_a_prevalence_have_one_reliability(tables, evaluation, tmp_path):
+    p, truth = arrays(tables)
+    uncalibrated = evaluation.model_copy(update={"prevalence": None})
+    draw_evaluation(tmp_path, uncalibrated, {"p_lens": p["p_lens"]}, truth["kind"] != "nonlens")
+    assert {path.name for path in tmp_path.iterdir()} == {"roc.png", "reliability.png", "completeness.png"}
 
 
 def test_completeness_has_a_panel_for_each_property(drawn, evaluation):

@@ -8,6 +8,7 @@ import pytest
 from scanner.networks.locate import SHIPPED_DIR
 from training.evaluation.evaluate import Evaluation, ValueWithInterval
 from training.evaluation.evaluation_text import evaluation_markdown, shown
+from training.evaluation.score_correlation import ScoreCorrelation
 
 
 def test_small_numbers_are_not_shown_as_zero():
@@ -26,8 +27,27 @@ def test_markdown_shows_the_figures(evaluation):
     rejected = ", ".join(f"{n} {kind}" for kind, n in evaluation.n_rejected.items())
     assert f"Rejected: {rejected};" in text
     assert text.count("| 0.01 |") == 1
-    for name in ("roc.png", "reliability.png", "completeness.png"):
+    for name in ("roc.png", "reliability.png", "reliability_log.png", "completeness.png"):
         assert f"({name})" in text
+
+
+def test_matched_rates_and_correlations_have_tables(evaluation):
+    text = evaluation_markdown(evaluation, "test", "random numbers")
+    first = evaluation.matched[0]
+    assert f"Recall where these shares of {first.n_nonlenses} non-lenses pass" in text
+    (row,) = [line for line in text.splitlines() if line.startswith("| single | ")]
+    assert row == f"| single | {shown(first.recall)} | - (needs 4000 non-lenses) | - (needs 40000 non-lenses) |"
+    one = ValueWithInterval(value=0.5, low=0.25, high=0.75)
+    pair = ScoreCorrelation(networks=("A", "B"), lenses=one, nonlenses=None, n_lenses=30, n_nonlenses=3)
+    text = evaluation_markdown(evaluation.model_copy(update={"correlations": (pair,)}), "test", "random numbers")
+    assert "| A and B | 0.500 (0.250 to 0.750) | 30 | - | 3 |" in text
+
+
+def test_evaluations_of_earlier_versions_have_no_new_section(evaluation):
+    text = evaluation_markdown(evaluation.model_copy(update={"matched": (), "correlations": ()}), "test", "numbers")
+    assert "matched" not in text
+    assert "Correlation" not in text
+    assert "reliability_log" not in text
 
 
 def test_uncalibrated_scores_have_no_cuts(evaluation):
