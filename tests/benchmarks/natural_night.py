@@ -3,7 +3,8 @@
 `python -m tests.benchmarks.natural_objects --scratch FOLDER` simulates and scores the objects, which takes long and goes on
 after a kill; `python -m tests.benchmarks.natural_night --scratch FOLDER` draws nights from what is there, and writes
 NATURAL_NIGHT.md beside this file, or to `--out`. Nights are bootstrap draws: non-lenses with replacement, and a Poisson number
-of lenses. What the product says of each night is compared with the night's own truth.
+of lenses. What the product says of each night is compared with the night's own truth. All nights share what chance did to the
+drawn objects, so of nights as large as the set of non-lenses, right intervals of the prevalence hold 83 % rather than 95 %.
 
 Lenses come in two mixes: that of the evaluation, which `p_lens` and the cuts on the card assume, and one with as few compound
 lenses as `p_compound` assumes.

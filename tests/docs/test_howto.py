@@ -6,6 +6,7 @@ names; `test_pages.py` checks their `lensscan` commands against the command line
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 from types import MappingProxyType
 
@@ -23,6 +24,7 @@ from tests.docs.pages import DOCS, ONE_WORKER, ROOT, blocks, run_snippet, shell_
 from tests.other_survey import TOML, write_tile
 from tests.scanner.catalogue_parts import finished
 from tests.scanner.review.votes.made_votes import vote_of
+from tests.scanner.review.yields.nights import known_night
 from tests.scanner.review.zooniverse.exports import classification, export_of, manifest_rows
 from tests.shared import PUBLISHED
 
@@ -35,6 +37,7 @@ RUN_HERE = (
     "another_survey",
     "read_the_catalogue",
     "report",
+    "yield",
     "grade",
     "publish",
     "votes",
@@ -110,6 +113,14 @@ def test_another_survey(follow, desk):
     write_tile(desk / "atlas", "N01,1", -20.0, 3)
     (desk / "atlas-positions.csv").write_text("ra,dec\n10.0,-20.0\n")
     follow("another_survey")
+
+
+def test_yield(follow, desk, tmp_path):
+    """The page assumes a night of an ensemble that has a sample of non-lenses."""
+    known_night(tmp_path)
+    shutil.copytree(tmp_path / "ensembles" / "test", desk / "ensembles" / "test")
+    follow("yield", folder=tmp_path)
+    assert len((tmp_path / "pure.csv").read_text().splitlines()) > 10
 
 
 def test_votes(follow, tmp_path):
