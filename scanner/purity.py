@@ -32,6 +32,8 @@ class Cut(Frozen, allow_inf_nan=False):
     expected_purity: Annotated[float, Field(ge=0, le=1)] | None
     """Mean p_lens of the candidates: their purity if p_lens is well calibrated."""
     to_inspect_per_million: ValueWithInterval
+    natural_recall: ValueWithInterval | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Recall of lenses among which compound ones are as rare as `p_compound` assumes; None in earlier evaluations."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -124,13 +126,20 @@ class PurityTable(Frozen):
         )
 
     def recall(self, p_lens: float) -> ValueWithInterval:
-        """Return the share of lenses at or above `p_lens`.
+        """Return the share of lenses at or above `p_lens`; with compound ones as rare as on the sky, if the cuts know it.
 
         Raises:
             ValueError: `p_lens` lies below the lowest cut.
         """
         self._check_evaluated(p_lens)
-        return self._number(p_lens, [cut.recall for cut in self.cuts], 1.0)
+        natural = [cut.natural_recall for cut in self.cuts if cut.natural_recall is not None and cut.natural_recall.low > 0]
+        recalls = natural if self.knows_natural else [cut.recall for cut in self.cuts]
+        return self._number(p_lens, recalls, 1.0)
+
+    @property
+    def knows_natural(self) -> bool:
+        """Whether `recall` is that of lenses among which compound ones are as rare as on the sky."""
+        return all(cut.natural_recall is not None and cut.natural_recall.low > 0 for cut in self.cuts)
 
     def in_words(self, p_lens: float) -> str:
         """Say what the list of all objects at or above `p_lens` should hold; outside the cuts, what the nearest cut tells."""

@@ -9,6 +9,7 @@ from infra.progress import Progress, part_of
 from infra.provenance import code_version
 from infra.settings import Settings
 from scanner.networks.card_file import read_card
+from scanner.networks.combiner import SoftmaxStack
 from scanner.networks.engines import resolve_engine
 from scanner.networks.nonlens_sample import read_sample
 from scanner.networks.package import load_scorer, with_cuts
@@ -58,7 +59,8 @@ def evaluate_shards(
         thresholds = thresholds_of(*score_shards(natural, loaded, part_of(progress, n_objects, n_objects + n_natural)))
     sample = read_sample(package, card)
     cut = card.candidate_threshold
-    evaluation = evaluate_scores(scores, truth, card.assumed_prevalence, BOOTSTRAP_SEED, thresholds, cut, sample)
+    share = card.combiner.assumed_compound_share if isinstance(card.combiner, SoftmaxStack) else None
+    evaluation = evaluate_scores(scores, truth, card.assumed_prevalence, BOOTSTRAP_SEED, thresholds, cut, sample, share)
     folder = Path(out) if out else results_folder(package, card.name)
     folder.mkdir(parents=True, exist_ok=True)
     origin = {"ensemble": card.name, "sha256": card.sha256, "shards": shards_uri, "thresholds_from": natural_uri or shards_uri}

@@ -45,7 +45,8 @@ def sentences_of(found: NightYield) -> Iterator[str]:
     """Yield what the table assumes, what the night tells of its prevalence, and where its length is a surprise."""
     fraction = found.estimated.fraction
     n = ValueWithInterval(**{end: getattr(fraction, end) * found.n_scored for end in ("value", "low", "high")})
-    yield f"Lenses are counted as if one object in {one_in(found.stated_prevalence)} is a lens."
+    mix = "compound lenses are as rare as on the sky" if found.has_natural_mix else "lenses are of the mix that was evaluated"
+    yield f"Lenses are counted as if one object in {one_in(found.stated_prevalence)} is a lens, and {mix}."
     if found.estimated.is_above_zero:
         yield (
             f"The scores of this night tell {_interval(n)} lenses among its rows, one object in {one_in(fraction.value)}, if "

@@ -6,8 +6,8 @@ NATURAL_NIGHT.md beside this file, or to `--out`. Nights are bootstrap draws: no
 of lenses. What the product says of each night is compared with the night's own truth. All nights share what chance did to the
 drawn objects, so of nights as large as the set of non-lenses, right intervals of the prevalence hold 83 % rather than 95 %.
 
-Lenses come in two mixes: that of the evaluation, which `p_lens` and the cuts on the card assume, and one with as few compound
-lenses as `p_compound` assumes.
+Lenses come in two mixes: that of the evaluation, which `p_lens` assumes and the cuts of earlier cards, and one with as few
+compound lenses as `p_compound` assumes, which cuts with a natural recall are for.
 """
 
 import argparse

@@ -68,6 +68,28 @@ def test_below_the_table_nothing_is_known():
         TABLE.expected(0.01, 1e6)
 
 
+def test_recall_is_that_of_a_natural_mix_where_it_is_known():
+    cuts = [cut(0.02, 0.8, 0.05), cut(0.5, 0.4, 0.002)]
+    table = PurityTable(prevalence=0.01, cuts=cuts)
+    assert (table.knows_natural, table.recall(0.5).value) == (False, 0.4)
+    assert table.recall(0.02) == cuts[0].recall
+    natural = [cuts[0].model_copy(update={"natural_recall": within(0.7, 0.6, 0.75)})]
+    natural.append(cuts[1].model_copy(update={"natural_recall": within(0.2, 0.1, 0.3)}))
+    known = PurityTable(prevalence=0.01, cuts=natural)
+    assert (known.knows_natural, known.recall(0.5).low, known.recall(0.5).high) == (
+        True,
+        pytest.approx(0.1),
+        pytest.approx(0.3),
+    )
+    assert 0.2 < known.recall(0.1).value < 0.7
+    # What else is foretold stays that of the evaluated mix.
+    assert known.expected(0.5, 1e6) == table.expected(0.5, 1e6)
+    partly = PurityTable(prevalence=0.01, cuts=(natural[0], cuts[1]))
+    assert (partly.knows_natural, partly.recall(0.02).value) == (False, 0.8)
+    with pytest.raises(ValueError, match=r"at least the lowest evaluated cut, 0\.02, got 0\.01"):
+        known.recall(0.01)
+
+
 def test_purity_never_falls_with_the_cut_and_keeps_its_limits():
     noisy = PurityTable(prevalence=0.01, cuts=(cut(0.02, 0.8, 0.05), cut(0.2, 0.5, 0.002), cut(0.5, 0.1, 0.002)))
     for table in (

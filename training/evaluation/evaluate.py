@@ -107,6 +107,7 @@ def evaluate_scores(
     thresholds: Sequence[float] | None = None,
     default_cut: float | None = None,
     sample: NonLensTail | None = None,
+    compound_share: float | None = None,
 ) -> Evaluation:
     """Compare scores with the truth.
 
@@ -119,6 +120,7 @@ def evaluate_scores(
         default_cut: Smallest `p_lens` of candidates.
         sample: Sample of non-lenses of the ensemble, which sets the thresholds of small false-positive rates if it is larger
             than the number of non-lenses here.
+        compound_share: Fraction of the lenses on the sky that are compound; None if it is not known.
 
     Raises:
         TrainingError: scored lenses or non-lenses are missing, or a row has no kind.
@@ -151,11 +153,37 @@ def evaluate_scores(
             if 0 < is_lens[seen[name]].sum() < seen[name].sum()
         },
         groups=tuple(_groups(p, truth, thresholds, default_cut)),
-        cuts=() if prevalence is None else tuple(_cut(p, is_lens, prevalence, cut) for cut in _cuts(default_cut)),
+        cuts=() if prevalence is None else _all_cuts(p, kinds, prevalence, default_cut, compound_share),
         matched=matched_recalls(p, kinds, others, n_others),
         correlations=score_correlations(networks, is_lens),
         n_seen={name: int(is_seen.sum()) for name, is_seen in seen.items() if not is_seen.all()},
     )
+
+
+def _all_cuts(
+    p: Numbers, kinds: NDArray[np.str_], prevalence: float, default_cut: float | None, compound_share: float | None
+) -> tuple[Cut, ...]:
+    """Return all cuts, with the recall of a natural mix of lenses if its share of compound ones is known."""
+    cuts = [_cut(p, kinds != "nonlens", prevalence, threshold) for threshold in _cuts(default_cut)]
+    if compound_share is None:
+        return tuple(cuts)
+    return tuple(
+        cut.model_copy(update={"natural_recall": natural_recall(p >= cut.p_lens, kinds, compound_share)}) for cut in cuts
+    )
+
+
+def natural_recall(is_above: Flags, kinds: NDArray[np.str_], compound_share: float) -> ValueWithInterval | None:
+    """Return the recall of single and compound lenses, weighted to this share of compound ones; None if a kind is missing.
+
+    The limits are those of both intervals together, worst and best.
+    """
+    is_single = kinds == "single"
+    rows = {1 - compound_share: is_single, compound_share: (kinds != "nonlens") & ~is_single}
+    if not all(chosen.any() for chosen in rows.values()):
+        return None
+    shares = [(weight, _share(is_above[chosen])) for weight, chosen in rows.items()]
+    value, low, high = (sum(weight * getattr(share, end) for weight, share in shares) for end in ("value", "low", "high"))
+    return _with_interval(value, (low, high))
 
 
 def _cuts(default_cut: float | None) -> list[float]:

@@ -133,8 +133,10 @@ def _correlation_section(correlations: Sequence[ScoreCorrelation]) -> list[str]:
 
 
 def cuts_table(cuts: Sequence[Cut]) -> str:
-    """Return a table of purity, recall and number of candidates of each cut."""
-    return _table(_CUT_COLUMNS, map(_cut, cuts))
+    """Return a table of purity, recall and number of candidates of each cut; recall of a natural mix too, if it is known."""
+    has_natural = any(cut.natural_recall for cut in cuts)
+    rows = ([*_cut(cut), *([shown(cut.natural_recall)] * has_natural)] for cut in cuts)
+    return _table((*_CUT_COLUMNS, *(["recall, compound lenses rare as on the sky"] * has_natural)), rows)
 
 
 def _groups_table(groups: Sequence[Group], *, has_cut: bool) -> str:

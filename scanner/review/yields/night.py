@@ -50,6 +50,8 @@ class NightYield(Frozen):
     n_scored: int
     stated_prevalence: float
     """Fraction of lenses that `p_lens` assumes."""
+    has_natural_mix: bool
+    """Whether the evaluation knows what share of lenses is found if compound ones are as rare as `p_compound` assumes."""
     estimated: NightPrevalence
     lists: tuple[NightList, ...]
     """One list for each cut, the lowest first."""
@@ -119,6 +121,7 @@ def expected_lists(scores: NightScores, cuts: Sequence[float] = ()) -> NightYiel
         ensemble=scores.ensemble_name,
         n_scored=n_scored,
         stated_prevalence=purity.prevalence,
+        has_natural_mix=purity.knows_natural,
         estimated=estimated,
         lists=tuple(lists),
     )

@@ -17,7 +17,7 @@ def between(value, low, high):
     return ValueWithInterval(value=value, low=low, high=high)
 
 
-def night(*, low=0.0002, n_listed=(400, 12)):
+def night(*, low=0.0002, n_listed=(400, 12), natural=False):
     """Return two lists of a night of 60 000 rows."""
     lists = [
         NightList(
@@ -31,7 +31,13 @@ def night(*, low=0.0002, n_listed=(400, 12)):
     ]
     estimated = NightPrevalence(n_objects=60_000, fraction=between(0.0004, low, 0.0006))
     return NightYield(
-        night="2026-11-24", ensemble="test", n_scored=60_000, stated_prevalence=0.0005, estimated=estimated, lists=tuple(lists)
+        night="2026-11-24",
+        ensemble="test",
+        n_scored=60_000,
+        stated_prevalence=0.0005,
+        has_natural_mix=natural,
+        estimated=estimated,
+        lists=tuple(lists),
     )
 
 
@@ -60,7 +66,8 @@ def test_a_list_without_lenses_has_no_number_per_lens():
 
 def test_an_estimate_is_told_in_lenses():
     stated, told, odd = sentences_of(night())
-    assert stated == "Lenses are counted as if one object in 2000 is a lens."
+    assert stated == "Lenses are counted as if one object in 2000 is a lens, and lenses are of the mix that was evaluated."
+    assert next(sentences_of(night(natural=True))).endswith("and compound lenses are as rare as on the sky.")
     assert "tell 24 (12-36) lenses among its rows, one object in 2500, if p_lens is calibrated" in told
     assert odd.startswith("At p_lens 0.3 the list is not as long as the evaluation foretells")
 

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pyarrow as pa
 import pytest
+from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
 from scanner.vocabulary.kinds import KINDS
@@ -18,6 +19,7 @@ from training.evaluation.evaluate import (
     _cut,
     evaluate_scores,
     inspected_per_lens,
+    natural_recall,
     thresholds_of,
 )
 from training.evaluation.evaluation_text import evaluation_markdown
@@ -195,6 +197,23 @@ def test_purity_and_numbers_of_a_cut_by_bayes(tables, evaluation):
         assert cut.purity.value == pytest.approx(1e4 * recall / (1e4 * recall + 0.99e6 * false))
         assert cut.purity.low < cut.purity.value <= cut.purity.high
     assert [cut.p_lens for cut in evaluation.cuts] == list(CUTS)
+
+
+def test_a_natural_mix_of_lenses_has_its_own_recall(tables, evaluation):
+    """Of ten singles three pass, of five compound lenses four: with 2 % compound lenses, 0.98 x 0.3 + 0.02 x 0.8 pass."""
+    kinds = np.array(["single"] * 10 + ["double_ring"] * 2 + ["compound_arc"] * 3 + ["nonlens"] * 4)
+    is_above = np.array([True] * 3 + [False] * 7 + [True] * 4 + [False] + [True] * 4)
+    found = natural_recall(is_above, kinds, 0.02)
+    assert found.value == pytest.approx(0.98 * 0.3 + 0.02 * 0.8)
+    low, high = zip(*(binomtest(k, n).proportion_ci(method="wilson") for k, n in ((3, 10), (4, 5))), strict=True)
+    assert (found.low, found.high) == pytest.approx((0.98 * low[0] + 0.02 * low[1], 0.98 * high[0] + 0.02 * high[1]))
+    assert natural_recall(is_above, np.where(kinds == "single", "nonlens", kinds), 0.02) is None
+    assert {cut.natural_recall for cut in evaluation.cuts} == {None}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("training.evaluation.metrics.N_BOOTSTRAP", 2)
+        cuts = evaluate_scores(*tables, PREVALENCE, 0, compound_share=0.02).cuts
+    # Kinds of lens score alike here, so that the mix changes little.
+    assert all(cut.natural_recall.low <= cut.recall.value <= cut.natural_recall.high for cut in cuts)
 
 
 def test_a_cut_without_false_positives_has_an_uncertain_purity():

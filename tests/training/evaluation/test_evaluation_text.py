@@ -7,7 +7,7 @@ import pytest
 
 from scanner.networks.locate import SHIPPED_DIR
 from training.evaluation.evaluate import Evaluation, ValueWithInterval
-from training.evaluation.evaluation_text import evaluation_markdown, shown
+from training.evaluation.evaluation_text import cuts_table, evaluation_markdown, shown
 from training.evaluation.score_correlation import ScoreCorrelation
 
 
@@ -48,6 +48,14 @@ def test_evaluations_of_earlier_versions_have_no_new_section(evaluation):
     assert "matched" not in text
     assert "Correlation" not in text
     assert "reliability_log" not in text
+
+
+def test_the_recall_of_a_natural_mix_has_a_column_if_known(evaluation):
+    cut = evaluation.cuts[2]
+    natural = cut.model_copy(update={"natural_recall": ValueWithInterval(value=0.5, low=0.4, high=0.6)})
+    plain, wide = (cuts_table([chosen]).splitlines() for chosen in (cut, natural))
+    assert [len(line.split(" | ")) for line in wide] == [len(line.split(" | ")) + 1 for line in plain]
+    assert wide[2].endswith("| 0.500 (0.400 to 0.600) |")
 
 
 def test_uncalibrated_scores_have_no_cuts(evaluation):
