@@ -50,12 +50,12 @@ def sentences_of(found: NightYield) -> Iterator[str]:
     if found.estimated.is_above_zero:
         yield (
             f"The scores of this night tell {_interval(n)} lenses among its rows, one object in {one_in(fraction.value)}, if "
-            "p_lens is calibrated for its objects."
+            "p_lens is calibrated for its objects and kinds of lens."
         )
     else:
         yield (
             f"The scores of this night cannot tell the number of its lenses from zero: at most {rounded(n.high)}, if p_lens is "
-            "calibrated for its objects."
+            "calibrated for its objects and kinds of lens."
         )
     odd = [of for of in found.lists if not of.n_foreseen.low <= of.n_listed <= of.n_foreseen.high]
     if odd:
