@@ -289,12 +289,34 @@ class System:
         }
         return replace(self, **parts)
 
+    def turned(self, angle_rad: float) -> "System":
+        """Return the system turned about the stamp's centre, from x towards y; spikes of stars keep their direction."""
+        parts: dict[str, Any] = {
+            name: tuple(_turned(part, angle_rad) for part in getattr(self, name))
+            for name in ("masses", "galaxy", "source1", "source2", "neighbours")
+        }
+        return replace(self, **parts)
+
 
 _Placed = TypeVar("_Placed", Mass, Sersic, Annulus, PointSource, Spikes, Picture)
 
 
 def _moved(part: _Placed, dx_arcsec: float, dy_arcsec: float) -> _Placed:
     return replace(part, x_arcsec=part.x_arcsec + dx_arcsec, y_arcsec=part.y_arcsec + dy_arcsec)
+
+
+def _turned(part: _Placed, angle_rad: float) -> _Placed:
+    cos, sin = float(np.cos(angle_rad)), float(np.sin(angle_rad))
+    x, y = part.x_arcsec, part.y_arcsec
+    changes: dict[str, Any] = {"x_arcsec": cos * x - sin * y, "y_arcsec": sin * x + cos * y}
+    if isinstance(part, Mass):
+        # Shear has the symmetry of an ellipse: it turns by twice the angle.
+        shear = complex(*part.shear) * complex(np.exp(2j * angle_rad))
+        changes["shear"] = (shear.real, shear.imag)
+    if isinstance(part, Mass | Sersic | Annulus | Picture):
+        # Spikes do not turn: they belong to the telescope.
+        changes["angle_rad"] = part.angle_rad + angle_rad
+    return replace(part, **changes)
 
 
 def _check_axis_ratio(axis_ratio: float) -> None:

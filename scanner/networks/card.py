@@ -174,6 +174,8 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
     """Purity and numbers for thresholds of `p_lens`, from `lensscan evaluate`, the lowest first; empty where unknown."""
     nonlens_sample: NonLensSampleCard | None = Field(default=None, exclude_if=lambda value: value is None)
     """Sample of non-lenses by which lists with a guaranteed purity are chosen; None: there are no such lists."""
+    probes: str = ""
+    """Result of the bias probes in one line, from `lensscan evaluate --probes`; empty where unknown."""
     limits: tuple[str, ...]
     """Uses that the ensemble is not fit for, a sentence each."""
     citation: str

@@ -151,6 +151,15 @@ def add_artefacts(
     return {band: frame.image for band, frame in frames.items()}
 
 
+def add_hot_pixel(image: Image, band: str, geometry: Geometry, peak_sigma: float, rng: Generator) -> Image:
+    """Return an image `[y, x]` with one hot detector pixel near the middle, `peak_sigma` times the noise of the nominal sky."""
+    frame = _frame(band, np.array(image, np.float32), geometry, Conditions.nominal(0.0))
+    n_y, n_x = frame.image.shape
+    at = _beside(frame, ((n_y - 1) / 2, (n_x - 1) / 2), _NEAR_ARCSEC, rng)
+    _add_line(frame, at, 0.0, 0.0, frame.sharp_pixels * frame.pixel_arcsec, peak_sigma)
+    return frame.image
+
+
 def _frame(band: str, image: Image, geometry: Geometry, conditions: Conditions) -> Frame:
     pixel_arcsec = geometry.grids[band].pixel_scale_arcsec
     sigma = sky_sigma_adu_per_s(band, geometry) * conditions.depth_factor[band]

@@ -10,21 +10,28 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
 from numpy.random import Generator, SeedSequence, default_rng
 
 from scanner.vocabulary.geometry import Geometry, Stamps
 from simulation.lensing import effective_einstein_radius_arcsec
 from simulation.optics.artefacts import add_artefacts
 from simulation.optics.observation import Optics, add_noise, draw_conditions
-from simulation.population.broad import draw_members_inside
-from simulation.population.colours import early_type_sed, star_forming_sed
-from simulation.population.draw import draw_surroundings, without_sources
-from simulation.population.forecast import draw_second_source
+from simulation.population.draw import draw_surroundings
 from simulation.products.render import Images, SimulationError, lens, render, stack, visible_system
-from simulation.systems import Light, Sersic, System
+from simulation.products.system_changes import (
+    Change,
+    blue_source,
+    brighter_deflector,
+    brighter_source,
+    galaxies_inside,
+    larger,
+    no_arcs,
+    red_source,
+    second_source,
+    unchanged,
+)
+from simulation.systems import System
 
-Change = Callable[[System, Generator], System]
 UNCHANGED = "unchanged"
 MAX_RADIUS_ARCSEC = 1.65
 """Largest Einstein radius of the unchanged lenses: 2.5 times as large, the ring still fits a 10 arcsec stamp."""
@@ -33,72 +40,18 @@ _MAX_SOURCE_Z = 4.0
 _MAX_TRIES = 200
 
 
-def _brighter_source(mag: float) -> Change:
-    def change(system: System, rng: Generator) -> System:
-        del rng
-        return replace(system, source1=_dimmed(system.source1, -mag), source2=_dimmed(system.source2, -mag))
-
-    return change
-
-
-def _fainter_deflector(system: System, rng: Generator) -> System:
-    del rng
-    return replace(system, galaxy=_dimmed(system.galaxy, 2.0))
-
-
-def _members(n: int) -> Change:
-    def change(system: System, rng: Generator) -> System:
-        light, masses = draw_members_inside(rng, system, n)
-        return replace(system, galaxy=(*system.galaxy, *light), masses=(*system.masses, *masses))
-
-    return change
-
-
-def _larger(factor: float) -> Change:
-    """Return the change to another Einstein radius: images keep their pattern about the deflector, sources their size."""
-
-    def change(system: System, rng: Generator) -> System:
-        del rng
-        deflector = system.masses[0]
-        sigma = deflector.velocity_dispersion_km_s * float(np.sqrt(factor))
-        x, y = deflector.x_arcsec, deflector.y_arcsec
-        dx, dy = ((factor - 1) * (at - centre) for at, centre in zip(_middle(system.source1), (x, y), strict=True))
-        source1 = tuple(replace(part, x_arcsec=part.x_arcsec + dx, y_arcsec=part.y_arcsec + dy) for part in system.source1)
-        masses = (replace(deflector, velocity_dispersion_km_s=sigma), *system.masses[1:])
-        return replace(system, masses=masses, source1=source1, velocity_dispersion_km_s=sigma)
-
-    return change
-
-
-def _red_source(system: System, rng: Generator) -> System:
-    return _recoloured(system, lambda mag, z: early_type_sed(mag, z, rng))
-
-
-def _blue_source(system: System, rng: Generator) -> System:
-    return _recoloured(system, lambda mag, z: star_forming_sed(mag, z, rng, 0.0))
-
-
-def _no_arcs(system: System, rng: Generator) -> System:
-    del rng
-    return without_sources(system)
-
-
-def _second_source(system: System, rng: Generator) -> System:
-    return draw_second_source(rng, system)
-
-
 CHANGES: Mapping[str, Change] = MappingProxyType(
     {
-        UNCHANGED: lambda system, _: system,
-        **{f"source {mag} mag brighter": _brighter_source(mag) for mag in (1, 2, 3, 4)},
-        "deflector 2 mag fainter": _fainter_deflector,
-        **{f"{n} galaxies inside": _members(n) for n in (1, 2, 3)},
-        "Einstein radius x 1.6": _larger(1.6),
-        "Einstein radius x 2.5": _larger(2.5),
-        "red source": _red_source,
-        "blue source": _blue_source,
-        "second source": _second_source,
-        "no arcs": _no_arcs,
+        UNCHANGED: unchanged,
+        **{f"source {mag} mag brighter": brighter_source(mag) for mag in (1, 2, 3, 4)},
+        "deflector 2 mag fainter": brighter_deflector(-2.0),
+        **{f"{n} galaxies inside": galaxies_inside(n) for n in (1, 2, 3)},
+        "Einstein radius x 1.6": larger(1.6),
+        "Einstein radius x 2.5": larger(2.5),
+        "red source": red_source,
+        "blue source": blue_source,
+        "second source": second_source,
+        "no arcs": no_arcs,
     }
 )
 """Changes of a single lens, by what changes; the first changes nothing, and only the last makes a non-lens."""
@@ -156,20 +109,3 @@ def _lone_lens(optics: Optics, rng: Generator) -> System:
         if effective_einstein_radius_arcsec(system.masses, system.z_source1 or 0.0) < MAX_RADIUS_ARCSEC:
             return system
     raise SimulationError(f"no lens with an Einstein radius below {MAX_RADIUS_ARCSEC} arcsec in {_MAX_TRIES} draws")
-
-
-def _recoloured(system: System, sed_of: Callable[[float, float], Any]) -> System:
-    """Give every component of the source other colours at the same VIS magnitude."""
-    z = system.z_source1 or 0.0
-    return replace(system, source1=tuple(replace(part, sed=sed_of(part.sed.vis_mag, z)) for part in system.source1))
-
-
-def _dimmed(light: tuple[Light, ...], mag: float) -> tuple[Light, ...]:
-    return tuple(replace(part, sed=part.sed.dimmed(mag)) for part in light)
-
-
-def _middle(light: tuple[Light, ...]) -> tuple[float, float]:
-    first = light[0]
-    if not isinstance(first, Sersic):
-        raise TypeError(f"a source's first component must be a Sersic profile, got {type(first).__name__}")
-    return first.x_arcsec, first.y_arcsec

@@ -77,6 +77,7 @@ def card_markdown(card: EnsembleCard) -> str:
             *_matched(card),
             *_correlations(card),
             *_nonlens_sample(card),
+            *_probes(card),
             *maps_section(card),
             "## Inputs and weights",
             "",
@@ -212,6 +213,11 @@ def _nonlens_sample(card: EnsembleCard) -> list[str]:
         f"--fdr` rest on it: in a night of a million rows, a list at 0.1 needs {needed} rows above them all."
     )
     return ["## Sample of non-lenses", "", words, ""]
+
+
+def _probes(card: EnsembleCard) -> list[str]:
+    """Return the result of the bias probes; no lines if there were none."""
+    return ["## Bias probes", "", f"{card.probes} PROBES.md has the table.", ""] if card.probes else []
 
 
 def _channels(network: NetworkCard) -> str:

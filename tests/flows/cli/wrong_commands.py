@@ -80,8 +80,11 @@ train shards --out x --name net --learning-rate 0               | --learning-rat
 train shards --out x --name net --learning-rate -1              | --learning-rate
 train shards --out x --name net --workers 0                     | --workers
 train shards --out x --name net --start-from nosuch             | nosuch
-evaluate                                                        | needs either shards or --counterfactuals N
-evaluate shards --counterfactuals 4                             | needs either shards or --counterfactuals N
+evaluate                                                        | needs either shards, or --counterfactuals N
+evaluate shards --counterfactuals 4                             | needs either shards, or --counterfactuals N
+evaluate shards --probes 4                                      | needs either shards, or --counterfactuals N
+evaluate --probes 0                                             | --probes
+evaluate shards --strict                                        | --strict needs
 evaluate --counterfactuals 0                                    | --counterfactuals
 evaluate --counterfactuals 4 --ensemble nosuch                  | nosuch
 evaluate empty --out x                                          | holds no shards
