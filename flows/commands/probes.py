@@ -15,6 +15,7 @@ from infra.settings import Settings
 from infra.store.files import replace_whole
 from scanner.catalogue.outcomes import SCORED
 from scanner.networks.card_file import read_card
+from scanner.networks.cascade import Scorer
 from scanner.networks.engines import resolve_engine
 from scanner.networks.package import load_scorer
 from scanner.scan.manifest import score_stamps
@@ -23,13 +24,13 @@ from scanner.scan.scoring import CutoutScanner
 from scanner.sources.batches import CutoutBatch, Row, batches_of
 from scanner.sources.cutouts import to_cutout
 from scanner.vocabulary.band_image import BandImage
-from scanner.vocabulary.geometry import GEOMETRIES, Geometry, Image
+from scanner.vocabulary.geometry import Geometry, Image
 from scanner.vocabulary.kinds import KINDS
 from scanner.vocabulary.rejections import Rejection
 from simulation.products.probes import PROBES, PROBES_OF, UNCHANGED, probed_object
 from simulation.products.render import stack
 from training.evaluation.card_text import write_card_with_text
-from training.evaluation.probe_gate import DropOut, ProbeReport, judge_probes
+from training.evaluation.probe_gate import DropOut, ProbeReport, Scores, judge_probes
 from training.evaluation.probe_scores import ScoreColumns
 from training.evaluation.probe_text import probes_line, probes_markdown
 
@@ -43,8 +44,11 @@ _AT_ONCE = 8
 """Objects whose images are in memory together, each under some forty changes: 50 MB of stamps of 10 arcsec."""
 _ASKED_OF_SHIFTS = {UNCHANGED, *(probe.name for probe in PROBES if probe.shifts_a_band)}
 """Changes whose rows are checked for shifted bands."""
+_BATCH = 64
 _MOST_DROPPED = 16
 """Objects of each kind that also go without a band: whether the row says so does not depend on the object."""
+
+_Way = Literal["blank", "missing"]
 
 
 def probe_ensemble(n: int, ensemble: str | None, out: str | None, progress: Progress) -> tuple[ProbeReport, Path]:
@@ -59,24 +63,11 @@ def probe_ensemble(n: int, ensemble: str | None, out: str | None, progress: Prog
     package = chosen_package(ensemble)
     card = read_card(package)
     scorer = load_scorer(package, resolve_engine(Settings.read().engine))
-    geometry = GEOMETRIES[card.geometry]
-    quiet, asked = CutoutScanner(scorer, check_above=None), CutoutScanner(scorer)
-    missing = MissingBands(scorer.committee, asked.batch_size)
-    gathered = {kind: ScoreColumns(scorer.network_names) for kind in _ORDER}
-    dropped: list[dict[str, Image]] = []
-    chunks = list(_chunks(n))
-    for at, (kind, indices) in enumerate(chunks):
-        progress(at, len(chunks))
-        objects = [probed_object(kind, index, SEED, geometry) for index in indices]
-        for change in (UNCHANGED, *(probe.name for probe in PROBES_OF[kind])):
-            scanner = asked if change in _ASKED_OF_SHIFTS else quiet
-            stamps = stack([images[change] for images in objects], geometry)
-            gathered[kind].add(change, score_stamps(stamps, scanner), is_asked=change in _ASKED_OF_SHIFTS)
-        dropped += [images[UNCHANGED] for index, images in zip(indices, objects, strict=True) if index < _MOST_DROPPED]
-    drop_outs = tuple(_drop_out(band, how, dropped, asked, missing) for band in geometry.grids for how in ("blank", "missing"))
-    scores = {kind: columns.scores() for kind, columns in gathered.items()}
+    scores, whole = _scores(n, scorer, progress)
+    scanner, missing = CutoutScanner(scorer), MissingBands(scorer.committee, _BATCH)
+    ways: tuple[_Way, ...] = ("blank", "missing")
+    drop_outs = tuple(_drop_out(band, how, whole, scanner, missing) for band in scorer.geometry.grids for how in ways)
     report = judge_probes(scores, drop_outs, card.candidate_threshold, BOOTSTRAP_SEED)
-    progress(len(chunks), len(chunks))
     folder = Path(out) if out else results_folder(package, card.name)
     folder.mkdir(parents=True, exist_ok=True)
     _write(report, folder, card.name, card.sha256, n)
@@ -85,11 +76,29 @@ def probe_ensemble(n: int, ensemble: str | None, out: str | None, progress: Prog
     return report, folder
 
 
-def _chunks(n: int) -> Iterator[tuple[str, range]]:
-    """Yield kinds with the indices of the objects that are made together."""
-    for kind in _ORDER:
-        for start in range(0, n, _AT_ONCE):
-            yield kind, range(start, min(start + _AT_ONCE, n))
+def _scores(n: int, scorer: Scorer, progress: Progress) -> tuple[Scores, list[dict[str, Image]]]:
+    """Return the scores of `n` objects of each kind by kind and change, and some of the unchanged objects."""
+    geometry = scorer.geometry
+    asked, quiet = CutoutScanner(scorer, _BATCH), CutoutScanner(scorer, _BATCH, check_above=None)
+    gathered = {kind: ScoreColumns(scorer.network_names) for kind in _ORDER}
+    whole: list[dict[str, Image]] = []
+    chunks = [(kind, range(start, min(start + _AT_ONCE, n))) for kind in _ORDER for start in range(0, n, _AT_ONCE)]
+    for done, (kind, indices) in enumerate(chunks, start=1):
+        objects = [probed_object(kind, index, SEED, geometry) for index in indices]
+        for is_asked, scanner in ((True, asked), (False, quiet)):
+            chosen = [change for change in _changes(kind) if (change in _ASKED_OF_SHIFTS) == is_asked]
+            # All changes together, because a network takes as long for a few objects as for a batch.
+            table = score_stamps(stack([images[change] for change in chosen for images in objects], geometry), scanner)
+            for i, change in enumerate(chosen):
+                gathered[kind].add(change, table.slice(i * len(objects), len(objects)), is_asked=is_asked)
+        whole += [images[UNCHANGED] for index, images in zip(indices, objects, strict=True) if index < _MOST_DROPPED]
+        progress(done, len(chunks))
+    found = {kind: columns.scores() for kind, columns in gathered.items()}
+    return {kind: {change: found[kind][change] for change in _changes(kind)} for kind in _ORDER}, whole
+
+
+def _changes(kind: str) -> list[str]:
+    return [UNCHANGED, *(probe.name for probe in PROBES_OF[kind])]
 
 
 def _write(report: ProbeReport, folder: Path, name: str, sha256: str, n: int) -> None:
@@ -103,7 +112,7 @@ def _write(report: ProbeReport, folder: Path, name: str, sha256: str, n: int) ->
 
 def _drop_out(
     band: str,
-    how: Literal["blank", "missing"],
+    how: _Way,
     objects: Sequence[dict[str, Image]],
     scanner: CutoutScanner,
     missing: MissingBands,

@@ -49,6 +49,15 @@ OUTCOME_COLUMNS = (
         "Reason for a rejection, changes made to the pixels, shifted bands",
     ),
 )
+BANDS_SHIFT = Column(
+    "bands_shift_arcsec",
+    pa.float32(),
+    "arcsec",
+    "pos.angDistance",
+    "Largest distance of a band's image from that of VIS, among the bands where it is certain; above 0.25 detail names the "
+    "bands. Null where no distance is certain, and in rows of a scan that are no candidates, which are not checked",
+)
+"""Column behind those of the outcome, which files of earlier versions lack."""
 COMBINED_COLUMNS = (
     Column(
         "p_lens",
@@ -195,15 +204,17 @@ def _network_field(network: str) -> pa.Field:
     return field.with_metadata({**field.metadata, _NETWORK_KEY: network})
 
 
-def score_fields(network_names: Sequence[str]) -> list[pa.Field]:
+def score_fields(network_names: Sequence[str], *, shifts: bool = True) -> list[pa.Field]:
     """Return the fields of `OUTCOME_COLUMNS`, one `p_<network>` per network, and those of `COMBINED_COLUMNS`.
+
+    `BANDS_SHIFT` is among them unless `shifts` is false, as in files of earlier versions.
 
     Raises:
         ValueError: networks share a column, or one would have a column of the ensemble.
     """
     check_network_columns(network_names)
     outcome, combined = ([column.field() for column in columns] for columns in (OUTCOME_COLUMNS, COMBINED_COLUMNS))
-    return [*outcome, *map(_network_field, network_names), *combined]
+    return [*outcome, *([BANDS_SHIFT.field()] if shifts else []), *map(_network_field, network_names), *combined]
 
 
 def score_schema(id_type: pa.DataType, network_names: Sequence[str]) -> pa.Schema:
@@ -219,6 +230,7 @@ def unit_schema(
     carried: Sequence[pa.Field] = (),
     photometry: bool | None = None,
     cutouts: bool = True,
+    shifts: bool = True,
 ) -> pa.Schema:
     """Return the schema of a unit file: identity, position, `score_fields`, `carried`, and what explains candidates.
 
@@ -228,13 +240,15 @@ def unit_schema(
         carried: Fields of the tiles' catalogues.
         photometry: Whether candidates have photometry; by default if the plan has maps, as files of earlier versions have not.
         cutouts: Whether maps include the pixels of the bands, as files of earlier versions do not.
+        shifts: Whether rows have `BANDS_SHIFT`, as files of earlier versions have not.
     """
     measured = PHOTOMETRY_COLUMNS if (maps if photometry is None else photometry) else ()
     lacking = () if cutouts else (CUTOUT, CUTOUT_STEP)
     mapped = [column for column in (*EXPLANATION_COLUMNS, *MAP_COLUMNS) if column not in lacking] if maps else []
     explained = (*measured, *mapped)
     identity = [column.field() for column in (OBJECT_ID, *POSITION_COLUMNS)]
-    return pa.schema([*identity, *score_fields(network_names), *carried, *(column.field() for column in explained)])
+    scores = score_fields(network_names, shifts=shifts)
+    return pa.schema([*identity, *scores, *carried, *(column.field() for column in explained)])
 
 
 def unit_schema_like(schema: pa.Schema) -> pa.Schema:
@@ -254,6 +268,7 @@ def _parts_of(schema: pa.Schema) -> dict[str, Any]:
         "carried": carried_fields(schema),
         "photometry": has_photometry,
         "cutouts": CUTOUT.name in schema.names,
+        "shifts": BANDS_SHIFT.name in schema.names,
     }
 
 
@@ -264,10 +279,11 @@ def candidate_schema(
     carried: Sequence[pa.Field] = (),
     photometry: bool | None = None,
     cutouts: bool = True,
+    shifts: bool = True,
 ) -> pa.Schema:
     """Return the schema of the candidate catalogue: `unit_schema` with maps in lists of fixed size, then the row's origin."""
     fixed = {column.name: column.field(column.fixed) for column in MAP_COLUMNS}
-    of_unit = unit_schema(network_names, maps=maps, carried=carried, photometry=photometry, cutouts=cutouts)
+    of_unit = unit_schema(network_names, maps=maps, carried=carried, photometry=photometry, cutouts=cutouts, shifts=shifts)
     fields = [fixed.get(field.name, field) for field in of_unit]
     return pa.schema([*fields, *(column.field() for column in ORIGIN_COLUMNS)])
 

@@ -1,31 +1,87 @@
-"""The sky position of the middle of a cutout."""
+"""The place of a cutout's pixels on the sky, by a plain WCS."""
+
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from astropy.io.fits import Header
 
 
-def centre_position(header: Header, shape: tuple[int, ...]) -> tuple[float, float] | None:
-    """Return right ascension and declination, in deg (ICRS), of the middle of an image of this shape, `[y, x]`.
+@dataclass(frozen=True)
+class PlainWcs:
+    """A gnomonic projection (TAN) without distortion, in degrees, of an image."""
 
-    Return None unless the header has a gnomonic projection (TAN) without distortion, in degrees. Only its numbers go to wcslib,
-    after a check that they are finite, because wcslib has crashed on malformed headers.
-    """
-    try:
-        if not _is_plain(header):
+    crval: tuple[float, float]
+    crpix: tuple[float, float]
+    matrix: tuple[tuple[float, float], tuple[float, float]]
+    """Matrix from pixels to degrees (Greisen & Calabretta 2002, equation 1)."""
+    shape: tuple[int, int]
+    """Shape of the image, `[y, x]`."""
+
+    @property
+    def middle(self) -> tuple[float, float]:
+        """Return x and y of the middle of the image, 0 at the centre of the first pixel."""
+        return (self.shape[1] - 1) / 2, (self.shape[0] - 1) / 2
+
+    def sky(self, x: float, y: float) -> tuple[float, float]:
+        """Return right ascension and declination in deg, not finite where there is none."""
+        ra, dec = (float(value) for value in self._wcs().all_pix2world(x, y, 0))
+        return ra, dec
+
+    def pixel(self, ra_deg: float, dec_deg: float) -> tuple[float, float]:
+        """Return x and y of a position, not finite if it is not in front of the camera."""
+        x, y = (float(value) for value in self._wcs().all_world2pix(ra_deg, dec_deg, 0))
+        return x, y
+
+    def turn_deg(self, other: "PlainWcs") -> float | None:
+        """Return the angle, 0 to 180, by which the pixel axes of another image are turned against these; None if mirrored."""
+        own, its = (np.array(wcs.matrix) / np.sqrt(abs(np.linalg.det(wcs.matrix))) for wcs in (self, other))
+        turn = np.linalg.inv(own) @ its
+        if np.linalg.det(turn) < 0:
             return None
+        return float(np.degrees(np.abs(np.arctan2(turn[1, 0] - turn[0, 1], turn[0, 0] + turn[1, 1]))))
+
+    def _wcs(self) -> Any:
         # Imported here: workers read no cutouts' positions, and `astropy.wcs` takes a quarter of a second.
         from astropy.wcs import WCS
 
         wcs = WCS(naxis=2)
         wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
-        wcs.wcs.crval = [float(header[f"CRVAL{axis}"]) for axis in (1, 2)]
-        wcs.wcs.crpix = [float(header[f"CRPIX{axis}"]) for axis in (1, 2)]
-        wcs.wcs.cd = _matrix(header)
-        middle = [(n - 1) / 2 for n in reversed(shape)]
-        if not np.isfinite([*wcs.wcs.crval, *wcs.wcs.crpix, *wcs.wcs.cd.ravel()]).all() or np.linalg.det(wcs.wcs.cd) == 0:
+        wcs.wcs.crval, wcs.wcs.crpix, wcs.wcs.cd = list(self.crval), list(self.crpix), np.array(self.matrix)
+        return wcs
+
+
+def plain_wcs(header: Header, shape: tuple[int, ...]) -> PlainWcs | None:
+    """Return the WCS of an image of this shape, `[y, x]`; None unless it is a plain one.
+
+    Only its numbers go to wcslib, after a check that they are finite, because wcslib has crashed on malformed headers.
+    """
+    try:
+        if not _is_plain(header):
             return None
-        ra, dec = (float(value) for value in wcs.all_pix2world(*middle, 0))
+        crval, crpix = ((float(header[f"{name}1"]), float(header[f"{name}2"])) for name in ("CRVAL", "CRPIX"))
+        matrix = _matrix(header)
+        if not np.isfinite([*crval, *crpix, *np.ravel(matrix)]).all() or np.linalg.det(matrix) == 0:
+            return None
     except Exception:  # noqa: BLE001 - cards that are no numbers raise many types; a position is an extra, not a condition
+        return None
+    return PlainWcs(crval, crpix, ((matrix[0][0], matrix[0][1]), (matrix[1][0], matrix[1][1])), (shape[0], shape[1]))
+
+
+def centre_position(header: Header, shape: tuple[int, ...]) -> tuple[float, float] | None:
+    """Return right ascension and declination, in deg (ICRS), of the middle of an image of this shape, `[y, x]`.
+
+    Return None unless the header has a plain WCS.
+    """
+    wcs = plain_wcs(header, shape)
+    return None if wcs is None else position_of_middle(wcs)
+
+
+def position_of_middle(wcs: PlainWcs) -> tuple[float, float] | None:
+    """Return right ascension and declination, in deg, of the middle of an image; None if wcslib finds none."""
+    try:
+        ra, dec = wcs.sky(*wcs.middle)
+    except Exception:  # noqa: BLE001 - as above
         return None
     return (ra, dec) if np.isfinite([ra, dec]).all() else None
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from astropy.io.fits import Header
 from astropy.io.fits.verify import VerifyError
 
-from scanner.files.fits_centre import centre_position
+from scanner.files.fits_centre import PlainWcs, plain_wcs, position_of_middle
 from scanner.files.fits_compression import check_compression
 from scanner.files.fits_file import FitsFile, open_fits
 from scanner.files.fits_hdus import Hdu
@@ -55,9 +55,18 @@ class FitsReader:
         Raises:
             Rejection: the file cannot be read, or has no such image.
         """
+        wcs = self.wcs(reference)
+        return None if wcs is None else position_of_middle(wcs)
+
+    def wcs(self, reference: str) -> PlainWcs | None:
+        """Return the WCS of an image; None unless it is a plain one.
+
+        Raises:
+            Rejection: the file cannot be read, or has no such image.
+        """
         uri, extension = split_reference(reference)
         hdu = find_image(self._open(uri), extension)
-        return centre_position(hdu.header, hdu.shape)
+        return plain_wcs(hdu.header, hdu.shape)
 
     def zero_point_ab_mag(self, reference: str) -> float:
         """Return the AB magnitude of one unit of the image, from MAGZERO in its header; there is no default.

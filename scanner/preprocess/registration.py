@@ -57,8 +57,23 @@ class BandOffset:
     @property
     def is_misregistered(self) -> NDArray[np.bool_]:
         """Flags `[n]`: true if the band is certainly shifted; false for objects that are too faint to tell."""
-        is_certain = (self.correlation >= MIN_CORRELATION) & (self.explained >= MIN_EXPLAINED)
-        return is_certain & (self.distance_arcsec > LIMIT_ARCSEC)
+        return self.is_certain & (self.distance_arcsec > LIMIT_ARCSEC)
+
+    @property
+    def is_certain(self) -> NDArray[np.bool_]:
+        """Flags `[n]`: true if the band's distance from VIS is known; one within the limit has no difference to explain."""
+        is_explained = (self.explained >= MIN_EXPLAINED) | (self.distance_arcsec <= LIMIT_ARCSEC)
+        return (self.correlation >= MIN_CORRELATION) & is_explained
+
+
+@dataclass(frozen=True)
+class Registration:
+    """How the bands of `n` objects lie on each other."""
+
+    notes: list[str]
+    """A note such as `misregistered: Y 0.62, H 0.60 arcsec from VIS` for each object, or an empty text."""
+    shift_arcsec: NDArray[np.float32]
+    """Largest distance of a band from VIS, `[n]`, among the bands for which it is certain; NaN if there is none."""
 
 
 def registration_offsets(stamps: Stamps, geometry: Geometry) -> Mapping[str, BandOffset]:
@@ -72,14 +87,22 @@ def registration_offsets(stamps: Stamps, geometry: Geometry) -> Mapping[str, Ban
     return {band: _offset(stamps["VIS"], stamps[band], band, geometry) for band in others}
 
 
-def registration_notes(stamps: Stamps, geometry: Geometry) -> list[str]:
-    """Return a note such as `misregistered: Y 0.62, H 0.60 arcsec from VIS` for each object, or an empty text."""
+def registration(stamps: Stamps, geometry: Geometry) -> Registration:
+    """Compare the bands of stamps `[n, y, x]` with VIS."""
     offsets = registration_offsets(stamps, geometry)
-    notes = []
-    for i in range(len(next(iter(stamps.values())))):
+    n = len(next(iter(stamps.values())))
+    notes, shift = [], np.full(n, np.nan, np.float32)
+    for i in range(n):
         far = [f"{band} {found.distance_arcsec[i]:.2f}" for band, found in offsets.items() if found.is_misregistered[i]]
         notes.append(f"misregistered: {', '.join(far)} arcsec from VIS" if far else "")
-    return notes
+        known = [found.distance_arcsec[i] for found in offsets.values() if found.is_certain[i]]
+        shift[i] = max(known, default=np.nan)
+    return Registration(notes, shift)
+
+
+def registration_notes(stamps: Stamps, geometry: Geometry) -> list[str]:
+    """Return the notes of `registration` alone."""
+    return registration(stamps, geometry).notes
 
 
 def _offset(vis: NDArray[np.float32], images: NDArray[np.float32], band: str, geometry: Geometry) -> BandOffset:

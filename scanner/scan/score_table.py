@@ -10,6 +10,7 @@ from scanner.catalogue.columns import score_fields
 from scanner.catalogue.outcomes import SCORED
 from scanner.networks.ensemble import EnsembleScores
 from scanner.scan.errors import ScanError
+from scanner.sources.registration_notes import BatchNotes
 from scanner.vocabulary.kinds import KINDS
 from scanner.vocabulary.network_columns import kind_column_name, network_column_name
 from scanner.vocabulary.rejections import Rejection
@@ -26,14 +27,12 @@ class ScoreTable:
         self._tables: list[pa.Table] = []
         self._again: list[tuple[NDArray[np.int64], pa.Table]] = []
 
-    def put(self, rows: NDArray[np.int64], notes: Sequence[tuple[str, ...]], scores: EnsembleScores, precision: str) -> None:
+    def put(self, rows: NDArray[np.int64], notes: BatchNotes, scores: EnsembleScores, precision: str) -> None:
         """Add scores of rows without scores; raise `ScanError` if a score is not a probability."""
         self._rows.append(rows)
         self._tables.append(self._scored(notes, scores, precision))
 
-    def put_rescored(
-        self, rows: NDArray[np.int64], notes: Sequence[tuple[str, ...]], scores: EnsembleScores, precision: str
-    ) -> None:
+    def put_rescored(self, rows: NDArray[np.int64], notes: BatchNotes, scores: EnsembleScores, precision: str) -> None:
         """Replace the scores of rows by better ones."""
         self._again.append((rows, self._scored(notes, scores, precision)))
 
@@ -69,8 +68,8 @@ class ScoreTable:
         tables = [self._schema.empty_table(), *self._tables, *(table for _, table in self._again)]
         return pa.concat_tables(tables).take(pa.array(order)).combine_chunks()
 
-    def _scored(self, notes: Sequence[tuple[str, ...]], scores: EnsembleScores, precision: str) -> pa.Table:
-        n = len(notes)
+    def _scored(self, notes: BatchNotes, scores: EnsembleScores, precision: str) -> pa.Table:
+        n = len(notes.notes)
         probabilities = {network_column_name(name): scores.p_networks[name] for name in self._network_names}
         probabilities |= {"p_lens": scores.p_lens, "disagreement": scores.disagreement}
         if scores.p_compound is not None:
@@ -83,7 +82,8 @@ class ScoreTable:
         columns["stage"] = pa.array(np.full(n, FIRST) if scores.stage is None else scores.stage, pa.int16())
         columns["status"] = pa.array([SCORED] * n, pa.string())
         # Rows without a note get an empty string, because some readers fail on a null in a text column.
-        columns["detail"] = pa.array(["; ".join(flags) for flags in notes], pa.string())
+        columns["detail"] = pa.array(["; ".join(flags) for flags in notes.notes], pa.string())
+        columns["bands_shift_arcsec"] = pa.array(notes.shift_arcsec, pa.float32(), mask=np.isnan(notes.shift_arcsec))
         columns["subclass"] = pa.array([""] * n if scores.subclass is None else scores.subclass, pa.string())
         columns["precision"] = pa.array([precision] * n, pa.string())
         return self._table(columns, n)

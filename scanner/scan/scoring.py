@@ -1,7 +1,7 @@
 """Score cutouts with an ensemble, a batch at a time."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -21,7 +21,7 @@ from scanner.scan.best_candidates import CandidateMapping, FoundCandidates
 from scanner.scan.score_table import ScoreTable
 from scanner.scan.sweep import ScoringEnsemble, Sweep, SweepError, is_worthwhile, make_sweep
 from scanner.sources.batches import CutoutBatch
-from scanner.sources.registration_notes import with_registration
+from scanner.sources.registration_notes import BatchNotes, with_registration
 from scanner.vocabulary.rejections import Rejection
 
 RECORDED_PRECISION: Final = "float32"
@@ -52,7 +52,7 @@ class CutoutScanner:
         """Keep the ensembles: `ensemble` scores every possible candidate and, without `sweep`, all other rows too.
 
         With `mapping`, tables have the columns of maps too. Rows that `ensemble` gives a `p_lens` of at least `check_above` get
-        a note in `detail` if their bands are misregistered; with None, no row is checked.
+        `bands_shift_arcsec`, and a note in `detail` if their bands are misregistered; with None, no row is checked.
         """
         if batch_size < 1:
             raise ValueError(f"batch_size must be >= 1, got {batch_size}")
@@ -126,7 +126,7 @@ class CutoutScanner:
                 self._record(batch, scored, found)
                 continue
             scores = sweep.ensemble.score(batch.stamps)
-            scored.put(batch.rows, batch.notes, scores, sweep.precision)
+            scored.put(batch.rows, self._unchecked(batch), scores, sweep.precision)
             chosen = sweep.needs_rescoring(batch.rows, scores.p_lens)
             n_seen, n_again = n_seen + len(chosen), n_again + int(chosen.sum())
             waiting.add(batch, scores.p_lens, chosen)
@@ -156,9 +156,12 @@ class CutoutScanner:
         if found is not None:
             found.offer(batch, scores.p_lens)
 
-    def _notes(self, batch: CutoutBatch, p_lens: NDArray[np.float32]) -> Sequence[tuple[str, ...]]:
+    def _unchecked(self, batch: CutoutBatch) -> BatchNotes:
+        return with_registration(batch, self.geometry, np.zeros(len(batch.rows), bool))
+
+    def _notes(self, batch: CutoutBatch, p_lens: NDArray[np.float32]) -> BatchNotes:
         if self._check_above is None:
-            return batch.notes
+            return self._unchecked(batch)
         return with_registration(batch, self.geometry, p_lens.astype(np.float64) >= self._check_above)
 
     def _found(self) -> FoundCandidates | None:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from scanner.files.fits_image import FitsReader
 from scanner.files.parquet_checked import BadParquetError, ParquetInput
+from scanner.sources.band_alignment import read_aligned
 from scanner.sources.cutouts import Cutout, to_cutout
 from scanner.sources.object_tables import (
     MAX_ROWS,
@@ -134,17 +135,9 @@ def manifest_cutouts(manifest: Manifest, geometry: Geometry, centres: Centres | 
 
 
 def _row_cutout(reader: FitsReader, row: dict[str, str | None], pixel_scale_arcsec: float | None, geometry: Geometry) -> Cutout:
-    images = {}
-    for band in geometry.grids:
-        reference = row.get(band)
-        if reference is None:
-            raise Rejection(RejectCode.MISSING_BAND, f"{band}: no image is named")
-        try:
-            images[band] = reader.read_band(reference, pixel_scale_arcsec)
-        except Rejection as rejection:
-            raise Rejection(rejection.code, f"{band}: {rejection.detail}") from rejection
-    cutout = to_cutout(images, geometry)
-    return Cutout(cutout.stamps, (*_substitutions(row), *cutout.notes))
+    read = read_aligned(reader, row, tuple(geometry.grids), pixel_scale_arcsec)
+    cutout = to_cutout(read.images, geometry)
+    return Cutout(cutout.stamps, (*_substitutions(row), *read.notes, *cutout.notes))
 
 
 def _centre(reader: FitsReader, row: dict[str, str | None]) -> tuple[float, float] | None:

@@ -1,19 +1,32 @@
-"""Note in a row's detail that its bands do not lie on top of each other."""
+"""What a row says of bands that do not lie on top of each other: a note in its detail, and a distance."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scanner.preprocess.registration import registration_notes
+from scanner.preprocess.registration import registration
 from scanner.sources.batches import CutoutBatch
 from scanner.vocabulary.geometry import Geometry
 
 
-def with_registration(batch: CutoutBatch, geometry: Geometry, is_checked: NDArray[np.bool_]) -> Sequence[tuple[str, ...]]:
+@dataclass(frozen=True)
+class BatchNotes:
+    """What is said of the cutouts of a batch, `[n]` each."""
+
+    notes: Sequence[tuple[str, ...]]
+    shift_arcsec: NDArray[np.float32]
+    """Largest distance of a band from VIS; NaN where it was not checked, or is not certain."""
+
+
+def with_registration(batch: CutoutBatch, geometry: Geometry, is_checked: NDArray[np.bool_]) -> BatchNotes:
     """Return the notes of a batch; rows with misregistered bands among those that `is_checked`, `[n]`, names get one more."""
+    shift = np.full(len(batch.rows), np.nan, np.float32)
     if not is_checked.any():
-        return batch.notes
-    found = iter(registration_notes({band: images[is_checked] for band, images in batch.stamps.items()}, geometry))
-    more = [next(found) if checked else "" for checked in is_checked]
-    return [(*notes, note) if note else notes for notes, note in zip(batch.notes, more, strict=True)]
+        return BatchNotes(batch.notes, shift)
+    found = registration({band: images[is_checked] for band, images in batch.stamps.items()}, geometry)
+    shift[is_checked] = found.shift_arcsec
+    notes = iter(found.notes)
+    more = [next(notes) if checked else "" for checked in is_checked]
+    return BatchNotes([(*of, note) if note else of for of, note in zip(batch.notes, more, strict=True)], shift)

@@ -31,7 +31,8 @@ class RejectCode(StrEnum):
     NO_PIXEL_SCALE = "no_pixel_scale"
     """Neither the manifest nor the header states the pixel scale, or the stated scale is impossible."""
     BAD_WCS = "bad_wcs"
-    """The mosaic's header does not define sky positions, or computing them crashes or takes too long."""
+    """The mosaic's header does not define sky positions, or computing them crashes or takes too long; or the cutout of a band
+    does not hold the place on the sky that is in the middle of another band's."""
     NO_ZERO_POINT = "no_zero_point"
     """The header states no usable MAGZERO, although fluxes are needed."""
     NOT_FINITE = "not_finite"
@@ -63,7 +64,7 @@ ADVICE: Mapping[RejectCode, str] = MappingProxyType(
         RejectCode.WRONG_SHAPE: "Name an extension with a two-dimensional image of at least 16 pixels a side.",
         RejectCode.TOO_LARGE: "Cut the image down before it is scored; scan mosaics as tiles.",
         RejectCode.NO_PIXEL_SCALE: "Give `pixel_scale_arcsec` in the manifest, or a WCS or PIXSCALE in the header.",
-        RejectCode.BAD_WCS: "Correct the WCS of the mosaic's header.",
+        RejectCode.BAD_WCS: "Correct the WCS of the header.",
         RejectCode.NO_ZERO_POINT: "Write MAGZERO, an AB magnitude, into the header.",
         RejectCode.NOT_FINITE: "Nothing, if the object lies in a masked region; else check the image.",
         RejectCode.CONSTANT: "Check the image: it holds no signal.",

@@ -22,6 +22,7 @@ from infra.provenance import digest, sha256_bytes
 from infra.store.storage import CreateOutcome, absolute, create_if_absent, join, list_files, open_read, read_bytes
 from scanner.files.fits_image import FitsReader
 from scanner.preprocess.resample import area_operator, regrid
+from scanner.sources.band_alignment import read_aligned
 from scanner.sources.cutouts import Cutout
 from scanner.sources.manifests import Manifest, manifest_cutouts
 from scanner.sources.shards import ROWS_PER_SHARD, encode_shard, shard_table
@@ -246,8 +247,7 @@ def _pair(
         raise cutout
     references = {band: manifest.references[band][i] or "" for band in EUCLID}
     seen = {}
-    for band, reference in references.items():
-        image = reader.read_band(reference, manifest.pixel_scales[i])
+    for band, image in read_aligned(reader, references, tuple(EUCLID), manifest.pixel_scales[i]).images.items():
         check_mer_pixel_scale(image.pixel_scale_arcsec, band)
         seen[band] = np.where(_is_read(image), cutout.stamps[band], np.float32(np.nan))
     zero_points = {band: reader.zero_point_ab_mag(reference) for band, reference in references.items()}
@@ -259,9 +259,10 @@ def _pair(
 
 def _is_read(image: BandImage) -> NDArray[np.bool_]:
     """Return `[y, x]` of the stamp, false where pixels were filled or padded with sky."""
+    is_read = np.isfinite(image.pixels) if image.outside is None else np.isfinite(image.pixels) & ~image.outside
     n = MER.grids["VIS"].n_pixels
     left, right = (area_operator(size, MER_PIXEL_ARCSEC, n, MER_PIXEL_ARCSEC) for size in image.pixels.shape)
-    return np.asarray(regrid(np.isfinite(image.pixels).astype(np.float32), left, right) > 0)
+    return np.asarray(regrid(is_read.astype(np.float32), left, right) > 0)
 
 
 def _encoded(rows: list[_Row], first_id: int, record: Record) -> bytes:

@@ -36,7 +36,7 @@ def test_every_column_has_unit_ucd_and_description(field):
 def test_the_order_of_the_columns():
     kinds = ["p_single_given_lens", "p_compound_arc_given_lens", "p_double_ring_given_lens"]
     p = ["p_OU_66", "p_OU_200", "p_lens", "p_compound", *kinds]
-    scores = ["status", "detail", *p, "subclass", "disagreement", "stage", "precision"]
+    scores = ["status", "detail", "bands_shift_arcsec", *p, "subclass", "disagreement", "stage", "precision"]
     unit = ["object_id", "candidate_id", "ra", "dec", "tile", "night", *scores]
     assert [field.name for field in score_fields(NAMES)] == scores
     assert score_schema(pa.string(), NAMES).names == ["object_id", *scores, "ra", "dec"]

@@ -79,6 +79,8 @@ def test_candidates_with_misregistered_bands_have_a_note(sweep, batch_size):
     table = score_rows(CutoutScanner(Told(), batch_size, sweep, check_above=0.8), rows)
     note = "padded: VIS; misregistered: H 0.60 arcsec from VIS"
     assert table["detail"].to_pylist() == [note if value >= 0.8 else "padded: VIS" for value in p]
+    shifts = [0.6 if value >= 0.8 else None for value in p]
+    assert table["bands_shift_arcsec"].to_pylist() == [shift and pytest.approx(shift, abs=0.03) for shift in shifts]
 
 
 def test_misregistered_bands_are_noted_by_default_and_change_no_score():
@@ -86,7 +88,10 @@ def test_misregistered_bands_are_noted_by_default_and_change_no_score():
     noted, silent = (score_rows(CutoutScanner(Told(), 3, **options), rows) for options in ({}, {"check_above": None}))
     assert ["misregistered" in detail for detail in noted["detail"].to_pylist()] == [True] * 4
     assert set(silent["detail"].to_pylist()) == {"padded: VIS"}
-    assert noted.drop_columns("detail").equals(silent.drop_columns("detail"))
+    assert noted["bands_shift_arcsec"].to_pylist() == [pytest.approx(0.6, abs=0.03)] * 4
+    assert silent["bands_shift_arcsec"].null_count == 4
+    said = ["detail", "bands_shift_arcsec"]
+    assert noted.drop_columns(said).equals(silent.drop_columns(said))
 
 
 def test_an_opened_scanner_checks_candidates_only():
