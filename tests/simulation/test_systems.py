@@ -139,3 +139,22 @@ def test_pictures_share_their_texture():
     assert picture != Picture(0.0, 0.0, 0.5, 0.0, SED, texture())
     with pytest.raises(ValueError, match="half_light_radius_arcsec must be > 0"):
         Picture(0.0, 0.0, 0.0, 0.0, SED, texture())
+
+
+def test_a_turned_system_is_what_a_turned_camera_sees():
+    """A shear and an ellipse turned by 90 deg swap their axes; a quarter turn takes x to y."""
+    light = (
+        Sersic(1.0, 2.0, 0.5, 1.0, 0.5, 0.1, SED),
+        PointSource(1.0, 2.0, SED),
+        Spikes(1.0, 2.0, 1.0, 0.1, 0.2, SED),
+    )
+    mass = Mass(0.5, 1.0, 2.0, 200.0, 0.7, 0.3, shear=(0.05, 0.02))
+    system = System("single", None, 0.5, 2.0, None, (mass,), light, (), (), (), 200.0, 0.0)
+    quarter = system.turned(math.pi / 2)
+    assert [(part.x_arcsec, part.y_arcsec) for part in (*quarter.galaxy, *quarter.masses)] == [pytest.approx((-2.0, 1.0))] * 4
+    assert quarter.galaxy[0].angle_rad == pytest.approx(0.1 + math.pi / 2)
+    assert quarter.galaxy[2].angle_rad == 0.2
+    assert quarter.masses[0].angle_rad == pytest.approx(0.3 + math.pi / 2)
+    assert quarter.masses[0].shear == pytest.approx((-0.05, -0.02))
+    eighth = system.turned(math.pi / 4).masses[0].shear
+    assert eighth == pytest.approx((-0.02, 0.05))

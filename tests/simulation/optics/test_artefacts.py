@@ -261,3 +261,19 @@ def test_each_saturated_star_is_clipped_or_masked_on_its_own():
 
 def test_every_flaw_has_a_rate_for_both_instruments():
     assert {(flaw, instrument) for flaw, instrument, _ in RATES} == {(f, i) for f in FLAWS for i in ("VIS", "NISP")}
+
+
+@pytest.mark.parametrize("geometry", [CHALLENGE, MER], ids=lambda geometry: geometry.name)
+@pytest.mark.parametrize("band", ["VIS", "H"])
+def test_a_hot_pixel_is_one_peak_near_the_middle(geometry, band):
+    n, scale = geometry.grids[band].n_pixels, geometry.grids[band].pixel_scale_arcsec
+    sky = np.zeros((n, n), np.float32)
+    for seed in range(10):
+        hot = artefacts.add_hot_pixel(sky, band, geometry, 100.0, np.random.default_rng(seed))
+        y, x = np.unravel_index(hot.argmax(), hot.shape)
+        assert np.hypot(y - (n - 1) / 2, x - (n - 1) / 2) * scale <= 2.5 + scale
+        # The peak of a Gaussian between pixels is lower by at most exp(-0.25 / 0.45^2) = 0.29.
+        assert 25 < hot.max() / sky_sigma_adu_per_s(band, geometry) <= 100.001
+        # A circle of 1.2 pixels times the root of 2 ln 100.
+        assert (hot > 0.01 * hot.max()).sum() <= 50
+    assert not sky.any()
