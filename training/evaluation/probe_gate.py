@@ -47,7 +47,7 @@ class ProbeEffect(Frozen):
     kinds: dict[str, KindEffect]
     """Effect on each kind of object that was probed."""
     networks: dict[str, ValueWithInterval]
-    """Median change of each network's own log-odds, over the lenses that it looked at before and after."""
+    """Median change of each network's own log-odds, over the lenses that it looked at before and after, if there are any."""
     limit: str
     """Limits in words, with their reason; empty if the probe has none."""
     failures: tuple[str, ...]
@@ -127,7 +127,7 @@ def _effect(probe: str, scores: Scores, threshold: float, rng: np.random.Generat
         probe=probe,
         lenses=lenses,
         kinds=kinds,
-        networks={name: _network_change(before, after, name, rng) for name in after.p_networks},
+        networks=_networks(before, after, rng),
         limit=_limit_text(probe),
         failures=tuple(f"{probe}: {found}" for found in _failures(probe, lenses, kinds)),
     )
@@ -144,12 +144,14 @@ def _on_kind(before: ProbedScores, after: ProbedScores, threshold: float, rng: n
     )
 
 
-def _network_change(before: ProbedScores, after: ProbedScores, name: str, rng: np.random.Generator) -> ValueWithInterval:
-    pair = before.p_networks[name], after.p_networks[name]
-    looked = ~np.isnan(pair[0]) & ~np.isnan(pair[1])
-    if not looked.any():
-        return ValueWithInterval(value=0.0, low=0.0, high=0.0)
-    return _median(log_odds(pair[1][looked]) - log_odds(pair[0][looked]), rng)
+def _networks(before: ProbedScores, after: ProbedScores, rng: np.random.Generator) -> dict[str, ValueWithInterval]:
+    """Return the median change of each network over the objects that it looked at twice, without networks that have none."""
+    found = {}
+    for name, p_after in after.p_networks.items():
+        changes = log_odds(p_after) - log_odds(before.p_networks[name])
+        if not np.isnan(changes).all():
+            found[name] = _median(changes[~np.isnan(changes)], rng)
+    return found
 
 
 def _median(changes: NDArray[np.float64], rng: np.random.Generator) -> ValueWithInterval:

@@ -7,6 +7,8 @@ from scanner.vocabulary.kinds import KINDS
 from training.evaluation.metrics import N_BOOTSTRAP
 from training.evaluation.probe_gate import DropOut, KindEffect, ProbeEffect, ProbeReport
 
+_SHOWN = 0.005
+"""Half of the last digit of a change that is shown."""
 _COLUMNS = ("probe", "change of log-odds", "below the cut", "kinds that differ", "non-lenses above the cut", "limit", "kept")
 _HOW = f"""\
 Each object is simulated again and again with one thing changed and the same surroundings, telescope and noise. Change of
@@ -66,7 +68,7 @@ def _different(effect: ProbeEffect) -> str:
     return "; ".join(
         f"{kind} {shown_change(of.median_change)}"
         for kind, of in effect.kinds.items()
-        if kind != KINDS[0] and not of.median_change.low <= pooled <= of.median_change.high
+        if kind != KINDS[0] and not of.median_change.low - _SHOWN <= pooled <= of.median_change.high + _SHOWN
     )
 
 
@@ -91,7 +93,10 @@ def _drop_out(of: DropOut) -> list[str]:
 
 def _networks(effects: Sequence[ProbeEffect]) -> str:
     names = list(dict.fromkeys(name for effect in effects for name in effect.networks))
-    rows = ([effect.probe, *(f"{effect.networks[name].value:+.2f}" for name in names)] for effect in effects)
+    rows = (
+        [effect.probe, *(f"{effect.networks[name].value:+.2f}" if name in effect.networks else "-" for name in names)]
+        for effect in effects
+    )
     return _table(("probe", *names), rows)
 
 

@@ -41,7 +41,34 @@ def test_natural_shards_set_the_thresholds(shards, capsys):
     assert [group["n"] for group in found[0]] == [group["n"] for group in found[1]]
 
 
-@pytest.mark.parametrize("given", [{}, {"shards": "data", "counterfactuals": 2}])
-def test_either_shards_or_a_number_of_lenses_is_needed(given):
-    with pytest.raises(TrainingError, match="either shards or --counterfactuals"):
+@pytest.mark.parametrize("given", [{}, {"shards": "data", "counterfactuals": 2}, {"shards": "data", "probes": 2}])
+def test_either_shards_or_a_number_of_objects_is_needed(given):
+    with pytest.raises(TrainingError, match="either shards, or --counterfactuals N or --probes N"):
         evaluate(**given)
+
+
+def test_shards_have_no_limits_to_be_strict_about():
+    with pytest.raises(TrainingError, match="--strict needs --counterfactuals N or --probes N"):
+        evaluate("data", strict=True)
+
+
+class Result:
+    """A result of a gate with one exceeded limit."""
+
+    def __init__(self, *failures):
+        self.failures, self.effects, self.n_lenses = failures, (), 1
+
+    def model_dump(self, mode):
+        return {"mode": mode}
+
+
+def test_both_gates_count_together(monkeypatch, capsys):
+    monkeypatch.setattr("flows.commands.counterfactuals.judge_counterfactuals", lambda *_: (Result("a: falls"), "x"))
+    monkeypatch.setattr("flows.commands.probes.probe_ensemble", lambda *_: (Result("b: rises"), "x"))
+    with pytest.raises(SystemExit, match="1"):
+        evaluate(counterfactuals=1, probes=1, strict=True, json=True)
+    printed = json.loads(capsys.readouterr().out)
+    assert {name: found["failures"] for name, found in printed.items()} == {
+        "counterfactuals": ["a: falls"],
+        "probes": ["b: rises"],
+    }

@@ -1,9 +1,10 @@
 """The middle of an image on the sky, beside astropy's own reading of the whole header."""
 
+import numpy as np
 import pytest
 from astropy.wcs import WCS
 
-from scanner.files.fits_centre import centre_position
+from scanner.files.fits_centre import PlainWcs, centre_position, plain_wcs
 from tests.cutouts import sky_header
 
 
@@ -44,3 +45,23 @@ def test_other_headers_give_no_position(cards):
     header.update(cards)
     assert centre_position(header, (200, 300)) is None
     assert centre_position(sky_header()[:2], (200, 300)) is None
+
+
+def test_a_position_is_where_astropy_puts_it_and_comes_back():
+    header = sky_header()
+    header["CD1_2"] = 2e-6
+    wcs = plain_wcs(header, (200, 300))
+    x, y = WCS(header).all_world2pix(150.001, 2.002, 0)
+    assert wcs.pixel(150.001, 2.002) == pytest.approx((float(x), float(y)), abs=1e-9)
+    assert wcs.sky(*wcs.pixel(150.001, 2.002)) == pytest.approx((150.001, 2.002), abs=1e-9)
+
+
+@pytest.mark.parametrize("angle_deg", [0.0, 37.0, 90.0, 180.0])
+def test_the_turn_between_axes_is_their_angle(angle_deg):
+    cos, sin = np.cos(np.radians(angle_deg)), np.sin(np.radians(angle_deg))
+    usual = PlainWcs((10.0, 2.0), (50.0, 50.0), ((-2e-5, 0.0), (0.0, 2e-5)), (100, 100))
+    turned = PlainWcs((10.0, 2.0), (50.0, 50.0), ((-8e-5 * cos, 8e-5 * sin), (8e-5 * sin, 8e-5 * cos)), (100, 100))
+    mirrored = PlainWcs((10.0, 2.0), (50.0, 50.0), ((2e-5, 0.0), (0.0, 2e-5)), (100, 100))
+    assert usual.turn_deg(turned) == pytest.approx(angle_deg, abs=1e-9)
+    assert turned.turn_deg(usual) == pytest.approx(angle_deg, abs=1e-9)
+    assert usual.turn_deg(mirrored) is None

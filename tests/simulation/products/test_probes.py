@@ -70,7 +70,7 @@ def test_a_quarter_turn_is_exact(objects):
 
 
 def test_more_noise_is_the_same_noise(objects):
-    """The image is light + noise, then light + 1.5 times the noise: without twice the change, the light is left, which is smooth."""
+    """The image is light and noise, then light and 1.5 times the noise: less twice the change, smooth light is left."""
     for images in objects.values():
         for band, change in differences(images, "noise x 1.5").items():
             usual = images[UNCHANGED][band]
