@@ -9,6 +9,8 @@ from flows.cli import main
 from flows.commands.score import ScoringError, score_images
 from infra.progress import no_progress
 from tests.cutouts import write_band, write_cutout
+from tests.scanner.shifted import write_shifted
+from tests.shared import REAL
 from tests.tiles import write_tile
 
 
@@ -84,3 +86,40 @@ def test_arguments_must_fit_together(tmp_path):
         score()
     with pytest.raises(ScoringError, match="--tiles needs one table of positions, got 2 arguments"):
         score("a.csv", "b.csv", tiles="tiles")
+
+
+def test_bands_that_do_not_belong_together_are_aligned_or_noted(tmp_path):
+    """The header of one file says that H is cut 2.67 arcsec away, that of another does not."""
+    write_shifted(tmp_path / "whole.fits")
+    write_shifted(tmp_path / "stated.fits", (6, -26))
+    write_shifted(tmp_path / "silent.fits", (6, -26), is_stated=False)
+    rows = {row["object_id"]: row for row in score(tmp_path)["objects"]}
+    assert rows["whole"]["detail"].endswith("H = NIR_H_FLUX")
+    assert rows["whole"]["bands_shift_arcsec"] < 0.05
+    assert rows["stated"]["detail"].endswith("; aligned by WCS: H 2.67 arcsec")
+    assert rows["stated"]["bands_shift_arcsec"] < 0.05
+    assert rows["silent"]["detail"].endswith("; misregistered: H 2.67 arcsec from VIS")
+    assert rows["silent"]["bands_shift_arcsec"] == pytest.approx(2.67, abs=0.03)
+
+
+def test_files_by_band_are_aligned_too(tmp_path):
+    uri = write_shifted(tmp_path / "a.fits", (0, 10))
+    cells = [f"a.fits#{name}" for name in ("VIS_FLUX", "NIR_Y_FLUX", "NIR_J_FLUX", "NIR_H_FLUX")]
+    (tmp_path / "m.csv").write_text(f"object_id,VIS,Y,J,H\n5,{','.join(cells)}\n")
+    (row,) = score(tmp_path / "m.csv")["objects"]
+    assert row["detail"] == "aligned by WCS: H 1.00 arcsec"
+    assert row["p_lens"] == score(uri)["objects"][0]["p_lens"]
+
+
+@pytest.mark.needs_shared("real")
+def test_a_real_misregistered_field_says_so():
+    """VIS was shifted by 6 and -26 pixels, as a HISTORY card says, and its WCS was not."""
+    shifts = {}
+    for path in sorted(REAL.glob("*.fits")):
+        (row,) = score(path)["objects"]
+        shifts[path.stem.split("_")[0]] = row["bands_shift_arcsec"], "misregistered" in row["detail"]
+    shift, is_noted = shifts.pop("102022474")
+    assert shift == pytest.approx(0.1 * (6**2 + 26**2) ** 0.5, abs=0.03)
+    assert is_noted
+    assert not any(noted for _, noted in shifts.values())
+    assert all(shift is None or shift < 0.25 for shift, _ in shifts.values())
