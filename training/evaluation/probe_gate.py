@@ -36,7 +36,9 @@ class KindEffect(Frozen):
     """Share of these objects below the candidates' threshold before the change."""
     below_after: ValueWithInterval
     noticed: ValueWithInterval | None = None
-    """Share of the rows that say that a band is shifted."""
+    """Share of the rows that say that a band is shifted; None if they were not checked."""
+    n_silent_above: int | None = None
+    """Number of rows at or above the threshold after the change that do not say so."""
 
 
 class ProbeEffect(Frozen):
@@ -134,13 +136,14 @@ def _effect(probe: str, scores: Scores, threshold: float, rng: np.random.Generat
 
 
 def _on_kind(before: ProbedScores, after: ProbedScores, threshold: float, rng: np.random.Generator) -> KindEffect:
-    n = len(before.p_lens)
+    is_below, noticed = after.p_lens < threshold, after.is_noticed
     return KindEffect(
-        n=n,
+        n=len(before.p_lens),
         median_change=_median(log_odds(after.p_lens) - log_odds(before.p_lens), rng),
         below_before=float(np.mean(before.p_lens < threshold)),
-        below_after=_share(after.p_lens < threshold),
-        noticed=None if after.is_noticed is None else _share(after.is_noticed),
+        below_after=_share(is_below),
+        noticed=None if noticed is None else _share(noticed),
+        n_silent_above=None if noticed is None else int(np.sum(~is_below & ~noticed)),
     )
 
 

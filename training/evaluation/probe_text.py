@@ -7,6 +7,9 @@ from scanner.vocabulary.kinds import KINDS
 from training.evaluation.metrics import N_BOOTSTRAP
 from training.evaluation.probe_gate import DropOut, KindEffect, ProbeEffect, ProbeReport
 
+_SHIFTED = """\
+Share of rows whose `detail` says that a band is shifted; the band is another one from object to object, the direction is drawn.
+Candidates without a note: non-lenses at or above the cut whose row says nothing, of all non-lenses there."""
 _SHOWN = 0.005
 """Half of the last digit of a change that is shown."""
 _COLUMNS = ("probe", "change of log-odds", "below the cut", "kinds that differ", "non-lenses above the cut", "limit", "kept")
@@ -79,12 +82,19 @@ def _shifted_text(effects: Sequence[ProbeEffect]) -> str:
         asked = {"all lenses": effect.lenses, **effect.kinds}
         cells = [_noticed(asked.get(name)) for name in ("all lenses", *KINDS)]
         if any(cell != "-" for cell in cells):
-            rows.append([effect.probe, *cells])
-    return "Share of rows whose `detail` says that a band is shifted:\n\n" + _table(("change", "all lenses", *KINDS), rows)
+            rows.append([effect.probe, *cells, _silent(effect)])
+    return f"{_SHIFTED}\n\n" + _table(("change", "all lenses", *KINDS, "candidates without a note"), rows)
 
 
 def _noticed(effect: KindEffect | None) -> str:
     return "-" if effect is None or effect.noticed is None else shown_share(effect.noticed)
+
+
+def _silent(effect: ProbeEffect) -> str:
+    others = effect.kinds.get(KINDS[0])
+    if others is None or others.n_silent_above is None:
+        return "-"
+    return f"{others.n_silent_above} of {round(others.n * (1 - others.below_after.value))}"
 
 
 def _drop_out(of: DropOut) -> list[str]:

@@ -21,7 +21,9 @@ def report():
         kind: {"unchanged": scores(0, 0), "red source": scores(change), "hot pixel": scores(0.1), shift: scores(-5, 19)}
         for kind, change in {"single": -2.0, "compound_arc": -2.0, "double_ring": -0.5}.items()
     }
-    found["nonlens"] = {"unchanged": scores(0, 0, -12), "hot pixel": scores(6.45, None, -12), shift: scores(0, 0, -12)}
+    five_above = scores(0, 0, -12)
+    five_above.p_lens[:5], five_above.is_noticed[:3] = 0.5, True
+    found["nonlens"] = {"unchanged": scores(0, 0, -12), "hot pixel": scores(6.45, None, -12), shift: five_above}
     drop_outs = (DropOut(band="Y", how="blank", n=4, n_scored=0, n_stated=4),)
     return judge_probes(found, drop_outs, 0.01, 0)
 
@@ -50,7 +52,9 @@ def test_a_row_holds_change_shares_kinds_and_limit(lines):
 
 
 def test_shifted_and_missing_bands_have_their_tables(lines):
-    assert any(line.startswith("| one band shifted by 3 arcsec | 0.950 (") and "| 0.000 (" in line for line in lines)
+    shifted = next(line for line in lines if line.startswith("| one band shifted by 3 arcsec | 0.950 ("))
+    assert "| 0.150 (" in shifted
+    assert shifted.endswith("| 2 of 5 |")
     assert "| Y | blank | 4 | 0 | 4 |" in lines
     assert "| red source | -1.00 |" in lines  # half of the change of log-odds: -2.00 for two kinds of three
 
