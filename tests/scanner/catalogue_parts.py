@@ -67,6 +67,7 @@ def scores(ids, p_lens, **changes):
         **{name: [None] * n for name in KIND_P},
         "subclass": ["single" if s else "" for s in scored],
         "disagreement": [0.25 if s else None for s in scored],
+        "bands_shift_arcsec": [None] * n,
         "stage": [1 if s else 0 for s in scored],
         "precision": ["float32" if s else "" for s in scored],
     } | changes

@@ -10,11 +10,13 @@ from astropy.io.votable.ucd import check_ucd
 from scanner.catalogue.columns import (
     RANK_COLUMNS,
     candidate_schema,
+    candidate_schema_like,
     network_names,
     published_schema,
     score_fields,
     score_schema,
     unit_schema,
+    unit_schema_like,
 )
 from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
@@ -42,6 +44,14 @@ def test_the_order_of_the_columns():
     assert score_schema(pa.string(), NAMES).names == ["object_id", *scores, "ra", "dec"]
     assert unit_schema(NAMES).names == unit
     assert candidate_schema(NAMES).names == [*unit, "ensemble", "plan_id"]
+
+
+def test_files_of_earlier_versions_lack_the_shift_of_bands_alone():
+    now, before = (unit_schema(NAMES, shifts=shifts) for shifts in (True, False))
+    assert [name for name in now.names if name != "bands_shift_arcsec"] == before.names
+    assert unit_schema_like(before).equals(before)
+    assert unit_schema_like(now).equals(now)
+    assert candidate_schema_like(before).names == candidate_schema(NAMES, shifts=False).names
 
 
 def test_ids_keep_their_type_and_scores_are_float32():

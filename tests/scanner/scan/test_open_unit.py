@@ -99,7 +99,7 @@ def whole(unit):
 
 
 def expected(whole, left_out):
-    nothing = {"p_A": None, "p_lens": None, "disagreement": None, "stage": 0, "precision": ""}
+    nothing = {"p_A": None, "p_lens": None, "disagreement": None, "bands_shift_arcsec": None, "stage": 0, "precision": ""}
     killed = nothing | {"status": "rejected:worker_crash", "detail": "it killed a worker"}
     return [row | killed if place in left_out else row for place, row in enumerate(whole)]
 

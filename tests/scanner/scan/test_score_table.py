@@ -7,6 +7,7 @@ from scanner.catalogue.outcomes import check_outcomes
 from scanner.networks.ensemble import EnsembleScores
 from scanner.scan.errors import ScanError
 from scanner.scan.score_table import ScoreTable
+from scanner.sources.registration_notes import BatchNotes
 from scanner.vocabulary.rejections import RejectCode, Rejection
 
 
@@ -17,7 +18,8 @@ def scores(p):
 
 def put(table, places, p, *, again=False, precision="float32"):
     method = table.put_rescored if again else table.put
-    method(np.array(places, np.int64), [()] * len(places), scores(p), precision)
+    shift = np.where(np.array(places) % 2, 0.25, np.nan).astype(np.float32)
+    method(np.array(places, np.int64), BatchNotes([()] * len(places), shift), scores(p), precision)
 
 
 @given(st.permutations(range(9)), st.integers(1, 9), st.sets(st.integers(0, 8)))
@@ -39,8 +41,10 @@ def test_rows_end_in_input_order(order, size, better):
                 None,
                 "",
             )
+            assert row["bands_shift_arcsec"] is None
         else:
             assert row["p_lens"] == pytest.approx(place / 10 + 0.05 * (place in better))
+            assert row["bands_shift_arcsec"] == (0.25 if place % 2 else None)
             assert row["precision"] == ("float32" if place in better else "bfloat16")
 
 

@@ -26,6 +26,7 @@ def test_rows_come_out_in_order_with_status_detail_and_nulls():
     assert table.column_names == [
         "status",
         "detail",
+        "bands_shift_arcsec",
         "p_A",
         "p_B",
         "p_lens",
