@@ -14,7 +14,15 @@ from scanner.networks.log_odds import log_odds
 from scanner.purity import ValueWithInterval
 from scanner.vocabulary.kinds import KINDS
 from training.evaluation.metrics import N_BOOTSTRAP, binomial_interval
-from training.evaluation.probe_limits import LEAST_NOTICED, LEAST_STATED, LIMITS, MOST_FALSE_ALARMS, Limit
+from training.evaluation.probe_limits import (
+    LEAST_NOTICED,
+    LEAST_STATED,
+    LIMITS,
+    MOST_FALSE_ALARMS,
+    REASON_OF_FALSE_ALARMS,
+    REASON_OF_NOTICED,
+    Limit,
+)
 from training.evaluation.probe_scores import ProbedScores, together
 
 UNCHANGED = "unchanged"
@@ -51,7 +59,9 @@ class ProbeEffect(Frozen):
     networks: dict[str, ValueWithInterval]
     """Median change of each network's own log-odds, over the lenses that it looked at before and after, if there are any."""
     limit: str
-    """Limits in words, with their reason; empty if the probe has none."""
+    """Limits in a few words; empty if the probe has none."""
+    reason: str
+    """Why the limits are as they are."""
     failures: tuple[str, ...]
     """A sentence for each limit that is exceeded."""
 
@@ -131,6 +141,7 @@ def _effect(probe: str, scores: Scores, threshold: float, rng: np.random.Generat
         kinds=kinds,
         networks=_networks(before, after, rng),
         limit=_limit_text(probe),
+        reason=_reason(probe),
         failures=tuple(f"{probe}: {found}" for found in _failures(probe, lenses, kinds)),
     )
 
@@ -181,11 +192,14 @@ def _failures(probe: str, lenses: KindEffect, kinds: Mapping[str, KindEffect]) -
 
 
 def _beyond(limit: Limit, lenses: KindEffect, kinds: Mapping[str, KindEffect]) -> Iterator[str]:
-    """Yield the limits that all lenses exceed, or that one kind of them exceeds with its whole interval."""
-    yield from _moved(limit, "", lenses.median_change.value, lenses.median_change.value)
-    for kind, of_kind in kinds.items():
-        if kind != _NONLENS:
-            yield from _moved(limit, f" of {kind}", of_kind.median_change.high, of_kind.median_change.low)
+    """Yield the limits that all lenses exceed, or else that one kind of them exceeds with its whole interval."""
+    moved = _moved(limit, lenses.median_change)
+    if moved:
+        yield f"the log-odds {moved}"
+    else:
+        for kind, of_kind in kinds.items():
+            if kind != _NONLENS and (surely := _moved_surely(limit, of_kind.median_change)):
+                yield f"the log-odds of {kind} {surely}"
     lost = lenses.below_after.value - lenses.below_before
     if limit.most_lost is not None and lost > limit.most_lost + _ROUNDING:
         yield f"at most {limit.most_lost:g} of the lenses may fall below the threshold, {lost:.3f} do"
@@ -193,6 +207,21 @@ def _beyond(limit: Limit, lenses: KindEffect, kinds: Mapping[str, KindEffect]) -
         gained = kinds[_NONLENS].below_before - kinds[_NONLENS].below_after.value
         if gained > limit.most_gained + _ROUNDING:
             yield f"at most {limit.most_gained:g} of the non-lenses may rise above the threshold, {gained:.3f} do"
+
+
+def _moved(limit: Limit, change: ValueWithInterval) -> str:
+    """Return the limit that a median exceeds, and the median; an empty text if it exceeds none."""
+    if limit.most_fall is not None and change.value < -limit.most_fall:
+        return f"may fall by at most {limit.most_fall:g}, they fall by {-change.value:.2f}"
+    if limit.most_rise is not None and change.value > limit.most_rise:
+        return f"may rise by at most {limit.most_rise:g}, they rise by {change.value:.2f}"
+    return ""
+
+
+def _moved_surely(limit: Limit, change: ValueWithInterval) -> str:
+    """Return what `_moved` does, if the whole interval lies beyond the limit."""
+    nearest = change.high if change.value < 0 else change.low
+    return _moved(limit, change) if _moved(limit, change.model_copy(update={"value": nearest})) else ""
 
 
 def _unnoticed(least: float, lenses: KindEffect) -> Iterator[str]:
@@ -208,14 +237,6 @@ def _false_alarms(what: str, of_kind: KindEffect) -> Iterator[str]:
         yield f"at most {MOST_FALSE_ALARMS:g} of the {what} may be said to have a shifted band, {share:.3f} are"
 
 
-def _moved(limit: Limit, whose: str, fall_from: float, rise_from: float) -> Iterator[str]:
-    """Yield what is exceeded; `fall_from` is the median or the upper end of its interval, `rise_from` the lower end."""
-    if limit.most_fall is not None and -fall_from > limit.most_fall:
-        yield f"the log-odds{whose} may fall by at most {limit.most_fall:g}, they fall by {-fall_from:.2f}"
-    if limit.most_rise is not None and rise_from > limit.most_rise:
-        yield f"the log-odds{whose} may rise by at most {limit.most_rise:g}, they rise by {rise_from:.2f}"
-
-
 def _drop_out_failures(drop_outs: tuple[DropOut, ...]) -> Iterator[str]:
     for of in drop_outs:
         if of.n_stated < LEAST_STATED * of.n:
@@ -224,16 +245,19 @@ def _drop_out_failures(drop_outs: tuple[DropOut, ...]) -> Iterator[str]:
 
 def _limit_text(probe: str) -> str:
     if probe == UNCHANGED:
-        return f"false alarms of a shifted band at most {MOST_FALSE_ALARMS:g}"
+        return f"false alarms {MOST_FALSE_ALARMS:g}"
     if probe in LEAST_NOTICED:
-        return f"at least {LEAST_NOTICED[probe]:g} noticed"
+        return f"noticed {LEAST_NOTICED[probe]:g}"
     limit = LIMITS.get(probe)
     if limit is None:
         return ""
-    parts = {
-        "fall": limit.most_fall,
-        "rise": limit.most_rise,
-        "lenses lost": limit.most_lost,
-        "non-lenses gained": limit.most_gained,
-    }
-    return f"{', '.join(f'{name} {most:g}' for name, most in parts.items() if most is not None)}: {limit.reason}"
+    parts = {"fall": limit.most_fall, "rise": limit.most_rise, "lost": limit.most_lost, "gained": limit.most_gained}
+    return ", ".join(f"{name} {most:g}" for name, most in parts.items() if most is not None)
+
+
+def _reason(probe: str) -> str:
+    if probe == UNCHANGED:
+        return REASON_OF_FALSE_ALARMS
+    if probe in LEAST_NOTICED:
+        return REASON_OF_NOTICED
+    return LIMITS[probe].reason if probe in LIMITS else ""

@@ -18,8 +18,9 @@ Each object is simulated again and again with one thing changed and the same sur
 log-odds: median over all lenses of ln(p/(1-p)) of `p_lens` after the change less before, with its 95 % interval from
 {N_BOOTSTRAP} bootstrap resamples of lenses. Below the cut: share of lenses below {{cut:g}}, the ensemble's default cut, before
 and after. Kinds that differ: kinds of lens whose interval does not hold the median of all. Non-lenses above the cut: share
-before and after; changes that make sense for lenses alone have none. A limit is exceeded by the median of all lenses, or by a
-kind of lens with its whole interval."""
+before and after; changes that make sense for lenses alone have none. Limits: largest fall and rise of the log-odds,
+exceeded by the median of all lenses, or by a kind of lens with its whole interval; largest rise of the share of lenses
+below the cut (lost), and of non-lenses above it (gained)."""
 
 
 def probes_markdown(report: ProbeReport, ensemble: str, command: str) -> str:
@@ -43,6 +44,8 @@ def probes_markdown(report: ProbeReport, ensemble: str, command: str) -> str:
         _networks(report.effects),
         "## Verdict",
         "\n".join(f"- {sentence}" for sentence in report.failures) or "Every limit is kept.",
+        "## Why these limits",
+        _reasons(report.effects),
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -99,6 +102,14 @@ def _silent(effect: ProbeEffect) -> str:
 
 def _drop_out(of: DropOut) -> list[str]:
     return [of.band, of.how, str(of.n), str(of.n_scored), str(of.n_stated)]
+
+
+def _reasons(effects: Sequence[ProbeEffect]) -> str:
+    probes: dict[tuple[str, str], list[str]] = {}
+    for effect in effects:
+        if effect.limit:
+            probes.setdefault((effect.limit, effect.reason), []).append(effect.probe)
+    return "\n".join(f"- {', '.join(names)} ({limit}): {reason}." for (limit, reason), names in probes.items())
 
 
 def _networks(effects: Sequence[ProbeEffect]) -> str:

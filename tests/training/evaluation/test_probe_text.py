@@ -45,7 +45,7 @@ def test_a_row_holds_change_shares_kinds_and_limit(lines):
     assert cells[2].startswith("0.000 → 0.000 (0.000 to ")
     assert cells[3] == "double_ring -0.50 (-0.50 to -0.50)"
     assert cells[4] == "-"
-    assert cells[5].startswith("fall 1.5, lenses lost 0.15: the colours of one whole class")
+    assert cells[5] == "fall 1.5, lost 0.15"
     assert cells[6] == "no"
     hot = row(lines, "hot pixel")
     assert (hot[3], hot[4], hot[6]) == ("", "0.000 → 0.050", "yes")
@@ -60,12 +60,21 @@ def test_shifted_and_missing_bands_have_their_tables(lines):
 
 
 def test_the_verdict_names_every_failure(report, lines):
-    at = lines.index("## Verdict")
-    assert [line.removeprefix("- ") for line in lines[at + 2 :] if line] == list(report.failures)
+    verdict = lines[lines.index("## Verdict") + 2 : lines.index("## Why these limits") - 1]
+    assert [line.removeprefix("- ") for line in verdict] == list(report.failures)
     assert report.exceeded == ("red source",)
 
 
 def test_the_line_counts_limits_and_names_the_exceeded(report):
     assert probes_line(report) == (
         "4 of 5 limits kept on 20 single, 20 compound_arc, 20 double_ring, 20 nonlens; exceeded: red source."
+    )
+
+
+def test_every_limit_has_its_reason(report, lines):
+    reasons = lines[lines.index("## Why these limits") + 2 :]
+    assert [line.split(" (")[0] for line in reasons] == [f"- {effect.probe}" for effect in report.effects]
+    assert reasons[1] == (
+        "- red source (fall 1.5, lost 0.15): the colours of one whole class of sources; half as much again as a tilt by 1 mag "
+        "may cost."
     )
