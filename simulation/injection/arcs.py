@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.random import Generator
@@ -33,7 +33,8 @@ _ALONE_ARCSEC = 1.0
 """Distance from the host beyond which rings may include neighbours too."""
 _LIGHT_BEYOND_MAG = 0.16
 """Light of simulated lens galaxies that the measurement misses, as a magnitude difference: the median of 300."""
-_MAG_TOLERANCE = 0.4
+MAG_TOLERANCE = 0.4
+"""Largest difference between the VIS magnitudes of a host and of the lens galaxy that it stands for."""
 _MAX_HOST_DRAWS = 3000
 
 
@@ -78,26 +79,69 @@ def inject_arcs(
         ValueError: the kind is not a lens, a band is missing, or shapes differ.
         InjectionError: the host is too faint, too bright or missing, or its arcs are not visible in `MAX_TRIES` draws.
     """
-    shape = _check(stamps, kind)
-    y, x = host_yx or ((shape[0] - 1) / 2, (shape[1] - 1) / 2)
-    corner = (round(y - (PATCH_PIXELS - 1) / 2), round(x - (PATCH_PIXELS - 1) / 2))
-    centre = (_from_middle_arcsec(y - corner[0]), _from_middle_arcsec(x - corner[1]))
-    scale = _flux_scales(zero_points_ab_mag or {})
-    vis = stamps["VIS"] / scale["VIS"]
-    sky = float(sky_level_and_sigma(np.where(np.isfinite(vis), vis, 0)[None])[0][0])
-    host = _patch(vis, corner)
-    mag = host_vis_mag(host, sky, centre)
+    if kind == "nonlens":
+        raise ValueError("only lenses have arcs to inject, got kind 'nonlens'")
+    host = Host.of(stamps, zero_points_ab_mag, host_yx)
     optics = Optics(MER, Conditions.nominal(float(rng.uniform(0, 360))), psfs)
-    # Infinite host light in pixels without data makes arcs invisible there.
-    system, lensed = _visible_system(np.where(has_data(host), host - np.float32(sky), np.inf), mag, kind, centre, optics, rng)
-    arcs, painted = {}, {}
-    for band in EUCLID:
-        clean = optics.observe(band, sum((source[band] for source in lensed.sources[1:]), lensed.sources[0][band]))
-        noisy = clean + source_noise(clean, band, rng)
-        is_seen = has_data(stamps[band])
-        arcs[band] = np.where(is_seen, _placed(clean * scale[band], corner, shape), np.float32(0))
-        painted[band] = np.where(is_seen, stamps[band] + _placed(noisy * scale[band], corner, shape), stamps[band])
-    return Injected(painted, arcs, {**truth_row(system, lensed.truth), "lens_mag_vis": mag}, system)
+    return host.with_arcs(*_visible_system(host, kind, optics, rng), optics, rng)
+
+
+@dataclass(frozen=True)
+class Host:
+    """A galaxy in images, measured, to paint arcs about."""
+
+    stamps: Mapping[str, Image]
+    corner: tuple[int, int]
+    """y and x of the first pixel of the square about it that contains the arcs."""
+    centre_arcsec: tuple[float, float]
+    """y and x of the galaxy from the middle of that square."""
+    scale: Mapping[str, np.float32]
+    """Values of the images for 1 ADU/s of the survey, by band."""
+    light: Image
+    """`[y, x]` VIS light of that square above the sky, ADU/s; infinite in pixels without data, where arcs are invisible."""
+    mag_vis: float
+
+    @classmethod
+    def of(
+        cls,
+        stamps: Mapping[str, Image],
+        zero_points_ab_mag: Mapping[str, float] | None = None,
+        host_yx: tuple[float, float] | None = None,
+    ) -> Self:
+        """Measure a galaxy; arguments and errors are those of `inject_arcs`."""
+        shape = _check(stamps)
+        y, x = host_yx or ((shape[0] - 1) / 2, (shape[1] - 1) / 2)
+        corner = (round(y - (PATCH_PIXELS - 1) / 2), round(x - (PATCH_PIXELS - 1) / 2))
+        centre = (_from_middle_arcsec(y - corner[0]), _from_middle_arcsec(x - corner[1]))
+        scale = _flux_scales(zero_points_ab_mag or {})
+        vis = stamps["VIS"] / scale["VIS"]
+        sky = float(sky_level_and_sigma(np.where(np.isfinite(vis), vis, 0)[None])[0][0])
+        patch = _patch(vis, corner)
+        mag = host_vis_mag(patch, sky, centre)
+        return cls(stamps, corner, centre, scale, np.where(has_data(patch), patch - np.float32(sky), np.inf), mag)
+
+    def lensed(self, system: System, optics: Optics) -> tuple[System, Lensed | None]:
+        """Return a system moved to this galaxy, alone, with its lensed sources; None if its arcs would not be visible.
+
+        Other members of the system's group are left out, because the image does not show their light.
+        """
+        alone = replace(system, masses=tuple(m for i, m in enumerate(system.masses) if i == 0 or m.z != system.z_lens))
+        deflector = alone.masses[0]
+        moved = alone.moved(self.centre_arcsec[1] - deflector.x_arcsec, self.centre_arcsec[0] - deflector.y_arcsec)
+        return moved, lens(moved, optics, self.light)
+
+    def with_arcs(self, system: System, lensed: Lensed, optics: Optics, rng: Generator) -> Injected:
+        """Return the images with the lensed sources of a system of `lensed`, and the noise of their light."""
+        shape = self.stamps["VIS"].shape
+        arcs, painted = {}, {}
+        for band in EUCLID:
+            clean = optics.observe(band, sum((source[band] for source in lensed.sources[1:]), lensed.sources[0][band]))
+            noisy = clean + source_noise(clean, band, rng)
+            image, scale = self.stamps[band], self.scale[band]
+            is_seen = has_data(image)
+            arcs[band] = np.where(is_seen, _placed(clean * scale, self.corner, shape), np.float32(0))
+            painted[band] = np.where(is_seen, image + _placed(noisy * scale, self.corner, shape), image)
+        return Injected(painted, arcs, {**truth_row(system, lensed.truth), "lens_mag_vis": self.mag_vis}, system)
 
 
 def has_data(image: Image) -> NDArray[np.bool_]:
@@ -146,9 +190,7 @@ def _check_core(core: Image) -> None:
         )
 
 
-def _check(stamps: Mapping[str, Image], kind: Kind) -> tuple[int, int]:
-    if kind == "nonlens":
-        raise ValueError("only lenses have arcs to inject, got kind 'nonlens'")
+def _check(stamps: Mapping[str, Image]) -> tuple[int, int]:
     missing = [band for band in EUCLID if band not in stamps]
     if missing:
         raise ValueError(f"stamps must have the bands {list(EUCLID)}, {missing} are missing")
@@ -164,34 +206,30 @@ def _flux_scales(zero_points_ab_mag: Mapping[str, float]) -> dict[str, np.float3
     return {band: np.float32(10 ** (0.4 * (zero_points_ab_mag.get(band, mag) - mag))) for band, mag in nominal.items()}
 
 
-def _visible_system(
-    host: Image, mag: float, kind: Kind, centre_arcsec: tuple[float, float], optics: Optics, rng: Generator
-) -> tuple[System, Lensed]:
+def _visible_system(host: Host, kind: Kind, optics: Optics, rng: Generator) -> tuple[System, Lensed]:
     """Draw a system at the host's position with visible arcs."""
     for _ in range(MAX_TRIES):
-        system = _system_for(mag, kind, optics.conditions.detector_angle_deg, rng)
-        deflector = system.masses[0]
-        system = system.moved(centre_arcsec[1] - deflector.x_arcsec, centre_arcsec[0] - deflector.y_arcsec)
-        lensed = lens(system, optics, host)
+        system, lensed = host.lensed(_system_for(host.mag_vis, kind, optics.conditions.detector_angle_deg, rng), optics)
         if lensed is not None:
             return system, lensed
-    raise InjectionError(f"a {kind} must be visible about its host in {MAX_TRIES} draws, got none at VIS magnitude {mag:.2f}")
+    raise InjectionError(
+        f"a {kind} must be visible about its host in {MAX_TRIES} draws, got none at VIS magnitude {host.mag_vis:.2f}"
+    )
 
 
 def _system_for(mag: float, kind: Kind, detector_angle_deg: float, rng: Generator) -> System:
-    """Draw a system with a lens galaxy as bright as the host, without other members, whose light the image would not show."""
+    """Draw a system with a lens galaxy as bright as the host."""
     for _ in range(_MAX_HOST_DRAWS):
         system = forecast.draw_lens(kind, rng, detector_angle_deg)
-        if abs(_lens_mag(system) - mag) < _MAG_TOLERANCE:
-            alone = tuple(m for i, m in enumerate(system.masses) if i == 0 or m.z != system.z_lens)
-            return replace(system, masses=alone)
+        if abs(lens_mag(system) - mag) < MAG_TOLERANCE:
+            return system
     raise InjectionError(f"a {kind} must match its host in {_MAX_HOST_DRAWS} draws, got none at VIS magnitude {mag:.2f}")
 
 
-def _lens_mag(system: System) -> float:
-    """Return the VIS magnitude of all light at the deflector's position, without its companions."""
+def lens_mag(system: System, band: str = "VIS") -> float:
+    """Return the AB magnitude of all light at the deflector's position, without its companions."""
     position = (system.masses[0].x_arcsec, system.masses[0].y_arcsec)
-    mag = total_mag([light for light in system.galaxy if (light.x_arcsec, light.y_arcsec) == position], "VIS")
+    mag = total_mag([light for light in system.galaxy if (light.x_arcsec, light.y_arcsec) == position], band)
     return np.inf if mag is None else mag
 
 

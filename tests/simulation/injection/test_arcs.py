@@ -307,7 +307,7 @@ def test_lenses_are_as_bright_as_their_hosts_and_alone(host, kind):
 def test_a_system_unlike_its_host_is_an_error(host, monkeypatch):
     """The system matches the host up to the tolerance of 0.4 mag, and not beyond it."""
     system = inject_arcs(host, "single", np.random.default_rng(1)).system
-    mag = injection._lens_mag(system)
+    mag = injection.lens_mag(system)
     monkeypatch.setattr(injection.forecast, "draw_lens", lambda *_: system)
     assert injection._system_for(mag + 0.39, "single", 0.0, np.random.default_rng(1)).galaxy == system.galaxy
     for far in (mag + 0.41, mag - 0.41):
