@@ -12,6 +12,7 @@ from cyclopts import CycloptsError
 
 import flows.cli.audit
 import flows.cli.candidates
+import flows.cli.completeness
 import flows.cli.crossmatch
 import flows.cli.evaluate
 import flows.cli.explain

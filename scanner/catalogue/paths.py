@@ -6,6 +6,7 @@ _scan/units/plan={plan_id}/{unit_id}.unit
 _scan/sealed/{plan_id}.candidates
 _scan/seals/{plan_id}.json
 _scan/shown/{night, or `undated`}/{number, eight digits}.json
+_scan/injected/{night, or `undated`}.injected
 _scan/quarantine/{path of the file below _scan}.{first 16 digits of its SHA-256}.{damaged or superseded}
 _votes/grader={grader}/{act_id}.json
 _votes/gold/{number of subjects}.gold
@@ -21,6 +22,7 @@ CANDIDATES = "candidates"
 _SCAN = "_scan"
 PLANS, UNITS, SEALED = f"{_SCAN}/plans", f"{_SCAN}/units", f"{_SCAN}/sealed"
 SEALS, SHOWN, QUARANTINE = f"{_SCAN}/seals", f"{_SCAN}/shown", f"{_SCAN}/quarantine"
+INJECTED = f"{_SCAN}/injected"
 """Folders of the files that scans write, below the root of a catalogue."""
 VOTES = "_votes"
 """Folder of the acts of graders, below the root of a catalogue."""
@@ -28,7 +30,7 @@ UNDATED = "undated"
 """Label of the scans without a night."""
 UNIT_SUFFIX = ".unit"
 
-_JSON, _PARQUET, _SEALED_SUFFIX = ".json", ".parquet", ".candidates"
+_JSON, _PARQUET, _SEALED_SUFFIX, _INJECTED_SUFFIX = ".json", ".parquet", ".candidates", ".injected"
 
 
 def plan_uri(root_uri: str, plan_id: str) -> str:
@@ -105,6 +107,16 @@ def label_and_number(uri: str) -> tuple[str, int]:
     """
     label, _, name = path_below(uri, SHOWN).rpartition("/")
     return label, int(name.removesuffix(_JSON))
+
+
+def injected_uri(root_uri: str, label: str) -> str:
+    """Return the URI of the file of the lenses that were injected into a night to measure its completeness."""
+    return join(root_uri, INJECTED, label + _INJECTED_SUFFIX)
+
+
+def label_of_injected(uri: str) -> str:
+    """Return the label of the night in the name of its file of injected lenses."""
+    return path_below(uri, INJECTED).removesuffix(_INJECTED_SUFFIX)
 
 
 def quarantine_uri(root_uri: str, uri: str, sha256: str, suffix: str) -> str:

@@ -19,6 +19,7 @@ COMMANDS = (
     ["report"],
     ["diff"],
     ["explain"],
+    ["completeness"],
     ["status"],
     ["seal"],
     ["reconcile"],

@@ -1,0 +1,79 @@
+"""The completeness of a night in words, tables and JSON."""
+
+from typing import Any
+
+from flows.commands.words import counted
+from scanner.catalogue.injected import Injected
+from scanner.completeness import EDGES, Cell
+from scanner.vocabulary.kinds import KINDS
+
+_KIND, _RADIUS = "kind", "θ_E, arcsec"
+
+
+def completeness_json(injected: Injected, *, is_new: bool) -> dict[str, Any]:
+    """Return everything for programs: what was asked, what came of it, and the completeness of kinds and cells."""
+    sample = injected.sample()
+    return {
+        **injected.arguments.model_dump(mode="json"),
+        **injected.facts.model_dump(mode="json"),
+        "is_new": is_new,
+        "n_injected": injected.table.num_rows,
+        "n_recovered": int(sample.is_recovered.sum()),
+        "kinds": {kind: sample.at(kind).model_dump() for kind in kinds_of(injected)},
+        "cells": [_cell_json(cell) for cell in sample.cells() if cell.n],
+    }
+
+
+def completeness_lines(injected: Injected, *, is_new: bool) -> dict[str, Any]:
+    """Return lines for people, name to text."""
+    about, facts, sample = injected.arguments, injected.facts, injected.sample()
+    units = f"{counted(len(facts.units), 'tile or shard', 'tiles or shards')} of {facts.n_units}"
+    note = "" if is_new else " (nothing to do)"
+    return {
+        "night": about.night or "none",
+        "ensemble": about.ensemble_name,
+        "injected": f"{injected.table.num_rows} of {about.n} lenses, into galaxies of {units}{note}",
+        "recovered": f"{int(sample.is_recovered.sum())} with p_lens of at least {about.threshold:g}",
+        **{f"of {kind}": str(sample.at(kind)) for kind in kinds_of(injected)},
+        "hosts": facts.hosts,
+        "PSF": facts.psf,
+        "realism": facts.realism_in_words,
+    }
+
+
+def completeness_table(injected: Injected) -> tuple[list[str], list[dict[str, str]]]:
+    """Return columns and rows of a table: kinds and Einstein radii downwards, signal-to-noise ratios across."""
+    radius, snr = EDGES
+    cells = injected.sample().cells()
+    columns = [_KIND, _RADIUS, *dict.fromkeys(_across(cell.bounds[snr]) for cell in cells)]
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for cell in cells:
+        down = range_text(cell.bounds[radius])
+        row = rows.setdefault((cell.kind, down), {_KIND: cell.kind, _RADIUS: down})
+        found = cell.completeness
+        row[_across(cell.bounds[snr])] = "" if found is None else f"{found} of {cell.n}"
+    return columns, [row for row in rows.values() if any(row[column] for column in columns[2:])]
+
+
+def range_text(bounds: tuple[float, float]) -> str:
+    """Return a range such as `0.5\u20130.75`, `below 0.5` or `from 1.5`."""
+    low, high = bounds
+    if low <= 0:
+        return f"below {high:g}"
+    return f"{low:g}\u2013{high:g}" if high < float("inf") else f"from {low:g}"
+
+
+def kinds_of(injected: Injected) -> list[str]:
+    """Return the kinds of the injected lenses, in the order of the vocabulary."""
+    there = set(injected.table["kind"].to_pylist())
+    return [kind for kind in KINDS if kind in there]
+
+
+def _across(bounds: tuple[float, float]) -> str:
+    return f"S/N {range_text(bounds)}"
+
+
+def _cell_json(cell: Cell) -> dict[str, Any]:
+    bounds = {name: [low, None if high == float("inf") else high] for name, (low, high) in cell.bounds.items()}
+    found = cell.completeness
+    return {"kind": cell.kind, **bounds, "n_recovered": cell.n_recovered, **(found.model_dump() if found else {})}

@@ -1,0 +1,175 @@
+"""Completeness from injected objects: in cells of their properties with binomial intervals, and interpolated between them.
+
+Intervals are those of Jeffreys for a binomial fraction (Brown, Cai & DasGupta 2001, Statistical Science 16, 101): quantiles of
+the beta distribution of k + 1/2 and n - k + 1/2, with the limit 0 if no object is recovered and 1 if all are.
+
+Between cells, objects near the asked properties count with a weight that falls as a Gaussian of their distance. This follows
+the objects where the completeness saturates, which the straight lines of a logistic regression would not, and its interval is
+that of as many objects as the weights are worth (Kish 1965), so it widens where few objects were injected.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise, product
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from infra.errors import LensscanError
+from infra.frozen import Frozen
+
+LEVEL = 0.95
+"""Probability of the intervals."""
+MIN_EFFECTIVE = 5.0
+"""Smallest number of injected objects that a weighted completeness must be worth."""
+PROPERTIES: Mapping[str, bool] = MappingProxyType(
+    {
+        "einstein_radius_arcsec": True,
+        "arc_snr": True,
+        "source_vis_minus_h": False,
+        "lens_mag_vis": False,
+        "sky_sigma_vis_ujy": True,
+    }
+)
+"""Properties of injected objects that completeness depends on, and whether distances are taken in their logarithm."""
+EDGES: Mapping[str, tuple[float, ...]] = MappingProxyType(
+    {
+        "einstein_radius_arcsec": (0.0, 0.5, 0.75, 1.0, 1.5, np.inf),
+        "arc_snr": (0.0, 20.0, 30.0, 50.0, 80.0, np.inf),
+    }
+)
+"""Edges of the cells that tables and charts show."""
+
+_Numbers = NDArray[np.float64]
+
+
+class CompletenessError(LensscanError, ValueError):
+    """The injected objects say nothing about the asked properties; the message gives their range."""
+
+
+class Completeness(Frozen):
+    """A recovered fraction with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+    n: float
+    """Number of injected objects that it rests on; of weighted ones, the number that they are worth."""
+
+    def __str__(self) -> str:
+        return f"{100 * self.value:.0f} % ({100 * self.low:.0f}\u2013{100 * self.high:.0f} %)"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Injected objects of similar properties."""
+
+    kind: str
+    bounds: Mapping[str, tuple[float, float]]
+    """Lower bound, which belongs to the cell, and upper bound, which does not, by property."""
+    n: int
+    n_recovered: int
+    middle: Mapping[str, float]
+    """Median of each of these properties among the objects; NaN without objects."""
+
+    @property
+    def completeness(self) -> Completeness | None:
+        """The recovered fraction; None without objects."""
+        if not self.n:
+            return None
+        low, high = jeffreys(self.n_recovered, self.n)
+        return Completeness(value=self.n_recovered / self.n, low=float(low), high=float(high), n=self.n)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Injected objects, `[n]` each."""
+
+    kind: NDArray[np.str_]
+    properties: Mapping[str, _Numbers]
+    """Those of `PROPERTIES`."""
+    is_recovered: NDArray[np.bool_]
+
+    def cells(self, edges: Mapping[str, Sequence[float]] = EDGES) -> list[Cell]:
+        """Return the cells between the edges of some properties, for each kind in the order of its first object."""
+        ranges = [list(pairwise(bounds)) for bounds in edges.values()]
+        return [
+            self._cell(kind, dict(zip(edges, bounds, strict=True)))
+            for kind in dict.fromkeys(self.kind.tolist())
+            for bounds in product(*ranges)
+        ]
+
+    def at(self, kind: str, **properties: float | None) -> Completeness:
+        """Return the completeness of a kind at given properties, averaged over the injected objects in those not given.
+
+        The width of the Gaussian along each property is that of Scott (1992) for a density: the scatter of the objects of the
+        kind times n^(-1 / (d + 4)), d being the number of given properties.
+
+        Raises:
+            CompletenessError: no object of the kind was injected, a property is unknown or outside the range that was injected,
+                or the objects near it are worth fewer than `MIN_EFFECTIVE`.
+        """
+        given = {name: float(value) for name, value in properties.items() if value is not None}
+        if unknown := sorted(given.keys() - PROPERTIES.keys()):
+            raise CompletenessError(f"a property must be one of {', '.join(PROPERTIES)}, got {', '.join(unknown)}")
+        is_kind = self.kind == kind
+        if not is_kind.any():
+            there = ", ".join(dict.fromkeys(self.kind.tolist())) or "nothing"
+            raise CompletenessError(f"subclass must be one that was injected, {there}, got {kind!r}")
+        points, at = np.empty((int(is_kind.sum()), len(given))), np.empty(len(given))
+        for i, (name, value) in enumerate(given.items()):
+            known = self.properties[name][is_kind]
+            low, high = float(known.min()), float(known.max())
+            if not low <= value <= high:
+                raise CompletenessError(
+                    f"{name} of a {kind} must be in the range that was injected, {low:.3g} to {high:.3g}, got {value:g}"
+                )
+            points[:, i], at[i] = (np.log(known), np.log(value)) if PROPERTIES[name] else (known, value)
+        return weighted(points, self.is_recovered[is_kind], at)
+
+    def _cell(self, kind: str, bounds: Mapping[str, tuple[float, float]]) -> Cell:
+        is_in = self.kind == kind
+        for name, (low, high) in bounds.items():
+            is_in &= (self.properties[name] >= low) & (self.properties[name] < high)
+        n = int(is_in.sum())
+        middle = {name: float(np.median(self.properties[name][is_in])) if n else np.nan for name in bounds}
+        return Cell(kind, bounds, n, int(self.is_recovered[is_in].sum()), middle)
+
+
+def jeffreys(k: ArrayLike, n: ArrayLike, level: float = LEVEL) -> tuple[_Numbers, _Numbers]:
+    """Return the lower and the upper limit of the fraction of which k of n were found; both may be fractional, and arrays."""
+    # Imported here: readers of catalogues import this file, and scipy takes longer than all the rest.
+    from scipy.special import betaincinv
+
+    found, tried = np.asarray(k, np.float64), np.asarray(n, np.float64)
+    tail = (1 - level) / 2
+    a, b = found + 0.5, tried - found + 0.5
+    low = np.where(found > 0, betaincinv(a, b, tail), 0.0)
+    high = np.where(found < tried, betaincinv(a, b, 1 - tail), 1.0)
+    return low, high
+
+
+def weighted(points: _Numbers, is_recovered: NDArray[np.bool_], at: _Numbers) -> Completeness:
+    """Return the completeness at a point from objects at `points`, `[n, d]`; see `Sample.at`.
+
+    Raises:
+        CompletenessError: the objects near the point are worth fewer than `MIN_EFFECTIVE`.
+    """
+    n, d = points.shape
+    weights = np.ones(n)
+    if d:
+        scatter = np.minimum(points.std(axis=0), np.subtract(*np.percentile(points, [75, 25], axis=0)) / 1.349)
+        scatter = np.where(scatter > 0, scatter, np.maximum(points.std(axis=0), 1e-12))
+        distance = (points - at) / (scatter * n ** (-1 / (d + 4)))
+        weights = np.exp(-0.5 * np.sum(distance**2, axis=1))
+    squares = float(np.sum(weights**2))
+    n_effective = float(np.sum(weights)) ** 2 / squares if squares > 0 else 0.0
+    if n_effective < MIN_EFFECTIVE:
+        raise CompletenessError(
+            f"objects that were injected near these properties must be worth {MIN_EFFECTIVE:g}, got {n_effective:.1f}: inject "
+            "more, or give fewer properties"
+        )
+    value = float(np.average(is_recovered, weights=weights))
+    low, high = jeffreys(value * n_effective, n_effective)
+    return Completeness(value=value, low=float(low), high=float(high), n=n_effective)
