@@ -39,6 +39,7 @@ def scan_night(
     match_radius_arcsec: Annotated[float, Field(gt=0, le=MOST_MATCH_RADIUS_ARCSEC)] = MATCH_RADIUS_ARCSEC,
     columns: str | None = None,
     publish_to: str | None = None,
+    completeness: Annotated[int | None, Field(ge=1)] = None,
 ) -> NightSummary:
     """Scan the night's tiles under `input_uri` into the catalogue at `root_uri`.
 
@@ -66,6 +67,8 @@ def scan_night(
         columns: Columns of the tiles' catalogues that the catalogue carries, separated by commas, or `none`.
         publish_to: Folder or `s3://` prefix of the HATS collection in which the catalogue is published after the scan; by
             default none.
+        completeness: Number of simulated lenses to inject into the night after the scan, to measure which share of them it
+            finds; by default none.
     """
     dated = None if night == "none" else night or flow_run.scheduled_start_time.date()
     label = dated.isoformat() if dated else UNDATED
@@ -93,6 +96,7 @@ def scan_night(
                 columns=column_names(columns),
             ),
             publish_to=publish_to,
+            completeness=completeness,
             progress=progress,
         )
     show_summary(f"summary-{label}", _summary_markdown(summary))
@@ -108,6 +112,8 @@ def _summary_markdown(summary: NightSummary) -> str:
     if summary.targets_unmatched and summary.targets_unmatched.n:
         without += f"Targets: {unmatched(summary.targets_unmatched)}\n\n"
     published = f"Published as `{summary.published}`\n\n" if summary.published else ""
+    if done := summary.completeness:
+        without += f"Injected lenses recovered: {done.n_recovered} of {done.n_injected}\n\n"
     return (
         f"# Night {summary.night or UNDATED}: {summary.n_candidates} candidates\n\n"
         f"`{summary.candidates_uri}`, plan `{summary.plan_id[:12]}`, ensemble {summary.ensemble}\n\n{published}{without}"

@@ -44,7 +44,7 @@ def completeness(
         json: Print JSON instead of text.
     """
     from flows.commands.completeness import check_table_path, measure_completeness, write_copy
-    from flows.commands.completeness_text import completeness_json, completeness_lines, completeness_table
+    from flows.commands.completeness_text import completeness_json, completeness_lines, completeness_tables
     from flows.terminal import print_json, print_lines, print_table, terminal_progress
     from infra.private_apis import arrow_without_pandas
 
@@ -61,6 +61,6 @@ def completeness(
     if json:
         print_json({**completeness_json(injected, is_new=is_new), **written})
         return
-    columns, rows = completeness_table(injected)
-    print_table("Completeness, 95 % interval, of the number injected", columns, rows)
+    for title, columns, rows in completeness_tables(injected):
+        print_table(title, columns, rows)
     print_lines({**completeness_lines(injected, is_new=is_new), **written})

@@ -173,6 +173,7 @@ def scan(
     workers: Positive | None = None,
     ray_address: str | None = None,
     publish_to: str | None = None,
+    completeness: Positive | None = None,
     flow: AsFlow = False,
     json: bool = False,
 ) -> None:
@@ -205,6 +206,8 @@ def scan(
             scanned without Ray, and more on a private one.
         publish_to: Folder or `s3://` prefix of a HATS collection, outside the catalogue, in which the whole catalogue is
             published after the scan, as by `lensscan publish`.
+        completeness: Number of simulated lenses to inject into the night after the scan, as by `lensscan completeness`, to
+            measure which share of them it finds; by default none.
         flow: Scan as a Prefect flow, whose server shows progress and summary.
         json: Print JSON instead of text.
     """
@@ -220,6 +223,7 @@ def scan(
         "maps_per_unit": maps,
         "ray_address": ray_address,
         "publish_to": publish_to,
+        "completeness": completeness,
     }
     if flow:
         from flows.scan_night import scan_night

@@ -7,7 +7,8 @@ from scanner.catalogue.injected import Injected
 from scanner.completeness import EDGES, Cell
 from scanner.vocabulary.kinds import KINDS
 
-_KIND, _RADIUS = "kind", "θ_E, arcsec"
+_WORDS = {"einstein_radius_arcsec": "arcsec", "arc_snr": "S/N"}
+"""Heads of the columns of ranges."""
 
 
 def completeness_json(injected: Injected, *, is_new: bool) -> dict[str, Any]:
@@ -41,18 +42,19 @@ def completeness_lines(injected: Injected, *, is_new: bool) -> dict[str, Any]:
     }
 
 
-def completeness_table(injected: Injected) -> tuple[list[str], list[dict[str, str]]]:
-    """Return columns and rows of a table: kinds and Einstein radii downwards, signal-to-noise ratios across."""
-    radius, snr = EDGES
-    cells = injected.sample().cells()
-    columns = [_KIND, _RADIUS, *dict.fromkeys(_across(cell.bounds[snr]) for cell in cells)]
-    rows: dict[tuple[str, str], dict[str, str]] = {}
-    for cell in cells:
-        down = range_text(cell.bounds[radius])
-        row = rows.setdefault((cell.kind, down), {_KIND: cell.kind, _RADIUS: down})
-        found = cell.completeness
-        row[_across(cell.bounds[snr])] = "" if found is None else f"{found} of {cell.n}"
-    return columns, [row for row in rows.values() if any(row[column] for column in columns[2:])]
+def completeness_tables(injected: Injected) -> list[tuple[str, list[str], list[dict[str, str]]]]:
+    """Return title, columns and rows of a table for each property: its ranges downwards, kinds across, in percent."""
+    sample, kinds = injected.sample(), kinds_of(injected)
+    tables = []
+    for name, edges in EDGES.items():
+        rows: dict[str, dict[str, str]] = {}
+        for cell in sample.cells({name: edges}):
+            text = range_text(cell.bounds[name])
+            row = rows.setdefault(text, {_WORDS[name]: text, **dict.fromkeys(kinds, "")})
+            row[cell.kind] = _cell_text(cell)
+        filled = [row for row in rows.values() if any(row[kind] for kind in kinds)]
+        tables.append((f"Completeness in %, with its 95 % interval, by {name}", [_WORDS[name], *kinds], filled))
+    return tables
 
 
 def range_text(bounds: tuple[float, float]) -> str:
@@ -69,8 +71,11 @@ def kinds_of(injected: Injected) -> list[str]:
     return [kind for kind in KINDS if kind in there]
 
 
-def _across(bounds: tuple[float, float]) -> str:
-    return f"S/N {range_text(bounds)}"
+def _cell_text(cell: Cell) -> str:
+    found = cell.completeness
+    if found is None:
+        return ""
+    return f"{100 * found.value:.0f} ({100 * found.low:.0f}\u2013{100 * found.high:.0f}) of {cell.n}"
 
 
 def _cell_json(cell: Cell) -> dict[str, Any]:

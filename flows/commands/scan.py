@@ -10,10 +10,11 @@ from infra.errors import LensscanError
 from infra.local_pool import WorkerProcess
 from infra.progress import NamingProgress
 from infra.settings import Settings
+from scanner.catalogue.paths import night_label
 from scanner.catalogue.selection import EVERYTHING, Selection
 from scanner.scan.request import ScanRequest
 from scanner.sources.survey import find_survey
-from scanner.workers.run import NightSummary, scan_night
+from scanner.workers.run import NightSummary, Recovered, scan_night
 
 if TYPE_CHECKING:
     from scanner.catalogue.known_lenses import KnownLenses
@@ -34,15 +35,18 @@ def scan_tiles(
     survey: str | None = None,
     selection: Callable[[], Selection] | None = None,
     publish_to: str | None = None,
+    completeness: int | None = None,
     progress: NamingProgress,
     early: WorkerProcess | None = None,
 ) -> NightSummary:
     """Scan with the meaning of the flow's parameters: settings stand in for those that are None.
 
     `survey` is the name or the file of a survey, and `selection` makes the selection of tiles. After the scan, the catalogue is
-    published in the collection `publish_to`, if one is given. `early` is a worker of `early_worker`, for a scan without Ray.
+    published in the collection `publish_to`, if one is given, and `completeness` lenses are injected into the night to measure
+    how many of them it finds. `early` is a worker of `early_worker`, for a scan without Ray.
 
     Raises:
+        CompletenessCommandError: the scan is complete, and its completeness cannot be measured.
         PublishError: the scan is complete, and its catalogue cannot be published; or `publish_to` is no place for it.
         LensscanError: a parameter is invalid, no input is found, or a unit cannot be scanned.
     """
@@ -68,7 +72,28 @@ def scan_tiles(
     )
     workers, ray_address = workers or settings.workers, ray_address or settings.ray_address
     summary = scan_night(request, root_uri, workers=workers, ray_address=ray_address, progress=progress, early=early)
+    if completeness is not None:
+        summary = _with_completeness(summary, root_uri, completeness, workers, request.engine, progress)
     return summary if publish_to is None else _published(summary, root_uri, publish_to, known, ray_address)
+
+
+def _with_completeness(
+    summary: NightSummary, root_uri: str, n: int, workers: int, engine: EngineName, progress: NamingProgress
+) -> NightSummary:
+    # Imported here, because few scans inject lenses.
+    from flows.commands.completeness import CompletenessCommandError, measure_completeness
+
+    label = night_label(summary.night)
+    try:
+        injected, _ = measure_completeness(root_uri, label, n=n, workers=workers, engine=engine, progress=progress)
+    except LensscanError as error:
+        raise CompletenessCommandError(
+            f"this scan is complete, but its completeness is not measured: {error}. Once that is mended, run "
+            f"`lensscan completeness {root_uri} --n {n}`"
+        ) from error
+    sample = injected.sample()
+    found = Recovered(n_injected=len(sample.kind), n_recovered=int(sample.is_recovered.sum()))
+    return summary.model_copy(update={"completeness": found})
 
 
 def _published(

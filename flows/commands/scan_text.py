@@ -31,6 +31,7 @@ def scan_lines(summary: NightSummary) -> dict[str, Any]:
         **{f"objects {status}": n for status, n in summary.rows_by_status.items()},
         "candidates": f"{summary.n_candidates} with p_lens of at least {summary.threshold:g}",
         **({"replaces": _replaced(summary)} if summary.replaces else {}),
+        **({"recovered": f"{done.n_recovered} of {done.n_injected} injected lenses"} if (done := summary.completeness) else {}),
         "catalogue": summary.candidates_uri,
         **({"published": summary.published} if summary.published else {}),
         "seconds": summary.seconds,

@@ -9,11 +9,14 @@ import pyarrow as pa
 from infra.settings import Settings
 from scanner.catalogue.astropy_table import described
 from scanner.catalogue.columns import network_names
+from scanner.catalogue.injected import current_injected
 from scanner.catalogue.map_columns import MAP_COLUMNS
+from scanner.catalogue.paths import UNDATED
 from scanner.catalogue.query import QueryError, query
 from scanner.catalogue.rows import Rows
 from scanner.catalogue.selection import Circle
 from scanner.catalogue.wanted import Wanted
+from scanner.completeness import Completeness
 from scanner.review.votes.graded import grade_views, graded_objects, with_grades
 from scanner.review.yields.guarantee import guaranteed
 from scanner.review.yields.night import NightYield, expected_lists, read_night
@@ -110,6 +113,59 @@ class Catalogue:
         """
         return Rows(graded_objects(self.path))
 
+    def injections(self, *, night: str | date | None = None) -> Rows:
+        """Return the lenses that `lensscan completeness` injected into a night, the only one with such by default.
+
+        They are none of the night's objects.
+
+        Raises:
+            LensscanError: there are none, several nights have some, the night was scanned anew since, or the file is damaged.
+        """
+        return Rows(described(current_injected(self.path, _label(night)).table))
+
+    def completeness(
+        self,
+        subclass: str,
+        *,
+        einstein_radius_arcsec: float | None = None,
+        arc_snr: float | None = None,
+        source_vis_minus_h: float | None = None,
+        lens_mag_vis: float | None = None,
+        sky_sigma_vis_ujy: float | None = None,
+        min_p_lens: float | None = None,
+        night: str | date | None = None,
+    ) -> Completeness:
+        """Return the share of lenses like these that a night finds, with its 95 % interval, from lenses injected into it.
+
+        The properties are those of `injections`; in those that are not given, the share is that of the simulated population.
+        Lenses near the given properties count with weights that fall with their distance; see `scanner.completeness`.
+
+        Args:
+            subclass: True kind: `single`, `compound_arc` or `double_ring`.
+            einstein_radius_arcsec: Einstein radius for the nearer source.
+            arc_snr: Signal-to-noise ratio of the arcs in VIS at the nominal depth.
+            source_vis_minus_h: Colour of the nearer source.
+            lens_mag_vis: Magnitude of the lens galaxy.
+            sky_sigma_vis_ujy: Depth.
+            min_p_lens: Smallest `p_lens` of lenses that count as found; by default the threshold of the night's candidates.
+            night: Night, YYYY-MM-DD, or `undated`; by default the only one with injected lenses.
+
+        Returns:
+            `value`, `low`, `high`, and the number `n` of injected lenses that they are worth.
+
+        Raises:
+            LensscanError: as for `injections`; a property is outside the range that was injected; too few lenses are near.
+        """
+        injected = current_injected(self.path, _label(night))
+        return injected.sample(min_p_lens).at(
+            subclass,
+            einstein_radius_arcsec=einstein_radius_arcsec,
+            arc_snr=arc_snr,
+            source_vis_minus_h=source_vis_minus_h,
+            lens_mag_vis=lens_mag_vis,
+            sky_sigma_vis_ujy=sky_sigma_vis_ujy,
+        )
+
     def sql(self, statement: str) -> Rows:
         """Return the result of SQL over the views `candidates`, `scores` and `grades`, such as `SELECT count(*) FROM scores`.
 
@@ -121,6 +177,11 @@ class Catalogue:
 
 def _described(table: pa.Table) -> Rows:
     return Rows(described(table, network_names(table.schema)))
+
+
+def _label(night: str | date | None) -> str | None:
+    """Return the label of a night in the names of files."""
+    return UNDATED if night == UNDATED else _night(night)
 
 
 def _night(night: str | date | None) -> str | None:

@@ -30,6 +30,13 @@ class NightError(LensscanError):
     """A scan is complete, and another file keeps its night from being shown."""
 
 
+class Recovered(Frozen):
+    """Simulated lenses that were injected into a night after its scan, and how many of them it finds."""
+
+    n_injected: int
+    n_recovered: int
+
+
 class NightSummary(Frozen):
     """Result of a scan and location of its catalogue."""
 
@@ -64,6 +71,8 @@ class NightSummary(Frozen):
     """Number of workers that died or were killed, and were replaced."""
     candidates_uri: str
     """File with all candidates that the night shows."""
+    completeness: Recovered | None = None
+    """Lenses that were injected after the scan; None if none were."""
     published: str | None = None
     """Version of the collection in which the catalogue was published after the scan; None if it was not."""
     seconds: float

@@ -15,6 +15,7 @@ from scanner.catalogue.paths import UNDATED
 from scanner.catalogue.visible import selected_plans
 from scanner.catalogue.wanted import Wanted
 from scanner.review.report.card import Card, card_of, meanings_of
+from scanner.review.report.completeness import NightCompleteness, nights_completeness
 from scanner.review.report.cuts import Cuts, common_purity, cuts_of
 from scanner.review.report.listed import Listed
 from scanner.review.report.outcomes import OutcomeLine, outcome_lines
@@ -54,6 +55,8 @@ class Report:
     cell_arcmin: float
     chart: ScoreChart | None
     cuts: Cuts | None
+    completeness: list[NightCompleteness]
+    """Completeness of the nights that lenses were injected into."""
     outcomes: list[OutcomeLine]
     plans: list[PlanFacts]
     meanings: dict[str, str]
@@ -139,6 +142,7 @@ def make_report(
         60 * cells.side_deg,
         score_chart(tally.scores, sorted({shown.threshold for shown in plans})),
         cuts_of(purity, tally.n_at_cuts, tally.n_scored) if purity else None,
+        nights_completeness(root_uri, sorted({facts[shown].night or UNDATED for shown in plans})),
         outcome_lines(tally.statuses, tally.details),
         [facts[shown] for shown in plans],
         meanings_of(listed.rows.schema) if cards else {},
