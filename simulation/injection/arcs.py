@@ -33,8 +33,7 @@ _ALONE_ARCSEC = 1.0
 """Distance from the host beyond which rings may include neighbours too."""
 _LIGHT_BEYOND_MAG = 0.16
 """Light of simulated lens galaxies that the measurement misses, as a magnitude difference: the median of 300."""
-MAG_TOLERANCE = 0.4
-"""Largest difference between the VIS magnitudes of a host and of the lens galaxy that it stands for."""
+_MAG_TOLERANCE = 0.4
 _MAX_HOST_DRAWS = 3000
 
 
@@ -221,7 +220,7 @@ def _system_for(mag: float, kind: Kind, detector_angle_deg: float, rng: Generato
     """Draw a system with a lens galaxy as bright as the host."""
     for _ in range(_MAX_HOST_DRAWS):
         system = forecast.draw_lens(kind, rng, detector_angle_deg)
-        if abs(lens_mag(system) - mag) < MAG_TOLERANCE:
+        if abs(lens_mag(system) - mag) < _MAG_TOLERANCE:
             return system
     raise InjectionError(f"a {kind} must match its host in {_MAX_HOST_DRAWS} draws, got none at VIS magnitude {mag:.2f}")
 

@@ -1,7 +1,7 @@
 """Inject lenses into the galaxies of a unit and score them as a scan does: nothing of it enters the catalogue.
 
-Each lens is drawn from the population first, by its own seed, and placed about one of the night's galaxies that is as bright
-and red as its lens galaxy. So properties are distributed as in the population, whatever galaxies the night has more of.
+Each lens is drawn from the population first, by its own seed, and placed about one of the night's galaxies that looks like its
+lens galaxy. So properties are distributed as in the population, whatever galaxies the night has more of.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.random import Generator, default_rng
+from numpy.random import default_rng
 from numpy.typing import NDArray
 
 from infra.engine_name import EngineName
@@ -27,15 +27,14 @@ from scanner.vocabulary.geometry import MER, Stamps
 from scanner.vocabulary.kinds import KINDS
 from scanner.vocabulary.network_columns import kind_column_name, network_column_name
 from scanner.vocabulary.rejections import Rejection
-from simulation.injection.arcs import MAG_TOLERANCE, Injected, lens_mag
+from simulation.injection.arcs import Injected
 from simulation.injection.cutouts import draw_arcs_kind
 from simulation.injection.hosts import Hosts, MeasuredHost, find_hosts
+from simulation.injection.looks import TOLERANCES_MAG, alike, lens_look
 from simulation.optics.observation import Conditions, Optics
 from simulation.optics.psf import Psf, read_psfs
 from simulation.population import forecast
 
-COLOUR_TOLERANCE = 0.3
-"""Largest difference between the colours VIS - H of a host and of the lens galaxy that it stands for."""
 LIKELY_P_LENS = 0.5
 """Smallest `p_lens` of objects that are more likely lenses than not: only these are compared with real candidates."""
 _HOSTS_PER_LENS, _FEWEST_HOSTS, _MOST_HOSTS = 2, 60, 1500
@@ -144,28 +143,23 @@ class Census:
         return UnitResult(task, rows, measured, len(hosts.found), hosts.how)
 
     def _lenses(self, task: UnitTask, numbers: range, hosts: Hosts, progress: Progress) -> Iterator[_Lens]:
-        mags = np.array([found.host.mag_vis for found in hosts.found])
-        colours = np.array([found.vis_minus_h for found in hosts.found])
+        looks = np.array([found.look for found in hosts.found]).reshape(-1, len(TOLERANCES_MAG))
         for number in numbers:
             progress(number, task.n)
-            lens = self._lens(_seed(self._seed, task.unit_id, number), hosts.found, mags, colours)
+            lens = self._lens(_seed(self._seed, task.unit_id, number), hosts.found, looks)
             if lens is not None:
                 yield lens
 
-    def _lens(
-        self, seed: int, hosts: Sequence[MeasuredHost], mags: NDArray[np.float64], colours: NDArray[np.float64]
-    ) -> _Lens | None:
+    def _lens(self, seed: int, hosts: Sequence[MeasuredHost], looks: NDArray[np.float64]) -> _Lens | None:
         """Draw lenses until one finds a galaxy like its own, in which its arcs are visible; None after `_MAX_DRAWS`."""
         kind, rng = draw_arcs_kind(seed)
         optics = Optics(MER, Conditions.nominal(float(rng.uniform(0, 360))), self._psfs)
         for _ in range(_MAX_DRAWS):
             system = forecast.draw_lens(kind, rng, optics.conditions.detector_angle_deg)
-            mag = lens_mag(system)
-            is_like = np.abs(mags - mag) < MAG_TOLERANCE
-            is_like &= np.abs(colours - (mag - lens_mag(system, "H"))) < COLOUR_TOLERANCE
-            host = _one_of(hosts, np.flatnonzero(is_like), rng)
-            if host is None:
+            among = alike(looks, lens_look(system, optics))
+            if not len(among):
                 continue
+            host = hosts[int(rng.choice(among))]
             moved, lensed = host.host.lensed(system, optics)
             if lensed is not None:
                 return _Lens(host, host.host.with_arcs(moved, lensed, optics, rng))
@@ -186,10 +180,6 @@ class Census:
                 found |= {kind_column_name(kind): float(scores.kinds_given_lens[i, k]) for k, kind in enumerate(KINDS[1:])}
             measured.append(found)
         return measured
-
-
-def _one_of(hosts: Sequence[MeasuredHost], among: NDArray[np.int64], rng: Generator) -> MeasuredHost | None:
-    return hosts[int(rng.choice(among))] if len(among) else None
 
 
 def _row(task: UnitTask, lens: _Lens, scores: EnsembleScores, i: int) -> dict[str, Any]:

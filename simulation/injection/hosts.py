@@ -1,7 +1,8 @@
 """Galaxies of a unit that can host injected lenses, with the pixels that a scan scores.
 
 Hosts look like lens galaxies: the condition `lens-hosts` on the tile's catalogue chooses them, where the catalogue has its
-columns. In any case they are no candidates, as bright as that condition asks, extended, and whole in all bands.
+columns. In any case they are no candidates, as bright as that condition asks, and whole in all bands; `looks.py` then compares
+them with the galaxy of each lens.
 """
 
 import heapq
@@ -18,7 +19,6 @@ from numpy.typing import NDArray
 from infra.store.storage import open_read
 from scanner.catalogue.outcomes import SCORED
 from scanner.catalogue.plan import Plan
-from scanner.catalogue.source_choice import lacking
 from scanner.catalogue.units import Ids, Unit
 from scanner.explain.photometry import photometry
 from scanner.scan.unit_objects import UnitObject, read_unit_objects
@@ -29,12 +29,11 @@ from scanner.vocabulary.bands import EUCLID
 from scanner.vocabulary.geometry import Geometry, Stamps
 from scanner.vocabulary.source_presets import SOURCE_PRESETS
 from simulation.injection.arcs import Host, InjectionError
+from simulation.injection.looks import Look, host_look
 
 PRESET = "lens-hosts"
 FAINTEST_VIS_MAG = 22.5
 """Faintest host, the limit of `lens-hosts`."""
-_STAR_MAG = 0.12
-"""Largest difference of a star's VIS magnitudes in circles of 1 and 2 arcsec; lens galaxies differ by 0.2 and more."""
 _READ_OF_CHOSEN, _READ_OF_ALL = 3, 12
 """Number of galaxies that are read for each host to keep: of those that the condition chose, or of all sources."""
 
@@ -45,6 +44,7 @@ class MeasuredHost:
 
     object_id: int
     host: Host
+    look: Look
     vis_minus_h: float
     sky_sigma_vis_ujy: float
     zero_points_ab_mag: dict[str, float]
@@ -108,13 +108,17 @@ def _no_candidates(uri: str, threshold: float) -> Ids:
 def _lens_like(unit: Unit, plan: Plan) -> tuple[Ids | None, str]:
     """Return the ids of the sources that meet `lens-hosts`, None if that cannot be told, and how hosts are chosen."""
     if unit.kind != "tile":
-        return None, "by magnitude, size and colour on their stamps (shards have no catalogue)"
+        return None, "by magnitude, colours and growth of light on their stamps (shards have no catalogue)"
     condition = Condition(SOURCE_PRESETS[PRESET].condition)
     try:
         catalogue = read_tile_catalogue(unit.files[CATALOGUE].uri, plan.described, condition.columns)
     except LacksColumnsError as error:
-        return None, f"by magnitude, size and colour on their stamps (for {PRESET} the catalogue has {lacking(error)})"
-    how = f"by the condition {PRESET} on the catalogue, then by magnitude, size and colour on their stamps"
+        missing = ", ".join(error.missing)
+        return (
+            None,
+            f"by magnitude, colours and growth of light on their stamps (the catalogue lacks {missing} for {PRESET})",
+        )
+    how = f"by the condition {PRESET} on the catalogue, then by magnitude, colours and growth of light on their stamps"
     return np.asarray(catalogue.object_ids, np.int64)[condition.mask(catalogue.others)], how
 
 
@@ -131,16 +135,12 @@ def _measured(objects: Iterator[UnitObject], geometry: Geometry) -> Iterator[Mea
         if host.mag_vis > FAINTEST_VIS_MAG:
             continue
         measured = photometry(_batch(found.row.stamps), geometry, zero_points)
-        growth, colour, sigma = (
-            float(value[0])
-            for value in (
-                measured["mag_vis_1arcsec"] - measured["mag_vis_2arcsec"],
-                measured["lens_vis_minus_h"],
-                measured["sky_sigma_vis_ujy"],
-            )
+        vis_minus_h, y_minus_h, sigma_ujy = (
+            float(measured[name][0]) for name in ("lens_vis_minus_h", "lens_y_minus_h", "sky_sigma_vis_ujy")
         )
-        if growth > _STAR_MAG and np.isfinite(colour):
-            yield MeasuredHost(found.object_id, host, colour, sigma, zero_points)
+        look = host_look(host, vis_minus_h, y_minus_h)
+        if np.all(np.isfinite(look)):
+            yield MeasuredHost(found.object_id, host, look, vis_minus_h, sigma_ujy, zero_points)
 
 
 def _batch(stamps: Stamps) -> dict[str, NDArray[np.float32]]:

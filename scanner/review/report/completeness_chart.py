@@ -8,7 +8,7 @@ import numpy as np
 from scanner.completeness import EDGES, Cell, Sample
 
 WIDTH, HEIGHT = 640.0, 340.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 20.0, 18.0, 50.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 76.0, 20.0, 18.0, 54.0
 _BESIDE = 7.0
 """Distance in pixels between the points of two kinds, whose intervals would hide each other."""
 _TICKS = (0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 1000)
