@@ -41,6 +41,10 @@ EDGES: Mapping[str, tuple[float, ...]] = MappingProxyType(
 )
 """Edges of the cells that tables and charts show."""
 
+_QUARTILES_SIGMA = 1.349
+"""Distance between the quartiles of a Gaussian, in sigma."""
+_LEAST_SPREAD = 1e-12
+
 _Numbers = NDArray[np.float64]
 
 
@@ -110,23 +114,36 @@ class Sample:
             CompletenessError: no object of the kind was injected, a property is unknown or outside the range that was injected,
                 or the objects near it are worth fewer than `MIN_EFFECTIVE`.
         """
-        given = {name: float(value) for name, value in properties.items() if value is not None}
-        if unknown := sorted(given.keys() - PROPERTIES.keys()):
+        return self.of_population(kind, {name: [value] for name, value in properties.items() if value is not None})
+
+    def of_population(self, kind: str, properties: Mapping[str, ArrayLike]) -> Completeness:
+        """Return the mean completeness of objects of a kind with these properties, `[m]` each; see `at`, which takes one.
+
+        Raises:
+            CompletenessError: as for `at`, for any of the objects.
+        """
+        if unknown := sorted(properties.keys() - PROPERTIES.keys()):
             raise CompletenessError(f"a property must be one of {', '.join(PROPERTIES)}, got {', '.join(unknown)}")
         is_kind = self.kind == kind
         if not is_kind.any():
             there = ", ".join(dict.fromkeys(self.kind.tolist())) or "nothing"
             raise CompletenessError(f"subclass must be one that was injected, {there}, got {kind!r}")
-        points, at = np.empty((int(is_kind.sum()), len(given))), np.empty(len(given))
-        for i, (name, value) in enumerate(given.items()):
-            known = self.properties[name][is_kind]
+        points, at = [], []
+        for name, wanted in properties.items():
+            known, values = self.properties[name][is_kind], np.asarray(wanted, np.float64)
             low, high = float(known.min()), float(known.max())
-            if not low <= value <= high:
+            is_outside = ~((values >= low) & (values <= high))
+            if is_outside.any():
                 raise CompletenessError(
-                    f"{name} of a {kind} must be in the range that was injected, {low:.3g} to {high:.3g}, got {value:g}"
+                    f"{name} of a {kind} must be in the range that was injected, {low:.3g} to {high:.3g}, got "
+                    f"{values[is_outside][0]:g}"
                 )
-            points[:, i], at[i] = (np.log(known), np.log(value)) if PROPERTIES[name] else (known, value)
-        return weighted(points, self.is_recovered[is_kind], at)
+            points.append(np.log(known) if PROPERTIES[name] else known)
+            at.append(np.log(values) if PROPERTIES[name] else values)
+        n = int(is_kind.sum())
+        if not points:
+            return weighted(np.empty((n, 0)), self.is_recovered[is_kind], np.empty((1, 0)))
+        return weighted(np.stack(points, axis=1), self.is_recovered[is_kind], np.stack(at, axis=1))
 
     def _cell(self, kind: str, bounds: Mapping[str, tuple[float, float]]) -> Cell:
         is_in = self.kind == kind
@@ -151,25 +168,32 @@ def jeffreys(k: ArrayLike, n: ArrayLike, level: float = LEVEL) -> tuple[_Numbers
 
 
 def weighted(points: _Numbers, is_recovered: NDArray[np.bool_], at: _Numbers) -> Completeness:
-    """Return the completeness at a point from objects at `points`, `[n, d]`; see `Sample.at`.
+    """Return the mean completeness at points `at`, `[m, d]`, from objects at `points`, `[n, d]`; see `Sample.at`.
 
     Raises:
-        CompletenessError: the objects near the point are worth fewer than `MIN_EFFECTIVE`.
+        CompletenessError: the objects near one of the points are worth fewer than `MIN_EFFECTIVE`.
     """
     n, d = points.shape
-    weights = np.ones(n)
+    weights = np.ones((len(at), n))
     if d:
-        scatter = np.minimum(points.std(axis=0), np.subtract(*np.percentile(points, [75, 25], axis=0)) / 1.349)
-        scatter = np.where(scatter > 0, scatter, np.maximum(points.std(axis=0), 1e-12))
-        distance = (points - at) / (scatter * n ** (-1 / (d + 4)))
-        weights = np.exp(-0.5 * np.sum(distance**2, axis=1))
-    squares = float(np.sum(weights**2))
-    n_effective = float(np.sum(weights)) ** 2 / squares if squares > 0 else 0.0
-    if n_effective < MIN_EFFECTIVE:
+        spread = points.std(axis=0)
+        # Outliers must not widen the Gaussian.
+        middle = np.subtract(*np.percentile(points, [75, 25], axis=0)) / _QUARTILES_SIGMA
+        width = np.where(middle > 0, np.minimum(spread, middle), np.maximum(spread, _LEAST_SPREAD)) * n ** (-1 / (d + 4))
+        weights = np.exp(-0.5 * np.sum(((points[None] - at[:, None]) / width) ** 2, axis=2))
+    fewest = float(_worth(weights).min())
+    if fewest < MIN_EFFECTIVE:
         raise CompletenessError(
-            f"objects that were injected near these properties must be worth {MIN_EFFECTIVE:g}, got {n_effective:.1f}: inject "
-            "more, or give fewer properties"
+            f"objects that were injected near these properties must be worth {MIN_EFFECTIVE:g}, got {fewest:.1f}: inject more, "
+            "or give fewer properties"
         )
-    value = float(np.average(is_recovered, weights=weights))
+    mean = np.mean(weights / weights.sum(axis=1, keepdims=True), axis=0)
+    value, n_effective = float(mean @ is_recovered), float(_worth(mean[None])[0])
     low, high = jeffreys(value * n_effective, n_effective)
     return Completeness(value=value, low=float(low), high=float(high), n=n_effective)
+
+
+def _worth(weights: _Numbers) -> _Numbers:
+    """Return the number of objects that weights `[m, n]` are worth, `[m]`; 0 where all are 0."""
+    squares = np.sum(weights**2, axis=1)
+    return np.divide(np.sum(weights, axis=1) ** 2, squares, out=np.zeros(len(weights)), where=squares > 0)

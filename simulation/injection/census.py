@@ -30,7 +30,7 @@ from scanner.vocabulary.rejections import Rejection
 from simulation.injection.arcs import Injected
 from simulation.injection.cutouts import draw_arcs_kind
 from simulation.injection.hosts import Hosts, MeasuredHost, find_hosts
-from simulation.injection.looks import TOLERANCES_MAG, alike, lens_look
+from simulation.injection.looks import TOLERANCES, alike, lens_look
 from simulation.optics.observation import Conditions, Optics
 from simulation.optics.psf import Psf, read_psfs
 from simulation.population import forecast
@@ -143,7 +143,7 @@ class Census:
         return UnitResult(task, rows, measured, len(hosts.found), hosts.how)
 
     def _lenses(self, task: UnitTask, numbers: range, hosts: Hosts, progress: Progress) -> Iterator[_Lens]:
-        looks = np.array([found.look for found in hosts.found]).reshape(-1, len(TOLERANCES_MAG))
+        looks = np.array([found.look for found in hosts.found]).reshape(-1, len(TOLERANCES))
         for number in numbers:
             progress(number, task.n)
             lens = self._lens(_seed(self._seed, task.unit_id, number), hosts.found, looks)

@@ -108,7 +108,7 @@ def _no_candidates(uri: str, threshold: float) -> Ids:
 def _lens_like(unit: Unit, plan: Plan) -> tuple[Ids | None, str]:
     """Return the ids of the sources that meet `lens-hosts`, None if that cannot be told, and how hosts are chosen."""
     if unit.kind != "tile":
-        return None, "by magnitude, colours and growth of light on their stamps (shards have no catalogue)"
+        return None, "by magnitude, colours and shape on their stamps (shards have no catalogue)"
     condition = Condition(SOURCE_PRESETS[PRESET].condition)
     try:
         catalogue = read_tile_catalogue(unit.files[CATALOGUE].uri, plan.described, condition.columns)
@@ -116,9 +116,9 @@ def _lens_like(unit: Unit, plan: Plan) -> tuple[Ids | None, str]:
         missing = ", ".join(error.missing)
         return (
             None,
-            f"by magnitude, colours and growth of light on their stamps (the catalogue lacks {missing} for {PRESET})",
+            f"by magnitude, colours and shape on their stamps (the catalogue lacks {missing} for {PRESET})",
         )
-    how = f"by the condition {PRESET} on the catalogue, then by magnitude, colours and growth of light on their stamps"
+    how = f"by the condition {PRESET} on the catalogue, then by magnitude, colours and shape on their stamps"
     return np.asarray(catalogue.object_ids, np.int64)[condition.mask(catalogue.others)], how
 
 

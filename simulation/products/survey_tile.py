@@ -11,6 +11,7 @@ from pydantic import Field
 from infra.frozen import Frozen
 from infra.store.storage import CreateOutcome, create_if_absent, exists, join, read_bytes
 from scanner.vocabulary.bands import EUCLID
+from scanner.vocabulary.choices import PopulationPreset
 from scanner.vocabulary.geometry import MER_PIXEL_ARCSEC, Image
 from simulation.optics.observation import draw_conditions
 from simulation.population.field import draw_field_galaxy, field_mag
@@ -54,6 +55,8 @@ class TileSpec(Frozen):
     """Number of compound lenses, half of them arcs, half double rings."""
     side_pixels: int = Field(default=1800, ge=300, le=19200)
     seed: int = Field(default=0, ge=0)
+    preset: PopulationPreset = Field(default="euclid", exclude_if=lambda value: value == "euclid")
+    """Population of the lenses, not stored for the default, so that the bytes of tiles stay as they were."""
 
     @property
     def pointing(self) -> Pointing:
@@ -115,7 +118,11 @@ def _paint(spec: TileSpec) -> tuple[dict[str, Image], list[_Object]]:
     mosaic = SimulatedMosaic(spec.side_pixels, draw_conditions(rng, float(rng.uniform(0, 360))))
     objects: list[_Object] = []
     for index, (x, y) in enumerate(corners):
-        painted = _paint_lens(mosaic, kinds[index], x, y, rng) if index < len(kinds) else _paint_galaxy(mosaic, x, y, rng)
+        painted = (
+            _paint_lens(mosaic, kinds[index], spec.preset, x, y, rng)
+            if index < len(kinds)
+            else _paint_galaxy(mosaic, x, y, rng)
+        )
         objects.append(replace(painted, truth={**painted.truth, "index": index}))
     mosaic.paint_field(_BACKGROUND_VIS_MAGS, rng)
     return mosaic.observed(rng), objects
@@ -136,9 +143,9 @@ def _positions(spec: TileSpec, n_lenses: int, rng: Generator) -> list[tuple[int,
     return placed
 
 
-def _paint_lens(mosaic: SimulatedMosaic, kind: Kind, x: int, y: int, rng: Generator) -> _Object:
+def _paint_lens(mosaic: SimulatedMosaic, kind: Kind, preset: PopulationPreset, x: int, y: int, rng: Generator) -> _Object:
     """Paint a lens without neighbours: the tile itself provides them."""
-    system, lensed = visible_system(kind, mosaic.optics, rng)
+    system, lensed = visible_system(kind, mosaic.optics, rng, preset)
     scene = render(system, mosaic.optics, lensed)
     for band, stamp in scene.clean.items():
         mosaic.add(band, stamp, x, y)
