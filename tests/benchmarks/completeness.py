@@ -4,8 +4,8 @@
 
 The survey is a night of tiles in which whole lenses, with their own galaxies, groups and the tile's own PSF, are among other
 galaxies: once with other draws of the preset `euclid`, and once with the preset `broad`, whose lenses are more varied. The
-night is scanned, `inject_into_night` measures it, and each cell of kind, Einstein radius and S/N with at least 30 true lenses is
-compared: `Sample.of_population` foretells its completeness from the properties of its lenses but not from whether they were
+night is scanned, `inject_into_night` measures it, and each cell of kind, Einstein radius and S/N with at least 30 true lenses
+is compared: `Sample.of_population` foretells its completeness from the properties of its lenses but not from whether they were
 found. The number found must lie in the 95 % interval of that forecast: a beta-binomial distribution, since a cell of 30 lenses
 scatters, too. Lenses whose properties no injection had are left out, and counted.
 """
@@ -55,24 +55,24 @@ def main() -> None:
     parser.add_argument("--preset", choices=PRESETS, action="append")
     parser.add_argument("--tiles", type=int, default=N_TILES)
     parser.add_argument("--n", type=int, default=N_INJECTED)
+    parser.add_argument("--galaxies", type=int, default=N_GALAXIES)
     parser.add_argument("--workers", type=int, default=1)
     given = parser.parse_args()
-    figures = {
-        preset: measure(preset, given.out / preset, given.tiles, given.n, given.workers) for preset in given.preset or PRESETS
-    }
+    size = (given.tiles, given.galaxies, given.n, given.workers)
+    figures = {preset: measure(preset, given.out / preset, *size) for preset in given.preset or PRESETS}
     (given.out / "figures.json").write_text(json.dumps(figures, indent=1))
     for preset, found in figures.items():
         print(text_of(preset, found))  # noqa: T201 - the output
 
 
-def measure(preset: str, folder: Path, n_tiles: int, n_injected: int, workers: int) -> dict[str, Any]:
+def measure(preset: str, folder: Path, n_tiles: int, n_galaxies: int, n_injected: int, workers: int) -> dict[str, Any]:
     """Simulate, scan and inject, and return the cells; what is there already is kept."""
     start = time.process_time()
     tiles, root = str(folder / "tiles"), str(folder / "catalogue")
     specs = [
         TileSpec(
             tile_id=f"{102_400_000 + number}",
-            n_galaxies=N_GALAXIES,
+            n_galaxies=n_galaxies,
             n_single=N_SINGLE,
             n_compound=N_COMPOUND,
             side_pixels=SIDE_PIXELS,
