@@ -188,7 +188,8 @@ def weighted(points: _Numbers, is_recovered: NDArray[np.bool_], at: _Numbers) ->
             "or give fewer properties"
         )
     mean = np.mean(weights / weights.sum(axis=1, keepdims=True), axis=0)
-    value, n_effective = float(mean @ is_recovered), float(_worth(mean[None])[0])
+    # Rounded, because a sum of shares is 1 but for its last digits, and all objects or none have a limit of their own.
+    value, n_effective = round(float(mean @ is_recovered), 12), float(_worth(mean[None])[0])
     low, high = jeffreys(value * n_effective, n_effective)
     return Completeness(value=value, low=float(low), high=float(high), n=n_effective)
 
