@@ -67,7 +67,7 @@ def _cross_validated_auroc(features: _Numbers, is_injected: NDArray[np.bool_]) -
 
 
 def _interval(auroc: float, n_injected: int, n_real: int) -> tuple[float, float]:
-    """Return the 95 % interval of an area (Hanley & McNeil 1982, Radiology 143, 29)."""
+    """Return the 95 % interval of an area, as if the classifier were given (Hanley & McNeil 1982, Radiology 143, 29)."""
     both_injected, both_real = auroc / (2 - auroc), 2 * auroc**2 / (1 + auroc)
     variance = auroc * (1 - auroc) + (n_injected - 1) * (both_injected - auroc**2) + (n_real - 1) * (both_real - auroc**2)
     half = 1.96 * sqrt(variance / (n_injected * n_real))
