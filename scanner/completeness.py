@@ -82,8 +82,7 @@ class Cell:
         """The recovered fraction; None without objects."""
         if not self.n:
             return None
-        low, high = jeffreys(self.n_recovered, self.n)
-        return Completeness(value=self.n_recovered / self.n, low=float(low), high=float(high), n=self.n)
+        return fraction(self.n_recovered, self.n)
 
 
 @dataclass(frozen=True)
@@ -140,9 +139,8 @@ class Sample:
                 )
             points.append(np.log(known) if PROPERTIES[name] else known)
             at.append(np.log(values) if PROPERTIES[name] else values)
-        n = int(is_kind.sum())
         if not points:
-            return weighted(np.empty((n, 0)), self.is_recovered[is_kind], np.empty((1, 0)))
+            return fraction(int(self.is_recovered[is_kind].sum()), int(is_kind.sum()))
         return weighted(np.stack(points, axis=1), self.is_recovered[is_kind], np.stack(at, axis=1))
 
     def _cell(self, kind: str, bounds: Mapping[str, tuple[float, float]]) -> Cell:
@@ -167,20 +165,24 @@ def jeffreys(k: ArrayLike, n: ArrayLike, level: float = LEVEL) -> tuple[_Numbers
     return low, high
 
 
+def fraction(k: float, n: float) -> Completeness:
+    """Return k / n with its interval; n must be positive."""
+    low, high = jeffreys(k, n)
+    return Completeness(value=k / n, low=float(low), high=float(high), n=n)
+
+
 def weighted(points: _Numbers, is_recovered: NDArray[np.bool_], at: _Numbers) -> Completeness:
-    """Return the mean completeness at points `at`, `[m, d]`, from objects at `points`, `[n, d]`; see `Sample.at`.
+    """Return the mean completeness at points `at`, `[m, d]`, from objects at `points`, `[n, d]`, with d >= 1; see `Sample.at`.
 
     Raises:
         CompletenessError: the objects near one of the points are worth fewer than `MIN_EFFECTIVE`.
     """
     n, d = points.shape
-    weights = np.ones((len(at), n))
-    if d:
-        spread = points.std(axis=0)
-        # Outliers must not widen the Gaussian.
-        middle = np.subtract(*np.percentile(points, [75, 25], axis=0)) / _QUARTILES_SIGMA
-        width = np.where(middle > 0, np.minimum(spread, middle), np.maximum(spread, _LEAST_SPREAD)) * n ** (-1 / (d + 4))
-        weights = np.exp(-0.5 * np.sum(((points[None] - at[:, None]) / width) ** 2, axis=2))
+    spread = points.std(axis=0)
+    # Outliers must not widen the Gaussian.
+    middle = np.subtract(*np.percentile(points, [75, 25], axis=0)) / _QUARTILES_SIGMA
+    width = np.where(middle > 0, np.minimum(spread, middle), np.maximum(spread, _LEAST_SPREAD)) * n ** (-1 / (d + 4))
+    weights = np.exp(-0.5 * np.sum(((points[None] - at[:, None]) / width) ** 2, axis=2))
     fewest = float(_worth(weights).min())
     if fewest < MIN_EFFECTIVE:
         raise CompletenessError(
@@ -190,8 +192,7 @@ def weighted(points: _Numbers, is_recovered: NDArray[np.bool_], at: _Numbers) ->
     mean = np.mean(weights / weights.sum(axis=1, keepdims=True), axis=0)
     # Rounded, because a sum of shares is 1 but for its last digits, and all objects or none have a limit of their own.
     value, n_effective = round(float(mean @ is_recovered), 12), float(_worth(mean[None])[0])
-    low, high = jeffreys(value * n_effective, n_effective)
-    return Completeness(value=value, low=float(low), high=float(high), n=n_effective)
+    return fraction(value * n_effective, n_effective)
 
 
 def _worth(weights: _Numbers) -> _Numbers:

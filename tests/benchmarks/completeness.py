@@ -5,7 +5,7 @@
 The survey is a night of tiles in which whole lenses, with their own galaxies, groups and the tile's own PSF, are among other
 galaxies: once with other draws of the preset `euclid`, and once with the preset `broad`, whose lenses are more varied. The
 night is scanned, `inject_into_night` measures it, and each cell of kind, Einstein radius and S/N with at least 30 true lenses
-is compared: `Sample.of_population` foretells its completeness from the properties of its lenses but not from whether they were
+(also for all radii, or all S/N) is compared: `Sample.of_population` foretells its completeness from the properties of its lenses but not from whether they were
 found. The number found must lie in the 95 % interval of that forecast: a beta-binomial distribution, since a cell of 30 lenses
 scatters, too. Lenses whose properties no injection had are left out, and counted.
 """
@@ -107,8 +107,9 @@ def compared(
     usable = [row for row in lenses if row["object_id"] in p_lens and _is_foretold(sample, row)]
     cells = []
     kinds = dict.fromkeys(row["kind"] for row in lenses)
-    for kind, *ranges in product(kinds, *(pairwise(edges) for edges in EDGES.values())):
-        bounds = dict(zip(EDGES, ranges, strict=True))
+    ranges = {name: [*pairwise(edges), (edges[0], edges[-1])] for name, edges in EDGES.items()}
+    for kind, *chosen in product(kinds, *ranges.values()):
+        bounds = dict(zip(EDGES, chosen, strict=True))
         rows = [row for row in usable if row["kind"] == kind and all(_is_in(row, name, b) for name, b in bounds.items())]
         if len(rows) >= MIN_LENSES:
             found = sum(p_lens[row["object_id"]] >= threshold for row in rows)

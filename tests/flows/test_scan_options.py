@@ -135,6 +135,7 @@ def test_a_deployment_keeps_its_flat_parameters():
         "match_radius_arcsec": ({number}, 1.0),
         "columns": ({text, "null"}, None),
         "publish_to": ({text, "null"}, None),
+        "completeness": ({count, "null"}, None),
     }
     assert list(schema.properties) == list(signature(flow.scan_night.fn).parameters)
     assert "definitions" not in str(schema.properties)
@@ -152,6 +153,7 @@ def types_of(found):
         {"workers": 0},
         {"maps_per_unit": 1001},
         {"match_radius_arcsec": 0},
+        {"completeness": 0},
     ],
 )
 def test_a_parameter_out_of_range_is_refused(options):

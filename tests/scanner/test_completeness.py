@@ -55,6 +55,13 @@ def test_cells_keep_kinds_apart():
     assert [(one.value, one.low if one.value == 0 else one.high) for one in found] == [(1, 1), (0, 0)]
 
 
+def test_few_objects_of_a_kind_have_a_wide_interval():
+    found = Sample(np.full(2, "single"), {}, np.array([True, False])).at("single")
+    assert (found.n, found.value) == (2, 0.5)
+    assert found.low < 0.1
+    assert found.high > 0.9
+
+
 def test_without_properties_all_objects_count_alike():
     sample = sample_of(200, np.random.default_rng(3))
     found = sample.at("single")

@@ -7,11 +7,13 @@ import pytest
 
 import flows.scan_night as flow
 from flows.cli.main import scan as command
+from flows.commands.completeness import CompletenessCommandError
 from scanner.hats.errors import PublishError
 from scanner.sources.object_tables import ManifestError
 from scanner.workers.run import NightSummary
 from tests.no_ray import RayStartedError
 from tests.scanner.hats.published import NIGHTS, add_night, current, ids_by_night, known_lenses, read
+from tests.scanner.injected_parts import injected_into
 
 NIGHT = date.fromisoformat(NIGHTS[0])
 
@@ -22,7 +24,7 @@ def places(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setenv("LENSSCAN_KNOWN_LENSES", "none")
-    monkeypatch.setattr("scanner.workers.run.scan_night", scanned)
+    monkeypatch.setattr("flows.commands.scan.scan_night", scanned)
     for name in ("flow_progress", "show_summary", "get_run_logger"):
         monkeypatch.setattr(flow, name, lambda *_, name=name: nullcontext() if name == "flow_progress" else Silent())
     return str(tmp_path / "catalogue"), str(tmp_path / "collection")
@@ -112,3 +114,43 @@ def test_a_scan_that_cannot_publish_says_that_it_is_complete(places, tmp_path):
     with pytest.raises(PublishError, match="must lie outside the catalogue"):
         flow.scan_night.fn("tiles", str(tmp_path / "other"), NIGHT, publish_to=str(tmp_path / "other" / "x"))
     assert not (tmp_path / "other").exists(), "nothing is scanned"
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """Record what is asked of the measurement of completeness; return lenses made by hand."""
+    asked = []
+
+    def measure(root_uri, label, **options):
+        asked.append((root_uri, label, {name: options[name] for name in ("n", "workers", "engine")}))
+        return injected_into(root_uri, 12, night=NIGHTS[0]), True
+
+    monkeypatch.setattr("flows.commands.completeness.measure_completeness", measure)
+    return asked
+
+
+def test_flow_and_command_measure_completeness_after_the_scan(places, measured, capsys):
+    catalogue, collection = places
+    options = {"completeness": 12, "workers": 3, "engine": "torch"}
+    summary = flow.scan_night.fn("tiles", catalogue, NIGHT, publish_to=collection, **options)
+    assert (summary.completeness.n_injected, summary.completeness.n_recovered) == (12, 6)
+    assert summary.published
+    assert "Injected lenses recovered: 6 of 12" in flow._summary_markdown(summary)
+    command("tiles", out=catalogue, night=NIGHT, **options)
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("recovered")]
+    assert line.split(maxsplit=1)[1] == "6 of 12 injected lenses"
+    assert measured == [(catalogue, NIGHTS[0], {"n": 12, "workers": 3, "engine": "torch"})] * 2
+
+
+def test_a_scan_without_the_option_injects_nothing(places, measured):
+    assert flow.scan_night.fn("tiles", places[0], NIGHT).completeness is None
+    assert measured == []
+
+
+def test_a_scan_that_cannot_be_measured_is_complete(places):
+    """The units of this night are no real tiles."""
+    with pytest.raises(
+        CompletenessCommandError, match=r"^this scan is complete, but its completeness is not measured: .*--n 5`"
+    ):
+        flow.scan_night.fn("tiles", places[0], NIGHT, completeness=5)
+    assert flow.scan_night.fn("tiles", places[0], NIGHT).n_candidates == 14

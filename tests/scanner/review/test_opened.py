@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 
 from infra.errors import LensscanError
+from scanner.catalogue.injected import write_injected
 from scanner.catalogue.ledger import publish
 from scanner.catalogue.night_file import show
 from scanner.catalogue.plan import ScanConfig, make_plan
@@ -14,6 +15,7 @@ from scanner.review.votes.log import VoteLog
 from scanner.review.yields.guarantee import guaranteed
 from scanner.review.yields.night import expected_lists, read_night
 from tests.scanner.catalogue_parts import NIGHT, EnsembleName, finished, scores, unit_of, with_maps
+from tests.scanner.injected_parts import injected_into
 from tests.scanner.review.votes.made_votes import vote_of
 from tests.scanner.review.yields.nights import known_night
 
@@ -143,3 +145,26 @@ def test_a_list_with_a_guarantee_is_opened(tmp_path, monkeypatch):
         opened.candidates(fdr=0.2, subclass="single")
     with pytest.raises(LensscanError, match="can hold a false discovery rate of 1e-05"):
         opened.candidates(fdr=1e-5)
+
+
+def test_completeness_comes_from_injected_lenses(tmp_path):
+    finished(str(tmp_path), {"a": {1: 0.9}})
+    injected = injected_into(str(tmp_path), 90)
+    write_injected(injected, str(tmp_path))
+    opened = Catalogue(str(tmp_path))
+    table = opened.injections().to_arrow()
+    assert (table.num_rows, table.schema.field("arc_snr").metadata is not None) == (90, True)
+    near = {"einstein_radius_arcsec": 1.0, "arc_snr": 60.0, "source_vis_minus_h": 1.0, "lens_mag_vis": 20.0}
+    given = {**near, "sky_sigma_vis_ujy": 0.015}
+    assert opened.completeness("single", **given) == injected.sample().at("single", **given)
+    for name, value in given.items():
+        assert opened.completeness("single", **{name: value}) == injected.sample().at("single", **{name: value})
+    assert opened.completeness("double_ring", night="2026-11-24").n == pytest.approx(30)
+    assert opened.completeness("single", min_p_lens=0.05).value == 1
+    assert opened.completeness("single", min_p_lens=0.95).value == 0
+    with pytest.raises(LensscanError, match="arc_snr of a single must be in the range"):
+        opened.completeness("single", arc_snr=1e4)
+    with pytest.raises(LensscanError, match="no lenses were injected into night undated"):
+        opened.completeness("single", night="undated")
+    with pytest.raises(LensscanError, match="night must be a date"):
+        opened.injections(night="yesterday")
