@@ -8,7 +8,8 @@ from scanner.completeness import EDGES, Cell
 from scanner.vocabulary.kinds import KINDS
 
 _WORDS = {"einstein_radius_arcsec": "arcsec", "arc_snr": "S/N"}
-"""Heads of the columns of ranges."""
+_TITLES = {"einstein_radius_arcsec": "Einstein radius", "arc_snr": "S/N of the arcs"}
+"""Heads of the columns of ranges, and ends of the tables' titles."""
 
 
 def completeness_json(injected: Injected, *, is_new: bool) -> dict[str, Any]:
@@ -53,7 +54,7 @@ def completeness_tables(injected: Injected) -> list[tuple[str, list[str], list[d
             row = rows.setdefault(text, {_WORDS[name]: text, **dict.fromkeys(kinds, "")})
             row[cell.kind] = _cell_text(cell)
         filled = [row for row in rows.values() if any(row[kind] for kind in kinds)]
-        tables.append((f"Completeness in %, with its 95 % interval, by {name}", [_WORDS[name], *kinds], filled))
+        tables.append((f"Completeness in %, by {_TITLES[name]}", [_WORDS[name], *kinds], filled))
     return tables
 
 

@@ -4,10 +4,10 @@
 
 The survey is a night of tiles in which whole lenses, with their own galaxies, groups and the tile's own PSF, are among other
 galaxies: once with other draws of the preset `euclid`, and once with the preset `broad`, whose lenses are more varied. The
-night is scanned, `inject_into_night` measures it, and each cell of kind, Einstein radius and S/N with at least 30 true lenses
-(also for all radii, or all S/N) is compared: `Sample.of_population` foretells its completeness from the properties of its lenses but not from whether they were
-found. The number found must lie in the 95 % interval of that forecast: a beta-binomial distribution, since a cell of 30 lenses
-scatters, too. Lenses whose properties no injection had are left out, and counted.
+night is scanned, and `inject_into_night` measures it. Each cell of kind, Einstein radius and S/N (also for all radii, or all
+S/N) with at least 30 true lenses is compared: `Sample.of_population` foretells its completeness from the properties of its
+lenses but not from whether they were found. The number found must lie in the 95 % interval of that forecast: a beta-binomial
+distribution, since a cell of 30 lenses scatters, too. Lenses whose properties no injection had are left out, and counted.
 """
 
 import argparse

@@ -50,6 +50,7 @@ NOT_HERE = {
     "train": "days of training",
     "ray_cluster": "a cluster",
     "nightly": "a Prefect server",
+    "completeness": "minutes for a thousand lenses",
     "index": "no commands",
 }
 

@@ -319,6 +319,18 @@ status                                                          | CATALOGUE
 status nowhere                                                  | nowhere
 status empty                                                    | empty
 status s3://                                                    | s3://
+completeness                                                    | CATALOGUE
+completeness nowhere                                            | nowhere: no complete scan
+completeness shards --n 0                                       | --n
+completeness shards --n many                                    | many
+completeness shards --seed -1                                   | --seed
+completeness shards --units 0                                   | --units
+completeness shards --night 2026-02-30                          | 2026-02-30
+completeness shards --night undated                             | shards: no complete scan of night undated
+completeness shards --out x.pdf                                 | --out must be a file that ends in .parquet
+completeness shards --out good.csv                              | --out good.csv exists; it is not replaced
+completeness shards --engine abacus                             | abacus
+scan shards --out cat --completeness 0                          | --completeness
 seal                                                            | CATALOGUE
 seal empty                                                      | empty
 seal empty --plan abc                                           | empty
