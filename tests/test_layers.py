@@ -35,7 +35,7 @@ ALLOWED_ROOMS = {
         "products": {"population", "optics", "lensing", "systems", "textures"},
         "injection": {"products", "population", "optics", "lensing", "run", "simulator", "systems"},
     },
-    "training": {"evaluation": {"errors"}},
+    "training": {"evaluation": {"errors"}, "reproduction": {"checkpoint", "errors", "evaluation", "tsne"}},
     "infra": {
         "ray": {"calls", "errors", "private_apis", "settings", "telemetry", "worker_pool"},
         "store": {"errors", "read_ahead", "steps"},

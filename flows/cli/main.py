@@ -20,6 +20,7 @@ import flows.cli.forget
 import flows.cli.models
 import flows.cli.publish
 import flows.cli.report
+import flows.cli.reproduce
 import flows.cli.surveys
 import flows.cli.textures
 import flows.cli.train

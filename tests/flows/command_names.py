@@ -41,6 +41,7 @@ COMMANDS = (
     ["votes", "show"],
     ["votes", "merge"],
     ["votes", "write"],
+    ["reproduce", "wilde2022"],
     ["zooniverse", "export"],
     ["zooniverse", "import"],
 )

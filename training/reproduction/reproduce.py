@@ -1,0 +1,107 @@
+"""Compare scores with the paper, draw the figures, and write the page with its JSON."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from infra.progress import Progress
+from infra.provenance import code_version, digest
+from infra.store.files import replace_whole
+from scanner.explain.feature_visualisation import VisualisationSettings
+from training.reproduction.known import KnownLenses
+from training.reproduction.page import reproduction_markdown
+from training.reproduction.pictures import Drawn, Simulate, pictures
+from training.reproduction.results import Reproduction
+from training.reproduction.sample import ScoredSample
+from training.reproduction.selection import calibrations, data_set, selections
+from training.reproduction.shelf import Shelf
+from training.reproduction.tables import KnownScores, architectures, reference_lenses, table_5, table_6, table_7
+
+PAGE, RESULTS, FIGURES = "wilde2022.md", "wilde2022.json", "figures"
+PAPER = "paper"
+_BOOTSTRAP_SEED = 0
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Everything that was simulated and scored."""
+
+    n: int
+    seed: int
+    command: str
+    samples: Mapping[str, ScoredSample]
+    """By name of the data set, `PAPER` among them."""
+    specs: Mapping[str, tuple[str, str]]
+    """Preset and geometry of each data set."""
+    folders: Mapping[str, Path]
+    """Folders of the ensembles of the paper's networks, those to be explained first."""
+    ensembles: Mapping[str, str]
+    """Digest of each ensemble."""
+    ours: str
+    """Name of the ensemble of the paper's networks that we trained."""
+    known: KnownLenses | None
+    known_scores: KnownScores | None
+    simulate: Simulate
+    settings: VisualisationSettings
+
+
+def write_page(scored: Scored, out: Path, kept: Path, progress: Progress) -> Reproduction:
+    """Write the page, its JSON and its figures into `out`; `kept` holds the record of figures that are drawn already.
+
+    Raises:
+        TrainingError: a figure would be too large.
+    """
+    rng = np.random.default_rng(_BOOTSTRAP_SEED)
+    sample, ensembles = scored.samples[PAPER], tuple(scored.folders)
+    metrics, grids = table_5(sample, ensembles, rng)
+    selected = tuple(selection for name, of_data in scored.samples.items() for selection in selections(of_data, name))
+    calibrated = {name: calibrations(of_data, rng) for name, of_data in scored.samples.items()}
+    tables = (metrics, table_6(sample, ensembles), table_7(scored.known_scores, ensembles))
+    explained = ensembles[0]
+    drawn = Drawn(
+        sample=sample,
+        ensembles=ensembles,
+        explained=(scored.folders[explained], sample.cards[explained]),
+        ours=(scored.folders[scored.ours], scored.ours),
+        grids=grids,
+        is_reference_lens=reference_lenses(sample),
+        selections=selected,
+        data=tuple(scored.samples),
+        calibration=calibrated,
+        known=scored.known,
+        simulate=scored.simulate,
+        settings=scored.settings,
+        origin=_origin(scored),
+    )
+    results = Reproduction(
+        n=scored.n,
+        seed=scored.seed,
+        command=scored.command,
+        code_version=code_version(),
+        ensembles=dict(scored.ensembles),
+        data={name: data_set(of_data, *scored.specs[name]) for name, of_data in scored.samples.items()},
+        architectures=architectures(),
+        tables=tables,
+        selection=selected,
+        calibration=calibrated,
+        pictures=pictures(drawn, Shelf(out / FIGURES, kept), progress),
+    )
+    _write(out / RESULTS, json.dumps(results.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n")
+    _write(out / PAGE, reproduction_markdown(results))
+    return results
+
+
+def _origin(scored: Scored) -> str:
+    """Return the digest of everything that figures are drawn from."""
+    known = {} if scored.known_scores is None else {name: sorted(of_lens) for name, of_lens in scored.known_scores.items()}
+    values = {} if scored.known is None else {band: float(images.sum()) for band, images in scored.known.stamps.items()}
+    steps = [scored.settings.of_class.n_steps, scored.settings.of_kernel.n_steps, scored.settings.of_object.n_steps]
+    return digest([scored.n, scored.seed, dict(scored.ensembles), known, values, steps])
+
+
+def _write(path: Path, text: str) -> None:
+    with replace_whole(path) as part:
+        part.write_text(text, encoding="utf-8")
