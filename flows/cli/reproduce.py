@@ -27,7 +27,7 @@ def wilde2022(
 
     The command simulates two data sets, scores them with the paper's networks and the flagship, and writes `wilde2022.md`,
     `wilde2022.json` with all numbers, and `figures/`. Pixels are not kept. After a kill, the same command goes on: finished
-    objects and figures stay. Another seed or ensemble starts anew; a larger `--n` goes on from those objects.
+    objects and figures stay. Another seed or ensemble starts anew.
 
     For example: `lensscan reproduce wilde2022 --n 1000 --steps 500 --out wilde2022/`
     or: `lensscan reproduce wilde2022 --published weights/ --compound known/`
@@ -37,8 +37,8 @@ def wilde2022(
         n: Number of objects of each data set; 20 000 take some hours on one core.
         seed: Seed of the objects; it must differ from that of the training.
         published: Folder with the authors' seven weight files, `OU_66_Weights.pt` and so on.
-        compound: Folder with `manifest.csv`, or the manifest, of known compound lenses: `object_id`, images of VIS, Y, J, H (one
-            image may stand for several bands) and `pixel_scale_arcsec`.
+        compound: Folder with `manifest.csv`, or the manifest, of known compound lenses: `object_id`, images of VIS, Y, J, H
+            (one image may stand for several bands) and `pixel_scale_arcsec`.
         ensemble: Name or folder of an ensemble of the paper's networks.
         flagship: Name or folder of the ensemble to compare with, on its own images.
         steps: Most steps of each gradient ascent of figures 14 to 16; the paper has up to 5000.

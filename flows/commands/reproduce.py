@@ -22,16 +22,17 @@ from simulation.population.draw import Shares
 from simulation.products.dataset import DatasetSpec, simulate_objects
 from training.reproduction.known import KnownLenses, read_known, score_known
 from training.reproduction.parts import Part, parts_of, read_parts, write_part
-from training.reproduction.reproduce import Scored, write_page
+from training.reproduction.reasons import PUBLISHED
+from training.reproduction.reproduce import PAPER, Scored, write_page
 from training.reproduction.results import Reproduction
 from training.reproduction.sample import ScoredSample
 
 KIND_SHARES: Shares = (("nonlens", 0.4), ("single", 0.2), ("compound_arc", 0.2), ("double_ring", 0.2))
 """Shares of the kinds in both data sets: enough of each for its recall."""
-PUBLISHED, OURS, FLAGSHIP = "published", "ours", "flagship"
-"""Roles of the ensembles: the paper's weights, the paper's networks as we trained them, and our best ensemble."""
-PAPER, OWN = "paper", "own"
-"""Data sets: the paper's lenses in the paper's stamps, and the lenses that our networks are trained for, in MER stamps."""
+OURS, FLAGSHIP = "ours", "flagship"
+"""Roles of ensembles, besides `PUBLISHED`: the paper's networks as we trained them, and our best ensemble."""
+OWN = "own"
+"""Data set, besides `PAPER`, of the lenses that our networks are trained for, in MER stamps."""
 PARTS = "parts"
 """Folder of what is kept of an interrupted run."""
 

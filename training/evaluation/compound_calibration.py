@@ -41,6 +41,8 @@ class CompoundCalibration(Frozen):
     """What an ensemble's `p_compound` and `subclass` are worth on one data set."""
 
     n_lenses: int
+    assumed_share: float
+    """Share of compound lenses among lenses that `p_compound` assumes."""
     compound_share: float
     """Share of compound lenses among the lenses, to which the probabilities are restated."""
     auroc: ValueWithInterval
@@ -89,6 +91,7 @@ def compound_calibration(
     low, high = interval(auroc, p, is_compound, rng)
     return CompoundCalibration(
         n_lenses=len(is_compound),
+        assumed_share=assumed_share,
         compound_share=share,
         auroc=ValueWithInterval(value=auroc(p, is_compound), low=low, high=high),
         as_given=_reliability(p, is_compound, rng),

@@ -40,12 +40,13 @@ CAPTIONS: Mapping[str, str] = MappingProxyType(
         "14": (
             "Kernels of {1} of {0} that the paper shows: an image generated to activate the kernel, {2} steps, "
             "and beside it the object among the first 100 that activates it most. Colour: H, J, Y in red, green, "
-            "blue; grey: VIS."
+            "blue; grey: VIS. Objects have a square-root stretch."
         ),
         "15": "The same for {1} of {0}, {2} steps.",
         "16": (
             "{1} of {0}: class generated images from noise, {2} steps (the paper: 5000), then Deep Dreams of the "
-            "non-lens and of the single lens with the highest output, {3} steps (the paper: 1000)."
+            "non-lens and of the single lens with the highest output, {3} steps (the paper: 1000), with a "
+            "square-root stretch."
         ),
     }
 )

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from training.checkpoint import EpochRecord
@@ -42,6 +43,7 @@ def learning_figure(history: Mapping[str, Sequence[EpochRecord]], quantity: str)
         best = min(records, key=lambda record: record.validation_loss)
         panel.plot([best.epoch], [getattr(best, f"validation_{quantity}")], "ko", markersize=4, label="kept")
         panel.set(title=name, xlabel="epoch", ylabel=quantity)
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[0].legend(fontsize=8)
     _drop(axes[len(history) :])
     return figure
@@ -77,9 +79,9 @@ def tsne_figure(grids: Mapping[str, TsneGrid], is_lens: NDArray[np.bool_]) -> Fi
         x, y = grid.positions[order].T
         panel.scatter(x, y, s=4, c=colours, linewidths=0, alpha=0.7)
         panel.set(title=ensemble, xlabel="t-SNE 1 [cells]", ylabel="t-SNE 2 [cells]", xlim=(0, N_CELLS), ylim=(0, N_CELLS))
-        for colour, words in (("tab:blue", "single lens"), ("tab:red", "non-lens")):
-            panel.scatter([], [], s=12, c=colour, label=words)
-        panel.legend(fontsize=8, loc="upper right")
+    for colour, words in (("tab:blue", "single lens"), ("tab:red", "non-lens")):
+        axes[0].scatter([], [], s=12, c=colour, label=words)
+    figure.legend(fontsize=8, loc="outside lower center", ncols=2)
     return figure
 
 
@@ -89,7 +91,8 @@ def selection_figure(selections: Sequence[Selection], data: Sequence[str], at: s
     n_rows = max(len(of_data) for of_data in chosen.values())
     figure = Figure(figsize=(4.6 * len(data), 0.24 * n_rows + 1.2), layout="constrained")
     FigureCanvasAgg(figure)
-    for panel, (name, of_data) in zip(figure.subplots(1, len(data), squeeze=False)[0], chosen.items(), strict=True):
+    axes = figure.subplots(1, len(data), squeeze=False, sharex=True)[0]
+    for panel, (name, of_data) in zip(axes, chosen.items(), strict=True):
         for offset, kind in zip((0.14, -0.14), COMPOUND_KINDS, strict=True):
             points = [(len(of_data) - row, s.matched[kind].difference) for row, s in enumerate(of_data) if kind in s.matched]
             if points:
@@ -102,11 +105,10 @@ def selection_figure(selections: Sequence[Selection], data: Sequence[str], at: s
         for tick, s in zip(panel.get_yticklabels(), of_data, strict=True):
             tick.set_fontweight("bold" if s.score == ENSEMBLE else "normal")
         panel.axvline(0, color="black", linewidth=0.8)
-        panel.set(
-            title=f"{name}, {at}", xlabel="recall of compound minus matched single lenses", ylim=(0.4, len(of_data) + 0.6)
-        )
+        panel.set(title=f"{name}, {at}", xlabel="recall, compound minus matched single", ylim=(0.4, len(of_data) + 0.6))
         panel.grid(alpha=0.3, axis="x")
-        panel.legend(fontsize=8)
+    drawn = {words: line for panel in axes for line, words in zip(*panel.get_legend_handles_labels(), strict=True)}
+    figure.legend(drawn.values(), drawn.keys(), fontsize=8, loc="outside lower center", ncols=2)
     return figure
 
 
@@ -121,7 +123,7 @@ def reliability_figure(judged: Mapping[str, CompoundCalibration]) -> Figure:
             panel.errorbar(values[:, 0], values[:, 1], errors, fmt=style, markersize=4, linewidth=1, label=label)
         panel.plot([0, 1], [0, 1], "--", color="grey", linewidth=1)
         panel.set(title=title, xlabel="p(compound | lens)", ylabel="share of compound lenses", xlim=(0, 1), ylim=(0, 1))
-        panel.legend(fontsize=8, loc="upper left")
+        panel.legend(fontsize=8, loc="lower right")
     return figure
 
 

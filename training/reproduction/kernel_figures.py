@@ -32,15 +32,13 @@ KERNELS: Mapping[str, tuple[tuple[str, int], ...]] = MappingProxyType(
 """Layer and kernel that figures 14 and 15, or section 5.5, show of each network."""
 _SEED = 0
 _AT_ONCE = 50
-_BRIGHTENED = 2.5
-"""Deep Dreams are shown brighter by 150 %, as in figure 16."""
 _INCHES = 1.1
 
 
 def kernel_figure(
     network: nn.Sequential, card: NetworkCard, objects: Stamps, settings: VisualisationSettings, progress: Progress
 ) -> Figure:
-    """Draw, for the paper's kernels, the generated image and the object that activates the kernel most.
+    """Draw, for the paper's kernels, the generated image and, with a square-root stretch, the object that activates it most.
 
     Args:
         network: A network in eval mode.
@@ -63,7 +61,7 @@ def kernel_figure(
             exciting = _input({band: images[index : index + 1] for band, images in objects.items()}, card)[0]
             cells += [
                 (f"[layer {layer} kernel {kernel}]", picture(image, card.channels)),
-                (f"object {index}", picture(exciting, card.channels)),
+                (f"object {index}", picture(np.sqrt(exciting), card.channels)),
             ]
     rows = [cells[i : i + 4] for i in range(0, len(cells), 4)]
     return page(f"{card.name}: generated images, and the object that activates the kernel most", rows, _INCHES)
@@ -72,7 +70,7 @@ def kernel_figure(
 def class_figure(
     network: nn.Sequential, card: NetworkCard, objects: Stamps, settings: VisualisationSettings, progress: Progress
 ) -> Figure:
-    """Draw class generated images, then Deep Dreams of objects, a row for each.
+    """Draw class generated images, then Deep Dreams of objects with a square-root stretch, a row for each.
 
     Args:
         network: A network in eval mode, of two classes.
@@ -98,7 +96,7 @@ def class_figure(
         titles = [f"{name}, as it is", *(f"{name}, towards {of}" for of in card.classes)]
         rows.append(
             [
-                (f"{title}\np(lens) {probability_text(1 - p[i, 0])}", picture(images[i], card.channels, _BRIGHTENED))
+                (f"{title}\np(lens) {probability_text(1 - p[i, 0])}", picture(np.sqrt(images[i]), card.channels))
                 for i, title in enumerate(titles)
             ]
         )

@@ -18,7 +18,7 @@ _INCHES, _TITLE_INCHES, _LABEL_INCHES, _GAP_INCHES = 1.35, 0.34, 0.34, 0.05
 _LINES = (0.35, 0.6)
 """Contour levels of VIS on the stretch of colour pictures: 7 and 23 times the noise of the sky."""
 _STRONGEST = 99.5
-"""Percentile of a Guided Grad-CAM that is drawn white."""
+"""Percentile of a map that ends its colours: else one pixel would make all others pale."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def occlusion_figure(objects: Pictured, maps: Sequence[NetworkMaps]) -> Figure:
         extent = (low, low + of_network.occlusion_side_arcsec) * 2
         for column, panel in enumerate(row):
             change = of_network.occlusion[column]
-            most = max(float(np.abs(change).max()), 1e-9)
+            most = max(float(np.percentile(np.abs(change), _STRONGEST)), 1e-9)
             panel.imshow(change, origin="lower", extent=extent, cmap="bwr", vmin=-most, vmax=most)
             _lines(panel, objects, column, "black")
             panel.set_title(f"p {probability_text(of_network.p_lens[column])}, ±{most:.2g}", fontsize=6.5, pad=2)

@@ -24,6 +24,7 @@ def reproduction_markdown(results: Reproduction) -> str:
         "# Wilde et al. (2022), reproduced",
         reasons.INTRODUCTION,
         _run(results),
+        *([] if reasons.PUBLISHED in results.ensembles else [reasons.NO_WEIGHTS]),
         reasons.DATA,
         "## Answer",
         *_answer(results),
@@ -182,6 +183,7 @@ def _calibration(results: Reproduction) -> list[str]:
     if not judged:
         return ["There are too few lenses to judge `p_compound`, or no ensemble gives it."]
     here = ", ".join(dict.fromkeys(f"{found.compound_share:.1%} (`{data}`)" for data, _, found in judged))
+    assumed = ", ".join(dict.fromkeys(f"{found.assumed_share:.1%} ({name})" for _, name, found in judged))
     header = ("data", "ensemble", "AUROC, compound against single", "error as given", "error recalibrated", "slope", "offset")
     rows = [
         [
@@ -196,7 +198,7 @@ def _calibration(results: Reproduction) -> list[str]:
         for data, name, found in judged
     ]
     return [
-        reasons.CALIBRATION.format(share="2 %", here=here),
+        reasons.CALIBRATION.format(share=assumed, here=here),
         table_of(header, rows),
         "What each kind is taken for (`subclass`), in percent of the objects of the kind:",
         *(_confusion(data, name, found) for data, name, found in judged),

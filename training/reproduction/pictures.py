@@ -11,12 +11,13 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from infra.progress import Progress, no_progress
+from infra.provenance import digest
 from scanner.explain.explanation import explain
 from scanner.explain.feature_visualisation import VisualisationSettings
 from scanner.networks.card import EnsembleCard
 from scanner.networks.package import load_network
 from scanner.sources.shards import shard_of
-from scanner.vocabulary.geometry import CHALLENGE, Stamps
+from scanner.vocabulary.geometry import CHALLENGE
 from scanner.vocabulary.kinds import KINDS
 from training.evaluation.compound_calibration import CompoundCalibration
 from training.reproduction.captions import CAPTIONS, NO_HISTORY, NO_KNOWN, NO_TSNE, PUBLISHED_HISTORY
@@ -66,8 +67,19 @@ class Drawn:
     known: KnownLenses | None
     simulate: Simulate
     settings: VisualisationSettings
+    seed: int
+    """Seed of the objects."""
     origin: str
-    """Digest of all this."""
+    """Digest of all scores."""
+
+    def indices(self, rows: Sequence[int]) -> list[int]:
+        """Return the indices in the data set of some rows of the sample."""
+        return [self.sample.truth["index"][row].as_py() for row in rows]
+
+    def origin_of(self, *more: object) -> str:
+        """Return the digest of a figure that shows some objects and networks, whatever the number of all objects is."""
+        known = {} if self.known is None else {band: float(images.sum()) for band, images in self.known.stamps.items()}
+        return digest([self.explained[1].sha256, self.seed, known, *more])
 
 
 def pictures(drawn: Drawn, shelf: Shelf, progress: Progress) -> tuple[Picture, ...]:
@@ -116,27 +128,29 @@ def _of_maps(drawn: Drawn, shelf: Shelf) -> list[Step]:
     folder, card = drawn.explained
     known = None if drawn.known is None else Pictured(drawn.known.names, drawn.known.stamps, CHALLENGE)
 
-    def occluded(objects: Callable[[], Pictured]) -> Figure:
-        shown = objects()
+    def chosen(kinds: Sequence[str], n_lowest: int) -> list[int]:
+        return chosen_rows(drawn.sample, drawn.ensembles[0], dict.fromkeys(kinds, 2), n_lowest)
+
+    def occluded(rows: Sequence[int], others: Pictured | None = None) -> Figure:
+        shown = _shown(drawn, rows, others)
         return occlusion_figure(shown, explain(folder, card, shown.stamps, NETWORKS))
 
-    def guided(objects: Callable[[], Pictured]) -> Figure:
-        shown = objects()
+    def guided(rows: Sequence[int], others: Pictured | None) -> Figure:
+        shown = _shown(drawn, rows, others)
         (maps,) = explain(folder, card, shown.stamps, NETWORKS[1:])
         return guided_figure(shown, maps)
 
-    def kept(figure: str, draw: Callable[[], Figure]) -> Step:
+    def kept(figure: str, rows: Sequence[int], draw: Callable[[], Figure]) -> Step:
         text = CAPTIONS[figure].format(card.name)
-        return partial(shelf.picture, figure, f"wilde2022_fig{figure}.jpg", text, drawn.origin, draw)
+        origin = drawn.origin_of(figure, drawn.indices(rows))
+        return partial(shelf.picture, figure, f"wilde2022_fig{figure}.jpg", text, origin, draw)
 
-    first = partial(_simulated, drawn, {"single": 2, "nonlens": 2}, n_lowest=2)
-    second = partial(_simulated, drawn, {"compound_arc": 2, "double_ring": 2}, n_lowest=2)
-    last = partial(_with, partial(_simulated, drawn, dict.fromkeys(KINDS[1:], 2), n_lowest=0), known)
+    first, second, last = chosen(("single", "nonlens"), 2), chosen(KINDS[2:], 2), chosen(KINDS[1:], 0)
     return [
-        kept("11", partial(occluded, first)),
-        kept("12", partial(occluded, second)),
-        kept("13", partial(occluded, lambda: known)) if known else _absent("13", NO_KNOWN),
-        kept("17", partial(guided, last)),
+        kept("11", first, partial(occluded, first)),
+        kept("12", second, partial(occluded, second)),
+        kept("13", [], partial(occluded, [], known)) if known else _absent("13", NO_KNOWN),
+        kept("17", last, partial(guided, last, known)),
     ]
 
 
@@ -144,19 +158,23 @@ def _of_features(drawn: Drawn, shelf: Shelf) -> list[Step]:
     folder, card = drawn.explained
     cards = {network.name: network for network in card.networks}
 
+    exciting = range(min(N_EXCITING, len(drawn.sample.kinds)))
+    dreamt = chosen_rows(drawn.sample, drawn.ensembles[0], {"nonlens": 1, "single": 1}, 0)
+
     def kernels(name: str) -> Figure:
-        objects = shard_of(drawn.simulate(range(min(N_EXCITING, len(drawn.sample.kinds))))).stamps
+        objects = shard_of(drawn.simulate(exciting)).stamps
         return kernel_figure(load_network(folder, cards[name]), cards[name], objects, drawn.settings, no_progress)
 
     def classes(name: str) -> Figure:
-        objects = _simulated(drawn, {"nonlens": 1, "single": 1}, n_lowest=0).stamps
+        objects = _shown(drawn, dreamt, None).stamps
         return class_figure(load_network(folder, cards[name]), cards[name], objects, drawn.settings, no_progress)
 
     def kept(figure: str, file: str, name: str, draw: Callable[[], Figure]) -> Step:
         ascents = drawn.settings
         steps = {"14": ascents.of_kernel, "15": ascents.of_kernel, "16": ascents.of_class}[figure].n_steps
         text = CAPTIONS[figure].format(card.name, name, steps, min(steps, ascents.of_object.n_steps))
-        return partial(shelf.picture, figure, f"wilde2022_{file}.jpg", text, drawn.origin, draw)
+        origin = drawn.origin_of(figure, name, steps, len(exciting), drawn.indices(dreamt) if figure == "16" else [])
+        return partial(shelf.picture, figure, f"wilde2022_{file}.jpg", text, origin, draw)
 
     return [
         kept("14", "fig14", "OU-66", partial(kernels, "OU-66")),
@@ -177,17 +195,14 @@ def chosen_rows(sample: ScoredSample, ensemble: str, n_highest: Mapping[str, int
     return rows
 
 
-def _simulated(drawn: Drawn, n_highest: Mapping[str, int], n_lowest: int) -> Pictured:
-    rows = chosen_rows(drawn.sample, drawn.ensembles[0], n_highest, n_lowest)
-    indices = [drawn.sample.truth["index"][row].as_py() for row in rows]
-    names = tuple(f"{drawn.sample.kinds[row].replace('_', ' ')} {index}" for row, index in zip(rows, indices, strict=True))
-    return Pictured(names, shard_of(drawn.simulate(indices)).stamps, CHALLENGE)
-
-
-def _with(objects: Callable[[], Pictured], known: Pictured | None) -> Pictured:
-    """Return some objects, followed by the known lenses."""
-    shown = objects()
-    if known is None:
-        return shown
-    stamps: Stamps = {band: np.concatenate([images, known.stamps[band]]) for band, images in shown.stamps.items()}
-    return Pictured((*shown.names, *known.names), stamps, shown.geometry)
+def _shown(drawn: Drawn, rows: Sequence[int], others: Pictured | None) -> Pictured:
+    """Return the objects of some rows, simulated again, followed by others."""
+    if not rows and others is not None:
+        return others
+    indices = drawn.indices(rows)
+    names = [f"{drawn.sample.kinds[row].replace('_', ' ')} {index}" for row, index in zip(rows, indices, strict=True)]
+    stamps = shard_of(drawn.simulate(indices)).stamps
+    if others is not None:
+        names += others.names
+        stamps = {band: np.concatenate([images, others.stamps[band]]) for band, images in stamps.items()}
+    return Pictured(tuple(names), stamps, CHALLENGE)

@@ -1,5 +1,8 @@
 """Sentences of the page: what was done, and why our numbers differ from the paper's."""
 
+PUBLISHED = "published"
+"""Name of the ensemble of the authors' weights."""
+
 INTRODUCTION = """\
 [Wilde et al. 2022](https://arxiv.org/abs/2202.12776) (MNRAS 512, 3464) train seven networks to find lenses and ask
 whether they also find compound lenses, which none of them was trained on. This page repeats their tables and figures
@@ -66,7 +69,7 @@ The S/N counts the light of both sources together. A compound lens and a single 
 much lensed light, but in the compound lens it is spread over two sets of images."""
 
 CALIBRATION = """\
-`p_compound` assumes that {share} of the lenses are compound. Among the lenses of these data sets {here} are;
+`p_compound` assumes that a share of the lenses is compound: {share}. Among the lenses of these data sets {here} are;
 p(compound | lens) is restated to that share (Saerens et al. 2002) before its error is measured. "Recalibrated" is the
 error on one half of the lenses after a logistic curve of the log-odds, slope times x plus offset, was fitted to the other
 half: what a user who knows such lenses could reach. The published weights separate only lenses from non-lenses, so

@@ -74,7 +74,8 @@ def write_page(scored: Scored, out: Path, kept: Path, progress: Progress) -> Rep
         known=scored.known,
         simulate=scored.simulate,
         settings=scored.settings,
-        origin=_origin(scored),
+        seed=scored.seed,
+        origin=digest([scored.n, scored.seed, dict(scored.ensembles)]),
     )
     results = Reproduction(
         n=scored.n,
@@ -92,14 +93,6 @@ def write_page(scored: Scored, out: Path, kept: Path, progress: Progress) -> Rep
     _write(out / RESULTS, json.dumps(results.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n")
     _write(out / PAGE, reproduction_markdown(results))
     return results
-
-
-def _origin(scored: Scored) -> str:
-    """Return the digest of everything that figures are drawn from."""
-    known = {} if scored.known_scores is None else {name: sorted(of_lens) for name, of_lens in scored.known_scores.items()}
-    values = {} if scored.known is None else {band: float(images.sum()) for band, images in scored.known.stamps.items()}
-    steps = [scored.settings.of_class.n_steps, scored.settings.of_kernel.n_steps, scored.settings.of_object.n_steps]
-    return digest([scored.n, scored.seed, dict(scored.ensembles), known, values, steps])
 
 
 def _write(path: Path, text: str) -> None:
