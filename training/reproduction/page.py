@@ -49,7 +49,8 @@ def _run(results: Reproduction) -> str:
     objects = "; ".join(f"`{name}` (preset `{results.data[name].preset}`): {text}" for name, text in counts.items())
     ensembles = ", ".join(f"{name} `{sha[:12]}`" for name, sha in results.ensembles.items())
     made = f"Made by `{results.command}` (lensscan {results.code_version}) from {results.n} objects of each data set, seed "
-    return f"{made}{results.seed}, which no training used. Scored: {objects}. Ensembles: {ensembles}."
+    unused = ", which no shipped ensemble was trained with" if results.seed == reasons.UNUSED_SEED else ""
+    return f"{made}{results.seed}{unused}. Scored: {objects}. Ensembles: {ensembles}."
 
 
 def _answer(results: Reproduction) -> list[str]:

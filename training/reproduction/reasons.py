@@ -3,6 +3,9 @@
 PUBLISHED = "published"
 """Name of the ensemble of the authors' weights."""
 
+UNUSED_SEED = 2022
+"""Seed that no shipped ensemble was trained with: the default of the command."""
+
 INTRODUCTION = """\
 [Wilde et al. 2022](https://arxiv.org/abs/2202.12776) (MNRAS 512, 3464) train seven networks to find lenses and ask
 whether they also find compound lenses, which none of them was trained on. This page repeats their tables and figures

@@ -395,6 +395,15 @@ votes write shards x.csv                                        | shards: holds 
 votes write shards x.doc                                        | FILE must be a file that ends in
 votes write shards x.parquet --acts                             | with --acts, FILE must end in .csv
 votes write shards good.csv                                     | exists; it is not replaced
+reproduce wilde2022 --n 0                                       | --n
+reproduce wilde2022 --seed -1                                   | --seed
+reproduce wilde2022 --steps 0                                   | --steps
+reproduce wilde2022 --out good.csv                              | good.csv
+reproduce wilde2022 --out x --ensemble nosuch                   | nosuch
+reproduce wilde2022 --out x --ensemble mer3-sim                 | must have the paper's networks
+reproduce wilde2022 --out x --published empty                   | OU_J_Weights.pt: missing
+reproduce wilde2022 --out x --compound empty                    | needs a manifest.csv
+reproduce wilde2022 --out x --compound nosuch                   | nosuch
 zooniverse export                                               | CATALOGUE
 zooniverse export shards                                        | FOLDER
 zooniverse export shards x                                      | shards: no complete scan

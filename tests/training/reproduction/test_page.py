@@ -2,9 +2,11 @@
 
 import json
 import re
+from inspect import signature
 
 import pytest
 
+from flows.cli.reproduce import wilde2022
 from scanner.purity import ValueWithInterval
 from tests.docs.pages import DOCS
 from training.evaluation.compound_selection import MatchedRecall
@@ -68,6 +70,13 @@ def test_the_confusion_matrix_is_in_percent(results, text):
 def test_figures_are_shown_and_missing_ones_explained(text):
     assert "![Figure 4](figures/a.png)\n\n**Figure 4.** Learning." in text
     assert "**Figure 13** cannot be made from what is at hand: no images were given." in text
+
+
+def test_only_the_seed_that_no_training_used_is_called_so(results, text):
+    words = ", which no shipped ensemble was trained with"
+    assert words not in text
+    assert words in reproduction_markdown(results.model_copy(update={"seed": reasons.UNUSED_SEED}))
+    assert signature(wilde2022).parameters["seed"].default == reasons.UNUSED_SEED
 
 
 def test_missing_weights_are_stated(results, text):

@@ -1,0 +1,108 @@
+"""Tests of the list of figures: which objects they show, and what is drawn again when something changes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from scanner.explain.feature_visualisation import VisualisationSettings
+from scanner.networks.locate import SHIPPED_DIR
+from scanner.vocabulary.geometry import CHALLENGE
+from tests.training.reproduction.made import FLAGSHIP, OURS, card_of
+from training.reproduction import pictures
+from training.reproduction.known import KnownLenses
+from training.reproduction.pictures import Drawn, chosen_rows
+
+
+@pytest.fixture
+def drawn(sample, results):
+    return Drawn(
+        sample=sample,
+        ensembles=(OURS,),
+        explained=(SHIPPED_DIR / OURS, card_of(OURS)),
+        ours=(SHIPPED_DIR / OURS, OURS),
+        grids={},
+        is_reference_lens=np.zeros(0, bool),
+        selections=results.selection,
+        data=("paper", "own"),
+        calibration=results.calibration,
+        known=None,
+        simulate=lambda indices: pytest.fail(f"objects {indices} are simulated although nothing is drawn"),
+        settings=VisualisationSettings().of_at_most(7),
+        seed=3,
+        origin="all scores",
+    )
+
+
+class Listing:
+    """A shelf that lists what it would draw."""
+
+    def __init__(self):
+        self.origins = {}
+
+    def picture(self, figure, file, text, origin, draw):
+        assert callable(draw)
+        self.origins[file] = origin
+        return pictures.Picture(figure=figure, file=file, text=text)
+
+
+def listed(drawn):
+    shelf = Listing()
+    return pictures.pictures(drawn, shelf, lambda *_: None), shelf.origins
+
+
+def test_the_highest_and_the_lowest_are_chosen(sample):
+    p = sample.outputs(OURS)["OU-200"]
+    rows = chosen_rows(sample, OURS, {"single": 2, "nonlens": 1}, 2)
+    singles = sorted(np.flatnonzero(sample.kinds == "single"), key=lambda row: -p[row])
+    others = sorted(np.flatnonzero(sample.kinds == "nonlens"), key=lambda row: -p[row])
+    assert rows == [*singles[:2], *singles[-2:], others[0], *others[-2:]]
+    assert chosen_rows(sample, OURS, {"single": 1}, 0) == singles[:1]
+
+
+def test_no_object_is_chosen_twice(sample):
+    n = int(np.sum(sample.kinds == "single"))
+    rows = chosen_rows(sample, OURS, {"single": n - 1}, 2)
+    assert sorted(rows) == np.flatnonzero(sample.kinds == "single").tolist()
+
+
+def test_every_figure_of_the_paper_is_there_or_explained(drawn):
+    found = {picture.figure: picture for picture in listed(drawn)[0]}
+    assert {*map(str, (4, 5, 6, 9, *range(11, 18)))} <= {*found}
+    assert found["13"].file is None
+    assert "--compound" in found["13"].text
+    assert found["9"].file is None, "no grid was fitted"
+    assert OURS in found["11"].text
+    assert "7 steps" in found["14"].text
+
+
+def test_more_objects_change_only_figures_of_scores(drawn):
+    _, before = listed(drawn)
+    _, after = listed(replace(drawn, origin="more scores"))
+    changed = {file for file in before if before[file] != after[file]}
+    assert changed == {f"wilde2022_{name}.png" for name in ("fig4", "fig5", "fig6", "selection", "reliability")}
+
+
+@pytest.mark.parametrize(
+    ("change", "files"),
+    [
+        ({"settings": VisualisationSettings().of_at_most(8)}, {"fig14", "fig15", "fig16_ou66", "fig16_ou200"}),
+        (
+            {"explained": (SHIPPED_DIR / FLAGSHIP, card_of(FLAGSHIP))},
+            {"fig11", "fig12", "fig17", "fig14", "fig15", "fig16_ou66", "fig16_ou200"},
+        ),
+    ],
+)
+def test_figures_are_drawn_again_if_their_networks_or_steps_change(drawn, change, files):
+    _, before = listed(drawn)
+    _, after = listed(replace(drawn, **change))
+    assert {file for file in before if before[file] != after[file]} == {f"wilde2022_{name}.jpg" for name in files}
+
+
+def test_known_lenses_come_last_and_are_not_simulated(drawn):
+    stamps = {band: np.ones((1, grid.n_pixels, grid.n_pixels), np.float32) for band, grid in CHALLENGE.grids.items()}
+    known = KnownLenses(("J0946+1006",), stamps)
+    found = {picture.figure: picture for picture in listed(replace(drawn, known=known))[0]}
+    assert found["13"].file == "wilde2022_fig13.jpg"
+    shown = pictures._shown(drawn, [], pictures.Pictured(known.names, stamps, CHALLENGE))
+    assert shown.names == ("J0946+1006",)
