@@ -27,7 +27,7 @@ def wilde2022(
 
     The command simulates two data sets, scores them with the paper's networks and the flagship, and writes `wilde2022.md`,
     `wilde2022.json` with all numbers, and `figures/`. Pixels are not kept. After a kill, the same command goes on: finished
-    objects and figures stay. Another seed or ensemble starts anew.
+    objects and figures stay. Another seed or ensemble starts anew; a larger `--n` adds objects.
 
     For example: `lensscan reproduce wilde2022 --n 1000 --steps 500 --out wilde2022/`
     or: `lensscan reproduce wilde2022 --published weights/ --compound known/`

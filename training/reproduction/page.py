@@ -54,29 +54,33 @@ def _run(results: Reproduction) -> str:
 
 
 def _answer(results: Reproduction) -> list[str]:
-    """Return sentences that say how many scores select for or against compound lenses."""
+    """Return sentences that say how many scores select for or against compound lenses, and which are against them."""
     lines = []
     for data, name in dict.fromkeys((selection.data, selection.ensemble) for selection in results.selection):
         words = []
         for at in _SHOWN:
-            found = [_verdict(found.difference) for found in _differences(results.selection, data, name, at)]
+            found = _verdicts(results.selection, data, name, at)
             if found:
-                n_against, n_for = found.count("against"), found.count("for")
-                rest = len(found) - n_against - n_for
-                words.append(
-                    f"at {at}, {n_against} of {len(found)} select against compound lenses, {n_for} for them, {rest} neither"
-                )
+                against = [score for score, verdict in found if verdict == "against"]
+                n_for = sum(verdict == "for" for _, verdict in found)
+                named = f" ({', '.join(against)})" if against else ""
+                counts = f"{len(against)} of {len(found)} select against compound lenses{named}, {n_for} for them"
+                words.append(f"at {at}, {counts}, {len(found) - len(against) - n_for} neither")
         if words:
             lines.append(f"- {name} on `{data}`: {'; '.join(words)}.")
     if not lines:
         return ["There are too few lenses to say."]
-    head = "Comparisons of compound arcs and of double rings with matched single lenses, by each network and the ensemble:"
-    return [head, "\n".join(lines), "[Below](#the-compound-selection-function) is each of them, with its interval."]
+    return [reasons.ANSWER, "\n".join(lines), "[Below](#the-compound-selection-function) is each of them, with its interval."]
 
 
-def _differences(selections: Iterable[Selection], data: str, ensemble: str, at: str) -> list:
+def _verdicts(selections: Iterable[Selection], data: str, ensemble: str, at: str) -> list[tuple[str, str]]:
+    """Return the names and the verdict of each comparison of an ensemble's scores at a threshold."""
     chosen = [s for s in selections if (s.data, s.ensemble, s.at) == (data, ensemble, at)]
-    return [matched for selection in chosen for matched in selection.matched.values()]
+    return [
+        (f"{selection.score}: {_KIND[kind]}", _verdict(matched.difference))
+        for selection in chosen
+        for kind, matched in selection.matched.items()
+    ]
 
 
 def _verdict(difference: ValueWithInterval) -> str:

@@ -55,17 +55,24 @@ SHARE = (
     "on the others. The table shows single lenses and non-lenses."
 )
 
+ANSWER = """\
+The paper says that its networks do not select against compound lenses, because the recall of compound lenses is no
+lower than that of single ones. That comparison mixes two things: compound lenses have brighter arcs. Here compound
+arcs and double rings are compared with single lenses that are alike in Einstein radius, S/N and magnitude, for each
+network and for all of an ensemble together. An ensemble selects against them where the 95 % interval of the
+difference lies below 0:"""
+
 SELECTION = """\
 Does a network select against compound lenses? Their recall alone does not say: their arcs may be brighter, or their
 rings wider, which makes any lens easier to find. So each compound lens is compared with the single lenses of the same
-data set in the same cell of Einstein radius (of source 1, cells of 25 %), S/N of all arcs in VIS (cells of 40 %) and
-VIS magnitude of the lens galaxy (cells of 1 mag). Lenses in cells without the other kind are left out (coarsened
-exact matching). This is the simplest method that assumes no form of the dependence; what it leaves of the differences
-is in the first table. The intervals are Newcombe's for a difference of two fractions, with the effective number of
-weighted single lenses. "against" and "for" mark those that exclude 0; among {n} comparisons at 95 %, some {chance} do
-so by chance. Two thresholds: the paper's p = 0.5, and the one that {rate:.0%} of the non-lenses exceed, where all
-networks are equally strict (its own uncertainty is not in the intervals). An output that the first stage of a cascade
-made superfluous counts as 0. The JSON beside this page also has {strict:.0%}."""
+data set in the same cell of Einstein radius (of source 1, cells of 25 %: a single lens has no other), S/N of all arcs
+in VIS (cells of 40 %) and VIS magnitude of the lens galaxy (cells of 1 mag). Lenses in cells without the other kind
+are left out (coarsened exact matching). This is the simplest method that assumes no form of the dependence; what it
+leaves of the differences is in the first table. The intervals are Newcombe's for a difference of two fractions, with
+the effective number of weighted single lenses. "against" and "for" mark those that exclude 0; among {n} comparisons
+at 95 %, some {chance} do so by chance. Two thresholds: the paper's p = 0.5, and the one that {rate:.0%} of the
+non-lenses exceed, where all networks are equally strict (its own uncertainty is not in the intervals). An output that
+the first stage of a cascade made superfluous counts as 0. The JSON beside this page also has {strict:.0%}."""
 
 SNR_REMARK = """\
 The S/N counts the light of both sources together. A compound lens and a single one with equal S/N thus have equally
@@ -74,8 +81,8 @@ much lensed light, but in the compound lens it is spread over two sets of images
 CALIBRATION = """\
 `p_compound` assumes that a share of the lenses is compound: {share}. Among the lenses of these data sets {here} are;
 p(compound | lens) is restated to that share (Saerens et al. 2002) before its error is measured. "Recalibrated" is the
-error on one half of the lenses after a logistic curve of the log-odds, slope times x plus offset, was fitted to the other
-half: what a user who knows such lenses could reach. The published weights separate only lenses from non-lenses, so
-they have neither `p_compound` nor `subclass`."""
+error on one half of the lenses after a logistic curve of the log-odds, slope times x plus offset, was fitted to the
+other half: what a user who knows such lenses could reach. The published weights separate only lenses from non-lenses,
+so they have neither `p_compound` nor `subclass`."""
 
 NO_WEIGHTS = "The published weights were not given (`--published FOLDER`), so their columns are missing."

@@ -56,7 +56,7 @@ def test_a_difference_counts_if_its_interval_excludes_zero(results, limits, word
     one = results.selection[0].model_copy(update={"matched": {"double_ring": matched}})
     text = reproduction_markdown(results.model_copy(update={"selection": (one,)}))
     assert f"| - | {shown(difference)}{word} |" in text
-    counts = {" **against**": "1 of 1 select against compound lenses, 0 for them, 0 neither"}
+    counts = {" **against**": "1 of 1 select against compound lenses (OU-J: double rings), 0 for them, 0 neither"}
     counts |= {" **for**": "0 of 1 select against compound lenses, 1 for them, 0 neither"}
     assert counts.get(word, "0 of 1 select against compound lenses, 0 for them, 1 neither") in text
 
