@@ -77,6 +77,14 @@ def test_matching_leaves_small_differences():
     assert max(map(abs, match(kinds, properties, "compound_arc").balance.differences.values())) < 0.1
 
 
+def test_what_is_left_is_stated_in_deviations_of_all_lenses():
+    kinds = np.array(["single", "compound_arc", "nonlens"])
+    properties = {name: np.array([1.35, 1.45, np.nan]) for name in WIDTHS}
+    differences = match(kinds, properties, "compound_arc").balance.differences
+    assert differences["einstein_radius1_arcsec"] == pytest.approx(2.0), "of two values each lies one deviation from the mean"
+    assert differences["lens_mag_vis"] == pytest.approx(2.0)
+
+
 def test_lenses_without_counterpart_are_left_out():
     kinds = np.array(["single", "compound_arc", "nonlens"])
     properties = {name: np.array([1.0, 100.0, np.nan]) for name in WIDTHS}

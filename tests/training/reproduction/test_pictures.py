@@ -1,13 +1,16 @@
 """Tests of the list of figures: which objects they show, and what is drawn again when something changes."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
 from scanner.explain.feature_visualisation import VisualisationSettings
 from scanner.networks.locate import SHIPPED_DIR
+from scanner.sources.shards import shard_of
 from scanner.vocabulary.geometry import CHALLENGE
+from simulation.products.dataset import DatasetSpec, simulate_objects
 from tests.training.reproduction.made import FLAGSHIP, OURS, card_of
 from training.reproduction import pictures
 from training.reproduction.known import KnownLenses
@@ -99,10 +102,20 @@ def test_figures_are_drawn_again_if_their_networks_or_steps_change(drawn, change
     assert {file for file in before if before[file] != after[file]} == {f"wilde2022_{name}.jpg" for name in files}
 
 
-def test_known_lenses_come_last_and_are_not_simulated(drawn):
+def test_known_lenses_have_their_figure(drawn):
     stamps = {band: np.ones((1, grid.n_pixels, grid.n_pixels), np.float32) for band, grid in CHALLENGE.grids.items()}
     known = KnownLenses(("J0946+1006",), stamps)
     found = {picture.figure: picture for picture in listed(replace(drawn, known=known))[0]}
     assert found["13"].file == "wilde2022_fig13.jpg"
-    shown = pictures._shown(drawn, [], pictures.Pictured(known.names, stamps, CHALLENGE))
-    assert shown.names == ("J0946+1006",)
+
+
+def test_known_lenses_follow_simulated_ones(drawn):
+    stamps = {band: np.ones((1, grid.n_pixels, grid.n_pixels), np.float32) for band, grid in CHALLENGE.grids.items()}
+    known = pictures.Pictured(("J0946+1006",), stamps, CHALLENGE)
+    assert pictures._shown(drawn, [], known) is known
+    spec = DatasetSpec(n=9, seed=1)
+    shown = pictures._shown(replace(drawn, simulate=partial(simulate_objects, spec)), [5], known)
+    assert shown.names == (f"{drawn.sample.kinds[5].replace('_', ' ')} 5", "J0946+1006")
+    (expected,) = shard_of(simulate_objects(spec, [5])).stamps["H"]
+    assert np.array_equal(shown.stamps["H"][0], expected)
+    assert np.array_equal(shown.stamps["H"][1], stamps["H"][0])

@@ -59,6 +59,15 @@ def test_table_5_counts_single_lenses_and_non_lenses(table_5):
     assert all(row.ours[OURS].low <= row.ours[OURS].value <= row.ours[OURS].high + 0.1 for row in table.rows)
 
 
+def test_precision_is_that_of_the_papers_share(table_5):
+    sample = made_sample(OURS)
+    p = sample.outputs(OURS)["OU-66"]
+    recall, false = (np.mean(p[sample.kinds == kind] >= 0.5) for kind in ("single", "nonlens"))
+    row = next(row for row in table_5[0].rows if row.what == ("OU-66", "precision"))
+    assert tables.implied_share() == pytest.approx(0.85, abs=0.001)
+    assert row.ours[OURS].value == pytest.approx(0.85 * recall / (0.85 * recall + 0.15 * false), abs=1e-3)
+
+
 def test_t_sne_sees_half_of_the_objects(table_5):
     sample = made_sample(OURS)
     n = int(np.isin(sample.kinds, ("nonlens", "single")).sum())
