@@ -56,11 +56,11 @@ SHARE = (
 )
 
 ANSWER = """\
-The paper says that its networks do not select against compound lenses, because the recall of compound lenses is no
-lower than that of single ones. That comparison mixes two things: compound lenses have brighter arcs. Here compound
-arcs and double rings are compared with single lenses that are alike in Einstein radius, S/N and magnitude, for each
-network and for all of an ensemble together. An ensemble selects against them where the 95 % interval of the
-difference lies below 0:"""
+The paper concludes from the recall of compound lenses that its networks do not select against them. Recall alone
+mixes two things: compound lenses also have brighter arcs than single ones. Here compound arcs and double rings are
+compared with single lenses that are alike in Einstein radius, S/N and magnitude, for each network and for all of an
+ensemble together. "Against": the 95 % interval of the difference of recalls lies below 0; "for": above 0; "neither":
+it holds 0, because there is no selection or because there are too few lenses to see one."""
 
 SELECTION = """\
 Does a network select against compound lenses? Their recall alone does not say: their arcs may be brighter, or their
