@@ -71,8 +71,9 @@ are left out (coarsened exact matching). This is the simplest method that assume
 leaves of the differences is in the first table. The intervals are Newcombe's for a difference of two fractions, with
 the effective number of weighted single lenses. "against" and "for" mark those that exclude 0; among {n} comparisons
 at 95 %, some {chance} do so by chance. Two thresholds: the paper's p = 0.5, and the one that {rate:.0%} of the
-non-lenses exceed, where all networks are equally strict (its own uncertainty is not in the intervals). An output that
-the first stage of a cascade made superfluous counts as 0. The JSON beside this page also has {strict:.0%}."""
+non-lenses exceed, where all networks are equally strict (its own uncertainty is not in the intervals). A calibrated
+`p_lens` of an ensemble is restated to the share of lenses in the data set; the networks' outputs are not. An output
+that the first stage of a cascade made superfluous counts as 0. The JSON beside this page also has {strict:.0%}."""
 
 SNR_REMARK = """\
 The S/N counts the light of both sources together. A compound lens and a single one with equal S/N thus have equally
