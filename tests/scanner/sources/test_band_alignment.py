@@ -61,7 +61,7 @@ def test_images_of_other_sizes_share_their_middle(tmp_path):
     assert aligned.images["Y"].pixels.shape == (140, 140)
 
 
-def test_a_half_pixel_is_left_and_a_larger_part_is_not(tmp_path):
+def test_only_more_than_half_a_pixel_is_moved(tmp_path):
     hdus = {}
     for band, off in (("Y", 0.5), ("J", 0.52)):
         hdus[band] = cut()

@@ -33,7 +33,7 @@ def effect(report, change):
     return next(found for found in report.effects if found.probe == change)
 
 
-def test_the_median_of_pairs_is_the_shift_of_all_and_of_each_kind():
+def test_the_median_of_pairs_is_the_shift_of_each_kind():
     found = effect(judged("red source", single=-0.2, compound_arc=-0.4, double_ring=0.6), "red source")
     assert found.lenses.median_change.value == pytest.approx(-0.2)
     assert {kind: of.median_change.value for kind, of in found.kinds.items()} == {
@@ -115,7 +115,7 @@ def shifted(n_noticed, n_false=0, n_false_nonlens=0):
     return judge_probes(scores, (), CUT, 0)
 
 
-def test_a_shifted_band_must_be_noticed_and_may_cost_any_score():
+def test_a_shifted_band_must_be_noticed_whatever_it_costs():
     least = LEAST_NOTICED["one band shifted by 1 arcsec"]
     assert shifted(int(least * N)).passes
     assert shifted(int(least * N) - 1).failures == (
