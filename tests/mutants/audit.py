@@ -35,8 +35,8 @@ DEFECTS = (
         "M07",
         "simulation/injection/arcs.py",
         "Painted arcs are not converted to the file's flux scale.",
-        "stamps[band] + _placed(noisy * scale[band], corner, shape)",
-        "stamps[band] + _placed(noisy, corner, shape)",
+        "image + _placed(noisy * scale, self.corner, shape)",
+        "image + _placed(noisy, self.corner, shape)",
         ("tests/simulation/injection/test_flux.py",),
     ),
     Defect(
