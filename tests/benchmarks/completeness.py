@@ -39,13 +39,9 @@ PRESETS = ("euclid", "broad")
 MIN_LENSES = 30
 """Smallest number of true lenses of a cell that is compared."""
 LEVEL = 0.95
-TRUTH_NAMES = {
-    "einstein_radius_arcsec": "einstein_radius1_arcsec",
-    "arc_snr": "arc_snr",
-    "lens_mag_vis": "lens_mag_vis",
-    "source_vis_minus_h": "source1_vis_minus_h",
-}
-"""Truth column of each property by which completeness is foretold."""
+TRUTH_NAMES = {"einstein_radius_arcsec": "einstein_radius1_arcsec", "arc_snr": "arc_snr"}
+"""Truth column of each property by which completeness is foretold; further ones need more than 300 injected lenses, or half of
+the true ones have no injected ones near."""
 
 
 def main() -> None:
