@@ -82,6 +82,8 @@ class PurityTable(Frozen):
     """Fraction of lenses that `p_lens` and the numbers assume."""
     cuts: tuple[Cut, ...] = Field(min_length=1)
     """Cuts that lenses of the evaluation reach, the lowest first."""
+    compound_shares: tuple[float, float] | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Share of compound lenses among those that `p_lens` counts, and the share on the sky that `p_compound` assumes."""
 
     @model_validator(mode="after")
     def _usable(self) -> Self:
@@ -91,10 +93,14 @@ class PurityTable(Frozen):
         return self
 
     @classmethod
-    def of(cls, cuts: Sequence[Cut], prevalence: float | None) -> Self | None:
+    def of(
+        cls, cuts: Sequence[Cut], prevalence: float | None, compound_shares: tuple[float, float] | None = None
+    ) -> Self | None:
         """Return the table of the cuts that lenses reach; None if there are none, or `p_lens` is not calibrated."""
         reached = tuple(cut for cut in cuts if cut.is_reached)
-        return cls(prevalence=prevalence, cuts=reached) if reached and prevalence is not None else None
+        if not reached or prevalence is None:
+            return None
+        return cls(prevalence=prevalence, cuts=reached, compound_shares=compound_shares)
 
     def at(self, p_lens: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Return the purity of the lists cut at each `p_lens` `[n]`, and its lower and upper 95 % limit, `[n]` each.

@@ -51,7 +51,7 @@ class ScoringSimulator:
         uri = block_uri(self._out_uri, number)
         shard = shard_of(simulate_objects(spec, _indices(spec, number)))
         scores = score_stamps(shard.stamps, self._scanner)
-        kept = ["status", "p_lens", *map(network_column_name, self._names)]
+        kept = ["status", "p_lens", "p_compound", *map(network_column_name, self._names)]
         table = pa.table({**_columns(shard.truth, _TRUTH), **_columns(scores, kept)})
         about = {_SPEC_KEY: per_object(spec).encode(), _ENSEMBLE_KEY: self._sha256.encode()}
         sink = io.BytesIO()
@@ -70,7 +70,7 @@ def score_simulated(
 ) -> pa.Table:
     """Simulate and score the objects of a data set, and return a row for each, in order; existing blocks are kept.
 
-    Columns are `index`, `kind` and `morphology` of the truth, `status`, `p_lens` and `p_<network>`.
+    Columns are `index`, `kind` and `morphology` of the truth, `status`, `p_lens`, `p_compound` and `p_<network>`.
 
     Args:
         spec: The data set, in the geometry of the ensemble.

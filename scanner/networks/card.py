@@ -232,7 +232,10 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
     @property
     def purity_table(self) -> PurityTable | None:
         """Expected purity and numbers for every `p_lens`; None where unknown."""
-        return PurityTable.of(self.cuts, self.assumed_prevalence)
+        shares = None
+        if isinstance(self.combiner, SoftmaxStack):
+            shares = self.combiner.fitted_compound_share, self.combiner.assumed_compound_share
+        return PurityTable.of(self.cuts, self.assumed_prevalence, shares)
 
     def at_assumed_prevalence(self, p_network: NDArray[np.floating]) -> NDArray[np.float64]:
         """Move a network's probabilities of a lens `[object]` from the frequency of lenses in training to that of `p_lens`.

@@ -117,8 +117,13 @@ class SoftmaxStack(Frozen, allow_inf_nan=False):
     @property
     def assumed_compound_share(self) -> float:
         """Fraction of lenses that are compound in the population for which `p_compound` is right."""
+        return self.fitted_compound_share if self.compound_share is None else self.compound_share
+
+    @property
+    def fitted_compound_share(self) -> float:
+        """Fraction of lenses that are compound among the objects that the regression was fitted on, which `p_lens` counts."""
         fitted = np.array(self.training_fractions)
-        return float(fitted[_COMPOUND].sum() / (1 - fitted[_NONLENS])) if self.compound_share is None else self.compound_share
+        return float(fitted[_COMPOUND].sum() / (1 - fitted[_NONLENS]))
 
     def probabilities(self, logit_margins: LogitMargins) -> NDArray[np.float64]:
         """Return the probabilities `[batch, class]`; each row sums to 1."""

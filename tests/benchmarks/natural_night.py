@@ -58,6 +58,7 @@ class Night:
 
     p_lens: NDArray[np.float32]
     is_lens: NDArray[np.bool_]
+    p_compound: NDArray[np.float32] | None = None
 
 
 def draw_night(
@@ -66,8 +67,8 @@ def draw_night(
     """Draw `n` non-lenses and a Poisson number of lenses with replacement.
 
     Args:
-        nonlenses: Scores of non-lenses.
-        lenses: Scores of lenses.
+        nonlenses: `[object, 2]`: `p_lens` and `p_compound` of non-lenses, the second NaN where unknown.
+        lenses: The same of lenses.
         weights: `[lens]`: chance of each lens; they sum to 1.
         n: Number of non-lenses of the night.
         prevalence: Fraction of lenses; the mean number of lenses is `n` times it.
@@ -75,7 +76,8 @@ def draw_night(
     """
     n_lenses = int(rng.poisson(n * prevalence))
     drawn = np.concatenate([rng.choice(lenses, n_lenses, p=weights), rng.choice(nonlenses, n)])
-    return Night(drawn, np.arange(len(drawn)) < n_lenses)
+    p_lens, p_compound = np.asarray(drawn, np.float32).T
+    return Night(p_lens, np.arange(len(drawn)) < n_lenses, None if np.isnan(p_compound).any() else p_compound)
 
 
 def weights_of(kinds: Sequence[str], compound_share: float) -> Numbers:
@@ -166,7 +168,7 @@ def judge(
     yield "| --- | --- | --- | --- | --- |"
     splits = [_split(others, sample, rng) for _ in range(N_SPLITS)]
     drawn = [draw_night(pool, lenses, weights, n_nonlenses, purity.prevalence, rng) for pool, _ in splits]
-    tails = [NonLensTail.of(calibration, card.candidate_threshold) for _, calibration in splits]
+    tails = [NonLensTail.of(calibration[:, 0], card.candidate_threshold) for _, calibration in splits]
     for of in (guarantee(drawn, tails, level) for level in LEVELS):
         passes = _word(of.false_share <= of.level)
         yield f"| {of.level:g} | {of.n_lists} of {len(drawn)} | {of.false_share:.3f} | {of.n_lenses:.1f} | {passes} |"
@@ -204,7 +206,7 @@ def _split(
 
 
 def _said(night: Night, card: EnsembleCard, purity: PurityTable) -> NightYield:
-    scores = NightScores("simulated", night.p_lens, card.candidate_threshold, card.name, card.sha256, purity)
+    scores = NightScores("simulated", night.p_lens, card.candidate_threshold, card.name, card.sha256, purity, night.p_compound)
     return expected_lists(scores)
 
 
@@ -214,7 +216,11 @@ def _shares(nights: Sequence[dict[str, dict[float, bool]]]) -> dict[str, list[fl
 
 
 def _scores(table: pa.Table) -> NDArray[np.float32]:
-    return np.asarray(table["p_lens"].drop_null().to_numpy(), np.float32)
+    """Return `p_lens` and `p_compound` of the scored objects, `[object, 2]`."""
+    table = table.filter(table["p_lens"].is_valid())
+    unknown = pa.nulls(table.num_rows, pa.float32())
+    columns = (table["p_lens"], table["p_compound"] if "p_compound" in table.column_names else unknown)
+    return np.stack([np.asarray(column.fill_null(float("nan")), np.float32) for column in columns], axis=1)
 
 
 def _word(passes: object) -> str:

@@ -83,11 +83,14 @@ def test_what_is_said_is_compared_with_the_truth(card):
 def test_nights_are_drawn_from_both_strata(rng):
     weights = weights_of(["single", "double_ring", "compound_arc", "single"], 0.02)
     assert weights.tolist() == pytest.approx([0.49, 0.01, 0.01, 0.49])
-    lenses = np.float32([0.5, 0.6, 0.7, 0.8])
-    nights = [draw_night(np.float32([0.1, 0.2]), lenses, weights, 5000, 0.01, rng) for _ in range(40)]
+    lenses = np.float32([[0.5, 0.1], [0.6, 0.2], [0.7, 0.3], [0.8, 0.4]])
+    others = np.float32([[0.1, 0.01], [0.2, 0.02]])
+    nights = [draw_night(others, lenses, weights, 5000, 0.01, rng) for _ in range(40)]
     drawn = np.concatenate([night.p_lens[night.is_lens] for night in nights])
     assert len(drawn) == pytest.approx(40 * 50, abs=4 * np.sqrt(40 * 50))
     assert np.isin(drawn, np.float32([0.6, 0.7])).mean() == pytest.approx(0.02, abs=0.015)
+    assert all(np.allclose(night.p_compound[~night.is_lens], night.p_lens[~night.is_lens] / 10) for night in nights)
+    assert draw_night(others, lenses * [1, np.nan], weights, 50, 0.5, rng).p_compound is None
     assert {len(night.p_lens) - int(night.is_lens.sum()) for night in nights} == {5000}
     assert set(np.concatenate([night.p_lens[~night.is_lens] for night in nights]).tolist()) == set(
         np.float32([0.1, 0.2]).tolist()

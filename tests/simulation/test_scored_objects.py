@@ -36,7 +36,7 @@ def test_scores_are_those_of_the_same_objects(package, tmp_path):
     assert table["morphology"].to_pylist() == shard.truth["morphology"].to_pylist()
     for name in ("p_lens", "p_OU_H", "p_OU_66"):
         assert table[name].to_numpy() == pytest.approx(scores[name].to_numpy(), rel=1e-5)
-    assert set(table.column_names) == {"index", "kind", "morphology", "status", "p_lens", "p_OU_H", "p_OU_66"}
+    assert set(table.column_names) == {"index", "kind", "morphology", "status", "p_lens", "p_compound", "p_OU_H", "p_OU_66"}
     assert done_blocks(SPEC, load_scorer(package, "torch").sha256, str(tmp_path / "s")).equals(table)
 
 

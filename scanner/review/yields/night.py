@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
@@ -19,7 +20,7 @@ from scanner.purity import PurityTable
 from scanner.review.all_rows import all_rows
 from scanner.review.yields.conformal import GuaranteedList, guaranteed_list
 from scanner.review.yields.lists import NightList, counts_at, night_list
-from scanner.review.yields.prevalence import NightPrevalence, night_prevalence
+from scanner.review.yields.prevalence import NightPrevalence, night_prevalence, with_natural_kinds
 
 
 class YieldError(LensscanError):
@@ -40,6 +41,16 @@ class NightScores:
     ensemble_sha256: str
     purity: PurityTable | None
     """Evaluation of the ensemble, as it was when the night was shown; None where unknown."""
+    p_compound: NDArray[np.float32] | None = None
+    """`[scored row]`, in the order of `p_lens`; None if the ensemble gives none."""
+
+    @property
+    def p_natural(self) -> NDArray[np.floating]:
+        """`p_lens` with compound lenses as rare as on the sky, `[scored row]`; `p_lens` itself if the evaluation lacks that."""
+        purity = self.purity
+        if purity is None or purity.compound_shares is None or self.p_compound is None or not purity.knows_natural:
+            return self.p_lens
+        return with_natural_kinds(self.p_lens, self.p_compound, *purity.compound_shares)
 
 
 class NightYield(Frozen):
@@ -80,13 +91,21 @@ def read_night(root_uri: str, night: str | None = None, progress: Progress = no_
         names = ", ".join(sorted(f"{name} ({sha256[:8]})" for name, sha256 in ensembles)) or "none"
         raise YieldError(f"{root_uri}: one ensemble must have scored all rows of a night, got {names}")
     ((name, sha256),) = ensembles
-    tables = all_rows(root_uri, plans, ("status", "p_lens"), progress)
-    found = [table.filter(pc.equal(table["status"], SCORED))["p_lens"].to_numpy().astype(np.float32) for table in tables]
-    p_lens = np.concatenate([np.empty(0, np.float32), *found])
+    tables = all_rows(root_uri, plans, ("status", "p_lens", "p_compound"), progress)
+    found = [_scored(table) for table in tables]
+    p_lens, p_compound = np.concatenate([np.empty((2, 0), np.float32), *found], axis=1)
     if not len(p_lens):
         raise YieldError(f"{root_uri}: no row of night {labels[0]} is scored")
     threshold = min(shown.threshold for shown in plans)
-    return NightScores(labels[0], p_lens, threshold, name, sha256, plans[0].purity)
+    compound = None if np.isnan(p_compound).any() else p_compound
+    return NightScores(labels[0], p_lens, threshold, name, sha256, plans[0].purity, compound)
+
+
+def _scored(table: pa.Table) -> NDArray[np.float32]:
+    """Return `p_lens` and `p_compound`, `[2, scored row]`, of rows with these columns; NaN where the second is null."""
+    scored = table.filter(pc.equal(table["status"], SCORED))
+    columns = (scored[name].cast(pa.float32()).fill_null(float("nan")).to_numpy() for name in ("p_lens", "p_compound"))
+    return np.stack(list(columns))
 
 
 def expected_lists(scores: NightScores, cuts: Sequence[float] = ()) -> NightYield:
@@ -111,7 +130,7 @@ def expected_lists(scores: NightScores, cuts: Sequence[float] = ()) -> NightYiel
     default = {cut.p_lens for cut in purity.cuts if cut.p_lens >= scores.threshold} | {max(scores.threshold, lowest)}
     chosen = sorted(set(cuts) or default)
     n_scored = len(scores.p_lens)
-    estimated = night_prevalence(scores.p_lens, purity.prevalence)
+    estimated = night_prevalence(scores.p_natural, purity.prevalence)
     lists = [
         night_list(cut, n_listed, n_scored, purity, estimated.fraction)
         for cut, n_listed in zip(chosen, counts_at(scores.p_lens, chosen), strict=True)

@@ -64,6 +64,26 @@ def night_prevalence(p_lens: NDArray[np.floating], assumed: float) -> NightPreva
     return NightPrevalence(n_objects=len(p_lens), fraction=ValueWithInterval(value=best, low=low, high=high))
 
 
+def with_natural_kinds(
+    p_lens: NDArray[np.floating], p_compound: NDArray[np.floating], counted: float, natural: float
+) -> NDArray[np.float64]:
+    """Return the probability of a lens `[object]` if another share of the lenses is compound.
+
+    A lens is as likely to look like the object as the mix of kinds makes it. With b and a the likelihood ratios of compound and
+    single lenses, `p_lens` knows (1 - c) a + c b, `p_compound` knows s b / ((1 - s) a + s b), and they tell (1 - s) a + s b.
+
+    Args:
+        p_lens: `[object]`.
+        p_compound: `[object]`, which assumes the share `natural`.
+        counted: Share c of compound lenses among those that `p_lens` counts.
+        natural: Share s of compound lenses to count.
+    """
+    p = np.clip(np.asarray(p_lens, np.float64), 0.0, 1.0)
+    given_lens = np.clip(np.asarray(p_compound, np.float64) / np.maximum(p, 1e-300), 0.0, 1.0)
+    factor = (1 - counted) * (1 - given_lens) / (1 - natural) + counted * given_lens / natural
+    return np.asarray(p / (p + (1 - p) * factor))
+
+
 def _root(falling: Callable[[float], float], low: float, high: float) -> float:
     """Return where a function falls through 0 between `low` and `high`; the end beyond which it does so if not between."""
     if falling(low) <= 0:

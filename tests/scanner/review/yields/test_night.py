@@ -11,7 +11,8 @@ from scanner.networks.nonlens_sample import NonLensTail
 from scanner.review.yields.guarantee import guaranteed, sample_for
 from scanner.review.yields.lists import night_list
 from scanner.review.yields.night import YieldError, expected_lists, list_with_guarantee, read_night
-from scanner.review.yields.prevalence import night_prevalence
+from scanner.review.yields.prevalence import night_prevalence, with_natural_kinds
+from scanner.vocabulary.network_columns import KIND_P
 from tests.scanner.catalogue_parts import NIGHT, EnsembleName, finished
 from tests.scanner.review.yields.nights import N_LENSES, N_ROWS, PURITY, THRESHOLD, known_night
 
@@ -124,6 +125,26 @@ def test_a_night_must_be_named_and_scored_by_one_ensemble(tmp_path):
         read_night(root, "2026-11-27")
     with pytest.raises(YieldError, match="its lists were not evaluated when night 2026-11-25 was scanned"):
         expected_lists(read_night(root, "2026-11-25"))
+
+
+def test_compound_lenses_count_as_rare_if_the_evaluation_knows(tmp_path):
+    """Half of the night's p_lens is p_compound, at a share of one in 50; p_lens counts lenses of which 31 % are compound."""
+    natural = [cut.model_copy(update={"natural_recall": cut.recall}) for cut in PURITY.cuts]
+    known = PURITY.model_copy(update={"cuts": tuple(natural), "compound_shares": (0.31, 0.02)})
+    p = {i: float(x) for i, x in enumerate(np.float32(np.linspace(0.0001, 0.6, 40)))}
+    given_lens = dict(zip(KIND_P, ([0.5] * len(p), [0.25] * len(p), [0.25] * len(p)), strict=True))
+    half = {"p_compound": [x / 2 for x in p.values()], **given_lens}
+    for name, purity, changes in (("known", known, half), ("old", PURITY, half), ("none", known, {})):
+        finished(str(tmp_path / name), {"a": p}, purity=purity, changes=changes)
+    scores = {name: read_night(str(tmp_path / name)) for name in ("known", "old", "none")}
+    expected = with_natural_kinds(scores["known"].p_lens, scores["known"].p_lens / 2, 0.31, 0.02)
+    assert scores["known"].p_natural == pytest.approx(expected, rel=1e-5)
+    assert scores["old"].p_natural.tolist() == scores["none"].p_natural.tolist() == scores["old"].p_lens.tolist()
+    assert scores["none"].p_compound is None
+    found = expected_lists(scores["known"])
+    assert found.has_natural_mix
+    assert found.estimated == night_prevalence(scores["known"].p_natural, PURITY.prevalence)
+    assert found.estimated != expected_lists(scores["old"]).estimated
 
 
 def test_an_object_of_two_plans_counts_once(tmp_path):

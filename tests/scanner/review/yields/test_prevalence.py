@@ -3,7 +3,7 @@ import pytest
 from scipy.optimize import brentq
 from scipy.stats import binom, chi2, norm
 
-from scanner.review.yields.prevalence import night_prevalence
+from scanner.review.yields.prevalence import night_prevalence, with_natural_kinds
 
 ASSUMED = 5e-4
 
@@ -93,3 +93,31 @@ def test_certain_scores_count_as_certain():
 def test_values_that_are_no_probabilities_are_refused(p, assumed, text):
     with pytest.raises(ValueError, match=text):
         night_prevalence(np.array(p), assumed)
+
+
+def kinds_of_lenses(x, counted, natural, assumed=0.01):
+    """Return p_lens and p_compound of scores: N(0, 1) for others, N(2, 1) for single and N(4, 1) for compound lenses."""
+    other, single, compound = (norm.pdf(x, mean) for mean in (0, 2, 4))
+    of_lenses = (1 - counted) * single + counted * compound
+    p_lens = assumed * of_lenses / (assumed * of_lenses + (1 - assumed) * other)
+    return p_lens, p_lens * natural * compound / ((1 - natural) * single + natural * compound)
+
+
+def test_other_kinds_of_lens_by_bayes(rng):
+    x = rng.normal(1.5, 2.5, 500)
+    p_lens, p_compound = kinds_of_lenses(x, 0.3, 0.02)
+    expected, _ = kinds_of_lenses(x, 0.02, 0.02)
+    assert with_natural_kinds(p_lens, p_compound, 0.3, 0.02) == pytest.approx(expected, rel=1e-9)
+    assert with_natural_kinds(expected, expected * p_compound / p_lens, 0.02, 0.02) == pytest.approx(expected, rel=1e-9)
+    assert with_natural_kinds(np.zeros(2), np.zeros(2), 0.3, 0.02).tolist() == [0, 0]
+
+
+def test_a_night_of_rare_compound_lenses_is_counted_by_its_mix(rng):
+    """With one compound lens in 50, the mix of three in ten finds too few lenses, and the natural one as many as there are."""
+    n = rng.multinomial(200_000, [0.99, 0.01 * 0.98, 0.01 * 0.02])
+    p_lens, p_compound = kinds_of_lenses(
+        np.concatenate([rng.normal(m, 1, k) for m, k in zip((0, 2, 4), n, strict=True)]), 0.3, 0.02
+    )
+    natural = night_prevalence(with_natural_kinds(p_lens, p_compound, 0.3, 0.02), 0.01).fraction
+    assert natural.low < 0.01 < natural.high
+    assert night_prevalence(p_lens, 0.01).fraction.high < 0.9 * 0.01
