@@ -8,7 +8,7 @@ from scanner.purity import ValueWithInterval
 from scanner.review.yields.guarantee import guaranteed
 from scanner.review.yields.lists import Content
 from scanner.review.yields.night import NightYield, YieldError, expected_lists, read_night
-from scanner.vocabulary.prior import one_in, rounded
+from scanner.vocabulary.prior import grouped, one_in, rounded
 
 
 def yield_of_night(root_uri: str, night: str | None, cuts: Sequence[float], progress: Progress) -> NightYield:
@@ -54,7 +54,7 @@ def sentences_of(found: NightYield) -> Iterator[str]:
         )
     else:
         yield (
-            f"The scores of this night cannot tell the number of its lenses from zero: at most {rounded(n.high)}, if p_lens is "
+            f"The scores of this night cannot tell the number of its lenses from zero: at most {_number(n.high)}, if p_lens is "
             "calibrated for its objects and kinds of lens."
         )
     odd = [of for of in found.lists if not of.n_foreseen.low <= of.n_listed <= of.n_foreseen.high]
@@ -72,7 +72,7 @@ def _cells(found: NightYield, number: int) -> tuple[str, ...]:
     return (
         f"{of.p_lens:g}",
         str(of.n_listed),
-        f"{rounded(of.n_foreseen.low)}-{rounded(of.n_foreseen.high)}",
+        f"{_number(of.n_foreseen.low)}-{_number(of.n_foreseen.high)}",
         _interval(stated.n_lenses),
         _interval(stated.n_contaminants),
         _per_lens(stated),
@@ -82,11 +82,16 @@ def _cells(found: NightYield, number: int) -> tuple[str, ...]:
 
 
 def _interval(found: ValueWithInterval) -> str:
-    return f"{rounded(found.value)} ({rounded(found.low)}-{rounded(found.high)})"
+    return f"{_number(found.value)} ({_number(found.low)}-{_number(found.high)})"
 
 
 def _per_lens(content: Content) -> str:
     if content.inspected_per_lens is None:
         return "-"
-    most = "no limit" if content.inspected_per_lens_high is None else rounded(content.inspected_per_lens_high)
-    return f"{rounded(content.inspected_per_lens)} ({rounded(content.inspected_per_lens_low)}-{most})"
+    most = "no limit" if content.inspected_per_lens_high is None else _number(content.inspected_per_lens_high)
+    return f"{_number(content.inspected_per_lens)} ({_number(content.inspected_per_lens_low)}-{most})"
+
+
+def _number(value: float) -> str:
+    """Return a number without a fraction from 10 on, else to two digits: a list and its parts must add up."""
+    return grouped(round(value)) if value >= 10 else rounded(value)
