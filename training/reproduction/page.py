@@ -36,7 +36,7 @@ def reproduction_markdown(results: Reproduction) -> str:
         "## `p_compound` and kinds",
         *_calibration(results),
         "## Figures",
-        *(_picture(picture) for picture in results.pictures),
+        *(_picture(picture) for picture in sorted(results.pictures, key=_place)),
     ]
     return "\n\n".join(sections) + "\n"
 
@@ -216,6 +216,11 @@ def _confusion(data: str, name: str, found: CompoundCalibration) -> str:
         n = sum(counts.values())
         rows.append([kind, str(n), *(f"{100 * counts[other] / n:.1f}" for other in KINDS)])
     return table_of((f"{name} on `{data}`", "objects", *KINDS), rows)
+
+
+def _place(picture: Picture) -> int:
+    """Return the place of a figure: ours first, then the paper's by number."""
+    return int(picture.figure) if picture.figure.isdigit() else 0
 
 
 def _picture(picture: Picture) -> str:

@@ -79,6 +79,12 @@ def test_only_the_seed_that_no_training_used_is_called_so(results, text):
     assert signature(wilde2022).parameters["seed"].default == reasons.UNUSED_SEED
 
 
+def test_figures_stand_in_the_order_of_their_numbers(results):
+    pictures = [results.pictures[0].model_copy(update={"figure": figure}) for figure in ("9", "17", "Selection", "14")]
+    text = reproduction_markdown(results.model_copy(update={"pictures": tuple(pictures)}))
+    assert re.findall(r"^\*\*(.*)\.\*\*", text, re.MULTILINE) == ["Selection", "Figure 9", "Figure 14", "Figure 17"]
+
+
 def test_missing_weights_are_stated(results, text):
     assert reasons.NO_WEIGHTS in text
     with_weights = results.model_copy(update={"ensembles": {**results.ensembles, reasons.PUBLISHED: "0" * 64}})
