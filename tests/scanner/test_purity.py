@@ -68,7 +68,7 @@ def test_below_the_table_nothing_is_known():
         TABLE.expected(0.01, 1e6)
 
 
-def test_recall_is_that_of_a_natural_mix_where_it_is_known():
+def test_a_known_natural_recall_is_taken():
     cuts = [cut(0.02, 0.8, 0.05), cut(0.5, 0.4, 0.002)]
     table = PurityTable(prevalence=0.01, cuts=cuts)
     assert (table.knows_natural, table.recall(0.5).value) == (False, 0.4)

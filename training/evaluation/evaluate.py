@@ -32,6 +32,7 @@ from training.evaluation.metrics import (
     reflected_interval,
     threshold_at_rate,
 )
+from training.evaluation.natural_mix import natural_recall
 from training.evaluation.score_correlation import ScoreCorrelation, score_correlations
 
 Numbers = NDArray[np.floating]
@@ -170,20 +171,6 @@ def _all_cuts(
     return tuple(
         cut.model_copy(update={"natural_recall": natural_recall(p >= cut.p_lens, kinds, compound_share)}) for cut in cuts
     )
-
-
-def natural_recall(is_above: Flags, kinds: NDArray[np.str_], compound_share: float) -> ValueWithInterval | None:
-    """Return the recall of single and compound lenses, weighted to this share of compound ones; None if a kind is missing.
-
-    The limits are those of both intervals together, worst and best.
-    """
-    is_single = kinds == "single"
-    rows = {1 - compound_share: is_single, compound_share: (kinds != "nonlens") & ~is_single}
-    if not all(chosen.any() for chosen in rows.values()):
-        return None
-    shares = [(weight, _share(is_above[chosen])) for weight, chosen in rows.items()]
-    value, low, high = (sum(weight * getattr(share, end) for weight, share in shares) for end in ("value", "low", "high"))
-    return _with_interval(value, (low, high))
 
 
 def _cuts(default_cut: float | None) -> list[float]:

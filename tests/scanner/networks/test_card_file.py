@@ -12,7 +12,7 @@ def test_a_written_card_comes_back(tmp_path):
     assert (tmp_path / "card.json").read_bytes() == (SHIPPED_DIR / "mer3-cascade" / "card.json").read_bytes()
 
 
-def test_a_file_beside_the_card_is_read_up_to_a_size(tmp_path):
+def test_files_beside_the_card_have_a_largest_size(tmp_path):
     (tmp_path / "x.bin").write_bytes(b"12345")
     assert read_beside(tmp_path / "x.bin", 5, "it is needed") == b"12345"
     with pytest.raises(PackageError, match=r"x\.bin: must have at most 4 bytes, got 5"):

@@ -19,11 +19,11 @@ from training.evaluation.evaluate import (
     _cut,
     evaluate_scores,
     inspected_per_lens,
-    natural_recall,
     thresholds_of,
 )
 from training.evaluation.evaluation_text import evaluation_markdown
 from training.evaluation.metrics import binomial_interval
+from training.evaluation.natural_mix import natural_recall
 
 
 @pytest.fixture(scope="module", autouse=True)

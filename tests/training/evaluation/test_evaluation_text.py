@@ -50,7 +50,7 @@ def test_evaluations_of_earlier_versions_have_no_new_section(evaluation):
     assert "reliability_log" not in text
 
 
-def test_the_recall_of_a_natural_mix_has_a_column_if_known(evaluation):
+def test_a_known_natural_recall_has_a_column(evaluation):
     cut = evaluation.cuts[2]
     natural = cut.model_copy(update={"natural_recall": ValueWithInterval(value=0.5, low=0.4, high=0.6)})
     plain, wide = (cuts_table([chosen]).splitlines() for chosen in (cut, natural))

@@ -112,7 +112,7 @@ def test_other_kinds_of_lens_by_bayes(rng):
     assert with_natural_kinds(np.zeros(2), np.zeros(2), 0.3, 0.02).tolist() == [0, 0]
 
 
-def test_a_night_of_rare_compound_lenses_is_counted_by_its_mix(rng):
+def test_a_night_of_rare_compound_lenses_is_counted(rng):
     """With one compound lens in 50, the mix of three in ten finds too few lenses, and the natural one as many as there are."""
     n = rng.multinomial(200_000, [0.99, 0.01 * 0.98, 0.01 * 0.02])
     p_lens, p_compound = kinds_of_lenses(
