@@ -91,7 +91,7 @@ def test_missing_weights_are_stated(results, text):
     assert reasons.NO_WEIGHTS not in reproduction_markdown(with_weights)
 
 
-def test_every_row_of_a_table_has_the_columns_of_its_header(text):
+def test_rows_have_the_columns_of_their_header(text):
     tables = re.findall(r"(?:^\|.*\|\n?)+", text, re.MULTILINE)
     assert len(tables) > 10
     for table in tables:

@@ -23,7 +23,7 @@ def test_architectures_are_the_papers():
             assert (layer.shape, layer.n_parameters) == (layer.paper_shape, layer.paper_parameters)
 
 
-def test_metrics_at_the_share_of_the_objects_are_those_of_counts():
+def test_metrics_at_a_share_are_those_of_counts():
     is_lens = np.repeat([True, True, False, False], list(COUNTS.values()))
     p = np.repeat([0.9, 0.1, 0.5, 0.4999], list(COUNTS.values()))
     found = tables.at_share(p, is_lens, 0.5)
