@@ -13,7 +13,7 @@ from scanner.vocabulary.geometry import CHALLENGE, MER_10
 from scanner.vocabulary.rejections import RejectCode, Rejection
 from tests.scanner.files.band_files import read_band
 from tests.scanner.mean_ensemble import MeanEnsemble
-from tests.scanner.mosaic_files import COMPRESSED, catalogue, header, make_tile, mosaic, write
+from tests.scanner.mosaic_files import COMPRESSED, NX, NY, catalogue, header, make_tile, mosaic, write
 from tests.scanner.scanned import scanned
 from tests.scanner.tile_rows import tile_cutouts
 from tests.tiles import MER_BANDS, write_tile
@@ -32,7 +32,8 @@ def cutouts(folder, kind):
     paths = {}
     for band, grid in CHALLENGE.grids.items():
         image = rng.exponential(size=(grid.n_pixels,) * 2).astype(np.float32)
-        paths[band] = write(folder / f"{band}.fits", image, header(scale_arcsec=grid.pixel_scale_arcsec), kind)
+        centred = ((grid.n_pixels - NX) / 2, (grid.n_pixels - NY) / 2)
+        paths[band] = write(folder / f"{band}.fits", image, header(centred, scale_arcsec=grid.pixel_scale_arcsec), kind)
     return paths
 
 
