@@ -48,6 +48,7 @@ def lines_of(card, rng, higher=0.0):
     return list(judge(scored, card, 0.5, rng, N_NIGHT))
 
 
+@pytest.mark.slow
 def test_calibrated_nights_pass(card, rng):
     lines = lines_of(card, rng)
     rows = [line for line in lines if line.startswith("| ") and line.endswith(" |") and "passes" not in line]

@@ -34,6 +34,7 @@ def files_in(folder):
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*-*.parquet")}
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on(tmp_path, no_maps, capsys):
     out = tmp_path / "out"
     command = [sys.executable, "-P", "-c", "import lensscan; lensscan.main()"]
