@@ -121,7 +121,7 @@ class InjectedError(LensscanError):
 
 
 class Realism(Frozen):
-    """How well a classifier tells injected lenses that were recovered from the night's real candidates."""
+    """AUROC with which a classifier tells recovered injected lenses from the night's real candidates."""
 
     auroc: float = Field(ge=0, le=1)
     """Cross-validated area under the ROC curve: 0.5 if they look alike, 1 if every one can be told."""
@@ -165,7 +165,7 @@ class InjectionArguments(Frozen):
 
 
 class InjectionFacts(Frozen):
-    """What came of an injection, for people."""
+    """Facts of an injection, for people."""
 
     units: tuple[str, ...]
     """Tiles or shards whose galaxies were read."""

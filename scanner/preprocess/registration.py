@@ -68,7 +68,7 @@ class BandOffset:
 
 @dataclass(frozen=True)
 class Registration:
-    """How the bands of `n` objects lie on each other."""
+    """Places of the bands of `n` objects on each other."""
 
     notes: list[str]
     """A note such as `misregistered: Y 0.62, H 0.60 arcsec from VIS` for each object, or an empty text."""

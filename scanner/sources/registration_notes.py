@@ -1,4 +1,4 @@
-"""What a row says of bands that do not lie on top of each other: a note in its detail, and a distance."""
+"""Say in a row that its bands do not lie on top of each other: a note in its detail, and a distance."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from scanner.vocabulary.geometry import Geometry
 
 @dataclass(frozen=True)
 class BatchNotes:
-    """What is said of the cutouts of a batch, `[n]` each."""
+    """Notes and distances of the cutouts of a batch, `[n]` each."""
 
     notes: Sequence[tuple[str, ...]]
     shift_arcsec: NDArray[np.float32]

@@ -51,7 +51,7 @@ Part = Literal["source", "ratio", "radius", "deflector", "group", "psf", "bands"
 
 @dataclass(frozen=True)
 class Observation:
-    """What a change of finished images may use of an object."""
+    """Parts of an object that a change of finished images may use."""
 
     images: Images
     geometry: Geometry

@@ -71,7 +71,7 @@ def test_without_properties_all_objects_count_alike():
 
 
 def test_intervals_hold_a_known_completeness():
-    """Of 95 % intervals of 200 nights at three places, at least 90 % hold the truth."""
+    """At least 90 % of the 95 % intervals of 200 nights at three places hold the truth."""
 
     def chance(radius, snr):
         return 0.9 / (1 + np.exp(-(np.log(snr) - 3.4) / 0.4)) * np.clip(0.6 + 0.4 * np.log(radius / 0.4), 0.2, 1)

@@ -1,4 +1,4 @@
-"""How far `p_compound` is a probability, and which kinds of lens are taken for which."""
+"""Compare `p_compound` with the truth, and count which kinds of lens are taken for which."""
 
 from functools import partial
 
@@ -38,7 +38,7 @@ class Reliability(Frozen):
 
 
 class CompoundCalibration(Frozen):
-    """What an ensemble's `p_compound` and `subclass` are worth on one data set."""
+    """Reliability of an ensemble's `p_compound`, and confusion of its `subclass`, on one data set."""
 
     n_lenses: int
     assumed_share: float

@@ -1,4 +1,4 @@
-"""Whether a score selects against compound lenses: their recall minus that of single lenses that are alike otherwise.
+"""Test if a score selects against compound lenses: their recall minus that of single lenses that are alike otherwise.
 
 Compound lenses differ from single ones in more than the second source: their arcs are brighter, say, which alone makes them
 easier to find. So each is compared with the single lenses in the same cell of Einstein radius, S/N of the arcs and magnitude of

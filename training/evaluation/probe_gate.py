@@ -67,7 +67,7 @@ class ProbeEffect(Frozen):
 
 
 class DropOut(Frozen):
-    """What becomes of rows without one band."""
+    """Outcome of rows without one band."""
 
     band: str
     how: str

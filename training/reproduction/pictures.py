@@ -47,7 +47,7 @@ Simulate = Callable[[Sequence[int]], pa.Table]
 
 @dataclass(frozen=True)
 class Drawn:
-    """What the figures are drawn from."""
+    """Scores and networks that the figures are drawn from."""
 
     sample: ScoredSample
     """The paper's data set."""

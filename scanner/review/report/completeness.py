@@ -22,7 +22,7 @@ class KindLine:
 
 @dataclass(frozen=True)
 class NightCompleteness:
-    """What a report says about one night."""
+    """Completeness of one night, as the report shows it."""
 
     night: str
     trouble: str = ""

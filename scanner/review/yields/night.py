@@ -54,7 +54,7 @@ class NightScores:
 
 
 class NightYield(Frozen):
-    """What the lists of a night should hold."""
+    """Expected content of the lists of a night."""
 
     night: str
     ensemble: str

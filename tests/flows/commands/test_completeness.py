@@ -1,4 +1,4 @@
-"""What `lensscan completeness` asks for, and the copy of its table."""
+"""The command `lensscan completeness` passes its options on, and copies its table."""
 
 from pathlib import Path
 

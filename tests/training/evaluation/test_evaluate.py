@@ -200,7 +200,7 @@ def test_purity_and_numbers_of_a_cut_by_bayes(tables, evaluation):
 
 
 def test_a_natural_mix_of_lenses_has_its_own_recall(tables, evaluation):
-    """Of ten singles three pass, of five compound lenses four: with 2 % compound lenses, 0.98 x 0.3 + 0.02 x 0.8 pass."""
+    """Three of ten singles and four of five compound lenses pass: with 2 % compound lenses, 0.98 x 0.3 + 0.02 x 0.8 pass."""
     kinds = np.array(["single"] * 10 + ["double_ring"] * 2 + ["compound_arc"] * 3 + ["nonlens"] * 4)
     is_above = np.array([True] * 3 + [False] * 7 + [True] * 4 + [False] + [True] * 4)
     found = natural_recall(is_above, kinds, 0.02)

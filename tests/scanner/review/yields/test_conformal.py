@@ -42,7 +42,7 @@ def test_rows_that_are_left_out_count_as_tests(rng):
 
 @pytest.mark.parametrize("n_lenses", [0, 30])
 def test_the_false_discovery_rate_keeps_its_level(rng, n_lenses):
-    """Of exchangeable draws, the mean false share of the lists lies below the level, within four standard errors."""
+    """The mean false share of the lists of exchangeable draws lies below the level, within four standard errors."""
     shares = []
     for _ in range(800):
         night = np.append(rng.normal(0, 1, 300), rng.normal(4, 1, n_lenses))
