@@ -1,0 +1,47 @@
+"""The stability index against closed forms, and its chance distribution against draws."""
+
+import numpy as np
+import pytest
+
+from scanner.stability import stability
+
+
+def test_two_bins_have_the_closed_form():
+    found = stability(np.array([5000, 5000]), np.array([2500, 7500]))
+    assert found.value == pytest.approx(0.25 * np.log(3), rel=1e-3)
+    assert found.p_chance < 1e-100
+
+
+def test_equal_shares_have_no_index():
+    found = stability(np.array([100, 300, 600]), np.array([100, 300, 600]))
+    assert found.value == 0
+    assert found.p_chance == 1
+
+
+def test_bins_that_both_leave_empty_do_not_count():
+    few, many = np.array([40, 60]), np.array([55, 45])
+    padded = [np.insert(counts, 1, [0, 0]) for counts in (few, many)]
+    assert stability(*padded) == stability(few, many)
+
+
+def test_chance_is_uniform_for_draws_of_one_population():
+    rng = np.random.default_rng(7)
+    shares = np.array([0.1, 0.2, 0.3, 0.25, 0.15])
+    found = [stability(rng.multinomial(4000, shares), rng.multinomial(1000, shares)) for _ in range(2000)]
+    chances = np.array([each.p_chance for each in found])
+    assert np.mean(chances < 0.05) == pytest.approx(0.05, abs=0.015)
+    assert np.mean(chances < 0.5) == pytest.approx(0.5, abs=0.035)
+    assert np.mean([each.value for each in found]) == pytest.approx(found[0].expected, rel=0.06)
+
+
+@pytest.mark.parametrize(
+    ("reference", "counts", "message"),
+    [
+        ([1, 2], [1, 2, 3], "same bins"),
+        ([1, -2], [1, 2], "negative"),
+        ([0, 0], [1, 2], "got 0 and 3"),
+    ],
+)
+def test_histograms_that_cannot_be_compared_are_refused(reference, counts, message):
+    with pytest.raises(ValueError, match=message):
+        stability(np.array(reference), np.array(counts))
