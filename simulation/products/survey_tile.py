@@ -29,7 +29,7 @@ from simulation.products.mer_files import (
 from simulation.products.mosaic import SimulatedMosaic
 from simulation.products.render import SimulationError, render, visible_system
 from simulation.products.truth import truth_row
-from simulation.systems import Kind, Light, System
+from simulation.systems import ARCLESS_LENS, Kind, Light, System
 
 MARGIN_PIXELS = 125
 """Smallest distance of objects from the edges, so that their 20 arcsec cutouts are whole."""
@@ -45,7 +45,7 @@ TRUTH_FILE = "truth.parquet"
 
 
 class TileSpec(Frozen):
-    """Specification of a tile. Its catalogue lists all `n_galaxies + n_single + n_compound` objects."""
+    """Specification of a tile. Its catalogue lists all `n_galaxies + n_single + n_compound + n_arcless` objects."""
 
     tile_id: str = Field(pattern=r"^\d{9}$")
     n_galaxies: int = Field(ge=0)
@@ -55,8 +55,11 @@ class TileSpec(Frozen):
     """Number of compound lenses, half of them arcs, half double rings."""
     side_pixels: int = Field(default=1800, ge=300, le=19200)
     seed: int = Field(default=0, ge=0)
+    n_arcless: int = Field(default=0, ge=0, exclude_if=lambda value: value == 0)
+    """Number of galaxies like those of the lenses, with nothing behind them: on the sky nearly all such galaxies are no lenses."""
     preset: PopulationPreset = Field(default="euclid", exclude_if=lambda value: value == "euclid")
-    """Population of the lenses, not stored for the default, so that the bytes of tiles stay as they were."""
+    """Population of the lenses and of galaxies like theirs; it and `n_arcless` are not stored if they have their defaults, so
+    that the bytes of tiles stay as they were."""
 
     @property
     def pointing(self) -> Pointing:
@@ -110,28 +113,29 @@ def simulate_tile(spec: TileSpec, out_uri: str) -> list[str]:
 
 
 def _paint(spec: TileSpec) -> tuple[dict[str, Image], list[_Object]]:
-    """Paint a tile: return noisy mosaics and the objects in them, lenses first."""
+    """Paint a tile: return noisy mosaics and the objects in them: lenses, galaxies like theirs, then plain galaxies."""
     rng = default_rng(SeedSequence(spec.seed, spawn_key=(int(spec.tile_id),)))
     kinds: list[Kind] = ["single"] * spec.n_single
     kinds += ["compound_arc" if i % 2 == 0 else "double_ring" for i in range(spec.n_compound)]
-    corners = _positions(spec, len(kinds), rng)
+    corners = _positions(spec, rng)
     mosaic = SimulatedMosaic(spec.side_pixels, draw_conditions(rng, float(rng.uniform(0, 360))))
     objects: list[_Object] = []
     for index, (x, y) in enumerate(corners):
-        painted = (
-            _paint_lens(mosaic, kinds[index], spec.preset, x, y, rng)
-            if index < len(kinds)
-            else _paint_galaxy(mosaic, x, y, rng)
-        )
+        if index < len(kinds):
+            painted = _paint_lens(mosaic, kinds[index], spec.preset, x, y, rng)
+        elif index < len(kinds) + spec.n_arcless:
+            painted = _paint_system(mosaic, visible_system(ARCLESS_LENS, mosaic.optics, rng, spec.preset)[0], x, y)
+        else:
+            painted = _paint_galaxy(mosaic, x, y, rng)
         objects.append(replace(painted, truth={**painted.truth, "index": index}))
     mosaic.paint_field(_BACKGROUND_VIS_MAGS, rng)
     return mosaic.observed(rng), objects
 
 
-def _positions(spec: TileSpec, n_lenses: int, rng: Generator) -> list[tuple[int, int]]:
-    """Draw `(x, y)` pixels of all objects, lenses first, by one rule, so that positions do not reveal which ones are lenses."""
+def _positions(spec: TileSpec, rng: Generator) -> list[tuple[int, int]]:
+    """Draw `(x, y)` pixels of all objects by one rule, so that positions do not reveal which ones are lenses."""
     placed: list[tuple[int, int]] = []
-    for index in range(n_lenses + spec.n_galaxies):
+    for index in range(spec.n_single + spec.n_compound + spec.n_arcless + spec.n_galaxies):
         for _ in range(_MAX_DRAWS):
             x, y = (int(p) for p in rng.integers(MARGIN_PIXELS, spec.side_pixels - MARGIN_PIXELS, 2))
             apart = np.hypot(*(np.array(placed).T - [[x], [y]])) if placed else np.array([])
@@ -161,6 +165,11 @@ def _paint_galaxy(mosaic: SimulatedMosaic, x: int, y: int, rng: Generator) -> _O
         light = draw_field_galaxy(rng, dx, dy, field_mag(rng, _FIELD_VIS_MAGS))
         angle = mosaic.optics.conditions.detector_angle_deg
         system = System("nonlens", "faint", float(rng.uniform(0.1, 1.5)), None, None, (), light, (), (), (), None, angle)
+    return _paint_system(mosaic, system, x, y)
+
+
+def _paint_system(mosaic: SimulatedMosaic, system: System, x: int, y: int) -> _Object:
+    """Paint the galaxy of a system without arcs."""
     mosaic.paint(system.galaxy, x, y)
     flux = {band: sum(EUCLID[band].flux_ujy(light.sed.flux_adu_per_s(band)) for light in system.galaxy) for band in MOSAICS}
     return _located(system.galaxy[0], x, y, truth_row(system, None), flux)

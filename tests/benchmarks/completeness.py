@@ -3,10 +3,11 @@
     python -m tests.benchmarks.completeness --out FOLDER
 
 The survey is a night of tiles in which whole lenses, with their own galaxies, groups and the tile's own PSF, are among other
-galaxies: once with other draws of the preset `euclid`, and once with the preset `broad`, whose lenses are more varied. The
-night is scanned, and `inject_into_night` measures it. Each cell of kind, Einstein radius and S/N (also for all radii, or all
-S/N) with at least 30 true lenses is compared: `Sample.of_population` foretells its completeness from the properties of its
-lenses but not from whether they were found. The number found must lie in the 95 % interval of that forecast: a beta-binomial
+galaxies: once with other draws of the preset `euclid`, and once with the preset `broad`, whose lenses are more varied. As on
+the sky, galaxies like those of the lenses are mostly no lenses: there are twice as many without arcs as with them. The night
+is scanned, and `inject_into_night` measures it. Each cell of kind, Einstein radius and S/N (also for all radii, or all S/N)
+with at least 30 true lenses is compared: `Sample.of_population` foretells its completeness from the properties of its lenses
+but not from whether they were found. The number found must lie in the 95 % interval of that forecast: a beta-binomial
 distribution, since a cell of 30 lenses scatters, too. Lenses whose properties no injection had are left out, and counted.
 """
 
@@ -32,7 +33,7 @@ from simulation.injection.night import NightInjection, inject_into_night
 from simulation.products.survey_tile import TRUTH_FILE, TileSpec
 from simulation.run import simulate_night
 
-N_TILES, N_GALAXIES, N_SINGLE, N_COMPOUND, SIDE_PIXELS = 8, 700, 50, 24, 2200
+N_TILES, N_GALAXIES, N_ARCLESS, N_SINGLE, N_COMPOUND, SIDE_PIXELS = 8, 550, 150, 50, 24, 2200
 """Numbers of a tile; its galaxies are many, so that hardly any host is a lens that the scan missed."""
 N_INJECTED, SURVEY_SEED, INJECTION_SEED = 800, 7261, 11
 PRESETS = ("euclid", "broad")
@@ -71,6 +72,7 @@ def measure(preset: str, folder: Path, n_tiles: int, n_galaxies: int, n_injected
             n_galaxies=n_galaxies,
             n_single=N_SINGLE,
             n_compound=N_COMPOUND,
+            n_arcless=N_ARCLESS,
             side_pixels=SIDE_PIXELS,
             seed=SURVEY_SEED,
             preset=preset,

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from simulation.products.render import SimulationError
 from simulation.products.survey_tile import TileSpec, simulate_tile
+from simulation.systems import ARCLESS_LENS
 
 SPEC = TileSpec(tile_id="100000001", n_galaxies=12, n_single=1, n_compound=2, side_pixels=420, seed=3)
 MER_NAME = re.compile(
@@ -100,6 +101,19 @@ def test_bytes_depend_on_the_spec_alone(tile, tmp_path):
     simulate_tile(SPEC, str(tmp_path))
     for path in files.values():
         assert (tmp_path / SPEC.tile_id / path.name).read_bytes() == path.read_bytes()
+
+
+def test_galaxies_like_those_of_lenses_follow_the_lenses(tmp_path):
+    spec = TileSpec(tile_id="000000003", n_galaxies=1, n_single=1, n_arcless=6, side_pixels=420, preset="broad", seed=5)
+    *_, truth_uri = simulate_tile(spec, str(tmp_path))
+    truth = pq.read_table(truth_uri).to_pydict()
+    assert truth["kind"] == ["single", *["nonlens"] * 7]
+    assert truth["morphology"][1:7] == [ARCLESS_LENS] * 6
+    assert all(mag < 23 for mag in truth["lens_mag_vis"][1:7])
+
+
+def test_a_tile_without_them_is_described_as_before():
+    assert not {"n_arcless", "preset"} & TileSpec(tile_id="000000003", n_galaxies=1).model_dump().keys()
 
 
 def test_a_complete_tile_is_kept_and_another_spec_refused(tile):
