@@ -56,7 +56,7 @@ class TileSpec(Frozen):
     side_pixels: int = Field(default=1800, ge=300, le=19200)
     seed: int = Field(default=0, ge=0)
     n_arcless: int = Field(default=0, ge=0, exclude_if=lambda value: value == 0)
-    """Number of galaxies like those of the lenses, with nothing behind them: on the sky nearly all such galaxies are no lenses."""
+    """Number of galaxies like those of the lenses that are no lenses, as nearly all are on the sky."""
     preset: PopulationPreset = Field(default="euclid", exclude_if=lambda value: value == "euclid")
     """Population of the lenses and of galaxies like theirs; it and `n_arcless` are not stored if they have their defaults, so
     that the bytes of tiles stay as they were."""
