@@ -32,10 +32,20 @@ from scanner.workers.run import scan_night
 from simulation.injection.night import NightInjection, inject_into_night
 from simulation.products.survey_tile import TRUTH_FILE, TileSpec
 from simulation.run import simulate_night
+from tests.circumstances import commit
 
 N_TILES, N_GALAXIES, N_ARCLESS, N_SINGLE, N_COMPOUND, SIDE_PIXELS = 8, 550, 150, 50, 24, 2200
 """Numbers of a tile; its galaxies are many, so that hardly any host is a lens that the scan missed."""
 N_INJECTED, SURVEY_SEED, INJECTION_SEED = 800, 7261, 11
+RESULTS = Path(__file__).with_name("COMPLETENESS.md")
+INTRODUCTION = """# Completeness that injections foretell, beside the truth
+
+Written by `tests/benchmarks/completeness.py`, commit {:.12}: nights of {} tiles, each with {} plain galaxies, in which {}
+lenses were injected; {} workers. A line is a cell: how many of the true lenses were found; the share that the injected lenses
+foretell, with its 95 % interval and the number of injected lenses that it is worth; and between which numbers the found one
+must lie.
+
+"""
 PRESETS = ("euclid", "broad")
 MIN_LENSES = 30
 """Smallest number of true lenses of a cell that is compared."""
@@ -46,9 +56,10 @@ the true ones have no injected ones near."""
 
 
 def main() -> None:
-    """Run the benchmark and print its figures."""
+    """Run the benchmark and write its figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="folder of tiles and catalogues; a killed run goes on")
+    parser.add_argument("--results", type=Path, help="file to write; by default COMPLETENESS.md beside this file")
     parser.add_argument("--preset", choices=PRESETS, action="append")
     parser.add_argument("--tiles", type=int, default=N_TILES)
     parser.add_argument("--n", type=int, default=N_INJECTED)
@@ -58,8 +69,8 @@ def main() -> None:
     size = (given.tiles, given.galaxies, given.n, given.workers)
     figures = {preset: measure(preset, given.out / preset, *size) for preset in given.preset or PRESETS}
     (given.out / "figures.json").write_text(json.dumps(figures, indent=1))
-    for preset, found in figures.items():
-        print(text_of(preset, found))  # noqa: T201 - the output
+    surveys = "\n\n".join(f"```text\n{text_of(preset, found)}\n```" for preset, found in figures.items())
+    (given.results or RESULTS).write_text(INTRODUCTION.format(commit(), *size) + surveys + "\n")
 
 
 def measure(preset: str, folder: Path, n_tiles: int, n_galaxies: int, n_injected: int, workers: int) -> dict[str, Any]:
