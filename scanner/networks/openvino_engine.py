@@ -5,12 +5,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from infra.private_apis import openvino_without_telemetry
-from scanner.networks.folded import folded_network
 from scanner.networks.full_batches import full_batches
-from scanner.networks.openvino_graph import openvino_graph
 from scanner.networks.precision import Precision
 
 BATCH = 8
@@ -27,13 +24,21 @@ class OpenVinoEngine:
 
     def __init__(
         self,
-        network: nn.Sequential,
+        network: Any,
         n_channels: int,
         n_pixels: int,
         precision: Precision = "float32",
         threads: int | None = None,
     ) -> None:
-        """Compile `network` for `[batch, n_channels, n_pixels, n_pixels]`; `threads` None uses all cores."""
+        """Compile a network for `[batch, n_channels, n_pixels, n_pixels]`.
+
+        Args:
+            network: An `nn.Sequential`, or its graph of `graph_of`.
+            n_channels: Channels of its input.
+            n_pixels: Side of its input.
+            precision: Precision of the arithmetic.
+            threads: CPU threads; None for all cores.
+        """
         options = {
             # Without this hint CPUs that have bfloat16 would use it for float32 networks too.
             "INFERENCE_PRECISION_HINT": _HINTS[precision],
@@ -43,13 +48,32 @@ class OpenVinoEngine:
             **({} if threads is None else {"INFERENCE_NUM_THREADS": threads}),
         }
         core = _core()
-        model = openvino_graph(folded_network(network), (BATCH, n_channels, n_pixels, n_pixels))
+        is_graph = isinstance(network, openvino_without_telemetry().Model)
+        model = network if is_graph else graph_of(network, n_channels, n_pixels)
         self._request = core.compile_model(model, _DEVICE, options).create_infer_request()
 
     def logits(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Turn inputs `[batch, channel, y, x]` into logits `[batch, class]`."""
         logits = [self._request.infer([batch], share_inputs=True)[0] for batch in full_batches(inputs, BATCH)]
         return np.concatenate(logits)[: len(inputs)]
+
+
+def graph_of(network: Any, n_channels: int, n_pixels: int) -> Any:
+    """Return the `openvino.Model` of an `nn.Sequential`."""
+    # Imported here, because they import torch, which an engine that gets a graph does not need.
+    from scanner.networks.folded import folded_network
+    from scanner.networks.openvino_graph import openvino_graph
+
+    return openvino_graph(folded_network(network), (BATCH, n_channels, n_pixels, n_pixels))
+
+
+def graph_of_files(xml: bytes, weights: bytes) -> Any:
+    """Return the `openvino.Model` of a description and weights in OpenVINO's own format.
+
+    Raises:
+        RuntimeError: OpenVINO cannot read them.
+    """
+    return _core().read_model(model=xml, weights=weights)
 
 
 def works() -> bool:

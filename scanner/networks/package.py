@@ -1,13 +1,12 @@
-"""Networks of ensemble packages on disk: a folder has `card.json` and one safetensors file per network, never a pickle."""
+"""Networks of ensemble packages on disk: a folder has `card.json` and one safetensors file per network, never a pickle.
+
+Torch is imported where weights are read or written: a worker that finds its networks in the cache of graphs needs none.
+"""
 
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
-from torch import Tensor, nn
+from typing import TYPE_CHECKING
 
 from infra.engine_name import EngineName
 from infra.provenance import sha256_bytes
@@ -15,13 +14,15 @@ from scanner.networks.architectures import NetworkSpec
 from scanner.networks.card import EnsembleCard, NetworkCard
 from scanner.networks.card_file import CARD_FILE, read_card, read_weights, write_card
 from scanner.networks.cascade import Cascade, Scorer
-from scanner.networks.engines import make_engine
+from scanner.networks.engines import AnyNetwork, make_engine, resolve_engine
 from scanner.networks.ensemble import Engine, Ensemble
 from scanner.networks.errors import PackageError
-from scanner.networks.parameters import count_parameters
 from scanner.networks.precision import Precision
 from scanner.networks.turned_engine import TurnedEngine
 from scanner.purity import Cut
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 _LOG = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ def _load(
     folder: Path, card: EnsembleCard, engine: EngineName, precision: Precision, threads: int | None, *, checks_pixels: bool
 ) -> Ensemble:
     # All networks are checked before the first engine is made.
-    networks = [load_network(folder, network) for network in card.networks]
+    networks = [_network(folder, network, engine) for network in card.networks]
     _LOG.info("%s: %d networks on engine %s in %s", card.name, len(networks), engine, precision)
     engines: dict[str, Engine] = {}
     for of_network, network in zip(card.networks, networks, strict=True):
@@ -104,12 +105,29 @@ def _load(
     return Ensemble(card, engines, checks_pixels=checks_pixels)
 
 
-def load_network(folder: Path, card: NetworkCard) -> nn.Sequential:
+def _network(folder: Path, card: NetworkCard, engine: EngineName) -> AnyNetwork:
+    """Return a network as its engine takes it; a graph in the cache is of weights that were checked before."""
+    if resolve_engine(engine) != "openvino":
+        return load_network(folder, card)
+    # Imported here, because it imports OpenVINO, which other engines do not need.
+    from scanner.networks.graph_cache import cached_graph
+
+    read_weights(folder, card)
+    return cached_graph(card, lambda: load_network(folder, card))
+
+
+def load_network(folder: Path, card: NetworkCard) -> "nn.Sequential":
     """Load one network of a package, in eval mode.
 
     Raises:
         PackageError: the weights file is missing, has another digest, or does not fit the architecture.
     """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    from scanner.networks.parameters import count_parameters
+
     path = folder / card.weights_file
     try:
         state = load(read_weights(folder, card))
@@ -127,12 +145,14 @@ def load_network(folder: Path, card: NetworkCard) -> nn.Sequential:
     return network.eval()
 
 
-def check_state(where: str, network: nn.Module, state: Mapping[str, Tensor]) -> None:
+def check_state(where: str, network: "nn.Module", state: "Mapping[str, Tensor]") -> None:
     """Check that `state` holds exactly the network's tensors.
 
     Raises:
         PackageError: a tensor is missing, unknown, of another shape or type, or not finite.
     """
+    import torch
+
     expected = network.state_dict()
     missing, unknown = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
     if missing or unknown:
@@ -147,7 +167,7 @@ def check_state(where: str, network: nn.Module, state: Mapping[str, Tensor]) -> 
             raise PackageError(f"{where}: {name} must be finite, got {int((~torch.isfinite(got)).sum())} values that are not")
 
 
-def write_package(folder: Path, card: EnsembleCard, state_dicts: Mapping[str, Mapping[str, Tensor]]) -> EnsembleCard:
+def write_package(folder: Path, card: EnsembleCard, state_dicts: "Mapping[str, Mapping[str, Tensor]]") -> EnsembleCard:
     """Write a package and return its card with the digests of the weights as written.
 
     Args:
@@ -158,6 +178,8 @@ def write_package(folder: Path, card: EnsembleCard, state_dicts: Mapping[str, Ma
     Raises:
         PackageError: the tensors do not fit the card.
     """
+    from safetensors.torch import save
+
     if sorted(state_dicts) != sorted(network.name for network in card.all_networks):
         raise PackageError(f"{folder}: needs weights of {[n.name for n in card.all_networks]}, got {sorted(state_dicts)}")
     encoded: dict[str, bytes] = {}
@@ -206,6 +228,8 @@ def with_cuts(card: EnsembleCard, cuts: Sequence[Cut]) -> EnsembleCard:
 
 def draft_network_card(spec: NetworkSpec, geometry: str, metrics: dict[str, float]) -> NetworkCard:
     """Return the card of a network that is not written yet: `write_package` fills in the digest."""
+    from scanner.networks.parameters import count_parameters
+
     return NetworkCard(
         name=spec.name,
         architecture=spec.architecture,

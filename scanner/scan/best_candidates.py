@@ -2,24 +2,27 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from scanner.catalogue.maps import map_arrays
-from scanner.explain.candidate_maps import CandidateMaps
 from scanner.explain.photometry import arc_photometry
 from scanner.scan.candidate_photometry import CandidatePhotometry
 from scanner.sources.batches import CutoutBatch
 from scanner.vocabulary.geometry import Geometry, Stamps
 
+if TYPE_CHECKING:
+    # Not imported: a scan without candidates needs no torch.
+    from scanner.explain.candidate_maps import CandidateMaps
+
 
 class Mapper(Protocol):
     """Interface of an object that makes maps."""
 
-    def maps(self, stamps: Stamps) -> CandidateMaps: ...
+    def maps(self, stamps: Stamps) -> "CandidateMaps": ...
 
 
 @dataclass(frozen=True)

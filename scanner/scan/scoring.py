@@ -8,16 +8,15 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
-import torch
 from numpy.typing import NDArray
 
 from scanner.catalogue.plan import ScanConfig
-from scanner.explain.candidate_maps import candidate_mapper
 from scanner.networks.cascade import Cascade, FirstStage, Scorer
 from scanner.networks.engines import ResolvedEngineName, fast_precision, resolve_engine
 from scanner.networks.package import load_first_stage, load_package, load_scorer
 from scanner.scan.batch_reader import BatchReader
 from scanner.scan.best_candidates import CandidateMapping, FoundCandidates
+from scanner.scan.late_mapper import LateMapper
 from scanner.scan.score_table import ScoreTable
 from scanner.scan.sweep import ScoringEnsemble, Sweep, SweepError, is_worthwhile, make_sweep
 from scanner.sources.batches import CutoutBatch
@@ -181,9 +180,7 @@ def open_scanner(package: Path, config: ScanConfig, threads: int | None = None) 
     exact = load_scorer(package, engine, threads, checks_pixels=False, candidate_threshold=config.candidate_threshold)
     mapping = None
     if config.maps_per_unit:
-        # Threads that torch does not use make maps side by side.
-        side_by_side = max(1, (threads or torch.get_num_threads()) // torch.get_num_threads())
-        mapper = candidate_mapper(package, exact.card, side_by_side)
+        mapper = LateMapper(package, exact.card, engine, threads)
         mapping = CandidateMapping(mapper, config.candidate_threshold, config.maps_per_unit, exact.geometry)
     sweep = _open_sweep(package, exact, config, engine, threads)
     return CutoutScanner(exact, config.batch_size, sweep, mapping, config.candidate_threshold)

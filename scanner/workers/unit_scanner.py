@@ -6,8 +6,6 @@ from pathlib import Path
 from threading import Lock
 from uuid import uuid4
 
-import torch
-
 from infra.errors import LensscanError
 from infra.private_apis import arrow_without_pandas
 from infra.progress import Progress
@@ -16,7 +14,6 @@ from scanner.catalogue.ledger import Receipt, committed, publish
 from scanner.catalogue.plan import Plan, ScanConfig
 from scanner.catalogue.units import Unit
 from scanner.networks.card_file import read_card
-from scanner.networks.engines import resolve_engine
 from scanner.scan.open_unit import open_unit, prepare_for, read_whole
 from scanner.scan.scoring import CutoutScanner, open_scanner
 from scanner.scan.unit import scan_unit
@@ -38,8 +35,6 @@ class UnitScanner:
             raise WorkerMismatchError(
                 f"plan {plan.plan_id[:12]} needs code {plan.code_version}, this worker has {code_version()}"
             )
-        # If torch is not the engine, it makes maps only, and faster with one thread for each of several objects.
-        torch.set_num_threads(threads if resolve_engine(plan.config.engine) == "torch" else 1)
         prepare_for(plan.units)
         self._plan = plan
         self._units = {unit.unit_id: unit for unit in plan.units}

@@ -183,8 +183,8 @@ def test_torch_has_the_threads_or_maps_are_side_by_side(made, root, torch_thread
     plan, package = made
     plan = plan.model_copy(update={"config": plan.config.model_copy(update={"engine": engine, "maps_per_unit": 1})})
     scanner = UnitScanner(plan, package, str(root), 2)
+    assert scanner._scanner._mapping.mapper._mapper.result()._threads == of_maps
     assert torch.get_num_threads() == of_torch
-    assert scanner._scanner._mapping.mapper._threads == of_maps
 
 
 @pytest.mark.parametrize("kind", ["tile", "shard"])

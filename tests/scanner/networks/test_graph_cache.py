@@ -1,0 +1,142 @@
+"""Cached graphs compute the same bits as built ones, and whatever is wrong with the cache, the graph is built."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from scanner.networks import graph_cache
+from scanner.networks.graph_cache import cache_folder, cached_graph
+from scanner.networks.openvino_engine import OpenVinoEngine, works
+from scanner.networks.package import load_network
+from tests.scanner.engine_inputs import SHIPPED, inputs_of
+
+pytestmark = pytest.mark.skipif(not works(), reason="OpenVINO does not work on this machine")
+PACKAGE, CARD = SHIPPED["equivariant-centre"]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """Give each test an empty cache of its own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path
+
+
+class Loader:
+    """Loads the network, and counts how often."""
+
+    def __init__(self):
+        self.n_loaded = 0
+
+    def __call__(self):
+        self.n_loaded += 1
+        return load_network(PACKAGE, CARD)
+
+
+def logits(network):
+    return OpenVinoEngine(network, len(CARD.channels), CARD.input_pixels, threads=1).logits(inputs_of(CARD, 20))
+
+
+def files():
+    return sorted(cache_folder().glob("*"))
+
+
+def test_the_second_graph_is_read_and_computes_the_same_bits():
+    load = Loader()
+    first, second = (cached_graph(CARD, load) for _ in range(2))
+    assert load.n_loaded == 1
+    expected = logits(load_network(PACKAGE, CARD))
+    assert np.ptp(expected) > 0.1
+    assert np.array_equal(logits(first), expected)
+    assert np.array_equal(logits(second), expected)
+
+
+@pytest.mark.parametrize("what", ["weights", "channels", "code", "openvino"])
+def test_another_network_or_version_is_built(monkeypatch, what):
+    load = Loader()
+    cached_graph(CARD, load)
+    card = CARD
+    if what == "weights":
+        card = CARD.model_copy(update={"sha256": "f" * 64})
+    if what == "channels":
+        card = CARD.model_copy(update={"channels": CARD.channels[::-1]})
+    if what == "code":
+        monkeypatch.setattr(graph_cache, "code_version", lambda: "0.0.0+other")
+    if what == "openvino":
+        monkeypatch.setattr("openvino.__version__", "other")
+    cached_graph(card, load)
+    assert load.n_loaded == 2
+    assert len(files()) == 2
+
+
+DAMAGES = {
+    "cut": lambda content: content[:-1],
+    "changed": lambda content: content[:90] + b"X" + content[91:],
+    "empty": lambda content: content[:0],
+    "no head": lambda content: b"[]\n" + content,
+    "upper case": bytes.upper,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_file_is_replaced(damage):
+    load = Loader()
+    cached_graph(CARD, load)
+    (path,) = files()
+    whole = path.read_bytes()
+    path.write_bytes(damage(whole))
+    cached_graph(CARD, load)
+    assert load.n_loaded == 2
+    cached_graph(CARD, load)
+    assert load.n_loaded == 2
+
+
+def test_a_folder_that_others_can_write_to_is_not_used():
+    load = Loader()
+    cached_graph(CARD, load)
+    cache_folder().chmod(0o777)
+    cached_graph(CARD, load)
+    assert load.n_loaded == 2
+
+
+def test_the_folder_is_private():
+    cached_graph(CARD, Loader())
+    assert cache_folder().stat().st_mode & 0o077 == 0
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(home):
+    (home / "lensscan").write_text("a file where the folder should be")
+    load = Loader()
+    assert logits(cached_graph(CARD, load)).shape == (20, len(CARD.classes))
+    assert load.n_loaded == 1
+
+
+def test_the_last_used_graphs_are_kept(monkeypatch):
+    monkeypatch.setattr(graph_cache, "MOST_FILES", 2)
+    load = Loader()
+    a, b, c = (CARD.model_copy(update={"sha256": letter * 64}) for letter in "abc")
+    for card in (a, b):
+        cached_graph(card, load)
+    for path in files():
+        os.utime(path, (0, 0))
+    for card in (a, c):
+        cached_graph(card, load)
+    assert len(files()) == 2
+    cached_graph(a, load)
+    assert load.n_loaded == 3
+
+
+def test_a_worker_that_finds_its_graphs_needs_no_torch(home):
+    code = (
+        "import sys; from pathlib import Path; from scanner.networks.package import load_scorer; "
+        "import scanner.workers.unit_scanner; "
+        f"load_scorer(Path({str(PACKAGE)!r}), 'openvino'); print('torch' in sys.modules)"
+    )
+    found = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+        for _ in range(2)
+    ]
+    assert found == ["True", "False"]
+    assert files()
