@@ -14,11 +14,13 @@ from flows.cli import main
 from infra.notes import notes_of
 from infra.settings import Settings
 from scanner.catalogue.columns import RANK_COLUMNS, candidate_schema
+from scanner.catalogue.runs import RunRecord
 from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.review.votes.graded_columns import GRADED_COLUMNS
 from scanner.sources.shards import TRUTH_FIELDS
 from scanner.vocabulary import rejections
+from scanner.vocabulary.metrics import METRICS, WorkStage
 from scanner.vocabulary.rejections import RejectCode
 from scanner.vocabulary.skips import SKIP_ADVICE, SkipCode
 from scanner.vocabulary.source_presets import MER_COLUMNS, SOURCE_PRESETS
@@ -30,6 +32,7 @@ def write_reference(folder: Path) -> None:
         "commands.md": _commands(),
         "settings.md": _settings(),
         "columns.md": _columns(),
+        "metrics.md": _metrics(),
         "rejections.md": _rejections(),
         "sources.md": _sources(),
         "truth.md": _truth(),
@@ -107,6 +110,34 @@ def _rejections() -> str:
     skips = notes_of(SkipCode)
     rows += [f"| `{code.status}` | {skips[code.name]} | {SKIP_ADVICE[code]} |" for code in SkipCode]
     return head + "| status | meaning | what to do |\n|---|---|---|\n" + "\n".join(rows) + "\n"
+
+
+def _metrics() -> str:
+    """Return the table of metrics, the stages of the work, and the fields of a run's record."""
+    head = (
+        "# Metrics\n\nNumbers that a run reports: to Ray's own Prometheus endpoint, where names begin with `ray_`; to "
+        "`metrics.prom`, if the setting `metrics_dir` names a folder; and to its record in the catalogue. Each has the tag "
+        "`night`. [Operate](../howto/operate.md) shows how to read them.\n\n"
+        "| metric | kind, unit | tags | meaning |\n|---|---|---|---|\n"
+    )
+    rows = [
+        f"| `{metric.sample_name}` | {metric.kind}, {metric.unit} | {', '.join(map('`{}`'.format, metric.all_tags))} | "
+        f"{metric.description} |"
+        for metric in METRICS
+    ]
+    stages, fields = notes_of(WorkStage), notes_of(RunRecord)
+    of_stages = "".join(f"- `{stage}`: {stages[stage.name]}\n" for stage in WorkStage)
+    of_record = "".join(
+        f"- `{name}`{': ' if name in fields else ''}{fields.get(name, '')}\n" for name in RunRecord.model_fields
+    )
+    return (
+        head
+        + "\n".join(rows)
+        + "\n\n## Stages\n\n"
+        + of_stages
+        + "\n## Record of a run\n\nColumns of the files in `_scan/runs/`, one row each, in Parquet.\n\n"
+        + of_record
+    )
 
 
 def _sources() -> str:

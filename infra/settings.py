@@ -56,6 +56,11 @@ class Settings(BaseSettings):
     unset, the one of the package lenscat, if it is installed.
     """
 
+    metrics_dir: Path | None = None
+    """Folder in which a scan writes its metrics as `metrics.prom`, for the textfile collector of Prometheus' node_exporter; if
+    unset, it writes none.
+    """
+
     @classmethod
     def read(cls) -> Self:
         """Read the settings from the environment and `lensscan.toml`.

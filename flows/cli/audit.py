@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from cyclopts import Parameter
 
@@ -49,7 +49,7 @@ class Selection:
 
 
 @app.command
-def status(selection: Selection, *, json: bool = False) -> None:
+def status(selection: Selection, *, runs: Annotated[bool, Parameter(negative=())] = False, json: bool = False) -> None:
     """Show each plan of a catalogue, newest first: what it scanned, how far it has come, and whether readers see it.
 
     A plan is `shown`, or `superseded` by newer plans that hold its tiles, or `unfinished`. `threshold` is the smallest `p_lens`
@@ -59,8 +59,12 @@ def status(selection: Selection, *, json: bool = False) -> None:
 
     Args:
         selection: The plans of a catalogue.
+        runs: Show the runs of these plans instead, newest first, with their metrics.
         json: Print JSON instead of a table.
     """
+    if runs:
+        _show_runs(selection, as_json=json)
+        return
     from flows.commands.words import counted, of_survey
     from flows.terminal import print_json, print_table
     from infra.store.storage import StorageError, exists
@@ -90,6 +94,20 @@ def status(selection: Selection, *, json: bool = False) -> None:
             )
     _print(_sources(plan) for plan in plans if plan.get("sources"))
     _print(plan["problem"] for plan in plans if "problem" in plan)
+
+
+def _show_runs(selection: Selection, *, as_json: bool) -> None:
+    from flows.commands.run_text import RUN_COLUMNS, run_row
+    from flows.commands.words import counted
+    from flows.terminal import print_json, print_table
+    from scanner.catalogue.runs import run_records
+
+    root, ids = selection.plans()
+    records = [record for record in run_records(root) if record.plan_id in ids]
+    if as_json:
+        print_json([record.model_dump() for record in records])
+    else:
+        print_table(counted(len(records), "run"), RUN_COLUMNS, [run_row(record) for record in records])
 
 
 def _sources(plan: dict[str, Any]) -> str:

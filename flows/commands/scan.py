@@ -71,7 +71,15 @@ def scan_tiles(
         maps_per_unit=maps_per_unit,
     )
     workers, ray_address = workers or settings.workers, ray_address or settings.ray_address
-    summary = scan_night(request, root_uri, workers=workers, ray_address=ray_address, progress=progress, early=early)
+    summary = scan_night(
+        request,
+        root_uri,
+        workers=workers,
+        ray_address=ray_address,
+        progress=progress,
+        early=early,
+        metrics_dir=settings.metrics_dir,
+    )
     if completeness is not None:
         summary = _with_completeness(summary, root_uri, completeness, workers, request.engine, progress)
     return summary if publish_to is None else _published(summary, root_uri, publish_to, known, ray_address)

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from infra.read_ahead import map_ahead
 from infra.store.files import CreateOutcome, FileInfo, StorageError, changed, one_line, whose
+from infra.store.retries import tried
 from infra.store.s3_client import FAILURES, ask, deadline_s, http_status
 
 BODY_TRIES = 3
@@ -136,7 +137,8 @@ def read_range(
         wanted["IfMatch"] = f'"{etag}"'
 
     def get(client: Any) -> bytes:
-        for _ in range(BODY_TRIES):
+        for i_try in range(BODY_TRIES):
+            tried(i_try)
             answer = client.get_object(**wanted)
             with closing(answer["Body"]) as body:
                 # A store without If-Match returns any version.
@@ -185,6 +187,7 @@ def create(uri: str, data: bytes, attempt: str) -> CreateOutcome:
     until = time.monotonic() + 2 * deadline_s(len(data))
     request = {**_bucket_and_key(uri), "Body": data, "IfNoneMatch": "*", "Metadata": {"attempt": attempt}}
     for i_try in range(CREATE_TRIES):
+        tried(i_try)
         time.sleep(CREATE_WAIT_S * i_try)
         try:
             ask(uri, lambda client: client.put_object(**request), deadline_s(len(data), until))

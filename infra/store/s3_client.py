@@ -21,6 +21,7 @@ from botocore.session import get_session  # type: ignore[import-untyped]
 from urllib3.exceptions import HTTPError
 
 from infra.store.files import StorageError, one_line
+from infra.store.retries import count_tries
 from infra.store.s3_access import Access, access_to
 
 REQUEST_TRIES = 5
@@ -86,7 +87,9 @@ def _client(_process: int, access: Access, connect_timeout_s: float, read_timeou
         retries={"mode": "standard", "total_max_attempts": tries},
         max_pool_connections=MOST_CONNECTIONS,
     )
-    return get_session().create_client("s3", access.region, endpoint_url=access.endpoint, config=config)
+    client = get_session().create_client("s3", access.region, endpoint_url=access.endpoint, config=config)
+    count_tries(client)
+    return client
 
 
 def deadline_s(n_bytes: int, until: float | None = None) -> float:

@@ -1,24 +1,24 @@
 """List the committed units of a plan from storage alone, and commit further units: this is the only way to do so."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from infra.errors import LensscanError
-from infra.provenance import sha256_bytes
 from infra.steps import Step, reached
 from infra.store.storage import CreateOutcome, create_if_absent
 from scanner.catalogue.columns import has_maps, unit_schema_like
 from scanner.catalogue.map_columns import MAP_COLUMNS
 from scanner.catalogue.maps import MapError, check_maps
-from scanner.catalogue.outcomes import OutcomeError, candidate_mask, check_outcomes
+from scanner.catalogue.outcomes import OutcomeError, candidate_mask, check_outcomes, count_statuses
 from scanner.catalogue.paths import unit_uri
 from scanner.catalogue.plan import Plan
 from scanner.catalogue.skipped import SelectionError, check_source_selection
 from scanner.catalogue.unitfile import (
     Footer,
+    UnitFile,
     UnitFileError,
     encode_unit,
     make_footer,
@@ -59,6 +59,11 @@ class Receipt:
     n_rejected: int
     n_candidates: int
     sha256: str
+    rows_by_status: dict[str, int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Seconds that this attempt spent in each stage; empty if another attempt committed the unit."""
+    n_store_retries: int = 0
+    """Requests that the worker sent to the store again since its last receipt."""
 
 
 def pending(plan: Plan, root_uri: str) -> list[Unit]:
@@ -116,7 +121,7 @@ def publish(table: pa.Table, unit: Unit, plan: Plan, root_uri: str, attempt: str
     reached(Step.CHECKED, unit.unit_id)
     if create_if_absent(uri, data, attempt) is CreateOutcome.EXISTS:
         return _receipt_of_existing(unit, plan, root_uri, Outcome.LOST_RACE)
-    return _receipt(footer, Outcome.COMMITTED, sha256_bytes(data))
+    return _receipt(stored, Outcome.COMMITTED)
 
 
 def _receipt_of_existing(unit: Unit, plan: Plan, root_uri: str, outcome: Outcome) -> Receipt:
@@ -124,10 +129,11 @@ def _receipt_of_existing(unit: Unit, plan: Plan, root_uri: str, outcome: Outcome
         stored = read_unit(root_uri, unit, plan)
     except UnitFileError as error:
         raise ConflictError(str(error)) from error
-    return _receipt(stored.footer, outcome, stored.sha256)
+    return _receipt(stored, outcome)
 
 
-def _receipt(footer: Footer, outcome: Outcome, sha256: str) -> Receipt:
+def _receipt(stored: UnitFile, outcome: Outcome) -> Receipt:
+    footer = stored.footer
     return Receipt(
         footer.unit_id,
         footer.attempt,
@@ -136,7 +142,8 @@ def _receipt(footer: Footer, outcome: Outcome, sha256: str) -> Receipt:
         footer.n_scored,
         footer.n_rejected,
         footer.n_candidates,
-        sha256,
+        stored.sha256,
+        count_statuses(stored.table),
     )
 
 

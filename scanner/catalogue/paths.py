@@ -7,6 +7,7 @@ _scan/sealed/{plan_id}.candidates
 _scan/seals/{plan_id}.json
 _scan/shown/{night, or `undated`}/{number, eight digits}.json
 _scan/injected/{night, or `undated`}.injected
+_scan/runs/{time of the start, UTC}-{run_id}.run
 _scan/quarantine/{path of the file below _scan}.{first 16 digits of its SHA-256}.{damaged or superseded}
 _votes/grader={grader}/{act_id}.json
 _votes/gold/{number of subjects}.gold
@@ -15,6 +16,8 @@ Only `candidates` has files that end in `.parquet`, and pyarrow skips folders wh
 of the whole catalogue sees each candidate once.
 """
 
+from datetime import UTC, datetime
+
 from infra.store.storage import join
 
 CANDIDATES = "candidates"
@@ -22,13 +25,13 @@ CANDIDATES = "candidates"
 _SCAN = "_scan"
 PLANS, UNITS, SEALED = f"{_SCAN}/plans", f"{_SCAN}/units", f"{_SCAN}/sealed"
 SEALS, SHOWN, QUARANTINE = f"{_SCAN}/seals", f"{_SCAN}/shown", f"{_SCAN}/quarantine"
-INJECTED = f"{_SCAN}/injected"
+INJECTED, RUNS = f"{_SCAN}/injected", f"{_SCAN}/runs"
 """Folders of the files that scans write, below the root of a catalogue."""
 VOTES = "_votes"
 """Folder of the acts of graders, below the root of a catalogue."""
 UNDATED = "undated"
 """Label of the scans without a night."""
-UNIT_SUFFIX = ".unit"
+UNIT_SUFFIX, RUN_SUFFIX = ".unit", ".run"
 
 _JSON, _PARQUET, _SEALED_SUFFIX, _INJECTED_SUFFIX = ".json", ".parquet", ".candidates", ".injected"
 
@@ -117,6 +120,11 @@ def injected_uri(root_uri: str, label: str) -> str:
 def label_of_injected(uri: str) -> str:
     """Return the label of the night in the name of its file of injected lenses."""
     return path_below(uri, INJECTED).removesuffix(_INJECTED_SUFFIX)
+
+
+def run_uri(root_uri: str, started_at: datetime, run_id: str) -> str:
+    """Return the URI of the record of a run, which a listing sorts by the time of the start."""
+    return join(root_uri, RUNS, f"{started_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{run_id}{RUN_SUFFIX}")
 
 
 def quarantine_uri(root_uri: str, uri: str, sha256: str, suffix: str) -> str:

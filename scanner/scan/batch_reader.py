@@ -5,10 +5,13 @@ from typing import Protocol, Self
 
 from infra.progress import Progress, no_progress
 from infra.read_ahead import read_ahead
+from infra.stopwatch import Stopwatch
 from scanner.sources.batches import CutoutBatch
 
 N_AHEAD = 4
 """Number of batches that are read ahead while one is scored."""
+WAIT = "wait"
+"""Stage of the stopwatch in which a caller waits for the next batch."""
 
 
 class _Batches(Protocol):
@@ -25,6 +28,7 @@ class BatchReader(Iterator[CutoutBatch]):
         n_ahead: int = N_AHEAD,
         progress: Progress = no_progress,
         n_rows: int = 0,
+        watch: Stopwatch | None = None,
     ) -> None:
         """Begin to read at once in a thread, `n_ahead` batches ahead; with 0, read each batch when it is asked for.
 
@@ -33,10 +37,12 @@ class BatchReader(Iterator[CutoutBatch]):
             n_ahead: Number of batches read ahead.
             progress: Callback that gets the number of rows done and `n_rows`, after the caller is done with a batch.
             n_rows: Number of all rows, for `progress`.
+            watch: Gets the time for which callers wait for batches, as `WAIT`.
         """
         self._begin = begin
         self._n_ahead = n_ahead
         self._progress, self._n_rows = progress, n_rows
+        self._watch = watch or Stopwatch()
         self._n_done = self._n_in_hand = 0
         self._batches = self._opened()
 
@@ -48,7 +54,8 @@ class BatchReader(Iterator[CutoutBatch]):
             self._n_done += self._n_in_hand
             self._n_in_hand = 0
             self._progress(self._n_done, self._n_rows)
-        batch = next(self._batches)
+        with self._watch.timed(WAIT):
+            batch = next(self._batches)
         self._n_in_hand = batch.n_rows
         return batch
 

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from infra.progress import Progress, no_progress
 from infra.steps import Step, reached
+from infra.stopwatch import Stopwatch
 from infra.store.storage import arrow_source
 from scanner.catalogue.carried import CarriedColumn, carried_arrays
 from scanner.catalogue.unit_inputs import SHARD, check_unchanged
@@ -27,6 +28,7 @@ from scanner.sources.tile_batches import read_mosaics, tile_batches
 from scanner.sources.tiles import CATALOGUE, Tile, read_tile_catalogue, start_locating
 from scanner.vocabulary.candidate_name import candidate_name
 from scanner.vocabulary.geometry import Geometry
+from scanner.vocabulary.metrics import WorkStage
 from scanner.vocabulary.rejections import RejectCode, Rejection
 
 _BeginRows = Callable[[Rows], Iterator[CutoutBatch]]
@@ -46,6 +48,8 @@ class OpenUnit:
     batches: BatchReader
     carried: tuple[pa.Field, ...] = ()
     """Fields of those columns that come from the tile's catalogue."""
+    watch: Stopwatch = field(default_factory=Stopwatch)
+    """Stopwatch of the work on the unit."""
 
 
 def prepare_for(units: Sequence[Unit]) -> None:
@@ -62,6 +66,7 @@ def open_unit(
     progress: Progress = no_progress,
     survey: Survey = EUCLID_MER,
     columns: Sequence[CarriedColumn] = (),
+    watch: Stopwatch | None = None,
 ) -> OpenUnit:
     """Check that a unit is as planned, and begin to read some of its rows; rows of other units are left out here.
 
@@ -73,6 +78,7 @@ def open_unit(
         progress: Callback that gets the number of these rows whose batch was used.
         survey: Survey of the plan, which tells how to read a tile.
         columns: Columns of the tiles' catalogues to carry.
+        watch: Gets the seconds of reading and cutting, by `WorkStage`.
 
     Raises:
         InputChangedError: a file is missing or changed since the plan was made.
@@ -80,15 +86,33 @@ def open_unit(
         StorageError: the store failed.
         TileError: the tile's catalogue cannot be read.
     """
-    check_unchanged(unit)
-    if unit.kind == "tile":
-        identity, is_selected, begin = _open_tile(unit, geometry, batch_size, survey, columns)
-    else:
-        identity, is_selected, begin = _open_shard(unit, geometry, batch_size)
+    watch = watch or Stopwatch()
+    with watch.timed(WorkStage.READ):
+        check_unchanged(unit)
+        if unit.kind == "tile":
+            identity, is_selected, begin = _open_tile(unit, geometry, batch_size, survey, columns, watch)
+        else:
+            identity, is_selected, begin = _open_shard(unit, geometry, batch_size, watch)
     n_read = selection.n_selected(unit.n_selected)
-    reader = BatchReader(partial(selection.batches, begin, unit.n_selected, geometry), progress=progress, n_rows=n_read)
+
+    def timed(rows: Rows) -> Iterator[CutoutBatch]:
+        return _timed(begin(rows), watch)
+
+    reader = BatchReader(
+        partial(selection.batches, timed, unit.n_selected, geometry), progress=progress, n_rows=n_read, watch=watch
+    )
     reached(Step.OPENED, unit.unit_id)
-    return OpenUnit(unit, identity, is_selected, n_read, reader, tuple(column.field for column in columns))
+    return OpenUnit(unit, identity, is_selected, n_read, reader, tuple(column.field for column in columns), watch)
+
+
+def _timed(batches: Iterator[CutoutBatch], watch: Stopwatch) -> Iterator[CutoutBatch]:
+    """Yield batches, and add the time that each takes to the stages of reading and, where the reader says so, of cutting."""
+    while True:
+        with watch.timed(WorkStage.READ, without=WorkStage.CUT):
+            batch = next(batches, None)
+        if batch is None:
+            return
+        yield batch
 
 
 def read_whole(unit: Unit, geometry: Geometry, batch_size: int, survey: Survey = EUCLID_MER) -> None:
@@ -109,7 +133,7 @@ def read_whole(unit: Unit, geometry: Geometry, batch_size: int, survey: Survey =
 
 
 def _open_tile(
-    unit: Unit, geometry: Geometry, batch_size: int, survey: Survey, columns: Sequence[CarriedColumn]
+    unit: Unit, geometry: Geometry, batch_size: int, survey: Survey, columns: Sequence[CarriedColumn], watch: Stopwatch
 ) -> tuple[dict[str, Any], NDArray[np.bool_], _BeginRows]:
     tile = _tile(unit, survey)
     names = [column.name for column in columns]
@@ -127,7 +151,7 @@ def _open_tile(
         **carried_arrays(columns, catalogue.others, pa.array(is_selected)),
     }
     to_score = catalogue.rows(np.flatnonzero(is_selected))
-    return identity, is_selected, lambda rows: tile_batches(tile, to_score.rows(rows), geometry, batch_size)
+    return identity, is_selected, lambda rows: tile_batches(tile, to_score.rows(rows), geometry, batch_size, watch)
 
 
 def _selected(unit: Unit, object_ids: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -147,7 +171,9 @@ def _tile(unit: Unit, survey: Survey) -> Tile:
     return Tile(unit.unit_id, mosaics, unit.files[CATALOGUE].uri, survey)
 
 
-def _open_shard(unit: Unit, geometry: Geometry, batch_size: int) -> tuple[dict[str, Any], NDArray[np.bool_], _BeginRows]:
+def _open_shard(
+    unit: Unit, geometry: Geometry, batch_size: int, watch: Stopwatch
+) -> tuple[dict[str, Any], NDArray[np.bool_], _BeginRows]:
     shard = _shard_rows(unit)
     own = np.flatnonzero(~np.isin(shard.object_ids, np.array(unit.owned_elsewhere, np.int64)))
     ids = shard.object_ids[own]
@@ -159,7 +185,7 @@ def _open_shard(unit: Unit, geometry: Geometry, batch_size: int) -> tuple[dict[s
 
     def begin(rows: Rows) -> Iterator[CutoutBatch]:
         with _damage_as_rejection():
-            yield from stream_batches(shard, own[rows], geometry, batch_size)
+            yield from stream_batches(shard, own[rows], geometry, batch_size, watch)
 
     return identity, _selected(unit, ids), begin
 

@@ -9,10 +9,12 @@ import pyarrow as pa
 from infra.steps import Step, reached
 from scanner.catalogue.columns import unit_schema
 from scanner.catalogue.unit_inputs import check_unchanged
+from scanner.scan.batch_reader import WAIT
 from scanner.scan.errors import ScanError
 from scanner.scan.open_unit import OpenUnit
 from scanner.scan.scoring import CutoutScanner, ScoredRows
 from scanner.scan.skipped_rows import with_skipped_rows
+from scanner.vocabulary.metrics import WorkStage
 from scanner.vocabulary.rejections import Rejection
 
 
@@ -39,9 +41,10 @@ def scan_unit(
     n_needed = opened.unit.n_selected
     if opened.n_rows != n_needed:
         raise ScanError(f"unit {opened.unit.unit_id}: a scan needs all {n_needed} rows, {opened.n_rows} are selected")
-    with turn or contextlib.nullcontext():
+    with turn or contextlib.nullcontext(), opened.watch.timed(WorkStage.NETWORKS, without=WAIT):
         scored = _scored(opened, scanner)
-    scores = scanner.explained(scored)
+    with opened.watch.timed(WorkStage.MAPS):
+        scores = scanner.explained(scored)
     if scores.num_rows != opened.n_rows:
         raise ScanError(f"unit {opened.unit.unit_id}: {opened.n_rows} rows went in, {scores.num_rows} came out")
     table = _with_identity(with_skipped_rows(scores, opened.is_selected), opened, scanner, night)

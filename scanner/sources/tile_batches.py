@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from infra.stopwatch import Stopwatch
 from scanner.sources.batches import CutoutBatch
 from scanner.sources.cutouts import check_pixel_scale
 from scanner.sources.mosaics import Mosaic
@@ -15,17 +16,21 @@ from scanner.sources.stamps import BatchBuilder, Windows
 from scanner.sources.tiles import MAX_MOSAIC_BYTES, MAX_MOSAIC_PIXELS, Tile, TileCatalogue
 from scanner.vocabulary.band_image import BandImage
 from scanner.vocabulary.geometry import Geometry, Grid
+from scanner.vocabulary.metrics import WorkStage
 from scanner.vocabulary.rejections import RejectCode, Rejection
 
 _Rows = NDArray[np.int64]
 
 
-def tile_batches(tile: Tile, catalogue: TileCatalogue, geometry: Geometry, batch_size: int) -> Iterator[CutoutBatch]:
+def tile_batches(
+    tile: Tile, catalogue: TileCatalogue, geometry: Geometry, batch_size: int, watch: Stopwatch | None = None
+) -> Iterator[CutoutBatch]:
     """Yield every source of a tile exactly once, in the order of the mosaics' rows; `rows` are indices in the catalogue.
 
     Sources outside the tile come first. A source near the edge stays at the centre of its stamp; pixels beyond the edge are
     padded with sky (note `padded`). Each mosaic takes the memory of as many rows as a stamp has and 16 MB more, for any height
     of the tile; if the mosaics of a tile are rotated against each other, also of the rows between the positions of a source.
+    `watch` gets the time of cutting.
 
     Raises:
         Rejection: a mosaic is missing or damaged. The batches before are then invalid: every source is rejected for this.
@@ -43,7 +48,7 @@ def tile_batches(tile: Tile, catalogue: TileCatalogue, geometry: Geometry, batch
         }
         plan = _Plan.of(bands)
         for start in range(0, len(plan.order), batch_size):
-            yield _batch(plan, slice(start, start + batch_size), geometry)
+            yield _batch(plan, slice(start, start + batch_size), geometry, watch or Stopwatch())
         for band in bands.values():
             band.finish()
 
@@ -165,7 +170,7 @@ class _Plan:
         return stop
 
 
-def _batch(plan: _Plan, part: slice, geometry: Geometry) -> CutoutBatch:
+def _batch(plan: _Plan, part: slice, geometry: Geometry, watch: Stopwatch) -> CutoutBatch:
     rows = plan.order[part]
     zero_points = {name: band.zero_point_ab_mag for name, band in plan.bands.items() if band.zero_point_ab_mag is not None}
     builder = BatchBuilder(rows, geometry, zero_points)
@@ -176,8 +181,9 @@ def _batch(plan: _Plan, part: slice, geometry: Geometry) -> CutoutBatch:
     while at < last:
         stop = plan.read(at, last)
         slots = np.arange(at - first, stop - first)
-        windows = {name: band.windows(rows[slots]) for name, band in plan.bands.items()}
-        builder.fill(slots, windows, lambda slot: {name: band.image(rows[slot]) for name, band in plan.bands.items()})
+        with watch.timed(WorkStage.CUT):
+            windows = {name: band.windows(rows[slots]) for name, band in plan.bands.items()}
+            builder.fill(slots, windows, lambda slot: {name: band.image(rows[slot]) for name, band in plan.bands.items()})
         at = stop
     return builder.batch()
 

@@ -15,6 +15,7 @@ from scanner.catalogue.plan import Plan
 from scanner.catalogue.units import MAX_EXAMPLES, Unit
 from scanner.workers.retry_state import Failure, RetryState, Task
 from scanner.workers.row_progress import RowProgress
+from scanner.workers.run_tally import RunTally
 from scanner.workers.store_backoff import StoreBackoff
 
 START_S, ROW_S, BYTES_PER_S = 600.0, 0.5, 1e6
@@ -65,10 +66,12 @@ def scan_plan(
     pool: Pool,
     progress: NamingProgress = no_progress,
     backoff: StoreBackoff | None = None,
+    tally: RunTally | None = None,
 ) -> ScanRun:
     """Scan the pending units of the plan with a pool of unit scanners, which stays open.
 
-    `progress` counts rows, also of units that are being scanned, whose ids it gets.
+    `progress` counts rows, also of units that are being scanned, whose ids it gets. `tally` adds up the receipts, also those
+    before an error.
 
     Raises:
         UnitsFailedError: some units failed repeatedly; all others are committed.
@@ -79,9 +82,15 @@ def scan_plan(
     receipts: list[Receipt] = []
     pool.watch("rows_done", rows.at_work)
     dispatch = _Dispatch(todo, plan.config.batch_size, pool, backoff or StoreBackoff())
-    for receipt in dispatch.receipts():
-        receipts.append(receipt)
-        rows.committed(receipt.unit_id)
+    tally = tally or RunTally()
+    try:
+        for receipt in dispatch.receipts():
+            receipts.append(receipt)
+            tally.add(receipt)
+            tally.lost(len(dispatch.given_up), pool.n_lost)
+            rows.committed(receipt.unit_id)
+    finally:
+        tally.lost(len(dispatch.given_up), pool.n_lost)
     if dispatch.given_up:
         raise UnitsFailedError(_given_up(dispatch.given_up, plan.units))
     return ScanRun(receipts, pool.n_lost)

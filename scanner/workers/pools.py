@@ -9,6 +9,7 @@ from infra.local_pool import WorkerProcess
 from scanner.catalogue.plan import Plan
 from scanner.catalogue.units import Unit
 from scanner.workers.local import local_pool
+from scanner.workers.run_tally import RunTally
 
 MOST_LOCAL_ROWS = 10_000
 """Largest number of pending rows that are scanned without Ray if no cluster is named.
@@ -32,8 +33,11 @@ def scan_pool(
     workers: int,
     ray_address: str | None,
     early: WorkerProcess | None = None,
+    tally: RunTally | None = None,
 ) -> Iterator[Pool]:
     """Run a `with` block with at most `workers` scanners of the pending units of a plan; `early` is one that runs already.
+
+    Ray's metrics show the numbers of `tally`.
 
     Raises:
         ClusterError: Ray cannot be reached.
@@ -46,10 +50,12 @@ def scan_pool(
         early.kill()
     # Imported here, because Ray and torch take longer to import than a small scan takes.
     from infra.ray.cluster import ray_session
-    from scanner.workers.actors import scanner_pool
+    from scanner.workers.actors import report_to_ray, scanner_pool
 
     with (
         ray_session(ray_address),
         closing(scanner_pool(plan, package, root_uri, workers, len(todo))) as pool,
     ):
+        if tally is not None:
+            report_to_ray(tally, plan)
         yield pool

@@ -11,6 +11,7 @@ from infra.frozen import Frozen
 from infra.local_pool import WorkerProcess
 from infra.progress import NamingProgress, no_progress
 from infra.settings import PRIVATE_RAY
+from infra.store.retries import take_retries
 from infra.store.storage import absolute, probe
 from scanner.catalogue.ledger import pending
 from scanner.catalogue.night_file import show
@@ -24,6 +25,7 @@ from scanner.networks.card_file import check_weights, read_card
 from scanner.scan.request import ScanRequest, plan_scan, shown_threshold
 from scanner.workers.dispatch import ScanRun, scan_plan
 from scanner.workers.pools import is_local, scan_pool
+from scanner.workers.recording import Recording, new_run_id
 
 
 class NightError(LensscanError):
@@ -86,6 +88,8 @@ def scan_night(
     ray_address: str | None = None,
     progress: NamingProgress | None = None,
     early: WorkerProcess | None = None,
+    run_id: str | None = None,
+    metrics_dir: Path | None = None,
 ) -> NightSummary:
     """Scan the tiles or shards of a request into the catalogue at `root_uri`.
 
@@ -99,12 +103,16 @@ def scan_night(
         ray_address: Ray cluster to use; `local` starts a private one on this machine; None does so for many rows only.
         progress: Called with the number of rows done, the number of all rows, and the ids of the units at work.
         early: A worker of `scanner.workers.local.early_worker`, which a scan without Ray then uses.
+        run_id: Id of the run in its record; a new one by default.
+        metrics_dir: Folder of the file with the run's metrics, `metrics.prom`; None for no file.
 
     Raises:
         NightError: the scan is complete, but a record or a file of another plan of the night is damaged.
         LensscanError: no input is found, the store has no conditional writes, or a package does not match its card.
     """
     start = time.monotonic()
+    # What this process sent again before belongs to other work.
+    take_retries()
     root_uri = absolute(root_uri)
     probe(root_uri)
     package = request.package.absolute()
@@ -114,13 +122,15 @@ def scan_night(
     if ray_address in {None, PRIVATE_RAY} and not is_local(plan.units, ray_address):
         _check_engine(request.engine)
     freeze(plan, root_uri)
-    run = ScanRun([], 0)
-    if todo := pending(plan, root_uri):
-        with scan_pool(plan, todo, package, root_uri, workers, ray_address, early) as pool:
-            run = scan_plan(plan, todo, pool, progress or no_progress)
-    report = seal(plan, root_uri)
-    threshold = max(shown_threshold(request), plan.config.candidate_threshold)
-    replaces, candidates_uri = _show(plan, root_uri, threshold, request.package)
+    run, todo = ScanRun([], 0), pending(plan, root_uri)
+    recording = Recording(plan, root_uri, todo, workers, run_id or new_run_id(), metrics_dir)
+    with recording.recorded():
+        if todo:
+            with scan_pool(plan, todo, package, root_uri, workers, ray_address, early, recording.tally) as pool:
+                run = scan_plan(plan, todo, pool, recording.progress(progress or no_progress), tally=recording.tally)
+        report = seal(plan, root_uri)
+        threshold = max(shown_threshold(request), plan.config.candidate_threshold)
+        replaces, candidates_uri = _show(plan, root_uri, threshold, request.package)
     outcomes = Counter(str(receipt.outcome) for receipt in run.receipts)
     outcomes["already_committed"] += len(plan.units) - len(run.receipts)
     return NightSummary(

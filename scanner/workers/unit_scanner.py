@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from uuid import uuid4
@@ -10,13 +11,16 @@ from infra.errors import LensscanError
 from infra.private_apis import arrow_without_pandas
 from infra.progress import Progress
 from infra.provenance import code_version
-from scanner.catalogue.ledger import Receipt, committed, publish
+from infra.stopwatch import Stopwatch
+from infra.store.retries import take_retries
+from scanner.catalogue.ledger import Outcome, Receipt, committed, publish
 from scanner.catalogue.plan import Plan, ScanConfig
 from scanner.catalogue.units import Unit
 from scanner.networks.card_file import read_card
 from scanner.scan.open_unit import open_unit, prepare_for, read_whole
 from scanner.scan.scoring import CutoutScanner, open_scanner
 from scanner.scan.unit import scan_unit
+from scanner.vocabulary.metrics import WorkStage
 from scanner.vocabulary.rejections import Rejection
 from scanner.workers.retry_state import Task
 
@@ -63,10 +67,10 @@ class UnitScanner:
         The pool calls this for the next unit while the current one is scored: the call reads ahead and waits for its turn. It
         scores while the maps of the last one are made.
         """
-        unit = self._units[task.unit_id]
+        unit, watch = self._units[task.unit_id], Stopwatch()
         done = committed(unit, self._plan, self._root_uri)
         if done is not None:
-            return done
+            return replace(done, n_store_retries=take_retries())
         scanner = self._scanner.with_batch_size(task.batch_size)
         opened = open_unit(
             unit,
@@ -76,10 +80,14 @@ class UnitScanner:
             self._progress_of(unit),
             self._plan.described,
             self._plan.columns,
+            watch,
         )
         with closing(opened.batches), self._at_work(unit) as turn:
             table = scan_unit(opened, scanner, self._plan.night or "", turn)
-        return publish(table, unit, self._plan, self._root_uri, attempt=uuid4().hex)
+        with watch.timed(WorkStage.WRITE):
+            receipt = publish(table, unit, self._plan, self._root_uri, attempt=uuid4().hex)
+        seconds = {str(stage): watch.of(stage) for stage in WorkStage} if receipt.outcome is Outcome.COMMITTED else {}
+        return replace(receipt, seconds=seconds, n_store_retries=take_retries())
 
     def rows_done(self) -> dict[str, int]:
         """Return the number of rows scored so far of the unit that is being scored, by its id; another thread may call this."""

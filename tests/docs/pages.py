@@ -23,7 +23,7 @@ def pages():
     """Return the READMEs, CONTRIBUTING and the written pages of docs/; those that `make docs` generates are left out."""
     generated = {
         DOCS / "reference" / f"{name}.md"
-        for name in ("commands", "settings", "columns", "rejections", "sources", "truth", "python")
+        for name in ("commands", "settings", "columns", "metrics", "rejections", "sources", "truth", "python")
     }
     readmes = [ROOT / "README.md", *sorted(path for top in (*PACKAGES, "tests") for path in (ROOT / top).rglob("README.md"))]
     return [*readmes, ROOT / "CONTRIBUTING.md", *sorted({*DOCS.rglob("*.md")} - generated)]

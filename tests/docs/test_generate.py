@@ -8,10 +8,12 @@ import lensscan
 from docs.generate import write_reference
 from infra.settings import Settings
 from scanner.catalogue.columns import RANK_COLUMNS, candidate_schema
+from scanner.catalogue.runs import RunRecord
 from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.review.votes.graded_columns import GRADED_COLUMNS
 from scanner.sources.shards import TRUTH_FIELDS
+from scanner.vocabulary.metrics import METRICS, WorkStage
 from scanner.vocabulary.rejections import ADVICE, RejectCode
 from scanner.vocabulary.skips import SKIP_ADVICE, SkipCode
 from scanner.vocabulary.source_presets import MER_COLUMNS, SOURCE_PRESETS
@@ -35,6 +37,16 @@ def test_every_setting_has_its_variable_and_a_meaning(reference):
     rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \| (.+) \|$", reference["settings"], flags=re.MULTILINE)
     assert [name for name, _, _ in rows] == list(Settings.model_fields)
     assert all(variable == f"LENSSCAN_{name.upper()}" and meaning.endswith(".") for name, variable, meaning in rows)
+
+
+def test_every_metric_has_its_tags_and_meaning(reference):
+    rows = re.findall(r"^\| `(\w+)` \| (\w+), .+ \| (.+) \| (.+\.) \|$", reference["metrics"], flags=re.MULTILINE)
+    assert rows == [
+        (metric.sample_name, metric.kind, ", ".join(f"`{tag}`" for tag in metric.all_tags), metric.description)
+        for metric in METRICS
+    ]
+    assert all(f"- `{stage}`: " in reference["metrics"] for stage in WorkStage)
+    assert all(f"- `{name}`" in reference["metrics"] for name in RunRecord.model_fields)
 
 
 def test_every_rejection_code_has_a_meaning_and_advice(reference):

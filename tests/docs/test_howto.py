@@ -43,6 +43,7 @@ RUN_HERE = (
     "votes",
     "published_weights",
     "object_storage",
+    "operate",
     "repair",
 )
 NOT_HERE = {
@@ -166,6 +167,7 @@ def test_a_tile_goes_through_all_pages(follow, desk, s3):
     (unit,) = (desk / "catalogue").rglob("*.unit")
     rows = pq.read_table(unit)
     unit.write_bytes(unit.read_bytes()[:-100])
+    follow("operate")
     follow("repair", codes={"reconcile": 1, "verify": 1})
     assert pq.read_table(unit).equals(rows)
     assert any(path.is_file() for path in (desk / "catalogue" / "_scan" / "quarantine").rglob(f"*{unit.stem}*"))

@@ -93,14 +93,16 @@ def test_every_option_reaches_the_request(requests, monkeypatch):
     )
     assert ScanRequest.model_fields.keys() == expected.model_fields_set, "every field is tested"
     assert Selection.model_fields.keys() == selection.model_fields_set, "every field is tested"
-    assert by_flow == by_command == (expected, "root", {"workers": 3, "ray_address": "local"})
+    assert by_flow == by_command == (expected, "root", {"workers": 3, "ray_address": "local", "metrics_dir": None})
 
 
 def test_settings_stand_in_for_options_that_are_not_given(requests):
-    Path("lensscan.toml").write_text('ensemble = "ou7-sim"\nengine = "openvino"\nworkers = 5\nray_address = "auto"\n')
+    Path("lensscan.toml").write_text(
+        'ensemble = "ou7-sim"\nengine = "openvino"\nworkers = 5\nray_address = "auto"\nmetrics_dir = "m"\n'
+    )
     by_flow, by_command = requests()
     expected = ScanRequest(input_uri="tiles/2026-11-24", night=NIGHT, package=SHIPPED_DIR / "ou7-sim", engine="openvino")
-    assert by_flow == by_command == (expected, "root", {"workers": 5, "ray_address": "auto"})
+    assert by_flow == by_command == (expected, "root", {"workers": 5, "ray_address": "auto", "metrics_dir": Path("m")})
 
 
 def test_a_survey_without_nights_is_scanned_without_one(requests):

@@ -50,5 +50,5 @@ def test_an_unknown_setting_is_named_with_those_that_exist(folder, name, says):
     (folder / "lensscan.toml").write_text(f"{name} = 1\n")
     with pytest.raises(SettingsError) as error:
         Settings.read()
-    known = "ensembles_dir, ensemble, ray_address, allow_open_cluster, workers, engine, known_lenses"
+    known = "ensembles_dir, ensemble, ray_address, allow_open_cluster, workers, engine, known_lenses, metrics_dir"
     assert str(error.value) == f"lensscan.toml: {says}Settings: {known}"

@@ -23,6 +23,7 @@ class Head:
     gcs: str
     client: str
     dashboard_port: int
+    metrics_port: int
     env: dict[str, str]
 
 
@@ -38,15 +39,15 @@ def ray_head(token=None):
         env["PATH"] = f"{BIN}{os.pathsep}{env['PATH']}"
         secret = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token} if token else {"RAY_AUTH_MODE": "disabled"}
         # Above 20000, where Ray's own worker ports end.
-        gcs, client, dashboard, agent = [free_port(above=20000) for _ in range(4)]
+        gcs, client, dashboard, agent, metrics = [free_port(above=20000) for _ in range(5)]
         options = (
             f"--port={gcs} --ray-client-server-port={client} --dashboard-port={dashboard} --include-dashboard={bool(token)} "
-            f"--dashboard-agent-listen-port={agent} --node-ip-address=127.0.0.1 --num-cpus=1"
+            f"--dashboard-agent-listen-port={agent} --metrics-export-port={metrics} --node-ip-address=127.0.0.1 --num-cpus=1"
         )
         command = [BIN / "ray", "start", "--head", "--block", *options.split()]
         log = cleanup.enter_context((folder / "head.log").open("w"))
         head = subprocess.Popen(command, env=env | secret, stdout=log, stderr=subprocess.STDOUT)
         cleanup.callback(stop, head)
-        found = Head(head.pid, f"127.0.0.1:{gcs}", f"ray://127.0.0.1:{client}", dashboard, env)
+        found = Head(head.pid, f"127.0.0.1:{gcs}", f"ray://127.0.0.1:{client}", dashboard, metrics, env)
         wait_for("the Ray head", lambda: all(ask(place) is not Answer.NONE for place in (found.gcs, found.client)))
         yield found

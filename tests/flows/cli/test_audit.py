@@ -13,6 +13,7 @@ from flows.cli.main import _run
 from infra.store.storage import info, read_bytes
 from scanner.catalogue.paths import plan_uri, shown_uri
 from scanner.catalogue.plan import ScanConfig, freeze, make_plan
+from scanner.catalogue.runs import record_run
 from scanner.catalogue.shown import show_records
 from scanner.catalogue.visible import visible_candidates
 from scanner.networks.card_file import read_card
@@ -20,6 +21,7 @@ from scanner.networks.locate import SHIPPED_DIR
 from tests.imports_of_commands import heavy_imports
 from tests.scanner.audited import flipped, make_audited, replace
 from tests.scanner.catalogue_parts import NIGHT, EnsembleName, finished, unit_of
+from tests.scanner.run_records import record_of
 
 LENSSCAN = Path(sys.executable).with_name("lensscan")
 OTHER_NIGHT = "2026-11-25"
@@ -48,6 +50,19 @@ def night(tmp_path):
     made.scan()
     freeze(make_plan(OTHER_NIGHT, EnsembleName(), ScanConfig(), [unit_of("z", [1, 2])]), made.root)
     return made
+
+
+def test_status_shows_the_runs_of_selected_plans(lensscan, night):
+    plan = night.plan.plan_id
+    record_run(record_of(plan_id=plan, store_retries=41, error="StorageError", units_committed=None), night.root)
+    record_run(record_of("other", plan_id="0" * 64), night.root)
+    table = lensscan("status", night.root, "--runs")
+    assert "1 run" in table
+    for cell in ("a1", NIGHT, "2026-11-24 22:30", "12.5", "90", "41", "StorageError"):
+        assert cell in table
+    (found,) = json.loads(lensscan("status", night.root, "--runs", "--json"))
+    assert (found["run_id"], found["store_retries"], found["units_committed"]) == ("a1", 41, None)
+    assert json.loads(lensscan("status", night.root, "--runs", "--json", "--night", OTHER_NIGHT)) == []
 
 
 def test_status_shows_the_progress_of_each_plan(lensscan, night):

@@ -74,8 +74,11 @@ def here(monkeypatch, torch_threads):
     def scan_pool(plan, _todo, packages, root_uri, *_):
         yield UnitScanner(plan, packages, root_uri, 1)
 
-    def scan_plan(plan, todo, worker, _progress):
-        return ScanRun([worker.scan(Task(unit.unit_id, plan.config.batch_size)) for unit in todo], 0)
+    def scan_plan(plan, todo, worker, _progress, tally):
+        receipts = [worker.scan(Task(unit.unit_id, plan.config.batch_size)) for unit in todo]
+        for receipt in receipts:
+            tally.add(receipt)
+        return ScanRun(receipts, 0)
 
     monkeypatch.setattr(run, "scan_pool", scan_pool)
     monkeypatch.setattr(run, "scan_plan", scan_plan)
