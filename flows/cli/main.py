@@ -14,6 +14,7 @@ import flows.cli.audit
 import flows.cli.candidates
 import flows.cli.completeness
 import flows.cli.crossmatch
+import flows.cli.doctor
 import flows.cli.evaluate
 import flows.cli.explain
 import flows.cli.forget

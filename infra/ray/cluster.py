@@ -106,7 +106,12 @@ def _start_private(num_cpus: int | None) -> None:
         ray.init(address="local", num_cpus=num_cpus, include_dashboard=False, _temp_dir=str(private_folder()), **_QUIET)
 
 
-def _connect(address: str) -> None:
+def check_cluster(address: str) -> str:
+    """Check, without connecting, that a cluster can be used; return its own address, also for `auto`.
+
+    Raises:
+        ClusterError: as `ray_session`.
+    """
     if address == "auto":
         address = os.environ.get("RAY_ADDRESS") or running_ray_address() or address
     if not _ADDRESS.fullmatch(address):
@@ -115,7 +120,11 @@ def _connect(address: str) -> None:
         raise ClusterError(f"the address of a Ray cluster must be HOST:PORT, ray://HOST:PORT or auto, got {got}")
     _check_reachable(address)
     _check_access(address)
-    ray.init(address=address, **_QUIET)
+    return address
+
+
+def _connect(address: str) -> None:
+    ray.init(address=check_cluster(address), **_QUIET)
 
 
 def _check_access(address: str) -> None:

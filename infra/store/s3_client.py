@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any, TypeVar
 
@@ -90,6 +90,14 @@ def _client(_process: int, access: Access, connect_timeout_s: float, read_timeou
     client = get_session().create_client("s3", access.region, endpoint_url=access.endpoint, config=config)
     count_tries(client)
     return client
+
+
+def credentials_source() -> str | None:
+    """Return where this process's credentials come from, such as `env` or `shared-credentials-file`; None without any."""
+    with suppress(BotoCoreError):
+        found = get_session().get_credentials()
+        return None if found is None else str(found.method)
+    return None
 
 
 def deadline_s(n_bytes: int, until: float | None = None) -> float:

@@ -25,6 +25,7 @@ COMMANDS = (
     ["reconcile"],
     ["verify"],
     ["repair"],
+    ["doctor"],
     ["help"],
     ["forget"],
     ["publish"],
