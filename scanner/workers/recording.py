@@ -45,12 +45,16 @@ class Recording:
         self.tally = RunTally()
         self._plan, self._root, self._n_workers = plan, root_uri, n_workers
         self._run_id, self._folder = run_id, metrics_dir
-        self._n_todo = len(todo)
+        self._n_todo, self._has_begun = len(todo), False
         self._started_at, self._begun = datetime.now(UTC), time.monotonic()
         self._write_at = self._begun
         self.tally.progressed(plan.n_selected - sum(unit.n_selected for unit in todo), plan.n_selected)
         if metrics_dir is not None:
             self.tally.listen(self._write_sometimes)
+
+    def begin(self) -> None:
+        """Note that workers are there for the units to scan."""
+        self._has_begun = True
 
     def progress(self, progress: NamingProgress) -> NamingProgress:
         """Return a callback that calls `progress` too."""
@@ -65,7 +69,7 @@ class Recording:
     def recorded(self) -> Iterator[None]:
         """Write the record and the text file at the end of the `with` block, also if it raises.
 
-        A run without units to scan writes the text file only: it changes nothing in the catalogue.
+        A run that has not begun writes the text file only: it changes nothing in the catalogue.
         """
         try:
             yield
@@ -82,7 +86,7 @@ class Recording:
             _LOG.warning("the rows of this run cannot be counted: %s", problem)
         self.tally.n_store_retries += take_retries()
         record = self._record(held, error)
-        if self._n_todo:
+        if self._has_begun:
             try:
                 record_run(record, self._root)
             except StorageError as problem:

@@ -127,6 +127,7 @@ def scan_night(
     with recording.recorded():
         if todo:
             with scan_pool(plan, todo, package, root_uri, workers, ray_address, early, recording.tally) as pool:
+                recording.begin()
                 run = scan_plan(plan, todo, pool, recording.progress(progress or no_progress), tally=recording.tally)
         report = seal(plan, root_uri)
         threshold = max(shown_threshold(request), plan.config.candidate_threshold)

@@ -189,6 +189,7 @@ def test_metrics_that_cannot_be_written_fail_no_scan(request_of, tmp_path, caplo
 def test_a_store_that_failed_is_not_asked_for_rows(request_of, tmp_path):
     plan = plan_scan(request_of)
     recording = Recording(plan, str(tmp_path / "root"), plan.units, 1, "id", tmp_path)
+    recording.begin()
     with pytest.raises(StorageError), recording.recorded():
         raise StorageError("away")
     (record,) = run_records(str(tmp_path / "root"))
