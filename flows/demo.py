@@ -41,7 +41,7 @@ def run_demo(out: Path, *, as_flow: bool, as_json: bool) -> None:
     tiles, catalogue = str(out / "tiles"), str(out / "catalogue")
     with terminal_progress("simulating", quiet=as_json) as report:
         simulate_night(TILES, tiles, settings.workers, report, settings.ray_address)
-    summary = _scanned(tiles, catalogue, as_flow=as_flow, quiet=as_json)
+    summary = scanned(tiles, catalogue, as_flow=as_flow, quiet=as_json)
     rows = _with_truth(query(catalogue, Wanted(limit=15), maps=True).to_pylist(), Path(tiles))
     picture = out / "best.png"
     write_candidate_sheet(rows[:N_DRAWN], picture)
@@ -64,7 +64,8 @@ def run_demo(out: Path, *, as_flow: bool, as_json: bool) -> None:
     )
 
 
-def _scanned(tiles: str, catalogue: str, *, as_flow: bool, quiet: bool) -> NightSummary:
+def scanned(tiles: str, catalogue: str, *, as_flow: bool, quiet: bool) -> NightSummary:
+    """Scan tiles into a catalogue with default settings."""
     if as_flow:
         from flows.scan_night import scan_night
 
