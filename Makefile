@@ -11,7 +11,7 @@ QUIET := RAY_USAGE_STATS_ENABLED=0 PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT
 # Some shells switch the cache of compiled files off: then each test process compiles all tests, for ten seconds.
 CACHED := PYTHONDONTWRITEBYTECODE=
 
-.PHONY: venv demo test test-slow faults mutants lint types bench realism probes out-of-domain coverage docs tutorial screens clean
+.PHONY: venv demo demo-s3 lock test test-slow faults mutants lint types bench realism probes out-of-domain coverage docs tutorial screens clean
 
 venv: $(STAMP)
 
@@ -24,6 +24,14 @@ $(STAMP): pyproject.toml
 
 demo: $(STAMP)
 	$(QUIET) $(BIN)/lensscan demo --out demo-output
+
+# The demo with tiles and catalogue in an S3 store that runs on this machine meanwhile
+demo-s3: $(STAMP)
+	$(QUIET) $(BIN)/python -m flows.demo_s3 --out demo-output/store
+
+# The packages of the container image with their digests, after a change of dependencies; needs the Python of the Dockerfile, on Linux
+lock: $(STAMP)
+	$(BIN)/python -m infra.deploy.lock
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

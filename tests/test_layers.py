@@ -37,6 +37,7 @@ ALLOWED_ROOMS = {
     },
     "training": {"evaluation": {"errors"}, "reproduction": {"checkpoint", "errors", "evaluation", "tsne"}},
     "infra": {
+        "deploy": {"errors"},
         "ray": {"calls", "errors", "private_apis", "settings", "telemetry", "worker_pool"},
         "store": {"errors", "read_ahead", "steps"},
     },
