@@ -113,7 +113,15 @@ def _identities(secret: str) -> dict[str, object]:
 
 
 def _port_options(ports: list[int]) -> list[str]:
-    names = ("master.port", "volume.port", "filer.port", "s3.port.grpc", "master.port.grpc", "volume.port.grpc", "filer.port.grpc")
+    names = (
+        "master.port",
+        "volume.port",
+        "filer.port",
+        "s3.port.grpc",
+        "master.port.grpc",
+        "volume.port.grpc",
+        "filer.port.grpc",
+    )
     return [f"-{name}={port}" for name, port in zip(names, ports, strict=False)]
 
 

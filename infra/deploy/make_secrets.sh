@@ -11,7 +11,9 @@ mkdir -p "$secrets"
 random() { python3 -c 'import secrets; print(secrets.token_hex(32), end="")'; }
 # Writes standard input to a file that does not exist yet, whole or not at all.
 keep() {
-  if [[ ! -e $1 ]]; then
+  if [[ -e $1 ]]; then
+    cat >/dev/null
+  else
     cat >"$1.new"
     mv "$1.new" "$1"
   fi

@@ -47,7 +47,7 @@ def of_kubernetes(tree):
 
 
 def of_pods(tree):
-    """Check what the label `restricted` of the namespace demands of pods, that images have a version, and that resources are set."""
+    """Check what the label `restricted` of the namespace demands of pods, versions of images, and limits of resources."""
     return [wrong for spec in pod_specs(tree) for wrong in _of_pod(spec)]
 
 
@@ -87,7 +87,9 @@ def of_compose(tree):
     errors = Draft202012Validator(compose_schema()).iter_errors(tree)
     found = [f"{error.json_path}: {error.message}" for error in errors]
     for name, service in tree["services"].items():
-        found += [f"{name}: port {port} is open to the network" for port in service.get("ports", ()) if not _is_on_loopback(port)]
+        found += [
+            f"{name}: port {port} is open to the network" for port in service.get("ports", ()) if not _is_on_loopback(port)
+        ]
         found += [f"{name}: {wrong}" for wrong in of_image(service.get("image", ""))]
         if service.get("privileged") or "no-new-privileges:true" not in service.get("security_opt", ()):
             found.append(f"{name} may gain privileges")
@@ -101,16 +103,20 @@ def _is_on_loopback(port):
 
 def of_dockerfile(text):
     """Check a Dockerfile with hadolint, and that every target ends as a user other than root with locked packages."""
-    done = subprocess.run([program("hadolint"), "--format", "json", "-"], input=text, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [program("hadolint"), "--format", "json", "-"], input=text, capture_output=True, text=True, check=False
+    )
     found = [f"{wrong['code']}: {wrong['message']}" for wrong in json.loads(done.stdout or "[]")]
     for stage in text.split("\nFROM ")[1:]:
-        name, users = stage.splitlines()[0].rpartition(" ")[2], [line.split()[1] for line in stage.splitlines() if line.startswith("USER")]
+        name, users = (
+            stage.splitlines()[0].rpartition(" ")[2],
+            [line.split()[1] for line in stage.splitlines() if line.startswith("USER")],
+        )
         if name in {"cpu", "cuda"} and (not users or users[-1].partition(":")[0] in {"0", "root"}):
             found.append(f"{name} runs as root")
-    for line in text.splitlines():
-        if " pip install " in line and "--editable" not in line and not {"--require-hashes", "--no-deps"} <= {*line.split()}:
-            found.append(f"packages without digests: {line}")
-    return found
+    installs = [line for line in text.splitlines() if " pip install " in line and "--editable" not in line]
+    unlocked = [line for line in installs if not {"--require-hashes", "--no-deps"} <= {*line.split()}]
+    return found + [f"packages without digests: {line}" for line in unlocked]
 
 
 def of_shell(text):

@@ -62,7 +62,12 @@ def test_data_lie_in_named_volumes():
 @pytest.mark.skipif(COMMAND is None, reason="needs the program docker-compose (Debian package of that name)")
 def test_compose_itself_reads_the_file(tmp_path):
     """Compose merges anchors, fills in variables and checks the result without a daemon."""
-    environment = dict(os.environ) | {"LENSSCAN_UID": "1000", "LENSSCAN_GID": "1000", "LENSSCAN_BUCKET": "b", "LENSSCAN_RAY_CPUS": "2"}
+    environment = dict(os.environ) | {
+        "LENSSCAN_UID": "1000",
+        "LENSSCAN_GID": "1000",
+        "LENSSCAN_BUCKET": "b",
+        "LENSSCAN_RAY_CPUS": "2",
+    }
     command = [COMMAND, "--file", COMPOSE, "config", "--format", "json"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

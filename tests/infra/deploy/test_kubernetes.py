@@ -77,5 +77,7 @@ def test_no_file_holds_a_secret():
         for tree in documents(path):
             assert tree["kind"] != "Secret"
             named = [variable for node in nodes(tree) for variable in node.get("env") or () if "value" in variable]
-            assert not [one for one in named if any(word in one["name"] for word in ("TOKEN", "SECRET", "PASSWORD", "AUTH_STRING"))]
+            assert not [
+                one for one in named if any(word in one["name"] for word in ("TOKEN", "SECRET", "PASSWORD", "AUTH_STRING"))
+            ]
             assert "-----BEGIN" not in json.dumps(tree)
