@@ -45,7 +45,7 @@ def job_id():
 
 
 @needs_loopback
-def test_two_nodes_scan_a_night_and_a_lost_node_is_left_out(tmp_path, job_id):
+def test_two_nodes_scan_a_night_without_a_lost_one(tmp_path, job_id):
     write_tiles(tmp_path / "tiles", n_tiles=2, n_objects=3)
     env = allocation(tmp_path / "slurm", ["node2", "node3", "lost4"], job_id) | {"LENSSCAN_SLURM_WAIT_S": "20"}
     command = ["bash", SCRIPT, tmp_path / "tiles", tmp_path / "catalogue", "2026-11-24", "--maps", "0"]
