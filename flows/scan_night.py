@@ -40,6 +40,7 @@ def scan_night(
     columns: str | None = None,
     publish_to: str | None = None,
     completeness: Annotated[int | None, Field(ge=1)] = None,
+    gate: bool = False,
 ) -> NightSummary:
     """Scan the night's tiles under `input_uri` into the catalogue at `root_uri`.
 
@@ -69,6 +70,7 @@ def scan_night(
             default none.
         completeness: Number of simulated lenses to inject into the night after the scan, to measure which share of them it
             finds; by default none.
+        gate: Keep the night from readers until it was judged and promoted, as the flows `qa-night` and `promote-night` do.
     """
     dated = None if night == "none" else night or flow_run.scheduled_start_time.date()
     label = dated.isoformat() if dated else UNDATED
@@ -97,6 +99,7 @@ def scan_night(
             ),
             publish_to=publish_to,
             completeness=completeness,
+            gate=gate,
             progress=progress,
         )
     show_summary(f"summary-{label}", _summary_markdown(summary))

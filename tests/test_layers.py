@@ -26,7 +26,8 @@ ALLOWED_ROOMS = {
         "hats": {"catalogue"},
         "review": {"catalogue", "completeness", "explain", "hats", "networks", "preprocess", "purity", "vocabulary"},
         "scan": {"catalogue", "explain", "networks", "sources", "vocabulary"},
-        "workers": {"scan", "catalogue", "networks", "vocabulary"},
+        "quality": {"catalogue", "completeness", "explain", "preprocess", "scan", "sources", "stability", "vocabulary"},
+        "workers": {"scan", "catalogue", "networks", "purity", "vocabulary"},
     },
     "simulation": {
         "population": {"lensing", "systems"},

@@ -52,8 +52,9 @@ class Selection:
 def status(selection: Selection, *, runs: Annotated[bool, Parameter(negative=())] = False, json: bool = False) -> None:
     """Show each plan of a catalogue, newest first: what it scanned, how far it has come, and whether readers see it.
 
-    A plan is `shown`, or `superseded` by newer plans that hold its tiles, or `unfinished`. `threshold` is the smallest `p_lens`
-    of its candidates. The command lists unit files without reading them.
+    A plan is `shown`, or `superseded` by newer plans that hold its tiles, or `unfinished`. A plan that was scanned with
+    `--gate` is `to be judged`, `refused` or `to be promoted` until readers see it. `threshold` is the smallest `p_lens` of its
+    candidates. The command lists unit files without reading them.
 
     For example: `lensscan status catalogue/ --night 2026-11-24`
 
@@ -93,6 +94,7 @@ def status(selection: Selection, *, runs: Annotated[bool, Parameter(negative=())
                 f"plan {plan['plan_id'][:12]}: survey {words}" for words in of_survey(plan["survey"], plan["bands"]).values()
             )
     _print(_sources(plan) for plan in plans if plan.get("sources"))
+    _print(f"plan {plan['plan_id'][:12]}, {plan['state']}: {plan['why']}" for plan in plans if plan.get("why"))
     _print(plan["problem"] for plan in plans if "problem" in plan)
 
 
@@ -137,7 +139,8 @@ def seal(selection: Selection, *, json: bool = False) -> None:
     """Write the candidates and the seal of plans whose units are all committed, and show them; `scan` does so at its end.
 
     A sealed plan is not changed, and a night's file in `candidates/` that is missing or old is written again. A plan that was
-    never shown is shown if no other plan shows its tiles, or if `--plan` names it. If some plans cannot be sealed, the others
+    never shown is shown if no other plan shows its tiles, or if `--plan` names it; one that was scanned with `--gate` is left
+    to `lensscan promote`. If some plans cannot be sealed, the others
     are sealed all the same and an error names those.
 
     For example: `lensscan seal catalogue/ --plan 89c4d7ae`
@@ -148,6 +151,7 @@ def seal(selection: Selection, *, json: bool = False) -> None:
     """
     from flows.ensembles import known_purity
     from flows.terminal import print_json
+    from scanner.catalogue.gate import is_waiting
     from scanner.catalogue.night_file import show_once
     from scanner.catalogue.plan import load_plan
     from scanner.catalogue.seal import SealError
@@ -161,7 +165,8 @@ def seal(selection: Selection, *, json: bool = False) -> None:
         return {
             **report.model_dump(exclude={"units"}),
             "candidates_uri": shown_in or report.candidates_uri,
-            "is_held_by_others": shown_in is None,
+            "is_held_by_others": shown_in is None and not is_waiting(plan, root),
+            "awaits_gate": is_waiting(plan, root),
         }
 
     root, ids = selection.plans()
@@ -177,6 +182,8 @@ def seal(selection: Selection, *, json: bool = False) -> None:
 def _sealed(plan: dict[str, Any], root: str) -> str:
     name = plan["plan_id"][:12]
     found = f"plan {name}, {_night(plan['night'])}: {plan['n_candidates']} candidates of {plan['n_rows']} rows"
+    if plan["awaits_gate"]:
+        return f"{found}, not shown before it passes its gate: lensscan qa {root} --plan {name}, then lensscan promote"
     if not plan["is_held_by_others"]:
         return f"{found} in {plan['candidates_uri']}"
     return f"{found}, not shown, because other plans show its units: lensscan seal {root} --plan {name} shows it instead"

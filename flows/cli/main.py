@@ -6,9 +6,9 @@ import sys
 from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from cyclopts import CycloptsError
+from cyclopts import CycloptsError, Parameter
 
 import flows.cli.audit
 import flows.cli.candidates
@@ -20,6 +20,7 @@ import flows.cli.explain
 import flows.cli.forget
 import flows.cli.models
 import flows.cli.publish
+import flows.cli.quality
 import flows.cli.report
 import flows.cli.reproduce
 import flows.cli.surveys
@@ -176,6 +177,7 @@ def scan(
     ray_address: str | None = None,
     publish_to: str | None = None,
     completeness: Positive | None = None,
+    gate: Annotated[bool, Parameter(negative=())] = False,
     flow: AsFlow = False,
     json: bool = False,
 ) -> None:
@@ -210,6 +212,8 @@ def scan(
             published after the scan, as by `lensscan publish`.
         completeness: Number of simulated lenses to inject into the night after the scan, as by `lensscan completeness`, to
             measure which share of them it finds; by default none.
+        gate: Keep the night from readers, and out of `--publish-to`, until `lensscan qa` has judged it and `lensscan promote`
+            shows it. A night that was scanned so stays so without the option.
         flow: Scan as a Prefect flow, whose server shows progress and summary.
         json: Print JSON instead of text.
     """
@@ -226,6 +230,7 @@ def scan(
         "ray_address": ray_address,
         "publish_to": publish_to,
         "completeness": completeness,
+        "gate": gate,
     }
     if flow:
         from flows.scan_night import scan_night

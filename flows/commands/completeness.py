@@ -27,9 +27,12 @@ def measure_completeness(
     psf: str | None = None,
     workers: int | None = None,
     engine: EngineName | None = None,
+    plan_id: str | None = None,
     progress: Progress = no_progress,
 ) -> tuple[Injected, bool]:
     """Inject lenses into a night, the only one by default, unless it has them already; see `inject_into_night`.
+
+    `plan_id` names a plan of it that waits for its promotion.
 
     Raises:
         LensscanError: the catalogue has no such night, or nothing can be injected into it.
@@ -47,6 +50,7 @@ def measure_completeness(
         most_units=MOST_UNITS if units is None else units,
         psf_uri=psf and absolute(psf),
         engine=engine or settings.engine,
+        plan_id=plan_id,
     )
 
     def package_of(name: str) -> Path:

@@ -36,6 +36,7 @@ def scan_tiles(
     selection: Callable[[], Selection] | None = None,
     publish_to: str | None = None,
     completeness: int | None = None,
+    gate: bool = False,
     progress: NamingProgress,
     early: WorkerProcess | None = None,
 ) -> NightSummary:
@@ -43,7 +44,8 @@ def scan_tiles(
 
     `survey` is the name or the file of a survey, and `selection` makes the selection of tiles. After the scan, the catalogue is
     published in the collection `publish_to`, if one is given, and `completeness` lenses are injected into the night to measure
-    how many of them it finds. `early` is a worker of `early_worker`, for a scan without Ray.
+    how many of them it finds. With `gate`, the scan is kept from readers until it is promoted, and only then published.
+    `early` is a worker of `early_worker`, for a scan without Ray.
 
     Raises:
         CompletenessCommandError: the scan is complete, and its completeness cannot be measured.
@@ -76,13 +78,17 @@ def scan_tiles(
         root_uri,
         workers=workers,
         ray_address=ray_address,
+        gate=gate,
         progress=progress,
         early=early,
         metrics_dir=settings.metrics_dir,
     )
     if completeness is not None:
         summary = _with_completeness(summary, root_uri, completeness, workers, request.engine, progress)
-    return summary if publish_to is None else _published(summary, root_uri, publish_to, known, ray_address)
+    # A night that waits for its gate is published by its promotion.
+    return (
+        summary if publish_to is None or summary.awaits_gate else _published(summary, root_uri, publish_to, known, ray_address)
+    )
 
 
 def _with_completeness(
@@ -93,11 +99,14 @@ def _with_completeness(
 
     label = night_label(summary.night)
     try:
-        injected, _ = measure_completeness(root_uri, label, n=n, workers=workers, engine=engine, progress=progress)
+        plan_id = summary.plan_id if summary.awaits_gate else None
+        injected, _ = measure_completeness(
+            root_uri, label, n=n, workers=workers, engine=engine, plan_id=plan_id, progress=progress
+        )
     except LensscanError as error:
         raise CompletenessCommandError(
             f"this scan is complete, but its completeness is not measured: {error}. Once that is mended, run "
-            f"`lensscan completeness {root_uri} --n {n}`"
+            f"{'the same command again' if summary.awaits_gate else f'`lensscan completeness {root_uri} --n {n}`'}"
         ) from error
     sample = injected.sample()
     found = Recovered(n_injected=len(sample.kind), n_recovered=int(sample.is_recovered.sum()))

@@ -33,6 +33,7 @@ def scan_lines(summary: NightSummary) -> dict[str, Any]:
         **({"replaces": _replaced(summary)} if summary.replaces else {}),
         **({"recovered": f"{done.n_recovered} of {done.n_injected} injected lenses"} if (done := summary.completeness) else {}),
         "catalogue": summary.candidates_uri,
+        **({"gate": "readers see the night after `lensscan qa` and `lensscan promote`"} if summary.awaits_gate else {}),
         **({"published": summary.published} if summary.published else {}),
         "seconds": summary.seconds,
     }

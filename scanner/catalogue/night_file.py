@@ -18,6 +18,7 @@ from infra.store.replacement import replace
 from infra.store.storage import StorageError, join, list_files, open_read
 from scanner.catalogue.candidates import ROWS_PER_GROUP
 from scanner.catalogue.columns import ORIGIN_COLUMNS
+from scanner.catalogue.gate import is_waiting
 from scanner.catalogue.maps import with_maps_as
 from scanner.catalogue.night_maps import NightMaps
 from scanner.catalogue.paths import CANDIDATES, label_of_night_file, night_label, night_uri
@@ -52,7 +53,7 @@ def show(plan: Plan, root_uri: str, threshold: float | None = None, purity: Puri
         purity: Expected purity of the plan's ensemble; None where unknown.
 
     Raises:
-        ShownError: a record is damaged.
+        ShownError, GateError: a record is damaged.
         SealError: a seal is damaged.
         VisibleError: a candidate file is damaged.
         StorageError: the store failed.
@@ -68,8 +69,10 @@ def show_once(plan: Plan, root_uri: str, purity: PurityTable | None = None, *, r
     """Show a sealed plan unless its night has shown it before; write the night's file and return its URI; raises as `show`.
 
     A plan that no record names may be older than the plans that are shown. So if one of them holds its units, the plan is not
-    shown, and the result is None; with `replacing`, it is shown all the same.
+    shown, and the result is None; with `replacing`, it is shown all the same. A plan that waits for its promotion is not shown.
     """
+    if is_waiting(plan, root_uri):
+        return None
     label = night_label(plan.night)
     is_new = all(record.plan_id != plan.plan_id for record in show_records(root_uri, label).get(label, ()))
     if is_new and (replacing or not replaced_by(plan, root_uri)):

@@ -8,6 +8,8 @@ _scan/seals/{plan_id}.json
 _scan/shown/{night, or `undated`}/{number, eight digits}.json
 _scan/injected/{night, or `undated`}.injected
 _scan/runs/{time of the start, UTC}-{run_id}.run
+_scan/quality/{plan_id}/{held, measured or promoted}.json
+_scan/quality/{plan_id}/verdict-{number, eight digits}.json
 _scan/quarantine/{path of the file below _scan}.{first 16 digits of its SHA-256}.{damaged or superseded}
 _votes/grader={grader}/{act_id}.json
 _votes/gold/{number of subjects}.gold
@@ -25,14 +27,17 @@ CANDIDATES = "candidates"
 _SCAN = "_scan"
 PLANS, UNITS, SEALED = f"{_SCAN}/plans", f"{_SCAN}/units", f"{_SCAN}/sealed"
 SEALS, SHOWN, QUARANTINE = f"{_SCAN}/seals", f"{_SCAN}/shown", f"{_SCAN}/quarantine"
-INJECTED, RUNS = f"{_SCAN}/injected", f"{_SCAN}/runs"
+INJECTED, RUNS, QUALITY = f"{_SCAN}/injected", f"{_SCAN}/runs", f"{_SCAN}/quality"
 """Folders of the files that scans write, below the root of a catalogue."""
+HELD_NAME = "held.json"
+"""Name of the file that keeps a plan from readers until it is promoted."""
 VOTES = "_votes"
 """Folder of the acts of graders, below the root of a catalogue."""
 UNDATED = "undated"
 """Label of the scans without a night."""
 UNIT_SUFFIX, RUN_SUFFIX = ".unit", ".run"
 
+_VERDICT = "verdict-"
 _JSON, _PARQUET, _SEALED_SUFFIX, _INJECTED_SUFFIX = ".json", ".parquet", ".candidates", ".injected"
 
 
@@ -125,6 +130,37 @@ def label_of_injected(uri: str) -> str:
 def run_uri(root_uri: str, started_at: datetime, run_id: str) -> str:
     """Return the URI of the record of a run, which a listing sorts by the time of the start."""
     return join(root_uri, RUNS, f"{started_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{run_id}{RUN_SUFFIX}")
+
+
+def quality_uri(root_uri: str, plan_id: str) -> str:
+    """Return the folder of the files about the quality of a plan: what was measured, and whether it may be shown."""
+    return join(root_uri, QUALITY, plan_id)
+
+
+def held_uri(root_uri: str, plan_id: str) -> str:
+    """Return the URI of the record that a plan must not be shown before it is promoted."""
+    return join(quality_uri(root_uri, plan_id), HELD_NAME)
+
+
+def measured_uri(root_uri: str, plan_id: str) -> str:
+    """Return the URI of what was measured of a plan."""
+    return join(quality_uri(root_uri, plan_id), "measured" + _JSON)
+
+
+def promoted_uri(root_uri: str, plan_id: str) -> str:
+    """Return the URI of the record that a plan was promoted."""
+    return join(quality_uri(root_uri, plan_id), "promoted" + _JSON)
+
+
+def verdict_uri(root_uri: str, plan_id: str, number: int) -> str:
+    """Return the URI of a verdict on a plan; the one with the highest number is the newest."""
+    return join(quality_uri(root_uri, plan_id), f"{_VERDICT}{number:08}{_JSON}")
+
+
+def verdict_number(uri: str) -> int | None:
+    """Return the number in the name of a verdict; None for another file."""
+    number = _name(uri).removeprefix(_VERDICT).removesuffix(_JSON)
+    return int(number) if _name(uri).startswith(_VERDICT) and number.isdecimal() else None
 
 
 def quarantine_uri(root_uri: str, uri: str, sha256: str, suffix: str) -> str:

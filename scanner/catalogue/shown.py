@@ -114,6 +114,20 @@ def shown_plans(root_uri: str, label: str = "") -> dict[str, list[ShownPlan]]:
     return {night: _shown(root_uri, [r for r in found if r.plan_id in sealed]) for night, found in records.items()}
 
 
+def shown_with(root_uri: str, label: str, plan_id: str, threshold: float, purity: PurityTable | None = None) -> list[ShownPlan]:
+    """Return the plans that readers of a night will see, newest first, once a sealed plan is recorded as its newest.
+
+    Raises:
+        ShownError: a record is damaged.
+        SealError: a seal is damaged.
+        StorageError: the store failed.
+    """
+    records = show_records(root_uri, label).get(label, [])
+    next_one = ShowRecord(number=records[0].number + 1 if records else 1, plan_id=plan_id, threshold=threshold, purity=purity)
+    sealed = {plan_id_of(file.uri) for file in list_files(join(root_uri, SEALS), ".json")}
+    return _shown(root_uri, [record for record in (next_one, *records) if record.plan_id in sealed])
+
+
 class Replaced(Frozen):
     """An older plan, some of whose units a newer plan hides."""
 

@@ -13,6 +13,7 @@ from infra.progress import NamingProgress, no_progress
 from infra.settings import PRIVATE_RAY
 from infra.store.retries import take_retries
 from infra.store.storage import absolute, probe
+from scanner.catalogue.gate import held, hold, is_waiting
 from scanner.catalogue.ledger import pending
 from scanner.catalogue.night_file import show
 from scanner.catalogue.plan import Plan, freeze
@@ -22,6 +23,7 @@ from scanner.catalogue.source_choice import SourceSelection, UnmatchedTargets
 from scanner.catalogue.units import LeftOut, PlanError
 from scanner.catalogue.visible import VisibleError, rows_of
 from scanner.networks.card_file import check_weights, read_card
+from scanner.purity import PurityTable
 from scanner.scan.request import ScanRequest, plan_scan, shown_threshold
 from scanner.workers.dispatch import ScanRun, scan_plan
 from scanner.workers.pools import is_local, scan_pool
@@ -72,7 +74,9 @@ class NightSummary(Frozen):
     n_workers_lost: int
     """Number of workers that died or were killed, and were replaced."""
     candidates_uri: str
-    """File with all candidates that the night shows."""
+    """File with all candidates that the night shows; of a night that awaits its gate, the file of this scan's candidates."""
+    awaits_gate: bool = False
+    """Whether readers do not see this scan before it is promoted."""
     completeness: Recovered | None = None
     """Lenses that were injected after the scan; None if none were."""
     published: str | None = None
@@ -86,6 +90,7 @@ def scan_night(
     *,
     workers: int = 1,
     ray_address: str | None = None,
+    gate: bool = False,
     progress: NamingProgress | None = None,
     early: WorkerProcess | None = None,
     run_id: str | None = None,
@@ -101,6 +106,7 @@ def scan_night(
         root_uri: Folder or `s3://` prefix of the catalogue.
         workers: Number of scan workers.
         ray_address: Ray cluster to use; `local` starts a private one on this machine; None does so for many rows only.
+        gate: Seal the scan and keep it from readers until it is promoted. A scan that was held once stays so without `gate`.
         progress: Called with the number of rows done, the number of all rows, and the ids of the units at work.
         early: A worker of `scanner.workers.local.early_worker`, which a scan without Ray then uses.
         run_id: Id of the run in its record; a new one by default.
@@ -117,11 +123,16 @@ def scan_night(
     probe(root_uri)
     package = request.package.absolute()
     # Damaged weights are found before workers start; the workers check them again, and the networks too.
-    check_weights(package, read_card(package))
+    card = read_card(package)
+    check_weights(package, card)
     plan = with_lower_threshold(plan_scan(request), root_uri)
     if ray_address in {None, PRIVATE_RAY} and not is_local(plan.units, ray_address):
         _check_engine(request.engine)
     freeze(plan, root_uri)
+    threshold = max(shown_threshold(request), plan.config.candidate_threshold)
+    if gate or held(root_uri, plan.plan_id):
+        # Before the seal: a command that finishes an interrupted scan must know that the plan waits.
+        hold(plan, root_uri, threshold, card.purity_table)
     run, todo = ScanRun([], 0), pending(plan, root_uri)
     recording = Recording(plan, root_uri, todo, workers, run_id or new_run_id(), metrics_dir)
     with recording.recorded():
@@ -130,8 +141,11 @@ def scan_night(
                 recording.begin()
                 run = scan_plan(plan, todo, pool, recording.progress(progress or no_progress), tally=recording.tally)
         report = seal(plan, root_uri)
-        threshold = max(shown_threshold(request), plan.config.candidate_threshold)
-        replaces, candidates_uri = _show(plan, root_uri, threshold, request.package)
+        awaits_gate = is_waiting(plan, root_uri)
+        replaces: tuple[Replaced, ...] = ()
+        candidates_uri = report.candidates_uri
+        if not awaits_gate:
+            replaces, candidates_uri = _show(plan, root_uri, threshold, card.purity_table)
     outcomes = Counter(str(receipt.outcome) for receipt in run.receipts)
     outcomes["already_committed"] += len(plan.units) - len(run.receipts)
     return NightSummary(
@@ -154,6 +168,7 @@ def scan_night(
         replaces=replaces,
         n_workers_lost=run.n_workers_lost,
         candidates_uri=candidates_uri,
+        awaits_gate=awaits_gate,
         seconds=round(time.monotonic() - start, 1),
     )
 
@@ -165,10 +180,10 @@ def _rejected(plan: Plan, run: ScanRun) -> tuple[str, ...]:
     return tuple(sorted(receipt.unit_id for receipt in run.receipts if receipt.n_rejected and not receipt.n_scored))
 
 
-def _show(plan: Plan, root_uri: str, threshold: float, package: Path) -> tuple[tuple[Replaced, ...], str]:
+def _show(plan: Plan, root_uri: str, threshold: float, purity: PurityTable | None) -> tuple[tuple[Replaced, ...], str]:
     """Show a sealed plan; return the plans that readers see less of, and the URI of the night's file."""
     try:
-        return replaced_by(plan, root_uri), show(plan, root_uri, threshold, read_card(package).purity_table)
+        return replaced_by(plan, root_uri), show(plan, root_uri, threshold, purity)
     except (ShownError, SealError, VisibleError, PlanError) as error:
         raise NightError(
             f"this scan is complete, as plan {plan.plan_id[:12]}, but the file of its night cannot be written because of "

@@ -11,6 +11,7 @@ from infra.engine_name import EngineName
 from infra.local_pool import LocalPool
 from infra.progress import Progress, no_progress, part_of
 from infra.provenance import code_version
+from scanner.catalogue.gate import held
 from scanner.catalogue.injected import (
     Injected,
     InjectedError,
@@ -22,7 +23,7 @@ from scanner.catalogue.injected import (
     write_injected,
 )
 from scanner.catalogue.plan import Plan, load_plan
-from scanner.catalogue.shown import ShownPlan, shown_plans
+from scanner.catalogue.shown import ShownPlan, shown_plans, shown_with
 from scanner.catalogue.unitfile import unit_files
 from scanner.catalogue.visible import rows_of
 from scanner.networks.card_file import read_card
@@ -51,6 +52,8 @@ class NightInjection:
     most_units: int = MOST_UNITS
     psf_uri: str | None = None
     engine: EngineName = "auto"
+    plan_id: str | None = None
+    """Sealed plan that waits for its promotion, to be measured as if readers saw it; None for what they see."""
 
 
 def inject_into_night(
@@ -74,7 +77,7 @@ def inject_into_night(
         InjectionError: nothing can be injected into this night; the message gives the reason.
         LensscanError: the catalogue, the images or the ensemble cannot be read.
     """
-    shown = shown_plans(wanted.root_uri, wanted.label).get(wanted.label, [])
+    shown = _shown(wanted)
     if not shown:
         raise InjectionError(f"{wanted.root_uri}: no complete scan of night {wanted.label}")
     plans = _plans(wanted.root_uri, shown)
@@ -94,6 +97,14 @@ def inject_into_night(
     injected = _injected(arguments, done, len(units), _real(wanted.root_uri, shown, plans))
     write_injected(injected, wanted.root_uri)
     return injected, True
+
+
+def _shown(wanted: NightInjection) -> list[ShownPlan]:
+    """Return the plans of the night that readers see, or will see once `plan_id` is promoted."""
+    waiting = held(wanted.root_uri, wanted.plan_id) if wanted.plan_id else None
+    if waiting is None:
+        return shown_plans(wanted.root_uri, wanted.label).get(wanted.label, [])
+    return shown_with(wanted.root_uri, wanted.label, waiting.plan_id, waiting.threshold, waiting.purity)
 
 
 def _plans(root_uri: str, shown: Sequence[ShownPlan]) -> dict[str, Plan]:

@@ -22,6 +22,8 @@ COMMANDS = (
     ["completeness"],
     ["status"],
     ["seal"],
+    ["qa"],
+    ["promote"],
     ["reconcile"],
     ["verify"],
     ["repair"],

@@ -85,7 +85,7 @@ def test_every_option_reaches_the_request(requests, monkeypatch):
     tiles = {"tiles": "7", "region": (1.0, -2.0, 3.0), "catalogues_uri": "apart", "survey": "kids-dr4"}
     sources = {"where": "a > 1", "moc_uri": "m.fits", "targets_uri": "t.csv", "match_radius_arcsec": 2.5, "columns": "A, b"}
     monkeypatch.setattr(flow.scan_night, "fn", with_listed_tiles(flow.scan_night.fn))
-    by_flow, by_command = requests(ensemble="ou7-sim", workers=3, ray_address="local", **tiles, **sources, **options)
+    by_flow, by_command = requests(ensemble="ou7-sim", workers=3, ray_address="local", gate=True, **tiles, **sources, **options)
     circle = Circle(ra_deg=1, dec_deg=-2, radius_deg=3)
     selection = Selection(tiles=("7",), circle=circle, catalogues_uri="apart", **{**sources, "columns": ("a", "b")})
     expected = ScanRequest(
@@ -93,7 +93,8 @@ def test_every_option_reaches_the_request(requests, monkeypatch):
     )
     assert ScanRequest.model_fields.keys() == expected.model_fields_set, "every field is tested"
     assert Selection.model_fields.keys() == selection.model_fields_set, "every field is tested"
-    assert by_flow == by_command == (expected, "root", {"workers": 3, "ray_address": "local", "metrics_dir": None})
+    rest = {"workers": 3, "ray_address": "local", "gate": True, "metrics_dir": None}
+    assert by_flow == by_command == (expected, "root", rest)
 
 
 def test_settings_stand_in_for_options_that_are_not_given(requests):
@@ -102,7 +103,8 @@ def test_settings_stand_in_for_options_that_are_not_given(requests):
     )
     by_flow, by_command = requests()
     expected = ScanRequest(input_uri="tiles/2026-11-24", night=NIGHT, package=SHIPPED_DIR / "ou7-sim", engine="openvino")
-    assert by_flow == by_command == (expected, "root", {"workers": 5, "ray_address": "auto", "metrics_dir": Path("m")})
+    rest = {"workers": 5, "ray_address": "auto", "gate": False, "metrics_dir": Path("m")}
+    assert by_flow == by_command == (expected, "root", rest)
 
 
 def test_a_survey_without_nights_is_scanned_without_one(requests):
@@ -138,6 +140,7 @@ def test_a_deployment_keeps_its_flat_parameters():
         "columns": ({text, "null"}, None),
         "publish_to": ({text, "null"}, None),
         "completeness": ({count, "null"}, None),
+        "gate": ({"boolean"}, False),
     }
     assert list(schema.properties) == list(signature(flow.scan_night.fn).parameters)
     assert "definitions" not in str(schema.properties)

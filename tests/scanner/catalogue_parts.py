@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from scanner.catalogue.columns import PHOTOMETRY_COLUMNS, unit_schema
+from scanner.catalogue.gate import hold
 from scanner.catalogue.ledger import publish
 from scanner.catalogue.map_columns import EXPLANATION_COLUMNS, MAP_COLUMNS
 from scanner.catalogue.night_file import show
@@ -87,11 +88,12 @@ def finished(
     subclass=None,
     kind="tile",
     changes=None,
+    gate=False,
     **config,
 ):
     """Commit, seal and show a plan of tiles or shards, given as `{unit: {object: p_lens}}`; return the plan.
 
-    `changes` are columns that all units have in place of their own.
+    With `gate`, the plan is held in place of being shown. `changes` are columns that all units have in place of their own.
     """
     units = [unit_of(name, list(rows), kind=kind) for name, rows in p_lens.items()]
     plan = make_plan(night, ensemble or EnsembleName(), ScanConfig(**config), units)
@@ -107,8 +109,11 @@ def finished(
             table = with_maps(table, {i for _, i in best})
         renamed = pa.Table.from_arrays(table.columns, schema=unit_schema(networks, maps="maps_per_unit" in config))
         publish(renamed, unit, plan, root, "try")
+    if gate:
+        hold(plan, root, plan.config.candidate_threshold if shown is None else shown, purity)
     seal(plan, root)
-    show(plan, root, shown, purity)
+    if not gate:
+        show(plan, root, shown, purity)
     return plan
 
 

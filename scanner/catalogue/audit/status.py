@@ -5,11 +5,13 @@ from enum import StrEnum
 
 from infra.frozen import Frozen
 from infra.store.storage import info
+from scanner.catalogue.gate import held
 from scanner.catalogue.ledger import pending
 from scanner.catalogue.paths import night_label, plan_uri
 from scanner.catalogue.plan import Plan, load_plan
 from scanner.catalogue.seal import SealReport, load_seal
 from scanner.catalogue.shown import ShownPlan, show_records, shown_plans
+from scanner.catalogue.verdicts import Verdict, newest_verdict, promotion_of
 from scanner.catalogue.visible import rows_of
 
 
@@ -22,6 +24,12 @@ class State(StrEnum):
     """All units are there, and the seal is not."""
     TO_BE_SHOWN = "to be shown"
     """The plan is sealed, but its scan ended before readers saw it."""
+    TO_BE_JUDGED = "to be judged"
+    """The plan is sealed and waits for its quality gate."""
+    REFUSED = "refused"
+    """The plan is sealed, and its quality gate has failed."""
+    TO_BE_PROMOTED = "to be promoted"
+    """The plan is sealed, its quality gate has passed, and readers do not see it yet."""
     SHOWN = "shown"
     """Readers see all units of the plan."""
     PARTLY_SHOWN = "partly shown"
@@ -55,6 +63,8 @@ class PlanStatus(Frozen):
     sources: str
     """Selection of the tiles' sources; empty if all are scored."""
     state: State
+    why: str
+    """What the newest verdict of a refused plan objects to, or why a person has overruled its gate; else empty."""
     is_sealed: bool
     n_candidates: int | None
     """Number of the plan's candidates at this threshold; None for a plan that is not sealed."""
@@ -67,6 +77,7 @@ def plan_status(plan_id: str, root_uri: str) -> PlanStatus:
         PlanError: the plan is damaged.
         SealError: the plan's seal, or that of a newer plan of its night, is damaged.
         ShownError: a record of a shown plan is damaged.
+        GateError, VerdictError: a record of the plan's quality gate is damaged.
         VisibleError: the plan's candidate file is damaged, and its candidates must be counted.
     """
     plan = load_plan(root_uri, plan_id)
@@ -75,6 +86,9 @@ def plan_status(plan_id: str, root_uri: str) -> PlanStatus:
     label = night_label(plan.night)
     shown = {entry.plan_id: entry for entry in shown_plans(root_uri, label).get(label, ())}.get(plan_id)
     was_shown = any(record.plan_id == plan_id for record in show_records(root_uri, label).get(label, ()))
+    state = _state(shown, is_sealed=sealed is not None, is_complete=not left, was_shown=was_shown)
+    if state is State.TO_BE_SHOWN and held(root_uri, plan_id):
+        state = _state_at_gate(newest_verdict(root_uri, plan_id))
     return PlanStatus(
         plan_id=plan_id,
         night=plan.night,
@@ -91,7 +105,8 @@ def plan_status(plan_id: str, root_uri: str) -> PlanStatus:
         n_rows_committed=plan.n_rows - sum(unit.n_rows for unit in left),
         n_rows_skipped=plan.n_rows - plan.n_selected,
         sources=str(plan.sources or ""),
-        state=_state(shown, is_sealed=sealed is not None, is_complete=not left, was_shown=was_shown),
+        state=state,
+        why=_why(state, plan_id, root_uri),
         is_sealed=sealed is not None,
         n_candidates=_n_candidates(sealed, shown, plan, root_uri),
     )
@@ -115,3 +130,19 @@ def _state(shown: ShownPlan | None, *, is_sealed: bool, is_complete: bool, was_s
     if shown is None:
         return State.SUPERSEDED if was_shown else State.TO_BE_SHOWN
     return State.SHOWN if shown.units is None else State.PARTLY_SHOWN
+
+
+def _state_at_gate(verdict: Verdict | None) -> State:
+    if verdict is None:
+        return State.TO_BE_JUDGED
+    return State.TO_BE_PROMOTED if verdict.is_passed else State.REFUSED
+
+
+def _why(state: State, plan_id: str, root_uri: str) -> str:
+    if state is State.REFUSED:
+        verdict = newest_verdict(root_uri, plan_id)
+        return verdict.why if verdict else ""
+    promotion = promotion_of(root_uri, plan_id)
+    if promotion is None or promotion.overruled_because is None:
+        return ""
+    return f"{promotion.by} has overruled its quality gate: {promotion.overruled_because}"

@@ -8,6 +8,7 @@ import pytest
 
 from infra.store.replacement import replace
 from infra.store.storage import info, list_files, read_bytes
+from scanner.catalogue.gate import hold
 from scanner.catalogue.injected import current_injected, read_injected, write_injected
 from scanner.catalogue.night_file import show
 from scanner.catalogue.paths import injected_uri
@@ -71,6 +72,19 @@ def test_the_record_says_what_was_done(scanned, made):
     assert (facts.n_units, facts.realism, facts.psf) == (2, None, "the model of Euclid's PSFs, turned at random")
     assert "the catalogue lacks spurious_prob" in facts.hosts
     assert current_injected(scanned.root).table.equals(made.table)
+
+
+def test_a_held_plan_is_measured_as_if_readers_saw_it(night, made):
+    records = Path(night.root, "_scan", "shown")
+    shutil.rmtree(records)
+    hold(night.plan, night.root, night.plan.config.candidate_threshold, read_card(SHIPPED_DIR / "mer3-cascade").purity_table)
+    with pytest.raises(InjectionError, match="no complete scan"):
+        inject(night)
+    injected, _ = inject(night, plan_id=night.plan.plan_id)
+    assert injected.table.equals(made.table)
+    assert injected.arguments == made.arguments
+    show(night.plan, night.root)
+    assert current_injected(night.root).table.equals(made.table)
 
 
 def test_workers_and_batches_do_not_change_the_result(night, made, monkeypatch):

@@ -1,0 +1,107 @@
+"""Everything that the gate measures of a night, stored beside its verdict, so that a later night can be compared with it."""
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError
+
+from infra.frozen import Frozen
+from infra.json_values import finite
+from infra.progress import Progress, no_progress
+from infra.provenance import canonical_json
+from infra.store.storage import create_if_absent, read_bytes
+from scanner.catalogue.paths import measured_uri
+from scanner.catalogue.plan import Plan
+from scanner.catalogue.unitfile import unit_files
+from scanner.quality.counts import UnitCounts, count_units
+from scanner.quality.errors import QualityError
+from scanner.quality.sample import measure_sample
+from scanner.scan.planned_input import lacking_bands
+from scanner.vocabulary.geometry import Geometry
+
+_DIGITS = 6
+"""Significant digits of the stored numbers: more than any measurement on a stamp has."""
+
+
+class NightMeasures(Frozen):
+    """Counts of a night, and the measurements of a sample of its objects."""
+
+    plan_id: str = Field(pattern="^[0-9a-f]{64}$")
+    night: str | None
+    ensemble_sha256: str
+    catalogue_rows: dict[str, int]
+    """Number of objects in the catalogue of each unit, also those that another unit owns."""
+    lacking: dict[str, tuple[str, ...]]
+    """Bands that a tile lacks, by tile, of those that lack one."""
+    units: dict[str, UnitCounts]
+    log_odds: tuple[int, ...]
+    """Histogram of the log odds of `p_lens`."""
+    n_chosen: int
+    """Number of objects of the sample, of which those that could be read again have a row in `sample`."""
+    sample: dict[str, tuple[float | None, ...]]
+    """Quantities by name, `[n]` each."""
+
+    def values(self, name: str) -> NDArray[np.float64]:
+        """Return a quantity of the sample, `[n]`, NaN where it has no value; empty if it was not measured."""
+        return np.array([np.nan if value is None else value for value in self.sample.get(name, ())], np.float64)
+
+    @property
+    def n_sampled(self) -> int:
+        return max(map(len, self.sample.values()), default=0)
+
+
+def measured(plan: Plan, root_uri: str, geometry: Geometry, progress: Progress = no_progress) -> NightMeasures:
+    """Return the measures of a sealed plan: the stored ones, else measure and store them.
+
+    Raises:
+        QualityError: the stored ones are damaged, or a unit file cannot be read.
+        StorageError: the store failed.
+    """
+    uri = measured_uri(root_uri, plan.plan_id)
+    if (known := stored_measures(root_uri, plan.plan_id)) is not None:
+        return known
+    found = _measure(plan, root_uri, geometry, progress)
+    create_if_absent(uri, canonical_json(found.model_dump()), plan.plan_id)
+    return stored_measures(root_uri, plan.plan_id) or found
+
+
+def stored_measures(root_uri: str, plan_id: str) -> NightMeasures | None:
+    """Return the stored measures of a plan; None if it was not measured.
+
+    Raises:
+        QualityError: they are damaged.
+        StorageError: the store failed.
+    """
+    uri = measured_uri(root_uri, plan_id)
+    try:
+        return NightMeasures.model_validate_json(read_bytes(uri))
+    except FileNotFoundError:
+        return None
+    except ValidationError as error:
+        raise QualityError(f"{uri}: not the measures of a night; remove it and run `lensscan qa` again") from error
+
+
+def _measure(plan: Plan, root_uri: str, geometry: Geometry, progress: Progress) -> NightMeasures:
+    files = unit_files(root_uri, plan.plan_id)
+    own = [(unit.unit_id, files[unit.unit_id]) for unit in plan.units if unit.unit_id in files]
+    try:
+        units, histogram = count_units(own)
+        with_scores = {name: file.uri for name, file in own if units[name].n_scored}
+        sample, n_chosen = measure_sample(plan, with_scores, geometry, progress)
+    except (pa.ArrowException, ValueError) as error:
+        raise QualityError(f"{root_uri}: plan {plan.plan_id[:12]}: a unit file cannot be read: {error}") from error
+    return NightMeasures(
+        plan_id=plan.plan_id,
+        night=plan.night,
+        ensemble_sha256=plan.ensemble_sha256,
+        catalogue_rows={unit.unit_id: unit.n_rows + len(unit.owned_elsewhere) for unit in plan.units},
+        lacking={unit.unit_id: bands for unit in plan.units if (bands := lacking_bands(unit, geometry))},
+        units=units,
+        log_odds=tuple(histogram.tolist()),
+        n_chosen=n_chosen,
+        sample={name: tuple(finite([_rounded(value) for value in values.tolist()])) for name, values in sample.items()},
+    )
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{_DIGITS}g}")

@@ -1,0 +1,96 @@
+"""Choose objects of a night and measure them on their stamps: the same objects whenever and wherever the night is measured."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from infra.errors import LensscanError
+from infra.progress import Progress, no_progress
+from infra.store.storage import open_read
+from scanner.catalogue.outcomes import SCORED
+from scanner.catalogue.plan import Plan
+from scanner.catalogue.units import Ids, Unit
+from scanner.quality.objects import measure_objects
+from scanner.scan.unit_objects import UnitObject, read_unit_objects
+from scanner.sources.cutouts import Cutout
+from scanner.vocabulary.geometry import Geometry
+from scanner.vocabulary.rejections import Rejection
+
+MOST_UNITS, OBJECTS_PER_UNIT = 4, 300
+"""Number of tiles that are read again, and of objects in each: the statistical error of a median is then a few percent."""
+_BATCH = 64
+
+Columns = dict[str, NDArray[np.float64]]
+
+
+def chosen_units(units: Sequence[Unit], most: int = MOST_UNITS) -> list[Unit]:
+    """Return some units, by the digest of their names: other nights with other tiles choose anew, and no order matters."""
+    return sorted(units, key=lambda unit: hashlib.sha256(unit.unit_id.encode()).digest())[:most]
+
+
+def chosen_ids(object_ids: Ids, most: int = OBJECTS_PER_UNIT) -> Ids:
+    """Return some of the ids `[n]`, by their digests, sorted."""
+    ordered = sorted(object_ids.tolist(), key=lambda i: hashlib.sha256(str(i).encode()).digest())
+    return np.array(sorted(ordered[:most]), np.int64)
+
+
+def scored_ids(unit_uri: str) -> Ids:
+    """Return the ids of the scored rows of a unit file, `[n]`."""
+    with open_read(unit_uri) as source:
+        rows = pq.read_table(source, columns=["object_id", "status"], partitioning=None)
+    return np.asarray(rows.filter(pc.equal(rows["status"], SCORED))["object_id"].to_numpy())
+
+
+def measure_sample(
+    plan: Plan, unit_uris: Mapping[str, str], geometry: Geometry, progress: Progress = no_progress
+) -> tuple[Columns, int]:
+    """Measure some objects of a plan; return columns `[n]` by name, and the number of objects that were chosen.
+
+    An object whose pixels cannot be read again is chosen and has no row.
+
+    Args:
+        plan: The plan.
+        unit_uris: URI of the file of each of its units that has scored rows.
+        geometry: Geometry of the stamps.
+        progress: Called with the numbers of units done and of all.
+    """
+    parts: list[Columns] = []
+    n_chosen = 0
+    units = chosen_units([unit for unit in plan.units if unit.unit_id in unit_uris])
+    for done, unit in enumerate(units):
+        progress(done, len(units))
+        ids = chosen_ids(scored_ids(unit_uris[unit.unit_id]))
+        n_chosen += len(ids)
+        parts += _measured(unit, ids, geometry, plan)
+    progress(len(units), len(units))
+    names = list(parts[0]) if parts else []
+    return {name: np.concatenate([part[name] for part in parts]) for name in names}, n_chosen
+
+
+def _measured(unit: Unit, ids: Ids, geometry: Geometry, plan: Plan) -> list[Columns]:
+    parts: list[Columns] = []
+    waiting: list[UnitObject] = []
+
+    def measure() -> None:
+        if waiting:
+            rows = [found.row for found in waiting if isinstance(found.row, Cutout)]
+            stamps = {band: np.stack([row.stamps[band] for row in rows]) for band in geometry.grids}
+            parts.append(measure_objects(stamps, geometry, waiting[0].zero_points_ab_mag))
+            waiting.clear()
+
+    try:
+        for found in read_unit_objects(unit, ids, geometry, plan.described):
+            # Sky that pads a stamp is no sky of the night.
+            if isinstance(found.row, Cutout) and not found.row.notes:
+                waiting.append(found)
+                if len(waiting) == _BATCH:
+                    measure()
+        measure()
+    except (LensscanError, Rejection):
+        # A tile that is damaged or gone makes its objects unreadable: the gate counts those.
+        return []
+    return parts

@@ -1,0 +1,154 @@
+"""The gate on nights of real tiles: what is stored, which night is the reference, and who may promote what."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from astropy.io import fits
+
+from infra.store.storage import list_files
+from scanner.catalogue.paths import quality_uri, seal_uri
+from scanner.catalogue.verdicts import newest_verdict
+from scanner.catalogue.visible import selected_plans
+from scanner.quality.assess import assess
+from scanner.quality.errors import QualityError
+from scanner.quality.limits import QualityLimits
+from scanner.quality.measures import stored_measures
+from scanner.quality.promote import promote
+from scanner.vocabulary.geometry import MER_10
+from tests.scanner.quality.scanned import N_OBJECTS, N_TILES, scanned, write_night
+
+NIGHTS = ("2026-01-01", "2026-01-02", "2026-01-05")
+LIMITS = QualityLimits()
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tiles")
+    for seed, night in enumerate(NIGHTS):
+        write_night(folder / night, seed)
+    return folder
+
+
+@pytest.fixture
+def root(tmp_path):
+    return str(tmp_path / "catalogue")
+
+
+def judged(root, tiles, i, **options):
+    plan = scanned(root, tiles / NIGHTS[i], NIGHTS[i], seed=i)
+    return plan, assess(plan, root, MER_10, LIMITS, **options)
+
+
+def test_good_nights_pass_and_the_nearest_promoted_is_the_reference(root, tiles):
+    first, verdict = judged(root, tiles, 0)
+    assert verdict.is_passed, verdict.why
+    assert verdict.reference_plan_id is None
+    promote(first, root, "ann")
+    second, verdict = judged(root, tiles, 1)
+    assert verdict.is_passed, verdict.why
+    assert (verdict.reference_night, verdict.reference_plan_id) == (NIGHTS[0], first.plan_id)
+    # The second night is nearer to the third, and readers do not see it yet.
+    third, verdict = judged(root, tiles, 2)
+    assert verdict.reference_night == NIGHTS[0]
+    promote(second, root, "ann")
+    assert assess(third, root, MER_10, LIMITS).reference_night == NIGHTS[1]
+    assert assess(third, root, MER_10, LIMITS, NIGHTS[0]).reference_night == NIGHTS[0]
+
+
+def test_the_same_question_stores_nothing_new(root, tiles):
+    plan, verdict = judged(root, tiles, 0)
+    before = {file.uri: file.modified for file in list_files(root)}
+    assert assess(plan, root, MER_10, LIMITS) == verdict
+    assert {file.uri: file.modified for file in list_files(root)} == before
+    names = [file.uri.rpartition("/")[2] for file in list_files(quality_uri(root, plan.plan_id))]
+    assert names == ["held.json", "measured.json", "verdict-00000001.json"]
+    found = stored_measures(root, plan.plan_id)
+    assert found.n_sampled == found.n_chosen == N_TILES * N_OBJECTS
+    assert sum(found.log_odds) == N_TILES * N_OBJECTS
+
+
+@pytest.mark.parametrize(
+    ("band", "change", "check"),
+    [
+        ("NIR-J", "zero point", ("zero_point", "J")),
+        ("VIS", "blur", ("psf_width", "VIS")),
+        ("NIR-Y", "sky", ("sky_level", "Y")),
+        ("NIR-H", "noise", ("sky_noise", "H")),
+    ],
+)
+def test_a_change_of_one_band_fails_its_check(root, tiles, tmp_path, rng, band, change, check):
+    first, _ = judged(root, tiles, 0)
+    promote(first, root, "ann")
+    bad = shutil.copytree(tiles / NIGHTS[1], tmp_path / "bad")
+    for path in bad.glob(f"*MOSAIC-{band}_*"):
+        altered(path, change, rng)
+    plan = scanned(root, bad, NIGHTS[1])
+    verdict = assess(plan, root, MER_10, LIMITS)
+    assert check in {(found.name, found.band) for found in verdict.checks if not found.is_good}
+    # A change of the image of one band is no fault of the others.
+    assert {found.band for found in verdict.checks if not found.is_good} == {check[1]}
+    assert newest_verdict(root, plan.plan_id) == verdict
+    with pytest.raises(QualityError, match=f"night {NIGHTS[1]} has failed its quality gate: {check[1]}: "):
+        promote(plan, root, "ann")
+
+
+def altered(path, change, rng):
+    from scipy.ndimage import gaussian_filter
+
+    with fits.open(path) as hdus:
+        pixels, header = hdus[0].data.astype(float), hdus[0].header
+    sigma = 0.01
+    if change == "zero point":
+        header["MAGZERO"] += 0.5
+    elif change == "blur":
+        # The sky keeps its noise, so that the width alone changes.
+        pixels = gaussian_filter(pixels, 3) + rng.normal(0, sigma, pixels.shape)
+    elif change == "sky":
+        pixels += 0.8 * sigma
+    else:
+        pixels += rng.normal(0, 1.5 * sigma, pixels.shape)
+    fits.PrimaryHDU(pixels.astype("f4"), header).writeto(path, overwrite=True, checksum=True)
+
+
+def test_a_failed_night_is_overruled_with_a_stored_reason(root, tiles):
+    plan = scanned(root, tiles / NIGHTS[0], NIGHTS[0])
+    with pytest.raises(QualityError, match="night 2026-01-01 was not judged: `lensscan qa"):
+        promote(plan, root, "ann")
+    verdict = assess(plan, root, MER_10, QualityLimits(reject_share=0))
+    assert verdict.is_passed
+    strict = assess(plan, root, MER_10, QualityLimits(sky_noise_ratio=1.2))
+    assert strict.number == 2
+    with pytest.raises(QualityError, match="--overrule needs a reason"):
+        promote(plan, root, "ann", "  ")
+    done = promote(plan, root, "ann", "moonlight")
+    assert done.is_new
+    # The gate had passed, so there was nothing to overrule.
+    assert (done.promotion.by, done.promotion.verdict, done.promotion.overruled_because) == ("ann", 2, None)
+
+
+def test_a_second_promotion_changes_nothing(root, tiles):
+    plan, _ = judged(root, tiles, 0)
+    promote(plan, root, "ann")
+    before = {file.uri: file.modified for file in list_files(root)}
+    again = promote(plan, root, "bob", "no need")
+    assert not again.is_new
+    assert again.promotion.by == "ann"
+    assert {file.uri: file.modified for file in list_files(root)} == before
+    assert [one.plan_id for one in selected_plans(root)] == [plan.plan_id]
+
+
+def test_an_unsealed_plan_is_neither_judged_nor_promoted(root, tiles):
+    plan = scanned(root, tiles / NIGHTS[0], NIGHTS[0])
+    Path(seal_uri(root, plan.plan_id)).unlink()
+    for act in (lambda: assess(plan, root, MER_10, LIMITS), lambda: promote(plan, root, "ann", "any")):
+        with pytest.raises(QualityError, match="is not sealed"):
+            act()
+
+
+def test_lost_tiles_fail_the_sample(root, tiles, tmp_path):
+    gone = shutil.copytree(tiles / NIGHTS[0], tmp_path / "gone")
+    plan = scanned(root, gone, NIGHTS[0])
+    shutil.rmtree(gone)
+    verdict = assess(plan, root, MER_10, LIMITS)
+    assert [check.name for check in verdict.checks if not check.is_good] == ["sample"]

@@ -1,0 +1,50 @@
+"""Measures are made once, stored with few digits, and read back whole."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scanner.catalogue.paths import measured_uri, unit_uri
+from scanner.quality.errors import QualityError
+from scanner.quality.measures import measured, stored_measures
+from scanner.quality.objects import column
+from scanner.vocabulary.geometry import MER_10
+from tests.scanner.quality.scanned import N_OBJECTS, scanned, write_night
+
+NIGHT = "2026-01-01"
+
+
+@pytest.fixture
+def held(tmp_path):
+    write_night(tmp_path / "tiles")
+    root = str(tmp_path / "catalogue")
+    return root, scanned(root, tmp_path / "tiles", NIGHT)
+
+
+def test_the_stored_measures_are_read_again(held):
+    root, plan = held
+    assert stored_measures(root, plan.plan_id) is None
+    found = measured(plan, root, MER_10)
+    assert found == stored_measures(root, plan.plan_id) == measured(plan, root, MER_10)
+    assert found.catalogue_rows == {unit.unit_id: N_OBJECTS for unit in plan.units}
+    assert {name: unit.n_scored for name, unit in found.units.items()} == {unit.unit_id: N_OBJECTS for unit in plan.units}
+    # tests/tiles.py: noise of 0.01 in each band beside crowded light, a profile of 0.4 arcsec scale, MAGZERO 24.6.
+    noise = np.median(found.values(column("noise_ujy", "VIS")))
+    assert noise == pytest.approx(0.01 * 10 ** (-0.4 * (24.6 - 23.9)), rel=0.08)
+    colour = found.values(column("mag", "VIS")) - found.values(column("mag", "H"))
+    # H is four times as bright as VIS.
+    assert np.nanmedian(colour) == pytest.approx(2.5 * np.log10(4), abs=0.04)
+    assert found.values("nosuch").shape == (0,)
+
+
+def test_damaged_files_are_named(held):
+    root, plan = held
+    Path(unit_uri(root, plan.plan_id, plan.units[0].unit_id)).write_text("no table")
+    with pytest.raises(QualityError, match=f"plan {plan.plan_id[:12]}: a unit file cannot be read"):
+        measured(plan, root, MER_10)
+    path = Path(measured_uri(root, plan.plan_id))
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("{}")
+    with pytest.raises(QualityError, match=r"measured\.json: not the measures of a night"):
+        measured(plan, root, MER_10)

@@ -1,0 +1,69 @@
+"""Drifts of pixels: each fault fails its own check, and draws of one population pass."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from scanner.quality.limits import QualityLimits
+from scanner.quality.objects import column
+from scanner.quality.pixel_checks import pixel_checks
+from tests.scanner.quality.measured_nights import BANDS, night
+
+
+def failed(now, reference):
+    return {(check.name, check.band) for check in pixel_checks(now, reference, BANDS, QualityLimits()) if not check.is_good}
+
+
+def test_twenty_good_nights_pass():
+    nights = [night(seed) for seed in range(21)]
+    assert [failed(now, before) for before, now in pairwise(nights)] == [set()] * 20
+
+
+@pytest.mark.parametrize("band", BANDS)
+def test_a_zero_point_names_its_band_alone(band):
+    assert failed(night(1, zero_points={band: 0.4}), night(0)) == {("zero_point", band)}
+    assert failed(night(1, zero_points={band: -0.4}), night(0)) == {("zero_point", band)}
+    assert failed(night(1, zero_points={band: 0.05}), night(0)) == set()
+
+
+def test_a_common_zero_point_differs_from_that_of_a_band():
+    assert failed(night(1, zero_points=dict.fromkeys(BANDS, 0.8)), night(0)) == {("common_zero_point", None)}
+
+
+@pytest.mark.parametrize("ratio", [1.9, 0.4])
+def test_a_width_fails_either_way(ratio):
+    # Galaxies are wider than the PSF of VIS, so their widths follow it by less than its change.
+    assert {("psf_width", "H"), ("psf_width", "J")} <= failed(night(1, psf_ratio=ratio), night(0))
+
+
+def test_noise_and_level_of_the_sky():
+    assert failed(night(1, noise_ratio=1.5), night(0)) == {("sky_noise", band) for band in BANDS}
+    moved = night(1)
+    level = column("level_sigma", "J")
+    sample = {**moved.sample, level: tuple(value + 0.7 for value in moved.sample[level])}
+    assert failed(moved.model_copy(update={"sample": sample}), night(0)) == {("sky_level", "J")}
+
+
+def test_values_are_those_of_the_drift():
+    checks = {(c.name, c.band): c for c in pixel_checks(night(0, zero_points={"Y": 0.3}), night(0), BANDS, QualityLimits())}
+    assert checks["zero_point", "Y"].value == pytest.approx(0.3)
+    assert checks["zero_point", "VIS"].value == pytest.approx(0)
+    assert checks["common_zero_point", None].value == pytest.approx(0)
+    assert checks["zero_point", "Y"].text == "Y: the zero point has moved by +0.30 mag against the other bands (limit 0.15)"
+
+
+def test_a_sample_that_cannot_be_read_fails():
+    lost = night(1).model_copy(update={"sample": {}})
+    found = {check.name: check for check in pixel_checks(lost, night(0), BANDS, QualityLimits())}
+    assert [name for name, check in found.items() if not check.is_good] == ["sample"]
+    assert found["psf_width"].value is None
+
+
+def test_few_objects_are_not_measured():
+    few = night(1)
+    few = few.model_copy(update={"n_chosen": 10, "sample": {name: values[:10] for name, values in few.sample.items()}})
+    found = list(pixel_checks(few, night(0, psf_ratio=3), BANDS, QualityLimits()))
+    assert {check.value for check in found if check.name != "sample"} == {None}
+    assert all(check.is_good for check in found)
+    assert np.isclose(found[0].value, 1)
