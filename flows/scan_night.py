@@ -1,23 +1,28 @@
 """The nightly Prefect flow: scan all tiles of a night."""
 
+from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from prefect import flow, get_run_logger
-from prefect.runtime import flow_run
+from prefect import flow
 from pydantic import Field
 
-from flows.artifacts import flow_progress, show_summary
-from flows.commands.scan import scan_tiles
-from flows.commands.words import left_out, unmatched
+from flows.commands.scan_options import ScanOptions, ScanOrder
+from flows.nights import dated, night_of
+from flows.scan_step import scan_step, stops_jobs
 from infra.engine_name import EngineName
-from scanner.catalogue.paths import UNDATED
-from scanner.catalogue.selection import Circle, Selection, column_names
 from scanner.vocabulary.choices import MAPS_PER_UNIT, MATCH_RADIUS_ARCSEC, MOST_MAPS_PER_UNIT, MOST_MATCH_RADIUS_ARCSEC
 from scanner.workers.run import NightSummary
 
 
-@flow(name="scan-night", retries=1, retry_delay_seconds=5, persist_result=True, result_serializer="json")
+def _orders(parameters: Mapping[str, Any], day: date) -> list[ScanOrder]:
+    """Return the scan of a run from the parameters that it was given."""
+    options = ScanOptions(**{name: value for name, value in parameters.items() if name in ScanOptions.model_fields})
+    night = night_of(parameters.get("night"), day)
+    return [ScanOrder(input_uri=parameters["input_uri"], root_uri=parameters["root_uri"], night=night, options=options)]
+
+
+@flow(name="scan-night", persist_result=True, result_serializer="json", on_cancellation=[stops_jobs(_orders)])
 def scan_night(
     input_uri: str,
     root_uri: str,
@@ -41,10 +46,12 @@ def scan_night(
     publish_to: str | None = None,
     completeness: Annotated[int | None, Field(ge=1)] = None,
     gate: bool = False,
+    submit_to: str | None = None,
 ) -> NightSummary:
     """Scan the night's tiles under `input_uri` into the catalogue at `root_uri`.
 
-    A retry, a second run and a late run of a night are safe: only units that the catalogue does not hold yet are scanned.
+    A retry, a second run and a late run of a night are safe: only units that the catalogue does not hold yet are scanned. The
+    scan is tried again after an error of the store, of the cluster or of a worker, and after no other.
 
     Args:
         input_uri: Folder or `s3://` prefix of tiles, or of shards; `{night}` in it stands for the night.
@@ -71,14 +78,15 @@ def scan_night(
         completeness: Number of simulated lenses to inject into the night after the scan, to measure which share of them it
             finds; by default none.
         gate: Keep the night from readers until it was judged and promoted, as the flows `qa-night` and `promote-night` do.
+        submit_to: Job server of a Ray cluster, `http://HOST:8265`, on which the scan runs as a job of its own; by default this
+            process scans. A job of the same scan that runs already is followed in place of a second one, and a cancelled flow
+            run stops it.
     """
-    dated = None if night == "none" else night or flow_run.scheduled_start_time.date()
-    label = dated.isoformat() if dated else UNDATED
-    with flow_progress(f"scan-{label}", f"Rows scored of {label}") as progress:
-        summary = scan_tiles(
-            input_uri.replace("{night}", label),
-            root_uri,
-            dated,
+    order = ScanOrder(
+        input_uri=input_uri,
+        root_uri=root_uri,
+        night=dated(night),
+        options=ScanOptions(
             ensemble=ensemble,
             candidate_threshold=candidate_threshold,
             workers=workers,
@@ -86,39 +94,18 @@ def scan_night(
             exact=exact,
             maps_per_unit=maps_per_unit,
             ray_address=ray_address,
+            tiles=tiles,
+            region=region,
+            catalogues_uri=catalogues_uri,
             survey=survey,
-            selection=lambda: Selection(
-                tiles=tiles,
-                circle=Circle.of("region", *region) if region else None,
-                catalogues_uri=catalogues_uri,
-                where=where,
-                moc_uri=moc_uri,
-                targets_uri=targets_uri,
-                match_radius_arcsec=match_radius_arcsec,
-                columns=column_names(columns),
-            ),
+            where=where,
+            moc_uri=moc_uri,
+            targets_uri=targets_uri,
+            match_radius_arcsec=match_radius_arcsec,
+            columns=columns,
             publish_to=publish_to,
             completeness=completeness,
             gate=gate,
-            progress=progress,
-        )
-    show_summary(f"summary-{label}", _summary_markdown(summary))
-    get_run_logger().info("%d candidates of %d rows in %s", summary.n_candidates, summary.n_rows, summary.candidates_uri)
-    return summary
-
-
-def _summary_markdown(summary: NightSummary) -> str:
-    rows = "\n".join(f"| {status} | {n} |" for status, n in summary.rows_by_status.items())
-    without = f"Left out: {left_out(summary.tiles_left_out)}\n\n" if summary.tiles_left_out else ""
-    if summary.sources:
-        without += f"Sources: {summary.sources}\n\n"
-    if summary.targets_unmatched and summary.targets_unmatched.n:
-        without += f"Targets: {unmatched(summary.targets_unmatched)}\n\n"
-    published = f"Published as `{summary.published}`\n\n" if summary.published else ""
-    if done := summary.completeness:
-        without += f"Injected lenses recovered: {done.n_recovered} of {done.n_injected}\n\n"
-    return (
-        f"# Night {summary.night or UNDATED}: {summary.n_candidates} candidates\n\n"
-        f"`{summary.candidates_uri}`, plan `{summary.plan_id[:12]}`, ensemble {summary.ensemble}\n\n{published}{without}"
-        f"| status | rows |\n| --- | ---: |\n{rows}\n"
+        ),
     )
+    return scan_step(order, submit_to)

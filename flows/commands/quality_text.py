@@ -50,3 +50,10 @@ def promoted_lines(done: Promoted, version: str | None) -> dict[str, str | Path]
         "catalogue": done.candidates_uri,
         **({"published": version} if version else {}),
     }
+
+
+def verdict_markdown(verdict: Verdict) -> str:
+    """Return a verdict as a page of Markdown."""
+    rows = "\n".join(f"| {' | '.join(row[name] for name in CHECK_COLUMNS)} |" for row in check_rows(verdict))
+    head = f"| {' | '.join(CHECK_COLUMNS)} |\n| {' | '.join('---' for _ in CHECK_COLUMNS)} |"
+    return f"# {verdict_title(verdict)[0].upper()}{verdict_title(verdict)[1:]}\n\n{head}\n{rows}\n"

@@ -12,7 +12,7 @@ from typing import Any
 import ray
 from ray.exceptions import AuthenticationError, RayError
 
-from infra.errors import ClusterError
+from infra.errors import ClusterAccessError, ClusterError
 from infra.private_apis import ray_on_loopback, require_ray_token, running_ray_address
 from infra.ray.cluster_access import Answer, ask, ensure_token, known_token, private_folder
 from infra.settings import PRIVATE_RAY, Settings
@@ -117,7 +117,7 @@ def check_cluster(address: str) -> str:
     if not _ADDRESS.fullmatch(address):
         # An address may hold a password, which must not get into a log.
         got = address.rpartition("@")[2]
-        raise ClusterError(f"the address of a Ray cluster must be HOST:PORT, ray://HOST:PORT or auto, got {got}")
+        raise ClusterAccessError(f"the address of a Ray cluster must be HOST:PORT, ray://HOST:PORT or auto, got {got}")
     _check_reachable(address)
     _check_access(address)
     return address
@@ -131,7 +131,7 @@ def _check_access(address: str) -> None:
     """Check that the cluster requires a token and accepts ours."""
     answer = ask(address)
     if answer is Answer.GIVEN and not Settings.read().allow_open_cluster:
-        raise ClusterError(
+        raise ClusterAccessError(
             f"the Ray cluster at {address} is open: anyone who reaches its ports can run code on it. Start it with "
             "RAY_AUTH_MODE=token and a token (ray get-auth-token --generate), or accept it as it is with "
             "LENSSCAN_ALLOW_OPEN_CLUSTER=true"
@@ -140,7 +140,7 @@ def _check_access(address: str) -> None:
         token = known_token()
         if token is None or ask(address, token) is not Answer.GIVEN:
             found = "none is set" if token is None else "a different one is set"
-            raise ClusterError(
+            raise ClusterAccessError(
                 f"the Ray cluster at {address} requires its token, but {found} in RAY_AUTH_TOKEN, the file RAY_AUTH_TOKEN_PATH "
                 "or ~/.ray/auth_token"
             )

@@ -18,6 +18,14 @@ _URL_USER = re.compile(r"(?<=://)(?:[^\s/@]*:\S*|[^/\s]*)@|(?<![^\s'\"])[^\s'\"]
 class StorageError(LensscanError, OSError):
     """The store failed, gave fewer bytes than asked, or cannot do what the catalogue needs."""
 
+    is_infrastructure = True
+
+
+class PlaceError(StorageError):
+    """A URI is no place for files, or the store there cannot do what the catalogue needs: another try does not mend that."""
+
+    is_infrastructure = False
+
 
 class CreateOutcome(StrEnum):
     """The outcome of `create_if_absent`; in every case the name exists afterwards."""

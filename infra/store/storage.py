@@ -18,7 +18,7 @@ import pyarrow as pa
 from infra.read_ahead import map_ahead
 from infra.steps import Step, reached
 from infra.store import s3
-from infra.store.files import CreateOutcome, FileInfo, StorageError, changed, one_line, whose
+from infra.store.files import CreateOutcome, FileInfo, PlaceError, StorageError, changed, one_line, whose
 from infra.store.posix import link_new
 from infra.store.s3_file import open_object
 
@@ -204,7 +204,7 @@ def probe(root_uri: str) -> None:
         _remove_probe(uri)
     # If the first creation finds its own bytes there already, its reply was lost.
     if outcomes[0] is CreateOutcome.EXISTS or outcomes[1] is not CreateOutcome.EXISTS or content != first:
-        raise StorageError(
+        raise PlaceError(
             f"{root_uri}: the store ignores conditional creation (If-None-Match), so two runs could overwrite each other; "
             "use a local file system with hard links, AWS S3, or an S3 server that honours conditional writes"
         )
@@ -220,10 +220,10 @@ def check_folder(uri: str) -> None:
         return
     path = local_path(uri)
     if path.is_file():
-        raise StorageError(f"{uri}: is a file, must be a folder or the name of a new one")
+        raise PlaceError(f"{uri}: is a file, must be a folder or the name of a new one")
     for parent in path.parents:
         if parent.is_file():
-            raise StorageError(f"{uri}: {parent} is a file, must be a folder")
+            raise PlaceError(f"{uri}: {parent} is a file, must be a folder")
 
 
 def is_s3(uri: str) -> bool:
@@ -236,14 +236,14 @@ def is_s3(uri: str) -> bool:
     host = place.partition("/")[0]
     # The error does not quote the URI: a secret that holds a slash looks like a path.
     if separator and ("@" in host + scheme or (":" in host and scheme != "file")):
-        raise StorageError(
+        raise PlaceError(
             "an s3:// URI must not hold a user or password, which come from the environment or a profile, nor a port: "
             "an endpoint is set by AWS_ENDPOINT_URL"
         )
     if separator and scheme not in {"s3", "file"}:
-        raise StorageError(f"{one_line(uri)}: must be a local path, file:// or s3://, got {scheme}://")
+        raise PlaceError(f"{one_line(uri)}: must be a local path, file:// or s3://, got {scheme}://")
     if scheme == "s3" and separator and not host:
-        raise StorageError(f"{one_line(uri)}: must name a bucket, as in s3://bucket/folder")
+        raise PlaceError(f"{one_line(uri)}: must name a bucket, as in s3://bucket/folder")
     return bool(separator) and scheme == "s3"
 
 

@@ -50,6 +50,10 @@ _NO_MEMORY = re.compile(r"out of memory|can(?:'t|not) allocate memory|bad[ _]all
 class UnitsFailedError(LensscanError):
     """Some units could not be scanned after several tries; all others are committed."""
 
+    def __init__(self, message: str, *, is_infrastructure: bool = False) -> None:
+        super().__init__(message)
+        self.is_infrastructure = is_infrastructure
+
 
 @dataclass(frozen=True)
 class ScanRun:
@@ -92,7 +96,8 @@ def scan_plan(
     finally:
         tally.lost(len(dispatch.given_up), pool.n_lost)
     if dispatch.given_up:
-        raise UnitsFailedError(_given_up(dispatch.given_up, plan.units))
+        # Of a unit that fails for another reason nothing is gained by a later try; of the others something is.
+        raise UnitsFailedError(_given_up(dispatch.given_up, plan.units), is_infrastructure=dispatch.may_pass)
     return ScanRun(receipts, pool.n_lost)
 
 
@@ -112,6 +117,8 @@ class _Dispatch:
         """Units with a store failure since the store last answered for any unit."""
         self.given_up: dict[str, str] = {}
         """Last error of each unit that was given up."""
+        self.may_pass = False
+        """Whether a unit was given up because the store failed or its worker was lost."""
 
     def receipts(self) -> Iterator[Receipt]:
         """Run until every unit is committed or given up; yield the receipt of each committed unit."""
@@ -144,6 +151,7 @@ class _Dispatch:
             self._failed(state, task, result)
         if state.is_given_up:
             self.given_up[task.unit_id] = state.reason or _reason(result)
+            self.may_pass |= result.failure is not None and _failure(result) in {Failure.STORE, Failure.LOST}
         else:
             # A unit that kills workers waits until all others are done; a unit that cannot be read lets another go first.
             self._pool.submit(self._call(state.task()))

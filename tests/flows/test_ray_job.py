@@ -1,20 +1,17 @@
 """Test of `ray job submit -- lensscan scan …` with a Ray head of its own on loopback, with its token."""
 
 import json
-import os
-import secrets
 import subprocess
 import sys
-from pathlib import Path
 from urllib.request import Request
 
 import pyarrow.parquet as pq
 import pytest
 
-from tests.servers import free_port, http_status, stop, wait_for
+from tests.job_servers import BIN, job_server
+from tests.servers import http_status
+from tests.sources import ROOT
 from tests.tiles import write_tiles
-
-BIN = Path(sys.executable).parent
 
 pytestmark = [pytest.mark.server, pytest.mark.ray]
 
@@ -22,33 +19,8 @@ pytestmark = [pytest.mark.server, pytest.mark.ray]
 @pytest.fixture
 def ray_head(tmp_path_factory):
     """Yield the address of the job server and the environment that holds its token."""
-    folder = tmp_path_factory.mktemp("ray")
-    token = folder / "token"
-    token.write_text(secrets.token_hex(32))
-    env = {
-        **os.environ,
-        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN_PATH": str(token),
-        "RAY_USAGE_STATS_ENABLED": "0",
-    }
-    env.pop("RAY_ADDRESS", None)
-    # Ports above 20000, where Ray's own worker ports end.
-    ports = [free_port(above=20000) for _ in range(4)]
-    options = (
-        f"--port={ports[0]} --dashboard-port={ports[1]} --ray-client-server-port={ports[2]} "
-        f"--dashboard-agent-listen-port={ports[3]} --dashboard-host=127.0.0.1 --node-ip-address=127.0.0.1 --num-cpus=2"
-    )
-    with (folder / "head.log").open("w") as log:
-        head = subprocess.Popen(
-            [BIN / "ray", "start", "--head", "--block", *options.split()], env=env, stdout=log, stderr=subprocess.STDOUT
-        )
-        try:
-            address = f"http://127.0.0.1:{ports[1]}"
-            wait_for("the Ray head", lambda: http_status(f"{address}/api/version") == 401)
-            yield address, env
-        finally:
-            stop(head)
+    with job_server(tmp_path_factory.mktemp("ray")) as started:
+        yield started
 
 
 def submit(address, env, folder, *command):
@@ -93,3 +65,40 @@ def test_a_submitted_job_scans_and_seals_a_catalogue(ray_head, tmp_path):
     rows = pq.read_table(next((tmp_path / "catalogue" / "candidates").rglob("*.parquet"))).to_pylist()
     assert sorted(row["object_id"] for row in rows) == sorted(ids.tolist())
     assert json.loads(next((tmp_path / "catalogue" / "_scan" / "seals").glob("*.json")).read_text())["n_rows"] == 6
+
+
+SCAN_BY_JOB = """
+import sys
+from flows.commands.scan_job import scan_by_job
+from flows.commands.scan_options import ScanOrder
+for order in sys.argv[2:]:
+    try:
+        print(scan_by_job(sys.argv[1], ScanOrder.model_validate_json(order), print).model_dump_json())
+    except Exception as error:
+        print(type(error).__name__, error)
+"""
+
+
+def test_a_flow_gets_the_result_of_its_job(ray_head, tmp_path):
+    address, env = ray_head
+    ids = write_tiles(tmp_path / "tiles" / "2026-01-03", n_tiles=1, n_objects=3)
+    options = {"maps_per_unit": 0, "workers": 1, "candidate_threshold": 0, "gate": True}
+    order = {"input_uri": "tiles/{night}", "root_uri": "catalogue", "night": "2026-01-03", "options": options}
+    orders = [order, order, {**order, "input_uri": "nosuch"}]
+    command = [sys.executable, "-W", "ignore", "-c", SCAN_BY_JOB, address, *map(json.dumps, orders)]
+    env = env | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    first, again = (json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"night"'))
+    assert first["units_by_outcome"] == {"committed": 1}
+    assert again["units_by_outcome"] == {"already_committed": 1}
+    assert first["rows_by_status"] == {"scored": len(ids)}
+    assert first["awaits_gate"]
+    # The job ran elsewhere, and found the places all the same.
+    assert first["candidates_uri"].startswith(str(tmp_path / "catalogue"))
+    said = [line for line in done.stdout.splitlines() if "Ray job" in line]
+    assert [line.split(" at ")[0].replace(" Ray job", "").split("-")[0] for line in said] == ["submitted lensscan"] * 3
+    names = [line.split()[3] for line in said]
+    assert names[1] == f"{names[0]}-2"
+    # A wrong input is no reason to try again.
+    assert done.stdout.splitlines()[-1].startswith(f"ScanJobError {tmp_path}/nosuch")

@@ -1,5 +1,6 @@
 """The command and the Prefect flow make the same request from the same options."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -56,7 +57,10 @@ def requests(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr("flows.commands.scan.scan_night", ask)
-    monkeypatch.setattr(flow, "flow_progress", lambda *_: nullcontext())
+    # Without Prefect's engine, which would start a server.
+    monkeypatch.setattr("flows.scan_step.flow_progress", lambda *_: nullcontext())
+    monkeypatch.setattr("flows.scan_step.retried", lambda _name, step: step())
+    monkeypatch.setattr("flows.scan_step.get_run_logger", lambda: logging.getLogger(__name__))
 
     def asked(night=NIGHT, **options):
         with pytest.raises(AskedError) as by_flow:
@@ -141,6 +145,7 @@ def test_a_deployment_keeps_its_flat_parameters():
         "publish_to": ({text, "null"}, None),
         "completeness": ({count, "null"}, None),
         "gate": ({"boolean"}, False),
+        "submit_to": ({text, "null"}, None),
     }
     assert list(schema.properties) == list(signature(flow.scan_night.fn).parameters)
     assert "definitions" not in str(schema.properties)

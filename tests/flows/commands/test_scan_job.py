@@ -1,0 +1,57 @@
+"""The id of a scan's work, and the result that its job prints; the job itself is tested on a Ray head in test_ray_job.py."""
+
+import json
+from datetime import date
+
+import pytest
+
+from flows.commands.scan_job import JobResult, ScanJobError, base_id, main
+from flows.commands.scan_options import ScanOptions, ScanOrder
+from tests.tiles import write_tiles
+
+
+def order(**changes):
+    wanted = {"input_uri": "tiles/{night}", "root_uri": "catalogue", "night": date(2026, 1, 3)}
+    return ScanOrder(**{**wanted, **changes})
+
+
+def test_equal_work_has_an_equal_id(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = base_id(order())
+    assert name.startswith("lensscan-scan-2026-01-03-")
+    assert name == base_id(order()) == base_id(order(input_uri="tiles/2026-01-03", root_uri=str(tmp_path / "catalogue")))
+    others = [
+        order(night=date(2026, 1, 4)),
+        order(root_uri="other"),
+        order(input_uri="other"),
+        order(options=ScanOptions(gate=True)),
+        order(options=ScanOptions(ensemble="ou7-sim")),
+    ]
+    assert len({name, *map(base_id, others)}) == 6
+    assert base_id(order(night=None)).startswith("lensscan-scan-undated-")
+
+
+def test_the_last_result_of_a_log_counts():
+    log = 'LENSSCAN-RESULT {"error": "old"}\nother LENSSCAN-RESULT {}\nLENSSCAN-RESULT {"error": "new"}\nend\n'
+    assert JobResult.in_log(log).error == "new"
+    assert JobResult.in_log("nothing\n") is None
+    with pytest.raises(ScanJobError, match="is another one on the cluster"):
+        JobResult.in_log('LENSSCAN-RESULT {"unknown": 1}')
+
+
+def result(capsys, given):
+    code = main(given.model_dump_json())
+    return code, JobResult.in_log(capsys.readouterr().out)
+
+
+def test_the_job_says_which_errors_may_pass(tmp_path, capsys, monkeypatch):
+    code, found = result(capsys, order(input_uri=str(tmp_path / "nosuch")))
+    assert (code, found.is_infrastructure, found.summary) == (2, False, None)
+    assert "nosuch" in found.error
+    write_tiles(tmp_path / "tiles", 1, 2)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
+        monkeypatch.setenv(name, "canary")
+    code, found = result(capsys, order(input_uri=str(tmp_path / "tiles"), root_uri="s3://bucket/catalogue"))
+    assert (code, found.is_infrastructure) == (2, True)
+    assert "canary" not in json.dumps(found.model_dump())

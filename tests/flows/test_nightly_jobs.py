@@ -1,0 +1,131 @@
+"""Nights by a Prefect worker whose scans are Ray jobs and whose tiles and catalogue lie on S3: real servers of all three."""
+
+import json
+import subprocess
+import sys
+import time
+from io import BytesIO
+
+import pyarrow.parquet as pq
+import pytest
+
+from infra.store.storage import create_if_absent, join, list_files, read_bytes
+from scanner.catalogue.visible import selected_plans, unit_files_of
+from tests.job_servers import job_server
+from tests.prefect_deployments import Deployments, kill_tree
+from tests.prefect_servers import prefect_server
+from tests.servers import wait_for
+from tests.sources import ROOT
+from tests.tiles import write_tiles
+
+NIGHTS = ("2026-01-01", "2026-01-02", "2026-01-03")
+N_TILES, N_OBJECTS = 3, 25
+OPTIONS = {"maps_per_unit": 0, "workers": 1}
+SLOW = {"maps_per_unit": 0, "workers": 1, "ensemble": "ou7-sim", "engine": "torch", "exact": True}
+"""Options with which a night takes minutes, so that it can be cancelled."""
+
+pytestmark = [pytest.mark.server, pytest.mark.ray, pytest.mark.slow]
+
+JOBS = """
+import json, sys
+from infra.ray.jobs import JobServer
+jobs = JobServer(sys.argv[1])._client.list_jobs()
+print(json.dumps({job.submission_id: str(job.status) for job in jobs if job.submission_id}))
+"""
+
+
+@pytest.fixture
+def survey(tmp_path, s3, s3_variables, prefect_tables):
+    """Yield the deployments, the address of the job server, the catalogue, and the ids of the objects of each night."""
+    ids = {}
+    for seed, night in enumerate(NIGHTS):
+        folder = tmp_path / night
+        ids[night] = sorted(write_tiles(folder, N_TILES, N_OBJECTS, n_pixels=500, seed=seed).tolist())
+        for path in folder.iterdir():
+            create_if_absent(join(s3, "tiles", night, path.name), path.read_bytes(), "test")
+    with (
+        job_server(tmp_path, PYTHONPATH=str(ROOT), **s3_variables) as (address, ray_env),
+        prefect_server(tmp_path / "prefect", auth="operator:guarded", tables=prefect_tables) as server,
+    ):
+        places = {"LENSSCAN_TILES": f"{s3}/tiles/{{night}}", "LENSSCAN_CATALOGUE": f"{s3}/catalogue"}
+        token = {name: value for name, value in ray_env.items() if name.startswith("RAY_")}
+        deployments = Deployments(server, **places, **token, **s3_variables, LENSSCAN_COLLECTION=f"{s3}/collection")
+        deployments.deploy("nightly", "backfill")
+        yield deployments, address, f"{s3}/catalogue", ids
+
+
+def jobs(deployments, address):
+    command = [sys.executable, "-W", "ignore", "-c", JOBS, address]
+    return json.loads(subprocess.run(command, cwd=ROOT, env=deployments.env, capture_output=True, check=True).stdout)
+
+
+def content(root):
+    return {file.uri: (file.etag, file.modified) for file in list_files(root)}
+
+
+def check_once(root, ids):
+    """Check that readers see each night once, with every object in one unit file."""
+    for night, expected in ids.items():
+        (shown,) = selected_plans(root, night=night)
+        units = [pq.read_table(BytesIO(read_bytes(file.uri)), columns=["object_id"]) for file in unit_files_of(root, shown)]
+        assert sorted(i for table in units for i in table["object_id"].to_pylist()) == expected
+        names = [file.uri.rpartition("/")[2] for file in list_files(join(root, "_scan", "quality", shown.plan_id))]
+        assert names == ["held.json", "measured.json", "promoted.json", "verdict-00000001.json"]
+        assert len(list_files(join(root, "_scan", "shown", night))) == 1
+    assert len(list_files(join(root, "_scan", "seals"))) == len(ids)
+
+
+def test_three_nights_with_a_killed_worker_are_each_done_once(survey):
+    deployments, address, root, ids = survey
+    asked = {"scan": OPTIONS, "submit_to": address}
+    with deployments.worker():
+        deployments.wait(deployments.start("nightly/nightly", night=NIGHTS[0], **asked), "COMPLETED")
+
+    with deployments.worker() as worker:
+        second = deployments.start("nightly/nightly", night=NIGHTS[1], **asked)
+        wait_for("the second job", lambda: any(NIGHTS[1] in name for name in jobs(deployments, address)), 200)
+        kill_tree(worker.pid)
+    assert deployments.state(second)["type"] == "RUNNING", "Prefect does not know that the run is dead"
+
+    with deployments.worker():
+        run = deployments.start("backfill/backfill", since=NIGHTS[0], until="2026-01-09", **asked)
+        deployments.wait(run, "COMPLETED")
+        check_once(root, ids)
+        # Jobs of other nights, or with other options, there are none; the job of the killed run was not lost.
+        assert {name[: len("lensscan-scan-") + 10] for name in jobs(deployments, address)} == {
+            f"lensscan-scan-{night}" for night in NIGHTS
+        }
+
+        before = content(root)
+        late = [deployments.start("nightly/nightly", night=night, **asked) for night in NIGHTS]
+        late.append(deployments.start("backfill/backfill", since=NIGHTS[0], until=NIGHTS[2], again=True, **asked))
+        for run in late:
+            deployments.wait(run, "COMPLETED")
+    assert content(root) == before
+    check_once(root, ids)
+
+
+def test_runs_attach_to_jobs_and_a_cancelled_run_stops_them(survey):
+    deployments, address, _, _ = survey
+    asked = {"night": NIGHTS[0], "scan": SLOW, "submit_to": address}
+
+    def running():
+        return [name for name, status in jobs(deployments, address).items() if status == "RUNNING"]
+
+    with deployments.worker() as worker:
+        deployments.start("nightly/nightly", **asked)
+        wait_for("the job", running, 200)
+        kill_tree(worker.pid)
+    (job,) = running()
+
+    with deployments.worker():
+        run = deployments.start("nightly/nightly", **asked)
+        wait_for("the run to attach", lambda: any(f"attached to Ray job {job}" in line for line in deployments.logs(run)), 200)
+        assert running() == [job]
+        began = time.monotonic()
+        deployments.asked("POST", f"/flow_runs/{run}/set_state", state={"type": "CANCELLING"})
+        wait_for("the end of the job", lambda: not running(), 60)
+        seconds = time.monotonic() - began
+        assert jobs(deployments, address)[job] == "STOPPED", deployments.logs(run)
+        deployments.wait(run, "CANCELLED")
+    assert seconds < 30

@@ -1,0 +1,125 @@
+"""Jobs on a real Ray head with its token: submitted once, attached to, submitted again after a bad end, and stopped."""
+
+import json
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from infra.errors import ClusterAccessError, ClusterError
+from infra.ray.jobs import JobServer, _number
+from tests.job_servers import job_server
+from tests.servers import free_port
+from tests.sources import ROOT
+
+pytestmark = [pytest.mark.server, pytest.mark.ray]
+
+ACTS = """
+import json, sys, time
+from infra.ray.jobs import JobServer
+
+server, found = JobServer(sys.argv[1]), []
+for act, *arguments in json.loads(sys.argv[2]):
+    if act == "submit":
+        found.append(server.attach_or_submit(*arguments, {"night": "2026-01-01"}))
+    elif act == "stop":
+        found.append(server.stop(*arguments))
+    elif act == "wait":
+        while not {job.status for job in server._attempts(*arguments).values()} & {"RUNNING"}:
+            time.sleep(0.2)
+    else:
+        lines = []
+        end = server.follow(*arguments, lines.append)
+        found.append([end.status, end.exit_code, [line for line in lines if line.endswith("job")]])
+print(json.dumps(found))
+"""
+"""Does some acts in a process of its own, because Ray reads a token once for each process."""
+
+
+@pytest.fixture(scope="module")
+def head(tmp_path_factory):
+    with job_server(tmp_path_factory.mktemp("ray")) as started:
+        yield started
+
+
+def done(head, *acts, **variables):
+    command = [sys.executable, "-W", "ignore", "-c", ACTS, head[0], json.dumps(acts)]
+    run = subprocess.run(command, env=head[1] | variables, cwd=ROOT, capture_output=True, text=True, timeout=200, check=False)
+    return json.loads(run.stdout) if run.returncode == 0 else run.stderr
+
+
+def test_a_job_is_followed_and_not_submitted_twice(head):
+    talk = "sh -c 'echo first job; sleep 3; echo last job'"
+    found = done(head, ("submit", "talk", talk), ("submit", "talk", talk), ("follow", "talk"), ("submit", "talk", talk))
+    assert found == [["talk", True], ["talk", False], ["SUCCEEDED", 0, ["first job", "last job"]], ["talk-2", True]]
+
+
+def test_a_job_that_ended_badly_is_submitted_again(head):
+    bad = "sh -c 'echo bad job; exit 3'"
+    found = done(head, ("submit", "bad", bad), ("follow", "bad"), ("submit", "bad", bad), ("follow", "bad-2"))
+    assert found == [["bad", True], ["FAILED", 3, ["bad job"]], ["bad-2", True], ["FAILED", 3, ["bad job"]]]
+
+
+def test_a_stop_ends_the_running_job_of_this_work_alone(head):
+    found = done(
+        head,
+        ("submit", "long", "sleep 600"),
+        ("submit", "long-other", "sh -c 'sleep 5; echo other job'"),
+        ("wait", "long"),
+        ("stop", "long"),
+        ("stop", "long"),
+        ("follow", "long"),
+        ("follow", "long-other"),
+    )
+    assert found[2:4] == [["long"], []]
+    assert found[4][0] == "STOPPED"
+    assert found[5][0] == "SUCCEEDED"
+
+
+def test_a_wrong_token_is_refused_in_one_line(head, tmp_path):
+    (tmp_path / "token").write_text("f" * 64)
+    said = done(head, ("stop", "x"), RAY_AUTH_TOKEN_PATH=str(tmp_path / "token"))
+    assert said.splitlines()[-1] == f"infra.errors.ClusterAccessError: the Ray job server at {head[0]} refuses our token"
+
+
+def test_a_missing_token_is_named(head, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ClusterAccessError, match="requires its token, but none is set in RAY_AUTH_TOKEN"):
+        JobServer(head[0])
+
+
+class OpenServer(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_args):
+        pass
+
+
+def test_an_open_server_is_refused(monkeypatch):
+    monkeypatch.delenv("LENSSCAN_ALLOW_OPEN_CLUSTER", raising=False)
+    with HTTPServer(("127.0.0.1", 0), OpenServer) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        with pytest.raises(ClusterAccessError, match="is open: anyone who reaches it can run code"):
+            JobServer(f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+
+
+def test_addresses_that_are_none():
+    for address in ("127.0.0.1:8265", "ray://127.0.0.1:10001", "http://user:secret@127.0.0.1:1"):
+        with pytest.raises(ClusterAccessError, match=r"must be http://HOST:PORT, got [^@]*$"):
+            JobServer(address)
+    with pytest.raises(ClusterError, match="no Ray job server at http://127"):
+        JobServer(f"http://127.0.0.1:{free_port()}")
+
+
+@pytest.mark.parametrize(
+    ("name", "number"), [("scan", 1), ("scan-2", 2), ("scan-17", 17), ("scan-x", None), ("scan-other-2", None), ("other", None)]
+)
+def test_attempts_are_told_from_other_works(name, number):
+    assert _number(name, "scan") == number
