@@ -150,7 +150,8 @@ Measured: {costs[0]} (cores without AVX-512, `results.json`), {costs[1]} on core
 Assumed: the time of a tile varies by {CORE_SPREAD:.0%}, a worker fetches at most {WORKER_BYTES_PER_S / 1e9} GB/s, the rates of
 failures, and {USD_PER_CORE_HOUR} USD for a core hour.
 The scan reads {read_tb:.0f} TB and writes {written_gb:.0f} GB. If all that it reads leaves a cloud, at {USD_PER_GB_OUT} USD/GB,
-that costs {usd_out:,.0f} USD; inside a region it costs nothing. The time of the plan and of the seal is not part of the simulation.
+that costs {usd_out:,.0f} USD; inside a region it costs nothing. The time of the plan and of the seal is not part of the
+simulation.
 
 Each cell: hours, share of the time in which workers score, USD for the cores.
 
