@@ -82,7 +82,7 @@ def _columns() -> str:
         "no maps for rows that are no candidates, and no columns from `rank` on: these depend on the list that a row is in.\n\n"
         "| column | type, unit | meaning, UCD |\n|---|---|---|\n"
     )
-    fields = [*candidate_schema(names, maps=True), *(column.field() for column in RANK_COLUMNS)]
+    fields = [*candidate_schema(names, maps=True, embeddings=True), *(column.field() for column in RANK_COLUMNS)]
     graded = (
         "\n## Columns of grades\n\nWhat graders say: columns of `lensscan query --grades`, of `lensscan votes write`, and of "
         "the view `grades`. [Combine the votes of graders](../howto/votes.md) explains them.\n\n"

@@ -24,7 +24,9 @@ ALLOWED_ROOMS = {
         "explain": {"networks", "preprocess", "vocabulary"},
         "catalogue": {"completeness", "purity", "sources", "vocabulary"},
         "hats": {"catalogue"},
-        "review": {"catalogue", "completeness", "explain", "hats", "networks", "preprocess", "purity", "vocabulary"},
+        "review": {
+            *("catalogue", "completeness", "explain", "hats", "networks", "preprocess", "purity", "stability", "vocabulary"),
+        },
         "scan": {"catalogue", "explain", "networks", "sources", "vocabulary"},
         "quality": {"catalogue", "completeness", "explain", "preprocess", "scan", "sources", "stability", "vocabulary"},
         "workers": {"scan", "catalogue", "networks", "purity", "vocabulary"},

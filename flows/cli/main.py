@@ -15,6 +15,7 @@ import flows.cli.candidates
 import flows.cli.completeness
 import flows.cli.crossmatch
 import flows.cli.doctor
+import flows.cli.drift
 import flows.cli.evaluate
 import flows.cli.explain
 import flows.cli.forget

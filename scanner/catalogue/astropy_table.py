@@ -8,10 +8,10 @@ import pyarrow as pa
 from astropy.table import Column, MaskedColumn, Table
 from numpy.typing import NDArray
 
-from scanner.catalogue.columns import candidate_schema
+from scanner.catalogue.columns import EMBEDDING, candidate_schema
 from scanner.catalogue.map_columns import MAP_COLUMNS
 
-_SHAPES = {column.name: column.shape for column in MAP_COLUMNS}
+_SHAPES = {column.name: column.shape for column in (*MAP_COLUMNS, EMBEDDING)}
 
 
 def described(table: pa.Table, networks: Sequence[str] = ()) -> pa.Table:
@@ -21,7 +21,7 @@ def described(table: pa.Table, networks: Sequence[str] = ()) -> pa.Table:
         table: Rows of the catalogue; columns with other names stay as they are.
         networks: Networks whose columns are described too.
     """
-    known = {field.name: field.metadata for field in candidate_schema(networks, maps=True)}
+    known = {field.name: field.metadata for field in candidate_schema(networks, maps=True, embeddings=True)}
     fields = [field.with_metadata(field.metadata or known.get(field.name)) for field in table.schema]
     return table.cast(pa.schema(fields, table.schema.metadata))
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from scanner.catalogue.column import Column
+from scanner.catalogue.column import Column, MapColumn
 from scanner.catalogue.map_columns import CUTOUT, CUTOUT_STEP, EXPLANATION_COLUMNS, MAP_COLUMNS
 from scanner.catalogue.photometry_columns import PHOTOMETRY_COLUMNS
 from scanner.vocabulary.kinds import KINDS
@@ -118,6 +118,25 @@ COMBINED_COLUMNS = (
         "Arithmetic of the score: float32 for every possible candidate, float32 or bfloat16 otherwise; empty if rejected",
     ),
 )
+ANOMALY = Column(
+    "anomaly",
+    pa.float32(),
+    "",
+    "stat.value",
+    "Distance to the 5th nearest object of the ensemble's reference in the space of embedding, in units of the distance that "
+    "95 % of the reference stay below: above 1, the networks were hardly trained on the like; null where embedding is",
+)
+EMBEDDING = MapColumn(
+    "embedding",
+    pa.list_(pa.float32()),
+    "",
+    "stat.value",
+    "What the last layers of the networks read, on 32 axes that the ensemble's reference fixes; objects that the networks see "
+    "alike lie close together. Null where a first stage excluded the row, or it was rejected",
+    shape=(32,),
+)
+EMBEDDING_COLUMNS = (ANOMALY, EMBEDDING)
+"""Columns of scans with an ensemble that has a reference."""
 ORIGIN_COLUMNS = (
     Column("ensemble", pa.string(), "", "meta.version", "Name of the ensemble that scored the row", nullable=False),
     Column("plan_id", pa.string(), "", "meta.id;meta.dataset", "Digest of inputs, ensemble, code and settings", nullable=False),
@@ -204,17 +223,19 @@ def _network_field(network: str) -> pa.Field:
     return field.with_metadata({**field.metadata, _NETWORK_KEY: network})
 
 
-def score_fields(network_names: Sequence[str], *, shifts: bool = True) -> list[pa.Field]:
+def score_fields(network_names: Sequence[str], *, shifts: bool = True, embeddings: bool = False) -> list[pa.Field]:
     """Return the fields of `OUTCOME_COLUMNS`, one `p_<network>` per network, and those of `COMBINED_COLUMNS`.
 
-    `BANDS_SHIFT` is among them unless `shifts` is false, as in files of earlier versions.
+    `BANDS_SHIFT` is among them unless `shifts` is false, as in files of earlier versions; with `embeddings`, those of
+    `EMBEDDING_COLUMNS` are too.
 
     Raises:
         ValueError: networks share a column, or one would have a column of the ensemble.
     """
     check_network_columns(network_names)
     outcome, combined = ([column.field() for column in columns] for columns in (OUTCOME_COLUMNS, COMBINED_COLUMNS))
-    return [*outcome, *([BANDS_SHIFT.field()] if shifts else []), *map(_network_field, network_names), *combined]
+    embedded = [column.field() for column in EMBEDDING_COLUMNS] if embeddings else []
+    return [*outcome, *([BANDS_SHIFT.field()] if shifts else []), *map(_network_field, network_names), *combined, *embedded]
 
 
 def score_schema(id_type: pa.DataType, network_names: Sequence[str]) -> pa.Schema:
@@ -231,6 +252,7 @@ def unit_schema(
     photometry: bool | None = None,
     cutouts: bool = True,
     shifts: bool = True,
+    embeddings: bool = False,
 ) -> pa.Schema:
     """Return the schema of a unit file: identity, position, `score_fields`, `carried`, and what explains candidates.
 
@@ -241,13 +263,14 @@ def unit_schema(
         photometry: Whether candidates have photometry; by default if the plan has maps, as files of earlier versions have not.
         cutouts: Whether maps include the pixels of the bands, as files of earlier versions do not.
         shifts: Whether rows have `BANDS_SHIFT`, as files of earlier versions have not.
+        embeddings: Whether rows have `EMBEDDING_COLUMNS`, as those of ensembles without a reference have not.
     """
     measured = PHOTOMETRY_COLUMNS if (maps if photometry is None else photometry) else ()
     lacking = () if cutouts else (CUTOUT, CUTOUT_STEP)
     mapped = [column for column in (*EXPLANATION_COLUMNS, *MAP_COLUMNS) if column not in lacking] if maps else []
     explained = (*measured, *mapped)
     identity = [column.field() for column in (OBJECT_ID, *POSITION_COLUMNS)]
-    scores = score_fields(network_names, shifts=shifts)
+    scores = score_fields(network_names, shifts=shifts, embeddings=embeddings)
     return pa.schema([*identity, *scores, *carried, *(column.field() for column in explained)])
 
 
@@ -269,6 +292,7 @@ def _parts_of(schema: pa.Schema) -> dict[str, Any]:
         "photometry": has_photometry,
         "cutouts": CUTOUT.name in schema.names,
         "shifts": BANDS_SHIFT.name in schema.names,
+        "embeddings": EMBEDDING.name in schema.names,
     }
 
 
@@ -280,10 +304,19 @@ def candidate_schema(
     photometry: bool | None = None,
     cutouts: bool = True,
     shifts: bool = True,
+    embeddings: bool = False,
 ) -> pa.Schema:
     """Return the schema of the candidate catalogue: `unit_schema` with maps in lists of fixed size, then the row's origin."""
     fixed = {column.name: column.field(column.fixed) for column in MAP_COLUMNS}
-    of_unit = unit_schema(network_names, maps=maps, carried=carried, photometry=photometry, cutouts=cutouts, shifts=shifts)
+    of_unit = unit_schema(
+        network_names,
+        maps=maps,
+        carried=carried,
+        photometry=photometry,
+        cutouts=cutouts,
+        shifts=shifts,
+        embeddings=embeddings,
+    )
     fields = [fixed.get(field.name, field) for field in of_unit]
     return pa.schema([*fields, *(column.field() for column in ORIGIN_COLUMNS)])
 

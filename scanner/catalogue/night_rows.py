@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from infra.store.storage import StorageError
-from scanner.catalogue.columns import RANK
+from scanner.catalogue.columns import EMBEDDING, RANK
 from scanner.catalogue.map_columns import MAP_COLUMNS
 from scanner.catalogue.maps import with_maps_as
 from scanner.catalogue.night_file import open_if_current
@@ -17,7 +17,7 @@ from scanner.catalogue.shown import ShownPlan
 from scanner.catalogue.visible import together
 from scanner.catalogue.wanted import Wanted
 
-_MAPS = frozenset(column.name for column in MAP_COLUMNS)
+_MAPS = frozenset({EMBEDDING.name, *(column.name for column in MAP_COLUMNS)})
 
 
 class Found(NamedTuple):
@@ -34,7 +34,7 @@ def wanted_rows(root_uri: str, nights: dict[str, list[ShownPlan]], wanted: Wante
         root_uri: The catalogue's root.
         nights: Plans that each night shows, newest first, by its label; at least one night.
         wanted: Conditions on the rows.
-        maps: Return the pixels of the maps too, in lists of any size.
+        maps: Return the pixels of the maps and the embeddings too, in lists of any size.
 
     Raises:
         StorageError: the store failed.

@@ -49,6 +49,8 @@ class ScanConfig(Frozen):
     """Whether to score all rows in reduced precision first where that is faster, then possible candidates in float32."""
     maps_per_unit: int = Field(default=0, ge=0, le=MOST_MAPS_PER_UNIT)
     """Number of candidates of each unit, the best, whose maps are stored."""
+    reference_sha256: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Digest of the ensemble's reference, on whose axes embeddings are stored; None: none are."""
 
 
 class Plan(Frozen):

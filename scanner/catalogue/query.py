@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from infra.errors import LensscanError
 from infra.store.storage import FileInfo, is_s3, join, list_files
+from scanner.catalogue.columns import EMBEDDING
 from scanner.catalogue.map_columns import MAP_COLUMNS
 from scanner.catalogue.night_rows import Found, wanted_rows
 from scanner.catalogue.paths import SEALED, plan_id_of_sealed
@@ -47,7 +48,7 @@ def query(
         root_uri: The catalogue's root.
         wanted: The candidates; with `sql`, the plans whose rows are in the views, and the largest number of rows.
         sql: A query over the views `candidates` and `scores`, instead of conditions.
-        maps: Return the pixels of the candidates' maps too, 73 kB a row.
+        maps: Return the pixels of the candidates' maps too, 73 kB a row, and their embeddings.
         views: Further views for `sql`; only those are read whose name occurs in it.
 
     Raises:
@@ -88,6 +89,8 @@ def _chosen(root_uri: str, wanted: Wanted, *, maps: bool) -> pa.Table:
     table = visible_candidates(
         root_uri, night=wanted.night, plan=wanted.plan, all_plans=wanted.all_plans, min_p_lens=wanted.min_p_lens, maps=maps
     )
+    if not maps and EMBEDDING.name in table.column_names:
+        table = table.drop_columns([EMBEDDING.name])
     chosen = table if wanted.subclass is None else table.filter(pc.equal(table["subclass"], wanted.subclass))
     return chosen if wanted.circle is None else chosen.filter(_inside(wanted.circle, chosen))
 

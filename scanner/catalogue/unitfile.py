@@ -12,6 +12,7 @@ from infra.frozen import Frozen
 from infra.provenance import canonical_json, code_version, sha256_bytes
 from infra.store.storage import FileInfo, list_files, read_bytes
 from scanner.catalogue.columns import unit_schema_like
+from scanner.catalogue.embeddings import EmbeddingError, check_embeddings
 from scanner.catalogue.maps import MapError, check_maps
 from scanner.catalogue.outcomes import SCORED, SKIPPED, candidate_mask, count_statuses
 from scanner.catalogue.paths import UNIT_SUFFIX, unit_id_of, unit_uri, units_uri
@@ -125,9 +126,10 @@ def decode_unit(data: bytes, unit: Unit, plan: Plan, where: str) -> UnitFile:
         if table["object_id"].null_count or table["status"].null_count:
             raise UnitFileError(f"{where}: has rows without id or status")
         check_maps(table, plan.config)
+        check_embeddings(table, plan.config)
         check_source_selection(table, unit, plan)
         expected = make_footer(table, unit, plan, footer.attempt)
-    except (MapError, SelectionError) as error:
+    except (EmbeddingError, MapError, SelectionError) as error:
         raise UnitFileError(f"{where}: {error}") from error
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise UnitFileError(f"{where}: not a readable unit file: {' '.join(str(error).split())[:200]}") from error

@@ -184,7 +184,8 @@ def together(tables: list[pa.Table]) -> pa.Table:
     except (pa.ArrowTypeError, pa.ArrowInvalid):
         # A survey has changed a column from numbers to texts.
         joined = pa.concat_tables([_with_carried_texts(table) for table in tables], promote_options="default")
-    schema = candidate_schema(network_names(joined.schema), maps=True, carried=carried_fields(joined.schema))
+    carried = carried_fields(joined.schema)
+    schema = candidate_schema(network_names(joined.schema), maps=True, carried=carried, embeddings=True)
     order = [*schema.names, *(column.name for column in PURITY_COLUMNS)]
     return joined.select([name for name in order if name in joined.column_names])
 

@@ -146,6 +146,29 @@ class NonLensSampleCard(Frozen, allow_inf_nan=False):
         return value
 
 
+class FeatureReferenceCard(Frozen, allow_inf_nan=False):
+    """What embeddings and anomalies are measured against, in a file beside the card."""
+
+    file: str
+    sha256: Sha256
+    """Digest of the file."""
+    ensemble_sha256: Sha256
+    """Digest of the ensemble that scored the objects."""
+    n_objects: int = Field(ge=1)
+    """Number of objects that the networks describe: those that reach the committee, if there are stages."""
+    n_natural: int = Field(ge=1)
+    """Number of objects in the histogram of scores."""
+    description: str
+    """Origin of the objects."""
+
+    @field_validator("file")
+    @classmethod
+    def _plain_file_name(cls, value: str) -> str:
+        if not _NAME.fullmatch(value) or not value.endswith(".safetensors"):
+            raise ValueError(f"file must be a plain file name ending in .safetensors, got {value!r}")
+        return value
+
+
 class EnsembleCard(Frozen, allow_inf_nan=False):
     """The content of `card.json`."""
 
@@ -174,6 +197,8 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
     """Purity and numbers for thresholds of `p_lens`, from `lensscan evaluate`, the lowest first; empty where unknown."""
     nonlens_sample: NonLensSampleCard | None = Field(default=None, exclude_if=lambda value: value is None)
     """Sample of non-lenses by which lists with a guaranteed purity are chosen; None: there are no such lists."""
+    feature_reference: FeatureReferenceCard | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Objects that embeddings, anomalies and drift are measured against; None: scans store no embeddings."""
     probes: str = ""
     """Result of the bias probes in one line, from `lensscan evaluate --probes`; empty where unknown."""
     limits: tuple[str, ...]
@@ -188,6 +213,12 @@ class EnsembleCard(Frozen, allow_inf_nan=False):
         if self.default_cut is not None:
             return self.default_cut
         return 0.5 if self.assumed_prevalence is None else min(0.5, 2 * self.assumed_prevalence)
+
+    @property
+    def reference_sha256(self) -> str | None:
+        """Digest of the file of the reference; None if there is none, or other weights made it."""
+        about = self.feature_reference
+        return about.sha256 if about is not None and about.ensemble_sha256 == self.sha256 else None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

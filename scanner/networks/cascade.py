@@ -78,7 +78,11 @@ def _merged(
         if subclass is not None and seen.subclass is not None:
             for row, name in zip(passed.tolist(), seen.subclass, strict=True):
                 subclass[row] = name
-    return EnsembleScores(p_networks, disagreement, p_lens, p_compound, subclass, kinds, stage, first.p_lens)
+    features = None
+    if seen is not None and seen.features is not None:
+        features = np.full((n, seen.features.shape[1]), np.nan, np.float32)
+        features[passed] = seen.features
+    return EnsembleScores(p_networks, disagreement, p_lens, p_compound, subclass, kinds, stage, first.p_lens, features)
 
 
 def _copied(values: NDArray[np.float32] | None) -> NDArray[np.float32] | None:

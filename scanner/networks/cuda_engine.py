@@ -36,6 +36,15 @@ class CudaEngine:
             logits = [self._network(self._on_device(batch)) for batch in full_batches(inputs, BATCH)]
             return np.asarray(torch.cat(logits).float().cpu().numpy())[: len(inputs)]
 
+    def logits_and_features(self, inputs: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return logits `[batch, class]`, and the inputs of the last layer, `[batch, feature]`."""
+        with torch.inference_mode(), _exact_float32():
+            features = [self._network[:-1](self._on_device(batch)) for batch in full_batches(inputs, BATCH)]
+            logits = [self._network[-1](of_batch) for of_batch in features]
+            both = (torch.cat(logits), torch.cat(features))
+            found_logits, found_features = (np.asarray(of.float().cpu().numpy())[: len(inputs)] for of in both)
+            return found_logits, found_features
+
     def _on_device(self, batch: NDArray[np.float32]) -> Tensor:
         tensor = torch.from_numpy(batch)
         if self._device.type == "cuda":

@@ -1,6 +1,6 @@
 """An ensemble in memory: stamps in, one probability per network and their combination out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,6 +22,10 @@ class Engine(Protocol):
         """Turn inputs `[batch, channel, y, x]` into logits `[batch, class]`."""
         ...
 
+    def logits_and_features(self, inputs: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the same logits, and what the last layer reads, `[batch, feature]`."""
+        ...
+
 
 @dataclass(frozen=True)
 class EnsembleScores:
@@ -39,6 +43,9 @@ class EnsembleScores:
     """Stage of a cascade that gave `p_lens`; None without stages."""
     p_first: NDArray[np.float32] | None = None
     """`p_lens` of the first stage of a cascade, for every row; None without stages."""
+    features: NDArray[np.float32] | None = None
+    """`[batch, feature]`: what the last layers of the networks read, one network after the other; NaN in rows that a committee
+    does not see, and None if the ensemble was not asked for them."""
 
     @property
     def p_of_sweep(self) -> NDArray[np.float32]:
@@ -49,8 +56,13 @@ class EnsembleScores:
 class Ensemble:
     """The networks of a package and the package's card."""
 
-    def __init__(self, card: EnsembleCard, engines: Mapping[str, Engine], *, checks_pixels: bool = True) -> None:
-        """Take one engine per network of the card, by name; `checks_pixels` is False where pixels are known to be finite."""
+    def __init__(
+        self, card: EnsembleCard, engines: Mapping[str, Engine], *, checks_pixels: bool = True, features: bool = False
+    ) -> None:
+        """Take one engine per network of the card, by name.
+
+        `checks_pixels` is False where pixels are known to be finite; with `features`, scores have the networks' features.
+        """
         expected = [network.name for network in card.networks]
         if sorted(engines) != sorted(expected):
             raise ValueError(f"ensemble {card.name} needs engines for {expected}, got {sorted(engines)}")
@@ -61,7 +73,7 @@ class Ensemble:
         self.sha256 = card.sha256
         self.engines = dict(engines)
         self._bands = tuple(dict.fromkeys(channel.band for network in card.networks for channel in network.channels))
-        self._checks_pixels = checks_pixels
+        self._checks_pixels, self._gives_features = checks_pixels, features
 
     @property
     def committee(self) -> "Ensemble":
@@ -78,7 +90,7 @@ class Ensemble:
         check_stamps(stamps, self.geometry, self._bands)
         if self._checks_pixels:
             check_finite(stamps)
-        by_network = self.logit_margins(stamps)
+        by_network, features = self._with_features(stamps) if self._gives_features else (self.logit_margins(stamps), None)
         combined = self.card.combiner.combine(by_network)
         p_networks = {name: lens_probability(margins).astype(np.float32) for name, margins in by_network.items()}
         return EnsembleScores(
@@ -88,15 +100,24 @@ class Ensemble:
             p_compound=combined.p_compound,
             subclass=combined.subclass,
             kinds_given_lens=combined.kinds_given_lens,
+            features=features,
         )
 
     def logit_margins(self, stamps: Stamps) -> LogitMargins:
         """Return, by network name, `[batch, class - 1]`: logit of each lens class minus that of non-lenses."""
-        by_network: dict[str, NDArray[np.float64]] = {}
+        by_network = {name: logit_margins(self.engines[name].logits(inputs)) for name, inputs in self._inputs(stamps)}
+        return {name: by_network[name] for name in self.network_names}
+
+    def _with_features(self, stamps: Stamps) -> tuple[LogitMargins, NDArray[np.float32]]:
+        """Return the logit margins, and the features of all networks in the order of the card."""
+        outputs = {name: self.engines[name].logits_and_features(inputs) for name, inputs in self._inputs(stamps)}
+        margins = {name: logit_margins(outputs[name][0]) for name in self.network_names}
+        return margins, np.concatenate([outputs[name][1] for name in self.network_names], axis=1)
+
+    def _inputs(self, stamps: Stamps) -> Iterator[tuple[str, NDArray[np.float32]]]:
+        """Yield the name of each network and its inputs, `[batch, channel, y, x]`."""
         for n_pixels in sorted({network.input_pixels for network in self.card.networks}):
             networks = [network for network in self.card.networks if network.input_pixels == n_pixels]
             # Each channel is prepared once per size, for every network that reads it.
             inputs = network_inputs(stamps, [network.channels for network in networks], n_pixels)
-            for network in networks:
-                by_network[network.name] = logit_margins(self.engines[network.name].logits(inputs[network.channels]))
-        return {name: by_network[name] for name in self.network_names}
+            yield from ((network.name, inputs[network.channels]) for network in networks)

@@ -57,6 +57,12 @@ class OpenVinoEngine:
         logits = [self._request.infer([batch], share_inputs=True)[0] for batch in full_batches(inputs, BATCH)]
         return np.concatenate(logits)[: len(inputs)]
 
+    def logits_and_features(self, inputs: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return logits `[batch, class]`, and the inputs of the last layer, `[batch, feature]`."""
+        found = [self._request.infer([batch], share_inputs=True) for batch in full_batches(inputs, BATCH)]
+        logits, features = (np.concatenate([outputs[i] for outputs in found])[: len(inputs)] for i in range(2))
+        return logits, features
+
 
 def graph_of(network: Any, n_channels: int, n_pixels: int) -> Any:
     """Return the `openvino.Model` of an `nn.Sequential`."""

@@ -17,6 +17,8 @@ from scanner.networks.small_networks import N_ORIENTATIONS, CentreCrop, MeanOver
 def openvino_graph(network: nn.Sequential, shape: tuple[int, int, int, int]) -> Any:
     """Return the `openvino.Model` of a network from `folded_network`, for input `[batch, channel, y, x]` of this shape.
 
+    Its outputs are the logits and, of a network whose last layer is linear, the inputs of that layer.
+
     Raises:
         EngineError: a layer has no counterpart here; the message names it.
     """
@@ -33,13 +35,13 @@ def openvino_graph(network: nn.Sequential, shape: tuple[int, int, int, int]) -> 
         nn.ReLU: lambda ops, _, x: ops.relu(x),
     }
     given = opset13.parameter(list(shape), np.float32)
-    output = given
+    output, before = given, given
     for layer in network:
         if type(layer) not in builders:
             known = ", ".join(sorted(kind.__name__ for kind in builders))
             raise EngineError(f"the engine openvino supports the layers {known}, got {type(layer).__name__}")
-        output = builders[type(layer)](opset13, layer, output)
-    return Model([output], [given])
+        before, output = output, builders[type(layer)](opset13, layer, output)
+    return Model([output, before] if isinstance(network[-1], nn.Linear) else [output], [given])
 
 
 def _convolution(ops: Any, layer: nn.Conv2d, x: Any) -> Any:

@@ -34,16 +34,17 @@ def load_scorer(
     *,
     checks_pixels: bool = True,
     candidate_threshold: float | None = None,
+    features: bool = False,
 ) -> Scorer:
     """Load what scores the objects of a package exactly: its cascade, or its ensemble if it has no first stage.
 
     Objects reach the committee of a cascade from the card's limit on, or from `candidate_threshold` on if that is lower, so
-    that the committee has scored every candidate.
+    that the committee has scored every candidate. With `features`, scores have the features of the committee's networks.
 
     Raises:
         PackageError, EngineError: as `load_package`.
     """
-    committee = load_package(folder, engine, threads=threads, checks_pixels=checks_pixels)
+    committee = load_package(folder, engine, threads=threads, checks_pixels=checks_pixels, features=features)
     card = committee.card
     if card.first is None:
         return committee
@@ -79,21 +80,29 @@ def load_package(
     threads: int | None = None,
     *,
     checks_pixels: bool = True,
+    features: bool = False,
 ) -> Ensemble:
     """Load the ensemble of a package: check its weights against card and architecture, and put each network on an engine.
 
     A first stage is not loaded; `load_scorer` loads it too. `checks_pixels` is False in a scan: its readers pass on finite
-    pixels only, so the ensemble need not look at them again.
+    pixels only, so the ensemble need not look at them again. With `features`, scores have the features of the networks.
 
     Raises:
         PackageError: the package does not match its card; the message names the file, the value expected and the one found.
         EngineError: this machine cannot run that engine in that precision.
     """
-    return _load(folder, read_card(folder), engine, precision, threads, checks_pixels=checks_pixels)
+    return _load(folder, read_card(folder), engine, precision, threads, checks_pixels=checks_pixels, features=features)
 
 
 def _load(
-    folder: Path, card: EnsembleCard, engine: EngineName, precision: Precision, threads: int | None, *, checks_pixels: bool
+    folder: Path,
+    card: EnsembleCard,
+    engine: EngineName,
+    precision: Precision,
+    threads: int | None,
+    *,
+    checks_pixels: bool,
+    features: bool = False,
 ) -> Ensemble:
     # All networks are checked before the first engine is made.
     networks = [_network(folder, network, engine) for network in card.networks]
@@ -102,7 +111,7 @@ def _load(
     for of_network, network in zip(card.networks, networks, strict=True):
         made = make_engine(network, len(of_network.channels), of_network.input_pixels, engine, precision, threads)
         engines[of_network.name] = made if of_network.turns == 1 else TurnedEngine(made, of_network.turns)
-    return Ensemble(card, engines, checks_pixels=checks_pixels)
+    return Ensemble(card, engines, checks_pixels=checks_pixels, features=features)
 
 
 def _network(folder: Path, card: NetworkCard, engine: EngineName) -> AnyNetwork:

@@ -16,7 +16,7 @@ def with_prevalence(folder: Path, out: Path, name: str, prevalence: float, compo
     """Write a copy of a package whose `p_lens` assumes another fraction of lenses.
 
     Ranks by `p_lens` do not change, nor does `subclass`. The copy has no cuts until `lensscan evaluate` measures them again,
-    and no sample of non-lenses until `lensscan models nonlenses` does.
+    no sample of non-lenses until `lensscan models nonlenses` does, and no embeddings until `lensscan models reference` does.
 
     Args:
         folder: Folder of the package.
@@ -45,6 +45,7 @@ def with_prevalence(folder: Path, out: Path, name: str, prevalence: float, compo
         "default_cut": cut,
         "cuts": (),
         "nonlens_sample": None,
+        "feature_reference": None,
     }
     states = {network.name: load_network(folder, network).state_dict() for network in card.all_networks}
     return write_package(out, card.model_copy(update=changes), states)

@@ -1,5 +1,7 @@
 """The reference engine: torch, layer by layer, on the CPU."""
 
+from typing import cast
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -21,6 +23,15 @@ class TorchEngine:
         with torch.no_grad():
             starts = range(0, max(len(inputs), 1), MAX_CHUNK)
             return np.asarray(torch.cat([self.network(self._tensor(inputs[i : i + MAX_CHUNK])) for i in starts]).numpy())
+
+    def logits_and_features(self, inputs: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return logits `[batch, class]`, and the inputs of the last layer, `[batch, feature]`."""
+        layers = cast("nn.Sequential", self.network)
+        with torch.no_grad():
+            starts = range(0, max(len(inputs), 1), MAX_CHUNK)
+            features = [layers[:-1](self._tensor(inputs[i : i + MAX_CHUNK])) for i in starts]
+            logits = torch.cat([layers[-1](of_chunk) for of_chunk in features])
+            return np.asarray(logits.numpy()), np.asarray(torch.cat(features).numpy())
 
     @staticmethod
     def _tensor(inputs: NDArray[np.float32]) -> torch.Tensor:

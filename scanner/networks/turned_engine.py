@@ -1,5 +1,7 @@
 """Test-time turns: a network scores an image in several orientations, and the mean of its logits counts."""
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,9 +27,20 @@ class TurnedEngine:
 
     def logits(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Turn inputs `[batch, channel, y, x]` into logits `[batch, class]`."""
-        total = np.zeros(1, np.float64)
+        return self._mean(self._engine.logits(seen) for seen in self._seen(inputs))
+
+    def logits_and_features(self, inputs: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the means over the orientations: logits `[batch, class]`, and inputs of the last layer `[batch, feature]`."""
+        logits, features = zip(*(self._engine.logits_and_features(seen) for seen in self._seen(inputs)), strict=True)
+        return self._mean(logits), self._mean(features)
+
+    def _seen(self, inputs: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
         for turn, is_mirrored in self._orientations:
             turned = np.rot90(inputs, turn, (-2, -1))
-            seen = turned[..., ::-1] if is_mirrored else turned
-            total = total + self._engine.logits(np.ascontiguousarray(seen))
+            yield np.ascontiguousarray(turned[..., ::-1] if is_mirrored else turned)
+
+    def _mean(self, parts: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
+        total = np.zeros(1, np.float64)
+        for part in parts:
+            total = total + part
         return np.asarray(total / len(self._orientations), np.float32)

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from infra.settings import Settings
 from scanner.catalogue.astropy_table import described
-from scanner.catalogue.columns import network_names
+from scanner.catalogue.columns import EMBEDDING, network_names
 from scanner.catalogue.injected import current_injected
 from scanner.catalogue.map_columns import MAP_COLUMNS
 from scanner.catalogue.paths import UNDATED
@@ -50,7 +50,7 @@ class Catalogue:
             subclass: `single`, `compound_arc` or `double_ring`; by default all.
             cone: RA, Dec and radius of a circle, in degrees, in which the candidates lie; by default the whole sky.
             limit: Largest number of rows; by default all.
-            maps: Return the pixels that `show` draws, 73 kB a row.
+            maps: Return the pixels that `show` draws, 73 kB a row, and the embeddings.
             plan: First characters of a plan id: the candidates of this plan alone.
             all_plans: The candidates of every plan, so that an object comes once for each plan that lists it.
             grades: Add what graders say of each object: the columns of `grades()`.
@@ -82,7 +82,7 @@ class Catalogue:
 
         Rejected objects have no `p_lens`, so `min_p_lens` leaves them out.
         """
-        pixels = {column.name for column in MAP_COLUMNS}
+        pixels = {EMBEDDING.name, *(column.name for column in MAP_COLUMNS)}
         names = ", ".join(f'"{name}"' for name in self.sql("SELECT * FROM scores LIMIT 0").columns if name not in pixels)
         conditions = [] if min_p_lens is None else [f"p_lens >= {float(min_p_lens)!r}"]
         if night is not None:

@@ -57,6 +57,7 @@ def plan_scan(request: ScanRequest) -> Plan:
         engine=request.engine,
         sweep=not request.exact,
         maps_per_unit=request.maps_per_unit,
+        reference_sha256=card.reference_sha256,
     )
     night = request.night.isoformat() if request.night else None
     return build_plan(absolute(request.input_uri), night, card, config, request.selection, request.survey, bands_read(card))

@@ -6,9 +6,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from scanner.catalogue.columns import score_fields
+from scanner.catalogue.columns import ANOMALY, EMBEDDING, score_fields
 from scanner.catalogue.outcomes import SCORED
 from scanner.networks.ensemble import EnsembleScores
+from scanner.networks.feature_reference import FeatureReference
 from scanner.scan.errors import ScanError
 from scanner.sources.registration_notes import BatchNotes
 from scanner.vocabulary.kinds import KINDS
@@ -20,9 +21,10 @@ from scanner.vocabulary.stages import FIRST, NO_STAGE
 class ScoreTable:
     """Rows of `score_fields`, each identified by its number in the input."""
 
-    def __init__(self, network_names: Sequence[str]) -> None:
-        self._network_names = tuple(network_names)
-        self._schema = pa.schema(score_fields(self._network_names))
+    def __init__(self, network_names: Sequence[str], reference: FeatureReference | None = None) -> None:
+        """Take the names of the networks; with a reference, rows have the columns of embeddings."""
+        self._network_names, self._reference = tuple(network_names), reference
+        self._schema = pa.schema(score_fields(self._network_names, embeddings=reference is not None))
         self._rows: list[NDArray[np.int64]] = []
         self._tables: list[pa.Table] = []
         self._again: list[tuple[NDArray[np.int64], pa.Table]] = []
@@ -86,11 +88,27 @@ class ScoreTable:
         columns["bands_shift_arcsec"] = pa.array(notes.shift_arcsec, pa.float32(), mask=np.isnan(notes.shift_arcsec))
         columns["subclass"] = pa.array([""] * n if scores.subclass is None else scores.subclass, pa.string())
         columns["precision"] = pa.array([precision] * n, pa.string())
+        if self._reference is not None and scores.features is not None:
+            columns |= _embedding_columns(scores.features, self._reference)
         return self._table(columns, n)
 
     def _table(self, columns: dict[str, pa.Array], n_rows: int) -> pa.Table:
         arrays = [columns.get(field.name, pa.nulls(n_rows, field.type)) for field in self._schema]
         return pa.Table.from_arrays(arrays, schema=self._schema)
+
+
+def _embedding_columns(features: NDArray[np.float32], reference: FeatureReference) -> dict[str, pa.Array]:
+    """Return anomaly and embedding of rows with these features, `[n, feature]`; null where the features are NaN."""
+    is_seen = ~np.isnan(features).any(axis=1)
+    embeddings = reference.embeddings(features[is_seen])
+    anomaly = np.full(len(features), np.nan, np.float32)
+    anomaly[is_seen] = reference.anomalies(embeddings)
+    ends = np.concatenate([[0], np.cumsum(is_seen * EMBEDDING.n_values)]).astype(np.int32)
+    values = pa.array(embeddings.reshape(-1), pa.float32())
+    return {
+        ANOMALY.name: pa.array(anomaly, pa.float32(), mask=~is_seen),
+        EMBEDDING.name: pa.ListArray.from_arrays(pa.array(ends), values, mask=pa.array(~is_seen)),
+    }
 
 
 def _probability_column(name: str, values: NDArray[np.float32], n_rows: int, is_unseen: NDArray[np.bool_] | None) -> pa.Array:

@@ -11,8 +11,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from scanner.catalogue.plan import ScanConfig
+from scanner.networks.card_file import read_card
 from scanner.networks.cascade import Cascade, FirstStage, Scorer
 from scanner.networks.engines import ResolvedEngineName, fast_precision, resolve_engine
+from scanner.networks.errors import PackageError
+from scanner.networks.feature_reference import FeatureReference, read_reference
 from scanner.networks.package import load_first_stage, load_package, load_scorer
 from scanner.scan.batch_reader import BatchReader
 from scanner.scan.best_candidates import CandidateMapping, FoundCandidates
@@ -47,11 +50,13 @@ class CutoutScanner:
         sweep: Sweep | None = None,
         mapping: CandidateMapping | None = None,
         check_above: float | None = 0.0,
+        reference: FeatureReference | None = None,
     ) -> None:
         """Keep the ensembles: `ensemble` scores every possible candidate and, without `sweep`, all other rows too.
 
         With `mapping`, tables have the columns of maps too. Rows that `ensemble` gives a `p_lens` of at least `check_above` get
-        `bands_shift_arcsec`, and a note in `detail` if their bands are misregistered; with None, no row is checked.
+        `bands_shift_arcsec`, and a note in `detail` if their bands are misregistered; with None, no row is checked. With
+        `reference`, rows that have the networks' features get an embedding and an anomaly.
         """
         if batch_size < 1:
             raise ValueError(f"batch_size must be >= 1, got {batch_size}")
@@ -60,13 +65,14 @@ class CutoutScanner:
         self.batch_size = batch_size
         self._ensemble = ensemble
         self._sweep, self._mapping, self._check_above = sweep, mapping, check_above
-        self.has_maps = mapping is not None
+        self._reference = reference
+        self.has_maps, self.has_embeddings = mapping is not None, reference is not None
 
     def with_batch_size(self, batch_size: int) -> "CutoutScanner":
         """Return the same scanner with another batch size, for use when memory is short; scores do not depend on it."""
         if batch_size == self.batch_size:
             return self
-        return CutoutScanner(self._ensemble, batch_size, self._sweep, self._mapping, self._check_above)
+        return CutoutScanner(self._ensemble, batch_size, self._sweep, self._mapping, self._check_above, self._reference)
 
     def score_batches(self, batches: BatchReader) -> pa.Table:
         """Return one output row (`score_fields`, then maps) per row of the batches, in the order of the rows' numbers.
@@ -96,7 +102,7 @@ class CutoutScanner:
 
     def refused(self, n_rows: int, rejection: Rejection) -> ScoredRows:
         """Return `n_rows` rows, all rejected for one reason."""
-        scored = ScoreTable(self.network_names)
+        scored = ScoreTable(self.network_names, self._reference)
         scored.reject([(row, rejection) for row in range(n_rows)])
         return ScoredRows(scored.table(), self._found())
 
@@ -107,7 +113,7 @@ class CutoutScanner:
         return self._mapping.with_maps(scored.table, scored.found)
 
     def _recorded(self, batches: Iterator[CutoutBatch]) -> ScoredRows:
-        scored, found = ScoreTable(self.network_names), self._found()
+        scored, found = ScoreTable(self.network_names, self._reference), self._found()
         for batch in batches:
             scored.reject(batch.rejected)
             if len(batch.rows):
@@ -115,7 +121,7 @@ class CutoutScanner:
         return ScoredRows(scored.table(), found)
 
     def _swept(self, batches: Iterator[CutoutBatch], sweep: Sweep) -> ScoredRows:
-        scored, found, waiting = ScoreTable(self.network_names), self._found(), _Waiting()
+        scored, found, waiting = ScoreTable(self.network_names, self._reference), self._found(), _Waiting()
         n_seen = n_again = 0
         for batch in batches:
             scored.reject(batch.rejected)
@@ -173,17 +179,36 @@ def open_scanner(package: Path, config: ScanConfig, threads: int | None = None) 
     A cascade is scored in the same way: its first stage sweeps over every row.
 
     Raises:
-        PackageError: the package cannot be used.
+        PackageError: the package cannot be used, or its reference is not the one of `config`.
         EngineError: this machine has no such engine.
     """
     engine = resolve_engine(config.engine)
-    exact = load_scorer(package, engine, threads, checks_pixels=False, candidate_threshold=config.candidate_threshold)
+    reference = _reference(package, config)
+    exact = load_scorer(
+        package,
+        engine,
+        threads,
+        checks_pixels=False,
+        candidate_threshold=config.candidate_threshold,
+        features=reference is not None,
+    )
     mapping = None
     if config.maps_per_unit:
         mapper = LateMapper(package, exact.card, engine, threads)
         mapping = CandidateMapping(mapper, config.candidate_threshold, config.maps_per_unit, exact.geometry)
     sweep = _open_sweep(package, exact, config, engine, threads)
-    return CutoutScanner(exact, config.batch_size, sweep, mapping, config.candidate_threshold)
+    return CutoutScanner(exact, config.batch_size, sweep, mapping, config.candidate_threshold, reference)
+
+
+def _reference(package: Path, config: ScanConfig) -> FeatureReference | None:
+    """Return the reference that the settings name; None if they name none."""
+    if config.reference_sha256 is None:
+        return None
+    card = read_card(package)
+    if card.reference_sha256 != config.reference_sha256:
+        got = (card.reference_sha256 or "none")[:12]
+        raise PackageError(f"{package}: the plan needs the reference {config.reference_sha256[:12]}, got {got}")
+    return read_reference(package, card)
 
 
 def _open_sweep(
@@ -199,7 +224,7 @@ def _open_sweep(
         return make_sweep(first, fast, exact.first_stage, exact.exclude_below)
     if fast is None:
         return None
-    rounded = load_package(package, engine, fast, threads, checks_pixels=False)
+    rounded = load_package(package, engine, fast, threads, checks_pixels=False, features=config.reference_sha256 is not None)
     return make_sweep(rounded, fast, exact, config.candidate_threshold)
 
 

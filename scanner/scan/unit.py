@@ -72,7 +72,9 @@ def _with_identity(scores: pa.Table, opened: OpenUnit, scanner: CutoutScanner, n
         "tile": pa.repeat(pa.scalar(opened.unit.unit_id, pa.string()), n_rows),
         "night": pa.repeat(pa.scalar(night, pa.string()), n_rows),
     }
-    schema = unit_schema(scanner.network_names, maps=scanner.has_maps, carried=opened.carried)
+    schema = unit_schema(
+        scanner.network_names, maps=scanner.has_maps, carried=opened.carried, embeddings=scanner.has_embeddings
+    )
     columns = {name: scores[name] for name in scores.column_names}
     columns |= {field.name: _column(known[field.name], field.type) for field in schema if field.name in known}
     return pa.table([columns[field.name] for field in schema], schema=schema)

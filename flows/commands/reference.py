@@ -1,0 +1,56 @@
+"""`lensscan models reference`: what embeddings, anomalies and drift of an ensemble are measured against."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from flows.ensembles import chosen_package
+from infra.progress import Progress
+from infra.settings import Settings
+from scanner.networks.card import FeatureReferenceCard
+from scanner.networks.card_file import check_weights, read_card
+from scanner.networks.engines import resolve_engine
+from scanner.networks.errors import PackageError
+from scanner.networks.feature_reference import REFERENCE_FILE, with_reference
+from scanner.networks.locate import SHIPPED_DIR
+from scanner.networks.package import load_scorer
+from training.evaluation.card_text import write_card_with_text
+from training.feature_reference import describe, fit_reference, is_lens
+
+
+def make_reference(
+    ensemble: str | None, shards: Sequence[str], out: str | None, description: str | None, progress: Progress
+) -> dict[str, Any]:
+    """Score shards, and write the reference beside the card of the ensemble, or of a copy in `out`.
+
+    Raises:
+        PackageError: the ensemble cannot be used, or it is a shipped one and `out` is missing.
+        TrainingError: the shards cannot be used, or the networks describe too few of their objects.
+    """
+    package = chosen_package(ensemble)
+    card = read_card(package)
+    if out is None and package.parent == SHIPPED_DIR:
+        raise PackageError(f"{card.name} is shipped and never changes: name a folder for a copy with --out")
+    folder = Path(out) if out else package
+    scorer = load_scorer(package, resolve_engine(Settings.read().engine), checks_pixels=False, features=True)
+    parts = describe(scorer, shards, progress)
+    reference = fit_reference(parts)
+    if folder.resolve() != package.resolve():
+        check_weights(package, card)
+        shutil.copytree(package, folder, dirs_exist_ok=True)
+    about = FeatureReferenceCard(
+        file=REFERENCE_FILE,
+        sha256="0" * 64,
+        ensemble_sha256=card.sha256,
+        n_objects=sum(int(part.is_seen.sum()) for part in parts),
+        n_natural=int((~is_lens(parts[0].kinds)).sum()),
+        description=description or ", ".join(shards),
+    )
+    write_card_with_text(folder, with_reference(folder, card, reference, about))
+    return {
+        "ensemble": card.name,
+        "objects": sum(len(part.p_lens) for part in parts),
+        "described by the networks": about.n_objects,
+        "folder": str(folder),
+    }

@@ -1,0 +1,134 @@
+"""Read the rows of a catalogue that have embeddings, and find those that the networks see most alike."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from infra.errors import LensscanError
+from infra.progress import Progress, no_progress
+from scanner.catalogue.columns import EMBEDDING
+from scanner.catalogue.embeddings import embedding_array
+from scanner.catalogue.plan import load_plan
+from scanner.catalogue.shown import ShownPlan
+from scanner.catalogue.visible import selected_plans
+from scanner.catalogue.wanted import EVERY_CANDIDATE, Wanted
+from scanner.review.all_rows import all_rows
+
+LIKE_COLUMNS = ("object_id", "candidate_id", "ra", "dec", "tile", "night", "p_lens", "p_compound", "subclass", "anomaly")
+"""Columns of rows that are like another."""
+DISTANCE = "distance"
+DISTANCE_FIELD = pa.field(
+    DISTANCE,
+    pa.float32(),
+    metadata={
+        "unit": "",
+        "ucd": "stat.value",
+        "description": "1 minus the cosine of the embeddings: 0 if alike, at most 2",
+    },
+)
+
+
+class EmbeddingsError(LensscanError):
+    """A catalogue has no embeddings, or none of the object that is named."""
+
+
+class Near(NamedTuple):
+    """The rows most like another, nearest first."""
+
+    rows: NDArray[np.int64]
+    distances: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddedRows:
+    """Rows whose embeddings have the same axes."""
+
+    table: pa.Table
+    """`LIKE_COLUMNS`, in no order."""
+    embeddings: NDArray[np.float32]
+    """`[row, axis]`."""
+
+    def row_of(self, name: str) -> int | None:
+        """Return the row of the object with an `object_id` or `candidate_id`, of the newest night if several have it."""
+        names = (self.table["object_id"].cast(pa.string()), self.table["candidate_id"])
+        rows = np.flatnonzero(np.logical_or(*(np.asarray(pc.equal(of, name).fill_null(value=False)) for of in names)))
+        nights = self.table["night"].take(pa.array(rows)).to_pylist()
+        return int(max(zip(nights, rows, strict=True))[1]) if len(rows) else None
+
+    def near(self, row: int, most: int, among: NDArray[np.int64] | None = None) -> Near:
+        """Return at most `most` rows like a row, which is not among them; with `among`, of these rows alone."""
+        # Imported here, because it takes a second.
+        from sklearn.neighbors import NearestNeighbors
+
+        others = np.arange(len(self.embeddings)) if among is None else among
+        others = others[others != row]
+        n = min(most, len(others))
+        if not n:
+            return Near(np.empty(0, np.int64), np.empty(0, np.float32))
+        index = NearestNeighbors(n_neighbors=n, metric="cosine", algorithm="brute").fit(self.embeddings[others])
+        distances, found = index.kneighbors(self.embeddings[row : row + 1])
+        return Near(others[found[0]], np.asarray(distances[0], np.float32))
+
+    def like(self, row: int, most: int, wanted: Wanted = EVERY_CANDIDATE) -> pa.Table:
+        """Return at most `most` rows like a row that meet the conditions of `wanted`, nearest first, with their distance."""
+        near = self.near(row, most, wanted.rows(self.table))
+        return self.table.take(pa.array(near.rows)).append_column(DISTANCE_FIELD, pa.array(near.distances))
+
+
+def read_embedded(root_uri: str, wanted: Wanted = EVERY_CANDIDATE, progress: Progress = no_progress) -> list[EmbeddedRows]:
+    """Read the rows with embeddings of a catalogue, each object once in a night; rows of one reference lie together.
+
+    Args:
+        root_uri: The catalogue's root.
+        wanted: Night and plans to read; other conditions have no effect.
+        progress: Called with (units read, units in all).
+
+    Raises:
+        EmbeddingsError: no row has an embedding.
+        VisibleError: no scan is complete, or a file cannot be read.
+        PlanError: a plan cannot be read.
+        StorageError: the store failed.
+    """
+    plans = selected_plans(root_uri, night=wanted.night, plan=wanted.plan, all_plans=wanted.all_plans)
+    by_reference: dict[str, list[ShownPlan]] = {}
+    for shown in plans:
+        reference = load_plan(root_uri, shown.plan_id).config.reference_sha256
+        if reference is not None:
+            by_reference.setdefault(reference, []).append(shown)
+    found = [_read(root_uri, of_reference, progress) for of_reference in by_reference.values()]
+    if not any(len(rows.embeddings) for rows in found):
+        raise EmbeddingsError(
+            f"{root_uri}: no row has an embedding; scan it with an ensemble that has a reference (`lensscan models reference`)"
+        )
+    return found
+
+
+def rows_with(found: Iterable[EmbeddedRows], name: str) -> tuple[EmbeddedRows, int]:
+    """Return the rows that hold an object, and the number of its row.
+
+    Args:
+        found: The rows of a catalogue.
+        name: `object_id` or `candidate_id`.
+
+    Raises:
+        EmbeddingsError: no row of this object has an embedding.
+    """
+    for rows in found:
+        row = rows.row_of(name)
+        if row is not None:
+            return rows, row
+    raise EmbeddingsError(f"no object_id or candidate_id with an embedding is {name!r}; a first stage excludes most objects")
+
+
+def _read(root_uri: str, plans: list[ShownPlan], progress: Progress) -> EmbeddedRows:
+    tables, embeddings = [], []
+    for table in all_rows(root_uri, plans, (*LIKE_COLUMNS, EMBEDDING.name), progress):
+        seen = table.filter(table[EMBEDDING.name].is_valid())
+        tables.append(seen.select(LIKE_COLUMNS))
+        embeddings.append(embedding_array(seen))
+    return EmbeddedRows(pa.concat_tables(tables), np.concatenate(embeddings))
