@@ -12,11 +12,17 @@ from infra.private_apis import arrow_without_pandas
 
 if TYPE_CHECKING:
     # Not imported: numpy and Arrow take longer than the help.
+    from pathlib import Path
+
+    import pyarrow as pa
+
     from scanner.catalogue.night_rows import Found
     from scanner.catalogue.wanted import Wanted
 
 COLUMNS = ("candidate_id", "ra", "dec", "tile", "night", "p_lens", "p_compound", "subclass")
 """Columns of which all but one fit 100 characters; `--json` and `--sql` show the rest."""
+LIKE_COLUMNS = ("candidate_id", "object_id", "tile", "p_lens", "subclass", "anomaly", "distance")
+"""The same with `--like`."""
 GRADED_COLUMNS = ("candidate_id", "ra", "dec", "p_lens", "grade", "p_graded", "n_votes", "reason")
 """The same with `--grades`."""
 AsGraded = Annotated[bool, Parameter(negative=())]
@@ -100,6 +106,7 @@ def query(
     catalogue: str,
     *,
     sql: str | None = None,
+    like: str | None = None,
     chosen: CandidateOptions = ALL_CANDIDATES,
     limit: Most = None,
     grades: AsGraded = False,
@@ -115,9 +122,13 @@ def query(
 
     or: `lensscan query catalogue/ --sql "select night, count(*) as n from candidates group by night"`
 
+    or: `lensscan query catalogue/ --like 1234567 --top 10`
+
     Args:
         catalogue: Folder or `s3://` prefix given to `scan --out`.
         sql: Query over the views `candidates`, `scores` (all rows) and `grades` (what graders say).
+        like: `object_id` or `candidate_id`: print the objects that the networks see most like this one, nearest first,
+            candidates or not. `distance` is 1 minus the cosine of their embeddings.
         chosen: The candidates to print.
         limit: Largest number of rows; 20 by default, no limit with `--sql` and `--out`.
         grades: Add the columns of what graders say of each object.
@@ -129,6 +140,9 @@ def query(
 
     arrow_without_pandas()
     wanted = chosen.wanted(20 if limit is None and sql is None and out is None else limit, catalogue)
+    if like is not None:
+        _print_like(catalogue, like, wanted, out, sql=sql, grades=grades, overwrite=overwrite, as_json=json)
+        return
     if out is not None:
         _export(catalogue, wanted, out, "--out", sql=sql, grades=grades, overwrite=overwrite, as_json=json)
         return
@@ -197,6 +211,32 @@ def export(
         _export(catalogue, wanted, file, "FILE", grades=grades, links=links, overwrite=overwrite, as_json=json)
 
 
+def _print_like(
+    catalogue: str,
+    name: str,
+    wanted: "Wanted",
+    out: str | None,
+    *,
+    sql: str | None,
+    grades: bool,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Print the objects most like one, or write them to a file."""
+    from flows.commands.like import rows_like
+    from flows.terminal import print_json, print_table
+    from scanner.catalogue.export import export_path
+
+    target = None if out is None else export_path(out, "--out", overwrite=overwrite)
+    rows = rows_like(catalogue, name, wanted, sql=sql, grades=grades)
+    if target is not None:
+        _write(rows, target, catalogue, as_json=as_json)
+    elif as_json:
+        print_json(rows.to_pylist())
+    else:
+        print_table(f"{rows.num_rows} objects like {name}", LIKE_COLUMNS, rows.to_pylist())
+
+
 def _draw(catalogue: str, chosen: CandidateOptions, limit: int | None, file: str, *, overwrite: bool, as_json: bool) -> None:
     """Draw candidates into a PNG file, and say how many."""
     from flows.commands.words import counted
@@ -225,9 +265,6 @@ def _export(
     as_json: bool,
 ) -> None:
     """Write rows to the file that an option or an argument names, and say how many."""
-    from flows.commands.words import counted
-    from flows.terminal import print_json, print_text
-    from scanner.catalogue.export import export as write
     from scanner.catalogue.export import export_path
 
     target = export_path(file, option, overwrite=overwrite)
@@ -236,11 +273,20 @@ def _export(
         from scanner.review.links import with_links
 
         rows = with_links(rows)
+    _write(rows, target, catalogue, as_json=as_json)
+
+
+def _write(rows: "pa.Table", target: "Path", catalogue: str, *, as_json: bool) -> None:
+    """Write rows to a file, and say how many."""
+    from flows.commands.words import counted
+    from flows.terminal import print_json, print_text
+    from scanner.catalogue.export import export as write
+
     write(rows, target, catalogue)
     if as_json:
-        print_json({"rows": rows.num_rows, "file": file})
+        print_json({"rows": rows.num_rows, "file": str(target)})
     else:
-        print_text(f"{counted(rows.num_rows, 'row')} written to {file}")
+        print_text(f"{counted(rows.num_rows, 'row')} written to {target}")
 
 
 def _found(catalogue: str, wanted: "Wanted", *, sql: str | None, grades: bool) -> "Found":

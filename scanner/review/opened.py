@@ -17,6 +17,8 @@ from scanner.catalogue.rows import Rows
 from scanner.catalogue.selection import Circle
 from scanner.catalogue.wanted import Wanted
 from scanner.completeness import Completeness
+from scanner.review.embeddings.drift import Drift, night_drifts
+from scanner.review.embeddings.rows import most_like
 from scanner.review.votes.graded import grade_views, graded_objects, with_grades
 from scanner.review.yields.guarantee import guaranteed
 from scanner.review.yields.night import NightYield, expected_lists, read_night
@@ -90,6 +92,31 @@ class Catalogue:
         where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
         most = "" if limit is None else f"LIMIT {int(limit)}"
         return _described(self.sql(f"SELECT {names} FROM scores {where} {most}").to_arrow())  # noqa: S608 - checked numbers
+
+    def like(self, name: str | int, *, top: int = 20, night: str | date | None = None, min_p_lens: float | None = None) -> Rows:
+        """Return the objects that the networks see most like one, nearest first, candidates or not.
+
+        Args:
+            name: `object_id` or `candidate_id` of an object.
+            top: Largest number of rows.
+            night: Night of the scan, YYYY-MM-DD; by default all nights.
+            min_p_lens: Smallest `p_lens`; by default any.
+
+        Returns:
+            Rows with the column `distance`: 1 minus the cosine of the embeddings.
+
+        Raises:
+            LensscanError: the ensemble of the scans has no reference, the object has no embedding, or there is no catalogue.
+        """
+        return _described(most_like(self.path, str(name), top, Wanted(night=_night(night), min_p_lens=min_p_lens)))
+
+    def drift(self, *, night: str | date | None = None) -> list[Drift]:
+        """Return how far each night, and each of its tiles, has moved from the reference of its ensemble.
+
+        Raises:
+            LensscanError: the scans have no reference, or this machine lacks it.
+        """
+        return night_drifts(self.path, _label(night), Settings.read().ensembles_dir)
 
     def expected(self, *, cut: float | Sequence[float] = (), night: str | date | None = None) -> NightYield:
         """Return how many lenses and contaminants the lists of a night should hold, and the prevalence that its scores tell.

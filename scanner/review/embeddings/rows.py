@@ -108,6 +108,23 @@ def read_embedded(root_uri: str, wanted: Wanted = EVERY_CANDIDATE, progress: Pro
     return found
 
 
+def most_like(root_uri: str, name: str, most: int, wanted: Wanted = EVERY_CANDIDATE) -> pa.Table:
+    """Return at most `most` objects of a catalogue like one of them, nearest first, candidates or not.
+
+    Args:
+        root_uri: The catalogue's root.
+        name: `object_id` or `candidate_id` of the object.
+        most: Largest number of rows.
+        wanted: Conditions on the rows; its night and plan also say where the object itself is looked for.
+
+    Raises:
+        EmbeddingsError: no row has an embedding, or none of this object.
+        LensscanError: the catalogue cannot be read.
+    """
+    found, row = rows_with(read_embedded(root_uri, wanted), name)
+    return found.like(row, most, wanted)
+
+
 def rows_with(found: Iterable[EmbeddedRows], name: str) -> tuple[EmbeddedRows, int]:
     """Return the rows that hold an object, and the number of its row.
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 from scanner.catalogue.columns import KNOWN_COLUMNS, PURITY_COLUMNS, RANK
 from scanner.catalogue.map_columns import MAP_COLUMNS
 from scanner.review.links import Link, links_to
+from scanner.review.report.alike import AlikeObject
 from scanner.review.report.cuts import percent_interval
 from scanner.review.report.pictures import Pictures
 from scanner.vocabulary.probability_text import probability_text
@@ -19,6 +20,7 @@ _NUMBERS = (
     "p_lens",
     "p_compound",
     "disagreement",
+    "anomaly",
     "arc_snr_vis",
     "ra",
     "dec",
@@ -76,6 +78,9 @@ class Card:
     details: tuple[Detail, ...]
     keys: dict[str, float | str | None]
     """Values to sort by."""
+    anomaly: str = ""
+    alike: tuple[AlikeObject, ...] = ()
+    """Objects that the networks see most like it; empty for all but the best candidates."""
 
     @property
     def searched(self) -> str:
@@ -93,6 +98,7 @@ def card_of(
     nights: Sequence[str] = (),
     pictures: Pictures | None = None,
     is_euclid: bool = False,
+    alike: tuple[AlikeObject, ...] = (),
 ) -> Card:
     """Return the texts for a row without its maps.
 
@@ -103,6 +109,7 @@ def card_of(
         nights: Nights in which the object is a candidate.
         pictures: Its pictures; None for a candidate without stored maps.
         is_euclid: Whether the images are Euclid's.
+        alike: Objects that are most like it.
     """
     ra, dec = _finite(row.get("ra")), _finite(row.get("dec"))
     return Card(
@@ -129,6 +136,8 @@ def card_of(
             "grade": row.get("grade") or None,
             **{k: _finite(row.get(k)) for k in _NUMBERS},
         },
+        "" if _finite(row.get("anomaly")) is None else f"{row['anomaly']:.2f}",
+        alike,
     )
 
 

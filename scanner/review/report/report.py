@@ -14,6 +14,7 @@ from scanner.catalogue.known_lenses import KnownLenses, KnownTable
 from scanner.catalogue.paths import UNDATED
 from scanner.catalogue.visible import selected_plans
 from scanner.catalogue.wanted import Wanted
+from scanner.review.report.alike import AlikeObject, alike_of
 from scanner.review.report.card import Card, card_of, meanings_of
 from scanner.review.report.completeness import NightCompleteness, nights_completeness
 from scanner.review.report.cuts import Cuts, common_purity, cuts_of
@@ -88,7 +89,8 @@ class Report:
         """Columns to sort the list by, in words."""
         graded = {"grade": "grade", "p_graded": "p_graded"} if self.grades else {}
         near = {"known_separation_arcsec": "distance of known lens"} if self.has_known else {}
-        return {**SORTS, **graded, **near, "ra": "RA", "dec": "Dec", "name": "name"}
+        unusual = {"anomaly": "anomaly"} if any(card.anomaly for card in self.cards) else {}
+        return {**SORTS, **unusual, **graded, **near, "ra": "RA", "dec": "Dec", "name": "name"}
 
     @property
     def grades(self) -> list[str]:
@@ -127,7 +129,9 @@ def make_report(
     plans = [shown for shown, about in facts.items() if wanted.night in {None, about.night, about.night or UNDATED}]
     purity = common_purity(plans)
     tally = tally_of(root_uri, plans, [cut.p_lens for cut in purity.cuts] if purity else [], progress)
-    cards = cards_of(root_uri, listed.rows, listed.nights, {plan.plan_id for plan in facts.values() if plan.is_euclid})
+    alike = alike_of(root_uri, listed.rows, wanted)
+    euclid_plans = {plan.plan_id for plan in facts.values() if plan.is_euclid}
+    cards = cards_of(root_uri, listed.rows, listed.nights, euclid_plans, alike)
     cells = tally.coverage.cells()
     return Report(
         one_line(root_uri),
@@ -150,7 +154,13 @@ def make_report(
     )
 
 
-def cards_of(root_uri: str, rows: pa.Table, nights: Sequence[Sequence[str]], euclid_plans: set[str]) -> list[Card]:
+def cards_of(
+    root_uri: str,
+    rows: pa.Table,
+    nights: Sequence[Sequence[str]],
+    euclid_plans: set[str],
+    alike: Sequence[tuple[AlikeObject, ...]] = (),
+) -> list[Card]:
     """Return the cards of rows without maps, with their pictures from the catalogue.
 
     Args:
@@ -158,13 +168,22 @@ def cards_of(root_uri: str, rows: pa.Table, nights: Sequence[Sequence[str]], euc
         rows: Candidates; of each plan, no object twice.
         nights: Nights of each row.
         euclid_plans: Ids of the plans that scanned images of Euclid.
+        alike: Objects that are like each of the first rows.
 
     Raises:
         VisibleError: a file is damaged.
     """
     pictures = {i: pictures_of(pixels) for i, pixels in stored_pixels(root_uri, rows)}
     return [
-        card_of(i + 1, row, rows.schema, nights=nights[i], pictures=pictures.get(i), is_euclid=row["plan_id"] in euclid_plans)
+        card_of(
+            i + 1,
+            row,
+            rows.schema,
+            nights=nights[i],
+            pictures=pictures.get(i),
+            is_euclid=row["plan_id"] in euclid_plans,
+            alike=alike[i] if i < len(alike) else (),
+        )
         for i, row in enumerate(rows.to_pylist())
     ]
 

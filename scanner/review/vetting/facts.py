@@ -25,6 +25,7 @@ def facts_of_candidate(row: Mapping[str, Any], pixels: CandidatePixels | None, o
         ("p_compound", _probability(row.get("p_compound"))),
         ("kind, if a lens", _SUBCLASSES.get(str(row.get("subclass")), str(row.get("subclass") or ""))),
         ("disagreement", _number(row.get("disagreement"), 3)),
+        ("anomaly", _number(row.get("anomaly"), 2)),
         ("expected purity", _probability(row.get("expected_purity"))),
         ("position", _position(row)),
         ("VIS magnitude, 2\u2033", _number(row.get("mag_vis_2arcsec"), 2)),

@@ -153,7 +153,17 @@ class Session:
             raise NotYetError("score, position and maps are shown once this is graded")
         others = [vote for vote in self._votes_of_others() if vote.subject == item.subject.name]
         same = [other.key for other in self.items if other.subject == item.subject and other.key != key]
-        return {**self._material.facts(item.subject, others), "same": same}
+        return {**self._material.facts(item.subject, others), "same": same, "alike": self._alike(item)}
+
+    def _alike(self, item: Item) -> list[str]:
+        """Return the keys of the views most like a view, nearest first.
+
+        A known subject has no such views and is never one. So that this tells no view from another before the vote, a blind
+        grader gets those alone that are graded.
+        """
+        graded = self._graded()
+        views = (self._views.get((name, 0)) for name in self._material.alike(item.subject))
+        return [view.key for view in views if view and (not self._terms.is_blind or (view.subject.name, 0) in graded)]
 
     def _graded(self) -> dict[tuple[str, int], Vote]:
         with self._lock:

@@ -11,7 +11,7 @@ const Keys = (() => {
       ["ArrowRight", "Next", "next"], ["ArrowLeft", "Previous", "previous"], ["Enter", "First that is not graded", "continue"],
       ["n", "Go on after a grade, or stay", "advance"], ["m", "Mosaic, or one by one", "mosaic"],
       ["g", "Mosaic: small, or large images", "grid"], ["Shift+X", "Mosaic, twice: all others here are no lenses", "rest"],
-      ["e", "Evidence, after the grade", "evidence"],
+      ["e", "Evidence, after the grade", "evidence"], ["w", "Most alike, after the grade; again: next", "alike"],
     ]],
     ["Display", [
       ["v", "Band: VIS, Y, J, H; mosaic: colour, VIS", "face"], ["r", "Residual, 180°", "residual"],
