@@ -16,7 +16,7 @@ from scanner.networks.feature_reference import REFERENCE_FILE, with_reference
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_scorer
 from training.evaluation.card_text import write_card_with_text
-from training.feature_reference import describe, fit_reference, is_lens
+from training.feature_reference import describe, fit_reference, importance_of, is_lens
 
 
 def make_reference(
@@ -35,7 +35,7 @@ def make_reference(
     folder = Path(out) if out else package
     scorer = load_scorer(package, resolve_engine(Settings.read().engine), checks_pixels=False, features=True)
     parts = describe(scorer, shards, progress)
-    reference = fit_reference(parts)
+    reference = fit_reference(parts, importance_of(package, card))
     if folder.resolve() != package.resolve():
         check_weights(package, card)
         shutil.copytree(package, folder, dirs_exist_ok=True)

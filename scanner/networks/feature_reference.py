@@ -1,8 +1,10 @@
 """The reference of an ensemble: the axes of its embeddings, objects that anomalies are measured against, and histograms.
 
-An embedding is what the last layers of the networks read, projected to a few axes that the reference fixes. Its values are
-multiples of `STEP` and at most `MOST`, so that a sum of their products is exact in float32, whatever the order of the terms:
-an object's embedding and anomaly are the same bits in every batch.
+An embedding is the square root of what the last layers of the networks read, projected to a few axes that the reference fixes.
+Objects that networks see alike differ by a small angle: lengths tell bright from faint more than kind from kind. An anomaly is
+a distance after the axes are scaled to the scatter of the reference. Values of both are rounded to `STEP`, and those of the
+second are at most `MOST`, so that a sum of their products is exact in float32, whatever the order of the terms: an object's
+embedding and anomaly are the same bits in every batch.
 """
 
 from collections.abc import Mapping
@@ -24,8 +26,10 @@ from scanner.networks.errors import PackageError
 REFERENCE_FILE = "reference.safetensors"
 N_AXES = 32
 """Number of axes of an embedding."""
+LENGTH = 8.0
+"""Root mean square of the lengths of the reference's embeddings: then `STEP` is small beside the scatter on the last axes."""
 STEP, MOST = 1 / 64, 8.0
-"""Rounding of the values of an embedding, and their largest size; the scatter of the reference on each axis is about 1."""
+"""Rounding of values, and their largest size where the scatter of the reference on each axis is about 1."""
 NEIGHBOUR = 5
 """Number of the neighbour whose distance counts: one alike, such as a rare flaw of the simulator, makes no object usual."""
 USUAL_SHARE = 0.95
@@ -61,12 +65,14 @@ def counts_between(edges: NDArray[np.float64], values: NDArray[np.floating]) -> 
 class FeatureReference:
     """The axes of embeddings, and the objects that they are compared with."""
 
-    centre: NDArray[np.float32]
-    """`[feature]`."""
     projection: NDArray[np.float32]
-    """`[feature, axis]`."""
+    """`[feature, axis]`: roots of features times this are embeddings."""
+    centre: NDArray[np.float32]
+    """`[axis]`: mean of the embeddings."""
+    scaling: NDArray[np.float32]
+    """`[axis, scaled axis]`: embeddings less the centre, times this, have a scatter of about 1 on each axis."""
     objects: NDArray[np.int16]
-    """`[object, axis]`: embeddings of some objects of the reference, in units of `STEP`."""
+    """`[object, scaled axis]`: some objects of the reference after this scaling, in units of `STEP`."""
     usual_distance: float
     """Distance to the `NEIGHBOUR`-th nearest of `objects` that `USUAL_SHARE` of the reference's other objects stay below."""
     histograms: Mapping[str, Histogram]
@@ -74,17 +80,17 @@ class FeatureReference:
 
     def embeddings(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the embeddings `[n, axis]` of features `[n, feature]`, which must be finite."""
-        return embedded(features, self.centre, self.projection)
+        return embedded(features, self.projection)
 
     def anomalies(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return `[n]`: distance of each embedding to the `NEIGHBOUR`-th nearest object of the reference over the usual one."""
-        starts = range(0, len(embeddings), _ROWS_AT_ONCE)
-        parts = [self._distances(embeddings[i : i + _ROWS_AT_ONCE]) for i in starts]
+        scaled = scaled_about(embeddings, self.centre, self.scaling)
+        parts = [self._distances(scaled[i : i + _ROWS_AT_ONCE]) for i in range(0, len(scaled), _ROWS_AT_ONCE)]
         return np.asarray(np.concatenate([np.empty(0, np.float32), *parts]) / np.float32(self.usual_distance), np.float32)
 
-    def _distances(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _distances(self, scaled: NDArray[np.float32]) -> NDArray[np.float32]:
         known, squares = self._known
-        squared = (embeddings**2).sum(axis=1)[:, None] + squares - 2 * (embeddings @ known)
+        squared = (scaled**2).sum(axis=1)[:, None] + squares - 2 * (scaled @ known)
         nearest = np.partition(squared, NEIGHBOUR - 1, axis=1)[:, NEIGHBOUR - 1]
         return np.asarray(np.sqrt(np.maximum(nearest, 0)))
 
@@ -95,13 +101,28 @@ class FeatureReference:
         return known, (known**2).sum(axis=0)
 
 
-def embedded(
-    features: NDArray[np.float32], centre: NDArray[np.float32], projection: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def embedded(features: NDArray[np.float32], projection: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return embeddings `[n, axis]`, rounded to `STEP`."""
     # In float64 the rounding errors of the sum, which depend on the batch, are far smaller than a step.
-    values = (features.astype(np.float64) - centre) @ projection.astype(np.float64)
-    return np.asarray(np.round(np.clip(values, -MOST, MOST) / STEP) * STEP, np.float32)
+    return _rounded(roots(features) @ projection.astype(np.float64))
+
+
+def roots(features: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the square roots of features, with their signs: few of a network's features are large, and these would decide."""
+    wide = features.astype(np.float64)
+    return np.asarray(np.sign(wide) * np.sqrt(np.abs(wide)))
+
+
+def scaled_about(
+    embeddings: NDArray[np.float32], centre: NDArray[np.float32], scaling: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return embeddings less the centre, times the scaling, `[n, scaled axis]`, rounded to `STEP` and at most `MOST`."""
+    values = (embeddings.astype(np.float64) - centre) @ scaling.astype(np.float64)
+    return _rounded(np.clip(values, -MOST, MOST))
+
+
+def _rounded(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    return np.asarray(np.round(values / STEP) * STEP, np.float32)
 
 
 def with_reference(folder: Path, card: EnsembleCard, reference: FeatureReference, about: FeatureReferenceCard) -> EnsembleCard:
@@ -114,8 +135,9 @@ def with_reference(folder: Path, card: EnsembleCard, reference: FeatureReference
         about: Numbers and description of its objects; file and digests are filled in here.
     """
     tensors = {
-        "centre": reference.centre,
         "projection": reference.projection,
+        "centre": reference.centre,
+        "scaling": reference.scaling,
         "objects": reference.objects,
         "usual_distance": np.array([reference.usual_distance]),
     }
@@ -149,15 +171,16 @@ def read_reference(folder: Path, card: EnsembleCard) -> FeatureReference | None:
 
 def _checked(tensors: Mapping[str, NDArray[np.generic]]) -> FeatureReference:
     """Return the reference that some tensors are; raise KeyError or ValueError if they are none."""
-    centre, projection = (tensors[name].astype(np.float32) for name in ("centre", "projection"))
+    projection, centre, scaling = (tensors[name].astype(np.float32) for name in ("projection", "centre", "scaling"))
     objects = tensors["objects"].astype(np.int16)
-    if projection.shape != (*centre.shape, N_AXES) or objects.shape[1:] != (N_AXES,) or len(objects) < NEIGHBOUR:
-        raise ValueError(f"projection {projection.shape} and objects {objects.shape} must have {N_AXES} axes")
+    shapes = {"projection": projection.shape[1:], "centre": centre.shape, "objects": objects.shape[1:]}
+    if {*shapes.values()} != {(N_AXES,)} or scaling.shape != (N_AXES, N_AXES) or len(objects) < NEIGHBOUR:
+        raise ValueError(f"must have {N_AXES} axes and at least {NEIGHBOUR} objects, got {shapes}, scaling {scaling.shape}")
     usual = float(tensors["usual_distance"].astype(np.float64)[0])
-    if not (np.isfinite(projection).all() and np.isfinite(centre).all() and 0 < usual < np.inf):
-        raise ValueError("projection, centre and usual_distance must be finite, and the last above 0")
+    if not (all(np.isfinite(values).all() for values in (projection, centre, scaling)) and 0 < usual < np.inf):
+        raise ValueError("projection, centre, scaling and usual_distance must be finite, and the last above 0")
     histograms = {name: _histogram(tensors[f"{name}.edges"], tensors[f"{name}.counts"]) for name in QUANTITIES}
-    return FeatureReference(centre, projection, objects, usual, histograms)
+    return FeatureReference(projection, centre, scaling, objects, usual, histograms)
 
 
 def _histogram(edges: NDArray[np.generic], counts: NDArray[np.generic]) -> Histogram:

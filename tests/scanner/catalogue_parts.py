@@ -72,7 +72,7 @@ def scores(ids, p_lens, **changes):
         "stage": [1 if s else 0 for s in scored],
         "precision": ["float32" if s else "" for s in scored],
     } | changes
-    schema = unit_schema(NETWORKS)
+    schema = unit_schema(NETWORKS, embeddings="embedding" in columns)
     return pa.Table.from_arrays([pa.array(columns[f.name], f.type) for f in schema], schema=schema)
 
 
@@ -89,11 +89,13 @@ def finished(
     kind="tile",
     changes=None,
     gate=False,
+    embeddings=None,
     **config,
 ):
     """Commit, seal and show a plan of tiles or shards, given as `{unit: {object: p_lens}}`; return the plan.
 
-    With `gate`, the plan is held in place of being shown. `changes` are columns that all units have in place of their own.
+    With `gate`, the plan is held in place of being shown. `changes` are columns that all units have in place of their own;
+    `embeddings` are those of objects, by their ids.
     """
     units = [unit_of(name, list(rows), kind=kind) for name, rows in p_lens.items()]
     plan = make_plan(night, ensemble or EnsembleName(), ScanConfig(**config), units)
@@ -101,13 +103,16 @@ def finished(
     for unit in plan.units:
         rows = p_lens[unit.unit_id]
         place = {"tile": [unit.unit_id] * len(rows), "night": [night or ""] * len(rows)}
-        table = scores(
-            list(rows), list(rows.values()), **place, **({"subclass": subclass} if subclass else {}), **(changes or {})
-        )
+        more = {"subclass": subclass} if subclass else {}
+        if embeddings is not None:
+            found = [embeddings.get(i) for i in rows]
+            more |= {"embedding": found, "anomaly": [None if values is None else 0.5 for values in found]}
+        table = scores(list(rows), list(rows.values()), **place, **more, **(changes or {}))
         if config.get("maps_per_unit"):
             best = sorted((p or 0.0, i) for i, p in enumerate(rows.values()) if p and p >= 0.5)[-config["maps_per_unit"] :]
             table = with_maps(table, {i for _, i in best})
-        renamed = pa.Table.from_arrays(table.columns, schema=unit_schema(networks, maps="maps_per_unit" in config))
+        schema = unit_schema(networks, maps="maps_per_unit" in config, embeddings=embeddings is not None)
+        renamed = pa.Table.from_arrays(table.columns, schema=schema)
         publish(renamed, unit, plan, root, "try")
     if gate:
         hold(plan, root, plan.config.candidate_threshold if shown is None else shown, purity)

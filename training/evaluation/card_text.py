@@ -77,6 +77,7 @@ def card_markdown(card: EnsembleCard) -> str:
             *_matched(card),
             *_correlations(card),
             *_nonlens_sample(card),
+            *_feature_reference(card),
             *_probes(card),
             *maps_section(card),
             "## Inputs and weights",
@@ -213,6 +214,19 @@ def _nonlens_sample(card: EnsembleCard) -> list[str]:
         f"--fdr` rest on it: in a night of a million rows, a list at 0.1 needs {needed} rows above them all."
     )
     return ["## Sample of non-lenses", "", words, ""]
+
+
+def _feature_reference(card: EnsembleCard) -> list[str]:
+    """Return what the reference of embeddings is; no lines without one."""
+    about = card.feature_reference
+    if about is None:
+        return []
+    words = (
+        f"`{about.file}` (sha256 `{about.sha256[:12]}`) fixes the axes of embeddings, from {about.n_objects} objects that the "
+        f"networks describe ({about.description}). Anomalies are distances to some of them; the histograms of `lensscan drift` "
+        f"are those of {about.n_natural} non-lenses."
+    )
+    return ["## Reference of embeddings", "", words, ""]
 
 
 def _probes(card: EnsembleCard) -> list[str]:

@@ -56,7 +56,8 @@ class EmbeddedRows:
     def row_of(self, name: str) -> int | None:
         """Return the row of the object with an `object_id` or `candidate_id`, of the newest night if several have it."""
         names = (self.table["object_id"].cast(pa.string()), self.table["candidate_id"])
-        rows = np.flatnonzero(np.logical_or(*(np.asarray(pc.equal(of, name).fill_null(value=False)) for of in names)))
+        wanted = pa.array([name], pa.string())
+        rows = np.flatnonzero(np.logical_or(*(pc.is_in(of, wanted).to_numpy() for of in names)))
         nights = self.table["night"].take(pa.array(rows)).to_pylist()
         return int(max(zip(nights, rows, strict=True))[1]) if len(rows) else None
 

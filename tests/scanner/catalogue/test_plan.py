@@ -76,6 +76,7 @@ OTHER_SETTINGS = {
     "engine": "torch",
     "sweep": False,
     "maps_per_unit": 1,
+    "reference_sha256": "a" * 64,
 }
 OTHER_PLANS = {
     "night": "2026-11-25",

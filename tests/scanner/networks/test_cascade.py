@@ -158,3 +158,19 @@ def test_turns_give_a_turned_image_the_same_score(tmp_path, rng):
         spread[turns] = float(np.ptp(logits, axis=0).max())
     assert spread[4] < 1e-4
     assert spread[1] > 1e-2
+
+
+def test_only_the_committee_has_features(tmp_path, rng):
+    write_cascade(tmp_path / "pack")
+    given = {band: rng.normal(0, 3, (6, 100, 100)).astype(np.float32) for band in MER_10.grids}
+    plain = load_scorer(tmp_path / "pack").score(given)
+    limit = float(np.sort(plain.p_first)[3])
+    scorer = load_scorer(tmp_path / "pack", candidate_threshold=0.0, features=True)
+    scorer.exclude_below = limit
+    scores = scorer.score(given)
+    assert (scores.stage == 2).sum() == 3
+    assert scores.features.shape == (6, 16 + 64)
+    assert np.isnan(scores.features).all(axis=1).tolist() == (scores.stage == 1).tolist()
+    alone = scorer.committee.score({band: images[scores.stage == 2] for band, images in given.items()})
+    assert np.array_equal(scores.features[scores.stage == 2], alone.features)
+    assert scorer.first_stage.score(given).features is plain.features is None

@@ -112,3 +112,20 @@ def test_pixels_that_are_not_finite_are_refused(ensemble):
     trusting = Ensemble(ensemble.card, ensemble.engines, checks_pixels=False)
     good = stamps(2)
     assert np.array_equal(trusting.score(good).p_lens, ensemble.score(good).p_lens)
+
+
+def test_features_of_all_networks_lie_side_by_side(ensemble):
+    given = stamps(3)
+    asked = Ensemble(ensemble.card, ensemble.engines, features=True)
+    scores, plain = asked.score(given), ensemble.score(given)
+    assert plain.features is None
+    assert np.array_equal(scores.p_lens, plain.p_lens)
+    sizes = [ensemble.engines[name].network[-1].in_features for name in ensemble.network_names]
+    assert scores.features.shape == (3, sum(sizes))
+    start = 0
+    for name, size in zip(ensemble.network_names, sizes, strict=True):
+        own, last = scores.features[:, start : start + size], ensemble.engines[name].network[-1]
+        with torch.no_grad():
+            p = torch.softmax(last(torch.from_numpy(own)), 1)[:, 1].numpy()
+        assert scores.p_networks[name] == pytest.approx(p, abs=1e-6)
+        start += size

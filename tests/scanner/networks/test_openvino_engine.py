@@ -103,3 +103,20 @@ sys.exit(f"used the network or a process: {sent}" if sent else 0)
     )
     assert done.returncode == 0, done.stderr
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_features_are_what_the_last_layer_reads(name):
+    """The last layer, applied by hand to the features, gives the logits, which are those without features to the last bit."""
+    folder, card = SHIPPED[name]
+    inputs = inputs_of(card, 11)
+    logits, features = engine_of(name, "float32").logits_and_features(inputs)
+    assert np.array_equal(logits, engine_of(name, "float32").logits(inputs))
+    last = load_network(folder, card)[-1]
+    weight, bias = (values.detach().double().numpy() for values in (last.weight, last.bias))
+    assert features.shape == (11, weight.shape[1])
+    np.testing.assert_allclose(features.astype(np.float64) @ weight.T + bias, logits, rtol=1e-4, atol=1e-4)
+    assert len(np.unique(features, axis=0)) > 5
+    kept = features.copy()
+    engine_of(name, "float32").logits_and_features(inputs[::-1])
+    assert np.array_equal(features, kept)

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from scanner.networks.paper_networks import ou66, ou200
 from scanner.networks.parameters import he_initialise
-from scanner.networks.torch_engine import TorchEngine
+from scanner.networks.torch_engine import MAX_CHUNK, TorchEngine
 
 
 def network(build, seed=0):
@@ -67,3 +67,14 @@ def test_gradients_after_scoring_are_those_of_finite_differences():
     change = (ends[0] - ends[1]) / 2
     assert abs(change) > 1e-7, "a step that changes nothing shows nothing"
     assert (x.grad.double() * step).sum().item() == pytest.approx(change, rel=1e-3)
+
+
+def test_features_are_what_the_last_layer_reads():
+    net = network(ou66)
+    engine = TorchEngine(net)
+    inputs = np.random.default_rng(3).random((MAX_CHUNK + 3, 4, 66, 66), dtype=np.float32)
+    logits, features = engine.logits_and_features(inputs)
+    assert np.array_equal(logits, engine.logits(inputs))
+    expected = features.astype(np.float64) @ net[-1].weight.detach().double().numpy().T + net[-1].bias.detach().numpy()
+    np.testing.assert_allclose(logits, expected, rtol=1e-5, atol=1e-6)
+    assert [part.shape[0] for part in engine.logits_and_features(inputs[:0])] == [0, 0]

@@ -39,3 +39,19 @@ def test_two_orientations_are_the_image_and_its_mirror_image():
 def test_other_numbers_of_turns_are_refused():
     with pytest.raises(ValueError, match="turns must be 2, 4 or 8, got 3"):
         TurnedEngine(Corner(), 3)
+
+
+class CornerWithFeatures(Corner):
+    """The same engine, whose features are the first three pixels of the top row."""
+
+    def logits_and_features(self, inputs):
+        return self.logits(inputs), inputs[:, 0, 0, :3]
+
+
+def test_features_are_averaged_over_orientations():
+    image = np.array([[[[1, 2, 4], [3, 5, 6], [9, 7, 8]]]], np.float32)
+    engine = TurnedEngine(CornerWithFeatures(), 4)
+    logits, features = engine.logits_and_features(image)
+    assert np.array_equal(logits, engine.logits(image))
+    # The top rows after quarter turns: 1 2 4, 4 6 8, 8 7 9 and 9 3 1.
+    assert features[0].tolist() == [(1 + 4 + 8 + 9) / 4, (2 + 6 + 7 + 3) / 4, (4 + 8 + 9 + 1) / 4]

@@ -9,6 +9,7 @@ from scanner.scan.errors import ScanError
 from scanner.scan.score_table import ScoreTable
 from scanner.sources.registration_notes import BatchNotes
 from scanner.vocabulary.rejections import RejectCode, Rejection
+from tests.scanner.feature_references import drawn_reference
 
 
 def scores(p):
@@ -58,3 +59,21 @@ def test_a_missing_or_repeated_row_is_an_error(places):
 
 def test_no_rows_give_an_empty_table():
     assert ScoreTable(["A"]).table().num_rows == 0
+
+
+def test_embeddings_are_null_where_there_are_no_features(rng):
+    reference = drawn_reference(5)
+    table = ScoreTable(["A"], reference)
+    features = rng.normal(size=(3, 5)).astype(np.float32)
+    features[1] = np.nan
+    p = np.float32([0.1, 0.2, 0.3])
+    found = EnsembleScores({"A": p}, p * 0, p, None, None, features=features)
+    table.put(np.array([3, 0, 2]), BatchNotes([()] * 3, np.full(3, np.nan, np.float32)), found, "float32")
+    table.reject([(1, Rejection(RejectCode.BLANK, "zero"))])
+    put(table, [4], [0.5])
+    rows = table.table().to_pylist()
+    expected = reference.embeddings(features[[2, 0]])
+    assert [row["embedding"] for row in rows] == [None, None, expected[0].tolist(), expected[1].tolist(), None]
+    anomalies = reference.anomalies(expected).tolist()
+    assert [row["anomaly"] for row in rows] == [None, None, *anomalies, None]
+    assert "embedding" not in ScoreTable(["A"]).table().column_names

@@ -13,12 +13,11 @@
   const work = new Work(state, queue);
   const album = new Album(source);
   const board = new Board(work, album);
+  const trail = new Trail(state, work, source, queue);
   let draft = {};
   /* Whether the answer of the present training subject is told. */
   let isTold = false;
   let restAskedAt = -Infinity;
-  /* The views like one, nearest first, and which of them was shown last. */
-  let trail = null;
 
   async function begun() {
     View.notice("Reading the catalogue …");
@@ -256,32 +255,10 @@
     return document.querySelector('[data-do="evidence"]');
   }
 
-  /* Go to what the networks see most like this one; again: to the next. A blind grader sees graded ones alone. */
   async function alike() {
-    if (trail?.list[trail.i] === work.at && trail.i + 1 < trail.list.length) trail.i += 1;
-    else if (!await startTrail()) return undefined;
-    work.at = trail.list[trail.i];
-    toast(`${trail.i + 1} of ${trail.list.length} like ${trail.name}`);
-    return show();
-  }
-
-  async function startTrail() {
-    const { key } = work.item;
-    const act = work.grade(work.at);
-    if (state.is_blind && !act) return toast("Grade first: what is alike is hidden until then.");
-    if (act) await queue.stored(act.act_id);
-    let facts;
-    try {
-      facts = await source.facts(key);
-    } catch (error) {
-      return toast(error.message);
-    }
-    if (work.item.key !== key) return false;
-    const places = (facts.alike ?? []).map((other) => work.items.findIndex((item) => item.key === other));
-    const list = places.filter((i) => i >= 0 && (!state.is_blind || work.grade(i)));
-    if (!list.length) return toast(state.is_blind ? "None of those alike is graded yet." : "No embedding is stored: nothing is known to be alike.");
-    trail = { name: work.name(work.at), list, i: 0 };
-    return true;
+    const { isThere, text } = await trail.step();
+    toast(text);
+    return isThere ? show() : undefined;
   }
 
   function bitsOf(hex) {
