@@ -29,8 +29,9 @@ def sentences_of(found: Sequence[Drift]) -> Iterator[str]:
         tiles = [of for of in found if of.tile is not None and of.night == night.night and of.ensemble == night.ensemble]
         n_differ = sum(of.differs for of in tiles)
         moved = [_WORDS[of.quantity] for of in night.quantities if of.differs]
-        told = f"differs from the reference of {night.ensemble} in {', '.join(moved)}" if moved else "is like the reference"
-        yield f"Night {night.night} {told}; {n_differ} of {counted(len(tiles), 'tile')} differ."
+        told = f"differs from the reference of {night.ensemble} in {', '.join(moved)}"
+        like = f"is like the reference of {night.ensemble}"
+        yield f"Night {night.night} {told if moved else like}; {n_differ} of {counted(len(tiles), 'tile')} differ."
 
 
 def _cells(of: Drift) -> Iterator[tuple[str, ...]]:

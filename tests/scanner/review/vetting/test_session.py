@@ -1,5 +1,7 @@
 """The session of a grader: what is stored, what is told before and after a vote, and what survives a restart."""
 
+import math
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
@@ -195,3 +197,44 @@ def test_a_catalogue_in_a_store_is_graded_alike(s3):
         assert session.take(acts(act))["stored"] == [act["act_id"]]
     assert session.facts(session.items[0].key)["maps"]
     assert [vote.act_id for vote in VoteLog(s3).votes("anna")] == [act["act_id"]]
+
+
+def embedded(root, n=12):
+    """Make a catalogue in which the candidates lie on a circle: nearest are the neighbours by id."""
+    angles = {FIRST + i: i * 0.1 for i in range(n)}
+    values = {i: [math.cos(angle), math.sin(angle), *[0.0] * 30] for i, angle in angles.items()}
+    catalogue_of(root, n, embeddings=values, reference_sha256="a" * 64)
+    return str(root)
+
+
+def names_of(session, keys):
+    views = {item.key: item for item in session.items}
+    assert not any(views[key].repeat for key in keys)
+    return [int(views[key].subject.name.removeprefix("object:")) - FIRST for key in keys]
+
+
+def test_open_graders_are_told_what_is_alike(tmp_path):
+    session = session_of(embedded(tmp_path), gold=gold_of(4), is_blind=False)
+    alike = names_of(session, session.facts(item_of(session, f"object:{FIRST}").key)["alike"])
+    assert alike == list(range(1, 12))
+    known = next(item for item in session.items if item.subject.object_id is None)
+    assert session.facts(known.key)["alike"] == []
+    assert session.facts(item_of(session, f"object:{FIRST}").key)["lines"].count(["anomaly", "0.50"]) == 1
+
+
+def test_blind_graders_are_told_of_graded_views_alone(tmp_path):
+    """A known subject has no embedding: a view that is like another is a candidate, which a blind grader must not know."""
+    session = session_of(embedded(tmp_path), gold=gold_of(4))
+    first = item_of(session, f"object:{FIRST}").key
+    with pytest.raises(NotYetError):
+        session.facts(first)
+    session.take(acts(act_of(first)))
+    assert session.facts(first)["alike"] == []
+    for i in (7, 2):
+        session.take(acts(act_of(item_of(session, f"object:{FIRST + i}").key)))
+    assert names_of(session, session.facts(first)["alike"]) == [2, 7]
+
+
+def test_a_catalogue_without_embeddings_has_nothing_alike(root):
+    session = session_of(root, is_blind=False)
+    assert session.facts(session.items[0].key)["alike"] == []

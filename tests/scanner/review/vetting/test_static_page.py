@@ -1,6 +1,7 @@
 """The page in one file: everything that the page needs is in it, and nothing that must not be seen early is readable."""
 
 import base64
+import math
 import zlib
 
 import numpy as np
@@ -61,3 +62,15 @@ def test_text_of_the_catalogue_ends_no_script(page):
 def test_too_many_candidates_are_refused_with_the_limit(material):
     with pytest.raises(VettingError, match=f"at most {MOST_CANDIDATES} candidates, got 501: choose fewer with --top"):
         static_page(TERMS, material, MOST_CANDIDATES + 1)
+
+
+def test_a_page_knows_what_is_alike(tmp_path):
+    """The page itself shows a blind grader those alone that are graded."""
+    values = {FIRST + i: [math.cos(0.1 * i), math.sin(0.1 * i), *[0.0] * 30] for i in range(4)}
+    catalogue_of(tmp_path, 4, embeddings=values, reference_sha256="a" * 64)
+    page = static_page(TERMS, Material(str(tmp_path), gradable_rows(str(tmp_path), EVERY_CANDIDATE), gold_of(2)), 4)
+    views = [(key, view) for (key, _), view in zip(data_of(page)["state"]["items"], views_in(page), strict=True)]
+    first = {view["subject"]["subject"]: (key, view["facts"]) for key, view in views if not view["subject"]["repeat"]}
+    keys = [first[f"object:{FIRST + i}"][0] for i in range(4)]
+    assert first[f"object:{FIRST}"][1]["alike"] == keys[1:]
+    assert [facts["alike"] for name, (_, facts) in first.items() if name.startswith("gold:")] == [[], []]
