@@ -23,6 +23,7 @@ from tests.docs.desk import write_desk
 from tests.docs.pages import DOCS, ONE_WORKER, ROOT, blocks, run_snippet, shell_lines
 from tests.other_survey import TOML, write_tile
 from tests.scanner.catalogue_parts import finished
+from tests.scanner.review.embeddings.nights import embedded_nights
 from tests.scanner.review.votes.made_votes import vote_of
 from tests.scanner.review.yields.nights import known_night
 from tests.scanner.review.zooniverse.exports import classification, export_of, manifest_rows
@@ -38,6 +39,7 @@ RUN_HERE = (
     "read_the_catalogue",
     "report",
     "yield",
+    "alike",
     "grade",
     "publish",
     "votes",
@@ -123,6 +125,14 @@ def test_yield(follow, desk, tmp_path):
     shutil.copytree(tmp_path / "ensembles" / "test", desk / "ensembles" / "test")
     follow("yield", folder=tmp_path)
     assert len((tmp_path / "pure.csv").read_text().splitlines()) > 10
+
+
+def test_alike(follow, desk, tmp_path):
+    """The page assumes nights of an ensemble that has a reference."""
+    embedded_nights(tmp_path)
+    shutil.copytree(tmp_path / "ensembles" / "test", desk / "ensembles" / "test", dirs_exist_ok=True)
+    follow("alike", folder=tmp_path)
+    assert pq.read_table(tmp_path / "alike.parquet").num_rows == 20
 
 
 def test_votes(follow, tmp_path):

@@ -3,7 +3,6 @@
 import json
 import shutil
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
@@ -16,30 +15,14 @@ from scanner.networks.locate import SHIPPED_DIR
 from scanner.review.embeddings.drift import Drift, QuantityDrift
 from scanner.sources.shards import encode_shard
 from simulation.products.dataset import DatasetSpec, simulate_objects
-from tests.scanner.catalogue_parts import NIGHT, EnsembleName, finished
-from tests.scanner.ensembles import SPECS, write_test_package
-from tests.scanner.feature_references import drawn_reference, give_reference
+from tests.scanner.catalogue_parts import NIGHT
+from tests.scanner.review.embeddings.nights import LATER, embedded_nights
 from training.evaluation.card_text import card_markdown
-
-N = 300
-LATER = "2026-11-25"
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Return a folder with an ensemble and a catalogue of two nights, the second of other objects than the reference."""
-    folder = tmp_path_factory.mktemp("drift")
-    write_test_package(folder / "ensembles" / "test", SPECS[:1])
-    card = give_reference(folder / "ensembles" / "test", drawn_reference(5))
-    for night, shift in ((NIGHT, 0.0), (LATER, 1.5)):
-        rng = np.random.default_rng(3)
-        p_lens = dict(enumerate((1 / (1 + np.exp(-rng.normal(size=N) - shift))).tolist()))
-        embeddings = dict(enumerate((rng.normal(size=(N, 32)) + shift).astype(np.float32).tolist()))
-        tiles = {"a": {i: p for i, p in p_lens.items() if i % 3}, "b": {i: p for i, p in p_lens.items() if not i % 3}}
-        ensemble = EnsembleName("test", card.sha256)
-        sha256 = card.reference_sha256
-        finished(str(folder / "cat"), tiles, night=night, embeddings=embeddings, ensemble=ensemble, reference_sha256=sha256)
-    return folder
+    return embedded_nights(tmp_path_factory.mktemp("drift"))
 
 
 @pytest.fixture
@@ -53,7 +36,7 @@ def run(lensscan, made):
 
 
 def test_a_sentence_says_which_night_differs(run, made):
-    shown = run("drift", made / "cat")
+    shown = run("drift", made / "catalogue")
     assert f"Night {NIGHT} is like" in shown or f"Night {NIGHT} differs from the reference of test in the anomalies;" in shown
     assert f"Night {LATER} differs from the reference of test in the scores, " in shown
     assert "2 of 2 tiles differ." in shown
@@ -78,7 +61,7 @@ def test_tiles_that_differ_are_shown_and_others_on_request():
 
 
 def test_json_holds_every_tile(run, made):
-    found = json.loads(run("drift", made / "cat", "--json"))
+    found = json.loads(run("drift", made / "catalogue", "--json"))
     assert [(of["night"], of["tile"]) for of in found] == [
         (night, tile) for night in (NIGHT, LATER) for tile in (None, "a", "b")
     ]
@@ -87,15 +70,15 @@ def test_json_holds_every_tile(run, made):
 
 
 def test_like_prints_and_writes_the_nearest(run, made, tmp_path):
-    shown = json.loads(run("query", made / "cat", "--like", "7", "--top", "5", "--json"))
-    rows = api.open_catalogue(made / "cat").like(7, top=5)
+    shown = json.loads(run("query", made / "catalogue", "--like", "7", "--top", "5", "--json"))
+    rows = api.open_catalogue(made / "catalogue").like(7, top=5)
     assert [row["object_id"] for row in shown] == rows.to_arrow()["object_id"].to_pylist()
     assert [row["distance"] for row in shown] == sorted(row["distance"] for row in shown)
     assert len(shown) == 5
-    text = run("query", made / "cat", "--like", "7", "--top", "5")
+    text = run("query", made / "catalogue", "--like", "7", "--top", "5")
     assert "5 objects like 7" in text
     assert all(str(row["object_id"]) in text for row in shown)
-    run("query", made / "cat", "--like", "7", "--min-p-lens", "0.5", "--out", tmp_path / "like.parquet")
+    run("query", made / "catalogue", "--like", "7", "--min-p-lens", "0.5", "--out", tmp_path / "like.parquet")
     written = pq.read_table(tmp_path / "like.parquet")
     assert written.num_rows == 20
     assert min(written["p_lens"].to_pylist()) >= 0.5
@@ -110,7 +93,7 @@ def test_like_prints_and_writes_the_nearest(run, made, tmp_path):
     ],
 )
 def test_wrong_uses_of_like_are_told(run, made, words, text):
-    assert text in run("query", made / "cat", *words, code=2)
+    assert text in run("query", made / "catalogue", *words, code=2)
 
 
 def test_a_reference_is_written_onto_the_card(run, tmp_path):
