@@ -83,7 +83,7 @@ def test_deaths_cost_what_restarts_cost():
     assert done.n_repeated == done.n_deaths
 
 
-def test_workers_die_at_their_rate_and_hold_two_tiles():
+def test_workers_die_at_their_rate_with_two_tiles_at_most():
     survey = replace(
         EASY, n_tiles=20_000, core_spread=0.1, worker_bytes_per_s=2e8, deaths_per_worker_hour=0.5, replacement_s=0.0
     )

@@ -53,6 +53,9 @@ NOT_HERE = {
     "train": "days of training",
     "ray_cluster": "a cluster",
     "nightly": "a Prefect server",
+    "deploy": "containers",
+    "kubernetes": "a Kubernetes cluster",
+    "slurm": "Slurm",
     "completeness": "minutes for a thousand lenses",
     "index": "no commands",
 }
@@ -94,7 +97,7 @@ def page(name):
 
 def test_every_page_is_run_or_has_a_reason():
     assert {path.stem for path in HOWTO.glob("*.md")} == {*RUN_HERE, *NOT_HERE}
-    for name in ("ray_cluster", "nightly", "index"):
+    for name in ("ray_cluster", "nightly", "deploy", "kubernetes", "slurm", "index"):
         assert not blocks(page(name), "sh")
 
 

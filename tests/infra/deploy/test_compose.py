@@ -1,4 +1,4 @@
-"""The Compose file holds to its schema and is closed. No container runs here: the next file but one runs its commands."""
+"""The Compose file holds to its schema and is closed. No container runs here; `test_compose_services.py` runs its commands."""
 
 import os
 import subprocess
