@@ -1,6 +1,7 @@
 """Read the deployment files, and change one place in a copy, as a typing error would."""
 
 import copy
+import importlib
 from pathlib import Path
 
 import yaml
@@ -61,3 +62,16 @@ def ray_cluster(tree):
 def ray_job(tree):
     """Return the specification of the job in a RayJob or RayCronJob."""
     return tree["spec"]["jobTemplate"] if tree["kind"] == "RayCronJob" else tree["spec"]
+
+
+def flow_of(deployment):
+    """Return the flow of a deployment of Prefect; None if its module has none of that name."""
+    path, _, name = deployment["entrypoint"].partition(":")
+    return getattr(importlib.import_module(path.removesuffix(".py").replace("/", ".")), name, None)
+
+
+def deployments():
+    """Yield the full name of each deployment of Prefect, those with a schedule first."""
+    (tree,) = documents(DEPLOY / "prefect.yaml")
+    for deployment in sorted(tree["deployments"], key=lambda one: "schedules" not in one):
+        yield f"{flow_of(deployment).name}/{deployment['name']}"

@@ -14,7 +14,7 @@ from prefect.settings.legacy import _get_valid_setting_names
 from infra.store.storage import create_if_absent
 from tests.infra.deploy.complaints import program
 from tests.infra.deploy.compose_services import SERVICES, Machine
-from tests.infra.deploy.documents import DEPLOY, ROOT
+from tests.infra.deploy.documents import DEPLOY, ROOT, deployments
 from tests.servers import http_status, plain_s3, wait_for
 from tests.tiles import write_tiles
 
@@ -55,7 +55,8 @@ def test_the_services_scan_a_night_together(machine, tmp_path):
     assert http_status(f"{url}/flows/count") in {401, 405}
     assert http_status(f"http://127.0.0.1:{machine.ports['8265']}/api/version") == 401
     machine.run("deploy")
-    machine.run("prefect-worker", ["prefect", "deployment", "run", "scan-night/nightly", "--param", 'night="2026-11-24"'])
+    nightly = next(deployments())
+    machine.run("prefect-worker", ["prefect", "deployment", "run", nightly, "--param", 'night="2026-11-24"'])
 
     def seals():
         listed = plain_s3().list_objects_v2(Bucket="survey", Prefix="catalogue/_scan/seals/").get("Contents", ())

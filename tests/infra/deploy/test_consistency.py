@@ -12,6 +12,8 @@ from tests.infra.deploy.documents import (
     IMAGES,
     KUBERNETES,
     RAY_FILES,
+    ROOT,
+    deployments,
     document,
     documents,
     nodes,
@@ -119,6 +121,13 @@ def test_workers_serve_the_pool_of_the_deployments():
     assert len(pools) == 1
 
 
+def test_pages_run_deployments_that_exist():
+    existing = set(deployments())
+    for page in sorted((ROOT / "docs" / "howto").glob("*.md")):
+        run = re.findall(r"prefect deployment run (\S+)", page.read_text(encoding="utf-8"))
+        assert {*run} <= existing, page.name
+
+
 def test_a_deployment_gets_every_variable_that_it_reads():
     used = set(re.findall(r"\{\{ \$(\w+) \}\}", (DEPLOY / "prefect.yaml").read_text(encoding="utf-8")))
     given = {*SERVICES["deploy"]["environment"]} | set(
@@ -132,6 +141,6 @@ def test_a_deployment_gets_every_variable_that_it_reads():
 )
 def test_settings_that_are_variables_exist(path):
     """Every LENSSCAN_ variable is a setting of the program, or one of the deployment's own."""
-    own = {"TILES", "CATALOGUE", "CHECKOUT", "UID", "GID", "BUCKET", "RAY_CPUS", "SLURM_DIR", "SLURM_WAIT_S"}
+    own = {"TILES", "CATALOGUE", "COLLECTION", "CHECKOUT", "UID", "GID", "BUCKET", "RAY_CPUS", "SLURM_DIR", "SLURM_WAIT_S"}
     names = {*own, *(name.upper() for name in Settings.model_fields)}
     assert {*re.findall(r"LENSSCAN_([A-Z_]+)", path.read_text(encoding="utf-8"))} <= names
