@@ -45,7 +45,8 @@ def local_s3(folder: Path, bucket: str) -> Iterator[dict[str, str]]:
     identities.touch(mode=0o600)
     identities.write_text(json.dumps(_identities(secret)), encoding="utf-8")
     command = [program, "server", f"-dir={folder}", f"-ip={_LOOPBACK}", f"-ip.bind={_LOOPBACK}", *_port_options(ports)]
-    command += ["-s3", f"-s3.port={s3_port}", f"-s3.config={identities}", "-volume.max=16", "-master.volumeSizeLimitMB=128"]
+    command += ["-s3", f"-s3.port={s3_port}", f"-s3.config={identities}", "-s3.port.iceberg=0", "-s3.port.lance=0"]
+    command += ["-volume.max=16", "-master.volumeSizeLimitMB=128", "-master.telemetry=false"]
     variables = {
         "AWS_ENDPOINT_URL": f"http://{_LOOPBACK}:{s3_port}",
         "AWS_ACCESS_KEY_ID": "lensscan",

