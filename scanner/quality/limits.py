@@ -31,14 +31,14 @@ class QualityLimits(Frozen):
     """Ratio, either way, of the median number of objects of a tile to that of the reference."""
     sky_level_sigma: float = Field(default=0.5, gt=0)
     """Change of the median sky level, in standard deviations of a pixel."""
-    sky_noise_ratio: float = Field(default=1.25, gt=1)
-    """Ratio, either way, of the median sky noise."""
+    sky_noise_ratio: float = Field(default=1.5, gt=1)
+    """Ratio, either way, of the median sky noise: tiles of one survey differ by a quarter."""
     psf_width_ratio: float = Field(default=1.15, gt=1)
     """Ratio, either way, of the width of compact sources."""
     zero_point_mag: float = Field(default=0.15, gt=0)
     """Change of a band's magnitudes against the other bands."""
-    common_zero_point_mag: float = Field(default=0.4, gt=0)
-    """Change of the magnitudes of all bands, in which other fields differ, too."""
+    common_zero_point_mag: float = Field(default=0.75, gt=0)
+    """Change of the magnitudes of all bands, in which fields of few tiles differ by 0.4, too."""
     recovered_share: float = Field(default=0.1, ge=0, le=1)
     """Smallest recovered share of injected lenses, where it was measured."""
     recovered_share_drop: float = Field(default=0.15, ge=0, le=1)

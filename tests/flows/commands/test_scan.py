@@ -6,6 +6,7 @@ from datetime import date
 import pytest
 
 import flows.scan_night as flow
+import flows.scan_step as step
 from flows.cli.main import scan as command
 from flows.commands.completeness import CompletenessCommandError
 from scanner.hats.errors import PublishError
@@ -26,7 +27,8 @@ def places(tmp_path, monkeypatch):
     monkeypatch.setenv("LENSSCAN_KNOWN_LENSES", "none")
     monkeypatch.setattr("flows.commands.scan.scan_night", scanned)
     for name in ("flow_progress", "show_summary", "get_run_logger"):
-        monkeypatch.setattr(flow, name, lambda *_, name=name: nullcontext() if name == "flow_progress" else Silent())
+        monkeypatch.setattr(step, name, lambda *_, name=name: nullcontext() if name == "flow_progress" else Silent())
+    monkeypatch.setattr(step, "retried", lambda _name, scan: scan())
     return str(tmp_path / "catalogue"), str(tmp_path / "collection")
 
 
@@ -35,7 +37,7 @@ class Silent:
         pass
 
 
-def scanned(request, root_uri, **_):
+def scanned(request, root_uri, *, gate, **_):
     plan = add_night(root_uri, 0)
     return NightSummary(
         night=NIGHTS[0],
@@ -57,6 +59,7 @@ def scanned(request, root_uri, **_):
         replaces=(),
         n_workers_lost=0,
         candidates_uri=root_uri,
+        awaits_gate=gate,
         seconds=1,
     )
 
@@ -66,7 +69,7 @@ def test_the_flow_publishes_after_its_scan(places):
     summary = flow.scan_night.fn("tiles", catalogue, NIGHT, publish_to=collection)
     assert summary.published == current(collection).name
     assert set(ids_by_night(read(current(collection)))) == {NIGHTS[0]}
-    assert f"Published as `{summary.published}`" in flow._summary_markdown(summary)
+    assert f"Published as `{summary.published}`" in step._summary_markdown(summary)
     assert flow.scan_night.fn("tiles", catalogue, NIGHT, publish_to=collection).published == summary.published
 
 
@@ -122,7 +125,7 @@ def measured(monkeypatch):
     asked = []
 
     def measure(root_uri, label, **options):
-        asked.append((root_uri, label, {name: options[name] for name in ("n", "workers", "engine")}))
+        asked.append((root_uri, label, {name: options[name] for name in ("n", "workers", "engine", "plan_id")}))
         return injected_into(root_uri, 12, night=NIGHTS[0]), True
 
     monkeypatch.setattr("flows.commands.completeness.measure_completeness", measure)
@@ -135,11 +138,22 @@ def test_flow_and_command_measure_completeness_after_the_scan(places, measured, 
     summary = flow.scan_night.fn("tiles", catalogue, NIGHT, publish_to=collection, **options)
     assert (summary.completeness.n_injected, summary.completeness.n_recovered) == (12, 6)
     assert summary.published
-    assert "Injected lenses recovered: 6 of 12" in flow._summary_markdown(summary)
+    assert "Injected lenses recovered: 6 of 12" in step._summary_markdown(summary)
     command("tiles", out=catalogue, night=NIGHT, **options)
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("recovered")]
     assert line.split(maxsplit=1)[1] == "6 of 12 injected lenses"
-    assert measured == [(catalogue, NIGHTS[0], {"n": 12, "workers": 3, "engine": "torch"})] * 2
+    assert measured == [(catalogue, NIGHTS[0], {"n": 12, "workers": 3, "engine": "torch", "plan_id": None})] * 2
+
+
+def test_a_gated_night_is_measured_and_not_published(places, measured):
+    catalogue, collection = places
+    summary = flow.scan_night.fn("tiles", catalogue, NIGHT, publish_to=collection, completeness=12, gate=True)
+    assert summary.completeness.n_injected == 12
+    assert summary.published is None
+    assert "Readers see this night once it is promoted" in step._summary_markdown(summary)
+    assert [options["plan_id"] for _, _, options in measured] == [summary.plan_id]
+    with pytest.raises(FileNotFoundError):
+        current(collection)
 
 
 def test_a_scan_without_the_option_injects_nothing(places, measured):
