@@ -1,6 +1,7 @@
 """Nights by a Prefect worker whose scans are Ray jobs and whose tiles and catalogue lie on S3: real servers of all three."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -9,7 +10,9 @@ from io import BytesIO
 import pyarrow.parquet as pq
 import pytest
 
+from infra.store.removal import remove
 from infra.store.storage import create_if_absent, join, list_files, read_bytes
+from scanner.catalogue.paths import promoted_uri
 from scanner.catalogue.visible import selected_plans, unit_files_of
 from tests.job_servers import job_server
 from tests.prefect_deployments import Deployments, kill_tree
@@ -50,7 +53,7 @@ def survey(tmp_path, s3, s3_variables, prefect_tables):
         places = {"LENSSCAN_TILES": f"{s3}/tiles/{{night}}", "LENSSCAN_CATALOGUE": f"{s3}/catalogue"}
         token = {name: value for name, value in ray_env.items() if name.startswith("RAY_")}
         deployments = Deployments(server, **places, **token, **s3_variables, LENSSCAN_COLLECTION=f"{s3}/collection")
-        deployments.deploy("nightly", "backfill")
+        deployments.deploy("nightly", "backfill", "promote-night")
         yield deployments, address, f"{s3}/catalogue", ids
 
 
@@ -105,6 +108,39 @@ def test_three_nights_with_a_killed_worker_are_each_done_once(survey):
     check_once(root, ids)
 
 
+def test_a_dead_prefect_server_does_not_stop_a_night(survey):
+    deployments, address, root, ids = survey
+    with deployments.worker():
+        run = deployments.start("nightly/nightly", night=NIGHTS[0], scan=OPTIONS, submit_to=address)
+        wait_for("the job", lambda: jobs(deployments, address), 200)
+        deployments.server.end(signal.SIGKILL)
+        assert not list_files(join(root, "_scan", "seals")), "the kill must come before the seal"
+        wait_for("the promotion", lambda: list_files(join(root, "_scan", "shown")), 200)
+        deployments.server.start()
+        deployments.wait(run, "COMPLETED")
+    check_once(root, {NIGHTS[0]: ids[NIGHTS[0]]})
+
+
+def test_a_refused_night_fails_its_run_until_it_is_overruled(survey):
+    deployments, _, root, _ = survey
+    night = NIGHTS[0]
+    for file in list_files(join(root.replace("/catalogue", "/tiles"), night)):
+        if "MOSAIC-NIR-Y" in file.uri:
+            remove(file)
+    with deployments.worker():
+        state = deployments.wait(deployments.start("nightly/nightly", night=night, scan=OPTIONS), "FAILED")
+        assert f"night {night} has failed its quality gate: 3 tiles lack a band (Y in 3)" in state["message"]
+        artefacts = deployments.asked("POST", "/artifacts/filter")
+        assert any("has FAILED its quality gate" in str(found["data"]) for found in artefacts)
+        assert not list_files(join(root, "_scan", "shown"))
+        state = deployments.wait(deployments.start("promote-night/promote-night", night=night), "FAILED")
+        assert "lack a band" in state["message"]
+        overruled = {"night": night, "overrule": "engineering", "by": "Ann Lens"}
+        deployments.wait(deployments.start("promote-night/promote-night", **overruled), "COMPLETED")
+    (shown,) = selected_plans(root, night=night)
+    assert json.loads(read_bytes(promoted_uri(root, shown.plan_id)))["overruled_because"] == "engineering"
+
+
 def test_runs_attach_to_jobs_and_a_cancelled_run_stops_them(survey):
     deployments, address, _, _ = survey
     asked = {"night": NIGHTS[0], "scan": SLOW, "submit_to": address}
@@ -128,4 +164,5 @@ def test_runs_attach_to_jobs_and_a_cancelled_run_stops_them(survey):
         seconds = time.monotonic() - began
         assert jobs(deployments, address)[job] == "STOPPED", deployments.logs(run)
         deployments.wait(run, "CANCELLED")
+    sys.stderr.write(f"the job has ended {seconds:.1f} s after the cancellation\n")
     assert seconds < 30
