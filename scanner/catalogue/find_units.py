@@ -52,6 +52,8 @@ from scanner.vocabulary.rejections import Rejection
 
 _TILES_AHEAD = 2
 """Number of tile catalogues read ahead, a hundred megabytes each."""
+_SMALL_CATALOGUE_BYTES = 2**23
+"""Largest size of a catalogue of which more are read ahead."""
 _UNFIT = re.compile(r"[^A-Za-z0-9._+-]+")
 
 
@@ -74,11 +76,24 @@ def find_units(input_uri: str, selection: Selection = EVERYTHING, survey: Survey
     return find_input(input_uri, selection, survey).units
 
 
-def find_input(input_uri: str, selection: Selection = EVERYTHING, survey: Survey = EUCLID_MER) -> FoundUnits:
+def list_tiles(input_uri: str, selection: Selection = EVERYTHING, survey: Survey = EUCLID_MER) -> FoundTiles:
+    """List the selected tiles under `input_uri` without reading a file.
+
+    Raises:
+        PlanError: a selected tile is not there, or the survey's description names no catalogue.
+        TileError: two tiles would have one name.
+    """
+    return _tiles(input_uri, selection, survey)
+
+
+def find_input(
+    input_uri: str, selection: Selection = EVERYTHING, survey: Survey = EUCLID_MER, listed: FoundTiles | None = None
+) -> FoundUnits:
     """Find the selected tiles under `input_uri`, or, for the default survey, the shards if there are no tiles.
 
     A tile that lacks its catalogue or all mosaics, or whose catalogue cannot be used, is left out and named: it does not stop
-    the scan of the others. An object that several units hold (tiles overlap) belongs to the first.
+    the scan of the others. An object that several units hold (tiles overlap) belongs to the first. `listed` is the result of
+    `list_tiles`, if there is one already.
 
     Raises:
         PlanError: there is no unit, a selected tile is not there, a shard repeats an id or cannot be read, the store failed, or
@@ -90,7 +105,7 @@ def find_input(input_uri: str, selection: Selection = EVERYTHING, survey: Survey
         ManifestError: the area or the targets cannot be read.
     """
     chooser = SourceChooser.of(selection)
-    found = _tiles(input_uri, selection, survey)
+    found = listed or list_tiles(input_uri, selection, survey)
     if found.tiles or found.without_catalogue:
         inputs, left_out = _usable(found, selection.circle, chooser, survey)
     elif survey != EUCLID_MER and exists(input_uri):
@@ -198,7 +213,9 @@ def _usable(
     left_out += [LeftOut(tile=tile.tile_id, reason=LeftOutReason.NO_MOSAIC) for tile in found.tiles if not tile.mosaics]
     usable = []
     with_mosaics = [tile for tile in found.tiles if tile.mosaics]
-    for read in map_ahead(partial(_tile_input, circle=circle, chooser=chooser), with_mosaics, _TILES_AHEAD):
+    sizes = (tile.files[CATALOGUE].size for tile in with_mosaics)
+    n_ahead = N_AHEAD if max(sizes, default=0) <= _SMALL_CATALOGUE_BYTES else _TILES_AHEAD
+    for read in map_ahead(partial(_tile_input, circle=circle, chooser=chooser), with_mosaics, n_ahead):
         if isinstance(read, LeftOut):
             left_out.append(read)
         elif read is not None:
@@ -276,10 +293,8 @@ def _input_file(file: FileInfo) -> InputFile:
 
 
 def _tile_files(tile: Tile) -> dict[str, InputFile]:
-    try:
-        return {role: _input_file(info(uri)) for role, uri in {**tile.mosaics, CATALOGUE: tile.catalogue}.items()}
-    except OSError as error:
-        raise PlanError(f"tile {tile.tile_id}: {error}") from error
+    """Return the files as they were listed: to ask for each one again would take most of the time of a plan."""
+    return {role: _input_file(tile.files[role]) for role in (*tile.mosaics, CATALOGUE)}
 
 
 def _shard_ids(uri: str) -> Ids:

@@ -2,6 +2,7 @@
 
 candidates/{night, or `undated`}.parquet
 _scan/plans/{plan_id}.json
+_scan/inputs/{digest of an input and a request}.json
 _scan/units/plan={plan_id}/{unit_id}.unit
 _scan/sealed/{plan_id}.candidates
 _scan/seals/{plan_id}.json
@@ -27,7 +28,7 @@ CANDIDATES = "candidates"
 _SCAN = "_scan"
 PLANS, UNITS, SEALED = f"{_SCAN}/plans", f"{_SCAN}/units", f"{_SCAN}/sealed"
 SEALS, SHOWN, QUARANTINE = f"{_SCAN}/seals", f"{_SCAN}/shown", f"{_SCAN}/quarantine"
-INJECTED, RUNS, QUALITY = f"{_SCAN}/injected", f"{_SCAN}/runs", f"{_SCAN}/quality"
+INJECTED, RUNS, INPUTS, QUALITY = f"{_SCAN}/injected", f"{_SCAN}/runs", f"{_SCAN}/inputs", f"{_SCAN}/quality"
 """Folders of the files that scans write, below the root of a catalogue."""
 HELD_NAME = "held.json"
 """Name of the file that keeps a plan from readers until it is promoted."""
@@ -125,6 +126,11 @@ def injected_uri(root_uri: str, label: str) -> str:
 def label_of_injected(uri: str) -> str:
     """Return the label of the night in the name of its file of injected lenses."""
     return path_below(uri, INJECTED).removesuffix(_INJECTED_SUFFIX)
+
+
+def planned_input_uri(root_uri: str, key: str) -> str:
+    """Return the URI of the record that names the plan of an input."""
+    return join(root_uri, INPUTS, key + _JSON)
 
 
 def run_uri(root_uri: str, started_at: datetime, run_id: str) -> str:

@@ -14,7 +14,8 @@ from infra.frozen import Frozen
 from infra.provenance import canonical_json, code_version, sha256_bytes
 from infra.store.storage import CreateOutcome, create_if_absent, join, list_files, read_bytes
 from scanner.catalogue.carried import CarriedColumn
-from scanner.catalogue.find_units import find_input
+from scanner.catalogue.find_units import find_input, list_tiles
+from scanner.catalogue.known_plan import KnownPlan, input_digest, known_plan, remember_plan
 from scanner.catalogue.paths import PLANS, plan_id_of, plan_uri
 from scanner.catalogue.selection import EVERYTHING, Selection
 from scanner.catalogue.source_choice import SourceSelection, UnmatchedTargets
@@ -77,6 +78,8 @@ class Plan(Frozen):
     """Tiles of the input that cannot be scanned; not stored."""
     unmatched: UnmatchedTargets | None = Field(default=None, exclude=True)
     """Targets without a source; not stored."""
+    input_digest: str | None = Field(default=None, exclude=True)
+    """Digest by which the catalogue remembers the plan of an input, once it is frozen; not stored."""
 
     @field_validator("night")
     @classmethod
@@ -135,19 +138,45 @@ def build_plan(
     selection: Selection = EVERYTHING,
     survey: Survey = EUCLID_MER,
     bands_read: tuple[str, ...] = (),
+    root_uri: str | None = None,
 ) -> Plan:
     """Plan the scan of the selected tiles, or else every shard, under `input_uri`.
 
     Reads all object ids, so that the expected rows are known before anything is scanned. The plan records `bands_read`, the
-    bands that the networks read, with a survey other than Euclid's.
+    bands that the networks read, with a survey other than Euclid's. An equal input and request whose plan the catalogue at
+    `root_uri` remembers is not read again.
 
     Raises:
         PlanError: there is nothing to scan, a shard cannot be read, or the night is not a date.
         ConditionError, ManifestError: as `find_input`.
     """
-    found = find_input(input_uri, selection, survey)
+    listed = list_tiles(input_uri, selection, survey)
+    about = {
+        "night": night,
+        "ensemble": [ensemble.name, ensemble.sha256],
+        "code_version": code_version(),
+        "config": config.model_dump(mode="json"),
+        "survey": survey.model_dump(mode="json"),
+        "bands_read": list(bands_read),
+    }
+    key = input_digest(listed, selection, **about) if root_uri is not None else None
+    if root_uri is not None and key is not None and (known := _remembered(root_uri, key)) is not None:
+        return known
+    found = find_input(input_uri, selection, survey, listed)
     plan = make_plan(night, ensemble, config, found.units, survey, bands_read, found.sources, found.columns)
-    return plan.model_copy(update={"left_out": found.left_out, "unmatched": found.unmatched})
+    return plan.model_copy(update={"left_out": found.left_out, "unmatched": found.unmatched, "input_digest": key})
+
+
+def _remembered(root_uri: str, key: str) -> Plan | None:
+    """Return the plan of an input that was planned before; None if it is not stored, or not as it was written."""
+    known = known_plan(root_uri, key)
+    if known is None:
+        return None
+    try:
+        plan = load_plan(root_uri, known.plan_id)
+    except PlanError:
+        return None
+    return plan.model_copy(update={"left_out": known.left_out, "input_digest": key})
 
 
 def make_plan(
@@ -205,6 +234,8 @@ def freeze(plan: Plan, root_uri: str) -> None:
     uri = plan_uri(root_uri, plan.plan_id)
     if create_if_absent(uri, encode_plan(plan), plan.plan_id) is CreateOutcome.EXISTS:
         raise PlanError(f"{uri}: content differs from the plan with this id; was it edited?")
+    if plan.input_digest is not None:
+        remember_plan(root_uri, plan.input_digest, KnownPlan(plan_id=plan.plan_id, left_out=plan.left_out))
 
 
 def load_plan(root_uri: str, plan_id: str) -> Plan:

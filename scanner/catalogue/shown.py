@@ -176,7 +176,9 @@ def with_lower_threshold(plan: Plan, root_uri: str) -> Plan:
             continue
         lower = other.config.candidate_threshold
         config = plan.config.model_copy(update={"candidate_threshold": lower})
-        found = other.model_copy(update={"left_out": plan.left_out, "unmatched": plan.unmatched})  # They are not stored.
+        # These are not stored.
+        unstored = {"left_out": plan.left_out, "unmatched": plan.unmatched, "input_digest": plan.input_digest}
+        found = other.model_copy(update=unstored)
         wanted = plan.model_copy(update={"config": config, "plan_id": plan_id})
         if lower < plan.config.candidate_threshold and found == wanted and exists(seal_uri(root_uri, plan_id)):
             return found

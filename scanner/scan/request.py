@@ -40,11 +40,12 @@ class ScanRequest(Frozen):
     """Number of candidates of each unit, the best, that are stored with maps that explain their scores."""
 
 
-def plan_scan(request: ScanRequest) -> Plan:
+def plan_scan(request: ScanRequest, root_uri: str | None = None) -> Plan:
     """Plan a scan: read the card of its ensemble and every object id of its input.
 
     The plan's candidates are those of the ensemble's own threshold, or of a lower one that was asked for. So a higher threshold
-    needs no other plan and no other scan: it is applied when the candidates are read.
+    needs no other plan and no other scan: it is applied when the candidates are read. A plan that the catalogue at `root_uri`
+    remembers is taken from there.
 
     Raises:
         PlanError: there is nothing to scan, or the input cannot be planned.
@@ -60,7 +61,8 @@ def plan_scan(request: ScanRequest) -> Plan:
         reference_sha256=card.reference_sha256,
     )
     night = request.night.isoformat() if request.night else None
-    return build_plan(absolute(request.input_uri), night, card, config, request.selection, request.survey, bands_read(card))
+    bands = bands_read(card)
+    return build_plan(absolute(request.input_uri), night, card, config, request.selection, request.survey, bands, root_uri)
 
 
 def bands_read(card: EnsembleCard) -> tuple[str, ...]:

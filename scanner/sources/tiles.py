@@ -3,8 +3,9 @@
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
+from operator import itemgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from infra.errors import LensscanError
-from infra.store.storage import StorageError, list_files
+from infra.store.storage import FileInfo, StorageError, list_files
 from scanner.files.fits_columns import MissingColumnsError, SourceTableError
 from scanner.files.source_table import SourceColumns
 from scanner.files.wcs_client import WcsProcessError, sky_positions, start_wcs_worker
@@ -59,6 +60,8 @@ class Tile:
     catalogue: str
     survey: Survey = EUCLID_MER
     """Survey that the files are of."""
+    files: Mapping[str, FileInfo] = field(default_factory=dict, compare=False)
+    """The files by role as the input's listing showed them; empty if no input was listed."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ def is_tile_file(uri: str) -> bool:
 def discover_mosaics(root_uri: str, survey: Survey = EUCLID_MER) -> dict[str, dict[str, str]]:
     """Return the mosaics, by band, of every tile under a folder or prefix, by tile number; catalogues are not needed."""
     found = _newest(survey, root_uri)
-    mosaics = {tile_id: {role: uri for role, uri in roles.items() if role != CATALOGUE} for tile_id, roles in found.items()}
+    mosaics = {tile_id: {r: file.uri for r, file in files.items() if r != CATALOGUE} for tile_id, files in found.items()}
     return {tile_id: of_tile for tile_id, of_tile in mosaics.items() if of_tile}
 
 
@@ -126,12 +129,12 @@ def find_tiles(*root_uris: str, survey: Survey = EUCLID_MER) -> FoundTiles:
         TileError: the names of two tiles differ only in characters that cannot stand in the name of a unit.
     """
     found = FoundTiles([], {})
-    for tile_id, uris in _newest(survey, *root_uris).items():
-        if CATALOGUE in uris:
-            mosaics = {role: uri for role, uri in uris.items() if role != CATALOGUE}
-            found.tiles.append(Tile(tile_id, MappingProxyType(mosaics), uris[CATALOGUE], survey))
+    for tile_id, files in _newest(survey, *root_uris).items():
+        if CATALOGUE in files:
+            mosaics = {role: file.uri for role, file in files.items() if role != CATALOGUE}
+            found.tiles.append(Tile(tile_id, MappingProxyType(mosaics), files[CATALOGUE].uri, survey, files))
         else:
-            found.without_catalogue[tile_id] = tuple(sorted(uris))
+            found.without_catalogue[tile_id] = tuple(sorted(files))
     return found
 
 
@@ -163,9 +166,9 @@ def no_tiles(root_uri: str, survey: Survey) -> str:
     return f"{root_uri}: no file of survey {survey.name} is named like {survey.mosaics.file}; {there}"
 
 
-def _newest(survey: Survey, *root_uris: str) -> dict[str, dict[str, str]]:
+def _newest(survey: Survey, *root_uris: str) -> dict[str, dict[str, FileInfo]]:
     """Return the newest version of each tile's files, by role, sorted by tile number."""
-    newest: dict[str, dict[str, tuple[tuple[tuple[str, str], str], str]]] = {}
+    newest: dict[str, dict[str, tuple[tuple[tuple[str, str], str], FileInfo]]] = {}
     named: dict[str, str] = {}
     for file in chain.from_iterable(map(list_files, root_uris)):
         match, roles = _roles(file.uri.rpartition("/")[2], survey)
@@ -176,10 +179,10 @@ def _newest(survey: Survey, *root_uris: str) -> dict[str, dict[str, str]]:
         if named.setdefault(tile_id, match["tile"]) != match["tile"]:
             raise TileError(f"tiles {named[tile_id]} and {match['tile']}: both would be named {tile_id}")
         of_tile = newest.setdefault(tile_id, {})
-        entry = ((version_order(match), file.uri), file.uri)
+        entry = ((version_order(match), file.uri), file)
         for role in roles:
-            of_tile[role] = max(of_tile.get(role, entry), entry)
-    return {tile_id: {role: uri for role, (_, uri) in roles.items()} for tile_id, roles in sorted(newest.items())}
+            of_tile[role] = max(of_tile.get(role, entry), entry, key=itemgetter(0))
+    return {tile_id: {role: file for role, (_, file) in roles.items()} for tile_id, roles in sorted(newest.items())}
 
 
 def _roles(name: str, survey: Survey) -> tuple[re.Match[str] | None, list[str]]:

@@ -125,7 +125,7 @@ def scan_night(
     # Damaged weights are found before workers start; the workers check them again, and the networks too.
     card = read_card(package)
     check_weights(package, card)
-    plan = with_lower_threshold(plan_scan(request), root_uri)
+    plan = with_lower_threshold(plan_scan(request, root_uri), root_uri)
     if ray_address in {None, PRIVATE_RAY} and not is_local(plan.units, ray_address):
         _check_engine(request.engine)
     freeze(plan, root_uri)

@@ -20,22 +20,22 @@ def weed() -> str | None:
 
 
 @contextlib.contextmanager
-def seaweed_server(folder: Path, public: str | None = None) -> Iterator[str]:
+def seaweed_server(folder: Path, public: str | None = None, filer_port: int | None = None, n_volumes: int = 8) -> Iterator[str]:
     """Run master, volume, filer and S3 in one process with its files in `folder`; yield the URL of its S3.
 
-    Anyone may read the bucket `public` without credentials; signed requests of strangers are refused there too.
+    Anyone may read the bucket `public` without credentials; signed requests of strangers are refused there too. A volume holds
+    64 MB. The filer, which writes objects without signatures, listens on `filer_port` if one is given.
     """
     port = free_port()
     names = (
         "master.port",
         "volume.port",
-        "filer.port",
         "s3.port.grpc",
         "master.port.grpc",
         "volume.port.grpc",
         "filer.port.grpc",
     )
-    ports = [f"-{name}={free_port()}" for name in names]
+    ports = [f"-{name}={free_port()}" for name in names] + [f"-filer.port={filer_port or free_port()}"]
     config = folder / "s3.json"
     admin = {
         "name": "admin",
@@ -45,7 +45,9 @@ def seaweed_server(folder: Path, public: str | None = None) -> Iterator[str]:
     everyone = {"name": "anonymous", "actions": [f"Read:{public}", f"List:{public}"]}
     config.write_text(json.dumps({"identities": [admin, *([everyone] if public else [])]}), encoding="utf-8")
     command = [weed(), "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", *ports]
-    command += ["-s3", f"-s3.port={port}", f"-s3.config={config}", "-volume.max=8", "-master.volumeSizeLimitMB=64"]
+    # These two have fixed ports by default, which two servers at a time cannot share.
+    command += ["-s3.port.iceberg=0", "-s3.port.lance=0"]
+    command += ["-s3", f"-s3.port={port}", f"-s3.config={config}", f"-volume.max={n_volumes}", "-master.volumeSizeLimitMB=64"]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
     url = f"http://127.0.0.1:{port}"

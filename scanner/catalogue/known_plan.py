@@ -1,0 +1,63 @@
+"""Find the plan of an input that was planned before, by the listing of its files: a rerun then reads no catalogue of sources.
+
+A plan follows from the files of its tiles, each known by size and ETag, and from the request. The digest of both names
+a small file that names the plan. An area or a list of targets is a file of its own, so such requests are planned anew.
+"""
+
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from infra.frozen import Frozen
+from infra.provenance import canonical_json, digest
+from infra.store.storage import create_if_absent, read_bytes
+from scanner.catalogue.paths import planned_input_uri
+from scanner.catalogue.selection import Selection
+from scanner.catalogue.units import LeftOut
+from scanner.sources.tiles import FoundTiles
+
+
+class KnownPlan(Frozen):
+    """The plan of an input, and what the plan itself does not store."""
+
+    plan_id: str = Field(pattern="^[0-9a-f]{64}$")
+    left_out: tuple[LeftOut, ...] = ()
+
+
+def input_digest(listed: FoundTiles, selection: Selection, **request: Any) -> str | None:
+    """Return the digest of a listing and a request; None if a plan does not follow from them alone.
+
+    Args:
+        listed: The tiles that the input holds.
+        selection: The selection of tiles and sources.
+        request: All else that the plan depends on, as JSON can express it.
+    """
+    if not listed.tiles or selection.moc_uri is not None or selection.targets_uri is not None:
+        return None
+    files = [
+        [tile.tile_id, [[role, file.uri, file.size, file.etag] for role, file in sorted(tile.files.items())]]
+        for tile in listed.tiles
+    ]
+    without = sorted((tile, list(bands)) for tile, bands in listed.without_catalogue.items())
+    return digest({"files": files, "without": without, "selection": selection.model_dump(mode="json"), **request})
+
+
+def known_plan(root_uri: str, key: str) -> KnownPlan | None:
+    """Return the plan of the input with this digest; None if there is none, or its record is damaged.
+
+    Raises:
+        StorageError: the store failed.
+    """
+    try:
+        return KnownPlan.model_validate_json(read_bytes(planned_input_uri(root_uri, key)))
+    except (FileNotFoundError, ValidationError):
+        return None
+
+
+def remember_plan(root_uri: str, key: str, known: KnownPlan) -> None:
+    """Record the plan of an input; the first record of it stays.
+
+    Raises:
+        StorageError: the store failed.
+    """
+    create_if_absent(planned_input_uri(root_uri, key), canonical_json(known.model_dump(mode="json")), known.plan_id)
