@@ -7,20 +7,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from infra.json_logs import is_asked
 from infra.json_values import finite
 from infra.progress import NamingProgress, no_progress
 
 
 @contextmanager
 def terminal_progress(label: str, *, quiet: bool = False) -> Iterator[NamingProgress]:
-    """Show a bar with rate and time left on stderr; show nothing if `quiet`, or if stderr is not a terminal."""
+    """Show a bar with rate and time left on stderr; show nothing if `quiet`, for logs in JSON, or without a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
     from flows.progress_bar import NamingBar, bar_texts
 
     console = Console(stderr=True)
-    if quiet or not sys.stderr.isatty():
+    if quiet or is_asked() or not sys.stderr.isatty():
         yield no_progress
         return
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"), TimeRemainingColumn()

@@ -15,6 +15,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
+from infra import json_logs
 from infra.calls import Call, CallFailure, CallResult
 from infra.errors import ClusterError
 from infra.worker_pool import FailedStart, WorkerPool
@@ -114,7 +115,7 @@ class WorkerProcess:
                 env={**os.environ, **variables, "PYTHONPATH": path},
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                stderr=None if json_logs.is_asked() else subprocess.DEVNULL,
                 # Ctrl-C on a terminal is for this process, which then ends its workers.
                 process_group=0,
             )

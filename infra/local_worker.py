@@ -15,6 +15,8 @@ from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Any
 
+from infra import json_logs
+
 
 class _Answers:
     """Sends answers, one at a time: the request's number and a text, then the answer and whether it is an exception."""
@@ -60,6 +62,8 @@ def main() -> None:
     connection = Connection(os.dup(0))
     with Path(os.devnull).open() as nothing:
         os.dup2(nothing.fileno(), 0)
+    if json_logs.is_asked():
+        json_logs.log_json()
     answers, requests = _Answers(connection), SimpleQueue[bytes]()
     Thread(target=_read, args=(connection, requests), daemon=True).start()
     # Imports make a million objects that stay: looking for garbage among them takes a tenth of the start.

@@ -16,7 +16,7 @@ app = App(
     # `main` prints errors, in one line each.
     exit_on_error=False,
     print_error=False,
-    help_epilogue="With any command, `--verbose` (`-v`) shows logs, times and the causes of errors.",
+    help_epilogue="With any command, `--verbose` (`-v`) shows logs, times and the causes of errors; `--log-json` as JSON.",
     # Ctrl-C is handled in interrupt.py.
     suppress_keyboard_interrupt=False,
 )

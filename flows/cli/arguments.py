@@ -1,15 +1,17 @@
 """Arguments of any command, before and while they are parsed: `--verbose`, lists with spaces, whole numbers."""
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from infra import json_logs
+
 VERBOSE = ("--verbose", "-v")
-LOGGERS = ("flows", "infra", "scanner", "simulation", "training")
-"""Packages whose loggers `--verbose` shows."""
+LOG_JSON = "--log-json"
 _LOG = logging.getLogger(__name__)
 
 
@@ -21,9 +23,13 @@ class _Stderr(logging.Handler):
 
 
 def prepared(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments without `--verbose`, which switches logs on, and with lists such as `1, 2` as one argument."""
-    words = [word for word in arguments if word not in VERBOSE]
-    if len(words) < len(arguments):
+    """Return the arguments without `--verbose` and `--log-json`, which switch logs on, and with `1, 2` as one argument."""
+    words = [word for word in arguments if word not in {*VERBOSE, LOG_JSON}]
+    if LOG_JSON in arguments:
+        os.environ[json_logs.VARIABLE] = json_logs.JSON
+    if json_logs.is_asked():
+        json_logs.log_json()
+    elif len(words) < len(arguments):
         _log_to_stderr()
     joined: list[str] = []
     for word in words:
@@ -32,6 +38,14 @@ def prepared(arguments: Sequence[str]) -> list[str]:
         else:
             joined.append(word)
     return joined
+
+
+def complain(message: str) -> None:
+    """Tell the user why a command ended: in one line, or as a record of the logs in JSON."""
+    if json_logs.is_asked():
+        _LOG.error("%s", message)
+    else:
+        sys.stderr.write(f"lensscan: {message}\n")
 
 
 @contextmanager
@@ -69,7 +83,7 @@ def _log_to_stderr() -> None:
 
     handler = _Stderr()
     handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s", "%H:%M:%S"))
-    for name in LOGGERS:
+    for name in json_logs.LOGGERS:
         logger = logging.getLogger(name)
         logger.setLevel(logging.INFO)
         logger.propagate = False

@@ -32,7 +32,7 @@ import flows.cli.votes
 import flows.cli.yields
 import flows.cli.zooniverse  # noqa: F401 - all of them register their commands
 from flows.cli.app import AboveZero, AsFlow, Fraction, MapsPerUnit, Positive, app
-from flows.cli.arguments import prepared, told
+from flows.cli.arguments import complain, prepared, told
 from flows.cli.interrupt import ends_on_interrupt
 from flows.cli.mistakes import one_line_about
 from flows.cli.tiles import ALL_TILES, TileOptions, flow_options, input_uri, selection
@@ -78,16 +78,16 @@ def _run() -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except (CycloptsError, LensscanError) as error:
-        sys.stderr.write(f"lensscan: {one_line_about(error) if isinstance(error, CycloptsError) else error}\n")
+        complain(one_line_about(error) if isinstance(error, CycloptsError) else str(error))
         return 2
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
-        sys.stderr.write(f"lensscan: {name}{error.strerror or error}\n")
+        complain(f"{name}{error.strerror or error}")
         return 2
     except Exception as error:
         if (trouble := _server_trouble(error)) is None:
             raise
-        sys.stderr.write(f"lensscan: {trouble}\n")
+        complain(trouble)
         return 2
     return 0
 

@@ -1,5 +1,6 @@
 """`lensscan scan`: scan tiles or shards into a catalogue."""
 
+import sys
 from collections.abc import Callable
 from datetime import date
 from typing import TYPE_CHECKING
@@ -82,6 +83,7 @@ def scan_tiles(
         progress=progress,
         early=early,
         metrics_dir=settings.metrics_dir,
+        run_id=_flow_run_id(),
     )
     if completeness is not None:
         summary = _with_completeness(summary, root_uri, completeness, workers, request.engine, progress)
@@ -89,6 +91,15 @@ def scan_tiles(
     return (
         summary if publish_to is None or summary.awaits_gate else _published(summary, root_uri, publish_to, known, ray_address)
     )
+
+
+def _flow_run_id() -> str | None:
+    """Return the id of the Prefect run that this is, so that the logs of both have one id; None without Prefect."""
+    if "prefect" not in sys.modules:
+        return None
+    from prefect.runtime import flow_run
+
+    return flow_run.id
 
 
 def _with_completeness(

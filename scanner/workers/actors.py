@@ -8,6 +8,7 @@ from typing import Any
 import ray
 from ray.util.metrics import Counter, Gauge
 
+from infra.json_logs import is_asked, log_json, log_variables
 from infra.ray.actor_pool import ActorPool
 from infra.ray.cluster import actor_count, ray_errors
 from infra.store.s3_access import access_variables
@@ -26,8 +27,8 @@ ACTOR_CPUS = 0.5
 """CPUs that Ray reserves for an actor: less than one, so that two actors on a two-core machine leave room for the rest."""
 
 
-def scanner_pool(plan: Plan, package: Path, root_uri: str, workers: int, n_units: int) -> ActorPool:
-    """Start at most `workers` scanners for `n_units` units in the running Ray session.
+def scanner_pool(plan: Plan, package: Path, root_uri: str, workers: int, n_units: int, run_id: str = "") -> ActorPool:
+    """Start at most `workers` scanners for `n_units` units in the running Ray session; their logs carry `run_id`.
 
     Raises:
         ClusterError: Ray is gone.
@@ -43,19 +44,23 @@ def scanner_pool(plan: Plan, package: Path, root_uri: str, workers: int, n_units
         num_gpus=gpu_share,
         # One thread more answers how far the others are.
         max_concurrency=IN_FLIGHT + 1,
-        runtime_env={"env_vars": {**thread_settings(threads), **access_variables()}},
+        runtime_env={"env_vars": {**thread_settings(threads), **access_variables(), **log_variables()}},
     )
     with ray_errors():
         # Store the plan once for all actors, because it is large: it holds every unit of the night.
         shared = ray.put(plan)
-    return ActorPool(lambda: actor.remote(UnitScanner, shared, package, root_uri, threads), n_actors, IN_FLIGHT)
+    return ActorPool(lambda: actor.remote(UnitScanner, shared, package, root_uri, threads, run_id), n_actors, IN_FLIGHT)
 
 
 class MeteredScanner:
     """A scanner of a class that it gets; it counts what it commits, for Ray's metrics."""
 
-    def __init__(self, scanner: type[UnitScanner], plan: Plan, package: Path, root_uri: str, threads: int) -> None:
-        self._scanner = scanner(plan, package, root_uri, threads)
+    def __init__(
+        self, scanner: type[UnitScanner], plan: Plan, package: Path, root_uri: str, threads: int, run_id: str = ""
+    ) -> None:
+        if is_asked():
+            log_json()
+        self._scanner = scanner(plan, package, root_uri, threads, run_id)
         self._meters = _Meters(plan)
 
     def scan(self, task: Task) -> Receipt:

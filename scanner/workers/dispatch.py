@@ -160,7 +160,7 @@ class _Dispatch:
     def _failed(self, state: RetryState, task: Task, result: CallResult) -> None:
         failure = _failure(result)
         kind = self._units[task.unit_id].kind
-        _LOG.warning("%s %s: %s (%s)", kind, task.unit_id, _WORDS[failure], _reason(result))
+        _LOG.warning("%s %s: %s (%s)", kind, task.unit_id, _WORDS[failure], _reason(result), extra={"unit": task.unit_id})
         state.failed(failure)
         if failure is Failure.STORE and result.error is not None:
             self._backoff.failed(result.error, is_probe=not self._pool.n_busy)

@@ -40,6 +40,7 @@ def local_pool(
     root_uri: str,
     workers: int,
     early: WorkerProcess | None = None,
+    run_id: str = "",
 ) -> LocalPool:
     """Start scanners of units, at most `workers`, and only as many as pay for their start.
 
@@ -53,6 +54,7 @@ def local_pool(
         root_uri: Folder or `s3://` prefix of the catalogue.
         workers: Requested number of scanners.
         early: The first of the workers, if one runs already.
+        run_id: Id of the run, which the workers' logs carry.
 
     Raises:
         ValueError: `workers` is below 1.
@@ -61,6 +63,6 @@ def local_pool(
         raise ValueError(f"workers must be >= 1, got {workers}")
     n_paid = min(workers, 1 + sum(unit.n_selected for unit in plan.units) // ROWS_PER_WORKER)
     threads = threads_of(n_paid)
-    arguments = (plan, package, root_uri, threads)
+    arguments = (plan, package, root_uri, threads, run_id)
     # An early worker has started before the number of threads is known: all get the same limits, and the number itself.
     return LocalPool(SCANNER, arguments, min(n_paid, len(todo)), IN_FLIGHT, thread_settings(threads_of(1)), early)

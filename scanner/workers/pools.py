@@ -34,16 +34,17 @@ def scan_pool(
     ray_address: str | None,
     early: WorkerProcess | None = None,
     tally: RunTally | None = None,
+    run_id: str = "",
 ) -> Iterator[Pool]:
     """Run a `with` block with at most `workers` scanners of the pending units of a plan; `early` is one that runs already.
 
-    Ray's metrics show the numbers of `tally`.
+    Ray's metrics show the numbers of `tally`, and the workers' logs carry `run_id`.
 
     Raises:
         ClusterError: Ray cannot be reached.
     """
     if is_local(todo, ray_address):
-        with closing(local_pool(plan, todo, package, root_uri, workers, early)) as local:
+        with closing(local_pool(plan, todo, package, root_uri, workers, early, run_id)) as local:
             yield local
         return
     if early is not None:
@@ -54,7 +55,7 @@ def scan_pool(
 
     with (
         ray_session(ray_address),
-        closing(scanner_pool(plan, package, root_uri, workers, len(todo))) as pool,
+        closing(scanner_pool(plan, package, root_uri, workers, len(todo), run_id)) as pool,
     ):
         if tally is not None:
             report_to_ray(tally, plan)

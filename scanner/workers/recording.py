@@ -86,6 +86,9 @@ class Recording:
             _LOG.warning("the rows of this run cannot be counted: %s", problem)
         self.tally.n_store_retries += take_retries()
         record = self._record(held, error)
+        about = "the run ends after %.1f s (%s): %d units committed, %d given up, %d workers died"
+        counts = (record.units_committed_here, record.units_failed, record.worker_deaths)
+        _LOG.info(about, record.seconds, record.error or "complete", *counts)
         if self._has_begun:
             try:
                 record_run(record, self._root)

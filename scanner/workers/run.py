@@ -1,5 +1,6 @@
 """Scan one night from a folder of tiles to a sealed candidate catalogue; the flow and the command line call it."""
 
+import logging
 import time
 from collections import Counter
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Literal
 from infra.engine_name import EngineName
 from infra.errors import LensscanError
 from infra.frozen import Frozen
+from infra.json_logs import set_run
 from infra.local_pool import WorkerProcess
 from infra.progress import NamingProgress, no_progress
 from infra.settings import PRIVATE_RAY
@@ -28,6 +30,8 @@ from scanner.scan.request import ScanRequest, plan_scan, shown_threshold
 from scanner.workers.dispatch import ScanRun, scan_plan
 from scanner.workers.pools import is_local, scan_pool
 from scanner.workers.recording import Recording, new_run_id
+
+_LOG = logging.getLogger(__name__)
 
 
 class NightError(LensscanError):
@@ -134,10 +138,14 @@ def scan_night(
         # Before the seal: a command that finishes an interrupted scan must know that the plan waits.
         hold(plan, root_uri, threshold, card.purity_table)
     run, todo = ScanRun([], 0), pending(plan, root_uri)
-    recording = Recording(plan, root_uri, todo, workers, run_id or new_run_id(), metrics_dir)
+    run_id = run_id or new_run_id()
+    set_run(run_id, plan.night)
+    kind = plan.units[0].kind
+    _LOG.info("plan %s of %d %ss, %d of them to scan", plan.plan_id[:12], len(plan.units), kind, len(todo))
+    recording = Recording(plan, root_uri, todo, workers, run_id, metrics_dir)
     with recording.recorded():
         if todo:
-            with scan_pool(plan, todo, package, root_uri, workers, ray_address, early, recording.tally) as pool:
+            with scan_pool(plan, todo, package, root_uri, workers, ray_address, early, recording.tally, run_id) as pool:
                 recording.begin()
                 run = scan_plan(plan, todo, pool, recording.progress(progress or no_progress), tally=recording.tally)
         report = seal(plan, root_uri)

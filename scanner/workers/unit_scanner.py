@@ -1,5 +1,6 @@
 """Scan units in a worker: it handles a unit from its first byte to its commit and returns a receipt."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import replace
@@ -8,6 +9,7 @@ from threading import Lock
 from uuid import uuid4
 
 from infra.errors import LensscanError
+from infra.json_logs import set_run
 from infra.private_apis import arrow_without_pandas
 from infra.progress import Progress
 from infra.provenance import code_version
@@ -24,6 +26,8 @@ from scanner.vocabulary.metrics import WorkStage
 from scanner.vocabulary.rejections import Rejection
 from scanner.workers.retry_state import Task
 
+_LOG = logging.getLogger(__name__)
+
 
 class WorkerMismatchError(LensscanError):
     """The code or the ensemble of a worker is not the one in the plan."""
@@ -32,9 +36,13 @@ class WorkerMismatchError(LensscanError):
 class UnitScanner:
     """Scans units of one plan with an ensemble that stays loaded; pixels never leave its process."""
 
-    def __init__(self, plan: Plan, package: Path, root_uri: str, threads: int) -> None:
-        """Load the ensemble once, and set the thread count once, so that workers on one machine do not compete for cores."""
+    def __init__(self, plan: Plan, package: Path, root_uri: str, threads: int, run_id: str = "") -> None:
+        """Load the ensemble once, and set the thread count once, so that workers on one machine do not compete for cores.
+
+        The logs of this process belong to the run `run_id`.
+        """
         arrow_without_pandas()
+        set_run(run_id, plan.night)
         if code_version() != plan.code_version:
             raise WorkerMismatchError(
                 f"plan {plan.plan_id[:12]} needs code {plan.code_version}, this worker has {code_version()}"
@@ -86,6 +94,9 @@ class UnitScanner:
             table = scan_unit(opened, scanner, self._plan.night or "", turn)
         with watch.timed(WorkStage.WRITE):
             receipt = publish(table, unit, self._plan, self._root_uri, attempt=uuid4().hex)
+        about = "%s: %d rows, %d scored, %d candidates"
+        counts = (receipt.outcome, receipt.n_rows, receipt.n_scored, receipt.n_candidates)
+        _LOG.info(about, *counts, extra={"unit": unit.unit_id})
         seconds = {str(stage): watch.of(stage) for stage in WorkStage} if receipt.outcome is Outcome.COMMITTED else {}
         return replace(receipt, seconds=seconds, n_store_retries=take_retries())
 

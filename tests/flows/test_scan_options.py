@@ -97,7 +97,7 @@ def test_every_option_reaches_the_request(requests, monkeypatch):
     )
     assert ScanRequest.model_fields.keys() == expected.model_fields_set, "every field is tested"
     assert Selection.model_fields.keys() == selection.model_fields_set, "every field is tested"
-    rest = {"workers": 3, "ray_address": "local", "gate": True, "metrics_dir": None}
+    rest = {"workers": 3, "ray_address": "local", "gate": True, "metrics_dir": None, "run_id": None}
     assert by_flow == by_command == (expected, "root", rest)
 
 
@@ -107,7 +107,7 @@ def test_settings_stand_in_for_options_that_are_not_given(requests):
     )
     by_flow, by_command = requests()
     expected = ScanRequest(input_uri="tiles/2026-11-24", night=NIGHT, package=SHIPPED_DIR / "ou7-sim", engine="openvino")
-    rest = {"workers": 5, "ray_address": "auto", "gate": False, "metrics_dir": Path("m")}
+    rest = {"workers": 5, "ray_address": "auto", "gate": False, "metrics_dir": Path("m"), "run_id": None}
     assert by_flow == by_command == (expected, "root", rest)
 
 

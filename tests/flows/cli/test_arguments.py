@@ -7,10 +7,11 @@ import pytest
 from cyclopts import CycloptsError
 
 from flows.cli.app import app
-from flows.cli.arguments import LOGGERS, prepared, told
+from flows.cli.arguments import prepared, told
 from flows.cli.main import _run
 from flows.cli.mistakes import one_line_about
 from infra.errors import LensscanError
+from infra.json_logs import LOGGERS
 from infra.steps import _listeners
 
 
