@@ -49,7 +49,7 @@ def test_two_nodes_scan_a_night_without_a_lost_one(tmp_path, job_id):
     write_tiles(tmp_path / "tiles", n_tiles=2, n_objects=3)
     env = allocation(tmp_path / "slurm", ["node2", "node3", "lost4"], job_id) | {"LENSSCAN_SLURM_WAIT_S": "20"}
     command = ["bash", SCRIPT, tmp_path / "tiles", tmp_path / "catalogue", "2026-11-24", "--maps", "0"]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Ray has 2 of 3 cores" in done.stdout
     assert "no answer from lost4" in done.stderr
@@ -67,13 +67,13 @@ def test_the_end_of_the_time_ends_ray(tmp_path, job_id):
     state = tmp_path / "slurm" / "state" / str(job_id + 15)
     command = ["bash", SCRIPT, tmp_path / "none", tmp_path / "catalogue", "none"]
     job = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    wait_for("Ray", lambda: any("raylet" in line for line in processes_of(job_id + 15)))
+    wait_for("Ray", lambda: any("raylet" in line for line in processes_of(job_id + 15)), seconds=250)
     assert (state / "token").stat().st_mode & 0o777 == 0o600
     job.send_signal(signal.SIGTERM)
-    _, said = job.communicate(timeout=60)
+    _, said = job.communicate(timeout=150)
     assert job.returncode == 143, said
     assert not (state / "token").exists()
-    wait_for("the end of Ray", lambda: processes_of(job_id + 15) == [], seconds=20)
+    wait_for("the end of Ray", lambda: processes_of(job_id + 15) == [], seconds=60)
 
 
 def test_a_failed_scan_is_a_failed_job(tmp_path):
