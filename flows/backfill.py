@@ -6,12 +6,12 @@ from typing import Any
 
 from prefect import flow
 
+from flows.cancelled_jobs import stops_jobs
 from flows.commands.backfill import nights_to_do
 from flows.commands.scan_options import ScanOptions, ScanOrder
 from flows.many_nights import many_nights
 from flows.night_steps import NightResult, gated_order
 from flows.nights import nights_between
-from flows.scan_step import stops_jobs
 
 NO_OPTIONS = ScanOptions()
 

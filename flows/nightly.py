@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 from prefect import flow
 
+from flows.cancelled_jobs import stops_jobs
 from flows.commands.scan_options import ScanOptions, ScanOrder
 from flows.night_steps import NightResult, gated_order, night_steps, refuse
 from flows.nights import dated, night_of
-from flows.scan_step import stops_jobs
 
 NO_OPTIONS = ScanOptions()
 

@@ -5,12 +5,12 @@ from datetime import date
 from prefect import flow
 
 from flows.backfill import NO_OPTIONS, orders_between
+from flows.cancelled_jobs import stops_jobs
 from flows.commands.backfill import nights_to_do
 from flows.commands.scan_options import ScanOptions
 from flows.many_nights import many_nights
 from flows.night_steps import NightResult
 from flows.nights import nights_between
-from flows.scan_step import stops_jobs
 
 
 @flow(name="rescore", persist_result=True, result_serializer="json", on_cancellation=[stops_jobs(orders_between)])

@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal
 from prefect import flow
 from pydantic import Field
 
+from flows.cancelled_jobs import stops_jobs
 from flows.commands.scan_options import ScanOptions, ScanOrder
 from flows.nights import dated, night_of
-from flows.scan_step import scan_step, stops_jobs
+from flows.scan_step import scan_step
 from infra.engine_name import EngineName
 from scanner.vocabulary.choices import MAPS_PER_UNIT, MATCH_RADIUS_ARCSEC, MOST_MAPS_PER_UNIT, MOST_MATCH_RADIUS_ARCSEC
 from scanner.workers.run import NightSummary

@@ -1,22 +1,16 @@
 """The scan within a flow: in this process, or in a Ray job that outlives it."""
 
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, date, datetime
-from typing import Any
-
-from prefect import Flow, get_run_logger
-from prefect.client.schemas.objects import FlowRun, State
-from prefect.flows import FlowStateHook
+from prefect import get_run_logger
+from prefect.exceptions import TerminationSignal
 
 from flows.artifacts import flow_progress, show_summary
+from flows.cancelled_jobs import is_cancelled
 from flows.commands.scan_job import base_id, scan_by_job, stop_scan_job
 from flows.commands.scan_options import ScanOrder, run_scan
 from flows.commands.words import left_out, unmatched
 from flows.retries import retried
 from scanner.catalogue.paths import night_label
 from scanner.workers.run import NightSummary
-
-OrdersOf = Callable[[Mapping[str, Any], date], Iterable[ScanOrder]]
 
 
 def scan_step(order: ScanOrder, submit_to: str | None) -> NightSummary:
@@ -31,32 +25,16 @@ def scan_step(order: ScanOrder, submit_to: str | None) -> NightSummary:
             summary = retried("scan", lambda: run_scan(order, progress))
     else:
         log.info("work %s", base_id(order))
-        summary = retried("scan", lambda: scan_by_job(submit_to, order, log.info))
+        try:
+            summary = retried("scan", lambda: scan_by_job(submit_to, order, log.info))
+        except TerminationSignal:
+            # At once: the hook of the flow waits for the end of this process, and then imports everything again.
+            if is_cancelled():
+                log.info("stopped %s", ", ".join(stop_scan_job(submit_to, order)) or "no Ray job")
+            raise
     show_summary(f"summary-{label}", _summary_markdown(summary))
     log.info("%d candidates of %d rows in %s", summary.n_candidates, summary.n_rows, summary.candidates_uri)
     return summary
-
-
-def stops_jobs(orders_of: OrdersOf) -> FlowStateHook[..., Any]:
-    """Return a hook that stops the Ray jobs of a cancelled flow run: Prefect ends the flow's own process only.
-
-    A process that is killed in another way leaves its job alone, and the next run attaches to it. The hook may run in the
-    worker's process, so it knows the run by its parameters alone.
-
-    Args:
-        orders_of: Returns the scans of a run from its parameters and the day that it was scheduled for.
-    """
-
-    def stop(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:
-        del flow, state
-        submit_to = flow_run.parameters.get("submit_to")
-        if submit_to is None:
-            return
-        start = flow_run.expected_start_time or datetime.now(UTC)
-        for order in orders_of(flow_run.parameters, start.date()):
-            stop_scan_job(submit_to, order)
-
-    return stop
 
 
 def _summary_markdown(summary: NightSummary) -> str:

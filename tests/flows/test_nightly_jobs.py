@@ -22,6 +22,7 @@ from tests.sources import ROOT
 from tests.tiles import write_tiles
 
 NIGHTS = ("2026-01-01", "2026-01-02", "2026-01-03")
+LONG_NIGHT = "2026-01-04"
 N_TILES, N_OBJECTS = 3, 25
 OPTIONS = {"maps_per_unit": 0, "workers": 1}
 SLOW = {"maps_per_unit": 0, "workers": 1, "ensemble": "ou7-sim", "engine": "torch", "exact": True}
@@ -33,8 +34,17 @@ JOBS = """
 import json, sys
 from infra.ray.jobs import JobServer
 jobs = JobServer(sys.argv[1])._client.list_jobs()
-print(json.dumps({job.submission_id: str(job.status) for job in jobs if job.submission_id}))
+print(json.dumps({job.submission_id: (str(job.status), job.end_time) for job in jobs if job.submission_id}))
 """
+"""Prints status and end, in milliseconds, of each job."""
+
+
+def upload(folder, s3, n_objects, seed):
+    """Write the tiles of the night that a folder is named for to S3, and return the ids of their objects."""
+    ids = write_tiles(folder, N_TILES, n_objects, n_pixels=500, seed=seed)
+    for path in folder.iterdir():
+        create_if_absent(join(s3, "tiles", folder.name, path.name), path.read_bytes(), "test")
+    return ids
 
 
 @pytest.fixture
@@ -42,10 +52,7 @@ def survey(tmp_path, s3, s3_variables, prefect_tables):
     """Yield the deployments, the address of the job server, the catalogue, and the ids of the objects of each night."""
     ids = {}
     for seed, night in enumerate(NIGHTS):
-        folder = tmp_path / night
-        ids[night] = sorted(write_tiles(folder, N_TILES, N_OBJECTS, n_pixels=500, seed=seed).tolist())
-        for path in folder.iterdir():
-            create_if_absent(join(s3, "tiles", night, path.name), path.read_bytes(), "test")
+        ids[night] = sorted(upload(tmp_path / night, s3, N_OBJECTS, seed).tolist())
     with (
         job_server(tmp_path, PYTHONPATH=str(ROOT), **s3_variables) as (address, ray_env),
         prefect_server(tmp_path / "prefect", auth="operator:guarded", tables=prefect_tables) as server,
@@ -141,12 +148,13 @@ def test_a_refused_night_fails_its_run_until_it_is_overruled(survey):
     assert json.loads(read_bytes(promoted_uri(root, shown.plan_id)))["overruled_because"] == "engineering"
 
 
-def test_runs_attach_to_jobs_and_a_cancelled_run_stops_them(survey):
-    deployments, address, _, _ = survey
-    asked = {"night": NIGHTS[0], "scan": SLOW, "submit_to": address}
+def test_runs_attach_to_jobs_and_a_cancelled_run_stops_them(survey, tmp_path):
+    deployments, address, root, _ = survey
+    upload(tmp_path / LONG_NIGHT, root.removesuffix("/catalogue"), 400, 7)
+    asked = {"night": LONG_NIGHT, "scan": SLOW, "submit_to": address}
 
     def running():
-        return [name for name, status in jobs(deployments, address).items() if status == "RUNNING"]
+        return [name for name, (status, _) in jobs(deployments, address).items() if status == "RUNNING"]
 
     with deployments.worker() as worker:
         deployments.start("nightly/nightly", **asked)
@@ -158,11 +166,12 @@ def test_runs_attach_to_jobs_and_a_cancelled_run_stops_them(survey):
         run = deployments.start("nightly/nightly", **asked)
         wait_for("the run to attach", lambda: any(f"attached to Ray job {job}" in line for line in deployments.logs(run)), 200)
         assert running() == [job]
-        began = time.monotonic()
+        began = time.time()
         deployments.asked("POST", f"/flow_runs/{run}/set_state", state={"type": "CANCELLING"})
-        wait_for("the end of the job", lambda: not running(), 60)
-        seconds = time.monotonic() - began
-        assert jobs(deployments, address)[job] == "STOPPED", deployments.logs(run)
+        wait_for("the end of the job", lambda: not running(), 90)
+        status, end_ms = jobs(deployments, address)[job]
+        assert status == "STOPPED", deployments.logs(run)
         deployments.wait(run, "CANCELLED")
-    sys.stderr.write(f"the job has ended {seconds:.1f} s after the cancellation\n")
-    assert seconds < 30
+    # By the clock of the job server: to ask for the state takes seconds.
+    sys.stderr.write(f"the job has ended {end_ms / 1000 - began:.1f} s after the cancellation\n")
+    assert end_ms / 1000 - began < 30
