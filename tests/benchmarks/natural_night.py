@@ -2,9 +2,11 @@
 
 `python -m tests.benchmarks.natural_objects --scratch FOLDER` simulates and scores the objects, which takes long and goes on
 after a kill; `python -m tests.benchmarks.natural_night --scratch FOLDER` draws nights from what is there, and writes
-NATURAL_NIGHT.md beside this file, or to `--out`. Nights are bootstrap draws: non-lenses with replacement, and a Poisson number
-of lenses. What the product says of each night is compared with the night's own truth. All nights share what chance did to the
-drawn objects, so of nights as large as the set of non-lenses, right intervals of the prevalence hold 83 % rather than 95 %.
+NATURAL_NIGHT.md beside this file, or to `--out`. With `--sample`, the halves of the scores of `lensscan models nonlenses`
+stand for the non-lenses of the nights and of the calibration, and only lenses need be simulated (`--only lenses`). Nights are
+bootstrap draws: non-lenses with replacement, and a Poisson number of lenses. What the product says of each night is compared
+with the night's own truth. All nights share what chance did to the drawn objects, so of nights as large as the set of
+non-lenses, right intervals of the prevalence hold 83 % rather than 95 %.
 
 Lenses come in two mixes: that of the evaluation, which `p_lens` assumes and the cuts of earlier cards, and one with as few
 compound lenses as `p_compound` assumes, which cuts with a natural recall are for.
@@ -31,7 +33,7 @@ from scanner.purity import PurityTable, ValueWithInterval
 from scanner.review.yields.conformal import guaranteed_list
 from scanner.review.yields.night import NightScores, NightYield, expected_lists
 from simulation.population.draw import LENS_SHARES
-from tests.benchmarks.natural_objects import N_NONLENSES, Scored, read
+from tests.benchmarks.natural_objects import N_NONLENSES, Scored, read, read_with_sample
 from tests.circumstances import commit
 from training.evaluation.calibrate import expected_calibration_error
 
@@ -232,10 +234,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ensemble", default=settings.ensemble)
     parser.add_argument("--scratch", type=Path, required=True, help="folder of `natural_objects`")
+    parser.add_argument(
+        "--sample", type=Path, help="scores of `lensscan models nonlenses`, in place of both sets of non-lenses"
+    )
+    parser.add_argument("--sample-n", type=int, default=100_000)
+    parser.add_argument("--sample-seed", type=int, default=2101)
     parser.add_argument("--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     package = find_package(options.ensemble, settings.ensembles_dir)
-    card, scored = read_card(package), read(package, options.scratch)
+    card = read_card(package)
+    if options.sample:
+        scored = read_with_sample(package, options.scratch, options.sample, options.sample_n, options.sample_seed)
+    else:
+        scored = read(package, options.scratch)
     if not isinstance(card.combiner, SoftmaxStack):
         parser.error(f"{card.name} is not calibrated")
     numbers = (scored.nonlenses.num_rows, scored.lenses.num_rows, scored.calibration.num_rows)

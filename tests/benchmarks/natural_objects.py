@@ -53,9 +53,10 @@ def order(of: Mapping[str, DatasetSpec]) -> list[tuple[str, int]]:
     return sorted(blocks, key=lambda block: (block[1] + 0.5) / n_blocks[block[0]])
 
 
-def simulate(package: Path, scratch: Path) -> None:
-    """Make the missing blocks of all data sets."""
+def simulate(package: Path, scratch: Path, only: str | None = None) -> None:
+    """Make the missing blocks of all data sets, or of one."""
     of, engine = specs(read_card(package).geometry), resolve_engine(Settings.read().engine)
+    of = {only: of[only]} if only else of
     simulators = {name: ScoringSimulator(package, engine, str(scratch / name)) for name in of}
     for name, number in order(of):
         if not Path(block_uri(str(scratch / name), number)).exists():
@@ -69,13 +70,22 @@ def read(package: Path, scratch: Path) -> Scored:
     return Scored(**{n: done_blocks(spec, card.sha256, str(scratch / n)) for n, spec in specs(card.geometry).items()})
 
 
+def read_with_sample(package: Path, scratch: Path, sample: Path, n: int, seed: int) -> Scored:
+    """Return the lenses that are done, and halves of the `n` scores of `lensscan models nonlenses` as the other two sets."""
+    card = read_card(package)
+    lenses = done_blocks(specs(card.geometry)["lenses"], card.sha256, str(scratch / "lenses"))
+    others = done_blocks(nonlenses(n, seed, card.geometry), card.sha256, str(sample))
+    return Scored(others.slice(0, n // 2), lenses, others.slice(n // 2))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ensemble", default=Settings.read().ensemble)
     parser.add_argument("--scratch", type=Path, required=True, help="folder of the scored objects; a killed run goes on")
+    parser.add_argument("--only", choices=SEEDS, help="one of the data sets")
     options = parser.parse_args()
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
-    simulate(find_package(options.ensemble, Settings.read().ensembles_dir), options.scratch)
+    simulate(find_package(options.ensemble, Settings.read().ensembles_dir), options.scratch, options.only)
 
 
 if __name__ == "__main__":
