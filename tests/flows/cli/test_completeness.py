@@ -43,6 +43,22 @@ def test_the_command_measures_prints_and_writes(lensscan, root, tmp_path):
     assert lensscan_module.open_catalogue(root).injections().to_arrow().num_rows == told["n_injected"]
 
 
+def test_the_gate_judges_the_lenses_of_its_own_scan(lensscan, root, tmp_path):
+    tiles, catalogue = f"{root.rpartition('/')[0]}/tiles", str(tmp_path / "catalogue")
+    options = ("--gate", "--completeness", "6", "--maps", "0", "--workers", "1", "--json")
+    scanned = lensscan("scan", tiles, "--out", catalogue, *options)
+    assert scanned.returncode == 0, scanned.stderr
+    summary = json.loads(scanned.stdout)
+    assert summary["awaits_gate"]
+    verdict = json.loads(lensscan("qa", catalogue, "--json").stdout)
+    (check,) = [check for check in verdict["checks"] if check["name"] == "recovered"]
+    found = summary["completeness"]
+    assert check["value"] == pytest.approx(found["n_recovered"] / found["n_injected"])
+    # Once readers see the night, they see these lenses.
+    assert lensscan("promote", catalogue).returncode == 0
+    assert current_injected(catalogue).table.num_rows == found["n_injected"]
+
+
 def test_another_night_is_refused_in_one_line(lensscan, root):
     refused = lensscan("completeness", root, "--night", "2026-11-24")
     assert refused.returncode == 2
