@@ -53,6 +53,7 @@ NOT_HERE = {
     "train": "days of training",
     "ray_cluster": "a cluster",
     "nightly": "a Prefect server",
+    "quality_gate": "nights that fail, which tests/flows/cli/test_quality.py makes",
     "deploy": "containers",
     "kubernetes": "a Kubernetes cluster",
     "slurm": "Slurm",

@@ -4,7 +4,6 @@ import datetime as dt
 import signal
 import sys
 import time
-from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -91,14 +90,13 @@ def test_every_retry_of_the_flow_keeps_the_scheduled_night(monkeypatch):
     scheduled = dt.datetime(2031, 2, 28, 23, 59, 58, tzinfo=dt.UTC)
     nights = []
 
-    def scan(_tiles, _catalogue, night, **_options):
-        nights.append(night.isoformat())
+    def scan(order, _submit_to):
+        nights.append(order.night.isoformat())
         raise InterruptedError
 
     # Prefect keeps the scheduled start time of a flow run through all retries.
     monkeypatch.setitem(flow_run.FIELDS, "scheduled_start_time", lambda: scheduled)
-    monkeypatch.setattr(flow, "scan_tiles", scan)
-    monkeypatch.setattr(flow, "flow_progress", lambda *_: nullcontext())
+    monkeypatch.setattr(flow, "scan_step", scan)
     for _ in range(2):
         with pytest.raises(InterruptedError):
             flow.scan_night.fn("tiles", "catalogue")

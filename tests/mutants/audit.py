@@ -230,8 +230,8 @@ DEFECTS = (
         "M90",
         "scanner/scan/scoring.py",
         "A cascade is opened without its first stage.",
-        "exact = load_scorer(package, engine, threads, checks_pixels=False, candidate_threshold=config.candidate_threshold)",
-        "exact = load_package(package, engine, threads=threads, checks_pixels=False)",
+        "return CutoutScanner(exact, config.batch_size, sweep, mapping, config.candidate_threshold, reference)",
+        "return CutoutScanner(exact.committee, config.batch_size, None, mapping, config.candidate_threshold, reference)",
         ("tests/scanner/scan/test_cascade_scan.py",),
     ),
     Defect(

@@ -23,13 +23,17 @@ TOKEN = secrets.token_hex(32)
 
 @pytest.fixture
 def doctor(tmp_path):
-    """Return a function that runs the command and returns its exit code and findings, `{what: [(state, found, mend)]}`."""
+    """Return a function that runs the command and returns its exit code and findings, `{what: [(state, found, mend)]}`.
+
+    A variable that is None is not set.
+    """
 
     def run(*args, **env):
         # Not in a fork: Prefect reads its variables when it is imported.
         here = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "RAY_"))}
         command = [LENSSCAN, "doctor", *args, "--json"]
-        done = subprocess.run(command, env=here | env, cwd=tmp_path, capture_output=True, text=True, check=False)
+        given = {name: value for name, value in (here | env).items() if value is not None}
+        done = subprocess.run(command, env=given, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode in {0, 1}, done.stderr
         told = json.loads(done.stdout)
         assert told["would_start"] == (done.returncode == 0), done.stderr
@@ -79,6 +83,8 @@ def test_a_store_that_is_away_is_named_without_secrets(doctor, monkeypatch):
 
 def test_missing_credentials_are_named(doctor, tmp_path):
     none = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "none", "AWS_SHARED_CREDENTIALS_FILE": "none"}
+    # Other tests of this process may have set them.
+    none |= dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"))
     code, findings = doctor("--tiles", "s3://bucket/tiles", AWS_ENDPOINT_URL=f"http://127.0.0.1:{free_port()}", **none)
     assert code == 1
     state, told, mend = findings["tiles credentials"][0]
