@@ -131,10 +131,12 @@ def test_compound_lenses_count_as_rare_if_the_evaluation_knows(tmp_path):
     """Half of the night's p_lens is p_compound, at a share of one in 50; p_lens counts lenses of which 31 % are compound."""
     natural = [cut.model_copy(update={"natural_recall": cut.recall}) for cut in PURITY.cuts]
     known = PURITY.model_copy(update={"cuts": tuple(natural), "compound_shares": (0.31, 0.02)})
+    without = [cut.model_copy(update={"natural_recall": None}) for cut in PURITY.cuts]
+    old = PURITY.model_copy(update={"cuts": tuple(without)})
     p = {i: float(x) for i, x in enumerate(np.float32(np.linspace(0.0001, 0.6, 40)))}
     given_lens = dict(zip(KIND_P, ([0.5] * len(p), [0.25] * len(p), [0.25] * len(p)), strict=True))
     half = {"p_compound": [x / 2 for x in p.values()], **given_lens}
-    for name, purity, changes in (("known", known, half), ("old", PURITY, half), ("none", known, {})):
+    for name, purity, changes in (("known", known, half), ("old", old, half), ("none", known, {})):
         finished(str(tmp_path / name), {"a": p}, purity=purity, changes=changes)
     scores = {name: read_night(str(tmp_path / name)) for name in ("known", "old", "none")}
     expected = with_natural_kinds(scores["known"].p_lens, scores["known"].p_lens / 2, 0.31, 0.02)
