@@ -52,7 +52,7 @@ RIDGE = 0.02
 
 @dataclass(frozen=True)
 class Described:
-    """What the networks say of the objects of some shards."""
+    """Outputs of the networks for the objects of some shards."""
 
     features: NDArray[np.float32]
     """`[object, feature]`, NaN where the committee did not see the object."""

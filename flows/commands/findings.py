@@ -1,4 +1,4 @@
-"""What a check of `lensscan doctor` looked at, what it found, and how to mend it."""
+"""Findings of `lensscan doctor`: what a check looked at, what it found, and how to mend it."""
 
 from enum import StrEnum
 

@@ -147,7 +147,7 @@ class NonLensSampleCard(Frozen, allow_inf_nan=False):
 
 
 class FeatureReferenceCard(Frozen, allow_inf_nan=False):
-    """What embeddings and anomalies are measured against, in a file beside the card."""
+    """Reference that embeddings and anomalies are measured against, in a file beside the card."""
 
     file: str
     sha256: Sha256

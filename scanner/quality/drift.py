@@ -1,4 +1,4 @@
-"""How far a quantity of a sample has moved from that of a reference sample, and the statistical error of the difference."""
+"""Measure how far a quantity of a sample has moved from that of a reference sample, with its statistical error."""
 
 import math
 from typing import NamedTuple

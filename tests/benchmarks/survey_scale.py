@@ -1,4 +1,4 @@
-"""How long a survey of 56 000 tiles takes, what it reads and costs, and where more workers do not help, by simulation.
+"""Simulate a survey of 56 000 tiles: its time, what it reads and costs, and where more workers do not help.
 
 `python -m tests.benchmarks.survey_scale` simulates scans with `survey_model.py`, from the costs in `results.json`, and writes
 SURVEY_SCALE.md and survey_scale.json beside this file, and the figure of docs/performance.md. It takes a few minutes.
@@ -44,7 +44,7 @@ SEED = 20261128
 
 @dataclass(frozen=True)
 class Failures:
-    """How often workers die and tiles have to be done again."""
+    """Rates at which workers die and tiles have to be done again."""
 
     name: str
     deaths_per_worker_hour: float

@@ -1,4 +1,4 @@
-"""What validators of other projects, and the rules of this one, find wrong with a deployment file; nothing for a good one."""
+"""Faults that validators of other projects, and rules of this one, find in a deployment file; a good one has none."""
 
 import functools
 import gzip

@@ -1,4 +1,4 @@
-"""What a catalogue needs of its store is tried for real: on disks, on S3, and on servers that misbehave."""
+"""A store is asked for real for what a catalogue needs: on disks, on S3, and on servers that misbehave."""
 
 import time
 
