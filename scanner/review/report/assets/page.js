@@ -87,7 +87,9 @@
     look();
     if (!["map", "view", "size"].includes(event.target.name)) update();
   });
-  form.addEventListener("reset", () => setTimeout(() => { point(false); look(); update(); }));
+  // The form resets its fields only after the event of its button: here it resets them at once, and the page shows it at once.
+  const reset = () => { form.reset(); point(false); look(); update(); };
+  form.querySelector("button[type=reset]").addEventListener("click", (event) => { event.preventDefault(); reset(); });
   form.addEventListener("submit", (event) => event.preventDefault());
   direction.addEventListener("click", () => { point(!rises()); update(); });
   if (matchMedia("(max-width: 700px)").matches) {
@@ -100,7 +102,8 @@
     const target = /^#c\d+$/.test(location.hash) && document.getElementById(location.hash.slice(1));
     if (!target) return;
     if (root.dataset.view === "table") { form.elements.view.value = "pictures"; look(); }
-    if (target.hidden) { form.reset(); setTimeout(() => target.scrollIntoView(), 0); } else target.scrollIntoView();
+    if (target.hidden) reset();
+    target.scrollIntoView();
   };
   addEventListener("hashchange", reveal);
   document.addEventListener("click", (event) => {
