@@ -20,6 +20,7 @@ $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps 'lenscat>=1.1.3' # its table is read, not its code
+	PYTHONDONTWRITEBYTECODE= $(QUIET) $(BIN)/python -m flows.compile_loops
 	touch $(STAMP)
 
 demo: $(STAMP)
