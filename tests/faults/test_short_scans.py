@@ -23,6 +23,7 @@ def night(ray_cluster, tmp_path_factory):
     return Night(tmp_path_factory.mktemp("short") / "night", N_UNITS, N_ROWS, BAD, scan=partial(scan_here, workers=1))
 
 
+@pytest.mark.faults
 @pytest.mark.fault(1)
 def test_a_worker_killed_inside_a_unit_changes_no_row(night, root, measured):
     summary, killer = scan_with_kills(night, root, 1, FAULT_SLOW_S="0.5")

@@ -32,6 +32,7 @@ def deployments(server, tmp_path):
     return Deployments(server, **places, LENSSCAN_COLLECTION=str(tmp_path / "collection"))
 
 
+@pytest.mark.slow
 def test_the_nightly_deployment_is_scheduled_and_run_by_a_worker(deployments, tmp_path):
     write_tiles(tmp_path / "tiles" / "2026-01-02", n_tiles=1, n_objects=4)
     deployments.deploy()

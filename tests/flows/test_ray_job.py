@@ -79,6 +79,7 @@ for order in sys.argv[2:]:
 """
 
 
+@pytest.mark.slow
 def test_a_flow_gets_the_result_of_its_job(ray_head, tmp_path):
     address, env = ray_head
     ids = write_tiles(tmp_path / "tiles" / "2026-01-03", n_tiles=1, n_objects=3)

@@ -52,6 +52,7 @@ def test_one_run_id_joins_driver_workers_and_record(scan, tmp_path):
     assert json.loads(done.stdout)["rows_by_status"] == {"scored": N_TILES * N_ROWS}
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 def test_actors_log_the_same_run_in_the_files_of_ray(scan, tmp_path):
     # Ray's sockets need a short path.

@@ -71,6 +71,7 @@ def test_known_lenses_come_from_option_or_setting(lensscan, tmp_path):
     assert (missing.returncode, missing.stderr) == (2, "lensscan: positions nowhere.csv: no such file\n")
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 @pytest.mark.server
 def test_a_private_ray_publishes_into_a_store(lensscan, s3, tmp_path):

@@ -102,6 +102,7 @@ def test_the_sample_of_non_lenses_sets_the_thresholds(shards, tmp_path, monkeypa
     assert by_rate[0.001] is by_rate[0.0001] is None
 
 
+@pytest.mark.slow
 def test_thresholds_of_natural_shards_are_used_and_named(shards, tmp_path, monkeypatch):
     monkeypatch.setattr("training.evaluation.metrics.N_BOOTSTRAP", 10)
     (tmp_path / "natural").mkdir()

