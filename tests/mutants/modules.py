@@ -134,6 +134,21 @@ MODULES = (
         ("tests/training/test_publish.py", "tests/training/test_build.py"),
         _PER_LATER_MODULE,
     ),
+    Module("scanner/networks/cascade.py", ("tests/scanner/networks/test_cascade.py",), _PER_LATER_MODULE),
+    Module("scanner/networks/feature_reference.py", ("tests/scanner/networks/test_feature_reference.py",), _PER_LATER_MODULE),
+    Module(
+        "scanner/catalogue/gate.py",
+        ("tests/scanner/catalogue/test_gate.py", "tests/scanner/quality/test_assess.py"),
+        _PER_LATER_MODULE,
+    ),
+    Module("scanner/catalogue/verdicts.py", ("tests/scanner/catalogue/test_verdicts.py",), _PER_LATER_MODULE),
+    Module("scanner/quality/pixel_checks.py", ("tests/scanner/quality/test_pixel_checks.py",), _PER_LATER_MODULE),
+    Module("scanner/quality/score_checks.py", ("tests/scanner/quality/test_score_checks.py",), _PER_LATER_MODULE),
+    Module("scanner/quality/tile_checks.py", ("tests/scanner/quality/test_tile_checks.py",), _PER_LATER_MODULE),
+    Module("scanner/completeness.py", ("tests/scanner/test_completeness.py",), _PER_LATER_MODULE),
+    Module("scanner/stability.py", ("tests/scanner/test_stability.py",), _PER_LATER_MODULE),
+    Module("scanner/review/yields/conformal.py", ("tests/scanner/review/yields/test_conformal.py",), _PER_LATER_MODULE),
+    Module("scanner/review/yields/prevalence.py", ("tests/scanner/review/yields/test_prevalence.py",), _PER_LATER_MODULE),
 )
 
 NOT_SAMPLED = {
