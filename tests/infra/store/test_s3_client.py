@@ -11,10 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from botocore.utils import parse_timestamp
 
 from infra.store import s3_client
 from infra.store.files import CreateOutcome, StorageError
-from infra.store.s3_client import DEADLINE_S, LEAST_BYTES_PER_S, ask, deadline_s, http_status
+from infra.store.s3_client import DEADLINE_S, LEAST_BYTES_PER_S, ask, deadline_s, http_status, timestamp
 from infra.store.storage import create_if_absent
 from tests.infra.stores import RefusingStore, serving
 
@@ -115,6 +116,14 @@ def test_a_profile_gives_region_endpoint_and_credentials(tmp_path, monkeypatch):
     s3_client._client.cache_clear()
     assert (client.meta.region_name, client.meta.endpoint_url) == ("eu-west-3", "http://127.0.0.1:7")
     assert client._request_signer._credentials.access_key == "an-id"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2026-11-28T13:09:07.000Z", "2026-11-28T13:09:07.12Z", "2026-11-28T15:09:07+02:00", "Sat, 28 Nov 2026 13:09:07 GMT"],
+)
+def test_a_time_is_that_of_the_parser_of_botocore(text):
+    assert timestamp(text) == parse_timestamp(text)
 
 
 @pytest.mark.server
