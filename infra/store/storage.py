@@ -47,6 +47,7 @@ __all__ = [
     "read_blocks",
     "read_bytes",
     "read_many",
+    "read_version",
 ]
 
 
@@ -109,6 +110,17 @@ def read_blocks(file: FileInfo) -> Iterator[bytes]:
         yield from iter(lambda: stream.read(LOCAL_STREAM_BYTES), b"")
     if info(file.uri).etag != file.etag:
         raise changed(file.uri, file.etag)
+
+
+def read_version(file: FileInfo) -> bytes:
+    """Return all bytes of the version of a file that a listing or `info` showed.
+
+    Raises:
+        FileNotFoundError: there is no file.
+        StorageError: the file was replaced meanwhile, or the store failed.
+    """
+    with _local(file.uri):
+        return b"".join(read_blocks(file))
 
 
 def arrow_source(uri: str) -> pa.NativeFile:

@@ -225,16 +225,18 @@ def _usable(
 
 def _tile_input(tile: Tile, circle: Circle | None, chooser: SourceChooser) -> _UnitInput | LeftOut | None:
     """Return the files and ids of a tile; None if no source of the tile lies in the circle, or none in the area."""
-    files = _tile_files(tile)
+    files = tile_files(tile)
     try:
-        sources = read_tile_catalogue(tile.catalogue, tile.survey, chooser.needed, chooser.columns)
+        sources = read_tile_catalogue(tile.catalogue, tile.survey, chooser.needed, chooser.columns, tile.files[CATALOGUE])
         ids = np.asarray(sources.object_ids, np.int64)
         _check_unique(ids)
     except OSError as error:
         raise PlanError(f"tile {tile.tile_id}: its catalogue cannot be read: {error}") from error
     except LacksColumnsError as error:
+        _check_as_listed(tile)
         return LeftOut(tile=tile.tile_id, reason=LeftOutReason.LACKS_COLUMNS, detail=lacking(error))
     except (ValueError, Rejection) as error:
+        _check_as_listed(tile)
         return LeftOut(tile=tile.tile_id, reason=LeftOutReason.UNREADABLE_CATALOGUE, detail=str(error))
     if circle is not None and not circle.contains(sources.ra, sources.dec).any():
         return None
@@ -244,6 +246,17 @@ def _tile_input(tile: Tile, circle: Circle | None, chooser: SourceChooser) -> _U
     schema = pa.schema([]) if sources.others is None else sources.others.schema
     lacks = {name: _why_lacking(name, sources.known) for name in chooser.asked if name not in schema.names}
     return _UnitInput(tile.tile_id, "tile", files, ids, chosen, schema, lacks)
+
+
+def _check_as_listed(tile: Tile) -> None:
+    """Check that a catalogue that cannot be used is still the listed file: while it is replaced, a reader may see parts."""
+    listed = tile.files[CATALOGUE]
+    try:
+        is_same = info(listed.uri) == listed
+    except OSError as error:
+        raise PlanError(f"tile {tile.tile_id}: its catalogue cannot be read: {error}") from error
+    if not is_same:
+        raise PlanError(f"tile {tile.tile_id}: its catalogue {listed.uri} was replaced while the input was planned; plan again")
 
 
 def _why_lacking(name: str, known: Sequence[str]) -> str:
@@ -292,7 +305,7 @@ def _input_file(file: FileInfo) -> InputFile:
     return InputFile(uri=file.uri, size=file.size, etag=file.etag)
 
 
-def _tile_files(tile: Tile) -> dict[str, InputFile]:
+def tile_files(tile: Tile) -> dict[str, InputFile]:
     """Return the files as they were listed: to ask for each one again would take most of the time of a plan."""
     return {role: _input_file(tile.files[role]) for role in (*tile.mosaics, CATALOGUE)}
 

@@ -14,13 +14,14 @@ from infra.frozen import Frozen
 from infra.provenance import canonical_json, code_version, sha256_bytes
 from infra.store.storage import CreateOutcome, create_if_absent, join, list_files, read_bytes
 from scanner.catalogue.carried import CarriedColumn
-from scanner.catalogue.find_units import find_input, list_tiles
+from scanner.catalogue.find_units import find_input, list_tiles, tile_files
 from scanner.catalogue.known_plan import KnownPlan, input_digest, known_plan, remember_plan
 from scanner.catalogue.paths import PLANS, plan_id_of, plan_uri
 from scanner.catalogue.selection import EVERYTHING, Selection
 from scanner.catalogue.source_choice import SourceSelection, UnmatchedTargets
 from scanner.catalogue.units import MAX_EXAMPLES, LeftOut, PlanError, Unit
 from scanner.sources.survey import EUCLID_MER, Survey
+from scanner.sources.tiles import FoundTiles
 from scanner.vocabulary.choices import MOST_MAPS_PER_UNIT
 
 
@@ -160,7 +161,8 @@ def build_plan(
         "bands_read": list(bands_read),
     }
     key = input_digest(listed, selection, **about) if root_uri is not None else None
-    if root_uri is not None and key is not None and (known := _remembered(root_uri, key)) is not None:
+    known = _remembered(root_uri, key) if root_uri is not None and key is not None else None
+    if known is not None and _is_of(known, listed, night, ensemble, config, survey):
         return known
     found = find_input(input_uri, selection, survey, listed)
     plan = make_plan(night, ensemble, config, found.units, survey, bands_read, found.sources, found.columns)
@@ -177,6 +179,17 @@ def _remembered(root_uri: str, key: str) -> Plan | None:
     except PlanError:
         return None
     return plan.model_copy(update={"left_out": known.left_out, "input_digest": key})
+
+
+def _is_of(
+    plan: Plan, listed: FoundTiles, night: str | None, ensemble: EnsembleIdentity, config: ScanConfig, survey: Survey
+) -> bool:
+    """Return whether a remembered plan is one of these tiles and this request: its record may be copied, or edited."""
+    asked = (night, ensemble.name, ensemble.sha256, code_version(), config, survey)
+    if (plan.night, plan.ensemble_name, plan.ensemble_sha256, plan.code_version, plan.config, plan.described) != asked:
+        return False
+    tiles = {tile.tile_id: tile for tile in listed.tiles}
+    return all(unit.unit_id in tiles and unit.files == tile_files(tiles[unit.unit_id]) for unit in plan.units)
 
 
 def make_plan(

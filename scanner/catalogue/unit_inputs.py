@@ -3,7 +3,7 @@
 import numpy as np
 
 from infra.errors import LensscanError
-from infra.store.storage import StorageError, info, open_read
+from infra.store.storage import FileInfo, StorageError, info, open_read
 from scanner.catalogue.units import Ids, InputFile, Unit
 from scanner.sources.shards import shard_ids
 from scanner.sources.survey import EUCLID_MER, Survey
@@ -37,19 +37,23 @@ def planned_ids(unit: Unit, survey: Survey = EUCLID_MER) -> Ids:
     """
     role = CATALOGUE if unit.kind == "tile" else SHARD
     file = unit.files[role]
-    _check_unchanged(unit, role, file)
+    if role == SHARD:
+        _check_unchanged(unit, role, file)
     try:
-        ids = tile_ids(file.uri, survey) if role == CATALOGUE else shard_file_ids(file.uri)
-    except StorageError:
-        raise
+        ids = tile_ids(file, survey) if role == CATALOGUE else shard_file_ids(file.uri)
     except (OSError, ValueError) as error:
+        # Only the planned version of a catalogue is read, so a change shows as a failure.
+        _check_unchanged(unit, role, file)
+        if isinstance(error, StorageError):
+            raise
         raise InputChangedError(f"unit {unit.unit_id}: {error}") from error
     return ids[~np.isin(ids, np.array(unit.owned_elsewhere, np.int64))]
 
 
-def tile_ids(catalogue_uri: str, survey: Survey = EUCLID_MER) -> Ids:
-    """Read the ids of a tile's catalogue, `[n]`; raises as `read_tile_catalogue`."""
-    return np.asarray(read_tile_catalogue(catalogue_uri, survey).object_ids, np.int64)
+def tile_ids(catalogue: InputFile, survey: Survey = EUCLID_MER) -> Ids:
+    """Read the ids of the planned version of a tile's catalogue, `[n]`; raises as `read_tile_catalogue`."""
+    planned = FileInfo(catalogue.uri, catalogue.size, catalogue.etag)
+    return np.asarray(read_tile_catalogue(catalogue.uri, survey, listed=planned).object_ids, np.int64)
 
 
 def shard_file_ids(uri: str) -> Ids:

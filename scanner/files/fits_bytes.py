@@ -45,14 +45,14 @@ class ByteSource:
         return b"".join(self.pieces(n_bytes))
 
 
-def listed_file(name: str, uri: str, max_bytes: int) -> FileInfo:
-    """Return size and ETag of a file that is small enough to read.
+def listed_file(name: str, uri: str, max_bytes: int, listed: FileInfo | None = None) -> FileInfo:
+    """Return size and ETag of a file that is small enough to read; the store is not asked for those of a `listed` file.
 
     Raises:
         Rejection: TOO_LARGE.
         OSError: the file does not exist, or the store failed.
     """
-    file = info(uri)
+    file = listed or info(uri)
     if file.size > max_bytes:
         raise Rejection(RejectCode.TOO_LARGE, f"{name}: {file.size} bytes, at most {max_bytes} are read")
     return file

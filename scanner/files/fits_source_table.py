@@ -9,6 +9,7 @@ import pyarrow as pa
 from astropy.io import fits
 
 from infra.quiet import without_warnings
+from infra.store.storage import FileInfo
 from scanner.files.fits_columns import FitsColumn, SourceTableError, column_numbers, fits_columns
 from scanner.files.fits_hdus import BLOCK, Hdu
 from scanner.files.fits_stream import FitsStream
@@ -26,6 +27,7 @@ def read_sources(
     columns: SourceColumns = MER_COLUMNS,
     needed: Sequence[str] = (),
     wanted: Sequence[str] = (),
+    listed: FileInfo | None = None,
 ) -> SourceTable:
     """Return the sources of the first table that has these columns; case does not count in names.
 
@@ -35,6 +37,7 @@ def read_sources(
         columns: Columns of ids and positions.
         needed: Further columns that the table must have; without one of them, no row is read.
         wanted: Further columns to read if the table has them.
+        listed: The file as a listing showed it; another version of the file is refused.
 
     Raises:
         MissingColumnsError: the table lacks a needed column.
@@ -42,7 +45,7 @@ def read_sources(
         Rejection: the file cannot be read or is damaged.
     """
     is_table, none = partial(_has_columns, columns), partial(_no_table, columns)
-    with contextlib.closing(FitsStream(uri, max_bytes, is_table, none)) as stream:
+    with contextlib.closing(FitsStream(uri, max_bytes, is_table, none, listed)) as stream:
         stream.forget_copy()
         n_rows, row_bytes = _size(stream.hdu)
         more = fits_columns(stream.hdu, needed, wanted)
@@ -95,7 +98,8 @@ def _pieces(
 
 def _header(hdu: Hdu, columns: SourceColumns, more: Sequence[FitsColumn]) -> fits.Header:
     """Return a header with only the cards needed to read the columns, for a table without data after the rows."""
-    numbers = {name: column_numbers(hdu)[name] for name in columns.names()}
+    known = column_numbers(hdu)
+    numbers = {name: known[name] for name in columns.names()}
     kept = ["XTENSION", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "PCOUNT", "GCOUNT", "TFIELDS"]
     kept += [f"{key}{i + 1}" for i in range(int(hdu.header["TFIELDS"])) for key in ("TTYPE", "TFORM")]
     kept += [f"TDIM{number}" for number in numbers.values()]

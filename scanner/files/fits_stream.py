@@ -10,7 +10,7 @@ from functools import partial
 from itertools import chain
 from typing import BinaryIO, cast
 
-from infra.store.storage import is_s3, local_path, read_blocks
+from infra.store.storage import FileInfo, is_s3, local_path, read_blocks
 from scanner.files.fits_bytes import GZIP_MAGIC, ByteSource, gunzipped, listed_file, rejecting_failures
 from scanner.files.fits_checksums import WordSum
 from scanner.files.fits_hdus import BLOCK, Hdu, HduReader
@@ -49,16 +49,23 @@ class FitsStream:
     """A FITS file positioned in or after the data of one HDU. Close it when done."""
 
     def __init__(
-        self, uri: str, max_bytes: int, wanted: Callable[[Hdu], bool], none: Callable[[str, Sequence[Hdu]], Exception]
+        self,
+        uri: str,
+        max_bytes: int,
+        wanted: Callable[[Hdu], bool],
+        none: Callable[[str, Sequence[Hdu]], Exception],
+        listed: FileInfo | None = None,
     ) -> None:
         """Read up to the data of the first HDU that is `wanted`.
+
+        `listed` is the file as a listing showed it. Only this version is read, and the store is not asked for its size.
 
         Raises:
             Rejection: MISSING_FILE, IO_ERROR, TOO_LARGE, FITS_UNREADABLE or FITS_TRUNCATED.
             Exception: the result of `none(file name, HDUs)`, if no HDU is wanted.
         """
         name = posixpath.basename(uri)
-        self._file = _FileBytes(name, uri, max_bytes)
+        self._file = _FileBytes(name, uri, max_bytes, listed)
         self._reader = HduReader(name, self._file, max_bytes)
         self._data_sum = WordSum()
         try:
@@ -113,9 +120,9 @@ class FitsStream:
 class _FileBytes(ByteSource):
     """The bytes of a file, gunzipped if needed. A file that can be read only once is copied until `forget_copy`."""
 
-    def __init__(self, name: str, uri: str, max_bytes: int) -> None:
+    def __init__(self, name: str, uri: str, max_bytes: int, listed: FileInfo | None) -> None:
         with rejecting_failures(name, uri):
-            file = listed_file(name, uri, max_bytes)
+            file = listed_file(name, uri, max_bytes, listed)
         stored = _rejecting(name, uri, read_blocks(file))
         first = next(stored, b"")
         is_packed = first.startswith(GZIP_MAGIC)

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from infra.store.storage import info, read_bytes
+from infra.store.storage import FileInfo, info, read_version
 from scanner.files.fits_columns import MissingColumnsError, SourceTableError
 from scanner.files.parquet_checked import BadParquetError, ParquetInput
 from scanner.files.source_table import MAX_SOURCES, SourceColumns, SourceTable
@@ -17,7 +17,12 @@ TABLE_SUFFIXES = (".parquet", ".csv")
 
 
 def read_table_sources(
-    uri: str, max_bytes: int, columns: SourceColumns, needed: Sequence[str] = (), wanted: Sequence[str] = ()
+    uri: str,
+    max_bytes: int,
+    columns: SourceColumns,
+    needed: Sequence[str] = (),
+    wanted: Sequence[str] = (),
+    listed: FileInfo | None = None,
 ) -> SourceTable:
     """Return the columns of a table, whose names may be in upper or lower case; the file is held in memory.
 
@@ -27,6 +32,7 @@ def read_table_sources(
         columns: Columns of ids and positions.
         needed: Further columns that the table must have.
         wanted: Further columns to read if the table has them.
+        listed: The file as a listing showed it; another version of the file is refused.
 
     Raises:
         MissingColumnsError: a needed column is missing.
@@ -34,10 +40,10 @@ def read_table_sources(
         ManifestError: the file is neither Parquet nor CSV.
         OSError: the file is missing, or the store failed.
     """
-    n_bytes, most = info(uri).size, min(max_bytes, MAX_TABLE_BYTES)
-    if n_bytes > most:
-        raise SourceTableError(f"must have at most {most} bytes, got {n_bytes}")
-    data = read_bytes(uri)
+    file, most = listed or info(uri), min(max_bytes, MAX_TABLE_BYTES)
+    if file.size > most:
+        raise SourceTableError(f"must have at most {most} bytes, got {file.size}")
+    data = read_version(file)
     known, flat, read = _parquet(data) if data.startswith(PARQUET_MAGIC) else _csv(data)
     by_lower = {name.lower(): name for name in known}
     own = _matching(known, by_lower, columns)

@@ -194,7 +194,11 @@ def _roles(name: str, survey: Survey) -> tuple[re.Match[str] | None, list[str]]:
 
 
 def read_tile_catalogue(
-    uri: str, survey: Survey = EUCLID_MER, needed: Sequence[str] = (), wanted: Sequence[str] = ()
+    uri: str,
+    survey: Survey = EUCLID_MER,
+    needed: Sequence[str] = (),
+    wanted: Sequence[str] = (),
+    listed: FileInfo | None = None,
 ) -> TileCatalogue:
     """Read ids, positions and chosen columns from a FITS table, or from Parquet or CSV if its name ends so.
 
@@ -205,9 +209,10 @@ def read_tile_catalogue(
         survey: Survey that the tile is of.
         needed: Further columns that it must have.
         wanted: Further columns to read if it has them.
+        listed: The file as a listing showed it; only this version is read.
 
     Raises:
-        StorageError: the store failed.
+        StorageError: the store failed, or the file is not the listed version.
         LacksColumnsError: a needed column is missing.
         TileError: the survey has no catalogues, the table cannot be read, a column of the survey's description is missing, ids
             are not integers, or positions are not finite or not on the sky.
@@ -221,7 +226,7 @@ def read_tile_catalogue(
     columns = SourceColumns(described.id, described.ra, described.dec)
     try:
         read = read_table_sources if uri.lower().endswith(TABLE_SUFFIXES) else read_sources
-        found = read(uri, MAX_CATALOGUE_BYTES, columns, needed, wanted)
+        found = read(uri, MAX_CATALOGUE_BYTES, columns, needed, wanted, listed)
     except StorageError:
         raise
     except MissingColumnsError as error:

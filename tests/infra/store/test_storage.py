@@ -3,6 +3,7 @@
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from infra.store.storage import (
     read_blocks,
     read_bytes,
     read_many,
+    read_version,
 )
 from tests.servers import plain_s3
 
@@ -159,6 +161,17 @@ def test_files_are_read_in_order_and_missing_ones_are_none(root):
     files = list_files(root)
     gone = FileInfo(join(root, "30"), 3, "0")
     assert list(read_many([*files, gone, files[0]])) == [*(str(i).encode() for i in range(30)), None, b"0"]
+
+
+def test_only_the_listed_version_of_a_file_is_read(root):
+    uri = join(root, "a.txt")
+    create_if_absent(uri, b"first", "1")
+    (listed,) = list_files(root)
+    assert read_version(listed) == b"first"
+    with pytest.raises(StorageError, match=r"a\.txt: changed while it was read"):
+        read_version(replace(listed, etag="other"))
+    with pytest.raises(FileNotFoundError):
+        read_version(replace(listed, uri=join(root, "b.txt")))
 
 
 def test_a_file_name_too_long_raises_a_storage_error(tmp_path):

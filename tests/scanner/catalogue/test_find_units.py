@@ -9,13 +9,15 @@ from astropy.table import Table
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.store.storage import StorageError, create_if_absent, list_files
+from infra.store.removal import remove
+from infra.store.replacement import replace
+from infra.store.storage import StorageError, create_if_absent, info, list_files
 from scanner.catalogue import find_units as module
-from scanner.catalogue.find_units import _first_among, find_input, find_units
+from scanner.catalogue.find_units import _first_among, find_input, find_units, list_tiles
 from scanner.catalogue.plan import ScanConfig, build_plan
 from scanner.catalogue.units import PlanError, id_digest
 from tests.scanner.catalogue_parts import NIGHT, EnsembleName, write_shard
-from tests.tiles import write_tiles
+from tests.tiles import write_tile, write_tiles
 
 IDS = st.integers(-(2**63), 2**63 - 1)
 
@@ -145,6 +147,31 @@ def test_a_store_that_fails_leaves_no_tile_out(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "read_tile_catalogue", fails)
     with pytest.raises(PlanError, match=r"tile 000000001: its catalogue cannot be read: .*503"):
         find_input(str(tmp_path))
+
+
+@pytest.mark.parametrize("place", ["path", pytest.param("s3", marks=pytest.mark.server)])
+@pytest.mark.parametrize("change", ["other ids", "no table", "gone"])
+def test_a_catalogue_that_changes_after_its_listing_is_no_plan(tmp_path, request, place, change):
+    """Units name the listed versions of their files, so ids of another version would make a wrong plan."""
+    folder = tmp_path / "tiles"
+    write_tiles(folder, 2, 3)
+    root = str(folder)
+    if place == "s3":
+        root = f"{request.getfixturevalue('s3')}/tiles"
+        for path in folder.iterdir():
+            create_if_absent(f"{root}/{path.name}", path.read_bytes(), "1")
+    listed = list_tiles(root)
+    uri = listed.tiles[1].catalogue
+    remove(info(uri))
+    if change != "gone":
+        write_tile(tmp_path / "other", 2, 4, seed=9)
+        table = catalogue_of(tmp_path / "other", "000000002").read_bytes()
+        replace(uri, table if change == "other ids" else b"no table")
+    says = {"path": "was replaced|changed while|cannot be read", "s3": "changed while|cannot be read"}[place]
+    with pytest.raises(PlanError, match=f"^tile 000000002: its catalogue .*({says})"):
+        find_input(root, listed=listed)
+    if change != "gone":
+        assert {unit.unit_id: unit.n_rows for unit in find_input(root).units}["000000001"] == 3
 
 
 def test_tiles_that_all_lack_mosaics_are_refused(tmp_path):

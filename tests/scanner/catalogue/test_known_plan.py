@@ -1,5 +1,6 @@
 """A plan of an unchanged input is not made again, and every change makes a new one; the requests are counted."""
 
+import json
 import os
 from pathlib import Path
 
@@ -41,13 +42,13 @@ def planned(tiles, root, selection=None, ensemble=None, **config):
 
 @pytest.mark.server
 def test_requests_for_each_tile_are_few(tiles, s3, s3_variables, monkeypatch):
-    """A new plan asks for size and content of each catalogue, and for nothing else of a tile; a known one only lists."""
+    """A new plan asks for the content of each catalogue, and for nothing else of a tile; a known one only lists."""
     for path in tiles.iterdir():
         create_if_absent(join(s3, "tiles", path.name), path.read_bytes(), "test")
     with s3_proxy(s3_variables["AWS_ENDPOINT_URL"]) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
         plan = planned(f"{s3}/tiles", f"{s3}/catalogue")
-        assert (proxy.count("HEAD", CATALOGUE), proxy.count("GET", CATALOGUE)) == (N_TILES, N_TILES)
+        assert (proxy.count("HEAD", CATALOGUE), proxy.count("GET", CATALOGUE)) == (0, N_TILES)
         assert proxy.count(key="MOSAIC") == 0
         assert proxy.count("GET", "list-type=2") == 1
         # A catalogue that is read again would fail.
@@ -55,6 +56,23 @@ def test_requests_for_each_tile_are_few(tiles, s3, s3_variables, monkeypatch):
         again = planned(f"{s3}/tiles", f"{s3}/catalogue")
         assert again == plan
         assert len(proxy.log) <= 12
+
+
+def test_a_record_of_another_plan_is_not_used(tiles, root):
+    """The record of a request names in turn the plan of another night, of another ensemble, and of other tiles."""
+    others = tiles.parent / "others"
+    write_tiles(others, N_TILES, 3)
+    plan = planned(tiles, root)
+    wrong = [build_plan(str(tiles), "2026-01-02", EnsembleName(), ScanConfig())]
+    wrong.append(build_plan(str(tiles), NIGHT, EnsembleName("other", "d" * 64), ScanConfig()))
+    wrong.append(build_plan(str(tiles), NIGHT, EnsembleName(), ScanConfig(candidate_threshold=0.25)))
+    wrong.append(build_plan(str(others), NIGHT, EnsembleName(), ScanConfig()))
+    record = Path(planned_input_uri(root, plan.input_digest))
+    for other in wrong:
+        assert other.plan_id != plan.plan_id
+        freeze(other, root)
+        record.write_text(json.dumps({"plan_id": other.plan_id, "left_out": []}), encoding="utf-8")
+        assert build_plan(str(tiles), NIGHT, EnsembleName(), ScanConfig(), root_uri=root) == plan
 
 
 def test_a_known_plan_keeps_what_it_left_out(tiles, root):

@@ -6,13 +6,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from infra.store.removal import remove
-from infra.store.storage import create_if_absent, info, read_bytes
+from infra.store.storage import StorageError, create_if_absent, info, read_bytes
 from scanner.catalogue.audit.id_sets import Difference
 from scanner.catalogue.audit.reconcile import reconcile
 from scanner.catalogue.find_units import find_units
 from scanner.catalogue.ledger import publish
 from scanner.catalogue.unit_inputs import InputChangedError, planned_ids
 from scanner.catalogue.unitfile import Footer, encode_table, encode_unit, read_unit
+from tests.faults.harness.s3_proxy import Rule, Status, s3_proxy
 from tests.scanner.audited import make_audited, replace, scores_of
 from tests.scanner.catalogue_parts import write_shard
 from tests.tiles import write_tile
@@ -191,6 +192,25 @@ def test_the_ids_of_tiles_are_read_again(tmp_path):
     assert sorted(planned_ids(without)) == sorted(ids[2:])
     Path(unit.files["catalogue"].uri).unlink()
     with pytest.raises(InputChangedError, match="is gone"):
+        planned_ids(unit)
+
+
+@pytest.mark.server
+def test_the_ids_of_a_tile_on_s3_take_one_request(tmp_path, s3, s3_variables, monkeypatch):
+    ids = write_tile(tmp_path, 1, 5)
+    for path in tmp_path.iterdir():
+        create_if_absent(f"{s3}/in/{path.name}", path.read_bytes(), "1")
+    (unit,) = find_units(f"{s3}/in")
+    with s3_proxy(s3_variables["AWS_ENDPOINT_URL"]) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        assert sorted(planned_ids(unit)) == sorted(ids)
+        assert [request.method for request in proxy.log] == ["GET"]
+        proxy.set_rules(Rule(Status(403), key="FINAL-CAT"))
+        with pytest.raises(StorageError):
+            planned_ids(unit)
+    monkeypatch.undo()
+    replace(unit.files["catalogue"].uri, b"no table")
+    with pytest.raises(InputChangedError, match="changed since the plan was made"):
         planned_ids(unit)
 
 
