@@ -17,6 +17,8 @@ _TYPES = [np.dtype(column.type.value_type.to_pandas_dtype()) for column in MAP_C
 _ENDS = np.cumsum([column.n_values * kind.itemsize for column, kind in zip(MAP_COLUMNS, _TYPES, strict=True)])
 RECORD_BYTES = int(_ENDS[-1])
 """Size of the maps of one row."""
+_PARTS_JOINED = 256
+"""Number of small tables that are joined: Arrow takes twenty kilobytes or more for a table, however few rows it has."""
 _SLOT = "_slot"
 """Column of the place of a row's maps in the file; null for a row without maps."""
 
@@ -31,6 +33,8 @@ class Spool:
         self._close = weakref.finalize(self, os.close, self._file)
         self._n_maps = 0
         self._parts: list[pa.Table] = []
+        self._newest: list[pa.Table] = []
+        """Tables that came after `_parts`, which are joined into one of these now and then."""
 
     def __enter__(self) -> Self:
         return self
@@ -44,7 +48,7 @@ class Spool:
         A row has all of its maps or none. The tables of one spool have the same columns.
         """
         if not has_maps(table.schema):
-            self._parts.append(table)
+            self._keep(table)
             return
         is_there = table[MAP_COLUMNS[0].name].is_valid().to_numpy()
         n = int(is_there.sum())
@@ -52,11 +56,11 @@ class Spool:
         self._write(table.filter(pa.array(is_there)).select(names))
         slots = pa.array(self._n_maps + np.cumsum(is_there) - 1, pa.int64(), mask=~is_there)
         self._n_maps += n
-        self._parts.append(table.drop_columns(names).append_column(_SLOT, slots))
+        self._keep(table.drop_columns(names).append_column(_SLOT, slots))
 
     @property
     def n_rows(self) -> int:
-        return sum(part.num_rows for part in self._parts)
+        return sum(part.num_rows for part in (*self._parts, *self._newest))
 
     def light(self) -> pa.Table:
         """Return all rows in the order in which they came, without their maps."""
@@ -75,9 +79,15 @@ class Spool:
             arrays = [columns[name] if name in columns else group[name].combine_chunks() for name in schema.names]
             yield pa.Table.from_arrays(arrays, schema=schema)
 
+    def _keep(self, table: pa.Table) -> None:
+        self._newest.append(table)
+        if len(self._newest) == _PARTS_JOINED:
+            self._parts.append(pa.concat_tables(self._newest).combine_chunks())
+            self._newest = []
+
     def _joined(self) -> pa.Table:
         # One copy for all readers, instead of one for each.
-        self._parts = [pa.concat_tables(self._parts).combine_chunks()]
+        self._parts, self._newest = [pa.concat_tables([*self._parts, *self._newest]).combine_chunks()], []
         return self._parts[0]
 
     def _write(self, maps: pa.Table) -> None:

@@ -54,6 +54,20 @@ def test_rows_without_columns_of_maps_need_no_file():
     assert group["object_id"].to_pylist() == [2]
 
 
+def test_many_small_tables_are_joined():
+    """Arrow takes twenty kilobytes or more for a table of one row, and a survey has a hundred thousand of them."""
+    n = 1000
+    whole = with_maps(scores(range(n), [0.5] * n), set(range(0, n, 7)))
+    with Spool() as spool:
+        for i in range(n):
+            spool.add(whole.slice(i, 1))
+        assert len(spool._parts) + len(spool._newest) < n / 3
+        assert spool.n_rows == n
+        assert spool.light().equals(whole.drop_columns([column.name for column in MAP_COLUMNS]))
+        order = np.random.default_rng(1).permutation(n)
+        assert pa.concat_tables(spool.groups(order, 256, SCHEMA)).equals(whole.take(pa.array(order)))
+
+
 def test_no_rows_make_one_empty_group():
     with Spool() as spool:
         spool.add(tables()[1])
