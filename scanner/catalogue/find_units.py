@@ -24,7 +24,7 @@ from scanner.catalogue.source_choice import (
     UnmatchedTargets,
     lacking,
 )
-from scanner.catalogue.unit_inputs import SHARD, shard_file_ids
+from scanner.catalogue.unit_inputs import SHARD, n_catalogues_ahead, shard_file_ids
 from scanner.catalogue.units import (
     MAX_EXAMPLES,
     Ids,
@@ -50,10 +50,6 @@ from scanner.sources.tiles import (
 )
 from scanner.vocabulary.rejections import Rejection
 
-_TILES_AHEAD = 2
-"""Number of tile catalogues read ahead, a hundred megabytes each."""
-_SMALL_CATALOGUE_BYTES = 2**23
-"""Largest size of a catalogue of which more are read ahead."""
 _UNFIT = re.compile(r"[^A-Za-z0-9._+-]+")
 
 
@@ -213,8 +209,7 @@ def _usable(
     left_out += [LeftOut(tile=tile.tile_id, reason=LeftOutReason.NO_MOSAIC) for tile in found.tiles if not tile.mosaics]
     usable = []
     with_mosaics = [tile for tile in found.tiles if tile.mosaics]
-    sizes = (tile.files[CATALOGUE].size for tile in with_mosaics)
-    n_ahead = N_AHEAD if max(sizes, default=0) <= _SMALL_CATALOGUE_BYTES else _TILES_AHEAD
+    n_ahead = n_catalogues_ahead(tile.files[CATALOGUE].size for tile in with_mosaics)
     for read in map_ahead(partial(_tile_input, circle=circle, chooser=chooser), with_mosaics, n_ahead):
         if isinstance(read, LeftOut):
             left_out.append(read)

@@ -1,9 +1,11 @@
 """Read the ids in the files of a unit, and check that these files are still as they were when the plan was made."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from infra.errors import LensscanError
-from infra.store.storage import FileInfo, StorageError, info, open_read
+from infra.store.storage import N_AHEAD, FileInfo, StorageError, info, open_read
 from scanner.catalogue.units import Ids, InputFile, Unit
 from scanner.sources.shards import shard_ids
 from scanner.sources.survey import EUCLID_MER, Survey
@@ -11,6 +13,10 @@ from scanner.sources.tiles import CATALOGUE, read_tile_catalogue
 
 SHARD = "shard"
 """Role of the file of a shard."""
+_TILES_AHEAD = 2
+"""Number of tile catalogues read ahead, a hundred megabytes each."""
+_SMALL_CATALOGUE_BYTES = 2**23
+"""Largest size of a catalogue of which more are read ahead."""
 
 
 class InputChangedError(LensscanError):
@@ -48,6 +54,11 @@ def planned_ids(unit: Unit, survey: Survey = EUCLID_MER) -> Ids:
             raise
         raise InputChangedError(f"unit {unit.unit_id}: {error}") from error
     return ids[~np.isin(ids, np.array(unit.owned_elsewhere, np.int64))]
+
+
+def n_catalogues_ahead(sizes: Iterable[int]) -> int:
+    """Return how many catalogues of sources, or shards, are read ahead if they have these numbers of bytes."""
+    return N_AHEAD if max(sizes, default=0) <= _SMALL_CATALOGUE_BYTES else _TILES_AHEAD
 
 
 def tile_ids(catalogue: InputFile, survey: Survey = EUCLID_MER) -> Ids:

@@ -21,7 +21,7 @@ from scanner.catalogue.outcomes import SCORED, SKIPPED, count_statuses
 from scanner.catalogue.paths import sealed_path, unit_id_of, unit_uri, units_uri
 from scanner.catalogue.plan import Plan
 from scanner.catalogue.seal import Seal, SealError, load_seal
-from scanner.catalogue.unit_inputs import InputChangedError, planned_ids
+from scanner.catalogue.unit_inputs import SHARD, InputChangedError, n_catalogues_ahead, planned_ids
 from scanner.catalogue.unitfile import (
     UnitFileError,
     decode_unit,
@@ -30,10 +30,10 @@ from scanner.catalogue.unitfile import (
 )
 from scanner.catalogue.units import MAX_EXAMPLES, Ids, Unit
 from scanner.sources.survey import Survey
+from scanner.sources.tiles import CATALOGUE
 
 _BATCH_ROWS = 256
 """Candidates read at once: with maps, Arrow takes half a gigabyte for this number."""
-_INPUTS_AHEAD = 2
 
 
 class Reconciliation(Frozen):
@@ -120,7 +120,8 @@ class _Reconciler:
         plan, sets = self._plan, self._sets
         there = unit_files(self._root, plan.plan_id)
         contents = read_many(there[unit.unit_id] for unit in plan.units if unit.unit_id in there)
-        read = map_ahead(partial(_planned, survey=plan.described), plan.units, _INPUTS_AHEAD)
+        n_ahead = n_catalogues_ahead(unit.files[CATALOGUE if unit.kind == "tile" else SHARD].size for unit in plan.units)
+        read = map_ahead(partial(_planned, survey=plan.described), plan.units, n_ahead)
         for i, (unit, planned) in enumerate(zip(plan.units, read, strict=True)):
             self._add_planned(i, planned)
             self._add_found(i, unit, next(contents) if unit.unit_id in there else None)

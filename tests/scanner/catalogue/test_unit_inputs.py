@@ -6,7 +6,7 @@ import pytest
 
 from infra.store.storage import StorageError
 from scanner.catalogue.find_units import find_units
-from scanner.catalogue.unit_inputs import InputChangedError, check_unchanged, planned_ids
+from scanner.catalogue.unit_inputs import InputChangedError, check_unchanged, n_catalogues_ahead, planned_ids
 from tests.scanner.catalogue_parts import write_shard
 
 
@@ -46,3 +46,8 @@ def test_a_store_that_fails_is_no_change_of_the_input(unit, monkeypatch, check):
     monkeypatch.setattr("scanner.catalogue.unit_inputs.info", fail)
     with pytest.raises(StorageError, match="cannot be read: no route to the store"):
         check(unit)
+
+
+def test_few_large_catalogues_are_held_at_a_time():
+    assert n_catalogues_ahead([2**20, 2**23]) == n_catalogues_ahead([]) == 8
+    assert n_catalogues_ahead([2**20, 10**8]) == 2
