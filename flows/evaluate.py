@@ -6,6 +6,7 @@ from prefect import flow
 
 from flows.artifacts import flow_progress, show_summary
 from flows.commands.evaluate import evaluate_shards
+from flows.retries import retried
 from infra.frozen import Frozen
 from training.evaluation.evaluation_text import shown
 
@@ -23,6 +24,8 @@ def evaluate(
 ) -> EvaluateResult:
     """Evaluate an ensemble on shards with truth, as `lensscan evaluate` does.
 
+    Another try, which measures all anew, follows an error of the store, and no other.
+
     Args:
         shards_uri: Folder or `s3://` prefix of shards, from a seed that was not used for training.
         ensemble: Name or folder of the ensemble; the configured one by default.
@@ -30,7 +33,7 @@ def evaluate(
         natural_uri: Shards whose non-lenses set the thresholds of recall; by default the evaluated ones.
     """
     with flow_progress("evaluate", f"Objects scored of {shards_uri}") as progress:
-        evaluation, folder = evaluate_shards(shards_uri, ensemble, out, progress, natural_uri)
+        evaluation, folder = retried("evaluate", lambda: evaluate_shards(shards_uri, ensemble, out, progress, natural_uri))
     overall = {name: shown(measured) for name, measured in evaluation.overall.items()}
     rows = "\n".join(f"| {name} | {value} |" for name, value in overall.items())
     show_summary("evaluation", f"# Evaluation in `{folder}`\n\n| | |\n| --- | --- |\n{rows}\n")

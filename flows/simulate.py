@@ -7,6 +7,7 @@ from pydantic import Field
 
 from flows.artifacts import flow_progress
 from flows.commands.simulate import SimulateResult, simulate_shards
+from flows.retries import retried
 from scanner.vocabulary.choices import GeometryName, PopulationPreset
 
 
@@ -26,6 +27,8 @@ def simulate(
 ) -> SimulateResult:
     """Write `n` simulated objects as shards under `out_uri`; existing shards are kept.
 
+    The simulation is tried again after an error of the store, of the cluster or of a worker, and after no other.
+
     Args:
         out_uri: Folder or `s3://` prefix.
         n: Number of objects.
@@ -41,4 +44,7 @@ def simulate(
     """
     with flow_progress("simulate", f"Objects simulated into {out_uri}") as progress:
         forms = {"components": components, "pairs": pairs}
-        return simulate_shards(out_uri, n, seed, preset, kinds, geometry, psf, textures, workers, progress, **forms)
+        return retried(
+            "simulate",
+            lambda: simulate_shards(out_uri, n, seed, preset, kinds, geometry, psf, textures, workers, progress, **forms),
+        )

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from flows.artifacts import flow_progress
 from flows.commands.train import TrainResult, train_package
+from flows.retries import retried
 from scanner.vocabulary.choices import TrainingPreset
 
 
@@ -28,6 +29,8 @@ def train(
 ) -> TrainResult:
     """Train on the shards under `shards_uri`; after a kill, the same call continues from the last epoch.
 
+    So does another try, which follows an error of the store, of the cluster or of a worker, and no other.
+
     Args:
         shards_uri: Folder or `s3://` prefix of shards with truth.
         out: Work folder; the package is written to `out/name`.
@@ -44,17 +47,20 @@ def train(
     # Artefact keys may hold lower-case letters, digits and dashes only.
     key = "train-" + re.sub(r"[^a-z0-9]+", "-", name.lower())
     with flow_progress(key, "Epochs trained, all networks") as progress:
-        return train_package(
-            shards_uri,
-            out,
-            name,
-            preset,
-            epochs,
-            workers,
-            start_from,
-            learning_rate,
-            networks,
-            teacher,
-            with_grades,
-            progress,
+        return retried(
+            "train",
+            lambda: train_package(
+                shards_uri,
+                out,
+                name,
+                preset,
+                epochs,
+                workers,
+                start_from,
+                learning_rate,
+                networks,
+                teacher,
+                with_grades,
+                progress,
+            ),
         )

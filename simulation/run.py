@@ -11,6 +11,7 @@ from infra.progress import Progress, no_progress
 from infra.store.storage import absolute
 from scanner.sources.shards import ROWS_PER_SHARD
 from simulation.products.dataset import DatasetSpec, is_shard_of, shard_uris
+from simulation.products.render import SimulationError
 from simulation.products.survey_tile import TileSpec
 from simulation.simulator import ONE_THREAD, Simulator
 
@@ -103,7 +104,8 @@ def results(pool: Pool, method: str, tasks: Iterable[Task]) -> Iterator[tuple[Ta
     Raises:
         LensscanError: the error of a task that failed.
         OSError: the same, from the system.
-        ClusterError: a task failed for another reason, or its worker died; or the pool has no worker that runs.
+        SimulationError: a task raised another error, which another try would raise again.
+        ClusterError: the worker of a task died; or the pool has no worker that runs.
     """
     for task in tasks:
         pool.submit(Call(method, (task,), _DEADLINE_S))
@@ -115,7 +117,8 @@ def results(pool: Pool, method: str, tasks: Iterable[Task]) -> Iterator[tuple[Ta
             raise result.error
         else:
             reason = str(result.error) if isinstance(result.error, LensscanError) else repr(result.error)
-            raise ClusterError(f"{method} {_name(task)} failed: {reason}") from result.error
+            kind = SimulationError if result.failure is CallFailure.RAISED else ClusterError
+            raise kind(f"{method} {_name(task)} failed: {reason}") from result.error
 
 
 def _name(task: object) -> str:

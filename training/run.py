@@ -40,8 +40,8 @@ def train_ensemble(
         ray_address: Ray cluster to use; `local` starts a private one on this machine; None does so for a large training only.
 
     Raises:
-        TrainingError: the data are unusable for training, or a network's workers failed after all restarts.
-        ClusterError: Ray cannot be reached.
+        TrainingError: the data are unusable for training, or a network's workers raised an error.
+        ClusterError: Ray cannot be reached, or a network's workers went away after all restarts.
     """
     n_objects = check_splits(shards_uri, config)
     out = out.absolute()

@@ -12,10 +12,11 @@ from uuid import uuid4
 import ray
 import ray.train
 import torch
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
 from ray.train.torch import TorchTrainer, get_device, prepare_model
 
+from infra.errors import ClusterError
 from scanner.networks.architectures import NetworkSpec
 from training.checkpoint import EpochRecord, load_history
 from training.config import TrainConfig
@@ -75,8 +76,16 @@ def _watch(trainer: TorchTrainer, history_file: Path, on_epoch: OnEpoch) -> list
     try:
         running.result()
     except (TrainingFailedError, RayError) as error:
-        raise TrainingError(f"{history_file.parent.name}: training failed on Ray: {_cause(error)}") from error
+        kind = ClusterError if _is_of_the_cluster(error) else TrainingError
+        raise kind(f"{history_file.parent.name}: training failed on Ray: {_cause(error)}") from error
     return history
+
+
+def _is_of_the_cluster(error: Exception) -> bool:
+    """Return whether workers or their machines went away: what their code raised, it would raise again."""
+    failures: dict[int, Exception] = getattr(error, "worker_failures", {0: error})
+    found = [getattr(failure, "health_check_failure", failure) for failure in failures.values()]
+    return all(isinstance(failure, RayError) and not isinstance(failure, RayTaskError) for failure in found)
 
 
 def _cause(error: Exception) -> str:

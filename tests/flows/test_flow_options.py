@@ -62,6 +62,7 @@ def asked(monkeypatch):
         monkeypatch.setattr(f"{module}.train_package", record(trained))
     for flow in (flows.simulate, flows.train):
         monkeypatch.setattr(flow, "flow_progress", lambda *_: nullcontext())
+        monkeypatch.setattr(flow, "retried", lambda _name, step: step())
     # The flow's own function: Prefect would start a server.
     monkeypatch.setattr(flows.simulate, "simulate", flows.simulate.simulate.fn)
     monkeypatch.setattr(flows.train, "train", flows.train.train.fn)

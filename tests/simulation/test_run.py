@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from infra.errors import ClusterError
+from infra.infrastructure_errors import is_infrastructure
 from infra.local_pool import LocalPool
 from infra.store.storage import StorageError
 from scanner.sources.shards import ROWS_PER_SHARD, decode_shard
@@ -70,10 +71,14 @@ def test_results_come_as_they_complete(stubs):
     assert [task for task, _ in ended] == [0.01, 1.0]
 
 
-@pytest.mark.parametrize(("method", "reason"), [("fail", r"KeyError\('tile-7'\)"), ("leave", "its worker died: exit code 1")])
-def test_a_failed_call_names_its_task_and_cause(stubs, method, reason):
-    with pytest.raises(ClusterError, match=rf"^{method} tile-7 failed: {reason}"):
+@pytest.mark.parametrize(
+    ("method", "reason", "kind"),
+    [("fail", r"KeyError\('tile-7'\)", SimulationError), ("leave", "its worker died: exit code 1", ClusterError)],
+)
+def test_a_failed_call_names_its_task_and_cause(stubs, method, reason, kind):
+    with pytest.raises(kind, match=rf"^{method} tile-7 failed: {reason}") as raised:
         list(results(stubs, method, ["tile-7"]))
+    assert is_infrastructure(raised.value) == (method == "leave")
 
 
 def test_tiles_are_named_once_and_need_a_worker(tmp_path):

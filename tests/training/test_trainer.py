@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from infra.errors import ClusterError
 from infra.ray.cluster import ray_session
 from scanner.networks.architectures import PAPER_NETWORKS
 from scanner.networks.package import load_package
@@ -46,6 +47,24 @@ def test_one_worker_trains_as_a_plain_process_does(shards_uri, tmp_path, monkeyp
     monkeypatch.setattr("training.trainer.MAX_RESTARTS", 0)
     with pytest.raises(TrainingError, match=r"OU-H: training failed on Ray: .*another configuration"):
         train_ensemble(CONFIG.model_copy(update={"seed": 5}), shards_uri, tmp_path, "rayed", ray_address="local")
+
+
+def test_workers_that_die_are_an_error_of_the_cluster(shards_uri, tmp_path, monkeypatch):
+    """Another try may mend it, and goes on after the last complete epoch."""
+    monkeypatch.setattr("training.trainer.MAX_RESTARTS", 0)
+
+    def kill(done, n_epochs):
+        if done < n_epochs:
+            os.kill(train_workers(os.getpid())[0], signal.SIGKILL)
+
+    config = CONFIG.model_copy(update={"epochs": 40})
+    with pytest.raises(ClusterError, match="OU-H: training failed on Ray: "):
+        train_ensemble(config, shards_uri, tmp_path, "rayed", kill, "local")
+    before = losses(tmp_path, "rayed")
+    assert 3 <= len(before) < 3 * 40
+    train_ensemble(config, shards_uri, tmp_path, "rayed", ray_address="local")
+    after = losses(tmp_path, "rayed")
+    assert (len(after), after[: len(before)]) == (3 * 40, before)
 
 
 @pytest.mark.slow
