@@ -11,7 +11,7 @@ QUIET := RAY_USAGE_STATS_ENABLED=0 PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT
 # Some shells switch the cache of compiled files off: then each test process compiles all tests, for ten seconds.
 CACHED := PYTHONDONTWRITEBYTECODE=
 
-.PHONY: venv demo demo-s3 lock test test-slow faults mutants lint types bench realism probes out-of-domain coverage docs tutorial screens clean
+.PHONY: venv demo demo-s3 demo-nightly services lock test test-slow faults mutants lint types bench realism probes out-of-domain coverage docs tutorial screens clean
 
 venv: $(STAMP)
 
@@ -29,6 +29,15 @@ demo: $(STAMP)
 # The demo with tiles and catalogue in an S3 store that runs on this machine meanwhile
 demo-s3: $(STAMP)
 	$(QUIET) $(BIN)/python -m flows.demo_s3 --out demo-output/store
+
+# Three nights by a Prefect worker, one of them killed, on servers that run on this machine meanwhile; make demo-nightly KEEP=1
+# keeps the servers until Ctrl-C
+demo-nightly: $(STAMP)
+	$(QUIET) $(BIN)/python -m flows.demo_nightly --out demo-output/nightly $(if $(KEEP),--keep)
+
+# An S3 store, a Prefect server and a Ray head on this machine until Ctrl-C; the file services/env directs another shell to them
+services: $(STAMP)
+	$(BIN)/python -m infra.deploy.local_services --out services
 
 # The packages of the container image with their digests, after a change of dependencies; needs the Python of the Dockerfile, on Linux
 lock: $(STAMP)

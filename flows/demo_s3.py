@@ -21,7 +21,7 @@ def run_demo_s3(folder: Path) -> None:
     """Start a store with its files in `folder`, simulate two tiles into it, scan them there, and print the best candidates.
 
     Raises:
-        LocalStoreError: the store is not installed, or does not start.
+        LocalServiceError: the store is not installed, or does not start.
     """
     tiles, catalogue = f"s3://{BUCKET}/tiles", f"s3://{BUCKET}/catalogue"
     with local_s3(folder.absolute(), BUCKET) as variables, clients_of(variables):

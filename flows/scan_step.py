@@ -9,6 +9,7 @@ from flows.commands.scan_job import base_id, scan_by_job, stop_scan_job
 from flows.commands.scan_options import ScanOrder, run_scan
 from flows.commands.words import left_out, unmatched
 from flows.retries import retried
+from infra.progress import Progress
 from scanner.catalogue.paths import night_label
 from scanner.workers.run import NightSummary
 
@@ -20,21 +21,26 @@ def scan_step(order: ScanOrder, submit_to: str | None) -> NightSummary:
         LensscanError: as `run_scan` and `scan_by_job`.
     """
     label, log = order.label, get_run_logger()
-    if submit_to is None:
-        with flow_progress(f"scan-{label}", f"Rows scored of {label}") as progress:
+    with flow_progress(f"scan-{label}", f"Rows scored of {label}") as progress:
+        if submit_to is None:
             summary = retried("scan", lambda: run_scan(order, progress))
-    else:
-        log.info("work %s", base_id(order))
-        try:
-            summary = retried("scan", lambda: scan_by_job(submit_to, order, log.info))
-        except TerminationSignal:
-            # At once: the hook of the flow waits for the end of this process, and then imports everything again.
-            if is_cancelled():
-                log.info("stopped %s", ", ".join(stop_scan_job(submit_to, order)) or "no Ray job")
-            raise
+        else:
+            summary = _scan_in_job(order, submit_to, progress)
     show_summary(f"summary-{label}", _summary_markdown(summary))
     log.info("%d candidates of %d rows in %s", summary.n_candidates, summary.n_rows, summary.candidates_uri)
     return summary
+
+
+def _scan_in_job(order: ScanOrder, submit_to: str, progress: Progress) -> NightSummary:
+    log = get_run_logger()
+    log.info("work %s", base_id(order))
+    try:
+        return retried("scan", lambda: scan_by_job(submit_to, order, log.info, progress))
+    except TerminationSignal:
+        # At once: the hook of the flow waits for the end of this process, and then imports everything again.
+        if is_cancelled():
+            log.info("stopped %s", ", ".join(stop_scan_job(submit_to, order)) or "no Ray job")
+        raise
 
 
 def _summary_markdown(summary: NightSummary) -> str:

@@ -40,7 +40,7 @@ ALLOWED_ROOMS = {
     },
     "training": {"evaluation": {"errors"}, "reproduction": {"checkpoint", "errors", "evaluation", "tsne"}},
     "infra": {
-        "deploy": {"errors"},
+        "deploy": {"errors", "telemetry"},
         "ray": {"calls", "errors", "private_apis", "settings", "telemetry", "worker_pool"},
         "store": {"errors", "read_ahead", "steps"},
     },

@@ -1,12 +1,13 @@
 """A scan as a Ray job: the program that the job runs, and the caller that submits it and waits for its result.
 
-The job prints its result in one line, because a driver of Ray returns nothing. The line says of an error whether it is one of
-the infrastructure, so that the caller knows whether another try can help.
+The job prints progress and result in lines of its log, because a driver of Ray returns nothing. The line of the result says of
+an error whether it is one of the infrastructure, so that the caller knows whether another try can help.
 """
 
+import re
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Self
 
 from pydantic import ValidationError
@@ -15,7 +16,7 @@ from flows.commands.scan_options import ScanOrder, run_scan
 from infra.errors import ClusterError, LensscanError
 from infra.frozen import Frozen
 from infra.infrastructure_errors import is_infrastructure
-from infra.progress import no_progress
+from infra.progress import NamingProgress, Progress
 from infra.provenance import digest
 from infra.store.storage import absolute, is_s3
 from infra.telemetry import opt_out
@@ -23,6 +24,8 @@ from scanner.workers.run import NightSummary
 
 _MARK = "LENSSCAN-RESULT "
 """Beginning of the line with the result."""
+_PROGRESS = re.compile(r"LENSSCAN-PROGRESS (\d+)/(\d+)")
+"""A line with the numbers of rows done and of all rows."""
 
 
 class ScanJobError(LensscanError):
@@ -57,13 +60,38 @@ def base_id(order: ScanOrder) -> str:
     return f"lensscan-scan-{order.label}-{digest(_ready(order).model_dump(mode='json'))[:12]}"
 
 
-def scan_by_job(address: str, order: ScanOrder, on_line: Callable[[str], None]) -> NightSummary:
+def print_progress() -> NamingProgress:
+    """Return a callback that prints a line when the work has advanced by a percent: callers read the whole log many times."""
+    printed = -1
+
+    def report(done: int, total: int, _at_work: Sequence[str] = (), /) -> None:
+        nonlocal printed
+        percent = 100 * done // total if total else 100
+        # Below what was printed, another part of the work begins, such as the injection of lenses.
+        if percent != printed:
+            printed = percent
+            sys.stdout.write(f"LENSSCAN-PROGRESS {done}/{total}\n")
+            sys.stdout.flush()
+
+    return report
+
+
+def read_line(line: str, on_line: Callable[[str], None], progress: Progress) -> None:
+    """Pass a line of a job's log on: progress to `progress`, the result to no one, and the rest to `on_line`."""
+    if found := _PROGRESS.fullmatch(line):
+        progress(int(found[1]), int(found[2]))
+    elif not line.startswith(_MARK):
+        on_line(line)
+
+
+def scan_by_job(address: str, order: ScanOrder, on_line: Callable[[str], None], progress: Progress) -> NightSummary:
     """Scan in a Ray job: attach to the one that does so already, else submit one; pass its log on and return its result.
 
     Args:
         address: Job server, `http://HOST:8265`.
         order: The scan; its places must be in reach of the cluster.
-        on_line: Called with each line of the job's log.
+        on_line: Called with each line of the job's log but those of progress and result.
+        progress: Called with the rows that the job has done; after an attachment it begins with those of before.
 
     Raises:
         ClusterError: the job server is out of reach, or the job was stopped or killed.
@@ -76,7 +104,7 @@ def scan_by_job(address: str, order: ScanOrder, on_line: Callable[[str], None]) 
     entrypoint = shlex.join(["python", "-m", "flows.commands.scan_job", ready.model_dump_json(exclude_defaults=True)])
     job, is_new = server.attach_or_submit(base_id(order), entrypoint, {"night": order.label, "catalogue": ready.root_uri})
     on_line(f"{'submitted' if is_new else 'attached to'} Ray job {job} at {server.address}")
-    end = server.follow(job, lambda line: None if line.startswith(_MARK) else on_line(line))
+    end = server.follow(job, lambda line: read_line(line, on_line, progress))
     found = JobResult.in_log(end.log)
     if found is None:
         # The job was stopped, or its node died: no word of the scan itself.
@@ -117,7 +145,7 @@ def main(order_json: str) -> int:
     """Scan as the order says, print the result in one line, and return the exit code."""
     opt_out()
     try:
-        result, code = JobResult(summary=run_scan(ScanOrder.model_validate_json(order_json), no_progress)), 0
+        result, code = JobResult(summary=run_scan(ScanOrder.model_validate_json(order_json), print_progress())), 0
     except (LensscanError, OSError) as error:
         result, code = JobResult(error=" ".join(str(error).split()), is_infrastructure=is_infrastructure(error)), 2
     sys.stdout.write(f"{_MARK}{result.model_dump_json()}\n")

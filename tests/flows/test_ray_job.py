@@ -73,7 +73,9 @@ from flows.commands.scan_job import scan_by_job
 from flows.commands.scan_options import ScanOrder
 for order in sys.argv[2:]:
     try:
-        print(scan_by_job(sys.argv[1], ScanOrder.model_validate_json(order), print).model_dump_json())
+        def progress(done, total):
+            print("rows", done, total)
+        print(scan_by_job(sys.argv[1], ScanOrder.model_validate_json(order), print, progress).model_dump_json())
     except Exception as error:
         print(type(error).__name__, error)
 """
@@ -95,6 +97,14 @@ def test_a_flow_gets_the_result_of_its_job(ray_head, tmp_path):
     assert again["units_by_outcome"] == {"already_committed": 1}
     assert first["rows_by_status"] == {"scored": len(ids)}
     assert first["awaits_gate"]
+    told = [
+        tuple(map(int, line.split()[1:]))
+        for line in done.stdout.partition('{"night"')[0].splitlines()
+        if line.startswith("rows")
+    ]
+    assert told[-1] == (len(ids), len(ids))
+    assert told == sorted(told)
+    assert "LENSSCAN-" not in done.stdout
     # The job ran elsewhere, and found the places all the same.
     assert first["candidates_uri"].startswith(str(tmp_path / "catalogue"))
     said = [line for line in done.stdout.splitlines() if "Ray job" in line]

@@ -5,7 +5,7 @@ from datetime import date
 
 import pytest
 
-from flows.commands.scan_job import JobResult, ScanJobError, base_id, main
+from flows.commands.scan_job import JobResult, ScanJobError, base_id, main, print_progress, read_line
 from flows.commands.scan_options import ScanOptions, ScanOrder
 from tests.tiles import write_tiles
 
@@ -37,6 +37,29 @@ def test_the_last_result_of_a_log_counts():
     assert JobResult.in_log("nothing\n") is None
     with pytest.raises(ScanJobError, match="is another one on the cluster"):
         JobResult.in_log('LENSSCAN-RESULT {"unknown": 1}')
+
+
+def test_a_log_holds_progress_once_for_each_percent(capsys):
+    report = print_progress()
+    for done in range(0, 100_001, 7):
+        report(done, 100_000, ["100000001"])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 100
+    told, passed = [], []
+    for line in (*lines, "a worker died", 'LENSSCAN-RESULT {"error": ""}', "my LENSSCAN-PROGRESS 1/2", "LENSSCAN-PROGRESS x/2"):
+        read_line(line, passed.append, lambda done, total: told.append((done, total)))
+    assert told[:2] == [(0, 100_000), (1001, 100_000)]
+    assert [done * 100 // total for done, total in told] == list(range(100))
+    assert passed == ["a worker died", "my LENSSCAN-PROGRESS 1/2", "LENSSCAN-PROGRESS x/2"]
+
+
+def test_progress_of_nothing_and_of_a_second_part(capsys):
+    report = print_progress()
+    for done, total in ((0, 0), (5, 5), (0, 4), (4, 4)):
+        report(done, total)
+    assert capsys.readouterr().out.split() == [
+        *("LENSSCAN-PROGRESS", "0/0", "LENSSCAN-PROGRESS", "0/4", "LENSSCAN-PROGRESS", "4/4"),
+    ]
 
 
 def result(capsys, given):

