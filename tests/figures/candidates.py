@@ -9,14 +9,18 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import CenteredNorm
 from matplotlib.figure import Figure
 
+from infra.settings import Settings
 from scanner.explain.candidate_maps import CandidateMaps, candidate_mapper
 from scanner.explain.map_grid import SHOWN_ARCSEC
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_package
 from scanner.sources.shards import Shard, decode_shard, encode_shard
 from scanner.vocabulary.geometry import Stamps
+from scanner.vocabulary.probability_text import probability_text
 from simulation.products.dataset import dataset_spec, simulate_shard
 
+ENSEMBLE = SHIPPED_DIR / Settings.model_fields["ensemble"].default
+"""The ensemble that commands use by default, so that the figure shows what a reader's own commands print."""
 KINDS = ("single", "compound_arc", "double_ring")
 SEED, N_DRAWN = 20261127, 12
 LEAST_ARC_SNR = 60
@@ -44,15 +48,14 @@ def simulated_columns() -> list[Column]:
 
 def candidates_figure(columns: Sequence[Column]) -> Figure:
     """Draw a column for each object: colour picture, Guided Grad-CAM and occlusion map, as a scan stores them."""
-    folder = SHIPPED_DIR / "mer3-sim"
-    package = load_package(folder)
-    mapper = candidate_mapper(folder, package.card)
+    package = load_package(ENSEMBLE)
+    mapper = candidate_mapper(ENSEMBLE, package.card)
     figure = Figure(figsize=(1.72 * len(columns) + 0.5, 5.75), facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(3, len(columns), squeeze=False)
     for column, (picture, guided, occlusion) in zip(columns, axes.T, strict=True):
         p_lens = float(package.score(column.stamps).p_lens[0])
-        picture.set_title(f"{column.title}\np_lens {p_lens:.3f}", fontsize=9)
+        picture.set_title(f"{column.title}\np_lens {probability_text(p_lens)}", fontsize=9)
         _draw(mapper.maps(column.stamps), picture, guided, occlusion)
     for axis, label in zip(axes[:, 0], ("H, Y + J, VIS", "Guided Grad-CAM", "occlusion"), strict=True):
         axis.set_ylabel(label, fontsize=9)

@@ -31,7 +31,7 @@ from scanner.networks.package import load_network, load_package
 from scanner.networks.published import import_published
 from scanner.scan.chosen_objects import read_objects
 from scanner.vocabulary.geometry import GEOMETRIES, Stamps
-from tests.figures.candidates import Column, candidates_figure, simulated_columns
+from tests.figures.candidates import ENSEMBLE, Column, candidates_figure, simulated_columns
 
 FLAGSHIP = SHIPPED_DIR / "mer3-sim"
 BANDS = {"VIS": "VIS", "Y": "NIR_Y", "J": "NIR_J", "H": "NIR_H"}
@@ -85,7 +85,7 @@ def candidates(_published: Path, real: Path, work: Path) -> list[Figure]:
     """Draw Euclid files whose bands are aligned beside simulated lenses, with the maps that a scan stores."""
     paths = [path for path in sorted(real.glob("*.fits")) if not path.stem.startswith(SHIFTED)]
     lines = [f"{path.stem.split('_')[0].split('+')[0]},{','.join(_references(path))}," for path in paths]
-    ids, stamps = _stamps(_manifest(work, lines), FLAGSHIP)
+    ids, stamps = _stamps(_manifest(work, lines), ENSEMBLE)
     columns = [
         Column(f"Euclid Q1\n{name}", {band: images[i : i + 1] for band, images in stamps.items()}) for i, name in enumerate(ids)
     ]
