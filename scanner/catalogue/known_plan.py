@@ -10,8 +10,8 @@ from pydantic import Field, ValidationError
 
 from infra.frozen import Frozen
 from infra.provenance import canonical_json, digest
-from infra.store.storage import create_if_absent, read_bytes
-from scanner.catalogue.paths import planned_input_uri
+from infra.store.storage import FileInfo, create_if_absent, join, list_files, read_bytes, read_many
+from scanner.catalogue.paths import INPUTS, planned_input_uri
 from scanner.catalogue.selection import Selection
 from scanner.catalogue.units import LeftOut
 from scanner.sources.tiles import FoundTiles
@@ -49,8 +49,27 @@ def known_plan(root_uri: str, key: str) -> KnownPlan | None:
         StorageError: the store failed.
     """
     try:
-        return KnownPlan.model_validate_json(read_bytes(planned_input_uri(root_uri, key)))
-    except (FileNotFoundError, ValidationError):
+        return _parsed(read_bytes(planned_input_uri(root_uri, key)))
+    except FileNotFoundError:
+        return None
+
+
+def records_of(root_uri: str, plan_id: str) -> list[FileInfo]:
+    """Return the records that name a plan, damaged ones left out.
+
+    Raises:
+        StorageError: the store failed.
+    """
+    files = list_files(join(root_uri, INPUTS))
+    contents = zip(files, read_many(files), strict=True)
+    known = [(file, None if data is None else _parsed(data)) for file, data in contents]
+    return [file for file, record in known if record is not None and record.plan_id == plan_id]
+
+
+def _parsed(data: bytes) -> KnownPlan | None:
+    try:
+        return KnownPlan.model_validate_json(data)
+    except ValidationError:
         return None
 
 

@@ -1,6 +1,7 @@
 """Keys, tokens and passwords stay in the environment: no file, message or log holds them."""
 
 import base64
+import json
 import os
 import re
 import shutil
@@ -161,6 +162,10 @@ def test_no_failing_command_reveals_a_secret(store, tmp_path, ray_folder, measur
     assert canaries.found_below(tmp_path) == []
     n_failed = len(re.findall(r"^lensscan: ", done.stderr, re.MULTILINE))
     assert n_failed > 30
+    records = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+    assert sum(record["level"] == "ERROR" for record in records) >= 5, "commands must fail with logs in JSON, too"
+    assert proxy.count("PUT", "/units/", "Forbidden") == 2, "a worker must fail while it logs in JSON"
+    assert {"000000001", "000000002"} <= {record["unit"] for record in records}
     measured(runs=n_failed, note="canary secrets looked for in what commands say, with tracebacks, and write")
 
 

@@ -7,6 +7,7 @@ from infra.errors import LensscanError
 from infra.frozen import Frozen
 from infra.store.removal import remove
 from infra.store.storage import FileInfo, exists, info, join, list_files
+from scanner.catalogue.known_plan import records_of
 from scanner.catalogue.night_file import write_night
 from scanner.catalogue.paths import night_uri, plan_uri, quality_uri, seal_uri, sealed_path, units_uri
 from scanner.catalogue.shown import show_records, shown_plans
@@ -25,7 +26,7 @@ class Forgotten(Frozen):
 
 
 def forget_plan(plan_id: str, root_uri: str, *, unfinished: bool = False, shown: bool = False) -> Forgotten:
-    """Remove the seal, the candidate file, the verdicts, the units and the plan itself, in this order.
+    """Remove the seal, the candidate file, the verdicts, the units, the record of the input and the plan itself, in this order.
 
     If the night's file is old, it is written again. The night's records that name the plan stay; readers ignore them, because
     the plan has no seal. After an interruption, the plan has no seal and is removed like one whose scan has not ended.
@@ -71,5 +72,6 @@ def _files(plan_id: str, root_uri: str) -> Iterator[FileInfo]:
             yield info(uri)
     yield from list_files(quality_uri(root_uri, plan_id))
     yield from list_files(units_uri(root_uri, plan_id))
+    yield from records_of(root_uri, plan_id)
     with suppress(FileNotFoundError):
         yield info(plan_uri(root_uri, plan_id))

@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 from flows.cli import main as cli
 from flows.cli.app import app
+from flows.cli.arguments import prepared
 from infra.store import s3_client
 
 OWN = ("infra", "scanner", "simulation", "training", "flows")
@@ -83,6 +84,16 @@ def fail_at_settings(secret):
     run("models", "list", LENSSCAN_WORKERS="0")
 
 
+def fail_in_json(tiles, root):
+    """Fail with logs in JSON: at stores, and in a worker whose first commits the store refuses, which then ends well."""
+    prepared(["plan", "--log-json"])
+    for store in STORES:
+        run("scan", f"{store}/tiles", "--out", f"{store}/catalogue")
+    run("plan", "http://user@store/x")
+    # The process that a worker is inherits the variable of these logs.
+    run("scan", tiles, "--out", root, "--workers", "1", "--maps", "0", "--json", expected=(0,))
+
+
 def main(endpoint, tiles, out):
     """Run all failing commands."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
@@ -98,6 +109,7 @@ def main(endpoint, tiles, out):
     fail_at_endpoints(endpoint)
     fail_at_clusters(tiles, out, endpoint)
     fail_at_settings(os.environ["AWS_SECRET_ACCESS_KEY"])
+    fail_in_json(tiles, out)
 
 
 if __name__ == "__main__":

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from infra.store.storage import StorageError, list_files
+from infra.store.storage import StorageError, create_if_absent, list_files
 from scanner.catalogue.audit import forget as module
 from scanner.catalogue.audit.forget import ForgetError, forget_plan
 from scanner.catalogue.audit.repair import repair_plan
 from scanner.catalogue.audit.verify import files_of_no_plan, verify_plan
 from scanner.catalogue.night_file import wrong_night_files
-from scanner.catalogue.paths import seal_uri, unit_uri
+from scanner.catalogue.paths import planned_input_uri, seal_uri, unit_uri
 from scanner.catalogue.plan import freeze, plan_ids
 from scanner.catalogue.query import query
 from scanner.catalogue.visible import VisibleError
@@ -154,6 +154,17 @@ def test_an_unfinished_plan_is_removed_only_if_asked(disk):
         forget_plan(plan.plan_id, disk)
     assert forget_plan(plan.plan_id, disk, unfinished=True).n_files == 1
     assert plan_ids(disk) == []
+
+
+def test_the_record_of_the_input_goes_with_its_plan(root):
+    plans = [plan_of({name: [1]}).model_copy(update={"input_digest": digit * 64}) for name, digit in (("a", "1"), ("b", "2"))]
+    for plan in plans:
+        freeze(plan, root)
+    create_if_absent(planned_input_uri(root, "3" * 64), b"damaged", "1")
+    assert forget_plan(plans[0].plan_id, root, unfinished=True).n_files == 2
+    left = [planned_input_uri(root, digit * 64) for digit in "23"]
+    assert [file.uri for file in list_files(f"{root}/_scan/inputs")] == left
+    assert plan_ids(root) == [plans[1].plan_id]
 
 
 def test_a_plan_under_repair_counts_as_unfinished(disk):
