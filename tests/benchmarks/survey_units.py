@@ -61,10 +61,10 @@ BARS = {
 """Most seconds that a step may take: those of a reader who waits, or, for a seal and a reconciliation, of a night's end."""
 STEPS = ("plan", "pending", "write", "pending (complete)", "seal", "status", "rerun", "reconcile", "plan (again)")
 BEFORE = """A plan reads the listed version of each catalogue, in one request for each tile. When it asked for size and
-version once more, it took 657 s (340 s of the processor, 112 283 requests); before it followed from the listing, 2000 tiles took 16 011
-requests, so that 56 000 would have taken 19 minutes, and a rerun as long, because it planned again. A seal joins the small
-tables of the units; when it kept each, it took 2643 MB. A reconciliation reads the catalogue and the unit file of a tile in
-one request each; it took five, and 63 s for 2000 tiles (37 s of the processor).
+version once more, it took 657 s (340 s of the processor, 112 283 requests); before it followed from the listing, 2000 tiles
+took 16 011 requests, so that 56 000 would have taken 19 minutes, and a rerun as long, because it planned again. A seal
+joins the small tables of the units; when it kept each, it took 2643 MB. A reconciliation reads the catalogue and the unit
+file of a tile in one request each; it took five, and 63 s for 2000 tiles (37 s of the processor).
 """
 _ONCE = {"plan", "seal", "reconcile", "plan (again)"}
 N_WRITERS = 2
