@@ -1,5 +1,6 @@
 """Check which rows of units become candidates, their order in the file, and the groups in which they are read."""
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -14,6 +15,7 @@ from scanner.catalogue.candidates import (
 )
 from scanner.catalogue.columns import candidate_schema
 from scanner.catalogue.map_columns import MAP_COLUMNS
+from scanner.catalogue.maps import with_maps_as
 from tests.scanner.catalogue_parts import NETWORKS, plan_of, scores, with_maps
 
 
@@ -47,6 +49,20 @@ def test_candidates_of_all_units_come_best_first(plan):
     groups = list(candidates.groups())
     assert ids_of(groups) == [[9, 2, 4, 3]]
     assert groups[0].schema.equals(candidate_schema(NETWORKS))
+
+
+@pytest.mark.parametrize("mapped", [set(), {0, 5, 699}])
+def test_many_units_give_the_bytes_of_one_sorted_table(plan, mapped):
+    """A spool joins the tables of units now and then, which must not show."""
+    p_lens = np.random.default_rng(1).integers(1, 40, 700) / 40
+    rows = scores(range(700), p_lens.tolist())
+    rows = with_maps(rows, mapped) if mapped else rows
+    found = encode_candidates(gathered(*(candidates_of(rows.slice(i, 1), plan) for i in range(700))).groups())
+    best = sorted((-p, i) for i, p in enumerate(p_lens) if p >= 0.5)
+    ordered = candidates_of(rows.take(pa.array([i for _, i in best])), plan)
+    size = ROWS_PER_GROUP if mapped else len(best)
+    groups = [with_maps_as("fixed", ordered.slice(start, size)) for start in range(0, len(best), size)]
+    assert found == encode_candidates(groups)
 
 
 def test_units_without_candidates_give_one_empty_group(plan):
