@@ -54,9 +54,9 @@ def flow_progress(key: str, description: str) -> Iterator[NamingProgress]:
         thread.join(PATIENCE_S)
 
 
-def show_summary(key: str, markdown: str) -> None:
-    """Attach a Markdown text to the current flow run."""
-    _in_background(lambda: create_markdown_artifact(markdown, key=key)).join(PATIENCE_S)
+def show_summary(key: str, markdown: str, description: str) -> None:
+    """Attach a Markdown text to the current flow run; the page of the run shows the description."""
+    _in_background(lambda: create_markdown_artifact(markdown, key=key, description=description)).join(PATIENCE_S)
 
 
 def _in_background(task: Callable[[], object]) -> Thread:

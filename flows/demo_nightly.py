@@ -6,31 +6,26 @@ The worker of the second night is killed while its job scans; a backfill then do
 
 import argparse
 import contextlib
+import io
 import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
+from flows.counted_night import Counted, counted
 from flows.deployed_runs import DeployedRuns
 from flows.terminal import print_lines, print_table, print_text, terminal_progress
-from infra.deploy.local_process import clean_environment, kill_tree, program
+from infra.deploy.local_process import clean_environment, ended_by_signals, kill_tree, program
 from infra.deploy.local_s3 import clients_of
 from infra.deploy.local_services import BUCKET, ROOT, Services, local_services
 from infra.errors import LensscanError
-from infra.frozen import Frozen
 from infra.settings import Settings
-from infra.store.storage import join, list_files, read_bytes
-from scanner.catalogue.audit.status import State, plan_status
-from scanner.catalogue.visible import selected_plans, unit_files_of
+from infra.store.storage import join
 from simulation.products.survey_tile import TileSpec
 from simulation.run import simulate_night
 
@@ -46,17 +41,7 @@ SCAN = {"workers": 1, "maps_per_unit": 6}
 """Options of the scans; another worker would take as long to start as it saves."""
 PATIENCE_S = 600.0
 """Longest time of a run on a busy machine."""
-COLUMNS = ("night", "rows", "candidates", "sealed", "promoted", "once each", "done by")
-
-
-class Counted(Frozen):
-    """A night as the catalogue holds it."""
-
-    rows: int
-    candidates: int | None
-    sealed: bool
-    promoted: bool
-    each_source_once: bool
+COLUMNS = ("night", "rows", "candidates", "sealed", "promoted", "once each", "promoted by")
 
 
 @dataclass(frozen=True)
@@ -68,25 +53,6 @@ class Nights:
     counted: dict[str, Counted]
     runs: dict[str, str]
     """Address of the page of each flow run by what it did."""
-
-
-def counted(tiles: str, catalogue: str, night: str) -> Counted:
-    """Count a night from the files of its catalogue alone, and compare the ids with the truth of the simulated tiles.
-
-    Raises:
-        VisibleError: readers see no scan of the night.
-    """
-    (shown,) = selected_plans(catalogue, night=night)
-    found = Counter(i for uri in _uris(unit_files_of(catalogue, shown)) for i in _ids(uri))
-    expected = Counter(i for uri in _uris(list_files(join(tiles, night))) if uri.endswith("truth.parquet") for i in _ids(uri))
-    status = plan_status(shown.plan_id, catalogue)
-    return Counted(
-        rows=found.total(),
-        candidates=status.n_candidates,
-        sealed=status.is_sealed,
-        promoted=status.state is State.SHOWN,
-        each_source_once=bool(expected) and found == expected,
-    )
 
 
 @contextlib.contextmanager
@@ -169,14 +135,6 @@ def _worker(services: Services, log: Path) -> Iterator[None]:
             worker.wait()
 
 
-def _uris(files: Any) -> list[str]:
-    return [file.uri for file in files]
-
-
-def _ids(uri: str) -> list[int]:
-    return pq.read_table(BytesIO(read_bytes(uri)), columns=["object_id"])["object_id"].to_pylist()
-
-
 def rows_of(nights: Nights) -> list[dict[str, Any]]:
     """Return a row for each night, with the names of `COLUMNS`."""
     _, second, _ = NIGHTS
@@ -189,7 +147,7 @@ def rows_of(nights: Nights) -> list[dict[str, Any]]:
             "sealed": words[found.sealed],
             "promoted": words[found.promoted],
             "once each": words[found.each_source_once],
-            "done by": "backfill" if night == second else "nightly",
+            "promoted by": "backfill" if night == second else "nightly",
         }
         for night, found in nights.counted.items()
     ]
@@ -208,15 +166,18 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("demo-output/nightly"), help="folder of the servers' files")
     parser.add_argument("--keep", action="store_true", help="keep the servers until Ctrl-C, to look at the pages")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
     began = time.monotonic()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Each step shows at once, also in a file or a pipe.
+        sys.stdout.reconfigure(line_buffering=True)
     try:
-        with three_nights(arguments.out) as nights:
+        with ended_by_signals(), three_nights(arguments.out) as nights:
             is_good = show(nights)
             print_text(f"{time.monotonic() - began:.0f} s")
             if arguments.keep:
-                print_text(f"The pages ask for a password: . {nights.services.environment}; echo $PREFECT_API_AUTH_STRING")
-                print_text("Ctrl-C ends the servers")
+                print_text(f"Log in first, at {nights.services.prefect_url}/login, with what this prints in another shell:")
+                print_text(f". {nights.services.environment}; echo $PREFECT_API_AUTH_STRING")
+                print_text("Ctrl-C here ends the servers")
                 signal.pause()
     except KeyboardInterrupt:
         return 130

@@ -36,5 +36,5 @@ def evaluate(
         evaluation, folder = retried("evaluate", lambda: evaluate_shards(shards_uri, ensemble, out, progress, natural_uri))
     overall = {name: shown(measured) for name, measured in evaluation.overall.items()}
     rows = "\n".join(f"| {name} | {value} |" for name, value in overall.items())
-    show_summary("evaluation", f"# Evaluation in `{folder}`\n\n| | |\n| --- | --- |\n{rows}\n")
+    show_summary("evaluation", f"# Evaluation in `{folder}`\n\n| | |\n| --- | --- |\n{rows}\n", "Measures of the ensemble")
     return EvaluateResult(folder=folder.absolute(), overall=overall)

@@ -43,7 +43,7 @@ def many_nights(
                 get_run_logger().error("night %s: %s", order.label, result.why)
             results.append(result)
         progress(len(nights), len(nights))
-    show_summary("nights", nights_markdown(results))
+    show_summary("nights", nights_markdown(results), "Outcome of each night")
     if bad := [result for result in results if result.outcome in {"refused", "failed"}]:
         named = "; ".join(f"{result.night} {result.outcome}: {result.why}" for result in bad)
         raise BackfillError(f"{len(bad)} of {len(results)} nights are not shown: {named}")

@@ -80,7 +80,7 @@ def judge_step(root_uri: str, plan_id: str | None, label: str, reference_night: 
             "qa",
             lambda: judge_night(root_uri, named[0], plan=named[1], reference_label=reference, limits=limits, progress=progress),
         )
-    show_summary(f"verdict-{label}", verdict_markdown(verdict))
+    show_summary(f"verdict-{label}", verdict_markdown(verdict), f"Checks of the quality gate of {label}")
     get_run_logger().info("night %s %s", label, "has passed" if verdict.is_passed else f"has failed: {verdict.why}")
     return verdict
 

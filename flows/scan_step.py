@@ -26,7 +26,7 @@ def scan_step(order: ScanOrder, submit_to: str | None) -> NightSummary:
             summary = retried("scan", lambda: run_scan(order, progress))
         else:
             summary = _scan_in_job(order, submit_to, progress)
-    show_summary(f"summary-{label}", _summary_markdown(summary))
+    show_summary(f"summary-{label}", summary_markdown(summary, order.root_uri), f"Rows and candidates of {label}")
     log.info("%d candidates of %d rows in %s", summary.n_candidates, summary.n_rows, summary.candidates_uri)
     return summary
 
@@ -43,7 +43,8 @@ def _scan_in_job(order: ScanOrder, submit_to: str, progress: Progress) -> NightS
         raise
 
 
-def _summary_markdown(summary: NightSummary) -> str:
+def summary_markdown(summary: NightSummary, root_uri: str) -> str:
+    """Return counts and places of a scanned night for the page of its run."""
     rows = "\n".join(f"| {status} | {n} |" for status, n in summary.rows_by_status.items())
     without = f"Left out: {left_out(summary.tiles_left_out)}\n\n" if summary.tiles_left_out else ""
     if summary.sources:
@@ -55,8 +56,10 @@ def _summary_markdown(summary: NightSummary) -> str:
         without += f"Injected lenses recovered: {done.n_recovered} of {done.n_injected}\n\n"
     if summary.awaits_gate:
         without += "Readers see this night once it is promoted.\n\n"
+    # Readers of a night that waits have nothing to open yet, and the name of its file has the length of two digests.
+    place = root_uri if summary.awaits_gate else summary.candidates_uri
     return (
         f"# Night {night_label(summary.night)}: {summary.n_candidates} candidates\n\n"
-        f"`{summary.candidates_uri}`, plan `{summary.plan_id[:12]}`, ensemble {summary.ensemble}\n\n{published}{without}"
+        f"`{place}`, plan `{summary.plan_id[:12]}`, ensemble {summary.ensemble}\n\n{published}{without}"
         f"| status | rows |\n| --- | ---: |\n{rows}\n"
     )

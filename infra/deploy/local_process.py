@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import FrameType
 
 from infra.errors import LensscanError
 
@@ -76,6 +77,27 @@ def write_private(path: Path, text: str) -> None:
     staged.touch(mode=0o600, exist_ok=False)
     staged.write_text(text, encoding="utf-8")
     staged.replace(path)
+
+
+@contextlib.contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Make Ctrl-C and SIGTERM raise `KeyboardInterrupt` in the `with` block, once: a second one does not disturb the end.
+
+    A command in the background of a script ignores Ctrl-C otherwise, and SIGTERM would leave the servers running.
+    """
+    names = (signal.SIGINT, signal.SIGTERM)
+
+    def end(_signal: int, _frame: FrameType | None) -> None:
+        for name in names:
+            signal.signal(name, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = {name: signal.signal(name, end) for name in names}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
 
 
 @contextlib.contextmanager

@@ -8,16 +8,14 @@ import argparse
 import contextlib
 import fcntl
 import shlex
-import signal
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 
 from infra.deploy.local_prefect import local_prefect
-from infra.deploy.local_process import LocalServiceError, is_open, write_private
+from infra.deploy.local_process import LocalServiceError, ended_by_signals, is_open, write_private
 from infra.deploy.local_ray import local_ray
 from infra.deploy.local_s3 import local_s3
 from infra.errors import LensscanError
@@ -115,24 +113,15 @@ def _only_here(folder: Path) -> Iterator[None]:
         yield
 
 
-def _end(_signal: int, _frame: FrameType | None) -> None:
-    """End as at Ctrl-C, so that every server is stopped; a second signal does not cut that short."""
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, signal.SIG_IGN)
-    raise KeyboardInterrupt
-
-
 def main() -> int:
     """Run the servers until Ctrl-C, SIGTERM, or the end of one of them; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--out", type=Path, default=Path("services"), help="folder of the servers' files")
     folder = parser.parse_args().out
-    signal.signal(signal.SIGTERM, _end)
-    signal.signal(signal.SIGINT, _end)
+    sys.stdout.write("starting an S3 store, a Prefect server and a Ray head; this takes half a minute\n")
+    sys.stdout.flush()
     try:
-        sys.stdout.write("starting an S3 store, a Prefect server and a Ray head; this takes half a minute\n")
-        sys.stdout.flush()
-        with local_services(folder) as services:
+        with ended_by_signals(), local_services(folder) as services:
             _print(services)
             while not (silent := services.silent()):
                 time.sleep(SECONDS_BETWEEN_LOOKS)

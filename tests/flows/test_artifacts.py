@@ -17,6 +17,6 @@ def test_a_server_that_never_answers_costs_a_flow_no_time(monkeypatch):
             with artifacts.flow_progress("scan-2026-01-01", "Rows scored") as report:
                 for done in range(5):
                     report(done, 5)
-            artifacts.show_summary("summary-2026-01-01", "# Night")
+            artifacts.show_summary("summary-2026-01-01", "# Night", "Rows")
         # Prefect itself would wait for a minute, five times.
         assert time.monotonic() - start < 30

@@ -5,7 +5,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows import demo_nightly
-from flows.demo_nightly import Counted, Nights, counted, show
+from flows.counted_night import Counted, counted
+from flows.demo_nightly import Nights, show
 from infra.deploy.local_services import Services
 from tests.infra.deploy.complaints import program
 from tests.scanner.catalogue_parts import finished

@@ -13,6 +13,7 @@ from infra.deploy import local_process as module
 from infra.deploy.local_process import (
     LocalServiceError,
     clean_environment,
+    ended_by_signals,
     free_ports,
     is_open,
     kill_tree,
@@ -84,6 +85,24 @@ def test_a_server_that_ends_or_says_nothing_is_reported(tmp_path, monkeypatch):
         local_process("the server", silent, log, lambda: False, {}),
     ):
         pytest.fail("it started")
+
+
+def test_the_first_signal_ends_and_the_second_does_not_cut():
+    before = [signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)]
+    steps = []
+
+    def serve():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGINT)
+            steps.append("ended")
+
+    with pytest.raises(KeyboardInterrupt), ended_by_signals():
+        serve()
+    assert steps == ["ended"]
+    assert [signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 def test_ports_are_free_and_apart():
