@@ -95,6 +95,7 @@ tutorial: $(STAMP)
 screens: $(STAMP)
 	$(QUIET) $(BIN)/python -m tests.figures.screens --out docs/figures
 	$(QUIET) $(BIN)/python -m tests.figures.report_pages --out docs/figures
+	$(QUIET) $(BIN)/python -m tests.figures.nightly_pages --out docs/figures
 
 $(DOCS_STAMP): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'

@@ -41,7 +41,7 @@ SCAN = {"workers": 1, "maps_per_unit": 6}
 """Options of the scans; another worker would take as long to start as it saves."""
 PATIENCE_S = 600.0
 """Longest time of a run on a busy machine."""
-COLUMNS = ("night", "rows", "candidates", "sealed", "promoted", "once each", "promoted by")
+COLUMNS = ("night", "rows", "candidates", "sealed", "promoted", "each source once")
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,6 @@ def _worker(services: Services, log: Path) -> Iterator[None]:
 
 def rows_of(nights: Nights) -> list[dict[str, Any]]:
     """Return a row for each night, with the names of `COLUMNS`."""
-    _, second, _ = NIGHTS
     words = {True: "yes", False: "NO"}
     return [
         {
@@ -146,8 +145,7 @@ def rows_of(nights: Nights) -> list[dict[str, Any]]:
             "candidates": found.candidates,
             "sealed": words[found.sealed],
             "promoted": words[found.promoted],
-            "once each": words[found.each_source_once],
-            "promoted by": "backfill" if night == second else "nightly",
+            "each source once": words[found.each_source_once],
         }
         for night, found in nights.counted.items()
     ]

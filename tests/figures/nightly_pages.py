@@ -13,8 +13,10 @@ from tests.figures.draw import as_jpeg
 from tests.figures.screens import write
 
 QUALITY = 80
-LAPTOP = {"width": 1280, "height": 960}
-WIDE = {"width": 1480, "height": 1000}
+LAPTOP = {"width": 1280, "height": 1010}
+WIDE = {"width": 1480, "height": 1010}
+TALL = {"width": 1480, "height": 1140}
+"""Sizes in pixels at which no line is cut: four artefacts, the sentences of a verdict, four jobs."""
 LIGHT = "localStorage.setItem('color-scheme', '\"light\"')"
 """Makes Prefect's pages light, as their switch in the settings does."""
 SETTLED_MS = 4000
@@ -45,6 +47,7 @@ def prefect_pages(browser, services, run):
     page.wait_for_timeout(SETTLED_MS)
     yield "prefect_night.jpg", page.screenshot()
     verdict = page.locator("a[href*='/artifacts/artifact/']").filter(has_text="verdict-").first.get_attribute("href")
+    page.set_viewport_size(WIDE)
     page.goto(f"{services.prefect_url}{verdict}")
     page.get_by_text("quality gate").first.wait_for()
     page.wait_for_timeout(SETTLED_MS)
@@ -53,7 +56,7 @@ def prefect_pages(browser, services, run):
 
 def ray_jobs(browser, services):
     """Return Ray's list of jobs."""
-    page = browser.new_context(viewport=WIDE).new_page()
+    page = browser.new_context(viewport=TALL).new_page()
     page.goto(f"{services.jobs_url}/#/jobs")
     page.get_by_role("textbox", name="Authentication Token").fill(Path(services.variables["RAY_AUTH_TOKEN_PATH"]).read_text())
     page.get_by_role("button", name="Submit").click()

@@ -90,6 +90,11 @@ def test_three_nights_with_a_killed_worker_are_each_done_once(survey):
     asked = {"scan": OPTIONS, "submit_to": address}
     with deployments.worker():
         deployments.wait(deployments.start("nightly/nightly", night=NIGHTS[0], **asked), "COMPLETED")
+    artefacts = {found["key"]: found for found in deployments.asked("POST", "/artifacts/filter")}
+    shown = artefacts[f"scan-{NIGHTS[0]}"]
+    assert (shown["type"], shown["data"]) == ("progress", 100.0), "the page shows the progress of the job"
+    assert {f"summary-{NIGHTS[0]}", f"verdict-{NIGHTS[0]}"} <= set(artefacts)
+    assert all(found["description"] for found in artefacts.values())
 
     with deployments.worker() as worker:
         second = deployments.start("nightly/nightly", night=NIGHTS[1], **asked)
