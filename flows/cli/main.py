@@ -45,6 +45,9 @@ from scanner.vocabulary.choices import MAPS_PER_UNIT
 PREFECT_QUEUES = ("APILogWorker", "EventsWorker")
 """Loggers outside Prefect's own tree: at the end of a flow they warn of items that a busy server has not accepted yet."""
 
+CLOSED_PIPE = 1
+"""Exit code of a command whose reader closes the pipe; rich ends a command with the same code."""
+
 
 def main() -> None:
     """Run the command line; a user's mistake ends in one line and exit code 2, never in a traceback."""
@@ -55,7 +58,10 @@ def main() -> None:
         # Arrow's threads may abort a process while it exits (apache/arrow#34314), after all work is done, with the wrong exit
         # code. So this function calls the exit handlers itself and skips all further teardown.
         run_exit_handlers()
-        sys.stdout.flush()
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            code = CLOSED_PIPE
         sys.stderr.flush()
         os._exit(code)
 
@@ -80,6 +86,8 @@ def _run() -> int:
     except (CycloptsError, LensscanError) as error:
         complain(one_line_about(error) if isinstance(error, CycloptsError) else str(error))
         return 2
+    except BrokenPipeError:
+        return CLOSED_PIPE  # the reader, such as head, has seen enough
     except OSError as error:
         name = f"{error.filename}: " if error.filename else ""
         complain(f"{name}{error.strerror or error}")

@@ -42,10 +42,20 @@ def of_survey(name: str | None, bands: Mapping[str, str]) -> dict[str, str]:
 
 def left_out(tiles: "Sequence[LeftOut]") -> str:
     """Say which tiles a scan leaves out, reason by reason."""
-    by_reason: dict[str, list[str]] = {}
+    by_reason: dict[str, list[LeftOut]] = {}
     for tile in tiles:
-        by_reason.setdefault(_REASONS[tile.reason], []).append(tile.tile)
-    return "; ".join(f"{counted(len(names), 'tile')} {reason}: {named(names)}" for reason, names in by_reason.items())
+        by_reason.setdefault(tile.reason, []).append(tile)
+    return "; ".join(
+        f"{counted(len(alike), 'tile')} {_REASONS[reason]}: {named([tile.tile for tile in alike])}{_cause(alike)}"
+        for reason, alike in by_reason.items()
+    )
+
+
+def _cause(alike: "Sequence[LeftOut]") -> str:
+    """Return why the first catalogue cannot be read; the other reasons say all."""
+    if alike[0].reason != "unreadable_catalogue" or not alike[0].detail:
+        return ""
+    return f" ({'' if len(alike) == 1 else 'the first: '}{' '.join(alike[0].detail.split())})"
 
 
 def unmatched(targets: "UnmatchedTargets") -> str:

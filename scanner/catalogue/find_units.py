@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from infra.read_ahead import map_ahead
 from infra.store.storage import N_AHEAD, FileInfo, exists, info, is_s3, list_files, local_path
 from scanner.catalogue.carried import CarriedColumn, near_names, planned_columns
+from scanner.catalogue.paths import CANDIDATES
 from scanner.catalogue.selection import EVERYTHING, Circle, Selection
 from scanner.catalogue.source_choice import (
     EVERY_SOURCE,
@@ -261,7 +262,7 @@ def _why_lacking(name: str, known: Sequence[str]) -> str:
 def _shards(input_uri: str) -> Iterator[_UnitInput]:
     def of_shard(file: FileInfo) -> _UnitInput:
         name = _UNFIT.sub("-", _below(input_uri, file.uri).removesuffix(".parquet"))
-        return _UnitInput(name, "shard", {SHARD: _input_file(file)}, _shard_ids(file.uri))
+        return _UnitInput(name, "shard", {SHARD: _input_file(file)}, _shard_ids(input_uri, file.uri))
 
     return map_ahead(of_shard, list_files(input_uri, ".parquet"), N_AHEAD)
 
@@ -305,11 +306,14 @@ def tile_files(tile: Tile) -> dict[str, InputFile]:
     return {role: _input_file(tile.files[role]) for role in (*tile.mosaics, CATALOGUE)}
 
 
-def _shard_ids(uri: str) -> Ids:
+def _shard_ids(input_uri: str, uri: str) -> Ids:
     try:
         ids = shard_file_ids(uri)
         _check_unique(ids)
     except (OSError, ValueError) as error:
+        if _below(input_uri, uri).startswith(f"{CANDIDATES}/"):
+            hint = "take the tiles that it was scanned from; `lensscan report` and `lensscan vet` show its candidates"
+            raise PlanError(f"{input_uri}: is a catalogue of candidates, not tiles or shards: {hint}") from error
         raise PlanError(f"{uri}: not a readable shard: {error}") from error
     return ids
 

@@ -80,7 +80,8 @@ class Hdu:
         """Raise FITS_UNREADABLE if CHECKSUM or DATASUM is present and does not match; `data_sum` is that of all its data."""
         stated = str(self.header.get("DATASUM", "")).strip()
         if stated and stated != str(data_sum):
-            detail = f"{self.label}: DATASUM is {data_sum}, the header states {stated}"
+            cause = "damaged, or sums not renewed (checksum=True)"
+            detail = f"{self.label}: DATASUM is {data_sum}, the header states {stated}: {cause}"
             raise Rejection(RejectCode.FITS_UNREADABLE, detail)
         total = folded(self.header_sum + data_sum)
         if str(self.header.get("CHECKSUM", "")).strip() and total not in {0, 0xFFFFFFFF}:

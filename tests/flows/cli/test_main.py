@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from flows.cli.main import CLOSED_PIPE
 from infra.store.storage import create_if_absent
 from scanner.sources.shards import encode_shard, shard_table
 from scanner.vocabulary.geometry import CHALLENGE
@@ -57,6 +58,14 @@ def test_a_mistake_in_the_installed_command_ends_in_one_line(tmp_path):
     done = installed("score", "missing.csv", "--out", "x.parquet", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "lensscan: manifest missing.csv: no such file\n"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["surveys"], ["models", "show", "mer3-sim"]])
+def test_a_reader_that_closes_the_pipe_ends_a_command_silently(arguments):
+    command = subprocess.Popen([LENSSCAN, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    command.stdout.close()
+    assert (command.stderr.read(), command.wait(120)) == (b"", CLOSED_PIPE)
+    command.stderr.close()
 
 
 @pytest.mark.parametrize(

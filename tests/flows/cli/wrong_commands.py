@@ -66,3 +66,5 @@ def make_files(folder):
     create_if_absent(str(folder / "shards" / "shard-00000.parquet"), shard, "test")
     (folder / "notshard").mkdir()
     (folder / "notshard" / "a.parquet").write_text("no shard\n")
+    (folder / "scanned" / "candidates").mkdir(parents=True)
+    (folder / "scanned" / "candidates" / "undated.parquet").write_text("no shard\n")

@@ -75,7 +75,7 @@ def test_overlaps_and_incomplete_tiles_are_told():
     }
     left_out = (
         "left out 2 tiles with a catalogue and no mosaic: 102018211, 102018213; 1 tile with mosaics and no catalogue: "
-        "102018212; 1 tile with a catalogue that cannot be read: 102018215; a scan leaves them out"
+        "102018212; 1 tile with a catalogue that cannot be read: 102018215 (broken); a scan leaves them out"
     )
     assert lines_of(PlanReport(ensemble="mer3-sim", input=INPUT.model_copy(update=changes)))[2:] == [
         "overlaps tiles overlap: 260 further entries of the same objects; a scan scores each object once",
