@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from flows.demo_nightly import NIGHTS, show, three_nights
+from infra.deploy.local_process import ended_by_signals
 from tests.browser import headless_browser
 from tests.figures.draw import as_jpeg
 from tests.figures.screens import write
@@ -69,7 +70,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as work:
+    with ended_by_signals(), tempfile.TemporaryDirectory() as work:
         write(pictures(Path(work).resolve()), arguments.out)
 
 
