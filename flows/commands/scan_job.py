@@ -77,7 +77,7 @@ def print_progress() -> NamingProgress:
 
 
 def read_line(line: str, on_line: Callable[[str], None], progress: Progress) -> None:
-    """Pass a line of a job's log on: progress to `progress`, the result to no one, and the rest to `on_line`."""
+    """Pass a line of a job's log on, progress to `progress` and words to `on_line`; the line of the result is left out."""
     if found := _PROGRESS.fullmatch(line):
         progress(int(found[1]), int(found[2]))
     elif not line.startswith(_MARK):

@@ -19,7 +19,7 @@ from infra.deploy.local_process import LOOPBACK, free_ports, local_process, prog
 def local_s3(folder: Path, bucket: str) -> Iterator[dict[str, str]]:
     """Run a server with a bucket, its files in `folder`, and yield the environment variables of its clients.
 
-    Nobody else reaches it: it listens on loopback, and its keys are new, in a file that only this user can read.
+    Other users cannot use it: it listens on loopback, and its keys are new, in a file that only this user can read.
 
     Raises:
         LocalServiceError: the program `weed` is not installed, or ends or gives no answer in time.
