@@ -30,8 +30,8 @@ def local_ray(folder: Path, variables: Mapping[str, str]) -> Iterator[dict[str, 
         OSError: the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    token = folder / "token"
-    write_private(token, secrets.token_hex(32))
+    token, secret = folder / "token", secrets.token_hex(32)
+    write_private(token, secret)
     guarded = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), **OPT_OUTS}
     port, dashboard, client, agent, metrics = free_ports(5, above=ABOVE_RAY)
     jobs_url = f"http://{LOOPBACK}:{dashboard}"
@@ -45,15 +45,17 @@ def local_ray(folder: Path, variables: Mapping[str, str]) -> Iterator[dict[str, 
     try:
         command.append(f"--temp-dir={short}")
         own = {**variables, **guarded, **_ON_LOOPBACK}
-        with local_process("the Ray head", command, folder / "head.log", lambda: _is_guarded(jobs_url), own):
+        with local_process("the Ray head", command, folder / "head.log", lambda: _is_ready(jobs_url, secret), own):
             yield {**guarded, "LENSSCAN_RAY_ADDRESS": f"{LOOPBACK}:{port}", "RAY_API_SERVER_ADDRESS": jobs_url}
     finally:
         shutil.rmtree(short, ignore_errors=True)
 
 
-def _is_guarded(jobs_url: str) -> bool:
-    """Return whether the job server answers, and refuses a stranger."""
-    with contextlib.suppress(httpx.HTTPError):
-        answer = httpx.get(f"{jobs_url}/api/version", timeout=TIMEOUT_S, trust_env=False)
-        return answer.status_code == httpx.codes.UNAUTHORIZED
+def _is_ready(jobs_url: str, token: str) -> bool:
+    """Return whether the job server refuses a stranger and its node has started, which takes longer than its pages."""
+    with contextlib.suppress(httpx.HTTPError), httpx.Client(timeout=TIMEOUT_S, trust_env=False) as client:
+        if client.get(f"{jobs_url}/api/version").status_code != httpx.codes.UNAUTHORIZED:
+            return False
+        answer = client.get(f"{jobs_url}/nodes?view=summary", headers={"Authorization": f"Bearer {token}"})
+        return answer.is_success and '"ALIVE"' in answer.text
     return False
