@@ -62,7 +62,7 @@ def test_workers_that_die_are_an_error_of_the_cluster(shards_uri, tmp_path, monk
         train_ensemble(config, shards_uri, tmp_path, "rayed", kill, "local")
     before = losses(tmp_path, "rayed")
     assert 3 <= len(before) < 3 * 40
-    train_ensemble(config, shards_uri, tmp_path, "rayed", ray_address="local")
+    train_ensemble(config, shards_uri, tmp_path, "rayed")
     after = losses(tmp_path, "rayed")
     assert (len(after), after[: len(before)]) == (3 * 40, before)
 
