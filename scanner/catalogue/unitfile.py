@@ -102,12 +102,14 @@ def read_back(data: bytes, where: str) -> UnitFile:
         UnitFileError: the file is damaged or no unit file; the message starts with `where`.
     """
     try:
-        table = pq.read_table(pa.BufferReader(data), page_checksum_verification=True)
+        # Opened once: a survey has 56 000 small files, and `read_table` takes twice as long for one.
+        with pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True) as file:
+            table, about = file.read(), file.metadata.metadata
         footer = Footer.model_validate_json((table.schema.metadata or {}).get(_FOOTER_KEY, b""))
         table = table.replace_schema_metadata(None)
         # Page checksums do not cover the schema, which the file holds twice.
         columns = unit_schema_like(table.schema)
-        if not table.schema.equals(columns) or table.schema.names != _names_for_arrow(data):
+        if not table.schema.equals(columns) or table.schema.names != _names_for_arrow(about):
             raise UnitFileError(f"{where}: its columns are not those of a unit file")
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise UnitFileError(f"{where}: not a readable unit file: {' '.join(str(error).split())[:200]}") from error
@@ -163,10 +165,9 @@ def is_as_written(data: bytes, again: bytes, code: str) -> bool | None:
     return False if same else None
 
 
-def _names_for_arrow(data: bytes) -> list[str]:
+def _names_for_arrow(about: dict[bytes, bytes] | None) -> list[str]:
     """Return the column names of the Arrow schema in Parquet's metadata, which is stored next to Parquet's own schema."""
-    about = pq.read_metadata(pa.BufferReader(data)).metadata or {}
-    schema = base64.b64decode(about[b"ARROW:schema"])
+    schema = base64.b64decode((about or {})[b"ARROW:schema"])
     names: list[str] = pa.ipc.read_schema(pa.py_buffer(schema)).names
     return names
 
