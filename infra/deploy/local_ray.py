@@ -4,15 +4,18 @@ import contextlib
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import httpx
 
-from infra.deploy.local_process import ABOVE_RAY, LOOPBACK, free_ports, local_process, program, write_private
+from infra.deploy.local_process import ABOVE_RAY, LOOPBACK, LocalServiceError, free_ports, local_process, program, write_private
 from infra.telemetry import OPT_OUTS
 
 TIMEOUT_S = 10.0
+N_STARTS = 3
+"""Ray gives its node 30 s to start, which is not enough on a machine with much other work (seen with Ray 2.60)."""
 _ON_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Makes a head listen on loopback only: one that expects other nodes listens on every address (seen with Ray 2.60)."""
 
@@ -45,10 +48,25 @@ def local_ray(folder: Path, variables: Mapping[str, str]) -> Iterator[dict[str, 
     try:
         command.append(f"--temp-dir={short}")
         own = {**variables, **guarded, **_ON_LOOPBACK}
-        with local_process("the Ray head", command, folder / "head.log", lambda: _is_ready(jobs_url, secret), own):
+        start = partial(local_process, "the Ray head", command, folder / "head.log", partial(_is_ready, jobs_url, secret), own)
+        with _first_of(N_STARTS, start):
             yield {**guarded, "LENSSCAN_RAY_ADDRESS": f"{LOOPBACK}:{port}", "RAY_API_SERVER_ADDRESS": jobs_url}
     finally:
         shutil.rmtree(short, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _first_of(n: int, start: Callable[[], contextlib.AbstractContextManager[int]]) -> Iterator[None]:
+    """Enter what `start` returns; if that fails, try again, `n` times in all."""
+    with contextlib.ExitStack() as running:
+        for left in reversed(range(n)):
+            try:
+                running.enter_context(start())
+                break
+            except LocalServiceError:
+                if not left:
+                    raise
+        yield
 
 
 def _is_ready(jobs_url: str, token: str) -> bool:
