@@ -19,7 +19,7 @@ START_TIMEOUT_S, STOP_TIMEOUT_S = 120, 5
 """Longest waits for a server's first answer and for its end; a Prefect server that makes its tables needs half a minute."""
 ABOVE_RAY = 20_000
 """Port above which a server is not in the way of Ray's workers, which take ports from 10002 to 19999."""
-_FOREIGN = ("AWS_", "PREFECT_", "RAY_")
+FOREIGN = ("AWS_", "PREFECT_", "RAY_")
 """Beginnings of variables that would direct a server, or a client, to another one."""
 
 
@@ -61,7 +61,7 @@ def is_open(port: int) -> bool:
 
 def clean_environment(variables: Mapping[str, str]) -> dict[str, str]:
     """Return this process's environment without its own servers, with the programs beside this Python, and with `variables`."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     path = f"{Path(sys.executable).parent}{os.pathsep}{kept.get('PATH', os.defpath)}"
     return {**kept, "PATH": path, **variables}
 

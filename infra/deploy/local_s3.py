@@ -45,9 +45,14 @@ def local_s3(folder: Path, bucket: str) -> Iterator[dict[str, str]]:
 
 @contextlib.contextmanager
 def clients_of(variables: dict[str, str]) -> Iterator[None]:
-    """Direct the S3 clients of this process, and of those that it starts, to a server while a `with` block runs."""
-    before = {name: os.environ.get(name) for name in (*variables, "AWS_PROFILE")}
-    os.environ.pop("AWS_PROFILE", None)
+    """Direct the S3 clients of this process, and of those that it starts, to a server while a `with` block runs.
+
+    A profile, session token or endpoint of another store would go to this server with its keys, so it is removed meanwhile.
+    """
+    foreign = [name for name in os.environ if name.startswith("AWS_")]
+    before = {name: os.environ.get(name) for name in (*variables, *foreign)}
+    for name in foreign:
+        del os.environ[name]
     os.environ.update(variables)
     try:
         yield

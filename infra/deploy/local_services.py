@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from infra.deploy.local_prefect import local_prefect
-from infra.deploy.local_process import LocalServiceError, ended_by_signals, is_open, write_private
+from infra.deploy.local_process import FOREIGN, LocalServiceError, ended_by_signals, is_open, write_private
 from infra.deploy.local_ray import local_ray
 from infra.deploy.local_s3 import local_s3
 from infra.errors import LensscanError
@@ -86,10 +86,15 @@ def local_services(folder: Path) -> Iterator[Services]:
 
 
 def environment_text(variables: dict[str, str]) -> str:
-    """Return a file for a shell to read: it sets the variables, and puts the programs beside this Python first."""
-    lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+    """Return a file for a shell to read: it sets the variables, and puts the programs beside this Python first.
+
+    Before, it removes what would direct clients elsewhere, such as the session token of another store.
+    """
+    found = " ".join(f"-e 's/^\\({prefix}[A-Za-z0-9_]*\\)=.*/\\1/p'" for prefix in FOREIGN)
+    lines = [f'for _name in $(env | sed -n {found}); do unset "$_name"; done; unset _name']
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     programs = shlex.quote(str(Path(sys.executable).parent))
-    return "\n".join([*lines, f'export PATH={programs}:"$PATH"', "unset AWS_PROFILE PREFECT_PROFILE", ""])
+    return "\n".join([*lines, f'export PATH={programs}:"$PATH"', ""])
 
 
 def _places() -> dict[str, str]:

@@ -24,7 +24,10 @@ def is_open(url):
 @needs_weed
 @pytest.mark.server
 def test_a_store_keeps_objects_between_runs_and_ends(tmp_path, monkeypatch):
+    foreign = "token of another store"
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://before")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://before")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", foreign)
     for expected in ("created", "kept"):
         with local_s3(tmp_path / "store", "survey") as variables, clients_of(variables):
             url = variables["AWS_ENDPOINT_URL"]
@@ -37,7 +40,8 @@ def test_a_store_keeps_objects_between_runs_and_ends(tmp_path, monkeypatch):
                 stranger.list_buckets()
             assert stat.S_IMODE((tmp_path / "store" / "identities.json").stat().st_mode) == 0o600
         assert not is_open(url)
-    assert os.environ["AWS_ENDPOINT_URL"] == "http://before"
+    assert os.environ["AWS_ENDPOINT_URL"] == os.environ["AWS_ENDPOINT_URL_S3"] == "http://before"
+    assert os.environ["AWS_SESSION_TOKEN"] == foreign
     assert "AWS_SECRET_ACCESS_KEY" not in os.environ
 
 

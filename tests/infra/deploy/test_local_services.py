@@ -31,10 +31,12 @@ def test_a_shell_reads_every_value_as_it_is(tmp_path):
     path = tmp_path / "env"
     path.write_text(environment_text({"FIRST": awkward, "SECOND": "s3://survey/tiles/{night}"}))
     line = f"{sys.executable} -c 'import json, os; print(json.dumps(dict(os.environ)))'"
-    found = json.loads(in_shell(line, path, tmp_path, AWS_PROFILE="other").stdout)
+    foreign = {"AWS_PROFILE": "other", "AWS_SESSION_TOKEN": "other", "PREFECT_PROFILE": "other", "RAY_ADDRESS": "other:1"}
+    found = json.loads(in_shell(line, path, tmp_path, **foreign, MY_RAY_ADDRESS="mine").stdout)
     assert found["FIRST"] == awkward
     assert found["SECOND"] == "s3://survey/tiles/{night}"
-    assert "AWS_PROFILE" not in found
+    assert not set(foreign) & set(found)
+    assert found["MY_RAY_ADDRESS"] == "mine"
     assert found["PATH"].startswith(f"{os.path.dirname(sys.executable)}:")  # noqa: PTH120
 
 
