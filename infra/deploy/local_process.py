@@ -81,11 +81,14 @@ def write_private(path: Path, text: str) -> None:
 
 @contextlib.contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Make Ctrl-C and SIGTERM raise `KeyboardInterrupt` in the `with` block, once: a second one does not disturb the end.
+    """Make Ctrl-C, SIGTERM and SIGHUP raise `KeyboardInterrupt` in the `with` block, once: a second does not disturb the end.
 
-    A command in the background of a script ignores Ctrl-C otherwise, and SIGTERM would leave the servers running.
+    A command in the background of a script ignores Ctrl-C otherwise; SIGTERM, and SIGHUP from a terminal that closes, would
+    leave the servers running. Under `nohup`, SIGHUP stays without effect.
     """
-    names = (signal.SIGINT, signal.SIGTERM)
+    names = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        names.append(signal.SIGHUP)
 
     def end(_signal: int, _frame: FrameType | None) -> None:
         for name in names:

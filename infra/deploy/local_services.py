@@ -119,7 +119,7 @@ def _only_here(folder: Path) -> Iterator[None]:
 
 
 def main() -> int:
-    """Run the servers until Ctrl-C, SIGTERM, or the end of one of them; return the exit code."""
+    """Run the servers until Ctrl-C, another signal that ends them, or the end of one of them; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--out", type=Path, default=Path("services"), help="folder of the servers' files")
     folder = parser.parse_args().out

@@ -22,6 +22,7 @@ from infra.deploy.local_process import (
     write_private,
 )
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PARENT = """
 import subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=bool(int(sys.argv[2])))
@@ -87,22 +88,38 @@ def test_a_server_that_ends_or_says_nothing_is_reported(tmp_path, monkeypatch):
         pytest.fail("it started")
 
 
-def test_the_first_signal_ends_and_the_second_does_not_cut():
-    before = [signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)]
+@pytest.fixture
+def hangup():
+    """Set what SIGHUP does in a test, whose own caller may ignore it."""
+    before = signal.getsignal(signal.SIGHUP)
+    yield lambda handler: signal.signal(signal.SIGHUP, handler)
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("first", SIGNALS)
+def test_the_first_signal_ends_and_the_second_does_not_cut(first, hangup):
+    hangup(lambda *_: pytest.fail("the signal came through"))
+    before = [signal.getsignal(name) for name in SIGNALS]
     steps = []
 
     def serve():
         try:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), first)
         finally:
-            os.kill(os.getpid(), signal.SIGTERM)
-            os.kill(os.getpid(), signal.SIGINT)
+            for name in SIGNALS:
+                os.kill(os.getpid(), name)
             steps.append("ended")
 
     with pytest.raises(KeyboardInterrupt), ended_by_signals():
         serve()
     assert steps == ["ended"]
-    assert [signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)] == before
+    assert [signal.getsignal(name) for name in SIGNALS] == before
+
+
+def test_a_closed_terminal_ends_nothing_under_nohup(hangup):
+    hangup(signal.SIG_IGN)
+    with ended_by_signals():
+        os.kill(os.getpid(), signal.SIGHUP)
 
 
 def test_ports_are_free_and_apart():
