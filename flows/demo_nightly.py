@@ -176,7 +176,9 @@ def main() -> int:
                 print_text(f"Log in first, at {nights.services.prefect_url}/login, with what this prints in another shell:")
                 print_text(f". {nights.services.environment}; echo $PREFECT_API_AUTH_STRING")
                 print_text("Ctrl-C here ends the servers")
-                signal.pause()
+                # Ctrl-C is the end that the reader was told of; before it, a signal cuts the demo short.
+                with contextlib.suppress(KeyboardInterrupt):
+                    signal.pause()
     except KeyboardInterrupt:
         return 130
     except (LensscanError, OSError) as error:

