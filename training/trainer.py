@@ -82,10 +82,13 @@ def _watch(trainer: TorchTrainer, history_file: Path, on_epoch: OnEpoch) -> list
 
 
 def _is_of_the_cluster(error: Exception) -> bool:
-    """Return whether workers or their machines went away: what their code raised, it would raise again."""
+    """Return whether a worker or its machine went away: what the code of workers raises otherwise, it would raise again.
+
+    When one of two workers goes away, the other one raises an error of their connection.
+    """
     failures: dict[int, Exception] = getattr(error, "worker_failures", {0: error})
     found = [getattr(failure, "health_check_failure", failure) for failure in failures.values()]
-    return all(isinstance(failure, RayError) and not isinstance(failure, RayTaskError) for failure in found)
+    return any(isinstance(failure, RayError) and not isinstance(failure, RayTaskError) for failure in found)
 
 
 def _cause(error: Exception) -> str:

@@ -4,6 +4,8 @@ import os
 import signal
 
 import pytest
+from ray.exceptions import ActorDiedError, RayTaskError
+from ray.train import WorkerGroupError
 
 from infra.errors import ClusterError
 from infra.ray.cluster import ray_session
@@ -15,6 +17,7 @@ from training.checkpoint import load_history
 from training.config import TrainConfig
 from training.errors import TrainingError
 from training.run import train_ensemble
+from training.trainer import _is_of_the_cluster
 
 pytestmark = pytest.mark.ray
 OU_H = PAPER_NETWORKS[2]
@@ -65,6 +68,14 @@ def test_workers_that_die_are_an_error_of_the_cluster(shards_uri, tmp_path, monk
     train_ensemble(config, shards_uri, tmp_path, "rayed")
     after = losses(tmp_path, "rayed")
     assert (len(after), after[: len(before)]) == (3 * 40, before)
+
+
+def test_one_lost_worker_counts_though_the_other_complains():
+    gone, raised = ActorDiedError(), RuntimeError("connection closed by peer")
+    assert _is_of_the_cluster(WorkerGroupError("", {0: raised, 1: gone}))
+    assert _is_of_the_cluster(gone)
+    assert not _is_of_the_cluster(WorkerGroupError("", {0: raised, 1: RayTaskError("train", "", raised)}))
+    assert not _is_of_the_cluster(WorkerGroupError("", {}))
 
 
 @pytest.mark.slow
