@@ -162,7 +162,7 @@ def build_plan(
     }
     key = input_digest(listed, selection, **about) if root_uri is not None else None
     known = _remembered(root_uri, key) if root_uri is not None and key is not None else None
-    if known is not None and _is_of(known, listed, night, ensemble, config, survey):
+    if known is not None and _is_of(known, listed, selection, night, ensemble, config, survey):
         return known
     found = find_input(input_uri, selection, survey, listed)
     plan = make_plan(night, ensemble, config, found.units, survey, bands_read, found.sources, found.columns)
@@ -182,13 +182,23 @@ def _remembered(root_uri: str, key: str) -> Plan | None:
 
 
 def _is_of(
-    plan: Plan, listed: FoundTiles, night: str | None, ensemble: EnsembleIdentity, config: ScanConfig, survey: Survey
+    plan: Plan,
+    listed: FoundTiles,
+    selection: Selection,
+    night: str | None,
+    ensemble: EnsembleIdentity,
+    config: ScanConfig,
+    survey: Survey,
 ) -> bool:
     """Return whether a remembered plan is one of these tiles and this request: its record may be copied, or edited."""
     asked = (night, ensemble.name, ensemble.sha256, code_version(), config, survey)
     if (plan.night, plan.ensemble_name, plan.ensemble_sha256, plan.code_version, plan.config, plan.described) != asked:
         return False
     tiles = {tile.tile_id: tile for tile in listed.tiles}
+    named = {unit.unit_id for unit in plan.units} | {tile.tile for tile in plan.left_out}
+    # Tiles outside a circle are neither scanned nor left out.
+    if selection.circle is None and not named.issuperset(tiles):
+        return False
     return all(unit.unit_id in tiles and unit.files == tile_files(tiles[unit.unit_id]) for unit in plan.units)
 
 

@@ -59,7 +59,7 @@ def test_requests_for_each_tile_are_few(tiles, s3, s3_variables, monkeypatch):
 
 
 def test_a_record_of_another_plan_is_not_used(tiles, root):
-    """The record of a request names in turn the plan of another night, of another ensemble, and of other tiles."""
+    """The record of a request names in turn the plan of another night, of another ensemble, of other tiles, and of fewer."""
     others = tiles.parent / "others"
     write_tiles(others, N_TILES, 3)
     plan = planned(tiles, root)
@@ -67,6 +67,7 @@ def test_a_record_of_another_plan_is_not_used(tiles, root):
     wrong.append(build_plan(str(tiles), NIGHT, EnsembleName("other", "d" * 64), ScanConfig()))
     wrong.append(build_plan(str(tiles), NIGHT, EnsembleName(), ScanConfig(candidate_threshold=0.25)))
     wrong.append(build_plan(str(others), NIGHT, EnsembleName(), ScanConfig()))
+    wrong.append(build_plan(str(tiles), NIGHT, EnsembleName(), ScanConfig(), Selection(tiles=("000000001", "000000002"))))
     record = Path(planned_input_uri(root, plan.input_digest))
     for other in wrong:
         assert other.plan_id != plan.plan_id
