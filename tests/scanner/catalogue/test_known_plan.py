@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from infra.provenance import sha256_bytes
 from infra.store.storage import create_if_absent, join, list_files
 from scanner.catalogue.known_plan import input_digest, known_plan
 from scanner.catalogue.paths import plan_uri, planned_input_uri
-from scanner.catalogue.plan import ScanConfig, build_plan, freeze, load_plan
+from scanner.catalogue.plan import ScanConfig, build_plan, encode_plan, freeze, load_plan
 from scanner.catalogue.selection import Selection
 from scanner.catalogue.units import LeftOutReason
+from scanner.sources.survey import EUCLID_MER
 from scanner.sources.tiles import find_tiles
 from tests.faults.harness.s3_proxy import Rule, Status, s3_proxy
 from tests.scanner.catalogue_parts import NIGHT, EnsembleName
@@ -59,12 +61,15 @@ def test_requests_for_each_tile_are_few(tiles, s3, s3_variables, monkeypatch):
 
 
 def test_a_record_of_another_plan_is_not_used(tiles, root):
-    """The record of a request names in turn the plan of another night, of another ensemble, of other tiles, and of fewer."""
+    """A record names in turn the plan of another night, ensemble, code, survey or scan, and of other or fewer tiles."""
     others = tiles.parent / "others"
     write_tiles(others, N_TILES, 3)
     plan = planned(tiles, root)
     wrong = [build_plan(str(tiles), "2026-01-02", EnsembleName(), ScanConfig())]
-    wrong.append(build_plan(str(tiles), NIGHT, EnsembleName("other", "d" * 64), ScanConfig()))
+    changes = [{"ensemble_name": "other"}, {"ensemble_sha256": "d" * 64}, {"code_version": "0" * 64}]
+    changes.append({"survey": EUCLID_MER.model_copy(update={"name": "other"})})
+    changed = [plan.model_copy(update={**change, "input_digest": None}) for change in changes]
+    wrong += [other.model_copy(update={"plan_id": sha256_bytes(encode_plan(other))}) for other in changed]
     wrong.append(build_plan(str(tiles), NIGHT, EnsembleName(), ScanConfig(candidate_threshold=0.25)))
     wrong.append(build_plan(str(others), NIGHT, EnsembleName(), ScanConfig()))
     wrong.append(build_plan(str(tiles), NIGHT, EnsembleName(), ScanConfig(), Selection(tiles=("000000001", "000000002"))))
