@@ -262,7 +262,7 @@ def _why_lacking(name: str, known: Sequence[str]) -> str:
 def _shards(input_uri: str) -> Iterator[_UnitInput]:
     def of_shard(file: FileInfo) -> _UnitInput:
         name = _UNFIT.sub("-", _below(input_uri, file.uri).removesuffix(".parquet"))
-        return _UnitInput(name, "shard", {SHARD: _input_file(file)}, _shard_ids(input_uri, file.uri))
+        return _UnitInput(name, "shard", {SHARD: _input_file(file)}, _shard_ids(input_uri, file))
 
     return map_ahead(of_shard, list_files(input_uri, ".parquet"), N_AHEAD)
 
@@ -306,9 +306,12 @@ def tile_files(tile: Tile) -> dict[str, InputFile]:
     return {role: _input_file(tile.files[role]) for role in (*tile.mosaics, CATALOGUE)}
 
 
-def _shard_ids(input_uri: str, uri: str) -> Ids:
+def _shard_ids(input_uri: str, file: FileInfo) -> Ids:
+    uri = file.uri
     try:
         ids = shard_file_ids(uri)
+        if info(uri) != file:
+            raise PlanError(f"{uri}: was replaced while the input was planned; plan again")
         _check_unique(ids)
     except (OSError, ValueError) as error:
         if _below(input_uri, uri).startswith(f"{CANDIDATES}/"):

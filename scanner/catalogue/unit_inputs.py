@@ -43,8 +43,6 @@ def planned_ids(unit: Unit, survey: Survey = EUCLID_MER) -> Ids:
     """
     role = CATALOGUE if unit.kind == "tile" else SHARD
     file = unit.files[role]
-    if role == SHARD:
-        _check_unchanged(unit, role, file)
     try:
         ids = tile_ids(file, survey) if role == CATALOGUE else shard_file_ids(file.uri)
     except (OSError, ValueError) as error:
@@ -53,6 +51,9 @@ def planned_ids(unit: Unit, survey: Survey = EUCLID_MER) -> Ids:
         if isinstance(error, StorageError):
             raise
         raise InputChangedError(f"unit {unit.unit_id}: {error}") from error
+    if role == SHARD:
+        # After the reading: any version of a shard is read, also one that replaces it just before.
+        _check_unchanged(unit, role, file)
     return ids[~np.isin(ids, np.array(unit.owned_elsewhere, np.int64))]
 
 

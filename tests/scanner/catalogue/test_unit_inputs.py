@@ -6,7 +6,7 @@ import pytest
 
 from infra.store.storage import StorageError
 from scanner.catalogue.find_units import find_units
-from scanner.catalogue.unit_inputs import InputChangedError, check_unchanged, n_catalogues_ahead, planned_ids
+from scanner.catalogue.unit_inputs import InputChangedError, check_unchanged, n_catalogues_ahead, planned_ids, shard_file_ids
 from tests.scanner.catalogue_parts import write_shard
 
 
@@ -46,6 +46,16 @@ def test_a_store_that_fails_is_no_change_of_the_input(unit, monkeypatch, check):
     monkeypatch.setattr("scanner.catalogue.unit_inputs.info", fail)
     with pytest.raises(StorageError, match="cannot be read: no route to the store"):
         check(unit)
+
+
+def test_a_shard_replaced_as_it_is_opened_is_named(unit, path, monkeypatch):
+    def read(uri):
+        write_shard(path, [4, 5])
+        return shard_file_ids(uri)
+
+    monkeypatch.setattr("scanner.catalogue.unit_inputs.shard_file_ids", read)
+    with pytest.raises(InputChangedError, match="changed since the plan was made"):
+        planned_ids(unit)
 
 
 def test_few_large_catalogues_are_held_at_a_time():
