@@ -33,7 +33,7 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory() as folder:
             compile_loops(Path(folder))
-    except LensscanError as error:
+    except (LensscanError, OSError) as error:
         sys.stderr.write(f"lensscan: {error}\n")
         return 2
     return 0

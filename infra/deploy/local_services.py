@@ -142,8 +142,9 @@ def main() -> int:
 def _print(services: Services) -> None:
     sys.stdout.writelines(f"{name:<16} {address}\n" for name, address in services.addresses.items())
     path = services.environment
-    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-    sys.stdout.write(f"In another shell: . {shown}\nCtrl-C here ends all of them\n")
+    # With a slash in any case: a shell looks for a name without one in its path.
+    shown = f"./{path.relative_to(Path.cwd())}" if path.is_relative_to(Path.cwd()) else str(path)
+    sys.stdout.write(f"In another shell: . {shlex.quote(shown)}\nCtrl-C here ends all of them\n")
     sys.stdout.flush()
 
 

@@ -1,13 +1,14 @@
 """Test that the installation compiles every loop that the demo calls."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from flows.compile_loops import SMALL, compile_loops
+from flows.compile_loops import SMALL, compile_loops, main
 
 
 def test_a_small_tile_is_simulated_and_scanned(tmp_path):
@@ -20,6 +21,12 @@ def test_the_makefile_compiles_after_it_installs():
     assert (
         installation.index("pip install") < installation.index("-m flows.compile_loops") < installation.index("touch $(STAMP)")
     )
+
+
+def test_a_machine_without_room_is_told_in_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+    assert main() == 2
+    assert re.fullmatch(r"lensscan: .*No such file or directory: .*nowhere.*\n", capsys.readouterr().err)
 
 
 @pytest.mark.slow

