@@ -84,6 +84,14 @@ def test_overlaps_and_incomplete_tiles_are_told():
     ]
 
 
+def test_the_cause_of_the_first_unreadable_catalogue_is_told():
+    causes = {"1": "cut short\nat byte 7", "2": "no table"}
+    found = tuple(LeftOut(tile=tile, reason="unreadable_catalogue", detail=cause) for tile, cause in causes.items())
+    lines = lines_of(PlanReport(ensemble="mer3-sim", input=INPUT.model_copy(update={"tiles_left_out": found})))
+    says = "2 tiles with a catalogue that cannot be read: 1, 2 (the first: cut short at byte 7); a scan leaves them out"
+    assert lines[2] == f"left out {says}"
+
+
 def test_one_tile_with_one_object_is_told_in_the_singular():
     changes = {
         "tiles_left_out": (LeftOut(tile="7", reason="no_mosaic"),),
