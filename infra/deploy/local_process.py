@@ -1,6 +1,7 @@
 """Run servers as processes of this machine: find programs and ports, wait until they answer, and end them."""
 
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
+from typing import TextIO
 
 from infra.errors import LensscanError
 
@@ -117,9 +119,9 @@ def local_process(
         variables: Environment of the server, beyond that of `clean_environment`.
 
     Raises:
-        LocalServiceError: the server ends, or gives no answer in time.
+        LocalServiceError: the server ends, or gives no answer in time, or one of an earlier start still runs.
     """
-    with log.open("w", encoding="utf-8") as output:
+    with _lock(log.with_suffix(".lock"), name) as lock, log.open("w", encoding="utf-8") as output:
         # In a session of its own: Ctrl-C in the terminal reaches this process alone, which ends the servers in order.
         server = subprocess.Popen(  # noqa: S603 - programs of packages that lensscan depends on
             command,
@@ -129,8 +131,11 @@ def local_process(
             stderr=output,
             cwd=log.parent,
             start_new_session=True,
+            pass_fds=(lock.fileno(),),
         )
         try:
+            lock.write(str(server.pid))
+            lock.flush()
             _wait(name, server, answers, log)
             yield server.pid
         finally:
@@ -143,6 +148,20 @@ def kill_tree(pid: int) -> None:
         kill_tree(child)
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def _lock(path: Path, name: str) -> Iterator[TextIO]:
+    """Lock a file, and yield it for the server to inherit: the server then keeps the lock if this process is killed."""
+    with path.open("a+", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            pid = lock.read()
+            raise LocalServiceError(f"{name} of an earlier start still runs; end it first: kill {pid}") from error
+        lock.truncate(0)
+        yield lock
 
 
 def _wait(name: str, server: subprocess.Popen[bytes], answers: Callable[[], bool], log: Path) -> None:

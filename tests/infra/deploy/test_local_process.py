@@ -21,6 +21,7 @@ from infra.deploy.local_process import (
     program,
     write_private,
 )
+from tests.sources import ROOT
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PARENT = """
@@ -28,6 +29,15 @@ import subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=bool(int(sys.argv[2])))
 open(sys.argv[1], "w").write(str(child.pid))
 time.sleep(600)
+"""
+CALLER = """
+import sys, time
+from pathlib import Path
+from infra.deploy.local_process import local_process
+command = [sys.executable, "-c", "import time; time.sleep(600)"]
+with local_process("the server", command, Path(sys.argv[1]), lambda: True, {}) as pid:
+    print(pid, flush=True)
+    time.sleep(600)
 """
 
 
@@ -94,6 +104,26 @@ def hangup():
     before = signal.getsignal(signal.SIGHUP)
     yield lambda handler: signal.signal(signal.SIGHUP, handler)
     signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_server_that_outlives_its_caller_has_no_second(tmp_path):
+    log = tmp_path / "server.log"
+    caller = subprocess.Popen([sys.executable, "-c", CALLER, str(log)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    pid = int(caller.stdout.readline())
+    caller.kill()
+    caller.communicate()
+    log.write_text("of the first")
+    second = local_process("the server", [sys.executable, "-c", ""], log, lambda: True, {})
+    says = rf"^the server of an earlier start still runs; end it first: kill {pid}$"
+    with pytest.raises(LocalServiceError, match=says), second:
+        pytest.fail("it started")
+    assert log.read_text() == "of the first"
+    os.kill(pid, signal.SIGKILL)
+    assert ends(pid)
+    for _ in range(2):
+        with local_process("the server", [sys.executable, "-c", ""], log, lambda: True, {}):
+            pass
 
 
 @pytest.mark.parametrize("first", SIGNALS)

@@ -1,5 +1,7 @@
 """Catalogues in Parquet and CSV give the same sources and columns as the same table in FITS."""
 
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
@@ -7,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from astropy.table import Table
 
+from infra.store.storage import StorageError, info
 from scanner.files.fits_columns import MissingColumnsError, SourceTableError
 from scanner.files.fits_source_table import read_sources
 from scanner.files.source_table import SourceColumns
@@ -66,6 +69,14 @@ def test_missing_columns_are_named(uri):
     assert "flux_i" in caught.value.known
     with pytest.raises(SourceTableError, match=r"has no column alpha; it has ObjID, RA"):
         read_table_sources(uri, 2**20, SourceColumns("objid", "alpha", "dec"))
+
+
+def test_only_the_listed_version_is_read(uri):
+    listed = info(uri)
+    assert read_table_sources(uri, 2**20, COLUMNS, listed=listed).ids.tolist() == VALUES["ObjID"].tolist()
+    Path(uri).write_bytes(Path(uri).read_bytes() + b"\n")
+    with pytest.raises(StorageError, match="changed while it was read"):
+        read_table_sources(uri, 2**20, COLUMNS, listed=listed)
 
 
 def test_large_files_are_refused(uri):
