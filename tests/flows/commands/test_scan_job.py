@@ -1,12 +1,15 @@
 """The id of a scan's work, and the result that its job prints; the job itself is tested on a Ray head in test_ray_job.py."""
 
 import json
+import subprocess
+import sys
 from datetime import date
 
 import pytest
 
 from flows.commands.scan_job import JobResult, ScanJobError, base_id, main, print_progress, read_line
 from flows.commands.scan_options import ScanOptions, ScanOrder
+from tests.sources import ROOT
 from tests.tiles import write_tiles
 
 
@@ -51,6 +54,13 @@ def test_a_log_holds_progress_once_for_each_percent(capsys):
     assert told[:2] == [(0, 100_000), (1001, 100_000)]
     assert [done * 100 // total for done, total in told] == list(range(100))
     assert passed == ["a worker died", "my LENSSCAN-PROGRESS 1/2", "LENSSCAN-PROGRESS x/2"]
+
+
+def test_progress_is_in_the_log_at_once():
+    """The log of a job is a file, which Python writes to in blocks; this process ends without writing its last block."""
+    program = "import os; from flows.commands.scan_job import print_progress; print_progress()(1, 2); os._exit(0)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "LENSSCAN-PROGRESS 1/2\n"
 
 
 def test_progress_of_nothing_and_of_a_second_part(capsys):

@@ -165,7 +165,9 @@ def test_a_private_file_replaces_an_open_one(tmp_path):
     path = tmp_path / "env"
     path.write_text("old")
     path.chmod(0o644)
+    path.with_name("env.new").write_text("cut short")
     write_private(path, "new")
+    assert list(tmp_path.iterdir()) == [path]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert path.read_text() == "new"
 

@@ -175,7 +175,10 @@ def test_only_the_listed_version_of_a_file_is_read(root):
 
 
 def test_a_file_name_too_long_raises_a_storage_error(tmp_path):
-    for use in (read_bytes, info, storage.arrow_source):
+    def read(uri):
+        return read_version(FileInfo(uri, 1, "listed"))
+
+    for use in (read_bytes, info, storage.arrow_source, read):
         with pytest.raises(StorageError, match=r"n: cannot be read: .*File name too long"):
             use(str(tmp_path / ("n" * 300)))
 
