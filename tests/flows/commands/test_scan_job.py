@@ -1,6 +1,7 @@
 """The id of a scan's work, and the result that its job prints; the job itself is tested on a Ray head in test_ray_job.py."""
 
 import json
+import os
 import subprocess
 import sys
 from datetime import date
@@ -59,7 +60,8 @@ def test_a_log_holds_progress_once_for_each_percent(capsys):
 def test_progress_is_in_the_log_at_once():
     """The log of a job is a file, which Python writes to in blocks; this process ends without writing its last block."""
     program = "import os; from flows.commands.scan_job import print_progress; print_progress()(1, 2); os._exit(0)"
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
     assert done.stdout == "LENSSCAN-PROGRESS 1/2\n"
 
 
