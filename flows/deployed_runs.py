@@ -66,8 +66,12 @@ class DeployedRuns:
             RunError: it does not within this time, or the run has ended before.
         """
         end = time.monotonic() + seconds
-        while not any(words in line for line in self.logs(run)):
-            if time.monotonic() > end or self.state(run)["type"] in _OVER:
+        while True:
+            # The state comes first: a line that was logged before the end is then in the log.
+            is_last = self.state(run)["type"] in _OVER or time.monotonic() > end
+            if any(words in line for line in self.logs(run)):
+                return
+            if is_last:
                 raise RunError(f"{self.page(run)}: the log has no line with '{words}'")
             time.sleep(POLL_S)
 

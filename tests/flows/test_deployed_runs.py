@@ -21,7 +21,13 @@ def server(tmp_path_factory, prefect_tables):
 
 
 def posted(server, path, **content):
-    return httpx.post(f"{server.url}{path}", json=content, auth=AUTH, timeout=60).raise_for_status().json()
+    """Return the answer to a request; it is sent again while the server's database is busy."""
+    for _ in range(10):
+        answer = httpx.post(f"{server.url}{path}", json=content, auth=AUTH, timeout=60)
+        if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+            break
+        time.sleep(2)
+    return answer.raise_for_status().json()
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ def test_the_flow_publishes_after_its_scan(places):
     summary = flow.scan_night.fn("tiles", catalogue, NIGHT, publish_to=collection)
     assert summary.published == current(collection).name
     assert set(ids_by_night(read(current(collection)))) == {NIGHTS[0]}
-    assert f"Published as `{summary.published}`" in step._summary_markdown(summary)
+    assert f"Published as `{summary.published}`" in step.summary_markdown(summary, catalogue)
     assert flow.scan_night.fn("tiles", catalogue, NIGHT, publish_to=collection).published == summary.published
 
 
@@ -138,7 +138,7 @@ def test_flow_and_command_measure_completeness_after_the_scan(places, measured, 
     summary = flow.scan_night.fn("tiles", catalogue, NIGHT, publish_to=collection, **options)
     assert (summary.completeness.n_injected, summary.completeness.n_recovered) == (12, 6)
     assert summary.published
-    assert "Injected lenses recovered: 6 of 12" in step._summary_markdown(summary)
+    assert "Injected lenses recovered: 6 of 12" in step.summary_markdown(summary, catalogue)
     command("tiles", out=catalogue, night=NIGHT, **options)
     (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("recovered")]
     assert line.split(maxsplit=1)[1] == "6 of 12 injected lenses"
@@ -150,7 +150,7 @@ def test_a_gated_night_is_measured_and_not_published(places, measured):
     summary = flow.scan_night.fn("tiles", catalogue, NIGHT, publish_to=collection, completeness=12, gate=True)
     assert summary.completeness.n_injected == 12
     assert summary.published is None
-    assert "Readers see this night once it is promoted" in step._summary_markdown(summary)
+    assert "Readers see this night once it is promoted" in step.summary_markdown(summary, catalogue)
     assert [options["plan_id"] for _, _, options in measured] == [summary.plan_id]
     with pytest.raises(FileNotFoundError):
         current(collection)
