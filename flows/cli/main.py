@@ -2,6 +2,7 @@
 
 import logging
 import os
+import select
 import sys
 from contextlib import nullcontext
 from datetime import date
@@ -66,6 +67,13 @@ def main() -> None:
         os._exit(code)
 
 
+def _reader_has_left() -> bool:
+    """Return whether the reader of this command's output, such as `head`, has closed the pipe; sockets of a store break too."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return bool(poll.poll(0))
+
+
 def set_up_libraries() -> None:
     """Configure libraries before they are imported: no usage reports, and no Prefect logs unless the user asks for them."""
     opt_out()
@@ -86,9 +94,9 @@ def _run() -> int:
     except (CycloptsError, LensscanError) as error:
         complain(one_line_about(error) if isinstance(error, CycloptsError) else str(error))
         return 2
-    except BrokenPipeError:
-        return CLOSED_PIPE  # the reader, such as head, has seen enough
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and _reader_has_left():
+            return CLOSED_PIPE
         name = f"{error.filename}: " if error.filename else ""
         complain(f"{name}{error.strerror or error}")
         return 2

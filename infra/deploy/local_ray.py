@@ -17,7 +17,10 @@ TIMEOUT_S = 10.0
 N_STARTS = 3
 """Ray gives its node 30 s to start, which is not enough on a machine with much other work (seen with Ray 2.60)."""
 _ON_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-"""Makes a head listen on loopback only: one that expects other nodes listens on every address (seen with Ray 2.60)."""
+"""Makes a head listen on loopback only: one that expects other nodes listens on every address (seen with Ray 2.60).
+
+Drivers need it too: without it they replace 127.0.0.1 by the machine's own address, where no head answers.
+"""
 
 
 @contextlib.contextmanager
@@ -35,7 +38,7 @@ def local_ray(folder: Path, variables: Mapping[str, str]) -> Iterator[dict[str, 
     folder.mkdir(parents=True, exist_ok=True)
     token, secret = folder / "token", secrets.token_hex(32)
     write_private(token, secret)
-    guarded = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), **OPT_OUTS}
+    guarded = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), **_ON_LOOPBACK, **OPT_OUTS}
     port, dashboard, client, agent, metrics = free_ports(5, above=ABOVE_RAY)
     jobs_url = f"http://{LOOPBACK}:{dashboard}"
     command = [
@@ -47,7 +50,7 @@ def local_ray(folder: Path, variables: Mapping[str, str]) -> Iterator[dict[str, 
     short = Path(tempfile.mkdtemp(prefix="ray", dir="/tmp"))
     try:
         command.append(f"--temp-dir={short}")
-        own = {**variables, **guarded, **_ON_LOOPBACK}
+        own = {**variables, **guarded}
         start = partial(local_process, "the Ray head", command, folder / "head.log", partial(_is_ready, jobs_url, secret), own)
         with _first_of(N_STARTS, start):
             yield {**guarded, "LENSSCAN_RAY_ADDRESS": f"{LOOPBACK}:{port}", "RAY_API_SERVER_ADDRESS": jobs_url}

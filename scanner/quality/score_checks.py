@@ -32,9 +32,13 @@ def score_checks(night: NightMeasures, reference: NightMeasures | None, limits: 
         yield Check(name=name, value=None, limit=limit, is_good=True, text=text)
     elif sum(night.log_odds) and sum(reference.log_odds):
         found = stability(np.array(reference.log_odds), np.array(night.log_odds))
-        is_good = found.value <= limit or found.p_chance > MOST_CHANCE
-        chance = f"{found.expected:.2g} by chance" if found.value > 0 else "no change"
-        text = f"the stability index of the scores is {found.value:.2g}, {chance} (limit {limit:g})"
+        is_small, is_chance = found.value <= limit, found.p_chance > MOST_CHANCE
+        said = f"the stability index of the scores is {found.value:.2g} (limit {limit:g})"
+        if not is_small and is_chance:
+            text = f"{said}, as chance may give for so few objects ({found.expected:.2g} on average)"
+        else:
+            text = f"{said}, {found.expected:.2g} by chance" if found.value > 0 else f"{said}, no change"
+        is_good = is_small or is_chance
         yield Check(name=name, value=found.value, limit=limit, is_good=is_good, text=text)
 
 

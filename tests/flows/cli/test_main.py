@@ -68,6 +68,12 @@ def test_a_reader_that_closes_the_pipe_ends_a_command_silently(arguments):
     command.stderr.close()
 
 
+def test_a_broken_connection_is_no_closed_pipe():
+    code = "import flows.cli.main as m\ndef app(): raise BrokenPipeError(32, 'Broken pipe', 'store')\nm.app = app; m.main()"
+    command = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert (command.stderr, command.returncode) == ("lensscan: store: Broken pipe\n", 2)
+
+
 @pytest.mark.parametrize(
     ("args", "says"),
     [

@@ -81,6 +81,11 @@ def test_a_second_shell_uses_the_services_until_they_end(tmp_path):
         found = {(finding["what"], finding["state"]) for finding in json.loads(asked.stdout)["findings"]}
         assert {("Ray", "ok"), ("Prefect", "ok")} <= found, asked.stdout + asked.stderr
 
+        # A driver joins the cluster: LENSSCAN_RAY_ADDRESS makes the simulation use it.
+        made = in_shell("lensscan simulate --n 2 --out shards --json", environment, tmp_path)
+        assert made.returncode == 0, made.stderr
+        assert json.loads(made.stdout)["n_objects"] == 2
+
         # A second set would destroy the files of the first.
         again = subprocess.run([*PROGRAM, str(folder)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
         assert again.returncode == 2
