@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 
 import httpx
 
@@ -26,6 +27,8 @@ for command in json.loads(sys.argv[1]):
 """
 """Runs commands of Prefect one after the other in one process: the imports take four seconds of a core."""
 FILE = "infra/deploy/prefect.yaml"
+N_TRIES = 10
+"""A server with an SQLite database answers HTTP 503 while other clients keep it busy."""
 
 
 class Deployments:
@@ -53,12 +56,19 @@ class Deployments:
     def asked(self, method, path, **content):
         auth = tuple(self.server.auth.split(":")) if self.server.auth else None
         asking = {"json": content} if method == "POST" else {}
-        return httpx.request(method, f"{self.server.url}{path}", auth=auth, timeout=60, **asking).raise_for_status().json()
+        for _ in range(N_TRIES):
+            answer = httpx.request(method, f"{self.server.url}{path}", auth=auth, timeout=60, **asking)
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(2)
+        return answer.raise_for_status().json()
 
     def start(self, name, **parameters):
         """Schedule a run of a deployment now, and return its id."""
         deployment = self.asked("GET", f"/deployments/name/{name}")
-        return self.asked("POST", f"/deployments/{deployment['id']}/create_flow_run", parameters=parameters)["id"]
+        # With the key, a request that is sent again makes no second run.
+        asked = {"parameters": parameters, "idempotency_key": uuid.uuid4().hex}
+        return self.asked("POST", f"/deployments/{deployment['id']}/create_flow_run", **asked)["id"]
 
     def state(self, run):
         return self.asked("GET", f"/flow_runs/{run}")["state"]
