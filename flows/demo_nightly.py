@@ -20,6 +20,7 @@ from typing import Any
 from flows.counted_night import Counted, counted
 from flows.deployed_runs import DeployedRuns
 from flows.terminal import print_lines, print_table, print_text, terminal_progress
+from infra.deploy.local_prefect import WORK_POOL
 from infra.deploy.local_process import clean_environment, ended_by_signals, kill_tree, program
 from infra.deploy.local_s3 import clients_of
 from infra.deploy.local_services import BUCKET, ROOT, Services, local_services
@@ -122,7 +123,7 @@ def _nightly(runs: DeployedRuns, night: str, asked: dict[str, Any]) -> str:
 @contextlib.contextmanager
 def _worker(services: Services, log: Path) -> Iterator[None]:
     """Run a Prefect worker, and kill it with the flows that it has started when the `with` block ends."""
-    command = [program("prefect", "prefect"), "worker", "start", "--pool", "lensscan", "--limit", "1"]
+    command = [program("prefect", "prefect"), "worker", "start", "--pool", WORK_POOL, "--limit", "1"]
     environment = clean_environment(services.variables)
     with log.open("a", encoding="utf-8") as output:
         worker = subprocess.Popen(  # noqa: S603 - the program of a dependency
@@ -174,7 +175,7 @@ def main() -> int:
             print_text(f"{time.monotonic() - began:.0f} s")
             if arguments.keep:
                 print_text(f"Log in first, at {nights.services.prefect_url}/login, with what this prints in another shell:")
-                print_text(f". {nights.services.environment}; echo $PREFECT_API_AUTH_STRING")
+                print_text(f"{nights.services.shell_line}; echo $PREFECT_API_AUTH_STRING")
                 print_text("Ctrl-C here ends the servers")
                 # Ctrl-C is the end that the reader was told of; before it, a signal cuts the demo short.
                 with contextlib.suppress(KeyboardInterrupt):

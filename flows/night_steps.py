@@ -33,7 +33,7 @@ class NightResult(Frozen):
     n_candidates: int = 0
     published: str | None = None
     why: str = ""
-    """What its gate objects to, or the error."""
+    """Failures that its gate found, or the error; empty for a night that is shown."""
 
 
 def gated_order(input_uri: str, root_uri: str, night: date | None, options: ScanOptions) -> ScanOrder:

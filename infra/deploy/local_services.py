@@ -45,6 +45,14 @@ class Services:
         """Address of each server by its name."""
         return {"S3 store": self.s3_url, "Prefect": self.prefect_url, "Ray": self.ray_address, "Ray's dashboard": self.jobs_url}
 
+    @property
+    def shell_line(self) -> str:
+        """Line that directs a shell in the current folder to the servers."""
+        path = self.environment
+        # With a slash in any case: a shell looks for a name without one in its path.
+        shown = f"./{path.relative_to(Path.cwd())}" if path.is_relative_to(Path.cwd()) else str(path)
+        return f". {shlex.quote(shown)}"
+
     def silent(self) -> list[str]:
         """Return the names of the servers that no longer listen."""
         ports = {name: int(address.rpartition(":")[2]) for name, address in self.addresses.items()}
@@ -141,10 +149,7 @@ def main() -> int:
 
 def _print(services: Services) -> None:
     sys.stdout.writelines(f"{name:<16} {address}\n" for name, address in services.addresses.items())
-    path = services.environment
-    # With a slash in any case: a shell looks for a name without one in its path.
-    shown = f"./{path.relative_to(Path.cwd())}" if path.is_relative_to(Path.cwd()) else str(path)
-    sys.stdout.write(f"In another shell: . {shlex.quote(shown)}\nCtrl-C here ends all of them\n")
+    sys.stdout.write(f"In another shell: {services.shell_line}\nCtrl-C here ends all of them\n")
     sys.stdout.flush()
 
 

@@ -16,7 +16,7 @@ from infra.errors import ClusterError
 from scanner.catalogue.gate import is_waiting
 from scanner.catalogue.visible import selected_plans
 from scanner.hats.versions import versions_of
-from scanner.workers.run import NightSummary
+from tests.flows.night_summaries import night_summary
 from tests.scanner.quality.scanned import scanned, write_night
 
 FIRST, SECOND = date(2026, 1, 1), date(2026, 1, 2)
@@ -44,28 +44,9 @@ def scan(order, _submit_to):
     if order.night.day > 2:
         raise ClusterError("the cluster is away")
     plan = scanned(order.root_uri, order.tiles_uri, order.label)
-    return NightSummary(
-        night=plan.night,
-        plan_id=plan.plan_id,
-        ensemble="test",
-        unit_kind="tile",
-        survey=None,
-        bands={},
-        n_units=2,
-        tiles_left_out=(),
-        sources=None,
-        targets_unmatched=None,
-        tiles_rejected=(),
-        units_by_outcome={},
-        n_rows=plan.n_rows,
-        rows_by_status={},
-        threshold=0.5,
-        n_candidates=0,
-        replaces=(),
-        n_workers_lost=0,
-        candidates_uri="",
-        awaits_gate=is_waiting(plan, order.root_uri),
-        seconds=0,
+    awaits_gate = is_waiting(plan, order.root_uri)
+    return night_summary(
+        night=plan.night, plan_id=plan.plan_id, n_rows=plan.n_rows, n_candidates=0, candidates_uri="", awaits_gate=awaits_gate
     )
 
 

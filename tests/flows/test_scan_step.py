@@ -1,30 +1,15 @@
 """The summary of a scan on the page of its run; test_scan_night.py and test_nightly_jobs.py test scans within flows."""
 
 from flows.scan_step import summary_markdown
-from scanner.workers.run import NightSummary, Recovered
+from scanner.workers.run import Recovered
+from tests.flows.night_summaries import night_summary
 
-SUMMARY = NightSummary(
-    night="2026-11-24",
-    plan_id="ab" * 32,
+SUMMARY = night_summary(
     ensemble="mer3-cascade",
-    unit_kind="tile",
-    survey=None,
-    bands={},
-    n_units=2,
-    tiles_left_out=(),
-    sources=None,
-    targets_unmatched=None,
-    tiles_rejected=(),
-    units_by_outcome={"committed": 2},
     n_rows=48,
     rows_by_status={"scored": 47, "rejected:blank": 1},
-    threshold=0.5,
     n_candidates=12,
-    replaces=(),
-    n_workers_lost=0,
     candidates_uri="s3://survey/catalogue/candidates/2026-11-24.parquet",
-    awaits_gate=False,
-    seconds=1,
 )
 
 

@@ -86,7 +86,7 @@ class Picture(Frozen):
     file: str | None
     """File in the folder `figures`; None if there is none."""
     text: str
-    """What it shows; or why there is none."""
+    """Caption of the figure, or the reason that there is none."""
 
 
 class Reproduction(Frozen):

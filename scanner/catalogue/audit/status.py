@@ -64,7 +64,7 @@ class PlanStatus(Frozen):
     """Selection of the tiles' sources; empty if all are scored."""
     state: State
     why: str
-    """What the newest verdict of a refused plan objects to, or why a person has overruled its gate; else empty."""
+    """Failures in the newest verdict of a refused plan, or the reason of the person who overruled its gate; else empty."""
     is_sealed: bool
     n_candidates: int | None
     """Number of the plan's candidates at this threshold; None for a plan that is not sealed."""

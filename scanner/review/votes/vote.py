@@ -10,7 +10,7 @@ from scanner.review.votes.grades import Grade, Reason
 
 Act = Literal["grade", "undo"]
 Role = Literal["candidate", "gold_lens", "gold_nonlens", "training_lens", "training_nonlens"]
-"""What a subject is for: a candidate to find out about, or an object whose answer is known, mixed in or shown at the start."""
+"""Purpose of a subject: a candidate to find out about, or an object whose answer is known, mixed in or shown at the start."""
 ActId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 GraderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 SubjectId = Annotated[str, StringConstraints(pattern=r"^[a-z_]+:[A-Za-z0-9._-]{1,100}$")]

@@ -11,7 +11,7 @@ from flows.cli.main import scan as command
 from flows.commands.completeness import CompletenessCommandError
 from scanner.hats.errors import PublishError
 from scanner.sources.object_tables import ManifestError
-from scanner.workers.run import NightSummary
+from tests.flows.night_summaries import night_summary
 from tests.no_ray import RayStartedError
 from tests.scanner.hats.published import NIGHTS, add_night, current, ids_by_night, known_lenses, read
 from tests.scanner.injected_parts import injected_into
@@ -39,29 +39,7 @@ class Silent:
 
 def scanned(request, root_uri, *, gate, **_):
     plan = add_night(root_uri, 0)
-    return NightSummary(
-        night=NIGHTS[0],
-        plan_id=plan.plan_id,
-        ensemble="test",
-        unit_kind="tile",
-        survey=None,
-        bands={},
-        sources=None,
-        targets_unmatched=None,
-        n_units=2,
-        tiles_left_out=(),
-        tiles_rejected=(),
-        units_by_outcome={"committed": 2},
-        n_rows=15,
-        rows_by_status={"scored": 15},
-        threshold=0.5,
-        n_candidates=14,
-        replaces=(),
-        n_workers_lost=0,
-        candidates_uri=root_uri,
-        awaits_gate=gate,
-        seconds=1,
-    )
+    return night_summary(night=NIGHTS[0], plan_id=plan.plan_id, candidates_uri=root_uri, awaits_gate=gate)
 
 
 def test_the_flow_publishes_after_its_scan(places):
