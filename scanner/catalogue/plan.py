@@ -190,7 +190,7 @@ def _is_of(
     config: ScanConfig,
     survey: Survey,
 ) -> bool:
-    """Return whether a remembered plan is one of these tiles and this request: its record may be copied, or edited."""
+    """Return whether a remembered plan fits these tiles and this request: its record may come from elsewhere, or be edited."""
     asked = (night, ensemble.name, ensemble.sha256, code_version(), config, survey)
     if (plan.night, plan.ensemble_name, plan.ensemble_sha256, plan.code_version, plan.config, plan.described) != asked:
         return False
