@@ -14,6 +14,9 @@ from botocore.session import get_session  # type: ignore[import-untyped]
 
 from infra.deploy.local_process import LOOPBACK, free_ports, local_process, program, write_private
 
+_PROBE = ".lensscan-is-ready"
+"""Object that is stored, read and removed while a server starts."""
+
 
 @contextlib.contextmanager
 def local_s3(folder: Path, bucket: str) -> Iterator[dict[str, str]]:
@@ -39,7 +42,7 @@ def local_s3(folder: Path, bucket: str) -> Iterator[dict[str, str]]:
         "AWS_SECRET_ACCESS_KEY": secret,
         "AWS_DEFAULT_REGION": "us-east-1",
     }
-    with local_process("the S3 server", command, folder / "server.log", partial(_has_bucket, bucket, variables), {}):
+    with local_process("the S3 server", command, folder / "server.log", partial(_is_ready, bucket, variables), {}):
         yield variables
 
 
@@ -64,8 +67,12 @@ def clients_of(variables: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _has_bucket(bucket: str, variables: dict[str, str]) -> bool:
-    """Return whether the server answers; make the bucket then, if it is not there from an earlier run."""
+def _is_ready(bucket: str, variables: dict[str, str]) -> bool:
+    """Return whether the server stores and returns an object; make the bucket, if it is not there from an earlier run.
+
+    A server that has just started lists buckets before it finds the objects in them: its volumes may report seconds later, all
+    at once.
+    """
     client = get_session().create_client(
         "s3",
         endpoint_url=variables["AWS_ENDPOINT_URL"],
@@ -77,6 +84,9 @@ def _has_bucket(bucket: str, variables: dict[str, str]) -> bool:
     try:
         if bucket not in {found["Name"] for found in client.list_buckets()["Buckets"]}:
             client.create_bucket(Bucket=bucket)
+        client.put_object(Bucket=bucket, Key=_PROBE, Body=b"ready")
+        client.get_object(Bucket=bucket, Key=_PROBE)["Body"].read()
+        client.delete_object(Bucket=bucket, Key=_PROBE)
     except (BotoCoreError, ClientError):
         return False
     return True

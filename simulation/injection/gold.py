@@ -35,6 +35,8 @@ _CLEARLY_NO_LENS = 0.1
 """Largest `p_lens` of a host, in units of the smallest `p_lens` of a candidate."""
 _OUTLINED_SIGMA = 1.0
 """Smallest brightness of the pixels of an arc that the page outlines, in sigma of the sky."""
+_LEAST_OUTLINED_PIXELS = 5
+"""Smallest area of an outline: fewer pixels than the PSF covers would not show as an arc in the picture."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,9 @@ def make_gold(
             injected = inject_arcs(host.stamps, kind, draws, zero_points_ab_mag=host.zero_points_ab_mag)
         except InjectionError:
             continue
-        made.append(_subject(host, injected, roles[len(made)], own, geometry))
+        arcs = _outlined(host, injected)
+        if arcs.sum() >= _LEAST_OUTLINED_PIXELS:
+            made.append(_subject(host, injected, arcs, roles[len(made)], own, geometry))
     return made
 
 
@@ -121,14 +125,18 @@ def _read(unit: Unit, plan: Plan, geometry: Geometry, ids: NDArray[np.int64]) ->
             yield _Host(unit.unit_id, found.object_id, dict(found.row.stamps), found.zero_points_ab_mag)
 
 
-def _subject(host: _Host, injected: Injected, role: GoldRole, number: int, geometry: Geometry) -> Gold:
-    is_lens = role.endswith("_lens")
-    stamps = injected.stamps if is_lens else host.stamps
-    pixels, unit = cutout_pixels({band: image[None] for band, image in stamps.items()}, geometry)
+def _outlined(host: _Host, injected: Injected) -> NDArray[np.bool_]:
+    """Return `[y, x]` of the picture, true where the arcs are bright enough in VIS."""
     low = (host.stamps["VIS"].shape[0] - PICTURE_PIXELS) // 2
     middle = slice(low, low + PICTURE_PIXELS)
     sigma = float(sky_level_and_sigma(host.stamps["VIS"][None])[1][0])
-    arcs = injected.arcs["VIS"][middle, middle] > _OUTLINED_SIGMA * sigma
+    return injected.arcs["VIS"][middle, middle] > _OUTLINED_SIGMA * sigma
+
+
+def _subject(host: _Host, injected: Injected, arcs: NDArray[np.bool_], role: GoldRole, number: int, geometry: Geometry) -> Gold:
+    is_lens = role.endswith("_lens")
+    stamps = injected.stamps if is_lens else host.stamps
+    pixels, unit = cutout_pixels({band: image[None] for band, image in stamps.items()}, geometry)
     radius = injected.truth.get("einstein_radius1_arcsec")
     answer = GoldAnswer(
         name=f"gold:{2 * number + is_lens}",

@@ -1,6 +1,8 @@
 import os
 import socket
 import stat
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 import pytest
@@ -8,7 +10,7 @@ from botocore.exceptions import ClientError
 from botocore.session import get_session
 
 from infra.deploy.local_process import LocalServiceError
-from infra.deploy.local_s3 import clients_of, local_s3
+from infra.deploy.local_s3 import _is_ready, clients_of, local_s3
 from infra.store.storage import create_if_absent, read_bytes
 from tests.infra.deploy.complaints import program
 from tests.infra.deploy.documents import COMPOSE, DEPLOY
@@ -43,6 +45,35 @@ def test_a_store_keeps_objects_between_runs_and_ends(tmp_path, monkeypatch):
     assert os.environ["AWS_ENDPOINT_URL"] == os.environ["AWS_ENDPOINT_URL_S3"] == "http://before"
     assert os.environ["AWS_SESSION_TOKEN"] == foreign
     assert "AWS_SECRET_ACCESS_KEY" not in os.environ
+
+
+class _Listing(BaseHTTPRequestHandler):
+    """A store whose volumes have not reported yet: it lists its bucket, and every other request fails."""
+
+    def do_GET(self):
+        bucket = b"<Bucket><Name>survey</Name></Bucket>"
+        self._answer(b"<ListAllMyBucketsResult><Buckets>" + bucket + b"</Buckets></ListAllMyBucketsResult>")
+
+    def do_PUT(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_error(500)
+
+    def _answer(self, text):
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *_):
+        """Keep the output of the tests free of requests."""
+
+
+def test_a_store_is_not_ready_while_only_its_buckets_answer():
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Listing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}
+        assert not _is_ready("survey", {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}", **keys})
+        server.shutdown()
 
 
 def test_a_missing_program_is_named(tmp_path, monkeypatch):

@@ -94,6 +94,17 @@ def test_few_hosts_give_few_subjects(made):
     assert 10 < len(found) <= 32
 
 
+def test_hosts_of_arcs_without_an_outline_are_left_out(made, monkeypatch):
+    """A grader would be asked for a lens that the picture cannot show."""
+    root, plan, _, subjects = made
+    smallest = min(gold.arcs.sum() for gold in subjects if gold.answer.kind)
+    monkeypatch.setattr("simulation.injection.gold._LEAST_OUTLINED_PIXELS", smallest + 1)
+    others = make_gold(root, plan, MER_10, ROLES, 3)
+    assert min(gold.arcs.sum() for gold in others if gold.answer.kind) > smallest
+    monkeypatch.setattr("simulation.injection.gold._OUTLINED_SIGMA", 1e9)
+    assert make_gold(root, plan, MER_10, ROLES, 3) == []
+
+
 def test_coarse_pixels_are_refused(made):
     with pytest.raises(InjectionError, match="not into those of challenge"):
         make_gold(made[0], made[1], CHALLENGE, ROLES, 3)
