@@ -19,6 +19,8 @@ BAND_ORDER = ("J", "Y", "H", "VIS")
 """Input order of the published four-band networks, established by running them."""
 SMALL_INPUT_PIXELS = 100
 """Side of the input of the small networks, 10 arcsec of MER mosaics."""
+FIELD_PIXELS, INNER_PIXELS, MIDDLE_PIXELS = 96, 80, 64
+"""Sides of the field that small networks see: 9.6, 8 and 6.4 arcsec in the middle; all can be halved four times."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Architecture:
     """Classes of the outputs (logits), in order; the first is always `nonlens`."""
     turns: Literal[2, 4] = 4
     """Orientations that a committee averages over: mirror images alone if quarter turns change no logit."""
+    field_pixels: int | None = None
+    """Side of the middle of the input that decides the outputs; None if every pixel does."""
 
     def build(self, n_channels: int) -> "nn.Sequential":
         """Build a network with untrained weights."""
@@ -60,17 +64,17 @@ class NetworkSpec:
         return ARCHITECTURES[self.architecture].build(len(self.channels))
 
 
-_SMALL: Mapping[str, Literal[2, 4]] = MappingProxyType(
+_SMALL: Mapping[str, tuple[Literal[2, 4], int]] = MappingProxyType(
     {
-        "compact": 4,
-        "compact_wide": 4,
-        "equivariant": 2,
-        "equivariant_light": 2,
-        "equivariant_wide": 2,
-        "equivariant_middle": 2,
+        "compact": (4, FIELD_PIXELS),
+        "compact_wide": (4, FIELD_PIXELS),
+        "equivariant": (2, FIELD_PIXELS),
+        "equivariant_light": (2, INNER_PIXELS),
+        "equivariant_wide": (2, FIELD_PIXELS),
+        "equivariant_middle": (2, MIDDLE_PIXELS),
     }
 )
-"""Small networks, and the orientations that a committee averages over."""
+"""Small networks, the orientations that a committee averages over, and the side of the field."""
 ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
     {
         architecture.name: architecture
@@ -78,8 +82,8 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
             Architecture("ou66", "scanner.networks.paper_networks:ou66", 66, LENS_OR_NOT),
             Architecture("ou200", "scanner.networks.paper_networks:ou200", 200, LENS_OR_NOT),
             *(
-                Architecture(name, f"scanner.networks.small_networks:{name}", SMALL_INPUT_PIXELS, KINDS, turns)
-                for name, turns in _SMALL.items()
+                Architecture(name, f"scanner.networks.small_networks:{name}", SMALL_INPUT_PIXELS, KINDS, turns, field)
+                for name, (turns, field) in _SMALL.items()
             ),
         )
     }

@@ -87,6 +87,11 @@ class NetworkCard(Frozen, allow_inf_nan=False):
         return self.model_dump(mode="json", exclude={"metrics", "turns"} if self.turns == 1 else {"metrics"})
 
     @property
+    def field_pixels(self) -> int:
+        """Side of the middle of the input that decides the outputs."""
+        return ARCHITECTURES[self.architecture].field_pixels or self.input_pixels
+
+    @property
     def spec(self) -> NetworkSpec:
         """Specification of the network that holds the weights."""
         return NetworkSpec(self.name, self.architecture, self.channels)

@@ -115,9 +115,9 @@ class Ensemble:
         return margins, np.concatenate([outputs[name][1] for name in self.network_names], axis=1)
 
     def _inputs(self, stamps: Stamps) -> Iterator[tuple[str, NDArray[np.float32]]]:
-        """Yield the name of each network and its inputs, `[batch, channel, y, x]`."""
-        for n_pixels in sorted({network.input_pixels for network in self.card.networks}):
-            networks = [network for network in self.card.networks if network.input_pixels == n_pixels]
+        """Yield the name of each network and its inputs, `[batch, channel, y, x]`: the field that it sees."""
+        for n_pixels, field_pixels in sorted({(of.input_pixels, of.field_pixels) for of in self.card.networks}):
+            networks = [of for of in self.card.networks if (of.input_pixels, of.field_pixels) == (n_pixels, field_pixels)]
             # Each channel is prepared once per size, for every network that reads it.
-            inputs = network_inputs(stamps, [network.channels for network in networks], n_pixels)
+            inputs = network_inputs(stamps, [network.channels for network in networks], n_pixels, field_pixels)
             yield from ((network.name, inputs[network.channels]) for network in networks)

@@ -47,7 +47,7 @@ def cached_graph(card: NetworkCard, load: Callable[[], Any]) -> Any:
         pass
     except (OSError, ValueError, RuntimeError) as error:
         _LOG.warning("%s: not used (%s)", path, error)
-    graph = graph_of(load(), len(card.channels), card.input_pixels)
+    graph = graph_of(load(), len(card.channels), card.field_pixels)
     try:
         _keep(path, _packed(openvino, graph))
     except OSError as error:

@@ -71,6 +71,8 @@ def _flatten(ops: Any, _: nn.Flatten, x: Any) -> Any:
 
 
 def _centre_crop(ops: Any, layer: CentreCrop, x: Any) -> Any:
+    if _shape(x)[-1] == layer.n_pixels:
+        return x
     first = (_shape(x)[-1] - layer.n_pixels) // 2
     start, stop, step, axes = [first] * 2, [first + layer.n_pixels] * 2, [1, 1], [2, 3]
     return ops.slice(x, *(np.array(value) for value in (start, stop, step, axes)))

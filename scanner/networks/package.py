@@ -109,7 +109,7 @@ def _load(
     _LOG.info("%s: %d networks on engine %s in %s", card.name, len(networks), engine, precision)
     engines: dict[str, Engine] = {}
     for of_network, network in zip(card.networks, networks, strict=True):
-        made = make_engine(network, len(of_network.channels), of_network.input_pixels, engine, precision, threads)
+        made = make_engine(network, len(of_network.channels), of_network.field_pixels, engine, precision, threads)
         engines[of_network.name] = made if of_network.turns == 1 else TurnedEngine(made, of_network.turns)
     return Ensemble(card, engines, checks_pixels=checks_pixels, features=features)
 

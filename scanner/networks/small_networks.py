@@ -6,10 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from scanner.networks.architectures import FIELD_PIXELS, INNER_PIXELS, MIDDLE_PIXELS
 from scanner.vocabulary.kinds import KINDS
 
-CROP_PIXELS, INNER_PIXELS, MIDDLE_PIXELS = 96, 80, 64
-"""Sides of the centre crop: the field, and its middle 8 and 6.4 arcsec; all can be halved four times."""
 _WIDTHS = (12, 20, 30, 44, 56)
 """Channels at the full resolution, and after each of four halvings: most of the work is done where the arcs are."""
 _WIDE = (16, 28, 40, 56, 72)
@@ -36,7 +35,7 @@ def compact_wide(n_channels: int) -> nn.Sequential:
 
 def equivariant(n_channels: int) -> nn.Sequential:
     """Build `compact` from convolutions over quarter turns (Cohen & Welling 2016, section 6): a turn changes no logit."""
-    return _oriented(n_channels, _ORIENTED_WIDTHS, CROP_PIXELS)
+    return _oriented(n_channels, _ORIENTED_WIDTHS, FIELD_PIXELS)
 
 
 def equivariant_light(n_channels: int) -> nn.Sequential:
@@ -49,7 +48,7 @@ def equivariant_light(n_channels: int) -> nn.Sequential:
 
 def equivariant_wide(n_channels: int) -> nn.Sequential:
     """Build `equivariant` with a third more channels; 80 MFLOP with five channels."""
-    return _oriented(n_channels, _ORIENTED_WIDE, CROP_PIXELS)
+    return _oriented(n_channels, _ORIENTED_WIDE, FIELD_PIXELS)
 
 
 def equivariant_middle(n_channels: int) -> nn.Sequential:
@@ -59,8 +58,8 @@ def equivariant_middle(n_channels: int) -> nn.Sequential:
 
 def _plain(n_channels: int, widths: tuple[int, ...]) -> nn.Sequential:
     _check_channels(n_channels)
-    side = CROP_PIXELS // 16
-    layers = _trunk(n_channels, widths, CROP_PIXELS, [_conv] * 8, nn.BatchNorm2d)
+    side = FIELD_PIXELS // 16
+    layers = _trunk(n_channels, widths, FIELD_PIXELS, [_conv] * 8, nn.BatchNorm2d)
     head = (nn.Linear(widths[-1] * side**2, _N_HIDDEN), nn.ReLU(), nn.Dropout(_DROPOUT), nn.Linear(_N_HIDDEN, len(KINDS)))
     return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(_DROPOUT), *head)
 

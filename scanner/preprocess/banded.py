@@ -11,38 +11,41 @@ from numpy.typing import NDArray
 from infra.numba_loops import compiled_fast, native
 
 _AT_ONCE = 4
-"""Columns of the band that are added to a row together: this saves loads and stores of the row."""
+"""Rows of the result that are computed together, from so many columns of the band at a time: fewer loads and stores."""
 
 
 class Banded(NamedTuple):
-    """A matrix, stored as one run of columns per row; the row is zero outside its run."""
+    """A matrix, stored as one run of columns for each group of four rows; the rows are zero outside their run."""
 
+    n_out: int
     first: NDArray[np.int64]
-    """First column of each run, `[n_out]`."""
+    """First column of each group's run, `[group]`."""
     weights: NDArray[np.float32]
-    """Elements of each run, `[n_out, n_run]`; `n_run` is a multiple of four, and zeros at the end may lie beyond the matrix."""
+    """Elements of each run, `[group, n_run, 4]`; `n_run` is a multiple of four; zeros may lie beyond the matrix."""
 
 
 def banded(operator: NDArray[np.floating[Any]]) -> Banded:
     """Return the matrix `[n_out, n_in]` in banded form."""
     n_out, n_in = operator.shape
-    is_used = operator != 0
+    n_groups = -(-n_out // _AT_ONCE)
+    groups = np.pad(operator, ((0, n_groups * _AT_ONCE - n_out), (0, 0))).reshape(n_groups, _AT_ONCE, n_in)
+    is_used = (groups != 0).any(axis=1)
     first = is_used.argmax(axis=1)
     n_used = (n_in - is_used[:, ::-1].argmax(axis=1) - first).max()
     n_run = -(-n_used // _AT_ONCE) * _AT_ONCE
-    padded = np.pad(operator, ((0, 0), (0, n_run)))
-    weights = padded[np.arange(n_out)[:, None], first[:, None] + np.arange(n_run)].astype(np.float32)
+    padded = np.pad(groups, ((0, 0), (0, 0), (0, n_run)))
+    columns = first[:, None] + np.arange(n_run)
+    weights = np.ascontiguousarray(padded[np.arange(n_groups)[:, None], :, columns], np.float32)
     for array in (first, weights):
         array.setflags(write=False)
-    return Banded(first, weights)
+    return Banded(n_out, first, weights)
 
 
 def both_axes(operator: Banded, images: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
     """Return `operator @ image @ operator.T` of each square image of `[batch, y, x]`, in float32."""
     if images.shape[1] != images.shape[2]:
         raise ValueError(f"images must be square, got {images.shape[1]} x {images.shape[2]} pixels")
-    n_out = len(operator.first)
-    out = np.empty((len(images), n_out, n_out), np.float32)
+    out = np.empty((len(images), operator.n_out, operator.n_out), np.float32)
     _both_axes(operator.first, operator.weights, native(images), out)
     return out
 
@@ -51,27 +54,48 @@ def both_axes(operator: Banded, images: NDArray[np.floating[Any]]) -> NDArray[np
 def _both_axes(
     first: NDArray[np.int64], weights: NDArray[np.float32], images: NDArray[np.floating[Any]], out: NDArray[np.float32]
 ) -> None:
-    turned = np.empty((images.shape[2], len(first)), np.float32)
+    n_out, n_in = out.shape[1], images.shape[2]
+    turned = np.empty((n_in, n_out), np.float32)
+    rows, columns = np.empty((_AT_ONCE, n_in), np.float32), np.empty((_AT_ONCE, n_out), np.float32)
     for i in range(len(images)):
-        _turn(first, weights, images[i], turned)
-        _turn(first, weights, turned, out[i])
+        _turn(first, weights, images[i], turned, rows)
+        _turn(first, weights, turned, out[i], columns)
 
 
 @compiled_fast
 def _turn(
-    first: NDArray[np.int64], weights: NDArray[np.float32], image: NDArray[np.floating[Any]], out: NDArray[np.float32]
+    first: NDArray[np.int64],
+    weights: NDArray[np.float32],
+    image: NDArray[np.floating[Any]],
+    out: NDArray[np.float32],
+    rows: NDArray[np.float32],
 ) -> None:
-    """Write `(operator @ image).T` to `out`; two calls apply the operator along both axes and restore the order of the axes."""
-    n_columns, last = image.shape[1], len(image) - 1
-    row = np.empty(n_columns, np.float32)
-    for y in range(len(first)):
-        row[:] = 0
+    """Write `(operator @ image).T` to `out`; two calls apply the operator along both axes and restore the order of the axes.
+
+    `rows` is memory for four rows of the product.
+    """
+    n_columns, last, n_out = image.shape[1], len(image) - 1, out.shape[1]
+    row0, row1, row2, row3 = rows[0], rows[1], rows[2], rows[3]
+    for group in range(len(first)):
+        rows[:] = 0
         for k in range(0, weights.shape[1], _AT_ONCE):
-            start = first[y] + k
-            w0, w1, w2, w3 = weights[y, k], weights[y, k + 1], weights[y, k + 2], weights[y, k + 3]
+            start = first[group] + k
+            a, b, c, d = weights[group, k], weights[group, k + 1], weights[group, k + 2], weights[group, k + 3]
+            a0, a1, a2, a3, b0, b1, b2, b3 = a[0], a[1], a[2], a[3], b[0], b[1], b[2], b[3]
+            c0, c1, c2, c3, d0, d1, d2, d3 = c[0], c[1], c[2], c[3], d[0], d[1], d[2], d[3]
             r0, r1 = image[min(start, last)], image[min(start + 1, last)]
             r2, r3 = image[min(start + 2, last)], image[min(start + 3, last)]
             for x in range(n_columns):
-                row[x] += (w0 * r0[x] + w1 * r1[x]) + (w2 * r2[x] + w3 * r3[x])
-        for x in range(n_columns):
-            out[x, y] = row[x]
+                v0, v1, v2, v3 = r0[x], r1[x], r2[x], r3[x]
+                row0[x] += (a0 * v0 + b0 * v1) + (c0 * v2 + d0 * v3)
+                row1[x] += (a1 * v0 + b1 * v1) + (c1 * v2 + d1 * v3)
+                row2[x] += (a2 * v0 + b2 * v1) + (c2 * v2 + d2 * v3)
+                row3[x] += (a3 * v0 + b3 * v1) + (c3 * v2 + d3 * v3)
+        y = group * _AT_ONCE
+        if y + _AT_ONCE <= n_out:
+            for x in range(n_columns):
+                out[x, y], out[x, y + 1], out[x, y + 2], out[x, y + 3] = row0[x], row1[x], row2[x], row3[x]
+        else:
+            for j in range(n_out - y):
+                for x in range(n_columns):
+                    out[x, y + j] = rows[j, x]

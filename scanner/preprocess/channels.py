@@ -47,27 +47,39 @@ def value_range(scaling: Scaling) -> tuple[float, float]:
 
 def sky_units(images: Images) -> NDArray[np.float32]:
     """Return images `[batch, y, x]` less their sky level, in units of the sky sigma; masked pixels, exactly zero, become 0."""
+    return _middle_in_sky_units(images, 0)
+
+
+def _middle_in_sky_units(images: Images, margin: int) -> NDArray[np.float32]:
     level, sigma = sky_level_and_sigma(images)
-    units = np.empty(images.shape, np.float32)
-    fill_sky_units(native(images), level, sigma, _MAX_SKY_UNITS, units)
+    n_y, n_x = images.shape[1:]
+    units = np.empty((len(images), n_y - 2 * margin, n_x - 2 * margin), np.float32)
+    fill_sky_units(native(images), margin, level, sigma, _MAX_SKY_UNITS, units)
     return units
 
 
-def write_scaled(images: Images, targets: Sequence[Target]) -> None:
+def write_scaled(images: Images, targets: Sequence[Target], margin: int = 0) -> None:
     """Write `[batch, y, x]` of one band on some scales, each to its channel of a C-contiguous `[batch, channel, y, x]`.
+
+    The targets hold the images without a margin, whose pixels still count for the sky and in blurs.
 
     Raises:
         ValueError: the images do not fit into a target, or an image for `min_max` is constant.
     """
     for _, out, _ in targets:
-        if images.shape != (len(out), *out.shape[2:]):
-            raise ValueError(f"images must be {(len(out), *out.shape[2:])} for this input, got {images.shape}")
-    units = sky_units(images) if any(scaling in _OF_SKY_UNITS for scaling, _, _ in targets) else None
+        needed = (len(out), *(n + 2 * margin for n in out.shape[2:]))
+        if images.shape != needed:
+            raise ValueError(f"images must be {needed} for this input, got {images.shape}")
+    n_pixels = images.shape[-1]
+    scalings = {scaling for scaling, _, _ in targets}
+    # A blur reads beyond the middle, and so may the brightness of the object.
+    cut = 0 if "detail" in scalings or _centre_margin(n_pixels) < margin else margin
+    units = _middle_in_sky_units(images, cut) if scalings & _OF_SKY_UNITS.keys() else None
     for scaling, out, channel in targets:
         if units is None or scaling == "min_max":
             _fill_min_max(images, out[:, channel])
         else:
-            _OF_SKY_UNITS[scaling](units, out, channel)
+            _OF_SKY_UNITS[scaling](units, _centre_margin(n_pixels) - cut, margin - cut, out, channel)
 
 
 def _fill_min_max(images: Images, out: NDArray[np.float32]) -> None:
@@ -76,29 +88,36 @@ def _fill_min_max(images: Images, out: NDArray[np.float32]) -> None:
     span = images.max(axis=(-2, -1), keepdims=True) - low
     if not np.all(span > 0):
         raise ValueError(f"min-max needs images that vary, got {int(np.sum(~(span > 0)))} constant or non-finite image(s)")
-    np.subtract(images, low, out=out, casting="same_kind")
+    margin = (images.shape[-1] - out.shape[-1]) // 2
+    inside = slice(margin, margin + out.shape[-1])
+    np.subtract(images[:, inside, inside], low, out=out, casting="same_kind")
     np.divide(out, span, out=out, casting="same_kind")
 
 
-def _write_sky_asinh(units: Images, out: NDArray[np.float32], channel: int) -> None:
+def _centre_margin(n_pixels: int) -> int:
+    """Return the distance of the central square from the edge of a stamp."""
+    return round(n_pixels * (1 - _CENTRE_SHARE) / 2)
+
+
+def _write_sky_asinh(units: Images, _centre: int, margin: int, out: NDArray[np.float32], channel: int) -> None:
     """Scale linearly in the noise and logarithmically in the light: bright pixels elsewhere have no effect."""
-    write_arcsinh(units, np.full(len(units), 1 / _LINEAR_BELOW_SIGMA), *_ASINH_RANGE, out, channel)
+    write_arcsinh(units, margin, np.full(len(units), 1 / _LINEAR_BELOW_SIGMA), *_ASINH_RANGE, out, channel)
 
 
-def _write_centre_asinh(units: Images, out: NDArray[np.float32], channel: int) -> None:
+def _write_centre_asinh(units: Images, centre: int, margin: int, out: NDArray[np.float32], channel: int) -> None:
     """Scale as `_write_sky_asinh` in units of the central object's brightness: equal for bright and faint objects."""
-    margin = round(units.shape[-1] * (1 - _CENTRE_SHARE) / 2)
-    centre = np.maximum(brightest(units, margin, _CENTRE_RANK), _MIN_CENTRE_SIGMA)
-    write_arcsinh(units, _CENTRE_CONTRAST / centre, *_ASINH_RANGE, out, channel)
+    brightness = np.maximum(brightest(units, centre, _CENTRE_RANK), _MIN_CENTRE_SIGMA)
+    write_arcsinh(units, margin, _CENTRE_CONTRAST / brightness, *_ASINH_RANGE, out, channel)
 
 
-def _write_detail(units: Images, out: NDArray[np.float32], channel: int) -> None:
+def _write_detail(units: Images, _centre: int, margin: int, out: NDArray[np.float32], channel: int) -> None:
     """Write the image less its blur, in units of the local noise with shot noise: shows arcs on a galaxy's light."""
-    smooth = both_axes(_blur(units.shape[-1]), units)
-    write_detail(units, smooth, _SHOT_NOISE_SIGMA, *_DETAIL_RANGE, out, channel)
+    smooth = both_axes(_blur(units.shape[-1], margin), units)
+    write_detail(units, margin, smooth, _SHOT_NOISE_SIGMA, *_DETAIL_RANGE, out, channel)
 
 
-_Write = Callable[[Images, NDArray[np.float32], int], None]
+_Write = Callable[[Images, int, int, NDArray[np.float32], int], None]
+"""Writes images in sky units to a channel. The two numbers are the margin of the central square, and that of the channel."""
 
 _OF_SKY_UNITS: Mapping[Scaling, _Write] = MappingProxyType(
     {"sky_asinh": _write_sky_asinh, "centre_asinh": _write_centre_asinh, "detail": _write_detail}
@@ -106,5 +125,6 @@ _OF_SKY_UNITS: Mapping[Scaling, _Write] = MappingProxyType(
 
 
 @lru_cache(maxsize=8)
-def _blur(n_pixels: int) -> Banded:
-    return banded(gaussian_filter1d(np.eye(n_pixels), _BLUR_PIXELS, axis=0, mode="nearest"))
+def _blur(n_pixels: int, margin: int) -> Banded:
+    """Return the blur of images of `n_pixels` a side, of which only the middle, without a margin, is computed."""
+    return banded(gaussian_filter1d(np.eye(n_pixels), _BLUR_PIXELS, axis=0, mode="nearest")[margin : n_pixels - margin])

@@ -23,10 +23,15 @@ def network_input(stamps: Stamps, channels: Sequence[Channel], n_pixels: int) ->
     return network_inputs(stamps, [tuple(channels)], n_pixels)[tuple(channels)]
 
 
-def network_inputs(stamps: Stamps, wanted: Sequence[tuple[Channel, ...]], n_pixels: int) -> dict[tuple[Channel, ...], Inputs]:
-    """Return `network_input` for several networks at once; channels that networks share are computed once."""
-    n_rows = len(next(iter(stamps.values())))
-    inputs = {channels: np.empty((n_rows, len(channels), n_pixels, n_pixels), np.float32) for channels in wanted}
+def network_inputs(
+    stamps: Stamps, wanted: Sequence[tuple[Channel, ...]], n_pixels: int, field_pixels: int | None = None
+) -> dict[tuple[Channel, ...], Inputs]:
+    """Return `network_input` for several networks at once; channels that networks share are computed once.
+
+    With `field_pixels`, the result is only the middle of that side, to the bit; `n_pixels - field_pixels` is even.
+    """
+    n_rows, side = len(next(iter(stamps.values()))), field_pixels or n_pixels
+    inputs = {channels: np.empty((n_rows, len(channels), side, side), np.float32) for channels in wanted}
     wanted_channels = [(channel, out, index) for channels, out in inputs.items() for index, channel in enumerate(channels)]
     for band in dict.fromkeys(channel.band for channel, _, _ in wanted_channels):
         first: dict[Scaling, tuple[Inputs, int]] = {}
@@ -38,7 +43,8 @@ def network_inputs(stamps: Stamps, wanted: Sequence[tuple[Channel, ...]], n_pixe
                 copies.append((channel.scaling, out, index))
             else:
                 first[channel.scaling] = out, index
-        write_scaled(resized(stamps[band], n_pixels), [(scaling, out, index) for scaling, (out, index) in first.items()])
+        targets = [(scaling, out, index) for scaling, (out, index) in first.items()]
+        write_scaled(resized(stamps[band], n_pixels), targets, (n_pixels - side) // 2)
         for scaling, out, index in copies:
             source, source_index = first[scaling]
             out[:, index] = source[:, source_index]

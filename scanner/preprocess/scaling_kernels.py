@@ -1,6 +1,7 @@
 """Compiled loops of `channels`: they read images `[batch, y, x]` and write one channel of `[batch, channel, y, x]`.
 
-Each loop writes its channel in place, in one pass over an image. NaN stays NaN.
+Each loop writes its channel in place, in one pass over the middle of an image, which begins `margin` pixels from its edges. NaN
+stays NaN.
 """
 
 import math
@@ -39,42 +40,57 @@ _C0, _C1, _C2, _C3, _C4, _C5, _C6, _C7 = (np.float32(coefficient) for coefficien
 
 
 @compiled_fast
-def fill_sky_units(images: _Images, level: _Numbers, sigma: _Numbers, limit: float, out: _Images) -> None:
-    """Write `(image - level) / sigma`, clipped to +-limit; 0 where the image is exactly 0."""
-    n_y, n_x = images.shape[1:]
+def fill_sky_units(
+    images: _Images, margin: int, level: _Numbers, sigma: _Numbers, limit: float, out: NDArray[np.float32]
+) -> None:
+    """Write `(image - level) / sigma` of the middle, clipped to +-limit; 0 where the image is exactly 0."""
+    n_y, n_x = out.shape[1:]
     for i in range(len(images)):
         per_sigma = 1 / sigma[i]
         for y in range(n_y):
+            row = images[i, y + margin, margin : margin + n_x]
             for x in range(n_x):
-                value = _within((images[i, y, x] - level[i]) * per_sigma, -limit, limit)
-                out[i, y, x] = np.float32(0) if images[i, y, x] == 0 else np.float32(value)
+                value = _within((row[x] - level[i]) * per_sigma, -limit, limit)
+                out[i, y, x] = np.float32(0) if row[x] == 0 else np.float32(value)
 
 
 @compiled_fast
-def write_arcsinh(units: _Images, factor: _Numbers, low: float, high: float, out: _Inputs, channel: int) -> None:
-    """Write `arcsinh(factor * units)`, clipped to low-high, with one factor per image."""
-    n_y, n_x = units.shape[1:]
+def write_arcsinh(units: _Images, margin: int, factor: _Numbers, low: float, high: float, out: _Inputs, channel: int) -> None:
+    """Write `arcsinh(factor * units)` of the middle, clipped to low-high, with one factor per image."""
+    n_y, n_x = out.shape[2:]
     least, most = np.float32(low), np.float32(high)
     for i in range(len(units)):
         times = np.float32(factor[i])
         for y in range(n_y):
+            row = units[i, y + margin, margin : margin + n_x]
             for x in range(n_x):
-                out[i, channel, y, x] = _within(arcsinh(np.float32(units[i, y, x] * times)), least, most)
+                out[i, channel, y, x] = _within(arcsinh(np.float32(row[x] * times)), least, most)
 
 
 @compiled_fast
 def write_detail(
-    units: _Images, smooth: _Images, shot_noise_sigma: float, low: float, high: float, out: _Inputs, channel: int
+    units: _Images,
+    margin: int,
+    smooth: _Images,
+    shot_noise_sigma: float,
+    low: float,
+    high: float,
+    out: _Inputs,
+    channel: int,
 ) -> None:
-    """Write `arcsinh((units - smooth) / (2 noise))` clipped to low-high; `noise**2 = 1 + max(smooth, 0) / shot_noise_sigma`."""
-    n_y, n_x = units.shape[1:]
+    """Write `arcsinh((units - smooth) / (2 noise))` clipped to low-high; `noise**2 = 1 + max(smooth, 0) / shot_noise_sigma`.
+
+    `smooth` is the middle of the blurred units, `[batch, y, x]` as one channel.
+    """
+    n_y, n_x = out.shape[2:]
     least, most = np.float32(low), np.float32(high)
     zero, one, half, per_shot = np.float32(0), np.float32(1), np.float32(0.5), np.float32(1 / shot_noise_sigma)
     for i in range(len(units)):
         for y in range(n_y):
+            row = units[i, y + margin, margin : margin + n_x]
             for x in range(n_x):
                 light = max(smooth[i, y, x], zero)
-                value = half * (units[i, y, x] - smooth[i, y, x]) / np.float32(math.sqrt(one + light * per_shot))
+                value = half * (row[x] - smooth[i, y, x]) / np.float32(math.sqrt(one + light * per_shot))
                 out[i, channel, y, x] = _within(arcsinh(np.float32(value)), least, most)
 
 

@@ -26,6 +26,8 @@ _N_ITERATIONS = 4
 _MIN_USED_FRACTION = 0.1
 """Smallest fraction of pixels that are not exactly zero; with fewer, zeros count as sky instead of masked pixels."""
 MIN_SIGMA = 1e-30
+_FEW = 8
+"""Number of terms that are summed one after the other."""
 
 _Pixels = NDArray[np.floating[Any]]
 """Pixels of images, `[..., pixel]`."""
@@ -47,9 +49,10 @@ def sky_level_and_sigma(images: NDArray[np.floating[Any]]) -> tuple[NDArray[np.f
 
 @compiled_exactly
 def _level_and_sigma(ordered: _Pixels, level: NDArray[np.float64], sigma: NDArray[np.float64]) -> None:
+    terms = np.empty(ordered.shape[1])
     for i in range(len(ordered)):
         values = _without_masked(ordered[i])
-        level[i], sigma[i] = _clipped(values, *_mode(values))
+        level[i], sigma[i] = _clipped(values, *_mode(values, terms), terms)
 
 
 @compiled_exactly
@@ -67,36 +70,70 @@ def _without_masked(values: _Pixels) -> _Pixels:
 
 
 @compiled_exactly
-def _mode(values: _Pixels) -> tuple[float, float]:
+def _mode(values: _Pixels, terms: NDArray[np.float64]) -> tuple[float, float]:
     """Return the middle of the densest interval of sorted values, and the sigma that corresponds to its width."""
     n_inside = min(max(int(len(values) * _MODE_FRACTION), 1), len(values) - 1)
-    start, least = 0, np.inf
-    for j in range(len(values) - n_inside):
-        width = np.float64(values[j + n_inside]) - np.float64(values[j])
-        if width < least:
-            start, least = j, width
-    low, high = np.float64(values[start]), np.float64(values[start + n_inside])
+    lows, highs = values[: len(values) - n_inside], values[n_inside:]
+    for j in range(len(lows)):
+        width = np.float64(highs[j]) - np.float64(lows[j])
+        terms[j] = min(np.inf, width)  # NaN, which sorts last, has no width
+    least = _least(terms, len(lows))
+    start = 0
+    while start < len(lows) - 1 and np.float64(highs[start]) - np.float64(lows[start]) != least:
+        start += 1
+    low, high = np.float64(lows[start]), np.float64(highs[start])
     return (low + high) / 2, max((high - low) / (2 * _MODE_HALF_WIDTH), MIN_SIGMA)
 
 
 @compiled_exactly
-def _clipped(values: _Pixels, level: float, sigma: float) -> tuple[float, float]:
+def _clipped(values: _Pixels, level: float, sigma: float, terms: NDArray[np.float64]) -> tuple[float, float]:
     """Return clipped level and sigma of sorted values, starting from a first estimate."""
     for _ in range(_N_ITERATIONS):
-        start, end = _first_from(values, level, -_CLIP_SIGMA * sigma), _first_from(values, level, 0.0)
-        squares = 0.0
-        for j in range(start, end):
-            squares += (values[j] - level) ** 2
-        below = math.sqrt(squares / max(end - start, 1)) / _CLIPPED_RMS
+        below = values[_first_from(values, level, -_CLIP_SIGMA * sigma) : _first_from(values, level, 0.0)]
+        for j in range(len(below)):
+            terms[j] = (below[j] - level) ** 2
+        scatter = math.sqrt(_total(terms, len(below)) / max(len(below), 1)) / _CLIPPED_RMS
         reach = _LEVEL_CLIP_SIGMA * sigma
-        start, end = _first_from(values, level, -reach), _first_from(values, level, reach)
-        total = 0.0
-        for j in range(start, end):
-            total += values[j] - level
-        level += total / max(end - start, 1)
-        if below > 0:
-            sigma = below
+        near = values[_first_from(values, level, -reach) : _first_from(values, level, reach)]
+        for j in range(len(near)):
+            terms[j] = near[j] - level
+        level += _total(terms, len(near)) / max(len(near), 1)
+        if scatter > 0:
+            sigma = scatter
     return level, sigma
+
+
+@compiled_exactly
+def _total(terms: NDArray[np.float64], n: int) -> float:
+    """Return the sum of the first `n` terms, which are overwritten.
+
+    The halves are added to each other until few terms are left: an order in which the compiler can use vector instructions.
+    """
+    while n > _FEW:
+        half = (n + 1) // 2
+        low, high = terms[: n - half], terms[half:n]
+        for j in range(len(low)):
+            low[j] += high[j]
+        n = half
+    total = 0.0
+    for j in range(n):
+        total += terms[j]
+    return total
+
+
+@compiled_exactly
+def _least(terms: NDArray[np.float64], n: int) -> float:
+    """Return the least of the first `n` terms, which are overwritten, in the same order."""
+    while n > _FEW:
+        half = (n + 1) // 2
+        low, high = terms[: n - half], terms[half:n]
+        for j in range(len(low)):
+            low[j] = min(low[j], high[j])
+        n = half
+    least = np.inf
+    for j in range(n):
+        least = min(least, terms[j])
+    return least
 
 
 @compiled_exactly

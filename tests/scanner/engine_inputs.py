@@ -26,6 +26,13 @@ def inputs_of(card, n, seed=0):
     return network_input(stamps, card.channels, card.input_pixels)
 
 
+def field_of(inputs, card):
+    """Return the middle of inputs that the network sees."""
+    margin = (card.input_pixels - card.field_pixels) // 2
+    inside = slice(margin, margin + card.field_pixels)
+    return np.ascontiguousarray(inputs[..., inside, inside])
+
+
 def check_logits(got, expected, precision):
     """Check float32 up to rounding, and bfloat16 to 3 % of the largest logit; bfloat16 must not equal float32."""
     assert (got.dtype, got.shape) == (np.float32, expected.shape)

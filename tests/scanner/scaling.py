@@ -20,5 +20,5 @@ def min_max(images):
 def on_scale(scaling, units):
     """Return sky units `[batch, y, x]` on a scale that reads them."""
     out = np.empty((len(units), 1, *units.shape[1:]), np.float32)
-    channels._OF_SKY_UNITS[scaling](units, out, 0)
+    channels._OF_SKY_UNITS[scaling](units, channels._centre_margin(units.shape[-1]), 0, out, 0)
     return out[:, 0]

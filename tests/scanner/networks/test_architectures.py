@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from scanner.networks.architectures import PAPER_NETWORKS
+from scanner.networks.architectures import ARCHITECTURES, PAPER_NETWORKS
 from scanner.networks.paper_networks import ou66, ou200
 from scanner.networks.parameters import count_parameters, he_initialise
 
@@ -120,3 +120,21 @@ def test_he_initialisation_has_variance_two_over_fan_in():
 def test_a_network_without_channels_is_refused():
     with pytest.raises(ValueError, match="n_channels=0"):
         ou66(0)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_pixels_outside_the_field_have_no_effect(name):
+    architecture = ARCHITECTURES[name]
+    n, field = architecture.input_pixels, architecture.field_pixels or architecture.input_pixels
+    network = architecture.build(2)
+    torch.manual_seed(0)
+    he_initialise(network)
+    margin = (n - field) // 2
+    x = torch.randn(1, 2, n, n)
+    outside, inside = torch.full_like(x, 9), x.clone()
+    outside[..., margin : margin + field, margin : margin + field] = x[..., margin : margin + field, margin : margin + field]
+    inside[..., margin, margin] += 9
+    with torch.no_grad():
+        whole, of_outside, of_inside = (network.eval()(given) for given in (x, outside, inside))
+    assert torch.equal(whole, of_outside)
+    assert not torch.equal(whole, of_inside)

@@ -32,7 +32,7 @@ def stages(monkeypatch):
     """Return both stages with engines that read pixels 0, 1 and 2, on inputs that are not scaled."""
     monkeypatch.setattr(
         "scanner.networks.ensemble.network_inputs",
-        lambda stamps, wanted, _: dict.fromkeys(wanted, stamps["VIS"][:, None]),
+        lambda stamps, wanted, *_: dict.fromkeys(wanted, stamps["VIS"][:, None]),
     )
     whole = cascade_card()
     first = Ensemble(whole.first_stage_card, {"light": Pixel(0)})

@@ -8,7 +8,7 @@ from scanner.networks.errors import EngineError
 from scanner.networks.openvino_engine import OpenVinoEngine
 from scanner.networks.package import load_network, load_package
 from scanner.networks.torch_engine import TorchEngine
-from tests.scanner.engine_inputs import SHIPPED, inputs_of
+from tests.scanner.engine_inputs import SHIPPED, field_of, inputs_of
 
 needs_no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 
@@ -94,4 +94,4 @@ def test_a_package_is_loaded_on_the_engine_asked_for():
     assert all(isinstance(engine, OpenVinoEngine) for engine in compiled.values())
     inputs = inputs_of(card, 3)
     expected = TorchEngine(load_network(folder, card)).logits(inputs)
-    assert np.abs(compiled[card.name].logits(inputs) - expected).max() < 1e-4
+    assert np.abs(compiled[card.name].logits(field_of(inputs, card)) - expected).max() < 1e-4

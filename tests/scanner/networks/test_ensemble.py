@@ -83,9 +83,9 @@ def test_channels_are_prepared_once_per_size(ensemble, monkeypatch):
     calls = []
     write = module.write_scaled
 
-    def spy(images, targets):
+    def spy(images, targets, margin):
         calls.append((images.shape[-1], [scaling for scaling, _, _ in targets]))
-        write(images, targets)
+        write(images, targets, margin)
 
     monkeypatch.setattr(module, "write_scaled", spy)
     ensemble.score(stamps(1))

@@ -11,7 +11,7 @@ from scanner.networks import graph_cache
 from scanner.networks.graph_cache import cache_folder, cached_graph
 from scanner.networks.openvino_engine import OpenVinoEngine, works
 from scanner.networks.package import load_network
-from tests.scanner.engine_inputs import SHIPPED, inputs_of
+from tests.scanner.engine_inputs import SHIPPED, field_of, inputs_of
 
 pytestmark = pytest.mark.skipif(not works(), reason="OpenVINO does not work on this machine")
 PACKAGE, CARD = SHIPPED["equivariant-centre"]
@@ -36,7 +36,7 @@ class Loader:
 
 
 def logits(network):
-    return OpenVinoEngine(network, len(CARD.channels), CARD.input_pixels, threads=1).logits(inputs_of(CARD, 20))
+    return OpenVinoEngine(network, len(CARD.channels), CARD.field_pixels, threads=1).logits(field_of(inputs_of(CARD, 20), CARD))
 
 
 def files():

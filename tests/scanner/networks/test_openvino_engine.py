@@ -8,7 +8,7 @@ import pytest
 from scanner.networks.openvino_engine import OpenVinoEngine, has_bfloat16, works
 from scanner.networks.package import load_network
 from scanner.networks.torch_engine import TorchEngine
-from tests.scanner.engine_inputs import SHIPPED, check_logits, inputs_of
+from tests.scanner.engine_inputs import SHIPPED, check_logits, field_of, inputs_of
 
 pytestmark = pytest.mark.skipif(not works(), reason="OpenVINO does not work on this machine")
 PRECISIONS = [
@@ -120,3 +120,12 @@ def test_features_are_what_the_last_layer_reads(name):
     kept = features.copy()
     engine_of(name, "float32").logits_and_features(inputs[::-1])
     assert np.array_equal(features, kept)
+
+
+@pytest.mark.parametrize("name", ["compact-sky", "equivariant-sky", "OU-JYH"])
+def test_the_field_alone_decides_every_bit(name):
+    folder, card = SHIPPED[name]
+    inputs = inputs_of(card, 9)
+    network = load_network(folder, card)
+    whole, field = (OpenVinoEngine(network, len(card.channels), n, threads=1) for n in (card.input_pixels, card.field_pixels))
+    assert np.array_equal(field.logits(field_of(inputs, card)), whole.logits(inputs))

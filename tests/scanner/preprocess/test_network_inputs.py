@@ -7,7 +7,7 @@ import pytest
 from skimage.transform import resize
 
 from scanner.preprocess.channel import channels
-from scanner.preprocess.network_inputs import network_input
+from scanner.preprocess.network_inputs import network_input, network_inputs
 from scanner.preprocess.resample import resized
 from scanner.vocabulary.geometry import CHALLENGE
 from tests.scanner.scaling import min_max, scaled
@@ -115,3 +115,16 @@ def test_constant_images_are_refused():
     image[1] = 4
     with pytest.raises(ValueError, match="1 constant"):
         min_max(image)
+
+
+@pytest.mark.parametrize("field", [8, 80, 96, 98, 100])
+@pytest.mark.parametrize(
+    "channels_of", [MIXED, *((channel,) for channel in MIXED[:6])], ids=lambda some: f"{len(some)} {some[0]}"
+)
+def test_the_field_of_a_network_is_the_middle_to_the_bit(field, channels_of):
+    """The central square of `centre_asinh` has 30 pixels: it reaches beyond a field of 8."""
+    given, low = stamps(5), (100 - field) // 2
+    whole = network_input(given, channels_of, 100)
+    got = network_inputs(given, [channels_of], 100, field)[channels_of]
+    assert got.flags.c_contiguous
+    np.testing.assert_array_equal(got, whole[..., low : low + field, low : low + field])

@@ -181,6 +181,24 @@ def test_images_of_one_pixel_and_empty_batches_work():
 
 def test_sums_have_the_bits_of_the_order_written(rng):
     """Otherwise a worker that compiles the loops scores other digits than one that finds them in the cache."""
-    values = np.sort(rng.normal(size=2500))
-    first = sky._mode(values)
-    assert sky._clipped(values, *first) == sky._clipped.py_func(values, *first)
+    values, terms = np.sort(rng.normal(size=2500)), np.empty(2500)
+    first = sky._mode(values, terms)
+    assert sky._clipped(values, *first, terms) == sky._clipped.py_func(values, *first, terms)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 7, 8, 9, 15, 16, 17, 100, 2499])
+def test_halved_terms_have_their_sum_and_least(rng, n):
+    terms = rng.normal(size=2500)
+    assert sky._total(terms.copy(), n) == pytest.approx(math.fsum(terms[:n]), abs=1e-12)
+    assert sky._least(terms.copy(), n) == terms[:n].min(initial=np.inf)
+
+
+def test_pixels_without_a_number_are_left_out_of_the_first_estimate(rng):
+    values = np.sort(rng.normal(size=300))
+    spoiled = np.concatenate([values, [np.inf, np.nan]])
+    spoiled[:2] = -np.inf
+    n_inside = len(spoiled) // 3
+    widths = spoiled[n_inside:] - spoiled[:-n_inside]
+    first = int(np.nanargmin(widths))
+    level, _ = sky._mode(spoiled, np.empty(len(spoiled)))
+    assert level == (spoiled[first] + spoiled[first + n_inside]) / 2
