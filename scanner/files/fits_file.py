@@ -15,6 +15,7 @@ from scanner.files.fits_bytes import GZIP_MAGIC, ByteSource, gunzipped, listed_f
 from scanner.files.fits_checksums import word_sum
 from scanner.files.fits_compression import compressed_image, not_decompressed
 from scanner.files.fits_hdus import Hdu, HduReader
+from scanner.files.stored_scale import StoredScale
 from scanner.vocabulary.geometry import Image
 from scanner.vocabulary.rejections import RejectCode, Rejection
 
@@ -69,7 +70,7 @@ class FitsFile:
                 return self._decompressed(hdu).astype(np.float32)
             stored = np.frombuffer(self.data, hdu.dtype, prod(hdu.shape), hdu.data_start)
             pixels = np.empty(hdu.shape, np.float32)
-            write_scaled(stored.reshape(hdu.shape), hdu.header, pixels)
+            StoredScale.of(hdu.header).write(stored.reshape(hdu.shape), pixels)
             return pixels
 
     def _decompressed(self, hdu: Hdu) -> NDArray:
@@ -93,17 +94,3 @@ def open_fits(uri: str, max_bytes: int) -> FitsFile:
     if data.startswith(GZIP_MAGIC):
         data = b"".join(gunzipped(name, [data], max_bytes))
     return FitsFile.parse(name, data)
-
-
-def write_scaled(stored: NDArray, header: fits.Header, out: Image) -> None:
-    """Write the physical values of stored ones to `out`, native float32: `BZERO + BSCALE * stored`, with NaN for BLANK."""
-    scale, zero = float(header.get("BSCALE", 1)), float(header.get("BZERO", 0))
-    if (scale, zero) == (1, 0):
-        out[...] = stored
-    elif (scale, zero, stored.dtype.str) == (1, 2**63, ">i8"):
-        # Unsigned integers (FITS Standard 4.0, section 5.2.5): float64 would lose values below 1024.
-        out[...] = stored.astype(np.int64).view(np.uint64) ^ np.uint64(2**63)
-    else:
-        out[...] = stored * np.float64(scale) + zero
-    if "BLANK" in header and stored.dtype.kind in "iu":
-        out[stored == int(header["BLANK"])] = np.nan

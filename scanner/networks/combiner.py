@@ -127,16 +127,20 @@ class SoftmaxStack(Frozen, allow_inf_nan=False):
 
     def probabilities(self, logit_margins: LogitMargins) -> NDArray[np.float64]:
         """Return the probabilities `[batch, class]`; each row sums to 1."""
-        return _softmax(self._fitted_logits(logit_margins) + self._log_prior_shift(), axis=1)
+        return self._shifted(self._fitted_logits(logit_margins))
+
+    def _shifted(self, fitted_logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        return _softmax(fitted_logits + self._log_prior_shift(), axis=1)
 
     def combine(self, logit_margins: LogitMargins) -> Combined:
-        p = self.probabilities(logit_margins)
+        fitted_logits = self._fitted_logits(logit_margins)
+        p = self._shifted(fitted_logits)
         p_lens = np.delete(p, _NONLENS, axis=1).sum(axis=1)
         compound_given_lens = self._compound_given_lens(p)
         return Combined(
             p_lens=p_lens.astype(np.float32),
             p_compound=(p_lens * compound_given_lens).astype(np.float32),
-            subclass=self._subclass(logit_margins),
+            subclass=self._subclass(fitted_logits),
             kinds_given_lens=_kinds_given_lens(p, compound_given_lens).astype(np.float32),
         )
 
@@ -151,12 +155,12 @@ class SoftmaxStack(Frozen, allow_inf_nan=False):
         single = p[:, _SINGLE] * (1 - share) / fitted[_SINGLE]
         return np.asarray(compound / np.maximum(compound + single, 1e-300))
 
-    def _subclass(self, logit_margins: LogitMargins) -> list[str]:
+    def _subclass(self, fitted_logits: NDArray[np.float64]) -> list[str]:
         """Return each object's kind in the fitted mixture: at a low prevalence almost every object would be a non-lens.
 
         Unless p(nonlens) exceeds one half, the likeliest kind of lens wins: the kinds do not split the vote for a lens.
         """
-        p = _softmax(self._fitted_logits(logit_margins), axis=1)
+        p = _softmax(fitted_logits, axis=1)
         of_lens = np.where(np.arange(len(self.classes)) == _NONLENS, -1, p).argmax(axis=1)
         return [self.classes[k] for k in np.where(p[:, _NONLENS] > 0.5, _NONLENS, of_lens)]
 
@@ -190,10 +194,9 @@ Combiner = Annotated[MeanCombiner | SoftmaxStack, Field(discriminator="kind")]
 
 
 def _softmax(logits: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
-    # Imported here, because cards are read without scipy.
-    from scipy.special import softmax
-
-    return np.asarray(softmax(logits, axis=axis))
+    # In numpy: scipy's function takes a quarter of a millisecond for each batch.
+    exp = np.exp(logits - logits.max(axis=axis, keepdims=True))
+    return np.asarray(exp / exp.sum(axis=axis, keepdims=True))
 
 
 def stack_features(

@@ -1,8 +1,8 @@
 """An ensemble in memory: stamps in, one probability per network and their combination out."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,21 @@ class EnsembleScores:
     def p_of_sweep(self) -> NDArray[np.float32]:
         """The `p_lens` that a sweep computes for every row: that of the first stage, if there are stages."""
         return self.p_lens if self.p_first is None else self.p_first
+
+
+def joined(parts: Sequence[EnsembleScores]) -> EnsembleScores:
+    """Return the scores of several batches as those of one; all parts have the same networks and the same fields."""
+
+    def together(name: str) -> Any:
+        values = [getattr(part, name) for part in parts]
+        if values[0] is None:
+            return None
+        return [item for some in values for item in some] if name == "subclass" else np.concatenate(values)
+
+    p_networks = {name: np.concatenate([part.p_networks[name] for part in parts]) for name in parts[0].p_networks}
+    return EnsembleScores(
+        p_networks, **{of.name: together(of.name) for of in fields(EnsembleScores) if of.name != "p_networks"}
+    )
 
 
 class Ensemble:

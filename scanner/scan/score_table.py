@@ -1,6 +1,7 @@
 """Gather scores in any order and return them as a table in the order of the input."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pyarrow as pa
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from scanner.catalogue.columns import ANOMALY, EMBEDDING, score_fields
 from scanner.catalogue.outcomes import SCORED
-from scanner.networks.ensemble import EnsembleScores
+from scanner.networks.ensemble import EnsembleScores, joined
 from scanner.networks.feature_reference import FeatureReference
 from scanner.scan.errors import ScanError
 from scanner.sources.registration_notes import BatchNotes
@@ -18,6 +19,22 @@ from scanner.vocabulary.rejections import Rejection
 from scanner.vocabulary.stages import FIRST, NO_STAGE
 
 
+@dataclass(frozen=True)
+class _Part:
+    """Scores of some rows."""
+
+    rows: NDArray[np.int64]
+    notes: BatchNotes
+    scores: EnsembleScores
+    precision: str
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """What parts must have in common to become columns together: conversion takes as long for one batch as for many."""
+        lacks = (getattr(self.scores, field.name) is None for field in fields(EnsembleScores))
+        return self.precision, *lacks
+
+
 class ScoreTable:
     """Rows of `score_fields`, each identified by its number in the input."""
 
@@ -25,53 +42,55 @@ class ScoreTable:
         """Take the names of the networks; with a reference, rows have the columns of embeddings."""
         self._network_names, self._reference = tuple(network_names), reference
         self._schema = pa.schema(score_fields(self._network_names, embeddings=reference is not None))
-        self._rows: list[NDArray[np.int64]] = []
-        self._tables: list[pa.Table] = []
-        self._again: list[tuple[NDArray[np.int64], pa.Table]] = []
+        self._parts: list[_Part] = []
+        self._again: list[_Part] = []
+        self._rejected: list[tuple[int, Rejection]] = []
 
     def put(self, rows: NDArray[np.int64], notes: BatchNotes, scores: EnsembleScores, precision: str) -> None:
-        """Add scores of rows without scores; raise `ScanError` if a score is not a probability."""
-        self._rows.append(rows)
-        self._tables.append(self._scored(notes, scores, precision))
+        """Add scores of rows without scores."""
+        self._parts.append(_Part(rows, notes, scores, precision))
 
     def put_rescored(self, rows: NDArray[np.int64], notes: BatchNotes, scores: EnsembleScores, precision: str) -> None:
         """Replace the scores of rows by better ones."""
-        self._again.append((rows, self._scored(notes, scores, precision)))
+        self._again.append(_Part(rows, notes, scores, precision))
 
     def reject(self, rejected: Sequence[tuple[int, Rejection]]) -> None:
         """Add rows that cannot be scored."""
-        if not rejected:
-            return
-        self._rows.append(np.array([row for row, _ in rejected], np.int64))
-        texts = {
-            "status": [rejection.status for _, rejection in rejected],
-            "detail": [rejection.detail for _, rejection in rejected],
-            "subclass": [""] * len(rejected),
-            "precision": [""] * len(rejected),
-        }
-        columns = {name: pa.array(text, pa.string()) for name, text in texts.items()}
-        columns["stage"] = pa.array(np.full(len(rejected), NO_STAGE), pa.int16())
-        self._tables.append(self._table(columns, len(rejected)))
+        self._rejected += rejected
 
     def table(self) -> pa.Table:
         """Return one row per input row, in the order of the input.
 
         Raises:
-            ScanError: a row is missing or was added twice.
+            ScanError: a row is missing or was added twice, or a score is not a probability.
         """
-        rows = np.concatenate([np.empty(0, np.int64), *self._rows])
+        scored, again = _of_one_kind(self._parts), _of_one_kind(self._again)
+        rejected = np.array([row for row, _ in self._rejected], np.int64)
+        rows = np.concatenate([*(part.rows for part in scored), rejected])
         order = rows.argsort(kind="stable")
         if not np.array_equal(rows[order], np.arange(len(rows))):
             raise ScanError(f"each of {len(rows)} rows must be scored or rejected once, got the rows {rows[order]}")
         first_again = len(rows)
-        for again, _ in self._again:
-            order[again] = np.arange(first_again, first_again + len(again))
-            first_again += len(again)
-        tables = [self._schema.empty_table(), *self._tables, *(table for _, table in self._again)]
+        for part in again:
+            order[part.rows] = np.arange(first_again, first_again + len(part.rows))
+            first_again += len(part.rows)
+        tables = [*map(self._scored, scored), self._of_rejected(), *map(self._scored, again)]
         return pa.concat_tables(tables).take(pa.array(order)).combine_chunks()
 
-    def _scored(self, notes: BatchNotes, scores: EnsembleScores, precision: str) -> pa.Table:
-        n = len(notes.notes)
+    def _of_rejected(self) -> pa.Table:
+        n_rows = len(self._rejected)
+        texts = {
+            "status": [rejection.status for _, rejection in self._rejected],
+            "detail": [rejection.detail for _, rejection in self._rejected],
+            "subclass": [""] * n_rows,
+            "precision": [""] * n_rows,
+        }
+        columns = {name: pa.array(text, pa.string()) for name, text in texts.items()}
+        columns["stage"] = pa.array(np.full(n_rows, NO_STAGE), pa.int16())
+        return self._table(columns, n_rows)
+
+    def _scored(self, part: _Part) -> pa.Table:
+        n, notes, scores = len(part.rows), part.notes, part.scores
         probabilities = {network_column_name(name): scores.p_networks[name] for name in self._network_names}
         probabilities |= {"p_lens": scores.p_lens, "disagreement": scores.disagreement}
         if scores.p_compound is not None:
@@ -87,7 +106,7 @@ class ScoreTable:
         columns["detail"] = pa.array(["; ".join(flags) for flags in notes.notes], pa.string())
         columns["bands_shift_arcsec"] = pa.array(notes.shift_arcsec, pa.float32(), mask=np.isnan(notes.shift_arcsec))
         columns["subclass"] = pa.array([""] * n if scores.subclass is None else scores.subclass, pa.string())
-        columns["precision"] = pa.array([precision] * n, pa.string())
+        columns["precision"] = pa.array([part.precision] * n, pa.string())
         if self._reference is not None and scores.features is not None:
             columns |= _embedding_columns(scores.features, self._reference)
         return self._table(columns, n)
@@ -95,6 +114,22 @@ class ScoreTable:
     def _table(self, columns: dict[str, pa.Array], n_rows: int) -> pa.Table:
         arrays = [columns.get(field.name, pa.nulls(n_rows, field.type)) for field in self._schema]
         return pa.Table.from_arrays(arrays, schema=self._schema)
+
+
+def _of_one_kind(parts: Sequence[_Part]) -> list[_Part]:
+    """Join the parts of each kind."""
+    kinds: dict[tuple[object, ...], list[_Part]] = {}
+    for part in parts:
+        kinds.setdefault(part.kind, []).append(part)
+    return [_joined(some) for some in kinds.values()]
+
+
+def _joined(parts: Sequence[_Part]) -> _Part:
+    notes = BatchNotes(
+        [note for part in parts for note in part.notes.notes], np.concatenate([part.notes.shift_arcsec for part in parts])
+    )
+    rows = np.concatenate([part.rows for part in parts])
+    return _Part(rows, notes, joined([part.scores for part in parts]), parts[0].precision)
 
 
 def _embedding_columns(features: NDArray[np.float32], reference: FeatureReference) -> dict[str, pa.Array]:

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from infra.quiet import without_warnings
 from scanner.files.fits_compression import compressed_image, not_decompressed
-from scanner.files.fits_file import write_scaled
 from scanner.files.fits_image import header_pixel_scale_arcsec
 from scanner.files.fits_stream import FitsStream, image_stream
+from scanner.files.stored_scale import StoredScale
 from scanner.vocabulary.band_image import BandImage
 from scanner.vocabulary.rejections import RejectCode, Rejection
 
@@ -168,7 +168,7 @@ class _StoredRows:
 
     def __init__(self, stream: FitsStream) -> None:
         self._stream = stream
-        self._dtype, self._header = stream.hdu.dtype, stream.hdu.header
+        self._dtype, self._scale = stream.hdu.dtype, StoredScale.of(stream.hdu.header)
         self._row_bytes = stream.hdu.shape[1] * self._dtype.itemsize
 
     def read(self, out: NDArray[np.float32]) -> None:
@@ -178,7 +178,7 @@ class _StoredRows:
             for piece in self._stream.pieces(len(out) * self._row_bytes):
                 part = flat[at : at + len(piece) // self._dtype.itemsize]
                 at += len(part)
-                write_scaled(np.frombuffer(piece, self._dtype), self._header, part)
+                self._scale.write(np.frombuffer(piece, self._dtype), part)
 
     def skip(self, n_rows: int) -> None:
         for _ in self._stream.pieces(n_rows * self._row_bytes):

@@ -146,14 +146,24 @@ def _crop(
     for w in range(len(slots)):
         if not is_whole[w]:
             continue
-        _range(bits, y[w], x[w], side, side, ranges[w, 0])
-        stamp = out[slots[w]]
-        for i in range(n):
-            stamp[i] = bits[(y[w] + start + i) % len(bits), x[w] + start : x[w] + start + n]
+        _copied(bits, y[w] + start, x[w] + start, out[slots[w]], ranges[w, 1])
         if n == side:
-            ranges[w, 1] = ranges[w, 0]
+            ranges[w, 0] = ranges[w, 1]
         else:
-            _range(stamp, 0, 0, n, n, ranges[w, 1])
+            _range(bits, y[w], x[w], side, side, ranges[w, 0])
+
+
+@compiled_exactly
+def _copied(bits: NDArray[np.int32], y: int, x: int, stamp: NDArray[np.int32], out: NDArray[np.int32]) -> None:
+    """Copy a window to a stamp, and find its lowest and highest value as `_range` does, while a row is in the cache."""
+    low, high, n = np.int32(0x7FFFFFFF), np.int32(-0x80000000), len(stamp)
+    for i in range(n):
+        row, copy = bits[(y + i) % len(bits), x : x + n], stamp[i]
+        for j in range(n):
+            copy[j] = row[j]
+            value = row[j] ^ ((row[j] >> 31) & np.int32(0x7FFFFFFF))
+            low, high = min(low, value), max(high, value)
+    out[0], out[1] = low, high
 
 
 @compiled_exactly
