@@ -18,8 +18,9 @@ from typing import Any
 from infra.private_apis import openvino_without_telemetry
 from infra.provenance import code_version, digest, sha256_bytes
 from infra.store.files import replace_whole
+from scanner.networks import openvino_engine
 from scanner.networks.card import NetworkCard
-from scanner.networks.openvino_engine import BATCH, graph_of, graph_of_files
+from scanner.networks.openvino_engine import graph_of, graph_of_files
 
 MOST_FILES = 64
 """Largest number of graphs that are kept, the last used ones: those of shipped ensembles take 15 MB."""
@@ -36,7 +37,8 @@ def cached_graph(card: NetworkCard, load: Callable[[], Any]) -> Any:
     """
     openvino = openvino_without_telemetry()
     folder = cache_folder()
-    key = digest([card.model_dump(mode="json", exclude={"metrics"}), BATCH, code_version(), openvino.__version__])
+    what_decides = card.model_dump(mode="json", exclude={"metrics"})
+    key = digest([what_decides, openvino_engine.BATCH, code_version(), openvino.__version__])
     path = folder / (key + _SUFFIX)
     try:
         if _is_ours(folder):

@@ -23,7 +23,7 @@ class Group:
     figures: tuple[Figure, ...]
 
 
-ENSEMBLES = {"flagship": "`mer3-sim`", "seven": "`ou7-sim`"}
+ENSEMBLES = {"flagship": "`mer3-cascade`", "seven": "`ou7-sim`"}
 
 
 def _of_both(name: str, unit: str, meaning: str) -> list[Figure]:
@@ -40,9 +40,10 @@ LIMIT = _group(
     "The limit of the machine, and the scan",
     "The limit is the rate of the networks alone, on inputs held in memory, with the scan's engine and the precision of its"
     " sweep. It is the better of two layouts: one process with all threads, or one process per core with one thread each;"
-    " every network of `mer3-sim` uses the best batch size of 8, 64 and 256, of `ou7-sim` of 8, 32 and 64. The limit"
+    " every network of `mer3-cascade` uses the best batch size of 8, 64 and 256, of `ou7-sim` of 8, 32 and 64. The limit"
     " scores no row twice, whereas the scan scores again"
-    " in float32 every row that could be a candidate, and one row in 128. A scan's rate is its committed rows over the time"
+    " in float32 every row that could be a candidate, and one row in 128. Of the cascade, the first stage runs on every row and"
+    " the committee in float32 on the share of the rows that reaches it. A scan's rate is its committed rows over the time"
     " from the common start of all actors, started and warm, until the last ends; its files come from the system's cache."
     " Limits and scans are measured in turns, and a ratio is the median of the rounds' ratios.",
     _of_both("limit_per_s", PER_S, "the limit: the larger of the next two"),
@@ -153,7 +154,15 @@ STAGES = _group(
     "Other costs of a scan",
     "One scanner or one actor; the flagship on tiles as above, 20 small tiles for memory.",
     _of_both("ms_read_and_cut", "core ms", "time to read and cut one cutout from a tile"),
-    _of_both("ms_prepare_inputs", "core ms", "time to resize and scale one cutout for all networks"),
+    _of_both("ms_prepare_inputs", "core ms", "time to resize and scale one cutout for the networks that see every row"),
+    _of_both("ms_read_cut_and_prepare", "core ms", "the two together, which every row needs"),
+    Figure("copy_gb_per_s", "GB/s", "bytes read and written when one core copies 256 MB"),
+    Figure(
+        "ms_memory_floor_flagship",
+        "core ms",
+        "`mer3-cascade`: the same for a cutout if only memory took time, at that rate: the mosaic's pixels read and written"
+        " once, the stamp's written once and read twice, the inputs written once",
+    ),
     _of_both("ms_publish", "ms", "time to publish one row"),
     Figure(
         "ledger_overhead",
@@ -172,7 +181,7 @@ STAGES = _group(
 FULL_TILE = _group(
     "full_tile",
     "A whole tile",
-    "19 200 pixels a side in four bands with 17 857 sources, `mer3-sim`, one thread, without maps; once.",
+    "19 200 pixels a side in four bands with 17 857 sources, `mer3-cascade`, one thread, without maps; once.",
     Figure("core_s_full_tile", "core s", "time to scan the tile"),
     Figure("peak_rss_gb_full_tile", "GB", "peak resident memory"),
 )
@@ -257,8 +266,8 @@ def _each_source() -> Iterable[Figure]:
 
 MEANING = _group(
     "maps",
-    "Do maps point at arcs? The flagship as a whole",
-    "A map hits an arc if the highest pixel of the sum over the flagship's networks lies on it, or within 0.2″ (Guided"
+    "Do maps point at arcs? The networks of `mer3-sim` together",
+    "A map hits an arc if the highest pixel of the sum over its networks lies on it, or within 0.2″ (Guided"
     " Grad-CAM) or half a mask (occlusion) of it; objects are simulated lenses with arcs of S/N above 40. Nothing is random,"
     " so there is one run. Mask size and the explained output were chosen by this measure, and networks and objects come from"
     " one simulator.",

@@ -2,7 +2,8 @@
 
 Two layouts are tried, one process with all threads and one process per core with one thread each; every network runs with its
 fastest batch size. A limit in the sweep's precision counts no row twice, although a scan also scores candidates and one row in
-128 in float32, so the limit is stricter.
+128 in float32, so the limit is stricter. Of a cascade, the first stage runs on every row, and the committee, in float32 as in a
+scan, on the share of the rows that reaches it.
 
 As a program, this module is one such process: it prints when it is ready, and each line that it reads gives the seconds for
 which it runs passes.
@@ -10,12 +11,15 @@ which it runs passes.
 
 import json
 import logging
+import math
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -23,12 +27,13 @@ import numpy as np
 import torch
 
 from scanner.networks import openvino_engine
+from scanner.networks.card import NetworkCard
 from scanner.networks.card_file import read_card
 from scanner.networks.engines import resolve_engine
 from scanner.networks.ensemble import Engine
-from scanner.networks.package import load_package
+from scanner.networks.package import load_first_stage, load_package
 from scanner.networks.precision import Precision
-from scanner.preprocess.network_inputs import Inputs, network_input
+from scanner.preprocess.network_inputs import Inputs, network_inputs
 from scanner.vocabulary.geometry import Stamps
 from scanner.workers.threads import thread_settings
 from tests.benchmarks.rates import rate_of_whole_passes, seconds_of, seconds_of_runs
@@ -48,7 +53,9 @@ _LOG = logging.getLogger(__name__)
 class Limits:
     """Processes of both layouts, loaded, compiled and warm until the `with` block ends; while one is timed the other waits."""
 
-    def __init__(self, package: Path, precision: Precision, stamps: Stamps, sizes: Sizes, scratch: Path) -> None:
+    def __init__(
+        self, package: Path, precision: Precision, stamps: Stamps, committee_share: float, sizes: Sizes, scratch: Path
+    ) -> None:
         """Start the processes; their inputs repeat the rows of `stamps`, band to `[row, y, x]`, as often as needed."""
         self._seconds = sizes.limit_s
         self._processes: dict[str, list[_Process]] = {}
@@ -56,7 +63,8 @@ class Limits:
         file = scratch / f"stamps-{package.name}.npz"
         np.savez(file, **stamps)
         for layout, (n_processes, threads) in LAYOUTS.items():
-            arguments = [str(package), precision, str(threads), str(file), json.dumps(sizes.limit_batches[package.name])]
+            arguments = [str(package), precision, str(threads), str(file), str(committee_share)]
+            arguments.append(json.dumps(sizes.limit_batches[package.name]))
             # All processes of a layout search for their best batches at the same time, as they are timed.
             started = [self._cleanup.enter_context(_Process(arguments, threads)) for _ in range(n_processes)]
             self._processes[layout] = started
@@ -118,11 +126,23 @@ def _written(file: IO[str] | None, text: str) -> None:
     file.flush()
 
 
-def _serve(package: Path, precision: Precision, threads: int, stamps: Stamps, batches: Sequence[int]) -> None:
+@dataclass(frozen=True)
+class _Loaded:
+    """A network on its engine, and the share of the rows that it scores."""
+
+    card: NetworkCard
+    engine: Engine
+    share: float
+
+
+def _serve(
+    package: Path, precision: Precision, threads: int, stamps: Stamps, committee_share: float, batches: Sequence[int]
+) -> None:
     torch.set_num_threads(threads)
-    engines = _fastest(package, precision, threads, stamps, batches)
-    rows = max(MIN_ROWS, *(batch for batch, _ in engines.values()))
-    ready = [(*engines[name], inputs) for name, inputs in _inputs(package, stamps, rows).items()]
+    fastest = _fastest(lambda: _loaded(package, precision, threads, committee_share), stamps, batches)
+    # The fewest rows of which every network gets a whole batch.
+    rows = max(MIN_ROWS, *(math.ceil(batch / one.share) for batch, one in fastest))
+    ready = [(batch, one.engine, _inputs(one.card, stamps, round(one.share * rows))) for batch, one in fastest]
 
     def one_pass() -> None:
         for batch, engine, inputs in ready:
@@ -130,7 +150,7 @@ def _serve(package: Path, precision: Precision, threads: int, stamps: Stamps, ba
             engine.logits(inputs)
 
     one_pass()
-    _say({"rows": rows, "pass_s": seconds_of(one_pass), "batches": {name: batch for name, (batch, _) in engines.items()}})
+    _say({"rows": rows, "pass_s": seconds_of(one_pass), "batches": {one.card.name: batch for batch, one in fastest}})
     for line in sys.stdin:
         _say(_ends(one_pass, float(line)))
 
@@ -145,30 +165,36 @@ def _ends(one_pass: Callable[[], None], seconds: float) -> list[float]:
     return ends[1:]
 
 
-def _fastest(
-    package: Path, precision: Precision, threads: int, stamps: Stamps, batches: Sequence[int]
-) -> dict[str, tuple[int, Engine]]:
-    """Map each network to the batch size with the least time per row, and the engine compiled for it."""
-    found: dict[str, tuple[float, int, Engine]] = {}
+def _loaded(package: Path, precision: Precision, threads: int, committee_share: float) -> list[_Loaded]:
+    """Load the networks of a package: all in this precision, or of a cascade the first stage in it and the rest in float32."""
+    engine, card = resolve_engine("auto"), read_card(package)
+    if card.first is None:
+        stages = [(load_package(package, engine, precision, threads), 1.0)]
+    else:
+        first = load_first_stage(package, engine, precision, threads)
+        stages = [(first, 1.0), (load_package(package, engine, threads=threads), committee_share)]
+    return [_Loaded(of, stage.engines[of.name], share) for stage, share in stages for of in stage.card.networks]
+
+
+def _fastest(load: Callable[[], list[_Loaded]], stamps: Stamps, batches: Sequence[int]) -> list[tuple[int, _Loaded]]:
+    """Return, for each network, the batch size with the least time per row, and the engine compiled for it."""
+    found: dict[str, tuple[float, int, _Loaded]] = {}
     for batch in batches:
         _use_batch(batch)
-        engines = load_package(package, resolve_engine("auto"), precision, threads).engines
         rows = max(batch, MIN_ROWS)
-        for name, inputs in _inputs(package, stamps, rows).items():
-            row_s = min(seconds_of_runs(lambda engine=engines[name], x=inputs: engine.logits(x), N_TRIES)) / rows
-            if name not in found or row_s < found[name][0]:
-                found[name] = row_s, batch, engines[name]
-    return {name: (batch, engine) for name, (_, batch, engine) in found.items()}
+        for one in load():
+            inputs = _inputs(one.card, stamps, rows)
+            row_s = min(seconds_of_runs(partial(one.engine.logits, inputs), N_TRIES)) / rows
+            if one.card.name not in found or row_s < found[one.card.name][0]:
+                found[one.card.name] = row_s, batch, one
+    return [(batch, one) for _, batch, one in found.values()]
 
 
-def _inputs(package: Path, stamps: Stamps, rows: int) -> dict[str, Inputs]:
+def _inputs(card: NetworkCard, stamps: Stamps, rows: int) -> Inputs:
+    """Return the inputs of a network, the field that it sees."""
     n = len(stamps["VIS"])
     repeated = {band: images[np.arange(rows) % n] for band, images in stamps.items()}
-    made = {}
-    for network in read_card(package).networks:
-        key = tuple(network.channels), network.input_pixels
-        made[key] = made[key] if key in made else network_input(repeated, network.channels, network.input_pixels)
-    return {network.name: made[tuple(network.channels), network.input_pixels] for network in read_card(package).networks}
+    return network_inputs(repeated, [card.channels], card.input_pixels, card.field_pixels)[card.channels]
 
 
 def _use_batch(batch: int) -> None:
@@ -181,6 +207,6 @@ def _say(what: object) -> None:
 
 
 if __name__ == "__main__":
-    _package, _precision, _threads, _file, _batches = sys.argv[1:]
+    _package, _precision, _threads, _file, _share, _batches = sys.argv[1:]
     with np.load(_file) as _stamps:
-        _serve(Path(_package), _precision, int(_threads), dict(_stamps), json.loads(_batches))
+        _serve(Path(_package), _precision, int(_threads), dict(_stamps), float(_share), json.loads(_batches))

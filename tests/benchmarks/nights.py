@@ -11,10 +11,13 @@ from scanner.catalogue.units import Unit
 from scanner.networks.card_file import read_card
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.scan.open_unit import open_unit
+from scanner.scan.scoring import open_scanner
 from scanner.sources.shards import ROWS_PER_SHARD, encode_shard, shard_table
 from scanner.vocabulary.geometry import GEOMETRIES, Geometry, Stamps
+from scanner.vocabulary.stages import COMMITTEE
 from tests.benchmarks.crews import Crew
 from tests.benchmarks.sizes import Sizes
+from tests.scanner.scanned import scanned
 from tests.tiles import write_tiles
 
 
@@ -28,6 +31,8 @@ class Night:
     """Units of `tiles`, all of equal size, and of `shards`."""
     stamps: Stamps
     """The stamps of the first rows of a tile."""
+    committee_share: float
+    """Share of a tile's rows that reach the committee of a cascade; 1 without stages."""
     scratch: Path
     sizes: Sizes
 
@@ -56,7 +61,15 @@ def made_night(name: str, scratch: Path, sizes: Sizes) -> Night:
     n = len(stamps["VIS"])
     for number in range(size.n):
         write_shard(shards, number, np.arange(n) + number * n, stamps, geometry)
-    return Night(name, {"tiles": units, "shards": find_units(str(shards))}, stamps, scratch, sizes)
+    return Night(
+        name, {"tiles": units, "shards": find_units(str(shards))}, stamps, committee_share(name, units[0]), scratch, sizes
+    )
+
+
+def committee_share(name: str, unit: Unit) -> float:
+    """Return the share of a unit's rows that the committee of an ensemble scores."""
+    stages = scanned(unit, open_scanner(SHIPPED_DIR / name, ScanConfig()))["stage"].to_numpy()
+    return 1.0 if read_card(SHIPPED_DIR / name).first is None else float(np.mean(stages == COMMITTEE))
 
 
 def stamps_of(unit: Unit, geometry: Geometry, n: int) -> Stamps:

@@ -95,6 +95,18 @@ def seconds_of_runs(work: Callable[[], object], runs: int) -> list[float]:
     return [seconds_of(work) for _ in range(runs)]
 
 
+def core_seconds_of_runs(work: Callable[[], object], runs: int) -> list[float]:
+    """Return the processor seconds of each run, of all threads together, after one run to warm up."""
+
+    def core_seconds() -> float:
+        begun = time.process_time()
+        work()
+        return time.process_time() - begun
+
+    work()
+    return [core_seconds() for _ in range(runs)]
+
+
 def seconds_of(work: Callable[[], object]) -> float:
     begun = time.perf_counter()
     work()

@@ -13,15 +13,17 @@ from infra.ray.cluster import ray_session
 from scanner.catalogue.find_units import find_units
 from scanner.catalogue.ledger import publish
 from scanner.catalogue.plan import ScanConfig, make_plan
+from scanner.networks.card_file import read_card
 from scanner.networks.engines import fast_precision, resolve_engine
 from scanner.networks.locate import SHIPPED_DIR
 from scanner.networks.package import load_package
-from scanner.preprocess.network_inputs import network_input
+from scanner.preprocess.network_inputs import network_inputs
 from scanner.scan.open_unit import open_unit
 from scanner.scan.scoring import open_scanner
 from tests.benchmarks import one_process
 from tests.benchmarks.crews import Crew
 from tests.benchmarks.limit import LAYOUTS, Limits
+from tests.benchmarks.memory_floor import memory_floor_runs
 from tests.benchmarks.nights import Night, made_night
 from tests.benchmarks.paper_loop import PaperLoop, PaperLoops, write_cutouts
 from tests.benchmarks.rates import (
@@ -29,11 +31,11 @@ from tests.benchmarks.rates import (
     Runs,
     best,
     core_ms,
+    core_seconds_of_runs,
     in_turns,
     larger,
     over,
     rate_to_the_last_end,
-    seconds_of_runs,
     spreads,
 )
 from tests.benchmarks.recorded import differences
@@ -58,7 +60,7 @@ def measure(scratch: Path, sizes: Sizes) -> dict[str, float]:
     with ray_session(num_cpus=4 * CORES):
         runs = flagship_runs(flagship) | seven_runs(seven) | small_units_runs(small, scratch, sizes)
     runs["two_actors_over_one"] = min((runs[f"two_actors_over_one_{short}"] for short in SHORT.values()), key=np.median)
-    runs |= stages_runs(flagship) | stages_runs(seven)
+    runs |= stages_runs(flagship) | stages_runs(seven) | _floor_runs(flagship)
     runs |= one_process.ledger_runs(flagship.units["tiles"][: sizes.n_ledger_units], FLAGSHIP, sizes.rounds, scratch)
     return spreads(runs) | paper_loop_differences(seven) | one_process.memory(small, FLAGSHIP, sizes.n_memory_units)
 
@@ -130,7 +132,9 @@ def stages_runs(night: Night) -> Runs:
     ensemble = load_package(night.package)
     stamps = {band: images[:BATCH] for band, images in night.stamps.items()}
     n_stamps = len(stamps["VIS"])
-    inputs = sorted({(network.input_pixels, network.channels) for network in ensemble.card.networks}, key=str)
+    # What every row needs: the first stage's channels, or those of all networks.
+    networks = (ensemble.card.first_stage_card or ensemble.card).networks
+    inputs = sorted({(of.input_pixels, of.field_pixels, of.channels) for of in networks}, key=str)
     plan = make_plan(NIGHT.isoformat(), ensemble, night.config, [unit])
     table = scanned(unit, scanner, NIGHT.isoformat())
     reader = open_unit(unit, ensemble.geometry, BATCH).batches
@@ -144,13 +148,22 @@ def stages_runs(night: Night) -> Runs:
 
     works: dict[str, tuple[Callable[[], object], int]] = {
         "read_and_cut": (read_and_cut, unit.n_rows),
-        "prepare_inputs": (lambda: [network_input(stamps, channels, n) for n, channels in inputs], n_stamps),
+        "prepare_inputs": (lambda: [network_inputs(stamps, [of], n, field) for n, field, of in inputs], n_stamps),
         "publish": (publish_once, unit.n_rows),
     }
-    return {
-        f"ms_{stage}_{SHORT[night.name]}": [1e3 * seconds / rows for seconds in seconds_of_runs(work, rounds)]
-        for stage, (work, rows) in works.items()
+    runs = {
+        stage: [1e3 * seconds / rows for seconds in core_seconds_of_runs(work, rounds)] for stage, (work, rows) in works.items()
     }
+    runs["read_cut_and_prepare"] = [sum(both) for both in zip(runs["read_and_cut"], runs["prepare_inputs"], strict=True)]
+    return {f"ms_{stage}_{SHORT[night.name]}": values for stage, values in runs.items()}
+
+
+def _floor_runs(night: Night) -> Runs:
+    """Return the floor of reading, cutting and scaling that the memory of this machine sets."""
+    unit, card = night.units["tiles"][0], read_card(night.package)
+    # The catalogue of sources is a thousandth of the files.
+    per_row = sum(file.size for file in unit.files.values()) / unit.n_rows
+    return memory_floor_runs(per_row, night.stamps, list((card.first_stage_card or card).networks), night.sizes.rounds)
 
 
 def paper_loop_differences(night: Night) -> dict[str, float]:
@@ -166,7 +179,9 @@ def _measurements(night: Night, opened: ExitStack) -> Measurements:
     measured: Measurements = {}
     for name, precision in {"limit": fast, "limit_float32": "float32"}.items():
         if name == "limit" or fast != "float32":
-            limits = opened.enter_context(Limits(night.package, precision, night.stamps, night.sizes, night.scratch))
+            limits = opened.enter_context(
+                Limits(night.package, precision, night.stamps, night.committee_share, night.sizes, night.scratch)
+            )
             measured |= {f"{name}_{layout}_per_s": partial(limits.rate, layout) for layout in LAYOUTS}
     all_cores = opened.enter_context(night.crew(night.config, CORES, "tiles", "shards"))
     one_actor = opened.enter_context(night.crew(night.config, 1, "tiles"))
