@@ -53,7 +53,7 @@ def test_the_second_graph_is_read_and_computes_the_same_bits():
     assert np.array_equal(logits(second), expected)
 
 
-@pytest.mark.parametrize("what", ["weights", "channels", "code", "openvino"])
+@pytest.mark.parametrize("what", ["weights", "channels", "code", "openvino", "batch"])
 def test_another_network_or_version_is_built(monkeypatch, what):
     load = Loader()
     cached_graph(CARD, load)
@@ -66,6 +66,8 @@ def test_another_network_or_version_is_built(monkeypatch, what):
         monkeypatch.setattr(graph_cache, "code_version", lambda: "0.0.0+other")
     if what == "openvino":
         monkeypatch.setattr("openvino.__version__", "other")
+    if what == "batch":
+        monkeypatch.setattr("scanner.networks.openvino_engine.BATCH", 4)
     cached_graph(card, load)
     assert load.n_loaded == 2
     assert len(files()) == 2
