@@ -47,21 +47,27 @@ class OpenVinoEngine:
             "ENABLE_CPU_PINNING": False,
             **({} if threads is None else {"INFERENCE_NUM_THREADS": threads}),
         }
-        core = _core()
-        is_graph = isinstance(network, openvino_without_telemetry().Model)
-        model = network if is_graph else graph_of(network, n_channels, n_pixels)
+        openvino, core = openvino_without_telemetry(), _core()
+        model = network if isinstance(network, openvino.Model) else graph_of(network, n_channels, n_pixels)
+        self._tensor = openvino.Tensor
         self._request = core.compile_model(model, _DEVICE, options).create_infer_request()
 
     def logits(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Turn inputs `[batch, channel, y, x]` into logits `[batch, class]`."""
-        logits = [self._request.infer([batch], share_inputs=True)[0] for batch in full_batches(inputs, BATCH)]
-        return np.concatenate(logits)[: len(inputs)]
+        return np.concatenate([self._outputs(batch, 1)[0] for batch in full_batches(inputs, BATCH)])[: len(inputs)]
 
     def logits_and_features(self, inputs: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return logits `[batch, class]`, and the inputs of the last layer, `[batch, feature]`."""
-        found = [self._request.infer([batch], share_inputs=True) for batch in full_batches(inputs, BATCH)]
+        found = [self._outputs(batch, 2) for batch in full_batches(inputs, BATCH)]
         logits, features = (np.concatenate([outputs[i] for outputs in found])[: len(inputs)] for i in range(2))
         return logits, features
+
+    def _outputs(self, batch: NDArray[np.float32], n: int) -> list[NDArray[np.float32]]:
+        """Return the first `n` outputs for a batch, whose memory the request reads, if OpenVINO may."""
+        # The conversion of arrays by `infer` itself takes twenty microseconds.
+        self._request.set_input_tensor(self._tensor(batch, shared_memory=batch.flags.writeable))
+        self._request.infer()
+        return [self._request.get_output_tensor(i).data.copy() for i in range(n)]
 
 
 def graph_of(network: Any, n_channels: int, n_pixels: int) -> Any:
