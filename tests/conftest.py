@@ -1,6 +1,7 @@
 """Fixtures that several packages' tests share."""
 
 import contextlib
+import gc
 import os
 import signal
 import subprocess
@@ -17,10 +18,19 @@ from tests.servers import free_port, http_status, plain_s3, stop, wait_for
 
 pytest_plugins = ["tests.browser", "tests.faults.harness.reporting", "tests.no_ray", "tests.shared"]
 BUCKET = "lensscan-tests"
+# While tests are imported and collected, nothing is garbage: to look for it would take more than half of the time.
+gc.disable()
 
 # No deadline: the time of an example depends on how busy the machine is.
 settings.register_profile("lensscan", deadline=None)
 settings.load_profile("lensscan")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop():
+    """Look for garbage again, but never among the modules and tests, which stay until the end."""
+    gc.enable()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items):

@@ -4,6 +4,7 @@ As a program, this module reads one request a line, forks, and answers with two 
 """
 
 import contextlib
+import gc
 import importlib
 import itertools
 import json
@@ -90,12 +91,16 @@ def _serve():
     # Libraries may print while they are imported: send that to stderr, so that only answers reach the pipe.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    # Nothing of what libraries make when they are imported is garbage, nor need the forks look for garbage among it.
+    gc.disable()
     cli = importlib.import_module("flows.cli.main")
     cli.set_up_libraries()
     for name in LATE:
         importlib.import_module(f"flows.{name}")
     if len(list(Path("/proc/self/task").glob("*"))) > 1:
         sys.exit("a library starts threads when it is imported, and a process with threads cannot be forked")
+    gc.freeze()
+    gc.enable()
     for line in sys.stdin:
         sys.stdout.flush()
         pid = os.fork()
