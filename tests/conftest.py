@@ -119,24 +119,27 @@ def prefect_tables(tmp_path_factory):
 def lensscan(prefect_tables, tmp_path_factory):
     """Yield a function that runs `lensscan` with arguments, in a process that has imported the libraries already.
 
-    The Prefect server of `--flow` starts with the first such command: it takes many seconds of a core, and few files need it.
+    The Prefect server of `--flow` runs for the time of such a command alone: few commands need it, and it is never idle.
     """
     server = PrefectServer(tmp_path_factory.mktemp("prefect") / "server", tables=prefect_tables)
     env = {name: value for name, value in server.env.items() if name.startswith("PREFECT_")}
-    with contextlib.ExitStack() as cleanup, forked_commands(env) as run:
+    with forked_commands(env) as run:
 
         def run_with_server(*args, **options):
-            if "--flow" in args and server.process is None:
-                cleanup.callback(server.end, signal.SIGKILL)
+            if "--flow" not in args:
+                return run(*args, **options)
+            try:
                 server.start()
-            return run(*args, **options)
+                return run(*args, **options)
+            finally:
+                server.end(signal.SIGKILL)
 
         yield run_with_server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ray_cluster():
-    """Run a private Ray cluster with two CPUs for the whole test session."""
+    """Run a private Ray cluster with two CPUs for a test file: a start costs as much as to keep it for two minutes."""
     from infra.ray.cluster import ray_session
 
     with ray_session(num_cpus=2):

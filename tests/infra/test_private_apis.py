@@ -19,11 +19,6 @@ from infra.private_apis import PrivateApiError
 from tests.sources import ROOT, imported_modules, source_files
 
 
-@ray.remote(num_cpus=0.1)
-class Worker:
-    pass
-
-
 def run(code):
     """Return what a program prints that knows nothing of the Ray of these tests."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
@@ -101,13 +96,6 @@ def test_a_ray_that_would_require_no_token_is_refused(monkeypatch):
 def test_ray_knows_the_address_of_a_running_cluster(monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "192.0.2.7:6379")
     assert private_apis.running_ray_address() == "192.0.2.7:6379"
-
-
-@pytest.mark.ray
-def test_an_actor_of_ray_tells_when_it_runs(ray_cluster):
-    actor = Worker.remote()
-    ray.get(private_apis.ray_ready(actor))
-    ray.kill(actor)
 
 
 def test_requests_to_ray_have_their_paths():

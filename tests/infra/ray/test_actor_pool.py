@@ -10,6 +10,7 @@ import ray
 from ray.exceptions import RpcError
 
 from infra.errors import ClusterError
+from infra.private_apis import ray_ready
 from infra.ray.actor_pool import ActorPool
 from infra.ray.cluster import actor_count
 from infra.worker_pool import MAX_FAILED_STARTS
@@ -42,6 +43,12 @@ def run_until_logged(pool, text, caplog):
     while text not in caplog.text:
         seen += failures(pool, [call("sleep", 0.05) for _ in range(2)])
     return [failure for failure in seen if failure is not None]
+
+
+def test_an_actor_of_ray_tells_when_it_runs(ray_cluster):
+    actor = RayWorker.remote()
+    ray.get(ray_ready(actor))
+    ray.kill(actor)
 
 
 def test_an_actor_gets_calls_only_once_it_runs(ray_cluster):

@@ -9,6 +9,7 @@ import ray
 
 from infra.errors import ClusterError
 from infra.ray.cluster import _connect, ray_session
+from infra.ray.cluster_access import Answer, ask, known_token
 
 pytestmark = pytest.mark.ray
 
@@ -18,6 +19,14 @@ def test_a_running_session_is_used_and_left_running(ray_cluster):
     with ray_session(num_cpus=1):
         assert ray.get_runtime_context().get_node_id() == node
     assert ray.is_initialized()
+
+
+@pytest.mark.fault(37)
+def test_a_private_session_answers_only_to_its_token(ray_cluster):
+    address = ray.get_runtime_context().gcs_address
+    assert ask(address) is Answer.REFUSED
+    assert ask(address, "f" * 64) is Answer.REFUSED
+    assert ask(address, known_token()) is Answer.GIVEN
 
 
 CONNECT = "import sys; from infra.ray.cluster import ray_session\nwith ray_session(sys.argv[1]): pass"
