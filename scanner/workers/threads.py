@@ -20,9 +20,11 @@ def thread_settings(threads: int) -> dict[str, str]:
     """Return environment variables that limit threads and memory pools; they must be set before a library starts threads.
 
     Threads wait without spinning: on a machine that runs other programs too, a spinning thread takes the core from the thread
-    that it waits for. glibc would give every reading thread a memory pool of its own and never free it: two shared pools halve
-    the memory of a worker. Batches reuse the memory of earlier batches: new pages from the system cost a twentieth of a scan.
+    that it waits for. OpenBLAS, which has a setting of its own, else spins for 2^26 cycles after each product of matrices.
+    glibc would give every reading thread a memory pool of its own and never free it: two shared pools halve the memory of a
+    worker. Batches reuse the memory of earlier batches: new pages from the system cost a twentieth of a scan.
     """
     pools = {name: str(threads) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
     kept = {name: str(KEPT_BYTES) for name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")}
-    return {**pools, **kept, "OMP_WAIT_POLICY": "PASSIVE", "MALLOC_ARENA_MAX": "2"}
+    passive = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_THREAD_TIMEOUT": "4"}
+    return {**pools, **kept, **passive, "MALLOC_ARENA_MAX": "2"}
