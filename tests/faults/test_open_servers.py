@@ -90,7 +90,7 @@ def test_a_private_ray_is_closed_to_others(tmp_path, measured):
 @pytest.mark.faults
 @pytest.mark.server
 def test_a_cluster_with_a_token_requires_it(measured):
-    with ray_head(TOKEN) as head:
+    with ray_head(TOKEN, dashboard=True) as head:
         assert ask(head.gcs) is ask(head.client) is Answer.REFUSED
         assert ask(head.gcs, "f" * 64) is ask(head.client, "f" * 64) is Answer.REFUSED
         assert {host for host, port in listeners(head.pid) if port == head.dashboard_port} == {"127.0.0.1"}

@@ -45,11 +45,16 @@ print(json.dumps([run(2, kind) for kind in kinds] + [run(9, StorageError)]))
 pytestmark = pytest.mark.server
 
 
-def test_only_errors_of_the_infrastructure_are_tried_again(tmp_path, prefect_tables):
-    with prefect_server(tmp_path / "prefect", tables=prefect_tables) as server:
-        env = {**server.env, "PYTHONPATH": str(ROOT), "PREFECT_LOGGING_LEVEL": "CRITICAL"}
-        command = [sys.executable, "-W", "ignore", "-c", FLOWS]
-        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=200, check=False)
+@pytest.fixture(scope="module")
+def env(tmp_path_factory, prefect_tables):
+    """Return the environment of a program whose flows run on a Prefect server."""
+    with prefect_server(tmp_path_factory.mktemp("prefect"), tables=prefect_tables) as server:
+        yield {**server.env, "PYTHONPATH": str(ROOT), "PREFECT_LOGGING_LEVEL": "CRITICAL", "OMP_NUM_THREADS": "1"}
+
+
+def test_only_errors_of_the_infrastructure_are_tried_again(env):
+    command = [sys.executable, "-W", "ignore", "-c", FLOWS]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == [
         [3, 3],
@@ -64,14 +69,12 @@ def test_only_errors_of_the_infrastructure_are_tried_again(tmp_path, prefect_tab
 
 
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory, prefect_tables):
+def outcomes(tmp_path_factory, env):
     """Return what the flows of `resumed_flows.py` did, by flow, in real runs with injected errors."""
     folder = tmp_path_factory.mktemp("resumed")
     places = [write_shards(folder / "shards", 60), write_shards(folder / "others", 24, seed=1, first_id=9000), str(folder)]
-    with prefect_server(folder / "prefect", tables=prefect_tables) as server:
-        env = {**server.env, "PYTHONPATH": str(ROOT), "PREFECT_LOGGING_LEVEL": "CRITICAL", "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-W", "ignore", "-m", "tests.flows.resumed_flows", *places]
-        done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, timeout=500, check=False)
+    command = [sys.executable, "-W", "ignore", "-m", "tests.flows.resumed_flows", *places]
+    done = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -28,8 +28,8 @@ class Head:
 
 
 @contextlib.contextmanager
-def ray_head(token=None):
-    """Run a cluster that requires `token`, or one that is open to anyone; only the closed one has a dashboard."""
+def ray_head(token=None, *, dashboard=False):
+    """Run a cluster that requires `token`, or one that is open to anyone; a dashboard costs three seconds of a core."""
     # Ray's sockets need a short path.
     with contextlib.ExitStack() as cleanup:
         folder = Path(tempfile.mkdtemp(prefix="ray", dir="/tmp"))
@@ -39,15 +39,15 @@ def ray_head(token=None):
         env["PATH"] = f"{BIN}{os.pathsep}{env['PATH']}"
         secret = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token} if token else {"RAY_AUTH_MODE": "disabled"}
         # Above 20000, where Ray's own worker ports end.
-        gcs, client, dashboard, agent, metrics = [free_port(above=20000) for _ in range(5)]
+        gcs, client, web, agent, metrics = [free_port(above=20000) for _ in range(5)]
         options = (
-            f"--port={gcs} --ray-client-server-port={client} --dashboard-port={dashboard} --include-dashboard={bool(token)} "
+            f"--port={gcs} --ray-client-server-port={client} --dashboard-port={web} --include-dashboard={dashboard} "
             f"--dashboard-agent-listen-port={agent} --metrics-export-port={metrics} --node-ip-address=127.0.0.1 --num-cpus=1"
         )
         command = [BIN / "ray", "start", "--head", "--block", *options.split()]
         log = cleanup.enter_context((folder / "head.log").open("w"))
         head = subprocess.Popen(command, env=env | secret, stdout=log, stderr=subprocess.STDOUT)
         cleanup.callback(stop, head)
-        found = Head(head.pid, f"127.0.0.1:{gcs}", f"ray://127.0.0.1:{client}", dashboard, metrics, env)
+        found = Head(head.pid, f"127.0.0.1:{gcs}", f"ray://127.0.0.1:{client}", web, metrics, env)
         wait_for("the Ray head", lambda: all(ask(place) is not Answer.NONE for place in (found.gcs, found.client)))
         yield found
