@@ -28,7 +28,9 @@ CONFIG = TrainConfig(
 
 @pytest.fixture(scope="module", autouse=True)
 def session():
-    with ray_session(num_cpus=2):
+    with pytest.MonkeyPatch.context() as patch, ray_session(num_cpus=2):
+        # An actor of each run that asks whether the cloud takes a machine away; it imports Ray Train for a second.
+        patch.setenv("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
         yield
 
 
@@ -55,10 +57,13 @@ def test_one_worker_trains_as_a_plain_process_does(shards_uri, tmp_path, monkeyp
 def test_workers_that_die_are_an_error_of_the_cluster(shards_uri, tmp_path, monkeypatch):
     """Another try may mend it, and goes on after the last complete epoch."""
     monkeypatch.setattr("training.trainer.MAX_RESTARTS", 0)
+    killed = []
 
     def kill(done, n_epochs):
-        if done < n_epochs:
-            os.kill(train_workers(os.getpid())[0], signal.SIGKILL)
+        # Two short epochs may be told at once.
+        if not killed and done < n_epochs:
+            killed.append(train_workers(os.getpid())[0])
+            os.kill(killed[0], signal.SIGKILL)
 
     config = CONFIG.model_copy(update={"epochs": 40})
     with pytest.raises(ClusterError, match="OU-H: training failed on Ray: "):
