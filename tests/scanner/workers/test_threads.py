@@ -1,0 +1,34 @@
+"""The threads of scan workers leave the cores to others while they wait."""
+
+import os
+import subprocess
+import sys
+
+from scanner.workers.threads import thread_settings
+
+CODE = """
+import time
+import numpy as np
+
+matrix = np.ones((400, 400))
+idle = 0.0
+for _ in range(10):
+    matrix @ matrix
+    before = time.process_time()
+    time.sleep(0.05)
+    idle += time.process_time() - before
+print(idle)
+"""
+
+
+def idle_seconds(environment):
+    """Return the processor time that a program takes in ten pauses after products of matrices."""
+    done = subprocess.run(
+        [sys.executable, "-c", CODE], env=os.environ | environment, capture_output=True, text=True, check=True
+    )
+    return float(done.stdout)
+
+
+def test_threads_do_not_spin_between_products_of_matrices():
+    # With the setting that OpenBLAS has by default, one of two threads spins all the time: 0.5 s.
+    assert idle_seconds(thread_settings(2)) < 0.05
