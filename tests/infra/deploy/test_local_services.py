@@ -22,7 +22,7 @@ PROGRAM = [sys.executable, "-m", "infra.deploy.local_services", "--out"]
 def in_shell(line, environment, folder, **variables):
     """Run a line in a shell that has read the file; the shell has no variable of an earlier server."""
     command = ["sh", "-c", f". {shlex.quote(str(environment))}; {line}"]
-    env = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(ROOT), **variables}
+    env = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **variables}
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=200, check=False)
 
 
